@@ -1,0 +1,144 @@
+//! The gateway's own keys, and what surrounds the process: the project, the conversation and the client behind it.
+//!
+//! Both are read once at the start and handed on, so tests make up their own.
+
+use std::path::{Path, PathBuf};
+
+use shim_proto::checkpoint::v1::{ClientInfo, ProcessIdentity};
+use shim_runtime::config::Settings;
+use shim_runtime::process;
+
+/// Claude Code sets these for the stdio servers it starts.
+const PROJECT_DIR: &str = "CLAUDE_PROJECT_DIR";
+const CONVERSATION: &str = "CLAUDE_CODE_SESSION_ID";
+
+/// The contract's limits on what a client says of itself.
+const MAX_NAME_BYTES: usize = 200;
+const MAX_HOSTNAME_BYTES: usize = 255;
+
+/// The gateway's own keys.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    /// The project folder (`gateway.project`); unset means `CLAUDE_PROJECT_DIR`, else the working folder.
+    pub project: Option<PathBuf>,
+}
+
+impl Config {
+    /// Reads the keys.
+    #[must_use]
+    pub fn read(settings: &mut Settings) -> Self {
+        let project = settings.get::<PathBuf>("gateway.project");
+        if project.as_ref().is_some_and(|path| !path.is_absolute()) {
+            settings.refuse("gateway.project: must be an absolute path");
+        }
+        Self { project }
+    }
+}
+
+/// The project whose sessions come first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Project {
+    /// The folder, or the client's name where there is none.
+    pub(crate) name: String,
+    /// The folder relative paths start from.
+    pub(crate) folder: Option<PathBuf>,
+}
+
+impl Project {
+    /// A session's project as the service knows it: an absolute folder or any name.
+    pub(crate) fn named(name: &str) -> Self {
+        let folder = Path::new(name).is_absolute().then(|| PathBuf::from(name));
+        Self { name: name.to_owned(), folder }
+    }
+
+    /// Claude Desktop starts its servers in "/", which is nobody's project.
+    fn at(folder: Option<PathBuf>) -> Self {
+        match folder.filter(|path| path.is_absolute() && path.parent().is_some()) {
+            Some(folder) => Self { name: folder.display().to_string(), folder: Some(folder) },
+            None => Self { name: "claude-desktop".to_owned(), folder: None },
+        }
+    }
+}
+
+/// What surrounds this process.
+#[derive(Debug, Clone)]
+pub(crate) struct Surroundings {
+    pub(crate) project: Project,
+    conversation: String,
+    hostname: String,
+    boot_id: String,
+    /// The Claude client, taken at the start: after its death this process would have another parent.
+    pub(crate) client_process: Option<ProcessIdentity>,
+    gateway_process: ProcessIdentity,
+}
+
+impl Surroundings {
+    /// Of this process, with its environment given.
+    pub(crate) fn read(config: &Config, env: impl Fn(&str) -> Option<String>) -> Self {
+        let project = config
+            .project
+            .clone()
+            .or_else(|| env(PROJECT_DIR).map(PathBuf::from).filter(|path| path.is_absolute()))
+            .or_else(|| std::env::current_dir().ok());
+        Self {
+            project: Project::at(project),
+            conversation: clipped(&env(CONVERSATION).unwrap_or_default(), MAX_NAME_BYTES),
+            hostname: clipped(&process::hostname(), MAX_HOSTNAME_BYTES),
+            boot_id: process::boot_id(),
+            client_process: process::parent(),
+            gateway_process: process::own(),
+        }
+    }
+
+    /// Who asks, as the services want to know it.
+    pub(crate) fn client_info(&self, name: &str, version: &str) -> ClientInfo {
+        ClientInfo {
+            name: clipped(name, MAX_NAME_BYTES),
+            version: clipped(version, MAX_NAME_BYTES),
+            hostname: self.hostname.clone(),
+            boot_id: self.boot_id.clone(),
+            client_process: self.client_process,
+            gateway_process: Some(self.gateway_process),
+            conversation: self.conversation.clone(),
+        }
+    }
+}
+
+/// The text cut to at most `max` bytes at a character's edge.
+fn clipped(text: &str, max: usize) -> String {
+    text[..text.floor_char_boundary(max)].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_project_is_what_is_configured_then_what_claude_code_says() {
+        let env = |name: &str| (name == PROJECT_DIR).then(|| "/home/me/app".to_owned());
+        let from_env = Surroundings::read(&Config::default(), env);
+        assert_eq!(from_env.project.name, "/home/me/app");
+        let configured = Config { project: Some("/srv/other".into()) };
+        assert_eq!(Surroundings::read(&configured, env).project.folder.unwrap(), Path::new("/srv/other"));
+    }
+
+    #[test]
+    fn the_root_folder_is_no_project() {
+        assert_eq!(Project::at(Some("/".into())), Project { name: "claude-desktop".into(), folder: None });
+        assert_eq!(Project::named("notes").folder, None);
+    }
+
+    #[test]
+    fn a_relative_project_is_refused() {
+        let flags = [("gateway.project".to_owned(), "here".to_owned())];
+        let mut settings = Settings::gather(None, [], flags).unwrap();
+        let _ = Config::read(&mut settings);
+        assert!(settings.finish().unwrap_err().0[0].contains("absolute"));
+    }
+
+    #[test]
+    fn long_names_are_cut_between_characters() {
+        assert_eq!(clipped("aé", 2), "a");
+    }
+}

@@ -1,0 +1,209 @@
+//! Size, time and BLAKE3 of files, read by a few threads within a budget.
+//!
+//! Only regular files are opened, and without blocking, so a FIFO or a device put in a file's place cannot hold a
+//! call or have a side effect.
+
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use nix::fcntl::OFlag;
+use prost_types::Timestamp;
+use shim_proto::checkpoint::v1::{FilePresence, FileState};
+use tokio::sync::oneshot;
+
+/// More files than this are looked at but not hashed.
+const MAX_HASHED_FILES: usize = 200;
+/// Larger files are looked at but not hashed.
+const MAX_HASHED_BYTES: u64 = 16 << 20;
+/// Hashing stops here; the rest is only looked at.
+const HASHING_BUDGET: Duration = Duration::from_secs(2);
+/// Even a look can hang, on a network file system that is gone; then the call goes on without.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// More threads than this do not help a disk.
+const MAX_THREADS: usize = 4;
+const CHUNK_BYTES: usize = 64 << 10;
+
+/// Looks at `paths`; relative ones start from `folder`. Answers for every path, in order.
+pub(crate) async fn look_at(folder: Option<PathBuf>, paths: Vec<String>) -> Vec<FileState> {
+    if paths.is_empty() {
+        return Vec::new();
+    }
+    let survey = Arc::new(Survey::new(folder, paths));
+    let (done, finished) = oneshot::channel();
+    let work = survey.clone();
+    tokio::task::spawn_blocking(move || {
+        work.run();
+        // The receiver is gone only if patience ran out.
+        let _ = done.send(());
+    });
+    if tokio::time::timeout(PATIENCE, finished).await.is_err() {
+        tracing::warn!("looking at the active files took too long; going on with what was seen");
+    }
+    survey.seen()
+}
+
+struct Survey {
+    folder: Option<PathBuf>,
+    paths: Vec<String>,
+    next: AtomicUsize,
+    hashed: AtomicUsize,
+    deadline: Instant,
+    seen: Mutex<Vec<FileState>>,
+}
+
+impl Survey {
+    fn new(folder: Option<PathBuf>, paths: Vec<String>) -> Self {
+        let unseen = paths.iter().map(|path| FileState { path: path.clone(), ..FileState::default() }).collect();
+        Self {
+            folder,
+            paths,
+            next: AtomicUsize::new(0),
+            hashed: AtomicUsize::new(0),
+            deadline: Instant::now() + HASHING_BUDGET,
+            seen: Mutex::new(unseen),
+        }
+    }
+
+    fn run(&self) {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = threads.min(MAX_THREADS).min(self.paths.len());
+        std::thread::scope(|scope| {
+            for _ in 1..threads {
+                scope.spawn(|| self.take_turns());
+            }
+            self.take_turns();
+        });
+    }
+
+    fn take_turns(&self) {
+        loop {
+            let index = self.next.fetch_add(1, Ordering::Relaxed);
+            let Some(path) = self.paths.get(index) else { return };
+            let state = self.look(path);
+            if let Some(place) = self.seen.lock().unwrap_or_else(PoisonError::into_inner).get_mut(index) {
+                *place = state;
+            }
+        }
+    }
+
+    fn look(&self, path: &str) -> FileState {
+        let mut state = FileState { path: path.to_owned(), ..FileState::default() };
+        let full = match &self.folder {
+            Some(folder) => folder.join(path),
+            None if Path::new(path).is_absolute() => PathBuf::from(path),
+            None => return state,
+        };
+        match std::fs::metadata(&full) {
+            Ok(metadata) if metadata.is_file() => self.look_into(&full, &metadata, &mut state),
+            Ok(_) => state.set_presence(FilePresence::Unreadable),
+            Err(error) if is_absence(&error) => state.set_presence(FilePresence::Missing),
+            Err(_) => state.set_presence(FilePresence::Unreadable),
+        }
+        state
+    }
+
+    fn look_into(&self, path: &Path, metadata: &Metadata, state: &mut FileState) {
+        state.set_presence(FilePresence::Present);
+        state.size_bytes = metadata.len();
+        state.modified_at = metadata.modified().ok().map(Timestamp::from);
+        let in_budget = metadata.len() <= MAX_HASHED_BYTES && Instant::now() < self.deadline;
+        if !in_budget || self.hashed.fetch_add(1, Ordering::Relaxed) >= MAX_HASHED_FILES {
+            return;
+        }
+        match self.hash(path) {
+            Ok(Some(hash)) => state.blake3 = hash,
+            Ok(None) => {}
+            Err(error) if is_absence(&error) => state.set_presence(FilePresence::Missing),
+            Err(_) => state.set_presence(FilePresence::Unreadable),
+        }
+    }
+
+    /// `None` if the file outgrew the budget while it was read.
+    fn hash(&self, path: &Path) -> std::io::Result<Option<String>> {
+        let mut file = open_regular(path)?;
+        let mut hasher = blake3::Hasher::new();
+        let mut chunk = vec![0; CHUNK_BYTES];
+        loop {
+            let read = file.read(&mut chunk)?;
+            if read == 0 {
+                return Ok(Some(hasher.finalize().to_hex().to_string()));
+            }
+            hasher.update(&chunk[..read]);
+            if hasher.count() > MAX_HASHED_BYTES || Instant::now() >= self.deadline {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn seen(&self) -> Vec<FileState> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Opens a file that is regular even if the path was swapped since it was looked at.
+fn open_regular(path: &Path) -> std::io::Result<File> {
+    let file = OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(std::io::Error::other("no regular file")) }
+}
+
+/// A path below something that is no folder names nothing, too.
+fn is_absence(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    async fn look(folder: &Path, paths: &[&str]) -> Vec<FileState> {
+        look_at(Some(folder.to_path_buf()), paths.iter().map(|&path| path.to_owned()).collect()).await
+    }
+
+    #[tokio::test]
+    async fn every_path_gets_its_answer_in_order() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a"), "hello").unwrap();
+        let seen = look(folder.path(), &["a", "gone", ".", "a/below"]).await;
+        assert_eq!(seen[0].blake3, blake3::hash(b"hello").to_hex().as_str());
+        assert_eq!((seen[0].size_bytes, seen[0].presence()), (5, FilePresence::Present));
+        assert!(seen[0].modified_at.is_some());
+        let presences: Vec<_> = seen.iter().map(FileState::presence).collect();
+        use FilePresence::{Missing, Present, Unreadable};
+        assert_eq!(presences, [Present, Missing, Unreadable, Missing]);
+    }
+
+    #[tokio::test]
+    async fn a_fifo_is_never_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        nix::unistd::mkfifo(&folder.path().join("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let seen = look(folder.path(), &["pipe"]).await;
+        assert_eq!(seen[0].presence(), FilePresence::Unreadable);
+        assert!(open_regular(&folder.path().join("pipe")).is_err());
+    }
+
+    #[tokio::test]
+    async fn large_files_and_files_past_the_count_are_looked_at_but_not_hashed() {
+        let folder = tempfile::tempdir().unwrap();
+        File::create(folder.path().join("large")).unwrap().set_len(MAX_HASHED_BYTES + 1).unwrap();
+        std::fs::write(folder.path().join("a"), "x").unwrap();
+        let mut paths = vec!["large"];
+        paths.extend(["a"; MAX_HASHED_FILES + 5]);
+        let seen = look(folder.path(), &paths).await;
+        assert!(seen.iter().all(|file| file.presence() == FilePresence::Present));
+        assert_eq!(seen[0].blake3, "");
+        assert_eq!(seen.iter().filter(|file| !file.blake3.is_empty()).count(), MAX_HASHED_FILES);
+    }
+
+    #[tokio::test]
+    async fn without_a_folder_relative_paths_are_left_unseen() {
+        let seen = look_at(None, vec!["a".into(), "/nowhere/at/all".into()]).await;
+        assert_eq!(seen[0].presence(), FilePresence::Unspecified);
+        assert_eq!(seen[1].presence(), FilePresence::Missing);
+    }
+}

@@ -1,0 +1,11 @@
+//! What only the user's machine can tell: its files, its git repository, the memory of the client.
+//!
+//! Evidence is gathered within a time budget and never fails a call: what could not be seen is sent as not seen.
+
+mod files;
+mod git;
+mod memory;
+
+pub(crate) use files::look_at as look_at_files;
+pub(crate) use git::look_at as look_at_git;
+pub(crate) use memory::MemoryGauge;

@@ -1,0 +1,139 @@
+//! What a tool answers when it cannot do what was asked: what is wrong, where, and the next step.
+//!
+//! A problem is an answer for the model (`isError`), never a JSON-RPC error.
+
+use serde_json::{Value, json};
+use shim_runtime::fault::explain;
+use tonic::Status;
+
+/// Why a tool did nothing.
+#[derive(Debug, Clone)]
+pub(crate) struct Problem {
+    /// A stable name in `UPPER_SNAKE_CASE`.
+    pub(crate) reason: String,
+    /// What is wrong, in one sentence without its full stop.
+    pub(crate) message: String,
+    /// The wrong fields, each with the rule it breaks.
+    pub(crate) fields: Vec<(String, String)>,
+    next_step: Option<String>,
+    retry_after_ms: Option<u64>,
+    session_id: Option<String>,
+}
+
+impl Problem {
+    pub(crate) fn new(reason: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            reason: reason.into(),
+            message: message.into(),
+            fields: Vec::new(),
+            next_step: None,
+            retry_after_ms: None,
+            session_id: None,
+        }
+    }
+
+    pub(crate) fn with_fields(mut self, fields: Vec<(String, String)>) -> Self {
+        self.fields = fields;
+        self
+    }
+
+    pub(crate) fn next_step(mut self, step: impl Into<String>) -> Self {
+        self.next_step = Some(step.into());
+        self
+    }
+
+    /// Says which session it is about.
+    pub(crate) fn about(mut self, session_id: impl Into<String>) -> Self {
+        self.session_id = Some(session_id.into());
+        self
+    }
+
+    pub(crate) fn session_id(&self) -> Option<&str> {
+        self.session_id.as_deref()
+    }
+
+    /// The problem as text, a line for each fact.
+    pub(crate) fn text(&self) -> String {
+        let mut text = format!("{} ({}).", capitalized(&self.message), self.reason);
+        for (field, rule) in &self.fields {
+            text.push_str(&format!("\n- {field}: {rule}"));
+        }
+        if let Some(step) = &self.next_step {
+            text.push_str(&format!("\nNext step: {step}."));
+        }
+        text
+    }
+
+    /// The same facts for `structuredContent`.
+    pub(crate) fn facts(&self) -> Value {
+        let fields: Vec<_> = self.fields.iter().map(|(field, rule)| json!({"field": field, "rule": rule})).collect();
+        let mut facts = json!({"reason": self.reason, "message": self.message, "fields": fields});
+        if let Some(step) = &self.next_step {
+            facts["next_step"] = step.as_str().into();
+        }
+        if let Some(delay) = self.retry_after_ms {
+            facts["retry_after_ms"] = delay.into();
+        }
+        facts
+    }
+}
+
+fn capitalized(text: &str) -> String {
+    let mut characters = text.chars();
+    characters.next().map(|first| first.to_uppercase().chain(characters).collect()).unwrap_or_default()
+}
+
+impl From<Status> for Problem {
+    fn from(status: Status) -> Self {
+        let explained = explain(&status);
+        // The service appends its remedy to the message for clients that show nothing else; here it has its own line.
+        let message = match &explained.remedy {
+            Some(remedy) => explained.message.trim_end_matches(remedy.as_str()).trim_end_matches("; ").to_owned(),
+            None if explained.violations.is_empty() => explained.message,
+            None => "the service refused the request".to_owned(),
+        };
+        let mut problem = Self::new(explained.reason, message).with_fields(explained.violations);
+        problem.next_step = explained.remedy.or_else(|| remedy_of(status.code()).map(str::to_owned));
+        problem.retry_after_ms = explained.retry_after.and_then(|delay| u64::try_from(delay.as_millis()).ok());
+        problem
+    }
+}
+
+fn remedy_of(code: tonic::Code) -> Option<&'static str> {
+    match code {
+        tonic::Code::Unavailable => Some("try again in a moment; if it stays so, the user can run `shim doctor`"),
+        tonic::Code::DeadlineExceeded => {
+            Some("the call may or may not have taken effect: look with shim_session_status, then try again")
+        }
+        tonic::Code::Unauthenticated => Some("the user can set auth.token_file to the token of the service"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shim_runtime::fault::{Fault, Violations};
+
+    #[test]
+    fn a_remedy_gets_its_own_line_and_is_said_once() {
+        let status = Status::from(Fault {
+            code: tonic::Code::FailedPrecondition,
+            reason: "SESSION_OWNED",
+            message: "session x is held by y".into(),
+            remedy: Some("close that client".into()),
+            retry_after: None,
+        });
+        let problem = Problem::from(status);
+        assert_eq!(problem.text(), "Session x is held by y (SESSION_OWNED).\nNext step: close that client.");
+        assert_eq!(problem.facts()["next_step"], "close that client");
+    }
+
+    #[test]
+    fn violations_of_the_service_become_fields() {
+        let mut violations = Violations::default();
+        violations.add("progress", "must be 0..1");
+        let problem = Problem::from(violations.finish().expect_err("a violation was noted"));
+        assert_eq!(problem.fields, [("progress".to_owned(), "must be 0..1".to_owned())]);
+    }
+}

@@ -1,0 +1,17 @@
+//! The wire contract of SHIM: messages, clients and servers generated from `shim/<area>/v1/*.proto`.
+//!
+//! Nothing here is written by hand but this module map; the `.proto` files carry the documentation.
+
+/// Sessions, checkpoints, crash signals and recovery.
+pub mod checkpoint {
+    /// Package `shim.checkpoint.v1`.
+    #[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)]
+    pub mod v1 {
+        tonic::include_proto!("shim.checkpoint.v1");
+    }
+}
+
+/// Every file of the contract with its imports and comments, encoded as a `google.protobuf.FileDescriptorSet`.
+///
+/// Servers offer it through reflection; the command line prints messages as JSON with it.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/shim.bin"));

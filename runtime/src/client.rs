@@ -1,0 +1,128 @@
+//! Connections to services: lazy, reconnecting by themselves, carrying the trace context and the token.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::Uri;
+use tonic::{Request, Status};
+
+use crate::auth::Token;
+use crate::trace;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// A peer that vanished without a word is noticed within two of these.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+/// Where a service listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Endpoint {
+    /// A Unix socket.
+    Unix(PathBuf),
+    /// HTTP/2 over TCP.
+    Tcp(Uri),
+}
+
+impl FromStr for Endpoint {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            let path = PathBuf::from(path.strip_prefix("//").unwrap_or(path));
+            return if path.is_absolute() {
+                Ok(Self::Unix(path))
+            } else {
+                Err("a unix: endpoint needs an absolute path".into())
+            };
+        }
+        let uri: Uri = text.parse().map_err(|e| format!("{e}"))?;
+        match (uri.scheme_str(), uri.authority()) {
+            (Some("http"), Some(_)) => Ok(Self::Tcp(uri)),
+            _ => Err("an endpoint starts with http:// or unix:".into()),
+        }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Tcp(uri) => write!(f, "{}", uri.to_string().trim_end_matches('/')),
+        }
+    }
+}
+
+/// A connection every generated client can ride on.
+pub type Channel = InterceptedService<tonic::transport::Channel, Outgoing>;
+
+/// What is added to every call.
+#[derive(Debug, Clone, Default)]
+pub struct Outgoing {
+    authorization: Option<MetadataValue<Ascii>>,
+}
+
+impl Interceptor for Outgoing {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(value) = &self.authorization {
+            request
+                .metadata_mut()
+                .insert("authorization", value.clone());
+        }
+        if let Some(value) =
+            trace::current().and_then(|context| context.child().to_string().parse().ok())
+        {
+            request.metadata_mut().insert(trace::TRACEPARENT, value);
+        }
+        Ok(request)
+    }
+}
+
+/// A channel to `endpoint`. It connects with the first call and again whenever the connection is lost.
+///
+/// # Errors
+/// If the endpoint cannot be written as a URI.
+pub fn connect(
+    endpoint: &Endpoint,
+    token: Option<&Token>,
+) -> Result<Channel, tonic::transport::Error> {
+    let builder = match endpoint {
+        Endpoint::Unix(path) => {
+            tonic::transport::Endpoint::try_from(format!("unix://{}", path.display()))?
+        }
+        Endpoint::Tcp(uri) => tonic::transport::Endpoint::from(uri.clone())
+            .http2_keep_alive_interval(KEEP_ALIVE)
+            .keep_alive_timeout(KEEP_ALIVE)
+            .tcp_nodelay(true),
+    };
+    let channel = builder.connect_timeout(CONNECT_TIMEOUT).connect_lazy();
+    Ok(InterceptedService::new(
+        channel,
+        Outgoing {
+            authorization: token.and_then(Token::header),
+        },
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn endpoints_read_and_print_alike() {
+        for text in ["unix:/run/shim.sock", "http://127.0.0.1:50051"] {
+            assert_eq!(text.parse::<Endpoint>().unwrap().to_string(), text);
+        }
+        assert_eq!(
+            "unix:///a".parse::<Endpoint>().unwrap(),
+            Endpoint::Unix("/a".into())
+        );
+        for bad in ["", "127.0.0.1:50051", "ftp://x", "unix:relative", "http://"] {
+            assert!(bad.parse::<Endpoint>().is_err(), "{bad}");
+        }
+    }
+}

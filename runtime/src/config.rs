@@ -1,0 +1,455 @@
+//! Configuration: flags over `SHIM_*` environment over `shim.toml` over defaults.
+//!
+//! [`Settings`] gathers every source into one flat table of dotted keys; each crate reads its own keys from it,
+//! and [`Settings::finish`] reports everything wrong at once: bad values and keys nobody asked for. Nothing here
+//! reads the real environment by itself, so tests pass a map.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::client::Endpoint;
+
+/// Exit code of a process whose configuration is wrong (`EX_USAGE` of sysexits.h).
+pub const EXIT_CONFIG: u8 = 64;
+
+const ENV_PREFIX: &str = "SHIM_";
+
+/// Environment names with our prefix that are not configuration.
+const ENV_NOT_SETTINGS: [&str; 3] = ["SHIM_BIN", "SHIM_PYTHON", "SHIM_CONFIG"];
+
+/// Where a value came from, for error messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    File,
+    Environment,
+    Flag,
+}
+
+#[derive(Debug, Clone)]
+struct Value {
+    text: String,
+    origin: Origin,
+}
+
+/// Every configured value by its dotted key, and what was found wrong so far.
+#[derive(Debug, Default)]
+pub struct Settings {
+    values: BTreeMap<String, Value>,
+    /// Environment names keep their own spelling until a reader names the key: `SHIM_A_B_C` may mean `a.b_c`.
+    environment: BTreeMap<String, String>,
+    known: BTreeSet<String>,
+    errors: Vec<String>,
+}
+
+/// Everything wrong with the configuration, a line each.
+#[derive(Debug, thiserror::Error)]
+pub struct ConfigErrors(pub Vec<String>);
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the configuration is wrong in {} place(s):",
+            self.0.len()
+        )?;
+        for error in &self.0 {
+            write!(f, "\n  - {error}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Settings {
+    /// Gathers all sources. A missing `file` is an error: name it only if it must be there.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is not TOML; bad values are told by [`Settings::finish`].
+    pub fn gather(
+        file: Option<&Path>,
+        env: impl IntoIterator<Item = (String, String)>,
+        flags: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigErrors> {
+        let mut settings = Self::default();
+        if let Some(path) = file {
+            settings.read_file(path)?;
+        }
+        for (name, value) in env {
+            if name.starts_with(ENV_PREFIX) && !ENV_NOT_SETTINGS.contains(&name.as_str()) {
+                settings.environment.insert(name, value);
+            }
+        }
+        for (key, text) in flags {
+            settings.values.insert(
+                key,
+                Value {
+                    text,
+                    origin: Origin::Flag,
+                },
+            );
+        }
+        Ok(settings)
+    }
+
+    fn read_file(&mut self, path: &Path) -> Result<(), ConfigErrors> {
+        let wrong = |what: String| ConfigErrors(vec![format!("{}: {what}", path.display())]);
+        let text = std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
+        let table: toml::Table = text
+            .parse()
+            .map_err(|e: toml::de::Error| wrong(e.to_string()))?;
+        self.flatten("", table);
+        Ok(())
+    }
+
+    fn flatten(&mut self, prefix: &str, table: toml::Table) {
+        for (name, value) in table {
+            let key = if prefix.is_empty() {
+                name
+            } else {
+                format!("{prefix}.{name}")
+            };
+            let text = match value {
+                toml::Value::Table(inner) => {
+                    self.flatten(&key, inner);
+                    continue;
+                }
+                toml::Value::String(text) => text,
+                toml::Value::Array(_) => {
+                    self.errors
+                        .push(format!("{key}: takes one value, not a list"));
+                    continue;
+                }
+                other => other.to_string(),
+            };
+            self.values.insert(
+                key,
+                Value {
+                    text,
+                    origin: Origin::File,
+                },
+            );
+        }
+    }
+
+    /// The value of `key`, or `None` if it is not set or wrong (which [`Settings::finish`] will tell).
+    pub fn get<T: Setting>(&mut self, key: &str) -> Option<T> {
+        self.known.insert(key.to_owned());
+        let env_name = format!("{ENV_PREFIX}{}", key.to_uppercase().replace('.', "_"));
+        let from_env = self.environment.remove(&env_name);
+        let value = match (self.values.get(key), from_env) {
+            (Some(value), _) if value.origin == Origin::Flag => value.clone(),
+            (_, Some(text)) => Value {
+                text,
+                origin: Origin::Environment,
+            },
+            (Some(value), None) => value.clone(),
+            (None, None) => return None,
+        };
+        match T::parse(value.text.trim()) {
+            Ok(parsed) => Some(parsed),
+            Err(expected) => {
+                let place = match value.origin {
+                    Origin::File => format!("{key} in shim.toml"),
+                    Origin::Environment => env_name,
+                    Origin::Flag => format!("--{}", key.replace(['.', '_'], "-")),
+                };
+                self.errors
+                    .push(format!("{place}: \"{}\" is not {expected}", value.text));
+                None
+            }
+        }
+    }
+
+    /// The value of `key`, or `default`.
+    pub fn get_or<T: Setting>(&mut self, key: &str, default: T) -> T {
+        self.get(key).unwrap_or(default)
+    }
+
+    /// The value of `key` within `range`, or `default`.
+    pub fn get_within<T: Setting + PartialOrd + fmt::Debug>(
+        &mut self,
+        key: &str,
+        default: T,
+        range: std::ops::RangeInclusive<T>,
+    ) -> T {
+        match self.get(key) {
+            None => default,
+            Some(value) if range.contains(&value) => value,
+            Some(value) => {
+                self.errors.push(format!(
+                    "{key}: {value:?} is outside {:?}..={:?}",
+                    range.start(),
+                    range.end()
+                ));
+                default
+            }
+        }
+    }
+
+    /// Notes a fault that only shows across several keys.
+    pub fn refuse(&mut self, error: impl Into<String>) {
+        self.errors.push(error.into());
+    }
+
+    /// Reports everything wrong: call it after every crate has read its keys.
+    ///
+    /// # Errors
+    /// If any value was bad or any key is unknown.
+    pub fn finish(mut self) -> Result<(), ConfigErrors> {
+        for key in self.values.keys().filter(|key| !self.known.contains(*key)) {
+            self.errors
+                .push(format!("{key}: unknown key{}", closest(key, &self.known)));
+        }
+        for name in self.environment.keys() {
+            self.errors
+                .push(format!("{name}: no setting has this environment name"));
+        }
+        if self.errors.is_empty() {
+            Ok(())
+        } else {
+            Err(ConfigErrors(self.errors))
+        }
+    }
+}
+
+/// " (did you mean ...?)" if a known key shares the last part or most letters.
+fn closest(key: &str, known: &BTreeSet<String>) -> String {
+    let last = key.rsplit('.').next().unwrap_or(key);
+    known
+        .iter()
+        .find(|candidate| candidate.rsplit('.').next() == Some(last) || candidate.starts_with(key))
+        .map(|candidate| format!(" (did you mean {candidate}?)"))
+        .unwrap_or_default()
+}
+
+/// A type a setting can have.
+pub trait Setting: Sized {
+    /// Parses the text.
+    ///
+    /// # Errors
+    /// With what was expected, to stand after "is not".
+    fn parse(text: &str) -> Result<Self, String>;
+}
+
+macro_rules! settings_by_from_str {
+    ($($type:ty => $expected:literal),* $(,)?) => {$(
+        impl Setting for $type {
+            fn parse(text: &str) -> Result<Self, String> {
+                <$type>::from_str(text).map_err(|_| $expected.to_owned())
+            }
+        }
+    )*};
+}
+
+settings_by_from_str! {
+    bool => "true or false",
+    u32 => "a whole number",
+    u64 => "a whole number",
+    usize => "a whole number",
+    SocketAddr => "an address such as 127.0.0.1:50051",
+    Endpoint => "an endpoint such as http://127.0.0.1:50051 or unix:/path/shim.sock",
+    LogFormat => "pretty or json",
+}
+
+impl Setting for f64 {
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse()
+            .ok()
+            .filter(|x: &f64| x.is_finite())
+            .ok_or_else(|| "a finite number".to_owned())
+    }
+}
+
+impl Setting for String {
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            Err("a text of at least one character".to_owned())
+        } else {
+            Ok(text.to_owned())
+        }
+    }
+}
+
+impl Setting for PathBuf {
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            Err("a path".to_owned())
+        } else {
+            Ok(PathBuf::from(text))
+        }
+    }
+}
+
+impl Setting for Duration {
+    fn parse(text: &str) -> Result<Self, String> {
+        humantime::parse_duration(text)
+            .map_err(|_| "a duration such as 15s, 500ms or 24h".to_owned())
+    }
+}
+
+/// Where the services are; `None` means the local stack.
+#[derive(Debug, Clone, Default)]
+pub struct Endpoints {
+    /// Sessions, checkpoints, signals, recovery.
+    pub checkpoint: Option<Endpoint>,
+    /// State, locks, bus, registry, tasks.
+    pub coordination: Option<Endpoint>,
+    /// Workers.
+    pub worker: Option<Endpoint>,
+    /// Code analysis and evolution.
+    pub evolution: Option<Endpoint>,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Pretty,
+    /// One JSON object a line.
+    Json,
+}
+
+impl FromStr for LogFormat {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "pretty" => Ok(Self::Pretty),
+            "json" => Ok(Self::Json),
+            _ => Err(()),
+        }
+    }
+}
+
+/// What is logged, and how. Logs go to stderr only.
+#[derive(Debug, Clone)]
+pub struct LogConfig {
+    /// A `tracing` filter, for example `info,shim_checkpoint=debug`.
+    pub filter: String,
+    /// The look of a line.
+    pub format: LogFormat,
+}
+
+/// The keys every process shares.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Holds the database, the sockets and the private Redis (`data_dir`).
+    pub data_dir: PathBuf,
+    /// A Redis to use instead of the private one (`redis_url`).
+    pub redis_url: Option<String>,
+    /// The TCP address a server listens on (`listen`).
+    pub listen: Option<SocketAddr>,
+    /// Where a client finds the services (`endpoints.*`).
+    pub endpoints: Endpoints,
+    /// A file whose first line is the bearer token of every call (`auth.token_file`).
+    pub token_file: Option<PathBuf>,
+    /// Logging (`log.filter`, `log.format`).
+    pub log: LogConfig,
+}
+
+impl Config {
+    /// Reads the shared keys.
+    pub fn read(settings: &mut Settings) -> Self {
+        Self {
+            data_dir: settings.get("data_dir").unwrap_or_else(default_data_dir),
+            redis_url: settings.get("redis_url"),
+            listen: settings.get("listen"),
+            endpoints: Endpoints {
+                checkpoint: settings.get("endpoints.checkpoint"),
+                coordination: settings.get("endpoints.coordination"),
+                worker: settings.get("endpoints.worker"),
+                evolution: settings.get("endpoints.evolution"),
+            },
+            token_file: settings.get("auth.token_file"),
+            log: LogConfig {
+                filter: settings.get_or("log.filter", "info".to_owned()),
+                format: settings.get_or("log.format", LogFormat::Pretty),
+            },
+        }
+    }
+}
+
+/// The platform's data folder plus `shim`: `$XDG_DATA_HOME` or `~/.local/share` on Linux,
+/// `~/Library/Application Support` on macOS.
+#[must_use]
+pub fn default_data_dir() -> PathBuf {
+    let home = std::env::var_os("HOME").map_or_else(|| PathBuf::from("."), PathBuf::from);
+    let base = if cfg!(target_os = "macos") {
+        home.join("Library/Application Support")
+    } else {
+        std::env::var_os("XDG_DATA_HOME")
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+            .unwrap_or_else(|| home.join(".local/share"))
+    };
+    base.join("shim")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
+        list.iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn flags_win_over_environment_over_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("shim.toml");
+        std::fs::write(
+            &file,
+            "data_dir = '/from/file'\nredis_url = 'redis://file'\n[log]\nfilter = 'warn'\n",
+        )
+        .unwrap();
+        let mut settings = Settings::gather(
+            Some(&file),
+            pairs(&[
+                ("SHIM_REDIS_URL", "redis://env"),
+                ("SHIM_LOG_FILTER", "debug"),
+                ("HOME", "/h"),
+            ]),
+            pairs(&[("log.filter", "trace")]),
+        )
+        .unwrap();
+        let config = Config::read(&mut settings);
+        settings.finish().unwrap();
+        assert_eq!(config.data_dir, PathBuf::from("/from/file"));
+        assert_eq!(config.redis_url.as_deref(), Some("redis://env"));
+        assert_eq!(config.log.filter, "trace");
+    }
+
+    #[test]
+    fn every_fault_is_told_at_once() {
+        let mut settings = Settings::gather(
+            None,
+            pairs(&[("SHIM_LISTEN", "nonsense"), ("SHIM_TYPO", "1")]),
+            pairs(&[("log.format", "xml"), ("no.such", "x")]),
+        )
+        .unwrap();
+        Config::read(&mut settings);
+        let errors = settings.finish().unwrap_err().0;
+        assert_eq!(errors.len(), 4, "{errors:?}");
+        assert!(
+            errors
+                .iter()
+                .any(|e| e.contains("SHIM_LISTEN") && e.contains("127.0.0.1:50051"))
+        );
+        assert!(errors.iter().any(|e| e.contains("SHIM_TYPO")));
+        assert!(errors.iter().any(|e| e.contains("--log-format")));
+        assert!(errors.iter().any(|e| e.contains("no.such")));
+    }
+
+    #[test]
+    fn a_value_outside_its_range_names_the_range() {
+        let mut settings = Settings::gather(None, [], pairs(&[("n", "9")])).unwrap();
+        assert_eq!(settings.get_within("n", 2_u64, 1..=5), 2);
+        assert!(settings.finish().unwrap_err().0[0].contains("1..=5"));
+    }
+}

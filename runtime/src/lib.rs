@@ -1,0 +1,15 @@
+//! What every SHIM process shares, and nothing that only one of them needs.
+//!
+//! Configuration is gathered once and injected; a process starts with [`lifecycle`], serves through
+//! [`server`], calls through [`client`], and speaks of failures in the words of [`fault`].
+
+pub mod auth;
+pub mod client;
+pub mod config;
+pub mod fault;
+pub mod lifecycle;
+pub mod process;
+pub mod server;
+pub mod stack;
+pub mod telemetry;
+pub mod trace;

@@ -1,0 +1,112 @@
+//! Who runs: identities of processes that survive the reuse of a pid, the boot id and the host's name.
+//!
+//! On Linux the facts come from procfs (proc(5)); elsewhere a pid can only be asked whether it lives.
+
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
+use shim_proto::checkpoint::v1::ProcessIdentity;
+
+/// This process.
+#[must_use]
+pub fn own() -> ProcessIdentity {
+    let pid = std::process::id();
+    identity(pid).unwrap_or(ProcessIdentity {
+        pid,
+        start_ticks: 0,
+    })
+}
+
+/// The process that started this one.
+#[must_use]
+pub fn parent() -> Option<ProcessIdentity> {
+    identity(std::os::unix::process::parent_id())
+}
+
+/// The process with this pid now, if there is one.
+#[must_use]
+pub fn identity(pid: u32) -> Option<ProcessIdentity> {
+    if pid == 0 {
+        return None;
+    }
+    if cfg!(target_os = "linux") {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        Some(ProcessIdentity {
+            pid,
+            start_ticks: start_ticks(&stat)?,
+        })
+    } else {
+        let exists =
+            kill(Pid::from_raw(i32::try_from(pid).ok()?), None) != Err(nix::errno::Errno::ESRCH);
+        exists.then_some(ProcessIdentity {
+            pid,
+            start_ticks: 0,
+        })
+    }
+}
+
+/// Field 22 of `/proc/PID/stat`. The name in field 2 may hold spaces and parentheses, so count after the last one.
+/// A zombie (state Z) is as good as gone.
+fn start_ticks(stat: &str) -> Option<u64> {
+    let after_name = stat.rsplit_once(')')?.1;
+    let mut fields = after_name.split_ascii_whitespace();
+    if fields.next()? == "Z" {
+        return None;
+    }
+    fields.nth(18)?.parse().ok()
+}
+
+/// Whether that very process still runs, not another one with its pid.
+#[must_use]
+pub fn is_alive(process: &ProcessIdentity) -> bool {
+    identity(process.pid)
+        .is_some_and(|now| now.start_ticks == process.start_ticks || process.start_ticks == 0)
+}
+
+/// The kernel's id of this start of the machine; empty where the platform has none.
+#[must_use]
+pub fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map(|id| id.trim().to_owned())
+        .unwrap_or_default()
+}
+
+/// The host's name; empty if it cannot be told.
+#[must_use]
+pub fn hostname() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .or_else(|_| std::fs::read_to_string("/etc/hostname"))
+        .map(|name| name.trim().to_owned())
+        .ok()
+        .or_else(|| std::env::var("HOSTNAME").ok())
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_name_with_parentheses_does_not_shift_the_fields() {
+        let stat = "7 (a) b (c) S 1 7 7 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4242 1 1";
+        assert_eq!(start_ticks(stat), Some(4242));
+        assert_eq!(
+            start_ticks("7 (x) Z 1 7 7 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4242 1 1"),
+            None
+        );
+    }
+
+    #[test]
+    fn a_child_is_alive_until_it_is_killed() {
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
+        let child_identity = identity(child.id()).unwrap();
+        assert!(is_alive(&child_identity));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(!is_alive(&child_identity));
+        assert!(is_alive(&own()));
+    }
+}

@@ -1,0 +1,291 @@
+//! What crosses every call, in this order:
+//!
+//! 1. activity, so an idle stack can stop itself: counted before anything can refuse;
+//! 2. auth, before a stranger's call costs anything;
+//! 3. the limit on calls in flight, before the body is read, and the budget for bodies being read;
+//! 4. the trace context, so everything below logs with it;
+//! 5. the panic catch, innermost, so one broken call ends alone;
+//! 6. on the way back, transport refusals are put into the codes and words of the contract.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures::FutureExt;
+use http::{Request, Response};
+use http_body::Frame;
+use tokio::sync::Semaphore;
+use tonic::body::Body;
+use tonic::{Code, Status};
+use tracing::Instrument;
+
+use crate::auth::Auth;
+use crate::fault::{BAD_REQUEST, Fault};
+use crate::trace::{self, TraceContext};
+
+/// The largest message a server decodes. Above the largest allowed field, so that the field is named, not the message.
+pub const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
+
+/// Unary calls and stream openings at work at once.
+const MAX_CALLS: usize = 1024;
+
+/// Request bytes being read at once over all calls.
+const MAX_BODY_BYTES: usize = 96 * 1024 * 1024;
+
+const RETRY_AFTER: Duration = Duration::from_millis(250);
+
+/// When calls came. Clones share one state.
+#[derive(Debug, Clone)]
+pub struct Activity {
+    started: Instant,
+    last_call_ms: Arc<AtomicU64>,
+}
+
+impl Default for Activity {
+    fn default() -> Self {
+        Self {
+            started: Instant::now(),
+            last_call_ms: Arc::default(),
+        }
+    }
+}
+
+impl Activity {
+    /// Notes a call now.
+    pub fn touch(&self) {
+        self.last_call_ms
+            .fetch_max(elapsed_ms(self.started), Ordering::Relaxed);
+    }
+
+    /// Time since the last call, or since the start.
+    #[must_use]
+    pub fn idle_for(&self) -> Duration {
+        Duration::from_millis(
+            elapsed_ms(self.started).saturating_sub(self.last_call_ms.load(Ordering::Relaxed)),
+        )
+    }
+}
+
+fn elapsed_ms(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The layer that wraps every service.
+pub(super) fn layer<S>(
+    auth: Auth,
+    activity: Activity,
+) -> impl tower::Layer<S, Service = Edge<S>> + Clone {
+    let shared = Arc::new(Shared {
+        auth,
+        activity,
+        calls: Arc::new(Semaphore::new(MAX_CALLS)),
+        body_bytes: Arc::new(AtomicUsize::new(0)),
+    });
+    tower::layer::layer_fn(move |inner| Edge {
+        inner,
+        shared: Arc::clone(&shared),
+    })
+}
+
+struct Shared {
+    auth: Auth,
+    activity: Activity,
+    calls: Arc<Semaphore>,
+    body_bytes: Arc<AtomicUsize>,
+}
+
+/// A service behind everything that crosses every call.
+#[derive(Clone)]
+pub(super) struct Edge<S> {
+    inner: S,
+    shared: Arc<Shared>,
+}
+
+impl<S> tower::Service<Request<Body>> for Edge<S>
+where
+    S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        self.shared.activity.touch();
+        if let Err(refused) = admit(&self.shared.auth, &request) {
+            return Box::pin(std::future::ready(Ok(refused.into_http())));
+        }
+        let Ok(permit) = Arc::clone(&self.shared.calls).try_acquire_owned() else {
+            return Box::pin(std::future::ready(Ok(
+                overloaded("too many calls at once").into_http()
+            )));
+        };
+        let context = trace_of(&request);
+        let span = tracing::debug_span!("grpc", method = request.uri().path(), trace_id = %context.trace_id());
+        let budget = Arc::clone(&self.shared.body_bytes);
+        let request = request.map(|body| {
+            Body::new(Budgeted {
+                body,
+                taken: 0,
+                budget,
+            })
+        });
+        // The clone must stay behind: only the original was polled ready.
+        let clone = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, clone);
+        let answer = AssertUnwindSafe(async move { inner.call(request).await }).catch_unwind();
+        let answer = async move {
+            let answer = answer.await.unwrap_or_else(|_| Ok(panicked().into_http()));
+            drop(permit);
+            answer.map(in_words_of_the_contract)
+        };
+        Box::pin(trace::scope(context, answer.instrument(span)))
+    }
+}
+
+/// Health checks pass without a token: an orchestrator has none.
+fn admit(auth: &Auth, request: &Request<Body>) -> Result<(), Status> {
+    let shown = request
+        .headers()
+        .get(http::header::AUTHORIZATION)
+        .map(http::HeaderValue::as_bytes);
+    if auth.allows(shown) || request.uri().path().starts_with("/grpc.health.v1.Health/") {
+        return Ok(());
+    }
+    Err(Fault {
+        code: Code::Unauthenticated,
+        reason: "TOKEN_REFUSED",
+        message: "the call shows no valid bearer token".into(),
+        remedy: Some(
+            "send the header `authorization: Bearer TOKEN` with the server's token".into(),
+        ),
+        retry_after: None,
+    }
+    .into())
+}
+
+fn trace_of(request: &Request<Body>) -> TraceContext {
+    request
+        .headers()
+        .get(trace::TRACEPARENT)
+        .and_then(|value| value.to_str().ok())
+        .and_then(TraceContext::parse)
+        .map_or_else(TraceContext::new_root, TraceContext::child)
+}
+
+fn overloaded(message: &str) -> Status {
+    Fault {
+        code: Code::ResourceExhausted,
+        reason: "OVERLOADED",
+        message: message.into(),
+        remedy: Some("try again after the delay given".into()),
+        retry_after: Some(RETRY_AFTER),
+    }
+    .into()
+}
+
+fn panicked() -> Status {
+    tracing::error!("a call panicked; the service goes on");
+    Fault {
+        code: Code::Internal,
+        reason: "PANIC",
+        message: "the call ended in a defect of the service".into(),
+        remedy: Some("report it with the service's log; other calls are not affected".into()),
+        retry_after: None,
+    }
+    .into()
+}
+
+/// tonic answers a message that is no valid protobuf with INTERNAL and an oversized one with OUT_OF_RANGE; to the
+/// caller the first is a bad argument and the second an exhausted limit, as in gRPC's own libraries.
+fn in_words_of_the_contract(response: Response<Body>) -> Response<Body> {
+    if !response.headers().contains_key("grpc-status") {
+        return response;
+    }
+    let Some(status) = Status::from_header_map(response.headers()) else {
+        return response;
+    };
+    let (code, reason, message) = match status.code() {
+        Code::Internal => match status
+            .message()
+            .strip_prefix("failed to decode Protobuf message: ")
+        {
+            Some(what) => (
+                Code::InvalidArgument,
+                BAD_REQUEST,
+                format!("the message does not decode: {what}"),
+            ),
+            None => return response,
+        },
+        Code::OutOfRange if status.message().contains("message length too large") => (
+            Code::ResourceExhausted,
+            "MESSAGE_TOO_LARGE",
+            format!("the message is larger than the limit of {MAX_MESSAGE_BYTES} bytes"),
+        ),
+        _ => return response,
+    };
+    Status::from(Fault {
+        code,
+        reason,
+        message,
+        remedy: None,
+        retry_after: None,
+    })
+    .into_http()
+}
+
+/// A request body whose bytes count against the budget until it is read and dropped.
+struct Budgeted {
+    body: Body,
+    taken: usize,
+    budget: Arc<AtomicUsize>,
+}
+
+impl Drop for Budgeted {
+    fn drop(&mut self) {
+        self.budget.fetch_sub(self.taken, Ordering::Relaxed);
+    }
+}
+
+impl http_body::Body for Budgeted {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let this = self.get_mut();
+        let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
+        let Some(Ok(frame)) = frame else {
+            return Poll::Ready(frame);
+        };
+        let bytes = frame.data_ref().map_or(0, Bytes::len);
+        this.taken += bytes;
+        if this.budget.fetch_add(bytes, Ordering::Relaxed) + bytes > MAX_BODY_BYTES {
+            return Poll::Ready(Some(Err(overloaded("too many request bytes at once"))));
+        }
+        Poll::Ready(Some(Ok(frame)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,86 @@
+//! The addresses a server listens on, bound before any heavy work so that a wrong one fails at once.
+
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use tokio::net::{TcpListener, UnixListener};
+
+use crate::auth::Auth;
+
+/// `sun_path` holds 108 bytes with its NUL on Linux (unix(7)), 104 on macOS.
+const MAX_SOCKET_PATH: usize = if cfg!(target_os = "macos") { 103 } else { 107 };
+
+/// What a server listens on: TCP, a Unix socket or both.
+#[derive(Debug, Default)]
+pub struct Listeners {
+    /// A TCP listener.
+    pub tcp: Option<TcpListener>,
+    /// A Unix socket.
+    pub unix: Option<UnixListener>,
+}
+
+/// Why an address cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// Anyone on the network could call.
+    #[error(
+        "refusing to listen on {0}: it is not a loopback address and no token is set; set auth.token_file or listen on 127.0.0.1"
+    )]
+    Exposed(SocketAddr),
+    /// Binding failed.
+    #[error("cannot listen on {0}: {1}")]
+    Bind(SocketAddr, std::io::Error),
+    /// Binding the Unix socket failed.
+    #[error("cannot listen on {0}: {1}")]
+    BindUnix(PathBuf, std::io::Error),
+    /// The kernel takes no longer path.
+    #[error(
+        "the socket path {0} is longer than {MAX_SOCKET_PATH} bytes; choose a shorter data_dir"
+    )]
+    PathTooLong(PathBuf),
+}
+
+impl Listeners {
+    /// Binds TCP at `address`.
+    ///
+    /// # Errors
+    /// If it is not a loopback address and `auth` asks for no token, or if it cannot be bound.
+    pub async fn bind_tcp(
+        &mut self,
+        address: SocketAddr,
+        auth: &Auth,
+    ) -> Result<SocketAddr, ListenError> {
+        if !address.ip().is_loopback() && !auth.is_required() {
+            return Err(ListenError::Exposed(address));
+        }
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|e| ListenError::Bind(address, e))?;
+        let bound = listener
+            .local_addr()
+            .map_err(|e| ListenError::Bind(address, e))?;
+        self.tcp = Some(listener);
+        Ok(bound)
+    }
+
+    /// Binds a Unix socket only its owner may use. The caller holds the lock that makes it the only server of the
+    /// path, so a socket found there was left by a dead one and is replaced.
+    ///
+    /// # Errors
+    /// If the path is too long or cannot be bound.
+    pub fn bind_unix(&mut self, path: &Path) -> Result<(), ListenError> {
+        let fail = |e| ListenError::BindUnix(path.to_path_buf(), e);
+        if path.as_os_str().len() > MAX_SOCKET_PATH {
+            return Err(ListenError::PathTooLong(path.to_path_buf()));
+        }
+        match std::fs::remove_file(path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(fail(e)),
+            _ => {}
+        }
+        let listener = UnixListener::bind(path).map_err(fail)?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(fail)?;
+        self.unix = Some(listener);
+        Ok(())
+    }
+}

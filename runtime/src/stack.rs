@@ -1,0 +1,250 @@
+//! The local stack as seen from outside: where it lives, whether it runs, and how to start the one instance of it.
+//!
+//! The invariant: whoever holds the lock file's flock(2) is the stack. The kernel drops the lock with the process, so
+//! a stack that was killed never looks alive, and however many start at once, one gets the lock.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, Write};
+use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::fcntl::{Flock, FlockArg};
+use serde::{Deserialize, Serialize};
+
+/// A stack that a gateway started stops itself after this time without sessions and calls.
+const IDLE_EXIT: &str = "15m";
+const POLL: Duration = Duration::from_millis(5);
+/// A status probe holds the lock for a moment; a starting stack waits that out.
+const ACQUIRE_PATIENCE: Duration = Duration::from_millis(300);
+
+/// What a running stack tells of itself.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+pub struct StackInfo {
+    /// Its process.
+    pub pid: u32,
+    /// Its version.
+    pub version: String,
+    /// When it started, in milliseconds since the Unix epoch.
+    pub started_unix_ms: u64,
+    /// Its Unix socket.
+    pub socket: PathBuf,
+    /// Its TCP address, if the port was free.
+    pub tcp: Option<SocketAddr>,
+    /// The Redis it uses, if there is one.
+    pub redis: Option<String>,
+}
+
+/// Whether a stack runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StackState {
+    /// None does.
+    Stopped,
+    /// One holds the lock but does not serve yet.
+    Starting,
+    /// One serves.
+    Running(StackInfo),
+}
+
+/// Why the stack cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum StackError {
+    /// Another stack holds the lock.
+    #[error("a stack runs already in this data folder; see `shim status`")]
+    AlreadyRunning,
+    /// The data folder cannot be used.
+    #[error("the data folder {0} cannot be used: {1}")]
+    DataDir(PathBuf, std::io::Error),
+    /// The stack's program could not be started.
+    #[error("cannot start the local stack with {0}: {1}")]
+    Spawn(PathBuf, std::io::Error),
+    /// It did not become ready.
+    #[error("the local stack was not ready after {0:?}; its log is {1}")]
+    NotReady(Duration, PathBuf),
+}
+
+/// The stack of one data folder.
+#[derive(Debug, Clone)]
+pub struct Stack {
+    data_dir: PathBuf,
+}
+
+impl Stack {
+    /// The stack of `data_dir`; nothing is touched yet.
+    #[must_use]
+    pub fn at(data_dir: &Path) -> Self {
+        Self {
+            data_dir: data_dir.to_path_buf(),
+        }
+    }
+
+    /// Its Unix socket.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.data_dir.join("shim.sock")
+    }
+
+    /// Its lock file, which also holds its [`StackInfo`].
+    #[must_use]
+    pub fn lock_path(&self) -> PathBuf {
+        self.data_dir.join("stack.lock")
+    }
+
+    /// Its log when it runs detached.
+    #[must_use]
+    pub fn log_path(&self) -> PathBuf {
+        self.data_dir.join("shim.log")
+    }
+
+    /// Whether it runs.
+    #[must_use]
+    pub fn state(&self) -> StackState {
+        let Ok(file) = File::open(self.lock_path()) else {
+            return StackState::Stopped;
+        };
+        match Flock::lock(file, FlockArg::LockSharedNonblock) {
+            Ok(_probe) => StackState::Stopped,
+            Err((mut file, _)) => {
+                let mut text = String::new();
+                match file
+                    .read_to_string(&mut text)
+                    .ok()
+                    .and_then(|_| serde_json::from_str(&text).ok())
+                {
+                    Some(info) => StackState::Running(info),
+                    None => StackState::Starting,
+                }
+            }
+        }
+    }
+
+    /// Makes the data folder (mode 0700) and takes the lock.
+    ///
+    /// # Errors
+    /// [`StackError::AlreadyRunning`] if another process holds it.
+    pub fn acquire(&self) -> Result<StackLock, StackError> {
+        let fail = |e| StackError::DataDir(self.data_dir.clone(), e);
+        make_private_dir(&self.data_dir).map_err(fail)?;
+        let deadline = Instant::now() + ACQUIRE_PATIENCE;
+        loop {
+            let file = OpenOptions::new()
+                .create(true)
+                .truncate(false)
+                .read(true)
+                .write(true)
+                .mode(0o600)
+                .open(self.lock_path())
+                .map_err(fail)?;
+            match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+                Ok(lock) => {
+                    lock.set_len(0).map_err(fail)?;
+                    return Ok(StackLock(lock));
+                }
+                Err(_) if Instant::now() < deadline => std::thread::sleep(POLL),
+                Err(_) => return Err(StackError::AlreadyRunning),
+            }
+        }
+    }
+
+    /// Returns the running stack, starting it with `exe` if there is none. Any number of callers end up on one stack.
+    ///
+    /// # Errors
+    /// If it cannot be started or does not serve within `wait`.
+    pub async fn ensure_running(
+        &self,
+        exe: &Path,
+        wait: Duration,
+    ) -> Result<StackInfo, StackError> {
+        let deadline = Instant::now() + wait;
+        let mut spawned = false;
+        loop {
+            match self.state() {
+                StackState::Running(info) => return Ok(info),
+                StackState::Stopped if !spawned => {
+                    self.spawn(exe)?;
+                    spawned = true;
+                }
+                StackState::Stopped | StackState::Starting => {}
+            }
+            if Instant::now() >= deadline {
+                return Err(StackError::NotReady(wait, self.log_path()));
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Starts a detached stack. Losing the race for the lock is fine: the child leaves and the winner serves.
+    fn spawn(&self, exe: &Path) -> Result<(), StackError> {
+        let mut child = Command::new(exe)
+            .arg("--data-dir")
+            .arg(&self.data_dir)
+            .args(["up", "--detached", "--idle-exit", IDLE_EXIT])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|e| StackError::Spawn(exe.to_path_buf(), e))?;
+        // A thread reaps the child, which may leave at once or outlive this process.
+        std::thread::spawn(move || child.wait());
+        Ok(())
+    }
+}
+
+/// Makes a folder only its owner may enter.
+///
+/// # Errors
+/// If it cannot be made.
+pub fn make_private_dir(path: &Path) -> std::io::Result<()> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+}
+
+/// Being the stack, for as long as it is held.
+#[derive(Debug)]
+pub struct StackLock(Flock<File>);
+
+impl StackLock {
+    /// Tells everyone that the stack serves.
+    ///
+    /// # Errors
+    /// If the lock file cannot be written.
+    pub fn publish(&mut self, info: &StackInfo) -> std::io::Result<()> {
+        let text = serde_json::to_vec(info)?;
+        self.0.set_len(0)?;
+        self.0.rewind()?;
+        self.0.write_all(&text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn one_of_many_gets_the_lock_and_death_frees_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let stack = Stack::at(&folder.path().join("new"));
+        assert_eq!(stack.state(), StackState::Stopped);
+        let mut lock = stack.acquire().unwrap();
+        assert_eq!(stack.state(), StackState::Starting);
+        assert!(matches!(stack.acquire(), Err(StackError::AlreadyRunning)));
+        let info = StackInfo {
+            pid: 1,
+            version: "0".into(),
+            started_unix_ms: 1,
+            socket: stack.socket(),
+            tcp: None,
+            redis: None,
+        };
+        lock.publish(&info).unwrap();
+        assert_eq!(stack.state(), StackState::Running(info));
+        drop(lock);
+        assert_eq!(stack.state(), StackState::Stopped);
+        stack.acquire().unwrap();
+    }
+}

@@ -1,0 +1,88 @@
+//! The service's own settings (`checkpoint.*`), each with a default that suits one developer's machine.
+
+use std::time::Duration;
+
+use shim_runtime::config::Settings;
+
+use crate::domain::risk::RiskLimits;
+
+/// Settings of the checkpoint service.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Silence of an owner longer than this interrupts its session (`checkpoint.lease`, 15 s).
+    pub lease: Duration,
+    /// What the risk is judged by (`signals.*`).
+    pub risk: RiskLimits,
+    /// When old checkpoint contents are dropped (`retention.*`).
+    pub retention: Retention,
+    /// zstd level of stored states, 1..=19 (`checkpoint.zstd_level`, 1: a save waits for it).
+    pub zstd_level: u32,
+}
+
+/// How long contents are kept; headers stay until their session is deleted.
+#[derive(Debug, Clone, Copy)]
+pub struct Retention {
+    /// Everything younger is kept (`retention.keep_all`, 24 h).
+    pub keep_all: Duration,
+    /// Younger than this one an hour is kept (`retention.keep_hourly`, 7 d); older, one a day.
+    pub keep_hourly: Duration,
+}
+
+impl Config {
+    /// Reads the service's keys.
+    pub fn read(settings: &mut Settings) -> Self {
+        let second = Duration::from_secs(1);
+        Self {
+            lease: settings.get_within("checkpoint.lease", 15 * second, second..=3600 * second),
+            risk: RiskLimits::read(settings),
+            retention: Retention {
+                keep_all: settings.get_or("retention.keep_all", Duration::from_secs(24 * 3600)),
+                keep_hourly: settings
+                    .get_or("retention.keep_hourly", Duration::from_secs(7 * 24 * 3600)),
+            },
+            zstd_level: settings.get_within("checkpoint.zstd_level", 1, 1..=19),
+        }
+    }
+}
+
+impl RiskLimits {
+    fn read(settings: &mut Settings) -> Self {
+        let default = Self::default();
+        let mut number = |key: &str, or: f64| settings.get_within(key, or, 0.0..=1e12);
+        Self {
+            tokens: number("signals.tokens", default.tokens),
+            tokens_weight: number("signals.tokens_weight", default.tokens_weight),
+            checkpoint_age_ms: number("signals.checkpoint_age_ms", default.checkpoint_age_ms),
+            checkpoint_age_weight: number(
+                "signals.checkpoint_age_weight",
+                default.checkpoint_age_weight,
+            ),
+            memory: number("signals.memory", default.memory),
+            memory_weight: number("signals.memory_weight", default.memory_weight),
+            context: (
+                number("signals.context_warning", default.context.0),
+                number("signals.context_danger", default.context.1),
+            ),
+            messages: (
+                number("signals.messages_warning", default.messages.0),
+                number("signals.messages_danger", default.messages.1),
+            ),
+            session_minutes: (
+                number("signals.session_minutes_warning", default.session_minutes.0),
+                number("signals.session_minutes_danger", default.session_minutes.1),
+            ),
+            tool_calls: (
+                number("signals.tool_calls_warning", default.tool_calls.0),
+                number("signals.tool_calls_danger", default.tool_calls.1),
+            ),
+            failure_rate: (
+                number("signals.failure_rate_warning", default.failure_rate.0),
+                number("signals.failure_rate_danger", default.failure_rate.1),
+            ),
+            latency_growth: (
+                number("signals.latency_growth_warning", default.latency_growth.0),
+                number("signals.latency_growth_danger", default.latency_growth.1),
+            ),
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Why an owner was lost: the judgement of the evidence that is left when a gateway is gone.
+
+use shim_proto::checkpoint::v1::{Interruption, InterruptionCause as Cause};
+
+use super::moment::Moment;
+
+/// Memory use from which a vanished process is likelier to have been killed for it.
+const MEMORY_SUSPICIOUS: f64 = 0.95;
+
+/// How the owner's stream ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// The gateway said goodbye.
+    Detached,
+    /// The stream broke.
+    StreamLost,
+    /// The stream was silent for a whole lease.
+    Silent,
+    /// The service was started anew and the owner never came back.
+    NeverReturned,
+}
+
+/// What could be found out when the owner was lost.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Evidence {
+    /// How the stream ended.
+    pub(crate) ending: Ending,
+    /// The machine's boot id differs from the owner's.
+    pub(crate) rebooted: bool,
+    /// Whether the gateway's process runs; `None` if that cannot be told from here.
+    pub(crate) gateway_alive: Option<bool>,
+    /// Whether the client's process runs.
+    pub(crate) client_alive: Option<bool>,
+    /// Kills for lack of memory on this machine since the owner attached.
+    pub(crate) oom_kills: u64,
+    /// The machine's memory use at the last heartbeat, 0..1.
+    pub(crate) memory_pressure: Option<f64>,
+}
+
+/// The likeliest cause with its confidence.
+pub(crate) fn judge(evidence: &Evidence, at: Moment) -> Interruption {
+    let (cause, confidence, text) = verdict(evidence);
+    Interruption {
+        cause: cause.into(),
+        confidence,
+        evidence: text,
+        at: Some(at.into()),
+    }
+}
+
+fn verdict(evidence: &Evidence) -> (Cause, f64, String) {
+    let pressure = evidence.memory_pressure.unwrap_or(0.0);
+    let gone = match (evidence.gateway_alive, evidence.client_alive) {
+        (Some(false), Some(false)) => Some("the gateway and its client are gone"),
+        (Some(false), _) => Some("the gateway's process is gone"),
+        (_, Some(false)) => Some("the client's process is gone"),
+        _ => None,
+    };
+    if evidence.ending == Ending::Detached {
+        return (
+            Cause::ClientClosed,
+            1.0,
+            "the client closed the gateway in good order".into(),
+        );
+    }
+    if evidence.rebooted {
+        return (
+            Cause::Reboot,
+            0.95,
+            "the machine was started anew since the client attached".into(),
+        );
+    }
+    match gone {
+        Some(gone) if evidence.oom_kills > 0 => (
+            Cause::OutOfMemory,
+            0.85,
+            format!(
+                "{gone}, and the kernel killed {} process(es) for memory",
+                evidence.oom_kills
+            ),
+        ),
+        Some(gone) if pressure >= MEMORY_SUSPICIOUS => (
+            Cause::OutOfMemory,
+            0.6,
+            format!(
+                "{gone}, with {:.0}% of memory in use at the last heartbeat",
+                pressure * 100.0
+            ),
+        ),
+        Some(gone) => (
+            Cause::Killed,
+            0.9,
+            format!("{gone}, and nothing had closed them"),
+        ),
+        None if evidence.ending == Ending::StreamLost => (
+            Cause::Killed,
+            0.5,
+            "the connection broke without a goodbye".into(),
+        ),
+        None => {
+            let still = if evidence.gateway_alive == Some(true) {
+                "; its process still runs"
+            } else {
+                ""
+            };
+            (
+                Cause::LeaseExpired,
+                0.7,
+                format!("no heartbeat came within the lease{still}"),
+            )
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOST: Evidence = Evidence {
+        ending: Ending::StreamLost,
+        rebooted: false,
+        gateway_alive: Some(false),
+        client_alive: Some(true),
+        oom_kills: 0,
+        memory_pressure: None,
+    };
+
+    fn cause(evidence: Evidence) -> Cause {
+        judge(&evidence, Moment(0)).cause()
+    }
+
+    #[test]
+    fn each_kind_of_evidence_names_its_cause() {
+        assert_eq!(cause(LOST), Cause::Killed);
+        assert_eq!(
+            cause(Evidence {
+                ending: Ending::Detached,
+                ..LOST
+            }),
+            Cause::ClientClosed
+        );
+        assert_eq!(
+            cause(Evidence {
+                rebooted: true,
+                ..LOST
+            }),
+            Cause::Reboot
+        );
+        assert_eq!(
+            cause(Evidence {
+                oom_kills: 1,
+                ..LOST
+            }),
+            Cause::OutOfMemory
+        );
+        assert_eq!(
+            cause(Evidence {
+                memory_pressure: Some(0.97),
+                ..LOST
+            }),
+            Cause::OutOfMemory
+        );
+        let silent = Evidence {
+            ending: Ending::Silent,
+            gateway_alive: Some(true),
+            ..LOST
+        };
+        assert_eq!(cause(silent), Cause::LeaseExpired);
+        assert!(judge(&silent, Moment(0)).evidence.contains("still runs"));
+    }
+}

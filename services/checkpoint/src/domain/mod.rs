@@ -1,0 +1,15 @@
+//! Decisions, and nothing else: every function takes values (the time among them) and returns a value.
+//!
+//! No database, no transport and no clock may be imported here; a test of the crate scans for that.
+
+pub(crate) mod carry_over;
+pub(crate) mod cause;
+pub(crate) mod claims;
+pub(crate) mod diff;
+pub(crate) mod moment;
+pub(crate) mod recovery;
+pub(crate) mod resume;
+pub(crate) mod retention;
+pub(crate) mod risk;
+pub(crate) mod seal;
+pub(crate) mod snippet;

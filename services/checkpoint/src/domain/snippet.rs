@@ -1,0 +1,112 @@
+//! Full-text search in words: what a query asks for and where a state answers it.
+
+use shim_proto::checkpoint::v1::CheckpointState;
+
+use super::resume::cut;
+
+const AROUND_BYTES: usize = 60;
+const MAX_TERMS: usize = 32;
+
+/// The words and "quoted phrases" of a query.
+pub(crate) fn terms(query: &str) -> Vec<String> {
+    let mut terms = Vec::new();
+    for (i, part) in query.split('"').enumerate() {
+        let inside_quotes = i % 2 == 1;
+        if inside_quotes {
+            terms.push(part.trim().to_owned());
+        } else {
+            terms.extend(part.split_whitespace().map(str::to_owned));
+        }
+    }
+    terms.retain(|term| term.chars().any(char::is_alphanumeric));
+    terms.truncate(MAX_TERMS);
+    terms
+}
+
+/// The terms in FTS5's query language: each a quoted string, so no word can act as an operator
+/// (<https://www.sqlite.org/fts5.html#full_text_query_syntax>).
+pub(crate) fn fts5_query(terms: &[String]) -> String {
+    terms
+        .iter()
+        .map(|term| format!("\"{}\"", term.replace('"', "\"\"")))
+        .collect::<Vec<_>>()
+        .join(" AND ")
+}
+
+/// The texts of a state that are searched.
+pub(crate) fn searchable(state: &CheckpointState) -> impl Iterator<Item = &str> {
+    [&state.current_task, &state.summary]
+        .into_iter()
+        .chain(&state.decisions)
+        .chain(&state.next_steps)
+        .chain(&state.completed_steps)
+        .chain(&state.blockers)
+        .map(String::as_str)
+}
+
+/// Where the first term found stands, marked with `**`; the task if the match is only in another spelling.
+pub(crate) fn snippet(state: &CheckpointState, terms: &[String]) -> String {
+    let found = searchable(state).find_map(|text| {
+        terms
+            .iter()
+            .find_map(|term| position(text, term).map(|(start, end)| around(text, start, end)))
+    });
+    found.unwrap_or_else(|| cut(&state.current_task, 2 * AROUND_BYTES).into_owned())
+}
+
+/// Finds `term` without regard to ASCII case, which keeps byte positions valid.
+fn position(text: &str, term: &str) -> Option<(usize, usize)> {
+    let start = text.to_ascii_lowercase().find(&term.to_ascii_lowercase())?;
+    Some((start, start + term.len()))
+}
+
+fn around(text: &str, start: usize, end: usize) -> String {
+    let mut from = start.saturating_sub(AROUND_BYTES);
+    while !text.is_char_boundary(from) {
+        from -= 1;
+    }
+    let mut to = (end + AROUND_BYTES).min(text.len());
+    while !text.is_char_boundary(to) {
+        to += 1;
+    }
+    let (before, after) = (
+        if from > 0 { "..." } else { "" },
+        if to < text.len() { "..." } else { "" },
+    );
+    format!(
+        "{before}{}**{}**{}{after}",
+        &text[from..start],
+        &text[start..end],
+        &text[end..to]
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_and_phrases_become_a_harmless_query() {
+        let terms = terms("fix OR \"group commit\" - NEAR( *");
+        assert_eq!(terms, ["fix", "OR", "group commit", "NEAR("]);
+        assert_eq!(
+            fts5_query(&terms),
+            "\"fix\" AND \"OR\" AND \"group commit\" AND \"NEAR(\""
+        );
+    }
+
+    #[test]
+    fn the_match_is_marked_within_its_surroundings() {
+        let state = CheckpointState {
+            current_task: "other".into(),
+            summary: format!("{} the Writer thread {}", "ä".repeat(100), "z".repeat(100)),
+            ..Default::default()
+        };
+        let text = snippet(&state, &["writer".into()]);
+        assert!(
+            text.starts_with("...") && text.contains("**Writer** thread") && text.ends_with("..."),
+            "{text}"
+        );
+        assert_eq!(snippet(&state, &["absent".into()]), "other");
+    }
+}

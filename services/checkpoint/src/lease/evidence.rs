@@ -1,0 +1,66 @@
+//! What this machine can tell of an owner that was lost.
+
+use std::time::Duration;
+
+use shim_proto::checkpoint::v1::ProcessIdentity;
+use shim_runtime::process;
+
+use super::Lease;
+use crate::domain::cause::{Ending, Evidence};
+
+/// A killed process closes its streams a moment before it is gone.
+const DYING: Duration = Duration::from_millis(200);
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// Whether this machine can see the owner's processes.
+fn is_local(lease: &Lease) -> bool {
+    !lease.client.hostname.is_empty() && lease.client.hostname == process::hostname()
+}
+
+fn alive(lease: &Lease, process: Option<&ProcessIdentity>) -> Option<bool> {
+    let process = process.filter(|process| process.pid != 0 && is_local(lease))?;
+    Some(process::is_alive(process))
+}
+
+/// Whether the gateway still runs after its stream broke; `None` if that cannot be told.
+pub(super) async fn gateway_survives(lease: &Lease) -> Option<bool> {
+    let deadline = tokio::time::Instant::now() + DYING;
+    loop {
+        let alive = alive(lease, lease.client.gateway_process.as_ref())?;
+        if !alive || tokio::time::Instant::now() >= deadline {
+            return Some(alive);
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+/// Gathers everything.
+pub(super) fn gather(lease: &Lease, ending: Ending) -> Evidence {
+    let boot_id = process::boot_id();
+    let rebooted =
+        is_local(lease) && !lease.client.boot_id.is_empty() && lease.client.boot_id != boot_id;
+    Evidence {
+        ending: if lease.inherited && ending == Ending::Silent {
+            Ending::NeverReturned
+        } else {
+            ending
+        },
+        rebooted,
+        gateway_alive: alive(lease, lease.client.gateway_process.as_ref()),
+        client_alive: alive(lease, lease.client.client_process.as_ref()),
+        oom_kills: oom_kills().saturating_sub(lease.oom_kills_before),
+        memory_pressure: lease.memory_pressure,
+    }
+}
+
+/// Processes the kernel killed for lack of memory since the machine started (`oom_kill` in proc(5) vmstat);
+/// 0 where the platform does not count them.
+pub(super) fn oom_kills() -> u64 {
+    std::fs::read_to_string("/proc/vmstat")
+        .ok()
+        .and_then(|text| {
+            text.lines()
+                .find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
+        })
+        .unwrap_or(0)
+}

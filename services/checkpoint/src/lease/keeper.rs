@@ -1,0 +1,114 @@
+//! Interrupting sessions whose owner was lost: at once when its stream breaks, or when its lease runs out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use shim_proto::checkpoint::v1::SessionStatus;
+use shim_runtime::lifecycle::Shutdown;
+use uuid::Uuid;
+
+use super::{Lease, Leases, evidence};
+use crate::domain::cause::{Ending, judge};
+use crate::error::Error;
+use crate::store::{Store, sessions};
+
+/// How late an expired lease may be noticed.
+const TICK: Duration = Duration::from_millis(250);
+
+/// Gives every session that was active when the service last stopped one lease to come back in; those of another
+/// boot are interrupted at once.
+///
+/// # Errors
+/// If the database cannot be read.
+pub(crate) async fn inherit_active(store: &Store, leases: &Leases) -> Result<(), Error> {
+    for stored in store.read(sessions::active).await? {
+        let Ok(id) = Uuid::parse_str(&stored.session.id) else {
+            continue;
+        };
+        let client = stored.session.client.clone().unwrap_or_default();
+        leases.inherit(id, stored.session.epoch, client);
+        let lease = leases.held().get(&id).cloned();
+        if let Some(lease) = lease.filter(|lease| evidence::gather(lease, Ending::Silent).rebooted)
+        {
+            leases.drop_session(id);
+            interrupt(store, id, &lease, Ending::NeverReturned).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Interrupts sessions whose leases run out, until the shutdown begins. Failures are logged and tried again: the
+/// session stays active in the database, and the next start of the service inherits it.
+pub(crate) async fn watch(store: Store, leases: Arc<Leases>, shutdown: Shutdown) {
+    let mut tick = tokio::time::interval(TICK);
+    loop {
+        tokio::select! {
+            () = shutdown.wait() => return,
+            _ = tick.tick() => {}
+        }
+        for (session, lease) in leases.expired() {
+            if let Err(error) = interrupt(&store, session, &lease, Ending::Silent).await {
+                tracing::warn!(%session, %error, "an expired session could not be interrupted; trying again");
+                leases.inherit(session, lease.epoch, lease.client);
+            }
+        }
+    }
+}
+
+/// Handles the end of an owner's stream.
+pub(crate) async fn stream_ended(
+    store: &Store,
+    leases: &Leases,
+    session: Uuid,
+    stream: Uuid,
+    ending: Ending,
+) {
+    if ending == Ending::StreamLost {
+        let Some(lease) = leases.of_stream(session, stream) else {
+            return;
+        };
+        if evidence::gateway_survives(&lease).await == Some(true) {
+            // The connection broke, not the owner: it has the rest of its lease to come back.
+            leases.lose_stream(session, stream);
+            return;
+        }
+    }
+    let Some(lease) = leases.end(session, stream) else {
+        return;
+    };
+    if let Err(error) = interrupt(store, session, &lease, ending).await {
+        tracing::warn!(%session, %error, "a lost session could not be interrupted; its lease will");
+        leases.inherit(session, lease.epoch, lease.client);
+    }
+}
+
+async fn interrupt(
+    store: &Store,
+    session: Uuid,
+    lease: &Lease,
+    ending: Ending,
+) -> Result<(), Error> {
+    let found = evidence::gather(lease, ending);
+    let epoch = lease.epoch;
+    let interruption = judge(&found, store.now());
+    let cause = interruption.cause();
+    let interrupted = store
+        .write(0, move |db, now| {
+            let mut stored = match sessions::find(db, session) {
+                Err(Error::SessionNotFound(_)) => return Ok(false),
+                other => other?,
+            };
+            if stored.session.epoch != epoch || stored.session.status() != SessionStatus::Active {
+                return Ok(false);
+            }
+            stored.session.status = SessionStatus::Interrupted.into();
+            stored.session.interruption = Some(interruption);
+            sessions::update(db, &mut stored, now)?;
+            Ok(true)
+        })
+        .await?;
+    if interrupted {
+        tracing::info!(%session, cause = cause.as_str_name(), "a session was interrupted");
+    }
+    Ok(())
+}

@@ -1,0 +1,257 @@
+//! Who owns which session right now: leases held by streams, kept in memory and measured with the monotonic clock.
+//!
+//! The epoch in the database decides who may write; a lease only tells whether that owner still lives. Losing this
+//! table (a restart) costs nothing: every active session gets one fresh lease to come back in.
+
+mod evidence;
+pub(crate) mod keeper;
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use shim_proto::checkpoint::v1::{ClientInfo, Notice, OwnershipLost};
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+/// What a stream must tell its owner.
+#[derive(Debug, Clone)]
+pub(crate) enum Event {
+    Notice(Notice),
+    OwnershipLost(OwnershipLost),
+}
+
+/// One owner's hold on a session.
+#[derive(Debug, Clone)]
+pub(crate) struct Lease {
+    pub(crate) epoch: u64,
+    pub(crate) client: ClientInfo,
+    deadline: Instant,
+    /// Kills for lack of memory on this machine when the owner came.
+    oom_kills_before: u64,
+    memory_pressure: Option<f64>,
+    stream: Option<Stream>,
+    /// True for leases given at the start of the service to owners that have not come back yet.
+    inherited: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Stream {
+    id: Uuid,
+    events: mpsc::Sender<Event>,
+}
+
+/// Every lease.
+#[derive(Debug)]
+pub(crate) struct Leases {
+    ttl: Duration,
+    held: Mutex<HashMap<Uuid, Lease>>,
+}
+
+impl Leases {
+    pub(crate) fn new(ttl: Duration) -> Self {
+        Self {
+            ttl,
+            held: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn ttl(&self) -> Duration {
+        self.ttl
+    }
+
+    fn held(&self) -> MutexGuard<'_, HashMap<Uuid, Lease>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn fresh(&self, epoch: u64, client: ClientInfo) -> Lease {
+        Lease {
+            epoch,
+            client,
+            deadline: Instant::now() + self.ttl,
+            oom_kills_before: evidence::oom_kills(),
+            memory_pressure: None,
+            stream: None,
+            inherited: false,
+        }
+    }
+
+    /// Gives the owner at `epoch` a lease. An earlier owner's stream is told that it lost the session.
+    pub(crate) fn grant(&self, session: Uuid, epoch: u64, client: ClientInfo) {
+        let fresh = self.fresh(epoch, client);
+        let mut held = self.held();
+        if held.get(&session).is_some_and(|lease| lease.epoch >= epoch) {
+            return;
+        }
+        let owner = Some(fresh.client.clone());
+        if let Some(Stream { events, .. }) = held.insert(session, fresh).and_then(|old| old.stream)
+        {
+            // A stream so slow that its queue is full learns of it with its next save.
+            let _ = events.try_send(Event::OwnershipLost(OwnershipLost { epoch, owner }));
+        }
+    }
+
+    /// Gives an owner of before the restart the chance to come back.
+    pub(crate) fn inherit(&self, session: Uuid, epoch: u64, client: ClientInfo) {
+        let lease = Lease {
+            inherited: true,
+            ..self.fresh(epoch, client)
+        };
+        self.held().insert(session, lease);
+    }
+
+    /// Ties a stream to the lease of `epoch`; it replaces an older stream of the same owner.
+    pub(crate) fn attach(
+        &self,
+        session: Uuid,
+        epoch: u64,
+        client: ClientInfo,
+        events: mpsc::Sender<Event>,
+    ) -> Uuid {
+        let id = Uuid::now_v7();
+        self.grant(session, epoch, client.clone());
+        if let Some(lease) = self
+            .held()
+            .get_mut(&session)
+            .filter(|lease| lease.epoch == epoch)
+        {
+            lease.deadline = Instant::now() + self.ttl;
+            lease.client = client;
+            lease.inherited = false;
+            lease.stream = Some(Stream { id, events });
+        }
+        id
+    }
+
+    /// The owner lives.
+    pub(crate) fn beat(&self, session: Uuid, epoch: u64, memory_pressure: Option<f64>) {
+        if let Some(lease) = self
+            .held()
+            .get_mut(&session)
+            .filter(|lease| lease.epoch == epoch)
+        {
+            lease.deadline = Instant::now() + self.ttl;
+            lease.memory_pressure = memory_pressure.or(lease.memory_pressure);
+        }
+    }
+
+    /// The owner saved: it lives, with or without a stream.
+    pub(crate) fn saved(&self, session: Uuid, epoch: u64) {
+        let known = self
+            .held()
+            .get(&session)
+            .is_some_and(|lease| lease.epoch == epoch);
+        if known {
+            self.beat(session, epoch, None);
+        } else {
+            self.grant(session, epoch, ClientInfo::default());
+        }
+    }
+
+    /// Ends the lease if `stream` still is its stream.
+    pub(crate) fn end(&self, session: Uuid, stream: Uuid) -> Option<Lease> {
+        let mut held = self.held();
+        let is_its_stream = held
+            .get(&session)
+            .and_then(|lease| lease.stream.as_ref())
+            .is_some_and(|s| s.id == stream);
+        if is_its_stream {
+            held.remove(&session)
+        } else {
+            None
+        }
+    }
+
+    /// The lease whose stream this still is.
+    pub(crate) fn of_stream(&self, session: Uuid, stream: Uuid) -> Option<Lease> {
+        let held = self.held();
+        held.get(&session)
+            .filter(|lease| lease.stream.as_ref().is_some_and(|s| s.id == stream))
+            .cloned()
+    }
+
+    /// Keeps the lease, which runs out unless its owner comes back, but not its stream.
+    pub(crate) fn lose_stream(&self, session: Uuid, stream: Uuid) {
+        if let Some(lease) = self.held().get_mut(&session)
+            && lease.stream.as_ref().is_some_and(|s| s.id == stream)
+        {
+            lease.stream = None;
+        }
+    }
+
+    /// Drops the lease of a session that was ended or deleted.
+    pub(crate) fn drop_session(&self, session: Uuid) {
+        self.held().remove(&session);
+    }
+
+    /// Takes out every lease that ran out.
+    fn expired(&self) -> Vec<(Uuid, Lease)> {
+        let now = Instant::now();
+        self.held()
+            .extract_if(|_, lease| lease.deadline <= now)
+            .collect()
+    }
+
+    /// Whether a stream holds the session.
+    pub(crate) fn is_attached(&self, session: Uuid) -> bool {
+        self.held()
+            .get(&session)
+            .is_some_and(|lease| lease.stream.is_some())
+    }
+
+    /// How many streams hold sessions.
+    pub(crate) fn attached(&self) -> usize {
+        self.held()
+            .values()
+            .filter(|lease| lease.stream.is_some())
+            .count()
+    }
+
+    /// Tells the owner something, if it listens.
+    pub(crate) fn notify(&self, session: Uuid, notice: Notice) {
+        if let Some(Stream { events, .. }) = self
+            .held()
+            .get(&session)
+            .and_then(|lease| lease.stream.as_ref())
+        {
+            let _ = events.try_send(Event::Notice(notice));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_new_owner_displaces_the_old_stream_and_a_stale_one_cannot_return() {
+        let leases = Leases::new(Duration::from_secs(15));
+        let session = Uuid::now_v7();
+        let (old, mut heard) = mpsc::channel(4);
+        let stream = leases.attach(session, 1, ClientInfo::default(), old.clone());
+        leases.grant(session, 2, ClientInfo::default());
+        assert!(matches!(heard.try_recv().unwrap(), Event::OwnershipLost(lost) if lost.epoch == 2));
+        assert!(
+            leases.end(session, stream).is_none(),
+            "the old stream's end concerns nobody"
+        );
+        leases.attach(session, 1, ClientInfo::default(), old);
+        assert!(
+            !leases.is_attached(session),
+            "epoch 1 holds nothing any more"
+        );
+    }
+
+    #[test]
+    fn silence_expires_and_a_beat_keeps() {
+        let leases = Leases::new(Duration::ZERO);
+        let session = Uuid::now_v7();
+        leases.grant(session, 1, ClientInfo::default());
+        assert_eq!(leases.expired().len(), 1);
+        let leases = Leases::new(Duration::from_secs(60));
+        leases.grant(session, 1, ClientInfo::default());
+        leases.beat(session, 1, Some(0.5));
+        assert!(leases.expired().is_empty());
+    }
+}

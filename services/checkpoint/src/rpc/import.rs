@@ -1,0 +1,159 @@
+//! Import: taking in an archive in group commits; what is there already is skipped, so a cut-off import is repeated.
+
+use prost::Message;
+use shim_proto::checkpoint::v1::archive_record::Record;
+use shim_proto::checkpoint::v1::{ArchiveHeader, ImportRequest, ImportResponse, Session};
+use tonic::{Status, Streaming};
+
+use super::Api;
+use super::export::FORMAT;
+use super::fields::Fields;
+use crate::domain::moment::moment;
+use crate::error::Error;
+use crate::store::archive::{self, Taken, refused};
+
+/// Records, and their bytes, committed together.
+const BATCH: usize = 256;
+const BATCH_BYTES: usize = 4 * 1024 * 1024;
+
+/// An archive from a clock further ahead than this would drag this service's clock along.
+const MAX_AHEAD_MICROS: i64 = 24 * 3_600_000_000;
+
+pub(super) async fn handle(
+    api: &Api,
+    mut requests: Streaming<ImportRequest>,
+) -> Result<ImportResponse, Status> {
+    let (mut total, mut batch, mut bytes, mut opened) =
+        (ImportResponse::default(), Vec::new(), 0, false);
+    while let Some(request) = requests.message().await? {
+        let Some(record) = request.record.and_then(|record| record.record) else {
+            return Err(refused("a record is empty".into()).into());
+        };
+        if !opened {
+            check_header(&record)?;
+            opened = true;
+            continue;
+        }
+        check_record(api, &record)?;
+        bytes += size(&record);
+        batch.push(record);
+        if batch.len() >= BATCH || bytes >= BATCH_BYTES {
+            commit(
+                api,
+                std::mem::take(&mut batch),
+                std::mem::take(&mut bytes),
+                &mut total,
+            )
+            .await?;
+        }
+    }
+    if !opened {
+        return Err(refused("it is empty; an archive begins with a header".into()).into());
+    }
+    commit(api, batch, bytes, &mut total).await?;
+    Ok(total)
+}
+
+fn check_header(record: &Record) -> Result<(), Error> {
+    match record {
+        Record::Header(ArchiveHeader { format: FORMAT, .. }) => Ok(()),
+        Record::Header(header) => Err(refused(format!(
+            "format {} is unknown here; this SHIM reads format {FORMAT}",
+            header.format
+        ))),
+        _ => Err(refused("it must begin with a header".into())),
+    }
+}
+
+/// The same rules as for what clients send: an archive may come from anywhere.
+fn check_record(api: &Api, record: &Record) -> Result<(), Status> {
+    let mut fields = Fields::default();
+    let time = match record {
+        Record::Header(_) => return Err(refused("it holds a second header".into()).into()),
+        Record::Session(session) => {
+            check_session(&mut fields, session);
+            session.updated_at
+        }
+        Record::Checkpoint(archived) => {
+            if archived.state.is_some() {
+                fields.state(archived.state.as_ref());
+            }
+            archived
+                .checkpoint
+                .as_ref()
+                .and_then(|checkpoint| checkpoint.created_at)
+        }
+        Record::Signal(signal) => {
+            fields.signals(signal.signals.as_ref());
+            signal
+                .assessment
+                .as_ref()
+                .and_then(|assessment| assessment.assessed_at)
+        }
+    };
+    if moment(time.as_ref())
+        .is_some_and(|at| at.0.saturating_sub(api.store.now().0) > MAX_AHEAD_MICROS)
+    {
+        fields.refuse("record", "holds a time more than a day in the future");
+    }
+    fields.finish()
+}
+
+fn check_session(fields: &mut Fields, session: &Session) {
+    fields.uuid("session.id", &session.id);
+    fields.required("session.project", &session.project, 4_096);
+    fields.text("session.title", &session.title, 500);
+    fields.client(session.client.as_ref());
+    fields.at_most_epoch("session.epoch", session.epoch);
+}
+
+fn size(record: &Record) -> usize {
+    match record {
+        Record::Header(header) => header.encoded_len(),
+        Record::Session(session) => session.encoded_len(),
+        Record::Checkpoint(checkpoint) => checkpoint.encoded_len(),
+        Record::Signal(signal) => signal.encoded_len(),
+    }
+}
+
+async fn commit(
+    api: &Api,
+    batch: Vec<Record>,
+    bytes: usize,
+    total: &mut ImportResponse,
+) -> Result<(), Error> {
+    let level = api.config.zstd_level;
+    let taken = api
+        .store
+        .write(bytes, move |db, now| {
+            let mut taken = ImportResponse::default();
+            for record in batch {
+                let (is_new, counter) = match record {
+                    Record::Header(_) => continue,
+                    Record::Session(session) => (
+                        archive::import_session(db, session, now)?,
+                        &mut taken.imported_sessions,
+                    ),
+                    Record::Checkpoint(archived) => (
+                        archive::import_checkpoint(db, &archived, level)?,
+                        &mut taken.imported_checkpoints,
+                    ),
+                    Record::Signal(signal) => (
+                        archive::import_signal(db, &signal)?,
+                        &mut taken.imported_signals,
+                    ),
+                };
+                match is_new {
+                    Taken::New => *counter += 1,
+                    Taken::Known => taken.skipped += 1,
+                }
+            }
+            Ok(taken)
+        })
+        .await?;
+    total.imported_sessions += taken.imported_sessions;
+    total.imported_checkpoints += taken.imported_checkpoints;
+    total.imported_signals += taken.imported_signals;
+    total.skipped += taken.skipped;
+    Ok(())
+}

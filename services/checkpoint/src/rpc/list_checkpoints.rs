@@ -1,0 +1,40 @@
+//! ListCheckpoints: a session's headers, newest first, in pages.
+
+use shim_proto::checkpoint::v1::{ListCheckpointsRequest, ListCheckpointsResponse};
+use tonic::Status;
+
+use super::Api;
+use super::fields::Fields;
+use crate::store::{checkpoints, sessions};
+
+pub(super) async fn handle(
+    api: &Api,
+    request: ListCheckpointsRequest,
+) -> Result<ListCheckpointsResponse, Status> {
+    let mut fields = Fields::default();
+    let id = fields.uuid("session_id", &request.session_id);
+    let limit = fields.page_size("page_size", request.page_size, 50, 1_000);
+    let before = fields
+        .page_token::<1>(&request.page_token)
+        .map_or(i64::MAX, |[number]| number);
+    fields.finish()?;
+
+    let (checkpoints, damaged_numbers) = api
+        .store
+        .read(move |db| {
+            checkpoints::list(db, &sessions::find(db, id)?, before.unsigned_abs(), limit)
+        })
+        .await?;
+    let seen = checkpoints
+        .iter()
+        .map(|c| c.number)
+        .chain(damaged_numbers.iter().copied());
+    let lowest = seen.min().filter(|lowest| {
+        *lowest > 1 && checkpoints.len() + damaged_numbers.len() == limit as usize
+    });
+    Ok(ListCheckpointsResponse {
+        checkpoints,
+        next_page_token: lowest.map(|number| number.to_string()).unwrap_or_default(),
+        damaged_numbers,
+    })
+}

@@ -1,0 +1,47 @@
+//! ListSessions: most recently changed first, in pages.
+
+use shim_proto::checkpoint::v1::{ListSessionsRequest, ListSessionsResponse, SessionStatus};
+use tonic::Status;
+
+use super::Api;
+use super::fields::Fields;
+use crate::domain::moment::moment;
+use crate::store::sessions::{self, Filter};
+
+pub(super) async fn handle(
+    api: &Api,
+    request: ListSessionsRequest,
+) -> Result<ListSessionsResponse, Status> {
+    let mut fields = Fields::default();
+    fields.text("project", &request.project, 4_096);
+    if SessionStatus::try_from(request.status).is_err() {
+        fields.refuse("status", format!("{} is no SessionStatus", request.status));
+    }
+    let limit = fields.page_size("page_size", request.page_size, 50, 1_000);
+    let after = fields
+        .page_token::<2>(&request.page_token)
+        .map(|[time, row]| (time, row));
+    fields.finish()?;
+
+    let filter = Filter {
+        project: (!request.project.is_empty()).then_some(request.project),
+        status: (request.status != 0).then_some(request.status),
+    };
+    let (stored, damaged) = api
+        .store
+        .read(move |db| sessions::list(db, &filter, after, limit))
+        .await?;
+    let full = stored.len() + damaged as usize == limit as usize;
+    let last = stored.last().filter(|_| full).map(|last| {
+        let time = moment(last.session.updated_at.as_ref()).map_or(0, |m| m.0);
+        format!("{time}.{}", last.row_id)
+    });
+    Ok(ListSessionsResponse {
+        sessions: stored
+            .into_iter()
+            .map(|stored| api.present(stored.session))
+            .collect(),
+        next_page_token: last.unwrap_or_default(),
+        damaged,
+    })
+}

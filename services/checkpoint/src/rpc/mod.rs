@@ -1,0 +1,136 @@
+//! The wire: one file for each RPC. A handler checks the fields, calls domain and store, and encodes the answer.
+
+mod assess_risk;
+mod attach_session;
+mod delete_session;
+mod detect_recovery;
+mod diff_checkpoints;
+mod dismiss_recovery;
+mod end_session;
+mod export;
+mod fields;
+mod fork_session;
+mod get_checkpoint;
+mod get_session;
+mod import;
+mod list_checkpoints;
+mod list_sessions;
+mod list_signal_history;
+mod open_session;
+mod prune;
+mod record_resume;
+mod record_signals;
+mod restore_checkpoint;
+mod save_checkpoint;
+mod search_checkpoints;
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use shim_proto::checkpoint::v1::checkpoint_service_server::CheckpointService;
+use shim_proto::checkpoint::v1::signal_service_server::SignalService;
+use shim_proto::checkpoint::v1::*;
+use shim_runtime::lifecycle::Shutdown;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+use uuid::Uuid;
+
+use crate::config::Config;
+use crate::lease::Leases;
+use crate::store::Store;
+
+/// What every handler works with. Clones share one service.
+#[derive(Clone)]
+pub(crate) struct Api {
+    pub(crate) store: Store,
+    pub(crate) leases: Arc<Leases>,
+    pub(crate) config: Arc<Config>,
+    pub(crate) shutdown: Shutdown,
+}
+
+impl Api {
+    /// A session as it is told: with what only this moment knows.
+    fn present(&self, session: Session) -> Session {
+        let attached = Uuid::parse_str(&session.id).is_ok_and(|id| self.leases.is_attached(id));
+        Session {
+            attached,
+            ..session
+        }
+    }
+}
+
+/// Methods of a service trait that hand their requests to the files of the same names. `#[async_trait]` does not see
+/// into macros, so the signature it would write is written here.
+macro_rules! unary {
+    ($($method:ident: $request:ty => $response:ty),* $(,)?) => {$(
+        fn $method<'a, 'async_trait>(&'a self, request: Request<$request>) -> Answer<'async_trait, $response>
+        where
+            'a: 'async_trait,
+            Self: 'async_trait,
+        {
+            Box::pin(async move { $method::handle(self, request.into_inner()).await.map(Response::new) })
+        }
+    )*};
+}
+
+type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<Response<T>, Status>> + Send + 'a>>;
+
+#[tonic::async_trait]
+impl CheckpointService for Api {
+    unary! {
+        open_session: OpenSessionRequest => OpenSessionResponse,
+        end_session: EndSessionRequest => EndSessionResponse,
+        get_session: GetSessionRequest => GetSessionResponse,
+        list_sessions: ListSessionsRequest => ListSessionsResponse,
+        delete_session: DeleteSessionRequest => DeleteSessionResponse,
+        save_checkpoint: SaveCheckpointRequest => SaveCheckpointResponse,
+        get_checkpoint: GetCheckpointRequest => GetCheckpointResponse,
+        list_checkpoints: ListCheckpointsRequest => ListCheckpointsResponse,
+        diff_checkpoints: DiffCheckpointsRequest => DiffCheckpointsResponse,
+        fork_session: ForkSessionRequest => ForkSessionResponse,
+        search_checkpoints: SearchCheckpointsRequest => SearchCheckpointsResponse,
+        detect_recovery: DetectRecoveryRequest => DetectRecoveryResponse,
+        restore_checkpoint: RestoreCheckpointRequest => RestoreCheckpointResponse,
+        dismiss_recovery: DismissRecoveryRequest => DismissRecoveryResponse,
+        record_resume: RecordResumeRequest => RecordResumeResponse,
+        prune: PruneRequest => PruneResponse,
+    }
+
+    type AttachSessionStream = ReceiverStream<Result<AttachSessionResponse, Status>>;
+
+    async fn attach_session(
+        &self,
+        request: Request<Streaming<AttachSessionRequest>>,
+    ) -> Result<Response<Self::AttachSessionStream>, Status> {
+        attach_session::handle(self, request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    type ExportStream = ReceiverStream<Result<ExportResponse, Status>>;
+
+    async fn export(
+        &self,
+        request: Request<ExportRequest>,
+    ) -> Result<Response<Self::ExportStream>, Status> {
+        export::handle(self, request.into_inner()).map(Response::new)
+    }
+
+    async fn import(
+        &self,
+        request: Request<Streaming<ImportRequest>>,
+    ) -> Result<Response<ImportResponse>, Status> {
+        import::handle(self, request.into_inner())
+            .await
+            .map(Response::new)
+    }
+}
+
+#[tonic::async_trait]
+impl SignalService for Api {
+    unary! {
+        record_signals: RecordSignalsRequest => RecordSignalsResponse,
+        assess_risk: AssessRiskRequest => AssessRiskResponse,
+        list_signal_history: ListSignalHistoryRequest => ListSignalHistoryResponse,
+    }
+}

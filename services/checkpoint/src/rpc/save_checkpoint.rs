@@ -1,0 +1,83 @@
+//! SaveCheckpoint: when it answers, the checkpoint is on the disk.
+
+use shim_proto::checkpoint::v1::{
+    CheckpointState, CheckpointTrigger, SaveCheckpointRequest, SaveCheckpointResponse,
+};
+use tonic::Status;
+
+use super::Api;
+use super::fields::Fields;
+use crate::domain::carry_over::carry_over;
+use crate::error::Error;
+use crate::store::ledger::Request;
+use crate::store::packing::{Packed, pack};
+use crate::store::sessions::Stored;
+use crate::store::{checkpoints, sessions};
+
+pub(super) async fn handle(
+    api: &Api,
+    request: SaveCheckpointRequest,
+) -> Result<SaveCheckpointResponse, Status> {
+    let mut fields = Fields::default();
+    fields.request_id(&request.request_id);
+    let id = fields.uuid("session_id", &request.session_id);
+    fields.epoch(request.epoch);
+    fields.state(request.state.as_ref());
+    let trigger = CheckpointTrigger::try_from(request.trigger).unwrap_or_else(|_| {
+        fields.refuse(
+            "trigger",
+            format!("{} is no CheckpointTrigger", request.trigger),
+        );
+        CheckpointTrigger::Manual
+    });
+    fields.finish()?;
+
+    let trigger = if trigger == CheckpointTrigger::Unspecified {
+        CheckpointTrigger::Manual
+    } else {
+        trigger
+    };
+    let key = Request::new("SaveCheckpoint", &request.request_id, &request);
+    let (epoch, carries) = (request.epoch, request.carry_over);
+    let state = request.state.unwrap_or_default();
+    let level = api.config.zstd_level;
+    // Packed before the writer's turn: the thread that everyone waits for only appends.
+    let packed = pack(&state, level)?;
+    let bytes = packed.bytes.len() + usize::try_from(packed.state_bytes).unwrap_or(0);
+    let saved = api
+        .store
+        .mutate(key, bytes, move |db, now| {
+            let mut stored = sessions::require_owner(db, id, epoch)?;
+            let (state, packed) = if carries {
+                inherit(db, &stored, state, packed, level)?
+            } else {
+                (state, packed)
+            };
+            let checkpoint = checkpoints::append(db, &mut stored, trigger, &state, &packed, now)?;
+            Ok(SaveCheckpointResponse {
+                checkpoint: Some(checkpoint),
+            })
+        })
+        .await?;
+    api.leases.saved(id, epoch);
+    Ok(saved)
+}
+
+/// Adds what the checkpoint before knew. Without a readable one there is nothing to inherit.
+fn inherit(
+    db: &rusqlite::Connection,
+    stored: &Stored,
+    mut state: CheckpointState,
+    packed: Packed,
+    level: u32,
+) -> Result<(CheckpointState, Packed), Error> {
+    match checkpoints::newest_intact(db, stored) {
+        Ok((_, earlier, _)) => {
+            carry_over(earlier, &mut state);
+            let packed = pack(&state, level)?;
+            Ok((state, packed))
+        }
+        Err(Error::CheckpointNotFound(_) | Error::Damaged(_)) => Ok((state, packed)),
+        Err(error) => Err(error),
+    }
+}

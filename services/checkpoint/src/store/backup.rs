@@ -1,0 +1,70 @@
+//! Online backup: a consistent copy while the service goes on writing.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::backup::{Backup, StepResult};
+use rusqlite::{Connection, OpenFlags};
+
+/// Pages copied at a step, and the pause that lets a writer in between.
+const STEP_PAGES: i32 = 1_000;
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// Why a backup was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// Backups do not overwrite.
+    #[error("{0} exists already; choose another name")]
+    TargetExists(PathBuf),
+    /// There is nothing to back up.
+    #[error("there is no database at {0}")]
+    NoDatabase(PathBuf),
+    /// SQLite failed.
+    #[error("the backup failed: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// The finished file could not be put in place.
+    #[error("the backup could not be put in place: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+/// Copies the database at `database` to the new file `target`, whether or not a service uses it. The target appears
+/// only when it is complete. `progress` is told (pages copied, pages in all). Answers with the size in bytes.
+///
+/// # Errors
+/// If the target exists, the database does not, or copying fails.
+pub fn backup(
+    database: &Path,
+    target: &Path,
+    mut progress: impl FnMut(u64, u64),
+) -> Result<u64, BackupError> {
+    if target.exists() {
+        return Err(BackupError::TargetExists(target.to_path_buf()));
+    }
+    if !database.exists() {
+        return Err(BackupError::NoDatabase(database.to_path_buf()));
+    }
+    let source = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let mut name = target.as_os_str().to_owned();
+    name.push(".partial");
+    let partial = PathBuf::from(name);
+    let mut copy = Connection::open(&partial)?;
+    {
+        let backup = Backup::new(&source, &mut copy)?;
+        loop {
+            let step = backup.step(STEP_PAGES)?;
+            let at = backup.progress();
+            let pages = |n: i32| u64::try_from(n).unwrap_or(0);
+            progress(pages(at.pagecount - at.remaining), pages(at.pagecount));
+            match step {
+                StepResult::Done => break,
+                _ => std::thread::sleep(PAUSE),
+            }
+        }
+    }
+    // One file without a log, so that it can be moved about.
+    copy.execute_batch("PRAGMA journal_mode = DELETE")?;
+    copy.close().map_err(|(_, error)| error)?;
+    std::fs::File::open(&partial)?.sync_all()?;
+    std::fs::rename(&partial, target)?;
+    Ok(std::fs::metadata(target)?.len())
+}

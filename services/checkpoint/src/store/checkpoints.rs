@@ -1,0 +1,299 @@
+//! Checkpoint rows: appended in order, read only if their hashes hold.
+
+use prost::Message;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use shim_proto::checkpoint::v1::{Checkpoint, CheckpointState, CheckpointTrigger, SessionStatus};
+use uuid::Uuid;
+
+use super::packing::{Packed, unpack};
+use super::sessions::{self, Stored};
+use crate::domain::moment::{Moment, moment};
+use crate::domain::resume::cut;
+use crate::domain::seal::{self, Hash};
+use crate::error::Error;
+
+const MAX_TEASER_BYTES: usize = 500;
+
+/// A row of the table, verified or not.
+pub(crate) struct CheckpointRow {
+    pub(crate) row_id: i64,
+    pub(crate) session: i64,
+    pub(crate) number: u64,
+    thinned_at: Option<i64>,
+    header: Vec<u8>,
+    state: Option<Vec<u8>>,
+    state_hash: Vec<u8>,
+    hash: Vec<u8>,
+}
+
+const COLUMNS: &str = "row_id, session, number, thinned_at, header, state, state_hash, hash";
+/// Listing needs no states, which are most of a row.
+const COLUMNS_WITHOUT_STATE: &str =
+    "row_id, session, number, thinned_at, header, NULL, state_hash, hash";
+
+impl CheckpointRow {
+    pub(super) fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            row_id: row.get(0)?,
+            session: row.get(1)?,
+            number: row.get::<_, i64>(2)?.unsigned_abs(),
+            thinned_at: row.get(3)?,
+            header: row.get(4)?,
+            state: row.get(5)?,
+            state_hash: row.get(6)?,
+            hash: row.get(7)?,
+        })
+    }
+
+    /// The header, if the row's hash holds.
+    pub(crate) fn header(&self) -> Result<Checkpoint, Error> {
+        let state_hash = self.state_hash()?;
+        let hash = seal::seal(&self.header, &state_hash);
+        let header = Checkpoint::decode(self.header.as_slice()).ok();
+        match header {
+            Some(header) if self.hash == hash && header.number == self.number => Ok(Checkpoint {
+                hash: seal::hex(&hash),
+                thinned_at: self.thinned_at.map(|at| Moment(at).into()),
+                ..header
+            }),
+            _ => Err(self.damaged()),
+        }
+    }
+
+    /// Header and content, if both hashes hold.
+    pub(crate) fn open(&self) -> Result<(Checkpoint, CheckpointState), Error> {
+        let header = self.header()?;
+        match (&self.state, self.thinned_at) {
+            (None, Some(_)) => Err(Error::Thinned(header.id)),
+            (Some(bytes), _) => {
+                let state = unpack(bytes, &self.state_hash()?).ok_or_else(|| self.damaged())?;
+                Ok((header, state))
+            }
+            (None, None) => Err(self.damaged()),
+        }
+    }
+
+    /// The hash of the content, whether or not the content is still there.
+    pub(crate) fn state_hash(&self) -> Result<Hash, Error> {
+        Hash::try_from(self.state_hash.as_slice()).map_err(|_| self.damaged())
+    }
+
+    fn damaged(&self) -> Error {
+        tracing::error!(
+            row_id = self.row_id,
+            number = self.number,
+            "a checkpoint row is damaged; it is not served"
+        );
+        Error::Damaged(format!("checkpoint {} in row {}", self.number, self.row_id))
+    }
+}
+
+/// Appends a checkpoint and moves its session's head. The session becomes active: whoever saves, lives.
+pub(crate) fn append(
+    db: &Connection,
+    stored: &mut Stored,
+    trigger: CheckpointTrigger,
+    state: &CheckpointState,
+    packed: &Packed,
+    now: Moment,
+) -> Result<Checkpoint, Error> {
+    let number = stored.session.head_number + 1;
+    let previous = previous_hash(db, stored.row_id, number)?;
+    let id = Uuid::now_v7();
+    let mut checkpoint = Checkpoint {
+        id: id.to_string(),
+        session_id: stored.session.id.clone(),
+        number,
+        epoch: stored.session.epoch,
+        created_at: Some(now.into()),
+        trigger: trigger.into(),
+        current_task: cut(&state.current_task, MAX_TEASER_BYTES).into_owned(),
+        progress: state.progress,
+        summary: cut(&state.summary, MAX_TEASER_BYTES).into_owned(),
+        state_bytes: packed.state_bytes,
+        stored_bytes: packed.bytes.len() as u64,
+        hash: String::new(),
+        previous_hash: previous.map(|hash| seal::hex(&hash)).unwrap_or_default(),
+        thinned_at: None,
+    };
+    let header = seal::header_bytes(&checkpoint);
+    let hash = seal::seal(&header, &packed.hash);
+    insert(
+        db,
+        stored.row_id,
+        &checkpoint,
+        &header,
+        Some(&packed.bytes),
+        (&packed.hash, &hash),
+    )?;
+    checkpoint.hash = seal::hex(&hash);
+
+    let session = &mut stored.session;
+    session.status = SessionStatus::Active.into();
+    session.interruption = None;
+    session.dismissed_at = None;
+    session.head_number = number;
+    session.head_checkpoint_id.clone_from(&checkpoint.id);
+    session.last_checkpoint_at = Some(now.into());
+    session.current_task.clone_from(&checkpoint.current_task);
+    session.progress = state.progress;
+    session.open_steps = u32::try_from(state.next_steps.len()).unwrap_or(u32::MAX);
+    sessions::update(db, stored, now)?;
+    Ok(checkpoint)
+}
+
+/// The predecessor's stored hash. A predecessor that cannot be read breaks the chain visibly: no hash.
+fn previous_hash(db: &Connection, session: i64, number: u64) -> Result<Option<Hash>, Error> {
+    let hash: Option<Vec<u8>> = db
+        .prepare_cached("SELECT hash FROM checkpoints WHERE session = ?1 AND number = ?2")?
+        .query_row(params![session, to_column(number) - 1], |row| row.get(0))
+        .optional()?;
+    Ok(hash.and_then(|hash| Hash::try_from(hash.as_slice()).ok()))
+}
+
+/// Writes a row as it is; the caller has sealed it.
+pub(super) fn insert(
+    db: &Connection,
+    session: i64,
+    checkpoint: &Checkpoint,
+    header: &[u8],
+    state: Option<&[u8]>,
+    (state_hash, hash): (&Hash, &Hash),
+) -> Result<(), Error> {
+    let id = Uuid::parse_str(&checkpoint.id)
+        .map_err(|_| Error::ArchiveRefused(format!("{} is no UUID", checkpoint.id)))?;
+    let at = |time: Option<&prost_types::Timestamp>| moment(time).map(|m| m.0);
+    db.prepare_cached(
+        "INSERT INTO checkpoints (session, number, id, created_at, thinned_at, header, state, state_hash, hash)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    )?
+    .execute(params![
+        session,
+        to_column(checkpoint.number),
+        id.as_bytes(),
+        at(checkpoint.created_at.as_ref()).unwrap_or(0),
+        at(checkpoint.thinned_at.as_ref()),
+        header,
+        state,
+        state_hash,
+        hash
+    ])?;
+    Ok(())
+}
+
+/// Numbers stay far below 2^63: one a microsecond would take 292,000 years.
+pub(super) fn to_column(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// The row with this id.
+pub(crate) fn by_id(db: &Connection, id: Uuid) -> Result<CheckpointRow, Error> {
+    db.prepare_cached(&format!("SELECT {COLUMNS} FROM checkpoints WHERE id = ?1"))?
+        .query_row([id.as_bytes()], CheckpointRow::of)
+        .optional()?
+        .ok_or_else(|| Error::CheckpointNotFound(id.to_string()))
+}
+
+/// The row with this number.
+pub(crate) fn by_number(
+    db: &Connection,
+    stored: &Stored,
+    number: u64,
+) -> Result<CheckpointRow, Error> {
+    db.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM checkpoints WHERE session = ?1 AND number = ?2"
+    ))?
+    .query_row(params![stored.row_id, to_column(number)], CheckpointRow::of)
+    .optional()?
+    .ok_or_else(|| Error::CheckpointNotFound(format!("{number} of session {}", stored.session.id)))
+}
+
+/// A checkpoint with its content, and the numbers of newer ones that are damaged.
+pub(crate) type Intact = (Checkpoint, CheckpointState, Vec<u64>);
+
+/// The newest checkpoint that can be read whole.
+pub(crate) fn newest_intact(db: &Connection, stored: &Stored) -> Result<Intact, Error> {
+    let mut statement = db.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM checkpoints WHERE session = ?1 AND thinned_at IS NULL ORDER BY number DESC"
+    ))?;
+    let mut rows = statement.query([stored.row_id])?;
+    let mut damaged = Vec::new();
+    while let Some(row) = rows.next()? {
+        let row = CheckpointRow::of(row)?;
+        match row.open() {
+            Ok((checkpoint, state)) => return Ok((checkpoint, state, damaged)),
+            Err(_) => damaged.push(row.number),
+        }
+    }
+    if damaged.is_empty() {
+        return Err(Error::CheckpointNotFound(format!(
+            "of session {}",
+            stored.session.id
+        )));
+    }
+    Err(Error::Damaged(format!(
+        "every checkpoint of session {}",
+        stored.session.id
+    )))
+}
+
+/// Up to `limit` headers with numbers below `before`, newest first, and the numbers of damaged ones.
+pub(crate) fn list(
+    db: &Connection,
+    stored: &Stored,
+    before: u64,
+    limit: u32,
+) -> Result<(Vec<Checkpoint>, Vec<u64>), Error> {
+    let mut statement = db.prepare_cached(&format!(
+        "SELECT {COLUMNS_WITHOUT_STATE} FROM checkpoints WHERE session = ?1 AND number < ?2 ORDER BY number DESC LIMIT ?3"
+    ))?;
+    let rows = statement.query_map(
+        params![stored.row_id, to_column(before), limit],
+        CheckpointRow::of,
+    )?;
+    let (mut headers, mut damaged) = (Vec::new(), Vec::new());
+    for row in rows {
+        let row = row?;
+        match row.header() {
+            Ok(header) => headers.push(header),
+            Err(_) => damaged.push(row.number),
+        }
+    }
+    Ok((headers, damaged))
+}
+
+/// Rows after `after` in the order of saving, with content; for the search index and archives.
+pub(crate) fn after_row(
+    db: &Connection,
+    after: i64,
+    limit: u32,
+) -> Result<Vec<CheckpointRow>, Error> {
+    let mut statement = db.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM checkpoints WHERE row_id > ?1 ORDER BY row_id LIMIT ?2"
+    ))?;
+    let rows = statement.query_map(params![after, limit], CheckpointRow::of)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Rows of one session with numbers above `after`, ascending.
+pub(crate) fn after_number(
+    db: &Connection,
+    session: i64,
+    after: u64,
+    limit: u32,
+) -> Result<Vec<CheckpointRow>, Error> {
+    let mut statement = db.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM checkpoints WHERE session = ?1 AND number > ?2 ORDER BY number LIMIT ?3"
+    ))?;
+    let rows = statement.query_map(params![session, to_column(after), limit], CheckpointRow::of)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The row with this place in the order of saving.
+pub(crate) fn by_row(db: &Connection, row_id: i64) -> Result<CheckpointRow, Error> {
+    Ok(db
+        .prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM checkpoints WHERE row_id = ?1"
+        ))?
+        .query_row([row_id], CheckpointRow::of)?)
+}

@@ -1,0 +1,78 @@
+//! Idempotency: the answers given to request ids, kept in the same transaction as their effects.
+
+use prost::Message;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::domain::moment::Moment;
+use crate::domain::seal::{self, Hash};
+use crate::error::Error;
+
+/// A mutation as the ledger knows it.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    id: String,
+    digest: Hash,
+}
+
+impl Request {
+    /// `message` is the whole request, whose id is `id`.
+    pub(crate) fn new(method: &str, id: &str, message: &impl Message) -> Self {
+        let mut bytes = Vec::with_capacity(message.encoded_len() + method.len());
+        bytes.extend_from_slice(method.as_bytes());
+        // A Vec grows as needed, so encoding cannot run out of room.
+        let _ = message.encode(&mut bytes);
+        Self {
+            id: id.to_owned(),
+            digest: seal::hash(&bytes),
+        }
+    }
+}
+
+/// The answer given before, if this request was answered.
+pub(crate) fn replay<R: Message + Default>(
+    db: &Connection,
+    request: &Request,
+) -> Result<Option<R>, Error> {
+    let found: Option<(Vec<u8>, Vec<u8>)> = db
+        .prepare_cached("SELECT digest, answer FROM requests WHERE id = ?1")?
+        .query_row([&request.id], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    match found {
+        None => Ok(None),
+        Some((digest, _)) if digest != request.digest => {
+            Err(Error::RequestIdReused(request.id.clone()))
+        }
+        Some((_, answer)) => R::decode(answer.as_slice())
+            .map(Some)
+            .map_err(|_| Error::Damaged(format!("the answer to {}", request.id))),
+    }
+}
+
+/// Keeps the answer.
+pub(super) fn record(
+    db: &Connection,
+    request: &Request,
+    answer: &impl Message,
+    now: Moment,
+) -> Result<(), Error> {
+    db.prepare_cached(
+        "INSERT INTO requests (id, digest, answer, created_at) VALUES (?1, ?2, ?3, ?4)",
+    )?
+    .execute(params![
+        request.id,
+        request.digest,
+        answer.encode_to_vec(),
+        now.0
+    ])?;
+    Ok(())
+}
+
+/// Forgets up to `limit` answers older than `before`; tells how many. Ids grow with time, so the oldest are first.
+pub(crate) fn forget(db: &Connection, before: Moment, limit: u32) -> Result<usize, Error> {
+    let forgotten = db
+        .prepare_cached(
+            "DELETE FROM requests WHERE row_id IN (SELECT row_id FROM requests ORDER BY row_id LIMIT ?2) AND created_at < ?1",
+        )?
+        .execute(params![before.0, limit])?;
+    Ok(forgotten)
+}

@@ -1,0 +1,239 @@
+//! Carrying what can be read from a damaged database into a new one.
+//!
+//! Only sealed rows whose hashes hold are taken: a damaged row is never passed off as a good one. Idempotency keys
+//! carry no seal and are left behind. A checkpoint whose session row was lost gets a stand-in for it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags, Row, params};
+use shim_proto::checkpoint::v1::{Checkpoint, Interruption, Session, SessionStatus};
+use uuid::Uuid;
+
+use super::checkpoints::CheckpointRow;
+use super::sessions;
+use crate::domain::moment::{Moment, moment};
+use crate::domain::seal;
+use crate::error::Error;
+
+/// How much came over.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Carried {
+    pub(super) sessions: usize,
+    pub(super) checkpoints: usize,
+    pub(super) signals: usize,
+    /// Rows that were reached but did not match their hash.
+    pub(super) unreadable: usize,
+}
+
+/// Copies everything intact from the file `damaged` into the empty database `db`.
+pub(super) fn carry_over(damaged: &Path, db: &mut Connection) -> Result<Carried, Error> {
+    let mut carried = Carried::default();
+    let Ok(source) = Connection::open_with_flags(damaged, OpenFlags::SQLITE_OPEN_READ_ONLY) else {
+        return Ok(carried);
+    };
+    let target = db.transaction()?;
+    let sessions = carry_sessions(&source, &target, &mut carried)?;
+    carry_checkpoints(&source, &target, sessions, &mut carried)?;
+    carry_signals(&source, &target, &mut carried)?;
+    target.commit()?;
+    Ok(carried)
+}
+
+/// Visits every row of a table that can be reached from either end; damage in the middle hides only itself.
+fn visit(
+    source: &Connection,
+    columns: &str,
+    table: &str,
+    mut each: impl FnMut(&Row<'_>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut seen = BTreeSet::new();
+    for order in ["ASC", "DESC"] {
+        let sql = format!("SELECT {columns} FROM {table} NOT INDEXED ORDER BY row_id {order}");
+        let Ok(mut statement) = source.prepare(&sql) else {
+            return Ok(());
+        };
+        let Ok(mut rows) = statement.query([]) else {
+            continue;
+        };
+        // An error means that the next page cannot be read; what lies behind it is met from the other end.
+        while let Ok(Some(row)) = rows.next() {
+            let Ok(row_id) = row.get::<_, i64>(0) else {
+                continue;
+            };
+            if !seen.insert(row_id) {
+                break;
+            }
+            each(row)?;
+        }
+    }
+    Ok(())
+}
+
+/// Answers with the rows that came over.
+fn carry_sessions(
+    source: &Connection,
+    target: &Connection,
+    carried: &mut Carried,
+) -> Result<BTreeSet<i64>, Error> {
+    let mut rows = BTreeSet::new();
+    let columns = "row_id, id, project, status, recoverable, updated_at, record, hash";
+    visit(source, columns, "sessions", |row| {
+        let read = || -> rusqlite::Result<_> {
+            Ok((
+                row.get::<_, i64>(0)?,
+                row.get::<_, Vec<u8>>(6)?,
+                row.get::<_, Vec<u8>>(7)?,
+            ))
+        };
+        let intact = read()
+            .ok()
+            .filter(|(_, record, hash)| seal::hash(record) == hash.as_slice());
+        let session = intact
+            .as_ref()
+            .and_then(|(_, record, _)| <Session as prost::Message>::decode(record.as_slice()).ok());
+        match (intact, session) {
+            (Some((row_id, _, _)), Some(session)) => {
+                insert_session(target, row_id, session)?;
+                rows.insert(row_id);
+                carried.sessions += 1;
+            }
+            _ => carried.unreadable += 1,
+        }
+        Ok(())
+    })?;
+    Ok(rows)
+}
+
+/// The lookup columns are computed anew from the sealed record: the old ones may be damaged.
+fn insert_session(target: &Connection, row_id: i64, session: Session) -> Result<(), Error> {
+    let inserted = sessions::insert(target, session)?;
+    target.execute(
+        "UPDATE sessions SET row_id = ?1 WHERE row_id = ?2",
+        [row_id, inserted.row_id],
+    )?;
+    Ok(())
+}
+
+fn carry_checkpoints(
+    source: &Connection,
+    target: &Connection,
+    sessions: BTreeSet<i64>,
+    carried: &mut Carried,
+) -> Result<(), Error> {
+    let mut orphans: BTreeMap<i64, Checkpoint> = BTreeMap::new();
+    let columns = "row_id, session, number, thinned_at, header, state, state_hash, hash";
+    // Rows of lost sessions come before their stand-ins are made.
+    target.execute_batch("PRAGMA defer_foreign_keys = ON")?;
+    visit(source, columns, "checkpoints", |row| {
+        let intact = CheckpointRow::of(row).ok().and_then(|stored| {
+            let header = stored.header().ok()?;
+            let whole = matches!(stored.open(), Ok(_) | Err(Error::Thinned(_)));
+            whole.then_some((stored, header))
+        });
+        let Some((stored, header)) = intact else {
+            carried.unreadable += 1;
+            return Ok(());
+        };
+        copy_checkpoint(target, row, &header)?;
+        carried.checkpoints += 1;
+        if !sessions.contains(&stored.session)
+            && orphans
+                .get(&stored.session)
+                .is_none_or(|o| o.number < header.number)
+        {
+            orphans.insert(stored.session, header);
+        }
+        Ok(())
+    })?;
+    for (row_id, newest) in orphans {
+        insert_session(target, row_id, stand_in(&newest))?;
+    }
+    Ok(())
+}
+
+/// A column as it is, whatever its type.
+fn value(row: &Row<'_>, column: usize) -> rusqlite::Result<rusqlite::types::Value> {
+    row.get(column)
+}
+
+fn copy_checkpoint(target: &Connection, row: &Row<'_>, header: &Checkpoint) -> Result<(), Error> {
+    let id = Uuid::parse_str(&header.id).unwrap_or_default();
+    let created_at = moment(header.created_at.as_ref()).unwrap_or(Moment(0)).0;
+    target
+        .prepare_cached(
+            "INSERT OR IGNORE INTO checkpoints (row_id, session, number, id, created_at, thinned_at, header, state, state_hash, hash)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        )?
+        .execute(params![
+            value(row, 0)?,
+            value(row, 1)?,
+            value(row, 2)?,
+            id.as_bytes(),
+            created_at,
+            value(row, 3)?,
+            value(row, 4)?,
+            value(row, 5)?,
+            value(row, 6)?,
+            value(row, 7)?
+        ])?;
+    Ok(())
+}
+
+/// What is known of a session from its newest checkpoint.
+fn stand_in(newest: &Checkpoint) -> Session {
+    Session {
+        id: newest.session_id.clone(),
+        project: "(salvaged)".into(),
+        title: newest.current_task.clone(),
+        status: SessionStatus::Interrupted.into(),
+        epoch: newest.epoch,
+        opened_at: newest.created_at,
+        updated_at: newest.created_at,
+        last_checkpoint_at: newest.created_at,
+        head_number: newest.number,
+        head_checkpoint_id: newest.id.clone(),
+        current_task: newest.current_task.clone(),
+        progress: newest.progress,
+        interruption: Some(Interruption {
+            evidence: "the session's row was lost in a damaged database; its checkpoints were carried over".into(),
+            at: newest.created_at,
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
+
+fn carry_signals(
+    source: &Connection,
+    target: &Connection,
+    carried: &mut Carried,
+) -> Result<(), Error> {
+    visit(
+        source,
+        "row_id, session, created_at, record, hash",
+        "signals",
+        |row| {
+            let sealed = || -> rusqlite::Result<bool> {
+                Ok(seal::hash(row.get_ref(3)?.as_blob()?) == row.get_ref(4)?.as_blob()?)
+            };
+            if !sealed().unwrap_or(false) {
+                carried.unreadable += 1;
+                return Ok(());
+            }
+            // A snapshot of a session that was lost whole has nobody to speak of.
+            carried.signals += target.execute(
+                "INSERT OR IGNORE INTO signals (row_id, session, created_at, record, hash)
+             SELECT ?1, ?2, ?3, ?4, ?5 WHERE EXISTS (SELECT 1 FROM sessions WHERE row_id = ?2)",
+                params![
+                    value(row, 0)?,
+                    value(row, 1)?,
+                    value(row, 2)?,
+                    value(row, 3)?,
+                    value(row, 4)?
+                ],
+            )?;
+            Ok(())
+        },
+    )
+}

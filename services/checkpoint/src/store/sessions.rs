@@ -1,0 +1,218 @@
+//! Session rows: sealed records, found by id, project or the recovery list.
+
+use prost::Message;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use shim_proto::checkpoint::v1::{Session, SessionStatus};
+use uuid::Uuid;
+
+use crate::domain::moment::{Moment, moment};
+use crate::domain::recovery::is_recoverable;
+use crate::domain::seal;
+use crate::error::Error;
+
+/// A session with its place in the database.
+#[derive(Debug, Clone)]
+pub(crate) struct Stored {
+    pub(crate) row_id: i64,
+    pub(crate) session: Session,
+}
+
+const COLUMNS: &str = "row_id, record, hash";
+
+fn decode(row: &Row<'_>) -> rusqlite::Result<Result<Stored, i64>> {
+    let row_id: i64 = row.get(0)?;
+    let (record, hash) = (row.get_ref(1)?.as_blob()?, row.get_ref(2)?.as_blob()?);
+    if seal::hash(record) != hash {
+        return Ok(Err(row_id));
+    }
+    Ok(Session::decode(record)
+        .map(|session| Stored { row_id, session })
+        .map_err(|_| row_id))
+}
+
+/// Tells a damaged row from a readable one, loudly.
+fn verified(found: Result<Stored, i64>) -> Result<Stored, Error> {
+    found.map_err(|row_id| {
+        tracing::error!(row_id, "a session row is damaged; it is not served");
+        Error::Damaged(format!("session row {row_id}"))
+    })
+}
+
+/// The session with this id.
+pub(crate) fn find(db: &Connection, id: Uuid) -> Result<Stored, Error> {
+    let sql = select("WHERE id = ?1");
+    let found = db
+        .prepare_cached(&sql)?
+        .query_row([id.as_bytes()], decode)
+        .optional()?;
+    found.map_or_else(|| Err(Error::SessionNotFound(id.to_string())), verified)
+}
+
+/// The session in this row.
+pub(crate) fn by_row(db: &Connection, row_id: i64) -> Result<Stored, Error> {
+    let sql = select("WHERE row_id = ?1");
+    let found = db
+        .prepare_cached(&sql)?
+        .query_row([row_id], decode)
+        .optional()?;
+    found.map_or_else(
+        || Err(Error::SessionNotFound(format!("in row {row_id}"))),
+        verified,
+    )
+}
+
+fn select(filter: &str) -> String {
+    format!("SELECT {COLUMNS} FROM sessions {filter}")
+}
+
+/// The session, if `epoch` is its owner's and it was not ended.
+pub(crate) fn require_owner(db: &Connection, id: Uuid, epoch: u64) -> Result<Stored, Error> {
+    let stored = find(db, id)?;
+    if stored.session.epoch != epoch {
+        return Err(Error::StaleOwner {
+            session: id.to_string(),
+            given: epoch,
+            current: stored.session.epoch,
+        });
+    }
+    if stored.session.status() == SessionStatus::Ended {
+        return Err(Error::SessionEnded(id.to_string()));
+    }
+    Ok(stored)
+}
+
+fn columns(session: &Session) -> Result<(Uuid, i64, Vec<u8>), Error> {
+    let id =
+        Uuid::parse_str(&session.id).map_err(|_| Error::SessionNotFound(session.id.clone()))?;
+    let updated_at = moment(session.updated_at.as_ref()).map_or(0, |m| m.0);
+    // `attached` is told at the time of an answer and never stored.
+    let record = Session {
+        attached: false,
+        ..session.clone()
+    }
+    .encode_to_vec();
+    Ok((id, updated_at, record))
+}
+
+/// Adds a session.
+pub(crate) fn insert(db: &Connection, session: Session) -> Result<Stored, Error> {
+    let (id, updated_at, record) = columns(&session)?;
+    db.prepare_cached(
+        "INSERT INTO sessions (id, project, status, recoverable, updated_at, record, hash)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?
+    .execute(params![
+        id.as_bytes(),
+        session.project,
+        session.status,
+        is_recoverable(&session),
+        updated_at,
+        record,
+        seal::hash(&record)
+    ])?;
+    Ok(Stored {
+        row_id: db.last_insert_rowid(),
+        session,
+    })
+}
+
+/// Writes a changed session back; `now` becomes its time of change.
+pub(crate) fn update(db: &Connection, stored: &mut Stored, now: Moment) -> Result<(), Error> {
+    stored.session.updated_at = Some(now.into());
+    let session = &stored.session;
+    let (_, updated_at, record) = columns(session)?;
+    db.prepare_cached(
+        "UPDATE sessions SET project = ?2, status = ?3, recoverable = ?4, updated_at = ?5, record = ?6, hash = ?7
+         WHERE row_id = ?1",
+    )?
+    .execute(params![
+        stored.row_id,
+        session.project,
+        session.status,
+        is_recoverable(session),
+        updated_at,
+        record,
+        seal::hash(&record)
+    ])?;
+    Ok(())
+}
+
+/// Deletes a session and, by the schema's cascade, all it holds but the search index.
+pub(crate) fn delete(db: &Connection, row_id: i64) -> Result<(), Error> {
+    db.prepare_cached("DELETE FROM sessions WHERE row_id = ?1")?
+        .execute([row_id])?;
+    Ok(())
+}
+
+/// Sessions that had an owner when the service last ran.
+pub(crate) fn active(db: &Connection) -> Result<Vec<Stored>, Error> {
+    collect(db, "WHERE status = 1", []).map(|(sessions, _)| sessions)
+}
+
+/// Which sessions to list.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Filter {
+    pub(crate) project: Option<String>,
+    pub(crate) status: Option<i32>,
+}
+
+/// Where a page begins: behind this time of change and row.
+pub(crate) type Cursor = (i64, i64);
+
+/// Up to `limit` sessions behind `after`, most recently changed first, and how many rows were damaged.
+pub(crate) fn list(
+    db: &Connection,
+    filter: &Filter,
+    after: Option<Cursor>,
+    limit: u32,
+) -> Result<(Vec<Stored>, u32), Error> {
+    let (time, row_id) = after.unwrap_or((i64::MAX, i64::MAX));
+    collect(
+        db,
+        "WHERE (updated_at, row_id) < (?1, ?2) AND (?4 IS NULL OR project = ?4) AND (?5 IS NULL OR status = ?5)
+         ORDER BY updated_at DESC, row_id DESC LIMIT ?3",
+        params![time, row_id, limit, filter.project, filter.status],
+    )
+}
+
+/// Up to `limit` sessions in rows above `after`, in the order they were opened.
+pub(crate) fn after_row(db: &Connection, after: i64, limit: u32) -> Result<Vec<Stored>, Error> {
+    collect(
+        db,
+        "WHERE row_id > ?1 ORDER BY row_id LIMIT ?2",
+        params![after, limit],
+    )
+    .map(|(sessions, _)| sessions)
+}
+
+/// Up to `limit` sessions of the recovery list, the most recent first; of one project, or of all others.
+pub(crate) fn recoverable(
+    db: &Connection,
+    project: &str,
+    same: bool,
+    limit: u32,
+) -> Result<Vec<Stored>, Error> {
+    let rule = if same {
+        "WHERE recoverable = 1 AND project = ?1 ORDER BY updated_at DESC LIMIT ?2"
+    } else {
+        "WHERE recoverable = 1 AND project <> ?1 ORDER BY updated_at DESC LIMIT ?2"
+    };
+    collect(db, rule, params![project, limit]).map(|(sessions, _)| sessions)
+}
+
+fn collect(
+    db: &Connection,
+    rule: &str,
+    params: impl rusqlite::Params,
+) -> Result<(Vec<Stored>, u32), Error> {
+    let mut statement = db.prepare_cached(&select(rule))?;
+    let rows = statement.query_map(params, decode)?;
+    let (mut sessions, mut damaged) = (Vec::new(), 0);
+    for row in rows {
+        match verified(row?) {
+            Ok(stored) => sessions.push(stored),
+            Err(_) => damaged += 1,
+        }
+    }
+    Ok((sessions, damaged))
+}

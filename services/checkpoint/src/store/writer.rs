@@ -1,0 +1,241 @@
+//! The writer thread: mutations from everywhere, grouped into one transaction for each sync of the disk.
+//!
+//! While one group is being synced the next one gathers, so the cost of a sync is shared by all who wait for it.
+//! (A) A job sees the effects of the jobs before it. (B) A job that refuses leaves nothing behind (savepoint).
+//! (C) If the commit fails, every job of the group fails with it and nothing of the group is kept.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{
+    Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel,
+};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::clock::ServiceClock;
+use super::{connection, search};
+use crate::domain::moment::Moment;
+use crate::error::Error;
+
+/// Jobs that may wait.
+const QUEUE: usize = 1024;
+/// Bytes that waiting jobs may hold.
+const QUEUE_BYTES: usize = 64 * 1024 * 1024;
+/// Jobs in one group, and the time spent gathering them.
+const GROUP: usize = 256;
+const GROUP_TIME: Duration = Duration::from_millis(10);
+/// The full-text index is caught up when nothing came for so long.
+const IDLE: Duration = Duration::from_millis(50);
+
+/// Tells the waiting caller how the commit went.
+type Answer = Box<dyn FnOnce(Result<(), Error>) + Send>;
+/// Does its work, or is told that it cannot.
+type Job = Box<dyn FnOnce(Result<(&Connection, Moment), Error>) -> Answer + Send>;
+
+/// The way to the writer thread. Dropping it lets the thread finish what waits, and joins it.
+pub(super) struct Writer {
+    queue: Option<SyncSender<Job>>,
+    waiting_bytes: Arc<AtomicUsize>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Writer {
+    pub(super) fn start(
+        path: PathBuf,
+        db: Connection,
+        clock: ServiceClock,
+    ) -> std::io::Result<Self> {
+        let (queue, jobs) = sync_channel(QUEUE);
+        let thread = std::thread::Builder::new()
+            .name("checkpoint-writer".into())
+            .spawn(move || {
+                WriterThread {
+                    path,
+                    db,
+                    clock,
+                    jobs,
+                }
+                .run();
+            })?;
+        Ok(Self {
+            queue: Some(queue),
+            waiting_bytes: Arc::default(),
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    pub(super) async fn submit<R, F>(&self, bytes: usize, job: F) -> Result<R, Error>
+    where
+        R: Send + 'static,
+        F: FnOnce(&Connection, Moment) -> Result<R, Error> + Send + 'static,
+    {
+        let held = Held::take(&self.waiting_bytes, bytes)?;
+        let (reply, answer) = oneshot::channel();
+        let job: Job = Box::new(move |turn| {
+            let result = turn.and_then(|(db, now)| in_savepoint(db, || job(db, now)));
+            Box::new(move |committed| {
+                drop(held);
+                // The caller may have gone; the effect stays, and its retry finds the answer in the ledger.
+                let _ = reply.send(committed.and(result));
+            })
+        });
+        let queue = self.queue.as_ref().ok_or(Error::Stopping)?;
+        queue.try_send(job).map_err(|error| match error {
+            TrySendError::Full(_) => Error::Overloaded,
+            TrySendError::Disconnected(_) => Error::Stopping,
+        })?;
+        answer.await.unwrap_or(Err(Error::Stopping))
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+        {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Bytes counted against the queue's budget until the job is answered.
+struct Held {
+    budget: Arc<AtomicUsize>,
+    bytes: usize,
+}
+
+impl Held {
+    fn take(budget: &Arc<AtomicUsize>, bytes: usize) -> Result<Self, Error> {
+        let held = Self {
+            budget: Arc::clone(budget),
+            bytes,
+        };
+        if budget.fetch_add(bytes, Ordering::Relaxed) + bytes > QUEUE_BYTES {
+            return Err(Error::Overloaded);
+        }
+        Ok(held)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.budget.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// Runs `work` so that a refusal or a panic leaves nothing behind and concerns nobody else.
+fn in_savepoint<R>(db: &Connection, work: impl FnOnce() -> Result<R, Error>) -> Result<R, Error> {
+    db.prepare_cached("SAVEPOINT job")?.execute([])?;
+    let result = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        Err(Error::StoreUnavailable(
+            "the change ended in a defect".into(),
+        ))
+    });
+    // After a full disk or an I/O error SQLite may have rolled everything back already.
+    if db.is_autocommit() {
+        return result;
+    }
+    if result.is_err() {
+        db.prepare_cached("ROLLBACK TO job")?.execute([])?;
+    }
+    db.prepare_cached("RELEASE job")?.execute([])?;
+    result
+}
+
+struct WriterThread {
+    path: PathBuf,
+    db: Connection,
+    clock: ServiceClock,
+    jobs: Receiver<Job>,
+}
+
+impl WriterThread {
+    fn run(mut self) {
+        loop {
+            match self.jobs.recv_timeout(IDLE) {
+                Ok(first) => self.group(first),
+                Err(RecvTimeoutError::Timeout) => self.idle(),
+                Err(RecvTimeoutError::Disconnected) => return self.close(),
+            }
+        }
+    }
+
+    fn group(&mut self, first: Job) {
+        let mut answers = Vec::new();
+        let committed = self.gather_and_commit(first, &mut answers);
+        if let Err(error) = &committed {
+            tracing::error!(%error, jobs = answers.len(), "a group of changes could not be committed");
+        }
+        for answer in answers {
+            answer(committed.clone());
+        }
+        if matches!(
+            committed,
+            Err(Error::StoreUnavailable(_) | Error::Damaged(_))
+        ) {
+            self.reopen();
+        }
+    }
+
+    fn gather_and_commit(&self, first: Job, answers: &mut Vec<Answer>) -> Result<(), Error> {
+        if let Err(error) = self.db.execute_batch("BEGIN IMMEDIATE") {
+            let error = Error::from(error);
+            answers.push(first(Err(error.clone())));
+            return Err(error);
+        }
+        let started = Instant::now();
+        let mut next = Some(first);
+        while let Some(job) = next.take() {
+            answers.push(job(Ok((&self.db, self.clock.now()))));
+            if self.db.is_autocommit() {
+                return Err(Error::DiskFull);
+            }
+            if answers.len() < GROUP && started.elapsed() < GROUP_TIME {
+                next = match self.jobs.try_recv() {
+                    Ok(job) => Some(job),
+                    Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
+                };
+            }
+        }
+        self.db.execute_batch("COMMIT").map_err(|error| {
+            // A failed COMMIT may leave the transaction open; nothing of it may stay.
+            let _ = self.db.execute_batch("ROLLBACK");
+            Error::from(error)
+        })
+    }
+
+    /// After a failed sync the kernel may have dropped pages the connection believes in: start over from the file.
+    fn reopen(&mut self) {
+        match connection::writer(&self.path) {
+            Ok(db) => self.db = db,
+            Err(error) => {
+                tracing::error!(%error, "the database cannot be reopened; trying again with the next change")
+            }
+        }
+    }
+
+    fn idle(&mut self) {
+        if let Err(error) = search::catch_up_a_little(&self.db) {
+            tracing::warn!(%error, "the search index could not be caught up");
+        }
+    }
+
+    fn close(self) {
+        // An orderly end leaves one file; a failure leaves the WAL, which the next start replays.
+        let _ = self
+            .db
+            .execute_batch("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA optimize;");
+        if let Err((_, error)) = self.db.close() {
+            tracing::warn!(%error, "the database did not close cleanly; its log is replayed at the next start");
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! What can be typed: the global flags, the list of subcommands, and who runs each.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::{checkpoint, demo, doctor, down, gateway, install, sessions, status, up};
+
+/// Keeps Claude sessions alive: saves what a session knows, notices when it dies, and brings it back.
+#[derive(Debug, Parser)]
+#[command(name = "shim", version, max_term_width = 100, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  shim install claude-code     connect Claude Code
+  shim up --detach             start the local stack in the background
+  shim sessions list           what was saved
+  shim demo                    see a session killed and brought back
+  shim doctor                  find out what is wrong
+
+Every setting has a key in shim.toml, an environment name (SHIM_DATA_DIR) and, where it is common, a flag.";
+
+/// The flags every subcommand takes.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// Folder of the database, the sockets and the private Redis
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Configuration file [default: shim/shim.toml in the platform's configuration folder]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// What to log, for example `info,shim_checkpoint=debug`
+    #[arg(long, global = true, value_name = "FILTER")]
+    log: Option<String>,
+    /// The look of log lines: `pretty` or `json`
+    #[arg(long, global = true, value_name = "FORMAT")]
+    log_format: Option<String>,
+}
+
+impl Global {
+    /// The flags as settings.
+    pub(crate) fn settings(&self) -> Vec<(String, String)> {
+        let data_dir = self.data_dir.as_ref().map(|path| absolute(path).display().to_string());
+        [("data_dir", data_dir), ("log.filter", self.log.clone()), ("log.format", self.log_format.clone())]
+            .into_iter()
+            .filter_map(|(key, value)| Some((key.to_owned(), value?)))
+            .collect()
+    }
+
+    /// The flags that choose a stack, to give to another process.
+    pub(crate) fn flags(&self) -> Vec<String> {
+        [("--data-dir", &self.data_dir), ("--config", &self.config)]
+            .into_iter()
+            .filter_map(|(flag, path)| Some([flag.to_owned(), absolute(path.as_ref()?).display().to_string()]))
+            .flatten()
+            .collect()
+    }
+}
+
+/// Another process may have another working folder.
+fn absolute(path: &std::path::Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the local stack: all services in one process
+    Up(up::Args),
+    /// Stop the local stack
+    Down,
+    /// Look at the local stack
+    Status(status::Args),
+    /// Be the MCP server for Claude
+    Gateway(gateway::Args),
+    /// Run the checkpoint service alone
+    Checkpoint(checkpoint::Args),
+    /// Look after sessions and their checkpoints
+    #[command(subcommand)]
+    Sessions(sessions::Command),
+    /// Connect a Claude client
+    Install(install::Args),
+    /// Check everything that could be wrong and say the remedy
+    Doctor(doctor::Args),
+    /// Watch a session being saved, killed and brought back
+    Demo(demo::Args),
+}
+
+impl Command {
+    /// The subcommand's flags that are settings.
+    fn settings(&self) -> Vec<(String, String)> {
+        let listen = match self {
+            Self::Up(args) => args.listen.clone(),
+            Self::Checkpoint(args) => args.listen.clone(),
+            _ => None,
+        };
+        listen.map(|address| ("listen".to_owned(), address)).into_iter().collect()
+    }
+}
+
+impl Cli {
+    /// Runs what was typed.
+    pub(crate) fn run(self, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+        let loaded = Config::load(&self.global, self.command.settings());
+        match self.command {
+            Command::Up(args) => up::run(&args, loaded?, out),
+            Command::Down => wait_for(down::run(&loaded?, out)),
+            Command::Status(args) => wait_for(status::run(&args, &loaded?, out)),
+            Command::Gateway(args) => gateway::run(&args, loaded?),
+            Command::Checkpoint(args) => checkpoint::run(args, loaded?),
+            Command::Sessions(command) => wait_for(sessions::run(command, &loaded?, out)),
+            Command::Install(args) => install::run(&args, &loaded?, out),
+            Command::Doctor(args) => wait_for(doctor::run(&args, &self.global, loaded, out)),
+            Command::Demo(args) => wait_for(demo::run(&args, &loaded?, out)),
+        }
+    }
+}
+
+/// Runs a command that only makes calls: one thread is enough for it.
+pub(crate) fn wait_for<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,77 @@
+//! The configuration of one run: the file, the environment and the flags, read by every crate and judged at once.
+//!
+//! The file is `--config`, else `SHIM_CONFIG`, else `shim/shim.toml` in the platform's configuration folder if it is
+//! there. The folder a client happens to start in is never searched: a project must not configure the stack.
+
+use std::path::{Path, PathBuf};
+
+use shim_runtime::config::{ConfigErrors, Settings};
+
+use crate::cli::Global;
+
+/// Everything configured.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    /// What every process shares.
+    pub(crate) runtime: shim_runtime::config::Config,
+    /// The checkpoint service's own keys.
+    pub(crate) checkpoint: shim_checkpoint::Config,
+    /// The gateway's own keys.
+    pub(crate) gateway: shim_gateway::Config,
+    /// The file read, if there was one.
+    pub(crate) file: Option<PathBuf>,
+    /// The flags that name this configuration, to start another process with the same.
+    pub(crate) flags: Vec<String>,
+}
+
+impl Config {
+    /// Reads all sources.
+    ///
+    /// # Errors
+    /// With everything that is wrong.
+    pub(crate) fn load(global: &Global, flags: Vec<(String, String)>) -> Result<Self, ConfigErrors> {
+        let file = file(global);
+        let flags = global.settings().into_iter().chain(flags);
+        let mut settings = Settings::gather(file.as_deref(), std::env::vars_os().filter_map(utf8), flags)?;
+        let config = Self {
+            runtime: shim_runtime::config::Config::read(&mut settings),
+            checkpoint: shim_checkpoint::Config::read(&mut settings),
+            gateway: shim_gateway::Config::read(&mut settings),
+            file,
+            flags: global.flags(),
+        };
+        settings.finish()?;
+        Ok(config)
+    }
+
+    /// The data folder.
+    pub(crate) fn data_dir(&self) -> &Path {
+        &self.runtime.data_dir
+    }
+}
+
+/// The file to read: one that was named must exist, the platform's may.
+pub(crate) fn file(global: &Global) -> Option<PathBuf> {
+    global.config.clone().or_else(|| std::env::var_os("SHIM_CONFIG").map(PathBuf::from)).or_else(|| {
+        let path = platform_file();
+        path.is_file().then_some(path)
+    })
+}
+
+fn platform_file() -> PathBuf {
+    let home = std::env::var_os("HOME").map_or_else(|| PathBuf::from("."), PathBuf::from);
+    let folder = if cfg!(target_os = "macos") {
+        home.join("Library/Application Support")
+    } else {
+        std::env::var_os("XDG_CONFIG_HOME")
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+            .unwrap_or_else(|| home.join(".config"))
+    };
+    folder.join("shim/shim.toml")
+}
+
+/// No setting of ours is anything but UTF-8; other programs' variables may be.
+fn utf8((name, value): (std::ffi::OsString, std::ffi::OsString)) -> Option<(String, String)> {
+    Some((name.into_string().ok()?, value.into_string().ok()?))
+}

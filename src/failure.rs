@@ -1,0 +1,141 @@
+//! What a person is told when a command fails: one `error:` line, one `hint:` line, and an exit code.
+//!
+//! Services word their remedies in terms of RPCs; here they are put into the words of the command line.
+
+use std::fmt::Display;
+use std::io::ErrorKind;
+use std::process::ExitCode;
+
+use shim_runtime::config::{ConfigErrors, EXIT_CONFIG};
+use shim_runtime::fault;
+use shim_runtime::stack::StackError;
+use tonic::{Code, Status};
+
+/// Why a command ends without success.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    message: String,
+    hint: Option<String>,
+    exit: u8,
+}
+
+impl Failure {
+    /// A failure with exit code 1.
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: None, exit: 1 }
+    }
+
+    /// Adds what the person can do about it.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Says what could not be done, in front of why.
+    pub(crate) fn while_doing(mut self, what: impl Display) -> Self {
+        self.message = format!("{what}: {}", self.message);
+        self
+    }
+
+    /// Prints the failure to stderr and yields the exit code.
+    pub(crate) fn report(self) -> ExitCode {
+        if !self.message.is_empty() {
+            eprintln!("error: {}", self.message);
+        }
+        if let Some(hint) = self.hint {
+            eprintln!("hint: {hint}");
+        }
+        ExitCode::from(self.exit)
+    }
+}
+
+impl From<ConfigErrors> for Failure {
+    fn from(errors: ConfigErrors) -> Self {
+        Self { message: errors.to_string(), hint: None, exit: EXIT_CONFIG }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        if error.kind() == ErrorKind::BrokenPipe {
+            // The reader of our output (`head`, a closed pager) has seen enough: that is no failure.
+            return Self { message: String::new(), hint: None, exit: 0 };
+        }
+        Self::new(error.to_string())
+    }
+}
+
+impl From<StackError> for Failure {
+    fn from(error: StackError) -> Self {
+        let failure = Self::new(error.to_string());
+        match error {
+            StackError::AlreadyRunning => failure.hint("stop it with `shim down`"),
+            StackError::DataDir(..) => failure.hint("choose another folder with --data-dir, or run `shim doctor`"),
+            StackError::Spawn(..) | StackError::NotReady(..) => failure.hint("`shim doctor` finds the usual causes"),
+        }
+    }
+}
+
+impl From<tonic::transport::Error> for Failure {
+    fn from(error: tonic::transport::Error) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
+impl From<Status> for Failure {
+    fn from(status: Status) -> Self {
+        let told = fault::explain(&status);
+        let hint = remedy(&told.reason).map(str::to_owned).or_else(|| match told.code {
+            Code::Unavailable => Some("see `shim status`; start the stack with `shim up --detach`".to_owned()),
+            _ => told.remedy.clone(),
+        });
+        // The wire's message ends with the wire's remedy, which the hint replaces.
+        let message = match &told.remedy {
+            Some(remedy) => told.message.trim_end_matches(remedy.as_str()).trim_end_matches("; "),
+            None => told.message.as_str(),
+        };
+        Self { message: format!("{message} ({})", told.reason), hint, exit: 1 }
+    }
+}
+
+/// The remedy of a stable reason, for people at a terminal.
+fn remedy(reason: &str) -> Option<&'static str> {
+    Some(match reason {
+        "SESSION_NOT_FOUND" => "`shim sessions list` shows the sessions there are",
+        "CHECKPOINT_NOT_FOUND" => "`shim sessions show SESSION` shows its checkpoints",
+        "SESSION_OWNED" => "close that client first, or repeat with --take-over (restore) or --force (end, delete)",
+        "SESSION_ENDED" => "fork one of its checkpoints with `shim sessions fork CHECKPOINT`",
+        "CHECKPOINT_DAMAGED" => "use an older checkpoint; `shim sessions verify` lists the damaged ones",
+        "CHECKPOINT_THINNED" => "use a newer checkpoint; `shim sessions show SESSION` tells which have content",
+        "NOT_INTERRUPTED" => "only interrupted sessions are dismissed; `shim sessions end` ends one for good",
+        "STORE_UNAVAILABLE" => "run `shim doctor`",
+        "DISK_FULL" => "free space, or drop old contents with `shim sessions prune`",
+        "TOKEN_REFUSED" => "set auth.token_file to the file with the server's token",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shim_runtime::fault::Fault;
+
+    #[test]
+    fn a_remedy_of_the_wire_is_put_into_words_of_the_command_line() {
+        let failure = Failure::from(Status::from(Fault {
+            code: Code::NotFound,
+            reason: "SESSION_NOT_FOUND",
+            message: "there is no session x".into(),
+            remedy: Some("list them with ListSessions".into()),
+            retry_after: None,
+        }));
+        assert_eq!(failure.message, "there is no session x (SESSION_NOT_FOUND)");
+        assert!(failure.hint.is_some_and(|hint| hint.contains("shim sessions list")));
+    }
+
+    #[test]
+    fn a_reader_that_left_is_no_failure() {
+        let failure = Failure::from(std::io::Error::from(ErrorKind::BrokenPipe));
+        assert_eq!((failure.exit, failure.message.as_str()), (0, ""));
+    }
+}

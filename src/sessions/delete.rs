@@ -1,0 +1,57 @@
+//! `shim sessions delete`: deletes a session with all it holds, after asking.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::process::ExitCode;
+
+use shim_proto::checkpoint::v1::{DeleteSessionRequest, Session};
+
+use super::find;
+use crate::connection::{Checkpoints, request, request_id};
+use crate::failure::Failure;
+use crate::output::json;
+use crate::output::text::{count, one_line, short_id};
+
+/// Which session.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The session
+    session: String,
+    /// Do not ask; required without a terminal
+    #[arg(long)]
+    yes: bool,
+    /// Delete it although a client owns it now
+    #[arg(long)]
+    force: bool,
+    /// Print canonical proto JSON (a DeleteSessionResponse)
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(args: &Args, mut service: Checkpoints, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+    let session = find::session(&mut service, &args.session).await?;
+    if !args.yes && !confirmed(&session)? {
+        writeln!(out, "nothing was deleted")?;
+        return Ok(ExitCode::FAILURE);
+    }
+    let delete = DeleteSessionRequest { request_id: request_id(), session_id: session.id.clone(), force: args.force };
+    let deleted = service.delete_session(request(delete)).await?.into_inner();
+    if args.json {
+        json::write_line(out, &deleted)?;
+    } else {
+        let checkpoints = count(deleted.deleted_checkpoints, "checkpoint");
+        writeln!(out, "deleted {} with {checkpoints}", short_id(&session.id))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn confirmed(session: &Session) -> Result<bool, Failure> {
+    if !io::stdin().is_terminal() {
+        return Err(Failure::new("deleting asks first, and there is no terminal to ask on").hint("add --yes"));
+    }
+    let task = if session.current_task.is_empty() { &session.title } else { &session.current_task };
+    let checkpoints = count(session.head_number, "checkpoint");
+    eprint!("delete {} \"{}\" with {checkpoints}? [y/N] ", short_id(&session.id), one_line(task, 60));
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}

@@ -1,0 +1,58 @@
+//! `shim sessions diff`: what changed between two checkpoints.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use shim_proto::checkpoint::v1::{DiffCheckpointsRequest, FieldChange};
+
+use super::find;
+use crate::connection::{Checkpoints, request};
+use crate::failure::Failure;
+use crate::output::json;
+use crate::output::text::one_line;
+
+const VALUE_WIDTH: usize = 200;
+
+/// What to compare.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The older checkpoint: its id, or SESSION:NUMBER
+    from: String,
+    /// The newer checkpoint: its id, or SESSION:NUMBER, or SESSION for its newest
+    to: String,
+    /// Print canonical proto JSON (a DiffCheckpointsResponse)
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(args: &Args, mut service: Checkpoints, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+    let asked = DiffCheckpointsRequest {
+        from_checkpoint_id: find::checkpoint(&mut service, &args.from).await?.id,
+        to_checkpoint_id: find::checkpoint(&mut service, &args.to).await?.id,
+    };
+    let diff = service.diff_checkpoints(request(asked)).await?.into_inner();
+    if args.json {
+        json::write_line(out, &diff)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if diff.changes.is_empty() {
+        writeln!(out, "no difference")?;
+    }
+    for change in &diff.changes {
+        print_change(change, out)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_change(change: &FieldChange, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{}", change.field)?;
+    let before = Some(&change.before).filter(|value| !value.is_empty());
+    let after = Some(&change.after).filter(|value| !value.is_empty());
+    for value in before.into_iter().chain(&change.removed) {
+        writeln!(out, "  - {}", one_line(value, VALUE_WIDTH))?;
+    }
+    for value in after.into_iter().chain(&change.added) {
+        writeln!(out, "  + {}", one_line(value, VALUE_WIDTH))?;
+    }
+    Ok(())
+}

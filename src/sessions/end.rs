@@ -1,0 +1,47 @@
+//! `shim sessions end`: ends a session for good; its checkpoints stay until they are deleted.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use shim_proto::checkpoint::v1::{EndSessionRequest, SessionOutcome};
+
+use super::find;
+use crate::connection::{Checkpoints, request, request_id};
+use crate::failure::Failure;
+use crate::output::json;
+use crate::output::text::short_id;
+
+/// Which session, and how it ended.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The session
+    session: String,
+    /// The work was given up, not finished
+    #[arg(long)]
+    abandoned: bool,
+    /// End it although a client owns it now
+    #[arg(long)]
+    force: bool,
+    /// Print canonical proto JSON (an EndSessionResponse)
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(args: &Args, mut service: Checkpoints, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+    let session = find::session(&mut service, &args.session).await?;
+    let outcome = if args.abandoned { SessionOutcome::Abandoned } else { SessionOutcome::Completed };
+    let end = EndSessionRequest {
+        request_id: request_id(),
+        session_id: session.id.clone(),
+        // Epoch 0 speaks for nobody and is refused while a client owns the session.
+        epoch: if args.force { session.epoch } else { 0 },
+        outcome: outcome.into(),
+    };
+    let ended = service.end_session(request(end)).await?.into_inner();
+    if args.json {
+        json::write_line(out, &ended)?;
+    } else {
+        writeln!(out, "{} is ended; its checkpoints stay", short_id(&session.id))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,43 @@
+//! `shim sessions fork`: a new session that starts from a checkpoint of another.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use shim_proto::checkpoint::v1::ForkSessionRequest;
+
+use super::find;
+use super::restore::own_client;
+use crate::connection::{Checkpoints, request, request_id};
+use crate::failure::Failure;
+use crate::output::json;
+use crate::output::text::short_id;
+
+/// Where to fork.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// A checkpoint id, or SESSION:NUMBER, or SESSION for its newest
+    checkpoint: String,
+    /// Title of the new session [default: the old one's]
+    #[arg(long)]
+    title: Option<String>,
+    /// Print canonical proto JSON (a ForkSessionResponse)
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(args: Args, mut service: Checkpoints, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+    let checkpoint = find::checkpoint(&mut service, &args.checkpoint).await?;
+    let fork = ForkSessionRequest {
+        request_id: request_id(),
+        checkpoint_id: checkpoint.id,
+        title: args.title.unwrap_or_default(),
+        client: Some(own_client()),
+    };
+    let forked = service.fork_session(request(fork)).await?.into_inner();
+    if args.json {
+        json::write_line(out, &forked)?;
+    } else if let Some(session) = &forked.session {
+        writeln!(out, "forked {} from checkpoint #{}", short_id(&session.id), checkpoint.number)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,79 @@
+//! `shim sessions import`: takes in the JSON lines that export wrote.
+//!
+//! The file is read and parsed while it is sent, so an archive may be larger than memory.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use shim_proto::checkpoint::v1::{ArchiveRecord, ImportRequest};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Request;
+
+use crate::connection::Checkpoints;
+use crate::failure::Failure;
+use crate::output::json;
+use crate::output::text::count;
+
+/// Records read ahead of the service.
+const AHEAD: usize = 64;
+
+/// What to take in.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The archive, or `-` for stdin
+    file: PathBuf,
+    /// Print canonical proto JSON (an ImportResponse)
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(args: &Args, mut service: Checkpoints, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+    let input = open(&args.file)?;
+    let (records, received) = mpsc::channel(AHEAD);
+    let reader = tokio::task::spawn_blocking(move || read_all(input, &records));
+    let answer = service.import(Request::new(ReceiverStream::new(received))).await;
+    // What is wrong with a line says more than the refusal of the half that was sent.
+    reader.await.map_err(|e| Failure::new(e.to_string()))??;
+    let taken = answer?.into_inner();
+    if args.json {
+        json::write_line(out, &taken)?;
+    } else {
+        writeln!(
+            out,
+            "imported {}, {} and {}; {} were there already",
+            count(taken.imported_sessions, "session"),
+            count(taken.imported_checkpoints, "checkpoint"),
+            count(taken.imported_signals, "signal snapshot"),
+            count(taken.skipped, "record"),
+        )?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn open(path: &Path) -> Result<Box<dyn BufRead + Send>, Failure> {
+    if path == Path::new("-") {
+        return Ok(Box::new(BufReader::new(std::io::stdin())));
+    }
+    let file = File::open(path).map_err(|e| Failure::from(e).while_doing(format_args!("cannot read {}", path.display())))?;
+    Ok(Box::new(BufReader::new(file)))
+}
+
+fn read_all(input: Box<dyn BufRead + Send>, records: &mpsc::Sender<ImportRequest>) -> Result<(), Failure> {
+    for (index, line) in input.lines().enumerate() {
+        let line = line?;
+        if line.trim().is_empty() {
+            continue;
+        }
+        let record: ArchiveRecord = json::read(&line).map_err(|failure| {
+            failure.while_doing(format_args!("line {} is no archive record", index + 1)).hint("import takes what `shim sessions export` wrote")
+        })?;
+        if records.blocking_send(ImportRequest { record: Some(record) }).is_err() {
+            // The service ended the call; its answer tells why.
+            break;
+        }
+    }
+    Ok(())
+}

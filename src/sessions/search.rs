@@ -1,0 +1,67 @@
+//! `shim sessions search`: full-text search over what was saved.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use shim_proto::checkpoint::v1::SearchCheckpointsRequest;
+
+use super::find;
+use crate::connection::{Checkpoints, request};
+use crate::failure::Failure;
+use crate::output::json;
+use crate::output::text::{one_line, short_id};
+use crate::output::time::ago;
+
+/// What to search for, and where.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The words; all must occur; "..." keeps a phrase together
+    #[arg(required = true)]
+    words: Vec<String>,
+    /// Only this project
+    #[arg(long, value_name = "PROJECT")]
+    project: Option<String>,
+    /// Only this session
+    #[arg(long, value_name = "SESSION")]
+    session: Option<String>,
+    /// How many hits at most
+    #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=100))]
+    limit: i32,
+    /// Print canonical proto JSON (a SearchCheckpointsResponse)
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(args: &Args, mut service: Checkpoints, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+    let session_id = match &args.session {
+        Some(typed) => find::session(&mut service, typed).await?.id,
+        None => String::new(),
+    };
+    let query = SearchCheckpointsRequest {
+        query: args.words.join(" "),
+        project: args.project.clone().unwrap_or_default(),
+        session_id,
+        limit: args.limit,
+    };
+    let found = service.search_checkpoints(request(query)).await?.into_inner();
+    if args.json {
+        json::write_line(out, &found)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if found.hits.is_empty() {
+        writeln!(out, "nothing found")?;
+    }
+    for hit in &found.hits {
+        let Some(checkpoint) = &hit.checkpoint else { continue };
+        writeln!(
+            out,
+            "{}:{}  {}  {}",
+            short_id(&checkpoint.session_id),
+            checkpoint.number,
+            ago(checkpoint.created_at.as_ref()),
+            one_line(&hit.project, 60)
+        )?;
+        writeln!(out, "    {}", one_line(&hit.snippet, 200))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

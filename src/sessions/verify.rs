@@ -1,0 +1,109 @@
+//! `shim sessions verify`: has the service read every checkpoint, and checks that the numbers have no gap and that
+//! each checkpoint names its predecessor's hash. Exit code 1 if anything is wrong.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use shim_proto::checkpoint::v1::{Checkpoint, GetCheckpointRequest, ListCheckpointsRequest, Session};
+use shim_runtime::fault;
+
+use super::find;
+use super::list::{Filter, every};
+use crate::connection::{Checkpoints, request};
+use crate::failure::Failure;
+use crate::output::text::{count, short_id};
+
+const PAGE: i32 = 1_000;
+
+/// What to verify.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Only this session [default: all]
+    session: Option<String>,
+}
+
+pub(super) async fn run(args: &Args, mut service: Checkpoints, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+    let sessions = match &args.session {
+        Some(typed) => vec![find::session(&mut service, typed).await?],
+        None => every(&mut service, &Filter::default(), usize::MAX).await?,
+    };
+    let (mut checked, mut wrong) = (0_u64, 0_u64);
+    for session in &sessions {
+        let (headers, mut faults) = history(&mut service, session).await?;
+        faults.extend(chain_faults(&headers));
+        for header in headers.iter().filter(|header| header.thinned_at.is_none()) {
+            faults.extend(content_fault(&mut service, header).await?);
+        }
+        checked += headers.len() as u64;
+        wrong += faults.len() as u64;
+        for fault in faults {
+            writeln!(out, "{}  {fault}", short_id(&session.id))?;
+        }
+    }
+    let all = format!("{} in {}", count(checked, "checkpoint"), count(sessions.len() as u64, "session"));
+    writeln!(out, "checked {all}: {}", if wrong == 0 { "all intact".to_owned() } else { count(wrong, "fault") })?;
+    Ok(if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// All headers of a session, oldest first, and the numbers the list left out as damaged.
+async fn history(service: &mut Checkpoints, session: &Session) -> Result<(Vec<Checkpoint>, Vec<String>), Failure> {
+    let (mut headers, mut faults) = (Vec::new(), Vec::new());
+    let mut page_token = String::new();
+    loop {
+        let page = ListCheckpointsRequest { session_id: session.id.clone(), page_size: PAGE, page_token };
+        let page = service.list_checkpoints(request(page)).await?.into_inner();
+        faults.extend(page.damaged_numbers.iter().map(|number| format!("#{number} is damaged")));
+        headers.extend(page.checkpoints);
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            headers.reverse();
+            return Ok((headers, faults));
+        }
+    }
+}
+
+/// Breaks between neighbours. A number that is missing was told as damaged already unless nothing explains it.
+fn chain_faults(headers: &[Checkpoint]) -> Vec<String> {
+    headers
+        .windows(2)
+        .filter_map(|pair| {
+            let [older, newer] = pair else { return None };
+            if newer.number != older.number + 1 {
+                Some(format!("#{} is followed by #{}", older.number, newer.number))
+            } else if newer.previous_hash != older.hash {
+                Some(format!("#{} does not follow from #{}", newer.number, older.number))
+            } else {
+                None
+            }
+        })
+        .collect()
+}
+
+async fn content_fault(service: &mut Checkpoints, header: &Checkpoint) -> Result<Option<String>, Failure> {
+    let asked = GetCheckpointRequest { checkpoint_id: header.id.clone(), ..GetCheckpointRequest::default() };
+    match service.get_checkpoint(request(asked)).await {
+        Ok(_) => Ok(None),
+        Err(status) if fault::explain(&status).reason == "CHECKPOINT_DAMAGED" => {
+            Ok(Some(format!("#{} is damaged", header.number)))
+        }
+        Err(status) => Err(status.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gaps_and_broken_links_are_found() {
+        let header = |number: u64, hash: &str, previous: &str| Checkpoint {
+            number,
+            hash: hash.into(),
+            previous_hash: previous.into(),
+            ..Checkpoint::default()
+        };
+        assert!(chain_faults(&[header(1, "a", ""), header(2, "b", "a")]).is_empty());
+        assert_eq!(chain_faults(&[header(1, "a", ""), header(2, "b", "x")]), ["#2 does not follow from #1"]);
+        assert_eq!(chain_faults(&[header(1, "a", ""), header(3, "c", "b")]), ["#1 is followed by #3"]);
+    }
+}

@@ -1,0 +1,107 @@
+//! `shim sessions watch`: a line for every change, until interrupted.
+//!
+//! The contract has no stream of all sessions, so the list is read again every second; only what differs is printed.
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
+
+use shim_proto::checkpoint::v1::{Session, SessionStatus};
+
+use super::list::{Filter, every, status};
+use crate::connection::Checkpoints;
+use crate::failure::Failure;
+use crate::output::json;
+use crate::output::text::{one_line, percent, short_id, variant};
+
+const INTERVAL: Duration = Duration::from_secs(1);
+/// Sessions beyond the most recently changed ones do not change without moving up.
+const WATCHED: usize = 200;
+
+/// What to watch.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Only sessions of this project
+    #[arg(long, value_name = "PROJECT")]
+    project: Option<String>,
+    /// Print each changed session as canonical proto JSON (a Session)
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(args: &Args, mut service: Checkpoints, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+    let filter = Filter { project: args.project.clone().unwrap_or_default(), status: SessionStatus::Unspecified };
+    let mut seen: HashMap<String, Session> = HashMap::new();
+    let mut first = true;
+    loop {
+        for session in every(&mut service, &filter, WATCHED).await?.into_iter().rev() {
+            let before = seen.insert(session.id.clone(), session.clone());
+            if first || before.as_ref() == Some(&session) {
+                continue;
+            }
+            if args.json {
+                json::write_line(out, &session)?;
+            } else {
+                print_change(before.as_ref(), &session, out)?;
+            }
+        }
+        if first && !args.json {
+            writeln!(out, "watching {} sessions; Ctrl-C ends", seen.len())?;
+        }
+        first = false;
+        out.flush()?;
+        tokio::time::sleep(INTERVAL).await;
+    }
+}
+
+fn print_change(before: Option<&Session>, now: &Session, out: &mut dyn Write) -> io::Result<()> {
+    let clock = humantime::format_rfc3339_seconds(SystemTime::now());
+    let changes = changes(before, now);
+    if changes.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "{clock}  {}  {}", short_id(&now.id), changes.join("; "))
+}
+
+/// What differs, in words; heartbeats and other silent updates yield nothing.
+fn changes(before: Option<&Session>, now: &Session) -> Vec<String> {
+    let mut said = Vec::new();
+    if before.is_none() {
+        said.push(format!("opened for {}", one_line(&now.project, 60)));
+    }
+    let was = |read: fn(&Session) -> u64| before.map_or(0, read);
+    if now.head_number > was(|session| session.head_number) {
+        let task = one_line(&now.current_task, 60);
+        said.push(format!("saved #{} at {}: {task}", now.head_number, percent(now.progress)));
+    }
+    if before.is_some_and(|before| before.epoch != now.epoch) {
+        said.push(format!("restored, epoch {}", now.epoch));
+    }
+    if before.is_some_and(|before| status(before) != status(now)) {
+        let cause = now.interruption.as_ref().map(|it| variant(it.cause().as_str_name(), "INTERRUPTION_CAUSE"));
+        said.push(match (now.status(), cause) {
+            (SessionStatus::Interrupted, Some(cause)) => format!("{}: {cause}", status(now)),
+            _ => status(now),
+        });
+    }
+    if before.is_some_and(|before| before.risk_level != now.risk_level) {
+        said.push(format!("risk {}", variant(now.risk_level().as_str_name(), "RISK_LEVEL")));
+    }
+    said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_differs_is_said() {
+        let before = Session { head_number: 1, epoch: 1, status: SessionStatus::Active.into(), ..Session::default() };
+        let saved = Session { head_number: 2, progress: 0.5, current_task: "t".into(), ..before.clone() };
+        assert_eq!(changes(Some(&before), &saved), ["saved #2 at 50 %: t"]);
+        assert!(changes(Some(&saved), &saved).is_empty());
+        let restored = Session { epoch: 2, ..saved.clone() };
+        assert_eq!(changes(Some(&saved), &restored), ["restored, epoch 2"]);
+    }
+}

@@ -1,0 +1,31 @@
+//! The benchmarks: each figure beside its peer, measured in the same run, with the target it is held against.
+
+mod figure;
+mod gateway;
+mod latency;
+mod raw_commits;
+mod recovery;
+mod saves;
+
+pub use figure::{Figure, print_table, write_json};
+pub use gateway::measure as measure_gateway;
+
+use crate::place::Place;
+use crate::service::Service;
+
+/// The figures of the checkpoint service, telling `progress` what is being measured.
+pub async fn measure_checkpoint(progress: impl Fn(&str)) -> Vec<Figure> {
+    let mut figures = Vec::new();
+    let place = Place::new();
+    let service = Service::start(&place.data_dir()).await;
+    figures.push(saves::idle_memory(&service));
+    for state_bytes in [2 * 1024, 20 * 1024] {
+        for in_flight in [1, 16, 64] {
+            progress(&format!("saves of {state_bytes} bytes, {in_flight} in flight"));
+            figures.extend(saves::measure(&service, place.root(), state_bytes, in_flight).await);
+        }
+    }
+    drop(service);
+    figures.extend(recovery::measure(&progress).await);
+    figures
+}

@@ -1,0 +1,51 @@
+//! `bench [AREA...]`: measures, prints a table and writes `target/bench/<area>.json`. Fails if a target was missed.
+
+use std::io::{Write, stderr, stdout};
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+use shim_tests::bench::{Figure, measure_checkpoint, measure_gateway, print_table, write_json};
+use shim_tests::binary::target_dir;
+
+/// Measures each promise beside its peer.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// What to measure; everything if left out.
+    areas: Vec<Area>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Area {
+    Checkpoint,
+    Gateway,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let mut areas = Arguments::parse().areas;
+    if areas.is_empty() {
+        areas = Area::value_variants().to_vec();
+    }
+    let mut missed = false;
+    for area in areas {
+        let (name, figures) = match area {
+            Area::Checkpoint => ("checkpoint", measure_checkpoint(progress).await),
+            Area::Gateway => ("gateway", measure_gateway(progress).await),
+        };
+        missed |= figures.iter().any(|figure| figure.met == Some(false));
+        if let Err(e) = publish(name, &figures) {
+            progress(&format!("the figures of {name} cannot be written: {e}"));
+            return ExitCode::FAILURE;
+        }
+    }
+    if missed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+fn publish(area: &str, figures: &[Figure]) -> std::io::Result<()> {
+    print_table(&mut stdout().lock(), figures)?;
+    write_json(&target_dir(), area, figures)
+}
+
+fn progress(text: &str) {
+    let _ = writeln!(stderr(), "measuring {text}");
+}

@@ -1,0 +1,46 @@
+//! Finds the programs under test. `SHIM_BIN` and `SHIM_PYTHON` name them; without those they are looked for in the
+//! target folder this very program was built into.
+
+use std::path::{Path, PathBuf};
+
+/// The `shim` binary.
+///
+/// # Panics
+/// If there is none; the message tells how to build it.
+#[must_use]
+pub fn shim() -> PathBuf {
+    if let Some(path) = std::env::var_os("SHIM_BIN") {
+        return PathBuf::from(path);
+    }
+    let found = own_profile_dir().join("shim");
+    assert!(found.is_file(), "{} is missing: run `cargo build` first or set SHIM_BIN", found.display());
+    found
+}
+
+/// The Python that has the packages of `tests/python/requirements.txt`; `None` if nobody installed them.
+#[must_use]
+pub fn python() -> Option<PathBuf> {
+    if let Some(path) = std::env::var_os("SHIM_PYTHON") {
+        return Some(PathBuf::from(path));
+    }
+    let found = target_dir().join("venv/bin/python");
+    found.is_file().then_some(found)
+}
+
+/// The target folder.
+///
+/// # Panics
+/// If this program does not lie in one.
+#[must_use]
+pub fn target_dir() -> PathBuf {
+    own_profile_dir().parent().expect("a profile folder lies in a target folder").to_path_buf()
+}
+
+/// `target/debug` or `target/release`: test binaries lie in its `deps`, programs in itself.
+fn own_profile_dir() -> PathBuf {
+    let exe = std::env::current_exe().expect("a program knows its own path");
+    let folder = exe.parent().expect("a program lies in a folder");
+    let is_deps = folder.file_name() == Some("deps".as_ref());
+    let profile = if is_deps { folder.parent() } else { Some(folder) };
+    profile.unwrap_or_else(|| Path::new(".")).to_path_buf()
+}

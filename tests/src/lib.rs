@@ -1,0 +1,18 @@
+//! The harness of the whole-system tests: it starts the real `shim` binary on a throw-away folder, speaks to it as
+//! its clients do, and kills it as the world does. The crash panel and the benchmarks are built on it.
+//!
+//! It waits on health checks and answers, never on a guess of how long something takes.
+#![expect(clippy::expect_used, reason = "a harness that cannot go on ends the test with the reason")]
+
+pub mod bench;
+pub mod binary;
+pub mod calls;
+pub mod chaos;
+pub mod dice;
+pub mod mcp;
+pub mod place;
+pub mod process;
+pub mod prose;
+pub mod python;
+pub mod raw;
+pub mod service;

@@ -1,0 +1,49 @@
+//! Looks at processes and signals them, by id only.
+
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// Sends `signal` to `pid`. A process that is gone already is no error.
+///
+/// # Panics
+/// If the signal may not be sent.
+pub fn signal(pid: u32, signal: Signal) {
+    let target = Pid::from_raw(i32::try_from(pid).expect("a pid fits"));
+    match kill(target, signal) {
+        Ok(()) | Err(Errno::ESRCH) => {}
+        Err(e) => panic!("cannot send {signal} to {pid}: {e}"),
+    }
+}
+
+/// Resident memory of `pid` in bytes; 0 if it is gone.
+#[must_use]
+pub fn resident_bytes(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    kib.unwrap_or(0) * 1024
+}
+
+/// The processes that `pid` started and that live.
+#[must_use]
+pub fn children(pid: u32) -> Vec<u32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    pids.filter(|child| parent(*child) == Some(pid)).collect()
+}
+
+/// Field 4 of `/proc/PID/stat`, counted after the name, which may hold anything.
+fn parent(pid: u32) -> Option<u32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
+    if fields.next()? == "Z" {
+        return None;
+    }
+    fields.next()?.parse().ok()
+}
+
+/// Whether this test may mount file systems.
+#[must_use]
+pub fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}

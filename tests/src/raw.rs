@@ -1,0 +1,59 @@
+//! Unary calls with bytes no generated client would send: broken encodings, wrong wire types, fuzzed messages.
+
+use bytes::{Buf, BufMut, Bytes};
+use http::uri::PathAndQuery;
+use shim_runtime::client::Channel;
+use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::{Request, Status};
+
+/// Sends `message` as it stands to `/service/Method` and returns the answer's bytes.
+///
+/// # Errors
+/// As the service says.
+///
+/// # Panics
+/// If `path` is no path.
+pub async fn unary(channel: Channel, path: &str, message: Bytes) -> Result<Bytes, Status> {
+    let mut grpc = tonic::client::Grpc::new(channel).max_decoding_message_size(usize::MAX);
+    grpc.ready().await.map_err(|e| Status::unavailable(e.to_string()))?;
+    let path = PathAndQuery::try_from(path).expect("a method's path");
+    grpc.unary(Request::new(message), path, Verbatim).await.map(tonic::Response::into_inner)
+}
+
+/// The codec that changes nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct Verbatim;
+
+impl Codec for Verbatim {
+    type Encode = Bytes;
+    type Decode = Bytes;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        Self
+    }
+
+    fn decoder(&mut self) -> Self {
+        Self
+    }
+}
+
+impl Encoder for Verbatim {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn encode(&mut self, item: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        buffer.put(item);
+        Ok(())
+    }
+}
+
+impl Decoder for Verbatim {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
+        Ok(Some(buffer.copy_to_bytes(buffer.remaining())))
+    }
+}

@@ -1,0 +1,216 @@
+//! A `shim checkpoint` process on a data folder: started, found healthy, killed.
+
+use std::fs::OpenOptions;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use shim_proto::checkpoint::v1::checkpoint_service_client::CheckpointServiceClient;
+use shim_proto::checkpoint::v1::signal_service_client::SignalServiceClient;
+use shim_runtime::client::{Channel, Endpoint, connect};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+
+use crate::{binary, process};
+
+/// A machine under load starts slowly; a healthy service is ready in some milliseconds.
+const START_PATIENCE: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(2);
+
+/// How to start a service.
+#[derive(Debug, Clone)]
+pub struct Launch {
+    data_dir: PathBuf,
+    environment: Vec<(String, String)>,
+}
+
+/// The service did not become ready.
+#[derive(Debug)]
+pub struct StartFailure {
+    /// How it left; `None` if it hung.
+    pub status: Option<ExitStatus>,
+    /// What it said.
+    pub log: String,
+}
+
+impl Launch {
+    /// A service on `data_dir`, whose socket and log lie beside that folder so that it may be full or read-only.
+    #[must_use]
+    pub fn on(data_dir: &Path) -> Self {
+        Self { data_dir: data_dir.to_path_buf(), environment: Vec::new() }
+    }
+
+    /// With an environment variable.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Starts it and returns at once.
+    ///
+    /// # Panics
+    /// If the binary cannot be run.
+    #[must_use]
+    pub fn spawn(&self) -> Service {
+        let beside = self.data_dir.parent().expect("a data folder has a parent");
+        let socket = beside.join("checkpoint.sock");
+        let log_path = beside.join("checkpoint.log");
+        let log = OpenOptions::new().create(true).append(true).open(&log_path).expect("the log can be written");
+        let child = Command::new(binary::shim())
+            .arg("--data-dir")
+            .arg(&self.data_dir)
+            .arg("checkpoint")
+            .arg("--socket")
+            .arg(&socket)
+            .envs(self.environment.iter().cloned())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("the shim binary runs");
+        Service { child, socket, log_path }
+    }
+
+    /// Starts it and waits until it serves.
+    ///
+    /// # Errors
+    /// If it leaves before, or does not serve in time.
+    pub async fn start(&self) -> Result<Service, StartFailure> {
+        let mut service = self.spawn();
+        service.ready().await?;
+        Ok(service)
+    }
+}
+
+/// A running service. Dropping it kills it.
+#[derive(Debug)]
+pub struct Service {
+    child: Child,
+    socket: PathBuf,
+    log_path: PathBuf,
+}
+
+impl Service {
+    /// Starts a service on `data_dir` and waits until it serves.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub async fn start(data_dir: &Path) -> Self {
+        match Launch::on(data_dir).start().await {
+            Ok(service) => service,
+            Err(failure) => panic!("the checkpoint service did not start: {:?}\n{}", failure.status, failure.log),
+        }
+    }
+
+    /// Waits until it serves.
+    ///
+    /// # Errors
+    /// If it leaves before, or does not serve in time.
+    pub async fn ready(&mut self) -> Result<(), StartFailure> {
+        let deadline = Instant::now() + START_PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a child can be waited for") {
+                return Err(StartFailure { status: Some(status), log: self.log() });
+            }
+            if self.is_healthy().await {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                return Err(StartFailure { status: None, log: self.log() });
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Whether the health check says SERVING.
+    pub async fn is_healthy(&self) -> bool {
+        if !self.socket.exists() {
+            return false;
+        }
+        let mut health = HealthClient::new(self.channel());
+        let answer = health.check(HealthCheckRequest::default()).await;
+        answer.is_ok_and(|answer| answer.get_ref().status() == ServingStatus::Serving)
+    }
+
+    /// A new connection; lazy, so it can be made before the service is ready.
+    ///
+    /// # Panics
+    /// If the socket's path is no URI.
+    #[must_use]
+    pub fn channel(&self) -> Channel {
+        connect(&Endpoint::Unix(self.socket.clone()), None).expect("a temporary path is a good URI")
+    }
+
+    /// A client for checkpoints, which takes answers of any size.
+    #[must_use]
+    pub fn client(&self) -> CheckpointServiceClient<Channel> {
+        CheckpointServiceClient::new(self.channel()).max_decoding_message_size(usize::MAX)
+    }
+
+    /// A client for signals.
+    #[must_use]
+    pub fn signals(&self) -> SignalServiceClient<Channel> {
+        SignalServiceClient::new(self.channel())
+    }
+
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Its socket.
+    #[must_use]
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// Its resident memory in bytes.
+    #[must_use]
+    pub fn resident_bytes(&self) -> u64 {
+        process::resident_bytes(self.pid())
+    }
+
+    /// What it and its forerunners on the same place logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log_path).unwrap_or_default()
+    }
+
+    /// Ends it with SIGKILL and waits until the kernel has taken it away.
+    ///
+    /// # Panics
+    /// If it cannot be waited for.
+    pub fn kill(&mut self) {
+        process::signal(self.child.id(), Signal::SIGKILL);
+        self.child.wait().expect("a child can be waited for");
+    }
+
+    /// Asks it to stop and waits for its exit.
+    ///
+    /// # Panics
+    /// If it cannot be waited for.
+    pub fn stop(&mut self) -> ExitStatus {
+        process::signal(self.child.id(), Signal::SIGTERM);
+        self.child.wait().expect("a child can be waited for")
+    }
+
+    /// Whether it left by itself, and how.
+    ///
+    /// # Panics
+    /// If it cannot be waited for.
+    pub fn exited(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("a child can be waited for")
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            self.kill();
+        }
+    }
+}
