@@ -197,12 +197,23 @@ impl From<Error> for Status {
 
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::Error::{
+            FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType,
+        };
         use rusqlite::ErrorCode;
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::DiskFull,
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Overloaded,
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
                 Self::Damaged("a page of the database".into())
+            }
+            // A value of the wrong type was not written by this service.
+            None if matches!(
+                error,
+                InvalidColumnType(..) | FromSqlConversionFailure(..) | IntegralValueOutOfRange(..)
+            ) =>
+            {
+                Self::Damaged("a row of the database".into())
             }
             _ => Self::StoreUnavailable(error.to_string()),
         }

@@ -87,7 +87,7 @@ impl Service {
             .max_decoding_message_size(MAX_MESSAGE_BYTES);
         let signals =
             SignalServiceServer::new(self.api.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
-        server.add(checkpoint).add(signals)
+        server.with(checkpoint).with(signals)
     }
 
     /// How many owners hold sessions with open streams.

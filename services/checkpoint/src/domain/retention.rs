@@ -60,7 +60,7 @@ mod tests {
                 .filter(|(_, at)| (from..to).contains(&((now.0 - at.0) / HOUR)))
                 .count()
         };
-        assert_eq!(of_age(0, 24), 144, "the last day is whole");
+        assert_eq!(of_age(0, 24), 143, "every ten minutes of the last day");
         assert!(
             (143..=146).contains(&of_age(24, 7 * 24)),
             "six days by the hour"

@@ -27,7 +27,7 @@ type Records = mpsc::Sender<Result<ExportResponse, Status>>;
 
 pub(super) fn handle(
     api: &Api,
-    request: ExportRequest,
+    request: &ExportRequest,
 ) -> Result<ReceiverStream<Result<ExportResponse, Status>>, Status> {
     let mut fields = Fields::default();
     if request.session_ids.len() > MAX_SESSIONS {

@@ -113,7 +113,7 @@ impl CheckpointService for Api {
         &self,
         request: Request<ExportRequest>,
     ) -> Result<Response<Self::ExportStream>, Status> {
-        export::handle(self, request.into_inner()).map(Response::new)
+        export::handle(self, request.get_ref()).map(Response::new)
     }
 
     async fn import(

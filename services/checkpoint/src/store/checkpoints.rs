@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use shim_proto::checkpoint::v1::{Checkpoint, CheckpointState, CheckpointTrigger, SessionStatus};
 use uuid::Uuid;
 
+use super::column;
 use super::packing::{Packed, unpack};
 use super::sessions::{self, Stored};
 use crate::domain::moment::{Moment, moment};
@@ -33,15 +34,16 @@ const COLUMNS_WITHOUT_STATE: &str =
 
 impl CheckpointRow {
     pub(super) fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let owned = |column| column::bytes(row, column).map(|bytes| bytes.map(<[u8]>::to_vec));
         Ok(Self {
             row_id: row.get(0)?,
-            session: row.get(1)?,
-            number: row.get::<_, i64>(2)?.unsigned_abs(),
-            thinned_at: row.get(3)?,
-            header: row.get(4)?,
-            state: row.get(5)?,
-            state_hash: row.get(6)?,
-            hash: row.get(7)?,
+            session: column::integer(row, 1)?.unwrap_or_default(),
+            number: column::integer(row, 2)?.unwrap_or_default().unsigned_abs(),
+            thinned_at: column::integer(row, 3)?,
+            header: owned(4)?.unwrap_or_default(),
+            state: owned(5)?,
+            state_hash: owned(6)?.unwrap_or_default(),
+            hash: owned(7)?.unwrap_or_default(),
         })
     }
 

@@ -8,6 +8,7 @@ pub(crate) mod archive;
 mod backup;
 pub(crate) mod checkpoints;
 mod clock;
+mod column;
 mod connection;
 pub(crate) mod ledger;
 mod open;

@@ -55,7 +55,7 @@ impl Store {
         }
         let db = open_with_schema(&path)?;
         let clock =
-            ServiceClock::starting_after(newest_moment(&db).map_err(|e| unusable(&path, e))?);
+            ServiceClock::starting_after(newest_moment(&db).map_err(|e| unusable(&path, &e))?);
         let writer = Writer::start(path.clone(), db, clock.clone()).map_err(folder_error)?;
         Ok(Self {
             shared: Arc::new(Shared {
@@ -109,7 +109,7 @@ pub fn check_integrity(path: &Path) -> Integrity {
 }
 
 fn open_with_schema(path: &Path) -> Result<Connection, StartError> {
-    let mut db = connection::writer(path).map_err(|error| unusable(path, Error::from(error)))?;
+    let mut db = connection::writer(path).map_err(|error| unusable(path, &Error::from(error)))?;
     Migrations::from_slice(&MIGRATIONS)
         .to_latest(&mut db)
         .map_err(|error| {
@@ -137,7 +137,7 @@ fn private_mode(path: &Path) {
     }
 }
 
-fn unusable(path: &Path, error: Error) -> StartError {
+fn unusable(path: &Path, error: &Error) -> StartError {
     StartError::Database {
         path: path.display().to_string(),
         reason: error.to_string(),
@@ -161,7 +161,7 @@ fn set_aside_and_salvage(path: &Path, what: &str) -> Result<(), StartError> {
         }
     }
     let mut db = open_with_schema(path)?;
-    let carried = salvage::carry_over(&aside, &mut db).map_err(|error| unusable(path, error))?;
+    let carried = salvage::carry_over(&aside, &mut db).map_err(|error| unusable(path, &error))?;
     tracing::error!(
         sessions = carried.sessions,
         checkpoints = carried.checkpoints,

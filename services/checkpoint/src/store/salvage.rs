@@ -34,7 +34,7 @@ pub(super) fn carry_over(damaged: &Path, db: &mut Connection) -> Result<Carried,
     };
     let target = db.transaction()?;
     let sessions = carry_sessions(&source, &target, &mut carried)?;
-    carry_checkpoints(&source, &target, sessions, &mut carried)?;
+    carry_checkpoints(&source, &target, &sessions, &mut carried)?;
     carry_signals(&source, &target, &mut carried)?;
     target.commit()?;
     Ok(carried)
@@ -118,7 +118,7 @@ fn insert_session(target: &Connection, row_id: i64, session: Session) -> Result<
 fn carry_checkpoints(
     source: &Connection,
     target: &Connection,
-    sessions: BTreeSet<i64>,
+    sessions: &BTreeSet<i64>,
     carried: &mut Carried,
 ) -> Result<(), Error> {
     let mut orphans: BTreeMap<i64, Checkpoint> = BTreeMap::new();

@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use shim_proto::checkpoint::v1::{Session, SessionStatus};
 use uuid::Uuid;
 
+use super::column;
 use crate::domain::moment::{Moment, moment};
 use crate::domain::recovery::is_recoverable;
 use crate::domain::seal;
@@ -21,7 +22,8 @@ const COLUMNS: &str = "row_id, record, hash";
 
 fn decode(row: &Row<'_>) -> rusqlite::Result<Result<Stored, i64>> {
     let row_id: i64 = row.get(0)?;
-    let (record, hash) = (row.get_ref(1)?.as_blob()?, row.get_ref(2)?.as_blob()?);
+    let record = column::bytes(row, 1)?.unwrap_or_default();
+    let hash = column::bytes(row, 2)?.unwrap_or_default();
     if seal::hash(record) != hash {
         return Ok(Err(row_id));
     }

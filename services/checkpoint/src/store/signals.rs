@@ -4,6 +4,7 @@ use prost::Message;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use shim_proto::checkpoint::v1::{SignalRecord, Signals};
 
+use super::column;
 use super::sessions::Stored;
 use crate::domain::moment::{Moment, moment};
 use crate::domain::risk::History;
@@ -31,7 +32,8 @@ pub(crate) fn insert(
 
 fn decode(row: &Row<'_>) -> rusqlite::Result<(i64, Option<SignalRecord>)> {
     let row_id: i64 = row.get(0)?;
-    let (record, hash) = (row.get_ref(1)?.as_blob()?, row.get_ref(2)?.as_blob()?);
+    let record = column::bytes(row, 1)?.unwrap_or_default();
+    let hash = column::bytes(row, 2)?.unwrap_or_default();
     let intact = seal::hash(record) == hash;
     if !intact {
         tracing::error!(row_id, "a signal row is damaged; it is not served");

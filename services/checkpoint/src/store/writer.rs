@@ -7,9 +7,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{
-    Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel,
-};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -200,10 +198,7 @@ impl WriterThread {
                 return Err(Error::DiskFull);
             }
             if answers.len() < GROUP && started.elapsed() < GROUP_TIME {
-                next = match self.jobs.try_recv() {
-                    Ok(job) => Some(job),
-                    Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-                };
+                next = self.jobs.try_recv().ok();
             }
         }
         self.db.execute_batch("COMMIT").map_err(|error| {
@@ -218,7 +213,7 @@ impl WriterThread {
         match connection::writer(&self.path) {
             Ok(db) => self.db = db,
             Err(error) => {
-                tracing::error!(%error, "the database cannot be reopened; trying again with the next change")
+                tracing::error!(%error, "the database cannot be reopened; trying again with the next change");
             }
         }
     }

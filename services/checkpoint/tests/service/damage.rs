@@ -1,0 +1,166 @@
+//! Damage: told loudly, never served, and what is whole is carried over.
+
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use rusqlite::Connection;
+use shim_proto::checkpoint::v1::*;
+use tonic::Code;
+
+use crate::house::{House, refusal, state};
+
+/// Flips a bit of one stored state, behind the service's back.
+fn damage_state(database: &Path, number: u64) {
+    let db = Connection::open(database).unwrap();
+    let changed = db
+        .execute(
+            "UPDATE checkpoints SET state = substr(state, 1, length(state) - 1) || x'ff' WHERE number = ?1",
+            [i64::try_from(number).unwrap()],
+        )
+        .unwrap();
+    assert_eq!(changed, 1);
+}
+
+#[tokio::test]
+async fn a_damaged_row_is_reported_and_the_one_before_it_restored() {
+    let mut house = House::open().await;
+    let session = house.open_session("/p").await;
+    for i in 1..=3 {
+        house
+            .save(&session, state(&format!("step {i}"), 0.5))
+            .await
+            .unwrap();
+    }
+    let mut house = house.restart(|database| damage_state(database, 3)).await;
+    let get = |number| GetCheckpointRequest {
+        session_id: session.id.clone(),
+        number,
+        ..Default::default()
+    };
+    assert_eq!(
+        refusal(house.api.get_checkpoint(get(3)).await),
+        (Code::DataLoss, "CHECKPOINT_DAMAGED".into())
+    );
+    let newest = house.api.get_checkpoint(get(0)).await.unwrap().into_inner();
+    assert_eq!(
+        (newest.checkpoint.unwrap().number, newest.damaged_numbers),
+        (2, vec![3])
+    );
+    let restore = RestoreCheckpointRequest {
+        request_id: crate::house::id(),
+        session_id: session.id.clone(),
+        take_over: true,
+        ..Default::default()
+    };
+    let restored = house
+        .api
+        .restore_checkpoint(restore)
+        .await
+        .unwrap()
+        .into_inner();
+    assert!(
+        restored.resume_prompt.contains("[3] are damaged"),
+        "{}",
+        restored.resume_prompt
+    );
+    let next = house
+        .save(&restored.session.unwrap(), state("on", 0.6))
+        .await
+        .unwrap();
+    assert_eq!(next.number, 4, "numbers go on after the damage");
+}
+
+#[tokio::test]
+async fn a_header_changed_by_hand_is_not_listed() {
+    let mut house = House::open().await;
+    let session = house.open_session("/p").await;
+    for i in 1..=3 {
+        house
+            .save(&session, state(&format!("step {i}"), 0.5))
+            .await
+            .unwrap();
+    }
+    let tamper = |database: &Path| {
+        let db = Connection::open(database).unwrap();
+        db.execute("UPDATE checkpoints SET header = header || x'' , state_hash = zeroblob(32) WHERE number = 2", []).unwrap();
+    };
+    let mut house = house.restart(tamper).await;
+    let list = ListCheckpointsRequest {
+        session_id: session.id,
+        ..Default::default()
+    };
+    let listed = house.api.list_checkpoints(list).await.unwrap().into_inner();
+    assert_eq!(
+        listed
+            .checkpoints
+            .iter()
+            .map(|c| c.number)
+            .collect::<Vec<_>>(),
+        [3, 1]
+    );
+    assert_eq!(listed.damaged_numbers, [2]);
+}
+
+#[tokio::test]
+async fn a_torn_database_is_set_aside_and_what_is_whole_is_carried_over() {
+    let mut house = House::open().await;
+    let session = house.open_session("/p").await;
+    for i in 1..=300 {
+        let big = CheckpointState {
+            summary: format!("{i} ").repeat(400),
+            ..state(&format!("step {i}"), 0.5)
+        };
+        house.save(&session, big).await.unwrap();
+    }
+    let tear = |database: &Path| {
+        let file = std::fs::OpenOptions::new()
+            .write(true)
+            .open(database)
+            .unwrap();
+        let size = file.metadata().unwrap().len();
+        assert!(size > 60 * 4096);
+        for page in [20, 30, 31] {
+            file.write_all_at(&[0xa5; 4096], page * 4096).unwrap();
+        }
+        file.set_len(size * 9 / 10).unwrap();
+    };
+    let mut house = house.restart(tear).await;
+    let aside = std::fs::read_dir(house.folder.path())
+        .unwrap()
+        .any(|entry| {
+            entry
+                .unwrap()
+                .file_name()
+                .to_string_lossy()
+                .contains("damaged-")
+        });
+    assert!(aside, "the damaged file is kept");
+    let list = ListCheckpointsRequest {
+        session_id: session.id.clone(),
+        page_size: 1000,
+        ..Default::default()
+    };
+    let listed = house
+        .api
+        .list_checkpoints(list)
+        .await
+        .unwrap()
+        .into_inner()
+        .checkpoints;
+    assert!(!listed.is_empty(), "something was carried over");
+    for checkpoint in &listed {
+        let get = GetCheckpointRequest {
+            checkpoint_id: checkpoint.id.clone(),
+            ..Default::default()
+        };
+        let state = house
+            .api
+            .get_checkpoint(get)
+            .await
+            .unwrap()
+            .into_inner()
+            .state
+            .unwrap();
+        assert_eq!(state.current_task, format!("step {}", checkpoint.number));
+    }
+}

@@ -1,0 +1,13 @@
+//! Stories of the checkpoint service: a real server on a Unix socket, a real database in a folder of its own.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod archives;
+mod damage;
+mod house;
+mod leases;
+mod purity;
+mod recovery;
+mod saving;
+mod searching;
+mod signals;
