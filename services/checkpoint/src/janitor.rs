@@ -35,14 +35,7 @@ pub(crate) async fn run(store: Store, retention: Retention, shutdown: Shutdown) 
 }
 
 async fn round(store: &Store, retention: Retention) -> Result<(), Error> {
-    let forget_before = store.now().before(REMEMBER_REQUESTS);
-    while store
-        .write(0, move |db, _| ledger::forget(db, forget_before, STEP))
-        .await?
-        > 0
-    {
-        tokio::time::sleep(PAUSE).await;
-    }
+    forget_requests(store).await?;
     let thinned = thin_all(store, retention).await?;
     if thinned > 0 {
         store
@@ -51,6 +44,31 @@ async fn round(store: &Store, retention: Retention) -> Result<(), Error> {
         tracing::info!(checkpoints = thinned, "retention dropped old contents");
     }
     Ok(())
+}
+
+/// Walks the keys on a reader and forgets the old ones: clients choose the keys, so their order tells nothing.
+async fn forget_requests(store: &Store) -> Result<(), Error> {
+    let before = store.now().before(REMEMBER_REQUESTS);
+    let mut after = String::new();
+    loop {
+        let from = after.clone();
+        let page = store.read(move |db| ledger::page(db, &from, STEP)).await?;
+        let Some((last, _)) = page.last() else {
+            return Ok(());
+        };
+        after.clone_from(last);
+        let old: Vec<String> = page
+            .into_iter()
+            .filter(|(_, at)| *at < before)
+            .map(|(id, _)| id)
+            .collect();
+        if !old.is_empty() {
+            store
+                .write(0, move |db, _| ledger::forget(db, &old))
+                .await?;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
 }
 
 async fn thin_all(store: &Store, retention: Retention) -> Result<u64, Error> {

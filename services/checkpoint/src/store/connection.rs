@@ -22,7 +22,8 @@ pub(super) fn writer(path: &Path) -> rusqlite::Result<Connection> {
     db.busy_timeout(BUSY_TIMEOUT)?;
     db.set_prepared_statement_cache_capacity(STATEMENTS);
     // auto_vacuum must be chosen before the first table; it lets thinning give space back in small steps.
-    // fullfsync makes "on the disk" true on macOS too; elsewhere it is ignored.
+    // fullfsync makes "on the disk" true on macOS too; elsewhere it is ignored. 4,000 pages of log (16 MB) before they
+    // are copied into the database: the pages every save touches are copied once, not hundreds of times.
     db.execute_batch(
         "PRAGMA auto_vacuum = INCREMENTAL;
          PRAGMA journal_mode = WAL;
@@ -30,6 +31,7 @@ pub(super) fn writer(path: &Path) -> rusqlite::Result<Connection> {
          PRAGMA fullfsync = ON;
          PRAGMA foreign_keys = ON;
          PRAGMA cache_size = -4096;
+         PRAGMA wal_autocheckpoint = 4000;
          PRAGMA journal_size_limit = 67108864;
          PRAGMA trusted_schema = OFF;",
     )?;

@@ -67,12 +67,25 @@ pub(super) fn record(
     Ok(())
 }
 
-/// Forgets up to `limit` answers older than `before`; tells how many. Ids grow with time, so the oldest are first.
-pub(crate) fn forget(db: &Connection, before: Moment, limit: u32) -> Result<usize, Error> {
-    let forgotten = db
-        .prepare_cached(
-            "DELETE FROM requests WHERE row_id IN (SELECT row_id FROM requests ORDER BY row_id LIMIT ?2) AND created_at < ?1",
-        )?
-        .execute(params![before.0, limit])?;
-    Ok(forgotten)
+/// Up to `limit` request ids behind `after`, with the times of their answers.
+pub(crate) fn page(
+    db: &Connection,
+    after: &str,
+    limit: u32,
+) -> Result<Vec<(String, Moment)>, Error> {
+    let mut statement = db
+        .prepare_cached("SELECT id, created_at FROM requests WHERE id > ?1 ORDER BY id LIMIT ?2")?;
+    let rows = statement.query_map(params![after, limit], |row| {
+        Ok((row.get(0)?, Moment(row.get(1)?)))
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Forgets these answers.
+pub(crate) fn forget(db: &Connection, ids: &[String]) -> Result<(), Error> {
+    let mut statement = db.prepare_cached("DELETE FROM requests WHERE id = ?1")?;
+    for id in ids {
+        statement.execute([id])?;
+    }
+    Ok(())
 }
