@@ -112,6 +112,40 @@ pub(super) fn owned(session: &shim_proto::checkpoint::v1::Session) -> Error {
     }
 }
 
+/// What an attached owner may say.
+enum Word {
+    /// It lives; the memory in use, if it told.
+    Beat(Option<f64>),
+    Goodbye,
+}
+
+fn listen(request: AttachSessionRequest) -> Result<Word, Status> {
+    let mut fields = Fields::default();
+    let word = match request.message {
+        Some(Said::Heartbeat(beat)) => {
+            fields.memory("heartbeat.memory", beat.memory.as_ref());
+            Word::Beat(beat.memory.map(|memory| memory.pressure))
+        }
+        Some(Said::Detach(detach)) => {
+            fields.text("detach.reason", &detach.reason, 500);
+            Word::Goodbye
+        }
+        Some(Said::Attach(_)) => {
+            fields.refuse(
+                "attach",
+                "must be the first message of the stream and the only one of its kind",
+            );
+            Word::Goodbye
+        }
+        None => {
+            fields.refuse("message", "is empty; send a heartbeat or detach");
+            Word::Goodbye
+        }
+    };
+    fields.finish()?;
+    Ok(word)
+}
+
 /// The task behind one stream. It ends with the stream, the loss of the session, or the service.
 struct Hold {
     api: Api,
@@ -142,14 +176,18 @@ impl Hold {
                         return;
                     }
                 }
-                message = said.message() => match message {
-                    Ok(Some(AttachSessionRequest { message: Some(Said::Heartbeat(beat)) })) => {
-                        let pressure = beat.memory.map(|memory| memory.pressure).filter(|p| (0.0..=1.0).contains(p));
+                message = said.message() => match message.map(|message| message.map(listen)) {
+                    Ok(Some(Ok(Word::Beat(pressure)))) => {
                         self.api.leases.beat(self.session, self.epoch, pressure);
                         self.grant().await;
                     }
-                    Ok(Some(AttachSessionRequest { message: Some(Said::Detach(_)) }) | None) => break Ending::Detached,
-                    Ok(Some(_)) => {}
+                    Ok(Some(Ok(Word::Goodbye)) | None) => break Ending::Detached,
+                    Ok(Some(Err(refused))) => {
+                        // The owner lives but talks nonsense: it has its lease to attach again.
+                        let _ = self.answers.send(Err(refused)).await;
+                        self.api.leases.lose_stream(self.session, self.id);
+                        return;
+                    }
                     Err(_) => break Ending::StreamLost,
                 },
             }

@@ -21,7 +21,8 @@ const MAX_STATE_BYTES: usize = 1_048_576;
 const MAX_REQUEST_ID_BYTES: usize = 128;
 const MAX_COUNT: u64 = 1_000_000_000;
 const MAX_LATENCY_MS: f64 = 86_400_000.0;
-const MAX_DEPTH: usize = 64;
+/// prost decodes 100 nested messages, and each level of a Struct costs three.
+const MAX_DEPTH: usize = 32;
 
 /// Gathers what is wrong with a request.
 #[derive(Debug, Default)]

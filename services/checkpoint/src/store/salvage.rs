@@ -32,6 +32,8 @@ pub(super) fn carry_over(damaged: &Path, db: &mut Connection) -> Result<Carried,
     let Ok(source) = Connection::open_with_flags(damaged, OpenFlags::SQLITE_OPEN_READ_ONLY) else {
         return Ok(carried);
     };
+    // Lets SQLite read on past a damaged schema row or a file shorter than its header says.
+    let _ = source.execute_batch("PRAGMA writable_schema = ON");
     let target = db.transaction()?;
     let sessions = carry_sessions(&source, &target, &mut carried)?;
     carry_checkpoints(&source, &target, &sessions, &mut carried)?;
