@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::Config;
+use crate::config::{Config, absolute};
 use crate::failure::Failure;
 use crate::{checkpoint, demo, doctor, down, gateway, install, sessions, status, up};
 
@@ -51,26 +51,33 @@ pub(crate) struct Global {
 impl Global {
     /// The flags as settings.
     pub(crate) fn settings(&self) -> Vec<(String, String)> {
-        let data_dir = self.data_dir.as_ref().map(|path| absolute(path).display().to_string());
-        [("data_dir", data_dir), ("log.filter", self.log.clone()), ("log.format", self.log_format.clone())]
-            .into_iter()
-            .filter_map(|(key, value)| Some((key.to_owned(), value?)))
-            .collect()
+        let data_dir = self
+            .data_dir
+            .as_ref()
+            .map(|path| absolute(path).display().to_string());
+        [
+            ("data_dir", data_dir),
+            ("log.filter", self.log.clone()),
+            ("log.format", self.log_format.clone()),
+        ]
+        .into_iter()
+        .filter_map(|(key, value)| Some((key.to_owned(), value?)))
+        .collect()
     }
 
     /// The flags that choose a stack, to give to another process.
     pub(crate) fn flags(&self) -> Vec<String> {
         [("--data-dir", &self.data_dir), ("--config", &self.config)]
             .into_iter()
-            .filter_map(|(flag, path)| Some([flag.to_owned(), absolute(path.as_ref()?).display().to_string()]))
+            .filter_map(|(flag, path)| {
+                Some([
+                    flag.to_owned(),
+                    absolute(path.as_ref()?).display().to_string(),
+                ])
+            })
             .flatten()
             .collect()
     }
-}
-
-/// Another process may have another working folder.
-fn absolute(path: &std::path::Path) -> PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
 }
 
 #[derive(Debug, Subcommand)]
@@ -104,7 +111,10 @@ impl Command {
             Self::Checkpoint(args) => args.listen.clone(),
             _ => None,
         };
-        listen.map(|address| ("listen".to_owned(), address)).into_iter().collect()
+        listen
+            .map(|address| ("listen".to_owned(), address))
+            .into_iter()
+            .collect()
     }
 }
 
@@ -128,7 +138,10 @@ impl Cli {
 
 /// Runs a command that only makes calls: one thread is enough for it.
 pub(crate) fn wait_for<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(work)
 }
 
 #[cfg(test)]

@@ -29,12 +29,20 @@ impl Config {
     ///
     /// # Errors
     /// With everything that is wrong.
-    pub(crate) fn load(global: &Global, flags: Vec<(String, String)>) -> Result<Self, ConfigErrors> {
+    pub(crate) fn load(
+        global: &Global,
+        flags: Vec<(String, String)>,
+    ) -> Result<Self, ConfigErrors> {
         let file = file(global);
         let flags = global.settings().into_iter().chain(flags);
-        let mut settings = Settings::gather(file.as_deref(), std::env::vars_os().filter_map(utf8), flags)?;
+        let mut settings =
+            Settings::gather(file.as_deref(), std::env::vars_os().filter_map(utf8), flags)?;
+        let mut runtime = shim_runtime::config::Config::read(&mut settings);
+        // A detached stack leaves the folder it was started in.
+        runtime.data_dir = absolute(&runtime.data_dir);
+        runtime.token_file = runtime.token_file.as_deref().map(absolute);
         let config = Self {
-            runtime: shim_runtime::config::Config::read(&mut settings),
+            runtime,
             checkpoint: shim_checkpoint::Config::read(&mut settings),
             gateway: shim_gateway::Config::read(&mut settings),
             file,
@@ -52,10 +60,19 @@ impl Config {
 
 /// The file to read: one that was named must exist, the platform's may.
 pub(crate) fn file(global: &Global) -> Option<PathBuf> {
-    global.config.clone().or_else(|| std::env::var_os("SHIM_CONFIG").map(PathBuf::from)).or_else(|| {
-        let path = platform_file();
-        path.is_file().then_some(path)
-    })
+    global
+        .config
+        .clone()
+        .or_else(|| std::env::var_os("SHIM_CONFIG").map(PathBuf::from))
+        .or_else(|| {
+            let path = platform_file();
+            path.is_file().then_some(path)
+        })
+}
+
+/// The same path for a process with another working folder.
+pub(crate) fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
 }
 
 fn platform_file() -> PathBuf {

@@ -27,7 +27,9 @@ pub(crate) async fn checkpoints(config: &Config) -> Result<Checkpoints, Failure>
         Some(endpoint) => endpoint.clone(),
         None => {
             let exe = std::env::current_exe()?;
-            Stack::at(config.data_dir()).ensure_running(&exe, STACK_READY_WITHIN).await?;
+            Stack::at(config.data_dir())
+                .ensure_running(&exe, STACK_READY_WITHIN)
+                .await?;
             Endpoint::Unix(Stack::at(config.data_dir()).socket())
         }
     };
@@ -39,7 +41,12 @@ pub(crate) async fn checkpoints(config: &Config) -> Result<Checkpoints, Failure>
 /// # Errors
 /// If the token cannot be read.
 pub(crate) fn checkpoints_at(config: &Config, endpoint: &Endpoint) -> Result<Checkpoints, Failure> {
-    let token = config.runtime.token_file.as_deref().map(Token::from_file).transpose();
+    let token = config
+        .runtime
+        .token_file
+        .as_deref()
+        .map(Token::from_file)
+        .transpose();
     let token = token.map_err(|e| Failure::new(e.to_string()))?;
     let channel = client::connect(endpoint, token.as_ref())?;
     Ok(CheckpointServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES))

@@ -2,7 +2,7 @@
 //!
 //! Services word their remedies in terms of RPCs; here they are put into the words of the command line.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::io::ErrorKind;
 use std::process::ExitCode;
 
@@ -22,7 +22,11 @@ pub(crate) struct Failure {
 impl Failure {
     /// A failure with exit code 1.
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None, exit: 1 }
+        Self {
+            message: message.into(),
+            hint: None,
+            exit: 1,
+        }
     }
 
     /// Adds what the person can do about it.
@@ -49,9 +53,19 @@ impl Failure {
     }
 }
 
+impl Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
 impl From<ConfigErrors> for Failure {
     fn from(errors: ConfigErrors) -> Self {
-        Self { message: errors.to_string(), hint: None, exit: EXIT_CONFIG }
+        Self {
+            message: errors.to_string(),
+            hint: None,
+            exit: EXIT_CONFIG,
+        }
     }
 }
 
@@ -59,7 +73,11 @@ impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
         if error.kind() == ErrorKind::BrokenPipe {
             // The reader of our output (`head`, a closed pager) has seen enough: that is no failure.
-            return Self { message: String::new(), hint: None, exit: 0 };
+            return Self {
+                message: String::new(),
+                hint: None,
+                exit: 0,
+            };
         }
         Self::new(error.to_string())
     }
@@ -70,8 +88,12 @@ impl From<StackError> for Failure {
         let failure = Self::new(error.to_string());
         match error {
             StackError::AlreadyRunning => failure.hint("stop it with `shim down`"),
-            StackError::DataDir(..) => failure.hint("choose another folder with --data-dir, or run `shim doctor`"),
-            StackError::Spawn(..) | StackError::NotReady(..) => failure.hint("`shim doctor` finds the usual causes"),
+            StackError::DataDir(..) => {
+                failure.hint("choose another folder with --data-dir, or run `shim doctor`")
+            }
+            StackError::Spawn(..) | StackError::NotReady(..) => {
+                failure.hint("`shim doctor` finds the usual causes")
+            }
         }
     }
 }
@@ -85,16 +107,27 @@ impl From<tonic::transport::Error> for Failure {
 impl From<Status> for Failure {
     fn from(status: Status) -> Self {
         let told = fault::explain(&status);
-        let hint = remedy(&told.reason).map(str::to_owned).or_else(|| match told.code {
-            Code::Unavailable => Some("see `shim status`; start the stack with `shim up --detach`".to_owned()),
-            _ => told.remedy.clone(),
-        });
+        let hint = remedy(&told.reason)
+            .map(str::to_owned)
+            .or_else(|| match told.code {
+                Code::Unavailable => {
+                    Some("see `shim status`; start the stack with `shim up --detach`".to_owned())
+                }
+                _ => told.remedy.clone(),
+            });
         // The wire's message ends with the wire's remedy, which the hint replaces.
         let message = match &told.remedy {
-            Some(remedy) => told.message.trim_end_matches(remedy.as_str()).trim_end_matches("; "),
+            Some(remedy) => told
+                .message
+                .trim_end_matches(remedy.as_str())
+                .trim_end_matches("; "),
             None => told.message.as_str(),
         };
-        Self { message: format!("{message} ({})", told.reason), hint, exit: 1 }
+        Self {
+            message: format!("{message} ({})", told.reason),
+            hint,
+            exit: 1,
+        }
     }
 }
 
@@ -103,11 +136,19 @@ fn remedy(reason: &str) -> Option<&'static str> {
     Some(match reason {
         "SESSION_NOT_FOUND" => "`shim sessions list` shows the sessions there are",
         "CHECKPOINT_NOT_FOUND" => "`shim sessions show SESSION` shows its checkpoints",
-        "SESSION_OWNED" => "close that client first, or repeat with --take-over (restore) or --force (end, delete)",
+        "SESSION_OWNED" => {
+            "close that client first, or repeat with --take-over (restore) or --force (end, delete)"
+        }
         "SESSION_ENDED" => "fork one of its checkpoints with `shim sessions fork CHECKPOINT`",
-        "CHECKPOINT_DAMAGED" => "use an older checkpoint; `shim sessions verify` lists the damaged ones",
-        "CHECKPOINT_THINNED" => "use a newer checkpoint; `shim sessions show SESSION` tells which have content",
-        "NOT_INTERRUPTED" => "only interrupted sessions are dismissed; `shim sessions end` ends one for good",
+        "CHECKPOINT_DAMAGED" => {
+            "use an older checkpoint; `shim sessions verify` lists the damaged ones"
+        }
+        "CHECKPOINT_THINNED" => {
+            "use a newer checkpoint; `shim sessions show SESSION` tells which have content"
+        }
+        "NOT_INTERRUPTED" => {
+            "only interrupted sessions are dismissed; `shim sessions end` ends one for good"
+        }
         "STORE_UNAVAILABLE" => "run `shim doctor`",
         "DISK_FULL" => "free space, or drop old contents with `shim sessions prune`",
         "TOKEN_REFUSED" => "set auth.token_file to the file with the server's token",
@@ -130,7 +171,11 @@ mod tests {
             retry_after: None,
         }));
         assert_eq!(failure.message, "there is no session x (SESSION_NOT_FOUND)");
-        assert!(failure.hint.is_some_and(|hint| hint.contains("shim sessions list")));
+        assert!(
+            failure
+                .hint
+                .is_some_and(|hint| hint.contains("shim sessions list"))
+        );
     }
 
     #[test]

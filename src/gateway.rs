@@ -10,7 +10,9 @@ use crate::failure::Failure;
 
 /// How Claude connects.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Claude starts this command itself; `shim install` writes it into the client's configuration.")]
+#[command(
+    after_help = "Claude starts this command itself; `shim install` writes it into the client's configuration."
+)]
 pub(crate) struct Args {
     /// Serve Streamable HTTP at http://ADDR/mcp instead of stdio
     #[arg(long, value_name = "ADDR")]

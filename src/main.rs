@@ -22,7 +22,8 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
-    match cli::Cli::parse().run(&mut std::io::stdout().lock()) {
+    // Not locked for good: the gateway writes to stdout from another thread when it is not a pipe.
+    match cli::Cli::parse().run(&mut std::io::stdout()) {
         Ok(code) => code,
         Err(failure) => failure.report(),
     }

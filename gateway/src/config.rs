@@ -48,14 +48,23 @@ impl Project {
     /// A session's project as the service knows it: an absolute folder or any name.
     pub(crate) fn named(name: &str) -> Self {
         let folder = Path::new(name).is_absolute().then(|| PathBuf::from(name));
-        Self { name: name.to_owned(), folder }
+        Self {
+            name: name.to_owned(),
+            folder,
+        }
     }
 
     /// Claude Desktop starts its servers in "/", which is nobody's project.
     fn at(folder: Option<PathBuf>) -> Self {
         match folder.filter(|path| path.is_absolute() && path.parent().is_some()) {
-            Some(folder) => Self { name: folder.display().to_string(), folder: Some(folder) },
-            None => Self { name: "claude-desktop".to_owned(), folder: None },
+            Some(folder) => Self {
+                name: folder.display().to_string(),
+                folder: Some(folder),
+            },
+            None => Self {
+                name: "claude-desktop".to_owned(),
+                folder: None,
+            },
         }
     }
 }
@@ -67,25 +76,33 @@ pub(crate) struct Surroundings {
     conversation: String,
     hostname: String,
     boot_id: String,
-    /// The Claude client, taken at the start: after its death this process would have another parent.
+    /// The Claude client, taken at the start: after its death this process would have another parent. Over HTTP it
+    /// is not known.
     pub(crate) client_process: Option<ProcessIdentity>,
     gateway_process: ProcessIdentity,
 }
 
 impl Surroundings {
-    /// Of this process, with its environment given.
-    pub(crate) fn read(config: &Config, env: impl Fn(&str) -> Option<String>) -> Self {
+    /// Of this process, with its environment and the Claude client that started it given.
+    pub(crate) fn read(
+        config: Config,
+        env: impl Fn(&str) -> Option<String>,
+        client_process: Option<ProcessIdentity>,
+    ) -> Self {
         let project = config
             .project
-            .clone()
-            .or_else(|| env(PROJECT_DIR).map(PathBuf::from).filter(|path| path.is_absolute()))
+            .or_else(|| {
+                env(PROJECT_DIR)
+                    .map(PathBuf::from)
+                    .filter(|path| path.is_absolute())
+            })
             .or_else(|| std::env::current_dir().ok());
         Self {
             project: Project::at(project),
             conversation: clipped(&env(CONVERSATION).unwrap_or_default(), MAX_NAME_BYTES),
             hostname: clipped(&process::hostname(), MAX_HOSTNAME_BYTES),
             boot_id: process::boot_id(),
-            client_process: process::parent(),
+            client_process,
             gateway_process: process::own(),
         }
     }
@@ -117,15 +134,29 @@ mod tests {
     #[test]
     fn the_project_is_what_is_configured_then_what_claude_code_says() {
         let env = |name: &str| (name == PROJECT_DIR).then(|| "/home/me/app".to_owned());
-        let from_env = Surroundings::read(&Config::default(), env);
+        let from_env = Surroundings::read(Config::default(), env, None);
         assert_eq!(from_env.project.name, "/home/me/app");
-        let configured = Config { project: Some("/srv/other".into()) };
-        assert_eq!(Surroundings::read(&configured, env).project.folder.unwrap(), Path::new("/srv/other"));
+        let configured = Config {
+            project: Some("/srv/other".into()),
+        };
+        assert_eq!(
+            Surroundings::read(configured, env, None)
+                .project
+                .folder
+                .unwrap(),
+            Path::new("/srv/other")
+        );
     }
 
     #[test]
     fn the_root_folder_is_no_project() {
-        assert_eq!(Project::at(Some("/".into())), Project { name: "claude-desktop".into(), folder: None });
+        assert_eq!(
+            Project::at(Some("/".into())),
+            Project {
+                name: "claude-desktop".into(),
+                folder: None
+            }
+        );
         assert_eq!(Project::named("notes").folder, None);
     }
 

@@ -1,1 +1,168 @@
-//! x
+//! The MCP gateway: six tools, three prompts and the resources over the gRPC services.
+//!
+//! [`run_stdio`] serves the client that started the process, [`run_http`] any that connect. A request goes from
+//! `server` to one file of `tools`, which asks `services`; `sessions` holds what this process owns, and `evidence`
+//! gathers what only this machine can see. State lives in the services: a killed gateway loses nothing.
+
+mod arguments;
+mod config;
+pub mod evidence;
+mod facts;
+mod gateway;
+mod problem;
+mod prompts;
+mod recovery;
+mod resources;
+mod server;
+mod services;
+mod sessions;
+mod streamable_http;
+mod tools;
+mod wording;
+
+#[cfg(test)]
+mod stories;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use rmcp::service::{RoleServer, ServerInitializeError, ServiceExt};
+use rmcp::transport::IntoTransport;
+use shim_runtime::auth::{Auth, Token, TokenError};
+use shim_runtime::config::Config as RuntimeConfig;
+use shim_runtime::lifecycle::Shutdown;
+use shim_runtime::process;
+use shim_runtime::server::{ListenError, Listeners};
+
+pub use config::Config;
+
+use config::Surroundings;
+use gateway::Gateway;
+use server::McpServer;
+
+/// Why the gateway cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// The async runtime or the signal handlers could not be set up.
+    #[error("the gateway cannot start: {0}")]
+    Start(#[from] std::io::Error),
+    /// The path of this program, which also runs the stack, is unknown.
+    #[error("the path of this program cannot be found, so the local stack cannot be started: {0}")]
+    OwnProgram(std::io::Error),
+    /// The endpoint cannot be connected to.
+    #[error("endpoints.checkpoint: {0}")]
+    Endpoint(#[from] tonic::transport::Error),
+    /// The token file cannot be used.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The HTTP address cannot be listened on.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The client does not speak MCP.
+    #[error("the client did not open an MCP connection: {0}")]
+    Protocol(Box<ServerInitializeError>),
+}
+
+/// Serves the MCP client on stdin and stdout until it closes them or a signal comes.
+///
+/// # Errors
+/// If the gateway cannot start or the client does not speak MCP.
+pub fn run_stdio(runtime: RuntimeConfig, config: Config) -> Result<(), GatewayError> {
+    run(async move {
+        let shutdown = Shutdown::on_signals()?;
+        let surroundings = Surroundings::read(config, environment, process::parent());
+        let gateway = Gateway::prepare(&runtime, surroundings)?;
+        serve(gateway, rmcp::transport::stdio_pipes(), shutdown).await
+    })
+}
+
+/// Serves MCP clients over Streamable HTTP at `http://ADDRESS/mcp` until a signal comes.
+///
+/// # Errors
+/// If the address cannot be bound, or is not a loopback address and no token is configured.
+pub fn run_http(
+    runtime: RuntimeConfig,
+    config: Config,
+    address: SocketAddr,
+) -> Result<(), GatewayError> {
+    run(async move {
+        let shutdown = Shutdown::on_signals()?;
+        let auth = Auth::new(
+            runtime
+                .token_file
+                .as_deref()
+                .map(Token::from_file)
+                .transpose()?,
+        );
+        let mut listeners = Listeners::default();
+        let bound = listeners.bind_tcp(address, &auth).await?;
+        // Whoever started this process is not the client of those that connect.
+        let gateway = Gateway::prepare(&runtime, Surroundings::read(config, environment, None))?;
+        tracing::info!("MCP over HTTP at http://{bound}/mcp");
+        if let Some(listener) = listeners.tcp {
+            streamable_http::serve(gateway.clone(), listener, auth, shutdown).await;
+        }
+        gateway.sessions.leave("the gateway was stopped").await;
+        Ok(())
+    })
+}
+
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// One thread is plenty for a relay and keeps it small; a stuck look at a file must not hold up the exit.
+fn run(gateway: impl Future<Output = Result<(), GatewayError>>) -> Result<(), GatewayError> {
+    let tokio = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let outcome = tokio.block_on(gateway);
+    tokio.shutdown_background();
+    outcome
+}
+
+/// Serves one connection to its end and leaves its sessions in good order, unless the client died.
+async fn serve<T, E, A>(
+    gateway: Arc<Gateway>,
+    transport: T,
+    shutdown: Shutdown,
+) -> Result<(), GatewayError>
+where
+    T: IntoTransport<RoleServer, E, A>,
+    E: std::error::Error + Send + Sync + 'static,
+{
+    let outcome = tokio::select! {
+        outcome = converse(gateway.clone(), transport) => outcome,
+        () = shutdown.wait() => {
+            gateway.sessions.leave("the gateway was stopped").await;
+            return Ok(());
+        }
+    };
+    if gateway.client_is_dead().await {
+        tracing::info!("the client died; its sessions are left to be found interrupted");
+        gateway.sessions.abandon();
+    } else {
+        gateway
+            .sessions
+            .leave("the client closed the connection")
+            .await;
+    }
+    outcome
+}
+
+async fn converse<T, E, A>(gateway: Arc<Gateway>, transport: T) -> Result<(), GatewayError>
+where
+    T: IntoTransport<RoleServer, E, A>,
+    E: std::error::Error + Send + Sync + 'static,
+{
+    match McpServer::new(gateway).serve(transport).await {
+        Ok(connection) => {
+            if let Err(error) = connection.waiting().await {
+                tracing::error!("the connection broke down: {error}");
+            }
+            Ok(())
+        }
+        Err(ServerInitializeError::ConnectionClosed(_)) => Ok(()),
+        Err(error) => Err(GatewayError::Protocol(Box::new(error))),
+    }
+}

@@ -10,18 +10,18 @@ use tonic::Status;
 #[derive(Debug, Clone)]
 pub(crate) struct Problem {
     /// A stable name in `UPPER_SNAKE_CASE`.
-    pub(crate) reason: String,
+    pub(crate) reason: Box<str>,
     /// What is wrong, in one sentence without its full stop.
     pub(crate) message: String,
     /// The wrong fields, each with the rule it breaks.
     pub(crate) fields: Vec<(String, String)>,
     next_step: Option<String>,
     retry_after_ms: Option<u64>,
-    session_id: Option<String>,
+    session_id: Option<Box<str>>,
 }
 
 impl Problem {
-    pub(crate) fn new(reason: impl Into<String>, message: impl Into<String>) -> Self {
+    pub(crate) fn new(reason: impl Into<Box<str>>, message: impl Into<String>) -> Self {
         Self {
             reason: reason.into(),
             message: message.into(),
@@ -43,7 +43,7 @@ impl Problem {
     }
 
     /// Says which session it is about.
-    pub(crate) fn about(mut self, session_id: impl Into<String>) -> Self {
+    pub(crate) fn about(mut self, session_id: impl Into<Box<str>>) -> Self {
         self.session_id = Some(session_id.into());
         self
     }
@@ -66,7 +66,11 @@ impl Problem {
 
     /// The same facts for `structuredContent`.
     pub(crate) fn facts(&self) -> Value {
-        let fields: Vec<_> = self.fields.iter().map(|(field, rule)| json!({"field": field, "rule": rule})).collect();
+        let fields: Vec<_> = self
+            .fields
+            .iter()
+            .map(|(field, rule)| json!({"field": field, "rule": rule}))
+            .collect();
         let mut facts = json!({"reason": self.reason, "message": self.message, "fields": fields});
         if let Some(step) = &self.next_step {
             facts["next_step"] = step.as_str().into();
@@ -80,7 +84,10 @@ impl Problem {
 
 fn capitalized(text: &str) -> String {
     let mut characters = text.chars();
-    characters.next().map(|first| first.to_uppercase().chain(characters).collect()).unwrap_or_default()
+    characters
+        .next()
+        .map(|first| first.to_uppercase().chain(characters).collect())
+        .unwrap_or_default()
 }
 
 impl From<Status> for Problem {
@@ -88,24 +95,36 @@ impl From<Status> for Problem {
         let explained = explain(&status);
         // The service appends its remedy to the message for clients that show nothing else; here it has its own line.
         let message = match &explained.remedy {
-            Some(remedy) => explained.message.trim_end_matches(remedy.as_str()).trim_end_matches("; ").to_owned(),
+            Some(remedy) => explained
+                .message
+                .trim_end_matches(remedy.as_str())
+                .trim_end_matches("; ")
+                .to_owned(),
             None if explained.violations.is_empty() => explained.message,
             None => "the service refused the request".to_owned(),
         };
         let mut problem = Self::new(explained.reason, message).with_fields(explained.violations);
-        problem.next_step = explained.remedy.or_else(|| remedy_of(status.code()).map(str::to_owned));
-        problem.retry_after_ms = explained.retry_after.and_then(|delay| u64::try_from(delay.as_millis()).ok());
+        problem.next_step = explained
+            .remedy
+            .or_else(|| remedy_of(status.code()).map(str::to_owned));
+        problem.retry_after_ms = explained
+            .retry_after
+            .and_then(|delay| u64::try_from(delay.as_millis()).ok());
         problem
     }
 }
 
 fn remedy_of(code: tonic::Code) -> Option<&'static str> {
     match code {
-        tonic::Code::Unavailable => Some("try again in a moment; if it stays so, the user can run `shim doctor`"),
-        tonic::Code::DeadlineExceeded => {
-            Some("the call may or may not have taken effect: look with shim_session_status, then try again")
+        tonic::Code::Unavailable => {
+            Some("try again in a moment; if it stays so, the user can run `shim doctor`")
         }
-        tonic::Code::Unauthenticated => Some("the user can set auth.token_file to the token of the service"),
+        tonic::Code::DeadlineExceeded => Some(
+            "the call may or may not have taken effect: look with shim_session_status, then try again",
+        ),
+        tonic::Code::Unauthenticated => {
+            Some("the user can set auth.token_file to the token of the service")
+        }
         _ => None,
     }
 }
@@ -125,7 +144,10 @@ mod tests {
             retry_after: None,
         });
         let problem = Problem::from(status);
-        assert_eq!(problem.text(), "Session x is held by y (SESSION_OWNED).\nNext step: close that client.");
+        assert_eq!(
+            problem.text(),
+            "Session x is held by y (SESSION_OWNED).\nNext step: close that client."
+        );
         assert_eq!(problem.facts()["next_step"], "close that client");
     }
 
@@ -134,6 +156,9 @@ mod tests {
         let mut violations = Violations::default();
         violations.add("progress", "must be 0..1");
         let problem = Problem::from(violations.finish().expect_err("a violation was noted"));
-        assert_eq!(problem.fields, [("progress".to_owned(), "must be 0..1".to_owned())]);
+        assert_eq!(
+            problem.fields,
+            [("progress".to_owned(), "must be 0..1".to_owned())]
+        );
     }
 }

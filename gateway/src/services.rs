@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use shim_proto::checkpoint::v1;
 use shim_proto::checkpoint::v1::checkpoint_service_client::CheckpointServiceClient;
 use shim_proto::checkpoint::v1::signal_service_client::SignalServiceClient;
 use shim_runtime::auth::Token;
@@ -54,18 +55,30 @@ struct LocalStack {
 impl Services {
     /// Prepares the connection; nothing is opened or started yet.
     pub(crate) fn prepare(config: &RuntimeConfig) -> Result<Self, GatewayError> {
-        let token = config.token_file.as_deref().map(Token::from_file).transpose()?;
+        let token = config
+            .token_file
+            .as_deref()
+            .map(Token::from_file)
+            .transpose()?;
         let (endpoint, local) = match &config.endpoints.checkpoint {
             Some(endpoint) => (endpoint.clone(), None),
             None => {
                 let stack = Stack::at(&config.data_dir);
                 let program = std::env::current_exe().map_err(GatewayError::OwnProgram)?;
-                (Endpoint::Unix(stack.socket()), Some(LocalStack { stack, program, seen: Mutex::new(false) }))
+                (
+                    Endpoint::Unix(stack.socket()),
+                    Some(LocalStack {
+                        stack,
+                        program,
+                        seen: Mutex::new(false),
+                    }),
+                )
             }
         };
         let channel = client::connect(&endpoint, token.as_ref())?;
         let clients = Clients {
-            checkpoints: CheckpointServiceClient::new(channel.clone()).max_decoding_message_size(MAX_ANSWER_BYTES),
+            checkpoints: CheckpointServiceClient::new(channel.clone())
+                .max_decoding_message_size(MAX_ANSWER_BYTES),
             signals: SignalServiceClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES),
         };
         Ok(Self { clients, local })
@@ -78,18 +91,27 @@ impl Services {
 
     /// Starts the local stack if it is needed and does not run.
     pub(crate) async fn warm_up(&self) -> Result<(), Status> {
-        let Some(local) = &self.local else { return Ok(()) };
+        let Some(local) = &self.local else {
+            return Ok(());
+        };
         let mut seen = local.seen.lock().await;
         if !*seen {
-            local.stack.ensure_running(&local.program, STACK_START_LIMIT).await.map_err(|error| {
-                Status::from(Fault {
-                    code: Code::Unavailable,
-                    reason: "STACK_NOT_RUNNING",
-                    message: error.to_string(),
-                    remedy: Some("the user can run `shim doctor` to see what keeps it from starting".to_owned()),
-                    retry_after: None,
-                })
-            })?;
+            local
+                .stack
+                .ensure_running(&local.program, STACK_START_LIMIT)
+                .await
+                .map_err(|error| {
+                    Status::from(Fault {
+                        code: Code::Unavailable,
+                        reason: "STACK_NOT_RUNNING",
+                        message: error.to_string(),
+                        remedy: Some(
+                            "the user can run `shim doctor` to see what keeps it from starting"
+                                .to_owned(),
+                        ),
+                        retry_after: None,
+                    })
+                })?;
             *seen = true;
         }
         Ok(())
@@ -102,7 +124,7 @@ impl Services {
     }
 
     /// Calls an RPC, starting the stack and waiting for a service that is away.
-    pub(crate) async fn call<Q, A, F>(
+    async fn call<Q, A, F>(
         &self,
         message: Q,
         rpc: impl Fn(Clients, Request<Q>) -> F,
@@ -117,12 +139,19 @@ impl Services {
             self.warm_up().await?;
             let mut request = Request::new(message.clone());
             request.set_timeout(ATTEMPT_LIMIT);
-            let status = match tokio::time::timeout(ATTEMPT_LIMIT, rpc(self.clients(), request)).await {
-                Ok(Ok(answer)) => return Ok(answer.into_inner()),
-                Ok(Err(status)) => status,
-                Err(_) => return Err(Status::deadline_exceeded("the service did not answer within 10 s")),
+            let status =
+                match tokio::time::timeout(ATTEMPT_LIMIT, rpc(self.clients(), request)).await {
+                    Ok(Ok(answer)) => return Ok(answer.into_inner()),
+                    Ok(Err(status)) => status,
+                    Err(_) => {
+                        return Err(Status::deadline_exceeded(
+                            "the service did not answer within 10 s",
+                        ));
+                    }
+                };
+            let Some(asked) = retry_delay(&status) else {
+                return Err(status);
             };
-            let Some(asked) = retry_delay(&status) else { return Err(status) };
             if is_lost(&status) {
                 self.forget_stack().await;
             }
@@ -135,6 +164,32 @@ impl Services {
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
+}
+
+/// One method for each RPC the gateway calls, all with the same start, deadline and retry.
+macro_rules! rpcs {
+    ($($client:ident.$rpc:ident($request:ident) -> $answer:ident;)*) => {
+        impl Services {$(
+            pub(crate) async fn $rpc(&self, request: v1::$request) -> Result<v1::$answer, Status> {
+                self.call(request, |mut clients, request| async move { clients.$client.$rpc(request).await }).await
+            }
+        )*}
+    };
+}
+
+rpcs! {
+    checkpoints.open_session(OpenSessionRequest) -> OpenSessionResponse;
+    checkpoints.get_session(GetSessionRequest) -> GetSessionResponse;
+    checkpoints.list_sessions(ListSessionsRequest) -> ListSessionsResponse;
+    checkpoints.save_checkpoint(SaveCheckpointRequest) -> SaveCheckpointResponse;
+    checkpoints.get_checkpoint(GetCheckpointRequest) -> GetCheckpointResponse;
+    checkpoints.list_checkpoints(ListCheckpointsRequest) -> ListCheckpointsResponse;
+    checkpoints.search_checkpoints(SearchCheckpointsRequest) -> SearchCheckpointsResponse;
+    checkpoints.detect_recovery(DetectRecoveryRequest) -> DetectRecoveryResponse;
+    checkpoints.restore_checkpoint(RestoreCheckpointRequest) -> RestoreCheckpointResponse;
+    checkpoints.dismiss_recovery(DismissRecoveryRequest) -> DismissRecoveryResponse;
+    signals.record_signals(RecordSignalsRequest) -> RecordSignalsResponse;
+    signals.assess_risk(AssessRiskRequest) -> AssessRiskResponse;
 }
 
 /// A fresh idempotency key.
@@ -153,7 +208,9 @@ fn retry_delay(status: &Status) -> Option<Duration> {
         return Some(Duration::ZERO);
     }
     let explained = explain(status);
-    explained.retry_after.filter(|_| explained.reason == "OVERLOADED")
+    explained
+        .retry_after
+        .filter(|_| explained.reason == "OVERLOADED")
 }
 
 #[cfg(test)]
@@ -162,15 +219,28 @@ mod tests {
 
     fn fault(code: Code, reason: &'static str) -> Status {
         let retry_after = Some(Duration::from_millis(100));
-        Fault { code, reason, message: "m".into(), remedy: None, retry_after }.into()
+        Fault {
+            code,
+            reason,
+            message: "m".into(),
+            remedy: None,
+            retry_after,
+        }
+        .into()
     }
 
     #[test]
     fn only_lost_calls_and_overload_are_sent_again() {
-        assert_eq!(retry_delay(&Status::unavailable("gone")), Some(Duration::ZERO));
+        assert_eq!(
+            retry_delay(&Status::unavailable("gone")),
+            Some(Duration::ZERO)
+        );
         let overloaded = fault(Code::ResourceExhausted, "OVERLOADED");
         assert_eq!(retry_delay(&overloaded), Some(Duration::from_millis(100)));
-        assert_eq!(retry_delay(&fault(Code::ResourceExhausted, "DISK_FULL")), None);
+        assert_eq!(
+            retry_delay(&fault(Code::ResourceExhausted, "DISK_FULL")),
+            None
+        );
         assert_eq!(retry_delay(&Status::failed_precondition("stale")), None);
         assert_eq!(retry_delay(&Status::deadline_exceeded("slow")), None);
     }

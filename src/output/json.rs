@@ -65,7 +65,9 @@ fn descriptor<M: Named>() -> Result<MessageDescriptor, Failure> {
 }
 
 fn contract_broken(error: impl std::fmt::Display) -> Failure {
-    Failure::new(format!("this build's contract and messages differ: {error}"))
+    Failure::new(format!(
+        "this build's contract and messages differ: {error}"
+    ))
 }
 
 #[cfg(test)]
@@ -73,25 +75,36 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use shim_proto::checkpoint::v1::archive_record::Record;
-    use shim_proto::checkpoint::v1::{ArchiveRecord, ArchivedCheckpoint, Checkpoint, CheckpointState};
+    use shim_proto::checkpoint::v1::{
+        ArchiveRecord, ArchivedCheckpoint, Checkpoint, CheckpointState,
+    };
 
     #[test]
     fn an_archive_record_survives_json_to_the_last_bit() {
         let record = ArchiveRecord {
             record: Some(Record::Checkpoint(ArchivedCheckpoint {
-                checkpoint: Some(Checkpoint { id: "c".into(), number: u64::MAX, trigger: 3, ..Checkpoint::default() }),
+                checkpoint: Some(Checkpoint {
+                    id: "c".into(),
+                    number: u64::MAX,
+                    trigger: 3,
+                    ..Checkpoint::default()
+                }),
                 state: Some(CheckpointState {
                     current_task: "über \u{1F600} \"quotes\"".into(),
                     progress: 0.1 + 0.2,
                     decisions: vec!["a\nb".into()],
                     ..CheckpointState::default()
                 }),
+                ..ArchivedCheckpoint::default()
             })),
         };
         let mut line = Vec::new();
         write_line(&mut line, &record).unwrap();
         let line = String::from_utf8(line).unwrap();
-        assert!(line.contains("\"CHECKPOINT_TRIGGER_MILESTONE\"") && line.contains("\"currentTask\""), "{line}");
+        assert!(
+            line.contains("\"CHECKPOINT_TRIGGER_MILESTONE\"") && line.contains("\"currentTask\""),
+            "{line}"
+        );
         assert_eq!(read::<ArchiveRecord>(&line).unwrap(), record);
     }
 

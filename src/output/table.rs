@@ -21,18 +21,25 @@ pub(crate) struct Table {
 impl Table {
     /// An empty table with these columns.
     pub(crate) fn new(columns: &[(&'static str, Align)]) -> Self {
-        Self { columns: columns.to_vec(), rows: Vec::new() }
+        Self {
+            columns: columns.to_vec(),
+            rows: Vec::new(),
+        }
     }
 
     /// Adds a row with a cell for each column.
     pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
         debug_assert_eq!(N, self.columns.len());
-        self.rows.push(cells.to_vec());
+        self.rows.push(cells.into());
     }
 
     /// Prints heading and rows, two spaces apart, without trailing blanks.
     pub(crate) fn print(&self, out: &mut dyn Write) -> io::Result<()> {
-        let heading: Vec<String> = self.columns.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let heading: Vec<String> = self
+            .columns
+            .iter()
+            .map(|(name, _)| (*name).to_owned())
+            .collect();
         let mut widths = vec![0; self.columns.len()];
         for row in std::iter::once(&heading).chain(&self.rows) {
             for (width, cell) in widths.iter_mut().zip(row) {
@@ -64,11 +71,18 @@ mod tests {
 
     #[test]
     fn columns_line_up() {
-        let mut table = Table::new(&[("ID", Align::Left), ("SIZE", Align::Right), ("TASK", Align::Left)]);
+        let mut table = Table::new(&[
+            ("ID", Align::Left),
+            ("SIZE", Align::Right),
+            ("TASK", Align::Left),
+        ]);
         table.row(["a".into(), "5 B".into(), "short".into()]);
         table.row(["bcdé".into(), "1024 KB".into(), String::new()]);
         let mut text = Vec::new();
         table.print(&mut text).unwrap();
-        assert_eq!(String::from_utf8(text).unwrap(), "ID       SIZE  TASK\na         5 B  short\nbcdé  1024 KB\n");
+        assert_eq!(
+            String::from_utf8(text).unwrap(),
+            "ID       SIZE  TASK\na         5 B  short\nbcdé  1024 KB\n"
+        );
     }
 }

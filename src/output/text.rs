@@ -5,12 +5,18 @@ const SHORT_ID: usize = 8;
 
 /// The last eight digits of an id, which every command takes in its place.
 pub(crate) fn short_id(id: &str) -> &str {
-    id.char_indices().nth_back(SHORT_ID - 1).map_or(id, |(start, _)| &id[start..])
+    id.char_indices()
+        .nth_back(SHORT_ID - 1)
+        .map_or(id, |(start, _)| &id[start..])
 }
 
 /// `SESSION_STATUS_ACTIVE` without its prefix, in lower case.
 pub(crate) fn variant(name: &str, prefix: &str) -> String {
-    name.strip_prefix(prefix).unwrap_or(name).trim_start_matches('_').to_lowercase().replace('_', " ")
+    name.strip_prefix(prefix)
+        .unwrap_or(name)
+        .trim_start_matches('_')
+        .to_lowercase()
+        .replace('_', " ")
 }
 
 /// One line of at most `limit` characters. What a model wrote may hold line breaks and terminal escapes.
@@ -18,14 +24,20 @@ pub(crate) fn one_line(text: &str, limit: usize) -> String {
     let mut line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
     line.retain(|c| !c.is_control());
     if line.chars().count() > limit {
-        line = line.chars().take(limit.saturating_sub(1)).collect::<String>() + "…";
+        line = line
+            .chars()
+            .take(limit.saturating_sub(1))
+            .collect::<String>()
+            + "…";
     }
     line
 }
 
 /// Text of several lines with terminal escapes taken out.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
+    text.chars()
+        .filter(|c| !c.is_control() || matches!(c, '\n' | '\t'))
+        .collect()
 }
 
 /// 0..1 as a percentage.
@@ -73,7 +85,10 @@ mod tests {
         assert_eq!(bytes(1536), "1.5 KB");
         assert_eq!(bytes(5 * 1024 * 1024), "5.0 MB");
         assert_eq!(percent(0.4), "40 %");
-        assert_eq!(variant("INTERRUPTION_CAUSE_OUT_OF_MEMORY", "INTERRUPTION_CAUSE"), "out of memory");
+        assert_eq!(
+            variant("INTERRUPTION_CAUSE_OUT_OF_MEMORY", "INTERRUPTION_CAUSE"),
+            "out of memory"
+        );
         assert_eq!(short_id("01890a5d-ac96-774b-bcce-b302099a8057"), "099a8057");
         assert_eq!(short_id("abc"), "abc");
     }

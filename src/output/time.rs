@@ -6,7 +6,9 @@ use prost_types::Timestamp;
 
 /// "3 min ago", or "-" for a moment that never was.
 pub(crate) fn ago(moment: Option<&Timestamp>) -> String {
-    let Some(at) = moment.and_then(|moment| SystemTime::try_from(*moment).ok()) else { return "-".to_owned() };
+    let Some(at) = moment.and_then(|moment| SystemTime::try_from(*moment).ok()) else {
+        return "-".to_owned();
+    };
     match SystemTime::now().duration_since(at) {
         Ok(age) if age < Duration::from_secs(1) => "just now".to_owned(),
         Ok(age) => format!("{} ago", span(age)),
@@ -16,8 +18,14 @@ pub(crate) fn ago(moment: Option<&Timestamp>) -> String {
 
 /// A moment in UTC with seconds, and how long ago it was.
 pub(crate) fn at(moment: Option<&Timestamp>) -> String {
-    let Some(time) = moment.and_then(|moment| SystemTime::try_from(*moment).ok()) else { return "-".to_owned() };
-    format!("{} ({})", humantime::format_rfc3339_seconds(time), ago(moment))
+    let Some(time) = moment.and_then(|moment| SystemTime::try_from(*moment).ok()) else {
+        return "-".to_owned();
+    };
+    format!(
+        "{} ({})",
+        humantime::format_rfc3339_seconds(time),
+        ago(moment)
+    )
 }
 
 /// A span in its largest unit.
@@ -38,7 +46,10 @@ mod tests {
     #[test]
     fn spans_take_their_largest_unit() {
         let said = |seconds| span(Duration::from_secs(seconds));
-        assert_eq!([said(59), said(60), said(7_199), said(90_000), said(172_800)], ["59 s", "1 min", "1 h", "25 h", "2 d"]);
+        assert_eq!(
+            [said(59), said(60), said(7_199), said(90_000), said(172_800)],
+            ["59 s", "1 min", "1 h", "25 h", "2 d"]
+        );
     }
 
     #[test]

@@ -27,13 +27,21 @@ pub(crate) struct Args {
     json: bool,
 }
 
-pub(super) async fn run(args: &Args, mut service: Checkpoints, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+pub(super) async fn run(
+    args: &Args,
+    mut service: Checkpoints,
+    out: &mut dyn Write,
+) -> Result<ExitCode, Failure> {
     let session = find::session(&mut service, &args.session).await?;
     if !args.yes && !confirmed(&session)? {
         writeln!(out, "nothing was deleted")?;
         return Ok(ExitCode::FAILURE);
     }
-    let delete = DeleteSessionRequest { request_id: request_id(), session_id: session.id.clone(), force: args.force };
+    let delete = DeleteSessionRequest {
+        request_id: request_id(),
+        session_id: session.id.clone(),
+        force: args.force,
+    };
     let deleted = service.delete_session(request(delete)).await?.into_inner();
     if args.json {
         json::write_line(out, &deleted)?;
@@ -46,11 +54,22 @@ pub(super) async fn run(args: &Args, mut service: Checkpoints, out: &mut dyn Wri
 
 fn confirmed(session: &Session) -> Result<bool, Failure> {
     if !io::stdin().is_terminal() {
-        return Err(Failure::new("deleting asks first, and there is no terminal to ask on").hint("add --yes"));
+        return Err(
+            Failure::new("deleting asks first, and there is no terminal to ask on")
+                .hint("add --yes"),
+        );
     }
-    let task = if session.current_task.is_empty() { &session.title } else { &session.current_task };
+    let task = if session.current_task.is_empty() {
+        &session.title
+    } else {
+        &session.current_task
+    };
     let checkpoints = count(session.head_number, "checkpoint");
-    eprint!("delete {} \"{}\" with {checkpoints}? [y/N] ", short_id(&session.id), one_line(task, 60));
+    eprint!(
+        "delete {} \"{}\" with {checkpoints}? [y/N] ",
+        short_id(&session.id),
+        one_line(task, 60)
+    );
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))

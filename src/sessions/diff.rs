@@ -25,7 +25,11 @@ pub(crate) struct Args {
     json: bool,
 }
 
-pub(super) async fn run(args: &Args, mut service: Checkpoints, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+pub(super) async fn run(
+    args: &Args,
+    mut service: Checkpoints,
+    out: &mut dyn Write,
+) -> Result<ExitCode, Failure> {
     let asked = DiffCheckpointsRequest {
         from_checkpoint_id: find::checkpoint(&mut service, &args.from).await?.id,
         to_checkpoint_id: find::checkpoint(&mut service, &args.to).await?.id,

@@ -21,14 +21,28 @@ pub(crate) struct Args {
     json: bool,
 }
 
-pub(super) async fn run(args: &Args, mut service: Checkpoints, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+pub(super) async fn run(
+    args: &Args,
+    mut service: Checkpoints,
+    out: &mut dyn Write,
+) -> Result<ExitCode, Failure> {
     let session_id = find::session(&mut service, &args.session).await?.id;
-    let dismiss = DismissRecoveryRequest { request_id: request_id(), session_id: session_id.clone() };
-    let dismissed = service.dismiss_recovery(request(dismiss)).await?.into_inner();
+    let dismiss = DismissRecoveryRequest {
+        request_id: request_id(),
+        session_id: session_id.clone(),
+    };
+    let dismissed = service
+        .dismiss_recovery(request(dismiss))
+        .await?
+        .into_inner();
     if args.json {
         json::write_line(out, &dismissed)?;
     } else {
-        writeln!(out, "{} is not offered for recovery any more; nothing was deleted", short_id(&session_id))?;
+        writeln!(
+            out,
+            "{} is not offered for recovery any more; nothing was deleted",
+            short_id(&session_id)
+        )?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -27,9 +27,17 @@ pub(crate) struct Args {
     json: bool,
 }
 
-pub(super) async fn run(args: &Args, mut service: Checkpoints, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+pub(super) async fn run(
+    args: &Args,
+    mut service: Checkpoints,
+    out: &mut dyn Write,
+) -> Result<ExitCode, Failure> {
     let session = find::session(&mut service, &args.session).await?;
-    let outcome = if args.abandoned { SessionOutcome::Abandoned } else { SessionOutcome::Completed };
+    let outcome = if args.abandoned {
+        SessionOutcome::Abandoned
+    } else {
+        SessionOutcome::Completed
+    };
     let end = EndSessionRequest {
         request_id: request_id(),
         session_id: session.id.clone(),
@@ -41,7 +49,11 @@ pub(super) async fn run(args: &Args, mut service: Checkpoints, out: &mut dyn Wri
     if args.json {
         json::write_line(out, &ended)?;
     } else {
-        writeln!(out, "{} is ended; its checkpoints stay", short_id(&session.id))?;
+        writeln!(
+            out,
+            "{} is ended; its checkpoints stay",
+            short_id(&session.id)
+        )?;
     }
     Ok(ExitCode::SUCCESS)
 }

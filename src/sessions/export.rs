@@ -26,7 +26,11 @@ pub(crate) struct Args {
     output: Option<PathBuf>,
 }
 
-pub(super) async fn run(args: &Args, mut service: Checkpoints, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+pub(super) async fn run(
+    args: &Args,
+    mut service: Checkpoints,
+    out: &mut dyn Write,
+) -> Result<ExitCode, Failure> {
     let mut session_ids = Vec::with_capacity(args.sessions.len());
     for typed in &args.sessions {
         session_ids.push(find::session(&mut service, typed).await?.id);
@@ -35,8 +39,15 @@ pub(super) async fn run(args: &Args, mut service: Checkpoints, out: &mut dyn Wri
         Some(path) => to_file(path, session_ids, service).await?,
         None => stream(session_ids, service, out).await?,
     };
-    let place = args.output.as_deref().map_or("stdout".into(), Path::to_string_lossy);
-    eprintln!("exported {} with {} to {place}", count(counted.sessions, "session"), count(counted.checkpoints, "checkpoint"));
+    let place = args
+        .output
+        .as_deref()
+        .map_or("stdout".into(), Path::to_string_lossy);
+    eprintln!(
+        "exported {} with {} to {place}",
+        count(counted.sessions, "session"),
+        count(counted.checkpoints, "checkpoint")
+    );
     Ok(ExitCode::SUCCESS)
 }
 
@@ -48,26 +59,49 @@ struct Counted {
 }
 
 /// Only the owner may read an archive: it holds what was said. It gets its name when it is complete and on the disk.
-async fn to_file(path: &Path, session_ids: Vec<String>, service: Checkpoints) -> Result<Counted, Failure> {
+async fn to_file(
+    path: &Path,
+    session_ids: Vec<String>,
+    service: Checkpoints,
+) -> Result<Counted, Failure> {
     if path.exists() {
-        return Err(Failure::new(format!("{} exists already", path.display())).hint("choose another name"));
+        return Err(
+            Failure::new(format!("{} exists already", path.display())).hint("choose another name")
+        );
     }
     let mut unfinished = path.as_os_str().to_owned();
     unfinished.push(".unfinished");
-    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&unfinished)?;
     let mut writer = BufWriter::new(file);
     let counted = stream(session_ids, service, &mut writer).await?;
-    writer.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
+    writer
+        .into_inner()
+        .map_err(std::io::IntoInnerError::into_error)?
+        .sync_all()?;
     std::fs::rename(&unfinished, path)?;
     Ok(counted)
 }
 
 /// An export may take long, so it has no deadline.
-async fn stream(session_ids: Vec<String>, mut service: Checkpoints, out: &mut dyn Write) -> Result<Counted, Failure> {
-    let mut records = service.export(Request::new(ExportRequest { session_ids })).await?.into_inner();
+async fn stream(
+    session_ids: Vec<String>,
+    mut service: Checkpoints,
+    out: &mut dyn Write,
+) -> Result<Counted, Failure> {
+    let mut records = service
+        .export(Request::new(ExportRequest { session_ids }))
+        .await?
+        .into_inner();
     let mut counted = Counted::default();
     while let Some(response) = records.message().await? {
-        let Some(record) = response.record else { continue };
+        let Some(record) = response.record else {
+            continue;
+        };
         match record.record {
             Some(Record::Session(_)) => counted.sessions += 1,
             Some(Record::Checkpoint(_)) => counted.checkpoints += 1,

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use shim_proto::checkpoint::v1::ForkSessionRequest;
 
 use super::find;
-use super::restore::own_client;
+use super::restore::{let_go, own_client};
 use crate::connection::{Checkpoints, request, request_id};
 use crate::failure::Failure;
 use crate::output::json;
@@ -25,7 +25,11 @@ pub(crate) struct Args {
     json: bool,
 }
 
-pub(super) async fn run(args: Args, mut service: Checkpoints, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+pub(super) async fn run(
+    args: Args,
+    mut service: Checkpoints,
+    out: &mut dyn Write,
+) -> Result<ExitCode, Failure> {
     let checkpoint = find::checkpoint(&mut service, &args.checkpoint).await?;
     let fork = ForkSessionRequest {
         request_id: request_id(),
@@ -34,10 +38,18 @@ pub(super) async fn run(args: Args, mut service: Checkpoints, out: &mut dyn Writ
         client: Some(own_client()),
     };
     let forked = service.fork_session(request(fork)).await?.into_inner();
+    if let Some(session) = &forked.session {
+        let_go(&mut service, session).await?;
+    }
     if args.json {
         json::write_line(out, &forked)?;
     } else if let Some(session) = &forked.session {
-        writeln!(out, "forked {} from checkpoint #{}", short_id(&session.id), checkpoint.number)?;
+        writeln!(
+            out,
+            "forked {} from checkpoint #{}",
+            short_id(&session.id),
+            checkpoint.number
+        )?;
     }
     Ok(ExitCode::SUCCESS)
 }

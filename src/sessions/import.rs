@@ -30,11 +30,17 @@ pub(crate) struct Args {
     json: bool,
 }
 
-pub(super) async fn run(args: &Args, mut service: Checkpoints, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+pub(super) async fn run(
+    args: &Args,
+    mut service: Checkpoints,
+    out: &mut dyn Write,
+) -> Result<ExitCode, Failure> {
     let input = open(&args.file)?;
     let (records, received) = mpsc::channel(AHEAD);
     let reader = tokio::task::spawn_blocking(move || read_all(input, &records));
-    let answer = service.import(Request::new(ReceiverStream::new(received))).await;
+    let answer = service
+        .import(Request::new(ReceiverStream::new(received)))
+        .await;
     // What is wrong with a line says more than the refusal of the half that was sent.
     reader.await.map_err(|e| Failure::new(e.to_string()))??;
     let taken = answer?.into_inner();
@@ -57,20 +63,32 @@ fn open(path: &Path) -> Result<Box<dyn BufRead + Send>, Failure> {
     if path == Path::new("-") {
         return Ok(Box::new(BufReader::new(std::io::stdin())));
     }
-    let file = File::open(path).map_err(|e| Failure::from(e).while_doing(format_args!("cannot read {}", path.display())))?;
+    let file = File::open(path).map_err(|e| {
+        Failure::from(e).while_doing(format_args!("cannot read {}", path.display()))
+    })?;
     Ok(Box::new(BufReader::new(file)))
 }
 
-fn read_all(input: Box<dyn BufRead + Send>, records: &mpsc::Sender<ImportRequest>) -> Result<(), Failure> {
+fn read_all(
+    input: Box<dyn BufRead + Send>,
+    records: &mpsc::Sender<ImportRequest>,
+) -> Result<(), Failure> {
     for (index, line) in input.lines().enumerate() {
         let line = line?;
         if line.trim().is_empty() {
             continue;
         }
         let record: ArchiveRecord = json::read(&line).map_err(|failure| {
-            failure.while_doing(format_args!("line {} is no archive record", index + 1)).hint("import takes what `shim sessions export` wrote")
+            failure
+                .while_doing(format_args!("line {} is no archive record", index + 1))
+                .hint("import takes what `shim sessions export` wrote")
         })?;
-        if records.blocking_send(ImportRequest { record: Some(record) }).is_err() {
+        if records
+            .blocking_send(ImportRequest {
+                record: Some(record),
+            })
+            .is_err()
+        {
             // The service ended the call; its answer tells why.
             break;
         }

@@ -4,7 +4,9 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::ValueEnum;
-use shim_proto::checkpoint::v1::{ListSessionsRequest, ListSessionsResponse, RiskLevel, Session, SessionStatus};
+use shim_proto::checkpoint::v1::{
+    ListSessionsRequest, ListSessionsResponse, RiskLevel, Session, SessionStatus,
+};
 
 use crate::connection::{Checkpoints, request};
 use crate::failure::Failure;
@@ -61,14 +63,24 @@ pub(crate) struct Filter {
     pub(crate) status: SessionStatus,
 }
 
-pub(super) async fn run(args: &Args, mut service: Checkpoints, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+pub(super) async fn run(
+    args: &Args,
+    mut service: Checkpoints,
+    out: &mut dyn Write,
+) -> Result<ExitCode, Failure> {
     let filter = Filter {
         project: args.project.clone().unwrap_or_default(),
         status: args.status.map_or(SessionStatus::Unspecified, Into::into),
     };
     let sessions = every(&mut service, &filter, args.limit).await?;
     if args.json {
-        json::write_line(out, &ListSessionsResponse { sessions, ..ListSessionsResponse::default() })?;
+        json::write_line(
+            out,
+            &ListSessionsResponse {
+                sessions,
+                ..ListSessionsResponse::default()
+            },
+        )?;
     } else if sessions.is_empty() {
         writeln!(out, "no sessions")?;
     } else {
@@ -81,11 +93,17 @@ pub(super) async fn run(args: &Args, mut service: Checkpoints, out: &mut dyn Wri
 ///
 /// # Errors
 /// If the service fails.
-pub(crate) async fn every(service: &mut Checkpoints, filter: &Filter, limit: usize) -> Result<Vec<Session>, Failure> {
+pub(crate) async fn every(
+    service: &mut Checkpoints,
+    filter: &Filter,
+    limit: usize,
+) -> Result<Vec<Session>, Failure> {
     let mut sessions = Vec::new();
     let mut page_token = String::new();
     while sessions.len() < limit {
-        let wanted = i32::try_from(limit - sessions.len()).unwrap_or(PAGE).min(PAGE);
+        let wanted = i32::try_from(limit - sessions.len())
+            .unwrap_or(PAGE)
+            .min(PAGE);
         let page = ListSessionsRequest {
             project: filter.project.clone(),
             status: filter.status.into(),
@@ -94,7 +112,10 @@ pub(crate) async fn every(service: &mut Checkpoints, filter: &Filter, limit: usi
         };
         let page = service.list_sessions(request(page)).await?.into_inner();
         if page.damaged > 0 {
-            eprintln!("warning: {} damaged session rows were left out; run `shim doctor`", page.damaged);
+            eprintln!(
+                "warning: {} damaged session rows were left out; run `shim doctor`",
+                page.damaged
+            );
         }
         sessions.extend(page.sessions);
         page_token = page.next_page_token;
@@ -123,10 +144,21 @@ pub(crate) fn table(sessions: &[Session]) -> Table {
             status(session),
             ago(session.updated_at.as_ref()),
             session.head_number.to_string(),
-            if session.head_number == 0 { "-".to_owned() } else { percent(session.progress) },
+            if session.head_number == 0 {
+                "-".to_owned()
+            } else {
+                percent(session.progress)
+            },
             risk(session),
             tail(&session.project, PROJECT_WIDTH),
-            one_line(if session.current_task.is_empty() { &session.title } else { &session.current_task }, TASK_WIDTH),
+            one_line(
+                if session.current_task.is_empty() {
+                    &session.title
+                } else {
+                    &session.current_task
+                },
+                TASK_WIDTH,
+            ),
         ]);
     }
     table
@@ -156,7 +188,10 @@ fn tail(path: &str, limit: usize) -> String {
     if length <= limit {
         return path;
     }
-    format!("…{}", path.chars().skip(length + 1 - limit).collect::<String>())
+    format!(
+        "…{}",
+        path.chars().skip(length + 1 - limit).collect::<String>()
+    )
 }
 
 #[cfg(test)]

@@ -75,7 +75,11 @@ Examples:
   shim sessions delete 9a0b1c2d";
 
 /// Runs one of them.
-pub(crate) async fn run(command: Command, config: &Config, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(
+    command: Command,
+    config: &Config,
+    out: &mut dyn Write,
+) -> Result<ExitCode, Failure> {
     let service = connection::checkpoints(config);
     match command {
         Command::List(args) => list::run(&args, service.await?, out).await,

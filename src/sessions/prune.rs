@@ -35,7 +35,11 @@ pub(crate) struct Args {
     json: bool,
 }
 
-pub(super) async fn run(args: &Args, mut service: Checkpoints, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+pub(super) async fn run(
+    args: &Args,
+    mut service: Checkpoints,
+    out: &mut dyn Write,
+) -> Result<ExitCode, Failure> {
     let session_id = match &args.session {
         Some(typed) => find::session(&mut service, typed).await?.id,
         None => String::new(),
@@ -56,7 +60,11 @@ pub(super) async fn run(args: &Args, mut service: Checkpoints, out: &mut dyn Wri
         writeln!(
             out,
             "{} the contents of {} ({}) and {}",
-            if args.dry_run { "would drop" } else { "dropped" },
+            if args.dry_run {
+                "would drop"
+            } else {
+                "dropped"
+            },
             count(pruned.thinned_checkpoints, "checkpoint"),
             bytes(pruned.freed_bytes),
             count(pruned.deleted_sessions, "session"),

@@ -3,14 +3,17 @@
 //! The command does not stay to own the session: it lets go at once, so that a gateway can adopt it.
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use shim_gateway::evidence::{look_at_files, look_at_git};
+use shim_proto::checkpoint::v1::attach_session_request::Message;
 use shim_proto::checkpoint::v1::{
-    Attach, AttachSessionRequest, ClientInfo, Detach, GetCheckpointRequest, GitState, FileState,
-    RestoreCheckpointRequest, RestoreCheckpointResponse, Session, attach_session_request::Message,
+    Attach, AttachSessionRequest, Checkpoint, ClientInfo, Detach, FileState, GetCheckpointRequest,
+    GetSessionRequest, GitState, RestoreCheckpointRequest, RestoreCheckpointResponse, Session,
 };
 use shim_runtime::process;
-use tonic::{Code, Request};
+use tonic::Request;
 
 use super::find;
 use crate::connection::{Checkpoints, request, request_id};
@@ -31,9 +34,13 @@ pub(crate) struct Args {
     json: bool,
 }
 
-pub(super) async fn run(args: &Args, mut service: Checkpoints, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+pub(super) async fn run(
+    args: &Args,
+    mut service: Checkpoints,
+    out: &mut dyn Write,
+) -> Result<ExitCode, Failure> {
     let checkpoint = find::checkpoint(&mut service, &args.session).await?;
-    let (current_files, current_git) = evidence(&mut service, &checkpoint.id).await?;
+    let (current_files, current_git) = evidence(&mut service, &checkpoint).await?;
     let restore = RestoreCheckpointRequest {
         request_id: request_id(),
         session_id: checkpoint.session_id,
@@ -44,7 +51,10 @@ pub(super) async fn run(args: &Args, mut service: Checkpoints, out: &mut dyn Wri
         current_git,
         ..RestoreCheckpointRequest::default()
     };
-    let restored = service.restore_checkpoint(request(restore)).await?.into_inner();
+    let restored = service
+        .restore_checkpoint(request(restore))
+        .await?
+        .into_inner();
     if let Some(session) = &restored.session {
         let_go(&mut service, session).await?;
     }
@@ -52,24 +62,79 @@ pub(super) async fn run(args: &Args, mut service: Checkpoints, out: &mut dyn Wri
     Ok(ExitCode::SUCCESS)
 }
 
-fn print(restored: &RestoreCheckpointResponse, as_json: bool, out: &mut dyn Write) -> Result<(), Failure> {
+fn print(
+    restored: &RestoreCheckpointResponse,
+    as_json: bool,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
     if as_json {
         return json::write_line(out, restored);
     }
     writeln!(out, "{}", printable(&restored.resume_prompt).trim_end())?;
     if let Some(session) = &restored.session {
-        eprintln!("session {} is free for the next client that restores it", short_id(&session.id));
+        eprintln!(
+            "session {} is free for the next client that restores it",
+            short_id(&session.id)
+        );
     }
     Ok(())
 }
 
+/// What the files and the repository of the session's project look like on this machine now.
+async fn evidence(
+    service: &mut Checkpoints,
+    checkpoint: &Checkpoint,
+) -> Result<(Vec<FileState>, Option<GitState>), Failure> {
+    let asked = GetSessionRequest {
+        session_id: checkpoint.session_id.clone(),
+    };
+    let session = service
+        .get_session(request(asked))
+        .await?
+        .into_inner()
+        .session
+        .unwrap_or_default();
+    let asked = GetCheckpointRequest {
+        checkpoint_id: checkpoint.id.clone(),
+        ..GetCheckpointRequest::default()
+    };
+    let state = service
+        .get_checkpoint(request(asked))
+        .await?
+        .into_inner()
+        .state
+        .unwrap_or_default();
+    // A project may be any name; then only absolute paths can be looked at.
+    let folder = Some(PathBuf::from(session.project)).filter(|path| path.is_absolute());
+    let paths = state
+        .active_files
+        .into_iter()
+        .map(|file| file.path)
+        .collect();
+    Ok(tokio::join!(
+        look_at_files(folder.clone(), paths),
+        look_at_git(folder.as_deref())
+    ))
+}
+
 /// Attaches and detaches, so that the session is free now and not when the lease of nobody ends.
-async fn let_go(service: &mut Checkpoints, session: &Session) -> Result<(), Failure> {
-    let attach = Attach { session_id: session.id.clone(), epoch: session.epoch, client: Some(own_client()) };
-    let detach = Detach { reason: "restored at the command line".to_owned() };
+pub(super) async fn let_go(service: &mut Checkpoints, session: &Session) -> Result<(), Failure> {
+    let attach = Attach {
+        session_id: session.id.clone(),
+        epoch: session.epoch,
+        client: Some(own_client()),
+    };
+    let detach = Detach {
+        reason: "restored at the command line".to_owned(),
+    };
     let said = [Message::Attach(attach), Message::Detach(detach)];
-    let said = said.map(|message| AttachSessionRequest { message: Some(message) });
-    let mut heard = service.attach_session(Request::new(tokio_stream::iter(said))).await?.into_inner();
+    let said = said.map(|message| AttachSessionRequest {
+        message: Some(message),
+    });
+    let mut heard = service
+        .attach_session(Request::new(tokio_stream::iter(said)))
+        .await?
+        .into_inner();
     while heard.message().await?.is_some() {}
     Ok(())
 }

@@ -32,7 +32,11 @@ pub(crate) struct Args {
     json: bool,
 }
 
-pub(super) async fn run(args: &Args, mut service: Checkpoints, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+pub(super) async fn run(
+    args: &Args,
+    mut service: Checkpoints,
+    out: &mut dyn Write,
+) -> Result<ExitCode, Failure> {
     let session_id = match &args.session {
         Some(typed) => find::session(&mut service, typed).await?.id,
         None => String::new(),
@@ -43,7 +47,10 @@ pub(super) async fn run(args: &Args, mut service: Checkpoints, out: &mut dyn Wri
         session_id,
         limit: args.limit,
     };
-    let found = service.search_checkpoints(request(query)).await?.into_inner();
+    let found = service
+        .search_checkpoints(request(query))
+        .await?
+        .into_inner();
     if args.json {
         json::write_line(out, &found)?;
         return Ok(ExitCode::SUCCESS);
@@ -52,7 +59,9 @@ pub(super) async fn run(args: &Args, mut service: Checkpoints, out: &mut dyn Wri
         writeln!(out, "nothing found")?;
     }
     for hit in &found.hits {
-        let Some(checkpoint) = &hit.checkpoint else { continue };
+        let Some(checkpoint) = &hit.checkpoint else {
+            continue;
+        };
         writeln!(
             out,
             "{}:{}  {}  {}",

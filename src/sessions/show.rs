@@ -4,8 +4,9 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use shim_proto::checkpoint::v1::{
-    Checkpoint, CheckpointState, ClientInfo, FilePresence, GetCheckpointRequest, GetCheckpointResponse,
-    GetSessionResponse, ListCheckpointsRequest, ListCheckpointsResponse, Session,
+    Checkpoint, CheckpointState, ClientInfo, FilePresence, GetCheckpointRequest,
+    GetCheckpointResponse, GetSessionResponse, ListCheckpointsRequest, ListCheckpointsResponse,
+    Session,
 };
 use tonic::Code;
 
@@ -14,7 +15,7 @@ use crate::connection::{Checkpoints, request};
 use crate::failure::Failure;
 use crate::output::json;
 use crate::output::table::{Align, Table};
-use crate::output::text::{bytes, one_line, percent, printable, short_id, variant};
+use crate::output::text::{bytes, count, one_line, percent, printable, short_id, variant};
 use crate::output::time::{ago, at};
 
 const TASK_WIDTH: usize = 60;
@@ -35,7 +36,11 @@ pub(crate) struct Args {
     json: bool,
 }
 
-pub(super) async fn run(args: &Args, mut service: Checkpoints, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+pub(super) async fn run(
+    args: &Args,
+    mut service: Checkpoints,
+    out: &mut dyn Write,
+) -> Result<ExitCode, Failure> {
     let session = find::session(&mut service, &args.session).await?;
     let checkpoint = newest(&mut service, &session, args.checkpoint).await?;
     let history = ListCheckpointsRequest {
@@ -43,9 +48,17 @@ pub(super) async fn run(args: &Args, mut service: Checkpoints, out: &mut dyn Wri
         page_size: args.history,
         page_token: String::new(),
     };
-    let history = service.list_checkpoints(request(history)).await?.into_inner();
+    let history = service
+        .list_checkpoints(request(history))
+        .await?
+        .into_inner();
     if args.json {
-        json::write_line(out, &GetSessionResponse { session: Some(session) })?;
+        json::write_line(
+            out,
+            &GetSessionResponse {
+                session: Some(session),
+            },
+        )?;
         if let Some(checkpoint) = checkpoint {
             json::write_line(out, &checkpoint)?;
         }
@@ -67,7 +80,11 @@ async fn newest(
     session: &Session,
     number: u64,
 ) -> Result<Option<GetCheckpointResponse>, Failure> {
-    let asked = GetCheckpointRequest { session_id: session.id.clone(), number, ..GetCheckpointRequest::default() };
+    let asked = GetCheckpointRequest {
+        session_id: session.id.clone(),
+        number,
+        ..GetCheckpointRequest::default()
+    };
     match service.get_checkpoint(request(asked)).await {
         Ok(found) => Ok(Some(found.into_inner())),
         Err(status) if number == 0 && status.code() == Code::NotFound => Ok(None),
@@ -76,16 +93,30 @@ async fn newest(
 }
 
 fn about(session: &Session, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "session     {}  (short: {})", session.id, short_id(&session.id))?;
+    writeln!(
+        out,
+        "session     {}  (short: {})",
+        session.id,
+        short_id(&session.id)
+    )?;
     if !session.title.is_empty() {
         writeln!(out, "title       {}", one_line(&session.title, 200))?;
     }
     writeln!(out, "project     {}", one_line(&session.project, 4_096))?;
-    writeln!(out, "status      {}, epoch {}", list::status(session), session.epoch)?;
+    writeln!(
+        out,
+        "status      {}, epoch {}",
+        list::status(session),
+        session.epoch
+    )?;
     if let Some(interruption) = &session.interruption {
         let cause = variant(interruption.cause().as_str_name(), "INTERRUPTION_CAUSE");
         let sure = percent(interruption.confidence);
-        writeln!(out, "interrupted {}: {cause} ({sure} sure)", ago(interruption.at.as_ref()))?;
+        writeln!(
+            out,
+            "interrupted {}: {cause} ({sure} sure)",
+            ago(interruption.at.as_ref())
+        )?;
         writeln!(out, "            {}", one_line(&interruption.evidence, 500))?;
     }
     if let Some(client) = &session.client {
@@ -94,7 +125,11 @@ fn about(session: &Session, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "opened      {}", at(session.opened_at.as_ref()))?;
     writeln!(out, "changed     {}", at(session.updated_at.as_ref()))?;
     if session.restore_count > 0 {
-        writeln!(out, "restored    {} times", session.restore_count)?;
+        writeln!(
+            out,
+            "restored    {}",
+            count(u64::from(session.restore_count), "time")
+        )?;
     }
     if !session.forked_from_checkpoint_id.is_empty() {
         writeln!(out, "forked from {}", session.forked_from_checkpoint_id)?;
@@ -103,16 +138,34 @@ fn about(session: &Session, out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn owner(client: &ClientInfo) -> String {
-    let pid = client.gateway_process.as_ref().map_or(0, |process| process.pid);
-    let name = if client.name.is_empty() { "unnamed client" } else { &client.name };
-    one_line(&format!("{name} {} on {}, gateway pid {pid}", client.version, client.hostname), 300)
+    let pid = client
+        .gateway_process
+        .as_ref()
+        .map_or(0, |process| process.pid);
+    let name = if client.name.is_empty() {
+        "unnamed client"
+    } else {
+        &client.name
+    };
+    one_line(
+        &format!(
+            "{name} {} on {}, gateway pid {pid}",
+            client.version, client.hostname
+        ),
+        300,
+    )
 }
 
 fn content(found: &GetCheckpointResponse, out: &mut dyn Write) -> io::Result<()> {
     for damaged in &found.damaged_numbers {
-        writeln!(out, "\nwarning: checkpoint #{damaged} is damaged and was passed over")?;
+        writeln!(
+            out,
+            "\nwarning: checkpoint #{damaged} is damaged and was passed over"
+        )?;
     }
-    let (Some(checkpoint), Some(state)) = (&found.checkpoint, &found.state) else { return Ok(()) };
+    let (Some(checkpoint), Some(state)) = (&found.checkpoint, &found.state) else {
+        return Ok(());
+    };
     let trigger = variant(checkpoint.trigger().as_str_name(), "CHECKPOINT_TRIGGER");
     writeln!(
         out,
@@ -122,15 +175,32 @@ fn content(found: &GetCheckpointResponse, out: &mut dyn Write) -> io::Result<()>
         ago(checkpoint.created_at.as_ref()),
         checkpoint.id
     )?;
-    writeln!(out, "task        {}", printable(&state.current_task).replace('\n', "\n            "))?;
+    writeln!(
+        out,
+        "task        {}",
+        printable(&state.current_task).replace('\n', "\n            ")
+    )?;
     writeln!(out, "progress    {}", percent(state.progress))?;
     lists(state, out)?;
     if !state.summary.is_empty() {
-        writeln!(out, "summary     {}", printable(&state.summary).replace('\n', "\n            "))?;
+        writeln!(
+            out,
+            "summary     {}",
+            printable(&state.summary).replace('\n', "\n            ")
+        )?;
     }
     if let Some(git) = &state.git {
-        let branch = if git.branch.is_empty() { "(detached)" } else { &git.branch };
-        writeln!(out, "git         {} at {}", one_line(branch, 200), one_line(&git.head, 64))?;
+        let branch = if git.branch.is_empty() {
+            "(detached)"
+        } else {
+            &git.branch
+        };
+        writeln!(
+            out,
+            "git         {} at {}",
+            one_line(branch, 200),
+            one_line(&git.head, 64)
+        )?;
     }
     Ok(())
 }
@@ -142,7 +212,11 @@ fn lists(state: &CheckpointState, out: &mut dyn Write) -> io::Result<()> {
         .map(|file| match file.presence() {
             FilePresence::Present => format!("{} ({})", file.path, bytes(file.size_bytes)),
             FilePresence::Unspecified => file.path.clone(),
-            other => format!("{} ({})", file.path, variant(other.as_str_name(), "FILE_PRESENCE")),
+            other => format!(
+                "{} ({})",
+                file.path,
+                variant(other.as_str_name(), "FILE_PRESENCE")
+            ),
         })
         .collect();
     let sections = [
@@ -154,7 +228,12 @@ fn lists(state: &CheckpointState, out: &mut dyn Write) -> io::Result<()> {
     ];
     for (name, items) in sections {
         for (index, item) in items.iter().enumerate() {
-            writeln!(out, "{:<11} - {}", if index == 0 { name } else { "" }, one_line(item, 8_192))?;
+            writeln!(
+                out,
+                "{:<11} - {}",
+                if index == 0 { name } else { "" },
+                one_line(item, 8_192)
+            )?;
         }
     }
     Ok(())
@@ -192,7 +271,11 @@ fn history_row(checkpoint: &Checkpoint) -> [String; 6] {
         ago(checkpoint.created_at.as_ref()),
         variant(checkpoint.trigger().as_str_name(), "CHECKPOINT_TRIGGER"),
         percent(checkpoint.progress),
-        if checkpoint.thinned_at.is_some() { "dropped".to_owned() } else { bytes(checkpoint.state_bytes) },
+        if checkpoint.thinned_at.is_some() {
+            "dropped".to_owned()
+        } else {
+            bytes(checkpoint.state_bytes)
+        },
         one_line(&checkpoint.current_task, TASK_WIDTH),
     ]
 }

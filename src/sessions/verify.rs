@@ -4,7 +4,9 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use shim_proto::checkpoint::v1::{Checkpoint, GetCheckpointRequest, ListCheckpointsRequest, Session};
+use shim_proto::checkpoint::v1::{
+    Checkpoint, GetCheckpointRequest, ListCheckpointsRequest, Session,
+};
 use shim_runtime::fault;
 
 use super::find;
@@ -22,7 +24,11 @@ pub(crate) struct Args {
     session: Option<String>,
 }
 
-pub(super) async fn run(args: &Args, mut service: Checkpoints, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+pub(super) async fn run(
+    args: &Args,
+    mut service: Checkpoints,
+    out: &mut dyn Write,
+) -> Result<ExitCode, Failure> {
     let sessions = match &args.session {
         Some(typed) => vec![find::session(&mut service, typed).await?],
         None => every(&mut service, &Filter::default(), usize::MAX).await?,
@@ -40,19 +46,46 @@ pub(super) async fn run(args: &Args, mut service: Checkpoints, out: &mut dyn Wri
             writeln!(out, "{}  {fault}", short_id(&session.id))?;
         }
     }
-    let all = format!("{} in {}", count(checked, "checkpoint"), count(sessions.len() as u64, "session"));
-    writeln!(out, "checked {all}: {}", if wrong == 0 { "all intact".to_owned() } else { count(wrong, "fault") })?;
-    Ok(if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let all = format!(
+        "{} in {}",
+        count(checked, "checkpoint"),
+        count(sessions.len() as u64, "session")
+    );
+    writeln!(
+        out,
+        "checked {all}: {}",
+        if wrong == 0 {
+            "all intact".to_owned()
+        } else {
+            count(wrong, "fault")
+        }
+    )?;
+    Ok(if wrong == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// All headers of a session, oldest first, and the numbers the list left out as damaged.
-async fn history(service: &mut Checkpoints, session: &Session) -> Result<(Vec<Checkpoint>, Vec<String>), Failure> {
+async fn history(
+    service: &mut Checkpoints,
+    session: &Session,
+) -> Result<(Vec<Checkpoint>, Vec<String>), Failure> {
     let (mut headers, mut faults) = (Vec::new(), Vec::new());
     let mut page_token = String::new();
     loop {
-        let page = ListCheckpointsRequest { session_id: session.id.clone(), page_size: PAGE, page_token };
+        let page = ListCheckpointsRequest {
+            session_id: session.id.clone(),
+            page_size: PAGE,
+            page_token,
+        };
         let page = service.list_checkpoints(request(page)).await?.into_inner();
-        faults.extend(page.damaged_numbers.iter().map(|number| format!("#{number} is damaged")));
+        faults.extend(
+            page.damaged_numbers
+                .iter()
+                .map(|number| format!("#{number} is damaged")),
+        );
         headers.extend(page.checkpoints);
         page_token = page.next_page_token;
         if page_token.is_empty() {
@@ -69,9 +102,15 @@ fn chain_faults(headers: &[Checkpoint]) -> Vec<String> {
         .filter_map(|pair| {
             let [older, newer] = pair else { return None };
             if newer.number != older.number + 1 {
-                Some(format!("#{} is followed by #{}", older.number, newer.number))
+                Some(format!(
+                    "#{} is followed by #{}",
+                    older.number, newer.number
+                ))
             } else if newer.previous_hash != older.hash {
-                Some(format!("#{} does not follow from #{}", newer.number, older.number))
+                Some(format!(
+                    "#{} does not follow from #{}",
+                    newer.number, older.number
+                ))
             } else {
                 None
             }
@@ -79,8 +118,14 @@ fn chain_faults(headers: &[Checkpoint]) -> Vec<String> {
         .collect()
 }
 
-async fn content_fault(service: &mut Checkpoints, header: &Checkpoint) -> Result<Option<String>, Failure> {
-    let asked = GetCheckpointRequest { checkpoint_id: header.id.clone(), ..GetCheckpointRequest::default() };
+async fn content_fault(
+    service: &mut Checkpoints,
+    header: &Checkpoint,
+) -> Result<Option<String>, Failure> {
+    let asked = GetCheckpointRequest {
+        checkpoint_id: header.id.clone(),
+        ..GetCheckpointRequest::default()
+    };
     match service.get_checkpoint(request(asked)).await {
         Ok(_) => Ok(None),
         Err(status) if fault::explain(&status).reason == "CHECKPOINT_DAMAGED" => {
@@ -103,7 +148,13 @@ mod tests {
             ..Checkpoint::default()
         };
         assert!(chain_faults(&[header(1, "a", ""), header(2, "b", "a")]).is_empty());
-        assert_eq!(chain_faults(&[header(1, "a", ""), header(2, "b", "x")]), ["#2 does not follow from #1"]);
-        assert_eq!(chain_faults(&[header(1, "a", ""), header(3, "c", "b")]), ["#1 is followed by #3"]);
+        assert_eq!(
+            chain_faults(&[header(1, "a", ""), header(2, "b", "x")]),
+            ["#2 does not follow from #1"]
+        );
+        assert_eq!(
+            chain_faults(&[header(1, "a", ""), header(3, "c", "b")]),
+            ["#1 is followed by #3"]
+        );
     }
 }

@@ -30,12 +30,23 @@ pub(crate) struct Args {
     json: bool,
 }
 
-pub(super) async fn run(args: &Args, mut service: Checkpoints, out: &mut dyn Write) -> Result<ExitCode, Failure> {
-    let filter = Filter { project: args.project.clone().unwrap_or_default(), status: SessionStatus::Unspecified };
+pub(super) async fn run(
+    args: &Args,
+    mut service: Checkpoints,
+    out: &mut dyn Write,
+) -> Result<ExitCode, Failure> {
+    let filter = Filter {
+        project: args.project.clone().unwrap_or_default(),
+        status: SessionStatus::Unspecified,
+    };
     let mut seen: HashMap<String, Session> = HashMap::new();
     let mut first = true;
     loop {
-        for session in every(&mut service, &filter, WATCHED).await?.into_iter().rev() {
+        for session in every(&mut service, &filter, WATCHED)
+            .await?
+            .into_iter()
+            .rev()
+        {
             let before = seen.insert(session.id.clone(), session.clone());
             if first || before.as_ref() == Some(&session) {
                 continue;
@@ -61,7 +72,12 @@ fn print_change(before: Option<&Session>, now: &Session, out: &mut dyn Write) ->
     if changes.is_empty() {
         return Ok(());
     }
-    writeln!(out, "{clock}  {}  {}", short_id(&now.id), changes.join("; "))
+    writeln!(
+        out,
+        "{clock}  {}  {}",
+        short_id(&now.id),
+        changes.join("; ")
+    )
 }
 
 /// What differs, in words; heartbeats and other silent updates yield nothing.
@@ -73,20 +89,30 @@ fn changes(before: Option<&Session>, now: &Session) -> Vec<String> {
     let was = |read: fn(&Session) -> u64| before.map_or(0, read);
     if now.head_number > was(|session| session.head_number) {
         let task = one_line(&now.current_task, 60);
-        said.push(format!("saved #{} at {}: {task}", now.head_number, percent(now.progress)));
+        said.push(format!(
+            "saved #{} at {}: {task}",
+            now.head_number,
+            percent(now.progress)
+        ));
     }
     if before.is_some_and(|before| before.epoch != now.epoch) {
         said.push(format!("restored, epoch {}", now.epoch));
     }
     if before.is_some_and(|before| status(before) != status(now)) {
-        let cause = now.interruption.as_ref().map(|it| variant(it.cause().as_str_name(), "INTERRUPTION_CAUSE"));
+        let cause = now
+            .interruption
+            .as_ref()
+            .map(|it| variant(it.cause().as_str_name(), "INTERRUPTION_CAUSE"));
         said.push(match (now.status(), cause) {
             (SessionStatus::Interrupted, Some(cause)) => format!("{}: {cause}", status(now)),
             _ => status(now),
         });
     }
     if before.is_some_and(|before| before.risk_level != now.risk_level) {
-        said.push(format!("risk {}", variant(now.risk_level().as_str_name(), "RISK_LEVEL")));
+        said.push(format!(
+            "risk {}",
+            variant(now.risk_level().as_str_name(), "RISK_LEVEL")
+        ));
     }
     said
 }
@@ -97,11 +123,24 @@ mod tests {
 
     #[test]
     fn only_what_differs_is_said() {
-        let before = Session { head_number: 1, epoch: 1, status: SessionStatus::Active.into(), ..Session::default() };
-        let saved = Session { head_number: 2, progress: 0.5, current_task: "t".into(), ..before.clone() };
+        let before = Session {
+            head_number: 1,
+            epoch: 1,
+            status: SessionStatus::Active.into(),
+            ..Session::default()
+        };
+        let saved = Session {
+            head_number: 2,
+            progress: 0.5,
+            current_task: "t".into(),
+            ..before.clone()
+        };
         assert_eq!(changes(Some(&before), &saved), ["saved #2 at 50 %: t"]);
         assert!(changes(Some(&saved), &saved).is_empty());
-        let restored = Session { epoch: 2, ..saved.clone() };
+        let restored = Session {
+            epoch: 2,
+            ..saved.clone()
+        };
         assert_eq!(changes(Some(&saved), &restored), ["restored, epoch 2"]);
     }
 }

@@ -3,7 +3,7 @@
 usage: mcp_client.py MODE SERVER
 MODE is `legacy` (the era of `initialize`) or a version without a handshake, such as 2026-07-28.
 SERVER is {"command": [program, argument...], "env": {...}}.
-The first line printed is {"protocol", "server"}; then each order gets {"ok": result} or {"error": {code, message}}.
+The first line printed is {"protocol": version}; then each order gets {"ok": result} or {"error": {code, message}}.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ async def main(mode: str, server: dict) -> None:
     program, *arguments = server["command"]
     parameters = StdioServerParameters(command=program, args=arguments, env=server["env"])
     async with Client(parameters, mode=mode, cache=None, read_timeout_seconds=40) as client:
-        tell({"protocol": client.protocol_version, "server": client.server_info.model_dump(mode="json")})
+        tell({"protocol": client.protocol_version})
         loop = asyncio.get_running_loop()
         while line := await loop.run_in_executor(None, sys.stdin.readline):
             try:

@@ -13,7 +13,11 @@ pub fn shim() -> PathBuf {
         return PathBuf::from(path);
     }
     let found = own_profile_dir().join("shim");
-    assert!(found.is_file(), "{} is missing: run `cargo build` first or set SHIM_BIN", found.display());
+    assert!(
+        found.is_file(),
+        "{} is missing: run `cargo build` first or set SHIM_BIN",
+        found.display()
+    );
     found
 }
 
@@ -33,7 +37,10 @@ pub fn python() -> Option<PathBuf> {
 /// If this program does not lie in one.
 #[must_use]
 pub fn target_dir() -> PathBuf {
-    own_profile_dir().parent().expect("a profile folder lies in a target folder").to_path_buf()
+    own_profile_dir()
+        .parent()
+        .expect("a profile folder lies in a target folder")
+        .to_path_buf()
 }
 
 /// `target/debug` or `target/release`: test binaries lie in its `deps`, programs in itself.
@@ -41,6 +48,10 @@ fn own_profile_dir() -> PathBuf {
     let exe = std::env::current_exe().expect("a program knows its own path");
     let folder = exe.parent().expect("a program lies in a folder");
     let is_deps = folder.file_name() == Some("deps".as_ref());
-    let profile = if is_deps { folder.parent() } else { Some(folder) };
+    let profile = if is_deps {
+        folder.parent()
+    } else {
+        Some(folder)
+    };
     profile.unwrap_or_else(|| Path::new(".")).to_path_buf()
 }

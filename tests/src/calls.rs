@@ -2,8 +2,8 @@
 
 use shim_proto::checkpoint::v1::checkpoint_service_client::CheckpointServiceClient;
 use shim_proto::checkpoint::v1::{
-    Checkpoint, CheckpointState, CheckpointTrigger, ClientInfo, GetCheckpointRequest, ListCheckpointsRequest,
-    OpenSessionRequest, SaveCheckpointRequest, Session,
+    Checkpoint, CheckpointState, CheckpointTrigger, ClientInfo, GetCheckpointRequest,
+    ListCheckpointsRequest, OpenSessionRequest, SaveCheckpointRequest, Session,
 };
 use shim_runtime::client::Channel;
 use shim_runtime::process;
@@ -37,7 +37,10 @@ pub fn client_info() -> ClientInfo {
 ///
 /// # Errors
 /// As the service says.
-pub async fn open(client: &mut CheckpointServiceClient<Channel>, project: &str) -> Result<Session, Status> {
+pub async fn open(
+    client: &mut CheckpointServiceClient<Channel>,
+    project: &str,
+) -> Result<Session, Status> {
     let request = OpenSessionRequest {
         request_id: request_id(),
         project: project.into(),
@@ -45,7 +48,9 @@ pub async fn open(client: &mut CheckpointServiceClient<Channel>, project: &str) 
         client: Some(client_info()),
     };
     let answer = client.open_session(request).await?.into_inner();
-    answer.session.ok_or_else(|| Status::data_loss("OpenSession answered without a session"))
+    answer
+        .session
+        .ok_or_else(|| Status::data_loss("OpenSession answered without a session"))
 }
 
 /// A save of `state` by the owner of `session`.
@@ -70,8 +75,13 @@ pub async fn save(
     session: &Session,
     state: CheckpointState,
 ) -> Result<Checkpoint, Status> {
-    let answer = client.save_checkpoint(save_request(session, state)).await?.into_inner();
-    answer.checkpoint.ok_or_else(|| Status::data_loss("SaveCheckpoint answered without a checkpoint"))
+    let answer = client
+        .save_checkpoint(save_request(session, state))
+        .await?
+        .into_inner();
+    answer
+        .checkpoint
+        .ok_or_else(|| Status::data_loss("SaveCheckpoint answered without a checkpoint"))
 }
 
 /// The content of a checkpoint.
@@ -82,9 +92,14 @@ pub async fn content(
     client: &mut CheckpointServiceClient<Channel>,
     checkpoint_id: &str,
 ) -> Result<CheckpointState, Status> {
-    let request = GetCheckpointRequest { checkpoint_id: checkpoint_id.into(), ..Default::default() };
+    let request = GetCheckpointRequest {
+        checkpoint_id: checkpoint_id.into(),
+        ..Default::default()
+    };
     let answer = client.get_checkpoint(request).await?.into_inner();
-    answer.state.ok_or_else(|| Status::data_loss("GetCheckpoint answered without a state"))
+    answer
+        .state
+        .ok_or_else(|| Status::data_loss("GetCheckpoint answered without a state"))
 }
 
 /// What a session holds.
@@ -108,11 +123,26 @@ pub async fn history(
     let mut history = History::default();
     let mut page_token = String::new();
     loop {
-        let request = ListCheckpointsRequest { session_id: session_id.into(), page_size: MAX_PAGE, page_token };
+        let request = ListCheckpointsRequest {
+            session_id: session_id.into(),
+            page_size: MAX_PAGE,
+            page_token,
+        };
         let page = client.list_checkpoints(request).await?.into_inner();
-        history.damaged_numbers.extend(page.damaged_numbers.iter().filter(|number| **number > after));
-        let reached = page.checkpoints.last().is_some_and(|checkpoint| checkpoint.number <= after);
-        history.checkpoints.extend(page.checkpoints.into_iter().filter(|checkpoint| checkpoint.number > after));
+        history.damaged_numbers.extend(
+            page.damaged_numbers
+                .iter()
+                .filter(|number| **number > after),
+        );
+        let reached = page
+            .checkpoints
+            .last()
+            .is_some_and(|checkpoint| checkpoint.number <= after);
+        history.checkpoints.extend(
+            page.checkpoints
+                .into_iter()
+                .filter(|checkpoint| checkpoint.number > after),
+        );
         if page.next_page_token.is_empty() || reached {
             return Ok(history);
         }

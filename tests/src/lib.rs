@@ -2,7 +2,10 @@
 //! its clients do, and kills it as the world does. The crash panel and the benchmarks are built on it.
 //!
 //! It waits on health checks and answers, never on a guess of how long something takes.
-#![expect(clippy::expect_used, reason = "a harness that cannot go on ends the test with the reason")]
+#![expect(
+    clippy::expect_used,
+    reason = "a harness that cannot go on ends the test with the reason"
+)]
 
 pub mod bench;
 pub mod binary;
@@ -10,6 +13,7 @@ pub mod calls;
 pub mod chaos;
 pub mod dice;
 pub mod mcp;
+pub mod mount;
 pub mod place;
 pub mod process;
 pub mod prose;

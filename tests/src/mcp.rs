@@ -30,22 +30,39 @@ impl GatewayLaunch {
     #[must_use]
     pub fn new(data_dir: &Path, project: &Path) -> Self {
         let shim = binary::shim().display().to_string();
-        let words = [&shim, "--data-dir", &data_dir.display().to_string(), "--log", "warn", "gateway"];
+        let words = [
+            &shim,
+            "--data-dir",
+            &data_dir.display().to_string(),
+            "--log",
+            "warn",
+            "gateway",
+        ];
         let mut launch = Self::of_command(words.map(str::to_owned).to_vec(), project);
-        launch.environment.push(("CLAUDE_PROJECT_DIR".to_owned(), project.display().to_string()));
+        launch.environment.push((
+            "CLAUDE_PROJECT_DIR".to_owned(),
+            project.display().to_string(),
+        ));
         launch
     }
 
     /// Any other MCP server.
     #[must_use]
     pub fn of_command(command: Vec<String>, project: &Path) -> Self {
-        Self { command, project: project.to_path_buf(), environment: Vec::new() }
+        Self {
+            command,
+            project: project.to_path_buf(),
+            environment: Vec::new(),
+        }
     }
 
     /// On the checkpoint service behind `socket` instead of the local stack.
     #[must_use]
     pub fn with_service(mut self, socket: &Path) -> Self {
-        self.environment.push(("SHIM_ENDPOINTS_CHECKPOINT".to_owned(), format!("unix:{}", socket.display())));
+        self.environment.push((
+            "SHIM_ENDPOINTS_CHECKPOINT".to_owned(),
+            format!("unix:{}", socket.display()),
+        ));
         self
     }
 
@@ -78,7 +95,12 @@ impl GatewayLaunch {
             .expect("the shim binary runs");
         let stdin = child.stdin.take().expect("stdin is a pipe");
         let answers = BufReader::new(child.stdout.take().expect("stdout is a pipe")).lines();
-        Gateway { child, stdin: Some(stdin), answers, last_id: 0 }
+        Gateway {
+            child,
+            stdin: Some(stdin),
+            answers,
+            last_id: 0,
+        }
     }
 
     /// Starts it and shakes hands.
@@ -109,8 +131,12 @@ impl Gateway {
             "capabilities": {},
             "clientInfo": {"name": "shim-tests", "version": env!("CARGO_PKG_VERSION")},
         });
-        let answer = self.request("initialize", params).await.expect("initialize is answered");
-        self.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).await;
+        let answer = self
+            .request("initialize", params)
+            .await
+            .expect("initialize is answered");
+        self.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}))
+            .await;
         answer
     }
 
@@ -120,7 +146,9 @@ impl Gateway {
     /// If the answer is an error of the protocol.
     pub async fn call(&mut self, tool: &str, arguments: Value) -> Value {
         let params = json!({"name": tool, "arguments": arguments});
-        self.request("tools/call", params).await.unwrap_or_else(|error| panic!("{tool}: {error}"))
+        self.request("tools/call", params)
+            .await
+            .unwrap_or_else(|error| panic!("{tool}: {error}"))
     }
 
     /// Sends a request and returns `result`, or `error` as `Err`.
@@ -133,9 +161,11 @@ impl Gateway {
     pub async fn request(&mut self, method: &str, params: Value) -> Result<Value, Value> {
         self.last_id += 1;
         let id = self.last_id;
-        self.send(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params})).await;
+        self.send(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}))
+            .await;
         let answer = tokio::time::timeout(ANSWER_PATIENCE, self.answer_to(id)).await;
-        let mut answer = answer.unwrap_or_else(|_| panic!("{method} was not answered within {ANSWER_PATIENCE:?}"));
+        let mut answer = answer
+            .unwrap_or_else(|_| panic!("{method} was not answered within {ANSWER_PATIENCE:?}"));
         match answer.get_mut("error") {
             Some(error) => Err(error.take()),
             None => Ok(answer["result"].take()),
@@ -145,8 +175,14 @@ impl Gateway {
     /// Reads until the answer to `id` comes; what the server says on its own is passed over.
     async fn answer_to(&mut self, id: u64) -> Value {
         loop {
-            let line = self.answers.next_line().await.expect("the pipe can be read").expect("the gateway lives");
-            let message: Value = serde_json::from_str(&line).unwrap_or_else(|e| panic!("not JSON ({e}): {line}"));
+            let line = self
+                .answers
+                .next_line()
+                .await
+                .expect("the pipe can be read")
+                .expect("the gateway lives");
+            let message: Value =
+                serde_json::from_str(&line).unwrap_or_else(|e| panic!("not JSON ({e}): {line}"));
             if message["id"] == json!(id) {
                 return message;
             }
@@ -158,8 +194,16 @@ impl Gateway {
     /// # Panics
     /// If the gateway no longer reads.
     pub async fn send(&mut self, message: &Value) {
+        self.send_bytes(format!("{message}\n").as_bytes()).await;
+    }
+
+    /// Sends bytes that may be no message at all.
+    ///
+    /// # Panics
+    /// If the gateway no longer reads.
+    pub async fn send_bytes(&mut self, bytes: &[u8]) {
         let stdin = self.stdin.as_mut().expect("the client has not hung up");
-        stdin.write_all(format!("{message}\n").as_bytes()).await.expect("the gateway reads");
+        stdin.write_all(bytes).await.expect("the gateway reads");
         stdin.flush().await.expect("the gateway reads");
     }
 
@@ -204,6 +248,7 @@ impl Gateway {
     pub async fn close(mut self) {
         drop(self.stdin.take());
         let left = tokio::time::timeout(ANSWER_PATIENCE, self.child.wait()).await;
-        left.expect("a gateway leaves when its client hangs up").expect("a child can be waited for");
+        left.expect("a gateway leaves when its client hangs up")
+            .expect("a child can be waited for");
     }
 }

@@ -31,7 +31,10 @@ impl Place {
     /// If the temporary folder cannot be written.
     #[must_use]
     pub fn new() -> Self {
-        let root = tempfile::Builder::new().prefix("shim-").tempdir().expect("the temporary folder is writable");
+        let root = tempfile::Builder::new()
+            .prefix("shim-")
+            .tempdir()
+            .expect("the temporary folder is writable");
         std::fs::create_dir(root.path().join("project")).expect("a new folder is empty");
         Self { root }
     }
@@ -64,7 +67,11 @@ impl Place {
     pub fn stop_stack(&self) {
         let deadline = Instant::now() + STOP_PATIENCE;
         while let state @ (StackState::Running(_) | StackState::Starting) = self.stack().state() {
-            let how = if Instant::now() < deadline { Signal::SIGTERM } else { Signal::SIGKILL };
+            let how = if Instant::now() < deadline {
+                Signal::SIGTERM
+            } else {
+                Signal::SIGKILL
+            };
             if let StackState::Running(info) = state {
                 process::signal(info.pid, how);
             } else if how == Signal::SIGKILL {

@@ -20,7 +20,13 @@ pub fn signal(pid: u32, signal: Signal) {
 #[must_use]
 pub fn resident_bytes(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    let kib = status.lines().find_map(|line| {
+        line.strip_prefix("VmRSS:")?
+            .trim()
+            .strip_suffix(" kB")?
+            .parse::<u64>()
+            .ok()
+    });
     kib.unwrap_or(0) * 1024
 }
 
@@ -40,10 +46,4 @@ fn parent(pid: u32) -> Option<u32> {
         return None;
     }
     fields.next()?.parse().ok()
-}
-
-/// Whether this test may mount file systems.
-#[must_use]
-pub fn is_root() -> bool {
-    nix::unistd::geteuid().is_root()
 }

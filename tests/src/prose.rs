@@ -30,7 +30,12 @@ pub fn sentence(dice: &mut Dice, words: u64) -> String {
         let gap = if n == 0 { "" } else { " " };
         match dice.within(0..16) {
             0 => write!(text, "{gap}{}", dice.within(0..100_000)),
-            1 => write!(text, "{gap}{}_{}", dice.pick(&vocabulary), dice.pick(&vocabulary)),
+            1 => write!(
+                text,
+                "{gap}{}_{}",
+                dice.pick(&vocabulary),
+                dice.pick(&vocabulary)
+            ),
             2 => write!(text, "{gap}{:08x}", dice.roll() >> 32),
             _ => write!(text, "{gap}{}", dice.pick(&vocabulary)),
         }
@@ -42,8 +47,16 @@ pub fn sentence(dice: &mut Dice, words: u64) -> String {
 
 /// The path of a source file.
 pub fn path(dice: &mut Dice) -> String {
-    let vocabulary: Vec<&str> = WORDS.split_ascii_whitespace().filter(|word| word.len() > 4).collect();
-    format!("src/{}/{}.{}", dice.pick(&vocabulary), dice.pick(&vocabulary), dice.pick(&ENDINGS))
+    let vocabulary: Vec<&str> = WORDS
+        .split_ascii_whitespace()
+        .filter(|word| word.len() > 4)
+        .collect();
+    format!(
+        "src/{}/{}.{}",
+        dice.pick(&vocabulary),
+        dice.pick(&vocabulary),
+        dice.pick(&ENDINGS)
+    )
 }
 
 /// A state whose encoding has `bytes` bytes, give or take a sentence, about `task`.

@@ -14,7 +14,9 @@ use crate::mcp::GatewayLaunch;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn script(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("python").join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("python")
+        .join(name)
 }
 
 /// Python, or the reason why this test cannot run.
@@ -32,7 +34,10 @@ pub fn interpreter() -> PathBuf {
 /// The words that run a script of `tests/python`.
 #[must_use]
 pub fn script_command(name: &str) -> Vec<String> {
-    vec![interpreter().display().to_string(), script(name).display().to_string()]
+    vec![
+        interpreter().display().to_string(),
+        script(name).display().to_string(),
+    ]
 }
 
 /// Runs a script to its end and returns the JSON it printed.
@@ -41,12 +46,19 @@ pub fn script_command(name: &str) -> Vec<String> {
 /// If it fails, with what it said.
 pub async fn run(name: &str, arguments: &[&str]) -> Value {
     let mut command = Command::new(interpreter());
-    command.arg(script(name)).args(arguments).stdin(Stdio::null()).kill_on_drop(true);
+    command
+        .arg(script(name))
+        .args(arguments)
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
     let ended = tokio::time::timeout(PATIENCE, command.output()).await;
-    let output = ended.expect("the script ends in time").expect("python runs");
+    let output = ended
+        .expect("the script ends in time")
+        .expect("python runs");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{name} failed:\n{said}");
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{name} printed no JSON ({e}):\n{said}"))
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|e| panic!("{name} printed no JSON ({e}):\n{said}"))
 }
 
 /// The MCP Python SDK as a Claude client: it owns a gateway and does what it is told. Dropping it kills it.
@@ -55,6 +67,7 @@ pub struct SdkClient {
     child: Child,
     orders: ChildStdin,
     answers: Lines<BufReader<ChildStdout>>,
+    protocol: String,
 }
 
 impl SdkClient {
@@ -63,8 +76,12 @@ impl SdkClient {
     /// # Panics
     /// If they do not come to terms.
     pub async fn open(launch: &GatewayLaunch, mode: &str) -> Self {
-        let environment: serde_json::Map<_, _> =
-            launch.environment().iter().cloned().map(|(name, value)| (name, Value::from(value))).collect();
+        let environment: serde_json::Map<_, _> = launch
+            .environment()
+            .iter()
+            .cloned()
+            .map(|(name, value)| (name, Value::from(value)))
+            .collect();
         let server = json!({"command": launch.command(), "env": environment});
         let mut child = Command::new(interpreter())
             .arg(script("mcp_client.py"))
@@ -76,10 +93,36 @@ impl SdkClient {
             .expect("python runs");
         let orders = child.stdin.take().expect("stdin is a pipe");
         let answers = BufReader::new(child.stdout.take().expect("stdout is a pipe")).lines();
-        let mut client = Self { child, orders, answers };
+        let mut client = Self {
+            child,
+            orders,
+            answers,
+            protocol: String::new(),
+        };
         let greeting = client.next_answer().await;
-        assert!(greeting.get("protocol").is_some(), "the SDK did not connect: {greeting}");
+        client.protocol = greeting["protocol"]
+            .as_str()
+            .expect("the SDK tells the version agreed on")
+            .to_owned();
         client
+    }
+
+    /// The version of the protocol the two agreed on.
+    #[must_use]
+    pub fn protocol(&self) -> &str {
+        &self.protocol
+    }
+
+    /// Gives an order without waiting for the answer.
+    ///
+    /// # Panics
+    /// If the SDK left.
+    pub async fn send(&mut self, order: &Value) {
+        self.orders
+            .write_all(format!("{order}\n").as_bytes())
+            .await
+            .expect("the SDK reads");
+        self.orders.flush().await.expect("the SDK reads");
     }
 
     /// Orders something of the SDK and returns what it got: `{"ok": ...}` or `{"error": ...}`.
@@ -87,8 +130,7 @@ impl SdkClient {
     /// # Panics
     /// If the SDK left or takes too long.
     pub async fn order(&mut self, order: &Value) -> Value {
-        self.orders.write_all(format!("{order}\n").as_bytes()).await.expect("the SDK reads");
-        self.orders.flush().await.expect("the SDK reads");
+        self.send(order).await;
         self.next_answer().await
     }
 
@@ -97,14 +139,19 @@ impl SdkClient {
     /// # Panics
     /// If the SDK raised an error.
     pub async fn call(&mut self, tool: &str, arguments: Value) -> Value {
-        let mut answer = self.order(&json!({"do": "call", "name": tool, "arguments": arguments})).await;
+        let mut answer = self
+            .order(&json!({"do": "call", "name": tool, "arguments": arguments}))
+            .await;
         assert!(answer.get("error").is_none(), "{tool}: {answer}");
         answer["ok"].take()
     }
 
     async fn next_answer(&mut self) -> Value {
         let line = tokio::time::timeout(PATIENCE, self.answers.next_line()).await;
-        let line = line.expect("the SDK answers in time").expect("the pipe can be read").expect("the SDK lives");
+        let line = line
+            .expect("the SDK answers in time")
+            .expect("the pipe can be read")
+            .expect("the SDK lives");
         serde_json::from_str(&line).unwrap_or_else(|e| panic!("not JSON ({e}): {line}"))
     }
 
@@ -133,6 +180,7 @@ impl SdkClient {
     pub async fn close(mut self) {
         drop(self.orders);
         let left = tokio::time::timeout(PATIENCE, self.child.wait()).await;
-        left.expect("the SDK leaves in time").expect("a child can be waited for");
+        left.expect("the SDK leaves in time")
+            .expect("a child can be waited for");
     }
 }

@@ -15,9 +15,13 @@ use tonic::{Request, Status};
 /// If `path` is no path.
 pub async fn unary(channel: Channel, path: &str, message: Bytes) -> Result<Bytes, Status> {
     let mut grpc = tonic::client::Grpc::new(channel).max_decoding_message_size(usize::MAX);
-    grpc.ready().await.map_err(|e| Status::unavailable(e.to_string()))?;
+    grpc.ready()
+        .await
+        .map_err(|e| Status::unavailable(e.to_string()))?;
     let path = PathAndQuery::try_from(path).expect("a method's path");
-    grpc.unary(Request::new(message), path, Verbatim).await.map(tonic::Response::into_inner)
+    grpc.unary(Request::new(message), path, Verbatim)
+        .await
+        .map(tonic::Response::into_inner)
 }
 
 /// The codec that changes nothing.

@@ -17,6 +17,7 @@ use crate::{binary, process};
 
 /// A machine under load starts slowly; a healthy service is ready in some milliseconds.
 const START_PATIENCE: Duration = Duration::from_secs(30);
+const CHECK_PATIENCE: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(2);
 
 /// How to start a service.
@@ -39,7 +40,10 @@ impl Launch {
     /// A service on `data_dir`, whose socket and log lie beside that folder so that it may be full or read-only.
     #[must_use]
     pub fn on(data_dir: &Path) -> Self {
-        Self { data_dir: data_dir.to_path_buf(), environment: Vec::new() }
+        Self {
+            data_dir: data_dir.to_path_buf(),
+            environment: Vec::new(),
+        }
     }
 
     /// With an environment variable.
@@ -58,7 +62,11 @@ impl Launch {
         let beside = self.data_dir.parent().expect("a data folder has a parent");
         let socket = beside.join("checkpoint.sock");
         let log_path = beside.join("checkpoint.log");
-        let log = OpenOptions::new().create(true).append(true).open(&log_path).expect("the log can be written");
+        let log = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&log_path)
+            .expect("the log can be written");
         let child = Command::new(binary::shim())
             .arg("--data-dir")
             .arg(&self.data_dir)
@@ -71,7 +79,11 @@ impl Launch {
             .stderr(log)
             .spawn()
             .expect("the shim binary runs");
-        Service { child, socket, log_path }
+        Service {
+            child,
+            socket,
+            log_path,
+        }
     }
 
     /// Starts it and waits until it serves.
@@ -101,7 +113,10 @@ impl Service {
     pub async fn start(data_dir: &Path) -> Self {
         match Launch::on(data_dir).start().await {
             Ok(service) => service,
-            Err(failure) => panic!("the checkpoint service did not start: {:?}\n{}", failure.status, failure.log),
+            Err(failure) => panic!(
+                "the checkpoint service did not start: {:?}\n{}",
+                failure.status, failure.log
+            ),
         }
     }
 
@@ -113,13 +128,19 @@ impl Service {
         let deadline = Instant::now() + START_PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().expect("a child can be waited for") {
-                return Err(StartFailure { status: Some(status), log: self.log() });
+                return Err(StartFailure {
+                    status: Some(status),
+                    log: self.log(),
+                });
             }
             if self.is_healthy().await {
                 return Ok(());
             }
             if Instant::now() > deadline {
-                return Err(StartFailure { status: None, log: self.log() });
+                return Err(StartFailure {
+                    status: None,
+                    log: self.log(),
+                });
             }
             tokio::time::sleep(POLL).await;
         }
@@ -131,8 +152,12 @@ impl Service {
             return false;
         }
         let mut health = HealthClient::new(self.channel());
-        let answer = health.check(HealthCheckRequest::default()).await;
-        answer.is_ok_and(|answer| answer.get_ref().status() == ServingStatus::Serving)
+        let answer = health.check(HealthCheckRequest::default());
+        // A service that bound its socket but does not serve yet keeps the caller waiting.
+        match tokio::time::timeout(CHECK_PATIENCE, answer).await {
+            Ok(Ok(answer)) => answer.get_ref().status() == ServingStatus::Serving,
+            _ => false,
+        }
     }
 
     /// A new connection; lazy, so it can be made before the service is ready.

@@ -1,1 +1,10 @@
-fn main(){}
+//! What the whole system promises, told as stories against the real binary, one module each.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod bad_input;
+mod crash_panel;
+mod faults;
+mod local_stack;
+mod mcp_clients;
+mod recovery;
+mod reflection;

@@ -29,7 +29,7 @@ const MAX_THREADS: usize = 4;
 const CHUNK_BYTES: usize = 64 << 10;
 
 /// Looks at `paths`; relative ones start from `folder`. Answers for every path, in order.
-pub(crate) async fn look_at(folder: Option<PathBuf>, paths: Vec<String>) -> Vec<FileState> {
+pub async fn look_at(folder: Option<PathBuf>, paths: Vec<String>) -> Vec<FileState> {
     if paths.is_empty() {
         return Vec::new();
     }
@@ -58,7 +58,13 @@ struct Survey {
 
 impl Survey {
     fn new(folder: Option<PathBuf>, paths: Vec<String>) -> Self {
-        let unseen = paths.iter().map(|path| FileState { path: path.clone(), ..FileState::default() }).collect();
+        let unseen = paths
+            .iter()
+            .map(|path| FileState {
+                path: path.clone(),
+                ..FileState::default()
+            })
+            .collect();
         Self {
             folder,
             paths,
@@ -83,16 +89,26 @@ impl Survey {
     fn take_turns(&self) {
         loop {
             let index = self.next.fetch_add(1, Ordering::Relaxed);
-            let Some(path) = self.paths.get(index) else { return };
+            let Some(path) = self.paths.get(index) else {
+                return;
+            };
             let state = self.look(path);
-            if let Some(place) = self.seen.lock().unwrap_or_else(PoisonError::into_inner).get_mut(index) {
+            if let Some(place) = self
+                .seen
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .get_mut(index)
+            {
                 *place = state;
             }
         }
     }
 
     fn look(&self, path: &str) -> FileState {
-        let mut state = FileState { path: path.to_owned(), ..FileState::default() };
+        let mut state = FileState {
+            path: path.to_owned(),
+            ..FileState::default()
+        };
         let full = match &self.folder {
             Some(folder) => folder.join(path),
             None if Path::new(path).is_absolute() => PathBuf::from(path),
@@ -141,19 +157,32 @@ impl Survey {
     }
 
     fn seen(&self) -> Vec<FileState> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
 /// Opens a file that is regular even if the path was swapped since it was looked at.
 fn open_regular(path: &Path) -> std::io::Result<File> {
-    let file = OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(std::io::Error::other("no regular file")) }
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(OFlag::O_NONBLOCK.bits())
+        .open(path)?;
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(std::io::Error::other("no regular file"))
+    }
 }
 
 /// A path below something that is no folder names nothing, too.
 fn is_absence(error: &std::io::Error) -> bool {
-    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
+    matches!(
+        error.kind(),
+        std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
+    )
 }
 
 #[cfg(test)]
@@ -162,7 +191,11 @@ mod tests {
     use super::*;
 
     async fn look(folder: &Path, paths: &[&str]) -> Vec<FileState> {
-        look_at(Some(folder.to_path_buf()), paths.iter().map(|&path| path.to_owned()).collect()).await
+        look_at(
+            Some(folder.to_path_buf()),
+            paths.iter().map(|&path| path.to_owned()).collect(),
+        )
+        .await
     }
 
     #[tokio::test]
@@ -171,7 +204,10 @@ mod tests {
         std::fs::write(folder.path().join("a"), "hello").unwrap();
         let seen = look(folder.path(), &["a", "gone", ".", "a/below"]).await;
         assert_eq!(seen[0].blake3, blake3::hash(b"hello").to_hex().as_str());
-        assert_eq!((seen[0].size_bytes, seen[0].presence()), (5, FilePresence::Present));
+        assert_eq!(
+            (seen[0].size_bytes, seen[0].presence()),
+            (5, FilePresence::Present)
+        );
         assert!(seen[0].modified_at.is_some());
         let presences: Vec<_> = seen.iter().map(FileState::presence).collect();
         use FilePresence::{Missing, Present, Unreadable};
@@ -190,14 +226,23 @@ mod tests {
     #[tokio::test]
     async fn large_files_and_files_past_the_count_are_looked_at_but_not_hashed() {
         let folder = tempfile::tempdir().unwrap();
-        File::create(folder.path().join("large")).unwrap().set_len(MAX_HASHED_BYTES + 1).unwrap();
+        File::create(folder.path().join("large"))
+            .unwrap()
+            .set_len(MAX_HASHED_BYTES + 1)
+            .unwrap();
         std::fs::write(folder.path().join("a"), "x").unwrap();
         let mut paths = vec!["large"];
         paths.extend(["a"; MAX_HASHED_FILES + 5]);
         let seen = look(folder.path(), &paths).await;
-        assert!(seen.iter().all(|file| file.presence() == FilePresence::Present));
+        assert!(
+            seen.iter()
+                .all(|file| file.presence() == FilePresence::Present)
+        );
         assert_eq!(seen[0].blake3, "");
-        assert_eq!(seen.iter().filter(|file| !file.blake3.is_empty()).count(), MAX_HASHED_FILES);
+        assert_eq!(
+            seen.iter().filter(|file| !file.blake3.is_empty()).count(),
+            MAX_HASHED_FILES
+        );
     }
 
     #[tokio::test]

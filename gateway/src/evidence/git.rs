@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_millis(1_500);
 const MAX_BRANCH_BYTES: usize = 500;
 
 /// Where the repository around `folder` stands; `None` without one, without git, or with nothing committed yet.
-pub(crate) async fn look_at(folder: Option<&Path>) -> Option<GitState> {
+pub async fn look_at(folder: Option<&Path>) -> Option<GitState> {
     let mut command = Command::new("git");
     command
         .arg("-C")
@@ -24,7 +24,10 @@ pub(crate) async fn look_at(folder: Option<&Path>) -> Option<GitState> {
         .stdin(Stdio::null())
         .stderr(Stdio::null())
         .kill_on_drop(true);
-    let output = tokio::time::timeout(PATIENCE, command.output()).await.ok()?.ok()?;
+    let output = tokio::time::timeout(PATIENCE, command.output())
+        .await
+        .ok()?
+        .ok()?;
     if !output.status.success() {
         return None;
     }
@@ -33,11 +36,19 @@ pub(crate) async fn look_at(folder: Option<&Path>) -> Option<GitState> {
 
 fn parse(answer: &str) -> Option<GitState> {
     let mut lines = answer.lines();
-    let head = lines.next().filter(|head| head.len() >= 40 && head.bytes().all(|b| b.is_ascii_hexdigit()))?;
+    let head = lines
+        .next()
+        .filter(|head| head.len() >= 40 && head.bytes().all(|b| b.is_ascii_hexdigit()))?;
     // A detached HEAD has no branch, and git prints "HEAD" for it.
-    let branch = lines.next().filter(|&branch| branch != "HEAD").unwrap_or_default();
+    let branch = lines
+        .next()
+        .filter(|&branch| branch != "HEAD")
+        .unwrap_or_default();
     let branch = &branch[..branch.floor_char_boundary(MAX_BRANCH_BYTES)];
-    Some(GitState { head: head.to_owned(), branch: branch.to_owned() })
+    Some(GitState {
+        head: head.to_owned(),
+        branch: branch.to_owned(),
+    })
 }
 
 #[cfg(test)]

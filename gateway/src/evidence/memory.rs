@@ -26,7 +26,10 @@ impl MemoryGauge {
     /// For the tree below `client`, or only this process if the client is unknown.
     pub(crate) fn of(client: Option<ProcessIdentity>) -> Self {
         let root = client.map(|process| process.pid).filter(|&pid| pid > INIT);
-        Self { root: root.unwrap_or_else(std::process::id), last: Mutex::new(None) }
+        Self {
+            root: root.unwrap_or_else(std::process::id),
+            last: Mutex::new(None),
+        }
     }
 
     /// The last reading if it is fresh, else a new one; `None` if it cannot be had in time.
@@ -37,34 +40,51 @@ impl MemoryGauge {
         }
         let root = self.root;
         let measuring = tokio::task::spawn_blocking(move || measure(root));
-        let state = tokio::time::timeout(PATIENCE, measuring).await.ok()?.ok()?;
+        let state = tokio::time::timeout(PATIENCE, measuring)
+            .await
+            .ok()?
+            .ok()??;
         *last = Some((Instant::now(), state));
         Some(state)
     }
 }
 
-fn measure(root: u32) -> MemoryState {
-    let mut system = System::new();
+fn measure(root: u32) -> Option<MemoryState> {
+    let mut system = System::new().ok()?;
     system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
     let kind = ProcessRefreshKind::nothing().with_memory().without_tasks();
     system.refresh_processes_specifics(ProcessesToUpdate::All, true, kind);
-    let (limit, free) = match system.cgroup_limits().filter(|limits| limits.total_memory > 0) {
+    let (limit, free) = match system
+        .cgroup_limits()
+        .filter(|limits| limits.total_memory > 0)
+    {
         Some(limits) => (limits.total_memory, limits.free_memory),
         None => (system.total_memory(), system.available_memory()),
     };
     let processes = system.processes().iter().map(|(pid, process)| {
-        (pid.as_u32(), process.parent().map_or(0, Pid::as_u32), process.memory())
+        (
+            pid.as_u32(),
+            process.parent().map_or(0, Pid::as_u32),
+            process.memory(),
+        )
     });
-    MemoryState {
+    Some(MemoryState {
         used_bytes: tree_bytes(root, processes),
         limit_bytes: limit,
         pressure: pressure(limit, free),
-    }
+    })
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a ratio needs no more than 53 bits")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a ratio needs no more than 53 bits"
+)]
 fn pressure(limit: u64, free: u64) -> f64 {
-    if limit == 0 { 0.0 } else { (limit.saturating_sub(free) as f64 / limit as f64).clamp(0.0, 1.0) }
+    if limit == 0 {
+        0.0
+    } else {
+        (limit.saturating_sub(free) as f64 / limit as f64).clamp(0.0, 1.0)
+    }
 }
 
 /// Adds up `root` and everything below it; processes are (pid, parent, bytes).
@@ -92,7 +112,14 @@ mod tests {
 
     #[test]
     fn a_tree_is_its_root_and_all_below_and_circles_end() {
-        let processes = [(10, 1, 5), (11, 10, 7), (12, 11, 11), (20, 1, 100), (30, 31, 1), (31, 30, 1)];
+        let processes = [
+            (10, 1, 5),
+            (11, 10, 7),
+            (12, 11, 11),
+            (20, 1, 100),
+            (30, 31, 1),
+            (31, 30, 1),
+        ];
         assert_eq!(tree_bytes(10, processes.into_iter()), 23);
         assert_eq!(tree_bytes(30, processes.into_iter()), 2);
     }

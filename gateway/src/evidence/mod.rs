@@ -6,6 +6,6 @@ mod files;
 mod git;
 mod memory;
 
-pub(crate) use files::look_at as look_at_files;
-pub(crate) use git::look_at as look_at_git;
+pub use files::look_at as look_at_files;
+pub use git::look_at as look_at_git;
 pub(crate) use memory::MemoryGauge;

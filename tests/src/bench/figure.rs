@@ -30,7 +30,16 @@ impl Figure {
     /// A bare figure.
     #[must_use]
     pub fn new(name: impl Into<String>, value: f64, unit: &'static str) -> Self {
-        Self { name: name.into(), value, unit, peer: None, peer_value: None, ratio: None, target: None, met: None }
+        Self {
+            name: name.into(),
+            value,
+            unit,
+            peer: None,
+            peer_value: None,
+            ratio: None,
+            target: None,
+            met: None,
+        }
     }
 
     /// Beside a peer's.
@@ -64,10 +73,20 @@ impl Figure {
 /// # Errors
 /// If `out` cannot be written.
 pub fn print_table(out: &mut impl Write, figures: &[Figure]) -> io::Result<()> {
-    let width = figures.iter().map(|figure| figure.name.len()).max().unwrap_or(0);
-    writeln!(out, "{:width$}  {:>12} {:8} {:>12} {:>7}  target", "figure", "value", "unit", "peer", "ratio")?;
+    let width = figures
+        .iter()
+        .map(|figure| figure.name.len())
+        .max()
+        .unwrap_or(0);
+    writeln!(
+        out,
+        "{:width$}  {:>12} {:8} {:>12} {:>7}  target",
+        "figure", "value", "unit", "peer", "ratio"
+    )?;
     for figure in figures {
-        let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"));
+        let number = |value: Option<f64>| {
+            value.map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"))
+        };
         let verdict = match (&figure.target, figure.met) {
             (Some(target), Some(true)) => format!("{target}: met"),
             (Some(target), _) => format!("{target}: MISSED"),
@@ -75,7 +94,10 @@ pub fn print_table(out: &mut impl Write, figures: &[Figure]) -> io::Result<()> {
         };
         let (name, value, unit) = (&figure.name, figure.value, figure.unit);
         let (peer, ratio) = (number(figure.peer_value), number(figure.ratio));
-        writeln!(out, "{name:width$}  {value:>12.2} {unit:8} {peer:>12} {ratio:>7}  {verdict}")?;
+        writeln!(
+            out,
+            "{name:width$}  {value:>12.2} {unit:8} {peer:>12} {ratio:>7}  {verdict}"
+        )?;
     }
     Ok(())
 }

@@ -25,8 +25,10 @@ const SETTLE: Duration = Duration::from_secs(2);
 pub async fn measure(progress: impl Fn(&str)) -> Vec<Figure> {
     let place = Place::new();
     let service = Service::start(&place.data_dir()).await;
-    let launch = GatewayLaunch::new(&place.data_dir(), &place.project()).with_service(service.socket());
-    let peer = GatewayLaunch::of_command(python::script_command("peer_server.py"), &place.project());
+    let launch =
+        GatewayLaunch::new(&place.data_dir(), &place.project()).with_service(service.socket());
+    let peer =
+        GatewayLaunch::of_command(python::script_command("peer_server.py"), &place.project());
 
     progress("start of the gateway and of its peer");
     let mut figures = vec![starts(&launch, &peer).await];
@@ -50,7 +52,11 @@ async fn starts(launch: &GatewayLaunch, peer: &GatewayLaunch) -> Figure {
             gateway.kill().await;
         }
     }
-    let figure = Figure::new("gateway, start to initialize answer, median of 20", ours.percentile_ms(50), "ms");
+    let figure = Figure::new(
+        "gateway, start to initialize answer, median of 20",
+        ours.percentile_ms(50),
+        "ms",
+    );
     figure.beside(PEER, theirs.percentile_ms(50)).at_most(5.0)
 }
 
@@ -58,7 +64,10 @@ async fn work(launch: &GatewayLaunch, peer: &GatewayLaunch) -> Vec<Figure> {
     let mut gateway = launch.open().await;
     let mut peer = peer.open().await;
     for server in [&mut gateway, &mut peer] {
-        server.request("tools/list", json!({})).await.expect("tools are listed");
+        server
+            .request("tools/list", json!({}))
+            .await
+            .expect("tools are listed");
     }
     tokio::time::sleep(SETTLE).await;
     let peer_idle = mib(peer.resident_bytes());
@@ -73,14 +82,22 @@ async fn work(launch: &GatewayLaunch, peer: &GatewayLaunch) -> Vec<Figure> {
     let mut nothing = time_calls(&mut peer, "nothing", |n| json!({"number": n})).await;
     for percent in [50, 99] {
         let base = nothing.percentile_ms(percent);
-        for (tool, latencies) in [("shim_auto_checkpoint", &mut durable), ("shim_session_status", &mut status)] {
+        for (tool, latencies) in [
+            ("shim_auto_checkpoint", &mut durable),
+            ("shim_session_status", &mut status),
+        ] {
             let name = format!("{tool} end to end, p{percent}");
-            figures.push(Figure::new(name, latencies.percentile_ms(percent), "ms").beside(PEER, base));
+            figures
+                .push(Figure::new(name, latencies.percentile_ms(percent), "ms").beside(PEER, base));
         }
     }
 
     tokio::time::sleep(SETTLE).await;
-    let after = Figure::new("gateway, idle memory after 1,000 calls", mib(gateway.resident_bytes()), "MiB");
+    let after = Figure::new(
+        "gateway, idle memory after 1,000 calls",
+        mib(gateway.resident_bytes()),
+        "MiB",
+    );
     figures.push(after.beside(PEER, mib(peer.resident_bytes())).at_most(10.0));
     figures
 }
@@ -94,7 +111,11 @@ fn checkpoint_arguments(dice: &mut Dice) -> Value {
     })
 }
 
-async fn time_calls(server: &mut Gateway, tool: &str, mut arguments: impl FnMut(usize) -> Value) -> Latencies {
+async fn time_calls(
+    server: &mut Gateway,
+    tool: &str,
+    mut arguments: impl FnMut(usize) -> Value,
+) -> Latencies {
     let mut latencies = Latencies::default();
     for number in 0..WARM_UP_CALLS + CALLS {
         let arguments = arguments(number);
@@ -112,17 +133,32 @@ async fn time_calls(server: &mut Gateway, tool: &str, mut arguments: impl FnMut(
 /// What a gateway with no configured endpoint brings up: the stack's process, and its Redis beside it.
 async fn stack_memory() -> Vec<Figure> {
     let place = Place::new();
-    let mut gateway = GatewayLaunch::new(&place.data_dir(), &place.project()).open().await;
-    gateway.call("shim_session_status", json!({"view": "sessions"})).await;
+    let mut gateway = GatewayLaunch::new(&place.data_dir(), &place.project())
+        .open()
+        .await;
+    gateway
+        .call("shim_session_status", json!({"view": "sessions"}))
+        .await;
     tokio::time::sleep(SETTLE).await;
     let shim_runtime::stack::StackState::Running(info) = place.stack().state() else {
         panic!("the gateway started no stack");
     };
-    let redis: u64 = process::children(info.pid).into_iter().map(process::resident_bytes).sum();
-    let services = Figure::new("the stack's services, idle memory", mib(process::resident_bytes(info.pid)), "MiB");
+    let redis: u64 = process::children(info.pid)
+        .into_iter()
+        .map(process::resident_bytes)
+        .sum();
+    let services = Figure::new(
+        "the stack's services, idle memory",
+        mib(process::resident_bytes(info.pid)),
+        "MiB",
+    );
     let mut figures = vec![services.at_most(40.0)];
     if redis > 0 {
-        figures.push(Figure::new("the stack's private redis-server, idle memory", mib(redis), "MiB"));
+        figures.push(Figure::new(
+            "the stack's private redis-server, idle memory",
+            mib(redis),
+            "MiB",
+        ));
     }
     figures
 }

@@ -23,6 +23,8 @@ impl Latencies {
     pub(super) fn percentile_ms(&mut self, percent: usize) -> f64 {
         self.0.sort_unstable();
         let index = (self.0.len() * percent).div_ceil(100).saturating_sub(1);
-        self.0.get(index).map_or(f64::NAN, |latency| latency.as_secs_f64() * 1e3)
+        self.0
+            .get(index)
+            .map_or(f64::NAN, |latency| latency.as_secs_f64() * 1e3)
     }
 }

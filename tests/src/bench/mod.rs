@@ -21,7 +21,9 @@ pub async fn measure_checkpoint(progress: impl Fn(&str)) -> Vec<Figure> {
     figures.push(saves::idle_memory(&service));
     for state_bytes in [2 * 1024, 20 * 1024] {
         for in_flight in [1, 16, 64] {
-            progress(&format!("saves of {state_bytes} bytes, {in_flight} in flight"));
+            progress(&format!(
+                "saves of {state_bytes} bytes, {in_flight} in flight"
+            ));
             figures.extend(saves::measure(&service, place.root(), state_bytes, in_flight).await);
         }
     }

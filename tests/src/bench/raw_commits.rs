@@ -18,13 +18,21 @@ impl RawCommits {
         let connection = Connection::open(folder.join(name))?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
-        connection.execute_batch("CREATE TABLE states (number INTEGER PRIMARY KEY, state BLOB NOT NULL) STRICT")?;
+        connection.execute_batch(
+            "CREATE TABLE states (number INTEGER PRIMARY KEY, state BLOB NOT NULL) STRICT",
+        )?;
         Ok(Self { connection })
     }
 
     /// Commits `states` in turn for `span`; returns each commit's latency.
-    pub(super) fn commit_for(&self, span: Duration, states: &[Vec<u8>]) -> rusqlite::Result<Latencies> {
-        let mut insert = self.connection.prepare_cached("INSERT INTO states (state) VALUES (?1)")?;
+    pub(super) fn commit_for(
+        &self,
+        span: Duration,
+        states: &[Vec<u8>],
+    ) -> rusqlite::Result<Latencies> {
+        let mut insert = self
+            .connection
+            .prepare_cached("INSERT INTO states (state) VALUES (?1)")?;
         let mut latencies = Latencies::default();
         let end = Instant::now() + span;
         for state in states.iter().cycle() {

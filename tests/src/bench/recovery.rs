@@ -42,10 +42,13 @@ pub(super) async fn measure(progress: &impl Fn(&str)) -> Vec<Figure> {
         let medians = [restores.percentile_ms(50), detections.percentile_ms(50)];
         let first = *smallest.get_or_insert(medians);
         for ((what, mut all), (median, base)) in
-            [("restore", restores), ("detect recovery", detections)].into_iter().zip(medians.into_iter().zip(first))
+            [("restore", restores), ("detect recovery", detections)]
+                .into_iter()
+                .zip(medians.into_iter().zip(first))
         {
             let name = |percentile: &str| format!("{what} at {size} checkpoints, {percentile}");
-            let figure = Figure::new(name("p50"), median, "ms").beside("itself at 10 checkpoints", base);
+            let figure =
+                Figure::new(name("p50"), median, "ms").beside("itself at 10 checkpoints", base);
             figures.push(figure.target("<= 2x at 10 checkpoints", median <= 2.0 * base));
             figures.push(Figure::new(name("p99"), all.percentile_ms(99), "ms"));
         }
@@ -63,8 +66,15 @@ struct Store {
 
 impl Store {
     async fn open(client: &mut CheckpointServiceClient<Channel>) -> Self {
-        let target = calls::open(client, PROJECT).await.expect("a session is opened");
-        Self { target, in_target: 0, elsewhere: 0, dice: Dice::new(3) }
+        let target = calls::open(client, PROJECT)
+            .await
+            .expect("a session is opened");
+        Self {
+            target,
+            in_target: 0,
+            elsewhere: 0,
+            dice: Dice::new(3),
+        }
     }
 
     async fn grow_to(&mut self, client: &CheckpointServiceClient<Channel>, checkpoints: usize) {
@@ -74,7 +84,11 @@ impl Store {
         while self.elsewhere < half {
             let count = SESSION_SIZE.min(half - self.elsewhere);
             self.elsewhere += count;
-            fillers.spawn(interrupted_session(client.clone(), count, Dice::new(self.dice.roll())));
+            fillers.spawn(interrupted_session(
+                client.clone(),
+                count,
+                Dice::new(self.dice.roll()),
+            ));
             if fillers.len() == FILLERS {
                 fillers.join_next().await;
             }
@@ -87,7 +101,11 @@ impl Store {
         let mut fillers = JoinSet::new();
         for filler in 0..FILLERS {
             let share = count / FILLERS + usize::from(filler < count % FILLERS);
-            let (client, session, dice) = (client.clone(), self.target.clone(), Dice::new(self.dice.roll()));
+            let (client, session, dice) = (
+                client.clone(),
+                self.target.clone(),
+                Dice::new(self.dice.roll()),
+            );
             fillers.spawn(fill(client, session, share, dice));
         }
         fillers.join_all().await;
@@ -100,29 +118,64 @@ impl Store {
     }
 }
 
-async fn fill(mut client: CheckpointServiceClient<Channel>, session: Session, count: usize, mut dice: Dice) {
+async fn fill(
+    mut client: CheckpointServiceClient<Channel>,
+    session: Session,
+    count: usize,
+    mut dice: Dice,
+) {
     for step in 0..count {
         let state = prose::state(&mut dice, &format!("step {step}"), STATE_BYTES);
-        calls::save(&mut client, &session, state).await.expect("a save goes through");
+        calls::save(&mut client, &session, state)
+            .await
+            .expect("a save goes through");
     }
 }
 
-async fn interrupted_session(mut client: CheckpointServiceClient<Channel>, count: usize, dice: Dice) {
-    let session = calls::open(&mut client, "/bench/elsewhere").await.expect("a session is opened");
+async fn interrupted_session(
+    mut client: CheckpointServiceClient<Channel>,
+    count: usize,
+    dice: Dice,
+) {
+    let session = calls::open(&mut client, "/bench/elsewhere")
+        .await
+        .expect("a session is opened");
     fill(client.clone(), session.clone(), count, dice).await;
     attach_and_leave(&mut client, &session).await;
 }
 
 async fn attach_and_leave(client: &mut CheckpointServiceClient<Channel>, session: &Session) {
-    let attach =
-        Attach { session_id: session.id.clone(), epoch: session.epoch, client: Some(calls::client_info()) };
-    let words = [Said::Attach(attach), Said::Detach(Detach { reason: "benchmark".into() })];
-    let words = tokio_stream::iter(words.map(|said| AttachSessionRequest { message: Some(said) }));
-    let mut answers = client.attach_session(words).await.expect("the session is attached").into_inner();
-    while answers.message().await.expect("the lease is granted").is_some() {}
+    let attach = Attach {
+        session_id: session.id.clone(),
+        epoch: session.epoch,
+        client: Some(calls::client_info()),
+    };
+    let words = [
+        Said::Attach(attach),
+        Said::Detach(Detach {
+            reason: "benchmark".into(),
+        }),
+    ];
+    let words = tokio_stream::iter(words.map(|said| AttachSessionRequest {
+        message: Some(said),
+    }));
+    let mut answers = client
+        .attach_session(words)
+        .await
+        .expect("the session is attached")
+        .into_inner();
+    while answers
+        .message()
+        .await
+        .expect("the lease is granted")
+        .is_some()
+    {}
 }
 
-async fn time_restores(client: &mut CheckpointServiceClient<Channel>, target: &mut Session) -> Latencies {
+async fn time_restores(
+    client: &mut CheckpointServiceClient<Channel>,
+    target: &mut Session,
+) -> Latencies {
     let mut latencies = Latencies::default();
     for _ in 0..CALLS {
         let request = RestoreCheckpointRequest {
@@ -133,7 +186,11 @@ async fn time_restores(client: &mut CheckpointServiceClient<Channel>, target: &m
             ..Default::default()
         };
         let start = Instant::now();
-        let answer = client.restore_checkpoint(request).await.expect("the session is restored").into_inner();
+        let answer = client
+            .restore_checkpoint(request)
+            .await
+            .expect("the session is restored")
+            .into_inner();
         latencies.note(start.elapsed());
         *target = answer.session.expect("the session is told");
     }
@@ -143,11 +200,24 @@ async fn time_restores(client: &mut CheckpointServiceClient<Channel>, target: &m
 async fn time_detections(client: &mut CheckpointServiceClient<Channel>) -> Latencies {
     let mut latencies = Latencies::default();
     for _ in 0..CALLS {
-        let request = DetectRecoveryRequest { project: PROJECT.into(), ..Default::default() };
+        let request = DetectRecoveryRequest {
+            project: PROJECT.into(),
+            ..Default::default()
+        };
         let start = Instant::now();
-        let answer = client.detect_recovery(request).await.expect("recovery is detected").into_inner();
+        let answer = client
+            .detect_recovery(request)
+            .await
+            .expect("recovery is detected")
+            .into_inner();
         latencies.note(start.elapsed());
-        assert!(answer.candidates.first().is_some_and(|candidate| candidate.same_project), "the target comes first");
+        assert!(
+            answer
+                .candidates
+                .first()
+                .is_some_and(|candidate| candidate.same_project),
+            "the target comes first"
+        );
     }
     latencies
 }

@@ -35,17 +35,28 @@ pub(super) fn idle_memory(service: &Service) -> Figure {
 }
 
 /// Saves of `state_bytes` with `in_flight` sessions saving at once.
-pub(super) async fn measure(service: &Service, folder: &Path, state_bytes: usize, in_flight: usize) -> Vec<Figure> {
+pub(super) async fn measure(
+    service: &Service,
+    folder: &Path,
+    state_bytes: usize,
+    in_flight: usize,
+) -> Vec<Figure> {
     let mut dice = Dice::new(SEED);
-    let states: Arc<[CheckpointState]> =
-        (0..STATES).map(|n| prose::state(&mut dice, &format!("task {n}"), state_bytes)).collect();
+    let states: Arc<[CheckpointState]> = (0..STATES)
+        .map(|n| prose::state(&mut dice, &format!("task {n}"), state_bytes))
+        .collect();
     let encoded: Arc<[Vec<u8>]> = states.iter().map(Message::encode_to_vec).collect();
-    let raw = RawCommits::open(folder, &format!("raw-{state_bytes}-{in_flight}.db")).expect("a raw database");
+    let raw = RawCommits::open(folder, &format!("raw-{state_bytes}-{in_flight}.db"))
+        .expect("a raw database");
     let raw = Arc::new(std::sync::Mutex::new(raw));
     let client = service.client();
     let mut sessions = Vec::new();
     for _ in 0..in_flight {
-        sessions.push(calls::open(&mut client.clone(), "/bench").await.expect("a session is opened"));
+        sessions.push(
+            calls::open(&mut client.clone(), "/bench")
+                .await
+                .expect("a session is opened"),
+        );
     }
 
     let (mut ours, mut theirs) = (Latencies::default(), Latencies::default());
@@ -53,15 +64,26 @@ pub(super) async fn measure(service: &Service, folder: &Path, state_bytes: usize
     for _ in 0..TURNS {
         let start = Instant::now();
         let (raw, encoded) = (Arc::clone(&raw), Arc::clone(&encoded));
-        let turn = tokio::task::spawn_blocking(move || raw.lock().expect("alone").commit_for(TURN, &encoded));
-        theirs.extend(turn.await.expect("no panic").expect("raw commits go through"));
+        let turn = tokio::task::spawn_blocking(move || {
+            raw.lock().expect("alone").commit_for(TURN, &encoded)
+        });
+        theirs.extend(
+            turn.await
+                .expect("no panic")
+                .expect("raw commits go through"),
+        );
         their_time += start.elapsed();
 
         let start = Instant::now();
         ours.extend(save_for(TURN, &client, &sessions, &states).await);
         our_time += start.elapsed();
     }
-    figures(state_bytes, in_flight, (&mut ours, our_time), (&mut theirs, their_time))
+    figures(
+        state_bytes,
+        in_flight,
+        (&mut ours, our_time),
+        (&mut theirs, their_time),
+    )
 }
 
 /// Every session saves one state after the other for `span`.
@@ -82,7 +104,9 @@ async fn save_for(
                 if start >= end {
                     break;
                 }
-                calls::save(&mut client, &session, state.clone()).await.expect("a save goes through");
+                calls::save(&mut client, &session, state.clone())
+                    .await
+                    .expect("a save goes through");
                 latencies.note(start.elapsed());
             }
             latencies
@@ -101,7 +125,12 @@ fn figures(
     (ours, our_time): (&mut Latencies, Duration),
     (theirs, their_time): (&mut Latencies, Duration),
 ) -> Vec<Figure> {
-    let name = |what: &str| format!("save {} KiB, {in_flight} in flight, {what}", state_bytes / 1024);
+    let name = |what: &str| {
+        format!(
+            "save {} KiB, {in_flight} in flight, {what}",
+            state_bytes / 1024
+        )
+    };
     let (p50, raw_p50) = (ours.percentile_ms(50), theirs.percentile_ms(50));
     let (p99, raw_p99) = (ours.percentile_ms(99), theirs.percentile_ms(99));
     let (rate, raw_rate) = (per_second(ours, our_time), per_second(theirs, their_time));
@@ -114,7 +143,11 @@ fn figures(
     if in_flight == 64 {
         saves = saves.target(">= 3x peer", rate >= 3.0 * raw_rate);
     }
-    vec![median, Figure::new(name("p99"), p99, "ms").beside(PEER, raw_p99), saves]
+    vec![
+        median,
+        Figure::new(name("p99"), p99, "ms").beside(PEER, raw_p99),
+        saves,
+    ]
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]

@@ -38,7 +38,11 @@ async fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     }
-    if missed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    if missed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
 }
 
 fn publish(area: &str, figures: &[Figure]) -> std::io::Result<()> {

@@ -24,11 +24,23 @@ async fn main() -> ExitCode {
     let seed = arguments.seed.unwrap_or_else(seed_of_the_clock);
     let mut out = stdout().lock();
     let _ = writeln!(out, "{} rounds, seed {seed}", arguments.rounds);
-    match run(Settings { rounds: arguments.rounds, seed }, &mut out).await {
+    match run(
+        Settings {
+            rounds: arguments.rounds,
+            seed,
+        },
+        &mut out,
+    )
+    .await
+    {
         Ok(verdict) => {
             let line = serde_json::to_string(&verdict).unwrap_or_default();
             let _ = writeln!(out, "{line}");
-            if verdict.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+            if verdict.is_clean() {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            }
         }
         Err(broken) => {
             let line = serde_json::json!({"seed": seed, "broken": format!("{broken:?}")});
@@ -39,5 +51,7 @@ async fn main() -> ExitCode {
 }
 
 fn seed_of_the_clock() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |now| now.as_secs())
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(1, |now| now.as_secs())
 }

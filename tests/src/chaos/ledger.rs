@@ -35,7 +35,9 @@ impl Ledger {
         let mut entries = self.entries();
         let number = acknowledged.header.number;
         match entries.by_number.get(&number) {
-            Some(before) if before.header.id != acknowledged.header.id => entries.changed_answers += 1,
+            Some(before) if before.header.id != acknowledged.header.id => {
+                entries.changed_answers += 1;
+            }
             Some(_) => {}
             None => {
                 entries.by_number.insert(number, acknowledged);

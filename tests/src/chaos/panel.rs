@@ -69,7 +69,10 @@ pub async fn run(settings: Settings, out: &mut impl Write) -> Result<Verdict, Br
     let mut dice = Dice::new(settings.seed);
     let place = Place::new();
     let launch = Launch::on(&place.data_dir());
-    let mut verdict = Verdict { seed: settings.seed, ..Verdict::default() };
+    let mut verdict = Verdict {
+        seed: settings.seed,
+        ..Verdict::default()
+    };
 
     let mut service = launch.start().await?;
     let (gate_keeper, gate) = watch::channel(Gate::Held);
@@ -87,7 +90,12 @@ pub async fn run(settings: Settings, out: &mut impl Write) -> Result<Verdict, Br
         service = restart(&launch, &mut dice).await?;
         examine(&service, &mut subjects, &mut dice, &mut verdict, false).await?;
         verdict.rounds = round;
-        let _ = writeln!(out, "round {round}: {} acknowledged, clean: {}", verdict.acknowledged, verdict.is_clean());
+        let _ = writeln!(
+            out,
+            "round {round}: {} acknowledged, clean: {}",
+            verdict.acknowledged,
+            verdict.is_clean()
+        );
     }
 
     gate_keeper.send_replace(Gate::Last(service.client()));
@@ -106,7 +114,11 @@ async fn open_sessions(service: &Service) -> Result<Vec<Subject>, Status> {
     for number in 0..SAVERS {
         let mut session = calls::open(&mut service.client(), "/crash/panel").await?;
         session.title = format!("saver {number}");
-        subjects.push(Subject { session, ledger: Arc::default(), examined: Examined::default() });
+        subjects.push(Subject {
+            session,
+            ledger: Arc::default(),
+            examined: Examined::default(),
+        });
     }
     Ok(subjects)
 }
@@ -141,8 +153,14 @@ async fn examine(
     let mut client = service.client();
     verdict.acknowledged = 0;
     for subject in subjects {
-        let Subject { session, ledger, examined } = subject;
-        examined.examine(&mut client, session, ledger, dice, verdict, fully).await?;
+        let Subject {
+            session,
+            ledger,
+            examined,
+        } = subject;
+        examined
+            .examine(&mut client, session, ledger, dice, verdict, fully)
+            .await?;
         let entries = ledger.entries();
         verdict.acknowledged += entries.by_number.len() as u64;
         if fully {

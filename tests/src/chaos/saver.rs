@@ -57,7 +57,10 @@ impl Saver {
             let state = prose::state(&mut self.dice, &task, bytes);
             let request = calls::save_request(&self.session, state.clone());
             let header = self.save(&request).await?;
-            self.ledger.note(Acknowledged { header, sent: state });
+            self.ledger.note(Acknowledged {
+                header,
+                sent: state,
+            });
         }
         Ok(())
     }
@@ -111,7 +114,9 @@ async fn send(
     request: &SaveCheckpointRequest,
 ) -> Result<Checkpoint, Status> {
     let answer = client.save_checkpoint(request.clone()).await?.into_inner();
-    answer.checkpoint.ok_or_else(|| Status::data_loss("SaveCheckpoint answered without a checkpoint"))
+    answer
+        .checkpoint
+        .ok_or_else(|| Status::data_loss("SaveCheckpoint answered without a checkpoint"))
 }
 
 /// The service was killed under the call: the transport says UNAVAILABLE or, with the stream cut midway, CANCELLED,

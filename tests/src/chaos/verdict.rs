@@ -74,12 +74,18 @@ impl Examined {
 
         let acknowledged: Vec<Acknowledged> = {
             let entries = ledger.entries();
-            entries.by_number.range(seen_before + 1..).map(|(_, entry)| entry.clone()).collect()
+            entries
+                .by_number
+                .range(seen_before + 1..)
+                .map(|(_, entry)| entry.clone())
+                .collect()
         };
         self.walk(&found.checkpoints, verdict);
         for entry in &acknowledged {
             let number = entry.header.number;
-            let at = found.checkpoints.binary_search_by_key(&number, |header| header.number);
+            let at = found
+                .checkpoints
+                .binary_search_by_key(&number, |header| header.number);
             match at.map(|at| &found.checkpoints[at]) {
                 Ok(header) if header.id == entry.header.id && header.hash == entry.header.hash => {
                     compare(client, entry, verdict).await?;
@@ -91,7 +97,10 @@ impl Examined {
             for _ in 0..OLD_SAMPLES {
                 let sampled = {
                     let entries = ledger.entries();
-                    entries.by_number.get(&dice.within(1..seen_before + 1)).cloned()
+                    entries
+                        .by_number
+                        .get(&dice.within(1..seen_before + 1))
+                        .cloned()
                 };
                 if let Some(entry) = sampled {
                     compare(client, &entry, verdict).await?;
@@ -104,7 +113,10 @@ impl Examined {
     /// Numbers without a gap, each linked to the one before, each content once.
     fn walk(&mut self, oldest_first: &[Checkpoint], verdict: &mut Verdict) {
         for header in oldest_first {
-            let (number, hash) = self.last.as_ref().map_or((0, ""), |last| (last.number, last.hash.as_str()));
+            let (number, hash) = self
+                .last
+                .as_ref()
+                .map_or((0, ""), |last| (last.number, last.hash.as_str()));
             verdict.gaps += header.number.saturating_sub(number + 1);
             if header.previous_hash != hash || header.hash.is_empty() {
                 verdict.unlinked += 1;

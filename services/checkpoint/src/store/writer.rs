@@ -228,7 +228,7 @@ impl WriterThread {
         // An orderly end leaves one file; a failure leaves the WAL, which the next start replays.
         let _ = self
             .db
-            .execute_batch("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA optimize;");
+            .execute_batch("PRAGMA wal_checkpoint(TRUNCATE);");
         if let Err((_, error)) = self.db.close() {
             tracing::warn!(%error, "the database did not close cleanly; its log is replayed at the next start");
         }

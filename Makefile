@@ -1,0 +1,39 @@
+# `make run` shows everything; `make test` proves it. Both install what is missing and can be repeated at will.
+
+.DEFAULT_GOAL := help
+.PHONY: help run test bench chaos install
+
+# Cargo's folder, wherever the person has it.
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
+VENV   := $(TARGET)/venv
+ROUNDS ?= 200
+SEED   ?= 1
+
+help: ## Say what can be made
+	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile | expand -t 18
+
+run: ## Bring up the local stack, play the demo against it, and stay with a live view
+	@scripts/setup.sh run
+	@cargo build --release --quiet --package shim
+	@scripts/run.sh $(TARGET)/release/shim
+
+test: ## Check the format, the lints and every test
+	@scripts/setup.sh test $(VENV)
+	cargo fmt --check
+	cargo clippy --quiet --workspace --all-targets -- --deny warnings
+	cargo build --quiet --workspace
+	SHIM_BIN=$(TARGET)/debug/shim SHIM_PYTHON=$(VENV)/bin/python \
+		cargo nextest run --workspace --status-level slow --final-status-level fail
+
+bench: ## Measure against the peers of each promise; results in target/bench
+	@scripts/setup.sh test $(VENV)
+	@cargo build --release --quiet --package shim --package shim-tests
+	@SHIM_BIN=$(TARGET)/release/shim SHIM_PYTHON=$(VENV)/bin/python $(TARGET)/release/bench
+
+chaos: ## Kill the service at random moments: ROUNDS=200 SEED=1
+	@scripts/setup.sh run
+	@cargo build --release --quiet --package shim --package shim-tests
+	@SHIM_BIN=$(TARGET)/release/shim $(TARGET)/release/chaos --rounds $(ROUNDS) --seed $(SEED)
+
+install: ## Put the command `shim` into Cargo's bin folder
+	@cargo install --quiet --locked --path .

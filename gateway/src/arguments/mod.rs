@@ -1,0 +1,278 @@
+//! The arguments of a tool: one table that is both the input schema and the check.
+//!
+//! [`read`] names everything wrong with a call at once, in words a model can act on. It never reads files, asks a
+//! service or knows what an argument is for.
+
+mod form;
+
+use std::collections::BTreeMap;
+
+use rmcp::model::JsonObject;
+use serde_json::{Map, Value, json};
+use shim_runtime::fault::BAD_REQUEST;
+
+use crate::problem::Problem;
+use form::whole;
+pub(crate) use form::{Form, NEW_SESSION};
+
+/// More wrong arguments than this are counted, not listed.
+const MAX_LISTED: usize = 16;
+
+/// An unknown argument's name is shown up to this many characters.
+const SHOWN_CHARACTERS: usize = 40;
+
+/// One argument of a tool.
+pub(crate) struct Parameter {
+    pub(crate) name: &'static str,
+    /// What it means, with unit and limits; the model reads this.
+    pub(crate) about: &'static str,
+    pub(crate) form: Form,
+    pub(crate) required: bool,
+}
+
+/// An optional argument.
+pub(crate) const fn optional(name: &'static str, form: Form, about: &'static str) -> Parameter {
+    Parameter {
+        name,
+        about,
+        form,
+        required: false,
+    }
+}
+
+/// A required argument.
+pub(crate) const fn required(name: &'static str, form: Form, about: &'static str) -> Parameter {
+    Parameter {
+        name,
+        about,
+        form,
+        required: true,
+    }
+}
+
+/// The JSON Schema of the arguments: flat, closed, and without `anyOf`, which Claude Code rewrites.
+pub(crate) fn schema(parameters: &[Parameter]) -> JsonObject {
+    let mut properties = Map::new();
+    for parameter in parameters {
+        let mut property = parameter.form.schema();
+        property.insert("description".into(), parameter.about.into());
+        properties.insert(parameter.name.into(), property.into());
+    }
+    let required: Vec<_> = parameters
+        .iter()
+        .filter(|p| p.required)
+        .map(|p| p.name)
+        .collect();
+    let mut schema = Map::new();
+    schema.insert("type".into(), "object".into());
+    schema.insert("properties".into(), properties.into());
+    if !required.is_empty() {
+        schema.insert("required".into(), json!(required));
+    }
+    schema.insert("additionalProperties".into(), false.into());
+    schema
+}
+
+/// Arguments that passed the check.
+#[derive(Debug, Default)]
+pub(crate) struct Arguments(BTreeMap<&'static str, Value>);
+
+/// Checks the arguments of `tool` against its parameters. A null means "left out".
+pub(crate) fn read(
+    tool: &str,
+    parameters: &[Parameter],
+    mut given: JsonObject,
+) -> Result<Arguments, Problem> {
+    let mut faults = Faults::default();
+    let mut arguments = Arguments::default();
+    for parameter in parameters {
+        let value = given
+            .remove(parameter.name)
+            .filter(|value| !value.is_null());
+        if let Some(value) = value {
+            let mut at =
+                |place: String, rule| faults.add(format!("{}{place}", parameter.name), rule);
+            parameter.form.check(&value, &mut at);
+            arguments.0.insert(parameter.name, value);
+        } else if parameter.required {
+            faults.add(parameter.name.to_owned(), "is required".to_owned());
+        }
+    }
+    let known: Vec<_> = parameters.iter().map(|parameter| parameter.name).collect();
+    for name in given.keys() {
+        let name = name.chars().take(SHOWN_CHARACTERS).collect();
+        faults.add(
+            name,
+            format!("is no argument of {tool}; it takes {}", known.join(", ")),
+        );
+    }
+    faults.refuse(tool).map_or(Ok(arguments), Err)
+}
+
+/// What is wrong with a call, listed as far as an answer stays short.
+#[derive(Default)]
+struct Faults {
+    listed: Vec<(String, String)>,
+    unlisted: usize,
+}
+
+impl Faults {
+    fn add(&mut self, field: String, rule: String) {
+        if self.listed.len() < MAX_LISTED {
+            self.listed.push((field, rule));
+        } else {
+            self.unlisted += 1;
+        }
+    }
+
+    /// `None` if nothing is wrong.
+    fn refuse(self, tool: &str) -> Option<Problem> {
+        if self.listed.is_empty() {
+            return None;
+        }
+        let more = match self.unlisted {
+            0 => String::new(),
+            unlisted => format!(" (and {unlisted} more)"),
+        };
+        let message = format!(
+            "the arguments of {tool} are wrong in {} place(s){more}",
+            self.listed.len()
+        );
+        let problem = Problem::new(BAD_REQUEST, message).with_fields(self.listed);
+        Some(
+            problem
+                .next_step("correct the arguments named and call the tool again; nothing was done"),
+        )
+    }
+}
+
+impl Arguments {
+    /// A text, a choice or an id.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name)?.as_str()
+    }
+
+    /// A text, a choice or an id, or "" if it was left out.
+    pub(crate) fn text_or_empty(&self, name: &str) -> String {
+        self.text(name).unwrap_or_default().to_owned()
+    }
+
+    /// A number.
+    pub(crate) fn number(&self, name: &str) -> Option<f64> {
+        self.0.get(name)?.as_f64()
+    }
+
+    /// A whole number.
+    pub(crate) fn whole(&self, name: &str) -> Option<u64> {
+        whole(self.0.get(name)?)
+    }
+
+    /// A list of texts or paths; empty if it was left out.
+    pub(crate) fn texts(&self, name: &str) -> Vec<String> {
+        let items = self
+            .0
+            .get(name)
+            .and_then(Value::as_array)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        items
+            .iter()
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// Whether the argument was given.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const PARAMETERS: [Parameter; 6] = [
+        required("task", Form::Text { max_bytes: 10 }, "t"),
+        required("progress", Form::Number { min: 0.0, max: 1.0 }, "p"),
+        optional(
+            "steps",
+            Form::Texts {
+                max_items: 2,
+                max_bytes: 5,
+            },
+            "s",
+        ),
+        optional("files", Form::Paths { max_items: 9 }, "f"),
+        optional("count", Form::Whole { min: 1, max: 9 }, "c"),
+        optional("session_id", Form::IdOrNew, "i"),
+    ];
+
+    fn fields(given: Value) -> Vec<String> {
+        let Value::Object(given) = given else {
+            panic!("not an object")
+        };
+        match read("t", &PARAMETERS, given) {
+            Ok(_) => Vec::new(),
+            Err(problem) => problem.fields.into_iter().map(|(field, _)| field).collect(),
+        }
+    }
+
+    #[test]
+    fn everything_wrong_is_named_at_once() {
+        let given = json!({
+            "progress": "0.5", "steps": ["ok", "", "x"], "files": ["a", "../b", "c\u{0}"], "count": 2.5,
+            "session_id": "mine", "extra": 1,
+        });
+        let expected = [
+            "task",
+            "progress",
+            "steps",
+            "files[1]",
+            "files[2]",
+            "count",
+            "session_id",
+            "extra",
+        ];
+        assert_eq!(fields(given), expected);
+    }
+
+    #[test]
+    fn good_arguments_pass_and_null_means_left_out() {
+        let given = json!({
+            "task": "x", "progress": 1, "steps": null, "files": ["/etc/hosts", "a..b/c"], "count": 3.0,
+            "session_id": "new",
+        });
+        assert_eq!(fields(given.clone()), [""; 0]);
+        let Value::Object(given) = given else {
+            panic!("not an object")
+        };
+        let arguments = read("t", &PARAMETERS, given).unwrap();
+        assert_eq!(arguments.whole("count"), Some(3));
+        assert_eq!(arguments.texts("files").len(), 2);
+        assert!(!arguments.has("steps") && arguments.text("session_id") == Some("new"));
+    }
+
+    #[test]
+    fn a_flood_of_mistakes_stays_a_short_answer() {
+        let given: JsonObject = (0..100_000)
+            .map(|i| (format!("x{i}"), Value::Null))
+            .collect();
+        let problem = read("t", &PARAMETERS, given).unwrap_err();
+        assert_eq!(problem.fields.len(), MAX_LISTED);
+        assert!(
+            problem.message.contains("and 99986 more"),
+            "{}",
+            problem.message
+        );
+    }
+
+    #[test]
+    fn schemas_are_flat_and_say_what_is_required() {
+        let schema = schema(&PARAMETERS);
+        assert_eq!(schema["required"], json!(["task", "progress"]));
+        assert_eq!(schema["properties"]["progress"]["maximum"], json!(1.0));
+        assert!(!Value::Object(schema).to_string().contains("anyOf"));
+    }
+}

@@ -1,0 +1,76 @@
+//! What every request works with: the services, the sessions of this process and the evidence around it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use shim_proto::checkpoint::v1::ClientInfo;
+use shim_runtime::config::Config as RuntimeConfig;
+use shim_runtime::process;
+
+use crate::GatewayError;
+use crate::config::Surroundings;
+use crate::evidence::MemoryGauge;
+use crate::services::Services;
+use crate::sessions::Sessions;
+
+/// A client that was killed closes our input a moment before the kernel shows its death.
+const DEATH_CERTIFICATE: Duration = Duration::from_millis(50);
+
+/// One per process, shared by all its connections.
+pub(crate) struct Gateway {
+    pub(crate) services: Arc<Services>,
+    pub(crate) sessions: Sessions,
+    pub(crate) memory: Arc<MemoryGauge>,
+    pub(crate) surroundings: Surroundings,
+    warmed_up: AtomicBool,
+}
+
+impl Gateway {
+    /// Prepares everything and opens nothing: a client waits for the answer to its first request.
+    pub(crate) fn prepare(
+        runtime: &RuntimeConfig,
+        surroundings: Surroundings,
+    ) -> Result<Arc<Self>, GatewayError> {
+        let services = Arc::new(Services::prepare(runtime)?);
+        let memory = Arc::new(MemoryGauge::of(surroundings.client_process));
+        let sessions = Sessions::new(services.clone(), memory.clone());
+        Ok(Arc::new(Self {
+            services,
+            sessions,
+            memory,
+            surroundings,
+            warmed_up: AtomicBool::new(false),
+        }))
+    }
+
+    /// Who asks.
+    pub(crate) fn client(&self, name: &str, version: &str) -> ClientInfo {
+        self.surroundings.client_info(name, version)
+    }
+
+    /// Has the stack running before the first tool call needs it. Once; a failure shows in that call.
+    pub(crate) fn warm_up(self: &Arc<Self>) {
+        if self.warmed_up.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let gateway = self.clone();
+        tokio::spawn(async move {
+            if let Err(status) = gateway.services.warm_up().await {
+                tracing::warn!("the local stack is not running: {}", status.message());
+            }
+        });
+    }
+
+    /// Whether the client behind the closed input died. Its sessions are then left as they are, so that the service
+    /// finds them interrupted by a death and not by a farewell.
+    pub(crate) async fn client_is_dead(&self) -> bool {
+        let Some(client) = &self.surroundings.client_process else {
+            return false;
+        };
+        if process::is_alive(client) {
+            tokio::time::sleep(DEATH_CERTIFICATE).await;
+        }
+        !process::is_alive(client)
+    }
+}

@@ -1,0 +1,150 @@
+//! Sessions and checkpoints as resources, read from the service as they are now, as JSON.
+//!
+//! Listing never fails and never calls a service: Claude Desktop lists at every start, with or without a stack.
+
+use rmcp::model::{
+    CacheScope, ErrorData, ReadResourceResult, Resource, ResourceContents, ResourceTemplate,
+};
+use serde_json::{Value, json};
+use shim_proto::checkpoint::v1::{GetCheckpointRequest, GetSessionRequest, ListCheckpointsRequest};
+use shim_runtime::fault::explain;
+use tonic::{Code, Status};
+use uuid::Uuid;
+
+use crate::facts;
+use crate::gateway::Gateway;
+
+const JSON: &str = "application/json";
+const SCHEME: &str = "shim://";
+const WORKERS: &str = "shim://workers";
+/// Checkpoints shown with a session.
+const HISTORY: i32 = 20;
+
+/// The sessions this process holds, and the workers.
+pub(crate) fn list(gateway: &Gateway) -> Vec<Resource> {
+    let workers = Resource::new(WORKERS, "workers")
+        .with_title("Workers")
+        .with_description("The workers that share tasks; needs the coordination service.")
+        .with_mime_type(JSON);
+    let sessions = gateway.sessions.held_ids().into_iter().map(|id| {
+        Resource::new(format!("shim://sessions/{id}"), format!("session {id}"))
+            .with_title("A session of this client")
+            .with_description("Its status and newest checkpoints.")
+            .with_mime_type(JSON)
+    });
+    std::iter::once(workers).chain(sessions).collect()
+}
+
+/// The forms a resource's address can have.
+pub(crate) fn templates() -> Vec<ResourceTemplate> {
+    [
+        (
+            "shim://sessions/{id}",
+            "session",
+            "A session: status, owner, risk and its newest checkpoints.",
+        ),
+        (
+            "shim://checkpoints/{id}",
+            "checkpoint",
+            "A checkpoint with all it holds, verified against its hash.",
+        ),
+        (
+            "shim://tasks/{id}",
+            "task",
+            "A shared task; needs the coordination service.",
+        ),
+    ]
+    .into_iter()
+    .map(|(uri, name, about)| {
+        ResourceTemplate::new(uri, name)
+            .with_description(about)
+            .with_mime_type(JSON)
+    })
+    .collect()
+}
+
+/// Reads one resource.
+pub(crate) async fn read(gateway: &Gateway, uri: &str) -> Result<ReadResourceResult, ErrorData> {
+    let place = uri.strip_prefix(SCHEME).unwrap_or_default();
+    let facts = match place.split_once('/') {
+        Some(("sessions", id)) => session(gateway, known_form(uri, id)?).await,
+        Some(("checkpoints", id)) => checkpoint(gateway, known_form(uri, id)?).await,
+        Some(("tasks", _)) => return Err(not_connected(uri)),
+        None if uri == WORKERS => return Err(not_connected(uri)),
+        _ => {
+            return Err(not_found(
+                uri,
+                "there is no such kind of resource; see resources/templates/list",
+            ));
+        }
+    };
+    let facts = facts.map_err(|status| failure(uri, &status))?;
+    let text = serde_json::to_string_pretty(&facts).unwrap_or_default();
+    let contents = ResourceContents::text(text, uri).with_mime_type(JSON);
+    Ok(ReadResourceResult::new(vec![contents])
+        .with_ttl_ms(0)
+        .with_cache_scope(CacheScope::Private))
+}
+
+async fn session(gateway: &Gateway, id: String) -> Result<Value, Status> {
+    let history = ListCheckpointsRequest {
+        session_id: id.clone(),
+        page_size: HISTORY,
+        page_token: String::new(),
+    };
+    let (session, history) = tokio::try_join!(
+        gateway
+            .services
+            .get_session(GetSessionRequest { session_id: id }),
+        gateway.services.list_checkpoints(history),
+    )?;
+    Ok(json!({
+        "session": session.session.as_ref().map(facts::session),
+        "checkpoints": history.checkpoints.iter().map(facts::checkpoint).collect::<Vec<_>>(),
+    }))
+}
+
+async fn checkpoint(gateway: &Gateway, id: String) -> Result<Value, Status> {
+    let request = GetCheckpointRequest {
+        checkpoint_id: id,
+        ..Default::default()
+    };
+    let found = gateway.services.get_checkpoint(request).await?;
+    Ok(json!({
+        "checkpoint": found.checkpoint.as_ref().map(facts::checkpoint),
+        "state": found.state.as_ref().map(facts::state),
+    }))
+}
+
+fn known_form(uri: &str, id: &str) -> Result<String, ErrorData> {
+    match Uuid::try_parse(id) {
+        Ok(_) => Ok(id.to_owned()),
+        Err(_) => Err(not_found(uri, "the id in it is no UUID")),
+    }
+}
+
+fn not_found(uri: &str, why: &str) -> ErrorData {
+    let shown: String = uri.chars().take(200).collect();
+    ErrorData::resource_not_found(
+        format!("no resource {shown}: {why}"),
+        Some(json!({"uri": shown})),
+    )
+}
+
+fn not_connected(uri: &str) -> ErrorData {
+    not_found(
+        uri,
+        "tasks and workers need the coordination service, and this stack has none",
+    )
+}
+
+fn failure(uri: &str, status: &Status) -> ErrorData {
+    let explained = explain(status);
+    match status.code() {
+        Code::NotFound | Code::InvalidArgument => not_found(uri, &explained.message),
+        _ => ErrorData::internal_error(
+            explained.to_string(),
+            Some(json!({"reason": explained.reason})),
+        ),
+    }
+}

@@ -1,0 +1,226 @@
+//! The MCP side: which request goes where. Both eras of the protocol are rmcp's business; nothing is decided here.
+
+use std::sync::Arc;
+
+use rmcp::RoleServer;
+use rmcp::handler::server::ServerHandler;
+use rmcp::model::{
+    CacheScope, CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, ErrorCode,
+    ErrorData, GetPromptRequestParams, GetPromptResponse, Implementation, ListPromptsResult,
+    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+    ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig, Tool,
+};
+use rmcp::service::{NotificationContext, RequestContext};
+use serde_json::Value;
+use shim_proto::checkpoint::v1::ClientInfo;
+use shim_runtime::trace::{self, TraceContext};
+use tracing::Instrument;
+
+use crate::gateway::Gateway;
+use crate::{prompts, resources, tools};
+
+/// What a build offers never changes while it runs.
+const LIST_TTL_MS: u64 = 3_600_000;
+
+const CALL_TOOL: &str = "tools/call";
+
+/// Clients show this to the model, up to 2 KB; facts, not orders.
+const INSTRUCTIONS: &str = "SHIM keeps work recoverable. shim_auto_checkpoint saves where a conversation stands; \
+    shim_check_recovery lists sessions that a crash, a full context or a closed window interrupted, and brings one \
+    back with its goal, decisions, open steps and what changed in its files since. shim_monitor_signals tells how \
+    near a session is to its limits; shim_session_status shows sessions, their history and searches them. \
+    shim_coordinate_task and shim_worker_task share work among several sessions. Every answer names its session_id; \
+    passing it on keeps conversations apart that share one client.";
+
+/// Serves one connection; all connections of a process share one gateway.
+#[derive(Clone)]
+pub(crate) struct McpServer {
+    gateway: Arc<Gateway>,
+}
+
+impl McpServer {
+    pub(crate) fn new(gateway: Arc<Gateway>) -> Self {
+        Self { gateway }
+    }
+
+    fn client(&self, context: &RequestContext<RoleServer>) -> ClientInfo {
+        match context.client_info() {
+            Some(client) => self.gateway.client(&client.name, &client.version),
+            None => self.gateway.client("", ""),
+        }
+    }
+}
+
+/// The caller's place in its trace, or the start of a new one.
+fn trace_of(context: &RequestContext<RoleServer>) -> TraceContext {
+    let given = context.meta.get_traceparent().and_then(TraceContext::parse);
+    given.unwrap_or_else(TraceContext::new_root)
+}
+
+/// A page after the only one is a cursor nobody gave out.
+fn only_page(request: Option<&PaginatedRequestParams>) -> Result<(), ErrorData> {
+    match request.and_then(|page| page.cursor.as_ref()) {
+        Some(_) => Err(ErrorData::invalid_params(
+            "unknown cursor: this list has one page",
+            None,
+        )),
+        None => Ok(()),
+    }
+}
+
+impl ServerHandler for McpServer {
+    fn get_info(&self) -> ServerConfig {
+        let capabilities = ServerCapabilities::builder()
+            .enable_tools()
+            .enable_prompts()
+            .enable_resources()
+            .build();
+        ServerConfig::new(capabilities)
+            .with_server_info(
+                Implementation::new("shim", env!("CARGO_PKG_VERSION")).with_title("SHIM"),
+            )
+            .with_instructions(INSTRUCTIONS)
+    }
+
+    async fn on_initialized(&self, _: NotificationContext<RoleServer>) {
+        self.gateway.warm_up();
+    }
+
+    async fn list_tools(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        only_page(request.as_ref())?;
+        // A stateless client sends no `initialized`; its list of tools is the sign that calls will come.
+        self.gateway.warm_up();
+        let list = ListToolsResult::with_all_items(tools::list());
+        Ok(list
+            .with_ttl_ms(LIST_TTL_MS)
+            .with_cache_scope(CacheScope::Public))
+    }
+
+    fn get_tool(&self, name: &str) -> Option<Tool> {
+        tools::find(name)
+    }
+
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let trace = trace_of(&context);
+        let span = tracing::info_span!(
+            "tools/call",
+            mcp.method.name = CALL_TOOL,
+            gen_ai.tool.name = %request.name,
+            gen_ai.operation.name = "execute_tool",
+            trace_id = trace.trace_id(),
+        );
+        let arguments = request.arguments.unwrap_or_default();
+        let call = tools::call(
+            &self.gateway,
+            self.client(&context),
+            &request.name,
+            arguments,
+        );
+        match trace::scope(trace, call).instrument(span).await {
+            Some(result) => Ok(result.into()),
+            None => Err(unknown_tool(&request.name)),
+        }
+    }
+
+    /// A `tools/call` whose arguments are no object does not decode as one and arrives here. It is a mistake of the
+    /// model all the same, so the model gets to read about it.
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        let name = request
+            .params
+            .as_ref()
+            .and_then(|params| params.get("name"))
+            .and_then(Value::as_str);
+        if request.method != CALL_TOOL {
+            return Err(ErrorData::new(
+                ErrorCode::METHOD_NOT_FOUND,
+                request.method,
+                None,
+            ));
+        }
+        let Some(name) = name else {
+            return Err(ErrorData::invalid_params(
+                "name: must be the name of a tool",
+                None,
+            ));
+        };
+        let result = tools::refuse_shape(&self.gateway, name).ok_or_else(|| unknown_tool(name))?;
+        let result = serde_json::to_value(result).map_err(|error| {
+            ErrorData::internal_error(format!("the answer cannot be written: {error}"), None)
+        })?;
+        Ok(CustomResult::new(result))
+    }
+
+    async fn list_prompts(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        only_page(request.as_ref())?;
+        let list = ListPromptsResult::with_all_items(prompts::list());
+        Ok(list
+            .with_ttl_ms(LIST_TTL_MS)
+            .with_cache_scope(CacheScope::Public))
+    }
+
+    async fn get_prompt(
+        &self,
+        request: GetPromptRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        let arguments = request.arguments.unwrap_or_default();
+        let prompt = prompts::get(&self.gateway, &request.name, &arguments);
+        Ok(trace::scope(trace_of(&context), prompt).await?.into())
+    }
+
+    async fn list_resources(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        only_page(request.as_ref())?;
+        let list = ListResourcesResult::with_all_items(resources::list(&self.gateway));
+        Ok(list.with_ttl_ms(0).with_cache_scope(CacheScope::Private))
+    }
+
+    async fn list_resource_templates(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        only_page(request.as_ref())?;
+        let list = ListResourceTemplatesResult::with_all_items(resources::templates());
+        Ok(list
+            .with_ttl_ms(LIST_TTL_MS)
+            .with_cache_scope(CacheScope::Public))
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        let resource = resources::read(&self.gateway, &request.uri);
+        Ok(trace::scope(trace_of(&context), resource).await?.into())
+    }
+}
+
+fn unknown_tool(name: &str) -> ErrorData {
+    let names: Vec<_> = tools::list().into_iter().map(|tool| tool.name).collect();
+    let name: String = name.chars().take(100).collect();
+    ErrorData::invalid_params(
+        format!("unknown tool \"{name}\"; there are {}", names.join(", ")),
+        None,
+    )
+}

@@ -1,0 +1,188 @@
+//! A client that speaks raw JSON lines, and the stage it plays on.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use shim_proto::checkpoint::v1::ProcessIdentity;
+use shim_runtime::client::Endpoint;
+use shim_runtime::config::{Config as RuntimeConfig, Settings};
+use shim_runtime::lifecycle::Shutdown;
+use shim_runtime::process;
+use tempfile::TempDir;
+use tokio::io::{
+    AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, Lines, ReadHalf, WriteHalf,
+};
+use tokio::task::JoinHandle;
+
+use super::service::StandIn;
+use crate::GatewayError;
+use crate::config::{Config, Surroundings};
+use crate::gateway::Gateway;
+
+/// A service and a project folder; gateways come and go.
+pub(super) struct Stage {
+    pub(super) service: StandIn,
+    pub(super) folder: TempDir,
+}
+
+impl Stage {
+    pub(super) fn set() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self {
+            service: StandIn::start(folder.path()),
+            folder,
+        }
+    }
+
+    /// The project as the service knows it.
+    pub(super) fn project(&self) -> String {
+        self.folder.path().display().to_string()
+    }
+
+    /// A gateway for the service, with nobody connected yet.
+    pub(super) fn gateway(&self) -> Arc<Gateway> {
+        // The test itself plays the living client.
+        gateway(
+            &self.service.socket,
+            self.folder.path(),
+            Some(process::own()),
+        )
+    }
+
+    /// A client of its own gateway.
+    pub(super) fn client(&self) -> Client {
+        Client::of(self.gateway())
+    }
+
+    /// A client that has said hello in the present era.
+    pub(super) async fn connected(&self) -> Client {
+        let mut client = self.client();
+        client.initialize().await;
+        client
+    }
+}
+
+/// A gateway for the service at `socket`, started by `client`.
+pub(super) fn gateway(
+    socket: &Path,
+    project: &Path,
+    client: Option<ProcessIdentity>,
+) -> Arc<Gateway> {
+    let mut runtime = RuntimeConfig::read(&mut Settings::default());
+    runtime.endpoints.checkpoint = Some(Endpoint::Unix(socket.to_path_buf()));
+    let config = Config {
+        project: Some(project.to_path_buf()),
+    };
+    let surroundings = Surroundings::read(config, |_| None, client);
+    Gateway::prepare(&runtime, surroundings).unwrap()
+}
+
+/// One connection.
+pub(super) struct Client {
+    lines: Lines<BufReader<ReadHalf<DuplexStream>>>,
+    input: Option<WriteHalf<DuplexStream>>,
+    serving: JoinHandle<Result<(), GatewayError>>,
+    next_id: u64,
+}
+
+impl Client {
+    pub(super) fn of(gateway: Arc<Gateway>) -> Self {
+        let (ours, theirs) = tokio::io::duplex(1 << 20);
+        let serving = tokio::spawn(crate::serve(
+            gateway,
+            tokio::io::split(theirs),
+            Shutdown::new(),
+        ));
+        let (output, input) = tokio::io::split(ours);
+        Self {
+            lines: BufReader::new(output).lines(),
+            input: Some(input),
+            serving,
+            next_id: 0,
+        }
+    }
+
+    pub(super) async fn initialize(&mut self) -> Value {
+        let hello = json!({
+            "protocolVersion": "2025-11-25",
+            "capabilities": {},
+            "clientInfo": {"name": "story", "version": "1"},
+        });
+        let answer = self.ask("initialize", hello).await;
+        self.say(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}))
+            .await;
+        answer["result"].clone()
+    }
+
+    pub(super) async fn say(&mut self, message: &Value) {
+        let input = self.input.as_mut().unwrap();
+        input
+            .write_all(format!("{message}\n").as_bytes())
+            .await
+            .unwrap();
+    }
+
+    /// Asks and waits for the answer.
+    pub(super) async fn ask(&mut self, method: &str, params: Value) -> Value {
+        self.next_id += 1;
+        let id = self.next_id;
+        self.say(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}))
+            .await;
+        loop {
+            let line = self
+                .lines
+                .next_line()
+                .await
+                .unwrap()
+                .expect("the gateway closed the connection");
+            let answer: Value = serde_json::from_str(&line).unwrap();
+            if answer["id"] == id {
+                return answer;
+            }
+        }
+    }
+
+    /// Calls a tool, whatever it answers.
+    pub(super) async fn call(&mut self, tool: &str, arguments: Value) -> Value {
+        let answer = self
+            .ask("tools/call", json!({"name": tool, "arguments": arguments}))
+            .await;
+        assert!(
+            answer["error"].is_null(),
+            "a tool's trouble is an answer, not a JSON-RPC error: {answer}"
+        );
+        answer["result"].clone()
+    }
+
+    /// Calls a tool that does what it is asked; returns its structured content.
+    pub(super) async fn done(&mut self, tool: &str, arguments: Value) -> Value {
+        let result = self.call(tool, arguments).await;
+        assert_eq!(result["isError"], false, "{result}");
+        result["structuredContent"].clone()
+    }
+
+    /// Calls a tool that refuses; returns the error and its text.
+    pub(super) async fn refused(&mut self, tool: &str, arguments: Value) -> (Value, String) {
+        let result = self.call(tool, arguments).await;
+        assert_eq!(result["isError"], true, "{result}");
+        let text = result["content"][0]["text"].as_str().unwrap().to_owned();
+        (result["structuredContent"]["error"].clone(), text)
+    }
+
+    pub(super) async fn save(&mut self, task: &str) -> Value {
+        self.done(
+            "shim_auto_checkpoint",
+            json!({"current_task": task, "progress": 0.5}),
+        )
+        .await
+    }
+
+    /// Closes the input and waits for the gateway to leave.
+    pub(super) async fn close(mut self) {
+        let mut input = self.input.take().unwrap();
+        input.shutdown().await.unwrap();
+        drop(input);
+        self.serving.await.unwrap().unwrap();
+    }
+}

@@ -1,0 +1,112 @@
+//! Streamable HTTP: one endpoint, both kinds of refusal, the same server behind it.
+
+use serde_json::{Value, json};
+use shim_runtime::auth::{Auth, Token};
+use shim_runtime::lifecycle::Shutdown;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::client::Stage;
+use crate::streamable_http;
+
+/// Sends one request on its own connection and returns the whole answer.
+async fn post(port: u16, path: &str, host: &str, extra: &str, body: &Value) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let body = body.to_string();
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n\
+         Accept: application/json, text/event-stream\r\nConnection: close\r\n{extra}Content-Length: {}\r\n\r\n{body}",
+        body.len(),
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+fn hello() -> Value {
+    json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+        "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "story", "version": "1"},
+    }})
+}
+
+async fn serve(stage: &Stage, auth: Auth) -> (u16, Shutdown, tokio::task::JoinHandle<()>) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let shutdown = Shutdown::new();
+    let serving = tokio::spawn(streamable_http::serve(
+        stage.gateway(),
+        listener,
+        auth,
+        shutdown.clone(),
+    ));
+    (port, shutdown, serving)
+}
+
+#[tokio::test]
+async fn the_endpoint_answers_and_strange_hosts_and_paths_are_refused() {
+    let stage = Stage::set();
+    let (port, shutdown, serving) = serve(&stage, Auth::default()).await;
+    let answer = post(port, "/mcp", "localhost", "", &hello()).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 200") && answer.contains("2025-11-25"),
+        "{answer}"
+    );
+    assert!(
+        post(port, "/", "localhost", "", &hello())
+            .await
+            .starts_with("HTTP/1.1 404")
+    );
+    assert!(
+        post(port, "/mcp", "evil.example", "", &hello())
+            .await
+            .starts_with("HTTP/1.1 403")
+    );
+    shutdown.begin();
+    serving.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_configured_token_is_asked_for() {
+    let stage = Stage::set();
+    let file = stage.folder.path().join("token");
+    std::fs::write(&file, "0123456789abcdef").unwrap();
+    let auth = Auth::new(Some(Token::from_file(&file).unwrap()));
+    let (port, shutdown, serving) = serve(&stage, auth).await;
+    assert!(
+        post(port, "/mcp", "localhost", "", &hello())
+            .await
+            .starts_with("HTTP/1.1 401")
+    );
+    let token = "Authorization: Bearer 0123456789abcdef\r\n";
+    assert!(
+        post(port, "/mcp", "localhost", token, &hello())
+            .await
+            .starts_with("HTTP/1.1 200")
+    );
+    shutdown.begin();
+    serving.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stateless_call_over_http_saves() {
+    let stage = Stage::set();
+    let (port, shutdown, serving) = serve(&stage, Auth::default()).await;
+    let call = json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {
+        "name": "shim_auto_checkpoint", "arguments": {"current_task": "t", "progress": 0},
+        "_meta": {
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientInfo": {"name": "story", "version": "1"},
+            "io.modelcontextprotocol/clientCapabilities": {},
+        },
+    }});
+    let headers = "MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: shim_auto_checkpoint\r\n";
+    let answer = post(port, "/mcp", "localhost", headers, &call).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 200") && answer.contains("checkpoint_id"),
+        "{answer}"
+    );
+    assert_eq!(stage.service.store.lock().unwrap().checkpoints.len(), 1);
+    shutdown.begin();
+    serving.await.unwrap();
+}

@@ -1,0 +1,156 @@
+//! Streamable HTTP: the same server at `/mcp` for clients that are not started with it.
+//!
+//! Host and Origin are checked by rmcp against DNS rebinding; a bearer token is asked for if one is configured, and an
+//! address others can reach is refused without one.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
+use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
+use shim_runtime::auth::Auth;
+use shim_runtime::lifecycle::Shutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tonic::body::Body;
+
+use crate::gateway::Gateway;
+use crate::server::McpServer;
+
+const PATH: &str = "/mcp";
+/// Requests in flight get this long to finish once the shutdown began.
+const DRAIN: Duration = Duration::from_secs(2);
+/// A listener out of file descriptors fails at once each time; this keeps it from spinning.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+type McpService = StreamableHttpService<McpServer, LocalSessionManager>;
+
+/// The endpoint: where it is and who may use it.
+#[derive(Clone)]
+struct Endpoint {
+    mcp: McpService,
+    auth: Arc<Auth>,
+}
+
+/// Serves until the shutdown begins.
+pub(crate) async fn serve(
+    gateway: Arc<Gateway>,
+    listener: TcpListener,
+    auth: Auth,
+    shutdown: Shutdown,
+) {
+    let streams = CancellationToken::new();
+    let mut config = StreamableHttpServerConfig::default().with_cancellation_token(streams.clone());
+    if let Ok(address) = listener.local_addr().map(|address| address.ip()) {
+        config.allowed_hosts.push(address.to_string());
+    }
+    let factory = move || Ok(McpServer::new(gateway.clone()));
+    let mcp = StreamableHttpService::new(factory, Arc::new(LocalSessionManager::default()), config);
+    let endpoint = Endpoint {
+        mcp,
+        auth: Arc::new(auth),
+    };
+    let connections = GracefulShutdown::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => follow(&endpoint, stream, peer, &connections),
+                Err(error) => {
+                    tracing::warn!("a connection could not be accepted: {error}");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+            () = shutdown.wait() => break,
+        }
+    }
+    streams.cancel();
+    if tokio::time::timeout(DRAIN, connections.shutdown())
+        .await
+        .is_err()
+    {
+        tracing::warn!("requests were still open after {DRAIN:?}; leaving them");
+    }
+}
+
+/// Serves one connection in a task that ends with it or with the drain.
+fn follow(
+    endpoint: &Endpoint,
+    stream: TcpStream,
+    peer: SocketAddr,
+    connections: &GracefulShutdown,
+) {
+    let service = TowerToHyperService::new(endpoint.clone());
+    let server = auto::Builder::new(TokioExecutor::new());
+    let connection = server
+        .serve_connection(TokioIo::new(stream), service)
+        .into_owned();
+    let connection = connections.watch(connection);
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%peer, "connection ended: {error}");
+        }
+    });
+}
+
+impl<B> tower::Service<Request<B>> for Endpoint
+where
+    B: tonic::codegen::Body + Send + 'static,
+    B::Data: Send + 'static,
+    B::Error: std::fmt::Display,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let endpoint = self.clone();
+        Box::pin(async move { Ok(endpoint.answer(request).await) })
+    }
+}
+
+impl Endpoint {
+    async fn answer<B>(self, request: Request<B>) -> Response<Body>
+    where
+        B: tonic::codegen::Body + Send + 'static,
+        B::Data: Send + 'static,
+        B::Error: std::fmt::Display,
+    {
+        let authorization = request
+            .headers()
+            .get(header::AUTHORIZATION)
+            .map(HeaderValue::as_bytes);
+        if !self.auth.allows(authorization) {
+            let mut refused = plain(
+                StatusCode::UNAUTHORIZED,
+                "send the token as \"Authorization: Bearer TOKEN\"\n",
+            );
+            refused
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            return refused;
+        }
+        if request.uri().path() != PATH {
+            return plain(StatusCode::NOT_FOUND, "the MCP endpoint is /mcp\n");
+        }
+        self.mcp.handle(request).await.map(Body::new)
+    }
+}
+
+fn plain(status: StatusCode, text: &'static str) -> Response<Body> {
+    let mut response = Response::new(Body::new(text.to_owned()));
+    *response.status_mut() = status;
+    response
+}

@@ -1,0 +1,228 @@
+//! `shim_auto_checkpoint`: saves what a session knows, with the evidence of its files.
+
+use serde_json::json;
+use shim_proto::checkpoint::v1::{
+    Checkpoint, CheckpointState, CheckpointTrigger, FilePresence, FileState, SaveCheckpointRequest,
+};
+use tonic::Status;
+
+use super::{Answer, Call, Hints, Spec, fact};
+use crate::arguments::{Arguments, Form, optional, required};
+use crate::config::Project;
+use crate::evidence;
+use crate::facts;
+use crate::problem::Problem;
+use crate::services::request_id;
+use crate::wording;
+
+const ITEM: Form = Form::Texts {
+    max_items: 1_000,
+    max_bytes: 8_192,
+};
+
+pub(super) const SPEC: Spec = Spec {
+    name: "shim_auto_checkpoint",
+    title: "Save a checkpoint",
+    description: "Saves where this conversation stands, so that it can be brought back after a crash, a full context \
+        window or a closed window. When it answers, the checkpoint is on the disk.\n\
+        Useful after each finished step or decision, before risky or long operations, before the context is \
+        compacted, and every ten minutes or so of longer work.\n\
+        Decisions and completed steps of earlier checkpoints are kept, so only new ones need to be sent; task, \
+        progress, next steps, blockers and summary replace what was there. The gateway adds size, time and hash of \
+        the active files and the git commit by itself; the content of files is not stored.\n\
+        Answers with the checkpoint's number and the session_id; other calls can pass that session_id to speak of \
+        the same session, which matters when several conversations share one client.",
+    parameters: &[
+        required(
+            "current_task",
+            Form::Text { max_bytes: 8_192 },
+            "What is being worked on, in one or two sentences; at most 8,192 bytes.",
+        ),
+        required(
+            "progress",
+            Form::Number { min: 0.0, max: 1.0 },
+            "How much of the task is done, from 0 (nothing) to 1 (all).",
+        ),
+        optional(
+            "decisions",
+            ITEM,
+            "Decisions taken since the last checkpoint, with their reasons; at most 1,000 of 8,192 bytes.",
+        ),
+        optional(
+            "active_files",
+            Form::Paths { max_items: 1_000 },
+            "Files in use, absolute or relative to the project, without \"..\"; at most 1,000. They are compared on recovery.",
+        ),
+        optional(
+            "next_steps",
+            ITEM,
+            "What is still to do, in order; at most 1,000 of 8,192 bytes.",
+        ),
+        optional(
+            "completed_steps",
+            ITEM,
+            "Steps finished since the last checkpoint; at most 1,000 of 8,192 bytes.",
+        ),
+        optional(
+            "blockers",
+            ITEM,
+            "What stands in the way now; at most 1,000 of 8,192 bytes.",
+        ),
+        optional(
+            "summary",
+            Form::Text { max_bytes: 262_144 },
+            "The conversation in short, with what a successor must know; at most 262,144 bytes.",
+        ),
+        optional(
+            "trigger",
+            Form::Choice(&[
+                "manual",
+                "periodic",
+                "milestone",
+                "pre_compact",
+                "session_end",
+            ]),
+            "Why now; \"manual\" if left out.",
+        ),
+        optional(
+            "session_id",
+            Form::IdOrNew,
+            "The session to save to, from an earlier answer; \"new\" starts another one; left out, this process's own session is used.",
+        ),
+    ],
+    hints: Hints {
+        read_only: false,
+        destructive: false,
+        idempotent: false,
+        open_world: false,
+    },
+    always_load: true,
+    facts: &[
+        fact(
+            "checkpoint",
+            "object",
+            "The checkpoint: checkpoint_id, number, trigger, created_at, progress.",
+        ),
+        fact(
+            "active_files",
+            "array",
+            "What was seen of each active file: path, presence, size_bytes, blake3.",
+        ),
+        fact(
+            "git",
+            "object",
+            "The commit and branch the project stands on: head, branch.",
+        ),
+    ],
+};
+
+pub(super) async fn run(call: &Call) -> Result<Answer, Problem> {
+    let arguments = &call.arguments;
+    let surroundings = &call.gateway.surroundings;
+    let project = &surroundings.project;
+    let claim =
+        call.gateway
+            .sessions
+            .claim(arguments.text("session_id"), &project.name, &call.client);
+    let (owned, files, git, memory) = tokio::join!(
+        claim,
+        evidence::look_at_files(project.folder.clone(), arguments.texts("active_files")),
+        evidence::look_at_git(project.folder.as_deref()),
+        call.gateway.memory.read(),
+    );
+    let owned = owned?;
+    let files = placed(files, project, owned.project.as_deref());
+    let known = state(arguments);
+    let state = CheckpointState {
+        active_files: files.clone(),
+        git: git.clone(),
+        memory,
+        ..known
+    };
+    let request = SaveCheckpointRequest {
+        request_id: request_id(),
+        session_id: owned.session_id.clone(),
+        epoch: owned.epoch,
+        state: Some(state),
+        trigger: trigger(arguments.text("trigger")).into(),
+        carry_over: true,
+    };
+    let saved = call.gateway.services.save_checkpoint(request).await;
+    let saved = saved.map_err(|status| call.gateway.sessions.refused(&owned, status))?;
+    let checkpoint = saved
+        .checkpoint
+        .ok_or_else(|| Status::internal("the service saved no checkpoint"))?;
+    let mut facts = json!({
+        "checkpoint": facts::checkpoint(&checkpoint),
+        "active_files": files.iter().map(facts::file).collect::<Vec<_>>(),
+    });
+    if let Some(git) = git {
+        facts["git"] = json!({"head": git.head, "branch": git.branch});
+    }
+    let open_steps = arguments.texts("next_steps").len();
+    Ok(Answer::new(told(&checkpoint, &files, open_steps), facts).of_session(owned.session_id))
+}
+
+/// What the call itself says.
+fn state(arguments: &Arguments) -> CheckpointState {
+    CheckpointState {
+        current_task: arguments.text_or_empty("current_task"),
+        progress: arguments.number("progress").unwrap_or_default(),
+        decisions: arguments.texts("decisions"),
+        next_steps: arguments.texts("next_steps"),
+        completed_steps: arguments.texts("completed_steps"),
+        blockers: arguments.texts("blockers"),
+        summary: arguments.text_or_empty("summary"),
+        ..CheckpointState::default()
+    }
+}
+
+/// Relative paths are relative to the session's project. A session of another project gets whole paths, or a later
+/// recovery would look for the files in the wrong folder.
+fn placed(mut files: Vec<FileState>, here: &Project, session: Option<&str>) -> Vec<FileState> {
+    if let Some(folder) = here.folder.as_ref().filter(|_| session != Some(&here.name)) {
+        for file in &mut files {
+            file.path = folder.join(&file.path).display().to_string();
+        }
+    }
+    files
+}
+
+fn trigger(word: Option<&str>) -> CheckpointTrigger {
+    match word {
+        Some("periodic") => CheckpointTrigger::Periodic,
+        Some("milestone") => CheckpointTrigger::Milestone,
+        Some("pre_compact") => CheckpointTrigger::PreCompact,
+        Some("session_end") => CheckpointTrigger::SessionEnd,
+        _ => CheckpointTrigger::Manual,
+    }
+}
+
+fn told(checkpoint: &Checkpoint, files: &[FileState], open_steps: usize) -> String {
+    let mut text = format!(
+        "Checkpoint {} saved ({}, {} done, {open_steps} next step(s)).\ncheckpoint_id: {}",
+        checkpoint.number,
+        wording::trigger(checkpoint.trigger()),
+        wording::percent(checkpoint.progress),
+        checkpoint.id,
+    );
+    if !files.is_empty() {
+        let hashed = files.iter().filter(|file| !file.blake3.is_empty()).count();
+        text.push_str(&format!(
+            "\nFiles: {} recorded, {hashed} with a hash.",
+            files.len()
+        ));
+    }
+    for file in files
+        .iter()
+        .filter(|file| file.presence() != FilePresence::Present)
+        .take(10)
+    {
+        text.push_str(&format!(
+            "\n- {} is {}",
+            file.path,
+            wording::presence(file.presence()).replace('_', " ")
+        ));
+    }
+    text
+}

@@ -1,0 +1,327 @@
+//! The six tools: what they are called, what they take, what they answer. One file each.
+//!
+//! A tool reads checked arguments, asks the services and answers with text and the same facts as JSON. Deciding is
+//! the services' business.
+
+mod auto_checkpoint;
+mod check_recovery;
+mod coordinate_task;
+mod monitor_signals;
+mod session_status;
+mod worker_task;
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use rmcp::model::{CallToolResult, ContentBlock, JsonObject, MetaObject, Tool, ToolAnnotations};
+use serde_json::{Map, Value, json};
+use shim_proto::checkpoint::v1::ClientInfo;
+
+use crate::arguments::{self, Arguments, Parameter};
+use crate::gateway::Gateway;
+use crate::problem::Problem;
+
+/// Every call is answered within 30 s; a service that keeps silent for longer is given up here.
+const CALL_LIMIT: Duration = Duration::from_secs(28);
+
+/// What the model sees of a tool.
+pub(crate) struct Spec {
+    name: &'static str,
+    title: &'static str,
+    /// What it does and when it is of use, under 2 KB.
+    description: &'static str,
+    parameters: &'static [Parameter],
+    hints: Hints,
+    /// Offered without a search. Claude Code defers tools behind its tool search, where a model about to lose its
+    /// context does not look; so saving and recovering are always there, and the rest does not cost context.
+    always_load: bool,
+    facts: &'static [Fact],
+}
+
+/// The annotations that are not the same for all.
+struct Hints {
+    read_only: bool,
+    destructive: bool,
+    idempotent: bool,
+    open_world: bool,
+}
+
+/// One field of `structuredContent`.
+struct Fact {
+    name: &'static str,
+    kind: &'static str,
+    about: &'static str,
+}
+
+const fn fact(name: &'static str, kind: &'static str, about: &'static str) -> Fact {
+    Fact { name, kind, about }
+}
+
+const SPECS: [&Spec; 6] = [
+    &auto_checkpoint::SPEC,
+    &check_recovery::SPEC,
+    &monitor_signals::SPEC,
+    &session_status::SPEC,
+    &coordinate_task::SPEC,
+    &worker_task::SPEC,
+];
+
+/// One call on its way.
+struct Call {
+    gateway: Arc<Gateway>,
+    client: ClientInfo,
+    arguments: Arguments,
+}
+
+/// What a tool answers.
+#[derive(Default)]
+struct Answer {
+    session_id: Option<String>,
+    text: String,
+    facts: Map<String, Value>,
+}
+
+impl Answer {
+    fn new(text: impl Into<String>, facts: Value) -> Self {
+        let facts = if let Value::Object(facts) = facts {
+            facts
+        } else {
+            Map::new()
+        };
+        Self {
+            session_id: None,
+            text: text.into(),
+            facts,
+        }
+    }
+
+    fn of_session(mut self, session_id: impl Into<String>) -> Self {
+        self.session_id = Some(session_id.into());
+        self
+    }
+}
+
+/// The definitions for `tools/list`.
+pub(crate) fn list() -> Vec<Tool> {
+    SPECS.iter().map(|spec| definition(spec)).collect()
+}
+
+/// The definition of one tool.
+pub(crate) fn find(name: &str) -> Option<Tool> {
+    SPECS
+        .iter()
+        .find(|spec| spec.name == name)
+        .map(|spec| definition(spec))
+}
+
+fn definition(spec: &Spec) -> Tool {
+    let annotations = ToolAnnotations::with_title(spec.title)
+        .read_only(spec.hints.read_only)
+        .destructive(spec.hints.destructive)
+        .idempotent(spec.hints.idempotent)
+        .open_world(spec.hints.open_world);
+    let tool = Tool::new(
+        spec.name,
+        spec.description,
+        arguments::schema(spec.parameters),
+    )
+    .with_title(spec.title)
+    .with_raw_output_schema(Arc::new(output_schema(spec.facts)))
+    .with_annotations(annotations);
+    if !spec.always_load {
+        return tool;
+    }
+    let mut meta = Map::new();
+    meta.insert("anthropic/alwaysLoad".to_owned(), true.into());
+    tool.with_meta(MetaObject(meta))
+}
+
+/// Only what every answer has is required: some clients hold failures against the schema, too.
+fn output_schema(facts: &[Fact]) -> JsonObject {
+    let mut properties = Map::new();
+    for fact in facts {
+        let mut property = json!({"type": fact.kind, "description": fact.about});
+        if fact.kind == "array" {
+            property["items"] = json!({});
+        }
+        properties.insert(fact.name.to_owned(), property);
+    }
+    let shared = json!({
+        "session_id": {"type": ["string", "null"], "description": "The session this call was about; null if none."},
+        "notices": {
+            "type": "array",
+            "items": {"type": "object"},
+            "description": "News of the session since the last call: kind, text, at.",
+        },
+        "error": {
+            "type": "object",
+            "description": "Only if nothing was done: reason, message, fields, next_step.",
+        },
+    });
+    if let Value::Object(shared) = shared {
+        properties.extend(shared);
+    }
+    let mut schema = Map::new();
+    schema.insert("type".to_owned(), "object".into());
+    schema.insert("properties".to_owned(), properties.into());
+    schema.insert("required".to_owned(), json!(["session_id", "notices"]));
+    schema
+}
+
+/// Calls a tool; `None` if there is no such tool.
+pub(crate) async fn call(
+    gateway: &Arc<Gateway>,
+    client: ClientInfo,
+    name: &str,
+    given: JsonObject,
+) -> Option<CallToolResult> {
+    let spec = SPECS.iter().find(|spec| spec.name == name)?;
+    let outcome = match arguments::read(spec.name, spec.parameters, given) {
+        Ok(arguments) => {
+            run(
+                spec.name,
+                Call {
+                    gateway: gateway.clone(),
+                    client,
+                    arguments,
+                },
+            )
+            .await
+        }
+        Err(problem) => Err(problem),
+    };
+    Some(match outcome {
+        Ok(answer) => finish(gateway, answer, false),
+        Err(problem) => finish(gateway, failure(&problem), true),
+    })
+}
+
+/// The result for arguments that are no JSON object; `None` if there is no such tool.
+pub(crate) fn refuse_shape(gateway: &Gateway, name: &str) -> Option<CallToolResult> {
+    let spec = SPECS.iter().find(|spec| spec.name == name)?;
+    let names: Vec<_> = spec.parameters.iter().map(|p| p.name).collect();
+    let problem = Problem::new(
+        "BAD_REQUEST",
+        format!("arguments of {name} must be a JSON object"),
+    )
+    .next_step(format!("send an object with any of {}", names.join(", ")));
+    Some(finish(gateway, failure(&problem), true))
+}
+
+async fn run(name: &str, call: Call) -> Result<Answer, Problem> {
+    let answer = async {
+        match name {
+            "shim_auto_checkpoint" => auto_checkpoint::run(&call).await,
+            "shim_check_recovery" => check_recovery::run(&call).await,
+            "shim_monitor_signals" => monitor_signals::run(&call).await,
+            "shim_session_status" => session_status::run(&call).await,
+            "shim_coordinate_task" => coordinate_task::run(&call),
+            _ => worker_task::run(&call),
+        }
+    };
+    // A panic would take its answer along, and the client would wait for it for minutes.
+    let guarded = AssertUnwindSafe(answer).catch_unwind();
+    match tokio::time::timeout(CALL_LIMIT, guarded).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(_)) => Err(Problem::new("INTERNAL", format!("{name} failed by a fault of the gateway"))
+            .next_step("look with shim_session_status whether it took effect; the gateway's log names the fault")),
+        Err(_) => Err(Problem::new("DEADLINE_EXCEEDED", "the services did not answer within 28 s")
+            .next_step("look with shim_session_status whether it took effect, then try again")),
+    }
+}
+
+fn failure(problem: &Problem) -> Answer {
+    let answer = Answer::new(problem.text(), json!({"error": problem.facts()}));
+    Answer {
+        session_id: problem.session_id().map(str::to_owned),
+        ..answer
+    }
+}
+
+/// Adds what every answer has: the session and its news.
+fn finish(gateway: &Gateway, answer: Answer, is_error: bool) -> CallToolResult {
+    let Answer {
+        session_id,
+        mut text,
+        mut facts,
+    } = answer;
+    let notices = session_id
+        .as_deref()
+        .map(|id| gateway.sessions.take_notices(id))
+        .unwrap_or_default();
+    if let Some(id) = &session_id {
+        text.push_str(&format!("\nsession_id: {id}"));
+    }
+    for notice in &notices {
+        text.push_str(&format!(
+            "\nNotice: {}",
+            notice["text"].as_str().unwrap_or_default()
+        ));
+    }
+    facts.insert("session_id".to_owned(), session_id.into());
+    facts.insert("notices".to_owned(), notices.into());
+    let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
+    result.structured_content = Some(Value::Object(facts));
+    result.is_error = Some(is_error);
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Claude Code cuts descriptions at 2 KB.
+    const MAX_DESCRIPTION_BYTES: usize = 2_048;
+
+    #[test]
+    fn the_six_tools_are_described_within_what_clients_show() {
+        let names: Vec<_> = SPECS.iter().map(|spec| spec.name).collect();
+        let expected = [
+            "shim_auto_checkpoint",
+            "shim_check_recovery",
+            "shim_monitor_signals",
+            "shim_session_status",
+            "shim_coordinate_task",
+            "shim_worker_task",
+        ];
+        assert_eq!(names, expected);
+        for spec in SPECS {
+            assert!(
+                spec.description.len() < MAX_DESCRIPTION_BYTES,
+                "{}",
+                spec.name
+            );
+            assert!(
+                spec.parameters
+                    .iter()
+                    .all(|parameter| parameter.about.len() > 10),
+                "{}",
+                spec.name
+            );
+        }
+    }
+
+    #[test]
+    fn schemas_have_no_combinators_at_the_root_and_every_answer_its_session() {
+        for tool in list() {
+            for word in ["anyOf", "oneOf", "allOf"] {
+                assert!(!tool.input_schema.contains_key(word), "{}", tool.name);
+            }
+            let output = tool.output_schema.as_ref().expect("an output schema");
+            assert_eq!(output["required"], json!(["session_id", "notices"]));
+            assert!(tool.title.is_some() && tool.annotations.is_some());
+        }
+    }
+
+    #[test]
+    fn saving_and_recovering_are_always_offered() {
+        let always: Vec<_> = list()
+            .into_iter()
+            .filter(|tool| tool.meta.is_some())
+            .map(|tool| tool.name)
+            .collect();
+        assert_eq!(always, ["shim_auto_checkpoint", "shim_check_recovery"]);
+    }
+}

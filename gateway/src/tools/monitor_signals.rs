@@ -1,0 +1,224 @@
+//! `shim_monitor_signals`: keeps a snapshot of the signs of a dying session and tells how near it is.
+
+use serde_json::json;
+use shim_proto::checkpoint::v1::{
+    RecordSignalsRequest, RiskAssessment, RiskFactor, RiskLevel, Signals,
+};
+use tonic::Status;
+
+use super::{Answer, Call, Hints, Spec, fact};
+use crate::arguments::{Arguments, Form, optional};
+use crate::facts;
+use crate::problem::Problem;
+use crate::services::request_id;
+use crate::wording;
+
+/// The contract's limit on tokens and the like.
+const MOST: u64 = 1_000_000_000;
+
+pub(super) const SPEC: Spec = Spec {
+    name: "shim_monitor_signals",
+    title: "Check how near the session is to its limits",
+    description: "Records what is known of the conversation's load and answers how near it is to dying: a level \
+        (safe, warning, danger), a risk from 0 to 1 and every raised factor with its value and limit. The gateway \
+        measures the memory of the client by itself; the age of the last checkpoint is known to the service.\n\
+        Useful every twenty messages or so, after large outputs, and when answers become slow. All arguments are \
+        optional; give those that are known. On reaching danger the service itself saves a checkpoint of the last \
+        state it knows.",
+    parameters: &[
+        optional(
+            "estimated_tokens",
+            Form::Whole { min: 0, max: MOST },
+            "Tokens in the context now.",
+        ),
+        optional(
+            "context_window",
+            Form::Whole { min: 1, max: MOST },
+            "The model's context window in tokens, for example 200000.",
+        ),
+        optional(
+            "message_count",
+            Form::Whole { min: 0, max: MOST },
+            "Messages in the conversation so far.",
+        ),
+        optional(
+            "tool_calls",
+            Form::Whole { min: 0, max: MOST },
+            "Tool calls in the conversation so far.",
+        ),
+        optional(
+            "tool_failures",
+            Form::Whole { min: 0, max: MOST },
+            "How many of the tool calls failed; at most tool_calls.",
+        ),
+        optional(
+            "response_latency_ms",
+            Form::Number {
+                min: 0.0,
+                max: 86_400_000.0,
+            },
+            "Time the last answer took, in milliseconds.",
+        ),
+        optional(
+            "session_id",
+            Form::Id,
+            "The session, from an earlier answer; left out, this process's own session is used.",
+        ),
+    ],
+    hints: Hints {
+        read_only: false,
+        destructive: false,
+        idempotent: false,
+        open_world: false,
+    },
+    always_load: false,
+    facts: &[
+        fact("level", "string", "safe, warning or danger."),
+        fact(
+            "previous_level",
+            "string",
+            "The level before this snapshot.",
+        ),
+        fact("risk", "number", "The sum of the weights raised, 0..1."),
+        fact(
+            "factors",
+            "array",
+            "Every factor looked at: name, value, limit, unit, zone, weight.",
+        ),
+        fact("advice", "array", "What the raised factors mean."),
+        fact(
+            "danger_checkpoint",
+            "object",
+            "The checkpoint the service saved by itself, if it did.",
+        ),
+    ],
+};
+
+pub(super) async fn run(call: &Call) -> Result<Answer, Problem> {
+    let arguments = &call.arguments;
+    let project = &call.gateway.surroundings.project.name;
+    let claim = call
+        .gateway
+        .sessions
+        .claim(arguments.text("session_id"), project, &call.client);
+    let (owned, memory) = tokio::join!(claim, call.gateway.memory.read());
+    let owned = owned?;
+    let request = RecordSignalsRequest {
+        request_id: request_id(),
+        session_id: owned.session_id.clone(),
+        epoch: owned.epoch,
+        signals: Some(Signals {
+            memory,
+            ..signals(arguments)
+        }),
+    };
+    let answer = call.gateway.services.record_signals(request).await;
+    let answer = answer.map_err(|status| call.gateway.sessions.refused(&owned, status))?;
+    let previous = wording::level(answer.previous_level());
+    let assessment = answer
+        .assessment
+        .ok_or_else(|| Status::internal("the service judged nothing"))?;
+    let advice = advice(&assessment);
+    let mut facts = facts::assessment(&assessment);
+    facts["previous_level"] = previous.into();
+    facts["advice"] = json!(advice);
+    let mut text = told(&assessment, &advice);
+    if let Some(checkpoint) = &answer.danger_checkpoint {
+        facts["danger_checkpoint"] = facts::checkpoint(checkpoint);
+        text.push_str(&format!(
+            "\nThe service saved checkpoint {} by itself.",
+            checkpoint.number
+        ));
+    }
+    Ok(Answer::new(text, facts).of_session(owned.session_id))
+}
+
+/// What the call itself says.
+fn signals(arguments: &Arguments) -> Signals {
+    Signals {
+        estimated_tokens: arguments.whole("estimated_tokens"),
+        context_window: arguments.whole("context_window"),
+        message_count: arguments.whole("message_count"),
+        tool_calls: arguments.whole("tool_calls"),
+        tool_failures: arguments.whole("tool_failures"),
+        response_latency_ms: arguments.number("response_latency_ms"),
+        memory: None,
+    }
+}
+
+fn raised(assessment: &RiskAssessment) -> impl Iterator<Item = &RiskFactor> {
+    assessment
+        .factors
+        .iter()
+        .filter(|factor| factor.zone() > RiskLevel::Safe)
+}
+
+fn told(assessment: &RiskAssessment, advice: &[String]) -> String {
+    let mut text = format!(
+        "Level {}, risk {:.2}.",
+        wording::level(assessment.level()),
+        assessment.risk
+    );
+    for factor in raised(assessment) {
+        text.push_str(&format!(
+            "\n- {}: {} {} (limit {}, {})",
+            factor.name,
+            rounded(factor.value),
+            factor.unit,
+            rounded(factor.limit),
+            wording::level(factor.zone()),
+        ));
+    }
+    for line in advice {
+        text.push('\n');
+        text.push_str(line);
+    }
+    text
+}
+
+fn rounded(value: f64) -> String {
+    if value.fract() == 0.0 {
+        format!("{value:.0}")
+    } else {
+        format!("{value:.2}")
+    }
+}
+
+/// What the raised factors mean, as facts: the model decides.
+fn advice(assessment: &RiskAssessment) -> Vec<String> {
+    let meaning = |factor: &RiskFactor| match factor.name.as_str() {
+        "checkpoint_age" => {
+            Some("What happened since the last checkpoint would be lost in a crash.")
+        }
+        "tool_calls" => Some(
+            "The tool calls since the last checkpoint would have to be repeated after a crash.",
+        ),
+        "context" | "tokens" => Some(
+            "The context is filling up; what no checkpoint holds is lost when it is compacted.",
+        ),
+        "messages" | "session_age" => {
+            Some("The conversation is long, and long ones are the ones that get cut off.")
+        }
+        "memory" => {
+            Some("The machine is short of memory; the client may be killed without warning.")
+        }
+        "failure_rate" => {
+            Some("Tools fail unusually often; something around them may have changed.")
+        }
+        "latency_growth" => Some("Answers are getting slower."),
+        _ => None,
+    };
+    let mut lines: Vec<String> = Vec::new();
+    for line in raised(assessment).filter_map(meaning) {
+        if !lines.iter().any(|known| known == line) {
+            lines.push(line.to_owned());
+        }
+    }
+    if assessment.level() >= RiskLevel::Warning {
+        lines.push(
+            "A checkpoint with shim_auto_checkpoint makes the present state recoverable."
+                .to_owned(),
+        );
+    }
+    lines
+}

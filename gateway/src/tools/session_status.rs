@@ -1,0 +1,255 @@
+//! `shim_session_status`: looks at sessions, their history and what they hold, and changes nothing.
+
+use serde_json::json;
+use shim_proto::checkpoint::v1::{
+    AssessRiskRequest, Checkpoint, GetSessionRequest, ListCheckpointsRequest,
+    ListCheckpointsResponse, ListSessionsRequest, SearchCheckpointsRequest, Session,
+};
+use tonic::Status;
+
+use super::{Answer, Call, Hints, Spec, fact};
+use crate::arguments::{Form, optional};
+use crate::facts;
+use crate::problem::Problem;
+use crate::wording;
+
+const DEFAULT_LIMIT: u64 = 10;
+const MAX_LIMIT: u64 = 50;
+const MAX_TASK_CHARACTERS: usize = 100;
+
+pub(super) const SPEC: Spec = Spec {
+    name: "shim_session_status",
+    title: "Look at sessions and work",
+    description: "Shows what SHIM knows; it changes nothing and starts no session.\n\
+        view \"session\" (the default): one session with its status, risk and newest checkpoints; \"sessions\": the \
+        sessions of all projects, most recently changed first; \"search\": checkpoints that hold all words of query \
+        in their task, summary, decisions, steps or blockers; \"tasks\", \"workers\" and \"queue\": the shared work \
+        of several sessions.\n\
+        Useful to find out what was decided earlier, what another conversation did, or which session_id to pass on.",
+    parameters: &[
+        optional(
+            "view",
+            Form::Choice(&["session", "sessions", "tasks", "workers", "queue", "search"]),
+            "What to look at; \"session\" if left out.",
+        ),
+        optional(
+            "query",
+            Form::Text { max_bytes: 1_000 },
+            "For search (required there): words that must all occur; \"...\" keeps a phrase together; at most 1,000 bytes.",
+        ),
+        optional(
+            "session_id",
+            Form::Id,
+            "The session to look at or to search in; left out, this process's own, or all in a search.",
+        ),
+        optional(
+            "limit",
+            Form::Whole {
+                min: 1,
+                max: MAX_LIMIT,
+            },
+            "How many entries at most, 1 to 50; 10 if left out.",
+        ),
+    ],
+    hints: Hints {
+        read_only: true,
+        destructive: false,
+        idempotent: true,
+        open_world: false,
+    },
+    always_load: false,
+    facts: &[
+        fact("session", "object", "view session: the session."),
+        fact(
+            "checkpoints",
+            "array",
+            "view session: its checkpoints, newest first.",
+        ),
+        fact(
+            "risk",
+            "object",
+            "view session: risk, level and factors as they stand.",
+        ),
+        fact(
+            "sessions",
+            "array",
+            "view sessions: the sessions, most recently changed first.",
+        ),
+        fact(
+            "hits",
+            "array",
+            "view search: the checkpoints found, best first, each with a snippet.",
+        ),
+        fact(
+            "has_more",
+            "boolean",
+            "Whether there are more entries than the limit let through.",
+        ),
+    ],
+};
+
+pub(super) async fn run(call: &Call) -> Result<Answer, Problem> {
+    match call.arguments.text("view") {
+        Some("sessions") => sessions(call).await,
+        Some("search") => search(call).await,
+        Some(view @ ("tasks" | "workers" | "queue")) => {
+            Err(super::coordinate_task::missing(&format!("view={view}")))
+        }
+        _ => session(call).await,
+    }
+}
+
+fn limit(call: &Call) -> i32 {
+    let limit = call.arguments.whole("limit").unwrap_or(DEFAULT_LIMIT);
+    i32::try_from(limit).unwrap_or(i32::MAX)
+}
+
+async fn session(call: &Call) -> Result<Answer, Problem> {
+    let session_id = match call.arguments.text("session_id") {
+        Some(session_id) => session_id.to_owned(),
+        None => match call.gateway.sessions.default_id().await {
+            Some(session_id) => session_id,
+            None => return Ok(Answer::new(NO_SESSION, json!({}))),
+        },
+    };
+    let services = &call.gateway.services;
+    let (found, history, risk) = tokio::try_join!(
+        services.get_session(GetSessionRequest {
+            session_id: session_id.clone()
+        }),
+        services.list_checkpoints(ListCheckpointsRequest {
+            session_id: session_id.clone(),
+            page_size: limit(call),
+            page_token: String::new(),
+        }),
+        services.assess_risk(AssessRiskRequest {
+            session_id: session_id.clone(),
+            signals: None
+        }),
+    )
+    .map_err(|status| Problem::from(status).about(session_id.as_str()))?;
+    let found = found
+        .session
+        .ok_or_else(|| Status::internal("the service answered without the session"))?;
+    let mut facts = json!({
+        "session": facts::session(&found),
+        "checkpoints": history.checkpoints.iter().map(facts::checkpoint).collect::<Vec<_>>(),
+        "has_more": !history.next_page_token.is_empty(),
+    });
+    if let Some(assessment) = &risk.assessment {
+        facts["risk"] = facts::assessment(assessment);
+    }
+    Ok(Answer::new(history_text(&found, &history), facts).of_session(session_id))
+}
+
+fn history_text(session: &Session, history: &ListCheckpointsResponse) -> String {
+    let mut text = line(session);
+    if !history.damaged_numbers.is_empty() {
+        text.push_str(&format!(
+            "\nDamaged checkpoints left out: {:?}",
+            history.damaged_numbers
+        ));
+    }
+    for checkpoint in &history.checkpoints {
+        text.push('\n');
+        text.push_str(&checkpoint_line(checkpoint));
+    }
+    text
+}
+
+const NO_SESSION: &str = "This process has no session yet; shim_auto_checkpoint starts one, and view=sessions lists \
+    the sessions there are.";
+
+fn line(session: &Session) -> String {
+    let attached = if session.attached { ", attached" } else { "" };
+    format!(
+        "{} [{}{attached}, risk {}] {} done, {} checkpoint(s), last saved {}, project {}, session_id={}",
+        match session.current_task.as_str() {
+            "" => "(nothing saved yet)".to_owned(),
+            task => wording::short(task, MAX_TASK_CHARACTERS),
+        },
+        wording::status(session.status()),
+        wording::level(session.risk_level()),
+        wording::percent(session.progress),
+        session.head_number,
+        wording::ago(session.last_checkpoint_at.as_ref()),
+        session.project,
+        session.id,
+    )
+}
+
+fn checkpoint_line(checkpoint: &Checkpoint) -> String {
+    format!(
+        "- #{} {} ({}, {} done): {} checkpoint_id={}",
+        checkpoint.number,
+        wording::ago(checkpoint.created_at.as_ref()),
+        wording::trigger(checkpoint.trigger()),
+        wording::percent(checkpoint.progress),
+        wording::short(&checkpoint.current_task, MAX_TASK_CHARACTERS),
+        checkpoint.id,
+    )
+}
+
+async fn sessions(call: &Call) -> Result<Answer, Problem> {
+    let request = ListSessionsRequest {
+        page_size: limit(call),
+        ..Default::default()
+    };
+    let page = call.gateway.services.list_sessions(request).await?;
+    let has_more = !page.next_page_token.is_empty();
+    let mut text = match page.sessions.len() {
+        0 => "There are no sessions yet.".to_owned(),
+        count if has_more => format!("The {count} sessions changed last; there are more:"),
+        count => format!("{count} session(s):"),
+    };
+    for session in &page.sessions {
+        text.push_str(&format!("\n- {}", line(session)));
+    }
+    let facts = json!({
+        "sessions": page.sessions.iter().map(facts::session).collect::<Vec<_>>(),
+        "has_more": has_more,
+    });
+    let answer = Answer::new(text, facts);
+    Ok(Answer {
+        session_id: call.gateway.sessions.default_id().await,
+        ..answer
+    })
+}
+
+async fn search(call: &Call) -> Result<Answer, Problem> {
+    let Some(query) = call.arguments.text("query") else {
+        let rule = "is required for view=search: words that must all occur".to_owned();
+        return Err(
+            Problem::new("BAD_REQUEST", "there is nothing to search for")
+                .with_fields(vec![("query".to_owned(), rule)])
+                .next_step("call again with view=search and a query"),
+        );
+    };
+    let request = SearchCheckpointsRequest {
+        query: query.to_owned(),
+        session_id: call.arguments.text_or_empty("session_id"),
+        limit: limit(call),
+        ..Default::default()
+    };
+    let found = call.gateway.services.search_checkpoints(request).await?;
+    let mut text = format!("{} checkpoint(s) found.", found.hits.len());
+    for hit in &found.hits {
+        let Some(checkpoint) = &hit.checkpoint else {
+            continue;
+        };
+        text.push_str(&format!(
+            "\n{}\n  {} (project {}, session_id={})",
+            checkpoint_line(checkpoint),
+            hit.snippet.replace('\n', " "),
+            hit.project,
+            checkpoint.session_id,
+        ));
+    }
+    let facts = json!({"hits": found.hits.iter().map(facts::hit).collect::<Vec<_>>()});
+    let answer = Answer::new(text, facts);
+    let about = call.arguments.text("session_id").map(str::to_owned);
+    Ok(Answer {
+        session_id: about.or(call.gateway.sessions.default_id().await),
+        ..answer
+    })
+}

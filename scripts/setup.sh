@@ -1,0 +1,74 @@
+#!/bin/sh
+# Installs what is missing and nothing else.  usage: setup.sh run | setup.sh test VENV
+#
+# Debian and its like through apt, macOS through brew; as root, or as a user with sudo. Silent if nothing is missing.
+set -eu
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+fail() {
+    echo "error: $1" >&2
+    echo "hint: $2" >&2
+    exit 1
+}
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"
+    elif have sudo; then sudo "$@"
+    else fail "root is needed for: $*" "run it as root, or install sudo"
+    fi
+}
+
+# install APT_PACKAGE BREW_PACKAGE
+install() {
+    echo "installing $1" >&2
+    if have apt-get; then
+        as_root apt-get update -qq >/dev/null
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$1" >/dev/null
+    elif have brew; then
+        brew install --quiet "$2" >/dev/null
+    else
+        fail "no apt-get and no brew on this machine" "install $1 by hand, then try again"
+    fi
+}
+
+install_redis() {
+    install redis-server redis
+    # The stack runs a Redis of its own; one that came with the package would only take the usual port.
+    if [ -d /run/systemd/system ]; then
+        as_root systemctl disable --now --quiet redis-server >/dev/null 2>&1 || true
+    fi
+}
+
+# A virtual environment that matches the pinned requirements.
+python_venv() {
+    venv=$1
+    wanted=tests/python/requirements.txt
+    if cmp -s "$wanted" "$venv/requirements.txt"; then return; fi
+    have python3 || install python3 python
+    if ! python3 -c 'import ensurepip' 2>/dev/null; then install python3-venv python; fi
+    echo "installing the Python clients of the tests" >&2
+    python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$wanted"
+    cp "$wanted" "$venv/requirements.txt"
+}
+
+cd "$(dirname "$0")/.."
+have cargo || fail "Rust is missing" "install it from https://rustup.rs"
+if ! have cc; then
+    [ "$(uname)" = Darwin ] && fail "the compiler tools are missing" "xcode-select --install"
+    install build-essential gcc
+fi
+have git || install git git
+have redis-server || install_redis
+case ${1:-} in
+run) ;;
+test)
+    python_venv "$2"
+    if ! have cargo-nextest; then
+        echo "installing cargo-nextest (a few minutes)" >&2
+        cargo install --quiet --locked cargo-nextest
+    fi
+    ;;
+*) fail "usage: setup.sh run | setup.sh test VENV" "make calls it" ;;
+esac

@@ -1,0 +1,179 @@
+//! A client in Claude's place: starts the real gateway and speaks MCP to it, a JSON object a line.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+
+use super::stage::Stage;
+use crate::failure::Failure;
+
+/// The era Claude's clients speak today.
+const PROTOCOL: &str = "2025-11-25";
+/// The gateway promises an answer within 30 s.
+const ANSWER_WITHIN: Duration = Duration::from_secs(35);
+
+/// One conversation with its gateway.
+pub(super) struct Claude {
+    gateway: Child,
+    stdin: ChildStdin,
+    stdout: Lines<BufReader<ChildStdout>>,
+    calls: u64,
+    /// What the gateway said of itself.
+    pub(super) server: String,
+}
+
+/// What a tool answered.
+pub(super) struct Answer {
+    /// The text a model reads.
+    pub(super) text: String,
+    /// The same facts for programs.
+    pub(super) facts: Value,
+}
+
+impl Claude {
+    /// Starts a gateway in `project` and opens the connection.
+    pub(super) async fn open(stage: &Stage, project: &Path) -> Result<Self, Failure> {
+        let mut gateway = command(stage, project)?.spawn()?;
+        let (Some(stdin), Some(stdout)) = (gateway.stdin.take(), gateway.stdout.take()) else {
+            return Err(Failure::new("the gateway has no pipes"));
+        };
+        let stdout = BufReader::new(stdout).lines();
+        let mut claude = Self {
+            gateway,
+            stdin,
+            stdout,
+            calls: 0,
+            server: String::new(),
+        };
+        let client = json!({ "name": "shim-demo", "version": env!("CARGO_PKG_VERSION") });
+        let hello =
+            json!({ "protocolVersion": PROTOCOL, "capabilities": {}, "clientInfo": client });
+        let server = claude.request("initialize", &hello).await?;
+        claude.server = format!(
+            "{} {}",
+            word(&server["serverInfo"]["name"]),
+            word(&server["serverInfo"]["version"])
+        );
+        claude
+            .send(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }))
+            .await?;
+        Ok(claude)
+    }
+
+    /// The names of the gateway's tools.
+    pub(super) async fn tools(&mut self) -> Result<Vec<String>, Failure> {
+        let listed = self.request("tools/list", &json!({})).await?;
+        let tools = listed["tools"].as_array().cloned().unwrap_or_default();
+        Ok(tools.iter().map(|tool| word(&tool["name"])).collect())
+    }
+
+    /// Calls a tool.
+    pub(super) async fn call(&mut self, tool: &str, arguments: Value) -> Result<Answer, Failure> {
+        let result = self
+            .request(
+                "tools/call",
+                &json!({ "name": tool, "arguments": arguments }),
+            )
+            .await?;
+        let content = result["content"].as_array().cloned().unwrap_or_default();
+        let text = content
+            .iter()
+            .map(|part| word(&part["text"]))
+            .collect::<Vec<_>>()
+            .join("\n");
+        if result["isError"] == true {
+            return Err(Failure::new(format!("{tool} refused: {text}")));
+        }
+        Ok(Answer {
+            text,
+            facts: result["structuredContent"].clone(),
+        })
+    }
+
+    /// The gateway's process.
+    pub(super) fn pid(&self) -> u32 {
+        self.gateway.id().unwrap_or_default()
+    }
+
+    /// SIGKILL: the gateway cannot say good-bye.
+    pub(super) async fn kill(mut self) -> Result<(), Failure> {
+        Ok(self.gateway.kill().await?)
+    }
+
+    /// Closes the gateway's input, as a client does that ends in good order.
+    pub(super) async fn close(self) -> Result<(), Failure> {
+        let Self {
+            mut gateway,
+            stdin,
+            stdout,
+            ..
+        } = self;
+        drop((stdin, stdout));
+        let ended = tokio::time::timeout(ANSWER_WITHIN, gateway.wait()).await;
+        ended
+            .map_err(|_| Failure::new("the gateway did not leave when its input was closed"))??;
+        Ok(())
+    }
+
+    async fn request(&mut self, method: &str, params: &Value) -> Result<Value, Failure> {
+        self.calls += 1;
+        let id = self.calls;
+        self.send(&json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }))
+            .await?;
+        let answer = tokio::time::timeout(ANSWER_WITHIN, self.answer_to(id)).await;
+        let mut answer = answer.map_err(|_| {
+            Failure::new(format!("{method} was not answered in {ANSWER_WITHIN:?}"))
+        })??;
+        if let Some(error) = answer.get("error") {
+            return Err(Failure::new(format!(
+                "{method} failed: {}",
+                word(&error["message"])
+            )));
+        }
+        Ok(answer["result"].take())
+    }
+
+    async fn send(&mut self, message: &Value) -> Result<(), Failure> {
+        let line = format!("{message}\n");
+        let sent = self.stdin.write_all(line.as_bytes()).await;
+        sent.map_err(|e| Failure::new(format!("the gateway does not listen: {e}")))
+    }
+
+    /// Reads past notifications to the answer.
+    async fn answer_to(&mut self, id: u64) -> Result<Value, Failure> {
+        while let Some(line) = self.stdout.next_line().await? {
+            let message: Value = serde_json::from_str(&line).map_err(|e| {
+                Failure::new(format!(
+                    "the gateway wrote a line that is no JSON ({e}): {line}"
+                ))
+            })?;
+            if message["id"] == id {
+                return Ok(message);
+            }
+        }
+        Err(Failure::new("the gateway closed the connection"))
+    }
+}
+
+fn command(stage: &Stage, project: &Path) -> Result<Command, Failure> {
+    let mut command = stage.shim()?;
+    command
+        .arg("gateway")
+        .current_dir(project)
+        // A demo played by Claude Code itself must not speak for that conversation.
+        .env_remove("CLAUDE_CODE_SESSION_ID")
+        .env("CLAUDE_PROJECT_DIR", project)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(stage.log()?)
+        .kill_on_drop(true);
+    Ok(command)
+}
+
+fn word(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,187 @@
+//! Where the story plays: a throw-away stack, or the running one with everything of the story deleted afterwards.
+
+use std::fs::{File, OpenOptions};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use shim_proto::checkpoint::v1::{DeleteSessionRequest, SessionStatus};
+use shim_runtime::client::Endpoint;
+use shim_runtime::stack::{Stack, StackInfo, StackState};
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+
+use crate::config::Config;
+use crate::connection::{self, Checkpoints, request, request_id};
+use crate::failure::Failure;
+use crate::sessions::{self, Filter};
+
+const READY_WITHIN: Duration = Duration::from_secs(15);
+const STOPPED_WITHIN: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(5);
+/// A demo that was killed itself leaves a stack that ends soon.
+const IDLE_EXIT: &str = "1m";
+
+/// The stage.
+pub(super) struct Stage {
+    folder: TempDir,
+    flags: Vec<String>,
+    own_stack: Option<Child>,
+    /// What the stack tells of itself.
+    pub(super) stack: Option<StackInfo>,
+    /// The service, for what no tool can do.
+    pub(super) service: Checkpoints,
+}
+
+impl Stage {
+    /// A stack of its own in a temporary folder, out of reach of the user's settings.
+    pub(super) async fn throw_away(config: &Config) -> Result<Self, Failure> {
+        let folder = tempfile::Builder::new().prefix("shim-demo-").tempdir()?;
+        let data_dir = folder.path().join("data");
+        let settings = folder.path().join("shim.toml");
+        std::fs::write(&settings, "")?;
+        let flags = [
+            "--data-dir".to_owned(),
+            name(&data_dir),
+            "--config".to_owned(),
+            name(&settings),
+        ]
+        .to_vec();
+        let stack = Stack::at(&data_dir);
+        let mut child = shim(&flags, true)?
+            .args(["up", "--listen", "127.0.0.1:0", "--idle-exit", IDLE_EXIT])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log(folder.path())?)
+            .process_group(0)
+            .spawn()?;
+        let info = ready(&stack, &mut child, folder.path()).await?;
+        // Settings of the environment, such as a token, are not this stack's.
+        let mut own = config.clone();
+        own.runtime.token_file = None;
+        let service = connection::checkpoints_at(&own, &Endpoint::Unix(stack.socket()))?;
+        Ok(Self {
+            folder,
+            flags,
+            own_stack: Some(child),
+            stack: Some(info),
+            service,
+        })
+    }
+
+    /// The configured stack, started if it does not run.
+    pub(super) async fn on_stack(config: &Config) -> Result<Self, Failure> {
+        let service = connection::checkpoints(config).await?;
+        let stack = match Stack::at(config.data_dir()).state() {
+            StackState::Running(info) => Some(info),
+            StackState::Starting | StackState::Stopped => None,
+        };
+        let folder = tempfile::Builder::new().prefix("shim-demo-").tempdir()?;
+        Ok(Self {
+            folder,
+            flags: config.flags.clone(),
+            own_stack: None,
+            stack,
+            service,
+        })
+    }
+
+    /// A temporary folder for the story's project.
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// This very program on the stage's stack.
+    pub(super) fn shim(&self) -> Result<Command, Failure> {
+        shim(&self.flags, self.own_stack.is_some())
+    }
+
+    /// Where the story's processes log to.
+    pub(super) fn log(&self) -> Result<File, Failure> {
+        log(self.folder.path())
+    }
+
+    /// Deletes the story's sessions, or stops the throw-away stack; the temporary folder goes with it.
+    pub(super) async fn clear(mut self) -> Result<(), Failure> {
+        match self.own_stack.take() {
+            Some(child) => stop(child).await,
+            None => self.delete_sessions().await,
+        }
+    }
+
+    /// The project's folder is temporary and new, so all its sessions are the story's.
+    async fn delete_sessions(&mut self) -> Result<(), Failure> {
+        for project in std::fs::read_dir(self.folder.path())?.filter_map(Result::ok) {
+            let filter = Filter {
+                project: name(&project.path()),
+                status: SessionStatus::Unspecified,
+            };
+            for session in sessions::every(&mut self.service, &filter, usize::MAX).await? {
+                let delete = DeleteSessionRequest {
+                    request_id: request_id(),
+                    session_id: session.id,
+                    force: true,
+                };
+                self.service.delete_session(request(delete)).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn shim(flags: &[String], sealed: bool) -> Result<Command, Failure> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(flags);
+    if sealed {
+        for (name, _) in
+            std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SHIM_"))
+        {
+            command.env_remove(name);
+        }
+    }
+    Ok(command)
+}
+
+fn log(folder: &Path) -> Result<File, Failure> {
+    Ok(OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(folder.join("demo.log"))?)
+}
+
+fn name(path: &Path) -> String {
+    path.display().to_string()
+}
+
+async fn ready(stack: &Stack, child: &mut Child, folder: &Path) -> Result<StackInfo, Failure> {
+    let deadline = Instant::now() + READY_WITHIN;
+    loop {
+        if let StackState::Running(info) = stack.state() {
+            return Ok(info);
+        }
+        if child.try_wait()?.is_some() || Instant::now() > deadline {
+            let said = std::fs::read_to_string(folder.join("demo.log")).unwrap_or_default();
+            return Err(
+                Failure::new(format!("the stack did not come up: {}", said.trim()))
+                    .hint("run `shim doctor`"),
+            );
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+async fn stop(mut child: Child) -> Result<(), Failure> {
+    if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()) {
+        kill(Pid::from_raw(pid), Signal::SIGTERM).map_err(std::io::Error::from)?;
+    }
+    if tokio::time::timeout(STOPPED_WITHIN, child.wait())
+        .await
+        .is_err()
+    {
+        child.kill().await?;
+        return Err(Failure::new("the demo's stack had to be killed"));
+    }
+    Ok(())
+}

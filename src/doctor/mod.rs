@@ -1,0 +1,166 @@
+//! `shim doctor`: everything a user could have wrong, each with its remedy. Nothing is changed by looking.
+
+mod clients;
+mod machine;
+mod stack;
+mod storage;
+
+use std::fmt;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use serde::Serialize;
+use shim_runtime::config::ConfigErrors;
+
+use crate::cli::Global;
+use crate::config::{self, Config};
+use crate::failure::Failure;
+
+/// How to tell.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Exit code: 0 if nothing failed (warnings are no failures), 1 otherwise.")]
+pub(crate) struct Args {
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// How a check came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Verdict {
+    /// As it should be.
+    Ok,
+    /// It works, but not all of it or not for long.
+    Warn,
+    /// It does not work.
+    Fail,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Ok => "ok",
+            Self::Warn => "warn",
+            Self::Fail => "FAIL",
+        })
+    }
+}
+
+/// One thing looked at.
+#[derive(Debug, Serialize)]
+struct Check {
+    name: &'static str,
+    verdict: Verdict,
+    detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remedy: Option<String>,
+}
+
+impl Check {
+    fn ok(name: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            name,
+            verdict: Verdict::Ok,
+            detail: detail.into(),
+            remedy: None,
+        }
+    }
+
+    fn warn(name: &'static str, detail: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self {
+            name,
+            verdict: Verdict::Warn,
+            detail: detail.into(),
+            remedy: Some(remedy.into()),
+        }
+    }
+
+    fn fail(name: &'static str, detail: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self {
+            name,
+            verdict: Verdict::Fail,
+            detail: detail.into(),
+            remedy: Some(remedy.into()),
+        }
+    }
+}
+
+/// Checks everything; a configuration that does not load is the first finding, not the end.
+pub(crate) async fn run(
+    args: &Args,
+    global: &Global,
+    loaded: Result<Config, ConfigErrors>,
+    out: &mut dyn Write,
+) -> Result<ExitCode, Failure> {
+    let mut checks = vec![configuration(global, &loaded)];
+    checks.extend(machine::check());
+    if let Ok(config) = &loaded {
+        checks.extend(storage::check(config));
+        checks.extend(stack::check(config).await);
+    }
+    checks.extend(clients::check());
+    if args.json {
+        serde_json::to_writer(&mut *out, &checks).map_err(io::Error::from)?;
+        writeln!(out)?;
+    } else {
+        print(&checks, out)?;
+    }
+    let failed = checks.iter().any(|check| check.verdict == Verdict::Fail);
+    Ok(if failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+fn configuration(global: &Global, loaded: &Result<Config, ConfigErrors>) -> Check {
+    match loaded {
+        Ok(config) => match &config.file {
+            Some(file) => Check::ok("configuration", format!("{} is valid", file.display())),
+            None => Check::ok(
+                "configuration",
+                "no file; defaults, environment and flags are valid",
+            ),
+        },
+        Err(errors) => {
+            let place = config::file(global).map_or_else(
+                || "the environment".to_owned(),
+                |file| file.display().to_string(),
+            );
+            Check::fail(
+                "configuration",
+                errors.0.join("; "),
+                format!("correct {place}; no command works until then"),
+            )
+        }
+    }
+}
+
+fn print(checks: &[Check], out: &mut dyn Write) -> io::Result<()> {
+    for Check {
+        name,
+        verdict,
+        detail,
+        remedy,
+    } in checks
+    {
+        writeln!(out, "{verdict:<5} {name:<16} {detail}")?;
+        if let Some(remedy) = remedy {
+            writeln!(out, "{:<22} -> {remedy}", "")?;
+        }
+    }
+    let number = |verdict| {
+        checks
+            .iter()
+            .filter(|check| check.verdict == verdict)
+            .count()
+    };
+    writeln!(
+        out,
+        "\n{} ok, {} warnings, {} failed",
+        number(Verdict::Ok),
+        number(Verdict::Warn),
+        number(Verdict::Fail)
+    )
+}

@@ -1,0 +1,109 @@
+//! The local stack: whether it runs, answers, is of this version, and can be reached where clients look.
+
+use std::net::TcpListener;
+use std::path::Path;
+
+use shim_proto::checkpoint::v1::ListSessionsRequest;
+use shim_runtime::client::Endpoint;
+use shim_runtime::stack::{Stack, StackInfo, StackState};
+
+use super::Check;
+use crate::checkpoint::ADDRESS;
+use crate::config::Config;
+use crate::connection::{checkpoints_at, request};
+use crate::up::redis;
+
+/// `sun_path` holds 108 bytes with its NUL on Linux (unix(7)), 104 on macOS.
+const MAX_SOCKET_PATH: usize = if cfg!(target_os = "macos") { 103 } else { 107 };
+
+pub(super) async fn check(config: &Config) -> Vec<Check> {
+    let mut checks = vec![socket_path(config.data_dir())];
+    match Stack::at(config.data_dir()).state() {
+        StackState::Running(info) => {
+            checks.push(version(&info));
+            checks.push(answers(config, Endpoint::Unix(info.socket.clone())).await);
+        }
+        StackState::Starting => checks.push(Check::ok("stack", "it is starting")),
+        StackState::Stopped => {
+            checks.push(Check::ok(
+                "stack",
+                "it is not running; the gateway starts it when needed",
+            ));
+            checks.push(port(config));
+        }
+    }
+    if let Some(endpoint) = &config.runtime.endpoints.checkpoint {
+        checks.push(answers(config, endpoint.clone()).await);
+    }
+    checks
+}
+
+/// Redis's socket has the longest name of those in the folder.
+fn socket_path(data_dir: &Path) -> Check {
+    let path = redis::socket(data_dir);
+    let length = path.as_os_str().len();
+    if length > MAX_SOCKET_PATH {
+        let detail = format!(
+            "{} has {length} bytes, and the kernel takes {MAX_SOCKET_PATH}",
+            path.display()
+        );
+        return Check::fail("socket path", detail, "choose a shorter data_dir");
+    }
+    Check::ok(
+        "socket path",
+        format!("{length} of {MAX_SOCKET_PATH} bytes"),
+    )
+}
+
+fn version(info: &StackInfo) -> Check {
+    let own = env!("CARGO_PKG_VERSION");
+    if info.version == own {
+        return Check::ok("stack", format!("running, pid {}, version {own}", info.pid));
+    }
+    let detail = format!("version {} runs, and this program is {own}", info.version);
+    Check::warn(
+        "stack",
+        detail,
+        "restart it: `shim down && shim up --detach`",
+    )
+}
+
+async fn answers(config: &Config, endpoint: Endpoint) -> Check {
+    let name = "service";
+    let remedy = "look at shim.log in the data folder, then `shim down && shim up --detach`";
+    let mut service = match checkpoints_at(config, &endpoint) {
+        Ok(service) => service,
+        Err(failure) => return Check::fail(name, failure.to_string(), "correct auth.token_file"),
+    };
+    match service
+        .list_sessions(request(ListSessionsRequest {
+            page_size: 1,
+            ..ListSessionsRequest::default()
+        }))
+        .await
+    {
+        Ok(_) => Check::ok(name, format!("{endpoint} answers")),
+        Err(status) => Check::fail(
+            name,
+            format!("{endpoint}: {}", shim_runtime::fault::explain(&status)),
+            remedy,
+        ),
+    }
+}
+
+fn port(config: &Config) -> Check {
+    let address = config.runtime.listen.unwrap_or(ADDRESS);
+    match TcpListener::bind(address) {
+        Ok(_) => Check::ok("port", format!("{address} is free")),
+        Err(why) if config.runtime.listen.is_some() => Check::fail(
+            "port",
+            format!("{address}: {why}"),
+            "stop what holds it, or change `listen`",
+        ),
+        Err(why) => Check::warn(
+            "port",
+            format!("{address}: {why}; the stack will use its socket only"),
+            "set `listen` to another address",
+        ),
+    }
+}

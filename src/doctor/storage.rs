@@ -1,0 +1,98 @@
+//! The data folder and the database in it.
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use nix::sys::statvfs::statvfs;
+use nix::unistd::{AccessFlags, access};
+use shim_checkpoint::{Integrity, check_integrity, database_path};
+
+use super::Check;
+use crate::config::Config;
+use crate::output::text::bytes;
+
+const FAIL_BELOW_BYTES: u64 = 20 * 1024 * 1024;
+const WARN_BELOW_BYTES: u64 = 500 * 1024 * 1024;
+
+pub(super) fn check(config: &Config) -> Vec<Check> {
+    let folder = config.data_dir();
+    if !folder.exists() {
+        let detail = format!("{} is not there yet", folder.display());
+        return vec![
+            Check::ok("data folder", format!("{detail}; the first start makes it")),
+            space(folder),
+        ];
+    }
+    vec![permissions(folder), space(folder), database(folder)]
+}
+
+fn permissions(folder: &Path) -> Check {
+    let shown = folder.display();
+    let Ok(meta) = std::fs::metadata(folder) else {
+        return Check::fail(
+            "data folder",
+            format!("{shown} cannot be read"),
+            "mend its permissions or choose another --data-dir",
+        );
+    };
+    if !meta.is_dir() {
+        return Check::fail(
+            "data folder",
+            format!("{shown} is not a folder"),
+            "move it away or choose another --data-dir",
+        );
+    }
+    if access(folder, AccessFlags::W_OK | AccessFlags::X_OK).is_err() {
+        let remedy = format!(
+            "chown it to yourself, or choose another --data-dir (its owner is uid {})",
+            meta.uid()
+        );
+        return Check::fail("data folder", format!("{shown} cannot be written"), remedy);
+    }
+    let mode = meta.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Check::warn(
+            "data folder",
+            format!("others may enter {shown} (mode {mode:o})"),
+            format!("chmod 700 {shown}"),
+        );
+    }
+    Check::ok("data folder", format!("{shown} (mode {mode:o})"))
+}
+
+/// Room on the file system of the folder, or of the nearest one above it that exists.
+fn space(folder: &Path) -> Check {
+    let Some(stat) = folder.ancestors().find_map(|path| statvfs(path).ok()) else {
+        return Check::warn("disk space", "cannot be told", "look with `df`");
+    };
+    #[allow(
+        clippy::useless_conversion,
+        reason = "the width of these counts differs between platforms"
+    )]
+    let free = u64::from(stat.blocks_available()).saturating_mul(u64::from(stat.fragment_size()));
+    let (detail, remedy) = (
+        format!("{} free", bytes(free)),
+        "free space, or drop old contents with `shim sessions prune`",
+    );
+    match free {
+        0..FAIL_BELOW_BYTES => Check::fail("disk space", detail, remedy),
+        FAIL_BELOW_BYTES..WARN_BELOW_BYTES => Check::warn("disk space", detail, remedy),
+        _ => Check::ok("disk space", detail),
+    }
+}
+
+fn database(folder: &Path) -> Check {
+    let path = database_path(folder);
+    match check_integrity(&path) {
+        Integrity::Absent => Check::ok("database", "none yet; the first start makes it"),
+        Integrity::Intact => {
+            let size = std::fs::metadata(&path).map_or(0, |meta| meta.len());
+            Check::ok("database", format!("intact, {}", bytes(size)))
+        }
+        Integrity::Damaged(what) => Check::fail(
+            "database",
+            format!("damaged: {what}"),
+            "restart the stack: it sets the file aside and carries over what can be read",
+        ),
+    }
+}

@@ -1,0 +1,82 @@
+//! `shim down`: stops the local stack and whatever it left behind.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use shim_runtime::stack::{Stack, StackInfo, StackState};
+
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::up::redis;
+
+/// Longer than the drain of five seconds and the end of Redis together.
+const DRAIN_WITHIN: Duration = Duration::from_secs(10);
+const KILL_WITHIN: Duration = Duration::from_secs(3);
+const STARTS_WITHIN: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(10);
+
+/// Stops the stack; it is no failure if there is none.
+pub(crate) async fn run(config: &Config, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+    let stack = Stack::at(config.data_dir());
+    wait_while(&stack, STARTS_WITHIN, |state| {
+        *state == StackState::Starting
+    })
+    .await;
+    match stack.state() {
+        StackState::Stopped => writeln!(out, "the stack is not running")?,
+        StackState::Starting => {
+            return Err(
+                Failure::new("the stack is starting and does not tell its pid")
+                    .hint(format!("its log is {}", stack.log_path().display())),
+            );
+        }
+        StackState::Running(info) => {
+            stop(&stack, &info, out).await?;
+            writeln!(out, "the stack is stopped")?;
+        }
+    }
+    redis::stop_leftover(&redis::socket(config.data_dir())).await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The holder of the lock published its pid, and it still holds the lock: the pid cannot be another's.
+async fn stop(stack: &Stack, info: &StackInfo, out: &mut dyn Write) -> Result<(), Failure> {
+    let pid = Pid::from_raw(
+        i32::try_from(info.pid).map_err(|_| Failure::new("the stack published no valid pid"))?,
+    );
+    let runs =
+        |state: &StackState| matches!(state, StackState::Running(now) if now.pid == info.pid);
+    let escalation = [
+        (
+            Signal::SIGTERM,
+            DRAIN_WITHIN,
+            "it does not drain; telling it to leave at once",
+        ),
+        (
+            Signal::SIGTERM,
+            KILL_WITHIN,
+            "it does not leave; killing it (nothing acknowledged is lost)",
+        ),
+        (Signal::SIGKILL, KILL_WITHIN, ""),
+    ];
+    for (signal, patience, next) in escalation {
+        kill(pid, signal)
+            .map_err(|e| Failure::new(format!("cannot stop the stack (pid {pid}): {e}")))?;
+        wait_while(stack, patience, runs).await;
+        if !runs(&stack.state()) {
+            return Ok(());
+        }
+        writeln!(out, "{next}")?;
+    }
+    Err(Failure::new(format!("the stack (pid {pid}) did not stop")))
+}
+
+async fn wait_while(stack: &Stack, patience: Duration, holds: impl Fn(&StackState) -> bool) {
+    let deadline = Instant::now() + patience;
+    while holds(&stack.state()) && Instant::now() < deadline {
+        tokio::time::sleep(POLL).await;
+    }
+}

@@ -1,0 +1,212 @@
+//! `shim install`: writes the gateway into a Claude client's configuration.
+//!
+//! The file is changed only where it must be, backed up, replaced in one step, and never touched if it is broken.
+
+mod client;
+mod merge;
+
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Map, Value, json};
+
+use crate::config::Config;
+use crate::failure::Failure;
+
+pub(crate) use client::Client;
+pub(crate) use merge::{ENTRY, SERVERS};
+
+/// Which client.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The client to connect
+    #[arg(value_enum)]
+    client: Client,
+    /// Only print the entry and the file it belongs to
+    #[arg(long)]
+    print: bool,
+    /// Claude Code: write ./.mcp.json, for this project only, instead of the user's configuration
+    #[arg(long)]
+    project: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  shim install claude-code                 for all your projects
+  shim install claude-code --project       for the project in this folder
+  shim install claude-desktop --print      only show what would be written";
+
+/// Merges the entry into the client's file.
+pub(crate) fn run(args: &Args, config: &Config, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+    if args.project && args.client != Client::ClaudeCode {
+        return Err(
+            Failure::new("only Claude Code has a configuration per project")
+                .hint("leave out --project"),
+        );
+    }
+    let path = if args.project {
+        std::env::current_dir()?.join(".mcp.json")
+    } else {
+        args.client.file()?
+    };
+    let entry = entry(config)?;
+    if args.print {
+        let whole = json!({ SERVERS: { ENTRY: entry } });
+        writeln!(out, "{}", path.display())?;
+        writeln!(
+            out,
+            "{}",
+            serde_json::to_string_pretty(&whole).map_err(std::io::Error::from)?
+        )?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let before = read(&path)?;
+    let after = merge::merge(&before, &entry).map_err(|what| {
+        Failure::new(format!("{}: {what}", path.display()))
+            .hint("mend the file, or move it away; it was not touched")
+    })?;
+    if after == before {
+        writeln!(
+            out,
+            "{} is connected already: {}",
+            args.client,
+            path.display()
+        )?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let kept = replace(&path, &before, &after)?;
+    writeln!(out, "{}", path.display())?;
+    write!(out, "{}", merge::difference(&before, &after))?;
+    if let Some(backup) = kept {
+        writeln!(out, "the file as it was: {}", backup.display())?;
+    }
+    writeln!(
+        out,
+        "{} is connected; {}",
+        args.client,
+        args.client.next_step()
+    )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What starts the gateway of this very program on the stack that was chosen by flags.
+fn entry(config: &Config) -> Result<Map<String, Value>, Failure> {
+    let command = std::env::current_exe()?;
+    let command = command
+        .to_str()
+        .ok_or_else(|| Failure::new("the path of this program is not UTF-8"))?;
+    let args: Vec<&str> = config
+        .flags
+        .iter()
+        .map(String::as_str)
+        .chain(["gateway"])
+        .collect();
+    Ok([
+        ("command".to_owned(), json!(command)),
+        ("args".to_owned(), json!(args)),
+    ]
+    .into_iter()
+    .collect())
+}
+
+/// A file that is not there reads as empty.
+fn read(path: &Path) -> Result<String, Failure> {
+    match std::fs::read_to_string(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+        read => read.map_err(|e| {
+            Failure::from(e).while_doing(format_args!("cannot read {}", path.display()))
+        }),
+    }
+}
+
+/// Backs the file up and puts the new text in its place in one step. A symbolic link stays a link.
+fn replace(path: &Path, before: &str, after: &str) -> Result<Option<PathBuf>, Failure> {
+    let target = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    let folder = target
+        .parent()
+        .ok_or_else(|| Failure::new("the configuration file has no folder"))?;
+    std::fs::create_dir_all(folder)?;
+    let mut unfinished = tempfile::NamedTempFile::new_in(folder)?;
+    unfinished.write_all(after.as_bytes())?;
+    let existed = target.exists();
+    let mode = if existed {
+        std::fs::metadata(&target)?.permissions().mode()
+    } else {
+        0o600
+    };
+    unfinished
+        .as_file()
+        .set_permissions(std::fs::Permissions::from_mode(mode))?;
+    unfinished.as_file().sync_all()?;
+    let backup = existed.then(|| backup_name(&target));
+    if let Some(backup) = &backup {
+        std::fs::copy(&target, backup)?;
+    }
+    // The client may have written meanwhile; what it wrote must not be lost.
+    if read(&target)? != before {
+        return Err(
+            Failure::new(format!("{} changed meanwhile", target.display()))
+                .hint("close the client and try again"),
+        );
+    }
+    unfinished.persist(&target).map_err(|e| e.error)?;
+    Ok(backup)
+}
+
+fn backup_name(path: &Path) -> PathBuf {
+    let seconds = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs();
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".before-shim-{seconds}"));
+    PathBuf::from(name)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_old_file_is_kept_beside_the_new_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.json");
+        std::fs::write(&path, "old").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+        let backup = replace(&path, "old", "new").unwrap().unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "new");
+        assert_eq!(std::fs::read_to_string(backup).unwrap(), "old");
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o640
+        );
+    }
+
+    #[test]
+    fn a_file_that_changed_meanwhile_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.json");
+        std::fs::write(&path, "newer").unwrap();
+        assert!(replace(&path, "old", "new").is_err());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "newer");
+    }
+
+    #[test]
+    fn a_link_stays_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let (target, link) = (
+            folder.path().join("real.json"),
+            folder.path().join("link.json"),
+        );
+        std::fs::write(&target, "old").unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        replace(&link, "old", "new").unwrap();
+        assert!(link.symlink_metadata().unwrap().is_symlink());
+        assert_eq!(std::fs::read_to_string(&target).unwrap(), "new");
+    }
+}

@@ -1,0 +1,169 @@
+//! `shim up`: the local stack, all services in one process on a Unix socket and loopback TCP, with a private Redis.
+//!
+//! Order: lock, leave the terminal if told, logs, bind, Redis, build, tell that it serves, wait, drain, stop Redis.
+
+mod detach;
+mod idle;
+pub(crate) mod redis;
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use shim_runtime::auth::Auth;
+use shim_runtime::lifecycle::Shutdown;
+use shim_runtime::server::{ListenError, Listeners, ServeError, Server};
+use shim_runtime::stack::{Stack, StackError, StackInfo, StackLock, StackState};
+use shim_runtime::telemetry;
+
+use crate::checkpoint::{ADDRESS, auth};
+use crate::cli::wait_for;
+use crate::config::Config;
+use crate::failure::Failure;
+use redis::Redis;
+
+/// How the stack runs.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// TCP address [default: 127.0.0.1:50051 if it is free]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<String>,
+    /// Start in the background and return when it serves
+    #[arg(long)]
+    detach: bool,
+    /// Stop after this long without an attached session or a call, for example 15m
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    idle_exit: Option<Duration>,
+    /// Leave the terminal and log to DATA_DIR/shim.log: how gateways start the stack
+    #[arg(long, hide = true, conflicts_with = "detach")]
+    detached: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  shim up                      in the foreground; Ctrl-C stops it
+  shim up --detach             in the background; `shim down` stops it
+  shim --data-dir /tmp/try up  another stack beside the usual one";
+
+/// Runs the stack until it is told to stop, or starts it in the background.
+pub(crate) fn run(args: &Args, config: Config, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+    if args.detach {
+        return wait_for(detach::start(args, &config, out));
+    }
+    let stack = Stack::at(config.data_dir());
+    // Many gateways may start a stack at once; those that come second have what they wanted. They leave right away,
+    // lest one of them outlives a `shim down` and takes over.
+    if args.detached && stack.state() != StackState::Stopped {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let lock = match stack.acquire() {
+        Ok(lock) => lock,
+        Err(StackError::AlreadyRunning) if args.detached => return Ok(ExitCode::SUCCESS),
+        Err(error) => return Err(error.into()),
+    };
+    if args.detached {
+        detach::leave_terminal(&stack)?;
+    }
+    telemetry::init(&config.runtime.log);
+    let served = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(serve(&stack, lock, config, args.idle_exit));
+    if let (true, Err(failure)) = (args.detached, &served) {
+        tracing::error!(%failure, "the stack ended");
+    }
+    served.map(|()| ExitCode::SUCCESS)
+}
+
+async fn serve(
+    stack: &Stack,
+    mut lock: StackLock,
+    config: Config,
+    idle_exit: Option<Duration>,
+) -> Result<(), Failure> {
+    let shutdown = Shutdown::on_signals()?;
+    let auth = auth(&config)?;
+    let mut listeners = Listeners::default();
+    listeners.bind_unix(&stack.socket())?;
+    let tcp = bind_tcp(&mut listeners, config.runtime.listen, &auth).await?;
+    let redis = match &config.runtime.redis_url {
+        Some(_) => None,
+        None => Redis::start(config.data_dir()).await,
+    };
+    let info = StackInfo {
+        pid: std::process::id(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        started_unix_ms: now_unix_ms(),
+        socket: stack.socket(),
+        tcp,
+        redis: config
+            .runtime
+            .redis_url
+            .clone()
+            .or_else(|| redis.as_ref().map(Redis::url)),
+    };
+    let served = run_services(config, auth, listeners, shutdown, idle_exit, || {
+        lock.publish(&info)
+    })
+    .await;
+    if let Some(redis) = redis {
+        redis.stop().await;
+    }
+    // Still under the lock, so this is our socket and not that of the next stack.
+    let _ = std::fs::remove_file(stack.socket());
+    served
+}
+
+async fn run_services(
+    config: Config,
+    auth: Auth,
+    listeners: Listeners,
+    shutdown: Shutdown,
+    idle_exit: Option<Duration>,
+    ready: impl FnOnce() -> std::io::Result<()>,
+) -> Result<(), Failure> {
+    let checkpoint =
+        shim_checkpoint::build(config.checkpoint, &config.runtime.data_dir, &shutdown).await?;
+    let server = checkpoint.register(Server::new(auth)?);
+    let idle_watch = idle::watch(&checkpoint, server.activity(), idle_exit, shutdown.clone());
+    ready()?;
+    tracing::info!(pid = std::process::id(), "the stack serves");
+    let (served, ()) = tokio::join!(server.serve(listeners, shutdown), idle_watch);
+    served?;
+    Ok(())
+}
+
+/// The default port may be taken by another stack or service, and the socket is enough; an address that was asked
+/// for must be had.
+async fn bind_tcp(
+    listeners: &mut Listeners,
+    asked: Option<SocketAddr>,
+    auth: &Auth,
+) -> Result<Option<SocketAddr>, Failure> {
+    match (
+        listeners.bind_tcp(asked.unwrap_or(ADDRESS), auth).await,
+        asked,
+    ) {
+        (Ok(bound), _) => Ok(Some(bound)),
+        (Err(ListenError::Bind(address, why)), None) => {
+            tracing::warn!(%address, %why, "no TCP: the port is taken; clients on this machine use the socket, others need --listen");
+            Ok(None)
+        }
+        (Err(error), _) => Err(error.into()),
+    }
+}
+
+fn now_unix_ms() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl From<ServeError> for Failure {
+    fn from(error: ServeError) -> Self {
+        Self::new(error.to_string())
+    }
+}

@@ -1,0 +1,227 @@
+//! The stack's private Redis: a child on a Unix socket in the data folder, restarted when it dies.
+//!
+//! Invariant: under the stack's lock at most one Redis uses the folder. A Redis that outlived a killed stack is found
+//! by its socket and stopped before a new one starts; on Linux setpriv(1) makes the kernel stop it right away.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use shim_runtime::lifecycle::Shutdown;
+use shim_runtime::stack::make_private_dir;
+use tokio::io::AsyncWriteExt;
+use tokio::net::UnixStream;
+use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
+
+const FIRST_BACKOFF: Duration = Duration::from_millis(100);
+const MAX_BACKOFF: Duration = Duration::from_secs(10);
+/// A Redis that ran this long was well; its next death starts the backoff anew.
+const WELL_AFTER: Duration = Duration::from_secs(30);
+const STOP_WITHIN: Duration = Duration::from_secs(3);
+const POLL: Duration = Duration::from_millis(10);
+
+/// Where programs are besides `PATH`, which a desktop application's children get poor.
+const PROGRAM_FOLDERS: [&str; 4] = [
+    "/usr/bin",
+    "/usr/local/bin",
+    "/opt/homebrew/bin",
+    "/usr/sbin",
+];
+
+/// What to do about a missing `redis-server`.
+pub(crate) const REMEDY: &str =
+    "install it with `apt-get install redis-server` or `brew install redis`, or set redis_url";
+
+/// A supervised Redis.
+#[derive(Debug)]
+pub(super) struct Redis {
+    socket: PathBuf,
+    stop: Shutdown,
+    supervisor: JoinHandle<()>,
+}
+
+impl Redis {
+    /// Starts a Redis with its files below `data_dir`; `None`, with a warning, if the machine has none.
+    pub(super) async fn start(data_dir: &Path) -> Option<Self> {
+        let Some(program) = find_program("redis-server") else {
+            tracing::warn!(
+                "no redis-server found: checkpoints and recovery work in full, coordination will not; {REMEDY}"
+            );
+            return None;
+        };
+        let socket = socket(data_dir);
+        let folder = data_dir.join("redis");
+        if let Err(why) = make_private_dir(&folder) {
+            tracing::warn!(folder = %folder.display(), %why, "no private Redis");
+            return None;
+        }
+        stop_leftover(&socket).await;
+        let stop = Shutdown::new();
+        let supervisor = tokio::spawn(supervise(
+            command_line(&program, &socket, &folder),
+            stop.clone(),
+        ));
+        Some(Self {
+            socket,
+            stop,
+            supervisor,
+        })
+    }
+
+    /// Its address, as `redis_url` would give it.
+    pub(super) fn url(&self) -> String {
+        format!("redis+unix://{}", self.socket.display())
+    }
+
+    /// Stops it and waits until it is gone.
+    pub(super) async fn stop(self) {
+        self.stop.begin();
+        if let Err(error) = self.supervisor.await {
+            tracing::error!(%error, "the Redis supervisor broke");
+        }
+        let _ = std::fs::remove_file(&self.socket);
+    }
+}
+
+/// The private Redis's socket.
+pub(crate) fn socket(data_dir: &Path) -> PathBuf {
+    data_dir.join("redis.sock")
+}
+
+/// The program on `PATH` or in a usual folder.
+pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(PROGRAM_FOLDERS.iter().map(PathBuf::from))
+        .map(|folder| folder.join(name))
+        .find(|program| program.is_file())
+}
+
+fn command_line(program: &Path, socket: &Path, folder: &Path) -> Vec<std::ffi::OsString> {
+    let mut line: Vec<std::ffi::OsString> = Vec::new();
+    if let Some(setpriv) = find_program("setpriv").filter(|_| cfg!(target_os = "linux")) {
+        line.extend([
+            setpriv.into(),
+            "--pdeathsig".into(),
+            "TERM".into(),
+            "--".into(),
+        ]);
+    }
+    line.push(program.into());
+    line.extend(["--port", "0", "--unixsocketperm", "700", "--unixsocket"].map(Into::into));
+    line.push(socket.into());
+    line.push("--dir".into());
+    line.push(folder.into());
+    // Jobs must never be evicted, and the append-only file replaces snapshots.
+    line.extend(
+        [
+            "--appendonly",
+            "yes",
+            "--appendfsync",
+            "everysec",
+            "--maxmemory-policy",
+            "noeviction",
+        ]
+        .map(Into::into),
+    );
+    line.extend(
+        [
+            "--save",
+            "",
+            "--daemonize",
+            "no",
+            "--loglevel",
+            "warning",
+            "--logfile",
+            "redis.log",
+        ]
+        .map(Into::into),
+    );
+    line
+}
+
+/// Keeps one Redis running until told to stop.
+async fn supervise(line: Vec<std::ffi::OsString>, stop: Shutdown) {
+    let mut backoff = FIRST_BACKOFF;
+    while !stop.is_begun() {
+        let started = Instant::now();
+        match spawn(&line) {
+            Ok(mut child) => tokio::select! {
+                status = child.wait() => tracing::warn!(?status, ?backoff, "Redis ended; starting it again"),
+                () = stop.wait() => return terminate(child).await,
+            },
+            Err(error) => tracing::warn!(%error, ?backoff, "Redis does not start; trying again"),
+        }
+        backoff = if started.elapsed() > WELL_AFTER {
+            FIRST_BACKOFF
+        } else {
+            (backoff * 2).min(MAX_BACKOFF)
+        };
+        tokio::select! {
+            () = tokio::time::sleep(backoff) => {}
+            () = stop.wait() => {}
+        }
+    }
+}
+
+fn spawn(line: &[std::ffi::OsString]) -> std::io::Result<Child> {
+    let (program, arguments) = line.split_first().ok_or(std::io::ErrorKind::InvalidInput)?;
+    Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        // A Ctrl-C in the terminal is for the stack, which stops Redis last.
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+}
+
+async fn terminate(mut child: Child) {
+    if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()) {
+        let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+    }
+    if tokio::time::timeout(STOP_WITHIN, child.wait())
+        .await
+        .is_err()
+    {
+        tracing::warn!("Redis did not stop in time; killing it");
+        let _ = child.kill().await;
+    }
+}
+
+/// Stops a Redis that outlived its stack. Call it only under the stack's lock or when no stack runs. The kernel
+/// names the process behind the socket, so no other one can be hit.
+pub(crate) async fn stop_leftover(socket: &Path) {
+    let Ok(mut stream) = UnixStream::connect(socket).await else {
+        return;
+    };
+    let pid = stream
+        .peer_cred()
+        .ok()
+        .and_then(|peer| peer.pid())
+        .map(Pid::from_raw);
+    tracing::warn!(?pid, "stopping a Redis that outlived its stack");
+    let _ = stream.write_all(b"SHUTDOWN\r\n").await;
+    if gone(socket).await {
+        return;
+    }
+    if let Some(pid) = pid {
+        let _ = kill(pid, Signal::SIGKILL);
+        gone(socket).await;
+    }
+}
+
+async fn gone(socket: &Path) -> bool {
+    let deadline = Instant::now() + STOP_WITHIN;
+    while Instant::now() < deadline {
+        if UnixStream::connect(socket).await.is_err() {
+            return true;
+        }
+        tokio::time::sleep(POLL).await;
+    }
+    false
+}

@@ -1,0 +1,117 @@
+//! Bytes that are no message of the contract: wrong wire types, invalid UTF-8, cut short, too large.
+
+use bytes::Bytes;
+use prost_reflect::{FieldDescriptor, Kind};
+use shim_runtime::fault::explain;
+use shim_tests::place::Place;
+use shim_tests::service::Service;
+use tonic::{Code, Status};
+
+use super::wire::Wire;
+
+const VARINT: u8 = 0;
+const FIXED_64: u8 = 1;
+const LENGTH_DELIMITED: u8 = 2;
+/// The largest message a server reads.
+const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
+
+fn key(field: &FieldDescriptor, wire_type: u8) -> u8 {
+    u8::try_from(field.number() << 3).unwrap() | wire_type
+}
+
+/// The field, sent as another type than it has.
+fn wrong_type(field: &FieldDescriptor) -> Bytes {
+    let mut message = match field.kind() {
+        Kind::String | Kind::Bytes | Kind::Message(_) => vec![key(field, VARINT), 1],
+        _ => vec![key(field, LENGTH_DELIMITED), 1, 0x80],
+    };
+    if field.is_list() {
+        // Lists take numbers packed and unpacked, so only a third type is wrong for both.
+        message = vec![key(field, FIXED_64), 1, 2, 3, 4, 5, 6, 7, 8];
+    }
+    message.into()
+}
+
+fn invalid_utf8(field: &FieldDescriptor) -> Bytes {
+    vec![key(field, LENGTH_DELIMITED), 2, 0xC3, 0x28].into()
+}
+
+fn assert_names(status: &Status, method: &str, field: &str) {
+    let refusal = explain(status);
+    assert_eq!(
+        status.code(),
+        Code::InvalidArgument,
+        "{method}.{field}: {refusal}"
+    );
+    let named = refusal.message.contains(field)
+        || refusal
+            .violations
+            .iter()
+            .any(|(name, _)| name.contains(field));
+    assert!(named, "{method}.{field}: {refusal:?}");
+}
+
+#[tokio::test]
+async fn a_field_of_the_wrong_type_or_not_utf8_is_named() {
+    let place = Place::new();
+    let service = Service::start(&place.data_dir()).await;
+    let wire = Wire::to(&service);
+    for method in wire.methods() {
+        for field in method.input().fields() {
+            let refusal = wire
+                .send(&method, wrong_type(&field))
+                .await
+                .expect_err("of the wrong type");
+            assert_names(&refusal, method.name(), field.name());
+            if field.kind() == Kind::String {
+                let refusal = wire
+                    .send(&method, invalid_utf8(&field))
+                    .await
+                    .expect_err("not UTF-8");
+                assert_names(&refusal, method.name(), field.name());
+            }
+        }
+    }
+    assert!(service.is_healthy().await);
+}
+
+#[tokio::test]
+async fn a_broken_or_oversize_message_is_refused() {
+    let place = Place::new();
+    let service = Service::start(&place.data_dir()).await;
+    let wire = Wire::to(&service);
+    let broken: [&[u8]; 5] = [
+        &[0x0A, 0x7F, b'x'],
+        &[0xFF; 20],
+        &[0x07],
+        &[0x0B, 0x0B, 0x0B],
+        &[0x00, 0x01],
+    ];
+    for method in wire.methods() {
+        for bytes in broken {
+            let refusal = wire
+                .send(&method, Bytes::from_static(bytes))
+                .await
+                .expect_err("no message");
+            assert_eq!(
+                refusal.code(),
+                Code::InvalidArgument,
+                "{} {bytes:02x?}: {refusal:?}",
+                method.name()
+            );
+        }
+        let oversize = Bytes::from(vec![0; MAX_MESSAGE_BYTES + 1]);
+        let refusal = wire.send(&method, oversize).await.expect_err("too large");
+        assert_eq!(
+            refusal.code(),
+            Code::ResourceExhausted,
+            "{}: {refusal:?}",
+            method.name()
+        );
+        assert!(
+            refusal.message().contains("16"),
+            "it names the limit: {refusal:?}"
+        );
+    }
+    assert!(service.is_healthy().await);
+}

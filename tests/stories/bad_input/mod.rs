@@ -1,0 +1,12 @@
+//! What no caller should send, sent to every RPC and every tool: each is refused in words that name the field, and
+//! nothing that was saved suffers.
+
+mod encodings;
+mod fields;
+mod fuzz;
+mod nesting;
+mod streams;
+mod tools;
+mod unknown_ids;
+mod valid;
+mod wire;

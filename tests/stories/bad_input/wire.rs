@@ -1,0 +1,76 @@
+//! Calls any unary RPC with JSON, by the contract's descriptors, so that a case is one line.
+
+use bytes::Bytes;
+use prost::Message;
+use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor, SerializeOptions};
+use serde_json::Value;
+use shim_runtime::client::Channel;
+use shim_runtime::fault::{Explained, explain};
+use shim_tests::raw;
+use shim_tests::service::Service;
+use tonic::Status;
+
+/// Field violations are named as JSON pointers are written here: `/state/decisions`.
+pub(crate) struct Wire {
+    pool: DescriptorPool,
+    channel: Channel,
+}
+
+impl Wire {
+    pub(crate) fn to(service: &Service) -> Self {
+        let pool = DescriptorPool::decode(shim_proto::FILE_DESCRIPTOR_SET).unwrap();
+        Self {
+            pool,
+            channel: service.channel(),
+        }
+    }
+
+    /// Every unary RPC.
+    pub(crate) fn methods(&self) -> Vec<MethodDescriptor> {
+        let all = self
+            .pool
+            .services()
+            .flat_map(|service| service.methods().collect::<Vec<_>>());
+        all.filter(|method| !method.is_client_streaming() && !method.is_server_streaming())
+            .collect()
+    }
+
+    pub(crate) fn method(&self, name: &str) -> MethodDescriptor {
+        self.methods()
+            .into_iter()
+            .find(|method| method.name() == name)
+            .unwrap_or_else(|| panic!("no RPC {name}"))
+    }
+
+    /// Calls `method` with a message written as JSON.
+    pub(crate) async fn call(&self, method: &str, request: &Value) -> Result<Value, Explained> {
+        let method = self.method(method);
+        let message = DynamicMessage::deserialize(method.input(), request).unwrap_or_else(|e| {
+            panic!(
+                "{}: the test's JSON does not fit the contract: {e}",
+                method.name()
+            )
+        });
+        let answer = self
+            .send(&method, message.encode_to_vec().into())
+            .await
+            .map_err(|status| explain(&status))?;
+        let answer = DynamicMessage::decode(method.output(), answer).unwrap();
+        let options = SerializeOptions::new()
+            .use_proto_field_name(true)
+            .stringify_64_bit_integers(false);
+        Ok(answer
+            .serialize_with_options(serde_json::value::Serializer, &options)
+            .unwrap())
+    }
+
+    /// Calls `method` with bytes that may be no message at all.
+    pub(crate) async fn send(
+        &self,
+        method: &MethodDescriptor,
+        message: Bytes,
+    ) -> Result<Bytes, Status> {
+        let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
+        raw::unary(self.channel.clone(), &path, message).await
+    }
+}
