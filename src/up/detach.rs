@@ -103,11 +103,15 @@ fn open_log(stack: &Stack) -> Result<File, Failure> {
         .open(path)?)
 }
 
+/// What the stack said last: its `error:` line if it wrote one.
 fn last_line(stack: &Stack) -> String {
     let log = std::fs::read(stack.log_path()).unwrap_or_default();
     let log = String::from_utf8_lossy(&log);
-    log.lines()
-        .rfind(|line| line.starts_with("error:"))
+    let error = log
+        .lines()
+        .rev()
+        .find_map(|line| line.strip_prefix("error: "));
+    error
         .or(log.lines().last())
         .unwrap_or("its log is empty")
         .to_owned()
