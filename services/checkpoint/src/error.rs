@@ -68,6 +68,9 @@ pub enum Error {
     /// The disk has no room.
     #[error("the disk of the data folder is full; nothing was saved")]
     DiskFull,
+    /// Another change of the same group broke the group's transaction.
+    #[error("a change written together with this one failed; nothing was saved")]
+    GroupLost,
     /// Too much is waiting to be written.
     #[error("too much is waiting to be written")]
     Overloaded,
@@ -80,6 +83,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the database is at fault, not the request.
+    pub(crate) fn is_of_the_store(&self) -> bool {
+        matches!(
+            self,
+            Self::DiskFull | Self::StoreUnavailable(_) | Self::Damaged(_)
+        )
+    }
+
     fn fault(&self) -> (Code, &'static str, Option<&'static str>, Option<u64>) {
         use Code::{
             Aborted, DataLoss, FailedPrecondition, InvalidArgument, NotFound, ResourceExhausted,
@@ -158,6 +169,12 @@ impl Error {
                 "DISK_FULL",
                 Some("free space, then save again"),
                 Some(5_000),
+            ),
+            Self::GroupLost => (
+                Unavailable,
+                "GROUP_LOST",
+                Some("send the same request again"),
+                Some(50),
             ),
             Self::Overloaded => (
                 ResourceExhausted,

@@ -1,6 +1,7 @@
 //! Import: taking in an archive in group commits; what is there already is skipped, so a cut-off import is repeated.
 
 use prost::Message;
+use rusqlite::Connection;
 use shim_proto::checkpoint::v1::archive_record::Record;
 use shim_proto::checkpoint::v1::{ArchiveHeader, ImportRequest, ImportResponse, Session};
 use tonic::{Status, Streaming};
@@ -8,9 +9,10 @@ use tonic::{Status, Streaming};
 use super::Api;
 use super::export::FORMAT;
 use super::fields::Fields;
-use crate::domain::moment::moment;
+use crate::domain::moment::{Moment, moment};
 use crate::error::Error;
 use crate::store::archive::{self, Taken, refused};
+use crate::store::in_savepoint;
 
 /// Records, and their bytes, committed together.
 const BATCH: usize = 256;
@@ -123,32 +125,11 @@ async fn commit(
     total: &mut ImportResponse,
 ) -> Result<(), Error> {
     let level = api.config.zstd_level;
+    // A record in the middle may be refused: what came before it in the batch must not stay half-told.
     let taken = api
         .store
         .write(bytes, move |db, now| {
-            let mut taken = ImportResponse::default();
-            for record in batch {
-                let (is_new, counter) = match record {
-                    Record::Header(_) => continue,
-                    Record::Session(session) => (
-                        archive::import_session(db, session, now)?,
-                        &mut taken.imported_sessions,
-                    ),
-                    Record::Checkpoint(archived) => (
-                        archive::import_checkpoint(db, &archived, level)?,
-                        &mut taken.imported_checkpoints,
-                    ),
-                    Record::Signal(signal) => (
-                        archive::import_signal(db, &signal)?,
-                        &mut taken.imported_signals,
-                    ),
-                };
-                match is_new {
-                    Taken::New => *counter += 1,
-                    Taken::Known => taken.skipped += 1,
-                }
-            }
-            Ok(taken)
+            in_savepoint(db, || take_in(db, batch, level, now))
         })
         .await?;
     total.imported_sessions += taken.imported_sessions;
@@ -156,4 +137,35 @@ async fn commit(
     total.imported_signals += taken.imported_signals;
     total.skipped += taken.skipped;
     Ok(())
+}
+
+fn take_in(
+    db: &Connection,
+    batch: Vec<Record>,
+    level: u32,
+    now: Moment,
+) -> Result<ImportResponse, Error> {
+    let mut taken = ImportResponse::default();
+    for record in batch {
+        let (is_new, counter) = match record {
+            Record::Header(_) => continue,
+            Record::Session(session) => (
+                archive::import_session(db, session, now)?,
+                &mut taken.imported_sessions,
+            ),
+            Record::Checkpoint(archived) => (
+                archive::import_checkpoint(db, &archived, level)?,
+                &mut taken.imported_checkpoints,
+            ),
+            Record::Signal(signal) => (
+                archive::import_signal(db, &signal)?,
+                &mut taken.imported_signals,
+            ),
+        };
+        match is_new {
+            Taken::New => *counter += 1,
+            Taken::Known => taken.skipped += 1,
+        }
+    }
+    Ok(taken)
 }

@@ -32,6 +32,7 @@ pub(super) fn writer(path: &Path) -> rusqlite::Result<Connection> {
          PRAGMA foreign_keys = ON;
          PRAGMA cache_size = -4096;
          PRAGMA wal_autocheckpoint = 4000;
+         PRAGMA temp_store = MEMORY;
          PRAGMA journal_size_limit = 67108864;
          PRAGMA trusted_schema = OFF;",
     )?;

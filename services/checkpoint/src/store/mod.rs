@@ -37,6 +37,7 @@ use clock::ServiceClock;
 use ledger::Request;
 use readers::Readers;
 use writer::Writer;
+pub(crate) use writer::in_savepoint;
 
 /// The database of one data folder.
 #[derive(Clone)]
@@ -54,7 +55,8 @@ struct Shared {
 
 impl Store {
     /// Runs a mutation in the next group commit and answers when it is on the disk. The same request twice has one
-    /// effect and one answer. `bytes` is what the job holds in memory while it waits.
+    /// effect and one answer. `bytes` is what the job holds in memory while it waits. A job refuses before it changes
+    /// anything, or runs [`in_savepoint`].
     ///
     /// # Errors
     /// What `job` refuses; OVERLOADED if too much waits; DISK_FULL, STORE_UNAVAILABLE if the commit failed.

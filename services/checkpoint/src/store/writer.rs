@@ -1,7 +1,7 @@
 //! The writer thread: mutations from everywhere, grouped into one transaction for each sync of the disk.
 //!
 //! While one group is being synced the next one gathers, so the cost of a sync is shared by all who wait for it.
-//! (A) A job sees the effects of the jobs before it. (B) A job that refuses leaves nothing behind (savepoint).
+//! (A) A job sees the effects of the jobs before it. (B) A job that refuses leaves nothing behind.
 //! (C) If the commit fails, every job of the group fails with it and nothing of the group is kept.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -33,7 +33,14 @@ const IDLE: Duration = Duration::from_millis(50);
 /// Tells the waiting caller how the commit went.
 type Answer = Box<dyn FnOnce(Result<(), Error>) + Send>;
 /// Does its work, or is told that it cannot.
-type Job = Box<dyn FnOnce(Result<(&Connection, Moment), Error>) -> Answer + Send>;
+type Job = Box<dyn FnOnce(Result<(&Connection, Moment), Error>) -> Done + Send>;
+
+/// A job that had its turn.
+struct Done {
+    answer: Answer,
+    /// What was wrong with the database, if that is why it failed.
+    trouble: Option<Error>,
+}
 
 /// The way to the writer thread. Dropping it lets the thread finish what waits, and joins it.
 pub(super) struct Writer {
@@ -75,12 +82,19 @@ impl Writer {
         let held = Held::take(&self.waiting_bytes, bytes)?;
         let (reply, answer) = oneshot::channel();
         let job: Job = Box::new(move |turn| {
-            let result = turn.and_then(|(db, now)| in_savepoint(db, || job(db, now)));
-            Box::new(move |committed| {
+            let result = turn.and_then(|(db, now)| run_job(db, || job(db, now)));
+            let trouble = result
+                .as_ref()
+                .err()
+                .filter(|error| error.is_of_the_store())
+                .cloned();
+            let answer = Box::new(move |committed: Result<(), Error>| {
                 drop(held);
-                // The caller may have gone; the effect stays, and its retry finds the answer in the ledger.
-                let _ = reply.send(committed.and(result));
-            })
+                // A job's own refusal stands however the commit went. The caller may have gone; the effect stays, and
+                // its retry finds the answer in the ledger.
+                let _ = reply.send(result.and_then(|value| committed.map(|()| value)));
+            });
+            Done { answer, trouble }
         });
         let queue = self.queue.as_ref().ok_or(Error::Stopping)?;
         queue.try_send(job).map_err(|error| match error {
@@ -130,22 +144,37 @@ impl Drop for Held {
     }
 }
 
-/// Runs `work` so that a refusal or a panic leaves nothing behind and concerns nobody else.
-fn in_savepoint<R>(db: &Connection, work: impl FnOnce() -> Result<R, Error>) -> Result<R, Error> {
-    db.prepare_cached("SAVEPOINT job")?.execute([])?;
-    let result = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+/// Runs a job. One that refuses must refuse before it changes anything (jobs that cannot promise that run in a
+/// savepoint of their own, see [`in_savepoint`]); if it changed something all the same, nothing of the group may stay.
+fn run_job<R>(db: &Connection, job: impl FnOnce() -> Result<R, Error>) -> Result<R, Error> {
+    let before = db.total_changes();
+    let result = catch_unwind(AssertUnwindSafe(job)).unwrap_or_else(|_| {
         Err(Error::StoreUnavailable(
             "the change ended in a defect".into(),
         ))
     });
+    if result.is_err() && db.total_changes() != before && !db.is_autocommit() {
+        // The group's turn ends: gather_and_commit sees the missing transaction.
+        db.execute_batch("ROLLBACK")?;
+    }
+    result
+}
+
+/// Runs `work` so that a refusal leaves nothing of it behind. It costs a copy of every page that `work` changes.
+pub(crate) fn in_savepoint<R>(
+    db: &Connection,
+    work: impl FnOnce() -> Result<R, Error>,
+) -> Result<R, Error> {
+    db.execute_batch("SAVEPOINT job")?;
+    let result = work();
     // After a full disk or an I/O error SQLite may have rolled everything back already.
-    if db.is_autocommit() {
-        return result;
+    if !db.is_autocommit() {
+        db.execute_batch(if result.is_ok() {
+            "RELEASE job"
+        } else {
+            "ROLLBACK TO job; RELEASE job"
+        })?;
     }
-    if result.is_err() {
-        db.prepare_cached("ROLLBACK TO job")?.execute([])?;
-    }
-    db.prepare_cached("RELEASE job")?.execute([])?;
     result
 }
 
@@ -187,15 +216,17 @@ impl WriterThread {
     fn gather_and_commit(&self, first: Job, answers: &mut Vec<Answer>) -> Result<(), Error> {
         if let Err(error) = self.db.execute_batch("BEGIN IMMEDIATE") {
             let error = Error::from(error);
-            answers.push(first(Err(error.clone())));
+            answers.push(first(Err(error.clone())).answer);
             return Err(error);
         }
         let started = Instant::now();
         let mut next = Some(first);
         while let Some(job) = next.take() {
-            answers.push(job(Ok((&self.db, self.clock.now()))));
+            let done = job(Ok((&self.db, self.clock.now())));
+            answers.push(done.answer);
             if self.db.is_autocommit() {
-                return Err(Error::DiskFull);
+                // SQLite rolled back by itself (a full disk, an I/O error), or a job broke off half-way.
+                return Err(done.trouble.unwrap_or(Error::GroupLost));
             }
             if answers.len() < GROUP && started.elapsed() < GROUP_TIME {
                 next = self.jobs.try_recv().ok();
@@ -226,9 +257,7 @@ impl WriterThread {
 
     fn close(self) {
         // An orderly end leaves one file; a failure leaves the WAL, which the next start replays.
-        let _ = self
-            .db
-            .execute_batch("PRAGMA wal_checkpoint(TRUNCATE);");
+        let _ = self.db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE);");
         if let Err((_, error)) = self.db.close() {
             tracing::warn!(%error, "the database did not close cleanly; its log is replayed at the next start");
         }
