@@ -63,7 +63,7 @@ impl Services {
         let (endpoint, local) = match &config.endpoints.checkpoint {
             Some(endpoint) => (endpoint.clone(), None),
             None => {
-                let stack = Stack::at(&config.data_dir);
+                let stack = Stack::at(&config.data_dir).configured_by(config.file.clone());
                 let program = std::env::current_exe().map_err(GatewayError::OwnProgram)?;
                 (
                     Endpoint::Unix(stack.socket()),

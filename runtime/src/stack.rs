@@ -69,6 +69,8 @@ pub enum StackError {
 #[derive(Debug, Clone)]
 pub struct Stack {
     data_dir: PathBuf,
+    /// The configuration file a stack is started with, beside its own environment.
+    config_file: Option<PathBuf>,
 }
 
 impl Stack {
@@ -77,6 +79,16 @@ impl Stack {
     pub fn at(data_dir: &Path) -> Self {
         Self {
             data_dir: data_dir.to_path_buf(),
+            config_file: None,
+        }
+    }
+
+    /// The same stack, started with this configuration file if it has to be started.
+    #[must_use]
+    pub fn configured_by(self, config_file: Option<PathBuf>) -> Self {
+        Self {
+            config_file,
+            ..self
         }
     }
 
@@ -177,7 +189,12 @@ impl Stack {
 
     /// Starts a detached stack. Losing the race for the lock is fine: the child leaves and the winner serves.
     fn spawn(&self, exe: &Path) -> Result<(), StackError> {
+        let config = self
+            .config_file
+            .iter()
+            .flat_map(|file| ["--config".as_ref(), file.as_os_str()]);
         let mut child = Command::new(exe)
+            .args(config)
             .arg("--data-dir")
             .arg(&self.data_dir)
             .args(["up", "--detached", "--idle-exit", IDLE_EXIT])

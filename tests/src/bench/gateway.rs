@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::figure::Figure;
 use super::latency::Latencies;
+use super::machine;
 use crate::dice::Dice;
 use crate::mcp::{Gateway, GatewayLaunch};
 use crate::place::Place;
@@ -23,6 +24,7 @@ const SETTLE: Duration = Duration::from_secs(2);
 
 /// All figures of the gateway and of the stack it starts.
 pub async fn measure(progress: impl Fn(&str)) -> Vec<Figure> {
+    let quiet = machine::idle_share("gateway").await;
     let place = Place::new();
     let service = Service::start(&place.data_dir()).await;
     let launch =
@@ -31,7 +33,7 @@ pub async fn measure(progress: impl Fn(&str)) -> Vec<Figure> {
         GatewayLaunch::of_command(python::script_command("peer_server.py"), &place.project());
 
     progress("start of the gateway and of its peer");
-    let mut figures = vec![starts(&launch, &peer).await];
+    let mut figures = vec![quiet, starts(&launch, &peer).await];
     progress("memory and tool calls of the gateway and of its peer");
     figures.extend(work(&launch, &peer).await);
     drop(service);

@@ -3,6 +3,7 @@
 mod figure;
 mod gateway;
 mod latency;
+mod machine;
 mod raw_commits;
 mod recovery;
 mod saves;
@@ -15,7 +16,7 @@ use crate::service::Service;
 
 /// The figures of the checkpoint service, telling `progress` what is being measured.
 pub async fn measure_checkpoint(progress: impl Fn(&str)) -> Vec<Figure> {
-    let mut figures = Vec::new();
+    let mut figures = vec![machine::idle_share("checkpoint").await];
     let place = Place::new();
     let service = Service::start(&place.data_dir()).await;
     figures.push(saves::idle_memory(&service));

@@ -52,17 +52,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_peer_commits_as_durably_as_the_service_and_no_more_slowly_than_it_must() {
+    fn the_peer_commits_as_durably_as_the_service() {
         let folder = tempfile::tempdir().expect("a folder");
         let raw = RawCommits::open(folder.path(), "raw.db").expect("a database");
         let ask = |pragma: &str| -> String {
             let sql = format!("SELECT CAST({pragma} AS TEXT) FROM pragma_{pragma}");
-            raw.connection.query_row(&sql, [], |row| row.get(0)).expect("a pragma")
+            raw.connection
+                .query_row(&sql, [], |row| row.get(0))
+                .expect("a pragma")
         };
         assert_eq!(ask("journal_mode"), "wal");
         assert_eq!(ask("synchronous"), "2", "FULL");
-        let states = vec![vec![7; 2048]; 4];
-        let mut l = raw.commit_for(Duration::from_millis(600), &states).expect("commits");
-        eprintln!("PROBE n={} p50={:.3} p99={:.3}", l.count(), l.percentile_ms(50), l.percentile_ms(99));
     }
 }

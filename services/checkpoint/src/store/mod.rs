@@ -45,9 +45,10 @@ pub(crate) struct Store {
     shared: Arc<Shared>,
 }
 
+/// Dropped in this order: SQLite removes its log only if the writer's connection is the last one to close.
 struct Shared {
-    writer: Writer,
     readers: Readers,
+    writer: Writer,
     clock: ServiceClock,
     /// Dropped last: another process may open the database from then on.
     _lock: open::DatabaseLock,

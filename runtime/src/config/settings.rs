@@ -1,8 +1,4 @@
-//! Configuration: flags over `SHIM_*` environment over `shim.toml` over defaults.
-//!
-//! [`Settings`] gathers every source into one flat table of dotted keys; each crate reads its own keys from it,
-//! and [`Settings::finish`] reports everything wrong at once: bad values and keys nobody asked for. Nothing here
-//! reads the real environment by itself, so tests pass a map.
+//! Gathering every source of configuration into one flat table of dotted keys, and telling everything wrong at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -11,10 +7,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::LogFormat;
 use crate::client::Endpoint;
-
-/// Exit code of a process whose configuration is wrong (`EX_USAGE` of sysexits.h).
-pub const EXIT_CONFIG: u8 = 64;
 
 const ENV_PREFIX: &str = "SHIM_";
 
@@ -38,6 +32,7 @@ struct Value {
 /// Every configured value by its dotted key, and what was found wrong so far.
 #[derive(Debug, Default)]
 pub struct Settings {
+    file: Option<PathBuf>,
     values: BTreeMap<String, Value>,
     /// Environment names keep their own spelling until a reader names the key: `SHIM_A_B_C` may mean `a.b_c`.
     environment: BTreeMap<String, String>,
@@ -75,6 +70,7 @@ impl Settings {
     ) -> Result<Self, ConfigErrors> {
         let mut settings = Self::default();
         if let Some(path) = file {
+            settings.file = std::path::absolute(path).ok();
             settings.read_file(path)?;
         }
         for (name, value) in env {
@@ -92,6 +88,11 @@ impl Settings {
             );
         }
         Ok(settings)
+    }
+
+    /// The file gathered from, whole.
+    pub(super) fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
     }
 
     fn read_file(&mut self, path: &Path) -> Result<(), ConfigErrors> {
@@ -287,169 +288,5 @@ impl Setting for Duration {
     fn parse(text: &str) -> Result<Self, String> {
         humantime::parse_duration(text)
             .map_err(|_| "a duration such as 15s, 500ms or 24h".to_owned())
-    }
-}
-
-/// Where the services are; `None` means the local stack.
-#[derive(Debug, Clone, Default)]
-pub struct Endpoints {
-    /// Sessions, checkpoints, signals, recovery.
-    pub checkpoint: Option<Endpoint>,
-    /// State, locks, bus, registry, tasks.
-    pub coordination: Option<Endpoint>,
-    /// Workers.
-    pub worker: Option<Endpoint>,
-    /// Code analysis and evolution.
-    pub evolution: Option<Endpoint>,
-}
-
-/// How log lines look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people.
-    Pretty,
-    /// One JSON object a line.
-    Json,
-}
-
-impl FromStr for LogFormat {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        match text {
-            "pretty" => Ok(Self::Pretty),
-            "json" => Ok(Self::Json),
-            _ => Err(()),
-        }
-    }
-}
-
-/// What is logged, and how. Logs go to stderr only.
-#[derive(Debug, Clone)]
-pub struct LogConfig {
-    /// A `tracing` filter, for example `info,shim_checkpoint=debug`.
-    pub filter: String,
-    /// The look of a line.
-    pub format: LogFormat,
-}
-
-/// The keys every process shares.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// Holds the database, the sockets and the private Redis (`data_dir`).
-    pub data_dir: PathBuf,
-    /// A Redis to use instead of the private one (`redis_url`).
-    pub redis_url: Option<String>,
-    /// The TCP address a server listens on (`listen`).
-    pub listen: Option<SocketAddr>,
-    /// Where a client finds the services (`endpoints.*`).
-    pub endpoints: Endpoints,
-    /// A file whose first line is the bearer token of every call (`auth.token_file`).
-    pub token_file: Option<PathBuf>,
-    /// Logging (`log.filter`, `log.format`).
-    pub log: LogConfig,
-}
-
-impl Config {
-    /// Reads the shared keys.
-    pub fn read(settings: &mut Settings) -> Self {
-        Self {
-            data_dir: settings.get("data_dir").unwrap_or_else(default_data_dir),
-            redis_url: settings.get("redis_url"),
-            listen: settings.get("listen"),
-            endpoints: Endpoints {
-                checkpoint: settings.get("endpoints.checkpoint"),
-                coordination: settings.get("endpoints.coordination"),
-                worker: settings.get("endpoints.worker"),
-                evolution: settings.get("endpoints.evolution"),
-            },
-            token_file: settings.get("auth.token_file"),
-            log: LogConfig {
-                filter: settings.get_or("log.filter", "info".to_owned()),
-                format: settings.get_or("log.format", LogFormat::Pretty),
-            },
-        }
-    }
-}
-
-/// The platform's data folder plus `shim`: `$XDG_DATA_HOME` or `~/.local/share` on Linux,
-/// `~/Library/Application Support` on macOS.
-#[must_use]
-pub fn default_data_dir() -> PathBuf {
-    let home = std::env::var_os("HOME").map_or_else(|| PathBuf::from("."), PathBuf::from);
-    let base = if cfg!(target_os = "macos") {
-        home.join("Library/Application Support")
-    } else {
-        std::env::var_os("XDG_DATA_HOME")
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-            .unwrap_or_else(|| home.join(".local/share"))
-    };
-    base.join("shim")
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
-        list.iter()
-            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-            .collect()
-    }
-
-    #[test]
-    fn flags_win_over_environment_over_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("shim.toml");
-        std::fs::write(
-            &file,
-            "data_dir = '/from/file'\nredis_url = 'redis://file'\n[log]\nfilter = 'warn'\n",
-        )
-        .unwrap();
-        let mut settings = Settings::gather(
-            Some(&file),
-            pairs(&[
-                ("SHIM_REDIS_URL", "redis://env"),
-                ("SHIM_LOG_FILTER", "debug"),
-                ("HOME", "/h"),
-            ]),
-            pairs(&[("log.filter", "trace")]),
-        )
-        .unwrap();
-        let config = Config::read(&mut settings);
-        settings.finish().unwrap();
-        assert_eq!(config.data_dir, PathBuf::from("/from/file"));
-        assert_eq!(config.redis_url.as_deref(), Some("redis://env"));
-        assert_eq!(config.log.filter, "trace");
-    }
-
-    #[test]
-    fn every_fault_is_told_at_once() {
-        let mut settings = Settings::gather(
-            None,
-            pairs(&[("SHIM_LISTEN", "nonsense"), ("SHIM_TYPO", "1")]),
-            pairs(&[("log.format", "xml"), ("no.such", "x")]),
-        )
-        .unwrap();
-        Config::read(&mut settings);
-        let errors = settings.finish().unwrap_err().0;
-        assert_eq!(errors.len(), 4, "{errors:?}");
-        assert!(
-            errors
-                .iter()
-                .any(|e| e.contains("SHIM_LISTEN") && e.contains("127.0.0.1:50051"))
-        );
-        assert!(errors.iter().any(|e| e.contains("SHIM_TYPO")));
-        assert!(errors.iter().any(|e| e.contains("--log-format")));
-        assert!(errors.iter().any(|e| e.contains("no.such")));
-    }
-
-    #[test]
-    fn a_value_outside_its_range_names_the_range() {
-        let mut settings = Settings::gather(None, [], pairs(&[("n", "9")])).unwrap();
-        assert_eq!(settings.get_within("n", 2_u64, 1..=5), 2);
-        assert!(settings.finish().unwrap_err().0[0].contains("1..=5"));
     }
 }

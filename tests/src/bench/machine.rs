@@ -1,0 +1,37 @@
+//! Whether the machine is quiet enough for figures to mean anything. Another program that syncs the same disk can make
+//! a raw commit ten times slower and so flatter whatever stands beside it.
+
+use std::time::Duration;
+
+use super::figure::Figure;
+
+const SAMPLE: Duration = Duration::from_secs(2);
+const QUIET: f64 = 0.9;
+
+/// The share of processor time that nobody uses, before anything is measured.
+pub(super) async fn idle_share(area: &str) -> Figure {
+    let before = ticks();
+    tokio::time::sleep(SAMPLE).await;
+    let after = ticks();
+    let (idle, all) = (after.0 - before.0, after.1 - before.1);
+    let share = if all > 0.0 { idle / all } else { f64::NAN };
+    let name = format!("machine idle before the {area} figures (else they are not to be trusted)");
+    Figure::new(name, share, "share").target(&format!(">= {QUIET}"), share >= QUIET)
+}
+
+/// Idle and all ticks of all processors since the start: the first line of proc(5) stat, time waiting for the disk
+/// counted as busy.
+fn ticks() -> (f64, f64) {
+    let stat = std::fs::read_to_string("/proc/stat").unwrap_or_default();
+    let first = stat.lines().next().unwrap_or_default();
+    let ticks: Vec<f64> = first
+        .split_ascii_whitespace()
+        .skip(1)
+        .take(8)
+        .filter_map(|n| n.parse().ok())
+        .collect();
+    (
+        ticks.get(3).copied().unwrap_or_default(),
+        ticks.iter().sum(),
+    )
+}
