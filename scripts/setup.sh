@@ -65,6 +65,8 @@ case ${1:-} in
 run) ;;
 test)
     python_venv "$2"
+    # One story bends the service's clock.
+    have faketime || install faketime libfaketime
     if ! have cargo-nextest; then
         echo "installing cargo-nextest (a few minutes)" >&2
         cargo install --quiet --locked cargo-nextest
