@@ -16,7 +16,7 @@ use crate::store::{checkpoints, sessions};
 
 pub(super) async fn handle(
     api: &Api,
-    request: SaveCheckpointRequest,
+    mut request: SaveCheckpointRequest,
 ) -> Result<SaveCheckpointResponse, Status> {
     let mut fields = Fields::default();
     fields.request_id(&request.request_id);
@@ -37,12 +37,17 @@ pub(super) async fn handle(
     } else {
         trigger
     };
-    let key = Request::new("SaveCheckpoint", &request.request_id, &request);
     let (epoch, carries) = (request.epoch, request.carry_over);
-    let state = request.state.unwrap_or_default();
+    let state = request.state.take().unwrap_or_default();
     let level = api.config.zstd_level;
     // Packed before the writer's turn: the thread that everyone waits for only appends.
     let packed = pack(&state, level)?;
+    let key = Request::with_content(
+        "SaveCheckpoint",
+        &request.request_id,
+        &request,
+        &packed.hash,
+    );
     let bytes = packed.bytes.len() + usize::try_from(packed.state_bytes).unwrap_or(0);
     let saved = api
         .store

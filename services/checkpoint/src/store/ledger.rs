@@ -17,10 +17,22 @@ pub(crate) struct Request {
 impl Request {
     /// `message` is the whole request, whose id is `id`.
     pub(crate) fn new(method: &str, id: &str, message: &impl Message) -> Self {
-        let mut bytes = Vec::with_capacity(message.encoded_len() + method.len());
+        Self::with_content(method, id, message, &[])
+    }
+
+    /// Like [`Request::new`] for a message whose large part was taken out of it and hashed already.
+    pub(crate) fn with_content(
+        method: &str,
+        id: &str,
+        message: &impl Message,
+        content_hash: &[u8],
+    ) -> Self {
+        let mut bytes =
+            Vec::with_capacity(method.len() + message.encoded_len() + content_hash.len());
         bytes.extend_from_slice(method.as_bytes());
         // A Vec grows as needed, so encoding cannot run out of room.
         let _ = message.encode(&mut bytes);
+        bytes.extend_from_slice(content_hash);
         Self {
             id: id.to_owned(),
             digest: seal::hash(&bytes),
