@@ -8,3 +8,4 @@ mod local_stack;
 mod mcp_clients;
 mod recovery;
 mod reflection;
+mod standard_streams;

@@ -1,0 +1,95 @@
+//! What clients give a gateway for stdin and stdout: pipes, socket pairs (Node does), or files. It answers on all.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::net::Shutdown;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use shim_tests::mcp::{GatewayLaunch, PROTOCOL};
+use shim_tests::place::Place;
+
+/// Longer than any answer may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn conversation() -> Vec<Value> {
+    let client = json!({ "name": "streams", "version": "1" });
+    let hello = json!({ "protocolVersion": PROTOCOL, "capabilities": {}, "clientInfo": client });
+    let save = json!({ "current_task": "speak through anything", "progress": 0.5 });
+    vec![
+        json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello }),
+        json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }),
+        json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/call",
+                "params": { "name": "shim_auto_checkpoint", "arguments": save } }),
+    ]
+}
+
+fn gateway(place: &Place, stdin: Stdio, stdout: Stdio) -> std::process::Child {
+    let launch = GatewayLaunch::new(&place.data_dir(), &place.project());
+    Command::new(&launch.command()[0])
+        .args(&launch.command()[1..])
+        .envs(launch.environment().iter().cloned())
+        .current_dir(place.project())
+        .stdin(stdin)
+        .stdout(stdout)
+        .spawn()
+        .unwrap()
+}
+
+fn assert_saved(answers: &[String]) {
+    assert_eq!(answers.len(), 2, "{answers:?}");
+    assert!(answers[1].contains("Checkpoint 1 saved"), "{answers:?}");
+}
+
+#[test]
+fn a_gateway_speaks_through_socket_pairs() {
+    let place = Place::new();
+    let (mut asks, stdin) = UnixStream::pair().unwrap();
+    let (hears, stdout) = UnixStream::pair().unwrap();
+    let mut child = gateway(
+        &place,
+        OwnedFd::from(stdin).into(),
+        OwnedFd::from(stdout).into(),
+    );
+    for message in conversation() {
+        writeln!(asks, "{message}").unwrap();
+    }
+    hears.set_read_timeout(Some(PATIENCE)).unwrap();
+    let answers: Vec<String> = BufReader::new(hears)
+        .lines()
+        .take(2)
+        .map(Result::unwrap)
+        .collect();
+    assert_saved(&answers);
+    asks.shutdown(Shutdown::Write).unwrap();
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_gateway_writes_its_answers_into_a_file() {
+    let place = Place::new();
+    let path = place.root().join("answers");
+    let output = File::create(&path).unwrap();
+    let mut child = gateway(&place, Stdio::piped(), output.into());
+    let mut asks = child.stdin.take().unwrap();
+    for message in conversation() {
+        writeln!(asks, "{message}").unwrap();
+    }
+    let answers = || -> Vec<String> {
+        std::fs::read_to_string(&path)
+            .unwrap()
+            .lines()
+            .map(str::to_owned)
+            .collect()
+    };
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while answers().len() < 2 && std::time::Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_saved(&answers());
+    drop(asks);
+    assert!(child.wait().unwrap().success());
+}
