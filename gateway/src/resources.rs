@@ -20,19 +20,16 @@ const WORKERS: &str = "shim://workers";
 /// Checkpoints shown with a session.
 const HISTORY: i32 = 20;
 
-/// The sessions this process holds, and the workers.
+/// The sessions this process holds: what is listed can be read.
 pub(crate) fn list(gateway: &Gateway) -> Vec<Resource> {
-    let workers = Resource::new(WORKERS, "workers")
-        .with_title("Workers")
-        .with_description("The workers that share tasks; needs the coordination service.")
-        .with_mime_type(JSON);
-    let sessions = gateway.sessions.held_ids().into_iter().map(|id| {
+    let held = gateway.sessions.held_ids().into_iter();
+    held.map(|id| {
         Resource::new(format!("shim://sessions/{id}"), format!("session {id}"))
             .with_title("A session of this client")
             .with_description("Its status and newest checkpoints.")
             .with_mime_type(JSON)
-    });
-    std::iter::once(workers).chain(sessions).collect()
+    })
+    .collect()
 }
 
 /// The forms a resource's address can have.
