@@ -135,32 +135,10 @@ async fn a_torn_database_is_set_aside_and_what_is_whole_is_carried_over() {
                 .contains("damaged-")
         });
     assert!(aside, "the damaged file is kept");
-    let list = ListCheckpointsRequest {
-        session_id: session.id.clone(),
-        page_size: 1000,
-        ..Default::default()
-    };
-    let listed = house
-        .api
-        .list_checkpoints(list)
-        .await
-        .unwrap()
-        .into_inner()
-        .checkpoints;
+    let listed = house.headers(&session.id).await;
     assert!(!listed.is_empty(), "something was carried over");
     for checkpoint in &listed {
-        let get = GetCheckpointRequest {
-            checkpoint_id: checkpoint.id.clone(),
-            ..Default::default()
-        };
-        let state = house
-            .api
-            .get_checkpoint(get)
-            .await
-            .unwrap()
-            .into_inner()
-            .state
-            .unwrap();
+        let state = house.content(&checkpoint.id).await;
         assert_eq!(state.current_task, format!("step {}", checkpoint.number));
     }
 }

@@ -126,6 +126,27 @@ impl House {
             .unwrap()
     }
 
+    /// The headers of a session, newest first.
+    pub(crate) async fn headers(&mut self, session: &str) -> Vec<Checkpoint> {
+        let request = ListCheckpointsRequest {
+            session_id: session.into(),
+            page_size: 1000,
+            ..Default::default()
+        };
+        let listed = self.api.list_checkpoints(request).await.unwrap();
+        listed.into_inner().checkpoints
+    }
+
+    /// The content of a checkpoint.
+    pub(crate) async fn content(&mut self, checkpoint: &str) -> CheckpointState {
+        let request = GetCheckpointRequest {
+            checkpoint_id: checkpoint.into(),
+            ..Default::default()
+        };
+        let found = self.api.get_checkpoint(request).await.unwrap();
+        found.into_inner().state.unwrap()
+    }
+
     /// Waits until the session has this status.
     pub(crate) async fn until(&mut self, id: &str, status: SessionStatus) -> Session {
         let wait = async {

@@ -27,18 +27,7 @@ async fn checkpoints_are_numbered_without_gaps_and_chained_under_concurrency() {
     for saver in savers.collect::<Vec<_>>() {
         saver.await.unwrap();
     }
-    let list = ListCheckpointsRequest {
-        session_id: session.id.clone(),
-        page_size: 1000,
-        ..Default::default()
-    };
-    let mut saved = house
-        .api
-        .list_checkpoints(list)
-        .await
-        .unwrap()
-        .into_inner()
-        .checkpoints;
+    let mut saved = house.headers(&session.id).await;
     saved.reverse();
     assert_eq!(
         saved.iter().map(|c| c.number).collect::<Vec<_>>(),

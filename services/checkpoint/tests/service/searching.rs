@@ -57,18 +57,7 @@ async fn a_saved_word_is_found_at_once_and_a_pruned_one_no_more() {
     assert_eq!(pruned.thinned_checkpoints, 10);
     assert_eq!(house.api.prune(prune).await.unwrap().into_inner(), pruned);
     assert!(search(&mut house, "number3").await.is_empty());
-    let list = ListCheckpointsRequest {
-        session_id: session.id,
-        page_size: 100,
-        ..Default::default()
-    };
-    let headers = house
-        .api
-        .list_checkpoints(list)
-        .await
-        .unwrap()
-        .into_inner()
-        .checkpoints;
+    let headers = house.headers(&session.id).await;
     assert_eq!(headers.len(), 15, "headers stay");
     assert_eq!(
         headers.iter().filter(|c| c.thinned_at.is_some()).count(),

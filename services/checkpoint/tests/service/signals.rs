@@ -48,18 +48,7 @@ async fn reaching_danger_saves_the_last_known_state_once() {
         .unwrap()
         .into_inner();
     assert!(still.danger_checkpoint.is_none(), "danger is entered once");
-    let get = GetCheckpointRequest {
-        checkpoint_id: saved.id,
-        ..Default::default()
-    };
-    let kept = house
-        .api
-        .get_checkpoint(get)
-        .await
-        .unwrap()
-        .into_inner()
-        .state
-        .unwrap();
+    let kept = house.content(&saved.id).await;
     assert_eq!(kept.current_task, "risky work");
 
     let list = ListSignalHistoryRequest {
