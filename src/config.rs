@@ -18,8 +18,6 @@ pub(crate) struct Config {
     pub(crate) checkpoint: shim_checkpoint::Config,
     /// The gateway's own keys.
     pub(crate) gateway: shim_gateway::Config,
-    /// The file read, if there was one.
-    pub(crate) file: Option<PathBuf>,
     /// The flags that name this configuration, to start another process with the same.
     pub(crate) flags: Vec<String>,
 }
@@ -45,7 +43,6 @@ impl Config {
             runtime,
             checkpoint: shim_checkpoint::Config::read(&mut settings),
             gateway: shim_gateway::Config::read(&mut settings),
-            file,
             flags: global.flags(),
         };
         settings.finish()?;

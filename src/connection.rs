@@ -28,7 +28,7 @@ pub(crate) async fn checkpoints(config: &Config) -> Result<Checkpoints, Failure>
         None => {
             let exe = std::env::current_exe()?;
             Stack::at(config.data_dir())
-                .configured_by(config.file.clone())
+                .configured_by(config.runtime.file.clone())
                 .ensure_running(&exe, STACK_READY_WITHIN)
                 .await?;
             Endpoint::Unix(Stack::at(config.data_dir()).socket())

@@ -116,7 +116,7 @@ pub(crate) async fn run(
 
 fn configuration(global: &Global, loaded: &Result<Config, ConfigErrors>) -> Check {
     match loaded {
-        Ok(config) => match &config.file {
+        Ok(config) => match &config.runtime.file {
             Some(file) => Check::ok("configuration", format!("{} is valid", file.display())),
             None => Check::ok(
                 "configuration",
