@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-const AREAS: [&str; 1] = ["checkpoint"];
+const AREAS: [&str; 2] = ["checkpoint", "coordination"];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut files = Vec::new();

@@ -8,9 +8,13 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, absolute};
 use crate::failure::Failure;
-use crate::{checkpoint, demo, doctor, down, gateway, install, sessions, status, up};
+use crate::{
+    checkpoint, coordination, demo, doctor, down, files, gateway, install, locks, messages,
+    service, sessions, state, status, up, workers,
+};
 
-/// Keeps Claude sessions alive: saves what a session knows, notices when it dies, and brings it back.
+/// Keeps Claude sessions alive, and lets many of them work as one team: saves what a session knows, brings it back when
+/// it dies, and shares state, locks, files and messages between windows.
 #[derive(Debug, Parser)]
 #[command(name = "shim", version, max_term_width = 100, after_help = EXAMPLES)]
 pub(crate) struct Cli {
@@ -25,6 +29,8 @@ Examples:
   shim install claude-code     connect Claude Code
   shim up --detach             start the local stack in the background
   shim sessions list           what was saved
+  shim workers list            who works
+  shim files list              who holds which files
   shim demo                    see a session killed and brought back
   shim doctor                  find out what is wrong
 
@@ -91,10 +97,31 @@ enum Command {
     /// Be the MCP server for Claude
     Gateway(gateway::Args),
     /// Run the checkpoint service alone
-    Checkpoint(checkpoint::Args),
+    #[command(after_help = "The service's port is 50051.")]
+    Checkpoint(service::Args),
+    /// Run the coordination service alone, over the Redis of redis_url
+    #[command(
+        after_help = "The service's port is 50052. `shim up` runs it with a Redis of its own."
+    )]
+    Coordination(service::Args),
     /// Look after sessions and their checkpoints
     #[command(subcommand)]
     Sessions(sessions::Command),
+    /// See who can work, how loaded each is, and who died
+    #[command(subcommand)]
+    Workers(workers::Command),
+    /// See who holds which lock, and free one whose holder is lost
+    #[command(subcommand)]
+    Locks(locks::Command),
+    /// Lease files, and check that nobody else holds those you commit
+    #[command(subcommand)]
+    Files(files::Command),
+    /// Read and write the state a project's windows share
+    #[command(subcommand)]
+    State(state::Command),
+    /// Write to sessions and workers, and read what they were sent
+    #[command(subcommand)]
+    Messages(messages::Command),
     /// Connect a Claude client
     Install(install::Args),
     /// Check everything that could be wrong and say the remedy
@@ -108,7 +135,7 @@ impl Command {
     fn settings(&self) -> Vec<(String, String)> {
         let listen = match self {
             Self::Up(args) => args.listen.clone(),
-            Self::Checkpoint(args) => args.listen.clone(),
+            Self::Checkpoint(args) | Self::Coordination(args) => args.listen.clone(),
             _ => None,
         };
         listen
@@ -127,8 +154,14 @@ impl Cli {
             Command::Down => wait_for(down::run(&loaded?, out)),
             Command::Status(args) => wait_for(status::run(&args, &loaded?, out)),
             Command::Gateway(args) => gateway::run(&args, loaded?),
-            Command::Checkpoint(args) => checkpoint::run(args, loaded?),
+            Command::Checkpoint(args) => checkpoint::run(&args, loaded?),
+            Command::Coordination(args) => coordination::run(&args, loaded?),
             Command::Sessions(command) => wait_for(sessions::run(command, &loaded?, out)),
+            Command::Workers(command) => wait_for(workers::run(command, &loaded?, out)),
+            Command::Locks(command) => wait_for(locks::run(command, &loaded?, out)),
+            Command::Files(command) => wait_for(files::run(command, &loaded?, out)),
+            Command::State(command) => wait_for(state::run(command, &loaded?, out)),
+            Command::Messages(command) => wait_for(messages::run(command, &loaded?, out)),
             Command::Install(args) => install::run(&args, &loaded?, out),
             Command::Doctor(args) => wait_for(doctor::run(&args, &self.global, loaded, out)),
             Command::Demo(args) => wait_for(demo::run(&args, &loaded?, out)),

@@ -16,6 +16,8 @@ pub(crate) struct Config {
     pub(crate) runtime: shim_runtime::config::Config,
     /// The checkpoint service's own keys.
     pub(crate) checkpoint: shim_checkpoint::Config,
+    /// The coordination service's own keys.
+    pub(crate) coordination: shim_coordination::Config,
     /// The gateway's own keys.
     pub(crate) gateway: shim_gateway::Config,
     /// The flags that name this configuration, to start another process with the same.
@@ -42,6 +44,7 @@ impl Config {
         let config = Self {
             runtime,
             checkpoint: shim_checkpoint::Config::read(&mut settings),
+            coordination: shim_coordination::Config::read(&mut settings),
             gateway: shim_gateway::Config::read(&mut settings),
             flags: global.flags(),
         };

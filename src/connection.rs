@@ -1,56 +1,130 @@
-//! Finding the checkpoint service: the configured endpoint, else the local stack, started if it is not running.
+//! Finding the services: the configured endpoint, else the local stack, started if it is not running.
 
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use shim_proto::checkpoint::v1::checkpoint_service_client::CheckpointServiceClient;
-use shim_runtime::auth::Token;
+use shim_proto::coordination::v1::ListWorkersRequest;
+use shim_proto::coordination::v1::bus_service_client::BusServiceClient;
+use shim_proto::coordination::v1::lock_service_client::LockServiceClient;
+use shim_proto::coordination::v1::registry_service_client::RegistryServiceClient;
+use shim_proto::coordination::v1::state_service_client::StateServiceClient;
 use shim_runtime::client::{self, Channel, Endpoint};
+use shim_runtime::fault::explain;
 use shim_runtime::server::MAX_MESSAGE_BYTES;
-use shim_runtime::stack::Stack;
+use shim_runtime::stack::{Stack, StackInfo};
 use tonic::Request;
 
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::service::token;
 
 /// A typed client of the checkpoint service.
 pub(crate) type Checkpoints = CheckpointServiceClient<Channel>;
 
+/// Typed clients of the coordination service, all on one connection.
+#[derive(Clone)]
+pub(crate) struct Coordination {
+    /// Shared state.
+    pub(crate) state: StateServiceClient<Channel>,
+    /// Locks and leases on files.
+    pub(crate) locks: LockServiceClient<Channel>,
+    /// Messages.
+    pub(crate) bus: BusServiceClient<Channel>,
+    /// Workers.
+    pub(crate) registry: RegistryServiceClient<Channel>,
+}
+
 const STACK_READY_WITHIN: Duration = Duration::from_secs(10);
 const CALL_WITHIN: Duration = Duration::from_secs(30);
+/// A stack younger than this may still be waiting for its Redis.
+const YOUNG: Duration = Duration::from_secs(5);
+const POLL: Duration = Duration::from_millis(20);
 
-/// The service that is configured, or the local stack's.
+/// The checkpoint service that is configured, or the local stack's.
 ///
 /// # Errors
 /// If the stack cannot be started.
 pub(crate) async fn checkpoints(config: &Config) -> Result<Checkpoints, Failure> {
     let endpoint = match &config.runtime.endpoints.checkpoint {
         Some(endpoint) => endpoint.clone(),
-        None => {
-            let exe = std::env::current_exe()?;
-            Stack::at(config.data_dir())
-                .configured_by(config.runtime.file.clone())
-                .ensure_running(&exe, STACK_READY_WITHIN)
-                .await?;
-            Endpoint::Unix(Stack::at(config.data_dir()).socket())
-        }
+        None => Endpoint::Unix(local_stack(config).await?.socket),
     };
     checkpoints_at(config, &endpoint)
 }
 
-/// The service at `endpoint`; nothing is started.
+/// The checkpoint service at `endpoint`; nothing is started.
 ///
 /// # Errors
 /// If the token cannot be read.
 pub(crate) fn checkpoints_at(config: &Config, endpoint: &Endpoint) -> Result<Checkpoints, Failure> {
-    let token = config
-        .runtime
-        .token_file
-        .as_deref()
-        .map(Token::from_file)
-        .transpose();
-    let token = token.map_err(|e| Failure::new(e.to_string()))?;
-    let channel = client::connect(endpoint, token.as_ref())?;
+    let channel = client::connect(endpoint, token(config)?.as_ref())?;
     Ok(CheckpointServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES))
+}
+
+/// The coordination service that is configured, or the local stack's.
+///
+/// # Errors
+/// If only the checkpoint service is configured, or the stack cannot be started.
+pub(crate) async fn coordination(config: &Config) -> Result<Coordination, Failure> {
+    let endpoints = &config.runtime.endpoints;
+    match (&endpoints.coordination, &endpoints.checkpoint) {
+        (Some(endpoint), _) => coordination_at(config, endpoint),
+        (None, Some(checkpoint)) => Err(Failure::new(format!(
+            "no coordination service is configured, while the checkpoint service is ({checkpoint})"
+        ))
+        .hint("set endpoints.coordination (SHIM_ENDPOINTS_COORDINATION), too")),
+        (None, None) => {
+            let stack = local_stack(config).await?;
+            let mut service = coordination_at(config, &Endpoint::Unix(stack.socket.clone()))?;
+            await_redis(&mut service, &stack).await;
+            Ok(service)
+        }
+    }
+}
+
+/// The coordination service at `endpoint`; nothing is started.
+///
+/// # Errors
+/// If the token cannot be read.
+pub(crate) fn coordination_at(
+    config: &Config,
+    endpoint: &Endpoint,
+) -> Result<Coordination, Failure> {
+    let channel = client::connect(endpoint, token(config)?.as_ref())?;
+    Ok(Coordination {
+        state: StateServiceClient::new(channel.clone())
+            .max_decoding_message_size(MAX_MESSAGE_BYTES),
+        locks: LockServiceClient::new(channel.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES),
+        bus: BusServiceClient::new(channel.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES),
+        registry: RegistryServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES),
+    })
+}
+
+async fn local_stack(config: &Config) -> Result<StackInfo, Failure> {
+    let exe = std::env::current_exe()?;
+    let stack = Stack::at(config.data_dir()).configured_by(config.runtime.file.clone());
+    Ok(stack.ensure_running(&exe, STACK_READY_WITHIN).await?)
+}
+
+/// Waits while a stack that was started just now gets hold of its Redis. An older one is asked as it is.
+async fn await_redis(service: &mut Coordination, stack: &StackInfo) {
+    let started = UNIX_EPOCH + Duration::from_millis(stack.started_unix_ms);
+    let age = SystemTime::now()
+        .duration_since(started)
+        .unwrap_or_default();
+    let deadline = Instant::now() + YOUNG.saturating_sub(age);
+    while Instant::now() < deadline {
+        let asked = ListWorkersRequest {
+            page_size: 1,
+            ..ListWorkersRequest::default()
+        };
+        match service.registry.list_workers(request(asked)).await {
+            Err(status) if explain(&status).reason == "STORE_UNAVAILABLE" => {
+                tokio::time::sleep(POLL).await;
+            }
+            _ => return,
+        }
+    }
 }
 
 /// A request that gives up after a while, so that a person never waits on a hung service.

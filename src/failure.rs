@@ -29,6 +29,14 @@ impl Failure {
         }
     }
 
+    /// A failure of what was asked for, with the exit code of a wrong configuration.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self {
+            exit: EXIT_CONFIG,
+            ..Self::new(message)
+        }
+    }
+
     /// Adds what the person can do about it.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -61,11 +69,7 @@ impl Display for Failure {
 
 impl From<ConfigErrors> for Failure {
     fn from(errors: ConfigErrors) -> Self {
-        Self {
-            message: errors.to_string(),
-            hint: None,
-            exit: EXIT_CONFIG,
-        }
+        Self::usage(errors.to_string())
     }
 }
 
@@ -115,6 +119,10 @@ impl From<Status> for Failure {
                 }
                 _ => told.remedy.clone(),
             });
+        if told.code == Code::Unimplemented && told.message.is_empty() {
+            return Self::new("the service that runs does not know this call")
+                .hint("it is of another version; restart it: `shim down && shim up --detach`");
+        }
         // The wire's message ends with the wire's remedy, which the hint replaces.
         let message = match &told.remedy {
             Some(remedy) => told
@@ -149,6 +157,20 @@ fn remedy(reason: &str) -> Option<&'static str> {
         "NOT_INTERRUPTED" => {
             "only interrupted sessions are dismissed; `shim sessions end` ends one for good"
         }
+        "STATE_NOT_FOUND" => "`shim state list` shows what there is; see -n for another namespace",
+        "VERSION_MISMATCH" => {
+            "look at it again with `shim state get KEY`, and expect the version it has now"
+        }
+        "LOCK_HELD" => "`shim locks show NAME` tells who holds it",
+        "LOCK_LOST" | "STALE_FENCE" => "the lock is held by another now; `shim locks show NAME`",
+        "FILES_HELD" => {
+            "wait with --wait, ask the holder with `shim messages send`, or see `shim files list`"
+        }
+        "LEASE_LOST" => "it ended or was given back; `shim files list` shows those that are held",
+        "WORKER_NOT_FOUND" => "`shim workers list --all` shows the workers there are",
+        "NO_RECIPIENTS" => "`shim workers list` shows the capabilities of those that live",
+        "NO_REDIS" => crate::up::redis::REMEDY,
+        "STORE_FULL" => "give Redis more memory (maxmemory), or let entries and messages go",
         "STORE_UNAVAILABLE" => "run `shim doctor`",
         "DISK_FULL" => "free space, or drop old contents with `shim sessions prune`",
         "TOKEN_REFUSED" => "set auth.token_file to the file with the server's token",

@@ -2,20 +2,30 @@
 //!
 //! Each subcommand has a file of its own; what services do lives in their crates, never here.
 
+mod caller;
 mod checkpoint;
 mod cli;
 mod config;
 mod connection;
+mod coordination;
 mod demo;
 mod doctor;
 mod down;
 mod failure;
+mod files;
+mod follow;
 mod gateway;
 mod install;
+mod locks;
+mod messages;
+mod naming;
 mod output;
+mod service;
 mod sessions;
+mod state;
 mod status;
 mod up;
+mod workers;
 
 use std::process::ExitCode;
 

@@ -6,7 +6,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 use shim_proto::checkpoint::v1::{Session, SessionStatus};
+use shim_proto::coordination::v1::WorkerState;
 use shim_runtime::client::Endpoint;
+use shim_runtime::fault::explain;
 use shim_runtime::stack::{Stack, StackInfo, StackState};
 
 use crate::config::Config;
@@ -15,6 +17,7 @@ use crate::failure::Failure;
 use crate::output::text::count;
 use crate::output::time::span;
 use crate::sessions::{self, Filter};
+use crate::workers;
 
 /// As `systemctl status` and the LSB ask for a stopped service.
 const EXIT_STOPPED: u8 = 3;
@@ -48,6 +51,8 @@ struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     sessions: Option<Counts>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    coordination: Option<Team>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     #[serde(skip)]
     recent: Vec<Session>,
@@ -59,6 +64,22 @@ struct Counts {
     attached: u64,
     interrupted: u64,
     ended: u64,
+}
+
+/// How the windows work together.
+#[derive(Debug, Default, Serialize)]
+struct Team {
+    /// Whether the service has its Redis.
+    ready: bool,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(skip)]
+    explanation: String,
+    /// The workers that live.
+    workers: usize,
+    /// Those of them that have no room.
+    busy: usize,
 }
 
 /// Prints the status once, or again and again.
@@ -129,6 +150,7 @@ async fn look(config: &Config) -> Report {
         stack: None,
         uptime_seconds: None,
         sessions: None,
+        coordination: None,
         error: None,
         recent: Vec::new(),
     };
@@ -138,7 +160,9 @@ async fn look(config: &Config) -> Report {
         StackState::Running(info) => {
             report.state = "running";
             report.uptime_seconds = Some(uptime(&info).as_secs());
-            match recent(config, &info).await {
+            let (recent, team) = tokio::join!(recent(config, &info), team(config, &info));
+            report.coordination = team.ok();
+            match recent {
                 Ok(sessions) => {
                     report.sessions = Some(Counts::of(&sessions));
                     report.recent = sessions.into_iter().take(RECENT).collect();
@@ -154,6 +178,26 @@ async fn look(config: &Config) -> Report {
 async fn recent(config: &Config, info: &StackInfo) -> Result<Vec<Session>, Failure> {
     let mut service = connection::checkpoints_at(config, &Endpoint::Unix(info.socket.clone()))?;
     sessions::every(&mut service, &Filter::default(), COUNTED).await
+}
+
+async fn team(config: &Config, info: &StackInfo) -> Result<Team, Failure> {
+    let mut service = connection::coordination_at(config, &Endpoint::Unix(info.socket.clone()))?;
+    Ok(match workers::page(&mut service).await {
+        Ok(workers) => Team {
+            ready: true,
+            busy: workers
+                .iter()
+                .filter(|worker| worker.state() == WorkerState::Busy)
+                .count(),
+            workers: workers.len(),
+            ..Team::default()
+        },
+        Err(status) => Team {
+            reason: Some(explain(&status).reason),
+            explanation: Failure::from(status).to_string(),
+            ..Team::default()
+        },
+    })
 }
 
 fn uptime(info: &StackInfo) -> Duration {
@@ -200,32 +244,57 @@ impl Report {
         )?;
         writeln!(out, "data      {}", self.data_dir)?;
         if let Some(info) = &self.stack {
-            writeln!(out, "process   pid {}, version {}", info.pid, info.version)?;
-            writeln!(out, "socket    {}", info.socket.display())?;
-            writeln!(
-                out,
-                "tcp       {}",
-                info.tcp
-                    .map_or("none".to_owned(), |address| address.to_string())
-            )?;
-            writeln!(out, "redis     {}", info.redis.as_deref().unwrap_or("none"))?;
+            print_process(info, out)?;
         }
         if let Some(counts) = &self.sessions {
-            let Counts {
-                active,
-                attached,
-                interrupted,
-                ended,
-            } = counts;
-            let all = count(active + interrupted + ended, "session");
-            writeln!(
-                out,
-                "sessions  {all}: {active} active ({attached} attached), {interrupted} interrupted, {ended} ended"
-            )?;
+            counts.print(out)?;
+        }
+        if let Some(team) = &self.coordination {
+            team.print(out)?;
         }
         if let Some(error) = &self.error {
             writeln!(out, "error     {error}")?;
         }
         Ok(())
+    }
+}
+
+fn print_process(info: &StackInfo, out: &mut dyn Write) -> std::io::Result<()> {
+    writeln!(out, "process   pid {}, version {}", info.pid, info.version)?;
+    writeln!(out, "socket    {}", info.socket.display())?;
+    let tcp = info
+        .tcp
+        .map_or("none".to_owned(), |address| address.to_string());
+    writeln!(out, "tcp       {tcp}")?;
+    writeln!(out, "redis     {}", info.redis.as_deref().unwrap_or("none"))
+}
+
+impl Counts {
+    fn print(&self, out: &mut dyn Write) -> std::io::Result<()> {
+        let Self {
+            active,
+            attached,
+            interrupted,
+            ended,
+        } = self;
+        let all = count(active + interrupted + ended, "session");
+        writeln!(
+            out,
+            "sessions  {all}: {active} active ({attached} attached), {interrupted} interrupted, {ended} ended"
+        )
+    }
+}
+
+impl Team {
+    fn print(&self, out: &mut dyn Write) -> std::io::Result<()> {
+        if self.reason.is_some() {
+            return writeln!(out, "team      not now: {}", self.explanation);
+        }
+        let workers = count(u64::try_from(self.workers).unwrap_or(u64::MAX), "worker");
+        writeln!(
+            out,
+            "team      ready: state, locks, files and messages; {workers} ({} busy)",
+            self.busy
+        )
     }
 }

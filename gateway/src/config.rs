@@ -122,7 +122,7 @@ impl Surroundings {
 }
 
 /// The text cut to at most `max` bytes at a character's edge.
-fn clipped(text: &str, max: usize) -> String {
+pub(crate) fn clipped(text: &str, max: usize) -> String {
     text[..text.floor_char_boundary(max)].to_owned()
 }
 

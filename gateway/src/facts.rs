@@ -1,10 +1,13 @@
 //! What the services answer, as JSON for tools and resources. Ids are whole, times are RFC 3339, unset is left out.
 
+use prost_types::Struct;
+use prost_types::value::Kind;
 use serde_json::{Value, json};
 use shim_proto::checkpoint::v1::{
     Checkpoint, CheckpointState, Claim, FileState, Interruption, RecoveryCandidate, RiskAssessment,
     RiskFactor, SearchHit, Session,
 };
+use shim_proto::coordination::v1::{FileLease, Worker};
 
 use crate::wording;
 
@@ -178,6 +181,60 @@ pub(crate) fn factor(factor: &RiskFactor) -> Value {
         "zone": wording::level(factor.zone()),
         "weight": factor.weight,
     })
+}
+
+pub(crate) fn worker(worker: &Worker) -> Value {
+    let mut facts = json!({
+        "worker_id": worker.worker_id,
+        "epoch": worker.epoch,
+        "name": worker.name,
+        "kind": wording::worker_kind(worker.kind()),
+        "capabilities": worker.capabilities,
+        "running": worker.running,
+        "capacity": worker.capacity,
+        "state": wording::worker_state(worker.state()),
+        "health": wording::worker_health(worker.health()),
+        "node": worker.node,
+        "version": worker.version,
+        "registered_at": wording::time(worker.registered_at.as_ref()),
+        "last_heartbeat_at": wording::time(worker.last_heartbeat_at.as_ref()),
+        "due_at": wording::time(worker.due_at.as_ref()),
+    });
+    set_if(&mut facts, "detail", &worker.detail);
+    set_if(&mut facts, "session_id", &worker.session_id);
+    facts
+}
+
+pub(crate) fn file_lease(lease: &FileLease) -> Value {
+    json!({
+        "lease_id": lease.lease_id,
+        "workspace": lease.workspace,
+        "holder": lease.holder,
+        "purpose": lease.purpose,
+        "patterns": lease.patterns,
+        "mode": wording::lease_mode(lease.mode()),
+        "acquired_at": wording::time(lease.acquired_at.as_ref()),
+        "expires_at": wording::time(lease.expires_at.as_ref()),
+    })
+}
+
+/// Free-form data as the JSON it stands for.
+pub(crate) fn object(data: &Struct) -> Value {
+    let fields = data.fields.iter();
+    fields
+        .map(|(name, field)| (name.clone(), value(field)))
+        .collect()
+}
+
+fn value(data: &prost_types::Value) -> Value {
+    match &data.kind {
+        None | Some(Kind::NullValue(_)) => Value::Null,
+        Some(Kind::BoolValue(flag)) => (*flag).into(),
+        Some(Kind::NumberValue(number)) => (*number).into(),
+        Some(Kind::StringValue(text)) => text.as_str().into(),
+        Some(Kind::ListValue(list)) => list.values.iter().map(value).collect(),
+        Some(Kind::StructValue(data)) => object(data),
+    }
 }
 
 fn set_if(facts: &mut Value, name: &str, text: &str) {

@@ -1,4 +1,5 @@
-//! What every request works with: the services, the sessions of this process and the evidence around it.
+//! What every request works with: the services, the sessions of this process with their inboxes and workers, and the
+//! evidence around it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,8 +12,10 @@ use shim_runtime::process;
 use crate::GatewayError;
 use crate::config::Surroundings;
 use crate::evidence::MemoryGauge;
+use crate::inboxes::Inboxes;
 use crate::services::Services;
 use crate::sessions::Sessions;
+use crate::workers::Workers;
 
 /// A client that was killed closes our input a moment before the kernel shows its death.
 const DEATH_CERTIFICATE: Duration = Duration::from_millis(50);
@@ -20,9 +23,13 @@ const DEATH_CERTIFICATE: Duration = Duration::from_millis(50);
 /// One per process, shared by all its connections.
 pub(crate) struct Gateway {
     pub(crate) services: Arc<Services>,
-    pub(crate) sessions: Sessions,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) inboxes: Arc<Inboxes>,
+    pub(crate) workers: Arc<Workers>,
     pub(crate) memory: Arc<MemoryGauge>,
     pub(crate) surroundings: Surroundings,
+    /// The namespace of file leases (`workspace`); unset, that of each session's project.
+    pub(crate) workspace: Option<String>,
     warmed_up: AtomicBool,
 }
 
@@ -34,12 +41,15 @@ impl Gateway {
     ) -> Result<Arc<Self>, GatewayError> {
         let services = Arc::new(Services::prepare(runtime)?);
         let memory = Arc::new(MemoryGauge::of(surroundings.client_process));
-        let sessions = Sessions::new(services.clone(), memory.clone());
+        let sessions = Arc::new(Sessions::new(services.clone(), memory.clone()));
         Ok(Arc::new(Self {
+            inboxes: Arc::new(Inboxes::new(services.clone())),
+            workers: Arc::new(Workers::new(services.clone(), sessions.clone())),
             services,
             sessions,
             memory,
             surroundings,
+            workspace: runtime.workspace.clone(),
             warmed_up: AtomicBool::new(false),
         }))
     }
@@ -60,6 +70,11 @@ impl Gateway {
                 tracing::warn!("the local stack is not running: {}", status.message());
             }
         });
+    }
+
+    /// Leaves in good order, within a second.
+    pub(crate) async fn leave(&self, reason: &str) {
+        tokio::join!(self.workers.leave(reason), self.sessions.leave(reason));
     }
 
     /// Whether the client behind the closed input died. Its sessions are then left as they are, so that the service

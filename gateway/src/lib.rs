@@ -1,24 +1,27 @@
 //! The MCP gateway: six tools, three prompts and the resources over the gRPC services.
 //!
 //! [`run_stdio`] serves the client that started the process, [`run_http`] any that connect. A request goes from
-//! `server` to one file of `tools`, which asks `services`; `sessions` holds what this process owns, and `evidence`
-//! gathers what only this machine can see. State lives in the services: a killed gateway loses nothing.
+//! `server` to one file of `tools`, which asks `services`; `sessions` holds what this process owns, `inboxes` and
+//! `workers` keep their messages and heartbeats going, and `evidence` gathers what only this machine can see. State lives in the services: a killed gateway loses nothing.
 
 mod arguments;
 mod config;
 pub mod evidence;
 mod facts;
 mod gateway;
+mod inboxes;
 mod problem;
 mod prompts;
 mod recovery;
 mod resources;
+mod roster;
 mod server;
 mod services;
 mod sessions;
 mod streamable_http;
 mod tools;
 mod wording;
+mod workers;
 
 #[cfg(test)]
 mod stories;
@@ -49,9 +52,9 @@ pub enum GatewayError {
     /// The path of this program, which also runs the stack, is unknown.
     #[error("the path of this program cannot be found, so the local stack cannot be started: {0}")]
     OwnProgram(std::io::Error),
-    /// The endpoint cannot be connected to.
-    #[error("endpoints.checkpoint: {0}")]
-    Endpoint(#[from] tonic::transport::Error),
+    /// An endpoint cannot be connected to.
+    #[error("{0}: {1}")]
+    Endpoint(&'static str, #[source] tonic::transport::Error),
     /// The token file cannot be used.
     #[error(transparent)]
     Token(#[from] TokenError),
@@ -102,7 +105,7 @@ pub fn run_http(
         if let Some(listener) = listeners.tcp {
             streamable_http::serve(gateway.clone(), listener, auth, shutdown).await;
         }
-        gateway.sessions.leave("the gateway was stopped").await;
+        gateway.leave("the gateway was stopped").await;
         Ok(())
     })
 }
@@ -134,7 +137,7 @@ where
     let outcome = tokio::select! {
         outcome = converse(gateway.clone(), transport) => outcome,
         () = shutdown.wait() => {
-            gateway.sessions.leave("the gateway was stopped").await;
+            gateway.leave("the gateway was stopped").await;
             return Ok(());
         }
     };
@@ -142,10 +145,7 @@ where
         tracing::info!("the client died; its sessions are left to be found interrupted");
         gateway.sessions.abandon();
     } else {
-        gateway
-            .sessions
-            .leave("the client closed the connection")
-            .await;
+        gateway.leave("the client closed the connection").await;
     }
     outcome
 }

@@ -42,6 +42,15 @@ impl Problem {
         self
     }
 
+    /// Puts a step this tool knows in place of the service's, if it was refused for this reason.
+    pub(crate) fn next_step_for(self, reason: &str, step: impl Into<String>) -> Self {
+        if &*self.reason == reason {
+            self.next_step(step)
+        } else {
+            self
+        }
+    }
+
     /// Says which session it is about.
     pub(crate) fn about(mut self, session_id: impl Into<Box<str>>) -> Self {
         self.session_id = Some(session_id.into());

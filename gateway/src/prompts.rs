@@ -8,11 +8,13 @@ use rmcp::model::{
 };
 use serde_json::Value;
 use shim_proto::checkpoint::v1::{DetectRecoveryRequest, GetCheckpointRequest};
+use shim_proto::coordination::v1::ListWorkersRequest;
 use uuid::Uuid;
 
 use crate::gateway::Gateway;
 use crate::problem::Problem;
 use crate::recovery;
+use crate::roster;
 use crate::wording;
 
 const RESUME: &str = "resume";
@@ -20,6 +22,7 @@ const SUPERVISE: &str = "supervise";
 const WORK: &str = "work";
 
 const MAX_CANDIDATES: i32 = 10;
+const MAX_WORKERS: i32 = 20;
 const MAX_ARGUMENT_BYTES: usize = 4_096;
 
 /// The prompts there are.
@@ -47,19 +50,19 @@ pub(crate) fn list() -> Vec<Prompt> {
         .with_title("Resume interrupted work"),
         Prompt::new(
             SUPERVISE,
-            Some("Split a job over several sessions and gather the results."),
+            Some("Give the parts of a job to other Claude windows and gather what they answer."),
             Some(vec![argument("goal", "The job to split.")]),
         )
         .with_title("Supervise shared work"),
         Prompt::new(
             WORK,
-            Some("Take part in shared work as a worker."),
+            Some("Be there for other Claude windows as a worker."),
             Some(vec![argument(
                 "capabilities",
                 "What this session can do, separated by commas.",
             )]),
         )
-        .with_title("Work on shared tasks"),
+        .with_title("Work for other windows"),
     ]
 }
 
@@ -94,8 +97,8 @@ pub(crate) async fn get(
             Some(session_id) => resume_one(gateway, session_id).await,
             None => resume_any(gateway, argument("project")).await,
         },
-        SUPERVISE => supervise(argument("goal")),
-        _ => work(argument("capabilities")),
+        SUPERVISE => supervise(gateway, argument("goal")).await,
+        _ => work(gateway, argument("capabilities")),
     };
     let result = GetPromptResult::new(vec![PromptMessage::new_text(Role::User, text)]);
     Ok(result.with_description(known.description.unwrap_or_default()))
@@ -200,40 +203,75 @@ fn unavailable(status: tonic::Status) -> String {
     )
 }
 
-/// True of every build: the stack has no coordination service.
-const NOT_CONNECTED: &str = "The coordination service is not part of this stack, so shim_coordinate_task and \
-    shim_worker_task answer that it is missing until it is.";
+const NOT_SERVED: &str = "This stack does not serve tasks: submit, wait, results and the like of shim_coordinate_task, \
+    and claim and its reports of shim_worker_task, answer TASKS_NOT_SERVED until it does.";
 
-fn supervise(goal: Option<&str>) -> String {
+const NOT_CONNECTED: &str = "No coordination service is connected here (endpoints.coordination is not set), so there \
+    are no workers, messages or tasks; what this window does alone is saved and recovered all the same.";
+
+async fn supervise(gateway: &Gateway, goal: Option<&str>) -> String {
     let goal = goal.map_or_else(
         || "the job we are on".to_owned(),
         |goal| format!("this job: {goal}"),
     );
+    if !gateway.services.coordinates() {
+        return format!(
+            "Supervise {goal}.\n\n{NOT_CONNECTED} Show me the parts of the job, then do them here one after the \
+             other, with a shim_auto_checkpoint after each."
+        );
+    }
     format!(
-        "Supervise {goal}.\n\n\
-         How it goes: shim_coordinate_task with action=submit takes a goal and, if the parts are known, subtasks with \
-         the ids each one waits for; other Claude windows and workers claim them. action=wait answers within 30 s with \
-         news and a cursor; action=results gives the merged result; action=retry and action=cancel deal with what \
-         failed or is not wanted any more; action=message reaches one session. Good parts can be done without each \
-         other, name their files, and say when they are done.\n\n\
-         {NOT_CONNECTED} If it does, do the parts here one after the other, with a shim_auto_checkpoint after each.\n\n\
-         Show me the parts before you submit them."
+        "Supervise {goal}.\n\n{}\n\n\
+         How it goes: other Claude windows become workers with shim_worker_task action=register. \
+         shim_coordinate_task action=message gives a part to one of them: to_worker or to_session for one, \
+         to_capability for all that can do something. A message is kept until it is read, which is at the reader's \
+         next tool call, and answers come in the notices of the calls made here; their \"from\" is where to_session \
+         reaches the sender. Good parts can be done without each other, name their files, and say when they are done \
+         and whom to tell.\n\n\
+         {NOT_SERVED}\n\n\
+         Show me the parts and who gets which before you send them. What nobody is there for is done here, one part \
+         after the other, with a shim_auto_checkpoint after each.",
+        workers(gateway).await,
     )
 }
 
-fn work(capabilities: Option<&str>) -> String {
+/// Who is there now, or why that is not known.
+async fn workers(gateway: &Gateway) -> String {
+    let request = ListWorkersRequest {
+        page_size: MAX_WORKERS,
+        ..ListWorkersRequest::default()
+    };
+    match gateway.services.list_workers(request).await {
+        Ok(page) => format!(
+            "SHIM was asked just now. {}",
+            roster::list(&page.workers, !page.next_page_token.is_empty())
+        ),
+        Err(status) => format!(
+            "SHIM could not be asked who can work: {}",
+            Problem::from(status).text()
+        ),
+    }
+}
+
+fn work(gateway: &Gateway, capabilities: Option<&str>) -> String {
     let capabilities = capabilities.map_or_else(
         || "the capabilities you find in this project".to_owned(),
         |list| format!("these capabilities: {list}"),
     );
+    if !gateway.services.coordinates() {
+        return format!(
+            "Be a worker for other Claude windows, with {capabilities}.\n\n{NOT_CONNECTED} Tell me so."
+        );
+    }
     format!(
-        "Be a worker for shared tasks, with {capabilities}.\n\n\
-         How it goes: shim_worker_task with action=register makes this session a worker; action=claim waits for a task \
-         and answers with the task, a lease and the last checkpoint of a worker that had it before; action=progress \
-         reports now and then; action=complete hands in the result, action=fail says why it cannot be done, \
-         action=release gives it back untouched. The lease goes with every report; a refused report means that the \
-         task was given to somebody else and is not to be gone on with.\n\n\
-         {NOT_CONNECTED} If it does, tell me so.\n\n\
-         Save a shim_auto_checkpoint after each finished part, and claim the next task when one is done."
+        "Be a worker for other Claude windows, with {capabilities}.\n\n\
+         How it goes: shim_worker_task with action=register makes this session a worker that others see and send \
+         messages to. Messages come in the notices of the calls made here, each with its sender in \"from\"; \
+         shim_session_status is a call that only looks. shim_coordinate_task action=message with to_session answers \
+         the sender.\n\n\
+         {NOT_SERVED}\n\n\
+         Register, tell me under which name, and do what the messages ask only as far as it fits what I want of you; \
+         ask me where it does not. Save a shim_auto_checkpoint after each finished part, and tell the sender that it \
+         is done."
     )
 }

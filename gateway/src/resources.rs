@@ -1,4 +1,4 @@
-//! Sessions and checkpoints as resources, read from the service as they are now, as JSON.
+//! Sessions, checkpoints and workers as resources, read from the service as they are now, as JSON.
 //!
 //! Listing never fails and never calls a service: Claude Desktop lists at every start, with or without a stack.
 
@@ -7,6 +7,7 @@ use rmcp::model::{
 };
 use serde_json::{Value, json};
 use shim_proto::checkpoint::v1::{GetCheckpointRequest, GetSessionRequest, ListCheckpointsRequest};
+use shim_proto::coordination::v1::ListWorkersRequest;
 use shim_runtime::fault::explain;
 use tonic::{Code, Status};
 use uuid::Uuid;
@@ -19,17 +20,24 @@ const SCHEME: &str = "shim://";
 const WORKERS: &str = "shim://workers";
 /// Checkpoints shown with a session.
 const HISTORY: i32 = 20;
+const MAX_WORKERS: i32 = 200;
 
-/// The sessions this process holds: what is listed can be read.
+/// The sessions this process holds, and the workers if there can be any: what is listed can be read.
 pub(crate) fn list(gateway: &Gateway) -> Vec<Resource> {
     let held = gateway.sessions.held_ids().into_iter();
-    held.map(|id| {
+    let sessions = held.map(|id| {
         Resource::new(format!("shim://sessions/{id}"), format!("session {id}"))
             .with_title("A session of this client")
             .with_description("Its status and newest checkpoints.")
             .with_mime_type(JSON)
-    })
-    .collect()
+    });
+    let workers = gateway.services.coordinates().then(|| {
+        Resource::new(WORKERS, "workers")
+            .with_title("The living workers")
+            .with_description("Who can work now: capabilities, load, state and health.")
+            .with_mime_type(JSON)
+    });
+    sessions.chain(workers).collect()
 }
 
 /// The forms a resource's address can have.
@@ -48,7 +56,7 @@ pub(crate) fn templates() -> Vec<ResourceTemplate> {
         (
             "shim://tasks/{id}",
             "task",
-            "A shared task; needs the coordination service.",
+            "A shared task, where the stack serves tasks.",
         ),
     ]
     .into_iter()
@@ -66,8 +74,13 @@ pub(crate) async fn read(gateway: &Gateway, uri: &str) -> Result<ReadResourceRes
     let facts = match place.split_once('/') {
         Some(("sessions", id)) => session(gateway, known_form(uri, id)?).await,
         Some(("checkpoints", id)) => checkpoint(gateway, known_form(uri, id)?).await,
-        Some(("tasks", _)) => return Err(not_connected(uri)),
-        None if uri == WORKERS => return Err(not_connected(uri)),
+        Some(("tasks", _)) => {
+            return Err(not_found(
+                uri,
+                "this stack does not serve tasks, so it has none",
+            ));
+        }
+        None if uri == WORKERS => workers(gateway).await,
         _ => {
             return Err(not_found(
                 uri,
@@ -113,6 +126,18 @@ async fn checkpoint(gateway: &Gateway, id: String) -> Result<Value, Status> {
     }))
 }
 
+async fn workers(gateway: &Gateway) -> Result<Value, Status> {
+    let request = ListWorkersRequest {
+        page_size: MAX_WORKERS,
+        ..ListWorkersRequest::default()
+    };
+    let page = gateway.services.list_workers(request).await?;
+    Ok(json!({
+        "workers": page.workers.iter().map(facts::worker).collect::<Vec<_>>(),
+        "has_more": !page.next_page_token.is_empty(),
+    }))
+}
+
 fn known_form(uri: &str, id: &str) -> Result<String, ErrorData> {
     match Uuid::try_parse(id) {
         Ok(_) => Ok(id.to_owned()),
@@ -128,17 +153,13 @@ fn not_found(uri: &str, why: &str) -> ErrorData {
     )
 }
 
-fn not_connected(uri: &str) -> ErrorData {
-    not_found(
-        uri,
-        "tasks and workers need the coordination service, and this stack has none",
-    )
-}
-
 fn failure(uri: &str, status: &Status) -> ErrorData {
     let explained = explain(status);
     match status.code() {
-        Code::NotFound | Code::InvalidArgument => not_found(uri, &explained.message),
+        // Without a coordination service there is nothing at that address.
+        Code::NotFound | Code::InvalidArgument | Code::FailedPrecondition => {
+            not_found(uri, &explained.message)
+        }
         _ => ErrorData::internal_error(
             explained.to_string(),
             Some(json!({"reason": explained.reason})),

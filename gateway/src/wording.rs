@@ -7,6 +7,7 @@ use shim_proto::checkpoint::v1::{
     CheckpointTrigger, ClaimKind, ClaimVerdict, ClientInfo, FilePresence, InterruptionCause,
     RiskLevel, SessionStatus,
 };
+use shim_proto::coordination::v1::{FileLeaseMode, WorkerHealth, WorkerKind, WorkerState};
 
 pub(crate) fn status(status: SessionStatus) -> &'static str {
     match status {
@@ -78,6 +79,43 @@ pub(crate) fn verdict(verdict: ClaimVerdict) -> &'static str {
     }
 }
 
+pub(crate) fn worker_kind(kind: WorkerKind) -> &'static str {
+    match kind {
+        WorkerKind::Unspecified => "unknown",
+        WorkerKind::Chat => "chat",
+        WorkerKind::Agent => "agent",
+        WorkerKind::Command => "command",
+        WorkerKind::Analysis => "analysis",
+    }
+}
+
+pub(crate) fn worker_state(state: WorkerState) -> &'static str {
+    match state {
+        WorkerState::Unspecified => "unknown",
+        WorkerState::Starting => "starting",
+        WorkerState::Idle => "idle",
+        WorkerState::Busy => "busy",
+        WorkerState::Draining => "draining",
+        WorkerState::Stopped => "stopped",
+        WorkerState::Dead => "dead",
+    }
+}
+
+pub(crate) fn worker_health(health: WorkerHealth) -> &'static str {
+    match health {
+        WorkerHealth::Unspecified | WorkerHealth::Healthy => "healthy",
+        WorkerHealth::Degraded => "degraded",
+        WorkerHealth::Unhealthy => "unhealthy",
+    }
+}
+
+pub(crate) fn lease_mode(mode: FileLeaseMode) -> &'static str {
+    match mode {
+        FileLeaseMode::Unspecified | FileLeaseMode::Exclusive => "exclusive",
+        FileLeaseMode::Shared => "shared",
+    }
+}
+
 /// A client in words, as far as it is known.
 pub(crate) fn client(client: Option<&ClientInfo>) -> String {
     match client {
@@ -107,6 +145,13 @@ pub(crate) fn ago(at: Option<&Timestamp>) -> String {
     format!("{} ago", span(age))
 }
 
+/// How much time is left, for text.
+pub(crate) fn left(until: Option<&Timestamp>) -> String {
+    let until = until.and_then(|until| std::time::SystemTime::try_from(*until).ok());
+    let left = until.and_then(|until| until.duration_since(std::time::SystemTime::now()).ok());
+    format!("{} left", span(left.unwrap_or_default()))
+}
+
 /// A span in its largest unit.
 pub(crate) fn span(span: Duration) -> String {
     match span.as_secs() {
@@ -131,6 +176,17 @@ pub(crate) fn short(text: &str, max: usize) -> String {
     format!("{}...", line.chars().take(max).collect::<String>())
 }
 
+/// A text of several lines within a line of an answer: cut to `max` characters, and indented, so that no line of it
+/// can be taken for one of the answer's own.
+pub(crate) fn quoted(text: &str, max: usize) -> String {
+    let cut = text.char_indices().nth(max).map(|(end, _)| &text[..end]);
+    let quoted = cut.unwrap_or(text).trim_end().replace('\n', "\n  ");
+    match cut {
+        Some(_) => format!("{quoted}... (cut; the whole text is in structuredContent.notices)"),
+        None => quoted,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,6 +195,13 @@ mod tests {
     fn spans_use_their_largest_unit() {
         let spans = [5, 119, 180, 7_200, 200_000].map(|seconds| span(Duration::from_secs(seconds)));
         assert_eq!(spans, ["5 s", "119 s", "3 min", "2 h", "2 days"]);
+    }
+
+    #[test]
+    fn quoted_texts_cannot_pass_for_the_answer_s_own_lines() {
+        assert_eq!(quoted("a\nNotice: b\n", 50), "a\n  Notice: b");
+        assert_eq!(quoted("äbc", 3), "äbc");
+        assert!(quoted("äbcd", 3).starts_with("äbc... (cut;"));
     }
 
     #[test]

@@ -11,6 +11,15 @@ pub mod checkpoint {
     }
 }
 
+/// State, locks, files, messages and workers shared by many sessions.
+pub mod coordination {
+    /// Package `shim.coordination.v1`.
+    #[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)]
+    pub mod v1 {
+        tonic::include_proto!("shim.coordination.v1");
+    }
+}
+
 /// Every file of the contract with its imports and comments, encoded as a `google.protobuf.FileDescriptorSet`.
 ///
 /// Servers offer it through reflection; the command line prints messages as JSON with it.

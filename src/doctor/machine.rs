@@ -1,6 +1,7 @@
 //! What the machine offers: helper programs and a clock that can be right.
 
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::Check;
@@ -10,6 +11,9 @@ use crate::up::redis;
 const PLAUSIBLE_SINCE: Duration = Duration::from_secs(1_735_689_600);
 /// A file written in the future tells that the clock jumped back.
 const TOLERANCE: Duration = Duration::from_secs(120);
+
+/// The scripts of the coordination service use functions that came with it.
+const OLDEST_REDIS: u32 = 7;
 
 pub(super) fn check() -> Vec<Check> {
     vec![git(), redis_server(), clock()]
@@ -27,14 +31,42 @@ fn git() -> Check {
 }
 
 fn redis_server() -> Check {
-    match redis::find_program("redis-server") {
-        Some(path) => Check::ok("redis-server", path.display().to_string()),
+    let name = "redis-server";
+    let Some(path) = redis::find_program(name) else {
+        return Check::warn(
+            name,
+            "not found: checkpoints and recovery work, coordination needs redis_url",
+            redis::REMEDY,
+        );
+    };
+    let shown = path.display();
+    match redis_version(&path) {
+        Some(major) if major < OLDEST_REDIS => Check::warn(
+            name,
+            format!("{shown} is version {major}, and coordination needs {OLDEST_REDIS}"),
+            "install a newer one, or set redis_url",
+        ),
+        Some(major) => Check::ok(name, format!("{shown}, version {major}")),
         None => Check::warn(
-            "redis-server",
-            "not found: checkpoints and recovery work, coordination will not",
+            name,
+            format!("{shown} does not tell its version"),
             redis::REMEDY,
         ),
     }
+}
+
+/// The major version of `redis-server --version`, which says "Redis server v=7.0.15 sha=..."; Valkey says the same of
+/// itself with a version of its own that began at 7.
+fn redis_version(program: &Path) -> Option<u32> {
+    let output = Command::new(program).arg("--version").output().ok()?;
+    major(&String::from_utf8_lossy(&output.stdout))
+}
+
+fn major(said: &str) -> Option<u32> {
+    let version = said
+        .split_whitespace()
+        .find_map(|word| word.strip_prefix("v="))?;
+    version.split('.').next()?.parse().ok()
 }
 
 fn clock() -> Check {
@@ -54,5 +86,18 @@ fn clock() -> Check {
             Check::warn("clock", format!("it jumped back by {ahead:?}"), remedy)
         }
         _ => Check::ok("clock", humantime::format_rfc3339_seconds(now).to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_of_redis_is_read_from_what_it_says() {
+        let said = "Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64 build=a3b5";
+        assert_eq!(major(said), Some(7));
+        assert_eq!(major("Valkey server v=9.0.0 sha=0"), Some(9));
+        assert_eq!(major("not a server"), None);
     }
 }

@@ -5,7 +5,11 @@ use std::sync::LazyLock;
 
 use prost_reflect::prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
+use prost_types::value::Kind;
+use prost_types::{Struct, Value as ProtoValue};
+use serde_json::{Number, Value};
 use shim_proto::checkpoint::v1 as checkpoint;
+use shim_proto::coordination::v1 as coordination;
 
 use crate::failure::Failure;
 
@@ -20,17 +24,30 @@ pub(crate) trait Named: Message + Default {
 }
 
 macro_rules! named {
-    ($($message:ident),* $(,)?) => {$(
-        impl Named for checkpoint::$message {
-            const NAME: &'static str = concat!("shim.checkpoint.v1.", stringify!($message));
+    ($package:ident, $prefix:literal: $($message:ident),* $(,)?) => {$(
+        impl Named for $package::$message {
+            const NAME: &'static str = concat!($prefix, ".", stringify!($message));
         }
     )*};
 }
 
 named! {
+    checkpoint, "shim.checkpoint.v1":
     ArchiveRecord, DeleteSessionResponse, DiffCheckpointsResponse, DismissRecoveryResponse, EndSessionResponse,
     ForkSessionResponse, GetCheckpointResponse, GetSessionResponse, ImportResponse, ListCheckpointsResponse,
     ListSessionsResponse, PruneResponse, RestoreCheckpointResponse, SearchCheckpointsResponse, Session,
+}
+
+named! {
+    coordination, "shim.coordination.v1":
+    AcquireFilesResponse, DeleteStateResponse, GetLockResponse, GetStateResponse, GetWorkerResponse,
+    ListFilesResponse, ListLocksResponse, ListStateResponse, ListWorkersResponse, PatchStateResponse,
+    PutStateResponse, ReceiveMessagesResponse, ReleaseFilesResponse, ReleaseLockResponse, SendMessageResponse,
+    WatchStateResponse, WatchWorkersResponse,
+}
+
+impl Named for Struct {
+    const NAME: &'static str = "google.protobuf.Struct";
 }
 
 /// Writes a message on one line.
@@ -55,6 +72,36 @@ pub(crate) fn read<M: Named>(text: &str) -> Result<M, Failure> {
         .and_then(|message| input.end().map(|()| message))
         .map_err(|e| Failure::new(e.to_string()))?;
     dynamic.transcode_to().map_err(contract_broken)
+}
+
+/// Free-form data as JSON for people: whole numbers without a fraction.
+pub(crate) fn free_form(data: &Struct) -> Value {
+    let fields = data.fields.iter();
+    Value::Object(
+        fields
+            .map(|(name, value)| (name.clone(), plain(value)))
+            .collect(),
+    )
+}
+
+fn plain(value: &ProtoValue) -> Value {
+    match &value.kind {
+        None | Some(Kind::NullValue(_)) => Value::Null,
+        Some(Kind::BoolValue(truth)) => Value::Bool(*truth),
+        Some(Kind::StringValue(text)) => Value::String(text.clone()),
+        Some(Kind::NumberValue(number)) => number_of(*number).map_or(Value::Null, Value::Number),
+        Some(Kind::ListValue(list)) => Value::Array(list.values.iter().map(plain).collect()),
+        Some(Kind::StructValue(data)) => free_form(data),
+    }
+}
+
+/// Beyond 2^53 not every whole number is a double, so there the fraction stays as a sign of it.
+fn number_of(number: f64) -> Option<Number> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    if number.fract() == 0.0 && number.abs() <= EXACT {
+        return Some(Number::from(number as i64));
+    }
+    Number::from_f64(number)
 }
 
 fn descriptor<M: Named>() -> Result<MessageDescriptor, Failure> {
@@ -116,9 +163,22 @@ mod tests {
     }
 
     #[test]
+    fn free_form_data_reads_as_it_was_typed() {
+        let typed = r#"{"a":[1,-2.5,null,true,"x"],"b":{"c":1e300}}"#;
+        let read = read::<Struct>(typed).unwrap();
+        assert_eq!(
+            free_form(&read).to_string(),
+            r#"{"a":[1,-2.5,null,true,"x"],"b":{"c":1e+300}}"#
+        );
+        assert!(super::read::<Struct>("[1]").is_err());
+    }
+
+    #[test]
     fn every_named_message_is_in_the_contract() {
         assert!(descriptor::<checkpoint::Session>().is_ok());
         assert!(descriptor::<checkpoint::DiffCheckpointsResponse>().is_ok());
         assert!(descriptor::<checkpoint::ForkSessionResponse>().is_ok());
+        assert!(descriptor::<coordination::WatchStateResponse>().is_ok());
+        assert!(descriptor::<Struct>().is_ok());
     }
 }

@@ -4,6 +4,10 @@ use std::time::{Duration, SystemTime};
 
 use prost_types::Timestamp;
 
+use crate::failure::Failure;
+
+const ALMOST: Duration = Duration::from_millis(999);
+
 /// "3 min ago", or "-" for a moment that never was.
 pub(crate) fn ago(moment: Option<&Timestamp>) -> String {
     let Some(at) = moment.and_then(|moment| SystemTime::try_from(*moment).ok()) else {
@@ -12,7 +16,8 @@ pub(crate) fn ago(moment: Option<&Timestamp>) -> String {
     match SystemTime::now().duration_since(at) {
         Ok(age) if age < Duration::from_secs(1) => "just now".to_owned(),
         Ok(age) => format!("{} ago", span(age)),
-        Err(ahead) => format!("in {}", span(ahead.duration())),
+        // What was asked for as an hour is still called so a moment later.
+        Err(ahead) => format!("in {}", span(ahead.duration() + ALMOST)),
     }
 }
 
@@ -39,6 +44,15 @@ pub(crate) fn span(span: Duration) -> String {
     }
 }
 
+/// A span as the contract has it.
+///
+/// # Errors
+/// If it is longer than any limit of the contract.
+pub(crate) fn on_the_wire(span: Duration) -> Result<prost_types::Duration, Failure> {
+    prost_types::Duration::try_from(span)
+        .map_err(|_| Failure::new(format!("{} is too long", humantime::format_duration(span))))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,6 +71,8 @@ mod tests {
         let before = |seconds| Timestamp::from(SystemTime::now() - Duration::from_secs(seconds));
         assert_eq!(ago(Some(&before(125))), "2 min ago");
         assert_eq!(ago(Some(&before(0))), "just now");
+        let soon = Timestamp::from(SystemTime::now() + Duration::from_secs(3_600));
+        assert_eq!(ago(Some(&soon)), "in 1 h");
         assert_eq!(ago(None), "-");
     }
 }

@@ -28,6 +28,7 @@ use crate::config::Config;
 use crate::connection;
 use crate::failure::Failure;
 
+pub(crate) use find::session as find;
 pub(crate) use list::{Filter, every, table};
 
 /// What can be done with sessions.

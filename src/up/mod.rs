@@ -13,14 +13,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use shim_runtime::auth::Auth;
 use shim_runtime::lifecycle::Shutdown;
-use shim_runtime::server::{ListenError, Listeners, ServeError, Server};
+use shim_runtime::server::{ListenError, Listeners, Server};
 use shim_runtime::stack::{Stack, StackError, StackInfo, StackLock, StackState};
 use shim_runtime::telemetry;
 
-use crate::checkpoint::{ADDRESS, auth};
+use crate::checkpoint::ADDRESS;
 use crate::cli::wait_for;
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::service::{Bound, auth, bind_probes};
 use redis::Redis;
 
 /// How the stack runs.
@@ -33,7 +34,7 @@ pub(crate) struct Args {
     /// Start in the background and return when it serves
     #[arg(long)]
     detach: bool,
-    /// Stop after this long without an attached session or a call, for example 15m
+    /// Stop after this long without a call or an open stream, for example 15m
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     idle_exit: Option<Duration>,
     /// Leave the terminal and log to DATA_DIR/shim.log: how gateways start the stack
@@ -88,6 +89,7 @@ async fn serve(
     let mut listeners = Listeners::default();
     listeners.bind_unix(&stack.socket())?;
     let tcp = bind_tcp(&mut listeners, config.runtime.listen, &auth).await?;
+    bind_probes(&mut listeners, &config).await?;
     let redis = match &config.runtime.redis_url {
         Some(_) => None,
         None => Redis::start(config.data_dir()).await,
@@ -98,13 +100,17 @@ async fn serve(
         started_unix_ms: now_unix_ms(),
         socket: stack.socket(),
         tcp,
-        redis: config
-            .runtime
-            .redis_url
-            .clone()
-            .or_else(|| redis.as_ref().map(Redis::url)),
+        redis: match &config.runtime.redis_url {
+            Some(url) => Some(redis::without_secrets(url)),
+            None => redis.as_ref().map(Redis::url),
+        },
     };
-    let served = run_services(config, auth, listeners, shutdown, idle_exit, || {
+    let bound = Bound {
+        server: Server::new(auth)?,
+        listeners,
+        shutdown,
+    };
+    let served = run_services(config, redis.as_ref(), bound, idle_exit, || {
         lock.publish(&info)
     })
     .await;
@@ -118,16 +124,30 @@ async fn serve(
 
 async fn run_services(
     config: Config,
-    auth: Auth,
-    listeners: Listeners,
-    shutdown: Shutdown,
+    redis: Option<&Redis>,
+    bound: Bound,
     idle_exit: Option<Duration>,
     ready: impl FnOnce() -> std::io::Result<()>,
 ) -> Result<(), Failure> {
-    let checkpoint =
-        shim_checkpoint::build(config.checkpoint, &config.runtime.data_dir, &shutdown).await?;
-    let server = checkpoint.register(Server::new(auth)?);
-    let idle_watch = idle::watch(&checkpoint, server.activity(), idle_exit, shutdown.clone());
+    let Bound {
+        server,
+        listeners,
+        shutdown,
+    } = bound;
+    let (checkpoint, ()) = tokio::join!(
+        shim_checkpoint::build(config.checkpoint, &config.runtime.data_dir, &shutdown),
+        // Its first connection then finds it, and the first call is not turned away.
+        async {
+            if let Some(redis) = redis {
+                redis.listening().await;
+            }
+        }
+    );
+    let checkpoint = checkpoint?;
+    let coordination = config.coordination.or_redis(redis.map(Redis::url));
+    let coordination = shim_coordination::build(&coordination, &shutdown)?;
+    let server = coordination.register(checkpoint.register(server));
+    let idle_watch = idle::watch(server.activity(), idle_exit, shutdown.clone());
     ready()?;
     tracing::info!(pid = std::process::id(), "the stack serves");
     let (served, ()) = tokio::join!(server.serve(listeners, shutdown), idle_watch);
@@ -160,10 +180,4 @@ fn now_unix_ms() -> u64 {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
-
-impl From<ServeError> for Failure {
-    fn from(error: ServeError) -> Self {
-        Self::new(error.to_string())
-    }
 }

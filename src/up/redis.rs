@@ -22,6 +22,9 @@ const MAX_BACKOFF: Duration = Duration::from_secs(10);
 const WELL_AFTER: Duration = Duration::from_secs(30);
 const STOP_WITHIN: Duration = Duration::from_secs(3);
 const POLL: Duration = Duration::from_millis(10);
+/// A Redis without a large file listens after some 15 ms.
+const LISTENS_WITHIN: Duration = Duration::from_millis(500);
+const START_POLL: Duration = Duration::from_millis(2);
 
 /// Where programs are besides `PATH`, which a desktop application's children get poor.
 const PROGRAM_FOLDERS: [&str; 4] = [
@@ -76,6 +79,14 @@ impl Redis {
         format!("redis+unix://{}", self.socket.display())
     }
 
+    /// Waits until it can be connected to, but not for long: reading a large file takes it seconds.
+    pub(super) async fn listening(&self) {
+        let deadline = Instant::now() + LISTENS_WITHIN;
+        while UnixStream::connect(&self.socket).await.is_err() && Instant::now() < deadline {
+            tokio::time::sleep(START_POLL).await;
+        }
+    }
+
     /// Stops it and waits until it is gone.
     pub(super) async fn stop(self) {
         self.stop.begin();
@@ -89,6 +100,16 @@ impl Redis {
 /// The private Redis's socket.
 pub(crate) fn socket(data_dir: &Path) -> PathBuf {
     data_dir.join("redis.sock")
+}
+
+/// A Redis URL as it may be shown: whatever stands before an `@` may be a password.
+pub(super) fn without_secrets(url: &str) -> String {
+    match (url.find("://"), url.rfind('@')) {
+        (Some(scheme), Some(at)) if scheme < at => {
+            format!("{}{}", &url[..scheme + 3], &url[at + 1..])
+        }
+        _ => url.to_owned(),
+    }
 }
 
 /// The program on `PATH` or in a usual folder.
@@ -224,4 +245,17 @@ async fn gone(socket: &Path) -> bool {
         tokio::time::sleep(POLL).await;
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shown_url_has_no_password() {
+        let shown = without_secrets("redis+sentinel://me:p@ss@h1:26379,h2:26379/main/0");
+        assert_eq!(shown, "redis+sentinel://h1:26379,h2:26379/main/0");
+        assert_eq!(without_secrets("redis://h:6379"), "redis://h:6379");
+        assert_eq!(without_secrets("unix:///run/r.sock"), "unix:///run/r.sock");
+    }
 }

@@ -21,6 +21,21 @@ pub fn shim() -> PathBuf {
     found
 }
 
+/// The program `actor`, built with this one.
+///
+/// # Panics
+/// If it was not.
+#[must_use]
+pub fn actor() -> PathBuf {
+    let found = own_profile_dir().join("actor");
+    assert!(
+        found.is_file(),
+        "{} is missing: run `cargo build --package shim-tests` first",
+        found.display()
+    );
+    found
+}
+
 /// The Python that has the packages of `tests/python/requirements.txt`; `None` if nobody installed them.
 #[must_use]
 pub fn python() -> Option<PathBuf> {

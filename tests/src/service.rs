@@ -1,4 +1,4 @@
-//! A `shim checkpoint` process on a data folder: started, found healthy, killed.
+//! One service of the `shim` program as a process of its own: started, found healthy, killed.
 
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
+use crate::coordination::Clients;
 use crate::{binary, process};
 
 /// A machine under load starts slowly; a healthy service is ready in some milliseconds.
@@ -23,6 +24,11 @@ const POLL: Duration = Duration::from_millis(2);
 /// How to start a service.
 #[derive(Debug, Clone)]
 pub struct Launch {
+    subcommand: &'static str,
+    /// The gRPC service whose health tells that it serves; empty for the server as a whole.
+    health: &'static str,
+    /// What its socket and log are named after.
+    name: String,
     data_dir: PathBuf,
     environment: Vec<(String, String)>,
 }
@@ -37,13 +43,40 @@ pub struct StartFailure {
 }
 
 impl Launch {
-    /// A service on `data_dir`, whose socket and log lie beside that folder so that it may be full or read-only.
+    /// The checkpoint service on `data_dir`, whose socket and log lie beside that folder so that it may be full or
+    /// read-only.
     #[must_use]
     pub fn on(data_dir: &Path) -> Self {
+        Self::of("checkpoint", "", data_dir)
+    }
+
+    /// The coordination service on a Redis; ready when it has reached that Redis. `data_dir` only says where its
+    /// socket and log are: beside it.
+    #[must_use]
+    pub fn coordination(data_dir: &Path, redis_url: &str) -> Self {
+        Self::of(
+            "coordination",
+            "shim.coordination.v1.StateService",
+            data_dir,
+        )
+        .env("SHIM_REDIS_URL", redis_url)
+    }
+
+    fn of(subcommand: &'static str, health: &'static str, data_dir: &Path) -> Self {
         Self {
+            subcommand,
+            health,
+            name: subcommand.to_owned(),
             data_dir: data_dir.to_path_buf(),
             environment: Vec::new(),
         }
+    }
+
+    /// One of several at the same place.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.name);
+        self
     }
 
     /// With an environment variable.
@@ -60,8 +93,8 @@ impl Launch {
     #[must_use]
     pub fn spawn(&self) -> Service {
         let beside = self.data_dir.parent().expect("a data folder has a parent");
-        let socket = beside.join("checkpoint.sock");
-        let log_path = beside.join("checkpoint.log");
+        let socket = beside.join(format!("{}.sock", self.name));
+        let log_path = beside.join(format!("{}.log", self.name));
         let log = OpenOptions::new()
             .create(true)
             .append(true)
@@ -70,7 +103,7 @@ impl Launch {
         let child = Command::new(binary::shim())
             .arg("--data-dir")
             .arg(&self.data_dir)
-            .arg("checkpoint")
+            .arg(self.subcommand)
             .arg("--socket")
             .arg(&socket)
             .envs(self.environment.iter().cloned())
@@ -81,6 +114,7 @@ impl Launch {
             .expect("the shim binary runs");
         Service {
             child,
+            health: self.health,
             socket,
             log_path,
         }
@@ -95,29 +129,38 @@ impl Launch {
         service.ready().await?;
         Ok(service)
     }
+
+    /// Starts it and waits until it serves.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub async fn started(&self) -> Service {
+        match self.start().await {
+            Ok(service) => service,
+            Err(failure) => panic!(
+                "shim {} did not start: {:?}\n{}",
+                self.subcommand, failure.status, failure.log
+            ),
+        }
+    }
 }
 
 /// A running service. Dropping it kills it.
 #[derive(Debug)]
 pub struct Service {
     child: Child,
+    health: &'static str,
     socket: PathBuf,
     log_path: PathBuf,
 }
 
 impl Service {
-    /// Starts a service on `data_dir` and waits until it serves.
+    /// Starts the checkpoint service on `data_dir` and waits until it serves.
     ///
     /// # Panics
     /// If it does not.
     pub async fn start(data_dir: &Path) -> Self {
-        match Launch::on(data_dir).start().await {
-            Ok(service) => service,
-            Err(failure) => panic!(
-                "the checkpoint service did not start: {:?}\n{}",
-                failure.status, failure.log
-            ),
-        }
+        Launch::on(data_dir).started().await
     }
 
     /// Waits until it serves.
@@ -148,13 +191,20 @@ impl Service {
 
     /// Whether the health check says SERVING.
     pub async fn is_healthy(&self) -> bool {
+        self.is_serving(self.health).await
+    }
+
+    /// Whether the health check of a gRPC service, or of the server as a whole if `name` is empty, says SERVING.
+    pub async fn is_serving(&self, name: &str) -> bool {
         if !self.socket.exists() {
             return false;
         }
         let mut health = HealthClient::new(self.channel());
-        let answer = health.check(HealthCheckRequest::default());
+        let request = HealthCheckRequest {
+            service: name.to_owned(),
+        };
         // A service that bound its socket but does not serve yet keeps the caller waiting.
-        match tokio::time::timeout(CHECK_PATIENCE, answer).await {
+        match tokio::time::timeout(CHECK_PATIENCE, health.check(request)).await {
             Ok(Ok(answer)) => answer.get_ref().status() == ServingStatus::Serving,
             _ => false,
         }
@@ -179,6 +229,12 @@ impl Service {
     #[must_use]
     pub fn signals(&self) -> SignalServiceClient<Channel> {
         SignalServiceClient::new(self.channel())
+    }
+
+    /// Clients of the coordination service.
+    #[must_use]
+    pub fn coordination(&self) -> Clients {
+        Clients::over(&self.channel())
     }
 
     /// Its process.

@@ -1,6 +1,6 @@
 //! A short run of the crash panel, so that every change meets it; `make chaos` runs the long one.
 
-use shim_tests::chaos::{Settings, run};
+use shim_tests::chaos::checkpoint::{Settings, run};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kills_at_random_moments_lose_and_double_nothing() {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod bad_input;
+mod coordination;
 mod crash_panel;
 mod faults;
 mod local_stack;

@@ -225,9 +225,19 @@ impl Sessions {
         self.find(session_id).is_some_and(|hold| !hold.is_lost())
     }
 
+    /// Whether this process owns the session now, rather than still asking for it.
+    pub(crate) fn owns(&self, session_id: &str) -> bool {
+        self.find(session_id).is_some_and(|hold| hold.epoch() > 0)
+    }
+
     /// The session of calls that name none, if there is one yet.
     pub(crate) async fn default_id(&self) -> Option<String> {
         self.default.lock().await.clone()
+    }
+
+    /// The same without waiting for a call that is just opening it.
+    pub(crate) fn default_id_now(&self) -> Option<String> {
+        self.default.try_lock().ok()?.clone()
     }
 
     /// The sessions held now.

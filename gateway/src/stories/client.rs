@@ -15,14 +15,17 @@ use tokio::io::{
 };
 use tokio::task::JoinHandle;
 
+use super::coordination::Coordination;
 use super::service::StandIn;
 use crate::GatewayError;
 use crate::config::{Config, Surroundings};
 use crate::gateway::Gateway;
 
-/// A service and a project folder; gateways come and go.
+/// The services and a project folder; gateways come and go.
 pub(super) struct Stage {
     pub(super) service: StandIn,
+    /// Not there unless a story is about it.
+    coordination: Option<Coordination>,
     pub(super) folder: TempDir,
 }
 
@@ -31,8 +34,26 @@ impl Stage {
         let folder = tempfile::tempdir().unwrap();
         Self {
             service: StandIn::start(folder.path()),
+            coordination: None,
             folder,
         }
+    }
+
+    /// With a coordination service.
+    pub(super) fn coordinated() -> Self {
+        let stage = Self::set();
+        Self {
+            coordination: Some(Coordination::start(stage.folder.path())),
+            ..stage
+        }
+    }
+
+    pub(super) fn coordination(&self) -> &Coordination {
+        self.coordination.as_ref().unwrap()
+    }
+
+    pub(super) fn kill_coordination(&mut self) {
+        self.coordination.as_mut().unwrap().kill();
     }
 
     /// The project as the service knows it.
@@ -43,11 +64,21 @@ impl Stage {
     /// A gateway for the service, with nobody connected yet.
     pub(super) fn gateway(&self) -> Arc<Gateway> {
         // The test itself plays the living client.
-        gateway(
-            &self.service.socket,
-            self.folder.path(),
-            Some(process::own()),
-        )
+        self.gateway_of(Some(process::own()))
+    }
+
+    /// A gateway that `client` started.
+    pub(super) fn gateway_of(&self, client: Option<ProcessIdentity>) -> Arc<Gateway> {
+        let endpoint = |socket: &Path| Endpoint::Unix(socket.to_path_buf());
+        let mut runtime = RuntimeConfig::read(&mut Settings::default());
+        runtime.endpoints.checkpoint = Some(endpoint(&self.service.socket));
+        let coordination = self.coordination.as_ref();
+        runtime.endpoints.coordination = coordination.map(|service| endpoint(&service.socket));
+        let config = Config {
+            project: Some(self.folder.path().to_path_buf()),
+        };
+        let surroundings = Surroundings::read(config, |_| None, client);
+        Gateway::prepare(&runtime, surroundings).unwrap()
     }
 
     /// A client of its own gateway.
@@ -61,21 +92,6 @@ impl Stage {
         client.initialize().await;
         client
     }
-}
-
-/// A gateway for the service at `socket`, started by `client`.
-pub(super) fn gateway(
-    socket: &Path,
-    project: &Path,
-    client: Option<ProcessIdentity>,
-) -> Arc<Gateway> {
-    let mut runtime = RuntimeConfig::read(&mut Settings::default());
-    runtime.endpoints.checkpoint = Some(Endpoint::Unix(socket.to_path_buf()));
-    let config = Config {
-        project: Some(project.to_path_buf()),
-    };
-    let surroundings = Surroundings::read(config, |_| None, client);
-    Gateway::prepare(&runtime, surroundings).unwrap()
 }
 
 /// One connection.

@@ -4,6 +4,9 @@ use serde_json::{Value, json};
 
 use super::client::Stage;
 
+const COORDINATE: &str = "shim_coordinate_task";
+const WORK: &str = "shim_worker_task";
+
 fn fields(error: &Value) -> Vec<&str> {
     error["fields"]
         .as_array()
@@ -84,37 +87,77 @@ async fn floods_get_short_answers() {
 }
 
 #[tokio::test]
-async fn the_tools_without_a_service_check_their_arguments_and_say_what_is_missing() {
+async fn what_no_service_is_there_for_checks_its_arguments_and_says_what_is_missing() {
+    for (stage, reason) in [
+        (Stage::set(), "COORDINATION_NOT_CONNECTED"),
+        (Stage::coordinated(), "TASKS_NOT_SERVED"),
+    ] {
+        let mut client = stage.connected().await;
+        for (tool, arguments, missing) in [
+            (COORDINATE, json!({"action": "submit"}), vec!["goal"]),
+            (COORDINATE, json!({"action": "wait"}), vec!["task_id"]),
+            (
+                WORK,
+                json!({"action": "complete", "task_id": "t"}),
+                vec!["lease", "result"],
+            ),
+            (WORK, json!({"action": "register"}), vec!["capabilities"]),
+        ] {
+            let (error, _) = client.refused(tool, arguments).await;
+            assert_eq!(fields(&error), missing);
+        }
+        for (tool, arguments) in [
+            (COORDINATE, json!({"action": "submit", "goal": "g"})),
+            (WORK, json!({"action": "claim"})),
+            ("shim_session_status", json!({"view": "tasks"})),
+            ("shim_session_status", json!({"view": "queue"})),
+        ] {
+            let (error, text) = client.refused(tool, arguments).await;
+            assert_eq!(error["reason"], reason);
+            assert!(text.contains("Next step:"), "{text}");
+        }
+        assert!(stage.service.store.lock().unwrap().sessions.is_empty());
+        client.close().await;
+    }
+}
+
+#[tokio::test]
+async fn without_a_coordination_service_nothing_is_opened_for_what_needs_it() {
     let stage = Stage::set();
     let mut client = stage.connected().await;
-    let (error, _) = client
-        .refused("shim_coordinate_task", json!({"action": "submit"}))
-        .await;
-    assert_eq!(fields(&error), ["goal"]);
-    let (error, _) = client
-        .refused(
-            "shim_coordinate_task",
-            json!({"action": "submit", "goal": "g"}),
-        )
-        .await;
-    assert_eq!(error["reason"], "COORDINATION_NOT_CONNECTED");
-    let (error, _) = client
-        .refused(
-            "shim_worker_task",
-            json!({"action": "complete", "task_id": "t"}),
-        )
-        .await;
-    assert_eq!(fields(&error), ["lease", "result"]);
-    let (error, _) = client
-        .refused("shim_worker_task", json!({"action": "claim"}))
-        .await;
-    assert_eq!(error["reason"], "WORKER_NOT_CONNECTED");
-    for view in ["tasks", "workers", "queue"] {
-        let (error, _) = client
-            .refused("shim_session_status", json!({"view": view}))
-            .await;
+    let id = "01890a5d-ac96-774b-bcce-b302099a8057";
+    for (tool, arguments) in [
+        (
+            COORDINATE,
+            json!({"action": "message", "message": "m", "to_session": id}),
+        ),
+        (WORK, json!({"action": "register", "capabilities": []})),
+        ("shim_session_status", json!({"view": "workers"})),
+    ] {
+        let (error, text) = client.refused(tool, arguments).await;
         assert_eq!(error["reason"], "COORDINATION_NOT_CONNECTED");
+        assert!(text.contains("endpoints.coordination"), "{text}");
     }
+    assert!(stage.service.store.lock().unwrap().sessions.is_empty());
+    client.close().await;
+}
+
+#[tokio::test]
+async fn a_message_needs_a_text_and_exactly_one_recipient() {
+    let stage = Stage::coordinated();
+    let mut client = stage.connected().await;
+    let (error, _) = client
+        .refused(COORDINATE, json!({"action": "message"}))
+        .await;
+    assert_eq!(fields(&error), ["message", "to_session"]);
+    let two = json!({
+        "action": "message", "message": "m", "to_capability": "rust",
+        "to_session": "01890a5d-ac96-774b-bcce-b302099a8057",
+    });
+    let (error, text) = client.refused(COORDINATE, two).await;
+    assert_eq!(fields(&error), ["to_session", "to_capability"]);
+    assert!(text.contains("give one of"), "{text}");
+    assert_eq!(stage.coordination().store.lock().unwrap().sends, 0);
     client.close().await;
 }
 

@@ -5,7 +5,7 @@ use shim_proto::checkpoint::v1::{FilePresence, FileState, SessionStatus};
 
 use shim_runtime::process;
 
-use super::client::{Client, Stage, gateway};
+use super::client::{Client, Stage};
 
 #[tokio::test]
 async fn calls_without_a_session_share_one_and_new_starts_another() {
@@ -45,7 +45,7 @@ async fn a_client_that_died_takes_no_leave() {
         .spawn()
         .unwrap();
     let dead = process::identity(program.id());
-    let mut client = Client::of(gateway(&stage.service.socket, stage.folder.path(), dead));
+    let mut client = Client::of(stage.gateway_of(dead));
     client.initialize().await;
     let saved = client.save("a").await;
     program.kill().unwrap();

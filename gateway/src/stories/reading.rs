@@ -104,7 +104,10 @@ async fn the_resume_prompt_tells_what_waits() {
     assert!(prompt.contains("port the parser"), "{prompt}");
     for name in ["supervise", "work"] {
         let prompt = text(client.ask("prompts/get", json!({"name": name})).await);
-        assert!(prompt.contains("not part of this stack"), "{prompt}");
+        assert!(
+            prompt.contains("No coordination service is connected"),
+            "{prompt}"
+        );
     }
     let wrong = json!({"name": "resume", "arguments": {"session_id": "x"}});
     assert_eq!(

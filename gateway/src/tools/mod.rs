@@ -21,10 +21,15 @@ use shim_proto::checkpoint::v1::ClientInfo;
 
 use crate::arguments::{self, Arguments, Parameter};
 use crate::gateway::Gateway;
+use crate::inboxes::Fetch;
 use crate::problem::Problem;
+use crate::wording;
 
 /// Every call is answered within 30 s; a service that keeps silent for longer is given up here.
 const CALL_LIMIT: Duration = Duration::from_secs(28);
+
+/// A notice in the text; the structure has it whole.
+const MAX_NOTICE_CHARACTERS: usize = 2_000;
 
 /// What the model sees of a tool.
 pub(crate) struct Spec {
@@ -153,7 +158,8 @@ fn output_schema(facts: &[Fact]) -> JsonObject {
         "notices": {
             "type": "array",
             "items": {"type": "object"},
-            "description": "News of the session since the last call: kind, text, at.",
+            "description": "News of the session since the last call: kind, text, at. A message from another session \
+                or worker also has message_id, from and perhaps data.",
         },
         "error": {
             "type": "object",
@@ -178,24 +184,47 @@ pub(crate) async fn call(
     given: JsonObject,
 ) -> Option<CallToolResult> {
     let spec = SPECS.iter().find(|spec| spec.name == name)?;
-    let outcome = match arguments::read(spec.name, spec.parameters, given) {
-        Ok(arguments) => {
-            run(
-                spec.name,
-                Call {
-                    gateway: gateway.clone(),
-                    client,
-                    arguments,
-                },
-            )
-            .await
-        }
-        Err(problem) => Err(problem),
+    let arguments = match arguments::read(spec.name, spec.parameters, given) {
+        Ok(arguments) => arguments,
+        Err(problem) => return Some(finish(gateway, failure(&problem), true)),
     };
-    Some(match outcome {
-        Ok(answer) => finish(gateway, answer, false),
-        Err(problem) => finish(gateway, failure(&problem), true),
-    })
+    let fetch = fetch_messages(gateway, &arguments);
+    let call = Call {
+        gateway: gateway.clone(),
+        client,
+        arguments,
+    };
+    let (answer, is_error) = match run(spec.name, call).await {
+        Ok(answer) => (answer, false),
+        Err(problem) => (failure(&problem), true),
+    };
+    if let Some(session_id) = &answer.session_id {
+        finish_messages(gateway, session_id, fetch).await;
+    }
+    Some(finish(gateway, answer, is_error))
+}
+
+/// Asks for the messages of the call's session while the tool works, if it is known which one that is.
+fn fetch_messages(gateway: &Gateway, arguments: &Arguments) -> Option<Fetch> {
+    let named = arguments.text("session_id").map(str::to_owned);
+    let session_id = named.or_else(|| gateway.sessions.default_id_now())?;
+    let owned = gateway.sessions.owns(&session_id);
+    owned.then(|| gateway.inboxes.fetch(&session_id)).flatten()
+}
+
+/// Waits for the messages, asking now if the call itself opened, adopted or restored its session.
+async fn finish_messages(gateway: &Gateway, session_id: &str, fetch: Option<Fetch>) {
+    if !gateway.sessions.owns(session_id) {
+        gateway.inboxes.forget(session_id);
+        return;
+    }
+    let fetch = match fetch.filter(|fetch| fetch.is_of(session_id)) {
+        Some(fetch) => Some(fetch),
+        None => gateway.inboxes.fetch(session_id),
+    };
+    if let Some(fetch) = fetch {
+        fetch.finish().await;
+    }
 }
 
 /// The result for arguments that are no JSON object; `None` if there is no such tool.
@@ -217,8 +246,8 @@ async fn run(name: &str, call: Call) -> Result<Answer, Problem> {
             "shim_check_recovery" => check_recovery::run(&call).await,
             "shim_monitor_signals" => monitor_signals::run(&call).await,
             "shim_session_status" => session_status::run(&call).await,
-            "shim_coordinate_task" => coordinate_task::run(&call),
-            _ => worker_task::run(&call),
+            "shim_coordinate_task" => coordinate_task::run(&call).await,
+            _ => worker_task::run(&call).await,
         }
     };
     // A panic would take its answer along, and the client would wait for it for minutes.
@@ -247,17 +276,19 @@ fn finish(gateway: &Gateway, answer: Answer, is_error: bool) -> CallToolResult {
         mut text,
         mut facts,
     } = answer;
-    let notices = session_id
-        .as_deref()
-        .map(|id| gateway.sessions.take_notices(id))
-        .unwrap_or_default();
+    let mut notices = Vec::new();
+    if let Some(id) = session_id.as_deref() {
+        notices.extend(gateway.sessions.take_notices(id));
+        notices.extend(gateway.inboxes.tell(id));
+    }
     if let Some(id) = &session_id {
         text.push_str(&format!("\nsession_id: {id}"));
     }
     for notice in &notices {
+        let news = notice["text"].as_str().unwrap_or_default();
         text.push_str(&format!(
             "\nNotice: {}",
-            notice["text"].as_str().unwrap_or_default()
+            wording::quoted(news, MAX_NOTICE_CHARACTERS)
         ));
     }
     facts.insert("session_id".to_owned(), session_id.into());

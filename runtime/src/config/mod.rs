@@ -74,8 +74,12 @@ pub struct Config {
     pub redis_url: Option<String>,
     /// The TCP address a server listens on (`listen`).
     pub listen: Option<SocketAddr>,
+    /// Where the HTTP probes are (`metrics_listen`); nowhere unless it is set.
+    pub metrics_listen: Option<SocketAddr>,
     /// Where a client finds the services (`endpoints.*`).
     pub endpoints: Endpoints,
+    /// The namespace of state, locks and files (`workspace`); unset, the one of the git repository around.
+    pub workspace: Option<String>,
     /// A file whose first line is the bearer token of every call (`auth.token_file`).
     pub token_file: Option<PathBuf>,
     /// Logging (`log.filter`, `log.format`).
@@ -90,12 +94,14 @@ impl Config {
             data_dir: settings.get("data_dir").unwrap_or_else(default_data_dir),
             redis_url: settings.get("redis_url"),
             listen: settings.get("listen"),
+            metrics_listen: settings.get("metrics_listen"),
             endpoints: Endpoints {
                 checkpoint: settings.get("endpoints.checkpoint"),
                 coordination: settings.get("endpoints.coordination"),
                 worker: settings.get("endpoints.worker"),
                 evolution: settings.get("endpoints.evolution"),
             },
+            workspace: settings.get("workspace"),
             token_file: settings.get("auth.token_file"),
             log: LogConfig {
                 filter: settings.get_or("log.filter", DEFAULT_LOG_FILTER.to_owned()),
@@ -177,6 +183,20 @@ mod tests {
         assert!(errors.iter().any(|e| e.contains("SHIM_TYPO")));
         assert!(errors.iter().any(|e| e.contains("--log-format")));
         assert!(errors.iter().any(|e| e.contains("no.such")));
+    }
+
+    #[test]
+    fn a_key_can_be_read_by_several_crates() {
+        let env = pairs(&[
+            ("SHIM_REDIS_URL", "redis://env"),
+            ("SHIM_LISTEN", "nonsense"),
+        ]);
+        let mut settings = Settings::gather(None, env, []).unwrap();
+        for _crate in 0..2 {
+            assert_eq!(settings.get("redis_url"), Some("redis://env".to_owned()));
+            assert_eq!(settings.get::<SocketAddr>("listen"), None);
+        }
+        assert_eq!(settings.finish().unwrap_err().0.len(), 1);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::client::Endpoint;
 const ENV_PREFIX: &str = "SHIM_";
 
 /// Environment names with our prefix that are not configuration.
-const ENV_NOT_SETTINGS: [&str; 3] = ["SHIM_BIN", "SHIM_PYTHON", "SHIM_CONFIG"];
+const ENV_NOT_SETTINGS: [&str; 4] = ["SHIM_BIN", "SHIM_PYTHON", "SHIM_CONFIG", "SHIM_HOLDER"];
 
 /// Where a value came from, for error messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,16 +139,15 @@ impl Settings {
     pub fn get<T: Setting>(&mut self, key: &str) -> Option<T> {
         self.known.insert(key.to_owned());
         let env_name = format!("{ENV_PREFIX}{}", key.to_uppercase().replace('.', "_"));
-        let from_env = self.environment.remove(&env_name);
-        let value = match (self.values.get(key), from_env) {
-            (Some(value), _) if value.origin == Origin::Flag => value.clone(),
-            (_, Some(text)) => Value {
-                text,
-                origin: Origin::Environment,
-            },
-            (Some(value), None) => value.clone(),
-            (None, None) => return None,
-        };
+        let flagged = |value: &Value| value.origin == Origin::Flag;
+        // Kept under the key it turned out to mean: several crates may read the same one.
+        if let Some(text) = self.environment.remove(&env_name)
+            && !self.values.get(key).is_some_and(flagged)
+        {
+            let origin = Origin::Environment;
+            self.values.insert(key.to_owned(), Value { text, origin });
+        }
+        let value = self.values.get(key)?.clone();
         match T::parse(value.text.trim()) {
             Ok(parsed) => Some(parsed),
             Err(expected) => {
@@ -157,8 +156,10 @@ impl Settings {
                     Origin::Environment => env_name,
                     Origin::Flag => format!("--{}", key.replace(['.', '_'], "-")),
                 };
-                self.errors
-                    .push(format!("{place}: \"{}\" is not {expected}", value.text));
+                let error = format!("{place}: \"{}\" is not {expected}", value.text);
+                if !self.errors.contains(&error) {
+                    self.errors.push(error);
+                }
                 None
             }
         }

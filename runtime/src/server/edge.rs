@@ -40,11 +40,13 @@ const MAX_BODY_BYTES: usize = 96 * 1024 * 1024;
 
 const RETRY_AFTER: Duration = Duration::from_millis(250);
 
-/// When calls came. Clones share one state.
+/// When calls came, and whether any is still open: a watcher of a stream makes one call and stays for hours. Clones
+/// share one state.
 #[derive(Debug, Clone)]
 pub struct Activity {
     started: Instant,
     last_call_ms: Arc<AtomicU64>,
+    open_calls: Arc<AtomicUsize>,
 }
 
 impl Default for Activity {
@@ -52,23 +54,42 @@ impl Default for Activity {
         Self {
             started: Instant::now(),
             last_call_ms: Arc::default(),
+            open_calls: Arc::default(),
         }
     }
 }
 
 impl Activity {
-    /// Notes a call now.
-    pub fn touch(&self) {
-        self.last_call_ms
-            .fetch_max(elapsed_ms(self.started), Ordering::Relaxed);
+    /// Notes a call that is open until what this returns is dropped.
+    fn begin_call(&self) -> OpenCall {
+        self.open_calls.fetch_add(1, Ordering::Relaxed);
+        OpenCall(self.clone())
     }
 
-    /// Time since the last call, or since the start.
+    /// Time since a call was open, or since the start.
     #[must_use]
     pub fn idle_for(&self) -> Duration {
+        if self.open_calls.load(Ordering::Relaxed) > 0 {
+            return Duration::ZERO;
+        }
         Duration::from_millis(
             elapsed_ms(self.started).saturating_sub(self.last_call_ms.load(Ordering::Relaxed)),
         )
+    }
+}
+
+/// A call from its arrival to the last byte of its answer.
+struct OpenCall(Activity);
+
+impl Drop for OpenCall {
+    fn drop(&mut self) {
+        let Activity {
+            started,
+            last_call_ms,
+            open_calls,
+        } = &self.0;
+        last_call_ms.fetch_max(elapsed_ms(*started), Ordering::Relaxed);
+        open_calls.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -124,7 +145,7 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        self.shared.activity.touch();
+        let open = self.shared.activity.begin_call();
         if let Err(refused) = admit(&self.shared.auth, &request) {
             return Box::pin(std::future::ready(Ok(refused.into_http())));
         }
@@ -150,7 +171,7 @@ where
         let answer = async move {
             let answer = answer.await.unwrap_or_else(|_| Ok(panicked().into_http()));
             drop(permit);
-            answer.map(in_words_of_the_contract)
+            answer.map(|answer| in_words_of_the_contract(answer).map(|body| held_open(body, open)))
         };
         Box::pin(trace::scope(context, answer.instrument(span)))
     }
@@ -247,6 +268,36 @@ fn in_words_of_the_contract(response: Response<Body>) -> Response<Body> {
     .into_http()
 }
 
+/// An answer's body that keeps its call open until it is sent whole.
+fn held_open(body: Body, open: OpenCall) -> Body {
+    Body::new(HeldOpen { body, _open: open })
+}
+
+struct HeldOpen {
+    body: Body,
+    _open: OpenCall,
+}
+
+impl http_body::Body for HeldOpen {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        Pin::new(&mut self.get_mut().body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.body.size_hint()
+    }
+}
+
 /// A request body whose bytes count against the budget until it is read and dropped.
 struct Budgeted {
     body: Body,
@@ -287,5 +338,22 @@ impl http_body::Body for Budgeted {
 
     fn size_hint(&self) -> http_body::SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_open_call_is_never_idle() {
+        let tick = Duration::from_millis(3);
+        let activity = Activity::default();
+        let open = activity.begin_call();
+        std::thread::sleep(tick);
+        assert_eq!(activity.idle_for(), Duration::ZERO);
+        drop(open);
+        std::thread::sleep(tick);
+        assert!(activity.idle_for() >= Duration::from_millis(2));
     }
 }

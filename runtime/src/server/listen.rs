@@ -11,13 +11,15 @@ use crate::auth::Auth;
 /// `sun_path` holds 108 bytes with its NUL on Linux (unix(7)), 104 on macOS.
 const MAX_SOCKET_PATH: usize = if cfg!(target_os = "macos") { 103 } else { 107 };
 
-/// What a server listens on: TCP, a Unix socket or both.
+/// What a server listens on: TCP, a Unix socket or both, and the HTTP probes.
 #[derive(Debug, Default)]
 pub struct Listeners {
     /// A TCP listener.
     pub tcp: Option<TcpListener>,
     /// A Unix socket.
     pub unix: Option<UnixListener>,
+    /// Where the probes are asked for.
+    pub probes: Option<TcpListener>,
 }
 
 /// Why an address cannot be listened on.
@@ -31,6 +33,9 @@ pub enum ListenError {
     /// Binding failed.
     #[error("cannot listen on {0}: {1}")]
     Bind(SocketAddr, std::io::Error),
+    /// Binding for the probes failed.
+    #[error("cannot listen on {0} for the probes (metrics_listen): {1}")]
+    BindProbes(SocketAddr, std::io::Error),
     /// Binding the Unix socket failed.
     #[error("cannot listen on {0}: {1}")]
     BindUnix(PathBuf, std::io::Error),
@@ -61,6 +66,19 @@ impl Listeners {
             .local_addr()
             .map_err(|e| ListenError::Bind(address, e))?;
         self.tcp = Some(listener);
+        Ok(bound)
+    }
+
+    /// Binds the HTTP probes at `address`, which may be open to others: they ask for no token and tell only whether the
+    /// services can serve.
+    ///
+    /// # Errors
+    /// If it cannot be bound.
+    pub async fn bind_probes(&mut self, address: SocketAddr) -> Result<SocketAddr, ListenError> {
+        let fail = |e| ListenError::BindProbes(address, e);
+        let listener = TcpListener::bind(address).await.map_err(fail)?;
+        let bound = listener.local_addr().map_err(fail)?;
+        self.probes = Some(listener);
         Ok(bound)
     }
 

@@ -1,24 +1,30 @@
-//! Serving gRPC: the listeners, health and reflection, and the drain at the end.
+//! Serving gRPC: the listeners, health and reflection, the probes beside it, and the drain at the end.
 //!
 //! What crosses every call lives in [`edge`]; what a service does lives in its own crate.
 
 mod edge;
 mod listen;
+mod readiness;
 
 use std::convert::Infallible;
 use std::time::Duration;
 
+use tokio::net::{TcpListener, UnixListener};
+use tokio_stream::wrappers::UnixListenerStream;
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic::service::Routes;
+use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use crate::auth::Auth;
 use crate::lifecycle::Shutdown;
+use crate::probes;
 
 pub use edge::{Activity, MAX_MESSAGE_BYTES};
 pub use listen::{ListenError, Listeners};
+pub use readiness::Readiness;
 
 /// In-flight calls get this long to finish once the shutdown began.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -30,6 +36,7 @@ pub struct Server {
     names: Vec<&'static str>,
     auth: Auth,
     activity: Activity,
+    readiness: Readiness,
 }
 
 /// Why a server stopped without being told to.
@@ -64,6 +71,7 @@ impl Server {
             names: Vec::new(),
             auth,
             activity: Activity::default(),
+            readiness: Readiness::default(),
         })
     }
 
@@ -84,10 +92,16 @@ impl Server {
         self
     }
 
-    /// Tells when the last call came; see [`Activity::idle_for`].
+    /// Tells whether anybody calls; see [`Activity::idle_for`].
     #[must_use]
     pub fn activity(&self) -> Activity {
         self.activity.clone()
+    }
+
+    /// Where a service tells that it cannot serve now, or can again; see [`Readiness`].
+    #[must_use]
+    pub fn readiness(&self) -> Readiness {
+        self.readiness.clone()
     }
 
     /// Serves on all listeners until the shutdown begins, then lets calls in flight finish for five seconds.
@@ -95,40 +109,21 @@ impl Server {
     /// # Errors
     /// If a listener fails.
     pub async fn serve(self, listeners: Listeners, shutdown: Shutdown) -> Result<(), ServeError> {
-        for name in &self.names {
-            self.health
-                .set_service_status(name, ServingStatus::Serving)
-                .await;
-        }
-        let Listeners { tcp, unix } = listeners;
-        let edge = edge::layer(self.auth, self.activity);
-        let routes = self.routes.prepare();
-        let server = || {
-            tonic::transport::Server::builder()
-                .layer(edge.clone())
-                .http2_keepalive_interval(Some(Duration::from_secs(10)))
-                .tcp_nodelay(true)
-        };
-        let drain = shutdown.clone();
-        let on_tcp = async {
-            let Some(tcp) = tcp else { return Ok(()) };
-            let incoming =
-                tonic::transport::server::TcpIncoming::from(tcp).with_nodelay(Some(true));
-            server()
-                .add_routes(routes.clone())
-                .serve_with_incoming_shutdown(incoming, drain.wait())
-                .await
-        };
-        let on_unix = async {
-            let Some(unix) = unix else { return Ok(()) };
-            let incoming = tokio_stream::wrappers::UnixListenerStream::new(unix);
-            server()
-                .add_routes(routes.clone())
-                .serve_with_incoming_shutdown(incoming, drain.wait())
-                .await
+        self.readiness.report(&self.names, &self.health).await;
+        let Listeners { tcp, unix, probes } = listeners;
+        let on_probes = async {
+            match probes {
+                Some(probes) => {
+                    probes::serve(probes, self.readiness.clone(), shutdown.clone()).await;
+                }
+                None => std::future::pending().await,
+            }
         };
         let deadline = async {
-            shutdown.wait().await;
+            tokio::select! {
+                () = self.readiness.keep_reporting(&self.names, &self.health) => {}
+                () = shutdown.wait() => {}
+            }
             for name in &self.names {
                 self.health
                     .set_service_status(name, ServingStatus::NotServing)
@@ -137,10 +132,101 @@ impl Server {
             tokio::time::sleep(DRAIN).await;
             tracing::warn!("calls were still open after {DRAIN:?}; leaving them");
         };
+        let routes = self.routes.prepare();
+        let crossing = (self.auth, self.activity);
         tokio::select! {
-            result = async { tokio::try_join!(on_tcp, on_unix) } => { result?; }
+            result = serve_grpc(routes, crossing, tcp, unix, &shutdown) => result?,
             () = deadline => {}
+            () = on_probes => {}
         }
         Ok(())
+    }
+}
+
+/// Serves the same routes on both listeners until the shutdown begins and the calls in flight are done.
+async fn serve_grpc(
+    routes: Routes,
+    (auth, activity): (Auth, Activity),
+    tcp: Option<TcpListener>,
+    unix: Option<UnixListener>,
+    shutdown: &Shutdown,
+) -> Result<(), ServeError> {
+    let edge = edge::layer(auth, activity);
+    let server = || {
+        tonic::transport::Server::builder()
+            .layer(edge.clone())
+            .http2_keepalive_interval(Some(Duration::from_secs(10)))
+            .tcp_nodelay(true)
+    };
+    let on_tcp = async {
+        let Some(tcp) = tcp else { return Ok(()) };
+        let incoming = TcpIncoming::from(tcp).with_nodelay(Some(true));
+        server()
+            .add_routes(routes.clone())
+            .serve_with_incoming_shutdown(incoming, shutdown.wait())
+            .await
+    };
+    let on_unix = async {
+        let Some(unix) = unix else { return Ok(()) };
+        server()
+            .add_routes(routes.clone())
+            .serve_with_incoming_shutdown(UnixListenerStream::new(unix), shutdown.wait())
+            .await
+    };
+    tokio::try_join!(on_tcp, on_unix)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use tonic_health::pb::HealthCheckRequest;
+    use tonic_health::pb::health_check_response::ServingStatus as Health;
+    use tonic_health::pb::health_client::HealthClient;
+
+    use crate::client::{Channel, Endpoint, connect};
+
+    const STATE: &str = "shim.coordination.v1.StateService";
+
+    async fn health(client: &mut HealthClient<Channel>, service: &str) -> Health {
+        let asked = HealthCheckRequest {
+            service: service.to_owned(),
+        };
+        client.check(asked).await.unwrap().into_inner().status()
+    }
+
+    #[tokio::test]
+    async fn a_service_that_cannot_serve_is_told_by_health_and_the_process_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("s");
+        let mut listeners = Listeners::default();
+        listeners.bind_unix(&socket).unwrap();
+        let mut server = Server::new(Auth::default()).unwrap();
+        server.names.push(STATE);
+        let readiness = server.readiness();
+        readiness.set(STATE, Err("no store yet".into()));
+        let shutdown = Shutdown::new();
+        let served = tokio::spawn(server.serve(listeners, shutdown.clone()));
+
+        let channel = connect(&Endpoint::Unix(socket), None).unwrap();
+        let mut client = HealthClient::new(channel);
+        assert_eq!(health(&mut client, STATE).await, Health::NotServing);
+        assert_eq!(health(&mut client, "").await, Health::Serving);
+        for (state, told) in [
+            (Ok(()), Health::Serving),
+            (Err("lost".to_owned()), Health::NotServing),
+        ] {
+            let asked = HealthCheckRequest {
+                service: STATE.to_owned(),
+            };
+            let mut watch = client.watch(asked).await.unwrap().into_inner();
+            watch.message().await.unwrap().unwrap();
+            readiness.set(STATE, state);
+            assert_eq!(watch.message().await.unwrap().unwrap().status(), told);
+        }
+        shutdown.begin();
+        drop(client);
+        served.await.unwrap().unwrap();
     }
 }

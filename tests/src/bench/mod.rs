@@ -1,5 +1,6 @@
 //! The benchmarks: each figure beside its peer, measured in the same run, with the target it is held against.
 
+mod coordination;
 mod figure;
 mod gateway;
 mod latency;
@@ -8,6 +9,7 @@ mod raw_commits;
 mod recovery;
 mod saves;
 
+pub use coordination::measure as measure_coordination;
 pub use figure::{Figure, print_table, write_json};
 pub use gateway::measure as measure_gateway;
 

@@ -4,7 +4,9 @@ use std::io::{Write, stderr, stdout};
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
-use shim_tests::bench::{Figure, measure_checkpoint, measure_gateway, print_table, write_json};
+use shim_tests::bench::{
+    Figure, measure_checkpoint, measure_coordination, measure_gateway, print_table, write_json,
+};
 use shim_tests::binary::target_dir;
 
 /// Measures each promise beside its peer.
@@ -18,6 +20,7 @@ struct Arguments {
 enum Area {
     Checkpoint,
     Gateway,
+    Coordination,
 }
 
 #[tokio::main]
@@ -31,6 +34,7 @@ async fn main() -> ExitCode {
         let (name, figures) = match area {
             Area::Checkpoint => ("checkpoint", measure_checkpoint(progress).await),
             Area::Gateway => ("gateway", measure_gateway(progress).await),
+            Area::Coordination => ("coordination", measure_coordination(progress).await),
         };
         missed |= figures.iter().any(|figure| figure.met == Some(false));
         if let Err(e) = publish(name, &figures) {

@@ -1,53 +1,144 @@
-//! `chaos --rounds N --seed S`: the crash panel. Its last line is one JSON object; it fails if a promise was broken.
+//! `chaos [PANEL]`: the panels at full size. The last line is one JSON object; it fails if a promise was broken.
 
 use std::io::{Write, stdout};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use clap::Parser;
-use shim_tests::chaos::{Settings, run};
+use clap::{Parser, ValueEnum};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use shim_tests::chaos::checkpoint;
+use shim_tests::chaos::coordination::{holders, outages, races};
 
-/// Kills the checkpoint service at random moments under sixteen savers and looks for what was lost.
+/// Kills, freezes and races what the promises are about, and looks for what was lost.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// How many kills.
-    #[arg(long, default_value_t = 200)]
-    rounds: u64,
+    /// What to run.
+    #[arg(value_enum, default_value_t = Panel::Checkpoint)]
+    panel: Panel,
+    /// How many kills: of the checkpoint service (200), or of Redis (50).
+    #[arg(long)]
+    rounds: Option<u64>,
     /// Where all chance comes from; the clock if left out.
     #[arg(long)]
     seed: Option<u64>,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Panel {
+    /// Savers on a checkpoint service that is killed.
+    Checkpoint,
+    /// Compare-and-sets on one entry from many processes.
+    Races,
+    /// Lock holders that are frozen, with one Redis and with Redlock.
+    Locks,
+    /// Redis killed, cut off and frozen under load.
+    Outages,
+    /// Races, locks and outages.
+    Coordination,
+}
+
+impl Panel {
+    fn includes(self, other: Self) -> bool {
+        self == other || self == Self::Coordination
+    }
+}
+
+/// Compare-and-sets of each of the 32 racers.
+const RACES: u64 = 10_000;
+/// Locks granted in one run on one Redis, and over Redlock nodes.
+const ACQUISITIONS: u64 = 100_000;
+const REDLOCK_ACQUISITIONS: u64 = 20_000;
+/// Outages other than kills: each of them lasts seconds.
+const LONG_OUTAGES: u64 = 3;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let seed = arguments.seed.unwrap_or_else(seed_of_the_clock);
-    let mut out = stdout().lock();
-    let _ = writeln!(out, "{} rounds, seed {seed}", arguments.rounds);
-    match run(
-        Settings {
-            rounds: arguments.rounds,
-            seed,
-        },
-        &mut out,
-    )
-    .await
-    {
-        Ok(verdict) => {
-            let line = serde_json::to_string(&verdict).unwrap_or_default();
-            let _ = writeln!(out, "{line}");
-            if verdict.is_clean() {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::FAILURE
-            }
-        }
-        Err(broken) => {
-            let line = serde_json::json!({"seed": seed, "broken": format!("{broken:?}")});
-            let _ = writeln!(out, "{line}");
-            ExitCode::FAILURE
+    tell(&format!("{:?} panel, seed {seed}", arguments.panel));
+    let (is_clean, found) = match arguments.panel {
+        Panel::Checkpoint => checkpoint_panel(arguments.rounds.unwrap_or(200), seed).await,
+        panel => coordination_panels(panel, arguments.rounds.unwrap_or(50), seed).await,
+    };
+    tell(&found.to_string());
+    if is_clean {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+async fn checkpoint_panel(rounds: u64, seed: u64) -> (bool, Value) {
+    let settings = checkpoint::Settings { rounds, seed };
+    match checkpoint::run(settings, &mut stdout().lock()).await {
+        Ok(verdict) => (verdict.is_clean(), json!(verdict)),
+        Err(broken) => (
+            false,
+            json!({"seed": seed, "broken": format!("{broken:?}")}),
+        ),
+    }
+}
+
+async fn coordination_panels(panel: Panel, kills: u64, seed: u64) -> (bool, Value) {
+    let mut findings = Findings::default();
+    if panel.includes(Panel::Races) {
+        let verdict = races::run(races::Settings { times: RACES, seed }).await;
+        findings.add("races", verdict.is_clean(), &verdict);
+    }
+    if panel.includes(Panel::Locks) {
+        for (about, acquisitions) in [("locks", ACQUISITIONS), ("redlock", REDLOCK_ACQUISITIONS)] {
+            let settings = holders::Settings {
+                acquisitions,
+                redlock: about == "redlock",
+                seed,
+            };
+            let verdict = holders::run(settings).await;
+            findings.add(about, verdict.is_clean(), &verdict);
         }
     }
+    if panel.includes(Panel::Outages) {
+        for settings in outages_to_run(kills, seed) {
+            let about = format!("{:?}", settings.outage).to_lowercase();
+            let verdict = outages::run(settings).await;
+            findings.add(&about, verdict.is_clean(), &verdict);
+        }
+    }
+    (findings.broken == 0, findings.found.into())
+}
+
+/// What the panels found, told as it comes.
+#[derive(Default)]
+struct Findings {
+    found: Map<String, Value>,
+    broken: usize,
+}
+
+impl Findings {
+    fn add(&mut self, about: &str, is_clean: bool, verdict: &impl Serialize) {
+        let verdict = json!(verdict);
+        tell(&format!("{about}: clean {is_clean}, {verdict}"));
+        self.broken += usize::from(!is_clean);
+        self.found.insert(about.to_owned(), verdict);
+    }
+}
+
+fn outages_to_run(kills: u64, seed: u64) -> [outages::Settings; 3] {
+    let of = |outage, times, away_millis| outages::Settings {
+        outage,
+        times,
+        away_millis,
+        seed,
+    };
+    [
+        of(outages::Outage::Kill, kills, 10..1_500),
+        of(outages::Outage::Cut, LONG_OUTAGES, 5_000..5_001),
+        of(outages::Outage::Freeze, LONG_OUTAGES, 500..3_000),
+    ]
+}
+
+fn tell(line: &str) {
+    let _ = writeln!(stdout(), "{line}");
 }
 
 fn seed_of_the_clock() -> u64 {

@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 use prost_reflect::{FieldDescriptor, Kind};
+use shim_redis_harness::Redis;
 use shim_runtime::fault::explain;
 use shim_tests::place::Place;
-use shim_tests::service::Service;
+use shim_tests::service::{Launch, Service};
 use tonic::{Code, Status};
 
 use super::wire::Wire;
@@ -36,50 +37,44 @@ fn invalid_utf8(field: &FieldDescriptor) -> Bytes {
     vec![key(field, LENGTH_DELIMITED), 2, 0xC3, 0x28].into()
 }
 
-fn assert_names(status: &Status, method: &str, field: &str) {
+/// A field of a oneof may be named by the oneof.
+fn assert_names(status: &Status, method: &str, field: &FieldDescriptor) {
+    let oneof = field.containing_oneof();
+    let oneof = oneof.as_ref().map_or("", |oneof| oneof.name());
+    let is_its_name =
+        |name: &str| name.contains(field.name()) || (!oneof.is_empty() && name.contains(oneof));
+    let field = field.name();
     let refusal = explain(status);
     assert_eq!(
         status.code(),
         Code::InvalidArgument,
         "{method}.{field}: {refusal}"
     );
-    let named = refusal.message.contains(field)
-        || refusal
-            .violations
-            .iter()
-            .any(|(name, _)| name.contains(field));
+    let named = is_its_name(&refusal.message)
+        || refusal.violations.iter().any(|(name, _)| is_its_name(name));
     assert!(named, "{method}.{field}: {refusal:?}");
 }
 
-#[tokio::test]
-async fn a_field_of_the_wrong_type_or_not_utf8_is_named() {
-    let place = Place::new();
-    let service = Service::start(&place.data_dir()).await;
-    let wire = Wire::to(&service);
+async fn assert_wrong_encodings_are_named(wire: &Wire) {
     for method in wire.methods() {
         for field in method.input().fields() {
             let refusal = wire
                 .send(&method, wrong_type(&field))
                 .await
                 .expect_err("of the wrong type");
-            assert_names(&refusal, method.name(), field.name());
+            assert_names(&refusal, method.name(), &field);
             if field.kind() == Kind::String {
                 let refusal = wire
                     .send(&method, invalid_utf8(&field))
                     .await
                     .expect_err("not UTF-8");
-                assert_names(&refusal, method.name(), field.name());
+                assert_names(&refusal, method.name(), &field);
             }
         }
     }
-    assert!(service.is_healthy().await);
 }
 
-#[tokio::test]
-async fn a_broken_or_oversize_message_is_refused() {
-    let place = Place::new();
-    let service = Service::start(&place.data_dir()).await;
-    let wire = Wire::to(&service);
+async fn assert_broken_messages_are_refused(wire: &Wire) {
     let broken: [&[u8]; 5] = [
         &[0x0A, 0x7F, b'x'],
         &[0xFF; 20],
@@ -113,5 +108,32 @@ async fn a_broken_or_oversize_message_is_refused() {
             "it names the limit: {refusal:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_field_of_the_wrong_type_or_not_utf8_is_named() {
+    let place = Place::new();
+    let service = Service::start(&place.data_dir()).await;
+    assert_wrong_encodings_are_named(&Wire::to(&service)).await;
+    assert!(service.is_healthy().await);
+}
+
+#[tokio::test]
+async fn a_broken_or_oversize_message_is_refused() {
+    let place = Place::new();
+    let service = Service::start(&place.data_dir()).await;
+    assert_broken_messages_are_refused(&Wire::to(&service)).await;
+    assert!(service.is_healthy().await);
+}
+
+#[tokio::test]
+async fn the_coordination_service_refuses_wrong_encodings_too() {
+    let place = Place::new();
+    let redis = Redis::start();
+    let launch = Launch::coordination(&place.data_dir(), &redis.url());
+    let service = launch.started().await;
+    let wire = Wire::to_coordination(&service);
+    assert_wrong_encodings_are_named(&wire).await;
+    assert_broken_messages_are_refused(&wire).await;
     assert!(service.is_healthy().await);
 }

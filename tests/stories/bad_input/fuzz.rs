@@ -3,21 +3,22 @@
 
 use std::cell::Cell;
 
-use proptest::collection::{hash_map, vec};
-use proptest::prelude::{Just, Strategy, any};
+use proptest::prelude::Strategy;
 use proptest::strategy::{BoxedStrategy, Union};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 use prost::Message;
-use prost_reflect::{
-    Cardinality, DynamicMessage, FieldDescriptor, Kind, MapKey, MessageDescriptor,
-    MethodDescriptor, Value,
-};
+use prost_reflect::{DynamicMessage, MethodDescriptor};
+use shim_redis_harness::Redis;
 use shim_runtime::fault::explain;
+use shim_tests::coordination::{NAMESPACE, counted, put};
 use shim_tests::place::Place;
-use shim_tests::service::Service;
+use shim_tests::service::{Launch, Service};
 use shim_tests::{calls, prose};
+use tokio::runtime::Runtime;
 use tonic::Code;
 
+use super::coordination;
+use super::requests::Requests;
 use super::valid::Subject;
 use super::wire::Wire;
 
@@ -25,146 +26,8 @@ const REQUESTS: u32 = 10_000;
 /// Printed with a failure; the same seed makes the same requests but for the ids in them.
 const SEED: [u8; 32] = *b"ten thousand requests, one seed.";
 const MAX_RESIDENT_BYTES: u64 = 300 * 1024 * 1024;
-const MAX_DEPTH: u32 = 4;
-/// Sessions no request knows of.
+/// Sessions, or entries, that no request knows of.
 const PROTECTED: usize = 8;
-
-/// Where requests come from: the contract's shapes, and ids that exist.
-#[derive(Clone)]
-struct Requests {
-    known_ids: Vec<String>,
-}
-
-impl Requests {
-    /// A message with each field present in most cases, right or wrong.
-    fn message(&self, descriptor: &MessageDescriptor, depth: u32) -> BoxedStrategy<DynamicMessage> {
-        let fields: Vec<_> = descriptor
-            .fields()
-            .map(|field| (self.present(&field, depth), field))
-            .collect();
-        let (values, fields): (Vec<_>, Vec<_>) = fields.into_iter().unzip();
-        let descriptor = descriptor.clone();
-        values
-            .prop_map(move |values| {
-                let mut message = DynamicMessage::new(descriptor.clone());
-                for (field, value) in fields.iter().zip(values) {
-                    if let Some(value) = value {
-                        message.set_field(field, value);
-                    }
-                }
-                message
-            })
-            .boxed()
-    }
-
-    fn present(&self, field: &FieldDescriptor, depth: u32) -> BoxedStrategy<Option<Value>> {
-        if depth > MAX_DEPTH {
-            return Just(None).boxed();
-        }
-        proptest::option::weighted(0.8, self.value(field, depth)).boxed()
-    }
-
-    fn value(&self, field: &FieldDescriptor, depth: u32) -> BoxedStrategy<Value> {
-        if field.is_map() {
-            let Kind::Message(entry) = field.kind() else {
-                unreachable!("a map is a list of entries")
-            };
-            let value = self.single(&entry.map_entry_value_field(), depth + 1);
-            return hash_map(text().prop_map(MapKey::String), value, 0..3)
-                .prop_map(Value::Map)
-                .boxed();
-        }
-        let single = self.single(field, depth);
-        match field.cardinality() {
-            Cardinality::Repeated => vec(single, 0..4).prop_map(Value::List).boxed(),
-            _ => single,
-        }
-    }
-
-    fn single(&self, field: &FieldDescriptor, depth: u32) -> BoxedStrategy<Value> {
-        match field.kind() {
-            Kind::String if field.name().ends_with("_id") => {
-                self.id().prop_map(Value::String).boxed()
-            }
-            Kind::String => text().prop_map(Value::String).boxed(),
-            Kind::Bytes => vec(any::<u8>(), 0..64)
-                .prop_map(|bytes| Value::Bytes(bytes.into()))
-                .boxed(),
-            Kind::Bool => any::<bool>().prop_map(Value::Bool).boxed(),
-            Kind::Double => number().prop_map(Value::F64).boxed(),
-            #[expect(clippy::cast_possible_truncation, reason = "any value will do")]
-            Kind::Float => number().prop_map(|value| Value::F32(value as f32)).boxed(),
-            Kind::Enum(_) => Union::new([(0..9).boxed(), any::<i32>().boxed()])
-                .prop_map(Value::EnumNumber)
-                .boxed(),
-            Kind::Message(inner) => self
-                .message(&inner, depth + 1)
-                .prop_map(Value::Message)
-                .boxed(),
-            Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => {
-                mostly_small().prop_map(|n| Value::I32(low_bits(n))).boxed()
-            }
-            Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => mostly_small()
-                .prop_map(|n| Value::I64(n.cast_signed()))
-                .boxed(),
-            Kind::Uint32 | Kind::Fixed32 => mostly_small()
-                .prop_map(|n| Value::U32(low_bits(n).cast_unsigned()))
-                .boxed(),
-            Kind::Uint64 | Kind::Fixed64 => mostly_small().prop_map(Value::U64).boxed(),
-        }
-    }
-
-    fn id(&self) -> BoxedStrategy<String> {
-        let known = proptest::sample::select(self.known_ids.clone());
-        let fresh = any::<u128>().prop_map(|bits| uuid::Uuid::from_u128(bits).to_string());
-        Union::new_weighted(vec![
-            (6, known.boxed()),
-            (2, fresh.boxed()),
-            (2, text().boxed()),
-        ])
-        .boxed()
-    }
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "the low bits are wanted")]
-fn low_bits(number: u64) -> i32 {
-    number as u32 as i32
-}
-
-/// Small counts that pass, and anything.
-fn mostly_small() -> BoxedStrategy<u64> {
-    Union::new_weighted(vec![(3, (0..5_u64).boxed()), (1, any::<u64>().boxed())]).boxed()
-}
-
-fn number() -> BoxedStrategy<f64> {
-    let odd = proptest::sample::select(vec![
-        f64::NAN,
-        f64::INFINITY,
-        f64::NEG_INFINITY,
-        -0.0,
-        f64::MAX,
-        f64::MIN_POSITIVE,
-    ]);
-    Union::new_weighted(vec![
-        (5, (0.0..=1.0).boxed()),
-        (1, odd.boxed()),
-        (1, any::<f64>().boxed()),
-    ])
-    .boxed()
-}
-
-/// Words, any Unicode, and now and then something long.
-fn text() -> BoxedStrategy<String> {
-    let long = (1_usize..20_000).prop_map(|length| "long ".repeat(length / 5));
-    let words = "[a-z]{1,8}( [a-z]{1,8}){0,6}";
-    let unicode = vec(any::<char>(), 0..40).prop_map(|chars| chars.into_iter().collect::<String>());
-    Union::new_weighted(vec![
-        (6, words.boxed()),
-        (3, unicode.boxed()),
-        (1, long.boxed()),
-    ])
-    .boxed()
-}
 
 /// Codes that say "the service is at fault": never for what a client sends.
 fn is_plain(code: Code) -> bool {
@@ -179,32 +42,31 @@ fn is_plain(code: Code) -> bool {
     )
 }
 
-#[test]
-fn ten_thousand_random_requests_do_no_harm() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()
-        .unwrap();
-    let _context = runtime.enter();
-    let place = Place::new();
-    let service = runtime.block_on(Service::start(&place.data_dir()));
-    let wire = Wire::to(&service);
-    let protected = runtime.block_on(protected_sessions(&service));
-    let known_ids = runtime.block_on(ids_to_play_with(&wire));
-    let requests = Requests { known_ids };
-    let methods = wire.methods();
-    let calls: Vec<BoxedStrategy<(MethodDescriptor, DynamicMessage)>> = methods
-        .iter()
-        .map(|method| {
-            let method = method.clone();
-            requests
-                .message(&method.input(), 0)
-                .prop_map(move |message| (method.clone(), message))
-                .boxed()
-        })
-        .collect();
+        .unwrap()
+}
 
+/// Random calls of every unary RPC of the package.
+fn calls_of(
+    wire: &Wire,
+    requests: &Requests,
+) -> Union<BoxedStrategy<(MethodDescriptor, DynamicMessage)>> {
+    let methods = wire.methods();
+    Union::new(methods.iter().map(|method| {
+        let method = method.clone();
+        requests
+            .message(&method.input(), 0)
+            .prop_map(move |message| (method.clone(), message))
+            .boxed()
+    }))
+}
+
+/// Sends all of them; panics with the first that is not answered plainly, made as small as it goes.
+fn send_all(runtime: &Runtime, service: &Service, wire: &Wire, requests: &Requests) {
     let config = Config {
         cases: REQUESTS,
         failure_persistence: None,
@@ -214,7 +76,7 @@ fn ten_thousand_random_requests_do_no_harm() {
     let mut runner =
         TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &SEED));
     let (answered, most_resident) = (Cell::new(0_u32), Cell::new(0));
-    let outcome = runner.run(&Union::new(calls), |(method, message)| {
+    let outcome = runner.run(&calls_of(wire, requests), |(method, message)| {
         let sent = wire.send(&method, message.encode_to_vec().into());
         most_resident.set(most_resident.get().max(service.resident_bytes()));
         match runtime.block_on(sent) {
@@ -247,7 +109,59 @@ fn ten_thousand_random_requests_do_no_harm() {
         "memory: {}",
         most_resident.get()
     );
+}
+
+#[test]
+fn ten_thousand_random_requests_do_no_harm() {
+    let runtime = runtime();
+    let _context = runtime.enter();
+    let place = Place::new();
+    let service = runtime.block_on(Service::start(&place.data_dir()));
+    let wire = Wire::to(&service);
+    let protected = runtime.block_on(protected_sessions(&service));
+    let known_ids = runtime.block_on(ids_to_play_with(&wire));
+    send_all(&runtime, &service, &wire, &Requests { known_ids });
     runtime.block_on(assert_untouched(&service, &protected));
+}
+
+#[test]
+fn ten_thousand_random_requests_to_the_coordination_service_do_no_harm() {
+    let runtime = runtime();
+    let _context = runtime.enter();
+    let place = Place::new();
+    let redis = Redis::start();
+    let launch = Launch::coordination(&place.data_dir(), &redis.url());
+    let service = runtime.block_on(launch.started());
+    let wire = Wire::to_coordination(&service);
+    let protected = runtime.block_on(protected_entries(&service));
+    let known_ids = runtime.block_on(async {
+        let subject = coordination::Subject::make(&wire).await;
+        subject.ids()
+    });
+    send_all(&runtime, &service, &wire, &Requests { known_ids });
+    runtime.block_on(async {
+        assert!(service.is_healthy().await);
+        let mut clients = service.coordination();
+        for (key, version) in &protected {
+            let entry = clients.get(NAMESPACE, key).await.unwrap();
+            assert_eq!(entry.version, *version, "{entry:?}");
+        }
+    });
+}
+
+/// Keys of entries with their versions.
+async fn protected_entries(service: &Service) -> Vec<(String, u64)> {
+    let mut clients = service.coordination();
+    let mut entries = Vec::new();
+    for number in 0..PROTECTED as u64 {
+        let key = format!("protected:{number}");
+        let version = clients
+            .put(put(&key, counted(number), Some(0)))
+            .await
+            .unwrap();
+        entries.push((key, version));
+    }
+    entries
 }
 
 type Saved = (

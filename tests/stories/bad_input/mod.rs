@@ -1,10 +1,13 @@
 //! What no caller should send, sent to every RPC and every tool: each is refused in words that name the field, and
 //! nothing that was saved suffers.
 
+mod cases;
+mod coordination;
 mod encodings;
 mod fields;
 mod fuzz;
 mod nesting;
+mod requests;
 mod streams;
 mod tools;
 mod unknown_ids;

@@ -13,23 +13,36 @@ use tonic::Status;
 /// Field violations are named as JSON pointers are written here: `/state/decisions`.
 pub(crate) struct Wire {
     pool: DescriptorPool,
+    package: &'static str,
     channel: Channel,
 }
 
 impl Wire {
+    /// To the checkpoint service.
     pub(crate) fn to(service: &Service) -> Self {
+        Self::of("shim.checkpoint.v1", service)
+    }
+
+    /// To the coordination service.
+    pub(crate) fn to_coordination(service: &Service) -> Self {
+        Self::of("shim.coordination.v1", service)
+    }
+
+    fn of(package: &'static str, service: &Service) -> Self {
         let pool = DescriptorPool::decode(shim_proto::FILE_DESCRIPTOR_SET).unwrap();
         Self {
             pool,
+            package,
             channel: service.channel(),
         }
     }
 
-    /// Every unary RPC.
+    /// Every unary RPC of the package.
     pub(crate) fn methods(&self) -> Vec<MethodDescriptor> {
         let all = self
             .pool
             .services()
+            .filter(|service| service.package_name() == self.package)
             .flat_map(|service| service.methods().collect::<Vec<_>>());
         all.filter(|method| !method.is_client_streaming() && !method.is_server_streaming())
             .collect()

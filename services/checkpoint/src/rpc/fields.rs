@@ -1,71 +1,45 @@
-//! The rules of single fields, checked before anything else is done. All wrong fields of a request are told at once.
+//! The rules of this service's messages, on top of the shared rules of single fields.
 
-use std::fmt::Display;
+use std::ops::{Deref, DerefMut};
 
 use prost::Message;
-use prost_types::value::Kind;
-use prost_types::{Struct, Value};
 use shim_proto::checkpoint::v1::{
     CheckpointState, ClientInfo, FilePresence, FileState, GitState, MemoryState, ProcessIdentity,
     Signals,
 };
-use shim_runtime::fault::Violations;
+use shim_runtime::fields::{Fields as Shared, MAX_LIST};
 use tonic::Status;
-use uuid::Uuid;
 
-const MAX_LIST: usize = 1_000;
 const MAX_ITEM_BYTES: usize = 8_192;
 const MAX_PATH_BYTES: usize = 4_096;
 const MAX_SUMMARY_BYTES: usize = 262_144;
 const MAX_STATE_BYTES: usize = 1_048_576;
-const MAX_REQUEST_ID_BYTES: usize = 128;
 const MAX_COUNT: u64 = 1_000_000_000;
 const MAX_LATENCY_MS: f64 = 86_400_000.0;
-/// prost decodes 100 nested messages, and each level of a Struct costs three.
-const MAX_DEPTH: usize = 32;
 
-/// Gathers what is wrong with a request.
+/// The shared rules and those of this service's messages.
 #[derive(Debug, Default)]
-pub(super) struct Fields(Violations);
+pub(super) struct Fields(Shared);
+
+impl Deref for Fields {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl DerefMut for Fields {
+    fn deref_mut(&mut self) -> &mut Shared {
+        &mut self.0
+    }
+}
 
 impl Fields {
     /// # Errors
     /// INVALID_ARGUMENT naming every wrong field.
     pub(super) fn finish(self) -> Result<(), Status> {
         self.0.finish()
-    }
-
-    pub(super) fn refuse(&mut self, field: impl Into<String>, rule: impl Into<String>) {
-        self.0.add(field, rule);
-    }
-
-    pub(super) fn request_id(&mut self, id: &str) {
-        if id.is_empty()
-            || id.len() > MAX_REQUEST_ID_BYTES
-            || !id.bytes().all(|b| b.is_ascii_graphic())
-        {
-            self.refuse("request_id", format!("must be 1..{MAX_REQUEST_ID_BYTES} visible ASCII characters, new for every request"));
-        }
-    }
-
-    /// A required UUID; the nil one stands in for a wrong one until [`Fields::finish`] refuses.
-    pub(super) fn uuid(&mut self, field: &str, text: &str) -> Uuid {
-        Uuid::try_parse(text).unwrap_or_else(|_| {
-            let seen = if text.is_empty() {
-                "it is missing".to_owned()
-            } else {
-                format!("{:?} is not", shown(text))
-            };
-            self.refuse(
-                field,
-                format!("must be a UUID such as 01890a5d-ac96-774b-bcce-b302099a8057; {seen}"),
-            );
-            Uuid::nil()
-        })
-    }
-
-    pub(super) fn optional_uuid(&mut self, field: &str, text: &str) -> Option<Uuid> {
-        (!text.is_empty()).then(|| self.uuid(field, text))
     }
 
     pub(super) fn epoch(&mut self, epoch: u64) {
@@ -83,55 +57,8 @@ impl Fields {
         self.at_most(field, epoch, i64::MAX.unsigned_abs());
     }
 
-    pub(super) fn text(&mut self, field: impl Display, text: &str, max: usize) {
-        if text.len() > max {
-            self.refuse(
-                field.to_string(),
-                format!("is {} bytes long, at most {max} are allowed", text.len()),
-            );
-        } else if text.contains('\0') {
-            self.refuse(
-                field.to_string(),
-                "holds a NUL character, which is not allowed",
-            );
-        }
-    }
-
-    pub(super) fn required(&mut self, field: &str, text: &str, max: usize) {
-        if text.trim().is_empty() {
-            self.refuse(field, "is required");
-        } else {
-            self.text(field, text, max);
-        }
-    }
-
-    pub(super) fn fraction(&mut self, field: &str, value: f64) {
-        if !(0.0..=1.0).contains(&value) {
-            self.refuse(
-                field,
-                format!("must be a number from 0 to 1; it is {value}"),
-            );
-        }
-    }
-
-    fn at_most(&mut self, field: &str, value: u64, max: u64) {
-        if value > max {
-            self.refuse(field, format!("is {value}, at most {max} is allowed"));
-        }
-    }
-
-    fn list_length(&mut self, field: &str, length: usize) -> bool {
-        if length > MAX_LIST {
-            self.refuse(
-                field,
-                format!("has {length} items, at most {MAX_LIST} are allowed"),
-            );
-        }
-        length <= MAX_LIST
-    }
-
     fn texts(&mut self, field: &str, items: &[String]) {
-        if !self.list_length(field, items.len()) {
+        if !self.list(field, items.len(), MAX_LIST) {
             return;
         }
         for (i, item) in items.iter().enumerate() {
@@ -139,21 +66,6 @@ impl Fields {
                 self.refuse(format!("{field}[{i}]"), "is empty");
             } else {
                 self.text(format_args!("{field}[{i}]"), item, MAX_ITEM_BYTES);
-            }
-        }
-    }
-
-    /// A page's size: 0 means `default`.
-    pub(super) fn page_size(&mut self, field: &str, size: i32, default: u32, max: u32) -> u32 {
-        match u32::try_from(size) {
-            Ok(0) => default,
-            Ok(size) if size <= max => size,
-            _ => {
-                self.refuse(
-                    field,
-                    format!("must be 1..{max}, or 0 for {default}; it is {size}"),
-                );
-                default
             }
         }
     }
@@ -166,10 +78,7 @@ impl Fields {
         let numbers: Option<Vec<i64>> = token.split('.').map(|part| part.parse().ok()).collect();
         let numbers = numbers.and_then(|numbers| <[i64; N]>::try_from(numbers).ok());
         if numbers.is_none() {
-            self.refuse(
-                "page_token",
-                "must be the next_page_token of the answer before, unchanged",
-            );
+            self.refuse_page_token();
         }
         numbers
     }
@@ -195,7 +104,7 @@ impl Fields {
     }
 
     pub(super) fn files(&mut self, field: &str, files: &[FileState]) {
-        if !self.list_length(field, files.len()) {
+        if !self.list(field, files.len(), MAX_LIST) {
             return;
         }
         for (i, file) in files.iter().enumerate() {
@@ -271,40 +180,11 @@ impl Fields {
         self.git("state.git", state.git.as_ref());
         self.memory("state.memory", state.memory.as_ref());
         if let Some(custom) = &state.custom {
-            self.custom(custom, 0);
+            self.free_form("state.custom", custom, MAX_STATE_BYTES);
         }
         let size = state.encoded_len();
-        if size > MAX_STATE_BYTES && self.0.is_empty() {
+        if size > MAX_STATE_BYTES && self.is_clean() {
             self.refuse("state", format!("is {size} bytes encoded, at most {MAX_STATE_BYTES} are allowed; shorten the summary or the lists"));
-        }
-    }
-
-    fn custom(&mut self, custom: &Struct, depth: usize) {
-        for value in custom.fields.values() {
-            self.custom_value(value, depth + 1);
-        }
-    }
-
-    fn custom_value(&mut self, value: &Value, depth: usize) {
-        if depth > MAX_DEPTH {
-            return self.refuse(
-                "state.custom",
-                format!("is nested deeper than {MAX_DEPTH} levels"),
-            );
-        }
-        match &value.kind {
-            Some(Kind::NumberValue(number)) if !number.is_finite() => {
-                self.refuse(
-                    "state.custom",
-                    "holds NaN or infinity, which JSON does not know",
-                );
-            }
-            Some(Kind::StructValue(inner)) => self.custom(inner, depth),
-            Some(Kind::ListValue(list)) => list
-                .values
-                .iter()
-                .for_each(|item| self.custom_value(item, depth + 1)),
-            _ => {}
         }
     }
 
@@ -340,13 +220,4 @@ impl Fields {
         }
         self.memory("signals.memory", signals.memory.as_ref());
     }
-}
-
-/// The start of a text, for messages.
-fn shown(text: &str) -> &str {
-    let end = (0..=40.min(text.len()))
-        .rev()
-        .find(|end| text.is_char_boundary(*end))
-        .unwrap_or(0);
-    &text[..end]
 }

@@ -24,13 +24,13 @@ mod restore_checkpoint;
 mod save_checkpoint;
 mod search_checkpoints;
 
-use std::pin::Pin;
 use std::sync::Arc;
 
 use shim_proto::checkpoint::v1::checkpoint_service_server::CheckpointService;
 use shim_proto::checkpoint::v1::signal_service_server::SignalService;
 use shim_proto::checkpoint::v1::*;
 use shim_runtime::lifecycle::Shutdown;
+use shim_runtime::unary;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
@@ -58,22 +58,6 @@ impl Api {
         }
     }
 }
-
-/// Methods of a service trait that hand their requests to the files of the same names. `#[async_trait]` does not see
-/// into macros, so the signature it would write is written here.
-macro_rules! unary {
-    ($($method:ident: $request:ty => $response:ty),* $(,)?) => {$(
-        fn $method<'a, 'async_trait>(&'a self, request: Request<$request>) -> Answer<'async_trait, $response>
-        where
-            'a: 'async_trait,
-            Self: 'async_trait,
-        {
-            Box::pin(async move { $method::handle(self, request.into_inner()).await.map(Response::new) })
-        }
-    )*};
-}
-
-type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<Response<T>, Status>> + Send + 'a>>;
 
 #[tonic::async_trait]
 impl CheckpointService for Api {

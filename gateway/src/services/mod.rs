@@ -1,7 +1,10 @@
-//! The services behind the tools: one lazy connection, the local stack behind it, and the only retry there is.
+//! The services behind the tools: a lazy connection for each endpoint, the local stack, and the only retry there is.
 //!
 //! A call that the transport lost is sent again with the very same request, so its `request_id` makes it take effect
-//! once. Whatever a service answered on purpose is never asked again, but for an overload that names its delay.
+//! once. Whatever a service answered on purpose is not asked again, but for what `retry` lists.
+
+mod coordination;
+mod retry;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -12,7 +15,7 @@ use shim_proto::checkpoint::v1::signal_service_client::SignalServiceClient;
 use shim_runtime::auth::Token;
 use shim_runtime::client::{self, Channel, Endpoint};
 use shim_runtime::config::Config as RuntimeConfig;
-use shim_runtime::fault::{Fault, explain};
+use shim_runtime::fault::Fault;
 use shim_runtime::stack::Stack;
 use tokio::sync::Mutex;
 use tonic::{Code, Request, Response, Status};
@@ -20,7 +23,9 @@ use uuid::Uuid;
 
 use crate::GatewayError;
 
-/// How long a call waits for a service to come back.
+use coordination::Coordination;
+
+/// How long a call waits for the checkpoint service to come back.
 const RETRY_WINDOW: Duration = Duration::from_secs(10);
 /// One attempt; a healthy service answers in milliseconds.
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(10);
@@ -31,7 +36,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 /// The service's limit is 4 MiB and more; an answer with a whole checkpoint stays below this.
 const MAX_ANSWER_BYTES: usize = 16 << 20;
 
-/// The typed clients.
+/// The typed clients of the checkpoint service.
 #[derive(Clone)]
 pub(crate) struct Clients {
     pub(crate) checkpoints: CheckpointServiceClient<Channel>,
@@ -41,7 +46,9 @@ pub(crate) struct Clients {
 /// The way to the services.
 pub(crate) struct Services {
     clients: Clients,
-    /// Set if no endpoint is configured; then the stack is started when it is needed.
+    /// Unset if only other services have endpoints.
+    coordination: Option<Coordination>,
+    /// Set if no endpoint of the checkpoint service is configured; then the stack is started when it is needed.
     local: Option<LocalStack>,
 }
 
@@ -52,8 +59,27 @@ struct LocalStack {
     seen: Mutex<bool>,
 }
 
+/// How the calls of one service are made.
+struct Manner {
+    /// Whether the local stack serves it.
+    starts_stack: bool,
+    attempt_limit: Duration,
+    retry_window: Duration,
+    again: retry::Rule,
+}
+
+impl LocalStack {
+    fn of(config: &RuntimeConfig) -> Result<Self, GatewayError> {
+        Ok(Self {
+            stack: Stack::at(&config.data_dir).configured_by(config.file.clone()),
+            program: std::env::current_exe().map_err(GatewayError::OwnProgram)?,
+            seen: Mutex::new(false),
+        })
+    }
+}
+
 impl Services {
-    /// Prepares the connection; nothing is opened or started yet.
+    /// Prepares the connections; nothing is opened or started yet.
     pub(crate) fn prepare(config: &RuntimeConfig) -> Result<Self, GatewayError> {
         let token = config
             .token_file
@@ -63,25 +89,33 @@ impl Services {
         let (endpoint, local) = match &config.endpoints.checkpoint {
             Some(endpoint) => (endpoint.clone(), None),
             None => {
-                let stack = Stack::at(&config.data_dir).configured_by(config.file.clone());
-                let program = std::env::current_exe().map_err(GatewayError::OwnProgram)?;
-                (
-                    Endpoint::Unix(stack.socket()),
-                    Some(LocalStack {
-                        stack,
-                        program,
-                        seen: Mutex::new(false),
-                    }),
-                )
+                let local = LocalStack::of(config)?;
+                (Endpoint::Unix(local.stack.socket()), Some(local))
             }
         };
-        let channel = client::connect(&endpoint, token.as_ref())?;
+        let channel = client::connect(&endpoint, token.as_ref())
+            .map_err(|error| GatewayError::Endpoint("endpoints.checkpoint", error))?;
+        let coordination = match &config.endpoints.coordination {
+            Some(other) if *other != endpoint => {
+                let channel = client::connect(other, token.as_ref())
+                    .map_err(|error| GatewayError::Endpoint("endpoints.coordination", error))?;
+                Some(Coordination::new(channel, false))
+            }
+            Some(_) => Some(Coordination::new(channel.clone(), local.is_some())),
+            None => local
+                .is_some()
+                .then(|| Coordination::new(channel.clone(), true)),
+        };
         let clients = Clients {
             checkpoints: CheckpointServiceClient::new(channel.clone())
                 .max_decoding_message_size(MAX_ANSWER_BYTES),
             signals: SignalServiceClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES),
         };
-        Ok(Self { clients, local })
+        Ok(Self {
+            clients,
+            coordination,
+            local,
+        })
     }
 
     /// The clients as they are, for streams; starts nothing.
@@ -126,6 +160,41 @@ impl Services {
     /// Calls an RPC, starting the stack and waiting for a service that is away.
     async fn call<Q, A, F>(
         &self,
+        manner: Manner,
+        message: Q,
+        rpc: impl Fn(Request<Q>) -> F,
+    ) -> Result<A, Status>
+    where
+        Q: Clone,
+        F: Future<Output = Result<Response<A>, Status>>,
+    {
+        let deadline = Instant::now() + manner.retry_window;
+        let mut pause = FIRST_PAUSE;
+        let mut attempts = 0;
+        loop {
+            if manner.starts_stack {
+                self.warm_up().await?;
+            }
+            let status = match timed(message.clone(), manner.attempt_limit, &rpc).await {
+                Ok(answer) => return Ok(answer),
+                Err(status) => status,
+            };
+            attempts += 1;
+            let wait = (manner.again)(&status, attempts).map(|asked| asked.max(pause));
+            if manner.starts_stack && retry::is_lost(&status) {
+                self.forget_stack().await;
+            }
+            let Some(wait) = wait.filter(|wait| Instant::now() + *wait < deadline) else {
+                return Err(status);
+            };
+            tracing::debug!(code = ?status.code(), ?wait, "asking the service again");
+            tokio::time::sleep(wait).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    async fn ask_checkpoints<Q, A, F>(
+        &self,
         message: Q,
         rpc: impl Fn(Clients, Request<Q>) -> F,
     ) -> Result<A, Status>
@@ -133,36 +202,33 @@ impl Services {
         Q: Clone,
         F: Future<Output = Result<Response<A>, Status>>,
     {
-        let deadline = Instant::now() + RETRY_WINDOW;
-        let mut pause = FIRST_PAUSE;
-        loop {
-            self.warm_up().await?;
-            let mut request = Request::new(message.clone());
-            request.set_timeout(ATTEMPT_LIMIT);
-            let status =
-                match tokio::time::timeout(ATTEMPT_LIMIT, rpc(self.clients(), request)).await {
-                    Ok(Ok(answer)) => return Ok(answer.into_inner()),
-                    Ok(Err(status)) => status,
-                    Err(_) => {
-                        return Err(Status::deadline_exceeded(
-                            "the service did not answer within 10 s",
-                        ));
-                    }
-                };
-            let Some(asked) = retry_delay(&status) else {
-                return Err(status);
-            };
-            if is_lost(&status) {
-                self.forget_stack().await;
-            }
-            let wait = pause.max(asked);
-            if Instant::now() + wait >= deadline {
-                return Err(status);
-            }
-            tracing::debug!(code = ?status.code(), ?wait, "asking the service again");
-            tokio::time::sleep(wait).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
-        }
+        let manner = Manner {
+            starts_stack: true,
+            attempt_limit: ATTEMPT_LIMIT,
+            retry_window: RETRY_WINDOW,
+            again: retry::until_it_is_back,
+        };
+        self.call(manner, message, |request| rpc(self.clients(), request))
+            .await
+    }
+}
+
+/// One attempt.
+async fn timed<Q, A, F>(
+    message: Q,
+    limit: Duration,
+    rpc: impl FnOnce(Request<Q>) -> F,
+) -> Result<A, Status>
+where
+    F: Future<Output = Result<Response<A>, Status>>,
+{
+    let mut request = Request::new(message);
+    request.set_timeout(limit);
+    match tokio::time::timeout(limit, rpc(request)).await {
+        Ok(answer) => answer.map(Response::into_inner),
+        Err(_) => Err(Status::deadline_exceeded(format!(
+            "the service did not answer within {limit:?}"
+        ))),
     }
 }
 
@@ -171,7 +237,7 @@ macro_rules! rpcs {
     ($($client:ident.$rpc:ident($request:ident) -> $answer:ident;)*) => {
         impl Services {$(
             pub(crate) async fn $rpc(&self, request: v1::$request) -> Result<v1::$answer, Status> {
-                self.call(request, |mut clients, request| async move { clients.$client.$rpc(request).await }).await
+                self.ask_checkpoints(request, |mut clients, request| async move { clients.$client.$rpc(request).await }).await
             }
         )*}
     };
@@ -195,53 +261,4 @@ rpcs! {
 /// A fresh idempotency key.
 pub(crate) fn request_id() -> String {
     Uuid::now_v7().to_string()
-}
-
-/// Whether the transport failed, rather than the service answered.
-fn is_lost(status: &Status) -> bool {
-    status.code() == Code::Unavailable || std::error::Error::source(status).is_some()
-}
-
-/// How long to wait before asking again; `None` if that is no use.
-fn retry_delay(status: &Status) -> Option<Duration> {
-    if is_lost(status) {
-        return Some(Duration::ZERO);
-    }
-    let explained = explain(status);
-    explained
-        .retry_after
-        .filter(|_| explained.reason == "OVERLOADED")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn fault(code: Code, reason: &'static str) -> Status {
-        let retry_after = Some(Duration::from_millis(100));
-        Fault {
-            code,
-            reason,
-            message: "m".into(),
-            remedy: None,
-            retry_after,
-        }
-        .into()
-    }
-
-    #[test]
-    fn only_lost_calls_and_overload_are_sent_again() {
-        assert_eq!(
-            retry_delay(&Status::unavailable("gone")),
-            Some(Duration::ZERO)
-        );
-        let overloaded = fault(Code::ResourceExhausted, "OVERLOADED");
-        assert_eq!(retry_delay(&overloaded), Some(Duration::from_millis(100)));
-        assert_eq!(
-            retry_delay(&fault(Code::ResourceExhausted, "DISK_FULL")),
-            None
-        );
-        assert_eq!(retry_delay(&Status::failed_precondition("stale")), None);
-        assert_eq!(retry_delay(&Status::deadline_exceeded("slow")), None);
-    }
 }

@@ -1,5 +1,8 @@
 //! `shim_session_status`: looks at sessions, their history and what they hold, and changes nothing.
 
+mod leases;
+mod workers;
+
 use serde_json::json;
 use shim_proto::checkpoint::v1::{
     AssessRiskRequest, Checkpoint, GetSessionRequest, ListCheckpointsRequest,
@@ -7,6 +10,7 @@ use shim_proto::checkpoint::v1::{
 };
 use tonic::Status;
 
+use super::coordinate_task::tasks_not_served;
 use super::{Answer, Call, Hints, Spec, fact};
 use crate::arguments::{Form, optional};
 use crate::facts;
@@ -21,11 +25,12 @@ pub(super) const SPEC: Spec = Spec {
     name: "shim_session_status",
     title: "Look at sessions and work",
     description: "Shows what SHIM knows; it changes nothing and starts no session.\n\
-        view \"session\" (the default): one session with its status, risk and newest checkpoints; \"sessions\": the \
-        sessions of all projects, most recently changed first; \"search\": checkpoints that hold all words of query \
-        in their task, summary, decisions, steps or blockers; \"tasks\", \"workers\" and \"queue\": the shared work \
-        of several sessions.\n\
-        Useful to find out what was decided earlier, what another conversation did, or which session_id to pass on.",
+        view \"session\" (the default): one session with its status, risk, newest checkpoints and the files it has \
+        leased; \"sessions\": the sessions of all projects, most recently changed first; \"search\": checkpoints that \
+        hold all words of query in their task, summary, decisions, steps or blockers; \"workers\": who can work now, \
+        with capabilities and load; \"tasks\" and \"queue\": shared tasks, where the stack serves them.\n\
+        Useful to find out what was decided earlier, what another conversation did, whom a message can be sent to, \
+        or which session_id to pass on.",
     parameters: &[
         optional(
             "view",
@@ -71,6 +76,16 @@ pub(super) const SPEC: Spec = Spec {
             "view session: risk, level and factors as they stand.",
         ),
         fact(
+            "files",
+            "array",
+            "view session: its file leases: patterns, mode, purpose, expires_at; left out if they cannot be known now.",
+        ),
+        fact(
+            "workers",
+            "array",
+            "view workers: the living workers: worker_id, name, kind, capabilities, running, capacity, state, health.",
+        ),
+        fact(
             "sessions",
             "array",
             "view sessions: the sessions, most recently changed first.",
@@ -92,9 +107,8 @@ pub(super) async fn run(call: &Call) -> Result<Answer, Problem> {
     match call.arguments.text("view") {
         Some("sessions") => sessions(call).await,
         Some("search") => search(call).await,
-        Some(view @ ("tasks" | "workers" | "queue")) => {
-            Err(super::coordinate_task::missing(&format!("view={view}")))
-        }
+        Some("workers") => workers::run(call).await,
+        Some(view @ ("tasks" | "queue")) => Err(tasks_not_served(call, &format!("view={view}"))),
         _ => session(call).await,
     }
 }
@@ -139,7 +153,12 @@ async fn session(call: &Call) -> Result<Answer, Problem> {
     if let Some(assessment) = &risk.assessment {
         facts["risk"] = facts::assessment(assessment);
     }
-    Ok(Answer::new(history_text(&found, &history), facts).of_session(session_id))
+    let mut text = history_text(&found, &history);
+    if let Some(held) = leases::of(call, &found).await {
+        facts["files"] = held.iter().map(facts::file_lease).collect();
+        text.push_str(&leases::text(&held));
+    }
+    Ok(Answer::new(text, facts).of_session(session_id))
 }
 
 fn history_text(session: &Session, history: &ListCheckpointsResponse) -> String {

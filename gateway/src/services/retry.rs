@@ -1,0 +1,77 @@
+//! Which refusals are worth another try, and after which delay.
+
+use std::time::Duration;
+
+use shim_runtime::fault::explain;
+use tonic::{Code, Status};
+
+/// A store that reconnects is back after this, or not for a while.
+const STORE_DELAY: Duration = Duration::from_millis(250);
+
+/// Whether a call that was refused is sent again after `attempts` tries: the delay, or `None` if that is no use.
+pub(super) type Rule = fn(status: &Status, attempts: u32) -> Option<Duration>;
+
+/// Waits for a service that is away, and as long as an overloaded one asks for.
+pub(super) fn until_it_is_back(status: &Status, _attempts: u32) -> Option<Duration> {
+    if is_lost(status) {
+        return Some(Duration::ZERO);
+    }
+    let explained = explain(status);
+    explained
+        .retry_after
+        .filter(|_| explained.reason == "OVERLOADED")
+}
+
+/// The same, but a store behind the service is waited for once and not for long: a tool says soon that it is away.
+pub(super) fn unless_its_store_is_away(status: &Status, attempts: u32) -> Option<Duration> {
+    match explain(status).reason.as_str() {
+        "NO_REDIS" => None,
+        "STORE_UNAVAILABLE" => (attempts == 1).then_some(STORE_DELAY),
+        _ => until_it_is_back(status, attempts),
+    }
+}
+
+/// Whether the transport failed, rather than the service answered.
+pub(super) fn is_lost(status: &Status) -> bool {
+    status.code() == Code::Unavailable || std::error::Error::source(status).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shim_runtime::fault::Fault;
+
+    fn fault(code: Code, reason: &'static str) -> Status {
+        let retry_after = Some(Duration::from_millis(100));
+        Fault {
+            code,
+            reason,
+            message: "m".into(),
+            remedy: None,
+            retry_after,
+        }
+        .into()
+    }
+
+    #[test]
+    fn only_lost_calls_and_overload_are_sent_again() {
+        for rule in [until_it_is_back, unless_its_store_is_away] {
+            let delay = |status| rule(&status, 3);
+            assert_eq!(delay(Status::unavailable("gone")), Some(Duration::ZERO));
+            let overloaded = fault(Code::ResourceExhausted, "OVERLOADED");
+            assert_eq!(delay(overloaded), Some(Duration::from_millis(100)));
+            assert_eq!(delay(fault(Code::ResourceExhausted, "DISK_FULL")), None);
+            assert_eq!(delay(Status::failed_precondition("stale")), None);
+            assert_eq!(delay(Status::deadline_exceeded("slow")), None);
+        }
+    }
+
+    #[test]
+    fn a_store_that_is_away_is_asked_once_more_and_a_missing_one_is_not() {
+        let away = fault(Code::Unavailable, "STORE_UNAVAILABLE");
+        assert_eq!(unless_its_store_is_away(&away, 1), Some(STORE_DELAY));
+        assert_eq!(unless_its_store_is_away(&away, 2), None);
+        let missing = fault(Code::Unavailable, "NO_REDIS");
+        assert_eq!(unless_its_store_is_away(&missing, 1), None);
+    }
+}

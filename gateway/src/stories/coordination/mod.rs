@@ -1,0 +1,94 @@
+//! A stand-in for the coordination service: inboxes, workers and file leases in memory.
+
+mod rpc;
+mod store;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use shim_proto::coordination::v1::bus_service_server::BusServiceServer;
+use shim_proto::coordination::v1::lock_service_server::LockServiceServer;
+use shim_proto::coordination::v1::registry_service_server::RegistryServiceServer;
+use shim_runtime::auth::Auth;
+use shim_runtime::lifecycle::Shutdown;
+use shim_runtime::server::{Listeners, Server};
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+
+use rpc::Service;
+pub(in crate::stories) use store::{Mood, Store};
+
+/// A running stand-in.
+pub(in crate::stories) struct Coordination {
+    pub(in crate::stories) store: Arc<Mutex<Store>>,
+    changes: watch::Sender<u64>,
+    pub(in crate::stories) socket: PathBuf,
+    /// A runtime of its own, so that killing it takes its connections along, as killing a process does.
+    running: Option<Runtime>,
+}
+
+impl Drop for Coordination {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+impl Coordination {
+    pub(in crate::stories) fn start(folder: &Path) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let socket = folder.join("coordination.sock");
+        let mut listeners = Listeners::default();
+        {
+            let _inside = runtime.enter();
+            listeners.bind_unix(&socket).unwrap();
+        }
+        let store = Arc::default();
+        let changes = watch::Sender::new(0);
+        let service = Service {
+            store: Arc::clone(&store),
+            changes: changes.clone(),
+        };
+        let server = Server::new(Auth::default())
+            .unwrap()
+            .with(BusServiceServer::new(service.clone()))
+            .with(LockServiceServer::new(service.clone()))
+            .with(RegistryServiceServer::new(service));
+        runtime.spawn(server.serve(listeners, Shutdown::new()));
+        Self {
+            store,
+            changes,
+            socket,
+            running: Some(runtime),
+        }
+    }
+
+    /// Dies without a word to anybody.
+    pub(in crate::stories) fn kill(&mut self) {
+        if let Some(runtime) = self.running.take() {
+            runtime.shutdown_background();
+        }
+    }
+
+    /// How it answers from now on.
+    pub(in crate::stories) fn is(&self, mood: Mood) {
+        self.store.lock().unwrap().mood = mood;
+        self.changes.send_modify(|change| *change += 1);
+    }
+
+    /// Waits until the store is as wanted.
+    pub(in crate::stories) async fn until(&self, wanted: impl Fn(&Store) -> bool) {
+        let mut changes = self.changes.subscribe();
+        let reached = async {
+            while !wanted(&self.store.lock().unwrap()) {
+                changes.changed().await.unwrap();
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(20), reached)
+            .await
+            .expect("the store never got there");
+    }
+}

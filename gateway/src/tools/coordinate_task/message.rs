@@ -1,0 +1,120 @@
+//! `action=message`: a durable message for one session, one worker, or every worker with a capability.
+
+use serde_json::json;
+use shim_proto::checkpoint::v1::{GetSessionRequest, SessionStatus};
+use shim_proto::coordination::v1::SendMessageRequest;
+use shim_proto::coordination::v1::send_message_request::Recipient;
+use tonic::Code;
+
+use super::super::{Answer, Call};
+use super::{incomplete, lacking};
+use crate::arguments::Arguments;
+use crate::problem::Problem;
+use crate::services::request_id;
+
+/// The arguments that say who is to read it; a message takes one of them.
+const RECIPIENTS: [&str; 3] = ["to_session", "to_worker", "to_capability"];
+
+const WORKERS: &str =
+    "shim_session_status view=workers lists the living workers with their capabilities";
+
+pub(super) async fn run(call: &Call) -> Result<Answer, Problem> {
+    let arguments = &call.arguments;
+    let recipient = recipient(arguments)?;
+    call.gateway.services.need_coordination()?;
+    let project = &call.gateway.surroundings.project.name;
+    let claim = call
+        .gateway
+        .sessions
+        .claim(arguments.text("session_id"), project, &call.client);
+    let (sender, doubt) = tokio::join!(claim, doubt(call, &recipient));
+    let sender = sender?.session_id;
+    let request = SendMessageRequest {
+        request_id: request_id(),
+        sender: sender.clone(),
+        recipient: Some(recipient.clone()),
+        text: arguments.text_or_empty("message"),
+        data: None,
+    };
+    let sent = call.gateway.services.send_message(request).await;
+    let sent = sent.map_err(|status| refused(status.into()).about(sender.as_str()))?;
+    let text = told(&recipient, sent.recipients, doubt.as_deref());
+    Ok(Answer::new(text, json!({"recipients": sent.recipients})).of_session(sender))
+}
+
+/// Who is to read it; everything missing or too much is named at once.
+fn recipient(arguments: &Arguments) -> Result<Recipient, Problem> {
+    let given = RECIPIENTS.map(|name| arguments.text(name).map(str::to_owned));
+    let recipient = match given {
+        [Some(id), None, None] => Ok(Recipient::SessionId(id)),
+        [None, Some(id), None] => Ok(Recipient::WorkerId(id)),
+        [None, None, Some(capability)] => Ok(Recipient::Capability(capability)),
+        given => Err(given),
+    };
+    let mut fields = lacking(arguments, "message", &["message"]);
+    match recipient {
+        Ok(recipient) if fields.is_empty() => return Ok(recipient),
+        Ok(_) => {}
+        Err([None, None, None]) => {
+            let rule = "is required for action=message, or to_worker or to_capability in its place";
+            fields.push((RECIPIENTS[0].to_owned(), rule.to_owned()));
+        }
+        Err(given) => {
+            let rule = format!("must stand alone: give one of {}", RECIPIENTS.join(", "));
+            let named = RECIPIENTS.iter().zip(given);
+            let named = named.filter_map(|(name, given)| given.map(|_| (*name).to_owned()));
+            fields.extend(named.map(|name| (name, rule.clone())));
+        }
+    }
+    Err(incomplete("message", fields))
+}
+
+/// Why the message may never be read. Sessions of other stacks on the same Redis are not known here, so it is sent
+/// all the same.
+async fn doubt(call: &Call, recipient: &Recipient) -> Option<String> {
+    let Recipient::SessionId(session_id) = recipient else {
+        return None;
+    };
+    let request = GetSessionRequest {
+        session_id: session_id.clone(),
+    };
+    let found = call.gateway.services.get_session(request).await;
+    let status = found.map(|found| found.session.unwrap_or_default().status());
+    match status {
+        Ok(SessionStatus::Ended) => Some(
+            "That session has ended: nobody reads the message unless it is restored".to_owned(),
+        ),
+        Err(status) if status.code() == Code::NotFound => Some(
+            "This stack knows no session with that id: nobody reads the message unless another stack on the same \
+             Redis has it; shim_session_status view=sessions lists those of this one"
+                .to_owned(),
+        ),
+        _ => None,
+    }
+}
+
+fn refused(problem: Problem) -> Problem {
+    problem
+        .next_step_for("NO_RECIPIENTS", WORKERS)
+        .next_step_for("WORKER_NOT_FOUND", WORKERS)
+        .next_step_for(
+            "INBOX_FULL",
+            "the reader has too much unread: send it again when it has called a tool, or ask another one",
+        )
+}
+
+fn told(recipient: &Recipient, inboxes: u32, doubt: Option<&str>) -> String {
+    let to = match recipient {
+        Recipient::SessionId(id) => format!("session {id}"),
+        Recipient::WorkerId(id) => format!("worker {id}"),
+        Recipient::Capability(name) => format!("every living worker with {name}"),
+    };
+    let mut text = format!(
+        "Message to {to} put into {inboxes} inbox(es). It is kept until it is read; a Claude session reads it with \
+         its next tool call."
+    );
+    if let Some(doubt) = doubt {
+        text.push_str(&format!("\n{doubt}."));
+    }
+    text
+}

@@ -1,0 +1,216 @@
+//! The rules of single fields that every service shares, checked before anything else is done.
+//!
+//! All wrong fields of a request are told at once. Services add the rules of their own messages around [`Fields`].
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use prost::Message;
+use prost_types::value::Kind;
+use prost_types::{Duration as ProtoDuration, Struct, Value};
+use tonic::Status;
+use uuid::Uuid;
+
+use crate::fault::Violations;
+
+/// Items of any list, unless its own rule is tighter.
+pub const MAX_LIST: usize = 1_000;
+const MAX_REQUEST_ID_BYTES: usize = 128;
+/// prost decodes 100 nested messages, and each level of a Struct costs three.
+const MAX_DEPTH: usize = 32;
+
+/// Gathers what is wrong with a request.
+#[derive(Debug, Default)]
+pub struct Fields(Violations);
+
+impl Fields {
+    /// Ends the check.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT naming every wrong field.
+    pub fn finish(self) -> Result<(), Status> {
+        self.0.finish()
+    }
+
+    /// Whether nothing was wrong so far.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Notes that a field is wrong; the rule says what it must be and what it was.
+    pub fn refuse(&mut self, field: impl Into<String>, rule: impl Into<String>) {
+        self.0.add(field, rule);
+    }
+
+    /// The idempotency key.
+    pub fn request_id(&mut self, id: &str) {
+        if id.is_empty()
+            || id.len() > MAX_REQUEST_ID_BYTES
+            || !id.bytes().all(|b| b.is_ascii_graphic())
+        {
+            self.refuse("request_id", format!("must be 1..{MAX_REQUEST_ID_BYTES} visible ASCII characters, new for every request"));
+        }
+    }
+
+    /// A required UUID; the nil one stands in for a wrong one until [`Fields::finish`] refuses.
+    pub fn uuid(&mut self, field: &str, text: &str) -> Uuid {
+        Uuid::try_parse(text).unwrap_or_else(|_| {
+            let seen = if text.is_empty() {
+                "it is missing".to_owned()
+            } else {
+                format!("{:?} is not", shown(text))
+            };
+            self.refuse(
+                field,
+                format!("must be a UUID such as 01890a5d-ac96-774b-bcce-b302099a8057; {seen}"),
+            );
+            Uuid::nil()
+        })
+    }
+
+    /// A UUID, or nothing.
+    pub fn optional_uuid(&mut self, field: &str, text: &str) -> Option<Uuid> {
+        (!text.is_empty()).then(|| self.uuid(field, text))
+    }
+
+    /// A text of at most `max` bytes.
+    pub fn text(&mut self, field: impl Display, text: &str, max: usize) {
+        if text.len() > max {
+            self.refuse(
+                field.to_string(),
+                format!("is {} bytes long, at most {max} are allowed", text.len()),
+            );
+        } else if text.contains('\0') {
+            self.refuse(
+                field.to_string(),
+                "holds a NUL character, which is not allowed",
+            );
+        }
+    }
+
+    /// A text of at least one visible character and at most `max` bytes.
+    pub fn required(&mut self, field: impl Display, text: &str, max: usize) {
+        if text.trim().is_empty() {
+            self.refuse(field.to_string(), "is required");
+        } else {
+            self.text(field, text, max);
+        }
+    }
+
+    /// A number from 0 to 1.
+    pub fn fraction(&mut self, field: &str, value: f64) {
+        if !(0.0..=1.0).contains(&value) {
+            self.refuse(
+                field,
+                format!("must be a number from 0 to 1; it is {value}"),
+            );
+        }
+    }
+
+    /// A number of at most `max`.
+    pub fn at_most(&mut self, field: &str, value: u64, max: u64) {
+        if value > max {
+            self.refuse(field, format!("is {value}, at most {max} is allowed"));
+        }
+    }
+
+    /// A list of at most `max` items; `false` if it has more, and the items need no look.
+    pub fn list(&mut self, field: &str, length: usize, max: usize) -> bool {
+        if length > max {
+            self.refuse(
+                field,
+                format!("has {length} items, at most {max} are allowed"),
+            );
+        }
+        length <= max
+    }
+
+    /// A page's size: 0 means `default`.
+    pub fn page_size(&mut self, field: &str, size: i32, default: u32, max: u32) -> u32 {
+        match u32::try_from(size) {
+            Ok(0) => default,
+            Ok(size) if size <= max => size,
+            _ => {
+                self.refuse(
+                    field,
+                    format!("must be 1..{max}, or 0 for {default}; it is {size}"),
+                );
+                default
+            }
+        }
+    }
+
+    /// Notes a page token that did not come from an answer.
+    pub fn refuse_page_token(&mut self) {
+        self.refuse(
+            "page_token",
+            "must be the next_page_token of the answer before, unchanged",
+        );
+    }
+
+    /// A span within `range`, or `default` if it is absent.
+    pub fn span(
+        &mut self,
+        field: &str,
+        given: Option<&ProtoDuration>,
+        default: Duration,
+        range: RangeInclusive<Duration>,
+    ) -> Duration {
+        let Some(given) = given else { return default };
+        match Duration::try_from(*given) {
+            Ok(span) if range.contains(&span) => span,
+            _ => {
+                let (from, to) = (range.start(), range.end());
+                let seen = format!("{}.{:09} s", given.seconds, given.nanos.unsigned_abs());
+                self.refuse(field, format!("must be {from:?}..{to:?}; it is {seen}"));
+                default
+            }
+        }
+    }
+
+    /// A free-form value: JSON's numbers, at most 32 levels and `max` bytes encoded.
+    pub fn free_form(&mut self, field: &str, value: &Struct, max: usize) {
+        self.levels(field, value, 0);
+        let size = value.encoded_len();
+        if size > max {
+            self.refuse(
+                field,
+                format!("is {size} bytes encoded, at most {max} are allowed"),
+            );
+        }
+    }
+
+    fn levels(&mut self, field: &str, value: &Struct, depth: usize) {
+        for value in value.fields.values() {
+            self.value(field, value, depth + 1);
+        }
+    }
+
+    fn value(&mut self, field: &str, value: &Value, depth: usize) {
+        if depth > MAX_DEPTH {
+            return self.refuse(field, format!("is nested deeper than {MAX_DEPTH} levels"));
+        }
+        match &value.kind {
+            Some(Kind::NumberValue(number)) if !number.is_finite() => {
+                self.refuse(field, "holds NaN or infinity, which JSON does not know");
+            }
+            Some(Kind::StructValue(inner)) => self.levels(field, inner, depth),
+            Some(Kind::ListValue(list)) => list
+                .values
+                .iter()
+                .for_each(|item| self.value(field, item, depth + 1)),
+            _ => {}
+        }
+    }
+}
+
+/// The start of a text, for messages.
+fn shown(text: &str) -> &str {
+    let end = (0..=40.min(text.len()))
+        .rev()
+        .find(|end| text.is_char_boundary(*end))
+        .unwrap_or(0);
+    &text[..end]
+}

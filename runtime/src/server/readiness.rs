@@ -1,0 +1,78 @@
+//! Which services cannot serve now, and why: told to `grpc.health.v1` and to the HTTP probe `/readyz`.
+//!
+//! A service that has its store serves; one that lost it says so here and goes on answering, each call with its error.
+//! The process as a whole (health's service "") stays SERVING: starting it anew would not bring the store back.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+
+/// Where services tell whether they can serve. Clones share one state.
+///
+/// Get it with [`Server::readiness`](super::Server::readiness) before `serve`, and tell every change, as often as it
+/// is found out: only what differs is passed on.
+///
+/// ```
+/// # use shim_runtime::server::Readiness;
+/// # let readiness = Readiness::default();
+/// const STATE: &str = "shim.coordination.v1.StateService"; // `StateServiceServer::NAME` of the generated code
+/// readiness.set(STATE, Err("Redis cannot be reached".to_owned()));
+/// assert_eq!(readiness.unready().len(), 1);
+/// readiness.set(STATE, Ok(()));
+/// assert!(readiness.unready().is_empty());
+/// ```
+#[derive(Debug, Clone)]
+pub struct Readiness(Arc<watch::Sender<BTreeMap<&'static str, String>>>);
+
+impl Default for Readiness {
+    fn default() -> Self {
+        Self(Arc::new(watch::Sender::default()))
+    }
+}
+
+impl Readiness {
+    /// Tells whether `service`, named as in the contract, can serve; `Err` says in one line why not. The reason is
+    /// shown to whoever can reach the probes, so it holds no secret. A service that never tells can serve.
+    pub fn set(&self, service: &'static str, state: Result<(), String>) {
+        self.0.send_if_modified(|unready| match state {
+            Ok(()) => unready.remove(service).is_some(),
+            Err(reason) => {
+                unready.get(service) != Some(&reason) && {
+                    unready.insert(service, reason);
+                    true
+                }
+            }
+        });
+    }
+
+    /// The services that cannot serve, with their reasons.
+    #[must_use]
+    pub fn unready(&self) -> BTreeMap<&'static str, String> {
+        self.0.borrow().clone()
+    }
+
+    /// Sets the health of all `services` as it is now.
+    pub(super) async fn report(&self, services: &[&'static str], health: &HealthReporter) {
+        let unready = self.unready();
+        for service in services {
+            let status = if unready.contains_key(service) {
+                ServingStatus::NotServing
+            } else {
+                ServingStatus::Serving
+            };
+            health.set_service_status(service, status).await;
+        }
+    }
+
+    /// Keeps their health as it becomes; ends only if dropped.
+    pub(super) async fn keep_reporting(&self, services: &[&'static str], health: &HealthReporter) {
+        let mut changes = self.0.subscribe();
+        changes.mark_changed();
+        while changes.changed().await.is_ok() {
+            self.report(services, health).await;
+        }
+    }
+}

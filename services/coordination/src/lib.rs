@@ -1,0 +1,129 @@
+//! Phases 2 and 3 of SHIM: state, locks, file leases, messages and workers that many sessions share, kept in Redis.
+//!
+//! `rpc` decodes and encodes, `domain` decides, `store` commits in one script per transition.
+//! The crate's README states what it promises and how the keys are laid out.
+
+mod config;
+mod domain;
+mod error;
+mod reaper;
+mod rpc;
+mod store;
+
+use shim_proto::coordination::v1::bus_service_server::BusServiceServer;
+use shim_proto::coordination::v1::lock_service_server::LockServiceServer;
+use shim_proto::coordination::v1::registry_service_server::RegistryServiceServer;
+use shim_proto::coordination::v1::state_service_server::StateServiceServer;
+use shim_runtime::lifecycle::Shutdown;
+use shim_runtime::server::{Listeners, MAX_MESSAGE_BYTES, ServeError, Server};
+use tokio::task::JoinHandle;
+use tonic::server::NamedService;
+
+pub use config::Config;
+pub use error::Error;
+
+use reaper::Reaper;
+use rpc::Api;
+use store::Store;
+
+/// Why the service cannot start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address of Redis is wrong.
+    #[error("redis_url: {0}")]
+    Address(String),
+    /// The server failed.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+}
+
+/// The running service, ready to be added to a server.
+pub struct Service {
+    api: Api,
+    reaper: JoinHandle<()>,
+}
+
+/// Begins to connect and starts the background tasks, which end with the shutdown. It does not wait for Redis: until
+/// that is there, calls are answered with UNAVAILABLE.
+///
+/// # Errors
+/// If the address of Redis is wrong.
+pub fn build(config: &Config, shutdown: &Shutdown) -> Result<Service, StartError> {
+    let place = config.place().map_err(StartError::Address)?;
+    let store = Store::open(&place, shutdown);
+    let beats = config.registry;
+    let reaper = Reaper::new(store.clone(), beats.dead_after, shutdown.clone());
+    Ok(Service {
+        reaper: tokio::spawn(reaper.run()),
+        api: Api {
+            store,
+            beats,
+            shutdown: shutdown.clone(),
+        },
+    })
+}
+
+impl Service {
+    /// Adds the service's RPCs to a server, and keeps its health as Redis's.
+    #[must_use]
+    pub fn register(&self, server: Server) -> Server {
+        let state = StateServiceServer::new(self.api.clone())
+            .max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let locks = LockServiceServer::new(self.api.clone())
+            .max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let bus = BusServiceServer::new(self.api.clone())
+            .max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let registry = RegistryServiceServer::new(self.api.clone())
+            .max_decoding_message_size(MAX_MESSAGE_BYTES);
+        self.tell_health(&server);
+        server.with(state).with(locks).with(bus).with(registry)
+    }
+
+    /// Waits, after the shutdown, until what must be given back was given back.
+    pub async fn finish(self) {
+        if let Err(error) = self.reaper.await {
+            tracing::error!(%error, "the reaper failed");
+        }
+    }
+
+    fn tell_health(&self, server: &Server) {
+        let readiness = server.readiness();
+        let mut link = self.api.store.link.clone();
+        let shutdown = self.api.shutdown.clone();
+        tokio::spawn(async move {
+            loop {
+                for name in NAMES {
+                    readiness.set(name, link.health());
+                }
+                tokio::select! {
+                    () = link.health_changed() => {}
+                    () = shutdown.wait() => return,
+                }
+            }
+        });
+    }
+}
+
+/// The gRPC services whose health is Redis's.
+const NAMES: [&str; 4] = [
+    StateServiceServer::<Api>::NAME,
+    LockServiceServer::<Api>::NAME,
+    BusServiceServer::<Api>::NAME,
+    RegistryServiceServer::<Api>::NAME,
+];
+
+/// Runs the service alone until the shutdown begins, then drains.
+///
+/// # Errors
+/// If it cannot start or its server fails.
+pub async fn run(
+    config: &Config,
+    server: Server,
+    listeners: Listeners,
+    shutdown: Shutdown,
+) -> Result<(), StartError> {
+    let service = build(config, &shutdown)?;
+    service.register(server).serve(listeners, shutdown).await?;
+    service.finish().await;
+    Ok(())
+}

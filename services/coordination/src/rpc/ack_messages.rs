@@ -1,0 +1,44 @@
+//! AckMessages: messages that are never given out again.
+
+use shim_proto::coordination::v1::{AckMessagesRequest, AckMessagesResponse};
+use tonic::Status;
+
+use super::Api;
+use super::fields::Fields;
+use crate::store::inbox::MessageId;
+
+const MAX_IDS: usize = 1_000;
+
+pub(super) async fn handle(
+    api: &Api,
+    request: AckMessagesRequest,
+) -> Result<AckMessagesResponse, Status> {
+    let mut fields = Fields::default();
+    let inbox = fields.uuid("inbox", &request.inbox).to_string();
+    if request.message_ids.is_empty() {
+        fields.refuse("message_ids", "is empty; name at least one");
+    }
+    let ids = message_ids(&mut fields, "message_ids", &request.message_ids);
+    fields.finish()?;
+
+    let acknowledged = api.store.inboxes.acknowledge(&inbox, &ids).await?;
+    Ok(AckMessagesResponse { acknowledged })
+}
+
+/// Ids as they were given out with messages.
+pub(super) fn message_ids(fields: &mut Fields, field: &str, ids: &[String]) -> Vec<MessageId> {
+    if !fields.list(field, ids.len(), MAX_IDS) {
+        return Vec::new();
+    }
+    let mut read = Vec::with_capacity(ids.len());
+    for (i, id) in ids.iter().enumerate() {
+        match id.parse() {
+            Ok(id) => read.push(id),
+            Err(()) => fields.refuse(
+                format!("{field}[{i}]"),
+                "must be a message_id as it came with its message, such as 1763870000000-0",
+            ),
+        }
+    }
+    read
+}

@@ -1,0 +1,95 @@
+//! AcquireLock: acquires a lock, waiting for it if told.
+
+use std::time::Duration;
+
+use shim_proto::coordination::v1::{AcquireLockRequest, AcquireLockResponse, Lock};
+use tokio::time::Instant;
+use tonic::Status;
+
+use super::Api;
+use super::fields::{Fields, MAX_ACTOR_BYTES, MAX_PURPOSE_BYTES};
+use crate::error::Error;
+use crate::store::locks::{Place, RELEASED};
+use crate::store::{Once, Topic};
+
+/// A waiter looks this often although nobody tells of a release: locks also end by themselves.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+pub(super) async fn handle(
+    api: &Api,
+    request: AcquireLockRequest,
+) -> Result<AcquireLockResponse, Status> {
+    let mut fields = Fields::default();
+    fields.request_id(&request.request_id);
+    let namespace = fields.namespace("namespace", &request.namespace);
+    fields.key("name", &request.name);
+    fields.required("owner", &request.owner, MAX_ACTOR_BYTES);
+    fields.text("purpose", &request.purpose, MAX_PURPOSE_BYTES);
+    let ttl = fields.lock_ttl(request.ttl.as_ref());
+    let wait = fields.wait(request.wait.as_ref());
+    fields.finish()?;
+
+    let once = Once::of(&request.request_id, &request);
+    let place = api.store.locks.place(namespace, request.name);
+    let acquisition = Acquisition {
+        api,
+        once,
+        place,
+        owner: request.owner,
+        purpose: request.purpose,
+        ttl,
+    };
+    let lock = match wait {
+        Duration::ZERO => acquisition.attempt().await?,
+        wait => acquisition.wait(Instant::now() + wait).await?,
+    };
+    Ok(AcquireLockResponse { lock: Some(lock) })
+}
+
+struct Acquisition<'a> {
+    api: &'a Api,
+    once: Once,
+    place: Place,
+    owner: String,
+    purpose: String,
+    ttl: Duration,
+}
+
+impl Acquisition<'_> {
+    async fn attempt(&self) -> Result<Lock, Error> {
+        self.api
+            .store
+            .locks
+            .acquire(&self.once, &self.place, &self.owner, &self.purpose, self.ttl)
+            .await
+    }
+
+    /// Tries whenever a release is told, the holder's time ends, or a moment has passed.
+    async fn wait(&self, deadline: Instant) -> Result<Lock, Error> {
+        let topic = Topic::Channel(self.api.store.keys.channel(RELEASED));
+        let mut ear = self.api.store.ear.listen(topic).await?;
+        loop {
+            let refused = self.attempt().await;
+            let left_ms = match refused {
+                Err(Error::LockHeld { left_ms, .. }) => left_ms,
+                Err(Error::LockUndecided(_)) => 10,
+                decided => return decided,
+            };
+            let released = ear.until(|news| {
+                let is = |name: &str, value: &str| {
+                    news.data.get(name).and_then(|v| v.as_str()) == Some(value)
+                };
+                is("namespace", &self.place.namespace) && is("name", &self.place.name)
+            });
+            // Jitter keeps many waiters from trying in step.
+            let look = LOOK_EVERY.mul_f64(rand::random_range(0.5..1.0));
+            let look = look.min(Duration::from_millis(left_ms + 1));
+            tokio::select! {
+                () = released => {}
+                () = tokio::time::sleep(look) => {}
+                () = tokio::time::sleep_until(deadline) => return refused,
+                () = self.api.shutdown.wait() => return Err(Error::Stopping),
+            }
+        }
+    }
+}

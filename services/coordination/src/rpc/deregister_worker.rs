@@ -1,0 +1,30 @@
+//! DeregisterWorker: the worker leaves in good order.
+
+use shim_proto::coordination::v1::{DeregisterWorkerRequest, DeregisterWorkerResponse};
+use tonic::Status;
+
+use super::Api;
+use super::fields::Fields;
+use super::worker_fields::MAX_DETAIL_BYTES;
+use crate::store::Once;
+
+pub(super) async fn handle(
+    api: &Api,
+    request: DeregisterWorkerRequest,
+) -> Result<DeregisterWorkerResponse, Status> {
+    let mut fields = Fields::default();
+    fields.request_id(&request.request_id);
+    let worker_id = fields.worker_id(&request.worker_id);
+    fields.epoch(request.epoch);
+    fields.text("reason", &request.reason, MAX_DETAIL_BYTES);
+    fields.finish()?;
+
+    let once = Once::of(&request.request_id, &request);
+    let registry = &api.store.registry;
+    let worker = registry
+        .deregister(&once, &worker_id, request.epoch, &request.reason)
+        .await?;
+    Ok(DeregisterWorkerResponse {
+        worker: Some(worker),
+    })
+}

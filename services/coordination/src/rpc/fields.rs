@@ -1,0 +1,154 @@
+//! The rules of this service's messages, on top of the shared rules of single fields.
+
+use std::ops::{Deref, DerefMut};
+use std::time::Duration;
+
+use prost_types::Duration as ProtoDuration;
+use shim_proto::coordination::v1::Fence;
+use shim_runtime::fields::Fields as Shared;
+use tonic::Status;
+
+/// A namespace when none is given.
+const DEFAULT_NAMESPACE: &str = "default";
+const MAX_NAME_BYTES: usize = 128;
+const MAX_KEY_BYTES: usize = 512;
+/// Who acts: a session, task or worker id, or any name.
+pub(super) const MAX_ACTOR_BYTES: usize = 200;
+pub(super) const MAX_PURPOSE_BYTES: usize = 500;
+/// The longest that a call waits.
+const MAX_WAIT: Duration = Duration::from_secs(25);
+/// Lua counts in doubles, exactly up to here; no clock gets there.
+const MAX_VERSION: u64 = 1 << 53;
+
+/// The shared rules and those of this service's messages.
+#[derive(Debug, Default)]
+pub(super) struct Fields(Shared);
+
+impl Deref for Fields {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl DerefMut for Fields {
+    fn deref_mut(&mut self) -> &mut Shared {
+        &mut self.0
+    }
+}
+
+impl Fields {
+    /// # Errors
+    /// INVALID_ARGUMENT naming every wrong field.
+    pub(super) fn finish(self) -> Result<(), Status> {
+        self.0.finish()
+    }
+
+    /// A namespace or workspace; an empty one is the default one.
+    pub(super) fn namespace(&mut self, field: &str, name: &str) -> String {
+        if name.is_empty() {
+            return DEFAULT_NAMESPACE.to_owned();
+        }
+        self.name(field, name, MAX_NAME_BYTES);
+        name.to_owned()
+    }
+
+    /// A name of plain characters, which may stand in a key of the store.
+    pub(super) fn name(&mut self, field: impl Into<String>, name: &str, max: usize) {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "._:/@-".contains(c);
+        if name.is_empty() || name.len() > max || !name.chars().all(plain) {
+            self.refuse(
+                field,
+                format!("must be 1..{max} of letters, digits and ._:/@- ; it has {} bytes", name.len()),
+            );
+        }
+    }
+
+    /// A name of any visible characters: an entry's key, a lock's name.
+    pub(super) fn key(&mut self, field: &str, key: &str) {
+        self.required(field, key, MAX_KEY_BYTES);
+        self.no_controls(field, key);
+    }
+
+    /// The beginning of a key, or nothing.
+    pub(super) fn key_prefix(&mut self, field: &str, prefix: &str) {
+        self.text(field, prefix, MAX_KEY_BYTES);
+        self.no_controls(field, prefix);
+    }
+
+    pub(super) fn no_controls(&mut self, field: impl Into<String>, text: &str) {
+        if text.chars().any(|c| c.is_control() && c != '\0') {
+            self.refuse(field, "holds a control character, which is not allowed");
+        }
+    }
+
+    /// A version or token.
+    pub(super) fn version(&mut self, field: &str, version: u64) {
+        self.at_most(field, version, MAX_VERSION);
+    }
+
+    /// The token of something that is held.
+    pub(super) fn token(&mut self, field: &str, token: u64) {
+        if token == 0 {
+            self.refuse(field, "is missing; use the one from the answer to the acquisition");
+        }
+        self.version(field, token);
+    }
+
+    /// Proof of a lock, or nothing.
+    pub(super) fn fence(&mut self, fence: Option<&Fence>) {
+        let Some(fence) = fence else { return };
+        self.key("fence.lock", &fence.lock);
+        self.token("fence.token", fence.token);
+    }
+
+    /// How long to wait; not at all if absent.
+    pub(super) fn wait(&mut self, wait: Option<&ProtoDuration>) -> Duration {
+        self.span("wait", wait, Duration::ZERO, Duration::ZERO..=MAX_WAIT)
+    }
+
+    /// How long a lock is held without renewal.
+    pub(super) fn lock_ttl(&mut self, ttl: Option<&ProtoDuration>) -> Duration {
+        let (shortest, longest) = (Duration::from_millis(100), Duration::from_secs(3_600));
+        self.span("ttl", ttl, Duration::from_secs(30), shortest..=longest)
+    }
+
+    /// How long files are leased without renewal.
+    pub(super) fn files_ttl(&mut self, ttl: Option<&ProtoDuration>) -> Duration {
+        let (shortest, longest) = (Duration::from_secs(1), Duration::from_secs(24 * 3_600));
+        self.span("ttl", ttl, Duration::from_secs(600), shortest..=longest)
+    }
+
+    /// How long an entry is kept.
+    pub(super) fn state_ttl(&mut self, ttl: Option<&ProtoDuration>, default: Duration) -> Duration {
+        let month = Duration::from_secs(30 * 24 * 3_600);
+        self.span("ttl", ttl, default, Duration::from_secs(1)..=month)
+    }
+
+    /// A page token that is a name of the store's, in hex: opaque to clients.
+    pub(super) fn name_token(&mut self, token: &str) -> Option<String> {
+        if token.is_empty() {
+            return None;
+        }
+        let name = token
+            .as_bytes()
+            .chunks(2)
+            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+            .collect::<Option<Vec<u8>>>()
+            .filter(|name| token.len().is_multiple_of(2) && name.len() <= MAX_KEY_BYTES)
+            .and_then(|name| String::from_utf8(name).ok());
+        if name.is_none() {
+            self.refuse_page_token();
+        }
+        name
+    }
+}
+
+/// The page token that [`Fields::name_token`] reads.
+pub(super) fn page_token(name: Option<&str>) -> String {
+    name.unwrap_or_default()
+        .bytes()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}

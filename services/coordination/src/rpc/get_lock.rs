@@ -1,0 +1,18 @@
+//! GetLock: who holds a lock.
+
+use shim_proto::coordination::v1::{GetLockRequest, GetLockResponse};
+use tonic::Status;
+
+use super::Api;
+use super::fields::Fields;
+
+pub(super) async fn handle(api: &Api, request: GetLockRequest) -> Result<GetLockResponse, Status> {
+    let mut fields = Fields::default();
+    let namespace = fields.namespace("namespace", &request.namespace);
+    fields.key("name", &request.name);
+    fields.finish()?;
+
+    let place = api.store.locks.place(namespace, request.name);
+    let lock = api.store.locks.look(&place).await?;
+    Ok(GetLockResponse { lock })
+}

@@ -1,0 +1,24 @@
+//! GetWorker: one worker, also if it went within the last hour.
+
+use shim_proto::coordination::v1::{GetWorkerRequest, GetWorkerResponse};
+use tonic::Status;
+
+use super::Api;
+use super::fields::Fields;
+use crate::error::Error;
+
+pub(super) async fn handle(
+    api: &Api,
+    request: GetWorkerRequest,
+) -> Result<GetWorkerResponse, Status> {
+    let mut fields = Fields::default();
+    let worker_id = fields.worker_id(&request.worker_id);
+    fields.finish()?;
+
+    match api.store.registry.get(&worker_id).await? {
+        Some(worker) => Ok(GetWorkerResponse {
+            worker: Some(worker),
+        }),
+        None => Err(Error::WorkerNotFound(worker_id).into()),
+    }
+}

@@ -1,0 +1,29 @@
+//! Heartbeat: the worker lives, and how it is.
+
+use shim_proto::coordination::v1::{HeartbeatRequest, HeartbeatResponse};
+use tonic::Status;
+
+use super::Api;
+use super::fields::Fields;
+use super::worker_fields::MAX_DETAIL_BYTES;
+use crate::store::timestamp;
+
+pub(super) async fn handle(
+    api: &Api,
+    mut request: HeartbeatRequest,
+) -> Result<HeartbeatResponse, Status> {
+    let mut fields = Fields::default();
+    request.worker_id = fields.worker_id(&request.worker_id);
+    fields.epoch(request.epoch);
+    fields.tasks("running", request.running);
+    fields.told_state(request.state);
+    request.health = fields.health(request.health).into();
+    fields.text("detail", &request.detail, MAX_DETAIL_BYTES);
+    fields.finish()?;
+
+    let registry = &api.store.registry;
+    let due = registry.heartbeat(&request, api.beats.dead_after).await?;
+    Ok(HeartbeatResponse {
+        due_at: Some(timestamp(due)),
+    })
+}

@@ -1,0 +1,28 @@
+//! ListFiles: the leases of a workspace, or those that touch some paths.
+
+use shim_proto::coordination::v1::{FileLease, ListFilesRequest, ListFilesResponse};
+use tonic::Status;
+
+use super::Api;
+use super::fields::{Fields, MAX_ACTOR_BYTES};
+use super::patterns::paths;
+
+pub(super) async fn handle(
+    api: &Api,
+    request: ListFilesRequest,
+) -> Result<ListFilesResponse, Status> {
+    let mut fields = Fields::default();
+    let workspace = fields.namespace("workspace", &request.workspace);
+    let paths = paths(&mut fields, &request.paths);
+    fields.text("holder", &request.holder, MAX_ACTOR_BYTES);
+    fields.text("except_holder", &request.except_holder, MAX_ACTOR_BYTES);
+    fields.finish()?;
+
+    let (only, except) = (request.holder, request.except_holder);
+    let is_asked_for = |lease: &FileLease| {
+        (only.is_empty() || lease.holder == only) && (except.is_empty() || lease.holder != except)
+    };
+    let files = &api.store.files;
+    let leases = files.list(&workspace, is_asked_for, paths).await?;
+    Ok(ListFilesResponse { leases })
+}

@@ -1,0 +1,24 @@
+//! ListLocks: the held locks of a namespace in the order of their names, in pages.
+
+use shim_proto::coordination::v1::{ListLocksRequest, ListLocksResponse};
+use tonic::Status;
+
+use super::Api;
+use super::fields::{Fields, page_token};
+
+pub(super) async fn handle(
+    api: &Api,
+    request: ListLocksRequest,
+) -> Result<ListLocksResponse, Status> {
+    let mut fields = Fields::default();
+    let namespace = fields.namespace("namespace", &request.namespace);
+    let count = fields.page_size("page_size", request.page_size, 50, 1_000);
+    let after = fields.name_token(&request.page_token).unwrap_or_default();
+    fields.finish()?;
+
+    let (locks, next) = api.store.locks.list(&namespace, &after, count).await?;
+    Ok(ListLocksResponse {
+        locks,
+        next_page_token: page_token(next.as_deref()),
+    })
+}

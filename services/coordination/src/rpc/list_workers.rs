@@ -1,0 +1,34 @@
+//! ListWorkers: workers in the order of their ids, in pages.
+
+use shim_proto::coordination::v1::{ListWorkersRequest, ListWorkersResponse};
+use tonic::Status;
+
+use super::Api;
+use super::fields::{Fields, page_token};
+use crate::store::registry::Filter;
+
+pub(super) async fn handle(
+    api: &Api,
+    request: ListWorkersRequest,
+) -> Result<ListWorkersResponse, Status> {
+    let mut fields = Fields::default();
+    if !request.capability.is_empty() {
+        fields.capability("capability", &request.capability);
+    }
+    let state = fields.wanted_state(request.state);
+    let count = fields.page_size("page_size", request.page_size, 50, 1_000);
+    let after = fields.name_token(&request.page_token);
+    fields.finish()?;
+
+    let filter = Filter {
+        capability: request.capability,
+        state,
+        include_gone: request.include_gone,
+    };
+    let registry = &api.store.registry;
+    let page = registry.list(&filter, after.as_deref(), count).await?;
+    Ok(ListWorkersResponse {
+        workers: page.workers,
+        next_page_token: page_token(page.next.as_deref()),
+    })
+}

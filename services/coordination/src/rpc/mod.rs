@@ -1,0 +1,134 @@
+//! The wire: one file for each RPC. A handler checks the fields, calls domain and store, and encodes the answer.
+
+mod ack_messages;
+mod acquire_files;
+mod acquire_lock;
+mod delete_state;
+mod deregister_worker;
+mod fields;
+mod get_lock;
+mod get_state;
+mod get_worker;
+mod heartbeat;
+mod list_files;
+mod list_locks;
+mod list_state;
+mod list_workers;
+mod patch_state;
+mod publish;
+mod patterns;
+mod put_state;
+mod receive_messages;
+mod register_worker;
+mod release_files;
+mod release_lock;
+mod renew_files;
+mod renew_lock;
+mod send_message;
+mod subscribe;
+mod watch;
+mod watch_state;
+mod watch_workers;
+mod worker_fields;
+
+use shim_proto::coordination::v1::bus_service_server::BusService;
+use shim_proto::coordination::v1::lock_service_server::LockService;
+use shim_proto::coordination::v1::registry_service_server::RegistryService;
+use shim_proto::coordination::v1::state_service_server::StateService;
+use shim_proto::coordination::v1::*;
+use shim_runtime::lifecycle::Shutdown;
+use shim_runtime::rpc::Events;
+use shim_runtime::unary;
+use tonic::{Request, Response, Status};
+
+use crate::config;
+use crate::store::Store;
+
+/// What every handler works with. Clones share one service.
+#[derive(Clone)]
+pub(crate) struct Api {
+    pub(crate) store: Store,
+    pub(crate) shutdown: Shutdown,
+    /// What workers are asked and held to.
+    pub(crate) beats: config::Registry,
+}
+
+#[tonic::async_trait]
+impl StateService for Api {
+    unary! {
+        get_state: GetStateRequest => GetStateResponse,
+        put_state: PutStateRequest => PutStateResponse,
+        patch_state: PatchStateRequest => PatchStateResponse,
+        delete_state: DeleteStateRequest => DeleteStateResponse,
+        list_state: ListStateRequest => ListStateResponse,
+    }
+
+    type WatchStateStream = Events<WatchStateResponse>;
+
+    async fn watch_state(
+        &self,
+        request: Request<WatchStateRequest>,
+    ) -> Result<Response<Self::WatchStateStream>, Status> {
+        watch_state::handle(self, request.into_inner())
+            .await
+            .map(Response::new)
+    }
+}
+
+#[tonic::async_trait]
+impl LockService for Api {
+    unary! {
+        acquire_lock: AcquireLockRequest => AcquireLockResponse,
+        renew_lock: RenewLockRequest => RenewLockResponse,
+        release_lock: ReleaseLockRequest => ReleaseLockResponse,
+        get_lock: GetLockRequest => GetLockResponse,
+        list_locks: ListLocksRequest => ListLocksResponse,
+        acquire_files: AcquireFilesRequest => AcquireFilesResponse,
+        renew_files: RenewFilesRequest => RenewFilesResponse,
+        release_files: ReleaseFilesRequest => ReleaseFilesResponse,
+        list_files: ListFilesRequest => ListFilesResponse,
+    }
+}
+
+#[tonic::async_trait]
+impl BusService for Api {
+    unary! {
+        publish: PublishRequest => PublishResponse,
+        send_message: SendMessageRequest => SendMessageResponse,
+        receive_messages: ReceiveMessagesRequest => ReceiveMessagesResponse,
+        ack_messages: AckMessagesRequest => AckMessagesResponse,
+    }
+
+    type SubscribeStream = Events<SubscribeResponse>;
+
+    async fn subscribe(
+        &self,
+        request: Request<SubscribeRequest>,
+    ) -> Result<Response<Self::SubscribeStream>, Status> {
+        subscribe::handle(self, request.into_inner())
+            .await
+            .map(Response::new)
+    }
+}
+
+#[tonic::async_trait]
+impl RegistryService for Api {
+    unary! {
+        register_worker: RegisterWorkerRequest => RegisterWorkerResponse,
+        heartbeat: HeartbeatRequest => HeartbeatResponse,
+        deregister_worker: DeregisterWorkerRequest => DeregisterWorkerResponse,
+        get_worker: GetWorkerRequest => GetWorkerResponse,
+        list_workers: ListWorkersRequest => ListWorkersResponse,
+    }
+
+    type WatchWorkersStream = Events<WatchWorkersResponse>;
+
+    async fn watch_workers(
+        &self,
+        request: Request<WatchWorkersRequest>,
+    ) -> Result<Response<Self::WatchWorkersStream>, Status> {
+        watch_workers::handle(self, request.into_inner())
+            .await
+            .map(Response::new)
+    }
+}

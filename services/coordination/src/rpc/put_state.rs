@@ -1,0 +1,57 @@
+//! PutState: writes an entry whole, if its version is the expected one.
+
+use std::time::Duration;
+
+use shim_proto::coordination::v1::{PutStateRequest, PutStateResponse};
+use tonic::Status;
+
+use super::Api;
+use super::fields::{Fields, MAX_ACTOR_BYTES};
+use crate::store::state::{Conditions, MAX_ENTRY_BYTES, Place};
+use crate::store::{Once, timestamp};
+
+/// How long an entry is kept if nobody says.
+pub(super) const DEFAULT_TTL: Duration = Duration::from_secs(3_600);
+/// Fields of one entry.
+pub(super) const MAX_FIELDS: usize = 1_000;
+
+pub(super) async fn handle(
+    api: &Api,
+    request: PutStateRequest,
+) -> Result<PutStateResponse, Status> {
+    let mut fields = Fields::default();
+    fields.request_id(&request.request_id);
+    let namespace = fields.namespace("namespace", &request.namespace);
+    fields.key("key", &request.key);
+    match &request.value {
+        Some(value) => {
+            fields.list("value", value.fields.len(), MAX_FIELDS);
+            fields.free_form("value", value, MAX_ENTRY_BYTES);
+        }
+        None => fields.refuse("value", "is required; it may be an empty object"),
+    }
+    fields.version("expected_version", request.expected_version.unwrap_or(0));
+    let ttl = fields.state_ttl(request.ttl.as_ref(), DEFAULT_TTL);
+    fields.text("writer", &request.writer, MAX_ACTOR_BYTES);
+    fields.fence(request.fence.as_ref());
+    fields.finish()?;
+
+    let once = Once::of(&request.request_id, &request);
+    let place = Place {
+        namespace,
+        key: request.key,
+    };
+    let conditions = Conditions {
+        expected_version: request.expected_version,
+        fence: request.fence,
+    };
+    let value = request.value.unwrap_or_default();
+    let states = &api.store.state;
+    let written = states
+        .put(&once, &place, &conditions, &value, ttl, &request.writer)
+        .await?;
+    Ok(PutStateResponse {
+        version: written.version,
+        expires_at: Some(timestamp(written.expires_ms)),
+    })
+}

@@ -1,0 +1,83 @@
+//! ReceiveMessages: takes messages from an inbox, and waits for the first if asked to.
+//!
+//! A caller that hangs up loses nothing: what was given out and not acknowledged comes back by itself.
+
+use std::time::Duration;
+
+use shim_proto::coordination::v1::{ReceiveMessagesRequest, ReceiveMessagesResponse};
+use tokio::time::Instant;
+use tonic::Status;
+
+use super::Api;
+use super::ack_messages::message_ids;
+use super::fields::Fields;
+use crate::error::Error;
+use crate::store::inbox::{MessageId, Taken};
+
+const DEFAULT_VISIBILITY: Duration = Duration::from_secs(30);
+/// How often an empty inbox is looked into without news.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+pub(super) async fn handle(
+    api: &Api,
+    request: ReceiveMessagesRequest,
+) -> Result<ReceiveMessagesResponse, Status> {
+    let mut fields = Fields::default();
+    let wish = Wish {
+        inbox: fields.uuid("inbox", &request.inbox).to_string(),
+        max: fields.page_size("max_messages", request.max_messages, 10, 100),
+        wait: fields.wait(request.wait.as_ref()),
+        visibility: fields.span(
+            "visibility",
+            request.visibility.as_ref(),
+            DEFAULT_VISIBILITY,
+            Duration::from_secs(1)..=Duration::from_secs(3_600),
+        ),
+        acknowledged: message_ids(&mut fields, "ack_ids", &request.ack_ids),
+    };
+    fields.finish()?;
+
+    let taken = if wish.wait.is_zero() {
+        wish.look(api, &wish.acknowledged).await?
+    } else {
+        wish.look_until_deadline(api).await?
+    };
+    Ok(ReceiveMessagesResponse {
+        messages: taken.messages,
+        remaining: taken.remaining,
+    })
+}
+
+struct Wish {
+    inbox: String,
+    max: u32,
+    wait: Duration,
+    visibility: Duration,
+    acknowledged: Vec<MessageId>,
+}
+
+impl Wish {
+    async fn look(&self, api: &Api, acknowledged: &[MessageId]) -> Result<Taken, Error> {
+        let inboxes = &api.store.inboxes;
+        inboxes
+            .receive(&self.inbox, self.max, self.visibility, acknowledged)
+            .await
+    }
+
+    /// Listens first and looks then, so that nothing comes unnoticed in between.
+    async fn look_until_deadline(&self, api: &Api) -> Result<Taken, Error> {
+        let deadline = Instant::now() + self.wait;
+        let mut arrivals = api.store.inboxes.listen(&self.inbox).await?;
+        let mut taken = self.look(api, &self.acknowledged).await?;
+        while taken.messages.is_empty() && Instant::now() < deadline {
+            let pause = taken.next_due.unwrap_or(LOOK_EVERY).min(LOOK_EVERY);
+            tokio::select! {
+                () = arrivals.next() => {}
+                () = tokio::time::sleep_until(deadline.min(Instant::now() + pause)) => {}
+                () = api.shutdown.wait() => return Err(Error::Stopping),
+            }
+            taken = self.look(api, &[]).await?;
+        }
+        Ok(taken)
+    }
+}

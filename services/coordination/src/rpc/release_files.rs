@@ -1,0 +1,34 @@
+//! ReleaseFiles: gives leases on files back, those named or all of a holder's.
+
+use shim_proto::coordination::v1::{ReleaseFilesRequest, ReleaseFilesResponse};
+use shim_runtime::fields::MAX_LIST;
+use tonic::Status;
+
+use super::Api;
+use super::fields::{Fields, MAX_ACTOR_BYTES};
+use crate::store::Once;
+
+pub(super) async fn handle(
+    api: &Api,
+    request: ReleaseFilesRequest,
+) -> Result<ReleaseFilesResponse, Status> {
+    let mut fields = Fields::default();
+    fields.request_id(&request.request_id);
+    let workspace = fields.namespace("workspace", &request.workspace);
+    fields.required("holder", &request.holder, MAX_ACTOR_BYTES);
+    let mut lease_ids = Vec::new();
+    if fields.list("lease_ids", request.lease_ids.len(), MAX_LIST) {
+        for (i, lease_id) in request.lease_ids.iter().enumerate() {
+            let lease_id = fields.uuid(&format!("lease_ids[{i}]"), lease_id);
+            lease_ids.push(lease_id.to_string());
+        }
+    }
+    fields.finish()?;
+
+    let once = Once::of(&request.request_id, &request);
+    let files = &api.store.files;
+    let released = files
+        .release(&once, &workspace, &request.holder, &lease_ids)
+        .await?;
+    Ok(ReleaseFilesResponse { released })
+}

@@ -1,0 +1,25 @@
+//! RenewFiles: keeps a lease on files for longer.
+
+use shim_proto::coordination::v1::{RenewFilesRequest, RenewFilesResponse};
+use tonic::Status;
+
+use super::Api;
+use super::fields::{Fields, MAX_ACTOR_BYTES};
+
+pub(super) async fn handle(
+    api: &Api,
+    request: RenewFilesRequest,
+) -> Result<RenewFilesResponse, Status> {
+    let mut fields = Fields::default();
+    let workspace = fields.namespace("workspace", &request.workspace);
+    let lease_id = fields.uuid("lease_id", &request.lease_id).to_string();
+    fields.required("holder", &request.holder, MAX_ACTOR_BYTES);
+    let ttl = fields.files_ttl(request.ttl.as_ref());
+    fields.finish()?;
+
+    let files = &api.store.files;
+    let lease = files
+        .renew(&workspace, &lease_id, &request.holder, ttl)
+        .await?;
+    Ok(RenewFilesResponse { lease: Some(lease) })
+}

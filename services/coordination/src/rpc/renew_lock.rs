@@ -1,0 +1,30 @@
+//! RenewLock: keeps a lock for longer.
+
+use shim_proto::coordination::v1::{RenewLockRequest, RenewLockResponse};
+use tonic::Status;
+
+use super::Api;
+use super::fields::{Fields, MAX_ACTOR_BYTES};
+use crate::store::locks::Claim;
+
+pub(super) async fn handle(
+    api: &Api,
+    request: RenewLockRequest,
+) -> Result<RenewLockResponse, Status> {
+    let mut fields = Fields::default();
+    let namespace = fields.namespace("namespace", &request.namespace);
+    fields.key("name", &request.name);
+    fields.required("owner", &request.owner, MAX_ACTOR_BYTES);
+    fields.token("fencing_token", request.fencing_token);
+    let ttl = fields.lock_ttl(request.ttl.as_ref());
+    fields.finish()?;
+
+    let locks = &api.store.locks;
+    let place = locks.place(namespace, request.name);
+    let claim = Claim {
+        owner: request.owner,
+        token: request.fencing_token,
+    };
+    let lock = locks.renew(&place, &claim, ttl).await?;
+    Ok(RenewLockResponse { lock: Some(lock) })
+}

@@ -1,0 +1,112 @@
+//! SendMessage: puts a message into the inbox of a session or worker, or of every living worker with a capability.
+
+use std::collections::BTreeSet;
+
+use futures::{StreamExt, stream};
+use shim_proto::coordination::v1::send_message_request::Recipient;
+use shim_proto::coordination::v1::{Message, SendMessageRequest, SendMessageResponse};
+use tonic::Status;
+
+use super::Api;
+use super::fields::{Fields, MAX_ACTOR_BYTES};
+use crate::error::Error;
+use crate::store::Once;
+
+const MAX_TEXT_BYTES: usize = 16 << 10;
+const MAX_DATA_BYTES: usize = 64 << 10;
+/// Inboxes written to at a time.
+const AT_ONCE: usize = 64;
+
+pub(super) async fn handle(
+    api: &Api,
+    request: SendMessageRequest,
+) -> Result<SendMessageResponse, Status> {
+    let recipient = check(&request)?;
+    let once = Once::of(&request.request_id, &request);
+    let inboxes = inboxes_of(api, recipient).await?;
+    let message = Message {
+        sender: request.sender,
+        text: request.text,
+        data: request.data,
+        ..Message::default()
+    };
+    let recipients = deliver(api, &once, &inboxes, &message).await?;
+    Ok(SendMessageResponse { recipients })
+}
+
+fn check(request: &SendMessageRequest) -> Result<Recipient, Status> {
+    let mut fields = Fields::default();
+    fields.request_id(&request.request_id);
+    let recipient = match &request.recipient {
+        Some(Recipient::SessionId(id)) => {
+            Recipient::SessionId(fields.uuid("session_id", id).to_string())
+        }
+        Some(Recipient::WorkerId(id)) => {
+            Recipient::WorkerId(fields.uuid("worker_id", id).to_string())
+        }
+        Some(Recipient::Capability(capability)) => {
+            fields.capability("capability", capability);
+            Recipient::Capability(capability.clone())
+        }
+        None => {
+            fields.refuse("session_id", "or worker_id or capability is required");
+            Recipient::SessionId(String::new())
+        }
+    };
+    fields.text("sender", &request.sender, MAX_ACTOR_BYTES);
+    fields.required("text", &request.text, MAX_TEXT_BYTES);
+    if let Some(data) = &request.data {
+        fields.free_form("data", data, MAX_DATA_BYTES);
+    }
+    fields.finish()?;
+    Ok(recipient)
+}
+
+/// The inboxes of a recipient. A worker that is a session's window reads its messages in that session.
+async fn inboxes_of(api: &Api, recipient: Recipient) -> Result<BTreeSet<String>, Error> {
+    let registry = &api.store.registry;
+    match recipient {
+        Recipient::SessionId(id) => Ok(BTreeSet::from([id])),
+        Recipient::WorkerId(id) => {
+            let session = registry.get(&id).await?.map(|worker| worker.session_id);
+            let session = session.filter(|session| !session.is_empty());
+            Ok(BTreeSet::from([session.unwrap_or(id)]))
+        }
+        Recipient::Capability(capability) => {
+            let inboxes = registry.with_capability(&capability).await?;
+            if inboxes.is_empty() {
+                return Err(Error::NoRecipients(capability));
+            }
+            Ok(inboxes.into_iter().collect())
+        }
+    }
+}
+
+/// Counts the inboxes that took the message; a full one among others is passed over. Each inbox remembers the request
+/// by itself, so that a repetition reaches those that a failure left out and no other one twice.
+async fn deliver(
+    api: &Api,
+    once: &Once,
+    inboxes: &BTreeSet<String>,
+    message: &Message,
+) -> Result<u32, Error> {
+    let store = &api.store.inboxes;
+    let sends = inboxes
+        .iter()
+        .map(|inbox| store.send(once, inbox, message))
+        .collect::<Vec<_>>();
+    let mut outcomes = stream::iter(sends).buffer_unordered(AT_ONCE);
+    let (mut taken, mut full) = (0, None);
+    while let Some(outcome) = outcomes.next().await {
+        match outcome {
+            Ok(()) => taken += 1,
+            Err(error @ Error::InboxFull(_)) => full = Some(error),
+            // A store that fails one fails the rest, each after its patience.
+            Err(error) => return Err(error),
+        }
+    }
+    match full {
+        Some(error) if taken == 0 => Err(error),
+        _ => Ok(taken),
+    }
+}

@@ -1,0 +1,94 @@
+//! Subscribe: news of channels, from the moment it says that it listens until the caller hangs up.
+
+use shim_proto::coordination::v1::subscribe_response::Event;
+use shim_proto::coordination::v1::{Missed, SubscribeRequest, SubscribeResponse, Subscribed};
+use shim_runtime::rpc::Events;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Status;
+
+use super::Api;
+use super::fields::Fields;
+use super::publish::MAX_CHANNEL_BYTES;
+use crate::domain::topics::Topics;
+use crate::error::Error;
+use crate::store::bus::{Subscription, Told};
+
+/// News that may wait for a slow subscriber; what comes when more waits is missed, and it is told so.
+const QUEUE: usize = 64;
+const MAX_TOPICS: usize = 100;
+
+pub(super) async fn handle(
+    api: &Api,
+    request: SubscribeRequest,
+) -> Result<Events<SubscribeResponse>, Status> {
+    check(&request)?;
+    let topics = Topics::new(request.channels, request.patterns);
+    let subscription = api.store.bus.listen(topics).await?;
+    let (events, stream) = mpsc::channel(QUEUE);
+    let shutdown = api.shutdown.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            () = tell_all(subscription, &events) => {}
+            () = shutdown.wait() => {
+                let _ = events.send(Err(Error::Stopping.into())).await;
+            }
+        }
+    });
+    Ok(ReceiverStream::new(stream))
+}
+
+fn check(request: &SubscribeRequest) -> Result<(), Status> {
+    let mut fields = Fields::default();
+    if request.channels.is_empty() && request.patterns.is_empty() {
+        fields.refuse(
+            "channels",
+            "is empty, and so is patterns; name at least one",
+        );
+    }
+    if fields.list("channels", request.channels.len(), MAX_TOPICS) {
+        for (i, channel) in request.channels.iter().enumerate() {
+            fields.name(format!("channels[{i}]"), channel, MAX_CHANNEL_BYTES);
+        }
+    }
+    if fields.list("patterns", request.patterns.len(), MAX_TOPICS) {
+        for (i, pattern) in request.patterns.iter().enumerate() {
+            fields.pattern(format!("patterns[{i}]"), pattern);
+        }
+    }
+    fields.finish()
+}
+
+impl Fields {
+    /// A channel's name in which `*` and `?` stand for others.
+    fn pattern(&mut self, field: String, pattern: &str) {
+        let may_stand = |c: char| c.is_ascii_alphanumeric() || "._:/@-*?".contains(c);
+        if !(1..=MAX_CHANNEL_BYTES).contains(&pattern.len()) || !pattern.chars().all(may_stand) {
+            self.refuse(
+                field,
+                format!("must be 1..{MAX_CHANNEL_BYTES} of letters, digits, ._:/@- and the wildcards * and ?"),
+            );
+        }
+    }
+}
+
+/// Ends when the subscriber has left.
+async fn tell_all(
+    mut subscription: Subscription,
+    events: &mpsc::Sender<Result<SubscribeResponse, Status>>,
+) {
+    let mut event = Event::Subscribed(Subscribed {});
+    loop {
+        let told = SubscribeResponse { event: Some(event) };
+        if events.send(Ok(told)).await.is_err() {
+            return;
+        }
+        event = tokio::select! {
+            told = subscription.next() => match told {
+                Told::News(news) => Event::News(news),
+                Told::Missed(count) => Event::Missed(Missed { count }),
+            },
+            () = events.closed() => return,
+        };
+    }
+}

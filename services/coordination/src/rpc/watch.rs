@@ -1,0 +1,166 @@
+//! What all watches share: a snapshot, then every change, with nothing missed in between.
+//!
+//! A watch notes the position of the snapshot's first page and follows the history from there, so a change that falls
+//! into the snapshot may be told twice, never not at all. Publications only wake it; if one is missed, it looks by
+//! itself.
+
+use std::time::Duration;
+
+use shim_runtime::lifecycle::Shutdown;
+use shim_runtime::rpc::Events;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Status;
+
+use crate::error::Error;
+use crate::store::{Listener, News};
+
+/// Events that may wait for a slow watcher; then the stream reads no further.
+const QUEUE: usize = 64;
+/// How often a watcher looks by itself.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// A page of a snapshot.
+pub(super) struct Page<Event> {
+    /// Everything up to here is in the page, perhaps more.
+    pub(super) position: u64,
+    pub(super) events: Vec<Event>,
+    /// The name to go on after.
+    pub(super) next: Option<String>,
+}
+
+/// What can be watched: things that are listed in pages and keep a history of their changes.
+pub(super) trait Watched: Send + Sync + 'static {
+    /// What is told.
+    type Event: Send + 'static;
+    /// What the history holds.
+    type Change: Send;
+
+    /// What is there now, in the order of its names, after one.
+    fn page(
+        &self,
+        after: Option<&str>,
+    ) -> impl Future<Output = Result<Page<Self::Event>, Error>> + Send;
+
+    /// What came after a position, in order; `None` if the history does not reach back so far.
+    fn changes(
+        &self,
+        after: u64,
+    ) -> impl Future<Output = Result<Option<Vec<Self::Change>>, Error>> + Send;
+
+    /// Where in the history a change is.
+    fn position(change: &Self::Change) -> u64;
+
+    /// A change as it is told; `None` if it does not concern the watcher.
+    fn tell(
+        &self,
+        change: Self::Change,
+    ) -> impl Future<Output = Result<Option<Self::Event>, Error>> + Send;
+
+    /// The snapshot is whole up to a position.
+    fn synced(position: u64) -> Self::Event;
+
+    /// A new snapshot follows.
+    fn resync() -> Self::Event;
+
+    /// Whether news may have made history for the watcher.
+    fn concerns(&self, news: &News) -> bool;
+
+    /// Makes history of what nobody told, before the watcher looks by itself.
+    fn tidy(&self) -> impl Future<Output = Result<(), Error>> + Send {
+        async { Ok(()) }
+    }
+}
+
+/// Starts a watch after a position, or with a snapshot if that is 0. The task behind the stream ends with the stream,
+/// the store or the service.
+pub(super) fn start<W: Watched>(
+    watched: W,
+    ear: Listener,
+    after: u64,
+    shutdown: Shutdown,
+) -> Events<W::Event> {
+    let (events, stream) = mpsc::channel(QUEUE);
+    let watch = Watch { watched, events };
+    tokio::spawn(watch.run(ear, after, shutdown));
+    ReceiverStream::new(stream)
+}
+
+struct Watch<W: Watched> {
+    watched: W,
+    events: mpsc::Sender<Result<W::Event, Status>>,
+}
+
+impl<W: Watched> Watch<W> {
+    async fn run(self, ear: Listener, after: u64, shutdown: Shutdown) {
+        let failed = tokio::select! {
+            followed = self.follow(ear, after) => followed.err(),
+            () = self.events.closed() => None,
+            () = shutdown.wait() => Some(Error::Stopping),
+        };
+        if let Some(error) = failed {
+            let _ = self.events.send(Err(error.into())).await;
+        }
+    }
+
+    async fn follow(&self, mut ear: Listener, after: u64) -> Result<(), Error> {
+        let mut position = match after {
+            0 => self.snapshot().await?,
+            after => after,
+        };
+        loop {
+            match self.catch_up(position).await? {
+                Some(caught_up) => position = caught_up,
+                None => {
+                    self.send(W::resync()).await;
+                    position = self.snapshot().await?;
+                }
+            }
+            tokio::select! {
+                () = ear.until(|news| self.watched.concerns(news)) => {}
+                () = tokio::time::sleep(LOOK_EVERY) => self.watched.tidy().await?,
+            }
+        }
+    }
+
+    /// Tells what is there; returns the position from which changes must be told.
+    async fn snapshot(&self) -> Result<u64, Error> {
+        let mut position = None;
+        let mut after = None;
+        loop {
+            let page = self.watched.page(after.as_deref()).await?;
+            let position = *position.get_or_insert(page.position);
+            for event in page.events {
+                self.send(event).await;
+            }
+            after = page.next;
+            if after.is_none() {
+                self.send(W::synced(position)).await;
+                return Ok(position);
+            }
+        }
+    }
+
+    /// Tells what changed after a position; `None` if the history does not reach back so far.
+    async fn catch_up(&self, mut position: u64) -> Result<Option<u64>, Error> {
+        loop {
+            let Some(changes) = self.watched.changes(position).await? else {
+                return Ok(None);
+            };
+            let Some(last) = changes.last() else {
+                return Ok(Some(position));
+            };
+            position = W::position(last);
+            for change in changes {
+                if let Some(event) = self.watched.tell(change).await? {
+                    self.send(event).await;
+                }
+            }
+        }
+    }
+
+    /// A watcher that left closes the stream, which ends the task.
+    async fn send(&self, event: W::Event) {
+        let _ = self.events.send(Ok(event)).await;
+    }
+}

@@ -1,0 +1,107 @@
+//! WatchState: the entries of a namespace, then every change, with nothing missed in between.
+
+use shim_proto::coordination::v1::watch_state_response::Event;
+use shim_proto::coordination::v1::{
+    StateChange, StateResync, StateSynced, WatchStateRequest, WatchStateResponse,
+};
+use shim_runtime::rpc::Events;
+use tonic::Status;
+
+use super::Api;
+use super::fields::Fields;
+use super::watch::{self, Page, Watched};
+use crate::error::Error;
+use crate::store::state::{Change, Place, UPDATED};
+use crate::store::{News, Store, Topic};
+
+const PAGE: u32 = 500;
+
+pub(super) async fn handle(
+    api: &Api,
+    request: WatchStateRequest,
+) -> Result<Events<WatchStateResponse>, Status> {
+    let mut fields = Fields::default();
+    let namespace = fields.namespace("namespace", &request.namespace);
+    fields.key_prefix("key_prefix", &request.key_prefix);
+    fields.version("after_version", request.after_version);
+    fields.finish()?;
+
+    let topic = Topic::Channel(api.store.keys.channel(UPDATED));
+    let ear = api.store.ear.listen(topic).await?;
+    let entries = Entries {
+        store: api.store.clone(),
+        namespace,
+        prefix: request.key_prefix,
+    };
+    let after = request.after_version;
+    Ok(watch::start(entries, ear, after, api.shutdown.clone()))
+}
+
+/// The entries of a namespace whose keys begin so.
+struct Entries {
+    store: Store,
+    namespace: String,
+    prefix: String,
+}
+
+impl Watched for Entries {
+    type Event = WatchStateResponse;
+    type Change = Change;
+
+    async fn page(&self, after: Option<&str>) -> Result<Page<Self::Event>, Error> {
+        let states = &self.store.state;
+        let page = states.list(&self.namespace, &self.prefix, after, PAGE).await?;
+        Ok(Page {
+            position: page.version,
+            events: page.entries.into_iter().map(|e| told(Event::Entry(e))).collect(),
+            next: page.next,
+        })
+    }
+
+    async fn changes(&self, after: u64) -> Result<Option<Vec<Change>>, Error> {
+        self.store.state.changes(&self.namespace, after).await
+    }
+
+    fn position(change: &Change) -> u64 {
+        change.version
+    }
+
+    async fn tell(&self, change: Change) -> Result<Option<Self::Event>, Error> {
+        if !change.key.starts_with(&self.prefix) {
+            return Ok(None);
+        }
+        let place = Place {
+            namespace: self.namespace.clone(),
+            key: change.key,
+        };
+        let entry = self.store.state.get(&place).await?;
+        Ok(Some(told(Event::Changed(StateChange {
+            kind: change.kind.into(),
+            namespace: place.namespace,
+            key: place.key,
+            version: change.version,
+            entry,
+        }))))
+    }
+
+    fn synced(version: u64) -> Self::Event {
+        told(Event::Synced(StateSynced { version }))
+    }
+
+    fn resync() -> Self::Event {
+        told(Event::Resync(StateResync {}))
+    }
+
+    fn concerns(&self, news: &News) -> bool {
+        news.data.get("namespace").and_then(|n| n.as_str()) == Some(&self.namespace)
+    }
+
+    /// What expired is found by looking.
+    async fn tidy(&self) -> Result<(), Error> {
+        self.store.state.sweep(&self.namespace).await
+    }
+}
+
+fn told(event: Event) -> WatchStateResponse {
+    WatchStateResponse { event: Some(event) }
+}

@@ -1,0 +1,87 @@
+//! WatchWorkers: the living workers, then every change, with nothing missed in between.
+
+use shim_proto::coordination::v1::watch_workers_response::Event;
+use shim_proto::coordination::v1::{
+    WatchWorkersRequest, WatchWorkersResponse, Worker, WorkerChange, WorkersResync, WorkersSynced,
+};
+use shim_runtime::rpc::Events;
+use tonic::Status;
+
+use super::Api;
+use super::fields::Fields;
+use super::watch::{self, Page, Watched};
+use crate::error::Error;
+use crate::store::registry::{CHANNELS, Change, Filter};
+use crate::store::{News, Store, Topic};
+
+const PAGE: u32 = 500;
+
+pub(super) async fn handle(
+    api: &Api,
+    request: WatchWorkersRequest,
+) -> Result<Events<WatchWorkersResponse>, Status> {
+    let mut fields = Fields::default();
+    fields.version("after_position", request.after_position);
+    fields.finish()?;
+
+    let topic = Topic::Pattern(api.store.keys.channel(&format!("{CHANNELS}*")));
+    let ear = api.store.ear.listen(topic).await?;
+    let workers = Workers(api.store.clone());
+    let after = request.after_position;
+    Ok(watch::start(workers, ear, after, api.shutdown.clone()))
+}
+
+/// All workers.
+struct Workers(Store);
+
+impl Watched for Workers {
+    type Event = WatchWorkersResponse;
+    type Change = Change;
+
+    async fn page(&self, after: Option<&str>) -> Result<Page<Self::Event>, Error> {
+        let registry = &self.0.registry;
+        let page = registry.list(&Filter::default(), after, PAGE).await?;
+        Ok(Page {
+            position: page.position,
+            events: page.workers.into_iter().map(|w| told(Event::Worker(w))).collect(),
+            next: page.next,
+        })
+    }
+
+    async fn changes(&self, after: u64) -> Result<Option<Vec<Change>>, Error> {
+        self.0.registry.changes(after).await
+    }
+
+    fn position(change: &Change) -> u64 {
+        change.position
+    }
+
+    async fn tell(&self, change: Change) -> Result<Option<Self::Event>, Error> {
+        let worker_id = change.worker_id;
+        let worker = self.0.registry.get(&worker_id).await?;
+        Ok(Some(told(Event::Changed(WorkerChange {
+            kind: change.kind.into(),
+            position: change.position,
+            worker: Some(worker.unwrap_or(Worker {
+                worker_id,
+                ..Default::default()
+            })),
+        }))))
+    }
+
+    fn synced(position: u64) -> Self::Event {
+        told(Event::Synced(WorkersSynced { position }))
+    }
+
+    fn resync() -> Self::Event {
+        told(Event::Resync(WorkersResync {}))
+    }
+
+    fn concerns(&self, _: &News) -> bool {
+        true
+    }
+}
+
+fn told(event: Event) -> WatchWorkersResponse {
+    WatchWorkersResponse { event: Some(event) }
+}

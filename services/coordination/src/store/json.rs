@@ -1,0 +1,155 @@
+//! Free-form data as JSON and back, without a change: publications are JSON, so that any program can read and make
+//! them.
+
+use prost_types::value::Kind;
+use prost_types::{ListValue, Struct, Value};
+use serde_json::{Map, Number, Value as Json};
+
+/// Levels that a client can decode. Only other programs publish deeper data; what lies below is given as its text.
+const MAX_DEPTH: usize = 32;
+
+/// An object as JSON.
+pub(super) fn from_struct(object: &Struct) -> Map<String, Json> {
+    let fields = object.fields.iter();
+    fields
+        .map(|(name, value)| (name.clone(), from_value(value)))
+        .collect()
+}
+
+fn from_value(value: &Value) -> Json {
+    match &value.kind {
+        None | Some(Kind::NullValue(_)) => Json::Null,
+        Some(Kind::BoolValue(truth)) => Json::Bool(*truth),
+        Some(Kind::NumberValue(number)) => from_number(*number),
+        Some(Kind::StringValue(text)) => Json::String(text.clone()),
+        Some(Kind::StructValue(object)) => Json::Object(from_struct(object)),
+        Some(Kind::ListValue(list)) => Json::Array(list.values.iter().map(from_value).collect()),
+    }
+}
+
+/// A whole number is written without a fraction, as people write it. -0 keeps its sign, and with it its fraction.
+fn from_number(number: f64) -> Json {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "what does not survive the cast is compared and kept as it was"
+    )]
+    let whole = number as i64;
+    #[expect(clippy::cast_precision_loss, reason = "the same")]
+    let is_whole = (whole as f64).to_bits() == number.to_bits();
+    let number = if is_whole {
+        Some(Number::from(whole))
+    } else {
+        Number::from_f64(number)
+    };
+    number.map_or(Json::Null, Json::Number)
+}
+
+/// JSON as an object.
+pub(super) fn to_struct(object: &Map<String, Json>) -> Struct {
+    object_at(object, 1)
+}
+
+fn object_at(object: &Map<String, Json>, depth: usize) -> Struct {
+    let fields = object.iter();
+    Struct {
+        fields: fields
+            .map(|(name, value)| (name.clone(), value_at(value, depth)))
+            .collect(),
+    }
+}
+
+fn value_at(value: &Json, depth: usize) -> Value {
+    let kind = match value {
+        Json::Null => Kind::NullValue(0),
+        Json::Bool(truth) => Kind::BoolValue(*truth),
+        Json::Number(number) => Kind::NumberValue(number.as_f64().unwrap_or_default()),
+        Json::String(text) => Kind::StringValue(text.clone()),
+        Json::Array(items) if depth == MAX_DEPTH && !items.is_empty() => {
+            Kind::StringValue(value.to_string())
+        }
+        Json::Object(object) if depth == MAX_DEPTH && !object.is_empty() => {
+            Kind::StringValue(value.to_string())
+        }
+        Json::Array(items) => Kind::ListValue(ListValue {
+            values: items.iter().map(|item| value_at(item, depth + 1)).collect(),
+        }),
+        Json::Object(object) => Kind::StructValue(object_at(object, depth + 1)),
+    };
+    Value { kind: Some(kind) }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn any_object() -> impl Strategy<Value = Struct> {
+        let leaf = prop_oneof![
+            Just(Kind::NullValue(0)),
+            any::<bool>().prop_map(Kind::BoolValue),
+            any::<f64>()
+                .prop_filter("JSON has no other", |number| number.is_finite())
+                .prop_map(Kind::NumberValue),
+            any::<i32>().prop_map(|number| Kind::NumberValue(f64::from(number))),
+            any::<String>().prop_map(Kind::StringValue),
+        ];
+        let value = |kind: BoxedStrategy<Kind>| kind.prop_map(|kind| Value { kind: Some(kind) });
+        let kind = leaf.prop_recursive(6, 64, 6, move |inner| {
+            let inner = value(inner);
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..6)
+                    .prop_map(|values| Kind::ListValue(ListValue { values })),
+                prop::collection::btree_map(any::<String>(), inner, 0..6)
+                    .prop_map(|fields| Kind::StructValue(Struct { fields })),
+            ]
+        });
+        prop::collection::btree_map(any::<String>(), value(kind.boxed()), 0..6)
+            .prop_map(|fields| Struct { fields })
+    }
+
+    fn bits(object: &Struct) -> String {
+        // `Debug` tells -0 from 0 and every double from its neighbours; `==` does not.
+        format!("{object:?}")
+    }
+
+    proptest! {
+        #[test]
+        fn data_comes_back_as_it_was(object in any_object()) {
+            let text = Json::Object(from_struct(&object)).to_string();
+            let read: Map<String, Json> = serde_json::from_str(&text).unwrap();
+            prop_assert_eq!(bits(&to_struct(&read)), bits(&object));
+        }
+    }
+
+    #[test]
+    fn whole_numbers_have_no_fraction() {
+        let texts = [
+            (3.0, "3"),
+            (-7.0, "-7"),
+            (9_007_199_254_740_993.0, "9007199254740992"),
+            (0.5, "0.5"),
+            (-0.0, "-0.0"),
+            (1e300, "1e+300"),
+        ];
+        for (number, text) in texts {
+            assert_eq!(from_number(number).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_is_too_deep_for_a_client_is_a_text() {
+        let deep = format!(r#"{{"a":{}1{}}}"#, "[".repeat(40), "]".repeat(40));
+        let object: Map<String, Json> = serde_json::from_str(&deep).unwrap();
+        let mut value = &to_struct(&object).fields["a"];
+        let mut lists = 0;
+        while let Some(Kind::ListValue(list)) = &value.kind {
+            value = &list.values[0];
+            lists += 1;
+        }
+        assert_eq!(lists, MAX_DEPTH - 1);
+        let rest = "[".repeat(9) + "1" + &"]".repeat(9);
+        assert_eq!(value.kind, Some(Kind::StringValue(rest)));
+    }
+}

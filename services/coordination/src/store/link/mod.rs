@@ -1,0 +1,294 @@
+//! The way to Redis: one multiplexed connection for all commands, kept alive by one supervisor.
+//!
+//! The invariant: a call through the link answers within [`ANSWER_WITHIN`], with what Redis said or with
+//! `Unavailable`; it never waits for a reconnection. The supervisor pings an idle connection, notices a silent or
+//! demoted server, and connects anew with backoff and jitter, asking the Sentinels again each time.
+
+mod address;
+mod failure;
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::cluster_async::ClusterConnection;
+use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, Pipeline, RedisFuture, RedisResult, Value};
+use shim_runtime::lifecycle::Shutdown;
+use tokio::sync::{Notify, watch};
+
+pub(crate) use address::Address;
+
+use super::reply::Reply;
+use super::script::Call;
+use crate::error::Error;
+
+/// A command is given up after this, so that a caller learns of a dead Redis within a second.
+pub(crate) const ANSWER_WITHIN: Duration = Duration::from_millis(800);
+/// A connection is given up after this.
+pub(crate) const CONNECT_WITHIN: Duration = Duration::from_millis(800);
+/// How often an idle connection is tried.
+const PING_EVERY: Duration = Duration::from_millis(500);
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+/// Commands that may wait to be written, before callers wait.
+const PIPELINE: usize = 1_024;
+
+/// Whether Redis can be reached now; if not, why.
+pub(crate) type Health = Result<(), String>;
+
+/// A connection of either kind. Clones share it.
+#[derive(Clone)]
+pub(crate) enum Connection {
+    Node(MultiplexedConnection),
+    Cluster(ClusterConnection),
+}
+
+impl ConnectionLike for Connection {
+    fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
+        match self {
+            Self::Node(connection) => connection.req_packed_command(cmd),
+            Self::Cluster(connection) => connection.req_packed_command(cmd),
+        }
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        match self {
+            Self::Node(connection) => connection.req_packed_commands(pipeline, offset, count),
+            Self::Cluster(connection) => connection.req_packed_commands(pipeline, offset, count),
+        }
+    }
+
+    fn get_db(&self) -> i64 {
+        match self {
+            Self::Node(connection) => connection.get_db(),
+            Self::Cluster(connection) => connection.get_db(),
+        }
+    }
+}
+
+impl Address {
+    async fn connect(&self) -> RedisResult<Connection> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECT_WITHIN))
+            .set_response_timeout(Some(ANSWER_WITHIN))
+            .set_pipeline_buffer_size(PIPELINE);
+        let client = match self {
+            Self::Node(client) => client.clone(),
+            Self::Sentinel(set) => set.master().await?,
+            Self::Cluster(client, _) => {
+                return client.get_async_connection().await.map(Connection::Cluster);
+            }
+        };
+        client
+            .get_multiplexed_async_connection_with_config(&config)
+            .await
+            .map(Connection::Node)
+    }
+}
+
+#[derive(Clone)]
+enum State {
+    /// The connection, and how many were made before it.
+    Up(Connection, u64),
+    Down(String),
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Up(..) => f.write_str("Up"),
+            Self::Down(why) => write!(f, "Down({why})"),
+        }
+    }
+}
+
+/// The shared connection. Clones share it.
+#[derive(Debug, Clone)]
+pub(crate) struct Link {
+    /// `None` if no Redis is configured.
+    state: Option<watch::Receiver<State>>,
+    trouble: Arc<Notify>,
+}
+
+impl Link {
+    /// Starts the supervisor, which ends with the shutdown; without an address every call answers `NoRedis`.
+    pub(crate) fn open(address: Option<Address>, shutdown: &Shutdown) -> Self {
+        let trouble = Arc::new(Notify::new());
+        let state = address.map(|address| {
+            let (tell, state) = watch::channel(State::Down("not connected yet".to_owned()));
+            let supervisor = Supervisor {
+                address,
+                tell,
+                trouble: trouble.clone(),
+            };
+            let shutdown = shutdown.clone();
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = supervisor.run() => {}
+                    () = shutdown.wait() => {}
+                }
+            });
+            state
+        });
+        Self { state, trouble }
+    }
+
+    /// Runs a script.
+    ///
+    /// # Errors
+    /// `NoRedis`, `Unavailable` or `Full`; the script's own refusals are in the reply.
+    pub(crate) async fn call(&self, call: &Call<'_>) -> Result<Reply, Error> {
+        let mut connection = self.connection()?;
+        let asked = call.invoke(&mut connection);
+        self.judge(tokio::time::timeout(ANSWER_WITHIN, asked).await)
+            .map(Reply::of)
+    }
+
+    /// Runs a command that changes nothing.
+    pub(crate) async fn query<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, Error> {
+        let mut connection = self.connection()?;
+        let asked = cmd.query_async(&mut connection);
+        self.judge(tokio::time::timeout(ANSWER_WITHIN, asked).await)
+    }
+
+    /// Whether Redis can be reached now.
+    pub(crate) fn health(&self) -> Health {
+        self.connection().map(drop).map_err(|error| error.to_string())
+    }
+
+    /// How many connections were made before the present one.
+    pub(crate) fn generation(&self) -> Result<u64, Error> {
+        let state = self.state.as_ref().ok_or(Error::NoRedis)?;
+        match &*state.borrow() {
+            State::Up(_, generation) => Ok(*generation),
+            State::Down(why) => Err(Error::Unavailable(why.clone())),
+        }
+    }
+
+    /// Waits until the health may have changed; for ever without a Redis.
+    pub(crate) async fn health_changed(&mut self) {
+        let changed = match &mut self.state {
+            Some(state) => state.changed().await.is_ok(),
+            None => false,
+        };
+        if !changed {
+            pending().await
+        }
+    }
+
+    fn connection(&self) -> Result<Connection, Error> {
+        let state = self.state.as_ref().ok_or(Error::NoRedis)?;
+        match &*state.borrow() {
+            State::Up(connection, _) => Ok(connection.clone()),
+            State::Down(why) => Err(Error::Unavailable(why.clone())),
+        }
+    }
+
+    fn judge<T>(
+        &self,
+        outcome: Result<RedisResult<T>, tokio::time::error::Elapsed>,
+    ) -> Result<T, Error> {
+        match outcome {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => {
+                if failure::needs_new_connection(&error) {
+                    self.trouble.notify_one();
+                }
+                Err(failure::explain(&error))
+            }
+            Err(_) => Err(Error::Unavailable(format!(
+                "Redis did not answer within {ANSWER_WITHIN:?}"
+            ))),
+        }
+    }
+}
+
+/// Keeps one connection.
+struct Supervisor {
+    address: Address,
+    tell: watch::Sender<State>,
+    trouble: Arc<Notify>,
+}
+
+impl Supervisor {
+    async fn run(self) {
+        let mut pause = FIRST_PAUSE;
+        let mut generation = 0;
+        loop {
+            match self.connect().await {
+                Ok(connection) => {
+                    tracing::info!("connected to Redis");
+                    pause = FIRST_PAUSE;
+                    generation += 1;
+                    self.tell
+                        .send_replace(State::Up(connection.clone(), generation));
+                    let why = self.watch_over(connection).await;
+                    tracing::warn!(%why, "lost Redis; connecting again");
+                    self.tell.send_replace(State::Down(why));
+                }
+                Err(why) => {
+                    tracing::debug!(%why, ?pause, "cannot connect to Redis");
+                    self.tell.send_replace(State::Down(why));
+                    // Full jitter over the upper half, so that many processes do not come back in step.
+                    let jitter = rand::random_range(0.5..1.0);
+                    tokio::time::sleep(pause.mul_f64(jitter)).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+        }
+    }
+
+    async fn connect(&self) -> Result<Connection, String> {
+        let connect = async {
+            let mut connection = self.address.connect().await?;
+            // A server that still loads its file accepts connections and refuses commands.
+            ping(&mut connection).await?;
+            Ok::<_, redis::RedisError>(connection)
+        };
+        match tokio::time::timeout(CONNECT_WITHIN * 2, connect).await {
+            Ok(Ok(connection)) => Ok(connection),
+            Ok(Err(error)) => Err(failure::in_words(&error)),
+            Err(_) => Err("Redis does not answer".to_owned()),
+        }
+    }
+
+    /// Returns why the connection is no good any more.
+    async fn watch_over(&self, mut connection: Connection) -> String {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(PING_EVERY) => {}
+                () = self.trouble.notified() => {}
+            }
+            match tokio::time::timeout(ANSWER_WITHIN, ping(&mut connection)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => return failure::in_words(&error),
+                Err(_) => return format!("Redis did not answer within {ANSWER_WITHIN:?}"),
+            }
+        }
+    }
+}
+
+/// Fails if the server cannot take writes: it is gone, still loading, or a replica.
+async fn ping(connection: &mut Connection) -> RedisResult<()> {
+    match connection {
+        Connection::Node(connection) => {
+            let role: Vec<Value> = redis::cmd("ROLE").query_async(connection).await?;
+            match role.first() {
+                Some(Value::BulkString(role)) if role.as_slice() != b"master" => {
+                    Err(redis::RedisError::from((
+                        redis::ErrorKind::Server(redis::ServerErrorKind::ReadOnly),
+                        "the server is a replica",
+                    )))
+                }
+                _ => Ok(()),
+            }
+        }
+        Connection::Cluster(connection) => redis::cmd("PING").query_async(connection).await,
+    }
+}

@@ -1,0 +1,47 @@
+-- What every script may use. A script answers {'OK', ...} or {REFUSAL, ...}.
+
+-- Milliseconds since the Unix epoch by Redis's clock, which leases and lifetimes are measured by.
+local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+-- Runs `effect` once for a request id. A repeated request gets the recorded answer; refusals are not recorded.
+local function once(key, fingerprint, keep_ms, effect)
+  local seen = redis.call('GET', key)
+  if seen then
+    local record = cmsgpack.unpack(seen)
+    if record[1] ~= fingerprint then return {'REQUEST_ID_REUSED'} end
+    return record[2]
+  end
+  local answer = effect()
+  if answer[1] == 'OK' then
+    redis.call('SET', key, cmsgpack.pack({fingerprint, answer}), 'PX', keep_ms)
+  end
+  return answer
+end
+
+-- Nil if no token is given or the lock is held now with exactly this token; else the refusal. A lock's record goes
+-- with its time, by Redis's own clock, so what is there is held.
+local function fenced_out(lock_key, token)
+  if token == '' then return nil end
+  local held = redis.call('HMGET', lock_key, 'token', 'owner')
+  if held[1] == token then return nil end
+  return {'STALE_FENCE', held[1] or '', held[2] or ''}
+end
+
+-- How long the bookkeeping of a quiet namespace is kept: longer than anything in it can live.
+local QUIET_MS = 31 * 24 * 3600 * 1000
+
+-- The next version or token of a namespace: never used twice, always growing.
+local function tick(clock_key)
+  local version = redis.call('INCR', clock_key)
+  if version % 64 == 1 then redis.call('PEXPIRE', clock_key, QUIET_MS) end
+  return version
+end
+
+-- Adds to a history whose positions are the versions of its namespace's clock.
+local function record(feed_key, version, keep, ...)
+  redis.call('XADD', feed_key, 'MAXLEN', '~', keep, version .. '-0', ...)
+  if version % 64 == 1 then redis.call('PEXPIRE', feed_key, QUIET_MS) end
+end

@@ -1,0 +1,402 @@
+//! The registry of workers: who lives, until when unless heard again, and who went within the last hour.
+//!
+//! All of it is one slot, so each transition is one script. A worker's epoch comes from the slot's clock and fences
+//! whatever an older incarnation, or one that was given up, still sends.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use redis::cmd;
+use shim_proto::coordination::v1::{
+    Fence, HeartbeatRequest, Worker, WorkerChangeKind, WorkerHealth, WorkerState,
+};
+
+use super::clock::{millis, timestamp};
+use super::feed::{Event, Feed};
+use super::keys::{Keys, Slot};
+use super::ledger::{self, Once, REMEMBERED};
+use super::link::Link;
+use super::reply::Reply;
+use super::script::{Call, Effect, Script};
+use crate::error::Error;
+
+/// What the bus channels of all changes begin with; the change follows.
+pub(crate) const CHANNELS: &str = "worker:";
+/// Changes a watcher may be behind before it gets a new snapshot.
+const HISTORY: usize = 10_000;
+/// How long it is remembered that a worker went.
+const KEEP_GONE: Duration = Duration::from_secs(3_600);
+/// Workers that went and are remembered, however many come and go.
+const MOST_GONE: usize = 10_000;
+/// Workers that die or are forgotten in one step, which keeps Redis for about two milliseconds.
+pub(crate) const SWEEP: usize = 200;
+/// Workers looked at for one page.
+const LOOK: usize = 1_000;
+/// A page ends after this much.
+const MAX_PAGE_BYTES: usize = 2 << 20;
+
+/// Which workers a list holds.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Filter {
+    /// Empty: any.
+    pub(crate) capability: String,
+    /// Unspecified: all that live.
+    pub(crate) state: WorkerState,
+    pub(crate) include_gone: bool,
+}
+
+/// A page of workers.
+#[derive(Debug)]
+pub(crate) struct Page {
+    /// Everything up to this position is in the page, perhaps more.
+    pub(crate) position: u64,
+    pub(crate) workers: Vec<Worker>,
+    /// The id to go on after.
+    pub(crate) next: Option<String>,
+}
+
+/// A change in the registry's history.
+#[derive(Debug)]
+pub(crate) struct Change {
+    pub(crate) position: u64,
+    pub(crate) kind: WorkerChangeKind,
+    pub(crate) worker_id: String,
+}
+
+/// What a sweep did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Swept {
+    pub(crate) died: usize,
+    pub(crate) forgotten: usize,
+}
+
+/// The workers of all nodes.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    link: Link,
+    slot: Slot,
+    channels: String,
+    register: Script,
+    heartbeat: Script,
+    deregister: Script,
+    reap: Script,
+    list: Script,
+    inboxes: Script,
+    feed: Feed,
+}
+
+impl Registry {
+    pub(super) fn new(link: Link, keys: &Keys) -> Self {
+        let changing = |effect, body: &str| {
+            let shared = include_str!("lua/registry.lua");
+            Script::new(effect, &format!("{shared}\n{body}"))
+        };
+        Self {
+            link,
+            slot: keys.registry(),
+            channels: keys.channel(CHANNELS),
+            register: changing(Effect::Writes, include_str!("lua/register_worker.lua")),
+            heartbeat: changing(Effect::Frees, include_str!("lua/heartbeat.lua")),
+            deregister: changing(Effect::Frees, include_str!("lua/deregister_worker.lua")),
+            reap: changing(Effect::Frees, include_str!("lua/reap.lua")),
+            list: Script::new(Effect::Reads, include_str!("lua/list_workers.lua")),
+            inboxes: Script::new(Effect::Reads, include_str!("lua/inboxes.lua")),
+            feed: Feed::new("worker-changes"),
+        }
+    }
+
+    /// The slot of the registry, where the reaper's lock is too.
+    pub(crate) fn slot(&self) -> &Slot {
+        &self.slot
+    }
+
+    /// Makes a worker known: takes what it is, returns it with its epoch, state and times.
+    pub(crate) async fn register(
+        &self,
+        once: &Once,
+        worker: Worker,
+        dead_after: Duration,
+    ) -> Result<Worker, Error> {
+        let mut call = self
+            .changing(&self.register)
+            .key(self.slot.did(&once.request_id))
+            .arg(once.fingerprint.as_str())
+            .arg(millis(REMEMBERED))
+            .arg(worker.worker_id.as_str())
+            .arg(millis(dead_after))
+            .arg(worker.capabilities.join(" "));
+        for (name, value) in [
+            ("name", worker.name.as_str()),
+            ("kind", &worker.kind.to_string()),
+            ("capacity", &worker.capacity.to_string()),
+            ("node", &worker.node),
+            ("version", &worker.version),
+            ("session", &worker.session_id),
+        ] {
+            call = call.arg(name).arg(value);
+        }
+        let mut reply = self.link.call(&call).await?;
+        match reply.status()?.as_str() {
+            "OK" => registered(worker, &mut reply),
+            other => Err(ledger::refusal(other, &mut reply, None)?),
+        }
+    }
+
+    /// Hears a worker; returns when it is dead unless it is heard again, in milliseconds of Unix time.
+    pub(crate) async fn heartbeat(
+        &self,
+        beat: &HeartbeatRequest,
+        dead_after: Duration,
+    ) -> Result<i64, Error> {
+        let call = self
+            .changing(&self.heartbeat)
+            .arg(beat.worker_id.as_str())
+            .arg(beat.epoch)
+            .arg(beat.running)
+            .arg(beat.state)
+            .arg(beat.health)
+            .arg(beat.detail.as_str())
+            .arg(millis(dead_after));
+        let mut reply = self.link.call(&call).await?;
+        match reply.status()?.as_str() {
+            "OK" => reply.take(),
+            refused => Err(refusal(refused, &mut reply, &beat.worker_id, beat.epoch)?),
+        }
+    }
+
+    /// Lets a worker go in good order; returns it as it was left.
+    pub(crate) async fn deregister(
+        &self,
+        once: &Once,
+        worker_id: &str,
+        epoch: u64,
+        reason: &str,
+    ) -> Result<Worker, Error> {
+        let call = self
+            .changing(&self.deregister)
+            .key(self.slot.did(&once.request_id))
+            .arg(once.fingerprint.as_str())
+            .arg(millis(REMEMBERED))
+            .arg(worker_id)
+            .arg(epoch)
+            .arg(reason)
+            .arg(millis(KEEP_GONE));
+        let mut reply = self.link.call(&call).await?;
+        match reply.status()?.as_str() {
+            "OK" => worker(worker_id.to_owned(), reply.take()?),
+            refused => Err(refusal(refused, &mut reply, worker_id, epoch)?),
+        }
+    }
+
+    /// Reads a worker, be it living or gone.
+    pub(crate) async fn get(&self, worker_id: &str) -> Result<Option<Worker>, Error> {
+        let read = cmd("HGETALL").arg(self.worker(worker_id)).to_owned();
+        let fields: HashMap<String, String> = self.link.query(&read).await?;
+        if fields.is_empty() {
+            return Ok(None);
+        }
+        worker(worker_id.to_owned(), fields).map(Some)
+    }
+
+    /// A page of workers in the order of their ids, after one.
+    pub(crate) async fn list(
+        &self,
+        filter: &Filter,
+        after: Option<&str>,
+        count: u32,
+    ) -> Result<Page, Error> {
+        let lowest = after.map_or_else(|| "-".to_owned(), |after| format!("({after}"));
+        let call = self
+            .list
+            .call()
+            .key(self.slot.clock())
+            .key(self.roll(filter))
+            .arg(self.slot.key(""))
+            .arg(lowest)
+            .arg(count)
+            .arg(LOOK)
+            .arg(i32::from(filter.state))
+            .arg(filter.capability.as_str())
+            .arg(MAX_PAGE_BYTES);
+        let mut reply = self.link.call(&call).await?;
+        reply.status()?;
+        let position = reply.take()?;
+        let last: String = reply.take()?;
+        let workers: Vec<(String, HashMap<String, String>)> = reply.take()?;
+        Ok(Page {
+            position,
+            workers: workers
+                .into_iter()
+                .map(|(id, fields)| worker(id, fields))
+                .collect::<Result<_, _>>()?,
+            next: (!last.is_empty()).then_some(last),
+        })
+    }
+
+    /// The shortest of the ordered lists that holds all a filter may let through.
+    fn roll(&self, filter: &Filter) -> String {
+        let gone = [WorkerState::Stopped, WorkerState::Dead].contains(&filter.state);
+        let any = filter.state == WorkerState::Unspecified;
+        if gone || (any && filter.include_gone) {
+            self.slot.key("known")
+        } else if filter.capability.is_empty() {
+            self.slot.key("living")
+        } else {
+            self.slot.item("capability", &filter.capability)
+        }
+    }
+
+    /// The inboxes of all living workers with a capability: of their sessions, where they have one.
+    pub(crate) async fn with_capability(&self, capability: &str) -> Result<Vec<String>, Error> {
+        let call = self
+            .inboxes
+            .call()
+            .key(self.slot.item("capability", capability))
+            .arg(self.slot.key(""));
+        let mut reply = self.link.call(&call).await?;
+        reply.status()?;
+        let mut inboxes: Vec<String> = reply.take()?;
+        inboxes.sort_unstable();
+        inboxes.dedup();
+        Ok(inboxes)
+    }
+
+    /// One step of the reaper, which holds the lock of the fence: at most [`SWEEP`] workers that are due die, unless
+    /// there was no sweep for longer than `stall`.
+    pub(crate) async fn reap(
+        &self,
+        fence: &Fence,
+        dead_after: Duration,
+        stall: Duration,
+    ) -> Result<Swept, Error> {
+        let call = self
+            .changing(&self.reap)
+            .key(self.slot.lock(&fence.lock))
+            .key(self.slot.key("sweep"))
+            .arg(fence.token)
+            .arg(millis(dead_after))
+            .arg(millis(stall))
+            .arg(SWEEP)
+            .arg(millis(KEEP_GONE))
+            .arg(MOST_GONE);
+        let mut reply = self.link.call(&call).await?;
+        match reply.status()?.as_str() {
+            "OK" => Ok(Swept {
+                died: reply.take()?,
+                forgotten: reply.take()?,
+            }),
+            other => Err(ledger::refusal(other, &mut reply, Some(fence))?),
+        }
+    }
+
+    /// What changed after a position, in order; `None` if the history does not reach back so far.
+    pub(crate) async fn changes(&self, after: u64) -> Result<Option<Vec<Change>>, Error> {
+        let Some(events) = self.feed.since(&self.link, &self.slot, after).await? else {
+            return Ok(None);
+        };
+        let change = |(position, mut fields): Event| {
+            Some(Change {
+                position,
+                kind: kind(fields.get("c")?),
+                worker_id: fields.remove("w")?,
+            })
+        };
+        Ok(Some(events.into_iter().filter_map(change).collect()))
+    }
+
+    fn worker(&self, id: &str) -> String {
+        self.slot.item("worker", id)
+    }
+
+    /// Begins a call with what all that change the registry have in common.
+    fn changing<'a>(&self, script: &'a Script) -> Call<'a> {
+        script
+            .call()
+            .key(self.slot.clock())
+            .key(self.feed.key(&self.slot))
+            .key(self.slot.key("due"))
+            .key(self.slot.key("living"))
+            .key(self.slot.key("known"))
+            .key(self.slot.key("gone"))
+            .arg(self.slot.key(""))
+            .arg(self.channels.as_str())
+            .arg(HISTORY)
+    }
+}
+
+fn refusal(status: &str, reply: &mut Reply, worker: &str, epoch: u64) -> Result<Error, Error> {
+    match status {
+        "NOT_FOUND" => Ok(Error::WorkerNotFound(worker.to_owned())),
+        "STALE" => {
+            let current: u64 = reply.take()?;
+            let state: i32 = reply.take()?;
+            Ok(Error::StaleWorker {
+                worker: worker.to_owned(),
+                epoch,
+                what: match WorkerState::try_from(state) {
+                    _ if current != epoch => format!("out of date: it is at epoch {current} now"),
+                    Ok(WorkerState::Dead) => "dead: it was silent for too long".to_owned(),
+                    _ => "stopped: it was deregistered".to_owned(),
+                },
+            })
+        }
+        other => ledger::refusal(other, reply, None),
+    }
+}
+
+/// A worker as `register_worker` made it.
+fn registered(worker: Worker, reply: &mut Reply) -> Result<Worker, Error> {
+    let (worker_id, epoch) = (reply.take()?, reply.take()?);
+    let (now, due) = (reply.take()?, reply.take()?);
+    Ok(Worker {
+        worker_id,
+        epoch,
+        state: WorkerState::Idle.into(),
+        health: WorkerHealth::Healthy.into(),
+        registered_at: Some(timestamp(now)),
+        last_heartbeat_at: Some(timestamp(now)),
+        due_at: Some(timestamp(due)),
+        ..worker
+    })
+}
+
+/// A worker as it is stored.
+fn worker(worker_id: String, fields: HashMap<String, String>) -> Result<Worker, Error> {
+    let text = |name: &str| fields.get(name).cloned().unwrap_or_default();
+    let capabilities = text("capabilities");
+    Ok(Worker {
+        worker_id,
+        epoch: number(&fields, "epoch")?,
+        name: text("name"),
+        kind: number(&fields, "kind")?,
+        capabilities: capabilities.split_whitespace().map(str::to_owned).collect(),
+        capacity: number(&fields, "capacity")?,
+        running: number(&fields, "running")?,
+        state: number(&fields, "state")?,
+        health: number(&fields, "health")?,
+        detail: text("detail"),
+        node: text("node"),
+        version: text("version"),
+        session_id: text("session"),
+        registered_at: Some(timestamp(number(&fields, "registered")?)),
+        last_heartbeat_at: Some(timestamp(number(&fields, "beat")?)),
+        due_at: Some(timestamp(number(&fields, "due")?)),
+    })
+}
+
+fn number<T: std::str::FromStr>(fields: &HashMap<String, String>, name: &str) -> Result<T, Error> {
+    let text = fields.get(name).map(String::as_str).unwrap_or_default();
+    text.parse().map_err(|_| {
+        tracing::error!(name, "a worker's record is damaged");
+        Error::Defect
+    })
+}
+
+fn kind(change: &str) -> WorkerChangeKind {
+    match change {
+        "registered" => WorkerChangeKind::Registered,
+        "deregistered" => WorkerChangeKind::Deregistered,
+        "dead" => WorkerChangeKind::Died,
+        _ => WorkerChangeKind::Changed,
+    }
+}

@@ -1,0 +1,449 @@
+//! Versioned state: an entry is a hash with a field for each field of its value, so that a patch touches only its own.
+//!
+//! Beside the entries of a namespace: their names in order, their deadlines, and the history that watchers follow.
+
+use std::time::Duration;
+
+use prost::Message;
+use prost_types::{Struct, Value};
+use redis::FromRedisValue;
+use shim_proto::coordination::v1::{Fence, StateChangeKind, StateEntry};
+
+use super::clock::{millis, timestamp};
+use super::ear::open_envelope;
+use super::feed::{Event, Feed};
+use super::keys::{Keys, Slot};
+use super::ledger::{Once, REMEMBERED};
+use super::link::Link;
+use super::reply::Reply;
+use super::script::{Call, Effect, Script};
+use crate::error::Error;
+
+/// The bus channel of every change.
+pub(crate) const UPDATED: &str = "state:updated";
+/// The largest entry, names and values of its fields together.
+pub(crate) const MAX_ENTRY_BYTES: usize = 1_048_576;
+/// A page of a list ends after this much.
+const MAX_PAGE_BYTES: usize = 4 << 20;
+/// Changes a watcher may be behind before it gets a new snapshot.
+const HISTORY: usize = 10_000;
+/// Entries taken off the lists in one step.
+const SWEEP: usize = 256;
+/// Every so many changes the lists are swept, so that they stay as small as what lives.
+const SWEEP_EVERY: u64 = 64;
+/// The history's name in its slot.
+const CHANGES: &str = "state-changes";
+/// Names of a value's fields are stored after this, apart from the entry's own.
+const FIELD: u8 = b':';
+
+/// Where an entry is.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub(crate) namespace: String,
+    pub(crate) key: String,
+}
+
+/// What must hold for a write to happen.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Conditions {
+    /// `None`: whatever is there; 0: nothing.
+    pub(crate) expected_version: Option<u64>,
+    pub(crate) fence: Option<Fence>,
+}
+
+/// Single fields to change.
+#[derive(Debug)]
+pub(crate) struct Patch {
+    pub(crate) set: Struct,
+    pub(crate) remove: Vec<String>,
+    pub(crate) create_if_missing: bool,
+    /// `None`: as long as before.
+    pub(crate) ttl: Option<Duration>,
+    /// For a new entry.
+    pub(crate) default_ttl: Duration,
+}
+
+/// What a write did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Written {
+    pub(crate) version: u64,
+    pub(crate) expires_ms: i64,
+}
+
+/// A page of entries.
+#[derive(Debug)]
+pub(crate) struct Page {
+    /// Everything up to this version is in the page, perhaps more.
+    pub(crate) version: u64,
+    pub(crate) entries: Vec<StateEntry>,
+    /// The key to go on after.
+    pub(crate) next: Option<String>,
+}
+
+/// A change in a namespace's history.
+#[derive(Debug)]
+pub(crate) struct Change {
+    pub(crate) version: u64,
+    pub(crate) kind: StateChangeKind,
+    pub(crate) key: String,
+}
+
+/// The states of all namespaces.
+#[derive(Debug)]
+pub(crate) struct States {
+    link: Link,
+    keys: Keys,
+    put: Script,
+    patch: Script,
+    delete: Script,
+    get: Script,
+    list: Script,
+    sweep: Script,
+    feed: Feed,
+}
+
+impl States {
+    pub(super) fn new(link: Link, keys: Keys) -> Self {
+        let changing = |effect, body: &str| {
+            Script::new(effect, &format!("{}\n{body}", include_str!("lua/state.lua")))
+        };
+        Self {
+            link,
+            keys,
+            put: changing(Effect::Writes, include_str!("lua/put_state.lua")),
+            patch: changing(Effect::Writes, include_str!("lua/patch_state.lua")),
+            delete: changing(Effect::Frees, include_str!("lua/delete_state.lua")),
+            get: Script::new(Effect::Reads, include_str!("lua/get_state.lua")),
+            list: Script::new(Effect::Reads, include_str!("lua/list_state.lua")),
+            sweep: changing(Effect::Frees, include_str!("lua/sweep_state.lua")),
+            feed: Feed::new(CHANGES),
+        }
+    }
+
+    /// Writes an entry whole.
+    pub(crate) async fn put(
+        &self,
+        once: &Once,
+        place: &Place,
+        conditions: &Conditions,
+        value: &Struct,
+        ttl: Duration,
+        writer: &str,
+    ) -> Result<Written, Error> {
+        let slot = self.keys.namespace(&place.namespace);
+        let mut call = changing(&self.put, &slot, once, &place.key, conditions)
+            .arg(once.fingerprint.as_str())
+            .arg(millis(REMEMBERED))
+            .arg(expected(conditions))
+            .arg(millis(ttl))
+            .arg(writer)
+            .arg(place.key.as_str())
+            .arg(token(conditions))
+            .arg(HISTORY)
+            .arg(self.keys.channel(UPDATED))
+            .arg(news(writer, place, "put"));
+        for (name, value) in &value.fields {
+            call = call.arg(stored_name(name)).arg(value.encode_to_vec());
+        }
+        let reply = self.link.call(&call).await?;
+        let written = wrote(reply, place, conditions)?;
+        self.tidy(&slot, &place.namespace, written.version).await;
+        Ok(written)
+    }
+
+    /// Changes single fields of an entry.
+    pub(crate) async fn patch(
+        &self,
+        once: &Once,
+        place: &Place,
+        conditions: &Conditions,
+        patch: &Patch,
+        writer: &str,
+    ) -> Result<Written, Error> {
+        let slot = self.keys.namespace(&place.namespace);
+        let mut call = changing(&self.patch, &slot, once, &place.key, conditions)
+            .arg(once.fingerprint.as_str())
+            .arg(millis(REMEMBERED))
+            .arg(expected(conditions))
+            .arg(patch.ttl.map(|ttl| millis(ttl).to_string()).unwrap_or_default())
+            .arg(writer)
+            .arg(place.key.as_str())
+            .arg(token(conditions))
+            .arg(HISTORY)
+            .arg(self.keys.channel(UPDATED))
+            .arg(news(writer, place, "patched"))
+            .arg(millis(patch.default_ttl))
+            .arg(u8::from(patch.create_if_missing))
+            .arg(MAX_ENTRY_BYTES)
+            .arg(patch.remove.len());
+        for name in &patch.remove {
+            call = call.arg(stored_name(name));
+        }
+        for (name, value) in &patch.set.fields {
+            call = call.arg(stored_name(name)).arg(value.encode_to_vec());
+        }
+        let reply = self.link.call(&call).await?;
+        let written = wrote(reply, place, conditions)?;
+        self.tidy(&slot, &place.namespace, written.version).await;
+        Ok(written)
+    }
+
+    /// Deletes an entry; tells whether there was one.
+    pub(crate) async fn delete(
+        &self,
+        once: &Once,
+        place: &Place,
+        conditions: &Conditions,
+    ) -> Result<bool, Error> {
+        let slot = self.keys.namespace(&place.namespace);
+        let call = changing(&self.delete, &slot, once, &place.key, conditions)
+            .arg(once.fingerprint.as_str())
+            .arg(millis(REMEMBERED))
+            .arg(expected(conditions))
+            .arg(place.key.as_str())
+            .arg(token(conditions))
+            .arg(HISTORY)
+            .arg(self.keys.channel(UPDATED))
+            .arg(news("", place, "deleted"));
+        let mut reply = self.link.call(&call).await?;
+        let status = reply.status()?;
+        if status == "OK" {
+            return reply.take();
+        }
+        Err(refusal(&status, &mut reply, place, conditions)?)
+    }
+
+    /// Reads an entry.
+    pub(crate) async fn get(&self, place: &Place) -> Result<Option<StateEntry>, Error> {
+        let slot = self.keys.namespace(&place.namespace);
+        let call = self.get.call().key(slot.item("state", &place.key));
+        let mut reply = self.link.call(&call).await?;
+        reply.status()?;
+        let expires_ms: i64 = reply.take()?;
+        if expires_ms < 0 {
+            return Ok(None);
+        }
+        entry(place.clone(), expires_ms, reply.rest()?).map(Some)
+    }
+
+    /// A page of entries whose keys begin with `prefix`, after the key `after`.
+    pub(crate) async fn list(
+        &self,
+        namespace: &str,
+        prefix: &str,
+        after: Option<&str>,
+        count: u32,
+    ) -> Result<Page, Error> {
+        let slot = self.keys.namespace(namespace);
+        let lowest = match after {
+            Some(after) => format!("({after}"),
+            None => format!("[{prefix}"),
+        };
+        // 0xff is in no UTF-8 text, so this is above every key with the prefix.
+        let mut highest = format!("({prefix}").into_bytes();
+        highest.push(0xff);
+        let call = self
+            .list
+            .call()
+            .key(slot.key("state-names"))
+            .key(slot.clock())
+            .arg(slot.item("state", ""))
+            .arg(lowest)
+            .arg(highest)
+            .arg(count)
+            .arg(MAX_PAGE_BYTES);
+        let mut reply = self.link.call(&call).await?;
+        reply.status()?;
+        let version = reply.take()?;
+        let last: String = reply.take()?;
+        let entries = reply
+            .rest::<(String, i64, Vec<Vec<u8>>)>()?
+            .into_iter()
+            .map(|(key, expires_ms, fields)| {
+                let namespace = namespace.to_owned();
+                entry(Place { namespace, key }, expires_ms, fields)
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Page {
+            version,
+            entries,
+            next: (!last.is_empty()).then_some(last),
+        })
+    }
+
+    /// What changed after a version, in order; `None` if the history does not reach back so far.
+    pub(crate) async fn changes(
+        &self,
+        namespace: &str,
+        after: u64,
+    ) -> Result<Option<Vec<Change>>, Error> {
+        let slot = self.keys.namespace(namespace);
+        let Some(events) = self.feed.since(&self.link, &slot, after).await? else {
+            return Ok(None);
+        };
+        let change = |(version, mut fields): Event| {
+            Some(Change {
+                version,
+                kind: kind(fields.get("c")?),
+                key: fields.remove("k")?,
+            })
+        };
+        Ok(Some(events.into_iter().filter_map(change).collect()))
+    }
+
+    /// Takes what went by itself off the lists and tells so.
+    pub(crate) async fn sweep(&self, namespace: &str) -> Result<(), Error> {
+        let slot = self.keys.namespace(namespace);
+        let place = Place {
+            namespace: namespace.to_owned(),
+            key: String::new(),
+        };
+        let call = lists(self.sweep.call().key(slot.clock()), &slot)
+            .arg(slot.item("state", ""))
+            .arg(SWEEP)
+            .arg(HISTORY)
+            .arg(self.keys.channel(UPDATED))
+            .arg(open_envelope(
+                "",
+                &[("namespace", &place.namespace), ("change", "expired")],
+                "key",
+            ));
+        self.link.call(&call).await.map(drop)
+    }
+
+    /// The change itself is done: if the sweep fails, a later one does its work.
+    async fn tidy(&self, slot: &Slot, namespace: &str, version: u64) {
+        if version.is_multiple_of(SWEEP_EVERY)
+            && let Err(error) = self.sweep(namespace).await
+        {
+            tracing::debug!(%error, ?slot, "the lists were not swept");
+        }
+    }
+}
+
+/// The keys that all changes have in common.
+fn changing<'a>(
+    script: &'a Script,
+    slot: &Slot,
+    once: &Once,
+    key: &str,
+    conditions: &Conditions,
+) -> Call<'a> {
+    let lock = conditions.fence.as_ref().map_or("", |fence| &fence.lock);
+    lists(script.call().key(slot.item("state", key)), slot)
+        .key(slot.lock(lock))
+        .key(slot.did(&once.request_id))
+}
+
+fn lists<'a>(call: Call<'a>, slot: &Slot) -> Call<'a> {
+    call.key(slot.clock())
+        .key(slot.key("state-names"))
+        .key(slot.key("state-deadlines"))
+        .key(slot.key(CHANGES))
+}
+
+fn expected(conditions: &Conditions) -> String {
+    conditions
+        .expected_version
+        .map(|version| version.to_string())
+        .unwrap_or_default()
+}
+
+fn token(conditions: &Conditions) -> String {
+    conditions
+        .fence
+        .as_ref()
+        .map(|fence| fence.token.to_string())
+        .unwrap_or_default()
+}
+
+fn news(writer: &str, place: &Place, change: &str) -> String {
+    let data = [
+        ("namespace", place.namespace.as_str()),
+        ("key", place.key.as_str()),
+        ("change", change),
+    ];
+    open_envelope(writer, &data, "version")
+}
+
+fn stored_name(name: &str) -> Vec<u8> {
+    [&[FIELD], name.as_bytes()].concat()
+}
+
+fn wrote(mut reply: Reply, place: &Place, conditions: &Conditions) -> Result<Written, Error> {
+    let status = reply.status()?;
+    if status == "OK" {
+        return Ok(Written {
+            version: reply.take()?,
+            expires_ms: reply.take()?,
+        });
+    }
+    Err(refusal(&status, &mut reply, place, conditions)?)
+}
+
+/// A script's refusal in the service's words.
+fn refusal(
+    status: &str,
+    reply: &mut Reply,
+    place: &Place,
+    conditions: &Conditions,
+) -> Result<Error, Error> {
+    let key = place.key.clone();
+    Ok(match status {
+        "VERSION_MISMATCH" => Error::VersionMismatch {
+            key,
+            expected: conditions.expected_version.unwrap_or(0),
+            current: reply.take()?,
+        },
+        "NOT_FOUND" => Error::StateNotFound {
+            namespace: place.namespace.clone(),
+            key,
+        },
+        "TOO_LARGE" => Error::StateTooLarge {
+            key,
+            bytes: reply.take()?,
+            max: MAX_ENTRY_BYTES as u64,
+        },
+        other => super::ledger::refusal(other, reply, conditions.fence.as_ref())?,
+    })
+}
+
+/// An entry as it is stored: its own fields `v`, `w`, `u`, and the value's.
+fn entry(place: Place, expires_ms: i64, fields: Vec<Vec<u8>>) -> Result<StateEntry, Error> {
+    let mut entry = StateEntry {
+        namespace: place.namespace,
+        key: place.key,
+        expires_at: Some(timestamp(expires_ms)),
+        ..Default::default()
+    };
+    let mut value = Struct::default();
+    let mut fields = fields.into_iter();
+    while let (Some(name), Some(stored)) = (fields.next(), fields.next()) {
+        match name.as_slice() {
+            b"v" => entry.version = number(stored)?,
+            b"u" => entry.updated_at = Some(timestamp(number(stored)?)),
+            b"w" => entry.writer = String::from_utf8(stored).map_err(|_| Error::Defect)?,
+            [FIELD, name @ ..] => {
+                let name = String::from_utf8(name.to_vec()).map_err(|_| Error::Defect)?;
+                let stored = Value::decode(stored.as_slice()).map_err(|_| Error::Defect)?;
+                value.fields.insert(name, stored);
+            }
+            _ => {}
+        }
+    }
+    entry.value = Some(value);
+    Ok(entry)
+}
+
+fn number<T: FromRedisValue>(stored: Vec<u8>) -> Result<T, Error> {
+    T::from_redis_value(redis::Value::BulkString(stored)).map_err(|_| Error::Defect)
+}
+
+fn kind(change: &str) -> StateChangeKind {
+    match change {
+        "put" => StateChangeKind::Put,
+        "patched" => StateChangeKind::Patched,
+        "deleted" => StateChangeKind::Deleted,
+        _ => StateChangeKind::Expired,
+    }
+}

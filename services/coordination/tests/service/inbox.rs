@@ -1,0 +1,292 @@
+//! Stories of inboxes: messages that wait until somebody acknowledges them.
+
+use futures::future::join_all;
+use shim_proto::coordination::v1::send_message_request::Recipient;
+use shim_proto::coordination::v1::*;
+use shim_redis_harness::{Cluster, Launch, Redis, Reply};
+use shim_runtime::fault::explain;
+use tonic::Code;
+
+use super::house::{House, id, object, refusal, span};
+
+fn message(session: &str, text: &str) -> SendMessageRequest {
+    SendMessageRequest {
+        request_id: id(),
+        recipient: Some(Recipient::SessionId(session.into())),
+        sender: "me".into(),
+        text: text.into(),
+        data: None,
+    }
+}
+
+pub(crate) async fn send(house: &House, session: &str, text: &str) {
+    let request = message(session, text);
+    let sent = house.bus.clone().send_message(request).await.unwrap();
+    assert_eq!(sent.into_inner().recipients, 1);
+}
+
+/// A look that does not wait, of messages that are then out for half a minute.
+pub(crate) fn look(inbox: &str) -> ReceiveMessagesRequest {
+    ReceiveMessagesRequest {
+        inbox: inbox.into(),
+        max_messages: 100,
+        ..Default::default()
+    }
+}
+
+pub(crate) async fn receive(
+    house: &House,
+    request: ReceiveMessagesRequest,
+) -> ReceiveMessagesResponse {
+    let answer = house.bus.clone().receive_messages(request).await;
+    answer.unwrap().into_inner()
+}
+
+pub(crate) async fn acknowledge(house: &House, inbox: &str, ids: Vec<String>) -> u32 {
+    let request = AckMessagesRequest {
+        inbox: inbox.into(),
+        message_ids: ids,
+    };
+    let answer = house.bus.clone().ack_messages(request).await;
+    answer.unwrap().into_inner().acknowledged
+}
+
+pub(crate) fn texts(answer: &ReceiveMessagesResponse) -> Vec<&str> {
+    let messages = answer.messages.iter();
+    messages.map(|message| message.text.as_str()).collect()
+}
+
+pub(crate) fn ids(answer: &ReceiveMessagesResponse) -> Vec<String> {
+    let messages = answer.messages.iter();
+    messages.map(|message| message.message_id.clone()).collect()
+}
+
+#[tokio::test]
+async fn a_message_is_there_until_it_is_acknowledged() {
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    let inbox = id();
+    let request = SendMessageRequest {
+        data: Some(object(&[("file", "a.rs")])),
+        ..message(&inbox, "look at this")
+    };
+    house.bus.clone().send_message(request).await.unwrap();
+    send(&house, &inbox, "and this").await;
+
+    let one = ReceiveMessagesRequest {
+        max_messages: 1,
+        ..look(&inbox)
+    };
+    let first = receive(&house, one).await;
+    assert_eq!(first.remaining, 1);
+    let [message] = &first.messages[..] else {
+        panic!("one was asked for: {first:?}");
+    };
+    assert_eq!(
+        (message.sender.as_str(), message.text.as_str()),
+        ("me", "look at this")
+    );
+    assert_eq!(message.data, Some(object(&[("file", "a.rs")])));
+    assert_eq!(message.deliveries, 1);
+    assert!(message.sent_at.unwrap().seconds > 1_700_000_000);
+
+    // The first is out, so only the second is given; both are still in the inbox.
+    let second = receive(&house, look(&inbox)).await;
+    assert_eq!((texts(&second), second.remaining), (vec!["and this"], 1));
+    assert_eq!(acknowledge(&house, &inbox, ids(&first)).await, 1);
+    assert_eq!(
+        acknowledge(&house, &inbox, ids(&first)).await,
+        0,
+        "harmless to repeat"
+    );
+    let last = ReceiveMessagesRequest {
+        ack_ids: ids(&second),
+        ..look(&inbox)
+    };
+    let nothing = receive(&house, last).await;
+    assert_eq!((nothing.messages.len(), nothing.remaining), (0, 0));
+}
+
+#[tokio::test]
+async fn a_full_inbox_takes_nothing_until_something_is_acknowledged() {
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    let inbox = id();
+    let sends = (0..1_000).map(|n| {
+        let (mut bus, request) = (house.bus.clone(), message(&inbox, &n.to_string()));
+        async move { bus.send_message(request).await.unwrap() }
+    });
+    join_all(sends).await;
+    let late = message(&inbox, "late");
+    let refused = refusal(house.bus.clone().send_message(late.clone()).await);
+    assert_eq!(refused, (Code::ResourceExhausted, "INBOX_FULL".into()));
+    // What was given out is not acknowledged yet.
+    let got = receive(&house, look(&inbox)).await;
+    assert_eq!((got.messages.len(), got.remaining), (100, 900));
+    let refused = house
+        .bus
+        .clone()
+        .send_message(late.clone())
+        .await
+        .unwrap_err();
+    assert!(explain(&refused).retry_after.is_some());
+    acknowledge(&house, &inbox, ids(&got)).await;
+    house.bus.clone().send_message(late).await.unwrap();
+    assert_eq!(receive(&house, look(&inbox)).await.remaining, 801);
+}
+
+#[tokio::test]
+async fn the_same_message_sent_twice_is_there_once() {
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    let inbox = id();
+    let request = message(&inbox, "once");
+    for _ in 0..3 {
+        let sent = house.bus.clone().send_message(request.clone()).await;
+        assert_eq!(sent.unwrap().into_inner().recipients, 1);
+    }
+    let got = receive(&house, look(&inbox)).await;
+    assert_eq!((texts(&got), got.remaining), (vec!["once"], 0));
+    let reused = SendMessageRequest {
+        text: "other".into(),
+        ..request
+    };
+    let refused = refusal(house.bus.clone().send_message(reused).await);
+    assert_eq!(refused, (Code::InvalidArgument, "REQUEST_ID_REUSED".into()));
+}
+
+#[tokio::test]
+async fn an_answer_stays_small_enough_for_its_reader() {
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    let inbox = id();
+    let (text, data) = ("t".repeat(16_384), "d".repeat(65_000));
+    for n in 0..70 {
+        let request = SendMessageRequest {
+            data: Some(object(&[("d", &data)])),
+            ..message(&inbox, &format!("{n:02}{}", &text[2..]))
+        };
+        house.bus.clone().send_message(request).await.unwrap();
+    }
+    let mut got = Vec::new();
+    loop {
+        let answer = receive(&house, look(&inbox)).await;
+        let left = 70 - got.len() - answer.messages.len();
+        // What was given out before is still in the inbox.
+        assert_eq!(answer.remaining, u64::try_from(left + got.len()).unwrap());
+        if answer.messages.is_empty() {
+            break;
+        }
+        got.extend(texts(&answer).into_iter().map(|text| text[..2].to_owned()));
+    }
+    let all: Vec<_> = (0..70).map(|n| format!("{n:02}")).collect();
+    assert_eq!(got, all);
+}
+
+#[tokio::test]
+async fn a_full_redis_lets_its_readers_empty_it() {
+    let redis = Launch::new().max_memory("8mb").start();
+    let house = House::on(&redis).await;
+    let (inbox, large) = (id(), "x".repeat(16_000));
+    let mut sent = 0;
+    let refused = loop {
+        match house
+            .bus
+            .clone()
+            .send_message(message(&inbox, &large))
+            .await
+        {
+            Ok(_) => sent += 1,
+            Err(refused) => break refused,
+        }
+        assert!(sent < 1_000, "it never filled up");
+    };
+    assert_eq!(explain(&refused).reason, "STORE_FULL");
+    let mut got = 0;
+    while got < sent {
+        let answer = receive(&house, look(&inbox)).await;
+        assert!(!answer.messages.is_empty(), "{got} of {sent}");
+        got += answer.messages.len();
+        let count = u32::try_from(answer.messages.len()).unwrap();
+        assert_eq!(acknowledge(&house, &inbox, ids(&answer)).await, count);
+    }
+    assert_eq!(got, sent);
+    send(&house, &inbox, "there is room again").await;
+}
+
+#[tokio::test]
+async fn people_see_an_inbox_as_an_ordinary_consumer_group() {
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    let inbox = id();
+    send(&house, &inbox, "a").await;
+    send(&house, &inbox, "b").await;
+    let one = ReceiveMessagesRequest {
+        max_messages: 1,
+        ..look(&inbox)
+    };
+    receive(&house, one).await;
+    let key = format!("shim:{{inbox:{inbox}}}:messages");
+    let pending = redis.ask(&["XPENDING", &key, "reader"]).unwrap();
+    assert_eq!(pending.items()[0], Reply::Integer(1));
+    for key in [key, format!("shim:{{inbox:{inbox}}}:deadlines")] {
+        let Ok(Reply::Integer(left)) = redis.ask(&["PTTL", &key]) else {
+            panic!("a key has a time to live");
+        };
+        let week = 7 * 24 * 3_600 * 1_000;
+        assert!((week - 60_000..=week).contains(&left), "{key}: {left}");
+    }
+}
+
+#[tokio::test]
+async fn every_wrong_field_is_named() {
+    let redis = Redis::start();
+    let mut house = House::on(&redis).await;
+    let named = |status: tonic::Status| -> Vec<String> {
+        assert_eq!(status.code(), Code::InvalidArgument, "{status}");
+        let violations = explain(&status).violations.into_iter();
+        violations.map(|(field, _)| field).collect()
+    };
+    let request = SendMessageRequest {
+        sender: "s".repeat(201),
+        text: " ".into(),
+        data: Some(object(&[("d", &"x".repeat(65_536))])),
+        ..Default::default()
+    };
+    let refused = house.bus.send_message(request).await.unwrap_err();
+    assert_eq!(
+        named(refused),
+        ["request_id", "session_id", "sender", "text", "data"]
+    );
+    let request = ReceiveMessagesRequest {
+        inbox: "me".into(),
+        max_messages: 101,
+        wait: span(25_001),
+        visibility: span(999),
+        ack_ids: vec!["1-1".into(), "1".into()],
+    };
+    let refused = house.bus.receive_messages(request).await.unwrap_err();
+    assert_eq!(
+        named(refused),
+        ["inbox", "max_messages", "wait", "visibility", "ack_ids[1]"]
+    );
+    let request = AckMessagesRequest {
+        inbox: id(),
+        message_ids: Vec::new(),
+    };
+    let refused = house.bus.ack_messages(request).await.unwrap_err();
+    assert_eq!(named(refused), ["message_ids"]);
+}
+
+#[tokio::test]
+async fn inboxes_are_spread_over_a_cluster() {
+    let cluster = Cluster::start();
+    let house = House::with(&cluster.url(), &[]).await;
+    for _ in 0..12 {
+        let inbox = id();
+        send(&house, &inbox, "a").await;
+        let got = receive(&house, look(&inbox)).await;
+        assert_eq!(texts(&got), ["a"]);
+        assert_eq!(acknowledge(&house, &inbox, ids(&got)).await, 1);
+    }
+}

@@ -1,0 +1,353 @@
+//! Stories of locks and their fencing tokens.
+
+use std::time::{Duration, Instant};
+
+use shim_proto::coordination::v1::*;
+use shim_redis_harness::{Nodes, Redis};
+use tonic::{Code, Status};
+
+use super::house::{House, id, object, refusal, span};
+
+fn ask(owner: &str, ttl_ms: u64) -> AcquireLockRequest {
+    AcquireLockRequest {
+        request_id: id(),
+        name: "build".into(),
+        owner: owner.into(),
+        purpose: "building".into(),
+        ttl: span(ttl_ms),
+        ..Default::default()
+    }
+}
+
+async fn acquire(house: &House, request: AcquireLockRequest) -> Result<Lock, Status> {
+    let answer = house.locks.clone().acquire_lock(request).await?;
+    Ok(answer.into_inner().lock.unwrap())
+}
+
+async fn release(house: &House, lock: &Lock) -> Result<bool, Status> {
+    let request = ReleaseLockRequest {
+        request_id: id(),
+        name: lock.name.clone(),
+        owner: lock.owner.clone(),
+        fencing_token: lock.fencing_token,
+        ..Default::default()
+    };
+    let answer = house.locks.clone().release_lock(request).await?;
+    Ok(answer.into_inner().was_held)
+}
+
+async fn renew(house: &House, lock: &Lock, ttl_ms: u64) -> Result<Lock, Status> {
+    let request = RenewLockRequest {
+        name: lock.name.clone(),
+        owner: lock.owner.clone(),
+        fencing_token: lock.fencing_token,
+        ttl: span(ttl_ms),
+        ..Default::default()
+    };
+    let answer = house.locks.clone().renew_lock(request).await?;
+    Ok(answer.into_inner().lock.unwrap())
+}
+
+async fn write_under(house: &House, lock: &Lock) -> Result<u64, Status> {
+    let request = PutStateRequest {
+        request_id: id(),
+        key: "guarded".into(),
+        value: Some(object(&[("by", &lock.owner)])),
+        fence: Some(Fence {
+            lock: lock.name.clone(),
+            token: lock.fencing_token,
+        }),
+        ..Default::default()
+    };
+    let answer = house.state.clone().put_state(request).await?;
+    Ok(answer.into_inner().version)
+}
+
+async fn look(house: &House) -> Option<Lock> {
+    let request = GetLockRequest {
+        name: "build".into(),
+        ..Default::default()
+    };
+    let answer = house.locks.clone().get_lock(request).await.unwrap();
+    answer.into_inner().lock
+}
+
+#[tokio::test]
+async fn a_held_lock_names_its_holder() {
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    let lock = acquire(&house, ask("ann", 30_000)).await.unwrap();
+    assert_eq!(look(&house).await, Some(lock.clone()));
+    let refused = acquire(&house, ask("bob", 30_000)).await.unwrap_err();
+    assert!(refused.message().contains("ann (building)"), "{refused}");
+    assert_eq!(refusal::<()>(Err(refused)), (Code::Aborted, "LOCK_HELD".into()));
+
+    assert!(release(&house, &lock).await.unwrap());
+    assert!(!release(&house, &lock).await.unwrap());
+    assert_eq!(look(&house).await, None);
+    let next = acquire(&house, ask("bob", 30_000)).await.unwrap();
+    assert!(next.fencing_token > lock.fencing_token);
+}
+
+#[tokio::test]
+async fn the_same_request_twice_holds_the_lock_once() {
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    let request = ask("ann", 30_000);
+    let lock = acquire(&house, request.clone()).await.unwrap();
+    assert_eq!(acquire(&house, request.clone()).await.unwrap(), lock);
+    let reused = AcquireLockRequest {
+        owner: "bob".into(),
+        ..request.clone()
+    };
+    let refused = refusal(acquire(&house, reused).await);
+    assert_eq!(refused, (Code::InvalidArgument, "REQUEST_ID_REUSED".into()));
+    release(&house, &lock).await.unwrap();
+    // It was acquired and given back: the answer is the same, and the lock stays free.
+    assert_eq!(acquire(&house, request).await.unwrap(), lock);
+    acquire(&house, ask("bob", 30_000)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_lock_that_was_not_renewed_is_lost_and_so_are_its_writes() {
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    let stale = acquire(&house, ask("ann", 150)).await.unwrap();
+    write_under(&house, &stale).await.unwrap();
+    let waiting = AcquireLockRequest {
+        wait: span(5_000),
+        ..ask("bob", 30_000)
+    };
+    let fresh = acquire(&house, waiting).await.unwrap();
+    let refused = write_under(&house, &stale).await.unwrap_err();
+    assert!(refused.message().contains("bob"), "{refused}");
+    assert_eq!(
+        refusal::<()>(Err(refused)),
+        (Code::FailedPrecondition, "STALE_FENCE".into())
+    );
+    write_under(&house, &fresh).await.unwrap();
+    let lost = (Code::FailedPrecondition, "LOCK_LOST".into());
+    assert_eq!(refusal(renew(&house, &stale, 1_000).await), lost);
+    assert!(!release(&house, &stale).await.unwrap());
+    assert_eq!(look(&house).await, Some(fresh));
+}
+
+#[tokio::test]
+async fn a_write_with_an_ended_lock_is_refused_though_nobody_holds_it() {
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    let lock = acquire(&house, ask("ann", 100)).await.unwrap();
+    super::house::within(async {
+        while look(&house).await.is_some() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let refused = refusal(write_under(&house, &lock).await);
+    assert_eq!(refused, (Code::FailedPrecondition, "STALE_FENCE".into()));
+}
+
+#[tokio::test]
+async fn renewal_keeps_a_lock_beyond_its_first_time() {
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    let lock = acquire(&house, ask("ann", 400)).await.unwrap();
+    let since = Instant::now();
+    while since.elapsed() < Duration::from_millis(1_000) {
+        let renewed = renew(&house, &lock, 400).await.unwrap();
+        assert_eq!(renewed.fencing_token, lock.fencing_token);
+        assert_eq!(renewed.acquired_at, lock.acquired_at);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    write_under(&house, &lock).await.unwrap();
+}
+
+#[tokio::test]
+async fn long_locks_hold_their_redlock_as_long() {
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    let lock = acquire(&house, ask("ann", 3_600_000)).await.unwrap();
+    let left = redis.ask(&["PTTL", "shim:{ns:default}:redlock:build"]).unwrap();
+    assert!(left.integer().unwrap() > 3_500_000, "{left:?}");
+    let held = lock.expires_at.unwrap().seconds - lock.acquired_at.unwrap().seconds;
+    assert!(held > 3_500, "{held} s");
+}
+
+#[tokio::test]
+async fn a_waiter_gets_the_lock_soon_after_its_release() {
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    let other = House::on(&redis).await;
+    let mut waits = Vec::new();
+    for _ in 0..10 {
+        let lock = acquire(&house, ask("ann", 30_000)).await.unwrap();
+        let waiting = AcquireLockRequest {
+            wait: span(10_000),
+            ..ask("bob", 30_000)
+        };
+        let waiter = {
+            let locks = other.locks.clone();
+            tokio::spawn(async move {
+                let lock = locks.clone().acquire_lock(waiting).await.unwrap();
+                (lock.into_inner().lock.unwrap(), Instant::now())
+            })
+        };
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let released = Instant::now();
+        release(&house, &lock).await.unwrap();
+        let (lock, got) = waiter.await.unwrap();
+        waits.push(got.duration_since(released));
+        release(&house, &lock).await.unwrap();
+    }
+    waits.sort();
+    assert!(waits[5] < Duration::from_millis(60), "{waits:?}");
+}
+
+#[tokio::test]
+async fn a_wait_ends_with_its_deadline() {
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    acquire(&house, ask("ann", 30_000)).await.unwrap();
+    let waiting = AcquireLockRequest {
+        wait: span(300),
+        ..ask("bob", 30_000)
+    };
+    let since = Instant::now();
+    let refused = refusal(acquire(&house, waiting).await);
+    assert_eq!(refused, (Code::Aborted, "LOCK_HELD".into()));
+    assert!((300..1_500).contains(&since.elapsed().as_millis()), "{:?}", since.elapsed());
+}
+
+#[tokio::test]
+async fn held_locks_are_listed_in_pages() {
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    for i in 0..7 {
+        let request = AcquireLockRequest {
+            name: format!("lock {i}"),
+            ..ask("ann", 30_000)
+        };
+        acquire(&house, request).await.unwrap();
+    }
+    let mut names = Vec::new();
+    let mut token = String::new();
+    loop {
+        let request = ListLocksRequest {
+            page_size: 3,
+            page_token: token,
+            ..Default::default()
+        };
+        let page = house.locks.clone().list_locks(request).await.unwrap().into_inner();
+        names.extend(page.locks.into_iter().map(|lock| lock.name));
+        token = page.next_page_token;
+        if token.is_empty() {
+            break;
+        }
+    }
+    let expected: Vec<_> = (0..7).map(|i| format!("lock {i}")).collect();
+    assert_eq!(names, expected);
+}
+
+/// A holder that was stopped between the Redlock and its record must not push out who came after.
+#[tokio::test]
+async fn a_living_record_keeps_everybody_else_out() {
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    let lock = acquire(&house, ask("ann", 30_000)).await.unwrap();
+    redis.ask(&["DEL", "shim:{ns:default}:redlock:build"]).unwrap();
+    let refused = refusal(acquire(&house, ask("bob", 30_000)).await);
+    assert_eq!(refused, (Code::Aborted, "LOCK_HELD".into()));
+    // And its holder can keep it, although the nodes forgot it.
+    renew(&house, &lock, 30_000).await.unwrap();
+    write_under(&house, &lock).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_minority_of_lock_nodes_may_die() {
+    let mut nodes = Nodes::start(3);
+    let redis = Redis::start();
+    let urls = nodes.urls();
+    let house = House::with(&redis.unix_url(), &[("coordination.lock_nodes", &urls)]).await;
+    nodes.node(0).kill();
+    let lock = acquire(&house, ask("ann", 30_000)).await.unwrap();
+    renew(&house, &lock, 30_000).await.unwrap();
+    assert!(release(&house, &lock).await.unwrap());
+    nodes.node(1).kill();
+    let refused = acquire(&house, ask("ann", 30_000)).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unavailable, "{refused}");
+    nodes.node(0).restart();
+    nodes.node(1).restart();
+    super::house::within(async {
+        while acquire(&house, ask("ann", 30_000)).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn racing_owners_hold_the_lock_one_at_a_time() {
+    let redis = Redis::start();
+    let (one, two) = (House::on(&redis).await, House::on(&redis).await);
+    let mut racers = tokio::task::JoinSet::new();
+    for racer in 0..8 {
+        let house = if racer % 2 == 0 { &one } else { &two };
+        let (mut locks, mut state) = (house.locks.clone(), house.state.clone());
+        racers.spawn(async move {
+            for _ in 0..25 {
+                let request = AcquireLockRequest {
+                    wait: span(20_000),
+                    ..ask(&format!("racer {racer}"), 30_000)
+                };
+                let lock = locks.acquire_lock(request).await.unwrap();
+                let lock = lock.into_inner().lock.unwrap();
+                // Reads and writes with no version checked: only the lock keeps them from losing counts.
+                let read = GetStateRequest {
+                    key: "count".into(),
+                    ..Default::default()
+                };
+                let count = match state.get_state(read).await {
+                    Ok(entry) => {
+                        let value = entry.into_inner().entry.unwrap().value.unwrap();
+                        match &value.fields["n"].kind {
+                            Some(prost_types::value::Kind::StringValue(n)) => n.parse::<u32>().unwrap(),
+                            other => panic!("{other:?}"),
+                        }
+                    }
+                    Err(status) => {
+                        assert_eq!(status.code(), Code::NotFound);
+                        0
+                    }
+                };
+                let write = PutStateRequest {
+                    request_id: id(),
+                    key: "count".into(),
+                    value: Some(object(&[("n", &(count + 1).to_string())])),
+                    fence: Some(Fence {
+                        lock: "build".into(),
+                        token: lock.fencing_token,
+                    }),
+                    ..Default::default()
+                };
+                state.put_state(write).await.unwrap();
+                let give_back = ReleaseLockRequest {
+                    request_id: id(),
+                    name: "build".into(),
+                    owner: lock.owner,
+                    fencing_token: lock.fencing_token,
+                    ..Default::default()
+                };
+                assert!(locks.release_lock(give_back).await.unwrap().into_inner().was_held);
+            }
+        });
+    }
+    while let Some(racer) = racers.join_next().await {
+        racer.unwrap();
+    }
+    let read = GetStateRequest {
+        key: "count".into(),
+        ..Default::default()
+    };
+    let entry = one.state.clone().get_state(read).await.unwrap().into_inner().entry.unwrap();
+    assert_eq!(entry.value, Some(object(&[("n", "200")])));
+}

@@ -1,0 +1,325 @@
+//! Stories of those who read an inbox: they wait, race each other, hang up, and find Redis gone.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use shim_proto::coordination::v1::*;
+use shim_redis_harness::{Redis, Reply};
+use tonic::Code;
+
+use super::house::{House, id, refusal, span, within};
+use super::inbox::{acknowledge, ids, look, receive, send, texts};
+
+#[tokio::test]
+async fn an_unacknowledged_message_comes_back_after_its_time_and_not_before() {
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    let inbox = id();
+    for text in ["a", "b", "c"] {
+        send(&house, &inbox, text).await;
+    }
+    let asked = Instant::now();
+    let short = ReceiveMessagesRequest {
+        max_messages: 2,
+        visibility: span(1_000),
+        ..look(&inbox)
+    };
+    assert_eq!(texts(&receive(&house, short.clone()).await), ["a", "b"]);
+    let long = ReceiveMessagesRequest {
+        visibility: span(3_600_000),
+        ..look(&inbox)
+    };
+    assert_eq!(texts(&receive(&house, long).await), ["c"]);
+
+    // It waits for the next that comes back: nothing before its time, and not long after.
+    let waiting = ReceiveMessagesRequest {
+        max_messages: 100,
+        wait: span(10_000),
+        ..short
+    };
+    let again = receive(&house, waiting).await;
+    let after = asked.elapsed();
+    assert!(after >= Duration::from_millis(1_000), "{after:?}");
+    assert!(after < Duration::from_millis(1_900), "{after:?}");
+    assert_eq!((texts(&again), again.remaining), (vec!["a", "b"], 1));
+    assert!(again.messages.iter().all(|message| message.deliveries == 2));
+
+    // Who held it first may still acknowledge: it is done for everyone.
+    assert_eq!(acknowledge(&house, &inbox, ids(&again)).await, 2);
+    let later = ReceiveMessagesRequest {
+        wait: span(1_200),
+        ..look(&inbox)
+    };
+    assert_eq!(receive(&house, later).await.messages, []);
+}
+
+#[tokio::test]
+async fn eight_readers_never_get_the_same_message() {
+    const MESSAGES: usize = 500;
+    let redis = Redis::start();
+    let houses = [House::on(&redis).await, House::on(&redis).await];
+    let inbox = id();
+    let readers: Vec<_> = (0..8)
+        .map(|n| {
+            let (mut bus, inbox) = (houses[n % 2].bus.clone(), inbox.clone());
+            tokio::spawn(async move {
+                let mut got = Vec::new();
+                let mut request = ReceiveMessagesRequest {
+                    max_messages: 7,
+                    wait: span(3_000),
+                    ..look(&inbox)
+                };
+                loop {
+                    let answer = bus.receive_messages(request.clone()).await;
+                    let answer = answer.unwrap().into_inner();
+                    request.ack_ids = ids(&answer);
+                    if answer.messages.is_empty() {
+                        return got;
+                    }
+                    got.extend(texts(&answer).into_iter().map(str::to_owned));
+                }
+            })
+        })
+        .collect();
+    let texts: Vec<_> = (0..MESSAGES).map(|n| n.to_string()).collect();
+    for some in texts.chunks(16) {
+        join_all(some.iter().map(|text| send(&houses[0], &inbox, text))).await;
+    }
+    let mut times = BTreeMap::new();
+    for got in within(join_all(readers)).await {
+        for text in got.unwrap() {
+            *times.entry(text).or_insert(0) += 1;
+        }
+    }
+    assert_eq!(times.len(), MESSAGES);
+    assert!(times.values().all(|times| *times == 1), "{times:?}");
+    assert_eq!(receive(&houses[0], look(&inbox)).await.remaining, 0);
+}
+
+/// What a reader got: which message, how often that was given out by then, and when the reader asked and was answered.
+struct Got {
+    text: String,
+    deliveries: u32,
+    asked: Instant,
+    answered: Instant,
+}
+
+/// Takes messages until told to stop, and acknowledges each only when it comes for the third time.
+async fn read_carelessly(house: &House, inbox: &str, stop: &AtomicBool) -> Vec<Got> {
+    let mut all = Vec::new();
+    while !stop.load(Ordering::Relaxed) {
+        let request = ReceiveMessagesRequest {
+            max_messages: 5,
+            visibility: span(1_000),
+            ..look(inbox)
+        };
+        let asked = Instant::now();
+        let answer = receive(house, request).await;
+        let answered = Instant::now();
+        let mut done = answer.clone();
+        done.messages.retain(|message| message.deliveries == 3);
+        if !done.messages.is_empty() {
+            let count = u32::try_from(done.messages.len()).unwrap();
+            assert_eq!(acknowledge(house, inbox, ids(&done)).await, count);
+        }
+        all.extend(answer.messages.into_iter().map(|message| Got {
+            text: message.text,
+            deliveries: message.deliveries,
+            asked,
+            answered,
+        }));
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    all
+}
+
+#[tokio::test]
+async fn what_careless_readers_drop_comes_back_to_one_of_them_at_a_time() {
+    const MESSAGES: usize = 200;
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    let inbox = id();
+    for n in 0..MESSAGES {
+        send(&house, &inbox, &n.to_string()).await;
+    }
+    let stop = AtomicBool::new(false);
+    let readers = join_all((0..8).map(|_| read_carelessly(&house, &inbox, &stop)));
+    let until_empty = async {
+        let key = format!("shim:{{inbox:{inbox}}}:messages");
+        while redis.ask(&["XLEN", &key]).unwrap() != Reply::Integer(0) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        stop.store(true, Ordering::Relaxed);
+    };
+    let (got, ()) = within(async { tokio::join!(readers, until_empty) }).await;
+
+    let mut stories: BTreeMap<String, Vec<Got>> = BTreeMap::new();
+    for got in got.into_iter().flatten() {
+        stories.entry(got.text.clone()).or_default().push(got);
+    }
+    assert_eq!(stories.len(), MESSAGES);
+    for (text, mut story) in stories {
+        story.sort_by_key(|got| got.deliveries);
+        let counts: Vec<_> = story.iter().map(|got| got.deliveries).collect();
+        assert_eq!(counts, [1, 2, 3], "message {text}");
+        for pair in story.windows(2) {
+            let apart = pair[1].answered - pair[0].asked;
+            assert!(apart >= Duration::from_secs(1), "message {text}: {apart:?}");
+        }
+    }
+}
+
+/// A wait is on when the channel of arrivals has a listener; only the first of a house must be waited for.
+async fn until_somebody_listens(redis: &Redis) {
+    let listeners = ["PUBSUB", "NUMSUB", "shim:bus:message:sent"];
+    while redis.ask(&listeners).unwrap().items()[1] == Reply::Integer(0) {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn whoever_waits_gets_a_message_at_once() {
+    let redis = Redis::start();
+    let (reader, writer) = (House::on(&redis).await, House::on(&redis).await);
+    let inbox = id();
+    let waiting = ReceiveMessagesRequest {
+        wait: span(25_000),
+        ..look(&inbox)
+    };
+    for n in 0..10 {
+        let (mut bus, request) = (reader.bus.clone(), waiting.clone());
+        let waits = tokio::spawn(async move {
+            let answer = bus.receive_messages(request).await;
+            (answer.unwrap().into_inner(), Instant::now())
+        });
+        within(until_somebody_listens(&redis)).await;
+        let sent = Instant::now();
+        send(&writer, &inbox, &n.to_string()).await;
+        let (answer, got) = within(waits).await.unwrap();
+        assert_eq!(texts(&answer), [n.to_string()]);
+        let after = got - sent;
+        assert!(after < Duration::from_millis(100), "{after:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_wait_ends_with_nothing_when_nothing_comes() {
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    let asked = Instant::now();
+    let waiting = ReceiveMessagesRequest {
+        wait: span(300),
+        ..look(&id())
+    };
+    assert_eq!(
+        receive(&house, waiting).await,
+        ReceiveMessagesResponse::default()
+    );
+    let after = asked.elapsed();
+    assert!(after >= Duration::from_millis(300), "{after:?}");
+    assert!(after < Duration::from_millis(1_000), "{after:?}");
+}
+
+#[tokio::test]
+async fn whoever_waits_is_let_go_when_the_service_stops() {
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    let waiting = ReceiveMessagesRequest {
+        wait: span(25_000),
+        ..look(&id())
+    };
+    let mut bus = house.bus.clone();
+    let waits = tokio::spawn(async move { bus.receive_messages(waiting).await });
+    within(until_somebody_listens(&redis)).await;
+    house.stop().await;
+    let refused = refusal(within(waits).await.unwrap());
+    assert_eq!(refused, (Code::Unavailable, "STOPPING".into()));
+}
+
+#[tokio::test]
+async fn a_reader_that_hangs_up_loses_nothing() {
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    let inbox = id();
+    let waiting = ReceiveMessagesRequest {
+        wait: span(20_000),
+        visibility: span(1_000),
+        ..look(&inbox)
+    };
+    for n in 0..20 {
+        let (mut bus, request) = (house.bus.clone(), waiting.clone());
+        let reader = tokio::spawn(async move { bus.receive_messages(request).await });
+        let send = send(&house, &inbox, "keep me");
+        // At another moment each time: before, while and after the message comes.
+        let hang_up = async {
+            tokio::time::sleep(Duration::from_micros(n * 150)).await;
+            reader.abort();
+        };
+        tokio::join!(send, hang_up);
+    }
+    let mut seen = 0;
+    within(async {
+        while seen < 20 {
+            let got = receive(&house, waiting.clone()).await;
+            seen += acknowledge(&house, &inbox, ids(&got)).await;
+        }
+    })
+    .await;
+    assert_eq!(receive(&house, look(&inbox)).await.remaining, 0);
+}
+
+#[tokio::test]
+async fn messages_survive_the_death_of_redis() {
+    let mut redis = Redis::start();
+    let house = House::on(&redis).await;
+    let inbox = id();
+    send(&house, &inbox, "a").await;
+    send(&house, &inbox, "b").await;
+    let one = ReceiveMessagesRequest {
+        max_messages: 1,
+        visibility: span(1_000),
+        ..look(&inbox)
+    };
+    assert_eq!(texts(&receive(&house, one.clone()).await), ["a"]);
+    // A reader that waits learns at once that there is no Redis.
+    let (mut bus, waiting) = (
+        house.bus.clone(),
+        ReceiveMessagesRequest {
+            inbox: id(),
+            wait: span(25_000),
+            ..one
+        },
+    );
+    let waits = tokio::spawn(async move { bus.receive_messages(waiting).await });
+    redis.kill();
+    let killed = Instant::now();
+    let refused = refusal(within(waits).await.unwrap());
+    assert_eq!(refused, (Code::Unavailable, "STORE_UNAVAILABLE".into()));
+    assert!(
+        killed.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        killed.elapsed()
+    );
+
+    redis.restart();
+    let mut got = Vec::new();
+    within(async {
+        while got.len() < 2 {
+            let request = ReceiveMessagesRequest {
+                wait: span(2_000),
+                ..look(&inbox)
+            };
+            if let Ok(answer) = house.bus.clone().receive_messages(request).await {
+                got.extend(answer.into_inner().messages);
+            }
+        }
+    })
+    .await;
+    let found: BTreeMap<_, _> = got
+        .iter()
+        .map(|message| (message.text.as_str(), message.deliveries))
+        .collect();
+    assert_eq!(found, BTreeMap::from([("a", 2), ("b", 1)]));
+}

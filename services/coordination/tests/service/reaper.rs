@@ -1,0 +1,285 @@
+//! Stories of workers that fall silent, and of the reaper that finds them: it finds all of them soon, and no others.
+
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use prost_types::Timestamp;
+use shim_proto::coordination::v1::watch_workers_response::Event;
+use shim_proto::coordination::v1::*;
+use shim_redis_harness::{Cluster, Redis};
+use tokio::runtime::Runtime;
+use tonic::Code;
+
+use super::house::{House, refusal, within};
+use super::registry::{beat, get, list, next, register, registration, watch};
+
+const HEARTBEAT: Duration = Duration::from_millis(200);
+const DEAD_AFTER: Duration = Duration::from_millis(600);
+/// A death is found so soon after it is due.
+const FOUND_WITHIN_MS: i64 = 1_000;
+const SETTINGS: [(&str, &str); 2] = [
+    ("registry.heartbeat", "200ms"),
+    ("registry.dead_after", "600ms"),
+];
+const REAPERS_LOCK: &str = "shim:{registry}:lock:reaper";
+
+async fn service(redis: &Redis) -> House {
+    House::with(&redis.unix_url(), &SETTINGS).await
+}
+
+/// Waits until one of the services leads.
+async fn someone_leads(redis: &Redis) {
+    within(async {
+        while redis.ask(&["EXISTS", REAPERS_LOCK]).unwrap().integer() != Some(1) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+}
+
+/// Waits until a worker is dead; returns it.
+async fn death_of(house: &House, worker: &Worker) -> Worker {
+    within(async {
+        loop {
+            // While Redis is away there is no answer.
+            if let Ok(now) = get(house, worker).await
+                && now.state() == WorkerState::Dead
+            {
+                return now;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await
+}
+
+/// Beats for so long, as a worker does.
+async fn beat_for(house: &House, worker: &Worker, how_long: Duration) {
+    let end = Instant::now() + how_long;
+    while Instant::now() < end {
+        beat(house, worker).await.unwrap();
+        tokio::time::sleep(HEARTBEAT / 2).await;
+    }
+}
+
+fn millis(at: Option<Timestamp>) -> i64 {
+    let at = at.unwrap();
+    at.seconds * 1_000 + i64::from(at.nanos) / 1_000_000
+}
+
+fn late_ms(due: &Worker, dead: &Worker) -> i64 {
+    millis(dead.due_at) - millis(due.due_at)
+}
+
+#[tokio::test]
+async fn who_falls_silent_dies_soon_and_who_beats_lives() {
+    let redis = Redis::start();
+    let house = service(&redis).await;
+    let alive = register(&house, registration()).await;
+    let silent = RegisterWorkerRequest {
+        capabilities: vec!["rust".into()],
+        ..registration()
+    };
+    let silent = register(&house, silent).await;
+    let mut stream = watch(&house).await;
+    let (_, dead) = tokio::join!(
+        beat_for(&house, &alive, DEAD_AFTER * 3),
+        death_of(&house, &silent)
+    );
+    let late = late_ms(&silent, &dead);
+    assert!((0..=FOUND_WITHIN_MS).contains(&late), "{late} ms late");
+    loop {
+        if let Event::Changed(change) = next(&mut stream).await {
+            assert_eq!(change.kind(), WorkerChangeKind::Died);
+            assert_eq!(change.worker.as_ref(), Some(&dead));
+            break;
+        }
+    }
+    assert_eq!(get(&house, &alive).await.unwrap().epoch, alive.epoch);
+
+    let able = ListWorkersRequest {
+        capability: "rust".into(),
+        ..Default::default()
+    };
+    assert!(list(&house, able.clone()).await.is_empty());
+    let with_gone = ListWorkersRequest {
+        include_gone: true,
+        ..able
+    };
+    assert_eq!(list(&house, with_gone).await, [dead]);
+}
+
+#[tokio::test]
+async fn a_dead_worker_is_refused_until_it_registers_again() {
+    let redis = Redis::start();
+    let house = service(&redis).await;
+    let worker = register(&house, registration()).await;
+    death_of(&house, &worker).await;
+    let refused = beat(&house, &worker).await.unwrap_err();
+    assert!(refused.message().contains("silent for too long"), "{refused}");
+    let stale = (Code::FailedPrecondition, "STALE_WORKER".to_owned());
+    assert_eq!(refusal::<()>(Err(refused)), stale);
+
+    let again = RegisterWorkerRequest {
+        worker_id: worker.worker_id.clone(),
+        ..registration()
+    };
+    let again = register(&house, again).await;
+    assert!(again.epoch > worker.epoch);
+    beat(&house, &again).await.unwrap();
+    assert_eq!(refusal(beat(&house, &worker).await), stale);
+}
+
+#[tokio::test]
+async fn a_thousand_deaths_at_once_are_all_found_soon() {
+    let redis = Redis::start();
+    let house = service(&redis).await;
+    someone_leads(&redis).await;
+    let workers = join_all((0..1_000).map(|_| register(&house, registration()))).await;
+    let last = workers.iter().max_by_key(|worker| millis(worker.due_at)).unwrap();
+    death_of(&house, last).await;
+    let dead = ListWorkersRequest {
+        state: WorkerState::Dead.into(),
+        ..Default::default()
+    };
+    let mut dead = list(&house, dead).await;
+    dead.sort_by(|a, b| a.worker_id.cmp(&b.worker_id));
+    let mut workers = workers;
+    workers.sort_by(|a, b| a.worker_id.cmp(&b.worker_id));
+    assert_eq!(dead.len(), workers.len());
+    for (worker, dead) in workers.iter().zip(&dead) {
+        let late = late_ms(worker, dead);
+        assert!((0..=FOUND_WITHIN_MS).contains(&late), "{late} ms late");
+    }
+}
+
+#[tokio::test]
+async fn another_service_reaps_when_the_leader_stops() {
+    let redis = Redis::start();
+    let leader = service(&redis).await;
+    someone_leads(&redis).await;
+    let other = service(&redis).await;
+    let worker = register(&other, registration()).await;
+    leader.stop().await;
+    death_of(&other, &worker).await;
+}
+
+#[tokio::test]
+async fn another_service_reaps_when_the_leader_is_killed() {
+    let redis = Redis::start();
+    let doomed = Runtime::new().unwrap();
+    let url = redis.unix_url();
+    let leader = doomed.spawn(async move { House::with(&url, &SETTINGS).await });
+    let leader = leader.await.unwrap();
+    someone_leads(&redis).await;
+    let other = service(&redis).await;
+    let (silent, alive) = (
+        register(&other, registration()).await,
+        register(&other, registration()).await,
+    );
+    // All its tasks end where they are: nothing is given back.
+    doomed.shutdown_background();
+    drop(leader);
+    let token = |field| redis.ask(&["HGET", REAPERS_LOCK, field]).unwrap();
+    assert!(token("token").text().is_some(), "the killed one holds the lock still");
+    let (_, ()) = tokio::join!(
+        death_of(&other, &silent),
+        beat_for(&other, &alive, Duration::from_secs(4))
+    );
+}
+
+#[tokio::test]
+async fn only_the_holder_of_the_lock_kills() {
+    let redis = Redis::start();
+    let house = service(&redis).await;
+    someone_leads(&redis).await;
+    redis.ask(&["HSET", REAPERS_LOCK, "token", "999999", "owner", "somebody else"]).unwrap();
+    redis.ask(&["PEXPIRE", REAPERS_LOCK, "2000"]).unwrap();
+    let worker = register(&house, registration()).await;
+    let mut looks = 0;
+    while redis.ask(&["EXISTS", REAPERS_LOCK]).unwrap().integer() == Some(1) {
+        let token = redis.ask(&["HGET", REAPERS_LOCK, "token"]).unwrap();
+        if token.text() != Some("999999") {
+            break;
+        }
+        assert_eq!(get(&house, &worker).await.unwrap().state(), WorkerState::Idle);
+        looks += 1;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(looks > 60, "it was overdue for long: {looks} looks");
+    death_of(&house, &worker).await;
+}
+
+/// Takes Redis away for twice as long as a silence may last, while workers cannot be heard.
+async fn nobody_dies_of_an_absence(away: impl FnOnce(&mut Redis), back: impl FnOnce(&mut Redis)) {
+    let mut redis = Redis::start();
+    let house = service(&redis).await;
+    someone_leads(&redis).await;
+    let workers = join_all((0..20).map(|_| register(&house, registration()))).await;
+    let silent = register(&house, registration()).await;
+    away(&mut redis);
+    // Time must pass, and nothing tells when it did.
+    tokio::time::sleep(DEAD_AFTER * 2).await;
+    back(&mut redis);
+    within(async {
+        for worker in &workers {
+            while let Err(refused) = beat(&house, worker).await {
+                assert_eq!(refused.code(), Code::Unavailable, "{refused}");
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+    })
+    .await;
+    let beats = workers.iter().map(|worker| beat_for(&house, worker, DEAD_AFTER * 3));
+    tokio::join!(join_all(beats), death_of(&house, &silent));
+}
+
+#[tokio::test]
+async fn nobody_dies_while_redis_is_down() {
+    nobody_dies_of_an_absence(Redis::kill, Redis::restart).await;
+}
+
+#[tokio::test]
+async fn nobody_dies_while_redis_is_frozen() {
+    nobody_dies_of_an_absence(|redis| redis.freeze(), |redis| redis.thaw()).await;
+}
+
+#[tokio::test]
+async fn who_went_long_ago_is_forgotten() {
+    let redis = Redis::start();
+    let house = service(&redis).await;
+    let worker = register(&house, registration()).await;
+    death_of(&house, &worker).await;
+    let long_ago = "1000";
+    redis.ask(&["ZADD", "shim:{registry}:gone", long_ago, &worker.worker_id]).unwrap();
+    within(async {
+        while get(&house, &worker).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+    let refused = refusal(get(&house, &worker).await);
+    assert_eq!(refused, (Code::NotFound, "WORKER_NOT_FOUND".into()));
+    for rest in ["known", "gone", "living", "due"] {
+        let count = redis.ask(&["ZCARD", &format!("shim:{{registry}}:{rest}")]).unwrap();
+        assert_eq!(count.integer(), Some(0), "{rest}");
+    }
+}
+
+#[tokio::test]
+async fn a_cluster_keeps_a_registry_too() {
+    let cluster = Cluster::start();
+    let house = House::with(&cluster.url(), &SETTINGS).await;
+    let request = RegisterWorkerRequest {
+        capabilities: vec!["rust".into()],
+        ..registration()
+    };
+    let worker = register(&house, request).await;
+    beat(&house, &worker).await.unwrap();
+    let able = ListWorkersRequest {
+        capability: "rust".into(),
+        ..Default::default()
+    };
+    assert_eq!(list(&house, able).await.len(), 1);
+    death_of(&house, &worker).await;
+}

@@ -1,0 +1,153 @@
+//! Stories of who gets a message: a session, a worker, or every worker that can do something.
+
+use futures::future::join_all;
+use shim_proto::coordination::v1::send_message_request::Recipient;
+use shim_proto::coordination::v1::*;
+use shim_redis_harness::Redis;
+use tonic::Code;
+
+use super::house::{House, id, refusal};
+
+/// Registers a worker that can `capability`; one with a session is its chat window.
+async fn worker(house: &House, capability: &str, session_id: &str) -> Worker {
+    let kind = if session_id.is_empty() {
+        WorkerKind::Agent
+    } else {
+        WorkerKind::Chat
+    };
+    let request = RegisterWorkerRequest {
+        request_id: id(),
+        kind: kind.into(),
+        capabilities: vec![capability.into(), "any".into()],
+        session_id: session_id.into(),
+        ..Default::default()
+    };
+    let answer = house.registry.clone().register_worker(request).await;
+    answer.unwrap().into_inner().worker.unwrap()
+}
+
+fn message(recipient: Recipient) -> SendMessageRequest {
+    SendMessageRequest {
+        request_id: id(),
+        recipient: Some(recipient),
+        sender: "me".into(),
+        text: "come in".into(),
+        data: None,
+    }
+}
+
+async fn send(house: &House, request: &SendMessageRequest) -> u32 {
+    let answer = house.bus.clone().send_message(request.clone()).await;
+    answer.unwrap().into_inner().recipients
+}
+
+/// How many messages are in an inbox; they stay there.
+async fn count(house: &House, inbox: &str) -> u64 {
+    let request = ReceiveMessagesRequest {
+        inbox: inbox.into(),
+        max_messages: 1,
+        ..Default::default()
+    };
+    let answer = house.bus.clone().receive_messages(request).await;
+    let answer = answer.unwrap().into_inner();
+    answer.remaining + u64::try_from(answer.messages.len()).unwrap()
+}
+
+async fn fill(house: &House, session: &str, count: usize) {
+    let sends = (0..count).map(|_| {
+        let request = message(Recipient::SessionId(session.into()));
+        async move { send(house, &request).await }
+    });
+    join_all(sends).await;
+}
+
+#[tokio::test]
+async fn every_living_worker_with_the_capability_gets_it_once() {
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    let session = id();
+    let window = worker(&house, "rust", &session).await;
+    let second_window = worker(&house, "rust", &session).await;
+    let (agent, gopher) = (
+        worker(&house, "rust", "").await,
+        worker(&house, "go", "").await,
+    );
+    let request = message(Recipient::Capability("rust".into()));
+    assert_eq!(
+        send(&house, &request).await,
+        2,
+        "two windows share one session"
+    );
+    // A repetition reaches those that came meanwhile, and nobody twice.
+    let late = worker(&house, "rust", "").await;
+    assert_eq!(send(&house, &request).await, 3);
+    for (inbox, expected) in [
+        (&session, 1),
+        (&agent.worker_id, 1),
+        (&late.worker_id, 1),
+        (&window.worker_id, 0),
+        (&second_window.worker_id, 0),
+        (&gopher.worker_id, 0),
+    ] {
+        assert_eq!(count(&house, inbox).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn whoever_left_gets_nothing_and_nobody_is_nobody() {
+    let redis = Redis::start();
+    let mut house = House::on(&redis).await;
+    let gone = worker(&house, "rust", "").await;
+    let leave = DeregisterWorkerRequest {
+        request_id: id(),
+        worker_id: gone.worker_id.clone(),
+        epoch: gone.epoch,
+        ..Default::default()
+    };
+    house.registry.deregister_worker(leave).await.unwrap();
+    let request = message(Recipient::Capability("rust".into()));
+    let refused = refusal(house.bus.send_message(request).await);
+    assert_eq!(refused, (Code::FailedPrecondition, "NO_RECIPIENTS".into()));
+    assert_eq!(count(&house, &gone.worker_id).await, 0);
+}
+
+#[tokio::test]
+async fn a_message_to_a_workers_window_is_read_in_its_session() {
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    let session = id();
+    let (window, agent) = (
+        worker(&house, "rust", &session).await,
+        worker(&house, "rust", "").await,
+    );
+    let stranger = id();
+    for id in [&window.worker_id, &agent.worker_id, &stranger] {
+        let request = message(Recipient::WorkerId(id.to_uppercase()));
+        assert_eq!(send(&house, &request).await, 1);
+    }
+    for (inbox, expected) in [
+        (&session, 1),
+        (&window.worker_id, 0),
+        (&agent.worker_id, 1),
+        (&stranger, 1),
+    ] {
+        assert_eq!(count(&house, inbox).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_full_inbox_does_not_keep_a_message_from_the_others() {
+    let redis = Redis::start();
+    let mut house = House::on(&redis).await;
+    let (full, other) = (id(), id());
+    worker(&house, "rust", &full).await;
+    worker(&house, "rust", &other).await;
+    fill(&house, &full, 1_000).await;
+    let request = message(Recipient::Capability("rust".into()));
+    assert_eq!(send(&house, &request).await, 1);
+    assert_eq!(count(&house, &other).await, 1);
+    fill(&house, &other, 999).await;
+    let request = message(Recipient::Capability("rust".into()));
+    let refused = refusal(house.bus.send_message(request).await);
+    assert_eq!(refused, (Code::ResourceExhausted, "INBOX_FULL".into()));
+}

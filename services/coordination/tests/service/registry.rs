@@ -1,0 +1,480 @@
+//! Stories of workers that come, tell how they are, and leave.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::future::join_all;
+use shim_proto::coordination::v1::watch_workers_response::Event;
+use shim_proto::coordination::v1::*;
+use shim_redis_harness::Redis;
+use tonic::{Code, Status, Streaming};
+
+use super::house::{House, id, refusal, within};
+
+pub(crate) fn registration() -> RegisterWorkerRequest {
+    RegisterWorkerRequest {
+        request_id: id(),
+        kind: WorkerKind::Agent.into(),
+        ..Default::default()
+    }
+}
+
+pub(crate) async fn register(house: &House, request: RegisterWorkerRequest) -> Worker {
+    let answer = house.registry.clone().register_worker(request).await;
+    answer.unwrap().into_inner().worker.unwrap()
+}
+
+pub(crate) async fn beat(house: &House, worker: &Worker) -> Result<HeartbeatResponse, Status> {
+    beat_as(house, worker, HeartbeatRequest::default()).await
+}
+
+async fn beat_as(
+    house: &House,
+    worker: &Worker,
+    beat: HeartbeatRequest,
+) -> Result<HeartbeatResponse, Status> {
+    let beat = HeartbeatRequest {
+        worker_id: worker.worker_id.clone(),
+        epoch: worker.epoch,
+        ..beat
+    };
+    let answer = house.registry.clone().heartbeat(beat).await?;
+    Ok(answer.into_inner())
+}
+
+fn leaving(worker: &Worker) -> DeregisterWorkerRequest {
+    DeregisterWorkerRequest {
+        request_id: id(),
+        worker_id: worker.worker_id.clone(),
+        epoch: worker.epoch,
+        reason: "done for today".into(),
+    }
+}
+
+pub(crate) async fn get(house: &House, worker: &Worker) -> Result<Worker, Status> {
+    let request = GetWorkerRequest {
+        worker_id: worker.worker_id.clone(),
+    };
+    let answer = house.registry.clone().get_worker(request).await?;
+    Ok(answer.into_inner().worker.unwrap())
+}
+
+/// All pages of a list.
+pub(crate) async fn list(house: &House, request: ListWorkersRequest) -> Vec<Worker> {
+    let mut workers = Vec::new();
+    let mut page_token = String::new();
+    loop {
+        let request = ListWorkersRequest {
+            page_token,
+            ..request.clone()
+        };
+        let page = house.registry.clone().list_workers(request).await.unwrap();
+        let page = page.into_inner();
+        workers.extend(page.workers);
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            return workers;
+        }
+    }
+}
+
+pub(crate) async fn watch(house: &House) -> Streaming<WatchWorkersResponse> {
+    let request = WatchWorkersRequest::default();
+    let answer = house.registry.clone().watch_workers(request).await.unwrap();
+    answer.into_inner()
+}
+
+pub(crate) async fn next(stream: &mut Streaming<WatchWorkersResponse>) -> Event {
+    let told = within(stream.message()).await.unwrap();
+    told.expect("the watch goes on").event.unwrap()
+}
+
+async fn next_change(stream: &mut Streaming<WatchWorkersResponse>) -> (WorkerChangeKind, Worker) {
+    match next(stream).await {
+        Event::Changed(change) => (change.kind(), change.worker.unwrap()),
+        other => panic!("a change, not {other:?}"),
+    }
+}
+
+fn ids(workers: &[Worker]) -> Vec<&str> {
+    workers.iter().map(|worker| worker.worker_id.as_str()).collect()
+}
+
+#[tokio::test]
+async fn a_worker_is_known_by_all_it_told() {
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    let session_id = id();
+    let request = RegisterWorkerRequest {
+        name: "Ada's window".into(),
+        kind: WorkerKind::Chat.into(),
+        capabilities: vec!["rust".into(), "lang:c++".replace('+', "p"), "rust".into()],
+        node: "desk".into(),
+        version: "1.2.3".into(),
+        session_id: session_id.clone(),
+        ..registration()
+    };
+    let answer = house.registry.clone().register_worker(request).await.unwrap().into_inner();
+    assert_eq!(answer.heartbeat_interval.unwrap().nanos, 500_000_000);
+    assert_eq!(answer.dead_after.unwrap().seconds, 5);
+    let worker = answer.worker.unwrap();
+    assert_eq!(get(&house, &worker).await.unwrap(), worker);
+    assert_eq!(worker.capabilities, ["lang:cpp", "rust"]);
+    assert_eq!((worker.capacity, worker.running), (1, 0));
+    assert_eq!((worker.state(), worker.health()), (WorkerState::Idle, WorkerHealth::Healthy));
+    assert_eq!((worker.name.as_str(), worker.session_id), ("Ada's window", session_id));
+    let (since, due) = (worker.registered_at.unwrap(), worker.due_at.unwrap());
+    assert_eq!(due.seconds - since.seconds, 5);
+}
+
+#[tokio::test]
+async fn a_beat_tells_how_the_worker_is_and_moves_its_due_time() {
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    let request = RegisterWorkerRequest {
+        capacity: 2,
+        ..registration()
+    };
+    let worker = register(&house, request).await;
+    for (running, told, seen) in [
+        (1, WorkerState::Unspecified, WorkerState::Idle),
+        (2, WorkerState::Unspecified, WorkerState::Busy),
+        (2, WorkerState::Draining, WorkerState::Draining),
+        (0, WorkerState::Starting, WorkerState::Starting),
+    ] {
+        let request = HeartbeatRequest {
+            running,
+            state: told.into(),
+            health: WorkerHealth::Degraded.into(),
+            detail: "low on memory".into(),
+            ..Default::default()
+        };
+        let answer = beat_as(&house, &worker, request).await.unwrap();
+        let now = get(&house, &worker).await.unwrap();
+        assert_eq!((now.running, now.state()), (running, seen));
+        assert_eq!((now.health(), now.detail.as_str()), (WorkerHealth::Degraded, "low on memory"));
+        assert_eq!(now.due_at, answer.due_at);
+    }
+    let later = get(&house, &worker).await.unwrap();
+    let millis = |at: Option<prost_types::Timestamp>| {
+        let at = at.unwrap();
+        at.seconds * 1_000 + i64::from(at.nanos) / 1_000_000
+    };
+    assert!(millis(later.due_at) > millis(worker.due_at));
+    assert_eq!(millis(later.due_at) - millis(later.last_heartbeat_at), 5_000);
+    assert_eq!(later.registered_at, worker.registered_at);
+}
+
+#[tokio::test]
+async fn registering_again_starts_a_new_epoch_and_refuses_the_older_one() {
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    let able = |capability: &str, worker_id: &str| RegisterWorkerRequest {
+        worker_id: worker_id.into(),
+        capabilities: vec![capability.into()],
+        ..registration()
+    };
+    let older = register(&house, able("rust", "")).await;
+    let newer = register(&house, able("lua", &older.worker_id.to_uppercase())).await;
+    assert_eq!(newer.worker_id, older.worker_id);
+    assert!(newer.epoch > older.epoch);
+
+    let stale = (Code::FailedPrecondition, "STALE_WORKER".to_owned());
+    assert_eq!(refusal(beat(&house, &older).await), stale);
+    let left = house.registry.clone().deregister_worker(leaving(&older)).await;
+    assert_eq!(refusal(left), stale);
+    beat(&house, &newer).await.unwrap();
+    for (capability, count) in [("rust", 0), ("lua", 1)] {
+        let request = ListWorkersRequest {
+            capability: capability.into(),
+            ..Default::default()
+        };
+        assert_eq!(list(&house, request).await.len(), count, "{capability}");
+    }
+}
+
+#[tokio::test]
+async fn of_racing_incarnations_only_the_last_one_lives() {
+    let redis = Redis::start();
+    let (here, there) = (House::on(&redis).await, House::on(&redis).await);
+    let worker_id = id();
+    let register = |i: usize| {
+        let house = if i.is_multiple_of(2) { &here } else { &there };
+        let request = RegisterWorkerRequest {
+            worker_id: worker_id.clone(),
+            capabilities: vec![format!("c{i}"), "any".into()],
+            ..registration()
+        };
+        register(house, request)
+    };
+    let workers = join_all((0..32).map(register)).await;
+    let epochs: BTreeSet<_> = workers.iter().map(|worker| worker.epoch).collect();
+    assert_eq!(epochs.len(), 32);
+    let last = *epochs.last().unwrap();
+    for worker in &workers {
+        assert_eq!(beat(&there, worker).await.is_ok(), worker.epoch == last);
+    }
+    let all = list(&here, ListWorkersRequest::default()).await;
+    assert_eq!((all.len(), all[0].epoch), (1, last));
+    let lists = redis.ask(&["EVAL", "return #redis.call('KEYS', '*capability*')", "0"]).unwrap();
+    assert_eq!(lists.integer(), Some(2), "the older ones left their capabilities");
+}
+
+#[tokio::test]
+async fn the_same_registration_twice_makes_one_worker() {
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    let request = registration();
+    let first = register(&house, request.clone()).await;
+    let again = register(&house, request.clone()).await;
+    assert_eq!(first, again);
+    assert_eq!(list(&house, ListWorkersRequest::default()).await.len(), 1);
+    let reused = RegisterWorkerRequest {
+        name: "another".into(),
+        ..request
+    };
+    let refused = refusal(house.registry.clone().register_worker(reused).await);
+    assert_eq!(refused, (Code::InvalidArgument, "REQUEST_ID_REUSED".into()));
+}
+
+#[tokio::test]
+async fn a_worker_that_left_is_remembered_and_may_come_back() {
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    let worker = register(&house, registration()).await;
+    let mut registry = house.registry.clone();
+    let request = leaving(&worker);
+    let left = registry.deregister_worker(request.clone()).await.unwrap().into_inner();
+    let again = registry.deregister_worker(request).await.unwrap().into_inner();
+    assert_eq!(left, again);
+    let left = left.worker.unwrap();
+    assert_eq!((left.state(), left.detail.as_str()), (WorkerState::Stopped, "done for today"));
+    assert_eq!(get(&house, &worker).await.unwrap(), left);
+
+    let refused = beat(&house, &worker).await.unwrap_err();
+    assert!(refused.message().contains("deregistered"), "{refused}");
+    assert_eq!(refusal::<()>(Err(refused)), (Code::FailedPrecondition, "STALE_WORKER".into()));
+    assert!(list(&house, ListWorkersRequest::default()).await.is_empty());
+    for request in [
+        ListWorkersRequest {
+            include_gone: true,
+            ..Default::default()
+        },
+        ListWorkersRequest {
+            state: WorkerState::Stopped.into(),
+            ..Default::default()
+        },
+    ] {
+        assert_eq!(list(&house, request).await, [left.clone()]);
+    }
+
+    let back = RegisterWorkerRequest {
+        worker_id: worker.worker_id.clone(),
+        ..registration()
+    };
+    let back = register(&house, back).await;
+    assert_eq!(list(&house, ListWorkersRequest::default()).await, [back]);
+}
+
+#[tokio::test]
+async fn pages_hold_every_worker_that_fits_once_and_in_order() {
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    let mut workers = Vec::new();
+    for i in 0..45 {
+        let request = RegisterWorkerRequest {
+            capabilities: vec!["any".into(), format!("every-{}", i % 3)],
+            ..registration()
+        };
+        workers.push(register(&house, request).await);
+    }
+    for worker in &workers[..10] {
+        let busy = HeartbeatRequest {
+            running: 1,
+            ..Default::default()
+        };
+        beat_as(&house, worker, busy).await.unwrap();
+    }
+    workers.sort_by(|a, b| a.worker_id.cmp(&b.worker_id));
+    let page_size = 7;
+    for (capability, state, count) in [
+        ("", WorkerState::Unspecified, 45),
+        ("any", WorkerState::Unspecified, 45),
+        ("every-0", WorkerState::Unspecified, 15),
+        ("every", WorkerState::Unspecified, 0),
+        ("", WorkerState::Busy, 10),
+        ("every-0", WorkerState::Busy, 4),
+        ("every-0", WorkerState::Dead, 0),
+    ] {
+        for include_gone in [false, true] {
+            let request = ListWorkersRequest {
+                capability: capability.into(),
+                state: state.into(),
+                include_gone,
+                page_size,
+                ..Default::default()
+            };
+            let listed = list(&house, request).await;
+            assert_eq!(listed.len(), count, "{capability} {state:?}");
+            assert!(ids(&listed).is_sorted_by(|a, b| a < b), "{capability} {state:?}");
+        }
+    }
+    let all = list(&house, ListWorkersRequest::default()).await;
+    assert_eq!(ids(&all), ids(&workers));
+}
+
+#[tokio::test]
+async fn a_worker_that_was_never_there_is_not_found() {
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    let nobody = Worker {
+        worker_id: id(),
+        epoch: 7,
+        ..Default::default()
+    };
+    let not_found = (Code::NotFound, "WORKER_NOT_FOUND".to_owned());
+    assert_eq!(refusal(get(&house, &nobody).await), not_found);
+    assert_eq!(refusal(beat(&house, &nobody).await), not_found);
+    let left = house.registry.clone().deregister_worker(leaving(&nobody)).await;
+    assert_eq!(refusal(left), not_found);
+}
+
+#[tokio::test]
+async fn every_wrong_field_is_named() {
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    let mut registry = house.registry.clone();
+    let register = registry.register_worker(RegisterWorkerRequest {
+        request_id: String::new(),
+        worker_id: "me".into(),
+        name: "n".repeat(201),
+        kind: 9,
+        capabilities: vec!["fine".into(), "two words".into(), String::new()],
+        capacity: 1_001,
+        node: "n".repeat(256),
+        version: "v".repeat(101),
+        session_id: "mine".into(),
+    });
+    let register = register.await.unwrap_err();
+    let heartbeat = registry.heartbeat(HeartbeatRequest {
+        running: 1_001,
+        state: WorkerState::Dead.into(),
+        health: 9,
+        detail: "d".repeat(501),
+        ..Default::default()
+    });
+    let heartbeat = heartbeat.await.unwrap_err();
+    let list = registry.list_workers(ListWorkersRequest {
+        capability: "two words".into(),
+        state: 9,
+        page_size: -1,
+        page_token: "x".into(),
+        ..Default::default()
+    });
+    let list = list.await.unwrap_err();
+    for (refused, fields) in [
+        (
+            register,
+            "request_id worker_id name kind capabilities[1] capabilities[2] capacity node version session_id",
+        ),
+        (heartbeat, "worker_id epoch running state health detail"),
+        (list, "capability state page_size page_token"),
+    ] {
+        assert_eq!(refused.code(), Code::InvalidArgument);
+        for field in fields.split(' ') {
+            assert!(refused.message().contains(&format!("{field}:")), "{field}: {refused}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_watcher_sees_who_is_there_and_then_every_change() {
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    let first = register(&house, registration()).await;
+    let mut stream = watch(&house).await;
+    let Event::Worker(seen) = next(&mut stream).await else {
+        panic!("a worker comes first")
+    };
+    assert_eq!(seen, first);
+    assert!(matches!(next(&mut stream).await, Event::Synced(_)));
+
+    let second = register(&house, registration()).await;
+    let (kind, seen) = next_change(&mut stream).await;
+    assert_eq!((kind, seen), (WorkerChangeKind::Registered, second.clone()));
+    // A beat that changes nothing is not told.
+    beat(&house, &first).await.unwrap();
+    let busy = HeartbeatRequest {
+        running: 1,
+        ..Default::default()
+    };
+    beat_as(&house, &second, busy).await.unwrap();
+    let (kind, seen) = next_change(&mut stream).await;
+    assert_eq!((kind, seen.state()), (WorkerChangeKind::Changed, WorkerState::Busy));
+    assert_eq!(seen.worker_id, second.worker_id);
+    house.registry.clone().deregister_worker(leaving(&first)).await.unwrap();
+    let (kind, seen) = next_change(&mut stream).await;
+    assert_eq!((kind, seen.state()), (WorkerChangeKind::Deregistered, WorkerState::Stopped));
+}
+
+#[tokio::test]
+async fn a_watcher_misses_nothing_while_workers_come_and_go() {
+    const WORKERS: usize = 200;
+    let redis = Redis::start();
+    let house = std::sync::Arc::new(House::on(&redis).await);
+    let coming_and_going = {
+        let house = house.clone();
+        tokio::spawn(async move {
+            for _ in 0..WORKERS {
+                let worker = register(&house, registration()).await;
+                house.registry.clone().deregister_worker(leaving(&worker)).await.unwrap();
+            }
+        })
+    };
+    for _ in 0..3 {
+        let mut stream = watch(&house).await;
+        let mut there = BTreeMap::new();
+        let mut is_synced = false;
+        // The first snapshot may begin anywhere; a worker that it shows is seen to leave.
+        while !is_synced || there.values().any(|is_there| *is_there) {
+            match next(&mut stream).await {
+                Event::Worker(worker) => drop(there.insert(worker.worker_id, true)),
+                Event::Synced(_) => is_synced = true,
+                Event::Changed(change) => {
+                    let is_there = change.kind() != WorkerChangeKind::Deregistered;
+                    there.insert(change.worker.unwrap().worker_id, is_there);
+                }
+                Event::Resync(_) => panic!("the history is long enough"),
+            }
+        }
+    }
+    within(coming_and_going).await.unwrap();
+
+    let from_the_start = WatchWorkersRequest { after_position: 1 };
+    let stream = house.registry.clone().watch_workers(from_the_start).await.unwrap();
+    let mut stream = stream.into_inner();
+    let mut left = BTreeSet::new();
+    while left.len() < WORKERS {
+        let (kind, worker) = next_change(&mut stream).await;
+        if kind == WorkerChangeKind::Deregistered {
+            assert!(left.insert(worker.worker_id), "each leaves once");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_full_redis_takes_nobody_new_and_loses_nobody() {
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    let worker = register(&house, registration()).await;
+    redis.ask(&["CONFIG", "SET", "maxmemory", "1"]).unwrap();
+    let store_full = (Code::ResourceExhausted, "STORE_FULL".to_owned());
+    let refused = house.registry.clone().register_worker(registration()).await;
+    assert_eq!(refusal(refused), store_full);
+    let sick = HeartbeatRequest {
+        health: WorkerHealth::Unhealthy.into(),
+        ..Default::default()
+    };
+    beat_as(&house, &worker, sick).await.unwrap();
+    assert_eq!(get(&house, &worker).await.unwrap().health(), WorkerHealth::Unhealthy);
+    house.registry.clone().deregister_worker(leaving(&worker)).await.unwrap();
+}

@@ -1,0 +1,112 @@
+//! For whom and about what a command speaks: the namespace a person means, and the name others see.
+
+use std::path::PathBuf;
+
+use shim_runtime::process;
+use shim_runtime::workspace::Workspace;
+
+use crate::config::Config;
+use crate::failure::Failure;
+
+/// The contract's limit on names of senders and writers.
+const MAX_NAME_BYTES: usize = 200;
+
+/// The whole workspace.
+const EVERYTHING: &str = "**";
+
+/// The namespace of state and locks.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Place {
+    /// Namespace [default: the git repository around]
+    #[arg(short, long, value_name = "NAMESPACE")]
+    namespace: Option<String>,
+}
+
+impl Place {
+    /// The namespace that is meant.
+    pub(crate) fn namespace(&self, config: &Config) -> Result<String, Failure> {
+        let here = Here::find(self.namespace.as_deref(), config)?;
+        Ok(here.workspace.name)
+    }
+}
+
+/// Where a command is run.
+#[derive(Debug)]
+pub(crate) struct Here {
+    /// The working folder.
+    pub(crate) folder: PathBuf,
+    /// The workspace it is in; its name is the one that was asked for, if one was.
+    pub(crate) workspace: Workspace,
+}
+
+impl Here {
+    /// The working folder, and the namespace of the flag, else of the configuration, else of the repository around.
+    pub(crate) fn find(asked: Option<&str>, config: &Config) -> Result<Self, Failure> {
+        let folder = std::env::current_dir()?;
+        let mut workspace = Workspace::around(&folder);
+        if let Some(name) = asked.or(config.runtime.workspace.as_deref()) {
+            name.clone_into(&mut workspace.name);
+        }
+        Ok(Self { folder, workspace })
+    }
+
+    /// Paths and patterns as typed, relative to the workspace's root. What names a file here means that file, whatever
+    /// signs of patterns its name has.
+    pub(crate) fn patterns(&self, typed: &[String]) -> Result<Vec<String>, Failure> {
+        let pattern = |path: &String| {
+            let inside = self.relative(path)?;
+            let is_file = self.folder.join(path).exists();
+            Ok(if is_file && inside != EVERYTHING {
+                literally(&inside)
+            } else {
+                inside
+            })
+        };
+        typed.iter().map(pattern).collect()
+    }
+
+    /// A path as typed, relative to the workspace's root.
+    pub(crate) fn relative(&self, typed: &str) -> Result<String, Failure> {
+        let inside = self.workspace.relative(&self.folder, typed);
+        inside.map_err(|outside| {
+            Failure::new(outside.to_string())
+                .hint("only files of one workspace can be leased or checked together")
+        })
+    }
+}
+
+/// A file's name as a pattern that matches nothing else: `app/[id].ts` is a name in some frameworks.
+pub(crate) fn literally(name: &str) -> String {
+    let quoted = |c: char| match c {
+        '*' | '?' | '[' | ']' | '{' | '}' | '\\' => format!("\\{c}"),
+        _ => c.to_string(),
+    };
+    name.chars().map(quoted).collect()
+}
+
+/// How others see a person who gave no name: `user@host`.
+pub(crate) fn name() -> String {
+    let user = std::env::var("USER").unwrap_or_else(|_| "someone".to_owned());
+    let name = format!("{user}@{}", process::hostname());
+    name[..name.floor_char_boundary(MAX_NAME_BYTES)].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_file_is_no_pattern() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("[id].ts"), "").unwrap();
+        let here = Here {
+            folder: folder.path().to_path_buf(),
+            workspace: Workspace::around(folder.path()),
+        };
+        let typed = ["[id].ts", "[ab].ts", "src/*", "."].map(str::to_owned);
+        let patterns = here.patterns(&typed).unwrap();
+        assert_eq!(patterns, [r"\[id\].ts", "[ab].ts", "src/*", "**"]);
+        assert!(here.patterns(&["../x".to_owned()]).is_err());
+    }
+}

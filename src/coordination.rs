@@ -1,0 +1,39 @@
+//! `shim coordination`: the coordination service alone in its process, over a Redis that is configured.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::service::{self, Args, Bound, loopback};
+
+/// Where the service listens unless told otherwise.
+const ADDRESS: SocketAddr = loopback(50_052);
+
+/// Runs until SIGINT or SIGTERM. Unlike the local stack it brings no Redis of its own, so one must be named.
+pub(crate) fn run(args: &Args, config: Config) -> Result<ExitCode, Failure> {
+    if !config.coordination.has_redis() {
+        return Err(
+            Failure::usage("redis_url is not set, and the coordination service keeps all it knows in Redis")
+                .hint("set redis_url (SHIM_REDIS_URL), for example redis://127.0.0.1:6379; `shim up` brings a Redis of its own"),
+        );
+    }
+    service::run(args, config, ADDRESS, serve)
+}
+
+async fn serve(config: Config, bound: Bound) -> Result<(), Failure> {
+    shim_coordination::run(
+        &config.coordination,
+        bound.server,
+        bound.listeners,
+        bound.shutdown,
+    )
+    .await?;
+    Ok(())
+}
+
+impl From<shim_coordination::StartError> for Failure {
+    fn from(error: shim_coordination::StartError) -> Self {
+        Self::new(error.to_string()).hint("`shim doctor` checks the way to Redis")
+    }
+}

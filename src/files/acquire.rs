@@ -1,0 +1,83 @@
+//! `shim files acquire`: leases files by patterns, all or none.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use shim_proto::coordination::v1::{AcquireFilesRequest, FileLeaseMode};
+
+use super::{Holder, Site, Workspace};
+use crate::connection::{request, request_id};
+use crate::failure::Failure;
+use crate::output::json;
+use crate::output::text::short_id;
+use crate::output::time::{ago, on_the_wire};
+
+/// What to lease.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Paths or patterns
+    #[arg(required = true)]
+    patterns: Vec<String>,
+    #[command(flatten)]
+    holder: Holder,
+    #[command(flatten)]
+    pub(super) workspace: Workspace,
+    /// Only to read: others may have shared leases on the same files
+    #[arg(long)]
+    shared: bool,
+    /// How long, 1s to 24h [default: 10m]
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    ttl: Option<Duration>,
+    /// What for, shown to others in conflicts
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
+    purpose: String,
+    /// How long to wait for the files, up to 25s
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    wait: Option<Duration>,
+    /// Print canonical proto JSON (an AcquireFilesResponse)
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(
+    args: &Args,
+    mut site: Site,
+    out: &mut dyn Write,
+) -> Result<ExitCode, Failure> {
+    let mode = if args.shared {
+        FileLeaseMode::Shared
+    } else {
+        FileLeaseMode::Exclusive
+    };
+    let acquire = AcquireFilesRequest {
+        request_id: request_id(),
+        workspace: site.workspace(),
+        holder: args.holder.holder.clone(),
+        purpose: args.purpose.clone(),
+        patterns: site.here.patterns(&args.patterns)?,
+        mode: mode.into(),
+        ttl: args.ttl.map(on_the_wire).transpose()?,
+        wait: args.wait.map(on_the_wire).transpose()?,
+        fence: None,
+    };
+    let acquired = site.service.locks.acquire_files(request(acquire)).await?;
+    let acquired = acquired.into_inner();
+    if args.json {
+        json::write_line(out, &acquired)?;
+    } else if let Some(lease) = &acquired.lease {
+        writeln!(
+            out,
+            "lease {} on {}, goes {}",
+            short_id(&lease.lease_id),
+            lease.patterns.join(" "),
+            ago(lease.expires_at.as_ref())
+        )?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,100 @@
+//! `shim files`: leases on the files of a project, so that no two windows write the same ones.
+//!
+//! Paths and patterns are typed as for any program and travel relative to the root of the git repository, or to the
+//! working folder outside of one.
+
+mod acquire;
+mod check;
+mod list;
+mod release;
+mod staged;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use crate::caller::Here;
+use crate::config::Config;
+use crate::connection::{self, Coordination};
+use crate::failure::Failure;
+
+/// What can be done with leases on files.
+#[derive(Debug, Subcommand)]
+#[command(after_help = EXAMPLES)]
+pub(crate) enum Command {
+    /// List who holds which files
+    List(list::Args),
+    /// Tell whether any of the files is leased by somebody else; made for pre-commit hooks
+    Check(check::Args),
+    /// Lease files by patterns, all or none
+    Acquire(acquire::Args),
+    /// Give leases back
+    Release(release::Args),
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  shim files list
+  shim files acquire 'src/store/**' --holder window-2 --purpose 'new index' --ttl 30m
+  shim files check src/store/index.rs --holder window-2
+  shim files check --staged           in .git/hooks/pre-commit
+  shim files release --holder window-2
+
+Patterns know *, ?, [a-z], {a,b} and **; a pattern also covers everything below what it matches.
+--holder may be given by SHIM_HOLDER. The workspace is -w, else `workspace` of the configuration (SHIM_WORKSPACE), else
+the path of the git repository the command is run in, else \"default\".";
+
+/// Whose files are meant.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Workspace {
+    /// Workspace [default: the git repository around]
+    #[arg(short, long, value_name = "WORKSPACE")]
+    workspace: Option<String>,
+}
+
+/// Who holds files: a session, task or worker id, or any name.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Holder {
+    /// In whose name: a session, task or worker id, or any name
+    #[arg(long, value_name = "HOLDER", env = "SHIM_HOLDER")]
+    holder: String,
+}
+
+/// Where to call, and where the command is run.
+pub(crate) struct Site {
+    service: Coordination,
+    here: Here,
+}
+
+impl Site {
+    async fn at(workspace: &Workspace, config: &Config) -> Result<Self, Failure> {
+        let here = Here::find(workspace.workspace.as_deref(), config)?;
+        let service = connection::coordination(config).await?;
+        Ok(Self { service, here })
+    }
+
+    fn workspace(&self) -> String {
+        self.here.workspace.name.clone()
+    }
+}
+
+/// Runs one of them.
+pub(crate) async fn run(
+    command: Command,
+    config: &Config,
+    out: &mut dyn Write,
+) -> Result<ExitCode, Failure> {
+    match command {
+        Command::List(args) => {
+            list::run(&args, Site::at(&args.workspace, config).await?, out).await
+        }
+        Command::Check(args) => check::run(&args, config, out).await,
+        Command::Acquire(args) => {
+            acquire::run(&args, Site::at(&args.workspace, config).await?, out).await
+        }
+        Command::Release(args) => {
+            release::run(&args, Site::at(&args.workspace, config).await?, out).await
+        }
+    }
+}

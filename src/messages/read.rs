@@ -1,0 +1,128 @@
+//! `shim messages read`: the messages of an inbox. Without `--ack` they stay there for whoever they are meant for.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use shim_proto::coordination::v1::{
+    AckMessagesRequest, Message, ReceiveMessagesRequest, ReceiveMessagesResponse,
+};
+
+use super::{session_id, worker_id};
+use crate::config::Config;
+use crate::connection::{Coordination, request};
+use crate::failure::Failure;
+use crate::output::json;
+use crate::output::text::{one_line, printable};
+use crate::output::time::{ago, on_the_wire};
+
+/// A look takes a message from its reader for as long as the contract's shortest visibility.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What to read.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The session or worker
+    inbox: String,
+    /// Take them out of the inbox
+    #[arg(long)]
+    ack: bool,
+    /// How many at most
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(i32).range(1..=100))]
+    limit: i32,
+    /// How long to wait for the first, up to 25s
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    wait: Option<Duration>,
+    /// Print canonical proto JSON (a ReceiveMessagesResponse)
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(
+    args: &Args,
+    config: &Config,
+    mut service: Coordination,
+    out: &mut dyn Write,
+) -> Result<ExitCode, Failure> {
+    let inbox = inbox(config, &mut service, &args.inbox).await?;
+    let receive = ReceiveMessagesRequest {
+        inbox: inbox.clone(),
+        max_messages: args.limit,
+        wait: args.wait.map(on_the_wire).transpose()?,
+        // Those that will be acknowledged must not be given to another before they are.
+        visibility: (!args.ack).then(|| on_the_wire(LOOK)).transpose()?,
+        ack_ids: Vec::new(),
+    };
+    let received = service.bus.receive_messages(request(receive)).await?;
+    let received = received.into_inner();
+    if args.json {
+        json::write_line(out, &received)?;
+    } else {
+        print(&received, out)?;
+    }
+    out.flush()?;
+    if args.ack && !received.messages.is_empty() {
+        let ack = AckMessagesRequest {
+            inbox,
+            message_ids: received
+                .messages
+                .into_iter()
+                .map(|m| m.message_id)
+                .collect(),
+        };
+        service.bus.ack_messages(request(ack)).await?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A whole id is taken as it is; part of one names a worker, or else a session.
+async fn inbox(
+    config: &Config,
+    service: &mut Coordination,
+    typed: &str,
+) -> Result<String, Failure> {
+    if let Ok(id) = worker_id(service, typed).await {
+        return Ok(id);
+    }
+    session_id(config, typed).await.map_err(|_| {
+        Failure::new(format!(
+            "\"{}\" is the inbox of no worker and no session",
+            one_line(typed, 60)
+        ))
+        .hint("give an id or its last eight digits; see `shim sessions list` and `shim workers list --all`")
+    })
+}
+
+fn print(received: &ReceiveMessagesResponse, out: &mut dyn Write) -> io::Result<()> {
+    for message in &received.messages {
+        print_one(message, out)?;
+    }
+    let given = u64::try_from(received.messages.len()).unwrap_or(u64::MAX);
+    match (given, received.remaining) {
+        (0, 0) => writeln!(out, "no messages"),
+        (0, held) => writeln!(
+            out,
+            "no messages; {held} were given to a reader and may come back"
+        ),
+        (_, 0) => Ok(()),
+        (_, more) => writeln!(out, "{more} more"),
+    }
+}
+
+fn print_one(message: &Message, out: &mut dyn Write) -> io::Result<()> {
+    let sender = match one_line(&message.sender, 200) {
+        name if name.is_empty() => "someone".to_owned(),
+        name => name,
+    };
+    let sent = ago(message.sent_at.as_ref());
+    writeln!(
+        out,
+        "{sender}, {sent} ({})",
+        one_line(&message.message_id, 100)
+    )?;
+    writeln!(out, "  {}", printable(&message.text).replace('\n', "\n  "))?;
+    if let Some(data) = &message.data {
+        writeln!(out, "  {}", json::free_form(data))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,129 @@
+//! What the processes of single services share: where they listen, what they ask of callers, and their run until a
+//! signal.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use shim_runtime::auth::{Auth, Token};
+use shim_runtime::lifecycle::Shutdown;
+use shim_runtime::server::{ListenError, Listeners, ServeError, Server};
+use shim_runtime::telemetry;
+
+use crate::config::Config;
+use crate::failure::Failure;
+
+/// Where to listen.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// TCP address [default: the service's port on 127.0.0.1, or none if --socket is given]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<String>,
+    /// Unix socket; one that is there already is replaced
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+}
+
+/// What a service gets to serve with.
+pub(crate) struct Bound {
+    /// The server, with health and reflection and no service yet.
+    pub(crate) server: Server,
+    /// Bound before anything heavy is done.
+    pub(crate) listeners: Listeners,
+    /// Begins with SIGINT or SIGTERM.
+    pub(crate) shutdown: Shutdown,
+}
+
+/// An address on this machine only.
+pub(crate) const fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+}
+
+/// Binds, and runs `service` until it ends.
+pub(crate) fn run<F>(
+    args: &Args,
+    config: Config,
+    address: SocketAddr,
+    service: impl FnOnce(Config, Bound) -> F,
+) -> Result<ExitCode, Failure>
+where
+    F: Future<Output = Result<(), Failure>>,
+{
+    telemetry::init(&config.runtime.log);
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(async {
+            let bound = bind(args, &config, address).await?;
+            service(config, bound).await
+        })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn bind(args: &Args, config: &Config, address: SocketAddr) -> Result<Bound, Failure> {
+    let shutdown = Shutdown::on_signals()?;
+    let auth = auth(config)?;
+    let mut listeners = Listeners::default();
+    if let Some(path) = &args.socket {
+        listeners.bind_unix(path)?;
+    }
+    let address = config
+        .runtime
+        .listen
+        .or(args.socket.is_none().then_some(address));
+    if let Some(address) = address {
+        let bound = listeners.bind_tcp(address, &auth).await?;
+        tracing::info!(%bound, "listening");
+    }
+    bind_probes(&mut listeners, config).await?;
+    Ok(Bound {
+        server: Server::new(auth)?,
+        listeners,
+        shutdown,
+    })
+}
+
+/// Binds the HTTP probes if they are configured.
+pub(crate) async fn bind_probes(listeners: &mut Listeners, config: &Config) -> Result<(), Failure> {
+    if let Some(address) = config.runtime.metrics_listen {
+        let bound = listeners.bind_probes(address).await?;
+        tracing::info!(%bound, "probes at /healthz and /readyz");
+    }
+    Ok(())
+}
+
+/// What a server asks of its callers.
+pub(crate) fn auth(config: &Config) -> Result<Auth, Failure> {
+    Ok(Auth::new(token(config)?))
+}
+
+/// The configured token: what servers ask for and clients show.
+pub(crate) fn token(config: &Config) -> Result<Option<Token>, Failure> {
+    let file = config.runtime.token_file.as_deref();
+    file.map(Token::from_file)
+        .transpose()
+        .map_err(|e| Failure::new(e.to_string()))
+}
+
+impl From<ListenError> for Failure {
+    fn from(error: ListenError) -> Self {
+        let failure = Self::new(error.to_string());
+        match error {
+            ListenError::Bind(..) => failure.hint(
+                "choose another address with --listen, or see what holds it with `shim doctor`",
+            ),
+            ListenError::BindProbes(..) => {
+                failure.hint("choose another address for metrics_listen")
+            }
+            ListenError::Exposed(_) | ListenError::BindUnix(..) | ListenError::PathTooLong(_) => {
+                failure
+            }
+        }
+    }
+}
+
+impl From<ServeError> for Failure {
+    fn from(error: ServeError) -> Self {
+        Self::new(error.to_string())
+    }
+}

@@ -1,0 +1,70 @@
+//! `shim state patch`: sets and removes single fields of an entry and leaves the others as they are.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use shim_proto::coordination::v1::PatchStateRequest;
+
+use super::{Site, object};
+use crate::caller::{self, Place};
+use crate::connection::{request, request_id};
+use crate::failure::Failure;
+use crate::output::json;
+use crate::output::time::{ago, on_the_wire};
+
+/// What to change.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The entry
+    key: String,
+    /// A JSON object with the fields to set, or - to read it from stdin
+    #[arg(required_unless_present = "remove")]
+    set: Option<String>,
+    /// A field to remove; may be repeated
+    #[arg(long, value_name = "FIELD")]
+    remove: Vec<String>,
+    #[command(flatten)]
+    pub(super) place: Place,
+    /// Change only this version
+    #[arg(long, value_name = "VERSION")]
+    expect: Option<u64>,
+    /// Make the entry if there is none
+    #[arg(long)]
+    create: bool,
+    /// How long it is kept from now, 1s to 30d [default: as long as before]
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    ttl: Option<Duration>,
+    /// Print canonical proto JSON (a PatchStateResponse)
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(
+    args: &Args,
+    mut site: Site,
+    out: &mut dyn Write,
+) -> Result<ExitCode, Failure> {
+    let patch = PatchStateRequest {
+        request_id: request_id(),
+        namespace: site.namespace,
+        key: args.key.clone(),
+        set: args.set.as_deref().map(object).transpose()?,
+        remove: args.remove.clone(),
+        expected_version: args.expect,
+        create_if_missing: args.create,
+        ttl: args.ttl.map(on_the_wire).transpose()?,
+        writer: caller::name(),
+        fence: None,
+    };
+    let patched = site.service.state.patch_state(request(patch)).await?;
+    let patched = patched.into_inner();
+    if args.json {
+        json::write_line(out, &patched)?;
+    } else {
+        let goes = ago(patched.expires_at.as_ref());
+        let version = patched.version;
+        writeln!(out, "{} is version {version}, goes {goes}", args.key)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,39 @@
+//! Real Redis servers for tests: each one a child process with its own folder, Unix socket and TCP port, ready when
+//! its constructor returns and gone when it is dropped.
+//!
+//! ```no_run
+//! use shim_redis_harness::{Launch, Redis};
+//!
+//! let mut redis = Redis::start();
+//! println!("connect to {} or {}", redis.url(), redis.unix_url());
+//! redis.kill(); // as kill -9 does
+//! redis.restart(); // on the same folder, socket and port: the append-only file is read back
+//!
+//! let small = Launch::new().password("secret").max_memory("4mb").start();
+//! small.ask(&["SET", "key", "value"]).expect("there is room");
+//! ```
+//!
+//! [`Cluster`], [`Sentinels`] and [`Nodes`] are sets of them. Nothing here is asynchronous, so that any test can use
+//! it; a start takes some milliseconds. Start a server from a thread that outlives it (not from tokio's
+//! `spawn_blocking`): the kernel ends the child together with that thread.
+#![expect(
+    clippy::expect_used,
+    reason = "a harness that cannot go on ends the test with the reason"
+)]
+
+mod certificates;
+mod cluster;
+mod launch;
+mod nodes;
+mod port;
+mod reply;
+mod sentinels;
+mod server;
+
+pub use certificates::Certificates;
+pub use cluster::Cluster;
+pub use launch::Launch;
+pub use nodes::Nodes;
+pub use reply::Reply;
+pub use sentinels::Sentinels;
+pub use server::Redis;

@@ -1,0 +1,183 @@
+//! A master with two replicas, watched by three sentinels that put a replica in its place when it is gone.
+
+use std::io;
+use std::net::TcpStream;
+use std::process::Child;
+
+use tempfile::TempDir;
+
+use crate::launch::{self, Launch};
+use crate::port::Port;
+use crate::reply::{self, Reply};
+use crate::server::{Redis, wait_until};
+
+/// What the sentinels call the master.
+const MASTER: &str = "shim";
+const REPLICAS: usize = 2;
+const SENTINELS: usize = 3;
+
+/// The set. Dropping it kills it.
+#[derive(Debug)]
+pub struct Sentinels {
+    servers: Vec<Redis>,
+    sentinels: Vec<Sentinel>,
+}
+
+impl Sentinels {
+    /// Starts all six and waits until the replicas follow and the sentinels know of each other.
+    ///
+    /// # Panics
+    /// If they do not.
+    #[must_use]
+    pub fn start() -> Self {
+        let master = Redis::start();
+        let follow = format!("127.0.0.1 {}", master.port());
+        let replica = Launch::new().setting("replicaof", &follow);
+        let mut servers = vec![master];
+        servers.extend((0..REPLICAS).map(|_| replica.start()));
+        // A sentinel asks for replicas at its start, and then only every ten seconds.
+        wait_until("the replicas follow", || {
+            servers[1..].iter().all(is_following)
+        });
+        let sentinels = (0..SENTINELS)
+            .map(|_| Sentinel::start(&servers[0]))
+            .collect();
+        let set = Self { servers, sentinels };
+        set.wait_until_watched();
+        set
+    }
+
+    /// Where the sentinels listen, as `redis_url` gives it.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let addresses: Vec<_> = self.sentinels.iter().map(Sentinel::address).collect();
+        format!("redis+sentinel://{}/{MASTER}", addresses.join(","))
+    }
+
+    /// Kills the master and waits until the sentinels have put a replica in its place.
+    ///
+    /// # Panics
+    /// If they do not.
+    pub fn failover(&mut self) {
+        let old = self.master_index();
+        self.servers[old].kill();
+        wait_until("a replica becomes the master", || {
+            self.agreed_port().is_some_and(|port| {
+                let server = self.servers.iter().find(|server| server.port() == port);
+                server.is_some_and(|server| {
+                    server.port() != self.servers[old].port() && is_master(server)
+                })
+            })
+        });
+    }
+
+    /// The server that is the master now.
+    ///
+    /// # Panics
+    /// If the sentinels do not agree on one.
+    #[must_use]
+    pub fn master(&self) -> &Redis {
+        &self.servers[self.master_index()]
+    }
+
+    fn master_index(&self) -> usize {
+        let port = self.agreed_port().expect("the sentinels agree");
+        let mut servers = self.servers.iter();
+        let index = servers.position(|server| server.port() == port);
+        index.expect("the master is one of ours")
+    }
+
+    /// The master's port, if all sentinels name the same.
+    fn agreed_port(&self) -> Option<u16> {
+        let mut ports: Vec<_> = self.sentinels.iter().map(Sentinel::master_port).collect();
+        ports.dedup();
+        match ports[..] {
+            [port] => port,
+            _ => None,
+        }
+    }
+
+    fn wait_until_watched(&self) {
+        let (replicas, others) = (REPLICAS.to_string(), (SENTINELS - 1).to_string());
+        let watches = |sentinel: &Sentinel| {
+            let about = sentinel.ask(&["SENTINEL", "MASTER", MASTER]);
+            about.is_ok_and(|about| {
+                about.field("num-slaves") == Some(&replicas)
+                    && about.field("num-other-sentinels") == Some(&others)
+                    && about.field("flags") == Some("master")
+            })
+        };
+        wait_until("the sentinels know of each other", || {
+            self.sentinels.iter().all(watches)
+        });
+    }
+}
+
+fn role(server: &Redis) -> Reply {
+    server.ask(&["ROLE"]).expect("every server has a role")
+}
+
+fn is_master(server: &Redis) -> bool {
+    role(server).items().first().and_then(Reply::text) == Some("master")
+}
+
+fn is_following(server: &Redis) -> bool {
+    role(server).items().get(3).and_then(Reply::text) == Some("connected")
+}
+
+/// One sentinel.
+#[derive(Debug)]
+struct Sentinel {
+    port: Port,
+    child: Child,
+    _folder: TempDir,
+}
+
+impl Sentinel {
+    fn start(master: &Redis) -> Self {
+        let folder = tempfile::Builder::new()
+            .prefix("shim-sentinel-")
+            .tempdir()
+            .expect("the temporary folder is writable");
+        let port = Port::reserve();
+        let lines = [
+            "bind 127.0.0.1".to_owned(),
+            format!("port {}", port.number()),
+            format!("dir {}", folder.path().display()),
+            "logfile sentinel.log".to_owned(),
+            format!("sentinel monitor {MASTER} 127.0.0.1 {} 2", master.port()),
+            format!("sentinel down-after-milliseconds {MASTER} 500"),
+            format!("sentinel failover-timeout {MASTER} 3000"),
+        ];
+        let config = folder.path().join("sentinel.conf");
+        std::fs::write(&config, lines.join("\n") + "\n").expect("a new folder is writable");
+        let child = launch::spawn(&config, &["--sentinel"]);
+        Self {
+            port,
+            child,
+            _folder: folder,
+        }
+    }
+
+    fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port.number())
+    }
+
+    /// An error also while it is not up yet.
+    fn ask(&self, words: &[&str]) -> io::Result<Reply> {
+        let stream = TcpStream::connect(self.address())?;
+        reply::ask(&stream, words)?.map_err(io::Error::other)
+    }
+
+    fn master_port(&self) -> Option<u16> {
+        let asked = self.ask(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", MASTER]);
+        asked.ok()?.items().get(1)?.text()?.parse().ok()
+    }
+}
+
+impl Drop for Sentinel {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,90 @@
+//! The coordination service beside raw Redis commands on the same server, in the same run.
+//!
+//! The peer is what each operation needs of Redis at least, through redis-rs over one multiplexed connection, with as
+//! many tasks at once. Both sides reach that Redis over its Unix socket, as the local stack does.
+
+mod delivery;
+mod lane;
+mod ours;
+mod raw;
+mod swarm;
+
+use shim_redis_harness::Redis;
+
+use super::figure::Figure;
+use super::machine;
+use crate::place::Place;
+use crate::service::Launch;
+
+const IN_FLIGHT: [usize; 3] = [1, 16, 64];
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Operation {
+    GetState,
+    PutState,
+    PatchState,
+    Lock,
+    RenewLock,
+    Files,
+    Publish,
+    SendMessage,
+    ReceiveMessages,
+    Heartbeat,
+}
+
+const ALL: [(Operation, &str, &str); 10] = [
+    (Operation::GetState, "GetState", "HGETALL"),
+    (
+        Operation::PutState,
+        "PutState, compare-and-set",
+        "HSET+PEXPIRE",
+    ),
+    (Operation::PatchState, "PatchState", "HSET"),
+    (
+        Operation::Lock,
+        "AcquireLock, ReleaseLock in turn",
+        "SET NX PX, DEL in turn",
+    ),
+    (Operation::RenewLock, "RenewLock", "PEXPIRE"),
+    (
+        Operation::Files,
+        "AcquireFiles, ReleaseFiles in turn",
+        "HSET+ZADD, HDEL+ZREM in turn",
+    ),
+    (Operation::Publish, "Publish", "PUBLISH"),
+    (Operation::SendMessage, "SendMessage", "XADD"),
+    (
+        Operation::ReceiveMessages,
+        "SendMessage, ReceiveMessages, AckMessages in turn",
+        "XADD, XREADGROUP, XACK in turn",
+    ),
+    (Operation::Heartbeat, "Heartbeat", "HSET+ZADD"),
+];
+
+/// The figures of the coordination service, telling `progress` what is being measured.
+///
+/// # Panics
+/// If the service or its Redis does not start or refuses good requests.
+pub async fn measure(progress: impl Fn(&str)) -> Vec<Figure> {
+    let mut figures = vec![machine::idle_share("coordination").await];
+    let place = Place::new();
+    let redis = Redis::start();
+    let service = Launch::coordination(&place.data_dir(), &redis.unix_url())
+        .started()
+        .await;
+    for (operation, name, peer) in ALL {
+        for in_flight in IN_FLIGHT {
+            progress(&format!("{name}, {in_flight} in flight"));
+            let ours = ours::lanes(operation, &service, in_flight).await;
+            let raw = raw::lanes(operation, &redis, in_flight).await;
+            figures.extend(lane::compare(name, peer, ours, raw).await);
+        }
+    }
+    progress("message delivery");
+    figures.extend(delivery::measure(&service).await);
+    drop((service, redis));
+    progress("ten thousand workers");
+    figures.extend(swarm::measure(&place).await);
+    figures
+}

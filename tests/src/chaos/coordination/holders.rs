@@ -1,0 +1,136 @@
+//! The holders: processes that acquire locks, write an entry under the lock's fence and release, while a tormentor
+//! freezes them for longer than their locks live and, with Redlock, kills lock nodes.
+//!
+//! Versions and fencing tokens come from one counter per namespace, so the answers alone tell the order of everything:
+//! a write with token t at version v was in time exactly if nobody acquired that lock with a token between t and v.
+
+mod judge;
+mod player;
+mod tormentor;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use shim_redis_harness::{Nodes, Redis};
+use tokio::sync::mpsc;
+
+pub use judge::Verdict;
+pub use player::Holding;
+pub(super) use player::hold;
+
+use super::crew::{Actor, Setting};
+use crate::dice::Dice;
+use crate::place::Place;
+use crate::service::{Launch, Service};
+
+const PROCESSES: usize = 8;
+const TASKS_PER_PROCESS: usize = 4;
+const SERVICES: usize = 2;
+/// How many locks they fight for.
+const LOCKS: usize = 8;
+/// How long a lock lives without renewal.
+const TTL: Duration = Duration::from_millis(200);
+/// Redlock nodes; one may be away at any time.
+const NODES: usize = 3;
+
+/// How to hold.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// Acquisitions, all processes together; rounded to a multiple of the tasks.
+    pub acquisitions: u64,
+    /// Locks over three independent nodes, one of them killed and restarted at random.
+    pub redlock: bool,
+    /// Where all chance comes from.
+    pub seed: u64,
+}
+
+/// What a holder tells.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+enum Event {
+    /// It acquired the lock.
+    Acquired { lock: usize, token: u64 },
+    /// Its guarded write was accepted. `late` if the lock's time was up for certain before the write was sent.
+    Wrote {
+        lock: usize,
+        token: u64,
+        version: u64,
+        late: bool,
+    },
+    /// Its guarded write was refused: the lock was lost.
+    Refused { lock: usize, token: u64 },
+}
+
+/// Lets the holders work on a Redis of their own and judges what they tell.
+///
+/// # Panics
+/// If the services do not start.
+pub async fn run(settings: Settings) -> Verdict {
+    let mut dice = Dice::new(settings.seed);
+    let place = Place::new();
+    let redis = Redis::start();
+    let nodes = settings.redlock.then(|| Nodes::start(NODES));
+    let services = start_services(&place, &redis, nodes.as_ref()).await;
+    let (reports, mut told) = mpsc::unbounded_channel::<Event>();
+    let mut actors = start_holders(settings, &services, &mut dice, &reports);
+    drop(reports);
+
+    let start = std::time::Instant::now();
+    let collect = async {
+        let mut events = Vec::new();
+        while let Some(event) = told.recv().await {
+            events.push(event);
+        }
+        events
+    };
+    let torment = tormentor::torment(&mut actors, nodes, Dice::new(dice.roll()));
+    let (events, harm) = tokio::join!(collect, torment);
+    let mut verdict = judge::judge(&events);
+    verdict.seed = settings.seed;
+    verdict.freezes = harm.freezes;
+    verdict.node_kills = harm.node_kills;
+    verdict.seconds = start.elapsed().as_secs_f64();
+    for actor in &mut actors {
+        verdict.failed += u64::from(!actor.end().await.success());
+    }
+    verdict
+}
+
+async fn start_services(place: &Place, redis: &Redis, nodes: Option<&Nodes>) -> Vec<Service> {
+    let mut launch = Launch::coordination(&place.data_dir(), &redis.url());
+    if let Some(nodes) = nodes {
+        launch = launch.env("SHIM_COORDINATION_LOCK_NODES", &nodes.urls());
+    }
+    let mut services = Vec::new();
+    for number in 0..SERVICES {
+        let name = format!("holding-{number}");
+        services.push(launch.clone().named(&name).started().await);
+    }
+    services
+}
+
+fn start_holders(
+    settings: Settings,
+    services: &[Service],
+    dice: &mut Dice,
+    reports: &mpsc::UnboundedSender<Event>,
+) -> Vec<Actor> {
+    let tasks = (PROCESSES * TASKS_PER_PROCESS) as u64;
+    let options = [
+        format!("--locks={LOCKS}"),
+        format!("--ttl-ms={}", TTL.as_millis()),
+    ];
+    (0..PROCESSES)
+        .map(|_| {
+            let setting = Setting {
+                sockets: services
+                    .iter()
+                    .map(|service| service.socket().into())
+                    .collect(),
+                tasks: TASKS_PER_PROCESS,
+                times: settings.acquisitions.div_ceil(tasks),
+                seed: dice.roll(),
+            };
+            Actor::start("hold", &setting, &options, reports.clone())
+        })
+        .collect()
+}

@@ -1,0 +1,56 @@
+//! Freezes holders for longer than their locks live and, with Redlock, kills one lock node at a time.
+
+use nix::sys::signal::Signal;
+use shim_redis_harness::Nodes;
+
+use super::super::crew::Actor;
+use crate::dice::Dice;
+use crate::process;
+
+/// Between two freezes, and for how long, in microseconds: from a blink to three lifetimes of a lock.
+const PAUSE_MICROS: std::ops::Range<u64> = 1_000..120_000;
+const FREEZE_MICROS: std::ops::Range<u64> = 1_000..600_000;
+/// With Redlock, one freeze in so many is a kill of a node instead.
+const NODE_KILL_ODDS: u64 = 3;
+
+/// What was done.
+#[derive(Debug, Default)]
+pub(super) struct Harm {
+    pub(super) freezes: u64,
+    pub(super) node_kills: u64,
+}
+
+/// Goes on until all actors have left.
+pub(super) async fn torment(actors: &mut [Actor], nodes: Option<Nodes>, mut dice: Dice) -> Harm {
+    let mut harm = Harm::default();
+    let mut nodes = nodes;
+    loop {
+        let mut at_work = Vec::new();
+        for actor in actors.iter_mut() {
+            if !actor.is_gone() {
+                at_work.extend(actor.pid());
+            }
+        }
+        if at_work.is_empty() {
+            return harm;
+        }
+        tokio::time::sleep(dice.micros(PAUSE_MICROS)).await;
+        match &mut nodes {
+            Some(nodes) if dice.one_in(NODE_KILL_ODDS) => {
+                let count = nodes.all().len() as u64;
+                let victim = usize::try_from(dice.within(0..count)).unwrap_or_default();
+                nodes.node(victim).kill();
+                tokio::time::sleep(dice.micros(FREEZE_MICROS)).await;
+                nodes.node(victim).restart();
+                harm.node_kills += 1;
+            }
+            _ => {
+                let victim = *dice.pick(&at_work);
+                process::signal(victim, Signal::SIGSTOP);
+                tokio::time::sleep(dice.micros(FREEZE_MICROS)).await;
+                process::signal(victim, Signal::SIGCONT);
+                harm.freezes += 1;
+            }
+        }
+    }
+}

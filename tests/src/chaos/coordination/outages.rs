@@ -1,0 +1,190 @@
+//! Outages of Redis under load: it is killed and restarted, cut off, or frozen, many times. Loaders write entries and
+//! send messages all the while and never give a request up.
+//!
+//! It proves that nothing acknowledged is lost, no request has two effects, no call hangs, and that work goes on soon
+//! after Redis is back.
+
+mod ledger;
+mod loader;
+
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use shim_redis_harness::Redis;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use self::ledger::Ledger;
+use self::loader::{Loader, News, Phase};
+use crate::coordination::Clients;
+use crate::dice::Dice;
+use crate::place::Place;
+use crate::proxy::Proxy;
+use crate::service::{Launch, Service};
+
+const LOADERS: usize = 16;
+/// How long the loaders work between two outages.
+const WORK_MICROS: Range<u64> = 20_000..200_000;
+/// No call may take longer, whatever happens to Redis: the service gives up after one second.
+pub const ANSWER_WITHIN: Duration = Duration::from_millis(1_500);
+/// Work must go on this soon after Redis is back.
+pub const RECOVERED_WITHIN: Duration = Duration::from_secs(2);
+/// A service that has not recovered after this never will.
+const RECOVERY_PATIENCE: Duration = Duration::from_secs(30);
+
+/// What happens to Redis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outage {
+    /// SIGKILL, and a restart on the same files.
+    Kill,
+    /// The network between the service and Redis is cut and healed.
+    Cut,
+    /// SIGSTOP and SIGCONT.
+    Freeze,
+}
+
+/// What to run.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// What happens.
+    pub outage: Outage,
+    /// How often.
+    pub times: u64,
+    /// How long Redis is away each time, in milliseconds.
+    pub away_millis: Range<u64>,
+    /// Where all chance comes from.
+    pub seed: u64,
+}
+
+/// What a run found.
+#[derive(Debug, Default, Clone, Serialize)]
+pub struct Verdict {
+    /// Where all chance came from.
+    pub seed: u64,
+    /// Outages, each followed by work of every loader.
+    pub outages: u64,
+    /// Writes and messages that were answered with OK.
+    pub acknowledged: u64,
+    /// Broken: acknowledged writes and messages that are not there.
+    pub lost: u64,
+    /// Broken: messages that are there twice, and requests with two different answers.
+    pub doubled: u64,
+    /// Broken: loaders that ended with an answer nobody expects.
+    pub failed: u64,
+    /// The longest that a call took to be answered, well or not.
+    pub slowest_answer_ms: u64,
+    /// From Redis being back to the first acknowledgement of a loader: the median over all loaders and outages.
+    pub recovery_median_ms: u64,
+    /// The longest recovery of any loader.
+    pub recovery_max_ms: u64,
+}
+
+impl Verdict {
+    /// Whether every promise was kept.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.lost + self.doubled + self.failed == 0
+            && u128::from(self.slowest_answer_ms) <= ANSWER_WITHIN.as_millis()
+            && u128::from(self.recovery_max_ms) <= RECOVERED_WITHIN.as_millis()
+    }
+}
+
+/// Runs the panel on a Redis of its own.
+///
+/// # Panics
+/// If the service does not start or never recovers.
+pub async fn run(settings: Settings) -> Verdict {
+    let mut dice = Dice::new(settings.seed);
+    let place = Place::new();
+    let mut redis = Redis::start();
+    let proxy = Proxy::to(&redis.address()).await;
+    let launch = Launch::coordination(&place.data_dir(), &proxy.redis_url());
+    let service = launch.started().await;
+
+    let (phase, watched) = watch::channel(Phase::Work { back_at: None });
+    let (news, mut told) = mpsc::unbounded_channel();
+    let mut loaders = JoinSet::new();
+    for _ in 0..LOADERS {
+        let loader = Loader::new(service.coordination(), watched.clone(), news.clone());
+        loaders.spawn(loader.work());
+    }
+
+    let mut verdict = Verdict {
+        seed: settings.seed,
+        ..Verdict::default()
+    };
+    let mut times = Vec::new();
+    while verdict.outages < settings.times && verdict.failed == 0 {
+        tokio::time::sleep(dice.micros(WORK_MICROS)).await;
+        let away = Duration::from_millis(dice.within(settings.away_millis.clone()));
+        strike(settings.outage, &mut redis, &proxy, away).await;
+        phase.send_replace(Phase::Work {
+            back_at: Some(Instant::now()),
+        });
+        every_recovery(&mut told, &mut times, &mut verdict, &service).await;
+        verdict.outages += 1;
+    }
+    phase.send_replace(Phase::Last);
+    compare(loaders, service.coordination(), &mut verdict).await;
+    times.sort_unstable();
+    verdict.recovery_median_ms = times.get(times.len() / 2).map_or(0, millis);
+    verdict.recovery_max_ms = times.last().map_or(0, millis);
+    verdict
+}
+
+/// Takes Redis away for a while.
+async fn strike(outage: Outage, redis: &mut Redis, proxy: &Proxy, away: Duration) {
+    match outage {
+        Outage::Kill => {
+            redis.kill();
+            tokio::time::sleep(away).await;
+            redis.restart();
+        }
+        Outage::Cut => {
+            proxy.cut();
+            tokio::time::sleep(away).await;
+            proxy.heal();
+        }
+        Outage::Freeze => {
+            redis.freeze();
+            tokio::time::sleep(away).await;
+            redis.thaw();
+        }
+    }
+}
+
+/// Waits until every loader got something acknowledged again, or until one has failed.
+async fn every_recovery(
+    told: &mut mpsc::UnboundedReceiver<News>,
+    times: &mut Vec<Duration>,
+    verdict: &mut Verdict,
+    service: &Service,
+) {
+    let patience = Instant::now() + RECOVERY_PATIENCE;
+    for _ in 0..LOADERS {
+        match tokio::time::timeout_at(patience.into(), told.recv()).await {
+            Ok(Some(Ok(time))) => times.push(time),
+            Ok(Some(Err(failure))) => {
+                eprintln!("a loader failed: {failure}");
+                verdict.failed += 1;
+                return;
+            }
+            Ok(None) => return,
+            Err(_) => panic!("the service did not recover\n{}", service.log()),
+        }
+    }
+}
+
+/// Holds Redis against what every loader was told.
+async fn compare(loaders: JoinSet<Ledger>, mut clients: Clients, verdict: &mut Verdict) {
+    for mut ledger in loaders.join_all().await {
+        let slowest = millis(&ledger.slowest);
+        verdict.slowest_answer_ms = verdict.slowest_answer_ms.max(slowest);
+        ledger.compare(&mut clients, verdict).await;
+    }
+}
+
+fn millis(duration: &Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,399 @@
+//! Every RPC once: the short story that must come out the same on every kind of Redis.
+
+use std::time::{Duration, Instant};
+
+use prost_types::Struct;
+use shim_proto::coordination::v1::send_message_request::Recipient;
+use shim_proto::coordination::v1::subscribe_response::Event as News;
+use shim_proto::coordination::v1::watch_state_response::Event as Told;
+use shim_proto::coordination::v1::watch_workers_response::Event as Roll;
+use shim_proto::coordination::v1::{
+    AckMessagesRequest, DeleteStateRequest, DeregisterWorkerRequest, GetLockRequest,
+    GetWorkerRequest, ListFilesRequest, ListLocksRequest, ListStateRequest, ListWorkersRequest,
+    PatchStateRequest, PublishRequest, ReleaseFilesRequest, RenewFilesRequest, SendMessageRequest,
+    StateChangeKind, SubscribeRequest, WatchStateRequest, WatchStateResponse, WatchWorkersRequest,
+    WatchWorkersResponse, Worker, WorkerChangeKind, WorkerState,
+};
+use shim_tests::calls::request_id;
+use shim_tests::coordination::{
+    Clients, NAMESPACE, count, counted, fence, files, inbox, lock, message, put, reason, renewal,
+};
+use tonic::Streaming;
+
+const LONG: Duration = Duration::from_secs(60);
+/// Events come at once; a dead worker is found after five seconds.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The next message of a stream.
+async fn next<T>(stream: &mut Streaming<T>) -> T {
+    let message = tokio::time::timeout(PATIENCE, stream.message()).await;
+    message
+        .expect("it is told in time")
+        .unwrap()
+        .expect("the stream goes on")
+}
+
+/// Plays the whole story.
+pub(super) async fn play(clients: &mut Clients) {
+    state(clients).await;
+    locks(clients).await;
+    leases(clients).await;
+    news(clients).await;
+    messages(clients).await;
+    workers(clients).await;
+}
+
+async fn changed(watch: &mut Streaming<WatchStateResponse>) -> (StateChangeKind, String, u64) {
+    match next(watch).await.event {
+        Some(Told::Changed(change)) => (change.kind(), change.key, change.version),
+        other => panic!("not a change: {other:?}"),
+    }
+}
+
+async fn state(clients: &mut Clients) {
+    let key = "entry";
+    let watch = WatchStateRequest {
+        namespace: NAMESPACE.into(),
+        key_prefix: key.into(),
+        after_version: 0,
+    };
+    let mut watch = clients.state.watch_state(watch).await.unwrap().into_inner();
+    assert!(matches!(
+        next(&mut watch).await.event,
+        Some(Told::Synced(_))
+    ));
+
+    let first = clients.put(put(key, counted(1), Some(0))).await.unwrap();
+    assert_eq!(
+        changed(&mut watch).await,
+        (StateChangeKind::Put, key.into(), first)
+    );
+    let refusal = clients
+        .put(put(key, counted(9), Some(first + 1)))
+        .await
+        .expect_err("another version");
+    assert_eq!(reason(&refusal), "VERSION_MISMATCH");
+    assert!(refusal.message().contains(&first.to_string()), "{refusal}");
+
+    let mut set = counted(2).fields;
+    set.extend(
+        counted(3)
+            .fields
+            .into_values()
+            .map(|value| ("m".to_owned(), value)),
+    );
+    let patch = PatchStateRequest {
+        request_id: request_id(),
+        namespace: NAMESPACE.into(),
+        key: key.into(),
+        set: Some(Struct { fields: set }),
+        ..Default::default()
+    };
+    let second = clients
+        .state
+        .patch_state(patch.clone())
+        .await
+        .unwrap()
+        .into_inner()
+        .version;
+    let again = clients
+        .state
+        .patch_state(patch)
+        .await
+        .unwrap()
+        .into_inner()
+        .version;
+    assert!(second > first && again == second, "one request, one effect");
+    assert_eq!(
+        changed(&mut watch).await,
+        (StateChangeKind::Patched, key.into(), second)
+    );
+    let entry = clients.get(NAMESPACE, key).await.unwrap();
+    assert_eq!((count(&entry), entry.version), (Some(2), second));
+    assert_eq!(entry.value.unwrap().fields.len(), 2);
+
+    let list = ListStateRequest {
+        namespace: NAMESPACE.into(),
+        key_prefix: key.into(),
+        ..Default::default()
+    };
+    let listed = clients.state.list_state(list).await.unwrap().into_inner();
+    assert_eq!(listed.entries.len(), 1);
+    let delete = DeleteStateRequest {
+        request_id: request_id(),
+        namespace: NAMESPACE.into(),
+        key: key.into(),
+        expected_version: Some(second),
+        fence: None,
+    };
+    assert!(
+        clients
+            .state
+            .delete_state(delete)
+            .await
+            .unwrap()
+            .into_inner()
+            .existed
+    );
+    let (kind, _, third) = changed(&mut watch).await;
+    assert!(kind == StateChangeKind::Deleted && third > second);
+    let gone = clients
+        .get(NAMESPACE, key)
+        .await
+        .expect_err("it is deleted");
+    assert_eq!(reason(&gone), "STATE_NOT_FOUND");
+}
+
+async fn locks(clients: &mut Clients) {
+    let held = clients.lock(lock("deploy", "me", LONG)).await.unwrap();
+    let refusal = clients
+        .lock(lock("deploy", "you", LONG))
+        .await
+        .expect_err("it is held");
+    assert_eq!(reason(&refusal), "LOCK_HELD");
+    assert!(refusal.message().contains("me"), "{refusal}");
+    clients
+        .locks
+        .renew_lock(renewal(&held, 2 * LONG))
+        .await
+        .unwrap();
+
+    let mut guarded = put("guarded", counted(1), None);
+    guarded.fence = Some(fence(&held));
+    clients.put(guarded.clone()).await.unwrap();
+    let get = GetLockRequest {
+        namespace: NAMESPACE.into(),
+        name: "deploy".into(),
+    };
+    let seen = clients
+        .locks
+        .get_lock(get.clone())
+        .await
+        .unwrap()
+        .into_inner()
+        .lock;
+    assert_eq!(seen.unwrap().fencing_token, held.fencing_token);
+    let list = ListLocksRequest {
+        namespace: NAMESPACE.into(),
+        ..Default::default()
+    };
+    let listed = clients
+        .locks
+        .list_locks(list)
+        .await
+        .unwrap()
+        .into_inner()
+        .locks;
+    assert_eq!(listed.len(), 1, "{listed:?}");
+
+    assert!(clients.unlock(&held).await.unwrap());
+    assert!(!clients.unlock(&held).await.unwrap());
+    guarded.request_id = request_id();
+    let refusal = clients.put(guarded).await.expect_err("the lock is gone");
+    assert_eq!(reason(&refusal), "STALE_FENCE");
+    let refusal = clients
+        .locks
+        .renew_lock(renewal(&held, LONG))
+        .await
+        .expect_err("it is gone");
+    assert_eq!(reason(&refusal), "LOCK_LOST");
+    assert!(
+        clients
+            .locks
+            .get_lock(get)
+            .await
+            .unwrap()
+            .into_inner()
+            .lock
+            .is_none()
+    );
+    let next = clients.lock(lock("deploy", "you", LONG)).await.unwrap();
+    assert!(next.fencing_token > held.fencing_token);
+    clients.unlock(&next).await.unwrap();
+}
+
+async fn leases(clients: &mut Clients) {
+    let lease = clients
+        .lease(files("me", &["src/**", "docs/*.md"]))
+        .await
+        .unwrap();
+    let refusal = clients
+        .lease(files("you", &["src/main.rs"]))
+        .await
+        .expect_err("it is leased");
+    assert_eq!(reason(&refusal), "FILES_HELD");
+    assert!(refusal.message().contains("src/**"), "{refusal}");
+    let beside = clients.lease(files("you", &["tests/*.rs"])).await.unwrap();
+    let renew = RenewFilesRequest {
+        workspace: NAMESPACE.into(),
+        lease_id: lease.lease_id.clone(),
+        holder: "me".into(),
+        ttl: None,
+    };
+    clients.locks.renew_files(renew).await.unwrap();
+    let list = ListFilesRequest {
+        workspace: NAMESPACE.into(),
+        paths: vec!["src/lib.rs".into()],
+        ..Default::default()
+    };
+    let listed = clients
+        .locks
+        .list_files(list)
+        .await
+        .unwrap()
+        .into_inner()
+        .leases;
+    assert_eq!(listed.len(), 1, "{listed:?}");
+    for (holder, lease) in [("me", lease), ("you", beside)] {
+        let release = ReleaseFilesRequest {
+            request_id: request_id(),
+            workspace: NAMESPACE.into(),
+            holder: holder.into(),
+            lease_ids: vec![lease.lease_id],
+        };
+        let released = clients.locks.release_files(release).await.unwrap();
+        assert_eq!(released.into_inner().released, 1);
+    }
+}
+
+async fn news(clients: &mut Clients) {
+    let subscribe = SubscribeRequest {
+        channels: vec!["news".into()],
+        patterns: vec!["weather:*".into()],
+    };
+    let mut stream = clients.bus.subscribe(subscribe).await.unwrap().into_inner();
+    assert!(matches!(
+        next(&mut stream).await.event,
+        Some(News::Subscribed(_))
+    ));
+    for channel in ["news", "elsewhere", "weather:here"] {
+        let publish = PublishRequest {
+            request_id: request_id(),
+            channel: channel.into(),
+            payload: Some(counted(7)),
+            publisher: "me".into(),
+        };
+        clients.bus.publish(publish).await.unwrap();
+    }
+    for expected in ["news", "weather:here"] {
+        match next(&mut stream).await.event {
+            Some(News::News(news)) => {
+                assert_eq!(
+                    (news.channel.as_str(), news.payload),
+                    (expected, Some(counted(7)))
+                );
+            }
+            other => panic!("not news: {other:?}"),
+        }
+    }
+}
+
+async fn messages(clients: &mut Clients) {
+    let session = request_id();
+    let first = message(&session, "hello");
+    assert_eq!(clients.send(first.clone()).await.unwrap(), 1);
+    assert_eq!(
+        clients.send(first).await.unwrap(),
+        1,
+        "one request, one effect"
+    );
+    clients.send(message(&session, "again")).await.unwrap();
+    let taken = clients.receive(inbox(&session)).await.unwrap();
+    let texts: Vec<_> = taken.iter().map(|message| message.text.as_str()).collect();
+    assert_eq!(texts, ["hello", "again"]);
+    assert!(
+        clients.receive(inbox(&session)).await.unwrap().is_empty(),
+        "given out already"
+    );
+    let ack = AckMessagesRequest {
+        inbox: session,
+        message_ids: taken
+            .into_iter()
+            .map(|message| message.message_id)
+            .collect(),
+    };
+    let acknowledged = clients.bus.ack_messages(ack).await.unwrap();
+    assert_eq!(acknowledged.into_inner().acknowledged, 2);
+}
+
+/// Reads the roll until `worker` is told to have changed so.
+async fn told(
+    roll: &mut Streaming<WatchWorkersResponse>,
+    worker: &Worker,
+    kind: WorkerChangeKind,
+) -> Worker {
+    loop {
+        if let Some(Roll::Changed(change)) = next(roll).await.event
+            && change.kind() == kind
+            && let Some(told) = change
+                .worker
+                .filter(|told| told.worker_id == worker.worker_id)
+        {
+            return told;
+        }
+    }
+}
+
+async fn workers(clients: &mut Clients) {
+    let mut roll = clients
+        .registry
+        .watch_workers(WatchWorkersRequest::default())
+        .await
+        .unwrap()
+        .into_inner();
+    assert!(matches!(next(&mut roll).await.event, Some(Roll::Synced(_))));
+    let leaving = clients.register("leaving", "paint").await.unwrap();
+    let silent = clients.register("silent", "paint").await.unwrap();
+    for worker in [&leaving, &silent] {
+        told(&mut roll, worker, WorkerChangeKind::Registered).await;
+        clients.beat(worker).await.unwrap();
+    }
+    let last_beat = Instant::now();
+    let list = ListWorkersRequest {
+        capability: "paint".into(),
+        ..Default::default()
+    };
+    let listed = clients
+        .registry
+        .list_workers(list)
+        .await
+        .unwrap()
+        .into_inner()
+        .workers;
+    assert_eq!(listed.len(), 2);
+    let to_all = SendMessageRequest {
+        recipient: Some(Recipient::Capability("paint".into())),
+        ..message("", "to all painters")
+    };
+    assert_eq!(clients.send(to_all).await.unwrap(), 2);
+    let taken = clients.receive(inbox(&leaving.worker_id)).await.unwrap();
+    assert_eq!(taken.len(), 1);
+
+    let leave = DeregisterWorkerRequest {
+        request_id: request_id(),
+        worker_id: leaving.worker_id.clone(),
+        epoch: leaving.epoch,
+        reason: "done".into(),
+    };
+    clients.registry.deregister_worker(leave).await.unwrap();
+    told(&mut roll, &leaving, WorkerChangeKind::Deregistered).await;
+    let dead = told(&mut roll, &silent, WorkerChangeKind::Died).await;
+    assert_eq!(dead.state(), WorkerState::Dead);
+    assert!(
+        last_beat.elapsed() >= Duration::from_millis(4_900),
+        "no sooner than it is due"
+    );
+    let refusal = clients.beat(&silent).await.expect_err("it is dead");
+    assert_eq!(reason(&refusal), "STALE_WORKER");
+    let get = GetWorkerRequest {
+        worker_id: silent.worker_id.clone(),
+    };
+    let seen = clients
+        .registry
+        .get_worker(get)
+        .await
+        .unwrap()
+        .into_inner()
+        .worker;
+    assert_eq!(seen.unwrap().state(), WorkerState::Dead);
+}

@@ -1,0 +1,8 @@
+//! What sessions share: races, locks, faults of Redis, every kind of Redis, the registry, messages between gateways.
+
+mod conformance;
+mod faults;
+mod messages;
+mod panels;
+mod registry;
+mod topologies;

@@ -1,0 +1,147 @@
+//! Who lives and who died, as told by several coordination processes.
+
+use std::time::{Duration, Instant};
+
+use shim_proto::coordination::v1::watch_workers_response::Event as Roll;
+use shim_proto::coordination::v1::{
+    ListWorkersRequest, WatchWorkersRequest, WatchWorkersResponse, Worker, WorkerChangeKind,
+};
+use shim_redis_harness::Redis;
+use shim_tests::coordination::Clients;
+use shim_tests::place::Place;
+use shim_tests::service::{Launch, Service};
+use tokio::task::JoinHandle;
+use tonic::{Code, Streaming};
+
+const HEARTBEAT: Duration = Duration::from_millis(1_500);
+const DEAD_AFTER: Duration = Duration::from_secs(5);
+/// A death is found this soon after it is due.
+const FOUND_WITHIN: Duration = Duration::from_secs(1);
+/// The dead process held the leader's lock; another takes over when that has run out.
+const TAKE_OVER: Duration = Duration::from_secs(3);
+
+async fn roll(clients: &mut Clients) -> Streaming<WatchWorkersResponse> {
+    let watch = clients
+        .registry
+        .watch_workers(WatchWorkersRequest::default())
+        .await;
+    watch.unwrap().into_inner()
+}
+
+/// Waits until the death of `worker` is told.
+async fn death(roll: &mut Streaming<WatchWorkersResponse>, worker: &Worker) {
+    loop {
+        let told = roll.message().await.unwrap().expect("the stream goes on");
+        if let Some(Roll::Changed(change)) = told.event
+            && change.kind() == WorkerChangeKind::Died
+            && change
+                .worker
+                .as_ref()
+                .is_some_and(|dead| dead.worker_id == worker.worker_id)
+        {
+            return;
+        }
+    }
+}
+
+/// Asserts that the death of a worker that beat last at `last_beat` is told in time.
+async fn assert_death(
+    roll: &mut Streaming<WatchWorkersResponse>,
+    worker: &Worker,
+    last_beat: Instant,
+    grace: Duration,
+) {
+    let limit = DEAD_AFTER + FOUND_WITHIN + grace;
+    let in_time = tokio::time::timeout(
+        limit.saturating_sub(last_beat.elapsed()),
+        death(roll, worker),
+    );
+    in_time
+        .await
+        .unwrap_or_else(|_| panic!("no death within {limit:?}"));
+    let found = last_beat.elapsed();
+    assert!(
+        found >= DEAD_AFTER - Duration::from_millis(100),
+        "too soon: {found:?}"
+    );
+}
+
+/// Beats for `worker` until aborted; failures that pass by themselves are passed over, as workers do.
+fn keep_beating(mut clients: Clients, worker: Worker) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        loop {
+            if let Err(refusal) = clients.beat(&worker).await {
+                assert_eq!(refusal.code(), Code::Unavailable, "{refusal}");
+            }
+            tokio::time::sleep(HEARTBEAT).await;
+        }
+    })
+}
+
+async fn living(clients: &mut Clients) -> Vec<String> {
+    let answer = clients
+        .registry
+        .list_workers(ListWorkersRequest::default())
+        .await;
+    let workers = answer.unwrap().into_inner().workers;
+    workers.into_iter().map(|worker| worker.name).collect()
+}
+
+#[tokio::test]
+async fn deaths_are_found_although_the_leader_was_killed() {
+    let place = Place::new();
+    let redis = Redis::start();
+    let launch = Launch::coordination(&place.data_dir(), &redis.url());
+    // Alone, the first one must be the leader.
+    let mut leader = launch.clone().named("leader").started().await;
+    let mut clients = leader.coordination();
+    let first = clients.register("first", "any").await.unwrap();
+    let last_beat = Instant::now();
+    assert_death(
+        &mut roll(&mut clients).await,
+        &first,
+        last_beat,
+        Duration::ZERO,
+    )
+    .await;
+
+    let follower = launch.named("follower").started().await;
+    let mut clients = follower.coordination();
+    let mut roll = roll(&mut clients).await;
+    let second = clients.register("second", "any").await.unwrap();
+    let beating = clients.register("beating", "any").await.unwrap();
+    let last_beat = Instant::now();
+    let heart = keep_beating(clients.clone(), beating);
+    leader.kill();
+    assert_death(&mut roll, &second, last_beat, TAKE_OVER).await;
+    assert_eq!(living(&mut clients).await, ["beating"]);
+    assert!(!heart.is_finished());
+    heart.abort();
+}
+
+#[tokio::test]
+async fn beating_workers_outlive_an_outage_of_redis() {
+    let place = Place::new();
+    let mut redis = Redis::start();
+    let service: Service = Launch::coordination(&place.data_dir(), &redis.url())
+        .started()
+        .await;
+    let mut clients = service.coordination();
+    let mut hearts = Vec::new();
+    for name in ["a", "b", "c"] {
+        let worker = clients.register(name, "any").await.unwrap();
+        hearts.push(keep_beating(clients.clone(), worker));
+    }
+    redis.kill();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    redis.restart();
+    // Long enough that whoever was taken for dead would be told so.
+    tokio::time::sleep(DEAD_AFTER + FOUND_WITHIN).await;
+    let mut names = living(&mut clients).await;
+    names.sort();
+    assert_eq!(names, ["a", "b", "c"]);
+    for heart in hearts {
+        assert!(!heart.is_finished(), "no beat was refused");
+        heart.abort();
+    }
+}
