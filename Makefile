@@ -6,7 +6,10 @@
 # Cargo's folder, wherever the person has it.
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 VENV   := $(TARGET)/venv
-ROUNDS ?= 200
+# What to measure or to break; all figures, and the checkpoint panel, if left out.
+AREA   ?=
+PANEL  ?= checkpoint
+ROUNDS ?=
 SEED   ?= 1
 
 help: ## Say what can be made
@@ -25,15 +28,16 @@ test: ## Check the format, the lints and every test
 	SHIM_BIN=$(TARGET)/debug/shim SHIM_PYTHON=$(VENV)/bin/python \
 		cargo nextest run --workspace --status-level slow --final-status-level fail
 
-bench: ## Measure against the peers of each promise; results in target/bench
+bench: ## Measure against the peers of each promise; results in target/bench: AREA=coordination
 	@scripts/setup.sh test $(VENV)
 	@cargo build --release --quiet --package shim --package shim-tests
-	@SHIM_BIN=$(TARGET)/release/shim SHIM_PYTHON=$(VENV)/bin/python $(TARGET)/release/bench
+	@SHIM_BIN=$(TARGET)/release/shim SHIM_PYTHON=$(VENV)/bin/python $(TARGET)/release/bench $(AREA)
 
-chaos: ## Kill the service at random moments: ROUNDS=200 SEED=1
+chaos: ## Kill, freeze and race what is promised: PANEL=checkpoint|races|locks|outages|coordination ROUNDS=200 SEED=1
 	@scripts/setup.sh run
 	@cargo build --release --quiet --package shim --package shim-tests
-	@SHIM_BIN=$(TARGET)/release/shim $(TARGET)/release/chaos --rounds $(ROUNDS) --seed $(SEED)
+	@SHIM_BIN=$(TARGET)/release/shim $(TARGET)/release/chaos $(PANEL) \
+		$(if $(ROUNDS),--rounds $(ROUNDS)) --seed $(SEED)
 
 install: ## Put the command `shim` into Cargo's bin folder
 	@cargo install --quiet --locked --path .

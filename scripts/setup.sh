@@ -65,6 +65,11 @@ case ${1:-} in
 run) ;;
 test)
     python_venv "$2"
+    # The stories make certificates, start Redis with sentinels, and look at both through Redis's own client.
+    have openssl || install openssl openssl
+    have redis-cli || install redis-tools redis
+    # On Linux the kernel ends a test's servers with the test.
+    [ "$(uname)" != Linux ] || have setpriv || install util-linux util-linux
     # One story bends the service's clock.
     have faketime || install faketime libfaketime
     if ! have cargo-nextest; then

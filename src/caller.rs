@@ -11,9 +11,6 @@ use crate::failure::Failure;
 /// The contract's limit on names of senders and writers.
 const MAX_NAME_BYTES: usize = 200;
 
-/// The whole workspace.
-const EVERYTHING: &str = "**";
-
 /// The namespace of state and locks.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Place {
@@ -55,9 +52,9 @@ impl Here {
     pub(crate) fn patterns(&self, typed: &[String]) -> Result<Vec<String>, Failure> {
         let pattern = |path: &String| {
             let inside = self.relative(path)?;
-            let is_file = self.folder.join(path).exists();
-            Ok(if is_file && inside != EVERYTHING {
-                literally(&inside)
+            let is_there = self.folder.join(path).exists();
+            Ok(if is_there {
+                self.literally(&inside)
             } else {
                 inside
             })
@@ -73,15 +70,20 @@ impl Here {
                 .hint("only files of one workspace can be leased or checked together")
         })
     }
-}
 
-/// A file's name as a pattern that matches nothing else: `app/[id].ts` is a name in some frameworks.
-pub(crate) fn literally(name: &str) -> String {
-    let quoted = |c: char| match c {
-        '*' | '?' | '[' | ']' | '{' | '}' | '\\' => format!("\\{c}"),
-        _ => c.to_string(),
-    };
-    name.chars().map(quoted).collect()
+    /// A path relative to the workspace's root as a pattern that matches nothing else: `app/[id].ts` is a name in some
+    /// frameworks. A folder that is there ends with a slash, so that `foo.d` is not taken for a file.
+    pub(crate) fn literally(&self, inside: &str) -> String {
+        let quoted = |c: char| match c {
+            '*' | '?' | '[' | ']' | '{' | '}' | '\\' => format!("\\{c}"),
+            _ => c.to_string(),
+        };
+        let mut pattern: String = inside.chars().map(quoted).collect();
+        if self.workspace.root.join(inside).is_dir() && !pattern.ends_with('/') {
+            pattern.push('/');
+        }
+        pattern
+    }
 }
 
 /// How others see a person who gave no name: `user@host`.
@@ -100,13 +102,42 @@ mod tests {
     fn the_name_of_a_file_is_no_pattern() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("[id].ts"), "").unwrap();
-        let here = Here {
-            folder: folder.path().to_path_buf(),
-            workspace: Workspace::around(folder.path()),
-        };
-        let typed = ["[id].ts", "[ab].ts", "src/*", "."].map(str::to_owned);
-        let patterns = here.patterns(&typed).unwrap();
-        assert_eq!(patterns, [r"\[id\].ts", "[ab].ts", "src/*", "**"]);
+        let here = at(folder.path());
+        for (typed, meant) in [
+            ("[id].ts", r"\[id\].ts"),
+            ("[ab].ts", "[ab].ts"),
+            ("src/*", "src/*"),
+            ("src/*.d/", "src/*.d/"),
+        ] {
+            assert_eq!(here.patterns(&[typed.to_owned()]).unwrap(), [meant]);
+        }
         assert!(here.patterns(&["../x".to_owned()]).is_err());
+    }
+
+    #[test]
+    fn a_folder_that_is_there_ends_with_a_slash() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("[a].d/b.d")).unwrap();
+        let here = at(folder.path());
+        for (typed, meant) in [
+            ("[a].d", r"\[a\].d/"),
+            ("[a].d/", r"\[a\].d/"),
+            ("[a].d/b.d", r"\[a\].d/b.d/"),
+            // The root is everything.
+            (".", "./"),
+            ("./", "./"),
+            ("[a].d/..", "./"),
+        ] {
+            assert_eq!(here.patterns(&[typed.to_owned()]).unwrap(), [meant]);
+            let inside = here.relative(typed).unwrap();
+            assert_eq!(here.literally(&inside), meant);
+        }
+    }
+
+    fn at(folder: &std::path::Path) -> Here {
+        Here {
+            folder: folder.to_path_buf(),
+            workspace: Workspace::around(folder),
+        }
     }
 }

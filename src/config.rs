@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use shim_runtime::config::{ConfigErrors, Settings};
 
 use crate::cli::Global;
+use crate::up::redis::AppendFsync;
 
 /// Everything configured.
 #[derive(Debug, Clone)]
@@ -18,6 +19,8 @@ pub(crate) struct Config {
     pub(crate) checkpoint: shim_checkpoint::Config,
     /// The coordination service's own keys.
     pub(crate) coordination: shim_coordination::Config,
+    /// When the private Redis writes through to the disk (`redis.appendfsync`).
+    pub(crate) appendfsync: AppendFsync,
     /// The gateway's own keys.
     pub(crate) gateway: shim_gateway::Config,
     /// The flags that name this configuration, to start another process with the same.
@@ -45,6 +48,7 @@ impl Config {
             runtime,
             checkpoint: shim_checkpoint::Config::read(&mut settings),
             coordination: shim_coordination::Config::read(&mut settings),
+            appendfsync: settings.get_or("redis.appendfsync", AppendFsync::Always),
             gateway: shim_gateway::Config::read(&mut settings),
             flags: global.flags(),
         };

@@ -42,7 +42,8 @@ impl Workspace {
         }
     }
 
-    /// A path or pattern typed in `folder`, relative to the root and with its dots resolved; `**` for the root itself.
+    /// A path or pattern typed in `folder`, relative to the root and with its dots resolved; `.` for the root itself. A
+    /// slash at its end is kept, for it tells that a folder is meant.
     ///
     /// # Errors
     /// If it leads out of the workspace.
@@ -61,10 +62,11 @@ impl Workspace {
             .components()
             .map(|part| part.as_os_str().to_string_lossy())
             .collect();
+        let end = if typed.ends_with('/') { "/" } else { "" };
         Ok(if names.is_empty() {
-            "**".to_owned()
+            ".".to_owned()
         } else {
-            names.join("/")
+            names.join("/") + end
         })
     }
 }
@@ -134,7 +136,9 @@ mod tests {
         let told = |typed: &str| workspace.relative(&deep, typed).ok();
         assert_eq!(told("../a.rs").as_deref(), Some("src/a.rs"));
         assert_eq!(told("./*.rs").as_deref(), Some("src/store/*.rs"));
-        assert_eq!(told("../..").as_deref(), Some("**"));
+        assert_eq!(told("../foo.d/").as_deref(), Some("src/foo.d/"));
+        assert_eq!(told("../..").as_deref(), Some("."));
+        assert_eq!(told("../../").as_deref(), Some("."));
         assert_eq!(told("../../../other"), None);
         let absolute = deep.join("b.rs").display().to_string();
         assert_eq!(told(&absolute).as_deref(), Some("src/store/b.rs"));

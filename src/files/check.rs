@@ -10,7 +10,7 @@ use shim_proto::coordination::v1::{FileLease, ListFilesRequest, ListFilesRespons
 use tonic::{Code, Status};
 
 use super::{Site, Workspace, staged};
-use crate::caller::{Here, literally};
+use crate::caller::Here;
 use crate::config::Config;
 use crate::connection::{self, request};
 use crate::failure::Failure;
@@ -135,7 +135,7 @@ async fn touching(
 ) -> Result<Vec<FileLease>, Trouble> {
     let list = ListFilesRequest {
         workspace: site.workspace(),
-        paths: paths.iter().map(|path| literally(path)).collect(),
+        paths: paths.iter().map(|path| site.here.literally(path)).collect(),
         holder: String::new(),
         except_holder: holder.to_owned(),
     };

@@ -41,7 +41,9 @@ Examples:
   shim files check --staged           in .git/hooks/pre-commit
   shim files release --holder window-2
 
-Patterns know *, ?, [a-z], {a,b} and **; a pattern also covers everything below what it matches.
+Patterns know *, ?, [a-z], {a,b} and **. A pattern covers what lies below what it matches; but a last name with an
+extension, such as *.rs or foo.d, is taken for a file, so it covers what lies below only where the other pattern spells
+that name out. foo.d/ always means the folder and everything below.
 --holder may be given by SHIM_HOLDER. The workspace is -w, else `workspace` of the configuration (SHIM_WORKSPACE), else
 the path of the git repository the command is run in, else \"default\".";
 

@@ -92,7 +92,7 @@ async fn serve(
     bind_probes(&mut listeners, &config).await?;
     let redis = match &config.runtime.redis_url {
         Some(_) => None,
-        None => Redis::start(config.data_dir()).await,
+        None => Redis::start(config.data_dir(), config.appendfsync).await,
     };
     let info = StackInfo {
         pid: std::process::id(),
@@ -152,6 +152,7 @@ async fn run_services(
     tracing::info!(pid = std::process::id(), "the stack serves");
     let (served, ()) = tokio::join!(server.serve(listeners, shutdown), idle_watch);
     served?;
+    coordination.finish().await;
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use shim_runtime::config::Setting;
 use shim_runtime::lifecycle::Shutdown;
 use shim_runtime::stack::make_private_dir;
 use tokio::io::AsyncWriteExt;
@@ -38,6 +39,37 @@ const PROGRAM_FOLDERS: [&str; 4] = [
 pub(crate) const REMEDY: &str =
     "install it with `apt-get install redis-server` or `brew install redis`, or set redis_url";
 
+/// When Redis writes what it acknowledged through to the disk.
+///
+/// With `everysec` it holds writes back for up to two seconds while an earlier one is on its way to the disk, although
+/// clients were answered (`flushAppendOnlyFile` of Redis): then not only a loss of power, its own death loses them too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AppendFsync {
+    /// Before it answers.
+    Always,
+    /// Every second.
+    EverySec,
+}
+
+impl AppendFsync {
+    /// As Redis spells it.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Always => "always",
+            Self::EverySec => "everysec",
+        }
+    }
+}
+
+impl Setting for AppendFsync {
+    fn parse(text: &str) -> Result<Self, String> {
+        [Self::Always, Self::EverySec]
+            .into_iter()
+            .find(|choice| choice.word() == text)
+            .ok_or_else(|| "always or everysec".to_owned())
+    }
+}
+
 /// A supervised Redis.
 #[derive(Debug)]
 pub(super) struct Redis {
@@ -48,7 +80,7 @@ pub(super) struct Redis {
 
 impl Redis {
     /// Starts a Redis with its files below `data_dir`; `None`, with a warning, if the machine has none.
-    pub(super) async fn start(data_dir: &Path) -> Option<Self> {
+    pub(super) async fn start(data_dir: &Path, appendfsync: AppendFsync) -> Option<Self> {
         let Some(program) = find_program("redis-server") else {
             tracing::warn!(
                 "no redis-server found: checkpoints and recovery work in full, coordination will not; {REMEDY}"
@@ -64,7 +96,7 @@ impl Redis {
         stop_leftover(&socket).await;
         let stop = Shutdown::new();
         let supervisor = tokio::spawn(supervise(
-            command_line(&program, &socket, &folder),
+            command_line(&program, &socket, &folder, appendfsync),
             stop.clone(),
         ));
         Some(Self {
@@ -121,7 +153,12 @@ pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
         .find(|program| program.is_file())
 }
 
-fn command_line(program: &Path, socket: &Path, folder: &Path) -> Vec<std::ffi::OsString> {
+fn command_line(
+    program: &Path,
+    socket: &Path,
+    folder: &Path,
+    appendfsync: AppendFsync,
+) -> Vec<std::ffi::OsString> {
     let mut line: Vec<std::ffi::OsString> = Vec::new();
     if let Some(setpriv) = find_program("setpriv").filter(|_| cfg!(target_os = "linux")) {
         line.extend([
@@ -142,7 +179,7 @@ fn command_line(program: &Path, socket: &Path, folder: &Path) -> Vec<std::ffi::O
             "--appendonly",
             "yes",
             "--appendfsync",
-            "everysec",
+            appendfsync.word(),
             "--maxmemory-policy",
             "noeviction",
         ]

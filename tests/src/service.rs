@@ -289,7 +289,11 @@ impl Service {
 }
 
 impl Drop for Service {
+    /// A story that fails shows what the service said.
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}:\n{}", self.log_path.display(), self.log());
+        }
         if matches!(self.child.try_wait(), Ok(None)) {
             self.kill();
         }

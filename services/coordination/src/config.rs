@@ -50,7 +50,12 @@ impl Config {
         let certificates = certificates(settings);
         let key_prefix = key_prefix(settings);
         let redis_url = settings.get::<String>("redis_url");
-        check_url(settings, "redis_url", redis_url.as_deref(), certificates.as_ref());
+        check_url(
+            settings,
+            "redis_url",
+            redis_url.as_deref(),
+            certificates.as_ref(),
+        );
         let nodes = settings.get::<String>("coordination.lock_nodes");
         let lock_nodes: Vec<_> = nodes
             .iter()
@@ -59,7 +64,12 @@ impl Config {
             .filter(|node| !node.is_empty())
             .collect();
         for node in &lock_nodes {
-            check_url(settings, "coordination.lock_nodes", Some(node), certificates.as_ref());
+            check_url(
+                settings,
+                "coordination.lock_nodes",
+                Some(node),
+                certificates.as_ref(),
+            );
         }
         Self {
             redis_url,
@@ -120,9 +130,13 @@ fn check_url(
 
 fn registry(settings: &mut Settings) -> Registry {
     let (tenth, hour) = (Duration::from_millis(100), Duration::from_secs(3_600));
-    let heartbeat =
-        settings.get_within("registry.heartbeat", Duration::from_millis(1_500), tenth..=hour);
-    let dead_after = settings.get_within("registry.dead_after", Duration::from_secs(5), tenth..=hour);
+    let heartbeat = settings.get_within(
+        "registry.heartbeat",
+        Duration::from_millis(1_500),
+        tenth..=hour,
+    );
+    let dead_after =
+        settings.get_within("registry.dead_after", Duration::from_secs(5), tenth..=hour);
     if dead_after < heartbeat * 2 {
         settings.refuse("registry.dead_after: must be at least twice registry.heartbeat, or one lost beat kills");
     }

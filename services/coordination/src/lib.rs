@@ -24,7 +24,7 @@ pub use error::Error;
 
 use reaper::Reaper;
 use rpc::Api;
-use store::Store;
+use store::{Link, Store};
 
 /// Why the service cannot start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -67,12 +67,12 @@ impl Service {
     /// Adds the service's RPCs to a server, and keeps its health as Redis's.
     #[must_use]
     pub fn register(&self, server: Server) -> Server {
-        let state = StateServiceServer::new(self.api.clone())
-            .max_decoding_message_size(MAX_MESSAGE_BYTES);
-        let locks = LockServiceServer::new(self.api.clone())
-            .max_decoding_message_size(MAX_MESSAGE_BYTES);
-        let bus = BusServiceServer::new(self.api.clone())
-            .max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let state =
+            StateServiceServer::new(self.api.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let locks =
+            LockServiceServer::new(self.api.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let bus =
+            BusServiceServer::new(self.api.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
         let registry = RegistryServiceServer::new(self.api.clone())
             .max_decoding_message_size(MAX_MESSAGE_BYTES);
         self.tell_health(&server);
@@ -90,15 +90,15 @@ impl Service {
         let readiness = server.readiness();
         let mut link = self.api.store.link.clone();
         let shutdown = self.api.shutdown.clone();
+        let tell = move |link: &Link| NAMES.map(|name| readiness.set(name, link.health()));
+        // Before the server serves: until told otherwise it takes a service for ready.
+        tell(&link);
         tokio::spawn(async move {
             loop {
-                for name in NAMES {
-                    readiness.set(name, link.health());
-                }
                 tokio::select! {
-                    () = link.health_changed() => {}
+                    () = link.health_changed() => tell(&link),
                     () = shutdown.wait() => return,
-                }
+                };
             }
         });
     }

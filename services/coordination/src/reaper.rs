@@ -91,7 +91,11 @@ impl Reaper {
     }
 
     async fn lead(&mut self, claim: &Claim) {
-        tracing::debug!(owner = self.owner, token = claim.token, "this process reaps");
+        tracing::debug!(
+            owner = self.owner,
+            token = claim.token,
+            "this process reaps"
+        );
         if let Err(error) = self.sweep_while_leading(claim).await {
             tracing::debug!(%error, "another process may reap");
             return;
@@ -116,7 +120,9 @@ impl Reaper {
             };
             match done {
                 Ok(()) => self.is_troubled = false,
-                Err(lost @ (Error::LockLost { .. } | Error::StaleFence { .. })) => return Err(lost),
+                Err(lost @ (Error::LockLost { .. } | Error::StaleFence { .. })) => {
+                    return Err(lost);
+                }
                 Err(error) => self.note("cannot reap", &error),
             }
         }
@@ -134,7 +140,11 @@ impl Reaper {
     }
 
     async fn renew(&self, claim: &Claim) -> Result<(), Error> {
-        self.store.locks.renew(&self.place, claim, TTL).await.map(drop)
+        self.store
+            .locks
+            .renew(&self.place, claim, TTL)
+            .await
+            .map(drop)
     }
 
     async fn sweep(&self, claim: &Claim) -> Result<(), Error> {

@@ -54,20 +54,20 @@ impl Sentinels {
         format!("redis+sentinel://{}/{MASTER}", addresses.join(","))
     }
 
-    /// Kills the master and waits until the sentinels have put a replica in its place.
+    /// Kills the master and waits until the sentinels have put a replica in its place and find it well.
     ///
     /// # Panics
     /// If they do not.
     pub fn failover(&mut self) {
         let old = self.master_index();
         self.servers[old].kill();
+        let old_port = self.servers[old].port();
         wait_until("a replica becomes the master", || {
-            self.agreed_port().is_some_and(|port| {
-                let server = self.servers.iter().find(|server| server.port() == port);
-                server.is_some_and(|server| {
-                    server.port() != self.servers[old].port() && is_master(server)
-                })
-            })
+            let port = self.agreed_port().filter(|port| *port != old_port);
+            let mut servers = self.servers.iter();
+            let server = servers.find(|server| Some(server.port()) == port);
+            let is_well = |sentinel: &Sentinel| sentinel.flags().as_deref() == Some("master");
+            server.is_some_and(is_master) && self.sentinels.iter().all(is_well)
         });
     }
 
@@ -113,16 +113,20 @@ impl Sentinels {
     }
 }
 
-fn role(server: &Redis) -> Reply {
-    server.ask(&["ROLE"]).expect("every server has a role")
+/// What a server says of its part; nothing while a sentinel breaks its connections, as it does with each change.
+fn role(server: &Redis) -> Vec<Reply> {
+    match server.try_ask(&["ROLE"]) {
+        Ok(Ok(Reply::List(items))) => items,
+        _ => Vec::new(),
+    }
 }
 
 fn is_master(server: &Redis) -> bool {
-    role(server).items().first().and_then(Reply::text) == Some("master")
+    role(server).first().and_then(Reply::text) == Some("master")
 }
 
 fn is_following(server: &Redis) -> bool {
-    role(server).items().get(3).and_then(Reply::text) == Some("connected")
+    role(server).get(3).and_then(Reply::text) == Some("connected")
 }
 
 /// One sentinel.
@@ -146,8 +150,9 @@ impl Sentinel {
             format!("dir {}", folder.path().display()),
             "logfile sentinel.log".to_owned(),
             format!("sentinel monitor {MASTER} 127.0.0.1 {} 2", master.port()),
-            format!("sentinel down-after-milliseconds {MASTER} 500"),
-            format!("sentinel failover-timeout {MASTER} 3000"),
+            // A promoted server breaks its connections, which must not look like another death.
+            format!("sentinel down-after-milliseconds {MASTER} 1500"),
+            format!("sentinel failover-timeout {MASTER} 10000"),
         ];
         let config = folder.path().join("sentinel.conf");
         std::fs::write(&config, lines.join("\n") + "\n").expect("a new folder is writable");
@@ -167,6 +172,12 @@ impl Sentinel {
     fn ask(&self, words: &[&str]) -> io::Result<Reply> {
         let stream = TcpStream::connect(self.address())?;
         reply::ask(&stream, words)?.map_err(io::Error::other)
+    }
+
+    /// What it thinks of the master: "master" if all is well.
+    fn flags(&self) -> Option<String> {
+        let about = self.ask(&["SENTINEL", "MASTER", MASTER]).ok()?;
+        about.field("flags").map(str::to_owned)
     }
 
     fn master_port(&self) -> Option<u16> {

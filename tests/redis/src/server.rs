@@ -173,7 +173,7 @@ impl Redis {
             .unwrap_or_else(|e| panic!("{words:?} was not answered: {e}\n{}", self.log()))
     }
 
-    fn try_ask(&self, words: &[&str]) -> io::Result<Result<Reply, String>> {
+    pub(crate) fn try_ask(&self, words: &[&str]) -> io::Result<Result<Reply, String>> {
         let stream = UnixStream::connect(self.socket())?;
         stream.set_read_timeout(Some(ANSWER_PATIENCE))?;
         if let Some(password) = &self.launch.password

@@ -98,10 +98,9 @@ async fn coordination_panels(panel: Panel, kills: u64, seed: u64) -> (bool, Valu
         }
     }
     if panel.includes(Panel::Outages) {
-        for settings in outages_to_run(kills, seed) {
-            let about = format!("{:?}", settings.outage).to_lowercase();
+        for (about, settings) in outages_to_run(kills, seed) {
             let verdict = outages::run(settings).await;
-            findings.add(&about, verdict.is_clean(), &verdict);
+            findings.add(about, verdict.is_clean(), &verdict);
         }
     }
     (findings.broken == 0, findings.found.into())
@@ -123,17 +122,29 @@ impl Findings {
     }
 }
 
-fn outages_to_run(kills: u64, seed: u64) -> [outages::Settings; 3] {
-    let of = |outage, times, away_millis| outages::Settings {
+fn outages_to_run(kills: u64, seed: u64) -> [(&'static str, outages::Settings); 4] {
+    use outages::{Fsync, Outage};
+    let of = |outage, fsync, times, away_millis| outages::Settings {
         outage,
+        fsync,
         times,
         away_millis,
         seed,
     };
     [
-        of(outages::Outage::Kill, kills, 10..1_500),
-        of(outages::Outage::Cut, LONG_OUTAGES, 5_000..5_001),
-        of(outages::Outage::Freeze, LONG_OUTAGES, 500..3_000),
+        ("kill", of(Outage::Kill, Fsync::Always, kills, 10..1_500)),
+        (
+            "kill, synced by the kernel",
+            of(Outage::Kill, Fsync::Kernel, kills, 10..1_500),
+        ),
+        (
+            "cut",
+            of(Outage::Cut, Fsync::EverySecond, LONG_OUTAGES, 5_000..5_001),
+        ),
+        (
+            "freeze",
+            of(Outage::Freeze, Fsync::EverySecond, LONG_OUTAGES, 500..3_000),
+        ),
     ]
 }
 

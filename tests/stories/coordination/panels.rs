@@ -49,6 +49,7 @@ async fn locks_hold_while_redlock_nodes_are_killed() {
 async fn kills_of_redis_lose_and_double_nothing() {
     let settings = outages::Settings {
         outage: outages::Outage::Kill,
+        fsync: outages::Fsync::Always,
         times: 10,
         away_millis: 10..400,
         seed: SEED,
@@ -62,6 +63,7 @@ async fn kills_of_redis_lose_and_double_nothing() {
 async fn a_network_cut_of_five_seconds_loses_nothing_and_hangs_no_call() {
     let settings = outages::Settings {
         outage: outages::Outage::Cut,
+        fsync: outages::Fsync::EverySecond,
         times: 1,
         away_millis: 5_000..5_001,
         seed: SEED,
@@ -74,6 +76,7 @@ async fn a_network_cut_of_five_seconds_loses_nothing_and_hangs_no_call() {
 async fn a_frozen_redis_hangs_no_call() {
     let settings = outages::Settings {
         outage: outages::Outage::Freeze,
+        fsync: outages::Fsync::EverySecond,
         times: 2,
         away_millis: 500..2_000,
         seed: SEED,

@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use shim_proto::coordination::v1::WatchStateRequest;
 use shim_redis_harness::{Cluster, Launch as RedisLaunch, Nodes, Redis, Sentinels};
-use shim_tests::coordination::{NAMESPACE, count, counted, put};
+use shim_tests::coordination::{Clients, NAMESPACE, count, counted, put};
 use shim_tests::place::Place;
 use shim_tests::service::Launch;
-use tonic::Code;
+use tonic::{Code, Status};
 
 use super::conformance;
 
@@ -101,7 +102,7 @@ async fn under_sentinels_with_a_failover_in_the_middle() {
 
     sentinels.failover();
     let over = Instant::now();
-    while let Err(refusal) = clients.put(put("after", counted(2), None)).await {
+    while let Err(refusal) = write_and_watch(&mut clients).await {
         assert_eq!(refusal.code(), Code::Unavailable, "{refusal}");
         assert!(over.elapsed() < RECONNECT_WITHIN, "the new master is found");
         tokio::time::sleep(POLL).await;
@@ -109,4 +110,14 @@ async fn under_sentinels_with_a_failover_in_the_middle() {
     let entry = clients.get(NAMESPACE, "before").await.unwrap();
     assert_eq!(count(&entry), Some(1), "what the replicas had is there");
     conformance::play(&mut clients).await;
+}
+
+/// Commands and subscriptions ride on connections of their own; both must find the new master.
+async fn write_and_watch(clients: &mut Clients) -> Result<(), Status> {
+    clients.put(put("after", counted(2), None)).await?;
+    clients
+        .state
+        .watch_state(WatchStateRequest::default())
+        .await?;
+    Ok(())
 }

@@ -1,9 +1,12 @@
 //! Patterns of files, and whether two of them have a file in common.
 //!
-//! (A) A pattern covers every path that it matches and everything below. (B) If some path is covered by both of two
-//! patterns, they overlap: never is that missed. (C) If they overlap, there is such a path, unless the [`Effort`] of the
-//! decision was used up, and then every answer is yes. Paths are compared letter by letter: case and Unicode forms that
-//! a file system may fold are told apart. The cost of one comparison is the product of the patterns' lengths.
+//! (A) A pattern covers what it matches and what lies below; but a last name with an extension (a `.` that stands for
+//! itself and is not its first character) is taken for a file: against another pattern, it covers what lies below only
+//! where that one spells the name out. So `**/*.rs` has nothing in common with `README.md`, and `foo.app` has
+//! `foo.app/x`. With a slash at its end, a name is a folder's, whatever it is. (B) If some path is covered by both of
+//! two patterns, they overlap: never is that missed. (C) If they overlap, there is such a path, unless the [`Effort`] of
+//! the decision was used up, and then every answer is yes. Paths are compared letter by letter: case and Unicode forms
+//! that a file system may fold are told apart. The cost of one comparison is the product of the patterns' lengths.
 
 use super::glob_syntax::{self, Malformed};
 use super::letters::Letters;
@@ -20,7 +23,7 @@ pub(super) enum Piece<T> {
 /// The name of a file or folder; it is not empty.
 pub(super) type Name = Vec<Piece<Letters>>;
 
-/// The names from the root to a file; it ends with a run, since a pattern covers what is below.
+/// The names from the root; then a run, which covers what is below, unless the last name is taken for a file's.
 pub(super) type Route = Vec<Piece<Name>>;
 
 /// Files relative to the root of a workspace.
@@ -76,12 +79,52 @@ impl Effort {
     }
 }
 
-fn routes_meet(left: &Route, right: &Route, effort: &mut Effort) -> bool {
-    meet(left, right, effort, |left: &Name, right: &Name, effort| {
-        meet(left, right, effort, |left: &Letters, right, _| {
-            left.meet(right)
-        })
+fn routes_meet(mut left: &[Piece<Name>], mut right: &[Piece<Name>], effort: &mut Effort) -> bool {
+    // Most patterns differ in one of their first folders.
+    while let ([Piece::One(l), left_rest @ ..], [Piece::One(r), right_rest @ ..]) = (left, right)
+        && !left_rest.is_empty()
+        && !right_rest.is_empty()
+    {
+        if !names_meet(l, r, effort) {
+            return false;
+        }
+        (left, right) = (left_rest, right_rest);
+    }
+    meet(left, right, effort, names_meet)
+        || goes_on_below(left, right, effort)
+        || goes_on_below(right, left, effort)
+}
+
+fn names_meet(left: &Name, right: &Name, effort: &mut Effort) -> bool {
+    meet(left, right, effort, |left: &Letters, right, _| {
+        left.meet(right)
     })
+}
+
+/// Whether `route` ends with a name that is taken for a file's, while `other` spells it out and goes on below.
+fn goes_on_below(route: &[Piece<Name>], other: &[Piece<Name>], effort: &mut Effort) -> bool {
+    let ([folders @ .., Piece::One(file)], [others @ .., _]) = (route, other) else {
+        return false;
+    };
+    let mut spelled_at = Vec::new();
+    for (i, place) in others.iter().enumerate() {
+        if let Piece::One(name) = place
+            && is_spelled_out(name)
+            && names_meet(name, file, effort)
+        {
+            spelled_at.push(i);
+        }
+    }
+    if spelled_at.is_empty() {
+        return false;
+    }
+    let reached = reach(folders, others, effort, names_meet);
+    spelled_at.into_iter().any(|i| reached[i])
+}
+
+fn is_spelled_out(name: &Name) -> bool {
+    let is_itself = |place: &Piece<_>| matches!(place, Piece::One(Letters::One(_)));
+    name.iter().all(is_itself)
 }
 
 /// Whether some sequence fits both.
@@ -110,58 +153,56 @@ fn meet<T>(
     match (left, right) {
         ([Piece::Run], _) | (_, [Piece::Run]) => true,
         ([], rest) | (rest, []) => rest.iter().all(|piece| matches!(piece, Piece::Run)),
-        _ => walk(left, right, effort, same),
+        _ => reach(left, right, effort, same)[right.len()],
     }
 }
 
-/// The same by dynamic programming: which pairs of positions can be reached by reading one sequence with both sides.
-fn walk<T>(
+/// How far the right side can have been read when all of the left is, by dynamic programming: at `j`, whether some
+/// sequence fits the left side and the right side's first `j` places.
+fn reach<T>(
     left: &[Piece<T>],
     right: &[Piece<T>],
     effort: &mut Effort,
     same: impl Fn(&T, &T, &mut Effort) -> bool,
-) -> bool {
-    if !effort.spend(left.len() * right.len()) {
-        return true;
+) -> Vec<bool> {
+    if !effort.spend((left.len() + 1) * (right.len() + 1)) {
+        return vec![true; right.len() + 1];
     }
-    // `reached[j]`: the left side's first places and the right side's first `j` can have been read.
     let mut reached = vec![false; right.len() + 1];
     reached[0] = true;
+    pass_runs(&mut reached, right);
     for place in left {
         let mut next = vec![false; right.len() + 1];
-        for j in 0..=right.len() {
-            if !reached[j] {
-                continue;
-            }
+        for j in (0..=right.len()).filter(|&j| reached[j]) {
             match (place, right.get(j)) {
-                // A run takes the other's place, or nothing more.
-                (Piece::Run, against) => {
-                    next[j] = true;
-                    if against.is_some() {
-                        reached[j + 1] = true;
-                    }
+                // A run takes nothing, or any of the other's places from here on.
+                (Piece::Run, _) => {
+                    next[j..].fill(true);
+                    break;
                 }
-                (Piece::One(_), Some(Piece::Run)) => {
-                    next[j] = true;
-                    reached[j + 1] = true;
-                }
+                (Piece::One(_), Some(Piece::Run)) => next[j] = true,
                 (Piece::One(l), Some(Piece::One(r))) => {
                     next[j + 1] = next[j + 1] || same(l, r, effort);
                 }
                 (Piece::One(_), None) => {}
             }
         }
-        if !next.contains(&true) {
-            return false;
-        }
+        pass_runs(&mut next, right);
         reached = next;
+        if !reached.contains(&true) {
+            break;
+        }
     }
-    // The left side is read; of the right, only runs may be left.
-    let runs_left = right
-        .iter()
-        .rev()
-        .take_while(|piece| matches!(piece, Piece::Run));
-    reached[right.len() - runs_left.count()..].contains(&true)
+    reached
+}
+
+/// A run may stand for nothing.
+fn pass_runs<T>(reached: &mut [bool], places: &[Piece<T>]) {
+    for (j, place) in places.iter().enumerate() {
+        if reached[j] && matches!(place, Piece::Run) {
+            reached[j + 1] = true;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -198,9 +239,6 @@ mod tests {
             (r"app/\[id\]/page", "app/*/page"),
             ("*.lock", "Cargo.lock"),
             ("größe/?.txt", "größe/ü.txt"),
-            // Nobody told that a.rs is no folder.
-            ("src/*/a.rs", "src/a.rs"),
-            ("**/*.rs", "README.md"),
         ] {
             assert!(overlap(left, right), "{left} and {right}");
         }
@@ -226,6 +264,42 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_name_covers_what_lies_below_unless_it_is_taken_for_a_file() {
+        for (left, right, expected) in [
+            ("src", "src/a.rs", true),
+            ("src/*", "src/a/b.rs", true),
+            ("src/api", "src/*/mod.rs", true),
+            (".github", ".github/x.yml", true),
+            (".github", "*/x.yml", true),
+            ("a[.]d", "*/x", true),
+            ("**/*.rs", "README.md", false),
+            ("**/*.rs", "**/*.md", false),
+            ("src/*/a.rs", "src/a.rs", false),
+            ("*.rs", "*/y", false),
+            ("*.rs", "?.rs/y", false),
+            (".env.d", "*/x", false),
+            ("{src,x.d}", "*.d/y", false),
+            // The other spells it out.
+            ("foo.app", "foo.app/x", true),
+            ("foo.app", "foo.{app,dmg}/x", true),
+            ("*.rs", "x.rs/y", true),
+            ("**/*.rs", "**/x.rs/*.md", true),
+            ("a/*.d", "a/b.d/**/c", true),
+            ("a/*.d", "b/b.d/c", false),
+            ("*.d", "**/b.d", true),
+            ("*.d", "x/b.d/c", false),
+            // A slash tells that it is a folder.
+            ("foo.d/", "*/x", true),
+            ("foo.d/.", "*/x", true),
+            ("foo.d/**", "*/x", true),
+            ("*.d/", "**/*.rs", true),
+            ("*.d/", "*.rs", false),
+        ] {
+            assert_eq!(overlap(left, right), expected, "{left} and {right}");
+        }
+    }
+
     /// A name with 200 times an a, wherever.
     fn many_a() -> String {
         format!("{}*", "*a".repeat(200))
@@ -238,6 +312,12 @@ mod tests {
             (many_a(), "ab".repeat(200), true),
             ("**/*a*/".repeat(70), "**/*b*a*/".repeat(55), true),
             ("**/a*a*a*b/".repeat(45), "**/*a*a*a/".repeat(50), true),
+            ("**/a.b/".repeat(70), "**/a*b/".repeat(70) + "*.b", true),
+            (
+                "**/a.a/".repeat(70) + "b.c",
+                "**/a.a/".repeat(70) + "?.a/*.a",
+                true,
+            ),
         ] {
             let mut effort = Effort::of_a_decision();
             let whole = effort.0;

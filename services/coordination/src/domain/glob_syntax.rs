@@ -9,6 +9,8 @@ use super::letters::Letters;
 /// Alternatives that the braces of one pattern may have together.
 const MAX_ALTERNATIVES: usize = 64;
 
+const DOT: Sign = Sign::Letter(Letters::One('.'));
+
 /// Why a text is no pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Malformed {
@@ -206,18 +208,24 @@ fn route(signs: &[Sign]) -> Result<Route, Malformed> {
         [Sign::Slash, ..] => return Err(Malformed::Absolute),
         _ => {}
     }
-    let dot = Sign::Letter(Letters::One('.'));
     let mut route = Route::new();
+    let mut ends_with_file = false;
     for signs in signs.split(|sign| *sign == Sign::Slash) {
+        ends_with_file = false;
         match signs {
             [] => {}
-            [one] if *one == dot => {}
-            [one, two] if *one == dot && *two == dot => return Err(Malformed::Parent),
+            [one] if *one == DOT => {}
+            [one, two] if *one == DOT && *two == DOT => return Err(Malformed::Parent),
             [Sign::Star, Sign::Star] => run(&mut route),
-            signs => route.push(Piece::One(name(signs)?)),
+            signs => {
+                route.push(Piece::One(name(signs)?));
+                ends_with_file = signs[1..].contains(&DOT);
+            }
         }
     }
-    run(&mut route);
+    if !ends_with_file {
+        run(&mut route);
+    }
     Ok(route)
 }
 
@@ -293,6 +301,9 @@ mod tests {
             ("src", "src/**/**"),
             ("a//b", "a/./b"),
             (".", "**"),
+            ("./", "**"),
+            ("a.d/", "a.d/**"),
+            ("a.d/", "a.d/."),
             ("a{b,c}", "{ab,ac}"),
             ("{a,{b,c}}", "{a,b,c}"),
             ("x{,.bak}", "{x,x.bak}"),
@@ -308,7 +319,9 @@ mod tests {
                 "{one} and {other}"
             );
         }
-        assert_ne!(parse(r"\*").unwrap(), parse("*").unwrap());
+        for (one, other) in [(r"\*", "*"), ("a.d", "a.d/")] {
+            assert_ne!(parse(one), parse(other), "{one} and {other}");
+        }
     }
 
     #[test]
@@ -324,8 +337,7 @@ mod tests {
         fn any_text_is_read_or_refused(text in r"[a\-*?\[\]{},!^./\\ü]{0,40}") {
             if let Ok(routes) = parse(&text) {
                 prop_assert!((1..=MAX_ALTERNATIVES).contains(&routes.len()));
-                let ends_with_a_run = |route: &Route| route.last() == Some(&Piece::Run);
-                prop_assert!(routes.iter().all(ends_with_a_run));
+                prop_assert!(routes.iter().all(|route| !route.is_empty()));
             }
         }
 

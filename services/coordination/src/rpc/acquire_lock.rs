@@ -60,7 +60,13 @@ impl Acquisition<'_> {
         self.api
             .store
             .locks
-            .acquire(&self.once, &self.place, &self.owner, &self.purpose, self.ttl)
+            .acquire(
+                &self.once,
+                &self.place,
+                &self.owner,
+                &self.purpose,
+                self.ttl,
+            )
             .await
     }
 

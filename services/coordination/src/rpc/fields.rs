@@ -60,7 +60,10 @@ impl Fields {
         if name.is_empty() || name.len() > max || !name.chars().all(plain) {
             self.refuse(
                 field,
-                format!("must be 1..{max} of letters, digits and ._:/@- ; it has {} bytes", name.len()),
+                format!(
+                    "must be 1..{max} of letters, digits and ._:/@- ; it has {} bytes",
+                    name.len()
+                ),
             );
         }
     }
@@ -91,7 +94,10 @@ impl Fields {
     /// The token of something that is held.
     pub(super) fn token(&mut self, field: &str, token: u64) {
         if token == 0 {
-            self.refuse(field, "is missing; use the one from the answer to the acquisition");
+            self.refuse(
+                field,
+                "is missing; use the one from the answer to the acquisition",
+            );
         }
         self.version(field, token);
     }

@@ -50,10 +50,16 @@ impl Watched for Entries {
 
     async fn page(&self, after: Option<&str>) -> Result<Page<Self::Event>, Error> {
         let states = &self.store.state;
-        let page = states.list(&self.namespace, &self.prefix, after, PAGE).await?;
+        let page = states
+            .list(&self.namespace, &self.prefix, after, PAGE)
+            .await?;
         Ok(Page {
             position: page.version,
-            events: page.entries.into_iter().map(|e| told(Event::Entry(e))).collect(),
+            events: page
+                .entries
+                .into_iter()
+                .map(|e| told(Event::Entry(e)))
+                .collect(),
             next: page.next,
         })
     }

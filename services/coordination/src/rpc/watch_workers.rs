@@ -43,7 +43,11 @@ impl Watched for Workers {
         let page = registry.list(&Filter::default(), after, PAGE).await?;
         Ok(Page {
             position: page.position,
-            events: page.workers.into_iter().map(|w| told(Event::Worker(w))).collect(),
+            events: page
+                .workers
+                .into_iter()
+                .map(|w| told(Event::Worker(w)))
+                .collect(),
             next: page.next,
         })
     }

@@ -22,7 +22,10 @@ impl Fields {
     /// What fences a worker's calls.
     pub(super) fn epoch(&mut self, epoch: u64) {
         if epoch == 0 {
-            self.refuse("epoch", "is missing; use the one from the answer to RegisterWorker");
+            self.refuse(
+                "epoch",
+                "is missing; use the one from the answer to RegisterWorker",
+            );
         }
         self.version("epoch", epoch);
     }
@@ -41,7 +44,10 @@ impl Fields {
     pub(super) fn told_state(&mut self, state: i32) {
         match WorkerState::try_from(state) {
             Ok(WorkerState::Stopped | WorkerState::Dead) | Err(_) => {
-                self.refuse("state", "must be STARTING, IDLE, BUSY, DRAINING or left out");
+                self.refuse(
+                    "state",
+                    "must be STARTING, IDLE, BUSY, DRAINING or left out",
+                );
             }
             Ok(_) => {}
         }

@@ -51,7 +51,11 @@ impl Feed {
             return Ok(None);
         }
         let events = reply.rest::<(String, HashMap<String, String>)>()?;
-        let position = |id: &str| id.split('-').next().and_then(|position| position.parse().ok());
+        let position = |id: &str| {
+            id.split('-')
+                .next()
+                .and_then(|position| position.parse().ok())
+        };
         Ok(Some(
             events
                 .into_iter()

@@ -91,7 +91,9 @@ impl Locks {
         let redlock_key = place.slot.item("redlock", &place.name);
         for _ in 0..TRIES {
             if let Some(redlock) = self.redlock.lock(&redlock_key, ttl.min(FIRST_TTL)).await? {
-                let lock = self.make_holder(once, place, owner, purpose, &redlock).await?;
+                let lock = self
+                    .make_holder(once, place, owner, purpose, &redlock)
+                    .await?;
                 if ttl <= FIRST_TTL {
                     return Ok(lock);
                 }
@@ -196,7 +198,10 @@ impl Locks {
     /// Who holds a lock.
     pub(crate) async fn look(&self, place: &Place) -> Result<Option<Lock>, Error> {
         let call = self.look.call().key(place.slot.lock(&place.name));
-        let mut reply = self.link.call(&call.key(place.slot.did("")).arg("")).await?;
+        let mut reply = self
+            .link
+            .call(&call.key(place.slot.did("")).arg(""))
+            .await?;
         reply.status()?;
         Ok(held(place, &mut reply)?.map(|(lock, _)| lock))
     }
@@ -235,7 +240,14 @@ impl Locks {
         }
         let purpose: String = reply.take()?;
         let (since, expires): (i64, i64) = (reply.take()?, reply.take()?);
-        Ok(lock(place, &claim.owner, &purpose, claim.token, since, expires))
+        Ok(lock(
+            place,
+            &claim.owner,
+            &purpose,
+            claim.token,
+            since,
+            expires,
+        ))
     }
 
     /// What the holder's Redlock is known by.

@@ -20,6 +20,7 @@ pub(crate) mod registry;
 mod reply;
 mod script;
 pub(crate) mod state;
+mod worker_rows;
 
 use std::sync::Arc;
 

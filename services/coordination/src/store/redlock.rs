@@ -21,11 +21,7 @@ enum Nodes {
     /// Nodes of their own, which come and go one by one; rslock connects to each again.
     Own(LockManager),
     /// The one Redis; connected anew whenever the link is.
-    Shared {
-        address: Address,
-        link: Link,
-        manager: Mutex<Option<(u64, LockManager)>>,
-    },
+    Shared(Box<Shared>),
     /// No Redis at all.
     Absent,
 }
@@ -35,11 +31,11 @@ impl Redlock {
     pub(super) fn over(own: Vec<Client>, shared: Option<Address>, link: &Link) -> Self {
         let nodes = match shared {
             None => Nodes::Absent,
-            Some(address) if own.is_empty() => Nodes::Shared {
+            Some(address) if own.is_empty() => Nodes::Shared(Box::new(Shared {
                 address,
                 link: link.clone(),
                 manager: Mutex::new(None),
-            },
+            })),
             Some(_) => Nodes::Own(one_try(LockManager::from_clients(own))),
         };
         Self { nodes }
@@ -74,35 +70,44 @@ impl Redlock {
     }
 
     async fn manager(&self) -> Result<LockManager, Error> {
-        let (address, link, current) = match &self.nodes {
-            Nodes::Own(manager) => return Ok(manager.clone()),
-            Nodes::Absent => return Err(Error::NoRedis),
-            Nodes::Shared {
-                address,
-                link,
-                manager,
-            } => (address, link, manager),
-        };
-        let generation = link.generation()?;
-        let mut current = current.lock().await;
+        match &self.nodes {
+            Nodes::Own(manager) => Ok(manager.clone()),
+            Nodes::Shared(shared) => shared.manager().await,
+            Nodes::Absent => Err(Error::NoRedis),
+        }
+    }
+}
+
+/// The one Redis as the only node.
+struct Shared {
+    address: Address,
+    link: Link,
+    /// The manager, and the connection of the link it was made with.
+    manager: Mutex<Option<(u64, LockManager)>>,
+}
+
+impl Shared {
+    async fn manager(&self) -> Result<LockManager, Error> {
+        let generation = self.link.generation()?;
+        let mut current = self.manager.lock().await;
         if let Some((of, manager)) = &*current
             && *of == generation
         {
             return Ok(manager.clone());
         }
-        let manager = match address {
-            Address::Cluster(client, _) => LockManager::from_cluster_client((**client).clone()),
-            other => {
-                let clients = tokio::time::timeout(ANSWER_WITHIN, other.clients()).await;
-                let clients = clients.ok().and_then(Result::ok);
-                LockManager::from_clients(clients.ok_or_else(|| {
-                    Error::Unavailable("no Sentinel names a master".to_owned())
-                })?)
-            }
-        };
-        let manager = one_try(manager);
+        let manager = one_try(self.connect().await?);
         *current = Some((generation, manager.clone()));
         Ok(manager)
+    }
+
+    async fn connect(&self) -> Result<LockManager, Error> {
+        if let Address::Cluster(client, _) = &self.address {
+            return Ok(LockManager::from_cluster_client((**client).clone()));
+        }
+        let clients = tokio::time::timeout(ANSWER_WITHIN, self.address.clients()).await;
+        let clients = clients.ok().and_then(Result::ok);
+        let away = || Error::Unavailable("no Sentinel names a master".to_owned());
+        clients.map(LockManager::from_clients).ok_or_else(away)
     }
 }
 

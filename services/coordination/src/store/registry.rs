@@ -8,16 +8,17 @@ use std::time::Duration;
 
 use redis::cmd;
 use shim_proto::coordination::v1::{
-    Fence, HeartbeatRequest, Worker, WorkerChangeKind, WorkerHealth, WorkerState,
+    Fence, HeartbeatRequest, Worker, WorkerChangeKind, WorkerState,
 };
 
-use super::clock::{millis, timestamp};
+use super::clock::millis;
 use super::feed::{Event, Feed};
 use super::keys::{Keys, Slot};
 use super::ledger::{self, Once, REMEMBERED};
 use super::link::Link;
 use super::reply::Reply;
 use super::script::{Call, Effect, Script};
+use super::worker_rows;
 use crate::error::Error;
 
 /// What the bus channels of all changes begin with; the change follows.
@@ -125,19 +126,12 @@ impl Registry {
             .arg(worker.worker_id.as_str())
             .arg(millis(dead_after))
             .arg(worker.capabilities.join(" "));
-        for (name, value) in [
-            ("name", worker.name.as_str()),
-            ("kind", &worker.kind.to_string()),
-            ("capacity", &worker.capacity.to_string()),
-            ("node", &worker.node),
-            ("version", &worker.version),
-            ("session", &worker.session_id),
-        ] {
+        for (name, value) in worker_rows::told(&worker) {
             call = call.arg(name).arg(value);
         }
         let mut reply = self.link.call(&call).await?;
         match reply.status()?.as_str() {
-            "OK" => registered(worker, &mut reply),
+            "OK" => worker_rows::registered(worker, &mut reply),
             other => Err(ledger::refusal(other, &mut reply, None)?),
         }
     }
@@ -183,7 +177,7 @@ impl Registry {
             .arg(millis(KEEP_GONE));
         let mut reply = self.link.call(&call).await?;
         match reply.status()?.as_str() {
-            "OK" => worker(worker_id.to_owned(), reply.take()?),
+            "OK" => worker_rows::read(worker_id.to_owned(), &reply.take()?),
             refused => Err(refusal(refused, &mut reply, worker_id, epoch)?),
         }
     }
@@ -195,7 +189,7 @@ impl Registry {
         if fields.is_empty() {
             return Ok(None);
         }
-        worker(worker_id.to_owned(), fields).map(Some)
+        worker_rows::read(worker_id.to_owned(), &fields).map(Some)
     }
 
     /// A page of workers in the order of their ids, after one.
@@ -227,7 +221,7 @@ impl Registry {
             position,
             workers: workers
                 .into_iter()
-                .map(|(id, fields)| worker(id, fields))
+                .map(|(id, fields)| worker_rows::read(id, &fields))
                 .collect::<Result<_, _>>()?,
             next: (!last.is_empty()).then_some(last),
         })
@@ -246,7 +240,8 @@ impl Registry {
         }
     }
 
-    /// The inboxes of all living workers with a capability: of their sessions, where they have one.
+    /// The inboxes of all living workers with a capability: of their sessions, where they have one. Workers of one
+    /// session name the same.
     pub(crate) async fn with_capability(&self, capability: &str) -> Result<Vec<String>, Error> {
         let call = self
             .inboxes
@@ -255,10 +250,7 @@ impl Registry {
             .arg(self.slot.key(""));
         let mut reply = self.link.call(&call).await?;
         reply.status()?;
-        let mut inboxes: Vec<String> = reply.take()?;
-        inboxes.sort_unstable();
-        inboxes.dedup();
-        Ok(inboxes)
+        reply.take()
     }
 
     /// One step of the reaper, which holds the lock of the fence: at most [`SWEEP`] workers that are due die, unless
@@ -344,58 +336,10 @@ fn refusal(status: &str, reply: &mut Reply, worker: &str, epoch: u64) -> Result<
     }
 }
 
-/// A worker as `register_worker` made it.
-fn registered(worker: Worker, reply: &mut Reply) -> Result<Worker, Error> {
-    let (worker_id, epoch) = (reply.take()?, reply.take()?);
-    let (now, due) = (reply.take()?, reply.take()?);
-    Ok(Worker {
-        worker_id,
-        epoch,
-        state: WorkerState::Idle.into(),
-        health: WorkerHealth::Healthy.into(),
-        registered_at: Some(timestamp(now)),
-        last_heartbeat_at: Some(timestamp(now)),
-        due_at: Some(timestamp(due)),
-        ..worker
-    })
-}
-
-/// A worker as it is stored.
-fn worker(worker_id: String, fields: HashMap<String, String>) -> Result<Worker, Error> {
-    let text = |name: &str| fields.get(name).cloned().unwrap_or_default();
-    let capabilities = text("capabilities");
-    Ok(Worker {
-        worker_id,
-        epoch: number(&fields, "epoch")?,
-        name: text("name"),
-        kind: number(&fields, "kind")?,
-        capabilities: capabilities.split_whitespace().map(str::to_owned).collect(),
-        capacity: number(&fields, "capacity")?,
-        running: number(&fields, "running")?,
-        state: number(&fields, "state")?,
-        health: number(&fields, "health")?,
-        detail: text("detail"),
-        node: text("node"),
-        version: text("version"),
-        session_id: text("session"),
-        registered_at: Some(timestamp(number(&fields, "registered")?)),
-        last_heartbeat_at: Some(timestamp(number(&fields, "beat")?)),
-        due_at: Some(timestamp(number(&fields, "due")?)),
-    })
-}
-
-fn number<T: std::str::FromStr>(fields: &HashMap<String, String>, name: &str) -> Result<T, Error> {
-    let text = fields.get(name).map(String::as_str).unwrap_or_default();
-    text.parse().map_err(|_| {
-        tracing::error!(name, "a worker's record is damaged");
-        Error::Defect
-    })
-}
-
 fn kind(change: &str) -> WorkerChangeKind {
     match change {
         "registered" => WorkerChangeKind::Registered,
-        "deregistered" => WorkerChangeKind::Deregistered,
+        "stopped" => WorkerChangeKind::Deregistered,
         "dead" => WorkerChangeKind::Died,
         _ => WorkerChangeKind::Changed,
     }

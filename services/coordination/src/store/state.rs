@@ -105,7 +105,10 @@ pub(crate) struct States {
 impl States {
     pub(super) fn new(link: Link, keys: Keys) -> Self {
         let changing = |effect, body: &str| {
-            Script::new(effect, &format!("{}\n{body}", include_str!("lua/state.lua")))
+            Script::new(
+                effect,
+                &format!("{}\n{body}", include_str!("lua/state.lua")),
+            )
         };
         Self {
             link,
@@ -165,7 +168,12 @@ impl States {
             .arg(once.fingerprint.as_str())
             .arg(millis(REMEMBERED))
             .arg(expected(conditions))
-            .arg(patch.ttl.map(|ttl| millis(ttl).to_string()).unwrap_or_default())
+            .arg(
+                patch
+                    .ttl
+                    .map(|ttl| millis(ttl).to_string())
+                    .unwrap_or_default(),
+            )
             .arg(writer)
             .arg(place.key.as_str())
             .arg(token(conditions))

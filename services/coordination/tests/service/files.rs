@@ -292,6 +292,35 @@ async fn leases_are_listed_by_path_and_holder() {
 }
 
 #[tokio::test]
+async fn a_lease_on_all_files_of_a_kind_leaves_the_others_free() {
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    let sources = acquire(&house, ask("ann", Exclusive, &["**/*.rs"]))
+        .await
+        .unwrap();
+    for (path, expected) in [
+        ("README.md", false),
+        ("src/a.rs", true),
+        ("src/", true),
+        ("assets.d", false),
+        ("assets.d/", true),
+        ("./", true),
+    ] {
+        let touching = ListFilesRequest {
+            paths: vec![path.into()],
+            ..Default::default()
+        };
+        let listed = list(&house, touching).await;
+        assert_eq!(listed.contains(&sources), expected, "{path}");
+    }
+    acquire(&house, ask("bob", Exclusive, &["README.md", "**/*.md"]))
+        .await
+        .unwrap();
+    let refused = acquire(&house, ask("bob", Exclusive, &["src/a.rs/x"])).await;
+    assert_eq!(refusal(refused), held());
+}
+
+#[tokio::test]
 async fn a_waiter_gets_the_files_soon_after_their_release() {
     let redis = Redis::start();
     let (house, other) = (House::on(&redis).await, House::on(&redis).await);

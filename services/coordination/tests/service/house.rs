@@ -44,7 +44,13 @@ impl House {
     pub(crate) async fn with(url: &str, more: &[(&str, &str)]) -> Self {
         let house = Self::unready(url, more).await;
         within(async {
-            while house.locks.clone().list_locks(ListLocksRequest::default()).await.is_err() {
+            while house
+                .locks
+                .clone()
+                .list_locks(ListLocksRequest::default())
+                .await
+                .is_err()
+            {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         })

@@ -80,7 +80,10 @@ async fn a_held_lock_names_its_holder() {
     assert_eq!(look(&house).await, Some(lock.clone()));
     let refused = acquire(&house, ask("bob", 30_000)).await.unwrap_err();
     assert!(refused.message().contains("ann (building)"), "{refused}");
-    assert_eq!(refusal::<()>(Err(refused)), (Code::Aborted, "LOCK_HELD".into()));
+    assert_eq!(
+        refusal::<()>(Err(refused)),
+        (Code::Aborted, "LOCK_HELD".into())
+    );
 
     assert!(release(&house, &lock).await.unwrap());
     assert!(!release(&house, &lock).await.unwrap());
@@ -167,7 +170,9 @@ async fn long_locks_hold_their_redlock_as_long() {
     let redis = Redis::start();
     let house = House::on(&redis).await;
     let lock = acquire(&house, ask("ann", 3_600_000)).await.unwrap();
-    let left = redis.ask(&["PTTL", "shim:{ns:default}:redlock:build"]).unwrap();
+    let left = redis
+        .ask(&["PTTL", "shim:{ns:default}:redlock:build"])
+        .unwrap();
     assert!(left.integer().unwrap() > 3_500_000, "{left:?}");
     let held = lock.expires_at.unwrap().seconds - lock.acquired_at.unwrap().seconds;
     assert!(held > 3_500, "{held} s");
@@ -215,7 +220,11 @@ async fn a_wait_ends_with_its_deadline() {
     let since = Instant::now();
     let refused = refusal(acquire(&house, waiting).await);
     assert_eq!(refused, (Code::Aborted, "LOCK_HELD".into()));
-    assert!((300..1_500).contains(&since.elapsed().as_millis()), "{:?}", since.elapsed());
+    assert!(
+        (300..1_500).contains(&since.elapsed().as_millis()),
+        "{:?}",
+        since.elapsed()
+    );
 }
 
 #[tokio::test]
@@ -237,7 +246,13 @@ async fn held_locks_are_listed_in_pages() {
             page_token: token,
             ..Default::default()
         };
-        let page = house.locks.clone().list_locks(request).await.unwrap().into_inner();
+        let page = house
+            .locks
+            .clone()
+            .list_locks(request)
+            .await
+            .unwrap()
+            .into_inner();
         names.extend(page.locks.into_iter().map(|lock| lock.name));
         token = page.next_page_token;
         if token.is_empty() {
@@ -254,7 +269,9 @@ async fn a_living_record_keeps_everybody_else_out() {
     let redis = Redis::start();
     let house = House::on(&redis).await;
     let lock = acquire(&house, ask("ann", 30_000)).await.unwrap();
-    redis.ask(&["DEL", "shim:{ns:default}:redlock:build"]).unwrap();
+    redis
+        .ask(&["DEL", "shim:{ns:default}:redlock:build"])
+        .unwrap();
     let refused = refusal(acquire(&house, ask("bob", 30_000)).await);
     assert_eq!(refused, (Code::Aborted, "LOCK_HELD".into()));
     // And its holder can keep it, although the nodes forgot it.
@@ -310,7 +327,9 @@ async fn racing_owners_hold_the_lock_one_at_a_time() {
                     Ok(entry) => {
                         let value = entry.into_inner().entry.unwrap().value.unwrap();
                         match &value.fields["n"].kind {
-                            Some(prost_types::value::Kind::StringValue(n)) => n.parse::<u32>().unwrap(),
+                            Some(prost_types::value::Kind::StringValue(n)) => {
+                                n.parse::<u32>().unwrap()
+                            }
                             other => panic!("{other:?}"),
                         }
                     }
@@ -337,7 +356,14 @@ async fn racing_owners_hold_the_lock_one_at_a_time() {
                     fencing_token: lock.fencing_token,
                     ..Default::default()
                 };
-                assert!(locks.release_lock(give_back).await.unwrap().into_inner().was_held);
+                assert!(
+                    locks
+                        .release_lock(give_back)
+                        .await
+                        .unwrap()
+                        .into_inner()
+                        .was_held
+                );
             }
         });
     }
@@ -348,6 +374,14 @@ async fn racing_owners_hold_the_lock_one_at_a_time() {
         key: "count".into(),
         ..Default::default()
     };
-    let entry = one.state.clone().get_state(read).await.unwrap().into_inner().entry.unwrap();
+    let entry = one
+        .state
+        .clone()
+        .get_state(read)
+        .await
+        .unwrap()
+        .into_inner()
+        .entry
+        .unwrap();
     assert_eq!(entry.value, Some(object(&[("n", "200")])));
 }

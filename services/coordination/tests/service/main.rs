@@ -15,3 +15,4 @@ mod recipients;
 mod registry;
 mod state;
 mod watching;
+mod watching_workers;

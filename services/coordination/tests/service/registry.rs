@@ -1,14 +1,13 @@
 //! Stories of workers that come, tell how they are, and leave.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use futures::future::join_all;
-use shim_proto::coordination::v1::watch_workers_response::Event;
 use shim_proto::coordination::v1::*;
 use shim_redis_harness::Redis;
-use tonic::{Code, Status, Streaming};
+use tonic::{Code, Status};
 
-use super::house::{House, id, refusal, within};
+use super::house::{House, id, refusal};
 
 pub(crate) fn registration() -> RegisterWorkerRequest {
     RegisterWorkerRequest {
@@ -27,7 +26,7 @@ pub(crate) async fn beat(house: &House, worker: &Worker) -> Result<HeartbeatResp
     beat_as(house, worker, HeartbeatRequest::default()).await
 }
 
-async fn beat_as(
+pub(crate) async fn beat_as(
     house: &House,
     worker: &Worker,
     beat: HeartbeatRequest,
@@ -41,7 +40,7 @@ async fn beat_as(
     Ok(answer.into_inner())
 }
 
-fn leaving(worker: &Worker) -> DeregisterWorkerRequest {
+pub(crate) fn leaving(worker: &Worker) -> DeregisterWorkerRequest {
     DeregisterWorkerRequest {
         request_id: id(),
         worker_id: worker.worker_id.clone(),
@@ -77,26 +76,11 @@ pub(crate) async fn list(house: &House, request: ListWorkersRequest) -> Vec<Work
     }
 }
 
-pub(crate) async fn watch(house: &House) -> Streaming<WatchWorkersResponse> {
-    let request = WatchWorkersRequest::default();
-    let answer = house.registry.clone().watch_workers(request).await.unwrap();
-    answer.into_inner()
-}
-
-pub(crate) async fn next(stream: &mut Streaming<WatchWorkersResponse>) -> Event {
-    let told = within(stream.message()).await.unwrap();
-    told.expect("the watch goes on").event.unwrap()
-}
-
-async fn next_change(stream: &mut Streaming<WatchWorkersResponse>) -> (WorkerChangeKind, Worker) {
-    match next(stream).await {
-        Event::Changed(change) => (change.kind(), change.worker.unwrap()),
-        other => panic!("a change, not {other:?}"),
-    }
-}
-
 fn ids(workers: &[Worker]) -> Vec<&str> {
-    workers.iter().map(|worker| worker.worker_id.as_str()).collect()
+    workers
+        .iter()
+        .map(|worker| worker.worker_id.as_str())
+        .collect()
 }
 
 #[tokio::test]
@@ -113,15 +97,27 @@ async fn a_worker_is_known_by_all_it_told() {
         session_id: session_id.clone(),
         ..registration()
     };
-    let answer = house.registry.clone().register_worker(request).await.unwrap().into_inner();
+    let answer = house
+        .registry
+        .clone()
+        .register_worker(request)
+        .await
+        .unwrap()
+        .into_inner();
     assert_eq!(answer.heartbeat_interval.unwrap().nanos, 500_000_000);
     assert_eq!(answer.dead_after.unwrap().seconds, 5);
     let worker = answer.worker.unwrap();
     assert_eq!(get(&house, &worker).await.unwrap(), worker);
     assert_eq!(worker.capabilities, ["lang:cpp", "rust"]);
     assert_eq!((worker.capacity, worker.running), (1, 0));
-    assert_eq!((worker.state(), worker.health()), (WorkerState::Idle, WorkerHealth::Healthy));
-    assert_eq!((worker.name.as_str(), worker.session_id), ("Ada's window", session_id));
+    assert_eq!(
+        (worker.state(), worker.health()),
+        (WorkerState::Idle, WorkerHealth::Healthy)
+    );
+    assert_eq!(
+        (worker.name.as_str(), worker.session_id),
+        ("Ada's window", session_id)
+    );
     let (since, due) = (worker.registered_at.unwrap(), worker.due_at.unwrap());
     assert_eq!(due.seconds - since.seconds, 5);
 }
@@ -151,7 +147,10 @@ async fn a_beat_tells_how_the_worker_is_and_moves_its_due_time() {
         let answer = beat_as(&house, &worker, request).await.unwrap();
         let now = get(&house, &worker).await.unwrap();
         assert_eq!((now.running, now.state()), (running, seen));
-        assert_eq!((now.health(), now.detail.as_str()), (WorkerHealth::Degraded, "low on memory"));
+        assert_eq!(
+            (now.health(), now.detail.as_str()),
+            (WorkerHealth::Degraded, "low on memory")
+        );
         assert_eq!(now.due_at, answer.due_at);
     }
     let later = get(&house, &worker).await.unwrap();
@@ -160,7 +159,10 @@ async fn a_beat_tells_how_the_worker_is_and_moves_its_due_time() {
         at.seconds * 1_000 + i64::from(at.nanos) / 1_000_000
     };
     assert!(millis(later.due_at) > millis(worker.due_at));
-    assert_eq!(millis(later.due_at) - millis(later.last_heartbeat_at), 5_000);
+    assert_eq!(
+        millis(later.due_at) - millis(later.last_heartbeat_at),
+        5_000
+    );
     assert_eq!(later.registered_at, worker.registered_at);
 }
 
@@ -180,7 +182,11 @@ async fn registering_again_starts_a_new_epoch_and_refuses_the_older_one() {
 
     let stale = (Code::FailedPrecondition, "STALE_WORKER".to_owned());
     assert_eq!(refusal(beat(&house, &older).await), stale);
-    let left = house.registry.clone().deregister_worker(leaving(&older)).await;
+    let left = house
+        .registry
+        .clone()
+        .deregister_worker(leaving(&older))
+        .await;
     assert_eq!(refusal(left), stale);
     beat(&house, &newer).await.unwrap();
     for (capability, count) in [("rust", 0), ("lua", 1)] {
@@ -215,8 +221,14 @@ async fn of_racing_incarnations_only_the_last_one_lives() {
     }
     let all = list(&here, ListWorkersRequest::default()).await;
     assert_eq!((all.len(), all[0].epoch), (1, last));
-    let lists = redis.ask(&["EVAL", "return #redis.call('KEYS', '*capability*')", "0"]).unwrap();
-    assert_eq!(lists.integer(), Some(2), "the older ones left their capabilities");
+    let lists = redis
+        .ask(&["EVAL", "return #redis.call('KEYS', '*capability*')", "0"])
+        .unwrap();
+    assert_eq!(
+        lists.integer(),
+        Some(2),
+        "the older ones left their capabilities"
+    );
 }
 
 #[tokio::test]
@@ -243,16 +255,30 @@ async fn a_worker_that_left_is_remembered_and_may_come_back() {
     let worker = register(&house, registration()).await;
     let mut registry = house.registry.clone();
     let request = leaving(&worker);
-    let left = registry.deregister_worker(request.clone()).await.unwrap().into_inner();
-    let again = registry.deregister_worker(request).await.unwrap().into_inner();
+    let left = registry
+        .deregister_worker(request.clone())
+        .await
+        .unwrap()
+        .into_inner();
+    let again = registry
+        .deregister_worker(request)
+        .await
+        .unwrap()
+        .into_inner();
     assert_eq!(left, again);
     let left = left.worker.unwrap();
-    assert_eq!((left.state(), left.detail.as_str()), (WorkerState::Stopped, "done for today"));
+    assert_eq!(
+        (left.state(), left.detail.as_str()),
+        (WorkerState::Stopped, "done for today")
+    );
     assert_eq!(get(&house, &worker).await.unwrap(), left);
 
     let refused = beat(&house, &worker).await.unwrap_err();
     assert!(refused.message().contains("deregistered"), "{refused}");
-    assert_eq!(refusal::<()>(Err(refused)), (Code::FailedPrecondition, "STALE_WORKER".into()));
+    assert_eq!(
+        refusal::<()>(Err(refused)),
+        (Code::FailedPrecondition, "STALE_WORKER".into())
+    );
     assert!(list(&house, ListWorkersRequest::default()).await.is_empty());
     for request in [
         ListWorkersRequest {
@@ -264,7 +290,7 @@ async fn a_worker_that_left_is_remembered_and_may_come_back() {
             ..Default::default()
         },
     ] {
-        assert_eq!(list(&house, request).await, [left.clone()]);
+        assert_eq!(list(&house, request).await, std::slice::from_ref(&left));
     }
 
     let back = RegisterWorkerRequest {
@@ -315,7 +341,10 @@ async fn pages_hold_every_worker_that_fits_once_and_in_order() {
             };
             let listed = list(&house, request).await;
             assert_eq!(listed.len(), count, "{capability} {state:?}");
-            assert!(ids(&listed).is_sorted_by(|a, b| a < b), "{capability} {state:?}");
+            assert!(
+                ids(&listed).is_sorted_by(|a, b| a < b),
+                "{capability} {state:?}"
+            );
         }
     }
     let all = list(&house, ListWorkersRequest::default()).await;
@@ -334,7 +363,11 @@ async fn a_worker_that_was_never_there_is_not_found() {
     let not_found = (Code::NotFound, "WORKER_NOT_FOUND".to_owned());
     assert_eq!(refusal(get(&house, &nobody).await), not_found);
     assert_eq!(refusal(beat(&house, &nobody).await), not_found);
-    let left = house.registry.clone().deregister_worker(leaving(&nobody)).await;
+    let left = house
+        .registry
+        .clone()
+        .deregister_worker(leaving(&nobody))
+        .await;
     assert_eq!(refusal(left), not_found);
 }
 
@@ -381,82 +414,10 @@ async fn every_wrong_field_is_named() {
     ] {
         assert_eq!(refused.code(), Code::InvalidArgument);
         for field in fields.split(' ') {
-            assert!(refused.message().contains(&format!("{field}:")), "{field}: {refused}");
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_watcher_sees_who_is_there_and_then_every_change() {
-    let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let first = register(&house, registration()).await;
-    let mut stream = watch(&house).await;
-    let Event::Worker(seen) = next(&mut stream).await else {
-        panic!("a worker comes first")
-    };
-    assert_eq!(seen, first);
-    assert!(matches!(next(&mut stream).await, Event::Synced(_)));
-
-    let second = register(&house, registration()).await;
-    let (kind, seen) = next_change(&mut stream).await;
-    assert_eq!((kind, seen), (WorkerChangeKind::Registered, second.clone()));
-    // A beat that changes nothing is not told.
-    beat(&house, &first).await.unwrap();
-    let busy = HeartbeatRequest {
-        running: 1,
-        ..Default::default()
-    };
-    beat_as(&house, &second, busy).await.unwrap();
-    let (kind, seen) = next_change(&mut stream).await;
-    assert_eq!((kind, seen.state()), (WorkerChangeKind::Changed, WorkerState::Busy));
-    assert_eq!(seen.worker_id, second.worker_id);
-    house.registry.clone().deregister_worker(leaving(&first)).await.unwrap();
-    let (kind, seen) = next_change(&mut stream).await;
-    assert_eq!((kind, seen.state()), (WorkerChangeKind::Deregistered, WorkerState::Stopped));
-}
-
-#[tokio::test]
-async fn a_watcher_misses_nothing_while_workers_come_and_go() {
-    const WORKERS: usize = 200;
-    let redis = Redis::start();
-    let house = std::sync::Arc::new(House::on(&redis).await);
-    let coming_and_going = {
-        let house = house.clone();
-        tokio::spawn(async move {
-            for _ in 0..WORKERS {
-                let worker = register(&house, registration()).await;
-                house.registry.clone().deregister_worker(leaving(&worker)).await.unwrap();
-            }
-        })
-    };
-    for _ in 0..3 {
-        let mut stream = watch(&house).await;
-        let mut there = BTreeMap::new();
-        let mut is_synced = false;
-        // The first snapshot may begin anywhere; a worker that it shows is seen to leave.
-        while !is_synced || there.values().any(|is_there| *is_there) {
-            match next(&mut stream).await {
-                Event::Worker(worker) => drop(there.insert(worker.worker_id, true)),
-                Event::Synced(_) => is_synced = true,
-                Event::Changed(change) => {
-                    let is_there = change.kind() != WorkerChangeKind::Deregistered;
-                    there.insert(change.worker.unwrap().worker_id, is_there);
-                }
-                Event::Resync(_) => panic!("the history is long enough"),
-            }
-        }
-    }
-    within(coming_and_going).await.unwrap();
-
-    let from_the_start = WatchWorkersRequest { after_position: 1 };
-    let stream = house.registry.clone().watch_workers(from_the_start).await.unwrap();
-    let mut stream = stream.into_inner();
-    let mut left = BTreeSet::new();
-    while left.len() < WORKERS {
-        let (kind, worker) = next_change(&mut stream).await;
-        if kind == WorkerChangeKind::Deregistered {
-            assert!(left.insert(worker.worker_id), "each leaves once");
+            assert!(
+                refused.message().contains(&format!("{field}:")),
+                "{field}: {refused}"
+            );
         }
     }
 }
@@ -475,6 +436,14 @@ async fn a_full_redis_takes_nobody_new_and_loses_nobody() {
         ..Default::default()
     };
     beat_as(&house, &worker, sick).await.unwrap();
-    assert_eq!(get(&house, &worker).await.unwrap().health(), WorkerHealth::Unhealthy);
-    house.registry.clone().deregister_worker(leaving(&worker)).await.unwrap();
+    assert_eq!(
+        get(&house, &worker).await.unwrap().health(),
+        WorkerHealth::Unhealthy
+    );
+    house
+        .registry
+        .clone()
+        .deregister_worker(leaving(&worker))
+        .await
+        .unwrap();
 }

@@ -32,14 +32,20 @@ async fn what_is_put_is_got_with_its_version_and_time() {
     let mut house = House::on(&redis).await;
     let request = PutStateRequest {
         writer: "me".into(),
-        ..put("a key with spaces: ü", &[("goal", "ship"), ("", "empty name")])
+        ..put(
+            "a key with spaces: ü",
+            &[("goal", "ship"), ("", "empty name")],
+        )
     };
     let written = house.state.put_state(request).await.unwrap().into_inner();
     let entry = get(&mut house, "a key with spaces: ü").await;
     assert_eq!(entry.version, written.version);
     assert_eq!(entry.namespace, "default");
     assert_eq!(entry.writer, "me");
-    assert_eq!(entry.value, Some(object(&[("goal", "ship"), ("", "empty name")])));
+    assert_eq!(
+        entry.value,
+        Some(object(&[("goal", "ship"), ("", "empty name")]))
+    );
     let (updated, expires) = (entry.updated_at.unwrap(), entry.expires_at.unwrap());
     let kept = expires.seconds - updated.seconds;
     assert!((3_599..=3_600).contains(&kept), "kept {kept} s");
@@ -49,14 +55,21 @@ async fn what_is_put_is_got_with_its_version_and_time() {
 async fn a_write_over_another_version_is_refused_and_names_it() {
     let redis = Redis::start();
     let mut house = House::on(&redis).await;
-    let first = house.state.put_state(put("k", &[("n", "1")])).await.unwrap();
+    let first = house
+        .state
+        .put_state(put("k", &[("n", "1")]))
+        .await
+        .unwrap();
     let version = first.into_inner().version;
     let create = PutStateRequest {
         expected_version: Some(0),
         ..put("k", &[("n", "2")])
     };
     let refused = house.state.put_state(create).await.unwrap_err();
-    assert!(refused.message().contains(&format!("version {version}")), "{refused}");
+    assert!(
+        refused.message().contains(&format!("version {version}")),
+        "{refused}"
+    );
     assert_eq!(
         refusal::<()>(Err(refused)),
         (Code::Aborted, "VERSION_MISMATCH".into())
@@ -67,14 +80,22 @@ async fn a_write_over_another_version_is_refused_and_names_it() {
     };
     let second = house.state.put_state(over).await.unwrap().into_inner();
     assert!(second.version > version);
-    assert_eq!(get(&mut house, "k").await.value, Some(object(&[("n", "3")])));
+    assert_eq!(
+        get(&mut house, "k").await.value,
+        Some(object(&[("n", "3")]))
+    );
 }
 
 #[tokio::test]
 async fn a_version_is_not_used_again_after_a_deletion() {
     let redis = Redis::start();
     let mut house = House::on(&redis).await;
-    let first = house.state.put_state(put("k", &[])).await.unwrap().into_inner();
+    let first = house
+        .state
+        .put_state(put("k", &[]))
+        .await
+        .unwrap()
+        .into_inner();
     let delete = DeleteStateRequest {
         request_id: id(),
         key: "k".into(),
@@ -100,11 +121,28 @@ async fn the_same_request_twice_has_one_effect_and_one_answer() {
     let redis = Redis::start();
     let mut house = House::on(&redis).await;
     let request = put("k", &[("n", "1")]);
-    let first = house.state.put_state(request.clone()).await.unwrap().into_inner();
-    let other = house.state.put_state(put("k", &[("n", "2")])).await.unwrap();
-    let again = house.state.put_state(request.clone()).await.unwrap().into_inner();
+    let first = house
+        .state
+        .put_state(request.clone())
+        .await
+        .unwrap()
+        .into_inner();
+    let other = house
+        .state
+        .put_state(put("k", &[("n", "2")]))
+        .await
+        .unwrap();
+    let again = house
+        .state
+        .put_state(request.clone())
+        .await
+        .unwrap()
+        .into_inner();
     assert_eq!(first, again);
-    assert_eq!(get(&mut house, "k").await.version, other.into_inner().version);
+    assert_eq!(
+        get(&mut house, "k").await.version,
+        other.into_inner().version
+    );
     let reused = PutStateRequest {
         value: Some(object(&[("n", "9")])),
         ..request
@@ -117,7 +155,11 @@ async fn the_same_request_twice_has_one_effect_and_one_answer() {
 async fn a_patch_touches_only_its_fields() {
     let redis = Redis::start();
     let mut house = House::on(&redis).await;
-    house.state.put_state(put("k", &[("a", "1"), ("b", "2"), ("c", "3")])).await.unwrap();
+    house
+        .state
+        .put_state(put("k", &[("a", "1"), ("b", "2"), ("c", "3")]))
+        .await
+        .unwrap();
     let patch = PatchStateRequest {
         request_id: id(),
         key: "k".into(),
@@ -127,7 +169,10 @@ async fn a_patch_touches_only_its_fields() {
     };
     house.state.patch_state(patch.clone()).await.unwrap();
     let entry = get(&mut house, "k").await;
-    assert_eq!(entry.value, Some(object(&[("a", "1"), ("b", "two"), ("d", "4")])));
+    assert_eq!(
+        entry.value,
+        Some(object(&[("a", "1"), ("b", "two"), ("d", "4")]))
+    );
 
     let missing = PatchStateRequest {
         request_id: id(),
@@ -150,7 +195,11 @@ async fn patches_cannot_grow_an_entry_beyond_its_limit() {
     let redis = Redis::start();
     let mut house = House::on(&redis).await;
     let half = "x".repeat(600_000);
-    house.state.put_state(put("k", &[("a", &half)])).await.unwrap();
+    house
+        .state
+        .put_state(put("k", &[("a", &half)]))
+        .await
+        .unwrap();
     let patch = |name: &str| PatchStateRequest {
         request_id: id(),
         key: "k".into(),
@@ -177,7 +226,12 @@ async fn a_patch_keeps_the_time_unless_told() {
         set: Some(object(&[("a", "2")])),
         ..Default::default()
     };
-    let kept = house.state.patch_state(patch.clone()).await.unwrap().into_inner();
+    let kept = house
+        .state
+        .patch_state(patch.clone())
+        .await
+        .unwrap()
+        .into_inner();
     let drift = kept.expires_at.unwrap().seconds - before.expires_at.unwrap().seconds;
     assert!(drift.abs() <= 1, "{drift}");
     let longer = PatchStateRequest {
@@ -195,7 +249,11 @@ async fn pages_hold_every_entry_once_in_order() {
     let mut house = House::on(&redis).await;
     for i in 0..25 {
         let key = format!("task/{i:02}");
-        house.state.put_state(put(&key, &[("i", &key)])).await.unwrap();
+        house
+            .state
+            .put_state(put(&key, &[("i", &key)]))
+            .await
+            .unwrap();
     }
     house.state.put_state(put("tasl", &[])).await.unwrap();
     let mut keys = Vec::new();
@@ -224,7 +282,11 @@ async fn large_entries_end_a_page_early() {
     let mut house = House::on(&redis).await;
     let large = "x".repeat(900_000);
     for i in 0..12 {
-        house.state.put_state(put(&format!("k{i:02}"), &[("x", &large)])).await.unwrap();
+        house
+            .state
+            .put_state(put(&format!("k{i:02}"), &[("x", &large)]))
+            .await
+            .unwrap();
     }
     let mut seen = BTreeMap::new();
     let mut pages = 0;
@@ -264,8 +326,20 @@ async fn every_wrong_field_is_named() {
     };
     let refused = house.state.put_state(request).await.unwrap_err();
     assert_eq!(refused.code(), Code::InvalidArgument);
-    for field in ["request_id", "namespace", "key", "value", "ttl", "writer", "fence.lock", "fence.token"] {
-        assert!(refused.message().contains(&format!("{field}:")), "{field}: {refused}");
+    for field in [
+        "request_id",
+        "namespace",
+        "key",
+        "value",
+        "ttl",
+        "writer",
+        "fence.lock",
+        "fence.token",
+    ] {
+        assert!(
+            refused.message().contains(&format!("{field}:")),
+            "{field}: {refused}"
+        );
     }
 }
 
@@ -280,7 +354,11 @@ async fn without_redis_every_call_says_so_at_once() {
 async fn state_survives_the_death_of_redis_and_calls_fail_fast_meanwhile() {
     let mut redis = Redis::start();
     let mut house = House::on(&redis).await;
-    house.state.put_state(put("k", &[("a", "1")])).await.unwrap();
+    house
+        .state
+        .put_state(put("k", &[("a", "1")]))
+        .await
+        .unwrap();
     redis.kill();
     let asked = std::time::Instant::now();
     let refused = refusal(house.state.put_state(put("k", &[("a", "2")])).await);
@@ -293,5 +371,8 @@ async fn state_survives_the_death_of_redis_and_calls_fail_fast_meanwhile() {
         }
     })
     .await;
-    assert_eq!(get(&mut house, "k").await.value, Some(object(&[("a", "1")])));
+    assert_eq!(
+        get(&mut house, "k").await.value,
+        Some(object(&[("a", "1")]))
+    );
 }

@@ -52,7 +52,10 @@ async fn a_snapshot_then_every_change() {
     let Event::Changed(change) = next(&mut stream).await else {
         panic!("a change")
     };
-    assert_eq!((change.version, change.kind()), (version, StateChangeKind::Put));
+    assert_eq!(
+        (change.version, change.kind()),
+        (version, StateChangeKind::Put)
+    );
     assert_eq!(change.entry.unwrap().value, Some(object(&[("n", "new")])));
 
     let delete = DeleteStateRequest {
@@ -120,7 +123,9 @@ async fn who_is_too_far_behind_gets_a_new_snapshot() {
     let seen = put(&house, "job/1", "1", None).await;
     put(&house, "job/2", "2", None).await;
     put(&house, "job/3", "3", None).await;
-    redis.ask(&["XTRIM", "shim:{ns:default}:state-changes", "MAXLEN", "1"]).unwrap();
+    redis
+        .ask(&["XTRIM", "shim:{ns:default}:state-changes", "MAXLEN", "1"])
+        .unwrap();
     let mut stream = watch(&house, seen).await;
     assert!(matches!(next(&mut stream).await, Event::Resync(_)));
     for key in ["job/1", "job/2", "job/3"] {
@@ -145,7 +150,9 @@ async fn what_expires_is_told_and_off_the_lists() {
     };
     assert_eq!(change.kind(), StateChangeKind::Expired);
     assert_eq!((change.key.as_str(), change.entry), ("job/short", None));
-    let names = redis.ask(&["ZCARD", "shim:{ns:default}:state-names"]).unwrap();
+    let names = redis
+        .ask(&["ZCARD", "shim:{ns:default}:state-names"])
+        .unwrap();
     assert_eq!(names.integer(), Some(0));
 }
 

@@ -11,7 +11,7 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use shim_redis_harness::Redis;
+use shim_redis_harness::{Launch as RedisLaunch, Redis};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -44,11 +44,35 @@ pub enum Outage {
     Freeze,
 }
 
+/// When Redis brings its append-only file to the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fsync {
+    /// Before it answers.
+    Always,
+    /// Once a second. While that goes on Redis answers before it has written at all (`flushAppendOnlyFile` puts the
+    /// write off for up to two seconds), so that even a kill can cost what was just acknowledged.
+    EverySecond,
+    /// When the kernel likes. Every write is with the kernel before the answer: a kill costs nothing, a power loss may.
+    Kernel,
+}
+
+impl Fsync {
+    fn setting(self) -> &'static str {
+        match self {
+            Self::Always => "always",
+            Self::EverySecond => "everysec",
+            Self::Kernel => "no",
+        }
+    }
+}
+
 /// What to run.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// What happens.
     pub outage: Outage,
+    /// How safe Redis is.
+    pub fsync: Fsync,
     /// How often.
     pub times: u64,
     /// How long Redis is away each time, in milliseconds.
@@ -97,7 +121,8 @@ impl Verdict {
 pub async fn run(settings: Settings) -> Verdict {
     let mut dice = Dice::new(settings.seed);
     let place = Place::new();
-    let mut redis = Redis::start();
+    let fsync = settings.fsync.setting();
+    let mut redis = RedisLaunch::new().setting("appendfsync", fsync).start();
     let proxy = Proxy::to(&redis.address()).await;
     let launch = Launch::coordination(&place.data_dir(), &proxy.redis_url());
     let service = launch.started().await;

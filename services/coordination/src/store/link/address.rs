@@ -42,6 +42,9 @@ impl Address {
     /// With what is wrong, to stand after the setting's name.
     pub(crate) fn parse(url: &str, certificates: Option<&TlsCertificates>) -> Result<Self, String> {
         let (scheme, rest) = url.split_once("://").ok_or_else(expected)?;
+        if scheme.starts_with("rediss") {
+            choose_cryptography();
+        }
         let (tls, kind) = match scheme {
             "redis+sentinel" => (false, Kind::Sentinel),
             "rediss+sentinel" => (true, Kind::Sentinel),
@@ -73,6 +76,11 @@ impl Address {
             Self::Cluster(_, seeds) => Ok(seeds.clone()),
         }
     }
+}
+
+/// redis-rs takes the process's default cryptography, and panics without one. An error means that there is one.
+fn choose_cryptography() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
 enum Kind {
@@ -152,11 +160,7 @@ impl<'a> Parts<'a> {
         Ok(Address::Cluster(Box::new(builder.build()?), seeds))
     }
 
-    fn sentinel(
-        &self,
-        tls: bool,
-        certificates: Option<&TlsCertificates>,
-    ) -> RedisResult<Address> {
+    fn sentinel(&self, tls: bool, certificates: Option<&TlsCertificates>) -> RedisResult<Address> {
         let (master, database) = self.path.split_once('/').unwrap_or((self.path, ""));
         if master.is_empty() || self.hosts.is_empty() {
             return Err(redis::RedisError::from((
@@ -254,7 +258,9 @@ mod tests {
         ] {
             let wrong = Address::parse(url, None).err();
             assert!(
-                wrong.as_ref().is_some_and(|wrong| !wrong.contains("secret")),
+                wrong
+                    .as_ref()
+                    .is_some_and(|wrong| !wrong.contains("secret")),
                 "{url}: {wrong:?}"
             );
         }

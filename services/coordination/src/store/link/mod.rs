@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster_async::ClusterConnection;
-use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, Pipeline, RedisFuture, RedisResult, Value};
+use redis::{
+    AsyncConnectionConfig, Cmd, FromRedisValue, Pipeline, RedisFuture, RedisResult, Value,
+};
 use shim_runtime::lifecycle::Shutdown;
 use tokio::sync::{Notify, watch};
 
@@ -159,7 +161,9 @@ impl Link {
 
     /// Whether Redis can be reached now.
     pub(crate) fn health(&self) -> Health {
-        self.connection().map(drop).map_err(|error| error.to_string())
+        self.connection()
+            .map(drop)
+            .map_err(|error| error.to_string())
     }
 
     /// How many connections were made before the present one.
@@ -178,7 +182,7 @@ impl Link {
             None => false,
         };
         if !changed {
-            pending().await
+            pending::<()>().await;
         }
     }
 

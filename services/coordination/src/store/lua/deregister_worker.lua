@@ -12,6 +12,6 @@ return once(KEYS[7], ARGV[4], ARGV[5], function()
   local now = now_ms()
   if ARGV[8] ~= '' then redis.call('HSET', key, 'detail', ARGV[8]) end
   bury(id, STOPPED, was[3], now, ARGV[9])
-  tell_worker('deregistered', tick(KEYS[1]), id, was[1], now)
+  tell_worker('stopped', tick(KEYS[1]), id, was[1], now)
   return {'OK', redis.call('HGETALL', key)}
 end)

@@ -12,6 +12,6 @@ return once(KEYS[4], ARGV[1], ARGV[2], function()
   redis.call('PEXPIREAT', KEYS[1], now + ARGV[7])
   redis.call('ZADD', KEYS[3], now + ARGV[7], ARGV[3])
   redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', '(' .. now)
-  if token % 64 == 1 then redis.call('PEXPIRE', KEYS[3], QUIET_MS) end
+  linger(KEYS[3])
   return {'OK', token, now, now + ARGV[7], ARGV[6]}
 end)

@@ -35,7 +35,7 @@ return once(KEYS[7], ARGV[1], ARGV[2], function()
   for name in pairs(removed) do
     if not set[name] then redis.call('HDEL', KEYS[1], name) end
   end
-  keep_entry(version, not current, ARGV[6], expires)
+  keep_entry(not current, ARGV[6], expires)
   tell_change('patched', version, ARGV[6], ARGV[8], ARGV[9], ARGV[10])
   return {'OK', version, expires}
 end)

@@ -30,18 +30,23 @@ local function fenced_out(lock_key, token)
   return {'STALE_FENCE', held[1] or '', held[2] or ''}
 end
 
--- How long the bookkeeping of a quiet namespace is kept: longer than anything in it can live.
-local QUIET_MS = 31 * 24 * 3600 * 1000
+-- How long the bookkeeping of a quiet namespace is kept: twice as long as anything in it can live, since it is
+-- renewed when half of it is over.
+local QUIET_MS = 62 * 24 * 3600 * 1000
+
+local function linger(key)
+  if redis.call('PTTL', key) < QUIET_MS / 2 then redis.call('PEXPIRE', key, QUIET_MS) end
+end
 
 -- The next version or token of a namespace: never used twice, always growing.
 local function tick(clock_key)
   local version = redis.call('INCR', clock_key)
-  if version % 64 == 1 then redis.call('PEXPIRE', clock_key, QUIET_MS) end
+  linger(clock_key)
   return version
 end
 
 -- Adds to a history whose positions are the versions of its namespace's clock.
 local function record(feed_key, version, keep, ...)
   redis.call('XADD', feed_key, 'MAXLEN', '~', keep, version .. '-0', ...)
-  if version % 64 == 1 then redis.call('PEXPIRE', feed_key, QUIET_MS) end
+  linger(feed_key)
 end

@@ -14,7 +14,7 @@ return once(KEYS[7], ARGV[1], ARGV[2], function()
   local expires = now + ARGV[4]
   if current then redis.call('DEL', KEYS[1]) end
   redis.call('HSET', KEYS[1], 'v', version, 'w', ARGV[5], 'u', now, unpack(ARGV, 11))
-  keep_entry(version, not current, ARGV[6], expires)
+  keep_entry(not current, ARGV[6], expires)
   tell_change('put', version, ARGV[6], ARGV[8], ARGV[9], ARGV[10])
   return {'OK', version, expires}
 end)

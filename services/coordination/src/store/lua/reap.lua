@@ -39,6 +39,6 @@ end
 
 -- Workers may live for long without a change, and epochs must not begin anew under them.
 for i = 1, 2 do
-  if redis.call('PTTL', KEYS[i]) < QUIET_MS / 2 then redis.call('PEXPIRE', KEYS[i], QUIET_MS) end
+  linger(KEYS[i])
 end
 return {'OK', #dead, forgotten}

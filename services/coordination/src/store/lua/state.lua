@@ -1,14 +1,12 @@
 -- What the scripts that change state share. Their KEYS begin with: entry, clock, names, deadlines, feed.
 
 -- Sets an entry's time and keeps it in the lists: names in order, and deadlines to find what has gone by itself.
-local function keep_entry(version, is_new, name, expires_ms)
+local function keep_entry(is_new, name, expires_ms)
   redis.call('PEXPIREAT', KEYS[1], expires_ms)
   if is_new then redis.call('ZADD', KEYS[3], 0, name) end
   redis.call('ZADD', KEYS[4], expires_ms, name)
-  if version % 64 == 1 then
-    redis.call('PEXPIRE', KEYS[3], QUIET_MS)
-    redis.call('PEXPIRE', KEYS[4], QUIET_MS)
-  end
+  linger(KEYS[3])
+  linger(KEYS[4])
 end
 
 -- Adds a change to the history and publishes it: `news` is the envelope up to the version.

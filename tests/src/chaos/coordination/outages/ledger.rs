@@ -7,7 +7,12 @@ use tonic::Status;
 
 use super::Verdict;
 use crate::calls::request_id;
-use crate::coordination::{Clients, NAMESPACE, count, inbox};
+use shim_proto::coordination::v1::ReceiveMessagesRequest;
+
+use crate::coordination::{Clients, NAMESPACE, count, inbox, span};
+
+/// The shortest there is.
+const VISIBILITY: Duration = Duration::from_secs(1);
 
 /// The acknowledgements of one loader.
 #[derive(Debug)]
@@ -45,20 +50,31 @@ impl Ledger {
         }
     }
 
-    /// Takes what is in the inbox now and acknowledges it, so that the inbox never fills.
+    /// Takes what is in the inbox and acknowledges it, so that the inbox never fills. If `to_the_last`, it waits for
+    /// what was given out in an answer that never came.
     ///
     /// # Errors
     /// As the service says. What was taken is noted all the same.
-    pub(super) async fn empty_inbox(&mut self, clients: &mut Clients) -> Result<(), Status> {
+    pub(super) async fn empty_inbox(
+        &mut self,
+        clients: &mut Clients,
+        to_the_last: bool,
+    ) -> Result<(), Status> {
+        let mut wait = None;
         loop {
-            let mut request = inbox(&self.inbox);
-            request.ack_ids = self.to_acknowledge.clone();
-            let page = clients.receive(request).await?;
+            let request = ReceiveMessagesRequest {
+                ack_ids: self.to_acknowledge.clone(),
+                visibility: span(VISIBILITY),
+                wait,
+                ..inbox(&self.inbox)
+            };
+            let page = clients.bus.receive_messages(request).await?.into_inner();
             self.to_acknowledge.clear();
-            if page.is_empty() {
+            if page.messages.is_empty() && (page.remaining == 0 || !to_the_last) {
                 return Ok(());
             }
-            for message in page {
+            wait = span(VISIBILITY).filter(|_| page.messages.is_empty());
+            for message in page.messages {
                 self.to_acknowledge.push(message.message_id.clone());
                 self.received.insert(message.message_id, message.text);
             }
@@ -79,7 +95,7 @@ impl Ledger {
             );
             verdict.lost += 1;
         }
-        let emptied = self.empty_inbox(clients).await;
+        let emptied = self.empty_inbox(clients, true).await;
         emptied.expect("an inbox can be read when all is well");
         let mut found: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for (id, text) in &self.received {

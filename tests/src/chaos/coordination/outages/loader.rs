@@ -119,7 +119,7 @@ impl Loader {
     async fn empty_inbox(&mut self) -> Result<(), Failure> {
         loop {
             let start = Instant::now();
-            let outcome = self.ledger.empty_inbox(&mut self.clients).await;
+            let outcome = self.ledger.empty_inbox(&mut self.clients, false).await;
             if self
                 .answered(start, "ReceiveMessages", outcome)
                 .await?

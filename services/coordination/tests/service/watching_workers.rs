@@ -1,0 +1,118 @@
+//! Stories of watchers of workers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use shim_proto::coordination::v1::watch_workers_response::Event;
+use shim_proto::coordination::v1::*;
+use shim_redis_harness::Redis;
+use tonic::Streaming;
+
+use super::house::{House, within};
+use super::registry::{beat, beat_as, leaving, register, registration};
+
+pub(crate) async fn watch(house: &House, after_position: u64) -> Streaming<WatchWorkersResponse> {
+    let request = WatchWorkersRequest { after_position };
+    let answer = house.registry.clone().watch_workers(request).await.unwrap();
+    answer.into_inner()
+}
+
+pub(crate) async fn next(stream: &mut Streaming<WatchWorkersResponse>) -> Event {
+    let told = within(stream.message()).await.unwrap();
+    told.expect("the watch goes on").event.unwrap()
+}
+
+async fn next_change(stream: &mut Streaming<WatchWorkersResponse>) -> WorkerChange {
+    match next(stream).await {
+        Event::Changed(change) => change,
+        other => panic!("a change, not {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_watcher_sees_who_is_there_and_then_every_change() {
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    let first = register(&house, registration()).await;
+    let mut stream = watch(&house, 0).await;
+    assert_eq!(next(&mut stream).await, Event::Worker(first.clone()));
+    assert!(matches!(next(&mut stream).await, Event::Synced(_)));
+
+    let second = register(&house, registration()).await;
+    let change = next_change(&mut stream).await;
+    assert_eq!(change.kind(), WorkerChangeKind::Registered);
+    assert_eq!(change.worker, Some(second.clone()));
+    // A beat that changes nothing is not told.
+    beat(&house, &first).await.unwrap();
+    let busy = HeartbeatRequest {
+        running: 1,
+        ..Default::default()
+    };
+    beat_as(&house, &second, busy).await.unwrap();
+    let change = next_change(&mut stream).await;
+    assert_eq!(change.kind(), WorkerChangeKind::Changed);
+    let changed = change.worker.unwrap();
+    assert_eq!(changed.worker_id, second.worker_id);
+    assert_eq!(changed.state(), WorkerState::Busy);
+    house
+        .registry
+        .clone()
+        .deregister_worker(leaving(&first))
+        .await
+        .unwrap();
+    let change = next_change(&mut stream).await;
+    assert_eq!(change.kind(), WorkerChangeKind::Deregistered);
+    assert_eq!(change.worker.unwrap().state(), WorkerState::Stopped);
+}
+
+#[tokio::test]
+async fn a_watcher_misses_nothing_while_workers_come_and_go() {
+    const WORKERS: usize = 200;
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    let before = register(&house, registration()).await;
+    let mut streams = Vec::new();
+    for n in 0..WORKERS {
+        if n % 40 == 0 {
+            streams.push(watch(&house, 0).await);
+        }
+        let worker = register(&house, registration()).await;
+        house
+            .registry
+            .clone()
+            .deregister_worker(leaving(&worker))
+            .await
+            .unwrap();
+    }
+    // The history from its beginning is what every watcher must have seen of the time after its snapshot.
+    let mut history = watch(&house, before.epoch).await;
+    let mut left_at = BTreeMap::new();
+    while left_at.len() < WORKERS {
+        let change = next_change(&mut history).await;
+        if change.kind() == WorkerChangeKind::Deregistered {
+            let twice = left_at.insert(change.worker.unwrap().worker_id, change.position);
+            assert_eq!(twice, None);
+        }
+    }
+    for stream in &mut streams {
+        let mut snapshot = BTreeSet::new();
+        let position = loop {
+            match next(stream).await {
+                Event::Worker(worker) => drop(snapshot.insert(worker.worker_id)),
+                Event::Synced(synced) => break synced.position,
+                other => panic!("the snapshot comes first, not {other:?}"),
+            }
+        };
+        assert!(snapshot.contains(&before.worker_id));
+        let mut awaited: BTreeSet<_> = left_at
+            .iter()
+            .filter(|(_, left_at)| **left_at > position)
+            .map(|(worker_id, _)| worker_id.clone())
+            .collect();
+        while !awaited.is_empty() {
+            let change = next_change(stream).await;
+            if change.kind() == WorkerChangeKind::Deregistered {
+                awaited.remove(&change.worker.unwrap().worker_id);
+            }
+        }
+    }
+}
