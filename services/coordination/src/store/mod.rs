@@ -6,6 +6,7 @@
 pub(crate) mod bus;
 mod clock;
 mod ear;
+mod entry_rows;
 mod feed;
 pub(crate) mod files;
 pub(crate) mod inbox;

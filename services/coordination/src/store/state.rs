@@ -5,12 +5,12 @@
 use std::time::Duration;
 
 use prost::Message;
-use prost_types::{Struct, Value};
-use redis::FromRedisValue;
+use prost_types::Struct;
 use shim_proto::coordination::v1::{Fence, StateChangeKind, StateEntry};
 
-use super::clock::{millis, timestamp};
+use super::clock::millis;
 use super::ear::open_envelope;
+use super::entry_rows::{entry, kind, stored_name};
 use super::feed::{Event, Feed};
 use super::keys::{Keys, Slot};
 use super::ledger::{Once, REMEMBERED};
@@ -33,8 +33,6 @@ const SWEEP: usize = 256;
 const SWEEP_EVERY: u64 = 64;
 /// The history's name in its slot.
 const CHANGES: &str = "state-changes";
-/// Names of a value's fields are stored after this, apart from the entry's own.
-const FIELD: u8 = b':';
 
 /// Where an entry is.
 #[derive(Debug, Clone)]
@@ -374,10 +372,6 @@ fn news(writer: &str, place: &Place, change: &str) -> String {
     open_envelope(writer, &data, "version")
 }
 
-fn stored_name(name: &str) -> Vec<u8> {
-    [&[FIELD], name.as_bytes()].concat()
-}
-
 fn wrote(mut reply: Reply, place: &Place, conditions: &Conditions) -> Result<Written, Error> {
     let status = reply.status()?;
     if status == "OK" {
@@ -414,44 +408,4 @@ fn refusal(
         },
         other => super::ledger::refusal(other, reply, conditions.fence.as_ref())?,
     })
-}
-
-/// An entry as it is stored: its own fields `v`, `w`, `u`, and the value's.
-fn entry(place: Place, expires_ms: i64, fields: Vec<Vec<u8>>) -> Result<StateEntry, Error> {
-    let mut entry = StateEntry {
-        namespace: place.namespace,
-        key: place.key,
-        expires_at: Some(timestamp(expires_ms)),
-        ..Default::default()
-    };
-    let mut value = Struct::default();
-    let mut fields = fields.into_iter();
-    while let (Some(name), Some(stored)) = (fields.next(), fields.next()) {
-        match name.as_slice() {
-            b"v" => entry.version = number(stored)?,
-            b"u" => entry.updated_at = Some(timestamp(number(stored)?)),
-            b"w" => entry.writer = String::from_utf8(stored).map_err(|_| Error::Defect)?,
-            [FIELD, name @ ..] => {
-                let name = String::from_utf8(name.to_vec()).map_err(|_| Error::Defect)?;
-                let stored = Value::decode(stored.as_slice()).map_err(|_| Error::Defect)?;
-                value.fields.insert(name, stored);
-            }
-            _ => {}
-        }
-    }
-    entry.value = Some(value);
-    Ok(entry)
-}
-
-fn number<T: FromRedisValue>(stored: Vec<u8>) -> Result<T, Error> {
-    T::from_redis_value(redis::Value::BulkString(stored)).map_err(|_| Error::Defect)
-}
-
-fn kind(change: &str) -> StateChangeKind {
-    match change {
-        "put" => StateChangeKind::Put,
-        "patched" => StateChangeKind::Patched,
-        "deleted" => StateChangeKind::Deleted,
-        _ => StateChangeKind::Expired,
-    }
 }
