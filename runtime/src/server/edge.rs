@@ -2,7 +2,7 @@
 //!
 //! 1. activity, so an idle stack can stop itself: counted before anything can refuse;
 //! 2. auth, before a stranger's call costs anything;
-//! 3. the limit on calls in flight, before the body is read, and the budget for bodies being read;
+//! 3. a place among the calls at work, before the body is read, and the budget for bodies being read;
 //! 4. the trace context, so everything below logs with it;
 //! 5. the panic catch, innermost, so one broken call ends alone;
 //! 6. on the way back, transport refusals are put into the codes and words of the contract.
@@ -20,11 +20,11 @@ use bytes::Bytes;
 use futures::FutureExt;
 use http::{Request, Response};
 use http_body::Frame;
-use tokio::sync::Semaphore;
 use tonic::body::Body;
 use tonic::{Code, Status};
 use tracing::Instrument;
 
+use super::places::{self, Place, Places};
 use crate::auth::Auth;
 use crate::fault::{BAD_REQUEST, Fault};
 use crate::trace::{self, TraceContext};
@@ -32,13 +32,8 @@ use crate::trace::{self, TraceContext};
 /// The largest message a server decodes. Above the largest allowed field, so that the field is named, not the message.
 pub const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
 
-/// Unary calls and stream openings at work at once.
-const MAX_CALLS: usize = 1024;
-
 /// Request bytes being read at once over all calls.
 const MAX_BODY_BYTES: usize = 96 * 1024 * 1024;
-
-const RETRY_AFTER: Duration = Duration::from_millis(250);
 
 /// When calls came, and whether any is still open: a watcher of a stream makes one call and stays for hours. Clones
 /// share one state.
@@ -105,7 +100,7 @@ pub(super) fn layer<S>(
     let shared = Arc::new(Shared {
         auth,
         activity,
-        calls: Arc::new(Semaphore::new(MAX_CALLS)),
+        places: Arc::default(),
         body_bytes: Arc::new(AtomicUsize::new(0)),
     });
     tower::layer::layer_fn(move |inner| Edge {
@@ -117,7 +112,7 @@ pub(super) fn layer<S>(
 struct Shared {
     auth: Auth,
     activity: Activity,
-    calls: Arc<Semaphore>,
+    places: Arc<Places>,
     body_bytes: Arc<AtomicUsize>,
 }
 
@@ -149,10 +144,9 @@ where
         if let Err(refused) = admit(&self.shared.auth, &request) {
             return Box::pin(std::future::ready(Ok(refused.into_http())));
         }
-        let Ok(permit) = Arc::clone(&self.shared.calls).try_acquire_owned() else {
-            return Box::pin(std::future::ready(Ok(
-                overloaded("too many calls at once").into_http()
-            )));
+        let place = match self.shared.places.enter() {
+            Ok(place) => place,
+            Err(refused) => return Box::pin(std::future::ready(Ok(refused.into_http()))),
         };
         let context = trace_of(&request);
         let span = tracing::debug_span!("grpc", method = request.uri().path(), trace_id = %context.trace_id());
@@ -169,9 +163,12 @@ where
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let answer = AssertUnwindSafe(async move { inner.call(request).await }).catch_unwind();
         let answer = async move {
-            let answer = answer.await.unwrap_or_else(|_| Ok(panicked().into_http()));
-            drop(permit);
-            answer.map(|answer| in_words_of_the_contract(answer).map(|body| held_open(body, open)))
+            let answer = place.scope(answer).await;
+            let answer = answer.unwrap_or_else(|_| Ok(panicked().into_http()));
+            let place = place.kept_by_stream();
+            answer.map(|answer| {
+                in_words_of_the_contract(answer).map(|body| held_open(body, open, place))
+            })
         };
         Box::pin(trace::scope(context, answer.instrument(span)))
     }
@@ -205,17 +202,6 @@ fn trace_of(request: &Request<Body>) -> TraceContext {
         .and_then(|value| value.to_str().ok())
         .and_then(TraceContext::parse)
         .map_or_else(TraceContext::new_root, TraceContext::child)
-}
-
-fn overloaded(message: &str) -> Status {
-    Fault {
-        code: Code::ResourceExhausted,
-        reason: "OVERLOADED",
-        message: message.into(),
-        remedy: Some("try again after the delay given".into()),
-        retry_after: Some(RETRY_AFTER),
-    }
-    .into()
 }
 
 fn panicked() -> Status {
@@ -268,14 +254,19 @@ fn in_words_of_the_contract(response: Response<Body>) -> Response<Body> {
     .into_http()
 }
 
-/// An answer's body that keeps its call open until it is sent whole.
-fn held_open(body: Body, open: OpenCall) -> Body {
-    Body::new(HeldOpen { body, _open: open })
+/// An answer's body that keeps its call open, and a stream's place, until it is sent whole.
+fn held_open(body: Body, open: OpenCall, place: Option<Place>) -> Body {
+    Body::new(HeldOpen {
+        body,
+        _open: open,
+        _place: place,
+    })
 }
 
 struct HeldOpen {
     body: Body,
     _open: OpenCall,
+    _place: Option<Place>,
 }
 
 impl http_body::Body for HeldOpen {
@@ -327,7 +318,7 @@ impl http_body::Body for Budgeted {
         let bytes = frame.data_ref().map_or(0, Bytes::len);
         this.taken += bytes;
         if this.budget.fetch_add(bytes, Ordering::Relaxed) + bytes > MAX_BODY_BYTES {
-            return Poll::Ready(Some(Err(overloaded("too many request bytes at once"))));
+            return Poll::Ready(Some(Err(places::too_many_bytes())));
         }
         Poll::Ready(Some(Ok(frame)))
     }

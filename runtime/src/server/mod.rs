@@ -1,9 +1,10 @@
 //! Serving gRPC: the listeners, health and reflection, the probes beside it, and the drain at the end.
 //!
-//! What crosses every call lives in [`edge`]; what a service does lives in its own crate.
+//! What crosses every call lives in [`edge`], how many there may be at once in [`places`]; what a service does lives in its own crate.
 
 mod edge;
 mod listen;
+mod places;
 mod readiness;
 
 use std::convert::Infallible;
@@ -24,6 +25,7 @@ use crate::probes;
 
 pub use edge::{Activity, MAX_MESSAGE_BYTES};
 pub use listen::{ListenError, Listeners};
+pub use places::{begin_streaming, begin_waiting};
 pub use readiness::Readiness;
 
 /// In-flight calls get this long to finish once the shutdown began.

@@ -12,7 +12,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use uuid::Uuid;
 
 use crate::error::Error;
-use crate::store::locks::{Claim, Place};
+use crate::store::locks::{Claim, Place, Wish};
 use crate::store::registry::SWEEP;
 use crate::store::{Once, Store};
 
@@ -129,10 +129,15 @@ impl Reaper {
     }
 
     async fn acquire(&self) -> Result<Claim, Error> {
-        let locks = &self.store.locks;
-        let lock = locks
-            .acquire(&once(), &self.place, &self.owner, "finds dead workers", TTL)
-            .await?;
+        let wish = Wish {
+            once: once(),
+            place: self.place.clone(),
+            owner: self.owner.clone(),
+            purpose: "finds dead workers".to_owned(),
+            ttl: TTL,
+            even_if_full: true,
+        };
+        let lock = self.store.locks.acquire(&wish).await?;
         Ok(Claim {
             owner: lock.owner,
             token: lock.fencing_token,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use shim_proto::coordination::v1::{
     AcquireFilesRequest, AcquireFilesResponse, FileLease, FileLeaseMode,
 };
+use shim_runtime::server::begin_waiting;
 use tokio::time::Instant;
 use tonic::Status;
 
@@ -54,7 +55,10 @@ pub(super) async fn handle(
             Outcome::Leased(lease) => lease,
             Outcome::Held(conflicts) => return Err(Error::FilesHeld(in_words(&conflicts)).into()),
         },
-        wait => wait_for(api, &once, &ask, Instant::now() + wait).await?,
+        wait => {
+            begin_waiting()?;
+            wait_for(api, &once, &ask, Instant::now() + wait).await?
+        }
     };
     Ok(AcquireFilesResponse { lease: Some(lease) })
 }

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use shim_proto::coordination::v1::{AcquireLockRequest, AcquireLockResponse, Lock};
+use shim_runtime::server::begin_waiting;
 use tokio::time::Instant;
 use tonic::Status;
 
 use super::Api;
 use super::fields::{Fields, MAX_ACTOR_BYTES, MAX_PURPOSE_BYTES};
 use crate::error::Error;
-use crate::store::locks::{Place, RELEASED};
+use crate::store::locks::{RELEASED, Wish};
 use crate::store::{Once, Topic};
 
 /// A waiter looks this often although nobody tells of a release: locks also end by themselves.
@@ -29,45 +30,33 @@ pub(super) async fn handle(
     let wait = fields.wait(request.wait.as_ref());
     fields.finish()?;
 
-    let once = Once::of(&request.request_id, &request);
-    let place = api.store.locks.place(namespace, request.name);
-    let acquisition = Acquisition {
-        api,
-        once,
-        place,
+    let wish = Wish {
+        once: Once::of(&request.request_id, &request),
+        place: api.store.locks.place(namespace, request.name),
         owner: request.owner,
         purpose: request.purpose,
         ttl,
+        even_if_full: false,
     };
+    let acquisition = Acquisition { api, wish };
     let lock = match wait {
         Duration::ZERO => acquisition.attempt().await?,
-        wait => acquisition.wait(Instant::now() + wait).await?,
+        wait => {
+            begin_waiting()?;
+            acquisition.wait(Instant::now() + wait).await?
+        }
     };
     Ok(AcquireLockResponse { lock: Some(lock) })
 }
 
 struct Acquisition<'a> {
     api: &'a Api,
-    once: Once,
-    place: Place,
-    owner: String,
-    purpose: String,
-    ttl: Duration,
+    wish: Wish,
 }
 
 impl Acquisition<'_> {
     async fn attempt(&self) -> Result<Lock, Error> {
-        self.api
-            .store
-            .locks
-            .acquire(
-                &self.once,
-                &self.place,
-                &self.owner,
-                &self.purpose,
-                self.ttl,
-            )
-            .await
+        self.api.store.locks.acquire(&self.wish).await
     }
 
     /// Tries whenever a release is told, the holder's time ends, or a moment has passed.
@@ -85,7 +74,7 @@ impl Acquisition<'_> {
                 let is = |name: &str, value: &str| {
                     news.data.get(name).and_then(|v| v.as_str()) == Some(value)
                 };
-                is("namespace", &self.place.namespace) && is("name", &self.place.name)
+                is("namespace", &self.wish.place.namespace) && is("name", &self.wish.place.name)
             });
             // Jitter keeps many waiters from trying in step.
             let look = LOOK_EVERY.mul_f64(rand::random_range(0.5..1.0));

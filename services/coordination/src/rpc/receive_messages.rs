@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use shim_proto::coordination::v1::{ReceiveMessagesRequest, ReceiveMessagesResponse};
+use shim_runtime::server::begin_waiting;
 use tokio::time::Instant;
 use tonic::Status;
 
@@ -40,6 +41,7 @@ pub(super) async fn handle(
     let taken = if wish.wait.is_zero() {
         wish.look(api, &wish.acknowledged).await?
     } else {
+        begin_waiting()?;
         wish.look_until_deadline(api).await?
     };
     Ok(ReceiveMessagesResponse {

@@ -3,6 +3,7 @@
 use shim_proto::coordination::v1::subscribe_response::Event;
 use shim_proto::coordination::v1::{Missed, SubscribeRequest, SubscribeResponse, Subscribed};
 use shim_runtime::rpc::Events;
+use shim_runtime::server::begin_streaming;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
@@ -23,6 +24,7 @@ pub(super) async fn handle(
     request: SubscribeRequest,
 ) -> Result<Events<SubscribeResponse>, Status> {
     check(&request)?;
+    begin_streaming()?;
     let topics = Topics::new(request.channels, request.patterns);
     let subscription = api.store.bus.listen(topics).await?;
     let (events, stream) = mpsc::channel(QUEUE);

@@ -5,6 +5,7 @@ use shim_proto::coordination::v1::{
     StateChange, StateResync, StateSynced, WatchStateRequest, WatchStateResponse,
 };
 use shim_runtime::rpc::Events;
+use shim_runtime::server::begin_streaming;
 use tonic::Status;
 
 use super::Api;
@@ -25,6 +26,7 @@ pub(super) async fn handle(
     fields.key_prefix("key_prefix", &request.key_prefix);
     fields.version("after_version", request.after_version);
     fields.finish()?;
+    begin_streaming()?;
 
     let topic = Topic::Channel(api.store.keys.channel(UPDATED));
     let ear = api.store.ear.listen(topic).await?;

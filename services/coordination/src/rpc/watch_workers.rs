@@ -5,6 +5,7 @@ use shim_proto::coordination::v1::{
     WatchWorkersRequest, WatchWorkersResponse, Worker, WorkerChange, WorkersResync, WorkersSynced,
 };
 use shim_runtime::rpc::Events;
+use shim_runtime::server::begin_streaming;
 use tonic::Status;
 
 use super::Api;
@@ -23,6 +24,7 @@ pub(super) async fn handle(
     let mut fields = Fields::default();
     fields.version("after_position", request.after_position);
     fields.finish()?;
+    begin_streaming()?;
 
     let topic = Topic::Pattern(api.store.keys.channel(&format!("{CHANNELS}*")));
     let ear = api.store.ear.listen(topic).await?;

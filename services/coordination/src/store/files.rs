@@ -17,7 +17,7 @@ use super::ear::open_envelope;
 use super::keys::{Keys, Slot};
 use super::lease_rows::{Table, acquired, read, read_table, stored};
 use super::ledger::{self, Once, REMEMBERED};
-use super::link::Link;
+use super::link::{Link, promptly};
 use super::script::{Call, Effect, Script};
 use crate::domain::Pattern;
 use crate::domain::leases::{self, Conflict, Decision, Wish};
@@ -100,6 +100,10 @@ impl Files {
     /// # Errors
     /// `TooManyLeases`; `StaleFence`; `Overloaded` if others were faster too often.
     pub(crate) async fn acquire(&self, once: &Once, ask: &Ask) -> Result<Outcome, Error> {
+        promptly(self.decide_and_commit(once, ask)).await
+    }
+
+    async fn decide_and_commit(&self, once: &Once, ask: &Ask) -> Result<Outcome, Error> {
         let draft = draft(ask);
         let _turn = self.turn(&ask.workspace).await;
         for overtaken in 0..TRIES {

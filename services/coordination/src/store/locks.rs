@@ -1,9 +1,10 @@
-//! Locks: a majority of the Redlock nodes lets a caller try, the lock's record in the store makes it the holder.
+//! Locks: the lock's record in the store makes its holder; with lock nodes, a majority of them must agree first.
 //!
 //! The invariant: while a record lives, its token is the only one that guarded writes of its namespace accept, and no
-//! other is given. A record lives shorter than its Redlock, by Redis's clock, so a holder that was stopped for too
-//! long finds its writes refused, whoever holds the lock by then.
+//! other is given. A record goes by Redis's clock, so a holder that was stopped for too long finds its writes refused,
+//! whoever holds the lock by then.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use shim_proto::coordination::v1::Lock;
@@ -12,7 +13,7 @@ use super::clock::{millis, timestamp};
 use super::ear::open_envelope;
 use super::keys::{Keys, Slot};
 use super::ledger::{self, Once, REMEMBERED};
-use super::link::Link;
+use super::link::{Link, promptly};
 use super::redlock::Redlock;
 use super::reply::Reply;
 use super::script::{Effect, Script};
@@ -20,11 +21,13 @@ use crate::error::Error;
 
 /// The bus channel that tells of every lock given back.
 pub(crate) const RELEASED: &str = "lock:released";
-/// Tries for a lock that seems free: a holder may be between its two steps, or a connection was just lost.
+/// Held locks in the order of their names, and of their ends.
+const NAMES: &str = "lock-names";
+const DEADLINES: &str = "lock-deadlines";
+/// Tries for a majority of the lock nodes, while nobody holds the lock: another caller may be trying too.
 const TRIES: usize = 3;
-
-/// A Redlock is first taken for at most this long: if its taker dies before the record is made, nobody waits longer.
-const FIRST_TTL: Duration = Duration::from_secs(60);
+/// Lock nodes are first taken for this long: if the taker dies before the record is made, nobody waits longer.
+const FIRST_HOLD: Duration = Duration::from_secs(3);
 
 /// Which lock: its slot on the store's side, its names on the caller's.
 #[derive(Debug, Clone)]
@@ -32,6 +35,18 @@ pub(crate) struct Place {
     pub(crate) slot: Slot,
     pub(crate) namespace: String,
     pub(crate) name: String,
+}
+
+/// What a caller asks for.
+#[derive(Debug, Clone)]
+pub(crate) struct Wish {
+    pub(crate) once: Once,
+    pub(crate) place: Place,
+    pub(crate) owner: String,
+    pub(crate) purpose: String,
+    pub(crate) ttl: Duration,
+    /// For the service's own locks: even if Redis is full.
+    pub(crate) even_if_full: bool,
 }
 
 /// A caller's claim to hold a lock.
@@ -47,6 +62,7 @@ pub(crate) struct Locks {
     keys: Keys,
     redlock: Redlock,
     grant: Script,
+    grant_even_if_full: Script,
     renew: Script,
     release: Script,
     look: Script,
@@ -60,6 +76,7 @@ impl Locks {
             keys,
             redlock,
             grant: Script::new(Effect::Writes, include_str!("lua/grant_lock.lua")),
+            grant_even_if_full: Script::new(Effect::Frees, include_str!("lua/grant_lock.lua")),
             renew: Script::new(Effect::Frees, include_str!("lua/renew_lock.lua")),
             release: Script::new(Effect::Frees, include_str!("lua/release_lock.lua")),
             look: Script::new(Effect::Reads, include_str!("lua/look_lock.lua")),
@@ -79,167 +96,159 @@ impl Locks {
     /// Acquires a lock that is free now.
     ///
     /// # Errors
-    /// `LockHeld` if somebody holds it, `LockUndecided` if too few nodes agree.
-    pub(crate) async fn acquire(
-        &self,
-        once: &Once,
-        place: &Place,
-        owner: &str,
-        purpose: &str,
-        ttl: Duration,
-    ) -> Result<Lock, Error> {
-        let redlock_key = place.slot.item("redlock", &place.name);
+    /// `LockHeld` if somebody holds it, `LockUndecided` if too few lock nodes agree.
+    pub(crate) async fn acquire(self: &Arc<Self>, wish: &Wish) -> Result<Lock, Error> {
+        if !self.redlock.is_used() {
+            return self.grant(wish, "").await;
+        }
+        // In a task of its own: a caller that hangs up must not leave the nodes taken and the record unmade.
+        let (locks, wish) = (self.clone(), wish.clone());
+        let acquiring = tokio::spawn(async move { locks.acquire_over_nodes(&wish).await });
+        promptly(async { acquiring.await.map_err(|_| Error::Stopping)? }).await
+    }
+
+    async fn acquire_over_nodes(&self, wish: &Wish) -> Result<Lock, Error> {
+        let key = redlock_key(&wish.place);
+        // The same for the same request, so that a repeated one goes on where a lost one ended.
+        let value = format!("{}/{}", wish.once.fingerprint, wish.once.request_id);
         for _ in 0..TRIES {
-            if let Some(redlock) = self.redlock.lock(&redlock_key, ttl.min(FIRST_TTL)).await? {
-                let lock = self
-                    .make_holder(once, place, owner, purpose, &redlock)
-                    .await?;
-                if ttl <= FIRST_TTL {
-                    return Ok(lock);
+            match self.look_for(wish).await? {
+                Look::Done(lock) => return Ok(lock),
+                Look::Held(holder, left) => {
+                    let (owner, purpose) = (holder.owner, holder.purpose);
+                    return Err(held_by(&wish.place, owner, purpose, left));
                 }
-                let claim = Claim {
-                    owner: owner.to_owned(),
-                    token: lock.fencing_token,
-                };
-                return self.renew(place, &claim, ttl).await;
+                Look::Free(left_behind) if !left_behind.is_empty() => {
+                    self.redlock.drop(&key, &left_behind).await;
+                }
+                Look::Free(_) => {}
             }
-            if let Some(lock) = self.look_for(once, place, owner, purpose).await? {
-                return Ok(lock);
+            if self
+                .redlock
+                .hold(&key, &value, wish.ttl.min(FIRST_HOLD))
+                .await
+            {
+                return self.make_holder(wish, &key, &value).await;
             }
             let pause = rand::random_range(1..10);
             tokio::time::sleep(Duration::from_millis(pause)).await;
         }
-        Err(Error::LockUndecided(place.name.clone()))
+        Err(Error::LockUndecided(wish.place.name.clone()))
     }
 
-    /// Turns a Redlock into the lock, or gives it back.
-    async fn make_holder(
-        &self,
-        once: &Once,
-        place: &Place,
-        owner: &str,
-        purpose: &str,
-        redlock: &rslock::Lock,
-    ) -> Result<Lock, Error> {
-        let left_ms = redlock.validity_time as u64;
-        let granted = self
-            .grant(once, place, owner, purpose, &redlock.val, left_ms)
-            .await;
-        // A repeated request got an earlier acquisition; what this one locked is not needed. If nobody knows what the
-        // store did, the Redlock must stay: the same request, sent again, may be the holder.
-        let keep = match &granted {
-            Ok((_, value)) => *value == redlock.val,
-            Err(error) => matches!(error, Error::Unavailable(_)),
-        };
-        if !keep {
-            let redlock_key = place.slot.item("redlock", &place.name);
-            self.redlock.unlock(&redlock_key, &redlock.val).await;
+    /// Turns a majority into the lock, or gives it back. If nobody knows what the store did, the nodes stay taken for
+    /// their short first time: the same request, sent again, may be the holder.
+    async fn make_holder(&self, wish: &Wish, key: &str, value: &str) -> Result<Lock, Error> {
+        let granted = self.grant(wish, value).await;
+        match &granted {
+            Ok(_) if wish.ttl > FIRST_HOLD => {
+                self.redlock.hold(key, value, wish.ttl).await;
+            }
+            Ok(_) | Err(Error::Unavailable(_)) => {}
+            Err(_) => self.redlock.drop(key, value).await,
         }
-        granted.map(|(lock, _)| lock)
+        granted
     }
 
-    async fn grant(
-        &self,
-        once: &Once,
-        place: &Place,
-        owner: &str,
-        purpose: &str,
-        value: &[u8],
-        ttl_ms: u64,
-    ) -> Result<(Lock, Vec<u8>), Error> {
-        let call = self
-            .grant
+    async fn grant(&self, wish: &Wish, value: &str) -> Result<Lock, Error> {
+        let script = if wish.even_if_full {
+            &self.grant_even_if_full
+        } else {
+            &self.grant
+        };
+        let slot = &wish.place.slot;
+        let call = script
             .call()
-            .key(place.slot.lock(&place.name))
-            .key(place.slot.clock())
-            .key(place.slot.key("locks"))
-            .key(place.slot.did(&once.request_id))
-            .arg(once.fingerprint.as_str())
+            .key(slot.lock(&wish.place.name))
+            .key(slot.clock())
+            .key(slot.key(NAMES))
+            .key(slot.key(DEADLINES))
+            .key(slot.did(&wish.once.request_id))
+            .arg(wish.once.fingerprint.as_str())
             .arg(millis(REMEMBERED))
-            .arg(place.name.as_str())
-            .arg(owner)
-            .arg(purpose)
+            .arg(wish.place.name.as_str())
+            .arg(wish.owner.as_str())
+            .arg(wish.purpose.as_str())
             .arg(value)
-            .arg(ttl_ms);
+            .arg(millis(wish.ttl));
         let mut reply = self.link.call(&call).await?;
         match reply.status()?.as_str() {
-            "OK" => {
-                let lock = granted(place, owner, purpose, &mut reply)?;
-                Ok((lock, reply.take()?))
+            "OK" => granted(wish, &mut reply),
+            "HELD" => {
+                let (owner, purpose, left) = (reply.take()?, reply.take()?, reply.take()?);
+                Err(held_by(&wish.place, owner, purpose, left))
             }
-            "HELD" => Err(held_by(place, reply.take()?, reply.take()?, reply.take()?)),
             other => Err(ledger::refusal(other, &mut reply, None)?),
         }
     }
 
-    /// What the same request acquired before; `None` if nothing, and nobody holds the lock.
-    async fn look_for(
-        &self,
-        once: &Once,
-        place: &Place,
-        owner: &str,
-        purpose: &str,
-    ) -> Result<Option<Lock>, Error> {
-        let call = self.look.call().key(place.slot.lock(&place.name));
-        let call = call
-            .key(place.slot.did(&once.request_id))
-            .arg(once.fingerprint.as_str());
-        let mut reply = self.link.call(&call).await?;
+    /// Who holds the lock, or what the same request acquired before.
+    async fn look_for(&self, wish: &Wish) -> Result<Look, Error> {
+        let mut reply = self.ask(&wish.place, Some(&wish.once)).await?;
         match reply.status()?.as_str() {
-            "DONE" => granted(place, owner, purpose, &mut reply).map(Some),
-            "OK" => match held(place, &mut reply)? {
-                Some((holder, left)) => Err(held_by(place, holder.owner, holder.purpose, left)),
-                None => Ok(None),
-            },
+            "DONE" => granted(wish, &mut reply).map(Look::Done),
+            "FREE" => reply.take().map(Look::Free),
+            "HELD" => {
+                let left = reply.take()?;
+                Ok(Look::Held(held(&wish.place, &mut reply)?, left))
+            }
             other => Err(ledger::refusal(other, &mut reply, None)?),
         }
     }
 
     /// Who holds a lock.
     pub(crate) async fn look(&self, place: &Place) -> Result<Option<Lock>, Error> {
-        let call = self.look.call().key(place.slot.lock(&place.name));
-        let mut reply = self
-            .link
-            .call(&call.key(place.slot.did("")).arg(""))
-            .await?;
-        reply.status()?;
-        Ok(held(place, &mut reply)?.map(|(lock, _)| lock))
+        let mut reply = self.ask(place, None).await?;
+        if reply.status()? != "HELD" {
+            return Ok(None);
+        }
+        reply.take::<u64>()?;
+        held(place, &mut reply).map(Some)
+    }
+
+    async fn ask(&self, place: &Place, once: Option<&Once>) -> Result<Reply, Error> {
+        let (request_id, fingerprint) = once.map_or(("", ""), |once| {
+            (once.request_id.as_str(), once.fingerprint.as_str())
+        });
+        let call = self
+            .look
+            .call()
+            .key(place.slot.lock(&place.name))
+            .key(place.slot.did(request_id))
+            .key(left_key(place))
+            .arg(fingerprint);
+        self.link.call(&call).await
     }
 
     /// Keeps a lock for longer.
     ///
     /// # Errors
-    /// `LockLost` if it is not held with the claim any more.
+    /// `LockLost` if it is not held with the claim any more; `LockUndecided` if too few lock nodes agree.
     pub(crate) async fn renew(
         &self,
         place: &Place,
         claim: &Claim,
         ttl: Duration,
     ) -> Result<Lock, Error> {
-        let value = self.redlock_value(place, claim).await?;
-        let redlock_key = place.slot.item("redlock", &place.name);
-        let redlock = match self.redlock.extend(&redlock_key, &value, ttl).await? {
-            Some(extended) => Some(extended),
-            // Nodes that were away have forgotten it. The record still keeps others out, so it can be had anew.
-            None => self.redlock.lock(&redlock_key, ttl).await?,
-        };
-        let redlock = redlock.ok_or_else(|| Error::LockUndecided(place.name.clone()))?;
         let call = self
             .renew
             .call()
             .key(place.slot.lock(&place.name))
-            .key(place.slot.key("locks"))
+            .key(place.slot.key(DEADLINES))
             .arg(place.name.as_str())
             .arg(claim.owner.as_str())
             .arg(claim.token)
-            .arg(redlock.val)
-            .arg(redlock.validity_time);
+            .arg(millis(ttl));
         let mut reply = self.link.call(&call).await?;
         if reply.status()? != "OK" {
             return Err(lost(place, claim, &mut reply)?);
         }
         let purpose: String = reply.take()?;
         let (since, expires): (i64, i64) = (reply.take()?, reply.take()?);
+        let value: String = reply.take()?;
+        if self.redlock.is_used() && !self.redlock.hold(&redlock_key(place), &value, ttl).await {
+            return Err(Error::LockUndecided(place.name.clone()));
+        }
         Ok(lock(
             place,
             &claim.owner,
@@ -250,29 +259,9 @@ impl Locks {
         ))
     }
 
-    /// What the holder's Redlock is known by.
-    async fn redlock_value(&self, place: &Place, claim: &Claim) -> Result<Vec<u8>, Error> {
-        let read = redis::cmd("HMGET")
-            .arg(place.slot.lock(&place.name))
-            .arg(&["token", "owner", "value"])
-            .to_owned();
-        let (token, owner, value): (Option<u64>, Option<String>, Option<Vec<u8>>) =
-            self.link.query(&read).await?;
-        if token == Some(claim.token) && owner.as_ref() == Some(&claim.owner) {
-            return Ok(value.unwrap_or_default());
-        }
-        Err(Error::LockLost {
-            name: place.name.clone(),
-            token: claim.token,
-            holder: owner
-                .zip(token)
-                .map(|(owner, token)| format!("{owner} with token {token}")),
-        })
-    }
-
     /// Gives a lock back; tells whether it was held with the claim until now.
     pub(crate) async fn release(
-        &self,
+        self: &Arc<Self>,
         once: &Once,
         place: &Place,
         claim: &Claim,
@@ -285,8 +274,10 @@ impl Locks {
             .release
             .call()
             .key(place.slot.lock(&place.name))
-            .key(place.slot.key("locks"))
+            .key(place.slot.key(NAMES))
+            .key(place.slot.key(DEADLINES))
             .key(place.slot.did(&once.request_id))
+            .key(left_key(place))
             .arg(once.fingerprint.as_str())
             .arg(millis(REMEMBERED))
             .arg(place.name.as_str())
@@ -301,10 +292,12 @@ impl Locks {
             other => return Err(ledger::refusal(other, &mut reply, None)?),
         }
         let was_held: bool = reply.take()?;
-        let value: Vec<u8> = reply.take()?;
-        if was_held {
-            let redlock_key = place.slot.item("redlock", &place.name);
-            self.redlock.unlock(&redlock_key, &value).await;
+        let value: String = reply.take()?;
+        if self.redlock.is_used() && was_held {
+            let (locks, key) = (self.clone(), redlock_key(place));
+            let dropping = tokio::spawn(async move { locks.redlock.drop(&key, &value).await });
+            // A caller that hangs up does not end it; a failure leaves it to who comes next.
+            let _ = dropping.await;
         }
         Ok(was_held)
     }
@@ -317,12 +310,17 @@ impl Locks {
         count: u32,
     ) -> Result<(Vec<Lock>, Option<String>), Error> {
         let slot = self.keys.namespace(namespace);
+        let lowest = if after.is_empty() {
+            "-".to_owned()
+        } else {
+            format!("({after}")
+        };
         let call = self
             .list
             .call()
-            .key(slot.key("locks"))
+            .key(slot.key(NAMES))
             .arg(slot.item("lock", ""))
-            .arg(after)
+            .arg(lowest)
             .arg(count);
         let mut reply = self.link.call(&call).await?;
         reply.status()?;
@@ -339,24 +337,46 @@ impl Locks {
     }
 }
 
-/// What `grant_lock` answered.
-fn granted(place: &Place, owner: &str, purpose: &str, reply: &mut Reply) -> Result<Lock, Error> {
-    let token = reply.take()?;
-    let (since, expires) = (reply.take()?, reply.take()?);
-    Ok(lock(place, owner, purpose, token, since, expires))
+/// What `look_lock` found.
+enum Look {
+    /// What the same request acquired before.
+    Done(Lock),
+    /// The lock, and the milliseconds it has left.
+    Held(Lock, u64),
+    /// Nobody has it; what its last Redlock was known by, or nothing.
+    Free(String),
 }
 
-/// What `look_lock` found: the lock and the milliseconds it has left.
-fn held(place: &Place, reply: &mut Reply) -> Result<Option<(Lock, u64)>, Error> {
-    if reply.is_over() {
-        return Ok(None);
-    }
-    let left_ms: i64 = reply.take()?;
+/// Under which key the lock nodes have it.
+fn redlock_key(place: &Place) -> String {
+    place.slot.item("redlock", &place.name)
+}
+
+/// Where what was given back is known by, until no lock node can remember it.
+fn left_key(place: &Place) -> String {
+    place.slot.item("redlock-left", &place.name)
+}
+
+/// What `grant_lock` answered.
+fn granted(wish: &Wish, reply: &mut Reply) -> Result<Lock, Error> {
+    let token = reply.take()?;
+    let (since, expires) = (reply.take()?, reply.take()?);
+    Ok(lock(
+        &wish.place,
+        &wish.owner,
+        &wish.purpose,
+        token,
+        since,
+        expires,
+    ))
+}
+
+/// The lock as `look_lock` tells it.
+fn held(place: &Place, reply: &mut Reply) -> Result<Lock, Error> {
     let token = reply.take()?;
     let (owner, purpose): (String, String) = (reply.take()?, reply.take()?);
     let (since, expires) = (reply.take()?, reply.take()?);
-    let lock = lock(place, &owner, &purpose, token, since, expires);
-    Ok(Some((lock, u64::try_from(left_ms).unwrap_or(0))))
+    Ok(lock(place, &owner, &purpose, token, since, expires))
 }
 
 fn lock(place: &Place, owner: &str, purpose: &str, token: u64, since: i64, expires: i64) -> Lock {

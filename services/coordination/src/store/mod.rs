@@ -25,7 +25,7 @@ mod worker_rows;
 
 use std::sync::Arc;
 
-use redis::{Client, TlsCertificates};
+use redis::TlsCertificates;
 use shim_runtime::lifecycle::Shutdown;
 
 pub(crate) use clock::timestamp;
@@ -57,7 +57,7 @@ impl Store {
         let link = Link::open(place.address.clone(), shutdown);
         let ear = Ear::open(place.address.clone(), shutdown);
         let keys = Keys::new(&place.key_prefix);
-        let redlock = Redlock::over(place.lock_nodes.clone(), place.address.clone(), &link);
+        let redlock = Redlock::over(&place.lock_nodes, shutdown);
         Self {
             locks: Arc::new(locks::Locks::new(link.clone(), keys.clone(), redlock)),
             registry: Arc::new(registry::Registry::new(link.clone(), &keys)),
@@ -77,7 +77,7 @@ impl Store {
 pub(crate) struct Place {
     address: Option<Address>,
     /// The nodes of Redlock; none means the one Redis.
-    lock_nodes: Vec<Client>,
+    lock_nodes: Vec<Address>,
     key_prefix: String,
 }
 
@@ -93,7 +93,7 @@ impl Place {
         let parse = |url: &str| Address::parse(url, certificates);
         let address = url.map(parse).transpose()?;
         let lock_nodes = lock_nodes.iter().map(|url| match parse(url)? {
-            Address::Node(client) => Ok(client),
+            node @ Address::Node(_) => Ok(node),
             _ => Err("a lock node is one server: redis://, rediss:// or redis+unix://".to_owned()),
         });
         Ok(Self {

@@ -1,127 +1,90 @@
-//! Redlock over one or more nodes (<https://redis.io/docs/latest/develop/use/patterns/distributed-locks/>), by rslock.
+//! Redlock over nodes of their own (<https://redis.io/docs/latest/develop/use/patterns/distributed-locks/>).
 //!
-//! It decides who may try for a lock's record; the record in the store, with its fencing token, decides who holds it.
-//! Without nodes of their own the locks' keys live in the one Redis, and follow it through failovers.
+//! With one Redis the lock's record is the lock, and there is nothing to do here. With lock nodes a majority of them
+//! must agree before the record is made, so that a lock outlives the loss of the store's last writes. Each node has a
+//! link of its own, which never makes a call wait for a connection: a silent node costs a moment, and then nothing.
+//! (rslock connects inside the call and lets the slowest node decide how long it takes.)
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use redis::Client;
-use rslock::{Lock, LockManager};
-use tokio::sync::Mutex;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use shim_runtime::lifecycle::Shutdown;
 
-use super::link::{ANSWER_WITHIN, Address, Link};
-use crate::error::Error;
+use super::clock::millis;
+use super::link::{Address, Link};
+use super::script::{Effect, Script};
 
-/// The nodes of all locks.
+/// A node that is silent for longer counts as away.
+const NODE_ANSWERS_WITHIN: Duration = Duration::from_millis(200);
+/// How much clocks may drift apart, of the time a lock is held; the paper's algorithm takes it off.
+const CLOCK_DRIFT: f64 = 0.01;
+
+/// The nodes of all locks; none if the one Redis is enough.
+#[derive(Debug)]
 pub(super) struct Redlock {
-    nodes: Nodes,
-}
-
-enum Nodes {
-    /// Nodes of their own, which come and go one by one; rslock connects to each again.
-    Own(LockManager),
-    /// The one Redis; connected anew whenever the link is.
-    Shared(Box<Shared>),
-    /// No Redis at all.
-    Absent,
+    nodes: Vec<Link>,
+    hold: Script,
+    drop: Script,
 }
 
 impl Redlock {
-    /// Over nodes of their own, or else over the one Redis.
-    pub(super) fn over(own: Vec<Client>, shared: Option<Address>, link: &Link) -> Self {
-        let nodes = match shared {
-            None => Nodes::Absent,
-            Some(address) if own.is_empty() => Nodes::Shared(Box::new(Shared {
-                address,
-                link: link.clone(),
-                manager: Mutex::new(None),
-            })),
-            Some(_) => Nodes::Own(one_try(LockManager::from_clients(own))),
-        };
-        Self { nodes }
-    }
-
-    /// Locks `key` on a majority; `None` if that cannot be had now: somebody has it, or nodes are away.
-    pub(super) async fn lock(&self, key: &str, ttl: Duration) -> Result<Option<Lock>, Error> {
-        let manager = self.manager().await?;
-        let locked = tokio::time::timeout(ANSWER_WITHIN, manager.lock(key, ttl)).await;
-        Ok(locked.ok().and_then(Result::ok))
-    }
-
-    /// Keeps a lock for longer; `None` if a majority does not have it any more, and then none has.
-    pub(super) async fn extend(
-        &self,
-        key: &str,
-        value: &[u8],
-        ttl: Duration,
-    ) -> Result<Option<Lock>, Error> {
-        let manager = self.manager().await?;
-        let held = held(&manager, key, value);
-        let extended = tokio::time::timeout(ANSWER_WITHIN, manager.extend(&held, ttl)).await;
-        Ok(extended.ok().and_then(Result::ok))
-    }
-
-    /// Gives a lock back as far as the nodes can be reached; on others it goes with its time.
-    pub(super) async fn unlock(&self, key: &str, value: &[u8]) {
-        if let Ok(manager) = self.manager().await {
-            let held = held(&manager, key, value);
-            let _ = tokio::time::timeout(ANSWER_WITHIN, manager.unlock(&held)).await;
+    /// Begins to connect to the nodes.
+    pub(super) fn over(nodes: &[Address], shutdown: &Shutdown) -> Self {
+        let link = |node: &Address| Link::open(Some(node.clone()), shutdown);
+        Self {
+            nodes: nodes.iter().map(link).collect(),
+            hold: Script::new(Effect::Frees, include_str!("lua/hold_redlock.lua")),
+            drop: Script::new(Effect::Frees, include_str!("lua/drop_redlock.lua")),
         }
     }
 
-    async fn manager(&self) -> Result<LockManager, Error> {
-        match &self.nodes {
-            Nodes::Own(manager) => Ok(manager.clone()),
-            Nodes::Shared(shared) => shared.manager().await,
-            Nodes::Absent => Err(Error::NoRedis),
-        }
-    }
-}
-
-/// The one Redis as the only node.
-struct Shared {
-    address: Address,
-    link: Link,
-    /// The manager, and the connection of the link it was made with.
-    manager: Mutex<Option<(u64, LockManager)>>,
-}
-
-impl Shared {
-    async fn manager(&self) -> Result<LockManager, Error> {
-        let generation = self.link.generation()?;
-        let mut current = self.manager.lock().await;
-        if let Some((of, manager)) = &*current
-            && *of == generation
-        {
-            return Ok(manager.clone());
-        }
-        let manager = one_try(self.connect().await?);
-        *current = Some((generation, manager.clone()));
-        Ok(manager)
+    /// Whether a majority must agree.
+    pub(super) fn is_used(&self) -> bool {
+        !self.nodes.is_empty()
     }
 
-    async fn connect(&self) -> Result<LockManager, Error> {
-        if let Address::Cluster(client, _) = &self.address {
-            return Ok(LockManager::from_cluster_client((**client).clone()));
+    /// Takes a key that is free, or keeps one that has this value, on a majority; `false` if that cannot be had, and
+    /// then what was taken is given back.
+    pub(super) async fn hold(&self, key: &str, value: &str, ttl: Duration) -> bool {
+        let begun = Instant::now();
+        let quorum = self.nodes.len() / 2 + 1;
+        let mut answers: FuturesUnordered<_> = self
+            .nodes
+            .iter()
+            .map(|node| self.hold_on(node, key, value, ttl))
+            .collect();
+        let mut held = 0;
+        while let Some(answer) = answers.next().await {
+            held += usize::from(answer);
+            if held == quorum {
+                break;
+            }
         }
-        let clients = tokio::time::timeout(ANSWER_WITHIN, self.address.clients()).await;
-        let clients = clients.ok().and_then(Result::ok);
-        let away = || Error::Unavailable("no Sentinel names a master".to_owned());
-        clients.map(LockManager::from_clients).ok_or_else(away)
+        drop(answers);
+        let valid = ttl
+            .mul_f64(1.0 - CLOCK_DRIFT)
+            .saturating_sub(begun.elapsed());
+        if held >= quorum && !valid.is_zero() {
+            return true;
+        }
+        self.drop(key, value).await;
+        false
     }
-}
 
-/// Who waits for a lock, and for how long, is for the caller to decide.
-fn one_try(mut manager: LockManager) -> LockManager {
-    manager.set_retry(1, Duration::from_millis(1));
-    manager
-}
+    async fn hold_on(&self, node: &Link, key: &str, value: &str, ttl: Duration) -> bool {
+        let call = self.hold.call().key(key).arg(value).arg(millis(ttl));
+        let asked = tokio::time::timeout(NODE_ANSWERS_WITHIN, node.call(&call)).await;
+        let answer = asked.ok().and_then(Result::ok);
+        answer.is_some_and(|mut answer| answer.status().is_ok_and(|status| status == "OK"))
+    }
 
-fn held(manager: &LockManager, key: &str, value: &[u8]) -> Lock {
-    Lock {
-        resource: key.as_bytes().to_vec(),
-        val: value.to_vec(),
-        validity_time: 0,
-        lock_manager: manager.clone(),
+    /// Gives a key back on every node that can be reached; on others it goes with its time.
+    pub(super) async fn drop(&self, key: &str, value: &str) {
+        let dropping = self.nodes.iter().map(|node| async move {
+            let call = self.drop.call().key(key).arg(value);
+            let _ = tokio::time::timeout(NODE_ANSWERS_WITHIN, node.call(&call)).await;
+        });
+        futures::future::join_all(dropping).await;
     }
 }

@@ -31,11 +31,6 @@ impl Reply {
             })
     }
 
-    /// Whether nothing is left.
-    pub(crate) fn is_over(&self) -> bool {
-        self.values.len() == 0
-    }
-
     /// What is left.
     pub(crate) fn rest<T: FromRedisValue>(&mut self) -> Result<Vec<T>, Error> {
         let mut rest = Vec::with_capacity(self.values.len());

@@ -155,7 +155,7 @@ async fn a_change_of_state_is_heard() {
     let mut expected = object(&[("namespace", "team"), ("key", "goal"), ("change", "put")]);
     expected.fields.insert(
         "version".into(),
-        number(f64::from(u32::try_from(version).unwrap())),
+        number(version as f64),
     );
     assert_eq!(payload, expected);
 }

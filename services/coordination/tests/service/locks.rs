@@ -166,16 +166,42 @@ async fn renewal_keeps_a_lock_beyond_its_first_time() {
 }
 
 #[tokio::test]
-async fn long_locks_hold_their_redlock_as_long() {
-    let redis = Redis::start();
-    let house = House::on(&redis).await;
+async fn long_locks_are_held_as_long_on_their_nodes() {
+    let (redis, nodes) = (Redis::start(), Nodes::start(3));
+    let house = over(&redis, &nodes).await;
     let lock = acquire(&house, ask("ann", 3_600_000)).await.unwrap();
-    let left = redis
-        .ask(&["PTTL", "shim:{ns:default}:redlock:build"])
-        .unwrap();
-    assert!(left.integer().unwrap() > 3_500_000, "{left:?}");
+    let left = nodes.all().iter().map(left_on).max();
+    assert!(left > Some(3_500_000), "{left:?}");
     let held = lock.expires_at.unwrap().seconds - lock.acquired_at.unwrap().seconds;
     assert!(held > 3_500, "{held} s");
+}
+
+#[tokio::test]
+async fn tokens_grow_though_the_store_forgot_the_last_ones() {
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    let before = acquire(&house, ask("ann", 30_000)).await.unwrap();
+    redis.ask(&["FLUSHALL"]).unwrap();
+    let after = acquire(&house, ask("bob", 30_000)).await.unwrap();
+    assert!(after.fencing_token > before.fencing_token);
+    let refused = refusal(write_under(&house, &before).await);
+    assert_eq!(refused, (Code::FailedPrecondition, "STALE_FENCE".into()));
+}
+
+#[tokio::test]
+async fn a_full_redis_keeps_its_locks_and_takes_no_new_ones() {
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    let lock = acquire(&house, ask("ann", 30_000)).await.unwrap();
+    redis.ask(&["CONFIG", "SET", "maxmemory", "1"]).unwrap();
+    renew(&house, &lock, 30_000).await.unwrap();
+    let other = AcquireLockRequest {
+        name: "other".into(),
+        ..ask("bob", 30_000)
+    };
+    let refused = refusal(acquire(&house, other).await);
+    assert_eq!(refused, (Code::ResourceExhausted, "STORE_FULL".into()));
+    assert!(release(&house, &lock).await.unwrap());
 }
 
 #[tokio::test]
@@ -263,15 +289,39 @@ async fn held_locks_are_listed_in_pages() {
     assert_eq!(names, expected);
 }
 
-/// A holder that was stopped between the Redlock and its record must not push out who came after.
+async fn over(redis: &Redis, nodes: &Nodes) -> House {
+    let urls = nodes.urls();
+    House::with(&redis.unix_url(), &[("coordination.lock_nodes", &urls)]).await
+}
+
+/// The milliseconds that a lock node remembers the lock for.
+fn left_on(node: &Redis) -> i64 {
+    let left = node.ask(&["PTTL", "shim:{ns:default}:redlock:build"]);
+    left.unwrap().integer().unwrap()
+}
+
+/// Acquires as soon as that is possible.
+async fn soon(house: &House, owner: &str) -> Lock {
+    super::house::within(async {
+        loop {
+            match acquire(house, ask(owner, 30_000)).await {
+                Ok(lock) => return lock,
+                Err(_) => tokio::task::yield_now().await,
+            }
+        }
+    })
+    .await
+}
+
+/// A holder that was stopped after the nodes agreed must not push out who came after.
 #[tokio::test]
 async fn a_living_record_keeps_everybody_else_out() {
-    let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let lock = acquire(&house, ask("ann", 30_000)).await.unwrap();
-    redis
-        .ask(&["DEL", "shim:{ns:default}:redlock:build"])
-        .unwrap();
+    let (redis, nodes) = (Redis::start(), Nodes::start(3));
+    let house = over(&redis, &nodes).await;
+    let lock = soon(&house, "ann").await;
+    for node in nodes.all() {
+        node.ask(&["FLUSHALL"]).unwrap();
+    }
     let refused = refusal(acquire(&house, ask("bob", 30_000)).await);
     assert_eq!(refused, (Code::Aborted, "LOCK_HELD".into()));
     // And its holder can keep it, although the nodes forgot it.
@@ -281,25 +331,51 @@ async fn a_living_record_keeps_everybody_else_out() {
 
 #[tokio::test]
 async fn a_minority_of_lock_nodes_may_die() {
-    let mut nodes = Nodes::start(3);
-    let redis = Redis::start();
-    let urls = nodes.urls();
-    let house = House::with(&redis.unix_url(), &[("coordination.lock_nodes", &urls)]).await;
+    let (redis, mut nodes) = (Redis::start(), Nodes::start(3));
+    let house = over(&redis, &nodes).await;
     nodes.node(0).kill();
-    let lock = acquire(&house, ask("ann", 30_000)).await.unwrap();
+    let lock = soon(&house, "ann").await;
     renew(&house, &lock, 30_000).await.unwrap();
     assert!(release(&house, &lock).await.unwrap());
     nodes.node(1).kill();
-    let refused = acquire(&house, ask("ann", 30_000)).await.unwrap_err();
-    assert_eq!(refused.code(), Code::Unavailable, "{refused}");
+    let refused = refusal(acquire(&house, ask("ann", 30_000)).await);
+    assert_eq!(refused, (Code::Unavailable, "LOCK_UNDECIDED".into()));
     nodes.node(0).restart();
     nodes.node(1).restart();
-    super::house::within(async {
-        while acquire(&house, ask("ann", 30_000)).await.is_err() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    soon(&house, "ann").await;
+}
+
+#[tokio::test]
+async fn a_silent_lock_node_delays_nobody_for_long() {
+    let (redis, nodes) = (Redis::start(), Nodes::start(3));
+    nodes.all()[0].freeze();
+    let house = over(&redis, &nodes).await;
+    let lock = soon(&house, "ann").await;
+    for _ in 0..5 {
+        let since = Instant::now();
+        renew(&house, &lock, 30_000).await.unwrap();
+        assert!(
+            since.elapsed() < Duration::from_millis(500),
+            "{:?}",
+            since.elapsed()
+        );
+    }
+    nodes.all()[0].thaw();
+}
+
+/// Its nodes remember a lock that was given back while they were away; who comes next gives it back there.
+#[tokio::test]
+async fn a_lock_given_back_without_its_nodes_is_free_again() {
+    let (redis, mut nodes) = (Redis::start(), Nodes::start(3));
+    let house = over(&redis, &nodes).await;
+    let lock = acquire(&house, ask("ann", 600_000)).await.unwrap();
+    nodes.node(0).kill();
+    nodes.node(1).kill();
+    assert!(release(&house, &lock).await.unwrap());
+    nodes.node(0).restart();
+    nodes.node(1).restart();
+    assert!(left_on(&nodes.all()[0]) > 0, "the node remembers");
+    soon(&house, "bob").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,6 +4,7 @@
 
 mod bus;
 mod bus_faults;
+mod crowds;
 mod file_tables;
 mod files;
 mod house;

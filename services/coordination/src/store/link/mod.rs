@@ -27,6 +27,8 @@ use crate::error::Error;
 
 /// A command is given up after this, so that a caller learns of a dead Redis within a second.
 pub(crate) const ANSWER_WITHIN: Duration = Duration::from_millis(800);
+/// An operation of several commands is given up after this.
+const OPERATION_WITHIN: Duration = Duration::from_millis(950);
 /// A connection is given up after this.
 pub(crate) const CONNECT_WITHIN: Duration = Duration::from_millis(800);
 /// How often an idle connection is tried.
@@ -96,15 +98,14 @@ impl Address {
 
 #[derive(Clone)]
 enum State {
-    /// The connection, and how many were made before it.
-    Up(Connection, u64),
+    Up(Connection),
     Down(String),
 }
 
 impl std::fmt::Debug for State {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Up(..) => f.write_str("Up"),
+            Self::Up(_) => f.write_str("Up"),
             Self::Down(why) => write!(f, "Down({why})"),
         }
     }
@@ -166,15 +167,6 @@ impl Link {
             .map_err(|error| error.to_string())
     }
 
-    /// How many connections were made before the present one.
-    pub(crate) fn generation(&self) -> Result<u64, Error> {
-        let state = self.state.as_ref().ok_or(Error::NoRedis)?;
-        match &*state.borrow() {
-            State::Up(_, generation) => Ok(*generation),
-            State::Down(why) => Err(Error::Unavailable(why.clone())),
-        }
-    }
-
     /// Waits until the health may have changed; for ever without a Redis.
     pub(crate) async fn health_changed(&mut self) {
         let changed = match &mut self.state {
@@ -189,7 +181,7 @@ impl Link {
     fn connection(&self) -> Result<Connection, Error> {
         let state = self.state.as_ref().ok_or(Error::NoRedis)?;
         match &*state.borrow() {
-            State::Up(connection, _) => Ok(connection.clone()),
+            State::Up(connection) => Ok(connection.clone()),
             State::Down(why) => Err(Error::Unavailable(why.clone())),
         }
     }
@@ -213,6 +205,15 @@ impl Link {
     }
 }
 
+/// Ends an operation of several commands in time, though each of them may be slow. What it did then is unknown, as with
+/// a lost connection: the caller sends the same request again.
+pub(crate) async fn promptly<T>(steps: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    match tokio::time::timeout(OPERATION_WITHIN, steps).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(Error::Unavailable("Redis answers slowly".to_owned())),
+    }
+}
+
 /// Keeps one connection.
 struct Supervisor {
     address: Address,
@@ -223,15 +224,12 @@ struct Supervisor {
 impl Supervisor {
     async fn run(self) {
         let mut pause = FIRST_PAUSE;
-        let mut generation = 0;
         loop {
             match self.connect().await {
                 Ok(connection) => {
                     tracing::info!("connected to Redis");
                     pause = FIRST_PAUSE;
-                    generation += 1;
-                    self.tell
-                        .send_replace(State::Up(connection.clone(), generation));
+                    self.tell.send_replace(State::Up(connection.clone()));
                     let why = self.watch_over(connection).await;
                     tracing::warn!(%why, "lost Redis; connecting again");
                     self.tell.send_replace(State::Down(why));

@@ -1,7 +1,7 @@
 -- Who holds a lock, and what a request id did.
--- KEYS: lock, did
+-- KEYS: lock, did, left
 -- ARGV: fingerprint ('' if only the lock is asked for)
--- OK: nothing more if nobody holds it, else left_ms, token, owner, purpose, since_ms, expires_ms.
+-- HELD: left_ms, token, owner, purpose, since_ms, expires_ms. FREE: redlock value that was left behind, or ''.
 -- DONE: what grant_lock answered to the same request before. Refusal: REQUEST_ID_REUSED.
 local seen = ARGV[1] ~= '' and redis.call('GET', KEYS[2])
 if seen then
@@ -11,6 +11,6 @@ if seen then
   return record[2]
 end
 local expires = redis.call('PEXPIRETIME', KEYS[1])
-if expires < 0 then return {'OK'} end
+if expires < 0 then return {'FREE', redis.call('GET', KEYS[3]) or ''} end
 local held = redis.call('HMGET', KEYS[1], 'token', 'owner', 'purpose', 'since')
-return {'OK', expires - now_ms(), held[1], held[2], held[3], held[4], expires}
+return {'HELD', math.max(0, expires - now_ms()), held[1], held[2], held[3], held[4], expires}

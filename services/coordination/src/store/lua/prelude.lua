@@ -38,11 +38,15 @@ local function linger(key)
   if redis.call('PTTL', key) < QUIET_MS / 2 then redis.call('PEXPIRE', key, QUIET_MS) end
 end
 
--- The next version or token of a namespace: never used twice, always growing.
+-- The next version or token of a namespace, as a text: Lua would print so large a number in its short form. Never used
+-- twice, always growing. It follows the time in microseconds, so that a failover that loses the last of them does not
+-- give them out again.
 local function tick(clock_key)
-  local version = redis.call('INCR', clock_key)
-  linger(clock_key)
-  return version
+  local time = redis.call('TIME')
+  local version = math.max((redis.call('GET', clock_key) or 0) + 1, time[1] * 1000000 + time[2])
+  local text = string.format('%.0f', version)
+  redis.call('SET', clock_key, text, 'PX', QUIET_MS)
+  return text
 end
 
 -- Adds to a history whose positions are the versions of its namespace's clock.

@@ -1,0 +1,94 @@
+//! Stories of crowds: many calls that wait or listen, and the short ones that get through all the same.
+
+use std::time::Duration;
+
+use shim_proto::coordination::v1::*;
+use shim_redis_harness::Redis;
+use shim_runtime::fault::explain;
+use tonic::Code;
+
+use super::bus::listen;
+use super::house::{House, id, refusal, span, within};
+use super::inbox::look;
+use super::registry::{beat, register, registration};
+
+/// More than there are places at work.
+const WAITERS: usize = 1_100;
+const BATCH: usize = 100;
+/// As many as may be open.
+const STREAMS: usize = 1_024;
+
+#[tokio::test]
+async fn a_crowd_of_waiters_does_not_silence_heartbeats() {
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    let worker = register(&house, registration()).await;
+    let mut waiters = Vec::new();
+    for _ in 0..WAITERS / BATCH {
+        for _ in 0..BATCH {
+            let request = ReceiveMessagesRequest {
+                wait: span(20_000),
+                ..look(&id())
+            };
+            let mut bus = house.bus.clone();
+            waiters.push(tokio::spawn(
+                async move { bus.receive_messages(request).await },
+            ));
+        }
+        // A task of its own calls after the waiters before it, on the same connection.
+        let heartbeat = HeartbeatRequest {
+            worker_id: worker.worker_id.clone(),
+            epoch: worker.epoch,
+            ..Default::default()
+        };
+        let mut registry = house.registry.clone();
+        let beaten = tokio::spawn(async move { registry.heartbeat(heartbeat).await });
+        within(beaten).await.unwrap().unwrap();
+    }
+
+    house.stop().await;
+    for waiter in waiters {
+        let told = refusal(within(waiter).await.unwrap());
+        assert_eq!(told, (Code::Unavailable, "STOPPING".to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn open_streams_have_an_end_and_leave_room_for_calls() {
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    let worker = register(&house, registration()).await;
+    let mut open = Vec::new();
+    for _ in 0..STREAMS {
+        open.push(listen(&house, &["news"], &[]).await);
+    }
+
+    let subscribe = SubscribeRequest {
+        channels: vec!["news".into()],
+        ..Default::default()
+    };
+    let watch = WatchStateRequest {
+        namespace: "a".into(),
+        ..Default::default()
+    };
+    let overloaded = (Code::ResourceExhausted, "OVERLOADED".to_owned());
+    let refused = house.bus.clone().subscribe(subscribe.clone()).await;
+    let delay = explain(refused.as_ref().unwrap_err()).retry_after;
+    assert_eq!(delay, Some(Duration::from_secs(1)));
+    assert_eq!(refusal(refused), overloaded);
+    let refused = house.state.clone().watch_state(watch).await;
+    assert_eq!(refusal(refused), overloaded);
+    let workers = WatchWorkersRequest::default();
+    let refused = house.registry.clone().watch_workers(workers).await;
+    assert_eq!(refusal(refused), overloaded);
+    beat(&house, &worker).await.unwrap();
+
+    open.pop();
+    within(async {
+        while let Err(refused) = house.bus.clone().subscribe(subscribe.clone()).await {
+            assert_eq!(explain(&refused).reason, "OVERLOADED");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    })
+    .await;
+}
