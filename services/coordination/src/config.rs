@@ -111,7 +111,7 @@ impl Config {
 fn key_prefix(settings: &mut Settings) -> String {
     let prefix = settings.get_or("coordination.key_prefix", "shim".to_owned());
     let plain = |c: char| c.is_ascii_alphanumeric() || "._:-".contains(c);
-    if prefix.len() > 64 || !prefix.chars().all(plain) {
+    if !(1..=64).contains(&prefix.len()) || !prefix.chars().all(plain) {
         settings.refuse("coordination.key_prefix: must be 1..64 of letters, digits and ._:-");
     }
     prefix
@@ -170,4 +170,24 @@ fn certificates(settings: &mut Settings) -> Option<TlsCertificates> {
         client_tls,
         root_cert,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_key_prefix_is_plain_and_not_empty() {
+        let is_taken = |prefix: &str| {
+            let flags = [("coordination.key_prefix".to_owned(), prefix.to_owned())];
+            let mut settings = Settings::gather(None, [], flags).unwrap();
+            key_prefix(&mut settings);
+            settings.finish().is_ok()
+        };
+        assert!(is_taken("shim") && is_taken(&"x".repeat(64)));
+        for wrong in ["", "a{b}", "a b", &"x".repeat(65)] {
+            assert!(!is_taken(wrong), "{wrong}");
+        }
+    }
 }

@@ -51,6 +51,16 @@ pub enum Error {
         /// The limit.
         max: u64,
     },
+    /// An entry would have more fields than it may.
+    #[error("state {key} would have {fields} fields, at most {max} are allowed")]
+    StateTooWide {
+        /// Which.
+        key: String,
+        /// How many it would have.
+        fields: u64,
+        /// The limit.
+        max: u64,
+    },
     /// The lock behind a write is not held with its token.
     #[error("lock {lock} is not held with token {token}{}", held(.holder))]
     StaleFence {
@@ -188,7 +198,7 @@ impl Error {
                 Some("read it again, decide again, and write with its version"),
                 None,
             ),
-            Self::StateTooLarge { .. } => (
+            Self::StateTooLarge { .. } | Self::StateTooWide { .. } => (
                 InvalidArgument,
                 "STATE_TOO_LARGE",
                 Some("remove fields or use several entries"),

@@ -5,8 +5,8 @@ use tonic::Status;
 
 use super::Api;
 use super::fields::{Fields, MAX_ACTOR_BYTES};
-use super::put_state::{DEFAULT_TTL, MAX_FIELDS};
-use crate::store::state::{Conditions, MAX_ENTRY_BYTES, Patch, Place};
+use super::put_state::DEFAULT_TTL;
+use crate::store::state::{Conditions, MAX_ENTRY_BYTES, MAX_FIELDS, Patch, Place};
 use crate::store::{Once, timestamp};
 
 /// The name of a field to remove.

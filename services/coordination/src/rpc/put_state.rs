@@ -7,13 +7,11 @@ use tonic::Status;
 
 use super::Api;
 use super::fields::{Fields, MAX_ACTOR_BYTES};
-use crate::store::state::{Conditions, MAX_ENTRY_BYTES, Place};
+use crate::store::state::{Conditions, MAX_ENTRY_BYTES, MAX_FIELDS, Place};
 use crate::store::{Once, timestamp};
 
 /// How long an entry is kept if nobody says.
 pub(super) const DEFAULT_TTL: Duration = Duration::from_secs(3_600);
-/// Fields of one entry.
-pub(super) const MAX_FIELDS: usize = 1_000;
 
 pub(super) async fn handle(
     api: &Api,

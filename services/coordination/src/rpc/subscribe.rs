@@ -15,8 +15,8 @@ use crate::domain::topics::Topics;
 use crate::error::Error;
 use crate::store::bus::{Subscription, Told};
 
-/// News that may wait for a slow subscriber; what comes when more waits is missed, and it is told so.
-const QUEUE: usize = 64;
+/// News that are taken out of the ear's bounded backlog for a slow subscriber: few, since they are parsed already.
+const QUEUE: usize = 2;
 const MAX_TOPICS: usize = 100;
 
 pub(super) async fn handle(

@@ -118,8 +118,15 @@ impl<W: Watched> Watch<W> {
             }
             tokio::select! {
                 () = ear.until(|news| self.watched.concerns(news)) => {}
-                () = tokio::time::sleep(LOOK_EVERY) => self.watched.tidy().await?,
+                () = tokio::time::sleep(LOOK_EVERY) => self.tidy().await,
             }
+        }
+    }
+
+    /// Who can read goes on, even if nothing can be written.
+    async fn tidy(&self) {
+        if let Err(error) = self.watched.tidy().await {
+            tracing::debug!(%error, "what went by itself was not told");
         }
     }
 

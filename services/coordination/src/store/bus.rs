@@ -12,11 +12,12 @@ use serde_json::{Map, Value};
 use shim_proto::coordination::v1::BusEvent;
 
 use super::clock::{millis, timestamp, unix_ms};
-use super::ear::{Ear, Heard, News, Topic};
+use super::ear::{Ear, Heard, Topic};
 use super::json;
 use super::keys::Keys;
 use super::ledger::{Once, REMEMBERED, refusal};
 use super::link::Link;
+use super::news::News;
 use super::script::{Effect, Script};
 use crate::domain::topics::{Topics, Wish};
 use crate::error::Error;

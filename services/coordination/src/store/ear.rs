@@ -15,10 +15,11 @@ use shim_runtime::lifecycle::Shutdown;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::link::{ANSWER_WITHIN, Address, CONNECT_WITHIN};
+use super::news::{Backlog, Letter, News};
 use crate::error::Error;
 
-/// News a listener may be behind before it loses some.
-const BACKLOG: usize = 1_024;
+/// News of a topic that a listener may be behind before it loses some; all topics together are bounded in bytes too.
+const BACKLOG: usize = 128;
 const ASKS: usize = 256;
 const PING_EVERY: Duration = Duration::from_secs(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -33,21 +34,19 @@ pub(crate) enum Topic {
     Pattern(String),
 }
 
-/// A publication, in the envelope that all of ours have.
-#[derive(Debug)]
-pub(crate) struct News {
-    pub(crate) channel: String,
-    pub(crate) publisher: String,
-    pub(crate) at_ms: i64,
-    pub(crate) data: Map<String, Value>,
-}
-
 /// What a listener hears.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) enum Heard {
     News(Arc<News>),
     /// Something was missed: this much, 0 if that is not known.
     Gap(u64),
+}
+
+/// What a topic's listeners are told.
+#[derive(Debug, Clone)]
+enum Told {
+    Letter(Arc<Letter>),
+    Gap,
 }
 
 /// The subscriptions of a process. Clones share them.
@@ -64,13 +63,14 @@ struct Ask {
 
 /// One subscription. Dropping it ends it.
 #[derive(Debug)]
-pub(crate) struct Listener(broadcast::Receiver<Heard>);
+pub(crate) struct Listener(broadcast::Receiver<Told>);
 
 impl Listener {
     /// The next thing heard.
     pub(crate) async fn next(&mut self) -> Heard {
         match self.0.recv().await {
-            Ok(heard) => heard,
+            Ok(Told::Letter(letter)) => letter.open().map_or(Heard::Gap(1), Heard::News),
+            Ok(Told::Gap) => Heard::Gap(0),
             Err(broadcast::error::RecvError::Lagged(missed)) => Heard::Gap(missed),
             // The ear ends with the process.
             Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
@@ -98,6 +98,7 @@ impl Ear {
                 address,
                 asked,
                 topics: HashMap::new(),
+                backlog: Backlog::default(),
             };
             tokio::spawn(async move {
                 tokio::select! {
@@ -133,7 +134,8 @@ impl Ear {
 struct Hearing {
     address: Address,
     asked: mpsc::Receiver<Ask>,
-    topics: HashMap<Topic, broadcast::Sender<Heard>>,
+    topics: HashMap<Topic, broadcast::Sender<Told>>,
+    backlog: Backlog,
 }
 
 impl Hearing {
@@ -193,7 +195,7 @@ impl Hearing {
             subscribe(&mut sink, topic)
                 .await
                 .map_err(|error| error.to_string())?;
-            let _ = ears.send(Heard::Gap(0));
+            let _ = ears.send(Told::Gap);
         }
         Ok((sink, stream))
     }
@@ -243,7 +245,7 @@ impl Hearing {
     }
 
     /// Hands a message to its topic's listeners, if there are any left.
-    fn tell(&self, message: &Msg) {
+    fn tell(&mut self, message: &Msg) {
         let topic = match message.get_pattern::<Option<String>>() {
             Ok(Some(pattern)) => Topic::Pattern(pattern),
             _ => Topic::Channel(message.get_channel_name().to_owned()),
@@ -251,7 +253,8 @@ impl Hearing {
         if let Some(ears) = self.topics.get(&topic)
             && ears.receiver_count() > 0
         {
-            let _ = ears.send(Heard::News(Arc::new(News::read(message))));
+            let (channel, payload) = (message.get_channel_name(), message.get_payload_bytes());
+            let _ = ears.send(Told::Letter(self.backlog.letter(channel, payload)));
         }
     }
 
@@ -292,32 +295,6 @@ async fn subscribe(sink: &mut PubSubSink, topic: &Topic) -> redis::RedisResult<(
             redis::ErrorKind::Io,
             "Redis does not answer",
         ))),
-    }
-}
-
-impl News {
-    /// Reads the envelope `{"from": ..., "at": ms, "data": {...}}`. Other programs may publish too: what is no such
-    /// envelope is passed on as a text.
-    fn read(message: &Msg) -> Self {
-        let payload = message.get_payload_bytes();
-        let mut envelope: Map<String, Value> = serde_json::from_slice(payload).unwrap_or_default();
-        let data = match envelope.remove("data") {
-            Some(Value::Object(data)) => data,
-            _ => {
-                let text = String::from_utf8_lossy(payload).into_owned();
-                Map::from_iter([("text".to_owned(), Value::String(text))])
-            }
-        };
-        Self {
-            channel: message.get_channel_name().to_owned(),
-            publisher: envelope
-                .get("from")
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned(),
-            at_ms: envelope.get("at").and_then(Value::as_i64).unwrap_or(0),
-            data,
-        }
     }
 }
 

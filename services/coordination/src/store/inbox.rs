@@ -13,10 +13,11 @@ use shim_proto::coordination::v1::Message;
 
 use super::bus::envelope;
 use super::clock::{millis, timestamp};
-use super::ear::{Ear, Listener, News, Topic};
+use super::ear::{Ear, Listener, Topic};
 use super::keys::{Keys, Slot};
 use super::ledger::{Once, REMEMBERED, refusal};
 use super::link::Link;
+use super::news::News;
 use super::script::{Call, Effect, Script};
 use crate::error::Error;
 

@@ -21,9 +21,13 @@ pub(crate) struct Once {
 }
 
 impl Once {
-    /// Of a whole request, its id included.
-    pub(crate) fn of(request_id: &str, request: &impl Message) -> Self {
-        let hash = blake3::hash(&request.encode_to_vec()).to_hex();
+    /// Of a whole request, its id included, and of its type: requests of two methods may have equal bytes.
+    pub(crate) fn of<M: Message>(request_id: &str, request: &M) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(std::any::type_name::<M>().as_bytes());
+        hasher.update(&[0]);
+        hasher.update(&request.encode_to_vec());
+        let hash = hasher.finalize().to_hex();
         Self {
             request_id: request_id.to_owned(),
             fingerprint: hash[..16].to_owned(),
@@ -53,4 +57,27 @@ pub(crate) fn refusal(
             Error::Defect
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use shim_proto::coordination::v1::{GetLockRequest, GetStateRequest};
+
+    use super::*;
+
+    #[test]
+    fn requests_of_two_methods_differ_even_if_their_bytes_do_not() {
+        let lock = GetLockRequest {
+            namespace: "n".to_owned(),
+            name: "x".to_owned(),
+        };
+        let state = GetStateRequest {
+            namespace: "n".to_owned(),
+            key: "x".to_owned(),
+        };
+        assert_eq!(lock.encode_to_vec(), state.encode_to_vec());
+        let (of_lock, of_state) = (Once::of("id", &lock), Once::of("id", &state));
+        assert_ne!(of_lock.fingerprint, of_state.fingerprint);
+        assert_eq!(of_lock.fingerprint, Once::of("id", &lock).fingerprint);
+    }
 }

@@ -16,6 +16,7 @@ mod lease_rows;
 mod ledger;
 mod link;
 pub(crate) mod locks;
+mod news;
 mod redlock;
 pub(crate) mod registry;
 mod reply;
@@ -29,10 +30,11 @@ use redis::TlsCertificates;
 use shim_runtime::lifecycle::Shutdown;
 
 pub(crate) use clock::timestamp;
-pub(crate) use ear::{Ear, Listener, News, Topic};
+pub(crate) use ear::{Ear, Listener, Topic};
 pub(crate) use keys::Keys;
 pub(crate) use ledger::Once;
 pub(crate) use link::Link;
+pub(crate) use news::News;
 
 use link::Address;
 use redlock::Redlock;

@@ -23,14 +23,14 @@ use crate::error::Error;
 pub(crate) const UPDATED: &str = "state:updated";
 /// The largest entry, names and values of its fields together.
 pub(crate) const MAX_ENTRY_BYTES: usize = 1_048_576;
-/// A page of a list ends after this much.
-const MAX_PAGE_BYTES: usize = 4 << 20;
+/// Fields of one entry.
+pub(crate) const MAX_FIELDS: usize = 1_000;
+/// A page of a list is at most this large: clients decode 4 MiB unless told otherwise.
+const MAX_PAGE_BYTES: usize = 3 << 20;
 /// Changes a watcher may be behind before it gets a new snapshot.
 const HISTORY: usize = 10_000;
 /// Entries taken off the lists in one step.
 const SWEEP: usize = 256;
-/// Every so many changes the lists are swept, so that they stay as small as what lives.
-const SWEEP_EVERY: u64 = 64;
 /// The history's name in its slot.
 const CHANGES: &str = "state-changes";
 
@@ -142,14 +142,12 @@ impl States {
             .arg(token(conditions))
             .arg(HISTORY)
             .arg(self.keys.channel(UPDATED))
-            .arg(news(writer, place, "put"));
+            .arg(news(writer, place, "put"))
+            .arg(news_of_expired(&place.namespace));
         for (name, value) in &value.fields {
             call = call.arg(stored_name(name)).arg(value.encode_to_vec());
         }
-        let reply = self.link.call(&call).await?;
-        let written = wrote(reply, place, conditions)?;
-        self.tidy(&slot, &place.namespace, written.version).await;
-        Ok(written)
+        wrote(self.link.call(&call).await?, place, conditions)
     }
 
     /// Changes single fields of an entry.
@@ -178,9 +176,11 @@ impl States {
             .arg(HISTORY)
             .arg(self.keys.channel(UPDATED))
             .arg(news(writer, place, "patched"))
+            .arg(news_of_expired(&place.namespace))
             .arg(millis(patch.default_ttl))
             .arg(u8::from(patch.create_if_missing))
             .arg(MAX_ENTRY_BYTES)
+            .arg(MAX_FIELDS)
             .arg(patch.remove.len());
         for name in &patch.remove {
             call = call.arg(stored_name(name));
@@ -188,10 +188,7 @@ impl States {
         for (name, value) in &patch.set.fields {
             call = call.arg(stored_name(name)).arg(value.encode_to_vec());
         }
-        let reply = self.link.call(&call).await?;
-        let written = wrote(reply, place, conditions)?;
-        self.tidy(&slot, &place.namespace, written.version).await;
-        Ok(written)
+        wrote(self.link.call(&call).await?, place, conditions)
     }
 
     /// Deletes an entry; tells whether there was one.
@@ -229,7 +226,7 @@ impl States {
         if expires_ms < 0 {
             return Ok(None);
         }
-        entry(place.clone(), expires_ms, reply.rest()?).map(Some)
+        entry(place.clone(), expires_ms, reply.take()?).map(Some)
     }
 
     /// A page of entries whose keys begin with `prefix`, after the key `after`.
@@ -300,30 +297,12 @@ impl States {
     /// Takes what went by itself off the lists and tells so.
     pub(crate) async fn sweep(&self, namespace: &str) -> Result<(), Error> {
         let slot = self.keys.namespace(namespace);
-        let place = Place {
-            namespace: namespace.to_owned(),
-            key: String::new(),
-        };
-        let call = lists(self.sweep.call().key(slot.clock()), &slot)
-            .arg(slot.item("state", ""))
+        let call = lists(self.sweep.call().key(slot.item("state", "")), &slot)
             .arg(SWEEP)
             .arg(HISTORY)
             .arg(self.keys.channel(UPDATED))
-            .arg(open_envelope(
-                "",
-                &[("namespace", &place.namespace), ("change", "expired")],
-                "key",
-            ));
+            .arg(news_of_expired(namespace));
         self.link.call(&call).await.map(drop)
-    }
-
-    /// The change itself is done: if the sweep fails, a later one does its work.
-    async fn tidy(&self, slot: &Slot, namespace: &str, version: u64) {
-        if version.is_multiple_of(SWEEP_EVERY)
-            && let Err(error) = self.sweep(namespace).await
-        {
-            tracing::debug!(%error, ?slot, "the lists were not swept");
-        }
     }
 }
 
@@ -372,6 +351,12 @@ fn news(writer: &str, place: &Place, change: &str) -> String {
     open_envelope(writer, &data, "version")
 }
 
+/// What went by itself is named by the script.
+fn news_of_expired(namespace: &str) -> String {
+    let data = [("namespace", namespace), ("change", "expired")];
+    open_envelope("", &data, "key")
+}
+
 fn wrote(mut reply: Reply, place: &Place, conditions: &Conditions) -> Result<Written, Error> {
     let status = reply.status()?;
     if status == "OK" {
@@ -405,6 +390,11 @@ fn refusal(
             key,
             bytes: reply.take()?,
             max: MAX_ENTRY_BYTES as u64,
+        },
+        "TOO_MANY_FIELDS" => Error::StateTooWide {
+            key,
+            fields: reply.take()?,
+            max: MAX_FIELDS as u64,
         },
         other => super::ledger::refusal(other, reply, conditions.fence.as_ref())?,
     })

@@ -153,10 +153,9 @@ async fn a_change_of_state_is_heard() {
     assert_eq!(event.publisher, "me");
     let payload = event.payload.unwrap();
     let mut expected = object(&[("namespace", "team"), ("key", "goal"), ("change", "put")]);
-    expected.fields.insert(
-        "version".into(),
-        number(version as f64),
-    );
+    expected
+        .fields
+        .insert("version".into(), number(version as f64));
     assert_eq!(payload, expected);
 }
 

@@ -15,5 +15,6 @@ mod reaper;
 mod recipients;
 mod registry;
 mod state;
+mod state_bounds;
 mod watching;
 mod watching_workers;

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use prost::Message;
 use shim_proto::coordination::v1::*;
 use shim_redis_harness::Redis;
 use tonic::Code;
 
 use super::house::{House, id, object, refusal, span};
 
-fn put(key: &str, fields: &[(&str, &str)]) -> PutStateRequest {
+pub(crate) fn put(key: &str, fields: &[(&str, &str)]) -> PutStateRequest {
     PutStateRequest {
         request_id: id(),
         key: key.into(),
@@ -17,7 +18,7 @@ fn put(key: &str, fields: &[(&str, &str)]) -> PutStateRequest {
     }
 }
 
-async fn get(house: &mut House, key: &str) -> StateEntry {
+pub(crate) async fn get(house: &mut House, key: &str) -> StateEntry {
     let request = GetStateRequest {
         key: key.into(),
         ..Default::default()
@@ -299,6 +300,8 @@ async fn large_entries_end_a_page_early() {
         };
         let page = house.state.list_state(request).await.unwrap().into_inner();
         pages += 1;
+        // Clients decode no more than this unless they are told otherwise.
+        assert!(page.encoded_len() < 4 << 20, "{}", page.encoded_len());
         for entry in page.entries {
             *seen.entry(entry.key).or_insert(0) += 1;
         }

@@ -1,5 +1,7 @@
 //! Stories of watchers of state.
 
+use std::time::Duration;
+
 use shim_proto::coordination::v1::watch_state_response::Event;
 use shim_proto::coordination::v1::*;
 use shim_redis_harness::Redis;
@@ -163,6 +165,31 @@ async fn a_watch_outlives_lost_subscriptions() {
     let mut stream = watch(&house, 0).await;
     assert!(matches!(next(&mut stream).await, Event::Synced(_)));
     redis.ask(&["CLIENT", "KILL", "TYPE", "pubsub"]).unwrap();
+    let version = put(&house, "job/1", "1", None).await;
+    let Event::Changed(change) = next(&mut stream).await else {
+        panic!("the change")
+    };
+    assert_eq!(change.version, version);
+}
+
+#[tokio::test]
+async fn a_watch_goes_on_while_nothing_can_be_written() {
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    let mut stream = watch(&house, 0).await;
+    assert!(matches!(next(&mut stream).await, Event::Synced(_)));
+    let writers_need = |replicas: &str| {
+        redis
+            .ask(&["CONFIG", "SET", "min-replicas-to-write", replicas])
+            .unwrap();
+    };
+    writers_need("1");
+    // It looks by itself more than once meanwhile, and finds nothing to tell.
+    let told = tokio::time::timeout(Duration::from_millis(2_500), stream.message()).await;
+    assert!(told.is_err(), "{told:?}");
+    let stats = redis.ask(&["INFO", "errorstats"]).unwrap();
+    assert!(stats.text().unwrap().contains("NOREPLICAS"));
+    writers_need("0");
     let version = put(&house, "job/1", "1", None).await;
     let Event::Changed(change) = next(&mut stream).await else {
         panic!("the change")

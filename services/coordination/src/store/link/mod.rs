@@ -11,8 +11,11 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
+use futures::future::select_ok;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster_async::ClusterConnection;
+use redis::cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr};
 use redis::{
     AsyncConnectionConfig, Cmd, FromRedisValue, Pipeline, RedisFuture, RedisResult, Value,
 };
@@ -33,6 +36,9 @@ const OPERATION_WITHIN: Duration = Duration::from_millis(950);
 pub(crate) const CONNECT_WITHIN: Duration = Duration::from_millis(800);
 /// How often an idle connection is tried.
 const PING_EVERY: Duration = Duration::from_millis(500);
+/// Slots of a Cluster, and how many of them are asked for their master at a time; one answer is enough.
+const SLOTS: u16 = 16_384;
+const CLUSTER_PINGS: u16 = 8;
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 /// Commands that may wait to be written, before callers wait.
@@ -276,10 +282,13 @@ impl Supervisor {
     }
 }
 
-/// Fails if the server cannot take writes: it is gone, still loading, or a replica.
+/// Fails if the server cannot take writes: it is gone, still loading, or a replica; of a Cluster, if no master answers,
+/// since each namespace depends on its own one only.
 async fn ping(connection: &mut Connection) -> RedisResult<()> {
     match connection {
         Connection::Node(connection) => {
+            // A server that still loads its file tells its role, but refuses this.
+            let () = redis::cmd("PING").query_async(connection).await?;
             let role: Vec<Value> = redis::cmd("ROLE").query_async(connection).await?;
             match role.first() {
                 Some(Value::BulkString(role)) if role.as_slice() != b"master" => {
@@ -291,6 +300,58 @@ async fn ping(connection: &mut Connection) -> RedisResult<()> {
                 _ => Ok(()),
             }
         }
-        Connection::Cluster(connection) => redis::cmd("PING").query_async(connection).await,
+        Connection::Cluster(connection) => {
+            let pings = (0..CLUSTER_PINGS).map(|i| ping_master(connection.clone(), i).boxed());
+            select_ok(pings).await.map(drop)
+        }
+    }
+}
+
+/// Asks the master of one of the slots that lie evenly over a Cluster.
+async fn ping_master(mut connection: ClusterConnection, i: u16) -> RedisResult<Value> {
+    let route = Route::new(SLOTS / CLUSTER_PINGS * i, SlotAddr::Master);
+    let routing = RoutingInfo::SingleNode(SingleNodeRoutingInfo::SpecificNode(route));
+    connection.route_command(redis::cmd("PING"), routing).await
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::time::Instant;
+
+    use shim_redis_harness::Launch;
+
+    use super::*;
+
+    /// Some 4,000 writes that each take their time to be loaded again.
+    const LOAD_DELAY: &str = "300";
+    const FILL: &str = "for i = 1, 4000 do redis.call('SET', 'key' .. i, i) end";
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_redis_that_loads_is_not_up() {
+        let mut redis = Launch::new().setting("key-load-delay", LOAD_DELAY).start();
+        redis.ask(&["EVAL", FILL, "0"]).unwrap();
+        redis.kill();
+        let shutdown = Shutdown::new();
+        let address = Address::parse(&redis.unix_url(), None).unwrap();
+        let link = Link::open(Some(address), &shutdown);
+        let asks = tokio::spawn({
+            let link = link.clone();
+            async move {
+                let begin = Instant::now();
+                let mut read = Cmd::new();
+                read.arg("GET").arg("key1");
+                // What is up answers; it may not say that it loads.
+                while link.health().is_err() {
+                    assert!(begin.elapsed() < Duration::from_secs(20));
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+                link.query::<String>(&read).await
+            }
+        });
+        tokio::task::block_in_place(|| redis.restart());
+        assert_eq!(asks.await.unwrap(), Ok("1".to_owned()));
+        assert!(redis.log().contains("DB loaded from"), "{}", redis.log());
+        shutdown.begin();
     }
 }
