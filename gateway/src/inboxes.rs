@@ -1,11 +1,12 @@
 //! Unread messages of the sessions this process holds: fetched beside a call, told as notices of its answer.
 //!
-//! Delivery is at least once. A message told is acknowledged with the next call of its session, since only then the
-//! client is known to have got the answer; until then the service gives it out again, and what was told here is not
-//! told twice. A fetch never fails a call, never starts the stack, and delays an answer by [`PATIENCE`] at most; one
+//! Delivery is at least once. A message told is acknowledged by a call of its session that began after the answer was
+//! made: a call beside it does not prove that the client got it. Until then the service gives it out again, and what was
+//! told here is not told twice. A call that was cancelled tells nothing, since its answer goes nowhere. A fetch never fails a call, never starts the stack, and delays an answer by [`PATIENCE`] at most; one
 //! that comes later is kept for the next answer. The messages of sessions held elsewhere are never touched.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -35,8 +36,14 @@ const MAX_ACKNOWLEDGED: usize = 1_000;
 pub(crate) struct Inboxes {
     services: Arc<Services>,
     inboxes: Mutex<HashMap<String, Inbox>>,
+    /// How many answers told messages.
+    answers: AtomicU64,
     away_until: Mutex<Option<Instant>>,
 }
+
+/// A moment among the answers of this process: how many there were.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Moment(u64);
 
 /// A fetch on its way.
 pub(crate) struct Fetch {
@@ -52,18 +59,25 @@ impl Inboxes {
         Self {
             services,
             inboxes: Mutex::default(),
+            answers: AtomicU64::default(),
             away_until: Mutex::default(),
         }
     }
 
-    /// Begins to fetch what came for a session this process holds; `None` if that is no use now.
-    pub(crate) fn fetch(self: &Arc<Self>, session_id: &str) -> Option<Fetch> {
+    /// What was told until now is what a call that begins now may acknowledge.
+    pub(crate) fn now(&self) -> Moment {
+        Moment(self.answers.load(Ordering::Relaxed))
+    }
+
+    /// Begins to fetch what came for a session this process holds, for a call that began at some moment; `None` if that
+    /// is no use now.
+    pub(crate) fn fetch(self: &Arc<Self>, session_id: &str, began: Moment) -> Option<Fetch> {
         if !self.services.coordinates() || self.are_away() {
             return None;
         }
         let request = self.inboxes().get(session_id).map_or_else(
-            || Inbox::default().request(session_id),
-            |inbox| inbox.request(session_id),
+            || Inbox::default().request(session_id, began),
+            |inbox| inbox.request(session_id, began),
         )?;
         let work = self.clone().receive(request);
         let task = match trace::current() {
@@ -97,9 +111,10 @@ impl Inboxes {
 
     /// What is to be told of the session's inbox now.
     pub(crate) fn tell(&self, session_id: &str) -> Vec<Value> {
+        let answer = Moment(self.answers.fetch_add(1, Ordering::Relaxed) + 1);
         self.inboxes()
             .get_mut(session_id)
-            .map(Inbox::tell)
+            .map(|inbox| inbox.tell(answer))
             .unwrap_or_default()
     }
 
@@ -153,14 +168,19 @@ struct Inbox {
     /// Fetched and not told yet.
     unread: VecDeque<Message>,
     /// Told and not acknowledged yet.
-    told: Vec<String>,
-    /// More that the service has.
-    waiting: u64,
+    told: Vec<Told>,
+    /// What the service had, given out or not, when it was asked last.
+    kept: u64,
+}
+
+struct Told {
+    message_id: String,
+    answer: Moment,
 }
 
 impl Inbox {
     /// Asks for as many as there is room for; `None` if there is none.
-    fn request(&self, session_id: &str) -> Option<ReceiveMessagesRequest> {
+    fn request(&self, session_id: &str, began: Moment) -> Option<ReceiveMessagesRequest> {
         let room = MAX_TOLD
             .checked_sub(self.unread.len())
             .filter(|room| *room > 0)?;
@@ -169,27 +189,33 @@ impl Inbox {
             max_messages: i32::try_from(room).unwrap_or(i32::MAX),
             wait: None,
             visibility: None,
-            ack_ids: self.told.iter().take(MAX_ACKNOWLEDGED).cloned().collect(),
+            ack_ids: self
+                .told
+                .iter()
+                .filter(|told| told.answer <= began)
+                .take(MAX_ACKNOWLEDGED)
+                .map(|told| told.message_id.clone())
+                .collect(),
         })
     }
 
     fn received(&mut self, acknowledged: &[String], answer: ReceiveMessagesResponse) {
-        self.told.retain(|id| !acknowledged.contains(id));
+        self.kept = answer.remaining + answer.messages.len() as u64;
+        let came = |id: &String| answer.messages.iter().any(|came| came.message_id == *id);
+        // One that comes all the same was not acknowledged.
+        self.told
+            .retain(|told| !acknowledged.contains(&told.message_id) || came(&told.message_id));
         for message in answer.messages {
             let id = &message.message_id;
-            if acknowledged.contains(id) && !self.told.contains(id) {
-                self.told.push(message.message_id);
-            } else if !self.told.contains(id)
-                && !self.unread.iter().any(|unread| unread.message_id == *id)
-            {
+            let is_told = self.told.iter().any(|told| told.message_id == *id);
+            if !is_told && self.unread.iter().all(|unread| unread.message_id != *id) {
                 self.unread.push_back(message);
             }
         }
-        self.waiting = answer.remaining;
     }
 
     /// The oldest messages as notices, as far as an answer stays readable.
-    fn tell(&mut self) -> Vec<Value> {
+    fn tell(&mut self, answer: Moment) -> Vec<Value> {
         let mut notices = Vec::new();
         let mut bytes = 0;
         while let Some(message) = self.unread.pop_front() {
@@ -199,10 +225,13 @@ impl Inbox {
                 self.unread.push_front(message);
                 break;
             }
-            self.told.push(message.message_id);
+            self.told.push(Told {
+                message_id: message.message_id,
+                answer,
+            });
             notices.push(notice);
         }
-        let more = self.waiting.saturating_add(self.unread.len() as u64);
+        let more = self.kept.saturating_sub(self.told.len() as u64);
         if !notices.is_empty() && more > 0 {
             let text = format!("{more} more unread message(s) wait; they come with the next calls");
             notices.push(json!({"kind": "messages_waiting", "text": text, "count": more}));
@@ -238,6 +267,9 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    /// After all answers.
+    const LATER: Moment = Moment(u64::MAX);
+
     fn message(id: &str, text: &str) -> Message {
         Message {
             message_id: id.into(),
@@ -264,25 +296,25 @@ mod tests {
     fn a_message_is_told_once_and_acknowledged_with_the_next_request() {
         let mut inbox = Inbox::default();
         inbox.received(&[], answer(&["1", "2"], 0));
-        assert!(inbox.request("s").unwrap().ack_ids.is_empty());
-        assert_eq!(ids(&inbox.tell()), ["1", "2"]);
-        let next = inbox.request("s").unwrap();
+        assert!(inbox.request("s", LATER).unwrap().ack_ids.is_empty());
+        assert_eq!(ids(&inbox.tell(Moment(1))), ["1", "2"]);
+        let next = inbox.request("s", LATER).unwrap();
         assert_eq!(next.ack_ids, ["1", "2"]);
         // One of the acknowledgements did not take.
         inbox.received(&next.ack_ids, answer(&["2", "3"], 0));
-        assert_eq!(ids(&inbox.tell()), ["3"]);
-        assert_eq!(inbox.request("s").unwrap().ack_ids, ["2", "3"]);
+        assert_eq!(ids(&inbox.tell(Moment(1))), ["3"]);
+        assert_eq!(inbox.request("s", LATER).unwrap().ack_ids, ["2", "3"]);
     }
 
     #[test]
     fn an_acknowledgement_that_never_arrived_is_sent_again() {
         let mut inbox = Inbox::default();
         inbox.received(&[], answer(&["1"], 0));
-        inbox.tell();
-        assert_eq!(inbox.request("s").unwrap().ack_ids, ["1"]);
+        inbox.tell(Moment(1));
+        assert_eq!(inbox.request("s", LATER).unwrap().ack_ids, ["1"]);
         inbox.received(&[], answer(&["1"], 0));
-        assert!(inbox.tell().is_empty());
-        assert_eq!(inbox.request("s").unwrap().ack_ids, ["1"]);
+        assert!(inbox.tell(Moment(1)).is_empty());
+        assert_eq!(inbox.request("s", LATER).unwrap().ack_ids, ["1"]);
     }
 
     #[test]
@@ -297,11 +329,33 @@ mod tests {
                 remaining: 5,
             },
         );
-        let told = inbox.tell();
+        let told = inbox.tell(Moment(1));
         assert_eq!(ids(&told), ["1", "2"]);
         assert_eq!(told[2]["count"], 7);
-        assert_eq!(inbox.request("s").unwrap().max_messages, 8);
-        assert_eq!(ids(&inbox.tell()), ["3", "4"]);
+        assert_eq!(inbox.request("s", LATER).unwrap().max_messages, 8);
+        let messages = vec![message("5", &long), message("6", &long)];
+        inbox.received(
+            &["1".into(), "2".into()],
+            ReceiveMessagesResponse {
+                messages,
+                remaining: 5,
+            },
+        );
+        let told = inbox.tell(Moment(2));
+        assert_eq!(ids(&told), ["3", "4"]);
+        assert_eq!(told[2]["count"], 5, "fetched and untold ones count once");
+    }
+
+    #[test]
+    fn a_call_acknowledges_only_what_was_told_before_it_began() {
+        let mut inbox = Inbox::default();
+        inbox.received(&[], answer(&["1"], 1));
+        inbox.tell(Moment(1));
+        inbox.received(&[], answer(&["2"], 1));
+        inbox.tell(Moment(2));
+        assert!(inbox.request("s", Moment(0)).unwrap().ack_ids.is_empty());
+        assert_eq!(inbox.request("s", Moment(1)).unwrap().ack_ids, ["1"]);
+        assert_eq!(inbox.request("s", Moment(2)).unwrap().ack_ids, ["1", "2"]);
     }
 
     #[test]
@@ -316,6 +370,6 @@ mod tests {
                 remaining,
             },
         );
-        assert_eq!(ids(&inbox.tell()), ["1"]);
+        assert_eq!(ids(&inbox.tell(Moment(1))), ["1"]);
     }
 }

@@ -124,6 +124,7 @@ impl ServerHandler for McpServer {
             self.client(&context),
             &request.name,
             arguments,
+            || context.ct.is_cancelled(),
         );
         match trace::scope(trace, call).instrument(span).await {
             Some(result) => Ok(result.into()),
@@ -156,7 +157,7 @@ impl ServerHandler for McpServer {
                 None,
             ));
         };
-        let result = tools::refuse_shape(&self.gateway, name).ok_or_else(|| unknown_tool(name))?;
+        let result = tools::refuse_shape(name).ok_or_else(|| unknown_tool(name))?;
         let result = serde_json::to_value(result).map_err(|error| {
             ErrorData::internal_error(format!("the answer cannot be written: {error}"), None)
         })?;

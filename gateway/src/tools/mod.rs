@@ -21,15 +21,16 @@ use shim_proto::checkpoint::v1::ClientInfo;
 
 use crate::arguments::{self, Arguments, Parameter};
 use crate::gateway::Gateway;
-use crate::inboxes::Fetch;
+use crate::inboxes::{Fetch, Moment};
 use crate::problem::Problem;
 use crate::wording;
 
 /// Every call is answered within 30 s; a service that keeps silent for longer is given up here.
 const CALL_LIMIT: Duration = Duration::from_secs(28);
 
-/// A notice in the text; the structure has it whole.
-const MAX_NOTICE_CHARACTERS: usize = 2_000;
+/// A notice in the text: more than the longest message with its sender, since some clients show nothing but the text,
+/// and what they were told is acknowledged.
+const MAX_NOTICE_CHARACTERS: usize = 17 << 10;
 
 /// What the model sees of a tool.
 pub(crate) struct Spec {
@@ -176,19 +177,22 @@ fn output_schema(facts: &[Fact]) -> JsonObject {
     schema
 }
 
-/// Calls a tool; `None` if there is no such tool.
+/// Calls a tool; `None` if there is no such tool. The answer to a call that `is_cancelled` in the meantime reaches
+/// nobody, so it takes no news along.
 pub(crate) async fn call(
     gateway: &Arc<Gateway>,
     client: ClientInfo,
     name: &str,
     given: JsonObject,
+    is_cancelled: impl Fn() -> bool,
 ) -> Option<CallToolResult> {
+    let began = gateway.inboxes.now();
     let spec = SPECS.iter().find(|spec| spec.name == name)?;
     let arguments = match arguments::read(spec.name, spec.parameters, given) {
         Ok(arguments) => arguments,
-        Err(problem) => return Some(finish(gateway, failure(&problem), true)),
+        Err(problem) => return Some(finish(failure(&problem), Vec::new(), true)),
     };
-    let fetch = fetch_messages(gateway, &arguments);
+    let fetch = fetch_messages(gateway, &arguments, began);
     let call = Call {
         gateway: gateway.clone(),
         client,
@@ -198,29 +202,36 @@ pub(crate) async fn call(
         Ok(answer) => (answer, false),
         Err(problem) => (failure(&problem), true),
     };
+    let mut news = Vec::new();
     if let Some(session_id) = &answer.session_id {
-        finish_messages(gateway, session_id, fetch).await;
+        finish_messages(gateway, session_id, fetch, began).await;
+        if !is_cancelled() {
+            news.extend(gateway.sessions.take_notices(session_id));
+            news.extend(gateway.inboxes.tell(session_id));
+        }
     }
-    Some(finish(gateway, answer, is_error))
+    Some(finish(answer, news, is_error))
 }
 
 /// Asks for the messages of the call's session while the tool works, if it is known which one that is.
-fn fetch_messages(gateway: &Gateway, arguments: &Arguments) -> Option<Fetch> {
+fn fetch_messages(gateway: &Gateway, arguments: &Arguments, began: Moment) -> Option<Fetch> {
     let named = arguments.text("session_id").map(str::to_owned);
     let session_id = named.or_else(|| gateway.sessions.default_id_now())?;
     let owned = gateway.sessions.owns(&session_id);
-    owned.then(|| gateway.inboxes.fetch(&session_id)).flatten()
+    owned
+        .then(|| gateway.inboxes.fetch(&session_id, began))
+        .flatten()
 }
 
 /// Waits for the messages, asking now if the call itself opened, adopted or restored its session.
-async fn finish_messages(gateway: &Gateway, session_id: &str, fetch: Option<Fetch>) {
+async fn finish_messages(gateway: &Gateway, session_id: &str, fetch: Option<Fetch>, began: Moment) {
     if !gateway.sessions.owns(session_id) {
         gateway.inboxes.forget(session_id);
         return;
     }
     let fetch = match fetch.filter(|fetch| fetch.is_of(session_id)) {
         Some(fetch) => Some(fetch),
-        None => gateway.inboxes.fetch(session_id),
+        None => gateway.inboxes.fetch(session_id, began),
     };
     if let Some(fetch) = fetch {
         fetch.finish().await;
@@ -228,7 +239,7 @@ async fn finish_messages(gateway: &Gateway, session_id: &str, fetch: Option<Fetc
 }
 
 /// The result for arguments that are no JSON object; `None` if there is no such tool.
-pub(crate) fn refuse_shape(gateway: &Gateway, name: &str) -> Option<CallToolResult> {
+pub(crate) fn refuse_shape(name: &str) -> Option<CallToolResult> {
     let spec = SPECS.iter().find(|spec| spec.name == name)?;
     let names: Vec<_> = spec.parameters.iter().map(|p| p.name).collect();
     let problem = Problem::new(
@@ -236,7 +247,7 @@ pub(crate) fn refuse_shape(gateway: &Gateway, name: &str) -> Option<CallToolResu
         format!("arguments of {name} must be a JSON object"),
     )
     .next_step(format!("send an object with any of {}", names.join(", ")));
-    Some(finish(gateway, failure(&problem), true))
+    Some(finish(failure(&problem), Vec::new(), true))
 }
 
 async fn run(name: &str, call: Call) -> Result<Answer, Problem> {
@@ -270,17 +281,12 @@ fn failure(problem: &Problem) -> Answer {
 }
 
 /// Adds what every answer has: the session and its news.
-fn finish(gateway: &Gateway, answer: Answer, is_error: bool) -> CallToolResult {
+fn finish(answer: Answer, notices: Vec<Value>, is_error: bool) -> CallToolResult {
     let Answer {
         session_id,
         mut text,
         mut facts,
     } = answer;
-    let mut notices = Vec::new();
-    if let Some(id) = session_id.as_deref() {
-        notices.extend(gateway.sessions.take_notices(id));
-        notices.extend(gateway.inboxes.tell(id));
-    }
     if let Some(id) = &session_id {
         text.push_str(&format!("\nsession_id: {id}"));
     }
@@ -290,6 +296,9 @@ fn finish(gateway: &Gateway, answer: Answer, is_error: bool) -> CallToolResult {
             "\nNotice: {}",
             wording::quoted(news, MAX_NOTICE_CHARACTERS)
         ));
+        if let Some(data) = notice.get("data") {
+            text.push_str(&format!("\n  data: {data}"));
+        }
     }
     facts.insert("session_id".to_owned(), session_id.into());
     facts.insert("notices".to_owned(), notices.into());

@@ -18,10 +18,10 @@ use crate::store::{Once, Store};
 
 const LOCK: &str = "reaper";
 /// A leader that dies is followed by another after this.
-const TTL: Duration = Duration::from_secs(2);
-const RENEW_EVERY: Duration = Duration::from_millis(500);
+const TTL: Duration = Duration::from_secs(1);
+const RENEW_EVERY: Duration = Duration::from_millis(250);
 /// How often the others try to lead, give or take a half so that they do not try in step.
-const TRY_EVERY: Duration = Duration::from_millis(500);
+const TRY_EVERY: Duration = Duration::from_millis(200);
 
 /// How the living are watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,9 +30,6 @@ struct Pace {
     dead_after: Duration,
     /// How late a death may be found.
     sweep_every: Duration,
-    /// A longer time without a sweep is given back to the workers. It is at most half of `dead_after`, which is at
-    /// least two heartbeats: whoever beats on time outlives any shorter one.
-    stall: Duration,
 }
 
 impl Pace {
@@ -40,7 +37,6 @@ impl Pace {
         Self {
             dead_after,
             sweep_every: (dead_after / 8).min(Duration::from_millis(250)),
-            stall: (dead_after / 2).min(Duration::from_secs(1)),
         }
     }
 }
@@ -157,11 +153,9 @@ impl Reaper {
             lock: LOCK.to_owned(),
             token: claim.token,
         };
-        let Pace {
-            dead_after, stall, ..
-        } = self.pace;
+        let registry = &self.store.registry;
         loop {
-            let swept = self.store.registry.reap(&fence, dead_after, stall).await?;
+            let swept = registry.reap(&fence, self.pace.dead_after).await?;
             if swept.died > 0 {
                 tracing::info!(workers = swept.died, "workers fell silent and are dead");
             }
@@ -192,15 +186,24 @@ fn once() -> Once {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::registry::stall;
 
     #[test]
     fn a_pause_below_the_stall_kills_nobody_who_beats_on_time() {
         for dead_after_ms in [200, 600, 5_000, 3_600_000] {
             let dead_after = Duration::from_millis(dead_after_ms);
             let slowest_heartbeat = dead_after / 2;
-            let pace = Pace::of(dead_after);
-            assert!(pace.stall + slowest_heartbeat <= dead_after, "{pace:?}");
-            assert!(pace.sweep_every * 2 < pace.stall, "{pace:?}");
+            let (pace, stall) = (Pace::of(dead_after), stall(dead_after));
+            assert!(stall + slowest_heartbeat <= dead_after, "{stall:?}");
+            assert!(pace.sweep_every * 2 < stall, "{pace:?}");
         }
+    }
+
+    #[test]
+    fn a_killed_leader_is_followed_within_the_stall() {
+        let pace = Pace::of(Duration::from_secs(5));
+        let gap = pace.sweep_every + TTL + TRY_EVERY.mul_f64(1.5);
+        assert!(gap < stall(pace.dead_after), "{gap:?}");
+        assert!(RENEW_EVERY * 3 < TTL);
     }
 }

@@ -11,6 +11,7 @@ use super::Api;
 use super::fields::{Fields, MAX_ACTOR_BYTES};
 use crate::error::Error;
 use crate::store::Once;
+use crate::store::registry::Workers;
 
 const MAX_TEXT_BYTES: usize = 16 << 10;
 const MAX_DATA_BYTES: usize = 64 << 10;
@@ -23,7 +24,7 @@ pub(super) async fn handle(
 ) -> Result<SendMessageResponse, Status> {
     let recipient = check(&request)?;
     let once = Once::of(&request.request_id, &request);
-    let inboxes = inboxes_of(api, recipient).await?;
+    let inboxes = inboxes_of(api, &once, recipient).await?;
     let message = Message {
         sender: request.sender,
         text: request.text,
@@ -62,24 +63,20 @@ fn check(request: &SendMessageRequest) -> Result<Recipient, Status> {
     Ok(recipient)
 }
 
-/// The inboxes of a recipient. A worker that is a session's window reads its messages in that session.
-async fn inboxes_of(api: &Api, recipient: Recipient) -> Result<BTreeSet<String>, Error> {
-    let registry = &api.store.registry;
-    match recipient {
-        Recipient::SessionId(id) => Ok(BTreeSet::from([id])),
-        Recipient::WorkerId(id) => {
-            let session = registry.get(&id).await?.map(|worker| worker.session_id);
-            let session = session.filter(|session| !session.is_empty());
-            Ok(BTreeSet::from([session.unwrap_or(id)]))
-        }
-        Recipient::Capability(capability) => {
-            let inboxes = registry.with_capability(&capability).await?;
-            if inboxes.is_empty() {
-                return Err(Error::NoRecipients(capability));
-            }
-            Ok(inboxes.into_iter().collect())
-        }
-    }
+/// The inboxes of a recipient. A worker that is a session's window reads its messages in that session. A repetition
+/// goes to the same ones.
+async fn inboxes_of(
+    api: &Api,
+    once: &Once,
+    recipient: Recipient,
+) -> Result<BTreeSet<String>, Error> {
+    let workers = match recipient {
+        Recipient::SessionId(id) => return Ok(BTreeSet::from([id])),
+        Recipient::WorkerId(id) => Workers::One(id),
+        Recipient::Capability(capability) => Workers::Able(capability),
+    };
+    let inboxes = api.store.registry.recipients(once, &workers).await?;
+    Ok(inboxes.into_iter().collect())
 }
 
 /// Counts the inboxes that took the message; a full one among others is passed over. Each inbox remembers the request

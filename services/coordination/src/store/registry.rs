@@ -31,6 +31,10 @@ const KEEP_GONE: Duration = Duration::from_secs(3_600);
 const MOST_GONE: usize = 10_000;
 /// Workers that die or are forgotten in one step, which keeps Redis for about two milliseconds.
 pub(crate) const SWEEP: usize = 200;
+/// When anybody was heard last, or the dead looked for; and until when nobody is taken for dead.
+const SILENCE: &str = "sweep";
+/// A longer silence of everybody is given back, however late silent workers may die.
+const LONGEST_STALL: Duration = Duration::from_secs(2);
 /// Workers looked at for one page.
 const LOOK: usize = 1_000;
 /// A page ends after this much.
@@ -44,6 +48,15 @@ pub(crate) struct Filter {
     /// Unspecified: all that live.
     pub(crate) state: WorkerState,
     pub(crate) include_gone: bool,
+}
+
+/// Whom a message is for, by what the registry knows.
+#[derive(Debug, Clone)]
+pub(crate) enum Workers {
+    /// The worker with this id.
+    One(String),
+    /// The living workers with this capability.
+    Able(String),
 }
 
 /// A page of workers.
@@ -82,7 +95,7 @@ pub(crate) struct Registry {
     deregister: Script,
     reap: Script,
     list: Script,
-    inboxes: Script,
+    recipients: Script,
     feed: Feed,
 }
 
@@ -101,7 +114,7 @@ impl Registry {
             deregister: changing(Effect::Frees, include_str!("lua/deregister_worker.lua")),
             reap: changing(Effect::Frees, include_str!("lua/reap.lua")),
             list: Script::new(Effect::Reads, include_str!("lua/list_workers.lua")),
-            inboxes: Script::new(Effect::Reads, include_str!("lua/inboxes.lua")),
+            recipients: Script::new(Effect::Writes, include_str!("lua/recipients.lua")),
             feed: Feed::new("worker-changes"),
         }
     }
@@ -144,13 +157,15 @@ impl Registry {
     ) -> Result<i64, Error> {
         let call = self
             .changing(&self.heartbeat)
+            .key(self.slot.key(SILENCE))
             .arg(beat.worker_id.as_str())
             .arg(beat.epoch)
             .arg(beat.running)
             .arg(beat.state)
             .arg(beat.health)
             .arg(beat.detail.as_str())
-            .arg(millis(dead_after));
+            .arg(millis(dead_after))
+            .arg(millis(stall(dead_after)));
         let mut reply = self.link.call(&call).await?;
         match reply.status()?.as_str() {
             "OK" => reply.take(),
@@ -240,34 +255,44 @@ impl Registry {
         }
     }
 
-    /// The inboxes of all living workers with a capability: of their sessions, where they have one. Workers of one
-    /// session name the same.
-    pub(crate) async fn with_capability(&self, capability: &str) -> Result<Vec<String>, Error> {
+    /// The inboxes of a worker, be it living or gone, or of all living workers with a capability: of their sessions,
+    /// where they have one. Workers of one session name the same. The same request is told the same again.
+    ///
+    /// # Errors
+    /// `WorkerNotFound`, `NoRecipients`, `RequestIdReused`, or as the store fails.
+    pub(crate) async fn recipients(&self, once: &Once, of: &Workers) -> Result<Vec<String>, Error> {
+        let (worker, capability) = match of {
+            Workers::One(id) => (id.as_str(), ""),
+            Workers::Able(capability) => ("", capability.as_str()),
+        };
         let call = self
-            .inboxes
+            .recipients
             .call()
+            .key(self.slot.did(&once.request_id))
             .key(self.slot.item("capability", capability))
-            .arg(self.slot.key(""));
+            .arg(once.fingerprint.as_str())
+            .arg(millis(REMEMBERED))
+            .arg(self.slot.key(""))
+            .arg(worker);
         let mut reply = self.link.call(&call).await?;
-        reply.status()?;
-        reply.take()
+        match (reply.status()?.as_str(), of) {
+            ("OK", _) => reply.take(),
+            ("NOBODY", Workers::One(id)) => Err(Error::WorkerNotFound(id.clone())),
+            ("NOBODY", Workers::Able(able)) => Err(Error::NoRecipients(able.clone())),
+            (other, _) => Err(ledger::refusal(other, &mut reply, None)?),
+        }
     }
 
     /// One step of the reaper, which holds the lock of the fence: at most [`SWEEP`] workers that are due die, unless
-    /// there was no sweep for longer than `stall`.
-    pub(crate) async fn reap(
-        &self,
-        fence: &Fence,
-        dead_after: Duration,
-        stall: Duration,
-    ) -> Result<Swept, Error> {
+    /// nobody could be heard for longer than [`stall`].
+    pub(crate) async fn reap(&self, fence: &Fence, dead_after: Duration) -> Result<Swept, Error> {
         let call = self
             .changing(&self.reap)
+            .key(self.slot.key(SILENCE))
             .key(self.slot.lock(&fence.lock))
-            .key(self.slot.key("sweep"))
             .arg(fence.token)
             .arg(millis(dead_after))
-            .arg(millis(stall))
+            .arg(millis(stall(dead_after)))
             .arg(SWEEP)
             .arg(millis(KEEP_GONE))
             .arg(MOST_GONE);
@@ -314,6 +339,13 @@ impl Registry {
             .arg(self.channels.as_str())
             .arg(HISTORY)
     }
+}
+
+/// A longer time without a beat of anybody and without a sweep is given back to the workers: Redis was away, or nobody
+/// served. It is at most half of `dead_after`, which is at least two heartbeats: whoever beats on time outlives any
+/// shorter one. And it is longer than a dead leader needs to be followed by another, so that its death delays none.
+pub(crate) fn stall(dead_after: Duration) -> Duration {
+    (dead_after / 2).min(LONGEST_STALL)
 }
 
 fn refusal(status: &str, reply: &mut Reply, worker: &str, epoch: u64) -> Result<Error, Error> {

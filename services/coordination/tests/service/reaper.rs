@@ -194,30 +194,38 @@ async fn another_service_reaps_when_the_leader_stops() {
 }
 
 #[tokio::test]
-async fn another_service_reaps_when_the_leader_is_killed() {
+async fn a_killed_leader_delays_no_death_while_others_are_heard() {
+    // The next one leads after a second or so, later than what counts as a silence here.
+    const SETTINGS: [(&str, &str); 2] = [
+        ("registry.heartbeat", "500ms"),
+        ("registry.dead_after", "2s"),
+    ];
     let redis = Redis::start();
     let doomed = Runtime::new().unwrap();
     let url = redis.unix_url();
     let leader = doomed.spawn(async move { House::with(&url, &SETTINGS).await });
     let leader = leader.await.unwrap();
-    someone_leads(&redis).await;
-    let other = service(&redis).await;
-    let (silent, alive) = (
-        register(&other, registration()).await,
-        register(&other, registration()).await,
-    );
+    until_swept(&redis).await;
+    let other = House::with(&redis.unix_url(), &SETTINGS).await;
+    let alive = register(&other, registration()).await;
+    // Past the time that nobody could be heard before the first of them.
+    beat_for(&other, &alive, Duration::from_secs(2)).await;
+    let silent = register(&other, registration()).await;
     // All its tasks end where they are: nothing is given back.
     doomed.shutdown_background();
     drop(leader);
-    let token = |field| redis.ask(&["HGET", REAPERS_LOCK, field]).unwrap();
+    let token = redis.ask(&["HGET", REAPERS_LOCK, "token"]).unwrap();
     assert!(
-        token("token").text().is_some(),
+        token.text().is_some(),
         "the killed one holds the lock still"
     );
-    let (_, ()) = tokio::join!(
+    let (dead, ()) = tokio::join!(
         death_of(&other, &silent),
         beat_for(&other, &alive, Duration::from_secs(4))
     );
+    let late = late_ms(&silent, &dead);
+    assert!((0..=FOUND_WITHIN_MS).contains(&late), "{late} ms late");
+    assert_eq!(get(&other, &alive).await.unwrap().epoch, alive.epoch);
 }
 
 #[tokio::test]
@@ -253,6 +261,17 @@ async fn only_the_holder_of_the_lock_kills() {
     death_of(&house, &worker).await;
 }
 
+/// Beats until it is heard.
+async fn until_heard(house: &House, worker: &Worker) {
+    within(async {
+        while let Err(refused) = beat(house, worker).await {
+            assert_eq!(refused.code(), Code::Unavailable, "{refused}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+}
+
 /// Takes Redis away for twice as long as a silence may last, while workers cannot be heard.
 async fn nobody_dies_of_an_absence(away: impl FnOnce(&mut Redis), back: impl FnOnce(&mut Redis)) {
     // So that the registrations are kept for certain: with "everysec" a slow fsync holds back what was answered already.
@@ -265,17 +284,12 @@ async fn nobody_dies_of_an_absence(away: impl FnOnce(&mut Redis), back: impl FnO
     // Time must pass, and nothing tells when it did.
     tokio::time::sleep(DEAD_AFTER * 2).await;
     back(&mut redis);
-    // The reaper is back before anybody can be heard.
+    // One may be heard before the reaper is back; the reaper is back before the others are.
+    until_heard(&house, &workers[0]).await;
     until_swept(&redis).await;
-    within(async {
-        for worker in &workers {
-            while let Err(refused) = beat(&house, worker).await {
-                assert_eq!(refused.code(), Code::Unavailable, "{refused}");
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        }
-    })
-    .await;
+    for worker in &workers {
+        until_heard(&house, worker).await;
+    }
     let beats = workers
         .iter()
         .map(|worker| beat_for(&house, worker, DEAD_AFTER * 3));

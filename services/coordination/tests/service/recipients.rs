@@ -26,6 +26,17 @@ async fn worker(house: &House, capability: &str, session_id: &str) -> Worker {
     answer.unwrap().into_inner().worker.unwrap()
 }
 
+async fn leave(house: &House, worker: &Worker) {
+    let request = DeregisterWorkerRequest {
+        request_id: id(),
+        worker_id: worker.worker_id.clone(),
+        epoch: worker.epoch,
+        ..Default::default()
+    };
+    let left = house.registry.clone().deregister_worker(request).await;
+    left.unwrap();
+}
+
 fn message(recipient: Recipient) -> SendMessageRequest {
     SendMessageRequest {
         request_id: id(),
@@ -78,13 +89,13 @@ async fn every_living_worker_with_the_capability_gets_it_once() {
         2,
         "two windows share one session"
     );
-    // A repetition reaches those that came meanwhile, and nobody twice.
+    // A repetition reaches the same ones again, and nobody twice.
     let late = worker(&house, "rust", "").await;
-    assert_eq!(send(&house, &request).await, 3);
+    assert_eq!(send(&house, &request).await, 2);
     for (inbox, expected) in [
         (&session, 1),
         (&agent.worker_id, 1),
-        (&late.worker_id, 1),
+        (&late.worker_id, 0),
         (&window.worker_id, 0),
         (&second_window.worker_id, 0),
         (&gopher.worker_id, 0),
@@ -98,13 +109,7 @@ async fn whoever_left_gets_nothing_and_nobody_is_nobody() {
     let redis = Redis::start();
     let mut house = House::on(&redis).await;
     let gone = worker(&house, "rust", "").await;
-    let leave = DeregisterWorkerRequest {
-        request_id: id(),
-        worker_id: gone.worker_id.clone(),
-        epoch: gone.epoch,
-        ..Default::default()
-    };
-    house.registry.deregister_worker(leave).await.unwrap();
+    leave(&house, &gone).await;
     let request = message(Recipient::Capability("rust".into()));
     let refused = refusal(house.bus.send_message(request).await);
     assert_eq!(refused, (Code::FailedPrecondition, "NO_RECIPIENTS".into()));
@@ -120,19 +125,68 @@ async fn a_message_to_a_workers_window_is_read_in_its_session() {
         worker(&house, "rust", &session).await,
         worker(&house, "rust", "").await,
     );
-    let stranger = id();
-    for id in [&window.worker_id, &agent.worker_id, &stranger] {
+    for id in [&window.worker_id, &agent.worker_id] {
         let request = message(Recipient::WorkerId(id.to_uppercase()));
         assert_eq!(send(&house, &request).await, 1);
     }
-    for (inbox, expected) in [
-        (&session, 1),
-        (&window.worker_id, 0),
-        (&agent.worker_id, 1),
-        (&stranger, 1),
-    ] {
+    for (inbox, expected) in [(&session, 1), (&window.worker_id, 0), (&agent.worker_id, 1)] {
         assert_eq!(count(&house, inbox).await, expected);
     }
+}
+
+#[tokio::test]
+async fn a_worker_nobody_knows_gets_nothing() {
+    let redis = Redis::start();
+    let mut house = House::on(&redis).await;
+    let stranger = id();
+    let request = message(Recipient::WorkerId(stranger.clone()));
+    let refused = refusal(house.bus.send_message(request.clone()).await);
+    assert_eq!(refused, (Code::NotFound, "WORKER_NOT_FOUND".into()));
+    assert_eq!(count(&house, &stranger).await, 0);
+    // A refusal is not remembered.
+    let registration = RegisterWorkerRequest {
+        request_id: id(),
+        worker_id: stranger.clone(),
+        kind: WorkerKind::Agent.into(),
+        ..Default::default()
+    };
+    house.registry.register_worker(registration).await.unwrap();
+    assert_eq!(send(&house, &request).await, 1);
+    assert_eq!(count(&house, &stranger).await, 1);
+}
+
+#[tokio::test]
+async fn a_repetition_goes_where_the_first_try_went() {
+    let redis = Redis::start();
+    let mut house = House::on(&redis).await;
+    let (agent, session) = (worker(&house, "rust", "").await, id());
+    let request = message(Recipient::WorkerId(agent.worker_id.clone()));
+    assert_eq!(send(&house, &request).await, 1);
+    // Between two tries it becomes the window of a session.
+    let window = RegisterWorkerRequest {
+        request_id: id(),
+        worker_id: agent.worker_id.clone(),
+        kind: WorkerKind::Chat.into(),
+        capabilities: vec!["go".into()],
+        session_id: session.clone(),
+        ..Default::default()
+    };
+    let window = house.registry.register_worker(window).await.unwrap();
+    let window = window.into_inner().worker.unwrap();
+    assert_eq!(send(&house, &request).await, 1);
+    assert_eq!(count(&house, &agent.worker_id).await, 1);
+    assert_eq!(count(&house, &session).await, 0);
+    let to_all = message(Recipient::Capability("go".into()));
+    assert_eq!(send(&house, &to_all).await, 1);
+    leave(&house, &window).await;
+    assert_eq!(send(&house, &to_all).await, 1);
+    assert_eq!(count(&house, &session).await, 1);
+    let other = SendMessageRequest {
+        text: "another".into(),
+        ..to_all
+    };
+    let refused = refusal(house.bus.send_message(other).await);
+    assert_eq!(refused, (Code::InvalidArgument, "REQUEST_ID_REUSED".into()));
 }
 
 #[tokio::test]

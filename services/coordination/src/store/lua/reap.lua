@@ -1,20 +1,16 @@
 -- One sweep of the reaper: the workers that are due die, and those that went long ago are forgotten.
 --
--- Silence counts only while beats could be heard. If no sweep was made for longer than `stall_ms`, Redis was away or
--- nobody led, so the workers get that time back, at most `dead_after_ms`, before any of them dies.
--- KEYS: clock, history, due, living, known, gone, lock, sweep
+-- Silence counts only while beats could be heard; see `end_silence`.
+-- KEYS: clock, history, due, living, known, gone, silence, lock
 -- ARGV: slot, channels, history length, fence token, dead_after_ms, stall_ms, how many at most, keep_gone_ms,
 --       how many gone at most
 -- OK: how many died, how many were forgotten. Refusal: STALE_FENCE.
-local refused = fenced_out(KEYS[7], ARGV[4])
+local refused = fenced_out(KEYS[8], ARGV[4])
 if refused then return refused end
 
 local now, dead_after, most = now_ms(), tonumber(ARGV[5]), tonumber(ARGV[7])
-local last = redis.call('HMGET', KEYS[8], 'at', 'grace_until')
-local gap = last[1] and now - last[1] or dead_after
-local grace_until = tonumber(last[2] or 0)
-if gap > tonumber(ARGV[6]) then grace_until = now + math.min(gap, dead_after) end
-redis.call('HSET', KEYS[8], 'at', now, 'grace_until', grace_until)
+local grace_until = end_silence(KEYS[7], now, dead_after, tonumber(ARGV[6]))
+redis.call('HSET', KEYS[7], 'at', now)
 
 local dead = {}
 if now >= grace_until then

@@ -35,3 +35,18 @@ local function bury(id, state, capabilities, now, keep_ms)
     redis.call('ZREM', capability_key(capability), id)
   end
 end
+
+-- Hears a sign of life at `now`; returns until when nobody dies. A silence of everybody for longer than `stall_ms` means
+-- that nobody could be heard: Redis was away, or nobody served. Whoever is heard first gives that time back to all, at
+-- most `dead_after_ms`. Signs that follow closely are not written down.
+local function end_silence(key, now, dead_after_ms, stall_ms)
+  local was = redis.call('HMGET', key, 'heard', 'grace_until')
+  local silence, grace_until = was[1] and now - was[1] or dead_after_ms, tonumber(was[2] or 0)
+  if silence > stall_ms then
+    grace_until = now + math.min(silence, dead_after_ms)
+    redis.call('HSET', key, 'heard', now, 'grace_until', grace_until)
+  elseif silence > stall_ms / 16 then
+    redis.call('HSET', key, 'heard', now)
+  end
+  return grace_until
+end
