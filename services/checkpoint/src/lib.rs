@@ -89,12 +89,6 @@ impl Service {
             SignalServiceServer::new(self.api.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
         server.with(checkpoint).with(signals)
     }
-
-    /// How many owners hold sessions with open streams.
-    #[must_use]
-    pub fn attached_sessions(&self) -> usize {
-        self.api.leases.attached()
-    }
 }
 
 /// Runs the service alone until the shutdown begins, then drains.

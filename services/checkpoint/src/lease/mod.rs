@@ -199,14 +199,6 @@ impl Leases {
             .is_some_and(|lease| lease.stream.is_some())
     }
 
-    /// How many streams hold sessions.
-    pub(crate) fn attached(&self) -> usize {
-        self.held()
-            .values()
-            .filter(|lease| lease.stream.is_some())
-            .count()
-    }
-
     /// Tells the owner something, if it listens.
     pub(crate) fn notify(&self, session: Uuid, notice: Notice) {
         if let Some(Stream { events, .. }) = self
