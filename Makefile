@@ -6,6 +6,7 @@
 # Cargo's folder, wherever the person has it.
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 VENV   := $(TARGET)/venv
+NODE   := $(TARGET)/node
 # What to measure or to break; all figures, and the checkpoint panel, if left out.
 AREA   ?=
 PANEL  ?= checkpoint
@@ -21,17 +22,18 @@ run: ## Bring up the local stack, play the demo against it, and stay with a live
 	@scripts/run.sh $(TARGET)/release/shim
 
 test: ## Check the format, the lints and every test
-	@scripts/setup.sh test $(VENV)
+	@scripts/setup.sh test $(VENV) $(NODE)
 	cargo fmt --check
 	cargo clippy --quiet --workspace --all-targets -- --deny warnings
 	cargo build --quiet --workspace
-	SHIM_BIN=$(TARGET)/debug/shim SHIM_PYTHON=$(VENV)/bin/python \
+	SHIM_BIN=$(TARGET)/debug/shim SHIM_PYTHON=$(VENV)/bin/python SHIM_NODE=$(NODE) \
 		cargo nextest run --workspace --status-level slow --final-status-level fail
 
 bench: ## Measure against the peers of each promise; results in target/bench: AREA=coordination
-	@scripts/setup.sh test $(VENV)
+	@scripts/setup.sh test $(VENV) $(NODE)
 	@cargo build --release --quiet --package shim --package shim-tests
-	@SHIM_BIN=$(TARGET)/release/shim SHIM_PYTHON=$(VENV)/bin/python $(TARGET)/release/bench $(AREA)
+	@SHIM_BIN=$(TARGET)/release/shim SHIM_PYTHON=$(VENV)/bin/python SHIM_NODE=$(NODE) \
+		$(TARGET)/release/bench $(AREA)
 
 chaos: ## Kill, freeze and race what is promised: PANEL=checkpoint|races|locks|outages|coordination ROUNDS=200 SEED=1
 	@scripts/setup.sh run

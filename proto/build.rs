@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-const AREAS: [&str; 2] = ["checkpoint", "coordination"];
+const AREAS: [&str; 3] = ["checkpoint", "coordination", "worker"];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut files = Vec::new();

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what is missing and nothing else.  usage: setup.sh run | setup.sh test VENV
+# Installs what is missing and nothing else.  usage: setup.sh run | setup.sh test VENV NODE
 #
 # Debian and its like through apt, macOS through brew; as root, or as a user with sudo. Silent if nothing is missing.
 set -eu
@@ -53,6 +53,23 @@ python_venv() {
     cp "$wanted" "$venv/requirements.txt"
 }
 
+# The pinned packages and the scripts that use them, side by side: Node looks for packages next to a script, and none
+# may lie in the source tree.
+node_packages() {
+    folder=$1
+    wanted=tests/node/package-lock.json
+    mkdir -p "$folder"
+    ln -sfn "$PWD/tests/node" "$folder/scripts"
+    if cmp -s "$wanted" "$folder/installed.json"; then return; fi
+    have node || install nodejs node
+    have npm || install npm node
+    echo "installing the Node clients of the tests" >&2
+    cp tests/node/package.json "$wanted" "$folder"
+    # Their install scripts only build faster versions of what is there in JavaScript.
+    (cd "$folder" && npm ci --loglevel=error --ignore-scripts --no-audit --no-fund >/dev/null)
+    cp "$wanted" "$folder/installed.json"
+}
+
 cd "$(dirname "$0")/.."
 have cargo || fail "Rust is missing" "install it from https://rustup.rs"
 if ! have cc; then
@@ -65,6 +82,7 @@ case ${1:-} in
 run) ;;
 test)
     python_venv "$2"
+    node_packages "$3"
     # The stories make certificates, start Redis with sentinels, and look at both through Redis's own client.
     have openssl || install openssl openssl
     have redis-cli || install redis-tools redis
@@ -77,5 +95,5 @@ test)
         cargo install --quiet --locked cargo-nextest
     fi
     ;;
-*) fail "usage: setup.sh run | setup.sh test VENV" "make calls it" ;;
+*) fail "usage: setup.sh run | setup.sh test VENV NODE" "make calls it" ;;
 esac

@@ -10,11 +10,11 @@ use crate::config::{Config, absolute};
 use crate::failure::Failure;
 use crate::{
     checkpoint, coordination, demo, doctor, down, files, gateway, install, locks, messages,
-    service, sessions, state, status, up, workers,
+    service, sessions, state, status, tasks, up, worker, workers,
 };
 
 /// Keeps Claude sessions alive, and lets many of them work as one team: saves what a session knows, brings it back when
-/// it dies, and shares state, locks, files and messages between windows.
+/// it dies, and shares jobs, state, locks, files and messages between windows.
 #[derive(Debug, Parser)]
 #[command(name = "shim", version, max_term_width = 100, after_help = EXAMPLES)]
 pub(crate) struct Cli {
@@ -29,6 +29,7 @@ Examples:
   shim install claude-code     connect Claude Code
   shim up --detach             start the local stack in the background
   shim sessions list           what was saved
+  shim tasks submit GOAL       give a job to whoever can do it
   shim workers list            who works
   shim files list              who holds which files
   shim demo                    see a session killed and brought back
@@ -104,9 +105,17 @@ enum Command {
         after_help = "The service's port is 50052. `shim up` runs it with a Redis of its own."
     )]
     Coordination(service::Args),
+    /// Run the worker service alone: workers of this machine, and tasks for Claude windows
+    #[command(
+        after_help = "The service's port is 50053. `shim up` runs it with the other services."
+    )]
+    Worker(worker::Args),
     /// Look after sessions and their checkpoints
     #[command(subcommand)]
     Sessions(sessions::Command),
+    /// Give jobs to workers, watch them, and gather their results
+    #[command(subcommand)]
+    Tasks(tasks::Command),
     /// See who can work, how loaded each is, and who died
     #[command(subcommand)]
     Workers(workers::Command),
@@ -133,15 +142,15 @@ enum Command {
 impl Command {
     /// The subcommand's flags that are settings.
     fn settings(&self) -> Vec<(String, String)> {
-        let listen = match self {
-            Self::Up(args) => args.listen.clone(),
-            Self::Checkpoint(args) | Self::Coordination(args) => args.listen.clone(),
-            _ => None,
+        let (listen, start) = match self {
+            Self::Up(args) => (args.listen.clone(), &[][..]),
+            Self::Checkpoint(args) | Self::Coordination(args) => (args.listen.clone(), &[][..]),
+            Self::Worker(args) => (args.service.listen.clone(), args.executor.as_slice()),
+            _ => (None, &[][..]),
         };
-        listen
-            .map(|address| ("listen".to_owned(), address))
-            .into_iter()
-            .collect()
+        let listen = listen.map(|address| ("listen".to_owned(), address));
+        let start = (!start.is_empty()).then(|| ("worker.start".to_owned(), start.join(",")));
+        listen.into_iter().chain(start).collect()
     }
 }
 
@@ -156,7 +165,9 @@ impl Cli {
             Command::Gateway(args) => gateway::run(&args, loaded?),
             Command::Checkpoint(args) => checkpoint::run(&args, loaded?),
             Command::Coordination(args) => coordination::run(&args, loaded?),
+            Command::Worker(args) => worker::run(&args, loaded?),
             Command::Sessions(command) => wait_for(sessions::run(command, &loaded?, out)),
+            Command::Tasks(command) => wait_for(tasks::run(command, &loaded?, out)),
             Command::Workers(command) => wait_for(workers::run(command, &loaded?, out)),
             Command::Locks(command) => wait_for(locks::run(command, &loaded?, out)),
             Command::Files(command) => wait_for(files::run(command, &loaded?, out)),

@@ -19,6 +19,8 @@ pub(crate) struct Config {
     pub(crate) checkpoint: shim_checkpoint::Config,
     /// The coordination service's own keys.
     pub(crate) coordination: shim_coordination::Config,
+    /// The worker service's own keys.
+    pub(crate) worker: shim_worker::Config,
     /// When the private Redis writes through to the disk (`redis.appendfsync`).
     pub(crate) appendfsync: AppendFsync,
     /// The gateway's own keys.
@@ -48,6 +50,7 @@ impl Config {
             runtime,
             checkpoint: shim_checkpoint::Config::read(&mut settings),
             coordination: shim_coordination::Config::read(&mut settings),
+            worker: shim_worker::Config::read(&mut settings),
             appendfsync: settings.get_or("redis.appendfsync", AppendFsync::Always),
             gateway: shim_gateway::Config::read(&mut settings),
             flags: global.flags(),

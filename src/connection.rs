@@ -8,6 +8,8 @@ use shim_proto::coordination::v1::bus_service_client::BusServiceClient;
 use shim_proto::coordination::v1::lock_service_client::LockServiceClient;
 use shim_proto::coordination::v1::registry_service_client::RegistryServiceClient;
 use shim_proto::coordination::v1::state_service_client::StateServiceClient;
+use shim_proto::coordination::v1::task_service_client::TaskServiceClient;
+use shim_proto::worker::v1::worker_service_client::WorkerServiceClient;
 use shim_runtime::client::{self, Channel, Endpoint};
 use shim_runtime::fault::explain;
 use shim_runtime::server::MAX_MESSAGE_BYTES;
@@ -32,7 +34,12 @@ pub(crate) struct Coordination {
     pub(crate) bus: BusServiceClient<Channel>,
     /// Workers.
     pub(crate) registry: RegistryServiceClient<Channel>,
+    /// Jobs and their tasks.
+    pub(crate) tasks: TaskServiceClient<Channel>,
 }
+
+/// A typed client of the worker service.
+pub(crate) type WorkerHost = WorkerServiceClient<Channel>;
 
 const STACK_READY_WITHIN: Duration = Duration::from_secs(10);
 const CALL_WITHIN: Duration = Duration::from_secs(30);
@@ -96,8 +103,44 @@ pub(crate) fn coordination_at(
             .max_decoding_message_size(MAX_MESSAGE_BYTES),
         locks: LockServiceClient::new(channel.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES),
         bus: BusServiceClient::new(channel.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES),
-        registry: RegistryServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES),
+        registry: RegistryServiceClient::new(channel.clone())
+            .max_decoding_message_size(MAX_MESSAGE_BYTES),
+        tasks: TaskServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES),
     })
+}
+
+/// The worker service that is configured, or the local stack's.
+///
+/// # Errors
+/// If only other services are configured, or the stack cannot be started.
+pub(crate) async fn worker_host(config: &Config) -> Result<WorkerHost, Failure> {
+    let endpoints = &config.runtime.endpoints;
+    let elsewhere = endpoints
+        .coordination
+        .as_ref()
+        .or(endpoints.checkpoint.as_ref());
+    match (&endpoints.worker, elsewhere) {
+        (Some(endpoint), _) => worker_host_at(config, endpoint),
+        (None, Some(other)) => Err(Failure::new(format!(
+            "no worker service is configured, while another service is ({other})"
+        ))
+        .hint("set endpoints.worker (SHIM_ENDPOINTS_WORKER), too")),
+        (None, None) => {
+            let stack = local_stack(config).await?;
+            let endpoint = Endpoint::Unix(stack.socket.clone());
+            await_redis(&mut coordination_at(config, &endpoint)?, &stack).await;
+            worker_host_at(config, &endpoint)
+        }
+    }
+}
+
+/// The worker service at `endpoint`; nothing is started.
+///
+/// # Errors
+/// If the token cannot be read.
+pub(crate) fn worker_host_at(config: &Config, endpoint: &Endpoint) -> Result<WorkerHost, Failure> {
+    let channel = client::connect(endpoint, token(config)?.as_ref())?;
+    Ok(WorkerServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES))
 }
 
 async fn local_stack(config: &Config) -> Result<StackInfo, Failure> {

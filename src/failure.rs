@@ -168,6 +168,15 @@ fn remedy(reason: &str) -> Option<&'static str> {
         }
         "LEASE_LOST" => "it ended or was given back; `shim files list` shows those that are held",
         "WORKER_NOT_FOUND" => "`shim workers list --all` shows the workers there are",
+        "TASK_NOT_FOUND" => {
+            "`shim tasks list` shows the jobs there are; ended ones are forgotten after a while"
+        }
+        "TASK_NOT_AWAITING_APPROVAL" => "`shim tasks show TASK` tells where it is",
+        "TASK_NOT_RETRYABLE" => {
+            "only what failed or was called off is retried; `shim tasks show TASK` tells where it is"
+        }
+        "TOO_MANY_TASKS" => "let tasks end first; `shim tasks health` shows what waits",
+        "NO_ROOM" => "it runs as many tasks as it may; start another with `shim workers start`",
         "NO_RECIPIENTS" => "`shim workers list` shows the capabilities of those that live",
         "NO_REDIS" => crate::up::redis::REMEDY,
         "STORE_FULL" => "give Redis more memory (maxmemory), or let entries and messages go",

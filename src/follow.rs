@@ -1,6 +1,5 @@
 //! Following a stream of changes through breaks: opened again after the last position that was told.
 
-use std::io::Write;
 use std::time::Duration;
 
 use tonic::{Code, Response, Status, Streaming};
@@ -9,28 +8,53 @@ use crate::failure::Failure;
 
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Tells every event until the output is closed or the service refuses. `open` gets the position to go on after; `tell`
-/// gets `None` when a stream is opened, so that half a snapshot is forgotten, and yields the position of an event.
-pub(crate) async fn follow<E>(
-    from: u64,
-    out: &mut dyn Write,
-    mut open: impl AsyncFnMut(u64) -> Result<Response<Streaming<E>>, Status>,
-    mut tell: impl FnMut(Option<E>, &mut dyn Write) -> Result<Option<u64>, Failure>,
+/// A stream, and who it is told to.
+pub(crate) trait Followed {
+    /// What is told.
+    type Event;
+    /// Where in the stream an event is.
+    type Position: Clone;
+
+    /// Opens the stream after a position.
+    async fn open(&self, after: Self::Position)
+    -> Result<Response<Streaming<Self::Event>>, Status>;
+
+    /// The stream was opened: half a snapshot of the one before is forgotten.
+    fn opened(&mut self) {}
+
+    /// Takes an event, and yields where to go on after it.
+    async fn hear(&mut self, event: Self::Event) -> Result<Option<Self::Position>, Failure>;
+
+    /// Told once when the service cannot be heard; it is sought until it can.
+    fn lost(&mut self, why: &Failure) {
+        eprintln!("waiting for the service: {why}");
+    }
+
+    /// Whether a stream that was ended by the service has told everything there will ever be.
+    fn is_told(&self) -> bool {
+        false
+    }
+}
+
+/// Tells every event until all is told, the output is closed or the service refuses.
+pub(crate) async fn follow<F: Followed>(
+    from: F::Position,
+    followed: &mut F,
 ) -> Result<(), Failure> {
     let mut position = from;
     let mut complained = false;
     loop {
-        let lost = match open(position).await {
+        let lost = match followed.open(position.clone()).await {
             Ok(stream) => {
                 let mut stream = stream.into_inner();
-                tell(None, out)?;
+                followed.opened();
                 loop {
                     match stream.message().await {
                         Ok(Some(event)) => {
                             complained = false;
-                            position = tell(Some(event), out)?.unwrap_or(position);
-                            out.flush()?;
+                            position = followed.hear(event).await?.unwrap_or(position);
                         }
+                        Ok(None) if followed.is_told() => return Ok(()),
                         Ok(None) => break Status::unavailable("the service ended the stream"),
                         Err(status) => break status,
                     }
@@ -44,7 +68,7 @@ pub(crate) async fn follow<E>(
             return Err(failure);
         }
         if !complained {
-            eprintln!("waiting for the service: {failure}");
+            followed.lost(&failure);
             complained = true;
         }
         tokio::time::sleep(PAUSE).await;

@@ -24,7 +24,9 @@ mod service;
 mod sessions;
 mod state;
 mod status;
+mod tasks;
 mod up;
+mod worker;
 mod workers;
 
 use std::process::ExitCode;

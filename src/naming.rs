@@ -2,7 +2,7 @@
 //! beginning of six or more.
 
 use shim_proto::checkpoint::v1::Session;
-use shim_proto::coordination::v1::{FileLease, Worker};
+use shim_proto::coordination::v1::{FileLease, Task, Worker};
 
 use crate::failure::Failure;
 use crate::output::text::{one_line, short_id};
@@ -49,6 +49,19 @@ impl Identified for Worker {
     }
 }
 
+impl Identified for Task {
+    const NOUN: &'static str = "task";
+    const LIST: &'static str = "shim tasks list";
+
+    fn id(&self) -> &str {
+        &self.task_id
+    }
+
+    fn about(&self) -> &str {
+        &self.goal
+    }
+}
+
 impl Identified for FileLease {
     const NOUN: &'static str = "lease";
     const LIST: &'static str = "shim files list";
@@ -87,7 +100,8 @@ impl Digits {
         Ok(Self(digits))
     }
 
-    fn mean(&self, id: &str) -> bool {
+    /// Whether these are digits of that id.
+    pub(crate) fn mean(&self, id: &str) -> bool {
         let id = id.replace('-', "");
         id.starts_with(&self.0) || id.ends_with(&self.0)
     }

@@ -92,6 +92,15 @@ pub(crate) async fn bind_probes(listeners: &mut Listeners, config: &Config) -> R
     Ok(())
 }
 
+/// Begins to connect to Redis.
+pub(crate) fn open_store(
+    config: &shim_store::Config,
+    shutdown: &Shutdown,
+) -> Result<shim_store::Store, Failure> {
+    shim_store::Store::open_at(config, shutdown)
+        .map_err(|wrong| Failure::usage(format!("redis_url: {wrong}")))
+}
+
 /// What a server asks of its callers.
 pub(crate) fn auth(config: &Config) -> Result<Auth, Failure> {
     Ok(Auth::new(token(config)?))

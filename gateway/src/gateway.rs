@@ -1,5 +1,5 @@
-//! What every request works with: the services, the sessions of this process with their inboxes and workers, and the
-//! evidence around it.
+//! What every request works with: the services, the sessions of this process with their inboxes, workers and claims,
+//! and the evidence around it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,6 +10,7 @@ use shim_runtime::config::Config as RuntimeConfig;
 use shim_runtime::process;
 
 use crate::GatewayError;
+use crate::claims::Claims;
 use crate::config::Surroundings;
 use crate::evidence::MemoryGauge;
 use crate::inboxes::Inboxes;
@@ -25,6 +26,7 @@ pub(crate) struct Gateway {
     pub(crate) services: Arc<Services>,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) inboxes: Arc<Inboxes>,
+    pub(crate) claims: Arc<Claims>,
     pub(crate) workers: Arc<Workers>,
     pub(crate) memory: Arc<MemoryGauge>,
     pub(crate) surroundings: Surroundings,
@@ -42,9 +44,15 @@ impl Gateway {
         let services = Arc::new(Services::prepare(runtime)?);
         let memory = Arc::new(MemoryGauge::of(surroundings.client_process));
         let sessions = Arc::new(Sessions::new(services.clone(), memory.clone()));
+        let claims = Arc::new(Claims::new(services.clone()));
         Ok(Arc::new(Self {
             inboxes: Arc::new(Inboxes::new(services.clone())),
-            workers: Arc::new(Workers::new(services.clone(), sessions.clone())),
+            workers: Arc::new(Workers::new(
+                services.clone(),
+                sessions.clone(),
+                claims.clone(),
+            )),
+            claims,
             services,
             sessions,
             memory,

@@ -29,6 +29,8 @@ const AWAY: Duration = Duration::from_secs(5);
 const MAX_TOLD: usize = 10;
 /// Their bytes in one answer, beyond the first: clients cut a result off at some 25,000 tokens.
 const MAX_TOLD_BYTES: usize = 48 << 10;
+/// The services themselves send under this name: news of tasks. Sessions send under their ids.
+const SHIM: &str = "shim";
 /// The contract's limit.
 const MAX_ACKNOWLEDGED: usize = 1_000;
 
@@ -245,6 +247,9 @@ impl Inbox {
 }
 
 fn notice(message: &Message) -> Value {
+    if message.sender == SHIM {
+        return news(message);
+    }
     let sender = match message.sender.as_str() {
         "" => "an unnamed sender",
         sender => sender,
@@ -262,9 +267,40 @@ fn notice(message: &Message) -> Value {
     notice
 }
 
+/// What the services tell of a task, with the next step.
+fn news(message: &Message) -> Value {
+    let data = message.data.as_ref().map(facts::object).unwrap_or_default();
+    let fact = |name: &str| data[name].as_str().unwrap_or_default();
+    let step = match (fact("notice"), fact("state")) {
+        ("approval", _) => "action=approve decides when the user has said so",
+        ("stuck", _) => "action=status shows it, action=message reaches its worker",
+        (_, "failed" | "cancelled") => {
+            "action=results shows what there is, action=retry takes it up again"
+        }
+        _ => "action=results gathers the results",
+    };
+    let text = match fact("task_id") {
+        "" => message.text.clone(),
+        id => format!(
+            "{} (shim_coordinate_task {step}; task_id={id})",
+            message.text
+        ),
+    };
+    json!({
+        "kind": "task",
+        "text": text,
+        "at": wording::time(message.sent_at.as_ref()),
+        "message_id": message.message_id,
+        "task_id": fact("task_id"),
+        "state": fact("state"),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use shim_runtime::free_form;
+
     use super::*;
 
     /// After all answers.
@@ -356,6 +392,28 @@ mod tests {
         assert!(inbox.request("s", Moment(0)).unwrap().ack_ids.is_empty());
         assert_eq!(inbox.request("s", Moment(1)).unwrap().ack_ids, ["1"]);
         assert_eq!(inbox.request("s", Moment(2)).unwrap().ack_ids, ["1", "2"]);
+    }
+
+    #[test]
+    fn news_of_a_job_name_the_next_step() {
+        let facts = json!({"notice": "ended", "task_id": "7", "state": "failed"});
+        let news = notice(&Message {
+            sender: "shim".into(),
+            text: "job 7 failed (no source): docs".into(),
+            data: free_form::from_json(facts.as_object().unwrap()),
+            ..Message::default()
+        });
+        assert_eq!(
+            (&news["kind"], &news["state"]),
+            (&json!("task"), &json!("failed"))
+        );
+        let text = news["text"].as_str().unwrap();
+        assert!(
+            text.starts_with("job 7 failed (no source): docs (shim_coordinate_task action=results")
+                && text.contains("action=retry")
+                && text.ends_with("task_id=7)"),
+            "{text}"
+        );
     }
 
     #[test]

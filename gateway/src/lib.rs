@@ -1,10 +1,13 @@
 //! The MCP gateway: six tools, three prompts and the resources over the gRPC services.
 //!
 //! [`run_stdio`] serves the client that started the process, [`run_http`] any that connect. A request goes from
-//! `server` to one file of `tools`, which asks `services`; `sessions` holds what this process owns, `inboxes` and
-//! `workers` keep their messages and heartbeats going, and `evidence` gathers what only this machine can see. State lives in the services: a killed gateway loses nothing.
+//! `server` to one file of `tools`, which asks `services`; `sessions` holds what this process owns, `inboxes`,
+//! `workers` and `claims` keep their messages, heartbeats and tasks going, and `evidence` gathers what only this machine
+//! can see. State lives in the services: a killed gateway loses nothing.
 
 mod arguments;
+mod board;
+mod claims;
 mod config;
 pub mod evidence;
 mod facts;
@@ -14,6 +17,7 @@ mod problem;
 mod prompts;
 mod recovery;
 mod resources;
+mod resume;
 mod roster;
 mod server;
 mod services;
@@ -22,6 +26,7 @@ mod streamable_http;
 mod tools;
 mod wording;
 mod workers;
+mod workspaces;
 
 #[cfg(test)]
 mod stories;

@@ -50,13 +50,13 @@ pub(crate) fn list() -> Vec<Prompt> {
         .with_title("Resume interrupted work"),
         Prompt::new(
             SUPERVISE,
-            Some("Give the parts of a job to other Claude windows and gather what they answer."),
+            Some("Split a job over other Claude windows, follow it and gather the results."),
             Some(vec![argument("goal", "The job to split.")]),
         )
         .with_title("Supervise shared work"),
         Prompt::new(
             WORK,
-            Some("Be there for other Claude windows as a worker."),
+            Some("Take tasks of other Claude windows one by one, and report on them."),
             Some(vec![argument(
                 "capabilities",
                 "What this session can do, separated by commas.",
@@ -203,9 +203,6 @@ fn unavailable(status: tonic::Status) -> String {
     )
 }
 
-const NOT_SERVED: &str = "This stack does not serve tasks: submit, wait, results and the like of shim_coordinate_task, \
-    and claim and its reports of shim_worker_task, answer TASKS_NOT_SERVED until it does.";
-
 const NOT_CONNECTED: &str = "No coordination service is connected here (endpoints.coordination is not set), so there \
     are no workers, messages or tasks; what this window does alone is saved and recovered all the same.";
 
@@ -222,15 +219,21 @@ async fn supervise(gateway: &Gateway, goal: Option<&str>) -> String {
     }
     format!(
         "Supervise {goal}.\n\n{}\n\n\
-         How it goes: other Claude windows become workers with shim_worker_task action=register. \
-         shim_coordinate_task action=message gives a part to one of them: to_worker or to_session for one, \
-         to_capability for all that can do something. A message is kept until it is read, which is at the reader's \
-         next tool call, and answers come in the notices of the calls made here; their \"from\" is where to_session \
-         reaches the sender. Good parts can be done without each other, name their files, and say when they are done \
-         and whom to tell.\n\n\
-         {NOT_SERVED}\n\n\
-         Show me the parts and who gets which before you send them. What nobody is there for is done here, one part \
-         after the other, with a shim_auto_checkpoint after each.",
+         How it goes: shim_coordinate_task action=submit takes the goal and the parts in subtasks, each with an id, \
+         a goal that can be understood without this conversation, the ids it comes after, and the files it changes; \
+         workers have these files for themselves while they run, so parts that change the same files come one after \
+         the other by themselves. Requirements name what a worker must be able to do. Left without subtasks, a large \
+         job is split by its files or steps.\n\
+         Other Claude windows take the parts with shim_worker_task action=claim (the prompt \"work\" sets one up); a \
+         part whose worker dies goes to another one with the last checkpoint. action=wait with the task_id and the \
+         cursor of the answer before tells what happens, up to 25 s at a time; action=status shows all parts. What \
+         failed for good can be taken up with action=retry, an approval is given with action=approve when I have \
+         said so, and action=message reaches one worker (to_worker) or all that can do something (to_capability). \
+         action=results gathers the merged result when the job has ended.\n\n\
+         Show me the parts before you submit them. Then wait, tell me in a sentence when something important \
+         happens, answer what workers ask in their messages, and when the job has ended check the results against \
+         the goal and tell me what came of it. If no worker is there, tell me: I can open another window with the \
+         prompt \"work\", or we do the parts here, one after the other.",
         workers(gateway).await,
     )
 }
@@ -244,7 +247,7 @@ async fn workers(gateway: &Gateway) -> String {
     match gateway.services.list_workers(request).await {
         Ok(page) => format!(
             "SHIM was asked just now. {}",
-            roster::list(&page.workers, !page.next_page_token.is_empty())
+            roster::list(&page.workers, &[], !page.next_page_token.is_empty())
         ),
         Err(status) => format!(
             "SHIM could not be asked who can work: {}",
@@ -265,13 +268,20 @@ fn work(gateway: &Gateway, capabilities: Option<&str>) -> String {
     }
     format!(
         "Be a worker for other Claude windows, with {capabilities}.\n\n\
-         How it goes: shim_worker_task with action=register makes this session a worker that others see and send \
-         messages to. Messages come in the notices of the calls made here, each with its sender in \"from\"; \
-         shim_session_status is a call that only looks. shim_coordinate_task action=message with to_session answers \
-         the sender.\n\n\
-         {NOT_SERVED}\n\n\
-         Register, tell me under which name, and do what the messages ask only as far as it fits what I want of you; \
-         ask me where it does not. Save a shim_auto_checkpoint after each finished part, and tell the sender that it \
-         is done."
+         How it goes: shim_worker_task action=claim with capabilities makes this session a worker and waits up to \
+         20 s for a task; it answers with a goal, what is known about it, and the files it has for itself. If an \
+         earlier worker had it, the answer says what was done, what was decided and what is open. When none came, \
+         claiming again goes on waiting.\n\
+         While at a task: shim_auto_checkpoint after each finished step is kept with the task, so that another \
+         worker could go on from there; action=progress tells how far it is. action=complete with result ends it: \
+         the result is what the supervisor reads, so it says what was done, where, and how it was checked. \
+         action=fail with error says why it cannot be done; action=release gives it back. A refusal with STALE_LEASE, \
+         or a notice that the task is not this session's any more, means that somebody else has it or it was called \
+         off: the work on it stops.\n\
+         Messages come in the notices of the calls made here, each with its sender in \"from\"; \
+         shim_coordinate_task action=message with to_session answers.\n\n\
+         Claim a task, tell me in a sentence what it is, do it within its files and as far as it fits what I want of \
+         you, and ask me where it does not. Complete it, then claim the next one, until I say stop or nothing came \
+         for several claims in a row."
     )
 }

@@ -1,4 +1,4 @@
-//! Sessions, checkpoints and workers as resources, read from the service as they are now, as JSON.
+//! Sessions, checkpoints, tasks and workers as resources, read from the service as they are now, as JSON.
 //!
 //! Listing never fails and never calls a service: Claude Desktop lists at every start, with or without a stack.
 
@@ -7,7 +7,7 @@ use rmcp::model::{
 };
 use serde_json::{Value, json};
 use shim_proto::checkpoint::v1::{GetCheckpointRequest, GetSessionRequest, ListCheckpointsRequest};
-use shim_proto::coordination::v1::ListWorkersRequest;
+use shim_proto::coordination::v1::{GetTaskRequest, ListWorkersRequest};
 use shim_runtime::fault::explain;
 use tonic::{Code, Status};
 use uuid::Uuid;
@@ -56,7 +56,7 @@ pub(crate) fn templates() -> Vec<ResourceTemplate> {
         (
             "shim://tasks/{id}",
             "task",
-            "A shared task, where the stack serves tasks.",
+            "A shared task: state, progress, result, and its parts.",
         ),
     ]
     .into_iter()
@@ -74,12 +74,7 @@ pub(crate) async fn read(gateway: &Gateway, uri: &str) -> Result<ReadResourceRes
     let facts = match place.split_once('/') {
         Some(("sessions", id)) => session(gateway, known_form(uri, id)?).await,
         Some(("checkpoints", id)) => checkpoint(gateway, known_form(uri, id)?).await,
-        Some(("tasks", _)) => {
-            return Err(not_found(
-                uri,
-                "this stack does not serve tasks, so it has none",
-            ));
-        }
+        Some(("tasks", id)) => task(gateway, known_form(uri, id)?).await,
         None if uri == WORKERS => workers(gateway).await,
         _ => {
             return Err(not_found(
@@ -123,6 +118,18 @@ async fn checkpoint(gateway: &Gateway, id: String) -> Result<Value, Status> {
     Ok(json!({
         "checkpoint": found.checkpoint.as_ref().map(facts::checkpoint),
         "state": found.state.as_ref().map(facts::state),
+    }))
+}
+
+async fn task(gateway: &Gateway, id: String) -> Result<Value, Status> {
+    let request = GetTaskRequest {
+        task_id: id,
+        with_subtasks: true,
+    };
+    let found = gateway.services.get_task(request).await?;
+    Ok(json!({
+        "task": found.task.as_ref().map(facts::task),
+        "subtasks": found.subtasks.iter().map(facts::subtask).collect::<Vec<_>>(),
     }))
 }
 

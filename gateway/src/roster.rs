@@ -1,7 +1,11 @@
 //! Workers in words, for the tool and the prompt alike.
 
-use shim_proto::coordination::v1::Worker;
+use std::collections::HashMap;
 
+use futures::future::join_all;
+use shim_proto::coordination::v1::{ListTasksRequest, ListWorkersRequest, Task, TaskState, Worker};
+
+use crate::services::Services;
 use crate::wording;
 
 const MAX_NAME_CHARACTERS: usize = 60;
@@ -9,8 +13,62 @@ const MAX_DETAIL_CHARACTERS: usize = 100;
 /// Capabilities in a line; the structure has all of them.
 const MAX_CAPABILITIES: usize = 8;
 
-/// The living workers, a line for each.
-pub(crate) fn list(workers: &[Worker], has_more: bool) -> String {
+/// Workers that are asked about their tasks.
+const MAX_BUSY: usize = 20;
+/// Workers whose names are looked up.
+const MAX_NAMED: i32 = 200;
+
+/// The names of workers by their ids.
+#[derive(Debug, Default)]
+pub(crate) struct Names(HashMap<String, String>);
+
+impl Names {
+    /// Looks them up, those that left lately among them. What cannot be had is told by its id.
+    pub(crate) async fn look_up(services: &Services) -> Self {
+        let request = ListWorkersRequest {
+            include_gone: true,
+            page_size: MAX_NAMED,
+            ..ListWorkersRequest::default()
+        };
+        let found = services.look_at_workers(request).await.unwrap_or_default();
+        let named = found.workers.into_iter();
+        Self(
+            named
+                .map(|worker| (worker.worker_id, worker.name))
+                .collect(),
+        )
+    }
+
+    /// The worker's name with the end of its id, since windows of one client on one project have one name.
+    pub(crate) fn of(&self, worker_id: &str) -> String {
+        let end = &worker_id[worker_id.ceil_char_boundary(worker_id.len().saturating_sub(6))..];
+        match self.0.get(worker_id).map(String::as_str) {
+            None | Some("") => worker_id.to_owned(),
+            Some(name) => format!("{} (..{end})", wording::short(name, MAX_NAME_CHARACTERS)),
+        }
+    }
+}
+
+/// What each of the busy workers is at; those that cannot be asked are left out.
+pub(crate) async fn running(services: &Services, workers: &[Worker]) -> Vec<Task> {
+    let busy = workers.iter().filter(|worker| worker.running > 0);
+    let asked = busy.take(MAX_BUSY).map(|worker| {
+        services.look_at_tasks(ListTasksRequest {
+            worker_id: worker.worker_id.clone(),
+            states: vec![TaskState::Running.into()],
+            ..ListTasksRequest::default()
+        })
+    });
+    let answers = join_all(asked).await;
+    answers
+        .into_iter()
+        .flatten()
+        .flat_map(|page| page.tasks)
+        .collect()
+}
+
+/// The living workers, a line for each, with what they are at.
+pub(crate) fn list(workers: &[Worker], running: &[Task], has_more: bool) -> String {
     let mut text = match workers.len() {
         0 => "No worker lives. shim_worker_task action=register makes a session one.".to_owned(),
         count if has_more => format!("{count} living workers, and there are more:"),
@@ -18,6 +76,15 @@ pub(crate) fn list(workers: &[Worker], has_more: bool) -> String {
     };
     for worker in workers {
         text.push_str(&format!("\n- {}", line(worker)));
+        let own = |task: &&Task| task.worker_id == worker.worker_id;
+        for task in running.iter().filter(own) {
+            text.push_str(&format!(
+                "\n  at {} ({} done), task_id={}",
+                wording::short(&task.goal, MAX_DETAIL_CHARACTERS),
+                wording::percent(task.progress),
+                task.task_id,
+            ));
+        }
     }
     text
 }

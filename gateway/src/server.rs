@@ -29,9 +29,9 @@ const INSTRUCTIONS: &str = "SHIM keeps work recoverable. shim_auto_checkpoint sa
     shim_check_recovery lists sessions that a crash, a full context or a closed window interrupted, and brings one \
     back with its goal, decisions, open steps and what changed in its files since. shim_monitor_signals tells how \
     near a session is to its limits; shim_session_status shows sessions, their history and searches them. \
-    shim_coordinate_task sends messages to other sessions and workers, and shim_worker_task makes this one a worker \
-    they can find; both share tasks where the stack serves them. Messages from others come in the notices of any \
-    answer. Every answer names its session_id; passing it on keeps conversations apart that share one client.";
+    shim_coordinate_task splits a job over other sessions and workers, gathers the results and sends messages; \
+    shim_worker_task makes this session a worker that takes such tasks. Messages from others and news of tasks come \
+    in the notices of any answer. Every answer names its session_id; passing it on keeps conversations apart that share one client.";
 
 /// Serves one connection; all connections of a process share one gateway.
 #[derive(Clone)]
@@ -124,7 +124,7 @@ impl ServerHandler for McpServer {
             self.client(&context),
             &request.name,
             arguments,
-            || context.ct.is_cancelled(),
+            context.ct.clone(),
         );
         match trace::scope(trace, call).instrument(span).await {
             Some(result) => Ok(result.into()),

@@ -17,8 +17,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tonic::Status;
 
+use crate::claims::Claims;
 use crate::services::{Services, request_id};
 use crate::sessions::Sessions;
+use crate::wording;
 
 /// If the registry names no interval, or one that would flood or starve it.
 const DEFAULT_INTERVAL: Duration = Duration::from_millis(1_500);
@@ -31,6 +33,7 @@ const LEAVING: Duration = Duration::from_secs(1);
 pub(crate) struct Workers {
     services: Arc<Services>,
     sessions: Arc<Sessions>,
+    claims: Arc<Claims>,
     posts: Mutex<HashMap<String, Arc<Post>>>,
     heartbeats: Mutex<JoinSet<()>>,
     /// The reason to leave, once there is one.
@@ -70,10 +73,15 @@ impl Registration {
 }
 
 impl Workers {
-    pub(crate) fn new(services: Arc<Services>, sessions: Arc<Sessions>) -> Self {
+    pub(crate) fn new(
+        services: Arc<Services>,
+        sessions: Arc<Sessions>,
+        claims: Arc<Claims>,
+    ) -> Self {
         Self {
             services,
             sessions,
+            claims,
             posts: Mutex::default(),
             heartbeats: Mutex::default(),
             leaving: watch::Sender::new(None),
@@ -121,17 +129,40 @@ impl Workers {
                 (Some(reason), Some(known)) => {
                     self.deregister(known, reason).await;
                     *registration = None;
+                    self.claims.forget(&session_id);
                     return;
                 }
                 (_, None) => return,
             }
+            drop(registration);
+            self.tell_task(&session_id).await;
         }
+    }
+
+    /// Tells the session's task of a checkpoint that could not be told before.
+    async fn tell_task(&self, session_id: &str) {
+        let Some(held) = self.claims.held(session_id) else {
+            return;
+        };
+        if let Err(status) = self.claims.tell(session_id).await {
+            let text = wording::task_lost(&held.task_id, &status);
+            self.sessions.notify(session_id, "task_lost", text);
+        }
+    }
+
+    /// The worker of a session as it is registered now: its epoch and capabilities.
+    pub(crate) async fn registered(&self, session_id: &str) -> Option<(u64, Vec<String>)> {
+        let post = self.posts().get(session_id)?.clone();
+        let registration = post.0.lock().await;
+        let known = registration.as_ref()?;
+        Some((known.epoch, known.request.capabilities.clone()))
     }
 
     async fn beat(&self, known: &mut Registration) {
         let request = HeartbeatRequest {
             worker_id: known.request.worker_id.clone(),
             epoch: known.epoch,
+            running: self.claims.count(&known.request.worker_id),
             health: WorkerHealth::Healthy.into(),
             ..HeartbeatRequest::default()
         };

@@ -11,12 +11,21 @@ pub mod checkpoint {
     }
 }
 
-/// State, locks, files, messages and workers shared by many sessions.
+/// State, locks, files, messages, workers and tasks shared by many sessions.
 pub mod coordination {
     /// Package `shim.coordination.v1`.
     #[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)]
     pub mod v1 {
         tonic::include_proto!("shim.coordination.v1");
+    }
+}
+
+/// The life of workers, and tasks for workers outside.
+pub mod worker {
+    /// Package `shim.worker.v1`.
+    #[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)]
+    pub mod v1 {
+        tonic::include_proto!("shim.worker.v1");
     }
 }
 

@@ -8,6 +8,7 @@ pub mod client;
 pub mod config;
 pub mod fault;
 pub mod fields;
+pub mod free_form;
 pub mod lifecycle;
 mod probes;
 pub mod process;

@@ -5,11 +5,12 @@ use std::sync::LazyLock;
 
 use prost_reflect::prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
-use prost_types::value::Kind;
-use prost_types::{Struct, Value as ProtoValue};
-use serde_json::{Number, Value};
+use prost_types::Struct;
+use serde_json::Value;
 use shim_proto::checkpoint::v1 as checkpoint;
 use shim_proto::coordination::v1 as coordination;
+use shim_proto::worker::v1 as worker;
+use shim_runtime::free_form;
 
 use crate::failure::Failure;
 
@@ -40,10 +41,17 @@ named! {
 
 named! {
     coordination, "shim.coordination.v1":
-    AcquireFilesResponse, DeleteStateResponse, GetLockResponse, GetStateResponse, GetWorkerResponse,
-    ListFilesResponse, ListLocksResponse, ListStateResponse, ListWorkersResponse, PatchStateResponse,
-    PutStateResponse, ReceiveMessagesResponse, ReleaseFilesResponse, ReleaseLockResponse, SendMessageResponse,
-    WatchStateResponse, WatchWorkersResponse,
+    AcquireFilesResponse, AggregateResultsResponse, ApproveTaskResponse, CancelTaskResponse, DeleteStateResponse,
+    GetLockResponse, GetStateResponse, GetTaskResponse, GetWorkerResponse, ListFilesResponse, ListLocksResponse,
+    ListStateResponse, ListTasksResponse, ListWorkersResponse, PatchStateResponse, PutStateResponse,
+    QueueHealthResponse, ReceiveMessagesResponse, ReleaseFilesResponse, ReleaseLockResponse, RetryTaskResponse,
+    SendMessageResponse, SubmitTaskRequest, SubmitTaskResponse, WatchStateResponse, WatchTaskResponse,
+    WatchWorkersResponse,
+}
+
+named! {
+    worker, "shim.worker.v1":
+    DrainWorkerResponse, GetWorkerHealthResponse, StartWorkerResponse, StopWorkerResponse,
 }
 
 impl Named for Struct {
@@ -76,32 +84,7 @@ pub(crate) fn read<M: Named>(text: &str) -> Result<M, Failure> {
 
 /// Free-form data as JSON for people: whole numbers without a fraction.
 pub(crate) fn free_form(data: &Struct) -> Value {
-    let fields = data.fields.iter();
-    Value::Object(
-        fields
-            .map(|(name, value)| (name.clone(), plain(value)))
-            .collect(),
-    )
-}
-
-fn plain(value: &ProtoValue) -> Value {
-    match &value.kind {
-        None | Some(Kind::NullValue(_)) => Value::Null,
-        Some(Kind::BoolValue(truth)) => Value::Bool(*truth),
-        Some(Kind::StringValue(text)) => Value::String(text.clone()),
-        Some(Kind::NumberValue(number)) => number_of(*number).map_or(Value::Null, Value::Number),
-        Some(Kind::ListValue(list)) => Value::Array(list.values.iter().map(plain).collect()),
-        Some(Kind::StructValue(data)) => free_form(data),
-    }
-}
-
-/// Beyond 2^53 not every whole number is a double, so there the fraction stays as a sign of it.
-fn number_of(number: f64) -> Option<Number> {
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    if number.fract() == 0.0 && number.abs() <= EXACT {
-        return Some(Number::from(number as i64));
-    }
-    Number::from_f64(number)
+    Value::Object(free_form::to_json(data))
 }
 
 fn descriptor<M: Named>() -> Result<MessageDescriptor, Failure> {
@@ -179,6 +162,8 @@ mod tests {
         assert!(descriptor::<checkpoint::DiffCheckpointsResponse>().is_ok());
         assert!(descriptor::<checkpoint::ForkSessionResponse>().is_ok());
         assert!(descriptor::<coordination::WatchStateResponse>().is_ok());
+        assert!(descriptor::<coordination::SubmitTaskRequest>().is_ok());
+        assert!(descriptor::<worker::GetWorkerHealthResponse>().is_ok());
         assert!(descriptor::<Struct>().is_ok());
     }
 }

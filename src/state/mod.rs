@@ -82,7 +82,7 @@ pub(crate) async fn run(
 }
 
 /// A JSON object as typed, or from stdin if it is `-`.
-fn object(typed: &str) -> Result<Struct, Failure> {
+pub(crate) fn object(typed: &str) -> Result<Struct, Failure> {
     let mut piped = String::new();
     let text = if typed == "-" {
         std::io::stdin().read_to_string(&mut piped)?;

@@ -1,6 +1,6 @@
 //! `shim state watch`: the entries of a namespace, then a line for every change, until interrupted.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::SystemTime;
 
@@ -8,13 +8,13 @@ use shim_proto::coordination::v1::watch_state_response::Event;
 use shim_proto::coordination::v1::{
     StateChange, StateEntry, WatchStateRequest, WatchStateResponse,
 };
-use tonic::Request;
+use tonic::{Request, Response, Status, Streaming};
 
 use super::Site;
 use super::list::{table, value};
 use crate::caller::Place;
 use crate::failure::Failure;
-use crate::follow::follow;
+use crate::follow::{Followed, follow};
 use crate::output::json;
 use crate::output::text::{one_line, variant};
 
@@ -45,72 +45,87 @@ pub(crate) struct Args {
 }
 
 pub(super) async fn run(args: &Args, site: Site, out: &mut dyn Write) -> Result<ExitCode, Failure> {
-    let mut snapshot = Vec::new();
-    let open = async |after_version| {
-        let asked = WatchStateRequest {
-            namespace: site.namespace.clone(),
-            key_prefix: args.prefix.clone(),
-            after_version,
-        };
-        let mut state = site.service.state.clone();
-        state.watch_state(Request::new(asked)).await
-    };
-    follow(
-        args.after,
+    let mut watched = Watched {
+        args,
+        site,
+        snapshot: Vec::new(),
         out,
-        open,
-        |told: Option<WatchStateResponse>, out| {
-            let Some(told) = told else {
-                snapshot.clear();
-                return Ok(None);
-            };
-            if args.json {
-                json::write_line(out, &told)?;
-            }
-            let version = match &told.event {
-                Some(Event::Synced(synced)) => Some(synced.version),
-                Some(Event::Changed(change)) => Some(change.version),
-                Some(Event::Resync(_)) => Some(0),
-                Some(Event::Entry(_)) | None => None,
-            };
-            if !args.json {
-                print(told, &mut snapshot, &site.namespace, out)?;
-            }
-            Ok(version)
-        },
-    )
-    .await?;
+    };
+    follow(args.after, &mut watched).await?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// The snapshot is gathered and printed as one table; changes are printed as they come.
-fn print(
-    told: WatchStateResponse,
-    snapshot: &mut Vec<StateEntry>,
-    namespace: &str,
-    out: &mut dyn Write,
-) -> Result<(), Failure> {
-    match told.event {
-        Some(Event::Entry(entry)) => snapshot.push(entry),
-        Some(Event::Synced(synced)) => {
-            if !snapshot.is_empty() {
-                table(snapshot).print(out)?;
-            }
-            let version = synced.version;
-            writeln!(
-                out,
-                "watching {namespace} after version {version}; Ctrl-C ends"
-            )?;
-            snapshot.clear();
-        }
-        Some(Event::Changed(change)) => {
-            let clock = humantime::format_rfc3339_seconds(SystemTime::now());
-            writeln!(out, "{clock}  {}", line(&change))?;
-        }
-        Some(Event::Resync(_)) => snapshot.clear(),
-        None => {}
+/// The entries of a namespace, told as they change.
+struct Watched<'a> {
+    args: &'a Args,
+    site: Site,
+    snapshot: Vec<StateEntry>,
+    out: &'a mut dyn Write,
+}
+
+impl Followed for Watched<'_> {
+    type Event = WatchStateResponse;
+    type Position = u64;
+
+    async fn open(
+        &self,
+        after_version: u64,
+    ) -> Result<Response<Streaming<WatchStateResponse>>, Status> {
+        let asked = WatchStateRequest {
+            namespace: self.site.namespace.clone(),
+            key_prefix: self.args.prefix.clone(),
+            after_version,
+        };
+        let mut state = self.site.service.state.clone();
+        state.watch_state(Request::new(asked)).await
     }
-    Ok(())
+
+    fn opened(&mut self) {
+        self.snapshot.clear();
+    }
+
+    async fn hear(&mut self, told: WatchStateResponse) -> Result<Option<u64>, Failure> {
+        let version = match &told.event {
+            Some(Event::Synced(synced)) => Some(synced.version),
+            Some(Event::Changed(change)) => Some(change.version),
+            Some(Event::Resync(_)) => Some(0),
+            Some(Event::Entry(_)) | None => None,
+        };
+        if self.args.json {
+            json::write_line(self.out, &told)?;
+        } else {
+            self.print(told)?;
+        }
+        self.out.flush()?;
+        Ok(version)
+    }
+}
+
+impl Watched<'_> {
+    /// The snapshot is gathered and printed as one table; changes are printed as they come.
+    fn print(&mut self, told: WatchStateResponse) -> io::Result<()> {
+        match told.event {
+            Some(Event::Entry(entry)) => self.snapshot.push(entry),
+            Some(Event::Synced(synced)) => {
+                if !self.snapshot.is_empty() {
+                    table(&self.snapshot).print(self.out)?;
+                }
+                let (namespace, version) = (&self.site.namespace, synced.version);
+                writeln!(
+                    self.out,
+                    "watching {namespace} after version {version}; Ctrl-C ends"
+                )?;
+                self.snapshot.clear();
+            }
+            Some(Event::Changed(change)) => {
+                let clock = humantime::format_rfc3339_seconds(SystemTime::now());
+                writeln!(self.out, "{clock}  {}", line(&change))?;
+            }
+            Some(Event::Resync(_)) => self.snapshot.clear(),
+            None => {}
+        }
+        Ok(())
+    }
 }
 
 fn line(change: &StateChange) -> String {

@@ -8,10 +8,12 @@ pub(crate) mod redis;
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use shim_runtime::auth::Auth;
+use shim_runtime::client::{self, Endpoint};
 use shim_runtime::lifecycle::Shutdown;
 use shim_runtime::server::{ListenError, Listeners, Server};
 use shim_runtime::stack::{Stack, StackError, StackInfo, StackLock, StackState};
@@ -21,7 +23,7 @@ use crate::checkpoint::ADDRESS;
 use crate::cli::wait_for;
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::service::{Bound, auth, bind_probes};
+use crate::service::{Bound, auth, bind_probes, open_store, token};
 use redis::Redis;
 
 /// How the stack runs.
@@ -110,9 +112,14 @@ async fn serve(
         listeners,
         shutdown,
     };
-    let served = run_services(config, redis.as_ref(), bound, idle_exit, || {
-        lock.publish(&info)
-    })
+    let served = run_services(
+        config,
+        redis.as_ref(),
+        stack.socket(),
+        bound,
+        idle_exit,
+        || lock.publish(&info),
+    )
     .await;
     if let Some(redis) = redis {
         redis.stop().await;
@@ -125,6 +132,7 @@ async fn serve(
 async fn run_services(
     config: Config,
     redis: Option<&Redis>,
+    socket: PathBuf,
     bound: Bound,
     idle_exit: Option<Duration>,
     ready: impl FnOnce() -> std::io::Result<()>,
@@ -134,6 +142,7 @@ async fn run_services(
         listeners,
         shutdown,
     } = bound;
+    let checkpoints = client::connect(&Endpoint::Unix(socket), token(&config)?.as_ref())?;
     let (checkpoint, ()) = tokio::join!(
         shim_checkpoint::build(config.checkpoint, &config.runtime.data_dir, &shutdown),
         // Its first connection then finds it, and the first call is not turned away.
@@ -144,13 +153,24 @@ async fn run_services(
         }
     );
     let checkpoint = checkpoint?;
-    let coordination = config.coordination.or_redis(redis.map(Redis::url));
-    let coordination = shim_coordination::build(&coordination, &shutdown)?;
-    let server = coordination.register(checkpoint.register(server));
+    let settings = config.coordination.or_redis(redis.map(Redis::url));
+    // One way to Redis for both: who waits for a task here is woken by whoever submits one here.
+    let store = open_store(&settings.store, &shutdown)?;
+    let coordination = shim_coordination::build(&settings, store.clone(), &shutdown);
+    let worker = shim_worker::build(config.worker, store, Some(checkpoints), &shutdown)?;
+    let server = worker.register(coordination.register(checkpoint.register(server)));
     let idle_watch = idle::watch(server.activity(), idle_exit, shutdown.clone());
     ready()?;
     tracing::info!(pid = std::process::id(), "the stack serves");
-    let (served, ()) = tokio::join!(server.serve(listeners, shutdown), idle_watch);
+    let (served, (), ()) = tokio::join!(
+        server.serve(listeners, shutdown.clone()),
+        idle_watch,
+        // Its workers save and report while the calls in flight are let finish.
+        async {
+            shutdown.wait().await;
+            worker.finish().await;
+        }
+    );
     served?;
     coordination.finish().await;
     Ok(())

@@ -8,6 +8,7 @@ use shim_proto::coordination::v1::{
 };
 use tonic::Status;
 
+use super::work::at_work;
 use crate::connection::{Coordination, request};
 use crate::failure::Failure;
 use crate::output::json;
@@ -64,7 +65,12 @@ pub(super) async fn run(
     } else if workers.is_empty() {
         writeln!(out, "no workers")?;
     } else {
-        table(&workers).print(out)?;
+        let mut rows = Vec::with_capacity(workers.len());
+        for worker in workers {
+            let work = at_work(&mut service, &worker).await;
+            rows.push((worker, work));
+        }
+        table(&rows).print(out)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -114,8 +120,8 @@ pub(crate) async fn page(service: &mut Coordination) -> Result<Vec<Worker>, Stat
     Ok(listed.into_inner().workers)
 }
 
-/// Workers as a table.
-pub(super) fn table(workers: &[Worker]) -> Table {
+/// Workers as a table, each with what it does.
+pub(super) fn table(workers: &[(Worker, String)]) -> Table {
     let mut table = Table::new(&[
         ("WORKER", Align::Left),
         ("NAME", Align::Left),
@@ -126,8 +132,9 @@ pub(super) fn table(workers: &[Worker]) -> Table {
         ("HEARD", Align::Left),
         ("NODE", Align::Left),
         ("CAPABILITIES", Align::Left),
+        ("AT WORK ON", Align::Left),
     ]);
-    for worker in workers {
+    for (worker, work) in workers {
         table.row([
             short_id(&worker.worker_id).to_owned(),
             one_line(&worker.name, NAME_WIDTH),
@@ -138,6 +145,7 @@ pub(super) fn table(workers: &[Worker]) -> Table {
             ago(worker.last_heartbeat_at.as_ref()),
             one_line(&worker.node, NAME_WIDTH),
             one_line(&worker.capabilities.join(" "), LIST_WIDTH),
+            one_line(work, LIST_WIDTH),
         ]);
     }
     table

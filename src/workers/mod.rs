@@ -1,8 +1,13 @@
-//! `shim workers`: who can work, how loaded each is, and who died.
+//! `shim workers`: who can work, what each does, and who died; and the life of workers with an executor.
 
+mod drain;
+mod health;
 mod list;
 mod show;
+mod start;
+mod stop;
 mod watch;
+mod work;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -26,6 +31,14 @@ pub(crate) enum Command {
     Show(show::Args),
     /// Print a line for every change as it happens
     Watch(watch::Args),
+    /// Start a worker with an executor from the configuration
+    Start(start::Args),
+    /// Let a worker finish what it has and take nothing new; then it stops
+    Drain(drain::Args),
+    /// Stop a worker now; its tasks go to others
+    Stop(stop::Args),
+    /// See how the workers of the worker service are, and what each does
+    Health(health::Args),
 }
 
 const EXAMPLES: &str = "\
@@ -33,7 +46,11 @@ Examples:
   shim workers list
   shim workers list --capability rust --all
   shim workers show 9a0b1c2d
-  shim workers watch --json | jq .changed.worker.name";
+  shim workers watch --json | jq .changed.worker.name
+  shim workers start claude --capacity 2
+  shim workers drain 9a0b1c2d --deadline 10m
+
+The workers that are started here run in the worker service; Claude windows are workers of their own.";
 
 /// Runs one of them.
 pub(crate) async fn run(
@@ -41,10 +58,14 @@ pub(crate) async fn run(
     config: &Config,
     out: &mut dyn Write,
 ) -> Result<ExitCode, Failure> {
-    let service = connection::coordination(config).await?;
+    let service = connection::coordination(config);
     match command {
-        Command::List(args) => list::run(args, service, out).await,
-        Command::Show(args) => show::run(&args, service, out).await,
-        Command::Watch(args) => watch::run(&args, service, out).await,
+        Command::List(args) => list::run(args, service.await?, out).await,
+        Command::Show(args) => show::run(&args, service.await?, out).await,
+        Command::Watch(args) => watch::run(&args, service.await?, out).await,
+        Command::Start(args) => start::run(args, connection::worker_host(config).await?, out).await,
+        Command::Drain(args) => drain::run(&args, config, out).await,
+        Command::Stop(args) => stop::run(&args, config, out).await,
+        Command::Health(args) => health::run(&args, config, out).await,
     }
 }

@@ -1,4 +1,4 @@
-//! `shim workers show`: one worker, and finding the one that was typed for other commands.
+//! `shim workers show`: one worker with the tasks it has, and finding the one that was typed for other commands.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -7,6 +7,7 @@ use shim_proto::coordination::v1::{GetWorkerRequest, GetWorkerResponse, Worker, 
 use uuid::Uuid;
 
 use super::list::{Filter, every, health, load, state};
+use super::work::{brief, running};
 use crate::connection::{Coordination, request};
 use crate::failure::Failure;
 use crate::naming::{Digits, Identified, pick};
@@ -35,6 +36,15 @@ pub(super) async fn run(
         json::write_line(out, &GetWorkerResponse { worker })?;
     } else {
         print(&worker, out)?;
+        let tasks = running(&mut service, &worker).await?;
+        for task in &tasks {
+            writeln!(
+                out,
+                "at work on    {}  {}",
+                brief(task),
+                one_line(&task.note, 200)
+            )?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,6 @@
 //! `shim workers watch`: the workers, then a line for every change, until interrupted.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::SystemTime;
 
@@ -8,12 +8,13 @@ use shim_proto::coordination::v1::watch_workers_response::Event;
 use shim_proto::coordination::v1::{
     WatchWorkersRequest, WatchWorkersResponse, Worker, WorkerChange, WorkerChangeKind,
 };
-use tonic::Request;
+use tonic::{Request, Response, Status, Streaming};
 
 use super::list::{health, load, state, table};
+use super::work::at_work;
 use crate::connection::Coordination;
 use crate::failure::Failure;
-use crate::follow::follow;
+use crate::follow::{Followed, follow};
 use crate::output::json;
 use crate::output::text::{count, one_line, short_id};
 
@@ -30,62 +31,93 @@ pub(super) async fn run(
     service: Coordination,
     out: &mut dyn Write,
 ) -> Result<ExitCode, Failure> {
-    let mut snapshot = Vec::new();
-    let open = async |after_position| {
-        let asked = WatchWorkersRequest { after_position };
-        let mut registry = service.registry.clone();
-        registry.watch_workers(Request::new(asked)).await
+    let mut watched = Watched {
+        as_json: args.json,
+        service,
+        snapshot: Vec::new(),
+        out,
     };
-    follow(0, out, open, |told: Option<WatchWorkersResponse>, out| {
-        let Some(told) = told else {
-            snapshot.clear();
-            return Ok(None);
-        };
-        if args.json {
-            json::write_line(out, &told)?;
-        }
+    follow(0, &mut watched).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// All workers, told as they change.
+struct Watched<'a> {
+    as_json: bool,
+    service: Coordination,
+    /// With what each does.
+    snapshot: Vec<(Worker, String)>,
+    out: &'a mut dyn Write,
+}
+
+impl Followed for Watched<'_> {
+    type Event = WatchWorkersResponse;
+    type Position = u64;
+
+    async fn open(
+        &self,
+        after_position: u64,
+    ) -> Result<Response<Streaming<WatchWorkersResponse>>, Status> {
+        let asked = WatchWorkersRequest { after_position };
+        let mut registry = self.service.registry.clone();
+        registry.watch_workers(Request::new(asked)).await
+    }
+
+    fn opened(&mut self) {
+        self.snapshot.clear();
+    }
+
+    async fn hear(&mut self, told: WatchWorkersResponse) -> Result<Option<u64>, Failure> {
         let position = match &told.event {
             Some(Event::Synced(synced)) => Some(synced.position),
             Some(Event::Changed(change)) => Some(change.position),
             Some(Event::Resync(_)) => Some(0),
             Some(Event::Worker(_)) | None => None,
         };
-        if !args.json {
-            print(told, &mut snapshot, out)?;
+        if self.as_json {
+            json::write_line(self.out, &told)?;
+        } else {
+            self.print(told).await?;
         }
+        self.out.flush()?;
         Ok(position)
-    })
-    .await?;
-    Ok(ExitCode::SUCCESS)
-}
-
-/// The snapshot is gathered and printed as one table; changes are printed as they come.
-fn print(
-    told: WatchWorkersResponse,
-    snapshot: &mut Vec<Worker>,
-    out: &mut dyn Write,
-) -> Result<(), Failure> {
-    match told.event {
-        Some(Event::Worker(worker)) => snapshot.push(worker),
-        Some(Event::Synced(_)) => {
-            let number = u64::try_from(snapshot.len()).unwrap_or(u64::MAX);
-            if number > 0 {
-                table(snapshot).print(out)?;
-            }
-            writeln!(out, "watching {}; Ctrl-C ends", count(number, "worker"))?;
-            snapshot.clear();
-        }
-        Some(Event::Changed(change)) => {
-            let clock = humantime::format_rfc3339_seconds(SystemTime::now());
-            writeln!(out, "{clock}  {}", line(&change))?;
-        }
-        Some(Event::Resync(_)) => snapshot.clear(),
-        None => {}
     }
-    Ok(())
 }
 
-fn line(change: &WorkerChange) -> String {
+impl Watched<'_> {
+    /// The snapshot is gathered and printed as one table; changes are printed as they come.
+    async fn print(&mut self, told: WatchWorkersResponse) -> io::Result<()> {
+        match told.event {
+            Some(Event::Worker(worker)) => {
+                let work = at_work(&mut self.service, &worker).await;
+                self.snapshot.push((worker, work));
+            }
+            Some(Event::Synced(_)) => {
+                let number = u64::try_from(self.snapshot.len()).unwrap_or(u64::MAX);
+                if number > 0 {
+                    table(&self.snapshot).print(self.out)?;
+                }
+                writeln!(
+                    self.out,
+                    "watching {}; Ctrl-C ends",
+                    count(number, "worker")
+                )?;
+                self.snapshot.clear();
+            }
+            Some(Event::Changed(change)) => {
+                let clock = humantime::format_rfc3339_seconds(SystemTime::now());
+                let worker = change.worker.clone().unwrap_or_default();
+                let work = at_work(&mut self.service, &worker).await;
+                writeln!(self.out, "{clock}  {}", line(&change, &work))?;
+            }
+            Some(Event::Resync(_)) => self.snapshot.clear(),
+            None => {}
+        }
+        Ok(())
+    }
+}
+
+fn line(change: &WorkerChange, work: &str) -> String {
     let unknown = Worker::default();
     let worker = change.worker.as_ref().unwrap_or(&unknown);
     let what = match change.kind() {
@@ -93,8 +125,9 @@ fn line(change: &WorkerChange) -> String {
         WorkerChangeKind::Deregistered => "left".to_owned(),
         WorkerChangeKind::Died => "died: it fell silent".to_owned(),
         WorkerChangeKind::Changed | WorkerChangeKind::Unspecified => {
+            let on = if work.is_empty() { "" } else { ": " };
             format!(
-                "{}, {}, tasks {}",
+                "{}, {}, tasks {}{on}{work}",
                 state(worker),
                 health(worker),
                 load(worker)
@@ -124,10 +157,14 @@ mod tests {
             }),
         };
         assert_eq!(
-            line(&change),
+            line(&change, ""),
             "099a8057  window 2  busy, healthy, tasks 2/2"
         );
+        assert!(line(&change, "00000001 parse 45 %").ends_with("2/2: 00000001 parse 45 %"));
         change.kind = WorkerChangeKind::Died.into();
-        assert_eq!(line(&change), "099a8057  window 2  died: it fell silent");
+        assert_eq!(
+            line(&change, ""),
+            "099a8057  window 2  died: it fell silent"
+        );
     }
 }

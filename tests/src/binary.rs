@@ -1,5 +1,5 @@
-//! Finds the programs under test. `SHIM_BIN` and `SHIM_PYTHON` name them; without those they are looked for in the
-//! target folder this very program was built into.
+//! Finds the programs under test. `SHIM_BIN`, `SHIM_PYTHON` and `SHIM_NODE` name them; without those they are looked for
+//! in the target folder this very program was built into.
 
 use std::path::{Path, PathBuf};
 
@@ -44,6 +44,16 @@ pub fn python() -> Option<PathBuf> {
     }
     let found = target_dir().join("venv/bin/python");
     found.is_file().then_some(found)
+}
+
+/// The folder with the packages of `tests/node` and its scripts; `None` if nobody installed them.
+#[must_use]
+pub fn node() -> Option<PathBuf> {
+    if let Some(path) = std::env::var_os("SHIM_NODE") {
+        return Some(PathBuf::from(path));
+    }
+    let found = target_dir().join("node");
+    found.join("node_modules").is_dir().then_some(found)
 }
 
 /// The target folder.

@@ -9,11 +9,13 @@ use nix::sys::signal::Signal;
 use shim_proto::checkpoint::v1::checkpoint_service_client::CheckpointServiceClient;
 use shim_proto::checkpoint::v1::signal_service_client::SignalServiceClient;
 use shim_runtime::client::{Channel, Endpoint, connect};
+use shim_runtime::stack::Stack;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
 use crate::coordination::Clients;
+use crate::tasks::TaskClients;
 use crate::{binary, process};
 
 /// A machine under load starts slowly; a healthy service is ready in some milliseconds.
@@ -62,6 +64,12 @@ impl Launch {
         .env("SHIM_REDIS_URL", redis_url)
     }
 
+    /// The local stack with all services, on `redis_url` instead of a Redis of its own; ready when it gives out tasks.
+    #[must_use]
+    pub fn stack(data_dir: &Path, redis_url: &str) -> Self {
+        Self::of("up", "shim.worker.v1.WorkerService", data_dir).env("SHIM_REDIS_URL", redis_url)
+    }
+
     fn of(subcommand: &'static str, health: &'static str, data_dir: &Path) -> Self {
         Self {
             subcommand,
@@ -93,19 +101,28 @@ impl Launch {
     #[must_use]
     pub fn spawn(&self) -> Service {
         let beside = self.data_dir.parent().expect("a data folder has a parent");
-        let socket = beside.join(format!("{}.sock", self.name));
+        let is_stack = self.subcommand == "up";
+        let socket = if is_stack {
+            Stack::at(&self.data_dir).socket()
+        } else {
+            beside.join(format!("{}.sock", self.name))
+        };
         let log_path = beside.join(format!("{}.log", self.name));
         let log = OpenOptions::new()
             .create(true)
             .append(true)
             .open(&log_path)
             .expect("the log can be written");
-        let child = Command::new(binary::shim())
+        let mut command = Command::new(binary::shim());
+        command
             .arg("--data-dir")
             .arg(&self.data_dir)
-            .arg(self.subcommand)
-            .arg("--socket")
-            .arg(&socket)
+            .arg(self.subcommand);
+        // The stack's place is fixed: clients look for it there.
+        if !is_stack {
+            command.arg("--socket").arg(&socket);
+        }
+        let child = command
             .envs(self.environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -235,6 +252,12 @@ impl Service {
     #[must_use]
     pub fn coordination(&self) -> Clients {
         Clients::over(&self.channel())
+    }
+
+    /// Clients of those who submit tasks and of those who do them.
+    #[must_use]
+    pub fn tasks(&self) -> TaskClients {
+        TaskClients::over(&self.channel())
     }
 
     /// Its process.

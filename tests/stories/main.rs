@@ -10,3 +10,4 @@ mod mcp_clients;
 mod recovery;
 mod reflection;
 mod standard_streams;
+mod tasks;

@@ -1,6 +1,9 @@
 //! The forms an argument can have: what the schema says of them and what the check asks.
 
 use serde_json::{Map, Value, json};
+use shim_runtime::free_form::MAX_DEPTH;
+
+use super::{Parameter, check_object, schema};
 
 /// A wrong value is shown up to this many characters.
 const SHOWN_CHARACTERS: usize = 40;
@@ -20,6 +23,8 @@ pub(crate) enum Form {
     Number { min: f64, max: f64 },
     /// A whole number within the limits, both included.
     Whole { min: u64, max: u64 },
+    /// A whole number of up to 64 bits, told as text since JSON's numbers are shorter; one without quotes is taken, too.
+    Digits,
     /// A list of texts that are not blank.
     Texts { max_items: usize, max_bytes: usize },
     /// A list of paths that stay where they say they are.
@@ -28,22 +33,30 @@ pub(crate) enum Form {
     Id,
     /// A UUID or "new".
     IdOrNew,
-    /// Any JSON object.
-    Object,
-    /// A list of JSON objects.
-    Objects { max_items: usize },
+    /// True or false.
+    Flag,
+    /// A list of names as capabilities have them.
+    Names { max_items: usize },
+    /// Any JSON object of at most so many bytes.
+    Object { max_bytes: usize },
+    /// A list of JSON objects with these fields.
+    Records {
+        max_items: usize,
+        fields: &'static [Parameter],
+    },
 }
 
 impl Form {
     /// The JSON Schema of the form.
     pub(super) fn schema(&self) -> Map<String, Value> {
-        let schema = match self {
+        let form = match self {
             Self::Text { max_bytes } => {
                 json!({"type": "string", "minLength": 1, "maxLength": max_bytes})
             }
             Self::Choice(words) => json!({"type": "string", "enum": words}),
             Self::Number { min, max } => json!({"type": "number", "minimum": min, "maximum": max}),
             Self::Whole { min, max } => json!({"type": "integer", "minimum": min, "maximum": max}),
+            Self::Digits => json!({"type": "string", "pattern": "^[0-9]{1,20}$"}),
             Self::Texts {
                 max_items,
                 max_bytes,
@@ -56,13 +69,18 @@ impl Form {
                 "items": {"type": "string", "minLength": 1, "maxLength": MAX_PATH_BYTES},
             }),
             Self::Id | Self::IdOrNew => json!({"type": "string", "maxLength": 36}),
-            Self::Object => json!({"type": "object"}),
-            Self::Objects { max_items } => {
-                json!({"type": "array", "maxItems": max_items, "items": {"type": "object"}})
+            Self::Flag => json!({"type": "boolean"}),
+            Self::Names { max_items } => json!({
+                "type": "array", "maxItems": max_items,
+                "items": {"type": "string", "minLength": 1, "maxLength": MAX_NAME_BYTES},
+            }),
+            Self::Object { .. } => json!({"type": "object"}),
+            Self::Records { max_items, fields } => {
+                json!({"type": "array", "maxItems": max_items, "items": schema(fields)})
             }
         };
-        match schema {
-            Value::Object(schema) => schema,
+        match form {
+            Value::Object(form) => form,
             _ => Map::new(),
         }
     }
@@ -79,10 +97,12 @@ impl Form {
                 });
             }
             Self::Paths { max_items } => check_items(value, *max_items, "paths", wrong, path_fault),
-            Self::Objects { max_items } => {
-                check_items(value, *max_items, "JSON objects", wrong, |item| {
-                    Self::Object.single_fault(item)
-                });
+            Self::Names { max_items } => check_items(value, *max_items, "names", wrong, name_fault),
+            Self::Records { max_items, fields } => {
+                for (index, item) in items(value, *max_items, "JSON objects", wrong) {
+                    let mut at = |place: String, rule| wrong(format!("[{index}]{place}"), rule);
+                    check_record(item, fields, &mut at);
+                }
             }
             single => {
                 if let Err(fault) = single.single_fault(value) {
@@ -110,13 +130,21 @@ impl Form {
                 whole(value).is_some_and(|number| (*min..=*max).contains(&number)),
                 format!("a whole number from {min} to {max}, written without quotes"),
             ),
+            Self::Digits => (
+                digits(value).is_some(),
+                "a whole number as it was told, for example \"17\"".to_owned(),
+            ),
             Self::Id => (is_id(value), format!("an id such as {EXAMPLE_ID}")),
             Self::IdOrNew => (
                 value == NEW_SESSION || is_id(value),
                 format!("a session id such as {EXAMPLE_ID}, or \"new\""),
             ),
-            Self::Object => (value.is_object(), "a JSON object".to_owned()),
-            Self::Texts { .. } | Self::Paths { .. } | Self::Objects { .. } => {
+            Self::Flag => (
+                value.is_boolean(),
+                "true or false, without quotes".to_owned(),
+            ),
+            Self::Object { max_bytes } => return object_fault(value, *max_bytes),
+            Self::Texts { .. } | Self::Paths { .. } | Self::Names { .. } | Self::Records { .. } => {
                 (value.is_array(), "a list".to_owned())
             }
         };
@@ -135,22 +163,84 @@ fn check_items(
     wrong: &mut dyn FnMut(String, String),
     fault: impl Fn(&Value) -> Result<(), String>,
 ) {
-    let Some(items) = value.as_array() else {
-        return wrong(
-            String::new(),
-            format!("must be a list of {of}, not {}", shown(value)),
-        );
-    };
-    if items.len() > max_items {
-        return wrong(
-            String::new(),
-            format!("must have at most {max_items} items, not {}", items.len()),
-        );
-    }
-    for (index, item) in items.iter().enumerate() {
+    for (index, item) in items(value, max_items, of, wrong) {
         if let Err(fault) = fault(item) {
             wrong(format!("[{index}]"), fault);
         }
+    }
+}
+
+/// The items of a list with their places; none of what is no list or too long.
+fn items<'a>(
+    value: &'a Value,
+    max_items: usize,
+    of: &str,
+    wrong: &mut dyn FnMut(String, String),
+) -> impl Iterator<Item = (usize, &'a Value)> + use<'a> {
+    let listed = value.as_array().map(Vec::as_slice);
+    let fault = match listed {
+        None => Some(format!("must be a list of {of}, not {}", shown(value))),
+        Some(items) if items.len() > max_items => Some(format!(
+            "must have at most {max_items} items, not {}",
+            items.len()
+        )),
+        Some(_) => None,
+    };
+    let listed = listed.filter(|_| fault.is_none()).unwrap_or_default();
+    if let Some(fault) = fault {
+        wrong(String::new(), fault);
+    }
+    listed.iter().enumerate()
+}
+
+/// Checks an object within a list; the place of a fault begins with a dot.
+fn check_record(item: &Value, fields: &[Parameter], wrong: &mut dyn FnMut(String, String)) {
+    let Some(object) = item.as_object() else {
+        return wrong(
+            String::new(),
+            format!("must be a JSON object, not {}", shown(item)),
+        );
+    };
+    check_object(object, fields, &mut |place, rule| {
+        wrong(format!(".{place}"), rule);
+    });
+}
+
+/// The longest name of a capability.
+const MAX_NAME_BYTES: usize = 100;
+
+fn name_fault(value: &Value) -> Result<(), String> {
+    text_fault(value, MAX_NAME_BYTES)?;
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "._:/@-".contains(c);
+    if value.as_str().is_some_and(|name| name.chars().all(is_part)) {
+        Ok(())
+    } else {
+        Err(format!(
+            "must be one short name of letters, digits and ._:/@- only, not {}",
+            shown(value)
+        ))
+    }
+}
+
+fn object_fault(value: &Value, max_bytes: usize) -> Result<(), String> {
+    if !value.is_object() {
+        return Err(format!("must be a JSON object, not {}", shown(value)));
+    }
+    if depth(value) > MAX_DEPTH {
+        return Err(format!("must be at most {MAX_DEPTH} levels deep"));
+    }
+    let bytes = value.to_string().len();
+    if bytes > max_bytes {
+        return Err(format!("must be at most {max_bytes} bytes, not {bytes}"));
+    }
+    Ok(())
+}
+
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or_default(),
+        Value::Object(fields) => 1 + fields.values().map(depth).max().unwrap_or_default(),
+        _ => 0,
     }
 }
 
@@ -200,6 +290,14 @@ pub(super) fn whole(value: &Value) -> Option<u64> {
         )]
         Some(float as u64)
     })
+}
+
+/// A whole number, with or without quotes.
+pub(super) fn digits(value: &Value) -> Option<u64> {
+    match value.as_str() {
+        Some(text) => text.trim().parse().ok(),
+        None => whole(value),
+    }
 }
 
 fn is_id(value: &Value) -> bool {

@@ -5,15 +5,13 @@
 
 mod form;
 
-use std::collections::BTreeMap;
-
 use rmcp::model::JsonObject;
 use serde_json::{Map, Value, json};
 use shim_runtime::fault::BAD_REQUEST;
 
 use crate::problem::Problem;
-use form::whole;
 pub(crate) use form::{Form, NEW_SESSION};
+use form::{digits, whole};
 
 /// More wrong arguments than this are counted, not listed.
 const MAX_LISTED: usize = 16;
@@ -50,7 +48,7 @@ pub(crate) const fn required(name: &'static str, form: Form, about: &'static str
     }
 }
 
-/// The JSON Schema of the arguments: flat, closed, and without `anyOf`, which Claude Code rewrites.
+/// The JSON Schema of the arguments: closed, and without `anyOf`, which Claude Code rewrites.
 pub(crate) fn schema(parameters: &[Parameter]) -> JsonObject {
     let mut properties = Map::new();
     for parameter in parameters {
@@ -73,40 +71,52 @@ pub(crate) fn schema(parameters: &[Parameter]) -> JsonObject {
     schema
 }
 
-/// Arguments that passed the check.
+/// Arguments that passed the check, or one object of a list among them.
 #[derive(Debug, Default)]
-pub(crate) struct Arguments(BTreeMap<&'static str, Value>);
+pub(crate) struct Arguments(JsonObject);
 
 /// Checks the arguments of `tool` against its parameters. A null means "left out".
 pub(crate) fn read(
     tool: &str,
     parameters: &[Parameter],
-    mut given: JsonObject,
+    given: JsonObject,
 ) -> Result<Arguments, Problem> {
     let mut faults = Faults::default();
-    let mut arguments = Arguments::default();
+    check_object(&given, parameters, &mut |place, rule| {
+        faults.add(place, rule);
+    });
+    faults
+        .refuse(tool)
+        .map_or_else(|| Ok(Arguments::of(given)), Err)
+}
+
+/// Checks the fields of an object; `wrong` takes the field, with the place within it, and the rule it breaks.
+fn check_object(
+    given: &JsonObject,
+    parameters: &[Parameter],
+    wrong: &mut dyn FnMut(String, String),
+) {
     for parameter in parameters {
-        let value = given
-            .remove(parameter.name)
-            .filter(|value| !value.is_null());
-        if let Some(value) = value {
-            let mut at =
-                |place: String, rule| faults.add(format!("{}{place}", parameter.name), rule);
-            parameter.form.check(&value, &mut at);
-            arguments.0.insert(parameter.name, value);
-        } else if parameter.required {
-            faults.add(parameter.name.to_owned(), "is required".to_owned());
+        match given.get(parameter.name).filter(|value| !value.is_null()) {
+            Some(value) => {
+                let mut at =
+                    |place: String, rule| wrong(format!("{}{place}", parameter.name), rule);
+                parameter.form.check(value, &mut at);
+            }
+            None if parameter.required => {
+                wrong(parameter.name.to_owned(), "is required".to_owned());
+            }
+            None => {}
         }
     }
     let known: Vec<_> = parameters.iter().map(|parameter| parameter.name).collect();
-    for name in given.keys() {
+    for name in given.keys().filter(|name| !known.contains(&name.as_str())) {
         let name = name.chars().take(SHOWN_CHARACTERS).collect();
-        faults.add(
+        wrong(
             name,
-            format!("is no argument of {tool}; it takes {}", known.join(", ")),
+            format!("is not known here; there are {}", known.join(", ")),
         );
     }
-    faults.refuse(tool).map_or(Ok(arguments), Err)
 }
 
 /// What is wrong with a call, listed as far as an answer stays short.
@@ -147,6 +157,11 @@ impl Faults {
 }
 
 impl Arguments {
+    fn of(mut given: JsonObject) -> Self {
+        given.retain(|_, value| !value.is_null());
+        Self(given)
+    }
+
     /// A text, a choice or an id.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name)?.as_str()
@@ -167,6 +182,11 @@ impl Arguments {
         whole(self.0.get(name)?)
     }
 
+    /// A whole number that may be written as text.
+    pub(crate) fn digits(&self, name: &str) -> Option<u64> {
+        digits(self.0.get(name)?)
+    }
+
     /// A list of texts or paths; empty if it was left out.
     pub(crate) fn texts(&self, name: &str) -> Vec<String> {
         let items = self
@@ -180,6 +200,26 @@ impl Arguments {
             .filter_map(Value::as_str)
             .map(str::to_owned)
             .collect()
+    }
+
+    /// Yes or no; no if it was left out.
+    pub(crate) fn flag(&self, name: &str) -> bool {
+        self.0
+            .get(name)
+            .and_then(Value::as_bool)
+            .unwrap_or_default()
+    }
+
+    /// A JSON object.
+    pub(crate) fn object(&self, name: &str) -> Option<&JsonObject> {
+        self.0.get(name)?.as_object()
+    }
+
+    /// A list of objects; empty if it was left out.
+    pub(crate) fn records(&self, name: &str) -> Vec<Self> {
+        let items = self.0.get(name).and_then(Value::as_array);
+        let objects = items.into_iter().flatten().filter_map(Value::as_object);
+        objects.cloned().map(Self::of).collect()
     }
 
     /// Whether the argument was given.

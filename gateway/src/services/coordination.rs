@@ -1,7 +1,4 @@
-//! The coordination service as the gateway uses it: asked by a tool, or on the side of one.
-//!
-//! A question on the side (unread messages, a heartbeat) is one attempt with a short limit. It starts nothing and
-//! waits for nobody, so it can fail often and cost little.
+//! The coordination service as the gateway uses it: messages, workers, file leases and tasks.
 
 use std::time::Duration;
 
@@ -9,40 +6,36 @@ use shim_proto::coordination::v1;
 use shim_proto::coordination::v1::bus_service_client::BusServiceClient;
 use shim_proto::coordination::v1::lock_service_client::LockServiceClient;
 use shim_proto::coordination::v1::registry_service_client::RegistryServiceClient;
+use shim_proto::coordination::v1::task_service_client::TaskServiceClient;
 use shim_runtime::client::Channel;
-use shim_runtime::fault::Fault;
-use tonic::{Code, Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
-use super::{Manner, Services, retry, timed};
+use super::peer::{Name, Peer};
+use super::{MAX_ANSWER_BYTES, Services};
 
-/// One attempt of a tool; the service answers within a second even if its store is away.
-const ATTEMPT_LIMIT: Duration = Duration::from_secs(4);
-/// How long a tool waits for a service that restarts.
-const RETRY_WINDOW: Duration = Duration::from_secs(4);
-/// One attempt on the side.
-const ASIDE_LIMIT: Duration = Duration::from_millis(1_500);
+pub(super) const NAME: Name = Name {
+    reason: "COORDINATION_NOT_CONNECTED",
+    title: "coordination service",
+    endpoint: "endpoints.coordination",
+};
 
-/// The typed clients, and whether the local stack is behind them.
-pub(super) struct Coordination {
-    clients: Clients,
-    is_local: bool,
-}
-
+/// The typed clients, all on one connection.
 #[derive(Clone)]
-struct Clients {
+pub(super) struct Clients {
     locks: LockServiceClient<Channel>,
     bus: BusServiceClient<Channel>,
     registry: RegistryServiceClient<Channel>,
+    tasks: TaskServiceClient<Channel>,
 }
 
-impl Coordination {
-    pub(super) fn new(channel: Channel, is_local: bool) -> Self {
-        let clients = Clients {
+impl Clients {
+    pub(super) fn on(channel: Channel) -> Self {
+        Self {
             locks: LockServiceClient::new(channel.clone()),
             bus: BusServiceClient::new(channel.clone()),
-            registry: RegistryServiceClient::new(channel),
-        };
-        Self { clients, is_local }
+            registry: RegistryServiceClient::new(channel.clone()),
+            tasks: TaskServiceClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES),
+        }
     }
 }
 
@@ -57,13 +50,27 @@ impl Services {
         self.coordination().map(|_| ())
     }
 
-    fn coordination(&self) -> Result<&Coordination, Status> {
-        self.coordination.as_ref().ok_or_else(|| {
-            refusal(
-                "no coordination service is connected: only endpoints.checkpoint is configured",
-                "the user can set endpoints.coordination; saving, recovery, signals and search work without it",
-            )
-        })
+    fn coordination(&self) -> Result<&Peer<Clients>, Status> {
+        self.coordination.as_ref().ok_or_else(|| NAME.missing())
+    }
+
+    /// The log of a job. Only opening it has a limit; the reader decides how long it listens.
+    pub(crate) async fn watch_task(
+        &self,
+        request: v1::WatchTaskRequest,
+    ) -> Result<Streaming<v1::WatchTaskResponse>, Status> {
+        let coordination = self.coordination()?;
+        let watch = |request: Request<v1::WatchTaskRequest>| {
+            let mut clients = coordination.clients.clone();
+            // The limit of an attempt travels with the request, and would end the stream.
+            async move {
+                let watching = clients.tasks.watch_task(request.into_inner()).await?;
+                Ok(Response::new(watching.into_inner()))
+            }
+        };
+        let manner = coordination.manner(Duration::ZERO);
+        let opened = self.call(manner, request, watch).await;
+        opened.map_err(|status| NAME.explained(status))
     }
 
     async fn ask<Q, A, F>(
@@ -76,14 +83,9 @@ impl Services {
         F: Future<Output = Result<Response<A>, Status>>,
     {
         let coordination = self.coordination()?;
-        let manner = Manner {
-            starts_stack: coordination.is_local,
-            attempt_limit: ATTEMPT_LIMIT,
-            retry_window: RETRY_WINDOW,
-            again: retry::unless_its_store_is_away,
-        };
-        let rpc = |request| rpc(coordination.clients.clone(), request);
-        self.call(manner, message, rpc).await.map_err(explained)
+        coordination
+            .ask(self, &NAME, Duration::ZERO, message, rpc)
+            .await
     }
 
     async fn aside<Q, A, F>(
@@ -94,9 +96,7 @@ impl Services {
     where
         F: Future<Output = Result<Response<A>, Status>>,
     {
-        let coordination = self.coordination()?;
-        let rpc = |request| rpc(coordination.clients.clone(), request);
-        timed(message, ASIDE_LIMIT, rpc).await.map_err(explained)
+        self.coordination()?.aside(&NAME, message, rpc).await
     }
 }
 
@@ -115,31 +115,20 @@ rpcs! {
     ask send_message = bus.send_message(SendMessageRequest) -> SendMessageResponse;
     ask register_worker = registry.register_worker(RegisterWorkerRequest) -> RegisterWorkerResponse;
     ask list_workers = registry.list_workers(ListWorkersRequest) -> ListWorkersResponse;
+    ask submit_task = tasks.submit_task(SubmitTaskRequest) -> SubmitTaskResponse;
+    ask get_task = tasks.get_task(GetTaskRequest) -> GetTaskResponse;
+    ask list_tasks = tasks.list_tasks(ListTasksRequest) -> ListTasksResponse;
+    ask cancel_task = tasks.cancel_task(CancelTaskRequest) -> CancelTaskResponse;
+    ask retry_task = tasks.retry_task(RetryTaskRequest) -> RetryTaskResponse;
+    ask approve_task = tasks.approve_task(ApproveTaskRequest) -> ApproveTaskResponse;
+    ask aggregate_results = tasks.aggregate_results(AggregateResultsRequest) -> AggregateResultsResponse;
+    ask queue_health = tasks.queue_health(QueueHealthRequest) -> QueueHealthResponse;
     aside receive_messages = bus.receive_messages(ReceiveMessagesRequest) -> ReceiveMessagesResponse;
     aside list_files = locks.list_files(ListFilesRequest) -> ListFilesResponse;
     aside heartbeat = registry.heartbeat(HeartbeatRequest) -> HeartbeatResponse;
     aside register_worker_again = registry.register_worker(RegisterWorkerRequest) -> RegisterWorkerResponse;
     aside deregister_worker = registry.deregister_worker(DeregisterWorkerRequest) -> DeregisterWorkerResponse;
-}
-
-/// A server without the service says so in gRPC's words, which tell a model nothing.
-fn explained(status: Status) -> Status {
-    if status.code() != Code::Unimplemented {
-        return status;
-    }
-    refusal(
-        "the server behind the coordination endpoint has no such service; it may be an older version",
-        "the user can restart it (`shim down` ends a local stack, and the next call starts it again)",
-    )
-}
-
-fn refusal(message: &str, remedy: &str) -> Status {
-    Fault {
-        code: Code::FailedPrecondition,
-        reason: "COORDINATION_NOT_CONNECTED",
-        message: message.to_owned(),
-        remedy: Some(remedy.to_owned()),
-        retry_after: None,
-    }
-    .into()
+    aside look_at_workers = registry.list_workers(ListWorkersRequest) -> ListWorkersResponse;
+    aside look_at_task = tasks.get_task(GetTaskRequest) -> GetTaskResponse;
+    aside look_at_tasks = tasks.list_tasks(ListTasksRequest) -> ListTasksResponse;
 }

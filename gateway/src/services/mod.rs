@@ -4,7 +4,9 @@
 //! once. Whatever a service answered on purpose is not asked again, but for what `retry` lists.
 
 mod coordination;
+mod peer;
 mod retry;
+mod worker;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -23,7 +25,8 @@ use uuid::Uuid;
 
 use crate::GatewayError;
 
-use coordination::Coordination;
+use peer::Peer;
+pub(crate) use retry::is_lost;
 
 /// How long a call waits for the checkpoint service to come back.
 const RETRY_WINDOW: Duration = Duration::from_secs(10);
@@ -47,7 +50,9 @@ pub(crate) struct Clients {
 pub(crate) struct Services {
     clients: Clients,
     /// Unset if only other services have endpoints.
-    coordination: Option<Coordination>,
+    coordination: Option<Peer<coordination::Clients>>,
+    /// Likewise.
+    worker: Option<Peer<worker::Clients>>,
     /// Set if no endpoint of the checkpoint service is configured; then the stack is started when it is needed.
     local: Option<LocalStack>,
 }
@@ -95,17 +100,26 @@ impl Services {
         };
         let channel = client::connect(&endpoint, token.as_ref())
             .map_err(|error| GatewayError::Endpoint("endpoints.checkpoint", error))?;
-        let coordination = match &config.endpoints.coordination {
+        // Several endpoints may be one server: then they share its connection.
+        let beside = |other: &Option<Endpoint>, key| match other {
             Some(other) if *other != endpoint => {
                 let channel = client::connect(other, token.as_ref())
-                    .map_err(|error| GatewayError::Endpoint("endpoints.coordination", error))?;
-                Some(Coordination::new(channel, false))
+                    .map_err(|error| GatewayError::Endpoint(key, error))?;
+                Ok::<_, GatewayError>(Some((channel, false)))
             }
-            Some(_) => Some(Coordination::new(channel.clone(), local.is_some())),
-            None => local
-                .is_some()
-                .then(|| Coordination::new(channel.clone(), true)),
+            Some(_) => Ok(Some((channel.clone(), local.is_some()))),
+            None => Ok(local.is_some().then(|| (channel.clone(), true))),
         };
+        let coordination = beside(&config.endpoints.coordination, coordination::NAME.endpoint)?;
+        let worker = beside(&config.endpoints.worker, worker::NAME.endpoint)?;
+        let coordination = coordination.map(|(channel, is_local)| Peer {
+            clients: coordination::Clients::on(channel),
+            is_local,
+        });
+        let worker = worker.map(|(channel, is_local)| Peer {
+            clients: worker::Clients::on(channel),
+            is_local,
+        });
         let clients = Clients {
             checkpoints: CheckpointServiceClient::new(channel.clone())
                 .max_decoding_message_size(MAX_ANSWER_BYTES),
@@ -114,6 +128,7 @@ impl Services {
         Ok(Self {
             clients,
             coordination,
+            worker,
             local,
         })
     }

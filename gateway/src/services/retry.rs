@@ -32,7 +32,7 @@ pub(super) fn unless_its_store_is_away(status: &Status, attempts: u32) -> Option
 }
 
 /// Whether the transport failed, rather than the service answered.
-pub(super) fn is_lost(status: &Status) -> bool {
+pub(crate) fn is_lost(status: &Status) -> bool {
     status.code() == Code::Unavailable || std::error::Error::source(status).is_some()
 }
 

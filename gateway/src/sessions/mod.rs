@@ -11,8 +11,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use prost_types::Timestamp;
 use serde_json::Value;
-use shim_proto::checkpoint::v1::{ClientInfo, OpenSessionRequest, Session};
+use shim_proto::checkpoint::v1::{ClientInfo, Notice, OpenSessionRequest, Session};
 use tokio::task::JoinSet;
 use tonic::Status;
 
@@ -254,6 +255,15 @@ impl Sessions {
         self.find(session_id)
             .map(|hold| hold.take_notices())
             .unwrap_or_default()
+    }
+
+    /// News for whoever asks next about a session this process holds.
+    pub(crate) fn notify(&self, session_id: &str, kind: &str, text: String) {
+        if let Some(hold) = self.find(session_id) {
+            let at = Some(Timestamp::from(std::time::SystemTime::now()));
+            let kind = kind.to_owned();
+            hold.notify(Notice { kind, text, at });
+        }
     }
 
     /// Leaves every session held until the process ends. Closing a stream would be taken for a farewell, so its keeper

@@ -26,6 +26,8 @@ pub(super) struct Stage {
     pub(super) service: StandIn,
     /// Not there unless a story is about it.
     coordination: Option<Coordination>,
+    /// Whether the coordination service gives out tasks, too.
+    serves_work: bool,
     pub(super) folder: TempDir,
 }
 
@@ -35,6 +37,7 @@ impl Stage {
         Self {
             service: StandIn::start(folder.path()),
             coordination: None,
+            serves_work: true,
             folder,
         }
     }
@@ -45,6 +48,14 @@ impl Stage {
         Self {
             coordination: Some(Coordination::start(stage.folder.path())),
             ..stage
+        }
+    }
+
+    /// With a coordination service, and without a worker service.
+    pub(super) fn without_work() -> Self {
+        Self {
+            serves_work: false,
+            ..Self::coordinated()
         }
     }
 
@@ -74,6 +85,8 @@ impl Stage {
         runtime.endpoints.checkpoint = Some(endpoint(&self.service.socket));
         let coordination = self.coordination.as_ref();
         runtime.endpoints.coordination = coordination.map(|service| endpoint(&service.socket));
+        let coordination = runtime.endpoints.coordination.clone();
+        runtime.endpoints.worker = coordination.filter(|_| self.serves_work);
         let config = Config {
             project: Some(self.folder.path().to_path_buf()),
         };

@@ -87,38 +87,79 @@ async fn floods_get_short_answers() {
 }
 
 #[tokio::test]
-async fn what_no_service_is_there_for_checks_its_arguments_and_says_what_is_missing() {
-    for (stage, reason) in [
-        (Stage::set(), "COORDINATION_NOT_CONNECTED"),
-        (Stage::coordinated(), "TASKS_NOT_SERVED"),
-    ] {
+async fn every_action_asks_for_what_it_needs_before_anything_is_opened() {
+    for stage in [Stage::set(), Stage::coordinated()] {
         let mut client = stage.connected().await;
         for (tool, arguments, missing) in [
             (COORDINATE, json!({"action": "submit"}), vec!["goal"]),
             (COORDINATE, json!({"action": "wait"}), vec!["task_id"]),
+            (COORDINATE, json!({"action": "approve"}), vec!["task_id"]),
+            (WORK, json!({"action": "complete"}), vec!["result"]),
+            (WORK, json!({"action": "fail", "lease": "1"}), vec!["error"]),
+            (WORK, json!({"action": "register"}), vec!["capabilities"]),
             (
                 WORK,
-                json!({"action": "complete", "task_id": "t"}),
-                vec!["lease", "result"],
+                json!({"action": "release", "lease": "mine"}),
+                vec!["lease"],
             ),
-            (WORK, json!({"action": "register"}), vec!["capabilities"]),
-        ] {
-            let (error, _) = client.refused(tool, arguments).await;
-            assert_eq!(fields(&error), missing);
-        }
-        for (tool, arguments) in [
-            (COORDINATE, json!({"action": "submit", "goal": "g"})),
-            (WORK, json!({"action": "claim"})),
-            ("shim_session_status", json!({"view": "tasks"})),
-            ("shim_session_status", json!({"view": "queue"})),
         ] {
             let (error, text) = client.refused(tool, arguments).await;
-            assert_eq!(error["reason"], reason);
+            assert_eq!(fields(&error), missing);
             assert!(text.contains("Next step:"), "{text}");
         }
         assert!(stage.service.store.lock().unwrap().sessions.is_empty());
         client.close().await;
     }
+}
+
+#[tokio::test]
+async fn mistakes_within_the_parts_of_a_job_are_named_with_their_place() {
+    let stage = Stage::coordinated();
+    let mut client = stage.connected().await;
+    let outside = stage
+        .folder
+        .path()
+        .join("../elsewhere")
+        .display()
+        .to_string();
+    let arguments = json!({
+        "action": "submit", "goal": "g", "priority": 0, "requirements": ["can do"], "delay_seconds": -1,
+        "subtasks": [{"id": "a", "goal": "x", "after": "b"}, {"goal": ""}, 7, {"id": "d", "goal": "x", "until": 1}],
+        "files": [outside], "approval": "never",
+    });
+    let (error, text) = client.refused(COORDINATE, arguments).await;
+    let expected = [
+        "subtasks[0].after",
+        "subtasks[1].id",
+        "subtasks[1].goal",
+        "subtasks[2]",
+        "subtasks[3].until",
+        "files[0]",
+        "requirements[0]",
+        "priority",
+        "delay_seconds",
+        "approval",
+    ];
+    assert_eq!(fields(&error), expected);
+    assert!(
+        text.contains("priority: must be a whole number from 1 to 100")
+            && text.contains("there are id, goal, after"),
+        "{text}"
+    );
+    let arguments = json!({
+        "action": "submit", "goal": "g", "files": ["/nowhere/at/all.rs"],
+        "subtasks": [{"id": "a", "goal": "x", "files": ["ok.rs", "/etc/hosts"]}],
+    });
+    let (error, text) = client.refused(COORDINATE, arguments).await;
+    assert_eq!(fields(&error), ["files[0]", "subtasks[0].files[1]"]);
+    assert!(text.contains("inside the workspace"), "{text}");
+    let circle = json!({
+        "action": "submit", "goal": "g", "subtasks": [{"id": "a", "goal": "x", "after": ["a"]}],
+    });
+    let (error, text) = client.refused(COORDINATE, circle).await;
+    assert_eq!(fields(&error), ["subtasks[0].after"]);
+    assert!(text.contains("a -> a"), "{text}");
+    client.close().await;
 }
 
 #[tokio::test]
@@ -132,13 +173,35 @@ async fn without_a_coordination_service_nothing_is_opened_for_what_needs_it() {
             json!({"action": "message", "message": "m", "to_session": id}),
         ),
         (WORK, json!({"action": "register", "capabilities": []})),
+        (WORK, json!({"action": "claim"})),
+        (COORDINATE, json!({"action": "submit", "goal": "g"})),
         ("shim_session_status", json!({"view": "workers"})),
+        ("shim_session_status", json!({"view": "tasks"})),
+        ("shim_session_status", json!({"view": "queue"})),
     ] {
         let (error, text) = client.refused(tool, arguments).await;
         assert_eq!(error["reason"], "COORDINATION_NOT_CONNECTED");
         assert!(text.contains("endpoints.coordination"), "{text}");
     }
     assert!(stage.service.store.lock().unwrap().sessions.is_empty());
+    client.close().await;
+}
+
+#[tokio::test]
+async fn without_a_worker_service_jobs_can_be_submitted_and_not_claimed() {
+    let stage = Stage::without_work();
+    let mut client = stage.connected().await;
+    for arguments in [
+        json!({"action": "claim"}),
+        json!({"action": "complete", "result": "r", "task_id": "t", "lease": "1"}),
+    ] {
+        let (error, text) = client.refused(WORK, arguments).await;
+        assert_eq!(error["reason"], "WORKER_SERVICE_NOT_CONNECTED");
+        assert!(text.contains("endpoints.worker"), "{text}");
+    }
+    assert!(stage.service.store.lock().unwrap().sessions.is_empty());
+    let submit = json!({"action": "submit", "goal": "g"});
+    client.done(COORDINATE, submit).await;
     client.close().await;
 }
 

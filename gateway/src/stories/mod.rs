@@ -14,4 +14,6 @@ mod mistakes;
 mod ownership;
 mod reading;
 mod service;
+mod tasks;
+mod work;
 mod workers;

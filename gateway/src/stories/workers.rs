@@ -180,13 +180,13 @@ async fn workers_are_a_resource_and_in_the_prompt_of_whoever_supervises() {
         "port it",
         "1 living worker(s)",
         "can: rust",
-        "TASKS_NOT_SERVED",
+        "action=submit",
     ] {
         assert!(supervise.contains(word), "{supervise}");
     }
     let work = prompt(client.ask("prompts/get", json!({"name": "work"})).await);
     assert!(
-        work.contains("action=register") && work.contains("TASKS_NOT_SERVED"),
+        work.contains("action=claim") && work.contains("action=complete"),
         "{work}"
     );
     client.close().await;

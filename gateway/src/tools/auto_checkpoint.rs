@@ -109,6 +109,11 @@ pub(super) const SPEC: Spec = Spec {
             "What was seen of each active file: path, presence, size_bytes, blake3.",
         ),
         fact(
+            "task_id",
+            "string",
+            "The shared task this session has: the checkpoint was kept with it.",
+        ),
+        fact(
             "git",
             "object",
             "The commit and branch the project stands on: head, branch.",
@@ -152,6 +157,7 @@ pub(super) async fn run(call: &Call) -> Result<Answer, Problem> {
     let checkpoint = saved
         .checkpoint
         .ok_or_else(|| Status::internal("the service saved no checkpoint"))?;
+    let task_id = tell_task(call, &checkpoint).await;
     let mut facts = json!({
         "checkpoint": facts::checkpoint(&checkpoint),
         "active_files": files.iter().map(facts::file).collect::<Vec<_>>(),
@@ -160,7 +166,29 @@ pub(super) async fn run(call: &Call) -> Result<Answer, Problem> {
         facts["git"] = json!({"head": git.head, "branch": git.branch});
     }
     let open_steps = arguments.texts("next_steps").len();
-    Ok(Answer::new(told(&checkpoint, &files, open_steps), facts).of_session(owned.session_id))
+    let mut text = told(&checkpoint, &files, open_steps);
+    if let Some(task_id) = task_id {
+        text.push_str(&format!(
+            "\nKept with task {task_id}: another worker would go on from here."
+        ));
+        facts["task_id"] = task_id.into();
+    }
+    Ok(Answer::new(text, facts).of_session(owned.session_id))
+}
+
+/// A session that has a task saves for it, too. Returns the task, unless it is not the session's any more: then the
+/// session hears of that as a notice.
+async fn tell_task(call: &Call, checkpoint: &Checkpoint) -> Option<String> {
+    let held = call.gateway.claims.saved(checkpoint)?;
+    match call.gateway.claims.tell(&checkpoint.session_id).await {
+        Ok(()) => Some(held.task_id),
+        Err(status) => {
+            let text = wording::task_lost(&held.task_id, &status);
+            let sessions = &call.gateway.sessions;
+            sessions.notify(&checkpoint.session_id, "task_lost", text);
+            None
+        }
+    }
 }
 
 /// What the call itself says.

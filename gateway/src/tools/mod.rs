@@ -1,4 +1,4 @@
-//! The six tools: what they are called, what they take, what they answer. One file each.
+//! The six tools: what they are called, what they take, what they answer. One file or folder each.
 //!
 //! A tool reads checked arguments, asks the services and answers with text and the same facts as JSON. Deciding is
 //! the services' business.
@@ -18,6 +18,7 @@ use futures::FutureExt;
 use rmcp::model::{CallToolResult, ContentBlock, JsonObject, MetaObject, Tool, ToolAnnotations};
 use serde_json::{Map, Value, json};
 use shim_proto::checkpoint::v1::ClientInfo;
+use tokio_util::sync::CancellationToken;
 
 use crate::arguments::{self, Arguments, Parameter};
 use crate::gateway::Gateway;
@@ -79,6 +80,18 @@ struct Call {
     gateway: Arc<Gateway>,
     client: ClientInfo,
     arguments: Arguments,
+    /// Set once nobody waits for the answer any more.
+    cancelled: CancellationToken,
+}
+
+impl Call {
+    /// The session a call that only looks is about; none is opened for it.
+    async fn session_looked_from(&self) -> Option<String> {
+        match self.arguments.text("session_id") {
+            Some(session_id) => Some(session_id.to_owned()),
+            None => self.gateway.sessions.default_id().await,
+        }
+    }
 }
 
 /// What a tool answers.
@@ -177,14 +190,14 @@ fn output_schema(facts: &[Fact]) -> JsonObject {
     schema
 }
 
-/// Calls a tool; `None` if there is no such tool. The answer to a call that `is_cancelled` in the meantime reaches
+/// Calls a tool; `None` if there is no such tool. The answer to a call that was `cancelled` in the meantime reaches
 /// nobody, so it takes no news along.
 pub(crate) async fn call(
     gateway: &Arc<Gateway>,
     client: ClientInfo,
     name: &str,
     given: JsonObject,
-    is_cancelled: impl Fn() -> bool,
+    cancelled: CancellationToken,
 ) -> Option<CallToolResult> {
     let began = gateway.inboxes.now();
     let spec = SPECS.iter().find(|spec| spec.name == name)?;
@@ -197,6 +210,7 @@ pub(crate) async fn call(
         gateway: gateway.clone(),
         client,
         arguments,
+        cancelled: cancelled.clone(),
     };
     let (answer, is_error) = match run(spec.name, call).await {
         Ok(answer) => (answer, false),
@@ -205,7 +219,7 @@ pub(crate) async fn call(
     let mut news = Vec::new();
     if let Some(session_id) = &answer.session_id {
         finish_messages(gateway, session_id, fetch, began).await;
-        if !is_cancelled() {
+        if !cancelled.is_cancelled() {
             news.extend(gateway.sessions.take_notices(session_id));
             news.extend(gateway.inboxes.tell(session_id));
         }

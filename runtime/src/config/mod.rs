@@ -200,9 +200,69 @@ mod tests {
     }
 
     #[test]
+    fn what_a_worker_tells_its_programs_is_no_setting() {
+        let env = pairs(&[("SHIM_TASK_ID", "t"), ("SHIM_TASK_LEASE", "7")]);
+        assert!(Settings::gather(None, env, []).unwrap().finish().is_ok());
+    }
+
+    #[test]
     fn a_value_outside_its_range_names_the_range() {
         let mut settings = Settings::gather(None, [], pairs(&[("n", "9")])).unwrap();
         assert_eq!(settings.get_within("n", 2_u64, 1..=5), 2);
         assert!(settings.finish().unwrap_err().0[0].contains("1..=5"));
+    }
+
+    fn from_file(text: &str, env: &[(&str, &str)]) -> Settings {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("shim.toml");
+        std::fs::write(&file, text).unwrap();
+        Settings::gather(Some(&file), pairs(env), []).unwrap()
+    }
+
+    #[test]
+    fn a_list_is_an_array_in_the_file_and_separated_by_commas_elsewhere() {
+        let text = "args = ['-p', 'a,b', 3]\nnone = []\n[deep]\nlists = [['x']]\n";
+        let mut settings = from_file(
+            text,
+            &[("SHIM_PLACES", " /a, /b ,"), ("SHIM_NUMBERS", "1,x")],
+        );
+        let texts = |list: &[&str]| Some(list.iter().map(|item| (*item).to_owned()).collect());
+        assert_eq!(
+            settings.get_list::<String>("args"),
+            texts(&["-p", "a,b", "3"])
+        );
+        assert_eq!(settings.get_list::<String>("places"), texts(&["/a", "/b"]));
+        assert_eq!(settings.get_list::<String>("none"), texts(&[]));
+        assert_eq!(settings.get_list::<String>("unset"), None);
+        assert_eq!(settings.get_list::<u32>("numbers"), None);
+        assert_eq!(settings.get::<String>("args"), None);
+        let errors = settings.finish().unwrap_err().0;
+        assert_eq!(errors.len(), 3, "{errors:?}");
+        assert!(errors[0].contains("deep.lists"));
+        assert!(errors[1].contains("SHIM_NUMBERS") && errors[1].contains("\"x\""));
+        assert!(errors[2].contains("not a list"));
+    }
+
+    #[test]
+    fn names_are_found_in_the_file_and_in_the_environment() {
+        let fields = ["program", "args", "allow_args"];
+        let mut settings = from_file(
+            "[tools.lint]\nprogram = 'eslint'\n[tools.code-mod]\nprogram = 'x'\nwrong = 1\n",
+            &[
+                ("SHIM_TOOLS_LINT_ALLOW_ARGS", "true"),
+                ("SHIM_TOOLS_MY_TEST_PROGRAM", "t"),
+                ("SHIM_TOOLS_PROGRAM", "nameless"),
+            ],
+        );
+        let names = settings.names_below("tools", &fields);
+        assert_eq!(Vec::from_iter(&names), ["code-mod", "lint", "my_test"]);
+        for name in names {
+            settings.get::<String>(&format!("tools.{name}.program"));
+            settings.get::<bool>(&format!("tools.{name}.allow_args"));
+        }
+        let errors = settings.finish().unwrap_err().0;
+        assert_eq!(errors.len(), 2, "{errors:?}");
+        assert!(errors[0].contains("tools.code-mod.wrong"));
+        assert!(errors[1].contains("SHIM_TOOLS_PROGRAM"));
     }
 }

@@ -12,8 +12,16 @@ use crate::client::Endpoint;
 
 const ENV_PREFIX: &str = "SHIM_";
 
-/// Environment names with our prefix that are not configuration.
-const ENV_NOT_SETTINGS: [&str; 4] = ["SHIM_BIN", "SHIM_PYTHON", "SHIM_CONFIG", "SHIM_HOLDER"];
+/// Environment names with our prefix that are not configuration; workers tell their programs of the task.
+const ENV_NOT_SETTINGS: [&str; 7] = [
+    "SHIM_BIN",
+    "SHIM_PYTHON",
+    "SHIM_CONFIG",
+    "SHIM_HOLDER",
+    "SHIM_TASK_ID",
+    "SHIM_TASK_GOAL",
+    "SHIM_TASK_LEASE",
+];
 
 /// Where a value came from, for error messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,8 +33,15 @@ enum Origin {
 
 #[derive(Debug, Clone)]
 struct Value {
-    text: String,
+    content: Content,
     origin: Origin,
+}
+
+#[derive(Debug, Clone)]
+enum Content {
+    One(String),
+    /// Only a file has lists; elsewhere a comma separates.
+    Many(Vec<String>),
 }
 
 /// Every configured value by its dotted key, and what was found wrong so far.
@@ -82,7 +97,7 @@ impl Settings {
             settings.values.insert(
                 key,
                 Value {
-                    text,
+                    content: Content::One(text),
                     origin: Origin::Flag,
                 },
             );
@@ -112,56 +127,124 @@ impl Settings {
             } else {
                 format!("{prefix}.{name}")
             };
-            let text = match value {
+            let content = match value {
                 toml::Value::Table(inner) => {
                     self.flatten(&key, inner);
                     continue;
                 }
-                toml::Value::String(text) => text,
-                toml::Value::Array(_) => {
-                    self.errors
-                        .push(format!("{key}: takes one value, not a list"));
-                    continue;
+                toml::Value::Array(items) => {
+                    let items: Option<Vec<_>> = items.into_iter().map(plain).collect();
+                    items.map(Content::Many)
                 }
-                other => other.to_string(),
+                one => plain(one).map(Content::One),
             };
-            self.values.insert(
-                key,
-                Value {
-                    text,
-                    origin: Origin::File,
-                },
-            );
+            let Some(content) = content else {
+                self.errors
+                    .push(format!("{key}: takes a list of plain values, not of lists"));
+                continue;
+            };
+            let origin = Origin::File;
+            self.values.insert(key, Value { content, origin });
         }
     }
 
     /// The value of `key`, or `None` if it is not set or wrong (which [`Settings::finish`] will tell).
     pub fn get<T: Setting>(&mut self, key: &str) -> Option<T> {
+        let value = self.look_up(key)?;
+        let parsed = match &value.content {
+            Content::One(text) => T::parse(text.trim()).map_err(|expected| (text, expected)),
+            Content::Many(_) => {
+                self.refuse_once(format!("{key}: takes one value, not a list"));
+                return None;
+            }
+        };
+        parsed
+            .map_err(|(text, expected)| self.refuse_value(key, value.origin, text, &expected))
+            .ok()
+    }
+
+    /// The list under `key`: an array in the file, separated by commas elsewhere; `None` if it is not set or wrong.
+    pub fn get_list<T: Setting>(&mut self, key: &str) -> Option<Vec<T>> {
+        let value = self.look_up(key)?;
+        let items = match value.content {
+            Content::Many(items) => items,
+            Content::One(text) => text
+                .split(',')
+                .map(|item| item.trim().to_owned())
+                .filter(|item| !item.is_empty())
+                .collect(),
+        };
+        let mut list = Vec::with_capacity(items.len());
+        for item in &items {
+            match T::parse(item) {
+                Ok(parsed) => list.push(parsed),
+                Err(expected) => self.refuse_value(key, value.origin, item, &expected),
+            }
+        }
+        (list.len() == items.len()).then_some(list)
+    }
+
+    /// The names configured below `prefix`: `b` if `prefix.b.FIELD` is set. In the environment, where the parts of a key
+    /// are not told apart, a name is what stands between the prefix and one of `fields`.
+    pub fn names_below(&self, prefix: &str, fields: &[&str]) -> BTreeSet<String> {
+        let keyed = self.values.keys().filter_map(|key| {
+            let (name, _field) = key
+                .strip_prefix(prefix)?
+                .strip_prefix('.')?
+                .split_once('.')?;
+            Some(name.to_owned())
+        });
+        let start = format!("{}_", env_name(prefix));
+        let endings: Vec<_> = fields
+            .iter()
+            .map(|field| format!("_{}", field.to_uppercase()))
+            .collect();
+        let in_environment = self.environment.keys().filter_map(|name| {
+            let rest = name.strip_prefix(&start)?;
+            let shortest = endings
+                .iter()
+                .filter_map(|end| rest.strip_suffix(end.as_str()));
+            // The longest field that fits leaves the shortest name.
+            let name = shortest.min_by_key(|name| name.len())?;
+            (!name.is_empty()).then(|| name.to_lowercase())
+        });
+        keyed.chain(in_environment).collect()
+    }
+
+    /// Whether `key` has a value, right or wrong.
+    pub fn is_set(&mut self, key: &str) -> bool {
+        self.look_up(key).is_some()
+    }
+
+    fn look_up(&mut self, key: &str) -> Option<Value> {
         self.known.insert(key.to_owned());
-        let env_name = format!("{ENV_PREFIX}{}", key.to_uppercase().replace('.', "_"));
         let flagged = |value: &Value| value.origin == Origin::Flag;
         // Kept under the key it turned out to mean: several crates may read the same one.
-        if let Some(text) = self.environment.remove(&env_name)
+        if let Some(text) = self.environment.remove(&env_name(key))
             && !self.values.get(key).is_some_and(flagged)
         {
-            let origin = Origin::Environment;
-            self.values.insert(key.to_owned(), Value { text, origin });
+            let value = Value {
+                content: Content::One(text),
+                origin: Origin::Environment,
+            };
+            self.values.insert(key.to_owned(), value);
         }
-        let value = self.values.get(key)?.clone();
-        match T::parse(value.text.trim()) {
-            Ok(parsed) => Some(parsed),
-            Err(expected) => {
-                let place = match value.origin {
-                    Origin::File => format!("{key} in shim.toml"),
-                    Origin::Environment => env_name,
-                    Origin::Flag => format!("--{}", key.replace(['.', '_'], "-")),
-                };
-                let error = format!("{place}: \"{}\" is not {expected}", value.text);
-                if !self.errors.contains(&error) {
-                    self.errors.push(error);
-                }
-                None
-            }
+        self.values.get(key).cloned()
+    }
+
+    fn refuse_value(&mut self, key: &str, origin: Origin, text: &str, expected: &str) {
+        let place = match origin {
+            Origin::File => format!("{key} in shim.toml"),
+            Origin::Environment => env_name(key),
+            Origin::Flag => format!("--{}", key.replace(['.', '_'], "-")),
+        };
+        self.refuse_once(format!("{place}: \"{text}\" is not {expected}"));
+    }
+
+    /// A key may be read, and found wrong, by several crates.
+    fn refuse_once(&mut self, error: String) {
+        if !self.errors.contains(&error) {
+            self.errors.push(error);
         }
     }
 
@@ -214,6 +297,20 @@ impl Settings {
         } else {
             Err(ConfigErrors(self.errors))
         }
+    }
+}
+
+/// The name of a key in the environment.
+fn env_name(key: &str) -> String {
+    format!("{ENV_PREFIX}{}", key.to_uppercase().replace('.', "_"))
+}
+
+/// A value of a file as text; `None` for a list or a table.
+fn plain(value: toml::Value) -> Option<String> {
+    match value {
+        toml::Value::String(text) => Some(text),
+        toml::Value::Array(_) | toml::Value::Table(_) => None,
+        other => Some(other.to_string()),
     }
 }
 

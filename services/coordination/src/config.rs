@@ -1,193 +1,58 @@
-//! The service's own settings (`redis.*`, `coordination.*`, `registry.*`), on top of the shared `redis_url`.
+//! The service's own settings: those of the store, and `tasks.*`.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use redis::{ClientTlsConfig, TlsCertificates};
 use shim_runtime::config::Settings;
 
-use crate::store::Place;
-
 /// Settings of the coordination service.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Config {
-    /// The Redis that is configured (`redis_url`); `None` lets the stack use its own.
-    redis_url: Option<String>,
-    /// Certificates of `rediss://` connections (`redis.ca_file`, `redis.cert_file`, `redis.key_file`).
-    certificates: Option<TlsCertificates>,
-    /// The first part of every key (`coordination.key_prefix`, "shim").
-    key_prefix: String,
-    /// The nodes of Redlock (`coordination.lock_nodes`, comma-separated URLs); none means the one Redis.
-    pub(crate) lock_nodes: Vec<String>,
-    /// What workers are asked and held to.
-    pub(crate) registry: Registry,
+    /// Where Redis is, and what workers are held to.
+    pub store: shim_store::Config,
+    /// How tasks are watched over.
+    pub(crate) tasks: Tasks,
 }
 
-/// Settings of the worker registry.
+/// How tasks are watched over.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Registry {
-    /// How often a worker should be heard (`registry.heartbeat`, 1.5 s).
-    pub(crate) heartbeat: Duration,
-    /// Silence longer than this is death (`registry.dead_after`, 5 s).
-    pub(crate) dead_after: Duration,
-}
-
-impl std::fmt::Debug for Config {
-    /// URLs may hold passwords.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Config")
-            .field("redis", &self.redis_url.is_some())
-            .field("key_prefix", &self.key_prefix)
-            .field("lock_nodes", &self.lock_nodes.len())
-            .field("registry", &self.registry)
-            .finish_non_exhaustive()
-    }
+pub(crate) struct Tasks {
+    /// A running task of which nothing is heard for longer is told as stuck (`tasks.stuck_after`, 5 min).
+    pub(crate) stuck_after: Duration,
+    /// Finished jobs are kept for this long (`tasks.keep`, 24 h),
+    pub(crate) keep: Duration,
+    /// and at most so many of them (`tasks.keep_jobs`, 10,000).
+    pub(crate) keep_jobs: u64,
 }
 
 impl Config {
     /// Reads the service's keys.
     pub fn read(settings: &mut Settings) -> Self {
-        let certificates = certificates(settings);
-        let key_prefix = key_prefix(settings);
-        let redis_url = settings.get::<String>("redis_url");
-        check_url(
-            settings,
-            "redis_url",
-            redis_url.as_deref(),
-            certificates.as_ref(),
-        );
-        let nodes = settings.get::<String>("coordination.lock_nodes");
-        let lock_nodes: Vec<_> = nodes
-            .iter()
-            .flat_map(|nodes| nodes.split(','))
-            .map(|node| node.trim().to_owned())
-            .filter(|node| !node.is_empty())
-            .collect();
-        for node in &lock_nodes {
-            check_url(
-                settings,
-                "coordination.lock_nodes",
-                Some(node),
-                certificates.as_ref(),
-            );
-        }
         Self {
-            redis_url,
-            certificates,
-            key_prefix,
-            lock_nodes,
-            registry: registry(settings),
+            store: shim_store::Config::read(settings),
+            tasks: tasks(settings),
         }
     }
 
     /// Whether a Redis is configured.
     #[must_use]
     pub fn has_redis(&self) -> bool {
-        self.redis_url.is_some()
+        self.store.has_redis()
     }
 
     /// The same with the Redis of the local stack, unless one is configured.
     #[must_use]
     pub fn or_redis(mut self, url: Option<String>) -> Self {
-        self.redis_url = self.redis_url.or(url);
+        self.store = self.store.or_redis(url);
         self
     }
-
-    /// Where the store is.
-    ///
-    /// # Errors
-    /// If the URL is wrong, which [`Config::read`] told already.
-    pub(crate) fn place(&self) -> Result<Place, String> {
-        Place::new(
-            self.redis_url.as_deref(),
-            &self.key_prefix,
-            &self.lock_nodes,
-            self.certificates.as_ref(),
-        )
-    }
 }
 
-/// What is put before every key; it may hold no brace, which would move all keys into one slot of a Cluster.
-fn key_prefix(settings: &mut Settings) -> String {
-    let prefix = settings.get_or("coordination.key_prefix", "shim".to_owned());
-    let plain = |c: char| c.is_ascii_alphanumeric() || "._:-".contains(c);
-    if !(1..=64).contains(&prefix.len()) || !prefix.chars().all(plain) {
-        settings.refuse("coordination.key_prefix: must be 1..64 of letters, digits and ._:-");
-    }
-    prefix
-}
-
-fn check_url(
-    settings: &mut Settings,
-    key: &str,
-    url: Option<&str>,
-    certificates: Option<&TlsCertificates>,
-) {
-    if let Err(wrong) = Place::new(url, "", &[], certificates) {
-        settings.refuse(format!("{key}: {wrong}"));
-    }
-}
-
-fn registry(settings: &mut Settings) -> Registry {
-    let (tenth, hour) = (Duration::from_millis(100), Duration::from_secs(3_600));
-    let heartbeat = settings.get_within(
-        "registry.heartbeat",
-        Duration::from_millis(1_500),
-        tenth..=hour,
-    );
-    let dead_after =
-        settings.get_within("registry.dead_after", Duration::from_secs(5), tenth..=hour);
-    if dead_after < heartbeat * 2 {
-        settings.refuse("registry.dead_after: must be at least twice registry.heartbeat, or one lost beat kills");
-    }
-    Registry {
-        heartbeat,
-        dead_after,
-    }
-}
-
-fn certificates(settings: &mut Settings) -> Option<TlsCertificates> {
-    let mut file = |key: &str| {
-        let path: PathBuf = settings.get(key)?;
-        std::fs::read(&path)
-            .map_err(|why| settings.refuse(format!("{key}: cannot read {}: {why}", path.display())))
-            .ok()
-    };
-    let root_cert = file("redis.ca_file");
-    let client = (file("redis.cert_file"), file("redis.key_file"));
-    let client_tls = match client {
-        (Some(client_cert), Some(client_key)) => Some(ClientTlsConfig {
-            client_cert,
-            client_key,
-        }),
-        (None, None) => None,
-        _ => {
-            settings.refuse("redis.cert_file and redis.key_file: set both or none");
-            None
-        }
-    };
-    (root_cert.is_some() || client_tls.is_some()).then_some(TlsCertificates {
-        client_tls,
-        root_cert,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[test]
-    fn a_key_prefix_is_plain_and_not_empty() {
-        let is_taken = |prefix: &str| {
-            let flags = [("coordination.key_prefix".to_owned(), prefix.to_owned())];
-            let mut settings = Settings::gather(None, [], flags).unwrap();
-            key_prefix(&mut settings);
-            settings.finish().is_ok()
-        };
-        assert!(is_taken("shim") && is_taken(&"x".repeat(64)));
-        for wrong in ["", "a{b}", "a b", &"x".repeat(65)] {
-            assert!(!is_taken(wrong), "{wrong}");
-        }
+fn tasks(settings: &mut Settings) -> Tasks {
+    let (second, day) = (Duration::from_secs(1), Duration::from_secs(24 * 3_600));
+    let minutes = |count: u64| Duration::from_secs(count * 60);
+    Tasks {
+        stuck_after: settings.get_within("tasks.stuck_after", minutes(5), second..=day),
+        keep: settings.get_within("tasks.keep", day, second..=day * 90),
+        keep_jobs: settings.get_within("tasks.keep_jobs", 10_000, 1..=1_000_000),
     }
 }

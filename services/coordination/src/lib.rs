@@ -1,30 +1,33 @@
 //! Phases 2 and 3 of SHIM: state, locks, file leases, messages and workers that many sessions share, kept in Redis.
 //!
-//! `rpc` decodes and encodes, `domain` decides, `store` commits in one script per transition.
-//! The crate's README states what it promises and how the keys are laid out.
+//! `rpc` decodes and encodes, `domain` plans jobs and merges results; the crate `shim-store` decides the rest, and commits
+//! in one script per transition.
+//! The crate's README states what it promises.
 
 mod config;
 mod domain;
-mod error;
+mod leader;
 mod reaper;
 mod rpc;
-mod store;
+mod supervisor;
 
 use shim_proto::coordination::v1::bus_service_server::BusServiceServer;
 use shim_proto::coordination::v1::lock_service_server::LockServiceServer;
 use shim_proto::coordination::v1::registry_service_server::RegistryServiceServer;
 use shim_proto::coordination::v1::state_service_server::StateServiceServer;
+use shim_proto::coordination::v1::task_service_server::TaskServiceServer;
 use shim_runtime::lifecycle::Shutdown;
 use shim_runtime::server::{Listeners, MAX_MESSAGE_BYTES, ServeError, Server};
+use shim_store::{Link, Store};
 use tokio::task::JoinHandle;
 use tonic::server::NamedService;
 
 pub use config::Config;
-pub use error::Error;
+pub use shim_store::Error;
 
 use reaper::Reaper;
 use rpc::Api;
-use store::{Link, Store};
+use supervisor::Supervisor;
 
 /// Why the service cannot start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -41,26 +44,25 @@ pub enum StartError {
 pub struct Service {
     api: Api,
     reaper: JoinHandle<()>,
+    supervisor: JoinHandle<()>,
 }
 
-/// Begins to connect and starts the background tasks, which end with the shutdown. It does not wait for Redis: until
-/// that is there, calls are answered with UNAVAILABLE.
-///
-/// # Errors
-/// If the address of Redis is wrong.
-pub fn build(config: &Config, shutdown: &Shutdown) -> Result<Service, StartError> {
-    let place = config.place().map_err(StartError::Address)?;
-    let store = Store::open(&place, shutdown);
-    let beats = config.registry;
+/// Starts the background tasks, which end with the shutdown. It does not wait for Redis: until that is there, calls are
+/// answered with UNAVAILABLE.
+#[must_use]
+pub fn build(config: &Config, store: Store, shutdown: &Shutdown) -> Service {
+    let beats = config.store.registry;
     let reaper = Reaper::new(store.clone(), beats.dead_after, shutdown.clone());
-    Ok(Service {
+    let supervisor = Supervisor::new(store.clone(), &config.tasks, shutdown.clone());
+    Service {
         reaper: tokio::spawn(reaper.run()),
+        supervisor: tokio::spawn(supervisor.run()),
         api: Api {
             store,
             beats,
             shutdown: shutdown.clone(),
         },
-    })
+    }
 }
 
 impl Service {
@@ -75,14 +77,23 @@ impl Service {
             BusServiceServer::new(self.api.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
         let registry = RegistryServiceServer::new(self.api.clone())
             .max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let tasks =
+            TaskServiceServer::new(self.api.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
         self.tell_health(&server);
-        server.with(state).with(locks).with(bus).with(registry)
+        server
+            .with(state)
+            .with(locks)
+            .with(bus)
+            .with(registry)
+            .with(tasks)
     }
 
     /// Waits, after the shutdown, until what must be given back was given back.
     pub async fn finish(self) {
-        if let Err(error) = self.reaper.await {
-            tracing::error!(%error, "the reaper failed");
+        for (name, task) in [("reaper", self.reaper), ("supervisor", self.supervisor)] {
+            if let Err(error) = task.await {
+                tracing::error!(%error, name, "a background task failed");
+            }
         }
     }
 
@@ -105,11 +116,12 @@ impl Service {
 }
 
 /// The gRPC services whose health is Redis's.
-const NAMES: [&str; 4] = [
+const NAMES: [&str; 5] = [
     StateServiceServer::<Api>::NAME,
     LockServiceServer::<Api>::NAME,
     BusServiceServer::<Api>::NAME,
     RegistryServiceServer::<Api>::NAME,
+    TaskServiceServer::<Api>::NAME,
 ];
 
 /// Runs the service alone until the shutdown begins, then drains.
@@ -122,7 +134,8 @@ pub async fn run(
     listeners: Listeners,
     shutdown: Shutdown,
 ) -> Result<(), StartError> {
-    let service = build(config, &shutdown)?;
+    let store = Store::open_at(&config.store, &shutdown).map_err(StartError::Address)?;
+    let service = build(config, store, &shutdown);
     service.register(server).serve(listeners, shutdown).await?;
     service.finish().await;
     Ok(())

@@ -5,23 +5,14 @@
 
 use std::time::Duration;
 
-use shim_proto::coordination::v1::Fence;
 use shim_runtime::lifecycle::Shutdown;
-use shim_runtime::process;
-use tokio::time::{MissedTickBehavior, interval, sleep};
-use uuid::Uuid;
+use shim_store::registry::SWEEP;
+use shim_store::{Error, Store};
+use tokio::time::{MissedTickBehavior, interval};
 
-use crate::error::Error;
-use crate::store::locks::{Claim, Place, Wish};
-use crate::store::registry::SWEEP;
-use crate::store::{Once, Store};
+use crate::leader::{Leader, Term};
 
 const LOCK: &str = "reaper";
-/// A leader that dies is followed by another after this.
-const TTL: Duration = Duration::from_secs(1);
-const RENEW_EVERY: Duration = Duration::from_millis(250);
-/// How often the others try to lead, give or take a half so that they do not try in step.
-const TRY_EVERY: Duration = Duration::from_millis(200);
 
 /// How the living are watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,114 +36,49 @@ impl Pace {
 pub(crate) struct Reaper {
     store: Store,
     pace: Pace,
-    place: Place,
-    owner: String,
+    leader: Leader,
     shutdown: Shutdown,
-    /// Whether it is in trouble that was told already.
-    is_troubled: bool,
 }
 
 impl Reaper {
     pub(crate) fn new(store: Store, dead_after: Duration, shutdown: Shutdown) -> Self {
-        let place = Place {
-            slot: store.registry.slot().clone(),
-            // No caller's namespace is empty, so none sees the lock.
-            namespace: String::new(),
-            name: LOCK.to_owned(),
-        };
+        let slot = store.registry.slot().clone();
         Self {
+            leader: Leader::new(store.clone(), slot, LOCK, shutdown.clone()),
             store,
             pace: Pace::of(dead_after),
-            place,
-            owner: format!("{}:{}", process::hostname(), std::process::id()),
             shutdown,
-            is_troubled: false,
         }
     }
 
     /// Leads whenever nobody else does, until the shutdown.
     pub(crate) async fn run(mut self) {
-        while !self.shutdown.is_begun() {
-            match self.acquire().await {
-                Ok(claim) => self.lead(&claim).await,
-                Err(Error::NoRedis) => return,
-                Err(Error::LockHeld { .. }) => self.is_troubled = false,
-                Err(error) => self.note("cannot lead", &error),
-            }
+        while let Some(term) = self.leader.lead().await {
+            let shutdown = self.shutdown.clone();
             tokio::select! {
-                () = sleep(TRY_EVERY.mul_f64(rand::random_range(0.5..1.5))) => {}
-                () = self.shutdown.wait() => {}
+                lost = term.lost() => tracing::debug!(%lost, "another process may reap"),
+                lost = self.sweep_while_leading(&term) => tracing::debug!(%lost, "another process may reap"),
+                () = shutdown.wait() => {}
             }
+            term.end().await;
         }
     }
 
-    async fn lead(&mut self, claim: &Claim) {
-        tracing::debug!(
-            owner = self.owner,
-            token = claim.token,
-            "this process reaps"
-        );
-        if let Err(error) = self.sweep_while_leading(claim).await {
-            tracing::debug!(%error, "another process may reap");
-            return;
-        }
-        let locks = &self.store.locks;
-        if let Err(error) = locks.release(&once(), &self.place, claim).await {
-            tracing::debug!(%error, "the reaper's lock goes with its time");
-        }
-    }
-
-    /// Returns `Ok` at the shutdown, an error if the lock is lost.
-    async fn sweep_while_leading(&mut self, claim: &Claim) -> Result<(), Error> {
-        let mut renew = interval(RENEW_EVERY);
+    /// Returns when the lock is lost.
+    async fn sweep_while_leading(&mut self, term: &Term) -> Error {
         let mut sweep = interval(self.pace.sweep_every);
-        renew.set_missed_tick_behavior(MissedTickBehavior::Delay);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let done = tokio::select! {
-                () = self.shutdown.wait() => return Ok(()),
-                _ = renew.tick() => self.renew(claim).await,
-                _ = sweep.tick() => self.sweep(claim).await,
-            };
-            match done {
-                Ok(()) => self.is_troubled = false,
-                Err(lost @ (Error::LockLost { .. } | Error::StaleFence { .. })) => {
-                    return Err(lost);
-                }
-                Err(error) => self.note("cannot reap", &error),
+            sweep.tick().await;
+            match self.sweep(term).await {
+                Err(lost @ (Error::LockLost { .. } | Error::StaleFence { .. })) => return lost,
+                done => self.leader.note("cannot reap", done),
             }
         }
     }
 
-    async fn acquire(&self) -> Result<Claim, Error> {
-        let wish = Wish {
-            once: once(),
-            place: self.place.clone(),
-            owner: self.owner.clone(),
-            purpose: "finds dead workers".to_owned(),
-            ttl: TTL,
-            even_if_full: true,
-        };
-        let lock = self.store.locks.acquire(&wish).await?;
-        Ok(Claim {
-            owner: lock.owner,
-            token: lock.fencing_token,
-        })
-    }
-
-    async fn renew(&self, claim: &Claim) -> Result<(), Error> {
-        self.store
-            .locks
-            .renew(&self.place, claim, TTL)
-            .await
-            .map(drop)
-    }
-
-    async fn sweep(&self, claim: &Claim) -> Result<(), Error> {
-        let fence = Fence {
-            lock: LOCK.to_owned(),
-            token: claim.token,
-        };
+    async fn sweep(&self, term: &Term) -> Result<(), Error> {
+        let fence = term.fence();
         let registry = &self.store.registry;
         loop {
             let swept = registry.reap(&fence, self.pace.dead_after).await?;
@@ -164,29 +90,13 @@ impl Reaper {
             }
         }
     }
-
-    /// Tells trouble once; that Redis is away is told by its connection.
-    fn note(&mut self, what: &str, error: &Error) {
-        if self.is_troubled || matches!(error, Error::Unavailable(_)) {
-            tracing::debug!(%error, "{what}");
-        } else {
-            tracing::warn!(%error, "{what}; trying again");
-        }
-        self.is_troubled = true;
-    }
-}
-
-fn once() -> Once {
-    Once {
-        request_id: Uuid::now_v7().to_string(),
-        fingerprint: String::new(),
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::registry::stall;
+    use crate::leader::{RENEW_EVERY, TRY_EVERY, TTL};
+    use shim_store::registry::stall;
 
     #[test]
     fn a_pause_below_the_stall_kills_nobody_who_beats_on_time() {

@@ -8,10 +8,12 @@ mod machine;
 mod raw_commits;
 mod recovery;
 mod saves;
+mod tasks;
 
 pub use coordination::measure as measure_coordination;
 pub use figure::{Figure, print_table, write_json};
 pub use gateway::measure as measure_gateway;
+pub use tasks::measure as measure_tasks;
 
 use crate::place::Place;
 use crate::service::Service;

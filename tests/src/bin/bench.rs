@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use shim_tests::bench::{
-    Figure, measure_checkpoint, measure_coordination, measure_gateway, print_table, write_json,
+    Figure, measure_checkpoint, measure_coordination, measure_gateway, measure_tasks, print_table,
+    write_json,
 };
 use shim_tests::binary::target_dir;
 
@@ -21,6 +22,7 @@ enum Area {
     Checkpoint,
     Gateway,
     Coordination,
+    Tasks,
 }
 
 #[tokio::main]
@@ -35,6 +37,7 @@ async fn main() -> ExitCode {
             Area::Checkpoint => ("checkpoint", measure_checkpoint(progress).await),
             Area::Gateway => ("gateway", measure_gateway(progress).await),
             Area::Coordination => ("coordination", measure_coordination(progress).await),
+            Area::Tasks => ("tasks", measure_tasks(progress).await),
         };
         missed |= figures.iter().any(|figure| figure.met == Some(false));
         if let Err(e) = publish(name, &figures) {

@@ -1,7 +1,9 @@
-//! A stand-in for the coordination service: inboxes, workers and file leases in memory.
+//! A stand-in for the coordination and worker services: inboxes, workers, file leases and tasks in memory.
 
 mod rpc;
 mod store;
+mod task_rpc;
+mod tasks;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -9,6 +11,8 @@ use std::sync::{Arc, Mutex};
 use shim_proto::coordination::v1::bus_service_server::BusServiceServer;
 use shim_proto::coordination::v1::lock_service_server::LockServiceServer;
 use shim_proto::coordination::v1::registry_service_server::RegistryServiceServer;
+use shim_proto::coordination::v1::task_service_server::TaskServiceServer;
+use shim_proto::worker::v1::worker_service_server::WorkerServiceServer;
 use shim_runtime::auth::Auth;
 use shim_runtime::lifecycle::Shutdown;
 use shim_runtime::server::{Listeners, Server};
@@ -56,7 +60,9 @@ impl Coordination {
             .unwrap()
             .with(BusServiceServer::new(service.clone()))
             .with(LockServiceServer::new(service.clone()))
-            .with(RegistryServiceServer::new(service));
+            .with(RegistryServiceServer::new(service.clone()))
+            .with(TaskServiceServer::new(service.clone()))
+            .with(WorkerServiceServer::new(service));
         runtime.spawn(server.serve(listeners, Shutdown::new()));
         Self {
             store,

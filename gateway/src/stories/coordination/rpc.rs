@@ -23,12 +23,12 @@ pub(super) struct Service {
     pub(super) changes: watch::Sender<u64>,
 }
 
-type Answer<A> = Result<Response<A>, Status>;
-type Told<A> = Pin<Box<dyn Stream<Item = Result<A, Status>> + Send>>;
+pub(super) type Answer<A> = Result<Response<A>, Status>;
+pub(super) type Told<A> = Pin<Box<dyn Stream<Item = Result<A, Status>> + Send>>;
 
 impl Service {
     /// Answers as the mood is; the calls that came are counted all the same.
-    async fn answer<A>(
+    pub(super) async fn answer<A>(
         &self,
         came: impl FnOnce(&mut Store),
         act: impl FnOnce(&mut Store) -> Result<A, Status>,
@@ -54,9 +54,9 @@ impl Service {
     }
 }
 
-fn quietly(_: &mut Store) {}
+pub(super) fn quietly(_: &mut Store) {}
 
-fn unused() -> Status {
+pub(super) fn unused() -> Status {
     Status::internal("the gateway never calls it")
 }
 
@@ -120,6 +120,8 @@ impl RegistryService for Service {
         self.answer(quietly, |store| {
             store.check_epoch(&request.worker_id, request.epoch)?;
             store.heartbeats += 1;
+            let worker = store.workers.get_mut(&request.worker_id);
+            worker.unwrap().running = request.running;
             Ok(HeartbeatResponse::default())
         })
         .await

@@ -10,6 +10,8 @@ use shim_runtime::fault::Fault;
 use tonic::{Code, Status};
 use uuid::Uuid;
 
+use super::tasks::Tasks;
+
 /// How the stand-in answers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(in crate::stories) enum Mood {
@@ -32,6 +34,7 @@ pub(in crate::stories) struct Store {
     pub(in crate::stories) heartbeats: usize,
     pub(in crate::stories) farewells: Vec<String>,
     pub(in crate::stories) leases: Vec<FileLease>,
+    pub(in crate::stories) tasks: Tasks,
     pub(in crate::stories) workspaces_asked: Vec<String>,
     /// Calls that came, whatever they were answered.
     pub(in crate::stories) fetches: usize,

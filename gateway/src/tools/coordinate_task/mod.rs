@@ -1,118 +1,45 @@
-//! `shim_coordinate_task`: messages other sessions and workers, hands work to them and gathers their results.
+//! `shim_coordinate_task`: hands work to other sessions and workers, follows it, gathers its results, and sends
+//! messages.
 //!
-//! The arguments of every action are checked in full. Messages are sent; no service of the contract takes tasks, so
-//! the actions on tasks say so.
+//! A job is a task with parts, or a small one without. Who runs what is the services' business; here the arguments
+//! become requests, and answers become words that name the next step.
 
+mod decide;
 mod message;
+mod parameters;
+mod results;
+mod status;
+mod submit;
+mod wait;
 
 use shim_runtime::fault::BAD_REQUEST;
+use tonic::Status;
 
 use super::{Answer, Call, Hints, Spec, fact};
-use crate::arguments::{Arguments, Form, optional, required};
+use crate::arguments::Arguments;
 use crate::problem::Problem;
+
+use parameters::MAX_WAIT_S;
+pub(super) use status::show;
 
 pub(super) const SPEC: Spec = Spec {
     name: "shim_coordinate_task",
     title: "Share work among sessions",
-    description: "Works with other Claude windows and headless workers: sends them messages, splits a job over them \
-        and gathers the results.\n\
+    description: "Splits a job over other Claude windows and headless workers, follows it and gathers the results; \
+        also sends messages.\n\
+        action \"submit\" takes a goal, with the parts given in subtasks (each with what it comes after) or split by \
+        SHIM if it is large, and answers with a task_id. Workers get its parts one by one; a part whose worker dies \
+        goes to another one, with the last checkpoint.\n\
+        action \"wait\" waits up to 25 s for what happens, from a cursor, and tells whether the job has ended; \
+        \"status\" shows a job with the table of its parts, or one part; \"results\" the merged result and what is \
+        missing in it. When a job ends, waits for an approval or is stuck, a notice comes with the next call as well.\n\
+        action \"cancel\" calls off a job or a part, \"retry\" takes failed and called-off parts up again, and \
+        \"approve\" decides at a gate (reject=true turns down): that is for the user to say.\n\
         action \"message\" puts a message into the inbox of one session (to_session), one worker (to_worker) or every \
         living worker with a capability (to_capability). It is kept until it is read: the reader finds it in the \
-        notices of its next tool call, with the sender's session in \"from\", which to_session takes for an answer. \
-        Useful to ask or tell another window something, or to warn those who work on the same files.\n\
-        The other actions are about tasks: submit one, look at it, wait for it, read the merged result, cancel, retry \
-        or approve it. Large jobs are split into balanced subtasks, or into the subtasks given. Where the stack does \
-        not serve tasks or has no coordination service, the answer says so.",
-    parameters: &[
-        required(
-            "action",
-            Form::Choice(&[
-                "submit", "status", "wait", "results", "cancel", "retry", "approve", "message",
-            ]),
-            "What to do.",
-        ),
-        optional(
-            "goal",
-            Form::Text { max_bytes: 8_192 },
-            "submit: what is to be achieved, in a few sentences; at most 8,192 bytes.",
-        ),
-        optional(
-            "kind",
-            Form::Text { max_bytes: 100 },
-            "submit: the kind of work, for example \"refactor\"; at most 100 bytes.",
-        ),
-        optional(
-            "subtasks",
-            Form::Objects { max_items: 100 },
-            "submit: the parts, each {id, goal, after: [ids it waits for], files}; at most 100, without circles. Left out, the work is split by its size.",
-        ),
-        optional(
-            "files",
-            Form::Paths { max_items: 1_000 },
-            "submit: files the work is about, absolute or relative to the project; at most 1,000.",
-        ),
-        optional(
-            "requirements",
-            Form::Texts {
-                max_items: 100,
-                max_bytes: 200,
-            },
-            "submit: capabilities a worker must have; at most 100 of 200 bytes.",
-        ),
-        optional(
-            "priority",
-            Form::Whole {
-                min: 0,
-                max: 2_097_151,
-            },
-            "submit: 0 (none) or 1 (first) to 2,097,151 (last).",
-        ),
-        optional(
-            "merge",
-            Form::Choice(&["concatenate", "merge", "first", "last"]),
-            "submit: how the results of subtasks become one; \"concatenate\" if left out.",
-        ),
-        optional(
-            "strategy",
-            Form::Choice(&["least_loaded", "round_robin", "capability"]),
-            "submit: who gets the work; \"least_loaded\" if left out.",
-        ),
-        optional(
-            "task_id",
-            Form::Text { max_bytes: 100 },
-            "All but submit and message: the task, from the answer to submit.",
-        ),
-        optional(
-            "cursor",
-            Form::Text { max_bytes: 200 },
-            "wait: where the last wait ended, from its answer.",
-        ),
-        optional(
-            "message",
-            Form::Text { max_bytes: 16_384 },
-            "message (required there): the text; at most 16,384 bytes.",
-        ),
-        optional(
-            "to_session",
-            Form::Id,
-            "message: the session that is to read it, from view=sessions, or the \"from\" of a message.",
-        ),
-        optional(
-            "to_worker",
-            Form::Id,
-            "message, instead of to_session: the worker that is to read it, from view=workers.",
-        ),
-        optional(
-            "to_capability",
-            Form::Text { max_bytes: 100 },
-            "message, instead of to_session: every living worker with this capability, for example \"rust\".",
-        ),
-        optional(
-            "session_id",
-            Form::Id,
-            "The session that asks or sends, from an earlier answer; left out, this process's own.",
-        ),
-    ],
+        notices of its next tool call, with the sender's session in \"from\", which to_session takes for an answer.\n\
+        Useful when work can be done in parts beside each other, or to tell another window something.",
+    parameters: parameters::PARAMETERS,
     hints: Hints {
         read_only: false,
         destructive: true,
@@ -124,10 +51,50 @@ pub(super) const SPEC: Spec = Spec {
         fact(
             "task",
             "object",
-            "The task: task_id, status, progress, subtasks.",
+            "The task: task_id, goal, state, progress, attempts, worker_id, result, error, subtask_counts.",
         ),
-        fact("result", "object", "results: the merged result."),
+        fact(
+            "subtasks",
+            "array",
+            "submit, status: the parts of a job, at most 50: id, task_id, state, progress, worker_id, note, after, error.",
+        ),
+        fact(
+            "more_subtasks",
+            "integer",
+            "submit, status: how many parts are not listed.",
+        ),
+        fact(
+            "reasoning",
+            "string",
+            "submit: why the job was split so, or not.",
+        ),
+        fact(
+            "events",
+            "array",
+            "wait: what happened since the cursor: at, id, task_id, kind, progress, worker_id, detail.",
+        ),
+        fact("ended", "boolean", "wait: whether the task has ended."),
         fact("cursor", "string", "wait: where to go on waiting from."),
+        fact(
+            "result",
+            "object",
+            "results: the merged result: text, data, artifacts, truncated.",
+        ),
+        fact(
+            "complete",
+            "boolean",
+            "results: whether every part is in it.",
+        ),
+        fact(
+            "missing",
+            "array",
+            "results: the parts that are not: id, task_id, state, error.",
+        ),
+        fact(
+            "changed",
+            "integer",
+            "cancel, retry: how many tasks were called off or taken up.",
+        ),
         fact(
             "recipients",
             "integer",
@@ -150,7 +117,16 @@ pub(super) async fn run(call: &Call) -> Result<Answer, Problem> {
         return message::run(call).await;
     }
     check_needed(&call.arguments, action, needed(action))?;
-    Err(tasks_not_served(call, &format!("action={action}")))
+    call.gateway.services.need_coordination()?;
+    match action {
+        "submit" => submit::run(call).await,
+        "wait" => wait::run(call).await,
+        "results" => results::run(call).await,
+        "cancel" => decide::cancel(call).await,
+        "retry" => decide::retry(call).await,
+        "approve" => decide::approve(call).await,
+        _ => status::run(call).await,
+    }
 }
 
 /// Names every argument the action needs and did not get.
@@ -175,7 +151,7 @@ fn lacking(arguments: &Arguments, action: &str, needed: &[&str]) -> Vec<(String,
         .collect()
 }
 
-fn incomplete(action: &str, fields: Vec<(String, String)>) -> Problem {
+pub(super) fn incomplete(action: &str, fields: Vec<(String, String)>) -> Problem {
     let message = format!(
         "the arguments of action={action} are wrong in {} place(s)",
         fields.len()
@@ -185,14 +161,27 @@ fn incomplete(action: &str, fields: Vec<(String, String)>) -> Problem {
         .next_step("correct the arguments named and call the tool again; nothing was done")
 }
 
-/// The answer to everything about tasks: nothing was done.
-pub(super) fn tasks_not_served(call: &Call, what: &str) -> Problem {
-    if let Err(status) = call.gateway.services.need_coordination() {
-        return status.into();
-    }
-    let message = format!("{what} needs the task service, and this stack does not serve tasks");
-    Problem::new("TASKS_NOT_SERVED", message).next_step(
-        "do the work here, or share it by hand: view=workers lists who is there, and action=message of \
-         shim_coordinate_task reaches them",
-    )
+/// A refusal about a task, with the step that this tool knows.
+pub(super) fn refused(status: Status) -> Problem {
+    Problem::from(status)
+        .next_step_for(
+            "TASK_NOT_FOUND",
+            "shim_session_status view=tasks lists the jobs; finished ones are forgotten after a while",
+        )
+        .next_step_for(
+            "TASK_NOT_AWAITING_APPROVAL",
+            "action=status with the task_id shows its state; only a task in state awaiting_approval can be approved",
+        )
+        .next_step_for(
+            "TASK_NOT_RETRYABLE",
+            "action=status shows its state; only failed and cancelled tasks can be taken up again",
+        )
+        .next_step_for(
+            "TOO_MANY_TASKS",
+            "wait until some have ended, or cancel what is not needed (shim_session_status view=tasks)",
+        )
+}
+
+fn without_task() -> Status {
+    Status::internal("the service answered without the task")
 }

@@ -1,15 +1,13 @@
 //! The file leases of a session, as far as they are known at once: they never fail or hold up the view.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use shim_proto::checkpoint::v1::Session;
 use shim_proto::coordination::v1::{FileLease, ListFilesRequest};
-use shim_runtime::workspace::Workspace;
 
 use super::super::Call;
-use crate::config::Project;
 use crate::wording;
+use crate::workspaces::Place;
 
 const PATIENCE: Duration = Duration::from_millis(250);
 /// Lines of text; the structure has all leases.
@@ -20,7 +18,7 @@ const MAX_PATTERN_CHARACTERS: usize = 100;
 pub(super) async fn of(call: &Call, session: &Session) -> Option<Vec<FileLease>> {
     let look = async {
         let request = ListFilesRequest {
-            workspace: workspace(call, session).await?,
+            workspace: workspace(call, session).await,
             holder: session.id.clone(),
             ..ListFilesRequest::default()
         };
@@ -31,16 +29,11 @@ pub(super) async fn of(call: &Call, session: &Session) -> Option<Vec<FileLease>>
 }
 
 /// The session's workspace as the command line finds it; "" is the default one.
-async fn workspace(call: &Call, session: &Session) -> Option<String> {
-    let configured = call.gateway.workspace.clone();
-    let folder = Project::named(&session.project).folder;
-    let (None, Some(folder)) = (&configured, folder) else {
-        return Some(configured.unwrap_or_default());
-    };
-    let around = |folder: PathBuf| Workspace::around(&folder.canonicalize().unwrap_or(folder)).name;
-    tokio::task::spawn_blocking(move || around(folder))
-        .await
-        .ok()
+async fn workspace(call: &Call, session: &Session) -> String {
+    match Place::of(&call.gateway, &session.project).await {
+        Some(place) => place.workspace.name,
+        None => call.gateway.workspace.clone().unwrap_or_default(),
+    }
 }
 
 /// A line for each lease.

@@ -1,6 +1,7 @@
 //! `shim_session_status`: looks at sessions, their history and what they hold, and changes nothing.
 
 mod leases;
+mod tasks;
 mod workers;
 
 use serde_json::json;
@@ -10,7 +11,6 @@ use shim_proto::checkpoint::v1::{
 };
 use tonic::Status;
 
-use super::coordinate_task::tasks_not_served;
 use super::{Answer, Call, Hints, Spec, fact};
 use crate::arguments::{Form, optional};
 use crate::facts;
@@ -28,7 +28,8 @@ pub(super) const SPEC: Spec = Spec {
         view \"session\" (the default): one session with its status, risk, newest checkpoints and the files it has \
         leased; \"sessions\": the sessions of all projects, most recently changed first; \"search\": checkpoints that \
         hold all words of query in their task, summary, decisions, steps or blockers; \"workers\": who can work now, \
-        with capabilities and load; \"tasks\" and \"queue\": shared tasks, where the stack serves them.\n\
+        with capabilities, load and running task; \"tasks\": the shared jobs, newest first, or with a task_id in query \
+        one of them with its parts; \"queue\": how many tasks wait, for whom, and what goes wrong.\n\
         Useful to find out what was decided earlier, what another conversation did, whom a message can be sent to, \
         or which session_id to pass on.",
     parameters: &[
@@ -40,7 +41,7 @@ pub(super) const SPEC: Spec = Spec {
         optional(
             "query",
             Form::Text { max_bytes: 1_000 },
-            "For search (required there): words that must all occur; \"...\" keeps a phrase together; at most 1,000 bytes.",
+            "For search (required there): words that must all occur; \"...\" keeps a phrase together; at most 1,000 bytes. For tasks: the task_id of one to show with its parts.",
         ),
         optional(
             "session_id",
@@ -81,9 +82,35 @@ pub(super) const SPEC: Spec = Spec {
             "view session: its file leases: patterns, mode, purpose, expires_at; left out if they cannot be known now.",
         ),
         fact(
+            "claim",
+            "object",
+            "view session: the shared task it has taken: task_id, lease.",
+        ),
+        fact(
             "workers",
             "array",
             "view workers: the living workers: worker_id, name, kind, capabilities, running, capacity, state, health.",
+        ),
+        fact(
+            "tasks",
+            "array",
+            "view tasks: the jobs, newest first; view workers: what they are at.",
+        ),
+        fact("task", "object", "view tasks with query: the task."),
+        fact(
+            "subtasks",
+            "array",
+            "view tasks with query: its parts, at most 50.",
+        ),
+        fact(
+            "more_subtasks",
+            "integer",
+            "view tasks with query: how many parts are not listed.",
+        ),
+        fact(
+            "queue",
+            "object",
+            "view queue: queues, completed_last_minute, failed_last_minute, dead_letters, awaiting_approval.",
         ),
         fact(
             "sessions",
@@ -108,7 +135,8 @@ pub(super) async fn run(call: &Call) -> Result<Answer, Problem> {
         Some("sessions") => sessions(call).await,
         Some("search") => search(call).await,
         Some("workers") => workers::run(call).await,
-        Some(view @ ("tasks" | "queue")) => Err(tasks_not_served(call, &format!("view={view}"))),
+        Some("tasks") => tasks::run(call).await,
+        Some("queue") => tasks::queue(call).await,
         _ => session(call).await,
     }
 }
@@ -157,6 +185,13 @@ async fn session(call: &Call) -> Result<Answer, Problem> {
     if let Some(held) = leases::of(call, &found).await {
         facts["files"] = held.iter().map(facts::file_lease).collect();
         text.push_str(&leases::text(&held));
+    }
+    if let Some(held) = call.gateway.claims.held(&session_id) {
+        facts["claim"] = json!({"task_id": held.task_id, "lease": held.lease.to_string()});
+        text.push_str(&format!(
+            "\n- has the task {} (lease {})",
+            held.task_id, held.lease
+        ));
     }
     Ok(Answer::new(text, facts).of_session(session_id))
 }

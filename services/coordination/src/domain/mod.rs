@@ -1,11 +1,11 @@
-//! Pure decisions.
+//! Pure decisions about jobs: how large they are, how they are split, what they wait for and what comes out of them.
 
-mod glob;
-mod glob_syntax;
-#[cfg(test)]
-mod glob_trial;
-pub(crate) mod leases;
-mod letters;
-pub(crate) mod topics;
-
-pub(crate) use glob::Pattern;
+pub(crate) mod copy;
+pub(crate) mod estimate;
+pub(crate) mod graph;
+pub(crate) mod merge;
+mod merge_data;
+pub(crate) mod plan;
+pub(crate) mod queues;
+pub(crate) mod schedule;
+pub(crate) mod split;

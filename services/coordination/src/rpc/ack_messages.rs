@@ -1,11 +1,11 @@
 //! AckMessages: messages that are never given out again.
 
 use shim_proto::coordination::v1::{AckMessagesRequest, AckMessagesResponse};
+use shim_store::inbox::MessageId;
 use tonic::Status;
 
 use super::Api;
 use super::fields::Fields;
-use crate::store::inbox::MessageId;
 
 const MAX_IDS: usize = 1_000;
 

@@ -8,16 +8,15 @@ use shim_proto::coordination::v1::{
     AcquireFilesRequest, AcquireFilesResponse, FileLease, FileLeaseMode,
 };
 use shim_runtime::server::begin_waiting;
+use shim_store::domain::leases::{Wish, in_words};
+use shim_store::files::{Ask, Outcome, RELEASED};
+use shim_store::{Error, Once, Topic};
 use tokio::time::Instant;
 use tonic::Status;
 
 use super::Api;
 use super::fields::{Fields, MAX_ACTOR_BYTES, MAX_PURPOSE_BYTES};
 use super::patterns::patterns;
-use crate::domain::leases::{Wish, in_words};
-use crate::error::Error;
-use crate::store::files::{Ask, Outcome, RELEASED};
-use crate::store::{Once, Topic};
 
 /// A waiter looks this often although nobody tells of a release: leases also end by themselves.
 const LOOK_EVERY: Duration = Duration::from_millis(500);

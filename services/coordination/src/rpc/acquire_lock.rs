@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use shim_proto::coordination::v1::{AcquireLockRequest, AcquireLockResponse, Lock};
 use shim_runtime::server::begin_waiting;
+use shim_store::locks::{RELEASED, Wish};
+use shim_store::{Error, Once, Topic};
 use tokio::time::Instant;
 use tonic::Status;
 
 use super::Api;
 use super::fields::{Fields, MAX_ACTOR_BYTES, MAX_PURPOSE_BYTES};
-use crate::error::Error;
-use crate::store::locks::{RELEASED, Wish};
-use crate::store::{Once, Topic};
 
 /// A waiter looks this often although nobody tells of a release: locks also end by themselves.
 const LOOK_EVERY: Duration = Duration::from_millis(250);

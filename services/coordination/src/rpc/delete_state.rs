@@ -1,12 +1,12 @@
 //! DeleteState: deletes an entry, if its version is the expected one.
 
 use shim_proto::coordination::v1::{DeleteStateRequest, DeleteStateResponse};
+use shim_store::Once;
+use shim_store::state::{Conditions, Place};
 use tonic::Status;
 
 use super::Api;
 use super::fields::Fields;
-use crate::store::Once;
-use crate::store::state::{Conditions, Place};
 
 pub(super) async fn handle(
     api: &Api,

@@ -1,12 +1,12 @@
 //! DeregisterWorker: the worker leaves in good order.
 
 use shim_proto::coordination::v1::{DeregisterWorkerRequest, DeregisterWorkerResponse};
+use shim_store::Once;
 use tonic::Status;
 
 use super::Api;
 use super::fields::Fields;
 use super::worker_fields::MAX_DETAIL_BYTES;
-use crate::store::Once;
 
 pub(super) async fn handle(
     api: &Api,

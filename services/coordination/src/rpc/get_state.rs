@@ -1,12 +1,12 @@
 //! GetState: one entry.
 
 use shim_proto::coordination::v1::{GetStateRequest, GetStateResponse};
+use shim_store::Error;
+use shim_store::state::Place;
 use tonic::Status;
 
 use super::Api;
 use super::fields::Fields;
-use crate::error::Error;
-use crate::store::state::Place;
 
 pub(super) async fn handle(
     api: &Api,

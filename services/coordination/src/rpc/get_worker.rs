@@ -1,11 +1,11 @@
 //! GetWorker: one worker, also if it went within the last hour.
 
 use shim_proto::coordination::v1::{GetWorkerRequest, GetWorkerResponse};
+use shim_store::Error;
 use tonic::Status;
 
 use super::Api;
 use super::fields::Fields;
-use crate::error::Error;
 
 pub(super) async fn handle(
     api: &Api,

@@ -1,12 +1,12 @@
 //! Heartbeat: the worker lives, and how it is.
 
 use shim_proto::coordination::v1::{HeartbeatRequest, HeartbeatResponse};
+use shim_store::timestamp;
 use tonic::Status;
 
 use super::Api;
 use super::fields::Fields;
 use super::worker_fields::MAX_DETAIL_BYTES;
-use crate::store::timestamp;
 
 pub(super) async fn handle(
     api: &Api,

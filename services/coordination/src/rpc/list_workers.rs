@@ -1,11 +1,11 @@
 //! ListWorkers: workers in the order of their ids, in pages.
 
 use shim_proto::coordination::v1::{ListWorkersRequest, ListWorkersResponse};
+use shim_store::registry::Filter;
 use tonic::Status;
 
 use super::Api;
 use super::fields::{Fields, page_token};
-use crate::store::registry::Filter;
 
 pub(super) async fn handle(
     api: &Api,

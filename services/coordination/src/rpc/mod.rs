@@ -3,31 +3,41 @@
 mod ack_messages;
 mod acquire_files;
 mod acquire_lock;
+mod aggregate_results;
+mod approve_task;
+mod cancel_task;
 mod delete_state;
 mod deregister_worker;
 mod fields;
 mod get_lock;
 mod get_state;
+mod get_task;
 mod get_worker;
 mod heartbeat;
 mod list_files;
 mod list_locks;
 mod list_state;
+mod list_tasks;
 mod list_workers;
 mod patch_state;
 mod patterns;
 mod publish;
 mod put_state;
+mod queue_health;
 mod receive_messages;
 mod register_worker;
 mod release_files;
 mod release_lock;
 mod renew_files;
 mod renew_lock;
+mod retry_task;
 mod send_message;
+mod submit_task;
 mod subscribe;
+mod task_fields;
 mod watch;
 mod watch_state;
+mod watch_task;
 mod watch_workers;
 mod worker_fields;
 
@@ -35,14 +45,14 @@ use shim_proto::coordination::v1::bus_service_server::BusService;
 use shim_proto::coordination::v1::lock_service_server::LockService;
 use shim_proto::coordination::v1::registry_service_server::RegistryService;
 use shim_proto::coordination::v1::state_service_server::StateService;
+use shim_proto::coordination::v1::task_service_server::TaskService;
 use shim_proto::coordination::v1::*;
 use shim_runtime::lifecycle::Shutdown;
 use shim_runtime::rpc::Events;
 use shim_runtime::unary;
+use shim_store::Store;
+use shim_store::config::Registry;
 use tonic::{Request, Response, Status};
-
-use crate::config;
-use crate::store::Store;
 
 /// What every handler works with. Clones share one service.
 #[derive(Clone)]
@@ -50,7 +60,7 @@ pub(crate) struct Api {
     pub(crate) store: Store,
     pub(crate) shutdown: Shutdown,
     /// What workers are asked and held to.
-    pub(crate) beats: config::Registry,
+    pub(crate) beats: Registry,
 }
 
 #[tonic::async_trait]
@@ -128,6 +138,31 @@ impl RegistryService for Api {
         request: Request<WatchWorkersRequest>,
     ) -> Result<Response<Self::WatchWorkersStream>, Status> {
         watch_workers::handle(self, request.into_inner())
+            .await
+            .map(Response::new)
+    }
+}
+
+#[tonic::async_trait]
+impl TaskService for Api {
+    unary! {
+        submit_task: SubmitTaskRequest => SubmitTaskResponse,
+        get_task: GetTaskRequest => GetTaskResponse,
+        list_tasks: ListTasksRequest => ListTasksResponse,
+        cancel_task: CancelTaskRequest => CancelTaskResponse,
+        retry_task: RetryTaskRequest => RetryTaskResponse,
+        approve_task: ApproveTaskRequest => ApproveTaskResponse,
+        aggregate_results: AggregateResultsRequest => AggregateResultsResponse,
+        queue_health: QueueHealthRequest => QueueHealthResponse,
+    }
+
+    type WatchTaskStream = Events<WatchTaskResponse>;
+
+    async fn watch_task(
+        &self,
+        request: Request<WatchTaskRequest>,
+    ) -> Result<Response<Self::WatchTaskStream>, Status> {
+        watch_task::handle(self, request.into_inner())
             .await
             .map(Response::new)
     }

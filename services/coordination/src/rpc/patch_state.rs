@@ -1,13 +1,13 @@
 //! PatchState: sets and removes single fields of an entry.
 
 use shim_proto::coordination::v1::{PatchStateRequest, PatchStateResponse};
+use shim_store::state::{Conditions, MAX_ENTRY_BYTES, MAX_FIELDS, Patch, Place};
+use shim_store::{Once, timestamp};
 use tonic::Status;
 
 use super::Api;
 use super::fields::{Fields, MAX_ACTOR_BYTES};
 use super::put_state::DEFAULT_TTL;
-use crate::store::state::{Conditions, MAX_ENTRY_BYTES, MAX_FIELDS, Patch, Place};
-use crate::store::{Once, timestamp};
 
 /// The name of a field to remove.
 const MAX_FIELD_BYTES: usize = 8_192;

@@ -1,6 +1,6 @@
 //! Patterns of files in requests.
 
-use crate::domain::Pattern;
+use shim_store::domain::Pattern;
 
 use super::fields::Fields;
 

@@ -1,11 +1,11 @@
 //! Publish: tells everyone who listens to a channel now.
 
 use shim_proto::coordination::v1::{PublishRequest, PublishResponse};
+use shim_store::Once;
 use tonic::Status;
 
 use super::Api;
 use super::fields::{Fields, MAX_ACTOR_BYTES};
-use crate::store::Once;
 
 /// The longest name of a channel, and the longest pattern.
 pub(super) const MAX_CHANNEL_BYTES: usize = 128;

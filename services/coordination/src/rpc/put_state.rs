@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use shim_proto::coordination::v1::{PutStateRequest, PutStateResponse};
+use shim_store::state::{Conditions, MAX_ENTRY_BYTES, MAX_FIELDS, Place};
+use shim_store::{Once, timestamp};
 use tonic::Status;
 
 use super::Api;
 use super::fields::{Fields, MAX_ACTOR_BYTES};
-use crate::store::state::{Conditions, MAX_ENTRY_BYTES, MAX_FIELDS, Place};
-use crate::store::{Once, timestamp};
 
 /// How long an entry is kept if nobody says.
 pub(super) const DEFAULT_TTL: Duration = Duration::from_secs(3_600);

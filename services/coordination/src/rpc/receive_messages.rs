@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use shim_proto::coordination::v1::{ReceiveMessagesRequest, ReceiveMessagesResponse};
 use shim_runtime::server::begin_waiting;
+use shim_store::Error;
+use shim_store::inbox::{MessageId, Taken};
 use tokio::time::Instant;
 use tonic::Status;
 
 use super::Api;
 use super::ack_messages::message_ids;
 use super::fields::Fields;
-use crate::error::Error;
-use crate::store::inbox::{MessageId, Taken};
 
 const DEFAULT_VISIBILITY: Duration = Duration::from_secs(30);
 /// How often an empty inbox is looked into without news.

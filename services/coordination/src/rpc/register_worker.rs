@@ -2,13 +2,13 @@
 
 use prost_types::Duration as ProtoDuration;
 use shim_proto::coordination::v1::{RegisterWorkerRequest, RegisterWorkerResponse, Worker};
+use shim_store::Once;
 use tonic::Status;
 use uuid::Uuid;
 
 use super::Api;
 use super::fields::Fields;
 use super::worker_fields::{MAX_NAME_BYTES, MAX_NODE_BYTES, MAX_VERSION_BYTES};
-use crate::store::Once;
 
 pub(super) async fn handle(
     api: &Api,

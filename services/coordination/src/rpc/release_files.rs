@@ -2,11 +2,11 @@
 
 use shim_proto::coordination::v1::{ReleaseFilesRequest, ReleaseFilesResponse};
 use shim_runtime::fields::MAX_LIST;
+use shim_store::Once;
 use tonic::Status;
 
 use super::Api;
 use super::fields::{Fields, MAX_ACTOR_BYTES};
-use crate::store::Once;
 
 pub(super) async fn handle(
     api: &Api,

@@ -1,12 +1,12 @@
 //! ReleaseLock: gives a lock back.
 
 use shim_proto::coordination::v1::{ReleaseLockRequest, ReleaseLockResponse};
+use shim_store::Once;
+use shim_store::locks::Claim;
 use tonic::Status;
 
 use super::Api;
 use super::fields::{Fields, MAX_ACTOR_BYTES};
-use crate::store::Once;
-use crate::store::locks::Claim;
 
 pub(super) async fn handle(
     api: &Api,

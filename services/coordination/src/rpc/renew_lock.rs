@@ -1,11 +1,11 @@
 //! RenewLock: keeps a lock for longer.
 
 use shim_proto::coordination::v1::{RenewLockRequest, RenewLockResponse};
+use shim_store::locks::Claim;
 use tonic::Status;
 
 use super::Api;
 use super::fields::{Fields, MAX_ACTOR_BYTES};
-use crate::store::locks::Claim;
 
 pub(super) async fn handle(
     api: &Api,

@@ -5,13 +5,12 @@ use std::collections::BTreeSet;
 use futures::{StreamExt, stream};
 use shim_proto::coordination::v1::send_message_request::Recipient;
 use shim_proto::coordination::v1::{Message, SendMessageRequest, SendMessageResponse};
+use shim_store::registry::Workers;
+use shim_store::{Error, Once};
 use tonic::Status;
 
 use super::Api;
 use super::fields::{Fields, MAX_ACTOR_BYTES};
-use crate::error::Error;
-use crate::store::Once;
-use crate::store::registry::Workers;
 
 const MAX_TEXT_BYTES: usize = 16 << 10;
 const MAX_DATA_BYTES: usize = 64 << 10;

@@ -4,6 +4,9 @@ use shim_proto::coordination::v1::subscribe_response::Event;
 use shim_proto::coordination::v1::{Missed, SubscribeRequest, SubscribeResponse, Subscribed};
 use shim_runtime::rpc::Events;
 use shim_runtime::server::begin_streaming;
+use shim_store::Error;
+use shim_store::bus::{Subscription, Told};
+use shim_store::domain::topics::Topics;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
@@ -11,9 +14,6 @@ use tonic::Status;
 use super::Api;
 use super::fields::Fields;
 use super::publish::MAX_CHANNEL_BYTES;
-use crate::domain::topics::Topics;
-use crate::error::Error;
-use crate::store::bus::{Subscription, Told};
 
 /// News that are taken out of the ear's bounded backlog for a slow subscriber: few, since they are parsed already.
 const QUEUE: usize = 2;

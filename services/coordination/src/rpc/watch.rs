@@ -8,12 +8,10 @@ use std::time::Duration;
 
 use shim_runtime::lifecycle::Shutdown;
 use shim_runtime::rpc::Events;
+use shim_store::{Error, Listener, News};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
-
-use crate::error::Error;
-use crate::store::{Listener, News};
 
 /// Events that may wait for a slow watcher; then the stream reads no further.
 const QUEUE: usize = 64;

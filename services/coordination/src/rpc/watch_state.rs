@@ -6,14 +6,13 @@ use shim_proto::coordination::v1::{
 };
 use shim_runtime::rpc::Events;
 use shim_runtime::server::begin_streaming;
+use shim_store::state::{Change, Place, UPDATED};
+use shim_store::{Error, News, Store, Topic};
 use tonic::Status;
 
 use super::Api;
 use super::fields::Fields;
 use super::watch::{self, Page, Watched};
-use crate::error::Error;
-use crate::store::state::{Change, Place, UPDATED};
-use crate::store::{News, Store, Topic};
 
 const PAGE: u32 = 500;
 

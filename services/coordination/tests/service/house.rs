@@ -9,6 +9,7 @@ use shim_proto::coordination::v1::bus_service_client::BusServiceClient;
 use shim_proto::coordination::v1::lock_service_client::LockServiceClient;
 use shim_proto::coordination::v1::registry_service_client::RegistryServiceClient;
 use shim_proto::coordination::v1::state_service_client::StateServiceClient;
+use shim_proto::coordination::v1::task_service_client::TaskServiceClient;
 use shim_redis_harness::Redis;
 use shim_runtime::auth::Auth;
 use shim_runtime::client::{Channel, Endpoint, connect};
@@ -29,6 +30,7 @@ pub(crate) struct House {
     pub(crate) locks: LockServiceClient<Channel>,
     pub(crate) bus: BusServiceClient<Channel>,
     pub(crate) registry: RegistryServiceClient<Channel>,
+    pub(crate) tasks: TaskServiceClient<Channel>,
     shutdown: Shutdown,
     server: JoinHandle<()>,
     _folder: TempDir,
@@ -86,7 +88,8 @@ impl House {
             state: StateServiceClient::new(channel.clone()).max_decoding_message_size(16 << 20),
             locks: LockServiceClient::new(channel.clone()),
             bus: BusServiceClient::new(channel.clone()),
-            registry: RegistryServiceClient::new(channel),
+            registry: RegistryServiceClient::new(channel.clone()),
+            tasks: TaskServiceClient::new(channel).max_decoding_message_size(16 << 20),
             shutdown,
             server,
             _folder: folder,
@@ -96,7 +99,7 @@ impl House {
     /// Stops the service in good order.
     pub(crate) async fn stop(self) {
         self.shutdown.begin();
-        drop((self.state, self.locks, self.bus, self.registry));
+        drop((self.state, self.locks, self.bus, self.registry, self.tasks));
         within(self.server).await.unwrap();
     }
 }

@@ -1,0 +1,272 @@
+//! What `shim_coordinate_task` takes.
+
+use crate::arguments::{Form, Parameter, optional, required};
+
+/// The contract's limits.
+const MAX_SUBTASKS: usize = 1_000;
+const MAX_FILES: usize = 1_000;
+const MAX_SUBTASK_FILES: usize = 100;
+const MAX_AFTER: usize = 100;
+const MAX_CAPABILITIES: usize = 20;
+const MAX_PAYLOAD_BYTES: usize = 64 << 10;
+const MAX_TIMEOUT_S: u64 = 12 * 3_600;
+const MAX_DELAY_S: u64 = 30 * 86_400;
+/// Longer than anything that is waited for.
+const MAX_DEADLINE_S: u64 = 366 * 86_400;
+
+/// How long a wait may take within the limit of a call.
+pub(super) const MAX_WAIT_S: u64 = 25;
+
+const GOAL: Form = Form::Text { max_bytes: 8_192 };
+const KIND: Form = Form::Text { max_bytes: 100 };
+const REASON: Form = Form::Text { max_bytes: 1_024 };
+const CAPABILITIES: Form = Form::Names {
+    max_items: MAX_CAPABILITIES,
+};
+const EXECUTOR: Form = Form::Choice(&["chat", "agent", "command", "analysis"]);
+const PRIORITY: Form = Form::Whole { min: 1, max: 100 };
+const PAYLOAD: Form = Form::Object {
+    max_bytes: MAX_PAYLOAD_BYTES,
+};
+const TIMEOUT: Form = Form::Whole {
+    min: 1,
+    max: MAX_TIMEOUT_S,
+};
+const APPROVAL: Form = Form::Choice(&["start", "result", "both"]);
+
+/// One of `subtasks`.
+const SUBTASK: &[Parameter] = &[
+    required(
+        "id",
+        Form::Text { max_bytes: 100 },
+        "Its name in the job, unique, for example \"lexer\".",
+    ),
+    required("goal", GOAL, "What is to be achieved, complete in itself."),
+    optional(
+        "after",
+        Form::Texts {
+            max_items: MAX_AFTER,
+            max_bytes: 100,
+        },
+        "The ids of parts that must be completed before; their results are told to its worker.",
+    ),
+    optional(
+        "files",
+        Form::Paths {
+            max_items: MAX_SUBTASK_FILES,
+        },
+        "Files or glob patterns it has for itself while it runs.",
+    ),
+    optional("kind", KIND, "The kind of work; left out, the job's."),
+    optional(
+        "requirements",
+        CAPABILITIES,
+        "Capabilities its worker must have; left out, the job's.",
+    ),
+    optional(
+        "executor",
+        EXECUTOR,
+        "What must run it; left out, the job's.",
+    ),
+    optional(
+        "payload",
+        PAYLOAD,
+        "What its executor needs to know; left out, the job's.",
+    ),
+    optional(
+        "priority",
+        PRIORITY,
+        "1 (first) to 100 (last); left out, the job's.",
+    ),
+    optional(
+        "weight",
+        Form::Number {
+            min: 0.001,
+            max: 1_000_000.0,
+        },
+        "Its share in the job's progress next to the other parts; 1 if left out.",
+    ),
+    optional(
+        "timeout_seconds",
+        TIMEOUT,
+        "How long one attempt may take; left out, the job's.",
+    ),
+    optional(
+        "approval",
+        APPROVAL,
+        "Gates of this part; left out, the job's.",
+    ),
+];
+
+/// All arguments of all actions.
+pub(super) const PARAMETERS: &[Parameter] = &[
+    required(
+        "action",
+        Form::Choice(&[
+            "submit", "status", "wait", "results", "cancel", "retry", "approve", "message",
+        ]),
+        "What to do.",
+    ),
+    optional(
+        "goal",
+        GOAL,
+        "submit (required there): what is to be achieved, in a few sentences; at most 8,192 bytes.",
+    ),
+    optional(
+        "kind",
+        KIND,
+        "submit: the kind of work, for example \"refactor\"; at most 100 bytes.",
+    ),
+    optional(
+        "subtasks",
+        Form::Records {
+            max_items: MAX_SUBTASKS,
+            fields: SUBTASK,
+        },
+        "submit: the parts, {id, goal, after, files, ...}; at most 1,000, without circles. Left out, a large job is split by its files or steps.",
+    ),
+    optional(
+        "files",
+        Form::Paths {
+            max_items: MAX_FILES,
+        },
+        "submit: files or glob patterns the work is about, absolute or relative to the project; at most 1,000. A job that is not split has them for itself while it runs.",
+    ),
+    optional(
+        "steps",
+        Form::Texts {
+            max_items: 1_000,
+            max_bytes: 1_024,
+        },
+        "submit: steps of the work, for the estimate and the split; at most 1,000 of 1,024 bytes.",
+    ),
+    optional(
+        "split",
+        Form::Choice(&["auto", "never"]),
+        "submit: whether a large job without subtasks is split; \"auto\" if left out.",
+    ),
+    optional(
+        "requirements",
+        CAPABILITIES,
+        "submit: capabilities a worker must have, all of them; at most 20.",
+    ),
+    optional(
+        "executor",
+        EXECUTOR,
+        "submit: what must run it: \"chat\" is a Claude window, the others are started by the user; left out, any.",
+    ),
+    optional(
+        "payload",
+        PAYLOAD,
+        "submit: more for the worker or its program, any JSON object of at most 64 KiB.",
+    ),
+    optional(
+        "priority",
+        PRIORITY,
+        "submit: 1 (first) to 100 (last); 50 if left out.",
+    ),
+    optional(
+        "delay_seconds",
+        Form::Whole {
+            min: 0,
+            max: MAX_DELAY_S,
+        },
+        "submit: seconds to wait before it may start; at most 30 days.",
+    ),
+    optional(
+        "schedule",
+        Form::Text { max_bytes: 200 },
+        "submit: five cron fields in UTC, for example \"0 6 * * 1\": the job runs again and again.",
+    ),
+    optional(
+        "deadline_seconds",
+        Form::Whole {
+            min: 1,
+            max: MAX_DEADLINE_S,
+        },
+        "submit: seconds from now until it fails if it is not done.",
+    ),
+    optional(
+        "timeout_seconds",
+        TIMEOUT,
+        "submit: seconds one attempt may take, up to 43,200; left out, 300 for programs and no limit in a chat.",
+    ),
+    optional(
+        "max_attempts",
+        Form::Whole { min: 1, max: 20 },
+        "submit: how often each part may be tried, 1 to 20; 3 if left out.",
+    ),
+    optional(
+        "on_failure",
+        Form::Choice(&["fail_fast", "continue"]),
+        "submit: when a part failed for good, \"fail_fast\" (the default) calls the rest off, \"continue\" only what depends on it.",
+    ),
+    optional(
+        "merge",
+        Form::Choice(&["concatenate", "merge", "first", "last"]),
+        "submit, results: how the results of the parts become one; \"concatenate\" if left out of submit, as submitted if left out of results.",
+    ),
+    optional(
+        "strategy",
+        Form::Choice(&["least_loaded", "round_robin", "capability"]),
+        "submit: who gets a part when several workers wait; \"least_loaded\" if left out.",
+    ),
+    optional(
+        "approval",
+        APPROVAL,
+        "submit: people decide before it may start, before its result counts, or both.",
+    ),
+    optional(
+        "task_id",
+        Form::Text { max_bytes: 100 },
+        "All but submit and message: the job or one of its parts, from the answer to submit or view=tasks.",
+    ),
+    optional(
+        "cursor",
+        Form::Text { max_bytes: 200 },
+        "wait: where the last wait ended, from its answer; left out, the log is told from its beginning.",
+    ),
+    optional(
+        "wait_seconds",
+        Form::Whole {
+            min: 0,
+            max: MAX_WAIT_S,
+        },
+        "wait: how long at most, 0 to 25; 25 if left out.",
+    ),
+    optional(
+        "reject",
+        Form::Flag,
+        "approve: true turns it down: a start is called off, a result fails for good.",
+    ),
+    optional(
+        "reason",
+        REASON,
+        "cancel, approve: why, for people; at most 1,024 bytes.",
+    ),
+    optional(
+        "message",
+        Form::Text { max_bytes: 16_384 },
+        "message (required there): the text; at most 16,384 bytes.",
+    ),
+    optional(
+        "to_session",
+        Form::Id,
+        "message: the session that is to read it, from view=sessions, or the \"from\" of a message.",
+    ),
+    optional(
+        "to_worker",
+        Form::Id,
+        "message, instead of to_session: the worker that is to read it, from view=workers.",
+    ),
+    optional(
+        "to_capability",
+        Form::Text { max_bytes: 100 },
+        "message, instead of to_session: every living worker with this capability, for example \"rust\".",
+    ),
+    optional(
+        "session_id",
+        Form::Id,
+        "The session that asks or sends, from an earlier answer; left out, this process's own.",
+    ),
+];

@@ -1,0 +1,89 @@
+//! `action=results`: the merged result of a job, or of what there is so far.
+
+use serde_json::json;
+use shim_proto::coordination::v1::{
+    AggregateResultsRequest, AggregateResultsResponse, MissingResult, Task, TaskState,
+};
+
+use super::super::{Answer, Call};
+use super::{refused, without_task};
+use crate::board;
+use crate::facts;
+use crate::problem::Problem;
+use crate::wording;
+
+/// Missing parts in an answer.
+const MAX_MISSING: usize = 50;
+
+pub(super) async fn run(call: &Call) -> Result<Answer, Problem> {
+    let request = AggregateResultsRequest {
+        task_id: call.arguments.text_or_empty("task_id"),
+        merge: wording::merge(call.arguments.text("merge")).into(),
+    };
+    let merged = call.gateway.services.aggregate_results(request).await;
+    let answer = told(&merged.map_err(refused)?)?;
+    Ok(Answer {
+        session_id: call.session_looked_from().await,
+        ..answer
+    })
+}
+
+fn told(merged: &AggregateResultsResponse) -> Result<Answer, Problem> {
+    let task = merged.task.as_ref().ok_or_else(without_task)?;
+    let mut text = format!(
+        "{} [{}, {} done]",
+        wording::short(&task.goal, 200),
+        wording::task_state(task.state()),
+        wording::percent(task.progress),
+    );
+    let mut facts = json!({
+        "task": facts::subtask(task),
+        "complete": merged.complete,
+        "missing": merged.missing.iter().take(MAX_MISSING).map(facts::missing).collect::<Vec<_>>(),
+    });
+    match &merged.result {
+        Some(result) => {
+            facts["result"] = facts::result(result);
+            text.push_str(&format!("\n{}", board::result(result)));
+        }
+        None => text.push_str("\nThere is no result yet."),
+    }
+    text.push_str(&what_is_missing(&merged.missing));
+    text.push_str(next_step(task, merged.complete));
+    Ok(Answer::new(text, facts))
+}
+
+fn what_is_missing(missing: &[MissingResult]) -> String {
+    let mut text = String::new();
+    for part in missing.iter().take(MAX_MISSING) {
+        let why = part.error.as_ref().map_or_else(String::new, |error| {
+            let message = wording::short(&error.message, 200);
+            format!(": {} ({message})", error.reason)
+        });
+        text.push_str(&format!(
+            "\nMissing: {} [{}]{why}, task_id={}",
+            part.key,
+            wording::task_state(part.state()),
+            part.task_id,
+        ));
+    }
+    if missing.len() > MAX_MISSING {
+        text.push_str(&format!(
+            "\n({} more are missing)",
+            missing.len() - MAX_MISSING
+        ));
+    }
+    text
+}
+
+fn next_step(task: &Task, complete: bool) -> &'static str {
+    match task.state() {
+        TaskState::Completed => "",
+        TaskState::Failed | TaskState::Cancelled => {
+            "\nNext: action=retry with the job's task_id takes up what is missing."
+        }
+        TaskState::AwaitingApproval => "\nNext: it waits for an approval (action=approve).",
+        _ if complete => "",
+        _ => "\nNext: the job has not ended; action=wait with the task_id tells when it has.",
+    }
+}

@@ -1,0 +1,279 @@
+//! `action=wait`: what happened to a job since a cursor. It answers when the job has ended, when somebody has to look
+//! at it, or when its time is up.
+
+use std::time::Duration;
+
+use serde_json::json;
+use shim_proto::coordination::v1::{
+    GetTaskRequest, GetTaskResponse, Task, TaskEvent, TaskEventKind as Kind, TaskState,
+    WatchTaskRequest, WatchTaskResponse,
+};
+use tokio::time::{Instant, timeout_at};
+use tonic::{Status, Streaming};
+
+use super::super::{Answer, Call};
+use super::{MAX_WAIT_S, refused};
+use crate::board;
+use crate::facts;
+use crate::problem::Problem;
+use crate::roster::Names;
+use crate::services::{Services, is_lost};
+
+/// What came with a piece of news is told with it.
+const SETTLING: Duration = Duration::from_millis(100);
+/// Even who does not want to wait gives the log time to arrive.
+const SHORTEST: Duration = Duration::from_millis(500);
+/// Before a log that broke off is asked for again.
+const PAUSE: Duration = Duration::from_millis(250);
+/// Events in an answer; the others come with the next one.
+const MAX_TOLD: usize = 60;
+
+pub(super) async fn run(call: &Call) -> Result<Answer, Problem> {
+    let seconds = call.arguments.whole("wait_seconds").unwrap_or(MAX_WAIT_S);
+    let until = Instant::now() + Duration::from_secs(seconds).max(SHORTEST);
+    let task_id = call.arguments.text_or_empty("task_id");
+    let mut log = Log::after(&task_id, call.arguments.text_or_empty("cursor"));
+    let services = &call.gateway.services;
+    let listened = log.listen(services, until).await;
+    listened.map_err(|status| renamed(refused(status)))?;
+    let request = GetTaskRequest {
+        task_id,
+        with_subtasks: false,
+    };
+    let (now, names) = tokio::join!(services.look_at_task(request), Names::look_up(services));
+    let answer = told(&log, now.ok(), &names);
+    Ok(Answer {
+        session_id: call.session_looked_from().await,
+        ..answer
+    })
+}
+
+/// The service's name of a field as this tool has it.
+fn renamed(mut problem: Problem) -> Problem {
+    for (field, _) in &mut problem.fields {
+        *field = field.replace("after_cursor", "cursor");
+    }
+    problem
+}
+
+/// The log as far as it was read.
+struct Log {
+    task_id: String,
+    cursor: String,
+    told: Vec<(TaskEvent, String)>,
+    /// The task as the last event left it.
+    seen: Option<Task>,
+    is_full: bool,
+}
+
+/// Why listening stopped.
+enum Stop {
+    /// The time is up, the answer is full, or the task has ended.
+    Enough,
+    /// The connection broke off.
+    Lost(Status),
+    /// The service ended it.
+    Refused(Status),
+}
+
+impl Log {
+    fn after(task_id: &str, cursor: String) -> Self {
+        Self {
+            task_id: task_id.to_owned(),
+            cursor,
+            told: Vec::new(),
+            seen: None,
+            is_full: false,
+        }
+    }
+
+    /// Reads until there is something to tell or the time is up, over lost connections. Fails if the log could not be
+    /// opened, or broke off and did not come back with anything to tell.
+    async fn listen(&mut self, services: &Services, until: Instant) -> Result<(), Status> {
+        let mut lost = None;
+        loop {
+            let request = WatchTaskRequest {
+                task_id: self.task_id.clone(),
+                after_cursor: self.cursor.clone(),
+            };
+            let opened = timeout_at(until, services.watch_task(request)).await;
+            let broken = match (opened, lost) {
+                (Ok(Ok(stream)), _) => match self.read(stream, until).await {
+                    Stop::Enough => return Ok(()),
+                    Stop::Refused(status) => return Err(status),
+                    Stop::Lost(status) => status,
+                },
+                // Whoever was heard before is only away.
+                (Ok(Err(_)) | Err(_), Some(status)) => status,
+                (Ok(Err(status)), None) => return Err(status),
+                (Err(_), None) => {
+                    return Err(Status::unavailable("its log did not open in time"));
+                }
+            };
+            if !self.told.is_empty() {
+                return Ok(());
+            }
+            if Instant::now() + PAUSE >= until {
+                return Err(broken);
+            }
+            tracing::debug!(code = ?broken.code(), "a job's log broke off: {}", broken.message());
+            lost = Some(broken);
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    async fn read(&mut self, mut stream: Streaming<WatchTaskResponse>, until: Instant) -> Stop {
+        let mut until = until;
+        loop {
+            match timeout_at(until, stream.message()).await {
+                Ok(Ok(Some(line))) => {
+                    if self.add(line) {
+                        until = until.min(Instant::now() + SETTLING);
+                    }
+                    if self.is_full {
+                        return Stop::Enough;
+                    }
+                }
+                Ok(Ok(None)) | Err(_) => return Stop::Enough,
+                Ok(Err(status)) if is_lost(&status) => {
+                    return Stop::Lost(Status::unavailable("its log broke off"));
+                }
+                Ok(Err(status)) => return Stop::Refused(status),
+            }
+        }
+    }
+
+    /// Adds a line; whether somebody has to hear of it at once.
+    fn add(&mut self, line: WatchTaskResponse) -> bool {
+        let Some(event) = line.event else {
+            return false;
+        };
+        self.cursor.clone_from(&event.cursor);
+        let task = line.task.unwrap_or_default();
+        let is_own = event.task_id == self.task_id;
+        let kind = event.kind();
+        if kind == Kind::Progress {
+            // Only how far it is now.
+            self.told.retain(|(earlier, _)| {
+                earlier.kind() != Kind::Progress || earlier.task_id != event.task_id
+            });
+        }
+        // What waits is in the table of the job, part by part.
+        if is_own || !matches!(kind, Kind::Submitted | Kind::Ready) {
+            self.told.push((event, task.key.clone()));
+            self.is_full = self.told.len() >= MAX_TOLD;
+        }
+        if is_own {
+            self.seen = Some(task);
+        }
+        match kind {
+            Kind::AwaitingApproval | Kind::Stuck | Kind::Failed | Kind::Escalated => true,
+            Kind::Completed | Kind::Cancelled => is_own,
+            _ => false,
+        }
+    }
+}
+
+fn told(log: &Log, now: Option<GetTaskResponse>, names: &Names) -> Answer {
+    let task = now.and_then(|now| now.task).or_else(|| log.seen.clone());
+    let ended = task.as_ref().is_some_and(has_ended);
+    let mut text = match log.told.len() {
+        0 if ended => "Nothing more happened: it has ended.".to_owned(),
+        0 => "Still waiting: nothing happened so far.".to_owned(),
+        count => format!("{count} event(s):"),
+    };
+    for (event, key) in &log.told {
+        text.push_str(&format!("\n- {}", board::event(event, key, names)));
+    }
+    let mut facts = json!({
+        "events": log.told.iter().map(|(event, key)| facts::event(event, key)).collect::<Vec<_>>(),
+        "ended": ended,
+        "cursor": log.cursor,
+    });
+    if let Some(task) = &task {
+        text.push_str(&format!("\nNow: {}", board::task(task, names)));
+        facts["task"] = facts::task(task);
+    }
+    text.push_str(&format!("\ncursor: {}", log.cursor));
+    text.push_str(&next_step(log, task.as_ref()));
+    Answer::new(text, facts)
+}
+
+fn next_step(log: &Log, task: Option<&Task>) -> String {
+    let needs_approval = log
+        .told
+        .iter()
+        .rfind(|(event, _)| event.kind() == Kind::AwaitingApproval);
+    match (task.map(Task::state), needs_approval) {
+        (Some(TaskState::Completed), _) => "\nNext: action=results gathers the results.".to_owned(),
+        (Some(TaskState::Failed | TaskState::Cancelled), _) => {
+            "\nNext: action=results shows what there is and what is missing; action=retry takes it up again.".to_owned()
+        }
+        (_, Some((event, _))) => format!(
+            "\nNext: task {} waits for an approval; when the user has decided, action=approve with its task_id.",
+            event.task_id
+        ),
+        _ if log.is_full => "\nNext: there is more; action=wait with this cursor goes on.".to_owned(),
+        _ => "\nNext: action=wait with this cursor goes on waiting.".to_owned(),
+    }
+}
+
+fn has_ended(task: &Task) -> bool {
+    matches!(
+        task.state(),
+        TaskState::Completed | TaskState::Failed | TaskState::Cancelled
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(cursor: &str, task_id: &str, kind: Kind, progress: f64) -> WatchTaskResponse {
+        let event = TaskEvent {
+            cursor: cursor.into(),
+            task_id: task_id.into(),
+            kind: kind.into(),
+            progress,
+            ..TaskEvent::default()
+        };
+        WatchTaskResponse {
+            event: Some(event),
+            task: None,
+        }
+    }
+
+    #[test]
+    fn only_the_last_progress_of_a_part_is_told_and_the_cursor_is_the_last_line() {
+        let mut log = Log::after("job", String::new());
+        for (cursor, task, kind, progress) in [
+            ("1", "a", Kind::Ready, 0.0),
+            ("2", "a", Kind::Progress, 0.2),
+            ("3", "b", Kind::Progress, 0.5),
+            ("4", "a", Kind::Progress, 0.9),
+        ] {
+            assert!(!log.add(line(cursor, task, kind, progress)));
+        }
+        let told: Vec<_> = log.told.iter().map(|(event, _)| event.progress).collect();
+        assert_eq!(told, [0.5, 0.9]);
+        assert_eq!(log.cursor, "4");
+    }
+
+    #[test]
+    fn the_end_of_a_part_can_wait_and_the_end_of_the_job_cannot() {
+        let mut log = Log::after("job", String::new());
+        assert!(!log.add(line("1", "a", Kind::Completed, 1.0)));
+        assert!(log.add(line("2", "job", Kind::Completed, 1.0)));
+        assert!(log.add(line("3", "b", Kind::Failed, 0.0)));
+    }
+
+    #[test]
+    fn a_long_log_is_told_in_pieces() {
+        let mut log = Log::after("job", String::new());
+        for number in 0..MAX_TOLD {
+            assert!(!log.is_full);
+            log.add(line(&number.to_string(), "a", Kind::Retrying, 0.0));
+        }
+        assert!(log.is_full);
+    }
+}

@@ -1,0 +1,148 @@
+//! What a worker is told of the task it took: the goal, the job around it, what came before, and what an earlier
+//! worker left of it.
+
+use futures::future::join_all;
+use serde_json::{Value, json};
+use shim_proto::coordination::v1::{GetTaskRequest, Task};
+
+use super::super::{Answer, Call};
+use crate::facts;
+use crate::resume;
+use crate::wording;
+
+/// Parts before it whose results are told.
+const MAX_BEFORE: usize = 10;
+const MAX_BEFORE_CHARACTERS: usize = 4_000;
+
+/// The answer that hands the task over.
+pub(super) async fn tell(call: &Call, task: &Task, lease: u64, opening: &str) -> Answer {
+    let (job, before, left) = tokio::join!(
+        job(call, task),
+        before(call, task),
+        resume::of_task(&call.gateway, &task.checkpoint_id)
+    );
+    let mut text = format!("{opening}\nGoal: {}", wording::quoted(&task.goal, 8_192));
+    let mut facts = json!({"task": facts::task(task), "lease": lease.to_string()});
+    if let Some(job) = &job {
+        text.push_str(&format!("\nPart of: {}", wording::short(&job.goal, 400)));
+        facts["job"] = json!({"task_id": job.task_id, "goal": job.goal});
+    }
+    text.push_str(&details(task));
+    for earlier in &before {
+        if let Some(result) = &earlier.result {
+            let result = wording::quoted(&result.text, MAX_BEFORE_CHARACTERS);
+            text.push_str(&format!("\nResult of {}: {result}", earlier.key));
+        }
+    }
+    if !before.is_empty() {
+        facts["results_before"] = before.iter().map(result_before).collect();
+    }
+    if let Some(left) = left {
+        text.push_str(&format!("\n\n{}\n", left.prompt));
+        facts["resume_prompt"] = left.prompt.into();
+        if let Some(checkpoint) = left.checkpoint {
+            facts["checkpoint"] = facts::checkpoint(&checkpoint);
+        }
+    }
+    text.push_str(&format!(
+        "\ntask_id: {}\nlease: {lease}\n{NEXT}",
+        task.task_id
+    ));
+    Answer::new(text, facts)
+}
+
+const NEXT: &str = "Next: do the work within its files; shim_auto_checkpoint after each step keeps it for whoever would \
+    have to go on; action=progress tells how far it is; action=complete with result ends it, action=fail with error \
+    if it cannot be done, action=release gives it back.";
+
+fn details(task: &Task) -> String {
+    let mut text = String::new();
+    if !task.kind.is_empty() {
+        text.push_str(&format!("\nKind: {}", task.kind));
+    }
+    if let Some(payload) = &task.payload {
+        text.push_str(&format!("\nPayload: {}", facts::object(payload)));
+    }
+    if !task.files.is_empty() {
+        text.push_str(&format!("\nFiles leased to it: {}", task.files.join(" ")));
+        text.push_str(&format!(" (workspace {})", task.workspace));
+    }
+    text.push_str(&format!(
+        "\nAttempt {} of {}",
+        task.attempts, task.max_attempts
+    ));
+    if task.worker_deaths > 0 {
+        text.push_str(&format!(", {} worker(s) died with it", task.worker_deaths));
+    }
+    if let Some(error) = &task.error {
+        let message = wording::short(&error.message, 400);
+        text.push_str(&format!(
+            "\nThe attempt before failed: {} ({message})",
+            error.reason
+        ));
+    }
+    if task.deadline.is_some() {
+        text.push_str(&format!("\nDue: {}", wording::time(task.deadline.as_ref())));
+    }
+    text
+}
+
+async fn look(call: &Call, task_id: &str) -> Option<Task> {
+    let request = GetTaskRequest {
+        task_id: task_id.to_owned(),
+        with_subtasks: false,
+    };
+    call.gateway.services.look_at_task(request).await.ok()?.task
+}
+
+/// The job it is a part of; `None` for a job of its own.
+async fn job(call: &Call, task: &Task) -> Option<Task> {
+    if task.root_id.is_empty() || task.root_id == task.task_id {
+        return None;
+    }
+    look(call, &task.root_id).await
+}
+
+/// The parts it comes after, with their results.
+async fn before(call: &Call, task: &Task) -> Vec<Task> {
+    let asked = task.depends_on.iter().take(MAX_BEFORE);
+    let found = join_all(asked.map(|task_id| look(call, task_id))).await;
+    found.into_iter().flatten().collect()
+}
+
+fn result_before(task: &Task) -> Value {
+    let mut facts = json!({"id": task.key, "task_id": task.task_id});
+    if let Some(result) = &task.result {
+        let cut = result.text.char_indices().nth(MAX_BEFORE_CHARACTERS);
+        let text = cut.map_or(result.text.as_str(), |(end, _)| &result.text[..end]);
+        facts["result"] = json!({"text": text, "truncated": cut.is_some() || result.truncated});
+        if let Some(data) = &result.data {
+            facts["result"]["data"] = facts::object(data);
+        }
+    }
+    facts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_attempt_knows_why_the_first_one_failed() {
+        let task = Task {
+            attempts: 2,
+            max_attempts: 3,
+            worker_deaths: 1,
+            error: Some(shim_proto::coordination::v1::TaskError {
+                reason: "TIMED_OUT".into(),
+                message: "too slow\nby far".into(),
+            }),
+            ..Task::default()
+        };
+        let text = details(&task);
+        assert_eq!(
+            text,
+            "\nAttempt 2 of 3, 1 worker(s) died with it\nThe attempt before failed: TIMED_OUT (too slow)"
+        );
+    }
+}

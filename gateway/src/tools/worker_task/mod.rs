@@ -1,0 +1,178 @@
+//! `shim_worker_task`: makes this session a worker that others find, and lets it take tasks and report on them.
+//!
+//! Who gets a task, and whose report counts, is decided by the services. What this process remembers of a claim only
+//! saves the model from repeating it.
+
+mod claim;
+mod handover;
+mod register;
+mod report;
+
+use super::coordinate_task::{check_needed, incomplete};
+use super::{Answer, Call, Hints, Spec, fact};
+use crate::arguments::{Form, optional, required};
+use crate::problem::Problem;
+
+pub(super) const SPEC: Spec = Spec {
+    name: "shim_worker_task",
+    title: "Work on shared tasks",
+    description: "Makes this session a worker, and lets it take shared tasks one by one and report on them.\n\
+        action \"claim\" waits up to 20 s for a task that fits this worker, and answers with its goal, payload, files \
+        (which nobody else may lease while it runs), and what an earlier worker left of it; or says that none came. \
+        It registers the session if that was not done yet.\n\
+        action \"register\" makes the session known with its capabilities; registering again replaces them. It is \
+        then listed by shim_session_status view=workers, gets messages sent to its capabilities in the notices of \
+        its next call, and counts as alive as long as this process runs and holds the session.\n\
+        action \"progress\" tells how far the task is; \"complete\" ends it with its result; \"fail\" ends this attempt \
+        (it is tried again unless final); \"release\" gives it back untried. task_id and lease may be left out: they \
+        are those of the task this session has. A report after the task was given to another worker or called off \
+        is refused with STALE_LEASE, and the work on it is to stop.\n\
+        While a session has a task, each shim_auto_checkpoint of it also goes to the task, so that another worker \
+        can go on from there.\n\
+        Useful when the user wants this window to take part in shared work.",
+    parameters: &[
+        required(
+            "action",
+            Form::Choice(&[
+                "register", "claim", "progress", "complete", "fail", "release",
+            ]),
+            "What to do.",
+        ),
+        optional(
+            "capabilities",
+            Form::Names { max_items: 100 },
+            "register (required there), claim: what this worker can do, for example \"rust\"; at most 100, each of up to 100 letters, digits and ._:/@-",
+        ),
+        optional(
+            "wait_seconds",
+            Form::Whole {
+                min: 0,
+                max: claim::MAX_WAIT_S,
+            },
+            "claim: how long to wait for a task, 0 to 20; 20 if left out.",
+        ),
+        optional(
+            "task_id",
+            Form::Text { max_bytes: 100 },
+            "progress, complete, fail, release: the task, from the answer to claim; left out, the one this session has.",
+        ),
+        optional(
+            "lease",
+            Form::Digits,
+            "progress, complete, fail, release: the lease, from the answer to claim; left out, that of the task this session has.",
+        ),
+        optional(
+            "progress",
+            Form::Number { min: 0.0, max: 1.0 },
+            "progress (required there): how much of the task is done, 0 to 1.",
+        ),
+        optional(
+            "note",
+            Form::Text { max_bytes: 1_024 },
+            "progress: what is being done now, in a few words; at most 1,024 bytes.",
+        ),
+        optional(
+            "result",
+            Form::Text { max_bytes: 262_144 },
+            "complete (required there): what came of it, for people and other sessions to read; at most 262,144 bytes.",
+        ),
+        optional(
+            "data",
+            Form::Object { max_bytes: 262_144 },
+            "complete: the result for programs, any JSON object; merged with that of the other parts.",
+        ),
+        optional(
+            "artifacts",
+            Form::Paths { max_items: 100 },
+            "complete: files with more of the result, on this machine.",
+        ),
+        optional(
+            "error",
+            Form::Text { max_bytes: 8_192 },
+            "fail (required there): why it failed; at most 8,192 bytes.",
+        ),
+        optional(
+            "final",
+            Form::Flag,
+            "fail: true if trying again is of no use.",
+        ),
+        optional(
+            "reason",
+            Form::Text { max_bytes: 1_024 },
+            "release: why, for people; at most 1,024 bytes.",
+        ),
+        optional(
+            "session_id",
+            Form::Id,
+            "The session that works, from an earlier answer; left out, this process's own.",
+        ),
+    ],
+    hints: Hints {
+        read_only: false,
+        destructive: false,
+        idempotent: false,
+        open_world: true,
+    },
+    always_load: false,
+    facts: &[
+        fact(
+            "worker",
+            "object",
+            "register: this worker as the registry knows it.",
+        ),
+        fact(
+            "task",
+            "object",
+            "claim: the task, left out if none came: task_id, goal, payload, files, attempts, after. Reports: the task as it is now.",
+        ),
+        fact(
+            "lease",
+            "string",
+            "claim: goes with every report on the task.",
+        ),
+        fact(
+            "job",
+            "object",
+            "claim: the job the task is a part of: task_id, goal.",
+        ),
+        fact(
+            "results_before",
+            "array",
+            "claim: the results of the parts it comes after: id, task_id, result.",
+        ),
+        fact(
+            "checkpoint",
+            "object",
+            "claim: the last checkpoint an earlier worker saved for it.",
+        ),
+        fact(
+            "resume_prompt",
+            "string",
+            "claim: what that worker had done and decided, and what was left to do; its files were looked at.",
+        ),
+    ],
+};
+
+/// The arguments an action cannot do without.
+fn needed(action: &str) -> &'static [&'static str] {
+    match action {
+        "register" => &["capabilities"],
+        "progress" => &["progress"],
+        "complete" => &["result"],
+        "fail" => &["error"],
+        _ => &[],
+    }
+}
+
+pub(super) async fn run(call: &Call) -> Result<Answer, Problem> {
+    let action = call.arguments.text("action").unwrap_or_default();
+    check_needed(&call.arguments, action, needed(action))?;
+    if action == "register" {
+        return register::run(call).await;
+    }
+    call.gateway.services.need_work()?;
+    match action {
+        "claim" => claim::run(call).await,
+        _ => report::run(call, action).await,
+    }
+}

@@ -1,0 +1,79 @@
+//! `action=register`: the session becomes a worker, or says anew what it can do.
+
+use serde_json::json;
+use shim_proto::checkpoint::v1::ClientInfo;
+use shim_proto::coordination::v1::{RegisterWorkerRequest, Worker, WorkerKind};
+
+use super::super::{Answer, Call};
+use crate::config::clipped;
+use crate::facts;
+use crate::problem::Problem;
+use crate::services::request_id;
+use crate::sessions::Owned;
+
+/// The contract's limits on what a worker says of itself.
+const MAX_NAME_BYTES: usize = 200;
+const MAX_VERSION_BYTES: usize = 100;
+
+pub(super) async fn run(call: &Call) -> Result<Answer, Problem> {
+    call.gateway.services.need_coordination()?;
+    let owned = session(call).await?;
+    let worker = register(call, &owned, call.arguments.texts("capabilities")).await?;
+    let answer = Answer::new(told(&worker), json!({"worker": facts::worker(&worker)}));
+    Ok(answer.of_session(owned.session_id))
+}
+
+/// The session that works, opened or adopted if need be.
+pub(super) async fn session(call: &Call) -> Result<Owned, Problem> {
+    let here = &call.gateway.surroundings.project.name;
+    let wanted = call.arguments.text("session_id");
+    call.gateway
+        .sessions
+        .claim(wanted, here, &call.client)
+        .await
+}
+
+/// Makes the session a worker that takes one task at a time.
+pub(super) async fn register(
+    call: &Call,
+    owned: &Owned,
+    capabilities: Vec<String>,
+) -> Result<Worker, Problem> {
+    let here = &call.gateway.surroundings.project.name;
+    let request = RegisterWorkerRequest {
+        request_id: request_id(),
+        worker_id: owned.session_id.clone(),
+        name: name(&call.client, owned.project.as_ref().unwrap_or(here)),
+        kind: WorkerKind::Chat.into(),
+        capabilities,
+        capacity: 1,
+        node: call.client.hostname.clone(),
+        version: clipped(&call.client.version, MAX_VERSION_BYTES),
+        session_id: owned.session_id.clone(),
+    };
+    let registered = call.gateway.workers.register(request).await;
+    registered.map_err(|status| Problem::from(status).about(owned.session_id.as_str()))
+}
+
+/// What people call it: the client and the project's folder.
+fn name(client: &ClientInfo, project: &str) -> String {
+    let folder = project.rsplit('/').next().unwrap_or_default();
+    let client = match client.name.as_str() {
+        "" => "a client",
+        name => name,
+    };
+    clipped(&format!("{client} in {folder}"), MAX_NAME_BYTES)
+}
+
+fn told(worker: &Worker) -> String {
+    let capabilities = match worker.capabilities.as_slice() {
+        [] => "no capabilities".to_owned(),
+        some => some.join(", "),
+    };
+    format!(
+        "Registered as worker {} with {capabilities}. It counts as alive while this process runs and holds the \
+         session. Messages to it or to its capabilities come as notices of the next calls.\n\
+         Next: action=claim waits for a task.\nworker_id: {}",
+        worker.name, worker.worker_id,
+    )
+}

@@ -1,0 +1,164 @@
+//! `action=progress`, `complete`, `fail` and `release`: reports on the task a session has, each proven by its lease.
+
+use serde_json::json;
+use shim_proto::coordination::v1::{Task, TaskError, TaskResult, TaskState};
+use shim_proto::worker::v1::{
+    CompleteTaskRequest, FailTaskRequest, ReleaseTaskRequest, ReportProgressRequest,
+};
+use shim_runtime::free_form;
+use tonic::Status;
+
+use super::super::{Answer, Call};
+use super::{incomplete, register};
+use crate::claims::{Held, ends_a_claim};
+use crate::facts;
+use crate::problem::Problem;
+use crate::services::request_id;
+use crate::wording;
+
+/// The stable code of a failure that a session reports.
+const FAILED_HERE: &str = "EXECUTOR_FAILED";
+
+pub(super) async fn run(call: &Call, action: &str) -> Result<Answer, Problem> {
+    let owned = register::session(call).await?;
+    let session_id = owned.session_id;
+    let about = |problem: Problem| problem.about(session_id.as_str());
+    let held = claim(call, &session_id, action).map_err(about)?;
+    let reported = match action {
+        "progress" => progress(call, &held).await,
+        "complete" => complete(call, &held).await,
+        "fail" => fail(call, &held).await,
+        _ => release(call, &held).await,
+    };
+    let claims = &call.gateway.claims;
+    let task = reported.map_err(|status| {
+        if ends_a_claim(&status) {
+            claims.ended(&session_id, held.lease);
+        }
+        about(refused(status))
+    })?;
+    if action != "progress" {
+        claims.ended(&session_id, held.lease);
+    }
+    let task = task.ok_or_else(|| Status::internal("the service answered without the task"))?;
+    let answer = Answer::new(told(action, &task), json!({"task": facts::task(&task)}));
+    Ok(answer.of_session(session_id))
+}
+
+/// The claim a report is about: as given, else the one this session has.
+fn claim(call: &Call, session_id: &str, action: &str) -> Result<Held, Problem> {
+    let known = call.gateway.claims.held(session_id);
+    let task_id = call.arguments.text("task_id");
+    let lease = call.arguments.digits("lease");
+    let known = known.filter(|held| {
+        task_id.is_none_or(|task_id| task_id == held.task_id)
+            && lease.is_none_or(|lease| lease == held.lease)
+    });
+    match (known, task_id, lease) {
+        (Some(held), _, _) => Ok(held),
+        (None, Some(task_id), Some(lease)) => Ok(Held {
+            task_id: task_id.to_owned(),
+            lease,
+            checkpoint_id: String::new(),
+        }),
+        (None, task_id, lease) => {
+            let rule = "is required: this session has no such task here; both are in the answer to action=claim";
+            let missing = [("task_id", task_id.is_none()), ("lease", lease.is_none())];
+            let missing = missing.into_iter().filter(|(_, is_missing)| *is_missing);
+            let fields = missing.map(|(name, _)| (name.to_owned(), rule.to_owned()));
+            Err(incomplete(action, fields.collect()).next_step(
+                "give both as action=claim answered them, or claim a task first; nothing was done",
+            ))
+        }
+    }
+}
+
+async fn progress(call: &Call, held: &Held) -> Result<Option<Task>, Status> {
+    let request = ReportProgressRequest {
+        task_id: held.task_id.clone(),
+        lease: held.lease,
+        progress: call.arguments.number("progress").unwrap_or_default(),
+        note: call.arguments.text_or_empty("note"),
+        checkpoint_id: held.checkpoint_id.clone(),
+        usage: None,
+    };
+    Ok(call.gateway.services.report_progress(request).await?.task)
+}
+
+async fn complete(call: &Call, held: &Held) -> Result<Option<Task>, Status> {
+    let result = TaskResult {
+        text: call.arguments.text_or_empty("result"),
+        data: call.arguments.object("data").and_then(free_form::from_json),
+        artifacts: call.arguments.texts("artifacts"),
+        truncated: false,
+        exit_code: None,
+    };
+    let request = CompleteTaskRequest {
+        request_id: request_id(),
+        task_id: held.task_id.clone(),
+        lease: held.lease,
+        result: Some(result),
+        usage: None,
+    };
+    Ok(call.gateway.services.complete_task(request).await?.task)
+}
+
+async fn fail(call: &Call, held: &Held) -> Result<Option<Task>, Status> {
+    let error = TaskError {
+        reason: FAILED_HERE.to_owned(),
+        message: call.arguments.text_or_empty("error"),
+    };
+    let request = FailTaskRequest {
+        request_id: request_id(),
+        task_id: held.task_id.clone(),
+        lease: held.lease,
+        error: Some(error),
+        r#final: call.arguments.flag("final"),
+        usage: None,
+    };
+    Ok(call.gateway.services.fail_task(request).await?.task)
+}
+
+async fn release(call: &Call, held: &Held) -> Result<Option<Task>, Status> {
+    let request = ReleaseTaskRequest {
+        request_id: request_id(),
+        task_id: held.task_id.clone(),
+        lease: held.lease,
+        reason: call.arguments.text_or_empty("reason"),
+    };
+    Ok(call.gateway.services.release_task(request).await?.task)
+}
+
+fn refused(status: Status) -> Problem {
+    Problem::from(status)
+        .next_step_for(
+            "STALE_LEASE",
+            "stop working on this task and leave its files alone; action=claim takes the next one",
+        )
+        .next_step_for(
+            "TASK_NOT_FOUND",
+            "compare the task_id with the answer to action=claim; if it is right, the task is forgotten: claim the next one",
+        )
+}
+
+fn told(action: &str, task: &Task) -> String {
+    let now = wording::task_state(task.state());
+    match action {
+        "progress" => format!(
+            "Noted: {} done. The task is still this session's.",
+            wording::percent(task.progress)
+        ),
+        "complete" if task.state() == TaskState::AwaitingApproval => {
+            "Completed; the result counts once it is approved. Next: action=claim takes the next task.".to_owned()
+        }
+        "complete" => format!("Completed: the task is {now}. Next: action=claim takes the next one."),
+        "fail" if task.state() == TaskState::Delayed => format!(
+            "Noted: attempt {} of {} failed; it is tried again at {}. Next: action=claim takes the next task.",
+            task.attempts,
+            task.max_attempts,
+            wording::time(task.not_before.as_ref()),
+        ),
+        "fail" => format!("Noted: the task is {now} for good. Next: action=claim takes the next one."),
+        _ => format!("Given back: the task is {now}, and another worker may take it. Next: action=claim takes the next one."),
+    }
+}

@@ -1,0 +1,345 @@
+//! What the subtasks of a job wait for: a graph without circles.
+//!
+//! It finds every flaw of a submitted graph, and how deep a sound one is. What a subtask does is none of its business.
+
+use std::collections::HashMap;
+use std::fmt;
+
+/// Subtasks one after the other. Whatever waits longer than this is a loop that should be a job of its own.
+const MAX_DEPTH: usize = 100;
+/// Keys that a circle is told by.
+const NAMED: usize = 12;
+
+/// A subtask as its submitter names it, and those it waits for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Node<'a> {
+    pub(crate) key: &'a str,
+    pub(crate) depends_on: &'a [String],
+}
+
+/// What is wrong with a graph.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Flaw {
+    /// The subtask at `node` has the key of an earlier one.
+    TakenKey { node: usize, key: String },
+    /// The dependency at `place` is no key of the job's.
+    Unknown {
+        node: usize,
+        place: usize,
+        key: String,
+    },
+    /// A subtask waits for itself.
+    Itself { node: usize, place: usize },
+    /// Each waits for the next, and the last for the first.
+    Circle(Vec<String>),
+    /// Too many wait for one another.
+    TooDeep(usize),
+}
+
+impl Flaw {
+    /// The field that is wrong.
+    pub(crate) fn field(&self) -> String {
+        match self {
+            Self::TakenKey { node, .. } => format!("subtasks[{node}].key"),
+            Self::Unknown { node, place, .. } | Self::Itself { node, place } => {
+                format!("subtasks[{node}].depends_on[{place}]")
+            }
+            Self::Circle(_) | Self::TooDeep(_) => "subtasks".to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Flaw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TakenKey { key, .. } => write!(f, "must be unique in the job; {key:?} was there"),
+            Self::Unknown { key, .. } => {
+                write!(f, "must be the key of another subtask; there is no {key:?}")
+            }
+            Self::Itself { .. } => f.write_str("is the subtask itself, which would never start"),
+            Self::Circle(keys) => {
+                f.write_str("wait for each other in a circle: ")?;
+                for key in keys.iter().take(NAMED) {
+                    write!(f, "{key} -> ")?;
+                }
+                if keys.len() > NAMED {
+                    write!(f, "({} more) -> ", keys.len() - NAMED)?;
+                }
+                f.write_str(&keys[0])
+            }
+            Self::TooDeep(depth) => write!(
+                f,
+                "are up to {depth} one after the other, at most {MAX_DEPTH} are allowed"
+            ),
+        }
+    }
+}
+
+/// A graph without flaws, by the places of its nodes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Graph {
+    /// For each node those it waits for, sorted and each once.
+    pub(crate) waits_for: Vec<Vec<usize>>,
+    /// For each node how many come before it at least, one after the other.
+    levels: Vec<usize>,
+}
+
+impl Graph {
+    /// Checks the nodes.
+    ///
+    /// # Errors
+    /// With all flaws. Circles are looked for in a graph that has no other flaw, and one of them is told.
+    pub(crate) fn of(nodes: &[Node<'_>]) -> Result<Self, Vec<Flaw>> {
+        let waits_for = resolve(nodes)?;
+        let levels = levels(&waits_for).map_err(|stuck| {
+            let circle = circle(&waits_for, &stuck);
+            let keys = circle.into_iter().map(|node| nodes[node].key.to_owned());
+            vec![Flaw::Circle(keys.collect())]
+        })?;
+        let graph = Self { waits_for, levels };
+        match graph.depth() {
+            depth if depth > MAX_DEPTH => Err(vec![Flaw::TooDeep(depth)]),
+            _ => Ok(graph),
+        }
+    }
+
+    /// How many are done one after the other, at least.
+    pub(crate) fn depth(&self) -> usize {
+        self.levels.iter().max().map_or(0, |level| level + 1)
+    }
+
+    /// How many wait for nothing.
+    pub(crate) fn starts(&self) -> usize {
+        self.levels.iter().filter(|level| **level == 0).count()
+    }
+}
+
+/// The places of the keys that each node waits for.
+fn resolve(nodes: &[Node<'_>]) -> Result<Vec<Vec<usize>>, Vec<Flaw>> {
+    let mut flaws = Vec::new();
+    let mut places = HashMap::with_capacity(nodes.len());
+    for (node, Node { key, .. }) in nodes.iter().enumerate() {
+        if places.contains_key(key) {
+            let key = (*key).to_owned();
+            flaws.push(Flaw::TakenKey { node, key });
+        } else {
+            places.insert(*key, node);
+        }
+    }
+    let mut waits_for = Vec::with_capacity(nodes.len());
+    for (node, Node { depends_on, .. }) in nodes.iter().enumerate() {
+        let mut before = Vec::with_capacity(depends_on.len());
+        for (place, key) in depends_on.iter().enumerate() {
+            match places.get(key.as_str()) {
+                Some(other) if *other == node => flaws.push(Flaw::Itself { node, place }),
+                Some(other) => before.push(*other),
+                None => {
+                    let key = key.clone();
+                    flaws.push(Flaw::Unknown { node, place, key });
+                }
+            }
+        }
+        before.sort_unstable();
+        before.dedup();
+        waits_for.push(before);
+    }
+    if flaws.is_empty() {
+        Ok(waits_for)
+    } else {
+        Err(flaws)
+    }
+}
+
+/// Takes away what waits for nothing, again and again (Kahn 1962). What is left cannot be reached: it is returned as
+/// the error, marked by place.
+fn levels(waits_for: &[Vec<usize>]) -> Result<Vec<usize>, Vec<bool>> {
+    let mut followers = vec![Vec::new(); waits_for.len()];
+    for (node, before) in waits_for.iter().enumerate() {
+        for other in before {
+            followers[*other].push(node);
+        }
+    }
+    let mut left: Vec<usize> = waits_for.iter().map(Vec::len).collect();
+    let mut levels = vec![0; waits_for.len()];
+    let mut free: Vec<usize> = (0..left.len()).filter(|node| left[*node] == 0).collect();
+    let mut next = 0;
+    while let Some(&node) = free.get(next) {
+        next += 1;
+        for &follower in &followers[node] {
+            levels[follower] = levels[follower].max(levels[node] + 1);
+            left[follower] -= 1;
+            if left[follower] == 0 {
+                free.push(follower);
+            }
+        }
+    }
+    if free.len() == waits_for.len() {
+        Ok(levels)
+    } else {
+        Err(left.iter().map(|waits| *waits > 0).collect())
+    }
+}
+
+/// A circle among nodes each of which waits for another of them, from its first node on.
+fn circle(waits_for: &[Vec<usize>], stuck: &[bool]) -> Vec<usize> {
+    let mut seen_at = HashMap::new();
+    let mut path = Vec::new();
+    let mut next = stuck.iter().position(|stuck| *stuck);
+    while let Some(node) = next {
+        if let Some(start) = seen_at.insert(node, path.len()) {
+            let mut circle = path.split_off(start);
+            let first = circle.iter().min().copied();
+            let place = circle.iter().position(|node| Some(*node) == first);
+            circle.rotate_left(place.unwrap_or(0));
+            return circle;
+        }
+        path.push(node);
+        next = waits_for[node].iter().copied().find(|other| stuck[*other]);
+    }
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn check(nodes: &[(&str, &[&str])]) -> Result<Graph, Vec<Flaw>> {
+        let owned: Vec<(String, Vec<String>)> = nodes
+            .iter()
+            .map(|(key, before)| {
+                (
+                    (*key).to_owned(),
+                    before.iter().map(|k| (*k).to_owned()).collect(),
+                )
+            })
+            .collect();
+        check_owned(&owned)
+    }
+
+    fn check_owned(nodes: &[(String, Vec<String>)]) -> Result<Graph, Vec<Flaw>> {
+        let nodes: Vec<_> = nodes
+            .iter()
+            .map(|(key, depends_on)| Node { key, depends_on })
+            .collect();
+        Graph::of(&nodes)
+    }
+
+    #[test]
+    fn a_circle_is_named() {
+        let flaws = check(&[
+            ("z", &[]),
+            ("a", &["z", "b"]),
+            ("b", &["c"]),
+            ("c", &["a"]),
+            ("after", &["a"]),
+        ])
+        .unwrap_err();
+        assert_eq!(flaws[0].field(), "subtasks");
+        assert_eq!(
+            flaws[0].to_string(),
+            "wait for each other in a circle: a -> b -> c -> a"
+        );
+    }
+
+    #[test]
+    fn a_long_circle_is_told_in_short() {
+        let ring: Vec<_> = (0..1_000)
+            .map(|n| (n.to_string(), vec![((n + 1) % 1_000).to_string()]))
+            .collect();
+        let told = check_owned(&ring).unwrap_err()[0].to_string();
+        assert!(told.ends_with("-> 11 -> (988 more) -> 0"), "{told}");
+    }
+
+    #[test]
+    fn all_flaws_are_told_with_their_fields() {
+        let flaws = check(&[("a", &["a", "nobody"]), ("b", &[]), ("b", &["a"])]).unwrap_err();
+        let told: Vec<_> = flaws
+            .iter()
+            .map(|flaw| format!("{}: {flaw}", flaw.field()))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                r#"subtasks[2].key: must be unique in the job; "b" was there"#,
+                "subtasks[0].depends_on[0]: is the subtask itself, which would never start",
+                r#"subtasks[0].depends_on[1]: must be the key of another subtask; there is no "nobody""#,
+            ]
+        );
+    }
+
+    #[test]
+    fn a_graph_tells_its_depth_and_its_starts() {
+        let diamond = check(&[
+            ("end", &["left", "right", "left"]),
+            ("left", &["start"]),
+            ("right", &["start"]),
+            ("start", &[]),
+        ])
+        .unwrap();
+        assert_eq!((diamond.depth(), diamond.starts()), (3, 1));
+        assert_eq!(diamond.waits_for[0], [1, 2]);
+        assert_eq!(check(&[]).unwrap().depth(), 0);
+    }
+
+    #[test]
+    fn a_chain_may_be_as_long_as_the_limit() {
+        let chain = |length: usize| -> Vec<_> {
+            let before = |n: usize| n.checked_sub(1).map(|n| n.to_string());
+            (0..length)
+                .map(|n| (n.to_string(), before(n).into_iter().collect()))
+                .collect()
+        };
+        assert_eq!(check_owned(&chain(MAX_DEPTH)).unwrap().depth(), MAX_DEPTH);
+        let flaws = check_owned(&chain(MAX_DEPTH + 1)).unwrap_err();
+        assert_eq!(flaws, [Flaw::TooDeep(MAX_DEPTH + 1)]);
+    }
+
+    /// Any graph over a few nodes, without edges to itself.
+    fn any_edges() -> impl Strategy<Value = Vec<Vec<usize>>> {
+        (1usize..12).prop_flat_map(|count| {
+            let edges = prop::collection::vec((0..count, 0..count), 0..count * 2);
+            edges.prop_map(move |edges| {
+                let mut waits_for = vec![Vec::new(); count];
+                for (node, other) in edges {
+                    if node != other {
+                        waits_for[node].push(other);
+                    }
+                }
+                waits_for
+            })
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_graph_is_either_in_order_or_holds_the_circle_told(waits_for in any_edges()) {
+            let nodes: Vec<_> = waits_for
+                .iter()
+                .enumerate()
+                .map(|(n, before)| (n.to_string(), before.iter().map(usize::to_string).collect()))
+                .collect();
+            match check_owned(&nodes) {
+                Ok(graph) => {
+                    for (node, before) in waits_for.iter().enumerate() {
+                        let least = before.iter().map(|other| graph.levels[*other] + 1).max();
+                        prop_assert_eq!(graph.levels[node], least.unwrap_or(0));
+                    }
+                }
+                Err(flaws) => {
+                    let [Flaw::Circle(keys)] = flaws.as_slice() else {
+                        panic!("{flaws:?}");
+                    };
+                    let circle: Vec<usize> = keys.iter().map(|key| key.parse().unwrap()).collect();
+                    for (place, node) in circle.iter().enumerate() {
+                        let next = circle[(place + 1) % circle.len()];
+                        prop_assert!(waits_for[*node].contains(&next), "{circle:?}");
+                        prop_assert!(!circle[..place].contains(node), "{circle:?}");
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Whether a queue is served: by whom, and whether they have room.
+
+use shim_proto::coordination::v1::{Worker, WorkerHealth, WorkerState};
+
+/// How the living workers stand to a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Service {
+    /// Workers that fit.
+    pub(crate) workers: u32,
+    /// How many more tasks these can take.
+    pub(crate) room: u32,
+    /// Tasks wait, and nobody fits.
+    pub(crate) starving: bool,
+    /// Tasks wait, and all that fit are full.
+    pub(crate) saturated: bool,
+}
+
+impl Service {
+    /// Of a queue where so many tasks wait, by the living workers that fit.
+    pub(crate) fn of<'a>(waiting: u64, fitting: impl Iterator<Item = &'a Worker>) -> Self {
+        let (workers, room) = fitting.fold((0, 0u32), |(count, room), worker| {
+            (count + 1, room.saturating_add(room_of(worker)))
+        });
+        Self {
+            workers,
+            room,
+            starving: waiting > 0 && workers == 0,
+            saturated: waiting > 0 && workers > 0 && room == 0,
+        }
+    }
+}
+
+/// Who is not ready yet, drains or is ill takes nothing new.
+fn room_of(worker: &Worker) -> u32 {
+    let takes = matches!(worker.state(), WorkerState::Idle | WorkerState::Busy)
+        && worker.health() != WorkerHealth::Unhealthy;
+    if takes {
+        worker.capacity.saturating_sub(worker.running)
+    } else {
+        0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn worker(capacity: u32, running: u32) -> Worker {
+        Worker {
+            capacity,
+            running,
+            state: WorkerState::Idle.into(),
+            ..Worker::default()
+        }
+    }
+
+    #[test]
+    fn room_is_what_all_have_left() {
+        let crew = [worker(4, 1), worker(2, 2), worker(1, 0), worker(1, 3)];
+        let service = Service::of(9, crew.iter());
+        assert_eq!((service.workers, service.room), (4, 4));
+        assert!(!service.starving && !service.saturated);
+    }
+
+    #[test]
+    fn a_queue_starves_without_workers_and_is_saturated_without_room() {
+        let saturated = Service::of(5, [worker(2, 2)].iter());
+        assert!(saturated.saturated && !saturated.starving);
+        let starving = Service::of(5, std::iter::empty());
+        assert!(starving.starving && !starving.saturated);
+        let idle = Service::of(0, std::iter::empty());
+        assert!(!idle.starving && !idle.saturated);
+    }
+
+    #[test]
+    fn who_drains_or_is_ill_has_no_room() {
+        let mut crew = [worker(2, 0), worker(2, 0)];
+        crew[0].state = WorkerState::Draining.into();
+        crew[1].health = WorkerHealth::Unhealthy.into();
+        let service = Service::of(1, crew.iter());
+        assert_eq!((service.workers, service.room), (2, 0));
+        assert!(service.saturated);
+    }
+}

@@ -1,0 +1,148 @@
+//! Leading: of all processes over one store, the one that holds a lock does what only one should do.
+//!
+//! Whoever leads goes on until the shutdown, or until the lock could not be renewed and may be another's. What is done
+//! under it must do no harm when two believe that they lead; the fencing token is there for what would.
+
+use std::time::Duration;
+
+use shim_proto::coordination::v1::Fence;
+use shim_runtime::lifecycle::Shutdown;
+use shim_runtime::process;
+use shim_store::locks::{Claim, Place, Wish};
+use shim_store::{Error, Once, Slot, Store};
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+/// A leader that dies is followed by another after this.
+pub(crate) const TTL: Duration = Duration::from_secs(1);
+pub(crate) const RENEW_EVERY: Duration = Duration::from_millis(250);
+/// How often the others try to lead, give or take a half so that they do not try in step.
+pub(crate) const TRY_EVERY: Duration = Duration::from_millis(200);
+
+/// One who would lead.
+pub(crate) struct Leader {
+    store: Store,
+    place: Place,
+    owner: String,
+    shutdown: Shutdown,
+    /// Whether it is in trouble that was told already.
+    is_troubled: bool,
+}
+
+/// The time in which one leads.
+pub(crate) struct Term {
+    store: Store,
+    place: Place,
+    claim: Claim,
+}
+
+impl Leader {
+    /// For what the lock of this name in the slot stands for.
+    pub(crate) fn new(store: Store, slot: Slot, lock: &str, shutdown: Shutdown) -> Self {
+        Self {
+            store,
+            place: Place {
+                slot,
+                // No caller's namespace is empty, so none sees the lock.
+                namespace: String::new(),
+                name: lock.to_owned(),
+            },
+            owner: format!("{}:{}", process::hostname(), std::process::id()),
+            shutdown,
+            is_troubled: false,
+        }
+    }
+
+    /// Waits until it leads; `None` at the shutdown, or if there is no store to lead over.
+    pub(crate) async fn lead(&mut self) -> Option<Term> {
+        while !self.shutdown.is_begun() {
+            match self.acquire().await {
+                Ok(claim) => {
+                    tracing::debug!(
+                        lock = self.place.name,
+                        token = claim.token,
+                        "this process leads"
+                    );
+                    return Some(Term {
+                        store: self.store.clone(),
+                        place: self.place.clone(),
+                        claim,
+                    });
+                }
+                Err(Error::NoRedis) => return None,
+                Err(Error::LockHeld { .. }) => self.is_troubled = false,
+                Err(error) => self.note("cannot lead", Err(error)),
+            }
+            tokio::select! {
+                () = sleep(TRY_EVERY.mul_f64(rand::random_range(0.5..1.5))) => {}
+                () = self.shutdown.wait() => {}
+            }
+        }
+        None
+    }
+
+    async fn acquire(&self) -> Result<Claim, Error> {
+        let wish = Wish {
+            once: Once::anew(),
+            place: self.place.clone(),
+            owner: self.owner.clone(),
+            purpose: format!("leads as {}", self.place.name),
+            ttl: TTL,
+            even_if_full: true,
+        };
+        let lock = self.store.locks.acquire(&wish).await?;
+        Ok(Claim {
+            owner: lock.owner,
+            token: lock.fencing_token,
+        })
+    }
+
+    /// Tells trouble once; that Redis is away is told by its connection.
+    pub(crate) fn note(&mut self, what: &str, done: Result<(), Error>) {
+        let Err(error) = done else {
+            self.is_troubled = false;
+            return;
+        };
+        if self.is_troubled || matches!(error, Error::Unavailable(_)) {
+            tracing::debug!(%error, "{what}");
+        } else {
+            tracing::warn!(%error, "{what}; trying again");
+        }
+        self.is_troubled = true;
+    }
+}
+
+impl Term {
+    /// What proves the lock inside the store.
+    pub(crate) fn fence(&self) -> Fence {
+        Fence {
+            lock: self.place.name.clone(),
+            token: self.claim.token,
+        }
+    }
+
+    /// Keeps the lock; returns when it is lost.
+    pub(crate) async fn lost(&self) -> Error {
+        let mut renew = interval(RENEW_EVERY);
+        renew.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            renew.tick().await;
+            match self.store.locks.renew(&self.place, &self.claim, TTL).await {
+                Ok(_) => {}
+                Err(lost @ (Error::LockLost { .. } | Error::StaleFence { .. })) => return lost,
+                Err(error) => tracing::debug!(%error, "the lock was not renewed; trying again"),
+            }
+        }
+    }
+
+    /// Gives the lock back.
+    pub(crate) async fn end(self) {
+        let released = self
+            .store
+            .locks
+            .release(&Once::anew(), &self.place, &self.claim)
+            .await;
+        if let Err(error) = released {
+            tracing::debug!(%error, "the lock goes with its time");
+        }
+    }
+}

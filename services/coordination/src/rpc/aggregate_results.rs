@@ -1,0 +1,78 @@
+//! AggregateResults: the merged result of a job, or of what there is so far.
+
+use futures::{StreamExt, stream};
+use shim_proto::coordination::v1::{
+    AggregateResultsRequest, AggregateResultsResponse, MergeStrategy, MissingResult, Task,
+    TaskResult, TaskState,
+};
+use shim_store::tasks::Job;
+use shim_store::{Error, Store};
+use tonic::Status;
+
+use super::Api;
+use super::fields::Fields;
+use crate::domain::merge::{Merged, chosen};
+
+/// Results read at a time.
+const AT_ONCE: usize = 8;
+
+pub(super) async fn handle(
+    api: &Api,
+    request: AggregateResultsRequest,
+) -> Result<AggregateResultsResponse, Status> {
+    let mut fields = Fields::default();
+    let task_id = fields.task_id(&request.task_id);
+    let strategies = "CONCATENATE, MERGE, FIRST, LAST or left out for the job's";
+    fields.one_of::<MergeStrategy>("merge", request.merge, strategies);
+    fields.finish()?;
+
+    let tasks = &api.store.tasks;
+    let job = tasks.job(&task_id, false).await?;
+    let Job { root, subtasks, .. } = job.ok_or(Error::TaskNotFound(task_id))?;
+    let strategy = match request.merge() {
+        MergeStrategy::Unspecified => root.merge(),
+        told => told,
+    };
+    // A task without subtasks has its result alone.
+    let (strategy, parts) = match root.subtasks {
+        None => (MergeStrategy::First, vec![root.clone()]),
+        Some(_) => (strategy, subtasks),
+    };
+    let (done, missing): (Vec<_>, Vec<_>) = parts
+        .into_iter()
+        .partition(|task| task.state() == TaskState::Completed);
+    Ok(AggregateResultsResponse {
+        task: Some(root),
+        result: merged(&api.store, strategy, &done).await?,
+        complete: missing.is_empty(),
+        missing: missing.into_iter().map(missed).collect(),
+    })
+}
+
+/// Reads results one after the other, for all at once may be much more than what is left of them.
+async fn merged(
+    store: &Store,
+    strategy: MergeStrategy,
+    done: &[Task],
+) -> Result<Option<TaskResult>, Error> {
+    let times: Vec<_> = done.iter().map(|task| task.finished_at).collect();
+    let chosen = chosen(strategy, &times).into_iter();
+    let reads = chosen.map(|place| store.tasks.get(&done[place].task_id));
+    let mut read = stream::iter(reads.collect::<Vec<_>>()).buffered(AT_ONCE);
+    let mut whole = Merged::by(strategy);
+    while let Some(task) = read.next().await {
+        if let Some(task) = task? {
+            whole.add(task.result.unwrap_or_default());
+        }
+    }
+    Ok(whole.finish())
+}
+
+fn missed(task: Task) -> MissingResult {
+    MissingResult {
+        state: task.state,
+        task_id: task.task_id,
+        key: task.key,
+        error: task.error,
+    }
+}

@@ -1,0 +1,27 @@
+//! GetTask: one task with its result, and its subtasks if asked.
+
+use shim_proto::coordination::v1::{GetTaskRequest, GetTaskResponse};
+use shim_store::Error;
+use tonic::Status;
+
+use super::Api;
+use super::fields::Fields;
+
+pub(super) async fn handle(api: &Api, request: GetTaskRequest) -> Result<GetTaskResponse, Status> {
+    let mut fields = Fields::default();
+    let task_id = fields.task_id(&request.task_id);
+    fields.finish()?;
+
+    let tasks = &api.store.tasks;
+    let task = tasks.get(&task_id).await?;
+    let task = task.ok_or_else(|| Error::TaskNotFound(task_id.clone()))?;
+    let mut subtasks = Vec::new();
+    if request.with_subtasks && task.subtasks.is_some() {
+        let job = tasks.job(&task_id, false).await?;
+        subtasks = job.map(|job| job.subtasks).unwrap_or_default();
+    }
+    Ok(GetTaskResponse {
+        task: Some(task),
+        subtasks,
+    })
+}

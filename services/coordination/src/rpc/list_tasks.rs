@@ -1,0 +1,50 @@
+//! ListTasks: jobs, or the subtasks of one, in pages.
+
+use shim_proto::coordination::v1::{ListTasksRequest, ListTasksResponse};
+use shim_store::Error;
+use shim_store::tasks::Filter;
+use tonic::Status;
+
+use super::Api;
+use super::fields::{Fields, MAX_ACTOR_BYTES, page_token};
+
+pub(super) async fn handle(
+    api: &Api,
+    request: ListTasksRequest,
+) -> Result<ListTasksResponse, Status> {
+    let mut fields = Fields::default();
+    let root_id = fields.optional_uuid("root_id", &request.root_id);
+    let states = fields.task_states(&request.states);
+    fields.text("worker_id", &request.worker_id, MAX_ACTOR_BYTES);
+    let size = i32::try_from(request.page_size).unwrap_or(i32::MAX);
+    let count = fields.page_size("page_size", size, 50, 500);
+    let after = fields.place_token(&request.page_token);
+    fields.finish()?;
+
+    let filter = Filter {
+        states,
+        worker_id: request.worker_id,
+        root_id: root_id.map(|id| id.to_string()).unwrap_or_default(),
+    };
+    let tasks = &api.store.tasks;
+    let page = tasks.list(&filter, after.as_deref(), count).await?;
+    let is_told = !page.tasks.is_empty() || filter.root_id.is_empty();
+    if !is_told && tasks.get(&filter.root_id).await?.is_none() {
+        return Err(Error::TaskNotFound(filter.root_id).into());
+    }
+    Ok(ListTasksResponse {
+        tasks: page.tasks,
+        next_page_token: page_token(page.next.as_deref()),
+    })
+}
+
+impl Fields {
+    /// A page token that is a number of the store's.
+    fn place_token(&mut self, token: &str) -> Option<String> {
+        let place = self.name_token(token)?;
+        if place.parse::<u32>().is_err() {
+            self.refuse_page_token();
+        }
+        Some(place)
+    }
+}

@@ -1,0 +1,71 @@
+//! QueueHealth: how the queues are, and whether living workers serve them.
+
+use prost_types::Duration as ProtoDuration;
+use shim_proto::coordination::v1::{
+    PriorityDepth, QueueHealthRequest, QueueHealthResponse, QueueReport, Worker,
+};
+use shim_store::registry::Filter;
+use shim_store::tasks::{QueueCounts, fits};
+use shim_store::{Error, Store};
+use tonic::Status;
+
+use super::Api;
+use crate::domain::queues::Service;
+
+/// Workers read at once.
+const PAGE: u32 = 1_000;
+
+pub(super) async fn handle(
+    api: &Api,
+    _: QueueHealthRequest,
+) -> Result<QueueHealthResponse, Status> {
+    let health = api.store.tasks.health().await?;
+    let workers = living(&api.store).await?;
+    let queues = health.queues.into_iter();
+    Ok(QueueHealthResponse {
+        queues: queues.map(|queue| report(queue, &workers)).collect(),
+        completed_last_minute: health.completed_last_minute,
+        failed_last_minute: health.failed_last_minute,
+        dead_letters: health.dead_letters,
+        awaiting_approval: health.awaiting_approval,
+        outbox: health.outbox,
+    })
+}
+
+/// All workers that live.
+async fn living(store: &Store) -> Result<Vec<Worker>, Error> {
+    let (mut workers, mut after) = (Vec::new(), None);
+    loop {
+        let filter = Filter::default();
+        let page = store.registry.list(&filter, after.as_deref(), PAGE).await?;
+        workers.extend(page.workers);
+        after = page.next;
+        if after.is_none() {
+            return Ok(workers);
+        }
+    }
+}
+
+fn report(queue: QueueCounts, workers: &[Worker]) -> QueueReport {
+    let required = &queue.class.requirements;
+    let fitting = workers
+        .iter()
+        .filter(|worker| fits(required, worker.kind(), &worker.capabilities));
+    let service = Service::of(queue.waiting, fitting);
+    let depth = |(priority, depth)| PriorityDepth { priority, depth };
+    QueueReport {
+        waiting: queue.waiting,
+        delayed: queue.delayed,
+        active: queue.active,
+        oldest_age: ProtoDuration::try_from(queue.oldest_age)
+            .ok()
+            .filter(|_| queue.waiting > 0),
+        depths: queue.depths.into_iter().map(depth).collect(),
+        workers: service.workers,
+        room: service.room,
+        starving: service.starving,
+        saturated: service.saturated,
+        name: queue.class.name,
+        requirements: Some(queue.class.requirements),
+    }
+}

@@ -1,0 +1,25 @@
+//! RetryTask: takes up again what failed or was called off.
+
+use shim_proto::coordination::v1::{RetryTaskRequest, RetryTaskResponse};
+use shim_store::Once;
+use tonic::Status;
+
+use super::Api;
+use super::fields::Fields;
+
+pub(super) async fn handle(
+    api: &Api,
+    request: RetryTaskRequest,
+) -> Result<RetryTaskResponse, Status> {
+    let mut fields = Fields::default();
+    fields.request_id(&request.request_id);
+    let task_id = fields.task_id(&request.task_id);
+    fields.finish()?;
+
+    let once = Once::of(&request.request_id, &request);
+    let (task, retried) = api.store.tasks.retry(&once, &task_id).await?;
+    Ok(RetryTaskResponse {
+        task: Some(task),
+        retried,
+    })
+}

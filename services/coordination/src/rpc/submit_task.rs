@@ -1,0 +1,266 @@
+//! SubmitTask: takes a job, planned by the domain from what its submitter said.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use prost::Message;
+use shim_proto::coordination::v1::{
+    AssignmentStrategy, FailurePolicy, MergeStrategy, SplitPolicy, SubmitTaskRequest,
+    SubmitTaskResponse, Subtask,
+};
+use shim_store::{Once, tasks};
+use tonic::Status;
+use uuid::Uuid;
+
+use super::Api;
+use super::fields::Fields;
+use super::task_fields::{
+    MAX_GOAL_BYTES, MAX_KEY_BYTES, MAX_KIND_BYTES, MAX_PAYLOAD_BYTES, MAX_TASKS,
+};
+use crate::domain::graph::{Graph, Node};
+use crate::domain::plan::{Plan, plan};
+use crate::domain::schedule::Schedule;
+
+const MAX_FILES: usize = 1_000;
+const MAX_FILES_OF_SUBTASK: usize = 100;
+const MAX_FILE_SIZE: u64 = 1 << 50;
+const MAX_STEPS: usize = 1_000;
+const MAX_STEP_BYTES: usize = 1_024;
+/// Steps go to every part that is split by files.
+const MAX_ALL_STEPS_BYTES: usize = 64 << 10;
+const MAX_DEPENDENCIES: usize = 100;
+const MAX_WORKSPACE_BYTES: usize = 1_024;
+const MAX_ATTEMPTS: u32 = 20;
+const MAX_DELAY: Duration = Duration::from_secs(30 * 24 * 3_600);
+const BACKOFF: Duration = Duration::from_secs(2);
+const MAX_BACKOFF: Duration = Duration::from_secs(3_600);
+/// A job with its subtasks and what they take over from it; the answer holds all of it.
+const MAX_PLAN_BYTES: usize = 8 << 20;
+
+pub(super) async fn handle(
+    api: &Api,
+    mut request: SubmitTaskRequest,
+) -> Result<SubmitTaskResponse, Status> {
+    // Before ids are made: the same request sent again gets the job made first.
+    let once = Once::of(&request.request_id, &request);
+    let (graph, times) = check(&mut request)?;
+    let Plan {
+        root,
+        subtasks,
+        reasoning,
+    } = plan(request, &graph, || Uuid::now_v7().to_string());
+    let plan = tasks::Plan {
+        root,
+        subtasks,
+        delay: times.delay,
+        backoff: times.backoff,
+        schedule_next: times.first_run,
+    };
+    check_size(&plan)?;
+
+    let job = api.store.tasks.submit(&once, &plan).await?;
+    Ok(SubmitTaskResponse {
+        task: Some(job.root),
+        subtasks: job.subtasks,
+        reasoning,
+    })
+}
+
+/// When a job runs.
+struct Times {
+    delay: Duration,
+    backoff: Duration,
+    /// When a schedule is due first.
+    first_run: Option<SystemTime>,
+}
+
+/// Checks every field, and brings some into the one form they are stored in.
+fn check(job: &mut SubmitTaskRequest) -> Result<(Graph, Times), Status> {
+    let mut fields = Fields::default();
+    fields.request_id(&job.request_id);
+    fields.required("goal", &job.goal, MAX_GOAL_BYTES);
+    fields.text("kind", &job.kind, MAX_KIND_BYTES);
+    fields.files_of_job(job);
+    fields.steps(&job.steps);
+    fields.choices(job);
+    if let Some(required) = &mut job.requirements {
+        fields.requirements("requirements", required);
+    }
+    if let Some(payload) = &job.payload {
+        fields.free_form("payload", payload, MAX_PAYLOAD_BYTES);
+    }
+    fields.priority("priority", job.priority);
+    fields.at_most("max_attempts", job.max_attempts.into(), MAX_ATTEMPTS.into());
+    fields.attempt_timeout("timeout", job.timeout.as_ref());
+    if let Some(session) = fields.optional_uuid("submitted_by", &job.submitted_by) {
+        job.submitted_by = session.to_string();
+    }
+    let times = fields.times(job, SystemTime::now());
+    let graph = fields.subtasks(&mut job.subtasks);
+    fields.finish()?;
+    Ok((graph, times))
+}
+
+impl Fields {
+    /// The enumerations of a job.
+    fn choices(&mut self, job: &SubmitTaskRequest) {
+        self.one_of::<SplitPolicy>("split", job.split, "AUTO, NEVER or left out");
+        self.one_of::<FailurePolicy>(
+            "on_failure",
+            job.on_failure,
+            "FAIL_FAST, CONTINUE or left out",
+        );
+        let merges = "CONCATENATE, MERGE, FIRST, LAST or left out";
+        self.one_of::<MergeStrategy>("merge", job.merge, merges);
+        let strategies = "LEAST_LOADED, ROUND_ROBIN, CAPABILITY or left out";
+        self.one_of::<AssignmentStrategy>("strategy", job.strategy, strategies);
+    }
+
+    /// The files of a job and its subtasks, and where they are.
+    fn files_of_job(&mut self, job: &SubmitTaskRequest) {
+        self.text("workspace", &job.workspace, MAX_WORKSPACE_BYTES);
+        self.no_controls("workspace", &job.workspace);
+        let of_subtasks = job.subtasks.iter().any(|subtask| !subtask.files.is_empty());
+        if job.workspace.is_empty() && (of_subtasks || !job.files.is_empty()) {
+            self.refuse("workspace", "is required with files");
+        }
+        if self.list("files", job.files.len(), MAX_FILES) {
+            for (i, file) in job.files.iter().enumerate() {
+                self.file(format!("files[{i}].path"), &file.path);
+                self.at_most(
+                    &format!("files[{i}].size_bytes"),
+                    file.size_bytes,
+                    MAX_FILE_SIZE,
+                );
+            }
+        }
+    }
+
+    fn steps(&mut self, steps: &[String]) {
+        if !self.list("steps", steps.len(), MAX_STEPS) {
+            return;
+        }
+        for (i, step) in steps.iter().enumerate() {
+            self.required(format_args!("steps[{i}]"), step, MAX_STEP_BYTES);
+        }
+        let bytes: usize = steps.iter().map(String::len).sum();
+        if bytes > MAX_ALL_STEPS_BYTES {
+            let most = MAX_ALL_STEPS_BYTES;
+            self.refuse(
+                "steps",
+                format!("are {bytes} bytes together, at most {most} are allowed"),
+            );
+        }
+    }
+
+    fn times(&mut self, job: &SubmitTaskRequest, now: SystemTime) -> Times {
+        let none = Duration::ZERO;
+        let delay = self.span("delay", job.delay.as_ref(), none, none..=MAX_DELAY);
+        let backoff = self.span("backoff", job.backoff.as_ref(), BACKOFF, none..=MAX_BACKOFF);
+        let start = now + delay;
+        let first_run = (!job.schedule.is_empty()).then(|| self.first_run(&job.schedule, start));
+        if let Some(deadline) = &job.deadline {
+            match SystemTime::try_from(*deadline) {
+                Ok(deadline) if deadline > start => {}
+                Ok(_) => self.refuse("deadline", "must be in the future, and after the delay"),
+                Err(_) => self.refuse("deadline", "is no time"),
+            }
+            if first_run.is_some() {
+                self.refuse(
+                    "deadline",
+                    "cannot go with a schedule, whose runs never end",
+                );
+            }
+        }
+        Times {
+            delay: first_run.map_or(delay, |_| none),
+            backoff,
+            first_run: first_run.flatten(),
+        }
+    }
+
+    fn first_run(&mut self, schedule: &str, start: SystemTime) -> Option<SystemTime> {
+        let schedule = match Schedule::parse(schedule) {
+            Ok(schedule) => schedule,
+            Err(wrong) => {
+                self.refuse("schedule", wrong);
+                return None;
+            }
+        };
+        let next = next_run(&schedule, start);
+        if next.is_none() {
+            self.refuse("schedule", "names a day that never comes");
+        }
+        next
+    }
+
+    /// The subtasks and their graph; an empty graph stands in for a wrong one until [`Fields::finish`] refuses.
+    fn subtasks(&mut self, subtasks: &mut [Subtask]) -> Graph {
+        if !self.list("subtasks", subtasks.len(), MAX_TASKS) {
+            return Graph::default();
+        }
+        for (i, subtask) in subtasks.iter_mut().enumerate() {
+            self.subtask(&format!("subtasks[{i}]"), subtask);
+        }
+        let nodes: Vec<_> = subtasks
+            .iter()
+            .map(|subtask| Node {
+                key: &subtask.key,
+                depends_on: &subtask.depends_on,
+            })
+            .collect();
+        Graph::of(&nodes).unwrap_or_else(|flaws| {
+            for flaw in flaws {
+                self.refuse(flaw.field(), flaw.to_string());
+            }
+            Graph::default()
+        })
+    }
+
+    fn subtask(&mut self, field: &str, subtask: &mut Subtask) {
+        let within = |name: &str| format!("{field}.{name}");
+        self.required(within("key"), &subtask.key, MAX_KEY_BYTES);
+        self.no_controls(within("key"), &subtask.key);
+        self.required(within("goal"), &subtask.goal, MAX_GOAL_BYTES);
+        self.text(within("kind"), &subtask.kind, MAX_KIND_BYTES);
+        self.list(
+            &within("depends_on"),
+            subtask.depends_on.len(),
+            MAX_DEPENDENCIES,
+        );
+        if self.list(&within("files"), subtask.files.len(), MAX_FILES_OF_SUBTASK) {
+            for (i, file) in subtask.files.iter().enumerate() {
+                self.file(format!("{field}.files[{i}]"), file);
+            }
+        }
+        if let Some(required) = &mut subtask.requirements {
+            self.requirements(&within("requirements"), required);
+        }
+        if let Some(payload) = &subtask.payload {
+            self.free_form(&within("payload"), payload, MAX_PAYLOAD_BYTES);
+        }
+        self.priority(&within("priority"), subtask.priority);
+        self.weight(within("weight"), subtask.weight);
+        self.attempt_timeout(&within("timeout"), subtask.timeout.as_ref());
+    }
+}
+
+/// The first run after a time.
+fn next_run(schedule: &Schedule, after: SystemTime) -> Option<SystemTime> {
+    let after = after.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let next = schedule.after(i64::try_from(after.as_secs()).ok()?)?;
+    Some(UNIX_EPOCH + Duration::from_secs(u64::try_from(next).ok()?))
+}
+
+fn check_size(plan: &tasks::Plan) -> Result<(), Status> {
+    let subtasks = plan.subtasks.iter().map(Message::encoded_len);
+    let bytes = plan.root.encoded_len() + subtasks.sum::<usize>();
+    let mut fields = Fields::default();
+    if bytes > MAX_PLAN_BYTES {
+        let most = MAX_PLAN_BYTES;
+        fields.refuse(
+            "subtasks",
+            format!("are {bytes} bytes with what they take over from the job, at most {most} are allowed"),
+        );
+    }
+    fields.finish()
+}

@@ -1,0 +1,110 @@
+//! The rules of a task's fields.
+
+use std::time::Duration;
+
+use prost_types::Duration as ProtoDuration;
+use shim_proto::coordination::v1::{Requirements, TaskState, WorkerKind};
+use shim_store::domain::Pattern;
+
+use super::fields::Fields;
+
+pub(super) const MAX_TASKS: usize = 1_000;
+pub(super) const MAX_KEY_BYTES: usize = 100;
+pub(super) const MAX_GOAL_BYTES: usize = 8 << 10;
+pub(super) const MAX_KIND_BYTES: usize = 100;
+pub(super) const MAX_PAYLOAD_BYTES: usize = 64 << 10;
+const MAX_WHY_BYTES: usize = 1_024;
+const MAX_PATTERN_BYTES: usize = 1_024;
+const MAX_REQUIRED: usize = 20;
+const LAST_PRIORITY: u32 = 100;
+/// Weights may differ as much as work does; beyond, a small one would vanish in the sum.
+const MAX_WEIGHT: f64 = 1e9;
+
+impl Fields {
+    /// A task's id, in the one form it is stored in.
+    pub(super) fn task_id(&mut self, id: &str) -> String {
+        self.uuid("task_id", id).to_string()
+    }
+
+    /// Why, for people; or nothing.
+    pub(super) fn why(&mut self, reason: &str) {
+        self.text("reason", reason, MAX_WHY_BYTES);
+    }
+
+    /// A priority; 0 is the one of whoever has none.
+    pub(super) fn priority(&mut self, field: &str, priority: u32) {
+        self.at_most(field, priority.into(), LAST_PRIORITY.into());
+    }
+
+    /// A share in the progress; 0 is the usual one.
+    pub(super) fn weight(&mut self, field: String, weight: f64) {
+        if !(0.0..=MAX_WEIGHT).contains(&weight) {
+            self.refuse(
+                field,
+                format!("must be more than 0 and at most {MAX_WEIGHT}, or 0 for 1; it is {weight}"),
+            );
+        }
+    }
+
+    /// How long an attempt may take, or nothing.
+    pub(super) fn attempt_timeout(&mut self, field: &str, timeout: Option<&ProtoDuration>) {
+        let (second, half_day) = (Duration::from_secs(1), Duration::from_secs(12 * 3_600));
+        self.span(field, timeout, second, second..=half_day);
+    }
+
+    /// Who may run a task, its capabilities sorted and each once.
+    pub(super) fn requirements(&mut self, field: &str, required: &mut Requirements) {
+        let list = format!("{field}.capabilities");
+        if self.list(&list, required.capabilities.len(), MAX_REQUIRED) {
+            for (i, capability) in required.capabilities.iter().enumerate() {
+                self.capability(format!("{list}[{i}]"), capability);
+            }
+        }
+        required.capabilities.sort_unstable();
+        required.capabilities.dedup();
+        let executors = "CHAT, AGENT, COMMAND, ANALYSIS or left out for any";
+        self.one_of::<WorkerKind>(format!("{field}.executor"), required.executor, executors);
+    }
+
+    /// A pattern of files that a task has for itself.
+    pub(super) fn file(&mut self, field: String, pattern: &str) {
+        self.text(&field, pattern, MAX_PATTERN_BYTES);
+        self.no_controls(field.as_str(), pattern);
+        if pattern.len() <= MAX_PATTERN_BYTES
+            && let Err(malformed) = Pattern::parse(pattern)
+        {
+            self.refuse(field, malformed.to_string());
+        }
+    }
+
+    /// A value that its enumeration knows; `names` says which there are.
+    pub(super) fn one_of<E: TryFrom<i32>>(
+        &mut self,
+        field: impl Into<String>,
+        value: i32,
+        names: &str,
+    ) {
+        if E::try_from(value).is_err() {
+            self.refuse(field, format!("must be {names}; it is {value}"));
+        }
+    }
+
+    /// States to look for.
+    pub(super) fn task_states(&mut self, states: &[i32]) -> Vec<TaskState> {
+        let mut wanted = Vec::new();
+        for (i, state) in states.iter().enumerate() {
+            match TaskState::try_from(*state) {
+                Ok(TaskState::Unspecified) | Err(_) => {
+                    self.refuse(
+                        format!("states[{i}]"),
+                        format!("is none that a task may be in; it is {state}"),
+                    );
+                }
+                Ok(state) => wanted.push(state),
+            }
+        }
+        wanted.sort_unstable();
+        wanted.dedup();
+        wanted
+    }
+}

@@ -1,0 +1,265 @@
+//! Stories of requests about tasks that are refused, and of what is said then.
+
+use std::time::{Duration, SystemTime};
+
+use shim_proto::coordination::v1::*;
+use shim_redis_harness::Redis;
+use shim_runtime::fault;
+use tonic::Code;
+
+use super::house::{House, id, object, refusal, span};
+use super::task_crew::{job, job_of};
+
+#[tokio::test]
+async fn a_circle_is_refused_by_name() {
+    let redis = Redis::start();
+    let mut house = House::on(&redis).await;
+    let asked = job_of(&[("a", &["b"]), ("b", &["c"]), ("c", &["a"]), ("d", &[])]);
+    let status = house.tasks.submit_task(asked).await.unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument);
+    let told = fault::explain(&status);
+    assert_eq!(
+        told.violations,
+        [(
+            "subtasks".to_owned(),
+            "wait for each other in a circle: a -> b -> c -> a".to_owned()
+        )]
+    );
+    let listed = house.tasks.list_tasks(ListTasksRequest::default()).await;
+    assert_eq!(listed.unwrap().into_inner().tasks, []);
+}
+
+#[tokio::test]
+async fn every_wrong_field_is_told_at_once() {
+    let redis = Redis::start();
+    let mut house = House::on(&redis).await;
+    let wrong = SubmitTaskRequest {
+        request_id: String::new(),
+        goal: " ".to_owned(),
+        files: vec![FileHint {
+            path: "src/[".to_owned(),
+            size_bytes: 0,
+        }],
+        merge: 9,
+        priority: 101,
+        max_attempts: 21,
+        schedule: "every day".to_owned(),
+        delay: span(31 * 24 * 3_600_000),
+        timeout: span(10),
+        submitted_by: "me".to_owned(),
+        requirements: Some(Requirements {
+            executor: 77,
+            capabilities: vec!["no spaces".to_owned()],
+        }),
+        subtasks: vec![Subtask {
+            key: "k".repeat(101),
+            depends_on: vec!["nobody".to_owned()],
+            weight: -1.0,
+            ..Subtask::default()
+        }],
+        ..Default::default()
+    };
+    let status = house.tasks.submit_task(wrong).await.unwrap_err();
+    let told = fault::explain(&status);
+    assert_eq!(told.reason, "BAD_REQUEST");
+    let mut fields: Vec<_> = told
+        .violations
+        .iter()
+        .map(|(field, _)| field.as_str())
+        .collect();
+    fields.sort_unstable();
+    assert_eq!(
+        fields,
+        [
+            "delay",
+            "files[0].path",
+            "goal",
+            "max_attempts",
+            "merge",
+            "priority",
+            "request_id",
+            "requirements.capabilities[0]",
+            "requirements.executor",
+            "schedule",
+            "submitted_by",
+            "subtasks[0].goal",
+            "subtasks[0].key",
+            "subtasks[0].weight",
+            "timeout",
+            "workspace",
+        ],
+        "{told}"
+    );
+    // The seventeenth is counted.
+    assert!(
+        status.message().ends_with("and 1 more"),
+        "{}",
+        status.message()
+    );
+}
+
+#[tokio::test]
+async fn a_deadline_is_in_the_future_and_not_for_schedules() {
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    let refused = async |asked: SubmitTaskRequest| {
+        let status = house.tasks.clone().submit_task(asked).await.unwrap_err();
+        fault::explain(&status).violations
+    };
+    let (past, soon) = (
+        SystemTime::UNIX_EPOCH,
+        SystemTime::now() + Duration::from_secs(3_600),
+    );
+    let told = refused(SubmitTaskRequest {
+        deadline: Some(past.into()),
+        ..job("late")
+    })
+    .await;
+    assert_eq!(told[0].0, "deadline");
+    let told = refused(SubmitTaskRequest {
+        deadline: Some(soon.into()),
+        delay: span(2 * 3_600_000),
+        ..job("too late")
+    })
+    .await;
+    assert_eq!(told[0].0, "deadline");
+    let told = refused(SubmitTaskRequest {
+        deadline: Some(soon.into()),
+        schedule: "0 0 * * *".to_owned(),
+        ..job("daily")
+    })
+    .await;
+    assert!(
+        told[0].1.starts_with("cannot go with a schedule"),
+        "{told:?}"
+    );
+    let told = refused(SubmitTaskRequest {
+        schedule: "0 0 30 2 *".to_owned(),
+        ..job("never")
+    })
+    .await;
+    assert_eq!(
+        told,
+        [(
+            "schedule".to_owned(),
+            "names a day that never comes".to_owned()
+        )]
+    );
+}
+
+#[tokio::test]
+async fn what_subtasks_take_over_is_bounded() {
+    let redis = Redis::start();
+    let mut house = House::on(&redis).await;
+    let keys: Vec<_> = (0..1_000).map(|n| n.to_string()).collect();
+    let subtasks: Vec<(&str, &[&str])> = keys
+        .iter()
+        .map(|key| (key.as_str(), [].as_slice()))
+        .collect();
+    let asked = SubmitTaskRequest {
+        payload: Some(object(&[("x", &"x".repeat(60_000))])),
+        ..job_of(&subtasks)
+    };
+    let status = house.tasks.submit_task(asked).await.unwrap_err();
+    let told = fault::explain(&status).violations;
+    assert_eq!(told[0].0, "subtasks");
+    assert!(
+        told[0].1.contains("at most 8388608 are allowed"),
+        "{told:?}"
+    );
+}
+
+#[tokio::test]
+async fn lists_refuse_what_they_do_not_know() {
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    let ask = async |request: ListTasksRequest| {
+        let status = house.tasks.clone().list_tasks(request).await.unwrap_err();
+        let told = fault::explain(&status);
+        (
+            told.reason,
+            told.violations
+                .into_iter()
+                .map(|(field, _)| field)
+                .collect::<Vec<_>>(),
+        )
+    };
+    let wrong = ListTasksRequest {
+        states: vec![0, 99],
+        page_size: 501,
+        page_token: "6162".to_owned(),
+        ..Default::default()
+    };
+    let (reason, fields) = ask(wrong).await;
+    assert_eq!(reason, "BAD_REQUEST");
+    assert_eq!(
+        fields,
+        ["states[0]", "states[1]", "page_size", "page_token"]
+    );
+    let nobody = ListTasksRequest {
+        root_id: id(),
+        ..Default::default()
+    };
+    assert_eq!(ask(nobody).await.0, "TASK_NOT_FOUND");
+}
+
+#[tokio::test]
+async fn a_task_that_nobody_knows_is_not_found() {
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    let mut tasks = house.tasks.clone();
+    let (task_id, request_id) = (id(), id);
+    let refusals = [
+        refusal(
+            tasks
+                .get_task(GetTaskRequest {
+                    task_id: task_id.clone(),
+                    with_subtasks: true,
+                })
+                .await,
+        ),
+        refusal(
+            tasks
+                .watch_task(WatchTaskRequest {
+                    task_id: task_id.clone(),
+                    ..Default::default()
+                })
+                .await
+                .map(drop),
+        ),
+        refusal(
+            tasks
+                .cancel_task(CancelTaskRequest {
+                    request_id: request_id(),
+                    task_id: task_id.clone(),
+                    ..Default::default()
+                })
+                .await,
+        ),
+        refusal(
+            tasks
+                .retry_task(RetryTaskRequest {
+                    request_id: request_id(),
+                    task_id: task_id.clone(),
+                })
+                .await,
+        ),
+        refusal(
+            tasks
+                .approve_task(ApproveTaskRequest {
+                    request_id: request_id(),
+                    task_id: task_id.clone(),
+                    ..Default::default()
+                })
+                .await,
+        ),
+        refusal(
+            tasks
+                .aggregate_results(AggregateResultsRequest { task_id, merge: 0 })
+                .await,
+        ),
+    ];
+    for refused in refusals {
+        assert_eq!(refused, (Code::NotFound, "TASK_NOT_FOUND".into()));
+    }
+}

@@ -1,0 +1,222 @@
+//! Stories of what comes out of jobs, and of how the queues are.
+
+use shim_proto::coordination::v1::*;
+use shim_redis_harness::Redis;
+
+use super::house::{House, id, object};
+use super::task_crew::{ANY, Crew, job, job_of, result, submit};
+
+async fn aggregate(house: &House, task_id: &str, merge: MergeStrategy) -> AggregateResultsResponse {
+    let request = AggregateResultsRequest {
+        task_id: task_id.to_owned(),
+        merge: merge.into(),
+    };
+    let mut tasks = house.tasks.clone();
+    tasks.aggregate_results(request).await.unwrap().into_inner()
+}
+
+async fn text(house: &House, task_id: &str, merge: MergeStrategy) -> String {
+    aggregate(house, task_id, merge).await.result.unwrap().text
+}
+
+#[tokio::test]
+async fn results_are_merged_as_the_job_says_or_as_asked() {
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    let crew = Crew::on(&redis).await;
+    let asked = SubmitTaskRequest {
+        merge: MergeStrategy::Last.into(),
+        ..job_of(&[("c", &["b"]), ("a", &[]), ("b", &["a"])])
+    };
+    let root_id = submit(&house, asked).await.task.unwrap().task_id;
+    for _ in 0..3 {
+        let claimed = crew.take().await;
+        let data = object(&[("by", &claimed.task.key), (&claimed.task.key, "done")]);
+        let done = TaskResult {
+            data: Some(data),
+            ..result(&format!("{} is done", claimed.task.key))
+        };
+        crew.complete(&claimed, done).await;
+        // Times are told in milliseconds.
+        tokio::time::sleep(std::time::Duration::from_millis(3)).await;
+    }
+    let whole = aggregate(&house, &root_id, MergeStrategy::Unspecified).await;
+    assert!(whole.complete && whole.missing.is_empty());
+    let root = whole.task.unwrap();
+    assert_eq!((root.state(), root.result), (TaskState::Completed, None));
+    assert_eq!(whole.result.unwrap().text, "c is done");
+    assert_eq!(
+        text(&house, &root_id, MergeStrategy::First).await,
+        "a is done"
+    );
+    let all = text(&house, &root_id, MergeStrategy::Concatenate).await;
+    assert_eq!(all, "c is done\n\na is done\n\nb is done");
+    let merged = aggregate(&house, &root_id, MergeStrategy::Merge).await;
+    let expected = object(&[("a", "done"), ("b", "done"), ("c", "done"), ("by", "b")]);
+    assert_eq!(merged.result.unwrap().data, Some(expected));
+}
+
+#[tokio::test]
+async fn what_is_missing_is_told() {
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    let crew = Crew::on(&redis).await;
+    let asked = SubmitTaskRequest {
+        on_failure: FailurePolicy::Continue.into(),
+        ..job_of(&[("a", &[]), ("b", &["a"]), ("c", &[])])
+    };
+    let root_id = submit(&house, asked).await.task.unwrap().task_id;
+    let nothing = aggregate(&house, &root_id, MergeStrategy::Unspecified).await;
+    assert_eq!((nothing.result, nothing.missing.len()), (None, 3));
+
+    for _ in 0..2 {
+        let claimed = crew.take().await;
+        match claimed.task.key.as_str() {
+            "a" => crew.fail(&claimed, "no disk").await,
+            _ => crew.complete(&claimed, result("c is done")).await,
+        };
+    }
+    let some = aggregate(&house, &root_id, MergeStrategy::Unspecified).await;
+    assert!(!some.complete);
+    assert_eq!(some.result.unwrap().text, "c is done");
+    let missing: Vec<_> = some
+        .missing
+        .iter()
+        .map(|missing| {
+            (
+                missing.key.as_str(),
+                missing.state(),
+                missing.error.as_ref().unwrap().reason.as_str(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        missing,
+        [
+            ("a", TaskState::Failed, "EXECUTOR_FAILED"),
+            ("b", TaskState::Cancelled, "DEPENDENCY_FAILED"),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_job_without_subtasks_has_its_own_result() {
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    let crew = Crew::on(&redis).await;
+    let task_id = submit(&house, job("one thing")).await.task.unwrap().task_id;
+    let before = aggregate(&house, &task_id, MergeStrategy::Merge).await;
+    assert!(!before.complete);
+    assert_eq!(
+        (before.result, before.missing[0].task_id.as_str()),
+        (None, task_id.as_str())
+    );
+    let done = TaskResult {
+        artifacts: vec!["/tmp/log".to_owned()],
+        exit_code: Some(0),
+        ..result("that is it")
+    };
+    crew.complete(&crew.take().await, done.clone()).await;
+    let after = aggregate(&house, &task_id, MergeStrategy::Concatenate).await;
+    assert!(after.complete);
+    assert_eq!(after.result, Some(done));
+}
+
+async fn health(house: &House) -> QueueHealthResponse {
+    let mut tasks = house.tasks.clone();
+    tasks
+        .queue_health(QueueHealthRequest {})
+        .await
+        .unwrap()
+        .into_inner()
+}
+
+async fn register(house: &House, kind: WorkerKind, capacity: u32) -> Worker {
+    let request = RegisterWorkerRequest {
+        request_id: id(),
+        kind: kind.into(),
+        capacity,
+        ..Default::default()
+    };
+    let mut registry = house.registry.clone();
+    let answer = registry.register_worker(request).await.unwrap();
+    answer.into_inner().worker.unwrap()
+}
+
+#[tokio::test]
+async fn a_queue_tells_whether_it_is_served() {
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    let crew = Crew::on(&redis).await;
+    for priority in [10, 10, 70] {
+        let asked = SubmitTaskRequest {
+            priority,
+            ..job("anything")
+        };
+        submit(&house, asked).await;
+    }
+    let asked = SubmitTaskRequest {
+        requirements: Some(Requirements {
+            executor: WorkerKind::Command.into(),
+            capabilities: Vec::new(),
+        }),
+        ..job("run it")
+    };
+    submit(&house, asked).await;
+
+    let starving = health(&house).await;
+    assert_eq!(starving.queues.len(), 2);
+    assert!(
+        starving
+            .queues
+            .iter()
+            .all(|queue| queue.starving && queue.workers == 0)
+    );
+
+    let chat = register(&house, WorkerKind::Chat, 1).await;
+    let served = health(&house).await;
+    let queue = |health: &QueueHealthResponse, name: &str| {
+        health
+            .queues
+            .iter()
+            .find(|queue| queue.name == name)
+            .unwrap()
+            .clone()
+    };
+    let any = queue(&served, ANY);
+    assert_eq!(
+        (any.waiting, any.active, any.workers, any.room),
+        (3, 0, 1, 1)
+    );
+    assert!(!any.starving && !any.saturated);
+    let depths: Vec<_> = any
+        .depths
+        .iter()
+        .map(|depth| (depth.priority, depth.depth))
+        .collect();
+    assert_eq!(depths, [(10, 2), (70, 1)]);
+    assert!(any.oldest_age.is_some());
+    assert!(queue(&served, "work.command").starving);
+
+    let beat = HeartbeatRequest {
+        worker_id: chat.worker_id,
+        epoch: chat.epoch,
+        running: 1,
+        ..Default::default()
+    };
+    house.registry.clone().heartbeat(beat).await.unwrap();
+    let claimed = crew.take().await;
+    let full = queue(&health(&house).await, ANY);
+    assert_eq!((full.waiting, full.active, full.room), (2, 1, 0));
+    assert!(full.saturated && !full.starving);
+
+    crew.complete(&claimed, result("")).await;
+    let failed = crew.take().await;
+    crew.fail(&failed, "no").await;
+    let after = health(&house).await;
+    assert_eq!(
+        (after.completed_last_minute, after.failed_last_minute),
+        (1, 1)
+    );
+    assert_eq!((after.dead_letters, after.awaiting_approval), (1, 0));
+}

@@ -1,0 +1,3 @@
+//! Pure decisions about who gets which task.
+
+pub(crate) mod assignment;

@@ -1,0 +1,166 @@
+//! `command`: an allow-listed program. It reads the task as JSON, and what it prints is the result.
+
+use futures::TryFutureExt;
+use futures::future::BoxFuture;
+use serde_json::{Map, Value};
+use shim_proto::coordination::v1::TaskResult;
+use shim_runtime::free_form;
+use tokio_util::sync::CancellationToken;
+
+use super::child::{End, Ended, Halt, Run};
+use super::program::Program;
+use super::{
+    Claim, EXECUTOR_FAILED, Executor, Failure, News, Outcome, Pulse, TIMED_OUT, output, prompt,
+};
+
+const MAX_ARGS: usize = 100;
+const MAX_ARG_BYTES: usize = 8 * 1024;
+/// A note is a line for people.
+pub(super) const MAX_NOTE_BYTES: usize = 200;
+
+/// The executor.
+pub(super) struct Command {
+    program: Program,
+}
+
+impl Command {
+    pub(super) fn new(program: Program) -> Self {
+        Self { program }
+    }
+
+    async fn attempt(&self, run: Run<'_>) -> Result<Outcome, Halt> {
+        let config = &self.program.config;
+        let extras = Extras::of(run.claim, config.allow_args)?;
+        let args = config.args.iter().cloned().chain(extras.args);
+        let input = extras.stdin.unwrap_or_else(|| prompt::as_json(run.claim));
+        let hear = |line: &[u8]| {
+            let text = String::from_utf8_lossy(line);
+            let note = output::first_line(&text, MAX_NOTE_BYTES).to_owned();
+            run.pulse.tell(News {
+                note: Some(note).filter(|note| !note.is_empty()),
+                ..News::default()
+            });
+            false
+        };
+        let ended = run.go(args, input.into_bytes(), hear).await?;
+        Ok(judge(ended).await?)
+    }
+}
+
+impl Executor for Command {
+    fn fitness(&self) -> Result<(), String> {
+        self.program.find().map(drop)
+    }
+
+    fn run<'a>(
+        &'a self,
+        claim: &'a Claim,
+        pulse: &'a Pulse,
+        stop: &'a CancellationToken,
+    ) -> BoxFuture<'a, Outcome> {
+        let run = Run {
+            program: &self.program,
+            claim,
+            pulse,
+            stop,
+        };
+        Box::pin(self.attempt(run).unwrap_or_else(Outcome::from))
+    }
+}
+
+async fn judge(mut ended: Ended) -> Result<Outcome, Failure> {
+    let status = match ended.end {
+        End::Stopped => return Ok(Outcome::Stopped),
+        End::TimedOut => return Err(timed_out(&mut ended)),
+        End::Exited(status) => Some(status),
+        End::Lingered => None,
+    };
+    if let Some(status) = status.filter(|status| !status.success()) {
+        return Err(failed(&mut ended, status));
+    }
+    let (text, truncated) = ended.stdout.text();
+    let artifacts = ended.stdout.artifact().await;
+    let data = serde_json::from_str::<Map<String, Value>>(&text).ok();
+    Ok(Outcome::Completed(TaskResult {
+        data: data.as_ref().and_then(free_form::from_json),
+        text,
+        artifacts: artifacts.map(shown).into_iter().collect(),
+        truncated,
+        exit_code: status.and_then(|status| status.code()),
+    }))
+}
+
+pub(super) fn shown(path: &std::path::Path) -> String {
+    path.display().to_string()
+}
+
+/// What a program said last before its time was up tells most.
+pub(super) fn timed_out(ended: &mut Ended) -> Failure {
+    Failure::new(TIMED_OUT, &with_words("its time was up", ended))
+}
+
+/// A program that was killed broke; one that exits with a code says that it could not do the task.
+pub(super) fn failed(ended: &mut Ended, status: std::process::ExitStatus) -> Failure {
+    Failure {
+        is_crash: status.code().is_none(),
+        ..Failure::new(EXECUTOR_FAILED, &with_words(&status.to_string(), ended))
+    }
+}
+
+/// With what it wrote to stderr, or else to stdout.
+fn with_words(what: &str, ended: &mut Ended) -> String {
+    let words = if ended.stderr.is_empty() {
+        ended.stdout.text().0
+    } else {
+        ended.stderr.text().0
+    };
+    match words.trim() {
+        "" => what.to_owned(),
+        words => format!("{what}\n{words}"),
+    }
+}
+
+/// What a payload may bring if the configuration allows it.
+#[derive(Default)]
+struct Extras {
+    args: Vec<String>,
+    stdin: Option<String>,
+}
+
+impl Extras {
+    fn of(claim: &Claim, is_allowed: bool) -> Result<Self, Failure> {
+        let payload = claim.task.payload.as_ref().map(free_form::to_json);
+        let mut payload = payload.unwrap_or_default();
+        let (args, stdin) = (payload.remove("args"), payload.remove("stdin"));
+        if args.is_none() && stdin.is_none() {
+            return Ok(Self::default());
+        }
+        if !is_allowed {
+            let message = "args, stdin: this executor takes none from tasks (allow_args is off)";
+            return Err(Failure::not_allowed(message));
+        }
+        let stdin = match stdin {
+            None | Some(Value::Null) => None,
+            Some(Value::String(text)) => Some(text),
+            Some(_) => return Err(Failure::not_allowed("stdin: must be a text")),
+        };
+        Ok(Self {
+            args: arguments(args)?,
+            stdin,
+        })
+    }
+}
+
+fn arguments(given: Option<Value>) -> Result<Vec<String>, Failure> {
+    let is_argument = |arg: &String| arg.len() <= MAX_ARG_BYTES && !arg.contains('\0');
+    let args: Option<Vec<String>> = match given {
+        None | Some(Value::Null) => Some(Vec::new()),
+        Some(given) => serde_json::from_value(given).ok(),
+    };
+    args.filter(|args| args.len() <= MAX_ARGS && args.iter().all(is_argument))
+        .ok_or_else(|| {
+            Failure::not_allowed(&format!(
+                "args: must be at most {MAX_ARGS} texts of {MAX_ARG_BYTES} bytes without NUL"
+            ))
+        })
+}

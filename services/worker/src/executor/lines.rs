@@ -1,0 +1,71 @@
+//! Cutting a stream of bytes into lines of bounded length.
+
+/// A longer line is passed over: no message of an agent is of use at that size.
+const MAX_LINE_BYTES: usize = 4 * 1024 * 1024;
+
+/// The line that is not whole yet.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    begun: Vec<u8>,
+    is_too_long: bool,
+}
+
+impl Lines {
+    /// Hands every line that is whole now to `each`, without its end.
+    pub(super) fn push(&mut self, mut bytes: &[u8], mut each: impl FnMut(&[u8])) {
+        while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
+            self.extend(&bytes[..end]);
+            self.finish(&mut each);
+            bytes = &bytes[end + 1..];
+        }
+        self.extend(bytes);
+    }
+
+    /// Hands over what was begun: a last line may lack its end.
+    pub(super) fn finish(&mut self, mut each: impl FnMut(&[u8])) {
+        let line = self.begun.strip_suffix(b"\r").unwrap_or(&self.begun);
+        if !line.is_empty() && !self.is_too_long {
+            each(line);
+        }
+        self.begun.clear();
+        self.is_too_long = false;
+    }
+
+    fn extend(&mut self, bytes: &[u8]) {
+        if self.begun.len() + bytes.len() > MAX_LINE_BYTES {
+            self.is_too_long = true;
+            self.begun = Vec::new();
+        }
+        if !self.is_too_long {
+            self.begun.extend_from_slice(bytes);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_whole_however_they_come() {
+        let mut lines = Lines::default();
+        let mut seen = Vec::new();
+        for bytes in ["on", "e\ntwo\r\n\nthr", "ee"] {
+            lines.push(bytes.as_bytes(), |line| seen.push(line.to_vec()));
+        }
+        lines.finish(|line| seen.push(line.to_vec()));
+        assert_eq!(seen, [&b"one"[..], b"two", b"three"]);
+    }
+
+    #[test]
+    fn a_line_without_end_costs_no_memory_and_hides_no_other() {
+        let mut lines = Lines::default();
+        let mut seen = Vec::new();
+        for _ in 0..2 * MAX_LINE_BYTES / 65_536 {
+            lines.push(&[b'x'; 65_536], |line| seen.push(line.to_vec()));
+        }
+        assert!(lines.begun.capacity() <= 2 * MAX_LINE_BYTES);
+        lines.push(b"\nnext\n", |line| seen.push(line.to_vec()));
+        assert_eq!(seen, [b"next"]);
+    }
+}

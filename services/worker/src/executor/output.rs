@@ -1,0 +1,222 @@
+//! The output of a program within bounds: its head and its tail in memory, all of it up to a larger bound in a file.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::fs::File;
+use tokio::io::AsyncWriteExt;
+
+use super::artifacts::Artifacts;
+
+/// More than this of one stream is not even kept in a file.
+const MAX_ARTIFACT_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Room for the words in the place of what is left out.
+const MARKER_BYTES: usize = 64;
+
+/// What one stream of a program brought.
+pub(super) struct Output {
+    artifacts: Arc<Artifacts>,
+    path: PathBuf,
+    /// How much is kept in memory, half of it from the start and half from the end.
+    limit: usize,
+    head: Vec<u8>,
+    tail: VecDeque<u8>,
+    total: u64,
+    spill: Spill,
+}
+
+/// The file with more than fits in memory.
+enum Spill {
+    /// All is in memory.
+    Dry,
+    Open(File),
+    /// It is as large as it may be, or the disk failed.
+    Closed,
+}
+
+impl Output {
+    /// Nothing yet; more than `limit` bytes will go to `path`.
+    pub(super) fn new(artifacts: Arc<Artifacts>, path: PathBuf, limit: usize) -> Self {
+        Self {
+            artifacts,
+            path,
+            limit,
+            head: Vec::new(),
+            tail: VecDeque::new(),
+            total: 0,
+            spill: Spill::Dry,
+        }
+    }
+
+    /// Takes what came.
+    pub(super) async fn take(&mut self, bytes: &[u8]) {
+        let is_too_much = self.total + bytes.len() as u64 > self.limit as u64;
+        if matches!(self.spill, Spill::Dry) && is_too_much {
+            self.begin_spill().await;
+        }
+        self.spill(bytes).await;
+        self.total += bytes.len() as u64;
+        let room = (self.limit / 2).saturating_sub(self.head.len());
+        let (first, rest) = bytes.split_at(room.min(bytes.len()));
+        self.head.extend_from_slice(first);
+        self.tail.extend(rest);
+        let excess = self.tail.len().saturating_sub(self.limit - self.limit / 2);
+        self.tail.drain(..excess);
+    }
+
+    /// All of it as text, or what is kept; and whether something is missing.
+    pub(super) fn text(&mut self) -> (String, bool) {
+        let (head, tail) = (&self.head, &*self.tail.make_contiguous());
+        let missing = self.total - (head.len() + tail.len()) as u64;
+        if missing == 0 {
+            let whole = [head, tail].concat();
+            return clipped(&String::from_utf8_lossy(&whole), self.limit);
+        }
+        let (head, tail) = (String::from_utf8_lossy(head), String::from_utf8_lossy(tail));
+        let text = format!("{head}{}{tail}", marker(missing));
+        // Bytes that are no text grew as they became some.
+        (clipped(&text, self.limit + MARKER_BYTES).0, true)
+    }
+
+    /// Whether nothing came.
+    pub(super) fn is_empty(&self) -> bool {
+        self.total == 0
+    }
+
+    /// The file with all of it, if it is longer than what is kept in memory.
+    pub(super) async fn artifact(&mut self) -> Option<&Path> {
+        if let Spill::Open(file) = &mut self.spill
+            && let Err(why) = file.flush().await
+        {
+            self.give_up(&why);
+        }
+        let is_there = !matches!(self.spill, Spill::Dry) && self.path.exists();
+        is_there.then_some(self.path.as_path())
+    }
+
+    async fn begin_spill(&mut self) {
+        self.spill = match self.artifacts.create(&self.path).await {
+            Ok(file) => Spill::Open(file),
+            Err(why) => return self.give_up(&why),
+        };
+        let so_far = [&self.head, &*self.tail.make_contiguous()].concat();
+        self.spill(&so_far).await;
+    }
+
+    async fn spill(&mut self, bytes: &[u8]) {
+        let Spill::Open(file) = &mut self.spill else {
+            return;
+        };
+        let room = MAX_ARTIFACT_BYTES.saturating_sub(self.total);
+        let room = usize::try_from(room).unwrap_or(usize::MAX);
+        let written = file.write_all(&bytes[..room.min(bytes.len())]).await;
+        if let Err(why) = written {
+            self.give_up(&why);
+        }
+    }
+
+    /// The task goes on without the file: its result is in memory.
+    fn give_up(&mut self, why: &std::io::Error) {
+        tracing::warn!(%why, file = %self.path.display(), "long output is not kept");
+        self.spill = Spill::Closed;
+    }
+}
+
+fn marker(missing: impl std::fmt::Display) -> String {
+    format!("\n[... {missing} bytes left out ...]\n")
+}
+
+/// The head and the tail of a text of more than `max` bytes; and whether something is missing.
+pub(super) fn clipped(text: &str, max: usize) -> (String, bool) {
+    if text.len() <= max {
+        return (text.to_owned(), false);
+    }
+    let half = max.saturating_sub(MARKER_BYTES) / 2;
+    let head = text.floor_char_boundary(half);
+    let tail = text.ceil_char_boundary(text.len() - half);
+    let marker = marker(tail - head);
+    (format!("{}{marker}{}", &text[..head], &text[tail..]), true)
+}
+
+/// The first line that is not blank, at most `max` bytes of it.
+pub(crate) fn first_line(text: &str, max: usize) -> &str {
+    let lines = text.lines().map(str::trim);
+    let line = lines
+        .into_iter()
+        .find(|line| !line.is_empty())
+        .unwrap_or("");
+    &line[..line.floor_char_boundary(max)]
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::time::Duration;
+
+    use super::*;
+
+    fn output(folder: &Path, limit: usize) -> Output {
+        let artifacts = Artifacts::open(folder, Duration::from_secs(60)).unwrap();
+        let path = artifacts.path("task", 1, "stdout");
+        Output::new(Arc::new(artifacts), path, limit)
+    }
+
+    #[tokio::test]
+    async fn short_output_is_whole_and_leaves_no_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut output = output(folder.path(), 1024);
+        output.take("héllo ".as_bytes()).await;
+        output.take(b"world").await;
+        assert_eq!(output.text(), ("héllo world".to_owned(), false));
+        assert_eq!(output.artifact().await, None);
+    }
+
+    #[tokio::test]
+    async fn long_output_keeps_both_ends_and_is_whole_in_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut output = output(folder.path(), 1024);
+        let whole: String = (0..1_000).map(|line| format!("line {line}\n")).collect();
+        for chunk in whole.as_bytes().chunks(300) {
+            output.take(chunk).await;
+        }
+        let (text, is_cut) = output.text();
+        assert!(is_cut && text.starts_with("line 0\n") && text.ends_with("line 999\n"));
+        assert!(text.contains(&format!("{} bytes left out", whole.len() - 1024)));
+        assert!(text.len() <= 1024 + MARKER_BYTES);
+        let file = output.artifact().await.unwrap();
+        assert_eq!(std::fs::read_to_string(file).unwrap(), whole);
+    }
+
+    #[tokio::test]
+    async fn endless_output_is_bounded_in_memory_and_on_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut output = output(folder.path(), 1024);
+        let chunk = vec![0xFF; 1024 * 1024];
+        for _ in 0..18 {
+            output.take(&chunk).await;
+        }
+        assert!(output.text().0.len() <= 1024 + MARKER_BYTES);
+        let file = output.artifact().await.unwrap();
+        assert_eq!(file.metadata().unwrap().len(), MAX_ARTIFACT_BYTES);
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_fails_costs_only_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut output = output(folder.path(), 16);
+        std::fs::remove_dir_all(folder.path()).unwrap();
+        output.take(&[b'x'; 64]).await;
+        assert!(output.text().1);
+        assert_eq!(output.artifact().await, None);
+    }
+
+    #[test]
+    fn a_clipped_text_is_cut_between_letters() {
+        let (text, is_cut) = clipped(&"ü".repeat(1_000), 201);
+        assert!(is_cut && text.len() <= 201 && text.starts_with('ü') && text.ends_with('ü'));
+        assert_eq!(clipped("short", 5), ("short".to_owned(), false));
+        assert_eq!(first_line("\n  \n  one two \n", 5), "one t");
+    }
+}

@@ -1,0 +1,105 @@
+//! How a task is told to its program: as JSON to a command, as a prompt to an agent.
+
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+use shim_runtime::free_form;
+
+use super::Claim;
+
+/// The task as one JSON object.
+pub(super) fn as_json(claim: &Claim) -> String {
+    let task = &claim.task;
+    let object = json!({
+        "task_id": task.task_id,
+        "root_id": task.root_id,
+        "key": task.key,
+        "lease": claim.lease,
+        "goal": task.goal,
+        "kind": task.kind,
+        "attempt": task.attempts,
+        "files": task.files,
+        "workspace": task.workspace,
+        "payload": task.payload.as_ref().map(free_form::to_json),
+        "resume": claim.resume,
+    });
+    format!("{object}\n")
+}
+
+/// The task as facts for a model: the goal, what belongs to it, and where the worker before left off.
+pub(super) fn as_text(claim: &Claim) -> String {
+    let task = &claim.task;
+    let mut text = task.goal.clone();
+    let mut add = |part: &str| {
+        text.push_str("\n\n");
+        text.push_str(part.trim_end());
+    };
+    if !task.kind.is_empty() {
+        add(&format!("Kind of work: {}", task.kind));
+    }
+    if !task.files.is_empty() {
+        let mut files = format!("Files you have for yourself in {}:\n", task.workspace);
+        for pattern in &task.files {
+            let _ = writeln!(files, "- {pattern}");
+        }
+        add(&files);
+    }
+    let payload = task.payload.as_ref().map(free_form::to_json);
+    if let Some(payload) = payload.filter(|payload| !payload.is_empty()) {
+        let payload = format!("{:#}", Value::Object(payload));
+        add(&format!("Input:\n```json\n{payload}\n```"));
+    }
+    if let Some(resume) = &claim.resume {
+        add(&format!("Where the worker before you left off:\n{resume}"));
+    }
+    text.push('\n');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use shim_proto::coordination::v1::Task;
+
+    use super::*;
+
+    fn claim() -> Claim {
+        let payload = json!({"depth": 2});
+        Claim {
+            task: Task {
+                task_id: "t1".to_owned(),
+                goal: "Fix the parser".to_owned(),
+                files: vec!["src/*.rs".to_owned()],
+                workspace: "/repo".to_owned(),
+                payload: free_form::from_json(payload.as_object().unwrap()),
+                ..Task::default()
+            },
+            lease: 9,
+            resume: Some("The lexer is done.".to_owned()),
+        }
+    }
+
+    #[test]
+    fn a_prompt_says_what_is_known_and_no_more() {
+        let expected = "Fix the parser\n\nFiles you have for yourself in /repo:\n- src/*.rs\n\n\
+                        Input:\n```json\n{\n  \"depth\": 2\n}\n```\n\n\
+                        Where the worker before you left off:\nThe lexer is done.\n";
+        assert_eq!(as_text(&claim()), expected);
+        let bare = Claim {
+            task: Task {
+                goal: "Think".to_owned(),
+                ..Task::default()
+            },
+            ..Claim::default()
+        };
+        assert_eq!(as_text(&bare), "Think\n");
+    }
+
+    #[test]
+    fn a_command_reads_the_same_as_json() {
+        let value: Value = serde_json::from_str(&as_json(&claim())).unwrap();
+        assert_eq!(value["payload"]["depth"], 2);
+        assert_eq!(value["lease"], 9);
+        assert_eq!(value["resume"], "The lexer is done.");
+    }
+}

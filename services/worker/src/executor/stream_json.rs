@@ -1,0 +1,152 @@
+//! The lines of stream-json, as far as SHIM reads them. The format is that of
+//! `claude -p --output-format stream-json --verbose`: `system`, `assistant` and `user` messages, then one `result`.
+//!
+//! Unknown messages and fields are passed over, and what is null is as good as left out, for the format grows.
+
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+/// How it ended, by its own words.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Verdict {
+    #[serde(deserialize_with = "or_default")]
+    subtype: String,
+    #[serde(deserialize_with = "or_default")]
+    is_error: bool,
+    #[serde(deserialize_with = "or_default")]
+    pub(super) result: String,
+    #[serde(deserialize_with = "or_default")]
+    errors: Vec<Value>,
+    pub(super) structured_output: Value,
+    #[serde(deserialize_with = "or_default")]
+    pub(super) total_cost_usd: f64,
+    #[serde(deserialize_with = "or_default")]
+    pub(super) usage: Tokens,
+}
+
+/// What was read and written by models.
+#[derive(Debug, Default, Clone, Copy, Deserialize)]
+#[serde(default)]
+pub(super) struct Tokens {
+    #[serde(deserialize_with = "or_default")]
+    input_tokens: u64,
+    #[serde(deserialize_with = "or_default")]
+    cache_creation_input_tokens: u64,
+    #[serde(deserialize_with = "or_default")]
+    cache_read_input_tokens: u64,
+    #[serde(deserialize_with = "or_default")]
+    pub(super) output_tokens: u64,
+}
+
+/// A line.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum Line {
+    Assistant {
+        message: Message,
+    },
+    User {
+        message: Message,
+    },
+    Result(Verdict),
+    #[serde(other)]
+    Other,
+}
+
+/// A turn, or a part of one.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Message {
+    #[serde(deserialize_with = "or_default")]
+    pub(super) id: String,
+    content: Value,
+    #[serde(deserialize_with = "or_default")]
+    pub(super) usage: Tokens,
+}
+
+/// A part of a message.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum Block {
+    Text {
+        text: String,
+    },
+    ToolUse {
+        id: String,
+        name: String,
+        #[serde(default)]
+        input: Value,
+    },
+    ToolResult {
+        tool_use_id: String,
+        #[serde(default)]
+        content: Value,
+        #[serde(default, deserialize_with = "or_default")]
+        is_error: bool,
+    },
+    #[serde(other)]
+    Other,
+}
+
+/// What is null is as good as left out.
+fn or_default<'de, T, D>(input: D) -> Result<T, D::Error>
+where
+    T: Default + Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    Ok(Option::deserialize(input)?.unwrap_or_default())
+}
+
+impl Verdict {
+    /// Whether the agent did what it was asked.
+    pub(super) fn is_success(&self) -> bool {
+        !self.is_error && matches!(self.subtype.as_str(), "" | "success")
+    }
+
+    /// Whether trying again is of no use: the same money would be spent again.
+    pub(super) fn is_final(&self) -> bool {
+        self.subtype == "error_max_budget_usd"
+    }
+
+    /// Why it failed.
+    pub(super) fn complaint(&self) -> String {
+        let errors = self.errors.iter().map(|error| match error {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        });
+        let words = [self.subtype.clone(), self.result.clone()];
+        let said: Vec<_> = words
+            .into_iter()
+            .chain(errors)
+            .filter(|word| !word.is_empty() && word != "success")
+            .collect();
+        if said.is_empty() {
+            return "the agent says that it failed".to_owned();
+        }
+        said.join(": ")
+    }
+}
+
+impl Tokens {
+    /// All that was read, out of a cache or not.
+    pub(super) fn read(&self) -> u64 {
+        self.input_tokens
+            .saturating_add(self.cache_creation_input_tokens)
+            .saturating_add(self.cache_read_input_tokens)
+    }
+}
+
+impl Message {
+    /// Its blocks; plain text stands for one.
+    pub(super) fn blocks(&self) -> Vec<Block> {
+        match &self.content {
+            Value::String(text) => vec![Block::Text { text: text.clone() }],
+            Value::Array(blocks) => blocks
+                .iter()
+                .filter_map(|block| Block::deserialize(block).ok())
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,342 @@
+//! What a headless agent says of itself, line by line: read into news and, at the end, a verdict.
+
+use std::collections::VecDeque;
+
+use serde_json::Value;
+use shim_proto::coordination::v1::Usage;
+
+use super::News;
+use super::output::first_line;
+use super::stream_json::{Block, Line, Message, Tokens, Verdict};
+
+const MAX_NOTE_BYTES: usize = super::command::MAX_NOTE_BYTES;
+/// Agents within an agent speak in turns; more than these at once are counted roughly until the result comes.
+const MESSAGES_KEPT: usize = 32;
+/// A list of steps says how far an agent is, but only its result says that it is done.
+const ALMOST: f64 = 0.99;
+/// The tool that saves a checkpoint, under whatever name the client has put it.
+const CHECKPOINT_TOOL: &str = "shim_auto_checkpoint";
+/// What of a tool's input says most to people, the best first.
+const TELLING: [&str; 8] = [
+    "description",
+    "command",
+    "file_path",
+    "path",
+    "pattern",
+    "query",
+    "url",
+    "prompt",
+];
+
+/// What was heard so far.
+#[derive(Debug, Default)]
+pub(super) struct Transcript {
+    /// What was told already, for the result brings the sum.
+    told: Usage,
+    /// One message comes in parts, and each part tells what all of it cost so far.
+    messages: VecDeque<(String, Tokens)>,
+    /// Calls that save a checkpoint and were not answered yet.
+    saving: VecDeque<String>,
+    verdict: Option<Verdict>,
+}
+
+impl Transcript {
+    /// Whether the result came: nothing of use follows.
+    pub(super) fn is_over(&self) -> bool {
+        self.verdict.is_some()
+    }
+
+    /// The result, if it came.
+    pub(super) fn into_verdict(self) -> Option<Verdict> {
+        self.verdict
+    }
+
+    /// What is new with this line. One that is no message tells nothing but that the agent lives.
+    pub(super) fn hear(&mut self, line: &[u8]) -> News {
+        match serde_json::from_slice(line) {
+            Ok(Line::Assistant { message }) => self.said(&message),
+            Ok(Line::User { message }) => self.answered(&message),
+            Ok(Line::Result(verdict)) => self.ended(verdict),
+            Ok(Line::Other) | Err(_) => News::default(),
+        }
+    }
+
+    fn said(&mut self, message: &Message) -> News {
+        let mut news = News {
+            usage: self.count(message),
+            ..News::default()
+        };
+        for block in message.blocks() {
+            match block {
+                Block::Text { text } => note(&mut news, &text),
+                Block::ToolUse { id, name, input } => {
+                    note(&mut news, &in_words(&name, &input));
+                    news.progress = progress(&name, &input).or(news.progress);
+                    if name.ends_with(CHECKPOINT_TOOL) {
+                        keep(&mut self.saving, id);
+                    }
+                }
+                Block::ToolResult { .. } | Block::Other => {}
+            }
+        }
+        news
+    }
+
+    fn answered(&mut self, message: &Message) -> News {
+        let mut news = News::default();
+        for block in message.blocks() {
+            if let Block::ToolResult {
+                tool_use_id,
+                content,
+                is_error,
+            } = block
+                && let Some(at) = self.saving.iter().position(|id| *id == tool_use_id)
+            {
+                self.saving.remove(at);
+                news.checkpoint_id = checkpoint(&content).filter(|_| !is_error);
+            }
+        }
+        news
+    }
+
+    /// The rest of what it cost; of messages that were told twice too much is told rather than too little.
+    fn ended(&mut self, verdict: Verdict) -> News {
+        let usage = Usage {
+            input_tokens: verdict.usage.read().saturating_sub(self.told.input_tokens),
+            output_tokens: (verdict.usage.output_tokens).saturating_sub(self.told.output_tokens),
+            cost_usd: Some(verdict.total_cost_usd - self.told.cost_usd)
+                .filter(|cost| cost.is_finite() && *cost > 0.0)
+                .unwrap_or(0.0),
+        };
+        add(&mut self.told, &usage);
+        self.verdict = Some(verdict);
+        News {
+            usage,
+            ..News::default()
+        }
+    }
+
+    /// What this part of a message cost beyond its earlier parts.
+    fn count(&mut self, message: &Message) -> Usage {
+        let now = message.usage;
+        let earlier = self.messages.iter_mut().rfind(|(id, _)| *id == message.id);
+        let before = match earlier {
+            Some((_, tokens)) => std::mem::replace(tokens, now),
+            None => {
+                keep(&mut self.messages, (message.id.clone(), now));
+                Tokens::default()
+            }
+        };
+        let usage = Usage {
+            input_tokens: now.read().saturating_sub(before.read()),
+            output_tokens: now.output_tokens.saturating_sub(before.output_tokens),
+            cost_usd: 0.0,
+        };
+        add(&mut self.told, &usage);
+        usage
+    }
+}
+
+fn add(sum: &mut Usage, more: &Usage) {
+    sum.input_tokens = sum.input_tokens.saturating_add(more.input_tokens);
+    sum.output_tokens = sum.output_tokens.saturating_add(more.output_tokens);
+    sum.cost_usd += more.cost_usd;
+}
+
+/// Adds to a list of bounded length.
+fn keep<T>(list: &mut VecDeque<T>, item: T) {
+    if list.len() == MESSAGES_KEPT {
+        list.pop_front();
+    }
+    list.push_back(item);
+}
+
+fn note(news: &mut News, text: &str) {
+    let line = first_line(text, MAX_NOTE_BYTES);
+    if !line.is_empty() {
+        news.note = Some(line.to_owned());
+    }
+}
+
+/// A call of a tool as a person would tell it.
+fn in_words(name: &str, input: &Value) -> String {
+    let what = TELLING.iter().find_map(|field| input[*field].as_str());
+    what.map_or_else(
+        || name.to_owned(),
+        |what| format!("{name}: {}", first_line(what, MAX_NOTE_BYTES)),
+    )
+}
+
+/// How far an agent is by its own count: the steps of its list that are done, or what it wrote into a checkpoint.
+fn progress(tool: &str, input: &Value) -> Option<f64> {
+    let progress = if tool.ends_with(CHECKPOINT_TOOL) {
+        input["progress"].as_f64()?
+    } else {
+        let steps = input["todos"]
+            .as_array()
+            .filter(|steps| !steps.is_empty())?;
+        let done = steps.iter().filter(|step| step["status"] == "completed");
+        done.count() as f64 / steps.len() as f64
+    };
+    Some(progress.clamp(0.0, ALMOST))
+}
+
+/// The checkpoint that the tool's answer tells of; the answer is JSON in text, or in the text of blocks.
+fn checkpoint(answer: &Value) -> Option<String> {
+    let read = |text: &str| {
+        let answer: Value = serde_json::from_str(text).ok()?;
+        let id = answer.pointer("/checkpoint/checkpoint_id")?;
+        Some(id.as_str()?.to_owned())
+    };
+    match answer {
+        Value::String(text) => read(text),
+        Value::Array(blocks) => blocks
+            .iter()
+            .find_map(|block| read(block["text"].as_str()?)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::*;
+
+    fn hear(transcript: &mut Transcript, line: &Value) -> News {
+        transcript.hear(line.to_string().as_bytes())
+    }
+
+    fn said(id: &str, block: &Value, tokens: [u64; 3]) -> Value {
+        let [input, cached, output] = tokens;
+        let usage = json!({"input_tokens": input, "cache_read_input_tokens": cached, "output_tokens": output});
+        json!({"type": "assistant", "message": {"id": id, "content": [block], "usage": usage}})
+    }
+
+    fn text(text: &str) -> Value {
+        json!({"type": "text", "text": text})
+    }
+
+    fn call(name: &str, input: &Value) -> Value {
+        json!({"type": "tool_use", "id": "call-1", "name": name, "input": input})
+    }
+
+    #[test]
+    fn the_parts_of_a_message_are_counted_once_and_the_result_brings_the_rest() {
+        let mut transcript = Transcript::default();
+        let heard = [
+            hear(
+                &mut transcript,
+                &json!({"type": "system", "subtype": "init"}),
+            ),
+            hear(&mut transcript, &said("m1", &text("Looking"), [10, 100, 1])),
+            hear(
+                &mut transcript,
+                &said("m1", &call("Bash", &json!({"command": "ls"})), [10, 100, 5]),
+            ),
+            hear(&mut transcript, &said("m2", &text("Done"), [20, 0, 7])),
+            hear(
+                &mut transcript,
+                &json!({"type": "result", "subtype": "success", "result": "Fixed", "total_cost_usd": 0.25,
+                    "usage": {"input_tokens": 30, "cache_read_input_tokens": 100, "output_tokens": 40}}),
+            ),
+        ];
+        let input: Vec<_> = heard.iter().map(|news| news.usage.input_tokens).collect();
+        let output: Vec<_> = heard.iter().map(|news| news.usage.output_tokens).collect();
+        assert_eq!(
+            (input, output),
+            (vec![0, 110, 0, 20, 0], vec![0, 1, 4, 7, 28])
+        );
+        assert_eq!(heard[2].note.as_deref(), Some("Bash: ls"));
+        assert_eq!(heard[4].usage.cost_usd, 0.25);
+        let verdict = transcript.into_verdict().unwrap();
+        assert!(verdict.is_success());
+        assert_eq!(verdict.result, "Fixed");
+    }
+
+    #[test]
+    fn an_agent_that_failed_says_why() {
+        for (line, complaint) in [
+            (json!({"subtype": "error_max_turns"}), "error_max_turns"),
+            (
+                json!({"is_error": true, "subtype": "success", "result": "No credit"}),
+                "No credit",
+            ),
+            (
+                json!({"is_error": true, "errors": ["one", "two"]}),
+                "one: two",
+            ),
+            (
+                json!({"is_error": true, "result": null, "usage": null, "errors": null}),
+                "the agent says that it failed",
+            ),
+            (json!({"is_error": true}), "the agent says that it failed"),
+        ] {
+            let mut line = line;
+            line["type"] = "result".into();
+            let mut transcript = Transcript::default();
+            hear(&mut transcript, &line);
+            let verdict = transcript.into_verdict().unwrap();
+            assert!(!verdict.is_success() && !verdict.is_final());
+            assert_eq!(verdict.complaint(), complaint);
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_counts_when_it_was_saved() {
+        let mut transcript = Transcript::default();
+        let saving = call("mcp__shim__shim_auto_checkpoint", &json!({"progress": 0.4}));
+        let news = hear(&mut transcript, &said("m1", &saving, [1, 0, 1]));
+        assert_eq!((news.progress, news.checkpoint_id), (Some(0.4), None));
+        let facts = json!({"checkpoint": {"checkpoint_id": "c-7"}}).to_string();
+        let answer = |id: &str| {
+            json!({"type": "user", "message": {"content": [{"type": "tool_result", "tool_use_id": id,
+                "content": [{"type": "text", "text": facts}]}]}})
+        };
+        assert_eq!(hear(&mut transcript, &answer("other")).checkpoint_id, None);
+        assert_eq!(
+            hear(&mut transcript, &answer("call-1"))
+                .checkpoint_id
+                .as_deref(),
+            Some("c-7")
+        );
+    }
+
+    #[test]
+    fn a_list_of_steps_says_how_far_it_is() {
+        let mut transcript = Transcript::default();
+        let steps = |done: &[&str]| {
+            let todos: Vec<_> = done
+                .iter()
+                .map(|status| json!({"status": status}))
+                .collect();
+            call("TodoWrite", &json!({"todos": todos}))
+        };
+        let mut progress =
+            |done: &[&str]| hear(&mut transcript, &said("m", &steps(done), [0; 3])).progress;
+        assert_eq!(
+            progress(&["completed", "in_progress", "pending", "completed"]),
+            Some(0.5)
+        );
+        assert_eq!(progress(&["completed"]), Some(ALMOST));
+        assert_eq!(progress(&[]), None);
+    }
+
+    #[test]
+    fn what_is_no_message_is_passed_over() {
+        let mut transcript = Transcript::default();
+        for line in [
+            "npm warn old",
+            "",
+            "{",
+            "[]",
+            "{\"type\":\"stream_event\"}",
+            "{\"type\":\"assistant\"}",
+            "{\"type\":\"assistant\",\"message\":{\"content\":[7,{\"type\":\"thinking\"}]}}",
+        ] {
+            assert!(transcript.hear(line.as_bytes()).is_empty(), "{line}");
+        }
+        assert!(!transcript.is_over());
+    }
+}

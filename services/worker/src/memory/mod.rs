@@ -1,0 +1,216 @@
+//! What workers of this process remember of their tasks: checkpoints, so that whoever gets a task next goes on with it.
+//!
+//! It is a help and nothing more: without a checkpoint service tasks are done all the same, and a save that fails is left
+//! out.
+
+mod recall;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use shim_proto::checkpoint::v1::checkpoint_service_client::CheckpointServiceClient;
+use shim_proto::checkpoint::v1::{
+    CheckpointState, CheckpointTrigger, ClientInfo, EndSessionRequest, OpenSessionRequest,
+    SaveCheckpointRequest, SessionOutcome,
+};
+use shim_proto::coordination::v1::Task;
+use shim_runtime::client::Channel;
+use shim_runtime::process;
+use tokio::time::{Instant, timeout};
+use tonic::Status;
+use uuid::Uuid;
+
+use crate::executor::News;
+use crate::life::Held;
+
+/// A checkpoint is saved when something new was told, and no more often than this.
+const SAVE_EVERY: Duration = Duration::from_secs(5);
+/// A task does not wait for its checkpoint longer than this.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// What an agent said last, kept for the next worker.
+const MAX_NOTES: usize = 50;
+/// Bytes of a title.
+const MAX_TITLE: usize = 200;
+
+/// Saves and reads checkpoints. Clones share what they remember.
+#[derive(Clone)]
+pub(crate) struct Memory {
+    /// `None` if there is no checkpoint service.
+    client: Option<CheckpointServiceClient<Channel>>,
+    tasks: Arc<Mutex<HashMap<String, Remembered>>>,
+}
+
+/// What is remembered of a task of this process.
+#[derive(Debug, Clone, Default)]
+struct Remembered {
+    goal: String,
+    project: String,
+    session_id: String,
+    epoch: u64,
+    notes: Vec<String>,
+    progress: f64,
+    saved_at: Option<Instant>,
+}
+
+impl Memory {
+    pub(crate) fn new(channel: Option<Channel>) -> Self {
+        Self {
+            client: channel.map(CheckpointServiceClient::new),
+            tasks: Arc::default(),
+        }
+    }
+
+    /// Begins to remember a task; tells what an earlier worker left of it.
+    pub(crate) async fn recall(&self, task: &Task) -> Option<String> {
+        let client = self.client.clone()?;
+        let remembered = Remembered {
+            goal: task.goal.clone(),
+            project: if task.workspace.is_empty() {
+                "tasks".to_owned()
+            } else {
+                task.workspace.clone()
+            },
+            ..Remembered::default()
+        };
+        self.tasks().insert(task.task_id.clone(), remembered);
+        if task.checkpoint_id.is_empty() {
+            return None;
+        }
+        let left = timeout(PATIENCE, recall::what_was_left(client, &task.checkpoint_id)).await;
+        match left {
+            Ok(Ok(left)) => Some(left),
+            Ok(Err(status)) => {
+                tracing::warn!(
+                    task = task.task_id,
+                    "its checkpoint cannot be read: {}",
+                    status.message()
+                );
+                None
+            }
+            Err(_) => {
+                tracing::warn!(task = task.task_id, "its checkpoint came too late");
+                None
+            }
+        }
+    }
+
+    /// Saves what is new about a task, from time to time; tells the checkpoint.
+    pub(crate) async fn remember(&self, held: &Held, news: &News) -> Option<String> {
+        let client = self.client.clone()?;
+        let now = {
+            let mut tasks = self.tasks();
+            let task = tasks.get_mut(&held.task_id)?;
+            task.hear(news);
+            if !task.is_worth_saving() {
+                return None;
+            }
+            task.saved_at = Some(Instant::now());
+            task.clone()
+        };
+        match timeout(PATIENCE, self.save(client, &held.task_id, now)).await {
+            Ok(Ok(checkpoint_id)) => Some(checkpoint_id),
+            Ok(Err(status)) => {
+                tracing::debug!(task = held.task_id, "no checkpoint: {}", status.message());
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
+    async fn save(
+        &self,
+        mut client: CheckpointServiceClient<Channel>,
+        task_id: &str,
+        mut task: Remembered,
+    ) -> Result<String, Status> {
+        if task.session_id.is_empty() {
+            let opened = client.open_session(opening(&task)).await?.into_inner();
+            let session = opened.session.unwrap_or_default();
+            (task.session_id, task.epoch) = (session.id, session.epoch);
+            if let Some(kept) = self.tasks().get_mut(task_id) {
+                kept.session_id.clone_from(&task.session_id);
+                kept.epoch = task.epoch;
+            }
+        }
+        let saved = client.save_checkpoint(saving(&task)).await?.into_inner();
+        Ok(saved.checkpoint.unwrap_or_default().id)
+    }
+
+    /// The task is over here: its session ends, and is not proposed to anybody.
+    pub(crate) async fn forget(&self, held: &Held) {
+        let Some(task) = self.tasks().remove(&held.task_id) else {
+            return;
+        };
+        let (Some(mut client), false) = (self.client.clone(), task.session_id.is_empty()) else {
+            return;
+        };
+        let request = EndSessionRequest {
+            request_id: Uuid::now_v7().to_string(),
+            session_id: task.session_id,
+            epoch: task.epoch,
+            outcome: SessionOutcome::Completed.into(),
+        };
+        if let Ok(Err(status)) = timeout(PATIENCE, client.end_session(request)).await {
+            tracing::debug!("a worker's session stays open: {}", status.message());
+        }
+    }
+
+    fn tasks(&self) -> MutexGuard<'_, HashMap<String, Remembered>> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Remembered {
+    fn hear(&mut self, news: &News) {
+        if let Some(note) = news.note.clone().filter(|note| !note.is_empty()) {
+            self.notes.push(note);
+            let excess = self.notes.len().saturating_sub(MAX_NOTES);
+            self.notes.drain(..excess);
+        }
+        self.progress = news.progress.unwrap_or(self.progress);
+    }
+
+    /// Numbers alone say nothing to the next worker.
+    fn is_worth_saving(&self) -> bool {
+        let is_time = self
+            .saved_at
+            .is_none_or(|saved| saved.elapsed() >= SAVE_EVERY);
+        is_time && !self.notes.is_empty()
+    }
+}
+
+fn opening(task: &Remembered) -> OpenSessionRequest {
+    OpenSessionRequest {
+        request_id: Uuid::now_v7().to_string(),
+        project: task.project.clone(),
+        title: shortened(&task.goal),
+        client: Some(ClientInfo {
+            name: "shim worker".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            hostname: process::hostname(),
+            ..ClientInfo::default()
+        }),
+    }
+}
+
+fn saving(task: &Remembered) -> SaveCheckpointRequest {
+    SaveCheckpointRequest {
+        request_id: Uuid::now_v7().to_string(),
+        session_id: task.session_id.clone(),
+        epoch: task.epoch,
+        state: Some(CheckpointState {
+            current_task: task.goal.clone(),
+            progress: task.progress,
+            completed_steps: task.notes.clone(),
+            ..CheckpointState::default()
+        }),
+        trigger: CheckpointTrigger::Periodic.into(),
+        carry_over: false,
+    }
+}
+
+fn shortened(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    line[..line.floor_char_boundary(MAX_TITLE)].to_owned()
+}

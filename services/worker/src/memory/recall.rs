@@ -1,0 +1,54 @@
+//! What an earlier worker left of a task, in words for the next one.
+
+use shim_proto::checkpoint::v1::checkpoint_service_client::CheckpointServiceClient;
+use shim_proto::checkpoint::v1::{CheckpointState, DismissRecoveryRequest, GetCheckpointRequest};
+use shim_runtime::client::Channel;
+use tonic::Status;
+use uuid::Uuid;
+
+/// Reads the checkpoint. The session behind it is proposed to nobody else: its work goes on here.
+pub(super) async fn what_was_left(
+    mut client: CheckpointServiceClient<Channel>,
+    checkpoint_id: &str,
+) -> Result<String, Status> {
+    let request = GetCheckpointRequest {
+        checkpoint_id: checkpoint_id.to_owned(),
+        ..GetCheckpointRequest::default()
+    };
+    let found = client.get_checkpoint(request).await?.into_inner();
+    let session_id = found.checkpoint.unwrap_or_default().session_id;
+    let dismissal = DismissRecoveryRequest {
+        request_id: Uuid::now_v7().to_string(),
+        session_id,
+    };
+    if let Err(status) = client.dismiss_recovery(dismissal).await {
+        tracing::debug!(
+            "an earlier worker's session stays as it is: {}",
+            status.message()
+        );
+    }
+    Ok(in_words(&found.state.unwrap_or_default()))
+}
+
+fn in_words(state: &CheckpointState) -> String {
+    let mut text = format!(
+        "An earlier worker got {:.0} % of this done before it was lost. Do not repeat what is finished; check it, and \
+         go on.\n",
+        state.progress * 100.0
+    );
+    let sections = [
+        ("What it did, in order", &state.completed_steps),
+        ("What it decided", &state.decisions),
+        ("What it wanted to do next", &state.next_steps),
+        ("What stood in its way", &state.blockers),
+    ];
+    for (title, items) in sections {
+        if !items.is_empty() {
+            text.push_str(&format!("\n{title}:\n- {}\n", items.join("\n- ")));
+        }
+    }
+    if !state.summary.is_empty() {
+        text.push_str(&format!("\nIts summary:\n{}\n", state.summary));
+    }
+    text
+}

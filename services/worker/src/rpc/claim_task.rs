@@ -1,0 +1,69 @@
+//! ClaimTask: waits for a task and takes it for a registered worker.
+
+use std::time::Duration;
+
+use shim_proto::coordination::v1::{Worker, WorkerHealth, WorkerState};
+use shim_proto::worker::v1::{ClaimTaskRequest, ClaimTaskResponse};
+use shim_runtime::server::begin_waiting;
+use shim_store::{Error, Once};
+use tonic::Status;
+
+use super::Api;
+use super::fields::Fields;
+
+const MAX_WAIT: Duration = Duration::from_secs(30);
+
+pub(super) async fn handle(
+    api: &Api,
+    request: ClaimTaskRequest,
+) -> Result<ClaimTaskResponse, Status> {
+    let mut fields = Fields::default();
+    fields.request_id(&request.request_id);
+    let worker_id = fields.id("worker_id", &request.worker_id);
+    fields.epoch(request.epoch);
+    let wait = fields.span(
+        "wait",
+        request.wait.as_ref(),
+        Duration::ZERO,
+        Duration::ZERO..=MAX_WAIT,
+    );
+    fields.finish()?;
+    begin_waiting()?;
+
+    let worker = registered(api, &worker_id, request.epoch).await?;
+    let once = Once::of(&request.request_id, &request);
+    let claimed = api.distributor.claim(&worker, Some(once), wait).await?;
+    Ok(match claimed {
+        Some(claimed) => ClaimTaskResponse {
+            lease: claimed.lease,
+            task: Some(claimed.task),
+        },
+        None => ClaimTaskResponse::default(),
+    })
+}
+
+/// The worker, if it lives at this epoch and takes tasks.
+async fn registered(api: &Api, worker_id: &str, epoch: u64) -> Result<Worker, Error> {
+    let worker = api.store.registry.get(worker_id).await?;
+    let worker = worker.ok_or_else(|| Error::WorkerNotFound(worker_id.to_owned()))?;
+    let stale = |what: String| Error::StaleWorker {
+        worker: worker_id.to_owned(),
+        epoch,
+        what,
+    };
+    if worker.epoch != epoch {
+        return Err(stale(format!(
+            "out of date: it is at epoch {} now",
+            worker.epoch
+        )));
+    }
+    match worker.state() {
+        WorkerState::Dead => Err(stale("dead: it was silent for too long".to_owned())),
+        WorkerState::Stopped => Err(stale("stopped: it was deregistered".to_owned())),
+        WorkerState::Draining => Err(stale("draining: it takes nothing new".to_owned())),
+        _ if worker.health() == WorkerHealth::Unhealthy => {
+            Err(stale("unhealthy: it should get nothing new".to_owned()))
+        }
+        _ => Ok(worker),
+    }
+}

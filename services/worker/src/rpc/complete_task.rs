@@ -1,0 +1,28 @@
+//! CompleteTask: commits a task's result.
+
+use shim_proto::worker::v1::{CompleteTaskRequest, CompleteTaskResponse};
+use shim_store::Once;
+use tonic::Status;
+
+use super::Api;
+use super::fields::Fields;
+
+pub(super) async fn handle(
+    api: &Api,
+    request: CompleteTaskRequest,
+) -> Result<CompleteTaskResponse, Status> {
+    let once = Once::of(&request.request_id, &request);
+    let mut fields = Fields::default();
+    fields.request_id(&request.request_id);
+    let task_id = fields.id("task_id", &request.task_id);
+    fields.lease(request.lease);
+    let result = fields.result(request.result);
+    let usage = fields.usage(request.usage.as_ref());
+    fields.finish()?;
+
+    let tasks = &api.store.tasks;
+    let task = tasks
+        .complete(&once, &task_id, request.lease, &result, &usage)
+        .await?;
+    Ok(CompleteTaskResponse { task: Some(task) })
+}

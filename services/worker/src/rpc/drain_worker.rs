@@ -1,0 +1,35 @@
+//! DrainWorker: lets a worker finish what it has.
+
+use std::time::Duration;
+
+use shim_proto::worker::v1::{DrainWorkerRequest, DrainWorkerResponse};
+use tonic::Status;
+
+use super::Api;
+use super::fields::Fields;
+
+const DEADLINE: Duration = Duration::from_secs(30);
+const MAX_DEADLINE: Duration = Duration::from_secs(12 * 3_600);
+
+pub(super) async fn handle(
+    api: &Api,
+    request: DrainWorkerRequest,
+) -> Result<DrainWorkerResponse, Status> {
+    let mut fields = Fields::default();
+    fields.request_id(&request.request_id);
+    let worker_id = fields.id("worker_id", &request.worker_id);
+    let deadline = request.deadline.as_ref();
+    let deadline = fields.span(
+        "deadline",
+        deadline,
+        DEADLINE,
+        Duration::ZERO..=MAX_DEADLINE,
+    );
+    fields.finish()?;
+
+    // Saying it twice is saying it once, so the request's id needs no record.
+    let worker = api.crew.drain(&worker_id, deadline)?;
+    Ok(DrainWorkerResponse {
+        worker: Some(worker),
+    })
+}

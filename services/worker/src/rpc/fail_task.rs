@@ -1,0 +1,29 @@
+//! FailTask: ends an attempt, after which the task is tried again if it may.
+
+use shim_proto::worker::v1::{FailTaskRequest, FailTaskResponse};
+use shim_store::Once;
+use tonic::Status;
+
+use super::Api;
+use super::fields::Fields;
+
+pub(super) async fn handle(
+    api: &Api,
+    request: FailTaskRequest,
+) -> Result<FailTaskResponse, Status> {
+    let once = Once::of(&request.request_id, &request);
+    let mut fields = Fields::default();
+    fields.request_id(&request.request_id);
+    let task_id = fields.id("task_id", &request.task_id);
+    fields.lease(request.lease);
+    let error = fields.error(request.error);
+    let usage = fields.usage(request.usage.as_ref());
+    fields.finish()?;
+
+    let (lease, is_final) = (request.lease, request.r#final);
+    let tasks = &api.store.tasks;
+    let task = tasks
+        .fail(&once, &task_id, lease, &error, is_final, &usage)
+        .await?;
+    Ok(FailTaskResponse { task: Some(task) })
+}

@@ -1,0 +1,124 @@
+//! The rules of this service's messages, on top of the shared rules of single fields.
+
+use std::ops::{Deref, DerefMut};
+
+use shim_proto::coordination::v1::{TaskError, TaskResult, Usage};
+use shim_runtime::fields::Fields as Shared;
+use tonic::Status;
+
+/// Lua counts in doubles, exactly up to here; no clock gets there.
+const MAX_TOKEN: u64 = 1 << 53;
+const MAX_NOTE_BYTES: usize = 1_024;
+pub(super) const MAX_REASON_BYTES: usize = 1_024;
+const MAX_ERROR_REASON_BYTES: usize = 100;
+const MAX_ERROR_BYTES: usize = 8 << 10;
+const MAX_TEXT_BYTES: usize = 256 << 10;
+const MAX_DATA_BYTES: usize = 256 << 10;
+const MAX_ARTIFACTS: usize = 100;
+const MAX_PATH_BYTES: usize = 4_096;
+const MAX_TOKENS: u64 = 1 << 40;
+const MAX_COST: f64 = 1_000_000.0;
+
+/// The shared rules and those of this service's messages.
+#[derive(Debug, Default)]
+pub(super) struct Fields(Shared);
+
+impl Deref for Fields {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl DerefMut for Fields {
+    fn deref_mut(&mut self) -> &mut Shared {
+        &mut self.0
+    }
+}
+
+impl Fields {
+    /// # Errors
+    /// INVALID_ARGUMENT naming every wrong field.
+    pub(super) fn finish(self) -> Result<(), Status> {
+        self.0.finish()
+    }
+
+    /// An id, in the one form it is stored in.
+    pub(super) fn id(&mut self, field: &str, id: &str) -> String {
+        self.uuid(field, id).to_string()
+    }
+
+    /// What a claim is proven by.
+    pub(super) fn lease(&mut self, lease: u64) {
+        if lease == 0 {
+            self.refuse(
+                "lease",
+                "is missing; use the one from the answer to ClaimTask",
+            );
+        }
+        self.at_most("lease", lease, MAX_TOKEN);
+    }
+
+    /// What fences a worker's calls.
+    pub(super) fn epoch(&mut self, epoch: u64) {
+        if epoch == 0 {
+            self.refuse(
+                "epoch",
+                "is missing; use the one from the answer to RegisterWorker",
+            );
+        }
+        self.at_most("epoch", epoch, MAX_TOKEN);
+    }
+
+    /// What a worker does, in a few words.
+    pub(super) fn note(&mut self, note: &str) {
+        self.text("note", note, MAX_NOTE_BYTES);
+    }
+
+    /// What work cost; nothing, if it is not told.
+    pub(super) fn usage(&mut self, usage: Option<&Usage>) -> Usage {
+        let usage = usage.copied().unwrap_or_default();
+        self.at_most("usage.input_tokens", usage.input_tokens, MAX_TOKENS);
+        self.at_most("usage.output_tokens", usage.output_tokens, MAX_TOKENS);
+        if !(0.0..=MAX_COST).contains(&usage.cost_usd) {
+            self.refuse("usage.cost_usd", format!("must be 0..{MAX_COST}"));
+        }
+        usage
+    }
+
+    /// What a task resulted in.
+    pub(super) fn result(&mut self, result: Option<TaskResult>) -> TaskResult {
+        let Some(result) = result else {
+            self.refuse("result", "is required; it may be empty");
+            return TaskResult::default();
+        };
+        self.text("result.text", &result.text, MAX_TEXT_BYTES);
+        if let Some(data) = &result.data {
+            self.free_form("result.data", data, MAX_DATA_BYTES);
+        }
+        if self.list("result.artifacts", result.artifacts.len(), MAX_ARTIFACTS) {
+            for (i, path) in result.artifacts.iter().enumerate() {
+                self.required(format_args!("result.artifacts[{i}]"), path, MAX_PATH_BYTES);
+            }
+        }
+        result
+    }
+
+    /// Why a task failed.
+    pub(super) fn error(&mut self, error: Option<TaskError>) -> TaskError {
+        let Some(mut error) = error else {
+            self.refuse(
+                "error",
+                "is required: what went wrong, for those who read it",
+            );
+            return TaskError::default();
+        };
+        self.text("error.reason", &error.reason, MAX_ERROR_REASON_BYTES);
+        self.required("error.message", &error.message, MAX_ERROR_BYTES);
+        if error.reason.is_empty() {
+            error.reason = "EXECUTOR_FAILED".to_owned();
+        }
+        error
+    }
+}

@@ -1,0 +1,27 @@
+//! ReleaseTask: gives a task back untried.
+
+use shim_proto::worker::v1::{ReleaseTaskRequest, ReleaseTaskResponse};
+use shim_store::Once;
+use tonic::Status;
+
+use super::Api;
+use super::fields::{Fields, MAX_REASON_BYTES};
+
+pub(super) async fn handle(
+    api: &Api,
+    request: ReleaseTaskRequest,
+) -> Result<ReleaseTaskResponse, Status> {
+    let once = Once::of(&request.request_id, &request);
+    let mut fields = Fields::default();
+    fields.request_id(&request.request_id);
+    let task_id = fields.id("task_id", &request.task_id);
+    fields.lease(request.lease);
+    fields.text("reason", &request.reason, MAX_REASON_BYTES);
+    fields.finish()?;
+
+    let tasks = &api.store.tasks;
+    let task = tasks
+        .release(&once, &task_id, request.lease, &request.reason)
+        .await?;
+    Ok(ReleaseTaskResponse { task: Some(task) })
+}

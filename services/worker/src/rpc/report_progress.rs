@@ -1,0 +1,35 @@
+//! ReportProgress: notes how far a task is, and where another worker would go on.
+
+use shim_proto::worker::v1::{ReportProgressRequest, ReportProgressResponse};
+use shim_store::tasks::Report;
+use tonic::Status;
+
+use super::Api;
+use super::fields::Fields;
+
+pub(super) async fn handle(
+    api: &Api,
+    request: ReportProgressRequest,
+) -> Result<ReportProgressResponse, Status> {
+    let mut fields = Fields::default();
+    let task_id = fields.id("task_id", &request.task_id);
+    fields.lease(request.lease);
+    fields.fraction("progress", request.progress);
+    fields.note(&request.note);
+    let checkpoint_id = fields.optional_uuid("checkpoint_id", &request.checkpoint_id);
+    let usage = fields.usage(request.usage.as_ref());
+    fields.finish()?;
+
+    let report = Report {
+        progress: request.progress,
+        note: request.note,
+        checkpoint_id: checkpoint_id.map(|id| id.to_string()).unwrap_or_default(),
+        usage,
+    };
+    let task = api
+        .store
+        .tasks
+        .report(&task_id, request.lease, &report)
+        .await?;
+    Ok(ReportProgressResponse { task: Some(task) })
+}

@@ -1,0 +1,50 @@
+//! StartWorker: starts a worker with an executor from the configuration.
+
+use shim_proto::worker::v1::{StartWorkerRequest, StartWorkerResponse};
+use shim_store::Once;
+use tonic::Status;
+
+use super::Api;
+use super::fields::Fields;
+use crate::crew::Start;
+
+const MAX_NAME_BYTES: usize = 200;
+const MAX_CAPABILITIES: usize = 100;
+const MAX_CAPABILITY_BYTES: usize = 100;
+const MAX_CAPACITY: u64 = 64;
+
+pub(super) async fn handle(
+    api: &Api,
+    request: StartWorkerRequest,
+) -> Result<StartWorkerResponse, Status> {
+    let once = Once::of(&request.request_id, &request);
+    let mut fields = Fields::default();
+    fields.request_id(&request.request_id);
+    fields.required("executor", &request.executor, MAX_NAME_BYTES);
+    fields.text("name", &request.name, MAX_NAME_BYTES);
+    if fields.list("capabilities", request.capabilities.len(), MAX_CAPABILITIES) {
+        for (i, capability) in request.capabilities.iter().enumerate() {
+            let plain = |c: char| c.is_ascii_alphanumeric() || "._:/@-".contains(c);
+            let fits = (1..=MAX_CAPABILITY_BYTES).contains(&capability.len());
+            if !fits || !capability.chars().all(plain) {
+                fields.refuse(
+                    format!("capabilities[{i}]"),
+                    format!("must be 1..{MAX_CAPABILITY_BYTES} of letters, digits and ._:/@-"),
+                );
+            }
+        }
+    }
+    fields.at_most("capacity", request.capacity.into(), MAX_CAPACITY);
+    fields.finish()?;
+
+    let start = Start {
+        executor: request.executor,
+        name: request.name,
+        capabilities: request.capabilities,
+        capacity: request.capacity,
+    };
+    let worker = api.crew.start(&once, start).await?;
+    Ok(StartWorkerResponse {
+        worker: Some(worker),
+    })
+}

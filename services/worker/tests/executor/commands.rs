@@ -1,0 +1,275 @@
+//! Commands: what they get, what they may, how they end.
+
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use shim_proto::coordination::v1::TaskResult;
+use shim_runtime::free_form;
+use shim_worker::ExecutorKind::Command;
+use shim_worker::executor::{EXECUTOR_FAILED, Failure, NOT_ALLOWED, Outcome, Pulse, TIMED_OUT};
+use tokio_util::sync::CancellationToken;
+
+use crate::house::{House, claim, claim_with, run, run_with, span, within};
+use crate::lifeline::Lifeline;
+
+fn completed(outcome: Outcome) -> TaskResult {
+    match outcome {
+        Outcome::Completed(result) => result,
+        other => panic!("it completes: {other:?}"),
+    }
+}
+
+fn failed(outcome: Outcome) -> Failure {
+    match outcome {
+        Outcome::Failed(failure) => failure,
+        other => panic!("it fails: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_command_reads_its_task_and_what_it_prints_is_the_result() {
+    let house = House::new();
+    let executor =
+        house.command("pwd; cat; echo \"$SHIM_TASK_ID $SHIM_TASK_LEASE $SHIM_TASK_GOAL\"");
+    let pulse = Pulse::default();
+    let claim = claim_with(&json!({"depth": 2}));
+    let result = completed(run_with(&*executor, &claim, &pulse).await);
+    let lines: Vec<_> = result.text.lines().collect();
+    assert_eq!(lines[0], house.root().to_str().unwrap());
+    let task: Value = serde_json::from_str(lines[1]).unwrap();
+    assert_eq!(
+        (&task["goal"], &task["payload"]["depth"]),
+        (&json!("Count the lines"), &json!(2))
+    );
+    assert_eq!(lines[2], "task-1 7 Count the lines");
+    assert_eq!((result.exit_code, result.truncated), (Some(0), false));
+    assert_eq!(pulse.take().note.as_deref(), Some(lines[2]));
+    assert!(pulse.pid().is_some());
+}
+
+#[tokio::test]
+async fn a_json_object_is_data_for_programs() {
+    let house = House::new();
+    let result = completed(run(&*house.command("echo '{\"lines\": 42}'"), &claim("t")).await);
+    assert_eq!(free_form::to_json(&result.data.unwrap())["lines"], 42);
+    assert!(
+        completed(run(&*house.command("echo 42"), &claim("t")).await)
+            .data
+            .is_none()
+    );
+}
+
+#[tokio::test]
+async fn a_program_sees_no_variable_but_those_it_is_given() {
+    let house = House::new();
+    let executor = house.executor(Command, "env", |config| {
+        config.env = vec!["CARGO_PKG_NAME".to_owned(), "NO_SUCH_VARIABLE".to_owned()];
+    });
+    let result = completed(run(&*executor, &claim("t")).await);
+    let mut names: Vec<_> = result
+        .text
+        .lines()
+        .filter_map(|line| line.split_once('='))
+        .collect();
+    names.retain(|(name, _)| {
+        !["HOME", "LANG", "TERM", "PWD", "OLDPWD", "SHLVL", "_"].contains(name)
+    });
+    names.sort_unstable();
+    let names: Vec<_> = names.into_iter().map(|(name, _)| name).collect();
+    let expected = [
+        "CARGO_PKG_NAME",
+        "PATH",
+        "SHIM_TASK_GOAL",
+        "SHIM_TASK_ID",
+        "SHIM_TASK_LEASE",
+    ];
+    assert_eq!(names, expected);
+}
+
+#[tokio::test]
+async fn arguments_from_a_task_need_leave() {
+    let house = House::new();
+    let claim = claim_with(&json!({"args": ["a b", "$HOME"], "stdin": "in"}));
+    let script = "printf '<%s>' \"$@\"; cat";
+    let failure = failed(run(&*house.command(script), &claim).await);
+    assert_eq!(
+        (failure.error.reason.as_str(), failure.is_final),
+        (NOT_ALLOWED, true)
+    );
+    let open = house.executor(Command, script, |config| config.allow_args = true);
+    assert_eq!(completed(run(&*open, &claim).await).text, "<a b><$HOME>in");
+    for wrong in [
+        json!({"args": "x"}),
+        json!({"args": [1]}),
+        json!({"args": ["\0"]}),
+        json!({"stdin": 1}),
+    ] {
+        assert_eq!(
+            failed(run(&*open, &claim_with(&wrong)).await).error.reason,
+            NOT_ALLOWED
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_folder_outside_of_the_roots_is_refused() {
+    let house = House::new();
+    let executor = house.command("pwd");
+    std::fs::create_dir(house.root().join("in")).unwrap();
+    std::os::unix::fs::symlink("/usr", house.root().join("out")).unwrap();
+    let result = completed(run(&*executor, &claim_with(&json!({"working_dir": "in"}))).await);
+    assert_eq!(
+        result.text.trim_end(),
+        house.root().join("in").to_str().unwrap()
+    );
+    for outside in ["out", "..", "/usr"] {
+        let outcome = run(&*executor, &claim_with(&json!({"working_dir": outside}))).await;
+        assert_eq!(failed(outcome).error.reason, NOT_ALLOWED, "{outside}");
+    }
+}
+
+#[tokio::test]
+async fn long_output_is_cut_and_whole_in_a_private_file() {
+    let house = House::with(|config| config.max_output = 2_000);
+    let result = completed(run(&*house.command("seq 10000"), &claim("t")).await);
+    assert!(result.truncated && result.text.len() < 2_100);
+    assert!(result.text.starts_with("1\n2\n") && result.text.ends_with("9999\n10000\n"));
+    let [artifact] = &result.artifacts[..] else {
+        panic!("one artifact: {:?}", result.artifacts);
+    };
+    assert_eq!(
+        std::fs::read_to_string(artifact).unwrap().lines().count(),
+        10_000
+    );
+    let mode = std::fs::metadata(artifact).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[tokio::test]
+async fn a_failure_tells_the_code_and_the_last_words() {
+    let house = House::new();
+    let failure = failed(
+        run(
+            &*house.command("echo out; echo why >&2; exit 3"),
+            &claim("t"),
+        )
+        .await,
+    );
+    assert_eq!(failure.error.reason, EXECUTOR_FAILED);
+    assert_eq!(failure.error.message, "exit status: 3\nwhy");
+    assert!(!failure.is_crash && !failure.is_final);
+    let failure = failed(run(&*house.command("kill -SEGV $$"), &claim("t")).await);
+    assert!(
+        failure.is_crash && failure.error.message.contains("SIGSEGV"),
+        "{failure:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_program_that_cannot_run_leaves_the_task_untried() {
+    let house = House::new();
+    let text = house.root().join("text");
+    std::fs::write(&text, "no program").unwrap();
+    for program in ["no-such-program".into(), "/no/such/program".into(), text] {
+        let executor = house.executor(Command, "", |config| config.program = program);
+        let why = executor.fitness().unwrap_err();
+        assert_eq!(run(&*executor, &claim("t")).await, Outcome::Unfit(why));
+    }
+}
+
+#[tokio::test]
+async fn the_whole_group_dies_when_the_time_is_up() {
+    let house = House::new();
+    let path = house.path("lifeline");
+    let mut lifeline = Lifeline::at(&path);
+    let script = format!(
+        "{} (sleep 1000 & sleep 1000) & echo begun; wait",
+        Lifeline::HOLD
+    );
+    let executor = house.executor(Command, &script, |config| {
+        config.args.push(path.to_str().unwrap().to_owned());
+    });
+    let mut claim = claim("t");
+    claim.task.timeout = span(300);
+    let failure = failed(run(&*executor, &claim).await);
+    lifeline.held().await;
+    assert_eq!(failure.error.reason, TIMED_OUT);
+    assert!(failure.error.message.contains("begun"));
+    lifeline.let_go().await;
+}
+
+#[tokio::test]
+async fn who_does_not_hear_is_killed_after_the_grace() {
+    let house = House::with(|config| config.grace = Duration::from_millis(200));
+    let path = house.path("lifeline");
+    let mut lifeline = Lifeline::at(&path);
+    let script = format!(
+        "trap '' TERM; {} (trap '' TERM; sleep 1000) & while :; do sleep 1000; done",
+        Lifeline::HOLD
+    );
+    let executor = house.executor(Command, &script, |config| {
+        config.args.push(path.to_str().unwrap().to_owned());
+    });
+    let stop = CancellationToken::new();
+    let (claim, pulse) = (claim("t"), Pulse::default());
+    let stopping = async {
+        lifeline.held().await;
+        stop.cancel();
+    };
+    let (outcome, ()) =
+        within(async { tokio::join!(executor.run(&claim, &pulse, &stop), stopping) }).await;
+    assert_eq!(outcome, Outcome::Stopped);
+    lifeline.let_go().await;
+}
+
+#[tokio::test]
+async fn who_hears_may_clean_up() {
+    let house = House::new();
+    let script = "trap 'echo cleaned > cleaned; exit 0' TERM; echo ready; sleep 1000 & wait";
+    let executor = house.command(script);
+    let stop = CancellationToken::new();
+    let (claim, pulse) = (claim("t"), Pulse::default());
+    let stopping = async {
+        pulse.told().await;
+        stop.cancel();
+    };
+    let (outcome, ()) =
+        within(async { tokio::join!(executor.run(&claim, &pulse, &stop), stopping) }).await;
+    assert_eq!(outcome, Outcome::Stopped);
+    assert!(house.root().join("cleaned").exists());
+}
+
+#[tokio::test]
+async fn a_child_left_in_the_background_does_not_outlive_its_program() {
+    let house = House::new();
+    let path = house.path("lifeline");
+    let lifeline = Lifeline::at(&path);
+    let script = format!("{} sleep 1000 & echo done", Lifeline::HOLD);
+    let executor = house.executor(Command, &script, |config| {
+        config.args.push(path.to_str().unwrap().to_owned());
+    });
+    assert_eq!(completed(run(&*executor, &claim("t")).await).text, "done\n");
+    lifeline.let_go().await;
+    let records = std::fs::read_dir(&house.config.groups).unwrap().count();
+    assert_eq!(records, 0);
+}
+
+#[tokio::test]
+async fn a_dropped_attempt_leaves_no_process() {
+    let house = House::new();
+    let path = house.path("lifeline");
+    let mut lifeline = Lifeline::at(&path);
+    let script = format!("{} sleep 1000 & sleep 1000", Lifeline::HOLD);
+    let executor = house.executor(Command, &script, |config| {
+        config.args.push(path.to_str().unwrap().to_owned());
+    });
+    let attempt = tokio::spawn({
+        let executor = Arc::clone(&executor);
+        async move { run(&*executor, &claim("t")).await }
+    });
+    lifeline.held().await;
+    attempt.abort();
+    lifeline.let_go().await;
+}

@@ -1,0 +1,204 @@
+//! Programs whose worker was killed: the keeper ends them at once, or else the next worker does.
+
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::json;
+use shim_runtime::process;
+use shim_worker::ExecutorKind;
+use shim_worker::executor::Workshop;
+use tempfile::TempDir;
+
+use crate::house::{claim, config, run, shell};
+use crate::lifeline::Lifeline;
+
+/// Names the data folder to a worker process of these stories.
+const FOLDER: &str = "WORKER_FOLDER";
+
+/// Not a story: the process that stories kill. It runs a program that holds the lifeline in `FOLDER`.
+#[tokio::test]
+#[ignore = "a process of other tests"]
+async fn worker_process() {
+    let Some(folder) = std::env::var_os(FOLDER) else {
+        return;
+    };
+    let folder = Path::new(&folder);
+    let workshop = Workshop::open(&config(folder, folder)).unwrap();
+    let script = format!("{} (sleep 1000 & sleep 1000) & sleep 1000", Lifeline::HOLD);
+    let mut program = shell(ExecutorKind::Command, &script);
+    program
+        .args
+        .push(folder.join("lifeline").to_str().unwrap().to_owned());
+    run(&*workshop.executor(&program), &claim("task-9")).await;
+}
+
+/// A worker process; killed when it is dropped.
+struct Worker(Child);
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+/// A worker process at work in a folder.
+fn worker(folder: &Path) -> Worker {
+    let child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "orphans::worker_process", "--ignored"])
+        .env(FOLDER, folder)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    Worker(child)
+}
+
+/// The process group that is written down.
+fn group_in(folder: &Path) -> i32 {
+    let mut records = std::fs::read_dir(folder.join("worker/groups")).unwrap();
+    let record = records.next().unwrap().unwrap();
+    record.file_name().to_str().unwrap().parse().unwrap()
+}
+
+fn children(parent: u32) -> Vec<i32> {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    processes
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|pid: &i32| {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            let after_name = stat.rsplit_once(')').map(|(_, fields)| fields.to_owned());
+            let parent_of =
+                after_name.and_then(|fields| fields.split_whitespace().nth(1)?.parse().ok());
+            parent_of == Some(parent)
+        })
+        .collect()
+}
+
+fn open(folder: &Path) -> Workshop {
+    Workshop::open(&config(folder, folder)).unwrap()
+}
+
+#[tokio::test]
+async fn programs_die_with_a_worker_that_is_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut lifeline = Lifeline::at(&folder.path().join("lifeline"));
+    let worker = worker(folder.path());
+    lifeline.held().await;
+    drop(worker);
+    lifeline.let_go().await;
+}
+
+/// A group that runs on after its keeper and its worker were killed.
+async fn orphaned(folder: &Path) -> (Lifeline, Pid) {
+    let mut lifeline = Lifeline::at(&folder.join("lifeline"));
+    let worker = worker(folder);
+    lifeline.held().await;
+    let group = group_in(folder);
+    let mut keepers = children(worker.0.id());
+    keepers.retain(|pid| *pid != group);
+    assert_eq!(keepers.len(), 1);
+    // While its owner lives, nobody else touches the group.
+    open(folder);
+    kill(Pid::from_raw(keepers[0]), Signal::SIGKILL).unwrap();
+    drop(worker);
+    assert!(lifeline.is_held());
+    (lifeline, Pid::from_raw(group))
+}
+
+#[tokio::test]
+async fn what_outlives_worker_and_keeper_is_killed_by_the_next_worker() {
+    let folder = tempfile::tempdir().unwrap();
+    let (lifeline, _) = orphaned(folder.path()).await;
+    open(folder.path());
+    lifeline.let_go().await;
+}
+
+#[tokio::test]
+async fn grandchildren_are_found_without_their_leader() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut lifeline, leader) = orphaned(folder.path()).await;
+    kill(leader, Signal::SIGKILL).unwrap();
+    assert!(lifeline.is_held());
+    open(folder.path());
+    lifeline.let_go().await;
+}
+
+/// A group that a dead worker is said to have left, with the start that is written down moved by `shift` ticks.
+fn leftover(folder: &TempDir, shift: u64, task_id: &str) -> (Child, Lifeline) {
+    let groups = folder.path().join("worker/groups");
+    std::fs::create_dir_all(&groups).unwrap();
+    let path = folder.path().join("lifeline");
+    let lifeline = Lifeline::at(&path);
+    let child = Command::new("sh")
+        .args(["-c", &format!("{} sleep 1000", Lifeline::HOLD), "sh"])
+        .arg(path)
+        .env("SHIM_TASK_ID", task_id)
+        .process_group(0)
+        .spawn()
+        .unwrap();
+    let leader = process::identity(child.id()).unwrap();
+    let mut gone = Command::new("true").spawn().unwrap();
+    let gone_pid = gone.id();
+    gone.wait().unwrap();
+    let record = json!({
+        "boot_id": process::boot_id(),
+        "owner": {"pid": gone_pid, "start_ticks": 1},
+        "leader": {"pid": leader.pid, "start_ticks": leader.start_ticks + shift},
+        "task_id": "task-1",
+    });
+    std::fs::write(groups.join(child.id().to_string()), record.to_string()).unwrap();
+    (child, lifeline)
+}
+
+#[tokio::test]
+async fn only_the_very_process_that_was_written_down_is_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut child, mut lifeline) = leftover(&folder, 0, "");
+    lifeline.held().await;
+    open(folder.path());
+    lifeline.let_go().await;
+    child.wait().unwrap();
+    assert_eq!(
+        std::fs::read_dir(folder.path().join("worker/groups"))
+            .unwrap()
+            .count(),
+        0
+    );
+}
+
+#[tokio::test]
+async fn a_stranger_with_the_pid_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut child, mut lifeline) = leftover(&folder, 7, "another-task");
+    lifeline.held().await;
+    open(folder.path());
+    assert!(child.try_wait().unwrap().is_none());
+    assert_eq!(
+        std::fs::read_dir(folder.path().join("worker/groups"))
+            .unwrap()
+            .count(),
+        0
+    );
+    let group = Pid::from_raw(child.id().try_into().unwrap());
+    nix::sys::signal::killpg(group, Signal::SIGKILL).unwrap();
+    child.wait().unwrap();
+}
+
+#[tokio::test]
+async fn what_is_being_written_down_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let groups = folder.path().join("worker/groups");
+    std::fs::create_dir_all(&groups).unwrap();
+    let (fresh, old) = (groups.join("1000001"), groups.join("1000002"));
+    std::fs::write(&fresh, "").unwrap();
+    std::fs::File::create(&old)
+        .unwrap()
+        .set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(3_600))
+        .unwrap();
+    open(folder.path());
+    assert!(fresh.exists() && !old.exists());
+}

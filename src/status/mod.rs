@@ -1,0 +1,254 @@
+//! `shim status`: whether the local stack runs, where it listens, and what it holds. Exit code 3 if it is stopped.
+
+mod team;
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+use shim_proto::checkpoint::v1::{Session, SessionStatus};
+use shim_runtime::client::Endpoint;
+use shim_runtime::stack::{Stack, StackInfo, StackState};
+
+use crate::config::Config;
+use crate::connection;
+use crate::failure::Failure;
+use crate::output::text::count;
+use crate::output::time::span;
+use crate::sessions::{self, Filter};
+use team::Team;
+
+/// As `systemctl status` and the LSB ask for a stopped service.
+const EXIT_STOPPED: u8 = 3;
+const REFRESH: Duration = Duration::from_secs(1);
+const RECENT: usize = 8;
+/// Counting more sessions than this would make a status slow.
+const COUNTED: usize = 10_000;
+const CLEAR: &str = "\x1b[H\x1b[2J";
+
+/// How to tell.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Exit code: 0 running, 1 running but not answering, 3 stopped.")]
+pub(crate) struct Args {
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    /// Refresh every second until interrupted
+    #[arg(long, conflicts_with = "json")]
+    watch: bool,
+}
+
+/// What is told.
+#[derive(Debug, Serialize)]
+struct Report {
+    state: &'static str,
+    data_dir: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stack: Option<StackInfo>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uptime_seconds: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sessions: Option<Counts>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    coordination: Option<Team>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    #[serde(skip)]
+    recent: Vec<Session>,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct Counts {
+    active: u64,
+    attached: u64,
+    interrupted: u64,
+    ended: u64,
+}
+
+/// Prints the status once, or again and again.
+pub(crate) async fn run(
+    args: &Args,
+    config: &Config,
+    out: &mut dyn Write,
+) -> Result<ExitCode, Failure> {
+    if args.watch && std::io::stdout().is_terminal() {
+        return watch(config, out).await;
+    }
+    if args.json {
+        let report = look(config).await;
+        serde_json::to_writer(&mut *out, &report).map_err(std::io::Error::from)?;
+        writeln!(out)?;
+        return Ok(report.exit());
+    }
+    print(config, out).await
+}
+
+/// Prints the status for people.
+pub(crate) async fn print(config: &Config, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+    let report = look(config).await;
+    report.print(out)?;
+    Ok(report.exit())
+}
+
+async fn watch(config: &Config, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+    loop {
+        let report = look(config).await;
+        // Written at once, so that the screen does not flicker.
+        let mut screen = CLEAR.as_bytes().to_vec();
+        report.print(&mut screen)?;
+        if !report.recent.is_empty() {
+            writeln!(screen)?;
+            sessions::table(&report.recent).print(&mut screen)?;
+        }
+        next_steps(&report, &mut screen)?;
+        out.write_all(&screen)?;
+        out.flush()?;
+        tokio::time::sleep(REFRESH).await;
+    }
+}
+
+/// What a person who sees the stack for the first time may want to do.
+fn next_steps(report: &Report, screen: &mut Vec<u8>) -> std::io::Result<()> {
+    let shim =
+        std::env::current_exe().map_or_else(|_| "shim".to_owned(), |exe| exe.display().to_string());
+    writeln!(
+        screen,
+        "\nConnect Claude:  {shim} install claude-code   (or claude-desktop)"
+    )?;
+    if let Some(address) = report.stack.as_ref().and_then(|stack| stack.tcp) {
+        writeln!(
+            screen,
+            "Call it:         grpcurl -plaintext {address} list shim.checkpoint.v1.CheckpointService"
+        )?;
+    }
+    writeln!(screen, "Look around:     {shim} sessions --help")?;
+    writeln!(screen, "Ctrl-C ends this view.")
+}
+
+async fn look(config: &Config) -> Report {
+    let data_dir = config.data_dir().display().to_string();
+    let mut report = Report {
+        state: "stopped",
+        data_dir,
+        stack: None,
+        uptime_seconds: None,
+        sessions: None,
+        coordination: None,
+        error: None,
+        recent: Vec::new(),
+    };
+    match Stack::at(config.data_dir()).state() {
+        StackState::Stopped => return report,
+        StackState::Starting => report.state = "starting",
+        StackState::Running(info) => {
+            report.state = "running";
+            report.uptime_seconds = Some(uptime(&info).as_secs());
+            let (recent, team) = tokio::join!(recent(config, &info), team(config, &info));
+            report.coordination = team.ok();
+            match recent {
+                Ok(sessions) => {
+                    report.sessions = Some(Counts::of(&sessions));
+                    report.recent = sessions.into_iter().take(RECENT).collect();
+                }
+                Err(failure) => report.error = Some(failure.to_string()),
+            }
+            report.stack = Some(info);
+        }
+    }
+    report
+}
+
+async fn recent(config: &Config, info: &StackInfo) -> Result<Vec<Session>, Failure> {
+    let mut service = connection::checkpoints_at(config, &Endpoint::Unix(info.socket.clone()))?;
+    sessions::every(&mut service, &Filter::default(), COUNTED).await
+}
+
+async fn team(config: &Config, info: &StackInfo) -> Result<Team, Failure> {
+    Team::look(config, &Endpoint::Unix(info.socket.clone())).await
+}
+
+fn uptime(info: &StackInfo) -> Duration {
+    let started = UNIX_EPOCH + Duration::from_millis(info.started_unix_ms);
+    SystemTime::now()
+        .duration_since(started)
+        .unwrap_or_default()
+}
+
+impl Counts {
+    fn of(sessions: &[Session]) -> Self {
+        let mut counts = Self::default();
+        for session in sessions {
+            counts.attached += u64::from(session.attached);
+            match session.status() {
+                SessionStatus::Active => counts.active += 1,
+                SessionStatus::Interrupted => counts.interrupted += 1,
+                SessionStatus::Ended => counts.ended += 1,
+                SessionStatus::Unspecified => {}
+            }
+        }
+        counts
+    }
+}
+
+impl Report {
+    fn exit(&self) -> ExitCode {
+        match (self.state, &self.error) {
+            ("stopped", _) => ExitCode::from(EXIT_STOPPED),
+            (_, Some(_)) => ExitCode::FAILURE,
+            _ => ExitCode::SUCCESS,
+        }
+    }
+
+    fn print(&self, out: &mut dyn Write) -> std::io::Result<()> {
+        let uptime = self
+            .uptime_seconds
+            .map(|seconds| format!(" for {}", span(Duration::from_secs(seconds))));
+        writeln!(
+            out,
+            "stack     {}{}",
+            self.state,
+            uptime.unwrap_or_default()
+        )?;
+        writeln!(out, "data      {}", self.data_dir)?;
+        if let Some(info) = &self.stack {
+            print_process(info, out)?;
+        }
+        if let Some(counts) = &self.sessions {
+            counts.print(out)?;
+        }
+        if let Some(team) = &self.coordination {
+            team.print(out)?;
+        }
+        if let Some(error) = &self.error {
+            writeln!(out, "error     {error}")?;
+        }
+        Ok(())
+    }
+}
+
+fn print_process(info: &StackInfo, out: &mut dyn Write) -> std::io::Result<()> {
+    writeln!(out, "process   pid {}, version {}", info.pid, info.version)?;
+    writeln!(out, "socket    {}", info.socket.display())?;
+    let tcp = info
+        .tcp
+        .map_or("none".to_owned(), |address| address.to_string());
+    writeln!(out, "tcp       {tcp}")?;
+    writeln!(out, "redis     {}", info.redis.as_deref().unwrap_or("none"))
+}
+
+impl Counts {
+    fn print(&self, out: &mut dyn Write) -> std::io::Result<()> {
+        let Self {
+            active,
+            attached,
+            interrupted,
+            ended,
+        } = self;
+        let all = count(active + interrupted + ended, "session");
+        writeln!(
+            out,
+            "sessions  {all}: {active} active ({attached} attached), {interrupted} interrupted, {ended} ended"
+        )
+    }
+}

@@ -1,0 +1,61 @@
+//! `shim tasks approve`: decides at a gate, before a task starts or before its result counts.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use shim_proto::coordination::v1::ApproveTaskRequest;
+
+use super::find::find;
+use super::words::state;
+use crate::connection::{Coordination, request, request_id};
+use crate::failure::Failure;
+use crate::output::json;
+use crate::output::text::short_id;
+
+/// What is decided.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The task: an id, its last eight digits, or JOB/KEY for a subtask
+    task: String,
+    /// Turn it down: a start is called off, a result is failed for good
+    #[arg(long)]
+    reject: bool,
+    /// Why
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
+    reason: String,
+    /// Print canonical proto JSON (an ApproveTaskResponse)
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(
+    args: &Args,
+    mut service: Coordination,
+    out: &mut dyn Write,
+) -> Result<ExitCode, Failure> {
+    let task_id = find(&mut service, &args.task).await?.task_id;
+    let approve = ApproveTaskRequest {
+        request_id: request_id(),
+        task_id: task_id.clone(),
+        reject: args.reject,
+        reason: args.reason.clone(),
+    };
+    let answer = service
+        .tasks
+        .approve_task(request(approve))
+        .await?
+        .into_inner();
+    if args.json {
+        json::write_line(out, &answer)?;
+    } else {
+        let decided = if args.reject { "rejected" } else { "approved" };
+        let now = state(answer.task.unwrap_or_default().state());
+        writeln!(out, "{} {decided}, now {now}", short_id(&task_id))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,65 @@
+//! `shim tasks cancel`: calls off a task and what hangs on it.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use shim_proto::coordination::v1::CancelTaskRequest;
+
+use super::find::find;
+use super::words::state;
+use crate::connection::{Coordination, request, request_id};
+use crate::failure::Failure;
+use crate::output::json;
+use crate::output::text::{count, short_id};
+
+/// What to call off.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The tasks: a job, JOB/KEY for a subtask, or a schedule
+    #[arg(required = true)]
+    tasks: Vec<String>,
+    /// Why, for those who worked on it
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
+    reason: String,
+    /// Print canonical proto JSON, a line for each (a CancelTaskResponse)
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(
+    args: &Args,
+    mut service: Coordination,
+    out: &mut dyn Write,
+) -> Result<ExitCode, Failure> {
+    for typed in &args.tasks {
+        let task = find(&mut service, typed).await?;
+        let cancel = CancelTaskRequest {
+            request_id: request_id(),
+            task_id: task.task_id.clone(),
+            reason: args.reason.clone(),
+        };
+        let answer = service
+            .tasks
+            .cancel_task(request(cancel))
+            .await?
+            .into_inner();
+        if args.json {
+            json::write_line(out, &answer)?;
+            continue;
+        }
+        let id = short_id(&task.task_id);
+        match answer.cancelled {
+            0 => {
+                let ended = answer.task.as_ref().unwrap_or(&task).state();
+                writeln!(out, "{id} had ended before: {}", state(ended))?;
+            }
+            number => writeln!(out, "{id} called off: {}", count(number.into(), "task"))?,
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

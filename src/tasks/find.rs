@@ -1,0 +1,77 @@
+//! From what a person types to one task: an id, part of one, or `JOB/KEY` for a subtask.
+
+use shim_proto::coordination::v1::{GetTaskRequest, Task};
+use uuid::Uuid;
+
+use super::list::{Filter, every};
+use crate::connection::{Coordination, request};
+use crate::failure::Failure;
+use crate::naming::{Digits, Identified, pick};
+use crate::output::text::{one_line, short_id};
+
+/// How many jobs are looked through for part of an id.
+const JOBS: usize = 10_000;
+/// How many of these, the newest, for part of a subtask's id: each costs a call.
+const JOBS_WITH_SUBTASKS: usize = 200;
+
+/// The task that is meant.
+///
+/// # Errors
+/// If none or more than one is.
+pub(crate) async fn find(service: &mut Coordination, typed: &str) -> Result<Task, Failure> {
+    if let Some((job, key)) = typed.split_once('/') {
+        let job = Box::pin(find(service, job)).await?;
+        return by_key(service, &job, key).await;
+    }
+    if Uuid::try_parse(typed).is_ok() {
+        let asked = GetTaskRequest {
+            task_id: typed.to_lowercase(),
+            with_subtasks: false,
+        };
+        let found = service.tasks.get_task(request(asked)).await?.into_inner();
+        return found
+            .task
+            .ok_or_else(|| Failure::new("the service answered without a task"));
+    }
+    by_digits(service, &Digits::of(typed, Task::NOUN)?).await
+}
+
+async fn by_key(service: &mut Coordination, job: &Task, key: &str) -> Result<Task, Failure> {
+    let subtasks = subtasks(service, job).await?;
+    let found = subtasks.into_iter().find(|task| task.key == key);
+    found.ok_or_else(|| {
+        let id = short_id(&job.task_id);
+        Failure::new(format!(
+            "job {id} has no subtask \"{}\"",
+            one_line(key, 100)
+        ))
+        .hint(format!("`shim tasks list --root {id}` shows those it has"))
+    })
+}
+
+/// Most people mean a job, so subtasks are looked at only if no job is meant.
+async fn by_digits(service: &mut Coordination, digits: &Digits) -> Result<Task, Failure> {
+    let jobs = every(service, &Filter::default(), JOBS).await?;
+    if jobs.iter().any(|job| digits.mean(&job.task_id)) {
+        return pick(jobs, digits);
+    }
+    let split = jobs.iter().filter(|job| job.subtasks.is_some());
+    let mut meant = Vec::new();
+    for job in split.take(JOBS_WITH_SUBTASKS) {
+        let subtasks = subtasks(service, job).await?;
+        meant.extend(
+            subtasks
+                .into_iter()
+                .filter(|task| digits.mean(&task.task_id)),
+        );
+    }
+    pick(meant, digits)
+}
+
+async fn subtasks(service: &mut Coordination, job: &Task) -> Result<Vec<Task>, Failure> {
+    let filter = Filter {
+        root_id: job.task_id.clone(),
+        ..Filter::default()
+    };
+    every(service, &filter, usize::MAX).await
+}

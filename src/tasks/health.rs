@@ -1,0 +1,227 @@
+//! `shim tasks health`: what waits in the queues, whether somebody can take it, and what needs a look.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use shim_proto::coordination::v1::{QueueHealthRequest, QueueHealthResponse, QueueReport};
+use tonic::Status;
+
+use super::words::requirements;
+use crate::connection::{Coordination, request};
+use crate::failure::Failure;
+use crate::output::json;
+use crate::output::table::{Align, Table};
+use crate::output::text::{count, one_line};
+use crate::output::time::span;
+
+const WIDTH: usize = 48;
+/// Decisions on their way to BullMQ: more than this is no passing moment.
+const OUTBOX_TROUBLE: u64 = 100;
+
+/// How to tell.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Print canonical proto JSON (a QueueHealthResponse)
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(
+    args: &Args,
+    mut service: Coordination,
+    out: &mut dyn Write,
+) -> Result<ExitCode, Failure> {
+    let health = read(&mut service).await?;
+    if args.json {
+        json::write_line(out, &health)?;
+    } else {
+        print(&health, out)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// How the queues are, or why that is not known.
+pub(crate) async fn read(service: &mut Coordination) -> Result<QueueHealthResponse, Status> {
+    let asked = request(QueueHealthRequest {});
+    Ok(service.tasks.queue_health(asked).await?.into_inner())
+}
+
+/// The queues in one line.
+pub(crate) fn summary(health: &QueueHealthResponse) -> String {
+    let sum = |field: fn(&QueueReport) -> u64| health.queues.iter().map(field).sum::<u64>();
+    let mut said = format!(
+        "{} waiting, {} running",
+        sum(|queue| queue.waiting),
+        sum(|queue| queue.active)
+    );
+    let rest = [
+        (sum(|queue| queue.delayed), "delayed"),
+        (health.awaiting_approval, "awaiting approval"),
+        (health.dead_letters, "in the dead letter"),
+    ];
+    for (number, word) in rest {
+        if number > 0 {
+            said += &format!(", {number} {word}");
+        }
+    }
+    said
+}
+
+/// What somebody should do something about.
+pub(crate) fn warnings(health: &QueueHealthResponse) -> Vec<String> {
+    let mut said: Vec<String> = health.queues.iter().filter_map(warning).collect();
+    if health.outbox > OUTBOX_TROUBLE {
+        said.push(format!(
+            "{} decisions wait to be carried over to BullMQ; `shim doctor` checks the way to Redis",
+            health.outbox
+        ));
+    }
+    said
+}
+
+fn warning(queue: &QueueReport) -> Option<String> {
+    let waiting = count(queue.waiting, "task");
+    let wait = if queue.waiting == 1 { "waits" } else { "wait" };
+    let needs = one_line(&requirements(queue.requirements.as_ref()), WIDTH);
+    if queue.starving {
+        Some(format!(
+            "{waiting} {wait} for {needs}, and no living worker fits: start one, see `shim workers start --help`"
+        ))
+    } else if queue.saturated {
+        let full = match queue.workers {
+            1 => "the one fitting worker is full".to_owned(),
+            number => format!("all {number} fitting workers are full"),
+        };
+        Some(format!("{waiting} {wait} for {needs}, and {full}"))
+    } else {
+        None
+    }
+}
+
+fn print(health: &QueueHealthResponse, out: &mut dyn Write) -> io::Result<()> {
+    if health.queues.is_empty() {
+        writeln!(out, "no queue was used lately")?;
+    } else {
+        table(&health.queues).print(out)?;
+    }
+    writeln!(
+        out,
+        "\nlast minute        {} completed, {} failed for good",
+        health.completed_last_minute, health.failed_last_minute
+    )?;
+    writeln!(out, "awaiting approval  {}", health.awaiting_approval)?;
+    writeln!(out, "dead letter        {}", health.dead_letters)?;
+    writeln!(out, "outbox             {}", health.outbox)?;
+    for warning in warnings(health) {
+        writeln!(out, "warning: {warning}")?;
+    }
+    Ok(())
+}
+
+fn table(queues: &[QueueReport]) -> Table {
+    let mut table = Table::new(&[
+        ("FOR", Align::Left),
+        ("WAITING", Align::Right),
+        ("DELAYED", Align::Right),
+        ("RUNNING", Align::Right),
+        ("OLDEST", Align::Right),
+        ("WORKERS", Align::Right),
+        ("ROOM", Align::Right),
+        ("PRIORITIES", Align::Left),
+        ("QUEUE", Align::Left),
+    ]);
+    for queue in queues {
+        let oldest = queue
+            .oldest_age
+            .and_then(|age| Duration::try_from(age).ok());
+        table.row([
+            one_line(&requirements(queue.requirements.as_ref()), WIDTH),
+            queue.waiting.to_string(),
+            queue.delayed.to_string(),
+            queue.active.to_string(),
+            oldest
+                .filter(|_| queue.waiting > 0)
+                .map_or("-".to_owned(), span),
+            queue.workers.to_string(),
+            queue.room.to_string(),
+            depths(queue),
+            one_line(&queue.name, WIDTH),
+        ]);
+    }
+    table
+}
+
+/// "10:3 50:12": three tasks of priority 10, twelve of 50.
+fn depths(queue: &QueueReport) -> String {
+    let depths = queue.depths.iter().filter(|it| it.depth > 0);
+    let depths: Vec<String> = depths
+        .map(|it| format!("{}:{}", it.priority, it.depth))
+        .collect();
+    if depths.is_empty() {
+        return "-".to_owned();
+    }
+    one_line(&depths.join(" "), WIDTH)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use shim_proto::coordination::v1::{PriorityDepth, Requirements, WorkerKind};
+
+    fn queue(waiting: u64) -> QueueReport {
+        QueueReport {
+            name: "shim-agent".into(),
+            requirements: Some(Requirements {
+                executor: WorkerKind::Agent.into(),
+                capabilities: vec!["rust".into()],
+            }),
+            waiting,
+            active: 2,
+            workers: 1,
+            depths: vec![PriorityDepth {
+                priority: 50,
+                depth: waiting,
+            }],
+            ..QueueReport::default()
+        }
+    }
+
+    #[test]
+    fn a_queue_without_workers_is_warned_of() {
+        let mut health = QueueHealthResponse {
+            queues: vec![queue(3), queue(1)],
+            ..QueueHealthResponse::default()
+        };
+        assert!(warnings(&health).is_empty());
+        health.queues[0].starving = true;
+        health.queues[1].saturated = true;
+        let said = warnings(&health);
+        assert!(said[0].starts_with("3 tasks wait for agent rust, and no living worker fits"));
+        assert_eq!(
+            said[1],
+            "1 task waits for agent rust, and the one fitting worker is full"
+        );
+    }
+
+    #[test]
+    fn the_queues_are_told_in_a_line_and_in_a_table() {
+        let health = QueueHealthResponse {
+            queues: vec![queue(3), queue(1)],
+            dead_letters: 2,
+            ..QueueHealthResponse::default()
+        };
+        assert_eq!(
+            summary(&health),
+            "4 waiting, 4 running, 2 in the dead letter"
+        );
+        let mut text = Vec::new();
+        print(&health, &mut text).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        assert!(
+            text.contains("agent rust        3        0        2       -        1     0  50:3"),
+            "{text}"
+        );
+    }
+}

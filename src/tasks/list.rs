@@ -1,0 +1,226 @@
+//! `shim tasks list`, and reading all pages of the list for other commands.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use shim_proto::coordination::v1::{ListTasksRequest, ListTasksResponse, Task, TaskState};
+
+use super::find::find;
+use super::job::{progress, worked};
+use super::words::{State, name, state};
+use crate::connection::{Coordination, request};
+use crate::failure::Failure;
+use crate::output::json;
+use crate::output::table::{Align, Table};
+use crate::output::text::{one_line, percent, short_id};
+use crate::output::time::{ago, span};
+use crate::workers;
+
+const PAGE: u32 = 500;
+const GOAL_WIDTH: usize = 56;
+const KEY_WIDTH: usize = 28;
+
+/// What to list.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The subtasks of this job instead of jobs
+    #[arg(long, value_name = "JOB")]
+    root: Option<String>,
+    /// Only those in this state; may be given again for another
+    #[arg(long, value_enum)]
+    state: Vec<State>,
+    /// Only those this worker has or had last
+    #[arg(long, value_name = "WORKER")]
+    worker: Option<String>,
+    /// How many at most
+    #[arg(long, default_value_t = 50, value_name = "N")]
+    limit: usize,
+    /// Print canonical proto JSON (a ListTasksResponse)
+    #[arg(long)]
+    json: bool,
+}
+
+/// Which tasks are asked for.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Filter {
+    /// The subtasks of this job; empty means jobs.
+    pub(crate) root_id: String,
+    /// Only in one of these states; none means any.
+    pub(crate) states: Vec<TaskState>,
+    /// Only of this worker; empty means any.
+    pub(crate) worker_id: String,
+}
+
+pub(super) async fn run(
+    args: &Args,
+    mut service: Coordination,
+    out: &mut dyn Write,
+) -> Result<ExitCode, Failure> {
+    let mut filter = Filter {
+        states: args.state.iter().map(|state| (*state).into()).collect(),
+        ..Filter::default()
+    };
+    if let Some(typed) = &args.root {
+        filter.root_id = find(&mut service, typed).await?.task_id;
+    }
+    if let Some(typed) = &args.worker {
+        filter.worker_id = workers::find(&mut service, typed).await?.worker_id;
+    }
+    let tasks = every(&mut service, &filter, args.limit).await?;
+    if args.json {
+        let listed = ListTasksResponse {
+            tasks,
+            ..ListTasksResponse::default()
+        };
+        json::write_line(out, &listed)?;
+    } else if tasks.is_empty() {
+        writeln!(out, "no tasks")?;
+    } else if args.root.is_some() {
+        subtasks(&tasks).print(out)?;
+    } else {
+        jobs(&tasks).print(out)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// All tasks that pass the filter, up to `limit`: jobs newest first, subtasks in their order.
+///
+/// # Errors
+/// If the service fails.
+pub(crate) async fn every(
+    service: &mut Coordination,
+    filter: &Filter,
+    limit: usize,
+) -> Result<Vec<Task>, Failure> {
+    let mut tasks = Vec::new();
+    let mut page_token = String::new();
+    while tasks.len() < limit {
+        let page = ListTasksRequest {
+            root_id: filter.root_id.clone(),
+            states: filter.states.iter().map(|state| (*state).into()).collect(),
+            worker_id: filter.worker_id.clone(),
+            page_size: u32::try_from(limit - tasks.len()).unwrap_or(PAGE).min(PAGE),
+            page_token,
+        };
+        let page = service.tasks.list_tasks(request(page)).await?.into_inner();
+        tasks.extend(page.tasks);
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            break;
+        }
+    }
+    Ok(tasks)
+}
+
+fn jobs(tasks: &[Task]) -> Table {
+    let mut table = Table::new(&[
+        ("TASK", Align::Left),
+        ("STATE", Align::Left),
+        ("DONE", Align::Right),
+        ("PARTS", Align::Right),
+        ("PRIO", Align::Right),
+        ("SUBMITTED", Align::Left),
+        ("TOOK", Align::Right),
+        ("GOAL", Align::Left),
+    ]);
+    for task in tasks {
+        let parts = task.subtasks.filter(|counts| counts.total > 0);
+        table.row([
+            short_id(&task.task_id).to_owned(),
+            told_state(task),
+            percent(progress(task)),
+            parts.map_or("-".to_owned(), |counts| {
+                format!("{}/{}", counts.completed, counts.total)
+            }),
+            task.priority.to_string(),
+            ago(task.created_at.as_ref()),
+            took(task),
+            one_line(&task.goal, GOAL_WIDTH),
+        ]);
+    }
+    table
+}
+
+fn subtasks(tasks: &[Task]) -> Table {
+    let mut table = Table::new(&[
+        ("TASK", Align::Left),
+        ("KEY", Align::Left),
+        ("STATE", Align::Left),
+        ("DONE", Align::Right),
+        ("TRIES", Align::Right),
+        ("TOOK", Align::Right),
+        ("WORKER", Align::Left),
+        ("GOAL", Align::Left),
+    ]);
+    for task in tasks {
+        table.row([
+            short_id(&task.task_id).to_owned(),
+            one_line(&name(task), KEY_WIDTH),
+            told_state(task),
+            percent(progress(task)),
+            format!("{}/{}", task.attempts, task.max_attempts),
+            took(task),
+            match task.worker_id.as_str() {
+                "" => "-".to_owned(),
+                id => short_id(id).to_owned(),
+            },
+            one_line(&task.goal, GOAL_WIDTH),
+        ]);
+    }
+    table
+}
+
+/// A state in a word or two; of a schedule and of what is stuck, that.
+fn told_state(task: &Task) -> String {
+    match state(task.state()) {
+        delayed if task.state() == TaskState::Delayed && !task.schedule.is_empty() => {
+            format!("{delayed}, {}", one_line(&task.schedule, 40))
+        }
+        running if task.stuck => format!("{running}, stuck"),
+        state => state,
+    }
+}
+
+fn took(task: &Task) -> String {
+    worked(task, std::time::SystemTime::now()).map_or("-".to_owned(), span)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use shim_proto::coordination::v1::TaskCounts;
+
+    fn printed(table: &Table) -> String {
+        let mut text = Vec::new();
+        table.print(&mut text).unwrap();
+        String::from_utf8(text).unwrap()
+    }
+
+    #[test]
+    fn a_job_is_a_row() {
+        let mut job = Task {
+            task_id: "01890a5d-ac96-774b-bcce-b302099a8057".into(),
+            goal: "move\nthe store".into(),
+            state: TaskState::Running.into(),
+            progress: 0.36,
+            priority: 50,
+            subtasks: Some(TaskCounts {
+                total: 4,
+                completed: 1,
+                ..TaskCounts::default()
+            }),
+            ..Task::default()
+        };
+        let text = printed(&jobs(&[job.clone()]));
+        assert!(
+            text.contains("099a8057  running  36 %    1/4    50"),
+            "{text}"
+        );
+        job.stuck = true;
+        assert_eq!(told_state(&job), "running, stuck");
+        (job.state, job.schedule) = (TaskState::Delayed.into(), "0 3 * * *".into());
+        job.stuck = false;
+        assert_eq!(told_state(&job), "delayed, 0 3 * * *");
+    }
+}

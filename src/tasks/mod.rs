@@ -1,0 +1,88 @@
+//! `shim tasks`: jobs for people, a file for each thing that can be done with them.
+//!
+//! A task is named by its id, by its last eight digits (as the tables show), by a beginning of six or more, or, as part
+//! of a job, by JOB/KEY.
+
+mod approve;
+mod cancel;
+mod crew;
+mod find;
+mod health;
+mod job;
+mod list;
+mod live;
+mod parts;
+mod results;
+mod retry;
+mod show;
+mod submit;
+mod tree;
+mod watch;
+mod words;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use crate::config::Config;
+use crate::connection;
+use crate::failure::Failure;
+
+pub(crate) use health::{read as health, summary, warnings};
+pub(crate) use list::{Filter, every};
+
+/// What can be done with jobs.
+#[derive(Debug, Subcommand)]
+#[command(after_help = EXAMPLES)]
+pub(crate) enum Command {
+    /// Give a job to whoever can do it
+    Submit(Box<submit::Args>),
+    /// List jobs, newest first, or the subtasks of one
+    List(list::Args),
+    /// Show one task, its subtasks and how it ended
+    Show(show::Args),
+    /// Watch a job until it ends: a live tree at a terminal, else a line for every event
+    Watch(watch::Args),
+    /// Print the merged result of a job
+    Results(results::Args),
+    /// Call off a task and what hangs on it
+    Cancel(cancel::Args),
+    /// Take up again what failed or was called off
+    Retry(retry::Args),
+    /// Decide at a gate
+    Approve(approve::Args),
+    /// See what waits, who can take it, and what needs a look
+    Health(health::Args),
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  shim tasks submit 'port the parser' --file 'src/parser/**' --require rust
+  shim tasks list --state running
+  shim tasks watch 9a0b1c2d
+  shim tasks show 9a0b1c2d/parse
+  shim tasks results 9a0b1c2d > result.md
+  shim tasks retry 9a0b1c2d
+
+A task is named by its id, its last eight digits as the tables show, or JOB/KEY for a part of a job.";
+
+/// Runs one of them.
+pub(crate) async fn run(
+    command: Command,
+    config: &Config,
+    out: &mut dyn Write,
+) -> Result<ExitCode, Failure> {
+    let service = connection::coordination(config);
+    match command {
+        Command::Submit(args) => submit::run(&args, config, out).await,
+        Command::List(args) => list::run(&args, service.await?, out).await,
+        Command::Show(args) => show::run(&args, service.await?, out).await,
+        Command::Watch(args) => watch::run(&args, service.await?, out).await,
+        Command::Results(args) => results::run(&args, service.await?, out).await,
+        Command::Cancel(args) => cancel::run(&args, service.await?, out).await,
+        Command::Retry(args) => retry::run(&args, service.await?, out).await,
+        Command::Approve(args) => approve::run(&args, service.await?, out).await,
+        Command::Health(args) => health::run(&args, service.await?, out).await,
+    }
+}

@@ -1,0 +1,133 @@
+//! `shim tasks results`: the merged result of a job, or of what there is so far.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use shim_proto::coordination::v1::{
+    AggregateResultsRequest, AggregateResultsResponse, MergeStrategy, MissingResult,
+};
+
+use super::find::find;
+use super::show::result_text;
+use super::words::{Merging, state};
+use crate::connection::{Coordination, request};
+use crate::failure::Failure;
+use crate::output::json;
+use crate::output::text::{one_line, short_id};
+
+/// Whose results.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "The result goes to stdout; what is missing, cut or kept in files is told on stderr.\n\
+    Exit code: 0 if every part is in it, 1 if some are missing."
+)]
+pub(crate) struct Args {
+    /// The task: an id, its last eight digits, or JOB/KEY for a subtask
+    task: String,
+    /// How the parts become one [default: as submitted]
+    #[arg(long, value_enum)]
+    merge: Option<Merging>,
+    /// Print canonical proto JSON (an AggregateResultsResponse)
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(
+    args: &Args,
+    mut service: Coordination,
+    out: &mut dyn Write,
+) -> Result<ExitCode, Failure> {
+    let task_id = find(&mut service, &args.task).await?.task_id;
+    let merge = args.merge.map_or(MergeStrategy::Unspecified, Into::into);
+    let merged = merged(&mut service, task_id, merge).await?;
+    print(&merged, args.json, out)?;
+    Ok(if merged.complete {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Asks for the merged result of a job.
+pub(super) async fn merged(
+    service: &mut Coordination,
+    task_id: String,
+    merge: MergeStrategy,
+) -> Result<AggregateResultsResponse, Failure> {
+    let asked = AggregateResultsRequest {
+        task_id,
+        merge: merge.into(),
+    };
+    let merged = service.tasks.aggregate_results(request(asked)).await?;
+    Ok(merged.into_inner())
+}
+
+/// Prints the result, and on stderr what belongs to it and is not in it.
+pub(super) fn print(
+    merged: &AggregateResultsResponse,
+    as_json: bool,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    if as_json {
+        return json::write_line(out, merged);
+    }
+    if let Some(result) = &merged.result {
+        let text = result_text(result);
+        if !text.is_empty() {
+            writeln!(out, "{}", text.trim_end())?;
+        }
+        out.flush()?;
+        if result.truncated {
+            eprintln!("note: the result was longer and is cut here");
+        }
+        for artifact in &result.artifacts {
+            eprintln!("artifact: {}", one_line(artifact, 4_096));
+        }
+    }
+    for part in &merged.missing {
+        eprintln!("{}", missing(part));
+    }
+    if !merged.complete && merged.missing.is_empty() {
+        let task = merged.task.clone().unwrap_or_default();
+        eprintln!("no result yet: the task is {}", state(task.state()));
+    }
+    Ok(())
+}
+
+fn missing(part: &MissingResult) -> String {
+    let name = match one_line(&part.key, 100) {
+        key if key.is_empty() => short_id(&part.task_id).to_owned(),
+        key => key,
+    };
+    let why = match &part.error {
+        Some(error) => format!(
+            ": {} ({})",
+            one_line(&error.message, 500),
+            one_line(&error.reason, 100)
+        ),
+        None => String::new(),
+    };
+    format!("missing: {name}, {}{why}", state(part.state()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shim_proto::coordination::v1::{TaskError, TaskState};
+
+    #[test]
+    fn a_missing_part_is_told_with_its_reason() {
+        let mut part = MissingResult {
+            key: "docs".into(),
+            state: TaskState::Failed.into(),
+            error: Some(TaskError {
+                reason: "TIMED_OUT".into(),
+                message: "5 min".into(),
+            }),
+            ..MissingResult::default()
+        };
+        assert_eq!(missing(&part), "missing: docs, failed: 5 min (TIMED_OUT)");
+        (part.state, part.error) = (TaskState::Running.into(), None);
+        assert_eq!(missing(&part), "missing: docs, running");
+    }
+}

@@ -1,0 +1,49 @@
+//! `shim tasks retry`: takes up again what failed or was called off, with all its attempts.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use shim_proto::coordination::v1::RetryTaskRequest;
+
+use super::find::find;
+use crate::connection::{Coordination, request, request_id};
+use crate::failure::Failure;
+use crate::output::json;
+use crate::output::text::{count, short_id};
+
+/// What to take up.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The tasks: a job for all its parts that failed or were called off, or JOB/KEY for one
+    #[arg(required = true)]
+    tasks: Vec<String>,
+    /// Print canonical proto JSON, a line for each (a RetryTaskResponse)
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(
+    args: &Args,
+    mut service: Coordination,
+    out: &mut dyn Write,
+) -> Result<ExitCode, Failure> {
+    for typed in &args.tasks {
+        let task_id = find(&mut service, typed).await?.task_id;
+        let retry = RetryTaskRequest {
+            request_id: request_id(),
+            task_id: task_id.clone(),
+        };
+        let answer = service.tasks.retry_task(request(retry)).await?.into_inner();
+        if args.json {
+            json::write_line(out, &answer)?;
+        } else {
+            let tasks = count(answer.retried.into(), "task");
+            writeln!(
+                out,
+                "{} goes on: {tasks} taken up again",
+                short_id(&task_id)
+            )?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,72 @@
+//! What a worker does now: the tasks it has.
+
+use shim_proto::coordination::v1::{Task, TaskState, Worker};
+
+use crate::connection::Coordination;
+use crate::failure::Failure;
+use crate::output::text::{one_line, percent, short_id};
+use crate::tasks::{self, Filter};
+
+/// More than a line can tell.
+const TOLD: usize = 100;
+
+/// The tasks a worker has, at most a hundred.
+///
+/// # Errors
+/// If the service fails.
+pub(super) async fn running(
+    service: &mut Coordination,
+    worker: &Worker,
+) -> Result<Vec<Task>, Failure> {
+    let filter = Filter {
+        states: vec![TaskState::Running],
+        worker_id: worker.worker_id.clone(),
+        ..Filter::default()
+    };
+    tasks::every(service, &filter, TOLD).await
+}
+
+/// What it has in a few words, asked for only where a worker says that it has something.
+pub(super) async fn at_work(service: &mut Coordination, worker: &Worker) -> String {
+    if worker.running == 0 {
+        return String::new();
+    }
+    // A table of workers is of use without it.
+    let tasks = running(service, worker).await.unwrap_or_default();
+    let told: Vec<String> = tasks.iter().map(brief).collect();
+    told.join(", ")
+}
+
+/// "099a8057 parse 45 %".
+pub(super) fn brief(task: &Task) -> String {
+    let what = if task.key.is_empty() {
+        &task.goal
+    } else {
+        &task.key
+    };
+    let stuck = if task.stuck { ", stuck" } else { "" };
+    format!(
+        "{} {} {}{stuck}",
+        short_id(&task.task_id),
+        one_line(what, 32),
+        percent(task.progress)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_is_told_by_its_key_or_else_its_goal() {
+        let mut task = Task {
+            task_id: "01890a5d-ac96-774b-bcce-b302099a8057".into(),
+            goal: "port\nthe parser".into(),
+            progress: 0.45,
+            ..Task::default()
+        };
+        assert_eq!(brief(&task), "099a8057 port the parser 45 %");
+        (task.key, task.stuck) = ("parse".into(), true);
+        assert_eq!(brief(&task), "099a8057 parse 45 %, stuck");
+    }
+}

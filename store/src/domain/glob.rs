@@ -1,0 +1,349 @@
+//! Patterns of files, and whether two of them have a file in common.
+//!
+//! (A) A pattern covers what it matches and what lies below; but a last name with an extension (a `.` that stands for
+//! itself and is not its first character) is taken for a file: against another pattern, it covers what lies below only
+//! where that one spells the name out. So `**/*.rs` has nothing in common with `README.md`, and `foo.app` has
+//! `foo.app/x`. With a slash at its end, a name is a folder's, whatever it is. (B) If some path is covered by both of
+//! two patterns, they overlap: never is that missed. (C) If they overlap, there is such a path, unless the [`Effort`] of
+//! the decision was used up, and then every answer is yes. Paths are compared letter by letter: case and Unicode forms
+//! that a file system may fold are told apart. The cost of one comparison is the product of the patterns' lengths.
+
+use super::glob_syntax::{self, Malformed};
+use super::letters::Letters;
+
+/// One place of a sequence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Piece<T> {
+    /// Exactly one of these.
+    One(T),
+    /// Any run of anything, perhaps of nothing: `*` within a name, `**` between names.
+    Run,
+}
+
+/// The name of a file or folder; it is not empty.
+pub(super) type Name = Vec<Piece<Letters>>;
+
+/// The names from the root; then a run, which covers what is below, unless the last name is taken for a file's.
+pub(super) type Route = Vec<Piece<Name>>;
+
+/// Files relative to the root of a workspace.
+#[derive(Debug, Clone)]
+pub struct Pattern {
+    text: String,
+    /// One for each alternative of its braces.
+    routes: Vec<Route>,
+}
+
+impl Pattern {
+    /// Reads a pattern: `*`, `?`, `[a-z]`, `[!a-z]`, `{a,b}`, `**` and `\` before what shall mean itself.
+    ///
+    /// # Errors
+    /// In words for whoever wrote it.
+    pub fn parse(text: &str) -> Result<Self, Malformed> {
+        Ok(Self {
+            text: text.to_owned(),
+            routes: glob_syntax::parse(text)?,
+        })
+    }
+
+    /// As it was written.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether some path is covered by both.
+    pub(crate) fn overlaps(&self, other: &Self, effort: &mut Effort) -> bool {
+        self.routes.iter().any(|route| {
+            let mut others = other.routes.iter();
+            others.any(|other| routes_meet(route, other, effort))
+        })
+    }
+}
+
+/// How much comparing a decision may cost, in pairs of places looked at. Real patterns differ early and cost next to
+/// nothing; it bounds what made-up ones can. Whoever writes those could as well lease everything.
+#[derive(Debug)]
+pub(crate) struct Effort(u64);
+
+impl Effort {
+    /// A tenth of a second of work, enough for a full table of real patterns.
+    pub(crate) fn of_a_decision() -> Self {
+        Self(50_000_000)
+    }
+
+    /// Whether there was enough left.
+    fn spend(&mut self, places: usize) -> bool {
+        let left = self.0.checked_sub(places as u64);
+        self.0 = left.unwrap_or(0);
+        left.is_some()
+    }
+}
+
+fn routes_meet(mut left: &[Piece<Name>], mut right: &[Piece<Name>], effort: &mut Effort) -> bool {
+    // Most patterns differ in one of their first folders.
+    while let ([Piece::One(l), left_rest @ ..], [Piece::One(r), right_rest @ ..]) = (left, right)
+        && !left_rest.is_empty()
+        && !right_rest.is_empty()
+    {
+        if !names_meet(l, r, effort) {
+            return false;
+        }
+        (left, right) = (left_rest, right_rest);
+    }
+    meet(left, right, effort, names_meet)
+        || goes_on_below(left, right, effort)
+        || goes_on_below(right, left, effort)
+}
+
+fn names_meet(left: &Name, right: &Name, effort: &mut Effort) -> bool {
+    meet(left, right, effort, |left: &Letters, right, _| {
+        left.meet(right)
+    })
+}
+
+/// Whether `route` ends with a name that is taken for a file's, while `other` spells it out and goes on below.
+fn goes_on_below(route: &[Piece<Name>], other: &[Piece<Name>], effort: &mut Effort) -> bool {
+    let ([folders @ .., Piece::One(file)], [others @ .., _]) = (route, other) else {
+        return false;
+    };
+    let mut spelled_at = Vec::new();
+    for (i, place) in others.iter().enumerate() {
+        if let Piece::One(name) = place
+            && is_spelled_out(name)
+            && names_meet(name, file, effort)
+        {
+            spelled_at.push(i);
+        }
+    }
+    if spelled_at.is_empty() {
+        return false;
+    }
+    let reached = reach(folders, others, effort, names_meet);
+    spelled_at.into_iter().any(|i| reached[i])
+}
+
+fn is_spelled_out(name: &Name) -> bool {
+    let is_itself = |place: &Piece<_>| matches!(place, Piece::One(Letters::One(_)));
+    name.iter().all(is_itself)
+}
+
+/// Whether some sequence fits both.
+fn meet<T>(
+    mut left: &[Piece<T>],
+    mut right: &[Piece<T>],
+    effort: &mut Effort,
+    same: impl Fn(&T, &T, &mut Effort) -> bool,
+) -> bool {
+    if !effort.spend(1) {
+        return true;
+    }
+    // Up to the first run on either side, places stand against each other; and so from the last run on.
+    while let ([Piece::One(l), left_rest @ ..], [Piece::One(r), right_rest @ ..]) = (left, right) {
+        if !same(l, r, effort) {
+            return false;
+        }
+        (left, right) = (left_rest, right_rest);
+    }
+    while let ([left_rest @ .., Piece::One(l)], [right_rest @ .., Piece::One(r)]) = (left, right) {
+        if !same(l, r, effort) {
+            return false;
+        }
+        (left, right) = (left_rest, right_rest);
+    }
+    match (left, right) {
+        ([Piece::Run], _) | (_, [Piece::Run]) => true,
+        ([], rest) | (rest, []) => rest.iter().all(|piece| matches!(piece, Piece::Run)),
+        _ => reach(left, right, effort, same)[right.len()],
+    }
+}
+
+/// How far the right side can have been read when all of the left is, by dynamic programming: at `j`, whether some
+/// sequence fits the left side and the right side's first `j` places.
+fn reach<T>(
+    left: &[Piece<T>],
+    right: &[Piece<T>],
+    effort: &mut Effort,
+    same: impl Fn(&T, &T, &mut Effort) -> bool,
+) -> Vec<bool> {
+    if !effort.spend((left.len() + 1) * (right.len() + 1)) {
+        return vec![true; right.len() + 1];
+    }
+    let mut reached = vec![false; right.len() + 1];
+    reached[0] = true;
+    pass_runs(&mut reached, right);
+    for place in left {
+        let mut next = vec![false; right.len() + 1];
+        for j in (0..=right.len()).filter(|&j| reached[j]) {
+            match (place, right.get(j)) {
+                // A run takes nothing, or any of the other's places from here on.
+                (Piece::Run, _) => {
+                    next[j..].fill(true);
+                    break;
+                }
+                (Piece::One(_), Some(Piece::Run)) => next[j] = true,
+                (Piece::One(l), Some(Piece::One(r))) => {
+                    next[j + 1] = next[j + 1] || same(l, r, effort);
+                }
+                (Piece::One(_), None) => {}
+            }
+        }
+        pass_runs(&mut next, right);
+        reached = next;
+        if !reached.contains(&true) {
+            break;
+        }
+    }
+    reached
+}
+
+/// A run may stand for nothing.
+fn pass_runs<T>(reached: &mut [bool], places: &[Piece<T>]) {
+    for (j, place) in places.iter().enumerate() {
+        if reached[j] && matches!(place, Piece::Run) {
+            reached[j + 1] = true;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn overlap(left: &str, right: &str) -> bool {
+        let (one, other) = (
+            Pattern::parse(left).unwrap(),
+            Pattern::parse(right).unwrap(),
+        );
+        let both = one.overlaps(&other, &mut Effort::of_a_decision());
+        let turned = other.overlaps(&one, &mut Effort::of_a_decision());
+        assert_eq!(both, turned, "{left} and {right}");
+        both
+    }
+
+    #[test]
+    fn patterns_that_share_a_file_overlap() {
+        for (left, right) in [
+            ("src/**", "src/a.rs"),
+            ("src", "src/a.rs"),
+            ("src/", "./src//deep/a.rs"),
+            ("**/*.rs", "src/deep/a.rs"),
+            ("**/test/**", "src/**"),
+            ("src/*.rs", "src/[a-m]*"),
+            ("a*c", "ab*"),
+            ("{src,lib}/*.rs", "{lib,bin}/main.*"),
+            ("a/**/z", "a/z"),
+            ("a/**/z", "**/y/**"),
+            (".", "any/thing"),
+            ("*", "src/a.rs"),
+            ("[!a]x", "bx"),
+            (r"app/\[id\]/page", "app/*/page"),
+            ("*.lock", "Cargo.lock"),
+            ("größe/?.txt", "größe/ü.txt"),
+        ] {
+            assert!(overlap(left, right), "{left} and {right}");
+        }
+    }
+
+    #[test]
+    fn patterns_without_a_common_file_do_not() {
+        for (left, right) in [
+            ("src/**", "lib/a.rs"),
+            ("src/a.rs", "src/ab.rs"),
+            ("src/*.rs", "src/*.toml"),
+            ("src/[a-m]*", "src/[n-z]*"),
+            ("src/[!a]*", "src/a*"),
+            ("a?", "a"),
+            ("?", "ab"),
+            ("{src,lib}/*.rs", "{bin,tests}/main.rs"),
+            ("a*b", "a*c"),
+            ("x/**/a.rs", "y/**/a.rs"),
+            (r"app/\[id\]/page", "app/i/page"),
+            ("SRC/a.rs", "src/a.rs"),
+        ] {
+            assert!(!overlap(left, right), "{left} and {right}");
+        }
+    }
+
+    #[test]
+    fn a_name_covers_what_lies_below_unless_it_is_taken_for_a_file() {
+        for (left, right, expected) in [
+            ("src", "src/a.rs", true),
+            ("src/*", "src/a/b.rs", true),
+            ("src/api", "src/*/mod.rs", true),
+            (".github", ".github/x.yml", true),
+            (".github", "*/x.yml", true),
+            ("a[.]d", "*/x", true),
+            ("**/*.rs", "README.md", false),
+            ("**/*.rs", "**/*.md", false),
+            ("src/*/a.rs", "src/a.rs", false),
+            ("*.rs", "*/y", false),
+            ("*.rs", "?.rs/y", false),
+            (".env.d", "*/x", false),
+            ("{src,x.d}", "*.d/y", false),
+            // The other spells it out.
+            ("foo.app", "foo.app/x", true),
+            ("foo.app", "foo.{app,dmg}/x", true),
+            ("*.rs", "x.rs/y", true),
+            ("**/*.rs", "**/x.rs/*.md", true),
+            ("a/*.d", "a/b.d/**/c", true),
+            ("a/*.d", "b/b.d/c", false),
+            ("*.d", "**/b.d", true),
+            ("*.d", "x/b.d/c", false),
+            // A slash tells that it is a folder.
+            ("foo.d/", "*/x", true),
+            ("foo.d/.", "*/x", true),
+            ("foo.d/**", "*/x", true),
+            ("*.d/", "**/*.rs", true),
+            ("*.d/", "*.rs", false),
+        ] {
+            assert_eq!(overlap(left, right), expected, "{left} and {right}");
+        }
+    }
+
+    /// A name with 200 times an a, wherever.
+    fn many_a() -> String {
+        format!("{}*", "*a".repeat(200))
+    }
+
+    #[test]
+    fn hostile_patterns_cost_no_more_than_the_product_of_their_lengths() {
+        for (left, right, expected) in [
+            (many_a(), "ab".repeat(199), false),
+            (many_a(), "ab".repeat(200), true),
+            ("**/*a*/".repeat(70), "**/*b*a*/".repeat(55), true),
+            ("**/a*a*a*b/".repeat(45), "**/*a*a*a/".repeat(50), true),
+            ("**/a.b/".repeat(70), "**/a*b/".repeat(70) + "*.b", true),
+            (
+                "**/a.a/".repeat(70) + "b.c",
+                "**/a.a/".repeat(70) + "?.a/*.a",
+                true,
+            ),
+        ] {
+            let mut effort = Effort::of_a_decision();
+            let whole = effort.0;
+            let (one, other) = (
+                Pattern::parse(&left).unwrap(),
+                Pattern::parse(&right).unwrap(),
+            );
+            assert_eq!(
+                one.overlaps(&other, &mut effort),
+                expected,
+                "{left} and {right}"
+            );
+            let product = (left.len() * right.len()) as u64;
+            assert!(whole - effort.0 <= 2 * product, "{left} and {right}");
+        }
+    }
+
+    #[test]
+    fn when_the_effort_is_used_up_every_answer_is_yes() {
+        let mut effort = Effort(1_000_000);
+        let one = Pattern::parse(&many_a()).unwrap();
+        let other = Pattern::parse(&"ab".repeat(199)).unwrap();
+        let answers: Vec<_> = (0..100)
+            .map(|_| one.overlaps(&other, &mut effort))
+            .collect();
+        assert!(!answers[0]);
+        assert!(answers[99]);
+    }
+}

@@ -1,0 +1,353 @@
+//! Reading patterns: signs, then the alternatives of their braces, then names.
+//!
+//! Whatever could be meant in two ways is refused with the words to write instead; a lease must not cover less than its
+//! holder believes.
+
+use super::glob::{Name, Piece, Route};
+use super::letters::Letters;
+
+/// Alternatives that the braces of one pattern may have together.
+const MAX_ALTERNATIVES: usize = 64;
+
+const DOT: Sign = Sign::Letter(Letters::One('.'));
+
+/// Why a text is no pattern.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    /// It is empty, or one of its alternatives is.
+    #[error("is empty, or one of its alternatives is; write . for everything")]
+    Empty,
+    /// It begins at the root of the machine.
+    #[error("begins with /; write it relative to the workspace's root")]
+    Absolute,
+    /// It leaves the workspace, perhaps.
+    #[error("holds \"..\"; write it relative to the workspace's root")]
+    Parent,
+    /// A class without an end.
+    #[error("has a [ without its ]; write \\[ for a bracket")]
+    OpenClass,
+    /// A class with a slash.
+    #[error("has a / within [ ]; a class stands for one character of a name")]
+    SlashInClass,
+    /// A range that ends before it begins.
+    #[error("has the range {0}-{1}, which ends before it begins")]
+    Backwards(char, char),
+    /// Braces that do not match.
+    #[error("has {{ and }} that do not match; write \\{{ or \\}} for a brace")]
+    Braces,
+    /// Braces that offer no choice.
+    #[error("has braces with one alternative only; write \\{{ and \\}} for braces")]
+    OneAlternative,
+    /// More alternatives than anyone means.
+    #[error("has more than {MAX_ALTERNATIVES} alternatives; use several patterns or *")]
+    TooManyAlternatives,
+    /// `**` beside other characters.
+    #[error("has ** within a name; it must stand alone between slashes, as in **/*.rs")]
+    DoubleStar,
+    /// A backslash before what needs none: perhaps a path of Windows.
+    #[error(
+        "has a \\ before {0:?}; separate names with /, and put \\ only before * ? [ ] {{ }} , ! ^ - and itself"
+    )]
+    Escape(char),
+    /// A backslash at the end.
+    #[error("ends with \\, which belongs before another character")]
+    LastEscape,
+}
+
+/// What a text is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Sign {
+    Letter(Letters),
+    Star,
+    Slash,
+    Open,
+    Comma,
+    Close,
+}
+
+/// Reads a pattern into a route for each alternative.
+pub(super) fn parse(text: &str) -> Result<Vec<Route>, Malformed> {
+    let alternatives = alternatives(signs(text)?)?;
+    alternatives.iter().map(|signs| route(signs)).collect()
+}
+
+fn signs(text: &str) -> Result<Vec<Sign>, Malformed> {
+    let mut chars = text.chars();
+    let mut signs = Vec::new();
+    let mut depth = 0_usize;
+    while let Some(c) = chars.next() {
+        signs.push(match c {
+            '*' => Sign::Star,
+            '/' => Sign::Slash,
+            '?' => Sign::Letter(Letters::Any),
+            '[' => Sign::Letter(class(&mut chars)?),
+            '\\' => Sign::Letter(Letters::One(escaped(&mut chars)?)),
+            '{' => {
+                depth += 1;
+                Sign::Open
+            }
+            '}' => {
+                depth = depth.checked_sub(1).ok_or(Malformed::Braces)?;
+                Sign::Close
+            }
+            ',' if depth > 0 => Sign::Comma,
+            c => Sign::Letter(Letters::One(c)),
+        });
+    }
+    if depth > 0 {
+        return Err(Malformed::Braces);
+    }
+    Ok(signs)
+}
+
+fn escaped(chars: &mut std::str::Chars<'_>) -> Result<char, Malformed> {
+    match chars.next() {
+        Some(c) if r"*?[]{},!^-\".contains(c) => Ok(c),
+        Some(c) => Err(Malformed::Escape(c)),
+        None => Err(Malformed::LastEscape),
+    }
+}
+
+/// What follows a `[`, up to its `]`. A `]` in the first place means itself, as in POSIX, and so does a `-` in the first
+/// or last.
+fn class(chars: &mut std::str::Chars<'_>) -> Result<Letters, Malformed> {
+    let negated = chars.as_str().starts_with(['!', '^']);
+    if negated {
+        chars.next();
+    }
+    let mut ranges = Vec::new();
+    loop {
+        let first = match chars.next().ok_or(Malformed::OpenClass)? {
+            ']' if !ranges.is_empty() => return Ok(Letters::among(&ranges, negated)),
+            c => member(c, chars)?,
+        };
+        let rest = chars.as_str();
+        let last = if rest.starts_with('-') && !rest.starts_with("-]") {
+            chars.next();
+            let c = chars.next().ok_or(Malformed::OpenClass)?;
+            member(c, chars)?
+        } else {
+            first
+        };
+        if last < first {
+            return Err(Malformed::Backwards(first, last));
+        }
+        ranges.push((first, last));
+    }
+}
+
+fn member(c: char, chars: &mut std::str::Chars<'_>) -> Result<char, Malformed> {
+    match c {
+        '\\' => escaped(chars),
+        '/' => Err(Malformed::SlashInClass),
+        c => Ok(c),
+    }
+}
+
+/// Braces being read: the alternatives before the last comma, and what the last one may be so far.
+struct Braces {
+    before: Vec<Vec<Sign>>,
+    last: Vec<Vec<Sign>>,
+}
+
+impl Braces {
+    fn new() -> Self {
+        Self {
+            before: Vec::new(),
+            last: vec![Vec::new()],
+        }
+    }
+}
+
+fn alternatives(signs: Vec<Sign>) -> Result<Vec<Vec<Sign>>, Malformed> {
+    let mut outer = Vec::new();
+    let mut now = Braces::new();
+    for sign in signs {
+        match sign {
+            Sign::Open => outer.push(std::mem::replace(&mut now, Braces::new())),
+            Sign::Comma => {
+                now.before.append(&mut now.last);
+                now.last.push(Vec::new());
+            }
+            Sign::Close => {
+                if now.before.is_empty() {
+                    return Err(Malformed::OneAlternative);
+                }
+                let mut inner = now.before;
+                inner.append(&mut now.last);
+                now = outer.pop().ok_or(Malformed::Braces)?;
+                now.last = product(&now.last, &inner)?;
+            }
+            sign => now
+                .last
+                .iter_mut()
+                .for_each(|signs| signs.push(sign.clone())),
+        }
+        if now.before.len() + now.last.len() > MAX_ALTERNATIVES {
+            return Err(Malformed::TooManyAlternatives);
+        }
+    }
+    Ok(now.last)
+}
+
+/// Each start with each end.
+fn product(starts: &[Vec<Sign>], ends: &[Vec<Sign>]) -> Result<Vec<Vec<Sign>>, Malformed> {
+    if starts.len() * ends.len() > MAX_ALTERNATIVES {
+        return Err(Malformed::TooManyAlternatives);
+    }
+    let with_ends = |start: &Vec<Sign>| {
+        let start = start.clone();
+        ends.iter().map(move |end| [start.as_slice(), end].concat())
+    };
+    Ok(starts.iter().flat_map(with_ends).collect())
+}
+
+fn route(signs: &[Sign]) -> Result<Route, Malformed> {
+    match signs {
+        [] => return Err(Malformed::Empty),
+        [Sign::Slash, ..] => return Err(Malformed::Absolute),
+        _ => {}
+    }
+    let mut route = Route::new();
+    let mut ends_with_file = false;
+    for signs in signs.split(|sign| *sign == Sign::Slash) {
+        ends_with_file = false;
+        match signs {
+            [] => {}
+            [one] if *one == DOT => {}
+            [one, two] if *one == DOT && *two == DOT => return Err(Malformed::Parent),
+            [Sign::Star, Sign::Star] => run(&mut route),
+            signs => {
+                route.push(Piece::One(name(signs)?));
+                ends_with_file = signs[1..].contains(&DOT);
+            }
+        }
+    }
+    if !ends_with_file {
+        run(&mut route);
+    }
+    Ok(route)
+}
+
+/// Two runs in a row are one.
+fn run(route: &mut Route) {
+    if route.last() != Some(&Piece::Run) {
+        route.push(Piece::Run);
+    }
+}
+
+fn name(signs: &[Sign]) -> Result<Name, Malformed> {
+    if signs
+        .windows(2)
+        .any(|pair| *pair == [Sign::Star, Sign::Star])
+    {
+        return Err(Malformed::DoubleStar);
+    }
+    let place = |sign: &Sign| match sign {
+        Sign::Letter(letters) => Piece::One(letters.clone()),
+        // Slashes and braces are gone by now.
+        _ => Piece::Run,
+    };
+    Ok(signs.iter().map(place).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_pattern_is_refused_for_its_reason() {
+        for (text, why) in [
+            ("", Malformed::Empty),
+            ("{a,}", Malformed::Empty),
+            ("/etc/passwd", Malformed::Absolute),
+            ("{,a}/b", Malformed::Absolute),
+            ("..", Malformed::Parent),
+            ("a/../b", Malformed::Parent),
+            ("a/.{.,x}", Malformed::Parent),
+            ("a[bc", Malformed::OpenClass),
+            ("a[]", Malformed::OpenClass),
+            ("a[!", Malformed::OpenClass),
+            ("a[b-", Malformed::OpenClass),
+            ("a[x/y]", Malformed::SlashInClass),
+            ("[z-a]", Malformed::Backwards('z', 'a')),
+            ("{a,b", Malformed::Braces),
+            ("a}", Malformed::Braces),
+            ("{a}", Malformed::OneAlternative),
+            ("{}", Malformed::OneAlternative),
+            (
+                "{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}",
+                Malformed::TooManyAlternatives,
+            ),
+            ("a**", Malformed::DoubleStar),
+            ("***", Malformed::DoubleStar),
+            ("src/**.rs", Malformed::DoubleStar),
+            (r"src\a.rs", Malformed::Escape('a')),
+            ("a\\", Malformed::LastEscape),
+        ] {
+            assert_eq!(parse(text), Err(why), "{text:?}");
+        }
+        let wide = format!("{{{}}}", vec!["a"; 65].join(","));
+        assert_eq!(parse(&wide), Err(Malformed::TooManyAlternatives));
+    }
+
+    #[test]
+    fn ways_to_write_the_same_mean_the_same() {
+        for (one, other) in [
+            ("src", "./src/"),
+            ("src", "src/**"),
+            ("src", "src/**/**"),
+            ("a//b", "a/./b"),
+            (".", "**"),
+            ("./", "**"),
+            ("a.d/", "a.d/**"),
+            ("a.d/", "a.d/."),
+            ("a{b,c}", "{ab,ac}"),
+            ("{a,{b,c}}", "{a,b,c}"),
+            ("x{,.bak}", "{x,x.bak}"),
+            (r"\*", r"\*"),
+            ("[^a-c]", "[!abc]"),
+            ("[a-]", "[-a]"),
+            ("[]a]", r"[a\]]"),
+            ("a,b", r"a\,b"),
+        ] {
+            assert_eq!(
+                parse(one).unwrap(),
+                parse(other).unwrap(),
+                "{one} and {other}"
+            );
+        }
+        for (one, other) in [(r"\*", "*"), ("a.d", "a.d/")] {
+            assert_ne!(parse(one), parse(other), "{one} and {other}");
+        }
+    }
+
+    #[test]
+    fn braces_go_as_deep_as_their_text() {
+        let deep = format!("{}b{}", "{a,".repeat(60), "}".repeat(60));
+        assert_eq!(parse(&deep).unwrap().len(), 61);
+        let deeper = format!("{}b{}", "{a,".repeat(100), "}".repeat(100));
+        assert_eq!(parse(&deeper), Err(Malformed::TooManyAlternatives));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in r"[a\-*?\[\]{},!^./\\ü]{0,40}") {
+            if let Ok(routes) = parse(&text) {
+                prop_assert!((1..=MAX_ALTERNATIVES).contains(&routes.len()));
+                prop_assert!(routes.iter().all(|route| !route.is_empty()));
+            }
+        }
+
+        #[test]
+        fn an_escaped_name_means_itself(name in r"[a*?\[\]{},!^ -]{1,20}") {
+            let escape = |c: char| if r"*?[]{},!^-\".contains(c) { format!("\\{c}") } else { c.to_string() };
+            let text: String = name.chars().map(escape).collect();
+            let place = |c| Piece::One(Letters::One(c));
+            let own = vec![Piece::One(name.chars().map(place).collect()), Piece::Run];
+            prop_assert_eq!(parse(&text), Ok(vec![own]));
+        }
+    }
+}

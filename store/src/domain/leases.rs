@@ -1,0 +1,273 @@
+//! Who may have which files: a wish against the leases that live.
+//!
+//! Leases of one holder never conflict, nor do shared ones; any others do if their patterns overlap. The decision holds
+//! for exactly the table it was made on; the store commits it only over that table.
+
+use std::fmt::Write;
+
+use prost::Message;
+use shim_proto::coordination::v1::{FileLease, FileLeaseMode};
+
+use super::glob::{Effort, Pattern};
+
+/// Leases that a workspace may have.
+const MAX_LEASES: usize = 1_000;
+/// All leases of a workspace, encoded: they are read for every decision.
+const MAX_TABLE_BYTES: usize = 1 << 20;
+/// Conflicts that a refusal names.
+const MAX_NAMED: usize = 5;
+/// Bytes of any name in a refusal, which travels in headers.
+const MAX_SHOWN: usize = 80;
+
+/// Which files somebody wants.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    /// Whose own leases are not in the way.
+    pub holder: String,
+    /// `Shared`: beside other shared leases; anything else: alone.
+    pub mode: FileLeaseMode,
+    /// The files.
+    pub patterns: Vec<Pattern>,
+}
+
+/// A lease in the way of a wish.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Conflict {
+    /// The pattern that is wished for.
+    pub wanted: String,
+    /// The pattern that overlaps it.
+    pub pattern: String,
+    /// The lease.
+    pub lease: FileLease,
+}
+
+/// What becomes of a wish.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Decision {
+    Granted,
+    /// For each lease in the way, the first pair of patterns that overlap.
+    Held(Vec<Conflict>),
+    /// The workspace has as many leases as it may.
+    Full,
+}
+
+/// Decides whether a wish can become the lease `made` of it, beside those that live.
+pub(crate) fn decide(live: &[FileLease], wish: &Wish, made: &FileLease) -> Decision {
+    let mut effort = Effort::of_a_decision();
+    let in_the_way = |lease: &&FileLease| {
+        let shared = FileLeaseMode::Shared;
+        lease.holder != wish.holder && (wish.mode != shared || lease.mode() != shared)
+    };
+    let conflicts: Vec<_> = live
+        .iter()
+        .filter(in_the_way)
+        .filter_map(|lease| {
+            let (wanted, pattern) = overlap(&wish.patterns, lease, &mut effort)?;
+            Some(Conflict {
+                wanted: wanted.to_owned(),
+                pattern: pattern.to_owned(),
+                lease: lease.clone(),
+            })
+        })
+        .collect();
+    if !conflicts.is_empty() {
+        return Decision::Held(conflicts);
+    }
+    let bytes: usize = live.iter().chain([made]).map(Message::encoded_len).sum();
+    if live.len() >= MAX_LEASES || bytes > MAX_TABLE_BYTES {
+        return Decision::Full;
+    }
+    Decision::Granted
+}
+
+/// The leases that touch any of the paths.
+pub(crate) fn touching(live: Vec<FileLease>, paths: &[Pattern]) -> Vec<FileLease> {
+    let mut effort = Effort::of_a_decision();
+    live.into_iter()
+        .filter(|lease| overlap(paths, lease, &mut effort).is_some())
+        .collect()
+}
+
+/// The first pair that overlaps. A stored pattern that this version cannot read is taken to cover everything.
+fn overlap<'a>(
+    wanted: &'a [Pattern],
+    lease: &'a FileLease,
+    effort: &mut Effort,
+) -> Option<(&'a str, &'a str)> {
+    lease.patterns.iter().find_map(|text| {
+        let held = Pattern::parse(text).ok();
+        let wanted = wanted.iter().find(|wanted| match &held {
+            Some(held) => held.overlaps(wanted, effort),
+            None => true,
+        })?;
+        Some((wanted.text(), text.as_str()))
+    })
+}
+
+/// The refusal of a wish: what is in its way, whose, what for, and until when.
+pub fn in_words(conflicts: &[Conflict]) -> String {
+    let mut words = String::new();
+    for (i, conflict) in conflicts.iter().take(MAX_NAMED).enumerate() {
+        let Conflict {
+            wanted,
+            pattern,
+            lease,
+        } = conflict;
+        let then = if i > 0 { "; " } else { "" };
+        let how = match lease.mode() {
+            FileLeaseMode::Shared => "shared by",
+            _ => "held by",
+        };
+        let (wanted, pattern, holder) = (shown(wanted), shown(pattern), shown(&lease.holder));
+        let _ = write!(words, "{then}{wanted} overlaps {pattern} {how} {holder}");
+        if !lease.purpose.is_empty() {
+            let _ = write!(words, " ({})", shown(&lease.purpose));
+        }
+        if let Some(until) = &lease.expires_at {
+            let _ = write!(words, " until {until}");
+        }
+    }
+    if conflicts.len() > MAX_NAMED {
+        let _ = write!(words, "; and {} more", conflicts.len() - MAX_NAMED);
+    }
+    words
+}
+
+/// The start of a text; one that is cut says so.
+fn shown(text: &str) -> String {
+    if text.len() <= MAX_SHOWN {
+        return text.to_owned();
+    }
+    let end = text.floor_char_boundary(MAX_SHOWN);
+    format!("{}...", &text[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use prost_types::Timestamp;
+
+    use super::*;
+
+    fn lease(holder: &str, mode: FileLeaseMode, patterns: &[&str]) -> FileLease {
+        FileLease {
+            lease_id: format!("lease of {holder}"),
+            holder: holder.to_owned(),
+            purpose: "a refactoring".to_owned(),
+            patterns: patterns.iter().map(|&pattern| pattern.to_owned()).collect(),
+            mode: mode.into(),
+            expires_at: Some(Timestamp {
+                seconds: 1_000_000_000,
+                nanos: 0,
+            }),
+            ..Default::default()
+        }
+    }
+
+    fn wish(holder: &str, mode: FileLeaseMode, patterns: &[&str]) -> Wish {
+        let parse = |&pattern: &&str| Pattern::parse(pattern).unwrap();
+        Wish {
+            holder: holder.to_owned(),
+            mode,
+            patterns: patterns.iter().map(parse).collect(),
+        }
+    }
+
+    fn decided(live: &[FileLease], wish: &Wish) -> Decision {
+        decide(live, wish, &lease("new", FileLeaseMode::Exclusive, &["x"]))
+    }
+
+    use FileLeaseMode::{Exclusive, Shared};
+
+    #[test]
+    fn only_shared_leases_and_those_of_one_holder_overlap() {
+        for (held, wanted, granted) in [
+            (Exclusive, Exclusive, false),
+            (Exclusive, Shared, false),
+            (Shared, Exclusive, false),
+            (Shared, Shared, true),
+            (FileLeaseMode::Unspecified, Shared, false),
+        ] {
+            let live = [lease("one", held, &["src/**"])];
+            let other = decided(&live, &wish("two", wanted, &["src/a.rs"]));
+            assert_eq!(
+                other == Decision::Granted,
+                granted,
+                "{held:?} and {wanted:?}"
+            );
+            let same = decided(&live, &wish("one", wanted, &["src/a.rs"]));
+            assert_eq!(same, Decision::Granted);
+            let apart = decided(&live, &wish("two", wanted, &["lib/a.rs"]));
+            assert_eq!(apart, Decision::Granted);
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_pattern_holder_purpose_and_end() {
+        let live = [
+            lease("one", Exclusive, &["docs", "src/**"]),
+            lease("two", Shared, &["*.toml"]),
+        ];
+        let Decision::Held(conflicts) =
+            decided(&live, &wish("me", Exclusive, &["Cargo.toml", "src/a.rs"]))
+        else {
+            panic!("it was granted");
+        };
+        assert_eq!(
+            in_words(&conflicts),
+            "src/a.rs overlaps src/** held by one (a refactoring) until 2001-09-09T01:46:40Z; \
+             Cargo.toml overlaps *.toml shared by two (a refactoring) until 2001-09-09T01:46:40Z"
+        );
+    }
+
+    #[test]
+    fn a_refusal_stays_short() {
+        let live: Vec<_> = (0..50)
+            .map(|i| lease(&format!("{i}{}", "ü".repeat(90)), Exclusive, &["src"]))
+            .collect();
+        let Decision::Held(conflicts) = decided(&live, &wish("me", Exclusive, &["src"])) else {
+            panic!("it was granted");
+        };
+        let words = in_words(&conflicts);
+        assert_eq!(words.matches("src overlaps src").count(), MAX_NAMED);
+        assert!(words.ends_with("; and 45 more"), "{words}");
+        assert!(words.len() < 1_500, "{} bytes", words.len());
+    }
+
+    #[test]
+    fn a_workspace_has_a_bound() {
+        let wish = wish("me", Exclusive, &["src"]);
+        let many: Vec<_> = (0..MAX_LEASES)
+            .map(|_| lease("one", Exclusive, &["lib"]))
+            .collect();
+        assert_eq!(decided(&many[1..], &wish), Decision::Granted);
+        assert_eq!(decided(&many, &wish), Decision::Full);
+        let large = [lease(
+            "one",
+            Exclusive,
+            &["x".repeat(MAX_TABLE_BYTES).as_str()],
+        )];
+        assert_eq!(decided(&large, &wish), Decision::Full);
+    }
+
+    #[test]
+    fn a_stored_pattern_that_cannot_be_read_covers_everything() {
+        let live = [lease("one", Exclusive, &["{of a later version"])];
+        let decision = decided(&live, &wish("me", Exclusive, &["src"]));
+        assert!(matches!(decision, Decision::Held(conflicts) if conflicts.len() == 1));
+    }
+
+    #[test]
+    fn leases_are_found_by_the_paths_they_touch() {
+        let live = vec![
+            lease("one", Exclusive, &["src/**"]),
+            lease("two", Shared, &["docs/*.md"]),
+            lease("three", Shared, &["docs/a.md"]),
+        ];
+        let paths = wish("", Shared, &["docs/a.md", "Cargo.toml"]).patterns;
+        let found: Vec<_> = touching(live, &paths)
+            .into_iter()
+            .map(|lease| lease.holder)
+            .collect();
+        assert_eq!(found, ["two", "three"]);
+    }
+}

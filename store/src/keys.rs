@@ -1,0 +1,90 @@
+//! The names of all keys. What one script touches shares a hash tag, the part in braces, so that a Redis Cluster keeps
+//! it in one slot. The table in the crate's README is the documentation of these functions.
+
+/// Builds keys below one prefix.
+#[derive(Debug, Clone)]
+pub struct Keys {
+    prefix: String,
+}
+
+impl Keys {
+    pub(crate) fn new(prefix: &str) -> Self {
+        Self {
+            prefix: prefix.to_owned(),
+        }
+    }
+
+    /// A namespace (or workspace): state, locks, file leases.
+    pub(crate) fn namespace(&self, namespace: &str) -> Slot {
+        Slot(format!("{}:{{ns:{namespace}}}:", self.prefix))
+    }
+
+    /// The inbox of a session or worker.
+    pub(crate) fn inbox(&self, id: &str) -> Slot {
+        Slot(format!("{}:{{inbox:{id}}}:", self.prefix))
+    }
+
+    /// The registry of workers, with the lock of its reaper.
+    pub(crate) fn registry(&self) -> Slot {
+        Slot(format!("{}:{{registry}}:", self.prefix))
+    }
+
+    /// All tasks. BullMQ's queues are below the same tag, so that one script may look at both; a name of theirs may hold
+    /// no colon.
+    pub(crate) fn tasks(&self) -> Slot {
+        Slot(format!("{{{}.tasks}}:", self.prefix.replace(':', ".")))
+    }
+
+    /// A channel of the bus, or a pattern of channels, by Redis's name.
+    pub fn channel(&self, name: &str) -> String {
+        format!("{}:bus:{name}", self.prefix)
+    }
+
+    /// The bus name of a channel, if it is one of ours.
+    pub(crate) fn channel_name<'a>(&self, channel: &'a str) -> Option<&'a str> {
+        channel
+            .strip_prefix(self.prefix.as_str())?
+            .strip_prefix(":bus:")
+    }
+
+    /// Remembers that a publication was made.
+    pub(crate) fn publication(&self, request_id: &str) -> String {
+        format!("{}:bus:did:{request_id}", self.prefix)
+    }
+}
+
+/// The keys of one hash slot.
+#[derive(Debug, Clone)]
+pub struct Slot(String);
+
+impl Slot {
+    /// A key of the slot.
+    pub(crate) fn key(&self, name: &str) -> String {
+        format!("{}{name}", self.0)
+    }
+
+    /// What all its keys begin with, without the colon: the prefix of BullMQ's queues.
+    pub(crate) fn tag(&self) -> &str {
+        self.0.trim_end_matches(':')
+    }
+
+    /// The key of one thing among many of a kind.
+    pub(crate) fn item(&self, kind: &str, name: &str) -> String {
+        format!("{}{kind}:{name}", self.0)
+    }
+
+    /// The counter that versions and fencing tokens come from.
+    pub(crate) fn clock(&self) -> String {
+        self.key("clock")
+    }
+
+    /// A lock's record with its token.
+    pub(crate) fn lock(&self, name: &str) -> String {
+        self.item("lock", name)
+    }
+
+    /// What a request id did.
+    pub(crate) fn did(&self, request_id: &str) -> String {
+        self.item("did", request_id)
+    }
+}

@@ -1,0 +1,26 @@
+-- A worker is gone, or was registered anew: what its incarnations up to an epoch had goes to others, and they get
+-- nothing more.
+-- ARGV: ..., worker, epoch, keep_gone_ms, why, '1' if it died, deaths that are too many
+-- OK: now_us, owed, how many tasks.
+local worker, epoch, most = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[8])
+if epoch > tonumber(redis.call('GET', key('gone:' .. worker)) or 0) then
+  redis.call('SET', key('gone:' .. worker), ARGV[4], 'PX', ARGV[5])
+end
+local count = 0
+for _, id in ipairs(redis.call('SMEMBERS', key('running:' .. worker))) do
+  local task = load(id)
+  if not task or task.state ~= RUNNING or task.worker ~= worker then
+    redis.call('SREM', key('running:' .. worker), id)
+  elseif tonumber(task.epoch) <= epoch then
+    count = count + 1
+    local deaths = redis.call('HINCRBY', task_key(id), 'deaths', ARGV[7])
+    if deaths >= most then
+      over(task, FAILED, 'WORKERS_DIED', string.format('%d workers died with it', deaths))
+    else
+      redis.call('HINCRBY', task_key(id), 'attempts', -1)
+      give_back(task, ARGV[6])
+    end
+  end
+end
+if redis.call('SCARD', key('running:' .. worker)) == 0 then redis.call('ZREM', key('holders'), worker) end
+return answer(count)

@@ -1,0 +1,431 @@
+//! Versioned state: an entry is a hash with a field for each field of its value, so that a patch touches only its own.
+//!
+//! Beside the entries of a namespace: their names in order, their deadlines, and the history that watchers follow.
+
+use std::time::Duration;
+
+use prost::Message;
+use prost_types::Struct;
+use shim_proto::coordination::v1::{Fence, StateChangeKind, StateEntry};
+
+use super::clock::millis;
+use super::ear::open_envelope;
+use super::entry_rows::{entry, kind, stored_name};
+use super::feed::{Event, Feed};
+use super::keys::{Keys, Slot};
+use super::ledger::{Once, REMEMBERED};
+use super::link::Link;
+use super::reply::Reply;
+use super::script::{Call, Effect, Script};
+use crate::error::Error;
+
+/// The bus channel of every change.
+pub const UPDATED: &str = "state:updated";
+/// The largest entry, names and values of its fields together.
+pub const MAX_ENTRY_BYTES: usize = 1_048_576;
+/// Fields of one entry.
+pub const MAX_FIELDS: usize = 1_000;
+/// A page of a list is at most this large: clients decode 4 MiB unless told otherwise.
+const MAX_PAGE_BYTES: usize = 3 << 20;
+/// Changes a watcher may be behind before it gets a new snapshot.
+const HISTORY: usize = 10_000;
+/// Entries taken off the lists in one step.
+const SWEEP: usize = 256;
+/// The history's name in its slot.
+const CHANGES: &str = "state-changes";
+
+/// Where an entry is.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// Of which namespace.
+    pub namespace: String,
+    /// Its key there.
+    pub key: String,
+}
+
+/// What must hold for a write to happen.
+#[derive(Debug, Clone, Default)]
+pub struct Conditions {
+    /// `None`: whatever is there; 0: nothing.
+    pub expected_version: Option<u64>,
+    /// The lock that must be held in the entry's namespace, with its token.
+    pub fence: Option<Fence>,
+}
+
+/// Single fields to change.
+#[derive(Debug)]
+pub struct Patch {
+    /// Fields to write; the others stay.
+    pub set: Struct,
+    /// Names of fields to take out, unless they are written too.
+    pub remove: Vec<String>,
+    /// Whether to make the entry if there is none; expecting version 0 does so, too.
+    pub create_if_missing: bool,
+    /// From now on; `None`: as long as before.
+    pub ttl: Option<Duration>,
+    /// For a new entry, if `ttl` is `None`.
+    pub default_ttl: Duration,
+}
+
+/// What a write did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// The entry's new version.
+    pub version: u64,
+    /// When the entry ends, in milliseconds of Unix time, by Redis's clock.
+    pub expires_ms: i64,
+}
+
+/// A page of entries.
+#[derive(Debug)]
+pub struct Page {
+    /// Everything up to this version is in the page, perhaps more.
+    pub version: u64,
+    /// In the order of their keys.
+    pub entries: Vec<StateEntry>,
+    /// The key to go on after.
+    pub next: Option<String>,
+}
+
+/// A change in a namespace's history.
+#[derive(Debug)]
+pub struct Change {
+    /// The version it made, which is its position in the history.
+    pub version: u64,
+    /// What happened.
+    pub kind: StateChangeKind,
+    /// To which entry.
+    pub key: String,
+}
+
+/// The states of all namespaces.
+#[derive(Debug)]
+pub struct States {
+    link: Link,
+    keys: Keys,
+    put: Script,
+    patch: Script,
+    delete: Script,
+    get: Script,
+    list: Script,
+    sweep: Script,
+    feed: Feed,
+}
+
+impl States {
+    pub(super) fn new(link: Link, keys: Keys) -> Self {
+        let changing = |effect, body: &str| {
+            Script::new(
+                effect,
+                &format!("{}\n{body}", include_str!("lua/state.lua")),
+            )
+        };
+        Self {
+            link,
+            keys,
+            put: changing(Effect::Writes, include_str!("lua/put_state.lua")),
+            patch: changing(Effect::Writes, include_str!("lua/patch_state.lua")),
+            delete: changing(Effect::Frees, include_str!("lua/delete_state.lua")),
+            get: Script::new(Effect::Reads, include_str!("lua/get_state.lua")),
+            list: Script::new(Effect::Reads, include_str!("lua/list_state.lua")),
+            sweep: changing(Effect::Frees, include_str!("lua/sweep_state.lua")),
+            feed: Feed::new(CHANGES),
+        }
+    }
+
+    /// Writes an entry whole. Its size is the caller's to check.
+    ///
+    /// # Errors
+    /// `VersionMismatch`, `StaleFence`, `RequestIdReused`, or as the store fails.
+    pub async fn put(
+        &self,
+        once: &Once,
+        place: &Place,
+        conditions: &Conditions,
+        value: &Struct,
+        ttl: Duration,
+        writer: &str,
+    ) -> Result<Written, Error> {
+        let slot = self.keys.namespace(&place.namespace);
+        let mut call = changing(&self.put, &slot, once, &place.key, conditions)
+            .arg(once.fingerprint.as_str())
+            .arg(millis(REMEMBERED))
+            .arg(expected(conditions))
+            .arg(millis(ttl))
+            .arg(writer)
+            .arg(place.key.as_str())
+            .arg(token(conditions))
+            .arg(HISTORY)
+            .arg(self.keys.channel(UPDATED))
+            .arg(news(writer, place, "put"))
+            .arg(news_of_expired(&place.namespace));
+        for (name, value) in &value.fields {
+            call = call.arg(stored_name(name)).arg(value.encode_to_vec());
+        }
+        wrote(self.link.call(&call).await?, place, conditions)
+    }
+
+    /// Changes single fields of an entry.
+    ///
+    /// # Errors
+    /// `StateNotFound`, `VersionMismatch`, `StaleFence`, `StateTooLarge`, `StateTooWide`, `RequestIdReused`, or as the
+    /// store fails.
+    pub async fn patch(
+        &self,
+        once: &Once,
+        place: &Place,
+        conditions: &Conditions,
+        patch: &Patch,
+        writer: &str,
+    ) -> Result<Written, Error> {
+        let slot = self.keys.namespace(&place.namespace);
+        let mut call = changing(&self.patch, &slot, once, &place.key, conditions)
+            .arg(once.fingerprint.as_str())
+            .arg(millis(REMEMBERED))
+            .arg(expected(conditions))
+            .arg(
+                patch
+                    .ttl
+                    .map(|ttl| millis(ttl).to_string())
+                    .unwrap_or_default(),
+            )
+            .arg(writer)
+            .arg(place.key.as_str())
+            .arg(token(conditions))
+            .arg(HISTORY)
+            .arg(self.keys.channel(UPDATED))
+            .arg(news(writer, place, "patched"))
+            .arg(news_of_expired(&place.namespace))
+            .arg(millis(patch.default_ttl))
+            .arg(u8::from(patch.create_if_missing))
+            .arg(MAX_ENTRY_BYTES)
+            .arg(MAX_FIELDS)
+            .arg(patch.remove.len());
+        for name in &patch.remove {
+            call = call.arg(stored_name(name));
+        }
+        for (name, value) in &patch.set.fields {
+            call = call.arg(stored_name(name)).arg(value.encode_to_vec());
+        }
+        wrote(self.link.call(&call).await?, place, conditions)
+    }
+
+    /// Deletes an entry; tells whether there was one.
+    ///
+    /// # Errors
+    /// `VersionMismatch`, `StaleFence`, `RequestIdReused`, or as the store fails.
+    pub async fn delete(
+        &self,
+        once: &Once,
+        place: &Place,
+        conditions: &Conditions,
+    ) -> Result<bool, Error> {
+        let slot = self.keys.namespace(&place.namespace);
+        let call = changing(&self.delete, &slot, once, &place.key, conditions)
+            .arg(once.fingerprint.as_str())
+            .arg(millis(REMEMBERED))
+            .arg(expected(conditions))
+            .arg(place.key.as_str())
+            .arg(token(conditions))
+            .arg(HISTORY)
+            .arg(self.keys.channel(UPDATED))
+            .arg(news("", place, "deleted"));
+        let mut reply = self.link.call(&call).await?;
+        let status = reply.status()?;
+        if status == "OK" {
+            return reply.take();
+        }
+        Err(refusal(&status, &mut reply, place, conditions)?)
+    }
+
+    /// Reads an entry.
+    ///
+    /// # Errors
+    /// As the store fails.
+    pub async fn get(&self, place: &Place) -> Result<Option<StateEntry>, Error> {
+        let slot = self.keys.namespace(&place.namespace);
+        let call = self.get.call().key(slot.item("state", &place.key));
+        let mut reply = self.link.call(&call).await?;
+        reply.status()?;
+        let expires_ms: i64 = reply.take()?;
+        if expires_ms < 0 {
+            return Ok(None);
+        }
+        entry(place.clone(), expires_ms, reply.take()?).map(Some)
+    }
+
+    /// A page of at most `count` entries, fewer if they are large, whose keys begin with `prefix`, after the key `after`.
+    ///
+    /// # Errors
+    /// As the store fails.
+    pub async fn list(
+        &self,
+        namespace: &str,
+        prefix: &str,
+        after: Option<&str>,
+        count: u32,
+    ) -> Result<Page, Error> {
+        let slot = self.keys.namespace(namespace);
+        let lowest = match after {
+            Some(after) => format!("({after}"),
+            None => format!("[{prefix}"),
+        };
+        // 0xff is in no UTF-8 text, so this is above every key with the prefix.
+        let mut highest = format!("({prefix}").into_bytes();
+        highest.push(0xff);
+        let call = self
+            .list
+            .call()
+            .key(slot.key("state-names"))
+            .key(slot.clock())
+            .arg(slot.item("state", ""))
+            .arg(lowest)
+            .arg(highest)
+            .arg(count)
+            .arg(MAX_PAGE_BYTES);
+        let mut reply = self.link.call(&call).await?;
+        reply.status()?;
+        let version = reply.take()?;
+        let last: String = reply.take()?;
+        let entries = reply
+            .rest::<(String, i64, Vec<Vec<u8>>)>()?
+            .into_iter()
+            .map(|(key, expires_ms, fields)| {
+                let namespace = namespace.to_owned();
+                entry(Place { namespace, key }, expires_ms, fields)
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Page {
+            version,
+            entries,
+            next: (!last.is_empty()).then_some(last),
+        })
+    }
+
+    /// What changed after a version, in order, at most a batch; `None` if the history does not reach back so far.
+    ///
+    /// # Errors
+    /// As the store fails.
+    pub async fn changes(&self, namespace: &str, after: u64) -> Result<Option<Vec<Change>>, Error> {
+        let slot = self.keys.namespace(namespace);
+        let Some(events) = self.feed.since(&self.link, &slot, after).await? else {
+            return Ok(None);
+        };
+        let change = |(version, mut fields): Event| {
+            Some(Change {
+                version,
+                kind: kind(fields.get("c")?),
+                key: fields.remove("k")?,
+            })
+        };
+        Ok(Some(events.into_iter().filter_map(change).collect()))
+    }
+
+    /// Takes what went by itself off the lists and tells so.
+    ///
+    /// # Errors
+    /// As the store fails.
+    pub async fn sweep(&self, namespace: &str) -> Result<(), Error> {
+        let slot = self.keys.namespace(namespace);
+        let call = lists(self.sweep.call().key(slot.item("state", "")), &slot)
+            .arg(SWEEP)
+            .arg(HISTORY)
+            .arg(self.keys.channel(UPDATED))
+            .arg(news_of_expired(namespace));
+        self.link.call(&call).await.map(drop)
+    }
+}
+
+/// The keys that all changes have in common.
+fn changing<'a>(
+    script: &'a Script,
+    slot: &Slot,
+    once: &Once,
+    key: &str,
+    conditions: &Conditions,
+) -> Call<'a> {
+    let lock = conditions.fence.as_ref().map_or("", |fence| &fence.lock);
+    lists(script.call().key(slot.item("state", key)), slot)
+        .key(slot.lock(lock))
+        .key(slot.did(&once.request_id))
+}
+
+fn lists<'a>(call: Call<'a>, slot: &Slot) -> Call<'a> {
+    call.key(slot.clock())
+        .key(slot.key("state-names"))
+        .key(slot.key("state-deadlines"))
+        .key(slot.key(CHANGES))
+}
+
+fn expected(conditions: &Conditions) -> String {
+    conditions
+        .expected_version
+        .map(|version| version.to_string())
+        .unwrap_or_default()
+}
+
+fn token(conditions: &Conditions) -> String {
+    conditions
+        .fence
+        .as_ref()
+        .map(|fence| fence.token.to_string())
+        .unwrap_or_default()
+}
+
+fn news(writer: &str, place: &Place, change: &str) -> String {
+    let data = [
+        ("namespace", place.namespace.as_str()),
+        ("key", place.key.as_str()),
+        ("change", change),
+    ];
+    open_envelope(writer, &data, "version")
+}
+
+/// What went by itself is named by the script.
+fn news_of_expired(namespace: &str) -> String {
+    let data = [("namespace", namespace), ("change", "expired")];
+    open_envelope("", &data, "key")
+}
+
+fn wrote(mut reply: Reply, place: &Place, conditions: &Conditions) -> Result<Written, Error> {
+    let status = reply.status()?;
+    if status == "OK" {
+        return Ok(Written {
+            version: reply.take()?,
+            expires_ms: reply.take()?,
+        });
+    }
+    Err(refusal(&status, &mut reply, place, conditions)?)
+}
+
+/// A script's refusal in the service's words.
+fn refusal(
+    status: &str,
+    reply: &mut Reply,
+    place: &Place,
+    conditions: &Conditions,
+) -> Result<Error, Error> {
+    let key = place.key.clone();
+    Ok(match status {
+        "VERSION_MISMATCH" => Error::VersionMismatch {
+            key,
+            expected: conditions.expected_version.unwrap_or(0),
+            current: reply.take()?,
+        },
+        "NOT_FOUND" => Error::StateNotFound {
+            namespace: place.namespace.clone(),
+            key,
+        },
+        "TOO_LARGE" => Error::StateTooLarge {
+            key,
+            bytes: reply.take()?,
+            max: MAX_ENTRY_BYTES as u64,
+        },
+        "TOO_MANY_FIELDS" => Error::StateTooWide {
+            key,
+            fields: reply.take()?,
+            max: MAX_FIELDS as u64,
+        },
+        other => super::ledger::refusal(other, reply, conditions.fence.as_ref())?,
+    })
+}

@@ -1,0 +1,353 @@
+//! Claims: a task is given to one worker, which reports on it with the fencing token it got.
+//!
+//! BullMQ hands out the job, then the record is claimed. Files come before the record, so that nobody holds a task whose
+//! files another has.
+
+use std::time::Duration;
+
+use bullmq::Job as BullJob;
+use prost::Message;
+use shim_proto::coordination::v1::{Task, TaskError, TaskResult, TaskState, Usage};
+use uuid::Uuid;
+
+use super::super::clock::millis;
+use super::super::reply::Reply;
+use super::carrier::Taken;
+use super::rows::Row;
+use super::{Once, Tasks, refusal, remembered};
+use crate::error::Error;
+
+/// What a foreign job gets that says nothing about it.
+const FOREIGN_ATTEMPTS: u32 = 3;
+const FOREIGN_PAUSE: Duration = Duration::from_secs(2);
+
+/// A worker that has room.
+#[derive(Debug, Clone)]
+pub struct Claimer {
+    /// Its id.
+    pub worker_id: String,
+    /// Its epoch.
+    pub epoch: u64,
+    /// Its session, if it is a chat; else empty.
+    pub session_id: String,
+    /// How many tasks it takes at once.
+    pub capacity: u32,
+    /// The request that asks, if it may come again.
+    pub once: Option<Once>,
+}
+
+/// A claim that stands.
+#[derive(Debug, Clone)]
+pub struct Claimed {
+    /// The task.
+    pub task: Task,
+    /// The fencing token that goes with every report.
+    pub lease: u64,
+}
+
+/// How far a task is.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    /// How much is done, 0..1.
+    pub progress: f64,
+    /// What its worker does now; empty for as before.
+    pub note: String,
+    /// The last checkpoint saved for it; empty for as before.
+    pub checkpoint_id: String,
+    /// What it cost since the last report.
+    pub usage: Usage,
+}
+
+/// What the claim script said of a job.
+enum Answer {
+    Claimed(Claimed),
+    /// The request was answered before, with another job.
+    Again(Claimed),
+    /// Nobody knows the job: another program made it.
+    Unknown,
+    /// It is no claim, and the job stays as it is: its worker lives.
+    Taken,
+    /// The job has no business in the queue.
+    Over,
+}
+
+impl Tasks {
+    /// The claim that a request made before, if that stands.
+    ///
+    /// # Errors
+    /// `RequestIdReused`, or as the store fails.
+    pub async fn claimed_before(&self, claimer: &Claimer) -> Result<Option<Claimed>, Error> {
+        match self.claim(claimer, "", "").await? {
+            Answer::Again(claimed) => Ok(Some(claimed)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Takes the next task of a queue for a worker; `None` if the queue holds none that can be had now.
+    ///
+    /// # Errors
+    /// `NoRoom`, `WorkerGone`, `RequestIdReused`, or as the store fails.
+    pub async fn take(&self, queue: &str, claimer: &Claimer) -> Result<Option<Claimed>, Error> {
+        while let Some(taken) = self.carrier.take(queue).await? {
+            match self.settle(queue, claimer, taken).await? {
+                Step::Done(claimed) => return Ok(Some(*claimed)),
+                Step::Next => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// Turns a job that BullMQ gave out into a claim, or puts it where it belongs.
+    async fn settle(&self, queue: &str, claimer: &Claimer, taken: Taken) -> Result<Step, Error> {
+        let lease_of_files = match self.carrier.lease_files(&taken).await {
+            Ok(Some(lease)) => lease,
+            Ok(None) => {
+                self.carrier.put_aside(taken).await?;
+                return Ok(Step::Next);
+            }
+            Err(error) => return Err(self.give_back(taken, error).await),
+        };
+        match self.claim(claimer, &taken.task_id, &lease_of_files).await {
+            Ok(Answer::Claimed(claimed)) => {
+                self.carrier.hold(taken);
+                Ok(Step::Done(Box::new(claimed)))
+            }
+            Ok(Answer::Again(claimed)) => {
+                self.carrier.put_back(taken).await;
+                Ok(Step::Done(Box::new(claimed)))
+            }
+            Ok(Answer::Unknown) => {
+                let id = self.adopt(queue, &taken.job).await?;
+                let mut taken = taken;
+                taken.task_id = id;
+                self.claim_adopted(claimer, taken).await
+            }
+            Ok(Answer::Taken) => Ok(Step::Next),
+            Ok(Answer::Over) => {
+                self.carrier.drop_job(taken).await;
+                Ok(Step::Next)
+            }
+            Err(error) => Err(self.give_back(taken, error).await),
+        }
+    }
+
+    async fn claim_adopted(&self, claimer: &Claimer, taken: Taken) -> Result<Step, Error> {
+        match self.claim(claimer, &taken.task_id, "").await {
+            Ok(Answer::Claimed(claimed)) => {
+                self.carrier.hold(taken);
+                Ok(Step::Done(Box::new(claimed)))
+            }
+            Ok(Answer::Taken) => Ok(Step::Next),
+            Ok(_) => {
+                self.carrier.drop_job(taken).await;
+                Ok(Step::Next)
+            }
+            Err(error) => Err(self.give_back(taken, error).await),
+        }
+    }
+
+    async fn give_back(&self, taken: Taken, error: Error) -> Error {
+        self.carrier.put_back(taken).await;
+        error
+    }
+
+    async fn claim(&self, claimer: &Claimer, id: &str, files: &str) -> Result<Answer, Error> {
+        let (did, fingerprint) = match &claimer.once {
+            Some(once) => (self.slot.did(&once.request_id), once.fingerprint.as_str()),
+            None => (String::new(), ""),
+        };
+        let call = self
+            .call(&self.scripts.claim)
+            .arg(did)
+            .arg(fingerprint)
+            .arg(millis(remembered()))
+            .arg(id)
+            .arg(claimer.worker_id.as_str())
+            .arg(claimer.epoch)
+            .arg(claimer.session_id.as_str())
+            .arg(claimer.capacity)
+            .arg(files);
+        let mut reply = self.link.call(&call).await?;
+        match reply.status()?.as_str() {
+            "OK" => {
+                self.decided(&mut reply)?;
+                claimed(&mut reply).map(Answer::Claimed)
+            }
+            "AGAIN" => claimed(&mut reply).map(Answer::Again),
+            "UNKNOWN" => Ok(Answer::Unknown),
+            "TAKEN" => Ok(Answer::Taken),
+            "OVER" | "WAITS" => Ok(Answer::Over),
+            "STALE" => Err(Error::StaleWorker {
+                worker: claimer.worker_id.clone(),
+                epoch: claimer.epoch,
+                what: "gone: what it had was given to others".to_owned(),
+            }),
+            "NO_ROOM" => Err(Error::NoRoom(claimer.worker_id.clone())),
+            other => Err(refusal(other, &mut reply, id)?),
+        }
+    }
+
+    /// Makes a task of a job that another program put into the queue.
+    async fn adopt(&self, queue: &str, job: &BullJob) -> Result<String, Error> {
+        let task = super::job::foreign(job);
+        let options = job.opts();
+        let call = self
+            .call(&self.scripts.adopt)
+            .arg(format!("{queue}:{}", job.id()))
+            .arg(Uuid::now_v7().to_string())
+            .arg(super::rows::stored(&task))
+            .arg(queue)
+            .arg(job.priority().min(100))
+            .arg(options.attempts.unwrap_or(FOREIGN_ATTEMPTS).clamp(1, 20))
+            .arg(millis(FOREIGN_PAUSE))
+            .arg(job.id());
+        let mut reply = self.link.call(&call).await?;
+        reply.status()?;
+        self.decided(&mut reply)?;
+        reply.take()
+    }
+
+    /// Asks whether a claim stands.
+    ///
+    /// # Errors
+    /// `StaleLease`, `TaskNotFound`, or as the store fails.
+    pub async fn confirm(&self, id: &str, lease: u64) -> Result<(), Error> {
+        let look = redis::cmd("HMGET")
+            .arg(self.slot.item("task", id))
+            .arg(&["state", "lease", "worker"])
+            .to_owned();
+        let seen: (Option<String>, Option<String>, Option<String>) = self.link.query(&look).await?;
+        let (Some(state), held, worker) = seen else {
+            return Err(Error::TaskNotFound(id.to_owned()));
+        };
+        let is_running = state == i32::from(TaskState::Running).to_string();
+        if is_running && held == Some(lease.to_string()) {
+            return Ok(());
+        }
+        Err(Error::StaleLease {
+            task: id.to_owned(),
+            why: super::why_stale(&state, &worker.unwrap_or_default()),
+        })
+    }
+
+    /// Notes how far a task is.
+    ///
+    /// # Errors
+    /// `StaleLease`, `TaskNotFound`, or as the store fails.
+    pub async fn report(&self, id: &str, lease: u64, report: &Report) -> Result<Task, Error> {
+        let call = self
+            .call(&self.scripts.report)
+            .arg(id)
+            .arg(lease)
+            .arg(report.progress.clamp(0.0, 1.0))
+            .arg(report.note.as_str())
+            .arg(report.checkpoint_id.as_str())
+            .arg(report.usage.input_tokens)
+            .arg(report.usage.output_tokens)
+            .arg(report.usage.cost_usd);
+        let reply = self.link.call(&call).await?;
+        self.changed(reply, id).await
+    }
+
+    /// Commits a task's result.
+    ///
+    /// # Errors
+    /// `StaleLease`, `TaskNotFound`, `RequestIdReused`, or as the store fails.
+    pub async fn complete(
+        &self,
+        once: &Once,
+        id: &str,
+        lease: u64,
+        result: &TaskResult,
+        usage: &Usage,
+    ) -> Result<Task, Error> {
+        let call = self
+            .call_once(&self.scripts.complete, once)
+            .arg(id)
+            .arg(lease)
+            .arg(result.encode_to_vec())
+            .arg(usage.input_tokens)
+            .arg(usage.output_tokens)
+            .arg(usage.cost_usd);
+        let reply = self.link.call(&call).await?;
+        self.carrier.note_result(id, &result.text);
+        self.changed(reply, id).await
+    }
+
+    /// Ends an attempt: the task is tried again after a pause if it may be, else it failed for good.
+    ///
+    /// # Errors
+    /// As [`Tasks::complete`].
+    pub async fn fail(
+        &self,
+        once: &Once,
+        id: &str,
+        lease: u64,
+        error: &TaskError,
+        is_final: bool,
+        usage: &Usage,
+    ) -> Result<Task, Error> {
+        let call = self
+            .call_once(&self.scripts.fail, once)
+            .arg(id)
+            .arg(lease)
+            .arg(error.reason.as_str())
+            .arg(error.message.as_str())
+            .arg(u8::from(is_final))
+            .arg(usage.input_tokens)
+            .arg(usage.output_tokens)
+            .arg(usage.cost_usd);
+        let reply = self.link.call(&call).await?;
+        self.changed(reply, id).await
+    }
+
+    /// Gives a task back untried.
+    ///
+    /// # Errors
+    /// As [`Tasks::complete`].
+    pub async fn release(
+        &self,
+        once: &Once,
+        id: &str,
+        lease: u64,
+        why: &str,
+    ) -> Result<Task, Error> {
+        let call = self
+            .call_once(&self.scripts.release, once)
+            .arg(id)
+            .arg(lease)
+            .arg(if why.is_empty() {
+                "its worker gave it back"
+            } else {
+                why
+            });
+        let reply = self.link.call(&call).await?;
+        self.changed(reply, id).await
+    }
+
+    /// Reads the task after a decision, and lets the carrier go on with what that left to do.
+    async fn changed(&self, mut reply: Reply, id: &str) -> Result<Task, Error> {
+        match reply.status()?.as_str() {
+            "OK" => {
+                let owed = self.decided(&mut reply)?;
+                let task = reply.take::<Row>()?.task()?;
+                self.carrier.carry_soon(owed);
+                Ok(task)
+            }
+            other => Err(refusal(other, &mut reply, id)?),
+        }
+    }
+}
+
+enum Step {
+    Done(Box<Claimed>),
+    /// The job was none to have; there may be others.
+    Next,
+}
+
+fn claimed(reply: &mut Reply) -> Result<Claimed, Error> {
+    let _id: String = reply.take()?;
+    let lease = reply.take()?;
+    let task = reply.take::<Row>()?.task()?;
+    Ok(Claimed { task, lease })
+}

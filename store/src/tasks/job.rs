@@ -1,0 +1,96 @@
+//! What a task is in BullMQ: a job that other programs can read, process and make.
+
+use std::time::Duration;
+
+use bullmq::types::BackoffStrategy;
+use bullmq::{Job, JobOptions};
+use serde_json::{Value, json};
+use shim_proto::coordination::v1::Task;
+
+use super::super::clock::millis;
+use super::super::json::{from_struct, to_struct};
+
+/// What SHIM reads of a job that it takes.
+#[derive(Debug, Default)]
+pub(super) struct JobData {
+    /// `None` in a job that another program made.
+    pub(super) task_id: Option<String>,
+    pub(super) files: Vec<String>,
+    pub(super) workspace: String,
+}
+
+impl JobData {
+    pub(super) fn of(job: &Job) -> Self {
+        let data = job.data();
+        let text = |name: &str| data.get(name).and_then(Value::as_str).map(str::to_owned);
+        // Only a job under its task's own id is taken for one of SHIM's.
+        let Some(task_id) = text("task_id").filter(|id| id == job.id()) else {
+            return Self::default();
+        };
+        let files = data.get("files").and_then(Value::as_array);
+        let files = files.into_iter().flatten().filter_map(Value::as_str);
+        Self {
+            task_id: Some(task_id),
+            files: files.map(str::to_owned).collect(),
+            workspace: text("workspace").unwrap_or_default(),
+        }
+    }
+}
+
+/// The job's name: the kind of work.
+pub(super) fn name(task: &Task) -> &str {
+    if task.kind.is_empty() {
+        "task"
+    } else {
+        &task.kind
+    }
+}
+
+/// The job's data.
+pub(super) fn data(task: &Task) -> Value {
+    let requirements = task.requirements.clone().unwrap_or_default();
+    json!({
+        "task_id": task.task_id,
+        "root_id": task.root_id,
+        "goal": task.goal,
+        "kind": task.kind,
+        "payload": task.payload.as_ref().map(from_struct),
+        "files": task.files,
+        "workspace": task.workspace,
+        "requirements": {
+            "executor": requirements.executor().as_str_name(),
+            "capabilities": requirements.capabilities,
+        },
+    })
+}
+
+/// The job's options: those of a worker of another program too.
+pub(super) fn options(task: &Task, pause: Duration, delay: Duration) -> JobOptions {
+    let options = JobOptions::new()
+        .job_id(task.task_id.as_str())
+        .priority(task.priority.max(1))
+        .attempts(task.max_attempts.max(1))
+        .backoff(BackoffStrategy::Exponential(millis(pause)));
+    if delay.is_zero() {
+        options
+    } else {
+        options.delay(delay)
+    }
+}
+
+/// The task that another program's job stands for.
+pub(super) fn foreign(job: &Job) -> Task {
+    let data = job.data();
+    let goal = data.get("goal").and_then(Value::as_str);
+    let payload = match data.get("payload") {
+        Some(Value::Object(payload)) => to_struct(payload),
+        _ => data.as_object().map(to_struct).unwrap_or_default(),
+    };
+    Task {
+        goal: goal.unwrap_or_else(|| job.name()).to_owned(),
+        kind: job.name().to_owned(),
+        payload: Some(payload),
+        weight: 1.0,
+        ..Task::default()
+    }
+}

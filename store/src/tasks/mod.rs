@@ -1,0 +1,340 @@
+//! Tasks: their records, who may work on them, and their way through BullMQ.
+//!
+//! The invariants, each kept by one script over one hash slot: a task has one worker at most, proven by the fencing token
+//! of its claim; its result is committed once; what follows from its end - tasks that may start, a job that ends - is
+//! decided in the same step. The record decides, BullMQ's queues follow it: what they must learn is owed in an outbox
+//! until somebody carried it over, so nothing is lost when a process dies in between.
+
+mod carrier;
+mod claims;
+mod decisions;
+mod health;
+mod job;
+mod log;
+mod mirror;
+mod notice;
+mod queue;
+mod rows;
+mod submission;
+mod supervision;
+mod wakeup;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use shim_proto::coordination::v1::{Task, TaskState};
+
+pub use carrier::Carrier;
+pub use claims::{Claimed, Claimer, Report};
+pub use health::{Head, Health, QueueCounts};
+pub use queue::{Class, fits};
+pub use submission::Plan;
+pub use supervision::{Burial, Pace, Swept};
+pub use wakeup::Wakeup;
+
+use super::clock::millis;
+use super::files::Files;
+use super::inbox::Inboxes;
+use super::keys::{Keys, Slot};
+use super::ledger::{self, Once, REMEMBERED};
+use super::link::Link;
+use super::reply::Reply;
+use super::script::{Call, Effect, Script};
+use crate::error::Error;
+use rows::Row;
+
+/// The bus channels of jobs begin with it; the id of the root follows.
+const CHANNELS: &str = "task:";
+/// Tasks in a page of a list.
+const READ_AT_ONCE: usize = 200;
+
+/// A job: its root and its subtasks, in their order.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// The root.
+    pub root: Task,
+    /// Its subtasks.
+    pub subtasks: Vec<Task>,
+    /// The pause after the first failure of a task.
+    pub backoff: Duration,
+}
+
+/// Which tasks a list holds.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Empty: any.
+    pub states: Vec<TaskState>,
+    /// Only those that this worker has or had last; empty: anybody's.
+    pub worker_id: String,
+    /// Only the subtasks of this job; empty: jobs.
+    pub root_id: String,
+}
+
+/// A page of a list.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// The tasks, without results.
+    pub tasks: Vec<Task>,
+    /// Where the next page begins.
+    pub next: Option<String>,
+}
+
+/// The tasks of all jobs.
+pub struct Tasks {
+    link: Link,
+    slot: Slot,
+    channels: String,
+    scripts: Scripts,
+    carrier: Arc<Carrier>,
+    wakeup: Wakeup,
+}
+
+/// Every transition, hashed once.
+struct Scripts {
+    submit: Script,
+    read: Script,
+    claim: Script,
+    report: Script,
+    complete: Script,
+    fail: Script,
+    release: Script,
+    adopt: Script,
+    bury: Script,
+    cancel: Script,
+    retry: Script,
+    approve: Script,
+    sweep: Script,
+    follow: Script,
+    reschedule: Script,
+    heads: Script,
+    declare: Script,
+    health: Script,
+}
+
+impl Scripts {
+    fn new() -> Self {
+        use Effect::{Frees, Reads, Writes};
+        Self {
+            submit: script(Writes, include_str!("../lua/tasks/submit.lua")),
+            read: script(Reads, include_str!("../lua/tasks/read.lua")),
+            claim: script(Writes, include_str!("../lua/tasks/claim.lua")),
+            // A full Redis must let work end.
+            report: script(Frees, include_str!("../lua/tasks/report.lua")),
+            complete: script(Frees, include_str!("../lua/tasks/complete.lua")),
+            fail: script(Frees, include_str!("../lua/tasks/fail.lua")),
+            release: script(Frees, include_str!("../lua/tasks/release.lua")),
+            adopt: script(Writes, include_str!("../lua/tasks/adopt.lua")),
+            bury: script(Frees, include_str!("../lua/tasks/bury.lua")),
+            cancel: script(Frees, include_str!("../lua/tasks/cancel.lua")),
+            retry: script(Writes, include_str!("../lua/tasks/retry.lua")),
+            approve: script(Frees, include_str!("../lua/tasks/approve.lua")),
+            sweep: script(Frees, include_str!("../lua/tasks/sweep.lua")),
+            follow: script(Frees, include_str!("../lua/tasks/follow.lua")),
+            reschedule: script(Frees, include_str!("../lua/tasks/reschedule.lua")),
+            heads: script(Reads, include_str!("../lua/tasks/heads.lua")),
+            declare: script(Writes, include_str!("../lua/tasks/declare.lua")),
+            health: script(Reads, include_str!("../lua/tasks/health.lua")),
+        }
+    }
+}
+
+/// A script of tasks, with what they all share.
+fn script(effect: Effect, body: &str) -> Script {
+    let shared = include_str!("../lua/tasks/shared.lua");
+    Script::new(effect, &format!("{shared}\n{body}"))
+}
+
+impl Tasks {
+    pub(super) fn new(link: Link, keys: &Keys, files: Arc<Files>, inboxes: Arc<Inboxes>) -> Self {
+        let slot = keys.tasks();
+        let channels = keys.channel(CHANNELS);
+        let wakeup = Wakeup::new(link.clone(), keys);
+        let carrier = Carrier::new(
+            link.clone(),
+            slot.clone(),
+            channels.clone(),
+            files,
+            inboxes,
+            wakeup.clone(),
+        );
+        Self {
+            scripts: Scripts::new(),
+            carrier: Arc::new(carrier),
+            link,
+            slot,
+            channels,
+            wakeup,
+        }
+    }
+
+    /// Wakes who waits for a task.
+    pub fn wakeup(&self) -> &Wakeup {
+        &self.wakeup
+    }
+
+    /// The slot of all tasks, where the supervisor's lock is too.
+    pub fn slot(&self) -> &Slot {
+        &self.slot
+    }
+
+    /// The channel that wakes who watches a job, by Redis's name.
+    pub fn channel(&self, root_id: &str) -> String {
+        format!("{}{root_id}", self.channels)
+    }
+
+    /// A task with its result.
+    ///
+    /// # Errors
+    /// As the store fails.
+    pub async fn get(&self, id: &str) -> Result<Option<Task>, Error> {
+        let rows = self.rows("all", &[id]).await?;
+        rows.first().map(Row::task).transpose()
+    }
+
+    /// A job with its subtasks; `None` if there is none with this root.
+    ///
+    /// # Errors
+    /// As the store fails.
+    pub async fn job(&self, root_id: &str, with_results: bool) -> Result<Option<Job>, Error> {
+        let texts = if with_results { "all" } else { "errors" };
+        let call = self
+            .call(&self.scripts.read)
+            .arg(texts)
+            .arg("job")
+            .arg(root_id);
+        let mut reply = self.link.call(&call).await?;
+        reply.status()?;
+        let rows = Row::all(&mut reply)?;
+        let Some((root, subtasks)) = rows.split_first() else {
+            return Ok(None);
+        };
+        Ok(Some(Job {
+            backoff: Duration::from_millis(root.field("pause").parse().unwrap_or_default()),
+            root: root.task()?,
+            subtasks: subtasks.iter().map(Row::task).collect::<Result<_, _>>()?,
+        }))
+    }
+
+    /// A page of jobs, the newest first, or of the subtasks of one, in their order; after an earlier page.
+    ///
+    /// # Errors
+    /// As the store fails.
+    pub async fn list(
+        &self,
+        filter: &Filter,
+        after: Option<&str>,
+        count: u32,
+    ) -> Result<Page, Error> {
+        let (list, newest_first) = match filter.root_id.as_str() {
+            "" => (self.slot.key("jobs"), 1),
+            root => (self.slot.item("parts", root), 0),
+        };
+        let states: String = filter
+            .states
+            .iter()
+            .map(|state| i32::from(*state).to_string())
+            .collect();
+        let call = self
+            .call(&self.scripts.read)
+            .arg("errors")
+            .arg("list")
+            .arg(list)
+            .arg(newest_first)
+            .arg(after.unwrap_or("0"))
+            .arg(count)
+            .arg(states)
+            .arg(filter.worker_id.as_str());
+        let mut reply = self.link.call(&call).await?;
+        reply.status()?;
+        let next: String = reply.take()?;
+        Ok(Page {
+            tasks: rows::tasks(&mut reply)?,
+            next: (!next.is_empty()).then_some(next),
+        })
+    }
+
+    async fn rows(&self, texts: &str, ids: &[&str]) -> Result<Vec<Row>, Error> {
+        let mut rows = Vec::with_capacity(ids.len());
+        for ids in ids.chunks(READ_AT_ONCE) {
+            let mut call = self.call(&self.scripts.read).arg(texts).arg("tasks");
+            for id in ids {
+                call = call.arg(*id);
+            }
+            let mut reply = self.link.call(&call).await?;
+            reply.status()?;
+            rows.extend(Row::all(&mut reply)?);
+        }
+        Ok(rows)
+    }
+
+    /// Begins a call with what all scripts of tasks have in common.
+    fn call<'a>(&self, script: &'a Script) -> Call<'a> {
+        begin(script, &self.slot, &self.channels)
+    }
+
+    /// Begins a call that has one effect for a request id.
+    fn call_once<'a>(&self, script: &'a Script, once: &Once) -> Call<'a> {
+        self.call(script)
+            .arg(self.slot.did(&once.request_id))
+            .arg(once.fingerprint.as_str())
+            .arg(millis(REMEMBERED))
+    }
+
+    /// Reads what every script that decides answers first, and lets the carrier go on with it.
+    fn decided(&self, reply: &mut Reply) -> Result<Owed, Error> {
+        Ok(Owed {
+            until_us: reply.take()?,
+            what: reply.take()?,
+        })
+    }
+}
+
+fn begin<'a>(script: &'a Script, slot: &Slot, channels: &str) -> Call<'a> {
+    script
+        .call()
+        .key(slot.clock())
+        .arg(slot.key(""))
+        .arg(channels)
+}
+
+/// What a decision left to be carried over: tasks by id, and messages as `why id`.
+#[derive(Debug, Clone, Default)]
+struct Owed {
+    /// When it was decided, in microseconds by the store's clock.
+    until_us: String,
+    what: Vec<String>,
+}
+
+/// The refusals that every decision on a task may have.
+fn refusal(status: &str, reply: &mut Reply, id: &str) -> Result<Error, Error> {
+    Ok(match status {
+        "NOT_FOUND" | "UNKNOWN" => Error::TaskNotFound(id.to_owned()),
+        "STALE" => {
+            let state: String = reply.take()?;
+            let worker: String = reply.take()?;
+            Error::StaleLease {
+                task: id.to_owned(),
+                why: why_stale(&state, &worker),
+            }
+        }
+        other => ledger::refusal(other, reply, None)?,
+    })
+}
+
+fn why_stale(state: &str, worker: &str) -> String {
+    let state = state.parse::<i32>().ok();
+    let state = state.and_then(|n| TaskState::try_from(n).ok());
+    match state {
+        Some(TaskState::Running) if !worker.is_empty() => format!("worker {worker} has it now"),
+        Some(TaskState::Completed) => "it is completed".to_owned(),
+        Some(TaskState::Failed) => "it failed for good".to_owned(),
+        Some(TaskState::Cancelled) => "it was called off".to_owned(),
+        Some(TaskState::AwaitingApproval) => "its result waits for an approval".to_owned(),
+        _ => "it was given back and waits for another worker".to_owned(),
+    }
+}
+
+/// How long what a request did is remembered, for scripts that remember it themselves.
+const fn remembered() -> Duration {
+    REMEMBERED
+}

@@ -1,0 +1,173 @@
+//! Taking a job: one script writes it whole, then BullMQ gets what can start.
+
+use std::collections::HashMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use shim_proto::coordination::v1::{FailurePolicy, Task};
+
+use super::super::clock::millis;
+use super::queue::Class;
+use super::{Job, Once, Tasks, ledger, rows};
+use crate::error::Error;
+
+/// Jobs that have not ended, however many are submitted.
+const MOST_JOBS: usize = 1_000_000;
+/// Kinds of requirements that tasks may have at a time.
+const MOST_QUEUES: usize = 256;
+
+/// A job as it was decided on: with ids, and edges as ids. States, times and counts are the store's.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The root.
+    pub root: Task,
+    /// Its subtasks, in their order.
+    pub subtasks: Vec<Task>,
+    /// How long nothing of it starts.
+    pub delay: Duration,
+    /// The pause after the first failure of a task; doubled after each.
+    pub backoff: Duration,
+    /// When the first run of a schedule is due: then the job is its template, and only waits.
+    pub schedule_next: Option<SystemTime>,
+}
+
+impl Plan {
+    fn tasks(&self) -> impl Iterator<Item = &Task> {
+        std::iter::once(&self.root).chain(&self.subtasks)
+    }
+
+    fn classes(&self) -> Vec<Class> {
+        // The root of a job with subtasks is run by nobody.
+        let skipped = usize::from(!self.subtasks.is_empty());
+        let mut classes: Vec<_> = self
+            .tasks()
+            .skip(skipped)
+            .map(|task| Class::of(task.requirements.as_ref()))
+            .collect();
+        classes.sort_by(|a, b| a.name.cmp(&b.name));
+        classes.dedup_by(|a, b| a.name == b.name);
+        classes
+    }
+
+    /// The tasks that wait for each, by id.
+    fn successors(&self) -> HashMap<&str, Vec<&str>> {
+        let mut after: HashMap<&str, Vec<&str>> = HashMap::new();
+        for task in &self.subtasks {
+            for before in &task.depends_on {
+                after.entry(before).or_default().push(&task.task_id);
+            }
+        }
+        after
+    }
+}
+
+impl Tasks {
+    /// Takes a job. What can start is in its queue when this returns, or follows as soon as BullMQ can be reached.
+    ///
+    /// # Errors
+    /// `TooManyTasks`, `RequestIdReused`, or as the store fails.
+    pub async fn submit(&self, once: &Once, plan: &Plan) -> Result<Job, Error> {
+        for class in plan.classes() {
+            self.declare(&class).await?;
+        }
+        let after = plan.successors();
+        let mut call = self
+            .call_once(&self.scripts.submit, once)
+            .arg(MOST_JOBS)
+            .arg(deadline_ms(&plan.root))
+            .arg(plan.subtasks.len() + 1);
+        let policy = i32::from(FailurePolicy::Continue) == plan.root.on_failure;
+        for task in plan.tasks() {
+            let next = after.get(task.task_id.as_str());
+            let is_root = task.task_id == plan.root.task_id;
+            call = call
+                .arg(task.task_id.as_str())
+                .arg(rows::stored(task))
+                .arg(Class::of(task.requirements.as_ref()).name)
+                .arg(task.priority)
+                .arg(task.depends_on.len())
+                .arg(task.weight)
+                .arg(gates(task, is_root && !plan.subtasks.is_empty()))
+                .arg(task.max_attempts)
+                .arg(millis(plan.backoff))
+                .arg(millis(plan.delay))
+                .arg(if policy { 2 } else { 1 })
+                .arg(next.map(|ids| ids.join(" ")).unwrap_or_default())
+                .arg(
+                    plan.schedule_next
+                        .filter(|_| is_root)
+                        .map_or_else(String::new, unix_ms),
+                )
+                .arg(task.strategy.max(1))
+                .arg(place(task));
+        }
+        let mut reply = self.link.call(&call).await?;
+        match reply.status()?.as_str() {
+            "OK" => {}
+            "TOO_MANY" => return Err(Error::TooManyTasks),
+            other => return Err(ledger::refusal(other, &mut reply, None)?),
+        }
+        let owed = self.decided(&mut reply)?;
+        let root_id: String = reply.take()?;
+        if root_id == plan.root.task_id {
+            self.carrier.carry_new(owed, plan).await;
+        } else {
+            // A repetition: what was taken has the ids of the first time.
+            self.carrier.carry(owed).await;
+        }
+        let job = self.job(&root_id, false).await?;
+        job.ok_or(Error::TaskNotFound(root_id))
+    }
+
+    /// Makes a queue known, so that workers look into it.
+    async fn declare(&self, class: &Class) -> Result<(), Error> {
+        if self.carrier.knows(&class.name) {
+            return Ok(());
+        }
+        let call = self
+            .call(&self.scripts.declare)
+            .arg(class.name.as_str())
+            .arg(class.stored())
+            .arg(MOST_QUEUES);
+        let mut reply = self.link.call(&call).await?;
+        match reply.status()?.as_str() {
+            "OK" => {
+                self.carrier.know(class);
+                Ok(())
+            }
+            _ => Err(Error::TooManyTasks),
+        }
+    }
+}
+
+/// `s` stops a task before it starts, `r` before its result counts. A job with subtasks has only the second for itself:
+/// its first was given to those that start it.
+fn gates(task: &Task, has_parts: bool) -> &'static str {
+    let gates = task.approval.unwrap_or_default();
+    match (gates.before_start && !has_parts, gates.before_result) {
+        (true, true) => "sr",
+        (true, false) => "s",
+        (false, true) => "r",
+        (false, false) => "",
+    }
+}
+
+/// Where a task's files are, in short: tasks on the same folder had better go to the same worker.
+fn place(task: &Task) -> String {
+    let Some(first) = task.files.first() else {
+        return String::new();
+    };
+    let folder = first.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let hash = blake3::hash(format!("{}\0{folder}", task.workspace).as_bytes());
+    hash.to_hex()[..12].to_owned()
+}
+
+fn deadline_ms(root: &Task) -> String {
+    root.deadline
+        .and_then(|deadline| SystemTime::try_from(deadline).ok())
+        .map_or_else(String::new, unix_ms)
+}
+
+fn unix_ms(time: SystemTime) -> String {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.as_millis().to_string()
+}

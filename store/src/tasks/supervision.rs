@@ -1,0 +1,233 @@
+//! What one process does for all: gives on what dead workers had, watches the time, and goes through what was not carried
+//! over. Each step may be done by two at once without harm.
+
+use std::time::Duration;
+
+use redis::cmd;
+use shim_proto::coordination::v1::TaskState;
+
+use super::super::clock::millis;
+use super::carrier::FILES_TTL;
+use super::queue::timely;
+use super::{Owed, Tasks};
+use crate::error::Error;
+
+/// Deaths after which a task is taken for what kills its workers.
+const MOST_DEATHS: u32 = 10;
+/// A worker's epoch is remembered as gone for this long.
+const KEEP_GONE: Duration = Duration::from_secs(3_600);
+/// Things of each kind done in one sweep.
+const AT_ONCE: usize = 100;
+/// What waits for longer than this is looked for in BullMQ, in case it got lost there.
+const AUDIT_AFTER: Duration = Duration::from_secs(5);
+/// What its decider should have carried over long ago.
+const CARRY_AFTER: Duration = Duration::from_secs(1);
+/// Events of BullMQ read in one step.
+const EVENTS_AT_ONCE: usize = 500;
+/// Finished jobs that BullMQ keeps of each queue, for people who look at it.
+const KEPT_BY_BULLMQ: u64 = 1_000;
+
+/// A worker that is gone, up to an epoch.
+#[derive(Debug, Clone)]
+pub struct Burial {
+    /// The worker.
+    pub worker_id: String,
+    /// The newest epoch that is gone.
+    pub epoch: u64,
+    /// Why, for people.
+    pub why: String,
+    /// Whether it died, rather than left.
+    pub died: bool,
+}
+
+/// How patient the supervisor is.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// A running task of which nothing is heard for longer is told as stuck.
+    pub stuck_after: Duration,
+    /// Finished jobs are kept for this long,
+    pub keep: Duration,
+    /// and at most so many of them.
+    pub keep_jobs: u64,
+}
+
+/// What a sweep left to decide.
+#[derive(Debug, Clone, Default)]
+pub struct Swept {
+    /// Jobs whose deadline passed.
+    pub expired: Vec<String>,
+    /// Schedules that are due, and since when, in milliseconds of Unix time.
+    pub due: Vec<(String, i64)>,
+    /// How many finished jobs were forgotten.
+    pub forgotten: u64,
+}
+
+impl Tasks {
+    /// Gives on what a worker had that is gone; tells how many tasks that were.
+    ///
+    /// # Errors
+    /// As the store fails.
+    pub async fn bury(&self, burial: &Burial) -> Result<u64, Error> {
+        let call = self
+            .call(&self.scripts.bury)
+            .arg(burial.worker_id.as_str())
+            .arg(burial.epoch)
+            .arg(millis(KEEP_GONE))
+            .arg(burial.why.as_str())
+            .arg(u8::from(burial.died))
+            .arg(MOST_DEATHS);
+        let mut reply = self.link.call(&call).await?;
+        reply.status()?;
+        let owed = self.decided(&mut reply)?;
+        let count = reply.take()?;
+        self.carrier.carry(owed).await;
+        Ok(count)
+    }
+
+    /// The workers that hold tasks.
+    ///
+    /// # Errors
+    /// As the store fails.
+    pub async fn holders(&self) -> Result<Vec<String>, Error> {
+        let all = cmd("ZRANGE")
+            .arg(self.slot.key("holders"))
+            .arg(0)
+            .arg(-1)
+            .to_owned();
+        self.link.query(&all).await
+    }
+
+    /// How many tasks a worker has.
+    ///
+    /// # Errors
+    /// As the store fails.
+    pub async fn running(&self, worker_id: &str) -> Result<u32, Error> {
+        let count = cmd("SCARD")
+            .arg(self.slot.item("running", worker_id))
+            .to_owned();
+        self.link.query(&count).await
+    }
+
+    /// Does what the time brings, and carries over what was left undone.
+    ///
+    /// # Errors
+    /// As the store fails.
+    pub async fn sweep(&self, pace: &Pace) -> Result<Swept, Error> {
+        let call = self
+            .call(&self.scripts.sweep)
+            .arg(millis(pace.stuck_after))
+            .arg(millis(pace.keep))
+            .arg(pace.keep_jobs)
+            .arg(AT_ONCE)
+            .arg(millis(AUDIT_AFTER))
+            .arg(CARRY_AFTER.as_micros().to_string())
+            .arg(millis(FILES_TTL / 3));
+        let mut reply = self.link.call(&call).await?;
+        reply.status()?;
+        let fresh = self.decided(&mut reply)?;
+        let swept = Swept {
+            expired: reply.take()?,
+            due: reply.take()?,
+            ..Swept::default()
+        };
+        let late: Vec<String> = reply.take()?;
+        let audit: Vec<String> = reply.take()?;
+        let leased: Vec<String> = reply.take()?;
+        let forgotten = reply.take()?;
+        let until_us = fresh.until_us.clone();
+        self.carrier.carry(fresh).await;
+        let mut undone = late;
+        undone.extend(audit);
+        undone.sort();
+        undone.dedup();
+        if !undone.is_empty() {
+            self.carrier
+                .carry(Owed {
+                    until_us,
+                    what: undone,
+                })
+                .await;
+        }
+        self.renew_files(&leased).await?;
+        Ok(Swept { forgotten, ..swept })
+    }
+
+    async fn renew_files(&self, ids: &[String]) -> Result<(), Error> {
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        for row in self.rows("none", &ids).await? {
+            let task = row.task()?;
+            let lease = row.field("files");
+            let files = &self.carrier.files;
+            let renewed = files
+                .renew(&task.workspace, lease, &row.id, FILES_TTL)
+                .await;
+            match renewed {
+                Ok(_) => {}
+                Err(Error::LeaseLost(_)) => {
+                    tracing::warn!(task = row.id, "its files are not leased to it any more");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes over what workers of other programs did with jobs of a queue.
+    ///
+    /// # Errors
+    /// As the store fails.
+    pub async fn follow(&self, queue: &str) -> Result<(), Error> {
+        loop {
+            let call = self
+                .call(&self.scripts.follow)
+                .arg(queue)
+                .arg(EVENTS_AT_ONCE);
+            let mut reply = self.link.call(&call).await?;
+            reply.status()?;
+            let owed = self.decided(&mut reply)?;
+            let read: usize = reply.take()?;
+            if !owed.what.is_empty() {
+                self.carrier.carry(owed).await;
+            }
+            if read < EVENTS_AT_ONCE {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Moves a schedule that was due to its next run.
+    ///
+    /// # Errors
+    /// As the store fails.
+    pub async fn reschedule(&self, id: &str, due_ms: i64, next_ms: i64) -> Result<(), Error> {
+        let call = self
+            .call(&self.scripts.reschedule)
+            .arg(id)
+            .arg(due_ms)
+            .arg(next_ms);
+        self.link.call(&call).await?.status().map(drop)
+    }
+
+    /// Lets BullMQ forget finished jobs of a queue, but for the newest.
+    ///
+    /// # Errors
+    /// As the store fails.
+    pub async fn trim(&self, queue: &str) -> Result<(), Error> {
+        let open = self.carrier.open(queue).await?;
+        let counts = timely(open.queue.get_job_counts()).await?;
+        for (state, count) in [("completed", counts.completed), ("failed", counts.failed)] {
+            let excess = u32::try_from(count.saturating_sub(KEPT_BY_BULLMQ)).unwrap_or(u32::MAX);
+            if excess > 0 {
+                timely(open.queue.clean(0, excess.min(1_000), state)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a task is on its way still.
+    #[must_use]
+    pub fn is_live(state: TaskState) -> bool {
+        use TaskState::{Cancelled, Completed, Failed};
+        !matches!(state, Completed | Failed | Cancelled)
+    }
+}

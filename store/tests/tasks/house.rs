@@ -1,0 +1,167 @@
+//! A store of its own for each test, and jobs to put into it.
+
+use std::time::Duration;
+
+use shim_proto::coordination::v1::{Requirements, Task, TaskResult, Usage, WorkerKind};
+use shim_redis_harness::{Launch, Redis};
+use shim_runtime::config::Settings;
+use shim_runtime::lifecycle::Shutdown;
+use shim_store::tasks::{Claimed, Claimer, Plan, Report};
+use shim_store::{Config, Once, Store};
+use uuid::Uuid;
+
+pub(crate) struct House {
+    pub(crate) store: Store,
+    pub(crate) redis: Redis,
+    shutdown: Shutdown,
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        self.shutdown.begin();
+    }
+}
+
+impl House {
+    pub(crate) async fn new() -> Self {
+        let redis = tokio::task::block_in_place(|| Launch::new().start());
+        let shutdown = Shutdown::new();
+        let store = store_at(&redis.unix_url(), &shutdown).await;
+        Self {
+            store,
+            redis,
+            shutdown,
+        }
+    }
+
+    /// Another process's store over the same Redis.
+    pub(crate) async fn another(&self) -> Store {
+        store_at(&self.redis.unix_url(), &self.shutdown).await
+    }
+
+    pub(crate) async fn submit(&self, plan: Plan) -> Vec<String> {
+        let job = self.store.tasks.submit(&once(), &plan).await.unwrap();
+        std::iter::once(job.root)
+            .chain(job.subtasks)
+            .map(|task| task.task_id)
+            .collect()
+    }
+
+    pub(crate) async fn claim(&self, worker: &str) -> Option<Claimed> {
+        claim_in(&self.store, "work", worker).await
+    }
+
+    pub(crate) async fn state(&self, id: &str) -> String {
+        let task = self.store.tasks.get(id).await.unwrap().unwrap();
+        task.state()
+            .as_str_name()
+            .trim_start_matches("TASK_STATE_")
+            .to_owned()
+    }
+
+    pub(crate) async fn complete(&self, claimed: &Claimed, text: &str) {
+        let (once, result, usage) = (once(), result(text), Usage::default());
+        let (id, lease) = (&claimed.task.task_id, claimed.lease);
+        let done = self.store.tasks.complete(&once, id, lease, &result, &usage);
+        done.await.unwrap();
+    }
+
+    pub(crate) async fn report(
+        &self,
+        claimed: &Claimed,
+        progress: f64,
+    ) -> Result<Task, shim_store::Error> {
+        let report = Report {
+            progress,
+            ..Report::default()
+        };
+        let id = &claimed.task.task_id;
+        self.store.tasks.report(id, claimed.lease, &report).await
+    }
+}
+
+async fn store_at(url: &str, shutdown: &Shutdown) -> Store {
+    let flags = [("redis_url".to_owned(), url.to_owned())];
+    let mut settings = Settings::gather(None, [], flags).unwrap();
+    let config = Config::read(&mut settings);
+    settings.finish().unwrap();
+    let mut store = Store::open_at(&config, shutdown).unwrap();
+    while store.link.health().is_err() {
+        store.link.health_changed().await;
+    }
+    store
+}
+
+pub(crate) async fn claim_in(store: &Store, queue: &str, worker: &str) -> Option<Claimed> {
+    store.tasks.take(queue, &claimer(worker)).await.unwrap()
+}
+
+pub(crate) fn claimer(worker: &str) -> Claimer {
+    Claimer {
+        worker_id: worker.to_owned(),
+        epoch: 1,
+        session_id: String::new(),
+        capacity: 100,
+        once: None,
+    }
+}
+
+pub(crate) fn once() -> Once {
+    Once {
+        request_id: Uuid::now_v7().to_string(),
+        fingerprint: String::new(),
+    }
+}
+
+pub(crate) fn result(text: &str) -> TaskResult {
+    TaskResult {
+        text: text.to_owned(),
+        ..TaskResult::default()
+    }
+}
+
+pub(crate) fn task(goal: &str) -> Task {
+    let id = Uuid::now_v7().to_string();
+    Task {
+        root_id: id.clone(),
+        task_id: id,
+        goal: goal.to_owned(),
+        priority: 50,
+        max_attempts: 3,
+        weight: 1.0,
+        requirements: Some(Requirements {
+            executor: WorkerKind::Unspecified.into(),
+            capabilities: Vec::new(),
+        }),
+        ..Task::default()
+    }
+}
+
+/// A job of one task.
+pub(crate) fn single(goal: &str) -> Plan {
+    plan(task(goal), Vec::new())
+}
+
+pub(crate) fn plan(root: Task, subtasks: Vec<Task>) -> Plan {
+    Plan {
+        root,
+        subtasks,
+        delay: Duration::ZERO,
+        backoff: Duration::from_millis(10),
+        schedule_next: None,
+    }
+}
+
+/// A job with parts that wait for those named by their places before them.
+pub(crate) fn graph(edges: &[&[usize]]) -> Plan {
+    let root = task("all");
+    let mut parts: Vec<Task> = Vec::new();
+    for (place, before) in edges.iter().enumerate() {
+        let mut part = task(&format!("part {place}"));
+        part.root_id.clone_from(&root.task_id);
+        part.key = place.to_string();
+        part.depends_on = before.iter().map(|b| parts[*b].task_id.clone()).collect();
+        parts.push(part);
+    }
+    plan(root, parts)
+}

@@ -1,0 +1,119 @@
+//! Our side: jobs submitted through gRPC and done by a crew, one task each or as graphs of a hundred.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use shim_proto::coordination::v1::{SubmitTaskRequest, TaskState};
+use tokio::task::JoinSet;
+
+use super::crew::Crew;
+use super::side::{CONCURRENCY, JOBS, PAUSE_MS, TRIPS, Trips, Turn};
+use crate::service::Service;
+use crate::tasks::{TaskClients, job, subtask};
+
+/// Submissions on their way at once, over a few connections.
+const SUBMITTING: usize = 64;
+const CHANNELS: usize = 4;
+/// A graph has so many rows of so many tasks; each waits for two of the row above.
+const GRAPH: usize = 10;
+const GRAPH_TASKS: usize = GRAPH * GRAPH;
+const WAIT: Duration = Duration::from_secs(10);
+
+/// How the jobs of a turn are cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cut {
+    /// A job for each task.
+    Singles,
+    /// A job for each hundred.
+    Graphs,
+}
+
+/// Submits as many tasks as the peers submit jobs, then has them done.
+pub(super) async fn turn(service: &Service, crew: &Crew, cut: Cut) -> Turn {
+    let start = Instant::now();
+    let last = match cut {
+        Cut::Singles => submit(service, JOBS, |number| job(&format!("job {number}"))).await,
+        Cut::Graphs => submit(service, JOBS / GRAPH_TASKS, graph).await,
+    };
+    let submitted = Instant::now();
+    let end = crew.work_off(JOBS).await;
+    let ended = service.tasks().ended(&last).await;
+    let ended = ended.expect("a job can be watched");
+    assert_eq!(ended.state(), TaskState::Completed, "every task was done");
+    Turn {
+        submit_s: (submitted - start).as_secs_f64(),
+        process_s: (end - submitted).as_secs_f64(),
+    }
+}
+
+/// Submits `count` jobs, many at once; returns the id of one of the last.
+pub(super) async fn submit(
+    service: &Service,
+    count: usize,
+    job: fn(usize) -> SubmitTaskRequest,
+) -> String {
+    let channels: Vec<TaskClients> = (0..CHANNELS).map(|_| service.tasks()).collect();
+    let next = Arc::new(AtomicUsize::new(0));
+    let mut submitting = JoinSet::new();
+    for lane in 0..SUBMITTING.min(count) {
+        let (mut clients, next) = (channels[lane % CHANNELS].clone(), Arc::clone(&next));
+        submitting.spawn(async move {
+            let mut last = None;
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= count {
+                    return last;
+                }
+                let taken = clients.submit(job(number)).await;
+                last = taken.expect("a job is taken").task.map(|root| root.task_id);
+            }
+        });
+    }
+    let ids = submitting.join_all().await;
+    ids.into_iter().flatten().max().expect("jobs were taken")
+}
+
+/// A graph of a hundred tasks.
+fn graph(number: usize) -> SubmitTaskRequest {
+    let key = |row: usize, column: usize| format!("{row}.{}", column % GRAPH);
+    let mut request = job(&format!("graph {number}"));
+    for row in 0..GRAPH {
+        for column in 0..GRAPH {
+            let above = row.checked_sub(1);
+            let above = above.map(|above| [key(above, column), key(above, column + 1)]);
+            let depends_on: Vec<&str> = above.iter().flatten().map(String::as_str).collect();
+            request
+                .subtasks
+                .push(subtask(&key(row, column), &depends_on));
+        }
+    }
+    request
+}
+
+/// One task at a time, with one worker that waits for it.
+pub(super) async fn trips(service: &Service) -> Trips {
+    let mut submitter = service.tasks();
+    let crew = Crew::join(service, 1).await;
+    let mut trips = Trips::default();
+    for number in 0..TRIPS {
+        let worker = crew.one();
+        let working = tokio::spawn(async move { worker.do_one(WAIT).await });
+        tokio::time::sleep(Duration::from_millis(PAUSE_MS)).await;
+        let submitted = Instant::now();
+        let taken = submitter.submit(job(&format!("trip {number}"))).await;
+        let root = taken.expect("a job is taken").task.unwrap_or_default();
+        let ended = submitter.ended(&root.task_id).await;
+        let ended = ended.expect("a job can be watched");
+        trips.result.note(submitted.elapsed());
+        assert_eq!(ended.state(), TaskState::Completed, "it was done");
+        let started = working.await.expect("no panic");
+        trips.start.note(started.duration_since(submitted));
+    }
+    trips
+}
+
+/// As many workers as the peers process jobs at once.
+pub(super) async fn crew(service: &Service) -> Crew {
+    Crew::join(service, CONCURRENCY).await
+}

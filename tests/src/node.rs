@@ -1,0 +1,169 @@
+//! Runs the Node programs of `tests/node`: BullMQ and Bull Board as their authors made them.
+//!
+//! The packages lie in the target folder and the scripts in the source tree, which is linked into it: Node must not
+//! follow that link when it looks for a script's packages.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::net::TcpStream;
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+
+use crate::binary;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+const AS_LINKED: [&str; 2] = ["--preserve-symlinks", "--preserve-symlinks-main"];
+
+/// The packages and scripts, or the reason why this test cannot run.
+///
+/// # Panics
+/// If there are none: a test of real clients that silently tests nothing would be worse.
+#[must_use]
+pub fn folder() -> PathBuf {
+    binary::node().expect(
+        "no packages of tests/node/package.json: \
+         run `make test` (it makes target/node) or set SHIM_NODE",
+    )
+}
+
+/// The queues a program works on.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The Redis, as `redis_url` gives it.
+    pub redis: String,
+    /// What the names of all keys begin with.
+    pub prefix: String,
+    /// The queues; most programs look at the first one only.
+    pub queues: Vec<String>,
+}
+
+impl Place {
+    /// One queue.
+    #[must_use]
+    pub fn new(redis: &str, prefix: &str, queue: &str) -> Self {
+        Self {
+            redis: redis.to_owned(),
+            prefix: prefix.to_owned(),
+            queues: vec![queue.to_owned()],
+        }
+    }
+
+    /// Starts a script on it, with flags of its own.
+    ///
+    /// # Panics
+    /// If Node cannot be run.
+    #[must_use]
+    pub fn start(&self, script: &str, flags: &[&str]) -> Program {
+        let mut command = Command::new("node");
+        command
+            .args(AS_LINKED)
+            .arg(folder().join("scripts").join(script))
+            .args(["--redis", &self.redis, "--prefix", &self.prefix]);
+        for queue in &self.queues {
+            command.args(["--queue", queue]);
+        }
+        let mut child = command
+            .args(flags)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("node runs");
+        let orders = child.stdin.take().expect("stdin is a pipe");
+        let told = child.stdout.take().expect("stdout is a pipe");
+        Program {
+            script: script.to_owned(),
+            child,
+            orders,
+            told: BufReader::new(told).lines(),
+        }
+    }
+
+    /// A BullMQ worker that is ready to take jobs; see `worker.mjs` for its flags.
+    ///
+    /// # Panics
+    /// If it does not become ready.
+    pub async fn worker(&self, flags: &[&str]) -> Program {
+        let mut worker = self.start("worker.mjs", flags);
+        worker.until(|told| told["ready"] == json!(true)).await;
+        worker
+    }
+}
+
+/// A running script. It ends with the test: it is killed when this is dropped, and leaves by itself when its input ends.
+#[derive(Debug)]
+pub struct Program {
+    script: String,
+    child: Child,
+    orders: ChildStdin,
+    told: Lines<BufReader<ChildStdout>>,
+}
+
+impl Program {
+    /// Gives it an order.
+    ///
+    /// # Panics
+    /// If it left.
+    pub async fn order(&mut self, order: &Value) {
+        let line = format!("{order}\n");
+        let written = self.orders.write_all(line.as_bytes()).await;
+        written.unwrap_or_else(|e| panic!("{} does not listen: {e}", self.script));
+    }
+
+    /// The next thing it tells.
+    ///
+    /// # Panics
+    /// If it left or takes too long.
+    pub async fn next(&mut self) -> Value {
+        let line = tokio::time::timeout(PATIENCE, self.told.next_line()).await;
+        let line = line
+            .unwrap_or_else(|_| panic!("{} told nothing for {PATIENCE:?}", self.script))
+            .expect("the pipe can be read")
+            .unwrap_or_else(|| panic!("{} left; see what it said above", self.script));
+        serde_json::from_str(&line).unwrap_or_else(|e| panic!("not JSON ({e}): {line}"))
+    }
+
+    /// The next thing it tells that is wanted; all before it is passed over.
+    ///
+    /// # Panics
+    /// If it left or falls silent.
+    pub async fn until(&mut self, is_wanted: impl Fn(&Value) -> bool) -> Value {
+        loop {
+            let told = self.next().await;
+            if is_wanted(&told) {
+                return told;
+            }
+        }
+    }
+
+    /// Ends it with SIGKILL and waits until it is gone.
+    ///
+    /// # Panics
+    /// If it cannot be waited for.
+    pub async fn kill(&mut self) {
+        self.child.kill().await.expect("a child can be killed");
+    }
+}
+
+/// Reads JSON over HTTP from a program of `tests/node`, as a browser would.
+///
+/// # Panics
+/// If the answer is not a 200 with JSON.
+pub async fn get_json(url: &str, path: &str) -> Value {
+    let address = url.trim_start_matches("http://");
+    let mut stream = TcpStream::connect(address).await.expect("it listens");
+    let request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n");
+    let sent = stream.write_all(request.as_bytes()).await;
+    sent.expect("it reads");
+    let mut answer = String::new();
+    let read = stream.read_to_string(&mut answer).await;
+    read.expect("it answers in UTF-8");
+    let (head, body) = answer
+        .split_once("\r\n\r\n")
+        .expect("HTTP has a head and a body");
+    assert!(head.contains(" 200 "), "{path}: {answer}");
+    serde_json::from_str(body).unwrap_or_else(|e| panic!("{path}: not JSON ({e}): {body}"))
+}
