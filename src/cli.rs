@@ -106,9 +106,6 @@ enum Command {
     )]
     Coordination(service::Args),
     /// Run the worker service alone: workers of this machine, and tasks for Claude windows
-    #[command(
-        after_help = "The service's port is 50053. `shim up` runs it with the other services."
-    )]
     Worker(worker::Args),
     /// Look after sessions and their checkpoints
     #[command(subcommand)]
@@ -143,10 +140,10 @@ impl Command {
     /// The subcommand's flags that are settings.
     fn settings(&self) -> Vec<(String, String)> {
         let (listen, start) = match self {
-            Self::Up(args) => (args.listen.clone(), &[][..]),
-            Self::Checkpoint(args) | Self::Coordination(args) => (args.listen.clone(), &[][..]),
-            Self::Worker(args) => (args.service.listen.clone(), args.executor.as_slice()),
-            _ => (None, &[][..]),
+            Self::Up(args) => (args.listen.clone(), Vec::new()),
+            Self::Checkpoint(args) | Self::Coordination(args) => (args.listen.clone(), Vec::new()),
+            Self::Worker(args) => (args.service.listen.clone(), args.start()),
+            _ => (None, Vec::new()),
         };
         let listen = listen.map(|address| ("listen".to_owned(), address));
         let start = (!start.is_empty()).then(|| ("worker.start".to_owned(), start.join(",")));

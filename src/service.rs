@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::failure::Failure;
 
 /// Where to listen.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(crate) struct Args {
     /// TCP address [default: the service's port on 127.0.0.1, or none if --socket is given]
     #[arg(long, value_name = "ADDR")]

@@ -11,22 +11,56 @@ use crate::service::{self, Bound, loopback, open_store, token};
 
 /// Where the service listens unless told otherwise.
 const ADDRESS: SocketAddr = loopback(50_053);
+/// More workers than this on one machine are a slip of the finger; one worker may take 64 tasks.
+const MAX_CREW: usize = 64;
 
 /// What is started at once.
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = EXAMPLES)]
+#[command(after_help = EXAMPLES)]
+#[group(skip)]
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) service: service::Args,
-    /// An executor to start a worker of; may be given several times [setting: worker.start]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) executor: Vec<String>,
+    /// An executor to start workers of, one unless a count is given; may be given again [setting: worker.start]
+    #[arg(long, value_name = "NAME[=COUNT]", value_parser = crew)]
+    executor: Vec<Crew>,
+}
+
+/// Workers with the same executor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Crew {
+    executor: String,
+    count: usize,
+}
+
+impl Args {
+    /// The executors to start, each as often as it is wanted.
+    pub(crate) fn start(&self) -> Vec<&str> {
+        let crews = self.executor.iter();
+        crews
+            .flat_map(|crew| std::iter::repeat_n(crew.executor.as_str(), crew.count))
+            .collect()
+    }
+}
+
+fn crew(typed: &str) -> Result<Crew, String> {
+    let (executor, count) = typed.split_once('=').unwrap_or((typed, "1"));
+    let count = count
+        .parse()
+        .ok()
+        .filter(|count| (1..=MAX_CREW).contains(count));
+    Ok(Crew {
+        executor: executor.to_owned(),
+        count: count.ok_or_else(|| format!("a count is 1 to {MAX_CREW}"))?,
+    })
 }
 
 const EXAMPLES: &str = "\
 Examples:
-  shim worker                                   tasks for Claude windows only
-  shim worker --executor claude --executor make  and two workers of this machine, as worker.executors.* describe them";
+  shim worker                                      serves tasks to Claude windows only
+  shim worker --executor claude=2 --executor make  and runs three workers, as worker.executors.* describe them
+
+The service's port is 50053. `shim up` runs it with the other services.";
 
 /// Runs until SIGINT or SIGTERM, then drains its workers.
 pub(crate) fn run(args: &Args, config: Config) -> Result<ExitCode, Failure> {
@@ -64,5 +98,25 @@ impl From<shim_worker::StartError> for Failure {
     fn from(error: shim_worker::StartError) -> Self {
         Self::new(error.to_string())
             .hint("`shim doctor` checks folders, programs and the way to Redis")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_executor_is_started_as_often_as_it_is_wanted() {
+        let args = Args {
+            service: service::Args::default(),
+            executor: ["claude=2", "make"]
+                .iter()
+                .filter_map(|typed| crew(typed).ok())
+                .collect(),
+        };
+        assert_eq!(args.start(), ["claude", "claude", "make"]);
+        for wrong in ["claude=", "claude=0", "claude=65", "claude=many"] {
+            assert!(crew(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -13,7 +13,7 @@ use shim_proto::coordination::v1::{
     Worker, WorkerHealth,
 };
 use shim_runtime::fault::explain;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tonic::Status;
 
@@ -40,9 +40,14 @@ pub(crate) struct Workers {
     leaving: watch::Sender<Option<String>>,
 }
 
-/// One worker's place: whoever registers, beats or leaves holds it, so none works with an epoch that just ended.
+/// One worker's place.
 #[derive(Default)]
-struct Post(tokio::sync::Mutex<Option<Registration>>);
+struct Post {
+    /// Whoever registers, beats or leaves holds it, so none works with an epoch that just ended.
+    registration: tokio::sync::Mutex<Option<Registration>>,
+    /// The next beat is to come at once.
+    nudge: Notify,
+}
 
 /// A worker as it was registered last.
 struct Registration {
@@ -98,7 +103,7 @@ impl Workers {
             .entry(request.worker_id.clone())
             .or_default()
             .clone();
-        let mut registration = post.0.lock().await;
+        let mut registration = post.registration.lock().await;
         let answer = self.services.register_worker(request.clone()).await?;
         let (registered, worker) = Registration::new(request, answer)?;
         if registration.replace(registered).is_none() {
@@ -114,16 +119,22 @@ impl Workers {
     async fn keep(self: Arc<Self>, session_id: String, post: Arc<Post>) {
         let mut leaving = self.leaving.subscribe();
         loop {
-            let interval = post.0.lock().await.as_ref().map(|known| known.interval);
+            let interval = post
+                .registration
+                .lock()
+                .await
+                .as_ref()
+                .map(|known| known.interval);
             let reason = tokio::select! {
                 () = tokio::time::sleep(interval.unwrap_or(DEFAULT_INTERVAL)) => None,
+                () = post.nudge.notified() => None,
                 _ = leaving.wait_for(Option::is_some) => self.leaving.borrow().clone(),
             };
             let reason = reason.or_else(|| {
                 let owned = self.sessions.owns(&session_id);
                 (!owned).then(|| "the session is not held by this gateway any more".to_owned())
             });
-            let mut registration = post.0.lock().await;
+            let mut registration = post.registration.lock().await;
             match (reason, registration.as_mut()) {
                 (None, Some(known)) => self.beat(known).await,
                 (Some(reason), Some(known)) => {
@@ -136,6 +147,13 @@ impl Workers {
             }
             drop(registration);
             self.tell_task(&session_id).await;
+        }
+    }
+
+    /// The worker took a task or ended one: the registry is to hear of it now.
+    pub(crate) fn load_changed(&self, session_id: &str) {
+        if let Some(post) = self.posts().get(session_id) {
+            post.nudge.notify_one();
         }
     }
 
@@ -153,7 +171,7 @@ impl Workers {
     /// The worker of a session as it is registered now: its epoch and capabilities.
     pub(crate) async fn registered(&self, session_id: &str) -> Option<(u64, Vec<String>)> {
         let post = self.posts().get(session_id)?.clone();
-        let registration = post.0.lock().await;
+        let registration = post.registration.lock().await;
         let known = registration.as_ref()?;
         Some((known.epoch, known.request.capabilities.clone()))
     }

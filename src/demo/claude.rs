@@ -71,27 +71,41 @@ impl Claude {
         Ok(tools.iter().map(|tool| word(&tool["name"])).collect())
     }
 
-    /// Calls a tool.
+    /// Calls a tool that is to do it.
     pub(super) async fn call(&mut self, tool: &str, arguments: Value) -> Result<Answer, Failure> {
-        let result = self
-            .request(
-                "tools/call",
-                &json!({ "name": tool, "arguments": arguments }),
-            )
-            .await?;
-        let content = result["content"].as_array().cloned().unwrap_or_default();
-        let text = content
-            .iter()
-            .map(|part| word(&part["text"]))
-            .collect::<Vec<_>>()
-            .join("\n");
-        if result["isError"] == true {
-            return Err(Failure::new(format!("{tool} refused: {text}")));
+        let (answer, is_refused) = self.ask(tool, &arguments).await?;
+        if is_refused {
+            return Err(Failure::new(format!("{tool} refused: {}", answer.text)));
         }
-        Ok(Answer {
-            text,
-            facts: result["structuredContent"].clone(),
-        })
+        Ok(answer)
+    }
+
+    /// Calls a tool that is to refuse it; returns what it says, and its reason.
+    pub(super) async fn refused(
+        &mut self,
+        tool: &str,
+        arguments: Value,
+    ) -> Result<(String, String), Failure> {
+        let (answer, is_refused) = self.ask(tool, &arguments).await?;
+        if !is_refused {
+            return Err(Failure::new(format!(
+                "{tool} was to refuse this, and did it: {}",
+                answer.text
+            )));
+        }
+        Ok((answer.text, word(&answer.facts["error"]["reason"])))
+    }
+
+    async fn ask(&mut self, tool: &str, arguments: &Value) -> Result<(Answer, bool), Failure> {
+        let params = json!({ "name": tool, "arguments": arguments });
+        let mut result = self.request("tools/call", &params).await?;
+        let content = result["content"].as_array().cloned().unwrap_or_default();
+        let text = content.iter().map(|part| word(&part["text"]));
+        let answer = Answer {
+            text: text.collect::<Vec<_>>().join("\n"),
+            facts: result["structuredContent"].take(),
+        };
+        Ok((answer, result["isError"] == true))
     }
 
     /// The gateway's process.

@@ -23,6 +23,8 @@ const STOPPED_WITHIN: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(5);
 /// A demo that was killed itself leaves a stack that ends soon.
 const IDLE_EXIT: &str = "1m";
+/// Nobody wants to watch the usual five seconds pass.
+const SETTINGS: &str = "registry.heartbeat = '250ms'\nregistry.dead_after = '1s'\n";
 
 /// The stage.
 pub(super) struct Stage {
@@ -41,7 +43,7 @@ impl Stage {
         let folder = tempfile::Builder::new().prefix("shim-demo-").tempdir()?;
         let data_dir = folder.path().join("data");
         let settings = folder.path().join("shim.toml");
-        std::fs::write(&settings, "")?;
+        std::fs::write(&settings, SETTINGS)?;
         let flags = [
             "--data-dir".to_owned(),
             name(&data_dir),
@@ -91,6 +93,20 @@ impl Stage {
     /// A temporary folder for the story's project.
     pub(super) fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Why no team can play here; `None` if it can.
+    pub(super) fn lacks_for_a_team(&self) -> Option<String> {
+        if self.own_stack.is_none() {
+            let why = "its workers would take tasks of yours, and yours would take the demo's: it needs a stack of its \
+                own, as `shim demo` without --on-stack has";
+            return Some(why.to_owned());
+        }
+        let has_redis = self
+            .stack
+            .as_ref()
+            .is_some_and(|stack| stack.redis.is_some());
+        (!has_redis).then(|| "no Redis could be started: install redis-server".to_owned())
     }
 
     /// This very program on the stage's stack.

@@ -10,6 +10,7 @@ use shim_runtime::fault;
 use super::claude::{Answer, Claude};
 use super::project::{CHANGED, KEPT, Project};
 use super::stage::Stage;
+use super::telling::{hold, say, title};
 use crate::connection::{request, request_id};
 use crate::failure::Failure;
 
@@ -21,11 +22,14 @@ const NOTICED_WITHIN: Duration = Duration::from_secs(20);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Plays it from beginning to end.
-pub(super) async fn play(stage: &mut Stage, out: &mut dyn Write) -> Result<(), Failure> {
-    let project = Project::make(stage.folder())?;
-    let mut first = open(stage, &project, out).await?;
-    let session_id = work(&mut first, &project, out).await?;
-    let died = die(first, &project, out).await?;
+pub(super) async fn play(
+    stage: &mut Stage,
+    project: &Project,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let mut first = open(stage, project, out).await?;
+    let session_id = work(&mut first, project, out).await?;
+    let died = die(first, project, out).await?;
     let mut second = Claude::open(stage, project.path()).await?;
     be_found(&mut second, &session_id, died, out).await?;
     come_back(&mut second, &session_id, out).await?;
@@ -242,25 +246,4 @@ async fn go_on(mut claude: Claude, session_id: &str, out: &mut dyn Write) -> Res
         "the numbers go on without a gap",
     )?;
     claude.close().await
-}
-
-fn title(out: &mut dyn Write, number: u32, text: &str) -> Result<(), Failure> {
-    writeln!(out, "\n{number}. {text}")?;
-    Ok(out.flush()?)
-}
-
-/// Something received, marked as such.
-fn say(out: &mut dyn Write, text: &str) -> Result<(), Failure> {
-    for line in crate::output::text::printable(text).lines() {
-        writeln!(out, "   | {line}")?;
-    }
-    Ok(out.flush()?)
-}
-
-fn hold(claim: bool, what: &str) -> Result<(), Failure> {
-    if claim {
-        Ok(())
-    } else {
-        Err(Failure::new(format!("this did not hold: {what}")))
-    }
 }

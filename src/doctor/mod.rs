@@ -4,6 +4,7 @@ mod clients;
 mod machine;
 mod stack;
 mod storage;
+mod team;
 
 use std::fmt;
 use std::io::{self, Write};
@@ -98,6 +99,7 @@ pub(crate) async fn run(
     if let Ok(config) = &loaded {
         checks.extend(storage::check(config));
         checks.extend(stack::check(config).await);
+        checks.extend(team::executors(config));
     }
     checks.extend(clients::check());
     if args.json {

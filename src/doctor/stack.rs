@@ -8,14 +8,11 @@ use shim_runtime::client::Endpoint;
 use shim_runtime::fault::explain;
 use shim_runtime::stack::{Stack, StackInfo, StackState};
 
-use super::Check;
+use super::{Check, team};
 use crate::checkpoint::ADDRESS;
 use crate::config::Config;
-use crate::connection::{checkpoints_at, coordination_at, request};
-use crate::failure::Failure;
-use crate::output::text::count;
+use crate::connection::{checkpoints_at, request};
 use crate::up::redis;
-use crate::workers;
 
 /// `sun_path` holds 108 bytes with its NUL on Linux (unix(7)), 104 on macOS.
 const MAX_SOCKET_PATH: usize = if cfg!(target_os = "macos") { 103 } else { 107 };
@@ -26,7 +23,9 @@ pub(super) async fn check(config: &Config) -> Vec<Check> {
         StackState::Running(info) => {
             checks.push(version(&info));
             checks.push(answers(config, Endpoint::Unix(info.socket.clone())).await);
-            checks.push(redis_answers(config, Endpoint::Unix(info.socket)).await);
+            let endpoint = Endpoint::Unix(info.socket);
+            checks.extend(team::coordination(config, &endpoint).await);
+            checks.push(team::worker_host(config, &endpoint).await);
         }
         StackState::Starting => checks.push(Check::ok("stack", "it is starting")),
         StackState::Stopped => {
@@ -41,7 +40,10 @@ pub(super) async fn check(config: &Config) -> Vec<Check> {
         checks.push(answers(config, endpoint.clone()).await);
     }
     if let Some(endpoint) = &config.runtime.endpoints.coordination {
-        checks.push(redis_answers(config, endpoint.clone()).await);
+        checks.extend(team::coordination(config, endpoint).await);
+    }
+    if let Some(endpoint) = &config.runtime.endpoints.worker {
+        checks.push(team::worker_host(config, endpoint).await);
     }
     checks
 }
@@ -92,36 +94,6 @@ async fn answers(config: &Config, endpoint: Endpoint) -> Check {
     {
         Ok(_) => Check::ok(name, format!("{endpoint} answers")),
         Err(status) => Check::fail(name, format!("{endpoint}: {}", explain(&status)), remedy),
-    }
-}
-
-/// Only the service is asked: it knows the way to Redis, and whether it can be used.
-async fn redis_answers(config: &Config, endpoint: Endpoint) -> Check {
-    let name = "coordination";
-    let mut service = match coordination_at(config, &endpoint) {
-        Ok(service) => service,
-        Err(failure) => return Check::fail(name, failure.to_string(), "correct auth.token_file"),
-    };
-    let status = match workers::page(&mut service).await {
-        Ok(workers) => {
-            let workers = count(u64::try_from(workers.len()).unwrap_or(u64::MAX), "worker");
-            return Check::ok(
-                name,
-                format!("{endpoint} answers with its Redis; {workers}"),
-            );
-        }
-        Err(status) => status,
-    };
-    let reason = explain(&status).reason;
-    let detail = format!("{endpoint}: {}", Failure::from(status));
-    match reason.as_str() {
-        "NO_REDIS" => Check::warn(name, detail, redis::REMEDY),
-        "STORE_UNAVAILABLE" => Check::fail(
-            name,
-            detail,
-            "see that Redis runs and redis_url, redis.ca_file and the password are right",
-        ),
-        _ => Check::fail(name, detail, "look at the service's log"),
     }
 }
 

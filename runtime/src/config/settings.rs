@@ -13,9 +13,10 @@ use crate::client::Endpoint;
 const ENV_PREFIX: &str = "SHIM_";
 
 /// Environment names with our prefix that are not configuration; workers tell their programs of the task.
-const ENV_NOT_SETTINGS: [&str; 7] = [
+const ENV_NOT_SETTINGS: [&str; 8] = [
     "SHIM_BIN",
     "SHIM_PYTHON",
+    "SHIM_NODE",
     "SHIM_CONFIG",
     "SHIM_HOLDER",
     "SHIM_TASK_ID",

@@ -18,7 +18,7 @@ use shim_proto::worker::v1::worker_service_server::WorkerServiceServer;
 use shim_runtime::client::Channel;
 use shim_runtime::lifecycle::Shutdown;
 use shim_runtime::server::{Listeners, MAX_MESSAGE_BYTES, ServeError, Server};
-use shim_store::{Link, Once, Store};
+use shim_store::{Error, Link, Once, Store};
 use tonic::server::NamedService;
 
 pub use config::{Config, ExecutorConfig, ExecutorKind};
@@ -79,7 +79,14 @@ pub fn build(
         Memory::new(checkpoints),
     );
     for name in starts {
-        tokio::spawn(start_when_possible(crew.clone(), store.link.clone(), name));
+        let starting = start_when_possible(crew.clone(), store.link.clone(), name);
+        let shutdown = shutdown.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = starting => {}
+                () = shutdown.wait() => {}
+            }
+        });
     }
     Ok(Service {
         api: Api {
@@ -91,8 +98,9 @@ pub fn build(
     })
 }
 
-/// Starts a worker once Redis can be reached; it ends with the process.
+/// Starts a worker once Redis can be reached.
 async fn start_when_possible(crew: Crew, mut link: Link, executor: String) {
+    let once = Once::anew();
     loop {
         while link.health().is_err() {
             link.health_changed().await;
@@ -101,8 +109,8 @@ async fn start_when_possible(crew: Crew, mut link: Link, executor: String) {
             executor: executor.clone(),
             ..Start::default()
         };
-        match crew.start(&Once::anew(), start).await {
-            Ok(_) => return,
+        match crew.start(&once, start).await {
+            Ok(_) | Err(Error::Stopping) => return,
             Err(error) => tracing::warn!(%error, executor, "a worker cannot start; trying again"),
         }
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
@@ -122,6 +130,7 @@ impl Service {
     /// Drains the workers of this process, after the shutdown began: what they have ends or goes to others.
     pub async fn finish(self) {
         self.api.crew.finish().await;
+        self.api.distributor.finish().await;
     }
 
     fn tell_health(&self, server: &Server) {

@@ -88,6 +88,13 @@ pub(crate) fn touching(live: Vec<FileLease>, paths: &[Pattern]) -> Vec<FileLease
         .collect()
 }
 
+/// Whether some file is covered by both.
+pub(crate) fn do_overlap(some: &[Pattern], others: &[Pattern]) -> bool {
+    let mut effort = Effort::of_a_decision();
+    some.iter()
+        .any(|one| others.iter().any(|other| one.overlaps(other, &mut effort)))
+}
+
 /// The first pair that overlaps. A stored pattern that this version cannot read is taken to cover everything.
 fn overlap<'a>(
     wanted: &'a [Pattern],

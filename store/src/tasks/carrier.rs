@@ -1,50 +1,37 @@
 //! Carrying decisions over to BullMQ and to submitters: level by level, so that doing it twice or late does no harm.
 //!
 //! A carrier looks at a task's record and makes BullMQ agree with it. What it could not do stays in the outbox, which the
-//! supervisor goes through. It also keeps the jobs this process took out, since only their taker can finish them.
+//! supervisor goes through. Nothing is taken off the outbox before it was done.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use bullmq::Job as BullJob;
 use futures::stream::{self, StreamExt};
-use shim_proto::coordination::v1::{FileLeaseMode, Message, Task};
+use shim_proto::coordination::v1::{Message, Task};
 use tokio::sync::Semaphore;
 
-use super::super::files::{Ask, Files, Outcome};
+use super::super::files::Files;
 use super::super::inbox::Inboxes;
 use super::super::keys::Slot;
 use super::super::ledger::Once;
-use super::super::link::Link;
+use super::super::link::{ANSWER_WITHIN, Link};
 use super::super::script::{Effect, Script};
-use super::job::{self, JobData};
-use super::queue::{Class, OpenQueue, timely};
+use super::blocked::Blocked;
+use super::held::Held;
+use super::mirror::{self, Sight};
+use super::queue::{Class, OpenQueue};
 use super::rows::Row;
-use super::submission::Plan;
 use super::wakeup::Wakeup;
-use super::{Owed, begin, mirror, notice, script};
-use crate::domain::Pattern;
-use crate::domain::leases::Wish;
+use super::{Owed, begin, notice, script};
 use crate::error::Error;
 
 /// Tasks carried over at a time.
 const AT_ONCE: usize = 64;
 /// Decisions carried over in the background at a time; others wait in the outbox for the supervisor.
 const IN_BACKGROUND: usize = 256;
-/// How long a task's files are leased; the supervisor renews them while it runs.
-pub(super) const FILES_TTL: Duration = Duration::from_secs(3_600);
-/// A job whose files somebody else has is looked at again after this, then after twice as long, and so on.
-const FIRST_ASIDE_MS: u64 = 50;
-const LONGEST_ASIDE_MS: u64 = 2_000;
-
-/// A job taken out of its queue, with the task it stands for.
-pub(super) struct Taken {
-    pub(super) task_id: String,
-    pub(super) job: BullJob,
-    data: JobData,
-    queue: Arc<OpenQueue>,
-}
+/// What is taken off the outbox in one step.
+const SETTLED_AT_ONCE: usize = 500;
 
 /// Carries over what was decided. One for each process.
 pub struct Carrier {
@@ -58,9 +45,11 @@ pub struct Carrier {
     settle_up: Script,
     queues: tokio::sync::Mutex<Open>,
     known: Mutex<HashSet<String>>,
-    held: Mutex<HashMap<String, Held>>,
-    aside: Mutex<HashMap<String, u64>>,
+    pub(super) held: Mutex<Held>,
+    pub(super) blocked: Blocked,
     background: Arc<Semaphore>,
+    settled: Mutex<Vec<Settled>>,
+    is_settling: AtomicBool,
 }
 
 /// The queues that are open, for the connection they were opened with.
@@ -70,10 +59,12 @@ struct Open {
     queues: HashMap<String, Arc<OpenQueue>>,
 }
 
-/// A job this process took out, and what its task resulted in.
-struct Held {
-    job: BullJob,
-    result: String,
+/// What was carried over.
+struct Settled {
+    until_us: String,
+    what: String,
+    /// The state it was carried over in; empty for a message.
+    state: String,
 }
 
 impl Carrier {
@@ -97,9 +88,19 @@ impl Carrier {
             queues: tokio::sync::Mutex::default(),
             known: Mutex::default(),
             held: Mutex::default(),
-            aside: Mutex::default(),
+            blocked: Blocked::new(),
             background: Arc::new(Semaphore::new(IN_BACKGROUND)),
+            settled: Mutex::default(),
+            is_settling: AtomicBool::default(),
         }
+    }
+
+    pub(super) fn channels(&self) -> &str {
+        &self.channels
+    }
+
+    pub(super) fn wakeup(&self) -> &Wakeup {
+        &self.wakeup
     }
 
     pub(super) fn knows(&self, queue: &str) -> bool {
@@ -111,7 +112,19 @@ impl Carrier {
     }
 
     /// An open queue, of the Redis that the link is connected to now.
+    ///
+    /// # Errors
+    /// As the store fails.
     pub(super) async fn open(&self, name: &str) -> Result<Arc<OpenQueue>, Error> {
+        self.link.address()?;
+        self.link.health().map_err(Error::Unavailable)?;
+        match tokio::time::timeout(ANSWER_WITHIN, self.open_now(name)).await {
+            Ok(opened) => opened,
+            Err(_) => Err(Error::Unavailable("Redis answers slowly".to_owned())),
+        }
+    }
+
+    async fn open_now(&self, name: &str) -> Result<Arc<OpenQueue>, Error> {
         let mut open = self.queues.lock().await;
         let connected_to = self.link.generation();
         if open.connected_to != connected_to {
@@ -125,37 +138,18 @@ impl Carrier {
             return Ok(queue.clone());
         }
         let connection = self.link.address()?.for_bullmq().await?;
-        let queue = OpenQueue::open(name, self.slot.tag(), connection).await?;
-        let queue = Arc::new(queue);
+        let queue = Arc::new(OpenQueue::open(name, self.slot.tag(), connection).await?);
         open.queues.insert(name.to_owned(), queue.clone());
         Ok(queue)
     }
 
     /// Carries over what a decision left, as far as that is possible now.
     pub(super) async fn carry(&self, owed: Owed) {
-        let notices: Vec<&String> = owed.what.iter().filter(|what| what.contains(' ')).collect();
-        let ids: Vec<&str> = owed
-            .what
-            .iter()
-            .filter(|what| !what.contains(' '))
-            .map(String::as_str)
-            .collect();
-        let mut done: Vec<String> = Vec::with_capacity(owed.what.len());
-        match self.rows(&ids).await {
-            Ok(rows) => done.extend(self.mirror_all(&ids, rows).await),
-            Err(error) => tracing::debug!(%error, "left in the outbox"),
-        }
-        for what in notices {
-            match self.notify(what).await {
-                Ok(()) => done.push(what.clone()),
-                Err(error) => tracing::debug!(%error, what, "left in the outbox"),
-            }
-        }
-        self.settle_up(&owed.until_us, &done).await;
+        self.carry_known(owed, Vec::new(), Sight::Expected).await;
     }
 
-    /// The same without waiting for it; if too much is on its way, it is left to the supervisor.
-    pub(super) fn carry_soon(self: &Arc<Self>, owed: Owed) {
+    /// The same in the background; if too much is on its way, it is left to the supervisor.
+    pub(super) fn carry_soon(self: &Arc<Self>, owed: Owed, known: Vec<Row>) {
         if owed.what.is_empty() {
             return;
         }
@@ -164,79 +158,57 @@ impl Carrier {
         };
         let carrier = self.clone();
         tokio::spawn(async move {
-            carrier.carry(owed).await;
+            carrier.carry_known(owed, known, Sight::Expected).await;
             drop(place);
         });
     }
 
-    /// Carries over a job just taken, which is at hand and needs no reading.
-    pub(super) async fn carry_new(&self, owed: Owed, plan: &Plan) {
-        let fresh: HashMap<&str, &Task> = std::iter::once(&plan.root)
-            .chain(&plan.subtasks)
-            .map(|task| (task.task_id.as_str(), task))
+    /// The same with the records that are at hand; others are read.
+    pub(super) async fn carry_known(&self, owed: Owed, mut known: Vec<Row>, sight: Sight) {
+        let (notices, ids): (Vec<_>, Vec<_>) =
+            owed.what.into_iter().partition(|what| what.contains(' '));
+        let wanted: HashSet<&str> = ids.iter().map(String::as_str).collect();
+        known.retain(|row| wanted.contains(row.id.as_str()));
+        let at_hand: HashSet<String> = known.iter().map(|row| row.id.clone()).collect();
+        let unread: Vec<&str> = ids
+            .iter()
+            .filter(|id| !at_hand.contains(*id))
+            .map(String::as_str)
             .collect();
-        let (mut adds, mut rest) = (Vec::new(), Vec::new());
-        for what in owed.what {
-            match fresh.get(what.as_str()) {
-                // A delay is measured by the store's clock, so the record is read for it.
-                Some(task) if plan.delay.is_zero() => adds.push((*task).clone()),
-                _ => rest.push(what),
+        let mut done = Vec::with_capacity(ids.len() + notices.len());
+        match self.rows(&unread).await {
+            Ok(rows) => {
+                let read: HashSet<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+                // What was forgotten needs nothing any more.
+                let forgotten = unread.iter().filter(|id| !read.contains(**id));
+                done.extend(forgotten.map(|id| ((*id).to_owned(), String::new())));
+                known.extend(rows);
+            }
+            Err(error) => tracing::debug!(%error, "left in the outbox"),
+        }
+        done.extend(self.mirror_all(&known, sight).await);
+        for what in notices {
+            match self.notify(&what).await {
+                Ok(()) => done.push((what, String::new())),
+                Err(error) => tracing::debug!(%error, what, "left in the outbox"),
             }
         }
-        let added = stream::iter(adds.into_iter().map(|task| self.add_new(task, plan)));
-        let done: Vec<String> = added
-            .buffer_unordered(AT_ONCE)
-            .filter_map(|outcome| async { outcome })
-            .collect()
-            .await;
-        if !done.is_empty() {
-            self.wakeup.tell();
-        }
-        self.settle_up(&owed.until_us, &done).await;
-        if !rest.is_empty() {
-            let until_us = owed.until_us;
-            self.carry(Owed {
-                until_us,
-                what: rest,
-            })
-            .await;
-        }
+        self.settle(&owed.until_us, done).await;
     }
 
-    async fn add_new(&self, mut task: Task, plan: &Plan) -> Option<String> {
-        let root_id = plan.root.task_id.clone();
-        task.root_id = root_id;
-        let queue = Class::of(task.requirements.as_ref()).name;
-        let added = async {
-            let open = self.open(&queue).await?;
-            let options = job::options(&task, plan.backoff, Duration::ZERO);
-            open.add(job::name(&task), job::data(&task), options).await
-        };
-        match added.await {
-            Ok(()) => Some(task.task_id),
-            Err(error) => {
-                tracing::debug!(%error, task = task.task_id, "left in the outbox");
-                None
-            }
-        }
-    }
-
-    async fn mirror_all(&self, ids: &[&str], rows: Vec<Row>) -> Vec<String> {
-        let known: HashSet<String> = rows.iter().map(|row| row.id.clone()).collect();
-        // What was forgotten needs nothing any more.
-        let forgotten = ids.iter().filter(|id| !known.contains(**id));
-        let mut done: Vec<String> = forgotten.map(|id| (*id).to_owned()).collect();
-        let mirrored = rows.iter().map(|row| async move {
-            let outcome = mirror::agree(self, row).await;
+    /// Makes BullMQ agree with records; tells those with which it does now, and the state each was in.
+    async fn mirror_all(&self, rows: &[Row], sight: Sight) -> Vec<(String, String)> {
+        let agreed = rows.iter().map(|row| async move {
+            let outcome = mirror::agree(self, row, sight).await;
             (row, outcome)
         });
-        let mut mirrored = stream::iter(mirrored.collect::<Vec<_>>()).buffer_unordered(AT_ONCE);
-        let mut is_ready = false;
-        while let Some((row, outcome)) = mirrored.next().await {
+        let mut agreed = stream::iter(agreed.collect::<Vec<_>>()).buffer_unordered(AT_ONCE);
+        let (mut done, mut is_ready) = (Vec::with_capacity(rows.len()), false);
+        while let Some((row, outcome)) = agreed.next().await {
             match outcome {
                 Ok(()) => {
                     is_ready |= mirror::can_start(row);
-                    done.push(row.id.clone());
+                    done.push((row.id.clone(), row.field("state").to_owned()));
                 }
                 Err(error) => tracing::debug!(%error, task = row.id, "left in the outbox"),
             }
@@ -282,11 +254,11 @@ impl Carrier {
         Ok((!submitter.is_empty()).then_some(submitter))
     }
 
-    async fn rows(&self, ids: &[&str]) -> Result<Vec<Row>, Error> {
+    pub(super) async fn rows(&self, ids: &[&str]) -> Result<Vec<Row>, Error> {
         let mut rows = Vec::with_capacity(ids.len());
         for ids in ids.chunks(super::READ_AT_ONCE) {
             let mut call = begin(&self.read, &self.slot, &self.channels)
-                .arg("all")
+                .arg("errors")
                 .arg("tasks");
             for id in ids {
                 call = call.arg(*id);
@@ -298,132 +270,58 @@ impl Carrier {
         Ok(rows)
     }
 
-    /// Takes off the outbox what was done. If that fails it is done again, which changes nothing.
-    async fn settle_up(&self, until_us: &str, done: &[String]) {
-        for done in done.chunks(500) {
-            let mut call = begin(&self.settle_up, &self.slot, &self.channels);
-            for what in done {
-                call = call.arg(until_us).arg(what.as_str());
+    /// Takes off the outbox what was done. Of those who come at once, one does it for all. If it fails, it is all done
+    /// again, which changes nothing.
+    async fn settle(&self, until_us: &str, done: Vec<(String, String)>) {
+        let settled = done.into_iter().map(|(what, state)| Settled {
+            until_us: until_us.to_owned(),
+            what,
+            state,
+        });
+        locked(&self.settled).extend(settled);
+        while !locked(&self.settled).is_empty() && !self.is_settling.swap(true, Ordering::AcqRel) {
+            let turn = Turn(&self.is_settling);
+            loop {
+                let settled = std::mem::take(&mut *locked(&self.settled));
+                if settled.is_empty() {
+                    break;
+                }
+                for settled in settled.chunks(SETTLED_AT_ONCE) {
+                    self.settle_up(settled).await;
+                }
             }
-            if let Err(error) = self.link.call(&call).await {
-                tracing::debug!(%error, "the outbox keeps what was carried over");
-            }
+            drop(turn);
         }
     }
 
-    /// Takes the next job out of a queue.
-    pub(super) async fn take(&self, queue: &str) -> Result<Option<Taken>, Error> {
-        let open = self.open(queue).await?;
-        let Some(job) = open.take().await? else {
-            return Ok(None);
-        };
-        let data = JobData::of(&job);
-        Ok(Some(Taken {
-            task_id: data.task_id.clone().unwrap_or_else(|| job.id().to_owned()),
-            job,
-            data,
-            queue: open,
-        }))
-    }
-
-    /// Leases the files of a job for its task; `None` if another has some of them, an empty text if there are none.
-    pub(super) async fn lease_files(&self, taken: &Taken) -> Result<Option<String>, Error> {
-        if taken.data.files.is_empty() || taken.data.task_id.is_none() {
-            return Ok(Some(String::new()));
-        }
-        // Its own leases, which it kept if it was given back, are not in its way.
-        let ask = ask_for(&taken.task_id, &taken.data);
-        match self.files.acquire(&Once::anew(), &ask).await? {
-            Outcome::Leased(lease) => {
-                locked(&self.aside).remove(&taken.task_id);
-                Ok(Some(lease.lease_id))
-            }
-            Outcome::Held(_) => Ok(None),
-        }
-    }
-
-    /// Gives all files of a task back.
-    pub(super) async fn free_files(&self, task_id: &str, workspace: &str) -> Result<(), Error> {
-        let once = Once::anew();
-        let freed = self.files.release(&once, workspace, task_id, &[]);
-        freed.await.map(drop)
-    }
-
-    /// Lets a job wait whose files another has, so that others may start before it.
-    pub(super) async fn put_aside(&self, taken: Taken) -> Result<(), Error> {
-        let pause = {
-            let mut aside = locked(&self.aside);
-            let pause = aside.entry(taken.task_id.clone()).or_insert(FIRST_ASIDE_MS);
-            let now = *pause;
-            *pause = (now * 2).min(LONGEST_ASIDE_MS);
-            now
-        };
-        let until = u64::try_from(super::super::clock::unix_ms()).unwrap_or_default() + pause;
-        timely(taken.job.move_to_delayed(until)).await
-    }
-
-    /// Puts a job back that was taken for nothing; if that fails the supervisor finds it.
-    pub(super) async fn put_back(&self, taken: Taken) {
-        if let Err(error) = timely(taken.job.move_to_wait(None)).await {
-            tracing::debug!(%error, task = taken.task_id, "a job waits for the supervisor");
-        }
-    }
-
-    /// Takes a job out for good whose task needs no worker.
-    pub(super) async fn drop_job(&self, mut taken: Taken) {
-        if !taken.data.files.is_empty()
-            && let Err(error) = self.free_files(&taken.task_id, &taken.data.workspace).await
+    async fn settle_up(&self, settled: &[Settled]) {
+        let mut call = begin(&self.settle_up, &self.slot, &self.channels);
+        for Settled {
+            until_us,
+            what,
+            state,
+        } in settled
         {
-            tracing::debug!(%error, task = taken.task_id, "its files go with their time");
+            call = call
+                .arg(until_us.as_str())
+                .arg(what.as_str())
+                .arg(state.as_str());
         }
-        if let Err(error) = timely(taken.job.move_to_failed("its task needs no worker")).await {
-            tracing::debug!(%error, task = taken.task_id, "a job waits for the supervisor");
+        if let Err(error) = self.link.call(&call).await {
+            tracing::debug!(%error, "the outbox keeps what was carried over");
         }
-    }
-
-    /// Keeps a job whose task was claimed, until it ends.
-    pub(super) fn hold(&self, taken: Taken) {
-        let held = Held {
-            job: taken.job,
-            result: String::new(),
-        };
-        locked(&self.held).insert(taken.task_id, held);
-        drop(taken.queue);
-    }
-
-    /// What BullMQ shall know of a task's result.
-    pub(super) fn note_result(&self, id: &str, text: &str) {
-        if let Some(held) = locked(&self.held).get_mut(id) {
-            text.clone_into(&mut held.result);
-        }
-    }
-
-    /// The job of a task that this process took out, with its result; it is held no longer.
-    pub(super) fn let_go(&self, id: &str) -> Option<(BullJob, String)> {
-        let held = locked(&self.held).remove(id)?;
-        Some((held.job, held.result))
     }
 }
 
-fn ask_for(task_id: &str, data: &JobData) -> Ask {
-    // What is no pattern was refused when the job was submitted.
-    let patterns = data
-        .files
-        .iter()
-        .filter_map(|file| Pattern::parse(file).ok());
-    Ask {
-        workspace: data.workspace.clone(),
-        wish: Wish {
-            holder: task_id.to_owned(),
-            mode: FileLeaseMode::Exclusive,
-            patterns: patterns.collect(),
-        },
-        purpose: "a task works on them".to_owned(),
-        ttl: FILES_TTL,
-        fence: None,
+/// The turn of the one who settles, which ends with it, however that ends.
+struct Turn<'a>(&'a AtomicBool);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
     }
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

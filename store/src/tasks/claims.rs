@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::super::clock::millis;
 use super::super::reply::Reply;
-use super::carrier::Taken;
+use super::held::Taken;
 use super::rows::Row;
 use super::{Once, Tasks, refusal, remembered};
 use crate::error::Error;
@@ -20,6 +20,12 @@ use crate::error::Error;
 /// What a foreign job gets that says nothing about it.
 const FOREIGN_ATTEMPTS: u32 = 3;
 const FOREIGN_PAUSE: Duration = Duration::from_secs(2);
+
+/// Jobs taken in vain in one go.
+const MOST_TRIED: usize = 100;
+/// When an answer got lost, the record is looked at so often, and after such a pause.
+const LOOKED_AGAIN: usize = 5;
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(250);
 
 /// A worker that has room.
 #[derive(Debug, Clone)]
@@ -67,8 +73,8 @@ enum Answer {
     Unknown,
     /// It is no claim, and the job stays as it is: its worker lives.
     Taken,
-    /// The job has no business in the queue.
-    Over,
+    /// Its task needs no worker, or not yet.
+    Misplaced,
 }
 
 impl Tasks {
@@ -77,7 +83,7 @@ impl Tasks {
     /// # Errors
     /// `RequestIdReused`, or as the store fails.
     pub async fn claimed_before(&self, claimer: &Claimer) -> Result<Option<Claimed>, Error> {
-        match self.claim(claimer, "", "").await? {
+        match self.claim(claimer, "", "", "").await? {
             Answer::Again(claimed) => Ok(Some(claimed)),
             _ => Ok(None),
         }
@@ -88,70 +94,108 @@ impl Tasks {
     /// # Errors
     /// `NoRoom`, `WorkerGone`, `RequestIdReused`, or as the store fails.
     pub async fn take(&self, queue: &str, claimer: &Claimer) -> Result<Option<Claimed>, Error> {
-        while let Some(taken) = self.carrier.take(queue).await? {
-            match self.settle(queue, claimer, taken).await? {
-                Step::Done(claimed) => return Ok(Some(*claimed)),
-                Step::Next => {}
+        for _ in 0..MOST_TRIED {
+            let Some(taken) = self.carrier.take(queue).await? else {
+                break;
+            };
+            if let Some(claimed) = self.settle(queue, claimer, taken).await? {
+                return Ok(Some(claimed));
             }
         }
         Ok(None)
     }
 
     /// Turns a job that BullMQ gave out into a claim, or puts it where it belongs.
-    async fn settle(&self, queue: &str, claimer: &Claimer, taken: Taken) -> Result<Step, Error> {
-        let lease_of_files = match self.carrier.lease_files(&taken).await {
+    async fn settle(
+        &self,
+        queue: &str,
+        claimer: &Claimer,
+        mut taken: Taken,
+    ) -> Result<Option<Claimed>, Error> {
+        let files = match self.carrier.lease_files(&taken).await {
             Ok(Some(lease)) => lease,
             Ok(None) => {
                 self.carrier.put_aside(taken).await?;
-                return Ok(Step::Next);
+                return Ok(None);
             }
-            Err(error) => return Err(self.give_back(taken, error).await),
-        };
-        match self.claim(claimer, &taken.task_id, &lease_of_files).await {
-            Ok(Answer::Claimed(claimed)) => {
-                self.carrier.hold(taken);
-                Ok(Step::Done(Box::new(claimed)))
-            }
-            Ok(Answer::Again(claimed)) => {
+            Err(error) => {
                 self.carrier.put_back(taken).await;
-                Ok(Step::Done(Box::new(claimed)))
+                return Err(error);
             }
-            Ok(Answer::Unknown) => {
-                let id = self.adopt(queue, &taken.job).await?;
-                let mut taken = taken;
-                taken.task_id = id;
-                self.claim_adopted(claimer, taken).await
-            }
-            Ok(Answer::Taken) => Ok(Step::Next),
-            Ok(Answer::Over) => {
-                self.carrier.drop_job(taken).await;
-                Ok(Step::Next)
-            }
-            Err(error) => Err(self.give_back(taken, error).await),
+        };
+        let mut answer = self.claim_taken(claimer, &taken, &files).await;
+        if matches!(answer, Ok(Answer::Unknown)) && taken.data.task_id.is_none() {
+            taken.task_id = self.adopt(queue, &taken.job).await?;
+            answer = self.claim_taken(claimer, &taken, &files).await;
         }
-    }
-
-    async fn claim_adopted(&self, claimer: &Claimer, taken: Taken) -> Result<Step, Error> {
-        match self.claim(claimer, &taken.task_id, "").await {
-            Ok(Answer::Claimed(claimed)) => {
-                self.carrier.hold(taken);
-                Ok(Step::Done(Box::new(claimed)))
-            }
-            Ok(Answer::Taken) => Ok(Step::Next),
-            Ok(_) => {
-                self.carrier.drop_job(taken).await;
-                Ok(Step::Next)
-            }
-            Err(error) => Err(self.give_back(taken, error).await),
+        if let Ok(Answer::Claimed(claimed)) = answer {
+            self.carrier.hold(taken);
+            return Ok(Some(claimed));
         }
+        if matches!(answer, Err(Error::Unavailable(_))) {
+            // It may be claimed. If not, the supervisor finds the job.
+            return answer.map(|_| None);
+        }
+        self.carrier.unlease(&taken, &files).await;
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.carrier.put_back(taken).await;
+                return Err(error);
+            }
+        };
+        match answer {
+            Answer::Again(claimed) => {
+                self.carrier.put_back(taken).await;
+                return Ok(Some(claimed));
+            }
+            Answer::Unknown => self.carrier.discard(queue, taken).await?,
+            Answer::Misplaced => self.carrier.put_right(taken).await,
+            Answer::Taken | Answer::Claimed(_) => {}
+        }
+        Ok(None)
     }
 
-    async fn give_back(&self, taken: Taken, error: Error) -> Error {
-        self.carrier.put_back(taken).await;
-        error
+    /// Claims the task of a job that is at hand. If the answer got lost, a claimer that will not ask again for it gets it
+    /// from the record.
+    async fn claim_taken(
+        &self,
+        claimer: &Claimer,
+        taken: &Taken,
+        files: &str,
+    ) -> Result<Answer, Error> {
+        let id = taken.task_id.as_str();
+        let answer = self.claim(claimer, id, files, &taken.data.workspace).await;
+        if claimer.once.is_some() || !matches!(answer, Err(Error::Unavailable(_))) {
+            return answer;
+        }
+        for _ in 0..LOOKED_AGAIN {
+            tokio::time::sleep(LOOK_AGAIN_AFTER).await;
+            if let Ok(rows) = self.rows("errors", &[id]).await {
+                let row = rows.first().filter(|row| {
+                    row.state() == TaskState::Running
+                        && row.field("worker") == claimer.worker_id
+                        && row.field("epoch") == claimer.epoch.to_string()
+                });
+                let Some(row) = row else {
+                    return answer;
+                };
+                return Ok(Answer::Claimed(Claimed {
+                    task: row.task()?,
+                    lease: row.field("lease").parse().unwrap_or_default(),
+                }));
+            }
+        }
+        answer
     }
 
-    async fn claim(&self, claimer: &Claimer, id: &str, files: &str) -> Result<Answer, Error> {
+    async fn claim(
+        &self,
+        claimer: &Claimer,
+        id: &str,
+        files: &str,
+        workspace: &str,
+    ) -> Result<Answer, Error> {
         let (did, fingerprint) = match &claimer.once {
             Some(once) => (self.slot.did(&once.request_id), once.fingerprint.as_str()),
             None => (String::new(), ""),
@@ -166,7 +210,8 @@ impl Tasks {
             .arg(claimer.epoch)
             .arg(claimer.session_id.as_str())
             .arg(claimer.capacity)
-            .arg(files);
+            .arg(files)
+            .arg(workspace);
         let mut reply = self.link.call(&call).await?;
         match reply.status()?.as_str() {
             "OK" => {
@@ -176,7 +221,7 @@ impl Tasks {
             "AGAIN" => claimed(&mut reply).map(Answer::Again),
             "UNKNOWN" => Ok(Answer::Unknown),
             "TAKEN" => Ok(Answer::Taken),
-            "OVER" | "WAITS" => Ok(Answer::Over),
+            "OVER" | "WAITS" => Ok(Answer::Misplaced),
             "STALE" => Err(Error::StaleWorker {
                 worker: claimer.worker_id.clone(),
                 epoch: claimer.epoch,
@@ -246,7 +291,7 @@ impl Tasks {
             .arg(report.usage.output_tokens)
             .arg(report.usage.cost_usd);
         let reply = self.link.call(&call).await?;
-        self.changed(reply, id).await
+        self.changed(reply, id, "").await
     }
 
     /// Commits a task's result.
@@ -270,8 +315,7 @@ impl Tasks {
             .arg(usage.output_tokens)
             .arg(usage.cost_usd);
         let reply = self.link.call(&call).await?;
-        self.carrier.note_result(id, &result.text);
-        self.changed(reply, id).await
+        self.changed(reply, id, &result.text).await
     }
 
     /// Ends an attempt: the task is tried again after a pause if it may be, else it failed for good.
@@ -298,7 +342,7 @@ impl Tasks {
             .arg(usage.output_tokens)
             .arg(usage.cost_usd);
         let reply = self.link.call(&call).await?;
-        self.changed(reply, id).await
+        self.changed(reply, id, "").await
     }
 
     /// Gives a task back untried.
@@ -322,27 +366,23 @@ impl Tasks {
                 why
             });
         let reply = self.link.call(&call).await?;
-        self.changed(reply, id).await
+        self.changed(reply, id, "").await
     }
 
     /// Reads the task after a decision, and lets the carrier go on with what that left to do.
-    async fn changed(&self, mut reply: Reply, id: &str) -> Result<Task, Error> {
+    async fn changed(&self, mut reply: Reply, id: &str, result: &str) -> Result<Task, Error> {
         match reply.status()?.as_str() {
             "OK" => {
                 let owed = self.decided(&mut reply)?;
-                let task = reply.take::<Row>()?.task()?;
-                self.carrier.carry_soon(owed);
+                let row: Row = reply.take()?;
+                let task = row.task()?;
+                self.carrier.note_result(id, result);
+                self.carrier.carry_soon(owed, vec![row]);
                 Ok(task)
             }
             other => Err(refusal(other, &mut reply, id)?),
         }
     }
-}
-
-enum Step {
-    Done(Box<Claimed>),
-    /// The job was none to have; there may be others.
-    Next,
 }
 
 fn claimed(reply: &mut Reply) -> Result<Claimed, Error> {

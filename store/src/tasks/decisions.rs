@@ -3,6 +3,7 @@
 use shim_proto::coordination::v1::{Task, TaskState};
 
 use super::super::reply::Reply;
+use super::mirror::Sight;
 use super::rows::Row;
 use super::{Once, Tasks, refusal};
 use crate::error::Error;
@@ -61,8 +62,11 @@ impl Tasks {
             "OK" => {
                 let owed = self.decided(reply)?;
                 let count = reply.take()?;
-                let task = reply.take::<Row>()?.task()?;
-                self.carrier.carry(owed).await;
+                let row: Row = reply.take()?;
+                let task = row.task()?;
+                self.carrier
+                    .carry_known(owed, vec![row], Sight::Expected)
+                    .await;
                 Ok((task, count))
             }
             "NOT_OVER" => Err(Error::TaskNotRetryable {
@@ -93,8 +97,11 @@ impl Tasks {
         match reply.status()?.as_str() {
             "OK" => {
                 let owed = self.decided(&mut reply)?;
-                let task = reply.take::<Row>()?.task()?;
-                self.carrier.carry(owed).await;
+                let row: Row = reply.take()?;
+                let task = row.task()?;
+                self.carrier
+                    .carry_known(owed, vec![row], Sight::Expected)
+                    .await;
                 Ok(task)
             }
             "NOT_WAITING" => Err(Error::TaskNotAwaitingApproval {

@@ -1,99 +1,106 @@
 //! Making BullMQ agree with a task's record, whatever it believed before.
 //!
-//! The jobs this process took out are the fast way. Anything else is looked up first: a repetition, or another process's
-//! death, may have left the job anywhere.
+//! The jobs this process took out are the fast way, and a job that was never put anywhere is simply added. Anything else is
+//! looked up first: a repetition, or another process's death, may have left the job anywhere.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use bullmq::error::error_code::JOB_LOCK_NOT_EXIST;
 use bullmq::{Job, JobState};
-use redis::cmd;
 use shim_proto::coordination::v1::{Task, TaskState};
 
 use super::carrier::Carrier;
 use super::job;
-use super::queue::{LOCK_TOKEN, OpenQueue, timely};
+use super::queue::{LOCK_TOKEN, NO_TOKEN, OpenQueue, timely};
 use super::rows::Row;
 use crate::error::Error;
+
+/// What is thought of where a job is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sight {
+    /// Where the record's way so far left it.
+    Expected,
+    /// Anywhere.
+    Lost,
+}
 
 /// Whether workers should look for a task.
 pub(super) fn can_start(row: &Row) -> bool {
     row.state() == TaskState::Ready
 }
 
-/// Makes BullMQ agree with a record, and frees the files of a task that ended.
-pub(super) async fn agree(carrier: &Carrier, row: &Row) -> Result<(), Error> {
+/// Makes BullMQ agree with a record, and frees the files of a task that needs them no more.
+pub(super) async fn agree(carrier: &Carrier, row: &Row, sight: Sight) -> Result<(), Error> {
     if row.field("parts") == "1" {
         // Nobody runs a job with subtasks.
         return Ok(());
     }
     let state = row.state();
-    let place = Place::of(carrier, row).await?;
+    if matches!(state, TaskState::Running | TaskState::Unspecified) {
+        return Ok(());
+    }
+    let place = Place::of(carrier, row, sight).await?;
     match state {
-        TaskState::Running | TaskState::Unspecified => Ok(()),
         TaskState::Ready => place.make_wait(carrier, row).await,
         TaskState::Delayed => place.make_late(carrier, row).await,
-        TaskState::Pending => place.take_out().await,
-        TaskState::AwaitingApproval if row.field("gate") == "start" => place.take_out().await,
-        TaskState::AwaitingApproval
-        | TaskState::Completed
-        | TaskState::Failed
-        | TaskState::Cancelled => {
+        TaskState::AwaitingApproval if row.field("gate") == "result" => {
+            place.end(carrier, row).await
+        }
+        TaskState::Pending | TaskState::AwaitingApproval => {
+            place.leave(carrier, row).await?;
+            carrier.free_files(row).await
+        }
+        _ => {
             place.end(carrier, row).await?;
-            free_files(carrier, row).await
+            carrier.free_files(row).await
         }
     }
 }
 
-async fn free_files(carrier: &Carrier, row: &Row) -> Result<(), Error> {
-    if row.field("files").is_empty() || row.state() == TaskState::AwaitingApproval {
-        return Ok(());
-    }
-    let task = row.task()?;
-    carrier.free_files(&row.id, &task.workspace).await?;
-    let forget = cmd("HDEL")
-        .arg(carrier.slot.item("task", &row.id))
-        .arg("files")
-        .to_owned();
-    carrier.link.query::<i64>(&forget).await.map(drop)
-}
-
 /// Where a task's job is looked for.
 struct Place {
-    open: std::sync::Arc<OpenQueue>,
+    open: Arc<OpenQueue>,
     job_id: String,
     /// Nobody ever took it, so it is nowhere or where it was put.
     is_fresh: bool,
 }
 
 impl Place {
-    async fn of(carrier: &Carrier, row: &Row) -> Result<Self, Error> {
+    async fn of(carrier: &Carrier, row: &Row, sight: Sight) -> Result<Self, Error> {
         let own = row.field("job");
+        let has_been = |what: &str| !row.field(what).is_empty();
         Ok(Self {
             open: carrier.open(row.field("queue")).await?,
             job_id: if own.is_empty() { &row.id } else { own }.to_owned(),
-            is_fresh: row.field("started").is_empty() && row.field("escalated").is_empty(),
+            is_fresh: sight == Sight::Expected
+                && own.is_empty()
+                && !has_been("started")
+                && !has_been("escalated")
+                && !has_been("retried"),
         })
     }
 
     /// Puts the job where workers take it, before all of its priority if it was taken before.
     async fn make_wait(&self, carrier: &Carrier, row: &Row) -> Result<(), Error> {
-        if let Some((job, _)) = carrier.let_go(&row.id)
-            && timely(job.move_to_wait(None)).await.is_ok()
-        {
-            return Ok(());
-        }
         if self.is_fresh {
             return self.add(row, Duration::ZERO).await;
         }
+        let priority = row.field("priority").parse().unwrap_or_default();
+        if let Some((job, _)) = carrier.let_go(row)
+            && timely(job.move_to_wait(None)).await.is_ok()
+            && job.priority() == priority
+        {
+            return Ok(());
+        }
         match self.look().await? {
             (JobState::Active, Some(job)) => self.give_back(&job).await,
-            (JobState::Delayed, Some(job)) => timely(job.promote()).await,
+            (JobState::Delayed, Some(job)) => {
+                self.set_priority(&job, priority).await?;
+                timely(job.promote()).await
+            }
             (JobState::Waiting | JobState::Prioritized, Some(job)) => {
-                let priority = row.field("priority").parse().unwrap_or(job.priority());
-                if job.priority() == priority || job.priority() == 0 {
-                    return Ok(());
-                }
-                timely(job.change_priority(priority, false)).await
+                self.set_priority(&job, priority).await
             }
             _ => {
                 self.take_out().await?;
@@ -102,18 +109,24 @@ impl Place {
         }
     }
 
+    /// A job that another program put in without a priority goes first, and keeps that.
+    async fn set_priority(&self, job: &Job, priority: u32) -> Result<(), Error> {
+        if job.priority() == priority || job.priority() == 0 {
+            return Ok(());
+        }
+        timely(job.change_priority(priority, false)).await
+    }
+
     /// Puts the job where it waits for its time.
     async fn make_late(&self, carrier: &Carrier, row: &Row) -> Result<(), Error> {
         let until: u64 = row.field("from").parse().unwrap_or_default();
-        if let Some((job, _)) = carrier.let_go(&row.id)
+        if let Some((job, _)) = carrier.let_go(row)
             && timely(job.move_to_delayed(until)).await.is_ok()
         {
             return Ok(());
         }
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        let delay = Duration::from_millis(until).saturating_sub(now);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let delay = Duration::from_millis(until).saturating_sub(now.unwrap_or_default());
         if !self.is_fresh {
             match self.look().await? {
                 (JobState::Delayed, _) => return Ok(()),
@@ -127,7 +140,7 @@ impl Place {
 
     /// Ends the job as its task ended. If its taker is gone, it is taken out.
     async fn end(&self, carrier: &Carrier, row: &Row) -> Result<(), Error> {
-        if let Some((mut job, result)) = carrier.let_go(&row.id) {
+        if let Some((mut job, result)) = carrier.let_go(row) {
             let ended = match row.state() {
                 TaskState::Failed | TaskState::Cancelled => {
                     let why = row.text("message");
@@ -139,15 +152,28 @@ impl Place {
                 return Ok(());
             }
         }
+        if self.is_fresh {
+            return self.take_out().await;
+        }
         match self.look().await? {
-            (JobState::Completed | JobState::Failed, _) => Ok(()),
+            (JobState::Completed | JobState::Failed, _) | (_, None) => Ok(()),
             (JobState::Active, Some(job)) => {
                 self.give_back(&job).await?;
                 self.take_out().await
             }
-            (_, None) => Ok(()),
             _ => self.take_out().await,
         }
+    }
+
+    /// Takes the job out of whatever it is in: its task waits for others, or for an approval.
+    async fn leave(&self, carrier: &Carrier, row: &Row) -> Result<(), Error> {
+        if let Some((job, _)) = carrier.let_go(row) {
+            self.give_back(&job).await?;
+        }
+        if let (JobState::Active, Some(job)) = self.look().await? {
+            self.give_back(&job).await?;
+        }
+        self.take_out().await
     }
 
     async fn add(&self, row: &Row, delay: Duration) -> Result<(), Error> {
@@ -165,17 +191,25 @@ impl Place {
         if job.is_none() {
             return Ok((JobState::Unknown, None));
         }
-        Ok((
-            timely(self.open.queue.get_job_state(&self.job_id)).await?,
-            job,
-        ))
+        let state = timely(self.open.queue.get_job_state(&self.job_id)).await?;
+        Ok((state, job))
     }
 
+    /// Takes an active job back from whichever process of SHIM has it, or had its lock until that ran out; not from
+    /// another program.
     async fn give_back(&self, job: &Job) -> Result<(), Error> {
-        timely(job.move_to_wait(Some(LOCK_TOKEN))).await.map(drop)
+        match job.move_to_wait(Some(LOCK_TOKEN)).await {
+            Err(bullmq::Error::Script { code, .. }) if code == JOB_LOCK_NOT_EXIST => {
+                timely(job.move_to_wait(Some(NO_TOKEN))).await.map(drop)
+            }
+            given => timely(async { given }).await.map(drop),
+        }
     }
 
     async fn take_out(&self) -> Result<(), Error> {
-        timely(self.open.queue.remove(&self.job_id)).await.map(drop)
+        if timely(self.open.queue.remove(&self.job_id)).await? {
+            return Ok(());
+        }
+        Err(Error::Queue("a worker has the job".to_owned()))
     }
 }

@@ -5,10 +5,12 @@
 //! decided in the same step. The record decides, BullMQ's queues follow it: what they must learn is owed in an outbox
 //! until somebody carried it over, so nothing is lost when a process dies in between.
 
+mod blocked;
 mod carrier;
 mod claims;
 mod decisions;
 mod health;
+mod held;
 mod job;
 mod log;
 mod mirror;
@@ -59,12 +61,26 @@ pub struct Job {
     pub backoff: Duration,
 }
 
+impl Job {
+    /// The root and its subtasks after it; `None` of nothing.
+    fn read(rows: &[Row]) -> Result<Option<Self>, Error> {
+        let Some((root, subtasks)) = rows.split_first() else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            backoff: Duration::from_millis(root.field("pause").parse().unwrap_or_default()),
+            root: root.task()?,
+            subtasks: subtasks.iter().map(Row::task).collect::<Result<_, _>>()?,
+        }))
+    }
+}
+
 /// Which tasks a list holds.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
     /// Empty: any.
     pub states: Vec<TaskState>,
-    /// Only those that this worker has or had last; empty: anybody's.
+    /// Only those that this worker has or had last; empty: anybody's. With `Running` alone, subtasks too.
     pub worker_id: String,
     /// Only the subtasks of this job; empty: jobs.
     pub root_id: String,
@@ -204,18 +220,11 @@ impl Tasks {
             .arg(root_id);
         let mut reply = self.link.call(&call).await?;
         reply.status()?;
-        let rows = Row::all(&mut reply)?;
-        let Some((root, subtasks)) = rows.split_first() else {
-            return Ok(None);
-        };
-        Ok(Some(Job {
-            backoff: Duration::from_millis(root.field("pause").parse().unwrap_or_default()),
-            root: root.task()?,
-            subtasks: subtasks.iter().map(Row::task).collect::<Result<_, _>>()?,
-        }))
+        Job::read(&Row::all(&mut reply)?)
     }
 
-    /// A page of jobs, the newest first, or of the subtasks of one, in their order; after an earlier page.
+    /// A page of jobs, the newest first; of the subtasks of one, in their order; or of all that a worker runs, if only
+    /// running ones of a worker are asked for. After an earlier page.
     ///
     /// # Errors
     /// As the store fails.
@@ -225,9 +234,13 @@ impl Tasks {
         after: Option<&str>,
         count: u32,
     ) -> Result<Page, Error> {
-        let (list, newest_first) = match filter.root_id.as_str() {
-            "" => (self.slot.key("jobs"), 1),
-            root => (self.slot.item("parts", root), 0),
+        let is_running = filter.states.as_slice() == [TaskState::Running];
+        let (list, newest_first) = match (filter.root_id.as_str(), filter.worker_id.as_str()) {
+            ("", worker) if is_running && !worker.is_empty() => {
+                (self.slot.item("running", worker), 0)
+            }
+            ("", _) => (self.slot.key("jobs"), 1),
+            (root, _) => (self.slot.item("parts", root), 0),
         };
         let states: String = filter
             .states

@@ -16,6 +16,8 @@ use crate::error::Error;
 
 /// What SHIM's own locks on jobs are known by. Any of its processes may give a job back; the record says who may.
 pub(super) const LOCK_TOKEN: &str = "shim";
+/// What BullMQ takes for no lock at all.
+pub(super) const NO_TOKEN: &str = "0";
 /// What BullMQ calls the worker behind a job that SHIM took (`pb` in the job's hash).
 const WORKER_NAME: &str = "shim";
 /// Longer than any attempt: a shorter lock would let a stall checker hand out what a living worker has.

@@ -6,7 +6,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use shim_proto::coordination::v1::{FailurePolicy, Task};
 
 use super::super::clock::millis;
+use super::mirror::Sight;
 use super::queue::Class;
+use super::rows::Row;
 use super::{Job, Once, Tasks, ledger, rows};
 use crate::error::Error;
 
@@ -86,7 +88,7 @@ impl Tasks {
                 .arg(task.priority)
                 .arg(task.depends_on.len())
                 .arg(task.weight)
-                .arg(gates(task, is_root && !plan.subtasks.is_empty()))
+                .arg(gates(task))
                 .arg(task.max_attempts)
                 .arg(millis(plan.backoff))
                 .arg(millis(plan.delay))
@@ -108,13 +110,9 @@ impl Tasks {
         }
         let owed = self.decided(&mut reply)?;
         let root_id: String = reply.take()?;
-        if root_id == plan.root.task_id {
-            self.carrier.carry_new(owed, plan).await;
-        } else {
-            // A repetition: what was taken has the ids of the first time.
-            self.carrier.carry(owed).await;
-        }
-        let job = self.job(&root_id, false).await?;
+        let rows = Row::all(&mut reply)?;
+        let job = Job::read(&rows)?;
+        self.carrier.carry_known(owed, rows, Sight::Expected).await;
         job.ok_or(Error::TaskNotFound(root_id))
     }
 
@@ -139,11 +137,10 @@ impl Tasks {
     }
 }
 
-/// `s` stops a task before it starts, `r` before its result counts. A job with subtasks has only the second for itself:
-/// its first was given to those that start it.
-fn gates(task: &Task, has_parts: bool) -> &'static str {
+/// `s` stops a task before it starts, `r` before its result counts.
+fn gates(task: &Task) -> &'static str {
     let gates = task.approval.unwrap_or_default();
-    match (gates.before_start && !has_parts, gates.before_result) {
+    match (gates.before_start, gates.before_result) {
         (true, true) => "sr",
         (true, false) => "s",
         (false, true) => "r",

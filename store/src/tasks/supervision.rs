@@ -1,13 +1,15 @@
 //! What one process does for all: gives on what dead workers had, watches the time, and goes through what was not carried
 //! over. Each step may be done by two at once without harm.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use redis::cmd;
 use shim_proto::coordination::v1::TaskState;
 
 use super::super::clock::millis;
-use super::carrier::FILES_TTL;
+use super::blocked::FILES_TTL;
+use super::mirror::Sight;
 use super::queue::timely;
 use super::{Owed, Tasks};
 use crate::error::Error;
@@ -131,25 +133,42 @@ impl Tasks {
             ..Swept::default()
         };
         let late: Vec<String> = reply.take()?;
-        let audit: Vec<String> = reply.take()?;
+        let lost: Vec<String> = reply.take()?;
         let leased: Vec<String> = reply.take()?;
         let forgotten = reply.take()?;
         let until_us = fresh.until_us.clone();
         self.carrier.carry(fresh).await;
-        let mut undone = late;
-        undone.extend(audit);
-        undone.sort();
-        undone.dedup();
-        if !undone.is_empty() {
-            self.carrier
-                .carry(Owed {
-                    until_us,
-                    what: undone,
-                })
-                .await;
-        }
+        self.carry_again(&until_us, late, lost).await?;
         self.renew_files(&leased).await?;
         Ok(Swept { forgotten, ..swept })
+    }
+
+    /// Carries over what was not, or went wrong.
+    async fn carry_again(
+        &self,
+        until_us: &str,
+        late: Vec<String>,
+        lost: Vec<String>,
+    ) -> Result<(), Error> {
+        let ids: Vec<&str> = lost.iter().map(String::as_str).collect();
+        let rows = self.rows("none", &ids).await?;
+        let queues: HashSet<&str> = rows.iter().map(|row| row.field("queue")).collect();
+        for queue in queues {
+            // Another program may have ended what it took, and its events were not read yet.
+            self.follow(queue).await?;
+        }
+        let mut what = late;
+        what.extend(lost);
+        what.sort();
+        what.dedup();
+        if !what.is_empty() {
+            let until_us = until_us.to_owned();
+            let owed = Owed { until_us, what };
+            self.carrier
+                .carry_known(owed, Vec::new(), Sight::Lost)
+                .await;
+        }
+        Ok(())
     }
 
     async fn renew_files(&self, ids: &[String]) -> Result<(), Error> {

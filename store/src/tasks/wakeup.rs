@@ -3,6 +3,7 @@
 //! The publication of a new queue names it. It may miss. Whoever waits looks by itself too, ten times a second.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use redis::cmd;
 use tokio::sync::Notify;
@@ -16,6 +17,8 @@ pub struct Wakeup {
     link: Link,
     channel: String,
     here: Arc<Notify>,
+    /// A publication is on its way, and tells of what comes until it goes out.
+    is_telling: Arc<AtomicBool>,
 }
 
 impl Wakeup {
@@ -24,6 +27,7 @@ impl Wakeup {
             link,
             channel: keys.channel("task:ready"),
             here: Arc::default(),
+            is_telling: Arc::default(),
         }
     }
 
@@ -42,8 +46,14 @@ impl Wakeup {
     /// Tells that tasks wait in their queues.
     pub(super) fn tell(&self) {
         self.here.notify_one();
+        if self.is_telling.swap(true, Ordering::AcqRel) {
+            return;
+        }
         let (link, channel) = (self.link.clone(), self.channel.clone());
+        let is_telling = self.is_telling.clone();
         tokio::spawn(async move {
+            // From here on there is news again.
+            is_telling.store(false, Ordering::Release);
             let publish = cmd("PUBLISH").arg(channel).arg("{}").to_owned();
             if let Err(error) = link.query::<i64>(&publish).await {
                 tracing::debug!(%error, "other processes look by themselves");

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use shim_proto::coordination::v1::{Requirements, Task, TaskResult, Usage, WorkerKind};
+use shim_proto::coordination::v1::{Requirements, Task, TaskError, TaskResult, Usage, WorkerKind};
 use shim_redis_harness::{Launch, Redis};
 use shim_runtime::config::Settings;
 use shim_runtime::lifecycle::Shutdown;
-use shim_store::tasks::{Claimed, Claimer, Plan, Report};
+use shim_store::tasks::{Burial, Claimed, Claimer, Pace, Plan, Report, Swept};
 use shim_store::{Config, Once, Store};
 use uuid::Uuid;
 
@@ -24,7 +24,16 @@ impl Drop for House {
 
 impl House {
     pub(crate) async fn new() -> Self {
-        let redis = tokio::task::block_in_place(|| Launch::new().start());
+        Self::with(Launch::new()).await
+    }
+
+    /// Over a Redis that loses nothing it answered, though it is killed.
+    pub(crate) async fn lasting() -> Self {
+        Self::with(Launch::new().setting("appendfsync", "always")).await
+    }
+
+    async fn with(launch: Launch) -> Self {
+        let redis = tokio::task::block_in_place(|| launch.start());
         let shutdown = Shutdown::new();
         let store = store_at(&redis.unix_url(), &shutdown).await;
         Self {
@@ -49,6 +58,57 @@ impl House {
 
     pub(crate) async fn claim(&self, worker: &str) -> Option<Claimed> {
         claim_in(&self.store, "work", worker).await
+    }
+
+    /// What the time brings, with patience for everything.
+    pub(crate) async fn sweep(&self) -> Swept {
+        self.store.tasks.sweep(&patient()).await.unwrap()
+    }
+
+    pub(crate) async fn task(&self, id: &str) -> Task {
+        self.store.tasks.get(id).await.unwrap().unwrap()
+    }
+
+    /// Claims until there is something to claim.
+    pub(crate) async fn claim_soon(&self, worker: &str) -> Claimed {
+        loop {
+            if let Some(claimed) = self.claim(worker).await {
+                return claimed;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    pub(crate) async fn fail(&self, claimed: &Claimed, is_final: bool) -> Task {
+        let (once, usage) = (once(), Usage::default());
+        let error = TaskError {
+            reason: "EXECUTOR_FAILED".to_owned(),
+            message: "it broke".to_owned(),
+        };
+        let (id, lease) = (&claimed.task.task_id, claimed.lease);
+        let failed = self
+            .store
+            .tasks
+            .fail(&once, id, lease, &error, is_final, &usage);
+        failed.await.unwrap()
+    }
+
+    pub(crate) async fn cancel(&self, id: &str) -> u32 {
+        self.store.tasks.cancel(&once(), id, "").await.unwrap().1
+    }
+
+    pub(crate) async fn retry(&self, id: &str) -> u32 {
+        self.store.tasks.retry(&once(), id).await.unwrap().1
+    }
+
+    pub(crate) async fn bury(&self, worker: &str, died: bool) -> u64 {
+        let burial = Burial {
+            worker_id: worker.to_owned(),
+            epoch: 1,
+            why: "its worker is gone".to_owned(),
+            died,
+        };
+        self.store.tasks.bury(&burial).await.unwrap()
     }
 
     pub(crate) async fn state(&self, id: &str) -> String {
@@ -80,7 +140,16 @@ impl House {
     }
 }
 
-async fn store_at(url: &str, shutdown: &Shutdown) -> Store {
+/// A sweep that finds nothing stuck and forgets nothing.
+pub(crate) fn patient() -> Pace {
+    Pace {
+        stuck_after: Duration::from_secs(600),
+        keep: Duration::from_secs(3_600),
+        keep_jobs: 100_000,
+    }
+}
+
+pub(crate) async fn store_at(url: &str, shutdown: &Shutdown) -> Store {
     let flags = [("redis_url".to_owned(), url.to_owned())];
     let mut settings = Settings::gather(None, [], flags).unwrap();
     let config = Config::read(&mut settings);

@@ -2,4 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod house;
+mod laws;
 mod life;
+mod matrix;
+mod process;
+mod walk;

@@ -118,7 +118,7 @@ pub(super) async fn run(call: &Call) -> Result<Answer, Problem> {
     }
     check_needed(&call.arguments, action, needed(action))?;
     call.gateway.services.need_coordination()?;
-    match action {
+    let answer = match action {
         "submit" => submit::run(call).await,
         "wait" => wait::run(call).await,
         "results" => results::run(call).await,
@@ -126,6 +126,10 @@ pub(super) async fn run(call: &Call) -> Result<Answer, Problem> {
         "retry" => decide::retry(call).await,
         "approve" => decide::approve(call).await,
         _ => status::run(call).await,
+    };
+    match (answer, call.session_looked_from().await) {
+        (Err(problem), Some(session_id)) => Err(problem.about(session_id)),
+        (answer, _) => answer,
     }
 }
 
@@ -170,7 +174,8 @@ pub(super) fn refused(status: Status) -> Problem {
         )
         .next_step_for(
             "TASK_NOT_AWAITING_APPROVAL",
-            "action=status with the task_id shows its state; only a task in state awaiting_approval can be approved",
+            "only a task in state awaiting_approval can be approved: a job by its own task_id, a part with a gate of its \
+             own by that part's; action=status lists them",
         )
         .next_step_for(
             "TASK_NOT_RETRYABLE",

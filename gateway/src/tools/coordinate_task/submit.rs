@@ -6,7 +6,7 @@ use prost_types::Timestamp;
 use serde_json::json;
 use shim_proto::coordination::v1::{
     FileHint, ListWorkersRequest, Requirements, SubmitTaskRequest, SubmitTaskResponse, Subtask,
-    TaskState, WorkerKind,
+    Task, TaskState, WorkerKind,
 };
 use shim_runtime::fault::BAD_REQUEST;
 use shim_runtime::free_form;
@@ -222,9 +222,11 @@ fn answer(submitted: &SubmitTaskResponse, workers: Option<bool>) -> Result<Answe
         ));
     }
     text.push_str(&board::table(&submitted.subtasks, &names));
-    text.push_str(match (task.state(), workers) {
-        (TaskState::AwaitingApproval, _) => {
-            "\nNext: it waits for an approval; when the user agrees, action=approve with the task_id lets it start."
+    let waits = |task: &Task| task.state() == TaskState::AwaitingApproval;
+    let is_gated = waits(task) || submitted.subtasks.iter().any(waits);
+    text.push_str(match (is_gated, workers) {
+        (true, _) => {
+            "\nNext: what is awaiting_approval waits for the user; action=approve with its task_id lets it start."
         }
         (_, Some(false)) => {
             "\nNext: no worker lives now, so it waits: other windows become workers with shim_worker_task \

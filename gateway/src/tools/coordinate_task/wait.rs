@@ -200,19 +200,22 @@ fn told(log: &Log, now: Option<GetTaskResponse>, names: &Names) -> Answer {
 }
 
 fn next_step(log: &Log, task: Option<&Task>) -> String {
-    let needs_approval = log
-        .told
-        .iter()
-        .rfind(|(event, _)| event.kind() == Kind::AwaitingApproval);
-    match (task.map(Task::state), needs_approval) {
+    let gated = log.told.iter().map(|(event, _)| event);
+    let gated: Vec<_> = gated
+        .filter(|event| event.kind() == Kind::AwaitingApproval)
+        .collect();
+    match (task.map(Task::state), gated.as_slice()) {
         (Some(TaskState::Completed), _) => "\nNext: action=results gathers the results.".to_owned(),
         (Some(TaskState::Failed | TaskState::Cancelled), _) => {
             "\nNext: action=results shows what there is and what is missing; action=retry takes it up again.".to_owned()
         }
-        (_, Some((event, _))) => format!(
+        (_, [event]) => format!(
             "\nNext: task {} waits for an approval; when the user has decided, action=approve with its task_id.",
             event.task_id
         ),
+        (_, [_, ..]) => "\nNext: several parts wait for an approval, each by its own task_id, which action=status \
+            lists; when the user has decided, action=approve for each."
+            .to_owned(),
         _ if log.is_full => "\nNext: there is more; action=wait with this cursor goes on.".to_owned(),
         _ => "\nNext: action=wait with this cursor goes on waiting.".to_owned(),
     }

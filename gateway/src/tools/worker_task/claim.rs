@@ -89,6 +89,9 @@ async fn ask(call: &Call, session_id: &str, epoch: u64) -> Result<ClaimTaskRespo
                 checkpoint_id: String::new(),
             });
             claims.answered(session_id, held);
+            if claimed.task.is_some() {
+                call.gateway.workers.load_changed(session_id);
+            }
         }
         // Whatever was refused on purpose took nothing.
         Err(status) if is_refusal(status) => claims.answered(session_id, None),

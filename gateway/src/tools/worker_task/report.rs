@@ -39,6 +39,7 @@ pub(super) async fn run(call: &Call, action: &str) -> Result<Answer, Problem> {
     })?;
     if action != "progress" {
         claims.ended(&session_id, held.lease);
+        call.gateway.workers.load_changed(&session_id);
     }
     let task = task.ok_or_else(|| Status::internal("the service answered without the task"))?;
     let answer = Answer::new(told(action, &task), json!({"task": facts::task(&task)}));

@@ -70,7 +70,7 @@ mod tests {
             (root.task_id.as_str(), a.root_id.as_str()),
             ("new 1", "new 1")
         );
-        assert_eq!(b.depends_on, [a.task_id.clone()]);
+        assert_eq!(b.depends_on, [a.task_id.as_str()]);
         assert_eq!(b.goal, "do b");
         assert_eq!((b.attempts, b.state), (0, 0));
     }

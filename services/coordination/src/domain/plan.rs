@@ -67,10 +67,6 @@ fn with_given(
     for ((subtask, id), waits_for) in given.into_iter().zip(&ids).zip(&graph.waits_for) {
         let mut task = child(&root, id.clone());
         task.depends_on = waits_for.iter().map(|place| ids[*place].clone()).collect();
-        if !task.depends_on.is_empty() {
-            // The job has started when this one can.
-            task.approval = Some(ApprovalGates::default());
-        }
         adopt(&mut task, subtask);
         task.complexity = Estimate::of(&Scope::of_task(&task)).complexity();
         subtasks.push(task);
@@ -179,16 +175,11 @@ fn root(job: &SubmitTaskRequest, id: String) -> Task {
     }
 }
 
-/// A subtask of a job before anything of its own is set. It has the job's first gate, for the job starts with it; the
-/// result of the job is approved once, as a whole.
+/// A subtask of a job before anything of its own is set. The gates of the job are passed once, as a whole.
 fn child(root: &Task, id: String) -> Task {
-    let gates = root.approval.unwrap_or_default();
     Task {
         task_id: id,
-        approval: Some(ApprovalGates {
-            before_start: gates.before_start,
-            before_result: false,
-        }),
+        approval: Some(ApprovalGates::default()),
         files: Vec::new(),
         schedule: String::new(),
         complexity: 0.0,
@@ -310,7 +301,7 @@ mod tests {
         assert_eq!(part.files, ["2.rs", "10.rs"]);
         assert!((part.weight - 2.0).abs() < 1e-9);
         let gates = part.approval.unwrap();
-        assert_eq!((gates.before_start, gates.before_result), (true, false));
+        assert_eq!((gates.before_start, gates.before_result), (false, false));
         assert!(
             plan.reasoning.ends_with(
                 "above 8: its 16 files are in 8 parts, the largest with 12% of the work."
@@ -333,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_that_waits_for_an_approval_waits_with_what_comes_first() {
+    fn the_gates_of_a_job_are_not_those_of_its_parts() {
         let subtask = |key: &str, depends_on: &[&str]| Subtask {
             key: key.to_owned(),
             depends_on: depends_on.iter().map(|key| (*key).to_owned()).collect(),
@@ -351,7 +342,8 @@ mod tests {
         let gates: Vec<_> = gates
             .map(|gates| (gates.before_start, gates.before_result))
             .collect();
-        assert_eq!(gates, [(true, false), (false, false)]);
+        assert_eq!(gates, [(false, false), (false, false)]);
+        assert!(plan.root.approval.unwrap().before_start);
     }
 
     #[test]

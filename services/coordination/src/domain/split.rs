@@ -68,7 +68,7 @@ fn by_files(goal: &str, files: &[FileHint]) -> Vec<Part> {
             bytes => format!(", {}", in_bytes(bytes)),
         };
         let goal = format!(
-            "{goal}\n\nThis is part {} of {count}: {} of the {all}{size}: {}. The others have parts of their own.",
+            "Part {} of {count}: {goal}\n\nThis part has {} of the {all}{size}: {}. The others have parts of their own.",
             place + 1,
             own.len(),
             named(&own),
@@ -92,7 +92,7 @@ fn by_steps(goal: &str, files: &[FileHint], steps: &[String]) -> Vec<Part> {
         );
         let own = &steps[first..end];
         let goal = format!(
-            "{goal}\n\nThis is part {} of {count}, with {} of {}:\n{}\nThe other steps are in parts of their own.",
+            "Part {} of {count}: {goal}\n\nThis part has {} of {}:\n{}\nThe other steps are in parts of their own.",
             place + 1,
             counted(own.len(), "step"),
             steps.len(),
@@ -168,7 +168,7 @@ mod tests {
         for part in &parts {
             assert_eq!(part.files.len(), 3);
             assert!((part.work - 4.5).abs() < 1e-9);
-            assert!(part.goal.starts_with("Port it\n\n"));
+            assert!(part.goal.contains(" of 8: Port it\n\n"));
             assert!(
                 part.files.iter().all(|file| part.goal.contains(file)),
                 "{}",
@@ -177,7 +177,7 @@ mod tests {
         }
         assert_eq!(
             parts[1].goal,
-            "Port it\n\nThis is part 2 of 8: 3 of the 24 files, 300 kB: src/1.rs, src/9.rs, src/17.rs. \
+            "Part 2 of 8: Port it\n\nThis part has 3 of the 24 files, 300 kB: src/1.rs, src/9.rs, src/17.rs. \
              The others have parts of their own."
         );
     }

@@ -17,6 +17,7 @@ use shim_runtime::config::Settings;
 use shim_runtime::fault;
 use shim_runtime::lifecycle::Shutdown;
 use shim_runtime::server::{Listeners, Server};
+use shim_store::Store;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tonic::{Code, Status};
@@ -76,7 +77,8 @@ impl House {
         let mut listeners = Listeners::default();
         listeners.bind_unix(&socket).unwrap();
         let shutdown = Shutdown::new();
-        let service = shim_coordination::build(&config, &shutdown).unwrap();
+        let store = Store::open_at(&config.store, &shutdown).unwrap();
+        let service = shim_coordination::build(&config, store, &shutdown);
         let server = service.register(Server::new(Auth::default()).unwrap());
         let stop = shutdown.clone();
         let server = tokio::spawn(async move {

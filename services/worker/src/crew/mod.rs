@@ -1,15 +1,18 @@
 //! The workers of this process: each a program from the configuration, registered, fed by the distributor and drained.
 
+mod seats;
 mod store_desk;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use shim_proto::coordination::v1::{Worker as Registered, WorkerKind};
+use shim_proto::coordination::v1::{Worker as Registered, WorkerKind, WorkerState};
 use shim_proto::worker::v1::WorkerReport;
 use shim_runtime::process;
 use shim_store::{Error, Once, Store};
+use tokio::sync::Mutex as AsyncMutex;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::config::{Config, ExecutorConfig, ExecutorKind};
@@ -21,6 +24,8 @@ use store_desk::StoreDesk;
 
 /// How long a worker waits for a task before it asks again.
 const CLAIM_WAIT: Duration = Duration::from_secs(20);
+/// A worker whose program does not go is left to stop by itself after this.
+const STOP_WITHIN: Duration = Duration::from_secs(20);
 /// Workers of one process.
 const MOST: usize = 64;
 
@@ -33,6 +38,8 @@ pub(crate) struct Crew {
     config: Arc<Config>,
     memory: Memory,
     members: Arc<Mutex<BTreeMap<String, Arc<Member>>>>,
+    /// Held by who starts a worker, so that a repetition starts none; `true` once nobody starts any more.
+    closing: Arc<AsyncMutex<bool>>,
 }
 
 struct Member {
@@ -65,6 +72,7 @@ impl Crew {
             config,
             memory,
             members: Arc::default(),
+            closing: Arc::default(),
         }
     }
 
@@ -82,45 +90,64 @@ impl Crew {
                 known: known.join(", "),
             }
         })?;
+        let is_closed = self.closing.lock().await;
+        if *is_closed {
+            return Err(Error::Stopping);
+        }
         if self.members().len() >= MOST {
             return Err(Error::Overloaded);
         }
-        let beats = self.store.beats();
-        let registered = self
-            .store
-            .registry
-            .register(once, identity(executor, &start), beats.dead_after)
-            .await?;
-        let id = registered.worker_id.clone();
-        if self.members().contains_key(&id) {
+        let new = identity(executor, &start);
+        let new_id = new.worker_id.clone();
+        let dead_after = self.store.beats().dead_after;
+        let registry = &self.store.registry;
+        let registered = registry.register(once, new, dead_after).await?;
+        if registered.worker_id != new_id && self.was_started(&registered.worker_id).await? {
             return Ok(registered);
         }
+        self.employ(executor, start.executor.clone(), registered.clone());
+        Ok(registered)
+    }
+
+    /// Whether a worker that an earlier request registered was started then; it may have stopped since.
+    async fn was_started(&self, id: &str) -> Result<bool, Error> {
+        if self.members().contains_key(id) {
+            return Ok(true);
+        }
+        let worker = self.store.registry.get(id).await?;
+        Ok(worker.is_some_and(|worker| worker.state() == WorkerState::Stopped))
+    }
+
+    fn employ(&self, executor: &ExecutorConfig, name: String, registered: Registered) {
+        let id = registered.worker_id.clone();
+        let terms = Terms {
+            capacity: registered.capacity,
+            stuck_after: self.config.stuck_after,
+            beat_every: self.store.beats().heartbeat,
+            claim_wait: CLAIM_WAIT,
+        };
         let desk = Arc::new(StoreDesk::new(
             self.store.clone(),
             self.distributor.clone(),
             self.memory.clone(),
-            registered.clone(),
+            registered,
         ));
-        let terms = Terms {
-            capacity: registered.capacity,
-            stuck_after: self.config.stuck_after,
-            beat_every: beats.heartbeat,
-            claim_wait: CLAIM_WAIT,
-        };
         let worker = Worker::start(desk.clone(), self.workshop.executor(executor), terms);
-        tracing::info!(worker = id, executor = start.executor, "a worker started");
+        tracing::info!(worker = id, executor = name, "a worker started");
         let member = Member {
-            executor: start.executor,
+            executor: name,
             desk,
             worker,
         };
         self.members().insert(id, Arc::new(member));
-        Ok(registered)
     }
 
-    /// Lets a worker finish what it has; it is gone from here once it stopped.
-    pub(crate) fn drain(&self, id: &str, deadline: Duration) -> Result<Registered, Error> {
-        let member = self.member(id)?;
+    /// Lets a worker finish what it has; it is gone from here once it stopped. One that stopped already is told as it
+    /// was left.
+    pub(crate) async fn drain(&self, id: &str, deadline: Duration) -> Result<Registered, Error> {
+        let Ok(member) = self.member(id) else {
+            return self.stopped(id).await;
+        };
         member.worker.drain(deadline);
         let (crew, id) = (self.clone(), id.to_owned());
         let leaving = member.clone();
@@ -129,6 +156,23 @@ impl Crew {
             crew.members().remove(&id);
         });
         Ok(member.registered())
+    }
+
+    /// Stops a worker, and waits until it has, or for as long as a call may take.
+    pub(crate) async fn stop(&self, id: &str) -> Result<Registered, Error> {
+        let Ok(member) = self.member(id) else {
+            return self.stopped(id).await;
+        };
+        self.drain(id, Duration::ZERO).await?;
+        let _ = timeout(STOP_WITHIN, member.worker.stopped()).await;
+        Ok(member.registered())
+    }
+
+    async fn stopped(&self, id: &str) -> Result<Registered, Error> {
+        let worker = self.store.registry.get(id).await?;
+        worker
+            .filter(|worker| worker.state() == WorkerState::Stopped)
+            .ok_or_else(|| Error::WorkerNotFound(id.to_owned()))
     }
 
     /// How the workers here are; one of them, or all.
@@ -142,6 +186,7 @@ impl Crew {
 
     /// Drains all, and waits until they stopped.
     pub(crate) async fn finish(&self) {
+        *self.closing.lock().await = true;
         let members: Vec<_> = self.members().values().cloned().collect();
         for member in &members {
             member.worker.drain(self.config.drain);

@@ -1,13 +1,15 @@
 //! The store as a worker of this process meets it.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use shim_proto::coordination::v1::{HeartbeatRequest, TaskResult, Usage, Worker};
-use shim_store::tasks::Report;
+use shim_proto::coordination::v1::{HeartbeatRequest, Task, TaskResult, Usage, Worker};
+use shim_store::tasks::{Claimed, Report};
 use shim_store::{Error, Once, Store};
+use tokio::sync::Mutex as AsyncMutex;
 use tokio_util::sync::CancellationToken;
 
+use super::seats::{Seat, Seats};
 use crate::distributor::Distributor;
 use crate::executor::{Claim, Failure, News};
 use crate::life::{Desk, Held, Refusal, Vitals};
@@ -18,6 +20,11 @@ pub(super) struct StoreDesk {
     distributor: Distributor,
     memory: Memory,
     registered: Mutex<Worker>,
+    /// Held while the worker is registered anew.
+    registering: AsyncMutex<()>,
+    seats: Seats,
+    /// Where the answer to the last claim was lost: somebody may sit there.
+    unsure: Mutex<Option<Seat>>,
 }
 
 impl StoreDesk {
@@ -31,47 +38,113 @@ impl StoreDesk {
             store,
             distributor,
             memory,
+            seats: Seats::new(registered.capacity),
             registered: Mutex::new(registered),
+            registering: AsyncMutex::new(()),
+            unsure: Mutex::default(),
         }
     }
 
     /// The worker as it was registered last.
     pub(super) fn registered(&self) -> Worker {
-        self.registered
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        locked(&self.registered).clone()
     }
 
-    /// The registry gave the worker up, or forgot it: it begins anew.
-    async fn register_again(&self) -> Result<(), Error> {
+    /// The registry gave up the worker of this epoch, or forgot it: it begins anew, once.
+    async fn register_again(&self, epoch: u64) -> Result<(), Error> {
+        let _registering = self.registering.lock().await;
+        let worker = self.registered();
+        if worker.epoch != epoch {
+            return Ok(());
+        }
         let dead_after = self.store.beats().dead_after;
-        let again = self
-            .store
-            .registry
-            .register(&Once::anew(), self.registered(), dead_after)
-            .await?;
-        *self
-            .registered
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = again;
+        let registry = &self.store.registry;
+        let again = registry.register(&Once::anew(), worker, dead_after).await?;
+        tracing::info!(worker = again.worker_id, "a worker was registered anew");
+        *locked(&self.registered) = again;
         Ok(())
+    }
+
+    /// A claim, or the one made before whose answer was lost.
+    async fn ask(
+        &self,
+        worker: &Worker,
+        wait: Duration,
+        stop: &CancellationToken,
+    ) -> Result<Option<Claimed>, Error> {
+        let unsure = locked(&self.unsure).take();
+        let is_unsure = unsure.is_some();
+        let Some(seat) = unsure.or_else(|| self.seats.next(worker)) else {
+            return Err(Error::NoRoom(worker.worker_id.clone()));
+        };
+        let asked = async {
+            if is_unsure {
+                let before = self.distributor.claimed_before(worker, seat.once.clone());
+                if let Some(before) = before.await? {
+                    return Ok(Some(before));
+                }
+            }
+            let once = seat.once.clone();
+            self.distributor.claim_until(worker, once, wait, stop).await
+        };
+        let answer = asked.await;
+        match &answer {
+            Ok(Some(claimed)) => self.seats.take(&seat, claimed.lease),
+            Ok(None) => {}
+            Err(_) => *locked(&self.unsure) = Some(seat),
+        }
+        answer
+    }
+
+    /// A claim is over, as the store says or as it will find out.
+    async fn leave_task(&self, held: &Held) {
+        self.seats.leave(held.lease);
+        self.memory.forget(held).await;
+    }
+
+    /// What became of something that ends a claim.
+    async fn ended(&self, held: &Held, told: Result<Task, Error>) -> Result<(), Refusal> {
+        let told = told.map(drop).map_err(refused);
+        if matches!(told, Ok(()) | Err(Refusal::Stale(_))) {
+            self.leave_task(held).await;
+        }
+        told
+    }
+
+    /// What became of something said about a claim that goes on.
+    async fn said(&self, held: &Held, told: Result<(), Error>) -> Result<(), Refusal> {
+        let told = told.map_err(refused);
+        if let Err(Refusal::Stale(_)) = told {
+            self.leave_task(held).await;
+        }
+        told
     }
 }
 
-/// The same words have one effect: what ends a claim can be said once.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The same words have one effect: what ends a claim can be said once. No client's request has a space in its id.
 fn once(held: &Held, what: &str) -> Once {
     Once {
-        request_id: format!("{what}-{}-{}", held.task_id, held.lease),
+        request_id: format!("{what} {} {}", held.task_id, held.lease),
         fingerprint: String::new(),
     }
 }
 
+/// Only what may be taken another time is told again.
 fn refused(error: Error) -> Refusal {
     match error {
         Error::StaleLease { .. } | Error::TaskNotFound(_) => Refusal::Stale(error.to_string()),
-        Error::RequestIdReused | Error::Defect => Refusal::Invalid(error.to_string()),
-        other => Refusal::Away(other.to_string()),
+        Error::NoRedis
+        | Error::Unavailable(_)
+        | Error::Full
+        | Error::Overloaded
+        | Error::Queue(_)
+        | Error::NoRoom(_)
+        | Error::Stopping => Refusal::Away(error.to_string()),
+        other => Refusal::Invalid(other.to_string()),
     }
 }
 
@@ -82,11 +155,11 @@ impl Desk for StoreDesk {
         stop: &CancellationToken,
     ) -> Result<Option<Claim>, Refusal> {
         let worker = self.registered();
-        let claiming = self.distributor.claim_until(&worker, wait, stop);
-        let claimed = match claiming.await {
+        let claimed = match self.ask(&worker, wait, stop).await {
             Ok(claimed) => claimed,
             Err(Error::StaleWorker { .. }) => {
-                self.register_again().await.map_err(refused)?;
+                let again = self.register_again(worker.epoch);
+                again.await.map_err(refused)?;
                 return Ok(None);
             }
             Err(error) => return Err(refused(error)),
@@ -94,7 +167,7 @@ impl Desk for StoreDesk {
         let Some(claimed) = claimed else {
             return Ok(None);
         };
-        let resume = self.memory.recall(&claimed.task).await;
+        let resume = self.memory.recall(&claimed.task, claimed.lease).await;
         Ok(Some(Claim {
             task: claimed.task,
             lease: claimed.lease,
@@ -118,12 +191,12 @@ impl Desk for StoreDesk {
             .tasks
             .report(&held.task_id, held.lease, &report)
             .await;
-        told.map(drop).map_err(refused)
+        self.said(held, told.map(drop)).await
     }
 
     async fn confirm(&self, held: &Held) -> Result<(), Refusal> {
         let confirmed = self.store.tasks.confirm(&held.task_id, held.lease).await;
-        confirmed.map_err(refused)
+        self.said(held, confirmed).await
     }
 
     async fn stuck(&self, held: &Held, silent: Duration) -> Result<(), Refusal> {
@@ -143,8 +216,7 @@ impl Desk for StoreDesk {
         let done = tasks
             .complete(&once, &held.task_id, held.lease, result, usage)
             .await;
-        self.memory.forget(held).await;
-        done.map(drop).map_err(refused)
+        self.ended(held, done).await
     }
 
     async fn fail(&self, held: &Held, failure: &Failure, usage: &Usage) -> Result<(), Refusal> {
@@ -154,8 +226,7 @@ impl Desk for StoreDesk {
         let told = tasks
             .fail(&once, &held.task_id, held.lease, error, is_final, usage)
             .await;
-        self.memory.forget(held).await;
-        told.map(drop).map_err(refused)
+        self.ended(held, told).await
     }
 
     async fn release(&self, held: &Held, reason: &str) -> Result<(), Refusal> {
@@ -165,15 +236,15 @@ impl Desk for StoreDesk {
             .tasks
             .release(&once, &held.task_id, held.lease, reason)
             .await;
-        self.memory.forget(held).await;
-        told.map(drop).map_err(refused)
+        self.ended(held, told).await
     }
 
     async fn beat(&self, vitals: &Vitals) {
         let worker = self.registered();
+        let epoch = worker.epoch;
         let beat = HeartbeatRequest {
             worker_id: worker.worker_id,
-            epoch: worker.epoch,
+            epoch,
             running: vitals.running,
             state: vitals.state.into(),
             health: vitals.health.into(),
@@ -183,7 +254,7 @@ impl Desk for StoreDesk {
         let heard = match self.store.registry.heartbeat(&beat, dead_after).await {
             Ok(_) => Ok(()),
             Err(Error::StaleWorker { .. } | Error::WorkerNotFound(_)) => {
-                self.register_again().await
+                self.register_again(epoch).await
             }
             Err(error) => Err(error),
         };

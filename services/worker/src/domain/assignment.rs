@@ -3,7 +3,14 @@
 //! Tasks are gone through in their order, priority and then age, so that no job starves another. Each goes to the worker
 //! its strategy names among those that fit: work-conserving, since no worker that fits is left waiting while a task is.
 
+use std::time::Duration;
+
 use shim_proto::coordination::v1::AssignmentStrategy;
+
+/// The head start that workers of other processes get before one that has no room but for one.
+const LONGEST_HEAD_START: Duration = Duration::from_millis(20);
+/// The least head start for the worker that has a task's files at hand.
+const FOR_THE_NEAR: Duration = Duration::from_millis(5);
 
 /// A worker that waits for a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +76,16 @@ fn rank<'a>(task: &Waiting<'_>, worker: &'a Candidate) -> (bool, u64, u64, u64, 
     (is_far, first, second, third, &worker.worker_id)
 }
 
+/// How long a worker lets those of other processes go first, who may have less to do or the task's files at hand.
+pub(crate) fn head_start(worker: &Candidate, near: &str) -> Duration {
+    let by_load = LONGEST_HEAD_START * worker.running / worker.capacity.max(1);
+    if near.is_empty() || near == worker.worker_id {
+        by_load
+    } else {
+        by_load.max(FOR_THE_NEAR)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,6 +132,14 @@ mod tests {
         let mut workers = [worker("a", 0, 1), worker("b", 0, 1)];
         workers[0].capabilities = 7;
         assert_eq!(winner(task(AssignmentStrategy::Capability), &workers), 1);
+    }
+
+    #[test]
+    fn the_idle_and_the_near_wait_for_nobody() {
+        assert_eq!(head_start(&worker("a", 0, 4), ""), Duration::ZERO);
+        assert_eq!(head_start(&worker("a", 0, 4), "a"), Duration::ZERO);
+        assert_eq!(head_start(&worker("a", 0, 4), "b"), FOR_THE_NEAR);
+        assert_eq!(head_start(&worker("a", 2, 4), "b"), LONGEST_HEAD_START / 2);
     }
 
     #[test]

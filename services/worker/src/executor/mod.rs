@@ -38,6 +38,7 @@ use groups::Groups;
 use program::Program;
 
 pub(crate) use output::first_line;
+pub use program::find_program;
 pub use pulse::{News, Pulse};
 
 /// The program could not do it, or did not want to.

@@ -42,14 +42,7 @@ impl Program {
 
     /// The file to execute, or what is wrong with it.
     pub(super) fn find(&self) -> Result<PathBuf, String> {
-        let name = &self.config.program;
-        if name.is_absolute() {
-            return executable(name).map(|()| name.clone());
-        }
-        std::env::split_paths(&inherited("PATH").unwrap_or_default())
-            .map(|folder| folder.join(name))
-            .find(|file| executable(file).is_ok())
-            .ok_or_else(|| format!("{} is not on PATH", name.display()))
+        find_program(&self.config.program)
     }
 
     /// The command for a task, without arguments. It waits for [`GO`].
@@ -108,6 +101,20 @@ impl Program {
     pub(super) fn enter_group(&self, leader: u32, task: &Task) -> std::io::Result<Group> {
         self.workshop.groups.enter(leader, &task.task_id)
     }
+}
+
+/// The file that a configured program is: itself if its path is absolute, else the first of its name on `PATH`.
+///
+/// # Errors
+/// With what is wrong with it.
+pub fn find_program(name: &Path) -> Result<PathBuf, String> {
+    if name.is_absolute() {
+        return executable(name).map(|()| name.to_path_buf());
+    }
+    std::env::split_paths(&inherited("PATH").unwrap_or_default())
+        .map(|folder| folder.join(name))
+        .find(|file| executable(file).is_ok())
+        .ok_or_else(|| format!("{} is not on PATH", name.display()))
 }
 
 fn executable(file: &Path) -> Result<(), String> {

@@ -4,25 +4,23 @@
 //! out.
 
 mod recall;
+mod session;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use shim_proto::checkpoint::v1::checkpoint_service_client::CheckpointServiceClient;
-use shim_proto::checkpoint::v1::{
-    CheckpointState, CheckpointTrigger, ClientInfo, EndSessionRequest, OpenSessionRequest,
-    SaveCheckpointRequest, SessionOutcome,
-};
+use shim_proto::checkpoint::v1::{CheckpointState, CheckpointTrigger, SaveCheckpointRequest};
 use shim_proto::coordination::v1::Task;
 use shim_runtime::client::Channel;
-use shim_runtime::process;
 use tokio::time::{Instant, timeout};
 use tonic::Status;
 use uuid::Uuid;
 
 use crate::executor::News;
 use crate::life::Held;
+use session::Session;
 
 /// A checkpoint is saved when something new was told, and no more often than this.
 const SAVE_EVERY: Duration = Duration::from_secs(5);
@@ -38,7 +36,8 @@ const MAX_TITLE: usize = 200;
 pub(crate) struct Memory {
     /// `None` if there is no checkpoint service.
     client: Option<CheckpointServiceClient<Channel>>,
-    tasks: Arc<Mutex<HashMap<String, Remembered>>>,
+    /// By lease, which no two claims share.
+    tasks: Arc<Mutex<HashMap<u64, Remembered>>>,
 }
 
 /// What is remembered of a task of this process.
@@ -46,10 +45,12 @@ pub(crate) struct Memory {
 struct Remembered {
     goal: String,
     project: String,
-    session_id: String,
-    epoch: u64,
+    /// Opened with the first checkpoint.
+    session: Option<Arc<Session>>,
     notes: Vec<String>,
     progress: f64,
+    /// Something was told since the last checkpoint.
+    has_news: bool,
     saved_at: Option<Instant>,
 }
 
@@ -62,18 +63,9 @@ impl Memory {
     }
 
     /// Begins to remember a task; tells what an earlier worker left of it.
-    pub(crate) async fn recall(&self, task: &Task) -> Option<String> {
+    pub(crate) async fn recall(&self, task: &Task, lease: u64) -> Option<String> {
         let client = self.client.clone()?;
-        let remembered = Remembered {
-            goal: task.goal.clone(),
-            project: if task.workspace.is_empty() {
-                "tasks".to_owned()
-            } else {
-                task.workspace.clone()
-            },
-            ..Remembered::default()
-        };
-        self.tasks().insert(task.task_id.clone(), remembered);
+        self.tasks().insert(lease, Remembered::of(task));
         if task.checkpoint_id.is_empty() {
             return None;
         }
@@ -100,7 +92,7 @@ impl Memory {
         let client = self.client.clone()?;
         let now = {
             let mut tasks = self.tasks();
-            let task = tasks.get_mut(&held.task_id)?;
+            let task = tasks.get_mut(&held.lease)?;
             task.hear(news);
             if !task.is_worth_saving() {
                 return None;
@@ -108,7 +100,7 @@ impl Memory {
             task.saved_at = Some(Instant::now());
             task.clone()
         };
-        match timeout(PATIENCE, self.save(client, &held.task_id, now)).await {
+        match timeout(PATIENCE, self.save(client, held.lease, now)).await {
             Ok(Ok(checkpoint_id)) => Some(checkpoint_id),
             Ok(Err(status)) => {
                 tracing::debug!(task = held.task_id, "no checkpoint: {}", status.message());
@@ -121,49 +113,63 @@ impl Memory {
     async fn save(
         &self,
         mut client: CheckpointServiceClient<Channel>,
-        task_id: &str,
-        mut task: Remembered,
+        lease: u64,
+        task: Remembered,
     ) -> Result<String, Status> {
-        if task.session_id.is_empty() {
-            let opened = client.open_session(opening(&task)).await?.into_inner();
-            let session = opened.session.unwrap_or_default();
-            (task.session_id, task.epoch) = (session.id, session.epoch);
-            if let Some(kept) = self.tasks().get_mut(task_id) {
-                kept.session_id.clone_from(&task.session_id);
-                kept.epoch = task.epoch;
+        let session = match &task.session {
+            Some(session) => session.clone(),
+            None => {
+                let title = shortened(&task.goal);
+                let opened = Session::open(client.clone(), &task.project, &title).await?;
+                let opened = Arc::new(opened);
+                if let Some(kept) = self.tasks().get_mut(&lease) {
+                    kept.session = Some(opened.clone());
+                }
+                opened
             }
+        };
+        let saved = client.save_checkpoint(saving(&session, task)).await?;
+        if let Some(kept) = self.tasks().get_mut(&lease) {
+            kept.has_news = false;
         }
-        let saved = client.save_checkpoint(saving(&task)).await?.into_inner();
-        Ok(saved.checkpoint.unwrap_or_default().id)
+        Ok(saved.into_inner().checkpoint.unwrap_or_default().id)
     }
 
     /// The task is over here: its session ends, and is not proposed to anybody.
     pub(crate) async fn forget(&self, held: &Held) {
-        let Some(task) = self.tasks().remove(&held.task_id) else {
+        let Some(task) = self.tasks().remove(&held.lease) else {
             return;
         };
-        let (Some(mut client), false) = (self.client.clone(), task.session_id.is_empty()) else {
+        let (Some(client), Some(session)) = (self.client.clone(), task.session) else {
             return;
         };
-        let request = EndSessionRequest {
-            request_id: Uuid::now_v7().to_string(),
-            session_id: task.session_id,
-            epoch: task.epoch,
-            outcome: SessionOutcome::Completed.into(),
-        };
-        if let Ok(Err(status)) = timeout(PATIENCE, client.end_session(request)).await {
+        let end = session::end(client, &session.id, session.epoch);
+        if let Ok(Err(status)) = timeout(PATIENCE, end).await {
             tracing::debug!("a worker's session stays open: {}", status.message());
         }
     }
 
-    fn tasks(&self) -> MutexGuard<'_, HashMap<String, Remembered>> {
+    fn tasks(&self) -> MutexGuard<'_, HashMap<u64, Remembered>> {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Remembered {
+    fn of(task: &Task) -> Self {
+        Self {
+            goal: task.goal.clone(),
+            project: if task.workspace.is_empty() {
+                "tasks".to_owned()
+            } else {
+                task.workspace.clone()
+            },
+            ..Self::default()
+        }
+    }
+
     fn hear(&mut self, news: &News) {
         if let Some(note) = news.note.clone().filter(|note| !note.is_empty()) {
+            self.has_news = true;
             self.notes.push(note);
             let excess = self.notes.len().saturating_sub(MAX_NOTES);
             self.notes.drain(..excess);
@@ -176,33 +182,19 @@ impl Remembered {
         let is_time = self
             .saved_at
             .is_none_or(|saved| saved.elapsed() >= SAVE_EVERY);
-        is_time && !self.notes.is_empty()
+        is_time && self.has_news
     }
 }
 
-fn opening(task: &Remembered) -> OpenSessionRequest {
-    OpenSessionRequest {
-        request_id: Uuid::now_v7().to_string(),
-        project: task.project.clone(),
-        title: shortened(&task.goal),
-        client: Some(ClientInfo {
-            name: "shim worker".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            hostname: process::hostname(),
-            ..ClientInfo::default()
-        }),
-    }
-}
-
-fn saving(task: &Remembered) -> SaveCheckpointRequest {
+fn saving(session: &Session, task: Remembered) -> SaveCheckpointRequest {
     SaveCheckpointRequest {
         request_id: Uuid::now_v7().to_string(),
-        session_id: task.session_id.clone(),
-        epoch: task.epoch,
+        session_id: session.id.clone(),
+        epoch: session.epoch,
         state: Some(CheckpointState {
-            current_task: task.goal.clone(),
+            current_task: task.goal,
             progress: task.progress,
-            completed_steps: task.notes.clone(),
+            completed_steps: task.notes,
             ..CheckpointState::default()
         }),
         trigger: CheckpointTrigger::Periodic.into(),

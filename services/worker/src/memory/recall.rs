@@ -1,12 +1,15 @@
 //! What an earlier worker left of a task, in words for the next one.
 
 use shim_proto::checkpoint::v1::checkpoint_service_client::CheckpointServiceClient;
-use shim_proto::checkpoint::v1::{CheckpointState, DismissRecoveryRequest, GetCheckpointRequest};
+use shim_proto::checkpoint::v1::{
+    CheckpointState, GetCheckpointRequest, GetSessionRequest, SessionStatus,
+};
 use shim_runtime::client::Channel;
 use tonic::Status;
-use uuid::Uuid;
 
-/// Reads the checkpoint. The session behind it is proposed to nobody else: its work goes on here.
+use super::session;
+
+/// Reads the checkpoint. If another worker's session is behind it, that is over: its work goes on here.
 pub(super) async fn what_was_left(
     mut client: CheckpointServiceClient<Channel>,
     checkpoint_id: &str,
@@ -17,17 +20,28 @@ pub(super) async fn what_was_left(
     };
     let found = client.get_checkpoint(request).await?.into_inner();
     let session_id = found.checkpoint.unwrap_or_default().session_id;
-    let dismissal = DismissRecoveryRequest {
-        request_id: Uuid::now_v7().to_string(),
-        session_id,
-    };
-    if let Err(status) = client.dismiss_recovery(dismissal).await {
+    if let Err(status) = end_session_of_worker(client, session_id).await {
         tracing::debug!(
             "an earlier worker's session stays as it is: {}",
             status.message()
         );
     }
     Ok(in_words(&found.state.unwrap_or_default()))
+}
+
+/// The session of a Claude window is its own: it did more than this task.
+async fn end_session_of_worker(
+    mut client: CheckpointServiceClient<Channel>,
+    session_id: String,
+) -> Result<(), Status> {
+    let request = GetSessionRequest { session_id };
+    let found = client.get_session(request).await?.into_inner();
+    let session = found.session.unwrap_or_default();
+    let owner = session.client.clone().unwrap_or_default();
+    if owner.name != session::CLIENT || session.status() == SessionStatus::Ended {
+        return Ok(());
+    }
+    session::end(client, &session.id, session.epoch).await
 }
 
 fn in_words(state: &CheckpointState) -> String {

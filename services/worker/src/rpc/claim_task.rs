@@ -32,7 +32,7 @@ pub(super) async fn handle(
 
     let worker = registered(api, &worker_id, request.epoch).await?;
     let once = Once::of(&request.request_id, &request);
-    let claimed = api.distributor.claim(&worker, Some(once), wait).await?;
+    let claimed = api.distributor.claim(&worker, once, wait).await?;
     Ok(match claimed {
         Some(claimed) => ClaimTaskResponse {
             lease: claimed.lease,

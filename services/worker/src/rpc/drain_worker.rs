@@ -28,7 +28,7 @@ pub(super) async fn handle(
     fields.finish()?;
 
     // Saying it twice is saying it once, so the request's id needs no record.
-    let worker = api.crew.drain(&worker_id, deadline)?;
+    let worker = api.crew.drain(&worker_id, deadline).await?;
     Ok(DrainWorkerResponse {
         worker: Some(worker),
     })

@@ -1,8 +1,7 @@
 //! StopWorker: stops a worker now; its tasks go to others.
 
-use std::time::Duration;
-
 use shim_proto::worker::v1::{StopWorkerRequest, StopWorkerResponse};
+use shim_runtime::server::begin_waiting;
 use tonic::Status;
 
 use super::Api;
@@ -17,7 +16,8 @@ pub(super) async fn handle(
     let worker_id = fields.id("worker_id", &request.worker_id);
     fields.finish()?;
 
-    let worker = api.crew.drain(&worker_id, Duration::ZERO)?;
+    begin_waiting()?;
+    let worker = api.crew.stop(&worker_id).await?;
     Ok(StopWorkerResponse {
         worker: Some(worker),
     })

@@ -9,13 +9,19 @@ return with_row(once(ARGV[3], ARGV[4], ARGV[5], function()
   local why = ARGV[8] ~= '' and ARGV[8] or 'it was turned down'
   if ARGV[7] == '1' then
     log(task.root, 'rejected', task.id, 'd', ARGV[8])
+    if task.parts == '1' then call_off(task.id, 'REJECTED', why) end
     over(task, task.gate == 'start' and CANCELLED or FAILED, 'REJECTED', why)
   else
     log(task.root, 'approved', task.id, 'd', ARGV[8])
     if task.gate == 'start' then
       task.gates = string.gsub(task.gates, 's', '')
       redis.call('HSET', task_key(task.id), 'gates', task.gates, 'gate', '')
-      release(task)
+      if task.parts == '1' then
+        enter(task, RUNNING)
+        start_parts(task.id)
+      else
+        release(task)
+      end
     else
       over(task, COMPLETED)
     end

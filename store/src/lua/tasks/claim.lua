@@ -1,7 +1,8 @@
 -- Gives a ready task, whose job BullMQ handed out, to a worker.
--- ARGV: ..., did, fingerprint, keep_did_ms, task, worker, epoch, session, capacity, file lease ('' for none)
+-- ARGV: ..., did, fingerprint, keep_did_ms, task, worker, epoch, session, capacity, file lease ('' for none), workspace
 -- OK: now_us, owed, id, lease, the task. AGAIN: id, lease, the task: the same request was answered so, and the claim stands.
 -- Refusals: UNKNOWN; TAKEN; OVER state; WAITS state; STALE: the worker is gone; NO_ROOM; REQUEST_ID_REUSED.
+local CLOCKS_DIFFER_MS = 2000
 local id, worker = ARGV[6], ARGV[7]
 if ARGV[3] ~= '' then
   local seen = redis.call('GET', ARGV[3])
@@ -21,6 +22,8 @@ if not task then return {'UNKNOWN'} end
 if task.state == RUNNING then return {'TAKEN'} end
 if is_over(task) then return {'OVER', task.state} end
 if task.state ~= READY and task.state ~= DELAYED then return {'WAITS', task.state} end
+-- BullMQ measures delays by its clients' clocks.
+if task.state == DELAYED and (tonumber(task.from) or 0) > now + CLOCKS_DIFFER_MS then return {'WAITS', task.state} end
 local gone = redis.call('GET', key('gone:' .. worker))
 if gone and tonumber(ARGV[8]) <= tonumber(gone) then return {'STALE'} end
 local holds = key('running:' .. worker)
@@ -33,6 +36,7 @@ redis.call('HINCRBY', task_key(id), 'attempts', 1)
 if ARGV[11] ~= '' then
   redis.call('HSET', task_key(id), 'files', ARGV[11])
   redis.call('ZADD', key('leased'), now, id)
+  redis.call('HDEL', key('blocked:' .. ARGV[12]), id)
 end
 local place = redis.call('HGET', task_key(id), 'place')
 if place then redis.call('SET', key('near:' .. place), worker, 'PX', 3600 * 1000) end

@@ -10,14 +10,6 @@ return with_row(once(ARGV[3], ARGV[4], ARGV[5], function()
   if ARGV[8] ~= '' then redis.call('HSET', text_key(id), 'result', ARGV[8]) end
   redis.call('HDEL', text_key(id), 'reason', 'message')
   spend(id, ARGV[9], ARGV[10], ARGV[11])
-  if string.find(task.gates, 'r', 1, true) then
-    enter(task, AWAITING, 'gate', 'result', 'lease', '')
-    advance(task, 1)
-    log(task.root, 'awaiting', id, 'w', task.worker, 'd', 'before its result counts')
-    owe(id)
-    notify('approval', id)
-  else
-    over(task, COMPLETED)
-  end
+  finish(task)
   return answer()
 end), ARGV[6])

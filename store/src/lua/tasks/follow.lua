@@ -1,30 +1,39 @@
 -- Follows the events of a queue of BullMQ from where they were left, and takes over what workers of other programs did.
--- What SHIM's own workers did is in the records before BullMQ learns of it.
+-- Events are told late: what happened before the record changed last, and what SHIM did itself, is passed over.
 -- ARGV: ..., the queue's name, how many events at most
 -- OK: now_us, owed, how many events were read.
 local OURS, FOREIGN = 'shim', 'bullmq'
+local MATTERS = {active = true, waiting = true, delayed = true, completed = true, failed = true}
 local queue = SLOT .. ARGV[3] .. ':'
 local seen_key = key('seen:' .. ARGV[3])
 
-local function hear(what, job, fields)
+-- Another program's worker has the job now.
+local function is_theirs(job)
+  local token = redis.call('GET', queue .. job .. ':lock')
+  return token and token ~= OURS
+end
+
+local function hear(what, job, fields, at)
   local id = redis.call('GET', key('job:' .. ARGV[3] .. ':' .. job)) or job
   local task = load(id)
   if not task then return end
   local waits = task.state == READY or task.state == DELAYED
-  local is_theirs = task.state == RUNNING and task.worker == FOREIGN
-  if what == 'active' and waits and redis.call('HGET', queue .. job, 'pb') ~= OURS then
-    enter(task, RUNNING, 'worker', FOREIGN, 'lease', '', 'epoch', 0, 'started', now, 'reported', now)
+  local has = task.state == RUNNING and task.worker == FOREIGN
+  if what == 'active' then
+    if not waits or not is_theirs(job) then return end
+    enter(task, RUNNING, 'worker', FOREIGN, 'lease', '', 'epoch', 0, 'session', '', 'started', now, 'reported', now)
     redis.call('HINCRBY', task_key(id), 'attempts', 1)
     log(task.root, 'started', id, 'w', FOREIGN)
-  elseif (what == 'waiting' or what == 'delayed') and is_theirs then
+  elseif what == 'waiting' or what == 'delayed' then
+    if not has or is_theirs(job) then return end
     enter(task, READY, 'ready', now)
     log(task.root, 'requeued', id, 'w', FOREIGN)
-  elseif (what == 'completed' or what == 'failed') and (waits or is_theirs) then
+  elseif has or (waits and at >= tonumber(redis.call('HGET', task_key(id), 'ready') or 0)) then
     task.worker = FOREIGN
     redis.call('HSET', task_key(id), 'worker', FOREIGN)
     if what == 'completed' then
       redis.call('HSET', text_key(id), 'json', fields.returnvalue or 'null')
-      over(task, COMPLETED)
+      finish(task)
     else
       over(task, FAILED, 'EXECUTOR_FAILED', fields.failedReason or '')
     end
@@ -36,7 +45,10 @@ local events = redis.call('XRANGE', queue .. 'events', seen and '(' .. seen or '
 for _, event in ipairs(events) do
   local fields = {}
   for i = 1, #event[2], 2 do fields[event[2][i]] = event[2][i + 1] end
-  if fields.event and fields.jobId then hear(fields.event, fields.jobId, fields) end
+  local job = fields.jobId
+  if job and MATTERS[fields.event] and redis.call('HGET', queue .. job, 'pb') ~= OURS then
+    hear(fields.event, job, fields, tonumber(string.match(event[1], '^%d+')))
+  end
   seen = event[1]
 end
 if #events > 0 then redis.call('SET', seen_key, seen) end

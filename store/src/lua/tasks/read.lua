@@ -2,17 +2,25 @@
 -- ARGV: ..., which texts: 'none', 'errors' or 'all'; then 'tasks' and ids, or 'job' and the id of a root, or 'list' with
 --       a list's key, whether it is walked from its end, where to begin, how many, states (in one text), a worker
 -- OK: for each task {id, what does not change, fields, texts}; after 'list' first the place to go on from, or ''.
+local MOST_BYTES, MOST_LOOKED_AT = 2097152, 1000
+
+local function walk(list, from_end)
+  local kind = redis.call('TYPE', list).ok
+  if kind == 'list' then return function(place) return redis.call('LINDEX', list, place) end end
+  if kind == 'set' then
+    local members = redis.call('SMEMBERS', list)
+    table.sort(members)
+    return function(place) return members[place + 1] end
+  end
+  local range = from_end and 'ZREVRANGE' or 'ZRANGE'
+  return function(place) return redis.call(range, list, place, place)[1] end
+end
+
 if ARGV[4] == 'list' then
-  local list, from, most = ARGV[5], tonumber(ARGV[7]), tonumber(ARGV[8])
-  local is_list = redis.call('TYPE', list).ok == 'list'
-  local rows, bytes, place = {'OK', ''}, 0, from
-  while #rows - 2 < most and bytes < 2097152 and place < from + 1000 do
-    local id = nil
-    if is_list then
-      id = redis.call('LINDEX', list, place)
-    else
-      id = redis.call(ARGV[6] == '1' and 'ZREVRANGE' or 'ZRANGE', list, place, place)[1]
-    end
+  local at, place, most = walk(ARGV[5], ARGV[6] == '1'), tonumber(ARGV[7]), tonumber(ARGV[8])
+  local rows, bytes, last = {'OK', ''}, 0, place + MOST_LOOKED_AT
+  while #rows - 2 < most and bytes < MOST_BYTES and place < last do
+    local id = at(place)
     if not id then return rows end
     place = place + 1
     local seen = redis.call('HMGET', task_key(id), 'state', 'worker')
@@ -27,10 +35,10 @@ if ARGV[4] == 'list' then
   return rows
 end
 
-local ids = {unpack(ARGV, 5)}
-if ARGV[4] == 'job' then
-  for _, id in ipairs(redis.call('LRANGE', key('parts:' .. ids[1]), 0, -1)) do ids[#ids + 1] = id end
-end
 local rows = {'OK'}
-for _, id in ipairs(ids) do rows[#rows + 1] = row(id, ARGV[3]) end
+if ARGV[4] == 'job' then
+  for _, found in ipairs(job_rows(ARGV[5], ARGV[3])) do rows[#rows + 1] = found end
+else
+  for i = 5, #ARGV do rows[#rows + 1] = row(ARGV[i], ARGV[3]) end
+end
 return rows

@@ -1,39 +1,78 @@
--- Takes up again what failed or was called off: a subtask with what was stranded by it, or a job.
+-- Takes up again what failed or was called off: a job, or a subtask with what went down with it.
 -- ARGV: ..., did, fingerprint, keep_did_ms, task
 -- OK: now_us, owed, how many, the task. Refusals: NOT_FOUND; NOT_OVER state; REQUEST_ID_REUSED.
 local function is_lost(task) return task and (task.state == FAILED or task.state == CANCELLED) end
 
 local function take_up(task, unmet)
   redis.call('ZREM', key('dead'), task.id)
-  redis.call('HDEL', text_key(task.id), 'reason', 'message', 'result')
+  redis.call('HDEL', text_key(task.id), 'reason', 'message', 'result', 'json')
   advance(task, 0)
-  enter(task, PENDING, 'attempts', 0, 'deaths', 0, 'ended', '', 'from', '', 'unmet', unmet, 'stuck', '')
+  enter(task, PENDING, 'attempts', 0, 'deaths', 0, 'ended', '', 'from', '', 'unmet', unmet, 'stuck', '', 'retried', now)
   task.from, task.unmet = '', tostring(unmet)
   log(task.root, 'retried', task.id)
 end
 
-return with_row(once(ARGV[3], ARGV[4], ARGV[5], function()
-  local task = load(ARGV[6])
-  if not task then return {'NOT_FOUND'} end
-  if not is_lost(task) then return {'NOT_OVER', task.state} end
-  if task.parts == '' and is_root(task) then
-    redis.call('ZREM', key('finished'), task.id)
-    redis.call('ZADD', key('live'), now, task.id)
-    take_up(task, 0)
-    release(task)
-    return answer(1)
+-- Lets a job go on that had ended, or waited for an approval.
+local function reopen(root)
+  if is_over(root) then
+    redis.call('ZREM', key('finished'), root.id)
+    redis.call('ZADD', key('live'), now, root.id)
+    local deadline = redis.call('HGET', task_key(root.id), 'deadline')
+    if deadline and tonumber(deadline) > now then redis.call('ZADD', key('deadlines'), deadline, root.id) end
   end
-
-  -- The subtasks to take up: all that are lost, or one with what waits for it.
-  local chosen, order = {}, redis.call('LRANGE', key('parts:' .. task.root), 0, -1)
-  local function choose(id)
-    if chosen[id] or not is_lost(load(id)) then return end
-    chosen[id] = true
-    for _, next_id in ipairs(redis.call('LRANGE', key('after:' .. id), 0, -1)) do choose(next_id) end
+  if root.parts ~= '' and root.state ~= RUNNING then
+    redis.call('HDEL', text_key(root.id), 'reason', 'message')
+    enter(root, RUNNING, 'ended', '', 'gate', '')
   end
-  for _, id in ipairs(is_root(task) and order or {task.id}) do choose(id) end
+end
 
-  -- What each of them waits for is counted anew.
+-- The lost subtasks to take up with one of them: what it waits for, if it failed what was called off because of that, and
+-- what waits for these, unless it waits for yet another lost one.
+local function choose(task, order)
+  local lost, before, queue = {}, {}, {task.id}
+  for _, id in ipairs(order) do
+    lost[id] = is_lost(load(id))
+    for _, next_id in ipairs(redis.call('LRANGE', key('after:' .. id), 0, -1)) do
+      before[next_id] = before[next_id] or {}
+      table.insert(before[next_id], id)
+    end
+    if task.state == FAILED and redis.call('HGET', text_key(id), 'reason') == 'SIBLING_FAILED' then
+      queue[#queue + 1] = id
+    end
+  end
+  local chosen, waiting = {}, {}
+  while #queue > 0 do
+    local id = table.remove(queue)
+    if lost[id] and not chosen[id] then
+      chosen[id] = true
+      waiting[#waiting + 1] = id
+      for _, other in ipairs(before[id] or {}) do queue[#queue + 1] = other end
+    end
+  end
+  local follows = {}
+  while #waiting > 0 do
+    for _, id in ipairs(redis.call('LRANGE', key('after:' .. table.remove(waiting)), 0, -1)) do
+      if lost[id] and not chosen[id] and not follows[id] then
+        follows[id] = true
+        waiting[#waiting + 1] = id
+      end
+    end
+  end
+  local is_changed = true
+  while is_changed do
+    is_changed = false
+    for id in pairs(follows) do
+      for _, other in ipairs(before[id]) do
+        if lost[other] and not chosen[other] and not follows[other] then follows[id], is_changed = nil, true end
+      end
+    end
+  end
+  for id in pairs(follows) do chosen[id] = true end
+  return chosen
+end
+
+-- How many tasks that are not completed each task waits for.
+local function count_unmet(order)
   local unmet = {}
   for _, id in ipairs(order) do
     if redis.call('HGET', task_key(id), 'state') ~= COMPLETED then
@@ -42,22 +81,31 @@ return with_row(once(ARGV[3], ARGV[4], ARGV[5], function()
       end
     end
   end
-  local root = load(task.root)
-  if is_over(root) then
-    redis.call('ZREM', key('finished'), root.id)
-    redis.call('ZADD', key('live'), now, root.id)
-    redis.call('HDEL', text_key(root.id), 'reason', 'message')
-    enter(root, RUNNING, 'ended', '')
+  return unmet
+end
+
+return with_row(once(ARGV[3], ARGV[4], ARGV[5], function()
+  local task = load(ARGV[6])
+  if not task then return {'NOT_FOUND'} end
+  if not is_lost(task) then return {'NOT_OVER', task.state} end
+  reopen(load(task.root))
+  if task.parts == '' and is_root(task) then
+    take_up(task, 0)
+    release(task)
+    return answer(1)
   end
-  local count = 0
+
+  local order, chosen, count = redis.call('LRANGE', key('parts:' .. task.root), 0, -1), nil, 0
+  if not is_root(task) then chosen = choose(task, order) end
+  local unmet = count_unmet(order)
   for _, id in ipairs(order) do
-    if chosen[id] then
+    local part = load(id)
+    if is_lost(part) and (not chosen or chosen[id]) then
       count = count + 1
-      local part = load(id)
       take_up(part, unmet[id] or 0)
       if not unmet[id] then release(part) end
     end
   end
-  settle(root.id)
+  settle(task.root)
   return answer(count)
 end), ARGV[6])

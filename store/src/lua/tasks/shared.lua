@@ -69,7 +69,9 @@ local function enter(task, state, ...)
   if task.state == DELAYED then redis.call('ZREM', key('delayed'), task.id) end
   if task.state == RUNNING then
     redis.call('ZREM', key('quiet'), task.id)
-    if task.worker ~= '' then redis.call('SREM', key('running:' .. task.worker), task.id) end
+    local holds = key('running:' .. task.worker)
+    redis.call('SREM', holds, task.id)
+    if redis.call('EXISTS', holds) == 0 then redis.call('ZREM', key('holders'), task.worker) end
   end
   if state == READY then redis.call('ZADD', key('ready'), now, task.id) end
   if state == AWAITING then redis.call('ZADD', key('approvals'), now, task.id) end
@@ -109,6 +111,14 @@ local function release(task)
   end
 end
 
+-- Lets the subtasks of a job start that wait for no other.
+local function start_parts(root_id)
+  for _, id in ipairs(redis.call('LRANGE', key('parts:' .. root_id), 0, -1)) do
+    local part = load(id)
+    if part and part.state == PENDING and part.unmet == '0' then release(part) end
+  end
+end
+
 local over
 
 -- Ends a job with subtasks when none of them is on its way any more.
@@ -120,8 +130,8 @@ local function settle(root_id)
   if completed + failed + cancelled < tonumber(root.total) then return end
   if failed > 0 then
     over(root, FAILED, 'EXECUTOR_FAILED', string.format('%d of %d subtasks failed', failed, root.total))
-  elseif completed == 0 then
-    over(root, CANCELLED, 'CANCELLED', 'all its subtasks were called off')
+  elseif cancelled > 0 then
+    over(root, CANCELLED, 'CANCELLED', string.format('%d of %d subtasks were called off', cancelled, root.total))
   elseif string.find(root.gates, 'r', 1, true) then
     enter(root, AWAITING, 'gate', 'result')
     log(root_id, 'awaiting', root_id, 'd', 'before its result counts')
@@ -133,13 +143,14 @@ end
 
 -- Ends a task for good, and settles nothing else.
 local function close(task, state, reason, message)
+  local may_be_queued = task.state ~= PENDING and task.parts == ''
   enter(task, state, 'ended', now, 'lease', '')
   if state == COMPLETED then advance(task, 1) end
   if reason then redis.call('HSET', text_key(task.id), 'reason', reason, 'message', message) end
   log(task.root, TOLD_AT_END[state], task.id, 'w', task.worker, 'd', message or '')
   if task.parts == '' then
     redis.call('ZREM', key('leased'), task.id)
-    owe(task.id)
+    if may_be_queued then owe(task.id) end
     local bucket = key('ended' .. state .. ':' .. math.floor(now / 10000))
     if redis.call('INCR', bucket) == 1 then redis.call('PEXPIRE', bucket, 120000) end
     if state == FAILED then redis.call('ZADD', key('dead'), now, task.id) end
@@ -199,6 +210,16 @@ over = function(task, state, reason, message)
   settle(task.root)
 end
 
+-- Ends a task whose work is done, or stops it at the gate before its result counts.
+local function finish(task)
+  if not string.find(task.gates, 'r', 1, true) then return over(task, COMPLETED) end
+  enter(task, AWAITING, 'gate', 'result', 'lease', '')
+  advance(task, 1)
+  log(task.root, 'awaiting', task.id, 'w', task.worker, 'd', 'before its result counts')
+  owe(task.id)
+  notify('approval', task.id)
+end
+
 -- Nil if the claim stands; else the refusal, with why.
 local function stale(task, lease)
   if not task then return {'NOT_FOUND'} end
@@ -240,8 +261,19 @@ local function row(id, texts)
   return {id, redis.call('GET', key('spec:' .. id)) or '', fields, told}
 end
 
+-- A job's root and its subtasks, as `row` tells them.
+local function job_rows(root_id, texts)
+  local rows = {row(root_id, texts)}
+  for _, id in ipairs(redis.call('LRANGE', key('parts:' .. root_id), 0, -1)) do rows[#rows + 1] = row(id, texts) end
+  return rows
+end
+
 -- Ends a script that changed a task: with the task as it is now, which `once` need not remember.
 local function with_row(done, id)
-  if done[1] == 'OK' then done[#done + 1] = row(id, 'errors') end
+  if done[1] ~= 'OK' then return done end
+  local found = row(id, 'errors')
+  -- A repetition may come when the task was forgotten.
+  if not found then return {'NOT_FOUND'} end
+  done[#done + 1] = found
   return done
 end

@@ -3,12 +3,12 @@
 --       root first: id, what does not change of it, queue, priority, how many tasks it waits for, weight, gates ('s'
 --       before it starts, 'r' before its result counts), attempts, pause_ms, delay_ms, policy, ids that wait for it (in
 --       one text), of a schedule's template when it runs first, how its worker is chosen, and where its files are
--- OK: now_us, owed, the root's id. Refusals: REQUEST_ID_REUSED, TOO_MANY.
+-- OK: now_us, owed, the root's id, then the tasks as they are now. Refusals: REQUEST_ID_REUSED, TOO_MANY.
 local PER_TASK, FIRST = 15, 9
-return once(ARGV[3], ARGV[4], ARGV[5], function()
+local done = once(ARGV[3], ARGV[4], ARGV[5], function()
   local count, root_id = tonumber(ARGV[8]), ARGV[FIRST]
   if redis.call('ZCARD', key('live')) >= tonumber(ARGV[6]) then return {'TOO_MANY'} end
-  local weight, parts = 0, {}
+  local weight = 0
   for i = 0, count - 1 do
     local a = FIRST + i * PER_TASK
     local id, unmet = ARGV[a], tonumber(ARGV[a + 4])
@@ -25,7 +25,6 @@ return once(ARGV[3], ARGV[4], ARGV[5], function()
     for next_id in string.gmatch(ARGV[a + 11], '%S+') do redis.call('RPUSH', key('after:' .. id), next_id) end
     if i > 0 then
       redis.call('RPUSH', key('parts:' .. root_id), id)
-      parts[i] = id
       weight = weight + ARGV[a + 5]
     end
   end
@@ -51,13 +50,15 @@ return once(ARGV[3], ARGV[4], ARGV[5], function()
     redis.call('ZADD', key('schedules'), scheduled, root_id)
     return answer(root_id)
   end
-  if count > 1 then
-    for _, id in ipairs(parts) do
-      local part = load(id)
-      if part.unmet == '0' then release(part) end
-    end
+  local root = load(root_id)
+  if count == 1 or string.find(root.gates, 's', 1, true) then
+    release(root)
   else
-    release(load(root_id))
+    start_parts(root_id)
   end
   return answer(root_id)
 end)
+if done[1] == 'OK' then
+  for _, found in ipairs(job_rows(done[4], 'errors')) do done[#done + 1] = found end
+end
+return done

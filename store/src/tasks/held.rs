@@ -1,0 +1,105 @@
+//! The jobs that this process took out of their queues: only with what their taker got can they be finished in BullMQ.
+
+use std::collections::{HashMap, VecDeque};
+
+use bullmq::Job as BullJob;
+
+use super::carrier::{Carrier, locked};
+use super::job::JobData;
+use super::queue::timely;
+use super::rows::Row;
+use crate::error::Error;
+
+/// Jobs held at a time. One that is let go too early is taken out of BullMQ in the end, and its task loses nothing.
+const MOST: usize = 10_000;
+/// Bytes of a result that people see in BullMQ; the task has all of it.
+const MOST_SHOWN: usize = 1_024;
+
+/// A job taken out of its queue, with the task it stands for.
+pub(super) struct Taken {
+    pub(super) task_id: String,
+    pub(super) job: BullJob,
+    pub(super) data: JobData,
+}
+
+/// Jobs by task, with what each task resulted in.
+#[derive(Default)]
+pub(super) struct Held {
+    jobs: HashMap<String, (BullJob, String)>,
+    order: VecDeque<String>,
+}
+
+impl Held {
+    fn put(&mut self, task_id: String, job: BullJob) {
+        self.order.push_back(task_id.clone());
+        self.jobs.insert(task_id, (job, String::new()));
+        if self.order.len() > 2 * MOST {
+            self.order.retain(|id| self.jobs.contains_key(id));
+        }
+        // What other processes ended is forgotten here.
+        while self.jobs.len() > MOST {
+            let Some(oldest) = self.order.pop_front() else {
+                return;
+            };
+            self.jobs.remove(&oldest);
+        }
+    }
+}
+
+impl Carrier {
+    /// Takes the next job out of a queue.
+    pub(super) async fn take(&self, queue: &str) -> Result<Option<Taken>, Error> {
+        let open = self.open(queue).await?;
+        Ok(open.take().await?.map(|job| {
+            let data = JobData::of(&job);
+            Taken {
+                task_id: data.task_id.clone().unwrap_or_else(|| job.id().to_owned()),
+                job,
+                data,
+            }
+        }))
+    }
+
+    /// Puts a job back that was taken for nothing, before all of its priority; if that fails the supervisor finds it.
+    pub(super) async fn put_back(&self, taken: Taken) {
+        if let Err(error) = timely(taken.job.move_to_wait(None)).await {
+            tracing::debug!(%error, task = taken.task_id, "a job waits for the supervisor");
+        }
+    }
+
+    /// Puts a job where its task's record says it belongs, which is not with a worker.
+    pub(super) async fn put_right(&self, taken: Taken) {
+        let id = taken.task_id.clone();
+        self.hold(taken);
+        let owed = super::Owed {
+            // Nothing of it is in the outbox yet.
+            until_us: "0".to_owned(),
+            what: vec![id],
+        };
+        self.carry(owed).await;
+    }
+
+    /// Takes a job out for good whose task was forgotten.
+    pub(super) async fn discard(&self, queue: &str, taken: Taken) -> Result<(), Error> {
+        timely(taken.job.move_to_wait(None)).await?;
+        let open = self.open(queue).await?;
+        timely(open.queue.remove(taken.job.id())).await.map(drop)
+    }
+
+    /// Keeps a job whose task was claimed, until it ends.
+    pub(super) fn hold(&self, taken: Taken) {
+        locked(&self.held).put(taken.task_id, taken.job);
+    }
+
+    /// What BullMQ shall know of a task's result.
+    pub(super) fn note_result(&self, id: &str, text: &str) {
+        if let Some((_, result)) = locked(&self.held).jobs.get_mut(id) {
+            text[..text.floor_char_boundary(MOST_SHOWN)].clone_into(result);
+        }
+    }
+
+    /// The job of a task that this process took out, with its result; it is held no longer.
+    pub(super) fn let_go(&self, row: &Row) -> Option<(BullJob, String)> {
+        locked(&self.held).jobs.remove(&row.id)
+    }
+}

@@ -1,0 +1,210 @@
+//! Every decision in every state: which are taken, which are refused, and that a repetition changes nothing.
+
+use std::time::Duration;
+
+use shim_proto::coordination::v1::{ApprovalGates, Task, TaskError, Usage};
+use shim_store::{Error, Once};
+
+use super::house::{House, claimer, graph, once, result, single};
+use super::laws;
+
+/// The states, those at the two gates told apart.
+const STATES: [&str; 9] = [
+    "PENDING",
+    "DELAYED",
+    "AWAITING start",
+    "READY",
+    "RUNNING",
+    "AWAITING result",
+    "COMPLETED",
+    "FAILED",
+    "CANCELLED",
+];
+
+/// What each decision makes of a task in each of the states above; "-" is a refusal, "=" no change.
+const DECISIONS: [(&str, [&str; 9]); 11] = [
+    (
+        "report",
+        ["-", "-", "-", "-", "RUNNING", "-", "-", "-", "-"],
+    ),
+    (
+        "complete",
+        ["-", "-", "-", "-", "COMPLETED", "-", "-", "-", "-"],
+    ),
+    ("fail", ["-", "-", "-", "-", "DELAYED", "-", "-", "-", "-"]),
+    (
+        "fail for good",
+        ["-", "-", "-", "-", "FAILED", "-", "-", "-", "-"],
+    ),
+    ("release", ["-", "-", "-", "-", "READY", "-", "-", "-", "-"]),
+    (
+        "cancel",
+        [
+            "CANCELLED",
+            "CANCELLED",
+            "CANCELLED",
+            "CANCELLED",
+            "CANCELLED",
+            "CANCELLED",
+            "=",
+            "=",
+            "=",
+        ],
+    ),
+    (
+        "retry",
+        ["-", "-", "-", "-", "-", "-", "-", "READY", "READY"],
+    ),
+    (
+        "approve",
+        ["-", "-", "READY", "-", "-", "COMPLETED", "-", "-", "-"],
+    ),
+    (
+        "reject",
+        ["-", "-", "CANCELLED", "-", "-", "FAILED", "-", "-", "-"],
+    ),
+    ("bury", ["=", "=", "=", "=", "READY", "=", "=", "=", "="]),
+    ("claim", ["-", "-", "-", "RUNNING", "-", "-", "-", "-", "-"]),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_decision_in_every_state() {
+    let house = House::new().await;
+    for (decision, outcomes) in DECISIONS {
+        for (state, expected) in STATES.iter().zip(outcomes) {
+            let what = format!("{decision} while {state}");
+            let (id, lease) = in_state(&house, state, &what).await;
+            let before = shown(&house.task(&id).await);
+            assert_eq!(before, state.split(' ').next().unwrap(), "{what}");
+
+            let (once, tries) = (once(), 2);
+            for attempt in 0..tries {
+                let made = decide(&house, decision, &once, &id, lease, &what).await;
+                // A claim is known by its request only if that is told; a report has no effect that counts.
+                let is_repeatable = decision != "claim";
+                if attempt == 0 || is_repeatable {
+                    assert_eq!(made.is_err(), expected == "-", "{what}: {made:?}");
+                }
+                let after = shown(&house.task(&id).await);
+                let wanted = if ["-", "="].contains(&expected) {
+                    &before
+                } else {
+                    expected
+                };
+                assert_eq!(after, *wanted, "{what}, time {attempt}");
+            }
+            laws::hold(&house.store).await;
+            house.cancel(&house.task(&id).await.root_id).await;
+        }
+    }
+    quiet(&house).await;
+}
+
+/// Sweeps until everything was carried over.
+async fn quiet(house: &House) {
+    while house.store.tasks.health().await.unwrap().outbox > 0 {
+        house.sweep().await;
+    }
+    laws::are_quiet(&house.store, &[]).await;
+}
+
+fn shown(task: &Task) -> String {
+    let state = task.state().as_str_name().trim_start_matches("TASK_STATE_");
+    state.trim_end_matches("_APPROVAL").to_owned()
+}
+
+/// A task in a state, and the lease of the worker that has it or had it.
+async fn in_state(house: &House, state: &str, worker: &str) -> (String, u64) {
+    let mut plan = match state {
+        "PENDING" => graph(&[&[], &[0]]),
+        _ => single("one"),
+    };
+    match state {
+        "DELAYED" => plan.delay = Duration::from_secs(60),
+        "AWAITING start" => {
+            plan.root.approval = Some(ApprovalGates {
+                before_start: true,
+                before_result: false,
+            });
+        }
+        "AWAITING result" => {
+            plan.root.approval = Some(ApprovalGates {
+                before_start: false,
+                before_result: true,
+            });
+        }
+        _ => {}
+    }
+    let ids = house.submit(plan).await;
+    if state == "PENDING" {
+        house.claim_soon("another").await;
+        return (ids[2].clone(), 7);
+    }
+    if ["DELAYED", "AWAITING start", "READY"].contains(&state) {
+        return (ids[0].clone(), 7);
+    }
+    let claimed = house.claim_soon(worker).await;
+    assert_eq!(claimed.task.task_id, ids[0]);
+    match state {
+        "COMPLETED" | "AWAITING result" => house.complete(&claimed, "done").await,
+        "FAILED" => drop(house.fail(&claimed, true).await),
+        "CANCELLED" => drop(house.cancel(&ids[0]).await),
+        _ => {}
+    }
+    (ids[0].clone(), claimed.lease)
+}
+
+async fn decide(
+    house: &House,
+    decision: &str,
+    once: &Once,
+    id: &str,
+    lease: u64,
+    worker: &str,
+) -> Result<(), Error> {
+    let (tasks, usage) = (&house.store.tasks, Usage::default());
+    let error = TaskError {
+        reason: "EXECUTOR_FAILED".to_owned(),
+        message: "it broke".to_owned(),
+    };
+    match decision {
+        "report" => {
+            let report = shim_store::tasks::Report::default();
+            tasks.report(id, lease, &report).await.map(drop)
+        }
+        "complete" => {
+            let done = result("done");
+            let done = tasks.complete(once, id, lease, &done, &usage);
+            done.await.map(drop)
+        }
+        "fail" => {
+            let failed = tasks.fail(once, id, lease, &error, false, &usage);
+            failed.await.map(drop)
+        }
+        "fail for good" => {
+            let failed = tasks.fail(once, id, lease, &error, true, &usage);
+            failed.await.map(drop)
+        }
+        "release" => tasks.release(once, id, lease, "").await.map(drop),
+        "cancel" => tasks.cancel(once, id, "").await.map(drop),
+        "retry" => tasks.retry(once, id).await.map(drop),
+        "approve" => tasks.approve(once, id, false, "").await.map(drop),
+        "reject" => tasks.approve(once, id, true, "no").await.map(drop),
+        "bury" => {
+            // Whoever had it is gone; the next worker of that name is another incarnation.
+            house.bury(worker, true).await;
+            Ok(())
+        }
+        _ => {
+            let mut again = claimer("v");
+            again.epoch = 2;
+            match tasks.take("work", &again).await? {
+                Some(claimed) => {
+                    assert_eq!(claimed.task.task_id, id);
+                    Ok(())
+                }
+                None => Err(Error::TaskNotFound(id.to_owned())),
+            }
+        }
+    }
+}
