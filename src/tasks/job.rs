@@ -114,9 +114,10 @@ pub(super) fn progress(task: &Task) -> f64 {
     }
 }
 
-/// How long its worker has or had it, if one took it.
+/// How long its worker has or had it, if one took it; a job with subtasks begins when it is submitted.
 pub(super) fn worked(task: &Task, now: SystemTime) -> Option<Duration> {
-    let started = moment(task.started_at.as_ref())?;
+    let submitted = task.created_at.filter(|_| task.subtasks.is_some());
+    let started = moment(task.started_at.or(submitted).as_ref())?;
     let until = match moment(task.finished_at.as_ref()) {
         Some(finished) if has_ended(task) => finished,
         _ if task.state() == TaskState::Running => now,

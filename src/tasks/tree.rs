@@ -3,12 +3,12 @@
 //! Where the rows do not all fit, those that people look for come first, and the rest is counted.
 
 use std::collections::HashMap;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use shim_proto::coordination::v1::{Task, TaskCounts, TaskState};
 
 use super::job::{Job, moment, progress, worked};
-use super::words::{ink, name, state};
+use super::words::{ink, name, requirements, state};
 use crate::output::bar::bar;
 use crate::output::ink::{Ink, Line};
 use crate::output::text::{count, one_line, percent, short_id};
@@ -18,6 +18,8 @@ const ROOT_BAR: usize = 24;
 const BAR: usize = 10;
 const KEY_WIDTH: usize = 28;
 const WORKER_WIDTH: usize = 24;
+/// A worker that fits takes a task sooner.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// The terminal cuts what does not fit.
 const NOTE_WIDTH: usize = 300;
 
@@ -130,11 +132,27 @@ impl Drawing<'_> {
                 let died = count(task.worker_deaths.into(), "worker");
                 (Ink::Yellow, format!("{died} died with it"))
             }
+            TaskState::Ready => (Ink::Dim, self.wait(task)),
             TaskState::Failed => (Ink::Red, error().unwrap_or_default()),
             TaskState::Cancelled => (Ink::Dim, error().unwrap_or_default()),
-            TaskState::Ready | TaskState::Completed | TaskState::Unspecified => {
-                (Ink::Plain, String::new())
+            TaskState::Completed | TaskState::Unspecified => (Ink::Plain, String::new()),
+        }
+    }
+
+    /// Who is waited for, once the wait is longer than it takes to find a worker.
+    fn wait(&self, task: &Task) -> String {
+        let ready = moment(task.ready_at.as_ref());
+        let waited = ready.and_then(|ready| self.now.duration_since(ready).ok());
+        match waited.filter(|waited| *waited > PATIENCE) {
+            Some(waited) => {
+                let needed = requirements(task.requirements.as_ref());
+                format!(
+                    "waits for {}, {} so far",
+                    one_line(&needed, NOTE_WIDTH),
+                    span(waited)
+                )
             }
+            None => String::new(),
         }
     }
 
@@ -252,7 +270,6 @@ mod tests {
     use super::*;
     use prost_types::Timestamp;
     use shim_proto::coordination::v1::TaskError;
-    use std::time::Duration;
 
     const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 
@@ -348,6 +365,23 @@ mod tests {
             lines[2].contains("index") && lines[3].contains("docs") && lines[4].contains("release")
         );
         assert_eq!(lines[5], "└ and 101 more subtasks");
+    }
+
+    #[test]
+    fn a_long_wait_tells_who_is_waited_for() {
+        let now = SystemTime::now();
+        let mut waiting = Job {
+            root: task("", TaskState::Ready, 0.0),
+            subtasks: Vec::new(),
+        };
+        waiting.root.ready_at = Some(Timestamp::from(now));
+        assert!(drawn(&waiting, now, 24)[1].ends_with("0 %"));
+        let later = now + Duration::from_secs(70);
+        let said = drawn(&waiting, later, 24).swap_remove(1);
+        assert!(
+            said.ends_with("0 %  waits for any worker, 1 min so far"),
+            "{said}"
+        );
     }
 
     #[test]

@@ -194,6 +194,7 @@ fn line(event: &TaskEvent, task: Option<&Task>) -> String {
     });
     let key = task.filter(|task| !task.key.is_empty()).map(name);
     let mut said = match event.kind() {
+        TaskEventKind::Progress if event.progress <= 0.0 => "at work".to_owned(),
         TaskEventKind::Progress => percent(event.progress),
         kind => variant(kind.as_str_name(), "TASK_EVENT_KIND"),
     };

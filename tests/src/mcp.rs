@@ -17,6 +17,29 @@ pub const PROTOCOL: &str = "2025-11-25";
 /// No tool call may take longer.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(30);
 
+/// The facts of a tool's answer.
+///
+/// # Panics
+/// If the tool refused.
+#[must_use]
+pub fn facts(mut answer: Value) -> Value {
+    assert_ne!(answer["isError"], Value::Bool(true), "{answer}");
+    answer["structuredContent"].take()
+}
+
+/// The stable reason of a tool's refusal.
+///
+/// # Panics
+/// If the tool did what it was asked.
+#[must_use]
+pub fn refusal(answer: &Value) -> String {
+    assert_eq!(answer["isError"], Value::Bool(true), "{answer}");
+    let reason = answer["structuredContent"]["error"]["reason"].as_str();
+    reason
+        .unwrap_or_else(|| panic!("a refusal without a reason: {answer}"))
+        .to_owned()
+}
+
 /// How to start a gateway.
 #[derive(Debug, Clone)]
 pub struct GatewayLaunch {
@@ -63,6 +86,13 @@ impl GatewayLaunch {
             "SHIM_ENDPOINTS_CHECKPOINT".to_owned(),
             format!("unix:{}", socket.display()),
         ));
+        self
+    }
+
+    /// With an environment variable more.
+    #[must_use]
+    pub fn with_env(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 

@@ -14,7 +14,8 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use crate::binary;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+/// BullMQ needs this long to notice a dead worker.
+const PATIENCE: Duration = Duration::from_secs(180);
 const AS_LINKED: [&str; 2] = ["--preserve-symlinks", "--preserve-symlinks-main"];
 
 /// The packages and scripts, or the reason why this test cannot run.

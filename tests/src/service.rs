@@ -64,6 +64,14 @@ impl Launch {
         .env("SHIM_REDIS_URL", redis_url)
     }
 
+    /// The worker service on a Redis; ready when it gives out tasks. What its programs leave goes to `data_dir`, beside
+    /// which its socket and log are.
+    #[must_use]
+    pub fn worker(data_dir: &Path, redis_url: &str) -> Self {
+        Self::of("worker", "shim.worker.v1.WorkerService", data_dir)
+            .env("SHIM_REDIS_URL", redis_url)
+    }
+
     /// The local stack with all services, on `redis_url` instead of a Redis of its own; ready when it gives out tasks.
     #[must_use]
     pub fn stack(data_dir: &Path, redis_url: &str) -> Self {

@@ -11,3 +11,4 @@ mod recovery;
 mod reflection;
 mod standard_streams;
 mod tasks;
+mod teamwork;

@@ -12,6 +12,8 @@ use shim_store::locks::{Claim, Place, Wish};
 use shim_store::{Error, Once, Slot, Store};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
+use crate::trouble::Trouble;
+
 /// A leader that dies is followed by another after this.
 pub(crate) const TTL: Duration = Duration::from_secs(1);
 pub(crate) const RENEW_EVERY: Duration = Duration::from_millis(250);
@@ -24,8 +26,7 @@ pub(crate) struct Leader {
     place: Place,
     owner: String,
     shutdown: Shutdown,
-    /// Whether it is in trouble that was told already.
-    is_troubled: bool,
+    trouble: Trouble,
 }
 
 /// The time in which one leads.
@@ -48,7 +49,7 @@ impl Leader {
             },
             owner: format!("{}:{}", process::hostname(), std::process::id()),
             shutdown,
-            is_troubled: false,
+            trouble: Trouble::default(),
         }
     }
 
@@ -69,8 +70,8 @@ impl Leader {
                     });
                 }
                 Err(Error::NoRedis) => return None,
-                Err(Error::LockHeld { .. }) => self.is_troubled = false,
-                Err(error) => self.note("cannot lead", Err(error)),
+                Err(Error::LockHeld { .. }) => self.trouble.note("cannot lead", Ok(())),
+                Err(error) => self.trouble.note("cannot lead", Err(error)),
             }
             tokio::select! {
                 () = sleep(TRY_EVERY.mul_f64(rand::random_range(0.5..1.5))) => {}
@@ -94,20 +95,6 @@ impl Leader {
             owner: lock.owner,
             token: lock.fencing_token,
         })
-    }
-
-    /// Tells trouble once; that Redis is away is told by its connection.
-    pub(crate) fn note(&mut self, what: &str, done: Result<(), Error>) {
-        let Err(error) = done else {
-            self.is_troubled = false;
-            return;
-        };
-        if self.is_troubled || matches!(error, Error::Unavailable(_)) {
-            tracing::debug!(%error, "{what}");
-        } else {
-            tracing::warn!(%error, "{what}; trying again");
-        }
-        self.is_troubled = true;
     }
 }
 

@@ -4,12 +4,16 @@
 //! in one script per transition.
 //! The crate's README states what it promises.
 
+// The supervisor's futures go down to BullMQ's sockets.
+#![recursion_limit = "256"]
+
 mod config;
 mod domain;
 mod leader;
 mod reaper;
 mod rpc;
 mod supervisor;
+mod trouble;
 
 use shim_proto::coordination::v1::bus_service_server::BusServiceServer;
 use shim_proto::coordination::v1::lock_service_server::LockServiceServer;

@@ -11,6 +11,7 @@ use shim_store::{Error, Store};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::leader::{Leader, Term};
+use crate::trouble::Trouble;
 
 const LOCK: &str = "reaper";
 
@@ -65,14 +66,15 @@ impl Reaper {
     }
 
     /// Returns when the lock is lost.
-    async fn sweep_while_leading(&mut self, term: &Term) -> Error {
+    async fn sweep_while_leading(&self, term: &Term) -> Error {
         let mut sweep = interval(self.pace.sweep_every);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut trouble = Trouble::default();
         loop {
             sweep.tick().await;
             match self.sweep(term).await {
                 Err(lost @ (Error::LockLost { .. } | Error::StaleFence { .. })) => return lost,
-                done => self.leader.note("cannot reap", done),
+                done => trouble.note("cannot reap", done),
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shim_proto::coordination::v1::{Requirements, Task, TaskError, TaskResult, Usage, WorkerKind};
+use shim_proto::coordination::v1::{FileLease, Requirements, Task, TaskError, TaskResult, Usage, WorkerKind};
 use shim_redis_harness::{Launch, Redis};
 use shim_runtime::config::Settings;
 use shim_runtime::lifecycle::Shutdown;
@@ -58,6 +58,39 @@ impl House {
 
     pub(crate) async fn claim(&self, worker: &str) -> Option<Claimed> {
         claim_in(&self.store, "work", worker).await
+    }
+
+    /// Waits until everything is carried over.
+    pub(crate) async fn carried_over(&self) {
+        while self.store.tasks.health().await.unwrap().outbox > 0 {
+            self.sweep().await;
+        }
+    }
+
+    /// Waits until so many tasks are put aside and due again.
+    pub(crate) async fn wait_for_blocked(&self, count: usize) {
+        loop {
+            let heads = self.store.tasks.heads(&["work"], count).await.unwrap();
+            if heads.len() >= count {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Waits until Redis tells another time.
+    pub(crate) async fn next_millisecond(&self) {
+        let now = || self.redis.ask(&["TIME"]).unwrap();
+        let since = now();
+        while now() == since {
+            tokio::task::yield_now().await;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+
+    pub(crate) async fn leases(&self, workspace: &str) -> Vec<FileLease> {
+        let leases = self.store.files.list(workspace, |_| true, Vec::new());
+        leases.await.unwrap()
     }
 
     /// What the time brings, with patience for everything.

@@ -1,5 +1,7 @@
 //! The panels: many clients at work while something is killed, frozen or raced at random moments, and a check of every
 //! promise afterwards. All chance comes from one seed, which is printed.
 
+mod actor;
 pub mod checkpoint;
 pub mod coordination;
+pub mod tasks;

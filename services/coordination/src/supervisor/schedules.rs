@@ -2,46 +2,64 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use shim_proto::coordination::v1::Task;
+use shim_proto::coordination::v1::{Task, TaskState};
 use shim_store::tasks::{Job, Plan};
 use shim_store::{Error, Once, Store};
 use uuid::Uuid;
 
+use super::timekeeper::Told;
 use crate::domain::copy::copy;
 use crate::domain::schedule::Schedule;
 
 /// Submits the run that was due, and moves the schedule to the next. Runs that were missed are made up for by one.
-pub(super) async fn run(store: &Store, schedule_id: &str, due_ms: i64) -> Result<(), Error> {
+pub(super) async fn run(
+    store: &Store,
+    schedule_id: &str,
+    due_ms: i64,
+    told: Told,
+) -> Result<(), Error> {
     let Some(template) = store.tasks.job(schedule_id, false).await? else {
         return Ok(());
     };
-    let once = Once {
-        request_id: format!("run-{schedule_id}-{due_ms}"),
-        fingerprint: String::new(),
-    };
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    let next = Schedule::parse(&template.root.schedule)
-        .ok()
-        .and_then(|schedule| schedule.after(i64::try_from(now.as_secs()).ok()?));
+    if template.root.state() != TaskState::Delayed {
+        // Called off since it was told.
+        return Ok(());
+    }
+    let next = next(&template.root.schedule, due_ms);
     let job = run_of(template);
+    if !told.is_fresh() {
+        return Ok(());
+    }
+    let once = once_of(&format!("run {schedule_id} {due_ms}"));
     store.tasks.submit(&once, &job).await?;
     match next {
         Some(next) => {
-            store
-                .tasks
-                .reschedule(schedule_id, due_ms, next * 1_000)
-                .await
+            let next_ms = next * 1_000;
+            store.tasks.reschedule(schedule_id, due_ms, next_ms).await
         }
         None => {
-            let once = Once {
-                request_id: format!("over-{schedule_id}"),
-                fingerprint: String::new(),
-            };
+            let once = once_of(&format!("over {schedule_id}"));
             let over = store.tasks.cancel(&once, schedule_id, "it has no next run");
             over.await.map(drop)
         }
+    }
+}
+
+/// The first time that is still to come, and later than the last, in seconds of Unix time.
+fn next(schedule: &str, due_ms: i64) -> Option<i64> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+    let now = i64::try_from(now.as_secs()).ok()?;
+    // The store's clock, which the schedule is due by, may be ahead of this one.
+    Schedule::parse(schedule)
+        .ok()?
+        .after(now.max(due_ms / 1_000))
+}
+
+/// What is the same whoever does it. No client's request has a space in its id.
+fn once_of(request_id: &str) -> Once {
+    Once {
+        request_id: request_id.to_owned(),
+        fingerprint: String::new(),
     }
 }
 

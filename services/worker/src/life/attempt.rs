@@ -124,6 +124,10 @@ impl<D: Desk> Attempt<D> {
     async fn fail(&self, held: &Held, failure: &Failure, usage: &Usage) {
         match self.insist(|| self.desk.fail(held, failure, usage)).await {
             Ok(()) => self.status.failed(),
+            Err(why @ Refusal::Invalid(_)) => {
+                undelivered(held, &why);
+                self.release(held, "how it failed was refused").await;
+            }
             Err(why) => undelivered(held, &why),
         }
     }

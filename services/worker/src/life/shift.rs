@@ -74,6 +74,8 @@ impl<D: Desk> Shift<D> {
     /// Works until told to drain, drains and leaves.
     pub(super) async fn run(mut self) {
         let (desk, status) = (Arc::clone(&self.desk), Arc::clone(&self.status));
+        // Whoever waits for its end waits for that of a broken worker too.
+        let _stops = status.stops_with_this();
         let beat_every = self.terms.beat_every;
         tokio::select! {
             () = self.work_and_drain() => {}
@@ -81,7 +83,6 @@ impl<D: Desk> Shift<D> {
         }
         // A store that is away finds out by itself.
         let _ = timeout(LEAVE_WITHIN, desk.leave("drained")).await;
-        status.enter(Phase::Stopped);
     }
 
     async fn work_and_drain(&mut self) {

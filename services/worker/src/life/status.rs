@@ -119,6 +119,11 @@ impl Status {
         self.change(|inner| inner.phase = phase);
     }
 
+    /// The worker has stopped when the guard is dropped.
+    pub(super) fn stops_with_this(self: &Arc<Self>) -> Stops {
+        Stops(Arc::clone(self))
+    }
+
     pub(super) fn is(&self, health: WorkerHealth, detail: &str) {
         let detail = first_line(detail, MAX_DETAIL_BYTES).to_owned();
         self.change(|inner| (inner.health, inner.detail) = (health, detail));
@@ -188,6 +193,15 @@ impl Drop for Shown {
     fn drop(&mut self) {
         self.status
             .change(|inner| inner.running.remove(&self.lease));
+    }
+}
+
+/// The end of a worker.
+pub(super) struct Stops(Arc<Status>);
+
+impl Drop for Stops {
+    fn drop(&mut self) {
+        self.0.enter(Phase::Stopped);
     }
 }
 

@@ -7,7 +7,7 @@ use shim_runtime::free_form;
 use shim_worker::ExecutorKind::Agent;
 use shim_worker::executor::{EXECUTOR_FAILED, Outcome, Pulse, TIMED_OUT};
 
-use crate::house::{House, claim, run, run_with, span};
+use crate::executor::house::{House, claim, run, run_with, span};
 
 /// A script that reads its prompt into a file and says these messages.
 fn says(messages: &[Value]) -> String {

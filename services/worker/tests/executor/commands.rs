@@ -11,8 +11,8 @@ use shim_worker::ExecutorKind::Command;
 use shim_worker::executor::{EXECUTOR_FAILED, Failure, NOT_ALLOWED, Outcome, Pulse, TIMED_OUT};
 use tokio_util::sync::CancellationToken;
 
-use crate::house::{House, claim, claim_with, run, run_with, span, within};
-use crate::lifeline::Lifeline;
+use crate::executor::house::{House, claim, claim_with, run, run_with, span, within};
+use crate::executor::lifeline::Lifeline;
 
 fn completed(outcome: Outcome) -> TaskResult {
     match outcome {

@@ -11,7 +11,7 @@ use shim_worker::life::{Desk, Held, Refusal, Vitals};
 use tokio::sync::{Mutex as AsyncMutex, Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use crate::house::within;
+use crate::executor::house::within;
 
 /// What a worker said.
 #[derive(Debug, Clone, PartialEq)]

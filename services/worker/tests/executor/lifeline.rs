@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use crate::house::within;
+use crate::executor::house::within;
 
 /// Held by every process of a script that begins with [`Lifeline::HOLD`].
 pub(crate) struct Lifeline {

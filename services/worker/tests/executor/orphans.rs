@@ -12,8 +12,8 @@ use shim_worker::ExecutorKind;
 use shim_worker::executor::Workshop;
 use tempfile::TempDir;
 
-use crate::house::{claim, config, run, shell};
-use crate::lifeline::Lifeline;
+use crate::executor::house::{claim, config, run, shell};
+use crate::executor::lifeline::Lifeline;
 
 /// Names the data folder to a worker process of these stories.
 const FOLDER: &str = "WORKER_FOLDER";
@@ -48,7 +48,7 @@ impl Drop for Worker {
 /// A worker process at work in a folder.
 fn worker(folder: &Path) -> Worker {
     let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "orphans::worker_process", "--ignored"])
+        .args(["--exact", "executor::orphans::worker_process", "--ignored"])
         .env(FOLDER, folder)
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -11,9 +11,9 @@ use shim_worker::executor::{Claim, Executor, Failure, News, Outcome, Pulse, TIME
 use shim_worker::life::{Terms, Worker};
 use tokio_util::sync::CancellationToken;
 
-use crate::desk::{MemoryDesk, Said};
-use crate::house::{self, House, within};
-use crate::lifeline::Lifeline;
+use crate::executor::desk::{MemoryDesk, Said};
+use crate::executor::house::{self, House, within};
+use crate::executor::lifeline::Lifeline;
 
 static LEASES: AtomicU64 = AtomicU64::new(1);
 

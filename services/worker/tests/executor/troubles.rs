@@ -10,9 +10,9 @@ use shim_worker::executor::{Claim, Executor, Outcome, Pulse};
 use shim_worker::life::Terms;
 use tokio_util::sync::CancellationToken;
 
-use crate::desk::Said;
-use crate::house::{House, within};
-use crate::shifts::{claim, completed, failed, hire, released, terms};
+use crate::executor::desk::Said;
+use crate::executor::house::{House, within};
+use crate::executor::shifts::{claim, completed, failed, hire, released, terms};
 
 /// An executor that does what a story needs, without a process.
 struct Stand<F>(F);

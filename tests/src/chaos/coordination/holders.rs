@@ -18,7 +18,8 @@ pub use judge::Verdict;
 pub use player::Holding;
 pub(super) use player::hold;
 
-use super::crew::{Actor, Setting};
+use super::crew::Setting;
+use crate::chaos::actor::Actor;
 use crate::dice::Dice;
 use crate::place::Place;
 use crate::service::{Launch, Service};
@@ -130,7 +131,8 @@ fn start_holders(
                 times: settings.acquisitions.div_ceil(tasks),
                 seed: dice.roll(),
             };
-            Actor::start("hold", &setting, &options, reports.clone())
+            let words = [setting.words(), options.to_vec()].concat();
+            Actor::start("hold", &words, reports.clone())
         })
         .collect()
 }

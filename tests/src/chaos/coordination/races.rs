@@ -8,7 +8,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tonic::{Code, Status};
 
-use super::crew::{Actor, Setting, report};
+use super::crew::Setting;
+use crate::chaos::actor::{Actor, report};
 use crate::coordination::{Clients, NAMESPACE, count, counted, put, reason};
 use crate::dice::Dice;
 use crate::place::Place;
@@ -111,7 +112,7 @@ async fn race_processes(settings: Settings, services: &[Service]) -> Verdict {
                 times: settings.times,
                 seed: dice.roll(),
             };
-            Actor::start("race", &setting, &[], reports.clone())
+            Actor::start("race", &setting.words(), reports.clone())
         })
         .collect();
     drop(reports);

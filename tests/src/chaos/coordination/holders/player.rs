@@ -7,8 +7,9 @@ use shim_runtime::client::{Endpoint, connect};
 use tokio::task::JoinSet;
 use tonic::{Code, Status};
 
-use super::super::crew::{Setting, report};
+use super::super::crew::Setting;
 use super::Event;
+use crate::chaos::actor::report;
 use crate::coordination::{Clients, counted, fence, lock, put, reason, renewal, span};
 use crate::dice::Dice;
 

@@ -3,7 +3,7 @@
 use nix::sys::signal::Signal;
 use shim_redis_harness::Nodes;
 
-use super::super::crew::Actor;
+use crate::chaos::actor::Actor;
 use crate::dice::Dice;
 use crate::process;
 

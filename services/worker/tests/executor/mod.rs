@@ -1,5 +1,4 @@
 //! Stories of programs that do tasks and of the workers that have them done, with real processes.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 mod agents;
 mod commands;

@@ -1,0 +1,38 @@
+//! Other programs' workers: what they did is read in BullMQ's events, queue by queue.
+
+use std::time::Duration;
+
+use shim_store::{Error, Store};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use crate::trouble::Trouble;
+
+/// How often BullMQ's events are read.
+const FOLLOW_EVERY: Duration = Duration::from_millis(200);
+/// How often BullMQ is made to forget.
+const TRIM_EVERY: Duration = Duration::from_secs(10);
+
+/// Follows all queues, until it is dropped.
+pub(super) async fn watch(store: &Store) {
+    let (mut tick, mut trouble) = (interval(FOLLOW_EVERY), Trouble::default());
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut trimmed_at: Option<Instant> = None;
+    loop {
+        tick.tick().await;
+        let is_time = trimmed_at.is_none_or(|at| at.elapsed() > TRIM_EVERY);
+        if is_time {
+            trimmed_at = Some(Instant::now());
+        }
+        trouble.note("cannot follow BullMQ", follow(store, is_time).await);
+    }
+}
+
+async fn follow(store: &Store, trims: bool) -> Result<(), Error> {
+    for class in store.tasks.classes().await? {
+        store.tasks.follow(&class.name).await?;
+        if trims {
+            store.tasks.trim(&class.name).await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,148 @@
+//! Who submits the jobs of a panel: as many as keep the workers busy, until the faults are over and enough were done.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use shim_proto::coordination::v1::{GetTaskRequest, Task, TaskState};
+use tokio::sync::watch;
+use tonic::Status;
+
+use super::anyone::Anyone;
+use super::graphs::Graph;
+use crate::dice::Dice;
+
+/// Tasks on their way at a time: more than the workers can do at once.
+const BACKLOG: usize = 60;
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// Once the faults are over, jobs that have not moved for this long never will.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A job that was submitted.
+#[derive(Debug, Clone)]
+pub(super) struct Submitted {
+    pub(super) root_id: String,
+    /// The tasks of it that workers do, in their order.
+    pub(super) parts: Vec<String>,
+    pub(super) graph: Graph,
+}
+
+/// The submitter.
+pub(super) struct Clerk {
+    service: Anyone,
+    dice: Dice,
+    jobs: Vec<Submitted>,
+    /// Which of them have not ended.
+    open: Vec<usize>,
+}
+
+impl Clerk {
+    pub(super) fn at(coordination: &[PathBuf], dice: Dice) -> Result<Self, Status> {
+        Ok(Self {
+            service: Anyone::at(coordination, 0)?,
+            dice,
+            jobs: Vec::new(),
+            open: Vec::new(),
+        })
+    }
+
+    /// Submits until the faults are over and `tasks` were submitted, then waits until all have ended or nothing moves.
+    pub(super) async fn keep_busy(
+        mut self,
+        tasks: u64,
+        are_over: watch::Receiver<bool>,
+    ) -> Result<Vec<Submitted>, Status> {
+        let mut moved_at = Instant::now();
+        loop {
+            let before = self.open.len();
+            self.look().await?;
+            let is_over = *are_over.borrow();
+            if self.open.len() != before || !is_over {
+                moved_at = Instant::now();
+            }
+            let is_enough = is_over && self.submitted() >= tasks;
+            while !is_enough && self.backlog() < BACKLOG {
+                let graph = Graph::draw(&mut self.dice);
+                self.submit(graph).await?;
+                moved_at = Instant::now();
+            }
+            if is_enough && (self.open.is_empty() || moved_at.elapsed() > PATIENCE) {
+                return Ok(self.jobs);
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Submits one job, again and again until it is answered.
+    pub(super) async fn submit(&mut self, graph: Graph) -> Result<Submitted, Status> {
+        let answer = self
+            .service
+            .ask(&graph.request, |mut to, request| async move {
+                to.jobs.submit_task(request).await
+            })
+            .await?;
+        let root_id = answer.task.map(|root| root.task_id).unwrap_or_default();
+        let mut parts: Vec<_> = answer.subtasks.into_iter().map(|p| p.task_id).collect();
+        if parts.is_empty() {
+            parts.push(root_id.clone());
+        }
+        let submitted = Submitted {
+            root_id,
+            parts,
+            graph,
+        };
+        self.open.push(self.jobs.len());
+        self.jobs.push(submitted.clone());
+        Ok(submitted)
+    }
+
+    /// Waits until everything that was submitted has ended.
+    pub(super) async fn all_ended(&mut self) -> Result<(), Status> {
+        while !self.open.is_empty() {
+            self.look().await?;
+            tokio::time::sleep(LOOK_EVERY / 10).await;
+        }
+        Ok(())
+    }
+
+    /// All jobs so far.
+    pub(super) fn jobs(&self) -> &[Submitted] {
+        &self.jobs
+    }
+
+    /// Looks which of the open jobs have ended.
+    async fn look(&mut self) -> Result<(), Status> {
+        for index in std::mem::take(&mut self.open) {
+            let request = GetTaskRequest {
+                task_id: self.jobs[index].root_id.clone(),
+                with_subtasks: false,
+            };
+            let answer = self
+                .service
+                .ask(&request, |mut to, request| async move {
+                    to.jobs.get_task(request).await
+                })
+                .await?;
+            if !answer.task.as_ref().is_some_and(is_over) {
+                self.open.push(index);
+            }
+        }
+        Ok(())
+    }
+
+    fn submitted(&self) -> u64 {
+        self.jobs.iter().map(|job| job.parts.len() as u64).sum()
+    }
+
+    fn backlog(&self) -> usize {
+        let open = self.open.iter();
+        open.map(|index| self.jobs[*index].parts.len()).sum()
+    }
+}
+
+/// Whether a task has ended.
+pub(super) fn is_over(task: &Task) -> bool {
+    matches!(
+        task.state(),
+        TaskState::Completed | TaskState::Failed | TaskState::Cancelled
+    )
+}

@@ -1,0 +1,263 @@
+//! Holds what the store tells of every job against what workers and resource told meanwhile.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use shim_proto::coordination::v1::{Task, TaskCounts, TaskEventKind, TaskState, WorkerKind};
+
+use super::clerk::{Submitted, is_over};
+use super::history::{Event, Past};
+use super::resource::Guarded;
+use super::told::Told;
+use super::verdict::Verdict;
+
+/// After so many deaths a task has failed.
+const TOO_MANY_DEATHS: u32 = 10;
+
+/// What is judged by.
+pub(super) struct Evidence<'a> {
+    pub(super) told: &'a Told,
+    pub(super) places: &'a BTreeMap<String, Guarded>,
+}
+
+/// Judges every job.
+pub(super) fn judge(
+    jobs: &[Submitted],
+    history: &[Past],
+    evidence: &Evidence<'_>,
+    verdict: &mut Verdict,
+) {
+    for (job, past) in jobs.iter().zip(history) {
+        verdict.jobs += 1;
+        verdict.jobs_wrong += u64::from(!follows(past));
+        let has_bad_luck = past
+            .parts
+            .iter()
+            .any(|part| part.worker_deaths >= TOO_MANY_DEATHS);
+        for (part, must_complete) in past.parts.iter().zip(&job.graph.must_complete) {
+            let is_wrong = *must_complete && !has_bad_luck && part.state() != TaskState::Completed;
+            verdict.tasks_wrong += u64::from(is_over(part) && is_wrong);
+            of_task(part, past.of_task(&part.task_id), evidence, verdict);
+        }
+    }
+    verdict.files_shared = files_shared(history);
+    verdict.tokens_out_of_order += repeated_tokens(evidence.told);
+    verdict.refused_reports = evidence.told.stale;
+    verdict.refused_effects = evidence.places.values().map(|place| place.refused).sum();
+    verdict.taken_for_dead = evidence.told.taken_for_dead;
+    verdict.had_no_room = evidence.told.had_no_room;
+    verdict.unexpected = evidence.told.unexpected.len() as u64;
+}
+
+fn of_task(part: &Task, events: &[Event], evidence: &Evidence<'_>, verdict: &mut Verdict) {
+    let count = |kind| events.iter().filter(|event| event.kind == kind).count() as u64;
+    verdict.tasks += 1;
+    verdict.tasks_lost += u64::from(!is_over(part));
+    verdict.requeued += count(TaskEventKind::Requeued);
+    verdict.most_deaths = verdict.most_deaths.max(part.worker_deaths.into());
+    let state = part.state().as_str_name().trim_start_matches("TASK_STATE_");
+    *verdict.ended.entry(state.to_lowercase()).or_default() += 1;
+
+    let nobody = Guarded::default();
+    let place = evidence.places.get(&part.task_id).unwrap_or(&nobody);
+    let none = BTreeSet::new();
+    let commits = evidence.told.commits.get(&part.task_id).unwrap_or(&none);
+    verdict.committed_twice += u64::from(
+        count(TaskEventKind::Completed) > 1
+            || commits.len() > 1
+            || !is_committed_by_the_last(part, place, commits),
+    );
+    verdict.effects_doubled += u64::from(place.effects.len() > 1);
+    let is_done = part.state() == TaskState::Completed && !needs_program(part);
+    verdict.effects_missing += u64::from(is_done && place.effects.is_empty());
+    verdict.tokens_out_of_order += u64::from(!is_in_order(part, events, evidence.told));
+}
+
+/// Hands commit the token of their claim, and nobody may have a newer one.
+fn is_committed_by_the_last(part: &Task, place: &Guarded, commits: &BTreeSet<u64>) -> bool {
+    if part.state() != TaskState::Completed {
+        return commits.is_empty();
+    }
+    let text = part.result.as_ref().map(|result| result.text.as_str());
+    if needs_program(part) {
+        return text.is_some_and(|text| text.trim() == "done");
+    }
+    let token = text.and_then(|text| text.parse().ok());
+    token == Some(place.highest) && commits.iter().all(|commit| Some(*commit) == token)
+}
+
+fn needs_program(part: &Task) -> bool {
+    let required = part.requirements.as_ref();
+    required.is_some_and(|required| required.executor() == WorkerKind::Command)
+}
+
+/// Tokens grow from claim to claim: in their order, the claims that workers told of are found in the log one after the
+/// other. A claim whose worker died before it told of it is in the log only.
+fn is_in_order(part: &Task, events: &[Event], told: &Told) -> bool {
+    let mut started = events
+        .iter()
+        .filter(|event| event.kind == TaskEventKind::Started);
+    let mut claims = told.claims.get(&part.task_id).into_iter().flatten();
+    !is_over(part) || claims.all(|(_, worker)| started.any(|event| event.worker == *worker))
+}
+
+fn repeated_tokens(told: &Told) -> u64 {
+    let all = told.claims.values().flatten();
+    let tokens: Vec<u64> = all.map(|(token, _)| *token).collect();
+    let different: BTreeSet<u64> = tokens.iter().copied().collect();
+    (tokens.len() - different.len()) as u64
+}
+
+/// Whether the state and the counts of a job are what its tasks make of it.
+fn follows(past: &Past) -> bool {
+    let Some(counts) = past.root.subtasks else {
+        return past.parts.len() == 1;
+    };
+    let is_in = |state| {
+        past.parts
+            .iter()
+            .filter(|part| part.state() == state)
+            .count()
+    };
+    let in_state = |state| u32::try_from(is_in(state)).unwrap_or(u32::MAX);
+    let expected = TaskCounts {
+        total: u32::try_from(past.parts.len()).unwrap_or(u32::MAX),
+        completed: in_state(TaskState::Completed),
+        failed: in_state(TaskState::Failed),
+        cancelled: in_state(TaskState::Cancelled),
+        ..TaskCounts::default()
+    };
+    let state = match (expected.failed, expected.completed) {
+        (1.., _) => TaskState::Failed,
+        (0, 0) => TaskState::Cancelled,
+        (0, _) => TaskState::Completed,
+    };
+    counts == expected && past.root.state() == state
+}
+
+/// How often two tasks ran at the same time that have the same files for themselves.
+fn files_shared(history: &[Past]) -> u64 {
+    let mut runs = BTreeMap::<&str, Vec<(u64, u64)>>::new();
+    for past in history {
+        for part in &past.parts {
+            let events = past.of_task(&part.task_id);
+            for files in &part.files {
+                let of_files = runs.entry(files.as_str()).or_default();
+                of_files.extend(runs_of(events));
+            }
+        }
+    }
+    let mut shared = 0;
+    for runs in runs.values_mut() {
+        runs.sort_unstable();
+        let meets = |pair: &&[(u64, u64)]| pair[1].0 < pair[0].1;
+        shared += runs.windows(2).filter(meets).count() as u64;
+    }
+    shared
+}
+
+/// From when until when a task was with a worker, each time.
+fn runs_of(events: &[Event]) -> Vec<(u64, u64)> {
+    let mut runs = Vec::new();
+    let mut since = None;
+    for event in events {
+        match event.kind {
+            TaskEventKind::Started => since = Some(event.at_ms),
+            TaskEventKind::Progress => {}
+            _ => runs.extend(since.take().map(|since| (since, event.at_ms))),
+        }
+    }
+    runs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(at_ms: u64, kind: TaskEventKind, worker: &str) -> Event {
+        Event {
+            at_ms,
+            kind,
+            worker: worker.into(),
+        }
+    }
+
+    fn completed(text: &str) -> Task {
+        let mut task = Task {
+            task_id: "t".into(),
+            result: Some(shim_proto::coordination::v1::TaskResult {
+                text: text.into(),
+                ..Default::default()
+            }),
+            ..Task::default()
+        };
+        task.set_state(TaskState::Completed);
+        task
+    }
+
+    fn place(highest: u64, effects: &[u64]) -> Guarded {
+        Guarded {
+            highest,
+            effects: effects.to_vec(),
+            refused: 0,
+        }
+    }
+
+    fn judged(result: &str, place: Guarded, commits: &[u64]) -> Verdict {
+        let mut told = Told::default();
+        told.commits
+            .insert("t".into(), commits.iter().copied().collect());
+        let places = BTreeMap::from([("t".to_owned(), place)]);
+        let evidence = Evidence {
+            told: &told,
+            places: &places,
+        };
+        let mut verdict = Verdict::default();
+        of_task(&completed(result), &[], &evidence, &mut verdict);
+        verdict
+    }
+
+    #[test]
+    fn one_effect_and_one_commit_by_the_last_holder_are_clean() {
+        assert!(judged("7", place(7, &[5]), &[7]).is_clean());
+    }
+
+    #[test]
+    fn a_commit_under_an_older_token_and_a_second_commit_are_found() {
+        assert_eq!(judged("5", place(7, &[5]), &[5]).committed_twice, 1);
+        assert_eq!(judged("7", place(7, &[5]), &[5, 7]).committed_twice, 1);
+    }
+
+    #[test]
+    fn effects_that_are_missing_or_doubled_are_found() {
+        assert_eq!(judged("7", place(7, &[]), &[7]).effects_missing, 1);
+        assert_eq!(judged("7", place(7, &[5, 7]), &[7]).effects_doubled, 1);
+    }
+
+    #[test]
+    fn tokens_against_the_order_of_the_log_are_found() {
+        let mut told = Told::default();
+        let claims = [(5, "a".to_owned()), (7, "b".to_owned())];
+        told.claims.insert("t".into(), claims.into());
+        let start = |worker| event(1, TaskEventKind::Started, worker);
+        let part = completed("7");
+        assert!(is_in_order(
+            &part,
+            &[start("a"), start("x"), start("b")],
+            &told
+        ));
+        assert!(!is_in_order(&part, &[start("b"), start("a")], &told));
+    }
+
+    #[test]
+    fn runs_end_with_whatever_takes_the_task_away() {
+        use TaskEventKind::{Completed, Progress, Requeued, Started};
+        let events = [
+            event(1, Started, "a"),
+            event(2, Progress, "a"),
+            event(3, Requeued, "a"),
+            event(5, Started, "b"),
+            event(8, Completed, "b"),
+        ];
+        assert_eq!(runs_of(&events), [(1, 3), (5, 8)]);
+    }
+}

@@ -1,0 +1,195 @@
+//! The panel itself: first workers are killed in the calm, to measure; then everything is done to everybody at once; when
+//! all has ended, it is judged.
+
+use std::time::{Duration, Instant};
+
+use shim_proto::coordination::v1::{ListFilesRequest, QueueHealthRequest, QueueReport};
+use tokio::sync::{mpsc, watch};
+use tonic::Status;
+
+use super::clerk::{Clerk, Submitted};
+use super::crew::{Agency, Hand};
+use super::faults::{Harm, Pace, Torment, torment, torment_each};
+use super::graphs::WORKSPACE;
+use super::history::Past;
+use super::house::{House, sockets};
+use super::judge::{Evidence, judge};
+use super::peer;
+use super::resource::Resource;
+use super::restart::{Kills, kill_holders, restarts};
+use super::told::Listening;
+use super::verdict::Verdict;
+use crate::coordination::Clients;
+use crate::dice::Dice;
+use crate::tasks::TaskClients;
+
+/// Worker processes outside the services.
+const HANDS: u64 = 8;
+/// When all has ended, what is left to do in the background is done this soon.
+const TIDY_WITHIN: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// What to run.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// How often workers outside, `shim worker`, `shim coordination` and Redis are killed, and how often frozen.
+    pub rounds: u64,
+    /// Tasks to do, at least.
+    pub tasks: u64,
+    /// How often a worker is killed in the calm, to measure.
+    pub calm_kills: u64,
+    /// Silence longer than this is death.
+    pub dead_after: Duration,
+    /// Whether BullMQ's own worker is killed too, to compare.
+    pub with_peer: bool,
+    /// Where all chance comes from.
+    pub seed: u64,
+}
+
+/// Runs the panel on a Redis of its own.
+///
+/// # Errors
+/// The first answer to submitter or judge that no fault explains.
+///
+/// # Panics
+/// If the services do not start.
+pub async fn run(settings: Settings) -> Result<Verdict, Status> {
+    let start = Instant::now();
+    let peer = settings
+        .with_peer
+        .then(|| tokio::spawn(peer::kill_to_start()));
+    let mut dice = Dice::new(settings.seed);
+    let mut scene = Scene::set(settings, &mut dice).await;
+
+    let mut clerk = Clerk::at(&sockets(&scene.house.coordination), Dice::new(dice.roll()))?;
+    let hands = &mut scene.hands;
+    let calm = kill_holders(settings.calm_kills, &mut clerk, hands, &scene.workers).await?;
+    let (over, are_over) = watch::channel(false);
+    let clerk = tokio::spawn(clerk.keep_busy(settings.tasks, are_over));
+    let harm = scene.everything_at_once(&mut dice).await;
+    over.send_replace(true);
+    let jobs = clerk.await.expect("the clerk does not panic")?;
+
+    let mut verdict = scene.verdict(&jobs, &calm, &harm).await?;
+    if let Some(peer) = peer {
+        verdict.bullmq_kill_to_start_ms = peer.await.expect("the peer does not panic");
+    }
+    verdict.seconds = start.elapsed().as_secs_f64();
+    Ok(verdict)
+}
+
+/// All who take part.
+struct Scene {
+    settings: Settings,
+    house: House,
+    resource: Resource,
+    hands: Vec<Hand>,
+    workers: Listening,
+}
+
+impl Scene {
+    async fn set(settings: Settings, dice: &mut Dice) -> Self {
+        let house = House::start(settings.dead_after, true).await;
+        let resource = Resource::serve(house.place.root());
+        let (reports, reported) = mpsc::unbounded_channel();
+        let agency = Agency::of(&house, resource.socket(), reports);
+        let hire = |_| agency.hire(Dice::new(dice.roll()));
+        Self {
+            settings,
+            hands: (0..HANDS).map(hire).collect(),
+            workers: Listening::start(reported),
+            resource,
+            house,
+        }
+    }
+
+    async fn everything_at_once(&mut self, dice: &mut Dice) -> Harm {
+        let Settings {
+            rounds, dead_after, ..
+        } = self.settings;
+        let mut shared = |victims: usize, pace: Pace| Torment {
+            times: rounds.div_ceil(victims as u64),
+            pace,
+            dead_after,
+            dice: Dice::new(dice.roll()),
+        };
+        let House {
+            redis,
+            coordination,
+            workers,
+            ..
+        } = &mut self.house;
+        let of_hands = shared(self.hands.len(), Pace::HAND);
+        let of_coordination = shared(coordination.len(), Pace::COORDINATION);
+        let of_workers = shared(workers.len(), Pace::WORKERS);
+        let of_redis = shared(1, Pace::REDIS);
+        let (mut harm, more, yet_more, last) = tokio::join!(
+            torment_each(&mut self.hands, of_hands),
+            torment_each(coordination, of_coordination),
+            torment_each(workers, of_workers),
+            torment(redis, of_redis),
+        );
+        for other in [more, yet_more, last] {
+            harm.add(other);
+        }
+        harm
+    }
+
+    async fn verdict(
+        &self,
+        jobs: &[Submitted],
+        calm: &Kills,
+        harm: &Harm,
+    ) -> Result<Verdict, Status> {
+        let mut clients = self.house.coordination[0].service().tasks();
+        let mut verdict = Verdict {
+            seed: self.settings.seed,
+            dead_after_ms: u64::try_from(self.settings.dead_after.as_millis()).unwrap_or(u64::MAX),
+            left_by_themselves: harm.left.len() as u64,
+            faults: harm.by_kind(),
+            ..Verdict::default()
+        };
+        let mut files = self.house.coordination[0].service().coordination();
+        look_for_remains(&mut clients, &mut files, &mut verdict).await?;
+
+        let mut history = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            history.push(Past::of(job, &mut clients).await?);
+        }
+        verdict.calm = restarts(calm, &history, &mut clients).await;
+        verdict.stormy = restarts(&harm.kills_of_workers(), &history, &mut clients).await;
+        let evidence = Evidence {
+            told: &self.workers.told(),
+            places: &self.resource.places(),
+        };
+        judge(jobs, &history, &evidence, &mut verdict);
+        Ok(verdict)
+    }
+}
+
+/// Counts what is left behind once all has ended; what is done in the background gets its time.
+async fn look_for_remains(
+    clients: &mut TaskClients,
+    files: &mut Clients,
+    verdict: &mut Verdict,
+) -> Result<(), Status> {
+    let deadline = Instant::now() + TIDY_WITHIN;
+    loop {
+        let health = clients.jobs.queue_health(QueueHealthRequest {}).await?;
+        let health = health.into_inner();
+        let in_queue = |queue: &QueueReport| queue.waiting + queue.delayed + queue.active;
+        verdict.left_in_queues = health.queues.iter().map(in_queue).sum();
+        verdict.left_in_outbox = health.outbox;
+        let request = ListFilesRequest {
+            workspace: WORKSPACE.into(),
+            ..Default::default()
+        };
+        let leases = files.locks.list_files(request).await?.into_inner().leases;
+        verdict.leases_left = leases.len() as u64;
+        let left = verdict.left_in_queues + verdict.left_in_outbox + verdict.leases_left;
+        if left == 0 || Instant::now() > deadline {
+            return Ok(());
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}

@@ -1,0 +1,137 @@
+//! A window supervises programs: an agent without a window and an allow-listed command, which the stack runs itself.
+
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::{Value, json};
+use shim_tests::place::Place;
+
+use super::house::{COORDINATE, House, Window};
+
+/// Speaks the stream-json of `claude -p`: uses a tool once, and answers with the first line of its prompt.
+const AGENT: &str = r#"#!/bin/sh
+goal=$(head -n 1)
+cat > /dev/null
+cat <<END
+{"type":"system","subtype":"init","session_id":"s1","model":"stand-in","tools":["Read"]}
+{"type":"assistant","message":{"id":"m1","usage":{"input_tokens":100,"output_tokens":10},"content":[{"type":"tool_use","id":"t1","name":"Read","input":{"file_path":"notes.md"}}]}}
+{"type":"user","message":{"content":[{"type":"tool_result","tool_use_id":"t1","content":"a note"}]}}
+{"type":"result","subtype":"success","is_error":false,"result":"did: $goal","num_turns":2,"total_cost_usd":0.25,"usage":{"input_tokens":180,"output_tokens":20}}
+END
+"#;
+
+/// The agent beside the project, and what configures it and a command.
+fn settings(place: &Place) -> String {
+    let agent = place.root().join("agent");
+    std::fs::write(&agent, AGENT).unwrap();
+    std::fs::set_permissions(&agent, PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::write(place.project().join("notes.md"), "one\ntwo\nthree\n").unwrap();
+    format!(
+        "[worker]
+         roots = ['{project}']
+         start = ['claude', 'count']
+         [worker.executors.claude]
+         kind = 'agent'
+         program = '{agent}'
+         args = []
+         capabilities = ['write']
+         working_dir = '{project}'
+         [worker.executors.count]
+         kind = 'command'
+         program = 'wc'
+         args = ['-l']
+         allow_args = true
+         working_dir = '{project}'",
+        project = place.project().display(),
+        agent = agent.display(),
+    )
+}
+
+fn parts() -> Value {
+    json!([
+        {"id": "size", "goal": "count the lines", "executor": "command", "payload": {"args": ["notes.md"]}},
+        {"id": "draft", "goal": "write a draft", "executor": "agent", "requirements": ["write"]},
+        {"id": "polish", "goal": "polish the draft", "executor": "agent", "after": ["draft", "size"]},
+    ])
+}
+
+async fn status(window: &mut Window, task_id: &Value) -> Value {
+    let arguments = json!({"action": "status", "task_id": task_id});
+    window.get(COORDINATE, arguments).await
+}
+
+#[tokio::test]
+async fn programs_do_what_a_window_submits_and_tell_what_it_cost() {
+    let house = House::new(settings).await;
+    let mut supervisor = house.window().await;
+    let job = json!({"action": "submit", "goal": "a page about notes", "subtasks": parts()});
+    let submitted = supervisor.get(COORDINATE, job).await;
+    let job = submitted["task"]["task_id"].clone();
+    supervisor.wait_for_end(job.as_str().unwrap()).await;
+
+    let results = json!({"action": "results", "task_id": job});
+    let results = supervisor.get(COORDINATE, results).await;
+    assert_eq!(results["complete"], json!(true), "{results}");
+    let text = results["result"]["text"].as_str().unwrap();
+    let found = ["3 notes.md", "did: write a draft", "did: polish the draft"];
+    let found = found.map(|part| text.find(part));
+    assert!(found.iter().all(Option::is_some), "{text}");
+    assert!(found.is_sorted(), "{text}");
+
+    let cost = json!({"input_tokens": 180, "output_tokens": 20, "cost_usd": 0.25});
+    for part in submitted["subtasks"].as_array().unwrap() {
+        let shown = status(&mut supervisor, &part["task_id"]).await;
+        let expected = if part["id"] == "size" {
+            json!(null)
+        } else {
+            cost.clone()
+        };
+        assert_eq!(shown["task"]["usage"], expected, "{shown}");
+        assert_eq!(shown["task"]["attempts"], 1, "{shown}");
+        assert_eq!(shown["task"]["result"]["exit_code"], 0, "{shown}");
+    }
+    supervisor.close().await;
+}
+
+#[tokio::test]
+async fn a_program_that_fails_lets_the_window_decide() {
+    let house = House::new(settings).await;
+    let mut supervisor = house.window().await;
+    let parts = json!([
+        {"id": "size", "goal": "count", "executor": "command", "payload": {"args": ["no-such-file"]}},
+        {"id": "draft", "goal": "write a draft", "executor": "agent"},
+        {"id": "polish", "goal": "polish", "executor": "agent", "after": ["size"]},
+    ]);
+    let job = json!({
+        "action": "submit", "goal": "a page", "subtasks": parts, "max_attempts": 1, "on_failure": "continue",
+    });
+    let submitted = supervisor.get(COORDINATE, job).await;
+    let job = submitted["task"]["task_id"].clone();
+    supervisor.wait_for_end(job.as_str().unwrap()).await;
+    let results = json!({"action": "results", "task_id": job});
+    let results = supervisor.get(COORDINATE, results).await;
+    assert_eq!(results["complete"], json!(false), "{results}");
+    assert_eq!(results["task"]["state"], "failed");
+    let missing = results["missing"].as_array().unwrap();
+    let reasons: Vec<_> = missing
+        .iter()
+        .map(|part| (&part["id"], &part["error"]["reason"]))
+        .collect();
+    let expected = [("size", "EXECUTOR_FAILED"), ("polish", "DEPENDENCY_FAILED")];
+    assert_eq!(reasons.len(), expected.len(), "{missing:?}");
+    for ((id, reason), expected) in reasons.into_iter().zip(expected) {
+        assert_eq!((id, reason), (&json!(expected.0), &json!(expected.1)));
+    }
+    let complaint = missing[0]["error"]["message"].as_str().unwrap();
+    assert!(complaint.contains("no-such-file"), "{complaint}");
+
+    // What was missing is there now.
+    std::fs::write(house.place.project().join("no-such-file"), "x\n").unwrap();
+    let retry = json!({"action": "retry", "task_id": job});
+    let retried = supervisor.get(COORDINATE, retry).await;
+    assert_eq!(retried["changed"], 2, "{retried}");
+    supervisor.wait_for_end(job.as_str().unwrap()).await;
+    let results = json!({"action": "results", "task_id": job});
+    let results = supervisor.get(COORDINATE, results).await;
+    assert_eq!(results["complete"], json!(true), "{results}");
+    supervisor.close().await;
+}

@@ -1,0 +1,5 @@
+//! Several windows and programs on one job, played with nothing but the tools that Claude has.
+
+mod executors;
+mod house;
+mod windows;
