@@ -1,5 +1,5 @@
 #!/bin/sh
-# Brings up the local stack, plays the demo against it, and stays with a live view on a terminal.  usage: run.sh SHIM
+# Brings up the local stack, plays the demo on one of its own, and stays with a live view on a terminal.  usage: run.sh SHIM
 #
 # A stack that ran before is left running; one started here is stopped at the end, whatever the end is.
 set -eu
@@ -16,7 +16,7 @@ trap finish EXIT
 trap 'exit 0' INT TERM
 
 "$shim" up --detach
-"$shim" demo --on-stack
+"$shim" demo
 echo
 if [ -t 1 ]; then
     "$shim" status --watch || true

@@ -32,7 +32,7 @@ Examples:
   shim tasks submit GOAL       give a job to whoever can do it
   shim workers list            who works
   shim files list              who holds which files
-  shim demo                    see a session killed and brought back
+  shim demo                    see sessions killed and brought back, and a job shared
   shim doctor                  find out what is wrong
 
 Every setting has a key in shim.toml, an environment name (SHIM_DATA_DIR) and, where it is common, a flag.";
@@ -132,7 +132,7 @@ enum Command {
     Install(install::Args),
     /// Check everything that could be wrong and say the remedy
     Doctor(doctor::Args),
-    /// Watch a session being saved, killed and brought back
+    /// Watch a session being saved, killed and brought back, and a team that loses a worker
     Demo(demo::Args),
 }
 

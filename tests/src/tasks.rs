@@ -132,12 +132,14 @@ impl TaskClients {
         worker: &Worker,
         wait: Duration,
     ) -> Result<Option<Claim>, Status> {
-        let request = ClaimTaskRequest {
-            request_id: request_id(),
-            worker_id: worker.worker_id.clone(),
-            epoch: worker.epoch,
-            wait: span(wait),
-        };
+        self.claim_as(claiming(worker, wait)).await
+    }
+
+    /// Waits for a task and takes it, by a request that may have been made before.
+    ///
+    /// # Errors
+    /// As the service says.
+    pub async fn claim_as(&mut self, request: ClaimTaskRequest) -> Result<Option<Claim>, Status> {
         let answer = self.work.claim_task(request).await?.into_inner();
         let lease = answer.lease;
         Ok(answer.task.map(|task| Claim { task, lease }))
@@ -148,16 +150,7 @@ impl TaskClients {
     /// # Errors
     /// As the service says.
     pub async fn complete(&mut self, claim: &Claim, text: &str) -> Result<Task, Status> {
-        let request = CompleteTaskRequest {
-            request_id: request_id(),
-            task_id: claim.task.task_id.clone(),
-            lease: claim.lease,
-            result: Some(TaskResult {
-                text: text.into(),
-                ..Default::default()
-            }),
-            usage: None,
-        };
+        let request = completion(claim, text);
         let answer = self.work.complete_task(request).await?.into_inner();
         answer.task.ok_or_else(|| incomplete("CompleteTask"))
     }
@@ -190,6 +183,32 @@ impl TaskClients {
 
 fn incomplete(method: &str) -> Status {
     Status::data_loss(format!("{method} answered without what was asked for"))
+}
+
+/// A claim that waits for a task.
+#[must_use]
+pub fn claiming(worker: &Worker, wait: Duration) -> ClaimTaskRequest {
+    ClaimTaskRequest {
+        request_id: request_id(),
+        worker_id: worker.worker_id.clone(),
+        epoch: worker.epoch,
+        wait: span(wait),
+    }
+}
+
+/// The end of a task, with a text as its result.
+#[must_use]
+pub fn completion(claim: &Claim, text: &str) -> CompleteTaskRequest {
+    CompleteTaskRequest {
+        request_id: request_id(),
+        task_id: claim.task.task_id.clone(),
+        lease: claim.lease,
+        result: Some(TaskResult {
+            text: text.into(),
+            ..Default::default()
+        }),
+        usage: None,
+    }
 }
 
 /// A job that is not split.

@@ -81,17 +81,39 @@ impl Carrier {
         if taken.data.files.is_empty() || taken.data.task_id.is_none() {
             return Ok(Some(String::new()));
         }
+        if let Some(kept) = self.kept_lease(taken).await? {
+            return Ok(Some(kept));
+        }
         let ask = ask_for(&taken.task_id, &taken.data);
         if self.must_wait(&taken.task_id, &ask).await? {
             return Ok(None);
         }
-        // Its own leases, which it kept if it was given back, are not in its way.
         match self.files.acquire(&Once::anew(), &ask).await? {
             Outcome::Leased(lease) => {
                 locked(&self.blocked.pauses).remove(&taken.task_id);
                 Ok(Some(lease.lease_id))
             }
             Outcome::Held(_) => Ok(None),
+        }
+    }
+
+    /// The lease that a task kept when it was given back, if it stands.
+    async fn kept_lease(&self, taken: &Taken) -> Result<Option<String>, Error> {
+        let look = cmd("HGET")
+            .arg(self.slot.item("task", &taken.task_id))
+            .arg("files")
+            .to_owned();
+        let Some(lease) = self.link.query::<Option<String>>(&look).await? else {
+            return Ok(None);
+        };
+        let workspace = &taken.data.workspace;
+        let renewed = self
+            .files
+            .renew(workspace, &lease, &taken.task_id, FILES_TTL);
+        match renewed.await {
+            Ok(_) => Ok(Some(lease)),
+            Err(Error::LeaseLost(_)) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 

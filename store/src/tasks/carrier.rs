@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures::FutureExt;
 use futures::stream::{self, StreamExt};
 use shim_proto::coordination::v1::{Message, Task};
 use tokio::sync::Semaphore;
@@ -198,11 +199,14 @@ impl Carrier {
 
     /// Makes BullMQ agree with records; tells those with which it does now, and the state each was in.
     async fn mirror_all(&self, rows: &[Row], sight: Sight) -> Vec<(String, String)> {
-        let agreed = rows.iter().map(|row| async move {
-            let outcome = mirror::agree(self, row, sight).await;
-            (row, outcome)
+        let agreed = rows.iter().map(|row| {
+            let agreed = async move { (row, mirror::agree(self, row, sight).await) };
+            agreed.boxed()
         });
-        let mut agreed = stream::iter(agreed.collect::<Vec<_>>()).buffer_unordered(AT_ONCE);
+        // The first alone: it brings BullMQ's script to Redis, and then they arrive in their order.
+        let mut agreed = agreed.collect::<Vec<_>>().into_iter();
+        let first = stream::iter(agreed.next()).buffer_unordered(1);
+        let mut agreed = first.chain(stream::iter(agreed).buffer_unordered(AT_ONCE));
         let (mut done, mut is_ready) = (Vec::with_capacity(rows.len()), false);
         while let Some((row, outcome)) = agreed.next().await {
             match outcome {

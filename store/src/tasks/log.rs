@@ -1,13 +1,13 @@
 //! The log of a job: what happened to its tasks, in order, kept as long as the job.
 
-use std::collections::HashMap;
-
-use redis::cmd;
 use shim_proto::coordination::v1::{TaskEvent, TaskEventKind};
 
 use super::super::clock::timestamp;
 use super::Tasks;
 use crate::error::Error;
+
+/// A line as the script tells it: its place, when, kind, task, worker, progress, detail.
+type Line = (u64, i64, i32, String, String, f64, String);
 
 impl Tasks {
     /// What happened in a job after a cursor, or from the beginning if that is empty; at most `count` lines. A job that
@@ -21,34 +21,28 @@ impl Tasks {
         after: &str,
         count: usize,
     ) -> Result<Vec<TaskEvent>, Error> {
-        let from = match after {
-            "" => "-".to_owned(),
-            after => format!("({after}"),
-        };
-        let range = cmd("XRANGE")
-            .arg(self.slot.item("log", root_id))
-            .arg(from)
-            .arg("+")
-            .arg("COUNT")
-            .arg(count)
-            .to_owned();
-        let lines: Vec<(String, HashMap<String, String>)> = self.link.query(&range).await?;
-        Ok(lines.into_iter().map(event).collect())
+        let place = after.split_once('-').map_or("0", |(_, place)| place);
+        let call = self
+            .call(&self.scripts.events)
+            .arg(root_id)
+            .arg(place)
+            .arg(count);
+        let mut reply = self.link.call(&call).await?;
+        reply.status()?;
+        self.decided(&mut reply)?;
+        Ok(reply.rest::<Line>()?.into_iter().map(event).collect())
     }
 }
 
-fn event((cursor, mut fields): (String, HashMap<String, String>)) -> TaskEvent {
-    let ms = cursor.split('-').next().and_then(|ms| ms.parse().ok());
-    let kind = fields.get("k").and_then(|kind| kind.parse().ok());
-    let progress = fields.get("p").and_then(|progress| progress.parse().ok());
-    let mut text = |name: &str| fields.remove(name).unwrap_or_default();
+/// A cursor is when, for people, and the place.
+fn event((place, at, kind, task_id, worker_id, progress, detail): Line) -> TaskEvent {
     TaskEvent {
-        at: ms.map(timestamp),
-        task_id: text("t"),
-        kind: kind.unwrap_or(i32::from(TaskEventKind::Unspecified)),
-        worker_id: text("w"),
-        progress: progress.unwrap_or_default(),
-        detail: text("d"),
-        cursor,
+        cursor: format!("{at}-{place}"),
+        at: Some(timestamp(at)),
+        task_id,
+        kind: TaskEventKind::try_from(kind).unwrap_or_default().into(),
+        worker_id,
+        progress,
+        detail,
     }
 }

@@ -124,6 +124,7 @@ struct Scripts {
     reschedule: Script,
     heads: Script,
     declare: Script,
+    events: Script,
     health: Script,
 }
 
@@ -149,6 +150,7 @@ impl Scripts {
             reschedule: script(Frees, include_str!("../lua/tasks/reschedule.lua")),
             heads: script(Reads, include_str!("../lua/tasks/heads.lua")),
             declare: script(Writes, include_str!("../lua/tasks/declare.lua")),
+            events: script(Reads, include_str!("../lua/tasks/events.lua")),
             health: script(Reads, include_str!("../lua/tasks/health.lua")),
         }
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bullmq::options::RedisConnectionOptions;
 use bullmq::{Job, JobOptions, Queue, QueueOptions, Worker, WorkerOptions};
+use futures::FutureExt;
 use prost::Message;
 use shim_proto::coordination::v1::{Requirements, WorkerKind};
 
@@ -68,11 +69,15 @@ impl Class {
     }
 }
 
-/// Whether a worker of a kind with sorted capabilities may run tasks with these requirements.
+/// Whether a worker of a kind with sorted capabilities may run tasks with these requirements. A program that does one
+/// thing takes only what asks for it: by its executor, or by a capability it has.
 #[must_use]
 pub fn fits(requirements: &Requirements, kind: WorkerKind, capabilities: &[String]) -> bool {
     let executor = WorkerKind::try_from(requirements.executor).unwrap_or_default();
-    (executor == WorkerKind::Unspecified || executor == kind)
+    let is_program = matches!(kind, WorkerKind::Command | WorkerKind::Analysis);
+    let asks_for_anyone = executor == WorkerKind::Unspecified
+        && !(is_program && requirements.capabilities.is_empty());
+    (asks_for_anyone || executor == kind)
         && requirements
             .capabilities
             .iter()
@@ -137,11 +142,12 @@ impl OpenQueue {
     }
 }
 
-/// Asks BullMQ, for as long as anything may take that Redis does.
+/// Asks BullMQ, for as long as anything may take that Redis does. Its futures are boxed: what is built on them would be too
+/// deep for the compiler.
 pub(super) async fn timely<T>(
-    ask: impl Future<Output = Result<T, bullmq::Error>>,
+    ask: impl Future<Output = Result<T, bullmq::Error>> + Send,
 ) -> Result<T, Error> {
-    match tokio::time::timeout(ANSWER_WITHIN, ask).await {
+    match tokio::time::timeout(ANSWER_WITHIN, ask.boxed()).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(bullmq::Error::Redis(error))) => Err(super::super::link::explain(&error)),
         Ok(Err(error)) => {
@@ -183,5 +189,14 @@ mod tests {
         assert!(fits(&needs(chat, &["sql"]), chat, &rust));
         assert!(!fits(&needs(WorkerKind::Agent, &[]), chat, &rust));
         assert!(!fits(&needs(chat, &["sql", "go"]), chat, &rust));
+    }
+
+    #[test]
+    fn a_program_takes_only_what_asks_for_it() {
+        let make = WorkerKind::Command;
+        assert!(!fits(&Requirements::default(), make, &["make".to_owned()]));
+        assert!(fits(&needs(make, &[]), make, &[]));
+        let any = WorkerKind::Unspecified;
+        assert!(fits(&needs(any, &["make"]), make, &["make".to_owned()]));
     }
 }

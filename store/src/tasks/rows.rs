@@ -61,6 +61,14 @@ impl Row {
         self.fields.get(name).map_or("", String::as_str)
     }
 
+    /// The root of its job, which may be itself.
+    fn root(&self) -> &str {
+        match self.field("root") {
+            "" => &self.id,
+            root => root,
+        }
+    }
+
     pub(super) fn state(&self) -> TaskState {
         let number: i32 = self.field("state").parse().unwrap_or_default();
         TaskState::try_from(number).unwrap_or_default()
@@ -80,7 +88,7 @@ impl Row {
         };
         let mut task = Task {
             state: self.state().into(),
-            root_id: self.field("root").to_owned(),
+            root_id: self.root().to_owned(),
             priority: self.number("priority"),
             max_attempts: self.number("most"),
             attempts: self.number("attempts"),

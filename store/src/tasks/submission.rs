@@ -100,7 +100,12 @@ impl Tasks {
                         .map_or_else(String::new, unix_ms),
                 )
                 .arg(task.strategy.max(1))
-                .arg(place(task));
+                .arg(place(task))
+                .arg(if task.submitted_by.is_empty() {
+                    ""
+                } else {
+                    "1"
+                });
         }
         let mut reply = self.link.call(&call).await?;
         match reply.status()?.as_str() {

@@ -29,6 +29,9 @@ const EVENTS_AT_ONCE: usize = 500;
 /// Finished jobs that BullMQ keeps of each queue, for people who look at it.
 const KEPT_BY_BULLMQ: u64 = 1_000;
 
+/// Of these, so many go in one step.
+const CLEANED_AT_ONCE: u64 = 500;
+
 /// A worker that is gone, up to an epoch.
 #[derive(Debug, Clone)]
 pub struct Burial {
@@ -235,9 +238,14 @@ impl Tasks {
         let open = self.carrier.open(queue).await?;
         let counts = timely(open.queue.get_job_counts()).await?;
         for (state, count) in [("completed", counts.completed), ("failed", counts.failed)] {
-            let excess = u32::try_from(count.saturating_sub(KEPT_BY_BULLMQ)).unwrap_or(u32::MAX);
-            if excess > 0 {
-                timely(open.queue.clean(0, excess.min(1_000), state)).await?;
+            let mut excess = count.saturating_sub(KEPT_BY_BULLMQ);
+            while excess > 0 {
+                let step = excess.min(CLEANED_AT_ONCE);
+                let limit = u32::try_from(step).unwrap_or(u32::MAX);
+                if timely(open.queue.clean(0, limit, state)).await?.is_empty() {
+                    break;
+                }
+                excess -= step;
             }
         }
         Ok(())

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use shim_proto::coordination::v1::{FileLease, Requirements, Task, TaskError, TaskResult, Usage, WorkerKind};
+use shim_proto::coordination::v1::{
+    FileLease, Requirements, Task, TaskError, TaskResult, Usage, WorkerKind,
+};
 use shim_redis_harness::{Launch, Redis};
 use shim_runtime::config::Settings;
 use shim_runtime::lifecycle::Shutdown;

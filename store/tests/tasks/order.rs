@@ -34,10 +34,16 @@ async fn what_was_given_back_goes_before_all_of_its_priority() {
     for goal in ["a", "b", "c"] {
         house.submit(with_priority(goal, 2)).await;
     }
-    let (first, second) = (house.claim("w").await.unwrap(), house.claim("v").await.unwrap());
+    let (first, second) = (
+        house.claim("w").await.unwrap(),
+        house.claim("v").await.unwrap(),
+    );
     let tasks = &house.store.tasks;
     // One by its worker, one because its worker died: the older first.
-    tasks.release(&once(), &second.task.task_id, second.lease, "").await.unwrap();
+    tasks
+        .release(&once(), &second.task.task_id, second.lease, "")
+        .await
+        .unwrap();
     assert_eq!(house.bury("w", true).await, 1);
     house.carried_over().await;
     house.submit(with_priority("first of all", 1)).await;
@@ -60,9 +66,12 @@ async fn heads_are_in_order_across_queues() {
         capabilities: vec![capability.to_owned()],
     };
     let mut queues = vec!["work".to_owned()];
-    for (goal, priority, capability) in
-        [("old", 5, ""), ("rust", 5, "rust"), ("urgent", 1, "sql"), ("young", 5, "")]
-    {
+    for (goal, priority, capability) in [
+        ("old", 5, ""),
+        ("rust", 5, "rust"),
+        ("urgent", 1, "sql"),
+        ("young", 5, ""),
+    ] {
         let mut plan = with_priority(goal, priority);
         if !capability.is_empty() {
             plan.root.requirements = Some(needs(capability));

@@ -6,7 +6,9 @@ use super::house::{House, graph};
 use super::laws;
 
 fn reason(task: &Task) -> &str {
-    task.error.as_ref().map_or("", |error| error.reason.as_str())
+    task.error
+        .as_ref()
+        .map_or("", |error| error.reason.as_str())
 }
 
 impl House {
@@ -20,12 +22,9 @@ impl House {
 
     async fn finish_all(&self) {
         loop {
-            self.sweep().await;
+            self.carried_over().await;
             let Some(claimed) = self.claim("w").await else {
-                if self.store.tasks.health().await.unwrap().outbox == 0 {
-                    return;
-                }
-                continue;
+                return;
             };
             self.complete(&claimed, "done").await;
         }
@@ -36,15 +35,24 @@ impl House {
 async fn one_failure_ends_a_job_that_fails_fast_and_a_retry_takes_all_of_it_up() {
     let house = House::new().await;
     let ids = house.submit(graph(&[&[], &[], &[0, 1], &[2]])).await;
-    let (first, second) = (house.claim("w").await.unwrap(), house.claim("w").await.unwrap());
+    let (first, second) = (
+        house.claim("w").await.unwrap(),
+        house.claim("w").await.unwrap(),
+    );
     house.fail(&first, true).await;
-    assert_eq!(house.states(&ids).await, ["FAILED", "FAILED", "CANCELLED", "CANCELLED", "CANCELLED"]);
+    assert_eq!(
+        house.states(&ids).await,
+        ["FAILED", "FAILED", "CANCELLED", "CANCELLED", "CANCELLED"]
+    );
     assert_eq!(reason(&house.task(&ids[2]).await), "SIBLING_FAILED");
     assert!(house.report(&second, 0.5).await.is_err());
 
     assert_eq!(house.retry(&ids[1]).await, 4);
     laws::hold(&house.store).await;
-    assert_eq!(house.states(&ids).await, ["RUNNING", "READY", "READY", "PENDING", "PENDING"]);
+    assert_eq!(
+        house.states(&ids).await,
+        ["RUNNING", "READY", "READY", "PENDING", "PENDING"]
+    );
     house.finish_all().await;
     assert_eq!(house.states(&ids).await, ["COMPLETED"; 5]);
     laws::are_quiet(&house.store, &[]).await;
@@ -60,7 +68,14 @@ async fn a_job_that_continues_loses_only_what_depended_on_the_failure() {
     assert_eq!(failing.task.task_id, ids[1]);
     house.fail(&failing, true).await;
     house.finish_all().await;
-    let ended = ["FAILED", "FAILED", "COMPLETED", "CANCELLED", "COMPLETED", "CANCELLED"];
+    let ended = [
+        "FAILED",
+        "FAILED",
+        "COMPLETED",
+        "CANCELLED",
+        "COMPLETED",
+        "CANCELLED",
+    ];
     assert_eq!(house.states(&ids).await, ended);
     assert_eq!(reason(&house.task(&ids[5]).await), "DEPENDENCY_FAILED");
 
@@ -83,7 +98,10 @@ async fn what_waits_for_two_failures_comes_back_with_the_second() {
     }
     assert_eq!(house.retry(&ids[1]).await, 1);
     house.finish_all().await;
-    assert_eq!(house.states(&ids).await, ["FAILED", "COMPLETED", "FAILED", "CANCELLED"]);
+    assert_eq!(
+        house.states(&ids).await,
+        ["FAILED", "COMPLETED", "FAILED", "CANCELLED"]
+    );
     assert_eq!(house.retry(&ids[2]).await, 2);
     house.finish_all().await;
     assert_eq!(house.states(&ids).await, ["COMPLETED"; 4]);
@@ -97,7 +115,10 @@ async fn a_called_off_job_is_taken_up_whole() {
     house.complete(&claimed, "done").await;
     assert_eq!(house.cancel(&ids[0]).await, 3);
     assert_eq!(house.cancel(&ids[0]).await, 0);
-    assert_eq!(house.states(&ids).await, ["CANCELLED", "COMPLETED", "CANCELLED", "CANCELLED"]);
+    assert_eq!(
+        house.states(&ids).await,
+        ["CANCELLED", "COMPLETED", "CANCELLED", "CANCELLED"]
+    );
     assert_eq!(house.retry(&ids[0]).await, 2);
     house.finish_all().await;
     assert_eq!(house.states(&ids).await, ["COMPLETED"; 4]);

@@ -43,12 +43,16 @@ struct Walk {
 async fn whatever_happens_every_job_ends_and_nothing_is_left() {
     for walk in 0..number("SHIM_WALKS", 2) {
         let seed = number("SHIM_SEED", rand::random::<u32>().into()) + walk;
-        println!("SHIM_SEED={seed}");
-        let house = House::new().await;
+        eprintln!("SHIM_SEED={seed}");
+        let mut house = House::lasting().await;
         let mut walk = Walk::new(seed, &house.redis.unix_url()).await;
         for step in 0..number("SHIM_STEPS", 400) {
             walk.step().await;
-            if step % 100 == 99 {
+            if walk.rng.random_bool(0.003) {
+                // Killed and started again, in the middle of whatever goes on.
+                tokio::task::block_in_place(|| house.redis.restart());
+            }
+            if step % 100 == 99 && house.store.link.health().is_ok() {
                 laws::hold(&house.store).await;
             }
         }
@@ -103,7 +107,8 @@ impl Walk {
             _ => {
                 let (place, store) = self.store();
                 let swept = async move { store.tasks.sweep(&patient()).await };
-                self.processes[place].run(swept).await.unwrap();
+                // Redis may be away.
+                let _ = self.processes[place].run(swept).await;
             }
         }
     }
@@ -287,7 +292,7 @@ impl Walk {
                 why: "its worker left".to_owned(),
                 died: false,
             };
-            store.tasks.bury(&burial).await.unwrap();
+            while store.tasks.bury(&burial).await.is_err() {}
         }
         let start = std::time::Instant::now();
         loop {

@@ -2,13 +2,14 @@
 
 use std::io::{Write, stdout};
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Parser, ValueEnum};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use shim_tests::chaos::checkpoint;
 use shim_tests::chaos::coordination::{holders, outages, races};
+use shim_tests::chaos::tasks::{self, claims};
 
 /// Kills, freezes and races what the promises are about, and looks for what was lost.
 #[derive(Debug, Parser)]
@@ -16,7 +17,8 @@ struct Arguments {
     /// What to run.
     #[arg(value_enum, default_value_t = Panel::Checkpoint)]
     panel: Panel,
-    /// How many kills: of the checkpoint service (200), or of Redis (50).
+    /// How many kills: of the checkpoint service (200), or of Redis (50); of tasks, how many kills and freezes each of
+    /// workers, services and Redis (200).
     #[arg(long)]
     rounds: Option<u64>,
     /// Where all chance comes from; the clock if left out.
@@ -36,6 +38,10 @@ enum Panel {
     Outages,
     /// Races, locks and outages.
     Coordination,
+    /// Workers at tasks while workers, services and Redis are killed and frozen.
+    Tasks,
+    /// Races for one task, again and again.
+    Claims,
 }
 
 impl Panel {
@@ -49,6 +55,9 @@ const RACES: u64 = 10_000;
 /// Locks granted in one run on one Redis, and over Redlock nodes.
 const ACQUISITIONS: u64 = 100_000;
 const REDLOCK_ACQUISITIONS: u64 = 20_000;
+/// Tasks that are done while everything is killed and frozen, and that are raced for.
+const TASKS: u64 = 2_000;
+const CLAIMS: u64 = 10_000;
 /// Outages other than kills: each of them lasts seconds.
 const LONG_OUTAGES: u64 = 3;
 
@@ -59,6 +68,8 @@ async fn main() -> ExitCode {
     tell(&format!("{:?} panel, seed {seed}", arguments.panel));
     let (is_clean, found) = match arguments.panel {
         Panel::Checkpoint => checkpoint_panel(arguments.rounds.unwrap_or(200), seed).await,
+        Panel::Tasks => tasks_panel(arguments.rounds.unwrap_or(200), seed).await,
+        Panel::Claims => claims_panel().await,
         panel => coordination_panels(panel, arguments.rounds.unwrap_or(50), seed).await,
     };
     tell(&found.to_string());
@@ -77,6 +88,28 @@ async fn checkpoint_panel(rounds: u64, seed: u64) -> (bool, Value) {
             false,
             json!({"seed": seed, "broken": format!("{broken:?}")}),
         ),
+    }
+}
+
+async fn tasks_panel(rounds: u64, seed: u64) -> (bool, Value) {
+    let settings = tasks::Settings {
+        rounds,
+        tasks: TASKS,
+        calm_kills: rounds.div_ceil(5),
+        dead_after: Duration::from_secs(5),
+        with_peer: true,
+        seed,
+    };
+    match tasks::run(settings, tell).await {
+        Ok(verdict) => (verdict.is_clean() && verdict.is_prompt(), json!(verdict)),
+        Err(broken) => (false, json!({"seed": seed, "broken": broken.to_string()})),
+    }
+}
+
+async fn claims_panel() -> (bool, Value) {
+    match claims::run(claims::Settings { times: CLAIMS }).await {
+        Ok(verdict) => (verdict.is_clean(), json!(verdict)),
+        Err(broken) => (false, json!({"broken": broken.to_string()})),
     }
 }
 

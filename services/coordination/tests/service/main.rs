@@ -17,6 +17,7 @@ mod recipients;
 mod registry;
 mod state;
 mod state_bounds;
+mod supervisor;
 mod task_crew;
 mod task_decisions;
 mod task_refusals;

@@ -156,13 +156,12 @@ impl Matching {
         if let Some(pause) = pause.filter(|pause| !pause.is_zero()) {
             sleep(pause).await;
         }
+        let attempt = self.offers.attempt(&waiter.request_id);
         match self.store.tasks.take(queue, &waiter.claimer).await {
             Ok(Some(claimed)) => {
                 self.room.note_turn(&waiter.worker.worker_id);
-                let request_id = waiter.claimer.once.map(|once| once.request_id);
-                let offer = self.offers.offer(&request_id.unwrap_or_default(), claimed);
                 // What is not accepted goes back when it is dropped.
-                let _ = waiter.answer.send(Ok(offer));
+                let _ = waiter.answer.send(Ok(attempt.came_to(claimed)));
                 None
             }
             Ok(None) => {

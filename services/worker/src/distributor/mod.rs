@@ -75,26 +75,32 @@ impl Distributor {
         wait: Duration,
     ) -> Result<Option<Claimed>, Error> {
         let (answer, mut answered) = oneshot::channel();
-        // Dropped before the channel with what may be in it: it is nobody's then.
-        let _asking = self.offers.asks(&once.request_id).await;
-        let claimer = claimer(worker, once);
+        // Its guard is dropped before the channel with what may be in that, which is nobody's then.
+        let asking = self.offers.asks(&once.request_id).await;
+        let claimer = claimer(worker, once.clone());
         let tasks = &self.store.tasks;
         let (before, running) = tokio::try_join!(
             tasks.claimed_before(&claimer),
             tasks.running(&worker.worker_id)
         )?;
-        if before.is_some() {
-            return Ok(before);
+        let claimed = match before {
+            Some(claimed) => Some(claimed),
+            None if running >= worker.capacity => {
+                return Err(Error::NoRoom(worker.worker_id.clone()));
+            }
+            None => {
+                let waiter = Waiter::new(worker, once, answer);
+                match self.wait(waiter, &mut answered, sleep(wait)).await? {
+                    Some(claimed) => Some(claimed),
+                    // A call with the same id that was given up meanwhile may have left its task to this one.
+                    None => tasks.claimed_before(&claimer).await?,
+                }
+            }
+        };
+        if claimed.is_some() {
+            asking.is_answered();
         }
-        if running >= worker.capacity {
-            return Err(Error::NoRoom(worker.worker_id.clone()));
-        }
-        let waiter = Waiter::new(worker.clone(), claimer.clone(), answer);
-        match self.wait(waiter, &mut answered, sleep(wait)).await? {
-            Some(claimed) => Ok(Some(claimed)),
-            // A call with the same id that was given up meanwhile may have left its task to this one.
-            None => tasks.claimed_before(&claimer).await,
-        }
+        Ok(claimed)
     }
 
     /// The same for a worker of this process, which knows its room and may stop waiting at any time.
@@ -115,7 +121,7 @@ impl Distributor {
             }
         };
         let (answer, mut answered) = oneshot::channel();
-        let waiter = Waiter::new(worker.clone(), claimer(worker, once), answer);
+        let waiter = Waiter::new(worker, once, answer);
         self.wait(waiter, &mut answered, stop).await
     }
 

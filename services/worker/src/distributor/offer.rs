@@ -25,10 +25,21 @@ pub(super) struct Offers {
 
 #[derive(Default)]
 struct Requests {
-    /// How many calls ask with an id.
-    asking: HashMap<String, usize>,
+    /// By id.
+    known: HashMap<String, Request>,
     /// Ids of those whose claims are being given back.
     leaving: HashSet<String>,
+}
+
+/// A request, as long as anybody has to do with it.
+#[derive(Default)]
+struct Request {
+    /// Calls that ask.
+    calls: usize,
+    /// Attempts to have a task for it, and what came of them until that was accepted.
+    attempts: usize,
+    /// A call was answered with the claim.
+    is_answered: bool,
 }
 
 impl Offers {
@@ -50,7 +61,7 @@ impl Offers {
             {
                 let mut requests = locked(&self.requests);
                 if !requests.leaving.contains(request_id) {
-                    *requests.asking.entry(request_id.to_owned()).or_default() += 1;
+                    requests.known(request_id).calls += 1;
                     return Asking(self.clone(), request_id.to_owned());
                 }
             }
@@ -58,20 +69,10 @@ impl Offers {
         }
     }
 
-    /// A claim for a request.
-    pub(super) fn offer(self: &Arc<Self>, request_id: &str, claimed: Claimed) -> Offer {
-        Offer {
-            offers: self.clone(),
-            request_id: request_id.to_owned(),
-            claimed: Some(Box::new(claimed)),
-        }
-    }
-
-    /// Whether a claim must be given back: nobody else asks for it.
-    fn begins_to_leave(&self, request_id: &str) -> bool {
-        let mut requests = locked(&self.requests);
-        let is_asked_for = requests.asking.contains_key(request_id);
-        !is_asked_for && requests.leaving.insert(request_id.to_owned())
+    /// Begins to have a task for a request.
+    pub(super) fn attempt(self: &Arc<Self>, request_id: &str) -> Attempt {
+        locked(&self.requests).known(request_id).attempts += 1;
+        Attempt(self.clone(), request_id.to_owned())
     }
 
     async fn give_back(&self, request_id: &str, claimed: &Claimed) {
@@ -86,25 +87,69 @@ impl Offers {
     }
 }
 
+impl Requests {
+    fn known(&mut self, id: &str) -> &mut Request {
+        self.known.entry(id.to_owned()).or_default()
+    }
+
+    fn forget_if_over(&mut self, id: &str) {
+        let is_over = |request: &Request| request.calls == 0 && request.attempts == 0;
+        if self.known.get(id).is_some_and(is_over) {
+            self.known.remove(id);
+        }
+    }
+}
+
 /// A call that asks.
 pub(super) struct Asking(Arc<Offers>, String);
+
+impl Asking {
+    /// It is answered with the claim.
+    pub(super) fn is_answered(&self) {
+        locked(&self.0.requests).known(&self.1).is_answered = true;
+    }
+}
 
 impl Drop for Asking {
     fn drop(&mut self) {
         let mut requests = locked(&self.0.requests);
-        if let Some(count) = requests.asking.get_mut(&self.1) {
-            *count -= 1;
-            if *count == 0 {
-                requests.asking.remove(&self.1);
-            }
+        requests.known(&self.1).calls -= 1;
+        requests.forget_if_over(&self.1);
+    }
+}
+
+/// A task is being had for a request.
+pub(super) struct Attempt(Arc<Offers>, String);
+
+impl Attempt {
+    /// There is one.
+    pub(super) fn came_to(self, claimed: Claimed) -> Offer {
+        Offer {
+            attempt: self,
+            claimed: Some(Box::new(claimed)),
         }
+    }
+
+    /// Whether a claim must be given back: nobody else has it or asks for it.
+    fn begins_to_leave(&self) -> bool {
+        let mut requests = locked(&self.0.requests);
+        let request = requests.known(&self.1);
+        let is_wanted = request.calls > 0 || request.is_answered;
+        !is_wanted && requests.leaving.insert(self.1.clone())
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        let mut requests = locked(&self.0.requests);
+        requests.known(&self.1).attempts -= 1;
+        requests.forget_if_over(&self.1);
     }
 }
 
 /// A claim that was made for somebody.
 pub(super) struct Offer {
-    offers: Arc<Offers>,
-    request_id: String,
+    attempt: Attempt,
     claimed: Option<Box<Claimed>>,
 }
 
@@ -123,8 +168,8 @@ impl Drop for Offer {
         let Ok(runtime) = Handle::try_current() else {
             return;
         };
-        if self.offers.begins_to_leave(&self.request_id) {
-            let (offers, request_id) = (self.offers.clone(), self.request_id.clone());
+        if self.attempt.begins_to_leave() {
+            let (offers, request_id) = (self.attempt.0.clone(), self.attempt.1.clone());
             runtime.spawn(async move { offers.give_back(&request_id, &claimed).await });
         }
     }

@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use shim_proto::coordination::v1::{Requirements, Worker};
+use shim_store::Once;
 use shim_store::tasks::{Claimer, fits};
 use tokio::sync::{Notify, oneshot, watch};
 use uuid::Uuid;
 
-use super::locked;
 use super::offer::Answer;
+use super::{claimer, locked};
 use crate::domain::assignment::Candidate;
 
 /// Workers whose last turn is remembered; the turns of others are as long ago as can be.
@@ -21,16 +22,18 @@ pub(super) struct Waiter {
     pub(super) ticket: Uuid,
     pub(super) worker: Worker,
     pub(super) claimer: Claimer,
+    pub(super) request_id: String,
     pub(super) answer: oneshot::Sender<Answer>,
     is_leaving: Arc<AtomicBool>,
 }
 
 impl Waiter {
-    pub(super) fn new(worker: Worker, claimer: Claimer, answer: oneshot::Sender<Answer>) -> Self {
+    pub(super) fn new(worker: &Worker, once: Once, answer: oneshot::Sender<Answer>) -> Self {
         Self {
             ticket: Uuid::now_v7(),
-            worker,
-            claimer,
+            worker: worker.clone(),
+            request_id: once.request_id.clone(),
+            claimer: claimer(worker, once),
             answer,
             is_leaving: Arc::default(),
         }

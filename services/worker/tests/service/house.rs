@@ -48,6 +48,7 @@ pub(crate) struct House {
 pub(crate) struct Plan<'a> {
     redis: String,
     settings: Vec<(&'a str, String)>,
+    scripts: Vec<(&'a str, String, String)>,
     checkpoints: Option<PathBuf>,
 }
 
@@ -56,6 +57,7 @@ impl<'a> Plan<'a> {
         Self {
             redis: redis.to_owned(),
             settings: BEATS.map(|(key, value)| (key, value.to_owned())).to_vec(),
+            scripts: Vec::new(),
             checkpoints: None,
         }
     }
@@ -66,15 +68,11 @@ impl<'a> Plan<'a> {
         self
     }
 
-    /// A shell program as an executor.
-    pub(crate) fn script(self, kind: &str, script: &str) -> Self {
-        self.set("worker.executors.sh.kind", kind)
-            .set("worker.executors.sh.program", "sh")
-            // A list in TOML, where a text in quotes may hold anything but its quotes.
-            .set(
-                "worker.executors.sh.args",
-                format!("[\"-c\", '''{script}''']"),
-            )
+    /// A shell script as an executor of this name.
+    pub(crate) fn script(mut self, name: &'a str, kind: &str, script: &str) -> Self {
+        self.scripts
+            .push((name, kind.to_owned(), script.to_owned()));
+        self
     }
 
     /// Uses the checkpoint service of another house.
@@ -103,7 +101,20 @@ impl House {
             ("worker.roots", text),
         ];
         let flags = flags.into_iter().chain(plan.settings);
-        let flags: Vec<_> = flags.map(|(key, value)| (key.to_owned(), value)).collect();
+        let mut flags: Vec<_> = flags.map(|(key, value)| (key.to_owned(), value)).collect();
+        for (name, kind, script) in plan.scripts {
+            let file = path.join(format!("{name}.sh"));
+            std::fs::write(&file, script).unwrap();
+            let set = |field: &str, value: &str| {
+                let key = format!("worker.executors.{name}.{field}");
+                (key, value.to_owned())
+            };
+            flags.extend([
+                set("kind", &kind),
+                set("program", "sh"),
+                set("args", file.to_str().unwrap()),
+            ]);
+        }
         let mut settings = Settings::gather(None, [], flags).unwrap();
         let coordination = CoordinationConfig::read(&mut settings);
         let (checkpoint, worker) = (

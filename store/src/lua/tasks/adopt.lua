@@ -7,8 +7,7 @@ if known and redis.call('EXISTS', task_key(known)) == 1 then return answer(known
 local id = ARGV[4]
 redis.call('SET', key('job:' .. ARGV[3]), id, 'PX', 7 * 24 * 3600 * 1000)
 redis.call('SET', key('spec:' .. id), ARGV[5])
-redis.call('HSET', task_key(id), 'state', READY, 'root', id, 'queue', ARGV[6], 'priority', ARGV[7], 'unmet', 0,
-  'weight', 1, 'gates', '', 'most', ARGV[8], 'pause', ARGV[9], 'created', now, 'ready', now, 'job', ARGV[10])
+redis.call('HSET', task_key(id), 'state', READY, 'queue', ARGV[6], 'priority', ARGV[7], 'most', ARGV[8], 'pause', ARGV[9], 'created', now, 'ready', now, 'job', ARGV[10])
 redis.call('ZADD', key('ready'), now, id)
 redis.call('ZADD', key('live'), now, id)
 redis.call('ZADD', key('jobs'), now, id)

@@ -30,16 +30,16 @@ local holds = key('running:' .. worker)
 if redis.call('SCARD', holds) >= tonumber(ARGV[10]) then return {'NO_ROOM'} end
 
 local lease = tick(KEYS[1])
-enter(task, RUNNING, 'worker', worker, 'epoch', ARGV[8], 'lease', lease, 'session', ARGV[9], 'started', now,
-  'reported', now, 'stuck', '')
-redis.call('HINCRBY', task_key(id), 'attempts', 1)
+enter(task, RUNNING, 'worker', worker, 'epoch', ARGV[8], 'lease', lease, 'started', now, 'reported', now,
+  'attempts', task.attempts + 1)
+redis.call('HDEL', task_key(id), 'stuck', 'session')
+if ARGV[9] ~= '' then redis.call('HSET', task_key(id), 'session', ARGV[9]) end
 if ARGV[11] ~= '' then
   redis.call('HSET', task_key(id), 'files', ARGV[11])
   redis.call('ZADD', key('leased'), now, id)
   redis.call('HDEL', key('blocked:' .. ARGV[12]), id)
 end
-local place = redis.call('HGET', task_key(id), 'place')
-if place then redis.call('SET', key('near:' .. place), worker, 'PX', 3600 * 1000) end
+if task.place ~= '' then redis.call('SET', key('near:' .. task.place), worker, 'PX', 3600 * 1000) end
 redis.call('SADD', holds, id)
 redis.call('ZADD', key('quiet'), now, id)
 redis.call('ZADD', key('holders'), now, worker)

@@ -9,7 +9,7 @@ return with_row(once(ARGV[3], ARGV[4], ARGV[5], function()
 
   if ARGV[8] ~= '' then redis.call('HSET', text_key(id), 'result', ARGV[8]) end
   redis.call('HDEL', text_key(id), 'reason', 'message')
-  spend(id, ARGV[9], ARGV[10], ARGV[11])
+  spend(task, ARGV[9], ARGV[10], ARGV[11])
   finish(task)
   return answer()
 end), ARGV[6])

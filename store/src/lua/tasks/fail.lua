@@ -7,7 +7,7 @@ return with_row(once(ARGV[3], ARGV[4], ARGV[5], function()
   local refused = stale(task, ARGV[7])
   if refused then return refused end
 
-  spend(id, ARGV[11], ARGV[12], ARGV[13])
+  spend(task, ARGV[11], ARGV[12], ARGV[13])
   local attempts = tonumber(task.attempts)
   if ARGV[10] == '1' or attempts >= tonumber(task.most) then
     over(task, FAILED, ARGV[8], ARGV[9])

@@ -10,7 +10,7 @@ advance(task, math.max(tonumber(task.progress) or 0, tonumber(ARGV[5])))
 redis.call('HSET', task_key(id), 'reported', now, 'stuck', '')
 if ARGV[6] ~= '' then redis.call('HSET', text_key(id), 'note', ARGV[6]) end
 if ARGV[7] ~= '' then redis.call('HSET', task_key(id), 'checkpoint', ARGV[7]) end
-spend(id, ARGV[8], ARGV[9], ARGV[10])
+spend(task, ARGV[8], ARGV[9], ARGV[10])
 redis.call('ZADD', key('quiet'), now, id)
 log(task.root, 'progress', id, 'w', task.worker, 'p', task.progress, 'd', ARGV[6])
 return answer(row(id, 'errors'))

@@ -29,14 +29,27 @@ local function owe(id)
   owed[#owed + 1] = id
 end
 
--- A message to the submitter is owed: why, of which task.
-local function notify(why, id)
-  redis.call('ZADD', key('outbox'), now_us, why .. ' ' .. id)
-  owed[#owed + 1] = why .. ' ' .. id
+-- A message to the submitter of a job is owed, if it wants to hear: why, of which task.
+local function notify(why, task)
+  if redis.call('HEXISTS', task_key(task.root), 'told') == 0 then return end
+  local what = why .. ' ' .. task.id
+  redis.call('ZADD', key('outbox'), now_us, what)
+  owed[#owed + 1] = what
 end
 
+-- A line in the log of a job, as short as can be: a job's log takes more room than the job. With 'w' the worker, with 'p'
+-- how far it is, with 'd' a few words more.
 local function log(root, kind, id, ...)
-  redis.call('XADD', key('log:' .. root), 'MAXLEN', '~', LOG_LENGTH, '*', 'k', TOLD[kind], 't', id, ...)
+  local line = {now, TOLD[kind], id == root and '' or id, '', 0, ''}
+  for i = 1, select('#', ...), 2 do
+    local name, value = select(i, ...)
+    line[name == 'w' and 4 or name == 'p' and 5 or 6] = value
+  end
+  local length = redis.call('RPUSH', key('log:' .. root), cmsgpack.pack(line))
+  if length > LOG_LENGTH * 1.1 then
+    redis.call('LTRIM', key('log:' .. root), -LOG_LENGTH, -1)
+    redis.call('HINCRBY', task_key(root), 'cut', length - LOG_LENGTH)
+  end
   woken[root] = true
 end
 
@@ -48,14 +61,18 @@ local function answer(...)
 end
 
 local FIELDS = {'state', 'root', 'priority', 'unmet', 'attempts', 'most', 'deaths', 'pause', 'worker', 'epoch', 'lease',
-  'weight', 'progress', 'gates', 'gate', 'from', 'policy', 'total', 'parts'}
+  'weight', 'progress', 'gates', 'gate', 'from', 'policy', 'total', 'parts', 'place'}
+
+-- What is not written down, because most tasks have it so. A root does not name itself.
+local DEFAULTS = {unmet = '0', weight = '1', policy = '1', attempts = '0'}
 
 -- The record of a task as a table with its id; nil if there is none.
 local function load(id)
   local values = redis.call('HMGET', task_key(id), unpack(FIELDS))
   if not values[1] then return nil end
   local task = {id = id}
-  for i, field in ipairs(FIELDS) do task[field] = values[i] or '' end
+  for i, field in ipairs(FIELDS) do task[field] = values[i] or DEFAULTS[field] or '' end
+  if task.root == '' then task.root = id end
   return task
 end
 
@@ -100,7 +117,7 @@ local function release(task)
   if string.find(task.gates, 's', 1, true) then
     enter(task, AWAITING, 'gate', 'start')
     log(task.root, 'awaiting', task.id, 'd', 'before it starts')
-    notify('approval', task.id)
+    notify('approval', task)
   elseif (tonumber(task.from) or 0) > now then
     enter(task, DELAYED)
     owe(task.id)
@@ -135,7 +152,7 @@ local function settle(root_id)
   elseif string.find(root.gates, 'r', 1, true) then
     enter(root, AWAITING, 'gate', 'result')
     log(root_id, 'awaiting', root_id, 'd', 'before its result counts')
-    notify('approval', root_id)
+    notify('approval', root)
   else
     over(root, COMPLETED)
   end
@@ -144,7 +161,8 @@ end
 -- Ends a task for good, and settles nothing else.
 local function close(task, state, reason, message)
   local may_be_queued = task.state ~= PENDING and task.parts == ''
-  enter(task, state, 'ended', now, 'lease', '')
+  enter(task, state, 'ended', now)
+  redis.call('HDEL', task_key(task.id), 'lease', 'epoch', 'stuck', 'gate')
   if state == COMPLETED then advance(task, 1) end
   if reason then redis.call('HSET', text_key(task.id), 'reason', reason, 'message', message) end
   log(task.root, TOLD_AT_END[state], task.id, 'w', task.worker, 'd', message or '')
@@ -160,7 +178,7 @@ local function close(task, state, reason, message)
     redis.call('ZREM', key('live'), task.id)
     redis.call('ZREM', key('deadlines'), task.id)
     redis.call('ZREM', key('escalations'), task.id)
-    notify('ended', task.id)
+    notify('ended', task)
   end
 end
 
@@ -217,7 +235,7 @@ local function finish(task)
   advance(task, 1)
   log(task.root, 'awaiting', task.id, 'w', task.worker, 'd', 'before its result counts')
   owe(task.id)
-  notify('approval', task.id)
+  notify('approval', task)
 end
 
 -- Nil if the claim stands; else the refusal, with why.
@@ -235,11 +253,13 @@ local function give_back(task, why)
   owe(task.id)
 end
 
--- Adds what an attempt cost.
-local function spend(id, input, output, cost)
-  if input ~= '0' then redis.call('HINCRBY', task_key(id), 'input', input) end
-  if output ~= '0' then redis.call('HINCRBY', task_key(id), 'output', output) end
-  if cost ~= '0' then redis.call('HINCRBYFLOAT', task_key(id), 'cost', cost) end
+-- Adds what an attempt cost, to the task and to its job.
+local function spend(task, input, output, cost)
+  for _, id in ipairs(is_root(task) and {task.id} or {task.id, task.root}) do
+    if input ~= '0' then redis.call('HINCRBY', task_key(id), 'input', input) end
+    if output ~= '0' then redis.call('HINCRBY', task_key(id), 'output', output) end
+    if cost ~= '0' then redis.call('HINCRBYFLOAT', task_key(id), 'cost', cost) end
+  end
 end
 
 local TEXTS = {errors = {'reason', 'message', 'note'}, all = {'reason', 'message', 'note', 'result', 'json'}}

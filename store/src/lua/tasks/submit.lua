@@ -2,9 +2,10 @@
 -- ARGV: ..., did, fingerprint, keep_did_ms, most jobs, deadline_ms ('' for none), how many tasks, then for each, the
 --       root first: id, what does not change of it, queue, priority, how many tasks it waits for, weight, gates ('s'
 --       before it starts, 'r' before its result counts), attempts, pause_ms, delay_ms, policy, ids that wait for it (in
---       one text), of a schedule's template when it runs first, how its worker is chosen, and where its files are
+--       one text), of a schedule's template when it runs first, how its worker is chosen, where its files are, and '1'
+--       if its submitter is told how it goes
 -- OK: now_us, owed, the root's id, then the tasks as they are now. Refusals: REQUEST_ID_REUSED, TOO_MANY.
-local PER_TASK, FIRST = 15, 9
+local PER_TASK, FIRST = 16, 9
 local done = once(ARGV[3], ARGV[4], ARGV[5], function()
   local count, root_id = tonumber(ARGV[8]), ARGV[FIRST]
   if redis.call('ZCARD', key('live')) >= tonumber(ARGV[6]) then return {'TOO_MANY'} end
@@ -17,11 +18,24 @@ local done = once(ARGV[3], ARGV[4], ARGV[5], function()
     local state = PENDING
     if is_job then state = RUNNING end
     redis.call('SET', key('spec:' .. id), ARGV[a + 1])
-    redis.call('HSET', task_key(id), 'state', state, 'root', root_id, 'queue', ARGV[a + 2], 'priority', ARGV[a + 3],
-      'unmet', unmet, 'weight', ARGV[a + 5], 'gates', ARGV[a + 6], 'most', ARGV[a + 7], 'pause', ARGV[a + 8],
-      'from', from, 'policy', ARGV[a + 10], 'created', now)
-    if ARGV[a + 13] ~= '1' then redis.call('HSET', task_key(id), 'strategy', ARGV[a + 13]) end
-    if ARGV[a + 14] ~= '' then redis.call('HSET', task_key(id), 'place', ARGV[a + 14]) end
+    local record = {'state', state, 'queue', ARGV[a + 2], 'priority', ARGV[a + 3], 'most', ARGV[a + 7], 'pause', ARGV[a + 8],
+      'created', now}
+    local function note(field, value, default)
+      if tostring(value) ~= default then
+        record[#record + 1] = field
+        record[#record + 1] = value
+      end
+    end
+    note('root', id == root_id and '' or root_id, '')
+    note('unmet', unmet, DEFAULTS.unmet)
+    note('weight', ARGV[a + 5], DEFAULTS.weight)
+    note('policy', ARGV[a + 10], DEFAULTS.policy)
+    note('gates', ARGV[a + 6], '')
+    note('from', from, '')
+    note('strategy', ARGV[a + 13], '1')
+    note('place', ARGV[a + 14], '')
+    note('told', ARGV[a + 15], '')
+    redis.call('HSET', task_key(id), unpack(record))
     for next_id in string.gmatch(ARGV[a + 11], '%S+') do redis.call('RPUSH', key('after:' .. id), next_id) end
     if i > 0 then
       redis.call('RPUSH', key('parts:' .. root_id), id)

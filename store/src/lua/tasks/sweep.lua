@@ -36,7 +36,7 @@ for _, id in ipairs(due('quiet', now - ARGV[3])) do
   local task = load(id)
   redis.call('HSET', task_key(id), 'stuck', 1)
   log(task.root, 'stuck', id, 'w', task.worker, 'd', 'nothing was heard of it for long')
-  notify('stuck', id)
+  notify('stuck', task)
 end
 
 -- A task that is over goes with the job that BullMQ kept of it.

@@ -7,11 +7,12 @@ use shim_proto::coordination::v1::QueueHealthRequest;
 use shim_redis_harness::Redis;
 
 use super::official::Official;
+use super::patience::patiently;
 use super::{APPENDFSYNC, ours};
 use crate::bench::figure::Figure;
 use crate::place::Place;
 use crate::service::{Launch, Service};
-use crate::tasks::job;
+use crate::tasks::{TaskClients, job};
 
 const TASKS: usize = 100_000;
 /// Tasks between two looks at the clock.
@@ -34,7 +35,7 @@ pub(super) async fn measure(progress: &impl Fn(&str)) -> Vec<Figure> {
     let mut rates = Vec::new();
     for _ in 0..TASKS / LOT {
         let start = Instant::now();
-        ours::submit(&service, LOT, |number| job(&format!("job {number}"))).await;
+        ours::submit_all(&service, LOT, |number| job(&format!("job {number}"))).await;
         rates.push(share(count(LOT), start.elapsed().as_secs_f64()));
     }
     carried(&service).await;
@@ -91,9 +92,11 @@ fn redis() -> Redis {
 
 /// Waits until BullMQ knows all that was decided.
 async fn carried(service: &Service) {
-    let mut clients = service.tasks();
+    let call =
+        |mut clients: TaskClients, request| async move { clients.jobs.queue_health(request).await };
+    let clients = service.tasks();
     loop {
-        let health = clients.jobs.queue_health(QueueHealthRequest {}).await;
+        let health = patiently(&clients, QueueHealthRequest {}, call).await;
         if health.expect("queues can be looked at").get_ref().outbox == 0 {
             return;
         }

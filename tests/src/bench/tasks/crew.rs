@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use shim_proto::coordination::v1::Worker;
+use shim_proto::worker::v1::CompleteTaskRequest;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::MissedTickBehavior;
 
+use super::patience::patiently;
 use crate::service::Service;
-use crate::tasks::TaskClients;
+use crate::tasks::{Claim, TaskClients, claiming, completion};
 
 /// Connections they share.
 const CHANNELS: usize = 4;
@@ -75,16 +77,14 @@ impl Drop for Crew {
 
 impl Member {
     /// Works while there is something left, and tells when its last task was completed.
-    async fn work(mut self, left: Arc<AtomicUsize>) -> Option<Instant> {
+    async fn work(self, left: Arc<AtomicUsize>) -> Option<Instant> {
         let mut end = None;
         while left.load(Ordering::Relaxed) > 0 {
-            let claim = self.clients.claim(&self.worker, WAIT).await;
-            let Some(claim) = claim.expect("tasks are given out") else {
+            let Some(claim) = self.claim(WAIT).await else {
                 continue;
             };
             self.running.store(1, Ordering::Relaxed);
-            let completed = self.clients.complete(&claim, "").await;
-            completed.expect("the claim stands");
+            self.complete(&claim).await;
             self.running.store(0, Ordering::Relaxed);
             left.fetch_sub(1, Ordering::Relaxed);
             end = Some(Instant::now());
@@ -93,23 +93,42 @@ impl Member {
     }
 
     /// Waits for one task and does it; tells when it had it.
-    pub(super) async fn do_one(mut self, wait: Duration) -> Instant {
-        let claim = self.clients.claim(&self.worker, wait).await;
-        let claim = claim.expect("tasks are given out");
+    pub(super) async fn do_one(self, wait: Duration) -> Instant {
+        let claim = self.claim(wait).await;
         let started = Instant::now();
         let claim = claim.expect("the task came while it was waited for");
-        let completed = self.clients.complete(&claim, "").await;
-        completed.expect("the claim stands");
+        self.complete(&claim).await;
         started
     }
 
-    async fn beat(mut self) {
+    async fn claim(&self, wait: Duration) -> Option<Claim> {
+        let request = claiming(&self.worker, wait);
+        let call =
+            |mut clients: TaskClients, request| async move { clients.claim_as(request).await };
+        let claim = patiently(&self.clients, request, call).await;
+        claim.expect("tasks are given out")
+    }
+
+    async fn complete(&self, claim: &Claim) {
+        let request = completion(claim, "");
+        let call = |mut clients: TaskClients, request: CompleteTaskRequest| async move {
+            clients.work.complete_task(request).await
+        };
+        let completed = patiently(&self.clients, request, call).await;
+        completed.expect("the claim stands");
+    }
+
+    async fn beat(self) {
         let mut ticks = tokio::time::interval(HEARTBEAT);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
             let running = self.running.load(Ordering::Relaxed);
-            let beat = self.clients.beat(&self.worker, running).await;
+            let beat = (self.worker.clone(), running);
+            let call = |mut clients: TaskClients, (worker, running): (Worker, u32)| async move {
+                clients.beat(&worker, running).await
+            };
+            let beat = patiently(&self.clients, beat, call).await;
             beat.expect("a living worker is heard");
         }
     }

@@ -9,6 +9,7 @@ mod crew;
 mod node_peer;
 mod official;
 mod ours;
+mod patience;
 mod side;
 mod tree;
 
@@ -133,47 +134,4 @@ fn named(figures: Vec<Figure>, appendfsync: &str) -> Vec<Figure> {
         figure
     };
     figures.into_iter().map(named).collect()
-}
-
-#[cfg(test)]
-mod quick {
-    use super::*;
-    use shim_redis_harness::Reply;
-    fn slow(redis: &Redis, what: &str) {
-        let Reply::List(rows) = redis.ask(&["SLOWLOG", "GET", "-1"]).unwrap() else { panic!() };
-        let mut by: std::collections::BTreeMap<String, (u64, i64, String)> = Default::default();
-        for row in rows {
-            let Reply::List(f) = row else { continue };
-            let Reply::Integer(us) = f[2] else { continue };
-            let Reply::List(a) = &f[3] else { continue };
-            let w: Vec<&str> = a.iter().filter_map(|x| x.text()).collect();
-            let key = if w[0].eq_ignore_ascii_case("evalsha") { format!("{} {}", w[1], w[2]) } else { w[0].to_owned() };
-            let e = by.entry(key).or_insert((0, 0, w.iter().skip(3).map(|x| x.chars().take(40).collect::<String>()).collect::<Vec<_>>().join(" ").chars().take(160).collect()));
-            e.0 += 1; e.1 += us;
-        }
-        println!("== {what}");
-        let mut v: Vec<_> = by.into_iter().collect();
-        v.sort_by_key(|x| -x.1.1);
-        for (k, (n, us, a)) in v.into_iter().take(12) { println!("{n:6} calls {us:8} us {:6.1}/call {k} :: {a:?}", us as f64 / n as f64); }
-        redis.ask(&["SLOWLOG", "RESET"]).unwrap();
-    }
-    #[tokio::test(flavor = "multi_thread")]
-    async fn shim_quick() {
-        let place = Place::new();
-        let redis = shim_redis_harness::Launch::new().setting("appendfsync", "everysec").setting("slowlog-log-slower-than", "0").setting("slowlog-max-len", "200000").start();
-        let official = Official::on(&redis).await;
-        official.turn(2000).await;
-        redis.ask(&["SLOWLOG", "RESET"]).unwrap();
-        official.submit(2000).await; slow(&redis, "official submit");
-        official.process(2000).await; slow(&redis, "official process");
-        let service = Launch::stack(&place.data_dir(), &redis.unix_url()).started().await;
-        let crew = ours::crew(&service).await;
-        ours::submit(&service, 1000, |n| crate::tasks::job(&format!("job {n}"))).await;
-        crew.work_off(1000).await;
-        redis.ask(&["SLOWLOG", "RESET"]).unwrap();
-        ours::submit(&service, 2000, |n| crate::tasks::job(&format!("job {n}"))).await;
-        slow(&redis, "submit");
-        crew.work_off(2000).await;
-        slow(&redis, "process");
-    }
 }

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use shim_proto::coordination::v1::{SubmitTaskRequest, TaskState};
+use shim_proto::coordination::v1::{SubmitTaskRequest, Task, TaskState};
 use tokio::task::JoinSet;
 
 use super::crew::Crew;
+use super::patience::{ended, submit};
 use super::side::{CONCURRENCY, JOBS, PAUSE_MS, TRIPS, Trips, Turn};
 use crate::service::Service;
 use crate::tasks::{TaskClients, job, subtask};
@@ -33,13 +34,12 @@ pub(super) enum Cut {
 pub(super) async fn turn(service: &Service, crew: &Crew, cut: Cut) -> Turn {
     let start = Instant::now();
     let last = match cut {
-        Cut::Singles => submit(service, JOBS, |number| job(&format!("job {number}"))).await,
-        Cut::Graphs => submit(service, JOBS / GRAPH_TASKS, graph).await,
+        Cut::Singles => submit_all(service, JOBS, |number| job(&format!("job {number}"))).await,
+        Cut::Graphs => submit_all(service, JOBS / GRAPH_TASKS, graph).await,
     };
     let submitted = Instant::now();
     let end = crew.work_off(JOBS).await;
-    let ended = service.tasks().ended(&last).await;
-    let ended = ended.expect("a job can be watched");
+    let ended = ended(&service.tasks(), &last).await;
     assert_eq!(ended.state(), TaskState::Completed, "every task was done");
     Turn {
         submit_s: (submitted - start).as_secs_f64(),
@@ -47,17 +47,17 @@ pub(super) async fn turn(service: &Service, crew: &Crew, cut: Cut) -> Turn {
     }
 }
 
-/// Submits `count` jobs, many at once; returns the id of one of the last.
-pub(super) async fn submit(
+/// Submits `count` jobs, many at once; returns one of the last.
+pub(super) async fn submit_all(
     service: &Service,
     count: usize,
     job: fn(usize) -> SubmitTaskRequest,
-) -> String {
+) -> Task {
     let channels: Vec<TaskClients> = (0..CHANNELS).map(|_| service.tasks()).collect();
     let next = Arc::new(AtomicUsize::new(0));
     let mut submitting = JoinSet::new();
     for lane in 0..SUBMITTING.min(count) {
-        let (mut clients, next) = (channels[lane % CHANNELS].clone(), Arc::clone(&next));
+        let (clients, next) = (channels[lane % CHANNELS].clone(), Arc::clone(&next));
         submitting.spawn(async move {
             let mut last = None;
             loop {
@@ -65,13 +65,12 @@ pub(super) async fn submit(
                 if number >= count {
                     return last;
                 }
-                let taken = clients.submit(job(number)).await;
-                last = taken.expect("a job is taken").task.map(|root| root.task_id);
+                last = Some(submit(&clients, job(number)).await);
             }
         });
     }
-    let ids = submitting.join_all().await;
-    ids.into_iter().flatten().max().expect("jobs were taken")
+    let last = submitting.join_all().await.into_iter().flatten().next();
+    last.expect("jobs were taken")
 }
 
 /// A graph of a hundred tasks.
@@ -93,7 +92,7 @@ fn graph(number: usize) -> SubmitTaskRequest {
 
 /// One task at a time, with one worker that waits for it.
 pub(super) async fn trips(service: &Service) -> Trips {
-    let mut submitter = service.tasks();
+    let submitter = service.tasks();
     let crew = Crew::join(service, 1).await;
     let mut trips = Trips::default();
     for number in 0..TRIPS {
@@ -101,10 +100,8 @@ pub(super) async fn trips(service: &Service) -> Trips {
         let working = tokio::spawn(async move { worker.do_one(WAIT).await });
         tokio::time::sleep(Duration::from_millis(PAUSE_MS)).await;
         let submitted = Instant::now();
-        let taken = submitter.submit(job(&format!("trip {number}"))).await;
-        let root = taken.expect("a job is taken").task.unwrap_or_default();
-        let ended = submitter.ended(&root.task_id).await;
-        let ended = ended.expect("a job can be watched");
+        let root = submit(&submitter, job(&format!("trip {number}"))).await;
+        let ended = ended(&submitter, &root).await;
         trips.result.note(submitted.elapsed());
         assert_eq!(ended.state(), TaskState::Completed, "it was done");
         let started = working.await.expect("no panic");

@@ -5,6 +5,7 @@ use std::time::Instant;
 use shim_proto::coordination::v1::{SubmitTaskRequest, TaskState};
 
 use super::crew::Crew;
+use super::patience::{ended, submit};
 use crate::bench::figure::Figure;
 use crate::bench::latency::Latencies;
 use crate::service::Service;
@@ -14,18 +15,17 @@ const SUBTASKS: usize = 1_000;
 const ROUNDS: usize = 5;
 
 pub(super) async fn measure(service: &Service, crew: &Crew) -> Vec<Figure> {
-    let mut submitter = service.tasks();
+    let submitter = service.tasks();
     let (mut submits, mut ends) = (Latencies::default(), Latencies::default());
     for _ in 0..ROUNDS {
         let request = tree();
         let job = async {
             let start = Instant::now();
-            let taken = submitter.submit(request).await;
+            let root = submit(&submitter, request).await;
             submits.note(start.elapsed());
-            let root = taken.expect("a job is taken").task.unwrap_or_default();
-            let root = submitter.ended(&root.task_id).await;
+            let root = ended(&submitter, &root).await;
             ends.note(start.elapsed());
-            root.expect("a job can be watched")
+            root
         };
         let (root, _) = tokio::join!(job, crew.work_off(SUBTASKS));
         assert_eq!(root.state(), TaskState::Completed, "every subtask was done");

@@ -104,11 +104,6 @@ impl Clerk {
         Ok(())
     }
 
-    /// All jobs so far.
-    pub(super) fn jobs(&self) -> &[Submitted] {
-        &self.jobs
-    }
-
     /// Looks which of the open jobs have ended.
     async fn look(&mut self) -> Result<(), Status> {
         for index in std::mem::take(&mut self.open) {

@@ -49,6 +49,7 @@ pub(super) fn judge(
 }
 
 fn of_task(part: &Task, events: &[Event], evidence: &Evidence<'_>, verdict: &mut Verdict) {
+    let before = verdict.findings();
     let count = |kind| events.iter().filter(|event| event.kind == kind).count() as u64;
     verdict.tasks += 1;
     verdict.tasks_lost += u64::from(!is_over(part));
@@ -70,6 +71,12 @@ fn of_task(part: &Task, events: &[Event], evidence: &Evidence<'_>, verdict: &mut
     let is_done = part.state() == TaskState::Completed && !needs_program(part);
     verdict.effects_missing += u64::from(is_done && place.effects.is_empty());
     verdict.tokens_out_of_order += u64::from(!is_in_order(part, events, evidence.told));
+    if verdict.findings() > before {
+        let claims = evidence.told.claims.get(&part.task_id);
+        eprintln!(
+            "{part:?}\nlog {events:?}\nclaims {claims:?}\nresource {place:?}\ncommits {commits:?}"
+        );
+    }
 }
 
 /// Hands commit the token of their claim, and nobody may have a newer one.

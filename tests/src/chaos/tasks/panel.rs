@@ -46,14 +46,14 @@ pub struct Settings {
     pub seed: u64,
 }
 
-/// Runs the panel on a Redis of its own.
+/// Runs the panel on a Redis of its own, telling `progress` what goes on.
 ///
 /// # Errors
 /// The first answer to submitter or judge that no fault explains.
 ///
 /// # Panics
 /// If the services do not start.
-pub async fn run(settings: Settings) -> Result<Verdict, Status> {
+pub async fn run(settings: Settings, progress: impl Fn(&str)) -> Result<Verdict, Status> {
     let start = Instant::now();
     let peer = settings
         .with_peer
@@ -63,13 +63,17 @@ pub async fn run(settings: Settings) -> Result<Verdict, Status> {
 
     let mut clerk = Clerk::at(&sockets(&scene.house.coordination), Dice::new(dice.roll()))?;
     let hands = &mut scene.hands;
+    progress("workers are killed in the calm");
     let calm = kill_holders(settings.calm_kills, &mut clerk, hands, &scene.workers).await?;
+    progress("everything is killed and frozen at once");
     let (over, are_over) = watch::channel(false);
     let clerk = tokio::spawn(clerk.keep_busy(settings.tasks, are_over));
     let harm = scene.everything_at_once(&mut dice).await;
+    progress("the faults are over; the last tasks are done");
     over.send_replace(true);
     let jobs = clerk.await.expect("the clerk does not panic")?;
 
+    progress("all has ended, and is judged");
     let mut verdict = scene.verdict(&jobs, &calm, &harm).await?;
     if let Some(peer) = peer {
         verdict.bullmq_kill_to_start_ms = peer.await.expect("the peer does not panic");
@@ -151,10 +155,35 @@ impl Scene {
         };
         let mut files = self.house.coordination[0].service().coordination();
         look_for_remains(&mut clients, &mut files, &mut verdict).await?;
+        for s in self.house.coordination.iter().chain(&self.house.workers) {
+            let log = s.service().log();
+            let mut n = 0;
+            for l in log.lines().filter(|l| !l.contains("INFO")) {
+                n += 1;
+                if n < 40 {
+                    eprintln!("LOG {} {l}", s.subcommand());
+                }
+            }
+        }
 
         let mut history = Vec::with_capacity(jobs.len());
         for job in jobs {
-            history.push(Past::of(job, &mut clients).await?);
+            match Past::of(job, &mut clients).await {
+                Ok(p) => history.push(p),
+                Err(e) => {
+                    eprintln!(
+                        "PAST {job:?} {e:?}\n{}",
+                        self.house.coordination[0]
+                            .service()
+                            .log()
+                            .lines()
+                            .filter(|l| !l.contains("INFO"))
+                            .collect::<Vec<_>>()
+                            .join("\n")
+                    );
+                    return Err(e);
+                }
+            }
         }
         verdict.calm = restarts(calm, &history, &mut clients).await;
         verdict.stormy = restarts(&harm.kills_of_workers(), &history, &mut clients).await;
@@ -163,6 +192,22 @@ impl Scene {
             places: &self.resource.places(),
         };
         judge(jobs, &history, &evidence, &mut verdict);
+        for part in history
+            .iter()
+            .flat_map(|p| &p.parts)
+            .filter(|p| !super::clerk::is_over(p))
+        {
+            let id = &part.task_id;
+            let ask = |w: &[&str]| eprintln!("{w:?} {:?}", self.house.redis.ask(w));
+            if let Ok(keys) = self.house.redis.ask(&["KEYS", &format!("*{id}*")]) {
+                eprintln!("{keys:?}");
+            }
+            ask(&["HGETALL", &format!("shim:{{tasks}}:task:{id}")]);
+            ask(&["KEYS", "*"]);
+            if let Ok(keys) = self.house.redis.ask(&["KEYS", "*{shim.tasks}*"]) {
+                eprintln!("Q {keys:?}");
+            }
+        }
         Ok(verdict)
     }
 }

@@ -116,6 +116,11 @@ impl Verdict {
     /// Whether every promise about what happens was kept.
     #[must_use]
     pub fn is_clean(&self) -> bool {
+        self.findings() == 0
+    }
+
+    /// How many promises were found broken.
+    pub(super) fn findings(&self) -> u64 {
         let broken = [
             self.tasks_lost,
             self.committed_twice,
@@ -131,7 +136,7 @@ impl Verdict {
             self.unexpected,
             self.left_by_themselves,
         ];
-        broken.iter().sum::<u64>() == 0
+        broken.iter().sum()
     }
 
     /// Whether every promise about how fast it happens was kept, which a machine that is busy with other things may not

@@ -1,0 +1,213 @@
+//! Who gets which task: by strategy, capability, room, the files at hand, and the order of tasks.
+
+use futures::future::{join_all, select_all};
+use shim_proto::coordination::v1::*;
+use shim_redis_harness::Redis;
+
+use super::chat::{Chat, Held, registration};
+use super::house::{House, job};
+
+fn with_strategy(strategy: AssignmentStrategy) -> SubmitTaskRequest {
+    SubmitTaskRequest {
+        strategy: strategy.into(),
+        ..job("choose")
+    }
+}
+
+fn needs(capabilities: &[&str], priority: u32) -> SubmitTaskRequest {
+    SubmitTaskRequest {
+        requirements: Some(Requirements {
+            executor: WorkerKind::Unspecified.into(),
+            capabilities: capabilities.iter().map(|c| (*c).to_owned()).collect(),
+        }),
+        priority,
+        ..job(&format!("needs {}", capabilities.join(" and ")))
+    }
+}
+
+/// Lets all of them wait, submits a job, and tells who got it. The others wait no more.
+async fn winner(house: &House, chats: &[&Chat], request: SubmitTaskRequest) -> (usize, Held) {
+    let waiting = chats.iter().map(|chat| Box::pin(chat.take()));
+    let waiting = select_all(waiting);
+    let submit = async {
+        // All must be waiting when it comes; nothing tells when they are.
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        house.submit(request).await;
+    };
+    let ((held, place, _), ()) = tokio::join!(waiting, submit);
+    (place, held)
+}
+
+#[tokio::test]
+async fn the_least_loaded_worker_gets_the_task() {
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    let large = Chat::with(&house, registration(&[], 10)).await;
+    let small = Chat::with(&house, registration(&[], 2)).await;
+    let strategy = || with_strategy(AssignmentStrategy::LeastLoaded);
+    let mut had = [0, 0];
+    for _ in 0..6 {
+        let (place, _) = winner(&house, &[&large, &small], strategy()).await;
+        had[place] += 1;
+    }
+    // Half of the seats of each.
+    assert_eq!(had, [5, 1]);
+}
+
+#[tokio::test]
+async fn in_turns_everybody_gets_as_many() {
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    let chats = [
+        Chat::with(&house, registration(&[], 10)).await,
+        Chat::with(&house, registration(&[], 10)).await,
+        Chat::with(&house, registration(&[], 10)).await,
+    ];
+    let chats: Vec<&Chat> = chats.iter().collect();
+    let mut had = [0; 3];
+    for _ in 0..9 {
+        let strategy = with_strategy(AssignmentStrategy::RoundRobin);
+        let (place, _) = winner(&house, &chats, strategy).await;
+        had[place] += 1;
+    }
+    assert_eq!(had, [3, 3, 3]);
+}
+
+#[tokio::test]
+async fn the_generalist_is_spared() {
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    let generalist = Chat::with(&house, registration(&["go", "rust", "sql"], 9)).await;
+    let specialist = Chat::with(&house, registration(&["rust"], 9)).await;
+    for _ in 0..4 {
+        let request = SubmitTaskRequest {
+            strategy: AssignmentStrategy::Capability.into(),
+            ..needs(&["rust"], 50)
+        };
+        let (place, _) = winner(&house, &[&generalist, &specialist], request).await;
+        assert_eq!(place, 1);
+    }
+}
+
+#[tokio::test]
+async fn nobody_gets_what_it_cannot_do() {
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    let able = Chat::with(&house, registration(&["go", "rust", "sql"], 9)).await;
+    let rust = Chat::with(&house, registration(&["rust"], 9)).await;
+    let other_kind = SubmitTaskRequest {
+        requirements: Some(Requirements {
+            executor: WorkerKind::Agent.into(),
+            capabilities: Vec::new(),
+        }),
+        ..job("for agents only")
+    };
+    house.submit(other_kind).await;
+    house.submit(needs(&["rust", "sql"], 1)).await;
+    house.submit(needs(&["sql"], 2)).await;
+    assert!(rust.claim(200).await.unwrap().is_none());
+    assert_eq!(able.take().await.task.goal, "needs rust and sql");
+    assert_eq!(able.take().await.task.goal, "needs sql");
+    assert!(able.claim(200).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn priority_and_then_age_order_tasks_over_all_queues() {
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    let mut expected = Vec::new();
+    for (capabilities, priority) in [
+        (&["sql"][..], 70),
+        (&[][..], 50),
+        (&["rust"][..], 50),
+        (&["rust", "sql"][..], 20),
+        (&[][..], 70),
+        (&["sql"][..], 50),
+    ] {
+        let task = house.submit(needs(capabilities, priority)).await;
+        expected.push((priority, expected.len(), task.task_id));
+    }
+    expected.sort();
+    let able = Chat::with(&house, registration(&["rust", "sql"], 9)).await;
+    for (_, _, task_id) in expected {
+        assert_eq!(able.take().await.task.task_id, task_id);
+    }
+}
+
+#[tokio::test]
+async fn who_had_the_files_last_gets_the_next_task_on_them() {
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    let (one, other) = (
+        Chat::with(&house, registration(&[], 9)).await,
+        Chat::with(&house, registration(&[], 9)).await,
+    );
+    let on_files = || SubmitTaskRequest {
+        files: vec![FileHint {
+            path: "src/parser/*.rs".to_owned(),
+            size_bytes: 0,
+        }],
+        workspace: "/work".to_owned(),
+        ..job("parse")
+    };
+    let (first, held) = winner(&house, &[&one, &other], on_files()).await;
+    let chats = [&one, &other];
+    chats[first].complete(&held, "done").await.unwrap();
+    // Others make it the busier one.
+    for _ in 0..3 {
+        house.submit(job("other")).await;
+        chats[first].take().await;
+    }
+    for _ in 0..3 {
+        let (next, held) = winner(&house, &chats, on_files()).await;
+        assert_eq!(next, first);
+        chats[next].complete(&held, "done").await.unwrap();
+    }
+}
+
+/// A queue that people paused holds tasks that come first and cannot be had.
+#[tokio::test]
+async fn a_paused_queue_is_in_nobodys_way() {
+    let redis = Redis::start();
+    let house = House::on(&redis).await;
+    house.submit(needs(&["rust"], 1)).await;
+    let queues = redis.ask(&["HKEYS", "{shim.tasks}:queues"]).unwrap();
+    let rust = queues.items().iter().find_map(|queue| {
+        let name = queue.text()?;
+        name.contains("work.any.").then(|| name.to_owned())
+    });
+    let meta = format!("{{shim.tasks}}:{}:meta", rust.unwrap());
+    redis.ask(&["HSET", &meta, "paused", "1"]).unwrap();
+    house.submit(needs(&[], 90)).await;
+    let able = Chat::with(&house, registration(&["rust"], 9)).await;
+    assert_eq!(able.take().await.task.goal, "needs ");
+    redis.ask(&["HDEL", &meta, "paused"]).unwrap();
+    assert_eq!(able.take().await.task.goal, "needs rust");
+}
+
+/// Eight race for each task over two processes.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_of_eight_claimers_wins_each_task() {
+    const TASKS: usize = 250;
+    let redis = Redis::start();
+    let houses = [House::on(&redis).await, House::on(&redis).await];
+    let mut chats = Vec::new();
+    for place in 0..8 {
+        chats.push(Chat::with(&houses[place % 2], registration(&[], 1_000)).await);
+    }
+    for _ in 0..TASKS {
+        houses[0].submit(job("one winner")).await;
+    }
+    let races = chats.iter().map(|chat| async {
+        let mut won = Vec::new();
+        while let Some(held) = chat.claim(500).await.unwrap() {
+            won.push(held.task.task_id);
+        }
+        won
+    });
+    let mut won: Vec<String> = join_all(races).await.into_iter().flatten().collect();
+    assert_eq!(won.len(), TASKS);
+    won.sort();
+    won.dedup();
+    assert_eq!(won.len(), TASKS);
+}
