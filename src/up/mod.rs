@@ -157,9 +157,9 @@ async fn run_services(
     // One way to Redis for both: who waits for a task here is woken by whoever submits one here.
     let store = open_store(&settings.store, &shutdown)?;
     let coordination = shim_coordination::build(&settings, store.clone(), &shutdown);
-    let worker = shim_worker::build(config.worker, store, Some(checkpoints), &shutdown)?;
+    let worker = shim_worker::build(config.worker, store.clone(), Some(checkpoints), &shutdown)?;
     let server = worker.register(coordination.register(checkpoint.register(server)));
-    let idle_watch = idle::watch(server.activity(), idle_exit, shutdown.clone());
+    let idle_watch = idle::watch(server.activity(), idle_exit, store, shutdown.clone());
     ready()?;
     tracing::info!(pid = std::process::id(), "the stack serves");
     let (served, (), ()) = tokio::join!(

@@ -19,7 +19,7 @@ use super::super::ledger::Once;
 use super::super::link::{ANSWER_WITHIN, Link};
 use super::super::script::{Effect, Script};
 use super::blocked::Blocked;
-use super::held::Held;
+use super::held::{Held, Unheard};
 use super::mirror::{self, Sight};
 use super::queue::{Class, OpenQueue};
 use super::rows::Row;
@@ -47,6 +47,7 @@ pub struct Carrier {
     queues: tokio::sync::Mutex<Open>,
     known: Mutex<HashSet<String>>,
     pub(super) held: Mutex<Held>,
+    pub(super) unheard: Mutex<Unheard>,
     pub(super) blocked: Blocked,
     background: Arc<Semaphore>,
     settled: Mutex<Vec<Settled>>,
@@ -89,6 +90,7 @@ impl Carrier {
             queues: tokio::sync::Mutex::default(),
             known: Mutex::default(),
             held: Mutex::default(),
+            unheard: Mutex::default(),
             blocked: Blocked::new(),
             background: Arc::new(Semaphore::new(IN_BACKGROUND)),
             settled: Mutex::default(),

@@ -23,9 +23,6 @@ const FOREIGN_PAUSE: Duration = Duration::from_secs(2);
 
 /// Jobs taken in vain in one go.
 const MOST_TRIED: usize = 100;
-/// When an answer got lost, the record is looked at so often, and after such a pause.
-const LOOKED_AGAIN: usize = 5;
-const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(250);
 
 /// A worker that has room.
 #[derive(Debug, Clone)]
@@ -78,15 +75,48 @@ enum Answer {
 }
 
 impl Tasks {
-    /// The claim that a request made before, if that stands.
+    /// The claim that the same request made before, or, without a request, the one whose answer got lost; if it stands.
     ///
     /// # Errors
     /// `RequestIdReused`, or as the store fails.
     pub async fn claimed_before(&self, claimer: &Claimer) -> Result<Option<Claimed>, Error> {
+        let Some(once) = &claimer.once else {
+            return self.claimed_unheard(claimer).await;
+        };
+        // Most requests come once, and the script is not needed to see that.
+        let look = redis::cmd("EXISTS")
+            .arg(self.slot.did(&once.request_id))
+            .to_owned();
+        if self.link.query::<u8>(&look).await? == 0 {
+            return Ok(None);
+        }
         match self.claim(claimer, "", "", "").await? {
             Answer::Again(claimed) => Ok(Some(claimed)),
             _ => Ok(None),
         }
+    }
+
+    async fn claimed_unheard(&self, claimer: &Claimer) -> Result<Option<Claimed>, Error> {
+        while let Some(id) = self.carrier.take_unheard(&claimer.worker_id) {
+            let rows = match self.rows("errors", &[&id]).await {
+                Ok(rows) => rows,
+                Err(error) => {
+                    self.carrier.not_heard(&claimer.worker_id, &id);
+                    return Err(error);
+                }
+            };
+            let stands = |row: &&Row| {
+                row.state() == TaskState::Running
+                    && row.field("worker") == claimer.worker_id
+                    && row.field("epoch") == claimer.epoch.to_string()
+            };
+            if let Some(row) = rows.first().filter(stands) {
+                let lease = row.field("lease").parse().unwrap_or_default();
+                let task = row.task()?;
+                return Ok(Some(Claimed { task, lease }));
+            }
+        }
+        Ok(None)
     }
 
     /// Takes the next task of a queue for a worker; `None` if the queue holds none that can be had now.
@@ -94,6 +124,9 @@ impl Tasks {
     /// # Errors
     /// `NoRoom`, `WorkerGone`, `RequestIdReused`, or as the store fails.
     pub async fn take(&self, queue: &str, claimer: &Claimer) -> Result<Option<Claimed>, Error> {
+        if let Some(claimed) = self.claimed_unheard(claimer).await? {
+            return Ok(Some(claimed));
+        }
         for _ in 0..MOST_TRIED {
             let Some(taken) = self.carrier.take(queue).await? else {
                 break;
@@ -123,70 +156,66 @@ impl Tasks {
                 return Err(error);
             }
         };
-        let mut answer = self.claim_taken(claimer, &taken, &files).await;
-        if matches!(answer, Ok(Answer::Unknown)) && taken.data.task_id.is_none() {
-            taken.task_id = self.adopt(queue, &taken.job).await?;
-            answer = self.claim_taken(claimer, &taken, &files).await;
-        }
-        if let Ok(Answer::Claimed(claimed)) = answer {
-            self.carrier.hold(taken);
-            return Ok(Some(claimed));
-        }
-        if matches!(answer, Err(Error::Unavailable(_))) {
+        let answer = self.claim_taken(queue, claimer, &mut taken, &files).await;
+        match answer {
+            Ok(Answer::Claimed(claimed)) => {
+                self.carrier.hold(taken);
+                Ok(Some(claimed))
+            }
             // It may be claimed. If not, the supervisor finds the job.
-            return answer.map(|_| None);
+            Err(error @ Error::Unavailable(_)) => {
+                if claimer.once.is_none() {
+                    let id = &taken.task_id;
+                    self.carrier.not_heard(&claimer.worker_id, id);
+                }
+                Err(error)
+            }
+            answer => {
+                self.carrier.unlease(&taken, &files).await;
+                self.put_where_it_belongs(queue, taken, answer).await
+            }
         }
-        self.carrier.unlease(&taken, &files).await;
-        let answer = match answer {
-            Ok(answer) => answer,
+    }
+
+    /// Claims the task of a job that is at hand; one of another program becomes a task first.
+    async fn claim_taken(
+        &self,
+        queue: &str,
+        claimer: &Claimer,
+        taken: &mut Taken,
+        files: &str,
+    ) -> Result<Answer, Error> {
+        let workspace = &taken.data.workspace;
+        let answer = self.claim(claimer, &taken.task_id, files, workspace);
+        let answer = answer.await?;
+        if !matches!(answer, Answer::Unknown) || taken.data.task_id.is_some() {
+            return Ok(answer);
+        }
+        taken.task_id = self.adopt(queue, &taken.job).await?;
+        self.claim(claimer, &taken.task_id, files, workspace).await
+    }
+
+    /// Does with a job what was answered instead of a claim.
+    async fn put_where_it_belongs(
+        &self,
+        queue: &str,
+        taken: Taken,
+        answer: Result<Answer, Error>,
+    ) -> Result<Option<Claimed>, Error> {
+        match answer {
+            Ok(Answer::Unknown) => self.carrier.discard(queue, taken).await?,
+            Ok(Answer::Misplaced) => self.carrier.put_right(taken).await,
+            Ok(Answer::Taken) => {}
+            Ok(Answer::Again(claimed) | Answer::Claimed(claimed)) => {
+                self.carrier.put_back(taken).await;
+                return Ok(Some(claimed));
+            }
             Err(error) => {
                 self.carrier.put_back(taken).await;
                 return Err(error);
             }
-        };
-        match answer {
-            Answer::Again(claimed) => {
-                self.carrier.put_back(taken).await;
-                return Ok(Some(claimed));
-            }
-            Answer::Unknown => self.carrier.discard(queue, taken).await?,
-            Answer::Misplaced => self.carrier.put_right(taken).await,
-            Answer::Taken | Answer::Claimed(_) => {}
         }
         Ok(None)
-    }
-
-    /// Claims the task of a job that is at hand. If the answer got lost, a claimer that will not ask again for it gets it
-    /// from the record.
-    async fn claim_taken(
-        &self,
-        claimer: &Claimer,
-        taken: &Taken,
-        files: &str,
-    ) -> Result<Answer, Error> {
-        let id = taken.task_id.as_str();
-        let answer = self.claim(claimer, id, files, &taken.data.workspace).await;
-        if claimer.once.is_some() || !matches!(answer, Err(Error::Unavailable(_))) {
-            return answer;
-        }
-        for _ in 0..LOOKED_AGAIN {
-            tokio::time::sleep(LOOK_AGAIN_AFTER).await;
-            if let Ok(rows) = self.rows("errors", &[id]).await {
-                let row = rows.first().filter(|row| {
-                    row.state() == TaskState::Running
-                        && row.field("worker") == claimer.worker_id
-                        && row.field("epoch") == claimer.epoch.to_string()
-                });
-                let Some(row) = row else {
-                    return answer;
-                };
-                return Ok(Answer::Claimed(Claimed {
-                    task: row.task()?,
-                    lease: row.field("lease").parse().unwrap_or_default(),
-                }));
-            }
-        }
-        answer
     }
 
     async fn claim(

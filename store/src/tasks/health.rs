@@ -104,6 +104,15 @@ impl Tasks {
         Ok(heads)
     }
 
+    /// How many jobs have not ended, schedules among them.
+    ///
+    /// # Errors
+    /// As the store fails.
+    pub async fn live_jobs(&self) -> Result<u64, Error> {
+        let count = cmd("ZCARD").arg(self.slot.key("live")).to_owned();
+        self.link.query(&count).await
+    }
+
     /// What all queues hold.
     ///
     /// # Errors

@@ -29,6 +29,10 @@ pub(super) struct Held {
     order: VecDeque<String>,
 }
 
+/// Claims whose answers got lost, by worker: nobody asks again under the same request.
+#[derive(Default)]
+pub(super) struct Unheard(HashMap<String, Vec<String>>);
+
 impl Held {
     fn put(&mut self, task_id: String, job: BullJob) {
         self.order.push_back(task_id.clone());
@@ -47,6 +51,24 @@ impl Held {
 }
 
 impl Carrier {
+    /// Remembers a task that a worker of this process may have claimed without hearing of it.
+    pub(super) fn not_heard(&self, worker_id: &str, task_id: &str) {
+        let mut unheard = locked(&self.unheard);
+        let tasks = unheard.0.entry(worker_id.to_owned()).or_default();
+        tasks.push(task_id.to_owned());
+    }
+
+    /// One such task, which is remembered no more.
+    pub(super) fn take_unheard(&self, worker_id: &str) -> Option<String> {
+        let mut unheard = locked(&self.unheard);
+        let tasks = unheard.0.get_mut(worker_id)?;
+        let task_id = tasks.pop();
+        if tasks.is_empty() {
+            unheard.0.remove(worker_id);
+        }
+        task_id
+    }
+
     /// Takes the next job out of a queue.
     pub(super) async fn take(&self, queue: &str) -> Result<Option<Taken>, Error> {
         let open = self.open(queue).await?;

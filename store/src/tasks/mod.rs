@@ -125,6 +125,7 @@ struct Scripts {
     heads: Script,
     declare: Script,
     events: Script,
+    stranded: Script,
     health: Script,
 }
 
@@ -150,6 +151,7 @@ impl Scripts {
             reschedule: script(Frees, include_str!("../lua/tasks/reschedule.lua")),
             heads: script(Reads, include_str!("../lua/tasks/heads.lua")),
             declare: script(Writes, include_str!("../lua/tasks/declare.lua")),
+            stranded: script(Frees, include_str!("../lua/tasks/stranded.lua")),
             events: script(Reads, include_str!("../lua/tasks/events.lua")),
             health: script(Reads, include_str!("../lua/tasks/health.lua")),
         }

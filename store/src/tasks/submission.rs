@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use shim_proto::coordination::v1::{FailurePolicy, Task};
 
 use super::super::clock::millis;
+use super::super::script::Call;
 use super::mirror::Sight;
 use super::queue::Class;
 use super::rows::Row;
@@ -77,35 +78,9 @@ impl Tasks {
             .arg(MOST_JOBS)
             .arg(deadline_ms(&plan.root))
             .arg(plan.subtasks.len() + 1);
-        let policy = i32::from(FailurePolicy::Continue) == plan.root.on_failure;
         for task in plan.tasks() {
             let next = after.get(task.task_id.as_str());
-            let is_root = task.task_id == plan.root.task_id;
-            call = call
-                .arg(task.task_id.as_str())
-                .arg(rows::stored(task))
-                .arg(Class::of(task.requirements.as_ref()).name)
-                .arg(task.priority)
-                .arg(task.depends_on.len())
-                .arg(task.weight)
-                .arg(gates(task))
-                .arg(task.max_attempts)
-                .arg(millis(plan.backoff))
-                .arg(millis(plan.delay))
-                .arg(if policy { 2 } else { 1 })
-                .arg(next.map(|ids| ids.join(" ")).unwrap_or_default())
-                .arg(
-                    plan.schedule_next
-                        .filter(|_| is_root)
-                        .map_or_else(String::new, unix_ms),
-                )
-                .arg(task.strategy.max(1))
-                .arg(place(task))
-                .arg(if task.submitted_by.is_empty() {
-                    ""
-                } else {
-                    "1"
-                });
+            call = described(call, plan, task, next.map_or(&[], Vec::as_slice));
         }
         let mut reply = self.link.call(&call).await?;
         match reply.status()?.as_str() {
@@ -140,6 +115,30 @@ impl Tasks {
             _ => Err(Error::TooManyTasks),
         }
     }
+}
+
+/// Adds what the script must know of a task, and which tasks wait for it.
+fn described<'a>(call: Call<'a>, plan: &Plan, task: &Task, next: &[&str]) -> Call<'a> {
+    let goes_on = i32::from(FailurePolicy::Continue) == plan.root.on_failure;
+    let is_root = task.task_id == plan.root.task_id;
+    let first_run = plan.schedule_next.filter(|_| is_root);
+    let is_told = !task.submitted_by.is_empty();
+    call.arg(task.task_id.as_str())
+        .arg(rows::stored(task))
+        .arg(Class::of(task.requirements.as_ref()).name)
+        .arg(task.priority)
+        .arg(task.depends_on.len())
+        .arg(task.weight)
+        .arg(gates(task))
+        .arg(task.max_attempts)
+        .arg(millis(plan.backoff))
+        .arg(millis(plan.delay))
+        .arg(if goes_on { 2 } else { 1 })
+        .arg(next.join(" "))
+        .arg(first_run.map_or_else(String::new, unix_ms))
+        .arg(task.strategy.max(1))
+        .arg(place(task))
+        .arg(if is_told { "1" } else { "" })
 }
 
 /// `s` stops a task before it starts, `r` before its result counts.

@@ -10,7 +10,7 @@ use shim_proto::coordination::v1::TaskState;
 use super::super::clock::millis;
 use super::blocked::FILES_TTL;
 use super::mirror::Sight;
-use super::queue::timely;
+use super::queue::{LOCK_TOKEN, timely};
 use super::{Owed, Tasks};
 use crate::error::Error;
 
@@ -21,11 +21,13 @@ const KEEP_GONE: Duration = Duration::from_secs(3_600);
 /// Things of each kind done in one sweep.
 const AT_ONCE: usize = 100;
 /// What waits for longer than this is looked for in BullMQ, in case it got lost there.
-const AUDIT_AFTER: Duration = Duration::from_secs(5);
+const AUDIT_AFTER: Duration = Duration::from_secs(2);
 /// What its decider should have carried over long ago.
 const CARRY_AFTER: Duration = Duration::from_secs(1);
 /// Events of BullMQ read in one step.
 const EVENTS_AT_ONCE: usize = 500;
+/// A claim takes no longer: a job taken before that belongs to a task, or nobody knows of it.
+const STRANDED_AFTER: Duration = Duration::from_secs(10);
 /// Finished jobs that BullMQ keeps of each queue, for people who look at it.
 const KEPT_BY_BULLMQ: u64 = 1_000;
 
@@ -230,11 +232,12 @@ impl Tasks {
         self.link.call(&call).await?.status().map(drop)
     }
 
-    /// Lets BullMQ forget finished jobs of a queue, but for the newest.
+    /// Lets BullMQ forget finished jobs of a queue, but for the newest, and puts back what a process took and died with.
     ///
     /// # Errors
     /// As the store fails.
     pub async fn trim(&self, queue: &str) -> Result<(), Error> {
+        self.put_back_stranded(queue).await?;
         let open = self.carrier.open(queue).await?;
         let counts = timely(open.queue.get_job_counts()).await?;
         for (state, count) in [("completed", counts.completed), ("failed", counts.failed)] {
@@ -246,6 +249,30 @@ impl Tasks {
                     break;
                 }
                 excess -= step;
+            }
+        }
+        Ok(())
+    }
+
+    async fn put_back_stranded(&self, queue: &str) -> Result<(), Error> {
+        let call = self
+            .call(&self.scripts.stranded)
+            .arg(queue)
+            .arg(millis(STRANDED_AFTER));
+        let mut reply = self.link.call(&call).await?;
+        reply.status()?;
+        let owed = self.decided(&mut reply)?;
+        let jobs: Vec<String> = reply.take()?;
+        if !owed.what.is_empty() {
+            self.carrier
+                .carry_known(owed, Vec::new(), Sight::Lost)
+                .await;
+        }
+        let open = self.carrier.open(queue).await?;
+        for id in jobs {
+            if let Some(job) = timely(open.queue.get_job(&id)).await? {
+                timely(job.move_to_wait(Some(LOCK_TOKEN))).await?;
+                self.wakeup.tell();
             }
         }
         Ok(())

@@ -173,3 +173,41 @@ async fn what_shim_did_itself_is_not_taken_for_anothers_work() {
     laws::hold(&house.store).await;
     laws::are_quiet(&house.store, &[]).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_a_process_took_and_died_with_is_put_back() {
+    let house = House::new().await;
+    let queue = producer(&house).await;
+    let job = queue.add("count", json!({})).await.unwrap();
+    let ids = house.submit(single("one")).await;
+    // What a process of SHIM does first, and nothing after it.
+    let options = WorkerOptions::new()
+        .connection(connection(&house))
+        .prefix(PREFIX)
+        .manual_start();
+    let never = async |_: Job, _: CancellationToken| Ok(json!(null));
+    let dying = Worker::with_options("work", never, options).await.unwrap();
+    for _ in 0..2 {
+        assert!(
+            dying
+                .get_next_job_nonblocking("shim")
+                .await
+                .unwrap()
+                .is_some()
+        );
+    }
+    assert!(house.claim("w").await.is_none());
+    for id in [job.id(), &ids[0]] {
+        let key = format!("{PREFIX}:work:{id}");
+        house
+            .redis
+            .ask(&["HSET", &key, "processedOn", "1"])
+            .unwrap();
+    }
+    house.store.tasks.trim("work").await.unwrap();
+    let (first, second) = (house.claim_soon("w").await, house.claim_soon("w").await);
+    assert_eq!(
+        (first.task.kind.as_str(), second.task.task_id),
+        ("count", ids[0].clone())
+    );
+}

@@ -62,6 +62,14 @@ impl House {
         claim_in(&self.store, "work", worker).await
     }
 
+    /// Kills Redis and starts it again, and waits until it can be used.
+    pub(crate) async fn restart_redis(&mut self) {
+        tokio::task::block_in_place(|| self.redis.restart());
+        while self.store.tasks.health().await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Waits until everything is carried over.
     pub(crate) async fn carried_over(&self) {
         while self.store.tasks.health().await.unwrap().outbox > 0 {

@@ -278,7 +278,7 @@ async fn a_killed_supervisor_is_followed_by_another() {
     let gap = killed.elapsed();
     // The lock's time, one and a half tries, and what a busy machine adds.
     assert!(gap < Duration::from_millis(2_000), "{gap:?}");
-    println!("followed after {gap:?}");
+    eprintln!("followed after {gap:?}");
     make_due(&redis, &template.task_id, "1000");
     runs_are(&house, &template.task_id, 1).await;
 }

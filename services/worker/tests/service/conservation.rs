@@ -163,7 +163,7 @@ async fn ready_periods(house: &House, task_id: &str, end: i64) -> Vec<Period> {
         match event.kind() {
             TaskEventKind::Ready | TaskEventKind::Requeued => since = Some(at),
             TaskEventKind::Started => {
-                periods.extend(since.take().map(|from| Period { from, to: at }))
+                periods.extend(since.take().map(|from| Period { from, to: at }));
             }
             _ => {}
         }
@@ -200,7 +200,7 @@ async fn worst_of(seed: u64) -> (i64, i64, usize) {
     over.cancel();
     seats.join_all().await;
     let noise = control.await.unwrap() * 2;
-    let waits = waits.lock().unwrap();
+    let waits = std::mem::take(&mut *waits.lock().unwrap());
     let (mut worst, mut started) = (0, 0);
     for (task_id, requirements) in jobs {
         for ready in ready_periods(&houses[0], &task_id, end).await {
@@ -221,7 +221,7 @@ async fn no_worker_that_fits_waits_while_a_task_is_ready() {
     let first = number("SHIM_SEED").unwrap_or_else(rand::random);
     for seed in (0..number("SHIM_ROUNDS").unwrap_or(4)).map(|n| first.wrapping_add(n)) {
         let (worst, noise, started) = worst_of(seed).await;
-        println!(
+        eprintln!(
             "seed {seed}: {started} starts, worst wait side by side {worst} ms, noise {noise} ms"
         );
         assert!(started > 0, "seed {seed}: nobody did anything");

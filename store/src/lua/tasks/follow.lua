@@ -31,6 +31,9 @@ local function hear(what, job, fields, at)
   elseif has or (waits and at >= tonumber(redis.call('HGET', task_key(id), 'ready') or 0)) then
     task.worker = FOREIGN
     redis.call('HSET', task_key(id), 'worker', FOREIGN)
+    -- Whole attempts may lie between two looks at the events; BullMQ counted them.
+    local tried = tonumber(redis.call('HGET', queue .. job, 'atm') or 0)
+    if tried > tonumber(task.attempts) then redis.call('HSET', task_key(id), 'attempts', tried) end
     if what == 'completed' then
       redis.call('HSET', text_key(id), 'json', fields.returnvalue or 'null')
       finish(task)

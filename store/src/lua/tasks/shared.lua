@@ -43,7 +43,7 @@ local function log(root, kind, id, ...)
   local line = {now, TOLD[kind], id == root and '' or id, '', 0, ''}
   for i = 1, select('#', ...), 2 do
     local name, value = select(i, ...)
-    line[name == 'w' and 4 or name == 'p' and 5 or 6] = value
+    line[name == 'w' and 4 or name == 'p' and 5 or 6] = name == 'p' and (tonumber(value) or 0) or value
   end
   local length = redis.call('RPUSH', key('log:' .. root), cmsgpack.pack(line))
   if length > LOG_LENGTH * 1.1 then

@@ -143,21 +143,24 @@ fn follows(past: &Past) -> bool {
 
 /// How often two tasks ran at the same time that have the same files for themselves.
 fn files_shared(history: &[Past]) -> u64 {
-    let mut runs = BTreeMap::<&str, Vec<(u64, u64)>>::new();
+    let mut runs = BTreeMap::<&str, Vec<(u64, u64, &str)>>::new();
     for past in history {
         for part in &past.parts {
-            let events = past.of_task(&part.task_id);
+            let id = part.task_id.as_str();
+            let with_task = runs_of(past.of_task(id)).into_iter();
+            let with_task: Vec<_> = with_task.map(|(from, until)| (from, until, id)).collect();
             for files in &part.files {
-                let of_files = runs.entry(files.as_str()).or_default();
-                of_files.extend(runs_of(events));
+                runs.entry(files).or_default().extend(&with_task);
             }
         }
     }
     let mut shared = 0;
-    for runs in runs.values_mut() {
+    for (files, runs) in &mut runs {
         runs.sort_unstable();
-        let meets = |pair: &&[(u64, u64)]| pair[1].0 < pair[0].1;
-        shared += runs.windows(2).filter(meets).count() as u64;
+        for pair in runs.windows(2).filter(|pair| pair[1].0 < pair[0].1) {
+            eprintln!("two tasks had {files} at the same time: {pair:?}");
+            shared += 1;
+        }
     }
     shared
 }

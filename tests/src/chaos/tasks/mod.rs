@@ -16,6 +16,7 @@ mod house;
 mod judge;
 mod panel;
 mod peer;
+mod remains;
 mod resource;
 mod restart;
 mod told;

@@ -3,32 +3,25 @@
 
 use std::time::{Duration, Instant};
 
-use shim_proto::coordination::v1::{ListFilesRequest, QueueHealthRequest, QueueReport};
 use tokio::sync::{mpsc, watch};
 use tonic::Status;
 
-use super::clerk::{Clerk, Submitted};
+use super::clerk::{Clerk, Submitted, is_over};
 use super::crew::{Agency, Hand};
 use super::faults::{Harm, Pace, Torment, torment, torment_each};
-use super::graphs::WORKSPACE;
 use super::history::Past;
 use super::house::{House, sockets};
 use super::judge::{Evidence, judge};
 use super::peer;
+use super::remains;
 use super::resource::Resource;
 use super::restart::{Kills, kill_holders, restarts};
 use super::told::Listening;
 use super::verdict::Verdict;
-use crate::coordination::Clients;
 use crate::dice::Dice;
-use crate::tasks::TaskClients;
 
 /// Worker processes outside the services.
 const HANDS: u64 = 8;
-/// When all has ended, what is left to do in the background is done this soon.
-const TIDY_WITHIN: Duration = Duration::from_secs(30);
-const LOOK_EVERY: Duration = Duration::from_millis(200);
-
 /// What to run.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
@@ -74,7 +67,11 @@ pub async fn run(settings: Settings, progress: impl Fn(&str)) -> Result<Verdict,
     let jobs = clerk.await.expect("the clerk does not panic")?;
 
     progress("all has ended, and is judged");
-    let mut verdict = scene.verdict(&jobs, &calm, &harm).await?;
+    let judged = scene.verdict(&jobs, &calm, &harm).await;
+    if !judged.as_ref().is_ok_and(Verdict::is_clean) {
+        remains::show_complaints(&scene.house);
+    }
+    let mut verdict = judged?;
     if let Some(peer) = peer {
         verdict.bullmq_kill_to_start_ms = peer.await.expect("the peer does not panic");
     }
@@ -145,7 +142,6 @@ impl Scene {
         calm: &Kills,
         harm: &Harm,
     ) -> Result<Verdict, Status> {
-        let mut clients = self.house.coordination[0].service().tasks();
         let mut verdict = Verdict {
             seed: self.settings.seed,
             dead_after_ms: u64::try_from(self.settings.dead_after.as_millis()).unwrap_or(u64::MAX),
@@ -153,37 +149,11 @@ impl Scene {
             faults: harm.by_kind(),
             ..Verdict::default()
         };
-        let mut files = self.house.coordination[0].service().coordination();
-        look_for_remains(&mut clients, &mut files, &mut verdict).await?;
-        for s in self.house.coordination.iter().chain(&self.house.workers) {
-            let log = s.service().log();
-            let mut n = 0;
-            for l in log.lines().filter(|l| !l.contains("INFO")) {
-                n += 1;
-                if n < 40 {
-                    eprintln!("LOG {} {l}", s.subcommand());
-                }
-            }
-        }
-
+        remains::count(&self.house, &mut verdict).await?;
+        let mut clients = self.house.coordination[0].service().tasks();
         let mut history = Vec::with_capacity(jobs.len());
         for job in jobs {
-            match Past::of(job, &mut clients).await {
-                Ok(p) => history.push(p),
-                Err(e) => {
-                    eprintln!(
-                        "PAST {job:?} {e:?}\n{}",
-                        self.house.coordination[0]
-                            .service()
-                            .log()
-                            .lines()
-                            .filter(|l| !l.contains("INFO"))
-                            .collect::<Vec<_>>()
-                            .join("\n")
-                    );
-                    return Err(e);
-                }
-            }
+            history.push(Past::of(job, &mut clients).await?);
         }
         verdict.calm = restarts(calm, &history, &mut clients).await;
         verdict.stormy = restarts(&harm.kills_of_workers(), &history, &mut clients).await;
@@ -192,49 +162,10 @@ impl Scene {
             places: &self.resource.places(),
         };
         judge(jobs, &history, &evidence, &mut verdict);
-        for part in history
-            .iter()
-            .flat_map(|p| &p.parts)
-            .filter(|p| !super::clerk::is_over(p))
-        {
-            let id = &part.task_id;
-            let ask = |w: &[&str]| eprintln!("{w:?} {:?}", self.house.redis.ask(w));
-            if let Ok(keys) = self.house.redis.ask(&["KEYS", &format!("*{id}*")]) {
-                eprintln!("{keys:?}");
-            }
-            ask(&["HGETALL", &format!("shim:{{tasks}}:task:{id}")]);
-            ask(&["KEYS", "*"]);
-            if let Ok(keys) = self.house.redis.ask(&["KEYS", "*{shim.tasks}*"]) {
-                eprintln!("Q {keys:?}");
-            }
+        let parts = history.iter().flat_map(|past| &past.parts);
+        for lost in parts.filter(|part| !is_over(part)) {
+            remains::show_task(&self.house, &lost.task_id);
         }
         Ok(verdict)
-    }
-}
-
-/// Counts what is left behind once all has ended; what is done in the background gets its time.
-async fn look_for_remains(
-    clients: &mut TaskClients,
-    files: &mut Clients,
-    verdict: &mut Verdict,
-) -> Result<(), Status> {
-    let deadline = Instant::now() + TIDY_WITHIN;
-    loop {
-        let health = clients.jobs.queue_health(QueueHealthRequest {}).await?;
-        let health = health.into_inner();
-        let in_queue = |queue: &QueueReport| queue.waiting + queue.delayed + queue.active;
-        verdict.left_in_queues = health.queues.iter().map(in_queue).sum();
-        verdict.left_in_outbox = health.outbox;
-        let request = ListFilesRequest {
-            workspace: WORKSPACE.into(),
-            ..Default::default()
-        };
-        let leases = files.locks.list_files(request).await?.into_inner().leases;
-        verdict.leases_left = leases.len() as u64;
-        let left = verdict.left_in_queues + verdict.left_in_outbox + verdict.leases_left;
-        if left == 0 || Instant::now() > deadline {
-            return Ok(());
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
     }
 }

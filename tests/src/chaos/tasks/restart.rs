@@ -67,7 +67,10 @@ pub(super) async fn restarts(
         let Some(known_at) = died_at(worker, clients).await else {
             continue;
         };
-        for started_at in history.iter().flat_map(|past| taken_over(past, worker)) {
+        for started_at in history
+            .iter()
+            .flat_map(|past| taken_over(past, worker, *killed_at))
+        {
             from_known.push(started_at.saturating_sub(known_at));
             from_kill.push(started_at.saturating_sub(*killed_at));
         }
@@ -78,8 +81,8 @@ pub(super) async fn restarts(
     }
 }
 
-/// When tasks that were taken from the worker started with another, if the next thing that happened to them was a start.
-fn taken_over(past: &Past, worker: &str) -> Vec<u64> {
+/// When tasks that were taken from the worker after its death started with another, if the next thing that happened to them was a start.
+fn taken_over(past: &Past, worker: &str, killed_at: u64) -> Vec<u64> {
     let mut starts = Vec::new();
     for events in past.events.values() {
         for pair in events.windows(3) {
@@ -88,7 +91,8 @@ fn taken_over(past: &Past, worker: &str) -> Vec<u64> {
             };
             let was_its = had.worker == worker
                 && taken.kind == TaskEventKind::Requeued
-                && taken.worker == worker;
+                && taken.worker == worker
+                && taken.at_ms >= killed_at;
             if was_its && started.kind == TaskEventKind::Started {
                 starts.push(started.at_ms);
             }
