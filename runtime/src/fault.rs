@@ -21,6 +21,11 @@ const REMEDY: &str = "remedy";
 /// More wrong fields than this are counted, not listed: an answer stays small whatever was sent.
 const MAX_LISTED_VIOLATIONS: usize = 16;
 
+/// Rules quote what was sent. Together they fit into the headers that answers come in, where they stand twice, once
+/// with three characters for each byte that is not ASCII; of 16 KiB there.
+const MAX_RULE_BYTES: usize = 512;
+const MAX_LISTED_BYTES: usize = 2_048;
+
 /// A failure to answer a caller with.
 #[derive(Debug, Clone)]
 pub struct Fault {
@@ -57,14 +62,18 @@ impl From<Fault> for Status {
 #[derive(Debug, Default)]
 pub struct Violations {
     listed: Vec<(String, String)>,
+    listed_bytes: usize,
     more: usize,
 }
 
 impl Violations {
     /// Notes that `field` is wrong; `rule` says what it must be and what it was.
     pub fn add(&mut self, field: impl Into<String>, rule: impl Into<String>) {
-        if self.listed.len() < MAX_LISTED_VIOLATIONS {
-            self.listed.push((field.into(), rule.into()));
+        let (field, rule) = (shortened(field.into()), shortened(rule.into()));
+        let bytes = self.listed_bytes + field.len() + rule.len();
+        if self.listed.len() < MAX_LISTED_VIOLATIONS && bytes <= MAX_LISTED_BYTES {
+            self.listed_bytes = bytes;
+            self.listed.push((field, rule));
         } else {
             self.more += 1;
         }
@@ -104,6 +113,15 @@ impl Violations {
             details,
         ))
     }
+}
+
+/// The text, cut where it becomes longer than an answer can carry.
+fn shortened(mut text: String) -> String {
+    if text.len() > MAX_RULE_BYTES {
+        text.truncate(text.floor_char_boundary(MAX_RULE_BYTES));
+        text.push_str(" ...");
+    }
+    text
 }
 
 /// A failure as a client sees it.
@@ -202,5 +220,20 @@ mod tests {
         assert_eq!(status.code(), Code::InvalidArgument);
         assert!(status.message().len() < 2_000 && status.message().ends_with("and 99984 more"));
         assert_eq!(explain(&status).violations.len(), MAX_LISTED_VIOLATIONS);
+    }
+
+    #[test]
+    fn rules_that_quote_long_texts_stay_small() {
+        let mut violations = Violations::default();
+        for _ in 0..100 {
+            violations.add("key", format!("there is no {}", "\u{e4}".repeat(10_000)));
+        }
+        let status = violations.finish().expect_err("violations were noted");
+        let explained = explain(&status);
+        assert!(status.message().len() < 3_000, "{explained}");
+        assert!(!explained.violations.is_empty());
+        for (_, rule) in explained.violations {
+            assert!(rule.starts_with("there is no") && rule.ends_with(" ..."));
+        }
     }
 }

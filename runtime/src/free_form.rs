@@ -7,10 +7,7 @@ use serde_json::{Map, Number, Value};
 /// The wire's decoders give up on what is nested much deeper.
 pub const MAX_DEPTH: usize = 32;
 
-/// Whole numbers up to here are doubles without loss.
-const EXACT: f64 = 9_007_199_254_740_992.0;
-
-/// The data as JSON; whole numbers have no fraction.
+/// The data as JSON, without a change.
 #[must_use]
 pub fn to_json(data: &Struct) -> Map<String, Value> {
     let fields = data.fields.iter();
@@ -36,9 +33,12 @@ fn json(value: &Wire) -> Value {
     }
 }
 
+/// A whole number is written without a fraction, as people write it. -0 keeps its sign, and with it its fraction.
 fn number_of(number: f64) -> Option<Number> {
-    if number.fract() == 0.0 && number.abs() <= EXACT {
-        return Some(Number::from(number as i64));
+    // What does not survive the cast is kept as it was.
+    let whole = number as i64;
+    if (whole as f64).to_bits() == number.to_bits() {
+        return Some(Number::from(whole));
     }
     Number::from_f64(number)
 }
@@ -85,6 +85,21 @@ mod tests {
     fn data_comes_back_as_it_was() {
         let value = json!({"a": [1, 2.5, null, {"b": "c"}], "d": true, "e": {}, "f": -3});
         assert_eq!(there_and_back(&value), Some(value));
+    }
+
+    #[test]
+    fn whole_numbers_have_no_fraction() {
+        let texts = [
+            (3.0, "3"),
+            (-7.0, "-7"),
+            (9_007_199_254_740_993.0, "9007199254740992"),
+            (0.5, "0.5"),
+            (-0.0, "-0.0"),
+            (1e300, "1e+300"),
+        ];
+        for (number, text) in texts {
+            assert_eq!(number_of(number).unwrap().to_string(), text);
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use futures::stream::{self, BoxStream, SelectAll};
 use prost_types::Struct;
 use serde_json::{Map, Value};
 use shim_proto::coordination::v1::BusEvent;
+use shim_runtime::free_form;
 
 use super::clock::{millis, timestamp, unix_ms};
 use super::ear::{Ear, Heard, Topic};
@@ -61,7 +62,7 @@ impl Bus {
             .arg(once.fingerprint.as_str())
             .arg(millis(REMEMBERED))
             .arg(self.keys.channel(channel))
-            .arg(envelope(publisher, json::from_struct(payload)));
+            .arg(envelope(publisher, free_form::to_json(payload)));
         let mut reply = self.link.call(&call).await?;
         match reply.status()?.as_str() {
             "OK" => Ok(()),

@@ -1,48 +1,11 @@
-//! Free-form data as JSON and back, without a change: publications are JSON, so that any program can read and make
-//! them.
+//! JSON of other programs as free-form data: publications and jobs are JSON, so that any program can read and make them.
 
 use prost_types::value::Kind;
 use prost_types::{ListValue, Struct, Value};
-use serde_json::{Map, Number, Value as Json};
+use serde_json::{Map, Value as Json};
 
 /// Levels that a client can decode. Only other programs publish deeper data; what lies below is given as its text.
 const MAX_DEPTH: usize = 32;
-
-/// An object as JSON.
-pub(super) fn from_struct(object: &Struct) -> Map<String, Json> {
-    let fields = object.fields.iter();
-    fields
-        .map(|(name, value)| (name.clone(), from_value(value)))
-        .collect()
-}
-
-fn from_value(value: &Value) -> Json {
-    match &value.kind {
-        None | Some(Kind::NullValue(_)) => Json::Null,
-        Some(Kind::BoolValue(truth)) => Json::Bool(*truth),
-        Some(Kind::NumberValue(number)) => from_number(*number),
-        Some(Kind::StringValue(text)) => Json::String(text.clone()),
-        Some(Kind::StructValue(object)) => Json::Object(from_struct(object)),
-        Some(Kind::ListValue(list)) => Json::Array(list.values.iter().map(from_value).collect()),
-    }
-}
-
-/// A whole number is written without a fraction, as people write it. -0 keeps its sign, and with it its fraction.
-fn from_number(number: f64) -> Json {
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "what does not survive the cast is compared and kept as it was"
-    )]
-    let whole = number as i64;
-    #[expect(clippy::cast_precision_loss, reason = "the same")]
-    let is_whole = (whole as f64).to_bits() == number.to_bits();
-    let number = if is_whole {
-        Some(Number::from(whole))
-    } else {
-        Number::from_f64(number)
-    };
-    number.map_or(Json::Null, Json::Number)
-}
 
 /// JSON as an object.
 pub(super) fn to_struct(object: &Map<String, Json>) -> Struct {
@@ -82,6 +45,7 @@ fn value_at(value: &Json, depth: usize) -> Value {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use proptest::prelude::*;
+    use shim_runtime::free_form;
 
     use super::*;
 
@@ -117,24 +81,9 @@ mod tests {
     proptest! {
         #[test]
         fn data_comes_back_as_it_was(object in any_object()) {
-            let text = Json::Object(from_struct(&object)).to_string();
+            let text = Json::Object(free_form::to_json(&object)).to_string();
             let read: Map<String, Json> = serde_json::from_str(&text).unwrap();
             prop_assert_eq!(bits(&to_struct(&read)), bits(&object));
-        }
-    }
-
-    #[test]
-    fn whole_numbers_have_no_fraction() {
-        let texts = [
-            (3.0, "3"),
-            (-7.0, "-7"),
-            (9_007_199_254_740_993.0, "9007199254740992"),
-            (0.5, "0.5"),
-            (-0.0, "-0.0"),
-            (1e300, "1e+300"),
-        ];
-        for (number, text) in texts {
-            assert_eq!(from_number(number).to_string(), text);
         }
     }
 

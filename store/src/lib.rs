@@ -108,9 +108,7 @@ impl Store {
             keys,
         }
     }
-}
 
-impl Store {
     /// How often workers should be heard, and when their silence is death.
     #[must_use]
     pub fn beats(&self) -> config::Registry {

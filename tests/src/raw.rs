@@ -1,8 +1,11 @@
-//! Unary calls with bytes no generated client would send: broken encodings, wrong wire types, fuzzed messages.
+//! Calls with bytes no generated client would send: broken encodings, wrong wire types, fuzzed messages.
+
+use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes};
 use http::uri::PathAndQuery;
 use shim_runtime::client::Channel;
+use tonic::client::Grpc;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::{Request, Status};
 
@@ -14,14 +17,41 @@ use tonic::{Request, Status};
 /// # Panics
 /// If `path` is no path.
 pub async fn unary(channel: Channel, path: &str, message: Bytes) -> Result<Bytes, Status> {
-    let mut grpc = tonic::client::Grpc::new(channel).max_decoding_message_size(usize::MAX);
-    grpc.ready()
-        .await
-        .map_err(|e| Status::unavailable(e.to_string()))?;
-    let path = PathAndQuery::try_from(path).expect("a method's path");
+    let (mut grpc, path) = ready(channel, path).await?;
     grpc.unary(Request::new(message), path, Verbatim)
         .await
         .map(tonic::Response::into_inner)
+}
+
+/// Sends `message` to a method that answers with a stream, and returns the bytes of the first answer; none if the stream
+/// ends before, or is silent for as long as `patience`: then the request was accepted.
+///
+/// # Errors
+/// As the service says.
+///
+/// # Panics
+/// If `path` is no path.
+pub async fn first(
+    channel: Channel,
+    path: &str,
+    message: Bytes,
+    patience: Duration,
+) -> Result<Bytes, Status> {
+    let (mut grpc, path) = ready(channel, path).await?;
+    let answers = grpc.server_streaming(Request::new(message), path, Verbatim);
+    let mut answers = answers.await?.into_inner();
+    match tokio::time::timeout(patience, answers.message()).await {
+        Ok(first) => Ok(first?.unwrap_or_default()),
+        Err(_) => Ok(Bytes::new()),
+    }
+}
+
+async fn ready(channel: Channel, path: &str) -> Result<(Grpc<Channel>, PathAndQuery), Status> {
+    let mut grpc = Grpc::new(channel).max_decoding_message_size(usize::MAX);
+    let ready = grpc.ready().await;
+    ready.map_err(|e| Status::unavailable(e.to_string()))?;
+    let path = PathAndQuery::try_from(path).expect("a method's path");
+    Ok((grpc, path))
 }
 
 /// The codec that changes nothing.

@@ -60,8 +60,6 @@ pub fn build(
     checkpoints: Option<Channel>,
     shutdown: &Shutdown,
 ) -> Result<Service, StartError> {
-    let workshop = Workshop::open(&config).map_err(StartError::Folders)?;
-    let distributor = Distributor::start(store.clone(), shutdown.clone());
     let starts = config.start.clone();
     if let Some(unknown) = starts
         .iter()
@@ -71,6 +69,8 @@ pub fn build(
             "there is no executor {unknown}"
         )));
     }
+    let workshop = Workshop::open(&config).map_err(StartError::Folders)?;
+    let distributor = Distributor::start(store.clone(), shutdown.clone());
     let crew = Crew::new(
         store.clone(),
         distributor.clone(),

@@ -75,14 +75,34 @@ impl Blocked {
     }
 }
 
+/// The files of a task that is being claimed.
+pub(super) enum Leased {
+    /// It needs none.
+    Nothing,
+    /// It has them since an earlier claim, which may stand.
+    Kept(String),
+    /// They were leased for this claim.
+    Anew(String),
+}
+
+impl Leased {
+    /// The lease's id; empty for none.
+    pub(super) fn id(&self) -> &str {
+        match self {
+            Self::Nothing => "",
+            Self::Kept(lease) | Self::Anew(lease) => lease,
+        }
+    }
+}
+
 impl Carrier {
-    /// Leases the files of a job for its task; `None` if it has to wait for some of them, an empty text if it needs none.
-    pub(super) async fn lease_files(&self, taken: &Taken) -> Result<Option<String>, Error> {
+    /// Leases the files of a job for its task; `None` if it has to wait for some of them.
+    pub(super) async fn lease_files(&self, taken: &Taken) -> Result<Option<Leased>, Error> {
         if taken.data.files.is_empty() || taken.data.task_id.is_none() {
-            return Ok(Some(String::new()));
+            return Ok(Some(Leased::Nothing));
         }
         if let Some(kept) = self.kept_lease(taken).await? {
-            return Ok(Some(kept));
+            return Ok(Some(Leased::Kept(kept)));
         }
         let ask = ask_for(&taken.task_id, &taken.data);
         if self.must_wait(&taken.task_id, &ask).await? {
@@ -91,7 +111,7 @@ impl Carrier {
         match self.files.acquire(&Once::anew(), &ask).await? {
             Outcome::Leased(lease) => {
                 locked(&self.blocked.pauses).remove(&taken.task_id);
-                Ok(Some(lease.lease_id))
+                Ok(Some(Leased::Anew(lease.lease_id)))
             }
             Outcome::Held(_) => Ok(None),
         }
@@ -145,12 +165,12 @@ impl Carrier {
         Ok((now, waiting))
     }
 
-    /// Gives one lease back that came to nothing.
-    pub(super) async fn unlease(&self, taken: &Taken, lease: &str) {
-        if lease.is_empty() {
+    /// Gives the lease back of a claim that came to nothing; one that the task had before stays with it.
+    pub(super) async fn unlease(&self, taken: &Taken, leased: Leased) {
+        let Leased::Anew(lease) = leased else {
             return;
-        }
-        let (once, lease) = (Once::anew(), [lease.to_owned()]);
+        };
+        let (once, lease) = (Once::anew(), [lease]);
         let workspace = &taken.data.workspace;
         let freed = self.files.release(&once, workspace, &taken.task_id, &lease);
         if let Err(error) = freed.await {

@@ -45,7 +45,7 @@ pub struct Carrier {
     read: Script,
     settle_up: Script,
     queues: tokio::sync::Mutex<Open>,
-    known: Mutex<HashSet<String>>,
+    known: Mutex<Known>,
     pub(super) held: Mutex<Held>,
     pub(super) unheard: Mutex<Unheard>,
     pub(super) blocked: Blocked,
@@ -59,6 +59,13 @@ pub struct Carrier {
 struct Open {
     connected_to: u64,
     queues: HashMap<String, Arc<OpenQueue>>,
+}
+
+/// The queues that were made known, for the same connection: a failover may have lost that.
+#[derive(Default)]
+struct Known {
+    connected_to: u64,
+    queues: HashSet<String>,
 }
 
 /// What was carried over.
@@ -107,11 +114,20 @@ impl Carrier {
     }
 
     pub(super) fn knows(&self, queue: &str) -> bool {
-        locked(&self.known).contains(queue)
+        let known = locked(&self.known);
+        known.connected_to == self.link.generation() && known.queues.contains(queue)
     }
 
     pub(super) fn know(&self, class: &Class) {
-        locked(&self.known).insert(class.name.clone());
+        let mut known = locked(&self.known);
+        let connected_to = self.link.generation();
+        if known.connected_to != connected_to {
+            *known = Known {
+                connected_to,
+                queues: HashSet::new(),
+            };
+        }
+        known.queues.insert(class.name.clone());
     }
 
     /// An open queue, of the Redis that the link is connected to now.

@@ -1,4 +1,4 @@
-//! Claims: a task is given to one worker, which reports on it with the fencing token it got.
+//! Claims: a task is given to one worker, with the fencing token that its reports prove it by.
 //!
 //! BullMQ hands out the job, then the record is claimed. Files come before the record, so that nobody holds a task whose
 //! files another has.
@@ -6,15 +6,14 @@
 use std::time::Duration;
 
 use bullmq::Job as BullJob;
-use prost::Message;
-use shim_proto::coordination::v1::{Task, TaskError, TaskResult, TaskState, Usage};
+use shim_proto::coordination::v1::{Task, TaskState};
 use uuid::Uuid;
 
 use super::super::clock::millis;
 use super::super::reply::Reply;
 use super::held::Taken;
 use super::rows::Row;
-use super::{Once, Tasks, refusal, remembered};
+use super::{Once, REMEMBERED, Tasks, refusal};
 use crate::error::Error;
 
 /// What a foreign job gets that says nothing about it.
@@ -46,19 +45,6 @@ pub struct Claimed {
     pub task: Task,
     /// The fencing token that goes with every report.
     pub lease: u64,
-}
-
-/// How far a task is.
-#[derive(Debug, Clone, Default)]
-pub struct Report {
-    /// How much is done, 0..1.
-    pub progress: f64,
-    /// What its worker does now; empty for as before.
-    pub note: String,
-    /// The last checkpoint saved for it; empty for as before.
-    pub checkpoint_id: String,
-    /// What it cost since the last report.
-    pub usage: Usage,
 }
 
 /// What the claim script said of a job.
@@ -156,7 +142,9 @@ impl Tasks {
                 return Err(error);
             }
         };
-        let answer = self.claim_taken(queue, claimer, &mut taken, &files).await;
+        let answer = self
+            .claim_taken(queue, claimer, &mut taken, files.id())
+            .await;
         match answer {
             Ok(Answer::Claimed(claimed)) => {
                 self.carrier.hold(taken);
@@ -171,7 +159,7 @@ impl Tasks {
                 Err(error)
             }
             answer => {
-                self.carrier.unlease(&taken, &files).await;
+                self.carrier.unlease(&taken, files).await;
                 self.put_where_it_belongs(queue, taken, answer).await
             }
         }
@@ -233,7 +221,7 @@ impl Tasks {
             .call(&self.scripts.claim)
             .arg(did)
             .arg(fingerprint)
-            .arg(millis(remembered()))
+            .arg(millis(REMEMBERED))
             .arg(id)
             .arg(claimer.worker_id.as_str())
             .arg(claimer.epoch)
@@ -279,138 +267,6 @@ impl Tasks {
         reply.status()?;
         self.decided(&mut reply)?;
         reply.take()
-    }
-
-    /// Asks whether a claim stands.
-    ///
-    /// # Errors
-    /// `StaleLease`, `TaskNotFound`, or as the store fails.
-    pub async fn confirm(&self, id: &str, lease: u64) -> Result<(), Error> {
-        let look = redis::cmd("HMGET")
-            .arg(self.slot.item("task", id))
-            .arg(&["state", "lease", "worker"])
-            .to_owned();
-        let seen: (Option<String>, Option<String>, Option<String>) = self.link.query(&look).await?;
-        let (Some(state), held, worker) = seen else {
-            return Err(Error::TaskNotFound(id.to_owned()));
-        };
-        let is_running = state == i32::from(TaskState::Running).to_string();
-        if is_running && held == Some(lease.to_string()) {
-            return Ok(());
-        }
-        Err(Error::StaleLease {
-            task: id.to_owned(),
-            why: super::why_stale(&state, &worker.unwrap_or_default()),
-        })
-    }
-
-    /// Notes how far a task is.
-    ///
-    /// # Errors
-    /// `StaleLease`, `TaskNotFound`, or as the store fails.
-    pub async fn report(&self, id: &str, lease: u64, report: &Report) -> Result<Task, Error> {
-        let call = self
-            .call(&self.scripts.report)
-            .arg(id)
-            .arg(lease)
-            .arg(report.progress.clamp(0.0, 1.0))
-            .arg(report.note.as_str())
-            .arg(report.checkpoint_id.as_str())
-            .arg(report.usage.input_tokens)
-            .arg(report.usage.output_tokens)
-            .arg(report.usage.cost_usd);
-        let reply = self.link.call(&call).await?;
-        self.changed(reply, id, "").await
-    }
-
-    /// Commits a task's result.
-    ///
-    /// # Errors
-    /// `StaleLease`, `TaskNotFound`, `RequestIdReused`, or as the store fails.
-    pub async fn complete(
-        &self,
-        once: &Once,
-        id: &str,
-        lease: u64,
-        result: &TaskResult,
-        usage: &Usage,
-    ) -> Result<Task, Error> {
-        let call = self
-            .call_once(&self.scripts.complete, once)
-            .arg(id)
-            .arg(lease)
-            .arg(result.encode_to_vec())
-            .arg(usage.input_tokens)
-            .arg(usage.output_tokens)
-            .arg(usage.cost_usd);
-        let reply = self.link.call(&call).await?;
-        self.changed(reply, id, &result.text).await
-    }
-
-    /// Ends an attempt: the task is tried again after a pause if it may be, else it failed for good.
-    ///
-    /// # Errors
-    /// As [`Tasks::complete`].
-    pub async fn fail(
-        &self,
-        once: &Once,
-        id: &str,
-        lease: u64,
-        error: &TaskError,
-        is_final: bool,
-        usage: &Usage,
-    ) -> Result<Task, Error> {
-        let call = self
-            .call_once(&self.scripts.fail, once)
-            .arg(id)
-            .arg(lease)
-            .arg(error.reason.as_str())
-            .arg(error.message.as_str())
-            .arg(u8::from(is_final))
-            .arg(usage.input_tokens)
-            .arg(usage.output_tokens)
-            .arg(usage.cost_usd);
-        let reply = self.link.call(&call).await?;
-        self.changed(reply, id, "").await
-    }
-
-    /// Gives a task back untried.
-    ///
-    /// # Errors
-    /// As [`Tasks::complete`].
-    pub async fn release(
-        &self,
-        once: &Once,
-        id: &str,
-        lease: u64,
-        why: &str,
-    ) -> Result<Task, Error> {
-        let call = self
-            .call_once(&self.scripts.release, once)
-            .arg(id)
-            .arg(lease)
-            .arg(if why.is_empty() {
-                "its worker gave it back"
-            } else {
-                why
-            });
-        let reply = self.link.call(&call).await?;
-        self.changed(reply, id, "").await
-    }
-
-    /// Reads the task after a decision, and lets the carrier go on with what that left to do.
-    async fn changed(&self, mut reply: Reply, id: &str, result: &str) -> Result<Task, Error> {
-        match reply.status()?.as_str() {
-            "OK" => {
-                let owed = self.decided(&mut reply)?;
-                let row: Row = reply.take()?;
-                let task = row.task()?;
-                self.carrier.note_result(id, result);
-                self.carrier.carry_soon(owed, vec![row]);
-                Ok(task)
-            }
-            other => Err(refusal(other, &mut reply, id)?),
-        }
     }
 }
 

@@ -6,9 +6,10 @@ use bullmq::types::BackoffStrategy;
 use bullmq::{Job, JobOptions};
 use serde_json::{Value, json};
 use shim_proto::coordination::v1::Task;
+use shim_runtime::free_form;
 
 use super::super::clock::millis;
-use super::super::json::{from_struct, to_struct};
+use super::super::json::to_struct;
 
 /// What SHIM reads of a job that it takes.
 #[derive(Debug, Default)]
@@ -54,7 +55,7 @@ pub(super) fn data(task: &Task) -> Value {
         "root_id": task.root_id,
         "goal": task.goal,
         "kind": task.kind,
-        "payload": task.payload.as_ref().map(from_struct),
+        "payload": task.payload.as_ref().map(free_form::to_json),
         "files": task.files,
         "workspace": task.workspace,
         "requirements": {

@@ -16,6 +16,7 @@ mod log;
 mod mirror;
 mod notice;
 mod queue;
+mod reports;
 mod rows;
 mod submission;
 mod supervision;
@@ -27,9 +28,10 @@ use std::time::Duration;
 use shim_proto::coordination::v1::{Task, TaskState};
 
 pub use carrier::Carrier;
-pub use claims::{Claimed, Claimer, Report};
+pub use claims::{Claimed, Claimer};
 pub use health::{Head, Health, QueueCounts};
 pub use queue::{Class, fits};
+pub use reports::Report;
 pub use submission::Plan;
 pub use supervision::{Burial, Pace, Swept};
 pub use wakeup::Wakeup;
@@ -297,7 +299,7 @@ impl Tasks {
             .arg(millis(REMEMBERED))
     }
 
-    /// Reads what every script that decides answers first, and lets the carrier go on with it.
+    /// Reads what every script answers first: what is left to be carried over.
     fn decided(&self, reply: &mut Reply) -> Result<Owed, Error> {
         Ok(Owed {
             until_us: reply.take()?,
@@ -349,9 +351,4 @@ fn why_stale(state: &str, worker: &str) -> String {
         Some(TaskState::AwaitingApproval) => "its result waits for an approval".to_owned(),
         _ => "it was given back and waits for another worker".to_owned(),
     }
-}
-
-/// How long what a request did is remembered, for scripts that remember it themselves.
-const fn remembered() -> Duration {
-    REMEMBERED
 }

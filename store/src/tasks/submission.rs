@@ -15,7 +15,7 @@ use crate::error::Error;
 
 /// Jobs that have not ended, however many are submitted.
 const MOST_JOBS: usize = 1_000_000;
-/// Kinds of requirements that tasks may have at a time.
+/// Kinds of requirements that tasks ever had; a queue stays known for good.
 const MOST_QUEUES: usize = 256;
 
 /// A job as it was decided on: with ids, and edges as ids. States, times and counts are the store's.

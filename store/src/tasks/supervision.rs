@@ -5,7 +5,6 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use redis::cmd;
-use shim_proto::coordination::v1::TaskState;
 
 use super::super::clock::millis;
 use super::blocked::FILES_TTL;
@@ -30,7 +29,6 @@ const EVENTS_AT_ONCE: usize = 500;
 const STRANDED_AFTER: Duration = Duration::from_secs(10);
 /// Finished jobs that BullMQ keeps of each queue, for people who look at it.
 const KEPT_BY_BULLMQ: u64 = 1_000;
-
 /// Of these, so many go in one step.
 const CLEANED_AT_ONCE: u64 = 500;
 
@@ -232,7 +230,8 @@ impl Tasks {
         self.link.call(&call).await?.status().map(drop)
     }
 
-    /// Lets BullMQ forget finished jobs of a queue, but for the newest, and puts back what a process took and died with.
+    /// Lets BullMQ forget finished jobs of a queue, but for the newest, and puts back what was taken by somebody who died
+    /// with it.
     ///
     /// # Errors
     /// As the store fails.
@@ -258,7 +257,8 @@ impl Tasks {
         let call = self
             .call(&self.scripts.stranded)
             .arg(queue)
-            .arg(millis(STRANDED_AFTER));
+            .arg(millis(STRANDED_AFTER))
+            .arg(MOST_DEATHS);
         let mut reply = self.link.call(&call).await?;
         reply.status()?;
         let owed = self.decided(&mut reply)?;
@@ -276,12 +276,5 @@ impl Tasks {
             }
         }
         Ok(())
-    }
-
-    /// Whether a task is on its way still.
-    #[must_use]
-    pub fn is_live(state: TaskState) -> bool {
-        use TaskState::{Cancelled, Completed, Failed};
-        !matches!(state, Completed | Failed | Cancelled)
     }
 }

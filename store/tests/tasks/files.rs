@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use shim_store::tasks::{Claimed, Plan};
 
+use super::foreign::producer;
 use super::house::{House, once, single};
 use super::laws;
 
@@ -86,6 +87,22 @@ async fn a_task_that_is_given_back_keeps_its_files() {
     house.complete(&next, "done").await;
     house.carried_over().await;
     assert_eq!(house.leases(WORKSPACE).await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_bullmq_hands_out_twice_costs_its_worker_no_files() {
+    let house = House::new().await;
+    let ids = house.submit(on("a", &["x"])).await;
+    let claimed = house.claim("w").await.unwrap();
+    let queue = producer(&house).await;
+    let job = queue.get_job(&ids[0]).await.unwrap().unwrap();
+    job.move_to_wait(Some("shim")).await.unwrap();
+    assert!(house.claim("other").await.is_none());
+    assert_eq!(house.task(&ids[0]).await.worker_id, "w");
+    assert_eq!(house.leases(WORKSPACE).await.len(), 1);
+    house.complete(&claimed, "done").await;
+    house.carried_over().await;
+    laws::are_quiet(&house.store, &[WORKSPACE]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

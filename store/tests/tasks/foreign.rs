@@ -17,7 +17,7 @@ fn connection(house: &House) -> RedisConnectionOptions {
     RedisConnectionOptions::new().url(house.redis.url())
 }
 
-async fn producer(house: &House) -> Queue {
+pub(crate) async fn producer(house: &House) -> Queue {
     let options = QueueOptions::new()
         .connection(connection(house))
         .prefix(PREFIX);
@@ -210,4 +210,34 @@ async fn a_job_that_a_process_took_and_died_with_is_put_back() {
         (first.task.kind.as_str(), second.task.task_id),
         ("count", ids[0].clone())
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_program_died_with_goes_to_others_though_nobody_of_its_kind_is_left() {
+    let house = House::new().await;
+    let ids = house.submit(single("one")).await;
+    let options = WorkerOptions::new()
+        .connection(connection(&house))
+        .prefix(PREFIX)
+        .manual_start();
+    let never = async |_: Job, _: CancellationToken| Ok(json!(null));
+    let dying = Worker::with_options("work", never, options).await.unwrap();
+    let taken = dying.get_next_job_nonblocking("theirs").await.unwrap();
+    assert_eq!(taken.unwrap().id(), ids[0]);
+    until(&house, &ids[0], |task| task.worker_id == "bullmq").await;
+    let key = format!("{PREFIX}:work:{}", ids[0]);
+    let ask = |command: &[&str]| house.redis.ask(command).unwrap();
+    ask(&["HSET", &key, "processedOn", "1"]);
+
+    house.store.tasks.trim("work").await.unwrap();
+    assert_eq!(house.state(&ids[0]).await, "RUNNING");
+    // Its lock ran out.
+    ask(&["DEL", &format!("{key}:lock")]);
+    house.store.tasks.trim("work").await.unwrap();
+    let claimed = house.claim_soon("w").await;
+    assert_eq!((claimed.task.worker_deaths, claimed.task.attempts), (1, 1));
+    house.complete(&claimed, "done").await;
+    house.carried_over().await;
+    laws::hold(&house.store).await;
+    laws::are_quiet(&house.store, &[]).await;
 }

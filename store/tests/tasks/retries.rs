@@ -1,9 +1,20 @@
 //! Taking up again what failed or was called off, and what happens to the rest of a job.
 
-use shim_proto::coordination::v1::{FailurePolicy, Task};
+use shim_proto::coordination::v1::{ApprovalGates, FailurePolicy, Task};
+use shim_store::tasks::Plan;
 
-use super::house::{House, graph};
+use super::house::{House, graph, once};
 use super::laws;
+
+/// A job of two parts that may not start before somebody approves of it.
+fn gated() -> Plan {
+    let mut plan = graph(&[&[], &[]]);
+    plan.root.approval = Some(ApprovalGates {
+        before_start: true,
+        before_result: false,
+    });
+    plan
+}
 
 fn reason(task: &Task) -> &str {
     task.error
@@ -132,4 +143,36 @@ async fn a_task_called_off_before_anybody_took_it_runs_after_a_retry() {
     house.cancel(&ids[0]).await;
     house.retry(&ids[0]).await;
     assert_eq!(house.claim_soon("w").await.task.task_id, ids[0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_starts_nothing_that_waits_for_an_approval() {
+    let house = House::new().await;
+    let ids = house.submit(gated()).await;
+    for lost in [&ids[1], &ids[0]] {
+        house.cancel(lost).await;
+        house.retry(lost).await;
+        laws::hold(&house.store).await;
+        assert_eq!(
+            house.states(&ids).await,
+            ["AWAITING_APPROVAL", "PENDING", "PENDING"]
+        );
+    }
+    let approved = house.store.tasks.approve(&once(), &ids[0], false, "").await;
+    assert_eq!(approved.unwrap().task_id, ids[0]);
+    house.finish_all().await;
+    assert_eq!(house.states(&ids).await, ["COMPLETED"; 3]);
+    laws::are_quiet(&house.store, &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_whose_parts_were_all_called_off_before_its_start_ends_when_it_is_approved() {
+    let house = House::new().await;
+    let ids = house.submit(gated()).await;
+    for part in &ids[1..] {
+        house.cancel(part).await;
+    }
+    let approved = house.store.tasks.approve(&once(), &ids[0], false, "").await;
+    assert!(laws::is_over(&approved.unwrap()));
+    laws::are_quiet(&house.store, &[]).await;
 }

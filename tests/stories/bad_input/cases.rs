@@ -6,8 +6,8 @@ use tonic::Code;
 
 use super::wire::Wire;
 
-pub(super) const MEBIBYTE: usize = 1024 * 1024;
-pub(super) const MEMORY_LIMIT: u64 = 300 * MEBIBYTE as u64;
+pub(crate) const MEBIBYTE: usize = 1024 * 1024;
+pub(crate) const MEMORY_LIMIT: u64 = 300 * MEBIBYTE as u64;
 
 /// A value that must be refused where `pointer` says.
 struct Case {
@@ -19,10 +19,10 @@ struct Case {
 }
 
 #[derive(Default)]
-pub(super) struct Cases(Vec<Case>);
+pub(crate) struct Cases(Vec<Case>);
 
 impl Cases {
-    pub(super) fn add(
+    pub(crate) fn add(
         &mut self,
         methods: &[&'static str],
         pointer: &'static str,
@@ -41,7 +41,7 @@ impl Cases {
     }
 
     /// A text of at most `limit` bytes: one byte more, 10 MB, and with a NUL.
-    pub(super) fn text(
+    pub(crate) fn text(
         &mut self,
         methods: &[&'static str],
         pointer: &'static str,
@@ -57,7 +57,7 @@ impl Cases {
     }
 
     /// An id: wrong forms and path tricks.
-    pub(super) fn id(&mut self, methods: &[&'static str], pointer: &'static str) {
+    pub(crate) fn id(&mut self, methods: &[&'static str], pointer: &'static str) {
         let wrong = [
             "nonsense",
             "../../etc/passwd",
@@ -69,7 +69,7 @@ impl Cases {
         self.add(methods, pointer, [(long(10 * MEBIBYTE), "UUID")]);
     }
 
-    pub(super) fn required_id(&mut self, methods: &[&'static str], pointer: &'static str) {
+    pub(crate) fn required_id(&mut self, methods: &[&'static str], pointer: &'static str) {
         self.id(methods, pointer);
         self.add(
             methods,
@@ -78,7 +78,7 @@ impl Cases {
         );
     }
 
-    pub(super) fn fraction(&mut self, methods: &[&'static str], pointer: &'static str) {
+    pub(crate) fn fraction(&mut self, methods: &[&'static str], pointer: &'static str) {
         let wrong = [
             json!("NaN"),
             json!("Infinity"),
@@ -90,7 +90,7 @@ impl Cases {
     }
 
     /// A list of at most 1,000 texts of at most 8,192 bytes.
-    pub(super) fn texts(&mut self, methods: &[&'static str], pointer: &'static str) {
+    pub(crate) fn texts(&mut self, methods: &[&'static str], pointer: &'static str) {
         let bad = [
             (json!(vec!["x"; 1001]), "1000"),
             (json!(vec!["x"; 100_000]), "1000"),
@@ -102,11 +102,25 @@ impl Cases {
     }
 }
 
-pub(super) fn long(bytes: usize) -> Value {
+pub(crate) fn long(bytes: usize) -> Value {
     json!("x".repeat(bytes))
 }
 
 impl Case {
+    /// The field as violations name it: `/subtasks/0/key` is `subtasks[0].key`.
+    fn field(&self) -> String {
+        let mut field = String::new();
+        for part in self.pointer.split('/').skip(1) {
+            if part.bytes().all(|byte| byte.is_ascii_digit()) {
+                field.push_str(&format!("[{part}]"));
+            } else {
+                field.push_str(if field.is_empty() { "" } else { "." });
+                field.push_str(part);
+            }
+        }
+        field
+    }
+
     /// What is wrong with the answer, if anything.
     fn complaint(&self, answer: Result<Value, Explained>) -> Option<String> {
         let shown: String = self.bad.to_string().chars().take(60).collect();
@@ -115,7 +129,7 @@ impl Case {
             Ok(_) => return Some(format!("{about}: was accepted")),
             Err(refusal) => refusal,
         };
-        let field = self.pointer.trim_start_matches('/').replace('/', ".");
+        let field = self.field();
         let named = refusal
             .violations
             .iter()
@@ -133,20 +147,22 @@ impl Case {
 }
 
 /// Sets the value behind a JSON pointer; null takes it away.
-pub(super) fn set(request: &mut Value, pointer: &str, value: Value) {
+pub(crate) fn set(request: &mut Value, pointer: &str, value: Value) {
     let (parent, name) = pointer.rsplit_once('/').unwrap();
     let parent = request
         .pointer_mut(parent)
         .unwrap_or_else(|| panic!("no {parent} in the valid request"));
-    if value.is_null() {
-        parent.as_object_mut().unwrap().remove(name);
-    } else {
-        parent[name] = value;
+    match parent {
+        Value::Array(items) => items[name.parse::<usize>().unwrap()] = value,
+        Value::Object(fields) if value.is_null() => {
+            fields.remove(name);
+        }
+        object => object[name] = value,
     }
 }
 
 /// Sends every case, patched onto a valid request of its method; every one must be refused by name.
-pub(super) async fn assert_all_refused(wire: &Wire, cases: &Cases, valid: impl Fn(&str) -> Value) {
+pub(crate) async fn assert_all_refused(wire: &Wire, cases: &Cases, valid: impl Fn(&str) -> Value) {
     let mut wrong = Vec::new();
     for case in &cases.0 {
         let mut request = valid(case.method);

@@ -1,6 +1,7 @@
 //! Bytes that are no message of the contract: wrong wire types, invalid UTF-8, cut short, too large.
 
 use bytes::Bytes;
+use prost::encoding::encode_varint;
 use prost_reflect::{FieldDescriptor, Kind};
 use shim_redis_harness::Redis;
 use shim_runtime::fault::explain;
@@ -16,25 +17,31 @@ const LENGTH_DELIMITED: u8 = 2;
 /// The largest message a server reads.
 const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
 
-fn key(field: &FieldDescriptor, wire_type: u8) -> u8 {
-    u8::try_from(field.number() << 3).unwrap() | wire_type
+/// A field's number and wire type, and bytes after them.
+fn tagged(field: &FieldDescriptor, wire_type: u8, bytes: &[u8]) -> Bytes {
+    let mut message = Vec::new();
+    encode_varint(
+        u64::from(field.number() << 3) | u64::from(wire_type),
+        &mut message,
+    );
+    message.extend(bytes);
+    message.into()
 }
 
 /// The field, sent as another type than it has.
 fn wrong_type(field: &FieldDescriptor) -> Bytes {
-    let mut message = match field.kind() {
-        Kind::String | Kind::Bytes | Kind::Message(_) => vec![key(field, VARINT), 1],
-        _ => vec![key(field, LENGTH_DELIMITED), 1, 0x80],
-    };
     if field.is_list() {
         // Lists take numbers packed and unpacked, so only a third type is wrong for both.
-        message = vec![key(field, FIXED_64), 1, 2, 3, 4, 5, 6, 7, 8];
+        return tagged(field, FIXED_64, &[1, 2, 3, 4, 5, 6, 7, 8]);
     }
-    message.into()
+    match field.kind() {
+        Kind::String | Kind::Bytes | Kind::Message(_) => tagged(field, VARINT, &[1]),
+        _ => tagged(field, LENGTH_DELIMITED, &[1, 0x80]),
+    }
 }
 
 fn invalid_utf8(field: &FieldDescriptor) -> Bytes {
-    vec![key(field, LENGTH_DELIMITED), 2, 0xC3, 0x28].into()
+    tagged(field, LENGTH_DELIMITED, &[2, 0xC3, 0x28])
 }
 
 /// A field of a oneof may be named by the oneof.
@@ -133,6 +140,17 @@ async fn the_coordination_service_refuses_wrong_encodings_too() {
     let launch = Launch::coordination(&place.data_dir(), &redis.url());
     let service = launch.started().await;
     let wire = Wire::to_coordination(&service);
+    assert_wrong_encodings_are_named(&wire).await;
+    assert_broken_messages_are_refused(&wire).await;
+    assert!(service.is_healthy().await);
+}
+
+#[tokio::test]
+async fn the_worker_service_refuses_wrong_encodings_too() {
+    let (place, redis) = (Place::new(), Redis::start());
+    let launch = Launch::stack(&place.data_dir(), &redis.url());
+    let service = launch.started().await;
+    let wire = Wire::to_worker(&service);
     assert_wrong_encodings_are_named(&wire).await;
     assert_broken_messages_are_refused(&wire).await;
     assert!(service.is_healthy().await);

@@ -1,4 +1,4 @@
-//! Ten thousand random requests over all unary RPCs, made from the contract's descriptors: each is answered or refused
+//! Ten thousand random requests over all RPCs of a service that take one message, made from the contract's descriptors: each is answered or refused
 //! plainly, what was saved before stays, memory stays bounded.
 
 use std::cell::Cell;
@@ -8,21 +8,27 @@ use proptest::strategy::{BoxedStrategy, Union};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 use prost::Message;
 use prost_reflect::{DynamicMessage, MethodDescriptor};
+use shim_proto::coordination::v1::{Requirements, SubmitTaskRequest, Task, WorkerKind};
 use shim_redis_harness::Redis;
 use shim_runtime::fault::explain;
 use shim_tests::coordination::{NAMESPACE, counted, put};
 use shim_tests::place::Place;
 use shim_tests::service::{Launch, Service};
+use shim_tests::tasks::job;
 use shim_tests::{calls, prose};
 use tokio::runtime::Runtime;
 use tonic::Code;
 
 use super::coordination;
 use super::requests::Requests;
+use super::tasks;
 use super::valid::Subject;
 use super::wire::Wire;
 
 const REQUESTS: u32 = 10_000;
+/// So many of them are good ones; of reports of workers fewer, since a task ends once.
+const GOOD: u32 = REQUESTS / 20;
+const GOOD_REPORTS: u32 = REQUESTS / 50;
 /// Printed with a failure; the same seed makes the same requests but for the ids in them.
 const SEED: [u8; 32] = *b"ten thousand requests, one seed.";
 const MAX_RESIDENT_BYTES: u64 = 300 * 1024 * 1024;
@@ -50,7 +56,7 @@ fn runtime() -> Runtime {
         .unwrap()
 }
 
-/// Random calls of every unary RPC of the package.
+/// Random calls of every RPC of the package.
 fn calls_of(
     wire: &Wire,
     requests: &Requests,
@@ -66,7 +72,7 @@ fn calls_of(
 }
 
 /// Sends all of them; panics with the first that is not answered plainly, made as small as it goes.
-fn send_all(runtime: &Runtime, service: &Service, wire: &Wire, requests: &Requests) {
+fn send_all(runtime: &Runtime, service: &Service, wire: &Wire, requests: &Requests, good: u32) {
     let config = Config {
         cases: REQUESTS,
         failure_persistence: None,
@@ -100,7 +106,7 @@ fn send_all(runtime: &Runtime, service: &Service, wire: &Wire, requests: &Reques
         );
     }
     assert!(
-        answered.get() > REQUESTS / 20,
+        answered.get() > good,
         "many requests were good ones: {}",
         answered.get()
     );
@@ -120,7 +126,11 @@ fn ten_thousand_random_requests_do_no_harm() {
     let wire = Wire::to(&service);
     let protected = runtime.block_on(protected_sessions(&service));
     let known_ids = runtime.block_on(ids_to_play_with(&wire));
-    send_all(&runtime, &service, &wire, &Requests { known_ids });
+    let requests = Requests {
+        known_ids,
+        ..Requests::default()
+    };
+    send_all(&runtime, &service, &wire, &requests, GOOD);
     runtime.block_on(assert_untouched(&service, &protected));
 }
 
@@ -134,11 +144,16 @@ fn ten_thousand_random_requests_to_the_coordination_service_do_no_harm() {
     let service = runtime.block_on(launch.started());
     let wire = Wire::to_coordination(&service);
     let protected = runtime.block_on(protected_entries(&service));
+    let job = runtime.block_on(protected_job(&service));
     let known_ids = runtime.block_on(async {
         let subject = coordination::Subject::make(&wire).await;
         subject.ids()
     });
-    send_all(&runtime, &service, &wire, &Requests { known_ids });
+    let requests = Requests {
+        known_ids,
+        ..Requests::default()
+    };
+    send_all(&runtime, &service, &wire, &requests, GOOD);
     runtime.block_on(async {
         assert!(service.is_healthy().await);
         let mut clients = service.coordination();
@@ -146,7 +161,44 @@ fn ten_thousand_random_requests_to_the_coordination_service_do_no_harm() {
             let entry = clients.get(NAMESPACE, key).await.unwrap();
             assert_eq!(entry.version, *version, "{entry:?}");
         }
+        let now = service.tasks().task(&job.task_id).await;
+        assert_eq!(now.unwrap(), job);
     });
+}
+
+#[test]
+fn ten_thousand_random_requests_to_the_worker_service_do_no_harm() {
+    let runtime = runtime();
+    let _context = runtime.enter();
+    let (place, redis) = (Place::new(), Redis::start());
+    let launch = tasks::Work::stack(&place, &redis.url());
+    let service = runtime.block_on(launch.started());
+    let (submitter, wire) = (Wire::to_coordination(&service), Wire::to_worker(&service));
+    let work = runtime.block_on(tasks::Work::make(&submitter, &wire));
+    let job = runtime.block_on(protected_job(&service));
+    let requests = Requests {
+        known_ids: work.ids(),
+        known_tokens: work.tokens(),
+    };
+    send_all(&runtime, &service, &wire, &requests, GOOD_REPORTS);
+    runtime.block_on(async {
+        assert!(service.is_healthy().await);
+        let now = service.tasks().task(&job.task_id).await;
+        assert_eq!(now.unwrap(), job);
+    });
+}
+
+/// A task that no request knows of, and that none of the workers can do.
+async fn protected_job(service: &Service) -> Task {
+    let request = SubmitTaskRequest {
+        requirements: Some(Requirements {
+            executor: WorkerKind::Analysis.into(),
+            capabilities: vec!["nobody:can".into()],
+        }),
+        ..job("stay as you are")
+    };
+    let submitted = service.tasks().submit(request).await.unwrap();
+    submitted.task.unwrap()
 }
 
 /// Keys of entries with their versions.

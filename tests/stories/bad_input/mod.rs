@@ -9,6 +9,8 @@ mod fuzz;
 mod nesting;
 mod requests;
 mod streams;
+mod task_tools;
+mod tasks;
 mod tools;
 mod unknown_ids;
 mod valid;

@@ -19,10 +19,14 @@ const NAMES: [&str; 7] = [
     "request_id",
 ];
 
-/// Where requests come from: the contract's shapes, and ids that exist.
-#[derive(Clone)]
+/// What proves a claim; among all numbers nobody would guess one that was given.
+const TOKENS: [&str; 2] = ["lease", "epoch"];
+
+/// Where requests come from: the contract's shapes, and ids and tokens that exist.
+#[derive(Clone, Default)]
 pub(super) struct Requests {
     pub(super) known_ids: Vec<String>,
+    pub(super) known_tokens: Vec<u64>,
 }
 
 impl Requests {
@@ -84,6 +88,12 @@ impl Requests {
             }
             Kind::String if field.name().ends_with("_id") || field.name() == "inbox" => {
                 self.id().prop_map(Value::String).boxed()
+            }
+            Kind::Uint64 if TOKENS.contains(&field.name()) && !self.known_tokens.is_empty() => {
+                let known = proptest::sample::select(self.known_tokens.clone());
+                Union::new_weighted(vec![(3, known.boxed()), (1, mostly_small())])
+                    .prop_map(Value::U64)
+                    .boxed()
             }
             Kind::Message(duration) if field.name() == "wait" => short_or_wrong(&duration),
             Kind::String => text().prop_map(Value::String).boxed(),

@@ -6,21 +6,24 @@ use shim_tests::mcp::{Gateway, GatewayLaunch};
 use shim_tests::place::Place;
 use shim_tests::service::Service;
 
-const MEBIBYTE: usize = 1024 * 1024;
-const SAVE: &str = "shim_auto_checkpoint";
-const RECOVER: &str = "shim_check_recovery";
-const SIGNALS: &str = "shim_monitor_signals";
-const STATUS: &str = "shim_session_status";
-const COORDINATE: &str = "shim_coordinate_task";
-const WORK: &str = "shim_worker_task";
+use super::cases::MEBIBYTE;
+
+pub(super) const SAVE: &str = "shim_auto_checkpoint";
+pub(super) const RECOVER: &str = "shim_check_recovery";
+pub(super) const SIGNALS: &str = "shim_monitor_signals";
+pub(super) const STATUS: &str = "shim_session_status";
+pub(super) const COORDINATE: &str = "shim_coordinate_task";
+pub(super) const WORK: &str = "shim_worker_task";
 /// An idle gateway has less than 10 MB; a flood of bad input must not stay in it.
 const MEMORY_LIMIT: u64 = 200 * MEBIBYTE as u64;
 
-struct Cases(Vec<(&'static str, Value, &'static str)>);
+/// Calls, each with the argument that is wrong in it.
+#[derive(Default)]
+pub(super) struct Cases(Vec<(&'static str, Value, &'static str)>);
 
 impl Cases {
     /// `bad` in place of one argument of an otherwise good call.
-    fn field(
+    pub(super) fn field(
         &mut self,
         tool: &'static str,
         field: &'static str,
@@ -33,12 +36,36 @@ impl Cases {
         }
     }
 
+    /// A whole call that is wrong in one argument.
+    pub(super) fn of(&mut self, tool: &'static str, call: Value, field: &'static str) {
+        self.0.push((tool, call, field));
+    }
+
     /// A required argument left out, or null; for an optional one both mean the same, and are fine.
-    fn missing(&mut self, tool: &'static str, field: &'static str) {
+    pub(super) fn missing(&mut self, tool: &'static str, field: &'static str) {
         let mut arguments = good(tool);
         arguments.as_object_mut().unwrap().remove(field);
         self.0.push((tool, arguments, field));
         self.field(tool, field, [Value::Null]);
+    }
+}
+
+impl Cases {
+    /// Makes every call; each must be refused in words that name the argument and the next step.
+    pub(super) async fn assert_all_named(self, gateway: &mut Gateway) {
+        let (mut wrong, count) = (Vec::new(), self.0.len());
+        for (tool, arguments, field) in self.0 {
+            let action = arguments["action"].as_str().unwrap_or_default().to_owned();
+            let shown: String = arguments[field].to_string().chars().take(80).collect();
+            let result = gateway.call(tool, arguments).await;
+            if let Some(complaint) = complaint(&result, field) {
+                wrong.push(format!("{tool} {action} {field} = {shown}: {complaint}"));
+            }
+        }
+        let all = wrong.join("\n");
+        assert!(wrong.is_empty(), "{} of {count} cases:\n{all}", wrong.len());
+        let resident = gateway.resident_bytes();
+        assert!(resident < MEMORY_LIMIT, "memory: {resident}");
     }
 }
 
@@ -51,7 +78,7 @@ fn good(tool: &str) -> Value {
     }
 }
 
-fn not_text() -> Vec<Value> {
+pub(super) fn not_text() -> Vec<Value> {
     vec![
         json!(7),
         json!(["a"]),
@@ -61,7 +88,7 @@ fn not_text() -> Vec<Value> {
     ]
 }
 
-fn not_a_number() -> Vec<Value> {
+pub(super) fn not_a_number() -> Vec<Value> {
     vec![
         json!("0.5"),
         json!("NaN"),
@@ -72,7 +99,7 @@ fn not_a_number() -> Vec<Value> {
     ]
 }
 
-fn not_texts(limit: usize) -> Vec<Value> {
+pub(super) fn not_texts(limit: usize) -> Vec<Value> {
     vec![
         json!("one"),
         json!([1]),
@@ -85,7 +112,7 @@ fn not_texts(limit: usize) -> Vec<Value> {
     ]
 }
 
-fn not_an_id() -> Vec<Value> {
+pub(super) fn not_an_id() -> Vec<Value> {
     let wrong = [
         "",
         "nonsense",
@@ -101,8 +128,8 @@ fn not_an_id() -> Vec<Value> {
         .collect()
 }
 
-fn cases() -> Vec<(&'static str, Value, &'static str)> {
-    let mut cases = Cases(Vec::new());
+fn cases() -> Cases {
+    let mut cases = Cases::default();
     for field in ["current_task", "progress"] {
         cases.missing(SAVE, field);
     }
@@ -211,7 +238,7 @@ fn cases() -> Vec<(&'static str, Value, &'static str)> {
     cases.field(COORDINATE, "files", not_texts(1000));
     cases.field(COORDINATE, "priority", not_a_number());
     cases.field(WORK, "capabilities", not_texts(1000));
-    cases.0
+    cases
 }
 
 async fn desk() -> (Place, Service, Gateway) {
@@ -227,25 +254,7 @@ async fn desk() -> (Place, Service, Gateway) {
 async fn every_wrong_argument_is_named_with_the_next_step() {
     let (_place, _service, mut gateway) = desk().await;
     let saved = gateway.call(SAVE, good(SAVE)).await;
-    let mut wrong = Vec::new();
-    for (tool, arguments, field) in cases() {
-        let shown: String = arguments[field].to_string().chars().take(60).collect();
-        let result = gateway.call(tool, arguments).await;
-        if let Some(complaint) = complaint(&result, field) {
-            wrong.push(format!("{tool} {field} = {shown}: {complaint}"));
-        }
-    }
-    assert!(
-        wrong.is_empty(),
-        "{} cases:\n{}",
-        wrong.len(),
-        wrong.join("\n")
-    );
-    assert!(
-        gateway.resident_bytes() < MEMORY_LIMIT,
-        "memory: {}",
-        gateway.resident_bytes()
-    );
+    cases().assert_all_named(&mut gateway).await;
 
     let again = gateway.call(SAVE, good(SAVE)).await;
     assert_eq!(

@@ -1,11 +1,13 @@
 //! Ids of the right form that nobody has: NOT_FOUND, naming the id.
 
-use serde_json::json;
+use serde_json::{Value, json};
+use shim_redis_harness::Redis;
 use shim_tests::calls::request_id;
 use shim_tests::place::Place;
-use shim_tests::service::Service;
+use shim_tests::service::{Launch, Service};
 use tonic::Code;
 
+use super::coordination;
 use super::valid::Subject;
 use super::wire::Wire;
 
@@ -25,16 +27,48 @@ async fn unknown_ids_are_not_found_by_name() {
     let service = Service::start(&place.data_dir()).await;
     let wire = Wire::to(&service);
     let subject = Subject::make(&wire).await;
+    let asked = assert_not_found(&wire, &IDS, &FILTERS, |method| subject.request(method)).await;
+    assert!(asked >= 14, "{asked}");
+}
+
+#[tokio::test]
+async fn unknown_workers_and_tasks_are_not_found_by_name() {
+    let (place, redis) = (Place::new(), Redis::start());
+    let launch = Launch::coordination(&place.data_dir(), &redis.url());
+    let service = launch.started().await;
+    let wire = Wire::to_coordination(&service);
+    let subject = coordination::Subject::make(&wire).await;
+    let request = |method: &str| {
+        let mut request = subject.request(method);
+        // A job that nobody knows has no tasks to filter.
+        if method == "ListTasks" {
+            request["worker_id"] = json!("");
+        }
+        request
+    };
+    let ids = ["task_id", "root_id", "worker_id"];
+    let asked = assert_not_found(&wire, &ids, &["RegisterWorker"], request).await;
+    assert_eq!(asked, 10);
+}
+
+/// Asks every method for an id that nobody has, in each of the fields it has one in; returns how often it asked.
+pub(super) async fn assert_not_found(
+    wire: &Wire,
+    ids: &[&str],
+    but_for: &[&str],
+    valid: impl Fn(&str) -> Value,
+) -> usize {
     let mut asked = 0;
     for method in wire.methods() {
-        let valid = subject.request(method.name());
-        for field in IDS.into_iter().filter(|field| valid.get(field).is_some()) {
-            if FILTERS.contains(&method.name()) {
-                continue;
-            }
+        if but_for.contains(&method.name()) {
+            continue;
+        }
+        let valid = valid(method.name());
+        let is_id = |field: &&&str| valid[**field].as_str().is_some_and(|id| !id.is_empty());
+        for field in ids.iter().filter(is_id) {
             let unknown = request_id();
             let mut request = valid.clone();
-            request[field] = json!(unknown);
+            request[*field] = json!(unknown);
             let refusal = wire
                 .call(method.name(), &request)
                 .await
@@ -48,5 +82,5 @@ async fn unknown_ids_are_not_found_by_name() {
             asked += 1;
         }
     }
-    assert!(asked >= 14, "{asked}");
+    asked
 }

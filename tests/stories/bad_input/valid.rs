@@ -79,6 +79,7 @@ impl Subject {
             "Prune" => {
                 json!({"session_id": session_id, "older_than": "3600s", "keep_last": 5, "dry_run": true})
             }
+            "Export" => json!({"session_ids": [session_id]}),
             "RecordSignals" => {
                 json!({"session_id": session_id, "epoch": epoch, "signals": signals()})
             }
@@ -90,7 +91,8 @@ impl Subject {
 }
 
 /// RPCs that change nothing and so take no request id.
-const READS: [&str; 9] = [
+const READS: [&str; 10] = [
+    "Export",
     "GetSession",
     "ListSessions",
     "GetCheckpoint",

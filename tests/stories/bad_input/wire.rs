@@ -1,4 +1,7 @@
-//! Calls any unary RPC with JSON, by the contract's descriptors, so that a case is one line.
+//! Calls any RPC that takes one message with JSON, by the contract's descriptors, so that a case is one line. Of a stream
+//! of answers the first is read.
+
+use std::time::Duration;
 
 use bytes::Bytes;
 use prost::Message;
@@ -9,6 +12,9 @@ use shim_runtime::fault::{Explained, explain};
 use shim_tests::raw;
 use shim_tests::service::Service;
 use tonic::Status;
+
+/// A stream that was refused says so at once; one that was accepted may be silent.
+const SILENCE: Duration = Duration::from_millis(300);
 
 /// Field violations are named as JSON pointers are written here: `/state/decisions`.
 pub(crate) struct Wire {
@@ -28,6 +34,11 @@ impl Wire {
         Self::of("shim.coordination.v1", service)
     }
 
+    /// To the worker service.
+    pub(crate) fn to_worker(service: &Service) -> Self {
+        Self::of("shim.worker.v1", service)
+    }
+
     fn of(package: &'static str, service: &Service) -> Self {
         let pool = DescriptorPool::decode(shim_proto::FILE_DESCRIPTOR_SET).unwrap();
         Self {
@@ -37,15 +48,14 @@ impl Wire {
         }
     }
 
-    /// Every unary RPC of the package.
+    /// Every RPC of the package that takes one message.
     pub(crate) fn methods(&self) -> Vec<MethodDescriptor> {
         let all = self
             .pool
             .services()
             .filter(|service| service.package_name() == self.package)
             .flat_map(|service| service.methods().collect::<Vec<_>>());
-        all.filter(|method| !method.is_client_streaming() && !method.is_server_streaming())
-            .collect()
+        all.filter(|method| !method.is_client_streaming()).collect()
     }
 
     pub(crate) fn method(&self, name: &str) -> MethodDescriptor {
@@ -84,6 +94,11 @@ impl Wire {
         message: Bytes,
     ) -> Result<Bytes, Status> {
         let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
-        raw::unary(self.channel.clone(), &path, message).await
+        let channel = self.channel.clone();
+        if method.is_server_streaming() {
+            raw::first(channel, &path, message, SILENCE).await
+        } else {
+            raw::unary(channel, &path, message).await
+        }
     }
 }

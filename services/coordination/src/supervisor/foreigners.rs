@@ -27,12 +27,14 @@ pub(super) async fn watch(store: &Store) {
     }
 }
 
+/// Goes through all queues, though some of them fail; the first failure is told.
 async fn follow(store: &Store, trims: bool) -> Result<(), Error> {
+    let mut outcome = Ok(());
     for class in store.tasks.classes().await? {
-        store.tasks.follow(&class.name).await?;
+        outcome = outcome.and(store.tasks.follow(&class.name).await);
         if trims {
-            store.tasks.trim(&class.name).await?;
+            outcome = outcome.and(store.tasks.trim(&class.name).await);
         }
     }
-    Ok(())
+    outcome
 }

@@ -29,7 +29,7 @@ impl Crew {
         settings.finish().unwrap();
         let shutdown = Shutdown::new();
         let store = Store::open_at(&config, &shutdown).unwrap();
-        let crew = Self {
+        let mut crew = Self {
             store,
             claimer: Claimer {
                 worker_id: id(),
@@ -46,7 +46,23 @@ impl Crew {
             }
         })
         .await;
+        crew.register().await;
         crew
+    }
+
+    /// The supervisor gives on what a worker has that the registry does not know. It never beats, and outlives any story.
+    async fn register(&mut self) {
+        let worker = Worker {
+            worker_id: self.claimer.worker_id.clone(),
+            // Of no queue's workers, so that it does not count where stories look at those.
+            kind: WorkerKind::Analysis.into(),
+            capacity: self.claimer.capacity,
+            ..Worker::default()
+        };
+        let registry = &self.store.registry;
+        let dead_after = std::time::Duration::from_secs(3_600);
+        let registered = registry.register(&once(), worker, dead_after).await;
+        self.claimer.epoch = registered.unwrap().epoch;
     }
 
     pub(crate) fn worker_id(&self) -> &str {

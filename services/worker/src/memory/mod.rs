@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout};
 use tonic::Status;
 use uuid::Uuid;
 
-use crate::executor::News;
+use crate::executor::{News, first_line};
 use crate::life::Held;
 use session::Session;
 
@@ -119,8 +119,8 @@ impl Memory {
         let session = match &task.session {
             Some(session) => session.clone(),
             None => {
-                let title = shortened(&task.goal);
-                let opened = Session::open(client.clone(), &task.project, &title).await?;
+                let title = first_line(&task.goal, MAX_TITLE);
+                let opened = Session::open(client.clone(), &task.project, title).await?;
                 let opened = Arc::new(opened);
                 if let Some(kept) = self.tasks().get_mut(&lease) {
                     kept.session = Some(opened.clone());
@@ -200,9 +200,4 @@ fn saving(session: &Session, task: Remembered) -> SaveCheckpointRequest {
         trigger: CheckpointTrigger::Periodic.into(),
         carry_over: false,
     }
-}
-
-fn shortened(text: &str) -> String {
-    let line = text.lines().next().unwrap_or_default();
-    line[..line.floor_char_boundary(MAX_TITLE)].to_owned()
 }

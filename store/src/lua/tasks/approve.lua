@@ -19,6 +19,8 @@ return with_row(once(ARGV[3], ARGV[4], ARGV[5], function()
       if task.parts == '1' then
         enter(task, RUNNING)
         start_parts(task.id)
+        -- All of them may have been called off meanwhile.
+        settle(task.id)
       else
         release(task)
       end

@@ -2,7 +2,7 @@
 -- nothing more.
 -- ARGV: ..., worker, epoch, keep_gone_ms, why, '1' if it died, deaths that are too many
 -- OK: now_us, owed, how many tasks.
-local worker, epoch, most = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[8])
+local worker, epoch = ARGV[3], tonumber(ARGV[4])
 if epoch > tonumber(redis.call('GET', key('gone:' .. worker)) or 0) then
   redis.call('SET', key('gone:' .. worker), ARGV[4], 'PX', ARGV[5])
 end
@@ -13,13 +13,7 @@ for _, id in ipairs(redis.call('SMEMBERS', key('running:' .. worker))) do
     redis.call('SREM', key('running:' .. worker), id)
   elseif tonumber(task.epoch) <= epoch then
     count = count + 1
-    local deaths = redis.call('HINCRBY', task_key(id), 'deaths', ARGV[7])
-    if deaths >= most then
-      over(task, FAILED, 'WORKERS_DIED', string.format('%d workers died with it', deaths))
-    else
-      redis.call('HINCRBY', task_key(id), 'attempts', -1)
-      give_back(task, ARGV[6])
-    end
+    give_on(task, ARGV[6], ARGV[7], ARGV[8])
   end
 end
 if redis.call('SCARD', key('running:' .. worker)) == 0 then redis.call('ZREM', key('holders'), worker) end

@@ -12,7 +12,10 @@ local function take_up(task, unmet)
   log(task.root, 'retried', task.id)
 end
 
--- Lets a job go on that had ended, or waited for an approval.
+-- Nobody let a job's subtasks start yet.
+local function is_gated(root) return root.parts ~= '' and string.find(root.gates, 's', 1, true) end
+
+-- Lets a job go on that had ended, or waited for an approval of its result; before its start it waits for that again.
 local function reopen(root)
   if is_over(root) then
     redis.call('ZREM', key('finished'), root.id)
@@ -20,10 +23,11 @@ local function reopen(root)
     local deadline = redis.call('HGET', task_key(root.id), 'deadline')
     if deadline and tonumber(deadline) > now then redis.call('ZADD', key('deadlines'), deadline, root.id) end
   end
-  if root.parts ~= '' and root.state ~= RUNNING then
-    redis.call('HDEL', text_key(root.id), 'reason', 'message')
-    enter(root, RUNNING, 'ended', '', 'gate', '')
-  end
+  local waits = root.state == AWAITING and root.gate == 'start'
+  if root.parts == '' or root.state == RUNNING or waits then return end
+  redis.call('HDEL', text_key(root.id), 'reason', 'message')
+  redis.call('HSET', task_key(root.id), 'ended', '', 'gate', '')
+  if is_gated(root) then release(root) else enter(root, RUNNING) end
 end
 
 -- The lost subtasks to take up with one of them: what it waits for, if it failed what was called off because of that, and
@@ -88,7 +92,8 @@ return with_row(once(ARGV[3], ARGV[4], ARGV[5], function()
   local task = load(ARGV[6])
   if not task then return {'NOT_FOUND'} end
   if not is_lost(task) then return {'NOT_OVER', task.state} end
-  reopen(load(task.root))
+  local root = load(task.root)
+  reopen(root)
   if task.parts == '' and is_root(task) then
     take_up(task, 0)
     release(task)
@@ -103,7 +108,7 @@ return with_row(once(ARGV[3], ARGV[4], ARGV[5], function()
     if is_lost(part) and (not chosen or chosen[id]) then
       count = count + 1
       take_up(part, unmet[id] or 0)
-      if not unmet[id] then release(part) end
+      if not unmet[id] and not is_gated(root) then release(part) end
     end
   end
   settle(task.root)

@@ -253,6 +253,16 @@ local function give_back(task, why)
   owe(task.id)
 end
 
+-- Gives a task to others whose worker is gone, or ends it after too many deaths; the attempt does not count.
+local function give_on(task, why, died, most)
+  local deaths = redis.call('HINCRBY', task_key(task.id), 'deaths', died)
+  if deaths >= tonumber(most) then
+    return over(task, FAILED, 'WORKERS_DIED', string.format('%d workers died with it', deaths))
+  end
+  redis.call('HINCRBY', task_key(task.id), 'attempts', -1)
+  give_back(task, why)
+end
+
 -- Adds what an attempt cost, to the task and to its job.
 local function spend(task, input, output, cost)
   for _, id in ipairs(is_root(task) and {task.id} or {task.id, task.root}) do

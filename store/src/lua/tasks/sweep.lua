@@ -6,15 +6,24 @@
 --     renew, how many jobs were forgotten.
 local most = tonumber(ARGV[6])
 
+-- What is due in a set; of `load_due`, the records, without those that a failover lost.
 local function due(name, until_when)
   return redis.call('ZRANGEBYSCORE', key(name), '-inf', until_when, 'LIMIT', 0, most)
 end
 
-for _, id in ipairs(due('delayed', now)) do
-  local task = load(id)
+local function load_due(name, until_when)
+  local tasks = {}
+  for _, id in ipairs(due(name, until_when)) do
+    local task = load(id)
+    if task then tasks[#tasks + 1] = task else redis.call('ZREM', key(name), id) end
+  end
+  return tasks
+end
+
+for _, task in ipairs(load_due('delayed', now)) do
   enter(task, READY, 'ready', now)
-  log(task.root, 'ready', id)
-  owe(id)
+  log(task.root, 'ready', task.id)
+  owe(task.id)
 end
 
 for _, root_id in ipairs(due('escalations', now)) do
@@ -23,7 +32,7 @@ for _, root_id in ipairs(due('escalations', now)) do
   if #ids == 0 then ids = {root_id} end
   for _, id in ipairs(ids) do
     local task = load(id)
-    if not is_over(task) then
+    if task and not is_over(task) then
       redis.call('HSET', task_key(id), 'priority', 1, 'escalated', 1)
       if task.state == READY then owe(id) end
     end
@@ -31,11 +40,10 @@ for _, root_id in ipairs(due('escalations', now)) do
   log(root_id, 'escalated', root_id, 'd', 'its deadline is near')
 end
 
-for _, id in ipairs(due('quiet', now - ARGV[3])) do
-  redis.call('ZREM', key('quiet'), id)
-  local task = load(id)
-  redis.call('HSET', task_key(id), 'stuck', 1)
-  log(task.root, 'stuck', id, 'w', task.worker, 'd', 'nothing was heard of it for long')
+for _, task in ipairs(load_due('quiet', now - ARGV[3])) do
+  redis.call('ZREM', key('quiet'), task.id)
+  redis.call('HSET', task_key(task.id), 'stuck', 1)
+  log(task.root, 'stuck', task.id, 'w', task.worker, 'd', 'nothing was heard of it for long')
   notify('stuck', task)
 end
 

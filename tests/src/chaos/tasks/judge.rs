@@ -159,6 +159,13 @@ fn files_shared(history: &[Past]) -> u64 {
         runs.sort_unstable();
         for pair in runs.windows(2).filter(|pair| pair[1].0 < pair[0].1) {
             eprintln!("two tasks had {files} at the same time: {pair:?}");
+            for (_, _, id) in pair {
+                for past in history {
+                    if past.events.contains_key(*id) {
+                        eprintln!("  {id} {:?}", past.of_task(id));
+                    }
+                }
+            }
             shared += 1;
         }
     }

@@ -8,10 +8,11 @@ use shim_tests::service::Launch;
 
 use super::Subject;
 use crate::bad_input::cases::{Cases, MEBIBYTE, MEMORY_LIMIT, assert_all_refused, long};
+use crate::bad_input::tasks;
 use crate::bad_input::wire::Wire;
 
 /// RPCs that take a request id.
-pub(super) const MUTATIONS: [&str; 11] = [
+pub(super) const MUTATIONS: [&str; 15] = [
     "PutState",
     "PatchState",
     "DeleteState",
@@ -23,8 +24,12 @@ pub(super) const MUTATIONS: [&str; 11] = [
     "SendMessage",
     "RegisterWorker",
     "DeregisterWorker",
+    "SubmitTask",
+    "CancelTask",
+    "RetryTask",
+    "ApproveTask",
 ];
-const OF_A_NAMESPACE: [&str; 10] = [
+const OF_A_NAMESPACE: [&str; 11] = [
     "GetState",
     "PutState",
     "PatchState",
@@ -35,6 +40,7 @@ const OF_A_NAMESPACE: [&str; 10] = [
     "ReleaseLock",
     "GetLock",
     "ListLocks",
+    "WatchState",
 ];
 const OF_A_WORKSPACE: [&str; 4] = ["AcquireFiles", "RenewFiles", "ReleaseFiles", "ListFiles"];
 const OF_AN_ENTRY: [&str; 4] = ["GetState", "PutState", "PatchState", "DeleteState"];
@@ -124,7 +130,7 @@ fn identity_cases(cases: &mut Cases) {
 fn state_cases(cases: &mut Cases) {
     required(cases, &OF_AN_ENTRY, "/key", 512, "512");
     cases.add(&OF_AN_ENTRY, "/key", [(json!("a\nb"), "control")]);
-    cases.text(&["ListState"], "/key_prefix", 512, "512");
+    cases.text(&["ListState", "WatchState"], "/key_prefix", 512, "512");
     cases.text(&["PutState", "PatchState"], "/writer", 200, "200");
     cases.add(&["PutState"], "/value", [(Value::Null, "required")]);
     let many: serde_json::Map<_, _> = (0..1001).map(|n| (n.to_string(), json!(n))).collect();
@@ -362,6 +368,24 @@ fn worker_cases(cases: &mut Cases) {
     cases.add(&["ListWorkers"], "/state", [(json!(99), "")]);
 }
 
+fn stream_cases(cases: &mut Cases) {
+    let beyond = [(json!(BEYOND_VERSIONS), ""), (json!(u64::MAX), "")];
+    cases.add(&["WatchState"], "/after_version", beyond.clone());
+    cases.add(&["WatchWorkers"], "/after_position", beyond);
+    for (pointer, wrong) in [("/channels", "news*"), ("/patterns", "news[a]")] {
+        let bad = [
+            (json!([wrong]), "letters"),
+            (json!(["with space"]), "letters"),
+            (json!([""]), "128"),
+            (json!(["x".repeat(129)]), "128"),
+            (json!(["x".repeat(10 * MEBIBYTE)]), "128"),
+            (json!(["a\0b"]), "letters"),
+            (json!(vec!["a"; 101]), "100"),
+        ];
+        cases.add(&["Subscribe"], pointer, bad);
+    }
+}
+
 #[tokio::test]
 async fn every_wrong_field_of_coordination_is_refused_by_name() {
     let place = Place::new();
@@ -379,6 +403,8 @@ async fn every_wrong_field_of_coordination_is_refused_by_name() {
         file_cases,
         bus_cases,
         worker_cases,
+        stream_cases,
+        tasks::add_job_cases,
     ] {
         add(&mut cases);
     }

@@ -4,13 +4,14 @@ use serde_json::{Value, json};
 use shim_tests::calls::request_id;
 use shim_tests::coordination::NAMESPACE;
 
+use crate::bad_input::tasks::Jobs;
 use crate::bad_input::wire::Wire;
 
 /// Where the subject's own files lie, so that requests for other files do not meet them.
 const WORKSPACE: &str = "ground";
 const OWNER: &str = "the ground";
 
-/// An entry, a lock, a lease, a message and a worker, to be named in requests.
+/// An entry, a lock, a lease, a message, a worker and jobs, to be named in requests.
 #[derive(Debug, Clone)]
 pub(crate) struct Subject {
     lock_token: Value,
@@ -19,6 +20,7 @@ pub(crate) struct Subject {
     message_id: Value,
     worker_id: Value,
     epoch: Value,
+    jobs: Jobs,
 }
 
 impl Subject {
@@ -50,6 +52,7 @@ impl Subject {
             message_id: received["messages"][0]["message_id"].clone(),
             worker_id: worker["worker"]["worker_id"].clone(),
             epoch: worker["worker"]["epoch"].clone(),
+            jobs: Jobs::make(wire).await,
         }
     }
 
@@ -64,6 +67,7 @@ impl Subject {
         let named = [lease_id, message_id, worker_id];
         let mut ids: Vec<_> = named.map(|id| id.as_str().unwrap().to_owned()).into();
         ids.push(self.inbox.clone());
+        ids.extend(self.jobs.ids());
         ids
     }
 
@@ -116,7 +120,10 @@ impl Subject {
             }
             "GetWorker" => json!({"worker_id": self.worker_id}),
             "ListWorkers" => json!({"capability": "rust", "page_size": 10}),
-            other => panic!("{other} has no valid request here: add one"),
+            "Subscribe" => json!({"channels": ["news"], "patterns": ["state:*"]}),
+            "WatchState" => json!({"namespace": NAMESPACE, "key_prefix": "e"}),
+            "WatchWorkers" => json!({}),
+            of_tasks => self.jobs.body(of_tasks),
         }
     }
 }
