@@ -125,6 +125,9 @@ impl From<Status> for Problem {
 
 fn remedy_of(code: tonic::Code) -> Option<&'static str> {
     match code {
+        tonic::Code::InvalidArgument => {
+            Some("correct the arguments named and call the tool again; nothing was done")
+        }
         tonic::Code::Unavailable => {
             Some("try again in a moment; if it stays so, the user can run `shim doctor`")
         }

@@ -199,8 +199,8 @@ async fn desk() -> (Place, Redis, Service, Gateway) {
     let (place, redis) = (Place::new(), Redis::start());
     let stack = Launch::stack(&place.data_dir(), &redis.url());
     let service = stack.started().await;
-    let launch =
-        GatewayLaunch::new(&place.data_dir(), &place.project()).with_service(service.socket());
+    // It finds the stack of the data folder by itself.
+    let launch = GatewayLaunch::new(&place.data_dir(), &place.project());
     let gateway = launch.open().await;
     (place, redis, service, gateway)
 }

@@ -160,11 +160,8 @@ fn files_shared(history: &[Past]) -> u64 {
         for pair in runs.windows(2).filter(|pair| pair[1].0 < pair[0].1) {
             eprintln!("two tasks had {files} at the same time: {pair:?}");
             for (_, _, id) in pair {
-                for past in history {
-                    if past.events.contains_key(*id) {
-                        eprintln!("  {id} {:?}", past.of_task(id));
-                    }
-                }
+                let known = history.iter().filter(|past| past.events.contains_key(*id));
+                known.for_each(|past| eprintln!("{id}: {:?}", past.of_task(id)));
             }
             shared += 1;
         }
