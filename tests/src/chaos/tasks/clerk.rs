@@ -95,9 +95,10 @@ impl Clerk {
         Ok(submitted)
     }
 
-    /// Waits until everything that was submitted has ended.
+    /// Waits until everything that was submitted has ended; what has not by then is found lost in the end.
     pub(super) async fn all_ended(&mut self) -> Result<(), Status> {
-        while !self.open.is_empty() {
+        let start = Instant::now();
+        while !self.open.is_empty() && start.elapsed() < PATIENCE {
             self.look().await?;
             tokio::time::sleep(LOOK_EVERY / 10).await;
         }

@@ -1,6 +1,6 @@
 //! The panels of tasks.
 //!
-//! - [`panel`]: graphs of tasks are done by workers while workers, services and Redis are killed and frozen; every task
+//! - [`run`]: graphs of tasks are done by workers while workers, services and Redis are killed and frozen; every task
 //!   ends, once, and nobody who lost a task does harm with what he still believes to hold.
 //! - [`claims`]: of eight who race for one task exactly one gets it.
 

@@ -22,6 +22,9 @@ use crate::dice::Dice;
 
 /// Worker processes outside the services.
 const HANDS: u64 = 8;
+/// Longer than the clerk waits for tasks that do not move.
+const LAST_TASKS_WITHIN: Duration = Duration::from_secs(900);
+
 /// What to run.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
@@ -64,7 +67,9 @@ pub async fn run(settings: Settings, progress: impl Fn(&str)) -> Result<Verdict,
     let harm = scene.everything_at_once(&mut dice).await;
     progress("the faults are over; the last tasks are done");
     over.send_replace(true);
-    let jobs = clerk.await.expect("the clerk does not panic")?;
+    let jobs = tokio::time::timeout(LAST_TASKS_WITHIN, clerk).await;
+    let jobs = jobs.expect("the services answer when the faults are over");
+    let jobs = jobs.expect("the clerk does not panic")?;
 
     progress("all has ended, and is judged");
     let judged = scene.verdict(&jobs, &calm, &harm).await;

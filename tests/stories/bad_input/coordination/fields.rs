@@ -6,7 +6,7 @@ use shim_redis_harness::Redis;
 use shim_tests::place::Place;
 use shim_tests::service::Launch;
 
-use super::Subject;
+use super::{Subject, streams};
 use crate::bad_input::cases::{Cases, MEBIBYTE, MEMORY_LIMIT, assert_all_refused, long};
 use crate::bad_input::tasks;
 use crate::bad_input::wire::Wire;
@@ -51,7 +51,7 @@ const PAGED: [&str; 3] = ["ListState", "ListLocks", "ListWorkers"];
 const OF_A_WORKER: [&str; 3] = ["Heartbeat", "DeregisterWorker", "GetWorker"];
 
 /// The first number no version reaches.
-const BEYOND_VERSIONS: u64 = (1 << 53) + 1;
+pub(super) const BEYOND_VERSIONS: u64 = (1 << 53) + 1;
 
 /// Names of plain characters, at most 128 bytes.
 fn names(cases: &mut Cases, methods: &[&'static str], pointer: &'static str) {
@@ -368,24 +368,6 @@ fn worker_cases(cases: &mut Cases) {
     cases.add(&["ListWorkers"], "/state", [(json!(99), "")]);
 }
 
-fn stream_cases(cases: &mut Cases) {
-    let beyond = [(json!(BEYOND_VERSIONS), ""), (json!(u64::MAX), "")];
-    cases.add(&["WatchState"], "/after_version", beyond.clone());
-    cases.add(&["WatchWorkers"], "/after_position", beyond);
-    for (pointer, wrong) in [("/channels", "news*"), ("/patterns", "news[a]")] {
-        let bad = [
-            (json!([wrong]), "letters"),
-            (json!(["with space"]), "letters"),
-            (json!([""]), "128"),
-            (json!(["x".repeat(129)]), "128"),
-            (json!(["x".repeat(10 * MEBIBYTE)]), "128"),
-            (json!(["a\0b"]), "letters"),
-            (json!(vec!["a"; 101]), "100"),
-        ];
-        cases.add(&["Subscribe"], pointer, bad);
-    }
-}
-
 #[tokio::test]
 async fn every_wrong_field_of_coordination_is_refused_by_name() {
     let place = Place::new();
@@ -403,7 +385,7 @@ async fn every_wrong_field_of_coordination_is_refused_by_name() {
         file_cases,
         bus_cases,
         worker_cases,
-        stream_cases,
+        streams::cases,
         tasks::add_job_cases,
     ] {
         add(&mut cases);

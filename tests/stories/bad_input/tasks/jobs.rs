@@ -154,7 +154,8 @@ fn numbers_of_jobs(cases: &mut Cases) {
     cases.add(&SUBMIT, "/schedule", [(long(10 * MEBIBYTE), "")]);
 }
 
-fn subtasks(cases: &mut Cases) {
+/// Parts that are no graph.
+fn graphs(cases: &mut Cases) {
     let many: Vec<_> = (0..1_001)
         .map(|n| json!({"key": format!("k{n}"), "goal": "g"}))
         .collect();
@@ -165,11 +166,7 @@ fn subtasks(cases: &mut Cases) {
     ]);
     let bad = [(json!(many), "1000"), (circle, "a -> ")];
     cases.add(&SUBMIT, "/subtasks", bad);
-    required(cases, "/subtasks/0/key", 100, "100");
     cases.add(&SUBMIT, "/subtasks/1/key", [(json!("lexer"), "unique")]);
-    cases.add(&SUBMIT, "/subtasks/0/key", [(json!("a\nb"), "control")]);
-    required(cases, "/subtasks/0/goal", 8_192, "8192");
-    cases.text(&SUBMIT, "/subtasks/0/kind", 100, "100");
     let bad = [
         (json!(["lexer"]), "itself"),
         (json!(["nobody"]), "nobody"),
@@ -178,6 +175,13 @@ fn subtasks(cases: &mut Cases) {
         (json!(["x".repeat(10 * MEBIBYTE)]), ""),
     ];
     cases.add(&SUBMIT, "/subtasks/0/depends_on", bad);
+}
+
+fn subtasks(cases: &mut Cases) {
+    required(cases, "/subtasks/0/key", 100, "100");
+    cases.add(&SUBMIT, "/subtasks/0/key", [(json!("a\nb"), "control")]);
+    required(cases, "/subtasks/0/goal", 8_192, "8192");
+    cases.text(&SUBMIT, "/subtasks/0/kind", 100, "100");
     cases.add(
         &SUBMIT,
         "/subtasks/0/files",
@@ -241,6 +245,7 @@ fn other_requests(cases: &mut Cases) {
 pub(crate) fn add_to(cases: &mut Cases) {
     texts_of_jobs(cases);
     numbers_of_jobs(cases);
+    graphs(cases);
     subtasks(cases);
     other_requests(cases);
 }
