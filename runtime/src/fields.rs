@@ -44,6 +44,20 @@ impl Fields {
         self.0.add(field, rule);
     }
 
+    /// A name of plain characters, which may stand in a key of the store.
+    pub fn name(&mut self, field: impl Into<String>, name: &str, max: usize) {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "._:/@-".contains(c);
+        if name.is_empty() || name.len() > max || !name.chars().all(plain) {
+            self.refuse(
+                field,
+                format!(
+                    "must be 1..{max} of letters, digits and ._:/@- ; it has {} bytes",
+                    name.len()
+                ),
+            );
+        }
+    }
+
     /// The idempotency key.
     pub fn request_id(&mut self, id: &str) {
         if id.is_empty()

@@ -27,8 +27,15 @@ impl Once {
     /// Of something that this process does once and never sends again.
     #[must_use]
     pub fn anew() -> Self {
+        Self::named(Uuid::now_v7().to_string())
+    }
+
+    /// Of something that SHIM itself does, with words that are the same whoever says them. A space in them keeps them apart
+    /// from the ids of clients' requests, which have none.
+    #[must_use]
+    pub fn named(words: String) -> Self {
         Self {
-            request_id: Uuid::now_v7().to_string(),
+            request_id: words,
             fingerprint: String::new(),
         }
     }

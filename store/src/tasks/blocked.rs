@@ -213,7 +213,7 @@ impl Carrier {
             .take(TRIED_AT_ONCE)
             .map(|w| w.task_id.as_str())
             .collect();
-        let Ok(rows) = self.rows(&ids).await else {
+        let Ok(rows) = self.rows("errors", &ids).await else {
             return;
         };
         let mut is_any = false;

@@ -42,7 +42,7 @@ pub struct Carrier {
     pub(super) files: Arc<Files>,
     inboxes: Arc<Inboxes>,
     wakeup: Wakeup,
-    read: Script,
+    pub(super) read: Script,
     settle_up: Script,
     queues: tokio::sync::Mutex<Open>,
     known: Mutex<Known>,
@@ -195,7 +195,7 @@ impl Carrier {
             .map(String::as_str)
             .collect();
         let mut done = Vec::with_capacity(ids.len() + notices.len());
-        match self.rows(&unread).await {
+        match self.rows("errors", &unread).await {
             Ok(rows) => {
                 let read: HashSet<&str> = rows.iter().map(|row| row.id.as_str()).collect();
                 // What was forgotten needs nothing any more.
@@ -245,7 +245,7 @@ impl Carrier {
         let Some((why, id)) = what.split_once(' ') else {
             return Ok(());
         };
-        let Some(row) = self.rows(&[id]).await?.into_iter().next() else {
+        let Some(row) = self.rows("errors", &[id]).await?.into_iter().next() else {
             return Ok(());
         };
         let task = row.task()?;
@@ -269,18 +269,22 @@ impl Carrier {
         let submitter = if task.task_id == task.root_id {
             task.submitted_by.clone()
         } else {
-            let rows = self.rows(&[&task.root_id]).await?;
+            let rows = self.rows("errors", &[&task.root_id]).await?;
             let root = rows.first().map(Row::task).transpose()?;
             root.map(|root| root.submitted_by).unwrap_or_default()
         };
         Ok((!submitter.is_empty()).then_some(submitter))
     }
 
-    pub(super) async fn rows(&self, ids: &[&str]) -> Result<Vec<Row>, Error> {
+    /// The records of tasks, those that are there, with texts: `none`, `errors` or `all`.
+    ///
+    /// # Errors
+    /// As the store fails.
+    pub(super) async fn rows(&self, texts: &str, ids: &[&str]) -> Result<Vec<Row>, Error> {
         let mut rows = Vec::with_capacity(ids.len());
         for ids in ids.chunks(super::READ_AT_ONCE) {
             let mut call = begin(&self.read, &self.slot, &self.channels)
-                .arg("errors")
+                .arg(texts)
                 .arg("tasks");
             for id in ids {
                 call = call.arg(*id);

@@ -84,7 +84,7 @@ impl Tasks {
 
     async fn claimed_unheard(&self, claimer: &Claimer) -> Result<Option<Claimed>, Error> {
         while let Some(id) = self.carrier.take_unheard(&claimer.worker_id) {
-            let rows = match self.rows("errors", &[&id]).await {
+            let rows = match self.carrier.rows("errors", &[&id]).await {
                 Ok(rows) => rows,
                 Err(error) => {
                     self.carrier.not_heard(&claimer.worker_id, &id);

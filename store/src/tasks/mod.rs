@@ -110,7 +110,6 @@ pub struct Tasks {
 /// Every transition, hashed once.
 struct Scripts {
     submit: Script,
-    read: Script,
     claim: Script,
     report: Script,
     complete: Script,
@@ -136,7 +135,6 @@ impl Scripts {
         use Effect::{Frees, Reads, Writes};
         Self {
             submit: script(Writes, include_str!("../lua/tasks/submit.lua")),
-            read: script(Reads, include_str!("../lua/tasks/read.lua")),
             claim: script(Writes, include_str!("../lua/tasks/claim.lua")),
             // A full Redis must let work end.
             report: script(Frees, include_str!("../lua/tasks/report.lua")),
@@ -209,7 +207,7 @@ impl Tasks {
     /// # Errors
     /// As the store fails.
     pub async fn get(&self, id: &str) -> Result<Option<Task>, Error> {
-        let rows = self.rows("all", &[id]).await?;
+        let rows = self.carrier.rows("all", &[id]).await?;
         rows.first().map(Row::task).transpose()
     }
 
@@ -220,7 +218,7 @@ impl Tasks {
     pub async fn job(&self, root_id: &str, with_results: bool) -> Result<Option<Job>, Error> {
         let texts = if with_results { "all" } else { "errors" };
         let call = self
-            .call(&self.scripts.read)
+            .call(&self.carrier.read)
             .arg(texts)
             .arg("job")
             .arg(root_id);
@@ -254,7 +252,7 @@ impl Tasks {
             .map(|state| i32::from(*state).to_string())
             .collect();
         let call = self
-            .call(&self.scripts.read)
+            .call(&self.carrier.read)
             .arg("errors")
             .arg("list")
             .arg(list)
@@ -270,20 +268,6 @@ impl Tasks {
             tasks: rows::tasks(&mut reply)?,
             next: (!next.is_empty()).then_some(next),
         })
-    }
-
-    async fn rows(&self, texts: &str, ids: &[&str]) -> Result<Vec<Row>, Error> {
-        let mut rows = Vec::with_capacity(ids.len());
-        for ids in ids.chunks(READ_AT_ONCE) {
-            let mut call = self.call(&self.scripts.read).arg(texts).arg("tasks");
-            for id in ids {
-                call = call.arg(*id);
-            }
-            let mut reply = self.link.call(&call).await?;
-            reply.status()?;
-            rows.extend(Row::all(&mut reply)?);
-        }
-        Ok(rows)
     }
 
     /// Begins a call with what all scripts of tasks have in common.

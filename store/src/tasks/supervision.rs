@@ -154,7 +154,7 @@ impl Tasks {
         lost: Vec<String>,
     ) -> Result<(), Error> {
         let ids: Vec<&str> = lost.iter().map(String::as_str).collect();
-        let rows = self.rows("none", &ids).await?;
+        let rows = self.carrier.rows("none", &ids).await?;
         let queues: HashSet<&str> = rows.iter().map(|row| row.field("queue")).collect();
         for queue in queues {
             // Another program may have ended what it took, and its events were not read yet.
@@ -176,7 +176,7 @@ impl Tasks {
 
     async fn renew_files(&self, ids: &[String]) -> Result<(), Error> {
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-        for row in self.rows("none", &ids).await? {
+        for row in self.carrier.rows("none", &ids).await? {
             let task = row.task()?;
             let lease = row.field("files");
             let files = &self.carrier.files;

@@ -54,20 +54,6 @@ impl Fields {
         name.to_owned()
     }
 
-    /// A name of plain characters, which may stand in a key of the store.
-    pub(super) fn name(&mut self, field: impl Into<String>, name: &str, max: usize) {
-        let plain = |c: char| c.is_ascii_alphanumeric() || "._:/@-".contains(c);
-        if name.is_empty() || name.len() > max || !name.chars().all(plain) {
-            self.refuse(
-                field,
-                format!(
-                    "must be 1..{max} of letters, digits and ._:/@- ; it has {} bytes",
-                    name.len()
-                ),
-            );
-        }
-    }
-
     /// A name of any visible characters: an entry's key, a lock's name.
     pub(super) fn key(&mut self, field: &str, key: &str) {
         self.required(field, key, MAX_KEY_BYTES);

@@ -30,7 +30,7 @@ pub(super) async fn run(
     if !told.is_fresh() {
         return Ok(());
     }
-    let once = once_of(&format!("run {schedule_id} {due_ms}"));
+    let once = Once::named(format!("run {schedule_id} {due_ms}"));
     store.tasks.submit(&once, &job).await?;
     match next {
         Some(next) => {
@@ -38,7 +38,7 @@ pub(super) async fn run(
             store.tasks.reschedule(schedule_id, due_ms, next_ms).await
         }
         None => {
-            let once = once_of(&format!("over {schedule_id}"));
+            let once = Once::named(format!("over {schedule_id}"));
             let over = store.tasks.cancel(&once, schedule_id, "it has no next run");
             over.await.map(drop)
         }
@@ -53,14 +53,6 @@ fn next(schedule: &str, due_ms: i64) -> Option<i64> {
     Schedule::parse(schedule)
         .ok()?
         .after(now.max(due_ms / 1_000))
-}
-
-/// What is the same whoever does it. No client's request has a space in its id.
-fn once_of(request_id: &str) -> Once {
-    Once {
-        request_id: request_id.to_owned(),
-        fingerprint: String::new(),
-    }
 }
 
 fn run_of(template: Job) -> Plan {

@@ -54,11 +54,7 @@ async fn sweep(store: &Store, pace: &Pace) -> Result<(), Error> {
 }
 
 async fn expire(store: &Store, root_id: &str, told: Told) -> Result<(), Error> {
-    let once = Once {
-        // No client's request has a space in its id.
-        request_id: format!("expire {root_id}"),
-        fingerprint: String::new(),
-    };
+    let once = Once::named(format!("expire {root_id}"));
     if !told.is_fresh() {
         return Ok(());
     }
