@@ -10,6 +10,7 @@ pub mod fault;
 pub mod fields;
 pub mod free_form;
 pub mod lifecycle;
+pub mod metrics;
 mod probes;
 pub mod process;
 pub mod rpc;

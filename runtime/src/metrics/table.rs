@@ -1,0 +1,128 @@
+//! Every metric there is: its name, its kind, its labels and what it tells. `deploy/METRICS.md` is this table for people.
+//!
+//! Names end in their unit (<https://prometheus.io/docs/practices/naming/>). Each label has few values, so that the number
+//! of series stays bounded whatever clients send.
+
+use Kind::{Counter, Gauge, Histogram};
+use Unit::{Bytes, Count, Ratio, Seconds};
+
+/// How a metric behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Is what it is now.
+    Gauge,
+    /// Counts values by their size.
+    Histogram,
+}
+
+/// What a histogram's values are, which chooses its buckets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// From 50 microseconds to five minutes.
+    Seconds,
+    /// From 256 bytes to 16 MiB.
+    Bytes,
+    /// From one to a thousand.
+    Count,
+    /// From nothing to all.
+    Ratio,
+}
+
+/// One metric.
+#[derive(Debug, Clone, Copy)]
+pub struct Metric {
+    /// As Prometheus knows it.
+    pub name: &'static str,
+    /// How it behaves.
+    pub kind: Kind,
+    /// What its values are.
+    pub unit: Unit,
+    /// The labels of its series.
+    pub labels: &'static [&'static str],
+    /// Who tells it: `every process`, or a service.
+    pub owner: &'static str,
+    /// What it tells, in one sentence.
+    pub help: &'static str,
+}
+
+macro_rules! metrics {
+    ($($owner:literal { $($name:literal $kind:ident $unit:ident [$($label:literal),*] $help:literal)* })*) => {
+        &[$($(Metric {
+            name: $name,
+            kind: $kind,
+            unit: $unit,
+            labels: &[$($label),*],
+            owner: $owner,
+            help: $help,
+        }),*),*]
+    };
+}
+
+/// All metrics, in the order of the table.
+pub const METRICS: &[Metric] = metrics! {
+    "every process" {
+        "shim_build_info" Gauge Count ["version"] "1, with the version that runs."
+        "shim_process_resident_memory_bytes" Gauge Bytes [] "Memory that the process holds."
+        "shim_process_cpu_seconds_total" Counter Seconds [] "Processor time that the process took."
+        "shim_process_open_fds" Gauge Count [] "File descriptors that are open."
+        "shim_process_start_time_seconds" Gauge Seconds [] "When the process began, in Unix time."
+        "shim_redactions_total" Counter Count ["rule"] "Secrets taken out before a text was written, by the rule that found them."
+    }
+    "every server" {
+        "shim_rpc_server_duration_seconds" Histogram Seconds ["rpc_service", "rpc_method"] "From a call's arrival to its answer, streams to their first answer."
+        "shim_rpc_server_requests_total" Counter Count ["rpc_service", "rpc_method", "code"] "Calls answered, by the gRPC status."
+        "shim_rpc_server_in_flight" Gauge Count [] "Calls that are open, streams included."
+        "shim_rpc_server_refused_total" Counter Count ["reason"] "Calls refused before their handler: no valid token, no right, too fast, too many at once, too large."
+    }
+    "gateway" {
+        "shim_mcp_operation_duration_seconds" Histogram Seconds ["method", "tool"] "From an MCP request to its answer."
+        "shim_mcp_operations_total" Counter Count ["method", "tool", "outcome"] "MCP requests answered; the outcome is ok, error (the model reads why) or refused."
+    }
+    "checkpoint" {
+        "shim_checkpoint_saves_total" Counter Count ["trigger"] "Checkpoints acknowledged, by what made them."
+        "shim_checkpoint_state_bytes" Histogram Bytes [] "Size of a checkpoint's state, compressed."
+        "shim_checkpoint_commit_batch_jobs" Histogram Count [] "Changes that shared one commit."
+        "shim_checkpoint_commit_sync_seconds" Histogram Seconds [] "One commit: the write-ahead log written and synced to the disk."
+        "shim_checkpoint_store_errors_total" Counter Count [] "Commits that failed: disk full, read-only, damaged."
+        "shim_checkpoint_damaged_total" Counter Count [] "Checkpoints whose hash did not fit and that were not returned."
+        "shim_checkpoint_database_bytes" Gauge Bytes [] "The database file and its write-ahead log."
+        "shim_checkpoint_sessions" Gauge Count ["state"] "Sessions in each state."
+        "shim_checkpoint_risk_assessments_total" Counter Count ["level"] "Assessments of a session's risk: safe, warning, danger."
+        "shim_checkpoint_sessions_interrupted_total" Counter Count ["cause"] "Sessions found dead, by cause."
+        "shim_checkpoint_sessions_recovered_total" Counter Count ["cause"] "Interrupted sessions brought back, by what had interrupted them."
+        "shim_checkpoint_recovery_fidelity_ratio" Histogram Ratio [] "How well a session resumed, as its client told, 0 to 1."
+        "shim_checkpoint_lease_expiries_total" Counter Count [] "Leases that ran out without a word from the client."
+        "shim_checkpoint_detection_delay_seconds" Histogram Seconds [] "From the last sign of life to the session marked interrupted."
+        "shim_checkpoint_pruned_total" Counter Count [] "Checkpoints whose content retention or Prune removed."
+    }
+    "coordination and worker" {
+        "shim_redis_up" Gauge Count [] "1 while Redis answers."
+        "shim_redis_call_duration_seconds" Histogram Seconds [] "One script, from sending it to its answer."
+        "shim_redis_errors_total" Counter Count ["kind"] "Calls to Redis that failed: unavailable, full, slow, other."
+        "shim_worker_deaths_total" Counter Count [] "Workers found dead."
+        "shim_worker_death_detection_delay_seconds" Histogram Seconds [] "From the moment a worker counted as dead to its being known."
+        "shim_state_conflicts_total" Counter Count [] "Compare-and-sets that met another version."
+        "shim_locks_acquired_total" Counter Count ["outcome"] "Locks asked for: granted or refused."
+        "shim_file_leases_total" Counter Count ["outcome"] "File leases asked for: granted or refused."
+        "shim_messages_sent_total" Counter Count [] "Messages put into inboxes."
+        "shim_stale_writes_refused_total" Counter Count ["what"] "Writes of those who lost their lease: a task's report, state, a lock, files."
+        "shim_tasks_submitted_total" Counter Count [] "Jobs and their subtasks taken in."
+        "shim_tasks_claimed_total" Counter Count ["executor"] "Tasks given to a worker."
+        "shim_tasks_ended_total" Counter Count ["state"] "Tasks ended: completed, failed, cancelled."
+        "shim_task_wait_seconds" Histogram Seconds [] "From the moment a task could run to its claim."
+        "shim_task_duration_seconds" Histogram Seconds ["kind"] "From the claim to the result; the first 32 kinds by name, the rest as other."
+        "shim_task_retries_total" Counter Count ["reason"] "Tasks put back: failed, released, or their worker died."
+        "shim_tasks_dead_lettered_total" Counter Count [] "Tasks that failed for good and can be retried by hand."
+        "shim_task_requeue_delay_seconds" Histogram Seconds [] "From a worker's death being known to its task waiting for another."
+    }
+    "coordination" {
+        "shim_queue_depth" Gauge Count ["priority"] "Tasks that wait for a worker: high (1 to 33), normal (to 66), low."
+        "shim_queue_oldest_age_seconds" Gauge Seconds ["priority"] "How long the first of them has waited."
+        "shim_tasks_running" Gauge Count [] "Tasks that a worker has."
+        "shim_outbox_depth" Gauge Count [] "Changes of tasks that BullMQ's queues do not show yet."
+        "shim_workers" Gauge Count ["state"] "Workers registered, by state."
+        "shim_worker_load_ratio" Gauge Ratio ["executor"] "Tasks in work over the capacity, by the workers' executor."
+    }
+};
