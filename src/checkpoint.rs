@@ -12,7 +12,7 @@ pub(crate) const ADDRESS: SocketAddr = loopback(50_051);
 
 /// Runs until SIGINT or SIGTERM.
 pub(crate) fn run(args: &Args, config: Config) -> Result<ExitCode, Failure> {
-    service::run(args, config, ADDRESS, serve)
+    service::run("shim-checkpoint", args, config, ADDRESS, serve)
 }
 
 async fn serve(config: Config, bound: Bound) -> Result<(), Failure> {

@@ -9,8 +9,8 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::{Config, absolute};
 use crate::failure::Failure;
 use crate::{
-    checkpoint, coordination, demo, doctor, down, files, gateway, install, locks, messages,
-    service, sessions, state, status, tasks, up, worker, workers,
+    checkpoint, coordination, demo, doctor, down, files, gateway, healthcheck, install, locks,
+    messages, service, sessions, state, status, tasks, up, worker, workers,
 };
 
 /// Keeps Claude sessions alive, and lets many of them work as one team: saves what a session knows, brings it back when
@@ -128,6 +128,8 @@ enum Command {
     /// Write to sessions and workers, and read what they were sent
     #[command(subcommand)]
     Messages(messages::Command),
+    /// Ask a server once whether it serves; exit code 0 or 1
+    Healthcheck(healthcheck::Args),
     /// Connect a Claude client
     Install(install::Args),
     /// Check everything that could be wrong and say the remedy
@@ -170,6 +172,7 @@ impl Cli {
             Command::Files(command) => wait_for(files::run(command, &loaded?, out)),
             Command::State(command) => wait_for(state::run(command, &loaded?, out)),
             Command::Messages(command) => wait_for(messages::run(command, &loaded?, out)),
+            Command::Healthcheck(args) => wait_for(healthcheck::run(&args, &loaded?, out)),
             Command::Install(args) => install::run(&args, &loaded?, out),
             Command::Doctor(args) => wait_for(doctor::run(&args, &self.global, loaded, out)),
             Command::Demo(args) => wait_for(demo::run(&args, &loaded?, out)),

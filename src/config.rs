@@ -45,7 +45,10 @@ impl Config {
         let mut runtime = shim_runtime::config::Config::read(&mut settings);
         // A detached stack leaves the folder it was started in.
         runtime.data_dir = absolute(&runtime.data_dir);
-        runtime.token_file = runtime.token_file.as_deref().map(absolute);
+        let secrets = runtime.token_file.iter_mut().chain(runtime.tls.files_mut());
+        for file in secrets {
+            *file = absolute(file);
+        }
         let config = Self {
             runtime,
             checkpoint: shim_checkpoint::Config::read(&mut settings),

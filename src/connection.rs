@@ -18,7 +18,7 @@ use tonic::Request;
 
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::service::token;
+use crate::service::credentials;
 
 /// A typed client of the checkpoint service.
 pub(crate) type Checkpoints = CheckpointServiceClient<Channel>;
@@ -62,9 +62,9 @@ pub(crate) async fn checkpoints(config: &Config) -> Result<Checkpoints, Failure>
 /// The checkpoint service at `endpoint`; nothing is started.
 ///
 /// # Errors
-/// If the token cannot be read.
+/// If the credentials cannot be read.
 pub(crate) fn checkpoints_at(config: &Config, endpoint: &Endpoint) -> Result<Checkpoints, Failure> {
-    let channel = client::connect(endpoint, token(config)?.as_ref())?;
+    let channel = client::connect(endpoint, Some(&credentials(config)?))?;
     Ok(CheckpointServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES))
 }
 
@@ -92,12 +92,12 @@ pub(crate) async fn coordination(config: &Config) -> Result<Coordination, Failur
 /// The coordination service at `endpoint`; nothing is started.
 ///
 /// # Errors
-/// If the token cannot be read.
+/// If the credentials cannot be read.
 pub(crate) fn coordination_at(
     config: &Config,
     endpoint: &Endpoint,
 ) -> Result<Coordination, Failure> {
-    let channel = client::connect(endpoint, token(config)?.as_ref())?;
+    let channel = client::connect(endpoint, Some(&credentials(config)?))?;
     Ok(Coordination {
         state: StateServiceClient::new(channel.clone())
             .max_decoding_message_size(MAX_MESSAGE_BYTES),
@@ -137,9 +137,9 @@ pub(crate) async fn worker_host(config: &Config) -> Result<WorkerHost, Failure> 
 /// The worker service at `endpoint`; nothing is started.
 ///
 /// # Errors
-/// If the token cannot be read.
+/// If the credentials cannot be read.
 pub(crate) fn worker_host_at(config: &Config, endpoint: &Endpoint) -> Result<WorkerHost, Failure> {
-    let channel = client::connect(endpoint, token(config)?.as_ref())?;
+    let channel = client::connect(endpoint, Some(&credentials(config)?))?;
     Ok(WorkerServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES))
 }
 

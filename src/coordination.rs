@@ -18,7 +18,7 @@ pub(crate) fn run(args: &Args, config: Config) -> Result<ExitCode, Failure> {
                 .hint("set redis_url (SHIM_REDIS_URL), for example redis://127.0.0.1:6379; `shim up` brings a Redis of its own"),
         );
     }
-    service::run(args, config, ADDRESS, serve)
+    service::run("shim-coordination", args, config, ADDRESS, serve)
 }
 
 async fn serve(config: Config, bound: Bound) -> Result<(), Failure> {

@@ -21,7 +21,7 @@ pub(crate) struct Args {
 
 /// Runs until the client closes stdin or a signal comes.
 pub(crate) fn run(args: &Args, config: Config) -> Result<ExitCode, Failure> {
-    telemetry::init(&config.runtime.log);
+    let _telemetry = telemetry::init(&config.runtime, "shim-gateway");
     let result = match args.http {
         Some(address) => shim_gateway::run_http(config.runtime, config.gateway, address),
         None => shim_gateway::run_stdio(config.runtime, config.gateway),

@@ -15,6 +15,7 @@ mod failure;
 mod files;
 mod follow;
 mod gateway;
+mod healthcheck;
 mod install;
 mod locks;
 mod messages;

@@ -5,10 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use shim_runtime::auth::{Auth, Token};
+use shim_runtime::auth::{Auth, Credentials, CredentialsError, TokenError};
 use shim_runtime::lifecycle::Shutdown;
 use shim_runtime::server::{ListenError, Listeners, ServeError, Server};
-use shim_runtime::telemetry;
+use shim_runtime::{process, telemetry};
 
 use crate::config::Config;
 use crate::failure::Failure;
@@ -39,8 +39,9 @@ pub(crate) const fn loopback(port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
 }
 
-/// Binds, and runs `service` until it ends.
+/// Binds, and runs `service`, which its telemetry calls `name`, until it ends.
 pub(crate) fn run<F>(
+    name: &'static str,
     args: &Args,
     config: Config,
     address: SocketAddr,
@@ -49,7 +50,8 @@ pub(crate) fn run<F>(
 where
     F: Future<Output = Result<(), Failure>>,
 {
-    telemetry::init(&config.runtime.log);
+    let _telemetry = telemetry::init(&config.runtime, name);
+    process::allow_many_files();
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?
@@ -77,7 +79,7 @@ async fn bind(args: &Args, config: &Config, address: SocketAddr) -> Result<Bound
     }
     bind_probes(&mut listeners, config).await?;
     Ok(Bound {
-        server: Server::new(auth)?,
+        server: server(config, auth)?,
         listeners,
         shutdown,
     })
@@ -86,8 +88,9 @@ async fn bind(args: &Args, config: &Config, address: SocketAddr) -> Result<Bound
 /// Binds the HTTP probes if they are configured.
 pub(crate) async fn bind_probes(listeners: &mut Listeners, config: &Config) -> Result<(), Failure> {
     if let Some(address) = config.runtime.metrics_listen {
-        let bound = listeners.bind_probes(address).await?;
-        tracing::info!(%bound, "probes at /healthz and /readyz");
+        let open = config.runtime.metrics_open;
+        let bound = listeners.bind_probes(address, open).await?;
+        tracing::info!(%bound, "probes at /healthz and /readyz, metrics at /metrics");
     }
     Ok(())
 }
@@ -103,15 +106,33 @@ pub(crate) fn open_store(
 
 /// What a server asks of its callers.
 pub(crate) fn auth(config: &Config) -> Result<Auth, Failure> {
-    Ok(Auth::new(token(config)?))
+    Ok(Auth::of(&config.runtime)?)
 }
 
-/// The configured token: what servers ask for and clients show.
-pub(crate) fn token(config: &Config) -> Result<Option<Token>, Failure> {
-    let file = config.runtime.token_file.as_deref();
-    file.map(Token::from_file)
-        .transpose()
-        .map_err(|e| Failure::new(e.to_string()))
+/// What a client shows.
+pub(crate) fn credentials(config: &Config) -> Result<Credentials, Failure> {
+    Ok(Credentials::of(&config.runtime)?)
+}
+
+/// A server without services, behind everything the configuration asks of callers.
+pub(crate) fn server(config: &Config, auth: Auth) -> Result<Server, Failure> {
+    let tls = config.runtime.tls.server();
+    let tls = tls.map_err(|e| Failure::new(e.to_string()))?;
+    Ok(Server::new(auth)?
+        .with_tls(tls)
+        .with_limits(config.runtime.limits.clone()))
+}
+
+impl From<TokenError> for Failure {
+    fn from(error: TokenError) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
+impl From<CredentialsError> for Failure {
+    fn from(error: CredentialsError) -> Self {
+        Self::new(error.to_string())
+    }
 }
 
 impl From<ListenError> for Failure {

@@ -7,7 +7,7 @@ use shim_runtime::client;
 
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::service::{self, Bound, loopback, open_store, token};
+use crate::service::{self, Bound, credentials, loopback, open_store};
 
 /// Where the service listens unless told otherwise.
 const ADDRESS: SocketAddr = loopback(50_053);
@@ -70,12 +70,12 @@ pub(crate) fn run(args: &Args, config: Config) -> Result<ExitCode, Failure> {
                 .hint("set redis_url (SHIM_REDIS_URL) to the coordination service's; `shim up` brings a Redis of its own"),
         );
     }
-    service::run(&args.service, config, ADDRESS, serve)
+    service::run("shim-worker", &args.service, config, ADDRESS, serve)
 }
 
 async fn serve(config: Config, bound: Bound) -> Result<(), Failure> {
     let checkpoints = match &config.runtime.endpoints.checkpoint {
-        Some(endpoint) => Some(client::connect(endpoint, token(&config)?.as_ref())?),
+        Some(endpoint) => Some(client::connect(endpoint, Some(&credentials(&config)?))?),
         None => {
             tracing::info!("endpoints.checkpoint is not set: tasks are done without checkpoints");
             None

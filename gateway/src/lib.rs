@@ -13,6 +13,7 @@ pub mod evidence;
 mod facts;
 mod gateway;
 mod inboxes;
+mod measure;
 mod problem;
 mod prompts;
 mod recovery;
@@ -22,6 +23,7 @@ mod roster;
 mod server;
 mod services;
 mod sessions;
+mod spans;
 mod streamable_http;
 mod tools;
 mod wording;
@@ -36,9 +38,10 @@ use std::sync::Arc;
 
 use rmcp::service::{RoleServer, ServerInitializeError, ServiceExt};
 use rmcp::transport::IntoTransport;
-use shim_runtime::auth::{Auth, Token, TokenError};
+use shim_runtime::auth::{Auth, CredentialsError, TokenError};
 use shim_runtime::config::Config as RuntimeConfig;
 use shim_runtime::lifecycle::Shutdown;
+use shim_runtime::limits::Limiter;
 use shim_runtime::process;
 use shim_runtime::server::{ListenError, Listeners};
 
@@ -47,6 +50,7 @@ pub use config::Config;
 use config::Surroundings;
 use gateway::Gateway;
 use server::McpServer;
+use streamable_http::Admission;
 
 /// Why the gateway cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +67,9 @@ pub enum GatewayError {
     /// The token file cannot be used.
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// What is shown to the services cannot be used.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
     /// The HTTP address cannot be listened on.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -95,20 +102,16 @@ pub fn run_http(
 ) -> Result<(), GatewayError> {
     run(async move {
         let shutdown = Shutdown::on_signals()?;
-        let auth = Auth::new(
-            runtime
-                .token_file
-                .as_deref()
-                .map(Token::from_file)
-                .transpose()?,
-        );
+        let auth = Auth::by_token(&runtime)?;
+        let limiter = Limiter::new(runtime.limits.clone());
         let mut listeners = Listeners::default();
         let bound = listeners.bind_tcp(address, &auth).await?;
         // Whoever started this process is not the client of those that connect.
         let gateway = Gateway::prepare(&runtime, Surroundings::read(config, environment, None))?;
         tracing::info!("MCP over HTTP at http://{bound}/mcp");
         if let Some(listener) = listeners.tcp {
-            streamable_http::serve(gateway.clone(), listener, auth, shutdown).await;
+            let admission = Admission { auth, limiter };
+            streamable_http::serve(gateway.clone(), listener, admission, shutdown).await;
         }
         gateway.leave("the gateway was stopped").await;
         Ok(())

@@ -13,11 +13,13 @@ use rmcp::model::{
 use rmcp::service::{NotificationContext, RequestContext};
 use serde_json::Value;
 use shim_proto::checkpoint::v1::ClientInfo;
-use shim_runtime::trace::{self, TraceContext};
-use tracing::Instrument;
+use shim_runtime::auth::Caller;
+use shim_runtime::fault::Fault;
+use shim_runtime::trace;
 
 use crate::gateway::Gateway;
-use crate::{prompts, resources, tools};
+use crate::measure::{self, Request};
+use crate::{prompts, resources, spans, tools};
 
 /// What a build offers never changes while it runs.
 const LIST_TTL_MS: u64 = 3_600_000;
@@ -52,10 +54,13 @@ impl McpServer {
     }
 }
 
-/// The caller's place in its trace, or the start of a new one.
-fn trace_of(context: &RequestContext<RoleServer>) -> TraceContext {
-    let given = context.meta.get_traceparent().and_then(TraceContext::parse);
-    given.unwrap_or_else(TraceContext::new_root)
+/// Whether the caller's role allows the tool. Whoever comes over stdio is the user.
+fn may_call(context: &RequestContext<RoleServer>, tool: &str) -> Result<(), Fault> {
+    let parts = context.extensions.get::<http::request::Parts>();
+    match parts.and_then(|parts| parts.extensions.get::<Caller>()) {
+        Some(caller) => caller.allow(tools::role_needed(tool), tool),
+        None => Ok(()),
+    }
 }
 
 /// A page after the only one is a cursor nobody gave out.
@@ -92,11 +97,13 @@ impl ServerHandler for McpServer {
         request: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
+        let measured = Request::begin("tools/list");
         only_page(request.as_ref())?;
         // A stateless client sends no `initialized`; its list of tools is the sign that calls will come.
         self.gateway.warm_up();
         let list = ListToolsResult::with_all_items(tools::list());
-        Ok(list
+        Ok(measured
+            .answered(list)
             .with_ttl_ms(LIST_TTL_MS)
             .with_cache_scope(CacheScope::Public))
     }
@@ -110,14 +117,17 @@ impl ServerHandler for McpServer {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let trace = trace_of(&context);
-        let span = tracing::info_span!(
-            "tools/call",
-            mcp.method.name = CALL_TOOL,
-            gen_ai.tool.name = %request.name,
-            gen_ai.operation.name = "execute_tool",
-            trace_id = trace.trace_id(),
-        );
+        let Some(name) = tools::known(&request.name) else {
+            drop(Request::begin(CALL_TOOL));
+            return Err(unknown_tool(&request.name));
+        };
+        let measured = Request::of_tool(CALL_TOOL, name);
+        let mut span = spans::of_request(&context, CALL_TOOL, Some(name));
+        spans::describe_tool(&mut span, name);
+        if let Err(fault) = may_call(&context, name) {
+            span.fail("tool_error");
+            return Ok(measured.told(tools::refuse_role(&fault)).into());
+        }
         let arguments = request.arguments.unwrap_or_default();
         let call = tools::call(
             &self.gateway,
@@ -126,10 +136,13 @@ impl ServerHandler for McpServer {
             arguments,
             context.ct.clone(),
         );
-        match trace::scope(trace, call).instrument(span).await {
-            Some(result) => Ok(result.into()),
-            None => Err(unknown_tool(&request.name)),
+        let Some(result) = trace::scope(span.context(), call).await else {
+            return Err(unknown_tool(&request.name));
+        };
+        if result.is_error == Some(true) {
+            span.fail("tool_error");
         }
+        Ok(measured.told(result).into())
     }
 
     /// A `tools/call` whose arguments are no object does not decode as one and arrives here. It is a mistake of the
@@ -145,12 +158,14 @@ impl ServerHandler for McpServer {
             .and_then(|params| params.get("name"))
             .and_then(Value::as_str);
         if request.method != CALL_TOOL {
+            drop(Request::begin(measure::OTHER));
             return Err(ErrorData::new(
                 ErrorCode::METHOD_NOT_FOUND,
                 request.method,
                 None,
             ));
         }
+        let measured = Request::of_tool(CALL_TOOL, name.and_then(tools::known).unwrap_or_default());
         let Some(name) = name else {
             return Err(ErrorData::invalid_params(
                 "name: must be the name of a tool",
@@ -158,7 +173,7 @@ impl ServerHandler for McpServer {
             ));
         };
         let result = tools::refuse_shape(name).ok_or_else(|| unknown_tool(name))?;
-        let result = serde_json::to_value(result).map_err(|error| {
+        let result = serde_json::to_value(measured.told(result)).map_err(|error| {
             ErrorData::internal_error(format!("the answer cannot be written: {error}"), None)
         })?;
         Ok(CustomResult::new(result))
@@ -169,9 +184,11 @@ impl ServerHandler for McpServer {
         request: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
+        let measured = Request::begin("prompts/list");
         only_page(request.as_ref())?;
         let list = ListPromptsResult::with_all_items(prompts::list());
-        Ok(list
+        Ok(measured
+            .answered(list)
             .with_ttl_ms(LIST_TTL_MS)
             .with_cache_scope(CacheScope::Public))
     }
@@ -181,9 +198,12 @@ impl ServerHandler for McpServer {
         request: GetPromptRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<GetPromptResponse, ErrorData> {
+        let measured = Request::begin("prompts/get");
         let arguments = request.arguments.unwrap_or_default();
         let prompt = prompts::get(&self.gateway, &request.name, &arguments);
-        Ok(trace::scope(trace_of(&context), prompt).await?.into())
+        let span = spans::of_request(&context, "prompts/get", None);
+        let prompt = trace::scope(span.context(), prompt).await?;
+        Ok(measured.answered(prompt).into())
     }
 
     async fn list_resources(
@@ -191,9 +211,10 @@ impl ServerHandler for McpServer {
         request: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
+        let measured = Request::begin("resources/list");
         only_page(request.as_ref())?;
         let list = ListResourcesResult::with_all_items(resources::list(&self.gateway));
-        Ok(list.with_ttl_ms(0).with_cache_scope(CacheScope::Private))
+        Ok(measured.answered(list).with_ttl_ms(0).with_cache_scope(CacheScope::Private))
     }
 
     async fn list_resource_templates(
@@ -201,9 +222,11 @@ impl ServerHandler for McpServer {
         request: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        let measured = Request::begin("resources/templates/list");
         only_page(request.as_ref())?;
         let list = ListResourceTemplatesResult::with_all_items(resources::templates());
-        Ok(list
+        Ok(measured
+            .answered(list)
             .with_ttl_ms(LIST_TTL_MS)
             .with_cache_scope(CacheScope::Public))
     }
@@ -213,8 +236,11 @@ impl ServerHandler for McpServer {
         request: ReadResourceRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
+        let measured = Request::begin("resources/read");
         let resource = resources::read(&self.gateway, &request.uri);
-        Ok(trace::scope(trace_of(&context), resource).await?.into())
+        let span = spans::of_request(&context, "resources/read", None);
+        let resource = trace::scope(span.context(), resource).await?;
+        Ok(measured.answered(resource).into())
     }
 }
 

@@ -1,14 +1,15 @@
 //! Streamable HTTP: the same server at `/mcp` for clients that are not started with it.
 //!
 //! Host and Origin are checked by rmcp against DNS rebinding; a bearer token is asked for if one is configured, and an
-//! address others can reach is refused without one.
+//! address others can reach is refused without one. Who calls goes along with the request, for the tools to ask what
+//! the caller may do.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -17,10 +18,13 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
-use shim_runtime::auth::Auth;
+use shim_runtime::auth::{Auth, Caller, Peer};
+use shim_runtime::fault::Fault;
 use shim_runtime::lifecycle::Shutdown;
+use shim_runtime::limits::Limiter;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
+use tonic::Code;
 use tonic::body::Body;
 
 use crate::gateway::Gateway;
@@ -34,18 +38,38 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 type McpService = StreamableHttpService<McpServer, LocalSessionManager>;
 
-/// The endpoint: where it is and who may use it.
+/// Who may use the endpoint, and how often.
+pub(crate) struct Admission {
+    pub(crate) auth: Auth,
+    pub(crate) limiter: Limiter,
+}
+
+impl Admission {
+    /// Bodies are bounded by the MCP server, so only calls are counted here.
+    fn admit<B>(&self, request: &Request<B>, peer: Peer) -> Result<Caller, Fault> {
+        let shown = request
+            .headers()
+            .get(header::AUTHORIZATION)
+            .map(HeaderValue::as_bytes);
+        let caller = self.auth.identify(shown, peer, SystemTime::now())?;
+        self.limiter.admit(&caller, Instant::now())?;
+        Ok(caller)
+    }
+}
+
+/// The endpoint as one connection sees it.
 #[derive(Clone)]
 struct Endpoint {
     mcp: McpService,
-    auth: Arc<Auth>,
+    admission: Arc<Admission>,
+    peer: Peer,
 }
 
 /// Serves until the shutdown begins.
 pub(crate) async fn serve(
     gateway: Arc<Gateway>,
     listener: TcpListener,
-    auth: Auth,
+    admission: Admission,
     shutdown: Shutdown,
 ) {
     let streams = CancellationToken::new();
@@ -57,7 +81,8 @@ pub(crate) async fn serve(
     let mcp = StreamableHttpService::new(factory, Arc::new(LocalSessionManager::default()), config);
     let endpoint = Endpoint {
         mcp,
-        auth: Arc::new(auth),
+        admission: Arc::new(admission),
+        peer: Peer::Address(None),
     };
     let connections = GracefulShutdown::new();
     loop {
@@ -88,7 +113,10 @@ fn follow(
     peer: SocketAddr,
     connections: &GracefulShutdown,
 ) {
-    let service = TowerToHyperService::new(endpoint.clone());
+    let service = TowerToHyperService::new(Endpoint {
+        peer: Peer::Address(Some(peer.ip())),
+        ..endpoint.clone()
+    });
     let server = auto::Builder::new(TokioExecutor::new());
     let connection = server
         .serve_connection(TokioIo::new(stream), service)
@@ -122,26 +150,17 @@ where
 }
 
 impl Endpoint {
-    async fn answer<B>(self, request: Request<B>) -> Response<Body>
+    async fn answer<B>(self, mut request: Request<B>) -> Response<Body>
     where
         B: tonic::codegen::Body + Send + 'static,
         B::Data: Send + 'static,
         B::Error: std::fmt::Display,
     {
-        let authorization = request
-            .headers()
-            .get(header::AUTHORIZATION)
-            .map(HeaderValue::as_bytes);
-        if !self.auth.allows(authorization) {
-            let mut refused = plain(
-                StatusCode::UNAUTHORIZED,
-                "send the token as \"Authorization: Bearer TOKEN\"\n",
-            );
-            refused
-                .headers_mut()
-                .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            return refused;
-        }
+        match self.admission.admit(&request, self.peer) {
+            // The tools look it up among the request's parts.
+            Ok(caller) => request.extensions_mut().insert(caller),
+            Err(fault) => return refused(&fault),
+        };
         if request.uri().path() != PATH {
             return plain(StatusCode::NOT_FOUND, "the MCP endpoint is /mcp\n");
         }
@@ -149,8 +168,31 @@ impl Endpoint {
     }
 }
 
-fn plain(status: StatusCode, text: &'static str) -> Response<Body> {
-    let mut response = Response::new(Body::new(text.to_owned()));
+/// A fault in the words of HTTP (RFC 9110, 10.2.3 and 11.6.1).
+fn refused(fault: &Fault) -> Response<Body> {
+    let text = match &fault.remedy {
+        Some(remedy) => format!("{}: {}; {remedy}\n", fault.reason, fault.message),
+        None => format!("{}: {}\n", fault.reason, fault.message),
+    };
+    let status = match fault.code {
+        Code::Unauthenticated => StatusCode::UNAUTHORIZED,
+        Code::ResourceExhausted => StatusCode::TOO_MANY_REQUESTS,
+        _ => StatusCode::FORBIDDEN,
+    };
+    let mut response = plain(status, text);
+    let headers = response.headers_mut();
+    if status == StatusCode::UNAUTHORIZED {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    if let Some(wait) = fault.retry_after {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        headers.insert(header::RETRY_AFTER, seconds.into());
+    }
+    response
+}
+
+fn plain(status: StatusCode, text: impl Into<String>) -> Response<Body> {
+    let mut response = Response::new(Body::new(text.into()));
     *response.status_mut() = status;
     response
 }

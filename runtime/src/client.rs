@@ -1,18 +1,17 @@
-//! Connections to services: lazy, reconnecting by themselves, carrying the trace context and the token.
+//! Connections to services: lazy, reconnecting by themselves, carrying the trace context and the credentials.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Uri;
 use tonic::{Request, Status};
 
-use crate::auth::Token;
-use crate::trace;
+use crate::auth::{Credentials, TokenFile};
+use crate::trace::Traced;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// A peer that vanished without a word is noticed within two of these.
@@ -23,7 +22,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 pub enum Endpoint {
     /// A Unix socket.
     Unix(PathBuf),
-    /// HTTP/2 over TCP.
+    /// HTTP/2 over TCP, with TLS if the scheme is `https`.
     Tcp(Uri),
 }
 
@@ -41,8 +40,8 @@ impl FromStr for Endpoint {
         }
         let uri: Uri = text.parse().map_err(|e| format!("{e}"))?;
         match (uri.scheme_str(), uri.authority()) {
-            (Some("http"), Some(_)) => Ok(Self::Tcp(uri)),
-            _ => Err("an endpoint starts with http:// or unix:".into()),
+            (Some("http" | "https"), Some(_)) => Ok(Self::Tcp(uri)),
+            _ => Err("an endpoint starts with http://, https:// or unix:".into()),
         }
     }
 }
@@ -57,54 +56,53 @@ impl fmt::Display for Endpoint {
 }
 
 /// A connection every generated client can ride on.
-pub type Channel = InterceptedService<tonic::transport::Channel, Outgoing>;
+pub type Channel = Traced<InterceptedService<tonic::transport::Channel, Outgoing>>;
 
 /// What is added to every call.
 #[derive(Debug, Clone, Default)]
 pub struct Outgoing {
-    authorization: Option<MetadataValue<Ascii>>,
+    token: Option<TokenFile>,
 }
 
 impl Interceptor for Outgoing {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        if let Some(value) = &self.authorization {
+        if let Some(token) = &self.token {
             request
                 .metadata_mut()
-                .insert("authorization", value.clone());
-        }
-        if let Some(value) =
-            trace::current().and_then(|context| context.child().to_string().parse().ok())
-        {
-            request.metadata_mut().insert(trace::TRACEPARENT, value);
+                .insert("authorization", token.header());
         }
         Ok(request)
     }
 }
 
-/// A channel to `endpoint`. It connects with the first call and again whenever the connection is lost.
+/// A channel to `endpoint`, on which the credentials are shown. It connects with the first call and again whenever the
+/// connection is lost; a new token in the file is shown from the next call on.
 ///
 /// # Errors
-/// If the endpoint cannot be written as a URI.
+/// If the endpoint cannot be written as a URI or the certificates cannot be used.
 pub fn connect(
     endpoint: &Endpoint,
-    token: Option<&Token>,
+    credentials: Option<&Credentials>,
 ) -> Result<Channel, tonic::transport::Error> {
+    let Credentials { token, tls } = credentials.cloned().unwrap_or_default();
     let builder = match endpoint {
         Endpoint::Unix(path) => {
             tonic::transport::Endpoint::try_from(format!("unix://{}", path.display()))?
         }
-        Endpoint::Tcp(uri) => tonic::transport::Endpoint::from(uri.clone())
-            .http2_keep_alive_interval(KEEP_ALIVE)
-            .keep_alive_timeout(KEEP_ALIVE)
-            .tcp_nodelay(true),
+        Endpoint::Tcp(uri) => {
+            let builder = tonic::transport::Endpoint::from(uri.clone())
+                .http2_keep_alive_interval(KEEP_ALIVE)
+                .keep_alive_timeout(KEEP_ALIVE)
+                .tcp_nodelay(true);
+            match tls {
+                Some(tls) if uri.scheme_str() == Some("https") => builder.tls_config(tls)?,
+                _ => builder,
+            }
+        }
     };
     let channel = builder.connect_timeout(CONNECT_TIMEOUT).connect_lazy();
-    Ok(InterceptedService::new(
-        channel,
-        Outgoing {
-            authorization: token.and_then(Token::header),
-        },
-    ))
+    let outgoing = Outgoing { token };
+    Ok(Traced::new(InterceptedService::new(channel, outgoing)))
 }
 
 #[cfg(test)]
@@ -114,7 +112,11 @@ mod tests {
 
     #[test]
     fn endpoints_read_and_print_alike() {
-        for text in ["unix:/run/shim.sock", "http://127.0.0.1:50051"] {
+        for text in [
+            "unix:/run/shim.sock",
+            "http://127.0.0.1:50051",
+            "https://shim.example:50051",
+        ] {
             assert_eq!(text.parse::<Endpoint>().unwrap().to_string(), text);
         }
         assert_eq!(

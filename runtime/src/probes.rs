@@ -1,10 +1,13 @@
-//! HTTP probes for orchestrators and monitors: `/healthz` while the process lives, `/readyz` while all services can
-//! serve, else 503 with a line for each that cannot.
+//! HTTP for orchestrators and monitors: `/healthz` while the process lives, `/readyz` while all services can serve, else
+//! 503 with a line for each that cannot, and `/metrics` for Prometheus.
 //!
-//! Probes ask for no token and change nothing. Each connection answers one request, so none can be held open for long.
+//! Probes ask for no token and change nothing; metrics ask for one where others can reach them, unless they are declared
+//! open. Each connection answers one request, so none can be held open for long.
 
 use std::convert::Infallible;
-use std::time::Duration;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -14,7 +17,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tonic::body::Body;
 
+use crate::auth::{Auth, Peer};
 use crate::lifecycle::Shutdown;
+use crate::metrics::{self, Exposition};
 use crate::server::Readiness;
 
 /// A request and its answer take this long at most.
@@ -23,29 +28,92 @@ const LIMIT: Duration = Duration::from_secs(5);
 const MAX_CONNECTIONS: usize = 32;
 /// A listener out of file descriptors fails at once each time; this keeps it from spinning.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Values of histograms wait for their buckets so long, at 8 bytes each.
+const TIDY_EVERY: Duration = Duration::from_secs(5);
 
-/// Answers probes until dropped, and thus through the drain, too.
-pub(crate) async fn serve(listener: TcpListener, readiness: Readiness, shutdown: Shutdown) {
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
-                Ok((stream, _)) => {
-                    connections.spawn(converse(stream, readiness.clone(), shutdown.clone()));
-                }
-                Err(error) => {
-                    tracing::warn!("a probe could not be accepted: {error}");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            },
-            Some(_) = connections.join_next() => {}
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+/// What Prometheus reads (<https://prometheus.io/docs/instrumenting/exposition_formats/>).
+const EXPOSITION: HeaderValue =
+    HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+
+/// The listener of the probes. Having one is what makes a process count and measure.
+#[derive(Debug)]
+pub struct Probes {
+    listener: TcpListener,
+    metrics: Exposition,
+    /// Whether `/metrics` asks for no token.
+    open: bool,
+}
+
+/// What every answer may need.
+struct Shown {
+    metrics: Exposition,
+    open: bool,
+    auth: Auth,
+    readiness: Readiness,
+    shutdown: Shutdown,
+}
+
+impl Probes {
+    /// Binds at `address`, which may be one that others reach: the probes tell only whether the services can serve, and
+    /// the metrics ask for a token there unless they are `open`.
+    ///
+    /// # Errors
+    /// If it cannot be bound.
+    pub async fn bind(address: SocketAddr, open: bool) -> std::io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
+        Ok(Self {
+            open: open || listener.local_addr()?.ip().is_loopback(),
+            listener,
+            metrics: metrics::install(),
+        })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// If the system cannot tell.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Answers until dropped, and thus through the drain, too.
+    pub async fn serve(self, readiness: Readiness, auth: Auth, shutdown: Shutdown) {
+        let Self {
+            listener,
+            metrics,
+            open,
+        } = self;
+        let shown = Arc::new(Shown {
+            metrics,
+            open,
+            auth,
+            readiness,
+            shutdown,
+        });
+        let mut connections = JoinSet::new();
+        let mut tidy = tokio::time::interval(TIDY_EVERY);
+        loop {
+            tokio::select! {
+                accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
+                    Ok((stream, peer)) => {
+                        connections.spawn(converse(stream, peer.ip(), Arc::clone(&shown)));
+                    }
+                    Err(error) => {
+                        tracing::warn!("a probe could not be accepted: {error}");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+                Some(_) = connections.join_next() => {}
+                _ = tidy.tick() => shown.metrics.tidy_up(),
+            }
         }
     }
 }
 
-async fn converse(stream: TcpStream, readiness: Readiness, shutdown: Shutdown) {
+async fn converse(stream: TcpStream, from: IpAddr, shown: Arc<Shown>) {
     let service = tower::service_fn(move |request: Request<_>| {
-        let answer = answer(&request, &readiness, &shutdown);
+        let answer = shown.answer(&request, from);
         std::future::ready(Ok::<_, Infallible>(answer))
     });
     let mut server = auto::Builder::new(TokioExecutor::new()).http1_only();
@@ -59,25 +127,53 @@ async fn converse(stream: TcpStream, readiness: Readiness, shutdown: Shutdown) {
     }
 }
 
-fn answer<B>(request: &Request<B>, readiness: &Readiness, shutdown: &Shutdown) -> Response<Body> {
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return plain(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "probes are asked with GET\n",
-        );
+impl Shown {
+    fn answer<B>(&self, request: &Request<B>, from: IpAddr) -> Response<Body> {
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return plain(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "probes are asked with GET\n",
+            );
+        }
+        match request.uri().path() {
+            "/healthz" => plain(StatusCode::OK, "alive\n"),
+            "/readyz" if self.shutdown.is_begun() => {
+                plain(StatusCode::SERVICE_UNAVAILABLE, "draining\n")
+            }
+            "/readyz" => ready(&self.readiness),
+            "/metrics" => match self.refuse(request, from) {
+                Some(refused) => refused,
+                None => text(StatusCode::OK, EXPOSITION, self.metrics.render()),
+            },
+            _ => plain(
+                StatusCode::NOT_FOUND,
+                "here are /healthz, /readyz and /metrics\n",
+            ),
+        }
     }
-    match request.uri().path() {
-        "/healthz" => plain(StatusCode::OK, "alive\n"),
-        "/readyz" if shutdown.is_begun() => plain(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
-        "/readyz" => ready(readiness),
-        "/metrics" => plain(
-            StatusCode::NOT_FOUND,
-            "this build has no metrics; /healthz and /readyz are here\n",
-        ),
-        _ => plain(
-            StatusCode::NOT_FOUND,
-            "the probes are /healthz and /readyz\n",
-        ),
+
+    /// How loaded a stack is and what it is used for is not everybody's business.
+    fn refuse<B>(&self, request: &Request<B>, from: IpAddr) -> Option<Response<Body>> {
+        let identify = |shown| {
+            let peer = Peer::Address(Some(from));
+            self.auth.identify(shown, peer, SystemTime::now())
+        };
+        if self.open {
+            return None;
+        }
+        if identify(None).is_ok() {
+            return Some(plain(
+                StatusCode::FORBIDDEN,
+                "metrics are shown to other machines only with auth.token_file or metrics.open = true\n",
+            ));
+        }
+        let shown = request.headers().get(header::AUTHORIZATION);
+        let fault = identify(shown.map(HeaderValue::as_bytes)).err()?;
+        let mut refused = plain(StatusCode::UNAUTHORIZED, format!("{}\n", fault.message));
+        refused
+            .headers_mut()
+            .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        Some(refused)
     }
 }
 
@@ -92,13 +188,14 @@ fn ready(readiness: &Readiness) -> Response<Body> {
     plain(StatusCode::SERVICE_UNAVAILABLE, lines.collect::<String>())
 }
 
-fn plain(status: StatusCode, text: impl Into<String>) -> Response<Body> {
-    let mut response = Response::new(Body::new(text.into()));
+fn plain(status: StatusCode, words: impl Into<String>) -> Response<Body> {
+    text(status, TEXT, words.into())
+}
+
+fn text(status: StatusCode, kind: HeaderValue, words: String) -> Response<Body> {
+    let mut response = Response::new(Body::new(words));
     *response.status_mut() = status;
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("text/plain; charset=utf-8"),
-    );
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
     response
 }
 
@@ -106,25 +203,47 @@ fn plain(status: StatusCode, text: impl Into<String>) -> Response<Body> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::auth::TokenFile;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::task::JoinHandle;
 
     const STATE: &str = "shim.coordination.v1.StateService";
+    const TOKEN: &str = "0123456789abcdef";
 
-    async fn ask(address: std::net::SocketAddr, request: &str) -> String {
+    async fn ask(address: SocketAddr, request: &str) -> String {
         let mut stream = TcpStream::connect(address).await.unwrap();
-        let request = format!("{request} HTTP/1.1\r\nhost: probe\r\n\r\n");
+        let (line, headers) = request.split_once('\n').unwrap_or((request, ""));
+        let request = format!("{line} HTTP/1.1\r\nhost: probe\r\n{headers}\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
         answer
     }
 
+    async fn probes(address: &str, open: bool) -> Probes {
+        Probes::bind(address.parse().unwrap(), open).await.unwrap()
+    }
+
+    fn serve(probes: Probes, auth: Auth) -> (SocketAddr, JoinHandle<()>) {
+        let port = probes.address().unwrap().port();
+        let served = probes.serve(Readiness::default(), auth, Shutdown::new());
+        (([127, 0, 0, 1], port).into(), tokio::spawn(served))
+    }
+
+    fn with_token() -> Auth {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokens");
+        std::fs::write(&path, format!("{TOKEN} role=read\n")).unwrap();
+        Auth::new(Some(TokenFile::open(&path).unwrap()))
+    }
+
     #[tokio::test]
     async fn a_probe_tells_who_cannot_serve_and_why() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let probes = probes("127.0.0.1:0", false).await;
+        let address = probes.address().unwrap();
         let (readiness, shutdown) = (Readiness::default(), Shutdown::new());
-        let probes = tokio::spawn(serve(listener, readiness.clone(), shutdown.clone()));
+        let serving = probes.serve(readiness.clone(), Auth::default(), shutdown.clone());
+        let serving = tokio::spawn(serving);
 
         assert!(
             ask(address, "GET /readyz")
@@ -147,19 +266,13 @@ mod tests {
         assert!(ask(address, "GET /readyz").await.ends_with("ready\n"));
         shutdown.begin();
         assert!(ask(address, "GET /readyz").await.ends_with("draining\n"));
-        probes.abort();
+        serving.abort();
     }
 
     #[tokio::test]
     async fn what_is_no_probe_is_refused_in_words() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let probes = tokio::spawn(serve(listener, Readiness::default(), Shutdown::new()));
-        for (request, code) in [
-            ("GET /metrics", "404"),
-            ("GET /", "404"),
-            ("POST /healthz", "405"),
-        ] {
+        let (address, serving) = serve(probes("127.0.0.1:0", false).await, Auth::default());
+        for (request, code) in [("GET /", "404"), ("POST /metrics", "405")] {
             let answer = ask(address, request).await;
             assert!(
                 answer.starts_with(&format!("HTTP/1.1 {code}")),
@@ -167,6 +280,52 @@ mod tests {
             );
         }
         assert!(ask(address, "nonsense").await.starts_with("HTTP/1.1 400"));
-        probes.abort();
+        serving.abort();
+    }
+
+    #[tokio::test]
+    async fn metrics_are_shown_as_prometheus_reads_them() {
+        let (address, serving) = serve(probes("127.0.0.1:0", false).await, with_token());
+        let told = ask(address, "GET /metrics").await;
+        assert!(told.starts_with("HTTP/1.1 200"), "{told}");
+        assert!(
+            told.contains("content-type: text/plain; version=0.0.4; charset=utf-8\r\n"),
+            "{told}"
+        );
+        let built = format!(
+            "shim_build_info{{version=\"{}\"}} 1\n",
+            env!("CARGO_PKG_VERSION")
+        );
+        assert!(told.contains("# TYPE shim_build_info gauge\n") && told.contains(&built));
+        serving.abort();
+    }
+
+    #[tokio::test]
+    async fn metrics_that_others_reach_ask_for_a_token_unless_they_are_open() {
+        let scrape = "GET /metrics";
+        let shown = format!("GET /metrics\nauthorization: Bearer {TOKEN}\r\n");
+        for (open, auth, request, code) in [
+            (false, Auth::default(), scrape, "403"),
+            (false, Auth::default(), &shown, "403"),
+            (true, Auth::default(), scrape, "200"),
+            (false, with_token(), scrape, "401"),
+            (
+                false,
+                with_token(),
+                "GET /metrics\nauthorization: Bearer no\r\n",
+                "401",
+            ),
+            (false, with_token(), &shown, "200"),
+            (true, with_token(), scrape, "200"),
+            (false, with_token(), "GET /healthz", "200"),
+        ] {
+            let (address, serving) = serve(probes("0.0.0.0:0", open).await, auth);
+            let told = ask(address, request).await;
+            assert!(
+                told.starts_with(&format!("HTTP/1.1 {code}")),
+                "{open} {request}: {told}"
+            );
+            serving.abort();
+        }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! On Linux the facts come from procfs (proc(5)); elsewhere a pid can only be asked whether it lives.
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 use shim_proto::checkpoint::v1::ProcessIdentity;
@@ -79,6 +80,17 @@ pub fn hostname() -> String {
         .ok()
         .or_else(|| std::env::var("HOSTNAME").ok())
         .unwrap_or_default()
+}
+
+/// Allows this process as many open files as it may have: each connection is one, and the usual soft limit of 1,024 is
+/// meant for programs that use `select`.
+pub fn allow_many_files() {
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard
+        && let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
+    {
+        tracing::warn!(%error, soft, "the limit of open files cannot be raised");
+    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use nix::unistd::Pid;
 use shim_proto::checkpoint::v1::{DeleteSessionRequest, SessionStatus};
 use shim_runtime::client::Endpoint;
 use shim_runtime::stack::{Stack, StackInfo, StackState};
+use shim_runtime::tls::Tls;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
@@ -63,6 +64,7 @@ impl Stage {
         // Settings of the environment, such as a token, are not this stack's.
         let mut own = config.clone();
         own.runtime.token_file = None;
+        own.runtime.tls = Tls::default();
         let service = connection::checkpoints_at(&own, &Endpoint::Unix(stack.socket()))?;
         Ok(Self {
             folder,

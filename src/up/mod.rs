@@ -15,15 +15,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use shim_runtime::auth::Auth;
 use shim_runtime::client::{self, Endpoint};
 use shim_runtime::lifecycle::Shutdown;
-use shim_runtime::server::{ListenError, Listeners, Server};
+use shim_runtime::server::{ListenError, Listeners};
 use shim_runtime::stack::{Stack, StackError, StackInfo, StackLock, StackState};
-use shim_runtime::telemetry;
+use shim_runtime::{process, telemetry};
 
 use crate::checkpoint::ADDRESS;
 use crate::cli::wait_for;
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::service::{Bound, auth, bind_probes, open_store, token};
+use crate::service::{Bound, auth, bind_probes, credentials, open_store, server};
 use redis::Redis;
 
 /// How the stack runs.
@@ -69,7 +69,8 @@ pub(crate) fn run(args: &Args, config: Config, out: &mut dyn Write) -> Result<Ex
     if args.detached {
         detach::leave_terminal(&stack)?;
     }
-    telemetry::init(&config.runtime.log);
+    let _telemetry = telemetry::init(&config.runtime, "shim-up");
+    process::allow_many_files();
     let served = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?
@@ -108,7 +109,7 @@ async fn serve(
         },
     };
     let bound = Bound {
-        server: Server::new(auth)?,
+        server: server(&config, auth)?,
         listeners,
         shutdown,
     };
@@ -142,7 +143,7 @@ async fn run_services(
         listeners,
         shutdown,
     } = bound;
-    let checkpoints = client::connect(&Endpoint::Unix(socket), token(&config)?.as_ref())?;
+    let checkpoints = client::connect(&Endpoint::Unix(socket), Some(&credentials(&config)?))?;
     let (checkpoint, ()) = tokio::join!(
         shim_checkpoint::build(config.checkpoint, &config.runtime.data_dir, &shutdown),
         // Its first connection then finds it, and the first call is not turned away.

@@ -18,10 +18,12 @@ use super::keys::{Keys, Slot};
 use super::lease_rows::{Table, acquired, read, read_table, stored};
 use super::ledger::{self, Once, REMEMBERED};
 use super::link::{Link, promptly};
+use super::reply::Reply;
 use super::script::{Call, Effect, Script};
 use crate::domain::Pattern;
 use crate::domain::leases::{self, Conflict, Decision, Wish};
 use crate::error::Error;
+use crate::tally::{self, Stale};
 
 /// The bus channel of every lease.
 const LEASED: &str = "files:leased";
@@ -121,8 +123,14 @@ impl Files {
             };
             let (read_ms, newest) = (table.read_ms, table.newest.clone());
             match decide(table, &ask.wish, &draft).await? {
-                Decision::Held(conflicts) => return Ok(Outcome::Held(conflicts)),
-                Decision::Full => return Err(Error::TooManyLeases(ask.workspace.clone())),
+                Decision::Held(conflicts) => {
+                    tally::files(tally::Outcome::Refused);
+                    return Ok(Outcome::Held(conflicts));
+                }
+                Decision::Full => {
+                    tally::files(tally::Outcome::Refused);
+                    return Err(Error::TooManyLeases(ask.workspace.clone()));
+                }
                 Decision::Granted => {}
             }
             if let Some(lease) = self.commit(once, ask, &draft, read_ms, &newest).await? {
@@ -160,7 +168,7 @@ impl Files {
         match reply.status()?.as_str() {
             "DONE" => acquired(draft, &mut reply).map(Looked::Done),
             "OK" => read_table(&ask.workspace, &mut reply).map(Looked::Table),
-            other => Err(ledger::refusal(other, &mut reply, ask.fence.as_ref())?),
+            other => Err(refusal(other, &mut reply, ask)?),
         }
     }
 
@@ -196,9 +204,14 @@ impl Files {
             .arg(open_envelope(&draft.holder, &news, "fencing_token"));
         let mut reply = self.link.call(&call).await?;
         match reply.status()?.as_str() {
-            "OK" => acquired(draft, &mut reply).map(Some),
+            "OK" => {
+                if !reply.is_repeated() {
+                    tally::files(tally::Outcome::Granted);
+                }
+                acquired(draft, &mut reply).map(Some)
+            }
             "CHANGED" => Ok(None),
-            other => Err(ledger::refusal(other, &mut reply, ask.fence.as_ref())?),
+            other => Err(refusal(other, &mut reply, ask)?),
         }
     }
 
@@ -220,6 +233,7 @@ impl Files {
             .arg(millis(ttl));
         let mut reply = self.link.call(&call).await?;
         if reply.status()? != "OK" {
+            tally::stale_write(Stale::Files);
             return Err(Error::LeaseLost(lease_id.to_owned()));
         }
         let expires_ms = reply.take()?;
@@ -306,6 +320,14 @@ fn fence_lock(ask: &Ask) -> &str {
 fn fence_token(ask: &Ask) -> String {
     let token = ask.fence.as_ref().map(|fence| fence.token.to_string());
     token.unwrap_or_default()
+}
+
+fn refusal(status: &str, reply: &mut Reply, ask: &Ask) -> Result<Error, Error> {
+    let refused = ledger::refusal(status, reply, ask.fence.as_ref())?;
+    if matches!(refused, Error::StaleFence { .. }) {
+        tally::stale_write(Stale::Files);
+    }
+    Ok(refused)
 }
 
 /// The lease as far as it is known before it is granted.

@@ -20,6 +20,7 @@ use super::link::Link;
 use super::news::News;
 use super::script::{Call, Effect, Script};
 use crate::error::Error;
+use crate::tally;
 
 /// The bus channel of every message, told with its inbox and without its text.
 const SENT: &str = "message:sent";
@@ -116,7 +117,12 @@ impl Inboxes {
             .arg(message.encode_to_vec());
         let mut reply = self.link.call(&call).await?;
         match reply.status()?.as_str() {
-            "OK" => Ok(()),
+            "OK" => {
+                if !reply.is_repeated() {
+                    tally::message();
+                }
+                Ok(())
+            }
             "INBOX_FULL" => Err(Error::InboxFull(inbox.to_owned())),
             other => Err(refusal(other, &mut reply, None)?),
         }

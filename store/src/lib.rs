@@ -26,6 +26,7 @@ pub mod registry;
 mod reply;
 mod script;
 pub mod state;
+mod tally;
 pub mod tasks;
 mod worker_rows;
 

@@ -18,6 +18,7 @@ use super::redlock::Redlock;
 use super::reply::Reply;
 use super::script::{Effect, Script};
 use crate::error::Error;
+use crate::tally::{self, Outcome, Stale};
 
 /// The bus channel that tells of every lock given back.
 pub const RELEASED: &str = "lock:released";
@@ -144,6 +145,7 @@ impl Locks {
             let pause = rand::random_range(1..10);
             tokio::time::sleep(Duration::from_millis(pause)).await;
         }
+        count(&wish.place, Outcome::Refused);
         Err(Error::LockUndecided(wish.place.name.clone()))
     }
 
@@ -184,7 +186,12 @@ impl Locks {
             .arg(millis(wish.ttl));
         let mut reply = self.link.call(&call).await?;
         match reply.status()?.as_str() {
-            "OK" => granted(wish, &mut reply),
+            "OK" => {
+                if !reply.is_repeated() {
+                    count(&wish.place, Outcome::Granted);
+                }
+                granted(wish, &mut reply)
+            }
             "HELD" => {
                 let (owner, purpose, left) = (reply.take()?, reply.take()?, reply.take()?);
                 Err(held_by(&wish.place, owner, purpose, left))
@@ -353,6 +360,17 @@ impl Locks {
     }
 }
 
+/// A service's own lock is in no namespace; what becomes of it says nothing about those who share their work.
+fn is_a_callers(place: &Place) -> bool {
+    !place.namespace.is_empty()
+}
+
+fn count(place: &Place, outcome: Outcome) {
+    if is_a_callers(place) {
+        tally::lock(outcome);
+    }
+}
+
 /// What `look_lock` found.
 enum Look {
     /// What the same request acquired before.
@@ -408,6 +426,7 @@ fn lock(place: &Place, owner: &str, purpose: &str, token: u64, since: i64, expir
 }
 
 fn held_by(place: &Place, owner: String, purpose: String, left_ms: u64) -> Error {
+    count(place, Outcome::Refused);
     Error::LockHeld {
         name: place.name.clone(),
         owner,
@@ -419,6 +438,9 @@ fn held_by(place: &Place, owner: String, purpose: String, left_ms: u64) -> Error
 fn lost(place: &Place, claim: &Claim, reply: &mut Reply) -> Result<Error, Error> {
     let token: String = reply.take()?;
     let owner: String = reply.take()?;
+    if is_a_callers(place) {
+        tally::stale_write(Stale::Lock);
+    }
     Ok(Error::LockLost {
         name: place.name.clone(),
         token: claim.token,

@@ -20,6 +20,7 @@ use super::reply::Reply;
 use super::script::{Call, Effect, Script};
 use super::worker_rows;
 use crate::error::Error;
+use crate::tally;
 
 /// What the bus channels of all changes begin with; the change follows.
 pub const CHANNELS: &str = "worker:";
@@ -323,10 +324,13 @@ impl Registry {
             .arg(MOST_GONE);
         let mut reply = self.link.call(&call).await?;
         match reply.status()?.as_str() {
-            "OK" => Ok(Swept {
-                died: reply.take()?,
-                forgotten: reply.take()?,
-            }),
+            "OK" => {
+                let (died, forgotten) = (reply.take()?, reply.take()?);
+                for delay_ms in reply.take::<Vec<u64>>()? {
+                    tally::death(Duration::from_millis(delay_ms));
+                }
+                Ok(Swept { died, forgotten })
+            }
             other => Err(ledger::refusal(other, &mut reply, Some(fence))?),
         }
     }

@@ -8,12 +8,14 @@ use crate::error::Error;
 #[derive(Debug)]
 pub(crate) struct Reply {
     values: std::vec::IntoIter<Value>,
+    is_repeated: bool,
 }
 
 impl Reply {
     pub(super) fn of(values: Vec<Value>) -> Self {
         Self {
             values: values.into_iter(),
+            is_repeated: false,
         }
     }
 
@@ -22,13 +24,14 @@ impl Reply {
     /// # Errors
     /// `Defect` if the script answered something else: it and its reader do not fit.
     pub(crate) fn take<T: FromRedisValue>(&mut self) -> Result<T, Error> {
-        self.values
-            .next()
-            .and_then(|value| T::from_redis_value(value).ok())
-            .ok_or_else(|| {
-                tracing::error!("a script's answer does not fit its reader");
-                Error::Defect
-            })
+        let next = self.values.next();
+        fitting(next)
+    }
+
+    /// The last value as what it must be.
+    pub(crate) fn take_last<T: FromRedisValue>(&mut self) -> Result<T, Error> {
+        let last = self.values.next_back();
+        fitting(last)
     }
 
     /// What is left.
@@ -42,6 +45,26 @@ impl Reply {
 
     /// The status; anything but `OK` is a refusal, to be explained by what follows.
     pub(crate) fn status(&mut self) -> Result<String, Error> {
-        self.take()
+        let status: String = self.take()?;
+        self.is_repeated = status == "SAME";
+        Ok(if self.is_repeated {
+            "OK".to_owned()
+        } else {
+            status
+        })
     }
+
+    /// After the status: whether the script did it for an earlier request of the same id, and nothing now.
+    pub(crate) fn is_repeated(&self) -> bool {
+        self.is_repeated
+    }
+}
+
+fn fitting<T: FromRedisValue>(value: Option<Value>) -> Result<T, Error> {
+    value
+        .and_then(|value| T::from_redis_value(value).ok())
+        .ok_or_else(|| {
+            tracing::error!("a script's answer does not fit its reader");
+            Error::Defect
+        })
 }

@@ -18,6 +18,7 @@ use super::link::Link;
 use super::reply::Reply;
 use super::script::{Call, Effect, Script};
 use crate::error::Error;
+use crate::tally::{self, Stale};
 
 /// The bus channel of every change.
 pub const UPDATED: &str = "state:updated";
@@ -405,6 +406,11 @@ fn refusal(
     place: &Place,
     conditions: &Conditions,
 ) -> Result<Error, Error> {
+    match status {
+        "VERSION_MISMATCH" => tally::state_conflict(),
+        "STALE_FENCE" => tally::stale_write(Stale::State),
+        _ => {}
+    }
     let key = place.key.clone();
     Ok(match status {
         "VERSION_MISMATCH" => Error::VersionMismatch {

@@ -46,6 +46,37 @@ pub async fn first(
     }
 }
 
+/// Sends one empty message to a method of any kind, with a bearer token if one is given, and waits for the first answer
+/// as long as `patience`: a stream that is silent has let the caller in.
+///
+/// # Errors
+/// As the service says.
+///
+/// # Panics
+/// If `path` is no path or `token` no header.
+pub async fn knock(
+    channel: Channel,
+    path: &str,
+    token: Option<&str>,
+    patience: Duration,
+) -> Result<(), Status> {
+    let (mut grpc, path) = ready(channel, path).await?;
+    let mut request = Request::new(tokio_stream::once(Bytes::new()));
+    if let Some(token) = token {
+        let shown = format!("Bearer {token}");
+        let shown = shown.parse().expect("a token is visible ASCII");
+        request.metadata_mut().insert("authorization", shown);
+    }
+    let first = async {
+        let answers = grpc.streaming(request, path, Verbatim).await?;
+        answers.into_inner().message().await
+    };
+    match tokio::time::timeout(patience, first).await {
+        Ok(first) => first.map(drop),
+        Err(_) => Ok(()),
+    }
+}
+
 async fn ready(channel: Channel, path: &str) -> Result<(Grpc<Channel>, PathAndQuery), Status> {
     let mut grpc = Grpc::new(channel).max_decoding_message_size(usize::MAX);
     let ready = grpc.ready().await;

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use shim_proto::checkpoint::v1;
 use shim_proto::checkpoint::v1::checkpoint_service_client::CheckpointServiceClient;
 use shim_proto::checkpoint::v1::signal_service_client::SignalServiceClient;
-use shim_runtime::auth::Token;
+use shim_runtime::auth::Credentials;
 use shim_runtime::client::{self, Channel, Endpoint};
 use shim_runtime::config::Config as RuntimeConfig;
 use shim_runtime::fault::Fault;
@@ -86,11 +86,7 @@ impl LocalStack {
 impl Services {
     /// Prepares the connections; nothing is opened or started yet.
     pub(crate) fn prepare(config: &RuntimeConfig) -> Result<Self, GatewayError> {
-        let token = config
-            .token_file
-            .as_deref()
-            .map(Token::from_file)
-            .transpose()?;
+        let credentials = Credentials::of(config)?;
         let (endpoint, local) = match &config.endpoints.checkpoint {
             Some(endpoint) => (endpoint.clone(), None),
             None => {
@@ -98,12 +94,12 @@ impl Services {
                 (Endpoint::Unix(local.stack.socket()), Some(local))
             }
         };
-        let channel = client::connect(&endpoint, token.as_ref())
+        let channel = client::connect(&endpoint, Some(&credentials))
             .map_err(|error| GatewayError::Endpoint("endpoints.checkpoint", error))?;
         // Several endpoints may be one server: then they share its connection.
         let beside = |other: &Option<Endpoint>, key| match other {
             Some(other) if *other != endpoint => {
-                let channel = client::connect(other, token.as_ref())
+                let channel = client::connect(other, Some(&credentials))
                     .map_err(|error| GatewayError::Endpoint(key, error))?;
                 Ok::<_, GatewayError>(Some((channel, false)))
             }

@@ -1,13 +1,15 @@
 //! Streamable HTTP: one endpoint, both kinds of refusal, the same server behind it.
 
 use serde_json::{Value, json};
-use shim_runtime::auth::{Auth, Token};
+use shim_runtime::auth::{Auth, TokenFile};
 use shim_runtime::lifecycle::Shutdown;
+use shim_runtime::limits::{Limiter, Limits};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::client::Stage;
-use crate::streamable_http;
+use crate::streamable_http::{self, Admission};
+use crate::tools;
 
 /// Sends one request on its own connection and returns the whole answer.
 async fn post(port: u16, path: &str, host: &str, extra: &str, body: &Value) -> String {
@@ -24,6 +26,22 @@ async fn post(port: u16, path: &str, host: &str, extra: &str, body: &Value) -> S
     answer
 }
 
+/// Calls a tool as stateless clients do.
+async fn call(port: u16, tool: &str, arguments: Value, extra: &str) -> String {
+    let call = json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {
+        "name": tool, "arguments": arguments,
+        "_meta": {
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientInfo": {"name": "story", "version": "1"},
+            "io.modelcontextprotocol/clientCapabilities": {},
+        },
+    }});
+    let headers = format!(
+        "MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: {tool}\r\n{extra}"
+    );
+    post(port, "/mcp", "localhost", &headers, &call).await
+}
+
 fn hello() -> Value {
     json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
         "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "story", "version": "1"},
@@ -31,13 +49,24 @@ fn hello() -> Value {
 }
 
 async fn serve(stage: &Stage, auth: Auth) -> (u16, Shutdown, tokio::task::JoinHandle<()>) {
+    serve_within(stage, auth, Limits::default()).await
+}
+
+async fn serve_within(
+    stage: &Stage,
+    auth: Auth,
+    limits: Limits,
+) -> (u16, Shutdown, tokio::task::JoinHandle<()>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let shutdown = Shutdown::new();
     let serving = tokio::spawn(streamable_http::serve(
         stage.gateway(),
         listener,
-        auth,
+        Admission {
+            auth,
+            limiter: Limiter::new(limits),
+        },
         shutdown.clone(),
     ));
     (port, shutdown, serving)
@@ -71,7 +100,7 @@ async fn a_configured_token_is_asked_for() {
     let stage = Stage::set();
     let file = stage.folder.path().join("token");
     std::fs::write(&file, "0123456789abcdef").unwrap();
-    let auth = Auth::new(Some(Token::from_file(&file).unwrap()));
+    let auth = Auth::new(Some(TokenFile::open(&file).unwrap()));
     let (port, shutdown, serving) = serve(&stage, auth).await;
     assert!(
         post(port, "/mcp", "localhost", "", &hello())
@@ -89,19 +118,67 @@ async fn a_configured_token_is_asked_for() {
 }
 
 #[tokio::test]
+async fn a_token_to_read_calls_the_tool_that_only_looks_and_no_other() {
+    let stage = Stage::set();
+    let file = stage.folder.path().join("tokens");
+    std::fs::write(
+        &file,
+        "0123456789abcdef role=read\nfedcba9876543210 role=write\n",
+    )
+    .unwrap();
+    let auth = Auth::new(Some(TokenFile::open(&file).unwrap()));
+    let (port, shutdown, serving) = serve(&stage, auth).await;
+    let save = json!({"current_task": "t", "progress": 0});
+    let read = "Authorization: Bearer 0123456789abcdef\r\n";
+    for tool in tools::list().iter().map(|tool| tool.name.as_ref()) {
+        let answer = call(port, tool, save.clone(), read).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let is_refused = answer.contains("ROLE_REFUSED") && answer.contains("the role write");
+        assert_eq!(
+            is_refused,
+            tool != "shim_session_status",
+            "{tool}: {answer}"
+        );
+    }
+    assert!(stage.service.store.lock().unwrap().checkpoints.is_empty());
+    let write = "Authorization: Bearer fedcba9876543210\r\n";
+    let answer = call(port, "shim_auto_checkpoint", save, write).await;
+    assert!(answer.contains("checkpoint_id"), "{answer}");
+    shutdown.begin();
+    serving.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_caller_too_fast_is_told_when_to_come_back() {
+    let stage = Stage::set();
+    let limits = Limits {
+        calls_per_second: Some(1),
+        burst: Some(2),
+        ..Limits::default()
+    };
+    let (port, shutdown, serving) = serve_within(&stage, Auth::default(), limits).await;
+    let mut last = String::new();
+    for _ in 0..10 {
+        last = post(port, "/mcp", "localhost", "", &hello()).await;
+        if last.starts_with("HTTP/1.1 429") {
+            break;
+        }
+    }
+    assert!(last.starts_with("HTTP/1.1 429"), "{last}");
+    assert!(
+        last.contains("retry-after: 1") && last.contains("TOO_FAST"),
+        "{last}"
+    );
+    shutdown.begin();
+    serving.await.unwrap();
+}
+
+#[tokio::test]
 async fn a_stateless_call_over_http_saves() {
     let stage = Stage::set();
     let (port, shutdown, serving) = serve(&stage, Auth::default()).await;
-    let call = json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {
-        "name": "shim_auto_checkpoint", "arguments": {"current_task": "t", "progress": 0},
-        "_meta": {
-            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-            "io.modelcontextprotocol/clientInfo": {"name": "story", "version": "1"},
-            "io.modelcontextprotocol/clientCapabilities": {},
-        },
-    }});
-    let headers = "MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: shim_auto_checkpoint\r\n";
-    let answer = post(port, "/mcp", "localhost", headers, &call).await;
+    let arguments = json!({"current_task": "t", "progress": 0});
+    let answer = call(port, "shim_auto_checkpoint", arguments, "").await;
     assert!(
         answer.starts_with("HTTP/1.1 200") && answer.contains("checkpoint_id"),
         "{answer}"

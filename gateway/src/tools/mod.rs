@@ -18,6 +18,8 @@ use futures::FutureExt;
 use rmcp::model::{CallToolResult, ContentBlock, JsonObject, MetaObject, Tool, ToolAnnotations};
 use serde_json::{Map, Value, json};
 use shim_proto::checkpoint::v1::ClientInfo;
+use shim_runtime::auth::Role;
+use shim_runtime::fault::Fault;
 use tokio_util::sync::CancellationToken;
 
 use crate::arguments::{self, Arguments, Parameter};
@@ -188,6 +190,27 @@ fn output_schema(facts: &[Fact]) -> JsonObject {
     schema.insert("properties".to_owned(), properties.into());
     schema.insert("required".to_owned(), json!(["session_id", "notices"]));
     schema
+}
+
+/// The name of a tool, if there is one.
+pub(crate) fn known(name: &str) -> Option<&'static str> {
+    let spec = SPECS.iter().find(|spec| spec.name == name)?;
+    Some(spec.name)
+}
+
+/// The role a tool asks for; that of a tool nobody knows matters to nobody.
+pub(crate) fn role_needed(name: &str) -> Role {
+    match SPECS.iter().find(|spec| spec.name == name) {
+        Some(spec) if !spec.hints.read_only => Role::Write,
+        _ => Role::Read,
+    }
+}
+
+/// The answer to a caller whose role is too weak. The model reads it, so that it does not try the other tools, too.
+pub(crate) fn refuse_role(fault: &Fault) -> CallToolResult {
+    let problem = Problem::new(fault.reason, fault.message.clone())
+        .next_step("the user can give this client a token with a stronger role; shim_session_status works with any");
+    finish(failure(&problem), Vec::new(), true)
 }
 
 /// Calls a tool; `None` if there is no such tool. The answer to a call that was `cancelled` in the meantime reaches

@@ -10,7 +10,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use tonic::transport::Uri;
+
 use crate::client::Endpoint;
+use crate::limits::Limits;
+use crate::telemetry::ExportConfig;
+use crate::tls::Tls;
 
 pub use settings::{ConfigErrors, Setting, Settings};
 
@@ -54,6 +59,18 @@ impl FromStr for LogFormat {
     }
 }
 
+/// A collector of OpenTelemetry. One on another machine is reached through one on this: it knows about TLS and retries.
+struct Collector(Uri);
+
+impl Setting for Collector {
+    fn parse(text: &str) -> Result<Self, String> {
+        let uri = text.parse::<Uri>().ok();
+        let uri = uri.filter(|uri| uri.scheme_str() == Some("http") && uri.port().is_some());
+        uri.map(Self)
+            .ok_or_else(|| "an address such as http://127.0.0.1:4317".to_owned())
+    }
+}
+
 /// What is logged, and how. Logs go to stderr only.
 #[derive(Debug, Clone)]
 pub struct LogConfig {
@@ -76,14 +93,22 @@ pub struct Config {
     pub listen: Option<SocketAddr>,
     /// Where the HTTP probes are (`metrics_listen`); nowhere unless it is set.
     pub metrics_listen: Option<SocketAddr>,
+    /// Whether other machines see `/metrics` there without a token (`metrics.open`).
+    pub metrics_open: bool,
     /// Where a client finds the services (`endpoints.*`).
     pub endpoints: Endpoints,
     /// The namespace of state, locks and files (`workspace`); unset, the one of the git repository around.
     pub workspace: Option<String>,
-    /// A file whose first line is the bearer token of every call (`auth.token_file`).
+    /// The tokens a server accepts; a client shows the first (`auth.token_file`).
     pub token_file: Option<PathBuf>,
+    /// TLS on TCP (`tls.*`).
+    pub tls: Tls,
+    /// How much one caller may ask for (`limits.*`).
+    pub limits: Limits,
     /// Logging (`log.filter`, `log.format`).
     pub log: LogConfig,
+    /// Tracing (`otlp_endpoint`, `otlp.sample_ratio`).
+    pub export: ExportConfig,
 }
 
 impl Config {
@@ -95,6 +120,7 @@ impl Config {
             redis_url: settings.get("redis_url"),
             listen: settings.get("listen"),
             metrics_listen: settings.get("metrics_listen"),
+            metrics_open: settings.get_or("metrics.open", false),
             endpoints: Endpoints {
                 checkpoint: settings.get("endpoints.checkpoint"),
                 coordination: settings.get("endpoints.coordination"),
@@ -103,9 +129,15 @@ impl Config {
             },
             workspace: settings.get("workspace"),
             token_file: settings.get("auth.token_file"),
+            tls: Tls::read(settings),
+            limits: Limits::read(settings),
             log: LogConfig {
                 filter: settings.get_or("log.filter", DEFAULT_LOG_FILTER.to_owned()),
                 format: settings.get_or("log.format", LogFormat::Pretty),
+            },
+            export: ExportConfig {
+                endpoint: settings.get::<Collector>("otlp_endpoint").map(|it| it.0),
+                sample_ratio: settings.get_within("otlp.sample_ratio", 1.0, 0.0..=1.0),
             },
         }
     }

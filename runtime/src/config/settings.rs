@@ -8,6 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::LogFormat;
+use crate::auth::Role;
 use crate::client::Endpoint;
 
 const ENV_PREFIX: &str = "SHIM_";
@@ -352,6 +353,7 @@ settings_by_from_str! {
     SocketAddr => "an address such as 127.0.0.1:50051",
     Endpoint => "an endpoint such as http://127.0.0.1:50051 or unix:/path/shim.sock",
     LogFormat => "pretty or json",
+    Role => "read, write or admin",
 }
 
 impl Setting for f64 {

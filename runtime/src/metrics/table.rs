@@ -40,20 +40,29 @@ pub struct Metric {
     /// What its values are.
     pub unit: Unit,
     /// The labels of its series.
-    pub labels: &'static [&'static str],
+    pub labels: &'static [Label],
     /// Who tells it: `every process`, or a service.
     pub owner: &'static str,
     /// What it tells, in one sentence.
     pub help: &'static str,
 }
 
+/// One label of a metric.
+#[derive(Debug, Clone, Copy)]
+pub struct Label {
+    /// As Prometheus knows it.
+    pub name: &'static str,
+    /// All values there are. Empty if they are those of the contract, of the configuration or of a rule set.
+    pub values: &'static [&'static str],
+}
+
 macro_rules! metrics {
-    ($($owner:literal { $($name:literal $kind:ident $unit:ident [$($label:literal),*] $help:literal)* })*) => {
+    ($($owner:literal { $($name:literal $kind:ident $unit:ident [$($label:literal $(= $($value:literal)|+)?),*] $help:literal)* })*) => {
         &[$($(Metric {
             name: $name,
             kind: $kind,
             unit: $unit,
-            labels: &[$($label),*],
+            labels: &[$(Label { name: $label, values: &[$($($value),+)?] }),*],
             owner: $owner,
             help: $help,
         }),*),*]
@@ -64,38 +73,38 @@ macro_rules! metrics {
 pub const METRICS: &[Metric] = metrics! {
     "every process" {
         "shim_build_info" Gauge Count ["version"] "1, with the version that runs."
-        "shim_process_resident_memory_bytes" Gauge Bytes [] "Memory that the process holds."
-        "shim_process_cpu_seconds_total" Counter Seconds [] "Processor time that the process took."
-        "shim_process_open_fds" Gauge Count [] "File descriptors that are open."
-        "shim_process_start_time_seconds" Gauge Seconds [] "When the process began, in Unix time."
+        "shim_process_resident_memory_bytes" Gauge Bytes [] "Memory that the process holds; on Linux."
+        "shim_process_cpu_seconds_total" Counter Seconds [] "Processor time that the process took; on Linux."
+        "shim_process_open_fds" Gauge Count [] "File descriptors that are open; on Linux."
+        "shim_process_start_time_seconds" Gauge Seconds [] "When the process began, in Unix time; on Linux."
         "shim_redactions_total" Counter Count ["rule"] "Secrets taken out before a text was written, by the rule that found them."
     }
     "every server" {
         "shim_rpc_server_duration_seconds" Histogram Seconds ["rpc_service", "rpc_method"] "From a call's arrival to its answer, streams to their first answer."
         "shim_rpc_server_requests_total" Counter Count ["rpc_service", "rpc_method", "code"] "Calls answered, by the gRPC status."
         "shim_rpc_server_in_flight" Gauge Count [] "Calls that are open, streams included."
-        "shim_rpc_server_refused_total" Counter Count ["reason"] "Calls refused before their handler: no valid token, no right, too fast, too many at once, too large."
+        "shim_rpc_server_refused_total" Counter Count ["reason" = "token" | "role" | "rate" | "overload" | "size"] "Calls turned away: no valid token, a role too weak, too fast, too many at once, too large."
     }
     "gateway" {
-        "shim_mcp_operation_duration_seconds" Histogram Seconds ["method", "tool"] "From an MCP request to its answer."
-        "shim_mcp_operations_total" Counter Count ["method", "tool", "outcome"] "MCP requests answered; the outcome is ok, error (the model reads why) or refused."
+        "shim_mcp_operation_duration_seconds" Histogram Seconds ["method" = "tools/list" | "tools/call" | "prompts/list" | "prompts/get" | "resources/list" | "resources/templates/list" | "resources/read" | "other", "tool" = "" | "shim_auto_checkpoint" | "shim_check_recovery" | "shim_monitor_signals" | "shim_session_status" | "shim_coordinate_task" | "shim_worker_task"] "From an MCP request about tools, prompts or resources to its answer."
+        "shim_mcp_operations_total" Counter Count ["method" = "tools/list" | "tools/call" | "prompts/list" | "prompts/get" | "resources/list" | "resources/templates/list" | "resources/read" | "other", "tool" = "" | "shim_auto_checkpoint" | "shim_check_recovery" | "shim_monitor_signals" | "shim_session_status" | "shim_coordinate_task" | "shim_worker_task", "outcome" = "ok" | "error" | "refused"] "MCP requests about tools, prompts or resources; the outcome is ok, error (the model reads why) or refused."
     }
     "checkpoint" {
-        "shim_checkpoint_saves_total" Counter Count ["trigger"] "Checkpoints acknowledged, by what made them."
+        "shim_checkpoint_saves_total" Counter Count ["trigger" = "manual" | "periodic" | "milestone" | "pre_compact" | "danger_zone" | "session_end" | "fork"] "Checkpoints acknowledged, by what made them."
         "shim_checkpoint_state_bytes" Histogram Bytes [] "Size of a checkpoint's state, compressed."
         "shim_checkpoint_commit_batch_jobs" Histogram Count [] "Changes that shared one commit."
         "shim_checkpoint_commit_sync_seconds" Histogram Seconds [] "One commit: the write-ahead log written and synced to the disk."
         "shim_checkpoint_store_errors_total" Counter Count [] "Commits that failed: disk full, read-only, damaged."
-        "shim_checkpoint_damaged_total" Counter Count [] "Checkpoints whose hash did not fit and that were not returned."
+        "shim_checkpoint_damaged_total" Counter Count [] "Times the hash of a stored session or checkpoint did not fit, so that it was not returned."
         "shim_checkpoint_database_bytes" Gauge Bytes [] "The database file and its write-ahead log."
-        "shim_checkpoint_sessions" Gauge Count ["state"] "Sessions in each state."
-        "shim_checkpoint_risk_assessments_total" Counter Count ["level"] "Assessments of a session's risk: safe, warning, danger."
-        "shim_checkpoint_sessions_interrupted_total" Counter Count ["cause"] "Sessions found dead, by cause."
-        "shim_checkpoint_sessions_recovered_total" Counter Count ["cause"] "Interrupted sessions brought back, by what had interrupted them."
+        "shim_checkpoint_sessions" Gauge Count ["state" = "active" | "interrupted" | "ended"] "Sessions in each state."
+        "shim_checkpoint_risk_assessments_total" Counter Count ["level" = "safe" | "warning" | "danger"] "Assessments of a session's risk: safe, warning, danger."
+        "shim_checkpoint_sessions_interrupted_total" Counter Count ["cause" = "unknown" | "client_closed" | "killed" | "out_of_memory" | "reboot" | "lease_expired"] "Sessions found dead, by cause."
+        "shim_checkpoint_sessions_recovered_total" Counter Count ["cause" = "unknown" | "client_closed" | "killed" | "out_of_memory" | "reboot" | "lease_expired"] "Interrupted sessions that live again, restored or because their owner came back, by what had interrupted them."
         "shim_checkpoint_recovery_fidelity_ratio" Histogram Ratio [] "How well a session resumed, as its client told, 0 to 1."
-        "shim_checkpoint_lease_expiries_total" Counter Count [] "Leases that ran out without a word from the client."
-        "shim_checkpoint_detection_delay_seconds" Histogram Seconds [] "From the last sign of life to the session marked interrupted."
-        "shim_checkpoint_pruned_total" Counter Count [] "Checkpoints whose content retention or Prune removed."
+        "shim_checkpoint_lease_expiries_total" Counter Count [] "Sessions interrupted because their lease ran out without a word from the client."
+        "shim_checkpoint_detection_delay_seconds" Histogram Seconds [] "From a session's last sign of life to its being marked interrupted."
+        "shim_checkpoint_pruned_total" Counter Count [] "Checkpoints whose content was removed: by retention, Prune or a deletion."
     }
     "coordination and worker" {
         "shim_redis_up" Gauge Count [] "1 while Redis answers."

@@ -1,11 +1,12 @@
 //! What crosses every call, in this order:
 //!
 //! 1. activity, so an idle stack can stop itself: counted before anything can refuse;
-//! 2. auth, before a stranger's call costs anything;
-//! 3. a place among the calls at work, before the body is read, and the budget for bodies being read;
-//! 4. the trace context, so everything below logs with it;
-//! 5. the panic catch, innermost, so one broken call ends alone;
-//! 6. on the way back, transport refusals are put into the codes and words of the contract.
+//! 2. measures, which count refusals, too;
+//! 3. admission: who may call, what and how often, before a stranger's call costs anything;
+//! 4. a place among the calls at work, before the body is read, and the budget for bodies being read;
+//! 5. the trace context, so everything below logs with it;
+//! 6. the panic catch, innermost, so one broken call ends alone;
+//! 7. on the way back, transport refusals are put into the codes and words of the contract.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -24,10 +25,11 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 use tracing::Instrument;
 
+use super::admission::Admission;
+use super::measure::{Call, Measures};
 use super::places::{self, Place, Places};
-use crate::auth::Auth;
 use crate::fault::{BAD_REQUEST, Fault};
-use crate::trace::{self, TraceContext};
+use crate::trace;
 
 /// The largest message a server decodes. Above the largest allowed field, so that the field is named, not the message.
 pub const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
@@ -94,12 +96,14 @@ fn elapsed_ms(since: Instant) -> u64 {
 
 /// The layer that wraps every service.
 pub(super) fn layer<S>(
-    auth: Auth,
+    admission: Admission,
     activity: Activity,
+    measures: Measures,
 ) -> impl tower::Layer<S, Service = Edge<S>> + Clone {
     let shared = Arc::new(Shared {
-        auth,
+        admission,
         activity,
+        measures,
         places: Arc::default(),
         body_bytes: Arc::new(AtomicUsize::new(0)),
     });
@@ -110,8 +114,9 @@ pub(super) fn layer<S>(
 }
 
 struct Shared {
-    auth: Auth,
+    admission: Admission,
     activity: Activity,
+    measures: Measures,
     places: Arc<Places>,
     body_bytes: Arc<AtomicUsize>,
 }
@@ -141,15 +146,18 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let open = self.shared.activity.begin_call();
-        if let Err(refused) = admit(&self.shared.auth, &request) {
-            return Box::pin(std::future::ready(Ok(refused.into_http())));
-        }
+        let mut measured = self.shared.measures.begin(request.uri().path());
+        let request = match self.shared.admission.admit(request) {
+            Ok(request) => request,
+            Err(refused) => return Box::pin(std::future::ready(Ok(refuse(refused, measured)))),
+        };
         let place = match self.shared.places.enter() {
             Ok(place) => place,
-            Err(refused) => return Box::pin(std::future::ready(Ok(refused.into_http()))),
+            Err(refused) => return Box::pin(std::future::ready(Ok(refuse(refused, measured)))),
         };
-        let context = trace_of(&request);
-        let span = tracing::debug_span!("grpc", method = request.uri().path(), trace_id = %context.trace_id());
+        let span = trace::served(&request);
+        let context = span.context();
+        let logged = tracing::debug_span!("grpc", method = request.uri().path());
         let budget = Arc::clone(&self.shared.body_bytes);
         let request = request.map(|body| {
             Body::new(Budgeted {
@@ -167,41 +175,20 @@ where
             let answer = answer.unwrap_or_else(|_| Ok(panicked().into_http()));
             let place = place.kept_by_stream();
             answer.map(|answer| {
-                in_words_of_the_contract(answer).map(|body| held_open(body, open, place))
+                let answer = trace::until_answered(span, true, in_words_of_the_contract(answer));
+                measured.answered(&answer);
+                answer.map(|body| held_open(body, open, place, measured))
             })
         };
-        Box::pin(trace::scope(context, answer.instrument(span)))
+        Box::pin(trace::scope(context, answer.instrument(logged)))
     }
 }
 
-/// Health checks pass without a token: an orchestrator has none.
-fn admit(auth: &Auth, request: &Request<Body>) -> Result<(), Status> {
-    let shown = request
-        .headers()
-        .get(http::header::AUTHORIZATION)
-        .map(http::HeaderValue::as_bytes);
-    if auth.allows(shown) || request.uri().path().starts_with("/grpc.health.v1.Health/") {
-        return Ok(());
-    }
-    Err(Fault {
-        code: Code::Unauthenticated,
-        reason: "TOKEN_REFUSED",
-        message: "the call shows no valid bearer token".into(),
-        remedy: Some(
-            "send the header `authorization: Bearer TOKEN` with the server's token".into(),
-        ),
-        retry_after: None,
-    }
-    .into())
-}
-
-fn trace_of(request: &Request<Body>) -> TraceContext {
-    request
-        .headers()
-        .get(trace::TRACEPARENT)
-        .and_then(|value| value.to_str().ok())
-        .and_then(TraceContext::parse)
-        .map_or_else(TraceContext::new_root, TraceContext::child)
+/// The answer to a call that comes no further.
+fn refuse(refused: Status, mut measured: Call) -> Response<Body> {
+    let answer = refused.into_http();
+    measured.answered(&answer);
+    answer
 }
 
 fn panicked() -> Status {
@@ -255,9 +242,10 @@ fn in_words_of_the_contract(response: Response<Body>) -> Response<Body> {
 }
 
 /// An answer's body that keeps its call open, and a stream's place, until it is sent whole.
-fn held_open(body: Body, open: OpenCall, place: Option<Place>) -> Body {
+fn held_open(body: Body, open: OpenCall, place: Option<Place>, measured: Call) -> Body {
     Body::new(HeldOpen {
         body,
+        measured,
         _open: open,
         _place: place,
     })
@@ -265,6 +253,7 @@ fn held_open(body: Body, open: OpenCall, place: Option<Place>) -> Body {
 
 struct HeldOpen {
     body: Body,
+    measured: Call,
     _open: OpenCall,
     _place: Option<Place>,
 }
@@ -277,7 +266,12 @@ impl http_body::Body for HeldOpen {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        Pin::new(&mut self.get_mut().body).poll_frame(cx)
+        let this = self.get_mut();
+        let frame = Pin::new(&mut this.body).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &frame {
+            this.measured.sent(frame);
+        }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

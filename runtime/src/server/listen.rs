@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use tokio::net::{TcpListener, UnixListener};
 
 use crate::auth::Auth;
+use crate::probes::Probes;
 
 /// `sun_path` holds 108 bytes with its NUL on Linux (unix(7)), 104 on macOS.
 const MAX_SOCKET_PATH: usize = if cfg!(target_os = "macos") { 103 } else { 107 };
@@ -19,7 +20,7 @@ pub struct Listeners {
     /// A Unix socket.
     pub unix: Option<UnixListener>,
     /// Where the probes are asked for.
-    pub probes: Option<TcpListener>,
+    pub probes: Option<Probes>,
 }
 
 /// Why an address cannot be listened on.
@@ -27,7 +28,7 @@ pub struct Listeners {
 pub enum ListenError {
     /// Anyone on the network could call.
     #[error(
-        "refusing to listen on {0}: it is not a loopback address and no token is set; set auth.token_file or listen on 127.0.0.1"
+        "refusing to listen on {0}: it is not a loopback address, and callers need neither a token nor a certificate; set auth.token_file or tls.client_ca_file, or listen on 127.0.0.1"
     )]
     Exposed(SocketAddr),
     /// Binding failed.
@@ -50,7 +51,7 @@ impl Listeners {
     /// Binds TCP at `address`.
     ///
     /// # Errors
-    /// If it is not a loopback address and `auth` asks for no token, or if it cannot be bound.
+    /// If it is not a loopback address and `auth` asks for nothing, or if it cannot be bound.
     pub async fn bind_tcp(
         &mut self,
         address: SocketAddr,
@@ -69,16 +70,19 @@ impl Listeners {
         Ok(bound)
     }
 
-    /// Binds the HTTP probes at `address`, which may be open to others: they ask for no token and tell only whether the
-    /// services can serve.
+    /// Binds the HTTP probes at `address`; see [`Probes::bind`].
     ///
     /// # Errors
     /// If it cannot be bound.
-    pub async fn bind_probes(&mut self, address: SocketAddr) -> Result<SocketAddr, ListenError> {
+    pub async fn bind_probes(
+        &mut self,
+        address: SocketAddr,
+        open_metrics: bool,
+    ) -> Result<SocketAddr, ListenError> {
         let fail = |e| ListenError::BindProbes(address, e);
-        let listener = TcpListener::bind(address).await.map_err(fail)?;
-        let bound = listener.local_addr().map_err(fail)?;
-        self.probes = Some(listener);
+        let probes = Probes::bind(address, open_metrics).await.map_err(fail)?;
+        let bound = probes.address().map_err(fail)?;
+        self.probes = Some(probes);
         Ok(bound)
     }
 

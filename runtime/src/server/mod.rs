@@ -1,9 +1,14 @@
 //! Serving gRPC: the listeners, health and reflection, the probes beside it, and the drain at the end.
 //!
-//! What crosses every call lives in [`edge`], how many there may be at once in [`places`]; what a service does lives in its own crate.
+//! What crosses every call lives in [`edge`], who may call in [`admission`], how many calls there may be at once in
+//! [`places`] and how many connections in [`connections`]; what a service does lives in its own crate.
 
+mod admission;
+mod connections;
 mod edge;
 mod listen;
+mod measure;
+mod peer;
 mod places;
 mod readiness;
 
@@ -15,13 +20,17 @@ use tokio_stream::wrappers::UnixListenerStream;
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic::service::Routes;
-use tonic::transport::server::TcpIncoming;
+use tonic::transport::ServerTlsConfig;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use crate::auth::Auth;
 use crate::lifecycle::Shutdown;
-use crate::probes;
+use crate::limits::Limits;
+use crate::metrics;
+use measure::Measures;
+
+use admission::Admission;
 
 pub use edge::{Activity, MAX_MESSAGE_BYTES};
 pub use listen::{ListenError, Listeners};
@@ -31,12 +40,20 @@ pub use readiness::Readiness;
 /// In-flight calls get this long to finish once the shutdown began.
 const DRAIN: Duration = Duration::from_secs(5);
 
+/// No connection needs to hold more calls than the server has places for.
+const MAX_STREAMS: u32 = 10_240;
+
+/// The headers of one call, among them its trace and its token.
+const MAX_HEADER_BYTES: u32 = 16 * 1024;
+
 /// A gRPC server in the making.
 pub struct Server {
     routes: Routes,
     health: HealthReporter,
     names: Vec<&'static str>,
     auth: Auth,
+    tls: Option<ServerTlsConfig>,
+    limits: Limits,
     activity: Activity,
     readiness: Readiness,
 }
@@ -72,9 +89,23 @@ impl Server {
             health,
             names: Vec::new(),
             auth,
+            tls: None,
+            limits: Limits::default(),
             activity: Activity::default(),
             readiness: Readiness::default(),
         })
+    }
+
+    /// Speaks TLS on TCP.
+    #[must_use]
+    pub fn with_tls(self, tls: Option<ServerTlsConfig>) -> Self {
+        Self { tls, ..self }
+    }
+
+    /// Holds callers to these limits instead of the default ones.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
     }
 
     /// Adds a service.
@@ -112,11 +143,14 @@ impl Server {
     /// If a listener fails.
     pub async fn serve(self, listeners: Listeners, shutdown: Shutdown) -> Result<(), ServeError> {
         self.readiness.report(&self.names, &self.health).await;
+        metrics::begin_for(&self.names);
         let Listeners { tcp, unix, probes } = listeners;
+        let auth = self.auth.clone();
         let on_probes = async {
             match probes {
                 Some(probes) => {
-                    probes::serve(probes, self.readiness.clone(), shutdown.clone()).await;
+                    let readiness = self.readiness.clone();
+                    probes.serve(readiness, auth, shutdown.clone()).await;
                 }
                 None => std::future::pending().await,
             }
@@ -135,9 +169,16 @@ impl Server {
             tracing::warn!("calls were still open after {DRAIN:?}; leaving them");
         };
         let routes = self.routes.prepare();
-        let crossing = (self.auth, self.activity);
+        let grpc = Grpc {
+            routes,
+            connections: self.limits.connections,
+            admission: Admission::new(self.auth, self.limits),
+            activity: self.activity,
+            measures: Measures::of(&self.names),
+            tls: self.tls,
+        };
         tokio::select! {
-            result = serve_grpc(routes, crossing, tcp, unix, &shutdown) => result?,
+            result = grpc.serve(tcp, unix, &shutdown) => result?,
             () = deadline => {}
             () = on_probes => {}
         }
@@ -145,38 +186,56 @@ impl Server {
     }
 }
 
-/// Serves the same routes on both listeners until the shutdown begins and the calls in flight are done.
-async fn serve_grpc(
+/// What is served, and behind what.
+struct Grpc {
     routes: Routes,
-    (auth, activity): (Auth, Activity),
-    tcp: Option<TcpListener>,
-    unix: Option<UnixListener>,
-    shutdown: &Shutdown,
-) -> Result<(), ServeError> {
-    let edge = edge::layer(auth, activity);
-    let server = || {
-        tonic::transport::Server::builder()
-            .layer(edge.clone())
-            .http2_keepalive_interval(Some(Duration::from_secs(10)))
-            .tcp_nodelay(true)
-    };
-    let on_tcp = async {
-        let Some(tcp) = tcp else { return Ok(()) };
-        let incoming = TcpIncoming::from(tcp).with_nodelay(Some(true));
-        server()
-            .add_routes(routes.clone())
-            .serve_with_incoming_shutdown(incoming, shutdown.wait())
-            .await
-    };
-    let on_unix = async {
-        let Some(unix) = unix else { return Ok(()) };
-        server()
-            .add_routes(routes.clone())
-            .serve_with_incoming_shutdown(UnixListenerStream::new(unix), shutdown.wait())
-            .await
-    };
-    tokio::try_join!(on_tcp, on_unix)?;
-    Ok(())
+    admission: Admission,
+    activity: Activity,
+    measures: Measures,
+    tls: Option<ServerTlsConfig>,
+    connections: usize,
+}
+
+impl Grpc {
+    /// Serves the same routes on both listeners until the shutdown begins and the calls in flight are done.
+    async fn serve(
+        self,
+        tcp: Option<TcpListener>,
+        unix: Option<UnixListener>,
+        shutdown: &Shutdown,
+    ) -> Result<(), ServeError> {
+        let edge = edge::layer(self.admission, self.activity, self.measures);
+        let server = || {
+            tonic::transport::Server::builder()
+                .layer(edge.clone())
+                .http2_keepalive_interval(Some(Duration::from_secs(10)))
+                .http2_max_header_list_size(MAX_HEADER_BYTES)
+                .max_concurrent_streams(MAX_STREAMS)
+        };
+        let on_tcp = async {
+            let Some(tcp) = tcp else { return Ok(()) };
+            let mut server = server();
+            if let Some(tls) = self.tls {
+                server = server.tls_config(tls)?;
+            }
+            server
+                .add_routes(self.routes.clone())
+                .serve_with_incoming_shutdown(
+                    connections::accept(tcp, self.connections),
+                    shutdown.wait(),
+                )
+                .await
+        };
+        let on_unix = async {
+            let Some(unix) = unix else { return Ok(()) };
+            server()
+                .add_routes(self.routes.clone())
+                .serve_with_incoming_shutdown(UnixListenerStream::new(unix), shutdown.wait())
+                .await
+        };
+        tokio::try_join!(on_tcp, on_unix)?;
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod domain;
 mod error;
 mod janitor;
 mod lease;
+mod measure;
 mod rpc;
 mod store;
 
@@ -69,6 +70,13 @@ pub async fn build(
         config.retention,
         shutdown.clone(),
     ));
+    if shim_runtime::metrics::are_on() {
+        tokio::spawn(measure::watch(
+            store.clone(),
+            database_path(data_dir),
+            shutdown.clone(),
+        ));
+    }
     Ok(Service {
         api: Api {
             store,

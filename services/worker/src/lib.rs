@@ -11,6 +11,7 @@ pub mod executor;
 pub mod life;
 mod memory;
 mod rpc;
+mod spans;
 
 use std::sync::Arc;
 

@@ -11,7 +11,7 @@ mod failure;
 use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::future::select_ok;
@@ -30,6 +30,7 @@ pub(crate) use failure::explain;
 use super::reply::Reply;
 use super::script::Call;
 use crate::error::Error;
+use crate::tally;
 
 /// A command is given up after this, so that a caller learns of a dead Redis within a second.
 pub(crate) const ANSWER_WITHIN: Duration = Duration::from_millis(800);
@@ -176,15 +177,17 @@ impl Link {
     /// # Errors
     /// `NoRedis`, `Unavailable` or `Full`; the script's own refusals are in the reply.
     pub(crate) async fn call(&self, call: &Call<'_>) -> Result<Reply, Error> {
-        let mut connection = self.connection()?;
+        let mut connection = self.usable()?;
         let asked = call.invoke(&mut connection);
-        self.judge(tokio::time::timeout(ANSWER_WITHIN, asked).await)
-            .map(Reply::of)
+        let began = Instant::now();
+        let answer = tokio::time::timeout(ANSWER_WITHIN, asked).await;
+        tally::redis_call(began.elapsed());
+        self.judge(answer).map(Reply::of)
     }
 
     /// Runs a command that changes nothing.
     pub(crate) async fn query<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, Error> {
-        let mut connection = self.connection()?;
+        let mut connection = self.usable()?;
         let asked = cmd.query_async(&mut connection);
         self.judge(tokio::time::timeout(ANSWER_WITHIN, asked).await)
     }
@@ -217,6 +220,11 @@ impl Link {
         }
     }
 
+    /// The connection, for somebody who fails without it.
+    fn usable(&self) -> Result<Connection, Error> {
+        self.connection().inspect_err(tally::redis_error)
+    }
+
     fn connection(&self) -> Result<Connection, Error> {
         let state = self.state.as_ref().ok_or(Error::NoRedis)?;
         match &*state.borrow() {
@@ -235,11 +243,16 @@ impl Link {
                 if failure::needs_new_connection(&error) {
                     self.trouble.notify_one();
                 }
-                Err(failure::explain(&error))
+                let error = failure::explain(&error);
+                tally::redis_error(&error);
+                Err(error)
             }
-            Err(_) => Err(Error::Unavailable(format!(
-                "Redis did not answer within {ANSWER_WITHIN:?}"
-            ))),
+            Err(_) => {
+                tally::redis_is_slow();
+                Err(Error::Unavailable(format!(
+                    "Redis did not answer within {ANSWER_WITHIN:?}"
+                )))
+            }
         }
     }
 }
@@ -273,11 +286,11 @@ impl Supervisor {
                     self.tell.send_replace(State::Up(connection.clone()));
                     let why = self.watch_over(connection).await;
                     tracing::warn!(%why, "lost Redis; connecting again");
-                    self.tell.send_replace(State::Down(why));
+                    self.is_down(why);
                 }
                 Err(why) => {
                     tracing::debug!(%why, ?pause, "cannot connect to Redis");
-                    self.tell.send_replace(State::Down(why));
+                    self.is_down(why);
                     // Full jitter over the upper half, so that many processes do not come back in step.
                     let jitter = rand::random_range(0.5..1.0);
                     tokio::time::sleep(pause.mul_f64(jitter)).await;
@@ -285,6 +298,11 @@ impl Supervisor {
                 }
             }
         }
+    }
+
+    fn is_down(&self, why: String) {
+        tally::redis_is_up(false);
+        self.tell.send_replace(State::Down(why));
     }
 
     async fn connect(&self) -> Result<Connection, String> {
@@ -304,6 +322,8 @@ impl Supervisor {
     /// Returns why the connection is no good any more.
     async fn watch_over(&self, mut connection: Connection) -> String {
         loop {
+            // Each time anew: who shows it may have begun later.
+            tally::redis_is_up(true);
             tokio::select! {
                 () = tokio::time::sleep(PING_EVERY) => {}
                 () = self.trouble.notified() => {}

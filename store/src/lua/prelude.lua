@@ -1,4 +1,4 @@
--- What every script may use. A script answers {'OK', ...} or {REFUSAL, ...}.
+-- What every script may use. A script answers {'OK', ...}, {'SAME', ...} if it did so before, or {REFUSAL, ...}.
 
 -- Milliseconds since the Unix epoch by Redis's clock, which leases and lifetimes are measured by.
 local function now_ms()
@@ -12,6 +12,7 @@ local function once(key, fingerprint, keep_ms, effect)
   if seen then
     local record = cmsgpack.unpack(seen)
     if record[1] ~= fingerprint then return {'REQUEST_ID_REUSED'} end
+    record[2][1] = 'SAME'
     return record[2]
   end
   local answer = effect()
@@ -20,6 +21,8 @@ local function once(key, fingerprint, keep_ms, effect)
   end
   return answer
 end
+
+local function is_done(answer) return answer[1] == 'OK' or answer[1] == 'SAME' end
 
 -- Nil if no token is given or the lock is held now with exactly this token; else the refusal. A lock's record goes
 -- with its time, by Redis's own clock, so what is there is held.

@@ -6,14 +6,15 @@
 use std::time::Duration;
 
 use bullmq::Job as BullJob;
-use shim_proto::coordination::v1::{Task, TaskState};
+use shim_proto::coordination::v1::{Task, TaskState, WorkerKind};
+use shim_runtime::trace::TraceContext;
 use uuid::Uuid;
 
 use super::super::clock::millis;
 use super::super::reply::Reply;
 use super::held::Taken;
 use super::rows::Row;
-use super::{Once, REMEMBERED, Tasks, refusal};
+use super::{Once, REMEMBERED, Tasks, refusal, tally};
 use crate::error::Error;
 
 /// What a foreign job gets that says nothing about it.
@@ -30,6 +31,8 @@ pub struct Claimer {
     pub worker_id: String,
     /// Its epoch.
     pub epoch: u64,
+    /// What it is.
+    pub kind: WorkerKind,
     /// Its session, if it is a chat; else empty.
     pub session_id: String,
     /// How many tasks it takes at once.
@@ -233,7 +236,9 @@ impl Tasks {
         match reply.status()?.as_str() {
             "OK" => {
                 self.decided(&mut reply)?;
-                claimed(&mut reply).map(Answer::Claimed)
+                let claimed = claimed(&mut reply)?;
+                tally::claimed(claimer.kind, &claimed.task);
+                Ok(Answer::Claimed(claimed))
             }
             "AGAIN" => claimed(&mut reply).map(Answer::Again),
             "UNKNOWN" => Ok(Answer::Unknown),
@@ -252,18 +257,19 @@ impl Tasks {
     /// Makes a task of a job that another program put into the queue.
     async fn adopt(&self, queue: &str, job: &BullJob) -> Result<String, Error> {
         let task = super::job::foreign(job);
+        let place = super::job::place(job).unwrap_or_else(TraceContext::new_root);
         let options = job.opts();
         let call = self
             .call(&self.scripts.adopt)
             .arg(format!("{queue}:{}", job.id()))
             .arg(Uuid::now_v7().to_string())
-            .arg(super::rows::stored(&task))
+            .arg(super::rows::stored(&task, place))
             .arg(queue)
             .arg(job.priority().min(100))
             .arg(options.attempts.unwrap_or(FOREIGN_ATTEMPTS).clamp(1, 20))
             .arg(millis(FOREIGN_PAUSE))
             .arg(job.id());
-        let mut reply = self.link.call(&call).await?;
+        let mut reply = self.decide(&call).await?;
         reply.status()?;
         self.decided(&mut reply)?;
         reply.take()

@@ -43,7 +43,7 @@ impl Tasks {
             .arg(id)
             .arg(reason)
             .arg(message);
-        let mut reply = self.link.call(&call).await?;
+        let mut reply = self.decide(&call).await?;
         self.counted(&mut reply, id).await
     }
 
@@ -53,7 +53,7 @@ impl Tasks {
     /// `TaskNotFound`, `TaskNotRetryable`, `RequestIdReused`, or as the store fails.
     pub async fn retry(&self, once: &Once, id: &str) -> Result<(Task, u32), Error> {
         let call = self.call_once(&self.scripts.retry, once).arg(id);
-        let mut reply = self.link.call(&call).await?;
+        let mut reply = self.decide(&call).await?;
         self.counted(&mut reply, id).await
     }
 
@@ -93,7 +93,7 @@ impl Tasks {
             .arg(id)
             .arg(u8::from(reject))
             .arg(why);
-        let mut reply = self.link.call(&call).await?;
+        let mut reply = self.decide(&call).await?;
         match reply.status()?.as_str() {
             "OK" => {
                 let owed = self.decided(&mut reply)?;

@@ -35,10 +35,28 @@ pub struct QueueCounts {
     pub delayed: u64,
     /// Tasks with a worker.
     pub active: u64,
-    /// How long the oldest has been waiting.
-    pub oldest_age: Duration,
     /// What waits, by priority.
-    pub depths: Vec<(u32, u64)>,
+    pub depths: Vec<Depth>,
+}
+
+impl QueueCounts {
+    /// How long the oldest has been waiting.
+    #[must_use]
+    pub fn oldest_age(&self) -> Duration {
+        let ages = self.depths.iter().map(|depth| depth.oldest_age);
+        ages.max().unwrap_or_default()
+    }
+}
+
+/// What waits in one queue with one priority.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Depth {
+    /// 0 comes first, 100 last.
+    pub priority: u32,
+    /// How many tasks.
+    pub tasks: u64,
+    /// How long the first of them has been waiting.
+    pub oldest_age: Duration,
 }
 
 /// What all queues hold.
@@ -144,15 +162,23 @@ impl Tasks {
 
 fn counts(class: Class, report: &[String]) -> QueueCounts {
     let number = |i: usize| report.get(i).and_then(|n| n.parse().ok()).unwrap_or(0);
-    let depths = report.get(5..).unwrap_or_default().chunks_exact(2);
+    let depths = report.get(4..).unwrap_or_default().chunks_exact(3);
     QueueCounts {
         class,
         waiting: number(1),
         delayed: number(2),
         active: number(3),
-        oldest_age: Duration::from_millis(number(4)),
-        depths: depths
-            .filter_map(|pair| Some((pair[0].parse().ok()?, pair[1].parse().ok()?)))
-            .collect(),
+        depths: depths.filter_map(depth).collect(),
     }
+}
+
+fn depth(told: &[String]) -> Option<Depth> {
+    let [priority, tasks, age_ms] = told else {
+        return None;
+    };
+    Some(Depth {
+        priority: priority.parse().ok()?,
+        tasks: tasks.parse().ok()?,
+        oldest_age: Duration::from_millis(age_ms.parse().ok()?),
+    })
 }

@@ -7,6 +7,7 @@ use bullmq::{Job, JobOptions};
 use serde_json::{Value, json};
 use shim_proto::coordination::v1::Task;
 use shim_runtime::free_form;
+use shim_runtime::trace::{TRACEPARENT, TraceContext};
 
 use super::super::clock::millis;
 use super::super::json::to_struct;
@@ -58,6 +59,7 @@ pub(super) fn data(task: &Task) -> Value {
         "payload": task.payload.as_ref().map(free_form::to_json),
         "files": task.files,
         "workspace": task.workspace,
+        TRACEPARENT: task.traceparent,
         "requirements": {
             "executor": requirements.executor().as_str_name(),
             "capabilities": requirements.capabilities,
@@ -77,6 +79,11 @@ pub(super) fn options(task: &Task, pause: Duration, delay: Duration) -> JobOptio
     } else {
         options.delay(delay)
     }
+}
+
+/// Where a job began in a trace, if whoever made it says so.
+pub(super) fn place(job: &Job) -> Option<TraceContext> {
+    TraceContext::parse(job.data().get(TRACEPARENT)?.as_str()?)
 }
 
 /// The task that another program's job stands for.

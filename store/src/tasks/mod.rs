@@ -18,8 +18,10 @@ mod notice;
 mod queue;
 mod reports;
 mod rows;
+mod spans;
 mod submission;
 mod supervision;
+mod tally;
 mod wakeup;
 
 use std::sync::Arc;
@@ -29,8 +31,8 @@ use shim_proto::coordination::v1::{Task, TaskState};
 
 pub use carrier::Carrier;
 pub use claims::{Claimed, Claimer};
-pub use health::{Head, Health, QueueCounts};
-pub use queue::{Class, fits};
+pub use health::{Depth, Head, Health, QueueCounts};
+pub use queue::{Class, executor, fits};
 pub use reports::Report;
 pub use submission::Plan;
 pub use supervision::{Burial, Pace, Swept};
@@ -45,7 +47,9 @@ use super::link::Link;
 use super::reply::Reply;
 use super::script::{Call, Effect, Script};
 use crate::error::Error;
+use crate::tally::{Stale, stale_write};
 use rows::Row;
+use tally::Kinds;
 
 /// The bus channels of jobs begin with it; the id of the root follows.
 const CHANNELS: &str = "task:";
@@ -105,6 +109,7 @@ pub struct Tasks {
     scripts: Scripts,
     carrier: Arc<Carrier>,
     wakeup: Wakeup,
+    kinds: Kinds,
 }
 
 /// Every transition, hashed once.
@@ -134,24 +139,24 @@ impl Scripts {
     fn new() -> Self {
         use Effect::{Frees, Reads, Writes};
         Self {
-            submit: script(Writes, include_str!("../lua/tasks/submit.lua")),
+            submit: transition(Writes, include_str!("../lua/tasks/submit.lua")),
             claim: script(Writes, include_str!("../lua/tasks/claim.lua")),
             // A full Redis must let work end.
             report: script(Frees, include_str!("../lua/tasks/report.lua")),
-            complete: script(Frees, include_str!("../lua/tasks/complete.lua")),
-            fail: script(Frees, include_str!("../lua/tasks/fail.lua")),
-            release: script(Frees, include_str!("../lua/tasks/release.lua")),
-            adopt: script(Writes, include_str!("../lua/tasks/adopt.lua")),
-            bury: script(Frees, include_str!("../lua/tasks/bury.lua")),
-            cancel: script(Frees, include_str!("../lua/tasks/cancel.lua")),
-            retry: script(Writes, include_str!("../lua/tasks/retry.lua")),
-            approve: script(Frees, include_str!("../lua/tasks/approve.lua")),
+            complete: transition(Frees, include_str!("../lua/tasks/complete.lua")),
+            fail: transition(Frees, include_str!("../lua/tasks/fail.lua")),
+            release: transition(Frees, include_str!("../lua/tasks/release.lua")),
+            adopt: transition(Writes, include_str!("../lua/tasks/adopt.lua")),
+            bury: transition(Frees, include_str!("../lua/tasks/bury.lua")),
+            cancel: transition(Frees, include_str!("../lua/tasks/cancel.lua")),
+            retry: transition(Writes, include_str!("../lua/tasks/retry.lua")),
+            approve: transition(Frees, include_str!("../lua/tasks/approve.lua")),
             sweep: script(Frees, include_str!("../lua/tasks/sweep.lua")),
-            follow: script(Frees, include_str!("../lua/tasks/follow.lua")),
+            follow: transition(Frees, include_str!("../lua/tasks/follow.lua")),
             reschedule: script(Frees, include_str!("../lua/tasks/reschedule.lua")),
             heads: script(Reads, include_str!("../lua/tasks/heads.lua")),
             declare: script(Writes, include_str!("../lua/tasks/declare.lua")),
-            stranded: script(Frees, include_str!("../lua/tasks/stranded.lua")),
+            stranded: transition(Frees, include_str!("../lua/tasks/stranded.lua")),
             events: script(Reads, include_str!("../lua/tasks/events.lua")),
             health: script(Reads, include_str!("../lua/tasks/health.lua")),
         }
@@ -162,6 +167,12 @@ impl Scripts {
 fn script(effect: Effect, body: &str) -> Script {
     let shared = include_str!("../lua/tasks/shared.lua");
     Script::new(effect, &format!("{shared}\n{body}"))
+}
+
+/// A script that changes what is counted, and tells so.
+fn transition(effect: Effect, body: &str) -> Script {
+    let body = format!("local function decide()\n{body}\nend\nreturn with_counts(decide())");
+    script(effect, &body)
 }
 
 impl Tasks {
@@ -184,6 +195,7 @@ impl Tasks {
             slot,
             channels,
             wakeup,
+            kinds: Kinds::default(),
         }
     }
 
@@ -283,6 +295,13 @@ impl Tasks {
             .arg(millis(REMEMBERED))
     }
 
+    /// Runs a transition, and counts what it did.
+    async fn decide(&self, call: &Call<'_>) -> Result<Reply, Error> {
+        let mut reply = self.link.call(call).await?;
+        tally::committed(&mut reply)?;
+        Ok(reply)
+    }
+
     /// Reads what every script answers first: what is left to be carried over.
     fn decided(&self, reply: &mut Reply) -> Result<Owed, Error> {
         Ok(Owed {
@@ -308,6 +327,13 @@ struct Owed {
     what: Vec<String>,
 }
 
+impl Owed {
+    /// When it was decided, in milliseconds of Unix time by the store's clock.
+    fn at_ms(&self) -> i64 {
+        self.until_us.parse::<i64>().unwrap_or_default() / 1_000
+    }
+}
+
 /// The refusals that every decision on a task may have.
 fn refusal(status: &str, reply: &mut Reply, id: &str) -> Result<Error, Error> {
     Ok(match status {
@@ -315,6 +341,7 @@ fn refusal(status: &str, reply: &mut Reply, id: &str) -> Result<Error, Error> {
         "STALE" => {
             let state: String = reply.take()?;
             let worker: String = reply.take()?;
+            stale_write(Stale::Task);
             Error::StaleLease {
                 task: id.to_owned(),
                 why: why_stale(&state, &worker),

@@ -12,8 +12,9 @@ use futures::FutureExt;
 use prost::Message;
 use shim_proto::coordination::v1::{Requirements, WorkerKind};
 
-use super::super::link::ANSWER_WITHIN;
+use super::super::link::{ANSWER_WITHIN, explain};
 use crate::error::Error;
+use crate::tally;
 
 /// What SHIM's own locks on jobs are known by. Any of its processes may give a job back; the record says who may.
 pub(super) const LOCK_TOKEN: &str = "shim";
@@ -39,13 +40,7 @@ impl Class {
         let mut requirements = requirements.cloned().unwrap_or_default();
         requirements.capabilities.sort();
         requirements.capabilities.dedup();
-        let executor = match WorkerKind::try_from(requirements.executor).unwrap_or_default() {
-            WorkerKind::Unspecified => "any",
-            WorkerKind::Chat => "chat",
-            WorkerKind::Agent => "agent",
-            WorkerKind::Command => "command",
-            WorkerKind::Analysis => "analysis",
-        };
+        let executor = executor(WorkerKind::try_from(requirements.executor).unwrap_or_default());
         let name = match (executor, requirements.capabilities.as_slice()) {
             ("any", []) => "work".to_owned(),
             (executor, []) => format!("work.{executor}"),
@@ -66,6 +61,18 @@ impl Class {
             name,
             requirements: Requirements::decode(stored).ok()?,
         })
+    }
+}
+
+/// What does a task, in a word.
+#[must_use]
+pub fn executor(kind: WorkerKind) -> &'static str {
+    match kind {
+        WorkerKind::Unspecified => "any",
+        WorkerKind::Chat => "chat",
+        WorkerKind::Agent => "agent",
+        WorkerKind::Command => "command",
+        WorkerKind::Analysis => "analysis",
     }
 }
 
@@ -149,12 +156,19 @@ pub(super) async fn timely<T>(
 ) -> Result<T, Error> {
     match tokio::time::timeout(ANSWER_WITHIN, ask.boxed()).await {
         Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(bullmq::Error::Redis(error))) => Err(super::super::link::explain(&error)),
+        Ok(Err(bullmq::Error::Redis(error))) => {
+            let error = explain(&error);
+            tally::redis_error(&error);
+            Err(error)
+        }
         Ok(Err(error)) => {
             tracing::debug!(%error, "BullMQ refused");
             Err(Error::Queue(error.to_string()))
         }
-        Err(_) => Err(Error::Unavailable("Redis answers slowly".to_owned())),
+        Err(_) => {
+            tally::redis_is_slow();
+            Err(Error::Unavailable("Redis answers slowly".to_owned()))
+        }
     }
 }
 

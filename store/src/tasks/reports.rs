@@ -5,7 +5,7 @@ use shim_proto::coordination::v1::{Task, TaskError, TaskResult, TaskState, Usage
 
 use super::super::reply::Reply;
 use super::rows::Row;
-use super::{Once, Tasks, refusal, why_stale};
+use super::{Once, Tasks, refusal, tally, why_stale};
 use crate::error::Error;
 
 /// How far a task is.
@@ -84,7 +84,7 @@ impl Tasks {
             .arg(usage.input_tokens)
             .arg(usage.output_tokens)
             .arg(usage.cost_usd);
-        let reply = self.link.call(&call).await?;
+        let reply = self.decide(&call).await?;
         self.changed(reply, id, &result.text).await
     }
 
@@ -111,7 +111,7 @@ impl Tasks {
             .arg(usage.input_tokens)
             .arg(usage.output_tokens)
             .arg(usage.cost_usd);
-        let reply = self.link.call(&call).await?;
+        let reply = self.decide(&call).await?;
         self.changed(reply, id, "").await
     }
 
@@ -135,7 +135,7 @@ impl Tasks {
             } else {
                 why
             });
-        let reply = self.link.call(&call).await?;
+        let reply = self.decide(&call).await?;
         self.changed(reply, id, "").await
     }
 
@@ -146,6 +146,13 @@ impl Tasks {
                 let owed = self.decided(&mut reply)?;
                 let row: Row = reply.take()?;
                 let task = row.task()?;
+                let is_done = matches!(
+                    task.state(),
+                    TaskState::Completed | TaskState::AwaitingApproval
+                );
+                if is_done && !reply.is_repeated() {
+                    tally::took(&self.kinds, &task, &owed);
+                }
                 self.carrier.note_result(id, result);
                 self.carrier.carry_soon(owed, vec![row]);
                 Ok(task)

@@ -6,6 +6,7 @@ use prost::Message;
 use prost_types::Timestamp;
 use redis::{FromRedisValue, ParsingError, Value};
 use shim_proto::coordination::v1::{Task, TaskCounts, TaskError, TaskResult, TaskState, Usage};
+use shim_runtime::trace::TraceContext;
 
 use super::super::clock::timestamp;
 use super::super::json;
@@ -38,14 +39,15 @@ pub(super) fn tasks(reply: &mut Reply) -> Result<Vec<Task>, Error> {
     Row::all(reply)?.iter().map(Row::task).collect()
 }
 
-/// What is stored of a task for good: all that its submitter said.
-pub(super) fn stored(task: &Task) -> Vec<u8> {
+/// What is stored of a task for good: all that its submitter said, and in which trace.
+pub(super) fn stored(task: &Task, place: TraceContext) -> Vec<u8> {
     Task {
         task_id: String::new(),
         root_id: String::new(),
         priority: 0,
         max_attempts: 0,
         deadline: None,
+        traceparent: place.to_string(),
         ..task.clone()
     }
     .encode_to_vec()

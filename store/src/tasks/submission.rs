@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use shim_proto::coordination::v1::{FailurePolicy, Task};
+use shim_runtime::trace::{self, TraceContext};
 
 use super::super::clock::millis;
 use super::super::script::Call;
 use super::mirror::Sight;
 use super::queue::Class;
 use super::rows::Row;
-use super::{Job, Once, Tasks, ledger, rows};
+use super::{Job, Once, Tasks, ledger, rows, spans};
 use crate::error::Error;
 
 /// Jobs that have not ended, however many are submitted.
@@ -34,11 +35,11 @@ pub struct Plan {
 }
 
 impl Plan {
-    fn tasks(&self) -> impl Iterator<Item = &Task> {
+    pub(super) fn tasks(&self) -> impl Iterator<Item = &Task> {
         std::iter::once(&self.root).chain(&self.subtasks)
     }
 
-    fn classes(&self) -> Vec<Class> {
+    pub(super) fn classes(&self) -> Vec<Class> {
         // The root of a job with subtasks is run by nobody.
         let skipped = usize::from(!self.subtasks.is_empty());
         let mut classes: Vec<_> = self
@@ -69,6 +70,11 @@ impl Tasks {
     /// # Errors
     /// `TooManyTasks`, `RequestIdReused`, or as the store fails.
     pub async fn submit(&self, once: &Once, plan: &Plan) -> Result<Job, Error> {
+        let sent = spans::send(plan);
+        trace::scope(sent.context(), self.send(once, plan, sent.context())).await
+    }
+
+    async fn send(&self, once: &Once, plan: &Plan, place: TraceContext) -> Result<Job, Error> {
         for class in plan.classes() {
             self.declare(&class).await?;
         }
@@ -80,9 +86,10 @@ impl Tasks {
             .arg(plan.subtasks.len() + 1);
         for task in plan.tasks() {
             let next = after.get(task.task_id.as_str());
-            call = described(call, plan, task, next.map_or(&[], Vec::as_slice));
+            let spec = rows::stored(task, place);
+            call = described(call, plan, task, spec, next.map_or(&[], Vec::as_slice));
         }
-        let mut reply = self.link.call(&call).await?;
+        let mut reply = self.decide(&call).await?;
         match reply.status()?.as_str() {
             "OK" => {}
             "TOO_MANY" => return Err(Error::TooManyTasks),
@@ -118,13 +125,19 @@ impl Tasks {
 }
 
 /// Adds what the script must know of a task, and which tasks wait for it.
-fn described<'a>(call: Call<'a>, plan: &Plan, task: &Task, next: &[&str]) -> Call<'a> {
+fn described<'a>(
+    call: Call<'a>,
+    plan: &Plan,
+    task: &Task,
+    spec: Vec<u8>,
+    next: &[&str],
+) -> Call<'a> {
     let goes_on = i32::from(FailurePolicy::Continue) == plan.root.on_failure;
     let is_root = task.task_id == plan.root.task_id;
     let first_run = plan.schedule_next.filter(|_| is_root);
     let is_told = !task.submitted_by.is_empty();
     call.arg(task.task_id.as_str())
-        .arg(rows::stored(task))
+        .arg(spec)
         .arg(Class::of(task.requirements.as_ref()).name)
         .arg(task.priority)
         .arg(task.depends_on.len())

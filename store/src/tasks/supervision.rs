@@ -4,13 +4,14 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use prost_types::Timestamp;
 use redis::cmd;
 
 use super::super::clock::millis;
 use super::blocked::FILES_TTL;
 use super::mirror::Sight;
 use super::queue::{LOCK_TOKEN, timely};
-use super::{Owed, Tasks};
+use super::{Owed, Tasks, tally};
 use crate::error::Error;
 
 /// Deaths after which a task is taken for what kills its workers.
@@ -43,6 +44,8 @@ pub struct Burial {
     pub why: String,
     /// Whether it died, rather than left.
     pub died: bool,
+    /// When the registry knew of its death, by Redis's clock; `None` if it did not die, or nobody knows.
+    pub known_at: Option<Timestamp>,
 }
 
 /// How patient the supervisor is.
@@ -81,10 +84,13 @@ impl Tasks {
             .arg(burial.why.as_str())
             .arg(u8::from(burial.died))
             .arg(MOST_DEATHS);
-        let mut reply = self.link.call(&call).await?;
+        let mut reply = self.decide(&call).await?;
         reply.status()?;
         let owed = self.decided(&mut reply)?;
-        let count = reply.take()?;
+        let (count, given_on) = (reply.take()?, reply.take()?);
+        if burial.known_at.is_some() {
+            tally::given_on(given_on, burial.known_at, &owed);
+        }
         self.carrier.carry(owed).await;
         Ok(count)
     }
@@ -204,7 +210,7 @@ impl Tasks {
                 .call(&self.scripts.follow)
                 .arg(queue)
                 .arg(EVENTS_AT_ONCE);
-            let mut reply = self.link.call(&call).await?;
+            let mut reply = self.decide(&call).await?;
             reply.status()?;
             let owed = self.decided(&mut reply)?;
             let read: usize = reply.take()?;
@@ -259,7 +265,7 @@ impl Tasks {
             .arg(queue)
             .arg(millis(STRANDED_AFTER))
             .arg(MOST_DEATHS);
-        let mut reply = self.link.call(&call).await?;
+        let mut reply = self.decide(&call).await?;
         reply.status()?;
         let owed = self.decided(&mut reply)?;
         let jobs: Vec<String> = reply.take()?;

@@ -150,6 +150,7 @@ impl House {
             epoch: 1,
             why: "its worker is gone".to_owned(),
             died,
+            known_at: None,
         };
         self.store.tasks.bury(&burial).await.unwrap()
     }
@@ -212,6 +213,7 @@ pub(crate) fn claimer(worker: &str) -> Claimer {
     Claimer {
         worker_id: worker.to_owned(),
         epoch: 1,
+        kind: WorkerKind::Chat,
         session_id: String::new(),
         capacity: 100,
         once: None,

@@ -267,6 +267,7 @@ impl Walk {
             epoch: *epoch,
             why: "its worker died".to_owned(),
             died: self.rng.random_bool(0.5),
+            known_at: None,
         };
         *epoch += 1;
         let (place, store) = self.store();
@@ -291,6 +292,7 @@ impl Walk {
                 epoch: 1 << 53,
                 why: "its worker left".to_owned(),
                 died: false,
+                known_at: None,
             };
             while store.tasks.bury(&burial).await.is_err() {}
         }

@@ -34,6 +34,7 @@ pub use certificates::Certificates;
 pub use cluster::Cluster;
 pub use launch::Launch;
 pub use nodes::Nodes;
+pub use port::Port;
 pub use reply::Reply;
 pub use sentinels::Sentinels;
 pub use server::Redis;

@@ -10,14 +10,18 @@ const RANGE: Range<u16> = 10_240..30_720;
 /// A reserved port. The reservation is a UDP socket with the same number: atomic between processes, in nobody's way
 /// (no server here speaks UDP), and given back by the kernel however the holder ends.
 #[derive(Debug)]
-pub(crate) struct Port {
+pub struct Port {
     number: u16,
     _reservation: UdpSocket,
 }
 
 impl Port {
     /// Reserves one.
-    pub(crate) fn reserve() -> Self {
+    ///
+    /// # Panics
+    /// If all are taken.
+    #[must_use]
+    pub fn reserve() -> Self {
         let first = somewhere();
         (first..RANGE.end)
             .chain(RANGE.start..first)
@@ -34,7 +38,9 @@ impl Port {
         })
     }
 
-    pub(crate) fn number(&self) -> u16 {
+    /// Its number.
+    #[must_use]
+    pub fn number(&self) -> u16 {
         self.number
     }
 }

@@ -9,11 +9,13 @@ mod raw_commits;
 mod recovery;
 mod saves;
 mod tasks;
+mod telemetry;
 
 pub use coordination::measure as measure_coordination;
 pub use figure::{Figure, print_table, write_json};
 pub use gateway::measure as measure_gateway;
 pub use tasks::measure as measure_tasks;
+pub use telemetry::measure as measure_telemetry;
 
 use crate::place::Place;
 use crate::service::Service;

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use shim_tests::bench::{
-    Figure, measure_checkpoint, measure_coordination, measure_gateway, measure_tasks, print_table,
-    write_json,
+    Figure, measure_checkpoint, measure_coordination, measure_gateway, measure_tasks,
+    measure_telemetry, print_table, write_json,
 };
 use shim_tests::binary::target_dir;
 
@@ -23,6 +23,7 @@ enum Area {
     Gateway,
     Coordination,
     Tasks,
+    Telemetry,
 }
 
 #[tokio::main]
@@ -38,6 +39,7 @@ async fn main() -> ExitCode {
             Area::Gateway => ("gateway", measure_gateway(progress).await),
             Area::Coordination => ("coordination", measure_coordination(progress).await),
             Area::Tasks => ("tasks", measure_tasks(progress).await),
+            Area::Telemetry => ("telemetry", measure_telemetry(progress).await),
         };
         missed |= figures.iter().any(|figure| figure.met == Some(false));
         if let Err(e) = publish(name, &figures) {

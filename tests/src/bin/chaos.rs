@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use shim_tests::chaos::checkpoint;
 use shim_tests::chaos::coordination::{holders, outages, races};
+use shim_tests::chaos::overload;
 use shim_tests::chaos::tasks::{self, claims};
 
 /// Kills, freezes and races what the promises are about, and looks for what was lost.
@@ -24,6 +25,12 @@ struct Arguments {
     /// Where all chance comes from; the clock if left out.
     #[arg(long)]
     seed: Option<u64>,
+    /// Overload: seconds of too many calls.
+    #[arg(long, default_value_t = 60)]
+    surge: u64,
+    /// Overload: seconds of steady load.
+    #[arg(long, default_value_t = 600)]
+    soak: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -42,6 +49,8 @@ enum Panel {
     Tasks,
     /// Races for one task, again and again.
     Claims,
+    /// More calls, connections and streams than can be served, and a long steady load.
+    Overload,
 }
 
 impl Panel {
@@ -58,6 +67,8 @@ const REDLOCK_ACQUISITIONS: u64 = 20_000;
 /// Tasks that are done while everything is killed and frozen, and that are raced for.
 const TASKS: u64 = 2_000;
 const CLAIMS: u64 = 10_000;
+/// Connections that are opened and never used.
+const IDLE_CONNECTIONS: usize = 5_000;
 /// Outages other than kills: each of them lasts seconds.
 const LONG_OUTAGES: u64 = 3;
 
@@ -70,6 +81,7 @@ async fn main() -> ExitCode {
         Panel::Checkpoint => checkpoint_panel(arguments.rounds.unwrap_or(200), seed).await,
         Panel::Tasks => tasks_panel(arguments.rounds.unwrap_or(200), seed).await,
         Panel::Claims => claims_panel().await,
+        Panel::Overload => overload_panel(arguments.surge, arguments.soak).await,
         panel => coordination_panels(panel, arguments.rounds.unwrap_or(50), seed).await,
     };
     tell(&found.to_string());
@@ -111,6 +123,18 @@ async fn claims_panel() -> (bool, Value) {
         Ok(verdict) => (verdict.is_clean(), json!(verdict)),
         Err(broken) => (false, json!({"broken": broken.to_string()})),
     }
+}
+
+async fn overload_panel(surge: u64, soak: u64) -> (bool, Value) {
+    let settings = overload::Settings {
+        surge: Duration::from_secs(surge),
+        factor: 4,
+        idle_connections: IDLE_CONNECTIONS,
+        sluggish: Duration::from_secs(20),
+        soak: Duration::from_secs(soak),
+    };
+    let verdict = overload::run(settings, tell).await;
+    (verdict.is_clean(), json!(verdict))
 }
 
 async fn coordination_panels(panel: Panel, kills: u64, seed: u64) -> (bool, Value) {

@@ -4,4 +4,5 @@
 mod actor;
 pub mod checkpoint;
 pub mod coordination;
+pub mod overload;
 pub mod tasks;

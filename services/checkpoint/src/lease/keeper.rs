@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::{Lease, Leases, evidence};
 use crate::domain::cause::{Ending, judge};
 use crate::error::Error;
+use crate::measure;
 use crate::store::{Store, sessions};
 
 /// How late an expired lease may be noticed.
@@ -108,6 +109,11 @@ async fn interrupt(
         })
         .await?;
     if interrupted {
+        if ending == Ending::Silent {
+            measure::lease_expired();
+        }
+        // Who has not come back since a restart was never heard by this process.
+        measure::interrupted(cause, (!lease.inherited).then(|| lease.seen.elapsed()));
         tracing::info!(%session, cause = cause.as_str_name(), "a session was interrupted");
     }
     Ok(())

@@ -26,7 +26,8 @@ pub(crate) enum Event {
 pub(crate) struct Lease {
     pub(crate) epoch: u64,
     pub(crate) client: ClientInfo,
-    deadline: Instant,
+    /// The owner's last sign of life.
+    seen: Instant,
     /// Kills for lack of memory on this machine when the owner came.
     oom_kills_before: u64,
     memory_pressure: Option<f64>,
@@ -68,7 +69,7 @@ impl Leases {
         Lease {
             epoch,
             client,
-            deadline: Instant::now() + self.ttl,
+            seen: Instant::now(),
             oom_kills_before: evidence::oom_kills(),
             memory_pressure: None,
             stream: None,
@@ -115,7 +116,7 @@ impl Leases {
             .get_mut(&session)
             .filter(|lease| lease.epoch == epoch)
         {
-            lease.deadline = Instant::now() + self.ttl;
+            lease.seen = Instant::now();
             lease.client = client;
             lease.inherited = false;
             lease.stream = Some(Stream { id, events });
@@ -130,7 +131,7 @@ impl Leases {
             .get_mut(&session)
             .filter(|lease| lease.epoch == epoch)
         {
-            lease.deadline = Instant::now() + self.ttl;
+            lease.seen = Instant::now();
             lease.memory_pressure = memory_pressure.or(lease.memory_pressure);
         }
     }
@@ -186,9 +187,8 @@ impl Leases {
 
     /// Takes out every lease that ran out.
     fn expired(&self) -> Vec<(Uuid, Lease)> {
-        let now = Instant::now();
         self.held()
-            .extract_if(|_, lease| lease.deadline <= now)
+            .extract_if(|_, lease| lease.seen.elapsed() >= self.ttl)
             .collect()
     }
 

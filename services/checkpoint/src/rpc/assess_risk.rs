@@ -6,6 +6,7 @@ use tonic::Status;
 use super::Api;
 use super::fields::Fields;
 use crate::domain::risk::assess;
+use crate::measure;
 use crate::store::{sessions, signals};
 
 pub(super) async fn handle(
@@ -30,6 +31,7 @@ pub(super) async fn handle(
         })
         .await?;
     let assessment = assess(&api.config.risk, &filled(measured, &known), &history, now);
+    measure::assessed(assessment.level());
     Ok(AssessRiskResponse {
         assessment: Some(assessment),
     })

@@ -83,8 +83,7 @@ async fn claim(api: &Api, session: Uuid, attach: Attach) -> Result<u64, Error> {
                 }
                 epoch => sessions::require_owner(db, session, epoch)?,
             };
-            stored.session.status = SessionStatus::Active.into();
-            stored.session.interruption = None;
+            sessions::revive(&mut stored.session);
             stored.session.client = attach.client;
             sessions::update(db, &mut stored, now)?;
             Ok(stored.session.epoch)

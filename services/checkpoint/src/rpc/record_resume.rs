@@ -5,8 +5,9 @@ use tonic::Status;
 
 use super::Api;
 use super::fields::Fields;
+use crate::measure;
 use crate::store::ledger::Request;
-use crate::store::{restores, sessions};
+use crate::store::{count, restores, sessions};
 
 pub(super) async fn handle(
     api: &Api,
@@ -24,6 +25,7 @@ pub(super) async fn handle(
         .store
         .mutate(key, 0, move |db, _| {
             let row = restores::record_outcome(db, id, request.fidelity, &request.notes)?;
+            count(move || measure::resumed(request.fidelity));
             Ok(RecordResumeResponse {
                 session_id: sessions::by_row(db, row)?.session.id,
             })

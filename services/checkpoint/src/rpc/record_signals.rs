@@ -13,10 +13,11 @@ use super::fields::Fields;
 use crate::domain::moment::Moment;
 use crate::domain::risk::{assess, raised_in_words};
 use crate::error::Error;
+use crate::measure;
 use crate::store::ledger::Request;
 use crate::store::packing::pack;
 use crate::store::sessions::Stored;
-use crate::store::{checkpoints, sessions, signals};
+use crate::store::{checkpoints, count, sessions, signals};
 
 pub(super) async fn handle(
     api: &Api,
@@ -38,11 +39,11 @@ pub(super) async fn handle(
             let mut stored = sessions::require_owner(db, id, epoch)?;
             let history = signals::history(db, &stored, now)?;
             let assessment = assess(&config.risk, &measured, &history, now);
-            let previous = stored.session.risk_level();
+            let (level, previous) = (assessment.level(), stored.session.risk_level());
+            count(move || measure::assessed(level));
             stored.session.risk_level = assessment.level;
             keep(db, &stored, &measured, &assessment, now)?;
-            let reached_danger =
-                assessment.level() == RiskLevel::Danger && previous != RiskLevel::Danger;
+            let reached_danger = level == RiskLevel::Danger && previous != RiskLevel::Danger;
             let danger_checkpoint = if reached_danger {
                 save_last_known(db, &mut stored, &measured, config.zstd_level, now)?
             } else {

@@ -60,7 +60,7 @@ fn restore(
 ) -> Result<RestoreCheckpointResponse, Error> {
     let (mut stored, (checkpoint, state, damaged_numbers)) = choose(db, session, checkpoint)?;
     admit(&stored, &request)?;
-    let interruption = stored.session.interruption.take();
+    let interruption = sessions::revive(&mut stored.session);
     let claims = check(&state, &request.current_files, request.current_git.as_ref());
     let resume_prompt = prompt(&Resume {
         checkpoint: &checkpoint,
@@ -72,7 +72,6 @@ fn restore(
     });
     let owned = &mut stored.session;
     owned.epoch += 1;
-    owned.status = SessionStatus::Active.into();
     owned.client = request.client;
     owned.dismissed_at = None;
     owned.ended_at = None;

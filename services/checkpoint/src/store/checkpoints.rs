@@ -2,16 +2,17 @@
 
 use prost::Message;
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use shim_proto::checkpoint::v1::{Checkpoint, CheckpointState, CheckpointTrigger, SessionStatus};
+use shim_proto::checkpoint::v1::{Checkpoint, CheckpointState, CheckpointTrigger};
 use uuid::Uuid;
 
-use super::column;
 use super::packing::{Packed, unpack};
 use super::sessions::{self, Stored};
+use super::{column, count};
 use crate::domain::moment::{Moment, moment};
 use crate::domain::resume::cut;
 use crate::domain::seal::{self, Hash};
 use crate::error::Error;
+use crate::measure;
 
 /// Every save writes these twice: into its row and into the answer kept for its request id.
 const MAX_TEASER_BYTES: usize = 200;
@@ -87,6 +88,7 @@ impl CheckpointRow {
             number = self.number,
             "a checkpoint row is damaged; it is not served"
         );
+        measure::damaged();
         Error::Damaged(format!("checkpoint {} in row {}", self.number, self.row_id))
     }
 }
@@ -132,8 +134,7 @@ pub(crate) fn append(
     checkpoint.hash = seal::hex(&hash);
 
     let session = &mut stored.session;
-    session.status = SessionStatus::Active.into();
-    session.interruption = None;
+    sessions::revive(session);
     session.dismissed_at = None;
     session.head_number = number;
     session.head_checkpoint_id.clone_from(&checkpoint.id);
@@ -142,6 +143,8 @@ pub(crate) fn append(
     session.progress = state.progress;
     session.open_steps = u32::try_from(state.next_steps.len()).unwrap_or(u32::MAX);
     sessions::update(db, stored, now)?;
+    let bytes = packed.bytes.len();
+    count(move || measure::saved(trigger, bytes));
     Ok(checkpoint)
 }
 

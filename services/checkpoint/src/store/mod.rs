@@ -20,6 +20,7 @@ mod salvage;
 pub(crate) mod search;
 pub(crate) mod sessions;
 pub(crate) mod signals;
+mod tally;
 mod writer;
 
 use std::sync::Arc;
@@ -36,6 +37,7 @@ use crate::error::Error;
 use clock::ServiceClock;
 use ledger::Request;
 use readers::Readers;
+pub(crate) use tally::count;
 use writer::Writer;
 pub(crate) use writer::in_savepoint;
 

@@ -4,10 +4,12 @@
 use rusqlite::{Connection, params};
 
 use super::checkpoints::to_column;
+use super::count;
 use super::search;
 use super::sessions::{self, Stored};
 use crate::domain::moment::Moment;
 use crate::error::Error;
+use crate::measure;
 
 /// Checkpoints of a session that still have their content: (number, time), ascending.
 pub(crate) fn contents(db: &Connection, session: i64) -> Result<Vec<(u64, Moment)>, Error> {
@@ -55,6 +57,7 @@ pub(crate) fn thin(
         dropped.bytes += bytes.unsigned_abs();
     }
     if dropped.checkpoints > 0 {
+        count(move || measure::pruned(dropped.checkpoints));
         note(db, stored, reason, dropped, now)?;
     }
     Ok(dropped)
@@ -67,17 +70,20 @@ pub(crate) fn delete_session(
     reason: &str,
     now: Moment,
 ) -> Result<Dropped, Error> {
-    let (checkpoints, bytes): (i64, i64) = db
+    let (checkpoints, contents, bytes): (i64, i64, i64) = db
         .prepare_cached(
-            "SELECT count(*), coalesce(sum(length(state)), 0) FROM checkpoints WHERE session = ?1",
+            "SELECT count(*), count(state), coalesce(sum(length(state)), 0) FROM checkpoints WHERE session = ?1",
         )?
-        .query_row([stored.row_id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        .query_row([stored.row_id], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })?;
     let dropped = Dropped {
         checkpoints: checkpoints.unsigned_abs(),
         bytes: bytes.unsigned_abs(),
     };
     search::forget_session(db, stored.row_id)?;
     sessions::delete(db, stored.row_id)?;
+    count(move || measure::pruned(contents.unsigned_abs()));
     note(db, stored, reason, dropped, now)?;
     Ok(dropped)
 }

@@ -2,14 +2,15 @@
 
 use prost::Message;
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use shim_proto::checkpoint::v1::{Session, SessionStatus};
+use shim_proto::checkpoint::v1::{Interruption, Session, SessionStatus};
 use uuid::Uuid;
 
-use super::column;
+use super::{column, count};
 use crate::domain::moment::{Moment, moment};
 use crate::domain::recovery::is_recoverable;
 use crate::domain::seal;
 use crate::error::Error;
+use crate::measure;
 
 /// A session with its place in the database.
 #[derive(Debug, Clone)]
@@ -36,6 +37,7 @@ fn decode(row: &Row<'_>) -> rusqlite::Result<Result<Stored, i64>> {
 fn verified(found: Result<Stored, i64>) -> Result<Stored, Error> {
     found.map_err(|row_id| {
         tracing::error!(row_id, "a session row is damaged; it is not served");
+        measure::damaged();
         Error::Damaged(format!("session row {row_id}"))
     })
 }
@@ -139,11 +141,35 @@ pub(crate) fn update(db: &Connection, stored: &mut Stored, now: Moment) -> Resul
     Ok(())
 }
 
+/// Notes that the session has an owner who lives. Answers with what had interrupted it.
+pub(crate) fn revive(session: &mut Session) -> Option<Interruption> {
+    let interruption = session.interruption.take();
+    if let Some(interruption) = &interruption
+        && session.status() == SessionStatus::Interrupted
+    {
+        let cause = interruption.cause();
+        count(move || measure::recovered(cause));
+    }
+    session.status = SessionStatus::Active.into();
+    interruption
+}
+
 /// Deletes a session and, by the schema's cascade, all it holds but the search index.
 pub(crate) fn delete(db: &Connection, row_id: i64) -> Result<(), Error> {
     db.prepare_cached("DELETE FROM sessions WHERE row_id = ?1")?
         .execute([row_id])?;
     Ok(())
+}
+
+/// How many sessions there are in each state, read from all rows.
+pub(crate) fn count_by_status(db: &Connection) -> Result<Vec<(SessionStatus, u32)>, Error> {
+    let mut statement =
+        db.prepare_cached("SELECT status, count(*) FROM sessions GROUP BY status")?;
+    let rows = statement.query_map([], |row| {
+        let status = SessionStatus::try_from(row.get::<_, i32>(0)?);
+        Ok((status.unwrap_or_default(), row.get(1)?))
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 /// Sessions that had an owner when the service last ran.

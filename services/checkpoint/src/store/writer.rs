@@ -16,9 +16,10 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::clock::ServiceClock;
-use super::{connection, search};
+use super::{connection, search, tally};
 use crate::domain::moment::Moment;
 use crate::error::Error;
+use crate::measure;
 
 /// Jobs that may wait.
 const QUEUE: usize = 1024;
@@ -148,11 +149,15 @@ impl Drop for Held {
 /// savepoint of their own, see [`in_savepoint`]); if it changed something all the same, nothing of the group may stay.
 fn run_job<R>(db: &Connection, job: impl FnOnce() -> Result<R, Error>) -> Result<R, Error> {
     let before = db.total_changes();
+    let noted = tally::noted();
     let result = catch_unwind(AssertUnwindSafe(job)).unwrap_or_else(|_| {
         Err(Error::StoreUnavailable(
             "the change ended in a defect".into(),
         ))
     });
+    if result.is_err() {
+        tally::take_back(noted);
+    }
     if result.is_err() && db.total_changes() != before && !db.is_autocommit() {
         // The group's turn ends: gather_and_commit sees the missing transaction.
         db.execute_batch("ROLLBACK")?;
@@ -166,7 +171,11 @@ pub(crate) fn in_savepoint<R>(
     work: impl FnOnce() -> Result<R, Error>,
 ) -> Result<R, Error> {
     db.execute_batch("SAVEPOINT job")?;
+    let noted = tally::noted();
     let result = work();
+    if result.is_err() {
+        tally::take_back(noted);
+    }
     // After a full disk or an I/O error SQLite may have rolled everything back already.
     if !db.is_autocommit() {
         db.execute_batch(if result.is_ok() {
@@ -198,10 +207,16 @@ impl WriterThread {
 
     fn group(&mut self, first: Job) {
         let mut answers = Vec::new();
-        let committed = self.gather_and_commit(first, &mut answers);
-        if let Err(error) = &committed {
-            tracing::error!(%error, jobs = answers.len(), "a group of changes could not be committed");
+        let synced = self.gather_and_commit(first, &mut answers);
+        measure::committed(answers.len(), synced.as_ref().ok().copied());
+        match &synced {
+            Ok(_) => tally::settle(),
+            Err(error) => {
+                tally::take_back(0);
+                tracing::error!(%error, jobs = answers.len(), "a group of changes could not be committed");
+            }
         }
+        let committed = synced.map(drop);
         for answer in answers {
             answer(committed.clone());
         }
@@ -213,7 +228,8 @@ impl WriterThread {
         }
     }
 
-    fn gather_and_commit(&self, first: Job, answers: &mut Vec<Answer>) -> Result<(), Error> {
+    /// Answers with the time that the commit took.
+    fn gather_and_commit(&self, first: Job, answers: &mut Vec<Answer>) -> Result<Duration, Error> {
         if let Err(error) = self.db.execute_batch("BEGIN IMMEDIATE") {
             let error = Error::from(error);
             answers.push(first(Err(error.clone())).answer);
@@ -232,11 +248,15 @@ impl WriterThread {
                 next = self.jobs.try_recv().ok();
             }
         }
-        self.db.execute_batch("COMMIT").map_err(|error| {
-            // A failed COMMIT may leave the transaction open; nothing of it may stay.
-            let _ = self.db.execute_batch("ROLLBACK");
-            Error::from(error)
-        })
+        let begun = Instant::now();
+        match self.db.execute_batch("COMMIT") {
+            Ok(()) => Ok(begun.elapsed()),
+            Err(error) => {
+                // A failed COMMIT may leave the transaction open; nothing of it may stay.
+                let _ = self.db.execute_batch("ROLLBACK");
+                Err(Error::from(error))
+            }
+        }
     }
 
     /// After a failed sync the kernel may have dropped pages the connection believes in: start over from the file.

@@ -5,7 +5,7 @@ use shim_proto::coordination::v1::{
     PriorityDepth, QueueHealthRequest, QueueHealthResponse, QueueReport, Worker,
 };
 use shim_store::registry::Filter;
-use shim_store::tasks::{QueueCounts, fits};
+use shim_store::tasks::{Depth, QueueCounts, fits};
 use shim_store::{Error, Store};
 use tonic::Status;
 
@@ -52,12 +52,15 @@ fn report(queue: QueueCounts, workers: &[Worker]) -> QueueReport {
         .iter()
         .filter(|worker| fits(required, worker.kind(), &worker.capabilities));
     let service = Service::of(queue.waiting, fitting);
-    let depth = |(priority, depth)| PriorityDepth { priority, depth };
+    let depth = |depth: Depth| PriorityDepth {
+        priority: depth.priority,
+        depth: depth.tasks,
+    };
     QueueReport {
         waiting: queue.waiting,
         delayed: queue.delayed,
         active: queue.active,
-        oldest_age: ProtoDuration::try_from(queue.oldest_age)
+        oldest_age: ProtoDuration::try_from(queue.oldest_age())
             .ok()
             .filter(|_| queue.waiting > 0),
         depths: queue.depths.into_iter().map(depth).collect(),

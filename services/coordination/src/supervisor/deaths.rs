@@ -133,13 +133,17 @@ fn burial(worker_id: &str, worker: Option<&Worker>, position: u64) -> Option<Bur
             epoch,
             why: why.to_owned(),
             died,
+            known_at: None,
         })
     };
     match worker {
         // Forgotten long ago. Epochs are positions of the same history: a later incarnation is spared.
         None => gone(position, "its worker is unknown", true),
         Some(worker) => match worker.state() {
-            WorkerState::Dead => gone(worker.epoch, "its worker died", true),
+            WorkerState::Dead => Some(Burial {
+                known_at: worker.due_at,
+                ..gone(worker.epoch, "its worker died", true)?
+            }),
             WorkerState::Stopped => gone(worker.epoch, "its worker left", false),
             _ => gone(
                 worker.epoch.saturating_sub(1),

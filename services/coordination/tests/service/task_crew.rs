@@ -1,6 +1,6 @@
 //! Workers for the stories of tasks: they take and report straight at the store, as the worker service does.
 
-use shim_proto::coordination::v1::{Task, TaskError, TaskResult, Usage};
+use shim_proto::coordination::v1::{Task, TaskError, TaskResult, Usage, WorkerKind};
 use shim_redis_harness::Redis;
 use shim_runtime::config::Settings;
 use shim_runtime::lifecycle::Shutdown;
@@ -34,6 +34,7 @@ impl Crew {
             claimer: Claimer {
                 worker_id: id(),
                 epoch: 1,
+                kind: WorkerKind::Chat,
                 session_id: String::new(),
                 capacity: 100,
                 once: None,

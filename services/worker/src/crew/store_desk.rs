@@ -4,6 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use shim_proto::coordination::v1::{HeartbeatRequest, Task, TaskResult, Usage, Worker};
+use shim_runtime::trace;
 use shim_store::tasks::{Claimed, Report};
 use shim_store::{Error, Once, Store};
 use tokio::sync::Mutex as AsyncMutex;
@@ -14,6 +15,7 @@ use crate::distributor::Distributor;
 use crate::executor::{Claim, Failure, News};
 use crate::life::{Desk, Held, Refusal, Vitals};
 use crate::memory::Memory;
+use crate::spans;
 
 pub(super) struct StoreDesk {
     store: Store,
@@ -167,7 +169,11 @@ impl Desk for StoreDesk {
         let Some(claimed) = claimed else {
             return Ok(None);
         };
-        let resume = self.memory.recall(&claimed.task, claimed.lease).await;
+        let recall = self.memory.recall(&claimed.task, claimed.lease);
+        let resume = match spans::place(&claimed.task) {
+            Some(place) => trace::scope(place, recall).await,
+            None => recall.await,
+        };
         Ok(Some(Claim {
             task: claimed.task,
             lease: claimed.lease,

@@ -168,6 +168,7 @@ fn claimer(worker: &Worker, once: Once) -> Claimer {
     Claimer {
         worker_id: worker.worker_id.clone(),
         epoch: worker.epoch,
+        kind: worker.kind(),
         session_id: worker.session_id.clone(),
         capacity: worker.capacity,
         once: Some(once),

@@ -4,6 +4,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use futures::future::join3;
+use shim_runtime::trace::{self, KeyValue, Span};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::{sleep, timeout};
@@ -14,6 +15,7 @@ use super::lines::Lines;
 use super::output::Output;
 use super::program::{GO, Program};
 use super::{Claim, Failure, Outcome, Pulse};
+use crate::spans;
 
 /// How long output may still come after the group is dead: what is left in the pipes comes at once, and only a process
 /// that left the group could hold them open.
@@ -32,6 +34,24 @@ pub(super) enum End {
     TimedOut,
     /// It was told to stop.
     Stopped,
+}
+
+impl End {
+    fn describe(self, span: &mut Span) {
+        match self {
+            Self::Exited(status) => {
+                if let Some(code) = status.code() {
+                    span.describe(|| [KeyValue::new("process.exit.code", i64::from(code))]);
+                }
+                if !status.success() {
+                    span.fail("EXIT_STATUS");
+                }
+            }
+            Self::Lingered => {}
+            Self::TimedOut => span.fail("TIMED_OUT"),
+            Self::Stopped => span.fail("STOPPED"),
+        }
+    }
 }
 
 /// A run to be.
@@ -84,9 +104,14 @@ impl Run<'_> {
         let file = self.program.find().map_err(Halt::Unfit)?;
         let mut command = self.program.command(&file, self.claim)?;
         command.args(args);
-        self.talk(command, input, hear)
+        let mut span = spans::program(&file);
+        command.env("TRACEPARENT", span.context().to_string());
+        let talk = self.talk(command, input, hear);
+        let ended = trace::scope(span.context(), talk)
             .await
-            .map_err(|why| Halt::Unfit(format!("{}: {why}", file.display())))
+            .map_err(|why| Halt::Unfit(format!("{}: {why}", file.display())))?;
+        ended.end.describe(&mut span);
+        Ok(ended)
     }
 
     async fn talk(

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use shim_proto::coordination::v1::{TaskResult, Usage};
+use shim_runtime::trace::{self, Span};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +20,7 @@ use super::status::Status;
 use crate::executor::{
     Claim, EXECUTOR_FAILED, Executor, Failure, News, Outcome, Pulse, first_line,
 };
+use crate::spans;
 
 /// Reports of one task are at least so far apart.
 const REPORT_EVERY: Duration = Duration::from_millis(500);
@@ -45,6 +47,11 @@ pub(super) struct Attempt<D> {
 impl<D: Desk> Attempt<D> {
     /// Does the task and tells what the attempt says about the executor.
     pub(super) async fn run(self) -> Sign {
+        let span = spans::process(&self.claim.task);
+        trace::scope(span.context(), self.within(span)).await
+    }
+
+    async fn within(self, mut span: Span) -> Sign {
         let held = Held {
             task_id: self.claim.task.task_id.clone(),
             lease: self.claim.lease,
@@ -61,8 +68,14 @@ impl<D: Desk> Attempt<D> {
         let mut watch = Watch::new(&*self.desk, &held, &pulse, self.stuck_after);
         let (outcome, watched) = tokio::join!(work, watch.until(&over, &stop));
         match watched {
-            Ok(()) => self.deliver(&held, outcome, pulse.take()).await,
+            Ok(()) => {
+                spans::note(&mut span, &outcome);
+                let settle = spans::settle(&self.claim.task);
+                let delivery = self.deliver(&held, outcome, pulse.take());
+                trace::scope(settle.context(), delivery).await
+            }
             Err(lost) => {
+                span.fail("CLAIM_LOST");
                 tracing::info!(task = held.task_id, %lost, "the task is another's now; its program was ended");
                 Sign::None
             }

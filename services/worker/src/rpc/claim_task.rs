@@ -10,6 +10,7 @@ use tonic::Status;
 
 use super::Api;
 use super::fields::Fields;
+use crate::spans;
 
 const MAX_WAIT: Duration = Duration::from_secs(30);
 
@@ -32,7 +33,8 @@ pub(super) async fn handle(
 
     let worker = registered(api, &worker_id, request.epoch).await?;
     let once = Once::of(&request.request_id, &request);
-    let claimed = api.distributor.claim(&worker, once, wait).await?;
+    let claim = api.distributor.claim(&worker, once, wait);
+    let claimed = spans::receiving(claim).await?;
     Ok(match claimed {
         Some(claimed) => ClaimTaskResponse {
             lease: claimed.lease,

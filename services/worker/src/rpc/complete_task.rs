@@ -6,6 +6,7 @@ use tonic::Status;
 
 use super::Api;
 use super::fields::Fields;
+use crate::spans;
 
 pub(super) async fn handle(
     api: &Api,
@@ -21,8 +22,7 @@ pub(super) async fn handle(
     fields.finish()?;
 
     let tasks = &api.store.tasks;
-    let task = tasks
-        .complete(&once, &task_id, request.lease, &result, &usage)
-        .await?;
+    let end = tasks.complete(&once, &task_id, request.lease, &result, &usage);
+    let task = spans::settling(end).await?;
     Ok(CompleteTaskResponse { task: Some(task) })
 }

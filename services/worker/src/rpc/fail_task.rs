@@ -6,6 +6,7 @@ use tonic::Status;
 
 use super::Api;
 use super::fields::Fields;
+use crate::spans;
 
 pub(super) async fn handle(
     api: &Api,
@@ -22,8 +23,7 @@ pub(super) async fn handle(
 
     let (lease, is_final) = (request.lease, request.r#final);
     let tasks = &api.store.tasks;
-    let task = tasks
-        .fail(&once, &task_id, lease, &error, is_final, &usage)
-        .await?;
+    let end = tasks.fail(&once, &task_id, lease, &error, is_final, &usage);
+    let task = spans::settling(end).await?;
     Ok(FailTaskResponse { task: Some(task) })
 }

@@ -6,6 +6,7 @@ use tonic::Status;
 
 use super::Api;
 use super::fields::{Fields, MAX_REASON_BYTES};
+use crate::spans;
 
 pub(super) async fn handle(
     api: &Api,
@@ -20,8 +21,7 @@ pub(super) async fn handle(
     fields.finish()?;
 
     let tasks = &api.store.tasks;
-    let task = tasks
-        .release(&once, &task_id, request.lease, &request.reason)
-        .await?;
+    let end = tasks.release(&once, &task_id, request.lease, &request.reason);
+    let task = spans::settling(end).await?;
     Ok(ReleaseTaskResponse { task: Some(task) })
 }

@@ -6,6 +6,7 @@ use tonic::Status;
 
 use super::Api;
 use super::fields::Fields;
+use crate::spans;
 
 pub(super) async fn handle(
     api: &Api,
@@ -26,10 +27,7 @@ pub(super) async fn handle(
         checkpoint_id: checkpoint_id.map(|id| id.to_string()).unwrap_or_default(),
         usage,
     };
-    let task = api
-        .store
-        .tasks
-        .report(&task_id, request.lease, &report)
-        .await?;
+    let told = api.store.tasks.report(&task_id, request.lease, &report);
+    let task = spans::settling(told).await?;
     Ok(ReportProgressResponse { task: Some(task) })
 }

@@ -11,5 +11,6 @@ redis.call('HSET', task_key(id), 'state', READY, 'queue', ARGV[6], 'priority', A
 redis.call('ZADD', key('ready'), now, id)
 redis.call('ZADD', key('live'), now, id)
 redis.call('ZADD', key('jobs'), now, id)
+count('submitted')
 log(id, 'submitted', id, 'd', 'by another BullMQ producer')
 return answer(id)

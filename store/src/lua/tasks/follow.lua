@@ -23,10 +23,12 @@ local function hear(what, job, fields, at)
     if not waits or not is_theirs(job) then return end
     enter(task, RUNNING, 'worker', FOREIGN, 'lease', '', 'epoch', 0, 'session', '', 'started', now, 'reported', now)
     redis.call('HINCRBY', task_key(id), 'attempts', 1)
+    count('claimed elsewhere')
     log(task.root, 'started', id, 'w', FOREIGN)
   elseif what == 'waiting' or what == 'delayed' then
     if not has or is_theirs(job) then return end
     enter(task, READY, 'ready', now)
+    count(what == 'delayed' and 'put back: failed' or 'put back: released')
     log(task.root, 'requeued', id, 'w', FOREIGN)
   elseif has or (waits and at >= tonumber(redis.call('HGET', task_key(id), 'ready') or 0)) then
     task.worker = FOREIGN

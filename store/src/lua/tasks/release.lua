@@ -8,5 +8,6 @@ return with_row(once(ARGV[3], ARGV[4], ARGV[5], function()
 
   redis.call('HINCRBY', task_key(task.id), 'attempts', -1)
   give_back(task, ARGV[8])
+  count('put back: released')
   return answer()
 end), ARGV[6])

@@ -24,6 +24,19 @@ local function text_key(id) return SLOT .. 'text:' .. id end
 -- Jobs whose watchers are woken, and tasks that BullMQ must learn of: what `answer` ends a script with.
 local woken, owed = {}, {}
 
+-- What is committed, by name, for who measures: each script that changes tasks ends with it. See `tally.rs`.
+local counted = {}
+
+local function count(what, times) counted[what] = (counted[what] or 0) + (times or 1) end
+
+-- Not part of what `once` remembers: what was done before is not counted again.
+local function with_counts(done)
+  local counts = {}
+  for what, times in pairs(counted) do counts[#counts + 1] = {what, times} end
+  done[#done + 1] = counts
+  return done
+end
+
 local function owe(id)
   redis.call('ZADD', key('outbox'), now_us, id)
   owed[#owed + 1] = id
@@ -165,13 +178,17 @@ local function close(task, state, reason, message)
   redis.call('HDEL', task_key(task.id), 'lease', 'epoch', 'stuck', 'gate')
   if state == COMPLETED then advance(task, 1) end
   if reason then redis.call('HSET', text_key(task.id), 'reason', reason, 'message', message) end
+  count(TOLD_AT_END[state])
   log(task.root, TOLD_AT_END[state], task.id, 'w', task.worker, 'd', message or '')
   if task.parts == '' then
     redis.call('ZREM', key('leased'), task.id)
     if may_be_queued then owe(task.id) end
     local bucket = key('ended' .. state .. ':' .. math.floor(now / 10000))
     if redis.call('INCR', bucket) == 1 then redis.call('PEXPIRE', bucket, 120000) end
-    if state == FAILED then redis.call('ZADD', key('dead'), now, task.id) end
+    if state == FAILED then
+      redis.call('ZADD', key('dead'), now, task.id)
+      count('dead letter')
+    end
   end
   if is_root(task) then
     redis.call('ZADD', key('finished'), now, task.id)
@@ -253,14 +270,18 @@ local function give_back(task, why)
   owe(task.id)
 end
 
--- Gives a task to others whose worker is gone, or ends it after too many deaths; the attempt does not count.
+-- Gives a task to others whose worker is gone, or ends it after too many deaths; the attempt does not count. Tells whether
+-- it waits for another worker now.
 local function give_on(task, why, died, most)
   local deaths = redis.call('HINCRBY', task_key(task.id), 'deaths', died)
   if deaths >= tonumber(most) then
-    return over(task, FAILED, 'WORKERS_DIED', string.format('%d workers died with it', deaths))
+    over(task, FAILED, 'WORKERS_DIED', string.format('%d workers died with it', deaths))
+    return false
   end
   redis.call('HINCRBY', task_key(task.id), 'attempts', -1)
   give_back(task, why)
+  count(tonumber(died) > 0 and 'put back: died' or 'put back: released')
+  return true
 end
 
 -- Adds what an attempt cost, to the task and to its job.
@@ -300,7 +321,7 @@ end
 
 -- Ends a script that changed a task: with the task as it is now, which `once` need not remember.
 local function with_row(done, id)
-  if done[1] ~= 'OK' then return done end
+  if not is_done(done) then return done end
   local found = row(id, 'errors')
   -- A repetition may come when the task was forgotten.
   if not found then return {'NOT_FOUND'} end

@@ -7,14 +7,14 @@
 -- OK: now_us, owed, the root's id, then the tasks as they are now. Refusals: REQUEST_ID_REUSED, TOO_MANY.
 local PER_TASK, FIRST = 16, 9
 local done = once(ARGV[3], ARGV[4], ARGV[5], function()
-  local count, root_id = tonumber(ARGV[8]), ARGV[FIRST]
+  local tasks, root_id = tonumber(ARGV[8]), ARGV[FIRST]
   if redis.call('ZCARD', key('live')) >= tonumber(ARGV[6]) then return {'TOO_MANY'} end
   local weight = 0
-  for i = 0, count - 1 do
+  for i = 0, tasks - 1 do
     local a = FIRST + i * PER_TASK
     local id, unmet = ARGV[a], tonumber(ARGV[a + 4])
     local from = ARGV[a + 9] == '0' and '' or now + ARGV[a + 9]
-    local is_job = i == 0 and count > 1
+    local is_job = i == 0 and tasks > 1
     local state = PENDING
     if is_job then state = RUNNING end
     redis.call('SET', key('spec:' .. id), ARGV[a + 1])
@@ -50,9 +50,10 @@ local done = once(ARGV[3], ARGV[4], ARGV[5], function()
     redis.call('ZADD', key('deadlines'), ARGV[7], root_id)
     redis.call('ZADD', key('escalations'), now + (ARGV[7] - now) * 0.8, root_id)
   end
-  if count > 1 then
-    redis.call('HSET', task_key(root_id), 'total', count - 1, 'parts', '1', 'done', 0, 'all', weight, 'in1', count - 1)
+  if tasks > 1 then
+    redis.call('HSET', task_key(root_id), 'total', tasks - 1, 'parts', '1', 'done', 0, 'all', weight, 'in1', tasks - 1)
   end
+  count('submitted', tasks)
   log(root_id, 'submitted', root_id)
   local scheduled = ARGV[FIRST + 12]
   if scheduled ~= '' then
@@ -65,14 +66,14 @@ local done = once(ARGV[3], ARGV[4], ARGV[5], function()
     return answer(root_id)
   end
   local root = load(root_id)
-  if count == 1 or string.find(root.gates, 's', 1, true) then
+  if tasks == 1 or string.find(root.gates, 's', 1, true) then
     release(root)
   else
     start_parts(root_id)
   end
   return answer(root_id)
 end)
-if done[1] == 'OK' then
+if is_done(done) then
   for _, found in ipairs(job_rows(done[4], 'errors')) do done[#done + 1] = found end
 end
 return done

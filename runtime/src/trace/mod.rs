@@ -1,11 +1,20 @@
 //! W3C trace context (<https://www.w3.org/TR/trace-context/>): taken from whoever calls, passed on to whoever is called.
 //!
-//! The current context is task-local, so a client deep inside a handler sends it without being handed it.
+//! The current context is task-local, so a client deep inside a handler sends it without being handed it, and every log
+//! line knows it. What is recorded of a trace is a [`Span`]; where those go is [`crate::telemetry`]'s business.
+
+mod calls;
+mod span;
 
 use std::fmt;
 use std::future::Future;
 
 use uuid::Uuid;
+
+pub use calls::Traced;
+pub(crate) use calls::{served, until_answered};
+pub(crate) use span::record_with;
+pub use span::{KeyValue, Span, SpanKind, Value};
 
 tokio::task_local! {
     static CURRENT: TraceContext;
@@ -50,19 +59,16 @@ impl TraceContext {
         }
     }
 
-    /// A new span of the same trace.
-    #[must_use]
-    pub fn child(self) -> Self {
-        Self {
-            span_id: random_span_id(),
-            ..self
-        }
-    }
-
-    /// The trace's id in hex, for log lines.
+    /// The trace's id in hex.
     #[must_use]
     pub fn trace_id(&self) -> String {
         format!("{:032x}", self.trace_id)
+    }
+
+    /// The span's id in hex.
+    #[must_use]
+    pub fn span_id(&self) -> String {
+        format!("{:016x}", self.span_id)
     }
 }
 
@@ -114,8 +120,8 @@ mod tests {
         assert_eq!(TraceContext::parse(text).unwrap().to_string(), text);
         let root = TraceContext::new_root();
         assert_eq!(TraceContext::parse(&root.to_string()), Some(root));
-        assert_eq!(root.child().trace_id(), root.trace_id());
-        assert_ne!(root.child(), root);
+        assert_eq!(root.to_string()[3..35], root.trace_id());
+        assert_eq!(root.to_string()[36..52], root.span_id());
     }
 
     #[test]

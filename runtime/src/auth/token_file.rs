@@ -1,0 +1,270 @@
+//! A token file that may change while it is in use: who reads it never restarts for a new token.
+//!
+//! It is looked at when a call needs it, at most once a second. A new content that cannot be used is told in the log and
+//! changes nothing: an unlucky moment of an editor must not shut everybody out.
+
+use std::fmt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant, SystemTime};
+
+use tonic::metadata::{Ascii, MetadataValue};
+
+use super::roles::Role;
+use super::tokens::Tokens;
+
+/// A change is seen after this time at the latest, if there are calls.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Who else than the owner may write a file.
+const WRITABLE_BY_OTHERS: u32 = 0o022;
+const READABLE_BY_OTHERS: u32 = 0o044;
+
+/// Why a token file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// It cannot be read.
+    #[error("auth.token_file {0}: {1}")]
+    Unreadable(PathBuf, std::io::Error),
+    /// Others could give themselves a token.
+    #[error("auth.token_file {0}: others than its owner can write it; run `chmod 600 {0}`")]
+    Writable(PathBuf),
+    /// Its content is not what it must be.
+    #[error("auth.token_file {0}: {1}")]
+    Malformed(PathBuf, String),
+}
+
+/// The tokens of a file as it is now. Clones share one look at it; a token is never printed.
+#[derive(Clone)]
+pub struct TokenFile(Arc<Watched>);
+
+struct Watched {
+    path: PathBuf,
+    opened: Instant,
+    /// In milliseconds since `opened`.
+    next_look_ms: AtomicU64,
+    seen: RwLock<Seen>,
+}
+
+/// The last look.
+struct Seen {
+    /// Of the file, also if its content could not be used; `None` if there was no file.
+    mark: Option<Mark>,
+    /// Of the last content that could be used.
+    tokens: Arc<Tokens>,
+}
+
+/// What changes when a file does, whatever is done to keep its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Mark {
+    device: u64,
+    inode: u64,
+    bytes: u64,
+    changed: (i64, i64),
+    mode: u32,
+}
+
+/// A token as far as it may be told.
+#[derive(Debug, Clone)]
+pub struct TokenSummary {
+    /// Its name.
+    pub name: String,
+    /// What its bearers may do.
+    pub role: Role,
+    /// When it ends.
+    pub until: Option<SystemTime>,
+}
+
+impl fmt::Debug for TokenFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TokenFile").field(&self.0.path).finish()
+    }
+}
+
+impl TokenFile {
+    /// Reads a token file and follows it from now on.
+    ///
+    /// # Errors
+    /// If it cannot be read, others may write it, or its content is not what it must be.
+    pub fn open(path: &Path) -> Result<Self, TokenError> {
+        let mark = Mark::of(path).map_err(|e| TokenError::Unreadable(path.to_path_buf(), e))?;
+        let tokens = Arc::new(read(path, mark)?);
+        if mark.mode & READABLE_BY_OTHERS != 0 {
+            tracing::warn!(
+                file = %path.display(),
+                "others than its owner can read the token file; unless a secrets mount made it so, run `chmod 600`"
+            );
+        }
+        Ok(Self(Arc::new(Watched {
+            path: path.to_path_buf(),
+            opened: Instant::now(),
+            next_look_ms: AtomicU64::new(in_ms(LOOK_EVERY)),
+            seen: RwLock::new(Seen {
+                mark: Some(mark),
+                tokens,
+            }),
+        })))
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    /// Whether others than its owner can read it, as in most mounts of secrets.
+    #[must_use]
+    pub fn is_readable_by_others(&self) -> bool {
+        Mark::of(&self.0.path).is_ok_and(|mark| mark.mode & READABLE_BY_OTHERS != 0)
+    }
+
+    /// What there is, in the order of the file.
+    #[must_use]
+    pub fn summary(&self) -> Vec<TokenSummary> {
+        let tokens = self.tokens();
+        let entries = tokens.entries().iter();
+        entries
+            .map(|entry| TokenSummary {
+                name: entry.name.to_string(),
+                role: entry.role,
+                until: entry.until,
+            })
+            .collect()
+    }
+
+    /// The `authorization` header of a client: the first token of the file.
+    pub(crate) fn header(&self) -> MetadataValue<Ascii> {
+        self.tokens().header()
+    }
+
+    /// The tokens as they are.
+    pub(super) fn tokens(&self) -> Arc<Tokens> {
+        self.tokens_at(self.0.opened.elapsed())
+    }
+
+    fn tokens_at(&self, now: Duration) -> Arc<Tokens> {
+        let (now, next) = (in_ms(now), in_ms(now + LOOK_EVERY));
+        let due = self.0.next_look_ms.load(Ordering::Relaxed);
+        // One of many callers looks; the others go on with what there was.
+        let is_mine = now >= due
+            && self
+                .0
+                .next_look_ms
+                .compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok();
+        if is_mine {
+            self.look();
+        }
+        let seen = self.0.seen.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&seen.tokens)
+    }
+
+    fn look(&self) {
+        let path = &self.0.path;
+        let mark = Mark::of(path);
+        let mut seen = self.0.seen.write().unwrap_or_else(PoisonError::into_inner);
+        if seen.mark == mark.as_ref().ok().copied() {
+            return;
+        }
+        seen.mark = mark.as_ref().ok().copied();
+        let fresh = mark
+            .map_err(|e| TokenError::Unreadable(path.clone(), e))
+            .and_then(|mark| read(path, mark));
+        match fresh {
+            Ok(tokens) => {
+                seen.tokens = Arc::new(tokens);
+                tracing::info!(file = %path.display(), tokens = seen.tokens.entries().len(), "the token file was read again");
+            }
+            Err(error) => {
+                tracing::error!("{error}; the tokens read before stay in force");
+            }
+        }
+    }
+}
+
+fn read(path: &Path, mark: Mark) -> Result<Tokens, TokenError> {
+    let name = || path.to_path_buf();
+    if mark.mode & WRITABLE_BY_OTHERS != 0 {
+        return Err(TokenError::Writable(name()));
+    }
+    let text = std::fs::read_to_string(path).map_err(|e| TokenError::Unreadable(name(), e))?;
+    Tokens::parse(&text).map_err(|what| TokenError::Malformed(name(), what))
+}
+
+impl Mark {
+    fn of(path: &Path) -> std::io::Result<Self> {
+        let found = std::fs::metadata(path)?;
+        Ok(Self {
+            device: found.dev(),
+            inode: found.ino(),
+            bytes: found.size(),
+            changed: (found.ctime(), found.ctime_nsec()),
+            mode: found.mode(),
+        })
+    }
+}
+
+fn in_ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    const OLD: &[u8] = b"old-old-old-old-old";
+    const NEW: &[u8] = b"new-new-new-new-new";
+
+    fn write(path: &Path, content: &[u8], mode: u32) {
+        std::fs::write(path, content).unwrap();
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn a_new_token_is_seen_within_a_second_and_a_broken_file_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokens");
+        write(&path, OLD, 0o600);
+        let file = TokenFile::open(&path).unwrap();
+        let knows = |second: u64, token: &[u8]| {
+            let tokens = file.tokens_at(Duration::from_secs(second));
+            tokens.find(token).is_some()
+        };
+        write(&path, NEW, 0o600);
+        assert!(knows(0, OLD) && !knows(0, NEW));
+        assert!(knows(1, NEW) && !knows(1, OLD));
+        assert_eq!(file.header(), "Bearer new-new-new-new-new");
+
+        write(&path, b"broken", 0o600);
+        assert!(knows(2, NEW));
+        write(&path, OLD, 0o666);
+        assert!(knows(3, NEW), "a file anybody can write was read");
+        std::fs::remove_file(&path).unwrap();
+        assert!(knows(4, NEW));
+        write(&path, OLD, 0o600);
+        assert!(knows(5, OLD) && !knows(5, NEW));
+    }
+
+    #[test]
+    fn a_file_others_can_write_is_refused_and_one_they_can_read_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokens");
+        for (mode, is_refused) in [(0o620, true), (0o602, true), (0o444, false), (0o600, false)] {
+            write(&path, OLD, mode);
+            let opened = TokenFile::open(&path);
+            assert_eq!(matches!(opened, Err(TokenError::Writable(_))), is_refused);
+            if let Ok(file) = opened {
+                assert_eq!(file.is_readable_by_others(), mode == 0o444);
+                assert!(!format!("{file:?}").contains("old-old"));
+            }
+            std::fs::remove_file(&path).unwrap();
+        }
+        let missing = TokenFile::open(&path);
+        assert!(matches!(missing, Err(TokenError::Unreadable(..))));
+    }
+}

@@ -1,0 +1,397 @@
+//! How much one caller may ask for: a token bucket of calls and one of bytes for each.
+//!
+//! Callers on this machine are not counted unless a limit is configured; those from elsewhere always are. The table of
+//! callers is bounded: when it is full of busy ones, newcomers share one bucket.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tonic::Code;
+
+use crate::auth::{Caller, Identity};
+use crate::config::Settings;
+use crate::fault::Fault;
+use crate::server::MAX_MESSAGE_BYTES;
+
+/// A program that calls faster than this from another machine is in a loop.
+const REMOTE_CALLS_PER_SECOND: u32 = 1_000;
+const MAX_RATE: u32 = 10_000_000;
+const DEFAULT_CONNECTIONS: usize = 4_096;
+const MAX_CALLERS: usize = 4_096;
+/// Looking through a full table takes its time.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+/// A debt of bytes beyond the largest message ends the call that makes it; smaller ones only delay the next.
+const MAX_DEBT_BYTES: f64 = MAX_MESSAGE_BYTES as f64;
+
+/// The keys `limits.*`.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Calls of one caller (`limits.calls_per_second`); unset, only callers from elsewhere are limited; 0 limits none.
+    pub calls_per_second: Option<u32>,
+    /// How many calls may come at once (`limits.burst`); unset, those of one second.
+    pub burst: Option<u32>,
+    /// Bytes of requests of one caller (`limits.bytes_per_second`); 0 limits none.
+    pub bytes_per_second: u32,
+    /// Open TCP connections (`limits.connections`).
+    pub connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            calls_per_second: None,
+            burst: None,
+            bytes_per_second: 0,
+            connections: DEFAULT_CONNECTIONS,
+        }
+    }
+}
+
+impl Limits {
+    /// Reads the keys.
+    pub(crate) fn read(settings: &mut Settings) -> Self {
+        let rate = |settings: &mut Settings, key: &str| {
+            settings
+                .is_set(key)
+                .then(|| settings.get_within(key, 0, 0..=MAX_RATE))
+        };
+        Self {
+            calls_per_second: rate(settings, "limits.calls_per_second"),
+            burst: settings
+                .is_set("limits.burst")
+                .then(|| settings.get_within("limits.burst", 1, 1..=MAX_RATE)),
+            bytes_per_second: settings.get_or("limits.bytes_per_second", 0),
+            connections: settings.get_within(
+                "limits.connections",
+                DEFAULT_CONNECTIONS,
+                1..=1_000_000,
+            ),
+        }
+    }
+
+    fn calls_of(&self, caller: &Caller) -> Option<Rate> {
+        let per_second = match self.calls_per_second {
+            Some(configured) => configured,
+            None if caller.is_local => 0,
+            None => REMOTE_CALLS_PER_SECOND,
+        };
+        Rate::of(per_second, self.burst.unwrap_or(per_second))
+    }
+
+    fn bytes(&self) -> Option<Rate> {
+        Rate::of(self.bytes_per_second, self.bytes_per_second)
+    }
+}
+
+/// How fast a bucket fills, and how much it holds.
+#[derive(Debug, Clone, Copy)]
+struct Rate {
+    per_second: f64,
+    burst: f64,
+}
+
+impl Rate {
+    /// `None` for 0, which limits nothing.
+    fn of(per_second: u32, burst: u32) -> Option<Self> {
+        (per_second > 0).then(|| Self {
+            per_second: f64::from(per_second),
+            burst: f64::from(burst),
+        })
+    }
+}
+
+/// What is left to a caller.
+#[derive(Debug, Clone, Copy)]
+struct Bucket {
+    level: f64,
+    filled: Instant,
+}
+
+impl Bucket {
+    fn full(rate: Rate, now: Instant) -> Self {
+        Self {
+            level: rate.burst,
+            filled: now,
+        }
+    }
+
+    fn fill(&mut self, rate: Rate, now: Instant) {
+        let passed = now.saturating_duration_since(self.filled).as_secs_f64();
+        self.level = (self.level + passed * rate.per_second).min(rate.burst);
+        self.filled = now;
+    }
+
+    /// How long until the bucket holds `wanted`.
+    fn wait_for(&self, wanted: f64, rate: Rate) -> Option<Duration> {
+        let missing = wanted - self.level;
+        (missing > 0.0).then(|| Duration::from_secs_f64(missing / rate.per_second))
+    }
+}
+
+/// The buckets of one caller.
+#[derive(Debug, Clone, Copy)]
+struct Account {
+    calls: Option<(Rate, Bucket)>,
+    bytes: Option<(Rate, Bucket)>,
+}
+
+impl Account {
+    fn open(calls: Option<Rate>, bytes: Option<Rate>, now: Instant) -> Self {
+        let with_bucket = |rate| (rate, Bucket::full(rate, now));
+        Self {
+            calls: calls.map(with_bucket),
+            bytes: bytes.map(with_bucket),
+        }
+    }
+
+    fn fill(&mut self, now: Instant) {
+        for (rate, bucket) in self.calls.iter_mut().chain(&mut self.bytes) {
+            bucket.fill(*rate, now);
+        }
+    }
+
+    /// Whether forgetting it changes nothing.
+    fn is_full(&self) -> bool {
+        let mut buckets = self.calls.iter().chain(&self.bytes);
+        buckets.all(|(rate, bucket)| bucket.level >= rate.burst)
+    }
+
+    fn take_call(&mut self) -> Result<(), Fault> {
+        if let Some((rate, bucket)) = &mut self.calls {
+            if let Some(wait) = bucket.wait_for(1.0, *rate) {
+                return Err(too_fast("calls", wait));
+            }
+            bucket.level -= 1.0;
+        }
+        if let Some((rate, bucket)) = &self.bytes
+            && let Some(wait) = bucket.wait_for(0.0, *rate)
+        {
+            return Err(too_fast("bytes", wait));
+        }
+        Ok(())
+    }
+
+    fn take_bytes(&mut self, bytes: usize) -> Result<(), Fault> {
+        let Some((rate, bucket)) = &mut self.bytes else {
+            return Ok(());
+        };
+        bucket.level -= bytes as f64;
+        match bucket.wait_for(-MAX_DEBT_BYTES, *rate) {
+            Some(_) => Err(too_fast(
+                "bytes",
+                bucket.wait_for(0.0, *rate).unwrap_or_default(),
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Who is told apart; `None` are those who found the table full.
+type Key = Option<Identity>;
+
+#[derive(Debug)]
+struct Table {
+    accounts: HashMap<Key, Account>,
+    swept: Option<Instant>,
+}
+
+/// Counts what callers ask for. Clones share one table.
+#[derive(Debug, Clone)]
+pub struct Limiter {
+    limits: Arc<Limits>,
+    table: Arc<Mutex<Table>>,
+}
+
+/// Counts the bytes of one call to its caller.
+#[derive(Debug)]
+pub struct Meter {
+    limiter: Limiter,
+    key: Key,
+}
+
+impl Limiter {
+    /// A limiter that knows no caller yet.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits: Arc::new(limits),
+            table: Arc::new(Mutex::new(Table {
+                accounts: HashMap::new(),
+                swept: None,
+            })),
+        }
+    }
+
+    /// Counts a call; what it returns counts its bytes, and is `None` if nobody counts them.
+    ///
+    /// # Errors
+    /// RESOURCE_EXHAUSTED (TOO_FAST) with the delay after which the caller may call again.
+    pub fn admit(&self, caller: &Caller, now: Instant) -> Result<Option<Meter>, Fault> {
+        let (calls, bytes) = (self.limits.calls_of(caller), self.limits.bytes());
+        if calls.is_none() && bytes.is_none() {
+            return Ok(None);
+        }
+        let fresh = Account::open(calls, bytes, now);
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = table.key_of(caller, now);
+        let account = table.accounts.entry(key.clone()).or_insert(fresh);
+        account.fill(now);
+        account.take_call()?;
+        Ok(bytes.map(|_| Meter {
+            limiter: self.clone(),
+            key,
+        }))
+    }
+}
+
+impl Meter {
+    /// Counts bytes that came in.
+    ///
+    /// # Errors
+    /// RESOURCE_EXHAUSTED (TOO_FAST) if they are far more than the caller may send.
+    pub fn take(&self, bytes: usize, now: Instant) -> Result<(), Fault> {
+        let mut table = self
+            .limiter
+            .table
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let Some(account) = table.accounts.get_mut(&self.key) else {
+            return Ok(());
+        };
+        account.fill(now);
+        account.take_bytes(bytes)
+    }
+}
+
+impl Table {
+    fn key_of(&mut self, caller: &Caller, now: Instant) -> Key {
+        let key = Some(caller.identity.clone());
+        if self.accounts.len() < MAX_CALLERS || self.accounts.contains_key(&key) {
+            return key;
+        }
+        let is_due = self
+            .swept
+            .is_none_or(|swept| now.saturating_duration_since(swept) >= SWEEP_EVERY);
+        if is_due {
+            self.swept = Some(now);
+            self.accounts.retain(|_, account| {
+                account.fill(now);
+                !account.is_full()
+            });
+        }
+        if self.accounts.len() < MAX_CALLERS {
+            key
+        } else {
+            None
+        }
+    }
+}
+
+fn too_fast(what: &str, wait: Duration) -> Fault {
+    Fault {
+        code: Code::ResourceExhausted,
+        reason: "TOO_FAST",
+        message: format!("the caller sends more {what} a second than it may"),
+        remedy: Some("try again after the delay given".into()),
+        // Below a millisecond nobody waits.
+        retry_after: Some(wait.max(Duration::from_millis(1))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::*;
+    use crate::auth::Peer;
+
+    fn caller(address: u32) -> Caller {
+        let address = IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 + address));
+        Caller::anybody(Peer::Address(Some(address)))
+    }
+
+    fn limiter(calls: u32, bytes: u32) -> Limiter {
+        Limiter::new(Limits {
+            calls_per_second: Some(calls),
+            burst: None,
+            bytes_per_second: bytes,
+            ..Limits::default()
+        })
+    }
+
+    #[test]
+    fn one_caller_too_fast_is_told_when_to_come_back_and_no_other_is() {
+        let limiter = limiter(10, 0);
+        let now = Instant::now();
+        for _ in 0..10 {
+            limiter.admit(&caller(1), now).unwrap();
+        }
+        let refused = limiter.admit(&caller(1), now).unwrap_err();
+        assert_eq!(
+            (refused.code, refused.reason),
+            (Code::ResourceExhausted, "TOO_FAST")
+        );
+        let wait = refused.retry_after.unwrap();
+        assert_eq!(wait, Duration::from_millis(100));
+        limiter.admit(&caller(2), now).unwrap();
+        limiter.admit(&caller(1), now + wait).unwrap();
+        assert!(limiter.admit(&caller(1), now + wait).is_err());
+    }
+
+    #[test]
+    fn only_callers_from_elsewhere_are_limited_unless_it_is_configured() {
+        let limits = Limits::default();
+        assert!(limits.calls_of(&caller(1)).is_some());
+        let local = Caller::anybody(Peer::User(Some(1)));
+        assert!(limits.calls_of(&local).is_none());
+        let configured = Limits {
+            calls_per_second: Some(5),
+            ..limits.clone()
+        };
+        assert!(configured.calls_of(&local).is_some());
+        let off = Limits {
+            calls_per_second: Some(0),
+            ..limits
+        };
+        assert!(off.calls_of(&caller(1)).is_none());
+    }
+
+    #[test]
+    fn bytes_delay_the_next_call_and_end_only_a_stream_without_end() {
+        let limiter = limiter(0, 1_000);
+        let now = Instant::now();
+        let meter = limiter.admit(&caller(1), now).unwrap().unwrap();
+        meter.take(3_000, now).unwrap();
+        let refused = limiter.admit(&caller(1), now).unwrap_err();
+        assert_eq!(refused.retry_after, Some(Duration::from_secs(2)));
+        assert!(
+            limiter
+                .admit(&caller(1), now + Duration::from_secs(2))
+                .is_ok()
+        );
+        assert!(meter.take(MAX_MESSAGE_BYTES + 1_001, now).is_err());
+    }
+
+    #[test]
+    fn a_table_full_of_busy_callers_forgets_none_and_grows_no_further() {
+        let limiter = limiter(1, 0);
+        let now = Instant::now();
+        let count = u32::try_from(MAX_CALLERS).unwrap();
+        for address in 0..count {
+            limiter.admit(&caller(address), now).unwrap();
+        }
+        // The first newcomer takes the one call they share.
+        limiter.admit(&caller(count), now).unwrap();
+        assert!(limiter.admit(&caller(count + 1), now).is_err());
+        assert!(limiter.admit(&caller(0), now).is_err());
+        let entries = || limiter.table.lock().unwrap().accounts.len();
+        assert_eq!(entries(), MAX_CALLERS + 1);
+        // Once they have been quiet, they are forgotten.
+        limiter
+            .admit(&caller(count + 2), now + Duration::from_secs(2))
+            .unwrap();
+        assert_eq!(entries(), 1);
+    }
+}

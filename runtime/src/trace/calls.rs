@@ -1,0 +1,223 @@
+//! Spans of gRPC calls, made and served alike: from the request to the last byte of the answer.
+//!
+//! Names and attributes are those of OpenTelemetry's conventions for RPC. What is said in a call is never told.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, Response};
+use http_body::Frame;
+use tonic::body::Body;
+use tonic::{Code, Status};
+
+use super::{KeyValue, Span, SpanKind, TRACEPARENT, TraceContext, current};
+
+/// Longer paths are no methods of anybody.
+const MAX_PATH_BYTES: usize = 128;
+
+/// The span of a call that is served, below its caller's.
+pub(crate) fn served<B>(request: &Request<B>) -> Span {
+    let parent = caller(request.headers());
+    let path = request.uri().path();
+    // They come every few seconds and are part of nothing.
+    if path.starts_with("/grpc.health.") || path.starts_with("/grpc.reflection.") {
+        return Span::unrecorded(parent);
+    }
+    of_call(parent, SpanKind::Server, path)
+}
+
+fn caller(headers: &HeaderMap) -> Option<TraceContext> {
+    TraceContext::parse(headers.get(TRACEPARENT)?.to_str().ok()?)
+}
+
+fn of_call(parent: Option<TraceContext>, kind: SpanKind, path: &str) -> Span {
+    let method = || match path.strip_prefix('/') {
+        Some(method) if method.len() <= MAX_PATH_BYTES => method.to_owned(),
+        _ => "_OTHER".to_owned(),
+    };
+    let mut span = Span::begin(parent, kind, || method().into());
+    span.describe(|| {
+        [
+            KeyValue::new("rpc.system.name", "grpc"),
+            KeyValue::new("rpc.method", method()),
+        ]
+    });
+    span
+}
+
+/// Lets a span end with the answer: a stream may go on for hours.
+pub(crate) fn until_answered(
+    span: Span,
+    is_served: bool,
+    answer: Response<Body>,
+) -> Response<Body> {
+    if !span.is_recording() {
+        return answer;
+    }
+    let mut open = OpenSpan { span, is_served };
+    if let Some(status) = Status::from_header_map(answer.headers()) {
+        open.ended_with(status.code());
+        return answer;
+    }
+    answer.map(|body| {
+        Body::new(Answer {
+            body,
+            span: Some(open),
+        })
+    })
+}
+
+/// The span of a call whose status is not known yet.
+struct OpenSpan {
+    span: Span,
+    is_served: bool,
+}
+
+impl OpenSpan {
+    fn ended_with(&mut self, code: Code) {
+        let name = name(code);
+        let status = || [KeyValue::new("rpc.response.status_code", name)];
+        self.span.describe(status);
+        // To a server, what its callers did wrong is no error.
+        let is_error = match code {
+            Code::Ok => false,
+            Code::Unknown
+            | Code::DeadlineExceeded
+            | Code::Unimplemented
+            | Code::Internal
+            | Code::Unavailable
+            | Code::DataLoss => true,
+            _ => !self.is_served,
+        };
+        if is_error {
+            self.span.fail(name);
+        }
+    }
+}
+
+/// The status as it is written on the wire's documentation.
+fn name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+/// An answer's body with the call's span, which ends with the status behind the last byte. A body dropped before that
+/// is a call that was cancelled.
+struct Answer {
+    body: Body,
+    span: Option<OpenSpan>,
+}
+
+impl Answer {
+    fn end(&mut self, code: Code) {
+        if let Some(mut span) = self.span.take() {
+            span.ended_with(code);
+        }
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.end(Code::Cancelled);
+    }
+}
+
+impl http_body::Body for Answer {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let this = self.get_mut();
+        let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
+        match &frame {
+            Some(Ok(frame)) => {
+                if let Some(status) = frame.trailers_ref().and_then(Status::from_header_map) {
+                    this.end(status.code());
+                }
+            }
+            Some(Err(status)) => this.end(status.code()),
+            None => this.end(Code::Unknown),
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A connection whose calls are part of the trace they are made in. Calls outside of one begin none.
+#[derive(Debug, Clone)]
+pub struct Traced<S> {
+    inner: S,
+}
+
+impl<S> Traced<S> {
+    pub(crate) fn new(inner: S) -> Self {
+        Self { inner }
+    }
+}
+
+impl<S, B> tower::Service<Request<Body>> for Traced<S>
+where
+    S: tower::Service<Request<Body>, Response = Response<B>>,
+    S::Future: Send + 'static,
+    S::Error: Send + 'static,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let Some(parent) = current() else {
+            let answer = self.inner.call(request);
+            return Box::pin(async move { Ok(answer.await?.map(Body::new)) });
+        };
+        let mut span = of_call(Some(parent), SpanKind::Client, request.uri().path());
+        if let Ok(value) = HeaderValue::try_from(span.context().to_string()) {
+            request.headers_mut().insert(TRACEPARENT, value);
+        }
+        let answer = self.inner.call(request);
+        Box::pin(async move {
+            match answer.await {
+                Ok(answer) => Ok(until_answered(span, false, answer.map(Body::new))),
+                Err(error) => {
+                    span.fail(name(Code::Unavailable));
+                    Err(error)
+                }
+            }
+        })
+    }
+}

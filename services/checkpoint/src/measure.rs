@@ -1,0 +1,135 @@
+//! What the service tells Prometheus: its events by name, and what it holds, looked at now and then.
+//!
+//! Labels come from the contract's enums, so the number of series is fixed. What a change amounts to is counted through
+//! [`crate::store::count`], once the change is on the disk.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use metrics::{counter, gauge, histogram};
+use shim_proto::checkpoint::v1::{
+    CheckpointTrigger, InterruptionCause, RiskLevel, SessionStatus,
+};
+use shim_runtime::lifecycle::Shutdown;
+
+use crate::store::{Store, sessions};
+
+/// Prometheus looks about as often; counting sessions reads all of them.
+const LOOK_EVERY: Duration = Duration::from_secs(15);
+
+pub(crate) fn saved(trigger: CheckpointTrigger, stored_bytes: usize) {
+    counter!("shim_checkpoint_saves_total", "trigger" => of_trigger(trigger)).increment(1);
+    let bytes = u32::try_from(stored_bytes).unwrap_or(u32::MAX);
+    histogram!("shim_checkpoint_state_bytes").record(bytes);
+}
+
+/// A group of changes was synced to the disk, or could not be.
+pub(crate) fn committed(jobs: usize, sync: Option<Duration>) {
+    match sync {
+        Some(sync) => {
+            let jobs = u32::try_from(jobs).unwrap_or(u32::MAX);
+            histogram!("shim_checkpoint_commit_batch_jobs").record(jobs);
+            histogram!("shim_checkpoint_commit_sync_seconds").record(sync);
+        }
+        None => counter!("shim_checkpoint_store_errors_total").increment(1),
+    }
+}
+
+pub(crate) fn damaged() {
+    counter!("shim_checkpoint_damaged_total").increment(1);
+}
+
+pub(crate) fn pruned(checkpoints: u64) {
+    counter!("shim_checkpoint_pruned_total").increment(checkpoints);
+}
+
+pub(crate) fn assessed(level: RiskLevel) {
+    let level = match level {
+        RiskLevel::Unspecified | RiskLevel::Safe => "safe",
+        RiskLevel::Warning => "warning",
+        RiskLevel::Danger => "danger",
+    };
+    counter!("shim_checkpoint_risk_assessments_total", "level" => level).increment(1);
+}
+
+/// A session lost its owner, whose last sign of life is so long ago, if this process heard it.
+pub(crate) fn interrupted(cause: InterruptionCause, silence: Option<Duration>) {
+    counter!("shim_checkpoint_sessions_interrupted_total", "cause" => of_cause(cause)).increment(1);
+    if let Some(silence) = silence {
+        histogram!("shim_checkpoint_detection_delay_seconds").record(silence);
+    }
+}
+
+pub(crate) fn lease_expired() {
+    counter!("shim_checkpoint_lease_expiries_total").increment(1);
+}
+
+pub(crate) fn recovered(from: InterruptionCause) {
+    counter!("shim_checkpoint_sessions_recovered_total", "cause" => of_cause(from)).increment(1);
+}
+
+pub(crate) fn resumed(fidelity: f64) {
+    histogram!("shim_checkpoint_recovery_fidelity_ratio").record(fidelity);
+}
+
+fn of_trigger(trigger: CheckpointTrigger) -> &'static str {
+    match trigger {
+        CheckpointTrigger::Unspecified | CheckpointTrigger::Manual => "manual",
+        CheckpointTrigger::Periodic => "periodic",
+        CheckpointTrigger::Milestone => "milestone",
+        CheckpointTrigger::PreCompact => "pre_compact",
+        CheckpointTrigger::DangerZone => "danger_zone",
+        CheckpointTrigger::SessionEnd => "session_end",
+        CheckpointTrigger::Fork => "fork",
+    }
+}
+
+fn of_cause(cause: InterruptionCause) -> &'static str {
+    match cause {
+        InterruptionCause::Unspecified => "unknown",
+        InterruptionCause::ClientClosed => "client_closed",
+        InterruptionCause::Killed => "killed",
+        InterruptionCause::OutOfMemory => "out_of_memory",
+        InterruptionCause::Reboot => "reboot",
+        InterruptionCause::LeaseExpired => "lease_expired",
+    }
+}
+
+/// Keeps the gauges of what is stored, until the shutdown begins. A look that fails leaves them as they were.
+pub(crate) async fn watch(store: Store, database: PathBuf, shutdown: Shutdown) {
+    let mut look = tokio::time::interval(LOOK_EVERY);
+    loop {
+        tokio::select! {
+            () = shutdown.wait() => return,
+            _ = look.tick() => {}
+        }
+        match store.read(sessions::count_by_status).await {
+            Ok(counts) => tell_sessions(&counts),
+            Err(error) => tracing::debug!(%error, "the sessions could not be counted"),
+        }
+        #[expect(clippy::cast_precision_loss, reason = "exact up to 8 PiB")]
+        gauge!("shim_checkpoint_database_bytes").set(bytes_of(&database) as f64);
+    }
+}
+
+fn tell_sessions(counts: &[(SessionStatus, u32)]) {
+    for (status, name) in [
+        (SessionStatus::Active, "active"),
+        (SessionStatus::Interrupted, "interrupted"),
+        (SessionStatus::Ended, "ended"),
+    ] {
+        let count = counts.iter().find(|(counted, _)| *counted == status);
+        gauge!("shim_checkpoint_sessions", "state" => name).set(count.map_or(0, |(_, n)| *n));
+    }
+}
+
+/// The size of the database with its write-ahead log.
+fn bytes_of(database: &Path) -> u64 {
+    let mut log = database.as_os_str().to_owned();
+    log.push("-wal");
+    [database, Path::new(&log)]
+        .into_iter()
+        .filter_map(|file| std::fs::metadata(file).ok())
+        .map(|file| file.len())
+        .sum()
+}

@@ -1,0 +1,235 @@
+//! What telemetry costs: the same calls on two stacks that take turns, one with spans exported and metrics scraped
+//! every second, one with neither.
+
+mod collector;
+mod scraper;
+
+use std::time::{Duration, Instant};
+
+use shim_redis_harness::Redis;
+use tokio::task::JoinSet;
+
+use super::figure::Figure;
+use super::latency::Latencies;
+use super::machine;
+use crate::calls;
+use crate::coordination::{Clients, NAMESPACE, counted, put};
+use crate::dice::Dice;
+use crate::place::Place;
+use crate::prose;
+use crate::service::{Launch, Service};
+use collector::Collector;
+use scraper::Scraper;
+use shim_proto::checkpoint::v1::CheckpointState;
+use shim_proto::checkpoint::v1::checkpoint_service_client::CheckpointServiceClient;
+use shim_runtime::client::Channel;
+
+const ROUNDS: usize = 15;
+const TURN: Duration = Duration::from_millis(700);
+const STATE_BYTES: usize = 2 * 1024;
+/// What telemetry may take of the throughput.
+const THROUGHPUT: f64 = 0.95;
+/// What it may add to a call that is alone, in milliseconds.
+const ADDED_MS: f64 = 0.1;
+const PEER: &str = "without telemetry";
+
+/// What is called.
+#[derive(Debug, Clone, Copy)]
+enum Call {
+    Save,
+    Put,
+    Get,
+}
+
+/// The figures, telling `progress` what is being measured.
+///
+/// # Panics
+/// If a stack does not start or refuses good requests, or nothing was exported.
+pub async fn measure(progress: impl Fn(&str)) -> Vec<Figure> {
+    let mut figures = vec![machine::idle_share("telemetry").await];
+    let collector = Collector::start().await;
+    let (off, on) = (Stack::without().await, Stack::with(&collector).await);
+    for (call, name) in [
+        (Call::Save, "SaveCheckpoint of 2 KiB"),
+        (Call::Put, "PutState"),
+        (Call::Get, "GetState"),
+    ] {
+        for in_flight in [1, 64] {
+            progress(&format!("{name} with telemetry, {in_flight} in flight"));
+            figures.extend(compare(call, name, in_flight, &on.service, &off.service).await);
+        }
+    }
+    assert!(collector.exports() > 0, "spans were exported");
+    assert!(on.scrapes() > 0, "metrics were scraped");
+    figures
+}
+
+struct Stack {
+    service: Service,
+    scraper: Option<Scraper>,
+    _redis: Redis,
+    _place: Place,
+}
+
+impl Stack {
+    async fn without() -> Self {
+        Self::start(None).await
+    }
+
+    async fn with(collector: &Collector) -> Self {
+        Self::start(Some(collector)).await
+    }
+
+    async fn start(collector: Option<&Collector>) -> Self {
+        let (place, redis) = (Place::new(), Redis::start());
+        let mut launch = Launch::stack(&place.data_dir(), &redis.unix_url());
+        let mut scraper = None;
+        if let Some(collector) = collector {
+            let waiting = Scraper::prepare();
+            launch = launch
+                .env("SHIM_OTLP_ENDPOINT", collector.address())
+                .env("SHIM_METRICS_LISTEN", waiting.address());
+            scraper = Some(waiting);
+        }
+        let service = launch.started().await;
+        Self {
+            service,
+            scraper: scraper.map(Scraper::begin),
+            _redis: redis,
+            _place: place,
+        }
+    }
+
+    fn scrapes(&self) -> u64 {
+        self.scraper.as_ref().map_or(0, Scraper::scrapes)
+    }
+}
+
+/// A client that makes one call after the other.
+struct Lane {
+    call: Call,
+    checkpoints: CheckpointServiceClient<Channel>,
+    session: shim_proto::checkpoint::v1::Session,
+    content: CheckpointState,
+    state: Clients,
+    key: String,
+    number: u64,
+}
+
+impl Lane {
+    async fn several(call: Call, service: &Service, count: usize) -> Vec<Self> {
+        let (mut checkpoints, state) = (service.client(), service.coordination());
+        let mut lanes = Vec::with_capacity(count);
+        for number in 0..count {
+            let session = calls::open(&mut checkpoints, "/telemetry").await;
+            let content = prose::state(&mut Dice::new(number as u64), "telemetry", STATE_BYTES);
+            let mut lane = Self {
+                call: Call::Put,
+                checkpoints: checkpoints.clone(),
+                session: session.expect("a session is opened"),
+                content,
+                state: state.clone(),
+                key: format!("telemetry-{number}"),
+                number: 0,
+            };
+            lane.run().await;
+            lane.call = call;
+            lanes.push(lane);
+        }
+        lanes
+    }
+
+    async fn run(&mut self) {
+        self.number += 1;
+        match self.call {
+            Call::Save => {
+                let saved = calls::save(&mut self.checkpoints, &self.session, self.content.clone());
+                saved.await.expect("a save goes through");
+            }
+            Call::Put => {
+                let request = put(&self.key, counted(self.number), None);
+                self.state.put(request).await.expect("a write goes through");
+            }
+            Call::Get => {
+                let got = self.state.get(NAMESPACE, &self.key).await;
+                got.expect("a read is answered");
+            }
+        }
+    }
+}
+
+/// One turn: its median latency and its calls a second.
+#[derive(Clone, Copy)]
+struct Turn {
+    p50: f64,
+    rate: f64,
+}
+
+async fn compare(
+    call: Call,
+    name: &str,
+    in_flight: usize,
+    on: &Service,
+    off: &Service,
+) -> Vec<Figure> {
+    let mut with = Lane::several(call, on, in_flight).await;
+    let mut without = Lane::several(call, off, in_flight).await;
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for round in 0..ROUNDS {
+        // Who comes first changes, lest one side always meets the other's aftermath.
+        if round % 2 == 0 {
+            take_turn(&mut without, &mut theirs).await;
+            take_turn(&mut with, &mut ours).await;
+        } else {
+            take_turn(&mut with, &mut ours).await;
+            take_turn(&mut without, &mut theirs).await;
+        }
+    }
+    let named = |what: &str| format!("{name}, {in_flight} in flight, {what}");
+    let median =
+        |turns: &[Turn], value: fn(&Turn) -> f64| median(turns.iter().map(value).collect());
+    let (p50, base_p50) = (median(&ours, |t| t.p50), median(&theirs, |t| t.p50));
+    let (rate, base_rate) = (median(&ours, |t| t.rate), median(&theirs, |t| t.rate));
+    let mut typical = Figure::new(named("p50"), p50, "ms").beside(PEER, base_p50);
+    let mut throughput = Figure::new(named("calls"), rate, "1/s").beside(PEER, base_rate);
+    if in_flight == 1 {
+        typical = typical.target("<= peer + 0.1 ms", p50 <= base_p50 + ADDED_MS);
+    } else {
+        throughput = throughput.target(">= 0.95x peer", rate >= THROUGHPUT * base_rate);
+    }
+    vec![typical, throughput]
+}
+
+async fn take_turn(lanes: &mut Vec<Lane>, turns: &mut Vec<Turn>) {
+    let start = Instant::now();
+    let mut running = JoinSet::new();
+    for mut lane in lanes.drain(..) {
+        running.spawn(async move {
+            let mut latencies = Latencies::default();
+            loop {
+                let called = Instant::now();
+                if called.duration_since(start) >= TURN {
+                    return (lane, latencies);
+                }
+                lane.run().await;
+                latencies.note(called.elapsed());
+            }
+        });
+    }
+    let mut all = Latencies::default();
+    for (lane, latencies) in running.join_all().await {
+        lanes.push(lane);
+        all.extend(latencies);
+    }
+    #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+    let rate = all.count() as f64 / start.elapsed().as_secs_f64();
+    turns.push(Turn {
+        p50: all.percentile_ms(50),
+        rate,
+    });
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}

@@ -1,0 +1,89 @@
+//! Certificates instead of tokens: who has none, or one of a stranger, does not get as far as a call.
+
+use shim_proto::checkpoint::v1::ListSessionsRequest;
+use shim_proto::checkpoint::v1::checkpoint_service_client::CheckpointServiceClient;
+use shim_redis_harness::Certificates;
+use shim_runtime::auth::Credentials;
+use shim_runtime::client::connect;
+use shim_runtime::fault::explain;
+use shim_tests::calls;
+use shim_tests::place::Place;
+use shim_tests::service::Launch;
+use tonic::{Code, Status};
+
+use super::door::{Door, credentials};
+
+/// Looks, and opens a session.
+async fn look_and_write(
+    door: &Door,
+    scheme: &str,
+    shown: &Credentials,
+) -> (Result<(), Status>, Result<(), Status>) {
+    let channel = connect(&door.endpoint(scheme), Some(shown)).unwrap();
+    let mut client = CheckpointServiceClient::new(channel);
+    let looked = client.list_sessions(ListSessionsRequest::default()).await;
+    let opened = calls::open(&mut client, "/project").await;
+    (looked.map(drop), opened.map(drop))
+}
+
+fn shown(authority: &Certificates, client: Option<&Certificates>) -> Credentials {
+    let ca = authority.ca_file();
+    match client {
+        None => credentials(&[("tls.ca_file", &ca)]),
+        Some(client) => credentials(&[
+            ("tls.ca_file", &ca),
+            ("tls.client_cert_file", &client.cert_file("client")),
+            ("tls.client_key_file", &client.key_file("client")),
+        ]),
+    }
+}
+
+fn certificates(place: &Place, name: &str) -> Certificates {
+    let folder = place.root().join(name);
+    std::fs::create_dir(&folder).unwrap();
+    Certificates::make(&folder)
+}
+
+#[tokio::test]
+async fn only_holders_of_a_certificate_of_ours_may_call_and_only_what_their_role_allows() {
+    let place = Place::new();
+    let (ours, strangers) = (certificates(&place, "ours"), certificates(&place, "strangers"));
+    for (role, may_write) in [("read", false), ("write", true)] {
+        let launch = Launch::on(&place.data_dir())
+            .env("SHIM_TLS_CERT_FILE", &ours.cert_file("server").display().to_string())
+            .env("SHIM_TLS_KEY_FILE", &ours.key_file("server").display().to_string())
+            .env("SHIM_TLS_CLIENT_CA_FILE", &ours.ca_file().display().to_string())
+            .env("SHIM_TLS_CLIENT_ROLE", role);
+        let door = Door::open(launch).await;
+
+        let (looked, opened) = look_and_write(&door, "https", &shown(&ours, Some(&ours))).await;
+        looked.unwrap();
+        match opened {
+            Ok(()) => assert!(may_write, "a reader opened a session"),
+            Err(refused) => {
+                assert!(!may_write, "{refused}");
+                assert_eq!(refused.code(), Code::PermissionDenied);
+                assert_eq!(explain(&refused).reason, "ROLE_REFUSED");
+            }
+        }
+
+        let nobody = Credentials::default();
+        for (who, scheme, credentials) in [
+            ("no certificate", "https", shown(&ours, None)),
+            ("a stranger's certificate", "https", shown(&ours, Some(&strangers))),
+            ("a server that is not trusted", "https", shown(&strangers, Some(&ours))),
+            ("no TLS", "http", nobody),
+        ] {
+            let (looked, opened) = look_and_write(&door, scheme, &credentials).await;
+            for called in [looked, opened] {
+                let refused = called.expect_err(who);
+                // It fails below gRPC: no service of ours has answered.
+                assert!(
+                    matches!(refused.code(), Code::Unavailable | Code::Unknown | Code::Internal),
+                    "{who}: {refused:?}"
+                );
+                assert!(refused.details().is_empty(), "{who}: {refused:?}");
+            }
+        }
+    }
+}

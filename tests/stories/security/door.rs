@@ -1,0 +1,70 @@
+//! A service that others can reach, and knocking at its door with and without a key.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use shim_redis_harness::Port;
+use shim_runtime::auth::Credentials;
+use shim_runtime::client::{Channel, Endpoint, connect};
+use shim_runtime::config::{Config, Settings};
+use shim_runtime::fault::{Explained, explain};
+use shim_tests::raw;
+use shim_tests::service::{Launch, Service};
+
+/// A stream that was refused says so at once; one that was let in may be silent.
+const SILENCE: Duration = Duration::from_millis(300);
+
+/// A method anybody with a token may call.
+pub(super) const LOOK: &str = "/shim.checkpoint.v1.CheckpointService/ListSessions";
+
+/// A service on all addresses of this machine.
+pub(super) struct Door {
+    pub(super) service: Service,
+    port: Port,
+}
+
+impl Door {
+    pub(super) async fn open(launch: Launch) -> Self {
+        let port = Port::reserve();
+        let address = format!("0.0.0.0:{}", port.number());
+        let service = launch.env("SHIM_LISTEN", &address).started().await;
+        Self { service, port }
+    }
+
+    pub(super) fn endpoint(&self, scheme: &str) -> Endpoint {
+        let url = format!("{scheme}://127.0.0.1:{}", self.port.number());
+        url.parse().unwrap()
+    }
+
+    pub(super) fn channel(&self) -> Channel {
+        connect(&self.endpoint("http"), None).unwrap()
+    }
+
+    /// Calls `path` with an empty message; the refusal, if it was not let in or the message did not please.
+    pub(super) async fn knock(&self, path: &str, token: Option<&str>) -> Result<(), Explained> {
+        let called = raw::knock(self.channel(), path, token, SILENCE).await;
+        called.map_err(|status| explain(&status))
+    }
+}
+
+/// A token file only its owner can read.
+pub(super) fn token_file(folder: &Path, content: &str) -> PathBuf {
+    let file = folder.join("tokens");
+    // In one step, as an editor would: nobody sees half of it.
+    let fresh = folder.join("tokens.new");
+    std::fs::write(&fresh, content).unwrap();
+    std::fs::set_permissions(&fresh, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    std::fs::rename(&fresh, &file).unwrap();
+    file
+}
+
+/// What a client with this configuration shows.
+pub(super) fn credentials(keys: &[(&str, &Path)]) -> Credentials {
+    let keys = keys
+        .iter()
+        .map(|(key, path)| ((*key).to_owned(), path.display().to_string()));
+    let mut settings = Settings::gather(None, [], keys).unwrap();
+    let config = Config::read(&mut settings);
+    settings.finish().unwrap();
+    Credentials::of(&config).unwrap()
+}

@@ -1,0 +1,219 @@
+//! The walk: reflection tells what a process serves, and each method of it is tried with every kind of token. A method
+//! added later is walked, too, and must be put under a role to pass.
+
+use std::collections::BTreeMap;
+
+use prost_reflect::prost_types::FileDescriptorProto;
+use prost_reflect::prost::Message;
+use shim_redis_harness::Redis;
+use shim_tests::place::Place;
+use shim_tests::service::Launch;
+use tonic::{Code, Request};
+use tonic_reflection::pb::v1::ServerReflectionRequest;
+use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
+use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
+
+use super::door::{Door, LOOK, token_file};
+
+const READ: &str = "token-of-those-who-read";
+const WRITE: &str = "token-of-those-who-write";
+const ADMIN: &str = "token-of-those-who-rule";
+const EXPIRED: &str = "token-of-yesterday-only";
+
+const TOKENS: &str = "\
+token-of-those-who-read role=read name=reader
+token-of-those-who-write role=write name=writer
+token-of-those-who-rule role=admin name=admin until=2999-01-01T00:00:00Z
+token-of-yesterday-only role=admin name=former until=2020-01-01T00:00:00Z
+";
+
+const HEALTH: &str = "grpc.health.v1.Health";
+
+/// The weakest of the three tokens a method should let in: by its name, so that no list of the program's is repeated.
+fn key_to(method: &str) -> &'static str {
+    const LOOKS: [&str; 10] = [
+        "Get", "List", "Watch", "Search", "Detect", "Assess", "Diff", "Aggregate", "Subscribe",
+        "ServerReflection",
+    ];
+    const RULES: [&str; 7] = [
+        "DeleteSession",
+        "Prune",
+        "Export",
+        "Import",
+        "StartWorker",
+        "DrainWorker",
+        "StopWorker",
+    ];
+    if RULES.contains(&method) {
+        ADMIN
+    } else if method == "QueueHealth" || LOOKS.iter().any(|verb| method.starts_with(verb)) {
+        READ
+    } else {
+        WRITE
+    }
+}
+
+/// Everything a process serves, by reflection: the methods of each service.
+async fn served(door: &Door) -> BTreeMap<String, Vec<String>> {
+    let mut client = ServerReflectionClient::new(door.channel());
+    let mut ask = async |asked: MessageRequest| {
+        let message = ServerReflectionRequest {
+            host: String::new(),
+            message_request: Some(asked),
+        };
+        let mut request = Request::new(futures::stream::iter([message]));
+        let shown = format!("Bearer {READ}").parse().unwrap();
+        request.metadata_mut().insert("authorization", shown);
+        let answers = client.server_reflection_info(request).await.unwrap();
+        let answer = answers.into_inner().message().await.unwrap().unwrap();
+        answer.message_response.unwrap()
+    };
+    let MessageResponse::ListServicesResponse(list) =
+        ask(MessageRequest::ListServices(String::new())).await
+    else {
+        panic!("reflection lists no services");
+    };
+    let mut served = BTreeMap::new();
+    for service in list.service {
+        let asked = MessageRequest::FileContainingSymbol(service.name.clone());
+        let MessageResponse::FileDescriptorResponse(files) = ask(asked).await else {
+            panic!("reflection does not know {}", service.name);
+        };
+        let files = files.file_descriptor_proto.iter();
+        let files: Vec<_> = files
+            .map(|file| FileDescriptorProto::decode(file.as_slice()).unwrap())
+            .collect();
+        let methods = files.iter().flat_map(|file| {
+            let own = file.service.iter();
+            own.filter(|found| format!("{}.{}", file.package(), found.name()) == service.name)
+                .flat_map(|found| found.method.iter().map(|method| method.name().to_owned()))
+        });
+        served.insert(service.name, methods.collect());
+    }
+    served
+}
+
+/// Tries every token at every method; how many methods there were.
+async fn walk(launch: Launch, tokens: &Place, expected: &[&str]) -> usize {
+    let file = token_file(tokens.root(), TOKENS);
+    let launch = launch.env("SHIM_AUTH_TOKEN_FILE", &file.display().to_string());
+    let door = Door::open(launch).await;
+    let served = served(&door).await;
+    for service in expected.iter().chain(&["grpc.reflection.v1.ServerReflection"]) {
+        assert!(served.contains_key(*service), "{service} is not served");
+    }
+    let mut walked = 0;
+    for (service, methods) in served.iter().filter(|(service, _)| *service != HEALTH) {
+        assert!(!methods.is_empty(), "{service} has no methods");
+        for method in methods {
+            try_all(&door, &format!("/{service}/{method}"), key_to(method)).await;
+            walked += 1;
+        }
+    }
+    // Whoever looks after the process has no token.
+    let checked = door.knock("/grpc.health.v1.Health/Check", None).await;
+    checked.unwrap();
+    door.knock("/grpc.health.v1.Health/Watch", None).await.unwrap();
+    walked
+}
+
+async fn try_all(door: &Door, path: &str, key: &str) {
+    for (token, reason) in [
+        (None, "TOKEN_REFUSED"),
+        (Some("a-token-nobody-ever-gave"), "TOKEN_REFUSED"),
+        (Some(EXPIRED), "TOKEN_EXPIRED"),
+    ] {
+        let refused = door.knock(path, token).await.unwrap_err();
+        assert_eq!(refused.code, Code::Unauthenticated, "{path} with {token:?}");
+        assert_eq!(refused.reason, reason, "{path} with {token:?}");
+    }
+    let mut is_enough = false;
+    for token in [READ, WRITE, ADMIN] {
+        is_enough |= token == key;
+        match door.knock(path, Some(token)).await {
+            Err(refused) if !is_enough => {
+                assert_eq!(refused.code, Code::PermissionDenied, "{path} with {token}");
+                assert_eq!(refused.reason, "ROLE_REFUSED", "{path} with {token}");
+            }
+            Ok(()) if !is_enough => panic!("{path} let {token} in"),
+            // Let in; that the empty message does not please is another matter.
+            Ok(()) => {}
+            Err(other) => assert!(
+                !matches!(other.code, Code::Unauthenticated | Code::PermissionDenied),
+                "{path} with {token}: {other}"
+            ),
+        }
+    }
+}
+
+#[tokio::test]
+async fn without_the_right_token_no_method_of_the_checkpoint_service_answers() {
+    let place = Place::new();
+    let services = [
+        "shim.checkpoint.v1.CheckpointService",
+        "shim.checkpoint.v1.SignalService",
+    ];
+    let walked = walk(Launch::on(&place.data_dir()), &place, &services).await;
+    assert!(walked >= 24, "{walked} methods");
+}
+
+#[tokio::test]
+async fn without_the_right_token_no_method_of_the_coordination_service_answers() {
+    let (place, redis) = (Place::new(), Redis::start());
+    let launch = Launch::coordination(&place.data_dir(), &redis.url());
+    let services = [
+        "shim.coordination.v1.TaskService",
+        "shim.coordination.v1.StateService",
+        "shim.coordination.v1.LockService",
+        "shim.coordination.v1.BusService",
+        "shim.coordination.v1.RegistryService",
+    ];
+    let walked = walk(launch, &place, &services).await;
+    assert!(walked >= 37, "{walked} methods");
+}
+
+#[tokio::test]
+async fn without_the_right_token_no_method_of_the_worker_service_answers() {
+    let (place, redis) = (Place::new(), Redis::start());
+    let launch = Launch::worker(&place.data_dir(), &redis.url());
+    let walked = walk(launch, &place, &["shim.worker.v1.WorkerService"]).await;
+    assert!(walked >= 11, "{walked} methods");
+}
+
+#[tokio::test]
+async fn without_the_right_token_no_method_of_the_whole_stack_answers() {
+    let (place, redis) = (Place::new(), Redis::start());
+    let launch = Launch::stack(&place.data_dir(), &redis.url());
+    let services = [
+        "shim.checkpoint.v1.CheckpointService",
+        "shim.coordination.v1.TaskService",
+        "shim.worker.v1.WorkerService",
+    ];
+    let walked = walk(launch, &place, &services).await;
+    assert!(walked >= 68, "{walked} methods");
+}
+
+#[tokio::test]
+async fn an_address_others_can_reach_is_not_served_without_tokens_or_certificates() {
+    let place = Place::new();
+    let launch = Launch::on(&place.data_dir()).env("SHIM_LISTEN", "0.0.0.0:0");
+    let failure = launch.start().await.unwrap_err();
+    assert!(failure.status.is_some_and(|status| !status.success()));
+    for remedy in ["auth.token_file", "tls.client_ca_file", "127.0.0.1"] {
+        assert!(failure.log.contains(remedy), "{}", failure.log);
+    }
+}
+
+#[tokio::test]
+async fn a_bare_token_of_an_older_file_may_do_everything() {
+    let place = Place::new();
+    let file = token_file(place.root(), "an-old-file-with-one-token\n");
+    let launch = Launch::on(&place.data_dir());
+    let door = Door::open(launch.env("SHIM_AUTH_TOKEN_FILE", &file.display().to_string())).await;
+    let token = Some("an-old-file-with-one-token");
+    door.knock(LOOK, token).await.unwrap();
+    let pruned = door.knock("/shim.checkpoint.v1.CheckpointService/Prune", token);
+    let refused = pruned.await.err().map(|refused| refused.code);
+    assert_ne!(refused, Some(Code::PermissionDenied));
+}

@@ -1,0 +1,100 @@
+//! Tokens change while a stream is open and calls go on; nothing is started anew.
+
+use std::time::{Duration, Instant};
+
+use shim_proto::checkpoint::v1::checkpoint_service_client::CheckpointServiceClient;
+use shim_proto::checkpoint::v1::{
+    AttachSessionRequest, GetSessionRequest, ListSessionsRequest, SessionState,
+};
+use shim_runtime::client::{Channel, connect};
+use shim_tests::calls;
+use shim_tests::place::Place;
+use shim_tests::service::Launch;
+use tonic::Code;
+
+use super::door::{Door, LOOK, credentials, token_file};
+
+const OLD: &str = "the-token-of-last-year";
+const NEW: &str = "the-token-of-this-year";
+const POLL: Duration = Duration::from_millis(50);
+/// Far longer than it takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Each process looks at its file once a second, when it has a call to make or to answer.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+type Client = CheckpointServiceClient<Channel>;
+
+/// Knocks until the token is let in, or until it is refused, while the client's calls go on without a hitch.
+async fn until(door: &Door, token: &str, is_let_in: bool, client: &mut Client) {
+    let began = Instant::now();
+    loop {
+        keep_calling(client).await;
+        match door.knock(LOOK, Some(token)).await {
+            Ok(()) if is_let_in => return,
+            Err(refused) if !is_let_in => {
+                assert_eq!(refused.code, Code::Unauthenticated);
+                assert_eq!(refused.reason, "TOKEN_REFUSED");
+                return;
+            }
+            _ => assert!(began.elapsed() < PATIENCE, "{token}: {is_let_in} never came true"),
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+async fn keep_calling(client: &mut Client) {
+    let called = client.list_sessions(ListSessionsRequest::default()).await;
+    called.expect("calls go on");
+}
+
+/// After this time the next call of a client looks at the file.
+async fn let_the_client_look(client: &mut Client) {
+    tokio::time::sleep(LOOK_EVERY).await;
+    keep_calling(client).await;
+}
+
+#[tokio::test]
+async fn a_new_token_takes_over_while_a_stream_is_open_and_calls_go_on() {
+    let place = Place::new();
+    let write = |content: &str| token_file(place.root(), content);
+    let file = write(OLD);
+    let launch = Launch::on(&place.data_dir());
+    let door = Door::open(launch.env("SHIM_AUTH_TOKEN_FILE", &file.display().to_string())).await;
+    let shown = credentials(&[("auth.token_file", &file)]);
+    let mut client = Client::new(connect(&door.endpoint("http"), Some(&shown)).unwrap());
+
+    let session = calls::open(&mut client, "/project").await.unwrap();
+    let (_beats, outgoing) = tokio::sync::mpsc::channel::<AttachSessionRequest>(1);
+    _beats
+        .send(AttachSessionRequest {
+            session_id: session.id.clone(),
+            epoch: session.epoch,
+            ..Default::default()
+        })
+        .await
+        .unwrap();
+    let outgoing = tokio_stream::wrappers::ReceiverStream::new(outgoing);
+    let mut attached = client.attach_session(outgoing).await.unwrap().into_inner();
+    attached.message().await.unwrap().unwrap();
+
+    write(&format!("{OLD}\n{NEW} role=write\n"));
+    until(&door, NEW, true, &mut client).await;
+    write(&format!("{NEW} role=write\n{OLD}\n"));
+    let_the_client_look(&mut client).await;
+    write(&format!("{NEW} role=write\n"));
+    until(&door, OLD, false, &mut client).await;
+    door.knock(LOOK, Some(NEW)).await.unwrap();
+
+    // A file that went wrong shuts nobody out.
+    write("oops\n");
+    let_the_client_look(&mut client).await;
+    door.knock(LOOK, Some(NEW)).await.unwrap();
+    assert!(!door.service.log().contains("oops"));
+
+    let asked = GetSessionRequest {
+        session_id: session.id,
+    };
+    let session = client.get_session(asked).await.unwrap().into_inner();
+    let state = session.session.unwrap().state();
+    assert_eq!(state, SessionState::Active, "the stream was broken off");
+}

@@ -1,0 +1,213 @@
+//! Every service in a process of its own, each killed in its turn: the six tools answer again, what was acknowledged is
+//! still there, and every job ends.
+
+mod house;
+mod web;
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+use shim_proto::coordination::v1::{Task, TaskState};
+use shim_tests::calls;
+use shim_tests::dice::Dice;
+
+use self::house::{House, PARTS, Part};
+
+/// From the restart of what was killed until a tool answers, with much to spare for a busy machine.
+const HEAL_WITHIN: Duration = Duration::from_secs(60);
+const ASK_AGAIN: Duration = Duration::from_millis(50);
+const JOB_PARTS: usize = 3;
+
+/// What the services acknowledged so far.
+#[derive(Default)]
+struct Ledger {
+    /// Checkpoints, by id, and the task each was saved with.
+    saved: Vec<(String, String)>,
+    /// Jobs, by id.
+    jobs: Vec<String>,
+}
+
+struct Story {
+    house: House,
+    ledger: Ledger,
+    saves: usize,
+}
+
+impl Story {
+    /// Asks until a tool does as it is told.
+    async fn get(&mut self, by: Part, tool: &str, arguments: Value) -> Value {
+        let deadline = Instant::now() + HEAL_WITHIN;
+        loop {
+            if let Some(facts) = self.house.call(by, tool, &arguments).await {
+                return facts;
+            }
+            assert!(Instant::now() < deadline, "{by:?}: {tool} does not heal");
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+    }
+
+    fn next_task(&mut self) -> String {
+        self.saves += 1;
+        format!("task {}", self.saves)
+    }
+
+    fn note(&mut self, task: String, facts: &Value) {
+        let id = facts["checkpoint"]["checkpoint_id"].as_str().unwrap();
+        self.ledger.saved.push((id.to_owned(), task));
+    }
+
+    async fn save(&mut self, by: Part) {
+        let task = self.next_task();
+        let state = json!({"current_task": task, "progress": 0.5, "next_steps": ["go on"]});
+        let facts = self.get(by, "shim_auto_checkpoint", state).await;
+        self.note(task, &facts);
+    }
+
+    /// Saves once, as whoever does not know that something is down. What is not acknowledged is owed to nobody.
+    async fn try_to_save(&mut self, by: Part) {
+        let task = self.next_task();
+        let state = json!({"current_task": task, "progress": 0.5, "next_steps": ["go on"]});
+        let answer = self.house.call(by, "shim_auto_checkpoint", &state).await;
+        if let Some(facts) = answer {
+            self.note(task, &facts);
+        }
+    }
+
+    /// Gives the workers a job that outlives the next kill.
+    async fn submit(&mut self, by: Part) {
+        let parts = (0..JOB_PARTS).map(
+            |n| json!({"id": format!("part-{n}"), "goal": "count", "executor": "command", "files": []}),
+        );
+        let job = json!({"action": "submit", "goal": "count it all", "subtasks": parts.collect::<Vec<_>>()});
+        let facts = self.get(by, "shim_coordinate_task", job).await;
+        let id = facts["task"]["task_id"].as_str().unwrap();
+        self.ledger.jobs.push(id.to_owned());
+    }
+
+    /// One window gives a task, the other does it.
+    async fn pass_a_task(&mut self, from: Part, to: Part) {
+        let job = json!({"action": "submit", "goal": "think", "split": "never"});
+        let facts = self.get(from, "shim_coordinate_task", job).await;
+        let id = facts["task"]["task_id"].as_str().unwrap().to_owned();
+        self.ledger.jobs.push(id.clone());
+        loop {
+            let claim = json!({"action": "claim"});
+            let claimed = self.get(to, "shim_worker_task", claim).await;
+            if !claimed["task"].is_object() {
+                continue;
+            }
+            let result = json!({
+                "action": "complete", "result": "thought",
+                "task_id": claimed["task"]["task_id"], "lease": claimed["lease"],
+            });
+            self.get(to, "shim_worker_task", result).await;
+            if claimed["task"]["task_id"] == json!(id) {
+                return;
+            }
+        }
+    }
+
+    /// Each of the six tools, through both gateways.
+    async fn all_tools_answer(&mut self) {
+        for (one, other) in [
+            (Part::Window, Part::WebGateway),
+            (Part::WebGateway, Part::Window),
+        ] {
+            self.save(one).await;
+            let signals = json!({"estimated_tokens": 1000});
+            self.get(one, "shim_monitor_signals", signals).await;
+            let detect = json!({"action": "detect"});
+            self.get(one, "shim_check_recovery", detect).await;
+            for view in ["session", "tasks", "workers"] {
+                let look = json!({"view": view});
+                self.get(one, "shim_session_status", look).await;
+            }
+            self.pass_a_task(one, other).await;
+        }
+    }
+
+    /// A client that is started anew finds what its forerunner left, and goes on with it.
+    async fn recover(&mut self, by: Part) {
+        let detect = json!({"action": "detect"});
+        let left = self.get(by, "shim_check_recovery", detect).await;
+        let left = left["candidates"][0]["session_id"].clone();
+        assert!(left.is_string(), "nothing to recover");
+        let restore = json!({"action": "restore", "session_id": left});
+        let restored = self.get(by, "shim_check_recovery", restore).await;
+        assert_eq!(restored["session_id"], left, "{restored}");
+    }
+
+    async fn kill_and_heal(&mut self, part: Part, dice: &mut Dice) {
+        let (user, other) = if part == Part::Window {
+            (Part::WebGateway, Part::Window)
+        } else {
+            (Part::Window, Part::WebGateway)
+        };
+        self.save(user).await;
+        self.save(other).await;
+        self.submit(user).await;
+        tokio::time::sleep(dice.micros(0..400_000)).await;
+        self.house.kill(part).await;
+        self.try_to_save(user).await;
+        self.house.restart(part).await;
+        let restarted = Instant::now();
+        if part == Part::Window {
+            self.recover(part).await;
+        }
+        self.all_tools_answer().await;
+        println!(
+            "{part:?}: all tools answered {:?} later",
+            restarted.elapsed()
+        );
+    }
+
+    /// Nothing acknowledged is lost.
+    async fn settle(&mut self) {
+        let mut checkpoints = self.house.checkpoint.client();
+        for (id, task) in &self.ledger.saved {
+            let state = calls::content(&mut checkpoints, id).await.unwrap();
+            assert_eq!(&state.current_task, task);
+        }
+        for (n, job) in self.ledger.jobs.iter().enumerate() {
+            let mut tasks = self.house.coordination[n % 2].tasks();
+            let waiting = tokio::time::timeout(HEAL_WITHIN, tasks.ended(job));
+            let ended: Task = waiting.await.expect("every job ends").unwrap();
+            assert_eq!(ended.state(), TaskState::Completed, "{ended:?}");
+            let counted = ended.subtasks.unwrap_or_default();
+            assert_eq!(counted.completed, counted.total, "{ended:?}");
+        }
+        let (saves, jobs) = (self.ledger.saved.len(), self.ledger.jobs.len());
+        println!("{saves} saves and {jobs} jobs are all there");
+    }
+}
+
+/// In an order of chance.
+fn shuffled(dice: &mut Dice) -> Vec<Part> {
+    let mut left = PARTS.to_vec();
+    let mut order = Vec::new();
+    while !left.is_empty() {
+        let part = *dice.pick(&left);
+        left.retain(|other| *other != part);
+        order.push(part);
+    }
+    order
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_is_killed_heals_and_loses_nothing() {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let given = std::env::var("SHIM_SEED").ok();
+    let seed = given.map_or(u64::from(now.subsec_nanos()), |seed| seed.parse().unwrap());
+    println!("SHIM_SEED={seed}");
+    let mut dice = Dice::new(seed);
+    let mut story = Story {
+        house: House::new().await,
+        ledger: Ledger::default(),
+        saves: 0,
+    };
+    story.all_tools_answer().await;
+    for part in shuffled(&mut dice) {
+        story.kill_and_heal(part, &mut dice).await;
+    }
+    story.settle().await;
+}

@@ -1,0 +1,214 @@
+//! A collector that speaks OTLP over gRPC and keeps what it gets, as the stories ask for it.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
+    TraceService, TraceServiceServer,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tonic::{Request, Response, Status};
+
+/// Spans come a second after their end, from processes that share two cores with everything else.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A span as it came.
+#[derive(Debug, Clone)]
+pub(super) struct Recorded {
+    /// The process it is from.
+    pub(super) service: String,
+    pub(super) trace_id: String,
+    pub(super) span_id: String,
+    /// Empty for the beginning of a trace.
+    pub(super) parent_id: String,
+    pub(super) name: String,
+    /// As in the protocol: 1 internal, 2 server, 3 client, 4 producer, 5 consumer.
+    pub(super) kind: i32,
+    pub(super) attributes: HashMap<String, String>,
+    /// The spans it points to.
+    pub(super) links: Vec<String>,
+    pub(super) is_error: bool,
+}
+
+impl Recorded {
+    fn new(resource: &HashMap<String, String>, span: &Span) -> Self {
+        Self {
+            service: resource["service.name"].clone(),
+            trace_id: hex(&span.trace_id),
+            span_id: hex(&span.span_id),
+            parent_id: hex(&span.parent_span_id),
+            name: span.name.clone(),
+            kind: span.kind,
+            attributes: texts(&span.attributes),
+            links: span.links.iter().map(|link| hex(&link.span_id)).collect(),
+            is_error: span.status.as_ref().is_some_and(|status| status.code == 2),
+        }
+    }
+
+    pub(super) fn attribute(&self, name: &str) -> &str {
+        self.attributes.get(name).map_or("", String::as_str)
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn texts(attributes: &[KeyValue]) -> HashMap<String, String> {
+    attributes
+        .iter()
+        .map(|attribute| (attribute.key.clone(), text(attribute.value.as_ref())))
+        .collect()
+}
+
+fn text(value: Option<&AnyValue>) -> String {
+    match value.and_then(|value| value.value.as_ref()) {
+        Some(Value::StringValue(text)) => text.clone(),
+        Some(Value::IntValue(number)) => number.to_string(),
+        other => format!("{other:?}"),
+    }
+}
+
+/// The collector. Dropped, it is gone.
+pub(super) struct Collector {
+    endpoint: String,
+    spans: watch::Receiver<Vec<Recorded>>,
+    serving: JoinHandle<()>,
+}
+
+struct Store(watch::Sender<Vec<Recorded>>);
+
+#[tonic::async_trait]
+impl TraceService for Store {
+    async fn export(
+        &self,
+        request: Request<ExportTraceServiceRequest>,
+    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        let groups = request.into_inner().resource_spans;
+        self.0
+            .send_modify(|spans| spans.extend(groups.iter().flat_map(recorded)));
+        Ok(Response::new(ExportTraceServiceResponse::default()))
+    }
+}
+
+fn recorded(group: &ResourceSpans) -> Vec<Recorded> {
+    let resource = texts(&group.resource.as_ref().unwrap().attributes);
+    for told in [
+        "service.version",
+        "service.instance.id",
+        "host.name",
+        "process.pid",
+    ] {
+        assert!(resource.contains_key(told), "{resource:?}");
+    }
+    let spans = group.scope_spans.iter().flat_map(|scope| &scope.spans);
+    spans.map(|span| Recorded::new(&resource, span)).collect()
+}
+
+impl Collector {
+    pub(super) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let (sender, spans) = watch::channel(Vec::new());
+        let serving = tokio::spawn(async move {
+            let service = TraceServiceServer::new(Store(sender));
+            let server = Server::builder().add_service(service);
+            let incoming = TcpIncoming::from(listener);
+            server.serve_with_incoming(incoming).await.unwrap();
+        });
+        Self {
+            endpoint,
+            spans,
+            serving,
+        }
+    }
+
+    pub(super) fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// All that came.
+    pub(super) fn all(&self) -> Trace {
+        Trace(self.spans.borrow().clone())
+    }
+
+    /// The spans of a trace, as soon as all of these came.
+    pub(super) async fn trace(&self, trace_id: &str, names: &[&str]) -> Trace {
+        let mut spans = self.spans.clone();
+        let of_trace = |spans: &[Recorded]| -> Vec<Recorded> {
+            let those = spans.iter().filter(|span| span.trace_id == trace_id);
+            those.cloned().collect()
+        };
+        let are_there = |spans: &Vec<Recorded>| {
+            let there = of_trace(spans);
+            names
+                .iter()
+                .all(|name| there.iter().any(|span| span.name == *name))
+        };
+        let waited = tokio::time::timeout(PATIENCE, spans.wait_for(are_there)).await;
+        let came = waited.map(|came| Trace(of_trace(&came.unwrap())));
+        came.unwrap_or_else(|_| {
+            let there = Trace(of_trace(&self.spans.borrow()));
+            panic!("of {names:?} only these came:\n{}", there.listed())
+        })
+    }
+}
+
+impl Drop for Collector {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+/// The spans of one trace.
+pub(super) struct Trace(pub(super) Vec<Recorded>);
+
+impl Trace {
+    /// All spans with a name.
+    pub(super) fn named(&self, name: &str) -> Vec<&Recorded> {
+        self.0.iter().filter(|span| span.name == name).collect()
+    }
+
+    /// The one span with a name that a service recorded.
+    pub(super) fn only(&self, service: &str, name: &str) -> &Recorded {
+        let mut found = self.named(name);
+        found.retain(|span| span.service == service);
+        assert_eq!(found.len(), 1, "{name} of {service}:\n{}", self.listed());
+        found[0]
+    }
+
+    /// A span by its id.
+    pub(super) fn get(&self, span_id: &str) -> Option<&Recorded> {
+        self.0.iter().find(|span| span.span_id == span_id)
+    }
+
+    /// From a span up to the first: each as service and name.
+    pub(super) fn way_up<'a>(&'a self, mut span: &'a Recorded) -> Vec<(&'a str, &'a str)> {
+        let mut way = vec![(span.service.as_str(), span.name.as_str())];
+        while let Some(parent) = self.get(&span.parent_id) {
+            way.push((&parent.service, &parent.name));
+            span = parent;
+        }
+        way
+    }
+
+    pub(super) fn listed(&self) -> String {
+        let line = |span: &Recorded| {
+            format!(
+                "{} {} <- {} ({})\n",
+                span.name, span.span_id, span.parent_id, span.service
+            )
+        };
+        self.0.iter().map(line).collect()
+    }
+}

@@ -1,0 +1,154 @@
+//! Every service a process of its own, all of them telling one collector, and a program that works until it is let go.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use shim_proto::coordination::v1::{Task, TaskState};
+use shim_redis_harness::Redis;
+use shim_tests::mcp::{Gateway, GatewayLaunch, facts};
+use shim_tests::place::Place;
+use shim_tests::service::{Launch, Service};
+use shim_tests::tasks::TaskClients;
+
+use super::collector::Collector;
+
+/// Says something, so that a checkpoint is saved, and tells its place in the trace when it may go.
+const PROGRAM: &str =
+    "read -r task; echo begun; while [ ! -e go ]; do sleep 0.02; done; echo $TRACEPARENT";
+/// For what comes a moment later.
+const LOOKS: usize = 1_000;
+const LOOK_AGAIN: Duration = Duration::from_millis(30);
+
+pub(super) struct House {
+    pub(super) collector: Collector,
+    pub(super) redis: Redis,
+    pub(super) coordination: Service,
+    pub(super) checkpoint: Service,
+    place: Place,
+}
+
+impl House {
+    pub(super) async fn new() -> Self {
+        let (collector, place, redis) = (Collector::start().await, Place::new(), Redis::start());
+        let told = |launch| telling(launch, &collector);
+        let data = place.data_dir();
+        let coordination = told(Launch::coordination(&data, &redis.url()))
+            .env("SHIM_REGISTRY_HEARTBEAT", "250ms")
+            .env("SHIM_REGISTRY_DEAD_AFTER", "1s");
+        let checkpoint = told(Launch::on(&data));
+        Self {
+            coordination: coordination.started().await,
+            checkpoint: checkpoint.started().await,
+            collector,
+            redis,
+            place,
+        }
+    }
+
+    /// A process with one worker that runs the program.
+    pub(super) async fn worker(&self, name: &str) -> Service {
+        let project = self.place.project();
+        let file = self.place.root().join("worker.toml");
+        let settings = format!(
+            "[worker]
+             roots = ['{project}']
+             start = ['wait']
+             [worker.executors.wait]
+             kind = 'command'
+             program = 'sh'
+             args = ['-c', '{PROGRAM}']
+             working_dir = '{project}'",
+            project = project.display(),
+        );
+        std::fs::write(&file, settings).unwrap();
+        let launch = Launch::worker(&self.place.data_dir(), &self.redis.url())
+            .named(name)
+            .env("SHIM_CONFIG", &file.display().to_string())
+            .env("SHIM_REGISTRY_HEARTBEAT", "250ms")
+            .env("SHIM_REGISTRY_DEAD_AFTER", "1s")
+            .env("SHIM_ENDPOINTS_CHECKPOINT", &endpoint(&self.checkpoint));
+        telling(launch, &self.collector).started().await
+    }
+
+    /// A window on these services, without a worker service of its own.
+    pub(super) async fn window(&self) -> Gateway {
+        GatewayLaunch::new(&self.place.data_dir(), &self.place.project())
+            .with_service(self.checkpoint.socket())
+            .with_env("SHIM_ENDPOINTS_COORDINATION", &endpoint(&self.coordination))
+            .with_env("SHIM_ENDPOINTS_WORKER", &endpoint(&self.coordination))
+            .with_env("SHIM_OTLP_ENDPOINT", self.collector.endpoint())
+            .open()
+            .await
+    }
+
+    /// Lets the programs end.
+    pub(super) fn let_go(&self) {
+        std::fs::write(self.go(), "").unwrap();
+    }
+
+    fn go(&self) -> PathBuf {
+        self.place.project().join("go")
+    }
+
+    /// Ends the services in good order: then all they recorded is with the collector.
+    pub(super) fn stop(&mut self) {
+        self.coordination.stop();
+        self.checkpoint.stop();
+    }
+
+    pub(super) fn tasks(&self) -> TaskClients {
+        self.coordination.tasks()
+    }
+
+    /// Waits until a task is what it should be.
+    pub(super) async fn task_that(&self, id: &str, is: impl Fn(&Task) -> bool) -> Task {
+        let mut tasks = self.tasks();
+        let mut last = Task::default();
+        for _ in 0..LOOKS {
+            last = tasks.task(id).await.unwrap();
+            if is(&last) {
+                return last;
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        panic!("the task stays {last:?}");
+    }
+
+    /// Waits until a worker has told something of a task, and saved it.
+    pub(super) async fn saved(&self, id: &str) -> Task {
+        let is_saved =
+            |task: &Task| task.state() == TaskState::Running && !task.checkpoint_id.is_empty();
+        self.task_that(id, is_saved).await
+    }
+}
+
+/// With its spans told to a collector, and next to nothing logged: one has nothing to do with the other.
+pub(super) fn telling(launch: Launch, collector: &Collector) -> Launch {
+    launch
+        .env("SHIM_OTLP_ENDPOINT", collector.endpoint())
+        .env("SHIM_LOG_FILTER", "error")
+}
+
+fn endpoint(service: &Service) -> String {
+    format!("unix:{}", service.socket().display())
+}
+
+/// Calls the tool of jobs as a client that has a trace.
+pub(super) async fn call(window: &mut Gateway, arguments: Value, traceparent: &str) -> Value {
+    let params = json!({
+        "name": "shim_coordinate_task",
+        "arguments": arguments,
+        "_meta": {"traceparent": traceparent},
+    });
+    facts(window.request("tools/call", params).await.unwrap())
+}
+
+/// Submits a job of one part for the program, and returns the part's id and the job's.
+pub(super) async fn submit(window: &mut Gateway, traceparent: &str) -> (String, String) {
+    let part = json!({"id": "only", "goal": "wait until it may end", "executor": "command"});
+    let job = json!({"action": "submit", "goal": "one thing", "subtasks": [part]});
+    let submitted = call(window, job, traceparent).await;
+    let id = |task: &Value| task["task_id"].as_str().unwrap().to_owned();
+    (id(&submitted["subtasks"][0]), id(&submitted["task"]))
+}
