@@ -1,7 +1,7 @@
 # `make run` shows everything; `make test` proves it. Both install what is missing and can be repeated at will.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench chaos install
+.PHONY: help run test bench chaos compose-test install
 
 # Cargo's folder, wherever the person has it.
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
@@ -14,7 +14,7 @@ ROUNDS ?=
 SEED   ?= 1
 
 help: ## Say what can be made
-	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 22
 
 run: ## Bring up the local stack, play the demo against it, and stay with a live view
 	@scripts/setup.sh run
@@ -40,6 +40,10 @@ chaos: ## Kill, freeze and race what is promised: PANEL=checkpoint|races|locks|o
 	@cargo build --release --quiet --package shim --package shim-tests
 	@SHIM_BIN=$(TARGET)/release/shim $(TARGET)/release/chaos $(PANEL) \
 		$(if $(ROUNDS),--rounds $(ROUNDS)) --seed $(SEED)
+
+compose-test: ## Bring up docker-compose.yml with a Docker engine of its own, kill each container, and check: BIN=target/debug/shim
+	@[ -n "$(BIN)" ] || cargo build --release --quiet --package shim
+	@PYTHONDONTWRITEBYTECODE=1 python3 deploy/compose-test/run.py $(or $(BIN),$(TARGET)/release/shim) $(TARGET)/compose-test
 
 install: ## Put the command `shim` into Cargo's bin folder
 	@cargo install --quiet --locked --path .

@@ -40,6 +40,14 @@ install_redis() {
     fi
 }
 
+install_prometheus() {
+    install prometheus prometheus
+    # A test starts its own; the one that came with the package would only watch itself.
+    if [ -d /run/systemd/system ]; then
+        as_root systemctl disable --now --quiet prometheus >/dev/null 2>&1 || true
+    fi
+}
+
 # A virtual environment that matches the pinned requirements.
 python_venv() {
     venv=$1
@@ -88,6 +96,9 @@ test)
     have redis-cli || install redis-tools redis
     # On Linux the kernel ends a test's servers with the test.
     [ "$(uname)" != Linux ] || have setpriv || install util-linux util-linux
+    # The operator's book asks with grpcurl and reads with jq.
+    have jq || install jq jq
+    have promtool || install_prometheus
     # One story bends the service's clock.
     have faketime || install faketime libfaketime
     if ! have cargo-nextest; then

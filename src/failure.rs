@@ -182,7 +182,13 @@ fn remedy(reason: &str) -> Option<&'static str> {
         "STORE_FULL" => "give Redis more memory (maxmemory), or let entries and messages go",
         "STORE_UNAVAILABLE" => "run `shim doctor`",
         "DISK_FULL" => "free space, or drop old contents with `shim sessions prune`",
-        "TOKEN_REFUSED" => "set auth.token_file to the file with the server's token",
+        "TOKEN_REFUSED" | "TOKEN_EXPIRED" => {
+            "set auth.token_file to a file that begins with a token of the server"
+        }
+        "ROLE_REFUSED" => {
+            "this needs a token with a stronger role, on the first line of auth.token_file"
+        }
+        "TOO_FAST" => "wait, or raise limits.calls_per_second where the service runs",
         _ => return None,
     })
 }

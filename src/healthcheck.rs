@@ -7,6 +7,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use shim_runtime::auth::Credentials;
 use shim_runtime::client::{self, Endpoint};
 use shim_runtime::stack::{Stack, StackState};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -74,7 +75,8 @@ async fn health(args: &Args, config: &Config) -> Result<String, Failure> {
         "" => "the process",
         service => service,
     };
-    let channel = client::connect(&endpoint, None)?;
+    let certificates = Credentials::certificates(&config.runtime)?;
+    let channel = client::connect(&endpoint, Some(&certificates))?;
     let asked = HealthCheckRequest {
         service: args.service.clone(),
     };
@@ -91,7 +93,9 @@ async fn health(args: &Args, config: &Config) -> Result<String, Failure> {
 /// Where the server of this configuration listens: at `listen`, else it is the local stack.
 fn own(config: &Config) -> Result<Endpoint, Failure> {
     if let Some(address) = config.runtime.listen {
-        let endpoint = format!("http://{}", reachable(address));
+        let tls = config.runtime.tls.cert_file.is_some();
+        let scheme = if tls { "https" } else { "http" };
+        let endpoint = format!("{scheme}://{}", reachable(address));
         return endpoint.parse().map_err(Failure::new);
     }
     match Stack::at(config.data_dir()).state() {

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use shim_runtime::auth::{Auth, Credentials, CredentialsError, TokenError};
 use shim_runtime::lifecycle::Shutdown;
 use shim_runtime::server::{ListenError, Listeners, ServeError, Server};
+use shim_runtime::tls::TlsError;
 use shim_runtime::{process, telemetry};
 
 use crate::config::Config;
@@ -116,15 +117,19 @@ pub(crate) fn credentials(config: &Config) -> Result<Credentials, Failure> {
 
 /// A server without services, behind everything the configuration asks of callers.
 pub(crate) fn server(config: &Config, auth: Auth) -> Result<Server, Failure> {
-    let tls = config.runtime.tls.server();
-    let tls = tls.map_err(|e| Failure::new(e.to_string()))?;
     Ok(Server::new(auth)?
-        .with_tls(tls)
+        .with_tls(config.runtime.tls.server()?)
         .with_limits(config.runtime.limits.clone()))
 }
 
 impl From<TokenError> for Failure {
     fn from(error: TokenError) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
+impl From<TlsError> for Failure {
+    fn from(error: TlsError) -> Self {
         Self::new(error.to_string())
     }
 }

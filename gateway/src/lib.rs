@@ -42,8 +42,9 @@ use shim_runtime::auth::{Auth, CredentialsError, TokenError};
 use shim_runtime::config::Config as RuntimeConfig;
 use shim_runtime::lifecycle::Shutdown;
 use shim_runtime::limits::Limiter;
-use shim_runtime::process;
-use shim_runtime::server::{ListenError, Listeners};
+use shim_runtime::probes::Probes;
+use shim_runtime::server::{ListenError, Listeners, Readiness};
+use shim_runtime::{metrics, process};
 
 pub use config::Config;
 
@@ -85,9 +86,11 @@ pub enum GatewayError {
 pub fn run_stdio(runtime: RuntimeConfig, config: Config) -> Result<(), GatewayError> {
     run(async move {
         let shutdown = Shutdown::on_signals()?;
+        let auth = Auth::by_token(&runtime)?;
         let surroundings = Surroundings::read(config, environment, process::parent());
         let gateway = Gateway::prepare(&runtime, surroundings)?;
-        serve(gateway, rmcp::transport::stdio_pipes(), shutdown).await
+        let served = serve(gateway, rmcp::transport::stdio_pipes(), shutdown.clone());
+        beside_probes(&runtime, auth, shutdown, served).await?
     })
 }
 
@@ -110,12 +113,38 @@ pub fn run_http(
         let gateway = Gateway::prepare(&runtime, Surroundings::read(config, environment, None))?;
         tracing::info!("MCP over HTTP at http://{bound}/mcp");
         if let Some(listener) = listeners.tcp {
-            let admission = Admission { auth, limiter };
-            streamable_http::serve(gateway.clone(), listener, admission, shutdown).await;
+            let admission = Admission {
+                auth: auth.clone(),
+                limiter,
+            };
+            let served =
+                streamable_http::serve(gateway.clone(), listener, admission, shutdown.clone());
+            beside_probes(&runtime, auth, shutdown, served).await?;
         }
         gateway.leave("the gateway was stopped").await;
         Ok(())
     })
+}
+
+/// Answers probes while it serves, if `metrics_listen` is set.
+async fn beside_probes<T>(
+    runtime: &RuntimeConfig,
+    auth: Auth,
+    shutdown: Shutdown,
+    served: impl Future<Output = T>,
+) -> Result<T, GatewayError> {
+    let Some(address) = runtime.metrics_listen else {
+        return Ok(served.await);
+    };
+    let probes = Probes::bind(address, runtime.metrics_open)
+        .await
+        .map_err(|error| ListenError::BindProbes(address, error))?;
+    metrics::begin("gateway");
+    measure::begin_with_zero();
+    tokio::select! {
+        done = served => Ok(done),
+        never = probes.serve(Readiness::default(), auth, shutdown) => match never {},
+    }
 }
 
 fn environment(name: &str) -> Option<String> {

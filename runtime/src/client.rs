@@ -26,6 +26,13 @@ pub enum Endpoint {
     Tcp(Uri),
 }
 
+impl Endpoint {
+    /// Whether TLS is spoken there.
+    pub(crate) fn speaks_tls(&self) -> bool {
+        matches!(self, Self::Tcp(uri) if uri.scheme_str() == Some("https"))
+    }
+}
+
 impl FromStr for Endpoint {
     type Err = String;
 
@@ -95,7 +102,7 @@ pub fn connect(
                 .keep_alive_timeout(KEEP_ALIVE)
                 .tcp_nodelay(true);
             match tls {
-                Some(tls) if uri.scheme_str() == Some("https") => builder.tls_config(tls)?,
+                Some(tls) if endpoint.speaks_tls() => builder.tls_config(tls)?,
                 _ => builder,
             }
         }

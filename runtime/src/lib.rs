@@ -14,6 +14,7 @@ pub mod limits;
 pub mod metrics;
 pub mod probes;
 pub mod process;
+pub mod redact;
 pub mod rpc;
 pub mod server;
 pub mod stack;

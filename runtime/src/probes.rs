@@ -78,7 +78,7 @@ impl Probes {
     }
 
     /// Answers until dropped, and thus through the drain, too.
-    pub async fn serve(self, readiness: Readiness, auth: Auth, shutdown: Shutdown) {
+    pub async fn serve(self, readiness: Readiness, auth: Auth, shutdown: Shutdown) -> Infallible {
         let Self {
             listener,
             metrics,
@@ -224,7 +224,7 @@ mod tests {
         Probes::bind(address.parse().unwrap(), open).await.unwrap()
     }
 
-    fn serve(probes: Probes, auth: Auth) -> (SocketAddr, JoinHandle<()>) {
+    fn serve(probes: Probes, auth: Auth) -> (SocketAddr, JoinHandle<Infallible>) {
         let port = probes.address().unwrap().port();
         let served = probes.serve(Readiness::default(), auth, Shutdown::new());
         (([127, 0, 0, 1], port).into(), tokio::spawn(served))

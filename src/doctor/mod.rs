@@ -1,5 +1,6 @@
 //! `shim doctor`: everything a user could have wrong, each with its remedy. Nothing is changed by looking.
 
+mod access;
 mod clients;
 mod machine;
 mod stack;
@@ -98,6 +99,7 @@ pub(crate) async fn run(
     checks.extend(machine::check());
     if let Ok(config) = &loaded {
         checks.extend(storage::check(config));
+        checks.extend(access::check(config));
         checks.extend(stack::check(config).await);
         checks.extend(team::executors(config));
     }

@@ -2,11 +2,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod bad_input;
+mod book;
 mod coordination;
 mod crash_panel;
 mod faults;
 mod local_stack;
 mod mcp_clients;
+mod metrics;
+mod observability;
 mod overload;
 mod recovery;
 mod reflection;

@@ -36,6 +36,17 @@ impl Credentials {
                 .as_deref()
                 .map(TokenFile::open)
                 .transpose()?,
+            ..Self::certificates(config)?
+        })
+    }
+
+    /// The certificates alone, for what asks for no token.
+    ///
+    /// # Errors
+    /// If a file cannot be used.
+    pub fn certificates(config: &Config) -> Result<Self, TlsError> {
+        Ok(Self {
+            token: None,
             tls: config.tls.client()?,
         })
     }

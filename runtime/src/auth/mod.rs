@@ -168,15 +168,18 @@ impl Auth {
         peer: Peer,
         now: SystemTime,
     ) -> Result<Caller, Fault> {
-        let by_certificate = match (self.certificates, peer) {
-            (Some(role), Peer::Certificate(..)) => Some(Caller::unnamed(peer, role)),
+        let by_connection = match (self.certificates, peer) {
+            (Some(role), Peer::Certificate(..)) => Some(role),
+            // No handshake ends without a certificate; should one, it opens nothing.
+            (Some(_), Peer::Address(_)) => None,
+            _ if self.tokens.is_none() => Some(Role::Admin),
             _ => None,
         };
+        let by_connection = by_connection.map(|role| Caller::unnamed(peer, role));
         let Some(file) = &self.tokens else {
-            // With certificates asked for, whoever has none came by the socket: no handshake ends without one.
-            return Ok(by_certificate.unwrap_or_else(|| Caller::unnamed(peer, Role::Admin)));
+            return by_connection.ok_or_else(refused);
         };
-        if let (None, Some(caller)) = (authorization, by_certificate) {
+        if let (None, Some(caller)) = (authorization, by_connection) {
             return Ok(caller);
         }
         let tokens = file.tokens();
@@ -205,7 +208,7 @@ fn refused() -> Fault {
     Fault {
         code: Code::Unauthenticated,
         reason: "TOKEN_REFUSED",
-        message: "the call shows no valid bearer token".into(),
+        message: "the call shows no valid bearer token or certificate".into(),
         remedy: Some(
             "send the header `authorization: Bearer TOKEN` with a token of the server".into(),
         ),
@@ -294,6 +297,8 @@ mod tests {
         assert_eq!(caller.role, Role::Read);
         let by_socket = only_certificates.identify(None, UNIX, now).unwrap();
         assert_eq!(by_socket.role, Role::Admin);
+        let by_neither = only_certificates.identify(None, Peer::Address(None), now);
+        assert_eq!(reason(by_neither), "TOKEN_REFUSED");
     }
 
     #[test]

@@ -38,6 +38,20 @@ pub struct Endpoints {
     pub evolution: Option<Endpoint>,
 }
 
+impl Endpoints {
+    fn any_speaks_tls(&self) -> bool {
+        [
+            &self.checkpoint,
+            &self.coordination,
+            &self.worker,
+            &self.evolution,
+        ]
+        .into_iter()
+        .flatten()
+        .any(Endpoint::speaks_tls)
+    }
+}
+
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
@@ -59,7 +73,7 @@ impl FromStr for LogFormat {
     }
 }
 
-/// A collector of OpenTelemetry. One on another machine is reached through one on this: it knows about TLS and retries.
+/// A collector of OpenTelemetry. One far away is reached through one nearby, which knows about TLS and retries.
 struct Collector(Uri);
 
 impl Setting for Collector {
@@ -114,7 +128,7 @@ pub struct Config {
 impl Config {
     /// Reads the shared keys.
     pub fn read(settings: &mut Settings) -> Self {
-        Self {
+        let config = Self {
             file: settings.file().map(PathBuf::from),
             data_dir: settings.get("data_dir").unwrap_or_else(default_data_dir),
             redis_url: settings.get("redis_url"),
@@ -139,7 +153,12 @@ impl Config {
                 endpoint: settings.get::<Collector>("otlp_endpoint").map(|it| it.0),
                 sample_ratio: settings.get_within("otlp.sample_ratio", 1.0, 0.0..=1.0),
             },
+        };
+        if config.endpoints.any_speaks_tls() && config.tls.ca_file.is_none() {
+            settings
+                .refuse("an https:// endpoint needs tls.ca_file: no server is trusted without it");
         }
+        config
     }
 }
 

@@ -3,6 +3,8 @@
 //! Code counts with the macros of the crate `metrics` wherever something happens. They do nothing until [`install`] is
 //! called, which a process does when it has a listener to show its metrics on.
 
+#[cfg(test)]
+mod document;
 mod process;
 mod table;
 

@@ -9,7 +9,10 @@ use super::table::{METRICS, Metric};
 /// The kernel counts processor time in hundredths of a second for programs (`USER_HZ`), whatever its own clock does.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-const FACTS: [(&str, fn() -> Option<f64>); 4] = [
+/// The metric's name, and how its value is found out.
+type Fact = (&'static str, fn() -> Option<f64>);
+
+const FACTS: [Fact; 4] = [
     ("shim_process_resident_memory_bytes", resident_bytes),
     ("shim_process_cpu_seconds_total", cpu_seconds),
     ("shim_process_open_fds", open_fds),

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::Request;
-use http_body::{Body as _, Frame};
+use http_body::Frame;
 use prost_reflect::{DescriptorPool, MessageDescriptor};
 use tonic::Status;
 use tonic::body::Body;

@@ -15,7 +15,7 @@ use table::RULES;
 
 /// One kind of secret.
 pub(super) struct Rule {
-    pub(super) name: &'static str,
+    name: &'static str,
     /// In lower case; a secret of this kind holds at least one of them, in any case.
     words: &'static [&'static str],
     pattern: &'static str,
@@ -101,7 +101,9 @@ static WORDS: LazyLock<Option<Words>> = LazyLock::new(|| {
 
 /// Whether any rule has a say about these bytes, which may be an encoded message.
 pub(super) fn is_suspect(bytes: &[u8]) -> bool {
-    WORDS.as_ref().is_some_and(|words| words.all.is_match(bytes))
+    WORDS
+        .as_ref()
+        .is_some_and(|words| words.all.is_match(bytes))
 }
 
 /// The rules with a say about a text, in their order.
@@ -116,4 +118,9 @@ pub(super) fn suspected(bytes: &[u8]) -> impl Iterator<Item = &'static Rule> + u
         .iter()
         .zip(suspected)
         .filter_map(|(rule, is_suspected)| is_suspected.then_some(rule))
+}
+
+#[cfg(test)]
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    RULES.iter().map(|rule| rule.name)
 }

@@ -75,6 +75,16 @@ pub(super) fn redacted(
     Ok(redacted.unwrap_or_default())
 }
 
+/// The message ends too early, or is none.
+#[derive(Debug)]
+struct Unreadable;
+
+impl From<DecodeError> for Unreadable {
+    fn from(_: DecodeError) -> Self {
+        Self
+    }
+}
+
 /// Where in the message the walk is.
 struct Place<'a> {
     parent: Option<&'a Place<'a>>,
@@ -125,7 +135,7 @@ impl Walk {
         bytes: &[u8],
         shape: &MessageDescriptor,
         place: &Place<'_>,
-    ) -> Result<Option<Vec<u8>>, DecodeError> {
+    ) -> Result<Option<Vec<u8>>, Unreadable> {
         if place.depth > MAX_DEPTH {
             return Ok(None);
         }
@@ -148,8 +158,8 @@ impl Walk {
             };
             let seen = &start[..start.len() - rest.len()];
             if let Some(replaced) = replaced {
-                let clean = clean
-                    .get_or_insert_with(|| bytes[..bytes.len() - start.len()].to_vec());
+                let clean =
+                    clean.get_or_insert_with(|| bytes[..bytes.len() - start.len()].to_vec());
                 encode_key(number, wire, clean);
                 encode_varint(replaced.len() as u64, clean);
                 clean.extend_from_slice(&replaced);
@@ -166,7 +176,7 @@ impl Walk {
         content: &[u8],
         field: &FieldDescriptor,
         place: &Place<'_>,
-    ) -> Result<Option<Vec<u8>>, DecodeError> {
+    ) -> Result<Option<Vec<u8>>, Unreadable> {
         match field.kind() {
             Kind::Message(inner) => self.message(content, &inner, place),
             Kind::String => Ok(std::str::from_utf8(content)
@@ -191,7 +201,8 @@ impl Walk {
         if CURSORS.contains(&name) {
             return None;
         }
-        let is_name = !is_free_form && (NAMES.contains(&name) || name.ends_with("_id") || name.ends_with("_ids"));
+        let is_name = !is_free_form
+            && (NAMES.contains(&name) || name.ends_with("_id") || name.ends_with("_ids"));
         if is_name || self.policy == Policy::Refuse {
             let rule = "looks like a secret: passwords, tokens and keys are never stored";
             self.refused.add(place.to_string(), rule);
@@ -208,7 +219,7 @@ fn is_secret(
     bytes: &[u8],
     shape: &MessageDescriptor,
     place: &Place<'_>,
-) -> Result<bool, DecodeError> {
+) -> Result<bool, Unreadable> {
     match shape.full_name() {
         "google.protobuf.Struct" => Ok(false),
         "google.protobuf.Struct.FieldsEntry" => is_entry_secret(bytes),
@@ -217,7 +228,7 @@ fn is_secret(
 }
 
 /// Looks for the name first: it may stand behind the value.
-fn is_entry_secret(mut entry: &[u8]) -> Result<bool, DecodeError> {
+fn is_entry_secret(mut entry: &[u8]) -> Result<bool, Unreadable> {
     let mut is_secret = false;
     while entry.has_remaining() {
         let (number, wire) = decode_key(&mut entry)?;
@@ -232,11 +243,9 @@ fn is_entry_secret(mut entry: &[u8]) -> Result<bool, DecodeError> {
 }
 
 /// The content of a length-delimited field.
-fn content<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], DecodeError> {
+fn content<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], Unreadable> {
     let length = usize::try_from(decode_varint(rest)?).unwrap_or(usize::MAX);
-    let (content, behind) = rest
-        .split_at_checked(length)
-        .ok_or_else(|| DecodeError::new("buffer underflow"))?;
+    let (content, behind) = rest.split_at_checked(length).ok_or(Unreadable)?;
     *rest = behind;
     Ok(content)
 }

@@ -5,8 +5,9 @@
 //! 3. admission: who may call, what and how often, before a stranger's call costs anything;
 //! 4. a place among the calls at work, before the body is read, and the budget for bodies being read;
 //! 5. the trace context, so everything below logs with it;
-//! 6. the panic catch, innermost, so one broken call ends alone;
-//! 7. on the way back, transport refusals are put into the codes and words of the contract.
+//! 6. the redaction of secrets, so that no handler and nothing below ever has them;
+//! 7. the panic catch, innermost, so one broken call ends alone;
+//! 8. on the way back, transport refusals are put into the codes and words of the contract.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -29,7 +30,7 @@ use super::admission::Admission;
 use super::measure::{Call, Measures};
 use super::places::{self, Place, Places};
 use crate::fault::{BAD_REQUEST, Fault};
-use crate::trace;
+use crate::{redact, trace};
 
 /// The largest message a server decodes. Above the largest allowed field, so that the field is named, not the message.
 pub const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
@@ -166,6 +167,7 @@ where
                 budget,
             })
         });
+        let request = redact::without_secrets(request);
         // The clone must stay behind: only the original was polled ready.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);

@@ -34,6 +34,7 @@ use admission::Admission;
 
 pub use edge::{Activity, MAX_MESSAGE_BYTES};
 pub use listen::{ListenError, Listeners};
+pub(crate) use measure::CODES;
 pub use places::{begin_streaming, begin_waiting};
 pub use readiness::Readiness;
 

@@ -19,7 +19,7 @@ use tokio::runtime::Runtime;
 use tonic::transport::Uri;
 use uuid::Uuid;
 
-use crate::{process, trace};
+use crate::{process, redact, trace};
 
 /// Spans that wait to be sent; with their attributes about 1 KiB each.
 const QUEUE: usize = 8_192;
@@ -125,7 +125,7 @@ fn resource(service: &'static str) -> Resource {
         .build()
 }
 
-/// An exporter that does not fill the log when its collector is away.
+/// An exporter that hands on no secret, and does not fill the log when its collector is away.
 #[derive(Debug)]
 struct Discreet<E> {
     exporter: E,
@@ -154,7 +154,8 @@ impl<E> Discreet<E> {
 }
 
 impl<E: SpanExporter> SpanExporter for Discreet<E> {
-    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+    async fn export(&self, mut batch: Vec<SpanData>) -> OTelSdkResult {
+        redact::scrub(&mut batch);
         let count = batch.len() as u64;
         let exported = self.exporter.export(batch).await;
         if let Err(error) = &exported {

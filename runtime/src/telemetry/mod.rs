@@ -9,6 +9,7 @@ use tracing_subscriber::fmt::format;
 use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::config::{Config, LogConfig, LogFormat};
+use crate::redact;
 use export::Export;
 use lines::{Shape, WithTrace};
 
@@ -38,7 +39,7 @@ fn log(config: &LogConfig) {
     let filter = EnvFilter::try_new(&config.filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(redact::Lines(std::io::stderr))
         .with_ansi(false);
     // try_init fails only if logging runs already, as it does when tests start several services.
     let _ = match config.format {

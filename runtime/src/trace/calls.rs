@@ -12,6 +12,8 @@ use http_body::Frame;
 use tonic::body::Body;
 use tonic::{Code, Status};
 
+use crate::server::CODES;
+
 use super::{KeyValue, Span, SpanKind, TRACEPARENT, TraceContext, current};
 
 /// Longer paths are no methods of anybody.
@@ -77,9 +79,7 @@ struct OpenSpan {
 
 impl OpenSpan {
     fn ended_with(&mut self, code: Code) {
-        let name = name(code);
-        let status = || [KeyValue::new("rpc.response.status_code", name)];
-        self.span.describe(status);
+        let name = self.note(code);
         // To a server, what its callers did wrong is no error.
         let is_error = match code {
             Code::Ok => false,
@@ -95,33 +95,22 @@ impl OpenSpan {
             self.span.fail(name);
         }
     }
-}
 
-/// The status as it is written on the wire's documentation.
-fn name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
+    fn note(&mut self, code: Code) -> &'static str {
+        let name = name(code);
+        let status = || [KeyValue::new("rpc.response.status_code", name)];
+        self.span.describe(status);
+        name
     }
 }
 
+fn name(code: Code) -> &'static str {
+    let number = usize::try_from(i32::from(code)).unwrap_or_default();
+    CODES.get(number).copied().unwrap_or("UNKNOWN")
+}
+
 /// An answer's body with the call's span, which ends with the status behind the last byte. A body dropped before that
-/// is a call that was cancelled.
+/// is a call that was cancelled: whoever watches a stream ends it so, which is no error.
 struct Answer {
     body: Body,
     span: Option<OpenSpan>,
@@ -137,7 +126,9 @@ impl Answer {
 
 impl Drop for Answer {
     fn drop(&mut self) {
-        self.end(Code::Cancelled);
+        if let Some(mut span) = self.span.take() {
+            span.note(Code::Cancelled);
+        }
     }
 }
 

@@ -7,9 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use metrics::{counter, gauge, histogram};
-use shim_proto::checkpoint::v1::{
-    CheckpointTrigger, InterruptionCause, RiskLevel, SessionStatus,
-};
+use shim_proto::checkpoint::v1::{CheckpointTrigger, InterruptionCause, RiskLevel, SessionStatus};
 use shim_runtime::lifecycle::Shutdown;
 
 use crate::store::{Store, sessions};
@@ -107,7 +105,7 @@ pub(crate) async fn watch(store: Store, database: PathBuf, shutdown: Shutdown) {
             Ok(counts) => tell_sessions(&counts),
             Err(error) => tracing::debug!(%error, "the sessions could not be counted"),
         }
-        #[expect(clippy::cast_precision_loss, reason = "exact up to 8 PiB")]
+        // Exact up to 8 PiB.
         gauge!("shim_checkpoint_database_bytes").set(bytes_of(&database) as f64);
     }
 }

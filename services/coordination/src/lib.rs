@@ -12,6 +12,7 @@ mod domain;
 mod leader;
 mod reaper;
 mod rpc;
+mod sampler;
 mod supervisor;
 mod trouble;
 
@@ -31,6 +32,7 @@ pub use shim_store::Error;
 
 use reaper::Reaper;
 use rpc::Api;
+use sampler::Sampler;
 use supervisor::Supervisor;
 
 /// Why the service cannot start or go on.
@@ -49,6 +51,7 @@ pub struct Service {
     api: Api,
     reaper: JoinHandle<()>,
     supervisor: JoinHandle<()>,
+    sampler: JoinHandle<()>,
 }
 
 /// Starts the background tasks, which end with the shutdown. It does not wait for Redis: until that is there, calls are
@@ -58,9 +61,11 @@ pub fn build(config: &Config, store: Store, shutdown: &Shutdown) -> Service {
     let beats = config.store.registry;
     let reaper = Reaper::new(store.clone(), beats.dead_after, shutdown.clone());
     let supervisor = Supervisor::new(store.clone(), &config.tasks, shutdown.clone());
+    let sampler = Sampler::new(store.clone(), shutdown.clone());
     Service {
         reaper: tokio::spawn(reaper.run()),
         supervisor: tokio::spawn(supervisor.run()),
+        sampler: tokio::spawn(sampler.run()),
         api: Api {
             store,
             beats,
@@ -94,7 +99,12 @@ impl Service {
 
     /// Waits, after the shutdown, until what must be given back was given back.
     pub async fn finish(self) {
-        for (name, task) in [("reaper", self.reaper), ("supervisor", self.supervisor)] {
+        let tasks = [
+            ("reaper", self.reaper),
+            ("supervisor", self.supervisor),
+            ("sampler", self.sampler),
+        ];
+        for (name, task) in tasks {
             if let Err(error) = task.await {
                 tracing::error!(%error, name, "a background task failed");
             }

@@ -35,7 +35,11 @@ impl House {
     }
 
     async fn with(launch: Launch) -> Self {
-        let redis = tokio::task::block_in_place(|| launch.start());
+        Self::over(tokio::task::block_in_place(|| launch.start())).await
+    }
+
+    /// Over a Redis that runs.
+    pub(crate) async fn over(redis: Redis) -> Self {
         let shutdown = Shutdown::new();
         let store = store_at(&redis.unix_url(), &shutdown).await;
         Self {

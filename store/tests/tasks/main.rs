@@ -1,6 +1,7 @@
 //! Tasks over a real Redis: what the scripts decide, and what BullMQ holds after it.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+mod counted;
 mod faults;
 mod files;
 mod foreign;

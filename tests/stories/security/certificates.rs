@@ -47,12 +47,24 @@ fn certificates(place: &Place, name: &str) -> Certificates {
 #[tokio::test]
 async fn only_holders_of_a_certificate_of_ours_may_call_and_only_what_their_role_allows() {
     let place = Place::new();
-    let (ours, strangers) = (certificates(&place, "ours"), certificates(&place, "strangers"));
+    let (ours, strangers) = (
+        certificates(&place, "ours"),
+        certificates(&place, "strangers"),
+    );
     for (role, may_write) in [("read", false), ("write", true)] {
         let launch = Launch::on(&place.data_dir())
-            .env("SHIM_TLS_CERT_FILE", &ours.cert_file("server").display().to_string())
-            .env("SHIM_TLS_KEY_FILE", &ours.key_file("server").display().to_string())
-            .env("SHIM_TLS_CLIENT_CA_FILE", &ours.ca_file().display().to_string())
+            .env(
+                "SHIM_TLS_CERT_FILE",
+                &ours.cert_file("server").display().to_string(),
+            )
+            .env(
+                "SHIM_TLS_KEY_FILE",
+                &ours.key_file("server").display().to_string(),
+            )
+            .env(
+                "SHIM_TLS_CLIENT_CA_FILE",
+                &ours.ca_file().display().to_string(),
+            )
             .env("SHIM_TLS_CLIENT_ROLE", role);
         let door = Door::open(launch).await;
 
@@ -70,8 +82,16 @@ async fn only_holders_of_a_certificate_of_ours_may_call_and_only_what_their_role
         let nobody = Credentials::default();
         for (who, scheme, credentials) in [
             ("no certificate", "https", shown(&ours, None)),
-            ("a stranger's certificate", "https", shown(&ours, Some(&strangers))),
-            ("a server that is not trusted", "https", shown(&strangers, Some(&ours))),
+            (
+                "a stranger's certificate",
+                "https",
+                shown(&ours, Some(&strangers)),
+            ),
+            (
+                "a server that is not trusted",
+                "https",
+                shown(&strangers, Some(&ours)),
+            ),
             ("no TLS", "http", nobody),
         ] {
             let (looked, opened) = look_and_write(&door, scheme, &credentials).await;
@@ -79,7 +99,10 @@ async fn only_holders_of_a_certificate_of_ours_may_call_and_only_what_their_role
                 let refused = called.expect_err(who);
                 // It fails below gRPC: no service of ours has answered.
                 assert!(
-                    matches!(refused.code(), Code::Unavailable | Code::Unknown | Code::Internal),
+                    matches!(
+                        refused.code(),
+                        Code::Unavailable | Code::Unknown | Code::Internal
+                    ),
                     "{who}: {refused:?}"
                 );
                 assert!(refused.details().is_empty(), "{who}: {refused:?}");

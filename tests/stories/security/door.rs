@@ -10,8 +10,11 @@ use shim_runtime::config::{Config, Settings};
 use shim_runtime::fault::{Explained, explain};
 use shim_tests::raw;
 use shim_tests::service::{Launch, Service};
+use tonic::Code;
 
-/// A stream that was refused says so at once; one that was let in may be silent.
+/// A refusal comes at once, but for a machine that is busy.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// A stream that has let its caller in may be silent for ever.
 const SILENCE: Duration = Duration::from_millis(300);
 
 /// A method anybody with a token may call.
@@ -40,10 +43,29 @@ impl Door {
         connect(&self.endpoint("http"), None).unwrap()
     }
 
-    /// Calls `path` with an empty message; the refusal, if it was not let in or the message did not please.
+    /// Calls `path` with an empty message and waits for what is said.
     pub(super) async fn knock(&self, path: &str, token: Option<&str>) -> Result<(), Explained> {
-        let called = raw::knock(self.channel(), path, token, SILENCE).await;
+        let called = raw::knock(self.channel(), path, token, PATIENCE).await;
         called.map_err(|status| explain(&status))
+    }
+
+    /// The refusal of a call that must not be let in.
+    pub(super) async fn refusal(&self, path: &str, token: Option<&str>) -> Explained {
+        match self.knock(path, token).await {
+            Ok(()) => panic!("{path} let {token:?} in"),
+            Err(refused) => refused,
+        }
+    }
+
+    /// Makes sure that a call is let in; whether its empty message pleases is another matter.
+    pub(super) async fn let_in(&self, path: &str, token: &str) {
+        let called = raw::knock(self.channel(), path, Some(token), SILENCE).await;
+        let Err(status) = called else { return };
+        let is_shut = matches!(
+            status.code(),
+            Code::Unauthenticated | Code::PermissionDenied
+        );
+        assert!(!is_shut, "{path} with {token}: {status}");
     }
 }
 

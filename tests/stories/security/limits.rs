@@ -12,7 +12,10 @@ const CALM: &str = "the-token-of-the-calm-one";
 #[tokio::test]
 async fn a_caller_too_fast_is_refused_with_a_delay_and_another_is_not() {
     let place = Place::new();
-    let file = token_file(place.root(), &format!("{HASTY} name=hasty\n{CALM} name=calm\n"));
+    let file = token_file(
+        place.root(),
+        &format!("{HASTY} name=hasty\n{CALM} name=calm\n"),
+    );
     let launch = Launch::on(&place.data_dir())
         .env("SHIM_AUTH_TOKEN_FILE", &file.display().to_string())
         // Slow enough that no machine is slower.

@@ -2,14 +2,17 @@
 
 use std::time::{Duration, Instant};
 
+use shim_proto::checkpoint::v1::attach_session_request::Message as Said;
 use shim_proto::checkpoint::v1::checkpoint_service_client::CheckpointServiceClient;
 use shim_proto::checkpoint::v1::{
-    AttachSessionRequest, GetSessionRequest, ListSessionsRequest, SessionState,
+    Attach, AttachSessionRequest, GetSessionRequest, ListSessionsRequest, Session, SessionStatus,
 };
 use shim_runtime::client::{Channel, connect};
 use shim_tests::calls;
 use shim_tests::place::Place;
 use shim_tests::service::Launch;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::Code;
 
 use super::door::{Door, LOOK, credentials, token_file};
@@ -36,7 +39,10 @@ async fn until(door: &Door, token: &str, is_let_in: bool, client: &mut Client) {
                 assert_eq!(refused.reason, "TOKEN_REFUSED");
                 return;
             }
-            _ => assert!(began.elapsed() < PATIENCE, "{token}: {is_let_in} never came true"),
+            _ => assert!(
+                began.elapsed() < PATIENCE,
+                "{token}: {is_let_in} never came true"
+            ),
         }
         tokio::time::sleep(POLL).await;
     }
@@ -53,6 +59,17 @@ async fn let_the_client_look(client: &mut Client) {
     keep_calling(client).await;
 }
 
+fn attach(session: &Session) -> AttachSessionRequest {
+    let attach = Attach {
+        session_id: session.id.clone(),
+        epoch: session.epoch,
+        client: Some(calls::client_info()),
+    };
+    AttachSessionRequest {
+        message: Some(Said::Attach(attach)),
+    }
+}
+
 #[tokio::test]
 async fn a_new_token_takes_over_while_a_stream_is_open_and_calls_go_on() {
     let place = Place::new();
@@ -64,16 +81,9 @@ async fn a_new_token_takes_over_while_a_stream_is_open_and_calls_go_on() {
     let mut client = Client::new(connect(&door.endpoint("http"), Some(&shown)).unwrap());
 
     let session = calls::open(&mut client, "/project").await.unwrap();
-    let (_beats, outgoing) = tokio::sync::mpsc::channel::<AttachSessionRequest>(1);
-    _beats
-        .send(AttachSessionRequest {
-            session_id: session.id.clone(),
-            epoch: session.epoch,
-            ..Default::default()
-        })
-        .await
-        .unwrap();
-    let outgoing = tokio_stream::wrappers::ReceiverStream::new(outgoing);
+    let (said, outgoing) = mpsc::channel(1);
+    said.send(attach(&session)).await.unwrap();
+    let outgoing = ReceiverStream::new(outgoing);
     let mut attached = client.attach_session(outgoing).await.unwrap().into_inner();
     attached.message().await.unwrap().unwrap();
 
@@ -95,6 +105,6 @@ async fn a_new_token_takes_over_while_a_stream_is_open_and_calls_go_on() {
         session_id: session.id,
     };
     let session = client.get_session(asked).await.unwrap().into_inner();
-    let state = session.session.unwrap().state();
-    assert_eq!(state, SessionState::Active, "the stream was broken off");
+    let status = session.session.unwrap().status();
+    assert_eq!(status, SessionStatus::Active, "the stream was broken off");
 }

@@ -11,6 +11,13 @@ macro_rules! B {
     };
 }
 
+/// A name that says that a secret comes.
+macro_rules! named {
+    () => {
+        r"(?i)(?:password|passwd|passphrase|pwd|secret|token|credentials?|(?:api|access|secret|private|encryption|signing|auth)[_-]?key)"
+    };
+}
+
 /// All rules, in the order they are applied.
 pub(super) static RULES: [Rule; 41] = [
     // RFC 7468, OpenSSH, PGP (RFC 9580); with its end, or cut off somewhere inside.
@@ -23,26 +30,56 @@ pub(super) static RULES: [Rule; 41] = [
         ),
         any,
     ),
-    Rule::new("age-key", &["age-secret-key-"], r"(?i)(AGE-SECRET-KEY-1[0-9A-Z]{58})", any),
+    Rule::new(
+        "age-key",
+        &["age-secret-key-"],
+        r"(?i)(AGE-SECRET-KEY-1[0-9A-Z]{58})",
+        any,
+    ),
     // Clouds.
-    Rule::new("aws-access-key", &["akia", "asia", "abia", "acca"], B!("(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}"), any),
+    Rule::new(
+        "aws-access-key",
+        &["akia", "asia", "abia", "acca"],
+        B!("(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}"),
+        any,
+    ),
     Rule::new(
         "aws-secret-key",
         &["aws"],
         r#"(?i)aws[\w .-]{0,20}(?:secret|key)[\w .-]{0,20}["'\\]*\s*(?:=>|=|:)\s*["'\\]*([a-z0-9/+]{40})(?:[^a-z0-9/+=]|$)"#,
         any,
     ),
-    Rule::new("google-api-key", &["aiza"], B!("AIza[A-Za-z0-9_-]{35}"), any),
-    Rule::new("google-oauth", &["gocspx-", "ya29."], B!(r"GOCSPX-[A-Za-z0-9_-]{28}|ya29\.[A-Za-z0-9_-]{20,}"), any),
+    Rule::new(
+        "google-api-key",
+        &["aiza"],
+        B!("AIza[A-Za-z0-9_-]{35}"),
+        any,
+    ),
+    Rule::new(
+        "google-oauth",
+        &["gocspx-", "ya29."],
+        B!(r"GOCSPX-[A-Za-z0-9_-]{28}|ya29\.[A-Za-z0-9_-]{20,}"),
+        any,
+    ),
     Rule::new(
         "azure-key",
         &["accountkey", "sharedaccesskey", "q~", "sig="],
         r"(?:(?i:AccountKey|SharedAccessKey)=|[?&;]sig=)([A-Za-z0-9+/%]{30,}={0,2})|(?:\b|_)([A-Za-z0-9_~.]{3}[0-9]Q~[A-Za-z0-9_~.-]{31,34})",
         any,
     ),
-    Rule::new("digitalocean-token", &["dop_v1_", "doo_v1_", "dor_v1_"], B!("do[opr]_v1_[a-f0-9]{64}"), any),
+    Rule::new(
+        "digitalocean-token",
+        &["dop_v1_", "doo_v1_", "dor_v1_"],
+        B!("do[opr]_v1_[a-f0-9]{64}"),
+        any,
+    ),
     Rule::new("heroku-key", &["hrku-"], B!("HRKU-[A-Za-z0-9_-]{30,}"), any),
-    Rule::new("fly-token", &["fo1_", "fm2_"], B!("fo1_[A-Za-z0-9_-]{43}|fm2_[A-Za-z0-9+/=]{60,}"), any),
+    Rule::new(
+        "fly-token",
+        &["fo1_", "fm2_"],
+        B!("fo1_[A-Za-z0-9_-]{43}|fm2_[A-Za-z0-9+/=]{60,}"),
+        any,
+    ),
     // Code and its packages.
     Rule::new(
         "github-token",
@@ -52,20 +89,53 @@ pub(super) static RULES: [Rule; 41] = [
     ),
     Rule::new(
         "gitlab-token",
-        &["glpat-", "glptt-", "gldt-", "glrt-", "glcbt-", "glft-", "glimt-", "glagent-", "gloas-", "glsoat-"],
+        &[
+            "glpat-", "glptt-", "gldt-", "glrt-", "glcbt-", "glft-", "glimt-", "glagent-",
+            "gloas-", "glsoat-",
+        ],
         B!("gl(?:pat|ptt|dt|rt|cbt|ft|imt|agent|oas|soat)-[A-Za-z0-9_.-]{20,}"),
         any,
     ),
-    Rule::new("atlassian-token", &["atatt3"], B!("ATATT3[A-Za-z0-9_=-]{60,}"), any),
+    Rule::new(
+        "atlassian-token",
+        &["atatt3"],
+        B!("ATATT3[A-Za-z0-9_=-]{60,}"),
+        any,
+    ),
     Rule::new("npm-token", &["npm_"], B!("npm_[A-Za-z0-9]{36}"), any),
     Rule::new("pypi-token", &["pypi-"], B!("pypi-[A-Za-z0-9_-]{50,}"), any),
     Rule::new("crates-token", &["cio"], B!("cio[A-Za-z0-9]{32}"), is_mixed),
-    Rule::new("rubygems-key", &["rubygems_"], B!("rubygems_[a-f0-9]{48}"), any),
-    Rule::new("docker-token", &["dckr_"], B!("dckr_(?:pat|oat)_[A-Za-z0-9_-]{27,}"), any),
+    Rule::new(
+        "rubygems-key",
+        &["rubygems_"],
+        B!("rubygems_[a-f0-9]{48}"),
+        any,
+    ),
+    Rule::new(
+        "docker-token",
+        &["dckr_"],
+        B!("dckr_(?:pat|oat)_[A-Za-z0-9_-]{27,}"),
+        any,
+    ),
     // Models.
-    Rule::new("anthropic-key", &["sk-ant-"], B!("sk-ant-[A-Za-z0-9_-]{20,}"), any),
-    Rule::new("openai-key", &["sk-"], B!("sk-[A-Za-z0-9_-]{20,}"), is_mixed),
-    Rule::new("huggingface-token", &["hf_", "api_org_"], B!("(?:hf|api_org)_[A-Za-z0-9]{30,}"), any),
+    Rule::new(
+        "anthropic-key",
+        &["sk-ant-"],
+        B!("sk-ant-[A-Za-z0-9_-]{20,}"),
+        any,
+    ),
+    Rule::new(
+        "openai-key",
+        &["sk-"],
+        B!("sk-[A-Za-z0-9_-]{20,}"),
+        is_mixed,
+    ),
+    Rule::new(
+        "huggingface-token",
+        &["hf_", "api_org_"],
+        B!("(?:hf|api_org)_[A-Za-z0-9]{30,}"),
+        any,
+    ),
     Rule::new(
         "model-key",
         &["gsk_", "xai-", "pplx-", "r8_"],
@@ -73,17 +143,42 @@ pub(super) static RULES: [Rule; 41] = [
         any,
     ),
     // Messages and mail.
-    Rule::new("slack-token", &["xox", "xapp-"], B!("xox[abeoprs]-[A-Za-z0-9-]{10,}|xapp-[0-9]-[A-Za-z0-9-]{20,}"), any),
+    Rule::new(
+        "slack-token",
+        &["xox", "xapp-"],
+        B!("xox[abeoprs]-[A-Za-z0-9-]{10,}|xapp-[0-9]-[A-Za-z0-9-]{20,}"),
+        any,
+    ),
     Rule::new(
         "webhook",
         &["hooks.slack.com", "/api/webhooks/"],
         r"hooks\.slack\.com/(?:services|workflows|triggers)/([A-Za-z0-9+/_-]{20,})|/api/webhooks/[0-9]+/([A-Za-z0-9_-]{40,})",
         any,
     ),
-    Rule::new("telegram-token", &[":aa"], B!("[0-9]{8,10}:AA[A-Za-z0-9_-]{33}"), any),
-    Rule::new("sendgrid-key", &["sg."], B!(r"SG\.[A-Za-z0-9_-]{16,32}\.[A-Za-z0-9_-]{16,64}"), any),
-    Rule::new("mail-key", &["key-", "-us"], B!("key-[0-9a-f]{32}|[0-9a-f]{32}-us[0-9]{1,2}"), any),
-    Rule::new("twilio-key", &["twilio"], r"(?i)twilio.{0,40}?\b((?:SK)?[0-9a-f]{32})\b", any),
+    Rule::new(
+        "telegram-token",
+        &[":aa"],
+        B!("[0-9]{8,10}:AA[A-Za-z0-9_-]{33}"),
+        any,
+    ),
+    Rule::new(
+        "sendgrid-key",
+        &["sg."],
+        B!(r"SG\.[A-Za-z0-9_-]{16,32}\.[A-Za-z0-9_-]{16,64}"),
+        any,
+    ),
+    Rule::new(
+        "mail-key",
+        &["key-", "-us"],
+        B!("key-[0-9a-f]{32}|[0-9a-f]{32}-us[0-9]{1,2}"),
+        any,
+    ),
+    Rule::new(
+        "twilio-key",
+        &["twilio"],
+        r"(?i)twilio.{0,40}?\b((?:SK)?[0-9a-f]{32})\b",
+        any,
+    ),
     // Money.
     Rule::new(
         "stripe-key",
@@ -91,20 +186,55 @@ pub(super) static RULES: [Rule; 41] = [
         B!("(?:[rs]k_(?:live|test)|whsec)_[A-Za-z0-9+/=]{16,}"),
         any,
     ),
-    Rule::new("square-token", &["sq0", "eaaa"], B!("sq0[a-z]{3}-[A-Za-z0-9_-]{22,43}|EAAA[A-Za-z0-9_-]{60}"), any),
-    Rule::new("shopify-token", &["shpat_", "shpca_", "shppa_", "shpss_"], B!("shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}"), any),
+    Rule::new(
+        "square-token",
+        &["sq0", "eaaa"],
+        B!("sq0[a-z]{3}-[A-Za-z0-9_-]{22,43}|EAAA[A-Za-z0-9_-]{60}"),
+        any,
+    ),
+    Rule::new(
+        "shopify-token",
+        &["shpat_", "shpca_", "shppa_", "shpss_"],
+        B!("shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}"),
+        any,
+    ),
     // What operators run.
-    Rule::new("vault-token", &["hvs.", "hvb."], B!(r"hv[bs]\.[A-Za-z0-9_-]{24,}"), any),
-    Rule::new("terraform-token", &[".atlasv1."], B!(r"[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_=-]{60,}"), any),
-    Rule::new("grafana-token", &["glsa_", "glc_"], B!("glsa_[A-Za-z0-9]{32}_[A-Fa-f0-9]{8}|glc_[A-Za-z0-9+/=]{32,}"), any),
+    Rule::new(
+        "vault-token",
+        &["hvs.", "hvb."],
+        B!(r"hv[bs]\.[A-Za-z0-9_-]{24,}"),
+        any,
+    ),
+    Rule::new(
+        "terraform-token",
+        &[".atlasv1."],
+        B!(r"[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_=-]{60,}"),
+        any,
+    ),
+    Rule::new(
+        "grafana-token",
+        &["glsa_", "glc_"],
+        B!("glsa_[A-Za-z0-9]{32}_[A-Fa-f0-9]{8}|glc_[A-Za-z0-9+/=]{32,}"),
+        any,
+    ),
     Rule::new(
         "service-token",
-        &["dapi", "nrak-", "pmak-", "lin_api_", "ntn_", "sbp_", "figd_", "sntrys_", "sntryu_", "pscale_", "pul-", "dp.pt."],
-        B!(r"dapi[a-f0-9]{32}|NRAK-[A-Z0-9]{27}|PMAK-[a-f0-9]{24}-[a-f0-9]{34}|lin_api_[A-Za-z0-9]{40}|ntn_[A-Za-z0-9]{40,}|sbp_[a-f0-9]{40}|figd_[A-Za-z0-9_-]{40}|sntry[su]_[A-Za-z0-9+/=_-]{60,}|pscale_(?:tkn|pw|oauth)_[A-Za-z0-9_.-]{32,}|pul-[a-f0-9]{40}|dp\.pt\.[A-Za-z0-9]{40,}"),
+        &[
+            "dapi", "nrak-", "pmak-", "lin_api_", "ntn_", "sbp_", "figd_", "sntrys_", "sntryu_",
+            "pscale_", "pul-", "dp.pt.",
+        ],
+        B!(
+            r"dapi[a-f0-9]{32}|NRAK-[A-Z0-9]{27}|PMAK-[a-f0-9]{24}-[a-f0-9]{34}|lin_api_[A-Za-z0-9]{40}|ntn_[A-Za-z0-9]{40,}|sbp_[a-f0-9]{40}|figd_[A-Za-z0-9_-]{40}|sntry[su]_[A-Za-z0-9+/=_-]{60,}|pscale_(?:tkn|pw|oauth)_[A-Za-z0-9_.-]{32,}|pul-[a-f0-9]{40}|dp\.pt\.[A-Za-z0-9]{40,}"
+        ),
         any,
     ),
     // Forms that many share.
-    Rule::new("jwt", &["eyj"], B!(r"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{10,}"), any),
+    Rule::new(
+        "jwt",
+        &["eyj"],
+        B!(r"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{10,}"),
+        any,
+    ),
     Rule::new(
         "url-password",
         &["://"],
@@ -118,14 +248,14 @@ pub(super) static RULES: [Rule; 41] = [
             r#"(?i)\bauthorization["'\\]*\s*[:=]\s*["'\\]*(?:[a-z][a-z0-9-]*\s+)?([^\s"',;\\]{8,})"#,
             r"|\b(?:bearer|basic)\s+([a-z0-9+/_.~=-]{12,})",
         ),
-        is_random,
+        is_credential,
     ),
     // A value in quotes behind a name that says what it is.
     Rule::new(
         "quoted-secret",
         &NAMES,
         concat!(
-            r"(?i)(?:password|passwd|passphrase|pwd|secret|token|api[_.-]?key|access[_.-]?key|secret[_.-]?key|private[_.-]?key|encryption[_.-]?key|signing[_.-]?key|auth[_.-]?key|credentials?)",
+            named!(),
             r#"\\*["']?\s*(?:=>|:=|=|:)\s*(?:b?"((?:[^"\\\r\n]|\\[^\r\n])+)"|\\+"([^"\\\r\n]+)|b?'([^'\r\n]+)')"#,
         ),
         is_no_placeholder,
@@ -134,34 +264,47 @@ pub(super) static RULES: [Rule; 41] = [
     Rule::new(
         "assigned-password",
         &["password", "passwd", "passphrase", "pwd"],
-        r#"(?i)(?:password|passwd|passphrase|pwd)(?:=|\s*[:=]\s+|:)([^\s"'`,;&<>(){}\[\]\\|]{4,})(?:[\s"'`,;&<\])}\\|]|$)"#,
+        r#"(?i)(?:password|passwd|passphrase|pwd)[=:]([^\s"'`,;&<>(){}\[\]\\|]{4,})(?:[\s"'`,;&<\])}\\|]|$)"#,
         is_password,
     ),
     Rule::new(
         "assigned-secret",
         &NAMES,
         concat!(
-            r"(?i)(?:secret|token|api[_.-]?key|access[_.-]?key|secret[_.-]?key|private[_.-]?key|encryption[_.-]?key|signing[_.-]?key|auth[_.-]?key|credentials?)",
-            r#"(?:\s*=\s*|\s*:\s+|:)([^\s"'`,;&<>(){}\[\]\\|]{8,})(?:[\s"'`,;&<\])}\\|]|$)"#,
+            named!(),
+            r#"\s*(?:=>|:=|=|:)\s*([^\s"'`,;&<>(){}\[\]\\|]{6,})(?:[\s"'`,;&<\])}\\|]|$)"#,
         ),
         is_random,
     ),
 ];
 
-/// Names whose values are secrets, as a text may have them; two words are told apart by the pattern.
-const NAMES: [&str; 12] = [
+/// Names whose values are secrets, as `named!` reads them.
+const NAMES: [&str; 25] = [
     "password",
     "passwd",
     "passphrase",
     "pwd",
     "secret",
     "token",
+    "credential",
     "apikey",
     "api_key",
     "api-key",
-    "api.key",
-    "key",
-    "credential",
+    "accesskey",
+    "access_key",
+    "access-key",
+    "privatekey",
+    "private_key",
+    "private-key",
+    "encryptionkey",
+    "encryption_key",
+    "encryption-key",
+    "signingkey",
+    "signing_key",
+    "signing-key",
+    "authkey",
+    "auth_key",
+    "auth-key",
 ];
 
 fn any(_: &str) -> bool {
@@ -184,21 +327,42 @@ fn is_random(secret: &str) -> bool {
         && !secret.contains("://")
 }
 
+/// As in a header: random, or base64 to its end.
+fn is_credential(secret: &str) -> bool {
+    is_random(secret) || secret.ends_with('=')
+}
+
 /// What documents and templates write where the secret will be.
 fn is_no_placeholder(secret: &str) -> bool {
     let word = secret.trim();
     !word.is_empty()
         && !word.starts_with(['$', '{', '<', '%'])
-        && !word.chars().all(|c| matches!(c, '*' | '.' | 'x' | 'X' | '…'))
+        && !word
+            .chars()
+            .all(|c| matches!(c, '*' | '.' | 'x' | 'X' | '…'))
 }
 
 /// A value that is set: no template, and no part of a program, unless it looks like chance.
 fn is_password(secret: &str) -> bool {
     const IN_PROGRAMS: [&str; 14] = [
-        "none", "null", "nil", "true", "false", "undefined", "string", "bytes", "password", "passwd", "required",
-        "optional", "prompt", "stdin",
+        "none",
+        "null",
+        "nil",
+        "true",
+        "false",
+        "undefined",
+        "string",
+        "bytes",
+        "password",
+        "passwd",
+        "required",
+        "optional",
+        "prompt",
+        "stdin",
     ];
-    let is_word = secret.chars().all(|c| c.is_ascii_alphabetic() || matches!(c, '_' | '.'));
+    let is_word = secret
+        .chars()
+        .all(|c| c.is_ascii_alphabetic() || matches!(c, '_' | '.'));
     is_no_placeholder(secret)
         && !IN_PROGRAMS.contains(&secret.to_ascii_lowercase().as_str())
         && !(is_word && secret.contains(['.', '_']))

@@ -1,10 +1,11 @@
-//! The store as a worker of this process meets it.
+//! The store as a worker of this process meets it. What programs say reaches it without their secrets, as what comes
+//! over the wire does.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use shim_proto::coordination::v1::{HeartbeatRequest, Task, TaskResult, Usage, Worker};
-use shim_runtime::trace;
+use shim_proto::coordination::v1::{HeartbeatRequest, Task, TaskError, TaskResult, Usage, Worker};
+use shim_runtime::{redact, trace};
 use shim_store::tasks::{Claimed, Report};
 use shim_store::{Error, Once, Store};
 use tokio::sync::Mutex as AsyncMutex;
@@ -135,6 +136,16 @@ fn once(held: &Held, what: &str) -> Once {
     }
 }
 
+fn without_secrets(result: &TaskResult) -> TaskResult {
+    let mut result = result.clone();
+    redact::string(&mut result.text);
+    if let Some(data) = &mut result.data {
+        redact::data(data);
+    }
+    result.artifacts.iter_mut().for_each(redact::string);
+    result
+}
+
 /// Only what may be taken another time is told again.
 fn refused(error: Error) -> Refusal {
     match error {
@@ -188,7 +199,7 @@ impl Desk for StoreDesk {
         };
         let report = Report {
             progress: news.progress.unwrap_or_default(),
-            note: news.note.clone().unwrap_or_default(),
+            note: redact::text(news.note.as_deref().unwrap_or_default()).into_owned(),
             checkpoint_id: checkpoint.unwrap_or_default(),
             usage: news.usage,
         };
@@ -218,6 +229,7 @@ impl Desk for StoreDesk {
         usage: &Usage,
     ) -> Result<(), Refusal> {
         let once = once(held, "complete");
+        let result = &without_secrets(result);
         let tasks = &self.store.tasks;
         let done = tasks
             .complete(&once, &held.task_id, held.lease, result, usage)
@@ -227,7 +239,11 @@ impl Desk for StoreDesk {
 
     async fn fail(&self, held: &Held, failure: &Failure, usage: &Usage) -> Result<(), Refusal> {
         let once = once(held, "fail");
-        let (error, is_final) = (&failure.error, failure.is_final);
+        let error = &TaskError {
+            message: redact::text(&failure.error.message).into_owned(),
+            ..failure.error.clone()
+        };
+        let is_final = failure.is_final;
         let tasks = &self.store.tasks;
         let told = tasks
             .fail(&once, &held.task_id, held.lease, error, is_final, usage)
@@ -240,7 +256,7 @@ impl Desk for StoreDesk {
         let told = self
             .store
             .tasks
-            .release(&once, &held.task_id, held.lease, reason)
+            .release(&once, &held.task_id, held.lease, &redact::text(reason))
             .await;
         self.ended(held, told).await
     }
@@ -254,7 +270,7 @@ impl Desk for StoreDesk {
             running: vitals.running,
             state: vitals.state.into(),
             health: vitals.health.into(),
-            detail: vitals.detail.clone(),
+            detail: redact::text(&vitals.detail).into_owned(),
         };
         let dead_after = self.store.beats().dead_after;
         let heard = match self.store.registry.heartbeat(&beat, dead_after).await {
@@ -273,7 +289,12 @@ impl Desk for StoreDesk {
         let worker = self.registered();
         let registry = &self.store.registry;
         let left = registry
-            .deregister(&Once::anew(), &worker.worker_id, worker.epoch, reason)
+            .deregister(
+                &Once::anew(),
+                &worker.worker_id,
+                worker.epoch,
+                &redact::text(reason),
+            )
             .await;
         if let Err(error) = left {
             tracing::debug!(%error, "a worker left unheard");
