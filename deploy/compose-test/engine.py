@@ -46,9 +46,10 @@ class Engine:
 
     def docker(self, *arguments, **options) -> str:
         """What the command prints; its failure ends the test."""
-        done = subprocess.run(
-            ["docker", *map(str, arguments)], env=self.environment, check=True, text=True, stdout=subprocess.PIPE, **options
-        )
+        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+        done = subprocess.run(["docker", *map(str, arguments)], env=self.environment, text=True, **options)
+        if done.returncode != 0:
+            raise SystemExit(f"docker {arguments[0]} failed:\n{done.stdout}{done.stderr or ''}")
         return done.stdout.strip()
 
     def try_docker(self, *arguments) -> str | None:

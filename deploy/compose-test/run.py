@@ -68,7 +68,7 @@ def save(claude: Claude, progress: float) -> str:
     saved = claude.call(
         "shim_auto_checkpoint", current_task="prove the stack", progress=progress, next_steps=["kill it", "find it"]
     )
-    return saved["checkpoint"]["id"]
+    return saved["checkpoint"]["checkpoint_id"]
 
 
 def share_a_job(claude: Claude, workers: int) -> None:
@@ -83,7 +83,7 @@ def finish(claude: Claude, **job) -> str:
     """Submits a job, waits for its end, and returns the text of its result."""
     tool = "shim_coordinate_task"
     submitted = claude.call(tool, action="submit", executor="command", requirements=["wordcount"], **job)
-    task = submitted["task"]["id"]
+    task = submitted["task"]["task_id"]
     wait(
         f"the job {task} is completed",
         lambda: claude.call(tool, action="wait", task_id=task, wait_seconds=10)["task"]["state"] == "completed",
@@ -116,7 +116,7 @@ def moved(stack: Stack, service: str) -> None:
 def jobs(stack: Stack) -> set[str]:
     """The ids of the jobs the stack knows, asked from the command line in a container."""
     listed = stack.compose("exec", "-T", "gateway", "shim", "tasks", "list", "--json")
-    return {job["id"] for job in json.loads(listed)["tasks"]}
+    return {job["taskId"] for job in json.loads(listed)["tasks"]}
 
 
 def reach_over_stdio(stack: Stack) -> None:

@@ -51,7 +51,7 @@ class Stack:
         return lines
 
     def up(self, workers: int) -> None:
-        self.compose("up", "--detach", "--no-build", "--scale", f"worker={workers}", stderr=None)
+        self.compose("up", "--detach", "--no-build", "--scale", f"worker={workers}", stderr=subprocess.PIPE)
         self.wait_until_healthy()
 
     def down(self) -> None:
@@ -85,11 +85,14 @@ class Stack:
         network = f"{PROJECT}_store" if service == "redis" else "shim"
         before = self.address(self.containers(service)[0], network)
         self.compose("rm", "--stop", "--force", service)
-        squatter = self.engine.docker("run", "--detach", "--network", network, "redis:7")
+        squatters = []
+        while not squatters or self.address(squatters[-1], network) != before:
+            assert len(squatters) < 20, f"nobody got {before}"
+            squatters.append(self.engine.docker("run", "--detach", "--network", network, "redis:7"))
         self.compose("up", "--detach", "--no-build", "--no-deps", service)
         wait(f"{service} is healthy", lambda: self.is_healthy(self.containers(service)[0]), self.tell)
         after = self.address(self.containers(service)[0], network)
-        self.engine.docker("rm", "--force", squatter)
+        self.engine.docker("rm", "--force", "--volumes", *squatters)
         return before, after
 
     def address(self, container: str, network: str) -> str:

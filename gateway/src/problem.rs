@@ -137,9 +137,9 @@ fn remedy_of(code: tonic::Code) -> Option<&'static str> {
         tonic::Code::Unauthenticated => {
             Some("the user can set auth.token_file to the token of the service")
         }
-        tonic::Code::PermissionDenied => {
-            Some("the user can put a token with a stronger role on the first line of auth.token_file")
-        }
+        tonic::Code::PermissionDenied => Some(
+            "the user can put a token with a stronger role on the first line of auth.token_file",
+        ),
         _ => None,
     }
 }

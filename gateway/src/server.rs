@@ -214,7 +214,10 @@ impl ServerHandler for McpServer {
         let measured = Request::begin("resources/list");
         only_page(request.as_ref())?;
         let list = ListResourcesResult::with_all_items(resources::list(&self.gateway));
-        Ok(measured.answered(list).with_ttl_ms(0).with_cache_scope(CacheScope::Private))
+        Ok(measured
+            .answered(list)
+            .with_ttl_ms(0)
+            .with_cache_scope(CacheScope::Private))
     }
 
     async fn list_resource_templates(

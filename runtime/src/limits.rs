@@ -17,7 +17,7 @@ use crate::server::MAX_MESSAGE_BYTES;
 /// A program that calls faster than this from another machine is in a loop.
 const REMOTE_CALLS_PER_SECOND: u32 = 1_000;
 const MAX_RATE: u32 = 10_000_000;
-const DEFAULT_CONNECTIONS: usize = 4_096;
+const DEFAULT_CONNECTIONS: usize = 8_192;
 const MAX_CALLERS: usize = 4_096;
 /// Looking through a full table takes its time.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);

@@ -31,7 +31,10 @@ fn every_container_is_started_with_settings_the_program_takes() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("shim.toml");
-    for file in ["deploy/compose/shim.toml", "deploy/kubernetes/base/shim.toml"] {
+    for file in [
+        "deploy/compose/shim.toml",
+        "deploy/kubernetes/base/shim.toml",
+    ] {
         let text = std::fs::read_to_string(root.join(file)).unwrap();
         // The image has this folder; this machine need not.
         let here = format!("roots = [{:?}]", folder.path());

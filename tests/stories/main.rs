@@ -5,6 +5,7 @@ mod bad_input;
 mod book;
 mod coordination;
 mod crash_panel;
+mod deploy;
 mod faults;
 mod local_stack;
 mod mcp_clients;

@@ -8,6 +8,7 @@ mod fields;
 mod fuzz;
 mod nesting;
 mod requests;
+mod secrets;
 mod streams;
 mod task_tools;
 mod tasks;

@@ -202,7 +202,7 @@ async fn what_a_stack_does_is_counted_as_the_table_says() {
     tasks_are_done(&house).await;
 
     let after = Scrape::until(&house.address, "every metric", |scrape| {
-        scrape.missing(&STACK).is_empty()
+        scrape.missing(&STACK).is_empty() && scrape.is_whole()
     })
     .await;
     after.is_of_the_table();

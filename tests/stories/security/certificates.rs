@@ -98,13 +98,15 @@ async fn only_holders_of_a_certificate_of_ours_may_call_and_only_what_their_role
             for called in [looked, opened] {
                 let refused = called.expect_err(who);
                 // It fails below gRPC: no service of ours has answered.
-                assert!(
-                    matches!(
-                        refused.code(),
-                        Code::Unavailable | Code::Unknown | Code::Internal
-                    ),
-                    "{who}: {refused:?}"
-                );
+                let code = refused.code();
+                let is_transport = [
+                    Code::Unavailable,
+                    Code::Unknown,
+                    Code::Internal,
+                    Code::Cancelled,
+                ]
+                .contains(&code);
+                assert!(is_transport, "{who}: {refused:?}");
                 assert!(refused.details().is_empty(), "{who}: {refused:?}");
             }
         }

@@ -57,15 +57,17 @@ impl Door {
         }
     }
 
-    /// Makes sure that a call is let in; whether its empty message pleases is another matter.
-    pub(super) async fn let_in(&self, path: &str, token: &str) {
+    /// Makes sure that a call is let in; whether its empty message pleases is another matter. Tells whether there was
+    /// anything to be let into.
+    pub(super) async fn let_in(&self, path: &str, token: &str) -> bool {
         let called = raw::knock(self.channel(), path, Some(token), SILENCE).await;
-        let Err(status) = called else { return };
+        let Err(status) = called else { return true };
         let is_shut = matches!(
             status.code(),
             Code::Unauthenticated | Code::PermissionDenied
         );
         assert!(!is_shut, "{path} with {token}: {status}");
+        status.code() != Code::Unimplemented
     }
 }
 

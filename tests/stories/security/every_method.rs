@@ -1,5 +1,5 @@
-//! The walk: reflection tells what a process serves, and each method of it is tried with every kind of token. A method
-//! added later is walked, too, and must be put under a role to pass.
+//! The walk: reflection tells of every method, and each is tried at each process with every kind of token. A method added
+//! later is walked, too, and must be put under a role to pass.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +28,25 @@ token-of-those-who-rule role=admin name=admin until=2999-01-01T00:00:00Z
 token-of-yesterday-only role=admin name=former until=2020-01-01T00:00:00Z
 ";
 
+const CHECKPOINT: &[&str] = &[
+    "shim.checkpoint.v1.CheckpointService",
+    "shim.checkpoint.v1.SignalService",
+];
+const COORDINATION: &[&str] = &[
+    "shim.coordination.v1.TaskService",
+    "shim.coordination.v1.StateService",
+    "shim.coordination.v1.LockService",
+    "shim.coordination.v1.BusService",
+    "shim.coordination.v1.RegistryService",
+];
+const WORKER: &[&str] = &["shim.worker.v1.WorkerService"];
+
 const HEALTH: &str = "grpc.health.v1.Health";
+/// Each version tells of itself only.
+const REFLECTION: [&str; 2] = [
+    "grpc.reflection.v1.ServerReflection",
+    "grpc.reflection.v1alpha.ServerReflection",
+];
 
 /// The weakest of the three tokens a method should let in: by its name, so that no list of the program's is repeated.
 fn key_to(method: &str) -> &'static str {
@@ -62,8 +80,8 @@ fn key_to(method: &str) -> &'static str {
     }
 }
 
-/// Everything a process serves, by reflection: the methods of each service.
-async fn served(door: &Door) -> BTreeMap<String, Vec<String>> {
+/// The methods of each service, by reflection, which tells every process's clients of the whole contract.
+async fn contract(door: &Door) -> BTreeMap<String, Vec<String>> {
     let mut client = ServerReflectionClient::new(door.channel());
     let mut ask = async |asked: MessageRequest| {
         let message = ServerReflectionRequest {
@@ -82,7 +100,8 @@ async fn served(door: &Door) -> BTreeMap<String, Vec<String>> {
     else {
         panic!("reflection lists no services");
     };
-    let mut served = BTreeMap::new();
+    let own = vec!["ServerReflectionInfo".to_owned()];
+    let mut contract = BTreeMap::from(REFLECTION.map(|name| (name.to_owned(), own.clone())));
     for service in list.service {
         let asked = MessageRequest::FileContainingSymbol(service.name.clone());
         let MessageResponse::FileDescriptorResponse(files) = ask(asked).await else {
@@ -98,41 +117,37 @@ async fn served(door: &Door) -> BTreeMap<String, Vec<String>> {
                 .flat_map(|found| found.method.iter().map(|method| method.name().to_owned()))
         });
         let methods = methods.collect();
-        served.insert(service.name, methods);
+        contract.insert(service.name, methods);
     }
-    served
+    contract.remove(HEALTH);
+    contract
 }
 
-/// Tries every token at every method; how many methods there were.
-async fn walk(launch: Launch, tokens: &Place, expected: &[&str]) -> usize {
+/// Tries every token at every method of the contract, at a process that serves the services `expected`.
+async fn walk(launch: Launch, tokens: &Place, expected: &[&str]) {
     let file = token_file(tokens.root(), TOKENS);
     let launch = launch.env("SHIM_AUTH_TOKEN_FILE", &file.display().to_string());
     let door = Door::open(launch).await;
-    let served = served(&door).await;
-    for service in expected
-        .iter()
-        .chain(&["grpc.reflection.v1.ServerReflection"])
-    {
-        assert!(served.contains_key(*service), "{service} is not served");
-    }
     let mut walked = 0;
-    for (service, methods) in served.iter().filter(|(service, _)| *service != HEALTH) {
+    for (service, methods) in contract(&door).await {
+        let is_expected = expected.iter().chain(&REFLECTION).any(|it| *it == service);
         assert!(!methods.is_empty(), "{service} has no methods");
         for method in methods {
-            try_all(&door, &format!("/{service}/{method}"), key_to(method)).await;
+            let is_served = try_all(&door, &format!("/{service}/{method}"), key_to(&method)).await;
+            assert_eq!(is_served, is_expected, "{service} is served");
             walked += 1;
         }
     }
+    assert!(walked >= 68, "reflection tells of {walked} methods");
     // Whoever looks after the process has no token.
-    let checked = door.knock("/grpc.health.v1.Health/Check", None).await;
-    checked.unwrap();
-    door.knock("/grpc.health.v1.Health/Watch", None)
-        .await
-        .unwrap();
-    walked
+    for method in ["Check", "Watch"] {
+        let path = format!("/{HEALTH}/{method}");
+        door.knock(&path, None).await.unwrap();
+    }
 }
 
-async fn try_all(door: &Door, path: &str, key: &str) {
+/// Tries every token at one method; whether the process serves it.
+async fn try_all(door: &Door, path: &str, key: &str) -> bool {
     for (token, reason) in [
         (None, "TOKEN_REFUSED"),
         (Some("a-token-nobody-ever-gave"), "TOKEN_REFUSED"),
@@ -142,64 +157,46 @@ async fn try_all(door: &Door, path: &str, key: &str) {
         assert_eq!(refused.code, Code::Unauthenticated, "{path} with {token:?}");
         assert_eq!(refused.reason, reason, "{path} with {token:?}");
     }
-    let mut is_enough = false;
+    let (mut is_enough, mut is_served) = (false, false);
     for token in [READ, WRITE, ADMIN] {
         is_enough |= token == key;
         if is_enough {
-            door.let_in(path, token).await;
+            is_served = door.let_in(path, token).await;
         } else {
             let refused = door.refusal(path, Some(token)).await;
             assert_eq!(refused.code, Code::PermissionDenied, "{path} with {token}");
             assert_eq!(refused.reason, "ROLE_REFUSED", "{path} with {token}");
         }
     }
+    is_served
 }
 
 #[tokio::test]
 async fn without_the_right_token_no_method_of_the_checkpoint_service_answers() {
     let place = Place::new();
-    let services = [
-        "shim.checkpoint.v1.CheckpointService",
-        "shim.checkpoint.v1.SignalService",
-    ];
-    let walked = walk(Launch::on(&place.data_dir()), &place, &services).await;
-    assert!(walked >= 24, "{walked} methods");
+    walk(Launch::on(&place.data_dir()), &place, CHECKPOINT).await;
 }
 
 #[tokio::test]
 async fn without_the_right_token_no_method_of_the_coordination_service_answers() {
     let (place, redis) = (Place::new(), Redis::start());
     let launch = Launch::coordination(&place.data_dir(), &redis.url());
-    let services = [
-        "shim.coordination.v1.TaskService",
-        "shim.coordination.v1.StateService",
-        "shim.coordination.v1.LockService",
-        "shim.coordination.v1.BusService",
-        "shim.coordination.v1.RegistryService",
-    ];
-    let walked = walk(launch, &place, &services).await;
-    assert!(walked >= 37, "{walked} methods");
+    walk(launch, &place, COORDINATION).await;
 }
 
 #[tokio::test]
 async fn without_the_right_token_no_method_of_the_worker_service_answers() {
     let (place, redis) = (Place::new(), Redis::start());
     let launch = Launch::worker(&place.data_dir(), &redis.url());
-    let walked = walk(launch, &place, &["shim.worker.v1.WorkerService"]).await;
-    assert!(walked >= 11, "{walked} methods");
+    walk(launch, &place, WORKER).await;
 }
 
 #[tokio::test]
 async fn without_the_right_token_no_method_of_the_whole_stack_answers() {
     let (place, redis) = (Place::new(), Redis::start());
     let launch = Launch::stack(&place.data_dir(), &redis.url());
-    let services = [
-        "shim.checkpoint.v1.CheckpointService",
-        "shim.coordination.v1.TaskService",
-        "shim.worker.v1.WorkerService",
-    ];
-    let walked = walk(launch, &place, &services).await;
-    assert!(walked >= 68, "{walked} methods");
+    let services = [CHECKPOINT, COORDINATION, WORKER].concat();
+    walk(launch, &place, &services).await;
 }
 
 #[tokio::test]

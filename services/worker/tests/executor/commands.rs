@@ -84,6 +84,7 @@ async fn a_program_sees_no_variable_but_those_it_is_given() {
         "SHIM_TASK_GOAL",
         "SHIM_TASK_ID",
         "SHIM_TASK_LEASE",
+        "TRACEPARENT",
     ];
     assert_eq!(names, expected);
 }

@@ -41,9 +41,11 @@ pub struct Surge {
     pub refused: u64,
     /// Calls refused with RESOURCE_EXHAUSTED and no delay.
     pub refused_without_delay: u64,
+    /// Calls that Redis did not answer in time, told with a delay: on a slow machine the promise of an answer ends there.
+    pub timed_out: u64,
     /// Calls that failed otherwise.
     pub failed: u64,
-    /// The first such failure.
+    /// The first such failure, or the first that timed out.
     pub first_failure: Option<String>,
     /// Most memory the service held, in MiB.
     pub most_memory_mib: f64,
@@ -58,6 +60,7 @@ struct Tally {
     served: AtomicU64,
     refused: AtomicU64,
     refused_without_delay: AtomicU64,
+    timed_out: AtomicU64,
     failed: AtomicU64,
     first_failure: std::sync::OnceLock<String>,
 }
@@ -75,7 +78,12 @@ impl Tally {
             }
             Err(status) => {
                 self.first_failure.get_or_init(|| status.to_string());
-                &self.failed
+                let told = explain(&status);
+                if told.reason == "STORE_UNAVAILABLE" && told.retry_after.is_some() {
+                    &self.timed_out
+                } else {
+                    &self.failed
+                }
             }
         };
         counter.fetch_add(1, Ordering::Relaxed);
@@ -107,6 +115,7 @@ pub(super) async fn run(
     surge.served = count(&tally.served);
     surge.refused = count(&tally.refused);
     surge.refused_without_delay = count(&tally.refused_without_delay);
+    surge.timed_out = count(&tally.timed_out);
     surge.failed = count(&tally.failed);
     surge.first_failure = tally.first_failure.get().cloned();
     surge.most_memory_mib = memory;

@@ -76,7 +76,7 @@ impl Verdict {
         ];
         let rests = soak.memory_mib[1] <= soak.memory_mib[0] * GROWTH + SLACK_MIB;
         surge.lost + soak.lost == 0
-            && surge.failed + surge.refused_without_delay + soak.failed == 0
+            && surge.failed + surge.timed_out + surge.refused_without_delay + soak.failed == 0
             && self.is_bounded()
             && recovered.iter().all(Option::is_some)
             && rests
