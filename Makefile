@@ -1,7 +1,7 @@
 # `make run` shows everything; `make test` proves it. Both install what is missing and can be repeated at will.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench chaos compose-test install
+.PHONY: help run test bench chaos compose-test deny install
 
 # Cargo's folder, wherever the person has it.
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
@@ -44,6 +44,9 @@ chaos: ## Kill, freeze and race what is promised: PANEL=checkpoint|races|locks|o
 compose-test: ## Bring up docker-compose.yml with a Docker engine of its own, kill each container, and check: BIN=target/debug/shim
 	@[ -n "$(BIN)" ] || cargo build --release --quiet --package shim
 	@PYTHONDONTWRITEBYTECODE=1 python3 deploy/compose-test/run.py $(or $(BIN),$(TARGET)/release/shim) $(TARGET)/compose-test
+
+deny: ## Check licences, sources and known flaws of all dependencies (cargo install cargo-deny; fetches the advisories)
+	cargo deny check
 
 install: ## Put the command `shim` into Cargo's bin folder
 	@cargo install --quiet --locked --path .

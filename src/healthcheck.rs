@@ -176,9 +176,11 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let server = tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await.unwrap();
-            let mut asked = [0; 4];
-            stream.read_exact(&mut asked).await.unwrap();
-            assert_eq!(&asked, b"GET ");
+            let mut asked = Vec::new();
+            while !asked.ends_with(b"\r\n\r\n") {
+                asked.push(stream.read_u8().await.unwrap());
+            }
+            assert!(asked.starts_with(b"GET /readyz HTTP/1.1\r\n"));
             stream.write_all(b"HTTP/1.1 503 x\r\n\r\n").await.unwrap();
             stream.write_all(b"no store\n").await.unwrap();
         });

@@ -13,7 +13,7 @@ async fn too_many_calls_are_refused_with_a_delay_and_lose_nothing() {
         sluggish: Duration::from_secs(2),
         soak: Duration::from_secs(3),
     };
-    let verdict = run(settings, |line| println!("{line}")).await;
+    let verdict = run(settings, |line| eprintln!("{line}")).await;
     let (surge, soak) = (&verdict.surge, &verdict.soak);
     assert!(surge.served > 0 && soak.served > 0, "{verdict:?}");
     assert_eq!((surge.lost, soak.lost), (0, 0), "{verdict:?}");

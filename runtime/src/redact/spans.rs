@@ -42,3 +42,24 @@ fn string(text: &mut StringValue) {
         *text = redacted.into();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_lose_their_secrets_and_nothing_else() {
+        let url = format!("redis://user:{}@host:6379", "p4ss".repeat(3));
+        let texts = [url.clone(), "plain".to_owned()].map(StringValue::from);
+        let mut seen = [
+            KeyValue::new("one", url.clone()),
+            KeyValue::new("many", Value::Array(Array::String(texts.into()))),
+            KeyValue::new("count", 3),
+        ];
+        attributes(&mut seen);
+        let mark = "redis://user:[redacted:url-password]@host:6379";
+        assert_eq!(seen[0].value.as_str(), mark);
+        assert_eq!(seen[1].value.as_str(), format!("[\"{mark}\",\"plain\"]"));
+        assert_eq!(seen[2].value, Value::I64(3));
+    }
+}

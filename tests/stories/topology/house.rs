@@ -133,7 +133,7 @@ impl House {
             self.window.call(tool, arguments.clone()).await
         };
         if answer["isError"] == Value::Bool(true) {
-            println!("{by:?}: {tool}: {}", answer["structuredContent"]["error"]);
+            eprintln!("{by:?}: {tool}: {}", answer["structuredContent"]["error"]);
             return None;
         }
         Some(answer["structuredContent"].take())

@@ -167,10 +167,10 @@ impl Story {
         let restarted = Instant::now();
         if part == Part::Window {
             self.recover(part).await;
-            println!("recovered {:?} later", restarted.elapsed());
+            eprintln!("recovered {:?} later", restarted.elapsed());
         }
         self.all_tools_answer().await;
-        println!(
+        eprintln!(
             "{part:?}: all tools answered {:?} later",
             restarted.elapsed()
         );
@@ -192,7 +192,7 @@ impl Story {
             assert_eq!(counted.completed, counted.total, "{ended:?}");
         }
         let (saves, jobs) = (self.ledger.saved.len(), self.ledger.jobs.len());
-        println!("{saves} saves and {jobs} jobs are all there");
+        eprintln!("{saves} saves and {jobs} jobs are all there");
     }
 }
 
@@ -213,7 +213,7 @@ async fn whatever_is_killed_heals_and_loses_nothing() {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let given = std::env::var("TOPOLOGY_SEED").ok();
     let seed = given.map_or(u64::from(now.subsec_nanos()), |seed| seed.parse().unwrap());
-    println!("TOPOLOGY_SEED={seed}");
+    eprintln!("TOPOLOGY_SEED={seed}");
     let mut dice = Dice::new(seed);
     let mut story = Story {
         house: House::new().await,

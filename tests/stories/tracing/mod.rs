@@ -190,7 +190,7 @@ async fn a_worker_outside_keeps_its_own_trace_and_points_to_the_jobs() {
     assert!(task.traceparent.contains(&sent.span_id));
     for name in names {
         let span = trace.only("shim-worker", name);
-        assert_eq!(span.links, [sent.span_id.clone()], "{name}");
+        assert_eq!(span.links, std::slice::from_ref(&sent.span_id), "{name}");
         assert_eq!(span.attribute("messaging.message.id"), task.task_id);
         assert_eq!(trace.get(&span.parent_id).unwrap().kind, SERVER);
     }

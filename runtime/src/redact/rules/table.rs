@@ -363,8 +363,8 @@ fn is_password(secret: &str) -> bool {
     let is_word = secret
         .chars()
         .all(|c| c.is_ascii_alphabetic() || matches!(c, '_' | '.'));
-    is_no_placeholder(secret)
-        && !IN_PROGRAMS.contains(&secret.to_ascii_lowercase().as_str())
-        && !(is_word && secret.contains(['.', '_']))
-        && !secret.starts_with(['/', '.', '~', '@'])
+    let is_name = is_word && secret.contains(['.', '_']);
+    let is_path = secret.starts_with(['/', '.', '~', '@']);
+    let is_of_programs = IN_PROGRAMS.contains(&secret.to_ascii_lowercase().as_str());
+    is_no_placeholder(secret) && !is_of_programs && !is_name && !is_path
 }
