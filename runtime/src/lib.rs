@@ -21,4 +21,6 @@ pub mod stack;
 pub mod telemetry;
 pub mod tls;
 pub mod trace;
+mod watched;
+pub mod words;
 pub mod workspace;

@@ -22,5 +22,6 @@ pub mod prose;
 pub mod proxy;
 pub mod python;
 pub mod raw;
+pub mod scrape;
 pub mod service;
 pub mod tasks;

@@ -57,6 +57,29 @@ impl Place {
         self.root().join("project")
     }
 
+    /// A configuration of the worker service: it starts one worker, `name`, whose program is a script of the shell in
+    /// the project.
+    ///
+    /// # Panics
+    /// If it cannot be written.
+    #[must_use]
+    pub fn one_program(&self, name: &str, script: &str) -> PathBuf {
+        let file = self.root().join("worker.toml");
+        let settings = format!(
+            "[worker]
+             roots = ['{project}']
+             start = ['{name}']
+             [worker.executors.{name}]
+             kind = 'command'
+             program = 'sh'
+             args = ['-c', '{script}']
+             working_dir = '{project}'",
+            project = self.project().display(),
+        );
+        std::fs::write(&file, settings).expect("the home is writable");
+        file
+    }
+
     /// The local stack of the data folder.
     #[must_use]
     pub fn stack(&self) -> Stack {

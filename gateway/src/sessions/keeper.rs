@@ -24,7 +24,8 @@ use crate::sessions::hold::{Hold, Loss};
 
 const HEARTBEAT: Duration = Duration::from_secs(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// A window that dies in such a pause is found by its lease alone, so it is short.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// How long the service may take to close the stream after a detach.
 const FAREWELL: Duration = Duration::from_millis(800);
 
@@ -92,11 +93,19 @@ impl Keeper {
     ) -> Result<Ending, Status> {
         let mut beat = tokio::time::interval(HEARTBEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut is_attached = false;
         loop {
             tokio::select! {
-                event = events.message() => match event? {
-                    Some(event) => if self.heard(event) { return Ok(Ending::Over) },
-                    None => return Ok(Ending::Interrupted),
+                event = events.message() => match event {
+                    Ok(Some(event)) => {
+                        is_attached |= matches!(event.event, Some(Event::Lease(_)));
+                        if self.heard(event) { return Ok(Ending::Over) }
+                    }
+                    Ok(None) => return Ok(Ending::Interrupted),
+                    Err(status) if is_attached && self.final_loss(&status).is_none() => {
+                        return Ok(Ending::Interrupted);
+                    }
+                    Err(status) => return Err(status),
                 },
                 _ = beat.tick() => {
                     // A full channel means the service reads nothing: its lease check will speak for itself.

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use prost_types::Timestamp;
 use shim_proto::checkpoint::v1::{
-    CheckpointTrigger, ClaimKind, ClaimVerdict, ClientInfo, FilePresence, InterruptionCause,
-    RiskLevel, SessionStatus,
+    ClaimKind, ClaimVerdict, ClientInfo, FilePresence, RiskLevel, SessionStatus,
 };
 use shim_proto::coordination::v1::{FileLeaseMode, WorkerHealth, WorkerKind, WorkerState};
 
+pub(crate) use shim_runtime::words::{cause, trigger};
 pub(crate) use tasks::{
     approval, event_kind, failure_policy, merge, split, strategy, task_lost, task_state,
 };
@@ -21,29 +21,6 @@ pub(crate) fn status(status: SessionStatus) -> &'static str {
         SessionStatus::Active => "active",
         SessionStatus::Interrupted => "interrupted",
         SessionStatus::Ended => "ended",
-    }
-}
-
-pub(crate) fn cause(cause: InterruptionCause) -> &'static str {
-    match cause {
-        InterruptionCause::Unspecified => "unknown",
-        InterruptionCause::ClientClosed => "client_closed",
-        InterruptionCause::Killed => "killed",
-        InterruptionCause::OutOfMemory => "out_of_memory",
-        InterruptionCause::Reboot => "reboot",
-        InterruptionCause::LeaseExpired => "lease_expired",
-    }
-}
-
-pub(crate) fn trigger(trigger: CheckpointTrigger) -> &'static str {
-    match trigger {
-        CheckpointTrigger::Unspecified | CheckpointTrigger::Manual => "manual",
-        CheckpointTrigger::Periodic => "periodic",
-        CheckpointTrigger::Milestone => "milestone",
-        CheckpointTrigger::PreCompact => "pre_compact",
-        CheckpointTrigger::DangerZone => "danger_zone",
-        CheckpointTrigger::SessionEnd => "session_end",
-        CheckpointTrigger::Fork => "fork",
     }
 }
 

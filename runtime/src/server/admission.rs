@@ -1,7 +1,5 @@
 //! Who may call, what, and how often: asked before anything of a call is read.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
@@ -14,6 +12,7 @@ use super::peer;
 use crate::auth::{Auth, Caller, roles};
 use crate::fault::Fault;
 use crate::limits::{Limiter, Limits, Meter};
+use crate::watched::{Watch, data_bytes, watched};
 
 /// Everything asked of a call.
 pub(super) struct Admission {
@@ -33,7 +32,7 @@ impl Admission {
     pub(super) fn admit(&self, request: Request<Body>) -> Result<Request<Body>, Status> {
         let caller = self.caller(&request)?;
         match self.limiter.admit(&caller, Instant::now())? {
-            Some(meter) => Ok(request.map(|body| Body::new(Metered { body, meter }))),
+            Some(meter) => Ok(request.map(|body| watched(body, Metered(meter)))),
             None => Ok(request),
         }
     }
@@ -55,36 +54,14 @@ impl Admission {
     }
 }
 
-/// A request body whose bytes count to its caller.
-struct Metered {
-    body: Body,
-    meter: Meter,
-}
+/// Counts the bytes of a request to its caller.
+struct Metered(Meter);
 
-impl http_body::Body for Metered {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let this = self.get_mut();
-        let frame = Pin::new(&mut this.body).poll_frame(cx);
-        if let Poll::Ready(Some(Ok(frame))) = &frame {
-            let bytes = frame.data_ref().map_or(0, Bytes::len);
-            if let Err(too_fast) = this.meter.take(bytes, Instant::now()) {
-                return Poll::Ready(Some(Err(too_fast.into())));
-            }
+impl Watch for Metered {
+    fn passes(&mut self, next: Option<&Result<Frame<Bytes>, Status>>) -> Result<(), Status> {
+        match data_bytes(next) {
+            Some(bytes) => Ok(self.0.take(bytes, Instant::now())?),
+            None => Ok(()),
         }
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> http_body::SizeHint {
-        self.body.size_hint()
     }
 }

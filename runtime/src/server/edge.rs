@@ -15,7 +15,7 @@ use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -30,6 +30,7 @@ use super::admission::Admission;
 use super::measure::{Call, Measures};
 use super::places::{self, Place, Places};
 use crate::fault::{BAD_REQUEST, Fault};
+use crate::watched::{Watch, data_bytes, watched};
 use crate::{redact, trace};
 
 /// The largest message a server decodes. Above the largest allowed field, so that the field is named, not the message.
@@ -159,14 +160,11 @@ where
         let span = trace::served(&request);
         let context = span.context();
         let logged = tracing::debug_span!("grpc", method = request.uri().path());
-        let budget = Arc::clone(&self.shared.body_bytes);
-        let request = request.map(|body| {
-            Body::new(Budgeted {
-                body,
-                taken: 0,
-                budget,
-            })
-        });
+        let budgeted = Budgeted {
+            taken: 0,
+            budget: Arc::clone(&self.shared.body_bytes),
+        };
+        let request = request.map(|body| watched(body, budgeted));
         let request = redact::without_secrets(request);
         // The clone must stay behind: only the original was polled ready.
         let clone = self.inner.clone();
@@ -179,7 +177,12 @@ where
             answer.map(|answer| {
                 let answer = trace::until_answered(span, true, in_words_of_the_contract(answer));
                 measured.answered(&answer);
-                answer.map(|body| held_open(body, open, place, measured))
+                let held = HeldOpen {
+                    measured,
+                    _open: open,
+                    _place: place,
+                };
+                answer.map(|body| watched(body, held))
             })
         };
         Box::pin(trace::scope(context, answer.instrument(logged)))
@@ -243,51 +246,24 @@ fn in_words_of_the_contract(response: Response<Body>) -> Response<Body> {
     .into_http()
 }
 
-/// An answer's body that keeps its call open, and a stream's place, until it is sent whole.
-fn held_open(body: Body, open: OpenCall, place: Option<Place>, measured: Call) -> Body {
-    Body::new(HeldOpen {
-        body,
-        measured,
-        _open: open,
-        _place: place,
-    })
-}
-
+/// Keeps a call open, and a stream's place, until the answer is sent whole.
 struct HeldOpen {
-    body: Body,
     measured: Call,
     _open: OpenCall,
     _place: Option<Place>,
 }
 
-impl http_body::Body for HeldOpen {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let this = self.get_mut();
-        let frame = Pin::new(&mut this.body).poll_frame(cx);
-        if let Poll::Ready(Some(Ok(frame))) = &frame {
-            this.measured.sent(frame);
+impl Watch for HeldOpen {
+    fn passes(&mut self, next: Option<&Result<Frame<Bytes>, Status>>) -> Result<(), Status> {
+        if let Some(Ok(frame)) = next {
+            self.measured.sent(frame);
         }
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> http_body::SizeHint {
-        self.body.size_hint()
+        Ok(())
     }
 }
 
-/// A request body whose bytes count against the budget until it is read and dropped.
+/// Counts the bytes of a request against the budget until it is read and dropped.
 struct Budgeted {
-    body: Body,
     taken: usize,
     budget: Arc<AtomicUsize>,
 }
@@ -298,33 +274,16 @@ impl Drop for Budgeted {
     }
 }
 
-impl http_body::Body for Budgeted {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let this = self.get_mut();
-        let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
-        let Some(Ok(frame)) = frame else {
-            return Poll::Ready(frame);
+impl Watch for Budgeted {
+    fn passes(&mut self, next: Option<&Result<Frame<Bytes>, Status>>) -> Result<(), Status> {
+        let Some(bytes) = data_bytes(next) else {
+            return Ok(());
         };
-        let bytes = frame.data_ref().map_or(0, Bytes::len);
-        this.taken += bytes;
-        if this.budget.fetch_add(bytes, Ordering::Relaxed) + bytes > MAX_BODY_BYTES {
-            return Poll::Ready(Some(Err(places::too_many_bytes())));
+        self.taken += bytes;
+        if self.budget.fetch_add(bytes, Ordering::Relaxed) + bytes > MAX_BODY_BYTES {
+            return Err(places::too_many_bytes());
         }
-        Poll::Ready(Some(Ok(frame)))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> http_body::SizeHint {
-        self.body.size_hint()
+        Ok(())
     }
 }
 

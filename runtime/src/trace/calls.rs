@@ -4,7 +4,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response};
@@ -13,6 +13,7 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 
 use crate::server::CODES;
+use crate::watched::{Watch, watched};
 
 use super::{KeyValue, Span, SpanKind, TRACEPARENT, TraceContext, current};
 
@@ -63,12 +64,7 @@ pub(crate) fn until_answered(
         open.ended_with(status.code());
         return answer;
     }
-    answer.map(|body| {
-        Body::new(Answer {
-            body,
-            span: Some(open),
-        })
-    })
+    answer.map(|body| watched(body, Answer(Some(open))))
 }
 
 /// The span of a call whose status is not known yet.
@@ -109,16 +105,13 @@ fn name(code: Code) -> &'static str {
     CODES.get(number).copied().unwrap_or("UNKNOWN")
 }
 
-/// An answer's body with the call's span, which ends with the status behind the last byte. A body dropped before that
-/// is a call that was cancelled: whoever watches a stream ends it so, which is no error.
-struct Answer {
-    body: Body,
-    span: Option<OpenSpan>,
-}
+/// The call's span, which ends with the status behind the answer's last byte. A body dropped before that is a call
+/// that was cancelled: whoever watches a stream ends it so, which is no error.
+struct Answer(Option<OpenSpan>);
 
 impl Answer {
     fn end(&mut self, code: Code) {
-        if let Some(mut span) = self.span.take() {
+        if let Some(mut span) = self.0.take() {
             span.ended_with(code);
         }
     }
@@ -126,40 +119,24 @@ impl Answer {
 
 impl Drop for Answer {
     fn drop(&mut self) {
-        if let Some(mut span) = self.span.take() {
+        if let Some(mut span) = self.0.take() {
             span.note(Code::Cancelled);
         }
     }
 }
 
-impl http_body::Body for Answer {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let this = self.get_mut();
-        let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
-        match &frame {
+impl Watch for Answer {
+    fn passes(&mut self, next: Option<&Result<Frame<Bytes>, Status>>) -> Result<(), Status> {
+        match next {
             Some(Ok(frame)) => {
                 if let Some(status) = frame.trailers_ref().and_then(Status::from_header_map) {
-                    this.end(status.code());
+                    self.end(status.code());
                 }
             }
-            Some(Err(status)) => this.end(status.code()),
-            None => this.end(Code::Unknown),
+            Some(Err(status)) => self.end(status.code()),
+            None => self.end(Code::Unknown),
         }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> http_body::SizeHint {
-        self.body.size_hint()
+        Ok(())
     }
 }
 

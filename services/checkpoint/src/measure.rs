@@ -9,6 +9,7 @@ use std::time::Duration;
 use metrics::{counter, gauge, histogram};
 use shim_proto::checkpoint::v1::{CheckpointTrigger, InterruptionCause, RiskLevel, SessionStatus};
 use shim_runtime::lifecycle::Shutdown;
+use shim_runtime::words;
 
 use crate::store::{Store, sessions};
 
@@ -16,7 +17,7 @@ use crate::store::{Store, sessions};
 const LOOK_EVERY: Duration = Duration::from_secs(15);
 
 pub(crate) fn saved(trigger: CheckpointTrigger, stored_bytes: usize) {
-    counter!("shim_checkpoint_saves_total", "trigger" => of_trigger(trigger)).increment(1);
+    counter!("shim_checkpoint_saves_total", "trigger" => words::trigger(trigger)).increment(1);
     let bytes = u32::try_from(stored_bytes).unwrap_or(u32::MAX);
     histogram!("shim_checkpoint_state_bytes").record(bytes);
 }
@@ -52,7 +53,8 @@ pub(crate) fn assessed(level: RiskLevel) {
 
 /// A session lost its owner, whose last sign of life is so long ago, if this process heard it.
 pub(crate) fn interrupted(cause: InterruptionCause, silence: Option<Duration>) {
-    counter!("shim_checkpoint_sessions_interrupted_total", "cause" => of_cause(cause)).increment(1);
+    counter!("shim_checkpoint_sessions_interrupted_total", "cause" => words::cause(cause))
+        .increment(1);
     if let Some(silence) = silence {
         histogram!("shim_checkpoint_detection_delay_seconds").record(silence);
     }
@@ -63,34 +65,12 @@ pub(crate) fn lease_expired() {
 }
 
 pub(crate) fn recovered(from: InterruptionCause) {
-    counter!("shim_checkpoint_sessions_recovered_total", "cause" => of_cause(from)).increment(1);
+    counter!("shim_checkpoint_sessions_recovered_total", "cause" => words::cause(from))
+        .increment(1);
 }
 
 pub(crate) fn resumed(fidelity: f64) {
     histogram!("shim_checkpoint_recovery_fidelity_ratio").record(fidelity);
-}
-
-fn of_trigger(trigger: CheckpointTrigger) -> &'static str {
-    match trigger {
-        CheckpointTrigger::Unspecified | CheckpointTrigger::Manual => "manual",
-        CheckpointTrigger::Periodic => "periodic",
-        CheckpointTrigger::Milestone => "milestone",
-        CheckpointTrigger::PreCompact => "pre_compact",
-        CheckpointTrigger::DangerZone => "danger_zone",
-        CheckpointTrigger::SessionEnd => "session_end",
-        CheckpointTrigger::Fork => "fork",
-    }
-}
-
-fn of_cause(cause: InterruptionCause) -> &'static str {
-    match cause {
-        InterruptionCause::Unspecified => "unknown",
-        InterruptionCause::ClientClosed => "client_closed",
-        InterruptionCause::Killed => "killed",
-        InterruptionCause::OutOfMemory => "out_of_memory",
-        InterruptionCause::Reboot => "reboot",
-        InterruptionCause::LeaseExpired => "lease_expired",
-    }
 }
 
 /// Keeps the gauges of what is stored, until the shutdown begins. A look that fails leaves them as they were.

@@ -3,6 +3,7 @@
 mod coordination;
 mod figure;
 mod gateway;
+mod lane;
 mod latency;
 mod machine;
 mod raw_commits;

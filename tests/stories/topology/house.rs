@@ -166,19 +166,7 @@ impl Plan<'_> {
     }
 
     fn worker(&self, which: usize) -> Launch {
-        let file = self.place.root().join("worker.toml");
-        let settings = format!(
-            "[worker]
-             roots = ['{project}']
-             start = ['count']
-             [worker.executors.count]
-             kind = 'command'
-             program = 'sh'
-             args = ['-c', '{PROGRAM}']
-             working_dir = '{project}'",
-            project = self.place.project().display(),
-        );
-        std::fs::write(&file, settings).unwrap();
+        let file = self.place.one_program("count", PROGRAM);
         let launch = Launch::worker(&self.place.data_dir(), &self.redis.url());
         self.serving(launch, &self.ports.worker[which])
             .named(&format!("worker-{which}"))

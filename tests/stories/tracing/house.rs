@@ -48,20 +48,7 @@ impl House {
 
     /// A process with one worker that runs the program.
     pub(super) async fn worker(&self, name: &str) -> Service {
-        let project = self.place.project();
-        let file = self.place.root().join("worker.toml");
-        let settings = format!(
-            "[worker]
-             roots = ['{project}']
-             start = ['wait']
-             [worker.executors.wait]
-             kind = 'command'
-             program = 'sh'
-             args = ['-c', '{PROGRAM}']
-             working_dir = '{project}'",
-            project = project.display(),
-        );
-        std::fs::write(&file, settings).unwrap();
+        let file = self.place.one_program("wait", PROGRAM);
         let launch = Launch::worker(&self.place.data_dir(), &self.redis.url())
             .named(name)
             .env("SHIM_CONFIG", &file.display().to_string())

@@ -3,8 +3,8 @@
 //! The peer is what each operation needs of Redis at least, through redis-rs over one multiplexed connection, with as
 //! many tasks at once. Both sides reach that Redis over its Unix socket, as the local stack does.
 
+mod compare;
 mod delivery;
-mod lane;
 mod ours;
 mod raw;
 mod swarm;
@@ -78,7 +78,7 @@ pub async fn measure(progress: impl Fn(&str)) -> Vec<Figure> {
             progress(&format!("{name}, {in_flight} in flight"));
             let ours = ours::lanes(operation, &service, in_flight).await;
             let raw = raw::lanes(operation, &redis, in_flight).await;
-            figures.extend(lane::compare(name, peer, ours, raw).await);
+            figures.extend(compare::compare(name, peer, ours, raw).await);
         }
     }
     progress("message delivery");

@@ -9,7 +9,7 @@ use shim_proto::coordination::v1::{
 use tonic::Status;
 
 use super::Operation;
-use super::lane::Lane;
+use crate::bench::lane::Lane;
 use crate::calls::request_id;
 use crate::coordination::{Clients, NAMESPACE, counted, files, inbox, lock, message, put, renewal};
 use crate::service::Service;

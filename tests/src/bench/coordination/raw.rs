@@ -6,7 +6,7 @@ use shim_redis_harness::Redis;
 use uuid::Uuid;
 
 use super::Operation;
-use super::lane::Lane;
+use crate::bench::lane::Lane;
 
 const TTL_MS: u64 = 600_000;
 const GROUP: &str = "readers";

@@ -4,13 +4,12 @@
 mod collector;
 mod scraper;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use shim_redis_harness::Redis;
-use tokio::task::JoinSet;
 
 use super::figure::Figure;
-use super::latency::Latencies;
+use super::lane::{Lane, median, turn};
 use super::machine;
 use crate::calls;
 use crate::coordination::{Clients, NAMESPACE, counted, put};
@@ -106,7 +105,7 @@ impl Stack {
 }
 
 /// A client that makes one call after the other.
-struct Lane {
+struct Caller {
     call: Call,
     checkpoints: CheckpointServiceClient<Channel>,
     session: shim_proto::checkpoint::v1::Session,
@@ -116,7 +115,7 @@ struct Lane {
     number: u64,
 }
 
-impl Lane {
+impl Caller {
     async fn several(call: Call, service: &Service, count: usize) -> Vec<Self> {
         let (mut checkpoints, state) = (service.client(), service.coordination());
         let mut lanes = Vec::with_capacity(count);
@@ -132,14 +131,16 @@ impl Lane {
                 key: format!("telemetry-{number}"),
                 number: 0,
             };
-            lane.run().await;
+            lane.call().await;
             lane.call = call;
             lanes.push(lane);
         }
         lanes
     }
+}
 
-    async fn run(&mut self) {
+impl Lane for Caller {
+    async fn call(&mut self) {
         self.number += 1;
         match self.call {
             Call::Save => {
@@ -158,13 +159,6 @@ impl Lane {
     }
 }
 
-/// One turn: its median latency and its calls a second.
-#[derive(Clone, Copy)]
-struct Turn {
-    p50: f64,
-    rate: f64,
-}
-
 async fn compare(
     call: Call,
     name: &str,
@@ -172,22 +166,23 @@ async fn compare(
     on: &Service,
     off: &Service,
 ) -> Vec<Figure> {
-    let mut with = Lane::several(call, on, in_flight).await;
-    let mut without = Lane::several(call, off, in_flight).await;
+    let mut with = Caller::several(call, on, in_flight).await;
+    let mut without = Caller::several(call, off, in_flight).await;
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
         // Who comes first changes, lest one side always meets the other's aftermath.
-        if round % 2 == 0 {
-            take_turn(&mut without, &mut theirs).await;
-            take_turn(&mut with, &mut ours).await;
-        } else {
-            take_turn(&mut with, &mut ours).await;
-            take_turn(&mut without, &mut theirs).await;
+        for is_on in [round % 2 == 1, round % 2 == 0] {
+            let (lanes, turns) = if is_on {
+                (&mut with, &mut ours)
+            } else {
+                (&mut without, &mut theirs)
+            };
+            let (back, measured) = turn(std::mem::take(lanes), TURN).await;
+            *lanes = back;
+            turns.push(measured);
         }
     }
     let named = |what: &str| format!("{name}, {in_flight} in flight, {what}");
-    let median =
-        |turns: &[Turn], value: fn(&Turn) -> f64| median(turns.iter().map(value).collect());
     let (p50, base_p50) = (median(&ours, |t| t.p50), median(&theirs, |t| t.p50));
     let (rate, base_rate) = (median(&ours, |t| t.rate), median(&theirs, |t| t.rate));
     let mut typical = Figure::new(named("p50"), p50, "ms").beside(PEER, base_p50);
@@ -198,38 +193,4 @@ async fn compare(
         throughput = throughput.target(">= 0.95x peer", rate >= THROUGHPUT * base_rate);
     }
     vec![typical, throughput]
-}
-
-async fn take_turn(lanes: &mut Vec<Lane>, turns: &mut Vec<Turn>) {
-    let start = Instant::now();
-    let mut running = JoinSet::new();
-    for mut lane in lanes.drain(..) {
-        running.spawn(async move {
-            let mut latencies = Latencies::default();
-            loop {
-                let called = Instant::now();
-                if called.duration_since(start) >= TURN {
-                    return (lane, latencies);
-                }
-                lane.run().await;
-                latencies.note(called.elapsed());
-            }
-        });
-    }
-    let mut all = Latencies::default();
-    for (lane, latencies) in running.join_all().await {
-        lanes.push(lane);
-        all.extend(latencies);
-    }
-    #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-    let rate = all.count() as f64 / start.elapsed().as_secs_f64();
-    turns.push(Turn {
-        p50: all.percentile_ms(50),
-        rate,
-    });
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }

@@ -1,31 +1,31 @@
 //! What a Prometheus does to a service: it asks for `/metrics` every second.
 
-use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use shim_redis_harness::Port;
 use tokio::task::JoinHandle;
+
+use crate::scrape::scrape;
 
 const EVERY: Duration = Duration::from_secs(1);
 
 /// A scraper. Dropping it ends it.
 pub(super) struct Scraper {
     address: String,
+    _port: Port,
     scrapes: Arc<AtomicU64>,
     running: Option<JoinHandle<()>>,
 }
 
 impl Scraper {
-    /// Chooses where the service will tell its metrics: a port that was free a moment ago.
+    /// Chooses where the service will tell its metrics.
     pub(super) fn prepare() -> Self {
-        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .and_then(|listener| listener.local_addr())
-            .expect("the loopback has a free port");
+        let port = Port::reserve();
         Self {
-            address: address.to_string(),
+            address: format!("127.0.0.1:{}", port.number()),
+            _port: port,
             scrapes: Arc::default(),
             running: None,
         }
@@ -61,14 +61,4 @@ impl Drop for Scraper {
             running.abort();
         }
     }
-}
-
-async fn scrape(address: &str) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect(address).await?;
-    stream
-        .write_all(b"GET /metrics HTTP/1.1\r\nhost: scraper\r\nconnection: close\r\n\r\n")
-        .await?;
-    let mut text = String::new();
-    stream.read_to_string(&mut text).await?;
-    Ok(text)
 }

@@ -11,7 +11,7 @@ mod verdict;
 
 use std::time::Duration;
 
-use shim_redis_harness::Redis;
+use shim_redis_harness::{Port, Redis};
 
 use crate::place::Place;
 use crate::service::{Launch, Service};
@@ -63,6 +63,7 @@ pub async fn run(settings: Settings, tell: impl Fn(&str)) -> Verdict {
 struct House {
     service: Service,
     address: String,
+    _port: Port,
     _redis: Redis,
     _place: Place,
 }
@@ -71,7 +72,8 @@ impl House {
     async fn open() -> Self {
         let place = Place::new();
         let redis = Redis::start();
-        let address = format!("127.0.0.1:{}", free_port());
+        let port = Port::reserve();
+        let address = format!("127.0.0.1:{}", port.number());
         let service = Launch::stack(&place.data_dir(), &redis.unix_url())
             .env("SHIM_LISTEN", &address)
             .started()
@@ -79,16 +81,9 @@ impl House {
         Self {
             service,
             address,
+            _port: port,
             _redis: redis,
             _place: place,
         }
     }
-}
-
-/// A port that was free a moment ago.
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .expect("the loopback has a free port")
-        .port()
 }

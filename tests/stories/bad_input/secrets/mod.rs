@@ -16,9 +16,8 @@ use shim_runtime::fault::explain;
 use shim_tests::calls::request_id;
 use shim_tests::mcp::{GatewayLaunch, facts};
 use shim_tests::place::Place;
+use shim_tests::scrape::scrape;
 use shim_tests::service::{Launch, Service};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tonic::{Code, Status};
 
 use super::tasks::Work;
@@ -122,16 +121,8 @@ impl House {
     }
 
     async fn metrics(&self) -> String {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port.number()))
-            .await
-            .unwrap();
-        stream
-            .write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-            .await
-            .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        answer
+        let address = format!("127.0.0.1:{}", self.port.number());
+        scrape(&address).await.unwrap()
     }
 }
 
