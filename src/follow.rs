@@ -44,8 +44,10 @@ pub(crate) async fn follow<F: Followed>(
     let mut position = from;
     let mut complained = false;
     loop {
+        let mut was_open = false;
         let lost = match followed.open(position.clone()).await {
             Ok(stream) => {
+                was_open = true;
                 let mut stream = stream.into_inner();
                 followed.opened();
                 loop {
@@ -62,7 +64,8 @@ pub(crate) async fn follow<F: Followed>(
             }
             Err(status) => status,
         };
-        let passes = passes(lost.code());
+        // A token that was replaced meanwhile is shown with the next try.
+        let passes = passes(lost.code()) || was_open && lost.code() == Code::Unauthenticated;
         let failure = Failure::from(lost);
         if !passes {
             return Err(failure);

@@ -17,7 +17,7 @@ pub(crate) struct Args {
     /// Serve Streamable HTTP at http://ADDR/mcp instead of stdio
     #[arg(long, value_name = "ADDR")]
     http: Option<SocketAddr>,
-    /// Serve /healthz and /metrics at this address. Over stdio this flag alone counts, not `metrics_listen`: a client
+    /// Serve /healthz, /readyz and /metrics at this address. Over stdio this flag alone counts, not `metrics_listen`: a client
     /// may start many gateways, and only one of them can have an address
     #[arg(long, value_name = "ADDR")]
     metrics_listen: Option<SocketAddr>,

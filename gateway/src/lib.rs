@@ -26,6 +26,7 @@ mod sessions;
 mod spans;
 mod streamable_http;
 mod tools;
+mod vigil;
 mod wording;
 mod workers;
 mod workspaces;
@@ -41,7 +42,6 @@ use rmcp::transport::IntoTransport;
 use shim_runtime::auth::{Auth, CredentialsError, TokenError};
 use shim_runtime::config::Config as RuntimeConfig;
 use shim_runtime::lifecycle::Shutdown;
-use shim_runtime::limits::Limiter;
 use shim_runtime::probes::Probes;
 use shim_runtime::server::{ListenError, Listeners, Readiness};
 use shim_runtime::{metrics, process};
@@ -51,6 +51,7 @@ pub use config::Config;
 use config::Surroundings;
 use gateway::Gateway;
 use server::McpServer;
+use services::Services;
 use streamable_http::Admission;
 
 /// Why the gateway cannot run.
@@ -89,8 +90,9 @@ pub fn run_stdio(runtime: RuntimeConfig, config: Config) -> Result<(), GatewayEr
         let auth = Auth::by_token(&runtime)?;
         let surroundings = Surroundings::read(config, environment, process::parent());
         let gateway = Gateway::prepare(&runtime, surroundings)?;
+        let services = gateway.services.clone();
         let served = serve(gateway, rmcp::transport::stdio_pipes(), shutdown.clone());
-        beside_probes(&runtime, auth, shutdown, served).await?
+        beside_probes(&runtime, auth, &services, shutdown, served).await?
     })
 }
 
@@ -106,30 +108,27 @@ pub fn run_http(
     run(async move {
         let shutdown = Shutdown::on_signals()?;
         let auth = Auth::by_token(&runtime)?;
-        let limiter = Limiter::new(runtime.limits.clone());
         let mut listeners = Listeners::default();
         let bound = listeners.bind_tcp(address, &auth).await?;
         // Whoever started this process is not the client of those that connect.
         let gateway = Gateway::prepare(&runtime, Surroundings::read(config, environment, None))?;
         tracing::info!("MCP over HTTP at http://{bound}/mcp");
         if let Some(listener) = listeners.tcp {
-            let admission = Admission {
-                auth: auth.clone(),
-                limiter,
-            };
+            let admission = Admission::new(auth.clone(), runtime.limits.clone());
             let served =
                 streamable_http::serve(gateway.clone(), listener, admission, shutdown.clone());
-            beside_probes(&runtime, auth, shutdown, served).await?;
+            beside_probes(&runtime, auth, &gateway.services, shutdown, served).await?;
         }
         gateway.leave("the gateway was stopped").await;
         Ok(())
     })
 }
 
-/// Answers probes while it serves, if `metrics_listen` is set.
+/// Answers probes while it serves, if `metrics_listen` is set, and only then looks after the services.
 async fn beside_probes<T>(
     runtime: &RuntimeConfig,
     auth: Auth,
+    services: &Services,
     shutdown: Shutdown,
     served: impl Future<Output = T>,
 ) -> Result<T, GatewayError> {
@@ -141,9 +140,11 @@ async fn beside_probes<T>(
         .map_err(|error| ListenError::BindProbes(address, error))?;
     metrics::begin("gateway");
     measure::begin_with_zero();
+    let readiness = Readiness::default();
     tokio::select! {
         done = served => Ok(done),
-        never = probes.serve(Readiness::default(), auth, shutdown) => match never {},
+        never = probes.serve(readiness.clone(), auth, shutdown) => match never {},
+        never = vigil::keep(services, &readiness) => match never {},
     }
 }
 

@@ -5,9 +5,12 @@
 
 pub mod auth;
 pub mod client;
+mod codes;
 pub mod config;
+mod contract;
 pub mod fault;
 pub mod fields;
+mod file_mark;
 pub mod free_form;
 pub mod lifecycle;
 pub mod limits;

@@ -1,4 +1,5 @@
-//! A body that is looked at as it goes by, unchanged: what its bytes cost, how it ends, what lasts as long as it does.
+//! A body that is looked at as it goes by: what its bytes cost, how it ends, what lasts as long as it does. It passes
+//! unchanged, unless whoever looks ends it.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -15,7 +16,20 @@ pub(crate) trait Watch: Send + Unpin + 'static {
     /// # Errors
     /// With what the body fails with instead.
     fn passes(&mut self, next: Option<&Result<Frame<Bytes>, Status>>) -> Result<(), Status>;
+
+    /// Asked before anything passes: ready with the last that does.
+    fn cuts(&mut self, _cx: &mut Context<'_>) -> Poll<Last> {
+        Poll::Pending
+    }
+
+    /// Asked when nothing passes yet, which a message that is there at once never comes to; likewise.
+    fn waits(&mut self, _cx: &mut Context<'_>) -> Poll<Last> {
+        Poll::Pending
+    }
 }
+
+/// The end of a body that is cut: trailers, or the failure of what cannot have any.
+pub(crate) type Last = Result<Frame<Bytes>, Status>;
 
 /// The body, watched.
 pub(crate) fn watched(body: Body, watch: impl Watch) -> Body {
@@ -33,6 +47,21 @@ struct Watched<W> {
     watch: W,
 }
 
+impl<W: Watch> Watched<W> {
+    fn pass(&mut self, next: Option<Last>) -> Poll<Option<Last>> {
+        Poll::Ready(match self.watch.passes(next.as_ref()) {
+            Ok(()) => next,
+            Err(status) => Some(Err(status)),
+        })
+    }
+
+    /// What would still come is dropped, and whoever sends it learns of that.
+    fn cut(&mut self, last: Last) -> Poll<Option<Last>> {
+        self.body = Body::empty();
+        self.pass(Some(last))
+    }
+}
+
 impl<W: Watch> http_body::Body for Watched<W> {
     type Data = Bytes;
     type Error = Status;
@@ -42,11 +71,16 @@ impl<W: Watch> http_body::Body for Watched<W> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let this = self.get_mut();
-        let next = ready!(Pin::new(&mut this.body).poll_frame(cx));
-        Poll::Ready(match this.watch.passes(next.as_ref()) {
-            Ok(()) => next,
-            Err(status) => Some(Err(status)),
-        })
+        if let Poll::Ready(last) = this.watch.cuts(cx) {
+            return this.cut(last);
+        }
+        match Pin::new(&mut this.body).poll_frame(cx) {
+            Poll::Ready(next) => this.pass(next),
+            Poll::Pending => {
+                let last = ready!(this.watch.waits(cx));
+                this.cut(last)
+            }
+        }
     }
 
     fn is_end_stream(&self) -> bool {

@@ -35,6 +35,9 @@ const PROGRAM_FOLDERS: [&str; 4] = [
     "/usr/sbin",
 ];
 
+/// Begins a program whose files are for their owner alone: Redis makes its own as the umask says.
+const PRIVATELY: [&str; 4] = ["/bin/sh", "-c", r#"umask 077; exec "$@""#, "sh"];
+
 /// What to do about a missing `redis-server`.
 pub(crate) const REMEDY: &str =
     "install it with `apt-get install redis-server` or `brew install redis`, or set redis_url";
@@ -160,6 +163,7 @@ fn command_line(
     appendfsync: AppendFsync,
 ) -> Vec<std::ffi::OsString> {
     let mut line: Vec<std::ffi::OsString> = Vec::new();
+    line.extend(PRIVATELY.map(Into::into));
     if let Some(setpriv) = find_program("setpriv").filter(|_| cfg!(target_os = "linux")) {
         line.extend([
             setpriv.into(),
@@ -169,7 +173,7 @@ fn command_line(
         ]);
     }
     line.push(program.into());
-    line.extend(["--port", "0", "--unixsocketperm", "700", "--unixsocket"].map(Into::into));
+    line.extend(["--port", "0", "--unixsocketperm", "600", "--unixsocket"].map(Into::into));
     line.push(socket.into());
     line.push("--dir".into());
     line.push(folder.into());

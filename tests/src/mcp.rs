@@ -46,6 +46,7 @@ pub struct GatewayLaunch {
     command: Vec<String>,
     project: PathBuf,
     environment: Vec<(String, String)>,
+    log: Option<PathBuf>,
 }
 
 impl GatewayLaunch {
@@ -76,7 +77,21 @@ impl GatewayLaunch {
             command,
             project: project.to_path_buf(),
             environment: Vec::new(),
+            log: None,
         }
+    }
+
+    /// With all that it can log in a new file, instead of warnings in the test's own output.
+    #[must_use]
+    pub fn with_log(mut self, file: &Path) -> Self {
+        let mut words = self.command.iter_mut();
+        if words.any(|word| word == "--log")
+            && let Some(filter) = words.next()
+        {
+            *filter = "trace".to_owned();
+        }
+        self.log = Some(file.to_path_buf());
+        self
     }
 
     /// On the checkpoint service behind `socket` instead of the local stack.
@@ -114,12 +129,17 @@ impl GatewayLaunch {
     /// If the binary cannot be run.
     #[must_use]
     pub fn spawn(&self) -> Gateway {
+        let log = self.log.as_ref().map_or_else(Stdio::inherit, |file| {
+            let log = std::fs::File::create(file).expect("the log can be written");
+            log.into()
+        });
         let mut child = Command::new(&self.command[0])
             .args(&self.command[1..])
             .current_dir(&self.project)
             .envs(self.environment.iter().cloned())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .stderr(log)
             .kill_on_drop(true)
             .spawn()
             .expect("the shim binary runs");

@@ -46,6 +46,31 @@ pub async fn first(
     }
 }
 
+/// Sends these messages, in their order, to a method that takes a stream, and ends the stream. Returns the bytes of all
+/// answers and how they ended; being silent for as long as `patience` is a good end.
+///
+/// # Panics
+/// If `path` is no path.
+pub async fn exchange(
+    channel: Channel,
+    path: &str,
+    messages: Vec<Bytes>,
+    patience: Duration,
+) -> (Vec<Bytes>, Result<(), Status>) {
+    let mut heard = Vec::new();
+    let talk = async {
+        let (mut grpc, path) = ready(channel, path).await?;
+        let said = Request::new(tokio_stream::iter(messages));
+        let mut answers = grpc.streaming(said, path, Verbatim).await?.into_inner();
+        while let Some(answer) = answers.message().await? {
+            heard.push(answer);
+        }
+        Ok(())
+    };
+    let ended = tokio::time::timeout(patience, talk).await;
+    (heard, ended.unwrap_or(Ok(())))
+}
+
 /// Sends one empty message to a method of any kind, with a bearer token if one is given, and waits for the first answer
 /// as long as `patience`: a stream that is silent has let the caller in.
 ///

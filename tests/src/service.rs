@@ -1,5 +1,6 @@
 //! One service of the `shim` program as a process of its own: started, found healthy, killed.
 
+use std::ffi::OsStr;
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -33,6 +34,7 @@ pub struct Launch {
     name: String,
     data_dir: PathBuf,
     environment: Vec<(String, String)>,
+    umask: Option<&'static str>,
 }
 
 /// The service did not become ready.
@@ -85,6 +87,7 @@ impl Launch {
             name: subcommand.to_owned(),
             data_dir: data_dir.to_path_buf(),
             environment: Vec::new(),
+            umask: None,
         }
     }
 
@@ -99,6 +102,13 @@ impl Launch {
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Under this umask, as a shell has it: `022`.
+    #[must_use]
+    pub fn umask(mut self, umask: &'static str) -> Self {
+        self.umask = Some(umask);
         self
     }
 
@@ -121,7 +131,10 @@ impl Launch {
             .append(true)
             .open(&log_path)
             .expect("the log can be written");
-        let mut command = Command::new(binary::shim());
+        let mut command = match self.umask {
+            Some(umask) => under(umask, binary::shim()),
+            None => Command::new(binary::shim()),
+        };
         command
             .arg("--data-dir")
             .arg(&self.data_dir)
@@ -168,6 +181,15 @@ impl Launch {
             ),
         }
     }
+}
+
+/// A command that runs a program, whose arguments may follow, under a umask and as the process that was started.
+#[must_use]
+pub fn under(umask: &str, program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new("/bin/sh");
+    let script = r#"umask "$0"; exec "$@""#;
+    command.args(["-c", script, umask]).arg(program);
+    command
 }
 
 /// A running service. Dropping it kills it.

@@ -13,7 +13,10 @@ use std::time::{Duration, Instant};
 
 use shim_proto::checkpoint::v1;
 use shim_proto::checkpoint::v1::checkpoint_service_client::CheckpointServiceClient;
+use shim_proto::checkpoint::v1::checkpoint_service_server;
 use shim_proto::checkpoint::v1::signal_service_client::SignalServiceClient;
+use shim_proto::coordination::v1::task_service_server;
+use shim_proto::worker::v1::worker_service_server;
 use shim_runtime::auth::Credentials;
 use shim_runtime::client::{self, Channel, Endpoint};
 use shim_runtime::config::Config as RuntimeConfig;
@@ -26,7 +29,7 @@ use uuid::Uuid;
 use crate::GatewayError;
 
 use peer::Peer;
-pub(crate) use retry::is_lost;
+pub(crate) use retry::{has_lapsed, is_lost};
 
 /// How long a call waits for the checkpoint service to come back.
 const RETRY_WINDOW: Duration = Duration::from_secs(10);
@@ -55,7 +58,11 @@ pub(crate) struct Services {
     worker: Option<Peer<worker::Clients>>,
     /// Set if no endpoint of the checkpoint service is configured; then the stack is started when it is needed.
     local: Option<LocalStack>,
+    watched: Vec<Watched>,
 }
+
+/// A service at an endpoint that is configured, as health calls it, and the way to it.
+pub(crate) type Watched = (&'static str, Channel);
 
 struct LocalStack {
     stack: Stack,
@@ -108,6 +115,17 @@ impl Services {
         };
         let coordination = beside(&config.endpoints.coordination, coordination::NAME.endpoint)?;
         let worker = beside(&config.endpoints.worker, worker::NAME.endpoint)?;
+        let checkpoint = Some((channel.clone(), local.is_some()));
+        let watched = [
+            (checkpoint_service_server::SERVICE_NAME, &checkpoint),
+            (task_service_server::SERVICE_NAME, &coordination),
+            (worker_service_server::SERVICE_NAME, &worker),
+        ];
+        let watched = watched.into_iter().filter_map(|(name, way)| match way {
+            Some((channel, false)) => Some((name, channel.clone())),
+            _ => None,
+        });
+        let watched = watched.collect();
         let coordination = coordination.map(|(channel, is_local)| Peer {
             clients: coordination::Clients::on(channel),
             is_local,
@@ -126,7 +144,13 @@ impl Services {
             coordination,
             worker,
             local,
+            watched,
         })
+    }
+
+    /// The services whose health can be asked for without keeping the local stack awake.
+    pub(crate) fn watched(&self) -> &[Watched] {
+        &self.watched
     }
 
     /// The clients as they are, for streams; starts nothing.

@@ -11,9 +11,10 @@ const STORE_DELAY: Duration = Duration::from_millis(250);
 /// Whether a call that was refused is sent again after `attempts` tries: the delay, or `None` if that is no use.
 pub(super) type Rule = fn(status: &Status, attempts: u32) -> Option<Duration>;
 
-/// Waits for a service that is away, and as long as an overloaded one asks for.
-pub(super) fn until_it_is_back(status: &Status, _attempts: u32) -> Option<Duration> {
-    if is_lost(status) {
+/// Waits for a service that is away, and as long as an overloaded one asks for. A token that was replaced while the call
+/// waited is shown anew, once.
+pub(super) fn until_it_is_back(status: &Status, attempts: u32) -> Option<Duration> {
+    if is_lost(status) || has_lapsed(status) && attempts == 1 {
         return Some(Duration::ZERO);
     }
     let explained = explain(status);
@@ -34,6 +35,11 @@ pub(super) fn unless_its_store_is_away(status: &Status, attempts: u32) -> Option
 /// Whether the transport failed, rather than the service answered.
 pub(crate) fn is_lost(status: &Status) -> bool {
     status.code() == Code::Unavailable || std::error::Error::source(status).is_some()
+}
+
+/// Whether the token was not taken, or not any more: the file may hold another one by now.
+pub(crate) fn has_lapsed(status: &Status) -> bool {
+    status.code() == Code::Unauthenticated
 }
 
 #[cfg(test)]
@@ -63,6 +69,9 @@ mod tests {
             assert_eq!(delay(fault(Code::ResourceExhausted, "DISK_FULL")), None);
             assert_eq!(delay(Status::failed_precondition("stale")), None);
             assert_eq!(delay(Status::deadline_exceeded("slow")), None);
+            let lapsed = fault(Code::Unauthenticated, "TOKEN_REFUSED");
+            assert_eq!(rule(&lapsed, 1), Some(Duration::ZERO));
+            assert_eq!(rule(&lapsed, 2), None);
         }
     }
 

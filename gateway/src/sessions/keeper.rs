@@ -1,5 +1,5 @@
 //! The task behind a hold: keeps the `AttachSession` stream open, beats every five seconds, attaches again when the
-//! service was away, and ends when the session is lost or left.
+//! service was away or our token was replaced, and ends when the session is lost or left.
 //!
 //! It never starts the local stack: a user who stopped it meant it, and the next call starts it anyway.
 
@@ -19,7 +19,7 @@ use tonic::{Code, Status, Streaming};
 
 use crate::evidence::MemoryGauge;
 use crate::problem::Problem;
-use crate::services::Services;
+use crate::services::{Services, has_lapsed};
 use crate::sessions::hold::{Hold, Loss};
 
 const HEARTBEAT: Duration = Duration::from_secs(5);
@@ -49,15 +49,24 @@ impl Keeper {
     /// Keeps the hold until it is lost or left.
     pub(super) async fn run(self) {
         let mut pause = FIRST_PAUSE;
+        let mut is_warned = false;
         while !self.hold.is_lost() {
             match self.attach().await {
                 Ok(Ending::Over) => return,
-                Ok(Ending::Interrupted) => pause = FIRST_PAUSE,
+                Ok(Ending::Interrupted) => (pause, is_warned) = (FIRST_PAUSE, false),
                 Err(status) => {
                     if let Some(loss) = self.final_loss(&status) {
                         return self.hold.lose(loss);
                     }
                     tracing::debug!(session = self.hold.session_id, code = ?status.code(), "attaching failed");
+                    if has_lapsed(&status) && !is_warned {
+                        is_warned = true;
+                        tracing::warn!(
+                            session = self.hold.session_id,
+                            "not attached until the service takes our token: {}",
+                            status.message()
+                        );
+                    }
                 }
             }
             tokio::select! {
@@ -142,6 +151,9 @@ impl Keeper {
             "SESSION_ENDED" | "SESSION_NOT_FOUND" => refused(),
             // An owner that reconnects may still meet its own old stream; only an adoption is refused by it.
             "SESSION_OWNED" if self.hold.epoch() != 0 => None,
+            // The next try shows what the token file holds by then. Until one is let in, the calls of an owner are told
+            // by the service what is wrong.
+            "TOKEN_REFUSED" | "TOKEN_EXPIRED" if self.hold.epoch() != 0 => None,
             _ => match status.code() {
                 Code::FailedPrecondition
                 | Code::InvalidArgument

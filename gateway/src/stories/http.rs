@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use shim_runtime::auth::{Auth, TokenFile};
 use shim_runtime::lifecycle::Shutdown;
-use shim_runtime::limits::{Limiter, Limits};
+use shim_runtime::limits::Limits;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -63,10 +63,7 @@ async fn serve_within(
     let serving = tokio::spawn(streamable_http::serve(
         stage.gateway(),
         listener,
-        Admission {
-            auth,
-            limiter: Limiter::new(limits),
-        },
+        Admission::new(auth, limits),
         shutdown.clone(),
     ));
     (port, shutdown, serving)
@@ -169,6 +166,82 @@ async fn a_caller_too_fast_is_told_when_to_come_back() {
         last.contains("retry-after: 1") && last.contains("TOO_FAST"),
         "{last}"
     );
+    shutdown.begin();
+    serving.await.unwrap();
+}
+
+/// Asks on a connection that stays open, until the answer says `wanted`.
+async fn ask(stream: &mut TcpStream, request: &str, wanted: &str) -> String {
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    loop {
+        let text = String::from_utf8_lossy(&answer).into_owned();
+        if text.contains(wanted) {
+            return text;
+        }
+        assert_ne!(stream.read_buf(&mut answer).await.unwrap(), 0, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_too_many_is_told_when_to_come_back_and_the_others_live() {
+    let stage = Stage::set();
+    let limits = Limits {
+        connections: 1,
+        ..Limits::default()
+    };
+    let (port, shutdown, serving) = serve_within(&stage, Auth::default(), limits).await;
+    let elsewhere = "GET /elsewhere HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let mut first = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    ask(&mut first, elsewhere, "the MCP endpoint is /mcp").await;
+
+    let answer = post(port, "/mcp", "localhost", "", &hello()).await;
+    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+    assert!(
+        answer.contains("retry-after: 5") && answer.contains("OVERLOADED"),
+        "{answer}"
+    );
+    ask(&mut first, elsewhere, "the MCP endpoint is /mcp").await;
+
+    drop(first);
+    while post(port, "/mcp", "localhost", "", &hello())
+        .await
+        .starts_with("HTTP/1.1 503")
+    {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    shutdown.begin();
+    serving.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stream_of_events_ends_when_its_token_is_taken_away() {
+    let stage = Stage::set();
+    let file = stage.folder.path().join("tokens");
+    let write = |content: &str| {
+        let fresh = file.with_extension("new");
+        std::fs::write(&fresh, content).unwrap();
+        std::fs::rename(&fresh, &file).unwrap();
+    };
+    write("0123456789abcdef\nfedcba9876543210\n");
+    let auth = Auth::new(Some(TokenFile::open(&file).unwrap()));
+    let (port, shutdown, serving) = serve(&stage, auth).await;
+    let token = "Authorization: Bearer 0123456789abcdef\r\n";
+    let answer = post(port, "/mcp", "localhost", token, &hello()).await;
+    let session = answer
+        .lines()
+        .find(|line| line.to_lowercase().starts_with("mcp-session-id:"))
+        .unwrap();
+    let listen = format!(
+        "GET /mcp HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n{token}{session}\r\nConnection: close\r\n\r\n"
+    );
+    let mut events = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    ask(&mut events, &listen, "text/event-stream").await;
+
+    write("fedcba9876543210\n");
+    events.read_to_end(&mut Vec::new()).await.unwrap();
+    let answer = post(port, "/mcp", "localhost", token, &hello()).await;
+    assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
     shutdown.begin();
     serving.await.unwrap();
 }

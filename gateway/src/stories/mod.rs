@@ -12,6 +12,7 @@ mod http;
 mod messages;
 mod mistakes;
 mod ownership;
+mod readiness;
 mod reading;
 mod service;
 mod tasks;

@@ -4,6 +4,7 @@
 //! certificates everyone who reaches the listener may do everything, so only loopback and the Unix socket are served.
 
 mod credentials;
+mod pass;
 pub mod roles;
 mod token_file;
 mod tokens;
@@ -18,8 +19,11 @@ use crate::config::Config;
 use crate::fault::Fault;
 
 pub use credentials::{Credentials, CredentialsError};
+pub use pass::Pass;
 pub use roles::Role;
 pub use token_file::{TokenError, TokenFile, TokenSummary};
+
+use tokens::Digest;
 
 /// Where a call comes from, as the connection tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +71,8 @@ pub struct Caller {
     pub role: Role,
     /// Whether they are on this machine.
     pub is_local: bool,
+    /// What they showed, if it counted.
+    token: Option<Digest>,
 }
 
 impl Caller {
@@ -80,6 +86,7 @@ impl Caller {
             },
             role,
             is_local: peer.is_local(),
+            token: None,
         }
     }
 
@@ -97,16 +104,7 @@ impl Caller {
         if self.role >= needed {
             return Ok(());
         }
-        Err(Fault {
-            code: Code::PermissionDenied,
-            reason: "ROLE_REFUSED",
-            message: format!(
-                "{what} needs the role {needed}, and the caller has {}",
-                self.role
-            ),
-            remedy: Some(format!("call with a token that has role={needed}")),
-            retry_after: None,
-        })
+        Err(role_refused(what, needed, self.role))
     }
 }
 
@@ -194,6 +192,7 @@ impl Auth {
             identity: Identity::Token(Arc::clone(&entry.name)),
             role: entry.role,
             is_local: peer.is_local(),
+            token: Some(entry.digest),
         })
     }
 }
@@ -212,6 +211,16 @@ fn refused() -> Fault {
         remedy: Some(
             "send the header `authorization: Bearer TOKEN` with a token of the server".into(),
         ),
+        retry_after: None,
+    }
+}
+
+fn role_refused(what: &str, needed: Role, role: Role) -> Fault {
+    Fault {
+        code: Code::PermissionDenied,
+        reason: "ROLE_REFUSED",
+        message: format!("{what} needs the role {needed}, and the caller has {role}"),
+        remedy: Some(format!("call with a token that has role={needed}")),
         retry_after: None,
     }
 }

@@ -1,21 +1,25 @@
 //! A token file that may change while it is in use: who reads it never restarts for a new token.
 //!
-//! It is looked at when a call needs it, at most once a second. A new content that cannot be used is told in the log and
-//! changes nothing: an unlucky moment of an editor must not shut everybody out.
+//! It is looked at when a call needs it, at most once a second, and by a server also when none does: calls that are open
+//! wait for its changes. A new content that cannot be used is told in the log and changes nothing: an unlucky moment of
+//! an editor must not shut everybody out.
 
+use std::convert::Infallible;
 use std::fmt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
 use tonic::metadata::{Ascii, MetadataValue};
 
 use super::roles::Role;
 use super::tokens::Tokens;
+use crate::file_mark::FileMark;
 
-/// A change is seen after this time at the latest, if there are calls.
+/// A change is seen by the first call after this time.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Who else than the owner may write a file.
@@ -45,25 +49,10 @@ struct Watched {
     opened: Instant,
     /// In milliseconds since `opened`.
     next_look_ms: AtomicU64,
-    seen: RwLock<Seen>,
-}
-
-/// The last look.
-struct Seen {
-    /// Of the file, also if its content could not be used; `None` if there was no file.
-    mark: Option<Mark>,
-    /// Of the last content that could be used.
-    tokens: Arc<Tokens>,
-}
-
-/// What changes when a file does, whatever is done to keep its time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Mark {
-    device: u64,
-    inode: u64,
-    bytes: u64,
-    changed: (i64, i64),
-    mode: u32,
+    /// Of the file at the last look, also if its content could not be used; `None` if there was no file.
+    mark: Mutex<Option<FileMark>>,
+    /// Of the last content that could be used. Told anew when one of them ends, too.
+    tokens: watch::Sender<Arc<Tokens>>,
 }
 
 /// A token as far as it may be told.
@@ -89,9 +78,9 @@ impl TokenFile {
     /// # Errors
     /// If it cannot be read, others may write it, or its content is not what it must be.
     pub fn open(path: &Path) -> Result<Self, TokenError> {
-        let mark = Mark::of(path).map_err(|e| TokenError::Unreadable(path.to_path_buf(), e))?;
+        let mark = FileMark::of(path).map_err(|e| TokenError::Unreadable(path.to_path_buf(), e))?;
         let tokens = Arc::new(read(path, mark)?);
-        if mark.mode & READABLE_BY_OTHERS != 0 {
+        if !mark.denies(READABLE_BY_OTHERS) {
             tracing::warn!(
                 file = %path.display(),
                 "others than its owner can read the token file; unless a secrets mount made it so, run `chmod 600`"
@@ -101,10 +90,8 @@ impl TokenFile {
             path: path.to_path_buf(),
             opened: Instant::now(),
             next_look_ms: AtomicU64::new(in_ms(LOOK_EVERY)),
-            seen: RwLock::new(Seen {
-                mark: Some(mark),
-                tokens,
-            }),
+            mark: Mutex::new(Some(mark)),
+            tokens: watch::Sender::new(tokens),
         })))
     }
 
@@ -117,7 +104,7 @@ impl TokenFile {
     /// Whether others than its owner can read it, as in most mounts of secrets.
     #[must_use]
     pub fn is_readable_by_others(&self) -> bool {
-        Mark::of(&self.0.path).is_ok_and(|mark| mark.mode & READABLE_BY_OTHERS != 0)
+        FileMark::of(&self.0.path).is_ok_and(|mark| !mark.denies(READABLE_BY_OTHERS))
     }
 
     /// What there is, in the order of the file.
@@ -157,25 +144,47 @@ impl TokenFile {
         if is_mine {
             self.look();
         }
-        let seen = self.0.seen.read().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(&seen.tokens)
+        Arc::clone(&self.0.tokens.borrow())
+    }
+
+    /// The tokens whenever they changed or one of them ended, as far as somebody looks; see
+    /// [`Self::keep_looking`].
+    pub(super) fn changes(&self) -> watch::Receiver<Arc<Tokens>> {
+        self.0.tokens.subscribe()
+    }
+
+    /// Looks once a second, whether or not there are calls.
+    pub(super) async fn keep_looking(&self) -> Infallible {
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut ended_before = 0;
+        loop {
+            looks.tick().await;
+            let (tokens, now) = (self.tokens(), SystemTime::now());
+            let entries = tokens.entries().iter();
+            let ended = entries.filter(|entry| entry.is_expired(now)).count();
+            if ended != ended_before {
+                ended_before = ended;
+                self.0.tokens.send_modify(|_| {});
+            }
+        }
     }
 
     fn look(&self) {
         let path = &self.0.path;
-        let mark = Mark::of(path);
-        let mut seen = self.0.seen.write().unwrap_or_else(PoisonError::into_inner);
-        if seen.mark == mark.as_ref().ok().copied() {
+        let mark = FileMark::of(path);
+        let mut seen = self.0.mark.lock().unwrap_or_else(PoisonError::into_inner);
+        if *seen == mark.as_ref().ok().copied() {
             return;
         }
-        seen.mark = mark.as_ref().ok().copied();
+        *seen = mark.as_ref().ok().copied();
         let fresh = mark
             .map_err(|e| TokenError::Unreadable(path.clone(), e))
             .and_then(|mark| read(path, mark));
         match fresh {
             Ok(tokens) => {
-                seen.tokens = Arc::new(tokens);
-                tracing::info!(file = %path.display(), tokens = seen.tokens.entries().len(), "the token file was read again");
+                tracing::info!(file = %path.display(), tokens = tokens.entries().len(), "the token file was read again");
+                self.0.tokens.send_replace(Arc::new(tokens));
             }
             Err(error) => {
                 tracing::error!("{error}; the tokens read before stay in force");
@@ -184,26 +193,13 @@ impl TokenFile {
     }
 }
 
-fn read(path: &Path, mark: Mark) -> Result<Tokens, TokenError> {
+fn read(path: &Path, mark: FileMark) -> Result<Tokens, TokenError> {
     let name = || path.to_path_buf();
-    if mark.mode & WRITABLE_BY_OTHERS != 0 {
+    if !mark.denies(WRITABLE_BY_OTHERS) {
         return Err(TokenError::Writable(name()));
     }
     let text = std::fs::read_to_string(path).map_err(|e| TokenError::Unreadable(name(), e))?;
     Tokens::parse(&text).map_err(|what| TokenError::Malformed(name(), what))
-}
-
-impl Mark {
-    fn of(path: &Path) -> std::io::Result<Self> {
-        let found = std::fs::metadata(path)?;
-        Ok(Self {
-            device: found.dev(),
-            inode: found.ino(),
-            bytes: found.size(),
-            changed: (found.ctime(), found.ctime_nsec()),
-            mode: found.mode(),
-        })
-    }
 }
 
 fn in_ms(time: Duration) -> u64 {

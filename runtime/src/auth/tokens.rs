@@ -6,6 +6,7 @@
 //!
 //! Servers keep digests only: two of them compare in a time that tells nothing of the tokens.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -26,9 +27,19 @@ pub(super) struct Tokens {
     header: MetadataValue<Ascii>,
 }
 
+/// A token as far as servers keep it, and as little as logs see of it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Digest(Hash);
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Digest(..)")
+    }
+}
+
 /// One token.
 pub(super) struct Entry {
-    digest: Hash,
+    pub(super) digest: Digest,
     pub(super) role: Role,
     pub(super) name: Arc<str>,
     pub(super) until: Option<SystemTime>,
@@ -71,10 +82,14 @@ impl Tokens {
 
     /// The entry of the token shown. All are compared, so the time does not tell which one it is.
     pub(super) fn find(&self, shown: &[u8]) -> Option<&Entry> {
-        let digest = blake3::hash(shown);
+        self.find_again(&Digest(blake3::hash(shown)))
+    }
+
+    /// The entry of a token that was shown before.
+    pub(super) fn find_again(&self, digest: &Digest) -> Option<&Entry> {
         let mut found = None;
         for entry in &self.entries {
-            if entry.digest == digest {
+            if entry.digest == *digest {
                 found = Some(entry);
             }
         }
@@ -108,7 +123,7 @@ fn entry(number: usize, line: &str) -> Result<Entry, String> {
         ));
     }
     let mut entry = Entry {
-        digest: blake3::hash(token.as_bytes()),
+        digest: Digest(blake3::hash(token.as_bytes())),
         role: Role::Admin,
         name: format!("line {number}").into(),
         until: None,

@@ -25,6 +25,9 @@ pub const EXIT_CONFIG: u8 = 64;
 /// rmcp tells of every connection at INFO.
 const DEFAULT_LOG_FILTER: &str = "info,rmcp=warn";
 
+/// More than that no process answers.
+const MAX_TRACES_PER_SECOND: u32 = 1_000_000;
+
 /// Where the services are; `None` means the local stack.
 #[derive(Debug, Clone, Default)]
 pub struct Endpoints {
@@ -121,7 +124,7 @@ pub struct Config {
     pub limits: Limits,
     /// Logging (`log.filter`, `log.format`).
     pub log: LogConfig,
-    /// Tracing (`otlp_endpoint`, `otlp.sample_ratio`).
+    /// Tracing (`otlp_endpoint`, `otlp.sample_ratio`, `otlp.traces_per_second`).
     pub export: ExportConfig,
 }
 
@@ -152,6 +155,11 @@ impl Config {
             export: ExportConfig {
                 endpoint: settings.get::<Collector>("otlp_endpoint").map(|it| it.0),
                 sample_ratio: settings.get_within("otlp.sample_ratio", 1.0, 0.0..=1.0),
+                traces_per_second: settings.get_within(
+                    "otlp.traces_per_second",
+                    1_000,
+                    0..=MAX_TRACES_PER_SECOND,
+                ),
             },
         };
         if config.endpoints.any_speaks_tls() && config.tls.ca_file.is_none() {

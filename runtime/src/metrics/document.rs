@@ -20,7 +20,8 @@ only if it is started with `--metrics-listen ADDRESS`, since a client may start 
 
 `shim up` is all owners but the gateway in one process. Labels have the values given here and no others, so the number of
 series does not grow with what clients send; a label without values takes them from the contract, the configuration or
-the rules of redaction. Counters without labels, or with one whose values are known, are there at zero from the start.
+the rules of redaction. Counters without labels, or with one whose values are known, are there at zero from the start, and
+those of all rules of redaction too.
 Histograms of seconds have 21 buckets from 50 microseconds to 5 minutes. A gauge is NaN while its value is not known, as
 the queues' while Redis cannot be asked.
 

@@ -12,6 +12,8 @@ use std::sync::OnceLock;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
+use crate::redact;
+
 pub use table::{Kind, Label, METRICS, Metric, Unit};
 
 /// The crate `metrics` has one recorder in a process; this is the way to it.
@@ -60,6 +62,7 @@ pub fn install() -> Exposition {
             }
             describe();
             begin("every process");
+            redact::begin();
             metrics::gauge!("shim_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
             exposition
         })

@@ -1,7 +1,7 @@
 //! Secrets (keys, tokens, passwords) are taken out of every text before it is stored, logged or exported.
 //!
-//! What a secret is, is the table in [`rules`]; where texts come in, one file each: requests of every service in
-//! [`requests`], log lines in [`lines`], spans in [`spans`]. What programs print is for the worker to hand to [`text`].
+//! What a secret is, is in [`rules`]; where texts come in, one file each: requests of every service in
+//! [`requests`], log lines in [`lines`], spans in [`spans`], the output of programs in [`stream`].
 //! Texts that were stored before a rule existed are never rewritten.
 
 mod lines;
@@ -9,6 +9,7 @@ mod names;
 mod requests;
 mod rules;
 mod spans;
+mod stream;
 mod walk;
 
 use std::borrow::Cow;
@@ -19,6 +20,7 @@ use prost_types::{Struct, Value};
 pub use lines::Lines;
 pub(crate) use requests::without_secrets;
 pub(crate) use spans::scrub;
+pub use stream::Stream;
 
 /// Taking one secret out may uncover another; two rounds were enough for all that was seen.
 const MAX_ROUNDS: usize = 4;
@@ -45,6 +47,11 @@ fn round(text: &str) -> Option<String> {
         redacted = cleaner.or(redacted);
     }
     redacted
+}
+
+/// Shows what is counted at zero, for every rule.
+pub(crate) fn begin() {
+    rules::begin();
 }
 
 /// Redacts in place.

@@ -2,7 +2,7 @@
 
 use super::rules;
 
-const RULE: &str = "named-field";
+pub(super) const RULE: &str = "named-field";
 
 /// How such names end once they are in lower case and without separators.
 const ENDINGS: [&str; 16] = [

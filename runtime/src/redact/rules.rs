@@ -1,21 +1,28 @@
-//! What a secret looks like: one line for each kind, after what the providers document of their own credentials and
-//! the rules that secret scanners (gitleaks, trufflehog, GitHub's secret scanning) publish.
+//! What a secret looks like. What vendors give out as keys and tokens is in [`vendors`], a maintained rule set; what has
+//! no vendor, or no beginning of its own, is in [`table`].
 //!
 //! A rule is asked only about texts that hold one of its words; all words are looked for in one pass. A pattern's first
 //! group is the secret, what is around it stays readable.
 
+use std::ops::Range;
 use std::sync::{LazyLock, OnceLock};
 
-use aho_corasick::{AhoCorasick, MatchKind};
 use regex::Regex;
 
-mod table;
+use index::Index;
 
-use table::RULES;
+mod index;
+mod table;
+mod vendors;
+
+const COUNTER: &str = "shim_redactions_total";
+/// What all rules of the set are counted as: it has hundreds, and gets more. The mark in the text tells them apart.
+pub(super) const VENDOR: &str = "vendor-key";
 
 /// One kind of secret.
 pub(super) struct Rule {
     name: &'static str,
+    counted_as: &'static str,
     /// In lower case; a secret of this kind holds at least one of them, in any case.
     words: &'static [&'static str],
     pattern: &'static str,
@@ -33,6 +40,7 @@ impl Rule {
     ) -> Self {
         Self {
             name,
+            counted_as: name,
             words,
             pattern,
             accepts,
@@ -40,26 +48,50 @@ impl Rule {
         }
     }
 
+    const fn of_vendor(
+        name: &'static str,
+        words: &'static [&'static str],
+        pattern: &'static str,
+    ) -> Self {
+        let mut rule = Self::new(name, words, pattern, is_chance);
+        rule.counted_as = VENDOR;
+        rule
+    }
+
     /// The text without secrets of this kind; `None` if it has none.
     pub(super) fn apply(&self, text: &str) -> Option<String> {
-        // Every pattern compiles: a test sees to it.
-        let pattern = self.compiled.get_or_init(|| Regex::new(self.pattern).ok());
         let mut clean = String::new();
         let mut kept_to = 0;
-        for found in pattern.as_ref()?.captures_iter(text) {
-            let Some(secret) = found.iter().skip(1).flatten().next() else {
-                continue;
-            };
-            if is_mark(secret.as_str()) || !(self.accepts)(secret.as_str()) {
-                continue;
-            }
-            clean.push_str(&text[kept_to..secret.start()]);
+        for Found { secret, .. } in self.find(text) {
+            clean.push_str(&text[kept_to..secret.start]);
             clean.push_str(&mark(self.name));
-            kept_to = secret.end();
-            count(self.name);
+            kept_to = secret.end;
+            count(self.counted_as);
         }
         (kept_to > 0).then(|| clean + &text[kept_to..])
     }
+
+    /// The secrets of this kind that were not taken out before.
+    fn find<'a>(&'a self, text: &'a str) -> impl Iterator<Item = Found> + 'a {
+        // Every pattern compiles: a test sees to it.
+        let pattern = self.compiled.get_or_init(|| Regex::new(self.pattern).ok());
+        let all = pattern.iter().flat_map(|it| it.captures_iter(text));
+        all.filter_map(|found| {
+            let secret = found.iter().skip(1).flatten().next()?;
+            let is_secret = !is_mark(secret.as_str()) && (self.accepts)(secret.as_str());
+            is_secret.then(|| Found {
+                whole: found.get_match().range(),
+                secret: secret.range(),
+            })
+        })
+    }
+}
+
+/// Where a secret is.
+struct Found {
+    /// With what shows that it is one.
+    whole: Range<usize>,
+    secret: Range<usize>,
 }
 
 /// What stands for a secret.
@@ -73,54 +105,75 @@ pub(super) fn is_mark(text: &str) -> bool {
 }
 
 pub(super) fn count(rule: &'static str) {
-    metrics::counter!("shim_redactions_total", "rule" => rule).increment(1);
+    metrics::counter!(COUNTER, "rule" => rule).increment(1);
 }
 
-/// The words of all rules, and whose they are.
-struct Words {
-    all: AhoCorasick,
-    rules: Vec<usize>,
-}
-
-static WORDS: LazyLock<Option<Words>> = LazyLock::new(|| {
-    let owned = RULES
-        .iter()
-        .enumerate()
-        .flat_map(|(rule, Rule { words, .. })| words.iter().map(move |word| (rule, *word)));
-    let (rules, words): (Vec<_>, Vec<_>) = owned.unzip();
-    let all = AhoCorasick::builder()
-        .ascii_case_insensitive(true)
-        .match_kind(MatchKind::Standard)
-        .kind(Some(aho_corasick::AhoCorasickKind::DFA))
-        .build(words);
-    Some(Words {
-        all: all.ok()?,
-        rules,
+/// A long run of letters and digits as chance makes it: no name of many words has one.
+fn is_chance(secret: &str) -> bool {
+    const LONG: usize = 8;
+    let mut runs = secret.split(|c: char| !c.is_ascii_alphanumeric());
+    runs.any(|run| {
+        let has = |is: fn(&u8) -> bool| run.bytes().any(|byte| is(&byte));
+        let mixes_cases = has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase);
+        run.len() >= LONG && (has(u8::is_ascii_digit) || mixes_cases)
     })
-});
+}
+
+const COUNT: usize = vendors::RULES.len() + table::RULES.len();
+
+/// All rules in the order they are applied: those of vendors say best what was taken out.
+fn all() -> impl Iterator<Item = &'static Rule> {
+    vendors::RULES.iter().chain(&table::RULES)
+}
+
+static INDEX: LazyLock<Option<Index>> = LazyLock::new(|| Index::new(all()));
 
 /// Whether any rule has a say about these bytes, which may be an encoded message.
 pub(super) fn is_suspect(bytes: &[u8]) -> bool {
-    WORDS
-        .as_ref()
-        .is_some_and(|words| words.all.is_match(bytes))
+    let index = INDEX.as_ref();
+    index.is_some_and(|index| index.rules(bytes).next().is_some())
 }
 
 /// The rules with a say about a text, in their order.
 pub(super) fn suspected(bytes: &[u8]) -> impl Iterator<Item = &'static Rule> + use<> {
-    let mut suspected = [false; RULES.len()];
-    if let Some(words) = WORDS.as_ref() {
-        for found in words.all.find_overlapping_iter(bytes) {
-            suspected[words.rules[found.pattern().as_usize()]] = true;
+    let mut suspected = [false; COUNT];
+    if let Some(index) = INDEX.as_ref() {
+        for rule in index.rules(bytes) {
+            suspected[rule] = true;
         }
     }
-    RULES
-        .iter()
+    all()
         .zip(suspected)
         .filter_map(|(rule, is_suspected)| is_suspected.then_some(rule))
 }
 
-#[cfg(test)]
+/// The last place in a text, not after `end`, that no secret spans; better the end of a line than the middle.
+pub(super) fn seam(text: &str, end: usize) -> usize {
+    let end = text.floor_char_boundary(end);
+    let half = text.floor_char_boundary(end / 2);
+    let line_end = text[half..end].rfind('\n').map(|at| half + at + 1);
+    let mut seam = line_end.unwrap_or(end);
+    let rules = suspected(text.as_bytes());
+    let spans: Vec<_> = rules.flat_map(|rule| rule.find(text)).collect();
+    let spans = |seam| {
+        let mut wholes = spans.iter().map(|found| &found.whole);
+        wholes.find(|whole| whole.start < seam && seam < whole.end)
+    };
+    while let Some(spanning) = spans(seam) {
+        seam = spanning.start;
+    }
+    seam
+}
+
+/// Shows a zero for every rule, so that a first secret is an increase.
+pub(super) fn begin() {
+    for name in names() {
+        metrics::counter!(COUNTER, "rule" => name).increment(0);
+    }
+}
+
+/// All that [`count`] may be told.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    RULES.iter().map(|rule| rule.name)
+    let ours = table::RULES.iter().map(|rule| rule.name);
+    ours.chain([VENDOR, super::names::RULE])
 }

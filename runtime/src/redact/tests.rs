@@ -46,33 +46,29 @@ fn secrets() -> Vec<(String, String, &'static str)> {
             word(64),
             "private-key",
         ),
-        bare("AGE-SECRET-KEY-1", noise(UPPER, 58), "age-key"),
         bare("AKIA", noise(UPPER, 16), "aws-access-key"),
         within("aws_secret_access_key = ", word(40), "\n", "aws-secret-key"),
-        bare("AIza", word(35), "google-api-key"),
-        bare("GOCSPX-", word(28), "google-oauth"),
+        bare("AIza", word(35), "gcp-api-key"),
         within(
             "AccountName=a;AccountKey=",
             word(86) + "==",
             ";",
             "azure-key",
         ),
-        bare("dop_v1_", hex(64), "digitalocean-token"),
         bare("HRKU-", word(36), "heroku-key"),
-        bare("fo1_", word(43), "fly-token"),
-        bare("ghp_", word(36), "github-token"),
-        bare("github_pat_", word(82), "github-token"),
-        bare("glpat-", word(20), "gitlab-token"),
+        bare("ghp_", word(36), "github-pat"),
+        bare("ghs_", word(60), "github-token"),
+        bare("github_pat_", word(30), "github-token"),
+        bare("glpat-", word(20), "gitlab-pat"),
+        bare("glrt-", word(30), "gitlab-token"),
         bare("ATATT3", word(80), "atlassian-token"),
-        bare("npm_", word(36), "npm-token"),
+        bare("npm_", word(36), "npm-access-token"),
         bare("pypi-", word(80), "pypi-token"),
         bare("cio", word(32), "crates-token"),
-        bare("rubygems_", hex(48), "rubygems-key"),
-        bare("dckr_pat_", word(27), "docker-token"),
         bare("sk-ant-", "api03-".to_owned() + &word(90), "anthropic-key"),
         bare("sk-proj-", word(48), "openai-key"),
         bare("hf_", word(34), "huggingface-token"),
-        bare("gsk_", word(52), "model-key"),
+        bare("r8_", word(37), "replicate-token"),
         bare("xoxb-", word(40), "slack-token"),
         within(
             "https://hooks.slack.com/services/",
@@ -90,12 +86,9 @@ fn secrets() -> Vec<(String, String, &'static str)> {
             "twilio-key",
         ),
         bare("sk_live_", word(24), "stripe-key"),
-        bare("sq0atp-", word(22), "square-token"),
-        bare("shpat_", hex(32), "shopify-token"),
-        bare("hvs.", word(40), "vault-token"),
+        bare("hvs.", word(20) + "-" + &word(20), "vault-token"),
         bare("", word(14) + ".atlasv1." + &word(64), "terraform-token"),
-        bare("glsa_", word(32) + "_" + &hex(8), "grafana-token"),
-        bare("lin_api_", word(40), "service-token"),
+        bare("lin_api_", word(40), "linear-api-key"),
         ("got ".to_owned() + &jwt, jwt, "jwt"),
         within("redis://user:", word(12), "@host:6379/0", "url-password"),
         within("Authorization: Bearer ", word(24), "\n", "authorization"),
@@ -103,6 +96,12 @@ fn secrets() -> Vec<(String, String, &'static str)> {
             r#"{"client_secret": ""#,
             "correct horse".to_owned(),
             r#""}"#,
+            "quoted-secret",
+        ),
+        within(
+            r#"{"password": String(""#,
+            "battery staple".to_owned(),
+            r#"")}"#,
             "quoted-secret",
         ),
         within(
@@ -140,7 +139,9 @@ fn every_pattern_compiles_and_finds_its_secret() {
         assert_eq!(text(&redacted), redacted, "{rule} is not done at once");
         tried.insert(rule);
     }
-    for rule in rules::names() {
+    // What is secret by its name alone is tried below, and the maintained set beside its table.
+    let others = [names::RULE, rules::VENDOR];
+    for rule in rules::names().filter(|rule| !others.contains(rule)) {
         assert!(tried.contains(rule), "no text for {rule}");
     }
 }
@@ -178,6 +179,12 @@ fn what_is_no_secret_stays_byte_for_byte() {
         "Asia, cionaries, monkey-patch, keyword: value, the key: door",
         "日本語のテキスト … ünïcödé, emoji 🙂 and\ttabs\r\n",
         &format!("commit {git}, blake3 {hash}, sha256:{hash}"),
+        &format!(
+            "datadog agent = {git}, cloudflare build: {hash}, etsy_branch = '{git}', discord: 123456789012345678"
+        ),
+        &format!(
+            "as_mut_ptr_{git} test_{git} key_{git} ghp_handler_of_github_pull_requests_for_reviews"
+        ),
         &image,
     ];
     for kept in harmless {

@@ -29,6 +29,18 @@ pub(super) enum Policy {
     Refuse,
 }
 
+impl Policy {
+    /// What a refusal says.
+    const fn rule(self) -> &'static str {
+        match self {
+            Self::Redact => "looks like a secret: passwords, tokens and keys are never stored",
+            Self::Refuse => {
+                "looks like a secret, and what its hash seals cannot be changed: export the other sessions without this one"
+            }
+        }
+    }
+}
+
 /// Texts that name something. One that was changed would name something else, and two secrets would become one name.
 const NAMES: [&str; 21] = [
     "request_id",
@@ -204,8 +216,7 @@ impl Walk {
         let is_name = !is_free_form
             && (NAMES.contains(&name) || name.ends_with("_id") || name.ends_with("_ids"));
         if is_name || self.policy == Policy::Refuse {
-            let rule = "looks like a secret: passwords, tokens and keys are never stored";
-            self.refused.add(place.to_string(), rule);
+            self.refused.add(place.to_string(), self.policy.rule());
             return None;
         }
         Some(redacted.into_bytes())

@@ -1,6 +1,7 @@
 //! TCP connections: how many may be open at once, and how long one may stay silent before it speaks HTTP/2.
 //!
-//! What comes above the limit is hung up on, so that the caller learns of it at once; what is open is not touched.
+//! What comes above the limit gets no place; a gRPC server hangs up on it, so that the caller learns of it at once. What is
+//! open is not touched.
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,52 +19,90 @@ use tonic::transport::server::{Connected, TcpConnectInfo};
 
 /// A client sends its greeting at once.
 const GREETING_WITHIN: Duration = Duration::from_secs(10);
-/// The preface every HTTP/2 connection begins with (RFC 9113, 3.4); a TLS handshake begins with more.
+/// The preface every HTTP/2 connection begins with (RFC 9113, 3.4); a TLS handshake and a request of HTTP/1.1 have more.
 const GREETING_BYTES: usize = 24;
 /// A listener out of file descriptors fails at once each time; this keeps it from spinning.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// The connections of `listener`, at most `limit` of them at once.
-pub(super) fn accept(
+/// A listener with so many places.
+#[derive(Debug)]
+pub struct Connections {
     listener: TcpListener,
-    limit: usize,
-) -> impl Stream<Item = io::Result<Connection>> {
-    let places = Arc::new(Semaphore::new(limit));
-    futures::stream::unfold((listener, places), async |(listener, places)| {
-        let accepted = next(&listener, &places).await;
-        Some((accepted, (listener, places)))
-    })
+    places: Arc<Semaphore>,
 }
 
-async fn next(listener: &TcpListener, places: &Arc<Semaphore>) -> io::Result<Connection> {
-    loop {
-        let (stream, peer) = match listener.accept().await {
+/// Somebody who came.
+#[derive(Debug)]
+pub enum Arrival {
+    /// There was a place.
+    In(Connection, SocketAddr),
+    /// There was none.
+    Full(TcpStream, SocketAddr),
+}
+
+impl Connections {
+    /// At most `limit` connections at once.
+    #[must_use]
+    pub fn new(listener: TcpListener, limit: usize) -> Self {
+        Self {
+            listener,
+            places: Arc::new(Semaphore::new(limit)),
+        }
+    }
+
+    /// Waits for the next one.
+    ///
+    /// # Errors
+    /// If accepting failed, after a pause: the next attempt may succeed.
+    pub async fn next(&self) -> io::Result<Arrival> {
+        let (stream, peer) = match self.listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 return Err(error);
             }
         };
-        match Arc::clone(places).try_acquire_owned() {
-            Ok(place) => return Connection::open(stream, place),
-            Err(_) => hang_up(stream, peer),
+        match Arc::clone(&self.places).try_acquire_owned() {
+            Ok(place) => Ok(Arrival::In(Connection::open(stream, place)?, peer)),
+            Err(_) => Ok(Arrival::Full(stream, peer)),
         }
     }
 }
 
-fn hang_up(stream: TcpStream, peer: SocketAddr) {
-    drop(stream);
-    tracing::warn!(%peer, "too many connections are open (limits.connections); this one was closed");
+/// The connections of `listener`, at most `limit` of them at once.
+pub(super) fn accept(
+    listener: TcpListener,
+    limit: usize,
+) -> impl Stream<Item = io::Result<Connection>> {
+    let connections = Connections::new(listener, limit);
+    futures::stream::unfold(connections, async |connections| {
+        let accepted = next_in(&connections).await;
+        Some((accepted, connections))
+    })
 }
 
-/// An open connection, which frees its place when it is dropped.
-pub(super) struct Connection {
+async fn next_in(connections: &Connections) -> io::Result<Connection> {
+    loop {
+        match connections.next().await? {
+            Arrival::In(connection, _) => return Ok(connection),
+            Arrival::Full(stream, peer) => {
+                drop(stream);
+                tracing::warn!(%peer, "too many connections are open (limits.connections); this one was closed");
+            }
+        }
+    }
+}
+
+/// An open connection, which frees its place when it is dropped. Reading from it fails if it stays silent from the start.
+#[derive(Debug)]
+pub struct Connection {
     stream: TcpStream,
     /// Until enough was read.
     greeting: Option<Greeting>,
     _place: OwnedSemaphorePermit,
 }
 
+#[derive(Debug)]
 struct Greeting {
     seen: usize,
     deadline: Pin<Box<Sleep>>,

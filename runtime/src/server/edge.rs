@@ -2,7 +2,8 @@
 //!
 //! 1. activity, so an idle stack can stop itself: counted before anything can refuse;
 //! 2. measures, which count refusals, too;
-//! 3. admission: who may call, what and how often, before a stranger's call costs anything;
+//! 3. admission: who may call, what and how often, before a stranger's call costs anything; a call that waits is ended when
+//!    its caller's [`Standing`] is lost;
 //! 4. a place among the calls at work, before the body is read, and the budget for bodies being read;
 //! 5. the trace context, so everything below logs with it;
 //! 6. the redaction of secrets, so that no handler and nothing below ever has them;
@@ -20,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::FutureExt;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use http_body::Frame;
 use tonic::body::Body;
 use tonic::{Code, Status};
@@ -29,8 +30,9 @@ use tracing::Instrument;
 use super::admission::Admission;
 use super::measure::{Call, Measures};
 use super::places::{self, Place, Places};
+use super::standing::Standing;
 use crate::fault::{BAD_REQUEST, Fault};
-use crate::watched::{Watch, data_bytes, watched};
+use crate::watched::{Last, Watch, data_bytes, watched};
 use crate::{redact, trace};
 
 /// The largest message a server decodes. Above the largest allowed field, so that the field is named, not the message.
@@ -149,8 +151,8 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let open = self.shared.activity.begin_call();
         let mut measured = self.shared.measures.begin(request.uri().path());
-        let request = match self.shared.admission.admit(request) {
-            Ok(request) => request,
+        let (request, mut standing) = match self.shared.admission.admit(request) {
+            Ok(admitted) => admitted,
             Err(refused) => return Box::pin(std::future::ready(Ok(refuse(refused, measured)))),
         };
         let place = match self.shared.places.enter() {
@@ -160,25 +162,29 @@ where
         let span = trace::served(&request);
         let context = span.context();
         let logged = tracing::debug_span!("grpc", method = request.uri().path());
-        let budgeted = Budgeted {
+        let arriving = Arriving {
             taken: 0,
             budget: Arc::clone(&self.shared.body_bytes),
+            standing: standing.again(),
         };
-        let request = request.map(|body| watched(body, budgeted));
+        let request = request.map(|body| watched(body, arriving));
         let request = redact::without_secrets(request);
         // The clone must stay behind: only the original was polled ready.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let answer = AssertUnwindSafe(async move { inner.call(request).await }).catch_unwind();
         let answer = async move {
-            let answer = place.scope(answer).await;
-            let answer = answer.unwrap_or_else(|_| Ok(panicked().into_http()));
+            let answer = match standing.hold_for(place.scope(answer), &place).await {
+                Ok(answer) => answer.unwrap_or_else(|_| Ok(panicked().into_http())),
+                Err(lapsed) => Ok(lapsed.into_http()),
+            };
             let place = place.kept_by_stream();
             answer.map(|answer| {
                 let answer = trace::until_answered(span, true, in_words_of_the_contract(answer));
                 measured.answered(&answer);
                 let held = HeldOpen {
                     measured,
+                    standing,
                     _open: open,
                     _place: place,
                 };
@@ -246,9 +252,10 @@ fn in_words_of_the_contract(response: Response<Body>) -> Response<Body> {
     .into_http()
 }
 
-/// Keeps a call open, and a stream's place, until the answer is sent whole.
+/// Keeps a call open, and a stream's place, until the answer is sent whole or its caller loses their standing.
 struct HeldOpen {
     measured: Call,
+    standing: Standing,
     _open: OpenCall,
     _place: Option<Place>,
 }
@@ -260,21 +267,37 @@ impl Watch for HeldOpen {
         }
         Ok(())
     }
+
+    fn cuts(&mut self, cx: &mut Context<'_>) -> Poll<Last> {
+        self.standing.poll_lapse(cx).map(|lapsed| trailers(&lapsed))
+    }
+
+    fn waits(&mut self, cx: &mut Context<'_>) -> Poll<Last> {
+        self.standing.waits(cx).map(|lapsed| trailers(&lapsed))
+    }
 }
 
-/// Counts the bytes of a request against the budget until it is read and dropped.
-struct Budgeted {
+/// A status as answers that have begun end with it.
+fn trailers(status: &Status) -> Last {
+    let mut headers = HeaderMap::new();
+    status.add_header(&mut headers)?;
+    Ok(Frame::trailers(headers))
+}
+
+/// Counts the bytes of a request against the budget until it is read and dropped, as long as its caller may send them.
+struct Arriving {
     taken: usize,
     budget: Arc<AtomicUsize>,
+    standing: Standing,
 }
 
-impl Drop for Budgeted {
+impl Drop for Arriving {
     fn drop(&mut self) {
         self.budget.fetch_sub(self.taken, Ordering::Relaxed);
     }
 }
 
-impl Watch for Budgeted {
+impl Watch for Arriving {
     fn passes(&mut self, next: Option<&Result<Frame<Bytes>, Status>>) -> Result<(), Status> {
         let Some(bytes) = data_bytes(next) else {
             return Ok(());
@@ -284,6 +307,14 @@ impl Watch for Budgeted {
             return Err(places::too_many_bytes());
         }
         Ok(())
+    }
+
+    fn cuts(&mut self, cx: &mut Context<'_>) -> Poll<Last> {
+        self.standing.poll_lapse(cx).map(Err)
+    }
+
+    fn waits(&mut self, cx: &mut Context<'_>) -> Poll<Last> {
+        self.standing.waits(cx).map(Err)
     }
 }
 

@@ -11,36 +11,13 @@ use bytes::Bytes;
 use http::{HeaderMap, Response};
 use http_body::Frame;
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
-use prost::Message;
-use prost_types::FileDescriptorSet;
 use tonic::body::Body;
 use tonic::{Code, Status};
 
 use crate::fault::explain;
+use crate::{codes, contract};
 
-const GRPC_STATUS: &str = "grpc-status";
 const UNKNOWN: &str = "unknown";
-
-/// gRPC's names, in the order of its numbers.
-pub(crate) const CODES: [&str; 17] = [
-    "OK",
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
-];
 
 /// The series of all methods. Clones share them.
 #[derive(Clone)]
@@ -57,7 +34,7 @@ struct Method {
     service: String,
     name: String,
     duration: OnceLock<Histogram>,
-    answers: [OnceLock<Counter>; CODES.len()],
+    answers: [OnceLock<Counter>; codes::COUNT],
 }
 
 impl Measures {
@@ -84,7 +61,7 @@ impl Series {
     fn of(services: &[&str]) -> Self {
         let open = gauge!("shim_rpc_server_in_flight");
         open.set(0.0);
-        let methods: HashMap<_, _> = contract()
+        let methods: HashMap<_, _> = contract::methods()
             .map(|(service, name)| {
                 let path = format!("/{service}/{name}");
                 (path, Arc::new(Method::new(service, name)))
@@ -100,32 +77,6 @@ impl Series {
             open,
         }
     }
-}
-
-/// Every method that a server of ours may have, with its service.
-fn contract() -> impl Iterator<Item = (String, String)> {
-    let reflection = ["v1", "v1alpha"].map(|version| {
-        let service = format!("grpc.reflection.{version}.ServerReflection");
-        (service, "ServerReflectionInfo".to_owned())
-    });
-    let sets = [
-        shim_proto::FILE_DESCRIPTOR_SET,
-        tonic_health::pb::FILE_DESCRIPTOR_SET,
-    ];
-    let files = sets
-        .into_iter()
-        // They are part of the program; reflection, which is built first, refuses a server whose sets do not decode.
-        .filter_map(|set| FileDescriptorSet::decode(set).ok())
-        .flat_map(|set| set.file);
-    let described = files.flat_map(|file| {
-        let package = file.package().to_owned();
-        file.service.into_iter().flat_map(move |service| {
-            let name = format!("{package}.{}", service.name());
-            let methods = service.method.into_iter();
-            methods.map(move |method| (name.clone(), method.name().to_owned()))
-        })
-    });
-    described.chain(reflection)
 }
 
 impl Method {
@@ -154,7 +105,7 @@ impl Method {
         let number = code as usize;
         self.answers[number].get_or_init(|| {
             let [service, method] = self.labels();
-            let code = ("code", CODES[number].to_owned());
+            let code = ("code", codes::name(code).to_owned());
             counter!("shim_rpc_server_requests_total", &[service, method, code])
         })
     }
@@ -177,7 +128,7 @@ impl Call {
         let Some(measured) = &mut self.0 else { return };
         let duration = measured.begun.elapsed();
         measured.method.duration().record(duration);
-        if let Some(code) = code_in(answer.headers()) {
+        if let Some(code) = codes::told_in(answer.headers()) {
             measured.code = code;
             if let Some(reason) = refusal(code, answer.headers()) {
                 counter!("shim_rpc_server_refused_total", "reason" => reason).increment(1);
@@ -188,7 +139,7 @@ impl Call {
     /// A frame of the answer goes out; the trailers come last.
     pub(super) fn sent(&mut self, frame: &Frame<Bytes>) {
         if let Some(measured) = &mut self.0
-            && let Some(code) = frame.trailers_ref().and_then(code_in)
+            && let Some(code) = frame.trailers_ref().and_then(codes::told_in)
         {
             measured.code = code;
         }
@@ -200,11 +151,6 @@ impl Drop for Measured {
         self.open.decrement(1.0);
         self.method.answers(self.code).increment(1);
     }
-}
-
-fn code_in(headers: &HeaderMap) -> Option<Code> {
-    let status = headers.get(GRPC_STATUS)?;
-    Some(Code::from_bytes(status.as_bytes()))
 }
 
 /// Why a call was turned away, if it was and not just failed.
@@ -259,7 +205,7 @@ mod tests {
 
     fn trailers(code: Code) -> Frame<Bytes> {
         let mut headers = HeaderMap::new();
-        headers.insert(GRPC_STATUS, (code as i32).into());
+        headers.insert(codes::GRPC_STATUS, (code as i32).into());
         Frame::trailers(headers)
     }
 
@@ -328,15 +274,5 @@ mod tests {
                 "shim_rpc_server_requests_total{rpc_service=\"unknown\",rpc_method=\"unknown\",code=\"UNIMPLEMENTED\"} 1000"
             ]
         );
-    }
-
-    #[test]
-    fn codes_have_the_names_of_grpc() {
-        for (number, name) in CODES.iter().enumerate() {
-            let code = Code::from_i32(i32::try_from(number).unwrap());
-            assert_eq!(code as usize, number);
-            let ours = name.replace('_', "").to_lowercase();
-            assert_eq!(format!("{code:?}").to_lowercase(), ours);
-        }
     }
 }

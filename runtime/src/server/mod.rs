@@ -6,11 +6,13 @@
 mod admission;
 mod connections;
 mod edge;
+mod handshakes;
 mod listen;
 mod measure;
 mod peer;
 mod places;
 mod readiness;
+mod standing;
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -20,7 +22,6 @@ use tokio_stream::wrappers::UnixListenerStream;
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic::service::Routes;
-use tonic::transport::ServerTlsConfig;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
@@ -28,13 +29,14 @@ use crate::auth::Auth;
 use crate::lifecycle::Shutdown;
 use crate::limits::Limits;
 use crate::metrics;
+use crate::tls::ServerTls;
 use measure::Measures;
 
 use admission::Admission;
 
+pub use connections::{Arrival, Connection, Connections};
 pub use edge::{Activity, MAX_MESSAGE_BYTES};
 pub use listen::{ListenError, Listeners};
-pub(crate) use measure::CODES;
 pub use places::{begin_streaming, begin_waiting};
 pub use readiness::Readiness;
 
@@ -53,7 +55,7 @@ pub struct Server {
     health: HealthReporter,
     names: Vec<&'static str>,
     auth: Auth,
-    tls: Option<ServerTlsConfig>,
+    tls: Option<ServerTls>,
     limits: Limits,
     activity: Activity,
     readiness: Readiness,
@@ -99,7 +101,7 @@ impl Server {
 
     /// Speaks TLS on TCP.
     #[must_use]
-    pub fn with_tls(self, tls: Option<ServerTlsConfig>) -> Self {
+    pub fn with_tls(self, tls: Option<ServerTls>) -> Self {
         Self { tls, ..self }
     }
 
@@ -150,7 +152,7 @@ impl Server {
         let on_probes = async {
             match probes {
                 Some(probes) => {
-                    let readiness = self.readiness.clone();
+                    let (readiness, auth) = (self.readiness.clone(), auth.clone());
                     probes.serve(readiness, auth, shutdown.clone()).await;
                 }
                 None => std::future::pending().await,
@@ -182,6 +184,7 @@ impl Server {
             result = grpc.serve(tcp, unix, &shutdown) => result?,
             () = deadline => {}
             () = on_probes => {}
+            never = auth.keep_looking() => match never {},
         }
         Ok(())
     }
@@ -193,7 +196,7 @@ struct Grpc {
     admission: Admission,
     activity: Activity,
     measures: Measures,
-    tls: Option<ServerTlsConfig>,
+    tls: Option<ServerTls>,
     connections: usize,
 }
 
@@ -215,17 +218,21 @@ impl Grpc {
         };
         let on_tcp = async {
             let Some(tcp) = tcp else { return Ok(()) };
-            let mut server = server();
-            if let Some(tls) = self.tls {
-                server = server.tls_config(tls)?;
+            let server = server().add_routes(self.routes.clone());
+            let incoming = connections::accept(tcp, self.connections);
+            match self.tls {
+                None => {
+                    server
+                        .serve_with_incoming_shutdown(incoming, shutdown.wait())
+                        .await
+                }
+                Some(tls) => {
+                    let incoming = handshakes::after(incoming, tls);
+                    server
+                        .serve_with_incoming_shutdown(incoming, shutdown.wait())
+                        .await
+                }
             }
-            server
-                .add_routes(self.routes.clone())
-                .serve_with_incoming_shutdown(
-                    connections::accept(tcp, self.connections),
-                    shutdown.wait(),
-                )
-                .await
         };
         let on_unix = async {
             let Some(unix) = unix else { return Ok(()) };

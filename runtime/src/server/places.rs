@@ -110,6 +110,11 @@ impl Place {
         CURRENT.scope(self.clone(), call).await
     }
 
+    /// Whether the call neither waits for others nor streams.
+    pub(super) fn is_at_work(&self) -> bool {
+        self.held().kind == Kind::Working
+    }
+
     /// Only a stream keeps its place until its answer is sent whole.
     pub(super) fn kept_by_stream(self) -> Option<Self> {
         let kind = self.held().kind;

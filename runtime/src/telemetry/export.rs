@@ -19,6 +19,7 @@ use tokio::runtime::Runtime;
 use tonic::transport::Uri;
 use uuid::Uuid;
 
+use super::sampler::NewTraces;
 use crate::{process, redact, trace};
 
 /// Spans that wait to be sent; with their attributes about 1 KiB each.
@@ -41,6 +42,9 @@ pub struct ExportConfig {
     /// The share of traces to record, 0 to 1 (`otlp.sample_ratio`). A caller that says whether it records decides for
     /// all it calls.
     pub sample_ratio: f64,
+    /// How many new traces are recorded in a second at most (`otlp.traces_per_second`), 0 for all. Others are left out
+    /// whole.
+    pub traces_per_second: u32,
 }
 
 /// Why spans cannot be exported at all.
@@ -86,10 +90,10 @@ impl Export {
             .with_scheduled_delay(SEND_EVERY)
             .build();
         let batches = BatchSpanProcessor::builder(Discreet::new(otlp)).with_batch_config(batches);
-        let ratio = Sampler::TraceIdRatioBased(config.sample_ratio);
+        let new_traces = NewTraces::new(config.sample_ratio, config.traces_per_second);
         let provider = SdkTracerProvider::builder()
             .with_span_processor(batches.build())
-            .with_sampler(Sampler::ParentBased(Box::new(ratio)))
+            .with_sampler(Sampler::ParentBased(Box::new(new_traces)))
             .with_resource(resource(service))
             .build();
         trace::record_with(provider.tracer("shim"));

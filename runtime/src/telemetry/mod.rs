@@ -4,6 +4,7 @@
 
 mod export;
 mod lines;
+mod sampler;
 
 use tracing_subscriber::fmt::format;
 use tracing_subscriber::{EnvFilter, fmt};

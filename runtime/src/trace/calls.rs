@@ -12,13 +12,13 @@ use http_body::Frame;
 use tonic::body::Body;
 use tonic::{Code, Status};
 
-use crate::server::CODES;
 use crate::watched::{Watch, watched};
+use crate::{codes, contract};
 
 use super::{KeyValue, Span, SpanKind, TRACEPARENT, TraceContext, current};
 
-/// Longer paths are no methods of anybody.
-const MAX_PATH_BYTES: usize = 128;
+/// By the conventions, the method of a path that is none of the contract's.
+const OTHER: &str = "_OTHER";
 
 /// The span of a call that is served, below its caller's.
 pub(crate) fn served<B>(request: &Request<B>) -> Span {
@@ -36,15 +36,15 @@ fn caller(headers: &HeaderMap) -> Option<TraceContext> {
 }
 
 fn of_call(parent: Option<TraceContext>, kind: SpanKind, path: &str) -> Span {
-    let method = || match path.strip_prefix('/') {
-        Some(method) if method.len() <= MAX_PATH_BYTES => method.to_owned(),
-        _ => "_OTHER".to_owned(),
-    };
-    let mut span = Span::begin(parent, kind, || method().into());
+    let mut method = OTHER;
+    let mut span = Span::begin(parent, kind, || {
+        method = contract::method_at(path).unwrap_or(OTHER);
+        method.into()
+    });
     span.describe(|| {
         [
             KeyValue::new("rpc.system.name", "grpc"),
-            KeyValue::new("rpc.method", method()),
+            KeyValue::new("rpc.method", method),
         ]
     });
     span
@@ -60,8 +60,8 @@ pub(crate) fn until_answered(
         return answer;
     }
     let mut open = OpenSpan { span, is_served };
-    if let Some(status) = Status::from_header_map(answer.headers()) {
-        open.ended_with(status.code());
+    if let Some(code) = codes::told_in(answer.headers()) {
+        open.ended_with(code);
         return answer;
     }
     answer.map(|body| watched(body, Answer(Some(open))))
@@ -93,16 +93,11 @@ impl OpenSpan {
     }
 
     fn note(&mut self, code: Code) -> &'static str {
-        let name = name(code);
+        let name = codes::name(code);
         let status = || [KeyValue::new("rpc.response.status_code", name)];
         self.span.describe(status);
         name
     }
-}
-
-fn name(code: Code) -> &'static str {
-    let number = usize::try_from(i32::from(code)).unwrap_or_default();
-    CODES.get(number).copied().unwrap_or("UNKNOWN")
 }
 
 /// The call's span, which ends with the status behind the answer's last byte. A body dropped before that is a call
@@ -129,8 +124,8 @@ impl Watch for Answer {
     fn passes(&mut self, next: Option<&Result<Frame<Bytes>, Status>>) -> Result<(), Status> {
         match next {
             Some(Ok(frame)) => {
-                if let Some(status) = frame.trailers_ref().and_then(Status::from_header_map) {
-                    self.end(status.code());
+                if let Some(code) = frame.trailers_ref().and_then(codes::told_in) {
+                    self.end(code);
                 }
             }
             Some(Err(status)) => self.end(status.code()),
@@ -182,7 +177,7 @@ where
             match answer.await {
                 Ok(answer) => Ok(until_answered(span, false, answer.map(Body::new))),
                 Err(error) => {
-                    span.fail(name(Code::Unavailable));
+                    span.fail(codes::name(Code::Unavailable));
                     Err(error)
                 }
             }

@@ -21,6 +21,9 @@ use super::TraceContext;
 /// The name of what went wrong, by the conventions of OpenTelemetry.
 const ERROR_TYPE: &str = "error.type";
 
+/// Most spans have no more.
+const ATTRIBUTES: usize = 4;
+
 /// Unset as long as nothing is exported. As with log lines, there is one for the process: spans begin anywhere.
 static TRACER: OnceLock<SdkTracer> = OnceLock::new();
 
@@ -51,7 +54,9 @@ impl Span {
         let above = parent.map_or_else(Context::new, |parent| {
             Context::new().with_remote_span_context(parent.into())
         });
-        let builder = SpanBuilder::from_name(name()).with_kind(kind);
+        let builder = SpanBuilder::from_name(name())
+            .with_kind(kind)
+            .with_attributes(Vec::with_capacity(ATTRIBUTES));
         let recording = tracer.build_with_context(builder, &above);
         let context = recording.span_context();
         if !context.is_valid() {

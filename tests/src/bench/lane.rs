@@ -12,8 +12,9 @@ pub(super) trait Lane: Send + 'static {
     fn call(&mut self) -> impl Future<Output = ()> + Send;
 }
 
-/// One turn of one side: its latencies in milliseconds, and its calls a second.
+/// One turn of one side: its latencies in milliseconds, its calls, and how many a second.
 pub(super) struct Turn {
+    pub(super) calls: u64,
     pub(super) p50: f64,
     pub(super) p99: f64,
     pub(super) rate: f64,
@@ -45,6 +46,7 @@ pub(super) async fn turn<L: Lane>(lanes: Vec<L>, span: Duration) -> (Vec<L>, Tur
     #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
     let rate = all.count() as f64 / start.elapsed().as_secs_f64();
     let turn = Turn {
+        calls: all.count() as u64,
         p50: all.percentile_ms(50),
         p99: all.percentile_ms(99),
         rate,

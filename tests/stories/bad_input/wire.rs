@@ -15,6 +15,8 @@ use tonic::Status;
 
 /// A stream that was refused says so at once; one that was accepted may be silent.
 const SILENCE: Duration = Duration::from_millis(300);
+/// A stream that its client has ended is ended by the service soon.
+const END: Duration = Duration::from_secs(10);
 
 /// Field violations are named as JSON pointers are written here: `/state/decisions`.
 pub(crate) struct Wire {
@@ -50,12 +52,22 @@ impl Wire {
 
     /// Every RPC of the package that takes one message.
     pub(crate) fn methods(&self) -> Vec<MethodDescriptor> {
-        let all = self
-            .pool
+        let (_, others) = self.by_what_they_take();
+        others
+    }
+
+    /// Every RPC of the package that takes a stream.
+    pub(crate) fn streams(&self) -> Vec<MethodDescriptor> {
+        let (streams, _) = self.by_what_they_take();
+        streams
+    }
+
+    fn by_what_they_take(&self) -> (Vec<MethodDescriptor>, Vec<MethodDescriptor>) {
+        self.pool
             .services()
             .filter(|service| service.package_name() == self.package)
-            .flat_map(|service| service.methods().collect::<Vec<_>>());
-        all.filter(|method| !method.is_client_streaming()).collect()
+            .flat_map(|service| service.methods().collect::<Vec<_>>())
+            .partition(MethodDescriptor::is_client_streaming)
     }
 
     pub(crate) fn method(&self, name: &str) -> MethodDescriptor {
@@ -93,12 +105,24 @@ impl Wire {
         method: &MethodDescriptor,
         message: Bytes,
     ) -> Result<Bytes, Status> {
-        let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
-        let channel = self.channel.clone();
+        let (path, channel) = (path(method), self.channel.clone());
         if method.is_server_streaming() {
             raw::first(channel, &path, message, SILENCE).await
         } else {
             raw::unary(channel, &path, message).await
         }
     }
+
+    /// Calls `method` with a stream of messages: all answers, and how they ended.
+    pub(crate) async fn exchange(
+        &self,
+        method: &MethodDescriptor,
+        messages: Vec<Bytes>,
+    ) -> (Vec<Bytes>, Result<(), Status>) {
+        raw::exchange(self.channel.clone(), &path(method), messages, END).await
+    }
+}
+
+fn path(method: &MethodDescriptor) -> String {
+    format!("/{}/{}", method.parent_service().full_name(), method.name())
 }

@@ -1,4 +1,8 @@
-//! Certificates instead of tokens: who has none, or one of a stranger, does not get as far as a call.
+//! Certificates instead of tokens: who has none, or one of a stranger, does not get as far as a call. They are renewed
+//! while the service runs.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use shim_proto::checkpoint::v1::ListSessionsRequest;
 use shim_proto::checkpoint::v1::checkpoint_service_client::CheckpointServiceClient;
@@ -12,6 +16,10 @@ use shim_tests::service::Launch;
 use tonic::{Code, Status};
 
 use super::door::{Door, credentials};
+
+/// Far longer than it takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(50);
 
 /// Looks, and opens a session.
 async fn look_and_write(
@@ -111,4 +119,89 @@ async fn only_holders_of_a_certificate_of_ours_may_call_and_only_what_their_role
             }
         }
     }
+}
+
+/// What the service's configuration names, to be replaced as a renewal does.
+struct Live(PathBuf);
+
+impl Live {
+    fn of(place: &Place, first: &Certificates) -> Self {
+        let live = Self(place.root().join("live"));
+        std::fs::create_dir(&live.0).unwrap();
+        live.renew(first);
+        live
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    fn replace(&self, name: &str, by: &Path) {
+        let fresh = self.file("fresh");
+        std::fs::copy(by, &fresh).unwrap();
+        std::fs::rename(&fresh, self.file(name)).unwrap();
+    }
+
+    /// One file after the other: for a moment the key does not fit.
+    fn renew(&self, by: &Certificates) {
+        self.replace("ca", &by.ca_file());
+        self.replace("cert", &by.cert_file("server"));
+        self.replace("key", &by.key_file("server"));
+    }
+
+    async fn door(&self, place: &Place) -> Door {
+        let name = |file: &str| self.file(file).display().to_string();
+        let launch = Launch::on(&place.data_dir())
+            .env("SHIM_TLS_CERT_FILE", &name("cert"))
+            .env("SHIM_TLS_KEY_FILE", &name("key"))
+            .env("SHIM_TLS_CLIENT_CA_FILE", &name("ca"));
+        Door::open(launch).await
+    }
+}
+
+/// Calls over a new connection.
+async fn connects(door: &Door, shown: &Credentials) -> bool {
+    let (looked, _) = look_and_write(door, "https", shown).await;
+    looked.is_ok()
+}
+
+/// Comes over new connections until it is so.
+async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let began = Instant::now();
+    while !is_so().await {
+        assert!(began.elapsed() < PATIENCE, "{what} never came true");
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+#[tokio::test]
+async fn renewed_certificates_count_for_new_connections_and_old_ones_live_on() {
+    let place = Place::new();
+    let (first, second) = (
+        certificates(&place, "first"),
+        certificates(&place, "second"),
+    );
+    let live = Live::of(&place, &first);
+    let door = live.door(&place).await;
+    let (old, new) = (shown(&first, Some(&first)), shown(&second, Some(&second)));
+    let channel = connect(&door.endpoint("https"), Some(&old)).unwrap();
+    let mut connected = CheckpointServiceClient::new(channel);
+    let look = ListSessionsRequest::default;
+    connected.list_sessions(look()).await.unwrap();
+
+    std::fs::write(live.file("cert"), "half of a certifi").unwrap();
+    until("the complaint", async || {
+        assert!(connects(&door, &old).await, "a broken file shut the door");
+        door.service.log().contains("stays in force")
+    })
+    .await;
+
+    live.renew(&second);
+    until("the renewal", async || connects(&door, &new).await).await;
+    assert!(
+        !connects(&door, &old).await,
+        "what was replaced still counts"
+    );
+    // Could it not go on, it would have to connect anew.
+    connected.list_sessions(look()).await.unwrap();
 }

@@ -1,4 +1,4 @@
-//! Tokens change while a stream is open and calls go on; nothing is started anew.
+//! Tokens change while calls go on; nothing is started anew.
 
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Code;
 
 use super::door::{Door, LOOK, credentials, token_file};
+use super::open_calls::end_of;
 
 const OLD: &str = "the-token-of-last-year";
 const NEW: &str = "the-token-of-this-year";
@@ -94,6 +95,13 @@ async fn a_new_token_takes_over_while_a_stream_is_open_and_calls_go_on() {
     write(&format!("{NEW} role=write\n"));
     until(&door, OLD, false, &mut client).await;
     door.knock(LOOK, Some(NEW)).await.unwrap();
+    // The stream began with the old token. Its owner comes back with the new one.
+    assert_eq!(end_of(attached).await.code(), Code::Unauthenticated);
+    let (said, outgoing) = mpsc::channel(1);
+    said.send(attach(&session)).await.unwrap();
+    let outgoing = ReceiverStream::new(outgoing);
+    let mut attached = client.attach_session(outgoing).await.unwrap().into_inner();
+    attached.message().await.unwrap().unwrap();
 
     // A file that went wrong shuts nobody out.
     write("oops\n");

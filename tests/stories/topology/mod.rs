@@ -2,6 +2,7 @@
 //! still there, and every job ends.
 
 mod house;
+mod readiness;
 mod web;
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};

@@ -17,7 +17,7 @@ use crate::board;
 use crate::facts;
 use crate::problem::Problem;
 use crate::roster::Names;
-use crate::services::{Services, is_lost};
+use crate::services::{Services, has_lapsed, is_lost};
 
 /// What came with a piece of news is told with it.
 const SETTLING: Duration = Duration::from_millis(100);
@@ -70,7 +70,7 @@ struct Log {
 enum Stop {
     /// The time is up, the answer is full, or the task has ended.
     Enough,
-    /// The connection broke off.
+    /// The connection broke off, or our token was replaced.
     Lost(Status),
     /// The service ended it.
     Refused(Status),
@@ -138,6 +138,7 @@ impl Log {
                 Ok(Err(status)) if is_lost(&status) => {
                     return Stop::Lost(Status::unavailable("its log broke off"));
                 }
+                Ok(Err(status)) if has_lapsed(&status) => return Stop::Lost(status),
                 Ok(Err(status)) => return Stop::Refused(status),
             }
         }

@@ -6,6 +6,8 @@ use std::time::Duration;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
+use super::files;
+
 /// Pages copied at a step, and the pause that lets a writer in between.
 const STEP_PAGES: i32 = 1_000;
 const PAUSE: Duration = Duration::from_millis(2);
@@ -47,6 +49,7 @@ pub fn backup(
     let mut name = target.as_os_str().to_owned();
     name.push(".partial");
     let partial = PathBuf::from(name);
+    files::make_private(&partial)?;
     let mut copy = Connection::open(&partial)?;
     {
         let backup = Backup::new(&source, &mut copy)?;

@@ -192,12 +192,18 @@ pub(super) fn to_column(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// The row with this id.
+/// The row with this id. Flipped bits in the index of ids lead to another row, which is whole but not the one asked for.
 pub(crate) fn by_id(db: &Connection, id: Uuid) -> Result<CheckpointRow, Error> {
-    db.prepare_cached(&format!("SELECT {COLUMNS} FROM checkpoints WHERE id = ?1"))?
+    let row = db
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM checkpoints WHERE id = ?1"))?
         .query_row([id.as_bytes()], CheckpointRow::of)
         .optional()?
-        .ok_or_else(|| Error::CheckpointNotFound(id.to_string()))
+        .ok_or_else(|| Error::CheckpointNotFound(id.to_string()))?;
+    if row.header()?.id == id.to_string() {
+        Ok(row)
+    } else {
+        Err(row.damaged())
+    }
 }
 
 /// The row with this number.

@@ -10,6 +10,7 @@ pub(crate) mod checkpoints;
 mod clock;
 mod column;
 mod connection;
+mod files;
 pub(crate) mod ledger;
 mod open;
 pub(crate) mod packing;

@@ -12,7 +12,7 @@ use rusqlite_migration::{M, Migrations};
 use super::clock::ServiceClock;
 use super::readers::Readers;
 use super::writer::Writer;
-use super::{Shared, Store, connection, salvage};
+use super::{Shared, Store, connection, files, salvage};
 use crate::domain::moment::Moment;
 use crate::error::{Error, StartError};
 
@@ -109,6 +109,10 @@ pub fn check_integrity(path: &Path) -> Integrity {
 }
 
 fn open_with_schema(path: &Path) -> Result<Connection, StartError> {
+    files::make_private(path).map_err(|source| StartError::DataDir {
+        path: path.display().to_string(),
+        source,
+    })?;
     let mut db = connection::writer(path).map_err(|error| unusable(path, &Error::from(error)))?;
     Migrations::from_slice(&MIGRATIONS)
         .to_latest(&mut db)
@@ -125,16 +129,7 @@ fn open_with_schema(path: &Path) -> Result<Connection, StartError> {
                 reason,
             }
         })?;
-    private_mode(path);
     Ok(db)
-}
-
-/// The folder is private already; the file too, in case someone opens the folder up.
-fn private_mode(path: &Path) {
-    use std::os::unix::fs::PermissionsExt;
-    if let Err(error) = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)) {
-        tracing::warn!(%error, "the database's file mode cannot be set");
-    }
 }
 
 fn unusable(path: &Path, error: &Error) -> StartError {
@@ -148,8 +143,7 @@ fn unusable(path: &Path, error: &Error) -> StartError {
 fn set_aside_and_salvage(path: &Path, what: &str) -> Result<(), StartError> {
     let aside = aside_name(path);
     tracing::error!(damage = what, set_aside = %aside.display(), "THE DATABASE IS DAMAGED; it is set aside and what can be read is carried over");
-    for suffix in ["", "-wal", "-shm"] {
-        let (from, to) = (with_suffix(path, suffix), with_suffix(&aside, suffix));
+    for (from, to) in files::of(path).into_iter().zip(files::of(&aside)) {
         match std::fs::rename(&from, &to) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
                 return Err(StartError::DataDir {
@@ -180,12 +174,6 @@ fn aside_name(path: &Path) -> PathBuf {
         .map(|n| path.with_extension(format!("damaged-{}.db", unix_seconds + n)))
         .find(|candidate| !candidate.exists())
         .unwrap_or_else(|| path.with_extension("damaged.db"))
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
 }
 
 /// The newest time in the database. Rows are in the order of time, so the last of each table is enough.

@@ -102,6 +102,46 @@ async fn a_header_changed_by_hand_is_not_listed() {
 }
 
 #[tokio::test]
+async fn an_id_that_leads_to_another_checkpoint_is_reported() {
+    let mut house = House::open().await;
+    let session = house.open_session("/p").await;
+    let mut ids = Vec::new();
+    for i in 1..=2 {
+        house
+            .save(&session, state(&format!("step {i}"), 0.5))
+            .await
+            .unwrap();
+        let newest = GetCheckpointRequest {
+            session_id: session.id.clone(),
+            ..Default::default()
+        };
+        let newest = house.api.get_checkpoint(newest).await.unwrap();
+        ids.push(newest.into_inner().checkpoint.unwrap().id);
+    }
+    // As flipped bits in the index do: both rows are whole, each under the id of the other.
+    let swap = |database: &Path| {
+        let db = Connection::open(database).unwrap();
+        db.execute_batch(
+            "CREATE TEMP TABLE ids AS SELECT number, id FROM checkpoints;
+             UPDATE checkpoints SET id = zeroblob(number);
+             UPDATE checkpoints SET id = (SELECT id FROM ids WHERE ids.number = 3 - checkpoints.number);",
+        )
+        .unwrap();
+    };
+    let mut house = house.restart(swap).await;
+    for checkpoint_id in ids {
+        let get = GetCheckpointRequest {
+            checkpoint_id,
+            ..Default::default()
+        };
+        assert_eq!(
+            refusal(house.api.get_checkpoint(get).await),
+            (Code::DataLoss, "CHECKPOINT_DAMAGED".into())
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_torn_database_is_set_aside_and_what_is_whole_is_carried_over() {
     let mut house = House::open().await;
     let session = house.open_session("/p").await;

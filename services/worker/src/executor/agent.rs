@@ -4,7 +4,7 @@
 use futures::TryFutureExt;
 use futures::future::BoxFuture;
 use shim_proto::coordination::v1::TaskResult;
-use shim_runtime::free_form;
+use shim_runtime::{free_form, redact};
 use tokio_util::sync::CancellationToken;
 
 use super::child::{End, Ended, Halt, Run};
@@ -69,7 +69,8 @@ impl Agent {
     }
 
     async fn result(&self, ended: &mut Ended, verdict: Verdict, exit_code: Option<i32>) -> Outcome {
-        let (text, truncated) = output::clipped(&verdict.result, self.program.max_output());
+        let result = redact::text(&verdict.result);
+        let (text, truncated) = output::clipped(&result, self.program.max_output());
         let data = verdict.structured_output.as_object();
         Outcome::Completed(TaskResult {
             text,

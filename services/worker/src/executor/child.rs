@@ -146,6 +146,8 @@ impl Run<'_> {
             let end = self.end(&mut child, &group, &done);
             both(talk, end).await?
         };
+        stdout.end().await;
+        stderr.end().await;
         Ok(Ended {
             end,
             stdout,

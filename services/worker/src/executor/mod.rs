@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use shim_proto::coordination::v1::{Task, TaskError, TaskResult};
+use shim_runtime::redact;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, ExecutorConfig, ExecutorKind};
@@ -91,7 +92,7 @@ impl Failure {
         Self {
             error: TaskError {
                 reason: reason.to_owned(),
-                message: output::clipped(message, MAX_MESSAGE_BYTES).0,
+                message: output::clipped(&redact::text(message), MAX_MESSAGE_BYTES).0,
             },
             is_final: false,
             is_crash: false,

@@ -1,9 +1,11 @@
-//! The output of a program within bounds: its head and its tail in memory, all of it up to a larger bound in a file.
+//! The output of a program within bounds: its head and its tail in memory, all of it up to a larger bound in a file. Of
+//! neither is anything kept before its secrets are taken out: what is cut afterwards cuts no secret in two.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use shim_runtime::redact;
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
 
@@ -21,6 +23,7 @@ pub(super) struct Output {
     path: PathBuf,
     /// How much is kept in memory, half of it from the start and half from the end.
     limit: usize,
+    secrets: redact::Stream,
     head: Vec<u8>,
     tail: VecDeque<u8>,
     total: u64,
@@ -43,6 +46,7 @@ impl Output {
             artifacts,
             path,
             limit,
+            secrets: redact::Stream::default(),
             head: Vec::new(),
             tail: VecDeque::new(),
             total: 0,
@@ -52,6 +56,17 @@ impl Output {
 
     /// Takes what came.
     pub(super) async fn take(&mut self, bytes: &[u8]) {
+        let clean = self.secrets.push(bytes);
+        self.keep(&clean).await;
+    }
+
+    /// Nothing more comes.
+    pub(super) async fn end(&mut self) {
+        let clean = self.secrets.finish();
+        self.keep(&clean).await;
+    }
+
+    async fn keep(&mut self, bytes: &[u8]) {
         let is_too_much = self.total + bytes.len() as u64 > self.limit as u64;
         if matches!(self.spill, Spill::Dry) && is_too_much {
             self.begin_spill().await;
@@ -140,14 +155,13 @@ pub(super) fn clipped(text: &str, max: usize) -> (String, bool) {
     (format!("{}{marker}{}", &text[..head], &text[tail..]), true)
 }
 
-/// The first line that is not blank, at most `max` bytes of it.
-pub(crate) fn first_line(text: &str, max: usize) -> &str {
-    let lines = text.lines().map(str::trim);
-    let line = lines
-        .into_iter()
-        .find(|line| !line.is_empty())
-        .unwrap_or("");
-    &line[..line.floor_char_boundary(max)]
+/// The first line that is not blank, at most `max` bytes of it, without secrets.
+pub(crate) fn first_line(text: &str, max: usize) -> String {
+    // Before it is cut: half a secret looks like none.
+    let text = redact::text(text);
+    let mut lines = text.lines().map(str::trim);
+    let line = lines.find(|line| !line.is_empty()).unwrap_or("");
+    line[..line.floor_char_boundary(max)].to_owned()
 }
 
 #[cfg(test)]
@@ -169,6 +183,7 @@ mod tests {
         let mut output = output(folder.path(), 1024);
         output.take("héllo ".as_bytes()).await;
         output.take(b"world").await;
+        output.end().await;
         assert_eq!(output.text(), ("héllo world".to_owned(), false));
         assert_eq!(output.artifact().await, None);
     }
@@ -181,6 +196,7 @@ mod tests {
         for chunk in whole.as_bytes().chunks(300) {
             output.take(chunk).await;
         }
+        output.end().await;
         let (text, is_cut) = output.text();
         assert!(is_cut && text.starts_with("line 0\n") && text.ends_with("line 999\n"));
         assert!(text.contains(&format!("{} bytes left out", whole.len() - 1024)));
@@ -197,9 +213,27 @@ mod tests {
         for _ in 0..18 {
             output.take(&chunk).await;
         }
+        output.end().await;
         assert!(output.text().0.len() <= 1024 + MARKER_BYTES);
         let file = output.artifact().await.unwrap();
         assert_eq!(file.metadata().unwrap().len(), MAX_ARTIFACT_BYTES);
+    }
+
+    #[tokio::test]
+    async fn no_secret_is_kept_whole_or_cut_in_two() {
+        let folder = tempfile::tempdir().unwrap();
+        let token = format!("ghp_{}", "a1B2c3D4e5F6".repeat(3));
+        // Wherever the head ends and the tail begins, there is a token.
+        let whole = format!("{token}\n").repeat(8_000);
+        let mut output = output(folder.path(), 1024);
+        for chunk in whole.as_bytes().chunks(1_000) {
+            output.take(chunk).await;
+        }
+        output.end().await;
+        let kept = std::fs::read_to_string(output.artifact().await.unwrap()).unwrap();
+        assert_eq!(kept, whole.replace(&token, &redact::text(&token)));
+        let (text, is_cut) = output.text();
+        assert!(is_cut && !text.contains("c3D4"), "{text}");
     }
 
     #[tokio::test]
@@ -208,6 +242,7 @@ mod tests {
         let mut output = output(folder.path(), 16);
         std::fs::remove_dir_all(folder.path()).unwrap();
         output.take(&[b'x'; 64]).await;
+        output.end().await;
         assert!(output.text().1);
         assert_eq!(output.artifact().await, None);
     }

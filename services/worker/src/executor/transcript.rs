@@ -154,7 +154,7 @@ fn keep<T>(list: &mut VecDeque<T>, item: T) {
 fn note(news: &mut News, text: &str) {
     let line = first_line(text, MAX_NOTE_BYTES);
     if !line.is_empty() {
-        news.note = Some(line.to_owned());
+        news.note = Some(line);
     }
 }
 

@@ -111,7 +111,8 @@ impl<D: Desk> Attempt<D> {
                 Sign::None
             }
             Outcome::Unfit(why) => {
-                self.release(held, first_line(&why, MAX_REASON_BYTES)).await;
+                let reason = first_line(&why, MAX_REASON_BYTES);
+                self.release(held, &reason).await;
                 Sign::Unfit(why)
             }
         }

@@ -125,7 +125,7 @@ impl Status {
     }
 
     pub(super) fn is(&self, health: WorkerHealth, detail: &str) {
-        let detail = first_line(detail, MAX_DETAIL_BYTES).to_owned();
+        let detail = first_line(detail, MAX_DETAIL_BYTES);
         self.change(|inner| (inner.health, inner.detail) = (health, detail));
     }
 

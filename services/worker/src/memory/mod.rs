@@ -120,7 +120,7 @@ impl Memory {
             Some(session) => session.clone(),
             None => {
                 let title = first_line(&task.goal, MAX_TITLE);
-                let opened = Session::open(client.clone(), &task.project, title).await?;
+                let opened = Session::open(client.clone(), &task.project, &title).await?;
                 let opened = Arc::new(opened);
                 if let Some(kept) = self.tasks().get_mut(&lease) {
                     kept.session = Some(opened.clone());

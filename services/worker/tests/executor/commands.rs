@@ -148,6 +148,44 @@ async fn long_output_is_cut_and_whole_in_a_private_file() {
     assert_eq!(mode & 0o777, 0o600);
 }
 
+/// What a key file looks like; no line of it but the first says what it is.
+fn key_file() -> (String, String) {
+    let line = "MIIEpAIBAAKCAQEA".repeat(4);
+    let dashes = "-----";
+    let key = format!(
+        "{dashes}BEGIN PRIVATE KEY{dashes}\n{line}\n{line}\n{dashes}END PRIVATE KEY{dashes}\n"
+    );
+    (key, line)
+}
+
+#[tokio::test]
+async fn a_key_that_is_printed_is_in_no_note_result_or_file() {
+    let house = House::with(|config| config.max_output = 2_000);
+    let (key, line) = key_file();
+    std::fs::write(house.root().join("key"), key).unwrap();
+    let script = "for round in $(seq 200); do echo $round; cat key; done";
+    let pulse = Pulse::default();
+    let outcome = run_with(&*house.command(script), &claim("t"), &pulse).await;
+    let result = completed(outcome);
+    assert_eq!(pulse.take().note.as_deref(), Some("200"));
+    assert!(result.truncated && !result.text.contains(&line[..16]));
+    let kept = std::fs::read_to_string(&result.artifacts[0]).unwrap();
+    let rounds = (1..=200).map(|round| format!("{round}\n[redacted:private-key]\n"));
+    assert_eq!(kept, rounds.collect::<String>());
+}
+
+#[tokio::test]
+async fn a_failure_hides_the_secrets_of_the_last_words() {
+    let house = House::new();
+    let secret = format!("ghp_{}", "a1B2c3D4e5F6".repeat(3));
+    // Where the message is cut, there is one.
+    let script = format!("for round in $(seq 999); do echo {secret} >&2; done; exit 3");
+    let failure = failed(run(&*house.command(&script), &claim("t")).await);
+    let message = failure.error.message;
+    assert!(message.contains("[redacted:"), "{message}");
+    assert!(!message.contains("c3D4"), "{message}");
+}
+
 #[tokio::test]
 async fn a_failure_tells_the_code_and_the_last_words() {
     let house = House::new();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use shim_redis_harness::Redis;
 
 use super::figure::Figure;
-use super::lane::{Lane, median, turn};
+use super::lane::{Lane, Turn, median, turn};
 use super::machine;
 use crate::calls;
 use crate::coordination::{Clients, NAMESPACE, counted, put};
@@ -48,10 +48,11 @@ pub async fn measure(progress: impl Fn(&str)) -> Vec<Figure> {
     let mut figures = vec![machine::idle_share("telemetry").await];
     let collector = Collector::start().await;
     let (off, on) = (Stack::without().await, Stack::with(&collector).await);
+    // Saves come last: what they save is indexed for a long time after.
     for (call, name) in [
-        (Call::Save, "SaveCheckpoint of 2 KiB"),
-        (Call::Put, "PutState"),
         (Call::Get, "GetState"),
+        (Call::Put, "PutState"),
+        (Call::Save, "SaveCheckpoint of 2 KiB"),
     ] {
         for in_flight in [1, 64] {
             progress(&format!("{name} with telemetry, {in_flight} in flight"));
@@ -159,6 +160,45 @@ impl Lane for Caller {
     }
 }
 
+/// One of the two that are compared.
+struct Side<'a> {
+    service: &'a Service,
+    lanes: Vec<Caller>,
+    turns: Vec<Turn>,
+    /// What its service computed in all turns, user and kernel together.
+    cpu: Duration,
+}
+
+impl<'a> Side<'a> {
+    async fn new(call: Call, service: &'a Service, in_flight: usize) -> Self {
+        Self {
+            service,
+            lanes: Caller::several(call, service, in_flight).await,
+            turns: Vec::new(),
+            cpu: Duration::ZERO,
+        }
+    }
+
+    async fn turn(&mut self) {
+        let before = machine::cpu_time(self.service.pid());
+        let (lanes, measured) = turn(std::mem::take(&mut self.lanes), TURN).await;
+        self.cpu += machine::cpu_time(self.service.pid()) - before;
+        self.lanes = lanes;
+        self.turns.push(measured);
+    }
+
+    fn median(&self, value: fn(&Turn) -> f64) -> f64 {
+        median(&self.turns, value)
+    }
+
+    /// In microseconds.
+    #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+    fn cpu_per_call(&self) -> f64 {
+        let calls: u64 = self.turns.iter().map(|turn| turn.calls).sum();
+        self.cpu.as_secs_f64() * 1e6 / calls as f64
+    }
+}
+
 async fn compare(
     call: Call,
     name: &str,
@@ -166,31 +206,37 @@ async fn compare(
     on: &Service,
     off: &Service,
 ) -> Vec<Figure> {
-    let mut with = Caller::several(call, on, in_flight).await;
-    let mut without = Caller::several(call, off, in_flight).await;
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let mut on = Side::new(call, on, in_flight).await;
+    let mut off = Side::new(call, off, in_flight).await;
     for round in 0..ROUNDS {
         // Who comes first changes, lest one side always meets the other's aftermath.
-        for is_on in [round % 2 == 1, round % 2 == 0] {
-            let (lanes, turns) = if is_on {
-                (&mut with, &mut ours)
-            } else {
-                (&mut without, &mut theirs)
-            };
-            let (back, measured) = turn(std::mem::take(lanes), TURN).await;
-            *lanes = back;
-            turns.push(measured);
+        if round % 2 == 0 {
+            off.turn().await;
+            on.turn().await;
+        } else {
+            on.turn().await;
+            off.turn().await;
         }
     }
-    let named = |what: &str| format!("{name}, {in_flight} in flight, {what}");
-    let (p50, base_p50) = (median(&ours, |t| t.p50), median(&theirs, |t| t.p50));
-    let (rate, base_rate) = (median(&ours, |t| t.rate), median(&theirs, |t| t.rate));
-    let mut typical = Figure::new(named("p50"), p50, "ms").beside(PEER, base_p50);
-    let mut throughput = Figure::new(named("calls"), rate, "1/s").beside(PEER, base_rate);
+    let figure = |what: &str, unit, value: fn(&Side<'_>) -> f64| {
+        Figure::new(
+            format!("{name}, {in_flight} in flight, {what}"),
+            value(&on),
+            unit,
+        )
+        .beside(PEER, value(&off))
+    };
+    let (p50, base_p50) = (on.median(|t| t.p50), off.median(|t| t.p50));
+    let (rate, base_rate) = (on.median(|t| t.rate), off.median(|t| t.rate));
+    let mut typical = figure("p50", "ms", |side| side.median(|t| t.p50));
+    let mut throughput = figure("calls", "1/s", |side| side.median(|t| t.rate));
     if in_flight == 1 {
         typical = typical.target("<= peer + 0.1 ms", p50 <= base_p50 + ADDED_MS);
     } else {
         throughput = throughput.target(">= 0.95x peer", rate >= THROUGHPUT * base_rate);
     }
-    vec![typical, throughput]
+    let cpu = figure("CPU of the service a call", "us", |side| {
+        side.cpu_per_call()
+    });
+    vec![typical, throughput, cpu]
 }

@@ -2,9 +2,10 @@
 
 const HEX: &str = "0123456789abcdef";
 const UPPER: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+const BECH32: &str = "QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L";
 const WORD: &str = "aB3dE5gH7jK9mN1pQ";
 
-/// What begins a credential, what it goes on with, and the rule that must find it.
+/// What begins a credential, what it goes on with, and what it is.
 const BARE: [(&str, &str, usize, &str); 28] = [
     ("AKIA", UPPER, 16, "aws-access-key"),
     ("AIza", WORD, 35, "google-api-key"),
@@ -33,7 +34,7 @@ const BARE: [(&str, &str, usize, &str); 28] = [
     ("shpat_", HEX, 32, "shopify-token"),
     ("hvs.", WORD, 40, "vault-token"),
     ("lin_api_", WORD, 40, "service-token"),
-    ("AGE-SECRET-KEY-1", UPPER, 58, "age-key"),
+    ("AGE-SECRET-KEY-1", BECH32, 58, "age-key"),
 ];
 
 /// One secret as somebody would write it down.
@@ -42,16 +43,17 @@ pub(super) struct Secret {
     pub(super) text: String,
     /// What must never be found anywhere.
     pub(super) needle: String,
-    pub(super) rule: &'static str,
+    /// What it is, for people.
+    pub(super) kind: &'static str,
 }
 
 /// All kinds, the same ones in every run.
 pub(super) fn secrets() -> Vec<Secret> {
     let bare = BARE.into_iter().enumerate();
     let mut all: Vec<_> = bare
-        .map(|(seed, (start, alphabet, length, rule))| {
+        .map(|(seed, (start, alphabet, length, kind))| {
             let needle = format!("{start}{}", noise(seed, alphabet, length));
-            surrounded("see ", needle, " there", rule)
+            surrounded("see ", needle, " there", kind)
         })
         .collect();
     let word = |seed: usize, length| noise(100 + seed, WORD, length);
@@ -61,7 +63,7 @@ pub(super) fn secrets() -> Vec<Secret> {
     all.push(Secret {
         text: format!("{begin}{lines}{end}"),
         needle: word(2, 64),
-        rule: "private-key",
+        kind: "private-key",
     });
     let jwt = format!("eyJ{}.eyJ{}.{}", word(3, 20), word(4, 30), word(5, 40));
     all.push(surrounded("got ", jwt, "", "jwt"));
@@ -84,11 +86,11 @@ pub(super) fn secrets() -> Vec<Secret> {
     all
 }
 
-fn surrounded(before: &str, needle: String, after: &str, rule: &'static str) -> Secret {
+fn surrounded(before: &str, needle: String, after: &str, kind: &'static str) -> Secret {
     Secret {
         text: format!("{before}{needle}{after}"),
         needle,
-        rule,
+        kind,
     }
 }
 

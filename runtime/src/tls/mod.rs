@@ -1,14 +1,21 @@
 //! TLS on TCP: the certificate a server shows, the authority whose clients it accepts, and the same for clients.
 //!
-//! The files are read when a process starts; new certificates take a restart. The Unix socket never speaks TLS.
+//! A server follows its files while it runs; what a client shows and trusts is read when its process starts. The Unix
+//! socket never speaks TLS.
+
+mod server;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tonic::transport::{Certificate, ClientTlsConfig, Identity, ServerTlsConfig};
+use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
 use crate::auth::Role;
 use crate::config::Settings;
+
+use server::Files;
+
+pub use server::ServerTls;
 
 /// A peer that does not finish its handshake is hung up on.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -111,18 +118,17 @@ impl Tls {
     /// What a server speaks TLS with; `None` if it does not.
     ///
     /// # Errors
-    /// If a file cannot be read.
-    pub fn server(&self) -> Result<Option<ServerTlsConfig>, TlsError> {
+    /// If a file cannot be used.
+    pub fn server(&self) -> Result<Option<ServerTls>, TlsError> {
         let (Some(cert), Some(key)) = (&self.cert_file, &self.key_file) else {
             return Ok(None);
         };
-        let identity = Identity::from_pem(pem("tls.cert_file", cert)?, pem("tls.key_file", key)?);
-        let mut config = ServerTlsConfig::new().identity(identity).timeout(HANDSHAKE);
-        if let Some(authority) = &self.client_ca_file {
-            let authority = Certificate::from_pem(pem("tls.client_ca_file", authority)?);
-            config = config.client_ca_root(authority);
-        }
-        Ok(Some(config))
+        let files = Files {
+            cert: cert.clone(),
+            key: key.clone(),
+            client_ca: self.client_ca_file.clone(),
+        };
+        ServerTls::open(files).map(Some)
     }
 
     /// What a client speaks TLS with; `None` if it trusts no server.

@@ -2,7 +2,10 @@
 //!
 //! Host and Origin are checked by rmcp against DNS rebinding; a bearer token is asked for if one is configured, and an
 //! address others can reach is refused without one. Who calls goes along with the request, for the tools to ask what
-//! the caller may do.
+//! the caller may do. Who gets a connection at all is the [`door`]'s business.
+
+mod door;
+mod open_answer;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -18,11 +21,12 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
-use shim_runtime::auth::{Auth, Caller, Peer};
+use shim_runtime::auth::{Auth, Caller, Peer, Role};
 use shim_runtime::fault::Fault;
 use shim_runtime::lifecycle::Shutdown;
-use shim_runtime::limits::Limiter;
-use tokio::net::{TcpListener, TcpStream};
+use shim_runtime::limits::{Limiter, Limits};
+use shim_runtime::server::Connection;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
 use tonic::body::Body;
@@ -30,21 +34,31 @@ use tonic::body::Body;
 use crate::gateway::Gateway;
 use crate::server::McpServer;
 
+use door::Door;
+use open_answer::while_let_in;
+
 const PATH: &str = "/mcp";
 /// Requests in flight get this long to finish once the shutdown began.
 const DRAIN: Duration = Duration::from_secs(2);
-/// A listener out of file descriptors fails at once each time; this keeps it from spinning.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 type McpService = StreamableHttpService<McpServer, LocalSessionManager>;
 
 /// Who may use the endpoint, and how often.
 pub(crate) struct Admission {
-    pub(crate) auth: Auth,
-    pub(crate) limiter: Limiter,
+    auth: Auth,
+    limiter: Limiter,
+    connections: usize,
 }
 
 impl Admission {
+    pub(crate) fn new(auth: Auth, limits: Limits) -> Self {
+        Self {
+            auth,
+            connections: limits.connections,
+            limiter: Limiter::new(limits),
+        }
+    }
+
     /// Bodies are bounded by the MCP server, so only calls are counted here.
     fn admit<B>(&self, request: &Request<B>, peer: Peer) -> Result<Caller, Fault> {
         let shown = request
@@ -79,24 +93,28 @@ pub(crate) async fn serve(
     }
     let factory = move || Ok(McpServer::new(gateway.clone()));
     let mcp = StreamableHttpService::new(factory, Arc::new(LocalSessionManager::default()), config);
+    let door = Door::new(listener, admission.connections);
+    let auth = admission.auth.clone();
     let endpoint = Endpoint {
         mcp,
         admission: Arc::new(admission),
         peer: Peer::Address(None),
     };
     let connections = GracefulShutdown::new();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => follow(&endpoint, stream, peer, &connections),
-                Err(error) => {
-                    tracing::warn!("a connection could not be accepted: {error}");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            },
-            () = shutdown.wait() => break,
+    let serving = async {
+        loop {
+            match door.next().await {
+                Ok((connection, peer)) => follow(&endpoint, connection, peer, &connections),
+                Err(error) => tracing::warn!("a connection could not be accepted: {error}"),
+            }
         }
+    };
+    tokio::select! {
+        () = serving => {}
+        never = auth.keep_looking() => match never {},
+        () = shutdown.wait() => {}
     }
+    drop(door);
     streams.cancel();
     if tokio::time::timeout(DRAIN, connections.shutdown())
         .await
@@ -109,7 +127,7 @@ pub(crate) async fn serve(
 /// Serves one connection in a task that ends with it or with the drain.
 fn follow(
     endpoint: &Endpoint,
-    stream: TcpStream,
+    connection: Connection,
     peer: SocketAddr,
     connections: &GracefulShutdown,
 ) {
@@ -119,7 +137,7 @@ fn follow(
     });
     let server = auto::Builder::new(TokioExecutor::new());
     let connection = server
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(connection), service)
         .into_owned();
     let connection = connections.watch(connection);
     tokio::spawn(async move {
@@ -156,15 +174,18 @@ impl Endpoint {
         B::Data: Send + 'static,
         B::Error: std::fmt::Display,
     {
-        match self.admission.admit(&request, self.peer) {
-            // The tools look it up among the request's parts.
-            Ok(caller) => request.extensions_mut().insert(caller),
+        let caller = match self.admission.admit(&request, self.peer) {
+            Ok(caller) => caller,
             Err(fault) => return refused(&fault),
         };
+        let pass = caller.pass(Role::Read);
+        // The tools look it up among the request's parts.
+        request.extensions_mut().insert(caller);
         if request.uri().path() != PATH {
             return plain(StatusCode::NOT_FOUND, "the MCP endpoint is /mcp\n");
         }
-        self.mcp.handle(request).await.map(Body::new)
+        let answer = self.mcp.handle(request).await;
+        answer.map(|body| while_let_in(Body::new(body), &self.admission.auth, pass))
     }
 }
 

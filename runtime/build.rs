@@ -1,0 +1,81 @@
+//! Makes a table of the maintained rule set: its rules that are exact enough to change what somebody saves.
+//!
+//! The crate `secrets_scanner` carries the rules of gitleaks (MIT) and of MongoDB's Kingfisher (Apache-2.0). It is read
+//! while this crate is built; none of its code is part of the program. What stays out, and why, is in `build/form.rs`.
+
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+#[path = "build/form.rs"]
+mod form;
+
+use form::Form;
+
+/// Shows how to write a rule, and is about no vendor.
+const EXAMPLES: [&str; 1] = ["my-internal-api-key"];
+
+#[derive(Deserialize)]
+struct RuleSet {
+    rules: Vec<Rule>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Rule {
+    id: String,
+    /// There is none in a rule about the names of files.
+    regex: Option<String>,
+    /// Which group of the pattern is the secret; the first one unless said otherwise.
+    secret_group: Option<u32>,
+}
+
+impl Rule {
+    fn form(&self) -> Option<Form> {
+        Form::of(self.regex.as_deref()?, self.secret_group)
+    }
+
+    /// `kingfisher.github.2` is one of several rules about what GitHub gives out.
+    fn name(&self) -> String {
+        let id = self.id.trim_start_matches("kingfisher.");
+        let numbered = id.rsplit_once('.');
+        let name = numbered.filter(|(_, number)| number.bytes().all(|byte| byte.is_ascii_digit()));
+        name.map_or(id, |(name, _)| name).replace(['.', '_'], "-")
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=build");
+    let out = PathBuf::from(std::env::var("OUT_DIR")?);
+    let set: RuleSet = toml::from_str(secrets_scanner::rules::BUNDLED_RULES)?;
+    std::fs::write(out.join("vendors.rs"), table(&set)?)?;
+    Ok(())
+}
+
+/// The source of a table of rules.
+fn table(set: &RuleSet) -> Result<String, std::fmt::Error> {
+    let mut rules = String::new();
+    let mut patterns = BTreeSet::new();
+    for rule in &set.rules {
+        let Some(form) = rule.form() else { continue };
+        if EXAMPLES.contains(&rule.id.as_str()) || !patterns.insert(form.pattern.clone()) {
+            continue;
+        }
+        let Form { heads, pattern } = form;
+        // In escaped text (JSON, `Debug`) the letter of `\n` may be right before it.
+        let pattern = format!(r"(?:\b|_|\\[nrt])({pattern})\b{{end-half}}");
+        writeln!(
+            rules,
+            "    Rule::of_vendor({:?}, &{heads:?}, {pattern:?}),",
+            rule.name()
+        )?;
+    }
+    let count = patterns.len();
+    Ok(format!(
+        "pub(super) static RULES: [Rule; {count}] = [\n{rules}];\n"
+    ))
+}

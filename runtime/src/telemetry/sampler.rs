@@ -1,0 +1,127 @@
+//! Which traces are recorded of those that begin here: a share, and no more than so many a second.
+//!
+//! A service that answers thousands of calls a second fills any queue, and what a full queue loses are spans out of the
+//! middle of traces. So whole traces are left out before it comes to that, and what telemetry costs has a bound.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use opentelemetry::trace::{Link, SpanKind, TraceId};
+use opentelemetry::{Context, KeyValue};
+use opentelemetry_sdk::trace::{Sampler, SamplingDecision, SamplingResult, ShouldSample};
+
+/// What may be recorded at once after a quiet time, as time of the rate.
+const BURST: Duration = Duration::from_secs(1);
+
+/// The sampler of traces that nobody above decided on.
+#[derive(Debug, Clone)]
+pub(super) struct NewTraces {
+    share: Sampler,
+    /// `None` lets all pass.
+    pace: Option<Arc<Pace>>,
+}
+
+impl NewTraces {
+    /// At most `per_second`; 0 for as many as begin.
+    pub(super) fn new(share: f64, per_second: u32) -> Self {
+        Self {
+            share: Sampler::TraceIdRatioBased(share),
+            pace: (per_second > 0).then(|| Arc::new(Pace::new(per_second))),
+        }
+    }
+}
+
+impl ShouldSample for NewTraces {
+    fn should_sample(
+        &self,
+        parent: Option<&Context>,
+        trace: TraceId,
+        name: &str,
+        kind: &SpanKind,
+        attributes: &[KeyValue],
+        links: &[Link],
+    ) -> SamplingResult {
+        let share = &self.share;
+        let mut sampled = share.should_sample(parent, trace, name, kind, attributes, links);
+        let is_too_fast = || self.pace.as_ref().is_some_and(|pace| !pace.lets_pass());
+        if sampled.decision == SamplingDecision::RecordAndSample && is_too_fast() {
+            sampled.decision = SamplingDecision::Drop;
+        }
+        sampled
+    }
+}
+
+/// The generic cell rate algorithm in its form of virtual scheduling (ITU-T I.371), without a lock.
+#[derive(Debug)]
+struct Pace {
+    started: Instant,
+    interval_ns: u64,
+    /// When the next is due, since the start.
+    due_ns: AtomicU64,
+}
+
+impl Pace {
+    fn new(per_second: u32) -> Self {
+        Self {
+            started: Instant::now(),
+            interval_ns: 1_000_000_000 / u64::from(per_second),
+            due_ns: AtomicU64::new(0),
+        }
+    }
+
+    fn lets_pass(&self) -> bool {
+        self.lets_pass_at(self.started.elapsed())
+    }
+
+    fn lets_pass_at(&self, since_start: Duration) -> bool {
+        let now = nanos(since_start);
+        let next = |due: u64| {
+            let is_in_time = due.saturating_sub(now) < nanos(BURST);
+            is_in_time.then(|| due.max(now) + self.interval_ns)
+        };
+        let order = Ordering::Relaxed;
+        self.due_ns.fetch_update(order, order, next).is_ok()
+    }
+}
+
+/// 584 years of them fit.
+fn nanos(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decided(sampler: &NewTraces, times: usize) -> usize {
+        let recorded = |number: &usize| {
+            let trace = TraceId::from(*number as u128 + 1);
+            let sampled = sampler.should_sample(None, trace, "", &SpanKind::Server, &[], &[]);
+            sampled.decision == SamplingDecision::RecordAndSample
+        };
+        (0..times).filter(recorded).count()
+    }
+
+    #[test]
+    fn a_second_s_worth_passes_at_once_and_then_the_rate() {
+        let pace = Pace::new(1_000);
+        let passed = |at_ms: u64, asked: usize| {
+            let at = Duration::from_millis(at_ms);
+            (0..asked).filter(|_| pace.lets_pass_at(at)).count()
+        };
+        assert_eq!(passed(0, 5_000), 1_000);
+        assert_eq!(passed(0, 1), 0);
+        assert_eq!(passed(10, 5_000), 10);
+        // Quiet time adds up to the burst and no further.
+        assert_eq!(passed(60_000, 5_000), 1_000);
+    }
+
+    #[test]
+    fn the_share_is_asked_first_and_no_limit_is_none() {
+        assert_eq!(decided(&NewTraces::new(0.0, 1), 100), 0);
+        assert_eq!(decided(&NewTraces::new(1.0, 0), 5_000), 5_000);
+        // The machine may stand still for a while in between.
+        assert!(decided(&NewTraces::new(1.0, 1), 5_000) < 5_000);
+    }
+}

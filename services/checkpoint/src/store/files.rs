@@ -1,0 +1,82 @@
+//! The files of a database, which are for their owner alone: the folder is private already, the files are too, in case
+//! someone opens the folder up. Never touches what is in them.
+
+use std::fs::{OpenOptions, Permissions};
+use std::io::ErrorKind;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+const PRIVATE: u32 = 0o600;
+
+/// What SQLite puts behind the name of a database: nothing, its log, and the index of that.
+const SUFFIXES: [&str; 3] = ["", "-wal", "-shm"];
+
+/// The files of the database at `path`, there or not.
+pub(super) fn of(path: &Path) -> [PathBuf; 3] {
+    SUFFIXES.map(|suffix| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        PathBuf::from(name)
+    })
+}
+
+/// Makes an empty file unless there is one; to be called before SQLite opens it, which gives the modes of the database to
+/// the files beside it, and makes a database with whatever mode the umask leaves.
+pub(super) fn make_private(path: &Path) -> std::io::Result<()> {
+    let made = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(PRIVATE)
+        .open(path);
+    match made {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            tighten(path);
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn tighten(path: &Path) {
+    for file in of(path) {
+        match std::fs::set_permissions(&file, Permissions::from_mode(PRIVATE)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                tracing::warn!(%error, file = %file.display(), "the mode of a database's file cannot be set");
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn files_that_others_may_read_are_closed_to_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("one.db");
+        make_private(&path).unwrap();
+        assert_eq!(
+            (mode(&path), std::fs::read(&path).unwrap().len()),
+            (0o600, 0)
+        );
+        let [_, log, index] = of(&path);
+        for file in [&path, &log] {
+            std::fs::write(file, "kept").unwrap();
+            std::fs::set_permissions(file, Permissions::from_mode(0o644)).unwrap();
+        }
+        make_private(&path).unwrap();
+        assert_eq!(
+            (mode(&path), mode(&log), index.exists()),
+            (0o600, 0o600, false)
+        );
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "kept");
+    }
+}

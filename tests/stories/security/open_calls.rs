@@ -1,0 +1,361 @@
+//! Calls that are open when their token is taken away, ends or becomes too weak: they end, too, and say why. A gateway
+//! that holds sessions goes on with the next token.
+
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime};
+
+use serde_json::json;
+use shim_proto::checkpoint::v1::attach_session_request::Message as Said;
+use shim_proto::checkpoint::v1::checkpoint_service_client::CheckpointServiceClient;
+use shim_proto::checkpoint::v1::{
+    Attach, AttachSessionRequest, GetSessionRequest, Heartbeat, ImportRequest, Session,
+    SessionStatus,
+};
+use shim_proto::coordination::v1::{
+    Requirements, SubscribeRequest, WatchStateRequest, WatchTaskRequest, WatchWorkersRequest,
+};
+use shim_redis_harness::Redis;
+use shim_runtime::client::{Channel, Endpoint, connect};
+use shim_runtime::fault::explain;
+use shim_tests::calls;
+use shim_tests::coordination::{Clients, NAMESPACE, inbox, lock, span};
+use shim_tests::mcp::{GatewayLaunch, facts, refusal};
+use shim_tests::place::Place;
+use shim_tests::service::Launch;
+use shim_tests::tasks::{TaskClients, claiming, job};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Response, Status, Streaming};
+
+use super::door::{Door, credentials, token_file};
+
+const OURS: &str = "the-token-of-those-who-call";
+const OTHER: &str = "the-token-of-somebody-else";
+/// Far longer than it takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(50);
+/// Longer than anything takes here.
+const LONG: Duration = Duration::from_secs(25);
+
+/// How each open call ended, with its name.
+type Ends = JoinSet<(&'static str, Status)>;
+
+/// What a stream ends with, whatever it says before.
+pub(super) async fn end_of<T>(mut stream: Streaming<T>) -> Status {
+    loop {
+        match stream.message().await {
+            Ok(Some(_)) => {}
+            Ok(None) => return Status::ok("the stream ended"),
+            Err(status) => return status,
+        }
+    }
+}
+
+/// A stream that is open by now, to its end.
+fn follow<T: Send + 'static>(ends: &mut Ends, name: &'static str, opened: Response<Streaming<T>>) {
+    let stream = opened.into_inner();
+    ends.spawn(async move { (name, end_of(stream).await) });
+}
+
+/// A call that waits for its answer.
+fn wait<T>(
+    ends: &mut Ends,
+    name: &'static str,
+    call: impl Future<Output = Result<T, Status>> + Send + 'static,
+) {
+    ends.spawn(async move { (name, call.await.err().unwrap_or(Status::ok("an answer"))) });
+}
+
+/// A client that shows the token in `file` beside the server's own.
+fn client(door: &Door, folder: &Path, token: &str) -> Channel {
+    let file = folder.join(token);
+    std::fs::write(&file, token).unwrap();
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let shown = credentials(&[("auth.token_file", &file)]);
+    connect(&door.endpoint("http"), Some(&shown)).unwrap()
+}
+
+fn heartbeat() -> AttachSessionRequest {
+    AttachSessionRequest {
+        message: Some(Said::Heartbeat(Heartbeat::default())),
+    }
+}
+
+fn attach(session: &Session) -> AttachSessionRequest {
+    AttachSessionRequest {
+        message: Some(Said::Attach(Attach {
+            session_id: session.id.clone(),
+            epoch: session.epoch,
+            client: Some(calls::client_info()),
+        })),
+    }
+}
+
+/// Opens a call of each kind that lasts: those that wait for others first, so that they have begun when the streams are
+/// open.
+async fn open_all(channel: &Channel) -> Ends {
+    let mut ends = Ends::new();
+    let mut coordination = Clients::over(channel);
+    let mut tasks = TaskClients::over(channel);
+    let mut checkpoints = CheckpointServiceClient::new(channel.clone());
+
+    let worker = tasks.join("hand", 1).await.unwrap();
+    let held = coordination.lock(lock("door", "one", LONG * 2)).await;
+    held.unwrap();
+    let (mut hand, claim) = (tasks.clone(), claiming(&worker, LONG));
+    wait(
+        &mut ends,
+        "ClaimTask",
+        async move { hand.claim_as(claim).await },
+    );
+    let (mut other, mut request) = (coordination.clone(), lock("door", "two", LONG));
+    request.wait = span(LONG);
+    wait(&mut ends, "AcquireLock", async move {
+        other.lock(request).await
+    });
+    let (mut other, mut request) = (coordination.clone(), inbox(&calls::request_id()));
+    request.wait = span(LONG);
+    wait(&mut ends, "ReceiveMessages", async move {
+        other.receive(request).await
+    });
+    let (records, nothing) = mpsc::channel::<ImportRequest>(1);
+    let mut importer = checkpoints.clone();
+    wait(&mut ends, "Import", async move {
+        let imported = importer.import(ReceiverStream::new(nothing)).await;
+        drop(records);
+        imported
+    });
+
+    let mut nobodys = job("nobody can do it");
+    nobodys.requirements = Some(Requirements {
+        capabilities: vec!["wings".into()],
+        ..Default::default()
+    });
+    let task = tasks.submit(nobodys).await.unwrap().task;
+    let request = WatchTaskRequest {
+        task_id: task.unwrap().task_id,
+        after_cursor: String::new(),
+    };
+    follow(
+        &mut ends,
+        "WatchTask",
+        tasks.jobs.watch_task(request).await.unwrap(),
+    );
+    let request = WatchStateRequest {
+        namespace: NAMESPACE.into(),
+        ..Default::default()
+    };
+    follow(
+        &mut ends,
+        "WatchState",
+        coordination.state.watch_state(request).await.unwrap(),
+    );
+    let request = WatchWorkersRequest::default();
+    let watched = coordination.registry.watch_workers(request).await.unwrap();
+    follow(&mut ends, "WatchWorkers", watched);
+    let request = SubscribeRequest {
+        channels: vec!["news".into()],
+        ..Default::default()
+    };
+    follow(
+        &mut ends,
+        "Subscribe",
+        coordination.bus.subscribe(request).await.unwrap(),
+    );
+
+    let session = calls::open(&mut checkpoints, "/project").await.unwrap();
+    let (said, outgoing) = mpsc::channel(1);
+    said.send(attach(&session)).await.unwrap();
+    let attached = checkpoints
+        .attach_session(ReceiverStream::new(outgoing))
+        .await
+        .unwrap();
+    let mut attached = attached.into_inner();
+    attached.message().await.unwrap().unwrap();
+    ends.spawn(async move {
+        let end = end_of(attached).await;
+        drop(said);
+        ("AttachSession", end)
+    });
+    ends
+}
+
+/// A stack that asks for tokens, with `content` in its file.
+async fn stack(place: &Place, redis: &Redis, content: &str) -> Door {
+    let file = token_file(place.root(), content);
+    let launch = Launch::stack(&place.data_dir(), &redis.url())
+        .env("SHIM_AUTH_TOKEN_FILE", &file.display().to_string())
+        .env("SHIM_REGISTRY_DEAD_AFTER", "60s");
+    Door::open(launch).await
+}
+
+/// Waits until every call has ended, and checks how; `words` are those of a call that had been let in.
+async fn all_end(mut ends: Ends, reason: &str, words: &str) {
+    let mut count = 0;
+    let all = async {
+        while let Some(ended) = ends.join_next().await {
+            let (name, status) = ended.unwrap();
+            let told = explain(&status);
+            assert_eq!(told.code, Code::Unauthenticated, "{name}: {status}");
+            assert_eq!(told.reason, reason, "{name}: {status}");
+            assert!(told.message.contains(words), "{name}: {status}");
+            assert!(told.remedy.is_some(), "{name}: {status}");
+            count += 1;
+        }
+    };
+    let ended = tokio::time::timeout(PATIENCE, all).await;
+    ended.expect("every open call ends");
+    assert_eq!(count, 9);
+}
+
+#[tokio::test]
+async fn every_open_call_ends_when_its_token_is_taken_away_and_no_other_does() {
+    let (place, redis) = (Place::new(), Redis::start());
+    let door = stack(&place, &redis, &format!("{OURS}\n{OTHER}\n")).await;
+    let ends = open_all(&client(&door, place.root(), OURS)).await;
+    let mut other = Clients::over(&client(&door, place.root(), OTHER));
+    let request = WatchWorkersRequest::default();
+    let watched = other.registry.watch_workers(request).await.unwrap();
+    let mut stays = JoinSet::new();
+    follow(&mut stays, "WatchWorkers", watched);
+
+    token_file(place.root(), &format!("{OTHER}\n"));
+    all_end(ends, "TOKEN_REFUSED", "that the call began with").await;
+    assert!(stays.try_join_next().is_none());
+}
+
+#[tokio::test]
+async fn every_open_call_ends_when_its_token_expires() {
+    let (place, redis) = (Place::new(), Redis::start());
+    let door = stack(&place, &redis, OURS).await;
+    let ends = open_all(&client(&door, place.root(), OURS)).await;
+    // In whole seconds, and thus between one and two from now.
+    let until = SystemTime::now() + Duration::from_secs(2);
+    let until = humantime::format_rfc3339_seconds(until);
+    token_file(place.root(), &format!("{OURS} until={until}\n"));
+    all_end(ends, "TOKEN_EXPIRED", "until a time that has passed").await;
+}
+
+#[tokio::test]
+async fn an_open_call_for_which_the_role_is_too_weak_now_ends() {
+    let place = Place::new();
+    let file = token_file(place.root(), OURS);
+    let launch = Launch::on(&place.data_dir())
+        .env("SHIM_AUTH_TOKEN_FILE", &file.display().to_string())
+        .env("SHIM_CHECKPOINT_LEASE", "1s");
+    let door = Door::open(launch).await;
+    let mut checkpoints = CheckpointServiceClient::new(client(&door, place.root(), OURS));
+    let session = calls::open(&mut checkpoints, "/project").await.unwrap();
+    let (said, outgoing) = mpsc::channel(1);
+    said.send(attach(&session)).await.unwrap();
+    let attached = checkpoints
+        .attach_session(ReceiverStream::new(outgoing))
+        .await
+        .unwrap();
+    token_file(place.root(), &format!("{OURS} role=read\n"));
+    let end = end_of(attached.into_inner()).await;
+    assert_eq!(end.code(), Code::PermissionDenied);
+    assert_eq!(explain(&end).reason, "ROLE_REFUSED");
+    // A client that goes on talking keeps nothing by it: the lease runs out.
+    until(
+        &mut checkpoints,
+        &session.id,
+        SessionStatus::Interrupted,
+        async || {
+            let _ = said.send(heartbeat()).await;
+        },
+    )
+    .await;
+}
+
+/// Waits until a session has come to this, with something done in the meantime.
+async fn until(
+    client: &mut CheckpointServiceClient<Channel>,
+    session_id: &str,
+    wanted: SessionStatus,
+    meanwhile: impl AsyncFn(),
+) {
+    let began = Instant::now();
+    loop {
+        meanwhile().await;
+        let asked = GetSessionRequest {
+            session_id: session_id.to_owned(),
+        };
+        let answer = client.get_session(asked).await.unwrap().into_inner();
+        let status = answer.session.unwrap().status();
+        if status == wanted {
+            return;
+        }
+        assert!(began.elapsed() < PATIENCE, "it stays {status:?}");
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+/// Saves until it is saved, or until it is refused with `reason`.
+async fn save_until(
+    gateway: &mut shim_tests::mcp::Gateway,
+    reason: Option<&str>,
+) -> serde_json::Value {
+    let began = Instant::now();
+    loop {
+        let arguments = json!({"current_task": "rotate", "progress": 0.5});
+        let answer = gateway.call("shim_auto_checkpoint", arguments).await;
+        let refused = (answer["isError"] == true).then(|| refusal(&answer));
+        match (reason, refused) {
+            (None, None) => return facts(answer),
+            (Some(wanted), Some(told)) if told == wanted => return answer,
+            (_, told) => assert!(began.elapsed() < PATIENCE, "{told:?} instead of {reason:?}"),
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+#[tokio::test]
+async fn a_gateway_whose_token_was_taken_away_says_so_and_goes_on_with_the_next_one() {
+    let place = Place::new();
+    let server_file = token_file(place.root(), &format!("{OURS}\n{OTHER}\n"));
+    let launch = Launch::on(&place.data_dir());
+    let service = launch
+        .env("SHIM_AUTH_TOKEN_FILE", &server_file.display().to_string())
+        // A gateway beats every five seconds.
+        .env("SHIM_CHECKPOINT_LEASE", "6s")
+        .started()
+        .await;
+    let own = place.root().join("own");
+    std::fs::create_dir(&own).unwrap();
+    let own_file = token_file(&own, OURS);
+    let mut gateway = GatewayLaunch::new(&place.data_dir(), &place.project())
+        .with_service(service.socket())
+        .with_env("SHIM_AUTH_TOKEN_FILE", &own_file.display().to_string())
+        .open()
+        .await;
+    let saved = save_until(&mut gateway, None).await;
+
+    token_file(place.root(), &format!("{OTHER}\n"));
+    let refused = save_until(&mut gateway, Some("TOKEN_REFUSED")).await;
+    let next_step = refused["structuredContent"]["error"]["next_step"].as_str();
+    assert!(
+        next_step.is_some_and(|step| step.contains("token")),
+        "{refused}"
+    );
+
+    let shown = credentials(&[("auth.token_file", &server_file)]);
+    let socket = Endpoint::Unix(service.socket().to_path_buf());
+    let mut client = CheckpointServiceClient::new(connect(&socket, Some(&shown)).unwrap());
+    let session_id = saved["session_id"].as_str().unwrap();
+    until(
+        &mut client,
+        session_id,
+        SessionStatus::Interrupted,
+        async || {},
+    )
+    .await;
+
+    token_file(&own, OTHER);
+    // Nobody asked it to: its session is attached again.
+    until(&mut client, session_id, SessionStatus::Active, async || {}).await;
+    let went_on = save_until(&mut gateway, None).await;
+    assert_eq!(went_on["session_id"], saved["session_id"]);
+    gateway.close().await;
+}
