@@ -125,6 +125,14 @@ struct Shared {
     body_bytes: Arc<AtomicUsize>,
 }
 
+impl Shared {
+    /// A call that may come in and finds a place.
+    fn let_in(&self, request: Request<Body>) -> Result<(Request<Body>, Standing, Place), Status> {
+        let (request, standing) = self.admission.admit(request)?;
+        Ok((request, standing, self.places.enter()?))
+    }
+}
+
 /// A service behind everything that crosses every call.
 #[derive(Clone)]
 pub(super) struct Edge<S> {
@@ -151,12 +159,8 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let open = self.shared.activity.begin_call();
         let mut measured = self.shared.measures.begin(request.uri().path());
-        let (request, mut standing) = match self.shared.admission.admit(request) {
+        let (request, mut standing, place) = match self.shared.let_in(request) {
             Ok(admitted) => admitted,
-            Err(refused) => return Box::pin(std::future::ready(Ok(refuse(refused, measured)))),
-        };
-        let place = match self.shared.places.enter() {
-            Ok(place) => place,
             Err(refused) => return Box::pin(std::future::ready(Ok(refuse(refused, measured)))),
         };
         let span = trace::served(&request);

@@ -1,7 +1,8 @@
 //! Which traces are recorded of those that begin here: a share, and no more than so many a second.
 //!
 //! A service that answers thousands of calls a second fills any queue, and what a full queue loses are spans out of the
-//! middle of traces. So whole traces are left out before it comes to that, and what telemetry costs has a bound.
+//! middle of traces. So whole traces are left out before it comes to that, and what tracing costs has a bound. A caller
+//! that records a trace of its own decides for what it calls, whatever the pace.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

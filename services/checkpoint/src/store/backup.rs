@@ -49,7 +49,11 @@ pub fn backup(
     let mut name = target.as_os_str().to_owned();
     name.push(".partial");
     let partial = PathBuf::from(name);
-    files::make_private(&partial)?;
+    if std::fs::symlink_metadata(&partial).is_ok() {
+        // Of a backup that was killed.
+        std::fs::remove_file(&partial)?;
+    }
+    files::make_new(&partial)?;
     let mut copy = Connection::open(&partial)?;
     {
         let backup = Backup::new(&source, &mut copy)?;

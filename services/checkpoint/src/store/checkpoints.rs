@@ -64,6 +64,17 @@ impl CheckpointRow {
         }
     }
 
+    /// The header, if it is one of this session. Flipped bits in an index lead to rows of others, which are whole but not
+    /// those asked for.
+    fn header_of(&self, session_id: &str) -> Result<Checkpoint, Error> {
+        let header = self.header()?;
+        if header.session_id == session_id {
+            Ok(header)
+        } else {
+            Err(self.damaged())
+        }
+    }
+
     /// Header and content, if both hashes hold.
     pub(crate) fn open(&self) -> Result<(Checkpoint, CheckpointState), Error> {
         let header = self.header()?;
@@ -218,6 +229,7 @@ pub(crate) fn by_number(
     .query_row(params![stored.row_id, to_column(number)], CheckpointRow::of)
     .optional()?
     .ok_or_else(|| Error::CheckpointNotFound(format!("{number} of session {}", stored.session.id)))
+    .and_then(|row| row.header_of(&stored.session.id).map(|_| row))
 }
 
 /// A checkpoint with its content, and the numbers of newer ones that are damaged.
@@ -233,8 +245,10 @@ pub(crate) fn newest_intact(db: &Connection, stored: &Stored) -> Result<Intact, 
     while let Some(row) = rows.next()? {
         let row = CheckpointRow::of(row)?;
         match row.open() {
-            Ok((checkpoint, state)) => return Ok((checkpoint, state, damaged)),
-            Err(_) => damaged.push(row.number),
+            Ok((checkpoint, state)) if checkpoint.session_id == stored.session.id => {
+                return Ok((checkpoint, state, damaged));
+            }
+            _ => damaged.push(row.number),
         }
     }
     if damaged.is_empty() {
@@ -266,7 +280,7 @@ pub(crate) fn list(
     let (mut headers, mut damaged) = (Vec::new(), Vec::new());
     for row in rows {
         let row = row?;
-        match row.header() {
+        match row.header_of(&stored.session.id) {
             Ok(header) => headers.push(header),
             Err(_) => damaged.push(row.number),
         }

@@ -23,19 +23,23 @@ pub(super) fn of(path: &Path) -> [PathBuf; 3] {
 /// Makes an empty file unless there is one; to be called before SQLite opens it, which gives the modes of the database to
 /// the files beside it, and makes a database with whatever mode the umask leaves.
 pub(super) fn make_private(path: &Path) -> std::io::Result<()> {
-    let made = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(PRIVATE)
-        .open(path);
-    match made {
-        Ok(_) => Ok(()),
+    match make_new(path) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             tighten(path);
             Ok(())
         }
-        Err(error) => Err(error),
+        made => made,
     }
+}
+
+/// Makes an empty file that only its owner can read. A link in its place is not followed, wherever that is.
+///
+/// # Errors
+/// If there is anything, or it cannot be made.
+pub(super) fn make_new(path: &Path) -> std::io::Result<()> {
+    let mut new = OpenOptions::new();
+    new.write(true).create_new(true).mode(PRIVATE);
+    new.open(path).map(drop)
 }
 
 fn tighten(path: &Path) {

@@ -129,3 +129,16 @@ async fn a_backup_taken_while_saving_goes_on_is_a_working_database() {
         shim_checkpoint::Integrity::Intact
     );
 }
+
+#[tokio::test]
+async fn a_backup_writes_through_no_link_that_lies_in_its_way() {
+    let (house, _) = filled().await;
+    let database = shim_checkpoint::database_path(house.folder.path());
+    let target = tempfile::tempdir().unwrap();
+    let theirs = target.path().join("theirs");
+    std::fs::write(&theirs, "kept").unwrap();
+    let copy = target.path().join("copy.db");
+    std::os::unix::fs::symlink(&theirs, target.path().join("copy.db.partial")).unwrap();
+    assert!(shim_checkpoint::backup(&database, &copy, |_, _| ()).unwrap() > 0);
+    assert_eq!(std::fs::read_to_string(theirs).unwrap(), "kept");
+}

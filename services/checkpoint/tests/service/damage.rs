@@ -142,6 +142,54 @@ async fn an_id_that_leads_to_another_checkpoint_is_reported() {
 }
 
 #[tokio::test]
+async fn a_number_that_leads_to_another_session_is_reported() {
+    let mut house = House::open().await;
+    let sessions = [
+        house.open_session("/a").await,
+        house.open_session("/b").await,
+    ];
+    for session in &sessions {
+        for task in ["first", "second"] {
+            house.save(session, state(task, 0.5)).await.unwrap();
+        }
+    }
+    // As flipped bits in the index do: the rows are whole, each among those of the other session.
+    let swap = |database: &Path| {
+        let db = Connection::open(database).unwrap();
+        db.execute_batch(
+            "PRAGMA foreign_keys = OFF;
+             UPDATE checkpoints SET session = -session WHERE number = 2;
+             UPDATE checkpoints SET session = session + 3 WHERE session < 0;",
+        )
+        .unwrap();
+    };
+    let mut house = house.restart(swap).await;
+    for session in sessions {
+        let get = GetCheckpointRequest {
+            session_id: session.id.clone(),
+            number: 2,
+            ..Default::default()
+        };
+        assert_eq!(
+            refusal(house.api.get_checkpoint(get).await),
+            (Code::DataLoss, "CHECKPOINT_DAMAGED".into())
+        );
+        let list = ListCheckpointsRequest {
+            session_id: session.id.clone(),
+            ..Default::default()
+        };
+        let listed = house.api.list_checkpoints(list).await.unwrap().into_inner();
+        assert_eq!(listed.damaged_numbers, [2]);
+        let newest = GetCheckpointRequest {
+            session_id: session.id,
+            ..Default::default()
+        };
+        let newest = house.api.get_checkpoint(newest).await.unwrap().into_inner();
+        assert_eq!(newest.checkpoint.unwrap().number, 1);
+    }
+}
+
+#[tokio::test]
 async fn a_torn_database_is_set_aside_and_what_is_whole_is_carried_over() {
     let mut house = House::open().await;
     let session = house.open_session("/p").await;

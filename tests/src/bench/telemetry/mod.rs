@@ -1,44 +1,31 @@
-//! What telemetry costs: the same calls on two stacks that take turns, one with spans exported and metrics scraped
-//! every second, one with neither.
+//! What telemetry costs: the same calls on stacks that take turns. One has spans exported, at the pace it has by itself,
+//! and metrics scraped every second; one also records every trace; one has neither.
 
+mod caller;
 mod collector;
 mod scraper;
+mod side;
 
 use std::time::Duration;
 
 use shim_redis_harness::Redis;
 
 use super::figure::Figure;
-use super::lane::{Lane, Turn, median, turn};
 use super::machine;
-use crate::calls;
-use crate::coordination::{Clients, NAMESPACE, counted, put};
-use crate::dice::Dice;
 use crate::place::Place;
-use crate::prose;
 use crate::service::{Launch, Service};
+use caller::Call;
 use collector::Collector;
 use scraper::Scraper;
-use shim_proto::checkpoint::v1::CheckpointState;
-use shim_proto::checkpoint::v1::checkpoint_service_client::CheckpointServiceClient;
-use shim_runtime::client::Channel;
+use side::Side;
 
-const ROUNDS: usize = 15;
-const TURN: Duration = Duration::from_millis(700);
-const STATE_BYTES: usize = 2 * 1024;
-/// What telemetry may take of the throughput.
+const ROUNDS: usize = 21;
+const TURN: Duration = Duration::from_millis(600);
+/// What telemetry must leave of the throughput.
 const THROUGHPUT: f64 = 0.95;
 /// What it may add to a call that is alone, in milliseconds.
 const ADDED_MS: f64 = 0.1;
 const PEER: &str = "without telemetry";
-
-/// What is called.
-#[derive(Debug, Clone, Copy)]
-enum Call {
-    Save,
-    Put,
-    Get,
-}
 
 /// The figures, telling `progress` what is being measured.
 ///
@@ -47,7 +34,11 @@ enum Call {
 pub async fn measure(progress: impl Fn(&str)) -> Vec<Figure> {
     let mut figures = vec![machine::idle_share("telemetry").await];
     let collector = Collector::start().await;
-    let (off, on) = (Stack::without().await, Stack::with(&collector).await);
+    let stacks = [
+        Stack::without_telemetry().await,
+        Stack::exporting_to(&collector, None).await,
+        Stack::exporting_to(&collector, Some(0)).await,
+    ];
     // Saves come last: what they save is indexed for a long time after.
     for (call, name) in [
         (Call::Get, "GetState"),
@@ -56,11 +47,16 @@ pub async fn measure(progress: impl Fn(&str)) -> Vec<Figure> {
     ] {
         for in_flight in [1, 64] {
             progress(&format!("{name} with telemetry, {in_flight} in flight"));
-            figures.extend(compare(call, name, in_flight, &on.service, &off.service).await);
+            let [off, on, all] = take_turns(call, in_flight, &stacks).await;
+            let name = format!("{name}, {in_flight} in flight");
+            figures.extend(told(&name, &on, &off, Some(in_flight)));
+            figures.extend(told(&format!("{name}, all recorded"), &all, &off, None));
         }
     }
     assert!(collector.exports() > 0, "spans were exported");
-    assert!(on.scrapes() > 0, "metrics were scraped");
+    for stack in &stacks[1..] {
+        assert!(stack.scrapes() > 0, "metrics were scraped");
+    }
     figures
 }
 
@@ -72,25 +68,29 @@ struct Stack {
 }
 
 impl Stack {
-    async fn without() -> Self {
-        Self::start(None).await
+    async fn without_telemetry() -> Self {
+        Self::start(|launch| launch, None).await
     }
 
-    async fn with(collector: &Collector) -> Self {
-        Self::start(Some(collector)).await
-    }
-
-    async fn start(collector: Option<&Collector>) -> Self {
-        let (place, redis) = (Place::new(), Redis::start());
-        let mut launch = Launch::stack(&place.data_dir(), &redis.unix_url());
-        let mut scraper = None;
-        if let Some(collector) = collector {
-            let waiting = Scraper::prepare();
-            launch = launch
+    /// With as many new traces a second as a service records by itself, unless it is told.
+    async fn exporting_to(collector: &Collector, traces_per_second: Option<u32>) -> Self {
+        let scraper = Scraper::prepare();
+        let address = scraper.address().to_owned();
+        let telling = |launch: Launch| {
+            let launch = launch
                 .env("SHIM_OTLP_ENDPOINT", collector.address())
-                .env("SHIM_METRICS_LISTEN", waiting.address());
-            scraper = Some(waiting);
-        }
+                .env("SHIM_METRICS_LISTEN", &address);
+            match traces_per_second {
+                Some(pace) => launch.env("SHIM_OTLP_TRACES_PER_SECOND", &pace.to_string()),
+                None => launch,
+            }
+        };
+        Self::start(telling, Some(scraper)).await
+    }
+
+    async fn start(telling: impl FnOnce(Launch) -> Launch, scraper: Option<Scraper>) -> Self {
+        let (place, redis) = (Place::new(), Redis::start());
+        let launch = telling(Launch::stack(&place.data_dir(), &redis.unix_url()));
         let service = launch.started().await;
         Self {
             service,
@@ -105,138 +105,41 @@ impl Stack {
     }
 }
 
-/// A client that makes one call after the other.
-struct Caller {
+/// Every stack has as many turns. Who comes first changes, lest one always meets the other's aftermath.
+async fn take_turns<const N: usize>(
     call: Call,
-    checkpoints: CheckpointServiceClient<Channel>,
-    session: shim_proto::checkpoint::v1::Session,
-    content: CheckpointState,
-    state: Clients,
-    key: String,
-    number: u64,
-}
-
-impl Caller {
-    async fn several(call: Call, service: &Service, count: usize) -> Vec<Self> {
-        let (mut checkpoints, state) = (service.client(), service.coordination());
-        let mut lanes = Vec::with_capacity(count);
-        for number in 0..count {
-            let session = calls::open(&mut checkpoints, "/telemetry").await;
-            let content = prose::state(&mut Dice::new(number as u64), "telemetry", STATE_BYTES);
-            let mut lane = Self {
-                call: Call::Put,
-                checkpoints: checkpoints.clone(),
-                session: session.expect("a session is opened"),
-                content,
-                state: state.clone(),
-                key: format!("telemetry-{number}"),
-                number: 0,
-            };
-            lane.call().await;
-            lane.call = call;
-            lanes.push(lane);
-        }
-        lanes
-    }
-}
-
-impl Lane for Caller {
-    async fn call(&mut self) {
-        self.number += 1;
-        match self.call {
-            Call::Save => {
-                let saved = calls::save(&mut self.checkpoints, &self.session, self.content.clone());
-                saved.await.expect("a save goes through");
-            }
-            Call::Put => {
-                let request = put(&self.key, counted(self.number), None);
-                self.state.put(request).await.expect("a write goes through");
-            }
-            Call::Get => {
-                let got = self.state.get(NAMESPACE, &self.key).await;
-                got.expect("a read is answered");
-            }
-        }
-    }
-}
-
-/// One of the two that are compared.
-struct Side<'a> {
-    service: &'a Service,
-    lanes: Vec<Caller>,
-    turns: Vec<Turn>,
-    /// What its service computed in all turns, user and kernel together.
-    cpu: Duration,
-}
-
-impl<'a> Side<'a> {
-    async fn new(call: Call, service: &'a Service, in_flight: usize) -> Self {
-        Self {
-            service,
-            lanes: Caller::several(call, service, in_flight).await,
-            turns: Vec::new(),
-            cpu: Duration::ZERO,
-        }
-    }
-
-    async fn turn(&mut self) {
-        let before = machine::cpu_time(self.service.pid());
-        let (lanes, measured) = turn(std::mem::take(&mut self.lanes), TURN).await;
-        self.cpu += machine::cpu_time(self.service.pid()) - before;
-        self.lanes = lanes;
-        self.turns.push(measured);
-    }
-
-    fn median(&self, value: fn(&Turn) -> f64) -> f64 {
-        median(&self.turns, value)
-    }
-
-    /// In microseconds.
-    #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-    fn cpu_per_call(&self) -> f64 {
-        let calls: u64 = self.turns.iter().map(|turn| turn.calls).sum();
-        self.cpu.as_secs_f64() * 1e6 / calls as f64
-    }
-}
-
-async fn compare(
-    call: Call,
-    name: &str,
     in_flight: usize,
-    on: &Service,
-    off: &Service,
-) -> Vec<Figure> {
-    let mut on = Side::new(call, on, in_flight).await;
-    let mut off = Side::new(call, off, in_flight).await;
+    stacks: &[Stack; N],
+) -> [Side; N] {
+    let mut sides = Vec::with_capacity(N);
+    for stack in stacks {
+        sides.push(Side::new(call, &stack.service, in_flight).await);
+    }
+    let Ok(mut sides) = <[Side; N]>::try_from(sides) else {
+        unreachable!("a side was made of each stack")
+    };
     for round in 0..ROUNDS {
-        // Who comes first changes, lest one side always meets the other's aftermath.
-        if round % 2 == 0 {
-            off.turn().await;
-            on.turn().await;
-        } else {
-            on.turn().await;
-            off.turn().await;
+        for turn in 0..N {
+            sides[(round + turn) % N].turn(TURN).await;
         }
     }
-    let figure = |what: &str, unit, value: fn(&Side<'_>) -> f64| {
-        Figure::new(
-            format!("{name}, {in_flight} in flight, {what}"),
-            value(&on),
-            unit,
-        )
-        .beside(PEER, value(&off))
+    sides
+}
+
+/// What `on` costs beside `off`; held to what is promised if it is known how many calls were in flight.
+fn told(name: &str, on: &Side, off: &Side, promised: Option<usize>) -> Vec<Figure> {
+    let figure = |what: &str, unit, value: fn(&Side) -> f64| {
+        Figure::new(format!("{name}, {what}"), value(on), unit).beside(PEER, value(off))
     };
-    let (p50, base_p50) = (on.median(|t| t.p50), off.median(|t| t.p50));
-    let (rate, base_rate) = (on.median(|t| t.rate), off.median(|t| t.rate));
-    let mut typical = figure("p50", "ms", |side| side.median(|t| t.p50));
-    let mut throughput = figure("calls", "1/s", |side| side.median(|t| t.rate));
-    if in_flight == 1 {
-        typical = typical.target("<= peer + 0.1 ms", p50 <= base_p50 + ADDED_MS);
-    } else {
-        throughput = throughput.target(">= 0.95x peer", rate >= THROUGHPUT * base_rate);
+    let mut typical = figure("p50", "ms", Side::p50);
+    let calls = figure("calls", "1/s", Side::rate);
+    let cpu = figure("CPU of the service a call", "us", Side::cpu_per_call);
+    let kept = on.throughput_beside(off);
+    let mut share = Figure::new(format!("{name}, throughput kept"), kept, "share");
+    match promised {
+        Some(1) => typical = typical.target("<= peer + 0.1 ms", on.p50() <= off.p50() + ADDED_MS),
+        Some(_) => share = share.target(&format!(">= {THROUGHPUT}"), kept >= THROUGHPUT),
+        None => {}
     }
-    let cpu = figure("CPU of the service a call", "us", |side| {
-        side.cpu_per_call()
-    });
-    vec![typical, throughput, cpu]
+    vec![typical, calls, share, cpu]
 }
