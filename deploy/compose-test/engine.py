@@ -70,5 +70,9 @@ class Engine:
             self.docker("import", "-", "debian:bookworm-slim", stdin=tar.stdout)
         self.build("redis:7", HERE / "redis")
         self.build("prom/prometheus:v2.55.1", HERE / "prometheus")
+        # Whatever it is called there and whatever lies beside it.
+        context = self.folder / "shim"
+        context.mkdir()
+        shutil.copy2(program, context / "shim")
         dockerfile = HERE.parent / "Dockerfile"
-        self.build("shim:0.1.0", program.parent, "--file", dockerfile, "--target", "prebuilt")
+        self.build("shim:0.1.0", context, "--file", dockerfile, "--target", "prebuilt")
