@@ -1,7 +1,8 @@
 //! Makes a table of the maintained rule set: its rules that are exact enough to change what somebody saves.
 //!
-//! The crate `secrets_scanner` carries the rules of gitleaks (MIT) and of MongoDB's Kingfisher (Apache-2.0). It is read
-//! while this crate is built; none of its code is part of the program. What stays out, and why, is in `build/form.rs`.
+//! The crate `secrets_scanner` carries the rules of gitleaks (MIT), of MongoDB's Kingfisher (Apache-2.0) and some of its
+//! own (MIT). It is read while this crate is built: the patterns are part of the program, and `THIRD_PARTY.md` has their
+//! notices; its code is not. What stays out, and why, is in `build/form.rs`.
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -34,8 +35,13 @@ struct Rule {
 }
 
 impl Rule {
-    fn form(&self) -> Option<Form> {
-        Form::of(self.regex.as_deref()?, self.secret_group)
+    /// A pattern that cannot be read is an error: a newer set must lose no rule in silence.
+    fn form(&self) -> Result<Option<Form>, Box<dyn Error>> {
+        let Some(pattern) = &self.regex else {
+            return Ok(None);
+        };
+        let form = Form::of(pattern, self.secret_group);
+        form.map_err(|error| format!("{}: {error}", self.id).into())
     }
 
     /// `kingfisher.github.2` is one of several rules about what GitHub gives out.
@@ -57,17 +63,17 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// The source of a table of rules.
-fn table(set: &RuleSet) -> Result<String, std::fmt::Error> {
+fn table(set: &RuleSet) -> Result<String, Box<dyn Error>> {
     let mut rules = String::new();
     let mut patterns = BTreeSet::new();
     for rule in &set.rules {
-        let Some(form) = rule.form() else { continue };
+        let Some(form) = rule.form()? else { continue };
         if EXAMPLES.contains(&rule.id.as_str()) || !patterns.insert(form.pattern.clone()) {
             continue;
         }
+        let before = before(&form);
         let Form { heads, pattern } = form;
-        // In escaped text (JSON, `Debug`) the letter of `\n` may be right before it.
-        let pattern = format!(r"(?:\b|_|\\[nrt])({pattern})\b{{end-half}}");
+        let pattern = format!(r"{before}({pattern})(?-u:\b{{end-half}})");
         writeln!(
             rules,
             "    Rule::of_vendor({:?}, &{heads:?}, {pattern:?}),",
@@ -78,4 +84,14 @@ fn table(set: &RuleSet) -> Result<String, std::fmt::Error> {
     Ok(format!(
         "pub(super) static RULES: [Rule; {count}] = [\n{rules}];\n"
     ))
+}
+
+/// What may be right before a secret. In escaped text (JSON, `Debug`) the letter of `\n` is.
+fn before(form: &Form) -> &'static str {
+    if form.may_be_base64() {
+        // A sign of base64 at the beginning of a line may be that of a diff.
+        r"(?:^|\\[nrt]|[^0-9A-Za-z+/])[+/]?"
+    } else {
+        r"(?:(?-u:\b)|_|\\[nrt])"
+    }
 }

@@ -74,5 +74,6 @@ class Engine:
         context = self.folder / "shim"
         context.mkdir()
         shutil.copy2(program, context / "shim")
+        shutil.copy2(HERE.parent.parent / "THIRD_PARTY.md", context)
         dockerfile = HERE.parent / "Dockerfile"
         self.build("shim:0.1.0", context, "--file", dockerfile, "--target", "prebuilt")

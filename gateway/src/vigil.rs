@@ -1,8 +1,8 @@
 //! Whether the services behind this gateway can serve, as they told last: for `/readyz` and the log.
 //!
 //! A gateway is of use as long as one of them can: only if none can, traffic is better sent elsewhere. Each is asked once
-//! and tells of changes by itself (grpc.health.v1 `Watch`), so a probe asks nobody. The local stack is not watched: it is
-//! started by the call that needs it, and would never be idle.
+//! and tells of changes by itself (grpc.health.v1 `Watch`), so a probe asks nobody. The local stack is not watched, and does
+//! not count beside endpoints that are configured: it is started by the call that needs it, and would never be idle.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;

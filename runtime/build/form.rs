@@ -38,8 +38,22 @@ const ORDINARY: [&str; 19] = [
     "token",
     "user",
 ];
+/// How keys begin that their vendors want to be shown to everybody, in pages and programs.
+const PUBLIC: [&str; 8] = [
+    "flwpubk",
+    "live_pub_",
+    "pk_live_",
+    "plln_pk_",
+    "pub-c-",
+    "pubkey-",
+    "sb_publishable_",
+    "test_pub_",
+];
 /// How the header of every JSON Web Token begins: it says nothing about a vendor, and has a rule of ours.
 const OF_ANY_ISSUER: [&str; 2] = ["eyjhbg", "eyj0ex"];
+
+/// What is wrong with a pattern; boxed, since it holds the pattern.
+pub(crate) type Unreadable = Box<regex_syntax::Error>;
 
 /// What a vendor's secrets have in common.
 pub(crate) struct Form {
@@ -51,21 +65,28 @@ pub(crate) struct Form {
 
 impl Form {
     /// The form of what the group of the pattern finds; `None` if it is not exact enough.
-    pub(crate) fn of(pattern: &str, group: Option<u32>) -> Option<Self> {
+    pub(crate) fn of(pattern: &str, group: Option<u32>) -> Result<Option<Self>, Unreadable> {
         // Vendors' secrets are ASCII, and so are classes such as `\w` then.
         let mut parser = ParserBuilder::new().unicode(false).utf8(false).build();
-        let whole = parser.parse(pattern).ok()?;
+        let whole = parser.parse(pattern).map_err(Box::new)?;
         let secret = self::group(&whole, group.unwrap_or(1)).unwrap_or(&whole);
         let secret = without_borders(secret);
         let heads = heads(&secret).texts;
-        let shortest = secret.properties().minimum_len()?;
+        let shortest = secret.properties().minimum_len().unwrap_or(0);
         let is_exact = heads
             .iter()
             .all(|head| is_telling(head) && shortest >= head.len() + MIN_CHANCE);
-        (is_exact && secret.properties().is_utf8() && !holds_space(&secret)).then(|| Self {
+        let is_word = secret.properties().is_utf8() && !holds_space(&secret);
+        Ok((is_exact && is_word).then(|| Self {
             heads: heads.into_iter().collect(),
             pattern: secret.to_string(),
-        })
+        }))
+    }
+
+    /// Whether encoded data may hold a beginning: a picture does, sooner or later, behind one of its signs.
+    pub(crate) fn may_be_base64(&self) -> bool {
+        let is_plain = |head: &String| head.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        self.heads.iter().any(is_plain)
     }
 }
 
@@ -77,6 +98,7 @@ fn is_telling(head: &str) -> bool {
         && head.starts_with(|c: char| c.is_ascii_alphanumeric())
         && !head.contains("://")
         && !ORDINARY.contains(&word)
+        && !PUBLIC.iter().any(|public| head.starts_with(public))
         && !OF_ANY_ISSUER.iter().any(|any| head.starts_with(any))
 }
 

@@ -47,19 +47,19 @@ pub async fn first(
 }
 
 /// Sends these messages, in their order, to a method that takes a stream, and ends the stream. Returns the bytes of all
-/// answers and how they ended; being silent for as long as `patience` is a good end.
+/// answers and how they ended.
 ///
 /// # Panics
-/// If `path` is no path.
+/// If `method` is no path, or if the answers have no end within `patience`.
 pub async fn exchange(
     channel: Channel,
-    path: &str,
+    method: &str,
     messages: Vec<Bytes>,
     patience: Duration,
 ) -> (Vec<Bytes>, Result<(), Status>) {
     let mut heard = Vec::new();
     let talk = async {
-        let (mut grpc, path) = ready(channel, path).await?;
+        let (mut grpc, path) = ready(channel, method).await?;
         let said = Request::new(tokio_stream::iter(messages));
         let mut answers = grpc.streaming(said, path, Verbatim).await?.into_inner();
         while let Some(answer) = answers.message().await? {
@@ -67,8 +67,10 @@ pub async fn exchange(
         }
         Ok(())
     };
-    let ended = tokio::time::timeout(patience, talk).await;
-    (heard, ended.unwrap_or(Ok(())))
+    let Ok(ended) = tokio::time::timeout(patience, talk).await else {
+        panic!("{method} does not end within {patience:?}");
+    };
+    (heard, ended)
 }
 
 /// Sends one empty message to a method of any kind, with a bearer token if one is given, and waits for the first answer

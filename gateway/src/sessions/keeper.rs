@@ -19,7 +19,7 @@ use tonic::{Code, Status, Streaming};
 
 use crate::evidence::MemoryGauge;
 use crate::problem::Problem;
-use crate::services::{Services, has_lapsed};
+use crate::services::Services;
 use crate::sessions::hold::{Hold, Loss};
 
 const HEARTBEAT: Duration = Duration::from_secs(5);
@@ -59,7 +59,7 @@ impl Keeper {
                         return self.hold.lose(loss);
                     }
                     tracing::debug!(session = self.hold.session_id, code = ?status.code(), "attaching failed");
-                    if has_lapsed(&status) && !is_warned {
+                    if is_about_our_token(&status) && !is_warned {
                         is_warned = true;
                         tracing::warn!(
                             session = self.hold.session_id,
@@ -153,16 +153,25 @@ impl Keeper {
             "SESSION_OWNED" if self.hold.epoch() != 0 => None,
             // The next try shows what the token file holds by then. Until one is let in, the calls of an owner are told
             // by the service what is wrong.
-            "TOKEN_REFUSED" | "TOKEN_EXPIRED" if self.hold.epoch() != 0 => None,
+            _ if is_about_our_token(status) && self.hold.epoch() != 0 => None,
             _ => match status.code() {
                 Code::FailedPrecondition
                 | Code::InvalidArgument
                 | Code::NotFound
+                | Code::PermissionDenied
                 | Code::Unauthenticated => refused(),
                 _ => None,
             },
         }
     }
+}
+
+/// Whether another token would do: ours is not taken, or its role is too weak.
+fn is_about_our_token(status: &Status) -> bool {
+    matches!(
+        status.code(),
+        Code::Unauthenticated | Code::PermissionDenied
+    )
 }
 
 fn request(message: Message) -> AttachSessionRequest {

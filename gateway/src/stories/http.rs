@@ -1,5 +1,7 @@
 //! Streamable HTTP: one endpoint, both kinds of refusal, the same server behind it.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use shim_runtime::auth::{Auth, TokenFile};
 use shim_runtime::lifecycle::Shutdown;
@@ -208,7 +210,7 @@ async fn a_connection_too_many_is_told_when_to_come_back_and_the_others_live() {
         .await
         .starts_with("HTTP/1.1 503")
     {
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
     shutdown.begin();
     serving.await.unwrap();
@@ -244,6 +246,77 @@ async fn a_stream_of_events_ends_when_its_token_is_taken_away() {
     assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
     shutdown.begin();
     serving.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_request_that_is_still_sent_is_refused_when_its_token_is_taken_away() {
+    let stage = Stage::set();
+    let file = stage.folder.path().join("tokens");
+    std::fs::write(&file, "0123456789abcdef").unwrap();
+    let auth = Auth::new(Some(TokenFile::open(&file).unwrap()));
+    let (port, shutdown, serving) = serve(&stage, auth).await;
+    let begin = "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+                 Accept: application/json, text/event-stream\r\nContent-Length: 1000\r\n\
+                 Authorization: Bearer 0123456789abcdef\r\nExpect: 100-continue\r\n\r\n";
+    let mut sender = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    ask(&mut sender, begin, "100 Continue").await;
+
+    let fresh = file.with_extension("new");
+    std::fs::write(&fresh, "fedcba9876543210").unwrap();
+    std::fs::rename(&fresh, &file).unwrap();
+    let answer = ask(&mut sender, "{", "TOKEN_REFUSED").await;
+    assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+    shutdown.begin();
+    serving.await.unwrap();
+}
+
+#[tokio::test]
+async fn headers_have_a_bound_and_bodies_may_be_larger() {
+    let stage = Stage::set();
+    let (port, shutdown, serving) = serve(&stage, Auth::default()).await;
+    let large = "x".repeat(20 * 1024);
+    let header = format!("X-Large: {large}\r\n");
+    let answer = post(port, "/mcp", "localhost", &header, &hello()).await;
+    assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
+    let mut body = hello();
+    body["params"]["clientInfo"]["name"] = large.into();
+    let answer = post(port, "/mcp", "localhost", "", &body).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    shutdown.begin();
+    serving.await.unwrap();
+}
+
+/// Longer than any limit of a connection; the clock of these stories jumps.
+const LONG: Duration = Duration::from_secs(60);
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_sends_half_a_header_is_closed() {
+    let stage = Stage::set();
+    let (port, _shutdown, _serving) = serve(&stage, Auth::default()).await;
+    let half = "GET /elsewhere HTTP/1.1\r\nHost: localhost\r\n";
+    for is_new in [true, false] {
+        let mut client = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        if !is_new {
+            let whole = format!("{half}\r\n");
+            ask(&mut client, &whole, "the MCP endpoint is /mcp").await;
+        }
+        client.write_all(half.as_bytes()).await.unwrap();
+        let mut rest = Vec::new();
+        let closed = tokio::time::timeout(LONG, client.read_to_end(&mut rest)).await;
+        closed.expect("it is closed").unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_greets_and_does_not_answer_is_closed() {
+    let stage = Stage::set();
+    let (port, _shutdown, _serving) = serve(&stage, Auth::default()).await;
+    let mut client = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let greeting = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    client.write_all(greeting).await.unwrap();
+    let mut rest = Vec::new();
+    let closed = tokio::time::timeout(LONG, client.read_to_end(&mut rest)).await;
+    closed.expect("it is closed").unwrap();
 }
 
 #[tokio::test]

@@ -47,10 +47,7 @@ impl Door {
         loop {
             match self.connections.next().await? {
                 Arrival::In(connection, peer) => return Ok((connection, peer)),
-                Arrival::Full(stream, peer) => {
-                    tracing::warn!(%peer, "too many connections are open (limits.connections); this one was turned away");
-                    self.turn_away(stream);
-                }
+                Arrival::Full(stream) => self.turn_away(stream),
             }
         }
     }

@@ -8,6 +8,7 @@ mod door;
 mod open_answer;
 
 use std::convert::Infallible;
+use std::future::pending;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,13 +16,13 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime};
 
 use http::{HeaderValue, Request, Response, StatusCode, header};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
-use shim_runtime::auth::{Auth, Caller, Peer, Role};
+use shim_runtime::auth::{Auth, Caller, Pass, Peer, Role};
 use shim_runtime::fault::Fault;
 use shim_runtime::lifecycle::Shutdown;
 use shim_runtime::limits::{Limiter, Limits};
@@ -40,6 +41,13 @@ use open_answer::while_let_in;
 const PATH: &str = "/mcp";
 /// Requests in flight get this long to finish once the shutdown began.
 const DRAIN: Duration = Duration::from_secs(2);
+/// How long a connection may take over a request's headers, counted from its beginning or from the answer before: no
+/// token is seen until they are there.
+const HEADERS_WITHIN: Duration = Duration::from_secs(10);
+/// The headers of one request; bodies are read in pieces of this size at most.
+const MAX_HEADER_BYTES: usize = 16 * 1024;
+/// Who speaks HTTP/2 and is silent is asked whether they are there; hyper waits 20 s for the answer.
+const ASK_AFTER: Duration = Duration::from_secs(10);
 
 type McpService = StreamableHttpService<McpServer, LocalSessionManager>;
 
@@ -135,8 +143,7 @@ fn follow(
         peer: Peer::Address(Some(peer.ip())),
         ..endpoint.clone()
     });
-    let server = auto::Builder::new(TokioExecutor::new());
-    let connection = server
+    let connection = server()
         .serve_connection(TokioIo::new(connection), service)
         .into_owned();
     let connection = connections.watch(connection);
@@ -145,6 +152,21 @@ fn follow(
             tracing::debug!(%peer, "connection ended: {error}");
         }
     });
+}
+
+/// Without a timer hyper has no limits of time.
+fn server() -> auto::Builder<TokioExecutor> {
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    server
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS_WITHIN)
+        .max_buf_size(MAX_HEADER_BYTES);
+    server
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(ASK_AFTER);
+    server
 }
 
 impl<B> tower::Service<Request<B>> for Endpoint
@@ -184,8 +206,21 @@ impl Endpoint {
         if request.uri().path() != PATH {
             return plain(StatusCode::NOT_FOUND, "the MCP endpoint is /mcp\n");
         }
-        let answer = self.mcp.handle(request).await;
+        let answer = tokio::select! {
+            // What is done is answered, whatever became of the token meanwhile.
+            biased;
+            answer = self.mcp.handle(request) => answer,
+            fault = lapsed(&self.admission.auth, pass) => return refused(&fault),
+        };
         answer.map(|body| while_let_in(Body::new(body), &self.admission.auth, pass))
+    }
+}
+
+/// Waits until the caller is let in no more; for ever if they showed no token.
+async fn lapsed(auth: &Auth, pass: Option<Pass>) -> Fault {
+    match pass {
+        Some(pass) => auth.lapsed(pass).await,
+        None => pending().await,
     }
 }
 

@@ -1,17 +1,19 @@
 //! A token file that may change while it is in use: who reads it never restarts for a new token.
 //!
 //! It is looked at when a call needs it, at most once a second, and by a server also when none does: calls that are open
-//! wait for its changes. A new content that cannot be used is told in the log and changes nothing: an unlucky moment of
-//! an editor must not shut everybody out.
+//! wait for its changes. One looks at a time and the others do not wait for it: a mount that hangs must not hold up all. A
+//! new content that cannot be used is told in the log and changes nothing: an unlucky moment of an editor must not shut
+//! everybody out.
 
 use std::convert::Infallible;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, TryLockError};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::watch;
+use tokio::task::spawn_blocking;
 use tokio::time::MissedTickBehavior;
 use tonic::metadata::{Ascii, MetadataValue};
 
@@ -157,23 +159,36 @@ impl TokenFile {
     pub(super) async fn keep_looking(&self) -> Infallible {
         let mut looks = tokio::time::interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut ended_before = 0;
+        let mut before = SystemTime::UNIX_EPOCH;
         loop {
             looks.tick().await;
-            let (tokens, now) = (self.tokens(), SystemTime::now());
-            let entries = tokens.entries().iter();
-            let ended = entries.filter(|entry| entry.is_expired(now)).count();
-            if ended != ended_before {
-                ended_before = ended;
-                self.0.tokens.send_modify(|_| {});
+            let file = self.clone();
+            if let Err(error) = spawn_blocking(move || file.look()).await {
+                tracing::error!("a look at the token file broke off: {error}");
             }
+            let now = SystemTime::now();
+            self.tell_of_ends(before, now);
+            before = now;
         }
     }
 
+    /// Wakes those who wait for changes if a token ended after `before`, and no later than `now`.
+    fn tell_of_ends(&self, before: SystemTime, now: SystemTime) {
+        self.0.tokens.send_if_modified(|tokens| {
+            let mut entries = tokens.entries().iter();
+            entries.any(|entry| entry.is_expired(now) && !entry.is_expired(before))
+        });
+    }
+
     fn look(&self) {
+        let mut seen = match self.0.mark.try_lock() {
+            Ok(seen) => seen,
+            Err(TryLockError::Poisoned(seen)) => seen.into_inner(),
+            // Somebody else is looking.
+            Err(TryLockError::WouldBlock) => return,
+        };
         let path = &self.0.path;
         let mark = FileMark::of(path);
-        let mut seen = self.0.mark.lock().unwrap_or_else(PoisonError::into_inner);
         if *seen == mark.as_ref().ok().copied() {
             return;
         }
@@ -244,6 +259,50 @@ mod tests {
         assert!(knows(4, NEW));
         write(&path, OLD, 0o600);
         assert!(knows(5, OLD) && !knows(5, NEW));
+    }
+
+    #[test]
+    fn every_end_of_a_token_is_told_once_also_when_another_replaced_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokens");
+        let at = |second: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(second);
+        let until = |second: u64| {
+            let until = humantime::format_rfc3339_seconds(at(second));
+            format!("the-token-until-{second} until={until}\n")
+        };
+        write(&path, until(100).as_bytes(), 0o600);
+        let file = TokenFile::open(&path).unwrap();
+        let mut changes = file.changes();
+        let mut is_told = |before: u64, now: u64| {
+            file.tell_of_ends(at(before), at(now));
+            let is_told = changes.has_changed().unwrap();
+            changes.mark_unchanged();
+            is_told
+        };
+        assert!(!is_told(98, 99));
+        assert!(is_told(99, 100));
+        assert!(!is_told(100, 101));
+
+        write(&path, until(102).as_bytes(), 0o600);
+        file.look();
+        assert!(is_told(101, 101), "the new token");
+        assert!(is_told(101, 102), "its end");
+        assert!(!is_told(102, 103));
+    }
+
+    #[test]
+    fn a_look_that_hangs_holds_up_nobody_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokens");
+        write(&path, OLD, 0o600);
+        let file = TokenFile::open(&path).unwrap();
+        write(&path, NEW, 0o600);
+        let hanging = file.0.mark.lock().unwrap();
+        let tokens = file.tokens_at(LOOK_EVERY);
+        assert!(tokens.find(OLD).is_some());
+        drop(hanging);
+        let tokens = file.tokens_at(LOOK_EVERY * 2);
+        assert!(tokens.find(NEW).is_some());
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! What a secret looks like. What vendors give out as keys and tokens is in [`vendors`], a maintained rule set; what has
-//! no vendor, or no beginning of its own, is in [`table`].
+//! no vendor or no beginning of its own, and what must be found in looser forms, is in [`table`].
 //!
 //! A rule is asked only about texts that hold one of its words; all words are looked for in one pass. A pattern's first
 //! group is the secret, what is around it stays readable.
@@ -18,6 +18,10 @@ mod vendors;
 const COUNTER: &str = "shim_redactions_total";
 /// What all rules of the set are counted as: it has hundreds, and gets more. The mark in the text tells them apart.
 pub(super) const VENDOR: &str = "vendor-key";
+
+/// A text taken for a secret that is none is looked through again if it is no longer than this, so that looking takes time
+/// in proportion to the text.
+const MAX_SECOND_LOOK: usize = 256;
 
 /// One kind of secret.
 pub(super) struct Rule {
@@ -53,7 +57,12 @@ impl Rule {
         words: &'static [&'static str],
         pattern: &'static str,
     ) -> Self {
-        let mut rule = Self::new(name, words, pattern, is_chance);
+        let accepts = if has_short(words) {
+            is_chance_with_digit
+        } else {
+            is_chance
+        };
+        let mut rule = Self::new(name, words, pattern, accepts);
         rule.counted_as = VENDOR;
         rule
     }
@@ -75,14 +84,28 @@ impl Rule {
     fn find<'a>(&'a self, text: &'a str) -> impl Iterator<Item = Found> + 'a {
         // Every pattern compiles: a test sees to it.
         let pattern = self.compiled.get_or_init(|| Regex::new(self.pattern).ok());
-        let all = pattern.iter().flat_map(|it| it.captures_iter(text));
-        all.filter_map(|found| {
-            let secret = found.iter().skip(1).flatten().next()?;
-            let is_secret = !is_mark(secret.as_str()) && (self.accepts)(secret.as_str());
-            is_secret.then(|| Found {
-                whole: found.get_match().range(),
-                secret: secret.range(),
-            })
+        let mut from = 0;
+        std::iter::from_fn(move || {
+            loop {
+                let found = pattern.as_ref()?.captures_at(text, from)?;
+                let whole = found.get_match().range();
+                from = whole.end;
+                let Some(secret) = found.iter().skip(1).flatten().next() else {
+                    continue;
+                };
+                if is_mark(secret.as_str()) {
+                    continue;
+                }
+                let is_secret = (self.accepts)(secret.as_str());
+                let secret = secret.range();
+                if is_secret {
+                    return Some(Found { whole, secret });
+                }
+                // What is no secret may hold one: `token: /path?token=...`.
+                if secret.start > whole.start && secret.len() <= MAX_SECOND_LOOK {
+                    from = secret.start;
+                }
+            }
         })
     }
 }
@@ -108,22 +131,53 @@ pub(super) fn count(rule: &'static str) {
     metrics::counter!(COUNTER, "rule" => rule).increment(1);
 }
 
+/// Whether a beginning says little by itself, as `tss_`.
+const fn has_short(words: &[&str]) -> bool {
+    const SHORT: usize = 5;
+    let mut at = 0;
+    while at < words.len() {
+        if words[at].len() <= SHORT {
+            return true;
+        }
+        at += 1;
+    }
+    false
+}
+
 /// A long run of letters and digits as chance makes it: no name of many words has one.
 fn is_chance(secret: &str) -> bool {
-    const LONG: usize = 8;
-    let mut runs = secret.split(|c: char| !c.is_ascii_alphanumeric());
-    runs.any(|run| {
+    long_runs(secret).any(|run| {
         let has = |is: fn(&u8) -> bool| run.bytes().any(|byte| is(&byte));
         let mixes_cases = has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase);
-        run.len() >= LONG && (has(u8::is_ascii_digit) || mixes_cases)
+        has(u8::is_ascii_digit) || (mixes_cases && !is_of_words(run))
     })
+}
+
+/// The same behind a beginning that says little: no name in camel case passes, not even one of short words.
+fn is_chance_with_digit(secret: &str) -> bool {
+    long_runs(secret).any(|run| run.bytes().any(|byte| byte.is_ascii_digit()))
+}
+
+fn long_runs(secret: &str) -> impl Iterator<Item = &str> {
+    const LONG: usize = 8;
+    let runs = secret.split(|c: char| !c.is_ascii_alphanumeric());
+    runs.filter(|run| run.len() >= LONG)
+}
+
+/// Whether most letters stand in words, as in `dataProcessingService`; of chance's letters every sixth does.
+fn is_of_words(run: &str) -> bool {
+    const WORD: usize = 4;
+    let words = run.split(|c: char| !c.is_ascii_lowercase());
+    let letters: usize = words.map(str::len).filter(|len| *len >= WORD).sum();
+    letters * 2 > run.len()
 }
 
 const COUNT: usize = vendors::RULES.len() + table::RULES.len();
 
-/// All rules in the order they are applied: those of vendors say best what was taken out.
+/// All rules in the order they are applied. Ours are first: the set knows the length of a key, and may end inside one that
+/// has become longer.
 fn all() -> impl Iterator<Item = &'static Rule> {
-    vendors::RULES.iter().chain(&table::RULES)
+    table::RULES.iter().chain(&vendors::RULES)
 }
 
 static INDEX: LazyLock<Option<Index>> = LazyLock::new(|| Index::new(all()));
@@ -147,7 +201,8 @@ pub(super) fn suspected(bytes: &[u8]) -> impl Iterator<Item = &'static Rule> + u
         .filter_map(|(rule, is_suspected)| is_suspected.then_some(rule))
 }
 
-/// The last place in a text, not after `end`, that no secret spans; better the end of a line than the middle.
+/// The last place in a text, not after `end`, that no secret spans; better the end of a line than the middle. If one
+/// spans all of it, the first place after.
 pub(super) fn seam(text: &str, end: usize) -> usize {
     let end = text.floor_char_boundary(end);
     let half = text.floor_char_boundary(end / 2);
@@ -161,6 +216,13 @@ pub(super) fn seam(text: &str, end: usize) -> usize {
     };
     while let Some(spanning) = spans(seam) {
         seam = spanning.start;
+    }
+    if seam > 0 {
+        return seam;
+    }
+    seam = end;
+    while let Some(spanning) = spans(seam) {
+        seam = spanning.end;
     }
     seam
 }

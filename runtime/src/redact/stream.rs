@@ -1,34 +1,56 @@
 //! Secrets taken out of bytes that come in pieces, wherever they were cut: what a program prints, on its way to a file.
 //!
-//! A piece is handed on when so much is known of what follows it that no secret can go on there. What is no text stays
-//! byte for byte.
+//! A piece is handed on when so much is known of what follows it that no secret can go on there. What is no secret stays
+//! byte for byte, be it text or not.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use regex::bytes::Regex;
 
 use super::rules;
 
-/// How much must follow before anything is handed on: more than the longest private key has.
+/// How much must follow before anything is handed on: enough to see of any secret that it has begun.
 const LOOKAHEAD: usize = 16 * 1024;
 /// How much is held back at most, and looked through at once.
 const WINDOW: usize = 64 * 1024;
-/// Stands for a byte that is no text while rules look at it: as long, and part of no secret.
-const NO_TEXT: char = '\u{1a}';
+/// What stands for a private key.
+const KEY_MARK: &[u8] = b"[redacted:private-key]";
+/// More than the last, short line of a key and the one that ends it have together.
+const KEY_END_BYTES: usize = 128;
+
+/// How a private key goes on, in lines or escaped in one, and how it ends.
+static KEY_BODY: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    // It compiles: tests see keys taken out by it.
+    Regex::new(r"(?-u)\A(?:[A-Za-z0-9+/=\\]+|[ \t\r]*\n[ \t]*)*(-----END[ A-Z0-9]{0,60}-----)?")
+        .ok()
+});
 
 /// The state between two pieces; bounded, whatever comes.
 #[derive(Debug, Default)]
 pub struct Stream {
     held: Vec<u8>,
-    /// The rest of the line belongs to a secret that had no end.
-    is_inside: bool,
+    rest: Rest,
+}
+
+/// What may still come of a secret that was larger than the window.
+#[derive(Debug, Default)]
+enum Rest {
+    #[default]
+    Nothing,
+    OfLine,
+    OfKey,
 }
 
 impl Stream {
     /// Takes a piece, and returns what is known to be clean by now.
     pub fn push(&mut self, piece: &[u8]) -> Vec<u8> {
-        self.hold(piece);
+        self.held.extend_from_slice(piece);
+        self.pass_over();
         let mut clean = Vec::new();
         while self.held.len() >= WINDOW {
             clean.extend(self.hand_on());
+            self.pass_over();
         }
         clean
     }
@@ -38,63 +60,98 @@ impl Stream {
         cleaned(&std::mem::take(&mut self.held)).into_owned()
     }
 
-    fn hold(&mut self, piece: &[u8]) {
-        let line_end = piece.iter().position(|byte| *byte == b'\n');
-        match (self.is_inside, line_end) {
-            (true, None) => {}
-            (true, Some(end)) => {
-                self.is_inside = false;
-                self.held.extend_from_slice(&piece[end..]);
-            }
-            (false, _) => self.held.extend_from_slice(piece),
-        }
-    }
-
-    /// What the window shows, up to a place that no secret spans.
+    /// What the window shows, up to a place that no secret spans, or to the end of the one that fills it.
     fn hand_on(&mut self) -> Vec<u8> {
-        let window = &self.held[..WINDOW];
-        let seam = rules::seam(&readable(window), WINDOW - LOOKAHEAD);
-        if seam == 0 {
-            return self.cut_off();
+        let window = readable(&self.held[..WINDOW], |_| '\u{1a}');
+        let seam = rules::seam(&window, WINDOW - LOOKAHEAD);
+        let beginning: Vec<u8> = self.held.drain(..seam).collect();
+        let clean = cleaned(&beginning).into_owned();
+        let may_go_on = WINDOW - seam < KEY_END_BYTES && !beginning.ends_with(b"-----");
+        if may_go_on && clean.ends_with(KEY_MARK) {
+            self.rest = Rest::OfKey;
+        } else if seam == WINDOW && !beginning.ends_with(b"\n") {
+            self.rest = Rest::OfLine;
         }
-        let clean = cleaned(&self.held[..seam]).into_owned();
-        self.held.drain(..seam);
         clean
     }
 
-    /// One secret fills the window: its beginning is replaced, and the rest of its line left out.
-    fn cut_off(&mut self) -> Vec<u8> {
-        let rest = self.held.split_off(WINDOW);
-        let beginning = std::mem::take(&mut self.held);
-        self.is_inside = true;
-        self.hold(&rest);
-        cleaned(&beginning).into_owned()
+    /// Leaves out the rest of a secret whose beginning was handed on.
+    fn pass_over(&mut self) {
+        match self.rest {
+            Rest::Nothing => {}
+            Rest::OfLine => self.pass_over_line(),
+            Rest::OfKey => self.pass_over_key(),
+        }
+    }
+
+    fn pass_over_line(&mut self) {
+        match self.held.iter().position(|byte| *byte == b'\n') {
+            None => self.held.clear(),
+            Some(end) => {
+                self.held.drain(..end);
+                self.rest = Rest::Nothing;
+            }
+        }
+    }
+
+    /// As far as it goes on like a key: one without its end must not hide all that follows.
+    fn pass_over_key(&mut self) {
+        let body = KEY_BODY.as_ref().and_then(|body| body.captures(&self.held));
+        let (end, is_ended) = body.map_or((0, false), |body| {
+            (body.get_match().end(), body.get(1).is_some())
+        });
+        self.held.drain(..end);
+        let may_go_on = match self.held.trim_ascii_start().first() {
+            None => true,
+            // Perhaps the line that ends it, not whole yet.
+            Some(b'-') => self.held.len() < KEY_END_BYTES,
+            Some(_) => false,
+        };
+        if is_ended || !may_go_on {
+            self.rest = Rest::Nothing;
+        }
     }
 }
 
 /// The bytes without secrets, or as they are.
 fn cleaned(bytes: &[u8]) -> Cow<'_, [u8]> {
-    match super::text(&readable(bytes)) {
-        Cow::Owned(redacted) => Cow::Owned(redacted.into_bytes()),
+    let text = readable(bytes, stand_in);
+    let is_text = matches!(text, Cow::Borrowed(_));
+    match super::text(&text) {
         Cow::Borrowed(_) => Cow::Borrowed(bytes),
+        Cow::Owned(redacted) if is_text => Cow::Owned(redacted.into_bytes()),
+        Cow::Owned(redacted) => Cow::Owned(redacted.chars().map(stood_for).collect()),
     }
 }
 
-/// A text with everything at the same place as in these bytes.
-fn readable(bytes: &[u8]) -> Cow<'_, str> {
+/// As rules can look at it: bytes that are no text have a character for each, and those that are not ASCII another.
+fn readable(bytes: &[u8], other: impl Fn(u8) -> char) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(bytes) {
         return Cow::Borrowed(text);
     }
-    let mut text = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
-        text.extend(chunk.invalid().iter().map(|_| NO_TEXT));
-    }
-    Cow::Owned(text)
+    let character = |byte: u8| {
+        if byte.is_ascii() {
+            char::from(byte)
+        } else {
+            other(byte)
+        }
+    };
+    Cow::Owned(bytes.iter().copied().map(character).collect())
+}
+
+/// A character for private use, which is no letter and no space to any rule.
+fn stand_in(byte: u8) -> char {
+    char::from_u32(0xE000 + u32::from(byte)).unwrap_or(char::REPLACEMENT_CHARACTER)
+}
+
+/// The byte of a character that is ASCII or stands in.
+fn stood_for(character: char) -> u8 {
+    u32::from(character).to_le_bytes()[0]
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn through(pieces: impl Iterator<Item = impl AsRef<[u8]>>) -> Vec<u8> {
@@ -117,10 +174,13 @@ mod tests {
         crate::redact::text(&token()).into_owned()
     }
 
-    fn key(lines: usize) -> String {
-        let lines = format!("{}\n", "MIIEpAIBAAKCAQEA".repeat(4)).repeat(lines);
+    fn key(headers: &str, size: usize) -> String {
+        let line = format!("{}\n", "MIIEpAIBAAKCAQEA".repeat(4));
+        let lines = line.repeat(size / line.len());
         let dashes = "-----";
-        format!("{dashes}BEGIN PRIVATE KEY{dashes}\n{lines}{dashes}END PRIVATE KEY{dashes}\n")
+        format!(
+            "{dashes}BEGIN PRIVATE KEY{dashes}\n{headers}{lines}=aB3d\n{dashes}END PRIVATE KEY{dashes}\n"
+        )
     }
 
     /// A length with which the secret stands across the place where the window would be cut.
@@ -151,11 +211,48 @@ mod tests {
 
     #[test]
     fn a_key_of_many_lines_is_taken_out_whole() {
-        for before in (0..WINDOW).step_by(3_001) {
-            let text = format!("{}{}the end\n", filled(before), key(200));
-            let clean = through(text.as_bytes().chunks(1_000));
-            let expected = format!("{}[redacted:private-key]\nthe end\n", filled(before));
-            assert_eq!(String::from_utf8_lossy(&clean), expected, "{before}");
+        let mail = "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,0A1B2C3D4E5F6071\n\n";
+        let pgp = "Version: GnuPG v2\r\nComment: not for you\r\n\r\n";
+        for (headers, size) in [("", 12), (mail, 20), (pgp, 50), ("", 100), (mail, 100)] {
+            let key = key(headers, size * 1024);
+            for before in (0..WINDOW).step_by(6_007) {
+                let text = format!("{}{key}the end\n", filled(before));
+                let clean = through(text.as_bytes().chunks(1_000));
+                let expected = format!("{}[redacted:private-key]\nthe end\n", filled(before));
+                let clean = String::from_utf8_lossy(&clean);
+                assert!(clean == expected, "{size} KiB at {before}: {clean}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_is_taken_out_whole_of_escaped_text() {
+        for size in [20, 50, 100] {
+            let key = key("", size * 1024).trim_end().replace('\n', "\\n");
+            let text = format!("{{\"note\": \"{key}\", \"next\": \"words\"}}\n");
+            for chunk in [7, 1_000, 1_000_000] {
+                let clean = through(text.as_bytes().chunks(chunk));
+                let expected = "{\"note\": \"[redacted:private-key]\", \"next\": \"words\"}\n";
+                assert_eq!(String::from_utf8_lossy(&clean), expected, "{size} KiB");
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_without_end_costs_what_looks_like_it() {
+        for size in [20, 50, 100] {
+            let key = key("", size * 1024);
+            let (endless, _) = key.split_once("=aB3d").unwrap();
+            // What goes on beyond the window ends where it cannot be of a key.
+            let after = if size < 64 { "the end" } else { "- the end" };
+            for before in [0, 28 * 1024] {
+                let text = format!("{}{endless}{after}\n{}", filled(before), filled(WINDOW));
+                let expected = text.replace(endless, "[redacted:private-key]");
+                for chunk in [1_000, 1_000_000] {
+                    let clean = through(text.as_bytes().chunks(chunk));
+                    assert!(clean == expected.as_bytes(), "{size} KiB at {before}");
+                }
+            }
         }
     }
 
@@ -178,10 +275,18 @@ mod tests {
     fn what_is_no_text_stays_as_it_is() {
         let bytes: Vec<u8> = (0..=255).cycle().take(3 * WINDOW + 17).collect();
         assert!(through(bytes.chunks(1_001)) == bytes);
-        let mut mixed = vec![0xFF; WINDOW];
-        mixed.extend_from_slice(format!(" {} ", token()).as_bytes());
-        let clean = through(mixed.chunks(999));
-        assert!(clean.ends_with(format!(" {} ", mark()).as_bytes()));
+    }
+
+    #[test]
+    fn what_is_no_text_stays_as_it_is_around_a_secret() {
+        // Sequences of UTF-8, whole and broken, and characters that stand in.
+        let noise = ["ü\u{e0ff}\u{1a}".as_bytes(), &[0xFF, 0, 0xC3, b'x', 0x80]].concat();
+        for before in [0, 3, WINDOW - LOOKAHEAD - 20, WINDOW] {
+            let noise: Vec<u8> = noise.iter().copied().cycle().take(before + 5).collect();
+            let around = |secret: &str| [&noise, secret.as_bytes(), &noise].concat();
+            let clean = through(around(&format!(" {} ", token())).chunks(999));
+            assert!(clean == around(&format!(" {} ", mark())), "{before}");
+        }
     }
 
     #[test]

@@ -46,29 +46,42 @@ fn secrets() -> Vec<(String, String, &'static str)> {
             word(64),
             "private-key",
         ),
+        bare("AGE-SECRET-KEY-1", noise(UPPER, 58), "age-key"),
         bare("AKIA", noise(UPPER, 16), "aws-access-key"),
         within("aws_secret_access_key = ", word(40), "\n", "aws-secret-key"),
-        bare("AIza", word(35), "gcp-api-key"),
+        bare("AIza", word(35), "google-api-key"),
+        bare("GOCSPX-", word(28), "google-oauth"),
         within(
             "AccountName=a;AccountKey=",
             word(86) + "==",
             ";",
             "azure-key",
         ),
+        bare("dop_v1_", hex(64), "digitalocean-token"),
         bare("HRKU-", word(36), "heroku-key"),
-        bare("ghp_", word(36), "github-pat"),
+        bare("fo1_", word(43), "fly-token"),
+        bare("fm2_", word(70), "fly-token"),
+        bare("ghp_", word(36), "github-token"),
         bare("ghs_", word(60), "github-token"),
         bare("github_pat_", word(30), "github-token"),
-        bare("glpat-", word(20), "gitlab-pat"),
+        bare("github_pat_", word(82), "github-token"),
+        bare("glpat-", word(20), "gitlab-token"),
+        bare("glpat-", word(20) + ".01." + &word(9), "gitlab-token"),
         bare("glrt-", word(30), "gitlab-token"),
         bare("ATATT3", word(80), "atlassian-token"),
-        bare("npm_", word(36), "npm-access-token"),
+        bare("npm_", word(36), "npm-token"),
+        bare("npm_", word(40), "npm-token"),
         bare("pypi-", word(80), "pypi-token"),
         bare("cio", word(32), "crates-token"),
+        bare("rubygems_", hex(48), "rubygems-key"),
+        bare("dckr_pat_", word(27), "docker-token"),
         bare("sk-ant-", "api03-".to_owned() + &word(90), "anthropic-key"),
         bare("sk-proj-", word(48), "openai-key"),
         bare("hf_", word(34), "huggingface-token"),
-        bare("r8_", word(37), "replicate-token"),
+        bare("r8_", word(37), "model-key"),
+        bare("gsk_", word(52), "model-key"),
+        bare("xai-", word(60), "model-key"),
+        bare("pplx-", word(40), "model-key"),
         bare("xoxb-", word(40), "slack-token"),
         within(
             "https://hooks.slack.com/services/",
@@ -86,9 +99,20 @@ fn secrets() -> Vec<(String, String, &'static str)> {
             "twilio-key",
         ),
         bare("sk_live_", word(24), "stripe-key"),
+        bare("sq0atp-", word(22), "square-token"),
+        bare("sq0csp-", word(30) + "-" + &word(30), "square-token"),
+        bare("shpat_", hex(32), "shopify-token"),
+        bare("hvs.", word(40), "vault-token"),
         bare("hvs.", word(20) + "-" + &word(20), "vault-token"),
         bare("", word(14) + ".atlasv1." + &word(64), "terraform-token"),
-        bare("lin_api_", word(40), "linear-api-key"),
+        bare("glsa_", word(32) + "_" + &hex(8), "grafana-token"),
+        bare("lin_api_", word(40), "service-token"),
+        bare("ntn_", word(46), "service-token"),
+        bare("sntrys_", word(60), "service-token"),
+        bare("sbp_", hex(44), "service-token"),
+        bare("pul-", hex(48), "service-token"),
+        // Known to the set alone.
+        bare("clojars_", word(60), "clojars-api-token"),
         ("got ".to_owned() + &jwt, jwt, "jwt"),
         within("redis://user:", word(12), "@host:6379/0", "url-password"),
         within("Authorization: Bearer ", word(24), "\n", "authorization"),
@@ -123,6 +147,13 @@ fn secrets() -> Vec<(String, String, &'static str)> {
             "assigned-secret",
         ),
         within("api_key = ", word(20), "\n", "assigned-secret"),
+        within("api_key:\n  ", word(20), "\n", "assigned-secret"),
+        within(
+            "client_secret:\n\t\"",
+            "stapled horse".to_owned(),
+            "\"",
+            "quoted-secret",
+        ),
     ]
 }
 
@@ -158,8 +189,33 @@ fn a_secret_is_found_in_escaped_text_as_in_plain_text() {
 }
 
 #[test]
+fn a_secret_is_found_inside_a_sentence_without_spaces() {
+    for (secret_text, secret, rule) in secrets() {
+        let alone = secret_text.strip_prefix("see ").unwrap_or(&secret_text);
+        let alone = alone.strip_suffix(" there").unwrap_or(alone);
+        for letter in ["日", "é"] {
+            let redacted = text(&format!("{letter}{alone}{letter}")).into_owned();
+            assert!(!redacted.contains(&secret), "{rule}: {redacted}");
+            assert!(redacted.contains("[redacted:"), "{rule}: {redacted}");
+        }
+    }
+}
+
+#[test]
+fn a_secret_inside_of_what_is_none_is_found() {
+    let text = "token:\n/path?token=k3yW1thN0F0rm and on";
+    assert_eq!(
+        super::text(text),
+        "token:\n/path?token=[redacted:assigned-secret] and on"
+    );
+}
+
+#[test]
 fn what_is_no_secret_stays_byte_for_byte() {
     let image = format!("data:image/png;base64,{}", noise("aB3+/dE5gHAKIA", 4_000));
+    let tables =
+        "/8QAtRAAAgEDAwIEAwUFBAQAAAF9/EAAAAIBAQEBAQEAAAAAAAECAwQFBgcICQo5L/EAB8BAAMBAQEBAQEB"
+            .repeat(3);
     let hash = noise(HEX, 64);
     let git = noise(HEX, 40);
     let harmless = [
@@ -185,7 +241,14 @@ fn what_is_no_secret_stays_byte_for_byte() {
         &format!(
             "as_mut_ptr_{git} test_{git} key_{git} ghp_handler_of_github_pull_requests_for_reviews"
         ),
+        "mistral_loader_MistralForCausalLM_x eu1.dataProcessingServiceEndpoint tss_handler-computeNextState",
+        &format!(
+            "pk_live_{git} sb_publishable_{git} FLWPUBK-{git}-X pubkey-{}",
+            &git[..32]
+        ),
+        "pub-c-01890a5d-ac96-774b-bcce-b302099a8057",
         &image,
+        &tables,
     ];
     for kept in harmless {
         assert_eq!(text(kept), kept);

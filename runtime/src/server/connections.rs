@@ -6,7 +6,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use futures::Stream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
 /// A client sends its greeting at once.
@@ -23,12 +23,22 @@ const GREETING_WITHIN: Duration = Duration::from_secs(10);
 const GREETING_BYTES: usize = 24;
 /// A listener out of file descriptors fails at once each time; this keeps it from spinning.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Whoever keeps coming must not fill the log.
+const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// A listener with so many places.
 #[derive(Debug)]
 pub struct Connections {
     listener: TcpListener,
     places: Arc<Semaphore>,
+    turned_away: Mutex<TurnedAway>,
+}
+
+/// For whom there was no place, as far as the log has to say so.
+#[derive(Debug, Default)]
+struct TurnedAway {
+    untold: u64,
+    told_at: Option<Instant>,
 }
 
 /// Somebody who came.
@@ -36,8 +46,8 @@ pub struct Connections {
 pub enum Arrival {
     /// There was a place.
     In(Connection, SocketAddr),
-    /// There was none.
-    Full(TcpStream, SocketAddr),
+    /// There was none; the log has it.
+    Full(TcpStream),
 }
 
 impl Connections {
@@ -47,6 +57,7 @@ impl Connections {
         Self {
             listener,
             places: Arc::new(Semaphore::new(limit)),
+            turned_away: Mutex::default(),
         }
     }
 
@@ -64,8 +75,32 @@ impl Connections {
         };
         match Arc::clone(&self.places).try_acquire_owned() {
             Ok(place) => Ok(Arrival::In(Connection::open(stream, place)?, peer)),
-            Err(_) => Ok(Arrival::Full(stream, peer)),
+            Err(_) => {
+                self.tell_of(peer);
+                Ok(Arrival::Full(stream))
+            }
         }
+    }
+
+    fn tell_of(&self, peer: SocketAddr) {
+        let turned_away = self.turned_away.lock();
+        let mut turned_away = turned_away.unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = turned_away.one_more(Instant::now()) {
+            tracing::warn!(count, last = %peer, "too many connections are open (limits.connections); more were turned away");
+        }
+    }
+}
+
+impl TurnedAway {
+    /// How many are to be told of now, with this one.
+    fn one_more(&mut self, now: Instant) -> Option<u64> {
+        self.untold += 1;
+        let is_early = self.told_at.is_some_and(|told| now < told + TELL_EVERY);
+        if is_early {
+            return None;
+        }
+        self.told_at = Some(now);
+        Some(std::mem::take(&mut self.untold))
     }
 }
 
@@ -83,12 +118,8 @@ pub(super) fn accept(
 
 async fn next_in(connections: &Connections) -> io::Result<Connection> {
     loop {
-        match connections.next().await? {
-            Arrival::In(connection, _) => return Ok(connection),
-            Arrival::Full(stream, peer) => {
-                drop(stream);
-                tracing::warn!(%peer, "too many connections are open (limits.connections); this one was closed");
-            }
+        if let Arrival::In(connection, _) = connections.next().await? {
+            return Ok(connection);
         }
     }
 }
@@ -213,6 +244,19 @@ mod tests {
         drop(first);
         let _third_client = TcpStream::connect(address).await.unwrap();
         connections.next().await.unwrap().unwrap();
+    }
+
+    #[test]
+    fn those_turned_away_are_told_of_once_a_second_with_their_count() {
+        let mut turned_away = TurnedAway::default();
+        let began = Instant::now();
+        assert_eq!(turned_away.one_more(began), Some(1));
+        for _ in 0..1000 {
+            assert_eq!(turned_away.one_more(began + TELL_EVERY / 2), None);
+        }
+        assert_eq!(turned_away.one_more(began + TELL_EVERY), Some(1001));
+        assert_eq!(turned_away.one_more(began + TELL_EVERY), None);
+        assert_eq!(turned_away.one_more(began + TELL_EVERY * 3), Some(2));
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,15 +1,18 @@
 //! What a server speaks TLS with, read again when its files change: certificates are renewed while it runs.
 //!
-//! A connection that comes in looks at the files, at most once a second. New content that cannot be used is told in the log
-//! and changes nothing. Whoever is connected stays, with what was in force when they came.
+//! A connection that comes in looks at the files, at most once a second, and the others do not wait for it: a mount that
+//! hangs holds up one. New content that cannot be used is told in the log and changes nothing. Whoever is connected stays,
+//! with what was in force when they came.
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Mutex;
+use tokio::task::spawn_blocking;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
@@ -33,7 +36,10 @@ pub struct ServerTls(Arc<Followed>);
 
 struct Followed {
     files: Files,
-    seen: Mutex<Seen>,
+    /// Held by whoever looks, for as long as that takes.
+    seen: Arc<Mutex<Seen>>,
+    /// Of the last files that could be used.
+    config: RwLock<Arc<ServerConfig>>,
 }
 
 pub(super) struct Files {
@@ -47,8 +53,6 @@ struct Seen {
     at: Instant,
     /// Of the files, also if they could not be used.
     marks: Marks,
-    /// Of the last that could be used.
-    config: Arc<ServerConfig>,
 }
 
 /// `None` for a file that is not there.
@@ -69,13 +73,16 @@ impl ServerTls {
     /// If one cannot be used.
     pub(super) fn open(files: Files) -> Result<Self, TlsError> {
         let marks = files.marks();
-        let config = Arc::new(files.read()?);
-        let seen = Mutex::new(Seen {
+        let config = RwLock::new(Arc::new(files.read()?));
+        let seen = Seen {
             at: Instant::now(),
             marks,
+        };
+        Ok(Self(Arc::new(Followed {
+            files,
+            seen: Arc::new(Mutex::new(seen)),
             config,
-        });
-        Ok(Self(Arc::new(Followed { files, seen })))
+        })))
     }
 
     /// Shakes hands with whoever came over `connection`.
@@ -86,32 +93,42 @@ impl ServerTls {
     where
         C: AsyncRead + AsyncWrite + Unpin,
     {
-        let acceptor = TlsAcceptor::from(self.config_at(Instant::now()));
-        tokio::time::timeout(HANDSHAKE, acceptor.accept(connection)).await?
+        let shaken = async {
+            let config = self.config_at(Instant::now()).await;
+            TlsAcceptor::from(config).accept(connection).await
+        };
+        tokio::time::timeout(HANDSHAKE, shaken).await?
     }
 
-    fn config_at(&self, now: Instant) -> Arc<ServerConfig> {
-        let Followed { files, seen } = &*self.0;
-        let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if now.saturating_duration_since(seen.at) >= LOOK_EVERY {
+    async fn config_at(&self, now: Instant) -> Arc<ServerConfig> {
+        let followed = &self.0;
+        if let Ok(mut seen) = Arc::clone(&followed.seen).try_lock_owned()
+            && now.saturating_duration_since(seen.at) >= LOOK_EVERY
+        {
             seen.at = now;
-            seen.look(files);
+            let followed = Arc::clone(followed);
+            let look = spawn_blocking(move || followed.look(&mut seen.marks));
+            if let Err(error) = look.await {
+                tracing::error!("a look at the certificate broke off: {error}");
+            }
         }
-        Arc::clone(&seen.config)
+        let config = followed.config.read();
+        Arc::clone(&config.unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-impl Seen {
-    fn look(&mut self, files: &Files) {
-        let marks = files.marks();
-        if marks == self.marks {
+impl Followed {
+    fn look(&self, before: &mut Marks) {
+        let marks = self.files.marks();
+        if marks == *before {
             return;
         }
-        self.marks = marks;
-        let file = files.cert.display();
-        match files.read() {
-            Ok(config) => {
-                self.config = Arc::new(config);
+        *before = marks;
+        let file = self.files.cert.display();
+        match self.files.read() {
+            Ok(fresh) => {
+                let mut config = self.config.write().unwrap_or_else(PoisonError::into_inner);
+                *config = Arc::new(fresh);
                 tracing::info!(%file, "the certificate was read again");
             }
             Err(error) => tracing::error!("{error}; the certificate read before stays in force"),

@@ -15,8 +15,8 @@ use tonic::Status;
 
 /// A stream that was refused says so at once; one that was accepted may be silent.
 const SILENCE: Duration = Duration::from_millis(300);
-/// A stream that its client has ended is ended by the service soon.
-const END: Duration = Duration::from_secs(10);
+/// A stream that its client has ended is ended by the service; one that is not, hangs.
+const END: Duration = Duration::from_secs(60);
 
 /// Field violations are named as JSON pointers are written here: `/state/decisions`.
 pub(crate) struct Wire {

@@ -1,9 +1,14 @@
 //! Certificates instead of tokens: who has none, or one of a stranger, does not get as far as a call. They are renewed
 //! while the service runs.
 
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
 use shim_proto::checkpoint::v1::ListSessionsRequest;
 use shim_proto::checkpoint::v1::checkpoint_service_client::CheckpointServiceClient;
 use shim_redis_harness::Certificates;
@@ -13,6 +18,7 @@ use shim_runtime::fault::explain;
 use shim_tests::calls;
 use shim_tests::place::Place;
 use shim_tests::service::Launch;
+use tokio::task::JoinSet;
 use tonic::{Code, Status};
 
 use super::door::{Door, credentials};
@@ -204,4 +210,49 @@ async fn renewed_certificates_count_for_new_connections_and_old_ones_live_on() {
     );
     // Could it not go on, it would have to connect anew.
     connected.list_sessions(look()).await.unwrap();
+}
+
+/// Puts a file in place of `path` that keeps its readers waiting, as a mount that hangs does.
+fn make_hang(path: &Path) {
+    std::fs::remove_file(path).unwrap();
+    mkfifo(path, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
+}
+
+/// Whether somebody reads it by now. They wait for as long as what is returned is held.
+fn reader_of(path: &Path) -> Option<File> {
+    let mut open = OpenOptions::new();
+    // A pipe that nobody reads cannot be opened so: fifo(7).
+    open.write(true).custom_flags(OFlag::O_NONBLOCK.bits());
+    open.open(path).ok()
+}
+
+#[tokio::test]
+async fn a_key_that_cannot_be_read_to_its_end_holds_up_no_other_connection() {
+    let place = Place::new();
+    let first = certificates(&place, "first");
+    let live = Live::of(&place, &first);
+    let door = live.door(&place).await;
+    let ours = shown(&first, Some(&first));
+    make_hang(&live.file("key"));
+
+    let mut callers = JoinSet::new();
+    let mut hanging = None;
+    until("a look at the key", async || {
+        let channel = connect(&door.endpoint("https"), Some(&ours)).unwrap();
+        callers.spawn(async move {
+            let mut client = CheckpointServiceClient::new(channel);
+            let _ = client.list_sessions(ListSessionsRequest::default()).await;
+        });
+        hanging = reader_of(&live.file("key"));
+        hanging.is_some()
+    })
+    .await;
+    assert!(connects(&door, &ours).await, "one look shut the door");
+
+    drop(hanging);
+    until("the complaint", async || {
+        door.service.log().contains("stays in force")
+    })
+    .await;
+    assert!(connects(&door, &ours).await);
 }

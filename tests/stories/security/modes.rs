@@ -1,6 +1,7 @@
 //! What is written is for its owner alone, whatever the umask of whoever starts it.
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
 use std::time::Duration;
@@ -15,14 +16,20 @@ use shim_tests::service::{Launch, under};
 /// Prints more than a result holds, makes a file of its own, and waits: so long there is something to look at.
 const PROGRAM: &str = "seq 20000; echo words > made; while [ ! -e go ]; do sleep 0.02; done";
 /// For what comes a moment later.
-const LOOKS: usize = 1_000;
+const LOOKS: usize = 2_000;
 const LOOK_AGAIN: Duration = Duration::from_millis(30);
 
 /// Asserts the modes of all that is below, and returns the names.
 fn walk(folder: &Path) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     assert_private(folder);
-    for entry in std::fs::read_dir(folder).unwrap() {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        // It is gone meanwhile, and what was in it.
+        Err(why) if why.kind() == ErrorKind::NotFound => return names,
+        Err(why) => panic!("{}: {why}", folder.display()),
+    };
+    for entry in entries {
         let path = entry.unwrap().path();
         names.insert(path.file_name().unwrap().to_string_lossy().into_owned());
         if path.is_dir() {

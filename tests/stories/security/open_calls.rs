@@ -1,6 +1,8 @@
 //! Calls that are open when their token is taken away, ends or becomes too weak: they end, too, and say why. A gateway
 //! that holds sessions goes on with the next token.
 
+use std::convert::Infallible;
+use std::future::pending;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -11,8 +13,10 @@ use shim_proto::checkpoint::v1::{
     Attach, AttachSessionRequest, GetSessionRequest, Heartbeat, ImportRequest, Session,
     SessionStatus,
 };
+use shim_proto::coordination::v1::watch_workers_response::Event as Roll;
 use shim_proto::coordination::v1::{
     Requirements, SubscribeRequest, WatchStateRequest, WatchTaskRequest, WatchWorkersRequest,
+    WatchWorkersResponse,
 };
 use shim_redis_harness::Redis;
 use shim_runtime::client::{Channel, Endpoint, connect};
@@ -209,20 +213,36 @@ async fn all_end(mut ends: Ends, reason: &str, words: &str) {
     assert_eq!(count, 9);
 }
 
+/// Reads until a change of this worker is told.
+async fn told_of(roll: &mut Streaming<WatchWorkersResponse>, worker_id: &str) {
+    loop {
+        let told = roll.message().await.unwrap().expect("the stream goes on");
+        if let Some(Roll::Changed(change)) = told.event
+            && change.worker.is_some_and(|who| who.worker_id == worker_id)
+        {
+            return;
+        }
+    }
+}
+
 #[tokio::test]
 async fn every_open_call_ends_when_its_token_is_taken_away_and_no_other_does() {
     let (place, redis) = (Place::new(), Redis::start());
     let door = stack(&place, &redis, &format!("{OURS}\n{OTHER}\n")).await;
     let ends = open_all(&client(&door, place.root(), OURS)).await;
-    let mut other = Clients::over(&client(&door, place.root(), OTHER));
+    let others = client(&door, place.root(), OTHER);
+    let mut other = Clients::over(&others);
     let request = WatchWorkersRequest::default();
     let watched = other.registry.watch_workers(request).await.unwrap();
-    let mut stays = JoinSet::new();
-    follow(&mut stays, "WatchWorkers", watched);
+    let mut stays = watched.into_inner();
 
     token_file(place.root(), &format!("{OTHER}\n"));
     all_end(ends, "TOKEN_REFUSED", "that the call began with").await;
-    assert!(stays.try_join_next().is_none());
+
+    let late = TaskClients::over(&others).join("late", 1).await.unwrap();
+    tokio::time::timeout(PATIENCE, told_of(&mut stays, &late.worker_id))
+        .await
+        .expect("the stream tells of who came after");
 }
 
 #[tokio::test]
@@ -243,7 +263,7 @@ async fn an_open_call_for_which_the_role_is_too_weak_now_ends() {
     let file = token_file(place.root(), OURS);
     let launch = Launch::on(&place.data_dir())
         .env("SHIM_AUTH_TOKEN_FILE", &file.display().to_string())
-        .env("SHIM_CHECKPOINT_LEASE", "1s");
+        .env("SHIM_CHECKPOINT_LEASE", "3s");
     let door = Door::open(launch).await;
     let mut checkpoints = CheckpointServiceClient::new(client(&door, place.root(), OURS));
     let session = calls::open(&mut checkpoints, "/project").await.unwrap();
@@ -254,7 +274,17 @@ async fn an_open_call_for_which_the_role_is_too_weak_now_ends() {
         .await
         .unwrap();
     token_file(place.root(), &format!("{OURS} role=read\n"));
-    let end = end_of(attached.into_inner()).await;
+    // Until then its lease must not run out.
+    let beating = async {
+        while said.send(heartbeat()).await.is_ok() {
+            tokio::time::sleep(POLL).await;
+        }
+        pending::<Infallible>().await
+    };
+    let end = tokio::select! {
+        end = end_of(attached.into_inner()) => end,
+        never = beating => match never {},
+    };
     assert_eq!(end.code(), Code::PermissionDenied);
     assert_eq!(explain(&end).reason, "ROLE_REFUSED");
     // A client that goes on talking keeps nothing by it: the lease runs out.

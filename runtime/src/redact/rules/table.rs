@@ -1,14 +1,22 @@
-//! What the maintained set leaves to us: secrets that only their surroundings tell, vendors' keys with too short a
-//! beginning for it, and those in forms it is stricter about than a text that may be cut off or newer than the set.
+//! What the maintained set leaves to us: secrets that only their surroundings tell, and vendors' keys with too short a
+//! beginning for it. Common keys that the set knows too are here because it wants their whole length and an end of the
+//! word behind: one that is cut off, longer than it was, or glued to other text is found by its looser form.
 //!
-//! `B!` begins a pattern whose secret must not stand inside a longer word; in escaped text (JSON, `Debug`) the letter of
-//! `\n` may be right before it.
+//! `B!` begins a pattern whose secret must not stand inside a longer word of ASCII; in escaped text (JSON, `Debug`) the
+//! letter of `\n` may be right before it. Other letters, as of a sentence without spaces, are no part of a secret's word.
 
 use super::Rule;
 
 macro_rules! B {
     ($pattern:literal) => {
-        concat!(r"(?:\b|_|\\[nrt])(", $pattern, ")")
+        concat!(r"(?:(?-u:\b)|_|\\[nrt])(", $pattern, ")")
+    };
+}
+
+/// White space, written out or escaped.
+macro_rules! gap {
+    () => {
+        r"(?:\s|\\+[nrt])*"
     };
 }
 
@@ -20,15 +28,27 @@ macro_rules! named {
 }
 
 /// All rules, in the order they are applied.
-pub(super) static RULES: [Rule; 29] = [
-    // RFC 7468, OpenSSH, PGP (RFC 9580); with its end, or cut off somewhere inside.
+pub(super) static RULES: [Rule; 41] = [
+    // RFC 7468, OpenSSH, PGP (RFC 9580), headers (RFC 1421); with its end, or cut off somewhere inside.
     Rule::new(
         "private-key",
         &["private key"],
         concat!(
             r"(-----BEGIN[ A-Z0-9]{0,40}PRIVATE KEY(?: BLOCK)?-----(?s:.*?)-----END[ A-Z0-9]{0,40}PRIVATE KEY(?: BLOCK)?-----)",
-            r"|(-----BEGIN[ A-Z0-9]{0,40}PRIVATE KEY(?: BLOCK)?-----(?:\s|\\+[nrt])*(?:[A-Za-z0-9+/=]{16,}(?:\s|\\+[nrt])*)+)",
+            r"|(-----BEGIN[ A-Z0-9]{0,40}PRIVATE KEY(?: BLOCK)?-----(?:",
+            gap!(),
+            r"[A-Za-z][A-Za-z-]*: [^\r\n\\]*)*",
+            gap!(),
+            "(?:[A-Za-z0-9+/=]{16,}",
+            gap!(),
+            ")+)",
         ),
+        any,
+    ),
+    Rule::new(
+        "age-key",
+        &["age-secret-key-"],
+        r"(?i)(AGE-SECRET-KEY-1[0-9A-Z]{58,})",
         any,
     ),
     // Clouds.
@@ -41,16 +61,44 @@ pub(super) static RULES: [Rule; 29] = [
     Rule::new(
         "aws-secret-key",
         &["aws"],
-        r#"(?i)aws[\w .-]{0,20}(?:secret|key)[\w .-]{0,20}["'\\]*\s*(?:=>|=|:)\s*["'\\]*([a-z0-9/+]{40})(?:[^a-z0-9/+=]|$)"#,
+        concat!(
+            r#"(?i)aws[\w .-]{0,20}(?:secret|key)[\w .-]{0,20}["'\\]*\s*(?:=>|=|:)"#,
+            gap!(),
+            r#"["'\\]*([a-z0-9/+]{40})(?:[^a-z0-9/+=]|$)"#,
+        ),
+        any,
+    ),
+    Rule::new(
+        "google-api-key",
+        &["aiza"],
+        B!("AIza[A-Za-z0-9_-]{35,}"),
+        any,
+    ),
+    Rule::new(
+        "google-oauth",
+        &["gocspx-", "ya29."],
+        B!(r"GOCSPX-[A-Za-z0-9_-]{28,}|ya29\.[A-Za-z0-9_-]{20,}"),
         any,
     ),
     Rule::new(
         "azure-key",
         &["accountkey", "sharedaccesskey", "q~", "sig="],
-        r"(?:(?i:AccountKey|SharedAccessKey)=|[?&;]sig=)([A-Za-z0-9+/%]{30,}={0,2})|(?:\b|_)([A-Za-z0-9_~.]{3}[0-9]Q~[A-Za-z0-9_~.-]{31,34})",
+        r"(?:(?i:AccountKey|SharedAccessKey)=|[?&;]sig=)([A-Za-z0-9+/%]{30,}={0,2})|(?:(?-u:\b)|_)([A-Za-z0-9_~.]{3}[0-9]Q~[A-Za-z0-9_~.-]{31,34})",
+        any,
+    ),
+    Rule::new(
+        "digitalocean-token",
+        &["dop_v1_", "doo_v1_", "dor_v1_"],
+        B!("do[opr]_v1_[a-f0-9]{64,}"),
         any,
     ),
     Rule::new("heroku-key", &["hrku-"], B!("HRKU-[A-Za-z0-9_-]{30,}"), any),
+    Rule::new(
+        "fly-token",
+        &["fo1_", "fm2_"],
+        B!("fo1_[A-Za-z0-9_-]{43,}|fm2_[A-Za-z0-9+/=]{60,}"),
+        any,
+    ),
     // Code and its packages.
     Rule::new(
         "github-token",
@@ -73,8 +121,21 @@ pub(super) static RULES: [Rule; 29] = [
         B!("ATATT3[A-Za-z0-9_=-]{60,}"),
         any,
     ),
+    Rule::new("npm-token", &["npm_"], B!("npm_[A-Za-z0-9]{36,}"), any),
     Rule::new("pypi-token", &["pypi-"], B!("pypi-[A-Za-z0-9_-]{50,}"), any),
     Rule::new("crates-token", &["cio"], B!("cio[A-Za-z0-9]{32}"), is_mixed),
+    Rule::new(
+        "rubygems-key",
+        &["rubygems_"],
+        B!("rubygems_[a-f0-9]{48,}"),
+        any,
+    ),
+    Rule::new(
+        "docker-token",
+        &["dckr_"],
+        B!("dckr_(?:pat|oat)_[A-Za-z0-9_-]{27,}"),
+        any,
+    ),
     // Models.
     Rule::new(
         "anthropic-key",
@@ -94,7 +155,12 @@ pub(super) static RULES: [Rule; 29] = [
         B!("(?:hf|api_org)_[A-Za-z0-9]{30,}"),
         any,
     ),
-    Rule::new("replicate-token", &["r8_"], B!("r8_[A-Za-z0-9]{37,}"), any),
+    Rule::new(
+        "model-key",
+        &["gsk_", "xai-", "pplx-", "r8_"],
+        B!("gsk_[A-Za-z0-9]{48,}|xai-[A-Za-z0-9]{60,}|pplx-[A-Za-z0-9]{40,}|r8_[A-Za-z0-9]{37,}"),
+        any,
+    ),
     // Messages and mail.
     Rule::new(
         "slack-token",
@@ -129,7 +195,7 @@ pub(super) static RULES: [Rule; 29] = [
     Rule::new(
         "twilio-key",
         &["twilio"],
-        r"(?i)twilio.{0,40}?\b((?:SK)?[0-9a-f]{32})\b",
+        r"(?i)twilio.{0,40}?(?-u:\b)((?:SK)?[0-9a-f]{32})(?-u:\b)",
         any,
     ),
     // Money.
@@ -137,6 +203,18 @@ pub(super) static RULES: [Rule; 29] = [
         "stripe-key",
         &["sk_live_", "sk_test_", "rk_live_", "rk_test_", "whsec_"],
         B!("(?:[rs]k_(?:live|test)|whsec)_[A-Za-z0-9+/=]{16,}"),
+        any,
+    ),
+    Rule::new(
+        "square-token",
+        &["sq0", "eaaa"],
+        B!("sq0[a-z]{3}-[A-Za-z0-9_-]{22,}|EAAA[A-Za-z0-9_-]{60,}"),
+        any,
+    ),
+    Rule::new(
+        "shopify-token",
+        &["shpat_", "shpca_", "shppa_", "shpss_"],
+        B!("shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32,}"),
         any,
     ),
     // What operators run.
@@ -152,6 +230,23 @@ pub(super) static RULES: [Rule; 29] = [
         B!(r"[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_=-]{60,}"),
         any,
     ),
+    Rule::new(
+        "grafana-token",
+        &["glsa_", "glc_"],
+        B!("glsa_[A-Za-z0-9]{32}_[A-Fa-f0-9]{8,}|glc_[A-Za-z0-9+/=]{32,}"),
+        any,
+    ),
+    Rule::new(
+        "service-token",
+        &[
+            "dapi", "nrak-", "pmak-", "lin_api_", "ntn_", "sbp_", "figd_", "sntrys_", "sntryu_",
+            "pscale_", "pul-", "dp.pt.",
+        ],
+        B!(
+            r"dapi[a-f0-9]{32,}|NRAK-[A-Z0-9]{27,}|PMAK-[a-f0-9]{24}-[a-f0-9]{34,}|lin_api_[A-Za-z0-9]{40,}|ntn_[A-Za-z0-9]{40,}|sbp_[a-f0-9]{40,}|figd_[A-Za-z0-9_-]{40,}|sntry[su]_[A-Za-z0-9+/=_-]{60,}|pscale_(?:tkn|pw|oauth)_[A-Za-z0-9_.-]{32,}|pul-[a-f0-9]{40,}|dp\.pt\.[A-Za-z0-9]{40,}"
+        ),
+        any,
+    ),
     // Forms that many share.
     Rule::new(
         "jwt",
@@ -162,15 +257,15 @@ pub(super) static RULES: [Rule; 29] = [
     Rule::new(
         "url-password",
         &["://"],
-        r#"(?i)\b[a-z][a-z0-9+.-]*://[^\s/?#:@"'<>\[\]]*:([^\s/?#@"'<>]+)@"#,
+        r#"(?i)(?-u:\b)[a-z][a-z0-9+.-]*://[^\s/?#:@"'<>\[\]]*:([^\s/?#@"'<>]+)@"#,
         is_no_placeholder,
     ),
     Rule::new(
         "authorization",
         &["authorization", "bearer", "basic"],
         concat!(
-            r#"(?i)\bauthorization["'\\]*\s*[:=]\s*["'\\]*(?:[a-z][a-z0-9-]*\s+)?([^\s"',;\\]{8,})"#,
-            r"|\b(?:bearer|basic)\s+([a-z0-9+/_.~=-]{12,})",
+            r#"(?i)(?-u:\b)authorization["'\\]*\s*[:=]\s*["'\\]*(?:[a-z][a-z0-9-]*\s+)?([^\s"',;\\]{8,})"#,
+            r"|(?-u:\b)(?:bearer|basic)\s+([a-z0-9+/_.~=-]{12,})",
         ),
         is_credential,
     ),
@@ -180,7 +275,9 @@ pub(super) static RULES: [Rule; 29] = [
         &NAMES,
         concat!(
             named!(),
-            r#"\\*["']?\s*(?:=>|:=|=|:)\s*(?:(?:Some|String)\()*(?:b?"((?:[^"\\\r\n]|\\[^\r\n])+)"|\\+"([^"\\\r\n]+)|b?'([^'\r\n]+)')"#,
+            r#"\\*["']?\s*(?:=>|:=|=|:)"#,
+            gap!(),
+            r#"(?:(?:Some|String)\()*(?:b?"((?:[^"\\\r\n]|\\[^\r\n])+)"|\\+"([^"\\\r\n]+)|b?'([^'\r\n]+)')"#,
         ),
         is_no_placeholder,
     ),
@@ -196,7 +293,9 @@ pub(super) static RULES: [Rule; 29] = [
         &NAMES,
         concat!(
             named!(),
-            r#"\s*(?:=>|:=|=|:)\s*([^\s"'`,;&<>(){}\[\]\\|]{6,})(?:[\s"'`,;&<\])}\\|]|$)"#,
+            r"\s*(?:=>|:=|=|:)",
+            gap!(),
+            r#"([^\s"'`,;&<>(){}\[\]\\|]{6,})(?:[\s"'`,;&<\])}\\|]|$)"#,
         ),
         is_random,
     ),

@@ -8,10 +8,9 @@ use shim_runtime::free_form;
 use tokio_util::sync::CancellationToken;
 
 use super::child::{End, Ended, Halt, Run};
+use super::notes::Notes;
 use super::program::Program;
-use super::{
-    Claim, EXECUTOR_FAILED, Executor, Failure, News, Outcome, Pulse, TIMED_OUT, output, prompt,
-};
+use super::{Claim, EXECUTOR_FAILED, Executor, Failure, News, Outcome, Pulse, TIMED_OUT, prompt};
 
 const MAX_ARGS: usize = 100;
 const MAX_ARG_BYTES: usize = 8 * 1024;
@@ -33,12 +32,10 @@ impl Command {
         let extras = Extras::of(run.claim, config.allow_args)?;
         let args = config.args.iter().cloned().chain(extras.args);
         let input = extras.stdin.unwrap_or_else(|| prompt::as_json(run.claim));
-        let mut armor = Armor::default();
+        let mut notes = Notes::default();
         let hear = |line: &[u8]| {
-            let text = String::from_utf8_lossy(line);
-            let note = output::first_line(&text, MAX_NOTE_BYTES);
             run.pulse.tell(News {
-                note: Some(note).filter(|note| !note.is_empty() && !armor.covers(&text)),
+                note: notes.hear(line),
                 ..News::default()
             });
             false
@@ -66,23 +63,6 @@ impl Executor for Command {
             stop,
         };
         Box::pin(self.attempt(run).unwrap_or_else(Outcome::from))
-    }
-}
-
-/// Keys come in lines (RFC 7468), none of which looks like a secret by itself: between `BEGIN` and `END` is no note.
-#[derive(Default)]
-struct Armor {
-    is_open: bool,
-}
-
-impl Armor {
-    fn covers(&mut self, line: &str) -> bool {
-        let was_open = self.is_open;
-        match (line.rfind("-----BEGIN "), line.rfind("-----END ")) {
-            (None, None) => {}
-            (begin, end) => self.is_open = begin > end,
-        }
-        was_open || self.is_open
     }
 }
 

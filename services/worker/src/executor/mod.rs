@@ -14,6 +14,7 @@ mod groups;
 mod keeper;
 mod leftovers;
 mod lines;
+mod notes;
 mod output;
 mod program;
 mod prompt;

@@ -175,6 +175,18 @@ async fn a_key_that_is_printed_is_in_no_note_result_or_file() {
 }
 
 #[tokio::test]
+async fn a_value_that_is_printed_below_its_name_is_in_no_note_or_result() {
+    let house = House::new();
+    let value = "k3yW1thN0F0rm";
+    let script = format!("echo api_key:; echo '  {value}'");
+    let pulse = Pulse::default();
+    let outcome = run_with(&*house.command(&script), &claim("t"), &pulse).await;
+    let mark = "[redacted:assigned-secret]";
+    assert_eq!(completed(outcome).text, format!("api_key:\n  {mark}\n"));
+    assert_eq!(pulse.take().note.as_deref(), Some(mark));
+}
+
+#[tokio::test]
 async fn a_failure_hides_the_secrets_of_the_last_words() {
     let house = House::new();
     let secret = format!("ghp_{}", "a1B2c3D4e5F6".repeat(3));
