@@ -28,8 +28,8 @@ pub(crate) trait Watch: Send + Unpin + 'static {
     }
 }
 
-/// The end of a body that is cut: trailers, or the failure of what cannot have any.
-pub(crate) type Last = Result<Frame<Bytes>, Status>;
+/// The end of a body that is cut: trailers, the failure of what cannot have any, or nothing more.
+pub(crate) type Last = Option<Result<Frame<Bytes>, Status>>;
 
 /// The body, watched.
 pub(crate) fn watched(body: Body, watch: impl Watch) -> Body {
@@ -48,7 +48,7 @@ struct Watched<W> {
 }
 
 impl<W: Watch> Watched<W> {
-    fn pass(&mut self, next: Option<Last>) -> Poll<Option<Last>> {
+    fn pass(&mut self, next: Last) -> Poll<Last> {
         Poll::Ready(match self.watch.passes(next.as_ref()) {
             Ok(()) => next,
             Err(status) => Some(Err(status)),
@@ -56,9 +56,9 @@ impl<W: Watch> Watched<W> {
     }
 
     /// What would still come is dropped, and whoever sends it learns of that.
-    fn cut(&mut self, last: Last) -> Poll<Option<Last>> {
+    fn cut(&mut self, last: Last) -> Poll<Last> {
         self.body = Body::empty();
-        self.pass(Some(last))
+        self.pass(last)
     }
 }
 

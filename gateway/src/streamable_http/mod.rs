@@ -5,7 +5,6 @@
 //! the caller may do. Who gets a connection at all is the [`door`]'s business.
 
 mod door;
-mod open_answer;
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -26,7 +25,7 @@ use shim_runtime::auth::{Auth, Caller, Pass, Peer, Role};
 use shim_runtime::fault::Fault;
 use shim_runtime::lifecycle::Shutdown;
 use shim_runtime::limits::{Limiter, Limits};
-use shim_runtime::server::Connection;
+use shim_runtime::server::{Connection, while_let_in};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
@@ -36,7 +35,6 @@ use crate::gateway::Gateway;
 use crate::server::McpServer;
 
 use door::Door;
-use open_answer::while_let_in;
 
 const PATH: &str = "/mcp";
 /// Requests in flight get this long to finish once the shutdown began.

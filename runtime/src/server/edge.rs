@@ -284,8 +284,8 @@ impl Watch for HeldOpen {
 /// A status as answers that have begun end with it.
 fn trailers(status: &Status) -> Last {
     let mut headers = HeaderMap::new();
-    status.add_header(&mut headers)?;
-    Ok(Frame::trailers(headers))
+    let added = status.add_header(&mut headers);
+    Some(added.map(|()| Frame::trailers(headers)))
 }
 
 /// Counts the bytes of a request against the budget until it is read and dropped, as long as its caller may send them.
@@ -314,11 +314,11 @@ impl Watch for Arriving {
     }
 
     fn cuts(&mut self, cx: &mut Context<'_>) -> Poll<Last> {
-        self.standing.poll_lapse(cx).map(Err)
+        self.standing.poll_lapse(cx).map(|lapsed| Some(Err(lapsed)))
     }
 
     fn waits(&mut self, cx: &mut Context<'_>) -> Poll<Last> {
-        self.standing.waits(cx).map(Err)
+        self.standing.waits(cx).map(|lapsed| Some(Err(lapsed)))
     }
 }
 

@@ -39,6 +39,7 @@ pub use edge::{Activity, MAX_MESSAGE_BYTES};
 pub use listen::{ListenError, Listeners};
 pub use places::{begin_streaming, begin_waiting};
 pub use readiness::Readiness;
+pub use standing::while_let_in;
 
 /// In-flight calls get this long to finish once the shutdown began.
 const DRAIN: Duration = Duration::from_secs(5);
