@@ -17,12 +17,12 @@ help: ## Say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 22
 
 run: ## Bring up the local stack, play the demo against it, and stay with a live view
-	@scripts/setup.sh run
+	@deploy/local/setup.sh run
 	@cargo build --release --quiet --package shim
-	@scripts/run.sh $(TARGET)/release/shim
+	@deploy/local/run.sh $(TARGET)/release/shim
 
 test: ## Check the format, the lints and every test
-	@scripts/setup.sh test $(VENV) $(NODE)
+	@deploy/local/setup.sh test $(VENV) $(NODE)
 	cargo fmt --check
 	cargo clippy --quiet --workspace --all-targets -- --deny warnings
 	cargo build --quiet --workspace
@@ -30,13 +30,13 @@ test: ## Check the format, the lints and every test
 		cargo nextest run --workspace --status-level slow --final-status-level fail
 
 bench: ## Measure against the peers of each promise; results in target/bench: AREA=coordination
-	@scripts/setup.sh test $(VENV) $(NODE)
+	@deploy/local/setup.sh test $(VENV) $(NODE)
 	@cargo build --release --quiet --package shim --package shim-tests
 	@SHIM_BIN=$(TARGET)/release/shim SHIM_PYTHON=$(VENV)/bin/python SHIM_NODE=$(NODE) \
 		$(TARGET)/release/bench $(AREA)
 
 chaos: ## Kill, freeze and race what is promised: PANEL=checkpoint|races|locks|outages|coordination|tasks|claims|overload ROUNDS=200 SEED=1
-	@scripts/setup.sh run
+	@deploy/local/setup.sh run
 	@cargo build --release --quiet --package shim --package shim-tests
 	@SHIM_BIN=$(TARGET)/release/shim $(TARGET)/release/chaos $(PANEL) \
 		$(if $(ROUNDS),--rounds $(ROUNDS)) --seed $(SEED)

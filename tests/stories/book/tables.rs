@@ -19,7 +19,7 @@ fn first_column(heading: &str) -> BTreeSet<String> {
 
 /// The sources of the crates that are no tests, without the tests within.
 fn sources() -> Vec<(String, String)> {
-    let crates = ["src", "runtime/src", "store/src", "services", "gateway/src"];
+    let crates = ["src", "crates/runtime/src", "crates/store/src", "services", "gateway/src"];
     let mut found = Vec::new();
     for folder in crates {
         gather(&repository().join(folder), &mut found);

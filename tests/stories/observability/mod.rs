@@ -33,7 +33,7 @@ fn promtool(arguments: &[&str]) {
         .args(arguments)
         .current_dir(deploy().join("prometheus"))
         .output();
-    let run = run.expect("promtool is installed: scripts/setup.sh does that");
+    let run = run.expect("promtool is installed: deploy/local/setup.sh does that");
     let told = String::from_utf8_lossy(&run.stdout) + String::from_utf8_lossy(&run.stderr);
     assert!(run.status.success(), "promtool {arguments:?}:\n{told}");
 }

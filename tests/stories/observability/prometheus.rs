@@ -51,7 +51,7 @@ impl Prometheus {
             .stderr(std::fs::File::create(place("log")).unwrap())
             .kill_on_drop(true)
             .spawn()
-            .expect("prometheus is installed: scripts/setup.sh does that");
+            .expect("prometheus is installed: deploy/local/setup.sh does that");
         let prometheus = Self {
             address,
             _port: port,

@@ -78,7 +78,7 @@ node_packages() {
     cp "$wanted" "$folder/installed.json"
 }
 
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 have cargo || fail "Rust is missing" "install it from https://rustup.rs"
 if ! have cc; then
     [ "$(uname)" = Darwin ] && fail "the compiler tools are missing" "xcode-select --install"

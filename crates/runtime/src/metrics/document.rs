@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use super::{Kind, Label, METRICS, Metric, Unit};
 
-const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/METRICS.md");
+const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/METRICS.md");
 /// Set to write the file instead of comparing it.
 const REWRITE: &str = "REWRITE_METRICS_MD";
 
@@ -25,7 +25,7 @@ those of all rules of redaction too.
 Histograms of seconds have 21 buckets from 50 microseconds to 5 minutes. A gauge is NaN while its value is not known, as
 the queues' while Redis cannot be asked.
 
-This file is written from the table in `runtime/src/metrics/table.rs`, by
+This file is written from the table in `crates/runtime/src/metrics/table.rs`, by
 `REWRITE_METRICS_MD=1 cargo test -p shim-runtime metrics::document`.
 ";
 
