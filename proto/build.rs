@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-const AREAS: [&str; 3] = ["checkpoint", "coordination", "worker"];
+const PACKAGES: [&str; 3] = ["checkpoint", "coordination", "worker"];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut files = Vec::new();
-    for area in AREAS {
-        let folder = format!("shim/{area}/v1");
+    for package in PACKAGES {
+        let folder = format!("shim/{package}/v1");
         println!("cargo::rerun-if-changed={folder}");
         for entry in std::fs::read_dir(&folder)? {
             files.push(entry?.path());

@@ -4,18 +4,18 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use crate::config::Config;
-use crate::failure::Failure;
-use crate::service::{self, Args, Bound, loopback};
+use crate::error::CliError;
+use crate::service::{self, Args, BoundServer, loopback};
 
 /// Where the service listens unless told otherwise.
 pub(crate) const ADDRESS: SocketAddr = loopback(50_051);
 
 /// Runs until SIGINT or SIGTERM.
-pub(crate) fn run(args: &Args, config: Config) -> Result<ExitCode, Failure> {
+pub(crate) fn run(args: &Args, config: Config) -> Result<ExitCode, CliError> {
     service::run("shim-checkpoint", args, config, ADDRESS, serve)
 }
 
-async fn serve(config: Config, bound: Bound) -> Result<(), Failure> {
+async fn serve(config: Config, bound: BoundServer) -> Result<(), CliError> {
     let data_dir = &config.runtime.data_dir;
     shim_checkpoint::run(
         config.checkpoint,
@@ -28,7 +28,7 @@ async fn serve(config: Config, bound: Bound) -> Result<(), Failure> {
     Ok(())
 }
 
-impl From<shim_checkpoint::StartError> for Failure {
+impl From<shim_checkpoint::StartError> for CliError {
     fn from(error: shim_checkpoint::StartError) -> Self {
         Self::new(error.to_string()).hint("`shim doctor` checks the data folder and the database")
     }

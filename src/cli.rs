@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, absolute};
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::{
     checkpoint, coordination, demo, doctor, down, files, gateway, healthcheck, install, locks,
     messages, service, sessions, state, status, tasks, up, worker, workers,
@@ -155,33 +155,33 @@ impl Command {
 
 impl Cli {
     /// Runs what was typed.
-    pub(crate) fn run(self, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+    pub(crate) fn run(self, out: &mut dyn Write) -> Result<ExitCode, CliError> {
         let loaded = Config::load(&self.global, self.command.settings());
         match self.command {
             Command::Up(args) => up::run(&args, loaded?, out),
-            Command::Down => wait_for(down::run(&loaded?, out)),
-            Command::Status(args) => wait_for(status::run(&args, &loaded?, out)),
+            Command::Down => block_on(down::run(&loaded?, out)),
+            Command::Status(args) => block_on(status::run(&args, &loaded?, out)),
             Command::Gateway(args) => gateway::run(&args, loaded?),
             Command::Checkpoint(args) => checkpoint::run(&args, loaded?),
             Command::Coordination(args) => coordination::run(&args, loaded?),
             Command::Worker(args) => worker::run(&args, loaded?),
-            Command::Sessions(command) => wait_for(sessions::run(command, &loaded?, out)),
-            Command::Tasks(command) => wait_for(tasks::run(command, &loaded?, out)),
-            Command::Workers(command) => wait_for(workers::run(command, &loaded?, out)),
-            Command::Locks(command) => wait_for(locks::run(command, &loaded?, out)),
-            Command::Files(command) => wait_for(files::run(command, &loaded?, out)),
-            Command::State(command) => wait_for(state::run(command, &loaded?, out)),
-            Command::Messages(command) => wait_for(messages::run(command, &loaded?, out)),
-            Command::Healthcheck(args) => wait_for(healthcheck::run(&args, &loaded?, out)),
+            Command::Sessions(command) => block_on(sessions::run(command, &loaded?, out)),
+            Command::Tasks(command) => block_on(tasks::run(command, &loaded?, out)),
+            Command::Workers(command) => block_on(workers::run(command, &loaded?, out)),
+            Command::Locks(command) => block_on(locks::run(command, &loaded?, out)),
+            Command::Files(command) => block_on(files::run(command, &loaded?, out)),
+            Command::State(command) => block_on(state::run(command, &loaded?, out)),
+            Command::Messages(command) => block_on(messages::run(command, &loaded?, out)),
+            Command::Healthcheck(args) => block_on(healthcheck::run(&args, &loaded?, out)),
             Command::Install(args) => install::run(&args, &loaded?, out),
-            Command::Doctor(args) => wait_for(doctor::run(&args, &self.global, loaded, out)),
-            Command::Demo(args) => wait_for(demo::run(&args, &loaded?, out)),
+            Command::Doctor(args) => block_on(doctor::run(&args, &self.global, loaded, out)),
+            Command::Demo(args) => block_on(demo::run(&args, &loaded?, out)),
         }
     }
 }
 
 /// Runs a command that only makes calls: one thread is enough for it.
-pub(crate) fn wait_for<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?

@@ -11,13 +11,13 @@ use shim_proto::coordination::v1::state_service_client::StateServiceClient;
 use shim_proto::coordination::v1::task_service_client::TaskServiceClient;
 use shim_proto::worker::v1::worker_service_client::WorkerServiceClient;
 use shim_runtime::client::{self, Channel, Endpoint};
-use shim_runtime::fault::explain;
 use shim_runtime::server::MAX_MESSAGE_BYTES;
+use shim_runtime::service_error::decode;
 use shim_runtime::stack::{Stack, StackInfo};
 use tonic::Request;
 
 use crate::config::Config;
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::service::credentials;
 
 /// A typed client of the checkpoint service.
@@ -44,14 +44,14 @@ pub(crate) type WorkerHost = WorkerServiceClient<Channel>;
 const STACK_READY_WITHIN: Duration = Duration::from_secs(10);
 const CALL_WITHIN: Duration = Duration::from_secs(30);
 /// A stack younger than this may still be waiting for its Redis.
-const YOUNG: Duration = Duration::from_secs(5);
+const REDIS_READY_WITHIN: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(20);
 
 /// The checkpoint service that is configured, or the local stack's.
 ///
 /// # Errors
 /// If the stack cannot be started.
-pub(crate) async fn checkpoints(config: &Config) -> Result<Checkpoints, Failure> {
+pub(crate) async fn checkpoints(config: &Config) -> Result<Checkpoints, CliError> {
     let endpoint = match &config.runtime.endpoints.checkpoint {
         Some(endpoint) => endpoint.clone(),
         None => Endpoint::Unix(local_stack(config).await?.socket),
@@ -63,7 +63,10 @@ pub(crate) async fn checkpoints(config: &Config) -> Result<Checkpoints, Failure>
 ///
 /// # Errors
 /// If the credentials cannot be read.
-pub(crate) fn checkpoints_at(config: &Config, endpoint: &Endpoint) -> Result<Checkpoints, Failure> {
+pub(crate) fn checkpoints_at(
+    config: &Config,
+    endpoint: &Endpoint,
+) -> Result<Checkpoints, CliError> {
     let channel = client::connect(endpoint, Some(&credentials(config)?))?;
     Ok(CheckpointServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES))
 }
@@ -72,11 +75,11 @@ pub(crate) fn checkpoints_at(config: &Config, endpoint: &Endpoint) -> Result<Che
 ///
 /// # Errors
 /// If only the checkpoint service is configured, or the stack cannot be started.
-pub(crate) async fn coordination(config: &Config) -> Result<Coordination, Failure> {
+pub(crate) async fn coordination(config: &Config) -> Result<Coordination, CliError> {
     let endpoints = &config.runtime.endpoints;
     match (&endpoints.coordination, &endpoints.checkpoint) {
         (Some(endpoint), _) => coordination_at(config, endpoint),
-        (None, Some(checkpoint)) => Err(Failure::new(format!(
+        (None, Some(checkpoint)) => Err(CliError::new(format!(
             "no coordination service is configured, while the checkpoint service is ({checkpoint})"
         ))
         .hint("set endpoints.coordination (SHIM_ENDPOINTS_COORDINATION), too")),
@@ -96,7 +99,7 @@ pub(crate) async fn coordination(config: &Config) -> Result<Coordination, Failur
 pub(crate) fn coordination_at(
     config: &Config,
     endpoint: &Endpoint,
-) -> Result<Coordination, Failure> {
+) -> Result<Coordination, CliError> {
     let channel = client::connect(endpoint, Some(&credentials(config)?))?;
     Ok(Coordination {
         state: StateServiceClient::new(channel.clone())
@@ -113,7 +116,7 @@ pub(crate) fn coordination_at(
 ///
 /// # Errors
 /// If only other services are configured, or the stack cannot be started.
-pub(crate) async fn worker_host(config: &Config) -> Result<WorkerHost, Failure> {
+pub(crate) async fn worker_host(config: &Config) -> Result<WorkerHost, CliError> {
     let endpoints = &config.runtime.endpoints;
     let elsewhere = endpoints
         .coordination
@@ -121,7 +124,7 @@ pub(crate) async fn worker_host(config: &Config) -> Result<WorkerHost, Failure> 
         .or(endpoints.checkpoint.as_ref());
     match (&endpoints.worker, elsewhere) {
         (Some(endpoint), _) => worker_host_at(config, endpoint),
-        (None, Some(other)) => Err(Failure::new(format!(
+        (None, Some(other)) => Err(CliError::new(format!(
             "no worker service is configured, while another service is ({other})"
         ))
         .hint("set endpoints.worker (SHIM_ENDPOINTS_WORKER), too")),
@@ -138,14 +141,14 @@ pub(crate) async fn worker_host(config: &Config) -> Result<WorkerHost, Failure> 
 ///
 /// # Errors
 /// If the credentials cannot be read.
-pub(crate) fn worker_host_at(config: &Config, endpoint: &Endpoint) -> Result<WorkerHost, Failure> {
+pub(crate) fn worker_host_at(config: &Config, endpoint: &Endpoint) -> Result<WorkerHost, CliError> {
     let channel = client::connect(endpoint, Some(&credentials(config)?))?;
     Ok(WorkerServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES))
 }
 
-async fn local_stack(config: &Config) -> Result<StackInfo, Failure> {
+async fn local_stack(config: &Config) -> Result<StackInfo, CliError> {
     let exe = std::env::current_exe()?;
-    let stack = Stack::at(config.data_dir()).configured_by(config.runtime.file.clone());
+    let stack = Stack::at(config.data_dir()).with_config_file(config.runtime.file.clone());
     Ok(stack.ensure_running(&exe, STACK_READY_WITHIN).await?)
 }
 
@@ -155,14 +158,14 @@ async fn await_redis(service: &mut Coordination, stack: &StackInfo) {
     let age = SystemTime::now()
         .duration_since(started)
         .unwrap_or_default();
-    let deadline = Instant::now() + YOUNG.saturating_sub(age);
+    let deadline = Instant::now() + REDIS_READY_WITHIN.saturating_sub(age);
     while Instant::now() < deadline {
         let asked = ListWorkersRequest {
             page_size: 1,
             ..ListWorkersRequest::default()
         };
         match service.registry.list_workers(request(asked)).await {
-            Err(status) if explain(&status).reason == "STORE_UNAVAILABLE" => {
+            Err(status) if decode(&status).reason == "STORE_UNAVAILABLE" => {
                 tokio::time::sleep(POLL).await;
             }
             _ => return,

@@ -4,24 +4,24 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use crate::config::Config;
-use crate::failure::Failure;
-use crate::service::{self, Args, Bound, loopback};
+use crate::error::CliError;
+use crate::service::{self, Args, BoundServer, loopback};
 
 /// Where the service listens unless told otherwise.
 const ADDRESS: SocketAddr = loopback(50_052);
 
 /// Runs until SIGINT or SIGTERM. Unlike the local stack it brings no Redis of its own, so one must be named.
-pub(crate) fn run(args: &Args, config: Config) -> Result<ExitCode, Failure> {
+pub(crate) fn run(args: &Args, config: Config) -> Result<ExitCode, CliError> {
     if !config.coordination.has_redis() {
         return Err(
-            Failure::usage("redis_url is not set, and the coordination service keeps all it knows in Redis")
+            CliError::usage("redis_url is not set, and the coordination service keeps all it knows in Redis")
                 .hint("set redis_url (SHIM_REDIS_URL), for example redis://127.0.0.1:6379; `shim up` brings a Redis of its own"),
         );
     }
     service::run("shim-coordination", args, config, ADDRESS, serve)
 }
 
-async fn serve(config: Config, bound: Bound) -> Result<(), Failure> {
+async fn serve(config: Config, bound: BoundServer) -> Result<(), CliError> {
     shim_coordination::run(
         &config.coordination,
         bound.server,
@@ -32,7 +32,7 @@ async fn serve(config: Config, bound: Bound) -> Result<(), Failure> {
     Ok(())
 }
 
-impl From<shim_coordination::StartError> for Failure {
+impl From<shim_coordination::StartError> for CliError {
     fn from(error: shim_coordination::StartError) -> Self {
         Self::new(error.to_string()).hint("`shim doctor` checks the way to Redis")
     }

@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 use shim_runtime::stack::{Stack, StackInfo, StackState};
 
 use crate::config::Config;
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::up::redis;
 
 /// Longer than the drain of five seconds and the end of Redis together.
@@ -19,7 +19,7 @@ const STARTS_WITHIN: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(10);
 
 /// Stops the stack; it is no failure if there is none.
-pub(crate) async fn run(config: &Config, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(config: &Config, out: &mut dyn Write) -> Result<ExitCode, CliError> {
     let stack = Stack::at(config.data_dir());
     wait_while(&stack, STARTS_WITHIN, |state| {
         *state == StackState::Starting
@@ -29,7 +29,7 @@ pub(crate) async fn run(config: &Config, out: &mut dyn Write) -> Result<ExitCode
         StackState::Stopped => writeln!(out, "the stack is not running")?,
         StackState::Starting => {
             return Err(
-                Failure::new("the stack is starting and does not tell its pid")
+                CliError::new("the stack is starting and does not tell its pid")
                     .hint(format!("its log is {}", stack.log_path().display())),
             );
         }
@@ -38,14 +38,14 @@ pub(crate) async fn run(config: &Config, out: &mut dyn Write) -> Result<ExitCode
             writeln!(out, "the stack is stopped")?;
         }
     }
-    redis::stop_leftover(&redis::socket(config.data_dir())).await;
+    redis::stop_orphan(&redis::socket(config.data_dir())).await;
     Ok(ExitCode::SUCCESS)
 }
 
 /// The holder of the lock published its pid, and it still holds the lock: the pid cannot be another's.
-async fn stop(stack: &Stack, info: &StackInfo, out: &mut dyn Write) -> Result<(), Failure> {
+async fn stop(stack: &Stack, info: &StackInfo, out: &mut dyn Write) -> Result<(), CliError> {
     let pid = Pid::from_raw(
-        i32::try_from(info.pid).map_err(|_| Failure::new("the stack published no valid pid"))?,
+        i32::try_from(info.pid).map_err(|_| CliError::new("the stack published no valid pid"))?,
     );
     let runs =
         |state: &StackState| matches!(state, StackState::Running(now) if now.pid == info.pid);
@@ -62,20 +62,20 @@ async fn stop(stack: &Stack, info: &StackInfo, out: &mut dyn Write) -> Result<()
         ),
         (Signal::SIGKILL, KILL_WITHIN, ""),
     ];
-    for (signal, patience, next) in escalation {
+    for (signal, timeout, next) in escalation {
         kill(pid, signal)
-            .map_err(|e| Failure::new(format!("cannot stop the stack (pid {pid}): {e}")))?;
-        wait_while(stack, patience, runs).await;
+            .map_err(|e| CliError::new(format!("cannot stop the stack (pid {pid}): {e}")))?;
+        wait_while(stack, timeout, runs).await;
         if !runs(&stack.state()) {
             return Ok(());
         }
         writeln!(out, "{next}")?;
     }
-    Err(Failure::new(format!("the stack (pid {pid}) did not stop")))
+    Err(CliError::new(format!("the stack (pid {pid}) did not stop")))
 }
 
-async fn wait_while(stack: &Stack, patience: Duration, holds: impl Fn(&StackState) -> bool) {
-    let deadline = Instant::now() + patience;
+async fn wait_while(stack: &Stack, timeout: Duration, holds: impl Fn(&StackState) -> bool) {
+    let deadline = Instant::now() + timeout;
     while holds(&stack.state()) && Instant::now() < deadline {
         tokio::time::sleep(POLL).await;
     }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use shim_runtime::telemetry;
 
 use crate::config::Config;
-use crate::failure::Failure;
+use crate::error::CliError;
 
 /// How Claude connects.
 #[derive(Debug, clap::Args)]
@@ -24,7 +24,7 @@ pub(crate) struct Args {
 }
 
 /// Runs until the client closes stdin or a signal comes.
-pub(crate) fn run(args: &Args, mut config: Config) -> Result<ExitCode, Failure> {
+pub(crate) fn run(args: &Args, mut config: Config) -> Result<ExitCode, CliError> {
     let _telemetry = telemetry::init(&config.runtime, "shim-gateway");
     let configured = config.runtime.metrics_listen;
     config.runtime.metrics_listen = args
@@ -34,6 +34,6 @@ pub(crate) fn run(args: &Args, mut config: Config) -> Result<ExitCode, Failure> 
         Some(address) => shim_gateway::run_http(config.runtime, config.gateway, address),
         None => shim_gateway::run_stdio(config.runtime, config.gateway),
     };
-    result.map_err(|e| Failure::new(e.to_string()))?;
+    result.map_err(|e| CliError::new(e.to_string()))?;
     Ok(ExitCode::SUCCESS)
 }

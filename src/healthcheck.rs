@@ -17,7 +17,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
 use crate::config::Config;
-use crate::failure::Failure;
+use crate::error::CliError;
 
 /// Shorter than the patience of the engines that ask, so that they get to know the reason.
 const ANSWER_WITHIN: Duration = Duration::from_secs(4);
@@ -50,7 +50,7 @@ pub(crate) async fn run(
     args: &Args,
     config: &Config,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CliError> {
     let asked = async {
         if args.ready {
             readiness(config).await
@@ -58,18 +58,18 @@ pub(crate) async fn run(
             health(args, config).await
         }
     };
-    let told = tokio::time::timeout(ANSWER_WITHIN, asked)
+    let report = tokio::time::timeout(ANSWER_WITHIN, asked)
         .await
-        .map_err(|_| Failure::new(format!("no answer within {ANSWER_WITHIN:?}")))??;
-    writeln!(out, "{told}")?;
+        .map_err(|_| CliError::new(format!("no answer within {ANSWER_WITHIN:?}")))??;
+    writeln!(out, "{report}")?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Asks grpc.health.v1.
-async fn health(args: &Args, config: &Config) -> Result<String, Failure> {
+async fn health(args: &Args, config: &Config) -> Result<String, CliError> {
     let endpoint = match &args.endpoint {
         Some(endpoint) => endpoint.clone(),
-        None => own(config)?,
+        None => own_endpoint(config)?,
     };
     let name = match args.service.as_str() {
         "" => "the process",
@@ -83,45 +83,47 @@ async fn health(args: &Args, config: &Config) -> Result<String, Failure> {
     let answer = HealthClient::new(channel)
         .check(asked)
         .await
-        .map_err(|status| Failure::new(format!("{name} at {endpoint}: {}", status.message())))?;
+        .map_err(|status| CliError::new(format!("{name} at {endpoint}: {}", status.message())))?;
     match answer.into_inner().status() {
         ServingStatus::Serving => Ok(format!("{name} at {endpoint} is serving")),
-        _ => Err(Failure::new(format!("{name} at {endpoint} is not serving"))),
+        _ => Err(CliError::new(format!(
+            "{name} at {endpoint} is not serving"
+        ))),
     }
 }
 
 /// Where the server of this configuration listens: at `listen`, else it is the local stack.
-fn own(config: &Config) -> Result<Endpoint, Failure> {
+fn own_endpoint(config: &Config) -> Result<Endpoint, CliError> {
     if let Some(address) = config.runtime.listen {
         let tls = config.runtime.tls.cert_file.is_some();
         let scheme = if tls { "https" } else { "http" };
         let endpoint = format!("{scheme}://{}", reachable(address));
-        return endpoint.parse().map_err(Failure::new);
+        return endpoint.parse().map_err(CliError::new);
     }
     match Stack::at(config.data_dir()).state() {
         StackState::Running(stack) => Ok(Endpoint::Unix(stack.socket)),
-        StackState::Starting => Err(Failure::new("the local stack is starting")),
-        StackState::Stopped => Err(Failure::new("the local stack is not running")),
+        StackState::Starting => Err(CliError::new("the local stack is starting")),
+        StackState::Stopped => Err(CliError::new("the local stack is not running")),
     }
 }
 
 /// Asks /readyz of the probes.
-async fn readiness(config: &Config) -> Result<String, Failure> {
+async fn readiness(config: &Config) -> Result<String, CliError> {
     let address = config.runtime.metrics_listen.ok_or_else(|| {
-        Failure::usage("metrics_listen is not set, so there is no /readyz").hint(
+        CliError::usage("metrics_listen is not set, so there is no /readyz").hint(
             "set it (SHIM_METRICS_LISTEN) as it is set for the server, or ask without --ready",
         )
     })?;
     let address = reachable(address);
     let answer = get(address, "/readyz")
         .await
-        .map_err(|e| Failure::new(format!("no probes at {address}: {e}")))?;
+        .map_err(|e| CliError::new(format!("no probes at {address}: {e}")))?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    let told = body.trim().replace('\n', "; ");
+    let report = body.trim().replace('\n', "; ");
     if head.split(' ').nth(1) == Some("200") {
-        Ok(told)
+        Ok(report)
     } else {
-        Err(Failure::new(format!("{address} is not ready: {told}")))
+        Err(CliError::new(format!("{address} is not ready: {report}")))
     }
 }
 

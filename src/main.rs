@@ -2,7 +2,6 @@
 //!
 //! Each subcommand has a file of its own; what services do lives in their crates, never here.
 
-mod caller;
 mod checkpoint;
 mod cli;
 mod config;
@@ -11,15 +10,15 @@ mod coordination;
 mod demo;
 mod doctor;
 mod down;
-mod failure;
+mod error;
+mod event_stream;
 mod files;
-mod follow;
 mod gateway;
 mod healthcheck;
+mod id_prefix;
 mod install;
 mod locks;
 mod messages;
-mod naming;
 mod output;
 mod service;
 mod sessions;
@@ -29,6 +28,7 @@ mod tasks;
 mod up;
 mod worker;
 mod workers;
+mod workspace_args;
 
 use std::process::ExitCode;
 

@@ -12,7 +12,7 @@ use shim_runtime::tls::TlsError;
 use shim_runtime::{process, telemetry};
 
 use crate::config::Config;
-use crate::failure::Failure;
+use crate::error::CliError;
 
 /// Where to listen.
 #[derive(Debug, Default, clap::Args)]
@@ -26,7 +26,7 @@ pub(crate) struct Args {
 }
 
 /// What a service gets to serve with.
-pub(crate) struct Bound {
+pub(crate) struct BoundServer {
     /// The server, with health and reflection and no service yet.
     pub(crate) server: Server,
     /// Bound before anything heavy is done.
@@ -46,13 +46,13 @@ pub(crate) fn run<F>(
     args: &Args,
     config: Config,
     address: SocketAddr,
-    service: impl FnOnce(Config, Bound) -> F,
-) -> Result<ExitCode, Failure>
+    service: impl FnOnce(Config, BoundServer) -> F,
+) -> Result<ExitCode, CliError>
 where
-    F: Future<Output = Result<(), Failure>>,
+    F: Future<Output = Result<(), CliError>>,
 {
     let _telemetry = telemetry::init(&config.runtime, name);
-    process::allow_many_files();
+    process::raise_open_file_limit();
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?
@@ -63,7 +63,7 @@ where
     Ok(ExitCode::SUCCESS)
 }
 
-async fn bind(args: &Args, config: &Config, address: SocketAddr) -> Result<Bound, Failure> {
+async fn bind(args: &Args, config: &Config, address: SocketAddr) -> Result<BoundServer, CliError> {
     let shutdown = Shutdown::on_signals()?;
     let auth = auth(config)?;
     let mut listeners = Listeners::default();
@@ -79,7 +79,7 @@ async fn bind(args: &Args, config: &Config, address: SocketAddr) -> Result<Bound
         tracing::info!(%bound, "listening");
     }
     bind_probes(&mut listeners, config).await?;
-    Ok(Bound {
+    Ok(BoundServer {
         server: server(config, auth)?,
         listeners,
         shutdown,
@@ -87,7 +87,10 @@ async fn bind(args: &Args, config: &Config, address: SocketAddr) -> Result<Bound
 }
 
 /// Binds the HTTP probes if they are configured.
-pub(crate) async fn bind_probes(listeners: &mut Listeners, config: &Config) -> Result<(), Failure> {
+pub(crate) async fn bind_probes(
+    listeners: &mut Listeners,
+    config: &Config,
+) -> Result<(), CliError> {
     if let Some(address) = config.runtime.metrics_listen {
         let open = config.runtime.metrics_open;
         let bound = listeners.bind_probes(address, open).await?;
@@ -100,47 +103,47 @@ pub(crate) async fn bind_probes(listeners: &mut Listeners, config: &Config) -> R
 pub(crate) fn open_store(
     config: &shim_store::Config,
     shutdown: &Shutdown,
-) -> Result<shim_store::Store, Failure> {
+) -> Result<shim_store::Store, CliError> {
     shim_store::Store::open_at(config, shutdown)
-        .map_err(|wrong| Failure::usage(format!("redis_url: {wrong}")))
+        .map_err(|wrong| CliError::usage(format!("redis_url: {wrong}")))
 }
 
 /// What a server asks of its callers.
-pub(crate) fn auth(config: &Config) -> Result<Auth, Failure> {
+pub(crate) fn auth(config: &Config) -> Result<Auth, CliError> {
     Ok(Auth::of(&config.runtime)?)
 }
 
 /// What a client shows.
-pub(crate) fn credentials(config: &Config) -> Result<Credentials, Failure> {
+pub(crate) fn credentials(config: &Config) -> Result<Credentials, CliError> {
     Ok(Credentials::of(&config.runtime)?)
 }
 
 /// A server without services, behind everything the configuration asks of callers.
-pub(crate) fn server(config: &Config, auth: Auth) -> Result<Server, Failure> {
+pub(crate) fn server(config: &Config, auth: Auth) -> Result<Server, CliError> {
     Ok(Server::new(auth)?
         .with_tls(config.runtime.tls.server()?)
         .with_limits(config.runtime.limits.clone()))
 }
 
-impl From<TokenError> for Failure {
+impl From<TokenError> for CliError {
     fn from(error: TokenError) -> Self {
         Self::new(error.to_string())
     }
 }
 
-impl From<TlsError> for Failure {
+impl From<TlsError> for CliError {
     fn from(error: TlsError) -> Self {
         Self::new(error.to_string())
     }
 }
 
-impl From<CredentialsError> for Failure {
+impl From<CredentialsError> for CliError {
     fn from(error: CredentialsError) -> Self {
         Self::new(error.to_string())
     }
 }
 
-impl From<ListenError> for Failure {
+impl From<ListenError> for CliError {
     fn from(error: ListenError) -> Self {
         let failure = Self::new(error.to_string());
         match error {
@@ -157,7 +160,7 @@ impl From<ListenError> for Failure {
     }
 }
 
-impl From<ServeError> for Failure {
+impl From<ServeError> for CliError {
     fn from(error: ServeError) -> Self {
         Self::new(error.to_string())
     }

@@ -6,13 +6,13 @@ use std::process::ExitCode;
 use shim_runtime::client;
 
 use crate::config::Config;
-use crate::failure::Failure;
-use crate::service::{self, Bound, credentials, loopback, open_store};
+use crate::error::CliError;
+use crate::service::{self, BoundServer, credentials, loopback, open_store};
 
 /// Where the service listens unless told otherwise.
 const ADDRESS: SocketAddr = loopback(50_053);
 /// More workers than this on one machine are a slip of the finger; one worker may take 64 tasks.
-const MAX_CREW: usize = 64;
+const MAX_WORKERS: usize = 64;
 
 /// What is started at once.
 #[derive(Debug, clap::Args)]
@@ -22,13 +22,13 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) service: service::Args,
     /// An executor to start workers of, one unless a count is given; may be given again [setting: worker.start]
-    #[arg(long, value_name = "NAME[=COUNT]", value_parser = crew)]
-    executor: Vec<Crew>,
+    #[arg(long, value_name = "NAME[=COUNT]", value_parser = parse_executor_count)]
+    executor: Vec<ExecutorCount>,
 }
 
 /// Workers with the same executor.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Crew {
+struct ExecutorCount {
     executor: String,
     count: usize,
 }
@@ -36,22 +36,22 @@ struct Crew {
 impl Args {
     /// The executors to start, each as often as it is wanted.
     pub(crate) fn start(&self) -> Vec<&str> {
-        let crews = self.executor.iter();
-        crews
-            .flat_map(|crew| std::iter::repeat_n(crew.executor.as_str(), crew.count))
+        let entries = self.executor.iter();
+        entries
+            .flat_map(|entry| std::iter::repeat_n(entry.executor.as_str(), entry.count))
             .collect()
     }
 }
 
-fn crew(typed: &str) -> Result<Crew, String> {
+fn parse_executor_count(typed: &str) -> Result<ExecutorCount, String> {
     let (executor, count) = typed.split_once('=').unwrap_or((typed, "1"));
     let count = count
         .parse()
         .ok()
-        .filter(|count| (1..=MAX_CREW).contains(count));
-    Ok(Crew {
+        .filter(|count| (1..=MAX_WORKERS).contains(count));
+    Ok(ExecutorCount {
         executor: executor.to_owned(),
-        count: count.ok_or_else(|| format!("a count is 1 to {MAX_CREW}"))?,
+        count: count.ok_or_else(|| format!("a count is 1 to {MAX_WORKERS}"))?,
     })
 }
 
@@ -63,17 +63,17 @@ Examples:
 The service's port is 50053. `shim up` runs it with the other services.";
 
 /// Runs until SIGINT or SIGTERM, then drains its workers.
-pub(crate) fn run(args: &Args, config: Config) -> Result<ExitCode, Failure> {
+pub(crate) fn run(args: &Args, config: Config) -> Result<ExitCode, CliError> {
     if !config.coordination.has_redis() {
         return Err(
-            Failure::usage("redis_url is not set, and the worker service finds its tasks in Redis")
+            CliError::usage("redis_url is not set, and the worker service finds its tasks in Redis")
                 .hint("set redis_url (SHIM_REDIS_URL) to the coordination service's; `shim up` brings a Redis of its own"),
         );
     }
     service::run("shim-worker", &args.service, config, ADDRESS, serve)
 }
 
-async fn serve(config: Config, bound: Bound) -> Result<(), Failure> {
+async fn serve(config: Config, bound: BoundServer) -> Result<(), CliError> {
     let checkpoints = match &config.runtime.endpoints.checkpoint {
         Some(endpoint) => Some(client::connect(endpoint, Some(&credentials(&config)?))?),
         None => {
@@ -94,7 +94,7 @@ async fn serve(config: Config, bound: Bound) -> Result<(), Failure> {
     Ok(())
 }
 
-impl From<shim_worker::StartError> for Failure {
+impl From<shim_worker::StartError> for CliError {
     fn from(error: shim_worker::StartError) -> Self {
         Self::new(error.to_string())
             .hint("`shim doctor` checks folders, programs and the way to Redis")
@@ -111,12 +111,12 @@ mod tests {
             service: service::Args::default(),
             executor: ["claude=2", "make"]
                 .iter()
-                .filter_map(|typed| crew(typed).ok())
+                .filter_map(|typed| parse_executor_count(typed).ok())
                 .collect(),
         };
         assert_eq!(args.start(), ["claude", "claude", "make"]);
         for wrong in ["claude=", "claude=0", "claude=65", "claude=many"] {
-            assert!(crew(wrong).is_err(), "{wrong}");
+            assert!(parse_executor_count(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The crate `secrets_scanner` carries the rules of gitleaks (MIT), of MongoDB's Kingfisher (Apache-2.0) and some of its
 //! own (MIT). It is read while this crate is built: the patterns are part of the program, and `THIRD_PARTY.md` has their
-//! notices; its code is not. What stays out, and why, is in `build/form.rs`.
+//! notices; its code is not. What stays out, and why, is in `build/secret_pattern.rs`.
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -11,10 +11,10 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-#[path = "build/form.rs"]
-mod form;
+#[path = "build/secret_pattern.rs"]
+mod secret_pattern;
 
-use form::Form;
+use secret_pattern::SecretPattern;
 
 /// Shows how to write a rule, and is about no vendor.
 const EXAMPLES: [&str; 1] = ["my-internal-api-key"];
@@ -36,12 +36,12 @@ struct Rule {
 
 impl Rule {
     /// A pattern that cannot be read is an error: a newer set must lose no rule in silence.
-    fn form(&self) -> Result<Option<Form>, Box<dyn Error>> {
+    fn secret_pattern(&self) -> Result<Option<SecretPattern>, Box<dyn Error>> {
         let Some(pattern) = &self.regex else {
             return Ok(None);
         };
-        let form = Form::of(pattern, self.secret_group);
-        form.map_err(|error| format!("{}: {error}", self.id).into())
+        let secret_pattern = SecretPattern::of(pattern, self.secret_group);
+        secret_pattern.map_err(|error| format!("{}: {error}", self.id).into())
     }
 
     /// `kingfisher.github.2` is one of several rules about what GitHub gives out.
@@ -67,16 +67,19 @@ fn table(set: &RuleSet) -> Result<String, Box<dyn Error>> {
     let mut rules = String::new();
     let mut patterns = BTreeSet::new();
     for rule in &set.rules {
-        let Some(form) = rule.form()? else { continue };
-        if EXAMPLES.contains(&rule.id.as_str()) || !patterns.insert(form.pattern.clone()) {
+        let Some(secret_pattern) = rule.secret_pattern()? else {
+            continue;
+        };
+        if EXAMPLES.contains(&rule.id.as_str()) || !patterns.insert(secret_pattern.pattern.clone())
+        {
             continue;
         }
-        let before = before(&form);
-        let Form { heads, pattern } = form;
+        let before = before(&secret_pattern);
+        let SecretPattern { prefixes, pattern } = secret_pattern;
         let pattern = format!(r"{before}({pattern})(?-u:\b{{end-half}})");
         writeln!(
             rules,
-            "    Rule::of_vendor({:?}, &{heads:?}, {pattern:?}),",
+            "    Rule::of_vendor({:?}, &{prefixes:?}, {pattern:?}),",
             rule.name()
         )?;
     }
@@ -87,8 +90,8 @@ fn table(set: &RuleSet) -> Result<String, Box<dyn Error>> {
 }
 
 /// What may be right before a secret. In escaped text (JSON, `Debug`) the letter of `\n` is.
-fn before(form: &Form) -> &'static str {
-    if form.may_be_base64() {
+fn before(secret_pattern: &SecretPattern) -> &'static str {
+    if secret_pattern.may_be_base64() {
         // A sign of base64 at the beginning of a line may be that of a diff.
         r"(?:^|\\[nrt]|[^0-9A-Za-z+/])[+/]?"
     } else {

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use shim_proto::checkpoint::v1::Checkpoint;
 use shim_proto::worker::v1::{ClaimTaskRequest, ReportProgressRequest};
-use shim_runtime::fault::explain;
+use shim_runtime::service_error::decode;
 use tonic::Status;
 
 use crate::config::clipped;
@@ -20,7 +20,7 @@ const MAX_NOTE_BYTES: usize = 1_024;
 
 /// A task a session has.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Held {
+pub(crate) struct ClaimedTask {
     pub(crate) task_id: String,
     pub(crate) lease: u64,
     /// The last checkpoint saved for it; "" for none.
@@ -30,111 +30,114 @@ pub(crate) struct Held {
 /// The claims of this process's sessions.
 pub(crate) struct Claims {
     services: Arc<Services>,
-    desks: Mutex<HashMap<String, Desk>>,
+    states: Mutex<HashMap<String, ClaimState>>,
 }
 
 /// What one session works at.
 #[derive(Default)]
-struct Desk {
-    held: Option<Held>,
+struct ClaimState {
+    current: Option<ClaimedTask>,
     /// A checkpoint its task was not told of yet.
-    untold: Option<ReportProgressRequest>,
+    pending_report: Option<ReportProgressRequest>,
     /// A claim whose answer never came: sent again, it brings a task taken for it to light.
-    asked: Option<ClaimTaskRequest>,
+    pending_request: Option<ClaimTaskRequest>,
 }
 
 impl Claims {
     pub(crate) fn new(services: Arc<Services>) -> Self {
         Self {
             services,
-            desks: Mutex::default(),
+            states: Mutex::default(),
         }
     }
 
     /// The claim to send for a session: this one, or an earlier one that was never answered.
-    pub(crate) fn ask(&self, request: ClaimTaskRequest) -> ClaimTaskRequest {
-        let mut desks = self.desks();
-        let desk = desks.entry(request.worker_id.clone()).or_default();
-        desk.asked.get_or_insert(request).clone()
+    pub(crate) fn begin_claim(&self, request: ClaimTaskRequest) -> ClaimTaskRequest {
+        let mut states = self.states();
+        let state = states.entry(request.worker_id.clone()).or_default();
+        state.pending_request.get_or_insert(request).clone()
     }
 
     /// An answer to the claim came: a task, none, or a refusal.
-    pub(crate) fn answered(&self, session_id: &str, held: Option<Held>) {
-        let mut desks = self.desks();
-        let desk = desks.entry(session_id.to_owned()).or_default();
-        desk.asked = None;
-        if held.is_some() {
-            *desk = Desk {
-                held,
-                ..Desk::default()
+    pub(crate) fn finish_claim(&self, session_id: &str, current: Option<ClaimedTask>) {
+        let mut states = self.states();
+        let state = states.entry(session_id.to_owned()).or_default();
+        state.pending_request = None;
+        if current.is_some() {
+            *state = ClaimState {
+                current,
+                ..ClaimState::default()
             };
         }
     }
 
     /// The task the session has, as far as it is known here.
-    pub(crate) fn held(&self, session_id: &str) -> Option<Held> {
-        self.desks().get(session_id)?.held.clone()
+    pub(crate) fn current_task(&self, session_id: &str) -> Option<ClaimedTask> {
+        self.states().get(session_id)?.current.clone()
     }
 
     /// How many tasks the session has.
     pub(crate) fn count(&self, session_id: &str) -> u32 {
-        self.held(session_id).map_or(0, |_| 1)
+        self.current_task(session_id).map_or(0, |_| 1)
     }
 
     /// The claim is over, whoever ended it.
-    pub(crate) fn ended(&self, session_id: &str, lease: u64) {
-        let mut desks = self.desks();
-        if let Some(desk) = desks.get_mut(session_id)
-            && desk.held.as_ref().is_some_and(|held| held.lease == lease)
+    pub(crate) fn end_claim(&self, session_id: &str, lease: u64) {
+        let mut states = self.states();
+        if let Some(state) = states.get_mut(session_id)
+            && state
+                .current
+                .as_ref()
+                .is_some_and(|current| current.lease == lease)
         {
-            *desk = Desk::default();
+            *state = ClaimState::default();
         }
     }
 
     /// The session is worked on elsewhere.
     pub(crate) fn forget(&self, session_id: &str) {
-        self.desks().remove(session_id);
+        self.states().remove(session_id);
     }
 
     /// A session that has a task saved a checkpoint: it belongs to the task. Returns the task.
-    pub(crate) fn saved(&self, checkpoint: &Checkpoint) -> Option<Held> {
-        let mut desks = self.desks();
-        let desk = desks.get_mut(&checkpoint.session_id)?;
-        let held = desk.held.as_mut()?;
-        held.checkpoint_id.clone_from(&checkpoint.id);
-        desk.untold = Some(ReportProgressRequest {
-            task_id: held.task_id.clone(),
-            lease: held.lease,
+    pub(crate) fn record_checkpoint(&self, checkpoint: &Checkpoint) -> Option<ClaimedTask> {
+        let mut states = self.states();
+        let state = states.get_mut(&checkpoint.session_id)?;
+        let current = state.current.as_mut()?;
+        current.checkpoint_id.clone_from(&checkpoint.id);
+        state.pending_report = Some(ReportProgressRequest {
+            task_id: current.task_id.clone(),
+            lease: current.lease,
             progress: checkpoint.progress,
             note: clipped(&checkpoint.current_task, MAX_NOTE_BYTES),
             checkpoint_id: checkpoint.id.clone(),
             usage: None,
         });
-        Some(held.clone())
+        Some(current.clone())
     }
 
     /// Tells the task of its session's checkpoint, if it was not told yet. What fails is tried again with the next
     /// heartbeat; a refusal that ends the claim is returned.
-    pub(crate) async fn tell(&self, session_id: &str) -> Result<(), Status> {
-        let untold = self
-            .desks()
+    pub(crate) async fn report_checkpoint(&self, session_id: &str) -> Result<(), Status> {
+        let pending_report = self
+            .states()
             .get(session_id)
-            .and_then(|desk| desk.untold.clone());
-        let Some(report) = untold else {
+            .and_then(|state| state.pending_report.clone());
+        let Some(report) = pending_report else {
             return Ok(());
         };
         let lease = report.lease;
-        match self.services.report_aside(report.clone()).await {
+        match self.services.try_report_progress(report.clone()).await {
             Ok(_) => {
-                if let Some(desk) = self.desks().get_mut(session_id)
-                    && desk.untold.as_ref() == Some(&report)
+                if let Some(state) = self.states().get_mut(session_id)
+                    && state.pending_report.as_ref() == Some(&report)
                 {
-                    desk.untold = None;
+                    state.pending_report = None;
                 }
                 Ok(())
             }
-            Err(status) if ends_a_claim(&status) => {
-                self.ended(session_id, lease);
+            Err(status) if ends_claim(&status) => {
+                self.end_claim(session_id, lease);
                 Err(status)
             }
             Err(status) => {
@@ -144,15 +147,15 @@ impl Claims {
         }
     }
 
-    fn desks(&self) -> MutexGuard<'_, HashMap<String, Desk>> {
-        self.desks.lock().unwrap_or_else(PoisonError::into_inner)
+    fn states(&self) -> MutexGuard<'_, HashMap<String, ClaimState>> {
+        self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Whether the refusal says that the claim does not stand any more.
-pub(crate) fn ends_a_claim(status: &Status) -> bool {
+pub(crate) fn ends_claim(status: &Status) -> bool {
     matches!(
-        explain(status).reason.as_str(),
+        decode(status).reason.as_str(),
         "STALE_LEASE" | "TASK_NOT_FOUND"
     )
 }

@@ -71,7 +71,7 @@ impl Project {
 
 /// What surrounds this process.
 #[derive(Debug, Clone)]
-pub(crate) struct Surroundings {
+pub(crate) struct ClientContext {
     pub(crate) project: Project,
     conversation: String,
     hostname: String,
@@ -82,7 +82,7 @@ pub(crate) struct Surroundings {
     gateway_process: ProcessIdentity,
 }
 
-impl Surroundings {
+impl ClientContext {
     /// Of this process, with its environment and the Claude client that started it given.
     pub(crate) fn read(
         config: Config,
@@ -134,13 +134,13 @@ mod tests {
     #[test]
     fn the_project_is_what_is_configured_then_what_claude_code_says() {
         let env = |name: &str| (name == PROJECT_DIR).then(|| "/home/me/app".to_owned());
-        let from_env = Surroundings::read(Config::default(), env, None);
+        let from_env = ClientContext::read(Config::default(), env, None);
         assert_eq!(from_env.project.name, "/home/me/app");
         let configured = Config {
             project: Some("/srv/other".into()),
         };
         assert_eq!(
-            Surroundings::read(configured, env, None)
+            ClientContext::read(configured, env, None)
                 .project
                 .folder
                 .unwrap(),

@@ -11,7 +11,7 @@ use shim_runtime::process;
 
 use crate::GatewayError;
 use crate::claims::Claims;
-use crate::config::Surroundings;
+use crate::config::ClientContext;
 use crate::evidence::MemoryGauge;
 use crate::inboxes::Inboxes;
 use crate::services::Services;
@@ -19,7 +19,7 @@ use crate::sessions::Sessions;
 use crate::workers::Workers;
 
 /// A client that was killed closes our input a moment before the kernel shows its death.
-const DEATH_CERTIFICATE: Duration = Duration::from_millis(50);
+const DEATH_CHECK_DELAY: Duration = Duration::from_millis(50);
 
 /// One per process, shared by all its connections.
 pub(crate) struct Gateway {
@@ -29,7 +29,7 @@ pub(crate) struct Gateway {
     pub(crate) claims: Arc<Claims>,
     pub(crate) workers: Arc<Workers>,
     pub(crate) memory: Arc<MemoryGauge>,
-    pub(crate) surroundings: Surroundings,
+    pub(crate) client_context: ClientContext,
     /// The namespace of file leases (`workspace`); unset, that of each session's project.
     pub(crate) workspace: Option<String>,
     warmed_up: AtomicBool,
@@ -39,10 +39,10 @@ impl Gateway {
     /// Prepares everything and opens nothing: a client waits for the answer to its first request.
     pub(crate) fn prepare(
         runtime: &RuntimeConfig,
-        surroundings: Surroundings,
+        client_context: ClientContext,
     ) -> Result<Arc<Self>, GatewayError> {
         let services = Arc::new(Services::prepare(runtime)?);
-        let memory = Arc::new(MemoryGauge::of(surroundings.client_process));
+        let memory = Arc::new(MemoryGauge::of(client_context.client_process));
         let sessions = Arc::new(Sessions::new(services.clone(), memory.clone()));
         let claims = Arc::new(Claims::new(services.clone()));
         Ok(Arc::new(Self {
@@ -56,7 +56,7 @@ impl Gateway {
             services,
             sessions,
             memory,
-            surroundings,
+            client_context,
             workspace: runtime.workspace.clone(),
             warmed_up: AtomicBool::new(false),
         }))
@@ -64,7 +64,7 @@ impl Gateway {
 
     /// Who asks.
     pub(crate) fn client(&self, name: &str, version: &str) -> ClientInfo {
-        self.surroundings.client_info(name, version)
+        self.client_context.client_info(name, version)
     }
 
     /// Has the stack running before the first tool call needs it. Once; a failure shows in that call.
@@ -81,18 +81,21 @@ impl Gateway {
     }
 
     /// Leaves in good order, within a second.
-    pub(crate) async fn leave(&self, reason: &str) {
-        tokio::join!(self.workers.leave(reason), self.sessions.leave(reason));
+    pub(crate) async fn close(&self, reason: &str) {
+        tokio::join!(
+            self.workers.deregister_all(reason),
+            self.sessions.detach_all(reason)
+        );
     }
 
     /// Whether the client behind the closed input died. Its sessions are then left as they are, so that the service
     /// finds them interrupted by a death and not by a farewell.
-    pub(crate) async fn client_is_dead(&self) -> bool {
-        let Some(client) = &self.surroundings.client_process else {
+    pub(crate) async fn is_client_dead(&self) -> bool {
+        let Some(client) = &self.client_context.client_process else {
             return false;
         };
         if process::is_alive(client) {
-            tokio::time::sleep(DEATH_CERTIFICATE).await;
+            tokio::time::sleep(DEATH_CHECK_DELAY).await;
         }
         !process::is_alive(client)
     }

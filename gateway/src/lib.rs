@@ -6,33 +6,37 @@
 //! can see. State lives in the services: a killed gateway loses nothing.
 
 mod arguments;
-mod board;
+mod call_metrics;
 mod claims;
 mod config;
 pub mod evidence;
-mod facts;
 mod gateway;
 mod inboxes;
-mod measure;
-mod problem;
+mod prior_work;
 mod prompts;
 mod recovery;
 mod resources;
-mod resume;
-mod roster;
 mod server;
 mod services;
 mod sessions;
 mod spans;
 mod streamable_http;
+mod tool_error;
 mod tools;
-mod vigil;
-mod wording;
+mod upstream_health;
 mod workers;
 mod workspaces;
 
+/// What the services answer, rendered as text and as JSON.
+mod render {
+    pub(crate) mod json;
+    pub(crate) mod tasks;
+    pub(crate) mod words;
+    pub(crate) mod workers;
+}
+
 #[cfg(test)]
-mod stories;
+mod tests;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -48,7 +52,7 @@ use shim_runtime::{metrics, process};
 
 pub use config::Config;
 
-use config::Surroundings;
+use config::ClientContext;
 use gateway::Gateway;
 use server::McpServer;
 use services::Services;
@@ -88,11 +92,11 @@ pub fn run_stdio(runtime: RuntimeConfig, config: Config) -> Result<(), GatewayEr
     run(async move {
         let shutdown = Shutdown::on_signals()?;
         let auth = Auth::by_token(&runtime)?;
-        let surroundings = Surroundings::read(config, environment, process::parent());
-        let gateway = Gateway::prepare(&runtime, surroundings)?;
+        let client_context = ClientContext::read(config, environment, process::parent());
+        let gateway = Gateway::prepare(&runtime, client_context)?;
         let services = gateway.services.clone();
         let served = serve(gateway, rmcp::transport::stdio_pipes(), shutdown.clone());
-        beside_probes(&runtime, auth, &services, shutdown, served).await?
+        with_probes(&runtime, auth, &services, shutdown, served).await?
     })
 }
 
@@ -111,21 +115,21 @@ pub fn run_http(
         let mut listeners = Listeners::default();
         let bound = listeners.bind_tcp(address, &auth).await?;
         // Whoever started this process is not the client of those that connect.
-        let gateway = Gateway::prepare(&runtime, Surroundings::read(config, environment, None))?;
+        let gateway = Gateway::prepare(&runtime, ClientContext::read(config, environment, None))?;
         tracing::info!("MCP over HTTP at http://{bound}/mcp");
         if let Some(listener) = listeners.tcp {
             let admission = Admission::new(auth.clone(), runtime.limits.clone());
             let served =
                 streamable_http::serve(gateway.clone(), listener, admission, shutdown.clone());
-            beside_probes(&runtime, auth, &gateway.services, shutdown, served).await?;
+            with_probes(&runtime, auth, &gateway.services, shutdown, served).await?;
         }
-        gateway.leave("the gateway was stopped").await;
+        gateway.close("the gateway was stopped").await;
         Ok(())
     })
 }
 
 /// Answers probes while it serves, if `metrics_listen` is set, and only then looks after the services.
-async fn beside_probes<T>(
+async fn with_probes<T>(
     runtime: &RuntimeConfig,
     auth: Auth,
     services: &Services,
@@ -138,13 +142,13 @@ async fn beside_probes<T>(
     let probes = Probes::bind(address, runtime.metrics_open)
         .await
         .map_err(|error| ListenError::BindProbes(address, error))?;
-    metrics::begin("gateway");
-    measure::begin_with_zero();
+    metrics::init_series("gateway");
+    call_metrics::register_at_zero();
     let readiness = Readiness::default();
     tokio::select! {
         done = served => Ok(done),
         never = probes.serve(readiness.clone(), auth, shutdown) => match never {},
-        never = vigil::keep(services, &readiness) => match never {},
+        never = upstream_health::watch(services, &readiness) => match never {},
     }
 }
 
@@ -173,22 +177,22 @@ where
     E: std::error::Error + Send + Sync + 'static,
 {
     let outcome = tokio::select! {
-        outcome = converse(gateway.clone(), transport) => outcome,
+        outcome = run_connection(gateway.clone(), transport) => outcome,
         () = shutdown.wait() => {
-            gateway.leave("the gateway was stopped").await;
+            gateway.close("the gateway was stopped").await;
             return Ok(());
         }
     };
-    if gateway.client_is_dead().await {
+    if gateway.is_client_dead().await {
         tracing::info!("the client died; its sessions are left to be found interrupted");
         gateway.sessions.abandon();
     } else {
-        gateway.leave("the client closed the connection").await;
+        gateway.close("the client closed the connection").await;
     }
     outcome
 }
 
-async fn converse<T, E, A>(gateway: Arc<Gateway>, transport: T) -> Result<(), GatewayError>
+async fn run_connection<T, E, A>(gateway: Arc<Gateway>, transport: T) -> Result<(), GatewayError>
 where
     T: IntoTransport<RoleServer, E, A>,
     E: std::error::Error + Send + Sync + 'static,

@@ -12,10 +12,10 @@ use shim_proto::coordination::v1::ListWorkersRequest;
 use uuid::Uuid;
 
 use crate::gateway::Gateway;
-use crate::problem::Problem;
 use crate::recovery;
-use crate::roster;
-use crate::wording;
+use crate::render::words;
+use crate::render::workers;
+use crate::tool_error::ToolError;
 
 const RESUME: &str = "resume";
 const SUPERVISE: &str = "supervise";
@@ -133,7 +133,7 @@ fn check(given: &JsonObject, names: &[&str]) -> Result<(), ErrorData> {
 
 async fn resume_any(gateway: &Gateway, project: Option<&str>) -> String {
     let project = project
-        .unwrap_or(&gateway.surroundings.project.name)
+        .unwrap_or(&gateway.client_context.project.name)
         .to_owned();
     let request = DetectRecoveryRequest {
         project: project.clone(),
@@ -186,9 +186,9 @@ async fn resume_one(gateway: &Gateway, session_id: &str) -> String {
                  what was decided and which files changed since. Restore it, tell me in a few sentences where it \
                  stands, and go on with its first open step.",
                 checkpoint.number,
-                wording::ago(checkpoint.created_at.as_ref()),
-                wording::short(&checkpoint.current_task, 200),
-                wording::percent(checkpoint.progress),
+                words::ago(checkpoint.created_at.as_ref()),
+                words::short(&checkpoint.current_task, 200),
+                words::percent(checkpoint.progress),
             )
         }
         Err(status) => unavailable(status),
@@ -199,7 +199,7 @@ fn unavailable(status: tonic::Status) -> String {
     format!(
         "I want to go on with earlier work, but SHIM could not be asked: {}\n\
          Tell me this, and what you can see of the work without it.",
-        Problem::from(status).text(),
+        ToolError::from(status).text(),
     )
 }
 
@@ -211,7 +211,7 @@ async fn supervise(gateway: &Gateway, goal: Option<&str>) -> String {
         || "the job we are on".to_owned(),
         |goal| format!("this job: {goal}"),
     );
-    if !gateway.services.coordinates() {
+    if !gateway.services.has_coordination() {
         return format!(
             "Supervise {goal}.\n\n{NOT_CONNECTED} Show me the parts of the job, then do them here one after the \
              other, with a shim_auto_checkpoint after each."
@@ -247,11 +247,11 @@ async fn workers(gateway: &Gateway) -> String {
     match gateway.services.list_workers(request).await {
         Ok(page) => format!(
             "SHIM was asked just now. {}",
-            roster::list(&page.workers, &[], !page.next_page_token.is_empty())
+            workers::list(&page.workers, &[], !page.next_page_token.is_empty())
         ),
         Err(status) => format!(
             "SHIM could not be asked who can work: {}",
-            Problem::from(status).text()
+            ToolError::from(status).text()
         ),
     }
 }
@@ -261,7 +261,7 @@ fn work(gateway: &Gateway, capabilities: Option<&str>) -> String {
         || "the capabilities you find in this project".to_owned(),
         |list| format!("these capabilities: {list}"),
     );
-    if !gateway.services.coordinates() {
+    if !gateway.services.has_coordination() {
         return format!(
             "Be a worker for other Claude windows, with {capabilities}.\n\n{NOT_CONNECTED} Tell me so."
         );

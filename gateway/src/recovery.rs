@@ -2,7 +2,7 @@
 
 use shim_proto::checkpoint::v1::RecoveryCandidate;
 
-use crate::wording;
+use crate::render::words;
 
 const MAX_TASK_CHARACTERS: usize = 120;
 const MAX_STEP_CHARACTERS: usize = 100;
@@ -39,11 +39,11 @@ pub(crate) fn line(candidate: &RecoveryCandidate) -> String {
         .unwrap_or_default();
     let mut line = format!(
         "{} ({} done; {}, {} ago; confidence {}; checkpoint {}) session_id={}",
-        wording::short(&checkpoint.current_task, MAX_TASK_CHARACTERS),
-        wording::percent(checkpoint.progress),
-        wording::cause(interruption.cause()).replace('_', " "),
-        wording::span(age),
-        wording::percent(candidate.confidence),
+        words::short(&checkpoint.current_task, MAX_TASK_CHARACTERS),
+        words::percent(checkpoint.progress),
+        words::cause(interruption.cause()).replace('_', " "),
+        words::span(age),
+        words::percent(candidate.confidence),
         checkpoint.number,
         session.id,
     );
@@ -53,7 +53,7 @@ pub(crate) fn line(candidate: &RecoveryCandidate) -> String {
     if let Some(next) = candidate.next_steps.first() {
         line.push_str(&format!(
             " next: {}",
-            wording::short(next, MAX_STEP_CHARACTERS)
+            words::short(next, MAX_STEP_CHARACTERS)
         ));
     }
     line

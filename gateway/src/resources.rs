@@ -8,12 +8,12 @@ use rmcp::model::{
 use serde_json::{Value, json};
 use shim_proto::checkpoint::v1::{GetCheckpointRequest, GetSessionRequest, ListCheckpointsRequest};
 use shim_proto::coordination::v1::{GetTaskRequest, ListWorkersRequest};
-use shim_runtime::fault::explain;
+use shim_runtime::service_error::decode;
 use tonic::{Code, Status};
 use uuid::Uuid;
 
-use crate::facts;
 use crate::gateway::Gateway;
+use crate::render::json;
 
 const JSON: &str = "application/json";
 const SCHEME: &str = "shim://";
@@ -24,14 +24,14 @@ const MAX_WORKERS: i32 = 200;
 
 /// The sessions this process holds, and the workers if there can be any: what is listed can be read.
 pub(crate) fn list(gateway: &Gateway) -> Vec<Resource> {
-    let held = gateway.sessions.held_ids().into_iter();
-    let sessions = held.map(|id| {
+    let leased = gateway.sessions.leased_ids().into_iter();
+    let sessions = leased.map(|id| {
         Resource::new(format!("shim://sessions/{id}"), format!("session {id}"))
             .with_title("A session of this client")
             .with_description("Its status and newest checkpoints.")
             .with_mime_type(JSON)
     });
-    let workers = gateway.services.coordinates().then(|| {
+    let workers = gateway.services.has_coordination().then(|| {
         Resource::new(WORKERS, "workers")
             .with_title("The living workers")
             .with_description("Who can work now: capabilities, load, state and health.")
@@ -70,11 +70,11 @@ pub(crate) fn templates() -> Vec<ResourceTemplate> {
 
 /// Reads one resource.
 pub(crate) async fn read(gateway: &Gateway, uri: &str) -> Result<ReadResourceResult, ErrorData> {
-    let place = uri.strip_prefix(SCHEME).unwrap_or_default();
-    let facts = match place.split_once('/') {
-        Some(("sessions", id)) => session(gateway, known_form(uri, id)?).await,
-        Some(("checkpoints", id)) => checkpoint(gateway, known_form(uri, id)?).await,
-        Some(("tasks", id)) => task(gateway, known_form(uri, id)?).await,
+    let path = uri.strip_prefix(SCHEME).unwrap_or_default();
+    let value = match path.split_once('/') {
+        Some(("sessions", id)) => session(gateway, check_id(uri, id)?).await,
+        Some(("checkpoints", id)) => checkpoint(gateway, check_id(uri, id)?).await,
+        Some(("tasks", id)) => task(gateway, check_id(uri, id)?).await,
         None if uri == WORKERS => workers(gateway).await,
         _ => {
             return Err(not_found(
@@ -83,8 +83,8 @@ pub(crate) async fn read(gateway: &Gateway, uri: &str) -> Result<ReadResourceRes
             ));
         }
     };
-    let facts = facts.map_err(|status| failure(uri, &status))?;
-    let text = serde_json::to_string_pretty(&facts).unwrap_or_default();
+    let value = value.map_err(|status| failure(uri, &status))?;
+    let text = serde_json::to_string_pretty(&value).unwrap_or_default();
     let contents = ResourceContents::text(text, uri).with_mime_type(JSON);
     Ok(ReadResourceResult::new(vec![contents])
         .with_ttl_ms(0)
@@ -104,8 +104,8 @@ async fn session(gateway: &Gateway, id: String) -> Result<Value, Status> {
         gateway.services.list_checkpoints(history),
     )?;
     Ok(json!({
-        "session": session.session.as_ref().map(facts::session),
-        "checkpoints": history.checkpoints.iter().map(facts::checkpoint).collect::<Vec<_>>(),
+        "session": session.session.as_ref().map(json::session),
+        "checkpoints": history.checkpoints.iter().map(json::checkpoint).collect::<Vec<_>>(),
     }))
 }
 
@@ -116,8 +116,8 @@ async fn checkpoint(gateway: &Gateway, id: String) -> Result<Value, Status> {
     };
     let found = gateway.services.get_checkpoint(request).await?;
     Ok(json!({
-        "checkpoint": found.checkpoint.as_ref().map(facts::checkpoint),
-        "state": found.state.as_ref().map(facts::state),
+        "checkpoint": found.checkpoint.as_ref().map(json::checkpoint),
+        "state": found.state.as_ref().map(json::state),
     }))
 }
 
@@ -128,8 +128,8 @@ async fn task(gateway: &Gateway, id: String) -> Result<Value, Status> {
     };
     let found = gateway.services.get_task(request).await?;
     Ok(json!({
-        "task": found.task.as_ref().map(facts::task),
-        "subtasks": found.subtasks.iter().map(facts::subtask).collect::<Vec<_>>(),
+        "task": found.task.as_ref().map(json::task),
+        "subtasks": found.subtasks.iter().map(json::subtask).collect::<Vec<_>>(),
     }))
 }
 
@@ -140,12 +140,12 @@ async fn workers(gateway: &Gateway) -> Result<Value, Status> {
     };
     let page = gateway.services.list_workers(request).await?;
     Ok(json!({
-        "workers": page.workers.iter().map(facts::worker).collect::<Vec<_>>(),
+        "workers": page.workers.iter().map(json::worker).collect::<Vec<_>>(),
         "has_more": !page.next_page_token.is_empty(),
     }))
 }
 
-fn known_form(uri: &str, id: &str) -> Result<String, ErrorData> {
+fn check_id(uri: &str, id: &str) -> Result<String, ErrorData> {
     match Uuid::try_parse(id) {
         Ok(_) => Ok(id.to_owned()),
         Err(_) => Err(not_found(uri, "the id in it is no UUID")),
@@ -161,15 +161,14 @@ fn not_found(uri: &str, why: &str) -> ErrorData {
 }
 
 fn failure(uri: &str, status: &Status) -> ErrorData {
-    let explained = explain(status);
+    let decoded = decode(status);
     match status.code() {
         // Without a coordination service there is nothing at that address.
         Code::NotFound | Code::InvalidArgument | Code::FailedPrecondition => {
-            not_found(uri, &explained.message)
+            not_found(uri, &decoded.message)
         }
-        _ => ErrorData::internal_error(
-            explained.to_string(),
-            Some(json!({"reason": explained.reason})),
-        ),
+        _ => {
+            ErrorData::internal_error(decoded.to_string(), Some(json!({"reason": decoded.reason})))
+        }
     }
 }

@@ -14,11 +14,11 @@ use rmcp::service::{NotificationContext, RequestContext};
 use serde_json::Value;
 use shim_proto::checkpoint::v1::ClientInfo;
 use shim_runtime::auth::Caller;
-use shim_runtime::fault::Fault;
+use shim_runtime::service_error::ServiceError;
 use shim_runtime::trace;
 
+use crate::call_metrics::{self, RequestTimer};
 use crate::gateway::Gateway;
-use crate::measure::{self, Request};
 use crate::{prompts, resources, spans, tools};
 
 /// What a build offers never changes while it runs.
@@ -55,16 +55,16 @@ impl McpServer {
 }
 
 /// Whether the caller's role allows the tool. Whoever comes over stdio is the user.
-fn may_call(context: &RequestContext<RoleServer>, tool: &str) -> Result<(), Fault> {
+fn check_role(context: &RequestContext<RoleServer>, tool: &str) -> Result<(), ServiceError> {
     let parts = context.extensions.get::<http::request::Parts>();
     match parts.and_then(|parts| parts.extensions.get::<Caller>()) {
-        Some(caller) => caller.allow(tools::role_needed(tool), tool),
+        Some(caller) => caller.authorize(tools::required_role(tool), tool),
         None => Ok(()),
     }
 }
 
 /// A page after the only one is a cursor nobody gave out.
-fn only_page(request: Option<&PaginatedRequestParams>) -> Result<(), ErrorData> {
+fn reject_cursor(request: Option<&PaginatedRequestParams>) -> Result<(), ErrorData> {
     match request.and_then(|page| page.cursor.as_ref()) {
         Some(_) => Err(ErrorData::invalid_params(
             "unknown cursor: this list has one page",
@@ -97,13 +97,13 @@ impl ServerHandler for McpServer {
         request: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let measured = Request::begin("tools/list");
-        only_page(request.as_ref())?;
+        let timer = RequestTimer::start("tools/list");
+        reject_cursor(request.as_ref())?;
         // A stateless client sends no `initialized`; its list of tools is the sign that calls will come.
         self.gateway.warm_up();
         let list = ListToolsResult::with_all_items(tools::list());
-        Ok(measured
-            .answered(list)
+        Ok(timer
+            .record_ok(list)
             .with_ttl_ms(LIST_TTL_MS)
             .with_cache_scope(CacheScope::Public))
     }
@@ -117,16 +117,16 @@ impl ServerHandler for McpServer {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let Some(name) = tools::known(&request.name) else {
-            drop(Request::begin(CALL_TOOL));
+        let Some(name) = tools::tool_name(&request.name) else {
+            drop(RequestTimer::start(CALL_TOOL));
             return Err(unknown_tool(&request.name));
         };
-        let measured = Request::of_tool(CALL_TOOL, name);
+        let timer = RequestTimer::start_tool(CALL_TOOL, name);
         let mut span = spans::of_request(&context, CALL_TOOL, Some(name));
         spans::describe_tool(&mut span, name);
-        if let Err(fault) = may_call(&context, name) {
+        if let Err(fault) = check_role(&context, name) {
             span.fail("tool_error");
-            return Ok(measured.told(tools::refuse_role(&fault)).into());
+            return Ok(timer.record_result(tools::role_error(&fault)).into());
         }
         let arguments = request.arguments.unwrap_or_default();
         let call = tools::call(
@@ -142,7 +142,7 @@ impl ServerHandler for McpServer {
         if result.is_error == Some(true) {
             span.fail("tool_error");
         }
-        Ok(measured.told(result).into())
+        Ok(timer.record_result(result).into())
     }
 
     /// A `tools/call` whose arguments are no object does not decode as one and arrives here. It is a mistake of the
@@ -158,22 +158,25 @@ impl ServerHandler for McpServer {
             .and_then(|params| params.get("name"))
             .and_then(Value::as_str);
         if request.method != CALL_TOOL {
-            drop(Request::begin(measure::OTHER));
+            drop(RequestTimer::start(call_metrics::OTHER));
             return Err(ErrorData::new(
                 ErrorCode::METHOD_NOT_FOUND,
                 request.method,
                 None,
             ));
         }
-        let measured = Request::of_tool(CALL_TOOL, name.and_then(tools::known).unwrap_or_default());
+        let timer = RequestTimer::start_tool(
+            CALL_TOOL,
+            name.and_then(tools::tool_name).unwrap_or_default(),
+        );
         let Some(name) = name else {
             return Err(ErrorData::invalid_params(
                 "name: must be the name of a tool",
                 None,
             ));
         };
-        let result = tools::refuse_shape(name).ok_or_else(|| unknown_tool(name))?;
-        let result = serde_json::to_value(measured.told(result)).map_err(|error| {
+        let result = tools::shape_error(name).ok_or_else(|| unknown_tool(name))?;
+        let result = serde_json::to_value(timer.record_result(result)).map_err(|error| {
             ErrorData::internal_error(format!("the answer cannot be written: {error}"), None)
         })?;
         Ok(CustomResult::new(result))
@@ -184,11 +187,11 @@ impl ServerHandler for McpServer {
         request: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
-        let measured = Request::begin("prompts/list");
-        only_page(request.as_ref())?;
+        let timer = RequestTimer::start("prompts/list");
+        reject_cursor(request.as_ref())?;
         let list = ListPromptsResult::with_all_items(prompts::list());
-        Ok(measured
-            .answered(list)
+        Ok(timer
+            .record_ok(list)
             .with_ttl_ms(LIST_TTL_MS)
             .with_cache_scope(CacheScope::Public))
     }
@@ -198,12 +201,12 @@ impl ServerHandler for McpServer {
         request: GetPromptRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<GetPromptResponse, ErrorData> {
-        let measured = Request::begin("prompts/get");
+        let timer = RequestTimer::start("prompts/get");
         let arguments = request.arguments.unwrap_or_default();
         let prompt = prompts::get(&self.gateway, &request.name, &arguments);
         let span = spans::of_request(&context, "prompts/get", None);
         let prompt = trace::scope(span.context(), prompt).await?;
-        Ok(measured.answered(prompt).into())
+        Ok(timer.record_ok(prompt).into())
     }
 
     async fn list_resources(
@@ -211,11 +214,11 @@ impl ServerHandler for McpServer {
         request: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
-        let measured = Request::begin("resources/list");
-        only_page(request.as_ref())?;
+        let timer = RequestTimer::start("resources/list");
+        reject_cursor(request.as_ref())?;
         let list = ListResourcesResult::with_all_items(resources::list(&self.gateway));
-        Ok(measured
-            .answered(list)
+        Ok(timer
+            .record_ok(list)
             .with_ttl_ms(0)
             .with_cache_scope(CacheScope::Private))
     }
@@ -225,11 +228,11 @@ impl ServerHandler for McpServer {
         request: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
-        let measured = Request::begin("resources/templates/list");
-        only_page(request.as_ref())?;
+        let timer = RequestTimer::start("resources/templates/list");
+        reject_cursor(request.as_ref())?;
         let list = ListResourceTemplatesResult::with_all_items(resources::templates());
-        Ok(measured
-            .answered(list)
+        Ok(timer
+            .record_ok(list)
             .with_ttl_ms(LIST_TTL_MS)
             .with_cache_scope(CacheScope::Public))
     }
@@ -239,11 +242,11 @@ impl ServerHandler for McpServer {
         request: ReadResourceRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        let measured = Request::begin("resources/read");
+        let timer = RequestTimer::start("resources/read");
         let resource = resources::read(&self.gateway, &request.uri);
         let span = spans::of_request(&context, "resources/read", None);
         let resource = trace::scope(span.context(), resource).await?;
-        Ok(measured.answered(resource).into())
+        Ok(timer.record_ok(resource).into())
     }
 }
 

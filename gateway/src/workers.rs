@@ -12,41 +12,41 @@ use shim_proto::coordination::v1::{
     DeregisterWorkerRequest, HeartbeatRequest, RegisterWorkerRequest, RegisterWorkerResponse,
     Worker, WorkerHealth,
 };
-use shim_runtime::fault::explain;
+use shim_runtime::service_error::decode;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tonic::Status;
 
 use crate::claims::Claims;
+use crate::render::words;
 use crate::services::{Services, request_id};
 use crate::sessions::Sessions;
-use crate::wording;
 
 /// If the registry names no interval, or one that would flood or starve it.
 const DEFAULT_INTERVAL: Duration = Duration::from_millis(1_500);
 const INTERVALS: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(100)..=Duration::from_secs(60);
 /// All farewells together; clients kill a server that lingers.
-const LEAVING: Duration = Duration::from_secs(1);
+const DEREGISTER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The workers of this process.
 pub(crate) struct Workers {
     services: Arc<Services>,
     sessions: Arc<Sessions>,
     claims: Arc<Claims>,
-    posts: Mutex<HashMap<String, Arc<Post>>>,
+    records: Mutex<HashMap<String, Arc<RegisteredWorker>>>,
     heartbeats: Mutex<JoinSet<()>>,
     /// The reason to leave, once there is one.
-    leaving: watch::Sender<Option<String>>,
+    shutdown_reason: watch::Sender<Option<String>>,
 }
 
 /// One worker's place.
 #[derive(Default)]
-struct Post {
+struct RegisteredWorker {
     /// Whoever registers, beats or leaves holds it, so none works with an epoch that just ended.
     registration: tokio::sync::Mutex<Option<Registration>>,
     /// The next beat is to come at once.
-    nudge: Notify,
+    wake: Notify,
 }
 
 /// A worker as it was registered last.
@@ -87,9 +87,9 @@ impl Workers {
             services,
             sessions,
             claims,
-            posts: Mutex::default(),
+            records: Mutex::default(),
             heartbeats: Mutex::default(),
-            leaving: watch::Sender::new(None),
+            shutdown_reason: watch::Sender::new(None),
         }
     }
 
@@ -98,28 +98,30 @@ impl Workers {
         self: &Arc<Self>,
         request: RegisterWorkerRequest,
     ) -> Result<Worker, Status> {
-        let post = self
-            .posts()
+        let record = self
+            .records()
             .entry(request.worker_id.clone())
             .or_default()
             .clone();
-        let mut registration = post.registration.lock().await;
+        let mut registration = record.registration.lock().await;
         let answer = self.services.register_worker(request.clone()).await?;
         let (registered, worker) = Registration::new(request, answer)?;
         if registration.replace(registered).is_none() {
-            let keeping = self.clone().keep(worker.worker_id.clone(), post.clone());
+            let heartbeat = self
+                .clone()
+                .run_heartbeat(worker.worker_id.clone(), record.clone());
             let mut heartbeats = self.heartbeats();
             while heartbeats.try_join_next().is_some() {}
-            heartbeats.spawn(keeping);
+            heartbeats.spawn(heartbeat);
         }
         Ok(worker)
     }
 
     /// Beats until the session is held elsewhere or the gateway leaves.
-    async fn keep(self: Arc<Self>, session_id: String, post: Arc<Post>) {
-        let mut leaving = self.leaving.subscribe();
+    async fn run_heartbeat(self: Arc<Self>, session_id: String, record: Arc<RegisteredWorker>) {
+        let mut shutdown_reason = self.shutdown_reason.subscribe();
         loop {
-            let interval = post
+            let interval = record
                 .registration
                 .lock()
                 .await
@@ -127,16 +129,16 @@ impl Workers {
                 .map(|known| known.interval);
             let reason = tokio::select! {
                 () = tokio::time::sleep(interval.unwrap_or(DEFAULT_INTERVAL)) => None,
-                () = post.nudge.notified() => None,
-                _ = leaving.wait_for(Option::is_some) => self.leaving.borrow().clone(),
+                () = record.wake.notified() => None,
+                _ = shutdown_reason.wait_for(Option::is_some) => self.shutdown_reason.borrow().clone(),
             };
             let reason = reason.or_else(|| {
                 let owned = self.sessions.owns(&session_id);
                 (!owned).then(|| "the session is not held by this gateway any more".to_owned())
             });
-            let mut registration = post.registration.lock().await;
+            let mut registration = record.registration.lock().await;
             match (reason, registration.as_mut()) {
-                (None, Some(known)) => self.beat(known).await,
+                (None, Some(known)) => self.send_heartbeat(known).await,
                 (Some(reason), Some(known)) => {
                     self.deregister(known, reason).await;
                     *registration = None;
@@ -146,37 +148,37 @@ impl Workers {
                 (_, None) => return,
             }
             drop(registration);
-            self.tell_task(&session_id).await;
+            self.report_checkpoint(&session_id).await;
         }
     }
 
     /// The worker took a task or ended one: the registry is to hear of it now.
-    pub(crate) fn load_changed(&self, session_id: &str) {
-        if let Some(post) = self.posts().get(session_id) {
-            post.nudge.notify_one();
+    pub(crate) fn notify_load_changed(&self, session_id: &str) {
+        if let Some(record) = self.records().get(session_id) {
+            record.wake.notify_one();
         }
     }
 
     /// Tells the session's task of a checkpoint that could not be told before.
-    async fn tell_task(&self, session_id: &str) {
-        let Some(held) = self.claims.held(session_id) else {
+    async fn report_checkpoint(&self, session_id: &str) {
+        let Some(current) = self.claims.current_task(session_id) else {
             return;
         };
-        if let Err(status) = self.claims.tell(session_id).await {
-            let text = wording::task_lost(&held.task_id, &status);
+        if let Err(status) = self.claims.report_checkpoint(session_id).await {
+            let text = words::task_lost(&current.task_id, &status);
             self.sessions.notify(session_id, "task_lost", text);
         }
     }
 
     /// The worker of a session as it is registered now: its epoch and capabilities.
-    pub(crate) async fn registered(&self, session_id: &str) -> Option<(u64, Vec<String>)> {
-        let post = self.posts().get(session_id)?.clone();
-        let registration = post.registration.lock().await;
+    pub(crate) async fn registration_of(&self, session_id: &str) -> Option<(u64, Vec<String>)> {
+        let record = self.records().get(session_id)?.clone();
+        let registration = record.registration.lock().await;
         let known = registration.as_ref()?;
         Some((known.epoch, known.request.capabilities.clone()))
     }
 
-    async fn beat(&self, known: &mut Registration) {
+    async fn send_heartbeat(&self, known: &mut Registration) {
         let request = HeartbeatRequest {
             worker_id: known.request.worker_id.clone(),
             epoch: known.epoch,
@@ -187,7 +189,7 @@ impl Workers {
         let Err(status) = self.services.heartbeat(request).await else {
             return;
         };
-        let outcome = match explain(&status).reason.as_str() {
+        let outcome = match decode(&status).reason.as_str() {
             "STALE_WORKER" | "WORKER_NOT_FOUND" => self.register_again(known).await,
             _ => Err(status),
         };
@@ -202,7 +204,7 @@ impl Workers {
             request_id: request_id(),
             ..known.request.clone()
         };
-        let answer = self.services.register_worker_again(request.clone()).await?;
+        let answer = self.services.try_register_worker(request.clone()).await?;
         (*known, _) = Registration::new(request, answer)?;
         Ok(())
     }
@@ -220,17 +222,17 @@ impl Workers {
     }
 
     /// Deregisters every worker, within a second.
-    pub(crate) async fn leave(&self, reason: &str) {
-        self.leaving.send_replace(Some(reason.to_owned()));
+    pub(crate) async fn deregister_all(&self, reason: &str) {
+        self.shutdown_reason.send_replace(Some(reason.to_owned()));
         let mut heartbeats = std::mem::take(&mut *self.heartbeats());
         let all = async { while heartbeats.join_next().await.is_some() {} };
-        if tokio::time::timeout(LEAVING, all).await.is_err() {
+        if tokio::time::timeout(DEREGISTER_TIMEOUT, all).await.is_err() {
             tracing::warn!("some workers could not be deregistered in time");
         }
     }
 
-    fn posts(&self) -> MutexGuard<'_, HashMap<String, Arc<Post>>> {
-        self.posts.lock().unwrap_or_else(PoisonError::into_inner)
+    fn records(&self) -> MutexGuard<'_, HashMap<String, Arc<RegisteredWorker>>> {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn heartbeats(&self) -> MutexGuard<'_, JoinSet<()>> {

@@ -9,13 +9,13 @@ use crate::gateway::Gateway;
 
 /// A session's place among files.
 #[derive(Debug, Clone)]
-pub(crate) struct Place {
+pub(crate) struct ProjectWorkspace {
     pub(crate) workspace: Workspace,
     /// Where relative paths start.
     folder: PathBuf,
 }
 
-impl Place {
+impl ProjectWorkspace {
     /// Of a project, as the command line finds it; `None` if the project is no folder.
     pub(crate) async fn of(gateway: &Gateway, project: &str) -> Option<Self> {
         Self::around(gateway, Project::named(project).folder?).await
@@ -31,15 +31,15 @@ impl Place {
 
     async fn around(gateway: &Gateway, folder: PathBuf) -> Option<Self> {
         let configured = gateway.workspace.clone();
-        let look = move || {
+        let find = move || {
             let folder = folder.canonicalize().unwrap_or(folder);
-            let mut workspace = Workspace::around(&folder);
+            let mut workspace = Workspace::containing(&folder);
             if let Some(name) = configured {
                 workspace.name = name;
             }
             Self { workspace, folder }
         };
-        tokio::task::spawn_blocking(look).await.ok()
+        tokio::task::spawn_blocking(find).await.ok()
     }
 
     /// A path or pattern as the services know it, or why it has no place here.

@@ -4,12 +4,12 @@
 //! Every line of output was received from them. What the story claims is checked as it goes; the first claim that
 //! does not hold ends it with exit code 1. Whatever happens, nothing is left behind.
 
-mod claude;
+mod mcp_client;
+mod narration;
 mod project;
-mod stage;
-mod story;
-mod team;
-mod telling;
+mod sandbox;
+mod session_demo;
+mod team_demo;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -18,9 +18,9 @@ use std::time::Instant;
 use shim_runtime::lifecycle::Shutdown;
 
 use crate::config::Config;
-use crate::failure::Failure;
+use crate::error::CliError;
 use project::Project;
-use stage::Stage;
+use sandbox::Sandbox;
 
 /// Where to play.
 #[derive(Debug, clap::Args)]
@@ -39,19 +39,19 @@ pub(crate) async fn run(
     args: &Args,
     config: &Config,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CliError> {
     let started = Instant::now();
     let shutdown = Shutdown::on_signals()?;
-    let mut stage = if args.on_stack {
-        Stage::on_stack(config).await?
+    let mut sandbox = if args.on_stack {
+        Sandbox::on_stack(config).await?
     } else {
-        Stage::throw_away(config).await?
+        Sandbox::temporary(config).await?
     };
     let played = tokio::select! {
-        played = play(&mut stage, out) => played,
-        () = shutdown.wait() => Err(Failure::new("interrupted")),
+        played = play(&mut sandbox, out) => played,
+        () = shutdown.wait() => Err(CliError::new("interrupted")),
     };
-    let cleared = stage.clear().await;
+    let cleared = sandbox.clean_up().await;
     played?;
     cleared?;
     writeln!(
@@ -63,11 +63,11 @@ pub(crate) async fn run(
 }
 
 /// Both stories; the second one where it can be played.
-async fn play(stage: &mut Stage, out: &mut dyn Write) -> Result<(), Failure> {
-    let project = Project::make(stage.folder())?;
-    story::play(stage, &project, out).await?;
-    match stage.lacks_for_a_team() {
-        None => team::play(stage, &project, out).await,
+async fn play(sandbox: &mut Sandbox, out: &mut dyn Write) -> Result<(), CliError> {
+    let project = Project::make(sandbox.folder())?;
+    session_demo::play(sandbox, &project, out).await?;
+    match sandbox.why_no_team_demo() {
+        None => team_demo::play(sandbox, &project, out).await,
         Some(why) => Ok(writeln!(out, "\nThe team's half is left out: {why}.")?),
     }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::failure::Failure;
+use crate::error::CliError;
 
 /// The file that is edited and, behind the session's back, changed.
 pub(super) const CHANGED: &str = "src/limiter.rs";
@@ -13,14 +13,14 @@ pub(super) const KEPT: &str = "src/main.rs";
 const LIMITER: &str = "pub struct Limiter { tokens: u32 }\n";
 const MAIN: &str = "mod limiter;\nfn main() {}\n";
 const REFILL: &str = "impl Limiter { pub fn refill(&mut self) { self.tokens = 100; } }\n";
-const HURRIED: &str = "// edited in another window while the session was dead\n";
+const UNSAVED_EDIT: &str = "// edited in another window while the session was dead\n";
 
 /// The repository.
 pub(super) struct Project(PathBuf);
 
 impl Project {
     /// Makes it in `folder` with a first commit.
-    pub(super) fn make(folder: &Path) -> Result<Self, Failure> {
+    pub(super) fn make(folder: &Path) -> Result<Self, CliError> {
         let project = Self(folder.join("rate-limiter"));
         std::fs::create_dir_all(project.0.join("src"))?;
         std::fs::write(project.0.join(CHANGED), LIMITER)?;
@@ -36,24 +36,24 @@ impl Project {
     }
 
     /// Does a piece of work and commits it.
-    pub(super) fn implement_refill(&self) -> Result<String, Failure> {
+    pub(super) fn implement_refill(&self) -> Result<String, CliError> {
         append(&self.0.join(CHANGED), REFILL)?;
         self.commit("Refill the bucket")
     }
 
     /// Changes the file without anyone saving a checkpoint.
-    pub(super) fn change_behind_the_back(&self) -> Result<(), Failure> {
-        append(&self.0.join(CHANGED), HURRIED)
+    pub(super) fn edit_outside_session(&self) -> Result<(), CliError> {
+        append(&self.0.join(CHANGED), UNSAVED_EDIT)
     }
 
-    fn commit(&self, message: &str) -> Result<String, Failure> {
+    fn commit(&self, message: &str) -> Result<String, CliError> {
         self.git(&["add", "--all"])?;
         self.git(&["commit", "--quiet", "--message", message])?;
         self.git(&["log", "--oneline", "--max-count=1"])
     }
 
     /// Neither the user's identity nor hooks and signing of his configuration belong into a demo.
-    fn git(&self, arguments: &[&str]) -> Result<String, Failure> {
+    fn git(&self, arguments: &[&str]) -> Result<String, CliError> {
         let output = Command::new("git")
             .args([
                 "-c",
@@ -68,9 +68,9 @@ impl Project {
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .output()
-            .map_err(|e| Failure::new(format!("git cannot be run: {e}")).hint("install git"))?;
+            .map_err(|e| CliError::new(format!("git cannot be run: {e}")).hint("install git"))?;
         if !output.status.success() {
-            return Err(Failure::new(format!(
+            return Err(CliError::new(format!(
                 "git {}: {}",
                 arguments.join(" "),
                 String::from_utf8_lossy(&output.stderr)
@@ -80,7 +80,7 @@ impl Project {
     }
 }
 
-fn append(path: &Path, text: &str) -> Result<(), Failure> {
+fn append(path: &Path, text: &str) -> Result<(), CliError> {
     let whole = std::fs::read_to_string(path)? + text;
     Ok(std::fs::write(path, whole)?)
 }

@@ -10,7 +10,7 @@ use super::Check;
 use crate::config::Config;
 
 /// Time enough to give out a new token.
-const SOON: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+const EXPIRY_NOTICE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 pub(super) fn check(config: &Config) -> Vec<Check> {
     let mut checks = Vec::new();
@@ -49,7 +49,7 @@ fn tokens(file: &Path, now: SystemTime) -> Check {
         let detail = format!("{shown}: expired: {expired}");
         return Check::warn(name, detail, "remove what nobody may use any more");
     }
-    if let Some(ending) = names(&|token| ends_before(token, now + SOON)) {
+    if let Some(ending) = names(&|token| ends_before(token, now + EXPIRY_NOTICE)) {
         let detail = format!("{shown}: expiring within 7 days: {ending}");
         return Check::warn(name, detail, "add new tokens below the old ones in time");
     }
@@ -101,7 +101,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("tokens");
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600); // 2026-01-01
-        for (mode, content, verdict, told) in [
+        for (mode, content, verdict, expected) in [
             (0o600, "0123456789abcdef", Verdict::Ok, "1 in "),
             (0o644, "0123456789abcdef", Verdict::Warn, "others can read"),
             (0o666, "0123456789abcdef", Verdict::Fail, "can write"),
@@ -129,7 +129,11 @@ mod tests {
             std::fs::set_permissions(&file, Permissions::from_mode(mode)).unwrap();
             let check = tokens(&file, now);
             assert_eq!(check.verdict, verdict, "{content}: {}", check.detail);
-            assert!(check.detail.contains(told), "{content}: {}", check.detail);
+            assert!(
+                check.detail.contains(expected),
+                "{content}: {}",
+                check.detail
+            );
             assert!(!check.detail.contains("0123456789"), "{}", check.detail);
         }
     }

@@ -31,7 +31,7 @@ fn check_one(client: Client) -> Option<Check> {
     let own = std::env::current_exe().unwrap_or_default();
     Some(match judge(&text, &own) {
         Ok(detail) => Check::ok(name, detail),
-        Err(Trouble::Broken(why)) => {
+        Err(EntryError::Broken(why)) => {
             let remedy = "mend the file; the client ignores it as it is";
             Check::fail(
                 name,
@@ -39,18 +39,20 @@ fn check_one(client: Client) -> Option<Check> {
                 remedy,
             )
         }
-        Err(Trouble::NotConnected) => Check::warn(
+        Err(EntryError::NotConnected) => Check::warn(
             name,
             format!("{} does not name shim", path.display()),
             install,
         ),
-        Err(Trouble::NoCommand) => Check::fail(name, "its entry for shim has no command", install),
-        Err(Trouble::Gone(command)) => Check::fail(
+        Err(EntryError::NoCommand) => {
+            Check::fail(name, "its entry for shim has no command", install)
+        }
+        Err(EntryError::Gone(command)) => Check::fail(
             name,
             format!("it starts {command}, which is not there"),
             install,
         ),
-        Err(Trouble::Another(command)) => Check::warn(
+        Err(EntryError::OtherProgram(command)) => Check::warn(
             name,
             format!("it starts {command}, not this program"),
             install,
@@ -60,31 +62,31 @@ fn check_one(client: Client) -> Option<Check> {
 
 /// What can be wrong with a client's entry.
 #[derive(Debug, PartialEq, Eq)]
-enum Trouble {
+enum EntryError {
     Broken(String),
     NotConnected,
     NoCommand,
     Gone(String),
-    Another(String),
+    OtherProgram(String),
 }
 
-fn judge(text: &str, own: &Path) -> Result<String, Trouble> {
-    let file: Value = serde_json::from_str(text).map_err(|e| Trouble::Broken(e.to_string()))?;
+fn judge(text: &str, own: &Path) -> Result<String, EntryError> {
+    let file: Value = serde_json::from_str(text).map_err(|e| EntryError::Broken(e.to_string()))?;
     let entry = file
         .get(SERVERS)
         .and_then(|servers| servers.get(ENTRY))
-        .ok_or(Trouble::NotConnected)?;
+        .ok_or(EntryError::NotConnected)?;
     let command = entry
         .get("command")
         .and_then(Value::as_str)
-        .ok_or(Trouble::NoCommand)?;
+        .ok_or(EntryError::NoCommand)?;
     // A bare name is looked up by the client, in a PATH we cannot know.
     if Path::new(command).is_absolute() {
         let found = Path::new(command)
             .canonicalize()
-            .map_err(|_| Trouble::Gone(command.to_owned()))?;
+            .map_err(|_| EntryError::Gone(command.to_owned()))?;
         if own.canonicalize().is_ok_and(|own| own != found) {
-            return Err(Trouble::Another(command.to_owned()));
+            return Err(EntryError::OtherProgram(command.to_owned()));
         }
     }
     Ok(format!("it starts {command}"))
@@ -103,20 +105,20 @@ mod tests {
         assert!(judge(&with(own.to_str().unwrap()), &own).is_ok());
         assert_eq!(
             judge(&with("/no/such/shim"), &own),
-            Err(Trouble::Gone("/no/such/shim".into()))
+            Err(EntryError::Gone("/no/such/shim".into()))
         );
         assert_eq!(
             judge(&with("/bin/sh"), &own),
-            Err(Trouble::Another("/bin/sh".into()))
+            Err(EntryError::OtherProgram("/bin/sh".into()))
         );
         assert_eq!(
             judge(r#"{"mcpServers":{}}"#, &own),
-            Err(Trouble::NotConnected)
+            Err(EntryError::NotConnected)
         );
         assert_eq!(
             judge(r#"{"mcpServers":{"shim":{}}}"#, &own),
-            Err(Trouble::NoCommand)
+            Err(EntryError::NoCommand)
         );
-        assert!(matches!(judge("{", &own), Err(Trouble::Broken(_))));
+        assert!(matches!(judge("{", &own), Err(EntryError::Broken(_))));
     }
 }

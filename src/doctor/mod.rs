@@ -3,9 +3,9 @@
 mod access;
 mod clients;
 mod machine;
+mod services;
 mod stack;
 mod storage;
-mod team;
 
 use std::fmt;
 use std::io::{self, Write};
@@ -16,7 +16,7 @@ use shim_runtime::config::ConfigErrors;
 
 use crate::cli::Global;
 use crate::config::{self, Config};
-use crate::failure::Failure;
+use crate::error::CliError;
 
 /// How to tell.
 #[derive(Debug, clap::Args)]
@@ -94,14 +94,14 @@ pub(crate) async fn run(
     global: &Global,
     loaded: Result<Config, ConfigErrors>,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CliError> {
     let mut checks = vec![configuration(global, &loaded)];
     checks.extend(machine::check());
     if let Ok(config) = &loaded {
         checks.extend(storage::check(config));
         checks.extend(access::check(config));
         checks.extend(stack::check(config).await);
-        checks.extend(team::executors(config));
+        checks.extend(services::executors(config));
     }
     checks.extend(clients::check());
     if args.json {
@@ -128,14 +128,14 @@ fn configuration(global: &Global, loaded: &Result<Config, ConfigErrors>) -> Chec
             ),
         },
         Err(errors) => {
-            let place = config::file(global).map_or_else(
+            let source = config::file(global).map_or_else(
                 || "the environment".to_owned(),
                 |file| file.display().to_string(),
             );
             Check::fail(
                 "configuration",
                 errors.0.join("; "),
-                format!("correct {place}; no command works until then"),
+                format!("correct {source}; no command works until then"),
             )
         }
     }

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use shim_proto::checkpoint::v1::ListSessionsRequest;
 use shim_runtime::client::Endpoint;
-use shim_runtime::fault::explain;
+use shim_runtime::service_error::decode;
 use shim_runtime::stack::{Stack, StackInfo, StackState};
 
-use super::{Check, team};
+use super::{Check, services};
 use crate::checkpoint::ADDRESS;
 use crate::config::Config;
 use crate::connection::{checkpoints_at, request};
@@ -22,10 +22,10 @@ pub(super) async fn check(config: &Config) -> Vec<Check> {
     match Stack::at(config.data_dir()).state() {
         StackState::Running(info) => {
             checks.push(version(&info));
-            checks.push(answers(config, Endpoint::Unix(info.socket.clone())).await);
+            checks.push(service_check(config, Endpoint::Unix(info.socket.clone())).await);
             let endpoint = Endpoint::Unix(info.socket);
-            checks.extend(team::coordination(config, &endpoint).await);
-            checks.push(team::worker_host(config, &endpoint).await);
+            checks.extend(services::coordination(config, &endpoint).await);
+            checks.push(services::worker_host(config, &endpoint).await);
         }
         StackState::Starting => checks.push(Check::ok("stack", "it is starting")),
         StackState::Stopped => {
@@ -37,13 +37,13 @@ pub(super) async fn check(config: &Config) -> Vec<Check> {
         }
     }
     if let Some(endpoint) = &config.runtime.endpoints.checkpoint {
-        checks.push(answers(config, endpoint.clone()).await);
+        checks.push(service_check(config, endpoint.clone()).await);
     }
     if let Some(endpoint) = &config.runtime.endpoints.coordination {
-        checks.extend(team::coordination(config, endpoint).await);
+        checks.extend(services::coordination(config, endpoint).await);
     }
     if let Some(endpoint) = &config.runtime.endpoints.worker {
-        checks.push(team::worker_host(config, endpoint).await);
+        checks.push(services::worker_host(config, endpoint).await);
     }
     checks
 }
@@ -78,7 +78,7 @@ fn version(info: &StackInfo) -> Check {
     )
 }
 
-async fn answers(config: &Config, endpoint: Endpoint) -> Check {
+async fn service_check(config: &Config, endpoint: Endpoint) -> Check {
     let name = "service";
     let remedy = "look at shim.log in the data folder, then `shim down && shim up --detach`";
     let mut service = match checkpoints_at(config, &endpoint) {
@@ -93,7 +93,7 @@ async fn answers(config: &Config, endpoint: Endpoint) -> Check {
         .await
     {
         Ok(_) => Check::ok(name, format!("{endpoint} answers")),
-        Err(status) => Check::fail(name, format!("{endpoint}: {}", explain(&status)), remedy),
+        Err(status) => Check::fail(name, format!("{endpoint}: {}", decode(&status)), remedy),
     }
 }
 

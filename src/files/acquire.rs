@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use shim_proto::coordination::v1::{AcquireFilesRequest, FileLeaseMode};
 
-use super::{Holder, Site, Workspace};
+use super::{FilesClient, HolderArgs, WorkspaceArgs};
 use crate::connection::{request, request_id};
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::json;
 use crate::output::text::short_id;
-use crate::output::time::{ago, on_the_wire};
+use crate::output::time::{ago, proto_duration};
 
 /// What to lease.
 #[derive(Debug, clap::Args)]
@@ -20,9 +20,9 @@ pub(crate) struct Args {
     #[arg(required = true)]
     patterns: Vec<String>,
     #[command(flatten)]
-    holder: Holder,
+    holder: HolderArgs,
     #[command(flatten)]
-    pub(super) workspace: Workspace,
+    pub(super) workspace: WorkspaceArgs,
     /// Only to read: others may have shared leases on the same files
     #[arg(long)]
     shared: bool,
@@ -47,9 +47,9 @@ pub(crate) struct Args {
 
 pub(super) async fn run(
     args: &Args,
-    mut site: Site,
+    mut client: FilesClient,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CliError> {
     let mode = if args.shared {
         FileLeaseMode::Shared
     } else {
@@ -57,16 +57,16 @@ pub(super) async fn run(
     };
     let acquire = AcquireFilesRequest {
         request_id: request_id(),
-        workspace: site.workspace(),
+        workspace: client.workspace(),
         holder: args.holder.holder.clone(),
         purpose: args.purpose.clone(),
-        patterns: site.here.patterns(&args.patterns)?,
+        patterns: client.current.patterns(&args.patterns)?,
         mode: mode.into(),
-        ttl: args.ttl.map(on_the_wire).transpose()?,
-        wait: args.wait.map(on_the_wire).transpose()?,
+        ttl: args.ttl.map(proto_duration).transpose()?,
+        wait: args.wait.map(proto_duration).transpose()?,
         fence: None,
     };
-    let acquired = site.service.locks.acquire_files(request(acquire)).await?;
+    let acquired = client.service.locks.acquire_files(request(acquire)).await?;
     let acquired = acquired.into_inner();
     if args.json {
         json::write_line(out, &acquired)?;

@@ -9,14 +9,14 @@ use std::process::ExitCode;
 use shim_proto::coordination::v1::{FileLease, ListFilesRequest, ListFilesResponse};
 use tonic::{Code, Status};
 
-use super::{Site, Workspace, staged};
-use crate::caller::Here;
+use super::{FilesClient, WorkspaceArgs, staged};
 use crate::config::Config;
 use crate::connection::{self, request};
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::json;
 use crate::output::text::{count, one_line};
 use crate::output::time::ago;
+use crate::workspace_args::CurrentWorkspace;
 
 /// The contract's limit on the paths of one question.
 const PATHS_PER_CALL: usize = 1_000;
@@ -47,7 +47,7 @@ pub(crate) struct Args {
     )]
     holder: String,
     #[command(flatten)]
-    workspace: Workspace,
+    workspace: WorkspaceArgs,
     /// Fail if the service cannot be reached
     #[arg(long)]
     strict: bool,
@@ -57,28 +57,28 @@ pub(crate) struct Args {
 }
 
 /// Why the leases are not known.
-enum Trouble {
+enum CheckError {
     /// The service is away.
-    Away(Failure),
+    Unavailable(CliError),
     /// It answered that the question is wrong, or the question could not be made.
-    Wrong(Failure),
+    Wrong(CliError),
 }
 
 pub(super) async fn run(
     args: &Args,
     config: &Config,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
-    let here = Here::find(args.workspace.workspace.as_deref(), config)?;
-    let paths = files(args, &here).await?;
+) -> Result<ExitCode, CliError> {
+    let current = CurrentWorkspace::find(args.workspace.workspace.as_deref(), config)?;
+    let paths = files(args, &current).await?;
     if paths.is_empty() {
         return report(args, Vec::new(), 0, out);
     }
-    let leases = match in_the_way(args, config, here, &paths).await {
+    let leases = match find_conflicts(args, config, current, &paths).await {
         Ok(leases) => leases,
-        Err(Trouble::Wrong(failure)) => return Err(failure),
-        Err(Trouble::Away(failure)) if args.strict => return Err(failure),
-        Err(Trouble::Away(failure)) => {
+        Err(CheckError::Wrong(failure)) => return Err(failure),
+        Err(CheckError::Unavailable(failure)) if args.strict => return Err(failure),
+        Err(CheckError::Unavailable(failure)) => {
             eprintln!("warning: leases on files were not checked: {failure}");
             return Ok(ExitCode::SUCCESS);
         }
@@ -87,37 +87,37 @@ pub(super) async fn run(
 }
 
 /// The files to check, relative to the workspace's root.
-async fn files(args: &Args, here: &Here) -> Result<Vec<String>, Failure> {
-    let typed = args.paths.iter().map(|path| here.relative(path));
+async fn files(args: &Args, current: &CurrentWorkspace) -> Result<Vec<String>, CliError> {
+    let typed = args.paths.iter().map(|path| current.relative(path));
     let mut paths = typed.collect::<Result<Vec<_>, _>>()?;
     if args.staged {
-        paths.extend(staged::paths(&here.workspace.root).await?);
+        paths.extend(staged::paths(&current.workspace.root).await?);
     }
     Ok(paths)
 }
 
 /// A lease of somebody else, with the paths it covers as far as they were matched.
-type InTheWay = (FileLease, Vec<String>);
+type LeaseConflict = (FileLease, Vec<String>);
 
-async fn in_the_way(
+async fn find_conflicts(
     args: &Args,
     config: &Config,
-    here: Here,
+    current: CurrentWorkspace,
     paths: &[String],
-) -> Result<Vec<InTheWay>, Trouble> {
+) -> Result<Vec<LeaseConflict>, CheckError> {
     let service = connection::coordination(config)
         .await
-        .map_err(Trouble::Away)?;
-    let mut site = Site { service, here };
-    let mut found: BTreeMap<String, InTheWay> = BTreeMap::new();
+        .map_err(CheckError::Unavailable)?;
+    let mut client = FilesClient { service, current };
+    let mut found: BTreeMap<String, LeaseConflict> = BTreeMap::new();
     for some in paths.chunks(PATHS_PER_CALL) {
-        for lease in touching(&mut site, &args.holder, some).await? {
+        for lease in leases_on(&mut client, &args.holder, some).await? {
             found.insert(lease.lease_id.clone(), (lease, Vec::new()));
         }
     }
     if !found.is_empty() && paths.len() <= MATCHED_PATHS {
         for path in paths {
-            for lease in touching(&mut site, &args.holder, std::slice::from_ref(path)).await? {
+            for lease in leases_on(&mut client, &args.holder, std::slice::from_ref(path)).await? {
                 let (_, covered) = found
                     .entry(lease.lease_id.clone())
                     .or_insert((lease, Vec::new()));
@@ -128,36 +128,39 @@ async fn in_the_way(
     Ok(found.into_values().collect())
 }
 
-async fn touching(
-    site: &mut Site,
+async fn leases_on(
+    client: &mut FilesClient,
     holder: &str,
     paths: &[String],
-) -> Result<Vec<FileLease>, Trouble> {
+) -> Result<Vec<FileLease>, CheckError> {
     let list = ListFilesRequest {
-        workspace: site.workspace(),
-        paths: paths.iter().map(|path| site.here.literally(path)).collect(),
+        workspace: client.workspace(),
+        paths: paths
+            .iter()
+            .map(|path| client.current.literal_pattern(path))
+            .collect(),
         holder: String::new(),
         except_holder: holder.to_owned(),
     };
-    let listed = site.service.locks.list_files(request(list)).await;
-    Ok(listed.map_err(trouble)?.into_inner().leases)
+    let listed = client.service.locks.list_files(request(list)).await;
+    Ok(listed.map_err(check_error)?.into_inner().leases)
 }
 
-fn trouble(status: Status) -> Trouble {
+fn check_error(status: Status) -> CheckError {
     match status.code() {
         Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::ResourceExhausted => {
-            Trouble::Away(status.into())
+            CheckError::Unavailable(status.into())
         }
-        _ => Trouble::Wrong(status.into()),
+        _ => CheckError::Wrong(status.into()),
     }
 }
 
 fn report(
     args: &Args,
-    leases: Vec<InTheWay>,
+    leases: Vec<LeaseConflict>,
     checked: usize,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CliError> {
     let free = leases.is_empty();
     if args.json {
         let leases = leases.into_iter().map(|(lease, _)| lease).collect();
@@ -176,7 +179,7 @@ fn report(
     })
 }
 
-fn print(leases: &[InTheWay], out: &mut dyn Write) -> std::io::Result<()> {
+fn print(leases: &[LeaseConflict], out: &mut dyn Write) -> std::io::Result<()> {
     for (lease, covered) in leases {
         let purpose = match one_line(&lease.purpose, 200) {
             purpose if purpose.is_empty() => String::new(),
@@ -230,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_service_that_is_away_is_told_from_a_wrong_question() {
-        let away = |status| matches!(trouble(status), Trouble::Away(_));
+        let away = |status| matches!(check_error(status), CheckError::Unavailable(_));
         assert!(away(Status::unavailable("gone")));
         assert!(away(Status::deadline_exceeded("slow")));
         assert!(!away(Status::invalid_argument("paths")));

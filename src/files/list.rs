@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use shim_proto::coordination::v1::{FileLease, FileLeaseMode, ListFilesRequest};
 
-use super::{Site, Workspace};
+use super::{FilesClient, WorkspaceArgs};
 use crate::connection::request;
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::json;
 use crate::output::table::{Align, Table};
 use crate::output::text::{one_line, short_id};
@@ -21,7 +21,7 @@ pub(crate) struct Args {
     /// Only leases that touch any of these paths or patterns
     paths: Vec<String>,
     #[command(flatten)]
-    pub(super) workspace: Workspace,
+    pub(super) workspace: WorkspaceArgs,
     /// Only leases of this holder
     #[arg(
         long,
@@ -37,21 +37,21 @@ pub(crate) struct Args {
 
 pub(super) async fn run(
     args: &Args,
-    mut site: Site,
+    mut client: FilesClient,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CliError> {
     let list = ListFilesRequest {
-        workspace: site.workspace(),
-        paths: site.here.patterns(&args.paths)?,
+        workspace: client.workspace(),
+        paths: client.current.patterns(&args.paths)?,
         holder: args.holder.clone(),
         except_holder: String::new(),
     };
-    let listed = site.service.locks.list_files(request(list)).await?;
+    let listed = client.service.locks.list_files(request(list)).await?;
     let listed = listed.into_inner();
     if args.json {
         json::write_line(out, &listed)?;
     } else if listed.leases.is_empty() {
-        writeln!(out, "no files are leased in {}", site.workspace())?;
+        writeln!(out, "no files are leased in {}", client.workspace())?;
     } else {
         table(&listed.leases).print(out)?;
     }

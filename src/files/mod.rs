@@ -14,10 +14,10 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use crate::caller::Here;
 use crate::config::Config;
 use crate::connection::{self, Coordination};
-use crate::failure::Failure;
+use crate::error::CliError;
+use crate::workspace_args::CurrentWorkspace;
 
 /// What can be done with leases on files.
 #[derive(Debug, Subcommand)]
@@ -49,7 +49,7 @@ the path of the git repository the command is run in, else \"default\".";
 
 /// Whose files are meant.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Workspace {
+pub(crate) struct WorkspaceArgs {
     /// Workspace [default: the git repository around]
     #[arg(short, long, value_name = "WORKSPACE")]
     workspace: Option<String>,
@@ -57,27 +57,27 @@ pub(crate) struct Workspace {
 
 /// Who holds files: a session, task or worker id, or any name.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Holder {
+pub(crate) struct HolderArgs {
     /// In whose name: a session, task or worker id, or any name
     #[arg(long, value_name = "HOLDER", env = "SHIM_HOLDER")]
     holder: String,
 }
 
 /// Where to call, and where the command is run.
-pub(crate) struct Site {
+pub(crate) struct FilesClient {
     service: Coordination,
-    here: Here,
+    current: CurrentWorkspace,
 }
 
-impl Site {
-    async fn at(workspace: &Workspace, config: &Config) -> Result<Self, Failure> {
-        let here = Here::find(workspace.workspace.as_deref(), config)?;
+impl FilesClient {
+    async fn connect(workspace: &WorkspaceArgs, config: &Config) -> Result<Self, CliError> {
+        let current = CurrentWorkspace::find(workspace.workspace.as_deref(), config)?;
         let service = connection::coordination(config).await?;
-        Ok(Self { service, here })
+        Ok(Self { service, current })
     }
 
     fn workspace(&self) -> String {
-        self.here.workspace.name.clone()
+        self.current.workspace.name.clone()
     }
 }
 
@@ -86,17 +86,32 @@ pub(crate) async fn run(
     command: Command,
     config: &Config,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CliError> {
     match command {
         Command::List(args) => {
-            list::run(&args, Site::at(&args.workspace, config).await?, out).await
+            list::run(
+                &args,
+                FilesClient::connect(&args.workspace, config).await?,
+                out,
+            )
+            .await
         }
         Command::Check(args) => check::run(&args, config, out).await,
         Command::Acquire(args) => {
-            acquire::run(&args, Site::at(&args.workspace, config).await?, out).await
+            acquire::run(
+                &args,
+                FilesClient::connect(&args.workspace, config).await?,
+                out,
+            )
+            .await
         }
         Command::Release(args) => {
-            release::run(&args, Site::at(&args.workspace, config).await?, out).await
+            release::run(
+                &args,
+                FilesClient::connect(&args.workspace, config).await?,
+                out,
+            )
+            .await
         }
     }
 }

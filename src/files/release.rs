@@ -5,10 +5,10 @@ use std::process::ExitCode;
 
 use shim_proto::coordination::v1::{FileLease, ListFilesRequest, ReleaseFilesRequest};
 
-use super::{Holder, Site, Workspace};
+use super::{FilesClient, HolderArgs, WorkspaceArgs};
 use crate::connection::{request, request_id};
-use crate::failure::Failure;
-use crate::naming::{Digits, Identified, pick};
+use crate::error::CliError;
+use crate::id_prefix::{IdPrefix, Identified, pick};
 use crate::output::json;
 use crate::output::text::count;
 
@@ -19,9 +19,9 @@ pub(crate) struct Args {
     #[arg(value_name = "LEASE_ID")]
     leases: Vec<String>,
     #[command(flatten)]
-    holder: Holder,
+    holder: HolderArgs,
     #[command(flatten)]
-    pub(super) workspace: Workspace,
+    pub(super) workspace: WorkspaceArgs,
     /// Print canonical proto JSON (a ReleaseFilesResponse)
     #[arg(long)]
     json: bool,
@@ -29,16 +29,16 @@ pub(crate) struct Args {
 
 pub(super) async fn run(
     args: &Args,
-    mut site: Site,
+    mut client: FilesClient,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CliError> {
     let release = ReleaseFilesRequest {
         request_id: request_id(),
-        workspace: site.workspace(),
+        workspace: client.workspace(),
         holder: args.holder.holder.clone(),
-        lease_ids: whole_ids(args, &mut site).await?,
+        lease_ids: whole_ids(args, &mut client).await?,
     };
-    let released = site.service.locks.release_files(request(release)).await?;
+    let released = client.service.locks.release_files(request(release)).await?;
     let released = released.into_inner();
     if args.json {
         json::write_line(out, &released)?;
@@ -50,22 +50,22 @@ pub(super) async fn run(
 }
 
 /// The ids meant, which may be typed as the table shows them.
-async fn whole_ids(args: &Args, site: &mut Site) -> Result<Vec<String>, Failure> {
+async fn whole_ids(args: &Args, client: &mut FilesClient) -> Result<Vec<String>, CliError> {
     if args.leases.is_empty() {
         return Ok(Vec::new());
     }
-    let held = ListFilesRequest {
-        workspace: site.workspace(),
+    let listed = ListFilesRequest {
+        workspace: client.workspace(),
         holder: args.holder.holder.clone(),
         ..ListFilesRequest::default()
     };
-    let held = site.service.locks.list_files(request(held)).await?;
-    let held = held.into_inner().leases;
+    let listed = client.service.locks.list_files(request(listed)).await?;
+    let listed = listed.into_inner().leases;
     args.leases
         .iter()
         .map(|typed| {
-            let digits = Digits::of(typed, FileLease::NOUN)?;
-            Ok(pick(held.clone(), &digits)?.lease_id)
+            let digits = IdPrefix::of(typed, FileLease::NOUN)?;
+            Ok(pick(listed.clone(), &digits)?.lease_id)
         })
         .collect()
 }

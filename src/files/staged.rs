@@ -4,20 +4,20 @@ use std::path::Path;
 
 use tokio::process::Command;
 
-use crate::failure::Failure;
+use crate::error::CliError;
 
 /// Paths relative to the repository's root, with both names of a renamed file.
-pub(super) async fn paths(root: &Path) -> Result<Vec<String>, Failure> {
+pub(super) async fn paths(root: &Path) -> Result<Vec<String>, CliError> {
     let git = Command::new("git")
         .arg("-C")
         .arg(root)
         .args(["diff", "--cached", "--name-only", "--no-renames", "-z"])
         .output()
         .await
-        .map_err(|e| Failure::from(e).while_doing("git cannot be run"))?;
+        .map_err(|e| CliError::from(e).while_doing("git cannot be run"))?;
     if !git.status.success() {
         let said = String::from_utf8_lossy(&git.stderr);
-        return Err(Failure::new(format!("git diff: {}", said.trim()))
+        return Err(CliError::new(format!("git diff: {}", said.trim()))
             .hint("--staged works inside of a git repository"));
     }
     let names = String::from_utf8_lossy(&git.stdout);

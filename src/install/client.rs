@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use crate::failure::Failure;
+use crate::error::CliError;
 
 /// A client that can be connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -21,12 +21,12 @@ impl Client {
     pub(crate) const ALL: [Self; 2] = [Self::ClaudeDesktop, Self::ClaudeCode];
 
     /// The user's configuration file.
-    pub(crate) fn file(self) -> Result<PathBuf, Failure> {
+    pub(crate) fn file(self) -> Result<PathBuf, CliError> {
         let home = std::env::var_os("HOME")
             .map(PathBuf::from)
             .filter(|home| home.is_absolute());
         let home = home
-            .ok_or_else(|| Failure::new("HOME is not set").hint("set HOME to your home folder"))?;
+            .ok_or_else(|| CliError::new("HOME is not set").hint("set HOME to your home folder"))?;
         Ok(match self {
             Self::ClaudeCode => home.join(".claude.json"),
             Self::ClaudeDesktop if cfg!(target_os = "macos") => {

@@ -14,7 +14,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::{Map, Value, json};
 
 use crate::config::Config;
-use crate::failure::Failure;
+use crate::error::CliError;
 
 pub(crate) use client::Client;
 pub(crate) use merge::{ENTRY, SERVERS};
@@ -41,10 +41,10 @@ Examples:
   shim install claude-desktop --print      only show what would be written";
 
 /// Merges the entry into the client's file.
-pub(crate) fn run(args: &Args, config: &Config, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+pub(crate) fn run(args: &Args, config: &Config, out: &mut dyn Write) -> Result<ExitCode, CliError> {
     if args.project && args.client != Client::ClaudeCode {
         return Err(
-            Failure::new("only Claude Code has a configuration per project")
+            CliError::new("only Claude Code has a configuration per project")
                 .hint("leave out --project"),
         );
     }
@@ -66,7 +66,7 @@ pub(crate) fn run(args: &Args, config: &Config, out: &mut dyn Write) -> Result<E
     }
     let before = read(&path)?;
     let after = merge::merge(&before, &entry).map_err(|what| {
-        Failure::new(format!("{}: {what}", path.display()))
+        CliError::new(format!("{}: {what}", path.display()))
             .hint("mend the file, or move it away; it was not touched")
     })?;
     if after == before {
@@ -94,11 +94,11 @@ pub(crate) fn run(args: &Args, config: &Config, out: &mut dyn Write) -> Result<E
 }
 
 /// What starts the gateway of this very program on the stack that was chosen by flags.
-fn entry(config: &Config) -> Result<Map<String, Value>, Failure> {
+fn entry(config: &Config) -> Result<Map<String, Value>, CliError> {
     let command = std::env::current_exe()?;
     let command = command
         .to_str()
-        .ok_or_else(|| Failure::new("the path of this program is not UTF-8"))?;
+        .ok_or_else(|| CliError::new("the path of this program is not UTF-8"))?;
     let args: Vec<&str> = config
         .flags
         .iter()
@@ -114,21 +114,21 @@ fn entry(config: &Config) -> Result<Map<String, Value>, Failure> {
 }
 
 /// A file that is not there reads as empty.
-fn read(path: &Path) -> Result<String, Failure> {
+fn read(path: &Path) -> Result<String, CliError> {
     match std::fs::read_to_string(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
         read => read.map_err(|e| {
-            Failure::from(e).while_doing(format_args!("cannot read {}", path.display()))
+            CliError::from(e).while_doing(format_args!("cannot read {}", path.display()))
         }),
     }
 }
 
 /// Backs the file up and puts the new text in its place in one step. A symbolic link stays a link.
-fn replace(path: &Path, before: &str, after: &str) -> Result<Option<PathBuf>, Failure> {
+fn replace(path: &Path, before: &str, after: &str) -> Result<Option<PathBuf>, CliError> {
     let target = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
     let folder = target
         .parent()
-        .ok_or_else(|| Failure::new("the configuration file has no folder"))?;
+        .ok_or_else(|| CliError::new("the configuration file has no folder"))?;
     std::fs::create_dir_all(folder)?;
     let mut unfinished = tempfile::NamedTempFile::new_in(folder)?;
     unfinished.write_all(after.as_bytes())?;
@@ -149,7 +149,7 @@ fn replace(path: &Path, before: &str, after: &str) -> Result<Option<PathBuf>, Fa
     // The client may have written meanwhile; what it wrote must not be lost.
     if read(&target)? != before {
         return Err(
-            Failure::new(format!("{} changed meanwhile", target.display()))
+            CliError::new(format!("{} changed meanwhile", target.display()))
                 .hint("close the client and try again"),
         );
     }

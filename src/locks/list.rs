@@ -5,13 +5,13 @@ use std::process::ExitCode;
 
 use shim_proto::coordination::v1::{ListLocksRequest, ListLocksResponse, Lock};
 
-use crate::caller::Place;
 use crate::connection::{Coordination, request};
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::json;
 use crate::output::table::{Align, Table};
 use crate::output::text::one_line;
 use crate::output::time::ago;
+use crate::workspace_args::NamespaceArgs;
 
 const PAGE: i32 = 1_000;
 const NAME_WIDTH: usize = 48;
@@ -20,7 +20,7 @@ const NAME_WIDTH: usize = 48;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    pub(super) place: Place,
+    pub(super) namespace_args: NamespaceArgs,
     /// Print canonical proto JSON (a ListLocksResponse)
     #[arg(long)]
     json: bool,
@@ -31,8 +31,8 @@ pub(super) async fn run(
     namespace: String,
     mut service: Coordination,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
-    let locks = every(&mut service, &namespace).await?;
+) -> Result<ExitCode, CliError> {
+    let locks = list_all(&mut service, &namespace).await?;
     if args.json {
         let listed = ListLocksResponse {
             locks,
@@ -47,7 +47,7 @@ pub(super) async fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-async fn every(service: &mut Coordination, namespace: &str) -> Result<Vec<Lock>, Failure> {
+async fn list_all(service: &mut Coordination, namespace: &str) -> Result<Vec<Lock>, CliError> {
     let mut locks = Vec::new();
     let mut page_token = String::new();
     loop {

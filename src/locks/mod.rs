@@ -11,7 +11,7 @@ use clap::Subcommand;
 
 use crate::config::Config;
 use crate::connection;
-use crate::failure::Failure;
+use crate::error::CliError;
 
 /// What can be done with locks.
 #[derive(Debug, Subcommand)]
@@ -39,19 +39,19 @@ pub(crate) async fn run(
     command: Command,
     config: &Config,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CliError> {
     let service = connection::coordination(config).await?;
     match command {
         Command::List(args) => {
-            let namespace = args.place.namespace(config)?;
+            let namespace = args.namespace_args.resolve(config)?;
             list::run(&args, namespace, service, out).await
         }
         Command::Show(args) => {
-            let namespace = args.place.namespace(config)?;
+            let namespace = args.namespace_args.resolve(config)?;
             show::run(&args, namespace, service, out).await
         }
         Command::Release(args) => {
-            let namespace = args.place.namespace(config)?;
+            let namespace = args.namespace_args.resolve(config)?;
             release::run(&args, namespace, service, out).await
         }
     }

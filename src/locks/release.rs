@@ -6,12 +6,12 @@ use std::process::ExitCode;
 use shim_proto::coordination::v1::ReleaseLockRequest;
 
 use super::show;
-use crate::caller::Place;
 use crate::connection::{Coordination, request, request_id};
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::json;
 use crate::output::text::one_line;
 use crate::output::time::ago;
+use crate::workspace_args::NamespaceArgs;
 
 /// Which lock.
 #[derive(Debug, clap::Args)]
@@ -19,7 +19,7 @@ pub(crate) struct Args {
     /// The lock
     name: String,
     #[command(flatten)]
-    pub(super) place: Place,
+    pub(super) namespace_args: NamespaceArgs,
     /// Yes, take it from whoever holds it
     #[arg(long)]
     force: bool,
@@ -33,9 +33,9 @@ pub(super) async fn run(
     namespace: String,
     mut service: Coordination,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
-    let Some(lock) = show::held(&mut service, &namespace, &args.name).await? else {
-        return Err(Failure::new(format!(
+) -> Result<ExitCode, CliError> {
+    let Some(lock) = show::find_lock(&mut service, &namespace, &args.name).await? else {
+        return Err(CliError::new(format!(
             "nobody holds {} in {namespace}",
             one_line(&args.name, 512)
         ))
@@ -43,7 +43,7 @@ pub(super) async fn run(
     };
     let owner = one_line(&lock.owner, 200);
     if !args.force {
-        return Err(Failure::new(format!(
+        return Err(CliError::new(format!(
             "{owner} holds {} and lets go {} by itself",
             one_line(&lock.name, 512),
             ago(lock.expires_at.as_ref())

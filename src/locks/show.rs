@@ -5,12 +5,12 @@ use std::process::ExitCode;
 
 use shim_proto::coordination::v1::{GetLockRequest, GetLockResponse, Lock};
 
-use crate::caller::Place;
 use crate::connection::{Coordination, request};
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::json;
 use crate::output::text::one_line;
 use crate::output::time::at;
+use crate::workspace_args::NamespaceArgs;
 
 /// Which lock.
 #[derive(Debug, clap::Args)]
@@ -19,7 +19,7 @@ pub(crate) struct Args {
     /// The lock
     name: String,
     #[command(flatten)]
-    pub(super) place: Place,
+    pub(super) namespace_args: NamespaceArgs,
     /// Print canonical proto JSON (a GetLockResponse)
     #[arg(long)]
     json: bool,
@@ -30,8 +30,8 @@ pub(super) async fn run(
     namespace: String,
     mut service: Coordination,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
-    let lock = held(&mut service, &namespace, &args.name).await?;
+) -> Result<ExitCode, CliError> {
+    let lock = find_lock(&mut service, &namespace, &args.name).await?;
     let exit = if lock.is_some() {
         ExitCode::SUCCESS
     } else {
@@ -48,17 +48,17 @@ pub(super) async fn run(
 }
 
 /// The lock, if somebody holds it.
-pub(super) async fn held(
+pub(super) async fn find_lock(
     service: &mut Coordination,
     namespace: &str,
     name: &str,
-) -> Result<Option<Lock>, Failure> {
+) -> Result<Option<Lock>, CliError> {
     let asked = GetLockRequest {
         namespace: namespace.to_owned(),
         name: name.to_owned(),
     };
-    let told = service.locks.get_lock(request(asked)).await?;
-    Ok(told.into_inner().lock)
+    let response = service.locks.get_lock(request(asked)).await?;
+    Ok(response.into_inner().lock)
 }
 
 fn print(lock: &Lock, out: &mut dyn Write) -> std::io::Result<()> {

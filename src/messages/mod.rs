@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::config::Config;
 use crate::connection::{self, Coordination};
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::{sessions, workers};
 
 /// What can be done with messages.
@@ -36,7 +36,7 @@ pub(crate) async fn run(
     command: Command,
     config: &Config,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CliError> {
     let service = connection::coordination(config).await?;
     match command {
         Command::Send(args) => send::run(&args, config, service, out).await,
@@ -45,7 +45,7 @@ pub(crate) async fn run(
 }
 
 /// The id of a session, which need not be known here if it is whole.
-async fn session_id(config: &Config, typed: &str) -> Result<String, Failure> {
+async fn session_id(config: &Config, typed: &str) -> Result<String, CliError> {
     if Uuid::try_parse(typed).is_ok() {
         return Ok(typed.to_lowercase());
     }
@@ -54,7 +54,7 @@ async fn session_id(config: &Config, typed: &str) -> Result<String, Failure> {
 }
 
 /// The id of a worker, which need not live if it is whole.
-async fn worker_id(service: &mut Coordination, typed: &str) -> Result<String, Failure> {
+async fn worker_id(service: &mut Coordination, typed: &str) -> Result<String, CliError> {
     if Uuid::try_parse(typed).is_ok() {
         return Ok(typed.to_lowercase());
     }

@@ -11,13 +11,13 @@ use shim_proto::coordination::v1::{
 use super::{session_id, worker_id};
 use crate::config::Config;
 use crate::connection::{Coordination, request};
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::json;
 use crate::output::text::{one_line, printable};
-use crate::output::time::{ago, on_the_wire};
+use crate::output::time::{ago, proto_duration};
 
 /// A look takes a message from its reader for as long as the contract's shortest visibility.
-const LOOK: Duration = Duration::from_secs(1);
+const PEEK_VISIBILITY: Duration = Duration::from_secs(1);
 
 /// What to read.
 #[derive(Debug, clap::Args)]
@@ -43,14 +43,16 @@ pub(super) async fn run(
     config: &Config,
     mut service: Coordination,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CliError> {
     let inbox = inbox(config, &mut service, &args.inbox).await?;
     let receive = ReceiveMessagesRequest {
         inbox: inbox.clone(),
         max_messages: args.limit,
-        wait: args.wait.map(on_the_wire).transpose()?,
+        wait: args.wait.map(proto_duration).transpose()?,
         // Those that will be acknowledged must not be given to another before they are.
-        visibility: (!args.ack).then(|| on_the_wire(LOOK)).transpose()?,
+        visibility: (!args.ack)
+            .then(|| proto_duration(PEEK_VISIBILITY))
+            .transpose()?,
         ack_ids: Vec::new(),
     };
     let received = service.bus.receive_messages(request(receive)).await?;
@@ -80,12 +82,12 @@ async fn inbox(
     config: &Config,
     service: &mut Coordination,
     typed: &str,
-) -> Result<String, Failure> {
+) -> Result<String, CliError> {
     if let Ok(id) = worker_id(service, typed).await {
         return Ok(id);
     }
     session_id(config, typed).await.map_err(|_| {
-        Failure::new(format!(
+        CliError::new(format!(
             "\"{}\" is the inbox of no worker and no session",
             one_line(typed, 60)
         ))
@@ -100,9 +102,9 @@ fn print(received: &ReceiveMessagesResponse, out: &mut dyn Write) -> io::Result<
     let given = u64::try_from(received.messages.len()).unwrap_or(u64::MAX);
     match (given, received.remaining) {
         (0, 0) => writeln!(out, "no messages"),
-        (0, held) => writeln!(
+        (0, in_flight) => writeln!(
             out,
-            "no messages; {held} were given to a reader and may come back"
+            "no messages; {in_flight} were given to a reader and may come back"
         ),
         (_, 0) => Ok(()),
         (_, more) => writeln!(out, "{more} more"),

@@ -7,12 +7,12 @@ use shim_proto::coordination::v1::SendMessageRequest;
 use shim_proto::coordination::v1::send_message_request::Recipient;
 
 use super::{session_id, worker_id};
-use crate::caller;
 use crate::config::Config;
 use crate::connection::{Coordination, request, request_id};
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::json;
 use crate::output::text::count;
+use crate::workspace_args;
 
 /// What to send, and to whom.
 #[derive(Debug, clap::Args)]
@@ -49,11 +49,14 @@ pub(super) async fn run(
     config: &Config,
     mut service: Coordination,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CliError> {
     let send = SendMessageRequest {
         request_id: request_id(),
         recipient: recipient(&args.to, config, &mut service).await?,
-        sender: args.from.clone().unwrap_or_else(caller::name),
+        sender: args
+            .from
+            .clone()
+            .unwrap_or_else(workspace_args::user_at_host),
         text: args.text.clone(),
         data: None,
     };
@@ -71,7 +74,7 @@ async fn recipient(
     to: &To,
     config: &Config,
     service: &mut Coordination,
-) -> Result<Option<Recipient>, Failure> {
+) -> Result<Option<Recipient>, CliError> {
     if let Some(typed) = &to.session {
         return Ok(Some(Recipient::SessionId(session_id(config, typed).await?)));
     }

@@ -12,7 +12,7 @@ use shim_proto::coordination::v1 as coordination;
 use shim_proto::worker::v1 as worker;
 use shim_runtime::free_form;
 
-use crate::failure::Failure;
+use crate::error::CliError;
 
 /// Decoding the descriptors costs a millisecond, so only `--json`, export and import pay it.
 static CONTRACT: LazyLock<Option<DescriptorPool>> =
@@ -62,7 +62,7 @@ impl Named for Struct {
 ///
 /// # Errors
 /// If the output is closed.
-pub(crate) fn write_line<M: Named>(out: &mut dyn Write, message: &M) -> Result<(), Failure> {
+pub(crate) fn write_line<M: Named>(out: &mut dyn Write, message: &M) -> Result<(), CliError> {
     let mut dynamic = DynamicMessage::new(descriptor::<M>()?);
     dynamic.transcode_from(message).map_err(contract_broken)?;
     serde_json::to_writer(&mut *out, &dynamic).map_err(std::io::Error::from)?;
@@ -74,11 +74,11 @@ pub(crate) fn write_line<M: Named>(out: &mut dyn Write, message: &M) -> Result<(
 ///
 /// # Errors
 /// If the text is not the JSON of such a message; unknown fields are refused.
-pub(crate) fn read<M: Named>(text: &str) -> Result<M, Failure> {
+pub(crate) fn read<M: Named>(text: &str) -> Result<M, CliError> {
     let mut input = serde_json::Deserializer::from_str(text);
     let dynamic = DynamicMessage::deserialize(descriptor::<M>()?, &mut input)
         .and_then(|message| input.end().map(|()| message))
-        .map_err(|e| Failure::new(e.to_string()))?;
+        .map_err(|e| CliError::new(e.to_string()))?;
     dynamic.transcode_to().map_err(contract_broken)
 }
 
@@ -87,15 +87,15 @@ pub(crate) fn free_form(data: &Struct) -> Value {
     Value::Object(free_form::to_json(data))
 }
 
-fn descriptor<M: Named>() -> Result<MessageDescriptor, Failure> {
+fn descriptor<M: Named>() -> Result<MessageDescriptor, CliError> {
     CONTRACT
         .as_ref()
         .and_then(|contract| contract.get_message_by_name(M::NAME))
-        .ok_or_else(|| Failure::new(format!("this build's contract lacks {}", M::NAME)))
+        .ok_or_else(|| CliError::new(format!("this build's contract lacks {}", M::NAME)))
 }
 
-fn contract_broken(error: impl std::fmt::Display) -> Failure {
-    Failure::new(format!(
+fn contract_broken(error: impl std::fmt::Display) -> CliError {
+    CliError::new(format!(
         "this build's contract and messages differ: {error}"
     ))
 }

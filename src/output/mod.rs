@@ -4,9 +4,9 @@
 //! Nothing here calls a service or decides anything.
 
 pub(crate) mod bar;
-pub(crate) mod ink;
 pub(crate) mod json;
 pub(crate) mod screen;
+pub(crate) mod style;
 pub(crate) mod table;
 pub(crate) mod text;
 pub(crate) mod time;

@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal, Write};
 
 use rustix::termios::tcgetwinsize;
 
-use super::ink::Line;
+use super::style::Line;
 
 /// Where the terminal does not tell its size.
 const WIDTH: usize = 80;
@@ -79,10 +79,10 @@ fn size() -> (usize, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::ink::Ink;
+    use crate::output::style::Style;
 
     fn lines(texts: &[&str]) -> Vec<Line> {
-        let line = |text: &&str| Line::default().with(Ink::Plain, *text);
+        let line = |text: &&str| Line::default().with(Style::Plain, *text);
         texts.iter().map(line).collect()
     }
 

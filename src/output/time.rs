@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use prost_types::Timestamp;
 
-use crate::failure::Failure;
+use crate::error::CliError;
 
 const ALMOST: Duration = Duration::from_millis(999);
 
@@ -48,9 +48,9 @@ pub(crate) fn span(span: Duration) -> String {
 ///
 /// # Errors
 /// If it is longer than any limit of the contract.
-pub(crate) fn on_the_wire(span: Duration) -> Result<prost_types::Duration, Failure> {
+pub(crate) fn proto_duration(span: Duration) -> Result<prost_types::Duration, CliError> {
     prost_types::Duration::try_from(span)
-        .map_err(|_| Failure::new(format!("{} is too long", humantime::format_duration(span))))
+        .map_err(|_| CliError::new(format!("{} is too long", humantime::format_duration(span))))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::config::Config;
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::text::bytes;
 
 /// Where to copy to.
@@ -18,7 +18,7 @@ pub(crate) struct Args {
     file: PathBuf,
 }
 
-pub(super) fn run(args: &Args, config: &Config, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+pub(super) fn run(args: &Args, config: &Config, out: &mut dyn Write) -> Result<ExitCode, CliError> {
     let shown = std::io::stderr().is_terminal();
     let progress = |copied: u64, all: u64| {
         if shown && all > 0 {
@@ -33,7 +33,7 @@ pub(super) fn run(args: &Args, config: &Config, out: &mut dyn Write) -> Result<E
     if shown {
         eprint!("\r     \r");
     }
-    let size = copied.map_err(|e| Failure::new(e.to_string()))?;
+    let size = copied.map_err(|e| CliError::new(e.to_string()))?;
     writeln!(out, "backed up {} to {}", bytes(size), args.file.display())?;
     Ok(ExitCode::SUCCESS)
 }

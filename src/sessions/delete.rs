@@ -7,7 +7,7 @@ use shim_proto::checkpoint::v1::{DeleteSessionRequest, Session};
 
 use super::find;
 use crate::connection::{Checkpoints, request, request_id};
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::json;
 use crate::output::text::{count, one_line, short_id};
 
@@ -31,7 +31,7 @@ pub(super) async fn run(
     args: &Args,
     mut service: Checkpoints,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CliError> {
     let session = find::session(&mut service, &args.session).await?;
     if !args.yes && !confirmed(&session)? {
         writeln!(out, "nothing was deleted")?;
@@ -52,10 +52,10 @@ pub(super) async fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-fn confirmed(session: &Session) -> Result<bool, Failure> {
+fn confirmed(session: &Session) -> Result<bool, CliError> {
     if !io::stdin().is_terminal() {
         return Err(
-            Failure::new("deleting asks first, and there is no terminal to ask on")
+            CliError::new("deleting asks first, and there is no terminal to ask on")
                 .hint("add --yes"),
         );
     }

@@ -7,7 +7,7 @@ use shim_proto::checkpoint::v1::{DiffCheckpointsRequest, FieldChange};
 
 use super::find;
 use crate::connection::{Checkpoints, request};
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::json;
 use crate::output::text::one_line;
 
@@ -29,7 +29,7 @@ pub(super) async fn run(
     args: &Args,
     mut service: Checkpoints,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CliError> {
     let asked = DiffCheckpointsRequest {
         from_checkpoint_id: find::checkpoint(&mut service, &args.from).await?.id,
         to_checkpoint_id: find::checkpoint(&mut service, &args.to).await?.id,

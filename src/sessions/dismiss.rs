@@ -7,7 +7,7 @@ use shim_proto::checkpoint::v1::DismissRecoveryRequest;
 
 use super::find;
 use crate::connection::{Checkpoints, request, request_id};
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::json;
 use crate::output::text::short_id;
 
@@ -25,7 +25,7 @@ pub(super) async fn run(
     args: &Args,
     mut service: Checkpoints,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CliError> {
     let session_id = find::session(&mut service, &args.session).await?.id;
     let dismiss = DismissRecoveryRequest {
         request_id: request_id(),

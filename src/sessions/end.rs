@@ -7,7 +7,7 @@ use shim_proto::checkpoint::v1::{EndSessionRequest, SessionOutcome};
 
 use super::find;
 use crate::connection::{Checkpoints, request, request_id};
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::json;
 use crate::output::text::short_id;
 
@@ -31,7 +31,7 @@ pub(super) async fn run(
     args: &Args,
     mut service: Checkpoints,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CliError> {
     let session = find::session(&mut service, &args.session).await?;
     let outcome = if args.abandoned {
         SessionOutcome::Abandoned

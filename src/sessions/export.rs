@@ -12,7 +12,7 @@ use tonic::Request;
 
 use super::find;
 use crate::connection::Checkpoints;
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::json;
 use crate::output::text::count;
 
@@ -30,7 +30,7 @@ pub(super) async fn run(
     args: &Args,
     mut service: Checkpoints,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CliError> {
     let mut session_ids = Vec::with_capacity(args.sessions.len());
     for typed in &args.sessions {
         session_ids.push(find::session(&mut service, typed).await?.id);
@@ -39,12 +39,12 @@ pub(super) async fn run(
         Some(path) => to_file(path, session_ids, service).await?,
         None => stream(session_ids, service, out).await?,
     };
-    let place = args
+    let destination = args
         .output
         .as_deref()
         .map_or("stdout".into(), Path::to_string_lossy);
     eprintln!(
-        "exported {} with {} to {place}",
+        "exported {} with {} to {destination}",
         count(counted.sessions, "session"),
         count(counted.checkpoints, "checkpoint")
     );
@@ -63,10 +63,10 @@ async fn to_file(
     path: &Path,
     session_ids: Vec<String>,
     service: Checkpoints,
-) -> Result<Counted, Failure> {
+) -> Result<Counted, CliError> {
     if path.exists() {
         return Err(
-            Failure::new(format!("{} exists already", path.display())).hint("choose another name")
+            CliError::new(format!("{} exists already", path.display())).hint("choose another name")
         );
     }
     let mut unfinished = path.as_os_str().to_owned();
@@ -92,7 +92,7 @@ async fn stream(
     session_ids: Vec<String>,
     mut service: Checkpoints,
     out: &mut dyn Write,
-) -> Result<Counted, Failure> {
+) -> Result<Counted, CliError> {
     let mut records = service
         .export(Request::new(ExportRequest { session_ids }))
         .await?

@@ -3,16 +3,16 @@
 use shim_proto::checkpoint::v1::{Checkpoint, GetCheckpointRequest, GetSessionRequest, Session};
 use uuid::Uuid;
 
-use super::list::{Filter, every};
+use super::list::{SessionFilter, list_all};
 use crate::connection::{Checkpoints, request};
-use crate::failure::Failure;
-use crate::naming::{Digits, Identified, pick};
+use crate::error::CliError;
+use crate::id_prefix::{IdPrefix, Identified, pick};
 
 /// The session meant by a whole id, a beginning or an end of one.
 ///
 /// # Errors
 /// If none or more than one is meant.
-pub(crate) async fn session(service: &mut Checkpoints, typed: &str) -> Result<Session, Failure> {
+pub(crate) async fn session(service: &mut Checkpoints, typed: &str) -> Result<Session, CliError> {
     if Uuid::try_parse(typed).is_ok() {
         let asked = GetSessionRequest {
             session_id: typed.to_lowercase(),
@@ -22,11 +22,11 @@ pub(crate) async fn session(service: &mut Checkpoints, typed: &str) -> Result<Se
             .await?
             .into_inner()
             .session;
-        return found.ok_or_else(|| Failure::new("the service answered without a session"));
+        return found.ok_or_else(|| CliError::new("the service answered without a session"));
     }
-    let digits = Digits::of(typed, Session::NOUN)?;
+    let digits = IdPrefix::of(typed, Session::NOUN)?;
     pick(
-        every(service, &Filter::default(), usize::MAX).await?,
+        list_all(service, &SessionFilter::default(), usize::MAX).await?,
         &digits,
     )
 }
@@ -38,7 +38,7 @@ pub(crate) async fn session(service: &mut Checkpoints, typed: &str) -> Result<Se
 pub(super) async fn checkpoint(
     service: &mut Checkpoints,
     typed: &str,
-) -> Result<Checkpoint, Failure> {
+) -> Result<Checkpoint, CliError> {
     let asked = if Uuid::try_parse(typed).is_ok() {
         GetCheckpointRequest {
             checkpoint_id: typed.to_lowercase(),
@@ -47,7 +47,7 @@ pub(super) async fn checkpoint(
     } else {
         let (name, number) = typed.split_once(':').unwrap_or((typed, "0"));
         let number = number.parse().map_err(|_| {
-            Failure::new(format!("\"{typed}\" names no checkpoint"))
+            CliError::new(format!("\"{typed}\" names no checkpoint"))
                 .hint("give a checkpoint id, or SESSION:NUMBER such as 9a0b1c2d:3")
         })?;
         let session_id = session(service, name).await?.id;
@@ -62,5 +62,5 @@ pub(super) async fn checkpoint(
         .await?
         .into_inner()
         .checkpoint;
-    found.ok_or_else(|| Failure::new("the service answered without a checkpoint"))
+    found.ok_or_else(|| CliError::new("the service answered without a checkpoint"))
 }

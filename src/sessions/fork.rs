@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use shim_proto::checkpoint::v1::ForkSessionRequest;
 
 use super::find;
-use super::restore::{let_go, own_client};
+use super::restore::{own_client, release_session};
 use crate::connection::{Checkpoints, request, request_id};
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::json;
 use crate::output::text::short_id;
 
@@ -29,7 +29,7 @@ pub(super) async fn run(
     args: Args,
     mut service: Checkpoints,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CliError> {
     let checkpoint = find::checkpoint(&mut service, &args.checkpoint).await?;
     let fork = ForkSessionRequest {
         request_id: request_id(),
@@ -39,7 +39,7 @@ pub(super) async fn run(
     };
     let forked = service.fork_session(request(fork)).await?.into_inner();
     if let Some(session) = &forked.session {
-        let_go(&mut service, session).await?;
+        release_session(&mut service, session).await?;
     }
     if args.json {
         json::write_line(out, &forked)?;

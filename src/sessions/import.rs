@@ -13,7 +13,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Request;
 
 use crate::connection::Checkpoints;
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::json;
 use crate::output::text::count;
 
@@ -34,7 +34,7 @@ pub(super) async fn run(
     args: &Args,
     mut service: Checkpoints,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CliError> {
     let input = open(&args.file)?;
     let (records, received) = mpsc::channel(AHEAD);
     let reader = tokio::task::spawn_blocking(move || read_all(input, &records));
@@ -42,7 +42,7 @@ pub(super) async fn run(
         .import(Request::new(ReceiverStream::new(received)))
         .await;
     // What is wrong with a line says more than the refusal of the half that was sent.
-    reader.await.map_err(|e| Failure::new(e.to_string()))??;
+    reader.await.map_err(|e| CliError::new(e.to_string()))??;
     let taken = answer?.into_inner();
     if args.json {
         json::write_line(out, &taken)?;
@@ -59,12 +59,12 @@ pub(super) async fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-fn open(path: &Path) -> Result<Box<dyn BufRead + Send>, Failure> {
+fn open(path: &Path) -> Result<Box<dyn BufRead + Send>, CliError> {
     if path == Path::new("-") {
         return Ok(Box::new(BufReader::new(std::io::stdin())));
     }
     let file = File::open(path).map_err(|e| {
-        Failure::from(e).while_doing(format_args!("cannot read {}", path.display()))
+        CliError::from(e).while_doing(format_args!("cannot read {}", path.display()))
     })?;
     Ok(Box::new(BufReader::new(file)))
 }
@@ -72,7 +72,7 @@ fn open(path: &Path) -> Result<Box<dyn BufRead + Send>, Failure> {
 fn read_all(
     input: Box<dyn BufRead + Send>,
     records: &mpsc::Sender<ImportRequest>,
-) -> Result<(), Failure> {
+) -> Result<(), CliError> {
     for (index, line) in input.lines().enumerate() {
         let line = line?;
         if line.trim().is_empty() {

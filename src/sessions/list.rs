@@ -9,7 +9,7 @@ use shim_proto::checkpoint::v1::{
 };
 
 use crate::connection::{Checkpoints, request};
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::json;
 use crate::output::table::{Align, Table};
 use crate::output::text::{one_line, percent, short_id, variant};
@@ -56,7 +56,7 @@ impl From<Status> for SessionStatus {
 
 /// Which sessions are asked for.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Filter {
+pub(crate) struct SessionFilter {
     /// Only this project; empty means all.
     pub(crate) project: String,
     /// Only this status; unspecified means all.
@@ -67,12 +67,12 @@ pub(super) async fn run(
     args: &Args,
     mut service: Checkpoints,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
-    let filter = Filter {
+) -> Result<ExitCode, CliError> {
+    let filter = SessionFilter {
         project: args.project.clone().unwrap_or_default(),
         status: args.status.map_or(SessionStatus::Unspecified, Into::into),
     };
-    let sessions = every(&mut service, &filter, args.limit).await?;
+    let sessions = list_all(&mut service, &filter, args.limit).await?;
     if args.json {
         json::write_line(
             out,
@@ -93,11 +93,11 @@ pub(super) async fn run(
 ///
 /// # Errors
 /// If the service fails.
-pub(crate) async fn every(
+pub(crate) async fn list_all(
     service: &mut Checkpoints,
-    filter: &Filter,
+    filter: &SessionFilter,
     limit: usize,
-) -> Result<Vec<Session>, Failure> {
+) -> Result<Vec<Session>, CliError> {
     let mut sessions = Vec::new();
     let mut page_token = String::new();
     while sessions.len() < limit {

@@ -26,10 +26,10 @@ use clap::Subcommand;
 
 use crate::config::Config;
 use crate::connection;
-use crate::failure::Failure;
+use crate::error::CliError;
 
 pub(crate) use find::session as find;
-pub(crate) use list::{Filter, every, table};
+pub(crate) use list::{SessionFilter, list_all, table};
 
 /// What can be done with sessions.
 #[derive(Debug, Subcommand)]
@@ -80,7 +80,7 @@ pub(crate) async fn run(
     command: Command,
     config: &Config,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CliError> {
     let service = connection::checkpoints(config);
     match command {
         Command::List(args) => list::run(&args, service.await?, out).await,

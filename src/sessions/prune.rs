@@ -8,7 +8,7 @@ use shim_proto::checkpoint::v1::PruneRequest;
 
 use super::find;
 use crate::connection::{Checkpoints, request, request_id};
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::json;
 use crate::output::text::{bytes, count};
 
@@ -39,7 +39,7 @@ pub(super) async fn run(
     args: &Args,
     mut service: Checkpoints,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CliError> {
     let session_id = match &args.session {
         Some(typed) => find::session(&mut service, typed).await?.id,
         None => String::new(),
@@ -48,7 +48,7 @@ pub(super) async fn run(
     let prune = PruneRequest {
         request_id: request_id(),
         session_id,
-        older_than: Some(older_than.map_err(|_| Failure::new("--older-than is too long a span"))?),
+        older_than: Some(older_than.map_err(|_| CliError::new("--older-than is too long a span"))?),
         keep_last: args.keep_last,
         delete_ended_sessions: args.delete_ended,
         dry_run: args.dry_run,

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use shim_gateway::evidence::{look_at_files, look_at_git};
+use shim_gateway::evidence::{inspect_files, inspect_git};
 use shim_proto::checkpoint::v1::attach_session_request::Message;
 use shim_proto::checkpoint::v1::{
     Attach, AttachSessionRequest, Checkpoint, ClientInfo, Detach, FileState, GetCheckpointRequest,
@@ -17,7 +17,7 @@ use tonic::Request;
 
 use super::find;
 use crate::connection::{Checkpoints, request, request_id};
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::json;
 use crate::output::text::{printable, short_id};
 
@@ -38,7 +38,7 @@ pub(super) async fn run(
     args: &Args,
     mut service: Checkpoints,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CliError> {
     let checkpoint = find::checkpoint(&mut service, &args.session).await?;
     let (current_files, current_git) = evidence(&mut service, &checkpoint).await?;
     let restore = RestoreCheckpointRequest {
@@ -56,7 +56,7 @@ pub(super) async fn run(
         .await?
         .into_inner();
     if let Some(session) = &restored.session {
-        let_go(&mut service, session).await?;
+        release_session(&mut service, session).await?;
     }
     print(&restored, args.json, out)?;
     Ok(ExitCode::SUCCESS)
@@ -66,7 +66,7 @@ fn print(
     restored: &RestoreCheckpointResponse,
     as_json: bool,
     out: &mut dyn Write,
-) -> Result<(), Failure> {
+) -> Result<(), CliError> {
     if as_json {
         return json::write_line(out, restored);
     }
@@ -84,7 +84,7 @@ fn print(
 async fn evidence(
     service: &mut Checkpoints,
     checkpoint: &Checkpoint,
-) -> Result<(Vec<FileState>, Option<GitState>), Failure> {
+) -> Result<(Vec<FileState>, Option<GitState>), CliError> {
     let asked = GetSessionRequest {
         session_id: checkpoint.session_id.clone(),
     };
@@ -112,13 +112,16 @@ async fn evidence(
         .map(|file| file.path)
         .collect();
     Ok(tokio::join!(
-        look_at_files(folder.clone(), paths),
-        look_at_git(folder.as_deref())
+        inspect_files(folder.clone(), paths),
+        inspect_git(folder.as_deref())
     ))
 }
 
 /// Attaches and detaches, so that the session is free now and not when the lease of nobody ends.
-pub(super) async fn let_go(service: &mut Checkpoints, session: &Session) -> Result<(), Failure> {
+pub(super) async fn release_session(
+    service: &mut Checkpoints,
+    session: &Session,
+) -> Result<(), CliError> {
     let attach = Attach {
         session_id: session.id.clone(),
         epoch: session.epoch,
@@ -127,15 +130,15 @@ pub(super) async fn let_go(service: &mut Checkpoints, session: &Session) -> Resu
     let detach = Detach {
         reason: "restored at the command line".to_owned(),
     };
-    let said = [Message::Attach(attach), Message::Detach(detach)];
-    let said = said.map(|message| AttachSessionRequest {
+    let messages = [Message::Attach(attach), Message::Detach(detach)];
+    let messages = messages.map(|message| AttachSessionRequest {
         message: Some(message),
     });
-    let mut heard = service
-        .attach_session(Request::new(tokio_stream::iter(said)))
+    let mut answers = service
+        .attach_session(Request::new(tokio_stream::iter(messages)))
         .await?
         .into_inner();
-    while heard.message().await?.is_some() {}
+    while answers.message().await?.is_some() {}
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use shim_proto::checkpoint::v1::SearchCheckpointsRequest;
 
 use super::find;
 use crate::connection::{Checkpoints, request};
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::json;
 use crate::output::text::{one_line, short_id};
 use crate::output::time::ago;
@@ -36,7 +36,7 @@ pub(super) async fn run(
     args: &Args,
     mut service: Checkpoints,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CliError> {
     let session_id = match &args.session {
         Some(typed) => find::session(&mut service, typed).await?.id,
         None => String::new(),

@@ -12,7 +12,7 @@ use tonic::Code;
 
 use super::{find, list};
 use crate::connection::{Checkpoints, request};
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::json;
 use crate::output::table::{Align, Table};
 use crate::output::text::{bytes, count, one_line, percent, printable, short_id, variant};
@@ -40,7 +40,7 @@ pub(super) async fn run(
     args: &Args,
     mut service: Checkpoints,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CliError> {
     let session = find::session(&mut service, &args.session).await?;
     let checkpoint = newest(&mut service, &session, args.checkpoint).await?;
     let history = ListCheckpointsRequest {
@@ -79,7 +79,7 @@ async fn newest(
     service: &mut Checkpoints,
     session: &Session,
     number: u64,
-) -> Result<Option<GetCheckpointResponse>, Failure> {
+) -> Result<Option<GetCheckpointResponse>, CliError> {
     let asked = GetCheckpointRequest {
         session_id: session.id.clone(),
         number,

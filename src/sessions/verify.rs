@@ -7,12 +7,12 @@ use std::process::ExitCode;
 use shim_proto::checkpoint::v1::{
     Checkpoint, GetCheckpointRequest, ListCheckpointsRequest, Session,
 };
-use shim_runtime::fault;
+use shim_runtime::service_error;
 
 use super::find;
-use super::list::{Filter, every};
+use super::list::{SessionFilter, list_all};
 use crate::connection::{Checkpoints, request};
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::text::{count, short_id};
 
 const PAGE: i32 = 1_000;
@@ -28,10 +28,10 @@ pub(super) async fn run(
     args: &Args,
     mut service: Checkpoints,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CliError> {
     let sessions = match &args.session {
         Some(typed) => vec![find::session(&mut service, typed).await?],
-        None => every(&mut service, &Filter::default(), usize::MAX).await?,
+        None => list_all(&mut service, &SessionFilter::default(), usize::MAX).await?,
     };
     let (mut checked, mut wrong) = (0_u64, 0_u64);
     for session in &sessions {
@@ -71,7 +71,7 @@ pub(super) async fn run(
 async fn history(
     service: &mut Checkpoints,
     session: &Session,
-) -> Result<(Vec<Checkpoint>, Vec<String>), Failure> {
+) -> Result<(Vec<Checkpoint>, Vec<String>), CliError> {
     let (mut headers, mut faults) = (Vec::new(), Vec::new());
     let mut page_token = String::new();
     loop {
@@ -121,14 +121,14 @@ fn chain_faults(headers: &[Checkpoint]) -> Vec<String> {
 async fn content_fault(
     service: &mut Checkpoints,
     header: &Checkpoint,
-) -> Result<Option<String>, Failure> {
+) -> Result<Option<String>, CliError> {
     let asked = GetCheckpointRequest {
         checkpoint_id: header.id.clone(),
         ..GetCheckpointRequest::default()
     };
     match service.get_checkpoint(request(asked)).await {
         Ok(_) => Ok(None),
-        Err(status) if fault::explain(&status).reason == "CHECKPOINT_DAMAGED" => {
+        Err(status) if service_error::decode(&status).reason == "CHECKPOINT_DAMAGED" => {
             Ok(Some(format!("#{} is damaged", header.number)))
         }
         Err(status) => Err(status.into()),

@@ -9,9 +9,9 @@ use std::time::{Duration, SystemTime};
 
 use shim_proto::checkpoint::v1::{Session, SessionStatus};
 
-use super::list::{Filter, every, status};
+use super::list::{SessionFilter, list_all, status};
 use crate::connection::Checkpoints;
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::json;
 use crate::output::text::{one_line, percent, short_id, variant};
 
@@ -34,15 +34,15 @@ pub(super) async fn run(
     args: &Args,
     mut service: Checkpoints,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
-    let filter = Filter {
+) -> Result<ExitCode, CliError> {
+    let filter = SessionFilter {
         project: args.project.clone().unwrap_or_default(),
         status: SessionStatus::Unspecified,
     };
     let mut seen: HashMap<String, Session> = HashMap::new();
     let mut first = true;
     loop {
-        for session in every(&mut service, &filter, WATCHED)
+        for session in list_all(&mut service, &filter, WATCHED)
             .await?
             .into_iter()
             .rev()

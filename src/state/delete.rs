@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use shim_proto::coordination::v1::DeleteStateRequest;
 
-use super::Site;
-use crate::caller::Place;
+use super::StateClient;
 use crate::connection::{request, request_id};
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::json;
+use crate::workspace_args::NamespaceArgs;
 
 /// Which entry.
 #[derive(Debug, clap::Args)]
@@ -17,7 +17,7 @@ pub(crate) struct Args {
     /// The entry
     key: String,
     #[command(flatten)]
-    pub(super) place: Place,
+    pub(super) namespace_args: NamespaceArgs,
     /// Delete only this version
     #[arg(long, value_name = "VERSION")]
     expect: Option<u64>,
@@ -28,24 +28,24 @@ pub(crate) struct Args {
 
 pub(super) async fn run(
     args: &Args,
-    mut site: Site,
+    mut client: StateClient,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CliError> {
     let delete = DeleteStateRequest {
         request_id: request_id(),
-        namespace: site.namespace.clone(),
+        namespace: client.namespace.clone(),
         key: args.key.clone(),
         expected_version: args.expect,
         fence: None,
     };
-    let deleted = site.service.state.delete_state(request(delete)).await?;
+    let deleted = client.service.state.delete_state(request(delete)).await?;
     let deleted = deleted.into_inner();
     if args.json {
         json::write_line(out, &deleted)?;
     } else if deleted.existed {
         writeln!(out, "{} is deleted", args.key)?;
     } else {
-        writeln!(out, "there was no {} in {}", args.key, site.namespace)?;
+        writeln!(out, "there was no {} in {}", args.key, client.namespace)?;
     }
     Ok(ExitCode::SUCCESS)
 }

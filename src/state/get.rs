@@ -5,13 +5,13 @@ use std::process::ExitCode;
 
 use shim_proto::coordination::v1::GetStateRequest;
 
-use super::Site;
-use crate::caller::Place;
+use super::StateClient;
 use crate::connection::request;
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::json;
 use crate::output::text::one_line;
 use crate::output::time::ago;
+use crate::workspace_args::NamespaceArgs;
 
 /// Which entry.
 #[derive(Debug, clap::Args)]
@@ -19,7 +19,7 @@ pub(crate) struct Args {
     /// The entry
     key: String,
     #[command(flatten)]
-    pub(super) place: Place,
+    pub(super) namespace_args: NamespaceArgs,
     /// Print canonical proto JSON (a GetStateResponse)
     #[arg(long)]
     json: bool,
@@ -27,20 +27,20 @@ pub(crate) struct Args {
 
 pub(super) async fn run(
     args: &Args,
-    mut site: Site,
+    mut client: StateClient,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CliError> {
     let asked = GetStateRequest {
-        namespace: site.namespace,
+        namespace: client.namespace,
         key: args.key.clone(),
     };
-    let told = site.service.state.get_state(request(asked)).await?;
-    let told = told.into_inner();
+    let response = client.service.state.get_state(request(asked)).await?;
+    let response = response.into_inner();
     if args.json {
-        json::write_line(out, &told)?;
+        json::write_line(out, &response)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let entry = told.entry.unwrap_or_default();
+    let entry = response.entry.unwrap_or_default();
     let writer = match one_line(&entry.writer, 200) {
         name if name.is_empty() => "nobody named".to_owned(),
         name => name,

@@ -5,14 +5,14 @@ use std::process::ExitCode;
 
 use shim_proto::coordination::v1::{ListStateRequest, ListStateResponse, StateEntry};
 
-use super::Site;
-use crate::caller::Place;
+use super::StateClient;
 use crate::connection::request;
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::json;
 use crate::output::table::{Align, Table};
 use crate::output::text::one_line;
 use crate::output::time::ago;
+use crate::workspace_args::NamespaceArgs;
 
 const PAGE: i32 = 1_000;
 const KEY_WIDTH: usize = 60;
@@ -22,7 +22,7 @@ const VALUE_WIDTH: usize = 60;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    pub(super) place: Place,
+    pub(super) namespace_args: NamespaceArgs,
     /// Only keys that begin so
     #[arg(
         long,
@@ -41,10 +41,10 @@ pub(crate) struct Args {
 
 pub(super) async fn run(
     args: &Args,
-    mut site: Site,
+    mut client: StateClient,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
-    let entries = every(&mut site, args).await?;
+) -> Result<ExitCode, CliError> {
+    let entries = list_all(&mut client, args).await?;
     if args.json {
         let listed = ListStateResponse {
             entries,
@@ -52,26 +52,26 @@ pub(super) async fn run(
         };
         json::write_line(out, &listed)?;
     } else if entries.is_empty() {
-        writeln!(out, "no state in {}", site.namespace)?;
+        writeln!(out, "no state in {}", client.namespace)?;
     } else {
         table(&entries).print(out)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn every(site: &mut Site, args: &Args) -> Result<Vec<StateEntry>, Failure> {
+async fn list_all(client: &mut StateClient, args: &Args) -> Result<Vec<StateEntry>, CliError> {
     let mut entries = Vec::new();
     let mut page_token = String::new();
     while entries.len() < args.limit {
         let page = ListStateRequest {
-            namespace: site.namespace.clone(),
+            namespace: client.namespace.clone(),
             key_prefix: args.prefix.clone(),
             page_size: i32::try_from(args.limit - entries.len())
                 .unwrap_or(PAGE)
                 .min(PAGE),
             page_token,
         };
-        let listed = site.service.state.list_state(request(page)).await?;
+        let listed = client.service.state.list_state(request(page)).await?;
         let page = listed.into_inner();
         entries.extend(page.entries);
         page_token = page.next_page_token;

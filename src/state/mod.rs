@@ -13,11 +13,11 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use prost_types::Struct;
 
-use crate::caller::Place;
 use crate::config::Config;
 use crate::connection::{self, Coordination};
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::json;
+use crate::workspace_args::NamespaceArgs;
 
 /// What can be done with shared state.
 #[derive(Debug, Subcommand)]
@@ -50,14 +50,14 @@ The namespace is -n, else `workspace` of the configuration (SHIM_WORKSPACE), els
 command is run in, else \"default\".";
 
 /// Where to call: the service and the namespace meant.
-pub(crate) struct Site {
+pub(crate) struct StateClient {
     service: Coordination,
     namespace: String,
 }
 
-impl Site {
-    async fn at(place: &Place, config: &Config) -> Result<Self, Failure> {
-        let namespace = place.namespace(config)?;
+impl StateClient {
+    async fn connect(namespace_args: &NamespaceArgs, config: &Config) -> Result<Self, CliError> {
+        let namespace = namespace_args.resolve(config)?;
         let service = connection::coordination(config).await?;
         Ok(Self { service, namespace })
     }
@@ -68,21 +68,61 @@ pub(crate) async fn run(
     command: Command,
     config: &Config,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CliError> {
     match command {
-        Command::List(args) => list::run(&args, Site::at(&args.place, config).await?, out).await,
-        Command::Get(args) => get::run(&args, Site::at(&args.place, config).await?, out).await,
-        Command::Put(args) => put::run(&args, Site::at(&args.place, config).await?, out).await,
-        Command::Patch(args) => patch::run(&args, Site::at(&args.place, config).await?, out).await,
-        Command::Delete(args) => {
-            delete::run(&args, Site::at(&args.place, config).await?, out).await
+        Command::List(args) => {
+            list::run(
+                &args,
+                StateClient::connect(&args.namespace_args, config).await?,
+                out,
+            )
+            .await
         }
-        Command::Watch(args) => watch::run(&args, Site::at(&args.place, config).await?, out).await,
+        Command::Get(args) => {
+            get::run(
+                &args,
+                StateClient::connect(&args.namespace_args, config).await?,
+                out,
+            )
+            .await
+        }
+        Command::Put(args) => {
+            put::run(
+                &args,
+                StateClient::connect(&args.namespace_args, config).await?,
+                out,
+            )
+            .await
+        }
+        Command::Patch(args) => {
+            patch::run(
+                &args,
+                StateClient::connect(&args.namespace_args, config).await?,
+                out,
+            )
+            .await
+        }
+        Command::Delete(args) => {
+            delete::run(
+                &args,
+                StateClient::connect(&args.namespace_args, config).await?,
+                out,
+            )
+            .await
+        }
+        Command::Watch(args) => {
+            watch::run(
+                &args,
+                StateClient::connect(&args.namespace_args, config).await?,
+                out,
+            )
+            .await
+        }
     }
 }
 
 /// A JSON object as typed, or from stdin if it is `-`.
-pub(crate) fn object(typed: &str) -> Result<Struct, Failure> {
+pub(crate) fn parse_object(typed: &str) -> Result<Struct, CliError> {
     let mut piped = String::new();
     let text = if typed == "-" {
         std::io::stdin().read_to_string(&mut piped)?;

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use shim_proto::coordination::v1::PatchStateRequest;
 
-use super::{Site, object};
-use crate::caller::{self, Place};
+use super::{StateClient, parse_object};
 use crate::connection::{request, request_id};
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::json;
-use crate::output::time::{ago, on_the_wire};
+use crate::output::time::{ago, proto_duration};
+use crate::workspace_args::{self, NamespaceArgs};
 
 /// What to change.
 #[derive(Debug, clap::Args)]
@@ -25,7 +25,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FIELD")]
     remove: Vec<String>,
     #[command(flatten)]
-    pub(super) place: Place,
+    pub(super) namespace_args: NamespaceArgs,
     /// Change only this version
     #[arg(long, value_name = "VERSION")]
     expect: Option<u64>,
@@ -42,22 +42,22 @@ pub(crate) struct Args {
 
 pub(super) async fn run(
     args: &Args,
-    mut site: Site,
+    mut client: StateClient,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CliError> {
     let patch = PatchStateRequest {
         request_id: request_id(),
-        namespace: site.namespace,
+        namespace: client.namespace,
         key: args.key.clone(),
-        set: args.set.as_deref().map(object).transpose()?,
+        set: args.set.as_deref().map(parse_object).transpose()?,
         remove: args.remove.clone(),
         expected_version: args.expect,
         create_if_missing: args.create,
-        ttl: args.ttl.map(on_the_wire).transpose()?,
-        writer: caller::name(),
+        ttl: args.ttl.map(proto_duration).transpose()?,
+        writer: workspace_args::user_at_host(),
         fence: None,
     };
-    let patched = site.service.state.patch_state(request(patch)).await?;
+    let patched = client.service.state.patch_state(request(patch)).await?;
     let patched = patched.into_inner();
     if args.json {
         json::write_line(out, &patched)?;

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use shim_proto::coordination::v1::PutStateRequest;
 
-use super::{Site, object};
-use crate::caller::{self, Place};
+use super::{StateClient, parse_object};
 use crate::connection::{request, request_id};
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::json;
-use crate::output::time::{ago, on_the_wire};
+use crate::output::time::{ago, proto_duration};
+use crate::workspace_args::{self, NamespaceArgs};
 
 /// What to write.
 #[derive(Debug, clap::Args)]
@@ -21,7 +21,7 @@ pub(crate) struct Args {
     /// A JSON object, or - to read it from stdin
     value: String,
     #[command(flatten)]
-    pub(super) place: Place,
+    pub(super) namespace_args: NamespaceArgs,
     /// Write only over this version; 0 only if there is no entry yet
     #[arg(long, value_name = "VERSION")]
     expect: Option<u64>,
@@ -35,20 +35,20 @@ pub(crate) struct Args {
 
 pub(super) async fn run(
     args: &Args,
-    mut site: Site,
+    mut client: StateClient,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CliError> {
     let put = PutStateRequest {
         request_id: request_id(),
-        namespace: site.namespace,
+        namespace: client.namespace,
         key: args.key.clone(),
-        value: Some(object(&args.value)?),
+        value: Some(parse_object(&args.value)?),
         expected_version: args.expect,
-        ttl: args.ttl.map(on_the_wire).transpose()?,
-        writer: caller::name(),
+        ttl: args.ttl.map(proto_duration).transpose()?,
+        writer: workspace_args::user_at_host(),
         fence: None,
     };
-    let put = site.service.state.put_state(request(put)).await?;
+    let put = client.service.state.put_state(request(put)).await?;
     let put = put.into_inner();
     if args.json {
         json::write_line(out, &put)?;

@@ -10,19 +10,19 @@ use shim_proto::coordination::v1::{
 };
 use tonic::{Request, Response, Status, Streaming};
 
-use super::Site;
+use super::StateClient;
 use super::list::{table, value};
-use crate::caller::Place;
-use crate::failure::Failure;
-use crate::follow::{Followed, follow};
+use crate::error::CliError;
+use crate::event_stream::{EventStream, follow};
 use crate::output::json;
 use crate::output::text::{one_line, variant};
+use crate::workspace_args::NamespaceArgs;
 
 /// What to watch.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    pub(super) place: Place,
+    pub(super) namespace_args: NamespaceArgs,
     /// Only keys that begin so
     #[arg(
         long,
@@ -44,26 +44,30 @@ pub(crate) struct Args {
     json: bool,
 }
 
-pub(super) async fn run(args: &Args, site: Site, out: &mut dyn Write) -> Result<ExitCode, Failure> {
-    let mut watched = Watched {
+pub(super) async fn run(
+    args: &Args,
+    client: StateClient,
+    out: &mut dyn Write,
+) -> Result<ExitCode, CliError> {
+    let mut printer = StatePrinter {
         args,
-        site,
+        client,
         snapshot: Vec::new(),
         out,
     };
-    follow(args.after, &mut watched).await?;
+    follow(args.after, &mut printer).await?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// The entries of a namespace, told as they change.
-struct Watched<'a> {
+struct StatePrinter<'a> {
     args: &'a Args,
-    site: Site,
+    client: StateClient,
     snapshot: Vec<StateEntry>,
     out: &'a mut dyn Write,
 }
 
-impl Followed for Watched<'_> {
+impl EventStream for StatePrinter<'_> {
     type Event = WatchStateResponse;
     type Position = u64;
 
@@ -72,45 +76,45 @@ impl Followed for Watched<'_> {
         after_version: u64,
     ) -> Result<Response<Streaming<WatchStateResponse>>, Status> {
         let asked = WatchStateRequest {
-            namespace: self.site.namespace.clone(),
+            namespace: self.client.namespace.clone(),
             key_prefix: self.args.prefix.clone(),
             after_version,
         };
-        let mut state = self.site.service.state.clone();
+        let mut state = self.client.service.state.clone();
         state.watch_state(Request::new(asked)).await
     }
 
-    fn opened(&mut self) {
+    fn on_open(&mut self) {
         self.snapshot.clear();
     }
 
-    async fn hear(&mut self, told: WatchStateResponse) -> Result<Option<u64>, Failure> {
-        let version = match &told.event {
+    async fn on_event(&mut self, response: WatchStateResponse) -> Result<Option<u64>, CliError> {
+        let version = match &response.event {
             Some(Event::Synced(synced)) => Some(synced.version),
             Some(Event::Changed(change)) => Some(change.version),
             Some(Event::Resync(_)) => Some(0),
             Some(Event::Entry(_)) | None => None,
         };
         if self.args.json {
-            json::write_line(self.out, &told)?;
+            json::write_line(self.out, &response)?;
         } else {
-            self.print(told)?;
+            self.print(response)?;
         }
         self.out.flush()?;
         Ok(version)
     }
 }
 
-impl Watched<'_> {
+impl StatePrinter<'_> {
     /// The snapshot is gathered and printed as one table; changes are printed as they come.
-    fn print(&mut self, told: WatchStateResponse) -> io::Result<()> {
-        match told.event {
+    fn print(&mut self, response: WatchStateResponse) -> io::Result<()> {
+        match response.event {
             Some(Event::Entry(entry)) => self.snapshot.push(entry),
             Some(Event::Synced(synced)) => {
                 if !self.snapshot.is_empty() {
                     table(&self.snapshot).print(self.out)?;
                 }
-                let (namespace, version) = (&self.site.namespace, synced.version);
+                let (namespace, version) = (&self.client.namespace, synced.version);
                 writeln!(
                     self.out,
                     "watching {namespace} after version {version}; Ctrl-C ends"

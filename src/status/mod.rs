@@ -1,6 +1,6 @@
 //! `shim status`: whether the local stack runs, where it listens, and what it holds. Exit code 3 if it is stopped.
 
-mod team;
+mod coordination;
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -13,11 +13,11 @@ use shim_runtime::stack::{Stack, StackInfo, StackState};
 
 use crate::config::Config;
 use crate::connection;
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::text::count;
 use crate::output::time::span;
-use crate::sessions::{self, Filter};
-use team::Team;
+use crate::sessions::{self, SessionFilter};
+use coordination::CoordinationStatus;
 
 /// As `systemctl status` and the LSB ask for a stopped service.
 const EXIT_STOPPED: u8 = 3;
@@ -49,9 +49,9 @@ struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     uptime_seconds: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    sessions: Option<Counts>,
+    sessions: Option<SessionCounts>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    coordination: Option<Team>,
+    coordination: Option<CoordinationStatus>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     #[serde(skip)]
@@ -59,7 +59,7 @@ struct Report {
 }
 
 #[derive(Debug, Default, Serialize)]
-struct Counts {
+struct SessionCounts {
     active: u64,
     attached: u64,
     interrupted: u64,
@@ -71,29 +71,29 @@ pub(crate) async fn run(
     args: &Args,
     config: &Config,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CliError> {
     if args.watch && std::io::stdout().is_terminal() {
         return watch(config, out).await;
     }
     if args.json {
-        let report = look(config).await;
+        let report = gather(config).await;
         serde_json::to_writer(&mut *out, &report).map_err(std::io::Error::from)?;
         writeln!(out)?;
-        return Ok(report.exit());
+        return Ok(report.exit_code());
     }
     print(config, out).await
 }
 
 /// Prints the status for people.
-pub(crate) async fn print(config: &Config, out: &mut dyn Write) -> Result<ExitCode, Failure> {
-    let report = look(config).await;
+pub(crate) async fn print(config: &Config, out: &mut dyn Write) -> Result<ExitCode, CliError> {
+    let report = gather(config).await;
     report.print(out)?;
-    Ok(report.exit())
+    Ok(report.exit_code())
 }
 
-async fn watch(config: &Config, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+async fn watch(config: &Config, out: &mut dyn Write) -> Result<ExitCode, CliError> {
     loop {
-        let report = look(config).await;
+        let report = gather(config).await;
         // Written at once, so that the screen does not flicker.
         let mut screen = CLEAR.as_bytes().to_vec();
         report.print(&mut screen)?;
@@ -126,7 +126,7 @@ fn next_steps(report: &Report, screen: &mut Vec<u8>) -> std::io::Result<()> {
     writeln!(screen, "Ctrl-C ends this view.")
 }
 
-async fn look(config: &Config) -> Report {
+async fn gather(config: &Config) -> Report {
     let data_dir = config.data_dir().display().to_string();
     let mut report = Report {
         state: "stopped",
@@ -144,11 +144,12 @@ async fn look(config: &Config) -> Report {
         StackState::Running(info) => {
             report.state = "running";
             report.uptime_seconds = Some(uptime(&info).as_secs());
-            let (recent, team) = tokio::join!(recent(config, &info), team(config, &info));
-            report.coordination = team.ok();
+            let (recent, coordination) =
+                tokio::join!(recent(config, &info), coordination(config, &info));
+            report.coordination = coordination.ok();
             match recent {
                 Ok(sessions) => {
-                    report.sessions = Some(Counts::of(&sessions));
+                    report.sessions = Some(SessionCounts::of(&sessions));
                     report.recent = sessions.into_iter().take(RECENT).collect();
                 }
                 Err(failure) => report.error = Some(failure.to_string()),
@@ -159,13 +160,13 @@ async fn look(config: &Config) -> Report {
     report
 }
 
-async fn recent(config: &Config, info: &StackInfo) -> Result<Vec<Session>, Failure> {
+async fn recent(config: &Config, info: &StackInfo) -> Result<Vec<Session>, CliError> {
     let mut service = connection::checkpoints_at(config, &Endpoint::Unix(info.socket.clone()))?;
-    sessions::every(&mut service, &Filter::default(), COUNTED).await
+    sessions::list_all(&mut service, &SessionFilter::default(), COUNTED).await
 }
 
-async fn team(config: &Config, info: &StackInfo) -> Result<Team, Failure> {
-    Team::look(config, &Endpoint::Unix(info.socket.clone())).await
+async fn coordination(config: &Config, info: &StackInfo) -> Result<CoordinationStatus, CliError> {
+    CoordinationStatus::gather(config, &Endpoint::Unix(info.socket.clone())).await
 }
 
 fn uptime(info: &StackInfo) -> Duration {
@@ -175,7 +176,7 @@ fn uptime(info: &StackInfo) -> Duration {
         .unwrap_or_default()
 }
 
-impl Counts {
+impl SessionCounts {
     fn of(sessions: &[Session]) -> Self {
         let mut counts = Self::default();
         for session in sessions {
@@ -192,7 +193,7 @@ impl Counts {
 }
 
 impl Report {
-    fn exit(&self) -> ExitCode {
+    fn exit_code(&self) -> ExitCode {
         match (self.state, &self.error) {
             ("stopped", _) => ExitCode::from(EXIT_STOPPED),
             (_, Some(_)) => ExitCode::FAILURE,
@@ -217,8 +218,8 @@ impl Report {
         if let Some(counts) = &self.sessions {
             counts.print(out)?;
         }
-        if let Some(team) = &self.coordination {
-            team.print(out)?;
+        if let Some(coordination) = &self.coordination {
+            coordination.print(out)?;
         }
         if let Some(error) = &self.error {
             writeln!(out, "error     {error}")?;
@@ -237,7 +238,7 @@ fn print_process(info: &StackInfo, out: &mut dyn Write) -> std::io::Result<()> {
     writeln!(out, "redis     {}", info.redis.as_deref().unwrap_or("none"))
 }
 
-impl Counts {
+impl SessionCounts {
     fn print(&self, out: &mut dyn Write) -> std::io::Result<()> {
         let Self {
             active,

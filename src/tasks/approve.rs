@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use shim_proto::coordination::v1::ApproveTaskRequest;
 
 use super::find::find;
-use super::words::state;
+use super::labels::state;
 use crate::connection::{Coordination, request, request_id};
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::json;
 use crate::output::text::short_id;
 
@@ -37,7 +37,7 @@ pub(super) async fn run(
     args: &Args,
     mut service: Coordination,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CliError> {
     let task_id = find(&mut service, &args.task).await?.task_id;
     let approve = ApproveTaskRequest {
         request_id: request_id(),

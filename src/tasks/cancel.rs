@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use shim_proto::coordination::v1::CancelTaskRequest;
 
 use super::find::find;
-use super::words::state;
+use super::labels::state;
 use crate::connection::{Coordination, request, request_id};
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::json;
 use crate::output::text::{count, short_id};
 
@@ -35,7 +35,7 @@ pub(super) async fn run(
     args: &Args,
     mut service: Coordination,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CliError> {
     for typed in &args.tasks {
         let task = find(&mut service, typed).await?;
         let cancel = CancelTaskRequest {

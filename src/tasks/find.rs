@@ -3,10 +3,10 @@
 use shim_proto::coordination::v1::{GetTaskRequest, Task};
 use uuid::Uuid;
 
-use super::list::{Filter, every};
+use super::list::{TaskFilter, list_all};
 use crate::connection::{Coordination, request};
-use crate::failure::Failure;
-use crate::naming::{Digits, Identified, pick};
+use crate::error::CliError;
+use crate::id_prefix::{IdPrefix, Identified, pick};
 use crate::output::text::{one_line, short_id};
 
 /// How many jobs are looked through for part of an id.
@@ -18,7 +18,7 @@ const JOBS_WITH_SUBTASKS: usize = 200;
 ///
 /// # Errors
 /// If none or more than one is.
-pub(crate) async fn find(service: &mut Coordination, typed: &str) -> Result<Task, Failure> {
+pub(crate) async fn find(service: &mut Coordination, typed: &str) -> Result<Task, CliError> {
     if let Some((job, key)) = typed.split_once('/') {
         let job = Box::pin(find(service, job)).await?;
         return by_key(service, &job, key).await;
@@ -31,17 +31,17 @@ pub(crate) async fn find(service: &mut Coordination, typed: &str) -> Result<Task
         let found = service.tasks.get_task(request(asked)).await?.into_inner();
         return found
             .task
-            .ok_or_else(|| Failure::new("the service answered without a task"));
+            .ok_or_else(|| CliError::new("the service answered without a task"));
     }
-    by_digits(service, &Digits::of(typed, Task::NOUN)?).await
+    by_id_prefix(service, &IdPrefix::of(typed, Task::NOUN)?).await
 }
 
-async fn by_key(service: &mut Coordination, job: &Task, key: &str) -> Result<Task, Failure> {
+async fn by_key(service: &mut Coordination, job: &Task, key: &str) -> Result<Task, CliError> {
     let subtasks = subtasks(service, job).await?;
     let found = subtasks.into_iter().find(|task| task.key == key);
     found.ok_or_else(|| {
         let id = short_id(&job.task_id);
-        Failure::new(format!(
+        CliError::new(format!(
             "job {id} has no subtask \"{}\"",
             one_line(key, 100)
         ))
@@ -50,28 +50,28 @@ async fn by_key(service: &mut Coordination, job: &Task, key: &str) -> Result<Tas
 }
 
 /// Most people mean a job, so subtasks are looked at only if no job is meant.
-async fn by_digits(service: &mut Coordination, digits: &Digits) -> Result<Task, Failure> {
-    let jobs = every(service, &Filter::default(), JOBS).await?;
-    if jobs.iter().any(|job| digits.mean(&job.task_id)) {
+async fn by_id_prefix(service: &mut Coordination, digits: &IdPrefix) -> Result<Task, CliError> {
+    let jobs = list_all(service, &TaskFilter::default(), JOBS).await?;
+    if jobs.iter().any(|job| digits.matches(&job.task_id)) {
         return pick(jobs, digits);
     }
     let split = jobs.iter().filter(|job| job.subtasks.is_some());
-    let mut meant = Vec::new();
+    let mut matching = Vec::new();
     for job in split.take(JOBS_WITH_SUBTASKS) {
         let subtasks = subtasks(service, job).await?;
-        meant.extend(
+        matching.extend(
             subtasks
                 .into_iter()
-                .filter(|task| digits.mean(&task.task_id)),
+                .filter(|task| digits.matches(&task.task_id)),
         );
     }
-    pick(meant, digits)
+    pick(matching, digits)
 }
 
-async fn subtasks(service: &mut Coordination, job: &Task) -> Result<Vec<Task>, Failure> {
-    let filter = Filter {
+async fn subtasks(service: &mut Coordination, job: &Task) -> Result<Vec<Task>, CliError> {
+    let filter = TaskFilter {
         root_id: job.task_id.clone(),
-        ..Filter::default()
+        ..TaskFilter::default()
     };
-    every(service, &filter, usize::MAX).await
+    list_all(service, &filter, usize::MAX).await
 }

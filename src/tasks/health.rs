@@ -7,9 +7,9 @@ use std::time::Duration;
 use shim_proto::coordination::v1::{QueueHealthRequest, QueueHealthResponse, QueueReport};
 use tonic::Status;
 
-use super::words::requirements;
+use super::labels::requirements;
 use crate::connection::{Coordination, request};
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::json;
 use crate::output::table::{Align, Table};
 use crate::output::text::{count, one_line};
@@ -17,7 +17,7 @@ use crate::output::time::span;
 
 const WIDTH: usize = 48;
 /// Decisions on their way to BullMQ: more than this is no passing moment.
-const OUTBOX_TROUBLE: u64 = 100;
+const OUTBOX_WARNING_ABOVE: u64 = 100;
 
 /// How to tell.
 #[derive(Debug, clap::Args)]
@@ -31,7 +31,7 @@ pub(super) async fn run(
     args: &Args,
     mut service: Coordination,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CliError> {
     let health = read(&mut service).await?;
     if args.json {
         json::write_line(out, &health)?;
@@ -71,7 +71,7 @@ pub(crate) fn summary(health: &QueueHealthResponse) -> String {
 /// What somebody should do something about.
 pub(crate) fn warnings(health: &QueueHealthResponse) -> Vec<String> {
     let mut said: Vec<String> = health.queues.iter().filter_map(warning).collect();
-    if health.outbox > OUTBOX_TROUBLE {
+    if health.outbox > OUTBOX_WARNING_ABOVE {
         said.push(format!(
             "{} decisions wait to be carried over to BullMQ; `shim doctor` checks the way to Redis",
             health.outbox

@@ -6,7 +6,7 @@ use prost_types::Timestamp;
 use shim_proto::coordination::v1::{GetTaskRequest, Task, TaskCounts, TaskState};
 
 use crate::connection::{Coordination, request};
-use crate::failure::Failure;
+use crate::error::CliError;
 
 /// A task and its subtasks, if it has any.
 #[derive(Debug, Clone, Default)]
@@ -22,7 +22,7 @@ impl Job {
     ///
     /// # Errors
     /// If there is no such task.
-    pub(super) async fn read(service: &mut Coordination, task_id: &str) -> Result<Self, Failure> {
+    pub(super) async fn read(service: &mut Coordination, task_id: &str) -> Result<Self, CliError> {
         let asked = GetTaskRequest {
             task_id: task_id.to_owned(),
             with_subtasks: true,
@@ -31,7 +31,7 @@ impl Job {
         Ok(Self {
             root: found
                 .task
-                .ok_or_else(|| Failure::new("the service answered without a task"))?,
+                .ok_or_else(|| CliError::new("the service answered without a task"))?,
             subtasks: found.subtasks,
         })
     }
@@ -115,10 +115,10 @@ pub(super) fn progress(task: &Task) -> f64 {
 }
 
 /// How long its worker has or had it, if one took it; a job with subtasks begins when it is submitted.
-pub(super) fn worked(task: &Task, now: SystemTime) -> Option<Duration> {
+pub(super) fn time_worked(task: &Task, now: SystemTime) -> Option<Duration> {
     let submitted = task.created_at.filter(|_| task.subtasks.is_some());
-    let started = moment(task.started_at.or(submitted).as_ref())?;
-    let until = match moment(task.finished_at.as_ref()) {
+    let started = system_time(task.started_at.or(submitted).as_ref())?;
+    let until = match system_time(task.finished_at.as_ref()) {
         Some(finished) if has_ended(task) => finished,
         _ if task.state() == TaskState::Running => now,
         _ => return None,
@@ -128,7 +128,7 @@ pub(super) fn worked(task: &Task, now: SystemTime) -> Option<Duration> {
 }
 
 /// A time of the contract.
-pub(super) fn moment(at: Option<&Timestamp>) -> Option<SystemTime> {
+pub(super) fn system_time(at: Option<&Timestamp>) -> Option<SystemTime> {
     SystemTime::try_from(*at?).ok()
 }
 
@@ -187,12 +187,12 @@ mod tests {
         let now = SystemTime::now();
         let at = |ago: u64| Some(Timestamp::from(now - Duration::from_secs(ago)));
         let mut task = task("a", TaskState::Running, 0.0, 1.0);
-        assert_eq!(worked(&task, now), None);
+        assert_eq!(time_worked(&task, now), None);
         task.started_at = at(30);
-        assert_eq!(worked(&task, now), Some(Duration::from_secs(30)));
+        assert_eq!(time_worked(&task, now), Some(Duration::from_secs(30)));
         (task.state, task.finished_at) = (TaskState::Completed.into(), at(10));
-        assert_eq!(worked(&task, now), Some(Duration::from_secs(20)));
+        assert_eq!(time_worked(&task, now), Some(Duration::from_secs(20)));
         task.state = TaskState::Ready.into();
-        assert_eq!(worked(&task, now), None);
+        assert_eq!(time_worked(&task, now), None);
     }
 }

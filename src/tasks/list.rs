@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use shim_proto::coordination::v1::{ListTasksRequest, ListTasksResponse, Task, TaskState};
 
 use super::find::find;
-use super::job::{progress, worked};
-use super::words::{State, name, state};
+use super::job::{progress, time_worked};
+use super::labels::{State, name, state};
 use crate::connection::{Coordination, request};
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::json;
 use crate::output::table::{Align, Table};
 use crate::output::text::{one_line, percent, short_id};
@@ -42,7 +42,7 @@ pub(crate) struct Args {
 
 /// Which tasks are asked for.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Filter {
+pub(crate) struct TaskFilter {
     /// The subtasks of this job; empty means jobs.
     pub(crate) root_id: String,
     /// Only in one of these states; none means any.
@@ -55,10 +55,10 @@ pub(super) async fn run(
     args: &Args,
     mut service: Coordination,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
-    let mut filter = Filter {
+) -> Result<ExitCode, CliError> {
+    let mut filter = TaskFilter {
         states: args.state.iter().map(|state| (*state).into()).collect(),
-        ..Filter::default()
+        ..TaskFilter::default()
     };
     if let Some(typed) = &args.root {
         filter.root_id = find(&mut service, typed).await?.task_id;
@@ -66,7 +66,7 @@ pub(super) async fn run(
     if let Some(typed) = &args.worker {
         filter.worker_id = workers::find(&mut service, typed).await?.worker_id;
     }
-    let tasks = every(&mut service, &filter, args.limit).await?;
+    let tasks = list_all(&mut service, &filter, args.limit).await?;
     if args.json {
         let listed = ListTasksResponse {
             tasks,
@@ -87,11 +87,11 @@ pub(super) async fn run(
 ///
 /// # Errors
 /// If the service fails.
-pub(crate) async fn every(
+pub(crate) async fn list_all(
     service: &mut Coordination,
-    filter: &Filter,
+    filter: &TaskFilter,
     limit: usize,
-) -> Result<Vec<Task>, Failure> {
+) -> Result<Vec<Task>, CliError> {
     let mut tasks = Vec::new();
     let mut page_token = String::new();
     while tasks.len() < limit {
@@ -127,7 +127,7 @@ fn jobs(tasks: &[Task]) -> Table {
         let parts = task.subtasks.filter(|counts| counts.total > 0);
         table.row([
             short_id(&task.task_id).to_owned(),
-            told_state(task),
+            state_text(task),
             percent(progress(task)),
             parts.map_or("-".to_owned(), |counts| {
                 format!("{}/{}", counts.completed, counts.total)
@@ -156,7 +156,7 @@ fn subtasks(tasks: &[Task]) -> Table {
         table.row([
             short_id(&task.task_id).to_owned(),
             one_line(&name(task), KEY_WIDTH),
-            told_state(task),
+            state_text(task),
             percent(progress(task)),
             format!("{}/{}", task.attempts, task.max_attempts),
             took(task),
@@ -171,7 +171,7 @@ fn subtasks(tasks: &[Task]) -> Table {
 }
 
 /// A state in a word or two; of a schedule and of what is stuck, that.
-fn told_state(task: &Task) -> String {
+fn state_text(task: &Task) -> String {
     match state(task.state()) {
         delayed if task.state() == TaskState::Delayed && !task.schedule.is_empty() => {
             format!("{delayed}, {}", one_line(&task.schedule, 40))
@@ -182,7 +182,7 @@ fn told_state(task: &Task) -> String {
 }
 
 fn took(task: &Task) -> String {
-    worked(task, std::time::SystemTime::now()).map_or("-".to_owned(), span)
+    time_worked(task, std::time::SystemTime::now()).map_or("-".to_owned(), span)
 }
 
 #[cfg(test)]
@@ -218,9 +218,9 @@ mod tests {
             "{text}"
         );
         job.stuck = true;
-        assert_eq!(told_state(&job), "running, stuck");
+        assert_eq!(state_text(&job), "running, stuck");
         (job.state, job.schedule) = (TaskState::Delayed.into(), "0 3 * * *".into());
         job.stuck = false;
-        assert_eq!(told_state(&job), "delayed, 0 3 * * *");
+        assert_eq!(state_text(&job), "delayed, 0 3 * * *");
     }
 }

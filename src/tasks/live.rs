@@ -12,15 +12,15 @@ use shim_proto::coordination::v1::WatchTaskResponse;
 use tokio::sync::Notify;
 use tonic::{Response, Status, Streaming};
 
-use super::crew::Crew;
 use super::job::Job;
-use super::tree::Drawing;
+use super::tree::TreeLayout;
 use super::watch::open;
+use super::worker_names::WorkerNames;
 use crate::connection::Coordination;
-use crate::failure::Failure;
-use crate::follow::{Followed, follow};
-use crate::output::ink::{Ink, Line};
+use crate::error::CliError;
+use crate::event_stream::{EventStream, follow};
 use crate::output::screen::Screen;
+use crate::output::style::{Line, Style};
 use crate::output::text::one_line;
 
 /// Faster than this nobody reads.
@@ -36,47 +36,53 @@ pub(super) async fn watch(
     job: Job,
     screen: Screen,
     out: &mut dyn Write,
-) -> Result<(), Failure> {
+) -> Result<(), CliError> {
     let task_id = job.root.task_id.clone();
-    let scene = RefCell::new(Scene { job, trouble: None });
+    let view = RefCell::new(LiveView {
+        job,
+        connection_error: None,
+    });
     let changed = Notify::new();
-    let mut log = Log {
+    let mut updater = LiveUpdater {
         service: service.clone(),
         task_id: task_id.clone(),
-        scene: &scene,
+        view: &view,
         changed: &changed,
     };
-    let mut painter = Painter {
+    let mut renderer = Renderer {
         service: service.clone(),
-        crew: Crew::default(),
+        worker_names: WorkerNames::default(),
         screen,
         out,
     };
     tokio::select! {
-        ended = follow(String::new(), &mut log) => ended?,
-        drawn = painter.keep_drawing(&scene, &changed) => match drawn? {},
+        ended = follow(String::new(), &mut updater) => ended?,
+        drawn = renderer.keep_drawing(&view, &changed) => match drawn? {},
     }
     let job = Job::read(service, &task_id).await?;
-    painter.crew.learn(service, job.worker_ids()).await;
-    painter.draw(&Scene { job, trouble: None })
+    renderer.worker_names.fetch(service, job.worker_ids()).await;
+    renderer.draw(&LiveView {
+        job,
+        connection_error: None,
+    })
 }
 
 /// What is drawn.
-struct Scene {
+struct LiveView {
     job: Job,
     /// Why the service cannot be heard.
-    trouble: Option<String>,
+    connection_error: Option<String>,
 }
 
 /// The log of the job, which keeps the scene current.
-struct Log<'a> {
+struct LiveUpdater<'a> {
     service: Coordination,
     task_id: String,
-    scene: &'a RefCell<Scene>,
+    view: &'a RefCell<LiveView>,
     changed: &'a Notify,
 }
 
-impl Followed for Log<'_> {
+impl EventStream for LiveUpdater<'_> {
     type Event = WatchTaskResponse;
     type Position = String;
 
@@ -84,50 +90,52 @@ impl Followed for Log<'_> {
         open(&self.service, &self.task_id, after).await
     }
 
-    async fn hear(&mut self, told: WatchTaskResponse) -> Result<Option<String>, Failure> {
-        let mut scene = self.scene.borrow_mut();
-        scene.trouble = None;
-        if let Some(task) = told.task {
-            scene.job.apply(task);
+    async fn on_event(&mut self, response: WatchTaskResponse) -> Result<Option<String>, CliError> {
+        let mut view = self.view.borrow_mut();
+        view.connection_error = None;
+        if let Some(task) = response.task {
+            view.job.apply(task);
         }
         self.changed.notify_one();
-        Ok(told.event.map(|event| event.cursor))
+        Ok(response.event.map(|event| event.cursor))
     }
 
-    fn lost(&mut self, why: &Failure) {
-        self.scene.borrow_mut().trouble = Some(why.to_string());
+    fn on_disconnect(&mut self, why: &CliError) {
+        self.view.borrow_mut().connection_error = Some(why.to_string());
         self.changed.notify_one();
     }
 
-    fn is_told(&self) -> bool {
-        self.scene.borrow().job.has_ended()
+    fn is_complete(&self) -> bool {
+        self.view.borrow().job.has_ended()
     }
 }
 
 /// Who draws.
-struct Painter<'a> {
+struct Renderer<'a> {
     service: Coordination,
-    crew: Crew,
+    worker_names: WorkerNames,
     screen: Screen,
     out: &'a mut dyn Write,
 }
 
-impl Painter<'_> {
+impl Renderer<'_> {
     async fn keep_drawing(
         &mut self,
-        scene: &RefCell<Scene>,
+        view: &RefCell<LiveView>,
         changed: &Notify,
-    ) -> Result<Infallible, Failure> {
+    ) -> Result<Infallible, CliError> {
         loop {
             let workers = {
-                let scene = scene.borrow();
-                scene.trouble.is_none().then(|| scene.job.worker_ids())
+                let view = view.borrow();
+                view.connection_error
+                    .is_none()
+                    .then(|| view.job.worker_ids())
             };
             // Without the service there is nobody to ask.
             if let Some(workers) = workers {
-                self.crew.learn(&mut self.service, workers).await;
+                self.worker_names.fetch(&mut self.service, workers).await;
             }
-            self.draw(&scene.borrow())?;
+            self.draw(&view.borrow())?;
             tokio::time::sleep(FRAME).await;
             tokio::select! {
                 () = changed.notified() => {}
@@ -136,14 +144,14 @@ impl Painter<'_> {
         }
     }
 
-    fn draw(&mut self, scene: &Scene) -> Result<(), Failure> {
-        let footer = footer(scene);
-        let drawing = Drawing {
-            workers: self.crew.names(),
+    fn draw(&mut self, view: &LiveView) -> Result<(), CliError> {
+        let footer = footer(view);
+        let layout = TreeLayout {
+            workers: self.worker_names.names(),
             now: SystemTime::now(),
             rows: self.screen.rows().saturating_sub(footer.len()),
         };
-        let mut lines = drawing.tree(&scene.job);
+        let mut lines = layout.tree(&view.job);
         lines.extend(footer);
         self.screen.draw(&lines, self.out)?;
         Ok(())
@@ -151,16 +159,16 @@ impl Painter<'_> {
 }
 
 /// What stands below the tree while it changes.
-fn footer(scene: &Scene) -> Vec<Line> {
-    match &scene.trouble {
+fn footer(view: &LiveView) -> Vec<Line> {
+    match &view.connection_error {
         Some(why) => {
             let why = format!("waiting for the service: {}", one_line(why, 200));
-            vec![Line::default(), Line::default().with(Ink::Yellow, why)]
+            vec![Line::default(), Line::default().with(Style::Yellow, why)]
         }
-        None if scene.job.has_ended() => Vec::new(),
+        None if view.job.has_ended() => Vec::new(),
         None => {
             let hint = "Ctrl-C ends this view; the job goes on.";
-            vec![Line::default(), Line::default().with(Ink::Dim, hint)]
+            vec![Line::default(), Line::default().with(Style::Dim, hint)]
         }
     }
 }
@@ -172,24 +180,24 @@ mod tests {
 
     #[test]
     fn a_lost_service_is_told_below_the_tree() {
-        let mut scene = Scene {
+        let mut view = LiveView {
             job: Job::default(),
-            trouble: Some("no connection".into()),
+            connection_error: Some("no connection".into()),
         };
-        let told = |scene: &Scene| {
-            let lines = footer(scene);
+        let footer_text = |view: &LiveView| {
+            let lines = footer(view);
             lines.last().map(|line| line.render(80, false))
         };
         assert_eq!(
-            told(&scene).as_deref(),
+            footer_text(&view).as_deref(),
             Some("waiting for the service: no connection")
         );
-        scene.trouble = None;
-        assert!(told(&scene).is_some_and(|hint| hint.contains("Ctrl-C")));
-        scene.job.apply(Task {
+        view.connection_error = None;
+        assert!(footer_text(&view).is_some_and(|hint| hint.contains("Ctrl-C")));
+        view.job.apply(Task {
             state: TaskState::Completed.into(),
             ..Task::default()
         });
-        assert_eq!(told(&scene), None);
+        assert_eq!(footer_text(&view), None);
     }
 }

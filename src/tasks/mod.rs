@@ -5,20 +5,20 @@
 
 mod approve;
 mod cancel;
-mod crew;
 mod find;
 mod health;
 mod job;
+mod labels;
 mod list;
 mod live;
-mod parts;
 mod results;
 mod retry;
 mod show;
 mod submit;
+mod subtask_file;
 mod tree;
 mod watch;
-mod words;
+mod worker_names;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -27,10 +27,10 @@ use clap::Subcommand;
 
 use crate::config::Config;
 use crate::connection;
-use crate::failure::Failure;
+use crate::error::CliError;
 
 pub(crate) use health::{read as health, summary, warnings};
-pub(crate) use list::{Filter, every};
+pub(crate) use list::{TaskFilter, list_all};
 
 /// What can be done with jobs.
 #[derive(Debug, Subcommand)]
@@ -72,7 +72,7 @@ pub(crate) async fn run(
     command: Command,
     config: &Config,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CliError> {
     let service = connection::coordination(config);
     match command {
         Command::Submit(args) => submit::run(&args, config, out).await,

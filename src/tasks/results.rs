@@ -8,10 +8,10 @@ use shim_proto::coordination::v1::{
 };
 
 use super::find::find;
+use super::labels::{Merging, state};
 use super::show::result_text;
-use super::words::{Merging, state};
 use crate::connection::{Coordination, request};
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::json;
 use crate::output::text::{one_line, short_id};
 
@@ -36,7 +36,7 @@ pub(super) async fn run(
     args: &Args,
     mut service: Coordination,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CliError> {
     let task_id = find(&mut service, &args.task).await?.task_id;
     let merge = args.merge.map_or(MergeStrategy::Unspecified, Into::into);
     let merged = merged(&mut service, task_id, merge).await?;
@@ -53,7 +53,7 @@ pub(super) async fn merged(
     service: &mut Coordination,
     task_id: String,
     merge: MergeStrategy,
-) -> Result<AggregateResultsResponse, Failure> {
+) -> Result<AggregateResultsResponse, CliError> {
     let asked = AggregateResultsRequest {
         task_id,
         merge: merge.into(),
@@ -67,7 +67,7 @@ pub(super) fn print(
     merged: &AggregateResultsResponse,
     as_json: bool,
     out: &mut dyn Write,
-) -> Result<(), Failure> {
+) -> Result<(), CliError> {
     if as_json {
         return json::write_line(out, merged);
     }

@@ -7,7 +7,7 @@ use shim_proto::coordination::v1::RetryTaskRequest;
 
 use super::find::find;
 use crate::connection::{Coordination, request, request_id};
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::json;
 use crate::output::text::{count, short_id};
 
@@ -26,7 +26,7 @@ pub(super) async fn run(
     args: &Args,
     mut service: Coordination,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CliError> {
     for typed in &args.tasks {
         let task_id = find(&mut service, typed).await?.task_id;
         let retry = RetryTaskRequest {

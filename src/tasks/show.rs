@@ -6,13 +6,13 @@ use std::time::{Duration, SystemTime};
 
 use shim_proto::coordination::v1::{GetTaskResponse, Task, TaskResult, TaskState};
 
-use super::crew::Crew;
 use super::find::find;
 use super::job::Job;
-use super::tree::Drawing;
-use super::words::{requirements, state};
+use super::labels::{requirements, state};
+use super::tree::TreeLayout;
+use super::worker_names::WorkerNames;
 use crate::connection::Coordination;
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::json;
 use crate::output::text::{count, one_line, percent, printable, short_id};
 use crate::output::time::{at, span};
@@ -34,7 +34,7 @@ pub(super) async fn run(
     args: &Args,
     mut service: Coordination,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CliError> {
     let task_id = find(&mut service, &args.task).await?.task_id;
     let job = Job::read(&mut service, &task_id).await?;
     if args.json {
@@ -45,31 +45,31 @@ pub(super) async fn run(
         json::write_line(out, &found)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let mut crew = Crew::default();
-    crew.learn(&mut service, job.worker_ids()).await;
-    about(&job, &crew, out)?;
+    let mut worker_names = WorkerNames::default();
+    worker_names.fetch(&mut service, job.worker_ids()).await;
+    about(&job, &worker_names, out)?;
     outcome(&job.root, out)?;
     if !job.subtasks.is_empty() {
         writeln!(out)?;
-        for line in tree(&job, &crew) {
+        for line in tree(&job, &worker_names) {
             writeln!(out, "{line}")?;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn tree(job: &Job, crew: &Crew) -> Vec<String> {
-    let drawing = Drawing {
-        workers: crew.names(),
+fn tree(job: &Job, worker_names: &WorkerNames) -> Vec<String> {
+    let layout = TreeLayout {
+        workers: worker_names.names(),
         now: SystemTime::now(),
         rows: usize::MAX,
     };
     // The heading was told already.
-    let lines = drawing.tree(job).into_iter().skip(1);
+    let lines = layout.tree(job).into_iter().skip(1);
     lines.map(|line| line.render(TREE_WIDTH, false)).collect()
 }
 
-fn about(job: &Job, crew: &Crew, out: &mut dyn Write) -> io::Result<()> {
+fn about(job: &Job, worker_names: &WorkerNames, out: &mut dyn Write) -> io::Result<()> {
     let task = &job.root;
     let id = &task.task_id;
     writeln!(out, "task        {id}  (short: {})", short_id(id))?;
@@ -95,7 +95,7 @@ fn about(job: &Job, crew: &Crew, out: &mut dyn Write) -> io::Result<()> {
     asked(task, out)?;
     tries(task, out)?;
     if !task.worker_id.is_empty() {
-        let name = crew.names().get(&task.worker_id);
+        let name = worker_names.names().get(&task.worker_id);
         let name = name.map_or("", String::as_str);
         writeln!(
             out,

@@ -10,17 +10,17 @@ use shim_proto::coordination::v1::{
 };
 
 use super::job::Job;
-use super::words::{Executor, Merging, OnFailure, Strategy, name, state};
-use super::{parts, results, watch};
-use crate::caller::Here;
+use super::labels::{Executor, Merging, OnFailure, Strategy, name, state};
+use super::{results, subtask_file, watch};
 use crate::config::Config;
 use crate::connection::{self, Coordination, request, request_id};
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::json;
 use crate::output::text::{count, one_line, short_id};
-use crate::output::time::on_the_wire;
+use crate::output::time::proto_duration;
 use crate::sessions;
-use crate::state::object;
+use crate::state::parse_object;
+use crate::workspace_args::CurrentWorkspace;
 
 const LISTED: usize = 20;
 const GOAL_WIDTH: usize = 72;
@@ -46,13 +46,13 @@ pub(crate) struct Args {
     #[arg(long)]
     wait: bool,
     #[command(flatten)]
-    work: Work,
+    work: WorkArgs,
     #[command(flatten)]
-    who: Who,
+    assignment: AssignmentArgs,
     #[command(flatten)]
-    when: When,
+    timing: TimingArgs,
     #[command(flatten)]
-    outcome: Outcome,
+    outcome: OutcomeArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -70,7 +70,7 @@ Exit code with --wait: 0 if the job completed, 1 if it failed or was called off.
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "The work")]
-struct Work {
+struct WorkArgs {
     /// A file or pattern the work is about; may be given again
     #[arg(long, value_name = "PATH")]
     file: Vec<String>,
@@ -93,7 +93,7 @@ struct Work {
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Who does it")]
-struct Who {
+struct AssignmentArgs {
     /// The executor it needs [default: any]
     #[arg(long, value_enum)]
     executor: Option<Executor>,
@@ -110,7 +110,7 @@ struct Who {
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "When")]
-struct When {
+struct TimingArgs {
     /// 1 is taken first, 100 last [default: 50]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
     priority: Option<u32>,
@@ -127,7 +127,7 @@ struct When {
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "How it ends")]
-struct Outcome {
+struct OutcomeArgs {
     /// How the results of its parts become one [default: concatenate]
     #[arg(long, value_enum)]
     merge: Option<Merging>,
@@ -155,10 +155,10 @@ pub(super) async fn run(
     args: &Args,
     config: &Config,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CliError> {
     // What is wrong with what was typed is told before anything is started.
     let mut submit = args.request(config)?;
-    if let Some(typed) = &args.who.notify {
+    if let Some(typed) = &args.assignment.notify {
         let mut checkpoints = connection::checkpoints(config).await?;
         submit.submitted_by = sessions::find(&mut checkpoints, typed).await?.id;
     }
@@ -188,42 +188,42 @@ async fn wait(
     submitted: SubmitTaskResponse,
     as_json: bool,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CliError> {
     let job = Job {
         root: submitted.task.unwrap_or_default(),
         subtasks: submitted.subtasks,
     };
-    let telling = if as_json {
-        watch::Telling::Silence
+    let mode = if as_json {
+        watch::OutputMode::Silent
     } else {
-        watch::Telling::at_hand()
+        watch::OutputMode::for_stdout()
     };
-    let ended = watch::until_end(service, job, telling, "", out).await?;
+    let ended = watch::until_end(service, job, mode, "", out).await?;
     if ended.state() != TaskState::Completed && !as_json {
-        watch::next_step(&ended, out)?;
+        watch::print_next_step(&ended, out)?;
     }
     let id = ended.task_id.clone();
     let merged = results::merged(service, id, MergeStrategy::Unspecified).await?;
     results::print(&merged, as_json, out)?;
-    Ok(watch::exit(&ended))
+    Ok(watch::exit_code(&ended))
 }
 
 impl Args {
     /// The request as it was typed.
-    fn request(&self, config: &Config) -> Result<SubmitTaskRequest, Failure> {
+    fn request(&self, config: &Config) -> Result<SubmitTaskRequest, CliError> {
         let Self {
             work,
-            who,
-            when,
+            assignment,
+            timing,
             outcome,
             ..
         } = self;
         if work.subtasks.as_deref() == Some("-") && work.payload.as_deref() == Some("-") {
-            return Err(Failure::usage(
+            return Err(CliError::usage(
                 "only one of --subtasks and --payload can be read from stdin",
             ));
         }
-        let here = Here::find(work.workspace.as_deref(), config)?;
+        let current = CurrentWorkspace::find(work.workspace.as_deref(), config)?;
         let split = if work.no_split {
             SplitPolicy::Never
         } else {
@@ -236,21 +236,21 @@ impl Args {
             subtasks: work
                 .subtasks
                 .as_deref()
-                .map(parts::read)
+                .map(subtask_file::read)
                 .transpose()?
                 .unwrap_or_default(),
-            files: hints(&here, &work.file)?,
+            files: hints(&current, &work.file)?,
             steps: work.step.clone(),
             split: split.into(),
-            requirements: who.requirements(),
-            payload: work.payload.as_deref().map(object).transpose()?,
-            priority: when.priority.unwrap_or_default(),
-            delay: when.delay.map(on_the_wire).transpose()?,
-            schedule: when.schedule.clone().unwrap_or_default(),
-            deadline: when.deadline.map(Into::into),
+            requirements: assignment.requirements(),
+            payload: work.payload.as_deref().map(parse_object).transpose()?,
+            priority: timing.priority.unwrap_or_default(),
+            delay: timing.delay.map(proto_duration).transpose()?,
+            schedule: timing.schedule.clone().unwrap_or_default(),
+            deadline: timing.deadline.map(Into::into),
             max_attempts: outcome.max_attempts.unwrap_or_default(),
-            backoff: outcome.backoff.map(on_the_wire).transpose()?,
-            timeout: outcome.timeout.map(on_the_wire).transpose()?,
+            backoff: outcome.backoff.map(proto_duration).transpose()?,
+            timeout: outcome.timeout.map(proto_duration).transpose()?,
             on_failure: outcome
                 .on_failure
                 .map_or(FailurePolicy::Unspecified, Into::into)
@@ -259,18 +259,18 @@ impl Args {
                 .merge
                 .map_or(MergeStrategy::Unspecified, Into::into)
                 .into(),
-            strategy: who
+            strategy: assignment
                 .strategy
                 .map_or(AssignmentStrategy::Unspecified, Into::into)
                 .into(),
             approval: outcome.gates(),
-            workspace: here.workspace.name,
+            workspace: current.workspace.name,
             submitted_by: String::new(),
         })
     }
 }
 
-impl Who {
+impl AssignmentArgs {
     fn requirements(&self) -> Option<Requirements> {
         (self.executor.is_some() || !self.require.is_empty()).then(|| Requirements {
             executor: self
@@ -282,7 +282,7 @@ impl Who {
     }
 }
 
-impl Outcome {
+impl OutcomeArgs {
     fn gates(&self) -> Option<ApprovalGates> {
         (self.approve_start || self.approve_result).then_some(ApprovalGates {
             before_start: self.approve_start,
@@ -292,10 +292,10 @@ impl Outcome {
 }
 
 /// The files with their sizes, as far as they are there: the work is estimated from them.
-fn hints(here: &Here, typed: &[String]) -> Result<Vec<FileHint>, Failure> {
-    let patterns = here.patterns(typed)?;
+fn hints(current: &CurrentWorkspace, typed: &[String]) -> Result<Vec<FileHint>, CliError> {
+    let patterns = current.patterns(typed)?;
     let hint = |(pattern, typed): (String, &String)| {
-        let found = std::fs::metadata(here.folder.join(typed)).ok();
+        let found = std::fs::metadata(current.folder.join(typed)).ok();
         FileHint {
             path: pattern,
             size_bytes: found
@@ -367,14 +367,14 @@ mod tests {
 
     #[test]
     fn what_was_not_asked_for_is_left_to_the_service() {
-        let nobody = Who {
+        let nobody = AssignmentArgs {
             executor: None,
             require: Vec::new(),
             strategy: None,
             notify: None,
         };
         assert_eq!(nobody.requirements(), None);
-        let agent = Who {
+        let agent = AssignmentArgs {
             executor: Some(Executor::Agent),
             ..nobody
         };

@@ -7,10 +7,10 @@ use std::time::{Duration, SystemTime};
 
 use shim_proto::coordination::v1::{Task, TaskCounts, TaskState};
 
-use super::job::{Job, moment, progress, worked};
-use super::words::{ink, name, requirements, state};
+use super::job::{Job, progress, system_time, time_worked};
+use super::labels::{name, requirements, state, style};
 use crate::output::bar::bar;
-use crate::output::ink::{Ink, Line};
+use crate::output::style::{Line, Style};
 use crate::output::text::{count, one_line, percent, short_id};
 use crate::output::time::span;
 
@@ -19,13 +19,13 @@ const BAR: usize = 10;
 const KEY_WIDTH: usize = 28;
 const WORKER_WIDTH: usize = 24;
 /// A worker that fits takes a task sooner.
-const PATIENCE: Duration = Duration::from_secs(3);
+const SHOW_WAIT_AFTER: Duration = Duration::from_secs(3);
 /// The terminal cuts what does not fit.
 const NOTE_WIDTH: usize = 300;
 
 /// What a tree is drawn with.
 #[derive(Debug)]
-pub(super) struct Drawing<'a> {
+pub(super) struct TreeLayout<'a> {
     /// Names of workers by their ids.
     pub(super) workers: &'a HashMap<String, String>,
     /// What running times are counted to.
@@ -34,7 +34,7 @@ pub(super) struct Drawing<'a> {
     pub(super) rows: usize,
 }
 
-impl Drawing<'_> {
+impl TreeLayout<'_> {
     /// The whole tree.
     pub(super) fn tree(&self, job: &Job) -> Vec<Line> {
         let mut lines = vec![heading(&job.root), self.summary(job)];
@@ -52,12 +52,12 @@ impl Drawing<'_> {
         let hidden = job.subtasks.len() - shown.len();
         for (index, task) in shown.iter().enumerate() {
             let last = hidden == 0 && index + 1 == shown.len();
-            let row = Line::default().with(Ink::Dim, if last { "└ " } else { "├ " });
+            let row = Line::default().with(Style::Dim, if last { "└ " } else { "├ " });
             lines.push(self.row(row, task, &widths, &keys));
         }
         if hidden > 0 {
             let more = format!("└ and {}", count(hidden as u64, "more subtask"));
-            lines.push(Line::default().with(Ink::Dim, more));
+            lines.push(Line::default().with(Style::Dim, more));
         }
         lines
     }
@@ -67,39 +67,39 @@ impl Drawing<'_> {
         let root = &job.root;
         let done = job.progress();
         let mut line = Line::default()
-            .with(ink(root), state(root.state()))
-            .with(Ink::Plain, "  ")
-            .with(ink(root), bar(done, ROOT_BAR))
-            .with(Ink::Plain, format!(" {}", percent(done)));
+            .with(style(root), state(root.state()))
+            .with(Style::Plain, "  ")
+            .with(style(root), bar(done, ROOT_BAR))
+            .with(Style::Plain, format!(" {}", percent(done)));
         if job.counts().total > 0 {
-            line.push(Ink::Plain, format!("  {}", parts(&job.counts())));
+            line.push(Style::Plain, format!("  {}", counts_text(&job.counts())));
         } else if let Some(worker) = self.worker(root) {
-            line.push(Ink::Plain, format!("  {worker}"));
+            line.push(Style::Plain, format!("  {worker}"));
         }
-        let since = moment(root.started_at.as_ref()).or(moment(root.created_at.as_ref()));
-        let until = moment(root.finished_at.as_ref()).filter(|_| job.has_ended());
+        let since = system_time(root.started_at.as_ref()).or(system_time(root.created_at.as_ref()));
+        let until = system_time(root.finished_at.as_ref()).filter(|_| job.has_ended());
         if let Some(since) = since {
             let spent = until.unwrap_or(self.now).duration_since(since);
-            line.push(Ink::Dim, format!("  {}", span(spent.unwrap_or_default())));
+            line.push(Style::Dim, format!("  {}", span(spent.unwrap_or_default())));
         }
-        let (note_ink, note) = self.note(root, &HashMap::new());
-        line.with(note_ink, format!("  {note}"))
+        let (note_style, note) = self.note(root, &HashMap::new());
+        line.with(note_style, format!("  {note}"))
     }
 
     fn row(&self, line: Line, task: &Task, widths: &Widths, keys: &HashMap<&str, &str>) -> Line {
         let Widths { key, state: wide } = *widths;
         let done = progress(task);
-        let spent = worked(task, self.now).map(span).unwrap_or_default();
+        let spent = time_worked(task, self.now).map(span).unwrap_or_default();
         let worker = self.worker(task).unwrap_or_default();
-        let ink = ink(task);
-        let (note_ink, note) = self.note(task, keys);
-        line.with(Ink::Plain, format!("{:<key$}  ", label(task)))
-            .with(ink, format!("{:<wide$}  ", state(task.state())))
-            .with(ink, bar(done, BAR))
-            .with(Ink::Plain, format!(" {:>5}", percent(done)))
-            .with(Ink::Dim, format!("  {spent:>6}  "))
-            .with(Ink::Plain, format!("{worker:<14}  "))
-            .with(note_ink, note)
+        let style = style(task);
+        let (note_style, note) = self.note(task, keys);
+        line.with(Style::Plain, format!("{:<key$}  ", label(task)))
+            .with(style, format!("{:<wide$}  ", state(task.state())))
+            .with(style, bar(done, BAR))
+            .with(Style::Plain, format!(" {:>5}", percent(done)))
+            .with(Style::Dim, format!("  {spent:>6}  "))
+            .with(Style::Plain, format!("{worker:<14}  "))
+            .with(note_style, note)
     }
 
     /// The worker that has or had the task.
@@ -110,40 +110,40 @@ impl Drawing<'_> {
     }
 
     /// What there is to say of a task in its state.
-    fn note(&self, task: &Task, keys: &HashMap<&str, &str>) -> (Ink, String) {
+    fn note(&self, task: &Task, keys: &HashMap<&str, &str>) -> (Style, String) {
         let error = || {
             task.error
                 .as_ref()
                 .map(|error| one_line(&error.message, NOTE_WIDTH))
         };
         match task.state() {
-            TaskState::Running if task.stuck => (Ink::Yellow, self.silence(task)),
-            TaskState::Running => (Ink::Plain, one_line(&task.note, NOTE_WIDTH)),
-            TaskState::Pending => (Ink::Dim, after(task, keys)),
-            TaskState::Delayed => (Ink::Dim, self.delay(task)),
+            TaskState::Running if task.stuck => (Style::Yellow, self.silence(task)),
+            TaskState::Running => (Style::Plain, one_line(&task.note, NOTE_WIDTH)),
+            TaskState::Pending => (Style::Dim, after(task, keys)),
+            TaskState::Delayed => (Style::Dim, self.delay(task)),
             TaskState::AwaitingApproval => {
                 let id = short_id(&task.task_id);
                 (
-                    Ink::Yellow,
+                    Style::Yellow,
                     format!("decide with `shim tasks approve {id}`"),
                 )
             }
             TaskState::Ready if task.worker_deaths > 0 => {
                 let died = count(task.worker_deaths.into(), "worker");
-                (Ink::Yellow, format!("{died} died with it"))
+                (Style::Yellow, format!("{died} died with it"))
             }
-            TaskState::Ready => (Ink::Dim, self.wait(task)),
-            TaskState::Failed => (Ink::Red, error().unwrap_or_default()),
-            TaskState::Cancelled => (Ink::Dim, error().unwrap_or_default()),
-            TaskState::Completed | TaskState::Unspecified => (Ink::Plain, String::new()),
+            TaskState::Ready => (Style::Dim, self.wait(task)),
+            TaskState::Failed => (Style::Red, error().unwrap_or_default()),
+            TaskState::Cancelled => (Style::Dim, error().unwrap_or_default()),
+            TaskState::Completed | TaskState::Unspecified => (Style::Plain, String::new()),
         }
     }
 
     /// Who is waited for, once the wait is longer than it takes to find a worker.
     fn wait(&self, task: &Task) -> String {
-        let ready = moment(task.ready_at.as_ref());
+        let ready = system_time(task.ready_at.as_ref());
         let waited = ready.and_then(|ready| self.now.duration_since(ready).ok());
-        match waited.filter(|waited| *waited > PATIENCE) {
+        match waited.filter(|waited| *waited > SHOW_WAIT_AFTER) {
             Some(waited) => {
                 let needed = requirements(task.requirements.as_ref());
                 format!(
@@ -157,7 +157,8 @@ impl Drawing<'_> {
     }
 
     fn silence(&self, task: &Task) -> String {
-        let heard = moment(task.reported_at.as_ref()).or(moment(task.started_at.as_ref()));
+        let heard =
+            system_time(task.reported_at.as_ref()).or(system_time(task.started_at.as_ref()));
         let silent = heard.and_then(|heard| self.now.duration_since(heard).ok());
         format!(
             "stuck: nothing heard for {}",
@@ -166,7 +167,7 @@ impl Drawing<'_> {
     }
 
     fn delay(&self, task: &Task) -> String {
-        let ahead = moment(task.not_before.as_ref())
+        let ahead = system_time(task.not_before.as_ref())
             .and_then(|start| start.duration_since(self.now).ok())
             .map_or("soon".to_owned(), |ahead| format!("in {}", span(ahead)));
         match &task.error {
@@ -203,8 +204,8 @@ impl Widths {
 
 fn heading(root: &Task) -> Line {
     Line::default()
-        .with(Ink::Dim, format!("{} ", short_id(&root.task_id)))
-        .with(Ink::Bold, one_line(&root.goal, NOTE_WIDTH))
+        .with(Style::Dim, format!("{} ", short_id(&root.task_id)))
+        .with(Style::Bold, one_line(&root.goal, NOTE_WIDTH))
 }
 
 fn label(task: &Task) -> String {
@@ -212,7 +213,7 @@ fn label(task: &Task) -> String {
 }
 
 /// "3 of 8 done, 2 running, 1 failed".
-pub(super) fn parts(counts: &TaskCounts) -> String {
+pub(super) fn counts_text(counts: &TaskCounts) -> String {
     let rest = [
         (counts.running, "running"),
         (counts.ready, "ready"),
@@ -326,12 +327,12 @@ mod tests {
 
     fn drawn(job: &Job, now: SystemTime, rows: usize) -> Vec<String> {
         let workers = HashMap::from([("w-1".to_owned(), "window 1".to_owned())]);
-        let drawing = Drawing {
+        let layout = TreeLayout {
             workers: &workers,
             now,
             rows,
         };
-        let lines = drawing.tree(job);
+        let lines = layout.tree(job);
         lines.iter().map(|line| line.render(100, false)).collect()
     }
 

@@ -10,11 +10,11 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::find::find;
 use super::job::{Job, has_ended};
+use super::labels::{name, state};
 use super::live;
-use super::words::{name, state};
 use crate::connection::Coordination;
-use crate::failure::Failure;
-use crate::follow::{Followed, follow};
+use crate::error::CliError;
+use crate::event_stream::{EventStream, follow};
 use crate::output::json;
 use crate::output::screen::Screen;
 use crate::output::text::{one_line, percent, short_id, variant};
@@ -45,39 +45,39 @@ pub(super) async fn run(
     args: &Args,
     mut service: Coordination,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CliError> {
     let task_id = find(&mut service, &args.task).await?.task_id;
     let job = Job::read(&mut service, &task_id).await?;
-    let telling = match Telling::at_hand() {
-        _ if args.json => Telling::Json,
-        Telling::Live(_) if !args.after.is_empty() => Telling::Words,
-        telling => telling,
+    let mode = match OutputMode::for_stdout() {
+        _ if args.json => OutputMode::Json,
+        OutputMode::Live(_) if !args.after.is_empty() => OutputMode::Lines,
+        mode => mode,
     };
-    let in_words = !matches!(telling, Telling::Json);
-    let ended = until_end(&mut service, job, telling, &args.after, out).await?;
-    if in_words {
-        next_step(&ended, out)?;
+    let for_people = !matches!(mode, OutputMode::Json);
+    let ended = until_end(&mut service, job, mode, &args.after, out).await?;
+    if for_people {
+        print_next_step(&ended, out)?;
     }
-    Ok(exit(&ended))
+    Ok(exit_code(&ended))
 }
 
 /// How a job is told while it goes on.
 #[derive(Debug)]
-pub(super) enum Telling {
+pub(super) enum OutputMode {
     /// As a tree that is drawn again and again.
     Live(Screen),
     /// A line for every event.
-    Words,
+    Lines,
     /// A line of JSON for every event.
     Json,
     /// Not at all.
-    Silence,
+    Silent,
 }
 
-impl Telling {
+impl OutputMode {
     /// For people: live at a terminal.
-    pub(super) fn at_hand() -> Self {
-        Screen::of_stdout().map_or(Self::Words, Self::Live)
+    pub(super) fn for_stdout() -> Self {
+        Screen::of_stdout().map_or(Self::Lines, Self::Live)
     }
 }
 
@@ -88,28 +88,28 @@ impl Telling {
 pub(super) async fn until_end(
     service: &mut Coordination,
     job: Job,
-    telling: Telling,
+    mode: OutputMode,
     after: &str,
     out: &mut dyn Write,
-) -> Result<Task, Failure> {
+) -> Result<Task, CliError> {
     let task_id = job.root.task_id.clone();
-    if let Telling::Live(screen) = telling {
+    if let OutputMode::Live(screen) = mode {
         live::watch(service, job, screen, out).await?;
     } else {
-        let mut log = Log {
+        let mut printer = TaskEventPrinter {
             service: service.clone(),
             has_ended: job.has_ended(),
             task_id: task_id.clone(),
-            telling,
+            mode,
             out,
         };
-        follow(after.to_owned(), &mut log).await?;
+        follow(after.to_owned(), &mut printer).await?;
     }
     Ok(Job::read(service, &task_id).await?.root)
 }
 
 /// 0 only for what was done.
-pub(super) fn exit(task: &Task) -> ExitCode {
+pub(super) fn exit_code(task: &Task) -> ExitCode {
     match task.state() {
         TaskState::Completed => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
@@ -117,7 +117,7 @@ pub(super) fn exit(task: &Task) -> ExitCode {
 }
 
 /// Tells how a task ended, and what can be done now.
-pub(super) fn next_step(task: &Task, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn print_next_step(task: &Task, out: &mut dyn Write) -> io::Result<()> {
     let (id, ended) = (short_id(&task.task_id), state(task.state()));
     let why = task.error.as_ref().map(|error| {
         let message = one_line(&error.message, 500);
@@ -150,15 +150,15 @@ pub(super) async fn open(
 }
 
 /// The log of a job, told line by line.
-struct Log<'a> {
+struct TaskEventPrinter<'a> {
     service: Coordination,
     task_id: String,
-    telling: Telling,
+    mode: OutputMode,
     has_ended: bool,
     out: &'a mut dyn Write,
 }
 
-impl Followed for Log<'_> {
+impl EventStream for TaskEventPrinter<'_> {
     type Event = WatchTaskResponse;
     type Position = String;
 
@@ -166,30 +166,30 @@ impl Followed for Log<'_> {
         open(&self.service, &self.task_id, after).await
     }
 
-    async fn hear(&mut self, told: WatchTaskResponse) -> Result<Option<String>, Failure> {
-        match self.telling {
-            Telling::Json => json::write_line(self.out, &told)?,
-            Telling::Words => {
-                if let Some(event) = &told.event {
-                    writeln!(self.out, "{}", line(event, told.task.as_ref()))?;
+    async fn on_event(&mut self, response: WatchTaskResponse) -> Result<Option<String>, CliError> {
+        match self.mode {
+            OutputMode::Json => json::write_line(self.out, &response)?,
+            OutputMode::Lines => {
+                if let Some(event) = &response.event {
+                    writeln!(self.out, "{}", line(event, response.task.as_ref()))?;
                 }
             }
-            Telling::Live(_) | Telling::Silence => {}
+            OutputMode::Live(_) | OutputMode::Silent => {}
         }
         self.out.flush()?;
-        if let Some(task) = told.task.filter(|task| task.task_id == self.task_id) {
+        if let Some(task) = response.task.filter(|task| task.task_id == self.task_id) {
             self.has_ended = has_ended(&task);
         }
-        Ok(told.event.map(|event| event.cursor))
+        Ok(response.event.map(|event| event.cursor))
     }
 
-    fn is_told(&self) -> bool {
+    fn is_complete(&self) -> bool {
         self.has_ended
     }
 }
 
 fn line(event: &TaskEvent, task: Option<&Task>) -> String {
-    let clock = super::job::moment(event.at.as_ref()).map_or("-".to_owned(), |at| {
+    let clock = super::job::system_time(event.at.as_ref()).map_or("-".to_owned(), |at| {
         humantime::format_rfc3339_seconds(at).to_string()
     });
     let key = task.filter(|task| !task.key.is_empty()).map(name);
@@ -241,7 +241,7 @@ mod tests {
 
     #[test]
     fn the_end_of_a_task_names_the_next_step() {
-        let told = |state: TaskState, error: Option<TaskError>| {
+        let next_step_text = |state: TaskState, error: Option<TaskError>| {
             let task = Task {
                 task_id: ID.into(),
                 state: state.into(),
@@ -249,11 +249,11 @@ mod tests {
                 ..Task::default()
             };
             let mut text = Vec::new();
-            next_step(&task, &mut text).unwrap();
+            print_next_step(&task, &mut text).unwrap();
             String::from_utf8(text).unwrap()
         };
         assert_eq!(
-            told(TaskState::Completed, None),
+            next_step_text(TaskState::Completed, None),
             "099a8057 completed; `shim tasks results 099a8057` prints its result\n"
         );
         let error = TaskError {
@@ -261,7 +261,7 @@ mod tests {
             message: "5 min\nwere not enough".into(),
         };
         assert_eq!(
-            told(TaskState::Failed, Some(error)),
+            next_step_text(TaskState::Failed, Some(error)),
             "099a8057 failed: TIMED_OUT (5 min were not enough); `shim tasks retry 099a8057` takes it up again\n"
         );
     }

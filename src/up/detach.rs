@@ -11,7 +11,7 @@ use shim_runtime::stack::{Stack, StackState, make_private_dir};
 
 use super::Args;
 use crate::config::Config;
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::status;
 
 /// A large database is checked at the start, which may take seconds.
@@ -25,7 +25,7 @@ pub(super) async fn start(
     args: &Args,
     config: &Config,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CliError> {
     let stack = Stack::at(config.data_dir());
     if matches!(stack.state(), StackState::Stopped) {
         start_and_wait(&stack, args, config).await?;
@@ -35,7 +35,7 @@ pub(super) async fn start(
     status::print(config, out).await
 }
 
-async fn start_and_wait(stack: &Stack, args: &Args, config: &Config) -> Result<(), Failure> {
+async fn start_and_wait(stack: &Stack, args: &Args, config: &Config) -> Result<(), CliError> {
     make_private_dir(config.data_dir())?;
     let log = open_log(stack)?;
     let mut child = command(args, config)?.stderr(log).spawn()?;
@@ -53,7 +53,7 @@ async fn start_and_wait(stack: &Stack, args: &Args, config: &Config) -> Result<(
                 "is not ready yet"
             };
             return Err(
-                Failure::new(format!("the stack {what}: {}", last_line(stack)))
+                CliError::new(format!("the stack {what}: {}", last_line(stack)))
                     .hint(format!("its log is {}", stack.log_path().display())),
             );
         }
@@ -61,7 +61,7 @@ async fn start_and_wait(stack: &Stack, args: &Args, config: &Config) -> Result<(
     }
 }
 
-fn command(args: &Args, config: &Config) -> Result<Command, Failure> {
+fn command(args: &Args, config: &Config) -> Result<Command, CliError> {
     let mut command = Command::new(std::env::current_exe()?);
     command
         .args(&config.flags)
@@ -78,11 +78,11 @@ fn command(args: &Args, config: &Config) -> Result<Command, Failure> {
 }
 
 /// Puts this process in a session of its own, with its output in the log. Call it under the stack's lock.
-pub(super) fn leave_terminal(stack: &Stack) -> Result<(), Failure> {
+pub(super) fn leave_terminal(stack: &Stack) -> Result<(), CliError> {
     // A process that leads its group cannot do this, and then it has no terminal to leave.
     let _ = setsid();
     let log = open_log(stack)?;
-    let system = |e: nix::errno::Errno| Failure::from(std::io::Error::from(e));
+    let system = |e: nix::errno::Errno| CliError::from(std::io::Error::from(e));
     dup2_stdin(File::open("/dev/null")?).map_err(system)?;
     dup2_stdout(&log).map_err(system)?;
     dup2_stderr(&log).map_err(system)?;
@@ -91,7 +91,7 @@ pub(super) fn leave_terminal(stack: &Stack) -> Result<(), Failure> {
     Ok(())
 }
 
-fn open_log(stack: &Stack) -> Result<File, Failure> {
+fn open_log(stack: &Stack) -> Result<File, CliError> {
     let path = stack.log_path();
     if std::fs::metadata(&path).is_ok_and(|meta| meta.len() > MAX_LOG_BYTES) {
         std::fs::rename(&path, path.with_extension("log.1"))?;

@@ -8,9 +8,9 @@ use shim_runtime::server::Activity;
 use shim_store::Store;
 
 /// The shortest wait between two looks.
-const MIN_PAUSE: Duration = Duration::from_millis(50);
+const MIN_INTERVAL: Duration = Duration::from_millis(50);
 /// How often it is asked whether jobs have ended.
-const JOBS_EVERY: Duration = Duration::from_secs(5);
+const JOBS_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Begins the shutdown once no call was open for `limit`; returns when the shutdown begins. An attached session is an
 /// open call, and so is a watch.
@@ -28,13 +28,13 @@ pub(super) async fn watch(
             tracing::info!(?idle, "nobody needs the stack; stopping");
             return shutdown.begin();
         }
-        let pause = if has_jobs {
-            JOBS_EVERY
+        let interval = if has_jobs {
+            JOBS_INTERVAL
         } else {
-            limit.saturating_sub(idle).max(MIN_PAUSE)
+            limit.saturating_sub(idle).max(MIN_INTERVAL)
         };
         tokio::select! {
-            () = tokio::time::sleep(pause) => {}
+            () = tokio::time::sleep(interval) => {}
             () = shutdown.wait() => {}
         }
     }

@@ -20,11 +20,11 @@ use shim_runtime::stack::{Stack, StackError, StackInfo, StackLock, StackState};
 use shim_runtime::{process, telemetry};
 
 use crate::checkpoint::ADDRESS;
-use crate::cli::wait_for;
+use crate::cli::block_on;
 use crate::config::Config;
-use crate::failure::Failure;
-use crate::service::{Bound, auth, bind_probes, credentials, open_store, server};
-use redis::Redis;
+use crate::error::CliError;
+use crate::service::{BoundServer, auth, bind_probes, credentials, open_store, server};
+use redis::PrivateRedis;
 
 /// How the stack runs.
 #[derive(Debug, clap::Args)]
@@ -51,9 +51,9 @@ Examples:
   shim --data-dir /tmp/try up  another stack beside the usual one";
 
 /// Runs the stack until it is told to stop, or starts it in the background.
-pub(crate) fn run(args: &Args, config: Config, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+pub(crate) fn run(args: &Args, config: Config, out: &mut dyn Write) -> Result<ExitCode, CliError> {
     if args.detach {
-        return wait_for(detach::start(args, &config, out));
+        return block_on(detach::start(args, &config, out));
     }
     let stack = Stack::at(config.data_dir());
     // Many gateways may start a stack at once; those that come second have what they wanted. They leave right away,
@@ -70,7 +70,7 @@ pub(crate) fn run(args: &Args, config: Config, out: &mut dyn Write) -> Result<Ex
         detach::leave_terminal(&stack)?;
     }
     let _telemetry = telemetry::init(&config.runtime, "shim-up");
-    process::allow_many_files();
+    process::raise_open_file_limit();
     let served = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?
@@ -86,7 +86,7 @@ async fn serve(
     mut lock: StackLock,
     config: Config,
     idle_exit: Option<Duration>,
-) -> Result<(), Failure> {
+) -> Result<(), CliError> {
     let shutdown = Shutdown::on_signals()?;
     let auth = auth(&config)?;
     let mut listeners = Listeners::default();
@@ -95,7 +95,7 @@ async fn serve(
     bind_probes(&mut listeners, &config).await?;
     let redis = match &config.runtime.redis_url {
         Some(_) => None,
-        None => Redis::start(config.data_dir(), config.appendfsync).await,
+        None => PrivateRedis::start(config.data_dir(), config.appendfsync).await,
     };
     let info = StackInfo {
         pid: std::process::id(),
@@ -105,10 +105,10 @@ async fn serve(
         tcp,
         redis: match &config.runtime.redis_url {
             Some(url) => Some(redis::without_secrets(url)),
-            None => redis.as_ref().map(Redis::url),
+            None => redis.as_ref().map(PrivateRedis::url),
         },
     };
-    let bound = Bound {
+    let bound = BoundServer {
         server: server(&config, auth)?,
         listeners,
         shutdown,
@@ -132,13 +132,13 @@ async fn serve(
 
 async fn run_services(
     config: Config,
-    redis: Option<&Redis>,
+    redis: Option<&PrivateRedis>,
     socket: PathBuf,
-    bound: Bound,
+    bound: BoundServer,
     idle_exit: Option<Duration>,
     ready: impl FnOnce() -> std::io::Result<()>,
-) -> Result<(), Failure> {
-    let Bound {
+) -> Result<(), CliError> {
+    let BoundServer {
         server,
         listeners,
         shutdown,
@@ -149,12 +149,12 @@ async fn run_services(
         // Its first connection then finds it, and the first call is not turned away.
         async {
             if let Some(redis) = redis {
-                redis.listening().await;
+                redis.wait_until_listening().await;
             }
         }
     );
     let checkpoint = checkpoint?;
-    let settings = config.coordination.or_redis(redis.map(Redis::url));
+    let settings = config.coordination.or_redis(redis.map(PrivateRedis::url));
     // One way to Redis for both: who waits for a task here is woken by whoever submits one here.
     let store = open_store(&settings.store, &shutdown)?;
     let coordination = shim_coordination::build(&settings, store.clone(), &shutdown);
@@ -183,7 +183,7 @@ async fn bind_tcp(
     listeners: &mut Listeners,
     asked: Option<SocketAddr>,
     auth: &Auth,
-) -> Result<Option<SocketAddr>, Failure> {
+) -> Result<Option<SocketAddr>, CliError> {
     match (
         listeners.bind_tcp(asked.unwrap_or(ADDRESS), auth).await,
         asked,

@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const MAX_BACKOFF: Duration = Duration::from_secs(10);
 /// A Redis that ran this long was well; its next death starts the backoff anew.
-const WELL_AFTER: Duration = Duration::from_secs(30);
+const STABLE_AFTER: Duration = Duration::from_secs(30);
 const STOP_WITHIN: Duration = Duration::from_secs(3);
 const POLL: Duration = Duration::from_millis(10);
 /// A Redis without a large file listens after some 15 ms.
@@ -36,7 +36,7 @@ const PROGRAM_FOLDERS: [&str; 4] = [
 ];
 
 /// Begins a program whose files are for their owner alone: Redis makes its own as the umask says.
-const PRIVATELY: [&str; 4] = ["/bin/sh", "-c", r#"umask 077; exec "$@""#, "sh"];
+const PRIVATE_UMASK: [&str; 4] = ["/bin/sh", "-c", r#"umask 077; exec "$@""#, "sh"];
 
 /// What to do about a missing `redis-server`.
 pub(crate) const REMEDY: &str =
@@ -75,13 +75,13 @@ impl Setting for AppendFsync {
 
 /// A supervised Redis.
 #[derive(Debug)]
-pub(super) struct Redis {
+pub(super) struct PrivateRedis {
     socket: PathBuf,
     stop: Shutdown,
     supervisor: JoinHandle<()>,
 }
 
-impl Redis {
+impl PrivateRedis {
     /// Starts a Redis with its files below `data_dir`; `None`, with a warning, if the machine has none.
     pub(super) async fn start(data_dir: &Path, appendfsync: AppendFsync) -> Option<Self> {
         let Some(program) = find_program("redis-server") else {
@@ -96,7 +96,7 @@ impl Redis {
             tracing::warn!(folder = %folder.display(), %why, "no private Redis");
             return None;
         }
-        stop_leftover(&socket).await;
+        stop_orphan(&socket).await;
         let stop = Shutdown::new();
         let supervisor = tokio::spawn(supervise(
             command_line(&program, &socket, &folder, appendfsync),
@@ -115,7 +115,7 @@ impl Redis {
     }
 
     /// Waits until it can be connected to, but not for long: reading a large file takes it seconds.
-    pub(super) async fn listening(&self) {
+    pub(super) async fn wait_until_listening(&self) {
         let deadline = Instant::now() + LISTENS_WITHIN;
         while UnixStream::connect(&self.socket).await.is_err() && Instant::now() < deadline {
             tokio::time::sleep(START_POLL).await;
@@ -163,7 +163,7 @@ fn command_line(
     appendfsync: AppendFsync,
 ) -> Vec<std::ffi::OsString> {
     let mut line: Vec<std::ffi::OsString> = Vec::new();
-    line.extend(PRIVATELY.map(Into::into));
+    line.extend(PRIVATE_UMASK.map(Into::into));
     if let Some(setpriv) = find_program("setpriv").filter(|_| cfg!(target_os = "linux")) {
         line.extend([
             setpriv.into(),
@@ -217,7 +217,7 @@ async fn supervise(line: Vec<std::ffi::OsString>, stop: Shutdown) {
             },
             Err(error) => tracing::warn!(%error, ?backoff, "Redis does not start; trying again"),
         }
-        backoff = if started.elapsed() > WELL_AFTER {
+        backoff = if started.elapsed() > STABLE_AFTER {
             FIRST_BACKOFF
         } else {
             (backoff * 2).min(MAX_BACKOFF)
@@ -257,7 +257,7 @@ async fn terminate(mut child: Child) {
 
 /// Stops a Redis that outlived its stack. Call it only under the stack's lock or when no stack runs. The kernel
 /// names the process behind the socket, so no other one can be hit.
-pub(crate) async fn stop_leftover(socket: &Path) {
+pub(crate) async fn stop_orphan(socket: &Path) {
     let Ok(mut stream) = UnixStream::connect(socket).await else {
         return;
     };
@@ -268,16 +268,16 @@ pub(crate) async fn stop_leftover(socket: &Path) {
         .map(Pid::from_raw);
     tracing::warn!(?pid, "stopping a Redis that outlived its stack");
     let _ = stream.write_all(b"SHUTDOWN\r\n").await;
-    if gone(socket).await {
+    if wait_until_gone(socket).await {
         return;
     }
     if let Some(pid) = pid {
         let _ = kill(pid, Signal::SIGKILL);
-        gone(socket).await;
+        wait_until_gone(socket).await;
     }
 }
 
-async fn gone(socket: &Path) -> bool {
+async fn wait_until_gone(socket: &Path) -> bool {
     let deadline = Instant::now() + STOP_WITHIN;
     while Instant::now() < deadline {
         if UnixStream::connect(socket).await.is_err() {

@@ -10,10 +10,10 @@ use super::find;
 use super::list::{load, state};
 use crate::config::Config;
 use crate::connection::{self, request, request_id};
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::json;
 use crate::output::text::short_id;
-use crate::output::time::on_the_wire;
+use crate::output::time::proto_duration;
 
 /// Which worker.
 #[derive(Debug, clap::Args)]
@@ -32,12 +32,12 @@ pub(super) async fn run(
     args: &Args,
     config: &Config,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CliError> {
     let worker = find(&mut connection::coordination(config).await?, &args.worker).await?;
     let drain = DrainWorkerRequest {
         request_id: request_id(),
         worker_id: worker.worker_id.clone(),
-        deadline: args.deadline.map(on_the_wire).transpose()?,
+        deadline: args.deadline.map(proto_duration).transpose()?,
     };
     let mut host = connection::worker_host(config).await?;
     let drained = host.drain_worker(request(drain)).await?.into_inner();

@@ -12,7 +12,7 @@ use super::find;
 use super::list::{health, load, state};
 use crate::config::Config;
 use crate::connection::{self, request};
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::json;
 use crate::output::table::{Align, Table};
 use crate::output::text::{one_line, percent, short_id};
@@ -32,7 +32,7 @@ pub(super) async fn run(
     args: &Args,
     config: &Config,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CliError> {
     let worker_id = match &args.worker {
         Some(typed) => {
             let mut service = connection::coordination(config).await?;
@@ -42,33 +42,37 @@ pub(super) async fn run(
     };
     let mut host = connection::worker_host(config).await?;
     let asked = GetWorkerHealthRequest { worker_id };
-    let told = host.get_worker_health(request(asked)).await?.into_inner();
+    let response = host.get_worker_health(request(asked)).await?.into_inner();
     if args.json {
-        json::write_line(out, &told)?;
+        json::write_line(out, &response)?;
     } else {
-        print(&told, out)?;
+        print(&response, out)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn print(told: &GetWorkerHealthResponse, out: &mut dyn Write) -> io::Result<()> {
-    if told.workers.is_empty() {
+fn print(response: &GetWorkerHealthResponse, out: &mut dyn Write) -> io::Result<()> {
+    if response.workers.is_empty() {
         return writeln!(
             out,
             "no workers run here; `shim workers start EXECUTOR` starts one"
         );
     }
-    table(&told.workers).print(out)?;
-    for report in &told.workers {
+    table(&response.workers).print(out)?;
+    for report in &response.workers {
         let worker = report.worker.clone().unwrap_or_default();
         if !worker.detail.is_empty() {
             let id = short_id(&worker.worker_id);
             writeln!(out, "{id}: {}", one_line(&worker.detail, 500))?;
         }
     }
-    if told.workers.iter().any(|report| !report.tasks.is_empty()) {
+    if response
+        .workers
+        .iter()
+        .any(|report| !report.tasks.is_empty())
+    {
         writeln!(out)?;
-        tasks(&told.workers).print(out)?;
+        tasks(&response.workers).print(out)?;
     }
     Ok(())
 }
@@ -148,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_stuck_task_is_told_with_its_silence() {
-        let told = GetWorkerHealthResponse {
+        let response = GetWorkerHealthResponse {
             workers: vec![WorkerReport {
                 worker: Some(Worker {
                     worker_id: "01890a5d-ac96-774b-bcce-b302099a8057".into(),
@@ -177,7 +181,7 @@ mod tests {
             }],
         };
         let mut text = Vec::new();
-        print(&told, &mut text).unwrap();
+        print(&response, &mut text).unwrap();
         let text = String::from_utf8(text).unwrap();
         assert!(text.contains("099a8057: exec format error"), "{text}");
         assert!(

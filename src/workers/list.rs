@@ -10,7 +10,7 @@ use tonic::Status;
 
 use super::work::at_work;
 use crate::connection::{Coordination, request};
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::json;
 use crate::output::table::{Align, Table};
 use crate::output::text::{one_line, short_id, variant};
@@ -39,7 +39,7 @@ pub(crate) struct Args {
 
 /// Which workers are asked for.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Filter {
+pub(super) struct WorkerFilter {
     /// Only with this capability; empty means any.
     pub(super) capability: String,
     /// With those that are gone.
@@ -50,12 +50,12 @@ pub(super) async fn run(
     args: Args,
     mut service: Coordination,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
-    let filter = Filter {
+) -> Result<ExitCode, CliError> {
+    let filter = WorkerFilter {
         capability: args.capability.unwrap_or_default(),
         gone: args.all,
     };
-    let workers = every(&mut service, &filter, args.limit).await?;
+    let workers = list_all(&mut service, &filter, args.limit).await?;
     if args.json {
         let listed = ListWorkersResponse {
             workers,
@@ -79,11 +79,11 @@ pub(super) async fn run(
 ///
 /// # Errors
 /// If the service fails.
-pub(super) async fn every(
+pub(super) async fn list_all(
     service: &mut Coordination,
-    filter: &Filter,
+    filter: &WorkerFilter,
     limit: usize,
-) -> Result<Vec<Worker>, Failure> {
+) -> Result<Vec<Worker>, CliError> {
     let mut workers = Vec::new();
     let mut page_token = String::new();
     while workers.len() < limit {

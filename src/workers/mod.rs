@@ -16,7 +16,7 @@ use clap::Subcommand;
 
 use crate::config::Config;
 use crate::connection;
-use crate::failure::Failure;
+use crate::error::CliError;
 
 pub(crate) use list::page;
 pub(crate) use show::find;
@@ -57,7 +57,7 @@ pub(crate) async fn run(
     command: Command,
     config: &Config,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CliError> {
     let service = connection::coordination(config);
     match command {
         Command::List(args) => list::run(args, service.await?, out).await,

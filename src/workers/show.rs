@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use shim_proto::coordination::v1::{GetWorkerRequest, GetWorkerResponse, Worker, WorkerState};
 use uuid::Uuid;
 
-use super::list::{Filter, every, health, load, state};
+use super::list::{WorkerFilter, health, list_all, load, state};
 use super::work::{brief, running};
 use crate::connection::{Coordination, request};
-use crate::failure::Failure;
-use crate::naming::{Digits, Identified, pick};
+use crate::error::CliError;
+use crate::id_prefix::{IdPrefix, Identified, pick};
 use crate::output::json;
 use crate::output::text::{one_line, short_id, variant};
 use crate::output::time::at;
@@ -29,7 +29,7 @@ pub(super) async fn run(
     args: &Args,
     mut service: Coordination,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CliError> {
     let worker = find(&mut service, &args.worker).await?;
     if args.json {
         let worker = Some(worker);
@@ -53,7 +53,7 @@ pub(super) async fn run(
 ///
 /// # Errors
 /// If none or more than one is meant.
-pub(crate) async fn find(service: &mut Coordination, typed: &str) -> Result<Worker, Failure> {
+pub(crate) async fn find(service: &mut Coordination, typed: &str) -> Result<Worker, CliError> {
     if Uuid::try_parse(typed).is_ok() {
         let asked = GetWorkerRequest {
             worker_id: typed.to_lowercase(),
@@ -62,14 +62,14 @@ pub(crate) async fn find(service: &mut Coordination, typed: &str) -> Result<Work
         return found
             .into_inner()
             .worker
-            .ok_or_else(|| Failure::new("the service answered without a worker"));
+            .ok_or_else(|| CliError::new("the service answered without a worker"));
     }
-    let digits = Digits::of(typed, Worker::NOUN)?;
-    let filter = Filter {
+    let digits = IdPrefix::of(typed, Worker::NOUN)?;
+    let filter = WorkerFilter {
         gone: true,
-        ..Filter::default()
+        ..WorkerFilter::default()
     };
-    pick(every(service, &filter, usize::MAX).await?, &digits)
+    pick(list_all(service, &filter, usize::MAX).await?, &digits)
 }
 
 fn print(worker: &Worker, out: &mut dyn Write) -> io::Result<()> {
@@ -87,11 +87,11 @@ fn print(worker: &Worker, out: &mut dyn Write) -> io::Result<()> {
         state(worker),
         worker.epoch
     )?;
-    let trouble = match worker.detail.as_str() {
+    let reason = match worker.detail.as_str() {
         "" => String::new(),
         detail => format!(": {}", one_line(detail, 500)),
     };
-    writeln!(out, "health        {}{trouble}", health(worker))?;
+    writeln!(out, "health        {}{reason}", health(worker))?;
     writeln!(out, "tasks         {}", load(worker))?;
     writeln!(
         out,

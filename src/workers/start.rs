@@ -7,7 +7,7 @@ use shim_proto::worker::v1::StartWorkerRequest;
 
 use super::list::{load, state};
 use crate::connection::{WorkerHost, request, request_id};
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::json;
 use crate::output::text::{one_line, short_id};
 
@@ -42,7 +42,7 @@ pub(super) async fn run(
     args: Args,
     mut host: WorkerHost,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CliError> {
     let start = StartWorkerRequest {
         request_id: request_id(),
         executor: args.executor,

@@ -8,7 +8,7 @@ use shim_proto::worker::v1::StopWorkerRequest;
 use super::find;
 use crate::config::Config;
 use crate::connection::{self, request, request_id};
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::json;
 use crate::output::text::short_id;
 
@@ -26,7 +26,7 @@ pub(super) async fn run(
     args: &Args,
     config: &Config,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CliError> {
     let worker = find(&mut connection::coordination(config).await?, &args.worker).await?;
     let stop = StopWorkerRequest {
         request_id: request_id(),

@@ -13,8 +13,8 @@ use tonic::{Request, Response, Status, Streaming};
 use super::list::{health, load, state, table};
 use super::work::at_work;
 use crate::connection::Coordination;
-use crate::failure::Failure;
-use crate::follow::{Followed, follow};
+use crate::error::CliError;
+use crate::event_stream::{EventStream, follow};
 use crate::output::json;
 use crate::output::text::{count, one_line, short_id};
 
@@ -30,19 +30,19 @@ pub(super) async fn run(
     args: &Args,
     service: Coordination,
     out: &mut dyn Write,
-) -> Result<ExitCode, Failure> {
-    let mut watched = Watched {
+) -> Result<ExitCode, CliError> {
+    let mut printer = WorkerPrinter {
         as_json: args.json,
         service,
         snapshot: Vec::new(),
         out,
     };
-    follow(0, &mut watched).await?;
+    follow(0, &mut printer).await?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// All workers, told as they change.
-struct Watched<'a> {
+struct WorkerPrinter<'a> {
     as_json: bool,
     service: Coordination,
     /// With what each does.
@@ -50,7 +50,7 @@ struct Watched<'a> {
     out: &'a mut dyn Write,
 }
 
-impl Followed for Watched<'_> {
+impl EventStream for WorkerPrinter<'_> {
     type Event = WatchWorkersResponse;
     type Position = u64;
 
@@ -63,31 +63,31 @@ impl Followed for Watched<'_> {
         registry.watch_workers(Request::new(asked)).await
     }
 
-    fn opened(&mut self) {
+    fn on_open(&mut self) {
         self.snapshot.clear();
     }
 
-    async fn hear(&mut self, told: WatchWorkersResponse) -> Result<Option<u64>, Failure> {
-        let position = match &told.event {
+    async fn on_event(&mut self, response: WatchWorkersResponse) -> Result<Option<u64>, CliError> {
+        let position = match &response.event {
             Some(Event::Synced(synced)) => Some(synced.position),
             Some(Event::Changed(change)) => Some(change.position),
             Some(Event::Resync(_)) => Some(0),
             Some(Event::Worker(_)) | None => None,
         };
         if self.as_json {
-            json::write_line(self.out, &told)?;
+            json::write_line(self.out, &response)?;
         } else {
-            self.print(told).await?;
+            self.print(response).await?;
         }
         self.out.flush()?;
         Ok(position)
     }
 }
 
-impl Watched<'_> {
+impl WorkerPrinter<'_> {
     /// The snapshot is gathered and printed as one table; changes are printed as they come.
-    async fn print(&mut self, told: WatchWorkersResponse) -> io::Result<()> {
-        match told.event {
+    async fn print(&mut self, response: WatchWorkersResponse) -> io::Result<()> {
+        match response.event {
             Some(Event::Worker(worker)) => {
                 let work = at_work(&mut self.service, &worker).await;
                 self.snapshot.push((worker, work));

@@ -3,12 +3,12 @@
 use shim_proto::coordination::v1::{Task, TaskState, Worker};
 
 use crate::connection::Coordination;
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::text::{one_line, percent, short_id};
-use crate::tasks::{self, Filter};
+use crate::tasks::{self, TaskFilter};
 
 /// More than a line can tell.
-const TOLD: usize = 100;
+const MAX_TASKS: usize = 100;
 
 /// The tasks a worker has, at most a hundred.
 ///
@@ -17,13 +17,13 @@ const TOLD: usize = 100;
 pub(super) async fn running(
     service: &mut Coordination,
     worker: &Worker,
-) -> Result<Vec<Task>, Failure> {
-    let filter = Filter {
+) -> Result<Vec<Task>, CliError> {
+    let filter = TaskFilter {
         states: vec![TaskState::Running],
         worker_id: worker.worker_id.clone(),
-        ..Filter::default()
+        ..TaskFilter::default()
     };
-    tasks::every(service, &filter, TOLD).await
+    tasks::list_all(service, &filter, MAX_TASKS).await
 }
 
 /// What it has in a few words, asked for only where a worker says that it has something.
@@ -33,8 +33,8 @@ pub(super) async fn at_work(service: &mut Coordination, worker: &Worker) -> Stri
     }
     // A table of workers is of use without it.
     let tasks = running(service, worker).await.unwrap_or_default();
-    let told: Vec<String> = tasks.iter().map(brief).collect();
-    told.join(", ")
+    let texts: Vec<String> = tasks.iter().map(brief).collect();
+    texts.join(", ")
 }
 
 /// "099a8057 parse 45 %".

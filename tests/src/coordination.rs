@@ -15,7 +15,7 @@ use shim_proto::coordination::v1::{
     ReleaseLockRequest, RenewLockRequest, SendMessageRequest, StateEntry, Worker, WorkerKind,
 };
 use shim_runtime::client::Channel;
-use shim_runtime::fault::explain;
+use shim_runtime::service_error::decode;
 use tonic::Status;
 
 use crate::calls::request_id;
@@ -25,7 +25,7 @@ pub const NAMESPACE: &str = "story";
 
 /// One client of each coordination service, over one connection.
 #[derive(Debug, Clone)]
-pub struct Clients {
+pub struct CoordinationClients {
     /// State; takes answers of any size.
     pub state: StateServiceClient<Channel>,
     /// Locks and file leases.
@@ -36,7 +36,7 @@ pub struct Clients {
     pub registry: RegistryServiceClient<Channel>,
 }
 
-impl Clients {
+impl CoordinationClients {
     /// Clients that share `channel`.
     #[must_use]
     pub fn over(channel: &Channel) -> Self {
@@ -146,7 +146,7 @@ impl Clients {
     ///
     /// # Errors
     /// As the service says.
-    pub async fn beat(&mut self, worker: &Worker) -> Result<(), Status> {
+    pub async fn heartbeat(&mut self, worker: &Worker) -> Result<(), Status> {
         self.registry.heartbeat(heartbeat(worker)).await?;
         Ok(())
     }
@@ -179,20 +179,20 @@ pub fn lock(name: &str, owner: &str, ttl: Duration) -> AcquireLockRequest {
         name: name.into(),
         owner: owner.into(),
         purpose: "a story".into(),
-        ttl: span(ttl),
+        ttl: proto_duration(ttl),
         wait: None,
     }
 }
 
 /// A request to keep `lock` for `ttl` from now.
 #[must_use]
-pub fn renewal(lock: &Lock, ttl: Duration) -> RenewLockRequest {
+pub fn renew_request(lock: &Lock, ttl: Duration) -> RenewLockRequest {
     RenewLockRequest {
         namespace: lock.namespace.clone(),
         name: lock.name.clone(),
         owner: lock.owner.clone(),
         fencing_token: lock.fencing_token,
-        ttl: span(ttl),
+        ttl: proto_duration(ttl),
     }
 }
 
@@ -252,7 +252,7 @@ pub fn heartbeat(worker: &Worker) -> HeartbeatRequest {
 
 /// A duration on the wire.
 #[must_use]
-pub fn span(duration: Duration) -> Option<prost_types::Duration> {
+pub fn proto_duration(duration: Duration) -> Option<prost_types::Duration> {
     prost_types::Duration::try_from(duration).ok()
 }
 
@@ -284,5 +284,5 @@ pub fn count(entry: &StateEntry) -> Option<u64> {
 /// The stable reason of a refusal.
 #[must_use]
 pub fn reason(refusal: &Status) -> String {
-    explain(refusal).reason
+    decode(refusal).reason
 }

@@ -15,14 +15,14 @@ use crate::{binary, process};
 /// The era Claude's clients open with.
 pub const PROTOCOL: &str = "2025-11-25";
 /// No tool call may take longer.
-const ANSWER_PATIENCE: Duration = Duration::from_secs(30);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The facts of a tool's answer.
 ///
 /// # Panics
 /// If the tool refused.
 #[must_use]
-pub fn facts(mut answer: Value) -> Value {
+pub fn tool_output(mut answer: Value) -> Value {
     assert_ne!(answer["isError"], Value::Bool(true), "{answer}");
     answer["structuredContent"].take()
 }
@@ -213,9 +213,9 @@ impl Gateway {
         let id = self.last_id;
         self.send(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}))
             .await;
-        let answer = tokio::time::timeout(ANSWER_PATIENCE, self.answer_to(id)).await;
+        let answer = tokio::time::timeout(ANSWER_TIMEOUT, self.answer_to(id)).await;
         let mut answer = answer
-            .unwrap_or_else(|_| panic!("{method} was not answered within {ANSWER_PATIENCE:?}"));
+            .unwrap_or_else(|_| panic!("{method} was not answered within {ANSWER_TIMEOUT:?}"));
         match answer.get_mut("error") {
             Some(error) => Err(error.take()),
             None => Ok(answer["result"].take()),
@@ -297,7 +297,7 @@ impl Gateway {
     /// If it does not leave in time.
     pub async fn close(mut self) {
         drop(self.stdin.take());
-        let left = tokio::time::timeout(ANSWER_PATIENCE, self.child.wait()).await;
+        let left = tokio::time::timeout(ANSWER_TIMEOUT, self.child.wait()).await;
         left.expect("a gateway leaves when its client hangs up")
             .expect("a child can be waited for");
     }

@@ -15,7 +15,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use crate::binary;
 
 /// BullMQ needs this long to notice a dead worker.
-const PATIENCE: Duration = Duration::from_secs(180);
+const TIMEOUT: Duration = Duration::from_secs(180);
 const AS_LINKED: [&str; 2] = ["--preserve-symlinks", "--preserve-symlinks-main"];
 
 /// The packages and scripts, or the reason why this test cannot run.
@@ -32,7 +32,7 @@ pub fn folder() -> PathBuf {
 
 /// The queues a program works on.
 #[derive(Debug, Clone)]
-pub struct Place {
+pub struct BullmqQueues {
     /// The Redis, as `redis_url` gives it.
     pub redis: String,
     /// What the names of all keys begin with.
@@ -41,7 +41,7 @@ pub struct Place {
     pub queues: Vec<String>,
 }
 
-impl Place {
+impl BullmqQueues {
     /// One queue.
     #[must_use]
     pub fn new(redis: &str, prefix: &str, queue: &str) -> Self {
@@ -57,7 +57,7 @@ impl Place {
     /// # Panics
     /// If Node cannot be run.
     #[must_use]
-    pub fn start(&self, script: &str, flags: &[&str]) -> Program {
+    pub fn start(&self, script: &str, flags: &[&str]) -> NodeScript {
         let mut command = Command::new("node");
         command
             .args(AS_LINKED)
@@ -74,12 +74,12 @@ impl Place {
             .spawn()
             .expect("node runs");
         let orders = child.stdin.take().expect("stdin is a pipe");
-        let told = child.stdout.take().expect("stdout is a pipe");
-        Program {
+        let output = child.stdout.take().expect("stdout is a pipe");
+        NodeScript {
             script: script.to_owned(),
             child,
             orders,
-            told: BufReader::new(told).lines(),
+            output: BufReader::new(output).lines(),
         }
     }
 
@@ -87,23 +87,23 @@ impl Place {
     ///
     /// # Panics
     /// If it does not become ready.
-    pub async fn worker(&self, flags: &[&str]) -> Program {
+    pub async fn worker(&self, flags: &[&str]) -> NodeScript {
         let mut worker = self.start("worker.mjs", flags);
-        worker.until(|told| told["ready"] == json!(true)).await;
+        worker.until(|output| output["ready"] == json!(true)).await;
         worker
     }
 }
 
 /// A running script. It ends with the test: it is killed when this is dropped, and leaves by itself when its input ends.
 #[derive(Debug)]
-pub struct Program {
+pub struct NodeScript {
     script: String,
     child: Child,
     orders: ChildStdin,
-    told: Lines<BufReader<ChildStdout>>,
+    output: Lines<BufReader<ChildStdout>>,
 }
 
-impl Program {
+impl NodeScript {
     /// Gives it an order.
     ///
     /// # Panics
@@ -119,9 +119,9 @@ impl Program {
     /// # Panics
     /// If it left or takes too long.
     pub async fn next(&mut self) -> Value {
-        let line = tokio::time::timeout(PATIENCE, self.told.next_line()).await;
+        let line = tokio::time::timeout(TIMEOUT, self.output.next_line()).await;
         let line = line
-            .unwrap_or_else(|_| panic!("{} told nothing for {PATIENCE:?}", self.script))
+            .unwrap_or_else(|_| panic!("{} told nothing for {TIMEOUT:?}", self.script))
             .expect("the pipe can be read")
             .unwrap_or_else(|| panic!("{} left; see what it said above", self.script));
         serde_json::from_str(&line).unwrap_or_else(|e| panic!("not JSON ({e}): {line}"))
@@ -133,9 +133,9 @@ impl Program {
     /// If it left or falls silent.
     pub async fn until(&mut self, is_wanted: impl Fn(&Value) -> bool) -> Value {
         loop {
-            let told = self.next().await;
-            if is_wanted(&told) {
-                return told;
+            let output = self.next().await;
+            if is_wanted(&output) {
+                return output;
             }
         }
     }

@@ -98,7 +98,7 @@ async fn accept(listener: TcpListener, target: String, link: watch::Receiver<Lin
 }
 
 async fn connect(client: TcpStream, target: String, mut link: watch::Receiver<Link>) {
-    whole(&mut link).await;
+    wait_until_healed(&mut link).await;
     let Ok(server) = TcpStream::connect(target).await else {
         return;
     };
@@ -106,13 +106,13 @@ async fn connect(client: TcpStream, target: String, mut link: watch::Receiver<Li
     let ((from_client, to_client), (from_server, to_server)) =
         (client.into_split(), server.into_split());
     // The way there is slow, the way back is not: together a slow round trip.
-    let there = carry(from_client, to_server, link.clone(), |link| link.delay);
-    let back = carry(from_server, to_client, link, |_| Duration::ZERO);
+    let there = forward(from_client, to_server, link.clone(), |link| link.delay);
+    let back = forward(from_server, to_client, link, |_| Duration::ZERO);
     tokio::join!(there, back);
 }
 
 /// Carries bytes one way until a side hangs up. Chunks are delayed side by side, not one after the other.
-async fn carry(
+async fn forward(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     mut link: watch::Receiver<Link>,
@@ -133,19 +133,19 @@ async fn carry(
     let write = async move {
         while let Some((due, chunk)) = chunks.recv().await {
             tokio::time::sleep_until(due).await;
-            whole(&mut link).await;
+            wait_until_healed(&mut link).await;
             if to.write_all(&chunk).await.is_err() {
                 return;
             }
         }
-        whole(&mut link).await;
+        wait_until_healed(&mut link).await;
         let _ = to.shutdown().await;
     };
     tokio::join!(read, write);
 }
 
 /// Waits until the link is not cut.
-async fn whole(link: &mut watch::Receiver<Link>) {
+async fn wait_until_healed(link: &mut watch::Receiver<Link>) {
     // An error means that the proxy is gone, and this task with it.
     let _ = link.wait_for(|link| !link.is_cut).await;
 }

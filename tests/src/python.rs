@@ -11,7 +11,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use crate::binary;
 use crate::mcp::GatewayLaunch;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 fn script(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -51,7 +51,7 @@ pub async fn run(name: &str, arguments: &[&str]) -> Value {
         .args(arguments)
         .stdin(Stdio::null())
         .kill_on_drop(true);
-    let ended = tokio::time::timeout(PATIENCE, command.output()).await;
+    let ended = tokio::time::timeout(TIMEOUT, command.output()).await;
     let output = ended
         .expect("the script ends in time")
         .expect("python runs");
@@ -147,7 +147,7 @@ impl SdkClient {
     }
 
     async fn next_answer(&mut self) -> Value {
-        let line = tokio::time::timeout(PATIENCE, self.answers.next_line()).await;
+        let line = tokio::time::timeout(TIMEOUT, self.answers.next_line()).await;
         let line = line
             .expect("the SDK answers in time")
             .expect("the pipe can be read")
@@ -179,7 +179,7 @@ impl SdkClient {
     /// If it does not leave in time.
     pub async fn close(mut self) {
         drop(self.orders);
-        let left = tokio::time::timeout(PATIENCE, self.child.wait()).await;
+        let left = tokio::time::timeout(TIMEOUT, self.child.wait()).await;
         left.expect("the SDK leaves in time")
             .expect("a child can be waited for");
     }

@@ -24,23 +24,23 @@ pub async fn unary(channel: Channel, path: &str, message: Bytes) -> Result<Bytes
 }
 
 /// Sends `message` to a method that answers with a stream, and returns the bytes of the first answer; none if the stream
-/// ends before, or is silent for as long as `patience`: then the request was accepted.
+/// ends before, or is silent for as long as `timeout`: then the request was accepted.
 ///
 /// # Errors
 /// As the service says.
 ///
 /// # Panics
 /// If `path` is no path.
-pub async fn first(
+pub async fn first_answer(
     channel: Channel,
     path: &str,
     message: Bytes,
-    patience: Duration,
+    timeout: Duration,
 ) -> Result<Bytes, Status> {
     let (mut grpc, path) = ready(channel, path).await?;
     let answers = grpc.server_streaming(Request::new(message), path, Verbatim);
     let mut answers = answers.await?.into_inner();
-    match tokio::time::timeout(patience, answers.message()).await {
+    match tokio::time::timeout(timeout, answers.message()).await {
         Ok(first) => Ok(first?.unwrap_or_default()),
         Err(_) => Ok(Bytes::new()),
     }
@@ -50,42 +50,42 @@ pub async fn first(
 /// answers and how they ended.
 ///
 /// # Panics
-/// If `method` is no path, or if the answers have no end within `patience`.
+/// If `method` is no path, or if the answers have no end within `timeout`.
 pub async fn exchange(
     channel: Channel,
     method: &str,
     messages: Vec<Bytes>,
-    patience: Duration,
+    timeout: Duration,
 ) -> (Vec<Bytes>, Result<(), Status>) {
-    let mut heard = Vec::new();
-    let talk = async {
+    let mut received = Vec::new();
+    let conversation = async {
         let (mut grpc, path) = ready(channel, method).await?;
-        let said = Request::new(tokio_stream::iter(messages));
-        let mut answers = grpc.streaming(said, path, Verbatim).await?.into_inner();
+        let outgoing = Request::new(tokio_stream::iter(messages));
+        let mut answers = grpc.streaming(outgoing, path, Verbatim).await?.into_inner();
         while let Some(answer) = answers.message().await? {
-            heard.push(answer);
+            received.push(answer);
         }
         Ok(())
     };
-    let Ok(ended) = tokio::time::timeout(patience, talk).await else {
-        panic!("{method} does not end within {patience:?}");
+    let Ok(ended) = tokio::time::timeout(timeout, conversation).await else {
+        panic!("{method} does not end within {timeout:?}");
     };
-    (heard, ended)
+    (received, ended)
 }
 
 /// Sends one empty message to a method of any kind, with a bearer token if one is given, and waits for the first answer
-/// as long as `patience`: a stream that is silent has let the caller in.
+/// as long as `timeout`: a stream that is silent has let the caller in.
 ///
 /// # Errors
 /// As the service says.
 ///
 /// # Panics
 /// If `path` is no path or `token` no header.
-pub async fn knock(
+pub async fn call_empty(
     channel: Channel,
     path: &str,
     token: Option<&str>,
-    patience: Duration,
+    timeout: Duration,
 ) -> Result<(), Status> {
     let (mut grpc, path) = ready(channel, path).await?;
     let mut request = Request::new(tokio_stream::once(Bytes::new()));
@@ -98,7 +98,7 @@ pub async fn knock(
         let answers = grpc.streaming(request, path, Verbatim).await?;
         answers.into_inner().message().await
     };
-    match tokio::time::timeout(patience, first).await {
+    match tokio::time::timeout(timeout, first).await {
         Ok(first) => first.map(drop),
         Err(_) => Ok(()),
     }

@@ -15,14 +15,14 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::coordination::Clients;
+use crate::coordination::CoordinationClients;
 use crate::tasks::TaskClients;
 use crate::{binary, process};
 
 /// A machine under load starts slowly; a healthy service is ready in some milliseconds.
-const START_PATIENCE: Duration = Duration::from_secs(30);
-const CHECK_PATIENCE: Duration = Duration::from_secs(5);
-const POLL: Duration = Duration::from_millis(2);
+const START_TIMEOUT: Duration = Duration::from_secs(30);
+const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
 /// How to start a service.
 #[derive(Debug, Clone)]
@@ -50,7 +50,7 @@ impl Launch {
     /// The checkpoint service on `data_dir`, whose socket and log lie beside that folder so that it may be full or
     /// read-only.
     #[must_use]
-    pub fn on(data_dir: &Path) -> Self {
+    pub fn checkpoint(data_dir: &Path) -> Self {
         Self::of("checkpoint", "", data_dir)
     }
 
@@ -132,7 +132,7 @@ impl Launch {
             .open(&log_path)
             .expect("the log can be written");
         let mut command = match self.umask {
-            Some(umask) => under(umask, binary::shim()),
+            Some(umask) => command_under_umask(umask, binary::shim()),
             None => Command::new(binary::shim()),
         };
         command
@@ -164,7 +164,7 @@ impl Launch {
     /// If it leaves before, or does not serve in time.
     pub async fn start(&self) -> Result<Service, StartFailure> {
         let mut service = self.spawn();
-        service.ready().await?;
+        service.wait_until_ready().await?;
         Ok(service)
     }
 
@@ -172,7 +172,7 @@ impl Launch {
     ///
     /// # Panics
     /// If it does not.
-    pub async fn started(&self) -> Service {
+    pub async fn start_or_panic(&self) -> Service {
         match self.start().await {
             Ok(service) => service,
             Err(failure) => panic!(
@@ -185,7 +185,7 @@ impl Launch {
 
 /// A command that runs a program, whose arguments may follow, under a umask and as the process that was started.
 #[must_use]
-pub fn under(umask: &str, program: impl AsRef<OsStr>) -> Command {
+pub fn command_under_umask(umask: &str, program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new("/bin/sh");
     let script = r#"umask "$0"; exec "$@""#;
     command.args(["-c", script, umask]).arg(program);
@@ -207,15 +207,15 @@ impl Service {
     /// # Panics
     /// If it does not.
     pub async fn start(data_dir: &Path) -> Self {
-        Launch::on(data_dir).started().await
+        Launch::checkpoint(data_dir).start_or_panic().await
     }
 
     /// Waits until it serves.
     ///
     /// # Errors
     /// If it leaves before, or does not serve in time.
-    pub async fn ready(&mut self) -> Result<(), StartFailure> {
-        let deadline = Instant::now() + START_PATIENCE;
+    pub async fn wait_until_ready(&mut self) -> Result<(), StartFailure> {
+        let deadline = Instant::now() + START_TIMEOUT;
         loop {
             if let Some(status) = self.child.try_wait().expect("a child can be waited for") {
                 return Err(StartFailure {
@@ -232,7 +232,7 @@ impl Service {
                     log: self.log(),
                 });
             }
-            tokio::time::sleep(POLL).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
@@ -251,7 +251,7 @@ impl Service {
             service: name.to_owned(),
         };
         // A service that bound its socket but does not serve yet keeps the caller waiting.
-        match tokio::time::timeout(CHECK_PATIENCE, health.check(request)).await {
+        match tokio::time::timeout(CHECK_TIMEOUT, health.check(request)).await {
             Ok(Ok(answer)) => answer.get_ref().status() == ServingStatus::Serving,
             _ => false,
         }
@@ -280,8 +280,8 @@ impl Service {
 
     /// Clients of the coordination service.
     #[must_use]
-    pub fn coordination(&self) -> Clients {
-        Clients::over(&self.channel())
+    pub fn coordination(&self) -> CoordinationClients {
+        CoordinationClients::over(&self.channel())
     }
 
     /// Clients of those who submit tasks and of those who do them.
@@ -336,7 +336,7 @@ impl Service {
     ///
     /// # Panics
     /// If it cannot be waited for.
-    pub fn exited(&mut self) -> Option<ExitStatus> {
+    pub fn exit_status(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("a child can be waited for")
     }
 }

@@ -15,7 +15,7 @@ use shim_runtime::client::Channel;
 use tonic::Status;
 
 use crate::calls::request_id;
-use crate::coordination::span;
+use crate::coordination::proto_duration;
 
 /// The queue of tasks without requirements.
 pub const QUEUE: &str = "work";
@@ -82,7 +82,7 @@ impl TaskClients {
     ///
     /// # Errors
     /// As the service says.
-    pub async fn ended(&mut self, root_id: &str) -> Result<Task, Status> {
+    pub async fn wait_for_end(&mut self, root_id: &str) -> Result<Task, Status> {
         let request = WatchTaskRequest {
             task_id: root_id.into(),
             after_cursor: String::new(),
@@ -96,7 +96,7 @@ impl TaskClients {
     ///
     /// # Errors
     /// As the service says.
-    pub async fn join(&mut self, name: &str, capacity: u32) -> Result<Worker, Status> {
+    pub async fn register(&mut self, name: &str, capacity: u32) -> Result<Worker, Status> {
         let request = RegisterWorkerRequest {
             request_id: request_id(),
             name: name.into(),
@@ -112,7 +112,7 @@ impl TaskClients {
     ///
     /// # Errors
     /// As the service says.
-    pub async fn beat(&mut self, worker: &Worker, running: u32) -> Result<(), Status> {
+    pub async fn heartbeat(&mut self, worker: &Worker, running: u32) -> Result<(), Status> {
         let request = HeartbeatRequest {
             worker_id: worker.worker_id.clone(),
             epoch: worker.epoch,
@@ -132,7 +132,7 @@ impl TaskClients {
         worker: &Worker,
         wait: Duration,
     ) -> Result<Option<Claim>, Status> {
-        self.claim_as(claiming(worker, wait)).await
+        self.claim_as(claim_request(worker, wait)).await
     }
 
     /// Waits for a task and takes it, by a request that may have been made before.
@@ -150,7 +150,7 @@ impl TaskClients {
     /// # Errors
     /// As the service says.
     pub async fn complete(&mut self, claim: &Claim, text: &str) -> Result<Task, Status> {
-        let request = completion(claim, text);
+        let request = complete_request(claim, text);
         let answer = self.work.complete_task(request).await?.into_inner();
         answer.task.ok_or_else(|| incomplete("CompleteTask"))
     }
@@ -187,18 +187,18 @@ fn incomplete(method: &str) -> Status {
 
 /// A claim that waits for a task.
 #[must_use]
-pub fn claiming(worker: &Worker, wait: Duration) -> ClaimTaskRequest {
+pub fn claim_request(worker: &Worker, wait: Duration) -> ClaimTaskRequest {
     ClaimTaskRequest {
         request_id: request_id(),
         worker_id: worker.worker_id.clone(),
         epoch: worker.epoch,
-        wait: span(wait),
+        wait: proto_duration(wait),
     }
 }
 
 /// The end of a task, with a text as its result.
 #[must_use]
-pub fn completion(claim: &Claim, text: &str) -> CompleteTaskRequest {
+pub fn complete_request(claim: &Claim, text: &str) -> CompleteTaskRequest {
     CompleteTaskRequest {
         request_id: request_id(),
         task_id: claim.task.task_id.clone(),

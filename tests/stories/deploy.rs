@@ -52,9 +52,9 @@ fn every_container_is_started_with_settings_the_program_takes() {
                 .env("SHIM_DATA_DIR", folder.path())
                 .output()
                 .unwrap();
-            let told = String::from_utf8_lossy(&output.stderr);
-            assert_eq!(output.status.code(), Some(1), "{name}: {told}");
-            assert!(told.contains("127.0.0.1:1"), "{name}: {told}");
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(1), "{name}: {stderr}");
+            assert!(stderr.contains("127.0.0.1:1"), "{name}: {stderr}");
 
             let help = Command::new(binary::shim())
                 .args(&started.args)

@@ -4,21 +4,21 @@ use futures::future::join_all;
 use serde_json::json;
 use shim_runtime::stack::{StackInfo, StackState};
 use shim_tests::mcp::GatewayLaunch;
-use shim_tests::place::Place;
 use shim_tests::process;
+use shim_tests::temp_env::TempEnv;
 
 const RACERS: usize = 4;
 
-fn running(place: &Place) -> StackInfo {
-    match place.stack().state() {
+fn running(temp: &TempEnv) -> StackInfo {
+    match temp.stack().state() {
         StackState::Running(info) => info,
         other => panic!("no stack runs: {other:?}"),
     }
 }
 
 /// Processes that serve this data folder.
-fn stacks(place: &Place) -> Vec<u32> {
-    let data_dir = place.data_dir().display().to_string();
+fn stacks(temp: &TempEnv) -> Vec<u32> {
+    let data_dir = temp.data_dir().display().to_string();
     let entries = std::fs::read_dir("/proc").unwrap().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     let serves = |pid: &u32| {
@@ -34,8 +34,8 @@ fn stacks(place: &Place) -> Vec<u32> {
 
 #[tokio::test]
 async fn gateways_that_race_end_up_on_one_stack() {
-    let place = Place::new();
-    let launch = GatewayLaunch::new(&place.data_dir(), &place.project());
+    let temp = TempEnv::new();
+    let launch = GatewayLaunch::new(&temp.data_dir(), &temp.project());
     let mut gateways = join_all((0..RACERS).map(|_| launch.open())).await;
     let saves = gateways.iter_mut().enumerate().map(|(n, gateway)| {
         gateway.call(
@@ -47,15 +47,15 @@ async fn gateways_that_race_end_up_on_one_stack() {
     for answer in &saved {
         assert_ne!(answer["isError"], json!(true), "{answer}");
     }
-    let info = running(&place);
+    let info = running(&temp);
     // The losers of the race leave as soon as they find the lock taken.
     for _ in 0..500 {
-        if stacks(&place) == [info.pid] {
+        if stacks(&temp) == [info.pid] {
             break;
         }
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
-    assert_eq!(stacks(&place), [info.pid]);
+    assert_eq!(stacks(&temp), [info.pid]);
     let listed = gateways[0]
         .call("shim_session_status", json!({"view": "sessions"}))
         .await;
@@ -67,15 +67,15 @@ async fn gateways_that_race_end_up_on_one_stack() {
 
 #[tokio::test]
 async fn a_killed_stack_comes_back_and_the_session_goes_on() {
-    let place = Place::new();
-    let mut gateway = GatewayLaunch::new(&place.data_dir(), &place.project())
+    let temp = TempEnv::new();
+    let mut gateway = GatewayLaunch::new(&temp.data_dir(), &temp.project())
         .open()
         .await;
     let save = |task: &str| json!({"current_task": task, "progress": 0.3, "next_steps": ["go on"]});
     let before = gateway
         .call("shim_auto_checkpoint", save("before the kill"))
         .await;
-    let first = running(&place);
+    let first = running(&temp);
     process::signal(first.pid, nix::sys::signal::Signal::SIGKILL);
 
     let after = gateway
@@ -90,5 +90,5 @@ async fn a_killed_stack_comes_back_and_the_session_goes_on() {
         after["structuredContent"]["checkpoint"]["number"], 2,
         "{after}"
     );
-    assert_ne!(running(&place).pid, first.pid);
+    assert_ne!(running(&temp).pid, first.pid);
 }

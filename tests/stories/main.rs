@@ -2,12 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod bad_input;
-mod book;
 mod coordination;
-mod crash_panel;
+mod crash_suite;
 mod deploy;
 mod faults;
 mod local_stack;
+mod manual;
 mod mcp_clients;
 mod metrics;
 mod observability;

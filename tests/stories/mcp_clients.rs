@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 use shim_tests::mcp::{GatewayLaunch, PROTOCOL};
-use shim_tests::place::Place;
 use shim_tests::python::SdkClient;
 use shim_tests::service::Service;
+use shim_tests::temp_env::TempEnv;
 
 const TOOLS: [&str; 6] = [
     "shim_auto_checkpoint",
@@ -19,21 +19,21 @@ const READ_ONLY: [&str; 1] = ["shim_session_status"];
 const STATELESS: &str = "2026-07-28";
 
 /// A client, its gateway and a checkpoint service.
-struct Desk {
-    place: Place,
+struct SdkEnv {
+    temp: TempEnv,
     _service: Service,
     client: SdkClient,
 }
 
-impl Desk {
+impl SdkEnv {
     async fn open(mode: &str) -> Self {
-        let place = Place::new();
-        let service = Service::start(&place.data_dir()).await;
+        let temp = TempEnv::new();
+        let service = Service::start(&temp.data_dir()).await;
         let launch =
-            GatewayLaunch::new(&place.data_dir(), &place.project()).with_service(service.socket());
+            GatewayLaunch::new(&temp.data_dir(), &temp.project()).with_service(service.socket());
         let client = SdkClient::open(&launch, mode).await;
         Self {
-            place,
+            temp,
             _service: service,
             client,
         }
@@ -66,8 +66,8 @@ fn assert_told_twice(result: &Value) {
     assert!(facts["notices"].is_array(), "{facts}");
 }
 
-async fn tools_are_listed(desk: &mut Desk) -> Value {
-    let listed = desk.order(json!({"do": "tools"})).await;
+async fn tools_are_listed(env: &mut SdkEnv) -> Value {
+    let listed = env.order(json!({"do": "tools"})).await;
     assert_eq!(names(&listed["tools"]), TOOLS);
     for tool in listed["tools"].as_array().unwrap() {
         assert!(
@@ -93,32 +93,32 @@ async fn tools_are_listed(desk: &mut Desk) -> Value {
     listed
 }
 
-async fn every_tool_answers(desk: &mut Desk) -> Value {
-    std::fs::write(desk.place.project().join("notes.md"), "written before\n").unwrap();
+async fn every_tool_answers(env: &mut SdkEnv) -> Value {
+    std::fs::write(env.temp.project().join("notes.md"), "written before\n").unwrap();
     let arguments = json!({
         "current_task": "teach the gateway", "progress": 0.4, "active_files": ["notes.md"],
         "decisions": ["stdio first"], "next_steps": ["then HTTP"],
     });
-    let saved = desk.client.call("shim_auto_checkpoint", arguments).await;
+    let saved = env.client.call("shim_auto_checkpoint", arguments).await;
     assert_told_twice(&saved);
     let facts = saved["structuredContent"].clone();
     assert_eq!(facts["checkpoint"]["number"], 1);
     assert_eq!(facts["active_files"][0]["presence"], "present", "{facts}");
     assert_eq!(facts["active_files"][0]["size_bytes"], 15, "{facts}");
 
-    let signals = desk
+    let signals = env
         .client
         .call("shim_monitor_signals", json!({"estimated_tokens": 10_000}))
         .await;
     assert_told_twice(&signals);
     for view in ["session", "sessions"] {
-        let status = desk
+        let status = env
             .client
             .call("shim_session_status", json!({"view": view}))
             .await;
         assert_ne!(status["isError"], json!(true), "{status}");
     }
-    let found = desk
+    let found = env
         .client
         .call(
             "shim_session_status",
@@ -132,7 +132,7 @@ async fn every_tool_answers(desk: &mut Desk) -> Value {
             .contains("teach"),
         "{found}"
     );
-    let detected = desk.client.call("shim_check_recovery", json!({})).await;
+    let detected = env.client.call("shim_check_recovery", json!({})).await;
     assert!(
         detected["structuredContent"]["candidates"].is_array(),
         "{detected}"
@@ -144,7 +144,7 @@ async fn every_tool_answers(desk: &mut Desk) -> Value {
         ),
         ("shim_worker_task", json!({"action": "claim"})),
     ] {
-        let missing = desk.client.call(tool, arguments).await;
+        let missing = env.client.call(tool, arguments).await;
         assert_eq!(
             missing["isError"],
             json!(true),
@@ -161,15 +161,15 @@ async fn every_tool_answers(desk: &mut Desk) -> Value {
     facts
 }
 
-async fn prompts_and_resources_are_served(desk: &mut Desk, saved: &Value) {
-    let listed = desk.order(json!({"do": "prompts"})).await;
+async fn prompts_and_resources_are_served(env: &mut SdkEnv, saved: &Value) {
+    let listed = env.order(json!({"do": "prompts"})).await;
     assert_eq!(names(&listed["prompts"]), ["resume", "supervise", "work"]);
     for name in ["resume", "supervise", "work"] {
-        let prompt = desk.order(json!({"do": "prompt", "name": name})).await;
+        let prompt = env.order(json!({"do": "prompt", "name": name})).await;
         let text = prompt["messages"][0]["content"]["text"].as_str().unwrap();
         assert!(text.len() > 40, "{name}: {text}");
     }
-    let templates = desk.order(json!({"do": "templates"})).await;
+    let templates = env.order(json!({"do": "templates"})).await;
     let templates = templates["resourceTemplates"].as_array().unwrap();
     assert!(
         templates
@@ -177,7 +177,7 @@ async fn prompts_and_resources_are_served(desk: &mut Desk, saved: &Value) {
             .any(|template| template["uriTemplate"] == "shim://sessions/{id}"),
         "{templates:?}"
     );
-    desk.order(json!({"do": "resources"})).await;
+    env.order(json!({"do": "resources"})).await;
 
     let (session, checkpoint) = (&saved["session_id"], &saved["checkpoint"]["checkpoint_id"]);
     for uri in [session, checkpoint]
@@ -185,13 +185,13 @@ async fn prompts_and_resources_are_served(desk: &mut Desk, saved: &Value) {
         .zip(["sessions", "checkpoints"])
     {
         let uri = format!("shim://{}/{}", uri.1, uri.0.as_str().unwrap());
-        let read = desk.order(json!({"do": "read", "uri": uri})).await;
+        let read = env.order(json!({"do": "read", "uri": uri})).await;
         let text = read["contents"][0]["text"].as_str().unwrap();
         assert!(text.contains("teach the gateway"), "{uri}: {text}");
     }
     let unknown =
         json!({"do": "read", "uri": "shim://sessions/01890a5d-ac96-774b-bcce-b302099a8057"});
-    let refused = desk.client.order(&unknown).await;
+    let refused = env.client.order(&unknown).await;
     let code = refused["error"]["code"]
         .as_i64()
         .unwrap_or_else(|| panic!("{refused}"));
@@ -203,19 +203,19 @@ async fn prompts_and_resources_are_served(desk: &mut Desk, saved: &Value) {
 
 #[tokio::test]
 async fn the_python_sdk_uses_everything_after_a_handshake() {
-    let mut desk = Desk::open("legacy").await;
-    assert_eq!(desk.client.protocol(), PROTOCOL);
-    tools_are_listed(&mut desk).await;
-    let saved = every_tool_answers(&mut desk).await;
-    prompts_and_resources_are_served(&mut desk, &saved).await;
-    desk.client.close().await;
+    let mut env = SdkEnv::open("legacy").await;
+    assert_eq!(env.client.protocol(), PROTOCOL);
+    tools_are_listed(&mut env).await;
+    let saved = every_tool_answers(&mut env).await;
+    prompts_and_resources_are_served(&mut env, &saved).await;
+    env.client.close().await;
 }
 
 #[tokio::test]
 async fn the_python_sdk_uses_everything_without_a_handshake() {
-    let mut desk = Desk::open(STATELESS).await;
-    assert_eq!(desk.client.protocol(), STATELESS);
-    let listed = tools_are_listed(&mut desk).await;
+    let mut env = SdkEnv::open(STATELESS).await;
+    assert_eq!(env.client.protocol(), STATELESS);
+    let listed = tools_are_listed(&mut env).await;
     assert!(
         listed["ttlMs"].is_u64(),
         "list results say how long they hold: {listed}"
@@ -224,21 +224,21 @@ async fn the_python_sdk_uses_everything_without_a_handshake() {
         ["public", "private"].contains(&listed["cacheScope"].as_str().unwrap()),
         "{listed}"
     );
-    let saved = every_tool_answers(&mut desk).await;
-    prompts_and_resources_are_served(&mut desk, &saved).await;
-    desk.client.close().await;
+    let saved = every_tool_answers(&mut env).await;
+    prompts_and_resources_are_served(&mut env, &saved).await;
+    env.client.close().await;
 }
 
 #[tokio::test]
 async fn a_client_that_asks_first_learns_of_the_stateless_era() {
-    let desk = Desk::open("auto").await;
-    assert_eq!(desk.client.protocol(), STATELESS);
-    desk.client.close().await;
+    let env = SdkEnv::open("auto").await;
+    assert_eq!(env.client.protocol(), STATELESS);
+    env.client.close().await;
 }
 
 #[tokio::test]
 async fn unknown_tools_prompts_and_resources_are_errors_of_the_protocol() {
-    let mut desk = Desk::open("legacy").await;
+    let mut env = SdkEnv::open("legacy").await;
     for order in [
         json!({"do": "call", "name": "shim_no_such_tool", "arguments": {}}),
         json!({"do": "prompt", "name": "no_such_prompt"}),
@@ -246,7 +246,7 @@ async fn unknown_tools_prompts_and_resources_are_errors_of_the_protocol() {
         json!({"do": "read", "uri": "shim://sessions/../../etc/passwd"}),
         json!({"do": "read", "uri": "shim://workers"}),
     ] {
-        let answer = desk.client.order(&order).await;
+        let answer = env.client.order(&order).await;
         let code = answer["error"]["code"]
             .as_i64()
             .unwrap_or_else(|| panic!("{order}: {answer}"));

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use shim_tests::chaos::overload::{Settings, run};
+use shim_tests::chaos::overload::{SuiteOptions, run};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn too_many_calls_are_refused_with_a_delay_and_lose_nothing() {
-    let settings = Settings {
+    let settings = SuiteOptions {
         surge: Duration::from_secs(3),
         factor: 4,
         idle_connections: 400,
-        sluggish: Duration::from_secs(2),
+        slow_read_time: Duration::from_secs(2),
         soak: Duration::from_secs(3),
     };
     let verdict = run(settings, |line| eprintln!("{line}")).await;

@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 use shim_proto::checkpoint::v1::checkpoint_service_client::CheckpointServiceClient;
 use shim_proto::checkpoint::v1::{CheckpointState, EndSessionRequest, Session};
 use shim_runtime::client::{Channel, Endpoint, connect};
-use shim_runtime::fault::explain;
+use shim_runtime::service_error::decode;
 use shim_tests::mcp::{Gateway, GatewayLaunch};
-use shim_tests::place::Place;
 use shim_tests::python::SdkClient;
 use shim_tests::service::{Launch, Service};
+use shim_tests::temp_env::TempEnv;
 use shim_tests::{calls, process};
 
 const SAVE: &str = "shim_auto_checkpoint";
@@ -32,8 +32,8 @@ fn git(folder: &Path, arguments: &[&str]) {
 }
 
 /// A project with history and three files in use.
-fn project_under_git(place: &Place) {
-    let project = place.project();
+fn project_under_git(temp: &TempEnv) {
+    let project = temp.project();
     for (name, text) in [
         ("parser.rs", "fn parse() {}\n"),
         ("lexer.rs", "fn lex() {}\n"),
@@ -69,8 +69,8 @@ async fn work(client: &mut SdkClient) -> String {
 }
 
 /// The stack's own gRPC door.
-fn door(place: &Place) -> CheckpointServiceClient<Channel> {
-    let endpoint = Endpoint::Unix(place.stack().socket());
+fn checkpoint_client(temp: &TempEnv) -> CheckpointServiceClient<Channel> {
+    let endpoint = Endpoint::Unix(temp.stack().socket());
     CheckpointServiceClient::new(connect(&endpoint, None).unwrap())
 }
 
@@ -108,9 +108,9 @@ fn verdict<'a>(claims: &'a [Value], subject: &str) -> &'a str {
 
 #[tokio::test]
 async fn work_killed_in_the_middle_comes_back() {
-    let place = Place::new();
-    project_under_git(&place);
-    let launch = GatewayLaunch::new(&place.data_dir(), &place.project());
+    let temp = TempEnv::new();
+    project_under_git(&temp);
+    let launch = GatewayLaunch::new(&temp.data_dir(), &temp.project());
     let mut client = SdkClient::open(&launch, "legacy").await;
     let session_id = work(&mut client).await;
 
@@ -127,12 +127,12 @@ async fn work_killed_in_the_middle_comes_back() {
     }
     client.kill().await;
     std::fs::write(
-        place.project().join("parser.rs"),
+        temp.project().join("parser.rs"),
         "fn parse() { /* changed since */ }\n",
     )
     .unwrap();
-    std::fs::remove_file(place.project().join("plan.md")).unwrap();
-    git(&place.project(), &["commit", "-q", "-a", "-m", "go on"]);
+    std::fs::remove_file(temp.project().join("plan.md")).unwrap();
+    git(&temp.project(), &["commit", "-q", "-a", "-m", "go on"]);
 
     let mut gateway = launch.open().await;
     let found = candidate(&mut gateway, &session_id).await;
@@ -188,10 +188,10 @@ async fn work_killed_in_the_middle_comes_back() {
         current_task: "too late".into(),
         ..CheckpointState::default()
     };
-    let refusal = calls::save(&mut door(&place), &old_owner, late)
+    let refusal = calls::save(&mut checkpoint_client(&temp), &old_owner, late)
         .await
         .expect_err("the old owner lost it");
-    assert_eq!(explain(&refusal).reason, "STALE_OWNER", "{refusal}");
+    assert_eq!(decode(&refusal).reason, "STALE_OWNER", "{refusal}");
 
     let go_on = json!({"current_task": "write a parser", "progress": 1.0, "completed_steps": ["write the parser"]});
     let saved = gateway.call(SAVE, go_on).await;
@@ -204,8 +204,8 @@ async fn work_killed_in_the_middle_comes_back() {
 
 #[tokio::test]
 async fn finished_and_dismissed_work_is_not_proposed_again() {
-    let place = Place::new();
-    let launch = GatewayLaunch::new(&place.data_dir(), &place.project());
+    let temp = TempEnv::new();
+    let launch = GatewayLaunch::new(&temp.data_dir(), &temp.project());
     let save = |task: &str| json!({"current_task": task, "progress": 0.5, "next_steps": ["go on"]});
     let mut sessions = Vec::new();
     for task in ["to be finished", "to be dismissed", "to be left"] {
@@ -224,7 +224,7 @@ async fn finished_and_dismissed_work_is_not_proposed_again() {
                 epoch: 1,
                 ..Default::default()
             };
-            door(&place).end_session(request).await.unwrap();
+            checkpoint_client(&temp).end_session(request).await.unwrap();
         }
         gateway.kill().await;
     }
@@ -247,8 +247,8 @@ async fn finished_and_dismissed_work_is_not_proposed_again() {
 
 #[tokio::test]
 async fn work_whose_steps_are_all_done_is_not_proposed_again() {
-    let place = Place::new();
-    let launch = GatewayLaunch::new(&place.data_dir(), &place.project());
+    let temp = TempEnv::new();
+    let launch = GatewayLaunch::new(&temp.data_dir(), &temp.project());
     let mut first = launch.open().await;
     let done =
         json!({"current_task": "all of it", "progress": 1.0, "completed_steps": ["all of it"]});
@@ -273,15 +273,15 @@ async fn work_whose_steps_are_all_done_is_not_proposed_again() {
 /// A frozen owner misses its lease; thawed, it must not write over the one who took its place.
 #[tokio::test]
 async fn an_owner_that_wakes_up_late_is_refused() {
-    let place = Place::new();
+    let temp = TempEnv::new();
     // Heartbeats come every 5 s.
-    let service = Launch::on(&place.data_dir())
+    let service = Launch::checkpoint(&temp.data_dir())
         .env("SHIM_CHECKPOINT_LEASE", "7s")
         .start()
         .await
         .unwrap();
     let launch =
-        GatewayLaunch::new(&place.data_dir(), &place.project()).with_service(service.socket());
+        GatewayLaunch::new(&temp.data_dir(), &temp.project()).with_service(service.socket());
     let save = |task: &str| json!({"current_task": task, "progress": 0.5, "next_steps": ["go on"]});
     let mut sleeper = launch.open().await;
     let saved = sleeper.call(SAVE, save("fall asleep")).await;
@@ -332,8 +332,8 @@ async fn assert_sees_only(service: &Service, session_id: &str, tasks: &[&str]) {
 
 #[tokio::test]
 async fn a_client_that_hangs_up_in_good_order_is_told_apart_from_a_killed_one() {
-    let place = Place::new();
-    let launch = GatewayLaunch::new(&place.data_dir(), &place.project());
+    let temp = TempEnv::new();
+    let launch = GatewayLaunch::new(&temp.data_dir(), &temp.project());
     let mut leaving = launch.open().await;
     let save = json!({"current_task": "leave", "progress": 0.5, "next_steps": ["come back"]});
     let saved = leaving.call(SAVE, save).await;

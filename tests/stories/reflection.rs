@@ -1,14 +1,14 @@
 //! A Python client that learns the contract by reflection, as grpcurl does.
 
 use serde_json::{Value, json};
-use shim_tests::place::Place;
 use shim_tests::python;
 use shim_tests::service::Service;
+use shim_tests::temp_env::TempEnv;
 
 #[tokio::test]
 async fn a_client_with_nothing_but_reflection_saves_lists_and_restores() {
-    let place = Place::new();
-    let service = Service::start(&place.data_dir()).await;
+    let temp = TempEnv::new();
+    let service = Service::start(&temp.data_dir()).await;
     let address = format!("unix:{}", service.socket().display());
     let seen = python::run("reflection_client.py", &[&address]).await;
 

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use shim_tests::mcp::{GatewayLaunch, PROTOCOL};
-use shim_tests::place::Place;
+use shim_tests::temp_env::TempEnv;
 
 /// Longer than any answer may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 fn conversation() -> Vec<Value> {
     let client = json!({ "name": "streams", "version": "1" });
@@ -27,12 +27,12 @@ fn conversation() -> Vec<Value> {
     ]
 }
 
-fn gateway(place: &Place, stdin: Stdio, stdout: Stdio) -> std::process::Child {
-    let launch = GatewayLaunch::new(&place.data_dir(), &place.project());
+fn gateway(temp: &TempEnv, stdin: Stdio, stdout: Stdio) -> std::process::Child {
+    let launch = GatewayLaunch::new(&temp.data_dir(), &temp.project());
     Command::new(&launch.command()[0])
         .args(&launch.command()[1..])
         .envs(launch.environment().iter().cloned())
-        .current_dir(place.project())
+        .current_dir(temp.project())
         .stdin(stdin)
         .stdout(stdout)
         .spawn()
@@ -46,18 +46,18 @@ fn assert_saved(answers: &[String]) {
 
 #[test]
 fn a_gateway_speaks_through_socket_pairs() {
-    let place = Place::new();
+    let temp = TempEnv::new();
     let (mut asks, stdin) = UnixStream::pair().unwrap();
     let (hears, stdout) = UnixStream::pair().unwrap();
     let mut child = gateway(
-        &place,
+        &temp,
         OwnedFd::from(stdin).into(),
         OwnedFd::from(stdout).into(),
     );
     for message in conversation() {
         writeln!(asks, "{message}").unwrap();
     }
-    hears.set_read_timeout(Some(PATIENCE)).unwrap();
+    hears.set_read_timeout(Some(TIMEOUT)).unwrap();
     let answers: Vec<String> = BufReader::new(hears)
         .lines()
         .take(2)
@@ -70,10 +70,10 @@ fn a_gateway_speaks_through_socket_pairs() {
 
 #[test]
 fn a_gateway_writes_its_answers_into_a_file() {
-    let place = Place::new();
-    let path = place.root().join("answers");
+    let temp = TempEnv::new();
+    let path = temp.root().join("answers");
     let output = File::create(&path).unwrap();
-    let mut child = gateway(&place, Stdio::piped(), output.into());
+    let mut child = gateway(&temp, Stdio::piped(), output.into());
     let mut asks = child.stdin.take().unwrap();
     for message in conversation() {
         writeln!(asks, "{message}").unwrap();
@@ -85,7 +85,7 @@ fn a_gateway_writes_its_answers_into_a_file() {
             .map(str::to_owned)
             .collect()
     };
-    let deadline = std::time::Instant::now() + PATIENCE;
+    let deadline = std::time::Instant::now() + TIMEOUT;
     while answers().len() < 2 && std::time::Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(10));
     }

@@ -28,7 +28,7 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// Whether TLS is spoken there.
-    pub(crate) fn speaks_tls(&self) -> bool {
+    pub(crate) fn uses_tls(&self) -> bool {
         matches!(self, Self::Tcp(uri) if uri.scheme_str() == Some("https"))
     }
 }
@@ -63,15 +63,15 @@ impl fmt::Display for Endpoint {
 }
 
 /// A connection every generated client can ride on.
-pub type Channel = Traced<InterceptedService<tonic::transport::Channel, Outgoing>>;
+pub type Channel = Traced<InterceptedService<tonic::transport::Channel, TokenInterceptor>>;
 
 /// What is added to every call.
 #[derive(Debug, Clone, Default)]
-pub struct Outgoing {
+pub struct TokenInterceptor {
     token: Option<TokenFile>,
 }
 
-impl Interceptor for Outgoing {
+impl Interceptor for TokenInterceptor {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         if let Some(token) = &self.token {
             request
@@ -102,14 +102,14 @@ pub fn connect(
                 .keep_alive_timeout(KEEP_ALIVE)
                 .tcp_nodelay(true);
             match tls {
-                Some(tls) if endpoint.speaks_tls() => builder.tls_config(tls)?,
+                Some(tls) if endpoint.uses_tls() => builder.tls_config(tls)?,
                 _ => builder,
             }
         }
     };
     let channel = builder.connect_timeout(CONNECT_TIMEOUT).connect_lazy();
-    let outgoing = Outgoing { token };
-    Ok(Traced::new(InterceptedService::new(channel, outgoing)))
+    let interceptor = TokenInterceptor { token };
+    Ok(Traced::new(InterceptedService::new(channel, interceptor)))
 }
 
 #[cfg(test)]

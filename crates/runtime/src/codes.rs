@@ -37,7 +37,7 @@ pub(crate) fn name(code: Code) -> &'static str {
 }
 
 /// The code of an answer: in its trailers, or in its headers if there is nothing between them.
-pub(crate) fn told_in(headers: &HeaderMap) -> Option<Code> {
+pub(crate) fn status_of(headers: &HeaderMap) -> Option<Code> {
     let status = headers.get(GRPC_STATUS)?;
     Some(Code::from_bytes(status.as_bytes()))
 }
@@ -58,11 +58,11 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_tells_its_code_in_the_header_of_grpc_alone() {
+    fn the_code_is_read_from_the_grpc_header_alone() {
         let mut headers = HeaderMap::new();
         headers.insert("grpc-message", "8".parse().unwrap());
-        assert_eq!(told_in(&headers), None);
+        assert_eq!(status_of(&headers), None);
         headers.insert(GRPC_STATUS, "8".parse().unwrap());
-        assert_eq!(told_in(&headers), Some(Code::ResourceExhausted));
+        assert_eq!(status_of(&headers), Some(Code::ResourceExhausted));
     }
 }

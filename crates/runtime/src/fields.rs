@@ -12,7 +12,7 @@ use prost_types::{Duration as ProtoDuration, Struct, Value};
 use tonic::Status;
 use uuid::Uuid;
 
-use crate::fault::Violations;
+use crate::service_error::Violations;
 
 /// Items of any list, unless its own rule is tighter.
 pub const MAX_LIST: usize = 1_000;
@@ -74,7 +74,7 @@ impl Fields {
             let seen = if text.is_empty() {
                 "it is missing".to_owned()
             } else {
-                format!("{:?} is not", shown(text))
+                format!("{:?} is not", excerpt(text))
             };
             self.refuse(
                 field,
@@ -165,7 +165,7 @@ impl Fields {
     }
 
     /// A span within `range`, or `default` if it is absent.
-    pub fn span(
+    pub fn duration(
         &mut self,
         field: &str,
         given: Option<&ProtoDuration>,
@@ -221,7 +221,7 @@ impl Fields {
 }
 
 /// The start of a text, for messages.
-fn shown(text: &str) -> &str {
+fn excerpt(text: &str) -> &str {
     let end = (0..=40.min(text.len()))
         .rev()
         .find(|end| text.is_char_boundary(*end))

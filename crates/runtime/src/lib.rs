@@ -1,17 +1,18 @@
 //! What every SHIM process shares, and nothing that only one of them needs.
 //!
 //! Configuration is gathered once and injected; a process starts with [`lifecycle`], serves through
-//! [`server`], calls through [`client`], and speaks of failures in the words of [`fault`].
+//! [`server`], calls through [`client`], and speaks of failures in the words of [`service_error`].
 
 pub mod auth;
+mod body_hook;
 pub mod client;
 mod codes;
 pub mod config;
 mod contract;
-pub mod fault;
 pub mod fields;
-mod file_mark;
+mod file_fingerprint;
 pub mod free_form;
+pub mod labels;
 pub mod lifecycle;
 pub mod limits;
 pub mod metrics;
@@ -20,10 +21,9 @@ pub mod process;
 pub mod redact;
 pub mod rpc;
 pub mod server;
+pub mod service_error;
 pub mod stack;
 pub mod telemetry;
 pub mod tls;
 pub mod trace;
-mod watched;
-pub mod words;
 pub mod workspace;

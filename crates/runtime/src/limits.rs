@@ -11,8 +11,8 @@ use tonic::Code;
 
 use crate::auth::{Caller, Identity};
 use crate::config::Settings;
-use crate::fault::Fault;
 use crate::server::MAX_MESSAGE_BYTES;
+use crate::service_error::ServiceError;
 
 /// A program that calls faster than this from another machine is in a loop.
 const REMOTE_CALLS_PER_SECOND: u32 = 1_000;
@@ -131,12 +131,12 @@ impl Bucket {
 
 /// The buckets of one caller.
 #[derive(Debug, Clone, Copy)]
-struct Account {
+struct CallerBuckets {
     calls: Option<(Rate, Bucket)>,
     bytes: Option<(Rate, Bucket)>,
 }
 
-impl Account {
+impl CallerBuckets {
     fn open(calls: Option<Rate>, bytes: Option<Rate>, now: Instant) -> Self {
         let with_bucket = |rate| (rate, Bucket::full(rate, now));
         Self {
@@ -157,7 +157,7 @@ impl Account {
         buckets.all(|(rate, bucket)| bucket.level >= rate.burst)
     }
 
-    fn take_call(&mut self) -> Result<(), Fault> {
+    fn take_call(&mut self) -> Result<(), ServiceError> {
         if let Some((rate, bucket)) = &mut self.calls {
             if let Some(wait) = bucket.wait_for(1.0, *rate) {
                 return Err(too_fast("calls", wait));
@@ -172,7 +172,7 @@ impl Account {
         Ok(())
     }
 
-    fn take_bytes(&mut self, bytes: usize) -> Result<(), Fault> {
+    fn take_bytes(&mut self, bytes: usize) -> Result<(), ServiceError> {
         let Some((rate, bucket)) = &mut self.bytes else {
             return Ok(());
         };
@@ -188,11 +188,11 @@ impl Account {
 }
 
 /// Who is told apart; `None` are those who found the table full.
-type Key = Option<Identity>;
+type CallerKey = Option<Identity>;
 
 #[derive(Debug)]
-struct Table {
-    accounts: HashMap<Key, Account>,
+struct CallerTable {
+    callers: HashMap<CallerKey, CallerBuckets>,
     swept: Option<Instant>,
 }
 
@@ -200,14 +200,14 @@ struct Table {
 #[derive(Debug, Clone)]
 pub struct Limiter {
     limits: Arc<Limits>,
-    table: Arc<Mutex<Table>>,
+    table: Arc<Mutex<CallerTable>>,
 }
 
 /// Counts the bytes of one call to its caller.
 #[derive(Debug)]
-pub struct Meter {
+pub struct ByteMeter {
     limiter: Limiter,
-    key: Key,
+    key: CallerKey,
 }
 
 impl Limiter {
@@ -216,8 +216,8 @@ impl Limiter {
     pub fn new(limits: Limits) -> Self {
         Self {
             limits: Arc::new(limits),
-            table: Arc::new(Mutex::new(Table {
-                accounts: HashMap::new(),
+            table: Arc::new(Mutex::new(CallerTable {
+                callers: HashMap::new(),
                 swept: None,
             })),
         }
@@ -227,47 +227,47 @@ impl Limiter {
     ///
     /// # Errors
     /// RESOURCE_EXHAUSTED (TOO_FAST) with the delay after which the caller may call again.
-    pub fn admit(&self, caller: &Caller, now: Instant) -> Result<Option<Meter>, Fault> {
+    pub fn admit(&self, caller: &Caller, now: Instant) -> Result<Option<ByteMeter>, ServiceError> {
         let (calls, bytes) = (self.limits.calls_of(caller), self.limits.bytes());
         if calls.is_none() && bytes.is_none() {
             return Ok(None);
         }
-        let fresh = Account::open(calls, bytes, now);
+        let fresh = CallerBuckets::open(calls, bytes, now);
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         let key = table.key_of(caller, now);
-        let account = table.accounts.entry(key.clone()).or_insert(fresh);
-        account.fill(now);
-        account.take_call()?;
-        Ok(bytes.map(|_| Meter {
+        let buckets = table.callers.entry(key.clone()).or_insert(fresh);
+        buckets.fill(now);
+        buckets.take_call()?;
+        Ok(bytes.map(|_| ByteMeter {
             limiter: self.clone(),
             key,
         }))
     }
 }
 
-impl Meter {
+impl ByteMeter {
     /// Counts bytes that came in.
     ///
     /// # Errors
     /// RESOURCE_EXHAUSTED (TOO_FAST) if they are far more than the caller may send.
-    pub fn take(&self, bytes: usize, now: Instant) -> Result<(), Fault> {
+    pub fn take(&self, bytes: usize, now: Instant) -> Result<(), ServiceError> {
         let mut table = self
             .limiter
             .table
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let Some(account) = table.accounts.get_mut(&self.key) else {
+        let Some(buckets) = table.callers.get_mut(&self.key) else {
             return Ok(());
         };
-        account.fill(now);
-        account.take_bytes(bytes)
+        buckets.fill(now);
+        buckets.take_bytes(bytes)
     }
 }
 
-impl Table {
-    fn key_of(&mut self, caller: &Caller, now: Instant) -> Key {
+impl CallerTable {
+    fn key_of(&mut self, caller: &Caller, now: Instant) -> CallerKey {
         let key = Some(caller.identity.clone());
-        if self.accounts.len() < MAX_CALLERS || self.accounts.contains_key(&key) {
+        if self.callers.len() < MAX_CALLERS || self.callers.contains_key(&key) {
             return key;
         }
         let is_due = self
@@ -275,12 +275,12 @@ impl Table {
             .is_none_or(|swept| now.saturating_duration_since(swept) >= SWEEP_EVERY);
         if is_due {
             self.swept = Some(now);
-            self.accounts.retain(|_, account| {
-                account.fill(now);
-                !account.is_full()
+            self.callers.retain(|_, buckets| {
+                buckets.fill(now);
+                !buckets.is_full()
             });
         }
-        if self.accounts.len() < MAX_CALLERS {
+        if self.callers.len() < MAX_CALLERS {
             key
         } else {
             None
@@ -288,8 +288,8 @@ impl Table {
     }
 }
 
-fn too_fast(what: &str, wait: Duration) -> Fault {
-    Fault {
+fn too_fast(what: &str, wait: Duration) -> ServiceError {
+    ServiceError {
         code: Code::ResourceExhausted,
         reason: "TOO_FAST",
         message: format!("the caller sends more {what} a second than it may"),
@@ -309,7 +309,7 @@ mod tests {
 
     fn caller(address: u32) -> Caller {
         let address = IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 + address));
-        Caller::anybody(Peer::Address(Some(address)))
+        Caller::anonymous(Peer::Address(Some(address)))
     }
 
     fn limiter(calls: u32, bytes: u32) -> Limiter {
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn one_caller_too_fast_is_told_when_to_come_back_and_no_other_is() {
+    fn a_caller_over_its_rate_gets_a_retry_delay_and_no_other_does() {
         let limiter = limiter(10, 0);
         let now = Instant::now();
         for _ in 0..10 {
@@ -344,7 +344,7 @@ mod tests {
     fn only_callers_from_elsewhere_are_limited_unless_it_is_configured() {
         let limits = Limits::default();
         assert!(limits.calls_of(&caller(1)).is_some());
-        let local = Caller::anybody(Peer::User(Some(1)));
+        let local = Caller::anonymous(Peer::User(Some(1)));
         assert!(limits.calls_of(&local).is_none());
         let configured = Limits {
             calls_per_second: Some(5),
@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_full_of_busy_callers_forgets_none_and_grows_no_further() {
+    fn a_table_full_of_busy_callers_evicts_none_and_grows_no_further() {
         let limiter = limiter(1, 0);
         let now = Instant::now();
         let count = u32::try_from(MAX_CALLERS).unwrap();
@@ -386,7 +386,7 @@ mod tests {
         limiter.admit(&caller(count), now).unwrap();
         assert!(limiter.admit(&caller(count + 1), now).is_err());
         assert!(limiter.admit(&caller(0), now).is_err());
-        let entries = || limiter.table.lock().unwrap().accounts.len();
+        let entries = || limiter.table.lock().unwrap().callers.len();
         assert_eq!(entries(), MAX_CALLERS + 1);
         // Once they have been quiet, they are forgotten.
         limiter

@@ -23,13 +23,13 @@ use crate::metrics::{self, Exposition};
 use crate::server::Readiness;
 
 /// A request and its answer take this long at most.
-const LIMIT: Duration = Duration::from_secs(5);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// More at once are no probes; they wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 32;
 /// A listener out of file descriptors fails at once each time; this keeps it from spinning.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 /// Values of histograms wait for their buckets so long, at 8 bytes each.
-const TIDY_EVERY: Duration = Duration::from_secs(5);
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 /// What Prometheus reads (<https://prometheus.io/docs/instrumenting/exposition_formats/>).
@@ -46,7 +46,7 @@ pub struct Probes {
 }
 
 /// What every answer may need.
-struct Shown {
+struct ProbeState {
     metrics: Exposition,
     open: bool,
     auth: Auth,
@@ -84,7 +84,7 @@ impl Probes {
             metrics,
             open,
         } = self;
-        let shown = Arc::new(Shown {
+        let state = Arc::new(ProbeState {
             metrics,
             open,
             auth,
@@ -92,43 +92,43 @@ impl Probes {
             shutdown,
         });
         let mut connections = JoinSet::new();
-        let mut tidy = tokio::time::interval(TIDY_EVERY);
+        let mut upkeep = tokio::time::interval(UPKEEP_INTERVAL);
         loop {
             tokio::select! {
                 accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
                     Ok((stream, peer)) => {
-                        connections.spawn(converse(stream, peer.ip(), Arc::clone(&shown)));
+                        connections.spawn(serve_connection(stream, peer.ip(), Arc::clone(&state)));
                     }
                     Err(error) => {
                         tracing::warn!("a probe could not be accepted: {error}");
-                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                        tokio::time::sleep(ACCEPT_BACKOFF).await;
                     }
                 },
                 Some(_) = connections.join_next() => {}
-                _ = tidy.tick() => shown.metrics.tidy_up(),
+                _ = upkeep.tick() => state.metrics.run_upkeep(),
             }
         }
     }
 }
 
-async fn converse(stream: TcpStream, from: IpAddr, shown: Arc<Shown>) {
+async fn serve_connection(stream: TcpStream, from: IpAddr, state: Arc<ProbeState>) {
     let service = tower::service_fn(move |request: Request<_>| {
-        let answer = shown.answer(&request, from);
+        let answer = state.respond(&request, from);
         std::future::ready(Ok::<_, Infallible>(answer))
     });
     let mut server = auto::Builder::new(TokioExecutor::new()).http1_only();
     server.http1().keep_alive(false);
     let connection =
         server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
-    match tokio::time::timeout(LIMIT, connection).await {
+    match tokio::time::timeout(REQUEST_TIMEOUT, connection).await {
         Ok(Err(error)) => tracing::debug!("a probe ended: {error}"),
-        Err(_late) => tracing::debug!("a probe took longer than {LIMIT:?}"),
+        Err(_late) => tracing::debug!("a probe took longer than {REQUEST_TIMEOUT:?}"),
         Ok(Ok(())) => {}
     }
 }
 
-impl Shown {
-    fn answer<B>(&self, request: &Request<B>, from: IpAddr) -> Response<Body> {
+impl ProbeState {
+    fn respond<B>(&self, request: &Request<B>, from: IpAddr) -> Response<Body> {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return plain(
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -140,8 +140,8 @@ impl Shown {
             "/readyz" if self.shutdown.is_begun() => {
                 plain(StatusCode::SERVICE_UNAVAILABLE, "draining\n")
             }
-            "/readyz" => ready(&self.readiness),
-            "/metrics" => match self.refuse(request, from) {
+            "/readyz" => readiness_response(&self.readiness),
+            "/metrics" => match self.refuse_metrics(request, from) {
                 Some(refused) => refused,
                 None => text(StatusCode::OK, EXPOSITION, self.metrics.render()),
             },
@@ -153,23 +153,23 @@ impl Shown {
     }
 
     /// How loaded a stack is and what it is used for is not everybody's business.
-    fn refuse<B>(&self, request: &Request<B>, from: IpAddr) -> Option<Response<Body>> {
-        let identify = |shown| {
+    fn refuse_metrics<B>(&self, request: &Request<B>, from: IpAddr) -> Option<Response<Body>> {
+        let authenticate = |shown| {
             let peer = Peer::Address(Some(from));
-            self.auth.identify(shown, peer, SystemTime::now())
+            self.auth.authenticate(shown, peer, SystemTime::now())
         };
         if self.open {
             return None;
         }
-        if identify(None).is_ok() {
+        if authenticate(None).is_ok() {
             return Some(plain(
                 StatusCode::FORBIDDEN,
                 "metrics are shown to other machines only with auth.token_file or metrics.open = true\n",
             ));
         }
         let shown = request.headers().get(header::AUTHORIZATION);
-        let fault = identify(shown.map(HeaderValue::as_bytes)).err()?;
-        let mut refused = plain(StatusCode::UNAUTHORIZED, format!("{}\n", fault.message));
+        let error = authenticate(shown.map(HeaderValue::as_bytes)).err()?;
+        let mut refused = plain(StatusCode::UNAUTHORIZED, format!("{}\n", error.message));
         refused
             .headers_mut()
             .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -177,7 +177,7 @@ impl Shown {
     }
 }
 
-fn ready(readiness: &Readiness) -> Response<Body> {
+fn readiness_response(readiness: &Readiness) -> Response<Body> {
     let unready = readiness.unready();
     if unready.is_empty() {
         return plain(StatusCode::OK, "ready\n");
@@ -188,12 +188,12 @@ fn ready(readiness: &Readiness) -> Response<Body> {
     plain(StatusCode::SERVICE_UNAVAILABLE, lines.collect::<String>())
 }
 
-fn plain(status: StatusCode, words: impl Into<String>) -> Response<Body> {
-    text(status, TEXT, words.into())
+fn plain(status: StatusCode, body: impl Into<String>) -> Response<Body> {
+    text(status, TEXT, body.into())
 }
 
-fn text(status: StatusCode, kind: HeaderValue, words: String) -> Response<Body> {
-    let mut response = Response::new(Body::new(words));
+fn text(status: StatusCode, kind: HeaderValue, body: String) -> Response<Body> {
+    let mut response = Response::new(Body::new(body));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
     response
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_probe_tells_who_cannot_serve_and_why() {
+    async fn readyz_names_the_services_that_cannot_serve_and_why() {
         let probes = probes("127.0.0.1:0", false).await;
         let address = probes.address().unwrap();
         let (readiness, shutdown) = (Readiness::default(), Shutdown::new());
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_probe_is_refused_in_words() {
+    async fn what_is_no_probe_is_refused_with_a_message() {
         let (address, serving) = serve(probes("127.0.0.1:0", false).await, Auth::default());
         for (request, code) in [("GET /", "404"), ("POST /metrics", "405")] {
             let answer = ask(address, request).await;
@@ -286,17 +286,17 @@ mod tests {
     #[tokio::test]
     async fn metrics_are_shown_as_prometheus_reads_them() {
         let (address, serving) = serve(probes("127.0.0.1:0", false).await, with_token());
-        let told = ask(address, "GET /metrics").await;
-        assert!(told.starts_with("HTTP/1.1 200"), "{told}");
+        let response = ask(address, "GET /metrics").await;
+        assert!(response.starts_with("HTTP/1.1 200"), "{response}");
         assert!(
-            told.contains("content-type: text/plain; version=0.0.4; charset=utf-8\r\n"),
-            "{told}"
+            response.contains("content-type: text/plain; version=0.0.4; charset=utf-8\r\n"),
+            "{response}"
         );
         let built = format!(
             "shim_build_info{{version=\"{}\"}} 1\n",
             env!("CARGO_PKG_VERSION")
         );
-        assert!(told.contains("# TYPE shim_build_info gauge\n") && told.contains(&built));
+        assert!(response.contains("# TYPE shim_build_info gauge\n") && response.contains(&built));
         serving.abort();
     }
 
@@ -320,10 +320,10 @@ mod tests {
             (false, with_token(), "GET /healthz", "200"),
         ] {
             let (address, serving) = serve(probes("0.0.0.0:0", open).await, auth);
-            let told = ask(address, request).await;
+            let response = ask(address, request).await;
             assert!(
-                told.starts_with(&format!("HTTP/1.1 {code}")),
-                "{open} {request}: {told}"
+                response.starts_with(&format!("HTTP/1.1 {code}")),
+                "{open} {request}: {response}"
             );
             serving.abort();
         }

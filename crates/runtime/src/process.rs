@@ -84,7 +84,7 @@ pub fn hostname() -> String {
 
 /// Allows this process as many open files as it may have: each connection is one, and the usual soft limit of 1,024 is
 /// meant for programs that use `select`.
-pub fn allow_many_files() {
+pub fn raise_open_file_limit() {
     if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
         && soft < hard
         && let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, hard, hard)

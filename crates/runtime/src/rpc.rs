@@ -5,10 +5,10 @@ use std::pin::Pin;
 use tonic::{Response, Status};
 
 /// What a method of a service trait returns, as `#[async_trait]` writes it.
-pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<Response<T>, Status>> + Send + 'a>>;
+pub type RpcFuture<'a, T> = Pin<Box<dyn Future<Output = Result<Response<T>, Status>> + Send + 'a>>;
 
 /// What a server-streaming RPC answers with.
-pub type Events<T> = tokio_stream::wrappers::ReceiverStream<Result<T, Status>>;
+pub type ResponseStream<T> = tokio_stream::wrappers::ReceiverStream<Result<T, Status>>;
 
 /// Writes methods `name(request) -> response` that call `name::handle(self, request)`.
 ///
@@ -19,7 +19,7 @@ macro_rules! unary {
         fn $method<'a, 'async_trait>(
             &'a self,
             request: tonic::Request<$request>,
-        ) -> $crate::rpc::Answer<'async_trait, $response>
+        ) -> $crate::rpc::RpcFuture<'async_trait, $response>
         where
             'a: 'async_trait,
             Self: 'async_trait,

@@ -16,9 +16,9 @@ use serde::{Deserialize, Serialize};
 
 /// A stack that a gateway started stops itself after this time without sessions and calls.
 const IDLE_EXIT: &str = "15m";
-const POLL: Duration = Duration::from_millis(5);
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 /// A status probe holds the lock for a moment; a starting stack waits that out.
-const ACQUIRE_PATIENCE: Duration = Duration::from_millis(300);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// What a running stack tells of itself.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
@@ -85,7 +85,7 @@ impl Stack {
 
     /// The same stack, started with this configuration file if it has to be started.
     #[must_use]
-    pub fn configured_by(self, config_file: Option<PathBuf>) -> Self {
+    pub fn with_config_file(self, config_file: Option<PathBuf>) -> Self {
         Self {
             config_file,
             ..self
@@ -139,7 +139,7 @@ impl Stack {
     pub fn acquire(&self) -> Result<StackLock, StackError> {
         let fail = |e| StackError::DataDir(self.data_dir.clone(), e);
         make_private_dir(&self.data_dir).map_err(fail)?;
-        let deadline = Instant::now() + ACQUIRE_PATIENCE;
+        let deadline = Instant::now() + ACQUIRE_TIMEOUT;
         loop {
             let file = OpenOptions::new()
                 .create(true)
@@ -154,7 +154,7 @@ impl Stack {
                     lock.set_len(0).map_err(fail)?;
                     return Ok(StackLock(lock));
                 }
-                Err(_) if Instant::now() < deadline => std::thread::sleep(POLL),
+                Err(_) if Instant::now() < deadline => std::thread::sleep(POLL_INTERVAL),
                 Err(_) => return Err(StackError::AlreadyRunning),
             }
         }
@@ -183,7 +183,7 @@ impl Stack {
             if Instant::now() >= deadline {
                 return Err(StackError::NotReady(wait, self.log_path()));
             }
-            tokio::time::sleep(POLL).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 

@@ -23,7 +23,7 @@ pub struct Workspace {
 /// A path that is not below the workspace's root.
 #[derive(Debug, thiserror::Error)]
 #[error("{path} is outside of {}", root.display())]
-pub struct Outside {
+pub struct OutsideWorkspace {
     path: String,
     root: PathBuf,
 }
@@ -31,7 +31,7 @@ pub struct Outside {
 impl Workspace {
     /// The workspace around an absolute folder: the git repository it is in, else "default" with the folder as root.
     #[must_use]
-    pub fn around(folder: &Path) -> Self {
+    pub fn containing(folder: &Path) -> Self {
         let root = folder
             .ancestors()
             .find(|path| path.join(".git").exists())
@@ -47,14 +47,14 @@ impl Workspace {
     ///
     /// # Errors
     /// If it leads out of the workspace.
-    pub fn relative(&self, folder: &Path, typed: &str) -> Result<String, Outside> {
+    pub fn relative(&self, folder: &Path, typed: &str) -> Result<String, OutsideWorkspace> {
         let whole = resolved(&folder.join(typed));
         // A folder may have been typed by another name than the kernel's, such as /tmp on macOS.
         let inside = [Some(whole.clone()), canonical(&whole)]
             .into_iter()
             .flatten()
             .find_map(|path| path.strip_prefix(&self.root).ok().map(Path::to_path_buf))
-            .ok_or_else(|| Outside {
+            .ok_or_else(|| OutsideWorkspace {
                 path: typed.to_owned(),
                 root: self.root.clone(),
             })?;
@@ -129,27 +129,27 @@ mod tests {
         let deep = root.join("src/store");
         std::fs::create_dir_all(&deep).unwrap();
         std::fs::create_dir(root.join(".git")).unwrap();
-        let workspace = Workspace::around(&deep);
-        assert_eq!(workspace, Workspace::around(&root));
+        let workspace = Workspace::containing(&deep);
+        assert_eq!(workspace, Workspace::containing(&root));
         assert_eq!(Path::new(&workspace.name), root);
 
-        let told = |typed: &str| workspace.relative(&deep, typed).ok();
-        assert_eq!(told("../a.rs").as_deref(), Some("src/a.rs"));
-        assert_eq!(told("./*.rs").as_deref(), Some("src/store/*.rs"));
-        assert_eq!(told("../foo.d/").as_deref(), Some("src/foo.d/"));
-        assert_eq!(told("../..").as_deref(), Some("."));
-        assert_eq!(told("../../").as_deref(), Some("."));
-        assert_eq!(told("../../../other"), None);
+        let relative = |typed: &str| workspace.relative(&deep, typed).ok();
+        assert_eq!(relative("../a.rs").as_deref(), Some("src/a.rs"));
+        assert_eq!(relative("./*.rs").as_deref(), Some("src/store/*.rs"));
+        assert_eq!(relative("../foo.d/").as_deref(), Some("src/foo.d/"));
+        assert_eq!(relative("../..").as_deref(), Some("."));
+        assert_eq!(relative("../../").as_deref(), Some("."));
+        assert_eq!(relative("../../../other"), None);
         let absolute = deep.join("b.rs").display().to_string();
-        assert_eq!(told(&absolute).as_deref(), Some("src/store/b.rs"));
+        assert_eq!(relative(&absolute).as_deref(), Some("src/store/b.rs"));
         std::os::unix::fs::symlink(&root, folder.path().join("link")).unwrap();
         let other_name = folder.path().join("link/c/**").display().to_string();
-        assert_eq!(told(&other_name).as_deref(), Some("c/**"));
+        assert_eq!(relative(&other_name).as_deref(), Some("c/**"));
     }
 
     #[test]
     fn outside_of_a_repository_there_is_one_namespace() {
-        let workspace = Workspace::around(Path::new("/no/such/folder"));
+        let workspace = Workspace::containing(Path::new("/no/such/folder"));
         assert_eq!(workspace.name, "default");
         assert_eq!(workspace.root, Path::new("/no/such/folder"));
     }

@@ -13,32 +13,32 @@ use shim_proto::coordination::v1::BusEvent;
 use shim_runtime::free_form;
 
 use super::clock::{millis, timestamp, unix_ms};
-use super::ear::{Ear, Heard, Topic};
+use super::connection::RedisConnection;
+use super::idempotency::{IdempotencyKey, REQUEST_ID_TTL, refusal};
 use super::json;
 use super::keys::Keys;
-use super::ledger::{Once, REMEMBERED, refusal};
-use super::link::Link;
-use super::news::News;
+use super::publication::Publication;
+use super::pubsub::{PubSubEvent, Subscriber, Topic};
 use super::script::{Effect, Script};
-use crate::domain::topics::{Topics, Wish};
+use crate::domain::topics::{ChannelFilter, Topics};
 use crate::error::Error;
 
 /// A lost connection is heard once for each topic within this time, and told once.
-const SETTLES_WITHIN: Duration = Duration::from_millis(50);
+const GAP_MERGE_WINDOW: Duration = Duration::from_millis(50);
 
 /// Publishes and listens.
 pub struct Bus {
-    link: Link,
-    ear: Ear,
+    connection: RedisConnection,
+    pubsub: Subscriber,
     keys: Keys,
     publish: Script,
 }
 
 impl Bus {
-    pub(super) fn new(link: Link, ear: Ear, keys: Keys) -> Self {
+    pub(super) fn new(connection: RedisConnection, pubsub: Subscriber, keys: Keys) -> Self {
         Self {
-            link,
-            ear,
+            connection,
+            pubsub,
             keys,
             publish: Script::new(Effect::Writes, include_str!("lua/publish.lua")),
         }
@@ -50,7 +50,7 @@ impl Bus {
     /// `RequestIdReused`, or as the store fails.
     pub async fn publish(
         &self,
-        once: &Once,
+        idempotency_key: &IdempotencyKey,
         channel: &str,
         publisher: &str,
         payload: &Struct,
@@ -58,12 +58,12 @@ impl Bus {
         let call = self
             .publish
             .call()
-            .key(self.keys.publication(&once.request_id))
-            .arg(once.fingerprint.as_str())
-            .arg(millis(REMEMBERED))
+            .key(self.keys.publish_request_key(&idempotency_key.request_id))
+            .arg(idempotency_key.fingerprint.as_str())
+            .arg(millis(REQUEST_ID_TTL))
             .arg(self.keys.channel(channel))
             .arg(envelope(publisher, free_form::to_json(payload)));
-        let mut reply = self.link.call(&call).await?;
+        let mut reply = self.connection.call(&call).await?;
         match reply.status()?.as_str() {
             "OK" => Ok(()),
             other => Err(refusal(other, &mut reply, None)?),
@@ -74,33 +74,33 @@ impl Bus {
     ///
     /// # Errors
     /// `NoRedis`, or `Unavailable` if Redis cannot be reached now.
-    pub async fn listen(&self, topics: Topics) -> Result<Subscription, Error> {
-        let mut heard = SelectAll::new();
-        for (index, wish) in topics.wishes().iter().enumerate() {
-            let topic = match wish {
-                Wish::Channel(name) => Topic::Channel(self.keys.channel(name)),
-                Wish::Pattern(pattern) => Topic::Pattern(self.keys.channel(pattern)),
+    pub async fn subscribe(&self, topics: Topics) -> Result<Subscription, Error> {
+        let mut events = SelectAll::new();
+        for (index, filter) in topics.filters().iter().enumerate() {
+            let topic = match filter {
+                ChannelFilter::Channel(name) => Topic::Channel(self.keys.channel(name)),
+                ChannelFilter::Pattern(pattern) => Topic::Pattern(self.keys.channel(pattern)),
             };
-            let ear = self.ear.listen(topic).await?;
-            let hears = stream::unfold(ear, move |mut ear| async move {
-                Some(((index, ear.next().await), ear))
+            let subscription = self.pubsub.subscribe(topic).await?;
+            let topic_events = stream::unfold(subscription, move |mut subscription| async move {
+                Some(((index, subscription.next().await), subscription))
             });
-            heard.push(hears.boxed());
+            events.push(topic_events.boxed());
         }
         Ok(Subscription {
             keys: self.keys.clone(),
             topics,
-            heard,
-            set_aside: None,
+            events,
+            pending: None,
         })
     }
 }
 
 /// What a subscriber is told.
 #[derive(Debug)]
-pub enum Told {
+pub enum BusDelivery {
     /// A publication.
-    News(BusEvent),
+    Event(BusEvent),
     /// Some news was lost: this much, 0 if that is not known.
     Missed(u64),
 }
@@ -110,31 +110,31 @@ pub struct Subscription {
     keys: Keys,
     topics: Topics,
     /// What is heard, with the index of its wish.
-    heard: SelectAll<BoxStream<'static, (usize, Heard)>>,
-    /// News that came while a gap settled, to be told after it.
-    set_aside: Option<BusEvent>,
+    events: SelectAll<BoxStream<'static, (usize, PubSubEvent)>>,
+    /// Publications that came while a gap settled, to be told after it.
+    pending: Option<BusEvent>,
 }
 
 impl Subscription {
     /// What is to be told next.
-    pub async fn next(&mut self) -> Told {
-        if let Some(event) = self.set_aside.take() {
-            return Told::News(event);
+    pub async fn next(&mut self) -> BusDelivery {
+        if let Some(event) = self.pending.take() {
+            return BusDelivery::Event(event);
         }
-        match self.hear().await {
-            Told::Missed(count) => Told::Missed(self.settle(count).await),
-            news => news,
+        match self.receive().await {
+            BusDelivery::Missed(count) => BusDelivery::Missed(self.merge_gaps(count).await),
+            publication => publication,
         }
     }
 
     /// The next gap, or the next news that nobody told yet.
-    async fn hear(&mut self) -> Told {
+    async fn receive(&mut self) -> BusDelivery {
         loop {
-            match self.heard.next().await {
-                Some((_, Heard::Gap(count))) => return Told::Missed(count),
-                Some((index, Heard::News(news))) => {
-                    if let Some(event) = self.event(index, &news) {
-                        return Told::News(event);
+            match self.events.next().await {
+                Some((_, PubSubEvent::Gap(count))) => return BusDelivery::Missed(count),
+                Some((index, PubSubEvent::Publication(publication))) => {
+                    if let Some(event) = self.event(index, &publication) {
+                        return BusDelivery::Event(event);
                     }
                 }
                 // There is always a topic, and listeners do not end.
@@ -144,34 +144,36 @@ impl Subscription {
     }
 
     /// Gathers the gaps that belong together; returns how much was lost.
-    async fn settle(&mut self, first: u64) -> u64 {
+    async fn merge_gaps(&mut self, first: u64) -> u64 {
         let mut gaps = vec![first];
-        let settled = tokio::time::sleep(SETTLES_WITHIN);
-        tokio::pin!(settled);
+        let window = tokio::time::sleep(GAP_MERGE_WINDOW);
+        tokio::pin!(window);
         loop {
             tokio::select! {
-                () = &mut settled => break,
-                heard = self.hear() => match heard {
-                    Told::Missed(count) => gaps.push(count),
-                    Told::News(event) => {
-                        self.set_aside = Some(event);
+                () = &mut window => break,
+                delivery = self.receive() => match delivery {
+                    BusDelivery::Missed(count) => gaps.push(count),
+                    BusDelivery::Event(event) => {
+                        self.pending = Some(event);
                         break;
                     }
                 }
             }
         }
-        let is_known = self.topics.are_apart() && !gaps.contains(&0);
+        let is_known = self.topics.are_disjoint() && !gaps.contains(&0);
         if is_known { gaps.iter().sum() } else { 0 }
     }
 
-    fn event(&self, index: usize, news: &News) -> Option<BusEvent> {
-        let channel = self.keys.channel_name(&news.channel)?;
-        self.topics.tells(index, channel).then(|| BusEvent {
-            channel: channel.to_owned(),
-            payload: Some(json::to_struct(&news.data)),
-            publisher: news.publisher.clone(),
-            published_at: Some(timestamp(news.at_ms)),
-        })
+    fn event(&self, index: usize, publication: &Publication) -> Option<BusEvent> {
+        let channel = self.keys.channel_name(&publication.channel)?;
+        self.topics
+            .is_first_match(index, channel)
+            .then(|| BusEvent {
+                channel: channel.to_owned(),
+                payload: Some(json::to_struct(&publication.data)),
+                publisher: publication.publisher.clone(),
+                published_at: Some(timestamp(publication.at_ms)),
+            })
     }
 }
 

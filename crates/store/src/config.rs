@@ -6,7 +6,7 @@ use std::time::Duration;
 use redis::{ClientTlsConfig, TlsCertificates};
 use shim_runtime::config::Settings;
 
-use crate::Place;
+use crate::RedisConfig;
 
 /// Settings of the store and of the services on it.
 #[derive(Clone)]
@@ -20,19 +20,19 @@ pub struct Config {
     /// The nodes of Redlock (`coordination.lock_nodes`, comma-separated URLs); none means the one Redis.
     lock_nodes: Vec<String>,
     /// What workers are asked and held to.
-    pub registry: Registry,
+    pub registry: RegistryConfig,
 }
 
 /// Settings of the worker registry.
 #[derive(Debug, Clone, Copy)]
-pub struct Registry {
+pub struct RegistryConfig {
     /// How often a worker should be heard (`registry.heartbeat`, 100 ms..1 h, 1.5 s).
     pub heartbeat: Duration,
     /// Silence longer than this is death (`registry.dead_after`, at least two heartbeats, at most 1 h, 5 s).
     pub dead_after: Duration,
 }
 
-impl Default for Registry {
+impl Default for RegistryConfig {
     fn default() -> Self {
         Self {
             heartbeat: Duration::from_millis(1_500),
@@ -106,8 +106,8 @@ impl Config {
     ///
     /// # Errors
     /// If the URL is wrong, which [`Config::read`] told already.
-    pub fn place(&self) -> Result<Place, String> {
-        Place::new(
+    pub fn redis_config(&self) -> Result<RedisConfig, String> {
+        RedisConfig::new(
             self.redis_url.as_deref(),
             &self.key_prefix,
             &self.lock_nodes,
@@ -132,12 +132,12 @@ fn check_url(
     url: Option<&str>,
     certificates: Option<&TlsCertificates>,
 ) {
-    if let Err(wrong) = Place::new(url, "", &[], certificates) {
+    if let Err(wrong) = RedisConfig::new(url, "", &[], certificates) {
         settings.refuse(format!("{key}: {wrong}"));
     }
 }
 
-fn registry(settings: &mut Settings) -> Registry {
+fn registry(settings: &mut Settings) -> RegistryConfig {
     let (tenth, hour) = (Duration::from_millis(100), Duration::from_secs(3_600));
     let heartbeat = settings.get_within(
         "registry.heartbeat",
@@ -149,7 +149,7 @@ fn registry(settings: &mut Settings) -> Registry {
     if dead_after < heartbeat * 2 {
         settings.refuse("registry.dead_after: must be at least twice registry.heartbeat, or one lost beat kills");
     }
-    Registry {
+    RegistryConfig {
         heartbeat,
         dead_after,
     }

@@ -6,7 +6,7 @@ use redis::FromRedisValue;
 use shim_proto::coordination::v1::{StateChangeKind, StateEntry};
 
 use super::clock::timestamp;
-use super::state::Place;
+use super::state::StateRef;
 use crate::error::Error;
 
 /// Names of a value's fields are stored after this, apart from the entry's own.
@@ -19,13 +19,13 @@ pub(super) fn stored_name(name: &str) -> Vec<u8> {
 
 /// Reads an entry.
 pub(super) fn entry(
-    place: Place,
+    state_ref: StateRef,
     expires_ms: i64,
     fields: Vec<Vec<u8>>,
 ) -> Result<StateEntry, Error> {
     let mut entry = StateEntry {
-        namespace: place.namespace,
-        key: place.key,
+        namespace: state_ref.namespace,
+        key: state_ref.key,
         expires_at: Some(timestamp(expires_ms)),
         ..Default::default()
     };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shim_runtime::fault::Fault;
+use shim_runtime::service_error::ServiceError;
 use tonic::{Code, Status};
 
 /// A failure of the store, or of a service on it. "As the store fails" means `NoRedis`, `Unavailable`, `Full` or
@@ -63,7 +63,7 @@ pub enum Error {
         max: u64,
     },
     /// The lock behind a write is not held with its token.
-    #[error("lock {lock} is not held with token {token}{}", held(.holder))]
+    #[error("lock {lock} is not held with token {token}{}", holder_suffix(.holder))]
     StaleFence {
         /// The lock.
         lock: String,
@@ -73,7 +73,7 @@ pub enum Error {
         holder: Option<String>,
     },
     /// Somebody holds the lock.
-    #[error("lock {name} is held by {owner}{}, for {left_ms} ms more", in_brackets(.purpose))]
+    #[error("lock {name} is held by {owner}{}, for {left_ms} ms more", purpose_suffix(.purpose))]
     LockHeld {
         /// The lock.
         name: String,
@@ -90,7 +90,7 @@ pub enum Error {
     )]
     LockUndecided(String),
     /// The lock is not held with the token any more.
-    #[error("lock {name} is not held with token {token}{}", held(.holder))]
+    #[error("lock {name} is not held with token {token}{}", holder_suffix(.holder))]
     LockLost {
         /// The lock.
         name: String,
@@ -179,14 +179,14 @@ pub enum Error {
     Defect,
 }
 
-fn held(holder: &Option<String>) -> String {
+fn holder_suffix(holder: &Option<String>) -> String {
     match holder {
         Some(holder) => format!(": {holder} holds it"),
         None => ": nobody holds it".to_owned(),
     }
 }
 
-fn in_brackets(purpose: &str) -> String {
+fn purpose_suffix(purpose: &str) -> String {
     if purpose.is_empty() {
         String::new()
     } else {
@@ -195,7 +195,7 @@ fn in_brackets(purpose: &str) -> String {
 }
 
 impl Error {
-    fn fault(&self) -> (Code, &'static str, Option<&'static str>, Option<u64>) {
+    fn status_parts(&self) -> (Code, &'static str, Option<&'static str>, Option<u64>) {
         use Code::{
             Aborted, FailedPrecondition, Internal, InvalidArgument, NotFound, ResourceExhausted,
             Unavailable,
@@ -383,8 +383,8 @@ impl Error {
 
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
-        let (code, reason, remedy, retry_ms) = error.fault();
-        Fault {
+        let (code, reason, remedy, retry_ms) = error.status_parts();
+        ServiceError {
             code,
             reason,
             message: error.to_string(),

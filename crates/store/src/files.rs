@@ -13,38 +13,38 @@ use tokio::sync::{Mutex, MutexGuard};
 use uuid::Uuid;
 
 use super::clock::millis;
-use super::ear::open_envelope;
+use super::connection::{RedisConnection, with_operation_timeout};
+use super::idempotency::{self, IdempotencyKey, REQUEST_ID_TTL};
 use super::keys::{Keys, Slot};
 use super::lease_rows::{Table, acquired, read, read_table, stored};
-use super::ledger::{self, Once, REMEMBERED};
-use super::link::{Link, promptly};
+use super::pubsub::open_envelope;
 use super::reply::Reply;
 use super::script::{Call, Effect, Script};
 use crate::domain::Pattern;
-use crate::domain::leases::{self, Conflict, Decision, Wish};
+use crate::domain::leases::{self, Conflict, Decision, LeaseSpec};
 use crate::error::Error;
-use crate::tally::{self, Stale};
+use crate::metrics::{self, StaleWriteKind};
 
 /// The bus channel of every lease.
 const LEASED: &str = "files:leased";
 /// The bus channel that tells of leases given back.
 pub const RELEASED: &str = "files:released";
 /// Decisions that others may overtake before the caller is told to come again.
-const TRIES: u64 = 25;
+const MAX_TRIES: u64 = 25;
 /// Workspaces that share a queue of acquisitions, by chance.
 const QUEUES: usize = 64;
 /// A Redis that does not answer must not make callers wait for each other.
 const PATIENCE: Duration = Duration::from_millis(100);
 /// Comparing so many pairs of bytes takes some milliseconds at worst; more has a thread of its own.
-const FEW_PAIRS: usize = 4_000_000;
+const MAX_INLINE_PAIRS: usize = 4_000_000;
 
 /// What is asked for.
 #[derive(Debug, Clone)]
-pub struct Ask {
+pub struct LeaseRequest {
     /// The namespace that the lease is in.
     pub workspace: String,
     /// Which files, and for whom.
-    pub wish: Wish,
+    pub spec: LeaseSpec,
     /// What for, as others are told.
     pub purpose: String,
     /// How long the lease lives unless it is renewed.
@@ -55,7 +55,7 @@ pub struct Ask {
 
 /// What an acquisition came to.
 #[derive(Debug)]
-pub enum Outcome {
+pub enum LeaseOutcome {
     /// All files are leased.
     Leased(FileLease),
     /// None is, for these are in the way.
@@ -65,7 +65,7 @@ pub enum Outcome {
 /// The file leases of all workspaces.
 #[derive(Debug)]
 pub struct Files {
-    link: Link,
+    connection: RedisConnection,
     keys: Keys,
     queues: Vec<Mutex<()>>,
     hasher: RandomState,
@@ -75,14 +75,14 @@ pub struct Files {
     release: Script,
 }
 
-enum Looked {
+enum LookedUp {
     /// The request was granted before.
     Done(FileLease),
     Table(Table),
 }
 
 impl Files {
-    pub(super) fn new(link: Link, keys: Keys) -> Self {
+    pub(super) fn new(connection: RedisConnection, keys: Keys) -> Self {
         let changing = |effect, body: &str| {
             Script::new(
                 effect,
@@ -90,7 +90,7 @@ impl Files {
             )
         };
         Self {
-            link,
+            connection,
             keys,
             queues: std::iter::repeat_with(Mutex::default)
                 .take(QUEUES)
@@ -109,32 +109,43 @@ impl Files {
     /// # Errors
     /// `TooManyLeases`; `StaleFence`; `Overloaded` if others were faster too often; `RequestIdReused`; or as the store
     /// fails.
-    pub async fn acquire(&self, once: &Once, ask: &Ask) -> Result<Outcome, Error> {
-        promptly(self.decide_and_commit(once, ask)).await
+    pub async fn acquire(
+        &self,
+        idempotency_key: &IdempotencyKey,
+        request: &LeaseRequest,
+    ) -> Result<LeaseOutcome, Error> {
+        with_operation_timeout(self.decide_and_commit(idempotency_key, request)).await
     }
 
-    async fn decide_and_commit(&self, once: &Once, ask: &Ask) -> Result<Outcome, Error> {
-        let draft = draft(ask);
-        let _turn = self.turn(&ask.workspace).await;
-        for overtaken in 0..TRIES {
-            let table = match self.look_before(once, ask, &draft).await? {
-                Looked::Done(lease) => return Ok(Outcome::Leased(lease)),
-                Looked::Table(table) => table,
+    async fn decide_and_commit(
+        &self,
+        idempotency_key: &IdempotencyKey,
+        request: &LeaseRequest,
+    ) -> Result<LeaseOutcome, Error> {
+        let draft = draft(request);
+        let _turn = self.turn(&request.workspace).await;
+        for overtaken in 0..MAX_TRIES {
+            let table = match self.look_up(idempotency_key, request, &draft).await? {
+                LookedUp::Done(lease) => return Ok(LeaseOutcome::Leased(lease)),
+                LookedUp::Table(table) => table,
             };
             let (read_ms, newest) = (table.read_ms, table.newest.clone());
-            match decide(table, &ask.wish, &draft).await? {
+            match decide(table, &request.spec, &draft).await? {
                 Decision::Held(conflicts) => {
-                    tally::files(tally::Outcome::Refused);
-                    return Ok(Outcome::Held(conflicts));
+                    metrics::count_file_lease(metrics::AcquireResult::Refused);
+                    return Ok(LeaseOutcome::Held(conflicts));
                 }
                 Decision::Full => {
-                    tally::files(tally::Outcome::Refused);
-                    return Err(Error::TooManyLeases(ask.workspace.clone()));
+                    metrics::count_file_lease(metrics::AcquireResult::Refused);
+                    return Err(Error::TooManyLeases(request.workspace.clone()));
                 }
                 Decision::Granted => {}
             }
-            if let Some(lease) = self.commit(once, ask, &draft, read_ms, &newest).await? {
-                return Ok(Outcome::Leased(lease));
+            if let Some(lease) = self
+                .commit(idempotency_key, request, &draft, read_ms, &newest)
+                .await?
+            {
+                return Ok(LeaseOutcome::Leased(lease));
             }
             let pause = rand::random_range(0..=2 * overtaken);
             tokio::time::sleep(Duration::from_millis(pause)).await;
@@ -152,66 +163,66 @@ impl Files {
             .ok()
     }
 
-    async fn look_before(
+    async fn look_up(
         &self,
-        once: &Once,
-        ask: &Ask,
+        idempotency_key: &IdempotencyKey,
+        request: &LeaseRequest,
         draft: &FileLease,
-    ) -> Result<Looked, Error> {
-        let slot = self.keys.namespace(&ask.workspace);
+    ) -> Result<LookedUp, Error> {
+        let slot = self.keys.namespace(&request.workspace);
         let call = table(&self.look, &slot)
-            .key(slot.lock(fence_lock(ask)))
-            .key(slot.did(&once.request_id))
-            .arg(once.fingerprint.as_str())
-            .arg(fence_token(ask));
-        let mut reply = self.link.call(&call).await?;
+            .key(slot.lock(fence_lock(request)))
+            .key(slot.request_key(&idempotency_key.request_id))
+            .arg(idempotency_key.fingerprint.as_str())
+            .arg(fence_token(request));
+        let mut reply = self.connection.call(&call).await?;
         match reply.status()?.as_str() {
-            "DONE" => acquired(draft, &mut reply).map(Looked::Done),
-            "OK" => read_table(&ask.workspace, &mut reply).map(Looked::Table),
-            other => Err(refusal(other, &mut reply, ask)?),
+            "DONE" => acquired(draft, &mut reply).map(LookedUp::Done),
+            "OK" => read_table(&request.workspace, &mut reply).map(LookedUp::Table),
+            other => Err(refusal(other, &mut reply, request)?),
         }
     }
 
     /// Adds the lease; `None` if another was added since the table was read.
     async fn commit(
         &self,
-        once: &Once,
-        ask: &Ask,
+        idempotency_key: &IdempotencyKey,
+        request: &LeaseRequest,
         draft: &FileLease,
         read_ms: i64,
         newest: &str,
     ) -> Result<Option<FileLease>, Error> {
-        let slot = self.keys.namespace(&ask.workspace);
-        let news = [
-            ("workspace", ask.workspace.as_str()),
+        let slot = self.keys.namespace(&request.workspace);
+        let publication = [
+            ("workspace", request.workspace.as_str()),
             ("holder", draft.holder.as_str()),
             ("lease_id", draft.lease_id.as_str()),
         ];
         let call = table(&self.acquire, &slot)
             .key(slot.clock())
-            .key(slot.lock(fence_lock(ask)))
-            .key(slot.did(&once.request_id))
-            .arg(once.fingerprint.as_str())
-            .arg(millis(REMEMBERED))
-            .arg(fence_token(ask))
+            .key(slot.lock(fence_lock(request)))
+            .key(slot.request_key(&idempotency_key.request_id))
+            .arg(idempotency_key.fingerprint.as_str())
+            .arg(millis(REQUEST_ID_TTL))
+            .arg(fence_token(request))
             .arg(newest)
             .arg(read_ms)
             .arg(draft.lease_id.as_str())
             .arg(draft.holder.as_str())
             .arg(stored(draft))
-            .arg(millis(ask.ttl))
+            .arg(millis(request.ttl))
             .arg(self.keys.channel(LEASED))
-            .arg(open_envelope(&draft.holder, &news, "fencing_token"));
-        let mut reply = self.link.call(&call).await?;
+            .arg(open_envelope(&draft.holder, &publication, "fencing_token"));
+        let mut reply = self.connection.call(&call).await?;
         match reply.status()?.as_str() {
             "OK" => {
                 if !reply.is_repeated() {
-                    tally::files(tally::Outcome::Granted);
+                    metrics::count_file_lease(metrics::AcquireResult::Granted);
                 }
                 acquired(draft, &mut reply).map(Some)
             }
             "CHANGED" => Ok(None),
-            other => Err(refusal(other, &mut reply, ask)?),
+            other => Err(refusal(other, &mut reply, request)?),
         }
     }
 
@@ -231,9 +242,9 @@ impl Files {
             .arg(lease_id)
             .arg(holder)
             .arg(millis(ttl));
-        let mut reply = self.link.call(&call).await?;
+        let mut reply = self.connection.call(&call).await?;
         if reply.status()? != "OK" {
-            tally::stale_write(Stale::Files);
+            metrics::count_stale_write(StaleWriteKind::Files);
             return Err(Error::LeaseLost(lease_id.to_owned()));
         }
         let expires_ms = reply.take()?;
@@ -251,27 +262,27 @@ impl Files {
     /// `RequestIdReused`, or as the store fails.
     pub async fn release(
         &self,
-        once: &Once,
+        idempotency_key: &IdempotencyKey,
         workspace: &str,
         holder: &str,
         lease_ids: &[String],
     ) -> Result<u32, Error> {
         let slot = self.keys.namespace(workspace);
-        let news = [("workspace", workspace), ("holder", holder)];
+        let publication = [("workspace", workspace), ("holder", holder)];
         let mut call = table(&self.release, &slot)
-            .key(slot.did(&once.request_id))
-            .arg(once.fingerprint.as_str())
-            .arg(millis(REMEMBERED))
+            .key(slot.request_key(&idempotency_key.request_id))
+            .arg(idempotency_key.fingerprint.as_str())
+            .arg(millis(REQUEST_ID_TTL))
             .arg(holder)
             .arg(self.keys.channel(RELEASED))
-            .arg(open_envelope(holder, &news, "released"));
+            .arg(open_envelope(holder, &publication, "released"));
         for lease_id in lease_ids {
             call = call.arg(lease_id.as_str());
         }
-        let mut reply = self.link.call(&call).await?;
+        let mut reply = self.connection.call(&call).await?;
         match reply.status()?.as_str() {
             "OK" => reply.take(),
-            other => Err(ledger::refusal(other, &mut reply, None)?),
+            other => Err(idempotency::refusal(other, &mut reply, None)?),
         }
     }
 
@@ -288,10 +299,10 @@ impl Files {
         let slot = self.keys.namespace(workspace);
         let call = table(&self.look, &slot)
             .key(slot.lock(""))
-            .key(slot.did(""))
+            .key(slot.request_key(""))
             .arg("")
             .arg("");
-        let mut reply = self.link.call(&call).await?;
+        let mut reply = self.connection.call(&call).await?;
         reply.status()?;
         let mut leases = read_table(workspace, &mut reply)?.leases;
         leases.retain(is_asked_for);
@@ -300,7 +311,7 @@ impl Files {
             return Ok(leases);
         }
         let pairs = encoded_len(&leases) * text_len(&paths);
-        aside(pairs, move || leases::touching(leases, &paths)).await
+        run_decision(pairs, move || leases::touching(leases, &paths)).await
     }
 }
 
@@ -313,37 +324,37 @@ fn table<'a>(script: &'a Script, slot: &Slot) -> Call<'a> {
         .key(slot.key("files-newest"))
 }
 
-fn fence_lock(ask: &Ask) -> &str {
-    ask.fence.as_ref().map_or("", |fence| &fence.lock)
+fn fence_lock(request: &LeaseRequest) -> &str {
+    request.fence.as_ref().map_or("", |fence| &fence.lock)
 }
 
-fn fence_token(ask: &Ask) -> String {
-    let token = ask.fence.as_ref().map(|fence| fence.token.to_string());
+fn fence_token(request: &LeaseRequest) -> String {
+    let token = request.fence.as_ref().map(|fence| fence.token.to_string());
     token.unwrap_or_default()
 }
 
-fn refusal(status: &str, reply: &mut Reply, ask: &Ask) -> Result<Error, Error> {
-    let refused = ledger::refusal(status, reply, ask.fence.as_ref())?;
+fn refusal(status: &str, reply: &mut Reply, request: &LeaseRequest) -> Result<Error, Error> {
+    let refused = idempotency::refusal(status, reply, request.fence.as_ref())?;
     if matches!(refused, Error::StaleFence { .. }) {
-        tally::stale_write(Stale::Files);
+        metrics::count_stale_write(StaleWriteKind::Files);
     }
     Ok(refused)
 }
 
 /// The lease as far as it is known before it is granted.
-fn draft(ask: &Ask) -> FileLease {
-    let texts = ask
-        .wish
+fn draft(request: &LeaseRequest) -> FileLease {
+    let texts = request
+        .spec
         .patterns
         .iter()
         .map(|pattern| pattern.text().to_owned());
     FileLease {
         lease_id: Uuid::now_v7().to_string(),
-        workspace: ask.workspace.clone(),
-        holder: ask.wish.holder.clone(),
-        purpose: ask.purpose.clone(),
+        workspace: request.workspace.clone(),
+        holder: request.spec.holder.clone(),
+        purpose: request.purpose.clone(),
         patterns: texts.collect(),
-        mode: ask.wish.mode.into(),
+        mode: request.spec.mode.into(),
         ..Default::default()
     }
 }
@@ -352,10 +363,10 @@ fn encoded_len(leases: &[FileLease]) -> usize {
     leases.iter().map(Message::encoded_len).sum()
 }
 
-async fn decide(table: Table, wish: &Wish, draft: &FileLease) -> Result<Decision, Error> {
-    let (wish, draft) = (wish.clone(), draft.clone());
-    let pairs = encoded_len(&table.leases) * text_len(&wish.patterns);
-    aside(pairs, move || leases::decide(&table.leases, &wish, &draft)).await
+async fn decide(table: Table, spec: &LeaseSpec, draft: &FileLease) -> Result<Decision, Error> {
+    let (spec, draft) = (spec.clone(), draft.clone());
+    let pairs = encoded_len(&table.leases) * text_len(&spec.patterns);
+    run_decision(pairs, move || leases::decide(&table.leases, &spec, &draft)).await
 }
 
 fn text_len(patterns: &[Pattern]) -> usize {
@@ -363,11 +374,11 @@ fn text_len(patterns: &[Pattern]) -> usize {
 }
 
 /// Decides on a thread of its own if others would notice.
-async fn aside<T: Send + 'static>(
+async fn run_decision<T: Send + 'static>(
     pairs: usize,
     decide: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Error> {
-    if pairs <= FEW_PAIRS {
+    if pairs <= MAX_INLINE_PAIRS {
         return Ok(decide());
     }
     tokio::task::spawn_blocking(decide).await.map_err(|error| {

@@ -13,25 +13,25 @@ use shim_proto::coordination::v1::Message;
 
 use super::bus::envelope;
 use super::clock::{millis, timestamp};
-use super::ear::{Ear, Listener, Topic};
+use super::connection::RedisConnection;
+use super::idempotency::{IdempotencyKey, REQUEST_ID_TTL, refusal};
 use super::keys::{Keys, Slot};
-use super::ledger::{Once, REMEMBERED, refusal};
-use super::link::Link;
-use super::news::News;
+use super::publication::Publication;
+use super::pubsub::{Subscriber, Topic, TopicSubscription};
 use super::script::{Call, Effect, Script};
 use crate::error::Error;
-use crate::tally;
+use crate::metrics;
 
 /// The bus channel of every message, told with its inbox and without its text.
 const SENT: &str = "message:sent";
 /// Messages in one inbox.
-const MOST: usize = 1_000;
+const MAX_MESSAGES: usize = 1_000;
 /// How long an inbox is kept after the last message came.
-const KEPT: Duration = Duration::from_secs(7 * 24 * 3_600);
+const INBOX_TTL: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// Messages given out at once, in bytes: what is below the 4 MiB that clients decode by default.
-const MOST_BYTES: usize = 3 << 20;
+const MAX_BATCH_BYTES: usize = 3 << 20;
 /// More than the largest message has, encoded: its text, its data, its sender.
-const MOST_BYTES_OF_ONE: usize = 84 << 10;
+const MAX_STORED_MESSAGE_BYTES: usize = 84 << 10;
 
 /// Names a message within its inbox: when it came by the store's clock, and a number among those of that moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,7 +60,7 @@ impl fmt::Display for MessageId {
 
 /// What a reader got.
 #[derive(Debug)]
-pub struct Taken {
+pub struct ReceivedMessages {
     /// Oldest first; fewer than asked for if they are large.
     pub messages: Vec<Message>,
     /// What else is in the inbox, given out or not.
@@ -71,8 +71,8 @@ pub struct Taken {
 
 /// All inboxes.
 pub struct Inboxes {
-    link: Link,
-    ear: Ear,
+    connection: RedisConnection,
+    pubsub: Subscriber,
     keys: Keys,
     send: Script,
     receive: Script,
@@ -80,7 +80,7 @@ pub struct Inboxes {
 }
 
 impl Inboxes {
-    pub(super) fn new(link: Link, ear: Ear, keys: Keys) -> Self {
+    pub(super) fn new(connection: RedisConnection, pubsub: Subscriber, keys: Keys) -> Self {
         let script = |effect, body: &str| {
             Script::new(
                 effect,
@@ -88,8 +88,8 @@ impl Inboxes {
             )
         };
         Self {
-            link,
-            ear,
+            connection,
+            pubsub,
             keys,
             send: script(Effect::Writes, include_str!("lua/send_message.lua")),
             // A full Redis must let its readers empty it.
@@ -102,24 +102,29 @@ impl Inboxes {
     ///
     /// # Errors
     /// `InboxFull`, `RequestIdReused`, or as the store fails.
-    pub async fn send(&self, once: &Once, inbox: &str, message: &Message) -> Result<(), Error> {
+    pub async fn send(
+        &self,
+        idempotency_key: &IdempotencyKey,
+        inbox: &str,
+        message: &Message,
+    ) -> Result<(), Error> {
         let slot = self.keys.inbox(inbox);
-        let news = Map::from_iter([("inbox".to_owned(), inbox.into())]);
+        let publication = Map::from_iter([("inbox".to_owned(), inbox.into())]);
         let call = self.send.call();
         let call = keys_of(call, &slot)
-            .key(slot.did(&once.request_id))
-            .arg(once.fingerprint.as_str())
-            .arg(millis(REMEMBERED))
-            .arg(MOST)
-            .arg(millis(KEPT))
+            .key(slot.request_key(&idempotency_key.request_id))
+            .arg(idempotency_key.fingerprint.as_str())
+            .arg(millis(REQUEST_ID_TTL))
+            .arg(MAX_MESSAGES)
+            .arg(millis(INBOX_TTL))
             .arg(self.keys.channel(SENT))
-            .arg(envelope(&message.sender, news))
+            .arg(envelope(&message.sender, publication))
             .arg(message.encode_to_vec());
-        let mut reply = self.link.call(&call).await?;
+        let mut reply = self.connection.call(&call).await?;
         match reply.status()?.as_str() {
             "OK" => {
                 if !reply.is_repeated() {
-                    tally::message();
+                    metrics::count_message();
                 }
                 Ok(())
             }
@@ -139,17 +144,17 @@ impl Inboxes {
         max: u32,
         visibility: Duration,
         acknowledged: &[MessageId],
-    ) -> Result<Taken, Error> {
+    ) -> Result<ReceivedMessages, Error> {
         let slot = self.keys.inbox(inbox);
         let mut call = keys_of(self.receive.call(), &slot)
             .arg(max)
             .arg(millis(visibility))
-            .arg(MOST_BYTES)
-            .arg(MOST_BYTES_OF_ONE);
+            .arg(MAX_BATCH_BYTES)
+            .arg(MAX_STORED_MESSAGE_BYTES);
         for id in acknowledged {
             call = call.arg(id.to_string());
         }
-        let mut reply = self.link.call(&call).await?;
+        let mut reply = self.connection.call(&call).await?;
         reply.status()?;
         let remaining = reply.take()?;
         let wait: i64 = reply.take()?;
@@ -159,7 +164,7 @@ impl Inboxes {
             .map(|(id, stored, deliveries)| read(&id, &stored, deliveries))
             .collect::<Result<Vec<_>, _>>()?;
         messages.sort_by_key(|(id, _)| *id);
-        Ok(Taken {
+        Ok(ReceivedMessages {
             messages: messages.into_iter().map(|(_, message)| message).collect(),
             remaining,
             next_due: u64::try_from(wait).ok().map(Duration::from_millis),
@@ -176,7 +181,7 @@ impl Inboxes {
         for id in ids {
             call = call.arg(id.to_string());
         }
-        let mut reply = self.link.call(&call).await?;
+        let mut reply = self.connection.call(&call).await?;
         reply.status()?;
         reply.take()
     }
@@ -185,29 +190,34 @@ impl Inboxes {
     ///
     /// # Errors
     /// `NoRedis`, or `Unavailable` if Redis cannot be reached now.
-    pub async fn listen(&self, inbox: &str) -> Result<Arrivals, Error> {
+    pub async fn subscribe(&self, inbox: &str) -> Result<InboxSubscription, Error> {
         let topic = Topic::Channel(self.keys.channel(SENT));
-        Ok(Arrivals {
-            ear: self.ear.listen(topic).await?,
+        Ok(InboxSubscription {
+            subscription: self.pubsub.subscribe(topic).await?,
             inbox: inbox.to_owned(),
         })
     }
 }
 
-/// News of messages that came into one inbox.
+/// Publications of messages that came into one inbox.
 #[derive(Debug)]
-pub struct Arrivals {
-    ear: Listener,
+pub struct InboxSubscription {
+    subscription: TopicSubscription,
     inbox: String,
 }
 
-impl Arrivals {
+impl InboxSubscription {
     /// Waits until one came, or may have come unheard.
     pub async fn next(&mut self) {
         let inbox = &self.inbox;
-        let concerns =
-            |news: &News| news.data.get("inbox").and_then(|inbox| inbox.as_str()) == Some(inbox);
-        self.ear.until(concerns).await;
+        let concerns = |publication: &Publication| {
+            publication
+                .data
+                .get("inbox")
+                .and_then(|inbox| inbox.as_str())
+                == Some(inbox)
+        };
+        self.subscription.wait_for(concerns).await;
     }
 }
 

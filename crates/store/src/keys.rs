@@ -48,7 +48,7 @@ impl Keys {
     }
 
     /// Remembers that a publication was made.
-    pub(crate) fn publication(&self, request_id: &str) -> String {
+    pub(crate) fn publish_request_key(&self, request_id: &str) -> String {
         format!("{}:bus:did:{request_id}", self.prefix)
     }
 }
@@ -84,7 +84,7 @@ impl Slot {
     }
 
     /// What a request id did.
-    pub(crate) fn did(&self, request_id: &str) -> String {
+    pub(crate) fn request_key(&self, request_id: &str) -> String {
         self.item("did", request_id)
     }
 }

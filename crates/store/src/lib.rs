@@ -5,28 +5,28 @@
 //! README says where Redis is and how the keys are laid out.
 
 pub mod bus;
+mod change_log;
 mod clock;
 pub mod config;
+mod connection;
 pub mod domain;
-mod ear;
 mod entry_rows;
 mod error;
-mod feed;
 pub mod files;
+mod idempotency;
 pub mod inbox;
 mod json;
 mod keys;
 mod lease_rows;
-mod ledger;
-mod link;
 pub mod locks;
-mod news;
+mod metrics;
+mod publication;
+mod pubsub;
 mod redlock;
 pub mod registry;
 mod reply;
 mod script;
 pub mod state;
-mod tally;
 pub mod tasks;
 mod worker_rows;
 
@@ -37,23 +37,23 @@ use shim_runtime::lifecycle::Shutdown;
 
 pub use clock::timestamp;
 pub use config::Config;
-pub use ear::{Ear, Listener, Topic};
+pub use connection::{ConnectionHealth, RedisConnection};
 pub use error::Error;
+pub use idempotency::IdempotencyKey;
 pub use keys::{Keys, Slot};
-pub use ledger::Once;
-pub use link::{Health, Link};
-pub use news::News;
+pub use publication::Publication;
+pub use pubsub::{Subscriber, Topic, TopicSubscription};
 
-use link::Address;
+use connection::Address;
 use redlock::Redlock;
 
 /// The stores of one Redis. Clones share them.
 #[derive(Clone)]
 pub struct Store {
     /// The connection, and whether Redis can be reached.
-    pub link: Link,
+    pub connection: RedisConnection,
     /// Hears what is published, by Redis's names.
-    pub ear: Ear,
+    pub pubsub: Subscriber,
     /// Redis's names.
     pub keys: Keys,
     /// Versioned entries.
@@ -64,13 +64,13 @@ pub struct Store {
     pub files: Arc<files::Files>,
     /// Workers, living and gone.
     pub registry: Arc<registry::Registry>,
-    /// News for whoever listens now.
+    /// Publications for whoever listens now.
     pub bus: Arc<bus::Bus>,
     /// Messages kept until they are acknowledged.
     pub inboxes: Arc<inbox::Inboxes>,
     /// Tasks, and who works on them.
     pub tasks: Arc<tasks::Tasks>,
-    beats: config::Registry,
+    registry_config: config::RegistryConfig,
 }
 
 impl Store {
@@ -80,53 +80,61 @@ impl Store {
     /// If a URL is wrong, which [`Config::read`] told already.
     pub fn open_at(config: &Config, shutdown: &Shutdown) -> Result<Self, String> {
         Ok(Self {
-            beats: config.registry,
-            ..Self::open(&config.place()?, shutdown)
+            registry_config: config.registry,
+            ..Self::open(&config.redis_config()?, shutdown)
         })
     }
 
     /// Begins to connect, in tasks that end with the shutdown; calls are answered with `Unavailable` until that
     /// succeeded, and with `NoRedis` for ever if the place names none.
-    pub fn open(place: &Place, shutdown: &Shutdown) -> Self {
-        let link = Link::open(place.address.clone(), shutdown);
-        let ear = Ear::open(place.address.clone(), shutdown);
-        let keys = Keys::new(&place.key_prefix);
-        let redlock = Redlock::over(&place.lock_nodes, shutdown);
-        let files = Arc::new(files::Files::new(link.clone(), keys.clone()));
-        let inboxes = Arc::new(inbox::Inboxes::new(link.clone(), ear.clone(), keys.clone()));
-        let tasks = tasks::Tasks::new(link.clone(), &keys, files.clone(), inboxes.clone());
+    pub fn open(config: &RedisConfig, shutdown: &Shutdown) -> Self {
+        let connection = RedisConnection::open(config.address.clone(), shutdown);
+        let pubsub = Subscriber::open(config.address.clone(), shutdown);
+        let keys = Keys::new(&config.key_prefix);
+        let redlock = Redlock::connect(&config.lock_nodes, shutdown);
+        let files = Arc::new(files::Files::new(connection.clone(), keys.clone()));
+        let inboxes = Arc::new(inbox::Inboxes::new(
+            connection.clone(),
+            pubsub.clone(),
+            keys.clone(),
+        ));
+        let tasks = tasks::Tasks::new(connection.clone(), &keys, files.clone(), inboxes.clone());
         Self {
-            locks: Arc::new(locks::Locks::new(link.clone(), keys.clone(), redlock)),
-            registry: Arc::new(registry::Registry::new(link.clone(), &keys)),
-            state: Arc::new(state::States::new(link.clone(), keys.clone())),
+            locks: Arc::new(locks::Locks::new(connection.clone(), keys.clone(), redlock)),
+            registry: Arc::new(registry::Registry::new(connection.clone(), &keys)),
+            state: Arc::new(state::States::new(connection.clone(), keys.clone())),
             files,
-            bus: Arc::new(bus::Bus::new(link.clone(), ear.clone(), keys.clone())),
+            bus: Arc::new(bus::Bus::new(
+                connection.clone(),
+                pubsub.clone(),
+                keys.clone(),
+            )),
             inboxes,
             tasks: Arc::new(tasks),
-            beats: config::Registry::default(),
-            link,
-            ear,
+            registry_config: config::RegistryConfig::default(),
+            connection,
+            pubsub,
             keys,
         }
     }
 
     /// How often workers should be heard, and when their silence is death.
     #[must_use]
-    pub fn beats(&self) -> config::Registry {
-        self.beats
+    pub fn registry_config(&self) -> config::RegistryConfig {
+        self.registry_config
     }
 }
 
 /// Where the store is.
 #[derive(Clone)]
-pub struct Place {
+pub struct RedisConfig {
     address: Option<Address>,
     /// The nodes of Redlock; none means the one Redis.
     lock_nodes: Vec<Address>,
     key_prefix: String,
 }
 
-impl Place {
+impl RedisConfig {
     /// # Errors
     /// With what is wrong with a URL.
     pub(crate) fn new(

@@ -10,15 +10,15 @@ use std::time::Duration;
 use shim_proto::coordination::v1::Lock;
 
 use super::clock::{millis, timestamp};
-use super::ear::open_envelope;
+use super::connection::{RedisConnection, with_operation_timeout};
+use super::idempotency::{self, IdempotencyKey, REQUEST_ID_TTL};
 use super::keys::{Keys, Slot};
-use super::ledger::{self, Once, REMEMBERED};
-use super::link::{Link, promptly};
+use super::pubsub::open_envelope;
 use super::redlock::Redlock;
 use super::reply::Reply;
 use super::script::{Effect, Script};
 use crate::error::Error;
-use crate::tally::{self, Outcome, Stale};
+use crate::metrics::{self, AcquireResult, StaleWriteKind};
 
 /// The bus channel that tells of every lock given back.
 pub const RELEASED: &str = "lock:released";
@@ -28,11 +28,11 @@ const DEADLINES: &str = "lock-deadlines";
 /// Tries for a majority of the lock nodes, while nobody holds the lock: another caller may be trying too.
 const TRIES: usize = 3;
 /// Lock nodes are first taken for this long: if the taker dies before the record is made, nobody waits longer.
-const FIRST_HOLD: Duration = Duration::from_secs(3);
+const INITIAL_NODE_TTL: Duration = Duration::from_secs(3);
 
 /// Which lock: its slot on the store's side, its names on the caller's.
 #[derive(Debug, Clone)]
-pub struct Place {
+pub struct LockRef {
     /// Where its keys are.
     pub slot: Slot,
     /// As callers are told of it.
@@ -43,11 +43,11 @@ pub struct Place {
 
 /// What a caller asks for.
 #[derive(Debug, Clone)]
-pub struct Wish {
+pub struct AcquireRequest {
     /// The request, which acquires once.
-    pub once: Once,
+    pub idempotency_key: IdempotencyKey,
     /// Which lock.
-    pub place: Place,
+    pub lock_ref: LockRef,
     /// For whom.
     pub owner: String,
     /// What for, as others are told.
@@ -60,7 +60,7 @@ pub struct Wish {
 
 /// A caller's claim to hold a lock.
 #[derive(Debug, Clone)]
-pub struct Claim {
+pub struct LockOwnership {
     /// Who acquired it.
     pub owner: String,
     /// The fencing token it was acquired with.
@@ -69,7 +69,7 @@ pub struct Claim {
 
 /// The locks of all namespaces.
 pub struct Locks {
-    link: Link,
+    connection: RedisConnection,
     keys: Keys,
     redlock: Redlock,
     grant: Script,
@@ -81,9 +81,9 @@ pub struct Locks {
 }
 
 impl Locks {
-    pub(super) fn new(link: Link, keys: Keys, redlock: Redlock) -> Self {
+    pub(super) fn new(connection: RedisConnection, keys: Keys, redlock: Redlock) -> Self {
         Self {
-            link,
+            connection,
             keys,
             redlock,
             grant: Script::new(Effect::Writes, include_str!("lua/grant_lock.lua")),
@@ -96,8 +96,8 @@ impl Locks {
     }
 
     /// The place of a lock of a caller's namespace.
-    pub fn place(&self, namespace: String, name: String) -> Place {
-        Place {
+    pub fn lock_ref(&self, namespace: String, name: String) -> LockRef {
+        LockRef {
             slot: self.keys.namespace(&namespace),
             namespace,
             name,
@@ -109,53 +109,61 @@ impl Locks {
     /// # Errors
     /// `LockHeld` if somebody holds it, `LockUndecided` if too few lock nodes agree, `RequestIdReused`, or as the store
     /// fails.
-    pub async fn acquire(self: &Arc<Self>, wish: &Wish) -> Result<Lock, Error> {
+    pub async fn acquire(self: &Arc<Self>, request: &AcquireRequest) -> Result<Lock, Error> {
         if !self.redlock.is_used() {
-            return self.grant(wish, "").await;
+            return self.grant(request, "").await;
         }
         // In a task of its own: a caller that hangs up must not leave the nodes taken and the record unmade.
-        let (locks, wish) = (self.clone(), wish.clone());
-        let acquiring = tokio::spawn(async move { locks.acquire_over_nodes(&wish).await });
-        promptly(async { acquiring.await.map_err(|_| Error::Stopping)? }).await
+        let (locks, request) = (self.clone(), request.clone());
+        let acquiring = tokio::spawn(async move { locks.acquire_over_nodes(&request).await });
+        with_operation_timeout(async { acquiring.await.map_err(|_| Error::Stopping)? }).await
     }
 
-    async fn acquire_over_nodes(&self, wish: &Wish) -> Result<Lock, Error> {
-        let key = redlock_key(&wish.place);
+    async fn acquire_over_nodes(&self, request: &AcquireRequest) -> Result<Lock, Error> {
+        let key = redlock_key(&request.lock_ref);
         // The same for the same request, so that a repeated one goes on where a lost one ended.
-        let value = format!("{}/{}", wish.once.fingerprint, wish.once.request_id);
+        let value = format!(
+            "{}/{}",
+            request.idempotency_key.fingerprint, request.idempotency_key.request_id
+        );
         for _ in 0..TRIES {
-            match self.look_for(wish).await? {
-                Look::Done(lock) => return Ok(lock),
-                Look::Held(holder, left) => {
+            match self.find_holder(request).await? {
+                LockStatus::Done(lock) => return Ok(lock),
+                LockStatus::Held(holder, left) => {
                     let (owner, purpose) = (holder.owner, holder.purpose);
-                    return Err(held_by(&wish.place, owner, purpose, left));
+                    return Err(lock_held(&request.lock_ref, owner, purpose, left));
                 }
-                Look::Free(left_behind) if !left_behind.is_empty() => {
-                    self.redlock.drop(&key, &left_behind).await;
+                LockStatus::Free(released) if !released.is_empty() => {
+                    self.redlock.drop(&key, &released).await;
                 }
-                Look::Free(_) => {}
+                LockStatus::Free(_) => {}
             }
             if self
                 .redlock
-                .hold(&key, &value, wish.ttl.min(FIRST_HOLD))
+                .hold(&key, &value, request.ttl.min(INITIAL_NODE_TTL))
                 .await
             {
-                return self.make_holder(wish, &key, &value).await;
+                return self.record_holder(request, &key, &value).await;
             }
             let pause = rand::random_range(1..10);
             tokio::time::sleep(Duration::from_millis(pause)).await;
         }
-        count(&wish.place, Outcome::Refused);
-        Err(Error::LockUndecided(wish.place.name.clone()))
+        count(&request.lock_ref, AcquireResult::Refused);
+        Err(Error::LockUndecided(request.lock_ref.name.clone()))
     }
 
     /// Turns a majority into the lock, or gives it back. If nobody knows what the store did, the nodes stay taken for
     /// their short first time: the same request, sent again, may be the holder.
-    async fn make_holder(&self, wish: &Wish, key: &str, value: &str) -> Result<Lock, Error> {
-        let granted = self.grant(wish, value).await;
+    async fn record_holder(
+        &self,
+        request: &AcquireRequest,
+        key: &str,
+        value: &str,
+    ) -> Result<Lock, Error> {
+        let granted = self.grant(request, value).await;
         match &granted {
-            Ok(_) if wish.ttl > FIRST_HOLD => {
-                self.redlock.hold(key, value, wish.ttl).await;
+            Ok(_) if request.ttl > INITIAL_NODE_TTL => {
+                self.redlock.hold(key, value, request.ttl).await;
             }
             Ok(_) | Err(Error::Unavailable(_)) => {}
             Err(_) => self.redlock.drop(key, value).await,
@@ -163,54 +171,59 @@ impl Locks {
         granted
     }
 
-    async fn grant(&self, wish: &Wish, value: &str) -> Result<Lock, Error> {
-        let script = if wish.even_if_full {
+    async fn grant(&self, request: &AcquireRequest, value: &str) -> Result<Lock, Error> {
+        let script = if request.even_if_full {
             &self.grant_even_if_full
         } else {
             &self.grant
         };
-        let slot = &wish.place.slot;
+        let slot = &request.lock_ref.slot;
         let call = script
             .call()
-            .key(slot.lock(&wish.place.name))
+            .key(slot.lock(&request.lock_ref.name))
             .key(slot.clock())
             .key(slot.key(NAMES))
             .key(slot.key(DEADLINES))
-            .key(slot.did(&wish.once.request_id))
-            .arg(wish.once.fingerprint.as_str())
-            .arg(millis(REMEMBERED))
-            .arg(wish.place.name.as_str())
-            .arg(wish.owner.as_str())
-            .arg(wish.purpose.as_str())
+            .key(slot.request_key(&request.idempotency_key.request_id))
+            .arg(request.idempotency_key.fingerprint.as_str())
+            .arg(millis(REQUEST_ID_TTL))
+            .arg(request.lock_ref.name.as_str())
+            .arg(request.owner.as_str())
+            .arg(request.purpose.as_str())
             .arg(value)
-            .arg(millis(wish.ttl));
-        let mut reply = self.link.call(&call).await?;
+            .arg(millis(request.ttl));
+        let mut reply = self.connection.call(&call).await?;
         match reply.status()?.as_str() {
             "OK" => {
                 if !reply.is_repeated() {
-                    count(&wish.place, Outcome::Granted);
+                    count(&request.lock_ref, AcquireResult::Granted);
                 }
-                granted(wish, &mut reply)
+                read_grant(request, &mut reply)
             }
             "HELD" => {
                 let (owner, purpose, left) = (reply.take()?, reply.take()?, reply.take()?);
-                Err(held_by(&wish.place, owner, purpose, left))
+                Err(lock_held(&request.lock_ref, owner, purpose, left))
             }
-            other => Err(ledger::refusal(other, &mut reply, None)?),
+            other => Err(idempotency::refusal(other, &mut reply, None)?),
         }
     }
 
     /// Who holds the lock, or what the same request acquired before.
-    async fn look_for(&self, wish: &Wish) -> Result<Look, Error> {
-        let mut reply = self.ask(&wish.place, Some(&wish.once)).await?;
+    async fn find_holder(&self, request: &AcquireRequest) -> Result<LockStatus, Error> {
+        let mut reply = self
+            .read_record(&request.lock_ref, Some(&request.idempotency_key))
+            .await?;
         match reply.status()?.as_str() {
-            "DONE" => granted(wish, &mut reply).map(Look::Done),
-            "FREE" => reply.take().map(Look::Free),
+            "DONE" => read_grant(request, &mut reply).map(LockStatus::Done),
+            "FREE" => reply.take().map(LockStatus::Free),
             "HELD" => {
                 let left = reply.take()?;
-                Ok(Look::Held(held(&wish.place, &mut reply)?, left))
+                Ok(LockStatus::Held(
+                    read_lock(&request.lock_ref, &mut reply)?,
+                    left,
+                ))
             }
-            other => Err(ledger::refusal(other, &mut reply, None)?),
+            other => Err(idempotency::refusal(other, &mut reply, None)?),
         }
     }
 
@@ -218,27 +231,34 @@ impl Locks {
     ///
     /// # Errors
     /// As the store fails.
-    pub async fn look(&self, place: &Place) -> Result<Option<Lock>, Error> {
-        let mut reply = self.ask(place, None).await?;
+    pub async fn get(&self, lock_ref: &LockRef) -> Result<Option<Lock>, Error> {
+        let mut reply = self.read_record(lock_ref, None).await?;
         if reply.status()? != "HELD" {
             return Ok(None);
         }
         reply.take::<u64>()?;
-        held(place, &mut reply).map(Some)
+        read_lock(lock_ref, &mut reply).map(Some)
     }
 
-    async fn ask(&self, place: &Place, once: Option<&Once>) -> Result<Reply, Error> {
-        let (request_id, fingerprint) = once.map_or(("", ""), |once| {
-            (once.request_id.as_str(), once.fingerprint.as_str())
+    async fn read_record(
+        &self,
+        lock_ref: &LockRef,
+        idempotency_key: Option<&IdempotencyKey>,
+    ) -> Result<Reply, Error> {
+        let (request_id, fingerprint) = idempotency_key.map_or(("", ""), |idempotency_key| {
+            (
+                idempotency_key.request_id.as_str(),
+                idempotency_key.fingerprint.as_str(),
+            )
         });
         let call = self
             .look
             .call()
-            .key(place.slot.lock(&place.name))
-            .key(place.slot.did(request_id))
-            .key(left_key(place))
+            .key(lock_ref.slot.lock(&lock_ref.name))
+            .key(lock_ref.slot.request_key(request_id))
+            .key(released_key(lock_ref))
             .arg(fingerprint);
-        self.link.call(&call).await
+        self.connection.call(&call).await
     }
 
     /// Keeps a lock for `ttl` from now on.
@@ -246,31 +266,36 @@ impl Locks {
     /// # Errors
     /// `LockLost` if it is not held with the claim any more; `LockUndecided` if too few lock nodes agree; or as the store
     /// fails.
-    pub async fn renew(&self, place: &Place, claim: &Claim, ttl: Duration) -> Result<Lock, Error> {
+    pub async fn renew(
+        &self,
+        lock_ref: &LockRef,
+        ownership: &LockOwnership,
+        ttl: Duration,
+    ) -> Result<Lock, Error> {
         let call = self
             .renew
             .call()
-            .key(place.slot.lock(&place.name))
-            .key(place.slot.key(DEADLINES))
-            .arg(place.name.as_str())
-            .arg(claim.owner.as_str())
-            .arg(claim.token)
+            .key(lock_ref.slot.lock(&lock_ref.name))
+            .key(lock_ref.slot.key(DEADLINES))
+            .arg(lock_ref.name.as_str())
+            .arg(ownership.owner.as_str())
+            .arg(ownership.token)
             .arg(millis(ttl));
-        let mut reply = self.link.call(&call).await?;
+        let mut reply = self.connection.call(&call).await?;
         if reply.status()? != "OK" {
-            return Err(lost(place, claim, &mut reply)?);
+            return Err(lock_lost(lock_ref, ownership, &mut reply)?);
         }
         let purpose: String = reply.take()?;
         let (since, expires): (i64, i64) = (reply.take()?, reply.take()?);
         let value: String = reply.take()?;
-        if self.redlock.is_used() && !self.redlock.hold(&redlock_key(place), &value, ttl).await {
-            return Err(Error::LockUndecided(place.name.clone()));
+        if self.redlock.is_used() && !self.redlock.hold(&redlock_key(lock_ref), &value, ttl).await {
+            return Err(Error::LockUndecided(lock_ref.name.clone()));
         }
         Ok(lock(
-            place,
-            &claim.owner,
+            lock_ref,
+            &ownership.owner,
             &purpose,
-            claim.token,
+            ownership.token,
             since,
             expires,
         ))
@@ -282,39 +307,43 @@ impl Locks {
     /// `LockLost` if it is held with the token by another owner, `RequestIdReused`, or as the store fails.
     pub async fn release(
         self: &Arc<Self>,
-        once: &Once,
-        place: &Place,
-        claim: &Claim,
+        idempotency_key: &IdempotencyKey,
+        lock_ref: &LockRef,
+        ownership: &LockOwnership,
     ) -> Result<bool, Error> {
-        let news = [
-            ("namespace", place.namespace.as_str()),
-            ("name", place.name.as_str()),
+        let publication = [
+            ("namespace", lock_ref.namespace.as_str()),
+            ("name", lock_ref.name.as_str()),
         ];
         let call = self
             .release
             .call()
-            .key(place.slot.lock(&place.name))
-            .key(place.slot.key(NAMES))
-            .key(place.slot.key(DEADLINES))
-            .key(place.slot.did(&once.request_id))
-            .key(left_key(place))
-            .arg(once.fingerprint.as_str())
-            .arg(millis(REMEMBERED))
-            .arg(place.name.as_str())
-            .arg(claim.owner.as_str())
-            .arg(claim.token)
+            .key(lock_ref.slot.lock(&lock_ref.name))
+            .key(lock_ref.slot.key(NAMES))
+            .key(lock_ref.slot.key(DEADLINES))
+            .key(lock_ref.slot.request_key(&idempotency_key.request_id))
+            .key(released_key(lock_ref))
+            .arg(idempotency_key.fingerprint.as_str())
+            .arg(millis(REQUEST_ID_TTL))
+            .arg(lock_ref.name.as_str())
+            .arg(ownership.owner.as_str())
+            .arg(ownership.token)
             .arg(self.keys.channel(RELEASED))
-            .arg(open_envelope(&claim.owner, &news, "fencing_token"));
-        let mut reply = self.link.call(&call).await?;
+            .arg(open_envelope(
+                &ownership.owner,
+                &publication,
+                "fencing_token",
+            ));
+        let mut reply = self.connection.call(&call).await?;
         match reply.status()?.as_str() {
             "OK" => {}
-            "LOST" => return Err(lost(place, claim, &mut reply)?),
-            other => return Err(ledger::refusal(other, &mut reply, None)?),
+            "LOST" => return Err(lock_lost(lock_ref, ownership, &mut reply)?),
+            other => return Err(idempotency::refusal(other, &mut reply, None)?),
         }
         let was_held: bool = reply.take()?;
         let value: String = reply.take()?;
         if self.redlock.is_used() && was_held {
-            let (locks, key) = (self.clone(), redlock_key(place));
+            let (locks, key) = (self.clone(), redlock_key(lock_ref));
             let dropping = tokio::spawn(async move { locks.redlock.drop(&key, &value).await });
             // A caller that hangs up does not end it; a failure leaves it to who comes next.
             let _ = dropping.await;
@@ -345,15 +374,15 @@ impl Locks {
             .arg(slot.item("lock", ""))
             .arg(lowest)
             .arg(count);
-        let mut reply = self.link.call(&call).await?;
+        let mut reply = self.connection.call(&call).await?;
         reply.status()?;
         let last: String = reply.take()?;
         let locks = reply
             .rest::<(String, u64, String, String, i64, i64)>()?
             .into_iter()
             .map(|(name, token, owner, purpose, since, expires)| {
-                let place = self.place(namespace.to_owned(), name);
-                lock(&place, &owner, &purpose, token, since, expires)
+                let lock_ref = self.lock_ref(namespace.to_owned(), name);
+                lock(&lock_ref, &owner, &purpose, token, since, expires)
             })
             .collect();
         Ok((locks, (!last.is_empty()).then_some(last)))
@@ -361,18 +390,18 @@ impl Locks {
 }
 
 /// A service's own lock is in no namespace; what becomes of it says nothing about those who share their work.
-fn is_a_callers(place: &Place) -> bool {
-    !place.namespace.is_empty()
+fn is_user_lock(lock_ref: &LockRef) -> bool {
+    !lock_ref.namespace.is_empty()
 }
 
-fn count(place: &Place, outcome: Outcome) {
-    if is_a_callers(place) {
-        tally::lock(outcome);
+fn count(lock_ref: &LockRef, outcome: AcquireResult) {
+    if is_user_lock(lock_ref) {
+        metrics::count_lock(outcome);
     }
 }
 
 /// What `look_lock` found.
-enum Look {
+enum LockStatus {
     /// What the same request acquired before.
     Done(Lock),
     /// The lock, and the milliseconds it has left.
@@ -382,23 +411,23 @@ enum Look {
 }
 
 /// Under which key the lock nodes have it.
-fn redlock_key(place: &Place) -> String {
-    place.slot.item("redlock", &place.name)
+fn redlock_key(lock_ref: &LockRef) -> String {
+    lock_ref.slot.item("redlock", &lock_ref.name)
 }
 
 /// Where what was given back is known by, until no lock node can remember it.
-fn left_key(place: &Place) -> String {
-    place.slot.item("redlock-left", &place.name)
+fn released_key(lock_ref: &LockRef) -> String {
+    lock_ref.slot.item("redlock-left", &lock_ref.name)
 }
 
 /// What `grant_lock` answered.
-fn granted(wish: &Wish, reply: &mut Reply) -> Result<Lock, Error> {
+fn read_grant(request: &AcquireRequest, reply: &mut Reply) -> Result<Lock, Error> {
     let token = reply.take()?;
     let (since, expires) = (reply.take()?, reply.take()?);
     Ok(lock(
-        &wish.place,
-        &wish.owner,
-        &wish.purpose,
+        &request.lock_ref,
+        &request.owner,
+        &request.purpose,
         token,
         since,
         expires,
@@ -406,17 +435,24 @@ fn granted(wish: &Wish, reply: &mut Reply) -> Result<Lock, Error> {
 }
 
 /// The lock as `look_lock` tells it.
-fn held(place: &Place, reply: &mut Reply) -> Result<Lock, Error> {
+fn read_lock(lock_ref: &LockRef, reply: &mut Reply) -> Result<Lock, Error> {
     let token = reply.take()?;
     let (owner, purpose): (String, String) = (reply.take()?, reply.take()?);
     let (since, expires) = (reply.take()?, reply.take()?);
-    Ok(lock(place, &owner, &purpose, token, since, expires))
+    Ok(lock(lock_ref, &owner, &purpose, token, since, expires))
 }
 
-fn lock(place: &Place, owner: &str, purpose: &str, token: u64, since: i64, expires: i64) -> Lock {
+fn lock(
+    lock_ref: &LockRef,
+    owner: &str,
+    purpose: &str,
+    token: u64,
+    since: i64,
+    expires: i64,
+) -> Lock {
     Lock {
-        namespace: place.namespace.clone(),
-        name: place.name.clone(),
+        namespace: lock_ref.namespace.clone(),
+        name: lock_ref.name.clone(),
         owner: owner.to_owned(),
         purpose: purpose.to_owned(),
         fencing_token: token,
@@ -425,25 +461,29 @@ fn lock(place: &Place, owner: &str, purpose: &str, token: u64, since: i64, expir
     }
 }
 
-fn held_by(place: &Place, owner: String, purpose: String, left_ms: u64) -> Error {
-    count(place, Outcome::Refused);
+fn lock_held(lock_ref: &LockRef, owner: String, purpose: String, left_ms: u64) -> Error {
+    count(lock_ref, AcquireResult::Refused);
     Error::LockHeld {
-        name: place.name.clone(),
+        name: lock_ref.name.clone(),
         owner,
         purpose,
         left_ms,
     }
 }
 
-fn lost(place: &Place, claim: &Claim, reply: &mut Reply) -> Result<Error, Error> {
+fn lock_lost(
+    lock_ref: &LockRef,
+    ownership: &LockOwnership,
+    reply: &mut Reply,
+) -> Result<Error, Error> {
     let token: String = reply.take()?;
     let owner: String = reply.take()?;
-    if is_a_callers(place) {
-        tally::stale_write(Stale::Lock);
+    if is_user_lock(lock_ref) {
+        metrics::count_stale_write(StaleWriteKind::Lock);
     }
     Ok(Error::LockLost {
-        name: place.name.clone(),
-        token: claim.token,
+        name: lock_ref.name.clone(),
+        token: ownership.token,
         holder: (!token.is_empty()).then(|| format!("{owner} with token {token}")),
     })
 }

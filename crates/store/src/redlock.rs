@@ -12,7 +12,7 @@ use futures::stream::FuturesUnordered;
 use shim_runtime::lifecycle::Shutdown;
 
 use super::clock::millis;
-use super::link::{Address, Link};
+use super::connection::{Address, RedisConnection};
 use super::script::{Effect, Script};
 
 /// A node that is silent for longer counts as away.
@@ -23,17 +23,17 @@ const CLOCK_DRIFT: f64 = 0.01;
 /// The nodes of all locks; none if the one Redis is enough.
 #[derive(Debug)]
 pub(super) struct Redlock {
-    nodes: Vec<Link>,
+    nodes: Vec<RedisConnection>,
     hold: Script,
     drop: Script,
 }
 
 impl Redlock {
     /// Begins to connect to the nodes.
-    pub(super) fn over(nodes: &[Address], shutdown: &Shutdown) -> Self {
-        let link = |node: &Address| Link::open(Some(node.clone()), shutdown);
+    pub(super) fn connect(nodes: &[Address], shutdown: &Shutdown) -> Self {
+        let connection = |node: &Address| RedisConnection::open(Some(node.clone()), shutdown);
         Self {
-            nodes: nodes.iter().map(link).collect(),
+            nodes: nodes.iter().map(connection).collect(),
             hold: Script::new(Effect::Frees, include_str!("lua/hold_redlock.lua")),
             drop: Script::new(Effect::Frees, include_str!("lua/drop_redlock.lua")),
         }
@@ -54,10 +54,10 @@ impl Redlock {
             .iter()
             .map(|node| self.hold_on(node, key, value, ttl))
             .collect();
-        let mut held = 0;
+        let mut granted = 0;
         while let Some(answer) = answers.next().await {
-            held += usize::from(answer);
-            if held == quorum {
+            granted += usize::from(answer);
+            if granted == quorum {
                 break;
             }
         }
@@ -65,14 +65,14 @@ impl Redlock {
         let valid = ttl
             .mul_f64(1.0 - CLOCK_DRIFT)
             .saturating_sub(begun.elapsed());
-        if held >= quorum && !valid.is_zero() {
+        if granted >= quorum && !valid.is_zero() {
             return true;
         }
         self.drop(key, value).await;
         false
     }
 
-    async fn hold_on(&self, node: &Link, key: &str, value: &str, ttl: Duration) -> bool {
+    async fn hold_on(&self, node: &RedisConnection, key: &str, value: &str, ttl: Duration) -> bool {
         let call = self.hold.call().key(key).arg(value).arg(millis(ttl));
         let asked = tokio::time::timeout(NODE_ANSWERS_WITHIN, node.call(&call)).await;
         let answer = asked.ok().and_then(Result::ok);

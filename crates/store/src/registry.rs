@@ -11,33 +11,33 @@ use shim_proto::coordination::v1::{
     Fence, HeartbeatRequest, Worker, WorkerChangeKind, WorkerState,
 };
 
+use super::change_log::{ChangeLog, RawChange};
 use super::clock::millis;
-use super::feed::{Event, Feed};
+use super::connection::RedisConnection;
+use super::idempotency::{self, IdempotencyKey, REQUEST_ID_TTL};
 use super::keys::{Keys, Slot};
-use super::ledger::{self, Once, REMEMBERED};
-use super::link::Link;
 use super::reply::Reply;
 use super::script::{Call, Effect, Script};
 use super::worker_rows;
 use crate::error::Error;
-use crate::tally;
+use crate::metrics;
 
 /// What the bus channels of all changes begin with; the change follows.
 pub const CHANNELS: &str = "worker:";
 /// Changes a watcher may be behind before it gets a new snapshot.
 const HISTORY: usize = 10_000;
 /// How long it is remembered that a worker went.
-const KEEP_GONE: Duration = Duration::from_secs(3_600);
+const GONE_TTL: Duration = Duration::from_secs(3_600);
 /// Workers that went and are remembered, however many come and go.
-const MOST_GONE: usize = 10_000;
+const MAX_GONE: usize = 10_000;
 /// Workers that die or are forgotten in one step, which keeps Redis for about two milliseconds.
 pub const SWEEP: usize = 200;
 /// When anybody was heard last, or the dead looked for; and until when nobody is taken for dead.
-const SILENCE: &str = "sweep";
+const SILENCE_KEY: &str = "sweep";
 /// A longer silence of everybody is given back, however late silent workers may die.
-const LONGEST_STALL: Duration = Duration::from_secs(2);
+const MAX_STALL: Duration = Duration::from_secs(2);
 /// Workers looked at for one page.
-const LOOK: usize = 1_000;
+const SCAN_LIMIT: usize = 1_000;
 /// A page ends after this much.
 const MAX_PAGE_BYTES: usize = 2 << 20;
 
@@ -54,11 +54,11 @@ pub struct Filter {
 
 /// Whom a message is for, by what the registry knows.
 #[derive(Debug, Clone)]
-pub enum Workers {
+pub enum Recipients {
     /// The worker with this id.
-    One(String),
+    Worker(String),
     /// The living workers with this capability.
-    Able(String),
+    Capability(String),
 }
 
 /// A page of workers.
@@ -85,7 +85,7 @@ pub struct Change {
 
 /// What a sweep did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Swept {
+pub struct ReapResult {
     /// Workers that were silent for too long, at most [`SWEEP`].
     pub died: usize,
     /// Workers that went long ago and are not remembered any more, at most [`SWEEP`].
@@ -95,7 +95,7 @@ pub struct Swept {
 /// The workers of all nodes.
 #[derive(Debug)]
 pub struct Registry {
-    link: Link,
+    connection: RedisConnection,
     slot: Slot,
     channels: String,
     register: Script,
@@ -104,17 +104,17 @@ pub struct Registry {
     reap: Script,
     list: Script,
     recipients: Script,
-    feed: Feed,
+    change_log: ChangeLog,
 }
 
 impl Registry {
-    pub(super) fn new(link: Link, keys: &Keys) -> Self {
+    pub(super) fn new(connection: RedisConnection, keys: &Keys) -> Self {
         let changing = |effect, body: &str| {
             let shared = include_str!("lua/registry.lua");
             Script::new(effect, &format!("{shared}\n{body}"))
         };
         Self {
-            link,
+            connection,
             slot: keys.registry(),
             channels: keys.channel(CHANNELS),
             register: changing(Effect::Writes, include_str!("lua/register_worker.lua")),
@@ -123,7 +123,7 @@ impl Registry {
             reap: changing(Effect::Frees, include_str!("lua/reap.lua")),
             list: Script::new(Effect::Reads, include_str!("lua/list_workers.lua")),
             recipients: Script::new(Effect::Writes, include_str!("lua/recipients.lua")),
-            feed: Feed::new("worker-changes"),
+            change_log: ChangeLog::new("worker-changes"),
         }
     }
 
@@ -138,25 +138,25 @@ impl Registry {
     /// `RequestIdReused`, or as the store fails.
     pub async fn register(
         &self,
-        once: &Once,
+        idempotency_key: &IdempotencyKey,
         worker: Worker,
         dead_after: Duration,
     ) -> Result<Worker, Error> {
         let mut call = self
             .changing(&self.register)
-            .key(self.slot.did(&once.request_id))
-            .arg(once.fingerprint.as_str())
-            .arg(millis(REMEMBERED))
+            .key(self.slot.request_key(&idempotency_key.request_id))
+            .arg(idempotency_key.fingerprint.as_str())
+            .arg(millis(REQUEST_ID_TTL))
             .arg(worker.worker_id.as_str())
             .arg(millis(dead_after))
             .arg(worker.capabilities.join(" "));
-        for (name, value) in worker_rows::told(&worker) {
+        for (name, value) in worker_rows::registration_fields(&worker) {
             call = call.arg(name).arg(value);
         }
-        let mut reply = self.link.call(&call).await?;
+        let mut reply = self.connection.call(&call).await?;
         match reply.status()?.as_str() {
             "OK" => worker_rows::registered(worker, &mut reply),
-            other => Err(ledger::refusal(other, &mut reply, None)?),
+            other => Err(idempotency::refusal(other, &mut reply, None)?),
         }
     }
 
@@ -171,7 +171,7 @@ impl Registry {
     ) -> Result<i64, Error> {
         let call = self
             .changing(&self.heartbeat)
-            .key(self.slot.key(SILENCE))
+            .key(self.slot.key(SILENCE_KEY))
             .arg(beat.worker_id.as_str())
             .arg(beat.epoch)
             .arg(beat.running)
@@ -180,7 +180,7 @@ impl Registry {
             .arg(beat.detail.as_str())
             .arg(millis(dead_after))
             .arg(millis(stall(dead_after)));
-        let mut reply = self.link.call(&call).await?;
+        let mut reply = self.connection.call(&call).await?;
         match reply.status()?.as_str() {
             "OK" => reply.take(),
             refused => Err(refusal(refused, &mut reply, &beat.worker_id, beat.epoch)?),
@@ -193,21 +193,21 @@ impl Registry {
     /// `WorkerNotFound`, `StaleWorker`, `RequestIdReused`, or as the store fails.
     pub async fn deregister(
         &self,
-        once: &Once,
+        idempotency_key: &IdempotencyKey,
         worker_id: &str,
         epoch: u64,
         reason: &str,
     ) -> Result<Worker, Error> {
         let call = self
             .changing(&self.deregister)
-            .key(self.slot.did(&once.request_id))
-            .arg(once.fingerprint.as_str())
-            .arg(millis(REMEMBERED))
+            .key(self.slot.request_key(&idempotency_key.request_id))
+            .arg(idempotency_key.fingerprint.as_str())
+            .arg(millis(REQUEST_ID_TTL))
             .arg(worker_id)
             .arg(epoch)
             .arg(reason)
-            .arg(millis(KEEP_GONE));
-        let mut reply = self.link.call(&call).await?;
+            .arg(millis(GONE_TTL));
+        let mut reply = self.connection.call(&call).await?;
         match reply.status()?.as_str() {
             "OK" => worker_rows::read(worker_id.to_owned(), &reply.take()?),
             refused => Err(refusal(refused, &mut reply, worker_id, epoch)?),
@@ -220,7 +220,7 @@ impl Registry {
     /// As the store fails.
     pub async fn get(&self, worker_id: &str) -> Result<Option<Worker>, Error> {
         let read = cmd("HGETALL").arg(self.worker(worker_id)).to_owned();
-        let fields: HashMap<String, String> = self.link.query(&read).await?;
+        let fields: HashMap<String, String> = self.connection.query(&read).await?;
         if fields.is_empty() {
             return Ok(None);
         }
@@ -242,15 +242,15 @@ impl Registry {
             .list
             .call()
             .key(self.slot.clock())
-            .key(self.roll(filter))
+            .key(self.index_key(filter))
             .arg(self.slot.key(""))
             .arg(lowest)
             .arg(count)
-            .arg(LOOK)
+            .arg(SCAN_LIMIT)
             .arg(i32::from(filter.state))
             .arg(filter.capability.as_str())
             .arg(MAX_PAGE_BYTES);
-        let mut reply = self.link.call(&call).await?;
+        let mut reply = self.connection.call(&call).await?;
         reply.status()?;
         let position = reply.take()?;
         let last: String = reply.take()?;
@@ -266,7 +266,7 @@ impl Registry {
     }
 
     /// The shortest of the ordered lists that holds all a filter may let through.
-    fn roll(&self, filter: &Filter) -> String {
+    fn index_key(&self, filter: &Filter) -> String {
         let gone = [WorkerState::Stopped, WorkerState::Dead].contains(&filter.state);
         let any = filter.state == WorkerState::Unspecified;
         if gone || (any && filter.include_gone) {
@@ -283,26 +283,30 @@ impl Registry {
     ///
     /// # Errors
     /// `WorkerNotFound`, `NoRecipients`, `RequestIdReused`, or as the store fails.
-    pub async fn recipients(&self, once: &Once, of: &Workers) -> Result<Vec<String>, Error> {
+    pub async fn recipients(
+        &self,
+        idempotency_key: &IdempotencyKey,
+        of: &Recipients,
+    ) -> Result<Vec<String>, Error> {
         let (worker, capability) = match of {
-            Workers::One(id) => (id.as_str(), ""),
-            Workers::Able(capability) => ("", capability.as_str()),
+            Recipients::Worker(id) => (id.as_str(), ""),
+            Recipients::Capability(capability) => ("", capability.as_str()),
         };
         let call = self
             .recipients
             .call()
-            .key(self.slot.did(&once.request_id))
+            .key(self.slot.request_key(&idempotency_key.request_id))
             .key(self.slot.item("capability", capability))
-            .arg(once.fingerprint.as_str())
-            .arg(millis(REMEMBERED))
+            .arg(idempotency_key.fingerprint.as_str())
+            .arg(millis(REQUEST_ID_TTL))
             .arg(self.slot.key(""))
             .arg(worker);
-        let mut reply = self.link.call(&call).await?;
+        let mut reply = self.connection.call(&call).await?;
         match (reply.status()?.as_str(), of) {
             ("OK", _) => reply.take(),
-            ("NOBODY", Workers::One(id)) => Err(Error::WorkerNotFound(id.clone())),
-            ("NOBODY", Workers::Able(able)) => Err(Error::NoRecipients(able.clone())),
-            (other, _) => Err(ledger::refusal(other, &mut reply, None)?),
+            ("NOBODY", Recipients::Worker(id)) => Err(Error::WorkerNotFound(id.clone())),
+            ("NOBODY", Recipients::Capability(able)) => Err(Error::NoRecipients(able.clone())),
+            (other, _) => Err(idempotency::refusal(other, &mut reply, None)?),
         }
     }
 
@@ -311,27 +315,27 @@ impl Registry {
     ///
     /// # Errors
     /// `StaleFence` if the lock is not held any more, or as the store fails.
-    pub async fn reap(&self, fence: &Fence, dead_after: Duration) -> Result<Swept, Error> {
+    pub async fn reap(&self, fence: &Fence, dead_after: Duration) -> Result<ReapResult, Error> {
         let call = self
             .changing(&self.reap)
-            .key(self.slot.key(SILENCE))
+            .key(self.slot.key(SILENCE_KEY))
             .key(self.slot.lock(&fence.lock))
             .arg(fence.token)
             .arg(millis(dead_after))
             .arg(millis(stall(dead_after)))
             .arg(SWEEP)
-            .arg(millis(KEEP_GONE))
-            .arg(MOST_GONE);
-        let mut reply = self.link.call(&call).await?;
+            .arg(millis(GONE_TTL))
+            .arg(MAX_GONE);
+        let mut reply = self.connection.call(&call).await?;
         match reply.status()?.as_str() {
             "OK" => {
                 let (died, forgotten) = (reply.take()?, reply.take()?);
                 for delay_ms in reply.take::<Vec<u64>>()? {
-                    tally::death(Duration::from_millis(delay_ms));
+                    metrics::record_worker_death(Duration::from_millis(delay_ms));
                 }
-                Ok(Swept { died, forgotten })
+                Ok(ReapResult { died, forgotten })
             }
-            other => Err(ledger::refusal(other, &mut reply, Some(fence))?),
+            other => Err(idempotency::refusal(other, &mut reply, Some(fence))?),
         }
     }
 
@@ -341,7 +345,7 @@ impl Registry {
     /// As the store fails.
     pub async fn position(&self) -> Result<u64, Error> {
         let read = cmd("GET").arg(self.slot.clock()).to_owned();
-        let position: Option<u64> = self.link.query(&read).await?;
+        let position: Option<u64> = self.connection.query(&read).await?;
         Ok(position.unwrap_or(0))
     }
 
@@ -350,10 +354,14 @@ impl Registry {
     /// # Errors
     /// As the store fails.
     pub async fn changes(&self, after: u64) -> Result<Option<Vec<Change>>, Error> {
-        let Some(events) = self.feed.since(&self.link, &self.slot, after).await? else {
+        let Some(events) = self
+            .change_log
+            .since(&self.connection, &self.slot, after)
+            .await?
+        else {
             return Ok(None);
         };
-        let change = |(position, mut fields): Event| {
+        let change = |(position, mut fields): RawChange| {
             Some(Change {
                 position,
                 kind: kind(fields.get("c")?),
@@ -372,7 +380,7 @@ impl Registry {
         script
             .call()
             .key(self.slot.clock())
-            .key(self.feed.key(&self.slot))
+            .key(self.change_log.key(&self.slot))
             .key(self.slot.key("due"))
             .key(self.slot.key("living"))
             .key(self.slot.key("known"))
@@ -387,7 +395,7 @@ impl Registry {
 /// served. It is at most half of `dead_after`, which is at least two heartbeats: whoever beats on time outlives any
 /// shorter one. And it is longer than a dead leader needs to be followed by another, so that its death delays none.
 pub fn stall(dead_after: Duration) -> Duration {
-    (dead_after / 2).min(LONGEST_STALL)
+    (dead_after / 2).min(MAX_STALL)
 }
 
 fn refusal(status: &str, reply: &mut Reply, worker: &str, epoch: u64) -> Result<Error, Error> {
@@ -406,7 +414,7 @@ fn refusal(status: &str, reply: &mut Reply, worker: &str, epoch: u64) -> Result<
                 },
             })
         }
-        other => ledger::refusal(other, reply, None),
+        other => idempotency::refusal(other, reply, None),
     }
 }
 

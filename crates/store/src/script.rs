@@ -5,7 +5,7 @@
 
 use redis::{FromRedisValue, RedisResult, ToRedisArgs, Value};
 
-use super::link::Connection;
+use super::connection::LiveConnection;
 
 /// What every script starts with.
 const PRELUDE: &str = include_str!("lua/prelude.lua");
@@ -60,7 +60,7 @@ impl Call<'_> {
         self
     }
 
-    pub(super) async fn invoke(&self, connection: &mut Connection) -> RedisResult<Vec<Value>> {
+    pub(super) async fn invoke(&self, connection: &mut LiveConnection) -> RedisResult<Vec<Value>> {
         let answer: Value = self.0.invoke_async(connection).await?;
         Ok(Vec::<Value>::from_redis_value(answer)?)
     }

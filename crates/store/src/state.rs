@@ -8,17 +8,17 @@ use prost::Message;
 use prost_types::Struct;
 use shim_proto::coordination::v1::{Fence, StateChangeKind, StateEntry};
 
+use super::change_log::{ChangeLog, RawChange};
 use super::clock::millis;
-use super::ear::open_envelope;
+use super::connection::RedisConnection;
 use super::entry_rows::{entry, kind, stored_name};
-use super::feed::{Event, Feed};
+use super::idempotency::{IdempotencyKey, REQUEST_ID_TTL};
 use super::keys::{Keys, Slot};
-use super::ledger::{Once, REMEMBERED};
-use super::link::Link;
+use super::pubsub::open_envelope;
 use super::reply::Reply;
 use super::script::{Call, Effect, Script};
 use crate::error::Error;
-use crate::tally::{self, Stale};
+use crate::metrics::{self, StaleWriteKind};
 
 /// The bus channel of every change.
 pub const UPDATED: &str = "state:updated";
@@ -37,7 +37,7 @@ const CHANGES: &str = "state-changes";
 
 /// Where an entry is.
 #[derive(Debug, Clone)]
-pub struct Place {
+pub struct StateRef {
     /// Of which namespace.
     pub namespace: String,
     /// Its key there.
@@ -102,7 +102,7 @@ pub struct Change {
 /// The states of all namespaces.
 #[derive(Debug)]
 pub struct States {
-    link: Link,
+    connection: RedisConnection,
     keys: Keys,
     put: Script,
     patch: Script,
@@ -110,11 +110,11 @@ pub struct States {
     get: Script,
     list: Script,
     sweep: Script,
-    feed: Feed,
+    change_log: ChangeLog,
 }
 
 impl States {
-    pub(super) fn new(link: Link, keys: Keys) -> Self {
+    pub(super) fn new(connection: RedisConnection, keys: Keys) -> Self {
         let changing = |effect, body: &str| {
             Script::new(
                 effect,
@@ -122,7 +122,7 @@ impl States {
             )
         };
         Self {
-            link,
+            connection,
             keys,
             put: changing(Effect::Writes, include_str!("lua/put_state.lua")),
             patch: changing(Effect::Writes, include_str!("lua/patch_state.lua")),
@@ -130,7 +130,7 @@ impl States {
             get: Script::new(Effect::Reads, include_str!("lua/get_state.lua")),
             list: Script::new(Effect::Reads, include_str!("lua/list_state.lua")),
             sweep: changing(Effect::Frees, include_str!("lua/sweep_state.lua")),
-            feed: Feed::new(CHANGES),
+            change_log: ChangeLog::new(CHANGES),
         }
     }
 
@@ -140,30 +140,36 @@ impl States {
     /// `VersionMismatch`, `StaleFence`, `RequestIdReused`, or as the store fails.
     pub async fn put(
         &self,
-        once: &Once,
-        place: &Place,
+        idempotency_key: &IdempotencyKey,
+        state_ref: &StateRef,
         conditions: &Conditions,
         value: &Struct,
         ttl: Duration,
         writer: &str,
     ) -> Result<Written, Error> {
-        let slot = self.keys.namespace(&place.namespace);
-        let mut call = changing(&self.put, &slot, once, &place.key, conditions)
-            .arg(once.fingerprint.as_str())
-            .arg(millis(REMEMBERED))
-            .arg(expected(conditions))
-            .arg(millis(ttl))
-            .arg(writer)
-            .arg(place.key.as_str())
-            .arg(token(conditions))
-            .arg(HISTORY)
-            .arg(self.keys.channel(UPDATED))
-            .arg(news(writer, place, "put"))
-            .arg(news_of_expired(&place.namespace));
+        let slot = self.keys.namespace(&state_ref.namespace);
+        let mut call = changing(
+            &self.put,
+            &slot,
+            idempotency_key,
+            &state_ref.key,
+            conditions,
+        )
+        .arg(idempotency_key.fingerprint.as_str())
+        .arg(millis(REQUEST_ID_TTL))
+        .arg(expected(conditions))
+        .arg(millis(ttl))
+        .arg(writer)
+        .arg(state_ref.key.as_str())
+        .arg(token(conditions))
+        .arg(HISTORY)
+        .arg(self.keys.channel(UPDATED))
+        .arg(publication(writer, state_ref, "put"))
+        .arg(expired_publication(&state_ref.namespace));
         for (name, value) in &value.fields {
             call = call.arg(stored_name(name)).arg(value.encode_to_vec());
         }
-        wrote(self.link.call(&call).await?, place, conditions)
+        read_written(self.connection.call(&call).await?, state_ref, conditions)
     }
 
     /// Changes single fields of an entry.
@@ -173,42 +179,48 @@ impl States {
     /// store fails.
     pub async fn patch(
         &self,
-        once: &Once,
-        place: &Place,
+        idempotency_key: &IdempotencyKey,
+        state_ref: &StateRef,
         conditions: &Conditions,
         patch: &Patch,
         writer: &str,
     ) -> Result<Written, Error> {
-        let slot = self.keys.namespace(&place.namespace);
-        let mut call = changing(&self.patch, &slot, once, &place.key, conditions)
-            .arg(once.fingerprint.as_str())
-            .arg(millis(REMEMBERED))
-            .arg(expected(conditions))
-            .arg(
-                patch
-                    .ttl
-                    .map(|ttl| millis(ttl).to_string())
-                    .unwrap_or_default(),
-            )
-            .arg(writer)
-            .arg(place.key.as_str())
-            .arg(token(conditions))
-            .arg(HISTORY)
-            .arg(self.keys.channel(UPDATED))
-            .arg(news(writer, place, "patched"))
-            .arg(news_of_expired(&place.namespace))
-            .arg(millis(patch.default_ttl))
-            .arg(u8::from(patch.create_if_missing))
-            .arg(MAX_ENTRY_BYTES)
-            .arg(MAX_FIELDS)
-            .arg(patch.remove.len());
+        let slot = self.keys.namespace(&state_ref.namespace);
+        let mut call = changing(
+            &self.patch,
+            &slot,
+            idempotency_key,
+            &state_ref.key,
+            conditions,
+        )
+        .arg(idempotency_key.fingerprint.as_str())
+        .arg(millis(REQUEST_ID_TTL))
+        .arg(expected(conditions))
+        .arg(
+            patch
+                .ttl
+                .map(|ttl| millis(ttl).to_string())
+                .unwrap_or_default(),
+        )
+        .arg(writer)
+        .arg(state_ref.key.as_str())
+        .arg(token(conditions))
+        .arg(HISTORY)
+        .arg(self.keys.channel(UPDATED))
+        .arg(publication(writer, state_ref, "patched"))
+        .arg(expired_publication(&state_ref.namespace))
+        .arg(millis(patch.default_ttl))
+        .arg(u8::from(patch.create_if_missing))
+        .arg(MAX_ENTRY_BYTES)
+        .arg(MAX_FIELDS)
+        .arg(patch.remove.len());
         for name in &patch.remove {
             call = call.arg(stored_name(name));
         }
         for (name, value) in &patch.set.fields {
             call = call.arg(stored_name(name)).arg(value.encode_to_vec());
         }
-        wrote(self.link.call(&call).await?, place, conditions)
+        read_written(self.connection.call(&call).await?, state_ref, conditions)
     }
 
     /// Deletes an entry; tells whether there was one.
@@ -217,42 +229,48 @@ impl States {
     /// `VersionMismatch`, `StaleFence`, `RequestIdReused`, or as the store fails.
     pub async fn delete(
         &self,
-        once: &Once,
-        place: &Place,
+        idempotency_key: &IdempotencyKey,
+        state_ref: &StateRef,
         conditions: &Conditions,
     ) -> Result<bool, Error> {
-        let slot = self.keys.namespace(&place.namespace);
-        let call = changing(&self.delete, &slot, once, &place.key, conditions)
-            .arg(once.fingerprint.as_str())
-            .arg(millis(REMEMBERED))
-            .arg(expected(conditions))
-            .arg(place.key.as_str())
-            .arg(token(conditions))
-            .arg(HISTORY)
-            .arg(self.keys.channel(UPDATED))
-            .arg(news("", place, "deleted"));
-        let mut reply = self.link.call(&call).await?;
+        let slot = self.keys.namespace(&state_ref.namespace);
+        let call = changing(
+            &self.delete,
+            &slot,
+            idempotency_key,
+            &state_ref.key,
+            conditions,
+        )
+        .arg(idempotency_key.fingerprint.as_str())
+        .arg(millis(REQUEST_ID_TTL))
+        .arg(expected(conditions))
+        .arg(state_ref.key.as_str())
+        .arg(token(conditions))
+        .arg(HISTORY)
+        .arg(self.keys.channel(UPDATED))
+        .arg(publication("", state_ref, "deleted"));
+        let mut reply = self.connection.call(&call).await?;
         let status = reply.status()?;
         if status == "OK" {
             return reply.take();
         }
-        Err(refusal(&status, &mut reply, place, conditions)?)
+        Err(refusal(&status, &mut reply, state_ref, conditions)?)
     }
 
     /// Reads an entry.
     ///
     /// # Errors
     /// As the store fails.
-    pub async fn get(&self, place: &Place) -> Result<Option<StateEntry>, Error> {
-        let slot = self.keys.namespace(&place.namespace);
-        let call = self.get.call().key(slot.item("state", &place.key));
-        let mut reply = self.link.call(&call).await?;
+    pub async fn get(&self, state_ref: &StateRef) -> Result<Option<StateEntry>, Error> {
+        let slot = self.keys.namespace(&state_ref.namespace);
+        let call = self.get.call().key(slot.item("state", &state_ref.key));
+        let mut reply = self.connection.call(&call).await?;
         reply.status()?;
         let expires_ms: i64 = reply.take()?;
         if expires_ms < 0 {
             return Ok(None);
         }
-        entry(place.clone(), expires_ms, reply.take()?).map(Some)
+        entry(state_ref.clone(), expires_ms, reply.take()?).map(Some)
     }
 
     /// A page of at most `count` entries, fewer if they are large, whose keys begin with `prefix`, after the key `after`.
@@ -284,7 +302,7 @@ impl States {
             .arg(highest)
             .arg(count)
             .arg(MAX_PAGE_BYTES);
-        let mut reply = self.link.call(&call).await?;
+        let mut reply = self.connection.call(&call).await?;
         reply.status()?;
         let version = reply.take()?;
         let last: String = reply.take()?;
@@ -293,7 +311,7 @@ impl States {
             .into_iter()
             .map(|(key, expires_ms, fields)| {
                 let namespace = namespace.to_owned();
-                entry(Place { namespace, key }, expires_ms, fields)
+                entry(StateRef { namespace, key }, expires_ms, fields)
             })
             .collect::<Result<_, _>>()?;
         Ok(Page {
@@ -309,10 +327,14 @@ impl States {
     /// As the store fails.
     pub async fn changes(&self, namespace: &str, after: u64) -> Result<Option<Vec<Change>>, Error> {
         let slot = self.keys.namespace(namespace);
-        let Some(events) = self.feed.since(&self.link, &slot, after).await? else {
+        let Some(events) = self
+            .change_log
+            .since(&self.connection, &slot, after)
+            .await?
+        else {
             return Ok(None);
         };
-        let change = |(version, mut fields): Event| {
+        let change = |(version, mut fields): RawChange| {
             Some(Change {
                 version,
                 kind: kind(fields.get("c")?),
@@ -332,8 +354,8 @@ impl States {
             .arg(SWEEP)
             .arg(HISTORY)
             .arg(self.keys.channel(UPDATED))
-            .arg(news_of_expired(namespace));
-        self.link.call(&call).await.map(drop)
+            .arg(expired_publication(namespace));
+        self.connection.call(&call).await.map(drop)
     }
 }
 
@@ -341,14 +363,14 @@ impl States {
 fn changing<'a>(
     script: &'a Script,
     slot: &Slot,
-    once: &Once,
+    idempotency_key: &IdempotencyKey,
     key: &str,
     conditions: &Conditions,
 ) -> Call<'a> {
     let lock = conditions.fence.as_ref().map_or("", |fence| &fence.lock);
     lists(script.call().key(slot.item("state", key)), slot)
         .key(slot.lock(lock))
-        .key(slot.did(&once.request_id))
+        .key(slot.request_key(&idempotency_key.request_id))
 }
 
 fn lists<'a>(call: Call<'a>, slot: &Slot) -> Call<'a> {
@@ -373,22 +395,26 @@ fn token(conditions: &Conditions) -> String {
         .unwrap_or_default()
 }
 
-fn news(writer: &str, place: &Place, change: &str) -> String {
+fn publication(writer: &str, state_ref: &StateRef, change: &str) -> String {
     let data = [
-        ("namespace", place.namespace.as_str()),
-        ("key", place.key.as_str()),
+        ("namespace", state_ref.namespace.as_str()),
+        ("key", state_ref.key.as_str()),
         ("change", change),
     ];
     open_envelope(writer, &data, "version")
 }
 
 /// What went by itself is named by the script.
-fn news_of_expired(namespace: &str) -> String {
+fn expired_publication(namespace: &str) -> String {
     let data = [("namespace", namespace), ("change", "expired")];
     open_envelope("", &data, "key")
 }
 
-fn wrote(mut reply: Reply, place: &Place, conditions: &Conditions) -> Result<Written, Error> {
+fn read_written(
+    mut reply: Reply,
+    state_ref: &StateRef,
+    conditions: &Conditions,
+) -> Result<Written, Error> {
     let status = reply.status()?;
     if status == "OK" {
         return Ok(Written {
@@ -396,22 +422,22 @@ fn wrote(mut reply: Reply, place: &Place, conditions: &Conditions) -> Result<Wri
             expires_ms: reply.take()?,
         });
     }
-    Err(refusal(&status, &mut reply, place, conditions)?)
+    Err(refusal(&status, &mut reply, state_ref, conditions)?)
 }
 
 /// A script's refusal in the service's words.
 fn refusal(
     status: &str,
     reply: &mut Reply,
-    place: &Place,
+    state_ref: &StateRef,
     conditions: &Conditions,
 ) -> Result<Error, Error> {
     match status {
-        "VERSION_MISMATCH" => tally::state_conflict(),
-        "STALE_FENCE" => tally::stale_write(Stale::State),
+        "VERSION_MISMATCH" => metrics::count_state_conflict(),
+        "STALE_FENCE" => metrics::count_stale_write(StaleWriteKind::State),
         _ => {}
     }
-    let key = place.key.clone();
+    let key = state_ref.key.clone();
     Ok(match status {
         "VERSION_MISMATCH" => Error::VersionMismatch {
             key,
@@ -419,7 +445,7 @@ fn refusal(
             current: reply.take()?,
         },
         "NOT_FOUND" => Error::StateNotFound {
-            namespace: place.namespace.clone(),
+            namespace: state_ref.namespace.clone(),
             key,
         },
         "TOO_LARGE" => Error::StateTooLarge {
@@ -432,6 +458,6 @@ fn refusal(
             fields: reply.take()?,
             max: MAX_FIELDS as u64,
         },
-        other => super::ledger::refusal(other, reply, conditions.fence.as_ref())?,
+        other => super::idempotency::refusal(other, reply, conditions.fence.as_ref())?,
     })
 }

@@ -9,7 +9,7 @@ use super::reply::Reply;
 use crate::error::Error;
 
 /// What a worker told of itself; the rest is written by the script.
-pub(super) fn told(worker: &Worker) -> [(&'static str, String); 6] {
+pub(super) fn registration_fields(worker: &Worker) -> [(&'static str, String); 6] {
     [
         ("name", worker.name.clone()),
         ("kind", worker.kind.to_string()),

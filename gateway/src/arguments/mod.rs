@@ -3,15 +3,15 @@
 //! [`read`] names everything wrong with a call at once, in words a model can act on. It never reads files, asks a
 //! service or knows what an argument is for.
 
-mod form;
+mod parameter_type;
 
 use rmcp::model::JsonObject;
 use serde_json::{Map, Value, json};
-use shim_runtime::fault::BAD_REQUEST;
+use shim_runtime::service_error::BAD_REQUEST;
 
-use crate::problem::Problem;
-pub(crate) use form::{Form, NEW_SESSION};
-use form::{digits, whole};
+use crate::tool_error::ToolError;
+pub(crate) use parameter_type::{NEW_SESSION, ParameterType};
+use parameter_type::{digits, integer};
 
 /// More wrong arguments than this are counted, not listed.
 const MAX_LISTED: usize = 16;
@@ -24,26 +24,34 @@ pub(crate) struct Parameter {
     pub(crate) name: &'static str,
     /// What it means, with unit and limits; the model reads this.
     pub(crate) about: &'static str,
-    pub(crate) form: Form,
+    pub(crate) kind: ParameterType,
     pub(crate) required: bool,
 }
 
 /// An optional argument.
-pub(crate) const fn optional(name: &'static str, form: Form, about: &'static str) -> Parameter {
+pub(crate) const fn optional(
+    name: &'static str,
+    kind: ParameterType,
+    about: &'static str,
+) -> Parameter {
     Parameter {
         name,
         about,
-        form,
+        kind,
         required: false,
     }
 }
 
 /// A required argument.
-pub(crate) const fn required(name: &'static str, form: Form, about: &'static str) -> Parameter {
+pub(crate) const fn required(
+    name: &'static str,
+    kind: ParameterType,
+    about: &'static str,
+) -> Parameter {
     Parameter {
         name,
         about,
-        form,
+        kind,
         required: true,
     }
 }
@@ -52,7 +60,7 @@ pub(crate) const fn required(name: &'static str, form: Form, about: &'static str
 pub(crate) fn schema(parameters: &[Parameter]) -> JsonObject {
     let mut properties = Map::new();
     for parameter in parameters {
-        let mut property = parameter.form.schema();
+        let mut property = parameter.kind.schema();
         property.insert("description".into(), parameter.about.into());
         properties.insert(parameter.name.into(), property.into());
     }
@@ -80,31 +88,30 @@ pub(crate) fn read(
     tool: &str,
     parameters: &[Parameter],
     given: JsonObject,
-) -> Result<Arguments, Problem> {
-    let mut faults = Faults::default();
-    check_object(&given, parameters, &mut |place, rule| {
-        faults.add(place, rule);
+) -> Result<Arguments, ToolError> {
+    let mut errors = ArgumentErrors::default();
+    check_object(&given, parameters, &mut |path, rule| {
+        errors.add(path, rule);
     });
-    faults
-        .refuse(tool)
+    errors
+        .into_error(tool)
         .map_or_else(|| Ok(Arguments::of(given)), Err)
 }
 
-/// Checks the fields of an object; `wrong` takes the field, with the place within it, and the rule it breaks.
+/// Checks the fields of an object; `report` takes the field, with the place within it, and the rule it breaks.
 fn check_object(
     given: &JsonObject,
     parameters: &[Parameter],
-    wrong: &mut dyn FnMut(String, String),
+    report: &mut dyn FnMut(String, String),
 ) {
     for parameter in parameters {
         match given.get(parameter.name).filter(|value| !value.is_null()) {
             Some(value) => {
-                let mut at =
-                    |place: String, rule| wrong(format!("{}{place}", parameter.name), rule);
-                parameter.form.check(value, &mut at);
+                let mut at = |path: String, rule| report(format!("{}{path}", parameter.name), rule);
+                parameter.kind.check(value, &mut at);
             }
             None if parameter.required => {
-                wrong(parameter.name.to_owned(), "is required".to_owned());
+                report(parameter.name.to_owned(), "is required".to_owned());
             }
             None => {}
         }
@@ -112,7 +119,7 @@ fn check_object(
     let known: Vec<_> = parameters.iter().map(|parameter| parameter.name).collect();
     for name in given.keys().filter(|name| !known.contains(&name.as_str())) {
         let name = name.chars().take(SHOWN_CHARACTERS).collect();
-        wrong(
+        report(
             name,
             format!("is not known here; there are {}", known.join(", ")),
         );
@@ -121,12 +128,12 @@ fn check_object(
 
 /// What is wrong with a call, listed as far as an answer stays short.
 #[derive(Default)]
-struct Faults {
+struct ArgumentErrors {
     listed: Vec<(String, String)>,
     unlisted: usize,
 }
 
-impl Faults {
+impl ArgumentErrors {
     fn add(&mut self, field: String, rule: String) {
         if self.listed.len() < MAX_LISTED {
             self.listed.push((field, rule));
@@ -136,7 +143,7 @@ impl Faults {
     }
 
     /// `None` if nothing is wrong.
-    fn refuse(self, tool: &str) -> Option<Problem> {
+    fn into_error(self, tool: &str) -> Option<ToolError> {
         if self.listed.is_empty() {
             return None;
         }
@@ -148,9 +155,9 @@ impl Faults {
             "the arguments of {tool} are wrong in {} place(s){more}",
             self.listed.len()
         );
-        let problem = Problem::new(BAD_REQUEST, message).with_fields(self.listed);
+        let error = ToolError::new(BAD_REQUEST, message).with_fields(self.listed);
         Some(
-            problem
+            error
                 .next_step("correct the arguments named and call the tool again; nothing was done"),
         )
     }
@@ -178,8 +185,8 @@ impl Arguments {
     }
 
     /// A whole number.
-    pub(crate) fn whole(&self, name: &str) -> Option<u64> {
-        whole(self.0.get(name)?)
+    pub(crate) fn integer(&self, name: &str) -> Option<u64> {
+        integer(self.0.get(name)?)
     }
 
     /// A whole number that may be written as text.
@@ -234,19 +241,23 @@ mod tests {
     use super::*;
 
     const PARAMETERS: [Parameter; 6] = [
-        required("task", Form::Text { max_bytes: 10 }, "t"),
-        required("progress", Form::Number { min: 0.0, max: 1.0 }, "p"),
+        required("task", ParameterType::Text { max_bytes: 10 }, "t"),
+        required(
+            "progress",
+            ParameterType::Number { min: 0.0, max: 1.0 },
+            "p",
+        ),
         optional(
             "steps",
-            Form::Texts {
+            ParameterType::Texts {
                 max_items: 2,
                 max_bytes: 5,
             },
             "s",
         ),
-        optional("files", Form::Paths { max_items: 9 }, "f"),
-        optional("count", Form::Whole { min: 1, max: 9 }, "c"),
-        optional("session_id", Form::IdOrNew, "i"),
+        optional("files", ParameterType::Paths { max_items: 9 }, "f"),
+        optional("count", ParameterType::Integer { min: 1, max: 9 }, "c"),
+        optional("session_id", ParameterType::IdOrNew, "i"),
     ];
 
     fn fields(given: Value) -> Vec<String> {
@@ -255,7 +266,7 @@ mod tests {
         };
         match read("t", &PARAMETERS, given) {
             Ok(_) => Vec::new(),
-            Err(problem) => problem.fields.into_iter().map(|(field, _)| field).collect(),
+            Err(error) => error.fields.into_iter().map(|(field, _)| field).collect(),
         }
     }
 
@@ -289,7 +300,7 @@ mod tests {
             panic!("not an object")
         };
         let arguments = read("t", &PARAMETERS, given).unwrap();
-        assert_eq!(arguments.whole("count"), Some(3));
+        assert_eq!(arguments.integer("count"), Some(3));
         assert_eq!(arguments.texts("files").len(), 2);
         assert!(!arguments.has("steps") && arguments.text("session_id") == Some("new"));
     }
@@ -299,12 +310,12 @@ mod tests {
         let given: JsonObject = (0..100_000)
             .map(|i| (format!("x{i}"), Value::Null))
             .collect();
-        let problem = read("t", &PARAMETERS, given).unwrap_err();
-        assert_eq!(problem.fields.len(), MAX_LISTED);
+        let error = read("t", &PARAMETERS, given).unwrap_err();
+        assert_eq!(error.fields.len(), MAX_LISTED);
         assert!(
-            problem.message.contains("and 99986 more"),
+            error.message.contains("and 99986 more"),
             "{}",
-            problem.message
+            error.message
         );
     }
 

@@ -23,42 +23,45 @@ const MAX_HASHED_BYTES: u64 = 16 << 20;
 /// Hashing stops here; the rest is only looked at.
 const HASHING_BUDGET: Duration = Duration::from_secs(2);
 /// Even a look can hang, on a network file system that is gone; then the call goes on without.
-const PATIENCE: Duration = Duration::from_secs(3);
+const INSPECTION_TIMEOUT: Duration = Duration::from_secs(3);
 /// More threads than this do not help a disk.
 const MAX_THREADS: usize = 4;
 const CHUNK_BYTES: usize = 64 << 10;
 
 /// Looks at `paths`; relative ones start from `folder`. Answers for every path, in order.
-pub async fn look_at(folder: Option<PathBuf>, paths: Vec<String>) -> Vec<FileState> {
+pub async fn inspect(folder: Option<PathBuf>, paths: Vec<String>) -> Vec<FileState> {
     if paths.is_empty() {
         return Vec::new();
     }
-    let survey = Arc::new(Survey::new(folder, paths));
+    let inspection = Arc::new(Inspection::new(folder, paths));
     let (done, finished) = oneshot::channel();
-    let work = survey.clone();
+    let work = inspection.clone();
     tokio::task::spawn_blocking(move || {
         work.run();
         // The receiver is gone only if patience ran out.
         let _ = done.send(());
     });
-    if tokio::time::timeout(PATIENCE, finished).await.is_err() {
+    if tokio::time::timeout(INSPECTION_TIMEOUT, finished)
+        .await
+        .is_err()
+    {
         tracing::warn!("looking at the active files took too long; going on with what was seen");
     }
-    survey.seen()
+    inspection.states()
 }
 
-struct Survey {
+struct Inspection {
     folder: Option<PathBuf>,
     paths: Vec<String>,
     next: AtomicUsize,
     hashed: AtomicUsize,
     deadline: Instant,
-    seen: Mutex<Vec<FileState>>,
+    states: Mutex<Vec<FileState>>,
 }
 
-impl Survey {
+impl Inspection {
     fn new(folder: Option<PathBuf>, paths: Vec<String>) -> Self {
-        let unseen = paths
+        let unspecified = paths
             .iter()
             .map(|path| FileState {
                 path: path.clone(),
@@ -71,7 +74,7 @@ impl Survey {
             next: AtomicUsize::new(0),
             hashed: AtomicUsize::new(0),
             deadline: Instant::now() + HASHING_BUDGET,
-            seen: Mutex::new(unseen),
+            states: Mutex::new(unspecified),
         }
     }
 
@@ -80,31 +83,31 @@ impl Survey {
         let threads = threads.min(MAX_THREADS).min(self.paths.len());
         std::thread::scope(|scope| {
             for _ in 1..threads {
-                scope.spawn(|| self.take_turns());
+                scope.spawn(|| self.inspect_remaining());
             }
-            self.take_turns();
+            self.inspect_remaining();
         });
     }
 
-    fn take_turns(&self) {
+    fn inspect_remaining(&self) {
         loop {
             let index = self.next.fetch_add(1, Ordering::Relaxed);
             let Some(path) = self.paths.get(index) else {
                 return;
             };
-            let state = self.look(path);
-            if let Some(place) = self
-                .seen
+            let state = self.inspect_path(path);
+            if let Some(entry) = self
+                .states
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .get_mut(index)
             {
-                *place = state;
+                *entry = state;
             }
         }
     }
 
-    fn look(&self, path: &str) -> FileState {
+    fn inspect_path(&self, path: &str) -> FileState {
         let mut state = FileState {
             path: path.to_owned(),
             ..FileState::default()
@@ -115,7 +118,7 @@ impl Survey {
             None => return state,
         };
         match std::fs::metadata(&full) {
-            Ok(metadata) if metadata.is_file() => self.look_into(&full, &metadata, &mut state),
+            Ok(metadata) if metadata.is_file() => self.inspect_file(&full, &metadata, &mut state),
             Ok(_) => state.set_presence(FilePresence::Unreadable),
             Err(error) if is_absence(&error) => state.set_presence(FilePresence::Missing),
             Err(_) => state.set_presence(FilePresence::Unreadable),
@@ -123,7 +126,7 @@ impl Survey {
         state
     }
 
-    fn look_into(&self, path: &Path, metadata: &Metadata, state: &mut FileState) {
+    fn inspect_file(&self, path: &Path, metadata: &Metadata, state: &mut FileState) {
         state.set_presence(FilePresence::Present);
         state.size_bytes = metadata.len();
         state.modified_at = metadata.modified().ok().map(Timestamp::from);
@@ -156,8 +159,8 @@ impl Survey {
         }
     }
 
-    fn seen(&self) -> Vec<FileState> {
-        self.seen
+    fn states(&self) -> Vec<FileState> {
+        self.states
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
@@ -190,8 +193,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    async fn look(folder: &Path, paths: &[&str]) -> Vec<FileState> {
-        look_at(
+    async fn inspect_path(folder: &Path, paths: &[&str]) -> Vec<FileState> {
+        inspect(
             Some(folder.to_path_buf()),
             paths.iter().map(|&path| path.to_owned()).collect(),
         )
@@ -202,14 +205,14 @@ mod tests {
     async fn every_path_gets_its_answer_in_order() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("a"), "hello").unwrap();
-        let seen = look(folder.path(), &["a", "gone", ".", "a/below"]).await;
-        assert_eq!(seen[0].blake3, blake3::hash(b"hello").to_hex().as_str());
+        let states = inspect_path(folder.path(), &["a", "gone", ".", "a/below"]).await;
+        assert_eq!(states[0].blake3, blake3::hash(b"hello").to_hex().as_str());
         assert_eq!(
-            (seen[0].size_bytes, seen[0].presence()),
+            (states[0].size_bytes, states[0].presence()),
             (5, FilePresence::Present)
         );
-        assert!(seen[0].modified_at.is_some());
-        let presences: Vec<_> = seen.iter().map(FileState::presence).collect();
+        assert!(states[0].modified_at.is_some());
+        let presences: Vec<_> = states.iter().map(FileState::presence).collect();
         use FilePresence::{Missing, Present, Unreadable};
         assert_eq!(presences, [Present, Missing, Unreadable, Missing]);
     }
@@ -218,8 +221,8 @@ mod tests {
     async fn a_fifo_is_never_opened() {
         let folder = tempfile::tempdir().unwrap();
         nix::unistd::mkfifo(&folder.path().join("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
-        let seen = look(folder.path(), &["pipe"]).await;
-        assert_eq!(seen[0].presence(), FilePresence::Unreadable);
+        let states = inspect_path(folder.path(), &["pipe"]).await;
+        assert_eq!(states[0].presence(), FilePresence::Unreadable);
         assert!(open_regular(&folder.path().join("pipe")).is_err());
     }
 
@@ -233,22 +236,23 @@ mod tests {
         std::fs::write(folder.path().join("a"), "x").unwrap();
         let mut paths = vec!["large"];
         paths.extend(["a"; MAX_HASHED_FILES + 5]);
-        let seen = look(folder.path(), &paths).await;
+        let states = inspect_path(folder.path(), &paths).await;
         assert!(
-            seen.iter()
+            states
+                .iter()
                 .all(|file| file.presence() == FilePresence::Present)
         );
-        assert_eq!(seen[0].blake3, "");
+        assert_eq!(states[0].blake3, "");
         assert_eq!(
-            seen.iter().filter(|file| !file.blake3.is_empty()).count(),
+            states.iter().filter(|file| !file.blake3.is_empty()).count(),
             MAX_HASHED_FILES
         );
     }
 
     #[tokio::test]
     async fn without_a_folder_relative_paths_are_left_unseen() {
-        let seen = look_at(None, vec!["a".into(), "/nowhere/at/all".into()]).await;
-        assert_eq!(seen[0].presence(), FilePresence::Unspecified);
-        assert_eq!(seen[1].presence(), FilePresence::Missing);
+        let states = inspect(None, vec!["a".into(), "/nowhere/at/all".into()]).await;
+        assert_eq!(states[0].presence(), FilePresence::Unspecified);
+        assert_eq!(states[1].presence(), FilePresence::Missing);
     }
 }

@@ -8,12 +8,12 @@ use shim_proto::checkpoint::v1::GitState;
 use tokio::process::Command;
 
 /// git answers in milliseconds unless its disk hangs.
-const PATIENCE: Duration = Duration::from_millis(1_500);
+const GIT_TIMEOUT: Duration = Duration::from_millis(1_500);
 /// The contract's limit.
 const MAX_BRANCH_BYTES: usize = 500;
 
 /// Where the repository around `folder` stands; `None` without one, without git, or with nothing committed yet.
-pub async fn look_at(folder: Option<&Path>) -> Option<GitState> {
+pub async fn inspect(folder: Option<&Path>) -> Option<GitState> {
     let mut command = Command::new("git");
     command
         .arg("-C")
@@ -24,7 +24,7 @@ pub async fn look_at(folder: Option<&Path>) -> Option<GitState> {
         .stdin(Stdio::null())
         .stderr(Stdio::null())
         .kill_on_drop(true);
-    let output = tokio::time::timeout(PATIENCE, command.output())
+    let output = tokio::time::timeout(GIT_TIMEOUT, command.output())
         .await
         .ok()?
         .ok()?;
@@ -67,7 +67,7 @@ mod tests {
     #[tokio::test]
     async fn a_folder_without_a_repository_has_no_state() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(look_at(Some(folder.path())).await, None);
-        assert_eq!(look_at(None).await, None);
+        assert_eq!(inspect(Some(folder.path())).await, None);
+        assert_eq!(inspect(None).await, None);
     }
 }

@@ -11,8 +11,8 @@ use sysinfo::{MemoryRefreshKind, Pid, ProcessRefreshKind, ProcessesToUpdate, Sys
 use tokio::sync::Mutex;
 
 /// A reading serves this long; heartbeats come every five seconds.
-const FRESH: Duration = Duration::from_millis(4_500);
-const PATIENCE: Duration = Duration::from_secs(1);
+const MAX_AGE: Duration = Duration::from_millis(4_500);
+const MEASURE_TIMEOUT: Duration = Duration::from_secs(1);
 /// The first process adopts orphans: its tree is the whole machine, not a client.
 const INIT: u32 = 1;
 
@@ -35,12 +35,12 @@ impl MemoryGauge {
     /// The last reading if it is fresh, else a new one; `None` if it cannot be had in time.
     pub(crate) async fn read(&self) -> Option<MemoryState> {
         let mut last = self.last.lock().await;
-        if let Some((_, state)) = last.as_ref().filter(|(at, _)| at.elapsed() < FRESH) {
+        if let Some((_, state)) = last.as_ref().filter(|(at, _)| at.elapsed() < MAX_AGE) {
             return Some(*state);
         }
         let root = self.root;
         let measuring = tokio::task::spawn_blocking(move || measure(root));
-        let state = tokio::time::timeout(PATIENCE, measuring)
+        let state = tokio::time::timeout(MEASURE_TIMEOUT, measuring)
             .await
             .ok()?
             .ok()??;

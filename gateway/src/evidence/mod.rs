@@ -7,7 +7,7 @@ mod git;
 mod memory;
 mod sizes;
 
-pub use files::look_at as look_at_files;
-pub use git::look_at as look_at_git;
+pub use files::inspect as inspect_files;
+pub use git::inspect as inspect_git;
 pub(crate) use memory::MemoryGauge;
 pub(crate) use sizes::of_files as sizes_of_files;

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// A file system that is slow or gone only makes the estimate rougher.
-const PATIENCE: Duration = Duration::from_secs(1);
+const SIZES_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The size in bytes of each path below `root`; 0 for what is a pattern, no regular file, or not seen in time.
 pub(crate) async fn of_files(root: PathBuf, paths: Vec<String>) -> Vec<u64> {
     let unknown = vec![0; paths.len()];
-    let deadline = Instant::now() + PATIENCE;
-    let look = tokio::task::spawn_blocking(move || {
+    let deadline = Instant::now() + SIZES_TIMEOUT;
+    let reading = tokio::task::spawn_blocking(move || {
         let size = |path: &String| match std::fs::metadata(root.join(path)) {
             Ok(metadata) if metadata.is_file() => metadata.len(),
             _ => 0,
@@ -24,7 +24,7 @@ pub(crate) async fn of_files(root: PathBuf, paths: Vec<String>) -> Vec<u64> {
         };
         paths.iter().map(in_time).collect()
     });
-    match tokio::time::timeout(PATIENCE, look).await {
+    match tokio::time::timeout(SIZES_TIMEOUT, reading).await {
         Ok(Ok(sizes)) => sizes,
         _ => unknown,
     }

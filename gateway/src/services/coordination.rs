@@ -10,10 +10,10 @@ use shim_proto::coordination::v1::task_service_client::TaskServiceClient;
 use shim_runtime::client::Channel;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::peer::{Name, Peer};
+use super::upstream::{Upstream, UpstreamName};
 use super::{MAX_ANSWER_BYTES, Services};
 
-pub(super) const NAME: Name = Name {
+pub(super) const NAME: UpstreamName = UpstreamName {
     reason: "COORDINATION_NOT_CONNECTED",
     title: "coordination service",
     endpoint: "endpoints.coordination",
@@ -29,7 +29,7 @@ pub(super) struct Clients {
 }
 
 impl Clients {
-    pub(super) fn on(channel: Channel) -> Self {
+    pub(super) fn new(channel: Channel) -> Self {
         Self {
             locks: LockServiceClient::new(channel.clone()),
             bus: BusServiceClient::new(channel.clone()),
@@ -41,16 +41,16 @@ impl Clients {
 
 impl Services {
     /// Whether there is a coordination service to ask; it may be away.
-    pub(crate) fn coordinates(&self) -> bool {
+    pub(crate) fn has_coordination(&self) -> bool {
         self.coordination.is_some()
     }
 
     /// Refuses what cannot be had without a coordination service, before anything is done for it.
-    pub(crate) fn need_coordination(&self) -> Result<(), Status> {
+    pub(crate) fn require_coordination(&self) -> Result<(), Status> {
         self.coordination().map(|_| ())
     }
 
-    fn coordination(&self) -> Result<&Peer<Clients>, Status> {
+    fn coordination(&self) -> Result<&Upstream<Clients>, Status> {
         self.coordination.as_ref().ok_or_else(|| NAME.missing())
     }
 
@@ -68,12 +68,12 @@ impl Services {
                 Ok(Response::new(watching.into_inner()))
             }
         };
-        let manner = coordination.manner(Duration::ZERO);
-        let opened = self.call(manner, request, watch).await;
-        opened.map_err(|status| NAME.explained(status))
+        let policy = coordination.policy(Duration::ZERO);
+        let opened = self.call_with_policy(policy, request, watch).await;
+        opened.map_err(|status| NAME.map_status(status))
     }
 
-    async fn ask<Q, A, F>(
+    async fn call<Q, A, F>(
         &self,
         message: Q,
         rpc: impl Fn(Clients, Request<Q>) -> F,
@@ -84,11 +84,11 @@ impl Services {
     {
         let coordination = self.coordination()?;
         coordination
-            .ask(self, &NAME, Duration::ZERO, message, rpc)
+            .call(self, &NAME, Duration::ZERO, message, rpc)
             .await
     }
 
-    async fn aside<Q, A, F>(
+    async fn best_effort<Q, A, F>(
         &self,
         message: Q,
         rpc: impl FnOnce(Clients, Request<Q>) -> F,
@@ -96,11 +96,11 @@ impl Services {
     where
         F: Future<Output = Result<Response<A>, Status>>,
     {
-        self.coordination()?.aside(&NAME, message, rpc).await
+        self.coordination()?.best_effort(&NAME, message, rpc).await
     }
 }
 
-/// One method for each RPC, `ask` for those a tool is about and `aside` for the others.
+/// One method for each RPC, `call` for those a tool is about and `best_effort` for the others.
 macro_rules! rpcs {
     ($($how:ident $method:ident = $client:ident.$rpc:ident($request:ident) -> $answer:ident;)*) => {
         impl Services {$(
@@ -112,23 +112,23 @@ macro_rules! rpcs {
 }
 
 rpcs! {
-    ask send_message = bus.send_message(SendMessageRequest) -> SendMessageResponse;
-    ask register_worker = registry.register_worker(RegisterWorkerRequest) -> RegisterWorkerResponse;
-    ask list_workers = registry.list_workers(ListWorkersRequest) -> ListWorkersResponse;
-    ask submit_task = tasks.submit_task(SubmitTaskRequest) -> SubmitTaskResponse;
-    ask get_task = tasks.get_task(GetTaskRequest) -> GetTaskResponse;
-    ask list_tasks = tasks.list_tasks(ListTasksRequest) -> ListTasksResponse;
-    ask cancel_task = tasks.cancel_task(CancelTaskRequest) -> CancelTaskResponse;
-    ask retry_task = tasks.retry_task(RetryTaskRequest) -> RetryTaskResponse;
-    ask approve_task = tasks.approve_task(ApproveTaskRequest) -> ApproveTaskResponse;
-    ask aggregate_results = tasks.aggregate_results(AggregateResultsRequest) -> AggregateResultsResponse;
-    ask queue_health = tasks.queue_health(QueueHealthRequest) -> QueueHealthResponse;
-    aside receive_messages = bus.receive_messages(ReceiveMessagesRequest) -> ReceiveMessagesResponse;
-    aside list_files = locks.list_files(ListFilesRequest) -> ListFilesResponse;
-    aside heartbeat = registry.heartbeat(HeartbeatRequest) -> HeartbeatResponse;
-    aside register_worker_again = registry.register_worker(RegisterWorkerRequest) -> RegisterWorkerResponse;
-    aside deregister_worker = registry.deregister_worker(DeregisterWorkerRequest) -> DeregisterWorkerResponse;
-    aside look_at_workers = registry.list_workers(ListWorkersRequest) -> ListWorkersResponse;
-    aside look_at_task = tasks.get_task(GetTaskRequest) -> GetTaskResponse;
-    aside look_at_tasks = tasks.list_tasks(ListTasksRequest) -> ListTasksResponse;
+    call send_message = bus.send_message(SendMessageRequest) -> SendMessageResponse;
+    call register_worker = registry.register_worker(RegisterWorkerRequest) -> RegisterWorkerResponse;
+    call list_workers = registry.list_workers(ListWorkersRequest) -> ListWorkersResponse;
+    call submit_task = tasks.submit_task(SubmitTaskRequest) -> SubmitTaskResponse;
+    call get_task = tasks.get_task(GetTaskRequest) -> GetTaskResponse;
+    call list_tasks = tasks.list_tasks(ListTasksRequest) -> ListTasksResponse;
+    call cancel_task = tasks.cancel_task(CancelTaskRequest) -> CancelTaskResponse;
+    call retry_task = tasks.retry_task(RetryTaskRequest) -> RetryTaskResponse;
+    call approve_task = tasks.approve_task(ApproveTaskRequest) -> ApproveTaskResponse;
+    call aggregate_results = tasks.aggregate_results(AggregateResultsRequest) -> AggregateResultsResponse;
+    call queue_health = tasks.queue_health(QueueHealthRequest) -> QueueHealthResponse;
+    best_effort receive_messages = bus.receive_messages(ReceiveMessagesRequest) -> ReceiveMessagesResponse;
+    best_effort list_files = locks.list_files(ListFilesRequest) -> ListFilesResponse;
+    best_effort heartbeat = registry.heartbeat(HeartbeatRequest) -> HeartbeatResponse;
+    best_effort try_register_worker = registry.register_worker(RegisterWorkerRequest) -> RegisterWorkerResponse;
+    best_effort deregister_worker = registry.deregister_worker(DeregisterWorkerRequest) -> DeregisterWorkerResponse;
+    best_effort try_list_workers = registry.list_workers(ListWorkersRequest) -> ListWorkersResponse;
+    best_effort try_get_task = tasks.get_task(GetTaskRequest) -> GetTaskResponse;
+    best_effort try_list_tasks = tasks.list_tasks(ListTasksRequest) -> ListTasksResponse;
 }

@@ -4,8 +4,8 @@
 //! once. Whatever a service answered on purpose is not asked again, but for what `retry` lists.
 
 mod coordination;
-mod peer;
 mod retry;
+mod upstream;
 mod worker;
 
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ use shim_proto::worker::v1::worker_service_server;
 use shim_runtime::auth::Credentials;
 use shim_runtime::client::{self, Channel, Endpoint};
 use shim_runtime::config::Config as RuntimeConfig;
-use shim_runtime::fault::Fault;
+use shim_runtime::service_error::ServiceError;
 use shim_runtime::stack::Stack;
 use tokio::sync::Mutex;
 use tonic::{Code, Request, Response, Status};
@@ -28,17 +28,17 @@ use uuid::Uuid;
 
 use crate::GatewayError;
 
-use peer::Peer;
-pub(crate) use retry::{has_lapsed, is_lost};
+pub(crate) use retry::{is_connection_lost, is_unauthenticated};
+use upstream::Upstream;
 
 /// How long a call waits for the checkpoint service to come back.
 const RETRY_WINDOW: Duration = Duration::from_secs(10);
 /// One attempt; a healthy service answers in milliseconds.
-const ATTEMPT_LIMIT: Duration = Duration::from_secs(10);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a stack may take from its start to serving.
-const STACK_START_LIMIT: Duration = Duration::from_secs(10);
-const FIRST_PAUSE: Duration = Duration::from_millis(20);
-const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+const STACK_START_TIMEOUT: Duration = Duration::from_secs(10);
+const MIN_BACKOFF: Duration = Duration::from_millis(20);
+const MAX_BACKOFF: Duration = Duration::from_millis(500);
 /// The service's limit is 4 MiB and more; an answer with a whole checkpoint stays below this.
 const MAX_ANSWER_BYTES: usize = 16 << 20;
 
@@ -53,39 +53,39 @@ pub(crate) struct Clients {
 pub(crate) struct Services {
     clients: Clients,
     /// Unset if only other services have endpoints.
-    coordination: Option<Peer<coordination::Clients>>,
+    coordination: Option<Upstream<coordination::Clients>>,
     /// Likewise.
-    worker: Option<Peer<worker::Clients>>,
+    worker: Option<Upstream<worker::Clients>>,
     /// Set if no endpoint of the checkpoint service is configured; then the stack is started when it is needed.
     local: Option<LocalStack>,
-    watched: Vec<Watched>,
+    upstreams: Vec<WatchedUpstream>,
 }
 
 /// A service at an endpoint that is configured, as health calls it, and the way to it.
-pub(crate) type Watched = (&'static str, Channel);
+pub(crate) type WatchedUpstream = (&'static str, Channel);
 
 struct LocalStack {
     stack: Stack,
     program: PathBuf,
     /// Whether it was seen running since the last failure. One caller looks, the others wait for what it found.
-    seen: Mutex<bool>,
+    is_running: Mutex<bool>,
 }
 
 /// How the calls of one service are made.
-struct Manner {
+struct CallPolicy {
     /// Whether the local stack serves it.
     starts_stack: bool,
     attempt_limit: Duration,
     retry_window: Duration,
-    again: retry::Rule,
+    retry_rule: retry::RetryRule,
 }
 
 impl LocalStack {
     fn of(config: &RuntimeConfig) -> Result<Self, GatewayError> {
         Ok(Self {
-            stack: Stack::at(&config.data_dir).configured_by(config.file.clone()),
+            stack: Stack::at(&config.data_dir).with_config_file(config.file.clone()),
             program: std::env::current_exe().map_err(GatewayError::OwnProgram)?,
-            seen: Mutex::new(false),
+            is_running: Mutex::new(false),
         })
     }
 }
@@ -104,7 +104,7 @@ impl Services {
         let channel = client::connect(&endpoint, Some(&credentials))
             .map_err(|error| GatewayError::Endpoint("endpoints.checkpoint", error))?;
         // Several endpoints may be one server: then they share its connection.
-        let beside = |other: &Option<Endpoint>, key| match other {
+        let connect_other = |other: &Option<Endpoint>, key| match other {
             Some(other) if *other != endpoint => {
                 let channel = client::connect(other, Some(&credentials))
                     .map_err(|error| GatewayError::Endpoint(key, error))?;
@@ -113,25 +113,28 @@ impl Services {
             Some(_) => Ok(Some((channel.clone(), local.is_some()))),
             None => Ok(local.is_some().then(|| (channel.clone(), true))),
         };
-        let coordination = beside(&config.endpoints.coordination, coordination::NAME.endpoint)?;
-        let worker = beside(&config.endpoints.worker, worker::NAME.endpoint)?;
+        let coordination =
+            connect_other(&config.endpoints.coordination, coordination::NAME.endpoint)?;
+        let worker = connect_other(&config.endpoints.worker, worker::NAME.endpoint)?;
         let checkpoint = Some((channel.clone(), local.is_some()));
-        let watched = [
+        let upstreams = [
             (checkpoint_service_server::SERVICE_NAME, &checkpoint),
             (task_service_server::SERVICE_NAME, &coordination),
             (worker_service_server::SERVICE_NAME, &worker),
         ];
-        let watched = watched.into_iter().filter_map(|(name, way)| match way {
-            Some((channel, false)) => Some((name, channel.clone())),
-            _ => None,
-        });
-        let watched = watched.collect();
-        let coordination = coordination.map(|(channel, is_local)| Peer {
-            clients: coordination::Clients::on(channel),
+        let upstreams = upstreams
+            .into_iter()
+            .filter_map(|(name, connection)| match connection {
+                Some((channel, false)) => Some((name, channel.clone())),
+                _ => None,
+            });
+        let upstreams = upstreams.collect();
+        let coordination = coordination.map(|(channel, is_local)| Upstream {
+            clients: coordination::Clients::new(channel),
             is_local,
         });
-        let worker = worker.map(|(channel, is_local)| Peer {
-            clients: worker::Clients::on(channel),
+        let worker = worker.map(|(channel, is_local)| Upstream {
+            clients: worker::Clients::new(channel),
             is_local,
         });
         let clients = Clients {
@@ -144,13 +147,13 @@ impl Services {
             coordination,
             worker,
             local,
-            watched,
+            upstreams,
         })
     }
 
     /// The services whose health can be asked for without keeping the local stack awake.
-    pub(crate) fn watched(&self) -> &[Watched] {
-        &self.watched
+    pub(crate) fn upstreams(&self) -> &[WatchedUpstream] {
+        &self.upstreams
     }
 
     /// The clients as they are, for streams; starts nothing.
@@ -163,14 +166,14 @@ impl Services {
         let Some(local) = &self.local else {
             return Ok(());
         };
-        let mut seen = local.seen.lock().await;
-        if !*seen {
+        let mut is_running = local.is_running.lock().await;
+        if !*is_running {
             local
                 .stack
-                .ensure_running(&local.program, STACK_START_LIMIT)
+                .ensure_running(&local.program, STACK_START_TIMEOUT)
                 .await
                 .map_err(|error| {
-                    Status::from(Fault {
+                    Status::from(ServiceError {
                         code: Code::Unavailable,
                         reason: "STACK_NOT_RUNNING",
                         message: error.to_string(),
@@ -181,21 +184,21 @@ impl Services {
                         retry_after: None,
                     })
                 })?;
-            *seen = true;
+            *is_running = true;
         }
         Ok(())
     }
 
     async fn forget_stack(&self) {
         if let Some(local) = &self.local {
-            *local.seen.lock().await = false;
+            *local.is_running.lock().await = false;
         }
     }
 
     /// Calls an RPC, starting the stack and waiting for a service that is away.
-    async fn call<Q, A, F>(
+    async fn call_with_policy<Q, A, F>(
         &self,
-        manner: Manner,
+        policy: CallPolicy,
         message: Q,
         rpc: impl Fn(Request<Q>) -> F,
     ) -> Result<A, Status>
@@ -203,20 +206,20 @@ impl Services {
         Q: Clone,
         F: Future<Output = Result<Response<A>, Status>>,
     {
-        let deadline = Instant::now() + manner.retry_window;
-        let mut pause = FIRST_PAUSE;
+        let deadline = Instant::now() + policy.retry_window;
+        let mut backoff = MIN_BACKOFF;
         let mut attempts = 0;
         loop {
-            if manner.starts_stack {
+            if policy.starts_stack {
                 self.warm_up().await?;
             }
-            let status = match timed(message.clone(), manner.attempt_limit, &rpc).await {
+            let status = match call_once(message.clone(), policy.attempt_limit, &rpc).await {
                 Ok(answer) => return Ok(answer),
                 Err(status) => status,
             };
             attempts += 1;
-            let wait = (manner.again)(&status, attempts).map(|asked| asked.max(pause));
-            if manner.starts_stack && retry::is_lost(&status) {
+            let wait = (policy.retry_rule)(&status, attempts).map(|delay| delay.max(backoff));
+            if policy.starts_stack && retry::is_connection_lost(&status) {
                 self.forget_stack().await;
             }
             let Some(wait) = wait.filter(|wait| Instant::now() + *wait < deadline) else {
@@ -224,11 +227,11 @@ impl Services {
             };
             tracing::debug!(code = ?status.code(), ?wait, "asking the service again");
             tokio::time::sleep(wait).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            backoff = (backoff * 2).min(MAX_BACKOFF);
         }
     }
 
-    async fn ask_checkpoints<Q, A, F>(
+    async fn call_checkpoints<Q, A, F>(
         &self,
         message: Q,
         rpc: impl Fn(Clients, Request<Q>) -> F,
@@ -237,19 +240,19 @@ impl Services {
         Q: Clone,
         F: Future<Output = Result<Response<A>, Status>>,
     {
-        let manner = Manner {
+        let policy = CallPolicy {
             starts_stack: true,
-            attempt_limit: ATTEMPT_LIMIT,
+            attempt_limit: ATTEMPT_TIMEOUT,
             retry_window: RETRY_WINDOW,
-            again: retry::until_it_is_back,
+            retry_rule: retry::retry_until_back,
         };
-        self.call(manner, message, |request| rpc(self.clients(), request))
+        self.call_with_policy(policy, message, |request| rpc(self.clients(), request))
             .await
     }
 }
 
 /// One attempt.
-async fn timed<Q, A, F>(
+async fn call_once<Q, A, F>(
     message: Q,
     limit: Duration,
     rpc: impl FnOnce(Request<Q>) -> F,
@@ -272,7 +275,7 @@ macro_rules! rpcs {
     ($($client:ident.$rpc:ident($request:ident) -> $answer:ident;)*) => {
         impl Services {$(
             pub(crate) async fn $rpc(&self, request: v1::$request) -> Result<v1::$answer, Status> {
-                self.ask_checkpoints(request, |mut clients, request| async move { clients.$client.$rpc(request).await }).await
+                self.call_checkpoints(request, |mut clients, request| async move { clients.$client.$rpc(request).await }).await
             }
         )*}
     };

@@ -2,54 +2,54 @@
 
 use std::time::Duration;
 
-use shim_runtime::fault::explain;
+use shim_runtime::service_error::decode;
 use tonic::{Code, Status};
 
 /// A store that reconnects is back after this, or not for a while.
 const STORE_DELAY: Duration = Duration::from_millis(250);
 
 /// Whether a call that was refused is sent again after `attempts` tries: the delay, or `None` if that is no use.
-pub(super) type Rule = fn(status: &Status, attempts: u32) -> Option<Duration>;
+pub(super) type RetryRule = fn(status: &Status, attempts: u32) -> Option<Duration>;
 
 /// Waits for a service that is away, and as long as an overloaded one asks for. A token that was replaced while the call
 /// waited is shown anew, once.
-pub(super) fn until_it_is_back(status: &Status, attempts: u32) -> Option<Duration> {
-    if is_lost(status) || has_lapsed(status) && attempts == 1 {
+pub(super) fn retry_until_back(status: &Status, attempts: u32) -> Option<Duration> {
+    if is_connection_lost(status) || is_unauthenticated(status) && attempts == 1 {
         return Some(Duration::ZERO);
     }
-    let explained = explain(status);
-    explained
+    let decoded = decode(status);
+    decoded
         .retry_after
-        .filter(|_| explained.reason == "OVERLOADED")
+        .filter(|_| decoded.reason == "OVERLOADED")
 }
 
 /// The same, but a store behind the service is waited for once and not for long: a tool says soon that it is away.
-pub(super) fn unless_its_store_is_away(status: &Status, attempts: u32) -> Option<Duration> {
-    match explain(status).reason.as_str() {
+pub(super) fn retry_unless_store_unavailable(status: &Status, attempts: u32) -> Option<Duration> {
+    match decode(status).reason.as_str() {
         "NO_REDIS" => None,
         "STORE_UNAVAILABLE" => (attempts == 1).then_some(STORE_DELAY),
-        _ => until_it_is_back(status, attempts),
+        _ => retry_until_back(status, attempts),
     }
 }
 
 /// Whether the transport failed, rather than the service answered.
-pub(crate) fn is_lost(status: &Status) -> bool {
+pub(crate) fn is_connection_lost(status: &Status) -> bool {
     status.code() == Code::Unavailable || std::error::Error::source(status).is_some()
 }
 
 /// Whether the token was not taken, or not any more: the file may hold another one by now.
-pub(crate) fn has_lapsed(status: &Status) -> bool {
+pub(crate) fn is_unauthenticated(status: &Status) -> bool {
     status.code() == Code::Unauthenticated
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shim_runtime::fault::Fault;
+    use shim_runtime::service_error::ServiceError;
 
     fn fault(code: Code, reason: &'static str) -> Status {
         let retry_after = Some(Duration::from_millis(100));
-        Fault {
+        ServiceError {
             code,
             reason,
             message: "m".into(),
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn only_lost_calls_and_overload_are_sent_again() {
-        for rule in [until_it_is_back, unless_its_store_is_away] {
+        for rule in [retry_until_back, retry_unless_store_unavailable] {
             let delay = |status| rule(&status, 3);
             assert_eq!(delay(Status::unavailable("gone")), Some(Duration::ZERO));
             let overloaded = fault(Code::ResourceExhausted, "OVERLOADED");
@@ -78,9 +78,9 @@ mod tests {
     #[test]
     fn a_store_that_is_away_is_asked_once_more_and_a_missing_one_is_not() {
         let away = fault(Code::Unavailable, "STORE_UNAVAILABLE");
-        assert_eq!(unless_its_store_is_away(&away, 1), Some(STORE_DELAY));
-        assert_eq!(unless_its_store_is_away(&away, 2), None);
+        assert_eq!(retry_unless_store_unavailable(&away, 1), Some(STORE_DELAY));
+        assert_eq!(retry_unless_store_unavailable(&away, 2), None);
         let missing = fault(Code::Unavailable, "NO_REDIS");
-        assert_eq!(unless_its_store_is_away(&missing, 1), None);
+        assert_eq!(retry_unless_store_unavailable(&missing, 1), None);
     }
 }

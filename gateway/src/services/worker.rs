@@ -7,10 +7,10 @@ use shim_proto::worker::v1::worker_service_client::WorkerServiceClient;
 use shim_runtime::client::Channel;
 use tonic::{Request, Response, Status};
 
-use super::peer::{Name, Peer};
+use super::upstream::{Upstream, UpstreamName};
 use super::{MAX_ANSWER_BYTES, Services};
 
-pub(super) const NAME: Name = Name {
+pub(super) const NAME: UpstreamName = UpstreamName {
     reason: "WORKER_SERVICE_NOT_CONNECTED",
     title: "worker service",
     endpoint: "endpoints.worker",
@@ -21,19 +21,19 @@ pub(super) const NAME: Name = Name {
 pub(super) struct Clients(WorkerServiceClient<Channel>);
 
 impl Clients {
-    pub(super) fn on(channel: Channel) -> Self {
+    pub(super) fn new(channel: Channel) -> Self {
         Self(WorkerServiceClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES))
     }
 }
 
 impl Services {
     /// Refuses what cannot be had without the services of tasks, before anything is done for it.
-    pub(crate) fn need_work(&self) -> Result<(), Status> {
-        self.need_coordination()?;
-        self.work().map(|_| ())
+    pub(crate) fn require_worker_service(&self) -> Result<(), Status> {
+        self.require_coordination()?;
+        self.worker_service().map(|_| ())
     }
 
-    fn work(&self) -> Result<&Peer<Clients>, Status> {
+    fn worker_service(&self) -> Result<&Upstream<Clients>, Status> {
         self.worker.as_ref().ok_or_else(|| NAME.missing())
     }
 
@@ -45,21 +45,23 @@ impl Services {
     ) -> Result<v1::ClaimTaskResponse, Status> {
         let wait = request.wait.and_then(|wait| Duration::try_from(wait).ok());
         let rpc = |mut client: Clients, request| async move { client.0.claim_task(request).await };
-        self.ask_worker(wait.unwrap_or_default(), request, rpc)
+        self.call_worker(wait.unwrap_or_default(), request, rpc)
             .await
     }
 
     /// A report in the background: one attempt.
-    pub(crate) async fn report_aside(
+    pub(crate) async fn try_report_progress(
         &self,
         request: v1::ReportProgressRequest,
     ) -> Result<v1::ReportProgressResponse, Status> {
         let rpc =
             |mut client: Clients, request| async move { client.0.report_progress(request).await };
-        self.work()?.aside(&NAME, request, rpc).await
+        self.worker_service()?
+            .best_effort(&NAME, request, rpc)
+            .await
     }
 
-    async fn ask_worker<Q, A, F>(
+    async fn call_worker<Q, A, F>(
         &self,
         wait: Duration,
         message: Q,
@@ -69,7 +71,9 @@ impl Services {
         Q: Clone,
         F: Future<Output = Result<Response<A>, Status>>,
     {
-        self.work()?.ask(self, &NAME, wait, message, rpc).await
+        self.worker_service()?
+            .call(self, &NAME, wait, message, rpc)
+            .await
     }
 }
 
@@ -79,7 +83,7 @@ macro_rules! reports {
         impl Services {$(
             pub(crate) async fn $rpc(&self, request: v1::$request) -> Result<v1::$answer, Status> {
                 let rpc = |mut client: Clients, request| async move { client.0.$rpc(request).await };
-                self.ask_worker(Duration::ZERO, request, rpc).await
+                self.call_worker(Duration::ZERO, request, rpc).await
             }
         )*}
     };

@@ -4,8 +4,8 @@
 //! The invariants: a session that was restored elsewhere is never taken back silently; one call opens the default
 //! session however many ask for it; every held session is detached when the gateway leaves in good order.
 
-mod hold;
-mod keeper;
+mod lease_task;
+mod session_lease;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,21 +19,21 @@ use tonic::Status;
 
 use crate::arguments::NEW_SESSION;
 use crate::evidence::MemoryGauge;
-use crate::problem::Problem;
 use crate::services::{Services, request_id};
-use hold::{Hold, Loss, Standing};
-use keeper::Keeper;
+use crate::tool_error::ToolError;
+use lease_task::LeaseTask;
+use session_lease::{LeaseLoss, LeaseState, SessionLease};
 
 /// How long a call waits for the lease of a session it owns anyway: an attached session shows its loss at once.
-const LEASE_WAIT: Duration = Duration::from_secs(2);
+const LEASE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a call waits for the answer to an adoption, without which there is no epoch.
-const ADOPTION_WAIT: Duration = Duration::from_secs(10);
+const ADOPTION_TIMEOUT: Duration = Duration::from_secs(10);
 /// All detaches together; clients kill a server that lingers.
-const LEAVING: Duration = Duration::from_secs(1);
+const DETACH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A session with the epoch this process owns it at.
 #[derive(Debug, Clone)]
-pub(crate) struct Owned {
+pub(crate) struct OwnedSession {
     pub(crate) session_id: String,
     pub(crate) epoch: u64,
     /// Its project, where it is known without asking the service.
@@ -44,8 +44,8 @@ pub(crate) struct Owned {
 pub(crate) struct Sessions {
     services: Arc<Services>,
     memory: Arc<MemoryGauge>,
-    held: Mutex<HashMap<String, Arc<Hold>>>,
-    keepers: Mutex<JoinSet<()>>,
+    leases: Mutex<HashMap<String, Arc<SessionLease>>>,
+    lease_tasks: Mutex<JoinSet<()>>,
     /// The session of calls that name none. The lock is held while it is opened, so it is opened once.
     default: tokio::sync::Mutex<Option<String>>,
 }
@@ -55,19 +55,19 @@ impl Sessions {
         Self {
             services,
             memory,
-            held: Mutex::default(),
-            keepers: Mutex::default(),
+            leases: Mutex::default(),
+            lease_tasks: Mutex::default(),
             default: tokio::sync::Mutex::default(),
         }
     }
 
     /// The session to write to: the one named, a new one, or the process's own, opened if need be.
-    pub(crate) async fn claim(
+    pub(crate) async fn acquire(
         &self,
         wanted: Option<&str>,
         project: &str,
         client: &ClientInfo,
-    ) -> Result<Owned, Problem> {
+    ) -> Result<OwnedSession, ToolError> {
         match wanted {
             Some(NEW_SESSION) => {
                 let mut default = self.default.lock().await;
@@ -75,13 +75,13 @@ impl Sessions {
                 *default = Some(owned.session_id.clone());
                 Ok(owned)
             }
-            Some(session_id) => self.take(session_id, client).await,
+            Some(session_id) => self.acquire_existing(session_id, client).await,
             None => {
                 let mut default = self.default.lock().await;
                 if let Some(session_id) = default.as_deref() {
-                    match self.take(session_id, client).await {
+                    match self.acquire_existing(session_id, client).await {
                         // Ended or deleted on purpose: whoever goes on working needs another one.
-                        Err(problem) if is_over(&problem) => {}
+                        Err(error) if is_over(&error) => {}
                         taken => return taken,
                     }
                 }
@@ -92,7 +92,7 @@ impl Sessions {
         }
     }
 
-    async fn open(&self, project: &str, client: &ClientInfo) -> Result<Owned, Problem> {
+    async fn open(&self, project: &str, client: &ClientInfo) -> Result<OwnedSession, ToolError> {
         let request = OpenSessionRequest {
             request_id: request_id(),
             project: project.to_owned(),
@@ -103,56 +103,62 @@ impl Sessions {
         let session = answer
             .session
             .ok_or_else(|| Status::internal("the service opened no session"))?;
-        Ok(self.keep(&session, client).await)
+        Ok(self.start_lease(&session, client).await)
     }
 
     /// The session by its id: held already, or adopted if nobody owns it.
-    async fn take(&self, session_id: &str, client: &ClientInfo) -> Result<Owned, Problem> {
-        let (hold, is_new) = self.hold_or_adopt(session_id, client);
+    async fn acquire_existing(
+        &self,
+        session_id: &str,
+        client: &ClientInfo,
+    ) -> Result<OwnedSession, ToolError> {
+        let (lease, is_new) = self.find_or_adopt(session_id, client);
         if is_new {
             self.services.warm_up().await?;
         }
-        let standing = match hold.standing() {
-            Standing::Attaching { epoch: 0 } => {
-                tokio::time::timeout(ADOPTION_WAIT, hold.settled()).await
+        let state = match lease.state() {
+            LeaseState::Attaching { epoch: 0 } => {
+                tokio::time::timeout(ADOPTION_TIMEOUT, lease.wait_settled()).await
             }
-            standing => Ok(standing),
+            state => Ok(state),
         };
-        match standing {
-            Ok(Standing::Attaching { epoch } | Standing::Held { epoch }) => Ok(owned(&hold, epoch)),
-            Ok(Standing::Lost(loss)) => {
+        match state {
+            Ok(LeaseState::Attaching { epoch } | LeaseState::Held { epoch }) => {
+                Ok(owned(&lease, epoch))
+            }
+            Ok(LeaseState::Lost(loss)) => {
                 // A refusal may be lifted later; that the session was restored elsewhere must stay remembered.
-                if matches!(loss, Loss::Refused(_)) {
-                    self.forget(&hold);
+                if matches!(loss, LeaseLoss::Refused(_)) {
+                    self.forget(&lease);
                 }
-                Err(loss.problem(session_id))
+                Err(loss.to_error(session_id))
             }
             Err(_) => {
-                hold.leave("the session was never attached");
-                self.forget(&hold);
+                lease.request_detach("the session was never attached");
+                self.forget(&lease);
                 Err(Status::unavailable("the checkpoint service did not answer within 10 s").into())
             }
         }
     }
 
-    fn hold_or_adopt(&self, session_id: &str, client: &ClientInfo) -> (Arc<Hold>, bool) {
-        let mut held = self.held();
-        if let Some(hold) = held.get(session_id) {
-            return (hold.clone(), false);
+    fn find_or_adopt(&self, session_id: &str, client: &ClientInfo) -> (Arc<SessionLease>, bool) {
+        let mut leases = self.leases();
+        if let Some(lease) = leases.get(session_id) {
+            return (lease.clone(), false);
         }
-        let hold = Arc::new(Hold::new(session_id, 0, None));
-        held.insert(session_id.to_owned(), hold.clone());
-        self.start_keeper(&hold, client);
-        (hold, true)
+        let lease = Arc::new(SessionLease::new(session_id, 0, None));
+        leases.insert(session_id.to_owned(), lease.clone());
+        self.start_lease_task(&lease, client);
+        (lease, true)
     }
 
     /// Takes hold of a session this process owns, in place of an older hold, which its stream ends by itself.
-    async fn keep(&self, session: &Session, client: &ClientInfo) -> Owned {
+    async fn start_lease(&self, session: &Session, client: &ClientInfo) -> OwnedSession {
         let project = Some(session.project.clone());
-        let hold = Arc::new(Hold::new(&session.id, session.epoch, project));
-        self.held().insert(session.id.clone(), hold.clone());
-        self.start_keeper(&hold, client);
-        if tokio::time::timeout(LEASE_WAIT, hold.settled())
+        let lease = Arc::new(SessionLease::new(&session.id, session.epoch, project));
+        self.leases().insert(session.id.clone(), lease.clone());
+        self.start_lease_task(&lease, client);
+        if tokio::time::timeout(LEASE_TIMEOUT, lease.wait_settled())
             .await
             .is_err()
         {
@@ -161,74 +167,76 @@ impl Sessions {
                 "the lease is not granted yet; going on"
             );
         }
-        owned(&hold, session.epoch)
+        owned(&lease, session.epoch)
     }
 
     /// A session this process just restored: it owns it and it becomes the default.
-    pub(crate) async fn restored(&self, session: &Session, client: &ClientInfo) {
+    pub(crate) async fn adopt_restored(&self, session: &Session, client: &ClientInfo) {
         let mut default = self.default.lock().await;
-        self.keep(session, client).await;
+        self.start_lease(session, client).await;
         *default = Some(session.id.clone());
     }
 
-    fn start_keeper(&self, hold: &Arc<Hold>, client: &ClientInfo) {
-        let keeper = Keeper {
-            hold: hold.clone(),
+    fn start_lease_task(&self, lease: &Arc<SessionLease>, client: &ClientInfo) {
+        let lease_task = LeaseTask {
+            lease: lease.clone(),
             services: self.services.clone(),
             memory: self.memory.clone(),
             client: client.clone(),
         };
-        let mut keepers = self.keepers();
-        while keepers.try_join_next().is_some() {}
-        keepers.spawn(keeper.run());
+        let mut lease_tasks = self.lease_tasks();
+        while lease_tasks.try_join_next().is_some() {}
+        lease_tasks.spawn(lease_task.run());
     }
 
-    fn forget(&self, hold: &Arc<Hold>) {
-        let mut held = self.held();
-        if held
-            .get(&hold.session_id)
-            .is_some_and(|now| Arc::ptr_eq(now, hold))
+    fn forget(&self, lease: &Arc<SessionLease>) {
+        let mut leases = self.leases();
+        if leases
+            .get(&lease.session_id)
+            .is_some_and(|now| Arc::ptr_eq(now, lease))
         {
-            held.remove(&hold.session_id);
+            leases.remove(&lease.session_id);
         }
     }
 
     /// Turns a refused write into a problem; a stale epoch shows that the session is lost.
-    pub(crate) fn refused(&self, owned: &Owned, status: Status) -> Problem {
-        let problem = Problem::from(status).about(owned.session_id.as_str());
-        if &*problem.reason != "STALE_OWNER" {
-            return problem;
+    pub(crate) fn record_refusal(&self, owned: &OwnedSession, status: Status) -> ToolError {
+        let error = ToolError::from(status).about(owned.session_id.as_str());
+        if &*error.reason != "STALE_OWNER" {
+            return error;
         }
-        let loss = Loss::Elsewhere { owner: None };
-        if let Some(hold) = self
+        let loss = LeaseLoss::TakenOver { owner: None };
+        if let Some(lease) = self
             .find(&owned.session_id)
-            .filter(|hold| hold.epoch() == owned.epoch)
+            .filter(|lease| lease.epoch() == owned.epoch)
         {
-            hold.lose(loss.clone());
+            lease.mark_lost(loss.clone());
         }
-        loss.problem(&owned.session_id)
+        loss.to_error(&owned.session_id)
     }
 
-    fn held(&self) -> MutexGuard<'_, HashMap<String, Arc<Hold>>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    fn leases(&self) -> MutexGuard<'_, HashMap<String, Arc<SessionLease>>> {
+        self.leases.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn keepers(&self) -> MutexGuard<'_, JoinSet<()>> {
-        self.keepers.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lease_tasks(&self) -> MutexGuard<'_, JoinSet<()>> {
+        self.lease_tasks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn find(&self, session_id: &str) -> Option<Arc<Hold>> {
-        self.held().get(session_id).cloned()
+    fn find(&self, session_id: &str) -> Option<Arc<SessionLease>> {
+        self.leases().get(session_id).cloned()
     }
 
     /// Whether this process holds the session now.
-    pub(crate) fn holds(&self, session_id: &str) -> bool {
-        self.find(session_id).is_some_and(|hold| !hold.is_lost())
+    pub(crate) fn has_lease(&self, session_id: &str) -> bool {
+        self.find(session_id).is_some_and(|lease| !lease.is_lost())
     }
 
     /// Whether this process owns the session now, rather than still asking for it.
     pub(crate) fn owns(&self, session_id: &str) -> bool {
-        self.find(session_id).is_some_and(|hold| hold.epoch() > 0)
+        self.find(session_id).is_some_and(|lease| lease.epoch() > 0)
     }
 
     /// The session of calls that name none, if there is one yet.
@@ -242,58 +250,59 @@ impl Sessions {
     }
 
     /// The sessions held now.
-    pub(crate) fn held_ids(&self) -> Vec<String> {
-        let held = self.held();
-        held.values()
-            .filter(|hold| !hold.is_lost())
-            .map(|hold| hold.session_id.clone())
+    pub(crate) fn leased_ids(&self) -> Vec<String> {
+        let leases = self.leases();
+        leases
+            .values()
+            .filter(|lease| !lease.is_lost())
+            .map(|lease| lease.session_id.clone())
             .collect()
     }
 
     /// News of a session since the last call about it.
     pub(crate) fn take_notices(&self, session_id: &str) -> Vec<Value> {
         self.find(session_id)
-            .map(|hold| hold.take_notices())
+            .map(|lease| lease.take_notices())
             .unwrap_or_default()
     }
 
     /// News for whoever asks next about a session this process holds.
     pub(crate) fn notify(&self, session_id: &str, kind: &str, text: String) {
-        if let Some(hold) = self.find(session_id) {
+        if let Some(lease) = self.find(session_id) {
             let at = Some(Timestamp::from(std::time::SystemTime::now()));
             let kind = kind.to_owned();
-            hold.notify(Notice { kind, text, at });
+            lease.notify(Notice { kind, text, at });
         }
     }
 
     /// Leaves every session held until the process ends. Closing a stream would be taken for a farewell, so its keeper
     /// keeps it open to the last.
     pub(crate) fn abandon(&self) {
-        self.keepers().detach_all();
+        self.lease_tasks().detach_all();
     }
 
     /// Detaches every session, within a second.
-    pub(crate) async fn leave(&self, reason: &str) {
-        for hold in self.held().values() {
-            hold.leave(reason);
+    pub(crate) async fn detach_all(&self, reason: &str) {
+        for lease in self.leases().values() {
+            lease.request_detach(reason);
         }
-        let mut keepers = std::mem::take(&mut *self.keepers());
-        let all = async { while keepers.join_next().await.is_some() {} };
-        if tokio::time::timeout(LEAVING, all).await.is_err() {
+        let mut lease_tasks = std::mem::take(&mut *self.lease_tasks());
+        let all = async { while lease_tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(DETACH_TIMEOUT, all).await.is_err() {
             tracing::warn!("some sessions could not be detached in time");
         }
     }
 }
 
-fn owned(hold: &Hold, epoch: u64) -> Owned {
-    Owned {
-        session_id: hold.session_id.clone(),
+fn owned(lease: &SessionLease, epoch: u64) -> OwnedSession {
+    OwnedSession {
+        session_id: lease.session_id.clone(),
         epoch,
-        project: hold.project.clone(),
+        project: lease.project.clone(),
     }
 }
 
 /// Whether the session is there no more, rather than somebody else's.
-fn is_over(problem: &Problem) -> bool {
-    matches!(&*problem.reason, "SESSION_ENDED" | "SESSION_NOT_FOUND")
+fn is_over(error: &ToolError) -> bool {
+    matches!(&*error.reason, "SESSION_ENDED" | "SESSION_NOT_FOUND")
 }

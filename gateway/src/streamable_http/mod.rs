@@ -2,9 +2,9 @@
 //!
 //! Host and Origin are checked by rmcp against DNS rebinding; a bearer token is asked for if one is configured, and an
 //! address others can reach is refused without one. Who calls goes along with the request, for the tools to ask what
-//! the caller may do. Who gets a connection at all is the [`door`]'s business.
+//! the caller may do. Who gets a connection at all is the [`listener`]'s business.
 
-mod door;
+mod listener;
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -21,11 +21,11 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
-use shim_runtime::auth::{Auth, Caller, Pass, Peer, Role};
-use shim_runtime::fault::Fault;
+use shim_runtime::auth::{Auth, AuthGrant, Caller, Peer, Role};
 use shim_runtime::lifecycle::Shutdown;
 use shim_runtime::limits::{Limiter, Limits};
-use shim_runtime::server::{Connection, while_let_in};
+use shim_runtime::server::{Connection, end_on_revocation};
+use shim_runtime::service_error::ServiceError;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
@@ -34,18 +34,18 @@ use tonic::body::Body;
 use crate::gateway::Gateway;
 use crate::server::McpServer;
 
-use door::Door;
+use listener::HttpListener;
 
 const PATH: &str = "/mcp";
 /// Requests in flight get this long to finish once the shutdown began.
-const DRAIN: Duration = Duration::from_secs(2);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a connection may take over a request's headers, counted from its beginning or from the answer before: no
 /// token is seen until they are there.
-const HEADERS_WITHIN: Duration = Duration::from_secs(10);
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// The headers of one request; bodies are read in pieces of this size at most.
 const MAX_HEADER_BYTES: usize = 16 * 1024;
 /// Who speaks HTTP/2 and is silent is asked whether they are there; hyper waits 20 s for the answer.
-const ASK_AFTER: Duration = Duration::from_secs(10);
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
 type McpService = StreamableHttpService<McpServer, LocalSessionManager>;
 
@@ -66,12 +66,12 @@ impl Admission {
     }
 
     /// Bodies are bounded by the MCP server, so only calls are counted here.
-    fn admit<B>(&self, request: &Request<B>, peer: Peer) -> Result<Caller, Fault> {
+    fn admit<B>(&self, request: &Request<B>, peer: Peer) -> Result<Caller, ServiceError> {
         let shown = request
             .headers()
             .get(header::AUTHORIZATION)
             .map(HeaderValue::as_bytes);
-        let caller = self.auth.identify(shown, peer, SystemTime::now())?;
+        let caller = self.auth.authenticate(shown, peer, SystemTime::now())?;
         self.limiter.admit(&caller, Instant::now())?;
         Ok(caller)
     }
@@ -99,7 +99,7 @@ pub(crate) async fn serve(
     }
     let factory = move || Ok(McpServer::new(gateway.clone()));
     let mcp = StreamableHttpService::new(factory, Arc::new(LocalSessionManager::default()), config);
-    let door = Door::new(listener, admission.connections);
+    let listener = HttpListener::new(listener, admission.connections);
     let auth = admission.auth.clone();
     let endpoint = Endpoint {
         mcp,
@@ -109,29 +109,31 @@ pub(crate) async fn serve(
     let connections = GracefulShutdown::new();
     let serving = async {
         loop {
-            match door.next().await {
-                Ok((connection, peer)) => follow(&endpoint, connection, peer, &connections),
+            match listener.accept().await {
+                Ok((connection, peer)) => {
+                    spawn_connection(&endpoint, connection, peer, &connections);
+                }
                 Err(error) => tracing::warn!("a connection could not be accepted: {error}"),
             }
         }
     };
     tokio::select! {
         () = serving => {}
-        never = auth.keep_looking() => match never {},
+        never = auth.keep_polling() => match never {},
         () = shutdown.wait() => {}
     }
-    drop(door);
+    drop(listener);
     streams.cancel();
-    if tokio::time::timeout(DRAIN, connections.shutdown())
+    if tokio::time::timeout(DRAIN_TIMEOUT, connections.shutdown())
         .await
         .is_err()
     {
-        tracing::warn!("requests were still open after {DRAIN:?}; leaving them");
+        tracing::warn!("requests were still open after {DRAIN_TIMEOUT:?}; leaving them");
     }
 }
 
 /// Serves one connection in a task that ends with it or with the drain.
-fn follow(
+fn spawn_connection(
     endpoint: &Endpoint,
     connection: Connection,
     peer: SocketAddr,
@@ -158,12 +160,12 @@ fn server() -> auto::Builder<TokioExecutor> {
     server
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADERS_WITHIN)
+        .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(MAX_HEADER_BYTES);
     server
         .http2()
         .timer(TokioTimer::new())
-        .keep_alive_interval(ASK_AFTER);
+        .keep_alive_interval(KEEP_ALIVE_INTERVAL);
     server
 }
 
@@ -196,9 +198,9 @@ impl Endpoint {
     {
         let caller = match self.admission.admit(&request, self.peer) {
             Ok(caller) => caller,
-            Err(fault) => return refused(&fault),
+            Err(fault) => return refusal_response(&fault),
         };
-        let pass = caller.pass(Role::Read);
+        let grant = caller.grant(Role::Read);
         // The tools look it up among the request's parts.
         request.extensions_mut().insert(caller);
         if request.uri().path() != PATH {
@@ -208,22 +210,22 @@ impl Endpoint {
             // What is done is answered, whatever became of the token meanwhile.
             biased;
             answer = self.mcp.handle(request) => answer,
-            fault = lapsed(&self.admission.auth, pass) => return refused(&fault),
+            fault = revoked(&self.admission.auth, grant) => return refusal_response(&fault),
         };
-        answer.map(|body| while_let_in(Body::new(body), &self.admission.auth, pass))
+        answer.map(|body| end_on_revocation(Body::new(body), &self.admission.auth, grant))
     }
 }
 
 /// Waits until the caller is let in no more; for ever if they showed no token.
-async fn lapsed(auth: &Auth, pass: Option<Pass>) -> Fault {
-    match pass {
-        Some(pass) => auth.lapsed(pass).await,
+async fn revoked(auth: &Auth, grant: Option<AuthGrant>) -> ServiceError {
+    match grant {
+        Some(grant) => auth.revoked(grant).await,
         None => pending().await,
     }
 }
 
 /// A fault in the words of HTTP (RFC 9110, 10.2.3 and 11.6.1).
-fn refused(fault: &Fault) -> Response<Body> {
+fn refusal_response(fault: &ServiceError) -> Response<Body> {
     let text = match &fault.remedy {
         Some(remedy) => format!("{}: {}; {remedy}\n", fault.reason, fault.message),
         None => format!("{}: {}\n", fault.reason, fault.message),

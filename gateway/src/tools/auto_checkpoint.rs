@@ -6,21 +6,21 @@ use shim_proto::checkpoint::v1::{
 };
 use tonic::Status;
 
-use super::{Answer, Call, Hints, Spec, fact};
-use crate::arguments::{Arguments, Form, optional, required};
+use super::{Hints, ToolCall, ToolOutput, ToolSpec, output};
+use crate::arguments::{Arguments, ParameterType, optional, required};
 use crate::config::Project;
 use crate::evidence;
-use crate::facts;
-use crate::problem::Problem;
+use crate::render::json;
+use crate::render::words;
 use crate::services::request_id;
-use crate::wording;
+use crate::tool_error::ToolError;
 
-const ITEM: Form = Form::Texts {
+const ITEM: ParameterType = ParameterType::Texts {
     max_items: 1_000,
     max_bytes: 8_192,
 };
 
-pub(super) const SPEC: Spec = Spec {
+pub(super) const SPEC: ToolSpec = ToolSpec {
     name: "shim_auto_checkpoint",
     title: "Save a checkpoint",
     description: "Saves where this conversation stands, so that it can be brought back after a crash, a full context \
@@ -35,12 +35,12 @@ pub(super) const SPEC: Spec = Spec {
     parameters: &[
         required(
             "current_task",
-            Form::Text { max_bytes: 8_192 },
+            ParameterType::Text { max_bytes: 8_192 },
             "What is being worked on, in one or two sentences; at most 8,192 bytes.",
         ),
         required(
             "progress",
-            Form::Number { min: 0.0, max: 1.0 },
+            ParameterType::Number { min: 0.0, max: 1.0 },
             "How much of the task is done, from 0 (nothing) to 1 (all).",
         ),
         optional(
@@ -50,7 +50,7 @@ pub(super) const SPEC: Spec = Spec {
         ),
         optional(
             "active_files",
-            Form::Paths { max_items: 1_000 },
+            ParameterType::Paths { max_items: 1_000 },
             "Files in use, absolute or relative to the project, without \"..\"; at most 1,000. They are compared on recovery.",
         ),
         optional(
@@ -70,12 +70,12 @@ pub(super) const SPEC: Spec = Spec {
         ),
         optional(
             "summary",
-            Form::Text { max_bytes: 262_144 },
+            ParameterType::Text { max_bytes: 262_144 },
             "The conversation in short, with what a successor must know; at most 262,144 bytes.",
         ),
         optional(
             "trigger",
-            Form::Choice(&[
+            ParameterType::Choice(&[
                 "manual",
                 "periodic",
                 "milestone",
@@ -86,7 +86,7 @@ pub(super) const SPEC: Spec = Spec {
         ),
         optional(
             "session_id",
-            Form::IdOrNew,
+            ParameterType::IdOrNew,
             "The session to save to, from an earlier answer; \"new\" starts another one; left out, this process's own session is used.",
         ),
     ],
@@ -97,23 +97,23 @@ pub(super) const SPEC: Spec = Spec {
         open_world: false,
     },
     always_load: true,
-    facts: &[
-        fact(
+    outputs: &[
+        output(
             "checkpoint",
             "object",
             "The checkpoint: checkpoint_id, number, trigger, created_at, progress.",
         ),
-        fact(
+        output(
             "active_files",
             "array",
             "What was seen of each active file: path, presence, size_bytes, blake3.",
         ),
-        fact(
+        output(
             "task_id",
             "string",
             "The shared task this session has: the checkpoint was kept with it.",
         ),
-        fact(
+        output(
             "git",
             "object",
             "The commit and branch the project stands on: head, branch.",
@@ -121,22 +121,22 @@ pub(super) const SPEC: Spec = Spec {
     ],
 };
 
-pub(super) async fn run(call: &Call) -> Result<Answer, Problem> {
+pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     let arguments = &call.arguments;
-    let surroundings = &call.gateway.surroundings;
-    let project = &surroundings.project;
-    let claim =
+    let client_context = &call.gateway.client_context;
+    let project = &client_context.project;
+    let acquire =
         call.gateway
             .sessions
-            .claim(arguments.text("session_id"), &project.name, &call.client);
+            .acquire(arguments.text("session_id"), &project.name, &call.client);
     let (owned, files, git, memory) = tokio::join!(
-        claim,
-        evidence::look_at_files(project.folder.clone(), arguments.texts("active_files")),
-        evidence::look_at_git(project.folder.as_deref()),
+        acquire,
+        evidence::inspect_files(project.folder.clone(), arguments.texts("active_files")),
+        evidence::inspect_git(project.folder.as_deref()),
         call.gateway.memory.read(),
     );
     let owned = owned?;
-    let files = placed(files, project, owned.project.as_deref());
+    let files = with_whole_paths(files, project, owned.project.as_deref());
     let known = state(arguments);
     let state = CheckpointState {
         active_files: files.clone(),
@@ -153,37 +153,42 @@ pub(super) async fn run(call: &Call) -> Result<Answer, Problem> {
         carry_over: true,
     };
     let saved = call.gateway.services.save_checkpoint(request).await;
-    let saved = saved.map_err(|status| call.gateway.sessions.refused(&owned, status))?;
+    let saved = saved.map_err(|status| call.gateway.sessions.record_refusal(&owned, status))?;
     let checkpoint = saved
         .checkpoint
         .ok_or_else(|| Status::internal("the service saved no checkpoint"))?;
-    let task_id = tell_task(call, &checkpoint).await;
-    let mut facts = json!({
-        "checkpoint": facts::checkpoint(&checkpoint),
-        "active_files": files.iter().map(facts::file).collect::<Vec<_>>(),
+    let task_id = report_checkpoint(call, &checkpoint).await;
+    let mut structured = json!({
+        "checkpoint": json::checkpoint(&checkpoint),
+        "active_files": files.iter().map(json::file).collect::<Vec<_>>(),
     });
     if let Some(git) = git {
-        facts["git"] = json!({"head": git.head, "branch": git.branch});
+        structured["git"] = json!({"head": git.head, "branch": git.branch});
     }
     let open_steps = arguments.texts("next_steps").len();
-    let mut text = told(&checkpoint, &files, open_steps);
+    let mut text = render(&checkpoint, &files, open_steps);
     if let Some(task_id) = task_id {
         text.push_str(&format!(
             "\nKept with task {task_id}: another worker would go on from here."
         ));
-        facts["task_id"] = task_id.into();
+        structured["task_id"] = task_id.into();
     }
-    Ok(Answer::new(text, facts).of_session(owned.session_id))
+    Ok(ToolOutput::new(text, structured).with_session(owned.session_id))
 }
 
 /// A session that has a task saves for it, too. Returns the task, unless it is not the session's any more: then the
 /// session hears of that as a notice.
-async fn tell_task(call: &Call, checkpoint: &Checkpoint) -> Option<String> {
-    let held = call.gateway.claims.saved(checkpoint)?;
-    match call.gateway.claims.tell(&checkpoint.session_id).await {
-        Ok(()) => Some(held.task_id),
+async fn report_checkpoint(call: &ToolCall, checkpoint: &Checkpoint) -> Option<String> {
+    let current = call.gateway.claims.record_checkpoint(checkpoint)?;
+    match call
+        .gateway
+        .claims
+        .report_checkpoint(&checkpoint.session_id)
+        .await
+    {
+        Ok(()) => Some(current.task_id),
         Err(status) => {
-            let text = wording::task_lost(&held.task_id, &status);
+            let text = words::task_lost(&current.task_id, &status);
             let sessions = &call.gateway.sessions;
             sessions.notify(&checkpoint.session_id, "task_lost", text);
             None
@@ -207,7 +212,11 @@ fn state(arguments: &Arguments) -> CheckpointState {
 
 /// Relative paths are relative to the session's project. A session of another project gets whole paths, or a later
 /// recovery would look for the files in the wrong folder.
-fn placed(mut files: Vec<FileState>, here: &Project, session: Option<&str>) -> Vec<FileState> {
+fn with_whole_paths(
+    mut files: Vec<FileState>,
+    here: &Project,
+    session: Option<&str>,
+) -> Vec<FileState> {
     if let Some(folder) = here.folder.as_ref().filter(|_| session != Some(&here.name)) {
         for file in &mut files {
             file.path = folder.join(&file.path).display().to_string();
@@ -226,12 +235,12 @@ fn trigger(word: Option<&str>) -> CheckpointTrigger {
     }
 }
 
-fn told(checkpoint: &Checkpoint, files: &[FileState], open_steps: usize) -> String {
+fn render(checkpoint: &Checkpoint, files: &[FileState], open_steps: usize) -> String {
     let mut text = format!(
         "Checkpoint {} saved ({}, {} done, {open_steps} next step(s)).\ncheckpoint_id: {}",
         checkpoint.number,
-        wording::trigger(checkpoint.trigger()),
-        wording::percent(checkpoint.progress),
+        words::trigger(checkpoint.trigger()),
+        words::percent(checkpoint.progress),
         checkpoint.id,
     );
     if !files.is_empty() {
@@ -249,7 +258,7 @@ fn told(checkpoint: &Checkpoint, files: &[FileState], open_steps: usize) -> Stri
         text.push_str(&format!(
             "\n- {} is {}",
             file.path,
-            wording::presence(file.presence()).replace('_', " ")
+            words::presence(file.presence()).replace('_', " ")
         ));
     }
     text

@@ -8,18 +8,18 @@ use shim_proto::checkpoint::v1::{
 };
 use tonic::Status;
 
-use super::{Answer, Call, Hints, Spec, fact};
-use crate::arguments::{Form, optional};
+use super::{Hints, ToolCall, ToolOutput, ToolSpec, output};
+use crate::arguments::{ParameterType, optional};
 use crate::config::Project;
 use crate::evidence;
-use crate::facts;
-use crate::problem::Problem;
 use crate::recovery;
+use crate::render::json;
 use crate::services::request_id;
+use crate::tool_error::ToolError;
 
 const MAX_CANDIDATES: i32 = 10;
 
-pub(super) const SPEC: Spec = Spec {
+pub(super) const SPEC: ToolSpec = ToolSpec {
     name: "shim_check_recovery",
     title: "Find and restore interrupted work",
     description: "Finds work that a crash, a full context window or a closed window interrupted, and brings it back.\n\
@@ -34,22 +34,22 @@ pub(super) const SPEC: Spec = Spec {
     parameters: &[
         optional(
             "action",
-            Form::Choice(&["detect", "restore", "dismiss"]),
+            ParameterType::Choice(&["detect", "restore", "dismiss"]),
             "What to do; \"detect\" if left out.",
         ),
         optional(
             "project",
-            Form::Text { max_bytes: 4_096 },
+            ParameterType::Text { max_bytes: 4_096 },
             "The project, an absolute folder or a name as the list shows it; left out, the present one.",
         ),
         optional(
             "checkpoint_id",
-            Form::Id,
+            ParameterType::Id,
             "For restore: the checkpoint to go back to; left out, the session's newest intact one.",
         ),
         optional(
             "session_id",
-            Form::Id,
+            ParameterType::Id,
             "For restore and dismiss: the session, as the list shows it.",
         ),
     ],
@@ -60,40 +60,40 @@ pub(super) const SPEC: Spec = Spec {
         open_world: false,
     },
     always_load: true,
-    facts: &[
-        fact(
+    outputs: &[
+        output(
             "candidates",
             "array",
             "detect: interrupted sessions, best first: session_id, project, interruption, age_seconds, confidence, checkpoint, next_steps.",
         ),
-        fact(
+        output(
             "own_session",
             "object",
             "detect: this process's own session if it has checkpoints; another chat of the same client may have filled it.",
         ),
-        fact(
+        output(
             "resume_prompt",
             "string",
             "restore: the state to go on from; its claims were checked.",
         ),
-        fact(
+        output(
             "claims",
             "array",
             "restore: each checked claim: kind, subject, verdict, detail.",
         ),
-        fact("checkpoint", "object", "restore: the checkpoint restored."),
-        fact("restore_id", "string", "restore: names this restore."),
-        fact(
+        output("checkpoint", "object", "restore: the checkpoint restored."),
+        output("restore_id", "string", "restore: names this restore."),
+        output(
             "interruption",
             "object",
             "restore: how the session was interrupted: cause, confidence, evidence, at.",
         ),
-        fact(
+        output(
             "damaged_numbers",
             "array",
             "restore: newer checkpoints that are damaged and were passed over.",
         ),
-        fact(
+        output(
             "session",
             "object",
             "restore and dismiss: the session as it is now.",
@@ -101,7 +101,7 @@ pub(super) const SPEC: Spec = Spec {
     ],
 };
 
-pub(super) async fn run(call: &Call) -> Result<Answer, Problem> {
+pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     match call.arguments.text("action") {
         Some("restore") => restore(call).await,
         Some("dismiss") => dismiss(call).await,
@@ -109,38 +109,39 @@ pub(super) async fn run(call: &Call) -> Result<Answer, Problem> {
     }
 }
 
-fn project(call: &Call) -> Project {
-    call.arguments
-        .text("project")
-        .map_or_else(|| call.gateway.surroundings.project.clone(), Project::named)
+fn project(call: &ToolCall) -> Project {
+    call.arguments.text("project").map_or_else(
+        || call.gateway.client_context.project.clone(),
+        Project::named,
+    )
 }
 
-async fn detect(call: &Call) -> Result<Answer, Problem> {
+async fn detect(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     let project = project(call);
     let candidates = candidates(call, &project, false).await?;
     let mut text = recovery::list(&candidates, &project.name);
-    let mut facts =
-        json!({"candidates": candidates.iter().map(facts::candidate).collect::<Vec<_>>()});
+    let mut structured =
+        json!({"candidates": candidates.iter().map(json::candidate).collect::<Vec<_>>()});
     if let Some(own) = own_session(call).await {
         text.push_str(&format!(
             "\nThis process's own session {} has {} checkpoint(s), the last one on: {}. If another chat of this client \
              wrote them, action=restore session_id={} shows where it stood.",
             own.id, own.head_number, own.current_task, own.id,
         ));
-        facts["own_session"] = facts::session(&own);
+        structured["own_session"] = json::session(&own);
     }
-    let answer = Answer::new(text, facts);
-    Ok(Answer {
+    let answer = ToolOutput::new(text, structured);
+    Ok(ToolOutput {
         session_id: call.gateway.sessions.default_id().await,
         ..answer
     })
 }
 
 async fn candidates(
-    call: &Call,
+    call: &ToolCall,
     project: &Project,
     only: bool,
-) -> Result<Vec<RecoveryCandidate>, Problem> {
+) -> Result<Vec<RecoveryCandidate>, ToolError> {
     let request = DetectRecoveryRequest {
         project: project.name.clone(),
         limit: MAX_CANDIDATES,
@@ -155,7 +156,7 @@ async fn candidates(
 }
 
 /// The default session of this process, if anything was saved to it.
-async fn own_session(call: &Call) -> Option<Session> {
+async fn own_session(call: &ToolCall) -> Option<Session> {
     let session_id = call.gateway.sessions.default_id().await?;
     let session = call
         .gateway
@@ -167,7 +168,7 @@ async fn own_session(call: &Call) -> Option<Session> {
     (session.head_number > 0).then_some(session)
 }
 
-async fn restore(call: &Call) -> Result<Answer, Problem> {
+async fn restore(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     let (session_id, checkpoint_id) = chosen(call).await?;
     let services = &call.gateway.services;
     let (session, state) = tokio::try_join!(
@@ -180,7 +181,7 @@ async fn restore(call: &Call) -> Result<Answer, Problem> {
             number: 0,
         }),
     )
-    .map_err(|status| Problem::from(status).about(session_id.as_str()))?;
+    .map_err(|status| ToolError::from(status).about(session_id.as_str()))?;
     let session = session
         .session
         .ok_or_else(|| Status::internal("the service answered without the session"))?;
@@ -196,13 +197,16 @@ async fn restore(call: &Call) -> Result<Answer, Problem> {
         .await
         .map_err(|status| owned_elsewhere(status, &session))?;
     if let Some(session) = &restored.session {
-        call.gateway.sessions.restored(session, &call.client).await;
+        call.gateway
+            .sessions
+            .adopt_restored(session, &call.client)
+            .await;
     }
-    Ok(told(&restored).of_session(session_id))
+    Ok(render(&restored).with_session(session_id))
 }
 
 /// Which session and which checkpoint of it ("" for the newest).
-async fn chosen(call: &Call) -> Result<(String, String), Problem> {
+async fn chosen(call: &ToolCall) -> Result<(String, String), ToolError> {
     let arguments = &call.arguments;
     let checkpoint_id = arguments.text_or_empty("checkpoint_id");
     if let Some(session_id) = arguments.text("session_id") {
@@ -231,18 +235,18 @@ async fn chosen(call: &Call) -> Result<(String, String), Problem> {
         .iter()
         .map(|other| ("session_id".to_owned(), recovery::line(other)))
         .collect();
-    Err(Problem::new("NOTHING_TO_RESTORE", message)
+    Err(ToolError::new("NOTHING_TO_RESTORE", message)
         .with_fields(fields)
         .next_step("name a session_id; shim_session_status view=sessions lists all there are"))
 }
 
 async fn restore_request(
-    call: &Call,
+    call: &ToolCall,
     session: &Session,
     state: &CheckpointState,
     checkpoint_id: String,
 ) -> RestoreCheckpointRequest {
-    let present = &call.gateway.surroundings.project;
+    let present = &call.gateway.client_context.project;
     let folder = Project::named(&session.project)
         .folder
         .or_else(|| present.folder.clone());
@@ -252,8 +256,8 @@ async fn restore_request(
         .map(|file| file.path.clone())
         .collect();
     let (current_files, current_git) = tokio::join!(
-        evidence::look_at_files(folder.clone(), paths),
-        evidence::look_at_git(folder.as_deref())
+        evidence::inspect_files(folder.clone(), paths),
+        evidence::inspect_git(folder.as_deref())
     );
     RestoreCheckpointRequest {
         request_id: request_id(),
@@ -261,7 +265,7 @@ async fn restore_request(
         checkpoint_id,
         expected_epoch: session.epoch,
         // Only what this very process holds is taken over: nobody else loses anything by it.
-        take_over: call.gateway.sessions.holds(&session.id),
+        take_over: call.gateway.sessions.has_lease(&session.id),
         client: Some(call.client.clone()),
         current_files,
         current_git,
@@ -269,41 +273,41 @@ async fn restore_request(
 }
 
 /// The service's remedy speaks of a flag this tool does not have, on purpose: a live owner is never robbed by a model.
-fn owned_elsewhere(status: Status, session: &Session) -> Problem {
-    let problem = Problem::from(status).about(session.id.as_str());
-    if &*problem.reason == "SESSION_OWNED" {
-        problem.next_step(format!(
+fn owned_elsewhere(status: Status, session: &Session) -> ToolError {
+    let error = ToolError::from(status).about(session.id.as_str());
+    if &*error.reason == "SESSION_OWNED" {
+        error.next_step(format!(
             "close the client that holds it and try again; a person can force it with `shim sessions restore {}`",
             session.id
         ))
     } else {
-        problem
+        error
     }
 }
 
-fn told(restored: &RestoreCheckpointResponse) -> Answer {
-    let mut facts = json!({
+fn render(restored: &RestoreCheckpointResponse) -> ToolOutput {
+    let mut structured = json!({
         "resume_prompt": restored.resume_prompt,
-        "claims": restored.claims.iter().map(facts::claim).collect::<Vec<_>>(),
+        "claims": restored.claims.iter().map(json::claim).collect::<Vec<_>>(),
         "restore_id": restored.restore_id,
         "damaged_numbers": restored.damaged_numbers,
     });
     if let Some(checkpoint) = &restored.checkpoint {
-        facts["checkpoint"] = facts::checkpoint(checkpoint);
+        structured["checkpoint"] = json::checkpoint(checkpoint);
     }
     if let Some(session) = &restored.session {
-        facts["session"] = facts::session(session);
+        structured["session"] = json::session(session);
     }
     if let Some(interruption) = &restored.interruption {
-        facts["interruption"] = facts::interruption(interruption);
+        structured["interruption"] = json::interruption(interruption);
     }
-    Answer::new(restored.resume_prompt.clone(), facts)
+    ToolOutput::new(restored.resume_prompt.clone(), structured)
 }
 
-async fn dismiss(call: &Call) -> Result<Answer, Problem> {
+async fn dismiss(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     let Some(session_id) = call.arguments.text("session_id") else {
         let rule = "is required for action=dismiss".to_owned();
-        return Err(Problem::new("BAD_REQUEST", "no session was named")
+        return Err(ToolError::new("BAD_REQUEST", "no session was named")
             .with_fields(vec![("session_id".to_owned(), rule)])
             .next_step("name one of the sessions action=detect lists"));
     };
@@ -312,11 +316,11 @@ async fn dismiss(call: &Call) -> Result<Answer, Problem> {
         session_id: session_id.to_owned(),
     };
     let answer = call.gateway.services.dismiss_recovery(request).await;
-    let answer = answer.map_err(|status| Problem::from(status).about(session_id))?;
-    let facts = answer.session.as_ref().map_or_else(
+    let answer = answer.map_err(|status| ToolError::from(status).about(session_id))?;
+    let structured = answer.session.as_ref().map_or_else(
         || json!({}),
-        |session| json!({"session": facts::session(session)}),
+        |session| json!({"session": json::session(session)}),
     );
     let text = "The session is off the recovery list. Nothing was deleted; it can still be restored by its id.";
-    Ok(Answer::new(text, facts).of_session(session_id))
+    Ok(ToolOutput::new(text, structured).with_session(session_id))
 }

@@ -19,24 +19,24 @@ use rmcp::model::{CallToolResult, ContentBlock, JsonObject, MetaObject, Tool, To
 use serde_json::{Map, Value, json};
 use shim_proto::checkpoint::v1::ClientInfo;
 use shim_runtime::auth::Role;
-use shim_runtime::fault::Fault;
+use shim_runtime::service_error::ServiceError;
 use tokio_util::sync::CancellationToken;
 
 use crate::arguments::{self, Arguments, Parameter};
 use crate::gateway::Gateway;
-use crate::inboxes::{Fetch, Moment};
-use crate::problem::Problem;
-use crate::wording;
+use crate::inboxes::{AnswerSeq, Fetch};
+use crate::render::words;
+use crate::tool_error::ToolError;
 
 /// Every call is answered within 30 s; a service that keeps silent for longer is given up here.
-const CALL_LIMIT: Duration = Duration::from_secs(28);
+const CALL_TIMEOUT: Duration = Duration::from_secs(28);
 
 /// A notice in the text: more than the longest message with its sender, since some clients show nothing but the text,
 /// and what they were told is acknowledged.
 const MAX_NOTICE_CHARACTERS: usize = 17 << 10;
 
 /// What the model sees of a tool.
-pub(crate) struct Spec {
+pub(crate) struct ToolSpec {
     name: &'static str,
     title: &'static str,
     /// What it does and when it is of use, under 2 KB.
@@ -46,7 +46,7 @@ pub(crate) struct Spec {
     /// Offered without a search. Claude Code defers tools behind its tool search, where a model about to lose its
     /// context does not look; so saving and recovering are always there, and the rest does not cost context.
     always_load: bool,
-    facts: &'static [Fact],
+    outputs: &'static [OutputField],
 }
 
 /// The annotations that are not the same for all.
@@ -58,17 +58,17 @@ struct Hints {
 }
 
 /// One field of `structuredContent`.
-struct Fact {
+struct OutputField {
     name: &'static str,
     kind: &'static str,
     about: &'static str,
 }
 
-const fn fact(name: &'static str, kind: &'static str, about: &'static str) -> Fact {
-    Fact { name, kind, about }
+const fn output(name: &'static str, kind: &'static str, about: &'static str) -> OutputField {
+    OutputField { name, kind, about }
 }
 
-const SPECS: [&Spec; 6] = [
+const SPECS: [&ToolSpec; 6] = [
     &auto_checkpoint::SPEC,
     &check_recovery::SPEC,
     &monitor_signals::SPEC,
@@ -78,7 +78,7 @@ const SPECS: [&Spec; 6] = [
 ];
 
 /// One call on its way.
-struct Call {
+struct ToolCall {
     gateway: Arc<Gateway>,
     client: ClientInfo,
     arguments: Arguments,
@@ -86,9 +86,9 @@ struct Call {
     cancelled: CancellationToken,
 }
 
-impl Call {
+impl ToolCall {
     /// The session a call that only looks is about; none is opened for it.
-    async fn session_looked_from(&self) -> Option<String> {
+    async fn context_session_id(&self) -> Option<String> {
         match self.arguments.text("session_id") {
             Some(session_id) => Some(session_id.to_owned()),
             None => self.gateway.sessions.default_id().await,
@@ -98,27 +98,27 @@ impl Call {
 
 /// What a tool answers.
 #[derive(Default)]
-struct Answer {
+struct ToolOutput {
     session_id: Option<String>,
     text: String,
-    facts: Map<String, Value>,
+    structured: Map<String, Value>,
 }
 
-impl Answer {
-    fn new(text: impl Into<String>, facts: Value) -> Self {
-        let facts = if let Value::Object(facts) = facts {
-            facts
+impl ToolOutput {
+    fn new(text: impl Into<String>, structured: Value) -> Self {
+        let structured = if let Value::Object(structured) = structured {
+            structured
         } else {
             Map::new()
         };
         Self {
             session_id: None,
             text: text.into(),
-            facts,
+            structured,
         }
     }
 
-    fn of_session(mut self, session_id: impl Into<String>) -> Self {
+    fn with_session(mut self, session_id: impl Into<String>) -> Self {
         self.session_id = Some(session_id.into());
         self
     }
@@ -137,7 +137,7 @@ pub(crate) fn find(name: &str) -> Option<Tool> {
         .map(|spec| definition(spec))
 }
 
-fn definition(spec: &Spec) -> Tool {
+fn definition(spec: &ToolSpec) -> Tool {
     let annotations = ToolAnnotations::with_title(spec.title)
         .read_only(spec.hints.read_only)
         .destructive(spec.hints.destructive)
@@ -149,7 +149,7 @@ fn definition(spec: &Spec) -> Tool {
         arguments::schema(spec.parameters),
     )
     .with_title(spec.title)
-    .with_raw_output_schema(Arc::new(output_schema(spec.facts)))
+    .with_raw_output_schema(Arc::new(output_schema(spec.outputs)))
     .with_annotations(annotations);
     if !spec.always_load {
         return tool;
@@ -160,14 +160,14 @@ fn definition(spec: &Spec) -> Tool {
 }
 
 /// Only what every answer has is required: some clients hold failures against the schema, too.
-fn output_schema(facts: &[Fact]) -> JsonObject {
+fn output_schema(outputs: &[OutputField]) -> JsonObject {
     let mut properties = Map::new();
-    for fact in facts {
-        let mut property = json!({"type": fact.kind, "description": fact.about});
-        if fact.kind == "array" {
+    for output in outputs {
+        let mut property = json!({"type": output.kind, "description": output.about});
+        if output.kind == "array" {
             property["items"] = json!({});
         }
-        properties.insert(fact.name.to_owned(), property);
+        properties.insert(output.name.to_owned(), property);
     }
     let shared = json!({
         "session_id": {"type": ["string", "null"], "description": "The session this call was about; null if none."},
@@ -193,13 +193,13 @@ fn output_schema(facts: &[Fact]) -> JsonObject {
 }
 
 /// The name of a tool, if there is one.
-pub(crate) fn known(name: &str) -> Option<&'static str> {
+pub(crate) fn tool_name(name: &str) -> Option<&'static str> {
     let spec = SPECS.iter().find(|spec| spec.name == name)?;
     Some(spec.name)
 }
 
 /// The role a tool asks for; that of a tool nobody knows matters to nobody.
-pub(crate) fn role_needed(name: &str) -> Role {
+pub(crate) fn required_role(name: &str) -> Role {
     match SPECS.iter().find(|spec| spec.name == name) {
         Some(spec) if !spec.hints.read_only => Role::Write,
         _ => Role::Read,
@@ -207,10 +207,10 @@ pub(crate) fn role_needed(name: &str) -> Role {
 }
 
 /// The answer to a caller whose role is too weak. The model reads it, so that it does not try the other tools, too.
-pub(crate) fn refuse_role(fault: &Fault) -> CallToolResult {
-    let problem = Problem::new(fault.reason, fault.message.clone())
+pub(crate) fn role_error(fault: &ServiceError) -> CallToolResult {
+    let error = ToolError::new(fault.reason, fault.message.clone())
         .next_step("the user can give this client a token with a stronger role; shim_session_status works with any");
-    finish(failure(&problem), Vec::new(), true)
+    to_result(error_output(&error), Vec::new(), true)
 }
 
 /// Calls a tool; `None` if there is no such tool. The answer to a call that was `cancelled` in the meantime reaches
@@ -222,14 +222,14 @@ pub(crate) async fn call(
     given: JsonObject,
     cancelled: CancellationToken,
 ) -> Option<CallToolResult> {
-    let began = gateway.inboxes.now();
+    let began = gateway.inboxes.answer_seq();
     let spec = SPECS.iter().find(|spec| spec.name == name)?;
     let arguments = match arguments::read(spec.name, spec.parameters, given) {
         Ok(arguments) => arguments,
-        Err(problem) => return Some(finish(failure(&problem), Vec::new(), true)),
+        Err(error) => return Some(to_result(error_output(&error), Vec::new(), true)),
     };
     let fetch = fetch_messages(gateway, &arguments, began);
-    let call = Call {
+    let call = ToolCall {
         gateway: gateway.clone(),
         client,
         arguments,
@@ -237,21 +237,21 @@ pub(crate) async fn call(
     };
     let (answer, is_error) = match run(spec.name, call).await {
         Ok(answer) => (answer, false),
-        Err(problem) => (failure(&problem), true),
+        Err(error) => (error_output(&error), true),
     };
-    let mut news = Vec::new();
+    let mut notices = Vec::new();
     if let Some(session_id) = &answer.session_id {
         finish_messages(gateway, session_id, fetch, began).await;
         if !cancelled.is_cancelled() {
-            news.extend(gateway.sessions.take_notices(session_id));
-            news.extend(gateway.inboxes.tell(session_id));
+            notices.extend(gateway.sessions.take_notices(session_id));
+            notices.extend(gateway.inboxes.take_notices(session_id));
         }
     }
-    Some(finish(answer, news, is_error))
+    Some(to_result(answer, notices, is_error))
 }
 
 /// Asks for the messages of the call's session while the tool works, if it is known which one that is.
-fn fetch_messages(gateway: &Gateway, arguments: &Arguments, began: Moment) -> Option<Fetch> {
+fn fetch_messages(gateway: &Gateway, arguments: &Arguments, began: AnswerSeq) -> Option<Fetch> {
     let named = arguments.text("session_id").map(str::to_owned);
     let session_id = named.or_else(|| gateway.sessions.default_id_now())?;
     let owned = gateway.sessions.owns(&session_id);
@@ -261,12 +261,17 @@ fn fetch_messages(gateway: &Gateway, arguments: &Arguments, began: Moment) -> Op
 }
 
 /// Waits for the messages, asking now if the call itself opened, adopted or restored its session.
-async fn finish_messages(gateway: &Gateway, session_id: &str, fetch: Option<Fetch>, began: Moment) {
+async fn finish_messages(
+    gateway: &Gateway,
+    session_id: &str,
+    fetch: Option<Fetch>,
+    began: AnswerSeq,
+) {
     if !gateway.sessions.owns(session_id) {
         gateway.inboxes.forget(session_id);
         return;
     }
-    let fetch = match fetch.filter(|fetch| fetch.is_of(session_id)) {
+    let fetch = match fetch.filter(|fetch| fetch.is_for(session_id)) {
         Some(fetch) => Some(fetch),
         None => gateway.inboxes.fetch(session_id, began),
     };
@@ -276,18 +281,18 @@ async fn finish_messages(gateway: &Gateway, session_id: &str, fetch: Option<Fetc
 }
 
 /// The result for arguments that are no JSON object; `None` if there is no such tool.
-pub(crate) fn refuse_shape(name: &str) -> Option<CallToolResult> {
+pub(crate) fn shape_error(name: &str) -> Option<CallToolResult> {
     let spec = SPECS.iter().find(|spec| spec.name == name)?;
     let names: Vec<_> = spec.parameters.iter().map(|p| p.name).collect();
-    let problem = Problem::new(
+    let error = ToolError::new(
         "BAD_REQUEST",
         format!("arguments of {name} must be a JSON object"),
     )
     .next_step(format!("send an object with any of {}", names.join(", ")));
-    Some(finish(failure(&problem), Vec::new(), true))
+    Some(to_result(error_output(&error), Vec::new(), true))
 }
 
-async fn run(name: &str, call: Call) -> Result<Answer, Problem> {
+async fn run(name: &str, call: ToolCall) -> Result<ToolOutput, ToolError> {
     let answer = async {
         match name {
             "shim_auto_checkpoint" => auto_checkpoint::run(&call).await,
@@ -300,47 +305,47 @@ async fn run(name: &str, call: Call) -> Result<Answer, Problem> {
     };
     // A panic would take its answer along, and the client would wait for it for minutes.
     let guarded = AssertUnwindSafe(answer).catch_unwind();
-    match tokio::time::timeout(CALL_LIMIT, guarded).await {
+    match tokio::time::timeout(CALL_TIMEOUT, guarded).await {
         Ok(Ok(outcome)) => outcome,
-        Ok(Err(_)) => Err(Problem::new("INTERNAL", format!("{name} failed by a fault of the gateway"))
+        Ok(Err(_)) => Err(ToolError::new("INTERNAL", format!("{name} failed by a fault of the gateway"))
             .next_step("look with shim_session_status whether it took effect; the gateway's log names the fault")),
-        Err(_) => Err(Problem::new("DEADLINE_EXCEEDED", "the services did not answer within 28 s")
+        Err(_) => Err(ToolError::new("DEADLINE_EXCEEDED", "the services did not answer within 28 s")
             .next_step("look with shim_session_status whether it took effect, then try again")),
     }
 }
 
-fn failure(problem: &Problem) -> Answer {
-    let answer = Answer::new(problem.text(), json!({"error": problem.facts()}));
-    Answer {
-        session_id: problem.session_id().map(str::to_owned),
+fn error_output(error: &ToolError) -> ToolOutput {
+    let answer = ToolOutput::new(error.text(), json!({"error": error.structured()}));
+    ToolOutput {
+        session_id: error.session_id().map(str::to_owned),
         ..answer
     }
 }
 
 /// Adds what every answer has: the session and its news.
-fn finish(answer: Answer, notices: Vec<Value>, is_error: bool) -> CallToolResult {
-    let Answer {
+fn to_result(answer: ToolOutput, notices: Vec<Value>, is_error: bool) -> CallToolResult {
+    let ToolOutput {
         session_id,
         mut text,
-        mut facts,
+        mut structured,
     } = answer;
     if let Some(id) = &session_id {
         text.push_str(&format!("\nsession_id: {id}"));
     }
     for notice in &notices {
-        let news = notice["text"].as_str().unwrap_or_default();
+        let line = notice["text"].as_str().unwrap_or_default();
         text.push_str(&format!(
             "\nNotice: {}",
-            wording::quoted(news, MAX_NOTICE_CHARACTERS)
+            words::quoted(line, MAX_NOTICE_CHARACTERS)
         ));
         if let Some(data) = notice.get("data") {
             text.push_str(&format!("\n  data: {data}"));
         }
     }
-    facts.insert("session_id".to_owned(), session_id.into());
-    facts.insert("notices".to_owned(), notices.into());
+    structured.insert("session_id".to_owned(), session_id.into());
+    structured.insert("notices".to_owned(), notices.into());
     let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
-    result.structured_content = Some(Value::Object(facts));
+    result.structured_content = Some(Value::Object(structured));
     result.is_error = Some(is_error);
     result
 }

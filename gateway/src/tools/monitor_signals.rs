@@ -6,17 +6,17 @@ use shim_proto::checkpoint::v1::{
 };
 use tonic::Status;
 
-use super::{Answer, Call, Hints, Spec, fact};
-use crate::arguments::{Arguments, Form, optional};
-use crate::facts;
-use crate::problem::Problem;
+use super::{Hints, ToolCall, ToolOutput, ToolSpec, output};
+use crate::arguments::{Arguments, ParameterType, optional};
+use crate::render::json;
+use crate::render::words;
 use crate::services::request_id;
-use crate::wording;
+use crate::tool_error::ToolError;
 
 /// The contract's limit on tokens and the like.
 const MOST: u64 = 1_000_000_000;
 
-pub(super) const SPEC: Spec = Spec {
+pub(super) const SPEC: ToolSpec = ToolSpec {
     name: "shim_monitor_signals",
     title: "Check how near the session is to its limits",
     description: "Records what is known of the conversation's load and answers how near it is to dying: a level \
@@ -28,32 +28,32 @@ pub(super) const SPEC: Spec = Spec {
     parameters: &[
         optional(
             "estimated_tokens",
-            Form::Whole { min: 0, max: MOST },
+            ParameterType::Integer { min: 0, max: MOST },
             "Tokens in the context now.",
         ),
         optional(
             "context_window",
-            Form::Whole { min: 1, max: MOST },
+            ParameterType::Integer { min: 1, max: MOST },
             "The model's context window in tokens, for example 200000.",
         ),
         optional(
             "message_count",
-            Form::Whole { min: 0, max: MOST },
+            ParameterType::Integer { min: 0, max: MOST },
             "Messages in the conversation so far.",
         ),
         optional(
             "tool_calls",
-            Form::Whole { min: 0, max: MOST },
+            ParameterType::Integer { min: 0, max: MOST },
             "Tool calls in the conversation so far.",
         ),
         optional(
             "tool_failures",
-            Form::Whole { min: 0, max: MOST },
+            ParameterType::Integer { min: 0, max: MOST },
             "How many of the tool calls failed; at most tool_calls.",
         ),
         optional(
             "response_latency_ms",
-            Form::Number {
+            ParameterType::Number {
                 min: 0.0,
                 max: 86_400_000.0,
             },
@@ -61,7 +61,7 @@ pub(super) const SPEC: Spec = Spec {
         ),
         optional(
             "session_id",
-            Form::Id,
+            ParameterType::Id,
             "The session, from an earlier answer; left out, this process's own session is used.",
         ),
     ],
@@ -72,21 +72,21 @@ pub(super) const SPEC: Spec = Spec {
         open_world: false,
     },
     always_load: false,
-    facts: &[
-        fact("level", "string", "safe, warning or danger."),
-        fact(
+    outputs: &[
+        output("level", "string", "safe, warning or danger."),
+        output(
             "previous_level",
             "string",
             "The level before this snapshot.",
         ),
-        fact("risk", "number", "The sum of the weights raised, 0..1."),
-        fact(
+        output("risk", "number", "The sum of the weights raised, 0..1."),
+        output(
             "factors",
             "array",
             "Every factor looked at: name, value, limit, unit, zone, weight.",
         ),
-        fact("advice", "array", "What the raised factors mean."),
-        fact(
+        output("advice", "array", "What the raised factors mean."),
+        output(
             "danger_checkpoint",
             "object",
             "The checkpoint the service saved by itself, if it did.",
@@ -94,14 +94,14 @@ pub(super) const SPEC: Spec = Spec {
     ],
 };
 
-pub(super) async fn run(call: &Call) -> Result<Answer, Problem> {
+pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     let arguments = &call.arguments;
-    let project = &call.gateway.surroundings.project.name;
-    let claim = call
-        .gateway
-        .sessions
-        .claim(arguments.text("session_id"), project, &call.client);
-    let (owned, memory) = tokio::join!(claim, call.gateway.memory.read());
+    let project = &call.gateway.client_context.project.name;
+    let acquire =
+        call.gateway
+            .sessions
+            .acquire(arguments.text("session_id"), project, &call.client);
+    let (owned, memory) = tokio::join!(acquire, call.gateway.memory.read());
     let owned = owned?;
     let request = RecordSignalsRequest {
         request_id: request_id(),
@@ -113,34 +113,34 @@ pub(super) async fn run(call: &Call) -> Result<Answer, Problem> {
         }),
     };
     let answer = call.gateway.services.record_signals(request).await;
-    let answer = answer.map_err(|status| call.gateway.sessions.refused(&owned, status))?;
-    let previous = wording::level(answer.previous_level());
+    let answer = answer.map_err(|status| call.gateway.sessions.record_refusal(&owned, status))?;
+    let previous = words::level(answer.previous_level());
     let assessment = answer
         .assessment
         .ok_or_else(|| Status::internal("the service judged nothing"))?;
     let advice = advice(&assessment);
-    let mut facts = facts::assessment(&assessment);
-    facts["previous_level"] = previous.into();
-    facts["advice"] = json!(advice);
-    let mut text = told(&assessment, &advice);
+    let mut structured = json::assessment(&assessment);
+    structured["previous_level"] = previous.into();
+    structured["advice"] = json!(advice);
+    let mut text = render(&assessment, &advice);
     if let Some(checkpoint) = &answer.danger_checkpoint {
-        facts["danger_checkpoint"] = facts::checkpoint(checkpoint);
+        structured["danger_checkpoint"] = json::checkpoint(checkpoint);
         text.push_str(&format!(
             "\nThe service saved checkpoint {} by itself.",
             checkpoint.number
         ));
     }
-    Ok(Answer::new(text, facts).of_session(owned.session_id))
+    Ok(ToolOutput::new(text, structured).with_session(owned.session_id))
 }
 
 /// What the call itself says.
 fn signals(arguments: &Arguments) -> Signals {
     Signals {
-        estimated_tokens: arguments.whole("estimated_tokens"),
-        context_window: arguments.whole("context_window"),
-        message_count: arguments.whole("message_count"),
-        tool_calls: arguments.whole("tool_calls"),
-        tool_failures: arguments.whole("tool_failures"),
+        estimated_tokens: arguments.integer("estimated_tokens"),
+        context_window: arguments.integer("context_window"),
+        message_count: arguments.integer("message_count"),
+        tool_calls: arguments.integer("tool_calls"),
+        tool_failures: arguments.integer("tool_failures"),
         response_latency_ms: arguments.number("response_latency_ms"),
         memory: None,
     }
@@ -153,10 +153,10 @@ fn raised(assessment: &RiskAssessment) -> impl Iterator<Item = &RiskFactor> {
         .filter(|factor| factor.zone() > RiskLevel::Safe)
 }
 
-fn told(assessment: &RiskAssessment, advice: &[String]) -> String {
+fn render(assessment: &RiskAssessment, advice: &[String]) -> String {
     let mut text = format!(
         "Level {}, risk {:.2}.",
-        wording::level(assessment.level()),
+        words::level(assessment.level()),
         assessment.risk
     );
     for factor in raised(assessment) {
@@ -166,7 +166,7 @@ fn told(assessment: &RiskAssessment, advice: &[String]) -> String {
             rounded(factor.value),
             factor.unit,
             rounded(factor.limit),
-            wording::level(factor.zone()),
+            words::level(factor.zone()),
         ));
     }
     for line in advice {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shim_runtime::fault::Fault;
+use shim_runtime::service_error::ServiceError;
 use tonic::{Code, Status};
 
 /// A failure of the checkpoint service.
@@ -84,14 +84,14 @@ pub enum Error {
 
 impl Error {
     /// Whether the database is at fault, not the request.
-    pub(crate) fn is_of_the_store(&self) -> bool {
+    pub(crate) fn is_store_failure(&self) -> bool {
         matches!(
             self,
             Self::DiskFull | Self::StoreUnavailable(_) | Self::Damaged(_)
         )
     }
 
-    fn fault(&self) -> (Code, &'static str, Option<&'static str>, Option<u64>) {
+    fn status_parts(&self) -> (Code, &'static str, Option<&'static str>, Option<u64>) {
         use Code::{
             Aborted, DataLoss, FailedPrecondition, InvalidArgument, NotFound, ResourceExhausted,
             Unavailable,
@@ -200,8 +200,8 @@ impl Error {
 
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
-        let (code, reason, remedy, retry_ms) = error.fault();
-        Fault {
+        let (code, reason, remedy, retry_ms) = error.status_parts();
+        ServiceError {
             code,
             reason,
             message: error.to_string(),

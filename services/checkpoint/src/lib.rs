@@ -8,7 +8,7 @@ mod domain;
 mod error;
 mod janitor;
 mod lease;
-mod measure;
+mod metrics;
 mod rpc;
 mod store;
 
@@ -25,7 +25,7 @@ pub use domain::risk::RiskLimits;
 pub use error::StartError;
 pub use store::{BackupError, Integrity, backup, check_integrity};
 
-use lease::{Leases, keeper};
+use lease::{Leases, expiry};
 use rpc::Api;
 use store::Store;
 
@@ -57,10 +57,10 @@ pub async fn build(
     };
     let store = opened.map_err(|defect| unusable(defect.to_string()))??;
     let leases = Arc::new(Leases::new(config.lease));
-    keeper::inherit_active(&store, &leases)
+    expiry::inherit_active(&store, &leases)
         .await
         .map_err(|error| unusable(error.to_string()))?;
-    tokio::spawn(keeper::watch(
+    tokio::spawn(expiry::run(
         store.clone(),
         Arc::clone(&leases),
         shutdown.clone(),
@@ -70,8 +70,8 @@ pub async fn build(
         config.retention,
         shutdown.clone(),
     ));
-    if shim_runtime::metrics::are_on() {
-        tokio::spawn(measure::watch(
+    if shim_runtime::metrics::is_enabled() {
+        tokio::spawn(metrics::run(
             store.clone(),
             database_path(data_dir),
             shutdown.clone(),

@@ -10,18 +10,18 @@ pub struct Config {
     /// Where Redis is, and what workers are held to.
     pub store: shim_store::Config,
     /// How tasks are watched over.
-    pub(crate) tasks: Tasks,
+    pub(crate) tasks: TaskSettings,
 }
 
 /// How tasks are watched over.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Tasks {
+pub(crate) struct TaskSettings {
     /// A running task of which nothing is heard for longer is told as stuck (`tasks.stuck_after`, 5 min).
     pub(crate) stuck_after: Duration,
     /// Finished jobs are kept for this long (`tasks.keep`, 24 h),
-    pub(crate) keep: Duration,
+    pub(crate) retention: Duration,
     /// and at most so many of them (`tasks.keep_jobs`, 10,000).
-    pub(crate) keep_jobs: u64,
+    pub(crate) max_finished_jobs: u64,
 }
 
 impl Config {
@@ -47,12 +47,12 @@ impl Config {
     }
 }
 
-fn tasks(settings: &mut Settings) -> Tasks {
+fn tasks(settings: &mut Settings) -> TaskSettings {
     let (second, day) = (Duration::from_secs(1), Duration::from_secs(24 * 3_600));
     let minutes = |count: u64| Duration::from_secs(count * 60);
-    Tasks {
+    TaskSettings {
         stuck_after: settings.get_within("tasks.stuck_after", minutes(5), second..=day),
-        keep: settings.get_within("tasks.keep", day, second..=day * 90),
-        keep_jobs: settings.get_within("tasks.keep_jobs", 10_000, 1..=1_000_000),
+        retention: settings.get_within("tasks.keep", day, second..=day * 90),
+        max_finished_jobs: settings.get_within("tasks.keep_jobs", 10_000, 1..=1_000_000),
     }
 }

@@ -8,11 +8,11 @@ use std::time::Duration;
 use shim_proto::coordination::v1::Fence;
 use shim_runtime::lifecycle::Shutdown;
 use shim_runtime::process;
-use shim_store::locks::{Claim, Place, Wish};
-use shim_store::{Error, Once, Slot, Store};
+use shim_store::locks::{AcquireRequest, LockOwnership, LockRef};
+use shim_store::{Error, IdempotencyKey, Slot, Store};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use crate::trouble::Trouble;
+use crate::log_once::LogOnce;
 
 /// A leader that dies is followed by another after this.
 pub(crate) const TTL: Duration = Duration::from_secs(1);
@@ -23,17 +23,17 @@ pub(crate) const TRY_EVERY: Duration = Duration::from_millis(200);
 /// One who would lead.
 pub(crate) struct Leader {
     store: Store,
-    place: Place,
+    lock_ref: LockRef,
     owner: String,
     shutdown: Shutdown,
-    trouble: Trouble,
+    log: LogOnce,
 }
 
 /// The time in which one leads.
 pub(crate) struct Term {
     store: Store,
-    place: Place,
-    claim: Claim,
+    lock_ref: LockRef,
+    ownership: LockOwnership,
 }
 
 impl Leader {
@@ -41,7 +41,7 @@ impl Leader {
     pub(crate) fn new(store: Store, slot: Slot, lock: &str, shutdown: Shutdown) -> Self {
         Self {
             store,
-            place: Place {
+            lock_ref: LockRef {
                 slot,
                 // No caller's namespace is empty, so none sees the lock.
                 namespace: String::new(),
@@ -49,7 +49,7 @@ impl Leader {
             },
             owner: format!("{}:{}", process::hostname(), std::process::id()),
             shutdown,
-            trouble: Trouble::default(),
+            log: LogOnce::default(),
         }
     }
 
@@ -57,21 +57,21 @@ impl Leader {
     pub(crate) async fn lead(&mut self) -> Option<Term> {
         while !self.shutdown.is_begun() {
             match self.acquire().await {
-                Ok(claim) => {
+                Ok(ownership) => {
                     tracing::debug!(
-                        lock = self.place.name,
-                        token = claim.token,
+                        lock = self.lock_ref.name,
+                        token = ownership.token,
                         "this process leads"
                     );
                     return Some(Term {
                         store: self.store.clone(),
-                        place: self.place.clone(),
-                        claim,
+                        lock_ref: self.lock_ref.clone(),
+                        ownership,
                     });
                 }
                 Err(Error::NoRedis) => return None,
-                Err(Error::LockHeld { .. }) => self.trouble.note("cannot lead", Ok(())),
-                Err(error) => self.trouble.note("cannot lead", Err(error)),
+                Err(Error::LockHeld { .. }) => self.log.record("cannot lead", Ok(())),
+                Err(error) => self.log.record("cannot lead", Err(error)),
             }
             tokio::select! {
                 () = sleep(TRY_EVERY.mul_f64(rand::random_range(0.5..1.5))) => {}
@@ -81,17 +81,17 @@ impl Leader {
         None
     }
 
-    async fn acquire(&self) -> Result<Claim, Error> {
-        let wish = Wish {
-            once: Once::anew(),
-            place: self.place.clone(),
+    async fn acquire(&self) -> Result<LockOwnership, Error> {
+        let request = AcquireRequest {
+            idempotency_key: IdempotencyKey::fresh(),
+            lock_ref: self.lock_ref.clone(),
             owner: self.owner.clone(),
-            purpose: format!("leads as {}", self.place.name),
+            purpose: format!("leads as {}", self.lock_ref.name),
             ttl: TTL,
             even_if_full: true,
         };
-        let lock = self.store.locks.acquire(&wish).await?;
-        Ok(Claim {
+        let lock = self.store.locks.acquire(&request).await?;
+        Ok(LockOwnership {
             owner: lock.owner,
             token: lock.fencing_token,
         })
@@ -102,18 +102,23 @@ impl Term {
     /// What proves the lock inside the store.
     pub(crate) fn fence(&self) -> Fence {
         Fence {
-            lock: self.place.name.clone(),
-            token: self.claim.token,
+            lock: self.lock_ref.name.clone(),
+            token: self.ownership.token,
         }
     }
 
     /// Keeps the lock; returns when it is lost.
-    pub(crate) async fn lost(&self) -> Error {
+    pub(crate) async fn renew_until_lost(&self) -> Error {
         let mut renew = interval(RENEW_EVERY);
         renew.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             renew.tick().await;
-            match self.store.locks.renew(&self.place, &self.claim, TTL).await {
+            match self
+                .store
+                .locks
+                .renew(&self.lock_ref, &self.ownership, TTL)
+                .await
+            {
                 Ok(_) => {}
                 Err(lost @ (Error::LockLost { .. } | Error::StaleFence { .. })) => return lost,
                 Err(error) => tracing::debug!(%error, "the lock was not renewed; trying again"),
@@ -126,7 +131,7 @@ impl Term {
         let released = self
             .store
             .locks
-            .release(&Once::anew(), &self.place, &self.claim)
+            .release(&IdempotencyKey::fresh(), &self.lock_ref, &self.ownership)
             .await;
         if let Err(error) = released {
             tracing::debug!(%error, "the lock goes with its time");

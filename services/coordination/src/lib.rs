@@ -9,12 +9,12 @@
 
 mod config;
 mod domain;
+mod gauges;
 mod leader;
+mod log_once;
 mod reaper;
 mod rpc;
-mod sampler;
 mod supervisor;
-mod trouble;
 
 use shim_proto::coordination::v1::bus_service_server::BusServiceServer;
 use shim_proto::coordination::v1::lock_service_server::LockServiceServer;
@@ -23,16 +23,16 @@ use shim_proto::coordination::v1::state_service_server::StateServiceServer;
 use shim_proto::coordination::v1::task_service_server::TaskServiceServer;
 use shim_runtime::lifecycle::Shutdown;
 use shim_runtime::server::{Listeners, MAX_MESSAGE_BYTES, ServeError, Server};
-use shim_store::{Link, Store};
+use shim_store::{RedisConnection, Store};
 use tokio::task::JoinHandle;
 use tonic::server::NamedService;
 
 pub use config::Config;
 pub use shim_store::Error;
 
+use gauges::GaugeSampler;
 use reaper::Reaper;
 use rpc::Api;
-use sampler::Sampler;
 use supervisor::Supervisor;
 
 /// Why the service cannot start or go on.
@@ -51,24 +51,24 @@ pub struct Service {
     api: Api,
     reaper: JoinHandle<()>,
     supervisor: JoinHandle<()>,
-    sampler: JoinHandle<()>,
+    gauges: JoinHandle<()>,
 }
 
 /// Starts the background tasks, which end with the shutdown. It does not wait for Redis: until that is there, calls are
 /// answered with UNAVAILABLE.
 #[must_use]
 pub fn build(config: &Config, store: Store, shutdown: &Shutdown) -> Service {
-    let beats = config.store.registry;
-    let reaper = Reaper::new(store.clone(), beats.dead_after, shutdown.clone());
+    let registry_config = config.store.registry;
+    let reaper = Reaper::new(store.clone(), registry_config.dead_after, shutdown.clone());
     let supervisor = Supervisor::new(store.clone(), &config.tasks, shutdown.clone());
-    let sampler = Sampler::new(store.clone(), shutdown.clone());
+    let gauges = GaugeSampler::new(store.clone(), shutdown.clone());
     Service {
         reaper: tokio::spawn(reaper.run()),
         supervisor: tokio::spawn(supervisor.run()),
-        sampler: tokio::spawn(sampler.run()),
+        gauges: tokio::spawn(gauges.run()),
         api: Api {
             store,
-            beats,
+            registry_config,
             shutdown: shutdown.clone(),
         },
     }
@@ -88,7 +88,7 @@ impl Service {
             .max_decoding_message_size(MAX_MESSAGE_BYTES);
         let tasks =
             TaskServiceServer::new(self.api.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
-        self.tell_health(&server);
+        self.report_health(&server);
         server
             .with(state)
             .with(locks)
@@ -102,7 +102,7 @@ impl Service {
         let tasks = [
             ("reaper", self.reaper),
             ("supervisor", self.supervisor),
-            ("sampler", self.sampler),
+            ("gauges", self.gauges),
         ];
         for (name, task) in tasks {
             if let Err(error) = task.await {
@@ -111,17 +111,19 @@ impl Service {
         }
     }
 
-    fn tell_health(&self, server: &Server) {
+    fn report_health(&self, server: &Server) {
         let readiness = server.readiness();
-        let mut link = self.api.store.link.clone();
+        let mut connection = self.api.store.connection.clone();
         let shutdown = self.api.shutdown.clone();
-        let tell = move |link: &Link| NAMES.map(|name| readiness.set(name, link.health()));
+        let report = move |connection: &RedisConnection| {
+            SERVICE_NAMES.map(|name| readiness.set(name, connection.health()))
+        };
         // Before the server serves: until told otherwise it takes a service for ready.
-        tell(&link);
+        report(&connection);
         tokio::spawn(async move {
             loop {
                 tokio::select! {
-                    () = link.health_changed() => tell(&link),
+                    () = connection.health_changed() => report(&connection),
                     () = shutdown.wait() => return,
                 };
             }
@@ -130,7 +132,7 @@ impl Service {
 }
 
 /// The gRPC services whose health is Redis's.
-const NAMES: [&str; 5] = [
+const SERVICE_NAMES: [&str; 5] = [
     StateServiceServer::<Api>::NAME,
     LockServiceServer::<Api>::NAME,
     BusServiceServer::<Api>::NAME,

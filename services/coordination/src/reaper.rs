@@ -11,20 +11,20 @@ use shim_store::{Error, Store};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::leader::{Leader, Term};
-use crate::trouble::Trouble;
+use crate::log_once::LogOnce;
 
 const LOCK: &str = "reaper";
 
 /// How the living are watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Pace {
+struct SweepTiming {
     /// Silence longer than this is death.
     dead_after: Duration,
     /// How late a death may be found.
     sweep_every: Duration,
 }
 
-impl Pace {
+impl SweepTiming {
     fn of(dead_after: Duration) -> Self {
         Self {
             dead_after,
@@ -36,7 +36,7 @@ impl Pace {
 /// The background task. Errors never end it: Redis comes back, and then it goes on.
 pub(crate) struct Reaper {
     store: Store,
-    pace: Pace,
+    timing: SweepTiming,
     leader: Leader,
     shutdown: Shutdown,
 }
@@ -47,7 +47,7 @@ impl Reaper {
         Self {
             leader: Leader::new(store.clone(), slot, LOCK, shutdown.clone()),
             store,
-            pace: Pace::of(dead_after),
+            timing: SweepTiming::of(dead_after),
             shutdown,
         }
     }
@@ -57,7 +57,7 @@ impl Reaper {
         while let Some(term) = self.leader.lead().await {
             let shutdown = self.shutdown.clone();
             tokio::select! {
-                lost = term.lost() => tracing::debug!(%lost, "another process may reap"),
+                lost = term.renew_until_lost() => tracing::debug!(%lost, "another process may reap"),
                 lost = self.sweep_while_leading(&term) => tracing::debug!(%lost, "another process may reap"),
                 () = shutdown.wait() => {}
             }
@@ -67,14 +67,14 @@ impl Reaper {
 
     /// Returns when the lock is lost.
     async fn sweep_while_leading(&self, term: &Term) -> Error {
-        let mut sweep = interval(self.pace.sweep_every);
+        let mut sweep = interval(self.timing.sweep_every);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut trouble = Trouble::default();
+        let mut log = LogOnce::default();
         loop {
             sweep.tick().await;
             match self.sweep(term).await {
                 Err(lost @ (Error::LockLost { .. } | Error::StaleFence { .. })) => return lost,
-                done => trouble.note("cannot reap", done),
+                done => log.record("cannot reap", done),
             }
         }
     }
@@ -83,7 +83,7 @@ impl Reaper {
         let fence = term.fence();
         let registry = &self.store.registry;
         loop {
-            let swept = registry.reap(&fence, self.pace.dead_after).await?;
+            let swept = registry.reap(&fence, self.timing.dead_after).await?;
             if swept.died > 0 {
                 tracing::info!(workers = swept.died, "workers fell silent and are dead");
             }
@@ -105,17 +105,17 @@ mod tests {
         for dead_after_ms in [200, 600, 5_000, 3_600_000] {
             let dead_after = Duration::from_millis(dead_after_ms);
             let slowest_heartbeat = dead_after / 2;
-            let (pace, stall) = (Pace::of(dead_after), stall(dead_after));
+            let (timing, stall) = (SweepTiming::of(dead_after), stall(dead_after));
             assert!(stall + slowest_heartbeat <= dead_after, "{stall:?}");
-            assert!(pace.sweep_every * 2 < stall, "{pace:?}");
+            assert!(timing.sweep_every * 2 < stall, "{timing:?}");
         }
     }
 
     #[test]
     fn a_killed_leader_is_followed_within_the_stall() {
-        let pace = Pace::of(Duration::from_secs(5));
-        let gap = pace.sweep_every + TTL + TRY_EVERY.mul_f64(1.5);
-        assert!(gap < stall(pace.dead_after), "{gap:?}");
+        let timing = SweepTiming::of(Duration::from_secs(5));
+        let gap = timing.sweep_every + TTL + TRY_EVERY.mul_f64(1.5);
+        assert!(gap < stall(timing.dead_after), "{gap:?}");
         assert!(RENEW_EVERY * 3 < TTL);
     }
 }

@@ -1,16 +1,16 @@
 //! Phase 3 of SHIM, the side of the workers: the programs that do tasks, their life, and who of those waiting gets a task.
 //!
-//! `executor` runs programs and knows nothing of where tasks come from; `life` takes tasks and tells how they go; `crew`
+//! `executor` runs programs and knows nothing of where tasks come from; `run_loop` takes tasks and tells how they go; `pool`
 //! joins both to the store. `distributor` matches all who wait, those of this process and Claude windows, with tasks.
 
+mod checkpointing;
 mod config;
-mod crew;
 mod distributor;
 mod domain;
 pub mod executor;
-pub mod life;
-mod memory;
+mod pool;
 mod rpc;
+pub mod run_loop;
 mod spans;
 
 use std::sync::Arc;
@@ -19,15 +19,15 @@ use shim_proto::worker::v1::worker_service_server::WorkerServiceServer;
 use shim_runtime::client::Channel;
 use shim_runtime::lifecycle::Shutdown;
 use shim_runtime::server::{Listeners, MAX_MESSAGE_BYTES, ServeError, Server};
-use shim_store::{Error, Link, Once, Store};
+use shim_store::{Error, IdempotencyKey, RedisConnection, Store};
 use tonic::server::NamedService;
 
 pub use config::{Config, ExecutorConfig, ExecutorKind};
 
-use crew::{Crew, Start};
+use checkpointing::Checkpointer;
 use distributor::Distributor;
-use executor::Workshop;
-use memory::Memory;
+use executor::ExecutorContext;
+use pool::{StartOptions, WorkerPool};
 use rpc::Api;
 
 /// Why the service cannot start or go on.
@@ -70,17 +70,17 @@ pub fn build(
             "there is no executor {unknown}"
         )));
     }
-    let workshop = Workshop::open(&config).map_err(StartError::Folders)?;
+    let executor_context = ExecutorContext::open(&config).map_err(StartError::Folders)?;
     let distributor = Distributor::start(store.clone(), shutdown.clone());
-    let crew = Crew::new(
+    let pool = WorkerPool::new(
         store.clone(),
         distributor.clone(),
-        workshop,
+        executor_context,
         Arc::new(config),
-        Memory::new(checkpoints),
+        Checkpointer::new(checkpoints),
     );
     for name in starts {
-        let starting = start_when_possible(crew.clone(), store.link.clone(), name);
+        let starting = start_when_possible(pool.clone(), store.connection.clone(), name);
         let shutdown = shutdown.clone();
         tokio::spawn(async move {
             tokio::select! {
@@ -93,24 +93,24 @@ pub fn build(
         api: Api {
             store,
             distributor,
-            crew,
+            pool,
         },
         shutdown: shutdown.clone(),
     })
 }
 
 /// Starts a worker once Redis can be reached.
-async fn start_when_possible(crew: Crew, mut link: Link, executor: String) {
-    let once = Once::anew();
+async fn start_when_possible(pool: WorkerPool, mut connection: RedisConnection, executor: String) {
+    let idempotency_key = IdempotencyKey::fresh();
     loop {
-        while link.health().is_err() {
-            link.health_changed().await;
+        while connection.health().is_err() {
+            connection.health_changed().await;
         }
-        let start = Start {
+        let start = StartOptions {
             executor: executor.clone(),
-            ..Start::default()
+            ..StartOptions::default()
         };
-        match crew.start(&once, start).await {
+        match pool.start(&idempotency_key, start).await {
             Ok(_) | Err(Error::Stopping) => return,
             Err(error) => tracing::warn!(%error, executor, "a worker cannot start; trying again"),
         }
@@ -124,27 +124,27 @@ impl Service {
     pub fn register(&self, server: Server) -> Server {
         let workers =
             WorkerServiceServer::new(self.api.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
-        self.tell_health(&server);
+        self.publish_health(&server);
         server.with(workers)
     }
 
     /// Drains the workers of this process, after the shutdown began: what they have ends or goes to others.
     pub async fn finish(self) {
-        self.api.crew.finish().await;
+        self.api.pool.finish().await;
         self.api.distributor.finish().await;
     }
 
-    fn tell_health(&self, server: &Server) {
+    fn publish_health(&self, server: &Server) {
         let readiness = server.readiness();
-        let mut link = self.api.store.link.clone();
+        let mut connection = self.api.store.connection.clone();
         let shutdown = self.shutdown.clone();
         let name = WorkerServiceServer::<Api>::NAME;
         // Before the server serves: until told otherwise it takes a service for ready.
-        readiness.set(name, link.health());
+        readiness.set(name, connection.health());
         tokio::spawn(async move {
             loop {
                 tokio::select! {
-                    () = link.health_changed() => readiness.set(name, link.health()),
+                    () = connection.health_changed() => readiness.set(name, connection.health()),
                     () = shutdown.wait() => return,
                 }
             }

@@ -10,16 +10,18 @@ use shim_proto::coordination::v1::Task;
 use shim_runtime::trace::{self, KeyValue, Span, SpanKind, TraceContext};
 use shim_store::tasks::Claimed;
 
-use crate::executor::Outcome;
+use crate::executor::AttemptOutcome;
 
 /// Where a task's job began in its submitter's trace.
-pub(crate) fn place(task: &Task) -> Option<TraceContext> {
+pub(crate) fn job_context(task: &Task) -> Option<TraceContext> {
     TraceContext::parse(&task.traceparent)
 }
 
 /// An attempt at a task by a worker of this process.
 pub(crate) fn process(task: &Task) -> Span {
-    let mut span = Span::begin(place(task), SpanKind::Consumer, || "process work".into());
+    let mut span = Span::begin(job_context(task), SpanKind::Consumer, || {
+        "process work".into()
+    });
     describe(&mut span, "process", task);
     span.describe(|| {
         [
@@ -32,12 +34,12 @@ pub(crate) fn process(task: &Task) -> Span {
 }
 
 /// Notes how an attempt ended.
-pub(crate) fn note(span: &mut Span, outcome: &Outcome) {
+pub(crate) fn record_outcome(span: &mut Span, outcome: &AttemptOutcome) {
     match outcome {
-        Outcome::Completed(_) => {}
-        Outcome::Failed(failure) => span.fail(failure.error.reason.clone()),
-        Outcome::Stopped => span.fail("STOPPED"),
-        Outcome::Unfit(_) => span.fail("UNFIT"),
+        AttemptOutcome::Completed(_) => {}
+        AttemptOutcome::Failed(failure) => span.fail(failure.error.reason.clone()),
+        AttemptOutcome::Stopped => span.fail("STOPPED"),
+        AttemptOutcome::NotRunnable(_) => span.fail("UNFIT"),
     }
 }
 
@@ -67,7 +69,7 @@ pub(crate) async fn receiving<E>(
     let mut span = Span::begin(trace::current(), SpanKind::Client, || "receive work".into());
     let claimed = trace::scope(span.context(), claim).await;
     if let Ok(Some(claimed)) = &claimed {
-        point(&mut span, "receive", &claimed.task);
+        link_job(&mut span, "receive", &claimed.task);
     }
     claimed
 }
@@ -77,15 +79,15 @@ pub(crate) async fn settling<E>(report: impl Future<Output = Result<Task, E>>) -
     let mut span = Span::begin(trace::current(), SpanKind::Client, || "settle work".into());
     let task = trace::scope(span.context(), report).await;
     if let Ok(task) = &task {
-        point(&mut span, "settle", task);
+        link_job(&mut span, "settle", task);
     }
     task
 }
 
-fn point(span: &mut Span, operation: &'static str, task: &Task) {
+fn link_job(span: &mut Span, operation: &'static str, task: &Task) {
     describe(span, operation, task);
-    if let Some(place) = place(task) {
-        span.link(place);
+    if let Some(job_context) = job_context(task) {
+        span.link(job_context);
     }
 }
 

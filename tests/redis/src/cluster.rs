@@ -22,13 +22,13 @@ impl Cluster {
         let launch = Launch::new().cluster_node();
         let nodes: Vec<Redis> = SLOTS.iter().map(|_| launch.start()).collect();
         for (node, (first, last)) in nodes.iter().zip(SLOTS) {
-            node.ask(&["CLUSTER", "ADDSLOTSRANGE", first, last])
+            node.command(&["CLUSTER", "ADDSLOTSRANGE", first, last])
                 .expect("a new node has no slots");
         }
         for other in &nodes[1..] {
             let (port, bus) = (other.port().to_string(), other.bus_port().to_string());
             nodes[0]
-                .ask(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus])
+                .command(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus])
                 .expect("nodes can meet");
         }
         let cluster = Self { nodes };
@@ -42,7 +42,7 @@ impl Cluster {
     /// If they do not.
     pub fn wait_until_ok(&self) {
         let is_ok = |node: &Redis| {
-            let info = node.ask(&["CLUSTER", "INFO"]);
+            let info = node.command(&["CLUSTER", "INFO"]);
             let info = info.expect("a cluster node knows its cluster");
             let lines = info.text().unwrap_or_default();
             lines.contains("cluster_state:ok") && lines.contains("cluster_known_nodes:3")

@@ -10,7 +10,7 @@
 //! redis.restart(); // on the same folder, socket and port: the append-only file is read back
 //!
 //! let small = Launch::new().password("secret").max_memory("4mb").start();
-//! small.ask(&["SET", "key", "value"]).expect("there is room");
+//! small.command(&["SET", "key", "value"]).expect("there is room");
 //! ```
 //!
 //! [`Cluster`], [`Sentinels`] and [`Nodes`] are sets of them. Nothing here is asynchronous, so that any test can use

@@ -22,7 +22,7 @@ impl Port {
     /// If all are taken.
     #[must_use]
     pub fn reserve() -> Self {
-        let first = somewhere();
+        let first = random_start();
         (first..RANGE.end)
             .chain(RANGE.start..first)
             .find_map(Self::try_reserve)
@@ -46,7 +46,7 @@ impl Port {
 }
 
 /// Processes that start together should not all try the same ports first.
-fn somewhere() -> u16 {
+fn random_start() -> u16 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let salt = now.map_or(0, |now| now.subsec_nanos()) ^ std::process::id().wrapping_mul(0x9E37);
     let offset = salt % u32::from(RANGE.end - RANGE.start);

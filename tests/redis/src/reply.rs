@@ -54,7 +54,10 @@ impl Reply {
 }
 
 /// Sends one command and reads its reply; the inner error is Redis's own.
-pub(crate) fn ask<S: Read + Write>(stream: S, words: &[&str]) -> io::Result<Result<Reply, String>> {
+pub(crate) fn command<S: Read + Write>(
+    stream: S,
+    words: &[&str],
+) -> io::Result<Result<Reply, String>> {
     let mut stream = BufReader::new(stream);
     let mut command = format!("*{}\r\n", words.len());
     for word in words {

@@ -100,7 +100,7 @@ impl Sentinels {
     fn wait_until_watched(&self) {
         let (replicas, others) = (REPLICAS.to_string(), (SENTINELS - 1).to_string());
         let watches = |sentinel: &Sentinel| {
-            let about = sentinel.ask(&["SENTINEL", "MASTER", MASTER]);
+            let about = sentinel.command(&["SENTINEL", "MASTER", MASTER]);
             about.is_ok_and(|about| {
                 about.field("num-slaves") == Some(&replicas)
                     && about.field("num-other-sentinels") == Some(&others)
@@ -115,7 +115,7 @@ impl Sentinels {
 
 /// What a server says of its part; nothing while a sentinel breaks its connections, as it does with each change.
 fn role(server: &Redis) -> Vec<Reply> {
-    match server.try_ask(&["ROLE"]) {
+    match server.try_command(&["ROLE"]) {
         Ok(Ok(Reply::List(items))) => items,
         _ => Vec::new(),
     }
@@ -169,19 +169,19 @@ impl Sentinel {
     }
 
     /// An error also while it is not up yet.
-    fn ask(&self, words: &[&str]) -> io::Result<Reply> {
+    fn command(&self, words: &[&str]) -> io::Result<Reply> {
         let stream = TcpStream::connect(self.address())?;
-        reply::ask(&stream, words)?.map_err(io::Error::other)
+        reply::command(&stream, words)?.map_err(io::Error::other)
     }
 
     /// What it thinks of the master: "master" if all is well.
     fn flags(&self) -> Option<String> {
-        let about = self.ask(&["SENTINEL", "MASTER", MASTER]).ok()?;
+        let about = self.command(&["SENTINEL", "MASTER", MASTER]).ok()?;
         about.field("flags").map(str::to_owned)
     }
 
     fn master_port(&self) -> Option<u16> {
-        let asked = self.ask(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", MASTER]);
+        let asked = self.command(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", MASTER]);
         asked.ok()?.items().get(1)?.text()?.parse().ok()
     }
 }

@@ -168,20 +168,20 @@ impl Redis {
     ///
     /// # Panics
     /// If it does not answer.
-    pub fn ask(&self, words: &[&str]) -> Result<Reply, String> {
-        self.try_ask(words)
+    pub fn command(&self, words: &[&str]) -> Result<Reply, String> {
+        self.try_command(words)
             .unwrap_or_else(|e| panic!("{words:?} was not answered: {e}\n{}", self.log()))
     }
 
-    pub(crate) fn try_ask(&self, words: &[&str]) -> io::Result<Result<Reply, String>> {
+    pub(crate) fn try_command(&self, words: &[&str]) -> io::Result<Result<Reply, String>> {
         let stream = UnixStream::connect(self.socket())?;
         stream.set_read_timeout(Some(ANSWER_PATIENCE))?;
         if let Some(password) = &self.launch.password
-            && let Err(refusal) = reply::ask(&stream, &["AUTH", password])?
+            && let Err(refusal) = reply::command(&stream, &["AUTH", password])?
         {
             return Ok(Err(refusal));
         }
-        reply::ask(&stream, words)
+        reply::command(&stream, words)
     }
 
     /// Ends it with SIGKILL and waits until it is gone. Its folder stays for [`Redis::restart`].
@@ -216,7 +216,7 @@ impl Redis {
 
     /// A Redis that still reads its data back refuses PING.
     fn is_ready(&self) -> bool {
-        matches!(self.try_ask(&["PING"]), Ok(Ok(Reply::Text(pong))) if pong == "PONG")
+        matches!(self.try_command(&["PING"]), Ok(Ok(Reply::Text(pong))) if pong == "PONG")
     }
 
     /// Stops it in its tracks: connections stay, nothing is answered.

@@ -14,12 +14,12 @@ fn text(value: &str) -> Reply {
 fn what_was_written_is_there_after_a_kill_and_a_restart() {
     let mut redis = Redis::start();
     let url = redis.url();
-    redis.ask(&["SET", "key", "value"]).unwrap();
+    redis.command(&["SET", "key", "value"]).unwrap();
     redis.kill();
     assert!(TcpStream::connect(redis.address()).is_err());
     redis.restart();
     assert_eq!(redis.url(), url);
-    assert_eq!(redis.ask(&["GET", "key"]), Ok(text("value")));
+    assert_eq!(redis.command(&["GET", "key"]), Ok(text("value")));
     assert!(TcpStream::connect(redis.address()).is_ok());
 }
 
@@ -44,22 +44,22 @@ fn a_frozen_redis_answers_when_it_is_thawed() {
         std::thread::yield_now();
     }
     redis.thaw();
-    assert_eq!(redis.ask(&["PING"]), Ok(text("PONG")));
+    assert_eq!(redis.command(&["PING"]), Ok(text("PONG")));
 }
 
 #[test]
 fn a_full_redis_refuses_writes_and_evicts_nothing() {
     let redis = Launch::new().max_memory("3mb").start();
     let large = "x".repeat(100_000);
-    let refusal = (0..100).find_map(|n| redis.ask(&["SET", &format!("{n}"), &large]).err());
+    let refusal = (0..100).find_map(|n| redis.command(&["SET", &format!("{n}"), &large]).err());
     assert!(refusal.unwrap().starts_with("OOM"));
-    assert_eq!(redis.ask(&["GET", "0"]), Ok(text(&large)));
+    assert_eq!(redis.command(&["GET", "0"]), Ok(text(&large)));
 }
 
 #[test]
 fn a_password_is_asked_for() {
     let redis = Launch::new().password("secret").start();
-    assert_eq!(redis.ask(&["PING"]), Ok(text("PONG")));
+    assert_eq!(redis.command(&["PING"]), Ok(text("PONG")));
     assert!(redis.url().starts_with("redis://:secret@127.0.0.1:"));
     let port = redis.port().to_string();
     let output = Command::new("redis-cli")
@@ -100,7 +100,7 @@ fn a_cluster_serves_every_slot_and_comes_back_whole() {
     let outcomes: Vec<_> = cluster
         .nodes()
         .iter()
-        .map(|node| node.ask(&["SET", "a", "b"]))
+        .map(|node| node.command(&["SET", "a", "b"]))
         .collect();
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
     assert!(
@@ -117,22 +117,22 @@ fn a_cluster_serves_every_slot_and_comes_back_whole() {
 fn sentinels_put_a_replica_in_the_place_of_a_killed_master() {
     let mut set = Sentinels::start();
     let before = set.master().port();
-    set.master().ask(&["SET", "key", "value"]).unwrap();
+    set.master().command(&["SET", "key", "value"]).unwrap();
     assert_eq!(
-        set.master().ask(&["WAIT", "2", "5000"]),
+        set.master().command(&["WAIT", "2", "5000"]),
         Ok(Reply::Integer(2))
     );
     set.failover();
     assert_ne!(set.master().port(), before);
-    assert_eq!(set.master().ask(&["GET", "key"]), Ok(text("value")));
+    assert_eq!(set.master().command(&["GET", "key"]), Ok(text("value")));
 }
 
 #[test]
 fn nodes_are_independent() {
     let mut nodes = Nodes::start(3);
-    nodes.all()[0].ask(&["SET", "key", "value"]).unwrap();
-    assert_eq!(nodes.all()[1].ask(&["GET", "key"]), Ok(Reply::Nil));
+    nodes.all()[0].command(&["SET", "key", "value"]).unwrap();
+    assert_eq!(nodes.all()[1].command(&["GET", "key"]), Ok(Reply::Nil));
     assert_eq!(nodes.urls().split(',').count(), 3);
     nodes.node(2).kill();
-    assert_eq!(nodes.all()[0].ask(&["PING"]), Ok(text("PONG")));
+    assert_eq!(nodes.all()[0].command(&["PING"]), Ok(text("PONG")));
 }

@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use super::figure::Figure;
 use super::latency::Latencies;
 use super::machine;
-use crate::dice::Dice;
 use crate::mcp::{Gateway, GatewayLaunch};
-use crate::place::Place;
+use crate::rng::SeededRng;
 use crate::service::Service;
-use crate::{process, prose, python};
+use crate::temp_env::TempEnv;
+use crate::{process, python, sample_content};
 
 const STARTS: usize = 20;
 const CALLS: usize = 500;
@@ -25,12 +25,11 @@ const SETTLE: Duration = Duration::from_secs(2);
 /// All figures of the gateway and of the stack it starts.
 pub async fn measure(progress: impl Fn(&str)) -> Vec<Figure> {
     let quiet = machine::idle_share("gateway").await;
-    let place = Place::new();
-    let service = Service::start(&place.data_dir()).await;
+    let temp = TempEnv::new();
+    let service = Service::start(&temp.data_dir()).await;
     let launch =
-        GatewayLaunch::new(&place.data_dir(), &place.project()).with_service(service.socket());
-    let peer =
-        GatewayLaunch::of_command(python::script_command("peer_server.py"), &place.project());
+        GatewayLaunch::new(&temp.data_dir(), &temp.project()).with_service(service.socket());
+    let peer = GatewayLaunch::of_command(python::script_command("peer_server.py"), &temp.project());
 
     progress("start of the gateway and of its peer");
     let mut figures = vec![quiet, starts(&launch, &peer).await];
@@ -50,7 +49,7 @@ async fn starts(launch: &GatewayLaunch, peer: &GatewayLaunch) -> Figure {
             let start = Instant::now();
             let mut gateway = launch.spawn();
             gateway.initialize().await;
-            latencies.note(start.elapsed());
+            latencies.record(start.elapsed());
             gateway.kill().await;
         }
     }
@@ -76,8 +75,8 @@ async fn work(launch: &GatewayLaunch, peer: &GatewayLaunch) -> Vec<Figure> {
     let idle = Figure::new("gateway, idle memory", mib(gateway.resident_bytes()), "MiB");
     let mut figures = vec![idle.beside(PEER, peer_idle).at_most(10.0)];
 
-    let mut dice = Dice::new(4);
-    let saves = |_: usize| checkpoint_arguments(&mut dice);
+    let mut rng = SeededRng::new(4);
+    let saves = |_: usize| checkpoint_arguments(&mut rng);
     let mut durable = time_calls(&mut gateway, "shim_auto_checkpoint", saves).await;
     let reads = |_: usize| json!({"view": "session"});
     let mut status = time_calls(&mut gateway, "shim_session_status", reads).await;
@@ -104,12 +103,12 @@ async fn work(launch: &GatewayLaunch, peer: &GatewayLaunch) -> Vec<Figure> {
     figures
 }
 
-fn checkpoint_arguments(dice: &mut Dice) -> Value {
+fn checkpoint_arguments(rng: &mut SeededRng) -> Value {
     json!({
-        "current_task": prose::sentence(dice, 8),
+        "current_task": sample_content::sentence(rng, 8),
         "progress": 0.5,
-        "summary": prose::sentence(dice, 200),
-        "next_steps": [prose::sentence(dice, 10), prose::sentence(dice, 10)],
+        "summary": sample_content::sentence(rng, 200),
+        "next_steps": [sample_content::sentence(rng, 10), sample_content::sentence(rng, 10)],
     })
 }
 
@@ -126,7 +125,7 @@ async fn time_calls(
         let latency = start.elapsed();
         assert_ne!(result["isError"], json!(true), "{tool}: {result}");
         if number >= WARM_UP_CALLS {
-            latencies.note(latency);
+            latencies.record(latency);
         }
     }
     latencies
@@ -134,15 +133,15 @@ async fn time_calls(
 
 /// What a gateway with no configured endpoint brings up: the stack's process, and its Redis beside it.
 async fn stack_memory() -> Vec<Figure> {
-    let place = Place::new();
-    let mut gateway = GatewayLaunch::new(&place.data_dir(), &place.project())
+    let temp = TempEnv::new();
+    let mut gateway = GatewayLaunch::new(&temp.data_dir(), &temp.project())
         .open()
         .await;
     gateway
         .call("shim_session_status", json!({"view": "sessions"}))
         .await;
     tokio::time::sleep(SETTLE).await;
-    let shim_runtime::stack::StackState::Running(info) = place.stack().state() else {
+    let shim_runtime::stack::StackState::Running(info) = temp.stack().state() else {
         panic!("the gateway started no stack");
     };
     let redis: u64 = process::children(info.pid)

@@ -33,7 +33,7 @@ pub(super) async fn turn<L: Lane>(lanes: Vec<L>, span: Duration) -> (Vec<L>, Tur
                     return (lane, latencies);
                 }
                 lane.call().await;
-                latencies.note(called.elapsed());
+                latencies.record(called.elapsed());
             }
         });
     }

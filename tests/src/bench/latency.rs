@@ -7,7 +7,7 @@ use std::time::Duration;
 pub(super) struct Latencies(Vec<Duration>);
 
 impl Latencies {
-    pub(super) fn note(&mut self, latency: Duration) {
+    pub(super) fn record(&mut self, latency: Duration) {
         self.0.push(latency);
     }
 

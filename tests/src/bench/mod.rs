@@ -18,21 +18,21 @@ pub use gateway::measure as measure_gateway;
 pub use tasks::measure as measure_tasks;
 pub use telemetry::measure as measure_telemetry;
 
-use crate::place::Place;
 use crate::service::Service;
+use crate::temp_env::TempEnv;
 
 /// The figures of the checkpoint service, telling `progress` what is being measured.
 pub async fn measure_checkpoint(progress: impl Fn(&str)) -> Vec<Figure> {
     let mut figures = vec![machine::idle_share("checkpoint").await];
-    let place = Place::new();
-    let service = Service::start(&place.data_dir()).await;
+    let temp = TempEnv::new();
+    let service = Service::start(&temp.data_dir()).await;
     figures.push(saves::idle_memory(&service));
     for state_bytes in [2 * 1024, 20 * 1024] {
         for in_flight in [1, 16, 64] {
             progress(&format!(
                 "saves of {state_bytes} bytes, {in_flight} in flight"
             ));
-            figures.extend(saves::measure(&service, place.root(), state_bytes, in_flight).await);
+            figures.extend(saves::measure(&service, temp.root(), state_bytes, in_flight).await);
         }
     }
     drop(service);

@@ -41,7 +41,7 @@ impl RawCommits {
                 break;
             }
             insert.execute(params![state])?;
-            latencies.note(start.elapsed());
+            latencies.record(start.elapsed());
         }
         Ok(latencies)
     }

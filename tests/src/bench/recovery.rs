@@ -13,10 +13,10 @@ use tokio::task::JoinSet;
 
 use super::figure::Figure;
 use super::latency::Latencies;
-use crate::dice::Dice;
-use crate::place::Place;
+use crate::rng::SeededRng;
 use crate::service::Service;
-use crate::{calls, prose};
+use crate::temp_env::TempEnv;
+use crate::{calls, sample_content};
 
 const SIZES: [usize; 3] = [10, 10_000, 100_000];
 const SESSION_SIZE: usize = 100;
@@ -27,8 +27,8 @@ const PROJECT: &str = "/bench/recovery";
 
 /// Latencies at each size, each beside that of the smallest.
 pub(super) async fn measure(progress: &impl Fn(&str)) -> Vec<Figure> {
-    let place = Place::new();
-    let service = Service::start(&place.data_dir()).await;
+    let temp = TempEnv::new();
+    let service = Service::start(&temp.data_dir()).await;
     let mut client = service.client();
     let mut store = Store::open(&mut client).await;
     let mut figures = Vec::new();
@@ -61,7 +61,7 @@ struct Store {
     target: Session,
     in_target: usize,
     elsewhere: usize,
-    dice: Dice,
+    rng: SeededRng,
 }
 
 impl Store {
@@ -73,7 +73,7 @@ impl Store {
             target,
             in_target: 0,
             elsewhere: 0,
-            dice: Dice::new(3),
+            rng: SeededRng::new(3),
         }
     }
 
@@ -87,7 +87,7 @@ impl Store {
             fillers.spawn(interrupted_session(
                 client.clone(),
                 count,
-                Dice::new(self.dice.roll()),
+                SeededRng::new(self.rng.next_u64()),
             ));
             if fillers.len() == FILLERS {
                 fillers.join_next().await;
@@ -101,12 +101,12 @@ impl Store {
         let mut fillers = JoinSet::new();
         for filler in 0..FILLERS {
             let share = count / FILLERS + usize::from(filler < count % FILLERS);
-            let (client, session, dice) = (
+            let (client, session, rng) = (
                 client.clone(),
                 self.target.clone(),
-                Dice::new(self.dice.roll()),
+                SeededRng::new(self.rng.next_u64()),
             );
-            fillers.spawn(fill(client, session, share, dice));
+            fillers.spawn(fill(client, session, share, rng));
         }
         fillers.join_all().await;
         self.in_target += count;
@@ -122,10 +122,10 @@ async fn fill(
     mut client: CheckpointServiceClient<Channel>,
     session: Session,
     count: usize,
-    mut dice: Dice,
+    mut rng: SeededRng,
 ) {
     for step in 0..count {
-        let state = prose::state(&mut dice, &format!("step {step}"), STATE_BYTES);
+        let state = sample_content::state(&mut rng, &format!("step {step}"), STATE_BYTES);
         calls::save(&mut client, &session, state)
             .await
             .expect("a save goes through");
@@ -135,12 +135,12 @@ async fn fill(
 async fn interrupted_session(
     mut client: CheckpointServiceClient<Channel>,
     count: usize,
-    dice: Dice,
+    rng: SeededRng,
 ) {
     let session = calls::open(&mut client, "/bench/elsewhere")
         .await
         .expect("a session is opened");
-    fill(client.clone(), session.clone(), count, dice).await;
+    fill(client.clone(), session.clone(), count, rng).await;
     attach_and_leave(&mut client, &session).await;
 }
 
@@ -191,7 +191,7 @@ async fn time_restores(
             .await
             .expect("the session is restored")
             .into_inner();
-        latencies.note(start.elapsed());
+        latencies.record(start.elapsed());
         *target = answer.session.expect("the session is told");
     }
     latencies
@@ -210,7 +210,7 @@ async fn time_detections(client: &mut CheckpointServiceClient<Channel>) -> Laten
             .await
             .expect("recovery is detected")
             .into_inner();
-        latencies.note(start.elapsed());
+        latencies.record(start.elapsed());
         assert!(
             answer
                 .candidates

@@ -15,9 +15,9 @@ use tokio::task::JoinSet;
 use super::figure::Figure;
 use super::latency::Latencies;
 use super::raw_commits::RawCommits;
-use crate::dice::Dice;
+use crate::rng::SeededRng;
 use crate::service::Service;
-use crate::{calls, prose};
+use crate::{calls, sample_content};
 
 const TURNS: u32 = 6;
 const TURN: Duration = Duration::from_millis(600);
@@ -42,9 +42,9 @@ pub(super) async fn measure(
     state_bytes: usize,
     in_flight: usize,
 ) -> Vec<Figure> {
-    let mut dice = Dice::new(SEED);
+    let mut rng = SeededRng::new(SEED);
     let states: Arc<[CheckpointState]> = (0..STATES)
-        .map(|n| prose::state(&mut dice, &format!("task {n}"), state_bytes))
+        .map(|n| sample_content::state(&mut rng, &format!("task {n}"), state_bytes))
         .collect();
     let encoded: Arc<[Vec<u8>]> = states.iter().map(Message::encode_to_vec).collect();
     let raw = RawCommits::open(folder, &format!("raw-{state_bytes}-{in_flight}.db"))
@@ -138,7 +138,7 @@ async fn save_for(
                 calls::save(&mut client, &session, state.clone())
                     .await
                     .expect("a save goes through");
-                latencies.note(start.elapsed());
+                latencies.record(start.elapsed());
             }
             latencies
         });

@@ -11,29 +11,29 @@ use tonic::Status;
 #[derive(Debug, Parser)]
 struct Arguments {
     #[command(subcommand)]
-    part: Part,
+    command: ActorCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Part {
+enum ActorCommand {
     #[command(flatten)]
-    Coordination(coordination::crew::Part),
+    Coordination(coordination::actor_args::CoordinationCommand),
     #[command(flatten)]
-    Tasks(tasks::Part),
+    Tasks(tasks::TaskCommand),
 }
 
-impl Part {
-    async fn play(self) -> Result<(), Status> {
+impl ActorCommand {
+    async fn run(self) -> Result<(), Status> {
         match self {
-            Self::Coordination(part) => part.play().await,
-            Self::Tasks(part) => part.play().await,
+            Self::Coordination(command) => command.run().await,
+            Self::Tasks(command) => command.run().await,
         }
     }
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match Arguments::parse().part.play().await {
+    match Arguments::parse().command.run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(status) => {
             let _ = writeln!(std::io::stderr(), "an actor was refused: {status}");

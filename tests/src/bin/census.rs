@@ -23,7 +23,9 @@ fn main() -> ExitCode {
 
 fn print(after: &str, before: Option<&str>) -> std::io::Result<()> {
     let after = Census::of(Path::new(after))?;
-    let before = before.map(|folder| Census::of(Path::new(folder))).transpose()?;
+    let before = before
+        .map(|folder| Census::of(Path::new(folder)))
+        .transpose()?;
     let row = |name: &str, figure: &dyn Fn(&Census) -> usize| {
         let now = figure(&after);
         match &before {
@@ -38,12 +40,18 @@ fn print(after: &str, before: Option<&str>) -> std::io::Result<()> {
     row("uses of ARGV[n]", &|it| it.positional_arguments);
     row("files over 400 lines", &|it| it.long_files.len());
     row("functions over 40 lines", &|it| it.long_functions.len());
-    row("names Place/Answer/Held/Told/Desk/Crew on types", &Census::ambiguous_names);
+    row(
+        "names Place/Answer/Held/Told/Desk/Crew on types",
+        &Census::ambiguous_names,
+    );
     row("types that bear them", &|it| it.ambiguous_types.len());
     row("spawns without an owner", &|it| it.unowned_spawns.len());
     println!();
     for circle in &after.circles {
-        let files: Vec<_> = circle.iter().map(|file| file.display().to_string()).collect();
+        let files: Vec<_> = circle
+            .iter()
+            .map(|file| file.display().to_string())
+            .collect();
         println!("circle: {}", files.join(" "));
     }
     for (file, lines) in &after.long_files {

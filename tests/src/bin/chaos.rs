@@ -10,14 +10,14 @@ use serde_json::{Map, Value, json};
 use shim_tests::chaos::checkpoint;
 use shim_tests::chaos::coordination::{holders, outages, races};
 use shim_tests::chaos::overload;
-use shim_tests::chaos::tasks::{self, claims};
+use shim_tests::chaos::tasks::{self, claim_race};
 
 /// Kills, freezes and races what the promises are about, and looks for what was lost.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// What to run.
-    #[arg(value_enum, default_value_t = Panel::Checkpoint)]
-    panel: Panel,
+    #[arg(value_enum, default_value_t = Suite::Checkpoint)]
+    panel: Suite,
     /// How many kills: of the checkpoint service (200), or of Redis (50); of tasks, how many kills and freezes each of
     /// workers, services and Redis (200).
     #[arg(long)]
@@ -34,7 +34,7 @@ struct Arguments {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Panel {
+enum Suite {
     /// Savers on a checkpoint service that is killed.
     Checkpoint,
     /// Compare-and-sets on one entry from many processes.
@@ -53,7 +53,7 @@ enum Panel {
     Overload,
 }
 
-impl Panel {
+impl Suite {
     fn includes(self, other: Self) -> bool {
         self == other || self == Self::Coordination
     }
@@ -75,16 +75,16 @@ const LONG_OUTAGES: u64 = 3;
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let seed = arguments.seed.unwrap_or_else(seed_of_the_clock);
-    tell(&format!("{:?} panel, seed {seed}", arguments.panel));
+    let seed = arguments.seed.unwrap_or_else(clock_seed);
+    print_line(&format!("{:?} panel, seed {seed}", arguments.panel));
     let (is_clean, found) = match arguments.panel {
-        Panel::Checkpoint => checkpoint_panel(arguments.rounds.unwrap_or(200), seed).await,
-        Panel::Tasks => tasks_panel(arguments.rounds.unwrap_or(200), seed).await,
-        Panel::Claims => claims_panel().await,
-        Panel::Overload => overload_panel(arguments.surge, arguments.soak).await,
-        panel => coordination_panels(panel, arguments.rounds.unwrap_or(50), seed).await,
+        Suite::Checkpoint => checkpoint_suite(arguments.rounds.unwrap_or(200), seed).await,
+        Suite::Tasks => tasks_suite(arguments.rounds.unwrap_or(200), seed).await,
+        Suite::Claims => claims_suite().await,
+        Suite::Overload => overload_suite(arguments.surge, arguments.soak).await,
+        panel => coordination_suites(panel, arguments.rounds.unwrap_or(50), seed).await,
     };
-    tell(&found.to_string());
+    print_line(&found.to_string());
     if is_clean {
         ExitCode::SUCCESS
     } else {
@@ -92,8 +92,8 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn checkpoint_panel(rounds: u64, seed: u64) -> (bool, Value) {
-    let settings = checkpoint::Settings { rounds, seed };
+async fn checkpoint_suite(rounds: u64, seed: u64) -> (bool, Value) {
+    let settings = checkpoint::SuiteOptions { rounds, seed };
     match checkpoint::run(settings, &mut stdout().lock()).await {
         Ok(verdict) => (verdict.is_clean(), json!(verdict)),
         Err(broken) => (
@@ -103,8 +103,8 @@ async fn checkpoint_panel(rounds: u64, seed: u64) -> (bool, Value) {
     }
 }
 
-async fn tasks_panel(rounds: u64, seed: u64) -> (bool, Value) {
-    let settings = tasks::Settings {
+async fn tasks_suite(rounds: u64, seed: u64) -> (bool, Value) {
+    let settings = tasks::SuiteOptions {
         rounds,
         tasks: TASKS,
         calm_kills: rounds.div_ceil(5),
@@ -112,40 +112,40 @@ async fn tasks_panel(rounds: u64, seed: u64) -> (bool, Value) {
         with_peer: true,
         seed,
     };
-    match tasks::run(settings, tell).await {
+    match tasks::run(settings, print_line).await {
         Ok(verdict) => (verdict.is_clean() && verdict.is_prompt(), json!(verdict)),
         Err(broken) => (false, json!({"seed": seed, "broken": broken.to_string()})),
     }
 }
 
-async fn claims_panel() -> (bool, Value) {
-    match claims::run(claims::Settings { times: CLAIMS }).await {
+async fn claims_suite() -> (bool, Value) {
+    match claim_race::run(claim_race::SuiteOptions { times: CLAIMS }).await {
         Ok(verdict) => (verdict.is_clean(), json!(verdict)),
         Err(broken) => (false, json!({"broken": broken.to_string()})),
     }
 }
 
-async fn overload_panel(surge: u64, soak: u64) -> (bool, Value) {
-    let settings = overload::Settings {
+async fn overload_suite(surge: u64, soak: u64) -> (bool, Value) {
+    let settings = overload::SuiteOptions {
         surge: Duration::from_secs(surge),
         factor: 4,
         idle_connections: IDLE_CONNECTIONS,
-        sluggish: Duration::from_secs(20),
+        slow_read_time: Duration::from_secs(20),
         soak: Duration::from_secs(soak),
     };
-    let verdict = overload::run(settings, tell).await;
+    let verdict = overload::run(settings, print_line).await;
     (verdict.is_clean(), json!(verdict))
 }
 
-async fn coordination_panels(panel: Panel, kills: u64, seed: u64) -> (bool, Value) {
+async fn coordination_suites(panel: Suite, kills: u64, seed: u64) -> (bool, Value) {
     let mut findings = Findings::default();
-    if panel.includes(Panel::Races) {
-        let verdict = races::run(races::Settings { times: RACES, seed }).await;
+    if panel.includes(Suite::Races) {
+        let verdict = races::run(races::SuiteOptions { times: RACES, seed }).await;
         findings.add("races", verdict.is_clean(), &verdict);
     }
-    if panel.includes(Panel::Locks) {
+    if panel.includes(Suite::Locks) {
         for (about, acquisitions) in [("locks", ACQUISITIONS), ("redlock", REDLOCK_ACQUISITIONS)] {
-            let settings = holders::Settings {
+            let settings = holders::SuiteOptions {
                 acquisitions,
                 redlock: about == "redlock",
                 seed,
@@ -154,7 +154,7 @@ async fn coordination_panels(panel: Panel, kills: u64, seed: u64) -> (bool, Valu
             findings.add(about, verdict.is_clean(), &verdict);
         }
     }
-    if panel.includes(Panel::Outages) {
+    if panel.includes(Suite::Outages) {
         for (about, settings) in outages_to_run(kills, seed) {
             let verdict = outages::run(settings).await;
             findings.add(about, verdict.is_clean(), &verdict);
@@ -173,15 +173,15 @@ struct Findings {
 impl Findings {
     fn add(&mut self, about: &str, is_clean: bool, verdict: &impl Serialize) {
         let verdict = json!(verdict);
-        tell(&format!("{about}: clean {is_clean}, {verdict}"));
+        print_line(&format!("{about}: clean {is_clean}, {verdict}"));
         self.broken += usize::from(!is_clean);
         self.found.insert(about.to_owned(), verdict);
     }
 }
 
-fn outages_to_run(kills: u64, seed: u64) -> [(&'static str, outages::Settings); 4] {
+fn outages_to_run(kills: u64, seed: u64) -> [(&'static str, outages::SuiteOptions); 4] {
     use outages::{Fsync, Outage};
-    let of = |outage, fsync, times, away_millis| outages::Settings {
+    let of = |outage, fsync, times, away_millis| outages::SuiteOptions {
         outage,
         fsync,
         times,
@@ -205,11 +205,11 @@ fn outages_to_run(kills: u64, seed: u64) -> [(&'static str, outages::Settings); 
     ]
 }
 
-fn tell(line: &str) {
+fn print_line(line: &str) {
     let _ = writeln!(stdout(), "{line}");
 }
 
-fn seed_of_the_clock() -> u64 {
+fn clock_seed() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(1, |now| now.as_secs())

@@ -50,9 +50,14 @@ struct Modules<'a> {
 impl<'a> Modules<'a> {
     fn of(package: &'a Package) -> Self {
         let path_of = |source: &'a Source| {
-            let inside = source.path.strip_prefix(&package.folder).unwrap_or(&source.path);
+            let inside = source
+                .path
+                .strip_prefix(&package.folder)
+                .unwrap_or(&source.path);
             let module = children(inside);
-            let names = module.iter().map(|name| name.to_string_lossy().into_owned());
+            let names = module
+                .iter()
+                .map(|name| name.to_string_lossy().into_owned());
             (names.collect(), source)
         };
         Self {
@@ -96,7 +101,11 @@ impl<'a> Modules<'a> {
             let path = uses.find(|path| path.last() == Some(name))?;
             self.resolve(&at, &path, depth + 1)
         };
-        if depth < 8 { handed_on().or(Some(file)) } else { Some(file) }
+        if depth < 8 {
+            handed_on().or(Some(file))
+        } else {
+            Some(file)
+        }
     }
 
     fn start<'p>(
@@ -141,7 +150,11 @@ fn paths(code: &str) -> Vec<Vec<String>> {
     let word = |letter: char| letter.is_alphanumeric() || letter == '_' || letter == ':';
     for run in plain.split(|letter| !word(letter)) {
         let parts: Vec<String> = run.split("::").map(str::to_owned).collect();
-        if parts.len() > 1 && parts.iter().all(|part| !part.is_empty() && !part.contains(':')) {
+        if parts.len() > 1
+            && parts
+                .iter()
+                .all(|part| !part.is_empty() && !part.contains(':'))
+        {
             found.push(parts);
         }
     }

@@ -63,8 +63,12 @@ impl Census {
             let named = ambiguous(&text).map(|name| (path.clone(), name.to_owned()));
             census.ambiguous_types.extend(named);
         }
-        census.long_files.sort_by_key(|(_, lines)| std::cmp::Reverse(*lines));
-        census.long_functions.sort_by_key(|(_, _, lines)| std::cmp::Reverse(*lines));
+        census
+            .long_files
+            .sort_by_key(|(_, lines)| std::cmp::Reverse(*lines));
+        census
+            .long_functions
+            .sort_by_key(|(_, _, lines)| std::cmp::Reverse(*lines));
         Ok(census)
     }
 
@@ -108,7 +112,11 @@ impl Census {
 
 /// Is the statement that begins on this line the value of its block or an argument, so that its handle is kept?
 fn is_value(code: &str, number: usize) -> bool {
-    let start = code.lines().take(number).map(|line| line.len() + 1).sum::<usize>();
+    let start = code
+        .lines()
+        .take(number)
+        .map(|line| line.len() + 1)
+        .sum::<usize>();
     let from = start + code[start..].find("tokio::spawn(").unwrap_or(0);
     let mut depth = 0_usize;
     for (at, letter) in code[from..].char_indices() {
@@ -129,23 +137,37 @@ fn is_value(code: &str, number: usize) -> bool {
 fn ambiguous(text: &str) -> impl Iterator<Item = &'static str> {
     let defines = |line: &str, name: &str| {
         ["struct ", "enum ", "trait ", "type "].iter().any(|kind| {
-            let Some((_, rest)) = line.split_once(kind) else { return false };
+            let Some((_, rest)) = line.split_once(kind) else {
+                return false;
+            };
             let rest = rest.strip_prefix(name);
             rest.is_some_and(|rest| !rest.starts_with(|it: char| it.is_alphanumeric() || it == '_'))
         })
     };
-    let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
-    code.flat_map(move |line| AMBIGUOUS.into_iter().filter(move |name| defines(line, name)))
-        .collect::<Vec<_>>()
-        .into_iter()
+    let code = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"));
+    code.flat_map(move |line| {
+        AMBIGUOUS
+            .into_iter()
+            .filter(move |name| defines(line, name))
+    })
+    .collect::<Vec<_>>()
+    .into_iter()
 }
 
 /// Every function with a body: its name, and its lines from `fn` to the closing brace.
 fn functions(code: &str) -> Vec<(String, usize)> {
     let mut found = Vec::new();
     for (at, _) in code.match_indices("fn ") {
-        let begins = code[..at].chars().next_back().is_none_or(|it| !it.is_alphanumeric() && it != '_');
-        let name: String = code[at + 3..].chars().take_while(|it| it.is_alphanumeric() || *it == '_').collect();
+        let begins = code[..at]
+            .chars()
+            .next_back()
+            .is_none_or(|it| !it.is_alphanumeric() && it != '_');
+        let name: String = code[at + 3..]
+            .chars()
+            .take_while(|it| it.is_alphanumeric() || *it == '_')
+            .collect();
         if !begins || name.is_empty() {
             continue;
         }

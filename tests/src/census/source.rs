@@ -99,7 +99,8 @@ fn drop_test_files(sources: &mut BTreeMap<PathBuf, Source>) {
         for (at, _) in code.match_indices("#[cfg(test)]") {
             let rest = code[at + "#[cfg(test)]".len()..].trim_start();
             let rest = rest.strip_prefix("pub(crate) ").unwrap_or(rest);
-            let Some((name, _)) = rest.strip_prefix("mod ").and_then(|it| it.split_once(';')) else {
+            let Some((name, _)) = rest.strip_prefix("mod ").and_then(|it| it.split_once(';'))
+            else {
                 continue;
             };
             if !name.contains(['{', ' ']) {
@@ -164,7 +165,11 @@ fn text_literal(rest: &str, before: Option<u8>) -> Option<usize> {
         if raw[marks..].starts_with('"') {
             let end = format!("\"{}", "#".repeat(marks));
             let start = prefix + 1 + marks + 1;
-            return Some(rest[start..].find(&end).map_or(rest.len(), |at| start + at + end.len()));
+            return Some(
+                rest[start..]
+                    .find(&end)
+                    .map_or(rest.len(), |at| start + at + end.len()),
+            );
         }
     }
     let inside = unprefixed.strip_prefix('"')?;

@@ -20,12 +20,16 @@ pub(super) struct Actor {
 
 impl Actor {
     /// Starts `part` with its options; what it reports goes to `reports`.
-    pub(super) fn start<R>(part: &str, options: &[String], reports: UnboundedSender<R>) -> Self
+    pub(super) fn start<R>(
+        subcommand: &str,
+        options: &[String],
+        reports: UnboundedSender<R>,
+    ) -> Self
     where
         R: DeserializeOwned + Send + 'static,
     {
         let mut child = Command::new(binary::actor())
-            .arg(part)
+            .arg(subcommand)
             .args(options)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -51,7 +55,7 @@ impl Actor {
     }
 
     /// Whether it has left already.
-    pub(super) fn is_gone(&mut self) -> bool {
+    pub(super) fn has_exited(&mut self) -> bool {
         !matches!(self.child.try_wait(), Ok(None))
     }
 

@@ -1,7 +1,7 @@
 //! Cases of one wrong field each, and what a good refusal of them looks like.
 
 use serde_json::{Value, json};
-use shim_runtime::fault::Explained;
+use shim_runtime::service_error::DecodedStatus;
 use tonic::Code;
 
 use super::wire::Wire;
@@ -122,7 +122,7 @@ impl Case {
     }
 
     /// What is wrong with the answer, if anything.
-    fn complaint(&self, answer: Result<Value, Explained>) -> Option<String> {
+    fn complaint(&self, answer: Result<Value, DecodedStatus>) -> Option<String> {
         let shown: String = self.bad.to_string().chars().take(60).collect();
         let about = format!("{} {} = {shown}", self.method, self.pointer);
         let refusal = match answer {

@@ -4,9 +4,9 @@ use bytes::Bytes;
 use prost::encoding::encode_varint;
 use prost_reflect::{FieldDescriptor, Kind};
 use shim_redis_harness::Redis;
-use shim_runtime::fault::explain;
-use shim_tests::place::Place;
+use shim_runtime::service_error::decode;
 use shim_tests::service::{Launch, Service};
+use shim_tests::temp_env::TempEnv;
 use tonic::{Code, Status};
 
 use super::wire::Wire;
@@ -51,7 +51,7 @@ fn assert_names(status: &Status, method: &str, field: &FieldDescriptor) {
     let is_its_name =
         |name: &str| name.contains(field.name()) || (!oneof.is_empty() && name.contains(oneof));
     let field = field.name();
-    let refusal = explain(status);
+    let refusal = decode(status);
     assert_eq!(
         status.code(),
         Code::InvalidArgument,
@@ -119,26 +119,26 @@ async fn assert_broken_messages_are_refused(wire: &Wire) {
 
 #[tokio::test]
 async fn a_field_of_the_wrong_type_or_not_utf8_is_named() {
-    let place = Place::new();
-    let service = Service::start(&place.data_dir()).await;
+    let temp = TempEnv::new();
+    let service = Service::start(&temp.data_dir()).await;
     assert_wrong_encodings_are_named(&Wire::to(&service)).await;
     assert!(service.is_healthy().await);
 }
 
 #[tokio::test]
 async fn a_broken_or_oversize_message_is_refused() {
-    let place = Place::new();
-    let service = Service::start(&place.data_dir()).await;
+    let temp = TempEnv::new();
+    let service = Service::start(&temp.data_dir()).await;
     assert_broken_messages_are_refused(&Wire::to(&service)).await;
     assert!(service.is_healthy().await);
 }
 
 #[tokio::test]
 async fn the_coordination_service_refuses_wrong_encodings_too() {
-    let place = Place::new();
+    let temp = TempEnv::new();
     let redis = Redis::start();
-    let launch = Launch::coordination(&place.data_dir(), &redis.url());
-    let service = launch.started().await;
+    let launch = Launch::coordination(&temp.data_dir(), &redis.url());
+    let service = launch.start_or_panic().await;
     let wire = Wire::to_coordination(&service);
     assert_wrong_encodings_are_named(&wire).await;
     assert_broken_messages_are_refused(&wire).await;
@@ -147,9 +147,9 @@ async fn the_coordination_service_refuses_wrong_encodings_too() {
 
 #[tokio::test]
 async fn the_worker_service_refuses_wrong_encodings_too() {
-    let (place, redis) = (Place::new(), Redis::start());
-    let launch = Launch::stack(&place.data_dir(), &redis.url());
-    let service = launch.started().await;
+    let (temp, redis) = (TempEnv::new(), Redis::start());
+    let launch = Launch::stack(&temp.data_dir(), &redis.url());
+    let service = launch.start_or_panic().await;
     let wire = Wire::to_worker(&service);
     assert_wrong_encodings_are_named(&wire).await;
     assert_broken_messages_are_refused(&wire).await;

@@ -2,12 +2,12 @@
 //! limit.
 
 use serde_json::{Value, json};
-use shim_tests::place::Place;
 use shim_tests::service::Service;
+use shim_tests::temp_env::TempEnv;
 use tonic::Code;
 
 use super::cases::{Cases, MEBIBYTE, MEMORY_LIMIT, assert_all_refused, long, set};
-use super::valid::{Subject, state};
+use super::valid::{Fixture, state};
 use super::wire::Wire;
 
 const MUTATIONS: [&str; 9] = [
@@ -219,10 +219,10 @@ fn other_cases(cases: &mut Cases) {
 
 #[tokio::test]
 async fn every_wrong_field_is_refused_by_name() {
-    let place = Place::new();
-    let service = Service::start(&place.data_dir()).await;
+    let temp = TempEnv::new();
+    let service = Service::start(&temp.data_dir()).await;
     let wire = Wire::to(&service);
-    let subject = Subject::make(&wire).await;
+    let fixture = Fixture::make(&wire).await;
     let mut cases = Cases::default();
     for add in [
         identity_cases,
@@ -234,7 +234,7 @@ async fn every_wrong_field_is_refused_by_name() {
         add(&mut cases);
     }
 
-    assert_all_refused(&wire, &cases, |method| subject.request(method)).await;
+    assert_all_refused(&wire, &cases, |method| fixture.request(method)).await;
     assert!(service.is_healthy().await);
     assert!(
         service.resident_bytes() < MEMORY_LIMIT,
@@ -242,7 +242,7 @@ async fn every_wrong_field_is_refused_by_name() {
         service.resident_bytes()
     );
     let session = wire
-        .call("GetSession", &subject.request("GetSession"))
+        .call("GetSession", &fixture.request("GetSession"))
         .await
         .unwrap();
     assert_eq!(
@@ -253,10 +253,10 @@ async fn every_wrong_field_is_refused_by_name() {
 
 #[tokio::test]
 async fn the_largest_allowed_values_are_accepted() {
-    let place = Place::new();
-    let service = Service::start(&place.data_dir()).await;
+    let temp = TempEnv::new();
+    let service = Service::start(&temp.data_dir()).await;
     let wire = Wire::to(&service);
-    let subject = Subject::make(&wire).await;
+    let fixture = Fixture::make(&wire).await;
     for (pointer, value) in [
         ("/state/current_task", long(8192)),
         ("/state/decisions", json!(vec!["x"; 1000])),
@@ -270,7 +270,7 @@ async fn the_largest_allowed_values_are_accepted() {
         ("/state/progress", json!(1.0)),
         ("/request_id", long(128)),
     ] {
-        let mut request = subject.request("SaveCheckpoint");
+        let mut request = fixture.request("SaveCheckpoint");
         set(&mut request, pointer, value);
         if let Err(refusal) = wire.call("SaveCheckpoint", &request).await {
             panic!("{pointer}: {refusal}");
@@ -280,10 +280,10 @@ async fn the_largest_allowed_values_are_accepted() {
 
 #[tokio::test]
 async fn a_search_takes_any_words() {
-    let place = Place::new();
-    let service = Service::start(&place.data_dir()).await;
+    let temp = TempEnv::new();
+    let service = Service::start(&temp.data_dir()).await;
     let wire = Wire::to(&service);
-    Subject::make(&wire).await;
+    Fixture::make(&wire).await;
     for query in [
         "parser",
         "\"",

@@ -10,19 +10,19 @@ use prost::Message;
 use prost_reflect::{DynamicMessage, MethodDescriptor};
 use shim_proto::coordination::v1::{Requirements, SubmitTaskRequest, Task, WorkerKind};
 use shim_redis_harness::Redis;
-use shim_runtime::fault::explain;
+use shim_runtime::service_error::decode;
 use shim_tests::coordination::{NAMESPACE, counted, put};
-use shim_tests::place::Place;
 use shim_tests::service::{Launch, Service};
 use shim_tests::tasks::job;
-use shim_tests::{calls, prose};
+use shim_tests::temp_env::TempEnv;
+use shim_tests::{calls, sample_content};
 use tokio::runtime::Runtime;
 use tonic::Code;
 
 use super::coordination;
 use super::requests::Requests;
 use super::tasks;
-use super::valid::Subject;
+use super::valid::Fixture;
 use super::wire::Wire;
 
 const REQUESTS: u32 = 10_000;
@@ -92,7 +92,7 @@ fn send_all(runtime: &Runtime, service: &Service, wire: &Wire, requests: &Reques
                 return Err(TestCaseError::fail(format!(
                     "{}: {}",
                     method.name(),
-                    explain(&status)
+                    decode(&status)
                 )));
             }
         }
@@ -121,11 +121,11 @@ fn send_all(runtime: &Runtime, service: &Service, wire: &Wire, requests: &Reques
 fn ten_thousand_random_requests_do_no_harm() {
     let runtime = runtime();
     let _context = runtime.enter();
-    let place = Place::new();
-    let service = runtime.block_on(Service::start(&place.data_dir()));
+    let temp = TempEnv::new();
+    let service = runtime.block_on(Service::start(&temp.data_dir()));
     let wire = Wire::to(&service);
     let protected = runtime.block_on(protected_sessions(&service));
-    let known_ids = runtime.block_on(ids_to_play_with(&wire));
+    let known_ids = runtime.block_on(fixture_ids(&wire));
     let requests = Requests {
         known_ids,
         ..Requests::default()
@@ -138,16 +138,16 @@ fn ten_thousand_random_requests_do_no_harm() {
 fn ten_thousand_random_requests_to_the_coordination_service_do_no_harm() {
     let runtime = runtime();
     let _context = runtime.enter();
-    let place = Place::new();
+    let temp = TempEnv::new();
     let redis = Redis::start();
-    let launch = Launch::coordination(&place.data_dir(), &redis.url());
-    let service = runtime.block_on(launch.started());
+    let launch = Launch::coordination(&temp.data_dir(), &redis.url());
+    let service = runtime.block_on(launch.start_or_panic());
     let wire = Wire::to_coordination(&service);
     let protected = runtime.block_on(protected_entries(&service));
     let job = runtime.block_on(protected_job(&service));
     let known_ids = runtime.block_on(async {
-        let subject = coordination::Subject::make(&wire).await;
-        subject.ids()
+        let fixture = coordination::Fixture::make(&wire).await;
+        fixture.ids()
     });
     let requests = Requests {
         known_ids,
@@ -170,11 +170,11 @@ fn ten_thousand_random_requests_to_the_coordination_service_do_no_harm() {
 fn ten_thousand_random_requests_to_the_worker_service_do_no_harm() {
     let runtime = runtime();
     let _context = runtime.enter();
-    let (place, redis) = (Place::new(), Redis::start());
-    let launch = tasks::Work::stack(&place, &redis.url());
-    let service = runtime.block_on(launch.started());
+    let (temp, redis) = (TempEnv::new(), Redis::start());
+    let launch = tasks::WorkFixture::stack(&temp, &redis.url());
+    let service = runtime.block_on(launch.start_or_panic());
     let (submitter, wire) = (Wire::to_coordination(&service), Wire::to_worker(&service));
-    let work = runtime.block_on(tasks::Work::make(&submitter, &wire));
+    let work = runtime.block_on(tasks::WorkFixture::make(&submitter, &wire));
     let job = runtime.block_on(protected_job(&service));
     let requests = Requests {
         known_ids: work.ids(),
@@ -224,11 +224,11 @@ type Saved = (
 /// Each with its newest checkpoint, which even the sharpest Prune keeps.
 async fn protected_sessions(service: &Service) -> Vec<Saved> {
     let mut client = service.client();
-    let mut dice = shim_tests::dice::Dice::new(9);
+    let mut rng = shim_tests::rng::SeededRng::new(9);
     let mut saved = Vec::new();
     for number in 0..PROTECTED {
         let session = calls::open(&mut client, "/protected").await.unwrap();
-        let state = prose::state(&mut dice, &format!("protected {number}"), 2000);
+        let state = sample_content::state(&mut rng, &format!("protected {number}"), 2000);
         saved.push((
             calls::save(&mut client, &session, state.clone())
                 .await
@@ -239,15 +239,15 @@ async fn protected_sessions(service: &Service) -> Vec<Saved> {
     saved
 }
 
-async fn ids_to_play_with(wire: &Wire) -> Vec<String> {
+async fn fixture_ids(wire: &Wire) -> Vec<String> {
     let mut ids = Vec::new();
     for _ in 0..4 {
-        let Subject {
+        let Fixture {
             session_id,
             checkpoint_ids: [first, second],
             restore_id,
             ..
-        } = Subject::make(wire).await;
+        } = Fixture::make(wire).await;
         ids.extend(
             [session_id, first, second, restore_id].map(|id| id.as_str().unwrap().to_owned()),
         );

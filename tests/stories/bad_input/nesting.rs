@@ -3,10 +3,10 @@
 use prost_types::value::Kind;
 use prost_types::{ListValue, Struct, Value};
 use shim_proto::checkpoint::v1::CheckpointState;
-use shim_runtime::fault::explain;
+use shim_runtime::service_error::decode;
 use shim_tests::calls;
-use shim_tests::place::Place;
 use shim_tests::service::Service;
+use shim_tests::temp_env::TempEnv;
 use tonic::{Code, Status};
 
 /// The deepest that is taken; protobuf decoders stop at 100 messages, and a level of a Struct is three.
@@ -48,8 +48,8 @@ async fn save(service: &Service, custom: Kind) -> Result<(), Status> {
 
 #[tokio::test]
 async fn free_form_data_is_taken_down_to_the_limit_and_refused_below() {
-    let place = Place::new();
-    let service = Service::start(&place.data_dir()).await;
+    let temp = TempEnv::new();
+    let service = Service::start(&temp.data_dir()).await;
     save(&service, nested(MAX_LEVELS))
         .await
         .expect("as deep as allowed");
@@ -57,15 +57,15 @@ async fn free_form_data_is_taken_down_to_the_limit_and_refused_below() {
         let refusal = save(&service, nested(too_deep))
             .await
             .expect_err("too deep");
-        let explained = explain(&refusal);
+        let decoded = decode(&refusal);
         assert_eq!(
             refusal.code(),
             Code::InvalidArgument,
-            "{too_deep}: {explained}"
+            "{too_deep}: {decoded}"
         );
         assert!(
-            explained.message.contains("custom"),
-            "{too_deep}: it names the field: {explained}"
+            decoded.message.contains("custom"),
+            "{too_deep}: it names the field: {decoded}"
         );
     }
     assert!(service.is_healthy().await);
@@ -73,15 +73,15 @@ async fn free_form_data_is_taken_down_to_the_limit_and_refused_below() {
 
 #[tokio::test]
 async fn numbers_that_json_does_not_know_are_refused() {
-    let place = Place::new();
-    let service = Service::start(&place.data_dir()).await;
+    let temp = TempEnv::new();
+    let service = Service::start(&temp.data_dir()).await;
     for number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         for custom in [
             object(Kind::NumberValue(number)),
             object(list(object(list(Kind::NumberValue(number))))),
         ] {
             let refusal = save(&service, custom).await.expect_err("no JSON number");
-            let violations = explain(&refusal).violations;
+            let violations = decode(&refusal).violations;
             let named = violations
                 .iter()
                 .any(|(field, _)| field.starts_with("state.custom"));

@@ -7,15 +7,18 @@ use shim_proto::checkpoint::v1::{
     ArchiveHeader, ArchiveRecord, Attach, AttachSessionRequest, ClientInfo, Detach, ExportRequest,
     GetSessionRequest, Heartbeat, ImportRequest, ImportResponse, MemoryState, Session,
 };
-use shim_runtime::fault::{Explained, explain};
-use shim_tests::dice::Dice;
-use shim_tests::place::Place;
+use shim_runtime::service_error::{DecodedStatus, decode};
+use shim_tests::rng::SeededRng;
 use shim_tests::service::Service;
-use shim_tests::{calls, prose};
+use shim_tests::temp_env::TempEnv;
+use shim_tests::{calls, sample_content};
 use tonic::{Code, Status};
 
 /// Says all of `words` on one stream and returns what was answered until it ended.
-async fn attach(service: &Service, words: Vec<Option<Said>>) -> (Vec<Event>, Option<Explained>) {
+async fn attach(
+    service: &Service,
+    words: Vec<Option<Said>>,
+) -> (Vec<Event>, Option<DecodedStatus>) {
     let words = words
         .into_iter()
         .map(|message| AttachSessionRequest { message });
@@ -26,13 +29,13 @@ async fn attach(service: &Service, words: Vec<Option<Said>>) -> (Vec<Event>, Opt
         .await;
     let mut stream = match opened {
         Ok(stream) => stream.into_inner(),
-        Err(status) => return (events, Some(explain(&status))),
+        Err(status) => return (events, Some(decode(&status))),
     };
     loop {
         match stream.message().await {
             Ok(Some(answer)) => events.extend(answer.event),
             Ok(None) => return (events, None),
-            Err(status) => return (events, Some(explain(&status))),
+            Err(status) => return (events, Some(decode(&status))),
         }
     }
 }
@@ -65,7 +68,7 @@ fn detach(reason: &str) -> Option<Said> {
     }))
 }
 
-fn assert_names(refusal: Option<&Explained>, field: &str) {
+fn assert_names(refusal: Option<&DecodedStatus>, field: &str) {
     let refusal = refusal.unwrap_or_else(|| panic!("{field} was accepted"));
     let named = refusal
         .violations
@@ -79,8 +82,8 @@ fn assert_names(refusal: Option<&Explained>, field: &str) {
 
 #[tokio::test]
 async fn an_owner_who_opens_wrongly_is_refused_by_name() {
-    let place = Place::new();
-    let service = Service::start(&place.data_dir()).await;
+    let temp = TempEnv::new();
+    let service = Service::start(&temp.data_dir()).await;
     let session = calls::open(&mut service.client(), "/streams")
         .await
         .unwrap();
@@ -132,8 +135,8 @@ async fn an_owner_who_opens_wrongly_is_refused_by_name() {
 
 #[tokio::test]
 async fn an_owner_who_talks_nonsense_later_is_refused_by_name() {
-    let place = Place::new();
-    let service = Service::start(&place.data_dir()).await;
+    let temp = TempEnv::new();
+    let service = Service::start(&temp.data_dir()).await;
     let mut client = service.client();
     for (nonsense, field) in [
         (beat(f64::NAN), "pressure"),
@@ -187,7 +190,7 @@ async fn archive(service: &Service) -> (Session, Vec<ArchiveRecord>) {
     let mut client = service.client();
     let session = calls::open(&mut client, "/archive").await.unwrap();
     for step in 0..3 {
-        let state = prose::state(&mut Dice::new(step), &format!("step {step}"), 1000);
+        let state = sample_content::state(&mut SeededRng::new(step), &format!("step {step}"), 1000);
         calls::save(&mut client, &session, state).await.unwrap();
     }
     let archive = export(service, vec![session.id.clone()]).await.unwrap();
@@ -201,7 +204,7 @@ async fn archive(service: &Service) -> (Session, Vec<ArchiveRecord>) {
 
 #[tokio::test]
 async fn an_archive_goes_over_whole_and_only_once() {
-    let (here, there) = (Place::new(), Place::new());
+    let (here, there) = (TempEnv::new(), TempEnv::new());
     let from = Service::start(&here.data_dir()).await;
     let to = Service::start(&there.data_dir()).await;
     let (session, archive) = archive(&from).await;
@@ -237,7 +240,7 @@ async fn an_archive_goes_over_whole_and_only_once() {
 
 #[tokio::test]
 async fn a_forged_archive_is_refused_and_leaves_nothing_false_behind() {
-    let (here, there) = (Place::new(), Place::new());
+    let (here, there) = (TempEnv::new(), TempEnv::new());
     let from = Service::start(&here.data_dir()).await;
     let to = Service::start(&there.data_dir()).await;
     let (session, whole) = archive(&from).await;
@@ -300,7 +303,7 @@ async fn a_forged_archive_is_refused_and_leaves_nothing_false_behind() {
     for (name, forged) in forgeries {
         let refusal = import(&to, forged).await.expect_err(name);
         let plain = matches!(refusal.code(), Code::InvalidArgument | Code::NotFound);
-        assert!(plain, "{name}: {}", explain(&refusal));
+        assert!(plain, "{name}: {}", decode(&refusal));
     }
     let request = GetSessionRequest {
         session_id: session.id.clone(),
@@ -325,18 +328,18 @@ async fn a_forged_archive_is_refused_and_leaves_nothing_false_behind() {
 
 #[tokio::test]
 async fn an_export_of_nonsense_is_refused_by_name() {
-    let place = Place::new();
-    let service = Service::start(&place.data_dir()).await;
+    let temp = TempEnv::new();
+    let service = Service::start(&temp.data_dir()).await;
     for ids in [
         vec!["nonsense".to_owned()],
         vec![String::new()],
         vec![calls::request_id(); 100_000],
     ] {
         let refusal = export(&service, ids).await.expect_err("it is refused");
-        assert_names(Some(&explain(&refusal)), "session_ids");
+        assert_names(Some(&decode(&refusal)), "session_ids");
     }
     let refusal = export(&service, vec![calls::request_id()])
         .await
         .expect_err("nobody has this id");
-    assert_eq!(explain(&refusal).reason, "SESSION_NOT_FOUND");
+    assert_eq!(decode(&refusal).reason, "SESSION_NOT_FOUND");
 }

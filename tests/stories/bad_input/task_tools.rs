@@ -4,8 +4,8 @@
 use serde_json::{Value, json};
 use shim_redis_harness::Redis;
 use shim_tests::mcp::{Gateway, GatewayLaunch};
-use shim_tests::place::Place;
 use shim_tests::service::{Launch, Service};
+use shim_tests::temp_env::TempEnv;
 
 use super::cases::MEBIBYTE;
 use super::tools::{COORDINATE, Cases, STATUS, WORK, not_a_number, not_an_id, not_text, not_texts};
@@ -195,19 +195,19 @@ fn worker_cases(cases: &mut Cases) {
     }
 }
 
-async fn desk() -> (Place, Redis, Service, Gateway) {
-    let (place, redis) = (Place::new(), Redis::start());
-    let stack = Launch::stack(&place.data_dir(), &redis.url());
-    let service = stack.started().await;
+async fn start_gateway() -> (TempEnv, Redis, Service, Gateway) {
+    let (temp, redis) = (TempEnv::new(), Redis::start());
+    let stack = Launch::stack(&temp.data_dir(), &redis.url());
+    let service = stack.start_or_panic().await;
     // It finds the stack of the data folder by itself.
-    let launch = GatewayLaunch::new(&place.data_dir(), &place.project());
+    let launch = GatewayLaunch::new(&temp.data_dir(), &temp.project());
     let gateway = launch.open().await;
-    (place, redis, service, gateway)
+    (temp, redis, service, gateway)
 }
 
 #[tokio::test]
 async fn every_wrong_argument_about_tasks_is_named_with_the_next_step() {
-    let (_place, _redis, service, mut gateway) = desk().await;
+    let (_temp, _redis, service, mut gateway) = start_gateway().await;
     let mut cases = Cases::default();
     for add in [job_cases, part_cases, follow_cases, worker_cases] {
         add(&mut cases);
@@ -225,7 +225,7 @@ async fn every_wrong_argument_about_tasks_is_named_with_the_next_step() {
 
 #[tokio::test]
 async fn unknown_tasks_are_said_to_be_unknown() {
-    let (_place, _redis, _service, mut gateway) = desk().await;
+    let (_temp, _redis, _service, mut gateway) = start_gateway().await;
     let mut calls = Vec::new();
     for action in ["status", "wait", "results", "cancel", "retry", "approve"] {
         calls.push((COORDINATE, json!({"action": action, "task_id": UNKNOWN})));

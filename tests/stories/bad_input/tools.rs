@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 use shim_tests::mcp::{Gateway, GatewayLaunch};
-use shim_tests::place::Place;
 use shim_tests::service::Service;
+use shim_tests::temp_env::TempEnv;
 
 use super::cases::MEBIBYTE;
 
@@ -241,18 +241,18 @@ fn cases() -> Cases {
     cases
 }
 
-async fn desk() -> (Place, Service, Gateway) {
-    let place = Place::new();
-    let service = Service::start(&place.data_dir()).await;
+async fn start_gateway() -> (TempEnv, Service, Gateway) {
+    let temp = TempEnv::new();
+    let service = Service::start(&temp.data_dir()).await;
     let launch =
-        GatewayLaunch::new(&place.data_dir(), &place.project()).with_service(service.socket());
+        GatewayLaunch::new(&temp.data_dir(), &temp.project()).with_service(service.socket());
     let gateway = launch.open().await;
-    (place, service, gateway)
+    (temp, service, gateway)
 }
 
 #[tokio::test]
 async fn every_wrong_argument_is_named_with_the_next_step() {
-    let (_place, _service, mut gateway) = desk().await;
+    let (_temp, _service, mut gateway) = start_gateway().await;
     let saved = gateway.call(SAVE, good(SAVE)).await;
     cases().assert_all_named(&mut gateway).await;
 
@@ -288,7 +288,7 @@ fn complaint(result: &Value, field: &str) -> Option<String> {
 
 #[tokio::test]
 async fn arguments_that_are_no_object_are_answered() {
-    let (_place, _service, mut gateway) = desk().await;
+    let (_temp, _service, mut gateway) = start_gateway().await;
     for arguments in [json!([]), json!("text"), json!(7), json!(null)] {
         let params = json!({"name": SAVE, "arguments": arguments});
         let answer = gateway.request("tools/call", params).await;
@@ -308,7 +308,7 @@ async fn arguments_that_are_no_object_are_answered() {
 
 #[tokio::test]
 async fn unknown_ids_are_said_to_be_unknown() {
-    let (_place, _service, mut gateway) = desk().await;
+    let (_temp, _service, mut gateway) = start_gateway().await;
     let unknown = "01890a5d-ac96-774b-bcce-b302099a8057";
     for (tool, arguments) in [
         (
@@ -340,7 +340,7 @@ async fn unknown_ids_are_said_to_be_unknown() {
 
 #[tokio::test]
 async fn lines_that_are_no_message_do_not_end_the_conversation() {
-    let (_place, _service, mut gateway) = desk().await;
+    let (_temp, _service, mut gateway) = start_gateway().await;
     let long = format!("{{\"jsonrpc\": \"{}\"}}\n", "x".repeat(10 * MEBIBYTE));
     let lines: [&[u8]; 8] = [
         b"\n",

@@ -3,12 +3,12 @@
 use serde_json::{Value, json};
 use shim_redis_harness::Redis;
 use shim_tests::calls::request_id;
-use shim_tests::place::Place;
 use shim_tests::service::{Launch, Service};
+use shim_tests::temp_env::TempEnv;
 use tonic::Code;
 
 use super::coordination;
-use super::valid::Subject;
+use super::valid::Fixture;
 use super::wire::Wire;
 
 const IDS: [&str; 5] = [
@@ -23,23 +23,23 @@ const FILTERS: [&str; 1] = ["SearchCheckpoints"];
 
 #[tokio::test]
 async fn unknown_ids_are_not_found_by_name() {
-    let place = Place::new();
-    let service = Service::start(&place.data_dir()).await;
+    let temp = TempEnv::new();
+    let service = Service::start(&temp.data_dir()).await;
     let wire = Wire::to(&service);
-    let subject = Subject::make(&wire).await;
-    let asked = assert_not_found(&wire, &IDS, &FILTERS, |method| subject.request(method)).await;
+    let fixture = Fixture::make(&wire).await;
+    let asked = assert_not_found(&wire, &IDS, &FILTERS, |method| fixture.request(method)).await;
     assert!(asked >= 14, "{asked}");
 }
 
 #[tokio::test]
 async fn unknown_workers_and_tasks_are_not_found_by_name() {
-    let (place, redis) = (Place::new(), Redis::start());
-    let launch = Launch::coordination(&place.data_dir(), &redis.url());
-    let service = launch.started().await;
+    let (temp, redis) = (TempEnv::new(), Redis::start());
+    let launch = Launch::coordination(&temp.data_dir(), &redis.url());
+    let service = launch.start_or_panic().await;
     let wire = Wire::to_coordination(&service);
-    let subject = coordination::Subject::make(&wire).await;
+    let fixture = coordination::Fixture::make(&wire).await;
     let request = |method: &str| {
-        let mut request = subject.request(method);
+        let mut request = fixture.request(method);
         // A job that nobody knows has no tasks to filter.
         if method == "ListTasks" {
             request["worker_id"] = json!("");

@@ -7,14 +7,14 @@ use super::wire::Wire;
 
 /// A session with two checkpoints and a restore, to be named in requests.
 #[derive(Debug, Clone)]
-pub(crate) struct Subject {
+pub(crate) struct Fixture {
     pub(crate) session_id: Value,
     pub(crate) epoch: Value,
     pub(crate) checkpoint_ids: [Value; 2],
     pub(crate) restore_id: Value,
 }
 
-impl Subject {
+impl Fixture {
     pub(crate) async fn make(wire: &Wire) -> Self {
         let opened = wire
             .call(

@@ -8,7 +8,7 @@ use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor, SerializeOptions};
 use serde_json::Value;
 use shim_runtime::client::Channel;
-use shim_runtime::fault::{Explained, explain};
+use shim_runtime::service_error::{DecodedStatus, decode};
 use shim_tests::raw;
 use shim_tests::service::Service;
 use tonic::Status;
@@ -52,17 +52,17 @@ impl Wire {
 
     /// Every RPC of the package that takes one message.
     pub(crate) fn methods(&self) -> Vec<MethodDescriptor> {
-        let (_, others) = self.by_what_they_take();
+        let (_, others) = self.by_input_kind();
         others
     }
 
     /// Every RPC of the package that takes a stream.
     pub(crate) fn streams(&self) -> Vec<MethodDescriptor> {
-        let (streams, _) = self.by_what_they_take();
+        let (streams, _) = self.by_input_kind();
         streams
     }
 
-    fn by_what_they_take(&self) -> (Vec<MethodDescriptor>, Vec<MethodDescriptor>) {
+    fn by_input_kind(&self) -> (Vec<MethodDescriptor>, Vec<MethodDescriptor>) {
         self.pool
             .services()
             .filter(|service| service.package_name() == self.package)
@@ -78,7 +78,7 @@ impl Wire {
     }
 
     /// Calls `method` with a message written as JSON.
-    pub(crate) async fn call(&self, method: &str, request: &Value) -> Result<Value, Explained> {
+    pub(crate) async fn call(&self, method: &str, request: &Value) -> Result<Value, DecodedStatus> {
         let method = self.method(method);
         let message = DynamicMessage::deserialize(method.input(), request).unwrap_or_else(|e| {
             panic!(
@@ -89,7 +89,7 @@ impl Wire {
         let answer = self
             .send(&method, message.encode_to_vec().into())
             .await
-            .map_err(|status| explain(&status))?;
+            .map_err(|status| decode(&status))?;
         let answer = DynamicMessage::decode(method.output(), answer).unwrap();
         let options = SerializeOptions::new()
             .use_proto_field_name(true)
@@ -107,7 +107,7 @@ impl Wire {
     ) -> Result<Bytes, Status> {
         let (path, channel) = (path(method), self.channel.clone());
         if method.is_server_streaming() {
-            raw::first(channel, &path, message, SILENCE).await
+            raw::first_answer(channel, &path, message, SILENCE).await
         } else {
             raw::unary(channel, &path, message).await
         }

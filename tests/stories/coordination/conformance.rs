@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use prost_types::Struct;
 use shim_proto::coordination::v1::send_message_request::Recipient;
-use shim_proto::coordination::v1::subscribe_response::Event as News;
-use shim_proto::coordination::v1::watch_state_response::Event as Told;
-use shim_proto::coordination::v1::watch_workers_response::Event as Roll;
+use shim_proto::coordination::v1::subscribe_response::Event as SubscriptionEvent;
+use shim_proto::coordination::v1::watch_state_response::Event as StateEvent;
+use shim_proto::coordination::v1::watch_workers_response::Event as RegistryEvent;
 use shim_proto::coordination::v1::{
     AckMessagesRequest, DeleteStateRequest, DeregisterWorkerRequest, GetLockRequest,
     GetWorkerRequest, ListFilesRequest, ListLocksRequest, ListStateRequest, ListWorkersRequest,
@@ -16,17 +16,18 @@ use shim_proto::coordination::v1::{
 };
 use shim_tests::calls::request_id;
 use shim_tests::coordination::{
-    Clients, NAMESPACE, count, counted, fence, files, inbox, lock, message, put, reason, renewal,
+    CoordinationClients, NAMESPACE, count, counted, fence, files, inbox, lock, message, put,
+    reason, renew_request,
 };
 use tonic::Streaming;
 
 const LONG: Duration = Duration::from_secs(60);
 /// Events come at once; a dead worker is found after five seconds.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The next message of a stream.
 async fn next<T>(stream: &mut Streaming<T>) -> T {
-    let message = tokio::time::timeout(PATIENCE, stream.message()).await;
+    let message = tokio::time::timeout(TIMEOUT, stream.message()).await;
     message
         .expect("it is told in time")
         .unwrap()
@@ -34,23 +35,23 @@ async fn next<T>(stream: &mut Streaming<T>) -> T {
 }
 
 /// Plays the whole story.
-pub(super) async fn play(clients: &mut Clients) {
+pub(super) async fn run(clients: &mut CoordinationClients) {
     state(clients).await;
     locks(clients).await;
     leases(clients).await;
-    news(clients).await;
+    publications(clients).await;
     messages(clients).await;
     workers(clients).await;
 }
 
 async fn changed(watch: &mut Streaming<WatchStateResponse>) -> (StateChangeKind, String, u64) {
     match next(watch).await.event {
-        Some(Told::Changed(change)) => (change.kind(), change.key, change.version),
+        Some(StateEvent::Changed(change)) => (change.kind(), change.key, change.version),
         other => panic!("not a change: {other:?}"),
     }
 }
 
-async fn state(clients: &mut Clients) {
+async fn state(clients: &mut CoordinationClients) {
     let key = "entry";
     let watch = WatchStateRequest {
         namespace: NAMESPACE.into(),
@@ -60,7 +61,7 @@ async fn state(clients: &mut Clients) {
     let mut watch = clients.state.watch_state(watch).await.unwrap().into_inner();
     assert!(matches!(
         next(&mut watch).await.event,
-        Some(Told::Synced(_))
+        Some(StateEvent::Synced(_))
     ));
 
     let first = clients.put(put(key, counted(1), Some(0))).await.unwrap();
@@ -144,8 +145,8 @@ async fn state(clients: &mut Clients) {
     assert_eq!(reason(&gone), "STATE_NOT_FOUND");
 }
 
-async fn locks(clients: &mut Clients) {
-    let held = clients.lock(lock("deploy", "me", LONG)).await.unwrap();
+async fn locks(clients: &mut CoordinationClients) {
+    let granted = clients.lock(lock("deploy", "me", LONG)).await.unwrap();
     let refusal = clients
         .lock(lock("deploy", "you", LONG))
         .await
@@ -154,12 +155,12 @@ async fn locks(clients: &mut Clients) {
     assert!(refusal.message().contains("me"), "{refusal}");
     clients
         .locks
-        .renew_lock(renewal(&held, 2 * LONG))
+        .renew_lock(renew_request(&granted, 2 * LONG))
         .await
         .unwrap();
 
     let mut guarded = put("guarded", counted(1), None);
-    guarded.fence = Some(fence(&held));
+    guarded.fence = Some(fence(&granted));
     clients.put(guarded.clone()).await.unwrap();
     let get = GetLockRequest {
         namespace: NAMESPACE.into(),
@@ -172,7 +173,7 @@ async fn locks(clients: &mut Clients) {
         .unwrap()
         .into_inner()
         .lock;
-    assert_eq!(seen.unwrap().fencing_token, held.fencing_token);
+    assert_eq!(seen.unwrap().fencing_token, granted.fencing_token);
     let list = ListLocksRequest {
         namespace: NAMESPACE.into(),
         ..Default::default()
@@ -186,14 +187,14 @@ async fn locks(clients: &mut Clients) {
         .locks;
     assert_eq!(listed.len(), 1, "{listed:?}");
 
-    assert!(clients.unlock(&held).await.unwrap());
-    assert!(!clients.unlock(&held).await.unwrap());
+    assert!(clients.unlock(&granted).await.unwrap());
+    assert!(!clients.unlock(&granted).await.unwrap());
     guarded.request_id = request_id();
     let refusal = clients.put(guarded).await.expect_err("the lock is gone");
     assert_eq!(reason(&refusal), "STALE_FENCE");
     let refusal = clients
         .locks
-        .renew_lock(renewal(&held, LONG))
+        .renew_lock(renew_request(&granted, LONG))
         .await
         .expect_err("it is gone");
     assert_eq!(reason(&refusal), "LOCK_LOST");
@@ -208,11 +209,11 @@ async fn locks(clients: &mut Clients) {
             .is_none()
     );
     let next = clients.lock(lock("deploy", "you", LONG)).await.unwrap();
-    assert!(next.fencing_token > held.fencing_token);
+    assert!(next.fencing_token > granted.fencing_token);
     clients.unlock(&next).await.unwrap();
 }
 
-async fn leases(clients: &mut Clients) {
+async fn leases(clients: &mut CoordinationClients) {
     let lease = clients
         .lease(files("me", &["src/**", "docs/*.md"]))
         .await
@@ -256,7 +257,7 @@ async fn leases(clients: &mut Clients) {
     }
 }
 
-async fn news(clients: &mut Clients) {
+async fn publications(clients: &mut CoordinationClients) {
     let subscribe = SubscribeRequest {
         channels: vec!["news".into()],
         patterns: vec!["weather:*".into()],
@@ -264,7 +265,7 @@ async fn news(clients: &mut Clients) {
     let mut stream = clients.bus.subscribe(subscribe).await.unwrap().into_inner();
     assert!(matches!(
         next(&mut stream).await.event,
-        Some(News::Subscribed(_))
+        Some(SubscriptionEvent::Subscribed(_))
     ));
     for channel in ["news", "elsewhere", "weather:here"] {
         let publish = PublishRequest {
@@ -277,7 +278,7 @@ async fn news(clients: &mut Clients) {
     }
     for expected in ["news", "weather:here"] {
         match next(&mut stream).await.event {
-            Some(News::News(news)) => {
+            Some(SubscriptionEvent::News(news)) => {
                 assert_eq!(
                     (news.channel.as_str(), news.payload),
                     (expected, Some(counted(7)))
@@ -288,7 +289,7 @@ async fn news(clients: &mut Clients) {
     }
 }
 
-async fn messages(clients: &mut Clients) {
+async fn messages(clients: &mut CoordinationClients) {
     let session = request_id();
     let first = message(&session, "hello");
     assert_eq!(clients.send(first.clone()).await.unwrap(), 1);
@@ -317,36 +318,39 @@ async fn messages(clients: &mut Clients) {
 }
 
 /// Reads the roll until `worker` is told to have changed so.
-async fn told(
-    roll: &mut Streaming<WatchWorkersResponse>,
+async fn wait_for_change(
+    worker_events: &mut Streaming<WatchWorkersResponse>,
     worker: &Worker,
     kind: WorkerChangeKind,
 ) -> Worker {
     loop {
-        if let Some(Roll::Changed(change)) = next(roll).await.event
+        if let Some(RegistryEvent::Changed(change)) = next(worker_events).await.event
             && change.kind() == kind
-            && let Some(told) = change
+            && let Some(changed_worker) = change
                 .worker
-                .filter(|told| told.worker_id == worker.worker_id)
+                .filter(|changed_worker| changed_worker.worker_id == worker.worker_id)
         {
-            return told;
+            return changed_worker;
         }
     }
 }
 
-async fn workers(clients: &mut Clients) {
-    let mut roll = clients
+async fn workers(clients: &mut CoordinationClients) {
+    let mut worker_events = clients
         .registry
         .watch_workers(WatchWorkersRequest::default())
         .await
         .unwrap()
         .into_inner();
-    assert!(matches!(next(&mut roll).await.event, Some(Roll::Synced(_))));
+    assert!(matches!(
+        next(&mut worker_events).await.event,
+        Some(RegistryEvent::Synced(_))
+    ));
     let leaving = clients.register("leaving", "paint").await.unwrap();
     let silent = clients.register("silent", "paint").await.unwrap();
     for worker in [&leaving, &silent] {
-        told(&mut roll, worker, WorkerChangeKind::Registered).await;
-        clients.beat(worker).await.unwrap();
+        wait_for_change(&mut worker_events, worker, WorkerChangeKind::Registered).await;
+        clients.heartbeat(worker).await.unwrap();
     }
     let last_beat = Instant::now();
     let list = ListWorkersRequest {
@@ -376,14 +380,14 @@ async fn workers(clients: &mut Clients) {
         reason: "done".into(),
     };
     clients.registry.deregister_worker(leave).await.unwrap();
-    told(&mut roll, &leaving, WorkerChangeKind::Deregistered).await;
-    let dead = told(&mut roll, &silent, WorkerChangeKind::Died).await;
+    wait_for_change(&mut worker_events, &leaving, WorkerChangeKind::Deregistered).await;
+    let dead = wait_for_change(&mut worker_events, &silent, WorkerChangeKind::Died).await;
     assert_eq!(dead.state(), WorkerState::Dead);
     assert!(
         last_beat.elapsed() >= Duration::from_millis(4_900),
         "no sooner than it is due"
     );
-    let refusal = clients.beat(&silent).await.expect_err("it is dead");
+    let refusal = clients.heartbeat(&silent).await.expect_err("it is dead");
     assert_eq!(reason(&refusal), "STALE_WORKER");
     let get = GetWorkerRequest {
         worker_id: silent.worker_id.clone(),

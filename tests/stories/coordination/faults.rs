@@ -6,55 +6,55 @@ use prost_types::value::Kind;
 use prost_types::{Struct, Value};
 use shim_proto::coordination::v1::{AckMessagesRequest, DeleteStateRequest, ReleaseFilesRequest};
 use shim_redis_harness::{Launch as RedisLaunch, Redis};
-use shim_runtime::fault::explain;
+use shim_runtime::service_error::decode;
 use shim_tests::calls::request_id;
 use shim_tests::chaos::coordination::outages::{ANSWER_WITHIN, RECOVERED_WITHIN};
 use shim_tests::coordination::{
-    Clients, NAMESPACE, counted, files, inbox, lock, message, put, reason,
+    CoordinationClients, NAMESPACE, counted, files, inbox, lock, message, put, reason,
 };
-use shim_tests::place::Place;
 use shim_tests::proxy::Proxy;
 use shim_tests::service::{Launch, Service};
+use shim_tests::temp_env::TempEnv;
 use tonic::{Code, Status};
 
 const STATE_SERVICE: &str = "shim.coordination.v1.StateService";
-const POLL: Duration = Duration::from_millis(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-async fn start(place: &Place, redis_url: &str) -> Service {
-    Launch::coordination(&place.data_dir(), redis_url)
-        .started()
+async fn start(temp: &TempEnv, redis_url: &str) -> Service {
+    Launch::coordination(&temp.data_dir(), redis_url)
+        .start_or_panic()
         .await
 }
 
 fn assert_away(refusal: &Status, asked: Instant) {
-    let explained = explain(refusal);
-    assert_eq!(refusal.code(), Code::Unavailable, "{explained}");
-    assert_eq!(explained.reason, "STORE_UNAVAILABLE", "{explained}");
-    let retry_after = explained.retry_after.expect("it says when to come again");
+    let decoded = decode(refusal);
+    assert_eq!(refusal.code(), Code::Unavailable, "{decoded}");
+    assert_eq!(decoded.reason, "STORE_UNAVAILABLE", "{decoded}");
+    let retry_after = decoded.retry_after.expect("it says when to come again");
     assert!(retry_after <= Duration::from_secs(1), "{retry_after:?}");
     assert!(asked.elapsed() < ANSWER_WITHIN, "{:?}", asked.elapsed());
 }
 
 /// Waits until a write goes through and returns how long that took.
-async fn recovery(clients: &mut Clients) -> Duration {
+async fn recovery(clients: &mut CoordinationClients) -> Duration {
     let start = Instant::now();
     while let Err(refusal) = clients.put(put("recovery", counted(1), None)).await {
         assert_eq!(refusal.code(), Code::Unavailable, "{refusal}");
         assert!(start.elapsed() < 5 * RECOVERED_WITHIN, "it never recovers");
-        tokio::time::sleep(POLL).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
     start.elapsed()
 }
 
 #[tokio::test]
 async fn a_service_starts_without_its_redis_and_serves_when_it_comes() {
-    let place = Place::new();
+    let temp = TempEnv::new();
     let mut redis = Redis::start();
     redis.kill();
-    let mut service = Launch::coordination(&place.data_dir(), &redis.url()).spawn();
+    let mut service = Launch::coordination(&temp.data_dir(), &redis.url()).spawn();
     while !service.is_serving("").await {
-        assert!(service.exited().is_none(), "{}", service.log());
-        tokio::time::sleep(POLL).await;
+        assert!(service.exit_status().is_none(), "{}", service.log());
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
     assert!(!service.is_serving(STATE_SERVICE).await);
     let mut clients = service.coordination();
@@ -67,7 +67,10 @@ async fn a_service_starts_without_its_redis_and_serves_when_it_comes() {
 
     redis.restart();
     assert!(recovery(&mut clients).await < RECOVERED_WITHIN);
-    service.ready().await.expect("its health follows");
+    service
+        .wait_until_ready()
+        .await
+        .expect("its health follows");
 
     redis.kill();
     let asked = Instant::now();
@@ -78,7 +81,7 @@ async fn a_service_starts_without_its_redis_and_serves_when_it_comes() {
     assert_away(&refusal, asked);
     while service.is_healthy().await {
         assert!(asked.elapsed() < RECOVERED_WITHIN, "its health follows");
-        tokio::time::sleep(POLL).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
     assert!(service.is_serving("").await);
     assert!(
@@ -89,10 +92,10 @@ async fn a_service_starts_without_its_redis_and_serves_when_it_comes() {
 
 #[tokio::test]
 async fn a_slow_redis_is_waited_for_and_a_very_slow_one_is_not() {
-    let place = Place::new();
+    let temp = TempEnv::new();
     let redis = Redis::start();
     let proxy = Proxy::to(&redis.address()).await;
-    let service = start(&place, &proxy.redis_url()).await;
+    let service = start(&temp, &proxy.redis_url()).await;
     let mut clients = service.coordination();
 
     // The very first calls also bring the scripts to Redis.
@@ -101,10 +104,10 @@ async fn a_slow_redis_is_waited_for_and_a_very_slow_one_is_not() {
         let key = format!("slow-{round}");
         let written = clients.put(put(&key, counted(1), Some(0))).await;
         written.expect("it is slow, not away");
-        let held = clients
+        let granted = clients
             .lock(lock("slow", "me", Duration::from_secs(10)))
             .await;
-        let was_held = clients.unlock(&held.expect("it is free")).await;
+        let was_held = clients.unlock(&granted.expect("it is free")).await;
         assert!(was_held.expect("it is slow, not away"));
     }
 
@@ -134,7 +137,7 @@ fn bulky(bytes: usize) -> Struct {
 }
 
 /// Writes until Redis has no room; the keys that were acknowledged.
-async fn fill(clients: &mut Clients) -> Vec<String> {
+async fn fill(clients: &mut CoordinationClients) -> Vec<String> {
     let mut keys = Vec::new();
     loop {
         let key = format!("bulky-{}", keys.len());
@@ -151,7 +154,7 @@ async fn fill(clients: &mut Clients) -> Vec<String> {
 }
 
 /// Sends messages until Redis has no room for one more.
-async fn fill_inbox(clients: &mut Clients, session: &str) {
+async fn fill_inbox(clients: &mut CoordinationClients, session: &str) {
     let text = "x".repeat(16_000);
     for _ in 0..900 {
         if let Err(refusal) = clients.send(message(session, &text)).await {
@@ -164,12 +167,12 @@ async fn fill_inbox(clients: &mut Clients, session: &str) {
 
 #[tokio::test]
 async fn a_full_redis_refuses_what_needs_room_and_takes_what_frees_it() {
-    let place = Place::new();
+    let temp = TempEnv::new();
     let redis = RedisLaunch::new().max_memory("12mb").start();
-    let service = start(&place, &redis.url()).await;
+    let service = start(&temp, &redis.url()).await;
     let mut clients = service.coordination();
     let session = request_id();
-    let held = clients
+    let granted = clients
         .lock(lock("held", "me", Duration::from_secs(600)))
         .await
         .unwrap();
@@ -188,7 +191,7 @@ async fn a_full_redis_refuses_what_needs_room_and_takes_what_frees_it() {
     }
     assert!(
         clients
-            .unlock(&held)
+            .unlock(&granted)
             .await
             .expect("a lock can be given back")
     );

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use shim_tests::mcp::{Gateway, GatewayLaunch};
-use shim_tests::place::Place;
+use shim_tests::temp_env::TempEnv;
 
 const TEXT: &str = "the parser is mine until noon";
 
@@ -29,8 +29,8 @@ fn messages(answer: &Value) -> Vec<&Value> {
 
 #[tokio::test]
 async fn a_message_is_in_the_next_answer_of_the_other_window_and_only_there() {
-    let place = Place::new();
-    let launch = GatewayLaunch::new(&place.data_dir(), &place.project());
+    let temp = TempEnv::new();
+    let launch = GatewayLaunch::new(&temp.data_dir(), &temp.project());
     let (mut ours, mut theirs) = (launch.open().await, launch.open().await);
     let from = save(&mut ours, "write the parser").await["structuredContent"]["session_id"].clone();
     let saved = save(&mut theirs, "write the tests").await;
@@ -42,18 +42,18 @@ async fn a_message_is_in_the_next_answer_of_the_other_window_and_only_there() {
     let sent = ask(&mut ours, "shim_coordinate_task", sending).await;
     assert_eq!(sent["structuredContent"]["recipients"], 1, "{sent}");
 
-    let heard = ask(
+    let received = ask(
         &mut theirs,
         "shim_session_status",
         json!({"view": "session"}),
     )
     .await;
-    let [message] = messages(&heard)[..] else {
-        panic!("one message: {heard}")
+    let [message] = messages(&received)[..] else {
+        panic!("one message: {received}")
     };
     assert!(message.to_string().contains(TEXT), "{message}");
     assert_eq!(message["from"], from, "{message}");
-    let text = heard["content"][0]["text"].as_str().unwrap();
+    let text = received["content"][0]["text"].as_str().unwrap();
     assert!(text.contains(TEXT), "content tells it too: {text}");
 
     for _ in 0..2 {

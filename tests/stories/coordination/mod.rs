@@ -3,6 +3,6 @@
 mod conformance;
 mod faults;
 mod messages;
-mod panels;
 mod registry;
+mod suites;
 mod topologies;

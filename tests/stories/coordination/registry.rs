@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use shim_proto::coordination::v1::watch_workers_response::Event as Roll;
+use shim_proto::coordination::v1::watch_workers_response::Event as RegistryEvent;
 use shim_proto::coordination::v1::{
     ListWorkersRequest, WatchWorkersRequest, WatchWorkersResponse, Worker, WorkerChangeKind,
 };
 use shim_redis_harness::Redis;
-use shim_tests::coordination::Clients;
-use shim_tests::place::Place;
+use shim_tests::coordination::CoordinationClients;
 use shim_tests::service::{Launch, Service};
+use shim_tests::temp_env::TempEnv;
 use tokio::task::JoinHandle;
 use tonic::{Code, Streaming};
 
@@ -20,7 +20,7 @@ const FOUND_WITHIN: Duration = Duration::from_secs(1);
 /// The dead process held the leader's lock; another takes over when that has run out.
 const TAKE_OVER: Duration = Duration::from_secs(3);
 
-async fn roll(clients: &mut Clients) -> Streaming<WatchWorkersResponse> {
+async fn watch_workers(clients: &mut CoordinationClients) -> Streaming<WatchWorkersResponse> {
     let watch = clients
         .registry
         .watch_workers(WatchWorkersRequest::default())
@@ -29,10 +29,14 @@ async fn roll(clients: &mut Clients) -> Streaming<WatchWorkersResponse> {
 }
 
 /// Waits until the death of `worker` is told.
-async fn death(roll: &mut Streaming<WatchWorkersResponse>, worker: &Worker) {
+async fn wait_for_death(worker_events: &mut Streaming<WatchWorkersResponse>, worker: &Worker) {
     loop {
-        let told = roll.message().await.unwrap().expect("the stream goes on");
-        if let Some(Roll::Changed(change)) = told.event
+        let response = worker_events
+            .message()
+            .await
+            .unwrap()
+            .expect("the stream goes on");
+        if let Some(RegistryEvent::Changed(change)) = response.event
             && change.kind() == WorkerChangeKind::Died
             && change
                 .worker
@@ -46,7 +50,7 @@ async fn death(roll: &mut Streaming<WatchWorkersResponse>, worker: &Worker) {
 
 /// Asserts that the death of a worker that beat last at `last_beat` is told in time.
 async fn assert_death(
-    roll: &mut Streaming<WatchWorkersResponse>,
+    worker_events: &mut Streaming<WatchWorkersResponse>,
     worker: &Worker,
     last_beat: Instant,
     grace: Duration,
@@ -54,7 +58,7 @@ async fn assert_death(
     let limit = DEAD_AFTER + FOUND_WITHIN + grace;
     let in_time = tokio::time::timeout(
         limit.saturating_sub(last_beat.elapsed()),
-        death(roll, worker),
+        wait_for_death(worker_events, worker),
     );
     in_time
         .await
@@ -67,10 +71,10 @@ async fn assert_death(
 }
 
 /// Beats for `worker` until aborted; failures that pass by themselves are passed over, as workers do.
-fn keep_beating(mut clients: Clients, worker: Worker) -> JoinHandle<()> {
+fn keep_heartbeating(mut clients: CoordinationClients, worker: Worker) -> JoinHandle<()> {
     tokio::spawn(async move {
         loop {
-            if let Err(refusal) = clients.beat(&worker).await {
+            if let Err(refusal) = clients.heartbeat(&worker).await {
                 assert_eq!(refusal.code(), Code::Unavailable, "{refusal}");
             }
             tokio::time::sleep(HEARTBEAT).await;
@@ -78,7 +82,7 @@ fn keep_beating(mut clients: Clients, worker: Worker) -> JoinHandle<()> {
     })
 }
 
-async fn living(clients: &mut Clients) -> Vec<String> {
+async fn living(clients: &mut CoordinationClients) -> Vec<String> {
     let answer = clients
         .registry
         .list_workers(ListWorkersRequest::default())
@@ -89,48 +93,48 @@ async fn living(clients: &mut Clients) -> Vec<String> {
 
 #[tokio::test]
 async fn deaths_are_found_although_the_leader_was_killed() {
-    let place = Place::new();
+    let temp = TempEnv::new();
     let redis = Redis::start();
-    let launch = Launch::coordination(&place.data_dir(), &redis.url());
+    let launch = Launch::coordination(&temp.data_dir(), &redis.url());
     // Alone, the first one must be the leader.
-    let mut leader = launch.clone().named("leader").started().await;
+    let mut leader = launch.clone().named("leader").start_or_panic().await;
     let mut clients = leader.coordination();
     let first = clients.register("first", "any").await.unwrap();
     let last_beat = Instant::now();
     assert_death(
-        &mut roll(&mut clients).await,
+        &mut watch_workers(&mut clients).await,
         &first,
         last_beat,
         Duration::ZERO,
     )
     .await;
 
-    let follower = launch.named("follower").started().await;
+    let follower = launch.named("follower").start_or_panic().await;
     let mut clients = follower.coordination();
-    let mut roll = roll(&mut clients).await;
+    let mut worker_events = watch_workers(&mut clients).await;
     let second = clients.register("second", "any").await.unwrap();
     let beating = clients.register("beating", "any").await.unwrap();
     let last_beat = Instant::now();
-    let heart = keep_beating(clients.clone(), beating);
+    let heartbeat = keep_heartbeating(clients.clone(), beating);
     leader.kill();
-    assert_death(&mut roll, &second, last_beat, TAKE_OVER).await;
+    assert_death(&mut worker_events, &second, last_beat, TAKE_OVER).await;
     assert_eq!(living(&mut clients).await, ["beating"]);
-    assert!(!heart.is_finished());
-    heart.abort();
+    assert!(!heartbeat.is_finished());
+    heartbeat.abort();
 }
 
 #[tokio::test]
 async fn beating_workers_outlive_an_outage_of_redis() {
-    let place = Place::new();
+    let temp = TempEnv::new();
     let mut redis = Redis::start();
-    let service: Service = Launch::coordination(&place.data_dir(), &redis.url())
-        .started()
+    let service: Service = Launch::coordination(&temp.data_dir(), &redis.url())
+        .start_or_panic()
         .await;
     let mut clients = service.coordination();
-    let mut hearts = Vec::new();
+    let mut heartbeats = Vec::new();
     for name in ["a", "b", "c"] {
         let worker = clients.register(name, "any").await.unwrap();
-        hearts.push(keep_beating(clients.clone(), worker));
+        heartbeats.push(keep_heartbeating(clients.clone(), worker));
     }
     redis.kill();
     tokio::time::sleep(Duration::from_secs(3)).await;
@@ -140,8 +144,8 @@ async fn beating_workers_outlive_an_outage_of_redis() {
     let mut names = living(&mut clients).await;
     names.sort();
     assert_eq!(names, ["a", "b", "c"]);
-    for heart in hearts {
-        assert!(!heart.is_finished(), "no beat was refused");
-        heart.abort();
+    for heartbeat in heartbeats {
+        assert!(!heartbeat.is_finished(), "no beat was refused");
+        heartbeat.abort();
     }
 }

@@ -10,10 +10,10 @@ use shim_proto::checkpoint::v1::attach_session_response::Event;
 use shim_proto::checkpoint::v1::{
     Attach, AttachSessionRequest, GetSessionRequest, Heartbeat, Session, SessionStatus,
 };
-use shim_tests::dice::Dice;
-use shim_tests::place::Place;
+use shim_tests::rng::SeededRng;
 use shim_tests::service::{Launch, Service};
-use shim_tests::{calls, prose};
+use shim_tests::temp_env::TempEnv;
+use shim_tests::{calls, sample_content};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -32,19 +32,19 @@ fn faketime_library() -> Option<PathBuf> {
     found.into_iter().find(|path| path.is_file())
 }
 
-struct BentClock {
+struct FakeClock {
     offset_file: PathBuf,
     library: PathBuf,
 }
 
-impl BentClock {
-    fn of(place: &Place) -> Option<Self> {
+impl FakeClock {
+    fn of(temp: &TempEnv) -> Option<Self> {
         let Some(library) = faketime_library() else {
             eprintln!("skipped: libfaketime is not installed (Debian package faketime)");
             return None;
         };
         let clock = Self {
-            offset_file: place.root().join("clock"),
+            offset_file: temp.root().join("clock"),
             library,
         };
         clock.set("+0");
@@ -58,8 +58,8 @@ impl BentClock {
         std::fs::rename(&new, &self.offset_file).unwrap();
     }
 
-    fn launch(&self, place: &Place) -> Launch {
-        Launch::on(&place.data_dir())
+    fn launch(&self, temp: &TempEnv) -> Launch {
+        Launch::checkpoint(&temp.data_dir())
             .env("LD_PRELOAD", &self.library.display().to_string())
             .env(
                 "FAKETIME_TIMESTAMP_FILE",
@@ -74,18 +74,18 @@ impl BentClock {
 
 #[tokio::test]
 async fn times_never_go_backwards() {
-    let place = Place::new();
-    let Some(clock) = BentClock::of(&place) else {
+    let temp = TempEnv::new();
+    let Some(clock) = FakeClock::of(&temp) else {
         return;
     };
-    let mut service = clock.launch(&place).start().await.unwrap();
+    let mut service = clock.launch(&temp).start().await.unwrap();
     let session = calls::open(&mut service.client(), "/clock").await.unwrap();
     let mut times = Vec::new();
     for jump in JUMPS {
         clock.set(jump);
         times.push(created_at(&service, &session).await);
         service.kill();
-        service = clock.launch(&place).start().await.unwrap();
+        service = clock.launch(&temp).start().await.unwrap();
         times.push(created_at(&service, &session).await);
     }
     let in_order = times
@@ -100,7 +100,7 @@ async fn times_never_go_backwards() {
 }
 
 async fn created_at(service: &Service, session: &Session) -> Timestamp {
-    let state = prose::state(&mut Dice::new(1), "by the clock", 200);
+    let state = sample_content::state(&mut SeededRng::new(1), "by the clock", 200);
     calls::save(&mut service.client(), session, state)
         .await
         .unwrap()
@@ -110,11 +110,11 @@ async fn created_at(service: &Service, session: &Session) -> Timestamp {
 
 #[tokio::test]
 async fn a_lease_does_not_feel_the_clock_jump() {
-    let place = Place::new();
-    let Some(clock) = BentClock::of(&place) else {
+    let temp = TempEnv::new();
+    let Some(clock) = FakeClock::of(&temp) else {
         return;
     };
-    let service = clock.launch(&place).start().await.unwrap();
+    let service = clock.launch(&temp).start().await.unwrap();
     let mut client = service.client();
     let session = calls::open(&mut client, "/clock").await.unwrap();
 

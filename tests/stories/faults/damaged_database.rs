@@ -5,10 +5,10 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
-use shim_tests::dice::Dice;
-use shim_tests::place::Place;
+use shim_tests::rng::SeededRng;
 use shim_tests::service::Service;
-use shim_tests::{calls, prose};
+use shim_tests::temp_env::TempEnv;
+use shim_tests::{calls, sample_content};
 
 use super::known_store::{KnownStore, Served, copy_files};
 
@@ -18,17 +18,17 @@ const FLIP_SEEDS: std::ops::Range<u64> = 1..33;
 const LOG_FLIP_SEEDS: std::ops::Range<u64> = 1..9;
 
 /// A data folder with known contents, all of them in the main file.
-async fn known_files() -> (Place, KnownStore) {
-    let place = Place::new();
-    let mut service = Service::start(&place.data_dir()).await;
+async fn known_files() -> (TempEnv, KnownStore) {
+    let temp = TempEnv::new();
+    let mut service = Service::start(&temp.data_dir()).await;
     let known = KnownStore::fill(&service, 3, 40).await;
     assert!(service.stop().success());
     // The last connection that closes folds the log into the main file, so that damage there is felt.
-    let database = Connection::open(place.data_dir().join(DATABASE)).unwrap();
+    let database = Connection::open(temp.data_dir().join(DATABASE)).unwrap();
     database
         .execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
         .unwrap();
-    (place, known)
+    (temp, known)
 }
 
 /// Damages a copy, starts a service on it and holds all it serves against the truth.
@@ -36,23 +36,23 @@ async fn served_after(
     files: &Path,
     known: &KnownStore,
     damage: impl FnOnce(&Path),
-) -> (Served, PathBuf, Place) {
-    let place = Place::new();
-    copy_files(files, &place.data_dir());
-    damage(&place.data_dir().join(DATABASE));
-    let service = Service::start(&place.data_dir()).await;
+) -> (Served, PathBuf, TempEnv) {
+    let temp = TempEnv::new();
+    copy_files(files, &temp.data_dir());
+    damage(&temp.data_dir().join(DATABASE));
+    let service = Service::start(&temp.data_dir()).await;
     let served = known.assert_serves_only_truth(&service).await;
 
     let mut client = service.client();
     let session = calls::open(&mut client, "/after")
         .await
         .expect("work goes on");
-    let state = prose::state(&mut Dice::new(5), "after the damage", 500);
+    let state = sample_content::state(&mut SeededRng::new(5), "after the damage", 500);
     calls::save(&mut client, &session, state)
         .await
         .expect("work goes on");
-    let data_dir = place.data_dir();
-    (served, data_dir, place)
+    let data_dir = temp.data_dir();
+    (served, data_dir, temp)
 }
 
 fn set_aside(data_dir: &Path) -> Vec<PathBuf> {
@@ -64,14 +64,14 @@ fn set_aside(data_dir: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-fn log_of(place: &Place) -> String {
-    std::fs::read_to_string(place.root().join("checkpoint.log")).unwrap()
+fn log_of(temp: &TempEnv) -> String {
+    std::fs::read_to_string(temp.root().join("checkpoint.log")).unwrap()
 }
 
 #[tokio::test]
 async fn an_intact_database_is_served_whole() {
     let (files, known) = known_files().await;
-    let (served, data_dir, _place) = served_after(&files.data_dir(), &known, |_| {}).await;
+    let (served, data_dir, _temp) = served_after(&files.data_dir(), &known, |_| {}).await;
     assert_eq!(served, known.whole());
     assert!(set_aside(&data_dir).is_empty());
 }
@@ -84,10 +84,10 @@ async fn a_truncated_database_is_set_aside_and_its_rest_carried_over() {
         let half = file.metadata().unwrap().len() / 2;
         file.set_len(half).unwrap();
     };
-    let (served, data_dir, place) = served_after(&files.data_dir(), &known, truncate_to_half).await;
+    let (served, data_dir, temp) = served_after(&files.data_dir(), &known, truncate_to_half).await;
     assert!(!set_aside(&data_dir).is_empty(), "the damaged file is kept");
     assert!(
-        log_of(&place).to_lowercase().contains("damaged"),
+        log_of(&temp).to_lowercase().contains("damaged"),
         "it is said loudly"
     );
     assert!(
@@ -103,10 +103,10 @@ async fn a_file_that_is_no_database_is_set_aside() {
         let file = OpenOptions::new().write(true).open(database).unwrap();
         file.write_all_at(&[0xA5; 100], 0).unwrap();
     };
-    let (_, data_dir, place) = served_after(&files.data_dir(), &known, overwrite_head).await;
+    let (_, data_dir, temp) = served_after(&files.data_dir(), &known, overwrite_head).await;
     assert!(!set_aside(&data_dir).is_empty(), "the damaged file is kept");
     assert!(
-        log_of(&place).to_lowercase().contains("damaged"),
+        log_of(&temp).to_lowercase().contains("damaged"),
         "it is said loudly"
     );
 }
@@ -117,7 +117,7 @@ async fn flipped_bits_are_found_and_never_served() {
     let mut tally = Vec::new();
     for seed in FLIP_SEEDS {
         let flip = |database: &Path| flip_bits(database, seed);
-        let (served, data_dir, _place) = served_after(&files.data_dir(), &known, flip).await;
+        let (served, data_dir, _temp) = served_after(&files.data_dir(), &known, flip).await;
         tally.push((seed, served, !set_aside(&data_dir).is_empty()));
     }
     let whole = known.whole();
@@ -136,7 +136,7 @@ async fn flipped_bits_are_found_and_never_served() {
 
 #[tokio::test]
 async fn flipped_bits_in_the_log_cost_its_end_and_no_truth() {
-    let files = Place::new();
+    let files = TempEnv::new();
     let mut service = Service::start(&files.data_dir()).await;
     let known = KnownStore::fill(&service, 3, 10).await;
     service.kill();
@@ -148,18 +148,18 @@ async fn flipped_bits_in_the_log_cost_its_end_and_no_truth() {
 
 /// Flips one to eight bits anywhere behind the first 100 bytes, the header of a database.
 fn flip_bits(database: &Path, seed: u64) {
-    let mut dice = Dice::new(seed);
+    let mut rng = SeededRng::new(seed);
     let file = OpenOptions::new()
         .read(true)
         .write(true)
         .open(database)
         .unwrap();
     let length = file.metadata().unwrap().len();
-    for _ in 0..dice.within(1..9) {
-        let at = dice.within(100..length);
+    for _ in 0..rng.within(1..9) {
+        let at = rng.within(100..length);
         let mut byte = [0];
         file.read_exact_at(&mut byte, at).unwrap();
-        byte[0] ^= 1 << dice.within(0..8);
+        byte[0] ^= 1 << rng.within(0..8);
         file.write_all_at(&byte, at).unwrap();
     }
 }

@@ -1,11 +1,11 @@
 //! A disk that is full refuses saves and loses none; with room again, saving goes on.
 
-use shim_runtime::fault::explain;
-use shim_tests::dice::Dice;
+use shim_runtime::service_error::decode;
 use shim_tests::mount::Tmpfs;
-use shim_tests::place::Place;
+use shim_tests::rng::SeededRng;
 use shim_tests::service::Service;
-use shim_tests::{calls, prose};
+use shim_tests::temp_env::TempEnv;
+use shim_tests::{calls, sample_content};
 use tonic::Code;
 
 const STATE_BYTES: usize = 16 * 1024;
@@ -14,21 +14,21 @@ const SAVES: usize = 2000;
 
 #[tokio::test]
 async fn a_full_disk_refuses_saves_and_loses_none() {
-    let place = Place::new();
-    let Some(_disk) = Tmpfs::mount(&place.data_dir(), "4m") else {
+    let temp = TempEnv::new();
+    let Some(_disk) = Tmpfs::mount(&temp.data_dir(), "4m") else {
         return;
     };
-    let ballast = place.data_dir().join("ballast");
+    let ballast = temp.data_dir().join("ballast");
     std::fs::write(&ballast, vec![1; 2 * 1024 * 1024]).unwrap();
 
-    let mut service = Service::start(&place.data_dir()).await;
+    let mut service = Service::start(&temp.data_dir()).await;
     let mut client = service.client();
     let session = calls::open(&mut client, "/full").await.unwrap();
-    let mut dice = Dice::new(11);
+    let mut rng = SeededRng::new(11);
     let mut acknowledged = Vec::new();
     let mut refusal = None;
     for step in 0..SAVES {
-        let state = prose::state(&mut dice, &format!("step {step}"), STATE_BYTES);
+        let state = sample_content::state(&mut rng, &format!("step {step}"), STATE_BYTES);
         match calls::save(&mut client, &session, state.clone()).await {
             Ok(header) => acknowledged.push((header, state)),
             Err(status) => {
@@ -38,21 +38,21 @@ async fn a_full_disk_refuses_saves_and_loses_none() {
         }
     }
     let refusal = refusal.expect("the disk is small");
-    let explained = explain(&refusal);
+    let decoded = decode(&refusal);
     assert_eq!(
-        (refusal.code(), explained.reason.as_str()),
+        (refusal.code(), decoded.reason.as_str()),
         (Code::ResourceExhausted, "DISK_FULL"),
-        "{explained}"
+        "{decoded}"
     );
     assert!(
-        explained.remedy.is_some() && explained.retry_after.is_some(),
-        "{explained:?}"
+        decoded.remedy.is_some() && decoded.retry_after.is_some(),
+        "{decoded:?}"
     );
     assert!(!acknowledged.is_empty() && service.is_healthy().await);
     assert_all_there(&service, &session.id, &acknowledged).await;
 
     std::fs::remove_file(&ballast).unwrap();
-    let state = prose::state(&mut dice, "after the room came back", STATE_BYTES);
+    let state = sample_content::state(&mut rng, "after the room came back", STATE_BYTES);
     let header = calls::save(&mut client, &session, state.clone())
         .await
         .expect("there is room again");
@@ -64,7 +64,7 @@ async fn a_full_disk_refuses_saves_and_loses_none() {
     acknowledged.push((header, state));
 
     service.kill();
-    let service = Service::start(&place.data_dir()).await;
+    let service = Service::start(&temp.data_dir()).await;
     assert_all_there(&service, &session.id, &acknowledged).await;
 }
 

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use shim_proto::checkpoint::v1::{Checkpoint, CheckpointState, GetSessionRequest, Session};
-use shim_runtime::fault::explain;
-use shim_tests::dice::Dice;
+use shim_runtime::service_error::decode;
+use shim_tests::rng::SeededRng;
 use shim_tests::service::Service;
-use shim_tests::{calls, prose};
+use shim_tests::{calls, sample_content};
 use tonic::Code;
 
 const PROJECT: &str = "/known";
@@ -34,7 +34,7 @@ impl KnownStore {
     /// Opens `sessions` sessions and saves `each` checkpoints in each.
     pub(crate) async fn fill(service: &Service, sessions: usize, each: usize) -> Self {
         let mut client = service.client();
-        let mut dice = Dice::new(7);
+        let mut rng = SeededRng::new(7);
         let mut known = Self {
             sessions: Vec::new(),
         };
@@ -47,7 +47,7 @@ impl KnownStore {
         }
         for step in 0..each {
             for known in &mut known.sessions {
-                let state = prose::state(&mut dice, &format!("step {step}"), 3000);
+                let state = sample_content::state(&mut rng, &format!("step {step}"), 3000);
                 let header = calls::save(&mut client, &known.session, state.clone())
                     .await
                     .unwrap();
@@ -109,7 +109,7 @@ impl KnownSession {
                 assert!(
                     refused,
                     "a damaged session is refused plainly: {}",
-                    explain(&status)
+                    decode(&status)
                 );
                 false
             }

@@ -3,44 +3,44 @@
 use std::time::{Duration, Instant};
 
 use shim_tests::mount::Tmpfs;
-use shim_tests::place::Place;
 use shim_tests::service::{Launch, Service};
+use shim_tests::temp_env::TempEnv;
 
 use super::known_store::KnownStore;
 
 #[tokio::test]
 async fn a_read_only_folder_is_refused_with_the_remedy() {
-    let place = Place::new();
-    let Some(disk) = Tmpfs::mount(&place.data_dir(), "16m") else {
+    let temp = TempEnv::new();
+    let Some(disk) = Tmpfs::mount(&temp.data_dir(), "16m") else {
         return;
     };
     disk.make_read_only();
-    assert_refused(&place).await;
+    assert_refused(&temp).await;
 }
 
 #[tokio::test]
 async fn a_store_that_became_read_only_is_refused_and_whole_when_writable_again() {
-    let place = Place::new();
-    let Some(disk) = Tmpfs::mount(&place.data_dir(), "16m") else {
+    let temp = TempEnv::new();
+    let Some(disk) = Tmpfs::mount(&temp.data_dir(), "16m") else {
         return;
     };
-    let mut service = Service::start(&place.data_dir()).await;
+    let mut service = Service::start(&temp.data_dir()).await;
     let known = KnownStore::fill(&service, 2, 5).await;
     service.kill();
 
     disk.make_read_only();
-    assert_refused(&place).await;
+    assert_refused(&temp).await;
     disk.make_writable();
-    let service = Service::start(&place.data_dir()).await;
+    let service = Service::start(&temp.data_dir()).await;
     assert_eq!(
         known.assert_serves_only_truth(&service).await,
         known.whole()
     );
 }
 
-async fn assert_refused(place: &Place) {
+async fn assert_refused(temp: &TempEnv) {
     let start = Instant::now();
-    let failure = Launch::on(&place.data_dir())
+    let failure = Launch::checkpoint(&temp.data_dir())
         .start()
         .await
         .expect_err("nothing can be written");
@@ -56,7 +56,7 @@ async fn assert_refused(place: &Place) {
         "{status}: {}",
         failure.log
     );
-    let folder = place.data_dir().display().to_string();
+    let folder = temp.data_dir().display().to_string();
     assert!(
         failure.log.contains(&folder),
         "it names the folder: {}",

@@ -15,16 +15,16 @@ use shim_redis_harness::{Port, Redis};
 use shim_tests::calls::{client_info, open, request_id, save};
 use shim_tests::coordination::{self, counted, files, lock, message};
 use shim_tests::mcp::GatewayLaunch;
-use shim_tests::place::Place;
 use shim_tests::service::{Launch, Service};
 use shim_tests::tasks::{Claim, TaskClients, job};
+use shim_tests::temp_env::TempEnv;
 use tokio::task::JoinHandle;
 use tokio_stream::once;
 
 use scrape::Scrape;
 
 const WAIT: Duration = Duration::from_secs(20);
-const BEAT: Duration = Duration::from_millis(500);
+const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(500);
 /// What a stack is, in the words of the table.
 const STACK: [&str; 5] = [
     "every process",
@@ -34,25 +34,25 @@ const STACK: [&str; 5] = [
     "coordination",
 ];
 
-pub(super) struct House {
-    pub(super) place: Place,
-    pub(super) stack: Service,
+pub(super) struct TestStack {
+    pub(super) temp: TempEnv,
+    pub(super) service: Service,
     pub(super) address: String,
     _port: Port,
     _redis: Redis,
 }
 
-pub(super) async fn house() -> House {
-    let (place, redis, port) = (Place::new(), Redis::start(), Port::reserve());
+pub(super) async fn start_stack() -> TestStack {
+    let (temp, redis, port) = (TempEnv::new(), Redis::start(), Port::reserve());
     let address = format!("127.0.0.1:{}", port.number());
-    let stack = Launch::stack(&place.data_dir(), &redis.url())
+    let service = Launch::stack(&temp.data_dir(), &redis.url())
         .env("SHIM_METRICS_LISTEN", &address)
         .env("SHIM_LISTEN", "127.0.0.1:0")
-        .started()
+        .start_or_panic()
         .await;
-    House {
-        place,
-        stack,
+    TestStack {
+        temp,
+        service,
         address,
         _port: port,
         _redis: redis,
@@ -105,35 +105,35 @@ async fn lose(stack: &Service, session: &Session) {
             client: Some(client_info()),
         })),
     };
-    let mut told = stack
+    let mut events = stack
         .client()
         .attach_session(once(attach))
         .await
         .unwrap()
         .into_inner();
-    while let Ok(Some(_)) = told.message().await {}
+    while let Ok(Some(_)) = events.message().await {}
 }
 
 /// A worker that beats until it is dropped.
-struct Steady {
+struct HeartbeatingWorker {
     worker: Worker,
     beats: JoinHandle<()>,
 }
 
-impl Steady {
+impl HeartbeatingWorker {
     async fn join(mut tasks: TaskClients, name: &str) -> Self {
-        let worker = tasks.join(name, 1).await.unwrap();
+        let worker = tasks.register(name, 1).await.unwrap();
         let own = worker.clone();
         let beats = tokio::spawn(async move {
-            while tasks.beat(&own, 0).await.is_ok() {
-                tokio::time::sleep(BEAT).await;
+            while tasks.heartbeat(&own, 0).await.is_ok() {
+                tokio::time::sleep(HEARTBEAT_INTERVAL).await;
             }
         });
         Self { worker, beats }
     }
 }
 
-impl Drop for Steady {
+impl Drop for HeartbeatingWorker {
     fn drop(&mut self) {
         self.beats.abort();
     }
@@ -148,9 +148,10 @@ async fn claim(tasks: &mut TaskClients, worker: &Worker) -> Claim {
 }
 
 /// A task fails and is done by another try; the worker of a second one dies.
-pub(super) async fn tasks_are_done(house: &House) {
-    let mut tasks = house.stack.tasks();
-    let Steady { worker, .. } = &Steady::join(tasks.clone(), "steady").await;
+pub(super) async fn tasks_are_done(stack: &TestStack) {
+    let mut tasks = stack.service.tasks();
+    let HeartbeatingWorker { worker, .. } =
+        &HeartbeatingWorker::join(tasks.clone(), "steady").await;
     let first = tasks.submit(job("try twice")).await.unwrap();
     let failing = claim(&mut tasks, worker).await;
     tasks.fail(&failing, "no luck", false).await.unwrap();
@@ -158,17 +159,21 @@ pub(super) async fn tasks_are_done(house: &House) {
     tasks.complete(&again, "done").await.unwrap();
     let stale = tasks.complete(&failing, "late").await;
     assert!(stale.is_err(), "a late result was taken");
-    tasks.ended(&first.task.unwrap().task_id).await.unwrap();
+    tasks
+        .wait_for_end(&first.task.unwrap().task_id)
+        .await
+        .unwrap();
 
     tasks.submit(job("outlive a worker")).await.unwrap();
-    let mortal = tasks.join("mortal", 1).await.unwrap();
+    let mortal = tasks.register("mortal", 1).await.unwrap();
     claim(&mut tasks, &mortal).await;
-    Scrape::until(&house.address, "a death", |scrape| {
+    Scrape::until(&stack.address, "a death", |scrape| {
         scrape.sum("shim_worker_deaths_total", &[]) >= 1.0
             && scrape.sum("shim_task_retries_total", &[("reason", "died")]) == 1.0
     })
     .await;
-    let Steady { worker: heir, .. } = &Steady::join(tasks.clone(), "heir").await;
+    let HeartbeatingWorker { worker: heir, .. } =
+        &HeartbeatingWorker::join(tasks.clone(), "heir").await;
     let inherited = claim(&mut tasks, heir).await;
     tasks.complete(&inherited, "done").await.unwrap();
 }
@@ -192,20 +197,20 @@ pub(super) async fn a_team_meets(stack: &Service) {
 
 #[tokio::test]
 async fn what_a_stack_does_is_counted_as_the_table_says() {
-    let house = house().await;
-    let before = Scrape::of(&house.address).await;
-    before.is_of_the_table();
+    let stack = start_stack().await;
+    let before = Scrape::of(&stack.address).await;
+    before.assert_documented();
     assert_eq!(before.sum("shim_checkpoint_saves_total", &[]), 0.0);
 
-    a_session_comes_back(&house.stack).await;
-    a_team_meets(&house.stack).await;
-    tasks_are_done(&house).await;
+    a_session_comes_back(&stack.service).await;
+    a_team_meets(&stack.service).await;
+    tasks_are_done(&stack).await;
 
-    let after = Scrape::until(&house.address, "every metric", |scrape| {
+    let after = Scrape::until(&stack.address, "every metric", |scrape| {
         scrape.missing(&STACK).is_empty() && scrape.is_whole()
     })
     .await;
-    after.is_of_the_table();
+    after.assert_documented();
     for (name, labels, times) in [
         (
             "shim_checkpoint_saves_total",
@@ -263,10 +268,11 @@ async fn what_a_stack_does_is_counted_as_the_table_says() {
 
 #[tokio::test]
 async fn names_that_clients_make_up_make_no_series() {
-    let house = house().await;
-    let mut clients = house.stack.coordination();
-    let mut tasks = house.stack.tasks();
-    let Steady { worker, .. } = &Steady::join(tasks.clone(), "steady").await;
+    let stack = start_stack().await;
+    let mut clients = stack.service.coordination();
+    let mut tasks = stack.service.tasks();
+    let HeartbeatingWorker { worker, .. } =
+        &HeartbeatingWorker::join(tasks.clone(), "steady").await;
     for number in 0..40 {
         let mut job = job("of its own kind");
         job.kind = format!("kind-{number}");
@@ -275,7 +281,7 @@ async fn names_that_clients_make_up_make_no_series() {
         tasks.complete(&claimed, "done").await.unwrap();
     }
     let name = |number| format!("name-{number}");
-    let visit = async |clients: &mut coordination::Clients, number: usize| {
+    let visit = async |clients: &mut coordination::CoordinationClients, number: usize| {
         let name = name(number);
         clients
             .put(coordination::put(&name, counted(1), None))
@@ -284,12 +290,12 @@ async fn names_that_clients_make_up_make_no_series() {
         clients.lock(lock(&name, &name, WAIT)).await.unwrap();
     };
     visit(&mut clients, 0).await;
-    let before = Scrape::of(&house.address).await;
+    let before = Scrape::of(&stack.address).await;
     for number in 1..=500 {
         visit(&mut clients, number).await;
     }
-    let after = Scrape::of(&house.address).await;
-    after.is_of_the_table();
+    let after = Scrape::of(&stack.address).await;
+    after.assert_documented();
     assert_eq!(
         after.sum("shim_locks_acquired_total", &[("outcome", "granted")]),
         501.0
@@ -303,11 +309,11 @@ async fn names_that_clients_make_up_make_no_series() {
 
 #[tokio::test]
 async fn a_gateway_that_is_asked_to_counts_the_requests_of_its_client() {
-    let house = house().await;
+    let stack = start_stack().await;
     let port = Port::reserve();
     let address = format!("127.0.0.1:{}", port.number());
-    let project = house.place.project();
-    let mut command = GatewayLaunch::new(&house.place.data_dir(), &project)
+    let project = stack.temp.project();
+    let mut command = GatewayLaunch::new(&stack.temp.data_dir(), &project)
         .command()
         .to_vec();
     command.extend(["--metrics-listen".to_owned(), address.clone()]);
@@ -328,7 +334,7 @@ async fn a_gateway_that_is_asked_to_counts_the_requests_of_its_client() {
         .unwrap_err();
 
     let scrape = Scrape::of(&address).await;
-    scrape.is_of_the_table();
+    scrape.assert_documented();
     let missing = scrape.missing(&["every process", "gateway"]);
     assert!(missing.is_empty(), "{missing:?}");
     let save = ("tool", "shim_auto_checkpoint");

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use shim_runtime::metrics::{Kind, METRICS, Metric};
 use shim_tests::scrape::scrape;
 
-const PATIENCE: Duration = Duration::from_secs(60);
-const POLL: Duration = Duration::from_millis(50);
+const TIMEOUT: Duration = Duration::from_secs(60);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 pub(super) type Labels = BTreeMap<String, String>;
 
@@ -41,14 +41,14 @@ impl Scrape {
 
     /// Looks again until `is_there` holds.
     pub(super) async fn until(address: &str, what: &str, is_there: impl Fn(&Self) -> bool) -> Self {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             let scrape = Self::of(address).await;
             if is_there(&scrape) {
                 return scrape;
             }
             assert!(Instant::now() < deadline, "{what} never showed: {scrape:?}");
-            tokio::time::sleep(POLL).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
@@ -69,16 +69,16 @@ impl Scrape {
     /// The sum of all series with this name and these labels.
     pub(super) fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let has = |sample: &&Sample| {
-            let told = |(label, value): &(&str, &str)| {
+            let observed = |(label, value): &(&str, &str)| {
                 sample.labels.get(*label).is_some_and(|it| it == value)
             };
-            sample.name == name && labels.iter().all(told)
+            sample.name == name && labels.iter().all(observed)
         };
         self.samples.iter().filter(has).map(|it| it.value).sum()
     }
 
     /// Every series stands in the table, with its kind and its labels.
-    pub(super) fn is_of_the_table(&self) {
+    pub(super) fn assert_documented(&self) {
         let series: BTreeSet<_> = self
             .samples
             .iter()
@@ -134,8 +134,8 @@ impl Fits for Metric {
         let is_bucket = sample.name.ends_with("_bucket");
         assert_eq!(labels.remove("le").is_some(), is_bucket, "{sample:?}");
         let names: BTreeSet<_> = self.labels.iter().map(|label| label.name).collect();
-        let told: BTreeSet<_> = labels.keys().map(String::as_str).collect();
-        assert_eq!(told, names, "{sample:?}");
+        let observed: BTreeSet<_> = labels.keys().map(String::as_str).collect();
+        assert_eq!(observed, names, "{sample:?}");
         for label in self.labels.iter().filter(|label| !label.values.is_empty()) {
             let value = labels[label.name].as_str();
             assert!(label.values.contains(&value), "{sample:?}");

@@ -53,7 +53,7 @@ impl Dashboard {
     }
 
     /// Everything has a place, a name, a source and something to show.
-    pub(super) fn is_in_order(&self) {
+    pub(super) fn assert_in_order(&self) {
         assert!(self.0["schemaVersion"].as_u64().unwrap() >= 39);
         let mut ids = BTreeSet::new();
         let mut cells = BTreeMap::new();
@@ -62,7 +62,7 @@ impl Dashboard {
             assert!(ids.insert(panel["id"].as_u64().unwrap()), "{title}: its id");
             occupy(panel, title, &mut cells);
             if panel["type"] != "row" {
-                shows_something(panel, title);
+                assert_has_content(panel, title);
             }
         }
         for variable in self.0["templating"]["list"].as_array().unwrap() {
@@ -83,7 +83,7 @@ fn occupy(panel: &Value, title: &str, cells: &mut BTreeMap<(u64, u64), String>) 
     }
 }
 
-fn shows_something(panel: &Value, title: &str) {
+fn assert_has_content(panel: &Value, title: &str) {
     assert_eq!(panel["datasource"]["uid"], "prometheus", "{title}");
     assert!(
         panel["description"]

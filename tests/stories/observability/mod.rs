@@ -15,7 +15,7 @@ use shim_tests::mcp::{Gateway, GatewayLaunch};
 
 use self::dashboards::Dashboard;
 use self::prometheus::Prometheus;
-use super::metrics::{House, a_session_comes_back, a_team_meets, house, tasks_are_done};
+use super::metrics::{TestStack, a_session_comes_back, a_team_meets, start_stack, tasks_are_done};
 
 /// Rates need two samples at least within it; Prometheus takes one a second here.
 const RATE_INTERVAL: &str = "15s";
@@ -34,12 +34,12 @@ fn promtool(arguments: &[&str]) {
         .current_dir(deploy().join("prometheus"))
         .output();
     let run = run.expect("promtool is installed: deploy/local/setup.sh does that");
-    let told = String::from_utf8_lossy(&run.stdout) + String::from_utf8_lossy(&run.stderr);
-    assert!(run.status.success(), "promtool {arguments:?}:\n{told}");
+    let printed = String::from_utf8_lossy(&run.stdout) + String::from_utf8_lossy(&run.stderr);
+    assert!(run.status.success(), "promtool {arguments:?}:\n{printed}");
 }
 
 /// The values of a key of the alert rules, in their order.
-fn said_of_alerts(key: &str) -> Vec<String> {
+fn alert_values(key: &str) -> Vec<String> {
     let rules = read("prometheus/alerts.yml");
     let values = rules
         .lines()
@@ -56,7 +56,7 @@ fn prometheus_accepts_its_configuration_and_the_rules() {
 fn every_alert_fires_when_it_must_and_only_then() {
     promtool(&["test", "rules", "alerts_test.yml"]);
     let cases = read("prometheus/alerts_test.yml");
-    for alert in said_of_alerts("- alert: ") {
+    for alert in alert_values("- alert: ") {
         for case in ["fires", "stays silent"] {
             let name = format!("- name: {alert} {case}\n");
             assert!(cases.contains(&name), "no case: {alert} {case}");
@@ -72,8 +72,8 @@ fn every_alert_leads_to_a_section_that_tells_what_to_do() {
         .filter_map(|line| line.strip_prefix("## "))
         .map(|title| title.to_lowercase().replace(' ', "-"))
         .collect();
-    let links = said_of_alerts("runbook_url: deploy/ALERTS.md#");
-    assert_eq!(links.len(), said_of_alerts("- alert: ").len());
+    let links = alert_values("runbook_url: deploy/ALERTS.md#");
+    assert_eq!(links.len(), alert_values("- alert: ").len());
     assert_eq!(links.into_iter().collect::<BTreeSet<_>>(), anchors);
 }
 
@@ -82,7 +82,7 @@ fn grafana_finds_the_dashboards_in_order() {
     let all = Dashboard::all();
     assert_eq!(all.len(), 3);
     for dashboard in &all {
-        dashboard.is_in_order();
+        dashboard.assert_in_order();
     }
     let uids: BTreeSet<_> = all.iter().map(Dashboard::uid).collect();
     assert_eq!(uids.len(), all.len(), "each has a name of its own");
@@ -114,9 +114,9 @@ fn no_metric_is_kept_that_nobody_looks_at() {
 }
 
 /// A gateway on the stack of the house, that shows its metrics at `port`.
-async fn gateway(house: &House, port: &Port) -> Gateway {
-    let project = house.place.project();
-    let mut command = GatewayLaunch::new(&house.place.data_dir(), &project)
+async fn gateway(stack: &TestStack, port: &Port) -> Gateway {
+    let project = stack.temp.project();
+    let mut command = GatewayLaunch::new(&stack.temp.data_dir(), &project)
         .command()
         .to_vec();
     let address = format!("127.0.0.1:{}", port.number());
@@ -138,12 +138,12 @@ async fn tools_are_called(gateway: &mut Gateway) {
 
 #[tokio::test]
 async fn every_panel_and_every_alert_has_data() {
-    let (house, port) = (house().await, Port::reserve());
-    let mut gateway = gateway(&house, &port).await;
-    let watch = Prometheus::start(&house.address, &format!("127.0.0.1:{}", port.number())).await;
-    a_session_comes_back(&house.stack).await;
-    a_team_meets(&house.stack).await;
-    tasks_are_done(&house).await;
+    let (stack, port) = (start_stack().await, Port::reserve());
+    let mut gateway = gateway(&stack, &port).await;
+    let watch = Prometheus::start(&stack.address, &format!("127.0.0.1:{}", port.number())).await;
+    a_session_comes_back(&stack.service).await;
+    a_team_meets(&stack.service).await;
+    tasks_are_done(&stack).await;
     tools_are_called(&mut gateway).await;
 
     let mut asked = 0;
@@ -154,14 +154,14 @@ async fn every_panel_and_every_alert_has_data() {
             !text.contains('$'),
             "what Grafana puts in is not known: {text}"
         );
-        watch.shows(&query.panel, &text).await;
+        watch.wait_for_data(&query.panel, &text).await;
         asked += 1;
     }
     let alerts = watch.alerts().await;
-    assert_eq!(alerts.len(), said_of_alerts("- alert: ").len());
+    assert_eq!(alerts.len(), alert_values("- alert: ").len());
     for (alert, condition) in alerts {
         for side in left_sides(&condition) {
-            watch.shows(&alert, side).await;
+            watch.wait_for_data(&alert, side).await;
             asked += 1;
         }
     }

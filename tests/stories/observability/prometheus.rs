@@ -13,8 +13,8 @@ use tokio::process::{Child, Command};
 use super::read;
 
 /// For a sample to come and to be seen; with much to spare for a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
-const ASK_AGAIN: Duration = Duration::from_millis(200);
+const TIMEOUT: Duration = Duration::from_secs(60);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// How the workers of the compose stack are found.
 const WORKERS: &str = "    dns_sd_configs:
       - names: [worker]
@@ -35,20 +35,20 @@ impl Prometheus {
     /// Starts it and waits until it has seen everybody.
     pub(super) async fn start(stack: &str, gateway: &str) -> Self {
         let (folder, port) = (TempDir::new().unwrap(), Port::reserve());
-        let place = |name: &str| folder.path().join(name);
-        std::fs::write(place("prometheus.yml"), configuration(stack, gateway)).unwrap();
-        std::fs::write(place("alerts.yml"), read("prometheus/alerts.yml")).unwrap();
+        let path_of = |name: &str| folder.path().join(name);
+        std::fs::write(path_of("prometheus.yml"), configuration(stack, gateway)).unwrap();
+        std::fs::write(path_of("alerts.yml"), read("prometheus/alerts.yml")).unwrap();
         let address = format!("127.0.0.1:{}", port.number());
         let child = Command::new("prometheus")
             .arg(format!(
                 "--config.file={}",
-                place("prometheus.yml").display()
+                path_of("prometheus.yml").display()
             ))
-            .arg(format!("--storage.tsdb.path={}", place("data").display()))
+            .arg(format!("--storage.tsdb.path={}", path_of("data").display()))
             .arg(format!("--web.listen-address={address}"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(std::fs::File::create(place("log")).unwrap())
+            .stderr(std::fs::File::create(path_of("log")).unwrap())
             .kill_on_drop(true)
             .spawn()
             .expect("prometheus is installed: deploy/local/setup.sh does that");
@@ -58,7 +58,9 @@ impl Prometheus {
             _folder: folder,
             _child: child,
         };
-        prometheus.shows("every job", "count(up == 1) == 4").await;
+        prometheus
+            .wait_for_data("every job", "count(up == 1) == 4")
+            .await;
         prometheus
     }
 
@@ -75,9 +77,9 @@ impl Prometheus {
     }
 
     /// Asks until there is something to show.
-    pub(super) async fn shows(&self, what: &str, query: &str) {
+    pub(super) async fn wait_for_data(&self, what: &str, query: &str) {
         let path = format!("/api/v1/query?query={}", encoded(query));
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             let answer = self.get(&path).await.unwrap_or_default();
             assert_ne!(answer["status"], "error", "{what}: {query}: {answer}");
@@ -86,7 +88,7 @@ impl Prometheus {
                 return;
             }
             assert!(Instant::now() < deadline, "{what}: no data for {query}");
-            tokio::time::sleep(ASK_AGAIN).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 

@@ -14,26 +14,26 @@ use shim_proto::checkpoint::v1::checkpoint_service_client::CheckpointServiceClie
 use shim_redis_harness::Certificates;
 use shim_runtime::auth::Credentials;
 use shim_runtime::client::connect;
-use shim_runtime::fault::explain;
+use shim_runtime::service_error::decode;
 use shim_tests::calls;
-use shim_tests::place::Place;
 use shim_tests::service::Launch;
+use shim_tests::temp_env::TempEnv;
 use tokio::task::JoinSet;
 use tonic::{Code, Status};
 
-use super::door::{Door, credentials};
+use super::auth_client::{AuthClient, credentials};
 
 /// Far longer than it takes.
-const PATIENCE: Duration = Duration::from_secs(60);
-const POLL: Duration = Duration::from_millis(50);
+const TIMEOUT: Duration = Duration::from_secs(60);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Looks, and opens a session.
-async fn look_and_write(
-    door: &Door,
+async fn read_and_write(
+    auth_client: &AuthClient,
     scheme: &str,
     shown: &Credentials,
 ) -> (Result<(), Status>, Result<(), Status>) {
-    let channel = connect(&door.endpoint(scheme), Some(shown)).unwrap();
+    let channel = connect(&auth_client.endpoint(scheme), Some(shown)).unwrap();
     let mut client = CheckpointServiceClient::new(channel);
     let looked = client.list_sessions(ListSessionsRequest::default()).await;
     let opened = calls::open(&mut client, "/project").await;
@@ -52,21 +52,21 @@ fn shown(authority: &Certificates, client: Option<&Certificates>) -> Credentials
     }
 }
 
-fn certificates(place: &Place, name: &str) -> Certificates {
-    let folder = place.root().join(name);
+fn certificates(temp: &TempEnv, name: &str) -> Certificates {
+    let folder = temp.root().join(name);
     std::fs::create_dir(&folder).unwrap();
     Certificates::make(&folder)
 }
 
 #[tokio::test]
 async fn only_holders_of_a_certificate_of_ours_may_call_and_only_what_their_role_allows() {
-    let place = Place::new();
+    let temp = TempEnv::new();
     let (ours, strangers) = (
-        certificates(&place, "ours"),
-        certificates(&place, "strangers"),
+        certificates(&temp, "ours"),
+        certificates(&temp, "strangers"),
     );
     for (role, may_write) in [("read", false), ("write", true)] {
-        let launch = Launch::on(&place.data_dir())
+        let launch = Launch::checkpoint(&temp.data_dir())
             .env(
                 "SHIM_TLS_CERT_FILE",
                 &ours.cert_file("server").display().to_string(),
@@ -80,16 +80,17 @@ async fn only_holders_of_a_certificate_of_ours_may_call_and_only_what_their_role
                 &ours.ca_file().display().to_string(),
             )
             .env("SHIM_TLS_CLIENT_ROLE", role);
-        let door = Door::open(launch).await;
+        let auth_client = AuthClient::start(launch).await;
 
-        let (looked, opened) = look_and_write(&door, "https", &shown(&ours, Some(&ours))).await;
+        let (looked, opened) =
+            read_and_write(&auth_client, "https", &shown(&ours, Some(&ours))).await;
         looked.unwrap();
         match opened {
             Ok(()) => assert!(may_write, "a reader opened a session"),
             Err(refused) => {
                 assert!(!may_write, "{refused}");
                 assert_eq!(refused.code(), Code::PermissionDenied);
-                assert_eq!(explain(&refused).reason, "ROLE_REFUSED");
+                assert_eq!(decode(&refused).reason, "ROLE_REFUSED");
             }
         }
 
@@ -108,7 +109,7 @@ async fn only_holders_of_a_certificate_of_ours_may_call_and_only_what_their_role
             ),
             ("no TLS", "http", nobody),
         ] {
-            let (looked, opened) = look_and_write(&door, scheme, &credentials).await;
+            let (looked, opened) = read_and_write(&auth_client, scheme, &credentials).await;
             for called in [looked, opened] {
                 let refused = called.expect_err(who);
                 // It fails below gRPC: no service of ours has answered.
@@ -128,11 +129,11 @@ async fn only_holders_of_a_certificate_of_ours_may_call_and_only_what_their_role
 }
 
 /// What the service's configuration names, to be replaced as a renewal does.
-struct Live(PathBuf);
+struct LiveCertificates(PathBuf);
 
-impl Live {
-    fn of(place: &Place, first: &Certificates) -> Self {
-        let live = Self(place.root().join("live"));
+impl LiveCertificates {
+    fn of(temp: &TempEnv, first: &Certificates) -> Self {
+        let live = Self(temp.root().join("live"));
         std::fs::create_dir(&live.0).unwrap();
         live.renew(first);
         live
@@ -155,19 +156,19 @@ impl Live {
         self.replace("key", &by.key_file("server"));
     }
 
-    async fn door(&self, place: &Place) -> Door {
+    async fn start(&self, temp: &TempEnv) -> AuthClient {
         let name = |file: &str| self.file(file).display().to_string();
-        let launch = Launch::on(&place.data_dir())
+        let launch = Launch::checkpoint(&temp.data_dir())
             .env("SHIM_TLS_CERT_FILE", &name("cert"))
             .env("SHIM_TLS_KEY_FILE", &name("key"))
             .env("SHIM_TLS_CLIENT_CA_FILE", &name("ca"));
-        Door::open(launch).await
+        AuthClient::start(launch).await
     }
 }
 
 /// Calls over a new connection.
-async fn connects(door: &Door, shown: &Credentials) -> bool {
-    let (looked, _) = look_and_write(door, "https", shown).await;
+async fn connects(auth_client: &AuthClient, shown: &Credentials) -> bool {
+    let (looked, _) = read_and_write(auth_client, "https", shown).await;
     looked.is_ok()
 }
 
@@ -175,37 +176,37 @@ async fn connects(door: &Door, shown: &Credentials) -> bool {
 async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     let began = Instant::now();
     while !is_so().await {
-        assert!(began.elapsed() < PATIENCE, "{what} never came true");
-        tokio::time::sleep(POLL).await;
+        assert!(began.elapsed() < TIMEOUT, "{what} never came true");
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
 #[tokio::test]
 async fn renewed_certificates_count_for_new_connections_and_old_ones_live_on() {
-    let place = Place::new();
-    let (first, second) = (
-        certificates(&place, "first"),
-        certificates(&place, "second"),
-    );
-    let live = Live::of(&place, &first);
-    let door = live.door(&place).await;
+    let temp = TempEnv::new();
+    let (first, second) = (certificates(&temp, "first"), certificates(&temp, "second"));
+    let live = LiveCertificates::of(&temp, &first);
+    let auth_client = live.start(&temp).await;
     let (old, new) = (shown(&first, Some(&first)), shown(&second, Some(&second)));
-    let channel = connect(&door.endpoint("https"), Some(&old)).unwrap();
+    let channel = connect(&auth_client.endpoint("https"), Some(&old)).unwrap();
     let mut connected = CheckpointServiceClient::new(channel);
     let look = ListSessionsRequest::default;
     connected.list_sessions(look()).await.unwrap();
 
     std::fs::write(live.file("cert"), "half of a certifi").unwrap();
     until("the complaint", async || {
-        assert!(connects(&door, &old).await, "a broken file shut the door");
-        door.service.log().contains("stays in force")
+        assert!(
+            connects(&auth_client, &old).await,
+            "a broken file shut the door"
+        );
+        auth_client.service.log().contains("stays in force")
     })
     .await;
 
     live.renew(&second);
-    until("the renewal", async || connects(&door, &new).await).await;
+    until("the renewal", async || connects(&auth_client, &new).await).await;
     assert!(
-        !connects(&door, &old).await,
+        !connects(&auth_client, &old).await,
         "what was replaced still counts"
     );
     // Could it not go on, it would have to connect anew.
@@ -228,17 +229,17 @@ fn reader_of(path: &Path) -> Option<File> {
 
 #[tokio::test]
 async fn a_key_that_cannot_be_read_to_its_end_holds_up_no_other_connection() {
-    let place = Place::new();
-    let first = certificates(&place, "first");
-    let live = Live::of(&place, &first);
-    let door = live.door(&place).await;
+    let temp = TempEnv::new();
+    let first = certificates(&temp, "first");
+    let live = LiveCertificates::of(&temp, &first);
+    let auth_client = live.start(&temp).await;
     let ours = shown(&first, Some(&first));
     make_hang(&live.file("key"));
 
     let mut callers = JoinSet::new();
     let mut hanging = None;
     until("a look at the key", async || {
-        let channel = connect(&door.endpoint("https"), Some(&ours)).unwrap();
+        let channel = connect(&auth_client.endpoint("https"), Some(&ours)).unwrap();
         callers.spawn(async move {
             let mut client = CheckpointServiceClient::new(channel);
             let _ = client.list_sessions(ListSessionsRequest::default()).await;
@@ -247,12 +248,15 @@ async fn a_key_that_cannot_be_read_to_its_end_holds_up_no_other_connection() {
         hanging.is_some()
     })
     .await;
-    assert!(connects(&door, &ours).await, "one look shut the door");
+    assert!(
+        connects(&auth_client, &ours).await,
+        "one look shut the door"
+    );
 
     drop(hanging);
     until("the complaint", async || {
-        door.service.log().contains("stays in force")
+        auth_client.service.log().contains("stays in force")
     })
     .await;
-    assert!(connects(&door, &ours).await);
+    assert!(connects(&auth_client, &ours).await);
 }

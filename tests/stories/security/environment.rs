@@ -6,9 +6,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use shim_redis_harness::Redis;
-use shim_tests::mcp::{GatewayLaunch, facts};
-use shim_tests::place::Place;
+use shim_tests::mcp::{GatewayLaunch, tool_output};
 use shim_tests::service::Launch;
+use shim_tests::temp_env::TempEnv;
 
 /// What a worker may be started with; of the last, its agent is given a copy.
 const SECRETS: [(&str, &str); 6] = [
@@ -45,8 +45,8 @@ cat > /dev/null
 echo '{"type":"result","subtype":"success","is_error":false,"result":"done"}'
 "#;
 
-fn settings(place: &Place) -> String {
-    let agent = place.root().join("agent");
+fn settings(temp: &TempEnv) -> String {
+    let agent = temp.root().join("agent");
     std::fs::write(&agent, AGENT).unwrap();
     std::fs::set_permissions(&agent, PermissionsExt::from_mode(0o755)).unwrap();
     format!(
@@ -63,7 +63,7 @@ fn settings(place: &Place) -> String {
          program = 'cp'
          args = ['/proc/self/environ', 'command.seen']
          working_dir = '{project}'",
-        project = place.project().display(),
+        project = temp.project().display(),
         agent = agent.display(),
     )
 }
@@ -80,27 +80,27 @@ fn seen(file: &Path) -> BTreeMap<String, String> {
 
 #[tokio::test]
 async fn a_program_sees_no_secret_of_the_worker_it_was_not_given() {
-    let (place, redis) = (Place::new(), Redis::start());
-    let file = place.root().join("shim.toml");
-    std::fs::write(&file, settings(&place)).unwrap();
-    let mut launch = Launch::stack(&place.data_dir(), &redis.url())
+    let (temp, redis) = (TempEnv::new(), Redis::start());
+    let file = temp.root().join("shim.toml");
+    std::fs::write(&file, settings(&temp)).unwrap();
+    let mut launch = Launch::stack(&temp.data_dir(), &redis.url())
         .env("SHIM_CONFIG", &file.display().to_string());
     for (name, value) in SECRETS {
         launch = launch.env(name, value);
     }
-    let _stack = launch.started().await;
-    let mut window = GatewayLaunch::new(&place.data_dir(), &place.project())
+    let _stack = launch.start_or_panic().await;
+    let mut window = GatewayLaunch::new(&temp.data_dir(), &temp.project())
         .open()
         .await;
 
     for executor in ["command", "agent"] {
         let job = json!({"action": "submit", "goal": "look around", "executor": executor});
-        let submitted = facts(window.call("shim_coordinate_task", job).await);
+        let submitted = tool_output(window.call("shim_coordinate_task", job).await);
         let wait = json!({"action": "wait", "task_id": submitted["task"]["task_id"]});
-        let ended: Value = facts(window.call("shim_coordinate_task", wait).await);
+        let ended: Value = tool_output(window.call("shim_coordinate_task", wait).await);
         assert_eq!(ended["task"]["state"], "completed", "{ended}");
 
-        let mut seen = seen(&place.project().join(format!("{executor}.seen")));
+        let mut seen = seen(&temp.project().join(format!("{executor}.seen")));
         for name in ALWAYS {
             assert!(seen.contains_key(name), "{executor} lacks {name}: {seen:?}");
         }

@@ -6,15 +6,15 @@ use std::collections::BTreeMap;
 use prost::Message;
 use prost_types::FileDescriptorProto;
 use shim_redis_harness::Redis;
-use shim_tests::place::Place;
 use shim_tests::service::Launch;
+use shim_tests::temp_env::TempEnv;
 use tonic::{Code, Request};
 use tonic_reflection::pb::v1::ServerReflectionRequest;
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 
-use super::door::{Door, LOOK, token_file};
+use super::auth_client::{AuthClient, LIST_SESSIONS, write_token_file};
 
 const READ: &str = "token-of-those-who-read";
 const WRITE: &str = "token-of-those-who-write";
@@ -49,8 +49,8 @@ const REFLECTION: [&str; 2] = [
 ];
 
 /// The weakest of the three tokens a method should let in: by its name, so that no list of the program's is repeated.
-fn key_to(method: &str) -> &'static str {
-    const LOOKS: [&str; 10] = [
+fn weakest_token_for(method: &str) -> &'static str {
+    const READ_VERBS: [&str; 10] = [
         "Get",
         "List",
         "Watch",
@@ -62,7 +62,7 @@ fn key_to(method: &str) -> &'static str {
         "Subscribe",
         "ServerReflection",
     ];
-    const RULES: [&str; 7] = [
+    const ADMIN_METHODS: [&str; 7] = [
         "DeleteSession",
         "Prune",
         "Export",
@@ -71,9 +71,9 @@ fn key_to(method: &str) -> &'static str {
         "DrainWorker",
         "StopWorker",
     ];
-    if RULES.contains(&method) {
+    if ADMIN_METHODS.contains(&method) {
         ADMIN
-    } else if method == "QueueHealth" || LOOKS.iter().any(|verb| method.starts_with(verb)) {
+    } else if method == "QueueHealth" || READ_VERBS.iter().any(|verb| method.starts_with(verb)) {
         READ
     } else {
         WRITE
@@ -81,8 +81,8 @@ fn key_to(method: &str) -> &'static str {
 }
 
 /// The methods of each service, by reflection, which tells every process's clients of the whole contract.
-async fn contract(door: &Door) -> BTreeMap<String, Vec<String>> {
-    let mut client = ServerReflectionClient::new(door.channel());
+async fn contract(auth_client: &AuthClient) -> BTreeMap<String, Vec<String>> {
+    let mut client = ServerReflectionClient::new(auth_client.channel());
     let mut ask = async |asked: MessageRequest| {
         let message = ServerReflectionRequest {
             host: String::new(),
@@ -124,36 +124,41 @@ async fn contract(door: &Door) -> BTreeMap<String, Vec<String>> {
 }
 
 /// Tries every token at every method of the contract, at a process that serves the services `expected`.
-async fn walk(launch: Launch, tokens: &Place, expected: &[&str]) {
-    let file = token_file(tokens.root(), TOKENS);
+async fn try_every_method(launch: Launch, tokens: &TempEnv, expected: &[&str]) {
+    let file = write_token_file(tokens.root(), TOKENS);
     let launch = launch.env("SHIM_AUTH_TOKEN_FILE", &file.display().to_string());
-    let door = Door::open(launch).await;
-    let mut walked = 0;
-    for (service, methods) in contract(&door).await {
+    let auth_client = AuthClient::start(launch).await;
+    let mut tried = 0;
+    for (service, methods) in contract(&auth_client).await {
         let is_expected = expected.iter().chain(&REFLECTION).any(|it| *it == service);
         assert!(!methods.is_empty(), "{service} has no methods");
         for method in methods {
-            let is_served = try_all(&door, &format!("/{service}/{method}"), key_to(&method)).await;
+            let is_served = try_all(
+                &auth_client,
+                &format!("/{service}/{method}"),
+                weakest_token_for(&method),
+            )
+            .await;
             assert_eq!(is_served, is_expected, "{service} is served");
-            walked += 1;
+            tried += 1;
         }
     }
-    assert!(walked >= 68, "reflection tells of {walked} methods");
+    assert!(tried >= 68, "reflection tells of {tried} methods");
     // Whoever looks after the process has no token.
     for method in ["Check", "Watch"] {
         let path = format!("/{HEALTH}/{method}");
-        door.knock(&path, None).await.unwrap();
+        auth_client.call(&path, None).await.unwrap();
     }
 }
 
 /// Tries every token at one method; whether the process serves it.
-async fn try_all(door: &Door, path: &str, key: &str) -> bool {
+async fn try_all(auth_client: &AuthClient, path: &str, key: &str) -> bool {
     for (token, reason) in [
         (None, "TOKEN_REFUSED"),
         (Some("a-token-nobody-ever-gave"), "TOKEN_REFUSED"),
         (Some(EXPIRED), "TOKEN_EXPIRED"),
     ] {
-        let refused = door.refusal(path, token).await;
+        let refused = auth_client.refusal(path, token).await;
         assert_eq!(refused.code, Code::Unauthenticated, "{path} with {token:?}");
         assert_eq!(refused.reason, reason, "{path} with {token:?}");
     }
@@ -161,9 +166,9 @@ async fn try_all(door: &Door, path: &str, key: &str) -> bool {
     for token in [READ, WRITE, ADMIN] {
         is_enough |= token == key;
         if is_enough {
-            is_served = door.let_in(path, token).await;
+            is_served = auth_client.assert_admitted(path, token).await;
         } else {
-            let refused = door.refusal(path, Some(token)).await;
+            let refused = auth_client.refusal(path, Some(token)).await;
             assert_eq!(refused.code, Code::PermissionDenied, "{path} with {token}");
             assert_eq!(refused.reason, "ROLE_REFUSED", "{path} with {token}");
         }
@@ -173,36 +178,36 @@ async fn try_all(door: &Door, path: &str, key: &str) -> bool {
 
 #[tokio::test]
 async fn without_the_right_token_no_method_of_the_checkpoint_service_answers() {
-    let place = Place::new();
-    walk(Launch::on(&place.data_dir()), &place, CHECKPOINT).await;
+    let temp = TempEnv::new();
+    try_every_method(Launch::checkpoint(&temp.data_dir()), &temp, CHECKPOINT).await;
 }
 
 #[tokio::test]
 async fn without_the_right_token_no_method_of_the_coordination_service_answers() {
-    let (place, redis) = (Place::new(), Redis::start());
-    let launch = Launch::coordination(&place.data_dir(), &redis.url());
-    walk(launch, &place, COORDINATION).await;
+    let (temp, redis) = (TempEnv::new(), Redis::start());
+    let launch = Launch::coordination(&temp.data_dir(), &redis.url());
+    try_every_method(launch, &temp, COORDINATION).await;
 }
 
 #[tokio::test]
 async fn without_the_right_token_no_method_of_the_worker_service_answers() {
-    let (place, redis) = (Place::new(), Redis::start());
-    let launch = Launch::worker(&place.data_dir(), &redis.url());
-    walk(launch, &place, WORKER).await;
+    let (temp, redis) = (TempEnv::new(), Redis::start());
+    let launch = Launch::worker(&temp.data_dir(), &redis.url());
+    try_every_method(launch, &temp, WORKER).await;
 }
 
 #[tokio::test]
 async fn without_the_right_token_no_method_of_the_whole_stack_answers() {
-    let (place, redis) = (Place::new(), Redis::start());
-    let launch = Launch::stack(&place.data_dir(), &redis.url());
+    let (temp, redis) = (TempEnv::new(), Redis::start());
+    let launch = Launch::stack(&temp.data_dir(), &redis.url());
     let services = [CHECKPOINT, COORDINATION, WORKER].concat();
-    walk(launch, &place, &services).await;
+    try_every_method(launch, &temp, &services).await;
 }
 
 #[tokio::test]
 async fn an_address_others_can_reach_is_not_served_without_tokens_or_certificates() {
-    let place = Place::new();
-    let launch = Launch::on(&place.data_dir()).env("SHIM_LISTEN", "0.0.0.0:0");
+    let temp = TempEnv::new();
+    let launch = Launch::checkpoint(&temp.data_dir()).env("SHIM_LISTEN", "0.0.0.0:0");
     let failure = launch.start().await.unwrap_err();
     assert!(failure.status.is_some_and(|status| !status.success()));
     for remedy in ["auth.token_file", "tls.client_ca_file", "127.0.0.1"] {
@@ -212,12 +217,14 @@ async fn an_address_others_can_reach_is_not_served_without_tokens_or_certificate
 
 #[tokio::test]
 async fn a_bare_token_of_an_older_file_may_do_everything() {
-    let place = Place::new();
-    let file = token_file(place.root(), "an-old-file-with-one-token\n");
-    let launch = Launch::on(&place.data_dir());
-    let door = Door::open(launch.env("SHIM_AUTH_TOKEN_FILE", &file.display().to_string())).await;
+    let temp = TempEnv::new();
+    let file = write_token_file(temp.root(), "an-old-file-with-one-token\n");
+    let launch = Launch::checkpoint(&temp.data_dir());
+    let auth_client =
+        AuthClient::start(launch.env("SHIM_AUTH_TOKEN_FILE", &file.display().to_string())).await;
     let token = "an-old-file-with-one-token";
-    door.knock(LOOK, Some(token)).await.unwrap();
-    door.let_in("/shim.checkpoint.v1.CheckpointService/Prune", token)
+    auth_client.call(LIST_SESSIONS, Some(token)).await.unwrap();
+    auth_client
+        .assert_admitted("/shim.checkpoint.v1.CheckpointService/Prune", token)
         .await;
 }

@@ -1,31 +1,31 @@
 //! A caller that calls too fast is told when to come back, and takes nothing from the others.
 
-use shim_tests::place::Place;
 use shim_tests::service::Launch;
+use shim_tests::temp_env::TempEnv;
 use tonic::Code;
 
-use super::door::{Door, LOOK, token_file};
+use super::auth_client::{AuthClient, LIST_SESSIONS, write_token_file};
 
 const HASTY: &str = "the-token-of-the-hasty";
 const CALM: &str = "the-token-of-the-calm-one";
 
 #[tokio::test]
 async fn a_caller_too_fast_is_refused_with_a_delay_and_another_is_not() {
-    let place = Place::new();
-    let file = token_file(
-        place.root(),
+    let temp = TempEnv::new();
+    let file = write_token_file(
+        temp.root(),
         &format!("{HASTY} name=hasty\n{CALM} name=calm\n"),
     );
-    let launch = Launch::on(&place.data_dir())
+    let launch = Launch::checkpoint(&temp.data_dir())
         .env("SHIM_AUTH_TOKEN_FILE", &file.display().to_string())
         // Slow enough that no machine is slower.
         .env("SHIM_LIMITS_CALLS_PER_SECOND", "1")
         .env("SHIM_LIMITS_BURST", "3");
-    let door = Door::open(launch).await;
+    let auth_client = AuthClient::start(launch).await;
     let mut refused = None;
     for _ in 0..1_000 {
-        if let Err(told) = door.knock(LOOK, Some(HASTY)).await {
-            refused = Some(told);
+        if let Err(decoded) = auth_client.call(LIST_SESSIONS, Some(HASTY)).await {
+            refused = Some(decoded);
             break;
         }
     }
@@ -34,7 +34,7 @@ async fn a_caller_too_fast_is_refused_with_a_delay_and_another_is_not() {
     assert_eq!(refused.reason, "TOO_FAST");
     let delay = refused.retry_after.expect("a delay");
 
-    door.knock(LOOK, Some(CALM)).await.unwrap();
+    auth_client.call(LIST_SESSIONS, Some(CALM)).await.unwrap();
     tokio::time::sleep(delay).await;
-    door.knock(LOOK, Some(HASTY)).await.unwrap();
+    auth_client.call(LIST_SESSIONS, Some(HASTY)).await.unwrap();
 }

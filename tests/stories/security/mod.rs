@@ -2,8 +2,8 @@
 //! stay open, certificates and their renewal, and callers that call too fast. What other users of the machine can read,
 //! and what programs get to see.
 
+mod auth_client;
 mod certificates;
-mod door;
 mod environment;
 mod every_method;
 mod limits;

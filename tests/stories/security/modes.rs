@@ -9,15 +9,15 @@ use std::time::Duration;
 use serde_json::json;
 use shim_redis_harness::Redis;
 use shim_tests::binary;
-use shim_tests::mcp::{Gateway, GatewayLaunch, facts};
-use shim_tests::place::Place;
-use shim_tests::service::{Launch, under};
+use shim_tests::mcp::{Gateway, GatewayLaunch, tool_output};
+use shim_tests::service::{Launch, command_under_umask};
+use shim_tests::temp_env::TempEnv;
 
 /// Prints more than a result holds, makes a file of its own, and waits: so long there is something to look at.
 const PROGRAM: &str = "seq 20000; echo words > made; while [ ! -e go ]; do sleep 0.02; done";
 /// For what comes a moment later.
-const LOOKS: usize = 2_000;
-const LOOK_AGAIN: Duration = Duration::from_millis(30);
+const MAX_POLLS: usize = 2_000;
+const POLL_INTERVAL: Duration = Duration::from_millis(30);
 
 /// Asserts the modes of all that is below, and returns the names.
 fn walk(folder: &Path) -> BTreeSet<String> {
@@ -58,29 +58,29 @@ fn assert_private(path: &Path) {
 }
 
 async fn until(what: &str, is_so: impl Fn() -> bool) {
-    for _ in 0..LOOKS {
+    for _ in 0..MAX_POLLS {
         if is_so() {
             return;
         }
-        tokio::time::sleep(LOOK_AGAIN).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
     panic!("{what} does not come");
 }
 
 /// A window that starts the stack, both under a umask.
-async fn window(place: &Place, umask: &str) -> Gateway {
-    let file = place.one_program("printer", PROGRAM);
-    let usual = GatewayLaunch::new(&place.data_dir(), &place.project());
+async fn window(temp: &TempEnv, umask: &str) -> Gateway {
+    let file = temp.one_program("printer", PROGRAM);
+    let usual = GatewayLaunch::new(&temp.data_dir(), &temp.project());
     let [program, arguments @ ..] = usual.command() else {
         unreachable!("a command has a program")
     };
-    let command = under(umask, program);
+    let command = command_under_umask(umask, program);
     let words = command
         .get_args()
         .map(|word| word.to_string_lossy().into_owned());
     let words = std::iter::once("/bin/sh".to_owned()).chain(words);
     let words = words.chain(arguments.iter().cloned()).collect();
-    let mut launch = GatewayLaunch::of_command(words, &place.project())
+    let mut launch = GatewayLaunch::of_command(words, &temp.project())
         .with_env("SHIM_CONFIG", &file.display().to_string())
         .with_env("SHIM_WORKER_MAX_OUTPUT", "1024");
     for (name, value) in usual.environment() {
@@ -90,10 +90,10 @@ async fn window(place: &Place, umask: &str) -> Gateway {
 }
 
 /// Runs the command line.
-fn shim(place: &Place, umask: &str, arguments: &[&str]) {
-    let status = under(umask, binary::shim())
+fn shim(temp: &TempEnv, umask: &str, arguments: &[&str]) {
+    let status = command_under_umask(umask, binary::shim())
         .arg("--data-dir")
-        .arg(place.data_dir())
+        .arg(temp.data_dir())
         .args(arguments)
         .status()
         .unwrap();
@@ -101,13 +101,13 @@ fn shim(place: &Place, umask: &str, arguments: &[&str]) {
 }
 
 async fn a_stack_keeps_all_to_its_owner(umask: &'static str) {
-    let place = Place::new();
-    let (data, project) = (place.data_dir(), place.project());
-    let mut window = window(&place, umask).await;
+    let temp = TempEnv::new();
+    let (data, project) = (temp.data_dir(), temp.project());
+    let mut window = window(&temp, umask).await;
     let save = json!({"current_task": "look at modes", "progress": 0.5});
     window.call("shim_auto_checkpoint", save).await;
     let job = json!({"action": "submit", "goal": "print", "executor": "command"});
-    let submitted = facts(window.call("shim_coordinate_task", job).await);
+    let submitted = tool_output(window.call("shim_coordinate_task", job).await);
     until("the program", || project.join("made").exists()).await;
     let is_output = |name: &String| name.ends_with(".stdout");
     until("its output", || walk(&data).iter().any(is_output)).await;
@@ -118,7 +118,7 @@ async fn a_stack_keeps_all_to_its_owner(umask: &'static str) {
         } else {
             "--"
         };
-        shim(&place, umask, &["sessions", command, option, &file]);
+        shim(&temp, umask, &["sessions", command, option, &file]);
     }
 
     let names = walk(&data);
@@ -169,18 +169,18 @@ async fn a_stack_keeps_all_to_its_owner_under_no_umask() {
 
 #[tokio::test]
 async fn services_apart_keep_all_to_their_owner_under_no_umask() {
-    let (place, redis) = (Place::new(), Redis::start());
-    let data = place.data_dir();
-    let file = place.one_program("printer", PROGRAM);
+    let (temp, redis) = (TempEnv::new(), Redis::start());
+    let data = temp.data_dir();
+    let file = temp.one_program("printer", PROGRAM);
     let mut services = Vec::new();
     for launch in [
-        Launch::on(&data),
+        Launch::checkpoint(&data),
         Launch::coordination(&data, &redis.url()),
         Launch::worker(&data, &redis.url())
             .env("SHIM_CONFIG", &file.display().to_string())
             .env("SHIM_WORKER_MAX_OUTPUT", "1024"),
     ] {
-        services.push(launch.umask("000").started().await);
+        services.push(launch.umask("000").start_or_panic().await);
     }
     let [checkpoint, coordination, _] = &services[..] else {
         unreachable!("three were started")
@@ -192,7 +192,7 @@ async fn services_apart_keep_all_to_their_owner_under_no_umask() {
     job.requirements.get_or_insert_default().executor =
         shim_proto::coordination::v1::WorkerKind::Command.into();
     tasks.submit(job).await.unwrap();
-    let made = place.project().join("made");
+    let made = temp.project().join("made");
     until("the program", || made.exists()).await;
 
     let names = walk(&data);
@@ -202,5 +202,5 @@ async fn services_apart_keep_all_to_their_owner_under_no_umask() {
     for service in &services {
         assert_private(service.socket());
     }
-    std::fs::write(place.project().join("go"), "").unwrap();
+    std::fs::write(temp.project().join("go"), "").unwrap();
 }

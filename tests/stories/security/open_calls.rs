@@ -13,32 +13,32 @@ use shim_proto::checkpoint::v1::{
     Attach, AttachSessionRequest, GetSessionRequest, Heartbeat, ImportRequest, Session,
     SessionStatus,
 };
-use shim_proto::coordination::v1::watch_workers_response::Event as Roll;
+use shim_proto::coordination::v1::watch_workers_response::Event as RegistryEvent;
 use shim_proto::coordination::v1::{
     Requirements, SubscribeRequest, WatchStateRequest, WatchTaskRequest, WatchWorkersRequest,
     WatchWorkersResponse,
 };
 use shim_redis_harness::Redis;
 use shim_runtime::client::{Channel, Endpoint, connect};
-use shim_runtime::fault::explain;
+use shim_runtime::service_error::decode;
 use shim_tests::calls;
-use shim_tests::coordination::{Clients, NAMESPACE, inbox, lock, span};
-use shim_tests::mcp::{GatewayLaunch, facts, refusal};
-use shim_tests::place::Place;
+use shim_tests::coordination::{CoordinationClients, NAMESPACE, inbox, lock, proto_duration};
+use shim_tests::mcp::{GatewayLaunch, refusal, tool_output};
 use shim_tests::service::Launch;
-use shim_tests::tasks::{TaskClients, claiming, job};
+use shim_tests::tasks::{TaskClients, claim_request, job};
+use shim_tests::temp_env::TempEnv;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Response, Status, Streaming};
 
-use super::door::{Door, credentials, token_file};
+use super::auth_client::{AuthClient, credentials, write_token_file};
 
 const OURS: &str = "the-token-of-those-who-call";
 const OTHER: &str = "the-token-of-somebody-else";
 /// Far longer than it takes.
-const PATIENCE: Duration = Duration::from_secs(60);
-const POLL: Duration = Duration::from_millis(50);
+const TIMEOUT: Duration = Duration::from_secs(60);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// Longer than anything takes here.
 const LONG: Duration = Duration::from_secs(25);
 
@@ -72,12 +72,12 @@ fn wait<T>(
 }
 
 /// A client that shows the token in `file` beside the server's own.
-fn client(door: &Door, folder: &Path, token: &str) -> Channel {
+fn client(auth_client: &AuthClient, folder: &Path, token: &str) -> Channel {
     let file = folder.join(token);
     std::fs::write(&file, token).unwrap();
     std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     let shown = credentials(&[("auth.token_file", &file)]);
-    connect(&door.endpoint("http"), Some(&shown)).unwrap()
+    connect(&auth_client.endpoint("http"), Some(&shown)).unwrap()
 }
 
 fn heartbeat() -> AttachSessionRequest {
@@ -100,26 +100,24 @@ fn attach(session: &Session) -> AttachSessionRequest {
 /// open.
 async fn open_all(channel: &Channel) -> Ends {
     let mut ends = Ends::new();
-    let mut coordination = Clients::over(channel);
+    let mut coordination = CoordinationClients::over(channel);
     let mut tasks = TaskClients::over(channel);
     let mut checkpoints = CheckpointServiceClient::new(channel.clone());
 
-    let worker = tasks.join("hand", 1).await.unwrap();
-    let held = coordination.lock(lock("door", "one", LONG * 2)).await;
-    held.unwrap();
-    let (mut hand, claim) = (tasks.clone(), claiming(&worker, LONG));
-    wait(
-        &mut ends,
-        "ClaimTask",
-        async move { hand.claim_as(claim).await },
-    );
+    let worker = tasks.register("hand", 1).await.unwrap();
+    let granted = coordination.lock(lock("door", "one", LONG * 2)).await;
+    granted.unwrap();
+    let (mut claimer, claim) = (tasks.clone(), claim_request(&worker, LONG));
+    wait(&mut ends, "ClaimTask", async move {
+        claimer.claim_as(claim).await
+    });
     let (mut other, mut request) = (coordination.clone(), lock("door", "two", LONG));
-    request.wait = span(LONG);
+    request.wait = proto_duration(LONG);
     wait(&mut ends, "AcquireLock", async move {
         other.lock(request).await
     });
     let (mut other, mut request) = (coordination.clone(), inbox(&calls::request_id()));
-    request.wait = span(LONG);
+    request.wait = proto_duration(LONG);
     wait(&mut ends, "ReceiveMessages", async move {
         other.receive(request).await
     });
@@ -131,12 +129,12 @@ async fn open_all(channel: &Channel) -> Ends {
         imported
     });
 
-    let mut nobodys = job("nobody can do it");
-    nobodys.requirements = Some(Requirements {
+    let mut unclaimable = job("nobody can do it");
+    unclaimable.requirements = Some(Requirements {
         capabilities: vec!["wings".into()],
         ..Default::default()
     });
-    let task = tasks.submit(nobodys).await.unwrap().task;
+    let task = tasks.submit(unclaimable).await.unwrap().task;
     let request = WatchTaskRequest {
         task_id: task.unwrap().task_id,
         after_cursor: String::new(),
@@ -186,12 +184,12 @@ async fn open_all(channel: &Channel) -> Ends {
 }
 
 /// A stack that asks for tokens, with `content` in its file.
-async fn stack(place: &Place, redis: &Redis, content: &str) -> Door {
-    let file = token_file(place.root(), content);
-    let launch = Launch::stack(&place.data_dir(), &redis.url())
+async fn stack(temp: &TempEnv, redis: &Redis, content: &str) -> AuthClient {
+    let file = write_token_file(temp.root(), content);
+    let launch = Launch::stack(&temp.data_dir(), &redis.url())
         .env("SHIM_AUTH_TOKEN_FILE", &file.display().to_string())
         .env("SHIM_REGISTRY_DEAD_AFTER", "60s");
-    Door::open(launch).await
+    AuthClient::start(launch).await
 }
 
 /// Waits until every call has ended, and checks how; `words` are those of a call that had been let in.
@@ -200,24 +198,28 @@ async fn all_end(mut ends: Ends, reason: &str, words: &str) {
     let all = async {
         while let Some(ended) = ends.join_next().await {
             let (name, status) = ended.unwrap();
-            let told = explain(&status);
-            assert_eq!(told.code, Code::Unauthenticated, "{name}: {status}");
-            assert_eq!(told.reason, reason, "{name}: {status}");
-            assert!(told.message.contains(words), "{name}: {status}");
-            assert!(told.remedy.is_some(), "{name}: {status}");
+            let received = decode(&status);
+            assert_eq!(received.code, Code::Unauthenticated, "{name}: {status}");
+            assert_eq!(received.reason, reason, "{name}: {status}");
+            assert!(received.message.contains(words), "{name}: {status}");
+            assert!(received.remedy.is_some(), "{name}: {status}");
             count += 1;
         }
     };
-    let ended = tokio::time::timeout(PATIENCE, all).await;
+    let ended = tokio::time::timeout(TIMEOUT, all).await;
     ended.expect("every open call ends");
     assert_eq!(count, 9);
 }
 
 /// Reads until a change of this worker is told.
-async fn told_of(roll: &mut Streaming<WatchWorkersResponse>, worker_id: &str) {
+async fn wait_for_worker(worker_events: &mut Streaming<WatchWorkersResponse>, worker_id: &str) {
     loop {
-        let told = roll.message().await.unwrap().expect("the stream goes on");
-        if let Some(Roll::Changed(change)) = told.event
+        let received = worker_events
+            .message()
+            .await
+            .unwrap()
+            .expect("the stream goes on");
+        if let Some(RegistryEvent::Changed(change)) = received.event
             && change.worker.is_some_and(|who| who.worker_id == worker_id)
         {
             return;
@@ -227,45 +229,48 @@ async fn told_of(roll: &mut Streaming<WatchWorkersResponse>, worker_id: &str) {
 
 #[tokio::test]
 async fn every_open_call_ends_when_its_token_is_taken_away_and_no_other_does() {
-    let (place, redis) = (Place::new(), Redis::start());
-    let door = stack(&place, &redis, &format!("{OURS}\n{OTHER}\n")).await;
-    let ends = open_all(&client(&door, place.root(), OURS)).await;
-    let others = client(&door, place.root(), OTHER);
-    let mut other = Clients::over(&others);
+    let (temp, redis) = (TempEnv::new(), Redis::start());
+    let auth_client = stack(&temp, &redis, &format!("{OURS}\n{OTHER}\n")).await;
+    let ends = open_all(&client(&auth_client, temp.root(), OURS)).await;
+    let others = client(&auth_client, temp.root(), OTHER);
+    let mut other = CoordinationClients::over(&others);
     let request = WatchWorkersRequest::default();
     let watched = other.registry.watch_workers(request).await.unwrap();
     let mut stays = watched.into_inner();
 
-    token_file(place.root(), &format!("{OTHER}\n"));
+    write_token_file(temp.root(), &format!("{OTHER}\n"));
     all_end(ends, "TOKEN_REFUSED", "that the call began with").await;
 
-    let late = TaskClients::over(&others).join("late", 1).await.unwrap();
-    tokio::time::timeout(PATIENCE, told_of(&mut stays, &late.worker_id))
+    let late = TaskClients::over(&others)
+        .register("late", 1)
+        .await
+        .unwrap();
+    tokio::time::timeout(TIMEOUT, wait_for_worker(&mut stays, &late.worker_id))
         .await
         .expect("the stream tells of who came after");
 }
 
 #[tokio::test]
 async fn every_open_call_ends_when_its_token_expires() {
-    let (place, redis) = (Place::new(), Redis::start());
-    let door = stack(&place, &redis, OURS).await;
-    let ends = open_all(&client(&door, place.root(), OURS)).await;
+    let (temp, redis) = (TempEnv::new(), Redis::start());
+    let auth_client = stack(&temp, &redis, OURS).await;
+    let ends = open_all(&client(&auth_client, temp.root(), OURS)).await;
     // In whole seconds, and thus between one and two from now.
     let until = SystemTime::now() + Duration::from_secs(2);
     let until = humantime::format_rfc3339_seconds(until);
-    token_file(place.root(), &format!("{OURS} until={until}\n"));
+    write_token_file(temp.root(), &format!("{OURS} until={until}\n"));
     all_end(ends, "TOKEN_EXPIRED", "until a time that has passed").await;
 }
 
 #[tokio::test]
 async fn an_open_call_for_which_the_role_is_too_weak_now_ends() {
-    let place = Place::new();
-    let file = token_file(place.root(), OURS);
-    let launch = Launch::on(&place.data_dir())
+    let temp = TempEnv::new();
+    let file = write_token_file(temp.root(), OURS);
+    let launch = Launch::checkpoint(&temp.data_dir())
         .env("SHIM_AUTH_TOKEN_FILE", &file.display().to_string())
         .env("SHIM_CHECKPOINT_LEASE", "3s");
-    let door = Door::open(launch).await;
-    let mut checkpoints = CheckpointServiceClient::new(client(&door, place.root(), OURS));
+    let auth_client = AuthClient::start(launch).await;
+    let mut checkpoints = CheckpointServiceClient::new(client(&auth_client, temp.root(), OURS));
     let session = calls::open(&mut checkpoints, "/project").await.unwrap();
     let (said, outgoing) = mpsc::channel(1);
     said.send(attach(&session)).await.unwrap();
@@ -273,11 +278,11 @@ async fn an_open_call_for_which_the_role_is_too_weak_now_ends() {
         .attach_session(ReceiverStream::new(outgoing))
         .await
         .unwrap();
-    token_file(place.root(), &format!("{OURS} role=read\n"));
+    write_token_file(temp.root(), &format!("{OURS} role=read\n"));
     // Until then its lease must not run out.
     let beating = async {
         while said.send(heartbeat()).await.is_ok() {
-            tokio::time::sleep(POLL).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         pending::<Infallible>().await
     };
@@ -286,7 +291,7 @@ async fn an_open_call_for_which_the_role_is_too_weak_now_ends() {
         never = beating => match never {},
     };
     assert_eq!(end.code(), Code::PermissionDenied);
-    assert_eq!(explain(&end).reason, "ROLE_REFUSED");
+    assert_eq!(decode(&end).reason, "ROLE_REFUSED");
     // A client that goes on talking keeps nothing by it: the lease runs out.
     until(
         &mut checkpoints,
@@ -317,8 +322,8 @@ async fn until(
         if status == wanted {
             return;
         }
-        assert!(began.elapsed() < PATIENCE, "it stays {status:?}");
-        tokio::time::sleep(POLL).await;
+        assert!(began.elapsed() < TIMEOUT, "it stays {status:?}");
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
@@ -333,36 +338,39 @@ async fn save_until(
         let answer = gateway.call("shim_auto_checkpoint", arguments).await;
         let refused = (answer["isError"] == true).then(|| refusal(&answer));
         match (reason, refused) {
-            (None, None) => return facts(answer),
-            (Some(wanted), Some(told)) if told == wanted => return answer,
-            (_, told) => assert!(began.elapsed() < PATIENCE, "{told:?} instead of {reason:?}"),
+            (None, None) => return tool_output(answer),
+            (Some(wanted), Some(received)) if received == wanted => return answer,
+            (_, received) => assert!(
+                began.elapsed() < TIMEOUT,
+                "{received:?} instead of {reason:?}"
+            ),
         }
-        tokio::time::sleep(POLL).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
 #[tokio::test]
 async fn a_gateway_whose_token_was_taken_away_says_so_and_goes_on_with_the_next_one() {
-    let place = Place::new();
-    let server_file = token_file(place.root(), &format!("{OURS}\n{OTHER}\n"));
-    let launch = Launch::on(&place.data_dir());
+    let temp = TempEnv::new();
+    let server_file = write_token_file(temp.root(), &format!("{OURS}\n{OTHER}\n"));
+    let launch = Launch::checkpoint(&temp.data_dir());
     let service = launch
         .env("SHIM_AUTH_TOKEN_FILE", &server_file.display().to_string())
         // A gateway beats every five seconds.
         .env("SHIM_CHECKPOINT_LEASE", "6s")
-        .started()
+        .start_or_panic()
         .await;
-    let own = place.root().join("own");
+    let own = temp.root().join("own");
     std::fs::create_dir(&own).unwrap();
-    let own_file = token_file(&own, OURS);
-    let mut gateway = GatewayLaunch::new(&place.data_dir(), &place.project())
+    let own_file = write_token_file(&own, OURS);
+    let mut gateway = GatewayLaunch::new(&temp.data_dir(), &temp.project())
         .with_service(service.socket())
         .with_env("SHIM_AUTH_TOKEN_FILE", &own_file.display().to_string())
         .open()
         .await;
     let saved = save_until(&mut gateway, None).await;
 
-    token_file(place.root(), &format!("{OTHER}\n"));
+    write_token_file(temp.root(), &format!("{OTHER}\n"));
     let refused = save_until(&mut gateway, Some("TOKEN_REFUSED")).await;
     let next_step = refused["structuredContent"]["error"]["next_step"].as_str();
     assert!(
@@ -382,7 +390,7 @@ async fn a_gateway_whose_token_was_taken_away_says_so_and_goes_on_with_the_next_
     )
     .await;
 
-    token_file(&own, OTHER);
+    write_token_file(&own, OTHER);
     // Nobody asked it to: its session is attached again.
     until(&mut client, session_id, SessionStatus::Active, async || {}).await;
     let went_on = save_until(&mut gateway, None).await;

@@ -9,31 +9,31 @@ use shim_proto::checkpoint::v1::{
 };
 use shim_runtime::client::{Channel, connect};
 use shim_tests::calls;
-use shim_tests::place::Place;
 use shim_tests::service::Launch;
+use shim_tests::temp_env::TempEnv;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Code;
 
-use super::door::{Door, LOOK, credentials, token_file};
+use super::auth_client::{AuthClient, LIST_SESSIONS, credentials, write_token_file};
 use super::open_calls::end_of;
 
 const OLD: &str = "the-token-of-last-year";
 const NEW: &str = "the-token-of-this-year";
-const POLL: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// Far longer than it takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 /// Each process looks at its file once a second, when it has a call to make or to answer.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const RELOAD_INTERVAL: Duration = Duration::from_secs(1);
 
 type Client = CheckpointServiceClient<Channel>;
 
 /// Knocks until the token is let in, or until it is refused, while the client's calls go on without a hitch.
-async fn until(door: &Door, token: &str, is_let_in: bool, client: &mut Client) {
+async fn until(auth_client: &AuthClient, token: &str, is_let_in: bool, client: &mut Client) {
     let began = Instant::now();
     loop {
         keep_calling(client).await;
-        match door.knock(LOOK, Some(token)).await {
+        match auth_client.call(LIST_SESSIONS, Some(token)).await {
             Ok(()) if is_let_in => return,
             Err(refused) if !is_let_in => {
                 assert_eq!(refused.code, Code::Unauthenticated);
@@ -41,11 +41,11 @@ async fn until(door: &Door, token: &str, is_let_in: bool, client: &mut Client) {
                 return;
             }
             _ => assert!(
-                began.elapsed() < PATIENCE,
+                began.elapsed() < TIMEOUT,
                 "{token}: {is_let_in} never came true"
             ),
         }
-        tokio::time::sleep(POLL).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
@@ -55,8 +55,8 @@ async fn keep_calling(client: &mut Client) {
 }
 
 /// After this time the next call of a client looks at the file.
-async fn let_the_client_look(client: &mut Client) {
-    tokio::time::sleep(LOOK_EVERY).await;
+async fn wait_for_reload(client: &mut Client) {
+    tokio::time::sleep(RELOAD_INTERVAL).await;
     keep_calling(client).await;
 }
 
@@ -73,13 +73,14 @@ fn attach(session: &Session) -> AttachSessionRequest {
 
 #[tokio::test]
 async fn a_new_token_takes_over_while_a_stream_is_open_and_calls_go_on() {
-    let place = Place::new();
-    let write = |content: &str| token_file(place.root(), content);
+    let temp = TempEnv::new();
+    let write = |content: &str| write_token_file(temp.root(), content);
     let file = write(OLD);
-    let launch = Launch::on(&place.data_dir());
-    let door = Door::open(launch.env("SHIM_AUTH_TOKEN_FILE", &file.display().to_string())).await;
+    let launch = Launch::checkpoint(&temp.data_dir());
+    let auth_client =
+        AuthClient::start(launch.env("SHIM_AUTH_TOKEN_FILE", &file.display().to_string())).await;
     let shown = credentials(&[("auth.token_file", &file)]);
-    let mut client = Client::new(connect(&door.endpoint("http"), Some(&shown)).unwrap());
+    let mut client = Client::new(connect(&auth_client.endpoint("http"), Some(&shown)).unwrap());
 
     let session = calls::open(&mut client, "/project").await.unwrap();
     let (said, outgoing) = mpsc::channel(1);
@@ -89,12 +90,12 @@ async fn a_new_token_takes_over_while_a_stream_is_open_and_calls_go_on() {
     attached.message().await.unwrap().unwrap();
 
     write(&format!("{OLD}\n{NEW} role=write\n"));
-    until(&door, NEW, true, &mut client).await;
+    until(&auth_client, NEW, true, &mut client).await;
     write(&format!("{NEW} role=write\n{OLD}\n"));
-    let_the_client_look(&mut client).await;
+    wait_for_reload(&mut client).await;
     write(&format!("{NEW} role=write\n"));
-    until(&door, OLD, false, &mut client).await;
-    door.knock(LOOK, Some(NEW)).await.unwrap();
+    until(&auth_client, OLD, false, &mut client).await;
+    auth_client.call(LIST_SESSIONS, Some(NEW)).await.unwrap();
     // The stream began with the old token. Its owner comes back with the new one.
     assert_eq!(end_of(attached).await.code(), Code::Unauthenticated);
     let (said, outgoing) = mpsc::channel(1);
@@ -105,9 +106,9 @@ async fn a_new_token_takes_over_while_a_stream_is_open_and_calls_go_on() {
 
     // A file that went wrong shuts nobody out.
     write("oops\n");
-    let_the_client_look(&mut client).await;
-    door.knock(LOOK, Some(NEW)).await.unwrap();
-    assert!(!door.service.log().contains("oops"));
+    wait_for_reload(&mut client).await;
+    auth_client.call(LIST_SESSIONS, Some(NEW)).await.unwrap();
+    assert!(!auth_client.service.log().contains("oops"));
 
     let asked = GetSessionRequest {
         session_id: session.id,

@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 use shim_proto::coordination::v1::{QueueHealthRequest, Requirements, WorkerKind};
 use shim_redis_harness::Redis;
 use shim_tests::node::{self, get_json};
-use shim_tests::place::Place;
 use shim_tests::service::Launch;
 use shim_tests::tasks::{PREFIX, QUEUE, job};
+use shim_tests::temp_env::TempEnv;
 
 const WAIT: Duration = Duration::from_secs(20);
-const POLL: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The queue as the board shows it, with its jobs in one state, once as many are in it.
 async fn shown(url: &str, queue: &str, state: &str, count: usize) -> Value {
@@ -26,7 +26,7 @@ async fn shown(url: &str, queue: &str, state: &str, count: usize) -> Value {
                 return found;
             }
             // What was decided reaches BullMQ a moment later.
-            tokio::time::sleep(POLL).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     };
     let found = tokio::time::timeout(WAIT, look).await;
@@ -35,10 +35,10 @@ async fn shown(url: &str, queue: &str, state: &str, count: usize) -> Value {
 
 #[tokio::test]
 async fn the_board_lists_the_queues_with_their_tasks() {
-    let place = Place::new();
+    let temp = TempEnv::new();
     let redis = Redis::start();
-    let stack = Launch::stack(&place.data_dir(), &redis.url())
-        .started()
+    let stack = Launch::stack(&temp.data_dir(), &redis.url())
+        .start_or_panic()
         .await;
     let mut clients = stack.tasks();
     for goal in ["one", "two", "three"] {
@@ -61,7 +61,7 @@ async fn the_board_lists_the_queues_with_their_tasks() {
     assert_eq!(general, QUEUE);
     assert!(specific.starts_with("work.command."), "{specific}");
 
-    let mut queues = node::Place::new(&redis.url(), PREFIX, QUEUE);
+    let mut queues = node::BullmqQueues::new(&redis.url(), PREFIX, QUEUE);
     queues.queues = names.clone();
     let mut board = queues.start("board.mjs", &[]);
     let url = board.next().await["url"].as_str().unwrap().to_owned();
@@ -72,7 +72,7 @@ async fn the_board_lists_the_queues_with_their_tasks() {
     assert_eq!(special["data"]["goal"], "needs a compiler");
     shown(&url, QUEUE, "prioritized", 3).await;
 
-    let worker = clients.join("shim's", 1).await.unwrap();
+    let worker = clients.register("shim's", 1).await.unwrap();
     let claim = clients.claim(&worker, WAIT).await.unwrap().unwrap();
     assert_eq!(claim.task.goal, "one", "the oldest");
     shown(&url, QUEUE, "active", 1).await;

@@ -11,35 +11,35 @@ use shim_proto::coordination::v1::{
 };
 use shim_redis_harness::Redis;
 use shim_tests::calls::request_id;
-use shim_tests::coordination::span;
+use shim_tests::coordination::proto_duration;
 use shim_tests::node;
-use shim_tests::place::Place;
 use shim_tests::service::{Launch, Service};
 use shim_tests::tasks::{PREFIX, QUEUE, TaskClients, job, subtask};
+use shim_tests::temp_env::TempEnv;
 
 const WAIT: Duration = Duration::from_secs(20);
 
 /// A stack on a Redis that others use too.
-struct Stage {
+struct TestEnv {
     clients: TaskClients,
-    queue: node::Place,
+    queue: node::BullmqQueues,
     _stack: Service,
     _redis: Redis,
-    _place: Place,
+    _temp: TempEnv,
 }
 
-impl Stage {
-    async fn set() -> Self {
-        let place = Place::new();
+impl TestEnv {
+    async fn start() -> Self {
+        let temp = TempEnv::new();
         let redis = Redis::start();
-        let stack = Launch::stack(&place.data_dir(), &redis.url());
-        let stack = stack.started().await;
+        let stack = Launch::stack(&temp.data_dir(), &redis.url());
+        let stack = stack.start_or_panic().await;
         Self {
             clients: stack.tasks(),
-            queue: node::Place::new(&redis.url(), PREFIX, QUEUE),
+            queue: node::BullmqQueues::new(&redis.url(), PREFIX, QUEUE),
             _stack: stack,
             _redis: redis,
-            _place: place,
+            _temp: temp,
         }
     }
 
@@ -64,7 +64,7 @@ fn chain() -> SubmitTaskRequest {
         kind: "rhyme".into(),
         subtasks: vec![subtask("first", &[]), subtask("second", &["first"])],
         max_attempts: 2,
-        backoff: span(Duration::from_millis(50)),
+        backoff: proto_duration(Duration::from_millis(50)),
         ..job("two steps")
     }
 }
@@ -75,63 +75,65 @@ fn text(task: &Task) -> &str {
 
 #[tokio::test]
 async fn a_producer_in_node_gets_what_a_worker_of_shim_made_of_its_job() {
-    let mut stage = Stage::set().await;
-    let mut producer = stage.queue.start("producer.mjs", &[]);
-    let worker = stage.clients.join("shim's", 1).await.unwrap();
+    let mut env = TestEnv::start().await;
+    let mut producer = env.queue.start("producer.mjs", &[]);
+    let worker = env.clients.register("shim's", 1).await.unwrap();
     let data = json!({"goal": "greet the world", "payload": {"loud": true}});
     producer
         .order(&json!({"name": "greeting", "data": data}))
         .await;
     let added = producer.next().await["added"].clone();
 
-    let claim = stage.clients.claim(&worker, WAIT).await.unwrap().unwrap();
+    let claim = env.clients.claim(&worker, WAIT).await.unwrap().unwrap();
     assert_eq!(claim.task.goal, "greet the world");
     let loud = &claim.task.payload.as_ref().unwrap().fields["loud"];
     assert_eq!(loud.kind, Some(Kind::BoolValue(true)));
     assert_eq!(claim.task.root_id, claim.task.task_id, "it is a job");
-    stage.clients.complete(&claim, "HELLO").await.unwrap();
+    env.clients.complete(&claim, "HELLO").await.unwrap();
     assert_eq!(
         producer.next().await,
         json!({"id": added, "returned": "HELLO"})
     );
-    let done = stage.clients.task(&claim.task.task_id).await.unwrap();
+    let done = env.clients.task(&claim.task.task_id).await.unwrap();
     assert_eq!(done.state(), TaskState::Completed);
 }
 
 #[tokio::test]
 async fn a_job_without_a_goal_is_known_by_its_name_and_its_failure_is_told() {
-    let mut stage = Stage::set().await;
-    let mut producer = stage.queue.start("producer.mjs", &[]);
-    let worker = stage.clients.join("shim's", 1).await.unwrap();
+    let mut env = TestEnv::start().await;
+    let mut producer = env.queue.start("producer.mjs", &[]);
+    let worker = env.clients.register("shim's", 1).await.unwrap();
     let order = json!({"name": "send mail", "data": {"to": "ada"}, "opts": {"attempts": 1}});
     producer.order(&order).await;
     let added = producer.next().await["added"].clone();
 
-    let claim = stage.clients.claim(&worker, WAIT).await.unwrap().unwrap();
+    let claim = env.clients.claim(&worker, WAIT).await.unwrap().unwrap();
     assert_eq!(claim.task.goal, "send mail");
     let to = &claim.task.payload.as_ref().unwrap().fields["to"];
     assert_eq!(to.kind, Some(Kind::StringValue("ada".into())));
-    let failed = stage
+    let failed = env
         .clients
         .fail(&claim, "no stamps left", true)
         .await
         .unwrap();
     assert_eq!(failed.state(), TaskState::Failed);
-    let told = producer.next().await;
-    assert_eq!(told["id"], added);
-    let reason = told["failed"].as_str().unwrap();
-    assert!(reason.contains("no stamps left"), "{told}");
+    let message = producer.next().await;
+    assert_eq!(message["id"], added);
+    let reason = message["failed"].as_str().unwrap();
+    assert!(reason.contains("no stamps left"), "{message}");
 }
 
 #[tokio::test]
 async fn a_worker_in_node_does_a_job_of_shim_step_by_step() {
-    let mut stage = Stage::set().await;
-    let mut worker = stage.queue.worker(&[]).await;
-    let job = stage.clients.submit(chain()).await.unwrap();
+    let mut env = TestEnv::start().await;
+    let mut worker = env.queue.worker(&[]).await;
+    let job = env.clients.submit(chain()).await.unwrap();
     let root_id = job.task.unwrap().task_id;
 
     for (part, goal) in job.subtasks.iter().zip(["do first", "do second"]) {
-        let active = worker.until(|told| told.get("active").is_some()).await;
+        let active = worker
+            .until(|message| message.get("active").is_some())
+            .await;
         assert_eq!(active["active"], json!(part.task_id), "the job's id");
         assert_eq!(active["name"], "rhyme");
         let data = &active["data"];
@@ -139,13 +141,13 @@ async fn a_worker_in_node_does_a_job_of_shim_step_by_step() {
         assert_eq!(data["root_id"], json!(root_id));
         assert_eq!(data["goal"], goal);
     }
-    let root = stage.clients.ended(&root_id).await.unwrap();
+    let root = env.clients.wait_for_end(&root_id).await.unwrap();
     assert_eq!(root.state(), TaskState::Completed);
     let request = AggregateResultsRequest {
         task_id: root_id,
         ..Default::default()
     };
-    let merged = stage.clients.jobs.aggregate_results(request).await.unwrap();
+    let merged = env.clients.jobs.aggregate_results(request).await.unwrap();
     let merged = merged.into_inner();
     assert!(merged.complete);
     let merged = merged.result.unwrap().text;
@@ -158,12 +160,12 @@ async fn a_worker_in_node_does_a_job_of_shim_step_by_step() {
 
 #[tokio::test]
 async fn an_object_returned_in_node_is_the_data_of_the_result() {
-    let mut stage = Stage::set().await;
-    let _worker = stage.queue.worker(&["--object"]).await;
-    let job = stage.clients.submit(job("count")).await.unwrap();
-    let done = stage
+    let mut env = TestEnv::start().await;
+    let _worker = env.queue.worker(&["--object"]).await;
+    let job = env.clients.submit(job("count")).await.unwrap();
+    let done = env
         .clients
-        .ended(&job.task.unwrap().task_id)
+        .wait_for_end(&job.task.unwrap().task_id)
         .await
         .unwrap();
     assert_eq!(done.state(), TaskState::Completed);
@@ -177,16 +179,16 @@ async fn an_object_returned_in_node_is_the_data_of_the_result() {
 
 #[tokio::test]
 async fn a_worker_in_node_may_fail_as_often_as_the_task_allows() {
-    let mut stage = Stage::set().await;
-    let mut unlucky = stage.queue.worker(&["--failures", "9"]).await;
+    let mut env = TestEnv::start().await;
+    let mut unlucky = env.queue.worker(&["--failures", "9"]).await;
     let mut request = chain();
     request.on_failure = FailurePolicy::Continue.into();
-    let job = stage.clients.submit(request).await.unwrap();
+    let job = env.clients.submit(request).await.unwrap();
     let root_id = job.task.unwrap().task_id;
-    let root = stage.clients.ended(&root_id).await.unwrap();
+    let root = env.clients.wait_for_end(&root_id).await.unwrap();
     assert_eq!(root.state(), TaskState::Failed);
 
-    let parts = stage.parts(&root_id).await;
+    let parts = env.parts(&root_id).await;
     let (first, second) = (&parts["first"], &parts["second"]);
     assert_eq!(first.state(), TaskState::Failed);
     assert_eq!(first.attempts, 2);
@@ -197,69 +199,71 @@ async fn a_worker_in_node_may_fail_as_often_as_the_task_allows() {
 
     // Out of the dead letter, with a worker that has more luck.
     unlucky.kill().await;
-    let _lucky = stage.queue.worker(&[]).await;
+    let _lucky = env.queue.worker(&[]).await;
     let request = RetryTaskRequest {
         request_id: request_id(),
         task_id: root_id.clone(),
     };
-    let retried = stage.clients.jobs.retry_task(request).await.unwrap();
+    let retried = env.clients.jobs.retry_task(request).await.unwrap();
     assert_eq!(retried.into_inner().retried, 2);
-    let root = stage.clients.ended(&root_id).await.unwrap();
+    let root = env.clients.wait_for_end(&root_id).await.unwrap();
     assert_eq!(root.state(), TaskState::Completed);
-    let second = &stage.parts(&root_id).await["second"];
-    let second = stage.clients.task(&second.task_id).await.unwrap();
+    let second = &env.parts(&root_id).await["second"];
+    let second = env.clients.task(&second.task_id).await.unwrap();
     assert_eq!(text(&second), "done: do second");
 }
 
 #[tokio::test]
 async fn a_task_that_hangs_in_node_can_be_called_off() {
-    let mut stage = Stage::set().await;
-    let mut worker = stage.queue.worker(&["--hang"]).await;
-    let job = stage.clients.submit(job("wait for rain")).await.unwrap();
+    let mut env = TestEnv::start().await;
+    let mut worker = env.queue.worker(&["--hang"]).await;
+    let job = env.clients.submit(job("wait for rain")).await.unwrap();
     let task_id = job.task.unwrap().task_id;
-    worker.until(|told| told["active"] == json!(task_id)).await;
+    worker
+        .until(|message| message["active"] == json!(task_id))
+        .await;
     let request = CancelTaskRequest {
         request_id: request_id(),
         task_id: task_id.clone(),
         reason: "it is dry season".into(),
     };
-    let cancelled = stage.clients.jobs.cancel_task(request).await.unwrap();
+    let cancelled = env.clients.jobs.cancel_task(request).await.unwrap();
     assert_eq!(cancelled.into_inner().cancelled, 1);
-    let task = stage.clients.ended(&task_id).await.unwrap();
+    let task = env.clients.wait_for_end(&task_id).await.unwrap();
     assert_eq!(task.state(), TaskState::Cancelled);
 }
 
 #[tokio::test]
 async fn an_observer_in_node_sees_what_becomes_of_the_tasks_of_shim() {
-    let mut stage = Stage::set().await;
-    let mut observer = stage.queue.start("observer.mjs", &[]);
-    let worker = stage.clients.join("shim's", 1).await.unwrap();
+    let mut env = TestEnv::start().await;
+    let mut observer = env.queue.start("observer.mjs", &[]);
+    let worker = env.clients.register("shim's", 1).await.unwrap();
     let mut ids = Vec::new();
     for goal in ["succeed", "fail"] {
-        let job = stage.clients.submit(job(goal)).await.unwrap();
-        let claim = stage.clients.claim(&worker, WAIT).await.unwrap().unwrap();
+        let job = env.clients.submit(job(goal)).await.unwrap();
+        let claim = env.clients.claim(&worker, WAIT).await.unwrap().unwrap();
         assert_eq!(claim.task.task_id, job.task.unwrap().task_id);
         match goal {
-            "succeed" => stage.clients.complete(&claim, "done").await.unwrap(),
-            _ => stage.clients.fail(&claim, "no luck", true).await.unwrap(),
+            "succeed" => env.clients.complete(&claim, "done").await.unwrap(),
+            _ => env.clients.fail(&claim, "no luck", true).await.unwrap(),
         };
         ids.push(claim.task.task_id);
     }
     let mut seen: BTreeMap<String, Vec<String>> = BTreeMap::new();
     loop {
-        let told = observer.next().await;
-        let (id, event) = (told["jobId"].as_str(), told["event"].as_str());
+        let message = observer.next().await;
+        let (id, event) = (message["jobId"].as_str(), message["event"].as_str());
         let of_job = seen.entry(id.unwrap().to_owned()).or_default();
         of_job.push(event.unwrap().to_owned());
         if event == Some("failed") {
-            let reason = told["failedReason"].as_str().unwrap();
-            assert!(reason.contains("no luck"), "{told}");
+            let reason = message["failedReason"].as_str().unwrap();
+            assert!(reason.contains("no luck"), "{message}");
             break;
         }
     }
     for (id, end) in ids.iter().zip(["completed", "failed"]) {
-        let told = seen[id].iter().filter(|event| *event != "waiting");
-        let told: Vec<_> = told.collect();
-        assert_eq!(told, ["added", "active", end], "{seen:?}");
+        let events = seen[id].iter().filter(|event| *event != "waiting");
+        let events: Vec<_> = events.collect();
+        assert_eq!(events, ["added", "active", end], "{seen:?}");
     }
 }

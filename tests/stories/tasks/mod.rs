@@ -2,4 +2,4 @@
 
 mod board;
 mod bullmq;
-mod panels;
+mod suites;

@@ -3,9 +3,9 @@
 use std::os::unix::fs::PermissionsExt;
 
 use serde_json::{Value, json};
-use shim_tests::place::Place;
+use shim_tests::temp_env::TempEnv;
 
-use super::house::{COORDINATE, House, Window};
+use super::test_stack::{COORDINATE, TestStack, Window};
 
 /// Speaks the stream-json of `claude -p`: uses a tool once, and answers with the first line of its prompt.
 const AGENT: &str = r#"#!/bin/sh
@@ -20,11 +20,11 @@ END
 "#;
 
 /// The agent beside the project, and what configures it and a command.
-fn settings(place: &Place) -> String {
-    let agent = place.root().join("agent");
+fn settings(temp: &TempEnv) -> String {
+    let agent = temp.root().join("agent");
     std::fs::write(&agent, AGENT).unwrap();
     std::fs::set_permissions(&agent, PermissionsExt::from_mode(0o755)).unwrap();
-    std::fs::write(place.project().join("notes.md"), "one\ntwo\nthree\n").unwrap();
+    std::fs::write(temp.project().join("notes.md"), "one\ntwo\nthree\n").unwrap();
     format!(
         "[worker]
          roots = ['{project}']
@@ -41,7 +41,7 @@ fn settings(place: &Place) -> String {
          args = ['-l']
          allow_args = true
          working_dir = '{project}'",
-        project = place.project().display(),
+        project = temp.project().display(),
         agent = agent.display(),
     )
 }
@@ -61,8 +61,8 @@ async fn status(window: &mut Window, task_id: &Value) -> Value {
 
 #[tokio::test]
 async fn programs_do_what_a_window_submits_and_tell_what_it_cost() {
-    let house = House::new(settings).await;
-    let mut supervisor = house.window().await;
+    let stack = TestStack::new(settings).await;
+    let mut supervisor = stack.window().await;
     let job = json!({"action": "submit", "goal": "a page about notes", "subtasks": parts()});
     let submitted = supervisor.get(COORDINATE, job).await;
     let job = submitted["task"]["task_id"].clone();
@@ -94,8 +94,8 @@ async fn programs_do_what_a_window_submits_and_tell_what_it_cost() {
 
 #[tokio::test]
 async fn a_program_that_fails_lets_the_window_decide() {
-    let house = House::new(settings).await;
-    let mut supervisor = house.window().await;
+    let stack = TestStack::new(settings).await;
+    let mut supervisor = stack.window().await;
     let parts = json!([
         {"id": "size", "goal": "count", "executor": "command", "payload": {"args": ["no-such-file"]}},
         {"id": "draft", "goal": "write a draft", "executor": "agent"},
@@ -125,7 +125,7 @@ async fn a_program_that_fails_lets_the_window_decide() {
     assert!(complaint.contains("no-such-file"), "{complaint}");
 
     // What was missing is there now.
-    std::fs::write(house.place.project().join("no-such-file"), "x\n").unwrap();
+    std::fs::write(stack.temp.project().join("no-such-file"), "x\n").unwrap();
     let retry = json!({"action": "retry", "task_id": job});
     let retried = supervisor.get(COORDINATE, retry).await;
     assert_eq!(retried["changed"], 2, "{retried}");

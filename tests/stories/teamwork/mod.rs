@@ -1,5 +1,5 @@
 //! Several windows and programs on one job, played with nothing but the tools that Claude has.
 
 mod executors;
-mod house;
+mod test_stack;
 mod windows;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use shim_tests::mcp::refusal;
 
-use super::house::{COORDINATE, House, WORK, Window};
+use super::test_stack::{COORDINATE, TestStack, WORK, Window};
 
 const SAVE: &str = "shim_auto_checkpoint";
 /// The eras of the protocol: with `initialize` and without.
@@ -72,21 +72,25 @@ async fn assert_refused(window: &mut Window, lost: &Value) {
 }
 
 /// How often something is told of a part.
-fn told(events: &[Value], id: &str, kind: &str) -> usize {
+fn count_events(events: &[Value], id: &str, kind: &str) -> usize {
     let is_it = |event: &&Value| event["id"] == id && event["kind"] == kind;
     events.iter().filter(is_it).count()
 }
 
 /// The log tells of every part's end, once, and of the one that changed hands.
-fn assert_story(events: &[Value], lost: &Value, kept: &Value) {
+fn assert_event_log(events: &[Value], lost: &Value, kept: &Value) {
     for id in ["lexer", "parser", "tests"] {
-        assert_eq!(told(events, id, "completed"), 1, "{id}: {events:#?}");
+        assert_eq!(
+            count_events(events, id, "completed"),
+            1,
+            "{id}: {events:#?}"
+        );
     }
     let (lost, kept) = (&lost["task"]["id"], &kept["task"]["id"]);
     let (lost, kept) = (lost.as_str().unwrap(), kept.as_str().unwrap());
-    assert_eq!(told(events, lost, "requeued"), 1, "{events:#?}");
-    assert_eq!(told(events, lost, "started"), 2, "{events:#?}");
-    assert_eq!(told(events, kept, "started"), 1, "{events:#?}");
+    assert_eq!(count_events(events, lost, "requeued"), 1, "{events:#?}");
+    assert_eq!(count_events(events, lost, "started"), 2, "{events:#?}");
+    assert_eq!(count_events(events, kept, "started"), 1, "{events:#?}");
 }
 
 /// The results come in the order of the parts, not in that of their ends.
@@ -108,10 +112,10 @@ fn assert_merged(results: &Value, lost: &Value) {
 
 #[tokio::test]
 async fn a_job_outlives_the_window_that_worked_on_it() {
-    let house = House::new(|_| String::new()).await;
-    let mut supervisor = house.sdk_window(LEGACY).await;
-    let mut doomed = house.window().await;
-    let mut other = house.sdk_window(STATELESS).await;
+    let stack = TestStack::new(|_| String::new()).await;
+    let mut supervisor = stack.sdk_window(LEGACY).await;
+    let mut doomed = stack.window().await;
+    let mut other = stack.sdk_window(STATELESS).await;
     for worker in [&mut doomed, &mut other] {
         let register = json!({"action": "register", "capabilities": ["rust"]});
         worker.get(WORK, register).await;
@@ -124,7 +128,7 @@ async fn a_job_outlives_the_window_that_worked_on_it() {
     assert_ne!(lost_id, kept_id, "each has a part of its own");
     let workspace = lost["task"]["workspace"].as_str().unwrap().to_owned();
     let (lost_holder, kept_holder) = (lost_id.as_str().unwrap(), kept_id.as_str().unwrap());
-    house
+    stack
         .files_are_held_by(&workspace, &[lost_holder, kept_holder])
         .await;
     let checkpoint_id = half_do(&mut doomed).await;
@@ -134,8 +138,8 @@ async fn a_job_outlives_the_window_that_worked_on_it() {
     other.complete("the kept part", data).await;
     let claimed = other.claim().await;
     assert_handed_over(&claimed, &lost, &checkpoint_id);
-    house.files_are_held_by(&workspace, &[lost_holder]).await;
-    let mut late = house.window().await;
+    stack.files_are_held_by(&workspace, &[lost_holder]).await;
+    let mut late = stack.window().await;
     assert_refused(&mut late, &lost).await;
 
     let data = json!({"parts": [claimed["task"]["id"]]});
@@ -150,23 +154,23 @@ async fn a_job_outlives_the_window_that_worked_on_it() {
         .await;
 
     let (events, notices) = supervisor.wait_for_end(&job).await;
-    assert_story(&events, &lost, &kept);
-    let news = supervisor.news(notices).await;
-    assert_eq!(news["task_id"], json!(job));
-    assert_eq!(news["state"], "completed");
+    assert_event_log(&events, &lost, &kept);
+    let task_notice = supervisor.task_notice(notices).await;
+    assert_eq!(task_notice["task_id"], json!(job));
+    assert_eq!(task_notice["state"], "completed");
     let results = json!({"action": "results", "task_id": job, "merge": "merge"});
     let results = supervisor.get(COORDINATE, results).await;
     assert_merged(&results, &lost);
-    house.files_are_held_by(&workspace, &[]).await;
+    stack.files_are_held_by(&workspace, &[]).await;
     other.close().await;
     supervisor.close().await;
 }
 
 #[tokio::test]
 async fn a_window_that_slept_through_its_claim_is_refused_and_works_on() {
-    let house = House::new(|_| String::new()).await;
-    let mut supervisor = house.window().await;
-    let (mut sleeper, mut other) = (house.window().await, house.window().await);
+    let stack = TestStack::new(|_| String::new()).await;
+    let mut supervisor = stack.window().await;
+    let (mut sleeper, mut other) = (stack.window().await, stack.window().await);
     let job = json!({"action": "submit", "goal": "one thing", "files": ["one.rs"]});
     let job = supervisor.get(COORDINATE, job).await["task"]["task_id"].clone();
     let slept_on = sleeper.claim().await;

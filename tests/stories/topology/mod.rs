@@ -1,8 +1,8 @@
 //! Every service in a process of its own, each killed in its turn: the six tools answer again, what was acknowledged is
 //! still there, and every job ends.
 
-mod house;
 mod readiness;
+mod test_stack;
 mod web;
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -10,18 +10,18 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 use shim_proto::coordination::v1::{Task, TaskState};
 use shim_tests::calls;
-use shim_tests::dice::Dice;
+use shim_tests::rng::SeededRng;
 
-use self::house::{House, PARTS, Part};
+use self::test_stack::{PROCESSES, StackProcess, TestStack};
 
 /// From the restart of what was killed until a tool answers, with much to spare for a busy machine.
 const HEAL_WITHIN: Duration = Duration::from_secs(60);
-const ASK_AGAIN: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 const JOB_PARTS: usize = 3;
 
 /// What the services acknowledged so far.
 #[derive(Default)]
-struct Ledger {
+struct AckedWork {
     /// Checkpoints, by id, and the task each was saved with.
     saved: Vec<(String, String)>,
     /// Jobs, by id.
@@ -29,8 +29,8 @@ struct Ledger {
 }
 
 struct Story {
-    house: House,
-    ledger: Ledger,
+    stack: TestStack,
+    acked: AckedWork,
     saves: usize,
     /// The session that the window saves to.
     session: Value,
@@ -38,14 +38,14 @@ struct Story {
 
 impl Story {
     /// Asks until a tool does as it is told.
-    async fn get(&mut self, by: Part, tool: &str, arguments: Value) -> Value {
+    async fn get(&mut self, by: StackProcess, tool: &str, arguments: Value) -> Value {
         let deadline = Instant::now() + HEAL_WITHIN;
         loop {
-            if let Some(facts) = self.house.call(by, tool, &arguments).await {
+            if let Some(facts) = self.stack.call(by, tool, &arguments).await {
                 return facts;
             }
             assert!(Instant::now() < deadline, "{by:?}: {tool} does not heal");
-            tokio::time::sleep(ASK_AGAIN).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
@@ -54,48 +54,48 @@ impl Story {
         format!("task {}", self.saves)
     }
 
-    fn note(&mut self, by: Part, task: String, facts: &Value) {
-        if by == Part::Window {
+    fn record(&mut self, by: StackProcess, task: String, facts: &Value) {
+        if by == StackProcess::Window {
             self.session = facts["session_id"].clone();
         }
         let id = facts["checkpoint"]["checkpoint_id"].as_str().unwrap();
-        self.ledger.saved.push((id.to_owned(), task));
+        self.acked.saved.push((id.to_owned(), task));
     }
 
-    async fn save(&mut self, by: Part) {
+    async fn save(&mut self, by: StackProcess) {
         let task = self.next_task();
         let state = json!({"current_task": task, "progress": 0.5, "next_steps": ["go on"]});
         let facts = self.get(by, "shim_auto_checkpoint", state).await;
-        self.note(by, task, &facts);
+        self.record(by, task, &facts);
     }
 
     /// Saves once, as whoever does not know that something is down. What is not acknowledged is owed to nobody.
-    async fn try_to_save(&mut self, by: Part) {
+    async fn try_to_save(&mut self, by: StackProcess) {
         let task = self.next_task();
         let state = json!({"current_task": task, "progress": 0.5, "next_steps": ["go on"]});
-        let answer = self.house.call(by, "shim_auto_checkpoint", &state).await;
+        let answer = self.stack.call(by, "shim_auto_checkpoint", &state).await;
         if let Some(facts) = answer {
-            self.note(by, task, &facts);
+            self.record(by, task, &facts);
         }
     }
 
     /// Gives the workers a job that outlives the next kill.
-    async fn submit(&mut self, by: Part) {
+    async fn submit(&mut self, by: StackProcess) {
         let parts = (0..JOB_PARTS).map(
             |n| json!({"id": format!("part-{n}"), "goal": "count", "executor": "command", "files": []}),
         );
         let job = json!({"action": "submit", "goal": "count it all", "subtasks": parts.collect::<Vec<_>>()});
         let facts = self.get(by, "shim_coordinate_task", job).await;
         let id = facts["task"]["task_id"].as_str().unwrap();
-        self.ledger.jobs.push(id.to_owned());
+        self.acked.jobs.push(id.to_owned());
     }
 
     /// One window gives a task, the other does it.
-    async fn pass_a_task(&mut self, from: Part, to: Part) {
+    async fn pass_a_task(&mut self, from: StackProcess, to: StackProcess) {
         let job = json!({"action": "submit", "goal": "think", "split": "never"});
         let facts = self.get(from, "shim_coordinate_task", job).await;
         let id = facts["task"]["task_id"].as_str().unwrap().to_owned();
-        self.ledger.jobs.push(id.clone());
+        self.acked.jobs.push(id.clone());
         loop {
             let claim = json!({"action": "claim"});
             let claimed = self.get(to, "shim_worker_task", claim).await;
@@ -116,8 +116,8 @@ impl Story {
     /// Each of the six tools, through both gateways.
     async fn all_tools_answer(&mut self) {
         for (one, other) in [
-            (Part::Window, Part::WebGateway),
-            (Part::WebGateway, Part::Window),
+            (StackProcess::Window, StackProcess::WebGateway),
+            (StackProcess::WebGateway, StackProcess::Window),
         ] {
             self.save(one).await;
             let signals = json!({"estimated_tokens": 1000});
@@ -134,7 +134,7 @@ impl Story {
 
     /// A client that is started anew finds what its forerunner left, and goes on with it. That is at once, or when the
     /// lease has ended if the gateway had just lost its stream.
-    async fn recover(&mut self, by: Part) {
+    async fn recover(&mut self, by: StackProcess) {
         let left = self.session.clone();
         let deadline = Instant::now() + HEAL_WITHIN;
         loop {
@@ -145,66 +145,66 @@ impl Story {
                 break;
             }
             assert!(Instant::now() < deadline, "{left} is not found: {found}");
-            tokio::time::sleep(ASK_AGAIN).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         let restore = json!({"action": "restore", "session_id": left});
         let restored = self.get(by, "shim_check_recovery", restore).await;
         assert_eq!(restored["session_id"], left, "{restored}");
     }
 
-    async fn kill_and_heal(&mut self, part: Part, dice: &mut Dice) {
-        let (user, other) = if part == Part::Window {
-            (Part::WebGateway, Part::Window)
+    async fn kill_and_heal(&mut self, process: StackProcess, rng: &mut SeededRng) {
+        let (user, other) = if process == StackProcess::Window {
+            (StackProcess::WebGateway, StackProcess::Window)
         } else {
-            (Part::Window, Part::WebGateway)
+            (StackProcess::Window, StackProcess::WebGateway)
         };
         self.save(user).await;
         self.save(other).await;
         self.submit(user).await;
-        tokio::time::sleep(dice.micros(0..400_000)).await;
-        self.house.kill(part).await;
+        tokio::time::sleep(rng.micros(0..400_000)).await;
+        self.stack.kill(process).await;
         self.try_to_save(user).await;
-        self.house.restart(part).await;
+        self.stack.restart(process).await;
         let restarted = Instant::now();
-        if part == Part::Window {
-            self.recover(part).await;
+        if process == StackProcess::Window {
+            self.recover(process).await;
             eprintln!("recovered {:?} later", restarted.elapsed());
         }
         self.all_tools_answer().await;
         eprintln!(
-            "{part:?}: all tools answered {:?} later",
+            "{process:?}: all tools answered {:?} later",
             restarted.elapsed()
         );
     }
 
     /// Nothing acknowledged is lost.
-    async fn settle(&mut self) {
-        let mut checkpoints = self.house.checkpoint.client();
-        for (id, task) in &self.ledger.saved {
+    async fn assert_nothing_lost(&mut self) {
+        let mut checkpoints = self.stack.checkpoint.client();
+        for (id, task) in &self.acked.saved {
             let state = calls::content(&mut checkpoints, id).await.unwrap();
             assert_eq!(&state.current_task, task);
         }
-        for (n, job) in self.ledger.jobs.iter().enumerate() {
-            let mut tasks = self.house.coordination[n % 2].tasks();
-            let waiting = tokio::time::timeout(HEAL_WITHIN, tasks.ended(job));
+        for (n, job) in self.acked.jobs.iter().enumerate() {
+            let mut tasks = self.stack.coordination[n % 2].tasks();
+            let waiting = tokio::time::timeout(HEAL_WITHIN, tasks.wait_for_end(job));
             let ended: Task = waiting.await.expect("every job ends").unwrap();
             assert_eq!(ended.state(), TaskState::Completed, "{ended:?}");
             let counted = ended.subtasks.unwrap_or_default();
             assert_eq!(counted.completed, counted.total, "{ended:?}");
         }
-        let (saves, jobs) = (self.ledger.saved.len(), self.ledger.jobs.len());
+        let (saves, jobs) = (self.acked.saved.len(), self.acked.jobs.len());
         eprintln!("{saves} saves and {jobs} jobs are all there");
     }
 }
 
 /// In an order of chance.
-fn shuffled(dice: &mut Dice) -> Vec<Part> {
-    let mut left = PARTS.to_vec();
+fn shuffled(rng: &mut SeededRng) -> Vec<StackProcess> {
+    let mut left = PROCESSES.to_vec();
     let mut order = Vec::new();
     while !left.is_empty() {
-        let part = *dice.pick(&left);
-        left.retain(|other| *other != part);
-        order.push(part);
+        let process = *rng.pick(&left);
+        left.retain(|other| *other != process);
+        order.push(process);
     }
     order
 }
@@ -215,16 +215,16 @@ async fn whatever_is_killed_heals_and_loses_nothing() {
     let given = std::env::var("TOPOLOGY_SEED").ok();
     let seed = given.map_or(u64::from(now.subsec_nanos()), |seed| seed.parse().unwrap());
     eprintln!("TOPOLOGY_SEED={seed}");
-    let mut dice = Dice::new(seed);
+    let mut rng = SeededRng::new(seed);
     let mut story = Story {
-        house: House::new().await,
-        ledger: Ledger::default(),
+        stack: TestStack::new().await,
+        acked: AckedWork::default(),
         saves: 0,
         session: Value::Null,
     };
     story.all_tools_answer().await;
-    for part in shuffled(&mut dice) {
-        story.kill_and_heal(part, &mut dice).await;
+    for process in shuffled(&mut rng) {
+        story.kill_and_heal(process, &mut rng).await;
     }
-    story.settle().await;
+    story.assert_nothing_lost().await;
 }

@@ -3,15 +3,15 @@
 use std::time::{Duration, Instant};
 
 use shim_redis_harness::Port;
-use shim_tests::place::Place;
 use shim_tests::scrape::probe;
 use shim_tests::service::Launch;
+use shim_tests::temp_env::TempEnv;
 
 use super::web::WebGateway;
 
 /// Far longer than it takes.
-const PATIENCE: Duration = Duration::from_secs(60);
-const ASK_AGAIN: Duration = Duration::from_millis(50);
+const TIMEOUT: Duration = Duration::from_secs(60);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Asks /readyz until the answer begins with this code, and returns it.
 async fn readyz(address: &str, code: &str) -> String {
@@ -21,18 +21,18 @@ async fn readyz(address: &str, code: &str) -> String {
         if answer.starts_with(&format!("HTTP/1.1 {code}")) {
             return answer;
         }
-        assert!(began.elapsed() < PATIENCE, "not {code}: {answer}");
-        tokio::time::sleep(ASK_AGAIN).await;
+        assert!(began.elapsed() < TIMEOUT, "not {code}: {answer}");
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
 #[tokio::test]
 async fn a_gateway_without_its_only_service_is_not_ready_and_heals_by_itself() {
-    let place = Place::new();
+    let temp = TempEnv::new();
     let [service_port, web, probes] = [Port::reserve(), Port::reserve(), Port::reserve()];
     let address = |port: &Port| format!("127.0.0.1:{}", port.number());
-    let launch = Launch::on(&place.data_dir()).env("SHIM_LISTEN", &address(&service_port));
-    let mut service = launch.started().await;
+    let launch = Launch::checkpoint(&temp.data_dir()).env("SHIM_LISTEN", &address(&service_port));
+    let mut service = launch.start_or_panic().await;
     let environment = [
         (
             "SHIM_ENDPOINTS_CHECKPOINT",
@@ -41,19 +41,19 @@ async fn a_gateway_without_its_only_service_is_not_ready_and_heals_by_itself() {
         ("SHIM_METRICS_LISTEN", address(&probes)),
     ]
     .map(|(name, value)| (name.to_owned(), value));
-    let _gateway = WebGateway::spawn(&place, &address(&web), &environment);
+    let _gateway = WebGateway::spawn(&temp, &address(&web), &environment);
     let probes = address(&probes);
 
     readyz(&probes, "200").await;
     service.kill();
-    let told = readyz(&probes, "503").await;
+    let response = readyz(&probes, "503").await;
     assert!(
-        told.contains("shim.checkpoint.v1.CheckpointService: does not answer"),
-        "{told}"
+        response.contains("shim.checkpoint.v1.CheckpointService: does not answer"),
+        "{response}"
     );
     let alive = probe(&probes, "/healthz").await.unwrap();
     assert!(alive.starts_with("HTTP/1.1 200"), "{alive}");
 
-    let _service = launch.started().await;
+    let _service = launch.start_or_panic().await;
     readyz(&probes, "200").await;
 }

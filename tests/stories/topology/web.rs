@@ -6,13 +6,13 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use shim_tests::{binary, place::Place};
+use shim_tests::{binary, temp_env::TempEnv};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 const PROTOCOL: &str = "2026-07-28";
 /// No tool call may take longer.
-const ANSWER_PATIENCE: Duration = Duration::from_secs(30);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A gateway that is a process of its own. Dropping it kills it.
 pub(super) struct WebGateway {
@@ -22,13 +22,13 @@ pub(super) struct WebGateway {
 
 impl WebGateway {
     /// Starts it; it may not listen yet.
-    pub(super) fn spawn(place: &Place, address: &str, environment: &[(String, String)]) -> Self {
-        let log = std::fs::File::create(place.root().join("web-gateway.log")).unwrap();
+    pub(super) fn spawn(temp: &TempEnv, address: &str, environment: &[(String, String)]) -> Self {
+        let log = std::fs::File::create(temp.root().join("web-gateway.log")).unwrap();
         let child = Command::new(binary::shim())
             .arg("--data-dir")
-            .arg(place.data_dir())
+            .arg(temp.data_dir())
             .args(["gateway", "--http", address])
-            .current_dir(place.project())
+            .current_dir(temp.project())
             .envs(environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -66,8 +66,7 @@ impl WebGateway {
             self.address,
             body.len(),
         );
-        let answer =
-            tokio::time::timeout(ANSWER_PATIENCE, self.exchange(&(head + &body))).await??;
+        let answer = tokio::time::timeout(ANSWER_TIMEOUT, self.exchange(&(head + &body))).await??;
         result(&answer).ok_or_else(|| io::Error::other(answer))
     }
 

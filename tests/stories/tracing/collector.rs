@@ -20,11 +20,11 @@ use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 
 /// Spans come a second after their end, from processes that share two cores with everything else.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A span as it came.
 #[derive(Debug, Clone)]
-pub(super) struct Recorded {
+pub(super) struct RecordedSpan {
     /// The process it is from.
     pub(super) service: String,
     pub(super) trace_id: String,
@@ -40,7 +40,7 @@ pub(super) struct Recorded {
     pub(super) is_error: bool,
 }
 
-impl Recorded {
+impl RecordedSpan {
     fn new(resource: &HashMap<String, String>, span: &Span) -> Self {
         Self {
             service: resource["service.name"].clone(),
@@ -82,14 +82,14 @@ fn text(value: Option<&AnyValue>) -> String {
 /// The collector. Dropped, it is gone.
 pub(super) struct Collector {
     endpoint: String,
-    spans: watch::Receiver<Vec<Recorded>>,
+    spans: watch::Receiver<Vec<RecordedSpan>>,
     serving: JoinHandle<()>,
 }
 
-struct Store(watch::Sender<Vec<Recorded>>);
+struct SpanStore(watch::Sender<Vec<RecordedSpan>>);
 
 #[tonic::async_trait]
-impl TraceService for Store {
+impl TraceService for SpanStore {
     async fn export(
         &self,
         request: Request<ExportTraceServiceRequest>,
@@ -101,18 +101,20 @@ impl TraceService for Store {
     }
 }
 
-fn recorded(group: &ResourceSpans) -> Vec<Recorded> {
+fn recorded(group: &ResourceSpans) -> Vec<RecordedSpan> {
     let resource = texts(&group.resource.as_ref().unwrap().attributes);
-    for told in [
+    for name in [
         "service.version",
         "service.instance.id",
         "host.name",
         "process.pid",
     ] {
-        assert!(resource.contains_key(told), "{resource:?}");
+        assert!(resource.contains_key(name), "{resource:?}");
     }
     let spans = group.scope_spans.iter().flat_map(|scope| &scope.spans);
-    spans.map(|span| Recorded::new(&resource, span)).collect()
+    spans
+        .map(|span| RecordedSpan::new(&resource, span))
+        .collect()
 }
 
 impl Collector {
@@ -121,7 +123,7 @@ impl Collector {
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let (sender, spans) = watch::channel(Vec::new());
         let serving = tokio::spawn(async move {
-            let service = TraceServiceServer::new(Store(sender));
+            let service = TraceServiceServer::new(SpanStore(sender));
             let server = Server::builder().add_service(service);
             let incoming = TcpIncoming::from(listener);
             server.serve_with_incoming(incoming).await.unwrap();
@@ -145,17 +147,17 @@ impl Collector {
     /// The spans of a trace, as soon as all of these came.
     pub(super) async fn trace(&self, trace_id: &str, names: &[&str]) -> Trace {
         let mut spans = self.spans.clone();
-        let of_trace = |spans: &[Recorded]| -> Vec<Recorded> {
+        let of_trace = |spans: &[RecordedSpan]| -> Vec<RecordedSpan> {
             let those = spans.iter().filter(|span| span.trace_id == trace_id);
             those.cloned().collect()
         };
-        let are_there = |spans: &Vec<Recorded>| {
+        let are_there = |spans: &Vec<RecordedSpan>| {
             let there = of_trace(spans);
             names
                 .iter()
                 .all(|name| there.iter().any(|span| span.name == *name))
         };
-        let waited = tokio::time::timeout(PATIENCE, spans.wait_for(are_there)).await;
+        let waited = tokio::time::timeout(TIMEOUT, spans.wait_for(are_there)).await;
         let came = waited.map(|came| Trace(of_trace(&came.unwrap())));
         came.unwrap_or_else(|_| {
             let there = Trace(of_trace(&self.spans.borrow()));
@@ -171,16 +173,16 @@ impl Drop for Collector {
 }
 
 /// The spans of one trace.
-pub(super) struct Trace(pub(super) Vec<Recorded>);
+pub(super) struct Trace(pub(super) Vec<RecordedSpan>);
 
 impl Trace {
     /// All spans with a name.
-    pub(super) fn named(&self, name: &str) -> Vec<&Recorded> {
+    pub(super) fn named(&self, name: &str) -> Vec<&RecordedSpan> {
         self.0.iter().filter(|span| span.name == name).collect()
     }
 
     /// The one span with a name that a service recorded.
-    pub(super) fn only(&self, service: &str, name: &str) -> &Recorded {
+    pub(super) fn only(&self, service: &str, name: &str) -> &RecordedSpan {
         let mut found = self.named(name);
         found.retain(|span| span.service == service);
         assert_eq!(found.len(), 1, "{name} of {service}:\n{}", self.listed());
@@ -188,12 +190,12 @@ impl Trace {
     }
 
     /// A span by its id.
-    pub(super) fn get(&self, span_id: &str) -> Option<&Recorded> {
+    pub(super) fn get(&self, span_id: &str) -> Option<&RecordedSpan> {
         self.0.iter().find(|span| span.span_id == span_id)
     }
 
     /// From a span up to the first: each as service and name.
-    pub(super) fn way_up<'a>(&'a self, mut span: &'a Recorded) -> Vec<(&'a str, &'a str)> {
+    pub(super) fn ancestors<'a>(&'a self, mut span: &'a RecordedSpan) -> Vec<(&'a str, &'a str)> {
         let mut way = vec![(span.service.as_str(), span.name.as_str())];
         while let Some(parent) = self.get(&span.parent_id) {
             way.push((&parent.service, &parent.name));
@@ -203,7 +205,7 @@ impl Trace {
     }
 
     pub(super) fn listed(&self) -> String {
-        let line = |span: &Recorded| {
+        let line = |span: &RecordedSpan| {
             format!(
                 "{} {} <- {} ({})\n",
                 span.name, span.span_id, span.parent_id, span.service

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use shim_proto::checkpoint::v1::ListSessionsRequest;
 use shim_runtime::trace::{TraceContext, scope};
-use shim_tests::place::Place;
 use shim_tests::service::Launch;
+use shim_tests::temp_env::TempEnv;
 
 /// More than one batch holds.
 const CALLS: usize = 600;
@@ -15,10 +15,10 @@ const STOPS_WITHIN: Duration = Duration::from_secs(20);
 
 /// Calls a service that tells its spans to `address`, stops it, and returns what it logged.
 async fn calls_work_and_the_end_is_in_time(address: &str) -> String {
-    let place = Place::new();
+    let temp = TempEnv::new();
     let endpoint = format!("http://{address}");
-    let launch = Launch::on(&place.data_dir()).env("SHIM_OTLP_ENDPOINT", &endpoint);
-    let mut service = launch.started().await;
+    let launch = Launch::checkpoint(&temp.data_dir()).env("SHIM_OTLP_ENDPOINT", &endpoint);
+    let mut service = launch.start_or_panic().await;
     let mut client = service.client();
     for _ in 0..CALLS {
         let call = client.list_sessions(ListSessionsRequest::default());

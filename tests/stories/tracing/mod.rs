@@ -2,7 +2,7 @@
 
 mod collector;
 mod dead_collector;
-mod house;
+mod test_stack;
 
 use std::time::Duration;
 
@@ -10,12 +10,12 @@ use serde_json::{Value, json};
 use shim_proto::checkpoint::v1::ListSessionsRequest;
 use shim_proto::coordination::v1::{Task, TaskState};
 use shim_runtime::trace::{self, TraceContext};
-use shim_tests::place::Place;
 use shim_tests::service::Launch;
 use shim_tests::tasks::PREFIX;
+use shim_tests::temp_env::TempEnv;
 
 use collector::{Collector, Trace};
-use house::{House, call, submit, telling};
+use test_stack::{TestStack, call, submit, with_collector};
 
 const TRACE_ID: &str = "0af7651916cd43dd8448eb211c80319c";
 const CLIENT_SPAN: &str = "b7ad6b7169203331";
@@ -35,7 +35,7 @@ fn client_context() -> String {
 }
 
 /// The way from a worker's attempt to the client.
-const WAY_UP: [(&str, &str); 5] = [
+const EXPECTED_ANCESTORS: [(&str, &str); 5] = [
     ("shim-worker", "process work"),
     ("shim-coordination", "send work"),
     ("shim-coordination", SUBMIT),
@@ -46,33 +46,44 @@ const WAY_UP: [(&str, &str); 5] = [
 /// Whether every span but the first hangs on another one of the trace.
 fn assert_is_whole(trace: &Trace) {
     for span in &trace.0 {
-        let hangs = span.parent_id == CLIENT_SPAN || trace.get(&span.parent_id).is_some();
-        assert!(hangs, "{} hangs on nothing:\n{}", span.name, trace.listed());
+        let is_linked = span.parent_id == CLIENT_SPAN || trace.get(&span.parent_id).is_some();
+        assert!(
+            is_linked,
+            "{} hangs on nothing:\n{}",
+            span.name,
+            trace.listed()
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_trace_leads_from_the_tool_call_to_the_program_and_back() {
-    let mut house = House::new().await;
-    let mut worker = house.worker("worker").await;
-    let mut window = house.window().await;
+    let mut stack = TestStack::new().await;
+    let mut worker = stack.worker("worker").await;
+    let mut window = stack.window().await;
     let (part, job) = submit(&mut window, &client_context()).await;
-    let told = house.saved(&part).await;
-    assert!(told.traceparent.contains(TRACE_ID), "{}", told.traceparent);
+    let saved_task = stack.wait_until_saved(&part).await;
+    assert!(
+        saved_task.traceparent.contains(TRACE_ID),
+        "{}",
+        saved_task.traceparent
+    );
 
     // What other programs of BullMQ see.
     let key = format!("{PREFIX}:work.command:{part}");
-    let data = house.redis.ask(&["HGET", &key, "data"]).unwrap();
+    let data = stack.redis.command(&["HGET", &key, "data"]).unwrap();
     let data: Value = serde_json::from_str(data.text().unwrap()).unwrap();
-    assert_eq!(data["traceparent"], json!(told.traceparent));
+    assert_eq!(data["traceparent"], json!(saved_task.traceparent));
 
-    house.let_go();
-    let ended = house.tasks().ended(&job).await.unwrap();
+    stack.release_programs();
+    let ended = stack.tasks().wait_for_end(&job).await.unwrap();
     assert_eq!(ended.state(), TaskState::Completed);
-    let result = house.task_that(&part, |task| task.result.is_some()).await;
+    let result = stack
+        .wait_for_task(&part, |task| task.result.is_some())
+        .await;
     window.close().await;
     worker.stop();
-    house.stop();
+    stack.stop();
 
     let names = [
         TOOL,
@@ -83,22 +94,22 @@ async fn one_trace_leads_from_the_tool_call_to_the_program_and_back() {
         "settle work",
         SAVE,
     ];
-    let trace = house.collector.trace(TRACE_ID, &names).await;
+    let trace = stack.collector.trace(TRACE_ID, &names).await;
     assert_is_whole(&trace);
     let program = trace.only("shim-worker", "run program");
-    let way = trace.way_up(program);
+    let way = trace.ancestors(program);
     assert_eq!(way[0], ("shim-worker", "run program"));
-    assert_eq!(way[1..], WAY_UP);
+    assert_eq!(way[1..], EXPECTED_ANCESTORS);
     let settled = trace.only("shim-worker", "settle work");
-    assert_eq!(trace.way_up(settled)[1..], WAY_UP);
-    let saved = trace.way_up(trace.only("shim-checkpoint", SAVE));
+    assert_eq!(trace.ancestors(settled)[1..], EXPECTED_ANCESTORS);
+    let saved = trace.ancestors(trace.only("shim-checkpoint", SAVE));
     assert_eq!(saved[1], ("shim-worker", SAVE));
-    assert_eq!(saved[2..], WAY_UP);
+    assert_eq!(saved[2..], EXPECTED_ANCESTORS);
 
     // The program was told where it is.
     let text = result.result.unwrap().text;
-    let place = format!("00-{TRACE_ID}-{}-01", program.span_id);
-    assert!(text.contains(&place), "{text}");
+    let traceparent = format!("00-{TRACE_ID}-{}-01", program.span_id);
+    assert!(text.contains(&traceparent), "{text}");
     spans_say_what_they_are(&trace, &part);
 }
 
@@ -132,60 +143,60 @@ fn spans_say_what_they_are(trace: &Trace, part: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_stays_in_its_trace_when_its_worker_dies() {
-    let mut house = House::new().await;
-    let mut first = house.worker("first").await;
-    let mut window = house.window().await;
+    let mut stack = TestStack::new().await;
+    let mut first = stack.worker("first").await;
+    let mut window = stack.window().await;
     let (part, job) = submit(&mut window, &client_context()).await;
-    let before = house.saved(&part).await;
+    let before = stack.wait_until_saved(&part).await;
     first.kill();
-    let mut second = house.worker("second").await;
+    let mut second = stack.worker("second").await;
     let is_anothers = |task: &Task| task.worker_deaths == 1 && task.state() == TaskState::Running;
-    let after = house.task_that(&part, is_anothers).await;
+    let after = stack.wait_for_task(&part, is_anothers).await;
     assert_eq!(after.traceparent, before.traceparent);
-    house.let_go();
-    let ended = house.tasks().ended(&job).await.unwrap();
+    stack.release_programs();
+    let ended = stack.tasks().wait_for_end(&job).await.unwrap();
     assert_eq!(ended.state(), TaskState::Completed);
     window.close().await;
     second.stop();
-    house.stop();
+    stack.stop();
 
     let names = [TOOL, SUBMIT, "send work", "process work", "settle work"];
-    let trace = house.collector.trace(TRACE_ID, &names).await;
+    let trace = stack.collector.trace(TRACE_ID, &names).await;
     // The first worker's attempt did not end, so only the second told of its own.
     let processed = trace.only("shim-worker", "process work");
-    assert_eq!(trace.way_up(processed), WAY_UP);
+    assert_eq!(trace.ancestors(processed), EXPECTED_ANCESTORS);
     assert_eq!(processed.attribute("shim.worker.id"), after.worker_id);
     assert_ne!(after.worker_id, before.worker_id);
     assert_eq!(processed.attribute("shim.task.worker_deaths"), "1");
     let settled = trace.only("shim-worker", "settle work");
-    assert_eq!(trace.way_up(settled)[1..], WAY_UP);
+    assert_eq!(trace.ancestors(settled)[1..], EXPECTED_ANCESTORS);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_outside_keeps_its_own_trace_and_points_to_the_jobs() {
-    let house = House::new().await;
-    let service = house.worker("worker").await;
-    let mut window = house.window().await;
+    let stack = TestStack::new().await;
+    let service = stack.worker("worker").await;
+    let mut window = stack.window().await;
     let arguments = json!({"action": "submit", "goal": "for a window", "split": "never"});
     call(&mut window, arguments, &client_context()).await;
 
     // A worker that speaks gRPC itself, in a trace of its own.
     let mut clients = service.tasks();
-    clients.registry = house.tasks().registry;
-    let worker = clients.join("outside", 1).await.unwrap();
+    clients.registry = stack.tasks().registry;
+    let worker = clients.register("outside", 1).await.unwrap();
     let own = "00-1bf7651916cd43dd8448eb211c80319d-c7ad6b7169203332-01";
-    let place = TraceContext::parse(own).unwrap();
+    let context = TraceContext::parse(own).unwrap();
     let work = async {
         let claim = clients.claim(&worker, CLAIM_WITHIN).await.unwrap().unwrap();
         clients.complete(&claim, "done").await.unwrap();
         claim.task
     };
-    let task = trace::scope(place, work).await;
+    let task = trace::scope(context, work).await;
     window.close().await;
 
     let names = ["receive work", "settle work"];
-    let trace = house.collector.trace(&place.trace_id(), &names).await;
-    let job = house.collector.trace(TRACE_ID, &["send work"]).await;
+    let trace = stack.collector.trace(&context.trace_id(), &names).await;
+    let job = stack.collector.trace(TRACE_ID, &["send work"]).await;
     let sent = job.only("shim-coordination", "send work");
     assert!(task.traceparent.contains(&sent.span_id));
     for name in names {
@@ -198,18 +209,18 @@ async fn a_worker_outside_keeps_its_own_trace_and_points_to_the_jobs() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_share_of_the_traces_is_recorded_unless_the_caller_decides() {
-    let (collector, place) = (Collector::start().await, Place::new());
-    let launch = telling(Launch::on(&place.data_dir()), &collector);
+    let (collector, temp) = (Collector::start().await, TempEnv::new());
+    let launch = with_collector(Launch::checkpoint(&temp.data_dir()), &collector);
     let launch = launch.env("SHIM_OTLP_SAMPLE_RATIO", "0");
-    let mut service = launch.started().await;
+    let mut service = launch.start_or_panic().await;
     let mut client = service.client();
     let ask = ListSessionsRequest::default;
     client.list_sessions(ask()).await.unwrap();
     let unrecorded = TraceContext::parse(&format!("00-{TRACE_ID}-{CLIENT_SPAN}-00")).unwrap();
     let recorded = TraceContext::new_root();
-    for place in [unrecorded, recorded] {
+    for context in [unrecorded, recorded] {
         let call = client.list_sessions(ask());
-        trace::scope(place, call).await.unwrap();
+        trace::scope(context, call).await.unwrap();
     }
     assert!(service.stop().success());
     let all = collector.all();

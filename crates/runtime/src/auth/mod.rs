@@ -4,7 +4,7 @@
 //! certificates everyone who reaches the listener may do everything, so only loopback and the Unix socket are served.
 
 mod credentials;
-mod pass;
+mod grant;
 pub mod roles;
 mod token_file;
 mod tokens;
@@ -16,10 +16,10 @@ use std::time::SystemTime;
 use tonic::Code;
 
 use crate::config::Config;
-use crate::fault::Fault;
+use crate::service_error::ServiceError;
 
 pub use credentials::{Credentials, CredentialsError};
-pub use pass::Pass;
+pub use grant::AuthGrant;
 pub use roles::Role;
 pub use token_file::{TokenError, TokenFile, TokenSummary};
 
@@ -77,7 +77,7 @@ pub struct Caller {
 
 impl Caller {
     /// Somebody of whom only the connection is known.
-    fn unnamed(peer: Peer, role: Role) -> Self {
+    fn from_peer(peer: Peer, role: Role) -> Self {
         Self {
             identity: match peer {
                 Peer::Address(address) => Identity::Address(address.map(|a| a.to_canonical())),
@@ -92,15 +92,15 @@ impl Caller {
 
     /// Whoever does what needs no role: asking for the health.
     #[must_use]
-    pub fn anybody(peer: Peer) -> Self {
-        Self::unnamed(peer, Role::Read)
+    pub fn anonymous(peer: Peer) -> Self {
+        Self::from_peer(peer, Role::Read)
     }
 
     /// Refuses what asks for more than the caller's role; `what` is a method or a tool.
     ///
     /// # Errors
     /// PERMISSION_DENIED naming the role needed.
-    pub fn allow(&self, needed: Role, what: &str) -> Result<(), Fault> {
+    pub fn authorize(&self, needed: Role, what: &str) -> Result<(), ServiceError> {
         if self.role >= needed {
             return Ok(());
         }
@@ -135,7 +135,7 @@ impl Auth {
         Ok(Self {
             certificates: config
                 .tls
-                .asks_for_certificates()
+                .requires_certificates()
                 .then_some(config.tls.client_role),
             ..Self::by_token(config)?
         })
@@ -160,12 +160,12 @@ impl Auth {
     ///
     /// # Errors
     /// UNAUTHENTICATED: TOKEN_REFUSED or TOKEN_EXPIRED.
-    pub fn identify(
+    pub fn authenticate(
         &self,
         authorization: Option<&[u8]>,
         peer: Peer,
         now: SystemTime,
-    ) -> Result<Caller, Fault> {
+    ) -> Result<Caller, ServiceError> {
         let by_connection = match (self.certificates, peer) {
             (Some(role), Peer::Certificate(..)) => Some(role),
             // No handshake ends without a certificate; should one, it opens nothing.
@@ -173,9 +173,9 @@ impl Auth {
             _ if self.tokens.is_none() => Some(Role::Admin),
             _ => None,
         };
-        let by_connection = by_connection.map(|role| Caller::unnamed(peer, role));
+        let by_connection = by_connection.map(|role| Caller::from_peer(peer, role));
         let Some(file) = &self.tokens else {
-            return by_connection.ok_or_else(refused);
+            return by_connection.ok_or_else(token_refused);
         };
         if let (None, Some(caller)) = (authorization, by_connection) {
             return Ok(caller);
@@ -184,9 +184,9 @@ impl Auth {
         let entry = authorization
             .and_then(bearer)
             .and_then(|shown| tokens.find(shown))
-            .ok_or_else(refused)?;
+            .ok_or_else(token_refused)?;
         if entry.is_expired(now) {
-            return Err(expired());
+            return Err(token_expired());
         }
         Ok(Caller {
             identity: Identity::Token(Arc::clone(&entry.name)),
@@ -203,8 +203,8 @@ fn bearer(authorization: &[u8]) -> Option<&[u8]> {
     scheme.eq_ignore_ascii_case(b"Bearer ").then_some(token)
 }
 
-fn refused() -> Fault {
-    Fault {
+fn token_refused() -> ServiceError {
+    ServiceError {
         code: Code::Unauthenticated,
         reason: "TOKEN_REFUSED",
         message: "the call shows no valid bearer token or certificate".into(),
@@ -215,8 +215,8 @@ fn refused() -> Fault {
     }
 }
 
-fn role_refused(what: &str, needed: Role, role: Role) -> Fault {
-    Fault {
+fn role_refused(what: &str, needed: Role, role: Role) -> ServiceError {
+    ServiceError {
         code: Code::PermissionDenied,
         reason: "ROLE_REFUSED",
         message: format!("{what} needs the role {needed}, and the caller has {role}"),
@@ -225,8 +225,8 @@ fn role_refused(what: &str, needed: Role, role: Role) -> Fault {
     }
 }
 
-fn expired() -> Fault {
-    Fault {
+fn token_expired() -> ServiceError {
+    ServiceError {
         code: Code::Unauthenticated,
         reason: "TOKEN_EXPIRED",
         message: "the token was valid until a time that has passed".into(),
@@ -251,7 +251,7 @@ mod tests {
         Auth::new(Some(TokenFile::open(&path).unwrap()))
     }
 
-    fn reason(refused: Result<Caller, Fault>) -> &'static str {
+    fn reason(refused: Result<Caller, ServiceError>) -> &'static str {
         refused.unwrap_err().reason
     }
 
@@ -261,7 +261,7 @@ mod tests {
             "0123456789abcdef role=write name=w\nfedcba9876543210 until=2026-01-01T00:00:00Z\n",
         );
         let end = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600);
-        let show = |shown: &str, now| auth.identify(Some(shown.as_bytes()), UNIX, now);
+        let show = |shown: &str, now| auth.authenticate(Some(shown.as_bytes()), UNIX, now);
         let caller = show("bearer 0123456789abcdef", end).unwrap();
         assert_eq!(caller.identity, Identity::Token("w".into()));
         assert_eq!(caller.role, Role::Write);
@@ -276,7 +276,7 @@ mod tests {
         ] {
             assert_eq!(reason(show(wrong, end)), "TOKEN_REFUSED", "{wrong}");
         }
-        assert_eq!(reason(auth.identify(None, UNIX, end)), "TOKEN_REFUSED");
+        assert_eq!(reason(auth.authenticate(None, UNIX, end)), "TOKEN_REFUSED");
         let last = "Bearer fedcba9876543210";
         assert_eq!(reason(show(last, end)), "TOKEN_EXPIRED");
         let before = show(last, end - Duration::from_secs(1)).unwrap();
@@ -291,36 +291,36 @@ mod tests {
             certificates: Some(Role::Read),
             ..auth("0123456789abcdef role=write\n")
         };
-        assert_eq!(both.identify(None, peer, now).unwrap().role, Role::Read);
-        let shown = both.identify(Some(b"Bearer 0123456789abcdef"), peer, now);
+        assert_eq!(both.authenticate(None, peer, now).unwrap().role, Role::Read);
+        let shown = both.authenticate(Some(b"Bearer 0123456789abcdef"), peer, now);
         assert_eq!(shown.unwrap().role, Role::Write);
-        let wrong = both.identify(Some(b"Bearer no"), peer, now);
+        let wrong = both.authenticate(Some(b"Bearer no"), peer, now);
         assert_eq!(reason(wrong), "TOKEN_REFUSED");
-        assert_eq!(reason(both.identify(None, UNIX, now)), "TOKEN_REFUSED");
+        assert_eq!(reason(both.authenticate(None, UNIX, now)), "TOKEN_REFUSED");
         let only_certificates = Auth {
             tokens: None,
             ..both
         };
         assert!(only_certificates.is_required());
-        let caller = only_certificates.identify(None, peer, now).unwrap();
+        let caller = only_certificates.authenticate(None, peer, now).unwrap();
         assert_eq!(caller.role, Role::Read);
-        let by_socket = only_certificates.identify(None, UNIX, now).unwrap();
+        let by_socket = only_certificates.authenticate(None, UNIX, now).unwrap();
         assert_eq!(by_socket.role, Role::Admin);
-        let by_neither = only_certificates.identify(None, Peer::Address(None), now);
+        let by_neither = only_certificates.authenticate(None, Peer::Address(None), now);
         assert_eq!(reason(by_neither), "TOKEN_REFUSED");
     }
 
     #[test]
-    fn a_role_that_is_too_weak_is_told_which_one_is_needed() {
-        let reader = Caller::anybody(Peer::Address(None));
-        assert!(reader.allow(Role::Read, "/s/Get").is_ok());
-        let refused = reader.allow(Role::Write, "/s/Put").unwrap_err();
+    fn a_refusal_names_the_role_that_is_needed() {
+        let reader = Caller::anonymous(Peer::Address(None));
+        assert!(reader.authorize(Role::Read, "/s/Get").is_ok());
+        let refused = reader.authorize(Role::Write, "/s/Put").unwrap_err();
         assert_eq!(refused.code, Code::PermissionDenied);
         assert_eq!(refused.reason, "ROLE_REFUSED");
         assert!(refused.message.contains("/s/Put needs the role write"));
         assert!(
             Auth::default()
-                .identify(None, UNIX, SystemTime::now())
+                .authenticate(None, UNIX, SystemTime::now())
                 .is_ok()
         );
     }

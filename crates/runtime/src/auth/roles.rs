@@ -47,7 +47,7 @@ impl FromStr for Role {
 }
 
 /// The methods of one service by the role they ask for.
-struct Service {
+struct ServiceRoles {
     name: &'static str,
     methods: &'static [(Role, &'static [&'static str])],
 }
@@ -67,8 +67,8 @@ pub fn needed(path: &str) -> Role {
         .map_or(Role::Admin, |(role, _)| *role)
 }
 
-const SERVICES: &[Service] = &[
-    Service {
+const SERVICES: &[ServiceRoles] = &[
+    ServiceRoles {
         name: "shim.checkpoint.v1.CheckpointService",
         methods: &[
             (
@@ -100,14 +100,14 @@ const SERVICES: &[Service] = &[
             (Role::Admin, &["DeleteSession", "Prune", "Export", "Import"]),
         ],
     },
-    Service {
+    ServiceRoles {
         name: "shim.checkpoint.v1.SignalService",
         methods: &[
             (Role::Read, &["AssessRisk", "ListSignalHistory"]),
             (Role::Write, &["RecordSignals"]),
         ],
     },
-    Service {
+    ServiceRoles {
         name: "shim.coordination.v1.TaskService",
         methods: &[
             (
@@ -126,14 +126,14 @@ const SERVICES: &[Service] = &[
             ),
         ],
     },
-    Service {
+    ServiceRoles {
         name: "shim.coordination.v1.StateService",
         methods: &[
             (Role::Read, &["GetState", "ListState", "WatchState"]),
             (Role::Write, &["PutState", "PatchState", "DeleteState"]),
         ],
     },
-    Service {
+    ServiceRoles {
         name: "shim.coordination.v1.LockService",
         methods: &[
             (Role::Read, &["GetLock", "ListLocks", "ListFiles"]),
@@ -150,7 +150,7 @@ const SERVICES: &[Service] = &[
             ),
         ],
     },
-    Service {
+    ServiceRoles {
         name: "shim.coordination.v1.BusService",
         methods: &[
             (Role::Read, &["Subscribe"]),
@@ -161,7 +161,7 @@ const SERVICES: &[Service] = &[
             ),
         ],
     },
-    Service {
+    ServiceRoles {
         name: "shim.coordination.v1.RegistryService",
         methods: &[
             (Role::Read, &["GetWorker", "ListWorkers", "WatchWorkers"]),
@@ -171,7 +171,7 @@ const SERVICES: &[Service] = &[
             ),
         ],
     },
-    Service {
+    ServiceRoles {
         name: "shim.worker.v1.WorkerService",
         methods: &[
             (Role::Read, &["GetWorkerHealth"]),
@@ -188,11 +188,11 @@ const SERVICES: &[Service] = &[
             (Role::Admin, &["StartWorker", "DrainWorker", "StopWorker"]),
         ],
     },
-    Service {
+    ServiceRoles {
         name: "grpc.reflection.v1.ServerReflection",
         methods: &[(Role::Read, &["ServerReflectionInfo"])],
     },
-    Service {
+    ServiceRoles {
         name: "grpc.reflection.v1alpha.ServerReflection",
         methods: &[(Role::Read, &["ServerReflectionInfo"])],
     },

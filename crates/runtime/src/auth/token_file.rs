@@ -19,10 +19,10 @@ use tonic::metadata::{Ascii, MetadataValue};
 
 use super::roles::Role;
 use super::tokens::Tokens;
-use crate::file_mark::FileMark;
+use crate::file_fingerprint::FileFingerprint;
 
 /// A change is seen by the first call after this time.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Who else than the owner may write a file.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
@@ -44,15 +44,15 @@ pub enum TokenError {
 
 /// The tokens of a file as it is now. Clones share one look at it; a token is never printed.
 #[derive(Clone)]
-pub struct TokenFile(Arc<Watched>);
+pub struct TokenFile(Arc<TokenFileState>);
 
-struct Watched {
+struct TokenFileState {
     path: PathBuf,
     opened: Instant,
     /// In milliseconds since `opened`.
-    next_look_ms: AtomicU64,
+    next_poll_ms: AtomicU64,
     /// Of the file at the last look, also if its content could not be used; `None` if there was no file.
-    mark: Mutex<Option<FileMark>>,
+    fingerprint: Mutex<Option<FileFingerprint>>,
     /// Of the last content that could be used. Told anew when one of them ends, too.
     tokens: watch::Sender<Arc<Tokens>>,
 }
@@ -80,19 +80,20 @@ impl TokenFile {
     /// # Errors
     /// If it cannot be read, others may write it, or its content is not what it must be.
     pub fn open(path: &Path) -> Result<Self, TokenError> {
-        let mark = FileMark::of(path).map_err(|e| TokenError::Unreadable(path.to_path_buf(), e))?;
-        let tokens = Arc::new(read(path, mark)?);
-        if !mark.denies(READABLE_BY_OTHERS) {
+        let fingerprint =
+            FileFingerprint::of(path).map_err(|e| TokenError::Unreadable(path.to_path_buf(), e))?;
+        let tokens = Arc::new(read(path, fingerprint)?);
+        if !fingerprint.denies(READABLE_BY_OTHERS) {
             tracing::warn!(
                 file = %path.display(),
                 "others than its owner can read the token file; unless a secrets mount made it so, run `chmod 600`"
             );
         }
-        Ok(Self(Arc::new(Watched {
+        Ok(Self(Arc::new(TokenFileState {
             path: path.to_path_buf(),
             opened: Instant::now(),
-            next_look_ms: AtomicU64::new(in_ms(LOOK_EVERY)),
-            mark: Mutex::new(Some(mark)),
+            next_poll_ms: AtomicU64::new(as_ms(POLL_INTERVAL)),
+            fingerprint: Mutex::new(Some(fingerprint)),
             tokens: watch::Sender::new(tokens),
         })))
     }
@@ -106,7 +107,8 @@ impl TokenFile {
     /// Whether others than its owner can read it, as in most mounts of secrets.
     #[must_use]
     pub fn is_readable_by_others(&self) -> bool {
-        FileMark::of(&self.0.path).is_ok_and(|mark| !mark.denies(READABLE_BY_OTHERS))
+        FileFingerprint::of(&self.0.path)
+            .is_ok_and(|fingerprint| !fingerprint.denies(READABLE_BY_OTHERS))
     }
 
     /// What there is, in the order of the file.
@@ -134,68 +136,68 @@ impl TokenFile {
     }
 
     fn tokens_at(&self, now: Duration) -> Arc<Tokens> {
-        let (now, next) = (in_ms(now), in_ms(now + LOOK_EVERY));
-        let due = self.0.next_look_ms.load(Ordering::Relaxed);
+        let (now, next) = (as_ms(now), as_ms(now + POLL_INTERVAL));
+        let due = self.0.next_poll_ms.load(Ordering::Relaxed);
         // One of many callers looks; the others go on with what there was.
         let is_mine = now >= due
             && self
                 .0
-                .next_look_ms
+                .next_poll_ms
                 .compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed)
                 .is_ok();
         if is_mine {
-            self.look();
+            self.reload_if_changed();
         }
         Arc::clone(&self.0.tokens.borrow())
     }
 
     /// The tokens whenever they changed or one of them ended, as far as somebody looks; see
-    /// [`Self::keep_looking`].
+    /// [`Self::keep_polling`].
     pub(super) fn changes(&self) -> watch::Receiver<Arc<Tokens>> {
         self.0.tokens.subscribe()
     }
 
     /// Looks once a second, whether or not there are calls.
-    pub(super) async fn keep_looking(&self) -> Infallible {
-        let mut looks = tokio::time::interval(LOOK_EVERY);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    pub(super) async fn keep_polling(&self) -> Infallible {
+        let mut ticks = tokio::time::interval(POLL_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut before = SystemTime::UNIX_EPOCH;
         loop {
-            looks.tick().await;
+            ticks.tick().await;
             let file = self.clone();
-            if let Err(error) = spawn_blocking(move || file.look()).await {
+            if let Err(error) = spawn_blocking(move || file.reload_if_changed()).await {
                 tracing::error!("a look at the token file broke off: {error}");
             }
             let now = SystemTime::now();
-            self.tell_of_ends(before, now);
+            self.notify_expirations(before, now);
             before = now;
         }
     }
 
     /// Wakes those who wait for changes if a token ended after `before`, and no later than `now`.
-    fn tell_of_ends(&self, before: SystemTime, now: SystemTime) {
+    fn notify_expirations(&self, before: SystemTime, now: SystemTime) {
         self.0.tokens.send_if_modified(|tokens| {
             let mut entries = tokens.entries().iter();
             entries.any(|entry| entry.is_expired(now) && !entry.is_expired(before))
         });
     }
 
-    fn look(&self) {
-        let mut seen = match self.0.mark.try_lock() {
+    fn reload_if_changed(&self) {
+        let mut seen = match self.0.fingerprint.try_lock() {
             Ok(seen) => seen,
             Err(TryLockError::Poisoned(seen)) => seen.into_inner(),
             // Somebody else is looking.
             Err(TryLockError::WouldBlock) => return,
         };
         let path = &self.0.path;
-        let mark = FileMark::of(path);
-        if *seen == mark.as_ref().ok().copied() {
+        let fingerprint = FileFingerprint::of(path);
+        if *seen == fingerprint.as_ref().ok().copied() {
             return;
         }
-        *seen = mark.as_ref().ok().copied();
-        let fresh = mark
+        *seen = fingerprint.as_ref().ok().copied();
+        let fresh = fingerprint
             .map_err(|e| TokenError::Unreadable(path.clone(), e))
-            .and_then(|mark| read(path, mark));
+            .and_then(|fingerprint| read(path, fingerprint));
         match fresh {
             Ok(tokens) => {
                 tracing::info!(file = %path.display(), tokens = tokens.entries().len(), "the token file was read again");
@@ -208,16 +210,16 @@ impl TokenFile {
     }
 }
 
-fn read(path: &Path, mark: FileMark) -> Result<Tokens, TokenError> {
+fn read(path: &Path, fingerprint: FileFingerprint) -> Result<Tokens, TokenError> {
     let name = || path.to_path_buf();
-    if !mark.denies(WRITABLE_BY_OTHERS) {
+    if !fingerprint.denies(WRITABLE_BY_OTHERS) {
         return Err(TokenError::Writable(name()));
     }
     let text = std::fs::read_to_string(path).map_err(|e| TokenError::Unreadable(name(), e))?;
     Tokens::parse(&text).map_err(|what| TokenError::Malformed(name(), what))
 }
 
-fn in_ms(time: Duration) -> u64 {
+fn as_ms(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -262,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn every_end_of_a_token_is_told_once_also_when_another_replaced_it() {
+    fn every_expiry_of_a_token_is_notified_once_also_when_another_replaced_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tokens");
         let at = |second: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(second);
@@ -273,40 +275,40 @@ mod tests {
         write(&path, until(100).as_bytes(), 0o600);
         let file = TokenFile::open(&path).unwrap();
         let mut changes = file.changes();
-        let mut is_told = |before: u64, now: u64| {
-            file.tell_of_ends(at(before), at(now));
-            let is_told = changes.has_changed().unwrap();
+        let mut is_notified = |before: u64, now: u64| {
+            file.notify_expirations(at(before), at(now));
+            let is_notified = changes.has_changed().unwrap();
             changes.mark_unchanged();
-            is_told
+            is_notified
         };
-        assert!(!is_told(98, 99));
-        assert!(is_told(99, 100));
-        assert!(!is_told(100, 101));
+        assert!(!is_notified(98, 99));
+        assert!(is_notified(99, 100));
+        assert!(!is_notified(100, 101));
 
         write(&path, until(102).as_bytes(), 0o600);
-        file.look();
-        assert!(is_told(101, 101), "the new token");
-        assert!(is_told(101, 102), "its end");
-        assert!(!is_told(102, 103));
+        file.reload_if_changed();
+        assert!(is_notified(101, 101), "the new token");
+        assert!(is_notified(101, 102), "its end");
+        assert!(!is_notified(102, 103));
     }
 
     #[test]
-    fn a_look_that_hangs_holds_up_nobody_else() {
+    fn a_poll_that_hangs_blocks_no_other_call() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tokens");
         write(&path, OLD, 0o600);
         let file = TokenFile::open(&path).unwrap();
         write(&path, NEW, 0o600);
-        let hanging = file.0.mark.lock().unwrap();
-        let tokens = file.tokens_at(LOOK_EVERY);
+        let hanging = file.0.fingerprint.lock().unwrap();
+        let tokens = file.tokens_at(POLL_INTERVAL);
         assert!(tokens.find(OLD).is_some());
         drop(hanging);
-        let tokens = file.tokens_at(LOOK_EVERY * 2);
+        let tokens = file.tokens_at(POLL_INTERVAL * 2);
         assert!(tokens.find(NEW).is_some());
     }
 
     #[test]
-    fn a_file_others_can_write_is_refused_and_one_they_can_read_is_told() {
+    fn a_file_others_can_write_is_refused_and_one_they_can_read_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tokens");
         for (mode, is_refused) in [(0o620, true), (0o602, true), (0o444, false), (0o600, false)] {

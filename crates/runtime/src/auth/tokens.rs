@@ -22,7 +22,7 @@ const MAX_TOKENS: usize = 1_000;
 
 /// All tokens of a file.
 pub(super) struct Tokens {
-    entries: Vec<Entry>,
+    entries: Vec<TokenEntry>,
     /// How a client shows the first one.
     header: MetadataValue<Ascii>,
 }
@@ -38,7 +38,7 @@ impl fmt::Debug for Digest {
 }
 
 /// One token.
-pub(super) struct Entry {
+pub(super) struct TokenEntry {
     pub(super) digest: Digest,
     pub(super) role: Role,
     pub(super) name: Arc<str>,
@@ -55,16 +55,16 @@ impl Tokens {
             .lines()
             .enumerate()
             .map(|(at, line)| (at + 1, line.trim()));
-        let mut entries: Vec<Entry> = Vec::new();
+        let mut entries: Vec<TokenEntry> = Vec::new();
         let mut header = None;
         let mut wrong = Vec::new();
         for (number, line) in lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
-            match entry(number, line) {
+            match parse_entry(number, line) {
                 Ok(entry) if entries.iter().any(|other| other.digest == entry.digest) => {
                     wrong.push(format!("line {number}: the same token stands above"));
                 }
                 Ok(entry) => {
-                    header = header.or_else(|| shown(line));
+                    header = header.or_else(|| bearer_header(line));
                     entries.push(entry);
                 }
                 Err(what) => wrong.push(format!("line {number}: {what}")),
@@ -81,12 +81,12 @@ impl Tokens {
     }
 
     /// The entry of the token shown. All are compared, so the time does not tell which one it is.
-    pub(super) fn find(&self, shown: &[u8]) -> Option<&Entry> {
-        self.find_again(&Digest(blake3::hash(shown)))
+    pub(super) fn find(&self, shown: &[u8]) -> Option<&TokenEntry> {
+        self.find_by_digest(&Digest(blake3::hash(shown)))
     }
 
     /// The entry of a token that was shown before.
-    pub(super) fn find_again(&self, digest: &Digest) -> Option<&Entry> {
+    pub(super) fn find_by_digest(&self, digest: &Digest) -> Option<&TokenEntry> {
         let mut found = None;
         for entry in &self.entries {
             if entry.digest == *digest {
@@ -102,19 +102,19 @@ impl Tokens {
     }
 
     /// All entries, in the order of the file.
-    pub(super) fn entries(&self) -> &[Entry] {
+    pub(super) fn entries(&self) -> &[TokenEntry] {
         &self.entries
     }
 }
 
-impl Entry {
+impl TokenEntry {
     /// Whether it is no longer accepted.
     pub(super) fn is_expired(&self, now: SystemTime) -> bool {
         self.until.is_some_and(|until| until <= now)
     }
 }
 
-fn entry(number: usize, line: &str) -> Result<Entry, String> {
+fn parse_entry(number: usize, line: &str) -> Result<TokenEntry, String> {
     let mut words = line.split_ascii_whitespace();
     let token = words.next().unwrap_or_default();
     if token.len() < MIN_TOKEN_BYTES || !token.bytes().all(|b| b.is_ascii_graphic()) {
@@ -122,7 +122,7 @@ fn entry(number: usize, line: &str) -> Result<Entry, String> {
             "a token is {MIN_TOKEN_BYTES} or more visible ASCII characters"
         ));
     }
-    let mut entry = Entry {
+    let mut entry = TokenEntry {
         digest: Digest(blake3::hash(token.as_bytes())),
         role: Role::Admin,
         name: format!("line {number}").into(),
@@ -147,7 +147,7 @@ fn entry(number: usize, line: &str) -> Result<Entry, String> {
     Ok(entry)
 }
 
-fn shown(line: &str) -> Option<MetadataValue<Ascii>> {
+fn bearer_header(line: &str) -> Option<MetadataValue<Ascii>> {
     let token = line.split_ascii_whitespace().next()?;
     let mut value = MetadataValue::try_from(format!("Bearer {token}")).ok()?;
     value.set_sensitive(true);
@@ -182,19 +182,19 @@ mod tests {
     }
 
     #[test]
-    fn every_wrong_line_is_named_and_no_token_told() {
-        let told = Tokens::parse(
+    fn every_wrong_line_is_named_and_no_token_shown() {
+        let error = Tokens::parse(
             "short\n0123456789abcdef role=king\n0123456789abcdef until=tomorrow\n\
              0123456789abcdef name=\n0123456789abcdef more\n",
         )
         .err()
         .unwrap();
         for line in 1..=5 {
-            assert!(told.contains(&format!("line {line}: ")), "{told}");
+            assert!(error.contains(&format!("line {line}: ")), "{error}");
         }
         assert!(
-            !told.contains("short") && !told.contains("0123456789"),
-            "{told}"
+            !error.contains("short") && !error.contains("0123456789"),
+            "{error}"
         );
         let twice = Tokens::parse("0123456789abcdef\n0123456789abcdef role=read\n");
         assert!(twice.err().unwrap().contains("line 2"));

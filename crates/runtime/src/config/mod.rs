@@ -42,7 +42,7 @@ pub struct Endpoints {
 }
 
 impl Endpoints {
-    fn any_speaks_tls(&self) -> bool {
+    fn any_uses_tls(&self) -> bool {
         [
             &self.checkpoint,
             &self.coordination,
@@ -51,7 +51,7 @@ impl Endpoints {
         ]
         .into_iter()
         .flatten()
-        .any(Endpoint::speaks_tls)
+        .any(Endpoint::uses_tls)
     }
 }
 
@@ -162,7 +162,7 @@ impl Config {
                 ),
             },
         };
-        if config.endpoints.any_speaks_tls() && config.tls.ca_file.is_none() {
+        if config.endpoints.any_uses_tls() && config.tls.ca_file.is_none() {
             settings
                 .refuse("an https:// endpoint needs tls.ca_file: no server is trusted without it");
         }
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_is_told_at_once() {
+    fn every_error_is_reported_at_once() {
         let mut settings = Settings::gather(
             None,
             pairs(&[("SHIM_LISTEN", "nonsense"), ("SHIM_TYPO", "1")]),
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_worker_tells_its_programs_is_no_setting() {
+    fn what_a_worker_passes_to_its_programs_is_no_setting() {
         let env = pairs(&[("SHIM_TASK_ID", "t"), ("SHIM_TASK_LEASE", "7")]);
         assert!(Settings::gather(None, env, []).unwrap().finish().is_ok());
     }

@@ -235,12 +235,12 @@ impl Settings {
     }
 
     fn refuse_value(&mut self, key: &str, origin: Origin, text: &str, expected: &str) {
-        let place = match origin {
+        let source = match origin {
             Origin::File => format!("{key} in shim.toml"),
             Origin::Environment => env_name(key),
             Origin::Flag => format!("--{}", key.replace(['.', '_'], "-")),
         };
-        self.refuse_once(format!("{place}: \"{text}\" is not {expected}"));
+        self.refuse_once(format!("{source}: \"{text}\" is not {expected}"));
     }
 
     /// A key may be read, and found wrong, by several crates.

@@ -89,7 +89,7 @@ fn the_document_is_the_table() {
 }
 
 #[test]
-fn names_tell_what_they_measure_and_stand_once() {
+fn names_say_what_they_measure_and_are_unique() {
     let mut names = BTreeSet::new();
     for metric in METRICS {
         let Metric {

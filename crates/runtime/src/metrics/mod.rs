@@ -5,7 +5,7 @@
 
 #[cfg(test)]
 mod document;
-mod process;
+mod procfs;
 mod table;
 
 use std::sync::OnceLock;
@@ -38,13 +38,13 @@ impl Exposition {
     #[must_use]
     pub fn render(&self) -> String {
         let mut text = self.0.render();
-        process::append_to(&mut text);
+        procfs::append_to(&mut text);
         text
     }
 
     /// Sorts what histograms were given into their buckets; until then each value is kept. To be called every few
     /// seconds, since nobody may ever ask for the metrics.
-    pub(crate) fn tidy_up(&self) {
+    pub(crate) fn run_upkeep(&self) {
         self.0.run_upkeep();
     }
 }
@@ -61,8 +61,8 @@ pub fn install() -> Exposition {
                 );
             }
             describe();
-            begin("every process");
-            redact::begin();
+            init_series("every process");
+            redact::init_series();
             metrics::gauge!("shim_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
             exposition
         })
@@ -71,19 +71,19 @@ pub fn install() -> Exposition {
 
 /// Whether anything is counted: what costs a query is measured only then.
 #[must_use]
-pub fn are_on() -> bool {
+pub fn is_enabled() -> bool {
     RECORDER.get().is_some()
 }
 
 /// Shows what `owner` counts from now on, at zero where the table knows all series: a counter that appears only with
 /// its first event has no increase that Prometheus could see.
-pub fn begin(owner: &str) {
+pub fn init_series(owner: &str) {
     for metric in METRICS.iter().filter(|metric| metric.owner == owner) {
         match metric.labels {
-            [] => begin_series(metric, None),
+            [] => init_metric(metric, None),
             [label] => {
                 for value in label.values {
-                    begin_series(metric, Some((label.name, value)));
+                    init_metric(metric, Some((label.name, value)));
                 }
             }
             _ => {}
@@ -91,26 +91,26 @@ pub fn begin(owner: &str) {
     }
 }
 
-/// [`begin`] for a server that has these services.
-pub(crate) fn begin_for(services: &[&str]) {
-    if !are_on() {
+/// [`init_series`] for a server that has these services.
+pub(crate) fn init_series_for(services: &[&str]) {
+    if !is_enabled() {
         return;
     }
-    begin("every server");
+    init_series("every server");
     for (package, owners) in OWNERS {
         if services.iter().any(|service| service.starts_with(package)) {
-            owners.iter().copied().for_each(begin);
+            owners.iter().copied().for_each(init_series);
         }
     }
 }
 
-fn begin_series(metric: &Metric, label: Option<(&'static str, &'static str)>) {
+fn init_metric(metric: &Metric, label: Option<(&'static str, &'static str)>) {
     let labels: Vec<metrics::Label> = label
         .into_iter()
         .map(|(name, value)| metrics::Label::from_static_parts(name, value))
         .collect();
     match metric.kind {
-        Kind::Counter if !process::tells(metric.name) => {
+        Kind::Counter if !procfs::is_process_metric(metric.name) => {
             metrics::counter!(metric.name, labels).increment(0);
         }
         Kind::Histogram => drop(metrics::histogram!(metric.name, labels)),

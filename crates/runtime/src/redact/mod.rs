@@ -1,26 +1,26 @@
 //! Secrets (keys, tokens, passwords) are taken out of every text before it is stored, logged or exported.
 //!
 //! What a secret is, is in [`rules`]; where texts come in, one file each: requests of every service in
-//! [`requests`], log lines in [`lines`], spans in [`spans`], the output of programs in [`stream`].
+//! [`requests`], log lines in [`log_writer`], spans in [`spans`], the output of programs in [`stream`].
 //! Texts that were stored before a rule existed are never rewritten.
 
-mod lines;
+mod log_writer;
 mod names;
+mod protobuf;
 mod requests;
 mod rules;
 mod spans;
 mod stream;
-mod walk;
 
 use std::borrow::Cow;
 
 use prost_types::value::Kind;
 use prost_types::{Struct, Value};
 
-pub use lines::Lines;
-pub(crate) use requests::without_secrets;
-pub(crate) use spans::scrub;
-pub use stream::Stream;
+pub use log_writer::RedactingMakeWriter;
+pub(crate) use requests::redact_request;
+pub(crate) use spans::redact_spans;
+pub use stream::StreamRedactor;
 
 /// Taking one secret out may uncover another; two rounds were enough for all that was seen.
 const MAX_ROUNDS: usize = 4;
@@ -31,7 +31,7 @@ const MAX_ROUNDS: usize = 4;
 pub fn text(text: &str) -> Cow<'_, str> {
     let mut redacted = Cow::Borrowed(text);
     for _ in 0..MAX_ROUNDS {
-        let Some(cleaner) = round(&redacted) else {
+        let Some(cleaner) = apply_rules(&redacted) else {
             break;
         };
         redacted = Cow::Owned(cleaner);
@@ -40,9 +40,9 @@ pub fn text(text: &str) -> Cow<'_, str> {
 }
 
 /// Applies every rule once; `None` if none found anything.
-fn round(text: &str) -> Option<String> {
+fn apply_rules(text: &str) -> Option<String> {
     let mut redacted: Option<String> = None;
-    for rule in rules::suspected(text.as_bytes()) {
+    for rule in rules::candidates(text.as_bytes()) {
         let cleaner = rule.apply(redacted.as_deref().unwrap_or(text));
         redacted = cleaner.or(redacted);
     }
@@ -50,8 +50,8 @@ fn round(text: &str) -> Option<String> {
 }
 
 /// Shows what is counted at zero, for every rule.
-pub(crate) fn begin() {
-    rules::begin();
+pub(crate) fn init_series() {
+    rules::init_series();
 }
 
 /// Redacts in place.

@@ -14,8 +14,8 @@ use prost_reflect::{DescriptorPool, MessageDescriptor};
 use tonic::Status;
 use tonic::body::Body;
 
+use super::protobuf::{Policy, redact_message};
 use super::rules;
-use super::walk::{Policy, redacted};
 use crate::server::MAX_MESSAGE_BYTES;
 
 /// A flag and the length, before every message (gRPC over HTTP/2).
@@ -26,51 +26,51 @@ static POOL: LazyLock<Option<DescriptorPool>> =
     LazyLock::new(|| DescriptorPool::decode(shim_proto::FILE_DESCRIPTOR_SET).ok());
 
 /// Takes the secrets out of what a call to one of SHIM's own services brings.
-pub(crate) fn without_secrets(request: Request<Body>) -> Request<Body> {
+pub(crate) fn redact_request(request: Request<Body>) -> Request<Body> {
     if !request.uri().path().starts_with("/shim.") {
         return request;
     }
     let method = request.uri().path().to_owned();
     request.map(|body| {
-        Body::new(Redacting {
+        Body::new(RedactingBody {
             body,
             method,
-            waiting: BytesMut::new(),
-            is_passing: false,
+            buffered: BytesMut::new(),
+            is_passthrough: false,
         })
     })
 }
 
-struct Redacting {
+struct RedactingBody {
     body: Body,
     method: String,
     /// The beginning of a message whose end has not come.
-    waiting: BytesMut,
+    buffered: BytesMut,
     /// The rest is for the decoder to refuse.
-    is_passing: bool,
+    is_passthrough: bool,
 }
 
-impl Redacting {
+impl RedactingBody {
     /// What may be handed on now.
     fn take(&mut self, chunk: Bytes) -> Result<Bytes, Status> {
-        if self.is_passing {
+        if self.is_passthrough {
             return Ok(chunk);
         }
-        if self.waiting.is_empty() && self.whole(&chunk) == chunk.len() {
+        if self.buffered.is_empty() && self.complete_len(&chunk) == chunk.len() {
             return self.redact(chunk);
         }
-        self.waiting.extend_from_slice(&chunk);
-        let whole = self.whole(&self.waiting);
-        if self.is_passing_from(whole) {
-            self.is_passing = true;
-            return Ok(self.waiting.split().freeze());
+        self.buffered.extend_from_slice(&chunk);
+        let complete_len = self.complete_len(&self.buffered);
+        if self.is_oversized(complete_len) {
+            self.is_passthrough = true;
+            return Ok(self.buffered.split().freeze());
         }
-        let messages = self.waiting.split_to(whole).freeze();
+        let messages = self.buffered.split_to(complete_len).freeze();
         self.redact(messages)
     }
 
     /// How many of the bytes are whole messages.
-    fn whole(&self, bytes: &[u8]) -> usize {
+    fn complete_len(&self, bytes: &[u8]) -> usize {
         let mut end = 0;
         while let Some((_, length)) = prefix(&bytes[end..]) {
             match end + PREFIX_BYTES + length {
@@ -82,22 +82,23 @@ impl Redacting {
     }
 
     /// A message too large is refused by its length, before it is there.
-    fn is_passing_from(&self, whole: usize) -> bool {
-        whole == 0 && prefix(&self.waiting).is_some_and(|(_, length)| length > MAX_MESSAGE_BYTES)
+    fn is_oversized(&self, complete_len: usize) -> bool {
+        complete_len == 0
+            && prefix(&self.buffered).is_some_and(|(_, length)| length > MAX_MESSAGE_BYTES)
     }
 
     fn redact(&self, mut messages: Bytes) -> Result<Bytes, Status> {
-        if !rules::is_suspect(&messages) {
+        if !rules::may_match(&messages) {
             return Ok(messages);
         }
-        let Some(shape) = self.shape() else {
+        let Some(descriptor) = self.descriptor() else {
             return Ok(messages);
         };
         let mut clean = BytesMut::with_capacity(messages.len());
         while let Some((flag, length)) = prefix(&messages) {
             messages.advance(PREFIX_BYTES);
             let message = messages.split_to(length);
-            let redacted = redacted(&message, &shape, self.policy())?;
+            let redacted = redact_message(&message, &descriptor, self.policy())?;
             let message = redacted.as_deref().unwrap_or(&message);
             clean.put_u8(flag);
             clean.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
@@ -107,7 +108,7 @@ impl Redacting {
     }
 
     /// The shape of the method's requests; `None` for a method that does not exist.
-    fn shape(&self) -> Option<MessageDescriptor> {
+    fn descriptor(&self) -> Option<MessageDescriptor> {
         let (service, method) = self.method.strip_prefix('/')?.split_once('/')?;
         let service = POOL.as_ref()?.get_service_by_name(service)?;
         let method = service.methods().find(|known| known.name() == method)?;
@@ -131,7 +132,7 @@ fn prefix(bytes: &[u8]) -> Option<(u8, usize)> {
     Some((prefix[0], length as usize))
 }
 
-impl http_body::Body for Redacting {
+impl http_body::Body for RedactingBody {
     type Data = Bytes;
     type Error = Status;
 
@@ -148,8 +149,8 @@ impl http_body::Body for Redacting {
                     Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
                 },
                 // A message cut short is for the decoder to refuse.
-                None if !this.waiting.is_empty() => {
-                    let rest = this.waiting.split().freeze();
+                None if !this.buffered.is_empty() => {
+                    let rest = this.buffered.split().freeze();
                     return Poll::Ready(Some(Ok(Frame::data(rest))));
                 }
                 other => return Poll::Ready(other),
@@ -162,6 +163,6 @@ impl http_body::Body for Redacting {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.waiting.is_empty() && self.body.is_end_stream()
+        self.buffered.is_empty() && self.body.is_end_stream()
     }
 }

@@ -9,7 +9,7 @@ use std::sync::{LazyLock, OnceLock};
 
 use regex::Regex;
 
-use index::Index;
+use index::WordIndex;
 
 mod index;
 mod table;
@@ -58,9 +58,9 @@ impl Rule {
         pattern: &'static str,
     ) -> Self {
         let accepts = if has_short(words) {
-            is_chance_with_digit
+            looks_random_with_digit
         } else {
-            is_chance
+            looks_random
         };
         let mut rule = Self::new(name, words, pattern, accepts);
         rule.counted_as = VENDOR;
@@ -71,7 +71,7 @@ impl Rule {
     pub(super) fn apply(&self, text: &str) -> Option<String> {
         let mut clean = String::new();
         let mut kept_to = 0;
-        for Found { secret, .. } in self.find(text) {
+        for SecretMatch { secret, .. } in self.find(text) {
             clean.push_str(&text[kept_to..secret.start]);
             clean.push_str(&mark(self.name));
             kept_to = secret.end;
@@ -81,7 +81,7 @@ impl Rule {
     }
 
     /// The secrets of this kind that were not taken out before.
-    fn find<'a>(&'a self, text: &'a str) -> impl Iterator<Item = Found> + 'a {
+    fn find<'a>(&'a self, text: &'a str) -> impl Iterator<Item = SecretMatch> + 'a {
         // Every pattern compiles: a test sees to it.
         let pattern = self.compiled.get_or_init(|| Regex::new(self.pattern).ok());
         let mut from = 0;
@@ -99,7 +99,7 @@ impl Rule {
                 let is_secret = (self.accepts)(secret.as_str());
                 let secret = secret.range();
                 if is_secret {
-                    return Some(Found { whole, secret });
+                    return Some(SecretMatch { whole, secret });
                 }
                 // What is no secret may hold one: `token: /path?token=...`.
                 if secret.start > whole.start && secret.len() <= MAX_SECOND_LOOK {
@@ -111,7 +111,7 @@ impl Rule {
 }
 
 /// Where a secret is.
-struct Found {
+struct SecretMatch {
     /// With what shows that it is one.
     whole: Range<usize>,
     secret: Range<usize>,
@@ -145,7 +145,7 @@ const fn has_short(words: &[&str]) -> bool {
 }
 
 /// A long run of letters and digits as chance makes it: no name of many words has one.
-fn is_chance(secret: &str) -> bool {
+fn looks_random(secret: &str) -> bool {
     long_runs(secret).any(|run| {
         let has = |is: fn(&u8) -> bool| run.bytes().any(|byte| is(&byte));
         let mixes_cases = has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase);
@@ -154,7 +154,7 @@ fn is_chance(secret: &str) -> bool {
 }
 
 /// The same behind a beginning that says little: no name in camel case passes, not even one of short words.
-fn is_chance_with_digit(secret: &str) -> bool {
+fn looks_random_with_digit(secret: &str) -> bool {
     long_runs(secret).any(|run| run.bytes().any(|byte| byte.is_ascii_digit()))
 }
 
@@ -180,55 +180,55 @@ fn all() -> impl Iterator<Item = &'static Rule> {
     table::RULES.iter().chain(&vendors::RULES)
 }
 
-static INDEX: LazyLock<Option<Index>> = LazyLock::new(|| Index::new(all()));
+static INDEX: LazyLock<Option<WordIndex>> = LazyLock::new(|| WordIndex::new(all()));
 
 /// Whether any rule has a say about these bytes, which may be an encoded message.
-pub(super) fn is_suspect(bytes: &[u8]) -> bool {
+pub(super) fn may_match(bytes: &[u8]) -> bool {
     let index = INDEX.as_ref();
     index.is_some_and(|index| index.rules(bytes).next().is_some())
 }
 
 /// The rules with a say about a text, in their order.
-pub(super) fn suspected(bytes: &[u8]) -> impl Iterator<Item = &'static Rule> + use<> {
-    let mut suspected = [false; COUNT];
+pub(super) fn candidates(bytes: &[u8]) -> impl Iterator<Item = &'static Rule> + use<> {
+    let mut candidates = [false; COUNT];
     if let Some(index) = INDEX.as_ref() {
         for rule in index.rules(bytes) {
-            suspected[rule] = true;
+            candidates[rule] = true;
         }
     }
     all()
-        .zip(suspected)
-        .filter_map(|(rule, is_suspected)| is_suspected.then_some(rule))
+        .zip(candidates)
+        .filter_map(|(rule, is_candidate)| is_candidate.then_some(rule))
 }
 
 /// The last place in a text, not after `end`, that no secret spans; better the end of a line than the middle. If one
 /// spans all of it, the first place after.
-pub(super) fn seam(text: &str, end: usize) -> usize {
+pub(super) fn split_point(text: &str, end: usize) -> usize {
     let end = text.floor_char_boundary(end);
     let half = text.floor_char_boundary(end / 2);
     let line_end = text[half..end].rfind('\n').map(|at| half + at + 1);
-    let mut seam = line_end.unwrap_or(end);
-    let rules = suspected(text.as_bytes());
+    let mut split_point = line_end.unwrap_or(end);
+    let rules = candidates(text.as_bytes());
     let spans: Vec<_> = rules.flat_map(|rule| rule.find(text)).collect();
-    let spans = |seam| {
+    let spans = |split_point| {
         let mut wholes = spans.iter().map(|found| &found.whole);
-        wholes.find(|whole| whole.start < seam && seam < whole.end)
+        wholes.find(|whole| whole.start < split_point && split_point < whole.end)
     };
-    while let Some(spanning) = spans(seam) {
-        seam = spanning.start;
+    while let Some(spanning) = spans(split_point) {
+        split_point = spanning.start;
     }
-    if seam > 0 {
-        return seam;
+    if split_point > 0 {
+        return split_point;
     }
-    seam = end;
-    while let Some(spanning) = spans(seam) {
-        seam = spanning.end;
+    split_point = end;
+    while let Some(spanning) = spans(split_point) {
+        split_point = spanning.end;
     }
-    seam
+    split_point
 }
 
 /// Shows a zero for every rule, so that a first secret is an increase.
-pub(super) fn begin() {
+pub(super) fn init_series() {
     for name in names() {
         metrics::counter!(COUNTER, "rule" => name).increment(0);
     }

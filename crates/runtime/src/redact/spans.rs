@@ -7,7 +7,7 @@ use opentelemetry::{Array, KeyValue, StringValue, Value};
 use opentelemetry_sdk::trace::SpanData;
 
 /// Redacts all texts of spans that are about to be exported.
-pub(crate) fn scrub(spans: &mut [SpanData]) {
+pub(crate) fn redact_spans(spans: &mut [SpanData]) {
     for span in spans {
         if let Cow::Owned(name) = super::text(&span.name) {
             span.name = Cow::Owned(name);

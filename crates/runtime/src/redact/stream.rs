@@ -28,99 +28,101 @@ static KEY_BODY: LazyLock<Option<Regex>> = LazyLock::new(|| {
 
 /// The state between two pieces; bounded, whatever comes.
 #[derive(Debug, Default)]
-pub struct Stream {
-    held: Vec<u8>,
-    rest: Rest,
+pub struct StreamRedactor {
+    buffer: Vec<u8>,
+    skipping: Skipping,
 }
 
 /// What may still come of a secret that was larger than the window.
 #[derive(Debug, Default)]
-enum Rest {
+enum Skipping {
     #[default]
     Nothing,
-    OfLine,
-    OfKey,
+    UntilLineEnd,
+    UntilKeyEnd,
 }
 
-impl Stream {
+impl StreamRedactor {
     /// Takes a piece, and returns what is known to be clean by now.
     pub fn push(&mut self, piece: &[u8]) -> Vec<u8> {
-        self.held.extend_from_slice(piece);
-        self.pass_over();
+        self.buffer.extend_from_slice(piece);
+        self.skip();
         let mut clean = Vec::new();
-        while self.held.len() >= WINDOW {
-            clean.extend(self.hand_on());
-            self.pass_over();
+        while self.buffer.len() >= WINDOW {
+            clean.extend(self.take_window());
+            self.skip();
         }
         clean
     }
 
     /// Nothing follows: returns the rest.
     pub fn finish(&mut self) -> Vec<u8> {
-        cleaned(&std::mem::take(&mut self.held)).into_owned()
+        redact_bytes(&std::mem::take(&mut self.buffer)).into_owned()
     }
 
     /// What the window shows, up to a place that no secret spans, or to the end of the one that fills it.
-    fn hand_on(&mut self) -> Vec<u8> {
-        let window = readable(&self.held[..WINDOW], |_| '\u{1a}');
-        let seam = rules::seam(&window, WINDOW - LOOKAHEAD);
-        let beginning: Vec<u8> = self.held.drain(..seam).collect();
-        let clean = cleaned(&beginning).into_owned();
-        let may_go_on = WINDOW - seam < KEY_END_BYTES && !beginning.ends_with(b"-----");
+    fn take_window(&mut self) -> Vec<u8> {
+        let window = readable(&self.buffer[..WINDOW], |_| '\u{1a}');
+        let split_point = rules::split_point(&window, WINDOW - LOOKAHEAD);
+        let beginning: Vec<u8> = self.buffer.drain(..split_point).collect();
+        let clean = redact_bytes(&beginning).into_owned();
+        let may_go_on = WINDOW - split_point < KEY_END_BYTES && !beginning.ends_with(b"-----");
         if may_go_on && clean.ends_with(KEY_MARK) {
-            self.rest = Rest::OfKey;
-        } else if seam == WINDOW && !beginning.ends_with(b"\n") {
-            self.rest = Rest::OfLine;
+            self.skipping = Skipping::UntilKeyEnd;
+        } else if split_point == WINDOW && !beginning.ends_with(b"\n") {
+            self.skipping = Skipping::UntilLineEnd;
         }
         clean
     }
 
     /// Leaves out the rest of a secret whose beginning was handed on.
-    fn pass_over(&mut self) {
-        match self.rest {
-            Rest::Nothing => {}
-            Rest::OfLine => self.pass_over_line(),
-            Rest::OfKey => self.pass_over_key(),
+    fn skip(&mut self) {
+        match self.skipping {
+            Skipping::Nothing => {}
+            Skipping::UntilLineEnd => self.skip_line(),
+            Skipping::UntilKeyEnd => self.skip_key(),
         }
     }
 
-    fn pass_over_line(&mut self) {
-        match self.held.iter().position(|byte| *byte == b'\n') {
-            None => self.held.clear(),
+    fn skip_line(&mut self) {
+        match self.buffer.iter().position(|byte| *byte == b'\n') {
+            None => self.buffer.clear(),
             Some(end) => {
-                self.held.drain(..end);
-                self.rest = Rest::Nothing;
+                self.buffer.drain(..end);
+                self.skipping = Skipping::Nothing;
             }
         }
     }
 
     /// As far as it goes on like a key: one without its end must not hide all that follows.
-    fn pass_over_key(&mut self) {
-        let body = KEY_BODY.as_ref().and_then(|body| body.captures(&self.held));
+    fn skip_key(&mut self) {
+        let body = KEY_BODY
+            .as_ref()
+            .and_then(|body| body.captures(&self.buffer));
         let (end, is_ended) = body.map_or((0, false), |body| {
             (body.get_match().end(), body.get(1).is_some())
         });
-        self.held.drain(..end);
-        let may_go_on = match self.held.trim_ascii_start().first() {
+        self.buffer.drain(..end);
+        let may_go_on = match self.buffer.trim_ascii_start().first() {
             None => true,
             // Perhaps the line that ends it, not whole yet.
-            Some(b'-') => self.held.len() < KEY_END_BYTES,
+            Some(b'-') => self.buffer.len() < KEY_END_BYTES,
             Some(_) => false,
         };
         if is_ended || !may_go_on {
-            self.rest = Rest::Nothing;
+            self.skipping = Skipping::Nothing;
         }
     }
 }
 
 /// The bytes without secrets, or as they are.
-fn cleaned(bytes: &[u8]) -> Cow<'_, [u8]> {
-    let text = readable(bytes, stand_in);
+fn redact_bytes(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let text = readable(bytes, to_placeholder);
     let is_text = matches!(text, Cow::Borrowed(_));
     match super::text(&text) {
         Cow::Borrowed(_) => Cow::Borrowed(bytes),
         Cow::Owned(redacted) if is_text => Cow::Owned(redacted.into_bytes()),
-        Cow::Owned(redacted) => Cow::Owned(redacted.chars().map(stood_for).collect()),
+        Cow::Owned(redacted) => Cow::Owned(redacted.chars().map(from_placeholder).collect()),
     }
 }
 
@@ -140,12 +142,12 @@ fn readable(bytes: &[u8], other: impl Fn(u8) -> char) -> Cow<'_, str> {
 }
 
 /// A character for private use, which is no letter and no space to any rule.
-fn stand_in(byte: u8) -> char {
+fn to_placeholder(byte: u8) -> char {
     char::from_u32(0xE000 + u32::from(byte)).unwrap_or(char::REPLACEMENT_CHARACTER)
 }
 
 /// The byte of a character that is ASCII or stands in.
-fn stood_for(character: char) -> u8 {
+fn from_placeholder(character: char) -> u8 {
     u32::from(character).to_le_bytes()[0]
 }
 
@@ -155,11 +157,11 @@ mod tests {
     use super::*;
 
     fn through(pieces: impl Iterator<Item = impl AsRef<[u8]>>) -> Vec<u8> {
-        let mut stream = Stream::default();
+        let mut stream = StreamRedactor::default();
         let mut clean = Vec::new();
         for piece in pieces {
             clean.extend(stream.push(piece.as_ref()));
-            assert!(stream.held.len() < WINDOW);
+            assert!(stream.buffer.len() < WINDOW);
         }
         clean.extend(stream.finish());
         clean

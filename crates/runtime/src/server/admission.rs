@@ -1,5 +1,5 @@
 //! Who may call, what, and how often: asked before anything of a call is read. What was shown goes along with the call,
-//! as its [`Standing`].
+//! as its [`RevocationWatch`].
 
 use std::time::{Instant, SystemTime};
 
@@ -10,11 +10,11 @@ use tonic::Status;
 use tonic::body::Body;
 
 use super::peer;
-use super::standing::Standing;
-use crate::auth::{Auth, Caller, Pass, roles};
-use crate::fault::Fault;
-use crate::limits::{Limiter, Limits, Meter};
-use crate::watched::{Watch, data_bytes, watched};
+use super::revocation::RevocationWatch;
+use crate::auth::{Auth, AuthGrant, Caller, roles};
+use crate::body_hook::{BodyHook, data_bytes, with_hook};
+use crate::limits::{ByteMeter, Limiter, Limits};
+use crate::service_error::ServiceError;
 
 /// Everything asked of a call.
 pub(super) struct Admission {
@@ -34,40 +34,40 @@ impl Admission {
     pub(super) fn admit(
         &self,
         request: Request<Body>,
-    ) -> Result<(Request<Body>, Standing), Status> {
-        let (caller, pass) = self.caller(&request)?;
-        let standing = Standing::new(&self.auth, pass);
+    ) -> Result<(Request<Body>, RevocationWatch), Status> {
+        let (caller, grant) = self.caller(&request)?;
+        let revocation = RevocationWatch::new(&self.auth, grant);
         let request = match self.limiter.admit(&caller, Instant::now())? {
-            Some(meter) => request.map(|body| watched(body, Metered(meter))),
+            Some(meter) => request.map(|body| with_hook(body, MeteredBody(meter))),
             None => request,
         };
-        Ok((request, standing))
+        Ok((request, revocation))
     }
 
     /// Health checks pass without a token: an orchestrator has none.
-    fn caller(&self, request: &Request<Body>) -> Result<(Caller, Option<Pass>), Fault> {
+    fn caller(&self, request: &Request<Body>) -> Result<(Caller, Option<AuthGrant>), ServiceError> {
         let path = request.uri().path();
         let peer = peer::of(request);
         if path.starts_with("/grpc.health.v1.Health/") {
-            return Ok((Caller::anybody(peer), None));
+            return Ok((Caller::anonymous(peer), None));
         }
         let shown = request
             .headers()
             .get(http::header::AUTHORIZATION)
             .map(http::HeaderValue::as_bytes);
-        let caller = self.auth.identify(shown, peer, SystemTime::now())?;
+        let caller = self.auth.authenticate(shown, peer, SystemTime::now())?;
         let needed = roles::needed(path);
-        caller.allow(needed, path)?;
-        let pass = caller.pass(needed);
-        Ok((caller, pass))
+        caller.authorize(needed, path)?;
+        let grant = caller.grant(needed);
+        Ok((caller, grant))
     }
 }
 
 /// Counts the bytes of a request to its caller.
-struct Metered(Meter);
+struct MeteredBody(ByteMeter);
 
-impl Watch for Metered {
-    fn passes(&mut self, next: Option<&Result<Frame<Bytes>, Status>>) -> Result<(), Status> {
+impl BodyHook for MeteredBody {
+    fn on_frame(&mut self, next: Option<&Result<Frame<Bytes>, Status>>) -> Result<(), Status> {
         match data_bytes(next) {
             Some(bytes) => Ok(self.0.take(bytes, Instant::now())?),
             None => Ok(()),

@@ -18,36 +18,36 @@ use tokio::time::{Instant, Sleep};
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
 /// A client sends its greeting at once.
-const GREETING_WITHIN: Duration = Duration::from_secs(10);
+const PREFACE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The preface every HTTP/2 connection begins with (RFC 9113, 3.4); a TLS handshake and a request of HTTP/1.1 have more.
-const GREETING_BYTES: usize = 24;
+const PREFACE_BYTES: usize = 24;
 /// A listener out of file descriptors fails at once each time; this keeps it from spinning.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 /// Whoever keeps coming must not fill the log.
-const TELL_EVERY: Duration = Duration::from_secs(1);
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A listener with so many places.
 #[derive(Debug)]
 pub struct Connections {
     listener: TcpListener,
-    places: Arc<Semaphore>,
-    turned_away: Mutex<TurnedAway>,
+    permits: Arc<Semaphore>,
+    rejected: Mutex<RejectedConnections>,
 }
 
 /// For whom there was no place, as far as the log has to say so.
 #[derive(Debug, Default)]
-struct TurnedAway {
-    untold: u64,
-    told_at: Option<Instant>,
+struct RejectedConnections {
+    unreported: u64,
+    reported_at: Option<Instant>,
 }
 
 /// Somebody who came.
 #[derive(Debug)]
-pub enum Arrival {
+pub enum AcceptOutcome {
     /// There was a place.
-    In(Connection, SocketAddr),
+    Accepted(Connection, SocketAddr),
     /// There was none; the log has it.
-    Full(TcpStream),
+    AtLimit(TcpStream),
 }
 
 impl Connections {
@@ -56,8 +56,8 @@ impl Connections {
     pub fn new(listener: TcpListener, limit: usize) -> Self {
         Self {
             listener,
-            places: Arc::new(Semaphore::new(limit)),
-            turned_away: Mutex::default(),
+            permits: Arc::new(Semaphore::new(limit)),
+            rejected: Mutex::default(),
         }
     }
 
@@ -65,42 +65,47 @@ impl Connections {
     ///
     /// # Errors
     /// If accepting failed, after a pause: the next attempt may succeed.
-    pub async fn next(&self) -> io::Result<Arrival> {
+    pub async fn next(&self) -> io::Result<AcceptOutcome> {
         let (stream, peer) = match self.listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                tokio::time::sleep(ACCEPT_BACKOFF).await;
                 return Err(error);
             }
         };
-        match Arc::clone(&self.places).try_acquire_owned() {
-            Ok(place) => Ok(Arrival::In(Connection::open(stream, place)?, peer)),
+        match Arc::clone(&self.permits).try_acquire_owned() {
+            Ok(permit) => Ok(AcceptOutcome::Accepted(
+                Connection::open(stream, permit)?,
+                peer,
+            )),
             Err(_) => {
-                self.tell_of(peer);
-                Ok(Arrival::Full(stream))
+                self.report_rejected(peer);
+                Ok(AcceptOutcome::AtLimit(stream))
             }
         }
     }
 
-    fn tell_of(&self, peer: SocketAddr) {
-        let turned_away = self.turned_away.lock();
-        let mut turned_away = turned_away.unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = turned_away.one_more(Instant::now()) {
+    fn report_rejected(&self, peer: SocketAddr) {
+        let rejected = self.rejected.lock();
+        let mut rejected = rejected.unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = rejected.record(Instant::now()) {
             tracing::warn!(count, last = %peer, "too many connections are open (limits.connections); more were turned away");
         }
     }
 }
 
-impl TurnedAway {
+impl RejectedConnections {
     /// How many are to be told of now, with this one.
-    fn one_more(&mut self, now: Instant) -> Option<u64> {
-        self.untold += 1;
-        let is_early = self.told_at.is_some_and(|told| now < told + TELL_EVERY);
+    fn record(&mut self, now: Instant) -> Option<u64> {
+        self.unreported += 1;
+        let is_early = self
+            .reported_at
+            .is_some_and(|reported| now < reported + REPORT_INTERVAL);
         if is_early {
             return None;
         }
-        self.told_at = Some(now);
-        Some(std::mem::take(&mut self.untold))
+        self.reported_at = Some(now);
+        Some(std::mem::take(&mut self.unreported))
     }
 }
 
@@ -111,14 +116,14 @@ pub(super) fn accept(
 ) -> impl Stream<Item = io::Result<Connection>> {
     let connections = Connections::new(listener, limit);
     futures::stream::unfold(connections, async |connections| {
-        let accepted = next_in(&connections).await;
+        let accepted = next_accepted(&connections).await;
         Some((accepted, connections))
     })
 }
 
-async fn next_in(connections: &Connections) -> io::Result<Connection> {
+async fn next_accepted(connections: &Connections) -> io::Result<Connection> {
     loop {
-        if let Arrival::In(connection, _) = connections.next().await? {
+        if let AcceptOutcome::Accepted(connection, _) = connections.next().await? {
             return Ok(connection);
         }
     }
@@ -129,26 +134,26 @@ async fn next_in(connections: &Connections) -> io::Result<Connection> {
 pub struct Connection {
     stream: TcpStream,
     /// Until enough was read.
-    greeting: Option<Greeting>,
-    _place: OwnedSemaphorePermit,
+    preface: Option<Preface>,
+    _permit: OwnedSemaphorePermit,
 }
 
 #[derive(Debug)]
-struct Greeting {
+struct Preface {
     seen: usize,
     deadline: Pin<Box<Sleep>>,
 }
 
 impl Connection {
-    fn open(stream: TcpStream, place: OwnedSemaphorePermit) -> io::Result<Self> {
+    fn open(stream: TcpStream, permit: OwnedSemaphorePermit) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         Ok(Self {
             stream,
-            greeting: Some(Greeting {
+            preface: Some(Preface {
                 seen: 0,
-                deadline: Box::pin(tokio::time::sleep(GREETING_WITHIN)),
+                deadline: Box::pin(tokio::time::sleep(PREFACE_TIMEOUT)),
             }),
-            _place: place,
+            _permit: permit,
         })
     }
 }
@@ -170,13 +175,13 @@ impl AsyncRead for Connection {
         let this = self.get_mut();
         let before = buffer.filled().len();
         let read = Pin::new(&mut this.stream).poll_read(cx, buffer);
-        let Some(greeting) = &mut this.greeting else {
+        let Some(preface) = &mut this.preface else {
             return read;
         };
-        greeting.seen += buffer.filled().len() - before;
-        if greeting.seen >= GREETING_BYTES {
-            this.greeting = None;
-        } else if read.is_pending() && greeting.deadline.as_mut().poll(cx).is_ready() {
+        preface.seen += buffer.filled().len() - before;
+        if preface.seen >= PREFACE_BYTES {
+            this.preface = None;
+        } else if read.is_pending() && preface.deadline.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         read
@@ -247,26 +252,26 @@ mod tests {
     }
 
     #[test]
-    fn those_turned_away_are_told_of_once_a_second_with_their_count() {
-        let mut turned_away = TurnedAway::default();
+    fn rejected_connections_are_logged_once_a_second_with_their_count() {
+        let mut rejected = RejectedConnections::default();
         let began = Instant::now();
-        assert_eq!(turned_away.one_more(began), Some(1));
+        assert_eq!(rejected.record(began), Some(1));
         for _ in 0..1000 {
-            assert_eq!(turned_away.one_more(began + TELL_EVERY / 2), None);
+            assert_eq!(rejected.record(began + REPORT_INTERVAL / 2), None);
         }
-        assert_eq!(turned_away.one_more(began + TELL_EVERY), Some(1001));
-        assert_eq!(turned_away.one_more(began + TELL_EVERY), None);
-        assert_eq!(turned_away.one_more(began + TELL_EVERY * 3), Some(2));
+        assert_eq!(rejected.record(began + REPORT_INTERVAL), Some(1001));
+        assert_eq!(rejected.record(began + REPORT_INTERVAL), None);
+        assert_eq!(rejected.record(began + REPORT_INTERVAL * 3), Some(2));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_that_does_not_greet_is_given_up_and_one_that_did_is_not() {
+    async fn a_connection_without_preface_times_out_and_one_that_sent_it_does_not() {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut connections = Box::pin(accept(listener, 2));
         let mut client = TcpStream::connect(address).await.unwrap();
         let mut silent = connections.next().await.unwrap().unwrap();
-        client.write_all(&[0; GREETING_BYTES - 1]).await.unwrap();
+        client.write_all(&[0; PREFACE_BYTES - 1]).await.unwrap();
         let mut read = [0; 64];
         let mut got = 0;
         let error = loop {
@@ -275,17 +280,17 @@ mod tests {
                 Err(error) => break error,
             }
         };
-        assert_eq!(got, GREETING_BYTES - 1);
+        assert_eq!(got, PREFACE_BYTES - 1);
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
 
         let mut client = TcpStream::connect(address).await.unwrap();
-        let mut greeted = connections.next().await.unwrap().unwrap();
-        client.write_all(&[0; GREETING_BYTES]).await.unwrap();
-        greeted
-            .read_exact(&mut read[..GREETING_BYTES])
+        let mut established = connections.next().await.unwrap().unwrap();
+        client.write_all(&[0; PREFACE_BYTES]).await.unwrap();
+        established
+            .read_exact(&mut read[..PREFACE_BYTES])
             .await
             .unwrap();
-        let more = tokio::time::timeout(GREETING_WITHIN * 3, greeted.read(&mut read));
+        let more = tokio::time::timeout(PREFACE_TIMEOUT * 3, established.read(&mut read));
         assert!(more.await.is_err(), "a quiet connection was closed");
     }
 }

@@ -10,7 +10,7 @@ use super::connections::Connection;
 use crate::tls::ServerTls;
 
 /// The connections of `incoming` whose clients shook hands. Those that cannot are closed.
-pub(super) fn after(
+pub(super) fn accept_tls(
     incoming: impl Stream<Item = io::Result<Connection>>,
     tls: ServerTls,
 ) -> impl Stream<Item = io::Result<TlsStream<Connection>>> {
@@ -20,7 +20,7 @@ pub(super) fn after(
             tokio::select! {
                 came = incoming.next() => match came? {
                     Ok(connection) => {
-                        open.spawn(tls.clone().shake_hands(connection));
+                        open.spawn(tls.clone().handshake(connection));
                     }
                     Err(error) => break Err(error),
                 },

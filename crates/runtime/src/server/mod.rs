@@ -1,18 +1,18 @@
 //! Serving gRPC: the listeners, health and reflection, the probes beside it, and the drain at the end.
 //!
-//! What crosses every call lives in [`edge`], who may call in [`admission`], how many calls there may be at once in
-//! [`places`] and how many connections in [`connections`]; what a service does lives in its own crate.
+//! What crosses every call lives in [`layers`], who may call in [`admission`], how many calls there may be at once in
+//! [`concurrency`] and how many connections in [`connections`]; what a service does lives in its own crate.
 
 mod admission;
+mod call_metrics;
+mod concurrency;
 mod connections;
-mod edge;
 mod handshakes;
+mod layers;
 mod listen;
-mod measure;
 mod peer;
-mod places;
 mod readiness;
-mod standing;
+mod revocation;
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -30,19 +30,19 @@ use crate::lifecycle::Shutdown;
 use crate::limits::Limits;
 use crate::metrics;
 use crate::tls::ServerTls;
-use measure::Measures;
+use call_metrics::CallMetrics;
 
 use admission::Admission;
 
-pub use connections::{Arrival, Connection, Connections};
-pub use edge::{Activity, MAX_MESSAGE_BYTES};
+pub use concurrency::{begin_streaming, begin_waiting};
+pub use connections::{AcceptOutcome, Connection, Connections};
+pub use layers::{Activity, MAX_MESSAGE_BYTES};
 pub use listen::{ListenError, Listeners};
-pub use places::{begin_streaming, begin_waiting};
 pub use readiness::Readiness;
-pub use standing::while_let_in;
+pub use revocation::end_on_revocation;
 
 /// In-flight calls get this long to finish once the shutdown began.
-const DRAIN: Duration = Duration::from_secs(5);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// No connection needs to hold more calls than the server has places for.
 const MAX_STREAMS: u32 = 10_240;
@@ -147,7 +147,7 @@ impl Server {
     /// If a listener fails.
     pub async fn serve(self, listeners: Listeners, shutdown: Shutdown) -> Result<(), ServeError> {
         self.readiness.report(&self.names, &self.health).await;
-        metrics::begin_for(&self.names);
+        metrics::init_series_for(&self.names);
         let Listeners { tcp, unix, probes } = listeners;
         let auth = self.auth.clone();
         let on_probes = async {
@@ -169,8 +169,8 @@ impl Server {
                     .set_service_status(name, ServingStatus::NotServing)
                     .await;
             }
-            tokio::time::sleep(DRAIN).await;
-            tracing::warn!("calls were still open after {DRAIN:?}; leaving them");
+            tokio::time::sleep(DRAIN_TIMEOUT).await;
+            tracing::warn!("calls were still open after {DRAIN_TIMEOUT:?}; leaving them");
         };
         let routes = self.routes.prepare();
         let grpc = Grpc {
@@ -178,14 +178,14 @@ impl Server {
             connections: self.limits.connections,
             admission: Admission::new(self.auth, self.limits),
             activity: self.activity,
-            measures: Measures::of(&self.names),
+            call_metrics: CallMetrics::of(&self.names),
             tls: self.tls,
         };
         tokio::select! {
             result = grpc.serve(tcp, unix, &shutdown) => result?,
             () = deadline => {}
             () = on_probes => {}
-            never = auth.keep_looking() => match never {},
+            never = auth.keep_polling() => match never {},
         }
         Ok(())
     }
@@ -196,7 +196,7 @@ struct Grpc {
     routes: Routes,
     admission: Admission,
     activity: Activity,
-    measures: Measures,
+    call_metrics: CallMetrics,
     tls: Option<ServerTls>,
     connections: usize,
 }
@@ -209,10 +209,10 @@ impl Grpc {
         unix: Option<UnixListener>,
         shutdown: &Shutdown,
     ) -> Result<(), ServeError> {
-        let edge = edge::layer(self.admission, self.activity, self.measures);
+        let layers = layers::layer(self.admission, self.activity, self.call_metrics);
         let server = || {
             tonic::transport::Server::builder()
-                .layer(edge.clone())
+                .layer(layers.clone())
                 .http2_keepalive_interval(Some(Duration::from_secs(10)))
                 .http2_max_header_list_size(MAX_HEADER_BYTES)
                 .max_concurrent_streams(MAX_STREAMS)
@@ -228,7 +228,7 @@ impl Grpc {
                         .await
                 }
                 Some(tls) => {
-                    let incoming = handshakes::after(incoming, tls);
+                    let incoming = handshakes::accept_tls(incoming, tls);
                     server
                         .serve_with_incoming_shutdown(incoming, shutdown.wait())
                         .await
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_service_that_cannot_serve_is_told_by_health_and_the_process_is_not() {
+    async fn a_service_that_cannot_serve_is_not_serving_in_health_but_the_process_is() {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("s");
         let mut listeners = Listeners::default();
@@ -283,7 +283,7 @@ mod tests {
         let mut client = HealthClient::new(channel);
         assert_eq!(health(&mut client, STATE).await, Health::NotServing);
         assert_eq!(health(&mut client, "").await, Health::Serving);
-        for (state, told) in [
+        for (state, expected) in [
             (Ok(()), Health::Serving),
             (Err("lost".to_owned()), Health::NotServing),
         ] {
@@ -293,7 +293,7 @@ mod tests {
             let mut watch = client.watch(asked).await.unwrap().into_inner();
             watch.message().await.unwrap().unwrap();
             readiness.set(STATE, state);
-            assert_eq!(watch.message().await.unwrap().unwrap().status(), told);
+            assert_eq!(watch.message().await.unwrap().unwrap().status(), expected);
         }
         shutdown.begin();
         drop(client);

@@ -1,7 +1,7 @@
 //! The way of spans out of the process: batches over OTLP/gRPC, from threads of its own.
 //!
 //! Nothing waits for a collector. One that is away, slow or mute costs the spans that do not fit into the queue, and the
-//! end of the process waits for it [`FLUSH_WITHIN`] at most.
+//! end of the process waits for it [`FLUSH_TIMEOUT`] at most.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -19,20 +19,20 @@ use tokio::runtime::Runtime;
 use tonic::transport::Uri;
 use uuid::Uuid;
 
-use super::sampler::NewTraces;
+use super::sampler::RootSampler;
 use crate::{process, redact, trace};
 
 /// Spans that wait to be sent; with their attributes about 1 KiB each.
 const QUEUE: usize = 8_192;
 const BATCH: usize = 512;
 /// A trace is complete in the collector this long after its end.
-const SEND_EVERY: Duration = Duration::from_secs(1);
+const EXPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// A collector that takes longer for a batch lost it.
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the end of the process waits for the last batch.
-const FLUSH_WITHIN: Duration = Duration::from_secs(2);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 /// Lost spans are told of once in so long.
-const TELL_EVERY: Duration = Duration::from_secs(60);
+const WARN_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Where spans go, and how many of them.
 #[derive(Debug, Clone, Default)]
@@ -81,22 +81,23 @@ impl Export {
         let otlp = Otlp::builder()
             .with_tonic()
             .with_endpoint(endpoint.to_string())
-            .with_timeout(ANSWER_WITHIN)
+            .with_timeout(EXPORT_TIMEOUT)
             .build()?;
         drop(inside);
         let batches = BatchConfigBuilder::default()
             .with_max_queue_size(QUEUE)
             .with_max_export_batch_size(BATCH)
-            .with_scheduled_delay(SEND_EVERY)
+            .with_scheduled_delay(EXPORT_INTERVAL)
             .build();
-        let batches = BatchSpanProcessor::builder(Discreet::new(otlp)).with_batch_config(batches);
-        let new_traces = NewTraces::new(config.sample_ratio, config.traces_per_second);
+        let batches =
+            BatchSpanProcessor::builder(RedactingExporter::new(otlp)).with_batch_config(batches);
+        let root_sampler = RootSampler::new(config.sample_ratio, config.traces_per_second);
         let provider = SdkTracerProvider::builder()
             .with_span_processor(batches.build())
-            .with_sampler(Sampler::ParentBased(Box::new(new_traces)))
+            .with_sampler(Sampler::ParentBased(Box::new(root_sampler)))
             .with_resource(resource(service))
             .build();
-        trace::record_with(provider.tracer("shim"));
+        trace::install_tracer(provider.tracer("shim"));
         Ok(Some(Self {
             provider,
             runtime: Some(runtime),
@@ -106,7 +107,7 @@ impl Export {
 
 impl Drop for Export {
     fn drop(&mut self) {
-        if let Err(error) = self.provider.shutdown_with_timeout(FLUSH_WITHIN) {
+        if let Err(error) = self.provider.shutdown_with_timeout(FLUSH_TIMEOUT) {
             tracing::warn!(%error, "the last spans were not exported");
         }
         if let Some(runtime) = self.runtime.take() {
@@ -131,40 +132,43 @@ fn resource(service: &'static str) -> Resource {
 
 /// An exporter that hands on no secret, and does not fill the log when its collector is away.
 #[derive(Debug)]
-struct Discreet<E> {
+struct RedactingExporter<E> {
     exporter: E,
     lost: AtomicU64,
-    told_at: Mutex<Option<Instant>>,
+    warned_at: Mutex<Option<Instant>>,
 }
 
-impl<E> Discreet<E> {
+impl<E> RedactingExporter<E> {
     fn new(exporter: E) -> Self {
         Self {
             exporter,
             lost: AtomicU64::new(0),
-            told_at: Mutex::default(),
+            warned_at: Mutex::default(),
         }
     }
 
     /// Whether it is time to tell of lost spans; then it is not, for a while.
-    fn may_tell(&self) -> bool {
-        let mut told_at = self.told_at.lock().unwrap_or_else(PoisonError::into_inner);
-        let may = told_at.is_none_or(|told| told.elapsed() >= TELL_EVERY);
+    fn claim_warning(&self) -> bool {
+        let mut warned_at = self
+            .warned_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let may = warned_at.is_none_or(|warned| warned.elapsed() >= WARN_INTERVAL);
         if may {
-            *told_at = Some(Instant::now());
+            *warned_at = Some(Instant::now());
         }
         may
     }
 }
 
-impl<E: SpanExporter> SpanExporter for Discreet<E> {
+impl<E: SpanExporter> SpanExporter for RedactingExporter<E> {
     async fn export(&self, mut batch: Vec<SpanData>) -> OTelSdkResult {
-        redact::scrub(&mut batch);
+        redact::redact_spans(&mut batch);
         let count = batch.len() as u64;
         let exported = self.exporter.export(batch).await;
         if let Err(error) = &exported {
             self.lost.fetch_add(count, Ordering::Relaxed);
-            if self.may_tell() {
+            if self.claim_warning() {
                 let lost = self.lost.swap(0, Ordering::Relaxed);
                 tracing::warn!(lost, %error, "spans were lost: the collector did not take them");
             }
@@ -186,9 +190,9 @@ mod tests {
     use super::*;
 
     #[derive(Debug)]
-    struct Away;
+    struct UnreachableExporter;
 
-    impl SpanExporter for Away {
+    impl SpanExporter for UnreachableExporter {
         async fn export(&self, _: Vec<SpanData>) -> OTelSdkResult {
             Err(opentelemetry_sdk::error::OTelSdkError::InternalFailure(
                 "away".to_owned(),
@@ -197,11 +201,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_collector_that_stays_away_is_told_of_once_in_a_while() {
-        let exporter = Discreet::new(Away);
+    async fn an_unreachable_collector_is_logged_once_per_interval() {
+        let exporter = RedactingExporter::new(UnreachableExporter);
         for _ in 0..3 {
             assert!(exporter.export(Vec::new()).await.is_err());
         }
-        assert!(!exporter.may_tell());
+        assert!(!exporter.claim_warning());
     }
 }

@@ -3,7 +3,7 @@
 //! It decides where they go and in which form; what is told is up to those who log and to [`crate::trace`].
 
 mod export;
-mod lines;
+mod log_format;
 mod sampler;
 
 use tracing_subscriber::fmt::format;
@@ -12,7 +12,7 @@ use tracing_subscriber::{EnvFilter, fmt};
 use crate::config::{Config, LogConfig, LogFormat};
 use crate::redact;
 use export::Export;
-use lines::{Shape, WithTrace};
+use log_format::{LineStyle, WithTraceIds};
 
 pub use export::ExportConfig;
 
@@ -40,17 +40,17 @@ fn log(config: &LogConfig) {
     let filter = EnvFilter::try_new(&config.filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = fmt()
         .with_env_filter(filter)
-        .with_writer(redact::Lines(std::io::stderr))
+        .with_writer(redact::RedactingMakeWriter(std::io::stderr))
         .with_ansi(false);
     // try_init fails only if logging runs already, as it does when tests start several services.
     let _ = match config.format {
         LogFormat::Pretty => {
             let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
-            let lines = WithTrace::new(format().with_ansi(ansi), Shape::Pretty);
+            let lines = WithTraceIds::new(format().with_ansi(ansi), LineStyle::Pretty);
             builder.with_ansi(ansi).event_format(lines).try_init()
         }
         LogFormat::Json => {
-            let lines = WithTrace::new(format().json().flatten_event(true), Shape::Json);
+            let lines = WithTraceIds::new(format().json().flatten_event(true), LineStyle::Json);
             builder
                 .fmt_fields(format::JsonFields::new())
                 .event_format(lines)

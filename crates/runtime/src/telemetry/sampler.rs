@@ -17,23 +17,23 @@ const BURST: Duration = Duration::from_secs(1);
 
 /// The sampler of traces that nobody above decided on.
 #[derive(Debug, Clone)]
-pub(super) struct NewTraces {
-    share: Sampler,
+pub(super) struct RootSampler {
+    ratio: Sampler,
     /// `None` lets all pass.
-    pace: Option<Arc<Pace>>,
+    limiter: Option<Arc<GcraLimiter>>,
 }
 
-impl NewTraces {
+impl RootSampler {
     /// At most `per_second`; 0 for as many as begin.
-    pub(super) fn new(share: f64, per_second: u32) -> Self {
+    pub(super) fn new(ratio: f64, per_second: u32) -> Self {
         Self {
-            share: Sampler::TraceIdRatioBased(share),
-            pace: (per_second > 0).then(|| Arc::new(Pace::new(per_second))),
+            ratio: Sampler::TraceIdRatioBased(ratio),
+            limiter: (per_second > 0).then(|| Arc::new(GcraLimiter::new(per_second))),
         }
     }
 }
 
-impl ShouldSample for NewTraces {
+impl ShouldSample for RootSampler {
     fn should_sample(
         &self,
         parent: Option<&Context>,
@@ -43,9 +43,13 @@ impl ShouldSample for NewTraces {
         attributes: &[KeyValue],
         links: &[Link],
     ) -> SamplingResult {
-        let share = &self.share;
-        let mut sampled = share.should_sample(parent, trace, name, kind, attributes, links);
-        let is_too_fast = || self.pace.as_ref().is_some_and(|pace| !pace.lets_pass());
+        let ratio = &self.ratio;
+        let mut sampled = ratio.should_sample(parent, trace, name, kind, attributes, links);
+        let is_too_fast = || {
+            self.limiter
+                .as_ref()
+                .is_some_and(|limiter| !limiter.try_pass())
+        };
         if sampled.decision == SamplingDecision::RecordAndSample && is_too_fast() {
             sampled.decision = SamplingDecision::Drop;
         }
@@ -55,14 +59,14 @@ impl ShouldSample for NewTraces {
 
 /// The generic cell rate algorithm in its form of virtual scheduling (ITU-T I.371), without a lock.
 #[derive(Debug)]
-struct Pace {
+struct GcraLimiter {
     started: Instant,
     interval_ns: u64,
     /// When the next is due, since the start.
     due_ns: AtomicU64,
 }
 
-impl Pace {
+impl GcraLimiter {
     fn new(per_second: u32) -> Self {
         Self {
             started: Instant::now(),
@@ -71,11 +75,11 @@ impl Pace {
         }
     }
 
-    fn lets_pass(&self) -> bool {
-        self.lets_pass_at(self.started.elapsed())
+    fn try_pass(&self) -> bool {
+        self.try_pass_at(self.started.elapsed())
     }
 
-    fn lets_pass_at(&self, since_start: Duration) -> bool {
+    fn try_pass_at(&self, since_start: Duration) -> bool {
         let now = nanos(since_start);
         let next = |due: u64| {
             let is_in_time = due.saturating_sub(now) < nanos(BURST);
@@ -95,7 +99,7 @@ fn nanos(span: Duration) -> u64 {
 mod tests {
     use super::*;
 
-    fn decided(sampler: &NewTraces, times: usize) -> usize {
+    fn count_recorded(sampler: &RootSampler, times: usize) -> usize {
         let recorded = |number: &usize| {
             let trace = TraceId::from(*number as u128 + 1);
             let sampled = sampler.should_sample(None, trace, "", &SpanKind::Server, &[], &[]);
@@ -106,10 +110,10 @@ mod tests {
 
     #[test]
     fn a_second_s_worth_passes_at_once_and_then_the_rate() {
-        let pace = Pace::new(1_000);
+        let limiter = GcraLimiter::new(1_000);
         let passed = |at_ms: u64, asked: usize| {
             let at = Duration::from_millis(at_ms);
-            (0..asked).filter(|_| pace.lets_pass_at(at)).count()
+            (0..asked).filter(|_| limiter.try_pass_at(at)).count()
         };
         assert_eq!(passed(0, 5_000), 1_000);
         assert_eq!(passed(0, 1), 0);
@@ -119,10 +123,10 @@ mod tests {
     }
 
     #[test]
-    fn the_share_is_asked_first_and_no_limit_is_none() {
-        assert_eq!(decided(&NewTraces::new(0.0, 1), 100), 0);
-        assert_eq!(decided(&NewTraces::new(1.0, 0), 5_000), 5_000);
+    fn the_ratio_is_applied_first_and_zero_means_no_limit() {
+        assert_eq!(count_recorded(&RootSampler::new(0.0, 1), 100), 0);
+        assert_eq!(count_recorded(&RootSampler::new(1.0, 0), 5_000), 5_000);
         // The machine may stand still for a while in between.
-        assert!(decided(&NewTraces::new(1.0, 1), 5_000) < 5_000);
+        assert!(count_recorded(&RootSampler::new(1.0, 1), 5_000) < 5_000);
     }
 }

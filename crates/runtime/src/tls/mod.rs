@@ -13,12 +13,12 @@ use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 use crate::auth::Role;
 use crate::config::Settings;
 
-use server::Files;
+use server::TlsFiles;
 
 pub use server::ServerTls;
 
 /// A peer that does not finish its handshake is hung up on.
-const HANDSHAKE: Duration = Duration::from_secs(10);
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The keys `tls.*`.
 #[derive(Debug, Clone)]
@@ -111,7 +111,7 @@ impl Tls {
 
     /// Whether a server lets nobody in without a certificate.
     #[must_use]
-    pub fn asks_for_certificates(&self) -> bool {
+    pub fn requires_certificates(&self) -> bool {
         self.client_ca_file.is_some()
     }
 
@@ -123,7 +123,7 @@ impl Tls {
         let (Some(cert), Some(key)) = (&self.cert_file, &self.key_file) else {
             return Ok(None);
         };
-        let files = Files {
+        let files = TlsFiles {
             cert: cert.clone(),
             key: key.clone(),
             client_ca: self.client_ca_file.clone(),
@@ -142,7 +142,7 @@ impl Tls {
         let authority = Certificate::from_pem(pem("tls.ca_file", authority)?);
         let mut config = ClientTlsConfig::new()
             .ca_certificate(authority)
-            .timeout(HANDSHAKE);
+            .timeout(HANDSHAKE_TIMEOUT);
         if let (Some(cert), Some(key)) = (&self.client_cert_file, &self.client_key_file) {
             config = config.identity(Identity::from_pem(
                 pem("tls.client_cert_file", cert)?,
@@ -189,7 +189,7 @@ mod tests {
             ("tls.client_ca_file", "/a"),
             ("tls.client_role", "read"),
         ]);
-        assert!(errors.is_empty() && tls.asks_for_certificates());
+        assert!(errors.is_empty() && tls.requires_certificates());
         assert_eq!(tls.client_role, Role::Read);
     }
 
@@ -199,8 +199,8 @@ mod tests {
             ("tls.cert_file", "/no/such/c"),
             ("tls.key_file", "/no/such/k"),
         ]);
-        let told = tls.server().unwrap_err().to_string();
-        assert!(told.starts_with("tls.cert_file /no/such/c: "), "{told}");
+        let error = tls.server().unwrap_err().to_string();
+        assert!(error.starts_with("tls.cert_file /no/such/c: "), "{error}");
         assert!(Tls::default().server().unwrap().is_none());
         assert!(Tls::default().client().unwrap().is_none());
     }

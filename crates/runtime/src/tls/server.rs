@@ -22,41 +22,41 @@ use tokio_rustls::rustls::server::danger::ClientCertVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::server::TlsStream;
 
-use super::{HANDSHAKE, TlsError, pem};
-use crate::file_mark::FileMark;
+use super::{HANDSHAKE_TIMEOUT, TlsError, pem};
+use crate::file_fingerprint::FileFingerprint;
 
 /// New files are seen by the first connection after this time.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// The only protocol spoken inside (RFC 7301).
 const HTTP_2: &[u8] = b"h2";
 
 /// The server's side of TLS as its files are now. Clones share one look at them.
 #[derive(Clone)]
-pub struct ServerTls(Arc<Followed>);
+pub struct ServerTls(Arc<ReloadingConfig>);
 
-struct Followed {
-    files: Files,
+struct ReloadingConfig {
+    files: TlsFiles,
     /// Held by whoever looks, for as long as that takes.
-    seen: Arc<Mutex<Seen>>,
+    last_poll: Arc<Mutex<LastPoll>>,
     /// Of the last files that could be used.
     config: RwLock<Arc<ServerConfig>>,
 }
 
-pub(super) struct Files {
+pub(super) struct TlsFiles {
     pub(super) cert: PathBuf,
     pub(super) key: PathBuf,
     pub(super) client_ca: Option<PathBuf>,
 }
 
 /// The last look.
-struct Seen {
+struct LastPoll {
     at: Instant,
     /// Of the files, also if they could not be used.
-    marks: Marks,
+    fingerprints: Fingerprints,
 }
 
 /// `None` for a file that is not there.
-type Marks = [Option<FileMark>; 3];
+type Fingerprints = [Option<FileFingerprint>; 3];
 
 impl fmt::Debug for ServerTls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -71,16 +71,16 @@ impl ServerTls {
     ///
     /// # Errors
     /// If one cannot be used.
-    pub(super) fn open(files: Files) -> Result<Self, TlsError> {
-        let marks = files.marks();
+    pub(super) fn open(files: TlsFiles) -> Result<Self, TlsError> {
+        let fingerprints = files.fingerprints();
         let config = RwLock::new(Arc::new(files.read()?));
-        let seen = Seen {
+        let last_poll = LastPoll {
             at: Instant::now(),
-            marks,
+            fingerprints,
         };
-        Ok(Self(Arc::new(Followed {
+        Ok(Self(Arc::new(ReloadingConfig {
             files,
-            seen: Arc::new(Mutex::new(seen)),
+            last_poll: Arc::new(Mutex::new(last_poll)),
             config,
         })))
     }
@@ -89,7 +89,7 @@ impl ServerTls {
     ///
     /// # Errors
     /// If they show what is not taken, speak no TLS or take too long.
-    pub(crate) async fn shake_hands<C>(self, connection: C) -> io::Result<TlsStream<C>>
+    pub(crate) async fn handshake<C>(self, connection: C) -> io::Result<TlsStream<C>>
     where
         C: AsyncRead + AsyncWrite + Unpin,
     {
@@ -97,33 +97,34 @@ impl ServerTls {
             let config = self.config_at(Instant::now()).await;
             TlsAcceptor::from(config).accept(connection).await
         };
-        tokio::time::timeout(HANDSHAKE, shaken).await?
+        tokio::time::timeout(HANDSHAKE_TIMEOUT, shaken).await?
     }
 
     async fn config_at(&self, now: Instant) -> Arc<ServerConfig> {
-        let followed = &self.0;
-        if let Ok(mut seen) = Arc::clone(&followed.seen).try_lock_owned()
-            && now.saturating_duration_since(seen.at) >= LOOK_EVERY
+        let reloading = &self.0;
+        if let Ok(mut last_poll) = Arc::clone(&reloading.last_poll).try_lock_owned()
+            && now.saturating_duration_since(last_poll.at) >= POLL_INTERVAL
         {
-            seen.at = now;
-            let followed = Arc::clone(followed);
-            let look = spawn_blocking(move || followed.look(&mut seen.marks));
-            if let Err(error) = look.await {
+            last_poll.at = now;
+            let reloading = Arc::clone(reloading);
+            let reload =
+                spawn_blocking(move || reloading.reload_if_changed(&mut last_poll.fingerprints));
+            if let Err(error) = reload.await {
                 tracing::error!("a look at the certificate broke off: {error}");
             }
         }
-        let config = followed.config.read();
+        let config = reloading.config.read();
         Arc::clone(&config.unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-impl Followed {
-    fn look(&self, before: &mut Marks) {
-        let marks = self.files.marks();
-        if marks == *before {
+impl ReloadingConfig {
+    fn reload_if_changed(&self, before: &mut Fingerprints) {
+        let fingerprints = self.files.fingerprints();
+        if fingerprints == *before {
             return;
         }
-        *before = marks;
+        *before = fingerprints;
         let file = self.files.cert.display();
         match self.files.read() {
             Ok(fresh) => {
@@ -136,10 +137,10 @@ impl Followed {
     }
 }
 
-impl Files {
-    fn marks(&self) -> Marks {
+impl TlsFiles {
+    fn fingerprints(&self) -> Fingerprints {
         let files = [Some(&self.cert), Some(&self.key), self.client_ca.as_ref()];
-        files.map(|file| file.and_then(|file| FileMark::of(file).ok()))
+        files.map(|file| file.and_then(|file| FileFingerprint::of(file).ok()))
     }
 
     fn read(&self) -> Result<ServerConfig, TlsError> {

@@ -12,7 +12,7 @@ use http_body::Frame;
 use tonic::body::Body;
 use tonic::{Code, Status};
 
-use crate::watched::{Watch, watched};
+use crate::body_hook::{BodyHook, with_hook};
 use crate::{codes, contract};
 
 use super::{KeyValue, Span, SpanKind, TRACEPARENT, TraceContext, current};
@@ -21,21 +21,21 @@ use super::{KeyValue, Span, SpanKind, TRACEPARENT, TraceContext, current};
 const OTHER: &str = "_OTHER";
 
 /// The span of a call that is served, below its caller's.
-pub(crate) fn served<B>(request: &Request<B>) -> Span {
-    let parent = caller(request.headers());
+pub(crate) fn server_span<B>(request: &Request<B>) -> Span {
+    let parent = parent_context(request.headers());
     let path = request.uri().path();
     // They come every few seconds and are part of nothing.
     if path.starts_with("/grpc.health.") || path.starts_with("/grpc.reflection.") {
         return Span::unrecorded(parent);
     }
-    of_call(parent, SpanKind::Server, path)
+    call_span(parent, SpanKind::Server, path)
 }
 
-fn caller(headers: &HeaderMap) -> Option<TraceContext> {
+fn parent_context(headers: &HeaderMap) -> Option<TraceContext> {
     TraceContext::parse(headers.get(TRACEPARENT)?.to_str().ok()?)
 }
 
-fn of_call(parent: Option<TraceContext>, kind: SpanKind, path: &str) -> Span {
+fn call_span(parent: Option<TraceContext>, kind: SpanKind, path: &str) -> Span {
     let mut method = OTHER;
     let mut span = Span::begin(parent, kind, || {
         method = contract::method_at(path).unwrap_or(OTHER);
@@ -51,31 +51,31 @@ fn of_call(parent: Option<TraceContext>, kind: SpanKind, path: &str) -> Span {
 }
 
 /// Lets a span end with the answer: a stream may go on for hours.
-pub(crate) fn until_answered(
+pub(crate) fn end_with_response(
     span: Span,
-    is_served: bool,
+    is_server: bool,
     answer: Response<Body>,
 ) -> Response<Body> {
     if !span.is_recording() {
         return answer;
     }
-    let mut open = OpenSpan { span, is_served };
-    if let Some(code) = codes::told_in(answer.headers()) {
-        open.ended_with(code);
+    let mut open = OpenSpan { span, is_server };
+    if let Some(code) = codes::status_of(answer.headers()) {
+        open.end_with_code(code);
         return answer;
     }
-    answer.map(|body| watched(body, Answer(Some(open))))
+    answer.map(|body| with_hook(body, TracedBody(Some(open))))
 }
 
 /// The span of a call whose status is not known yet.
 struct OpenSpan {
     span: Span,
-    is_served: bool,
+    is_server: bool,
 }
 
 impl OpenSpan {
-    fn ended_with(&mut self, code: Code) {
-        let name = self.note(code);
+    fn end_with_code(&mut self, code: Code) {
+        let name = self.record_code(code);
         // To a server, what its callers did wrong is no error.
         let is_error = match code {
             Code::Ok => false,
@@ -85,14 +85,14 @@ impl OpenSpan {
             | Code::Internal
             | Code::Unavailable
             | Code::DataLoss => true,
-            _ => !self.is_served,
+            _ => !self.is_server,
         };
         if is_error {
             self.span.fail(name);
         }
     }
 
-    fn note(&mut self, code: Code) -> &'static str {
+    fn record_code(&mut self, code: Code) -> &'static str {
         let name = codes::name(code);
         let status = || [KeyValue::new("rpc.response.status_code", name)];
         self.span.describe(status);
@@ -102,29 +102,29 @@ impl OpenSpan {
 
 /// The call's span, which ends with the status behind the answer's last byte. A body dropped before that is a call
 /// that was cancelled: whoever watches a stream ends it so, which is no error.
-struct Answer(Option<OpenSpan>);
+struct TracedBody(Option<OpenSpan>);
 
-impl Answer {
+impl TracedBody {
     fn end(&mut self, code: Code) {
         if let Some(mut span) = self.0.take() {
-            span.ended_with(code);
+            span.end_with_code(code);
         }
     }
 }
 
-impl Drop for Answer {
+impl Drop for TracedBody {
     fn drop(&mut self) {
         if let Some(mut span) = self.0.take() {
-            span.note(Code::Cancelled);
+            span.record_code(Code::Cancelled);
         }
     }
 }
 
-impl Watch for Answer {
-    fn passes(&mut self, next: Option<&Result<Frame<Bytes>, Status>>) -> Result<(), Status> {
+impl BodyHook for TracedBody {
+    fn on_frame(&mut self, next: Option<&Result<Frame<Bytes>, Status>>) -> Result<(), Status> {
         match next {
             Some(Ok(frame)) => {
-                if let Some(code) = frame.trailers_ref().and_then(codes::told_in) {
+                if let Some(code) = frame.trailers_ref().and_then(codes::status_of) {
                     self.end(code);
                 }
             }
@@ -168,14 +168,14 @@ where
             let answer = self.inner.call(request);
             return Box::pin(async move { Ok(answer.await?.map(Body::new)) });
         };
-        let mut span = of_call(Some(parent), SpanKind::Client, request.uri().path());
+        let mut span = call_span(Some(parent), SpanKind::Client, request.uri().path());
         if let Ok(value) = HeaderValue::try_from(span.context().to_string()) {
             request.headers_mut().insert(TRACEPARENT, value);
         }
         let answer = self.inner.call(request);
         Box::pin(async move {
             match answer.await {
-                Ok(answer) => Ok(until_answered(span, false, answer.map(Body::new))),
+                Ok(answer) => Ok(end_with_response(span, false, answer.map(Body::new))),
                 Err(error) => {
                     span.fail(codes::name(Code::Unavailable));
                     Err(error)

@@ -12,8 +12,8 @@ use std::future::Future;
 use uuid::Uuid;
 
 pub use calls::Traced;
-pub(crate) use calls::{served, until_answered};
-pub(crate) use span::record_with;
+pub(crate) use calls::{end_with_response, server_span};
+pub(crate) use span::install_tracer;
 pub use span::{KeyValue, Span, SpanKind, Value};
 
 tokio::task_local! {

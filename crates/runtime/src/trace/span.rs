@@ -28,7 +28,7 @@ const ATTRIBUTES: usize = 4;
 static TRACER: OnceLock<SdkTracer> = OnceLock::new();
 
 /// Lets all spans of the process be recorded from now on; what came first counts.
-pub(crate) fn record_with(tracer: SdkTracer) {
+pub(crate) fn install_tracer(tracer: SdkTracer) {
     let _ = TRACER.set(tracer);
 }
 
@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_span_that_is_not_recorded_is_the_place_of_its_caller() {
+    fn an_unrecorded_span_has_the_context_of_its_caller() {
         let caller = TraceContext::new_root();
         let mut span = Span::unrecorded(Some(caller));
         span.describe(|| -> [KeyValue; 0] { panic!("nobody reads it") });

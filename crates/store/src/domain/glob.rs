@@ -4,12 +4,12 @@
 //! itself and is not its first character) is taken for a file: against another pattern, it covers what lies below only
 //! where that one spells the name out. So `**/*.rs` has nothing in common with `README.md`, and `foo.app` has
 //! `foo.app/x`. With a slash at its end, a name is a folder's, whatever it is. (B) If some path is covered by both of
-//! two patterns, they overlap: never is that missed. (C) If they overlap, there is such a path, unless the [`Effort`] of
+//! two patterns, they overlap: never is that missed. (C) If they overlap, there is such a path, unless the [`Budget`] of
 //! the decision was used up, and then every answer is yes. Paths are compared letter by letter: case and Unicode forms
 //! that a file system may fold are told apart. The cost of one comparison is the product of the patterns' lengths.
 
-use super::glob_syntax::{self, Malformed};
-use super::letters::Letters;
+use super::char_class::CharClass;
+use super::glob_syntax::{self, PatternError};
 
 /// One place of a sequence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub(super) enum Piece<T> {
 }
 
 /// The name of a file or folder; it is not empty.
-pub(super) type Name = Vec<Piece<Letters>>;
+pub(super) type Name = Vec<Piece<CharClass>>;
 
 /// The names from the root; then a run, which covers what is below, unless the last name is taken for a file's.
 pub(super) type Route = Vec<Piece<Name>>;
@@ -39,7 +39,7 @@ impl Pattern {
     ///
     /// # Errors
     /// In words for whoever wrote it.
-    pub fn parse(text: &str) -> Result<Self, Malformed> {
+    pub fn parse(text: &str) -> Result<Self, PatternError> {
         Ok(Self {
             text: text.to_owned(),
             routes: glob_syntax::parse(text)?,
@@ -52,10 +52,10 @@ impl Pattern {
     }
 
     /// Whether some path is covered by both.
-    pub(crate) fn overlaps(&self, other: &Self, effort: &mut Effort) -> bool {
+    pub(crate) fn overlaps(&self, other: &Self, budget: &mut Budget) -> bool {
         self.routes.iter().any(|route| {
             let mut others = other.routes.iter();
-            others.any(|other| routes_meet(route, other, effort))
+            others.any(|other| routes_meet(route, other, budget))
         })
     }
 }
@@ -63,11 +63,11 @@ impl Pattern {
 /// How much comparing a decision may cost, in pairs of places looked at. Real patterns differ early and cost next to
 /// nothing; it bounds what made-up ones can. Whoever writes those could as well lease everything.
 #[derive(Debug)]
-pub(crate) struct Effort(u64);
+pub(crate) struct Budget(u64);
 
-impl Effort {
+impl Budget {
     /// A tenth of a second of work, enough for a full table of real patterns.
-    pub(crate) fn of_a_decision() -> Self {
+    pub(crate) fn per_decision() -> Self {
         Self(50_000_000)
     }
 
@@ -79,30 +79,30 @@ impl Effort {
     }
 }
 
-fn routes_meet(mut left: &[Piece<Name>], mut right: &[Piece<Name>], effort: &mut Effort) -> bool {
+fn routes_meet(mut left: &[Piece<Name>], mut right: &[Piece<Name>], budget: &mut Budget) -> bool {
     // Most patterns differ in one of their first folders.
     while let ([Piece::One(l), left_rest @ ..], [Piece::One(r), right_rest @ ..]) = (left, right)
         && !left_rest.is_empty()
         && !right_rest.is_empty()
     {
-        if !names_meet(l, r, effort) {
+        if !names_meet(l, r, budget) {
             return false;
         }
         (left, right) = (left_rest, right_rest);
     }
-    meet(left, right, effort, names_meet)
-        || goes_on_below(left, right, effort)
-        || goes_on_below(right, left, effort)
+    meet(left, right, budget, names_meet)
+        || goes_on_below(left, right, budget)
+        || goes_on_below(right, left, budget)
 }
 
-fn names_meet(left: &Name, right: &Name, effort: &mut Effort) -> bool {
-    meet(left, right, effort, |left: &Letters, right, _| {
+fn names_meet(left: &Name, right: &Name, budget: &mut Budget) -> bool {
+    meet(left, right, budget, |left: &CharClass, right, _| {
         left.meet(right)
     })
 }
 
 /// Whether `route` ends with a name that is taken for a file's, while `other` spells it out and goes on below.
-fn goes_on_below(route: &[Piece<Name>], other: &[Piece<Name>], effort: &mut Effort) -> bool {
+fn goes_on_below(route: &[Piece<Name>], other: &[Piece<Name>], budget: &mut Budget) -> bool {
     let ([folders @ .., Piece::One(file)], [others @ .., _]) = (route, other) else {
         return false;
     };
@@ -110,7 +110,7 @@ fn goes_on_below(route: &[Piece<Name>], other: &[Piece<Name>], effort: &mut Effo
     for (i, place) in others.iter().enumerate() {
         if let Piece::One(name) = place
             && is_spelled_out(name)
-            && names_meet(name, file, effort)
+            && names_meet(name, file, budget)
         {
             spelled_at.push(i);
         }
@@ -118,12 +118,12 @@ fn goes_on_below(route: &[Piece<Name>], other: &[Piece<Name>], effort: &mut Effo
     if spelled_at.is_empty() {
         return false;
     }
-    let reached = reach(folders, others, effort, names_meet);
+    let reached = reach(folders, others, budget, names_meet);
     spelled_at.into_iter().any(|i| reached[i])
 }
 
 fn is_spelled_out(name: &Name) -> bool {
-    let is_itself = |place: &Piece<_>| matches!(place, Piece::One(Letters::One(_)));
+    let is_itself = |place: &Piece<_>| matches!(place, Piece::One(CharClass::One(_)));
     name.iter().all(is_itself)
 }
 
@@ -131,21 +131,21 @@ fn is_spelled_out(name: &Name) -> bool {
 fn meet<T>(
     mut left: &[Piece<T>],
     mut right: &[Piece<T>],
-    effort: &mut Effort,
-    same: impl Fn(&T, &T, &mut Effort) -> bool,
+    budget: &mut Budget,
+    same: impl Fn(&T, &T, &mut Budget) -> bool,
 ) -> bool {
-    if !effort.spend(1) {
+    if !budget.spend(1) {
         return true;
     }
     // Up to the first run on either side, places stand against each other; and so from the last run on.
     while let ([Piece::One(l), left_rest @ ..], [Piece::One(r), right_rest @ ..]) = (left, right) {
-        if !same(l, r, effort) {
+        if !same(l, r, budget) {
             return false;
         }
         (left, right) = (left_rest, right_rest);
     }
     while let ([left_rest @ .., Piece::One(l)], [right_rest @ .., Piece::One(r)]) = (left, right) {
-        if !same(l, r, effort) {
+        if !same(l, r, budget) {
             return false;
         }
         (left, right) = (left_rest, right_rest);
@@ -153,7 +153,7 @@ fn meet<T>(
     match (left, right) {
         ([Piece::Run], _) | (_, [Piece::Run]) => true,
         ([], rest) | (rest, []) => rest.iter().all(|piece| matches!(piece, Piece::Run)),
-        _ => reach(left, right, effort, same)[right.len()],
+        _ => reach(left, right, budget, same)[right.len()],
     }
 }
 
@@ -162,10 +162,10 @@ fn meet<T>(
 fn reach<T>(
     left: &[Piece<T>],
     right: &[Piece<T>],
-    effort: &mut Effort,
-    same: impl Fn(&T, &T, &mut Effort) -> bool,
+    budget: &mut Budget,
+    same: impl Fn(&T, &T, &mut Budget) -> bool,
 ) -> Vec<bool> {
-    if !effort.spend((left.len() + 1) * (right.len() + 1)) {
+    if !budget.spend((left.len() + 1) * (right.len() + 1)) {
         return vec![true; right.len() + 1];
     }
     let mut reached = vec![false; right.len() + 1];
@@ -182,7 +182,7 @@ fn reach<T>(
                 }
                 (Piece::One(_), Some(Piece::Run)) => next[j] = true,
                 (Piece::One(l), Some(Piece::One(r))) => {
-                    next[j + 1] = next[j + 1] || same(l, r, effort);
+                    next[j + 1] = next[j + 1] || same(l, r, budget);
                 }
                 (Piece::One(_), None) => {}
             }
@@ -214,8 +214,8 @@ mod tests {
             Pattern::parse(left).unwrap(),
             Pattern::parse(right).unwrap(),
         );
-        let both = one.overlaps(&other, &mut Effort::of_a_decision());
-        let turned = other.overlaps(&one, &mut Effort::of_a_decision());
+        let both = one.overlaps(&other, &mut Budget::per_decision());
+        let turned = other.overlaps(&one, &mut Budget::per_decision());
         assert_eq!(both, turned, "{left} and {right}");
         both
     }
@@ -319,29 +319,29 @@ mod tests {
                 true,
             ),
         ] {
-            let mut effort = Effort::of_a_decision();
-            let whole = effort.0;
+            let mut budget = Budget::per_decision();
+            let whole = budget.0;
             let (one, other) = (
                 Pattern::parse(&left).unwrap(),
                 Pattern::parse(&right).unwrap(),
             );
             assert_eq!(
-                one.overlaps(&other, &mut effort),
+                one.overlaps(&other, &mut budget),
                 expected,
                 "{left} and {right}"
             );
             let product = (left.len() * right.len()) as u64;
-            assert!(whole - effort.0 <= 2 * product, "{left} and {right}");
+            assert!(whole - budget.0 <= 2 * product, "{left} and {right}");
         }
     }
 
     #[test]
-    fn when_the_effort_is_used_up_every_answer_is_yes() {
-        let mut effort = Effort(1_000_000);
+    fn when_the_budget_is_used_up_every_answer_is_yes() {
+        let mut budget = Budget(1_000_000);
         let one = Pattern::parse(&many_a()).unwrap();
         let other = Pattern::parse(&"ab".repeat(199)).unwrap();
         let answers: Vec<_> = (0..100)
-            .map(|_| one.overlaps(&other, &mut effort))
+            .map(|_| one.overlaps(&other, &mut budget))
             .collect();
         assert!(!answers[0]);
         assert!(answers[99]);

@@ -3,17 +3,17 @@
 //! Whatever could be meant in two ways is refused with the words to write instead; a lease must not cover less than its
 //! holder believes.
 
+use super::char_class::CharClass;
 use super::glob::{Name, Piece, Route};
-use super::letters::Letters;
 
 /// Alternatives that the braces of one pattern may have together.
 const MAX_ALTERNATIVES: usize = 64;
 
-const DOT: Sign = Sign::Letter(Letters::One('.'));
+const DOT: GlobToken = GlobToken::Char(CharClass::One('.'));
 
 /// Why a text is no pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Malformed {
+pub enum PatternError {
     /// It is empty, or one of its alternatives is.
     #[error("is empty, or one of its alternatives is; write . for everything")]
     Empty,
@@ -56,8 +56,8 @@ pub enum Malformed {
 
 /// What a text is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Sign {
-    Letter(Letters),
+enum GlobToken {
+    Char(CharClass),
     Star,
     Slash,
     Open,
@@ -66,88 +66,88 @@ enum Sign {
 }
 
 /// Reads a pattern into a route for each alternative.
-pub(super) fn parse(text: &str) -> Result<Vec<Route>, Malformed> {
-    let alternatives = alternatives(signs(text)?)?;
-    alternatives.iter().map(|signs| route(signs)).collect()
+pub(super) fn parse(text: &str) -> Result<Vec<Route>, PatternError> {
+    let alternatives = alternatives(tokens(text)?)?;
+    alternatives.iter().map(|tokens| route(tokens)).collect()
 }
 
-fn signs(text: &str) -> Result<Vec<Sign>, Malformed> {
+fn tokens(text: &str) -> Result<Vec<GlobToken>, PatternError> {
     let mut chars = text.chars();
-    let mut signs = Vec::new();
+    let mut tokens = Vec::new();
     let mut depth = 0_usize;
     while let Some(c) = chars.next() {
-        signs.push(match c {
-            '*' => Sign::Star,
-            '/' => Sign::Slash,
-            '?' => Sign::Letter(Letters::Any),
-            '[' => Sign::Letter(class(&mut chars)?),
-            '\\' => Sign::Letter(Letters::One(escaped(&mut chars)?)),
+        tokens.push(match c {
+            '*' => GlobToken::Star,
+            '/' => GlobToken::Slash,
+            '?' => GlobToken::Char(CharClass::Any),
+            '[' => GlobToken::Char(class(&mut chars)?),
+            '\\' => GlobToken::Char(CharClass::One(escaped(&mut chars)?)),
             '{' => {
                 depth += 1;
-                Sign::Open
+                GlobToken::Open
             }
             '}' => {
-                depth = depth.checked_sub(1).ok_or(Malformed::Braces)?;
-                Sign::Close
+                depth = depth.checked_sub(1).ok_or(PatternError::Braces)?;
+                GlobToken::Close
             }
-            ',' if depth > 0 => Sign::Comma,
-            c => Sign::Letter(Letters::One(c)),
+            ',' if depth > 0 => GlobToken::Comma,
+            c => GlobToken::Char(CharClass::One(c)),
         });
     }
     if depth > 0 {
-        return Err(Malformed::Braces);
+        return Err(PatternError::Braces);
     }
-    Ok(signs)
+    Ok(tokens)
 }
 
-fn escaped(chars: &mut std::str::Chars<'_>) -> Result<char, Malformed> {
+fn escaped(chars: &mut std::str::Chars<'_>) -> Result<char, PatternError> {
     match chars.next() {
         Some(c) if r"*?[]{},!^-\".contains(c) => Ok(c),
-        Some(c) => Err(Malformed::Escape(c)),
-        None => Err(Malformed::LastEscape),
+        Some(c) => Err(PatternError::Escape(c)),
+        None => Err(PatternError::LastEscape),
     }
 }
 
 /// What follows a `[`, up to its `]`. A `]` in the first place means itself, as in POSIX, and so does a `-` in the first
 /// or last.
-fn class(chars: &mut std::str::Chars<'_>) -> Result<Letters, Malformed> {
+fn class(chars: &mut std::str::Chars<'_>) -> Result<CharClass, PatternError> {
     let negated = chars.as_str().starts_with(['!', '^']);
     if negated {
         chars.next();
     }
     let mut ranges = Vec::new();
     loop {
-        let first = match chars.next().ok_or(Malformed::OpenClass)? {
-            ']' if !ranges.is_empty() => return Ok(Letters::among(&ranges, negated)),
+        let first = match chars.next().ok_or(PatternError::OpenClass)? {
+            ']' if !ranges.is_empty() => return Ok(CharClass::among(&ranges, negated)),
             c => member(c, chars)?,
         };
         let rest = chars.as_str();
         let last = if rest.starts_with('-') && !rest.starts_with("-]") {
             chars.next();
-            let c = chars.next().ok_or(Malformed::OpenClass)?;
+            let c = chars.next().ok_or(PatternError::OpenClass)?;
             member(c, chars)?
         } else {
             first
         };
         if last < first {
-            return Err(Malformed::Backwards(first, last));
+            return Err(PatternError::Backwards(first, last));
         }
         ranges.push((first, last));
     }
 }
 
-fn member(c: char, chars: &mut std::str::Chars<'_>) -> Result<char, Malformed> {
+fn member(c: char, chars: &mut std::str::Chars<'_>) -> Result<char, PatternError> {
     match c {
         '\\' => escaped(chars),
-        '/' => Err(Malformed::SlashInClass),
+        '/' => Err(PatternError::SlashInClass),
         c => Ok(c),
     }
 }
 
 /// Braces being read: the alternatives before the last comma, and what the last one may be so far.
 struct Braces {
-    before: Vec<Vec<Sign>>,
-    last: Vec<Vec<Sign>>,
+    before: Vec<Vec<GlobToken>>,
+    last: Vec<Vec<GlobToken>>,
 }
 
 impl Braces {
@@ -159,67 +159,70 @@ impl Braces {
     }
 }
 
-fn alternatives(signs: Vec<Sign>) -> Result<Vec<Vec<Sign>>, Malformed> {
+fn alternatives(tokens: Vec<GlobToken>) -> Result<Vec<Vec<GlobToken>>, PatternError> {
     let mut outer = Vec::new();
     let mut now = Braces::new();
-    for sign in signs {
-        match sign {
-            Sign::Open => outer.push(std::mem::replace(&mut now, Braces::new())),
-            Sign::Comma => {
+    for token in tokens {
+        match token {
+            GlobToken::Open => outer.push(std::mem::replace(&mut now, Braces::new())),
+            GlobToken::Comma => {
                 now.before.append(&mut now.last);
                 now.last.push(Vec::new());
             }
-            Sign::Close => {
+            GlobToken::Close => {
                 if now.before.is_empty() {
-                    return Err(Malformed::OneAlternative);
+                    return Err(PatternError::OneAlternative);
                 }
                 let mut inner = now.before;
                 inner.append(&mut now.last);
-                now = outer.pop().ok_or(Malformed::Braces)?;
+                now = outer.pop().ok_or(PatternError::Braces)?;
                 now.last = product(&now.last, &inner)?;
             }
-            sign => now
+            token => now
                 .last
                 .iter_mut()
-                .for_each(|signs| signs.push(sign.clone())),
+                .for_each(|tokens| tokens.push(token.clone())),
         }
         if now.before.len() + now.last.len() > MAX_ALTERNATIVES {
-            return Err(Malformed::TooManyAlternatives);
+            return Err(PatternError::TooManyAlternatives);
         }
     }
     Ok(now.last)
 }
 
 /// Each start with each end.
-fn product(starts: &[Vec<Sign>], ends: &[Vec<Sign>]) -> Result<Vec<Vec<Sign>>, Malformed> {
+fn product(
+    starts: &[Vec<GlobToken>],
+    ends: &[Vec<GlobToken>],
+) -> Result<Vec<Vec<GlobToken>>, PatternError> {
     if starts.len() * ends.len() > MAX_ALTERNATIVES {
-        return Err(Malformed::TooManyAlternatives);
+        return Err(PatternError::TooManyAlternatives);
     }
-    let with_ends = |start: &Vec<Sign>| {
+    let with_ends = |start: &Vec<GlobToken>| {
         let start = start.clone();
         ends.iter().map(move |end| [start.as_slice(), end].concat())
     };
     Ok(starts.iter().flat_map(with_ends).collect())
 }
 
-fn route(signs: &[Sign]) -> Result<Route, Malformed> {
-    match signs {
-        [] => return Err(Malformed::Empty),
-        [Sign::Slash, ..] => return Err(Malformed::Absolute),
+fn route(tokens: &[GlobToken]) -> Result<Route, PatternError> {
+    match tokens {
+        [] => return Err(PatternError::Empty),
+        [GlobToken::Slash, ..] => return Err(PatternError::Absolute),
         _ => {}
     }
     let mut route = Route::new();
     let mut ends_with_file = false;
-    for signs in signs.split(|sign| *sign == Sign::Slash) {
+    for tokens in tokens.split(|token| *token == GlobToken::Slash) {
         ends_with_file = false;
-        match signs {
+        match tokens {
             [] => {}
             [one] if *one == DOT => {}
-            [one, two] if *one == DOT && *two == DOT => return Err(Malformed::Parent),
-            [Sign::Star, Sign::Star] => run(&mut route),
-            signs => {
-                route.push(Piece::One(name(signs)?));
-                ends_with_file = signs[1..].contains(&DOT);
+            [one, two] if *one == DOT && *two == DOT => return Err(PatternError::Parent),
+            [GlobToken::Star, GlobToken::Star] => run(&mut route),
+            tokens => {
+                route.push(Piece::One(name(tokens)?));
+                ends_with_file = tokens[1..].contains(&DOT);
             }
         }
     }
@@ -236,19 +239,19 @@ fn run(route: &mut Route) {
     }
 }
 
-fn name(signs: &[Sign]) -> Result<Name, Malformed> {
-    if signs
+fn name(tokens: &[GlobToken]) -> Result<Name, PatternError> {
+    if tokens
         .windows(2)
-        .any(|pair| *pair == [Sign::Star, Sign::Star])
+        .any(|pair| *pair == [GlobToken::Star, GlobToken::Star])
     {
-        return Err(Malformed::DoubleStar);
+        return Err(PatternError::DoubleStar);
     }
-    let place = |sign: &Sign| match sign {
-        Sign::Letter(letters) => Piece::One(letters.clone()),
+    let place = |token: &GlobToken| match token {
+        GlobToken::Char(class) => Piece::One(class.clone()),
         // Slashes and braces are gone by now.
         _ => Piece::Run,
     };
-    Ok(signs.iter().map(place).collect())
+    Ok(tokens.iter().map(place).collect())
 }
 
 #[cfg(test)]
@@ -260,37 +263,37 @@ mod tests {
     #[test]
     fn what_is_no_pattern_is_refused_for_its_reason() {
         for (text, why) in [
-            ("", Malformed::Empty),
-            ("{a,}", Malformed::Empty),
-            ("/etc/passwd", Malformed::Absolute),
-            ("{,a}/b", Malformed::Absolute),
-            ("..", Malformed::Parent),
-            ("a/../b", Malformed::Parent),
-            ("a/.{.,x}", Malformed::Parent),
-            ("a[bc", Malformed::OpenClass),
-            ("a[]", Malformed::OpenClass),
-            ("a[!", Malformed::OpenClass),
-            ("a[b-", Malformed::OpenClass),
-            ("a[x/y]", Malformed::SlashInClass),
-            ("[z-a]", Malformed::Backwards('z', 'a')),
-            ("{a,b", Malformed::Braces),
-            ("a}", Malformed::Braces),
-            ("{a}", Malformed::OneAlternative),
-            ("{}", Malformed::OneAlternative),
+            ("", PatternError::Empty),
+            ("{a,}", PatternError::Empty),
+            ("/etc/passwd", PatternError::Absolute),
+            ("{,a}/b", PatternError::Absolute),
+            ("..", PatternError::Parent),
+            ("a/../b", PatternError::Parent),
+            ("a/.{.,x}", PatternError::Parent),
+            ("a[bc", PatternError::OpenClass),
+            ("a[]", PatternError::OpenClass),
+            ("a[!", PatternError::OpenClass),
+            ("a[b-", PatternError::OpenClass),
+            ("a[x/y]", PatternError::SlashInClass),
+            ("[z-a]", PatternError::Backwards('z', 'a')),
+            ("{a,b", PatternError::Braces),
+            ("a}", PatternError::Braces),
+            ("{a}", PatternError::OneAlternative),
+            ("{}", PatternError::OneAlternative),
             (
                 "{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}",
-                Malformed::TooManyAlternatives,
+                PatternError::TooManyAlternatives,
             ),
-            ("a**", Malformed::DoubleStar),
-            ("***", Malformed::DoubleStar),
-            ("src/**.rs", Malformed::DoubleStar),
-            (r"src\a.rs", Malformed::Escape('a')),
-            ("a\\", Malformed::LastEscape),
+            ("a**", PatternError::DoubleStar),
+            ("***", PatternError::DoubleStar),
+            ("src/**.rs", PatternError::DoubleStar),
+            (r"src\a.rs", PatternError::Escape('a')),
+            ("a\\", PatternError::LastEscape),
         ] {
             assert_eq!(parse(text), Err(why), "{text:?}");
         }
         let wide = format!("{{{}}}", vec!["a"; 65].join(","));
-        assert_eq!(parse(&wide), Err(Malformed::TooManyAlternatives));
+        assert_eq!(parse(&wide), Err(PatternError::TooManyAlternatives));
     }
 
     #[test]
@@ -329,7 +332,7 @@ mod tests {
         let deep = format!("{}b{}", "{a,".repeat(60), "}".repeat(60));
         assert_eq!(parse(&deep).unwrap().len(), 61);
         let deeper = format!("{}b{}", "{a,".repeat(100), "}".repeat(100));
-        assert_eq!(parse(&deeper), Err(Malformed::TooManyAlternatives));
+        assert_eq!(parse(&deeper), Err(PatternError::TooManyAlternatives));
     }
 
     proptest! {
@@ -345,7 +348,7 @@ mod tests {
         fn an_escaped_name_means_itself(name in r"[a*?\[\]{},!^ -]{1,20}") {
             let escape = |c: char| if r"*?[]{},!^-\".contains(c) { format!("\\{c}") } else { c.to_string() };
             let text: String = name.chars().map(escape).collect();
-            let place = |c| Piece::One(Letters::One(c));
+            let place = |c| Piece::One(CharClass::One(c));
             let own = vec![Piece::One(name.chars().map(place).collect()), Piece::Run];
             prop_assert_eq!(parse(&text), Ok(vec![own]));
         }

@@ -8,7 +8,7 @@ use std::fmt::Write;
 use prost::Message;
 use shim_proto::coordination::v1::{FileLease, FileLeaseMode};
 
-use super::glob::{Effort, Pattern};
+use super::glob::{Budget, Pattern};
 
 /// Leases that a workspace may have.
 const MAX_LEASES: usize = 1_000;
@@ -17,11 +17,11 @@ const MAX_TABLE_BYTES: usize = 1 << 20;
 /// Conflicts that a refusal names.
 const MAX_NAMED: usize = 5;
 /// Bytes of any name in a refusal, which travels in headers.
-const MAX_SHOWN: usize = 80;
+const MAX_NAME_BYTES: usize = 80;
 
 /// Which files somebody wants.
 #[derive(Debug, Clone)]
-pub struct Wish {
+pub struct LeaseSpec {
     /// Whose own leases are not in the way.
     pub holder: String,
     /// `Shared`: beside other shared leases; anything else: alone.
@@ -52,17 +52,17 @@ pub(crate) enum Decision {
 }
 
 /// Decides whether a wish can become the lease `made` of it, beside those that live.
-pub(crate) fn decide(live: &[FileLease], wish: &Wish, made: &FileLease) -> Decision {
-    let mut effort = Effort::of_a_decision();
+pub(crate) fn decide(live: &[FileLease], spec: &LeaseSpec, made: &FileLease) -> Decision {
+    let mut budget = Budget::per_decision();
     let in_the_way = |lease: &&FileLease| {
         let shared = FileLeaseMode::Shared;
-        lease.holder != wish.holder && (wish.mode != shared || lease.mode() != shared)
+        lease.holder != spec.holder && (spec.mode != shared || lease.mode() != shared)
     };
     let conflicts: Vec<_> = live
         .iter()
         .filter(in_the_way)
         .filter_map(|lease| {
-            let (wanted, pattern) = overlap(&wish.patterns, lease, &mut effort)?;
+            let (wanted, pattern) = overlap(&spec.patterns, lease, &mut budget)?;
             Some(Conflict {
                 wanted: wanted.to_owned(),
                 pattern: pattern.to_owned(),
@@ -82,29 +82,29 @@ pub(crate) fn decide(live: &[FileLease], wish: &Wish, made: &FileLease) -> Decis
 
 /// The leases that touch any of the paths.
 pub(crate) fn touching(live: Vec<FileLease>, paths: &[Pattern]) -> Vec<FileLease> {
-    let mut effort = Effort::of_a_decision();
+    let mut budget = Budget::per_decision();
     live.into_iter()
-        .filter(|lease| overlap(paths, lease, &mut effort).is_some())
+        .filter(|lease| overlap(paths, lease, &mut budget).is_some())
         .collect()
 }
 
 /// Whether some file is covered by both.
 pub(crate) fn do_overlap(some: &[Pattern], others: &[Pattern]) -> bool {
-    let mut effort = Effort::of_a_decision();
+    let mut budget = Budget::per_decision();
     some.iter()
-        .any(|one| others.iter().any(|other| one.overlaps(other, &mut effort)))
+        .any(|one| others.iter().any(|other| one.overlaps(other, &mut budget)))
 }
 
 /// The first pair that overlaps. A stored pattern that this version cannot read is taken to cover everything.
 fn overlap<'a>(
     wanted: &'a [Pattern],
     lease: &'a FileLease,
-    effort: &mut Effort,
+    budget: &mut Budget,
 ) -> Option<(&'a str, &'a str)> {
     lease.patterns.iter().find_map(|text| {
         let held = Pattern::parse(text).ok();
         let wanted = wanted.iter().find(|wanted| match &held {
-            Some(held) => held.overlaps(wanted, effort),
+            Some(held) => held.overlaps(wanted, budget),
             None => true,
         })?;
         Some((wanted.text(), text.as_str()))
@@ -112,8 +112,8 @@ fn overlap<'a>(
 }
 
 /// The refusal of a wish: what is in its way, whose, what for, and until when.
-pub fn in_words(conflicts: &[Conflict]) -> String {
-    let mut words = String::new();
+pub fn describe_conflicts(conflicts: &[Conflict]) -> String {
+    let mut text = String::new();
     for (i, conflict) in conflicts.iter().take(MAX_NAMED).enumerate() {
         let Conflict {
             wanted,
@@ -125,27 +125,31 @@ pub fn in_words(conflicts: &[Conflict]) -> String {
             FileLeaseMode::Shared => "shared by",
             _ => "held by",
         };
-        let (wanted, pattern, holder) = (shown(wanted), shown(pattern), shown(&lease.holder));
-        let _ = write!(words, "{then}{wanted} overlaps {pattern} {how} {holder}");
+        let (wanted, pattern, holder) = (
+            truncated(wanted),
+            truncated(pattern),
+            truncated(&lease.holder),
+        );
+        let _ = write!(text, "{then}{wanted} overlaps {pattern} {how} {holder}");
         if !lease.purpose.is_empty() {
-            let _ = write!(words, " ({})", shown(&lease.purpose));
+            let _ = write!(text, " ({})", truncated(&lease.purpose));
         }
         if let Some(until) = &lease.expires_at {
-            let _ = write!(words, " until {until}");
+            let _ = write!(text, " until {until}");
         }
     }
     if conflicts.len() > MAX_NAMED {
-        let _ = write!(words, "; and {} more", conflicts.len() - MAX_NAMED);
+        let _ = write!(text, "; and {} more", conflicts.len() - MAX_NAMED);
     }
-    words
+    text
 }
 
 /// The start of a text; one that is cut says so.
-fn shown(text: &str) -> String {
-    if text.len() <= MAX_SHOWN {
+fn truncated(text: &str) -> String {
+    if text.len() <= MAX_NAME_BYTES {
         return text.to_owned();
     }
-    let end = text.floor_char_boundary(MAX_SHOWN);
+    let end = text.floor_char_boundary(MAX_NAME_BYTES);
     format!("{}...", &text[..end])
 }
 
@@ -170,17 +174,17 @@ mod tests {
         }
     }
 
-    fn wish(holder: &str, mode: FileLeaseMode, patterns: &[&str]) -> Wish {
+    fn spec(holder: &str, mode: FileLeaseMode, patterns: &[&str]) -> LeaseSpec {
         let parse = |&pattern: &&str| Pattern::parse(pattern).unwrap();
-        Wish {
+        LeaseSpec {
             holder: holder.to_owned(),
             mode,
             patterns: patterns.iter().map(parse).collect(),
         }
     }
 
-    fn decided(live: &[FileLease], wish: &Wish) -> Decision {
-        decide(live, wish, &lease("new", FileLeaseMode::Exclusive, &["x"]))
+    fn decided(live: &[FileLease], spec: &LeaseSpec) -> Decision {
+        decide(live, spec, &lease("new", FileLeaseMode::Exclusive, &["x"]))
     }
 
     use FileLeaseMode::{Exclusive, Shared};
@@ -195,15 +199,15 @@ mod tests {
             (FileLeaseMode::Unspecified, Shared, false),
         ] {
             let live = [lease("one", held, &["src/**"])];
-            let other = decided(&live, &wish("two", wanted, &["src/a.rs"]));
+            let other = decided(&live, &spec("two", wanted, &["src/a.rs"]));
             assert_eq!(
                 other == Decision::Granted,
                 granted,
                 "{held:?} and {wanted:?}"
             );
-            let same = decided(&live, &wish("one", wanted, &["src/a.rs"]));
+            let same = decided(&live, &spec("one", wanted, &["src/a.rs"]));
             assert_eq!(same, Decision::Granted);
-            let apart = decided(&live, &wish("two", wanted, &["lib/a.rs"]));
+            let apart = decided(&live, &spec("two", wanted, &["lib/a.rs"]));
             assert_eq!(apart, Decision::Granted);
         }
     }
@@ -215,12 +219,12 @@ mod tests {
             lease("two", Shared, &["*.toml"]),
         ];
         let Decision::Held(conflicts) =
-            decided(&live, &wish("me", Exclusive, &["Cargo.toml", "src/a.rs"]))
+            decided(&live, &spec("me", Exclusive, &["Cargo.toml", "src/a.rs"]))
         else {
             panic!("it was granted");
         };
         assert_eq!(
-            in_words(&conflicts),
+            describe_conflicts(&conflicts),
             "src/a.rs overlaps src/** held by one (a refactoring) until 2001-09-09T01:46:40Z; \
              Cargo.toml overlaps *.toml shared by two (a refactoring) until 2001-09-09T01:46:40Z"
         );
@@ -231,35 +235,35 @@ mod tests {
         let live: Vec<_> = (0..50)
             .map(|i| lease(&format!("{i}{}", "ü".repeat(90)), Exclusive, &["src"]))
             .collect();
-        let Decision::Held(conflicts) = decided(&live, &wish("me", Exclusive, &["src"])) else {
+        let Decision::Held(conflicts) = decided(&live, &spec("me", Exclusive, &["src"])) else {
             panic!("it was granted");
         };
-        let words = in_words(&conflicts);
-        assert_eq!(words.matches("src overlaps src").count(), MAX_NAMED);
-        assert!(words.ends_with("; and 45 more"), "{words}");
-        assert!(words.len() < 1_500, "{} bytes", words.len());
+        let text = describe_conflicts(&conflicts);
+        assert_eq!(text.matches("src overlaps src").count(), MAX_NAMED);
+        assert!(text.ends_with("; and 45 more"), "{text}");
+        assert!(text.len() < 1_500, "{} bytes", text.len());
     }
 
     #[test]
     fn a_workspace_has_a_bound() {
-        let wish = wish("me", Exclusive, &["src"]);
+        let spec = spec("me", Exclusive, &["src"]);
         let many: Vec<_> = (0..MAX_LEASES)
             .map(|_| lease("one", Exclusive, &["lib"]))
             .collect();
-        assert_eq!(decided(&many[1..], &wish), Decision::Granted);
-        assert_eq!(decided(&many, &wish), Decision::Full);
+        assert_eq!(decided(&many[1..], &spec), Decision::Granted);
+        assert_eq!(decided(&many, &spec), Decision::Full);
         let large = [lease(
             "one",
             Exclusive,
             &["x".repeat(MAX_TABLE_BYTES).as_str()],
         )];
-        assert_eq!(decided(&large, &wish), Decision::Full);
+        assert_eq!(decided(&large, &spec), Decision::Full);
     }
 
     #[test]
     fn a_stored_pattern_that_cannot_be_read_covers_everything() {
         let live = [lease("one", Exclusive, &["{of a later version"])];
-        let decision = decided(&live, &wish("me", Exclusive, &["src"]));
+        let decision = decided(&live, &spec("me", Exclusive, &["src"]));
         assert!(matches!(decision, Decision::Held(conflicts) if conflicts.len() == 1));
     }
 
@@ -270,7 +274,7 @@ mod tests {
             lease("two", Shared, &["docs/*.md"]),
             lease("three", Shared, &["docs/a.md"]),
         ];
-        let paths = wish("", Shared, &["docs/a.md", "Cargo.toml"]).patterns;
+        let paths = spec("", Shared, &["docs/a.md", "Cargo.toml"]).patterns;
         let found: Vec<_> = touching(live, &paths)
             .into_iter()
             .map(|lease| lease.holder)

@@ -1,12 +1,12 @@
 //! Pure decisions: no clock, no Redis, no tonic.
 
+mod char_class;
 mod glob;
-mod glob_syntax;
 #[cfg(test)]
-mod glob_trial;
+mod glob_model_test;
+mod glob_syntax;
 pub mod leases;
-mod letters;
 pub mod topics;
 
 pub use glob::Pattern;
-pub use glob_syntax::Malformed;
+pub use glob_syntax::PatternError;

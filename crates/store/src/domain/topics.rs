@@ -3,15 +3,15 @@
 
 /// One wish of a subscriber.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Wish {
+pub(crate) enum ChannelFilter {
     /// One channel.
     Channel(String),
     /// Every channel that matches.
     Pattern(String),
 }
 
-impl Wish {
-    fn fits(&self, channel: &str) -> bool {
+impl ChannelFilter {
+    fn matches_channel(&self, channel: &str) -> bool {
         match self {
             Self::Channel(name) => name == channel,
             Self::Pattern(pattern) => matches(pattern.as_bytes(), channel.as_bytes()),
@@ -21,34 +21,36 @@ impl Wish {
 
 /// The wishes of one subscriber.
 #[derive(Debug)]
-pub struct Topics(Vec<Wish>);
+pub struct Topics(Vec<ChannelFilter>);
 
 impl Topics {
     /// By name, then by pattern; each wish once.
     pub fn new(channels: Vec<String>, patterns: Vec<String>) -> Self {
-        let channels = channels.into_iter().map(Wish::Channel);
-        let mut wishes = Vec::new();
-        for wish in channels.chain(patterns.into_iter().map(Wish::Pattern)) {
-            if !wishes.contains(&wish) {
-                wishes.push(wish);
+        let channels = channels.into_iter().map(ChannelFilter::Channel);
+        let mut filters = Vec::new();
+        for filter in channels.chain(patterns.into_iter().map(ChannelFilter::Pattern)) {
+            if !filters.contains(&filter) {
+                filters.push(filter);
             }
         }
-        Self(wishes)
+        Self(filters)
     }
 
-    pub(crate) fn wishes(&self) -> &[Wish] {
+    pub(crate) fn filters(&self) -> &[ChannelFilter] {
         &self.0
     }
 
     /// Whether news of `channel` that came by the wish at `index` are to be told: the first wish that fits tells them,
     /// and the others keep silent, so that nothing is told twice.
-    pub(crate) fn tells(&self, index: usize, channel: &str) -> bool {
-        !self.0[..index].iter().any(|earlier| earlier.fits(channel))
+    pub(crate) fn is_first_match(&self, index: usize, channel: &str) -> bool {
+        !self.0[..index]
+            .iter()
+            .any(|earlier| earlier.matches_channel(channel))
     }
 
     /// Whether no two wishes can fit one channel.
-    pub(crate) fn are_apart(&self) -> bool {
-        let is_pattern = |wish: &Wish| matches!(wish, Wish::Pattern(_));
+    pub(crate) fn are_disjoint(&self) -> bool {
+        let is_pattern = |filter: &ChannelFilter| matches!(filter, ChannelFilter::Pattern(_));
         self.0.len() < 2 || !self.0.iter().any(is_pattern)
     }
 }
@@ -108,16 +110,16 @@ mod tests {
         }
 
         #[test]
-        fn exactly_one_of_the_wishes_that_fit_tells(
+        fn exactly_one_of_the_filters_that_match_is_the_first(
             channels in prop::collection::vec("[ab]{1,3}", 0..4),
             patterns in prop::collection::vec("[ab*?]{1,4}", 0..4),
             channel in "[ab]{1,3}",
         ) {
             let topics = Topics::new(channels, patterns);
-            let fitting: Vec<_> =
-                (0..topics.0.len()).filter(|index| topics.0[*index].fits(&channel)).collect();
-            let telling = fitting.iter().filter(|index| topics.tells(**index, &channel)).count();
-            prop_assert_eq!(telling, usize::from(!fitting.is_empty()));
+            let fitting_filters: Vec<_> =
+                (0..topics.0.len()).filter(|index| topics.0[*index].matches_channel(&channel)).collect();
+            let matching = fitting_filters.iter().filter(|index| topics.is_first_match(**index, &channel)).count();
+            prop_assert_eq!(matching, usize::from(!fitting_filters.is_empty()));
         }
     }
 }

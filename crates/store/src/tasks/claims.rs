@@ -12,17 +12,17 @@ use uuid::Uuid;
 
 use super::super::clock::millis;
 use super::super::reply::Reply;
-use super::held::Taken;
 use super::rows::Row;
-use super::{Once, REMEMBERED, Tasks, refusal, tally};
+use super::taken_jobs::TakenJob;
+use super::{IdempotencyKey, REQUEST_ID_TTL, Tasks, metrics, refusal};
 use crate::error::Error;
 
 /// What a foreign job gets that says nothing about it.
 const FOREIGN_ATTEMPTS: u32 = 3;
-const FOREIGN_PAUSE: Duration = Duration::from_secs(2);
+const FOREIGN_BACKOFF: Duration = Duration::from_secs(2);
 
 /// Jobs taken in vain in one go.
-const MOST_TRIED: usize = 100;
+const MAX_TRIED: usize = 100;
 
 /// A worker that has room.
 #[derive(Debug, Clone)]
@@ -38,7 +38,7 @@ pub struct Claimer {
     /// How many tasks it takes at once.
     pub capacity: u32,
     /// The request that asks, if it may come again.
-    pub once: Option<Once>,
+    pub idempotency_key: Option<IdempotencyKey>,
 }
 
 /// A claim that stands.
@@ -51,14 +51,14 @@ pub struct Claimed {
 }
 
 /// What the claim script said of a job.
-enum Answer {
+enum ClaimOutcome {
     Claimed(Claimed),
     /// The request was answered before, with another job.
-    Again(Claimed),
+    Repeated(Claimed),
     /// Nobody knows the job: another program made it.
     Unknown,
     /// It is no claim, and the job stays as it is: its worker lives.
-    Taken,
+    AlreadyTaken,
     /// Its task needs no worker, or not yet.
     Misplaced,
 }
@@ -69,28 +69,28 @@ impl Tasks {
     /// # Errors
     /// `RequestIdReused`, or as the store fails.
     pub async fn claimed_before(&self, claimer: &Claimer) -> Result<Option<Claimed>, Error> {
-        let Some(once) = &claimer.once else {
-            return self.claimed_unheard(claimer).await;
+        let Some(idempotency_key) = &claimer.idempotency_key else {
+            return self.reclaim_lost(claimer).await;
         };
         // Most requests come once, and the script is not needed to see that.
         let look = redis::cmd("EXISTS")
-            .arg(self.slot.did(&once.request_id))
+            .arg(self.slot.request_key(&idempotency_key.request_id))
             .to_owned();
-        if self.link.query::<u8>(&look).await? == 0 {
+        if self.connection.query::<u8>(&look).await? == 0 {
             return Ok(None);
         }
         match self.claim(claimer, "", "", "").await? {
-            Answer::Again(claimed) => Ok(Some(claimed)),
+            ClaimOutcome::Repeated(claimed) => Ok(Some(claimed)),
             _ => Ok(None),
         }
     }
 
-    async fn claimed_unheard(&self, claimer: &Claimer) -> Result<Option<Claimed>, Error> {
-        while let Some(id) = self.carrier.take_unheard(&claimer.worker_id) {
-            let rows = match self.carrier.rows("errors", &[&id]).await {
+    async fn reclaim_lost(&self, claimer: &Claimer) -> Result<Option<Claimed>, Error> {
+        while let Some(id) = self.relay.take_lost_claim(&claimer.worker_id) {
+            let rows = match self.relay.rows("errors", &[&id]).await {
                 Ok(rows) => rows,
                 Err(error) => {
-                    self.carrier.not_heard(&claimer.worker_id, &id);
+                    self.relay.remember_lost_claim(&claimer.worker_id, &id);
                     return Err(error);
                 }
             };
@@ -113,14 +113,14 @@ impl Tasks {
     /// # Errors
     /// `NoRoom`, `WorkerGone`, `RequestIdReused`, or as the store fails.
     pub async fn take(&self, queue: &str, claimer: &Claimer) -> Result<Option<Claimed>, Error> {
-        if let Some(claimed) = self.claimed_unheard(claimer).await? {
+        if let Some(claimed) = self.reclaim_lost(claimer).await? {
             return Ok(Some(claimed));
         }
-        for _ in 0..MOST_TRIED {
-            let Some(taken) = self.carrier.take(queue).await? else {
+        for _ in 0..MAX_TRIED {
+            let Some(taken) = self.relay.take(queue).await? else {
                 break;
             };
-            if let Some(claimed) = self.settle(queue, claimer, taken).await? {
+            if let Some(claimed) = self.claim_job(queue, claimer, taken).await? {
                 return Ok(Some(claimed));
             }
         }
@@ -128,20 +128,20 @@ impl Tasks {
     }
 
     /// Turns a job that BullMQ gave out into a claim, or puts it where it belongs.
-    async fn settle(
+    async fn claim_job(
         &self,
         queue: &str,
         claimer: &Claimer,
-        mut taken: Taken,
+        mut taken: TakenJob,
     ) -> Result<Option<Claimed>, Error> {
-        let files = match self.carrier.lease_files(&taken).await {
+        let files = match self.relay.lease_files(&taken).await {
             Ok(Some(lease)) => lease,
             Ok(None) => {
-                self.carrier.put_aside(taken).await?;
+                self.relay.delay(taken).await?;
                 return Ok(None);
             }
             Err(error) => {
-                self.carrier.put_back(taken).await;
+                self.relay.put_back(taken).await;
                 return Err(error);
             }
         };
@@ -149,21 +149,21 @@ impl Tasks {
             .claim_taken(queue, claimer, &mut taken, files.id())
             .await;
         match answer {
-            Ok(Answer::Claimed(claimed)) => {
-                self.carrier.hold(taken);
+            Ok(ClaimOutcome::Claimed(claimed)) => {
+                self.relay.hold(taken);
                 Ok(Some(claimed))
             }
             // It may be claimed. If not, the supervisor finds the job.
             Err(error @ Error::Unavailable(_)) => {
-                if claimer.once.is_none() {
+                if claimer.idempotency_key.is_none() {
                     let id = &taken.task_id;
-                    self.carrier.not_heard(&claimer.worker_id, id);
+                    self.relay.remember_lost_claim(&claimer.worker_id, id);
                 }
                 Err(error)
             }
             answer => {
-                self.carrier.unlease(&taken, files).await;
-                self.put_where_it_belongs(queue, taken, answer).await
+                self.relay.release_new_lease(&taken, files).await;
+                self.return_job(queue, taken, answer).await
             }
         }
     }
@@ -173,13 +173,13 @@ impl Tasks {
         &self,
         queue: &str,
         claimer: &Claimer,
-        taken: &mut Taken,
+        taken: &mut TakenJob,
         files: &str,
-    ) -> Result<Answer, Error> {
+    ) -> Result<ClaimOutcome, Error> {
         let workspace = &taken.data.workspace;
         let answer = self.claim(claimer, &taken.task_id, files, workspace);
         let answer = answer.await?;
-        if !matches!(answer, Answer::Unknown) || taken.data.task_id.is_some() {
+        if !matches!(answer, ClaimOutcome::Unknown) || taken.data.task_id.is_some() {
             return Ok(answer);
         }
         taken.task_id = self.adopt(queue, &taken.job).await?;
@@ -187,22 +187,22 @@ impl Tasks {
     }
 
     /// Does with a job what was answered instead of a claim.
-    async fn put_where_it_belongs(
+    async fn return_job(
         &self,
         queue: &str,
-        taken: Taken,
-        answer: Result<Answer, Error>,
+        taken: TakenJob,
+        answer: Result<ClaimOutcome, Error>,
     ) -> Result<Option<Claimed>, Error> {
         match answer {
-            Ok(Answer::Unknown) => self.carrier.discard(queue, taken).await?,
-            Ok(Answer::Misplaced) => self.carrier.put_right(taken).await,
-            Ok(Answer::Taken) => {}
-            Ok(Answer::Again(claimed) | Answer::Claimed(claimed)) => {
-                self.carrier.put_back(taken).await;
+            Ok(ClaimOutcome::Unknown) => self.relay.discard(queue, taken).await?,
+            Ok(ClaimOutcome::Misplaced) => self.relay.reconcile_job(taken).await,
+            Ok(ClaimOutcome::AlreadyTaken) => {}
+            Ok(ClaimOutcome::Repeated(claimed) | ClaimOutcome::Claimed(claimed)) => {
+                self.relay.put_back(taken).await;
                 return Ok(Some(claimed));
             }
             Err(error) => {
-                self.carrier.put_back(taken).await;
+                self.relay.put_back(taken).await;
                 return Err(error);
             }
         }
@@ -215,16 +215,19 @@ impl Tasks {
         id: &str,
         files: &str,
         workspace: &str,
-    ) -> Result<Answer, Error> {
-        let (did, fingerprint) = match &claimer.once {
-            Some(once) => (self.slot.did(&once.request_id), once.fingerprint.as_str()),
+    ) -> Result<ClaimOutcome, Error> {
+        let (request_key, fingerprint) = match &claimer.idempotency_key {
+            Some(idempotency_key) => (
+                self.slot.request_key(&idempotency_key.request_id),
+                idempotency_key.fingerprint.as_str(),
+            ),
             None => (String::new(), ""),
         };
         let call = self
             .call(&self.scripts.claim)
-            .arg(did)
+            .arg(request_key)
             .arg(fingerprint)
-            .arg(millis(REMEMBERED))
+            .arg(millis(REQUEST_ID_TTL))
             .arg(id)
             .arg(claimer.worker_id.as_str())
             .arg(claimer.epoch)
@@ -232,18 +235,18 @@ impl Tasks {
             .arg(claimer.capacity)
             .arg(files)
             .arg(workspace);
-        let mut reply = self.link.call(&call).await?;
+        let mut reply = self.connection.call(&call).await?;
         match reply.status()?.as_str() {
             "OK" => {
-                self.decided(&mut reply)?;
-                let claimed = claimed(&mut reply)?;
-                tally::claimed(claimer.kind, &claimed.task);
-                Ok(Answer::Claimed(claimed))
+                self.take_entries(&mut reply)?;
+                let claimed = read_claim(&mut reply)?;
+                metrics::count_claim(claimer.kind, &claimed.task);
+                Ok(ClaimOutcome::Claimed(claimed))
             }
-            "AGAIN" => claimed(&mut reply).map(Answer::Again),
-            "UNKNOWN" => Ok(Answer::Unknown),
-            "TAKEN" => Ok(Answer::Taken),
-            "OVER" | "WAITS" => Ok(Answer::Misplaced),
+            "AGAIN" => read_claim(&mut reply).map(ClaimOutcome::Repeated),
+            "UNKNOWN" => Ok(ClaimOutcome::Unknown),
+            "TAKEN" => Ok(ClaimOutcome::AlreadyTaken),
+            "OVER" | "WAITS" => Ok(ClaimOutcome::Misplaced),
             "STALE" => Err(Error::StaleWorker {
                 worker: claimer.worker_id.clone(),
                 epoch: claimer.epoch,
@@ -257,26 +260,26 @@ impl Tasks {
     /// Makes a task of a job that another program put into the queue.
     async fn adopt(&self, queue: &str, job: &BullJob) -> Result<String, Error> {
         let task = super::job::foreign(job);
-        let place = super::job::place(job).unwrap_or_else(TraceContext::new_root);
+        let trace_context = super::job::trace_context(job).unwrap_or_else(TraceContext::new_root);
         let options = job.opts();
         let call = self
             .call(&self.scripts.adopt)
             .arg(format!("{queue}:{}", job.id()))
             .arg(Uuid::now_v7().to_string())
-            .arg(super::rows::stored(&task, place))
+            .arg(super::rows::stored(&task, trace_context))
             .arg(queue)
             .arg(job.priority().min(100))
             .arg(options.attempts.unwrap_or(FOREIGN_ATTEMPTS).clamp(1, 20))
-            .arg(millis(FOREIGN_PAUSE))
+            .arg(millis(FOREIGN_BACKOFF))
             .arg(job.id());
-        let mut reply = self.decide(&call).await?;
+        let mut reply = self.run_transition(&call).await?;
         reply.status()?;
-        self.decided(&mut reply)?;
+        self.take_entries(&mut reply)?;
         reply.take()
     }
 }
 
-fn claimed(reply: &mut Reply) -> Result<Claimed, Error> {
+fn read_claim(reply: &mut Reply) -> Result<Claimed, Error> {
     let _id: String = reply.take()?;
     let lease = reply.take()?;
     let task = reply.take::<Row>()?.task()?;

@@ -3,9 +3,9 @@
 use shim_proto::coordination::v1::{Task, TaskState};
 
 use super::super::reply::Reply;
-use super::mirror::Sight;
+use super::bullmq_sync::JobLocation;
 use super::rows::Row;
-use super::{Once, Tasks, refusal};
+use super::{IdempotencyKey, Tasks, refusal};
 use crate::error::Error;
 
 impl Tasks {
@@ -13,59 +13,80 @@ impl Tasks {
     ///
     /// # Errors
     /// `TaskNotFound`, `RequestIdReused`, or as the store fails.
-    pub async fn cancel(&self, once: &Once, id: &str, why: &str) -> Result<(Task, u32), Error> {
+    pub async fn cancel(
+        &self,
+        idempotency_key: &IdempotencyKey,
+        id: &str,
+        why: &str,
+    ) -> Result<(Task, u32), Error> {
         let message = if why.is_empty() {
             "it was called off"
         } else {
             why
         };
-        self.call_off(once, id, "CANCELLED", message).await
+        self.cancel_with(idempotency_key, id, "CANCELLED", message)
+            .await
     }
 
     /// Ends a job whose deadline passed.
     ///
     /// # Errors
     /// As [`Tasks::cancel`].
-    pub async fn expire(&self, once: &Once, id: &str) -> Result<(Task, u32), Error> {
-        self.call_off(once, id, "DEADLINE_EXCEEDED", "its deadline passed")
-            .await
+    pub async fn expire(
+        &self,
+        idempotency_key: &IdempotencyKey,
+        id: &str,
+    ) -> Result<(Task, u32), Error> {
+        self.cancel_with(
+            idempotency_key,
+            id,
+            "DEADLINE_EXCEEDED",
+            "its deadline passed",
+        )
+        .await
     }
 
-    async fn call_off(
+    async fn cancel_with(
         &self,
-        once: &Once,
+        idempotency_key: &IdempotencyKey,
         id: &str,
         reason: &str,
         message: &str,
     ) -> Result<(Task, u32), Error> {
         let call = self
-            .call_once(&self.scripts.cancel, once)
+            .idempotent_call(&self.scripts.cancel, idempotency_key)
             .arg(id)
             .arg(reason)
             .arg(message);
-        let mut reply = self.decide(&call).await?;
-        self.counted(&mut reply, id).await
+        let mut reply = self.run_transition(&call).await?;
+        self.read_counted(&mut reply, id).await
     }
 
     /// Takes up again what failed or was called off; tells how many tasks that were.
     ///
     /// # Errors
     /// `TaskNotFound`, `TaskNotRetryable`, `RequestIdReused`, or as the store fails.
-    pub async fn retry(&self, once: &Once, id: &str) -> Result<(Task, u32), Error> {
-        let call = self.call_once(&self.scripts.retry, once).arg(id);
-        let mut reply = self.decide(&call).await?;
-        self.counted(&mut reply, id).await
+    pub async fn retry(
+        &self,
+        idempotency_key: &IdempotencyKey,
+        id: &str,
+    ) -> Result<(Task, u32), Error> {
+        let call = self
+            .idempotent_call(&self.scripts.retry, idempotency_key)
+            .arg(id);
+        let mut reply = self.run_transition(&call).await?;
+        self.read_counted(&mut reply, id).await
     }
 
-    async fn counted(&self, reply: &mut Reply, id: &str) -> Result<(Task, u32), Error> {
+    async fn read_counted(&self, reply: &mut Reply, id: &str) -> Result<(Task, u32), Error> {
         match reply.status()?.as_str() {
             "OK" => {
-                let owed = self.decided(reply)?;
+                let entries = self.take_entries(reply)?;
                 let count = reply.take()?;
                 let row: Row = reply.take()?;
                 let task = row.task()?;
-                self.carrier
-                    .carry_known(owed, vec![row], Sight::Expected)
+                self.relay
+                    .relay_loaded(entries, vec![row], JobLocation::Expected)
                     .await;
                 Ok((task, count))
             }
@@ -83,24 +104,24 @@ impl Tasks {
     /// `TaskNotFound`, `TaskNotAwaitingApproval`, `RequestIdReused`, or as the store fails.
     pub async fn approve(
         &self,
-        once: &Once,
+        idempotency_key: &IdempotencyKey,
         id: &str,
         reject: bool,
         why: &str,
     ) -> Result<Task, Error> {
         let call = self
-            .call_once(&self.scripts.approve, once)
+            .idempotent_call(&self.scripts.approve, idempotency_key)
             .arg(id)
             .arg(u8::from(reject))
             .arg(why);
-        let mut reply = self.decide(&call).await?;
+        let mut reply = self.run_transition(&call).await?;
         match reply.status()?.as_str() {
             "OK" => {
-                let owed = self.decided(&mut reply)?;
+                let entries = self.take_entries(&mut reply)?;
                 let row: Row = reply.take()?;
                 let task = row.task()?;
-                self.carrier
-                    .carry_known(owed, vec![row], Sight::Expected)
+                self.relay
+                    .relay_loaded(entries, vec![row], JobLocation::Expected)
                     .await;
                 Ok(task)
             }

@@ -11,7 +11,7 @@ use crate::error::Error;
 
 /// What waits first in a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Head {
+pub struct QueueHead {
     /// The queue.
     pub queue: String,
     /// 0 comes first, 100 last.
@@ -61,7 +61,7 @@ pub struct Depth {
 
 /// What all queues hold.
 #[derive(Debug, Clone)]
-pub struct Health {
+pub struct QueuesHealth {
     /// Each of them.
     pub queues: Vec<QueueCounts>,
     /// Tasks completed in the last minute.
@@ -83,7 +83,7 @@ impl Tasks {
     /// As the store fails.
     pub async fn classes(&self) -> Result<Vec<Class>, Error> {
         let all = cmd("HGETALL").arg(self.slot.key("queues")).to_owned();
-        let stored: Vec<(String, Vec<u8>)> = self.link.query(&all).await?;
+        let stored: Vec<(String, Vec<u8>)> = self.connection.query(&all).await?;
         let classes = stored
             .into_iter()
             .filter_map(|(name, stored)| Class::read(name, &stored))
@@ -99,18 +99,18 @@ impl Tasks {
     ///
     /// # Errors
     /// As the store fails.
-    pub async fn heads(&self, queues: &[&str], most: usize) -> Result<Vec<Head>, Error> {
+    pub async fn heads(&self, queues: &[&str], most: usize) -> Result<Vec<QueueHead>, Error> {
         let mut call = self.call(&self.scripts.heads).arg(most);
         for queue in queues {
             call = call.arg(*queue);
         }
-        let mut reply = self.link.call(&call).await?;
+        let mut reply = self.connection.call(&call).await?;
         reply.status()?;
-        self.decided(&mut reply)?;
+        self.take_entries(&mut reply)?;
         let mut heads = reply
             .rest::<(String, u32, i64, i32, String)>()?
             .into_iter()
-            .map(|(queue, priority, since_ms, strategy, near)| Head {
+            .map(|(queue, priority, since_ms, strategy, near)| QueueHead {
                 queue,
                 priority,
                 since_ms,
@@ -128,23 +128,23 @@ impl Tasks {
     /// As the store fails.
     pub async fn live_jobs(&self) -> Result<u64, Error> {
         let count = cmd("ZCARD").arg(self.slot.key("live")).to_owned();
-        self.link.query(&count).await
+        self.connection.query(&count).await
     }
 
     /// What all queues hold.
     ///
     /// # Errors
     /// As the store fails.
-    pub async fn health(&self) -> Result<Health, Error> {
+    pub async fn health(&self) -> Result<QueuesHealth, Error> {
         let classes = self.classes().await?;
         let mut call = self.call(&self.scripts.health);
         for class in &classes {
             call = call.arg(class.name.as_str());
         }
-        let mut reply = self.link.call(&call).await?;
+        let mut reply = self.connection.call(&call).await?;
         reply.status()?;
-        self.decided(&mut reply)?;
-        Ok(Health {
+        self.take_entries(&mut reply)?;
+        Ok(QueuesHealth {
             completed_last_minute: reply.take()?,
             failed_last_minute: reply.take()?,
             dead_letters: reply.take()?,
@@ -172,8 +172,8 @@ fn counts(class: Class, report: &[String]) -> QueueCounts {
     }
 }
 
-fn depth(told: &[String]) -> Option<Depth> {
-    let [priority, tasks, age_ms] = told else {
+fn depth(fields: &[String]) -> Option<Depth> {
+    let [priority, tasks, age_ms] = fields else {
         return None;
     };
     Some(Depth {

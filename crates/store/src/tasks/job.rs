@@ -82,7 +82,7 @@ pub(super) fn options(task: &Task, pause: Duration, delay: Duration) -> JobOptio
 }
 
 /// Where a job began in a trace, if whoever made it says so.
-pub(super) fn place(job: &Job) -> Option<TraceContext> {
+pub(super) fn trace_context(job: &Job) -> Option<TraceContext> {
     TraceContext::parse(job.data().get(TRACEPARENT)?.as_str()?)
 }
 

@@ -7,7 +7,7 @@ use super::Tasks;
 use crate::error::Error;
 
 /// A line as the script tells it: its place, when, kind, task, worker, progress, detail.
-type Line = (u64, i64, i32, String, String, f64, String);
+type LogLine = (u64, i64, i32, String, String, f64, String);
 
 impl Tasks {
     /// What happened in a job after a cursor, or from the beginning if that is empty; at most `count` lines. A job that
@@ -21,23 +21,23 @@ impl Tasks {
         after: &str,
         count: usize,
     ) -> Result<Vec<TaskEvent>, Error> {
-        let place = after.split_once('-').map_or("0", |(_, place)| place);
+        let sequence = after.split_once('-').map_or("0", |(_, sequence)| sequence);
         let call = self
             .call(&self.scripts.events)
             .arg(root_id)
-            .arg(place)
+            .arg(sequence)
             .arg(count);
-        let mut reply = self.link.call(&call).await?;
+        let mut reply = self.connection.call(&call).await?;
         reply.status()?;
-        self.decided(&mut reply)?;
-        Ok(reply.rest::<Line>()?.into_iter().map(event).collect())
+        self.take_entries(&mut reply)?;
+        Ok(reply.rest::<LogLine>()?.into_iter().map(event).collect())
     }
 }
 
 /// A cursor is when, for people, and the place.
-fn event((place, at, kind, task_id, worker_id, progress, detail): Line) -> TaskEvent {
+fn event((sequence, at, kind, task_id, worker_id, progress, detail): LogLine) -> TaskEvent {
     TaskEvent {
-        cursor: format!("{at}-{place}"),
+        cursor: format!("{at}-{sequence}"),
         at: Some(timestamp(at)),
         task_id,
         kind: TaskEventKind::try_from(kind).unwrap_or_default().into(),

@@ -5,23 +5,23 @@
 //! decided in the same step. The record decides, BullMQ's queues follow it: what they must learn is owed in an outbox
 //! until somebody carried it over, so nothing is lost when a process dies in between.
 
-mod blocked;
-mod carrier;
+mod bullmq_sync;
 mod claims;
 mod decisions;
+mod file_waiters;
 mod health;
-mod held;
 mod job;
 mod log;
-mod mirror;
+mod maintenance;
+mod metrics;
 mod notice;
+mod outbox_relay;
 mod queue;
 mod reports;
 mod rows;
 mod spans;
 mod submission;
-mod supervision;
-mod tally;
+mod taken_jobs;
 mod wakeup;
 
 use std::sync::Arc;
@@ -29,27 +29,27 @@ use std::time::Duration;
 
 use shim_proto::coordination::v1::{Task, TaskState};
 
-pub use carrier::Carrier;
 pub use claims::{Claimed, Claimer};
-pub use health::{Depth, Head, Health, QueueCounts};
+pub use health::{Depth, QueueCounts, QueueHead, QueuesHealth};
+pub use maintenance::{SweepConfig, SweepResult, WorkerGone};
+pub use outbox_relay::OutboxRelay;
 pub use queue::{Class, executor, fits};
-pub use reports::Report;
-pub use submission::Plan;
-pub use supervision::{Burial, Pace, Swept};
+pub use reports::ProgressReport;
+pub use submission::Submission;
 pub use wakeup::Wakeup;
 
+use self::metrics::KindLabels;
 use super::clock::millis;
+use super::connection::RedisConnection;
 use super::files::Files;
+use super::idempotency::{self, IdempotencyKey, REQUEST_ID_TTL};
 use super::inbox::Inboxes;
 use super::keys::{Keys, Slot};
-use super::ledger::{self, Once, REMEMBERED};
-use super::link::Link;
 use super::reply::Reply;
 use super::script::{Call, Effect, Script};
 use crate::error::Error;
-use crate::tally::{Stale, stale_write};
+use crate::metrics::{StaleWriteKind, count_stale_write};
 use rows::Row;
-use tally::Kinds;
 
 /// The bus channels of jobs begin with it; the id of the root follows.
 const CHANNELS: &str = "task:";
@@ -103,13 +103,13 @@ pub struct Page {
 
 /// The tasks of all jobs.
 pub struct Tasks {
-    link: Link,
+    connection: RedisConnection,
     slot: Slot,
     channels: String,
     scripts: Scripts,
-    carrier: Arc<Carrier>,
+    relay: Arc<OutboxRelay>,
     wakeup: Wakeup,
-    kinds: Kinds,
+    kinds: KindLabels,
 }
 
 /// Every transition, hashed once.
@@ -121,7 +121,7 @@ struct Scripts {
     fail: Script,
     release: Script,
     adopt: Script,
-    bury: Script,
+    release_worker_tasks: Script,
     cancel: Script,
     retry: Script,
     approve: Script,
@@ -147,7 +147,7 @@ impl Scripts {
             fail: transition(Frees, include_str!("../lua/tasks/fail.lua")),
             release: transition(Frees, include_str!("../lua/tasks/release.lua")),
             adopt: transition(Writes, include_str!("../lua/tasks/adopt.lua")),
-            bury: transition(Frees, include_str!("../lua/tasks/bury.lua")),
+            release_worker_tasks: transition(Frees, include_str!("../lua/tasks/bury.lua")),
             cancel: transition(Frees, include_str!("../lua/tasks/cancel.lua")),
             retry: transition(Writes, include_str!("../lua/tasks/retry.lua")),
             approve: transition(Frees, include_str!("../lua/tasks/approve.lua")),
@@ -176,12 +176,17 @@ fn transition(effect: Effect, body: &str) -> Script {
 }
 
 impl Tasks {
-    pub(super) fn new(link: Link, keys: &Keys, files: Arc<Files>, inboxes: Arc<Inboxes>) -> Self {
+    pub(super) fn new(
+        connection: RedisConnection,
+        keys: &Keys,
+        files: Arc<Files>,
+        inboxes: Arc<Inboxes>,
+    ) -> Self {
         let slot = keys.tasks();
         let channels = keys.channel(CHANNELS);
-        let wakeup = Wakeup::new(link.clone(), keys);
-        let carrier = Carrier::new(
-            link.clone(),
+        let wakeup = Wakeup::new(connection.clone(), keys);
+        let relay = OutboxRelay::new(
+            connection.clone(),
             slot.clone(),
             channels.clone(),
             files,
@@ -190,12 +195,12 @@ impl Tasks {
         );
         Self {
             scripts: Scripts::new(),
-            carrier: Arc::new(carrier),
-            link,
+            relay: Arc::new(relay),
+            connection,
             slot,
             channels,
             wakeup,
-            kinds: Kinds::default(),
+            kinds: KindLabels::default(),
         }
     }
 
@@ -219,7 +224,7 @@ impl Tasks {
     /// # Errors
     /// As the store fails.
     pub async fn get(&self, id: &str) -> Result<Option<Task>, Error> {
-        let rows = self.carrier.rows("all", &[id]).await?;
+        let rows = self.relay.rows("all", &[id]).await?;
         rows.first().map(Row::task).transpose()
     }
 
@@ -230,11 +235,11 @@ impl Tasks {
     pub async fn job(&self, root_id: &str, with_results: bool) -> Result<Option<Job>, Error> {
         let texts = if with_results { "all" } else { "errors" };
         let call = self
-            .call(&self.carrier.read)
+            .call(&self.relay.read)
             .arg(texts)
             .arg("job")
             .arg(root_id);
-        let mut reply = self.link.call(&call).await?;
+        let mut reply = self.connection.call(&call).await?;
         reply.status()?;
         Job::read(&Row::all(&mut reply)?)
     }
@@ -264,7 +269,7 @@ impl Tasks {
             .map(|state| i32::from(*state).to_string())
             .collect();
         let call = self
-            .call(&self.carrier.read)
+            .call(&self.relay.read)
             .arg("errors")
             .arg("list")
             .arg(list)
@@ -273,7 +278,7 @@ impl Tasks {
             .arg(count)
             .arg(states)
             .arg(filter.worker_id.as_str());
-        let mut reply = self.link.call(&call).await?;
+        let mut reply = self.connection.call(&call).await?;
         reply.status()?;
         let next: String = reply.take()?;
         Ok(Page {
@@ -288,25 +293,29 @@ impl Tasks {
     }
 
     /// Begins a call that has one effect for a request id.
-    fn call_once<'a>(&self, script: &'a Script, once: &Once) -> Call<'a> {
+    fn idempotent_call<'a>(
+        &self,
+        script: &'a Script,
+        idempotency_key: &IdempotencyKey,
+    ) -> Call<'a> {
         self.call(script)
-            .arg(self.slot.did(&once.request_id))
-            .arg(once.fingerprint.as_str())
-            .arg(millis(REMEMBERED))
+            .arg(self.slot.request_key(&idempotency_key.request_id))
+            .arg(idempotency_key.fingerprint.as_str())
+            .arg(millis(REQUEST_ID_TTL))
     }
 
     /// Runs a transition, and counts what it did.
-    async fn decide(&self, call: &Call<'_>) -> Result<Reply, Error> {
-        let mut reply = self.link.call(call).await?;
-        tally::committed(&mut reply)?;
+    async fn run_transition(&self, call: &Call<'_>) -> Result<Reply, Error> {
+        let mut reply = self.connection.call(call).await?;
+        metrics::count_committed(&mut reply)?;
         Ok(reply)
     }
 
     /// Reads what every script answers first: what is left to be carried over.
-    fn decided(&self, reply: &mut Reply) -> Result<Owed, Error> {
-        Ok(Owed {
-            until_us: reply.take()?,
-            what: reply.take()?,
+    fn take_entries(&self, reply: &mut Reply) -> Result<OutboxEntries, Error> {
+        Ok(OutboxEntries {
+            decided_us: reply.take()?,
+            items: reply.take()?,
         })
     }
 }
@@ -321,16 +330,16 @@ fn begin<'a>(script: &'a Script, slot: &Slot, channels: &str) -> Call<'a> {
 
 /// What a decision left to be carried over: tasks by id, and messages as `why id`.
 #[derive(Debug, Clone, Default)]
-struct Owed {
+struct OutboxEntries {
     /// When it was decided, in microseconds by the store's clock.
-    until_us: String,
-    what: Vec<String>,
+    decided_us: String,
+    items: Vec<String>,
 }
 
-impl Owed {
+impl OutboxEntries {
     /// When it was decided, in milliseconds of Unix time by the store's clock.
     fn at_ms(&self) -> i64 {
-        self.until_us.parse::<i64>().unwrap_or_default() / 1_000
+        self.decided_us.parse::<i64>().unwrap_or_default() / 1_000
     }
 }
 
@@ -341,13 +350,13 @@ fn refusal(status: &str, reply: &mut Reply, id: &str) -> Result<Error, Error> {
         "STALE" => {
             let state: String = reply.take()?;
             let worker: String = reply.take()?;
-            stale_write(Stale::Task);
+            count_stale_write(StaleWriteKind::Task);
             Error::StaleLease {
                 task: id.to_owned(),
                 why: why_stale(&state, &worker),
             }
         }
-        other => ledger::refusal(other, reply, None)?,
+        other => idempotency::refusal(other, reply, None)?,
     })
 }
 

@@ -7,11 +7,11 @@ use shim_proto::coordination::v1::{Message, Task, TaskState};
 /// Who sends them.
 const SENDER: &str = "shim";
 /// Bytes of a goal in a message; the task has all of it.
-const MAX_GOAL: usize = 200;
+const MAX_GOAL_BYTES: usize = 200;
 
 /// The message about a task: `ended`, `approval` or `stuck`.
-pub(super) fn of(why: &str, task: &Task) -> Message {
-    let goal = shortened(&task.goal);
+pub(super) fn message(why: &str, task: &Task) -> Message {
+    let goal = truncated(&task.goal);
     let id = &task.task_id;
     let text = match why {
         "approval" => format!("task {id} waits for approval: {goal}"),
@@ -21,13 +21,13 @@ pub(super) fn of(why: &str, task: &Task) -> Message {
     Message {
         sender: SENDER.to_owned(),
         text,
-        data: Some(facts(why, task)),
+        data: Some(details(why, task)),
         ..Message::default()
     }
 }
 
 /// What tells two notices about one task apart: when what they tell happened.
-pub(super) fn moment(task: &Task) -> i64 {
+pub(super) fn notice_time_ms(task: &Task) -> i64 {
     let at = task.finished_at.as_ref().or(task.reported_at.as_ref());
     at.map_or(0, |at| at.seconds * 1_000 + i64::from(at.nanos) / 1_000_000)
 }
@@ -40,14 +40,14 @@ fn ending(task: &Task) -> String {
         _ => "goes on",
     };
     match &task.error {
-        Some(error) => format!("{how} ({})", shortened(&error.message)),
+        Some(error) => format!("{how} ({})", truncated(&error.message)),
         None => how.to_owned(),
     }
 }
 
-fn facts(why: &str, task: &Task) -> Struct {
+fn details(why: &str, task: &Task) -> Struct {
     let state = task.state().as_str_name().trim_start_matches("TASK_STATE_");
-    let facts = [
+    let details = [
         ("notice", why),
         ("task_id", &task.task_id),
         ("root_id", &task.root_id),
@@ -57,18 +57,18 @@ fn facts(why: &str, task: &Task) -> Struct {
         kind: Some(Kind::StringValue(text.to_owned())),
     };
     Struct {
-        fields: facts
+        fields: details
             .iter()
             .map(|(name, text)| ((*name).to_owned(), value(text)))
             .collect(),
     }
 }
 
-fn shortened(text: &str) -> String {
+fn truncated(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default();
-    if line.len() <= MAX_GOAL {
+    if line.len() <= MAX_GOAL_BYTES {
         return line.to_owned();
     }
-    let cut = line.floor_char_boundary(MAX_GOAL);
+    let cut = line.floor_char_boundary(MAX_GOAL_BYTES);
     format!("{}...", &line[..cut])
 }

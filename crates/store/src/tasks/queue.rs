@@ -12,9 +12,9 @@ use futures::FutureExt;
 use prost::Message;
 use shim_proto::coordination::v1::{Requirements, WorkerKind};
 
-use super::super::link::{ANSWER_WITHIN, explain};
+use super::super::connection::{ANSWER_WITHIN, classify};
 use crate::error::Error;
-use crate::tally;
+use crate::metrics;
 
 /// What SHIM's own locks on jobs are known by. Any of its processes may give a job back; the record says who may.
 pub(super) const LOCK_TOKEN: &str = "shim";
@@ -117,7 +117,7 @@ impl OpenQueue {
         let never = |_: Job, _: bullmq::worker::CancellationToken| async {
             Err(bullmq::Error::WorkerClosed)
         };
-        let (queue, worker) = timely(async {
+        let (queue, worker) = with_timeout(async {
             let queue = Queue::with_options(name, queue).await?;
             Ok((queue, Worker::with_options(name, never, worker).await?))
         })
@@ -135,7 +135,7 @@ impl OpenQueue {
 
     /// Takes the next job, if one waits.
     pub(super) async fn take(&self) -> Result<Option<Job>, Error> {
-        timely(self.worker.get_next_job_nonblocking(LOCK_TOKEN)).await
+        with_timeout(self.worker.get_next_job_nonblocking(LOCK_TOKEN)).await
     }
 
     /// Adds a job, unless it is there.
@@ -145,20 +145,20 @@ impl OpenQueue {
         data: serde_json::Value,
         options: JobOptions,
     ) -> Result<(), Error> {
-        timely(async { self.queue.add(name, data).options(options).await.map(drop) }).await
+        with_timeout(async { self.queue.add(name, data).options(options).await.map(drop) }).await
     }
 }
 
 /// Asks BullMQ, for as long as anything may take that Redis does. Its futures are boxed: what is built on them would be too
 /// deep for the compiler.
-pub(super) async fn timely<T>(
+pub(super) async fn with_timeout<T>(
     ask: impl Future<Output = Result<T, bullmq::Error>> + Send,
 ) -> Result<T, Error> {
     match tokio::time::timeout(ANSWER_WITHIN, ask.boxed()).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(bullmq::Error::Redis(error))) => {
-            let error = explain(&error);
-            tally::redis_error(&error);
+            let error = classify(&error);
+            metrics::count_redis_error(&error);
             Err(error)
         }
         Ok(Err(error)) => {
@@ -166,7 +166,7 @@ pub(super) async fn timely<T>(
             Err(Error::Queue(error.to_string()))
         }
         Err(_) => {
-            tally::redis_is_slow();
+            metrics::count_redis_timeout();
             Err(Error::Unavailable("Redis answers slowly".to_owned()))
         }
     }

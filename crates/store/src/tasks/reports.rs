@@ -5,12 +5,12 @@ use shim_proto::coordination::v1::{Task, TaskError, TaskResult, TaskState, Usage
 
 use super::super::reply::Reply;
 use super::rows::Row;
-use super::{Once, Tasks, refusal, tally, why_stale};
+use super::{IdempotencyKey, Tasks, metrics, refusal, why_stale};
 use crate::error::Error;
 
 /// How far a task is.
 #[derive(Debug, Clone, Default)]
-pub struct Report {
+pub struct ProgressReport {
     /// How much is done, 0..1.
     pub progress: f64,
     /// What its worker does now; empty for as before.
@@ -27,16 +27,17 @@ impl Tasks {
     /// # Errors
     /// `StaleLease`, `TaskNotFound`, or as the store fails.
     pub async fn confirm(&self, id: &str, lease: u64) -> Result<(), Error> {
-        let look = redis::cmd("HMGET")
+        let read = redis::cmd("HMGET")
             .arg(self.slot.item("task", id))
             .arg(&["state", "lease", "worker"])
             .to_owned();
-        let seen: (Option<String>, Option<String>, Option<String>) = self.link.query(&look).await?;
-        let (Some(state), held, worker) = seen else {
+        let stored: (Option<String>, Option<String>, Option<String>) =
+            self.connection.query(&read).await?;
+        let (Some(state), current_lease, worker) = stored else {
             return Err(Error::TaskNotFound(id.to_owned()));
         };
         let is_running = state == i32::from(TaskState::Running).to_string();
-        if is_running && held == Some(lease.to_string()) {
+        if is_running && current_lease == Some(lease.to_string()) {
             return Ok(());
         }
         Err(Error::StaleLease {
@@ -49,7 +50,12 @@ impl Tasks {
     ///
     /// # Errors
     /// `StaleLease`, `TaskNotFound`, or as the store fails.
-    pub async fn report(&self, id: &str, lease: u64, report: &Report) -> Result<Task, Error> {
+    pub async fn report(
+        &self,
+        id: &str,
+        lease: u64,
+        report: &ProgressReport,
+    ) -> Result<Task, Error> {
         let call = self
             .call(&self.scripts.report)
             .arg(id)
@@ -60,8 +66,8 @@ impl Tasks {
             .arg(report.usage.input_tokens)
             .arg(report.usage.output_tokens)
             .arg(report.usage.cost_usd);
-        let reply = self.link.call(&call).await?;
-        self.changed(reply, id, "").await
+        let reply = self.connection.call(&call).await?;
+        self.read_changed(reply, id, "").await
     }
 
     /// Commits a task's result.
@@ -70,22 +76,22 @@ impl Tasks {
     /// `StaleLease`, `TaskNotFound`, `RequestIdReused`, or as the store fails.
     pub async fn complete(
         &self,
-        once: &Once,
+        idempotency_key: &IdempotencyKey,
         id: &str,
         lease: u64,
         result: &TaskResult,
         usage: &Usage,
     ) -> Result<Task, Error> {
         let call = self
-            .call_once(&self.scripts.complete, once)
+            .idempotent_call(&self.scripts.complete, idempotency_key)
             .arg(id)
             .arg(lease)
             .arg(result.encode_to_vec())
             .arg(usage.input_tokens)
             .arg(usage.output_tokens)
             .arg(usage.cost_usd);
-        let reply = self.decide(&call).await?;
-        self.changed(reply, id, &result.text).await
+        let reply = self.run_transition(&call).await?;
+        self.read_changed(reply, id, &result.text).await
     }
 
     /// Ends an attempt: the task is tried again after a pause if it may be, else it failed for good.
@@ -94,7 +100,7 @@ impl Tasks {
     /// As [`Tasks::complete`].
     pub async fn fail(
         &self,
-        once: &Once,
+        idempotency_key: &IdempotencyKey,
         id: &str,
         lease: u64,
         error: &TaskError,
@@ -102,7 +108,7 @@ impl Tasks {
         usage: &Usage,
     ) -> Result<Task, Error> {
         let call = self
-            .call_once(&self.scripts.fail, once)
+            .idempotent_call(&self.scripts.fail, idempotency_key)
             .arg(id)
             .arg(lease)
             .arg(error.reason.as_str())
@@ -111,8 +117,8 @@ impl Tasks {
             .arg(usage.input_tokens)
             .arg(usage.output_tokens)
             .arg(usage.cost_usd);
-        let reply = self.decide(&call).await?;
-        self.changed(reply, id, "").await
+        let reply = self.run_transition(&call).await?;
+        self.read_changed(reply, id, "").await
     }
 
     /// Gives a task back untried.
@@ -121,13 +127,13 @@ impl Tasks {
     /// As [`Tasks::complete`].
     pub async fn release(
         &self,
-        once: &Once,
+        idempotency_key: &IdempotencyKey,
         id: &str,
         lease: u64,
         why: &str,
     ) -> Result<Task, Error> {
         let call = self
-            .call_once(&self.scripts.release, once)
+            .idempotent_call(&self.scripts.release, idempotency_key)
             .arg(id)
             .arg(lease)
             .arg(if why.is_empty() {
@@ -135,15 +141,15 @@ impl Tasks {
             } else {
                 why
             });
-        let reply = self.decide(&call).await?;
-        self.changed(reply, id, "").await
+        let reply = self.run_transition(&call).await?;
+        self.read_changed(reply, id, "").await
     }
 
     /// Reads the task after a decision, and lets the carrier go on with what that left to do.
-    async fn changed(&self, mut reply: Reply, id: &str, result: &str) -> Result<Task, Error> {
+    async fn read_changed(&self, mut reply: Reply, id: &str, result: &str) -> Result<Task, Error> {
         match reply.status()?.as_str() {
             "OK" => {
-                let owed = self.decided(&mut reply)?;
+                let entries = self.take_entries(&mut reply)?;
                 let row: Row = reply.take()?;
                 let task = row.task()?;
                 let is_done = matches!(
@@ -151,10 +157,10 @@ impl Tasks {
                     TaskState::Completed | TaskState::AwaitingApproval
                 );
                 if is_done && !reply.is_repeated() {
-                    tally::took(&self.kinds, &task, &owed);
+                    metrics::record_duration(&self.kinds, &task, &entries);
                 }
-                self.carrier.note_result(id, result);
-                self.carrier.carry_soon(owed, vec![row]);
+                self.relay.note_result(id, result);
+                self.relay.relay_in_background(entries, vec![row]);
                 Ok(task)
             }
             other => Err(refusal(other, &mut reply, id)?),

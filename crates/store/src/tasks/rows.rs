@@ -40,14 +40,14 @@ pub(super) fn tasks(reply: &mut Reply) -> Result<Vec<Task>, Error> {
 }
 
 /// What is stored of a task for good: all that its submitter said, and in which trace.
-pub(super) fn stored(task: &Task, place: TraceContext) -> Vec<u8> {
+pub(super) fn stored(task: &Task, trace_context: TraceContext) -> Vec<u8> {
     Task {
         task_id: String::new(),
         root_id: String::new(),
         priority: 0,
         max_attempts: 0,
         deadline: None,
-        traceparent: place.to_string(),
+        traceparent: trace_context.to_string(),
         ..task.clone()
     }
     .encode_to_vec()

@@ -4,10 +4,10 @@
 
 use shim_runtime::trace::{self, KeyValue, Span, SpanKind, TraceContext};
 
-use super::submission::Plan;
+use super::submission::Submission;
 
 /// The span of a job that is submitted, below its submitter's.
-pub(super) fn send(plan: &Plan) -> Span {
+pub(super) fn send(plan: &Submission) -> Span {
     let mut span = Span::begin(trace::current(), SpanKind::Producer, || "send work".into());
     span.describe(|| {
         let (classes, count) = (plan.classes(), plan.tasks().count());

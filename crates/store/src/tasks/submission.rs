@@ -8,20 +8,20 @@ use shim_runtime::trace::{self, TraceContext};
 
 use super::super::clock::millis;
 use super::super::script::Call;
-use super::mirror::Sight;
+use super::bullmq_sync::JobLocation;
 use super::queue::Class;
 use super::rows::Row;
-use super::{Job, Once, Tasks, ledger, rows, spans};
+use super::{IdempotencyKey, Job, Tasks, idempotency, rows, spans};
 use crate::error::Error;
 
 /// Jobs that have not ended, however many are submitted.
-const MOST_JOBS: usize = 1_000_000;
+const MAX_JOBS: usize = 1_000_000;
 /// Kinds of requirements that tasks ever had; a queue stays known for good.
-const MOST_QUEUES: usize = 256;
+const MAX_QUEUES: usize = 256;
 
 /// A job as it was decided on: with ids, and edges as ids. States, times and counts are the store's.
 #[derive(Debug, Clone)]
-pub struct Plan {
+pub struct Submission {
     /// The root.
     pub root: Task,
     /// Its subtasks, in their order.
@@ -34,7 +34,7 @@ pub struct Plan {
     pub schedule_next: Option<SystemTime>,
 }
 
-impl Plan {
+impl Submission {
     pub(super) fn tasks(&self) -> impl Iterator<Item = &Task> {
         std::iter::once(&self.root).chain(&self.subtasks)
     }
@@ -69,54 +69,69 @@ impl Tasks {
     ///
     /// # Errors
     /// `TooManyTasks`, `RequestIdReused`, or as the store fails.
-    pub async fn submit(&self, once: &Once, plan: &Plan) -> Result<Job, Error> {
+    pub async fn submit(
+        &self,
+        idempotency_key: &IdempotencyKey,
+        plan: &Submission,
+    ) -> Result<Job, Error> {
         let sent = spans::send(plan);
-        trace::scope(sent.context(), self.send(once, plan, sent.context())).await
+        trace::scope(
+            sent.context(),
+            self.send(idempotency_key, plan, sent.context()),
+        )
+        .await
     }
 
-    async fn send(&self, once: &Once, plan: &Plan, place: TraceContext) -> Result<Job, Error> {
+    async fn send(
+        &self,
+        idempotency_key: &IdempotencyKey,
+        plan: &Submission,
+        trace_context: TraceContext,
+    ) -> Result<Job, Error> {
         for class in plan.classes() {
             self.declare(&class).await?;
         }
         let after = plan.successors();
         let mut call = self
-            .call_once(&self.scripts.submit, once)
-            .arg(MOST_JOBS)
+            .idempotent_call(&self.scripts.submit, idempotency_key)
+            .arg(MAX_JOBS)
             .arg(deadline_ms(&plan.root))
             .arg(plan.subtasks.len() + 1);
         for task in plan.tasks() {
             let next = after.get(task.task_id.as_str());
-            let spec = rows::stored(task, place);
-            call = described(call, plan, task, spec, next.map_or(&[], Vec::as_slice));
+            let spec = rows::stored(task, trace_context);
+            call = with_task_args(call, plan, task, spec, next.map_or(&[], Vec::as_slice));
         }
-        let mut reply = self.decide(&call).await?;
+        let mut reply = self.run_transition(&call).await?;
         match reply.status()?.as_str() {
             "OK" => {}
             "TOO_MANY" => return Err(Error::TooManyTasks),
-            other => return Err(ledger::refusal(other, &mut reply, None)?),
+            other => return Err(idempotency::refusal(other, &mut reply, None)?),
         }
-        let owed = self.decided(&mut reply)?;
+        let entries = self.take_entries(&mut reply)?;
         let root_id: String = reply.take()?;
         let rows = Row::all(&mut reply)?;
         let job = Job::read(&rows)?;
-        self.carrier.carry_known(owed, rows, Sight::Expected).await;
+        self.relay
+            .relay_loaded(entries, rows, JobLocation::Expected)
+            .await;
         job.ok_or(Error::TaskNotFound(root_id))
     }
 
     /// Makes a queue known, so that workers look into it.
     async fn declare(&self, class: &Class) -> Result<(), Error> {
-        if self.carrier.knows(&class.name) {
+        if self.relay.is_declared(&class.name) {
             return Ok(());
         }
         let call = self
             .call(&self.scripts.declare)
             .arg(class.name.as_str())
             .arg(class.stored())
-            .arg(MOST_QUEUES);
-        let mut reply = self.link.call(&call).await?;
+            .arg(MAX_QUEUES);
+        let mut reply = self.connection.call(&call).await?;
         match reply.status()?.as_str() {
             "OK" => {
-                self.carrier.know(class);
+                self.relay.mark_declared(class);
                 Ok(())
             }
             _ => Err(Error::TooManyTasks),
@@ -125,9 +140,9 @@ impl Tasks {
 }
 
 /// Adds what the script must know of a task, and which tasks wait for it.
-fn described<'a>(
+fn with_task_args<'a>(
     call: Call<'a>,
-    plan: &Plan,
+    plan: &Submission,
     task: &Task,
     spec: Vec<u8>,
     next: &[&str],
@@ -135,7 +150,7 @@ fn described<'a>(
     let goes_on = i32::from(FailurePolicy::Continue) == plan.root.on_failure;
     let is_root = task.task_id == plan.root.task_id;
     let first_run = plan.schedule_next.filter(|_| is_root);
-    let is_told = !task.submitted_by.is_empty();
+    let has_submitter = !task.submitted_by.is_empty();
     call.arg(task.task_id.as_str())
         .arg(spec)
         .arg(Class::of(task.requirements.as_ref()).name)
@@ -150,8 +165,8 @@ fn described<'a>(
         .arg(next.join(" "))
         .arg(first_run.map_or_else(String::new, unix_ms))
         .arg(task.strategy.max(1))
-        .arg(place(task))
-        .arg(if is_told { "1" } else { "" })
+        .arg(folder_key(task))
+        .arg(if has_submitter { "1" } else { "" })
 }
 
 /// `s` stops a task before it starts, `r` before its result counts.
@@ -166,7 +181,7 @@ fn gates(task: &Task) -> &'static str {
 }
 
 /// Where a task's files are, in short: tasks on the same folder had better go to the same worker.
-fn place(task: &Task) -> String {
+fn folder_key(task: &Task) -> String {
     let Some(first) = task.files.first() else {
         return String::new();
     };

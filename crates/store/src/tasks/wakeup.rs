@@ -8,26 +8,26 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use redis::cmd;
 use tokio::sync::Notify;
 
+use super::super::connection::RedisConnection;
 use super::super::keys::Keys;
-use super::super::link::Link;
 
 /// Wakes who waits for tasks. Clones wake the same.
 #[derive(Clone)]
 pub struct Wakeup {
-    link: Link,
+    connection: RedisConnection,
     channel: String,
-    here: Arc<Notify>,
+    local_notify: Arc<Notify>,
     /// A publication is on its way, and tells of what comes until it goes out.
-    is_telling: Arc<AtomicBool>,
+    is_publishing: Arc<AtomicBool>,
 }
 
 impl Wakeup {
-    pub(super) fn new(link: Link, keys: &Keys) -> Self {
+    pub(super) fn new(connection: RedisConnection, keys: &Keys) -> Self {
         Self {
-            link,
+            connection,
             channel: keys.channel("task:ready"),
-            here: Arc::default(),
-            is_telling: Arc::default(),
+            local_notify: Arc::default(),
+            is_publishing: Arc::default(),
         }
     }
 
@@ -39,23 +39,23 @@ impl Wakeup {
 
     /// Tells the one who looks for tasks in this process; a notice that comes while nobody listens is kept.
     #[must_use]
-    pub fn here(&self) -> Arc<Notify> {
-        self.here.clone()
+    pub fn local_notify(&self) -> Arc<Notify> {
+        self.local_notify.clone()
     }
 
     /// Tells that tasks wait in their queues.
-    pub(super) fn tell(&self) {
-        self.here.notify_one();
-        if self.is_telling.swap(true, Ordering::AcqRel) {
+    pub(super) fn notify(&self) {
+        self.local_notify.notify_one();
+        if self.is_publishing.swap(true, Ordering::AcqRel) {
             return;
         }
-        let (link, channel) = (self.link.clone(), self.channel.clone());
-        let is_telling = self.is_telling.clone();
+        let (connection, channel) = (self.connection.clone(), self.channel.clone());
+        let is_publishing = self.is_publishing.clone();
         tokio::spawn(async move {
             // From here on there is news again.
-            is_telling.store(false, Ordering::Release);
+            is_publishing.store(false, Ordering::Release);
             let publish = cmd("PUBLISH").arg(channel).arg("{}").to_owned();
-            if let Err(error) = link.query::<i64>(&publish).await {
+            if let Err(error) = connection.query::<i64>(&publish).await {
                 tracing::debug!(%error, "other processes look by themselves");
             }
         });

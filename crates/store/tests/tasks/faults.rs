@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use shim_proto::coordination::v1::Usage;
 use shim_redis_harness::{Cluster, Sentinels};
 use shim_runtime::lifecycle::Shutdown;
-use shim_store::tasks::{Claimed, Plan};
+use shim_store::tasks::{Claimed, Submission};
 use shim_store::{Error, Store};
 
-use super::house::{House, claimer, graph, once, patient, result, single, store_at};
-use super::laws;
+use super::invariants;
+use super::test_store::{TestStore, claimer, graph, once, patient, result, single, store_at};
 
 /// Nobody waits longer for an answer, of whatever kind.
 const PROMPT: Duration = Duration::from_millis(1_500);
@@ -29,7 +29,7 @@ async fn at_last<T>(what: &str, mut attempt: impl AsyncFnMut() -> Result<T, Erro
     }
 }
 
-async fn submit(store: &Store, plan: Plan) {
+async fn submit(store: &Store, plan: Submission) {
     let once = once();
     at_last("submit", async || store.tasks.submit(&once, &plan).await).await;
 }
@@ -60,27 +60,27 @@ async fn quiet(store: &Store) {
     {
         let _ = store.tasks.sweep(&patient()).await;
     }
-    laws::hold(store).await;
-    laws::are_quiet(store, &[]).await;
+    invariants::assert_hold(store).await;
+    invariants::assert_quiet(store, &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_redis_loses_no_task() {
-    let mut house = House::lasting().await;
-    let store = house.store.clone();
+    let mut env = TestStore::lasting().await;
+    let store = env.store.clone();
     submit(&store, graph(&[&[], &[], &[0, 1]])).await;
     let first = claim(&store).await;
-    house.redis.kill();
+    env.redis.kill();
     let since = Instant::now();
     let down = store.tasks.submit(&once(), &single("not now")).await;
     assert!(matches!(down, Err(Error::Unavailable(_))), "{down:?}");
     let down = store.tasks.take("work", &claimer("w")).await;
     assert!(matches!(down, Err(Error::Unavailable(_))), "{down:?}");
     assert!(since.elapsed() < PROMPT * 2);
-    tokio::task::block_in_place(|| house.redis.restart());
+    tokio::task::block_in_place(|| env.redis.restart());
     complete(&store, &first).await;
     let second = claim(&store).await;
-    tokio::task::block_in_place(|| house.redis.restart());
+    tokio::task::block_in_place(|| env.redis.restart());
     complete(&store, &second).await;
     let third = claim(&store).await;
     complete(&store, &third).await;
@@ -89,8 +89,8 @@ async fn a_killed_redis_loses_no_task() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_killed_at_any_moment_loses_no_task() {
-    let mut house = House::lasting().await;
-    let store = house.store.clone();
+    let mut env = TestStore::lasting().await;
+    let store = env.store.clone();
     let work = async {
         for _ in 0..60 {
             submit(&store, single("one")).await;
@@ -102,7 +102,7 @@ async fn a_redis_killed_at_any_moment_loses_no_task() {
         loop {
             let pause = Duration::from_millis(rand::random_range(50..300));
             tokio::time::sleep(pause).await;
-            tokio::task::block_in_place(|| house.redis.restart());
+            tokio::task::block_in_place(|| env.redis.restart());
         }
     };
     tokio::select! {
@@ -119,7 +119,7 @@ async fn tasks_go_on_after_a_failover() {
     let store = store_at(&set.url(), &shutdown).await;
     submit(&store, graph(&[&[], &[0]])).await;
     let first = claim(&store).await;
-    tokio::task::block_in_place(|| drop(set.master().ask(&["WAIT", "1", "1000"])));
+    tokio::task::block_in_place(|| drop(set.master().command(&["WAIT", "1", "1000"])));
     tokio::task::block_in_place(|| set.failover());
     complete(&store, &first).await;
     let second = claim(&store).await;

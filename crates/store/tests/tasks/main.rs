@@ -1,19 +1,19 @@
 //! Tasks over a real Redis: what the scripts decide, and what BullMQ holds after it.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-mod counted;
 mod faults;
 mod files;
 mod foreign;
-mod house;
-mod laws;
-mod life;
+mod invariants;
+mod lifecycle;
 mod matrix;
 mod notices;
 mod order;
 mod process;
 mod race;
+mod random_walk;
+mod redis_cost;
 mod retries;
+mod task_metrics;
+mod test_store;
 mod time;
-mod walk;
-mod weight;

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use shim_proto::coordination::v1::{ApprovalGates, Task, TaskError, Usage};
-use shim_store::{Error, Once};
+use shim_store::{Error, IdempotencyKey};
 
-use super::house::{House, claimer, graph, once, result, single};
-use super::laws;
+use super::invariants;
+use super::test_store::{TestStore, claimer, graph, once, result, single};
 
 /// The states, those at the two gates told apart.
 const STATES: [&str; 9] = [
@@ -63,29 +63,32 @@ const DECISIONS: [(&str, [&str; 9]); 11] = [
         "reject",
         ["-", "-", "CANCELLED", "-", "-", "FAILED", "-", "-", "-"],
     ),
-    ("bury", ["=", "=", "=", "=", "READY", "=", "=", "=", "="]),
+    (
+        "worker gone",
+        ["=", "=", "=", "=", "READY", "=", "=", "=", "="],
+    ),
     ("claim", ["-", "-", "-", "RUNNING", "-", "-", "-", "-", "-"]),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_decision_in_every_state() {
-    let house = House::new().await;
+    let env = TestStore::new().await;
     for (decision, outcomes) in DECISIONS {
         for (state, expected) in STATES.iter().zip(outcomes) {
             let what = format!("{decision} while {state}");
-            let (id, lease) = in_state(&house, state, &what).await;
-            let before = shown(&house.task(&id).await);
+            let (id, lease) = in_state(&env, state, &what).await;
+            let before = shown(&env.task(&id).await);
             assert_eq!(before, state.split(' ').next().unwrap(), "{what}");
 
             let (once, tries) = (once(), 2);
             for attempt in 0..tries {
-                let made = decide(&house, decision, &once, &id, lease, &what).await;
+                let made = decide(&env, decision, &once, &id, lease, &what).await;
                 // A claim is known by its request only if that is told; a report has no effect that counts.
                 let is_repeatable = decision != "claim";
                 if attempt == 0 || is_repeatable {
                     assert_eq!(made.is_err(), expected == "-", "{what}: {made:?}");
                 }
-                let after = shown(&house.task(&id).await);
+                let after = shown(&env.task(&id).await);
                 let wanted = if ["-", "="].contains(&expected) {
                     &before
                 } else {
@@ -93,19 +96,19 @@ async fn every_decision_in_every_state() {
                 };
                 assert_eq!(after, *wanted, "{what}, time {attempt}");
             }
-            laws::hold(&house.store).await;
-            house.cancel(&house.task(&id).await.root_id).await;
+            invariants::assert_hold(&env.store).await;
+            env.cancel(&env.task(&id).await.root_id).await;
         }
     }
-    quiet(&house).await;
+    quiet(&env).await;
 }
 
 /// Sweeps until everything was carried over.
-async fn quiet(house: &House) {
-    while house.store.tasks.health().await.unwrap().outbox > 0 {
-        house.sweep().await;
+async fn quiet(env: &TestStore) {
+    while env.store.tasks.health().await.unwrap().outbox > 0 {
+        env.sweep().await;
     }
-    laws::are_quiet(&house.store, &[]).await;
+    invariants::assert_quiet(&env.store, &[]).await;
 }
 
 fn shown(task: &Task) -> String {
@@ -114,7 +117,7 @@ fn shown(task: &Task) -> String {
 }
 
 /// A task in a state, and the lease of the worker that has it or had it.
-async fn in_state(house: &House, state: &str, worker: &str) -> (String, u64) {
+async fn in_state(env: &TestStore, state: &str, worker: &str) -> (String, u64) {
     let mut plan = match state {
         "PENDING" => graph(&[&[], &[0]]),
         _ => single("one"),
@@ -135,41 +138,41 @@ async fn in_state(house: &House, state: &str, worker: &str) -> (String, u64) {
         }
         _ => {}
     }
-    let ids = house.submit(plan).await;
+    let ids = env.submit(plan).await;
     if state == "PENDING" {
-        house.claim_soon("another").await;
+        env.claim_soon("another").await;
         return (ids[2].clone(), 7);
     }
     if ["DELAYED", "AWAITING start", "READY"].contains(&state) {
         return (ids[0].clone(), 7);
     }
-    let claimed = house.claim_soon(worker).await;
+    let claimed = env.claim_soon(worker).await;
     assert_eq!(claimed.task.task_id, ids[0]);
     match state {
-        "COMPLETED" | "AWAITING result" => house.complete(&claimed, "done").await,
-        "FAILED" => drop(house.fail(&claimed, true).await),
-        "CANCELLED" => drop(house.cancel(&ids[0]).await),
+        "COMPLETED" | "AWAITING result" => env.complete(&claimed, "done").await,
+        "FAILED" => drop(env.fail(&claimed, true).await),
+        "CANCELLED" => drop(env.cancel(&ids[0]).await),
         _ => {}
     }
     (ids[0].clone(), claimed.lease)
 }
 
 async fn decide(
-    house: &House,
+    env: &TestStore,
     decision: &str,
-    once: &Once,
+    once: &IdempotencyKey,
     id: &str,
     lease: u64,
     worker: &str,
 ) -> Result<(), Error> {
-    let (tasks, usage) = (&house.store.tasks, Usage::default());
+    let (tasks, usage) = (&env.store.tasks, Usage::default());
     let error = TaskError {
         reason: "EXECUTOR_FAILED".to_owned(),
         message: "it broke".to_owned(),
     };
     match decision {
         "report" => {
-            let report = shim_store::tasks::Report::default();
+            let report = shim_store::tasks::ProgressReport::default();
             tasks.report(id, lease, &report).await.map(drop)
         }
         "complete" => {
@@ -190,9 +193,9 @@ async fn decide(
         "retry" => tasks.retry(once, id).await.map(drop),
         "approve" => tasks.approve(once, id, false, "").await.map(drop),
         "reject" => tasks.approve(once, id, true, "no").await.map(drop),
-        "bury" => {
+        "worker gone" => {
             // Whoever had it is gone; the next worker of that name is another incarnation.
-            house.bury(worker, true).await;
+            env.release_worker_tasks(worker, true).await;
             Ok(())
         }
         _ => {

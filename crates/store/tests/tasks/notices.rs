@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use shim_proto::coordination::v1::ApprovalGates;
 
-use super::house::{House, graph, once, single};
+use super::test_store::{TestStore, graph, once, single};
 
 const SESSION: &str = "session-1";
 
-async fn received(house: &House) -> Vec<String> {
+async fn received(env: &TestStore) -> Vec<String> {
     let hidden = Duration::from_secs(60);
-    let taken = house
+    let taken = env
         .store
         .inboxes
         .receive(SESSION, 100, hidden, &[])
@@ -25,43 +25,39 @@ async fn received(house: &House) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_submitter_hears_of_an_approval_and_of_the_end_once_each() {
-    let house = House::new().await;
+async fn a_submitter_is_notified_of_an_approval_and_of_the_end_once_each() {
+    let env = TestStore::new().await;
     let mut plan = graph(&[&[]]);
     plan.root.submitted_by = SESSION.to_owned();
     plan.subtasks[0].approval = Some(ApprovalGates {
         before_start: true,
         before_result: false,
     });
-    let ids = house.submit(plan).await;
-    assert_eq!(received(&house).await, [format!("task {} waits", ids[1])]);
-    house
-        .store
+    let ids = env.submit(plan).await;
+    assert_eq!(received(&env).await, [format!("task {} waits", ids[1])]);
+    env.store
         .tasks
         .approve(&once(), &ids[1], false, "")
         .await
         .unwrap();
-    let claimed = house.claim_soon("w").await;
+    let claimed = env.claim_soon("w").await;
     // What is carried over twice is told once.
-    let (again, done) = (once(), super::house::result("done"));
+    let (again, done) = (once(), super::test_store::result("done"));
     for _ in 0..2 {
         let (id, lease, usage) = (&ids[1], claimed.lease, Default::default());
-        let done = house.store.tasks.complete(&again, id, lease, &done, &usage);
+        let done = env.store.tasks.complete(&again, id, lease, &done, &usage);
         done.await.unwrap();
     }
-    house.carried_over().await;
-    assert_eq!(
-        received(&house).await,
-        [format!("job {} completed:", ids[0])]
-    );
+    env.wait_until_relayed().await;
+    assert_eq!(received(&env).await, [format!("job {} completed:", ids[0])]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_of_nobody_owes_nobody_a_message() {
-    let house = House::new().await;
-    house.submit(single("one")).await;
-    let claimed = house.claim("w").await.unwrap();
-    house.complete(&claimed, "done").await;
-    house.carried_over().await;
-    assert_eq!(received(&house).await, Vec::<String>::new());
+async fn a_job_without_a_submitter_sends_no_message() {
+    let env = TestStore::new().await;
+    env.submit(single("one")).await;
+    let claimed = env.claim("w").await.unwrap();
+    env.complete(&claimed, "done").await;
+    env.wait_until_relayed().await;
+    assert_eq!(received(&env).await, Vec::<String>::new());
 }

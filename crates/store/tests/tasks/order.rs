@@ -1,57 +1,54 @@
 //! What comes first: priority, then age; and what was given back before all of its priority.
 
 use shim_proto::coordination::v1::{Requirements, WorkerKind};
-use shim_store::tasks::{Class, Plan};
+use shim_store::tasks::{Class, Submission};
 
-use super::house::{House, claim_in, once, single};
+use super::test_store::{TestStore, claim_in, once, single};
 
-fn with_priority(goal: &str, priority: u32) -> Plan {
+fn with_priority(goal: &str, priority: u32) -> Submission {
     let mut plan = single(goal);
     plan.root.priority = priority;
     plan
 }
 
-async fn goals(house: &House, count: usize) -> Vec<String> {
+async fn goals(env: &TestStore, count: usize) -> Vec<String> {
     let mut goals = Vec::new();
     for _ in 0..count {
-        goals.push(house.claim("w").await.unwrap().task.goal);
+        goals.push(env.claim("w").await.unwrap().task.goal);
     }
     goals
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn priority_goes_before_age() {
-    let house = House::new().await;
+    let env = TestStore::new().await;
     for (goal, priority) in [("d", 100), ("b", 2), ("a", 1), ("c", 2)] {
-        house.submit(with_priority(goal, priority)).await;
+        env.submit(with_priority(goal, priority)).await;
     }
-    assert_eq!(goals(&house, 4).await, ["a", "b", "c", "d"]);
+    assert_eq!(goals(&env, 4).await, ["a", "b", "c", "d"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_given_back_goes_before_all_of_its_priority() {
-    let house = House::new().await;
+    let env = TestStore::new().await;
     for goal in ["a", "b", "c"] {
-        house.submit(with_priority(goal, 2)).await;
+        env.submit(with_priority(goal, 2)).await;
     }
-    let (first, second) = (
-        house.claim("w").await.unwrap(),
-        house.claim("v").await.unwrap(),
-    );
-    let tasks = &house.store.tasks;
+    let (first, second) = (env.claim("w").await.unwrap(), env.claim("v").await.unwrap());
+    let tasks = &env.store.tasks;
     // One by its worker, one because its worker died: the older first.
     tasks
         .release(&once(), &second.task.task_id, second.lease, "")
         .await
         .unwrap();
-    assert_eq!(house.bury("w", true).await, 1);
-    house.carried_over().await;
-    house.submit(with_priority("first of all", 1)).await;
+    assert_eq!(env.release_worker_tasks("w", true).await, 1);
+    env.wait_until_relayed().await;
+    env.submit(with_priority("first of all", 1)).await;
     assert_eq!(first.task.goal, "a");
     let goals = async {
         let mut goals = Vec::new();
         for _ in 0..4 {
-            goals.push(house.claim("u").await.unwrap().task.goal);
+            goals.push(env.claim("u").await.unwrap().task.goal);
         }
         goals
     };
@@ -60,7 +57,7 @@ async fn what_was_given_back_goes_before_all_of_its_priority() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn heads_are_in_order_across_queues() {
-    let house = House::new().await;
+    let env = TestStore::new().await;
     let needs = |capability: &str| Requirements {
         executor: WorkerKind::Unspecified.into(),
         capabilities: vec![capability.to_owned()],
@@ -77,14 +74,14 @@ async fn heads_are_in_order_across_queues() {
             plan.root.requirements = Some(needs(capability));
             queues.push(Class::of(plan.root.requirements.as_ref()).name);
         }
-        house.submit(plan).await;
+        env.submit(plan).await;
         // Age is told in milliseconds.
-        house.next_millisecond().await;
+        env.next_millisecond().await;
     }
     let names: Vec<&str> = queues.iter().map(String::as_str).collect();
-    let heads = house.store.tasks.heads(&names, 10).await.unwrap();
+    let heads = env.store.tasks.heads(&names, 10).await.unwrap();
     let order: Vec<&str> = heads.iter().map(|head| head.queue.as_str()).collect();
     assert_eq!(order, [names[2], names[0], names[1], names[0]]);
-    let urgent = claim_in(&house.store, names[2], "w").await.unwrap();
+    let urgent = claim_in(&env.store, names[2], "w").await.unwrap();
     assert_eq!(urgent.task.goal, "urgent");
 }

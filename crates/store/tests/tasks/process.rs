@@ -6,7 +6,7 @@ use shim_runtime::lifecycle::Shutdown;
 use shim_store::Store;
 use tokio::runtime::{Builder, Runtime};
 
-use super::house::store_at;
+use super::test_store::store_at;
 
 /// A store with the threads its work runs on.
 pub(crate) struct Process {

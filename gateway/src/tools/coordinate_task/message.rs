@@ -6,11 +6,11 @@ use shim_proto::coordination::v1::SendMessageRequest;
 use shim_proto::coordination::v1::send_message_request::Recipient;
 use tonic::Code;
 
-use super::super::{Answer, Call};
-use super::{incomplete, lacking};
+use super::super::{ToolCall, ToolOutput};
+use super::{incomplete, missing_fields};
 use crate::arguments::Arguments;
-use crate::problem::Problem;
 use crate::services::request_id;
+use crate::tool_error::ToolError;
 
 /// The arguments that say who is to read it; a message takes one of them.
 const RECIPIENTS: [&str; 3] = ["to_session", "to_worker", "to_capability"];
@@ -18,16 +18,16 @@ const RECIPIENTS: [&str; 3] = ["to_session", "to_worker", "to_capability"];
 const WORKERS: &str =
     "shim_session_status view=workers lists the living workers with their capabilities";
 
-pub(super) async fn run(call: &Call) -> Result<Answer, Problem> {
+pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     let arguments = &call.arguments;
     let recipient = recipient(arguments)?;
-    call.gateway.services.need_coordination()?;
-    let project = &call.gateway.surroundings.project.name;
-    let claim = call
-        .gateway
-        .sessions
-        .claim(arguments.text("session_id"), project, &call.client);
-    let (sender, doubt) = tokio::join!(claim, doubt(call, &recipient));
+    call.gateway.services.require_coordination()?;
+    let project = &call.gateway.client_context.project.name;
+    let acquire =
+        call.gateway
+            .sessions
+            .acquire(arguments.text("session_id"), project, &call.client);
+    let (sender, delivery_warning) = tokio::join!(acquire, delivery_warning(call, &recipient));
     let sender = sender?.session_id;
     let request = SendMessageRequest {
         request_id: request_id(),
@@ -37,13 +37,13 @@ pub(super) async fn run(call: &Call) -> Result<Answer, Problem> {
         data: None,
     };
     let sent = call.gateway.services.send_message(request).await;
-    let sent = sent.map_err(|status| refused(status.into()).about(sender.as_str()))?;
-    let text = told(&recipient, sent.recipients, doubt.as_deref());
-    Ok(Answer::new(text, json!({"recipients": sent.recipients})).of_session(sender))
+    let sent = sent.map_err(|status| with_next_steps(status.into()).about(sender.as_str()))?;
+    let text = render(&recipient, sent.recipients, delivery_warning.as_deref());
+    Ok(ToolOutput::new(text, json!({"recipients": sent.recipients})).with_session(sender))
 }
 
 /// Who is to read it; everything missing or too much is named at once.
-fn recipient(arguments: &Arguments) -> Result<Recipient, Problem> {
+fn recipient(arguments: &Arguments) -> Result<Recipient, ToolError> {
     let given = RECIPIENTS.map(|name| arguments.text(name).map(str::to_owned));
     let recipient = match given {
         [Some(id), None, None] => Ok(Recipient::SessionId(id)),
@@ -51,7 +51,7 @@ fn recipient(arguments: &Arguments) -> Result<Recipient, Problem> {
         [None, None, Some(capability)] => Ok(Recipient::Capability(capability)),
         given => Err(given),
     };
-    let mut fields = lacking(arguments, "message", &["message"]);
+    let mut fields = missing_fields(arguments, "message", &["message"]);
     match recipient {
         Ok(recipient) if fields.is_empty() => return Ok(recipient),
         Ok(_) => {}
@@ -71,7 +71,7 @@ fn recipient(arguments: &Arguments) -> Result<Recipient, Problem> {
 
 /// Why the message may never be read. Sessions of other stacks on the same Redis are not known here, so it is sent
 /// all the same.
-async fn doubt(call: &Call, recipient: &Recipient) -> Option<String> {
+async fn delivery_warning(call: &ToolCall, recipient: &Recipient) -> Option<String> {
     let Recipient::SessionId(session_id) = recipient else {
         return None;
     };
@@ -93,8 +93,8 @@ async fn doubt(call: &Call, recipient: &Recipient) -> Option<String> {
     }
 }
 
-fn refused(problem: Problem) -> Problem {
-    problem
+fn with_next_steps(error: ToolError) -> ToolError {
+    error
         .next_step_for("NO_RECIPIENTS", WORKERS)
         .next_step_for("WORKER_NOT_FOUND", WORKERS)
         .next_step_for(
@@ -103,7 +103,7 @@ fn refused(problem: Problem) -> Problem {
         )
 }
 
-fn told(recipient: &Recipient, inboxes: u32, doubt: Option<&str>) -> String {
+fn render(recipient: &Recipient, inboxes: u32, delivery_warning: Option<&str>) -> String {
     let to = match recipient {
         Recipient::SessionId(id) => format!("session {id}"),
         Recipient::WorkerId(id) => format!("worker {id}"),
@@ -113,8 +113,8 @@ fn told(recipient: &Recipient, inboxes: u32, doubt: Option<&str>) -> String {
         "Message to {to} put into {inboxes} inbox(es). It is kept until it is read; a Claude session reads it with \
          its next tool call."
     );
-    if let Some(doubt) = doubt {
-        text.push_str(&format!("\n{doubt}."));
+    if let Some(delivery_warning) = delivery_warning {
+        text.push_str(&format!("\n{delivery_warning}."));
     }
     text
 }

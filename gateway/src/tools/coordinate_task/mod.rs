@@ -12,17 +12,17 @@ mod status;
 mod submit;
 mod wait;
 
-use shim_runtime::fault::BAD_REQUEST;
+use shim_runtime::service_error::BAD_REQUEST;
 use tonic::Status;
 
-use super::{Answer, Call, Hints, Spec, fact};
+use super::{Hints, ToolCall, ToolOutput, ToolSpec, output};
 use crate::arguments::Arguments;
-use crate::problem::Problem;
+use crate::tool_error::ToolError;
 
 use parameters::MAX_WAIT_S;
 pub(super) use status::show;
 
-pub(super) const SPEC: Spec = Spec {
+pub(super) const SPEC: ToolSpec = ToolSpec {
     name: "shim_coordinate_task",
     title: "Share work among sessions",
     description: "Splits a job over other Claude windows and headless workers, follows it and gathers the results; \
@@ -47,55 +47,55 @@ pub(super) const SPEC: Spec = Spec {
         open_world: true,
     },
     always_load: false,
-    facts: &[
-        fact(
+    outputs: &[
+        output(
             "task",
             "object",
             "The task: task_id, goal, state, progress, attempts, worker_id, result, error, subtask_counts.",
         ),
-        fact(
+        output(
             "subtasks",
             "array",
             "submit, status: the parts of a job, at most 50: id, task_id, state, progress, worker_id, note, after, error.",
         ),
-        fact(
+        output(
             "more_subtasks",
             "integer",
             "submit, status: how many parts are not listed.",
         ),
-        fact(
+        output(
             "reasoning",
             "string",
             "submit: why the job was split so, or not.",
         ),
-        fact(
+        output(
             "events",
             "array",
             "wait: what happened since the cursor: at, id, task_id, kind, progress, worker_id, detail.",
         ),
-        fact("ended", "boolean", "wait: whether the task has ended."),
-        fact("cursor", "string", "wait: where to go on waiting from."),
-        fact(
+        output("ended", "boolean", "wait: whether the task has ended."),
+        output("cursor", "string", "wait: where to go on waiting from."),
+        output(
             "result",
             "object",
             "results: the merged result: text, data, artifacts, truncated.",
         ),
-        fact(
+        output(
             "complete",
             "boolean",
             "results: whether every part is in it.",
         ),
-        fact(
+        output(
             "missing",
             "array",
             "results: the parts that are not: id, task_id, state, error.",
         ),
-        fact(
+        output(
             "changed",
             "integer",
             "cancel, retry: how many tasks were called off or taken up.",
         ),
-        fact(
+        output(
             "recipients",
             "integer",
             "message: how many inboxes it was put into.",
@@ -104,20 +104,20 @@ pub(super) const SPEC: Spec = Spec {
 };
 
 /// The arguments an action on tasks cannot do without.
-fn needed(action: &str) -> &'static [&'static str] {
+fn required_arguments(action: &str) -> &'static [&'static str] {
     match action {
         "submit" => &["goal"],
         _ => &["task_id"],
     }
 }
 
-pub(super) async fn run(call: &Call) -> Result<Answer, Problem> {
+pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     let action = call.arguments.text("action").unwrap_or_default();
     if action == "message" {
         return message::run(call).await;
     }
-    check_needed(&call.arguments, action, needed(action))?;
-    call.gateway.services.need_coordination()?;
+    check_required(&call.arguments, action, required_arguments(action))?;
+    call.gateway.services.require_coordination()?;
     let answer = match action {
         "submit" => submit::run(call).await,
         "wait" => wait::run(call).await,
@@ -127,19 +127,19 @@ pub(super) async fn run(call: &Call) -> Result<Answer, Problem> {
         "approve" => decide::approve(call).await,
         _ => status::run(call).await,
     };
-    match (answer, call.session_looked_from().await) {
-        (Err(problem), Some(session_id)) => Err(problem.about(session_id)),
+    match (answer, call.context_session_id().await) {
+        (Err(error), Some(session_id)) => Err(error.about(session_id)),
         (answer, _) => answer,
     }
 }
 
 /// Names every argument the action needs and did not get.
-pub(super) fn check_needed(
+pub(super) fn check_required(
     arguments: &Arguments,
     action: &str,
-    needed: &[&str],
-) -> Result<(), Problem> {
-    let missing = lacking(arguments, action, needed);
+    required_arguments: &[&str],
+) -> Result<(), ToolError> {
+    let missing = missing_fields(arguments, action, required_arguments);
     if missing.is_empty() {
         Ok(())
     } else {
@@ -147,27 +147,33 @@ pub(super) fn check_needed(
     }
 }
 
-fn lacking(arguments: &Arguments, action: &str, needed: &[&str]) -> Vec<(String, String)> {
-    let missing = needed.iter().filter(|name| !arguments.has(name));
+fn missing_fields(
+    arguments: &Arguments,
+    action: &str,
+    required_arguments: &[&str],
+) -> Vec<(String, String)> {
+    let missing = required_arguments
+        .iter()
+        .filter(|name| !arguments.has(name));
     let rule = format!("is required for action={action}");
     missing
         .map(|name| ((*name).to_owned(), rule.clone()))
         .collect()
 }
 
-pub(super) fn incomplete(action: &str, fields: Vec<(String, String)>) -> Problem {
+pub(super) fn incomplete(action: &str, fields: Vec<(String, String)>) -> ToolError {
     let message = format!(
         "the arguments of action={action} are wrong in {} place(s)",
         fields.len()
     );
-    Problem::new(BAD_REQUEST, message)
+    ToolError::new(BAD_REQUEST, message)
         .with_fields(fields)
         .next_step("correct the arguments named and call the tool again; nothing was done")
 }
 
 /// A refusal about a task, with the step that this tool knows.
-pub(super) fn refused(status: Status) -> Problem {
-    Problem::from(status)
+pub(super) fn to_error(status: Status) -> ToolError {
+    ToolError::from(status)
         .next_step_for(
             "TASK_NOT_FOUND",
             "shim_session_status view=tasks lists the jobs; finished ones are forgotten after a while",
@@ -187,6 +193,6 @@ pub(super) fn refused(status: Status) -> Problem {
         )
 }
 
-fn without_task() -> Status {
+fn missing_task() -> Status {
     Status::internal("the service answered without the task")
 }

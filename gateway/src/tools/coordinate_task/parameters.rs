@@ -1,6 +1,6 @@
 //! What `shim_coordinate_task` takes.
 
-use crate::arguments::{Form, Parameter, optional, required};
+use crate::arguments::{Parameter, ParameterType, optional, required};
 
 /// The contract's limits.
 const MAX_SUBTASKS: usize = 1_000;
@@ -17,34 +17,34 @@ const MAX_DEADLINE_S: u64 = 366 * 86_400;
 /// How long a wait may take within the limit of a call.
 pub(super) const MAX_WAIT_S: u64 = 25;
 
-const GOAL: Form = Form::Text { max_bytes: 8_192 };
-const KIND: Form = Form::Text { max_bytes: 100 };
-const REASON: Form = Form::Text { max_bytes: 1_024 };
-const CAPABILITIES: Form = Form::Names {
+const GOAL: ParameterType = ParameterType::Text { max_bytes: 8_192 };
+const KIND: ParameterType = ParameterType::Text { max_bytes: 100 };
+const REASON: ParameterType = ParameterType::Text { max_bytes: 1_024 };
+const CAPABILITIES: ParameterType = ParameterType::Names {
     max_items: MAX_CAPABILITIES,
 };
-const EXECUTOR: Form = Form::Choice(&["chat", "agent", "command", "analysis"]);
-const PRIORITY: Form = Form::Whole { min: 1, max: 100 };
-const PAYLOAD: Form = Form::Object {
+const EXECUTOR: ParameterType = ParameterType::Choice(&["chat", "agent", "command", "analysis"]);
+const PRIORITY: ParameterType = ParameterType::Integer { min: 1, max: 100 };
+const PAYLOAD: ParameterType = ParameterType::Object {
     max_bytes: MAX_PAYLOAD_BYTES,
 };
-const TIMEOUT: Form = Form::Whole {
+const TIMEOUT: ParameterType = ParameterType::Integer {
     min: 1,
     max: MAX_TIMEOUT_S,
 };
-const APPROVAL: Form = Form::Choice(&["start", "result", "both"]);
+const APPROVAL: ParameterType = ParameterType::Choice(&["start", "result", "both"]);
 
 /// One of `subtasks`.
 const SUBTASK: &[Parameter] = &[
     required(
         "id",
-        Form::Text { max_bytes: 100 },
+        ParameterType::Text { max_bytes: 100 },
         "Its name in the job, unique, for example \"lexer\".",
     ),
     required("goal", GOAL, "What is to be achieved, complete in itself."),
     optional(
         "after",
-        Form::Texts {
+        ParameterType::Texts {
             max_items: MAX_AFTER,
             max_bytes: 100,
         },
@@ -52,7 +52,7 @@ const SUBTASK: &[Parameter] = &[
     ),
     optional(
         "files",
-        Form::Paths {
+        ParameterType::Paths {
             max_items: MAX_SUBTASK_FILES,
         },
         "Files or glob patterns it has for itself while it runs.",
@@ -80,7 +80,7 @@ const SUBTASK: &[Parameter] = &[
     ),
     optional(
         "weight",
-        Form::Number {
+        ParameterType::Number {
             min: 0.001,
             max: 1_000_000.0,
         },
@@ -102,7 +102,7 @@ const SUBTASK: &[Parameter] = &[
 pub(super) const PARAMETERS: &[Parameter] = &[
     required(
         "action",
-        Form::Choice(&[
+        ParameterType::Choice(&[
             "submit", "status", "wait", "results", "cancel", "retry", "approve", "message",
         ]),
         "What to do.",
@@ -119,7 +119,7 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     ),
     optional(
         "subtasks",
-        Form::Records {
+        ParameterType::Records {
             max_items: MAX_SUBTASKS,
             fields: SUBTASK,
         },
@@ -127,14 +127,14 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     ),
     optional(
         "files",
-        Form::Paths {
+        ParameterType::Paths {
             max_items: MAX_FILES,
         },
         "submit: files or glob patterns the work is about, absolute or relative to the project; at most 1,000. A job that is not split has them for itself while it runs.",
     ),
     optional(
         "steps",
-        Form::Texts {
+        ParameterType::Texts {
             max_items: 1_000,
             max_bytes: 1_024,
         },
@@ -142,7 +142,7 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     ),
     optional(
         "split",
-        Form::Choice(&["auto", "never"]),
+        ParameterType::Choice(&["auto", "never"]),
         "submit: whether a large job without subtasks is split; \"auto\" if left out.",
     ),
     optional(
@@ -167,7 +167,7 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     ),
     optional(
         "delay_seconds",
-        Form::Whole {
+        ParameterType::Integer {
             min: 0,
             max: MAX_DELAY_S,
         },
@@ -175,12 +175,12 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     ),
     optional(
         "schedule",
-        Form::Text { max_bytes: 200 },
+        ParameterType::Text { max_bytes: 200 },
         "submit: five cron fields in UTC, for example \"0 6 * * 1\": the job runs again and again.",
     ),
     optional(
         "deadline_seconds",
-        Form::Whole {
+        ParameterType::Integer {
             min: 1,
             max: MAX_DEADLINE_S,
         },
@@ -193,22 +193,22 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     ),
     optional(
         "max_attempts",
-        Form::Whole { min: 1, max: 20 },
+        ParameterType::Integer { min: 1, max: 20 },
         "submit: how often each part may be tried, 1 to 20; 3 if left out.",
     ),
     optional(
         "on_failure",
-        Form::Choice(&["fail_fast", "continue"]),
+        ParameterType::Choice(&["fail_fast", "continue"]),
         "submit: when a part failed for good, \"fail_fast\" (the default) calls the rest off, \"continue\" only what depends on it.",
     ),
     optional(
         "merge",
-        Form::Choice(&["concatenate", "merge", "first", "last"]),
+        ParameterType::Choice(&["concatenate", "merge", "first", "last"]),
         "submit, results: how the results of the parts become one; \"concatenate\" if left out of submit, as submitted if left out of results.",
     ),
     optional(
         "strategy",
-        Form::Choice(&["least_loaded", "round_robin", "capability"]),
+        ParameterType::Choice(&["least_loaded", "round_robin", "capability"]),
         "submit: who gets a part when several workers wait; \"least_loaded\" if left out.",
     ),
     optional(
@@ -218,17 +218,17 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     ),
     optional(
         "task_id",
-        Form::Text { max_bytes: 100 },
+        ParameterType::Text { max_bytes: 100 },
         "All but submit and message: the job or one of its parts, from the answer to submit or view=tasks.",
     ),
     optional(
         "cursor",
-        Form::Text { max_bytes: 200 },
+        ParameterType::Text { max_bytes: 200 },
         "wait: where the last wait ended, from its answer; left out, the log is told from its beginning.",
     ),
     optional(
         "wait_seconds",
-        Form::Whole {
+        ParameterType::Integer {
             min: 0,
             max: MAX_WAIT_S,
         },
@@ -236,7 +236,7 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     ),
     optional(
         "reject",
-        Form::Flag,
+        ParameterType::Flag,
         "approve: true turns it down: a start is called off, a result fails for good.",
     ),
     optional(
@@ -246,27 +246,27 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     ),
     optional(
         "message",
-        Form::Text { max_bytes: 16_384 },
+        ParameterType::Text { max_bytes: 16_384 },
         "message (required there): the text; at most 16,384 bytes.",
     ),
     optional(
         "to_session",
-        Form::Id,
+        ParameterType::Id,
         "message: the session that is to read it, from view=sessions, or the \"from\" of a message.",
     ),
     optional(
         "to_worker",
-        Form::Id,
+        ParameterType::Id,
         "message, instead of to_session: the worker that is to read it, from view=workers.",
     ),
     optional(
         "to_capability",
-        Form::Text { max_bytes: 100 },
+        ParameterType::Text { max_bytes: 100 },
         "message, instead of to_session: every living worker with this capability, for example \"rust\".",
     ),
     optional(
         "session_id",
-        Form::Id,
+        ParameterType::Id,
         "The session that asks or sends, from an earlier answer; left out, this process's own.",
     ),
 ];

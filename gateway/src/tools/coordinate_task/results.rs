@@ -5,65 +5,65 @@ use shim_proto::coordination::v1::{
     AggregateResultsRequest, AggregateResultsResponse, MissingResult, Task, TaskState,
 };
 
-use super::super::{Answer, Call};
-use super::{refused, without_task};
-use crate::board;
-use crate::facts;
-use crate::problem::Problem;
-use crate::wording;
+use super::super::{ToolCall, ToolOutput};
+use super::{missing_task, to_error};
+use crate::render::json;
+use crate::render::tasks;
+use crate::render::words;
+use crate::tool_error::ToolError;
 
 /// Missing parts in an answer.
 const MAX_MISSING: usize = 50;
 
-pub(super) async fn run(call: &Call) -> Result<Answer, Problem> {
+pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     let request = AggregateResultsRequest {
         task_id: call.arguments.text_or_empty("task_id"),
-        merge: wording::merge(call.arguments.text("merge")).into(),
+        merge: words::merge(call.arguments.text("merge")).into(),
     };
     let merged = call.gateway.services.aggregate_results(request).await;
-    let answer = told(&merged.map_err(refused)?)?;
-    Ok(Answer {
-        session_id: call.session_looked_from().await,
+    let answer = render(&merged.map_err(to_error)?)?;
+    Ok(ToolOutput {
+        session_id: call.context_session_id().await,
         ..answer
     })
 }
 
-fn told(merged: &AggregateResultsResponse) -> Result<Answer, Problem> {
-    let task = merged.task.as_ref().ok_or_else(without_task)?;
+fn render(merged: &AggregateResultsResponse) -> Result<ToolOutput, ToolError> {
+    let task = merged.task.as_ref().ok_or_else(missing_task)?;
     let mut text = format!(
         "{} [{}, {} done]",
-        wording::short(&task.goal, 200),
-        wording::task_state(task.state()),
-        wording::percent(task.progress),
+        words::short(&task.goal, 200),
+        words::task_state(task.state()),
+        words::percent(task.progress),
     );
-    let mut facts = json!({
-        "task": facts::subtask(task),
+    let mut structured = json!({
+        "task": json::subtask(task),
         "complete": merged.complete,
-        "missing": merged.missing.iter().take(MAX_MISSING).map(facts::missing).collect::<Vec<_>>(),
+        "missing": merged.missing.iter().take(MAX_MISSING).map(json::missing).collect::<Vec<_>>(),
     });
     match &merged.result {
         Some(result) => {
-            facts["result"] = facts::result(result);
-            text.push_str(&format!("\n{}", board::result(result)));
+            structured["result"] = json::result(result);
+            text.push_str(&format!("\n{}", tasks::result(result)));
         }
         None => text.push_str("\nThere is no result yet."),
     }
     text.push_str(&what_is_missing(&merged.missing));
     text.push_str(next_step(task, merged.complete));
-    Ok(Answer::new(text, facts))
+    Ok(ToolOutput::new(text, structured))
 }
 
 fn what_is_missing(missing: &[MissingResult]) -> String {
     let mut text = String::new();
     for part in missing.iter().take(MAX_MISSING) {
         let why = part.error.as_ref().map_or_else(String::new, |error| {
-            let message = wording::short(&error.message, 200);
+            let message = words::short(&error.message, 200);
             format!(": {} ({message})", error.reason)
         });
         text.push_str(&format!(
             "\nMissing: {} [{}]{why}, task_id={}",
             part.key,
-            wording::task_state(part.state()),
+            words::task_state(part.state()),
             part.task_id,
         ));
     }

@@ -3,44 +3,47 @@
 use serde_json::json;
 use shim_proto::coordination::v1::{GetTaskRequest, GetTaskResponse, Task, TaskState};
 
-use super::super::{Answer, Call};
-use super::{refused, without_task};
-use crate::board;
-use crate::facts;
-use crate::problem::Problem;
-use crate::roster::Names;
+use super::super::{ToolCall, ToolOutput};
+use super::{missing_task, to_error};
+use crate::render::json;
+use crate::render::tasks;
+use crate::render::workers::WorkerNames;
+use crate::tool_error::ToolError;
 
-pub(super) async fn run(call: &Call) -> Result<Answer, Problem> {
+pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     show(call, call.arguments.text("task_id").unwrap_or_default()).await
 }
 
 /// One task as it is now.
-pub(in crate::tools) async fn show(call: &Call, task_id: &str) -> Result<Answer, Problem> {
+pub(in crate::tools) async fn show(
+    call: &ToolCall,
+    task_id: &str,
+) -> Result<ToolOutput, ToolError> {
     let request = GetTaskRequest {
         task_id: task_id.to_owned(),
         with_subtasks: true,
     };
     let services = &call.gateway.services;
-    let (found, names) = tokio::join!(services.get_task(request), Names::look_up(services));
-    let answer = told(&found.map_err(refused)?, &names)?;
-    Ok(Answer {
-        session_id: call.session_looked_from().await,
+    let (found, names) = tokio::join!(services.get_task(request), WorkerNames::look_up(services));
+    let answer = render(&found.map_err(to_error)?, &names)?;
+    Ok(ToolOutput {
+        session_id: call.context_session_id().await,
         ..answer
     })
 }
 
-fn told(found: &GetTaskResponse, names: &Names) -> Result<Answer, Problem> {
-    let task = found.task.as_ref().ok_or_else(without_task)?;
-    let mut text = board::task(task, names);
-    text.push_str(&board::table(&found.subtasks, names));
+fn render(found: &GetTaskResponse, names: &WorkerNames) -> Result<ToolOutput, ToolError> {
+    let task = found.task.as_ref().ok_or_else(missing_task)?;
+    let mut text = tasks::task(task, names);
+    text.push_str(&tasks::table(&found.subtasks, names));
     text.push_str(next_step(task));
-    let rows = board::rows(&found.subtasks);
-    let facts = json!({
-        "task": facts::task(task),
-        "subtasks": rows.iter().map(|part| facts::subtask(part)).collect::<Vec<_>>(),
+    let rows = tasks::rows(&found.subtasks);
+    let structured = json!({
+        "task": json::task(task),
+        "subtasks": rows.iter().map(|part| json::subtask(part)).collect::<Vec<_>>(),
         "more_subtasks": found.subtasks.len() - rows.len(),
     });
-    Ok(Answer::new(text, facts))
+    Ok(ToolOutput::new(text, structured))
 }
 
 fn next_step(task: &Task) -> &'static str {

@@ -8,42 +8,42 @@ use shim_proto::coordination::v1::{
     FileHint, ListWorkersRequest, Requirements, SubmitTaskRequest, SubmitTaskResponse, Subtask,
     Task, TaskState, WorkerKind,
 };
-use shim_runtime::fault::BAD_REQUEST;
 use shim_runtime::free_form;
+use shim_runtime::service_error::BAD_REQUEST;
 
-use super::super::{Answer, Call};
-use super::{incomplete, refused, without_task};
+use super::super::{ToolCall, ToolOutput};
+use super::{incomplete, missing_task, to_error};
 use crate::arguments::Arguments;
-use crate::board;
 use crate::evidence;
-use crate::facts;
-use crate::problem::Problem;
-use crate::roster::Names;
+use crate::render::json;
+use crate::render::tasks;
+use crate::render::words;
+use crate::render::workers::WorkerNames;
 use crate::services::request_id;
-use crate::wording;
-use crate::workspaces::Place;
+use crate::tool_error::ToolError;
+use crate::workspaces::ProjectWorkspace;
 
-pub(super) async fn run(call: &Call) -> Result<Answer, Problem> {
-    let here = &call.gateway.surroundings.project.name;
+pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
+    let here = &call.gateway.client_context.project.name;
     let files = Files::locate(call, here).await?;
     let wanted = call.arguments.text("session_id");
     let owned = call
         .gateway
         .sessions
-        .claim(wanted, here, &call.client)
+        .acquire(wanted, here, &call.client)
         .await?;
     let session_id = owned.session_id;
     let mut request = request(&call.arguments, files);
     request.submitted_by.clone_from(&session_id);
     let (submitted, workers) = tokio::join!(
         call.gateway.services.submit_task(request),
-        are_there_workers(call)
+        has_workers(call)
     );
     let submitted = submitted.map_err(|status| {
-        let problem = refused(status).about(session_id.as_str());
-        renamed(problem)
+        let error = to_error(status).about(session_id.as_str());
+        rename_fields(error)
     })?;
-    Ok(answer(&submitted, workers)?.of_session(session_id))
+    Ok(answer(&submitted, workers)?.with_session(session_id))
 }
 
 fn request(arguments: &Arguments, files: Files) -> SubmitTaskRequest {
@@ -56,20 +56,20 @@ fn request(arguments: &Arguments, files: Files) -> SubmitTaskRequest {
         subtasks: subtasks.map(|(part, files)| subtask(part, files)).collect(),
         files: files.of_job,
         steps: arguments.texts("steps"),
-        split: wording::split(arguments.text("split")).into(),
+        split: words::split(arguments.text("split")).into(),
         requirements: requirements(arguments),
         payload: arguments.object("payload").and_then(free_form::from_json),
-        priority: whole(arguments, "priority"),
+        priority: integer(arguments, "priority"),
         delay: span(arguments, "delay_seconds"),
         schedule: arguments.text_or_empty("schedule"),
         deadline: deadline(arguments),
-        max_attempts: whole(arguments, "max_attempts"),
+        max_attempts: integer(arguments, "max_attempts"),
         backoff: None,
         timeout: span(arguments, "timeout_seconds"),
-        on_failure: wording::failure_policy(arguments.text("on_failure")).into(),
-        merge: wording::merge(arguments.text("merge")).into(),
-        strategy: wording::strategy(arguments.text("strategy")).into(),
-        approval: wording::approval(arguments.text("approval")),
+        on_failure: words::failure_policy(arguments.text("on_failure")).into(),
+        merge: words::merge(arguments.text("merge")).into(),
+        strategy: words::strategy(arguments.text("strategy")).into(),
+        approval: words::approval(arguments.text("approval")),
         workspace: files.workspace,
         submitted_by: String::new(),
     }
@@ -84,10 +84,10 @@ fn subtask(part: &Arguments, files: Vec<String>) -> Subtask {
         files,
         requirements: requirements(part),
         payload: part.object("payload").and_then(free_form::from_json),
-        priority: whole(part, "priority"),
+        priority: integer(part, "priority"),
         weight: part.number("weight").unwrap_or_default(),
         timeout: span(part, "timeout_seconds"),
-        approval: wording::approval(part.text("approval")),
+        approval: words::approval(part.text("approval")),
     }
 }
 
@@ -106,18 +106,18 @@ fn requirements(arguments: &Arguments) -> Option<Requirements> {
     })
 }
 
-fn whole(arguments: &Arguments, name: &str) -> u32 {
-    let number = arguments.whole(name).unwrap_or_default();
+fn integer(arguments: &Arguments, name: &str) -> u32 {
+    let number = arguments.integer(name).unwrap_or_default();
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 fn span(arguments: &Arguments, name: &str) -> Option<prost_types::Duration> {
-    let seconds = Duration::from_secs(arguments.whole(name)?);
+    let seconds = Duration::from_secs(arguments.integer(name)?);
     seconds.try_into().ok()
 }
 
 fn deadline(arguments: &Arguments) -> Option<Timestamp> {
-    let seconds = Duration::from_secs(arguments.whole("deadline_seconds")?);
+    let seconds = Duration::from_secs(arguments.integer("deadline_seconds")?);
     Some(Timestamp::from(SystemTime::now() + seconds))
 }
 
@@ -131,7 +131,7 @@ struct Files {
 
 impl Files {
     /// Finds every file's place; all that have none are named at once.
-    async fn locate(call: &Call, project: &str) -> Result<Self, Problem> {
+    async fn locate(call: &ToolCall, project: &str) -> Result<Self, ToolError> {
         let typed = call.arguments.texts("files");
         let parts = call.arguments.records("subtasks");
         let of_parts: Vec<_> = parts.iter().map(|part| part.texts("files")).collect();
@@ -144,21 +144,21 @@ impl Files {
                 ..Self::default()
             });
         }
-        let Some(place) = Place::of_files(&call.gateway, project, &all).await else {
+        let Some(base) = ProjectWorkspace::of_files(&call.gateway, project, &all).await else {
             let rule =
                 "has no place: this client has no project folder, so files need absolute paths"
                     .to_owned();
             return Err(incomplete("submit", vec![("files".to_owned(), rule)]));
         };
-        let mut misplaced = Vec::new();
+        let mut rejected = Vec::new();
         let mut located = |typed: &[String], field: &str| -> Vec<String> {
-            let places = typed.iter().enumerate().map(|(index, path)| {
-                place.locate(path).unwrap_or_else(|rule| {
-                    misplaced.push((format!("{field}[{index}]"), rule));
+            let relative = typed.iter().enumerate().map(|(index, path)| {
+                base.locate(path).unwrap_or_else(|rule| {
+                    rejected.push((format!("{field}[{index}]"), rule));
                     String::new()
                 })
             });
-            places.collect()
+            relative.collect()
         };
         let paths = located(&typed, "files");
         let of_subtasks = of_parts
@@ -166,13 +166,13 @@ impl Files {
             .enumerate()
             .map(|(part, files)| located(files, &format!("subtasks[{part}].files")))
             .collect();
-        if !misplaced.is_empty() {
-            return Err(incomplete("submit", misplaced));
+        if !rejected.is_empty() {
+            return Err(incomplete("submit", rejected));
         }
-        let sizes = evidence::sizes_of_files(place.workspace.root.clone(), paths.clone()).await;
+        let sizes = evidence::sizes_of_files(base.workspace.root.clone(), paths.clone()).await;
         let hint = |(path, size_bytes)| FileHint { path, size_bytes };
         Ok(Self {
-            workspace: place.workspace.name,
+            workspace: base.workspace.name,
             of_job: paths.into_iter().zip(sizes).map(hint).collect(),
             of_subtasks,
         })
@@ -180,18 +180,18 @@ impl Files {
 }
 
 /// `None` if that cannot be known now.
-async fn are_there_workers(call: &Call) -> Option<bool> {
+async fn has_workers(call: &ToolCall) -> Option<bool> {
     let request = ListWorkersRequest {
         page_size: 1,
         ..ListWorkersRequest::default()
     };
-    let found = call.gateway.services.look_at_workers(request).await.ok()?;
+    let found = call.gateway.services.try_list_workers(request).await.ok()?;
     Some(!found.workers.is_empty())
 }
 
 /// The service's names of fields as this tool's arguments have them.
-fn renamed(mut problem: Problem) -> Problem {
-    for (field, _) in &mut problem.fields {
+fn rename_fields(mut error: ToolError) -> ToolError {
+    for (field, _) in &mut error.fields {
         *field = field
             .replace("requirements.capabilities", "requirements")
             .replace("requirements.executor", "executor")
@@ -205,23 +205,20 @@ fn renamed(mut problem: Problem) -> Problem {
             *field = field.replace(name, &format!("{name}_seconds"));
         }
     }
-    if &*problem.reason == BAD_REQUEST {
-        return problem.next_step("correct the arguments named and submit again; nothing was done");
+    if &*error.reason == BAD_REQUEST {
+        return error.next_step("correct the arguments named and submit again; nothing was done");
     }
-    problem
+    error
 }
 
-fn answer(submitted: &SubmitTaskResponse, workers: Option<bool>) -> Result<Answer, Problem> {
-    let task = submitted.task.as_ref().ok_or_else(without_task)?;
-    let names = Names::default();
-    let mut text = format!("Submitted: {}", board::task(task, &names));
+fn answer(submitted: &SubmitTaskResponse, workers: Option<bool>) -> Result<ToolOutput, ToolError> {
+    let task = submitted.task.as_ref().ok_or_else(missing_task)?;
+    let names = WorkerNames::default();
+    let mut text = format!("Submitted: {}", tasks::task(task, &names));
     if !submitted.reasoning.is_empty() {
-        text.push_str(&format!(
-            "\n{}",
-            wording::quoted(&submitted.reasoning, 2_000)
-        ));
+        text.push_str(&format!("\n{}", words::quoted(&submitted.reasoning, 2_000)));
     }
-    text.push_str(&board::table(&submitted.subtasks, &names));
+    text.push_str(&tasks::table(&submitted.subtasks, &names));
     let waits = |task: &Task| task.state() == TaskState::AwaitingApproval;
     let is_gated = waits(task) || submitted.subtasks.iter().any(waits);
     text.push_str(match (is_gated, workers) {
@@ -238,14 +235,14 @@ fn answer(submitted: &SubmitTaskResponse, workers: Option<bool>) -> Result<Answe
              ended."
         }
     });
-    let rows = board::rows(&submitted.subtasks);
-    let facts = json!({
-        "task": facts::task(task),
-        "subtasks": rows.iter().map(|part| facts::subtask(part)).collect::<Vec<_>>(),
+    let rows = tasks::rows(&submitted.subtasks);
+    let structured = json!({
+        "task": json::task(task),
+        "subtasks": rows.iter().map(|part| json::subtask(part)).collect::<Vec<_>>(),
         "more_subtasks": submitted.subtasks.len() - rows.len(),
         "reasoning": submitted.reasoning,
     });
-    Ok(Answer::new(text, facts))
+    Ok(ToolOutput::new(text, structured))
 }
 
 #[cfg(test)]
@@ -264,12 +261,12 @@ mod tests {
             ("goal", "goal"),
         ];
         let given = fields.map(|(field, _)| (field.to_owned(), "r".to_owned()));
-        let problem = Problem::new(BAD_REQUEST, "m").with_fields(given.to_vec());
-        let told: Vec<_> = renamed(problem)
+        let error = ToolError::new(BAD_REQUEST, "m").with_fields(given.to_vec());
+        let names: Vec<_> = rename_fields(error)
             .fields
             .into_iter()
             .map(|(field, _)| field)
             .collect();
-        assert_eq!(told, fields.map(|(_, name)| name));
+        assert_eq!(names, fields.map(|(_, name)| name));
     }
 }

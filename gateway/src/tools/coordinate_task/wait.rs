@@ -11,58 +11,61 @@ use shim_proto::coordination::v1::{
 use tokio::time::{Instant, timeout_at};
 use tonic::{Status, Streaming};
 
-use super::super::{Answer, Call};
-use super::{MAX_WAIT_S, refused};
-use crate::board;
-use crate::facts;
-use crate::problem::Problem;
-use crate::roster::Names;
-use crate::services::{Services, has_lapsed, is_lost};
+use super::super::{ToolCall, ToolOutput};
+use super::{MAX_WAIT_S, to_error};
+use crate::render::json;
+use crate::render::tasks;
+use crate::render::workers::WorkerNames;
+use crate::services::{Services, is_connection_lost, is_unauthenticated};
+use crate::tool_error::ToolError;
 
 /// What came with a piece of news is told with it.
-const SETTLING: Duration = Duration::from_millis(100);
+const SETTLE_TIME: Duration = Duration::from_millis(100);
 /// Even who does not want to wait gives the log time to arrive.
-const SHORTEST: Duration = Duration::from_millis(500);
+const MIN_WAIT: Duration = Duration::from_millis(500);
 /// Before a log that broke off is asked for again.
-const PAUSE: Duration = Duration::from_millis(250);
+const BACKOFF: Duration = Duration::from_millis(250);
 /// Events in an answer; the others come with the next one.
-const MAX_TOLD: usize = 60;
+const MAX_EVENTS: usize = 60;
 
-pub(super) async fn run(call: &Call) -> Result<Answer, Problem> {
-    let seconds = call.arguments.whole("wait_seconds").unwrap_or(MAX_WAIT_S);
-    let until = Instant::now() + Duration::from_secs(seconds).max(SHORTEST);
+pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
+    let seconds = call.arguments.integer("wait_seconds").unwrap_or(MAX_WAIT_S);
+    let until = Instant::now() + Duration::from_secs(seconds).max(MIN_WAIT);
     let task_id = call.arguments.text_or_empty("task_id");
-    let mut log = Log::after(&task_id, call.arguments.text_or_empty("cursor"));
+    let mut log = EventLog::after(&task_id, call.arguments.text_or_empty("cursor"));
     let services = &call.gateway.services;
-    let listened = log.listen(services, until).await;
-    listened.map_err(|status| renamed(refused(status)))?;
+    let watched = log.watch(services, until).await;
+    watched.map_err(|status| rename_fields(to_error(status)))?;
     let request = GetTaskRequest {
         task_id,
         with_subtasks: false,
     };
-    let (now, names) = tokio::join!(services.look_at_task(request), Names::look_up(services));
-    let answer = told(&log, now.ok(), &names);
-    Ok(Answer {
-        session_id: call.session_looked_from().await,
+    let (now, names) = tokio::join!(
+        services.try_get_task(request),
+        WorkerNames::look_up(services)
+    );
+    let answer = render(&log, now.ok(), &names);
+    Ok(ToolOutput {
+        session_id: call.context_session_id().await,
         ..answer
     })
 }
 
 /// The service's name of a field as this tool has it.
-fn renamed(mut problem: Problem) -> Problem {
-    for (field, _) in &mut problem.fields {
+fn rename_fields(mut error: ToolError) -> ToolError {
+    for (field, _) in &mut error.fields {
         *field = field.replace("after_cursor", "cursor");
     }
-    problem
+    error
 }
 
 /// The log as far as it was read.
-struct Log {
+struct EventLog {
     task_id: String,
     cursor: String,
-    told: Vec<(TaskEvent, String)>,
+    events: Vec<(TaskEvent, String)>,
     /// The task as the last event left it.
-    seen: Option<Task>,
+    own_task: Option<Task>,
     is_full: bool,
 }
 
@@ -76,20 +79,20 @@ enum Stop {
     Refused(Status),
 }
 
-impl Log {
+impl EventLog {
     fn after(task_id: &str, cursor: String) -> Self {
         Self {
             task_id: task_id.to_owned(),
             cursor,
-            told: Vec::new(),
-            seen: None,
+            events: Vec::new(),
+            own_task: None,
             is_full: false,
         }
     }
 
     /// Reads until there is something to tell or the time is up, over lost connections. Fails if the log could not be
     /// opened, or broke off and did not come back with anything to tell.
-    async fn listen(&mut self, services: &Services, until: Instant) -> Result<(), Status> {
+    async fn watch(&mut self, services: &Services, until: Instant) -> Result<(), Status> {
         let mut lost = None;
         loop {
             let request = WatchTaskRequest {
@@ -110,15 +113,15 @@ impl Log {
                     return Err(Status::unavailable("its log did not open in time"));
                 }
             };
-            if !self.told.is_empty() {
+            if !self.events.is_empty() {
                 return Ok(());
             }
-            if Instant::now() + PAUSE >= until {
+            if Instant::now() + BACKOFF >= until {
                 return Err(broken);
             }
             tracing::debug!(code = ?broken.code(), "a job's log broke off: {}", broken.message());
             lost = Some(broken);
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(BACKOFF).await;
         }
     }
 
@@ -128,17 +131,17 @@ impl Log {
             match timeout_at(until, stream.message()).await {
                 Ok(Ok(Some(line))) => {
                     if self.add(line) {
-                        until = until.min(Instant::now() + SETTLING);
+                        until = until.min(Instant::now() + SETTLE_TIME);
                     }
                     if self.is_full {
                         return Stop::Enough;
                     }
                 }
                 Ok(Ok(None)) | Err(_) => return Stop::Enough,
-                Ok(Err(status)) if is_lost(&status) => {
+                Ok(Err(status)) if is_connection_lost(&status) => {
                     return Stop::Lost(Status::unavailable("its log broke off"));
                 }
-                Ok(Err(status)) if has_lapsed(&status) => return Stop::Lost(status),
+                Ok(Err(status)) if is_unauthenticated(&status) => return Stop::Lost(status),
                 Ok(Err(status)) => return Stop::Refused(status),
             }
         }
@@ -155,17 +158,17 @@ impl Log {
         let kind = event.kind();
         if kind == Kind::Progress {
             // Only how far it is now.
-            self.told.retain(|(earlier, _)| {
+            self.events.retain(|(earlier, _)| {
                 earlier.kind() != Kind::Progress || earlier.task_id != event.task_id
             });
         }
         // What waits is in the table of the job, part by part.
         if is_own || !matches!(kind, Kind::Submitted | Kind::Ready) {
-            self.told.push((event, task.key.clone()));
-            self.is_full = self.told.len() >= MAX_TOLD;
+            self.events.push((event, task.key.clone()));
+            self.is_full = self.events.len() >= MAX_EVENTS;
         }
         if is_own {
-            self.seen = Some(task);
+            self.own_task = Some(task);
         }
         match kind {
             Kind::AwaitingApproval | Kind::Stuck | Kind::Failed | Kind::Escalated => true,
@@ -175,33 +178,35 @@ impl Log {
     }
 }
 
-fn told(log: &Log, now: Option<GetTaskResponse>, names: &Names) -> Answer {
-    let task = now.and_then(|now| now.task).or_else(|| log.seen.clone());
+fn render(log: &EventLog, now: Option<GetTaskResponse>, names: &WorkerNames) -> ToolOutput {
+    let task = now
+        .and_then(|now| now.task)
+        .or_else(|| log.own_task.clone());
     let ended = task.as_ref().is_some_and(has_ended);
-    let mut text = match log.told.len() {
+    let mut text = match log.events.len() {
         0 if ended => "Nothing more happened: it has ended.".to_owned(),
         0 => "Still waiting: nothing happened so far.".to_owned(),
         count => format!("{count} event(s):"),
     };
-    for (event, key) in &log.told {
-        text.push_str(&format!("\n- {}", board::event(event, key, names)));
+    for (event, key) in &log.events {
+        text.push_str(&format!("\n- {}", tasks::event(event, key, names)));
     }
-    let mut facts = json!({
-        "events": log.told.iter().map(|(event, key)| facts::event(event, key)).collect::<Vec<_>>(),
+    let mut structured = json!({
+        "events": log.events.iter().map(|(event, key)| json::event(event, key)).collect::<Vec<_>>(),
         "ended": ended,
         "cursor": log.cursor,
     });
     if let Some(task) = &task {
-        text.push_str(&format!("\nNow: {}", board::task(task, names)));
-        facts["task"] = facts::task(task);
+        text.push_str(&format!("\nNow: {}", tasks::task(task, names)));
+        structured["task"] = json::task(task);
     }
     text.push_str(&format!("\ncursor: {}", log.cursor));
     text.push_str(&next_step(log, task.as_ref()));
-    Answer::new(text, facts)
+    ToolOutput::new(text, structured)
 }
 
-fn next_step(log: &Log, task: Option<&Task>) -> String {
-    let gated = log.told.iter().map(|(event, _)| event);
+fn next_step(log: &EventLog, task: Option<&Task>) -> String {
+    let gated = log.events.iter().map(|(event, _)| event);
     let gated: Vec<_> = gated
         .filter(|event| event.kind() == Kind::AwaitingApproval)
         .collect();
@@ -248,8 +253,8 @@ mod tests {
     }
 
     #[test]
-    fn only_the_last_progress_of_a_part_is_told_and_the_cursor_is_the_last_line() {
-        let mut log = Log::after("job", String::new());
+    fn only_the_last_progress_of_a_part_is_listed_and_the_cursor_is_the_last_line() {
+        let mut log = EventLog::after("job", String::new());
         for (cursor, task, kind, progress) in [
             ("1", "a", Kind::Ready, 0.0),
             ("2", "a", Kind::Progress, 0.2),
@@ -258,23 +263,23 @@ mod tests {
         ] {
             assert!(!log.add(line(cursor, task, kind, progress)));
         }
-        let told: Vec<_> = log.told.iter().map(|(event, _)| event.progress).collect();
-        assert_eq!(told, [0.5, 0.9]);
+        let progress: Vec<_> = log.events.iter().map(|(event, _)| event.progress).collect();
+        assert_eq!(progress, [0.5, 0.9]);
         assert_eq!(log.cursor, "4");
     }
 
     #[test]
     fn the_end_of_a_part_can_wait_and_the_end_of_the_job_cannot() {
-        let mut log = Log::after("job", String::new());
+        let mut log = EventLog::after("job", String::new());
         assert!(!log.add(line("1", "a", Kind::Completed, 1.0)));
         assert!(log.add(line("2", "job", Kind::Completed, 1.0)));
         assert!(log.add(line("3", "b", Kind::Failed, 0.0)));
     }
 
     #[test]
-    fn a_long_log_is_told_in_pieces() {
-        let mut log = Log::after("job", String::new());
-        for number in 0..MAX_TOLD {
+    fn a_long_log_is_answered_in_pieces() {
+        let mut log = EventLog::after("job", String::new());
+        for number in 0..MAX_EVENTS {
             assert!(!log.is_full);
             log.add(line(&number.to_string(), "a", Kind::Retrying, 0.0));
         }

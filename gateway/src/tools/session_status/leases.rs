@@ -5,18 +5,18 @@ use std::time::Duration;
 use shim_proto::checkpoint::v1::Session;
 use shim_proto::coordination::v1::{FileLease, ListFilesRequest};
 
-use super::super::Call;
-use crate::wording;
-use crate::workspaces::Place;
+use super::super::ToolCall;
+use crate::render::words;
+use crate::workspaces::ProjectWorkspace;
 
-const PATIENCE: Duration = Duration::from_millis(250);
+const LEASES_TIMEOUT: Duration = Duration::from_millis(250);
 /// Lines of text; the structure has all leases.
 const MAX_LINES: usize = 10;
 const MAX_PATTERN_CHARACTERS: usize = 100;
 
 /// What the session holds in its project's workspace; `None` if that cannot be known now.
-pub(super) async fn of(call: &Call, session: &Session) -> Option<Vec<FileLease>> {
-    let look = async {
+pub(super) async fn of(call: &ToolCall, session: &Session) -> Option<Vec<FileLease>> {
+    let fetch = async {
         let request = ListFilesRequest {
             workspace: workspace(call, session).await,
             holder: session.id.clone(),
@@ -24,14 +24,14 @@ pub(super) async fn of(call: &Call, session: &Session) -> Option<Vec<FileLease>>
         };
         call.gateway.services.list_files(request).await.ok()
     };
-    let found = tokio::time::timeout(PATIENCE, look).await.ok()??;
+    let found = tokio::time::timeout(LEASES_TIMEOUT, fetch).await.ok()??;
     Some(found.leases)
 }
 
 /// The session's workspace as the command line finds it; "" is the default one.
-async fn workspace(call: &Call, session: &Session) -> String {
-    match Place::of(&call.gateway, &session.project).await {
-        Some(place) => place.workspace.name,
+async fn workspace(call: &ToolCall, session: &Session) -> String {
+    match ProjectWorkspace::of(&call.gateway, &session.project).await {
+        Some(base) => base.workspace.name,
         None => call.gateway.workspace.clone().unwrap_or_default(),
     }
 }
@@ -41,12 +41,12 @@ pub(super) fn text(leases: &[FileLease]) -> String {
     let lines = leases.iter().take(MAX_LINES).map(|lease| {
         let mut line = format!(
             "\n- holds files {} ({}, {})",
-            wording::short(&lease.patterns.join(" "), MAX_PATTERN_CHARACTERS),
-            wording::lease_mode(lease.mode()),
-            wording::left(lease.expires_at.as_ref()),
+            words::short(&lease.patterns.join(" "), MAX_PATTERN_CHARACTERS),
+            words::lease_mode(lease.mode()),
+            words::time_left(lease.expires_at.as_ref()),
         );
         if !lease.purpose.is_empty() {
-            let purpose = wording::short(&lease.purpose, MAX_PATTERN_CHARACTERS);
+            let purpose = words::short(&lease.purpose, MAX_PATTERN_CHARACTERS);
             line.push_str(&format!(": {purpose}"));
         }
         line

@@ -11,17 +11,17 @@ use shim_proto::checkpoint::v1::{
 };
 use tonic::Status;
 
-use super::{Answer, Call, Hints, Spec, fact};
-use crate::arguments::{Form, optional};
-use crate::facts;
-use crate::problem::Problem;
-use crate::wording;
+use super::{Hints, ToolCall, ToolOutput, ToolSpec, output};
+use crate::arguments::{ParameterType, optional};
+use crate::render::json;
+use crate::render::words;
+use crate::tool_error::ToolError;
 
 const DEFAULT_LIMIT: u64 = 10;
 const MAX_LIMIT: u64 = 50;
 const MAX_TASK_CHARACTERS: usize = 100;
 
-pub(super) const SPEC: Spec = Spec {
+pub(super) const SPEC: ToolSpec = ToolSpec {
     name: "shim_session_status",
     title: "Look at sessions and work",
     description: "Shows what SHIM knows; it changes nothing and starts no session.\n\
@@ -35,22 +35,22 @@ pub(super) const SPEC: Spec = Spec {
     parameters: &[
         optional(
             "view",
-            Form::Choice(&["session", "sessions", "tasks", "workers", "queue", "search"]),
+            ParameterType::Choice(&["session", "sessions", "tasks", "workers", "queue", "search"]),
             "What to look at; \"session\" if left out.",
         ),
         optional(
             "query",
-            Form::Text { max_bytes: 1_000 },
+            ParameterType::Text { max_bytes: 1_000 },
             "For search (required there): words that must all occur; \"...\" keeps a phrase together; at most 1,000 bytes. For tasks: the task_id of one to show with its parts.",
         ),
         optional(
             "session_id",
-            Form::Id,
+            ParameterType::Id,
             "The session to look at or to search in; left out, this process's own, or all in a search.",
         ),
         optional(
             "limit",
-            Form::Whole {
+            ParameterType::Integer {
                 min: 1,
                 max: MAX_LIMIT,
             },
@@ -64,65 +64,65 @@ pub(super) const SPEC: Spec = Spec {
         open_world: false,
     },
     always_load: false,
-    facts: &[
-        fact("session", "object", "view session: the session."),
-        fact(
+    outputs: &[
+        output("session", "object", "view session: the session."),
+        output(
             "checkpoints",
             "array",
             "view session: its checkpoints, newest first.",
         ),
-        fact(
+        output(
             "risk",
             "object",
             "view session: risk, level and factors as they stand.",
         ),
-        fact(
+        output(
             "files",
             "array",
             "view session: its file leases: patterns, mode, purpose, expires_at; left out if they cannot be known now.",
         ),
-        fact(
+        output(
             "claim",
             "object",
             "view session: the shared task it has taken: task_id, lease.",
         ),
-        fact(
+        output(
             "workers",
             "array",
             "view workers: the living workers: worker_id, name, kind, capabilities, running, capacity, state, health.",
         ),
-        fact(
+        output(
             "tasks",
             "array",
             "view tasks: the jobs, newest first; view workers: what they are at.",
         ),
-        fact("task", "object", "view tasks with query: the task."),
-        fact(
+        output("task", "object", "view tasks with query: the task."),
+        output(
             "subtasks",
             "array",
             "view tasks with query: its parts, at most 50.",
         ),
-        fact(
+        output(
             "more_subtasks",
             "integer",
             "view tasks with query: how many parts are not listed.",
         ),
-        fact(
+        output(
             "queue",
             "object",
             "view queue: queues, completed_last_minute, failed_last_minute, dead_letters, awaiting_approval.",
         ),
-        fact(
+        output(
             "sessions",
             "array",
             "view sessions: the sessions, most recently changed first.",
         ),
-        fact(
+        output(
             "hits",
             "array",
             "view search: the checkpoints found, best first, each with a snippet.",
         ),
-        fact(
+        output(
             "has_more",
             "boolean",
             "Whether there are more entries than the limit let through.",
@@ -130,7 +130,7 @@ pub(super) const SPEC: Spec = Spec {
     ],
 };
 
-pub(super) async fn run(call: &Call) -> Result<Answer, Problem> {
+pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     match call.arguments.text("view") {
         Some("sessions") => sessions(call).await,
         Some("search") => search(call).await,
@@ -141,17 +141,17 @@ pub(super) async fn run(call: &Call) -> Result<Answer, Problem> {
     }
 }
 
-fn limit(call: &Call) -> i32 {
-    let limit = call.arguments.whole("limit").unwrap_or(DEFAULT_LIMIT);
+fn limit(call: &ToolCall) -> i32 {
+    let limit = call.arguments.integer("limit").unwrap_or(DEFAULT_LIMIT);
     i32::try_from(limit).unwrap_or(i32::MAX)
 }
 
-async fn session(call: &Call) -> Result<Answer, Problem> {
+async fn session(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     let session_id = match call.arguments.text("session_id") {
         Some(session_id) => session_id.to_owned(),
         None => match call.gateway.sessions.default_id().await {
             Some(session_id) => session_id,
-            None => return Ok(Answer::new(NO_SESSION, json!({}))),
+            None => return Ok(ToolOutput::new(NO_SESSION, json!({}))),
         },
     };
     let services = &call.gateway.services;
@@ -169,31 +169,32 @@ async fn session(call: &Call) -> Result<Answer, Problem> {
             signals: None
         }),
     )
-    .map_err(|status| Problem::from(status).about(session_id.as_str()))?;
+    .map_err(|status| ToolError::from(status).about(session_id.as_str()))?;
     let found = found
         .session
         .ok_or_else(|| Status::internal("the service answered without the session"))?;
-    let mut facts = json!({
-        "session": facts::session(&found),
-        "checkpoints": history.checkpoints.iter().map(facts::checkpoint).collect::<Vec<_>>(),
+    let mut structured = json!({
+        "session": json::session(&found),
+        "checkpoints": history.checkpoints.iter().map(json::checkpoint).collect::<Vec<_>>(),
         "has_more": !history.next_page_token.is_empty(),
     });
     if let Some(assessment) = &risk.assessment {
-        facts["risk"] = facts::assessment(assessment);
+        structured["risk"] = json::assessment(assessment);
     }
     let mut text = history_text(&found, &history);
-    if let Some(held) = leases::of(call, &found).await {
-        facts["files"] = held.iter().map(facts::file_lease).collect();
-        text.push_str(&leases::text(&held));
+    if let Some(file_leases) = leases::of(call, &found).await {
+        structured["files"] = file_leases.iter().map(json::file_lease).collect();
+        text.push_str(&leases::text(&file_leases));
     }
-    if let Some(held) = call.gateway.claims.held(&session_id) {
-        facts["claim"] = json!({"task_id": held.task_id, "lease": held.lease.to_string()});
+    if let Some(current) = call.gateway.claims.current_task(&session_id) {
+        structured["claim"] =
+            json!({"task_id": current.task_id, "lease": current.lease.to_string()});
         text.push_str(&format!(
             "\n- has the task {} (lease {})",
-            held.task_id, held.lease
+            current.task_id, current.lease
         ));
     }
-    Ok(Answer::new(text, facts).of_session(session_id))
+    Ok(ToolOutput::new(text, structured).with_session(session_id))
 }
 
 fn history_text(session: &Session, history: &ListCheckpointsResponse) -> String {
@@ -220,13 +221,13 @@ fn line(session: &Session) -> String {
         "{} [{}{attached}, risk {}] {} done, {} checkpoint(s), last saved {}, project {}, session_id={}",
         match session.current_task.as_str() {
             "" => "(nothing saved yet)".to_owned(),
-            task => wording::short(task, MAX_TASK_CHARACTERS),
+            task => words::short(task, MAX_TASK_CHARACTERS),
         },
-        wording::status(session.status()),
-        wording::level(session.risk_level()),
-        wording::percent(session.progress),
+        words::status(session.status()),
+        words::level(session.risk_level()),
+        words::percent(session.progress),
         session.head_number,
-        wording::ago(session.last_checkpoint_at.as_ref()),
+        words::ago(session.last_checkpoint_at.as_ref()),
         session.project,
         session.id,
     )
@@ -236,15 +237,15 @@ fn checkpoint_line(checkpoint: &Checkpoint) -> String {
     format!(
         "- #{} {} ({}, {} done): {} checkpoint_id={}",
         checkpoint.number,
-        wording::ago(checkpoint.created_at.as_ref()),
-        wording::trigger(checkpoint.trigger()),
-        wording::percent(checkpoint.progress),
-        wording::short(&checkpoint.current_task, MAX_TASK_CHARACTERS),
+        words::ago(checkpoint.created_at.as_ref()),
+        words::trigger(checkpoint.trigger()),
+        words::percent(checkpoint.progress),
+        words::short(&checkpoint.current_task, MAX_TASK_CHARACTERS),
         checkpoint.id,
     )
 }
 
-async fn sessions(call: &Call) -> Result<Answer, Problem> {
+async fn sessions(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     let request = ListSessionsRequest {
         page_size: limit(call),
         ..Default::default()
@@ -259,22 +260,22 @@ async fn sessions(call: &Call) -> Result<Answer, Problem> {
     for session in &page.sessions {
         text.push_str(&format!("\n- {}", line(session)));
     }
-    let facts = json!({
-        "sessions": page.sessions.iter().map(facts::session).collect::<Vec<_>>(),
+    let structured = json!({
+        "sessions": page.sessions.iter().map(json::session).collect::<Vec<_>>(),
         "has_more": has_more,
     });
-    let answer = Answer::new(text, facts);
-    Ok(Answer {
+    let answer = ToolOutput::new(text, structured);
+    Ok(ToolOutput {
         session_id: call.gateway.sessions.default_id().await,
         ..answer
     })
 }
 
-async fn search(call: &Call) -> Result<Answer, Problem> {
+async fn search(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     let Some(query) = call.arguments.text("query") else {
         let rule = "is required for view=search: words that must all occur".to_owned();
         return Err(
-            Problem::new("BAD_REQUEST", "there is nothing to search for")
+            ToolError::new("BAD_REQUEST", "there is nothing to search for")
                 .with_fields(vec![("query".to_owned(), rule)])
                 .next_step("call again with view=search and a query"),
         );
@@ -299,10 +300,10 @@ async fn search(call: &Call) -> Result<Answer, Problem> {
             checkpoint.session_id,
         ));
     }
-    let facts = json!({"hits": found.hits.iter().map(facts::hit).collect::<Vec<_>>()});
-    let answer = Answer::new(text, facts);
+    let structured = json!({"hits": found.hits.iter().map(json::hit).collect::<Vec<_>>()});
+    let answer = ToolOutput::new(text, structured);
     let about = call.arguments.text("session_id").map(str::to_owned);
-    Ok(Answer {
+    Ok(ToolOutput {
         session_id: about.or(call.gateway.sessions.default_id().await),
         ..answer
     })

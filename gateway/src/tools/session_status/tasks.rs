@@ -3,13 +3,13 @@
 use serde_json::json;
 use shim_proto::coordination::v1::{ListTasksRequest, QueueHealthRequest};
 
-use super::super::{Answer, Call, coordinate_task};
+use super::super::{ToolCall, ToolOutput, coordinate_task};
 use super::limit;
-use crate::board;
-use crate::facts;
-use crate::problem::Problem;
+use crate::render::json;
+use crate::render::tasks;
+use crate::tool_error::ToolError;
 
-pub(super) async fn run(call: &Call) -> Result<Answer, Problem> {
+pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     if let Some(task_id) = call.arguments.text("query") {
         return coordinate_task::show(call, task_id.trim()).await;
     }
@@ -19,22 +19,22 @@ pub(super) async fn run(call: &Call) -> Result<Answer, Problem> {
     };
     let page = call.gateway.services.list_tasks(request).await?;
     let has_more = !page.next_page_token.is_empty();
-    let facts = json!({
-        "tasks": page.tasks.iter().map(facts::subtask).collect::<Vec<_>>(),
+    let structured = json!({
+        "tasks": page.tasks.iter().map(json::subtask).collect::<Vec<_>>(),
         "has_more": has_more,
     });
-    Ok(Answer {
-        session_id: call.session_looked_from().await,
-        ..Answer::new(board::jobs(&page.tasks, has_more), facts)
+    Ok(ToolOutput {
+        session_id: call.context_session_id().await,
+        ..ToolOutput::new(tasks::jobs(&page.tasks, has_more), structured)
     })
 }
 
-pub(super) async fn queue(call: &Call) -> Result<Answer, Problem> {
+pub(super) async fn queue(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     let health = call.gateway.services.queue_health(QueueHealthRequest {});
     let health = health.await?;
-    let facts = json!({"queue": facts::queue(&health)});
-    Ok(Answer {
-        session_id: call.session_looked_from().await,
-        ..Answer::new(board::queues(&health), facts)
+    let structured = json!({"queue": json::queue(&health)});
+    Ok(ToolOutput {
+        session_id: call.context_session_id().await,
+        ..ToolOutput::new(tasks::queues(&health), structured)
     })
 }

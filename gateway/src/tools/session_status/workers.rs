@@ -3,27 +3,27 @@
 use serde_json::json;
 use shim_proto::coordination::v1::ListWorkersRequest;
 
-use super::super::{Answer, Call};
+use super::super::{ToolCall, ToolOutput};
 use super::limit;
-use crate::facts;
-use crate::problem::Problem;
-use crate::roster;
+use crate::render::json;
+use crate::render::workers;
+use crate::tool_error::ToolError;
 
-pub(super) async fn run(call: &Call) -> Result<Answer, Problem> {
+pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     let request = ListWorkersRequest {
         page_size: limit(call),
         ..ListWorkersRequest::default()
     };
     let page = call.gateway.services.list_workers(request).await?;
     let has_more = !page.next_page_token.is_empty();
-    let running = roster::running(&call.gateway.services, &page.workers).await;
-    let facts = json!({
-        "workers": page.workers.iter().map(facts::worker).collect::<Vec<_>>(),
-        "tasks": running.iter().map(facts::subtask).collect::<Vec<_>>(),
+    let running = workers::running(&call.gateway.services, &page.workers).await;
+    let structured = json!({
+        "workers": page.workers.iter().map(json::worker).collect::<Vec<_>>(),
+        "tasks": running.iter().map(json::subtask).collect::<Vec<_>>(),
         "has_more": has_more,
     });
-    let answer = Answer::new(roster::list(&page.workers, &running, has_more), facts);
-    Ok(Answer {
+    let answer = ToolOutput::new(workers::list(&page.workers, &running, has_more), structured);
+    Ok(ToolOutput {
         session_id: call.gateway.sessions.default_id().await,
         ..answer
     })

@@ -5,62 +5,67 @@ use std::time::Duration;
 use serde_json::json;
 use shim_proto::coordination::v1::{GetTaskRequest, Task, TaskState};
 use shim_proto::worker::v1::{ClaimTaskRequest, ClaimTaskResponse, ReleaseTaskRequest};
-use shim_runtime::fault::explain;
+use shim_runtime::service_error::decode;
 use tonic::{Code, Status};
 
-use super::super::{Answer, Call};
+use super::super::{ToolCall, ToolOutput};
 use super::{handover, register};
-use crate::claims::{Held, ends_a_claim};
-use crate::problem::Problem;
+use crate::claims::{ClaimedTask, ends_claim};
 use crate::services::request_id;
-use crate::sessions::Owned;
+use crate::sessions::OwnedSession;
+use crate::tool_error::ToolError;
 
 /// How long a claim waits at most: registering, a lost first attempt and reading what an earlier worker left take their
 /// time, too, and a call has 28 s.
 pub(super) const MAX_WAIT_S: u64 = 20;
 
-pub(super) async fn run(call: &Call) -> Result<Answer, Problem> {
+pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     let owned = register::session(call).await?;
     let session_id = owned.session_id.clone();
-    let about = |problem: Problem| problem.about(session_id.as_str());
-    if let Some((held, task)) = still_held(call, &session_id).await {
-        let answer = handover::tell(
+    let about = |error: ToolError| error.about(session_id.as_str());
+    if let Some((current, task)) = current_claim(call, &session_id).await {
+        let answer = handover::render(
             call,
             &task,
-            held.lease,
+            current.lease,
             "This session still has a task; it takes one at a time.",
         );
-        return Ok(answer.await.of_session(session_id));
+        return Ok(answer.await.with_session(session_id));
     }
-    let mut epoch = registered(call, &owned).await?;
-    let mut claimed = ask(call, &session_id, epoch).await;
+    let mut epoch = ensure_registered(call, &owned).await?;
+    let mut claimed = request_claim(call, &session_id, epoch).await;
     if claimed.as_ref().is_err_and(is_unregistered) {
-        let capabilities = call.gateway.workers.registered(&session_id).await;
+        let capabilities = call.gateway.workers.registration_of(&session_id).await;
         let capabilities = capabilities.map(|(_, known)| known).unwrap_or_default();
         epoch = register::register(call, &owned, capabilities).await?.epoch;
-        claimed = ask(call, &session_id, epoch).await;
+        claimed = request_claim(call, &session_id, epoch).await;
     }
-    let claimed = claimed.map_err(|status| about(refused(status)))?;
+    let claimed = claimed.map_err(|status| about(to_error(status)))?;
     let Some(task) = claimed.task else {
-        return Ok(Answer::new(NONE, json!({})).of_session(session_id));
+        return Ok(ToolOutput::new(NO_TASK, json!({})).with_session(session_id));
     };
     if call.cancelled.is_cancelled() {
         return Err(about(
-            give_back(call, &session_id, &task, claimed.lease).await,
+            release(call, &session_id, &task, claimed.lease).await,
         ));
     }
-    let answer = handover::tell(call, &task, claimed.lease, "You have a task.").await;
-    Ok(answer.of_session(session_id))
+    let answer = handover::render(call, &task, claimed.lease, "You have a task.").await;
+    Ok(answer.with_session(session_id))
 }
 
-const NONE: &str = "No task came in time. Next: action=claim again goes on waiting; messages from others come in the \
+const NO_TASK: &str = "No task came in time. Next: action=claim again goes on waiting; messages from others come in the \
     notices. shim_session_status view=queue shows whether tasks wait for other capabilities.";
 
 /// The epoch of this session's worker, registered now if it was not, or if it can do other things by now.
-async fn registered(call: &Call, owned: &Owned) -> Result<u64, Problem> {
+async fn ensure_registered(call: &ToolCall, owned: &OwnedSession) -> Result<u64, ToolError> {
     let given = call.arguments.has("capabilities");
     let mut wanted = call.arguments.texts("capabilities");
-    if let Some((epoch, mut known)) = call.gateway.workers.registered(&owned.session_id).await {
+    if let Some((epoch, mut known)) = call
+        .gateway
+        .workers
+        .registration_of(&owned.session_id)
+        .await
+    {
         known.sort();
         wanted.sort();
         if !given || known == wanted {
@@ -71,10 +76,14 @@ async fn registered(call: &Call, owned: &Owned) -> Result<u64, Problem> {
 }
 
 /// Asks for a task, and remembers it before anything else can fail.
-async fn ask(call: &Call, session_id: &str, epoch: u64) -> Result<ClaimTaskResponse, Status> {
-    let seconds = call.arguments.whole("wait_seconds").unwrap_or(MAX_WAIT_S);
+async fn request_claim(
+    call: &ToolCall,
+    session_id: &str,
+    epoch: u64,
+) -> Result<ClaimTaskResponse, Status> {
+    let seconds = call.arguments.integer("wait_seconds").unwrap_or(MAX_WAIT_S);
     let claims = &call.gateway.claims;
-    let request = claims.ask(ClaimTaskRequest {
+    let request = claims.begin_claim(ClaimTaskRequest {
         request_id: request_id(),
         worker_id: session_id.to_owned(),
         epoch,
@@ -83,18 +92,18 @@ async fn ask(call: &Call, session_id: &str, epoch: u64) -> Result<ClaimTaskRespo
     let answer = call.gateway.services.claim_task(request).await;
     match &answer {
         Ok(claimed) => {
-            let held = claimed.task.as_ref().map(|task| Held {
+            let current = claimed.task.as_ref().map(|task| ClaimedTask {
                 task_id: task.task_id.clone(),
                 lease: claimed.lease,
                 checkpoint_id: String::new(),
             });
-            claims.answered(session_id, held);
+            claims.finish_claim(session_id, current);
             if claimed.task.is_some() {
-                call.gateway.workers.load_changed(session_id);
+                call.gateway.workers.notify_load_changed(session_id);
             }
         }
         // Whatever was refused on purpose took nothing.
-        Err(status) if is_refusal(status) => claims.answered(session_id, None),
+        Err(status) if is_refusal(status) => claims.finish_claim(session_id, None),
         Err(_) => {}
     }
     answer
@@ -109,35 +118,35 @@ fn is_refusal(status: &Status) -> bool {
 
 /// The registry knows the worker no more, or not in this epoch.
 fn is_unregistered(status: &Status) -> bool {
-    let reason = explain(status).reason;
+    let reason = decode(status).reason;
     matches!(reason.as_str(), "STALE_WORKER" | "WORKER_NOT_FOUND")
 }
 
 /// The task this session took before, if it is still its own: the answer that told it may have been lost.
-async fn still_held(call: &Call, session_id: &str) -> Option<(Held, Task)> {
-    let held = call.gateway.claims.held(session_id)?;
+async fn current_claim(call: &ToolCall, session_id: &str) -> Option<(ClaimedTask, Task)> {
+    let current = call.gateway.claims.current_task(session_id)?;
     let request = GetTaskRequest {
-        task_id: held.task_id.clone(),
+        task_id: current.task_id.clone(),
         with_subtasks: false,
     };
-    let task = match call.gateway.services.look_at_task(request).await {
+    let task = match call.gateway.services.try_get_task(request).await {
         Ok(found) => found.task,
-        Err(status) if ends_a_claim(&status) => None,
+        Err(status) if ends_claim(&status) => None,
         // It cannot be known now; if the claim stands, the service says that there is no room.
         Err(_) => return None,
     };
     let own = |task: &Task| task.state() == TaskState::Running && task.worker_id == session_id;
     match task.filter(own) {
-        Some(task) => Some((held, task)),
+        Some(task) => Some((current, task)),
         None => {
-            call.gateway.claims.ended(session_id, held.lease);
+            call.gateway.claims.end_claim(session_id, current.lease);
             None
         }
     }
 }
 
 /// Nobody hears the answer: the task goes back at once instead of waiting here for nothing.
-async fn give_back(call: &Call, session_id: &str, task: &Task, lease: u64) -> Problem {
+async fn release(call: &ToolCall, session_id: &str, task: &Task, lease: u64) -> ToolError {
     let request = ReleaseTaskRequest {
         request_id: request_id(),
         task_id: task.task_id.clone(),
@@ -145,13 +154,13 @@ async fn give_back(call: &Call, session_id: &str, task: &Task, lease: u64) -> Pr
         reason: "the claim was called off by its client".to_owned(),
     };
     if call.gateway.services.release_task(request).await.is_ok() {
-        call.gateway.claims.ended(session_id, lease);
+        call.gateway.claims.end_claim(session_id, lease);
     }
-    Problem::new("CANCELLED", "the claim was called off; its task went back")
+    ToolError::new("CANCELLED", "the claim was called off; its task went back")
 }
 
-fn refused(status: Status) -> Problem {
-    Problem::from(status).next_step_for(
+fn to_error(status: Status) -> ToolError {
+    ToolError::from(status).next_step_for(
         "NO_ROOM",
         "this worker has a task already, perhaps from before this process started: shim_session_status view=workers \
          names it; finish it with its lease (action=complete, fail or release), or ask its supervisor to cancel it",

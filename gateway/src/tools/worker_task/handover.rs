@@ -5,50 +5,50 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 use shim_proto::coordination::v1::{GetTaskRequest, Task};
 
-use super::super::{Answer, Call};
-use crate::facts;
-use crate::resume;
-use crate::wording;
+use super::super::{ToolCall, ToolOutput};
+use crate::prior_work;
+use crate::render::json;
+use crate::render::words;
 
 /// Parts before it whose results are told.
 const MAX_BEFORE: usize = 10;
 const MAX_BEFORE_CHARACTERS: usize = 4_000;
 
 /// The answer that hands the task over.
-pub(super) async fn tell(call: &Call, task: &Task, lease: u64, opening: &str) -> Answer {
-    let (job, before, left) = tokio::join!(
+pub(super) async fn render(call: &ToolCall, task: &Task, lease: u64, opening: &str) -> ToolOutput {
+    let (job, before, prior) = tokio::join!(
         job(call, task),
         before(call, task),
-        resume::of_task(&call.gateway, &task.checkpoint_id)
+        prior_work::of_task(&call.gateway, &task.checkpoint_id)
     );
-    let mut text = format!("{opening}\nGoal: {}", wording::quoted(&task.goal, 8_192));
-    let mut facts = json!({"task": facts::task(task), "lease": lease.to_string()});
+    let mut text = format!("{opening}\nGoal: {}", words::quoted(&task.goal, 8_192));
+    let mut structured = json!({"task": json::task(task), "lease": lease.to_string()});
     if let Some(job) = &job {
-        text.push_str(&format!("\nPart of: {}", wording::short(&job.goal, 400)));
-        facts["job"] = json!({"task_id": job.task_id, "goal": job.goal});
+        text.push_str(&format!("\nPart of: {}", words::short(&job.goal, 400)));
+        structured["job"] = json!({"task_id": job.task_id, "goal": job.goal});
     }
     text.push_str(&details(task));
     for earlier in &before {
         if let Some(result) = &earlier.result {
-            let result = wording::quoted(&result.text, MAX_BEFORE_CHARACTERS);
+            let result = words::quoted(&result.text, MAX_BEFORE_CHARACTERS);
             text.push_str(&format!("\nResult of {}: {result}", earlier.key));
         }
     }
     if !before.is_empty() {
-        facts["results_before"] = before.iter().map(result_before).collect();
+        structured["results_before"] = before.iter().map(result_before).collect();
     }
-    if let Some(left) = left {
-        text.push_str(&format!("\n\n{}\n", left.prompt));
-        facts["resume_prompt"] = left.prompt.into();
-        if let Some(checkpoint) = left.checkpoint {
-            facts["checkpoint"] = facts::checkpoint(&checkpoint);
+    if let Some(prior) = prior {
+        text.push_str(&format!("\n\n{}\n", prior.prompt));
+        structured["resume_prompt"] = prior.prompt.into();
+        if let Some(checkpoint) = prior.checkpoint {
+            structured["checkpoint"] = json::checkpoint(&checkpoint);
         }
     }
     text.push_str(&format!(
         "\ntask_id: {}\nlease: {lease}\n{NEXT}",
         task.task_id
     ));
-    Answer::new(text, facts)
+    ToolOutput::new(text, structured)
 }
 
 const NEXT: &str = "Next: do the work within its files; shim_auto_checkpoint after each step keeps it for whoever would \
@@ -61,7 +61,7 @@ fn details(task: &Task) -> String {
         text.push_str(&format!("\nKind: {}", task.kind));
     }
     if let Some(payload) = &task.payload {
-        text.push_str(&format!("\nPayload: {}", facts::object(payload)));
+        text.push_str(&format!("\nPayload: {}", json::object(payload)));
     }
     if !task.files.is_empty() {
         text.push_str(&format!("\nFiles leased to it: {}", task.files.join(" ")));
@@ -75,52 +75,53 @@ fn details(task: &Task) -> String {
         text.push_str(&format!(", {} worker(s) died with it", task.worker_deaths));
     }
     if let Some(error) = &task.error {
-        let message = wording::short(&error.message, 400);
+        let message = words::short(&error.message, 400);
         text.push_str(&format!(
             "\nThe attempt before failed: {} ({message})",
             error.reason
         ));
     }
     if task.deadline.is_some() {
-        text.push_str(&format!("\nDue: {}", wording::time(task.deadline.as_ref())));
+        text.push_str(&format!("\nDue: {}", words::time(task.deadline.as_ref())));
     }
     text
 }
 
-async fn look(call: &Call, task_id: &str) -> Option<Task> {
+async fn find_task(call: &ToolCall, task_id: &str) -> Option<Task> {
     let request = GetTaskRequest {
         task_id: task_id.to_owned(),
         with_subtasks: false,
     };
-    call.gateway.services.look_at_task(request).await.ok()?.task
+    call.gateway.services.try_get_task(request).await.ok()?.task
 }
 
 /// The job it is a part of; `None` for a job of its own.
-async fn job(call: &Call, task: &Task) -> Option<Task> {
+async fn job(call: &ToolCall, task: &Task) -> Option<Task> {
     if task.root_id.is_empty() || task.root_id == task.task_id {
         return None;
     }
-    look(call, &task.root_id).await
+    find_task(call, &task.root_id).await
 }
 
 /// The parts it comes after, with their results.
-async fn before(call: &Call, task: &Task) -> Vec<Task> {
-    let asked = task.depends_on.iter().take(MAX_BEFORE);
-    let found = join_all(asked.map(|task_id| look(call, task_id))).await;
+async fn before(call: &ToolCall, task: &Task) -> Vec<Task> {
+    let task_ids = task.depends_on.iter().take(MAX_BEFORE);
+    let found = join_all(task_ids.map(|task_id| find_task(call, task_id))).await;
     found.into_iter().flatten().collect()
 }
 
 fn result_before(task: &Task) -> Value {
-    let mut facts = json!({"id": task.key, "task_id": task.task_id});
+    let mut structured = json!({"id": task.key, "task_id": task.task_id});
     if let Some(result) = &task.result {
         let cut = result.text.char_indices().nth(MAX_BEFORE_CHARACTERS);
         let text = cut.map_or(result.text.as_str(), |(end, _)| &result.text[..end]);
-        facts["result"] = json!({"text": text, "truncated": cut.is_some() || result.truncated});
+        structured["result"] =
+            json!({"text": text, "truncated": cut.is_some() || result.truncated});
         if let Some(data) = &result.data {
-            facts["result"]["data"] = facts::object(data);
+            structured["result"]["data"] = json::object(data);
         }
     }
-    facts
+    structured
 }
 
 #[cfg(test)]

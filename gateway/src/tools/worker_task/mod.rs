@@ -8,12 +8,12 @@ mod handover;
 mod register;
 mod report;
 
-use super::coordinate_task::{check_needed, incomplete};
-use super::{Answer, Call, Hints, Spec, fact};
-use crate::arguments::{Form, optional, required};
-use crate::problem::Problem;
+use super::coordinate_task::{check_required, incomplete};
+use super::{Hints, ToolCall, ToolOutput, ToolSpec, output};
+use crate::arguments::{ParameterType, optional, required};
+use crate::tool_error::ToolError;
 
-pub(super) const SPEC: Spec = Spec {
+pub(super) const SPEC: ToolSpec = ToolSpec {
     name: "shim_worker_task",
     title: "Work on shared tasks",
     description: "Makes this session a worker, and lets it take shared tasks one by one and report on them.\n\
@@ -33,19 +33,19 @@ pub(super) const SPEC: Spec = Spec {
     parameters: &[
         required(
             "action",
-            Form::Choice(&[
+            ParameterType::Choice(&[
                 "register", "claim", "progress", "complete", "fail", "release",
             ]),
             "What to do.",
         ),
         optional(
             "capabilities",
-            Form::Names { max_items: 100 },
+            ParameterType::Names { max_items: 100 },
             "register (required there), claim: what this worker can do, for example \"rust\"; at most 100, each of up to 100 letters, digits and ._:/@-",
         ),
         optional(
             "wait_seconds",
-            Form::Whole {
+            ParameterType::Integer {
                 min: 0,
                 max: claim::MAX_WAIT_S,
             },
@@ -53,57 +53,57 @@ pub(super) const SPEC: Spec = Spec {
         ),
         optional(
             "task_id",
-            Form::Text { max_bytes: 100 },
+            ParameterType::Text { max_bytes: 100 },
             "progress, complete, fail, release: the task, from the answer to claim; left out, the one this session has.",
         ),
         optional(
             "lease",
-            Form::Digits,
+            ParameterType::Digits,
             "progress, complete, fail, release: the lease, from the answer to claim; left out, that of the task this session has.",
         ),
         optional(
             "progress",
-            Form::Number { min: 0.0, max: 1.0 },
+            ParameterType::Number { min: 0.0, max: 1.0 },
             "progress (required there): how much of the task is done, 0 to 1.",
         ),
         optional(
             "note",
-            Form::Text { max_bytes: 1_024 },
+            ParameterType::Text { max_bytes: 1_024 },
             "progress: what is being done now, in a few words; at most 1,024 bytes.",
         ),
         optional(
             "result",
-            Form::Text { max_bytes: 262_144 },
+            ParameterType::Text { max_bytes: 262_144 },
             "complete (required there): what came of it, for people and other sessions to read; at most 262,144 bytes.",
         ),
         optional(
             "data",
-            Form::Object { max_bytes: 262_144 },
+            ParameterType::Object { max_bytes: 262_144 },
             "complete: the result for programs, any JSON object; merged with that of the other parts.",
         ),
         optional(
             "artifacts",
-            Form::Paths { max_items: 100 },
+            ParameterType::Paths { max_items: 100 },
             "complete: files with more of the result, on this machine.",
         ),
         optional(
             "error",
-            Form::Text { max_bytes: 8_192 },
+            ParameterType::Text { max_bytes: 8_192 },
             "fail (required there): why it failed; at most 8,192 bytes.",
         ),
         optional(
             "final",
-            Form::Flag,
+            ParameterType::Flag,
             "fail: true if trying again is of no use.",
         ),
         optional(
             "reason",
-            Form::Text { max_bytes: 1_024 },
+            ParameterType::Text { max_bytes: 1_024 },
             "release: why, for people; at most 1,024 bytes.",
         ),
         optional(
             "session_id",
-            Form::Id,
+            ParameterType::Id,
             "The session that works, from an earlier answer; left out, this process's own.",
         ),
     ],
@@ -114,38 +114,38 @@ pub(super) const SPEC: Spec = Spec {
         open_world: true,
     },
     always_load: false,
-    facts: &[
-        fact(
+    outputs: &[
+        output(
             "worker",
             "object",
             "register: this worker as the registry knows it.",
         ),
-        fact(
+        output(
             "task",
             "object",
             "claim: the task, left out if none came: task_id, goal, payload, files, attempts, after. Reports: the task as it is now.",
         ),
-        fact(
+        output(
             "lease",
             "string",
             "claim: goes with every report on the task.",
         ),
-        fact(
+        output(
             "job",
             "object",
             "claim: the job the task is a part of: task_id, goal.",
         ),
-        fact(
+        output(
             "results_before",
             "array",
             "claim: the results of the parts it comes after: id, task_id, result.",
         ),
-        fact(
+        output(
             "checkpoint",
             "object",
             "claim: the last checkpoint an earlier worker saved for it.",
         ),
-        fact(
+        output(
             "resume_prompt",
             "string",
             "claim: what that worker had done and decided, and what was left to do; its files were looked at.",
@@ -154,7 +154,7 @@ pub(super) const SPEC: Spec = Spec {
 };
 
 /// The arguments an action cannot do without.
-fn needed(action: &str) -> &'static [&'static str] {
+fn required_arguments(action: &str) -> &'static [&'static str] {
     match action {
         "register" => &["capabilities"],
         "progress" => &["progress"],
@@ -164,13 +164,13 @@ fn needed(action: &str) -> &'static [&'static str] {
     }
 }
 
-pub(super) async fn run(call: &Call) -> Result<Answer, Problem> {
+pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     let action = call.arguments.text("action").unwrap_or_default();
-    check_needed(&call.arguments, action, needed(action))?;
+    check_required(&call.arguments, action, required_arguments(action))?;
     if action == "register" {
         return register::run(call).await;
     }
-    call.gateway.services.need_work()?;
+    call.gateway.services.require_worker_service()?;
     match action {
         "claim" => claim::run(call).await,
         _ => report::run(call, action).await,

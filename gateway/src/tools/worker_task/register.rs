@@ -4,42 +4,42 @@ use serde_json::json;
 use shim_proto::checkpoint::v1::ClientInfo;
 use shim_proto::coordination::v1::{RegisterWorkerRequest, Worker, WorkerKind};
 
-use super::super::{Answer, Call};
+use super::super::{ToolCall, ToolOutput};
 use crate::config::clipped;
-use crate::facts;
-use crate::problem::Problem;
+use crate::render::json;
 use crate::services::request_id;
-use crate::sessions::Owned;
+use crate::sessions::OwnedSession;
+use crate::tool_error::ToolError;
 
 /// The contract's limits on what a worker says of itself.
 const MAX_NAME_BYTES: usize = 200;
 const MAX_VERSION_BYTES: usize = 100;
 
-pub(super) async fn run(call: &Call) -> Result<Answer, Problem> {
-    call.gateway.services.need_coordination()?;
+pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
+    call.gateway.services.require_coordination()?;
     let owned = session(call).await?;
     let worker = register(call, &owned, call.arguments.texts("capabilities")).await?;
-    let answer = Answer::new(told(&worker), json!({"worker": facts::worker(&worker)}));
-    Ok(answer.of_session(owned.session_id))
+    let answer = ToolOutput::new(render(&worker), json!({"worker": json::worker(&worker)}));
+    Ok(answer.with_session(owned.session_id))
 }
 
 /// The session that works, opened or adopted if need be.
-pub(super) async fn session(call: &Call) -> Result<Owned, Problem> {
-    let here = &call.gateway.surroundings.project.name;
+pub(super) async fn session(call: &ToolCall) -> Result<OwnedSession, ToolError> {
+    let here = &call.gateway.client_context.project.name;
     let wanted = call.arguments.text("session_id");
     call.gateway
         .sessions
-        .claim(wanted, here, &call.client)
+        .acquire(wanted, here, &call.client)
         .await
 }
 
 /// Makes the session a worker that takes one task at a time.
 pub(super) async fn register(
-    call: &Call,
-    owned: &Owned,
+    call: &ToolCall,
+    owned: &OwnedSession,
     capabilities: Vec<String>,
-) -> Result<Worker, Problem> {
-    let here = &call.gateway.surroundings.project.name;
+) -> Result<Worker, ToolError> {
+    let here = &call.gateway.client_context.project.name;
     let request = RegisterWorkerRequest {
         request_id: request_id(),
         worker_id: owned.session_id.clone(),
@@ -52,7 +52,7 @@ pub(super) async fn register(
         session_id: owned.session_id.clone(),
     };
     let registered = call.gateway.workers.register(request).await;
-    registered.map_err(|status| Problem::from(status).about(owned.session_id.as_str()))
+    registered.map_err(|status| ToolError::from(status).about(owned.session_id.as_str()))
 }
 
 /// What people call it: the client and the project's folder.
@@ -65,7 +65,7 @@ fn name(client: &ClientInfo, project: &str) -> String {
     clipped(&format!("{client} in {folder}"), MAX_NAME_BYTES)
 }
 
-fn told(worker: &Worker) -> String {
+fn render(worker: &Worker) -> String {
     let capabilities = match worker.capabilities.as_slice() {
         [] => "no capabilities".to_owned(),
         some => some.join(", "),

@@ -8,56 +8,56 @@ use shim_proto::worker::v1::{
 use shim_runtime::free_form;
 use tonic::Status;
 
-use super::super::{Answer, Call};
+use super::super::{ToolCall, ToolOutput};
 use super::{incomplete, register};
-use crate::claims::{Held, ends_a_claim};
-use crate::facts;
-use crate::problem::Problem;
+use crate::claims::{ClaimedTask, ends_claim};
+use crate::render::json;
+use crate::render::words;
 use crate::services::request_id;
-use crate::wording;
+use crate::tool_error::ToolError;
 
 /// The stable code of a failure that a session reports.
 const FAILED_HERE: &str = "EXECUTOR_FAILED";
 
-pub(super) async fn run(call: &Call, action: &str) -> Result<Answer, Problem> {
+pub(super) async fn run(call: &ToolCall, action: &str) -> Result<ToolOutput, ToolError> {
     let owned = register::session(call).await?;
     let session_id = owned.session_id;
-    let about = |problem: Problem| problem.about(session_id.as_str());
-    let held = claim(call, &session_id, action).map_err(about)?;
+    let about = |error: ToolError| error.about(session_id.as_str());
+    let current = claimed_task(call, &session_id, action).map_err(about)?;
     let reported = match action {
-        "progress" => progress(call, &held).await,
-        "complete" => complete(call, &held).await,
-        "fail" => fail(call, &held).await,
-        _ => release(call, &held).await,
+        "progress" => progress(call, &current).await,
+        "complete" => complete(call, &current).await,
+        "fail" => fail(call, &current).await,
+        _ => release(call, &current).await,
     };
     let claims = &call.gateway.claims;
     let task = reported.map_err(|status| {
-        if ends_a_claim(&status) {
-            claims.ended(&session_id, held.lease);
+        if ends_claim(&status) {
+            claims.end_claim(&session_id, current.lease);
         }
-        about(refused(status))
+        about(to_error(status))
     })?;
     if action != "progress" {
-        claims.ended(&session_id, held.lease);
-        call.gateway.workers.load_changed(&session_id);
+        claims.end_claim(&session_id, current.lease);
+        call.gateway.workers.notify_load_changed(&session_id);
     }
     let task = task.ok_or_else(|| Status::internal("the service answered without the task"))?;
-    let answer = Answer::new(told(action, &task), json!({"task": facts::task(&task)}));
-    Ok(answer.of_session(session_id))
+    let answer = ToolOutput::new(render(action, &task), json!({"task": json::task(&task)}));
+    Ok(answer.with_session(session_id))
 }
 
 /// The claim a report is about: as given, else the one this session has.
-fn claim(call: &Call, session_id: &str, action: &str) -> Result<Held, Problem> {
-    let known = call.gateway.claims.held(session_id);
+fn claimed_task(call: &ToolCall, session_id: &str, action: &str) -> Result<ClaimedTask, ToolError> {
+    let known = call.gateway.claims.current_task(session_id);
     let task_id = call.arguments.text("task_id");
     let lease = call.arguments.digits("lease");
-    let known = known.filter(|held| {
-        task_id.is_none_or(|task_id| task_id == held.task_id)
-            && lease.is_none_or(|lease| lease == held.lease)
+    let known = known.filter(|current| {
+        task_id.is_none_or(|task_id| task_id == current.task_id)
+            && lease.is_none_or(|lease| lease == current.lease)
     });
     match (known, task_id, lease) {
-        (Some(held), _, _) => Ok(held),
-        (None, Some(task_id), Some(lease)) => Ok(Held {
+        (Some(current), _, _) => Ok(current),
+        (None, Some(task_id), Some(lease)) => Ok(ClaimedTask {
             task_id: task_id.to_owned(),
             lease,
             checkpoint_id: String::new(),
@@ -74,19 +74,19 @@ fn claim(call: &Call, session_id: &str, action: &str) -> Result<Held, Problem> {
     }
 }
 
-async fn progress(call: &Call, held: &Held) -> Result<Option<Task>, Status> {
+async fn progress(call: &ToolCall, current: &ClaimedTask) -> Result<Option<Task>, Status> {
     let request = ReportProgressRequest {
-        task_id: held.task_id.clone(),
-        lease: held.lease,
+        task_id: current.task_id.clone(),
+        lease: current.lease,
         progress: call.arguments.number("progress").unwrap_or_default(),
         note: call.arguments.text_or_empty("note"),
-        checkpoint_id: held.checkpoint_id.clone(),
+        checkpoint_id: current.checkpoint_id.clone(),
         usage: None,
     };
     Ok(call.gateway.services.report_progress(request).await?.task)
 }
 
-async fn complete(call: &Call, held: &Held) -> Result<Option<Task>, Status> {
+async fn complete(call: &ToolCall, current: &ClaimedTask) -> Result<Option<Task>, Status> {
     let result = TaskResult {
         text: call.arguments.text_or_empty("result"),
         data: call.arguments.object("data").and_then(free_form::from_json),
@@ -96,23 +96,23 @@ async fn complete(call: &Call, held: &Held) -> Result<Option<Task>, Status> {
     };
     let request = CompleteTaskRequest {
         request_id: request_id(),
-        task_id: held.task_id.clone(),
-        lease: held.lease,
+        task_id: current.task_id.clone(),
+        lease: current.lease,
         result: Some(result),
         usage: None,
     };
     Ok(call.gateway.services.complete_task(request).await?.task)
 }
 
-async fn fail(call: &Call, held: &Held) -> Result<Option<Task>, Status> {
+async fn fail(call: &ToolCall, current: &ClaimedTask) -> Result<Option<Task>, Status> {
     let error = TaskError {
         reason: FAILED_HERE.to_owned(),
         message: call.arguments.text_or_empty("error"),
     };
     let request = FailTaskRequest {
         request_id: request_id(),
-        task_id: held.task_id.clone(),
-        lease: held.lease,
+        task_id: current.task_id.clone(),
+        lease: current.lease,
         error: Some(error),
         r#final: call.arguments.flag("final"),
         usage: None,
@@ -120,18 +120,18 @@ async fn fail(call: &Call, held: &Held) -> Result<Option<Task>, Status> {
     Ok(call.gateway.services.fail_task(request).await?.task)
 }
 
-async fn release(call: &Call, held: &Held) -> Result<Option<Task>, Status> {
+async fn release(call: &ToolCall, current: &ClaimedTask) -> Result<Option<Task>, Status> {
     let request = ReleaseTaskRequest {
         request_id: request_id(),
-        task_id: held.task_id.clone(),
-        lease: held.lease,
+        task_id: current.task_id.clone(),
+        lease: current.lease,
         reason: call.arguments.text_or_empty("reason"),
     };
     Ok(call.gateway.services.release_task(request).await?.task)
 }
 
-fn refused(status: Status) -> Problem {
-    Problem::from(status)
+fn to_error(status: Status) -> ToolError {
+    ToolError::from(status)
         .next_step_for(
             "STALE_LEASE",
             "stop working on this task and leave its files alone; action=claim takes the next one",
@@ -142,12 +142,12 @@ fn refused(status: Status) -> Problem {
         )
 }
 
-fn told(action: &str, task: &Task) -> String {
-    let now = wording::task_state(task.state());
+fn render(action: &str, task: &Task) -> String {
+    let now = words::task_state(task.state());
     match action {
         "progress" => format!(
             "Noted: {} done. The task is still this session's.",
-            wording::percent(task.progress)
+            words::percent(task.progress)
         ),
         "complete" if task.state() == TaskState::AwaitingApproval => {
             "Completed; the result counts once it is approved. Next: action=claim takes the next task.".to_owned()
@@ -157,7 +157,7 @@ fn told(action: &str, task: &Task) -> String {
             "Noted: attempt {} of {} failed; it is tried again at {}. Next: action=claim takes the next task.",
             task.attempts,
             task.max_attempts,
-            wording::time(task.not_before.as_ref()),
+            words::time(task.not_before.as_ref()),
         ),
         "fail" => format!("Noted: the task is {now} for good. Next: action=claim takes the next one."),
         _ => format!("Given back: the task is {now}, and another worker may take it. Next: action=claim takes the next one."),

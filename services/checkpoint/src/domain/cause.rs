@@ -2,18 +2,18 @@
 
 use shim_proto::checkpoint::v1::{Interruption, InterruptionCause as Cause};
 
-use super::moment::Moment;
+use super::time::UnixMicros;
 
 /// Memory use from which a vanished process is likelier to have been killed for it.
 const MEMORY_SUSPICIOUS: f64 = 0.95;
 
 /// How the owner's stream ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ending {
+pub(crate) enum StreamEnd {
     /// The gateway said goodbye.
     Detached,
     /// The stream broke.
-    StreamLost,
+    Broken,
     /// The stream was silent for a whole lease.
     Silent,
     /// The service was started anew and the owner never came back.
@@ -24,7 +24,7 @@ pub(crate) enum Ending {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Evidence {
     /// How the stream ended.
-    pub(crate) ending: Ending,
+    pub(crate) stream_end: StreamEnd,
     /// The machine's boot id differs from the owner's.
     pub(crate) rebooted: bool,
     /// Whether the gateway's process runs; `None` if that cannot be told from here.
@@ -38,8 +38,8 @@ pub(crate) struct Evidence {
 }
 
 /// The likeliest cause with its confidence.
-pub(crate) fn judge(evidence: &Evidence, at: Moment) -> Interruption {
-    let (cause, confidence, text) = verdict(evidence);
+pub(crate) fn diagnose(evidence: &Evidence, at: UnixMicros) -> Interruption {
+    let (cause, confidence, text) = likeliest_cause(evidence);
     Interruption {
         cause: cause.into(),
         confidence,
@@ -48,7 +48,7 @@ pub(crate) fn judge(evidence: &Evidence, at: Moment) -> Interruption {
     }
 }
 
-fn verdict(evidence: &Evidence) -> (Cause, f64, String) {
+fn likeliest_cause(evidence: &Evidence) -> (Cause, f64, String) {
     let pressure = evidence.memory_pressure.unwrap_or(0.0);
     let gone = match (evidence.gateway_alive, evidence.client_alive) {
         (Some(false), Some(false)) => Some("the gateway and its client are gone"),
@@ -56,7 +56,7 @@ fn verdict(evidence: &Evidence) -> (Cause, f64, String) {
         (_, Some(false)) => Some("the client's process is gone"),
         _ => None,
     };
-    if evidence.ending == Ending::Detached {
+    if evidence.stream_end == StreamEnd::Detached {
         return (
             Cause::ClientClosed,
             1.0,
@@ -92,7 +92,7 @@ fn verdict(evidence: &Evidence) -> (Cause, f64, String) {
             0.9,
             format!("{gone}, and nothing had closed them"),
         ),
-        None if evidence.ending == Ending::StreamLost => (
+        None if evidence.stream_end == StreamEnd::Broken => (
             Cause::Killed,
             0.5,
             "the connection broke without a goodbye".into(),
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     const LOST: Evidence = Evidence {
-        ending: Ending::StreamLost,
+        stream_end: StreamEnd::Broken,
         rebooted: false,
         gateway_alive: Some(false),
         client_alive: Some(true),
@@ -126,7 +126,7 @@ mod tests {
     };
 
     fn cause(evidence: Evidence) -> Cause {
-        judge(&evidence, Moment(0)).cause()
+        diagnose(&evidence, UnixMicros(0)).cause()
     }
 
     #[test]
@@ -134,7 +134,7 @@ mod tests {
         assert_eq!(cause(LOST), Cause::Killed);
         assert_eq!(
             cause(Evidence {
-                ending: Ending::Detached,
+                stream_end: StreamEnd::Detached,
                 ..LOST
             }),
             Cause::ClientClosed
@@ -161,11 +161,15 @@ mod tests {
             Cause::OutOfMemory
         );
         let silent = Evidence {
-            ending: Ending::Silent,
+            stream_end: StreamEnd::Silent,
             gateway_alive: Some(true),
             ..LOST
         };
         assert_eq!(cause(silent), Cause::LeaseExpired);
-        assert!(judge(&silent, Moment(0)).evidence.contains("still runs"));
+        assert!(
+            diagnose(&silent, UnixMicros(0))
+                .evidence
+                .contains("still runs")
+        );
     }
 }

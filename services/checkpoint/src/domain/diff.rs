@@ -21,27 +21,27 @@ pub(crate) fn diff(from: &CheckpointState, to: &CheckpointState) -> Vec<FieldCha
             .unwrap_or_default()
     };
     let mut changes = vec![
-        single("current_task", &from.current_task, &to.current_task),
-        single(
+        text_change("current_task", &from.current_task, &to.current_task),
+        text_change(
             "progress",
             &from.progress.to_string(),
             &to.progress.to_string(),
         ),
-        list("decisions", &from.decisions, &to.decisions),
-        list(
+        list_change("decisions", &from.decisions, &to.decisions),
+        list_change(
             "active_files",
-            &described(&from.active_files),
-            &described(&to.active_files),
+            &describe_files(&from.active_files),
+            &describe_files(&to.active_files),
         ),
-        list("next_steps", &from.next_steps, &to.next_steps),
-        list(
+        list_change("next_steps", &from.next_steps, &to.next_steps),
+        list_change(
             "completed_steps",
             &from.completed_steps,
             &to.completed_steps,
         ),
-        list("blockers", &from.blockers, &to.blockers),
-        single("summary", &from.summary, &to.summary),
-        single("git", &git(from), &git(to)),
+        list_change("blockers", &from.blockers, &to.blockers),
+        text_change("summary", &from.summary, &to.summary),
+        text_change("git", &git(from), &git(to)),
     ];
     if from.custom != to.custom {
         changes.push(Some(FieldChange {
@@ -54,7 +54,7 @@ pub(crate) fn diff(from: &CheckpointState, to: &CheckpointState) -> Vec<FieldCha
     changes.into_iter().flatten().collect()
 }
 
-fn described(files: &[FileState]) -> Vec<String> {
+fn describe_files(files: &[FileState]) -> Vec<String> {
     files
         .iter()
         .map(|file| match file.blake3.get(..12) {
@@ -64,7 +64,7 @@ fn described(files: &[FileState]) -> Vec<String> {
         .collect()
 }
 
-fn single(field: &str, before: &str, after: &str) -> Option<FieldChange> {
+fn text_change(field: &str, before: &str, after: &str) -> Option<FieldChange> {
     (before != after).then(|| FieldChange {
         field: field.into(),
         before: before.into(),
@@ -73,7 +73,7 @@ fn single(field: &str, before: &str, after: &str) -> Option<FieldChange> {
     })
 }
 
-fn list(field: &str, before: &[String], after: &[String]) -> Option<FieldChange> {
+fn list_change(field: &str, before: &[String], after: &[String]) -> Option<FieldChange> {
     let missing_from = |these: &[String], those: &[String]| -> Vec<String> {
         let those: HashSet<&String> = those.iter().collect();
         these
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_differs_is_told() {
+    fn only_what_differs_is_listed() {
         let from = CheckpointState {
             current_task: "a".into(),
             next_steps: vec!["x".into()],

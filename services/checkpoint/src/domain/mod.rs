@@ -4,12 +4,12 @@
 
 pub(crate) mod carry_over;
 pub(crate) mod cause;
-pub(crate) mod claims;
 pub(crate) mod diff;
-pub(crate) mod moment;
+pub(crate) mod hash_chain;
 pub(crate) mod recovery;
-pub(crate) mod resume;
+pub(crate) mod resume_prompt;
 pub(crate) mod retention;
 pub(crate) mod risk;
-pub(crate) mod seal;
 pub(crate) mod snippet;
+pub(crate) mod time;
+pub(crate) mod verification;

@@ -5,7 +5,7 @@
 
 use shim_proto::checkpoint::v1::{Interruption, InterruptionCause, Session, SessionStatus};
 
-use super::moment::{Moment, moment};
+use super::time::{UnixMicros, to_unix_micros};
 
 /// Whether a session belongs on the recovery list.
 pub(crate) fn is_recoverable(session: &Session) -> bool {
@@ -23,7 +23,7 @@ pub(crate) fn is_unfinished(session: &Session) -> bool {
 /// How sure it is that there is work to bring back, 0..1.
 ///
 /// A crash speaks for lost work more than a closed window; open steps speak for it; age speaks against it.
-pub(crate) fn confidence(session: &Session, now: Moment) -> f64 {
+pub(crate) fn confidence(session: &Session, now: UnixMicros) -> f64 {
     let by_cause = match session.interruption.as_ref().map(Interruption::cause) {
         Some(InterruptionCause::ClientClosed) => 0.6,
         Some(InterruptionCause::LeaseExpired | InterruptionCause::Unspecified) | None => 0.75,
@@ -35,7 +35,7 @@ pub(crate) fn confidence(session: &Session, now: Moment) -> f64 {
     let noticed = session
         .interruption
         .as_ref()
-        .and_then(|i| moment(i.at.as_ref()))
+        .and_then(|i| to_unix_micros(i.at.as_ref()))
         .unwrap_or(now);
     let days = now.since(noticed).as_secs_f64() / 86_400.0;
     ((by_cause + by_steps) * 0.5_f64.powf(days / 14.0)).clamp(0.05, 0.98)
@@ -53,7 +53,7 @@ mod tests {
             open_steps: 2,
             interruption: Some(Interruption {
                 cause: InterruptionCause::Killed.into(),
-                at: Some(Moment(0).into()),
+                at: Some(UnixMicros(0).into()),
                 ..Default::default()
             }),
             ..Default::default()
@@ -69,7 +69,7 @@ mod tests {
             ..interrupted()
         };
         let dismissed = Session {
-            dismissed_at: Some(Moment(1).into()),
+            dismissed_at: Some(UnixMicros(1).into()),
             ..interrupted()
         };
         let ended = Session {
@@ -92,8 +92,8 @@ mod tests {
             cause: InterruptionCause::ClientClosed.into(),
             ..Default::default()
         });
-        assert!(confidence(&interrupted(), Moment(0)) > confidence(&closed, Moment(0)));
-        let month = Moment(30 * 86_400_000_000);
+        assert!(confidence(&interrupted(), UnixMicros(0)) > confidence(&closed, UnixMicros(0)));
+        let month = UnixMicros(30 * 86_400_000_000);
         assert!(confidence(&interrupted(), month) < 0.5);
     }
 }

@@ -6,17 +6,17 @@
 
 use std::time::Duration;
 
-use super::moment::Moment;
+use super::time::UnixMicros;
 
 const HOUR: i64 = 3_600_000_000;
 const DAY: i64 = 24 * HOUR;
 
 /// The checkpoints to thin, given (number, time) of one session's contents in ascending order.
 pub(crate) fn to_thin(
-    kept: &[(u64, Moment)],
+    kept: &[(u64, UnixMicros)],
     keep_all: Duration,
     keep_hourly: Duration,
-    now: Moment,
+    now: UnixMicros,
 ) -> Vec<u64> {
     let mut thin = Vec::new();
     for pair in kept.windows(2) {
@@ -46,9 +46,9 @@ mod tests {
     #[test]
     fn a_day_stays_whole_then_hours_then_days_and_the_newest_always() {
         let (day, week) = (Duration::from_secs(86_400), Duration::from_secs(7 * 86_400));
-        let now = Moment(30 * DAY);
-        let every_ten_minutes: Vec<(u64, Moment)> = (0..30 * 144)
-            .map(|i| (i + 1, Moment(i64::try_from(i).unwrap_or(0) * HOUR / 6)))
+        let now = UnixMicros(30 * DAY);
+        let every_ten_minutes: Vec<(u64, UnixMicros)> = (0..30 * 144)
+            .map(|i| (i + 1, UnixMicros(i64::try_from(i).unwrap_or(0) * HOUR / 6)))
             .collect();
         let thin = to_thin(&every_ten_minutes, day, week, now);
         let left: Vec<_> = every_ten_minutes
@@ -69,7 +69,7 @@ mod tests {
             (22..=25).contains(&of_age(7 * 24, 31 * 24)),
             "the rest by the day"
         );
-        let old = [(1, Moment(0)), (2, Moment(1))];
+        let old = [(1, UnixMicros(0)), (2, UnixMicros(1))];
         assert_eq!(
             to_thin(&old, day, week, now),
             [1],
@@ -81,7 +81,7 @@ mod tests {
         );
     }
 
-    fn thinned(all: &[(u64, Moment)], thin: &[u64]) -> Vec<(u64, Moment)> {
+    fn thinned(all: &[(u64, UnixMicros)], thin: &[u64]) -> Vec<(u64, UnixMicros)> {
         all.iter()
             .filter(|(number, _)| !thin.contains(number))
             .copied()

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use shim_proto::checkpoint::v1::{RiskAssessment, RiskFactor, RiskLevel, Signals};
 
-use super::moment::Moment;
+use super::time::UnixMicros;
 
 const DANGER_RISK: f64 = 0.7;
 const WARNING_RISK: f64 = 0.3;
@@ -66,29 +66,29 @@ impl Default for RiskLimits {
 
 /// What the store knows of the session beside the signals.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct History {
+pub(crate) struct RiskHistory {
     /// When the session was opened.
-    pub(crate) opened: Moment,
+    pub(crate) opened_at: UnixMicros,
     /// When it was last saved; `None` before the first checkpoint.
-    pub(crate) last_checkpoint: Option<Moment>,
+    pub(crate) last_checkpoint: Option<UnixMicros>,
     /// The count of tool calls when it was last saved.
     pub(crate) tool_calls_at_checkpoint: u64,
     /// Mean latency of the snapshots before, in milliseconds; `None` with too few.
-    pub(crate) usual_latency_ms: Option<f64>,
+    pub(crate) mean_latency_ms: Option<f64>,
 }
 
 /// Judges a session.
 pub(crate) fn assess(
     limits: &RiskLimits,
     signals: &Signals,
-    history: &History,
-    now: Moment,
+    history: &RiskHistory,
+    now: UnixMicros,
 ) -> RiskAssessment {
     let mut factors = weighted_factors(limits, signals, history, now);
     factors.extend(zoned_factors(limits, signals, history, now));
     let risk = factors
         .iter()
-        .filter(|f| raised(f))
+        .filter(|f| is_raised(f))
         .map(|f| f.weight)
         .sum::<f64>()
         .min(1.0);
@@ -108,24 +108,24 @@ fn level(risk: f64, factors: &[RiskFactor]) -> RiskLevel {
         || factors.iter().filter(in_danger).count() >= DANGER_FACTORS
     {
         RiskLevel::Danger
-    } else if risk + ROUNDING >= WARNING_RISK || factors.iter().any(raised) {
+    } else if risk + ROUNDING >= WARNING_RISK || factors.iter().any(is_raised) {
         RiskLevel::Warning
     } else {
         RiskLevel::Safe
     }
 }
 
-fn raised(factor: &RiskFactor) -> bool {
+fn is_raised(factor: &RiskFactor) -> bool {
     factor.zone() != RiskLevel::Safe
 }
 
 fn weighted_factors(
     limits: &RiskLimits,
     signals: &Signals,
-    history: &History,
-    now: Moment,
+    history: &RiskHistory,
+    now: UnixMicros,
 ) -> Vec<RiskFactor> {
-    let unsaved_since = history.last_checkpoint.unwrap_or(history.opened);
+    let unsaved_since = history.last_checkpoint.unwrap_or(history.opened_at);
     let age_ms = now.since(unsaved_since).as_secs_f64() * 1_000.0;
     let tokens = signals.estimated_tokens.map(|tokens| tokens as f64);
     let memory = signals.memory.as_ref().map(|memory| memory.pressure);
@@ -184,8 +184,8 @@ fn weighted(
 fn zoned_factors(
     limits: &RiskLimits,
     signals: &Signals,
-    history: &History,
-    now: Moment,
+    history: &RiskHistory,
+    now: UnixMicros,
 ) -> Vec<RiskFactor> {
     let context = match (signals.estimated_tokens, signals.context_window) {
         (Some(tokens), Some(window)) if window > 0 => Some(tokens as f64 / window as f64),
@@ -198,11 +198,11 @@ fn zoned_factors(
         (Some(failures), Some(calls)) if calls > 0 => Some(failures as f64 / calls as f64),
         _ => None,
     };
-    let latency = match (signals.response_latency_ms, history.usual_latency_ms) {
-        (Some(latency), Some(usual)) if usual > 0.0 => Some(latency / usual),
+    let latency = match (signals.response_latency_ms, history.mean_latency_ms) {
+        (Some(latency), Some(mean)) if mean > 0.0 => Some(latency / mean),
         _ => None,
     };
-    let minutes = minutes(now.since(history.opened));
+    let minutes = minutes(now.since(history.opened_at));
     [
         zoned("context", "ratio", context, limits.context),
         zoned(
@@ -256,7 +256,7 @@ fn zoned(
 }
 
 /// A factor in words: "context 0.78 (danger from 0.75)".
-pub(crate) fn in_words(factor: &RiskFactor) -> String {
+pub(crate) fn describe_factor(factor: &RiskFactor) -> String {
     let zone = if factor.zone() == RiskLevel::Danger {
         "danger"
     } else {
@@ -278,12 +278,12 @@ pub(crate) fn in_words(factor: &RiskFactor) -> String {
 }
 
 /// The raised factors in words, comma-separated.
-pub(crate) fn raised_in_words(assessment: &RiskAssessment) -> String {
+pub(crate) fn describe_raised(assessment: &RiskAssessment) -> String {
     assessment
         .factors
         .iter()
-        .filter(|f| raised(f))
-        .map(in_words)
+        .filter(|f| is_raised(f))
+        .map(describe_factor)
         .collect::<Vec<_>>()
         .join(", ")
 }
@@ -296,18 +296,18 @@ mod tests {
 
     const MINUTE: i64 = 60_000_000;
 
-    fn judged(signals: &Signals, minutes_since_save: i64) -> RiskAssessment {
-        let history = History {
-            opened: Moment(0),
-            last_checkpoint: Some(Moment(0)),
+    fn assess_at(signals: &Signals, minutes_since_save: i64) -> RiskAssessment {
+        let history = RiskHistory {
+            opened_at: UnixMicros(0),
+            last_checkpoint: Some(UnixMicros(0)),
             tool_calls_at_checkpoint: 5,
-            usual_latency_ms: Some(1_000.0),
+            mean_latency_ms: Some(1_000.0),
         };
         assess(
             &RiskLimits::default(),
             signals,
             &history,
-            Moment(minutes_since_save * MINUTE),
+            UnixMicros(minutes_since_save * MINUTE),
         )
     }
 
@@ -320,7 +320,7 @@ mod tests {
 
     #[test]
     fn nothing_measured_is_safe() {
-        let safe = judged(&Signals::default(), 1);
+        let safe = assess_at(&Signals::default(), 1);
         assert_eq!((safe.level(), safe.risk), (RiskLevel::Safe, 0.0));
     }
 
@@ -330,22 +330,22 @@ mod tests {
             estimated_tokens: Some(150_001),
             ..Default::default()
         };
-        assert!((judged(&tokens, 1).risk - 0.3).abs() < 1e-9);
-        assert_eq!(judged(&tokens, 1).level(), RiskLevel::Warning);
-        assert!((judged(&tokens, 9).risk - 0.7).abs() < 1e-9);
-        assert_eq!(judged(&tokens, 9).level(), RiskLevel::Danger);
+        assert!((assess_at(&tokens, 1).risk - 0.3).abs() < 1e-9);
+        assert_eq!(assess_at(&tokens, 1).level(), RiskLevel::Warning);
+        assert!((assess_at(&tokens, 9).risk - 0.7).abs() < 1e-9);
+        assert_eq!(assess_at(&tokens, 9).level(), RiskLevel::Danger);
         let all = Signals {
             memory: memory(0.81),
             ..tokens
         };
-        assert!((judged(&all, 9).risk - 1.0).abs() < 1e-9);
+        assert!((assess_at(&all, 9).risk - 1.0).abs() < 1e-9);
         let edge = Signals {
             estimated_tokens: Some(150_000),
             memory: memory(0.8),
             ..Default::default()
         };
         assert_eq!(
-            judged(&edge, 8).risk,
+            assess_at(&edge, 8).risk,
             0.0,
             "the limits themselves are still fine"
         );
@@ -358,20 +358,20 @@ mod tests {
             context_window: Some(100_000),
             ..Default::default()
         };
-        assert_eq!(judged(&context(59_999), 1).level(), RiskLevel::Safe);
-        assert_eq!(judged(&context(60_000), 1).level(), RiskLevel::Warning);
-        assert_eq!(judged(&context(75_000), 1).level(), RiskLevel::Danger);
+        assert_eq!(assess_at(&context(59_999), 1).level(), RiskLevel::Safe);
+        assert_eq!(assess_at(&context(60_000), 1).level(), RiskLevel::Warning);
+        assert_eq!(assess_at(&context(75_000), 1).level(), RiskLevel::Danger);
         let one = Signals {
             message_count: Some(50),
             ..Default::default()
         };
-        assert_eq!(judged(&one, 1).level(), RiskLevel::Warning);
+        assert_eq!(assess_at(&one, 1).level(), RiskLevel::Warning);
         let two = Signals {
             tool_calls: Some(20),
             ..one
         };
         assert_eq!(
-            judged(&two, 1).level(),
+            assess_at(&two, 1).level(),
             RiskLevel::Danger,
             "15 calls since the checkpoint"
         );
@@ -384,12 +384,12 @@ mod tests {
             tool_failures: Some(2),
             ..Default::default()
         };
-        assert_eq!(judged(&failing, 1).level(), RiskLevel::Warning);
+        assert_eq!(assess_at(&failing, 1).level(), RiskLevel::Warning);
         let slow = Signals {
             response_latency_ms: Some(4_500.0),
             ..Default::default()
         };
-        let assessment = judged(&slow, 1);
-        assert!(raised_in_words(&assessment).contains("latency_growth 4.50 (danger from 4.00)"));
+        let assessment = assess_at(&slow, 1);
+        assert!(describe_raised(&assessment).contains("latency_growth 4.50 (danger from 4.00)"));
     }
 }

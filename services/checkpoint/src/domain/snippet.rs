@@ -2,9 +2,9 @@
 
 use shim_proto::checkpoint::v1::CheckpointState;
 
-use super::resume::cut;
+use super::resume_prompt::truncate_text;
 
-const AROUND_BYTES: usize = 60;
+const CONTEXT_BYTES: usize = 60;
 const MAX_TERMS: usize = 32;
 
 /// The words and "quoted phrases" of a query.
@@ -34,7 +34,7 @@ pub(crate) fn fts5_query(terms: &[String]) -> String {
 }
 
 /// The texts of a state that are searched.
-pub(crate) fn searchable(state: &CheckpointState) -> impl Iterator<Item = &str> {
+pub(crate) fn searchable_texts(state: &CheckpointState) -> impl Iterator<Item = &str> {
     [&state.current_task, &state.summary]
         .into_iter()
         .chain(&state.decisions)
@@ -46,26 +46,26 @@ pub(crate) fn searchable(state: &CheckpointState) -> impl Iterator<Item = &str> 
 
 /// Where the first term found stands, marked with `**`; the task if the match is only in another spelling.
 pub(crate) fn snippet(state: &CheckpointState, terms: &[String]) -> String {
-    let found = searchable(state).find_map(|text| {
-        terms
-            .iter()
-            .find_map(|term| position(text, term).map(|(start, end)| around(text, start, end)))
+    let found = searchable_texts(state).find_map(|text| {
+        terms.iter().find_map(|term| {
+            find_ignoring_case(text, term).map(|(start, end)| excerpt(text, start, end))
+        })
     });
-    found.unwrap_or_else(|| cut(&state.current_task, 2 * AROUND_BYTES).into_owned())
+    found.unwrap_or_else(|| truncate_text(&state.current_task, 2 * CONTEXT_BYTES).into_owned())
 }
 
 /// Finds `term` without regard to ASCII case, which keeps byte positions valid.
-fn position(text: &str, term: &str) -> Option<(usize, usize)> {
+fn find_ignoring_case(text: &str, term: &str) -> Option<(usize, usize)> {
     let start = text.to_ascii_lowercase().find(&term.to_ascii_lowercase())?;
     Some((start, start + term.len()))
 }
 
-fn around(text: &str, start: usize, end: usize) -> String {
-    let mut from = start.saturating_sub(AROUND_BYTES);
+fn excerpt(text: &str, start: usize, end: usize) -> String {
+    let mut from = start.saturating_sub(CONTEXT_BYTES);
     while !text.is_char_boundary(from) {
         from -= 1;
     }
-    let mut to = (end + AROUND_BYTES).min(text.len());
+    let mut to = (end + CONTEXT_BYTES).min(text.len());
     while !text.is_char_boundary(to) {
         to += 1;
     }

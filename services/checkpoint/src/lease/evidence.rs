@@ -6,11 +6,11 @@ use shim_proto::checkpoint::v1::ProcessIdentity;
 use shim_runtime::process;
 
 use super::Lease;
-use crate::domain::cause::{Ending, Evidence};
+use crate::domain::cause::{Evidence, StreamEnd};
 
 /// A killed process closes its streams a moment before it is gone.
-const DYING: Duration = Duration::from_millis(200);
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
+const EXIT_GRACE: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Whether this machine can see the owner's processes.
 fn is_local(lease: &Lease) -> bool {
@@ -24,26 +24,26 @@ fn alive(lease: &Lease, process: Option<&ProcessIdentity>) -> Option<bool> {
 
 /// Whether the gateway still runs after its stream broke; `None` if that cannot be told.
 pub(super) async fn gateway_survives(lease: &Lease) -> Option<bool> {
-    let deadline = tokio::time::Instant::now() + DYING;
+    let deadline = tokio::time::Instant::now() + EXIT_GRACE;
     loop {
         let alive = alive(lease, lease.client.gateway_process.as_ref())?;
         if !alive || tokio::time::Instant::now() >= deadline {
             return Some(alive);
         }
-        tokio::time::sleep(LOOK_AGAIN).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
 /// Gathers everything.
-pub(super) fn gather(lease: &Lease, ending: Ending) -> Evidence {
+pub(super) fn collect(lease: &Lease, stream_end: StreamEnd) -> Evidence {
     let boot_id = process::boot_id();
     let rebooted =
         is_local(lease) && !lease.client.boot_id.is_empty() && lease.client.boot_id != boot_id;
     Evidence {
-        ending: if lease.inherited && ending == Ending::Silent {
-            Ending::NeverReturned
+        stream_end: if lease.inherited && stream_end == StreamEnd::Silent {
+            StreamEnd::NeverReturned
         } else {
-            ending
+            stream_end
         },
         rebooted,
         gateway_alive: alive(lease, lease.client.gateway_process.as_ref()),

@@ -6,7 +6,7 @@ use tonic::Status;
 use super::Api;
 use super::fields::Fields;
 use crate::domain::risk::assess;
-use crate::measure;
+use crate::metrics;
 use crate::store::{sessions, signals};
 
 pub(super) async fn handle(
@@ -20,7 +20,7 @@ pub(super) async fn handle(
 
     let now = api.store.now();
     let measured = request.signals.unwrap_or_default();
-    let (known, history) = api
+    let (previous, history) = api
         .store
         .read(move |db| {
             let stored = sessions::find(db, id)?;
@@ -30,22 +30,29 @@ pub(super) async fn handle(
             ))
         })
         .await?;
-    let assessment = assess(&api.config.risk, &filled(measured, &known), &history, now);
-    measure::assessed(assessment.level());
+    let assessment = assess(
+        &api.config.risk,
+        &merged(measured, &previous),
+        &history,
+        now,
+    );
+    metrics::record_assessment(assessment.level());
     Ok(AssessRiskResponse {
         assessment: Some(assessment),
     })
 }
 
 /// What was measured now, and where nothing was, what was measured last.
-fn filled(measured: Signals, known: &Signals) -> Signals {
+fn merged(measured: Signals, previous: &Signals) -> Signals {
     Signals {
-        estimated_tokens: measured.estimated_tokens.or(known.estimated_tokens),
-        context_window: measured.context_window.or(known.context_window),
-        message_count: measured.message_count.or(known.message_count),
-        tool_calls: measured.tool_calls.or(known.tool_calls),
-        tool_failures: measured.tool_failures.or(known.tool_failures),
-        response_latency_ms: measured.response_latency_ms.or(known.response_latency_ms),
-        memory: measured.memory.or(known.memory),
+        estimated_tokens: measured.estimated_tokens.or(previous.estimated_tokens),
+        context_window: measured.context_window.or(previous.context_window),
+        message_count: measured.message_count.or(previous.message_count),
+        tool_calls: measured.tool_calls.or(previous.tool_calls),
+        tool_failures: measured.tool_failures.or(previous.tool_failures),
+        response_latency_ms: measured
+            .response_latency_ms
+            .or(previous.response_latency_ms),
+        memory: measured.memory.or(previous.memory),
     }
 }

@@ -3,8 +3,8 @@
 use std::future::pending;
 
 use prost_types::Duration as ProtoDuration;
-use shim_proto::checkpoint::v1::attach_session_request::Message as Said;
-use shim_proto::checkpoint::v1::attach_session_response::Event as Told;
+use shim_proto::checkpoint::v1::attach_session_request::Message as RequestMessage;
+use shim_proto::checkpoint::v1::attach_session_response::Event as ResponseEvent;
 use shim_proto::checkpoint::v1::{
     Attach, AttachSessionRequest, AttachSessionResponse, LeaseGranted, SessionStatus,
 };
@@ -16,23 +16,23 @@ use uuid::Uuid;
 
 use super::Api;
 use super::fields::Fields;
-use crate::domain::cause::Ending;
+use crate::domain::cause::StreamEnd;
 use crate::error::Error;
-use crate::lease::{Event, keeper};
+use crate::lease::{OwnerEvent, expiry};
 use crate::store::sessions;
 
 /// Answers and events that may wait for a slow owner.
 const QUEUE: usize = 32;
 
-type Answers = mpsc::Sender<Result<AttachSessionResponse, Status>>;
+type ResponseSender = mpsc::Sender<Result<AttachSessionResponse, Status>>;
 
 pub(super) async fn handle(
     api: &Api,
-    mut said: Streaming<AttachSessionRequest>,
+    mut requests: Streaming<AttachSessionRequest>,
 ) -> Result<ReceiverStream<Result<AttachSessionResponse, Status>>, Status> {
     let Some(AttachSessionRequest {
-        message: Some(Said::Attach(attach)),
-    }) = said.message().await?
+        message: Some(RequestMessage::Attach(attach)),
+    }) = requests.message().await?
     else {
         let mut fields = Fields::default();
         fields.refuse("attach", "must be the first message of the stream");
@@ -47,26 +47,27 @@ pub(super) async fn handle(
     fields.finish()?;
 
     let client = attach.client.clone().unwrap_or_default();
-    let epoch = claim(api, session, attach).await?;
-    let (answers, stream) = mpsc::channel(QUEUE);
-    let (events, heard) = mpsc::channel(QUEUE);
+    let epoch = take_ownership(api, session, attach).await?;
+    let (responses, stream) = mpsc::channel(QUEUE);
+    let (events, owner_events) = mpsc::channel(QUEUE);
     let id = api.leases.attach(session, epoch, client, events);
-    let hold = Hold {
+    let stream_loop = StreamLoop {
         api: api.clone(),
         session,
         epoch,
         id,
-        answers,
+        responses,
     };
     tokio::spawn(
-        hold.run(said, heard)
+        stream_loop
+            .run(requests, owner_events)
             .instrument(tracing::debug_span!("attached", %session, epoch)),
     );
     Ok(ReceiverStream::new(stream))
 }
 
 /// Makes the caller the live owner: at its epoch, or at the next one if it adopts an interrupted session.
-async fn claim(api: &Api, session: Uuid, attach: Attach) -> Result<u64, Error> {
+async fn take_ownership(api: &Api, session: Uuid, attach: Attach) -> Result<u64, Error> {
     api.store
         .write(0, move |db, now| {
             let mut stored = match attach.epoch {
@@ -77,13 +78,13 @@ async fn claim(api: &Api, session: Uuid, attach: Attach) -> Result<u64, Error> {
                         SessionStatus::Ended => {
                             return Err(Error::SessionEnded(session.to_string()));
                         }
-                        _ => return Err(owned(&stored.session)),
+                        _ => return Err(session_owned_error(&stored.session)),
                     }
                     stored
                 }
                 epoch => sessions::require_owner(db, session, epoch)?,
             };
-            sessions::revive(&mut stored.session);
+            sessions::reactivate(&mut stored.session);
             stored.session.client = attach.client;
             sessions::update(db, &mut stored, now)?;
             Ok(stored.session.epoch)
@@ -92,7 +93,7 @@ async fn claim(api: &Api, session: Uuid, attach: Attach) -> Result<u64, Error> {
 }
 
 /// The refusal that names the live owner.
-pub(super) fn owned(session: &shim_proto::checkpoint::v1::Session) -> Error {
+pub(super) fn session_owned_error(session: &shim_proto::checkpoint::v1::Session) -> Error {
     let client = session.client.clone().unwrap_or_default();
     let name = if client.name.is_empty() {
         "a client".to_owned()
@@ -112,124 +113,124 @@ pub(super) fn owned(session: &shim_proto::checkpoint::v1::Session) -> Error {
 }
 
 /// What an attached owner may say.
-enum Word {
+enum OwnerMessage {
     /// It lives; the memory in use, if it told.
-    Beat(Option<f64>),
-    Goodbye,
+    Heartbeat(Option<f64>),
+    Detach,
 }
 
-fn listen(request: AttachSessionRequest) -> Result<Word, Status> {
+fn parse_message(request: AttachSessionRequest) -> Result<OwnerMessage, Status> {
     let mut fields = Fields::default();
-    let word = match request.message {
-        Some(Said::Heartbeat(beat)) => {
-            fields.memory("heartbeat.memory", beat.memory.as_ref());
-            Word::Beat(beat.memory.map(|memory| memory.pressure))
+    let message = match request.message {
+        Some(RequestMessage::Heartbeat(heartbeat)) => {
+            fields.memory("heartbeat.memory", heartbeat.memory.as_ref());
+            OwnerMessage::Heartbeat(heartbeat.memory.map(|memory| memory.pressure))
         }
-        Some(Said::Detach(detach)) => {
+        Some(RequestMessage::Detach(detach)) => {
             fields.text("detach.reason", &detach.reason, 500);
-            Word::Goodbye
+            OwnerMessage::Detach
         }
-        Some(Said::Attach(_)) => {
+        Some(RequestMessage::Attach(_)) => {
             fields.refuse(
                 "attach",
                 "must be the first message of the stream and the only one of its kind",
             );
-            Word::Goodbye
+            OwnerMessage::Detach
         }
         None => {
             fields.refuse("message", "is empty; send a heartbeat or detach");
-            Word::Goodbye
+            OwnerMessage::Detach
         }
     };
     fields.finish()?;
-    Ok(word)
+    Ok(message)
 }
 
 /// The task behind one stream. It ends with the stream, the loss of the session, or the service.
-struct Hold {
+struct StreamLoop {
     api: Api,
     session: Uuid,
     epoch: u64,
     id: Uuid,
-    answers: Answers,
+    responses: ResponseSender,
 }
 
-impl Hold {
+impl StreamLoop {
     async fn run(
         self,
-        mut said: Streaming<AttachSessionRequest>,
-        mut heard: mpsc::Receiver<Event>,
+        mut requests: Streaming<AttachSessionRequest>,
+        mut owner_events: mpsc::Receiver<OwnerEvent>,
     ) {
-        self.grant().await;
-        let ending = loop {
+        self.send_lease().await;
+        let stream_end = loop {
             tokio::select! {
                 // The service stops: the session stays active and its owner comes back to the next start.
                 () = self.api.shutdown.wait() => {
-                    let _ = self.answers.send(Err(Error::Stopping.into())).await;
+                    let _ = self.responses.send(Err(Error::Stopping.into())).await;
                     return;
                 }
-                event = next(&mut heard) => {
-                    let lost = matches!(event, Event::OwnershipLost(_));
-                    self.tell(event).await;
+                event = next_event(&mut owner_events) => {
+                    let lost = matches!(event, OwnerEvent::OwnershipLost(_));
+                    self.send_event(event).await;
                     if lost {
                         return;
                     }
                 }
-                message = said.message() => match message.map(|message| message.map(listen)) {
-                    Ok(Some(Ok(Word::Beat(pressure)))) => {
-                        self.api.leases.beat(self.session, self.epoch, pressure);
-                        self.grant().await;
+                message = requests.message() => match message.map(|message| message.map(parse_message)) {
+                    Ok(Some(Ok(OwnerMessage::Heartbeat(pressure)))) => {
+                        self.api.leases.renew(self.session, self.epoch, pressure);
+                        self.send_lease().await;
                     }
-                    Ok(Some(Ok(Word::Goodbye)) | None) => break Ending::Detached,
+                    Ok(Some(Ok(OwnerMessage::Detach)) | None) => break StreamEnd::Detached,
                     Ok(Some(Err(refused))) => {
                         // The owner lives but talks nonsense: it has its lease to attach again.
-                        let _ = self.answers.send(Err(refused)).await;
-                        self.api.leases.lose_stream(self.session, self.id);
+                        let _ = self.responses.send(Err(refused)).await;
+                        self.api.leases.clear_stream(self.session, self.id);
                         return;
                     }
-                    Err(_) => break Ending::StreamLost,
+                    Err(_) => break StreamEnd::Broken,
                 },
             }
         };
-        keeper::stream_ended(
+        expiry::handle_stream_end(
             &self.api.store,
             &self.api.leases,
             self.session,
             self.id,
-            ending,
+            stream_end,
         )
         .await;
     }
 
-    async fn grant(&self) {
+    async fn send_lease(&self) {
         let ttl = ProtoDuration::try_from(self.api.leases.ttl()).ok();
-        self.send(Told::Lease(LeaseGranted {
+        self.send(ResponseEvent::Lease(LeaseGranted {
             epoch: self.epoch,
             ttl,
         }))
         .await;
     }
 
-    async fn tell(&self, event: Event) {
+    async fn send_event(&self, event: OwnerEvent) {
         self.send(match event {
-            Event::Notice(notice) => Told::Notice(notice),
-            Event::OwnershipLost(lost) => Told::OwnershipLost(lost),
+            OwnerEvent::Notice(notice) => ResponseEvent::Notice(notice),
+            OwnerEvent::OwnershipLost(lost) => ResponseEvent::OwnershipLost(lost),
         })
         .await;
     }
 
     /// A receiver that is gone shows on the inbound side too, which ends the loop.
-    async fn send(&self, event: Told) {
+    async fn send(&self, event: ResponseEvent) {
         let _ = self
-            .answers
+            .responses
             .send(Ok(AttachSessionResponse { event: Some(event) }))
             .await;
     }
 }
 
 /// The next event; never, once another stream of the owner took this one's place.
-async fn next(heard: &mut mpsc::Receiver<Event>) -> Event {
-    match heard.recv().await {
+async fn next_event(owner_events: &mut mpsc::Receiver<OwnerEvent>) -> OwnerEvent {
+    match owner_events.recv().await {
         Some(event) => event,
         None => pending().await,
     }

@@ -4,9 +4,9 @@ use shim_proto::checkpoint::v1::{DeleteSessionRequest, DeleteSessionResponse, Se
 use tonic::Status;
 
 use super::Api;
-use super::attach_session::owned;
+use super::attach_session::session_owned_error;
 use super::fields::Fields;
-use crate::store::ledger::Request;
+use crate::store::idempotency::IdempotencyKey;
 use crate::store::{pruning, sessions};
 
 pub(super) async fn handle(
@@ -18,13 +18,13 @@ pub(super) async fn handle(
     let id = fields.uuid("session_id", &request.session_id);
     fields.finish()?;
 
-    let key = Request::new("DeleteSession", &request.request_id, &request);
+    let key = IdempotencyKey::new("DeleteSession", &request.request_id, &request);
     let deleted = api
         .store
         .mutate(key, 0, move |db, now| {
             let stored = sessions::find(db, id)?;
             if stored.session.status() == SessionStatus::Active && !request.force {
-                return Err(owned(&stored.session));
+                return Err(session_owned_error(&stored.session));
             }
             let dropped = pruning::delete_session(db, &stored, "request", now)?;
             Ok(DeleteSessionResponse {
@@ -32,6 +32,6 @@ pub(super) async fn handle(
             })
         })
         .await?;
-    api.leases.drop_session(id);
+    api.leases.remove(id);
     Ok(deleted)
 }

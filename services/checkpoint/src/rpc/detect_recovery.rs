@@ -8,10 +8,10 @@ use tonic::Status;
 
 use super::Api;
 use super::fields::Fields;
-use crate::domain::moment::{Moment, moment};
 use crate::domain::recovery::confidence;
+use crate::domain::time::{UnixMicros, to_unix_micros};
 use crate::error::Error;
-use crate::store::sessions::Stored;
+use crate::store::sessions::StoredSession;
 use crate::store::{checkpoints, sessions};
 
 const STEPS_SHOWN: usize = 20;
@@ -47,9 +47,9 @@ pub(super) async fn handle(
 /// A session without any intact checkpoint has nothing to bring back; the damage was logged where it was found.
 fn candidate(
     db: &Connection,
-    stored: Stored,
+    stored: StoredSession,
     project: &str,
-    now: Moment,
+    now: UnixMicros,
 ) -> Result<Option<RecoveryCandidate>, Error> {
     let (checkpoint, mut state, _) = match checkpoints::newest_intact(db, &stored) {
         Err(Error::Damaged(_) | Error::CheckpointNotFound(_)) => return Ok(None),
@@ -60,7 +60,7 @@ fn candidate(
     let noticed = session
         .interruption
         .as_ref()
-        .and_then(|i: &Interruption| moment(i.at.as_ref()))
+        .and_then(|i: &Interruption| to_unix_micros(i.at.as_ref()))
         .unwrap_or(now);
     Ok(Some(RecoveryCandidate {
         confidence: confidence(&session, now),

@@ -20,8 +20,8 @@ pub(super) async fn handle(
         .store
         .read(move |db| {
             Ok((
-                checkpoints::by_id(db, from)?.open()?.1,
-                checkpoints::by_id(db, to)?.open()?.1,
+                checkpoints::by_id(db, from)?.decode()?.1,
+                checkpoints::by_id(db, to)?.decode()?.1,
             ))
         })
         .await?;

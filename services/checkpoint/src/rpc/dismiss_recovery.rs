@@ -6,7 +6,7 @@ use tonic::Status;
 use super::Api;
 use super::fields::Fields;
 use crate::error::Error;
-use crate::store::ledger::Request;
+use crate::store::idempotency::IdempotencyKey;
 use crate::store::sessions;
 
 pub(super) async fn handle(
@@ -18,7 +18,7 @@ pub(super) async fn handle(
     let id = fields.uuid("session_id", &request.session_id);
     fields.finish()?;
 
-    let key = Request::new("DismissRecovery", &request.request_id, &request);
+    let key = IdempotencyKey::new("DismissRecovery", &request.request_id, &request);
     let dismissed = api
         .store
         .mutate(key, 0, move |db, now| {

@@ -6,10 +6,10 @@ use shim_proto::checkpoint::v1::{
 use tonic::Status;
 
 use super::Api;
-use super::attach_session::owned;
+use super::attach_session::session_owned_error;
 use super::fields::Fields;
 use crate::error::Error;
-use crate::store::ledger::Request;
+use crate::store::idempotency::IdempotencyKey;
 use crate::store::sessions;
 
 pub(super) async fn handle(
@@ -27,7 +27,7 @@ pub(super) async fn handle(
     }
     fields.finish()?;
 
-    let key = Request::new("EndSession", &request.request_id, &request);
+    let key = IdempotencyKey::new("EndSession", &request.request_id, &request);
     let ended = api
         .store
         .mutate(key, 0, move |db, now| {
@@ -37,7 +37,9 @@ pub(super) async fn handle(
             };
             match stored.session.status() {
                 SessionStatus::Ended => return Err(Error::SessionEnded(id.to_string())),
-                SessionStatus::Active if request.epoch == 0 => return Err(owned(&stored.session)),
+                SessionStatus::Active if request.epoch == 0 => {
+                    return Err(session_owned_error(&stored.session));
+                }
                 _ => {}
             }
             stored.session.status = SessionStatus::Ended.into();
@@ -48,6 +50,6 @@ pub(super) async fn handle(
             })
         })
         .await?;
-    api.leases.drop_session(id);
+    api.leases.remove(id);
     Ok(ended)
 }

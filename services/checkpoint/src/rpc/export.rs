@@ -11,19 +11,19 @@ use uuid::Uuid;
 
 use super::Api;
 use super::fields::Fields;
-use crate::domain::seal;
+use crate::domain::hash_chain;
 use crate::error::Error;
 use crate::store::checkpoints::{self, CheckpointRow};
-use crate::store::sessions::{self, Stored};
+use crate::store::sessions::{self, StoredSession};
 use crate::store::signals;
 
 /// The archive format this service writes and reads.
 pub(super) const FORMAT: u32 = 1;
 const MAX_SESSIONS: usize = 1_000;
 /// Records read at once; at most 1 MiB each.
-const STEP: u32 = 8;
+const BATCH: u32 = 8;
 
-type Records = mpsc::Sender<Result<ExportResponse, Status>>;
+type RecordSender = mpsc::Sender<Result<ExportResponse, Status>>;
 
 pub(super) fn handle(
     api: &Api,
@@ -45,11 +45,11 @@ pub(super) fn handle(
         .collect();
     fields.finish()?;
 
-    let (records, stream) = mpsc::channel(STEP as usize);
+    let (records, stream) = mpsc::channel(BATCH as usize);
     let api = api.clone();
     // Ends with the export, or when the receiver goes away and sending fails.
     tokio::spawn(async move {
-        if let Err(Stop::Failed(error)) = export(&api, ids, &records).await {
+        if let Err(ExportError::Failed(error)) = export(&api, ids, &records).await {
             let _ = records.send(Err(error.into())).await;
         }
     });
@@ -57,18 +57,18 @@ pub(super) fn handle(
 }
 
 /// Why an export ends early.
-enum Stop {
+enum ExportError {
     Failed(Error),
     ReceiverGone,
 }
 
-impl From<Error> for Stop {
+impl From<Error> for ExportError {
     fn from(error: Error) -> Self {
         Self::Failed(error)
     }
 }
 
-async fn export(api: &Api, ids: Vec<Uuid>, records: &Records) -> Result<(), Stop> {
+async fn export(api: &Api, ids: Vec<Uuid>, records: &RecordSender) -> Result<(), ExportError> {
     let header = ArchiveHeader {
         format: FORMAT,
         created_at: Some(api.store.now().into()),
@@ -86,7 +86,7 @@ async fn export(api: &Api, ids: Vec<Uuid>, records: &Records) -> Result<(), Stop
     loop {
         let sessions = api
             .store
-            .read(move |db| sessions::after_row(db, after, STEP))
+            .read(move |db| sessions::after_row(db, after, BATCH))
             .await?;
         let Some(last) = sessions.last() else {
             return Ok(());
@@ -98,14 +98,18 @@ async fn export(api: &Api, ids: Vec<Uuid>, records: &Records) -> Result<(), Stop
     }
 }
 
-async fn export_session(api: &Api, stored: Stored, records: &Records) -> Result<(), Stop> {
+async fn export_session(
+    api: &Api,
+    stored: StoredSession,
+    records: &RecordSender,
+) -> Result<(), ExportError> {
     let row_id = stored.row_id;
     send(records, Record::Session(stored.session)).await?;
     let mut after = 0;
     loop {
         let rows = api
             .store
-            .read(move |db| checkpoints::after_number(db, row_id, after, STEP))
+            .read(move |db| checkpoints::after_number(db, row_id, after, BATCH))
             .await?;
         let Some(last) = rows.last() else { break };
         after = last.number;
@@ -117,7 +121,7 @@ async fn export_session(api: &Api, stored: Stored, records: &Records) -> Result<
     loop {
         let snapshots = api
             .store
-            .read(move |db| signals::list(db, row_id, before, STEP))
+            .read(move |db| signals::list(db, row_id, before, BATCH))
             .await?;
         let Some((last, _)) = snapshots.last() else {
             return Ok(());
@@ -131,8 +135,8 @@ async fn export_session(api: &Api, stored: Stored, records: &Records) -> Result<
 
 /// A damaged checkpoint ends the export with its name: an archive must not look whole when it is not.
 fn archived(row: &CheckpointRow) -> Result<ArchivedCheckpoint, Error> {
-    let state_hash = seal::hex(&row.state_hash()?);
-    let (checkpoint, state) = match row.open() {
+    let state_hash = hash_chain::hex(&row.state_hash()?);
+    let (checkpoint, state) = match row.decode() {
         Err(Error::Thinned(_)) => (row.header()?, None),
         other => other.map(|(checkpoint, state)| (checkpoint, Some(state)))?,
     };
@@ -143,7 +147,7 @@ fn archived(row: &CheckpointRow) -> Result<ArchivedCheckpoint, Error> {
     })
 }
 
-async fn send(records: &Records, record: Record) -> Result<(), Stop> {
+async fn send(records: &RecordSender, record: Record) -> Result<(), ExportError> {
     let response = ExportResponse {
         record: Some(ArchiveRecord {
             record: Some(record),
@@ -152,5 +156,5 @@ async fn send(records: &Records, record: Record) -> Result<(), Stop> {
     records
         .send(Ok(response))
         .await
-        .map_err(|_| Stop::ReceiverGone)
+        .map_err(|_| ExportError::ReceiverGone)
 }

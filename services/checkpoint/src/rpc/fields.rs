@@ -7,7 +7,7 @@ use shim_proto::checkpoint::v1::{
     CheckpointState, ClientInfo, FilePresence, FileState, GitState, MemoryState, ProcessIdentity,
     Signals,
 };
-use shim_runtime::fields::{Fields as Shared, MAX_LIST};
+use shim_runtime::fields::{Fields as BaseFields, MAX_LIST};
 use tonic::Status;
 
 const MAX_ITEM_BYTES: usize = 8_192;
@@ -19,18 +19,18 @@ const MAX_LATENCY_MS: f64 = 86_400_000.0;
 
 /// The shared rules and those of this service's messages.
 #[derive(Debug, Default)]
-pub(super) struct Fields(Shared);
+pub(super) struct Fields(BaseFields);
 
 impl Deref for Fields {
-    type Target = Shared;
+    type Target = BaseFields;
 
-    fn deref(&self) -> &Shared {
+    fn deref(&self) -> &BaseFields {
         &self.0
     }
 }
 
 impl DerefMut for Fields {
-    fn deref_mut(&mut self) -> &mut Shared {
+    fn deref_mut(&mut self) -> &mut BaseFields {
         &mut self.0
     }
 }

@@ -9,8 +9,8 @@ use uuid::Uuid;
 use super::Api;
 use super::fields::Fields;
 use super::open_session::FIRST_EPOCH;
-use crate::store::ledger::Request;
-use crate::store::packing::pack;
+use crate::store::codec::encode_state;
+use crate::store::idempotency::IdempotencyKey;
 use crate::store::{checkpoints, sessions};
 
 pub(super) async fn handle(
@@ -24,14 +24,14 @@ pub(super) async fn handle(
     fields.client(request.client.as_ref());
     fields.finish()?;
 
-    let key = Request::new("ForkSession", &request.request_id, &request);
+    let key = IdempotencyKey::new("ForkSession", &request.request_id, &request);
     let client = request.client.clone().unwrap_or_default();
     let level = api.config.zstd_level;
     let forked = api
         .store
         .mutate(key, 0, move |db, now| {
             let row = checkpoints::by_id(db, id)?;
-            let (origin, state) = row.open()?;
+            let (origin, state) = row.decode()?;
             let parent = sessions::by_row(db, row.session)?.session;
             let session = Session {
                 id: Uuid::now_v7().to_string(),
@@ -50,13 +50,13 @@ pub(super) async fn handle(
                 ..Default::default()
             };
             let mut stored = sessions::insert(db, session)?;
-            let packed = pack(&state, level)?;
+            let encoded = encode_state(&state, level)?;
             let checkpoint = checkpoints::append(
                 db,
                 &mut stored,
                 CheckpointTrigger::Fork,
                 &state,
-                &packed,
+                &encoded,
                 now,
             )?;
             Ok(ForkSessionResponse {

@@ -32,12 +32,12 @@ pub(super) async fn handle(
                 }
                 (None, Some(stored)) => {
                     let (checkpoint, state) =
-                        checkpoints::by_number(db, &stored, request.number)?.open()?;
+                        checkpoints::by_number(db, &stored, request.number)?.decode()?;
                     Ok((checkpoint, state, Vec::new()))
                 }
                 (id, _) => {
                     let (checkpoint, state) =
-                        checkpoints::by_id(db, id.unwrap_or_default())?.open()?;
+                        checkpoints::by_id(db, id.unwrap_or_default())?.decode()?;
                     Ok((checkpoint, state, Vec::new()))
                 }
             }

@@ -16,6 +16,6 @@ pub(super) async fn handle(
     fields.finish()?;
     let stored = api.store.read(move |db| sessions::find(db, id)).await?;
     Ok(GetSessionResponse {
-        session: Some(api.present(stored.session)),
+        session: Some(api.with_attached(stored.session)),
     })
 }

@@ -9,9 +9,9 @@ use tonic::{Status, Streaming};
 use super::Api;
 use super::export::FORMAT;
 use super::fields::Fields;
-use crate::domain::moment::{Moment, moment};
+use crate::domain::time::{UnixMicros, to_unix_micros};
 use crate::error::Error;
-use crate::store::archive::{self, Taken, refused};
+use crate::store::archive::{self, ImportOutcome, archive_error};
 use crate::store::in_savepoint;
 
 /// Records, and their bytes, committed together.
@@ -29,7 +29,7 @@ pub(super) async fn handle(
         (ImportResponse::default(), Vec::new(), 0, false);
     while let Some(request) = requests.message().await? {
         let Some(record) = request.record.and_then(|record| record.record) else {
-            return Err(refused("a record is empty".into()).into());
+            return Err(archive_error("a record is empty".into()).into());
         };
         if !opened {
             check_header(&record)?;
@@ -50,7 +50,7 @@ pub(super) async fn handle(
         }
     }
     if !opened {
-        return Err(refused("it is empty; an archive begins with a header".into()).into());
+        return Err(archive_error("it is empty; an archive begins with a header".into()).into());
     }
     commit(api, batch, bytes, &mut total).await?;
     Ok(total)
@@ -59,11 +59,11 @@ pub(super) async fn handle(
 fn check_header(record: &Record) -> Result<(), Error> {
     match record {
         Record::Header(ArchiveHeader { format: FORMAT, .. }) => Ok(()),
-        Record::Header(header) => Err(refused(format!(
+        Record::Header(header) => Err(archive_error(format!(
             "format {} is unknown here; this SHIM reads format {FORMAT}",
             header.format
         ))),
-        _ => Err(refused("it must begin with a header".into())),
+        _ => Err(archive_error("it must begin with a header".into())),
     }
 }
 
@@ -71,7 +71,7 @@ fn check_header(record: &Record) -> Result<(), Error> {
 fn check_record(api: &Api, record: &Record) -> Result<(), Status> {
     let mut fields = Fields::default();
     let time = match record {
-        Record::Header(_) => return Err(refused("it holds a second header".into()).into()),
+        Record::Header(_) => return Err(archive_error("it holds a second header".into()).into()),
         Record::Session(session) => {
             check_session(&mut fields, session);
             session.updated_at
@@ -93,7 +93,7 @@ fn check_record(api: &Api, record: &Record) -> Result<(), Status> {
                 .and_then(|assessment| assessment.assessed_at)
         }
     };
-    if moment(time.as_ref())
+    if to_unix_micros(time.as_ref())
         .is_some_and(|at| at.0.saturating_sub(api.store.now().0) > MAX_AHEAD_MICROS)
     {
         fields.refuse("record", "holds a time more than a day in the future");
@@ -126,46 +126,46 @@ async fn commit(
 ) -> Result<(), Error> {
     let level = api.config.zstd_level;
     // A record in the middle may be refused: what came before it in the batch must not stay half-told.
-    let taken = api
+    let imported = api
         .store
         .write(bytes, move |db, now| {
-            in_savepoint(db, || take_in(db, batch, level, now))
+            in_savepoint(db, || import_batch(db, batch, level, now))
         })
         .await?;
-    total.imported_sessions += taken.imported_sessions;
-    total.imported_checkpoints += taken.imported_checkpoints;
-    total.imported_signals += taken.imported_signals;
-    total.skipped += taken.skipped;
+    total.imported_sessions += imported.imported_sessions;
+    total.imported_checkpoints += imported.imported_checkpoints;
+    total.imported_signals += imported.imported_signals;
+    total.skipped += imported.skipped;
     Ok(())
 }
 
-fn take_in(
+fn import_batch(
     db: &Connection,
     batch: Vec<Record>,
     level: u32,
-    now: Moment,
+    now: UnixMicros,
 ) -> Result<ImportResponse, Error> {
-    let mut taken = ImportResponse::default();
+    let mut imported = ImportResponse::default();
     for record in batch {
         let (is_new, counter) = match record {
             Record::Header(_) => continue,
             Record::Session(session) => (
                 archive::import_session(db, session, now)?,
-                &mut taken.imported_sessions,
+                &mut imported.imported_sessions,
             ),
             Record::Checkpoint(archived) => (
                 archive::import_checkpoint(db, &archived, level)?,
-                &mut taken.imported_checkpoints,
+                &mut imported.imported_checkpoints,
             ),
             Record::Signal(signal) => (
                 archive::import_signal(db, &signal)?,
-                &mut taken.imported_signals,
+                &mut imported.imported_signals,
             ),
         };
         match is_new {
-            Taken::New => *counter += 1,
-            Taken::Known => taken.skipped += 1,
+            ImportOutcome::New => *counter += 1,
+            ImportOutcome::Duplicate => imported.skipped += 1,
         }
     }
-    Ok(taken)
+    Ok(imported)
 }

@@ -5,8 +5,8 @@ use tonic::Status;
 
 use super::Api;
 use super::fields::Fields;
-use crate::domain::moment::moment;
-use crate::store::sessions::{self, Filter};
+use crate::domain::time::to_unix_micros;
+use crate::store::sessions::{self, SessionFilter};
 
 pub(super) async fn handle(
     api: &Api,
@@ -23,7 +23,7 @@ pub(super) async fn handle(
         .map(|[time, row]| (time, row));
     fields.finish()?;
 
-    let filter = Filter {
+    let filter = SessionFilter {
         project: (!request.project.is_empty()).then_some(request.project),
         status: (request.status != 0).then_some(request.status),
     };
@@ -33,13 +33,13 @@ pub(super) async fn handle(
         .await?;
     let full = stored.len() + damaged as usize == limit as usize;
     let last = stored.last().filter(|_| full).map(|last| {
-        let time = moment(last.session.updated_at.as_ref()).map_or(0, |m| m.0);
+        let time = to_unix_micros(last.session.updated_at.as_ref()).map_or(0, |m| m.0);
         format!("{time}.{}", last.row_id)
     });
     Ok(ListSessionsResponse {
         sessions: stored
             .into_iter()
-            .map(|stored| api.present(stored.session))
+            .map(|stored| api.with_attached(stored.session))
             .collect(),
         next_page_token: last.unwrap_or_default(),
         damaged,

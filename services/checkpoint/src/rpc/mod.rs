@@ -50,7 +50,7 @@ pub(crate) struct Api {
 
 impl Api {
     /// A session as it is told: with what only this moment knows.
-    fn present(&self, session: Session) -> Session {
+    fn with_attached(&self, session: Session) -> Session {
         let attached = Uuid::parse_str(&session.id).is_ok_and(|id| self.leases.is_attached(id));
         Session {
             attached,

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::Api;
 use super::fields::Fields;
-use crate::store::ledger::Request;
+use crate::store::idempotency::IdempotencyKey;
 use crate::store::sessions;
 
 pub(super) const FIRST_EPOCH: u64 = 1;
@@ -22,7 +22,7 @@ pub(super) async fn handle(
     fields.client(request.client.as_ref());
     fields.finish()?;
 
-    let key = Request::new("OpenSession", &request.request_id, &request);
+    let key = IdempotencyKey::new("OpenSession", &request.request_id, &request);
     let client = request.client.clone().unwrap_or_default();
     let opened = api
         .store

@@ -8,11 +8,11 @@ use uuid::Uuid;
 
 use super::Api;
 use super::fields::Fields;
-use crate::domain::moment::{Moment, moment};
+use crate::domain::time::{UnixMicros, to_unix_micros};
 use crate::error::Error;
-use crate::store::ledger::{self, Request};
+use crate::store::idempotency::{self, IdempotencyKey};
 use crate::store::pruning;
-use crate::store::sessions::{self, Stored};
+use crate::store::sessions::{self, StoredSession};
 
 const DEFAULT_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
 const DEFAULT_KEEP: u32 = 10;
@@ -21,8 +21,8 @@ const SESSIONS_AT_ONCE: u32 = 100;
 
 /// What to drop.
 #[derive(Clone, Copy)]
-struct Rule {
-    before: Moment,
+struct PruneRule {
+    before: UnixMicros,
     keep_last: usize,
     delete_ended: bool,
     dry_run: bool,
@@ -53,26 +53,28 @@ pub(super) async fn handle(api: &Api, request: PruneRequest) -> Result<PruneResp
     } else {
         request.keep_last
     };
-    let rule = Rule {
-        before: api.store.now().before(age),
+    let rule = PruneRule {
+        before: api.store.now().minus(age),
         keep_last: keep as usize,
         delete_ended: request.delete_ended_sessions,
         dry_run: request.dry_run,
     };
-    let key = Request::new("Prune", &request.request_id, &request);
+    let key = IdempotencyKey::new("Prune", &request.request_id, &request);
     // Pruning again what a cut-off try has pruned finds nothing; only the finished answer is remembered.
-    let known = {
+    let previous = {
         let key = key.clone();
-        api.store.read(move |db| ledger::replay(db, &key)).await?
+        api.store
+            .read(move |db| idempotency::replay(db, &key))
+            .await?
     };
-    if let Some(answer) = known {
-        return Ok(answer);
+    if let Some(response) = previous {
+        return Ok(response);
     }
     let total = prune_all(api, only, rule).await?;
     Ok(api.store.mutate(key, 0, move |_, _| Ok(total)).await?)
 }
 
-async fn prune_all(api: &Api, only: Option<Uuid>, rule: Rule) -> Result<PruneResponse, Error> {
+async fn prune_all(api: &Api, only: Option<Uuid>, rule: PruneRule) -> Result<PruneResponse, Error> {
     let mut total = PruneResponse::default();
     let mut after = 0;
     loop {
@@ -107,8 +109,8 @@ async fn prune_all(api: &Api, only: Option<Uuid>, rule: Rule) -> Result<PruneRes
 fn prune_one(
     db: &rusqlite::Connection,
     row_id: i64,
-    rule: Rule,
-    now: Moment,
+    rule: PruneRule,
+    now: UnixMicros,
 ) -> Result<PruneResponse, Error> {
     let stored = match sessions::by_row(db, row_id) {
         Err(Error::SessionNotFound(_) | Error::Damaged(_)) => return Ok(PruneResponse::default()),
@@ -148,9 +150,9 @@ fn prune_one(
     })
 }
 
-fn is_over(stored: &Stored, before: Moment) -> bool {
+fn is_over(stored: &StoredSession, before: UnixMicros) -> bool {
     let session = &stored.session;
     let over = session.status() == SessionStatus::Ended
         || (session.status() == SessionStatus::Interrupted && session.dismissed_at.is_some());
-    over && moment(session.updated_at.as_ref()).is_some_and(|at| at < before)
+    over && to_unix_micros(session.updated_at.as_ref()).is_some_and(|at| at < before)
 }

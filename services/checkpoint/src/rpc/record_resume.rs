@@ -5,9 +5,9 @@ use tonic::Status;
 
 use super::Api;
 use super::fields::Fields;
-use crate::measure;
-use crate::store::ledger::Request;
-use crate::store::{count, restores, sessions};
+use crate::metrics;
+use crate::store::idempotency::IdempotencyKey;
+use crate::store::{after_commit, restores, sessions};
 
 pub(super) async fn handle(
     api: &Api,
@@ -20,12 +20,12 @@ pub(super) async fn handle(
     fields.text("notes", &request.notes, 8_192);
     fields.finish()?;
 
-    let key = Request::new("RecordResume", &request.request_id, &request);
+    let key = IdempotencyKey::new("RecordResume", &request.request_id, &request);
     let recorded = api
         .store
         .mutate(key, 0, move |db, _| {
             let row = restores::record_outcome(db, id, request.fidelity, &request.notes)?;
-            count(move || measure::resumed(request.fidelity));
+            after_commit(move || metrics::record_fidelity(request.fidelity));
             Ok(RecordResumeResponse {
                 session_id: sessions::by_row(db, row)?.session.id,
             })

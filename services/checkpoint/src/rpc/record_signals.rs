@@ -10,14 +10,14 @@ use uuid::Uuid;
 
 use super::Api;
 use super::fields::Fields;
-use crate::domain::moment::Moment;
-use crate::domain::risk::{assess, raised_in_words};
+use crate::domain::risk::{assess, describe_raised};
+use crate::domain::time::UnixMicros;
 use crate::error::Error;
-use crate::measure;
-use crate::store::ledger::Request;
-use crate::store::packing::pack;
-use crate::store::sessions::Stored;
-use crate::store::{checkpoints, count, sessions, signals};
+use crate::metrics;
+use crate::store::codec::encode_state;
+use crate::store::idempotency::IdempotencyKey;
+use crate::store::sessions::StoredSession;
+use crate::store::{after_commit, checkpoints, sessions, signals};
 
 pub(super) async fn handle(
     api: &Api,
@@ -30,7 +30,7 @@ pub(super) async fn handle(
     fields.signals(request.signals.as_ref());
     fields.finish()?;
 
-    let key = Request::new("RecordSignals", &request.request_id, &request);
+    let key = IdempotencyKey::new("RecordSignals", &request.request_id, &request);
     let (epoch, config) = (request.epoch, api.config.clone());
     let measured = request.signals.unwrap_or_default();
     let recorded = api
@@ -40,12 +40,12 @@ pub(super) async fn handle(
             let history = signals::history(db, &stored, now)?;
             let assessment = assess(&config.risk, &measured, &history, now);
             let (level, previous) = (assessment.level(), stored.session.risk_level());
-            count(move || measure::assessed(level));
+            after_commit(move || metrics::record_assessment(level));
             stored.session.risk_level = assessment.level;
-            keep(db, &stored, &measured, &assessment, now)?;
+            insert_record(db, &stored, &measured, &assessment, now)?;
             let reached_danger = level == RiskLevel::Danger && previous != RiskLevel::Danger;
             let danger_checkpoint = if reached_danger {
-                save_last_known(db, &mut stored, &measured, config.zstd_level, now)?
+                save_danger_checkpoint(db, &mut stored, &measured, config.zstd_level, now)?
             } else {
                 None
             };
@@ -57,17 +57,17 @@ pub(super) async fn handle(
             })
         })
         .await?;
-    api.leases.saved(id, epoch);
-    announce(api, id, &recorded);
+    api.leases.renew_or_grant(id, epoch);
+    notify_owner(api, id, &recorded);
     Ok(recorded)
 }
 
-fn keep(
+fn insert_record(
     db: &Connection,
-    stored: &Stored,
+    stored: &StoredSession,
     measured: &Signals,
     assessment: &RiskAssessment,
-    now: Moment,
+    now: UnixMicros,
 ) -> Result<(), Error> {
     let record = SignalRecord {
         id: Uuid::now_v7().to_string(),
@@ -79,32 +79,32 @@ fn keep(
 }
 
 /// Writes the last known state again with what was measured now. A session never saved has no state to write.
-fn save_last_known(
+fn save_danger_checkpoint(
     db: &Connection,
-    stored: &mut Stored,
+    stored: &mut StoredSession,
     measured: &Signals,
     level: u32,
-    now: Moment,
+    now: UnixMicros,
 ) -> Result<Option<Checkpoint>, Error> {
     let mut state = match checkpoints::newest_intact(db, stored) {
         Err(Error::CheckpointNotFound(_) | Error::Damaged(_)) => return Ok(None),
         other => other?.1,
     };
     state.memory = measured.memory.or(state.memory);
-    let packed = pack(&state, level)?;
+    let encoded = encode_state(&state, level)?;
     checkpoints::append(
         db,
         stored,
         CheckpointTrigger::DangerZone,
         &state,
-        &packed,
+        &encoded,
         now,
     )
     .map(Some)
 }
 
 /// Tells the owner's stream, so that the news reaches the conversation with its next call.
-fn announce(api: &Api, session: Uuid, recorded: &RecordSignalsResponse) {
+fn notify_owner(api: &Api, session: Uuid, recorded: &RecordSignalsResponse) {
     let Some(assessment) = &recorded.assessment else {
         return;
     };
@@ -121,7 +121,7 @@ fn announce(api: &Api, session: Uuid, recorded: &RecordSignalsResponse) {
         text,
         at: assessment.assessed_at,
     };
-    let raised = raised_in_words(assessment);
+    let raised = describe_raised(assessment);
     api.leases.notify(
         session,
         notice(

@@ -8,15 +8,15 @@ use tonic::Status;
 use uuid::Uuid;
 
 use super::Api;
-use super::attach_session::owned;
+use super::attach_session::session_owned_error;
 use super::fields::Fields;
-use crate::domain::claims::check;
-use crate::domain::moment::Moment;
-use crate::domain::resume::{Resume, prompt};
+use crate::domain::resume_prompt::{PromptInput, build_prompt};
+use crate::domain::time::UnixMicros;
+use crate::domain::verification::verify_claims;
 use crate::error::Error;
-use crate::store::checkpoints::Intact;
-use crate::store::ledger::Request;
-use crate::store::sessions::Stored;
+use crate::store::checkpoints::IntactCheckpoint;
+use crate::store::idempotency::IdempotencyKey;
+use crate::store::sessions::StoredSession;
 use crate::store::{checkpoints, restores, sessions};
 
 pub(super) async fn handle(
@@ -35,7 +35,7 @@ pub(super) async fn handle(
     fields.git("current_git", request.current_git.as_ref());
     fields.finish()?;
 
-    let key = Request::new("RestoreCheckpoint", &request.request_id, &request);
+    let key = IdempotencyKey::new("RestoreCheckpoint", &request.request_id, &request);
     let client = request.client.clone().unwrap_or_default();
     let restored = api
         .store
@@ -56,13 +56,14 @@ fn restore(
     session: Option<Uuid>,
     checkpoint: Option<Uuid>,
     request: RestoreCheckpointRequest,
-    now: Moment,
+    now: UnixMicros,
 ) -> Result<RestoreCheckpointResponse, Error> {
-    let (mut stored, (checkpoint, state, damaged_numbers)) = choose(db, session, checkpoint)?;
-    admit(&stored, &request)?;
-    let interruption = sessions::revive(&mut stored.session);
-    let claims = check(&state, &request.current_files, request.current_git.as_ref());
-    let resume_prompt = prompt(&Resume {
+    let (mut stored, (checkpoint, state, damaged_numbers)) =
+        find_checkpoint(db, session, checkpoint)?;
+    check_owner(&stored, &request)?;
+    let interruption = sessions::reactivate(&mut stored.session);
+    let claims = verify_claims(&state, &request.current_files, request.current_git.as_ref());
+    let resume_prompt = build_prompt(&PromptInput {
         checkpoint: &checkpoint,
         state: &state,
         claims: &claims,
@@ -70,12 +71,12 @@ fn restore(
         damaged: &damaged_numbers,
         now,
     });
-    let owned = &mut stored.session;
-    owned.epoch += 1;
-    owned.client = request.client;
-    owned.dismissed_at = None;
-    owned.ended_at = None;
-    owned.restore_count += 1;
+    let restored = &mut stored.session;
+    restored.epoch += 1;
+    restored.client = request.client;
+    restored.dismissed_at = None;
+    restored.ended_at = None;
+    restored.restore_count += 1;
     sessions::update(db, &mut stored, now)?;
     let restore_id = restores::insert(
         db,
@@ -97,11 +98,11 @@ fn restore(
 }
 
 /// The checkpoint asked for with its session, or the session's newest intact one.
-fn choose(
+fn find_checkpoint(
     db: &Connection,
     session: Option<Uuid>,
     checkpoint: Option<Uuid>,
-) -> Result<(Stored, Intact), Error> {
+) -> Result<(StoredSession, IntactCheckpoint), Error> {
     match (checkpoint, session) {
         (None, session) => {
             let stored = sessions::find(db, session.unwrap_or_default())?;
@@ -114,13 +115,13 @@ fn choose(
             if session.is_some_and(|session| session.to_string() != stored.session.id) {
                 return Err(Error::CheckpointNotFound(format!("{id} in that session")));
             }
-            let (checkpoint, state) = row.open()?;
+            let (checkpoint, state) = row.decode()?;
             Ok((stored, (checkpoint, state, Vec::new())))
         }
     }
 }
 
-fn admit(stored: &Stored, request: &RestoreCheckpointRequest) -> Result<(), Error> {
+fn check_owner(stored: &StoredSession, request: &RestoreCheckpointRequest) -> Result<(), Error> {
     let session = &stored.session;
     if request.expected_epoch != 0 && request.expected_epoch != session.epoch {
         return Err(Error::EpochChanged {
@@ -130,7 +131,7 @@ fn admit(stored: &Stored, request: &RestoreCheckpointRequest) -> Result<(), Erro
         });
     }
     if session.status() == SessionStatus::Active && !request.take_over {
-        return Err(owned(session));
+        return Err(session_owned_error(session));
     }
     Ok(())
 }

@@ -9,9 +9,9 @@ use super::Api;
 use super::fields::Fields;
 use crate::domain::carry_over::carry_over;
 use crate::error::Error;
-use crate::store::ledger::Request;
-use crate::store::packing::{Packed, pack};
-use crate::store::sessions::Stored;
+use crate::store::codec::{EncodedState, encode_state};
+use crate::store::idempotency::IdempotencyKey;
+use crate::store::sessions::StoredSession;
 use crate::store::{checkpoints, sessions};
 
 pub(super) async fn handle(
@@ -41,48 +41,48 @@ pub(super) async fn handle(
     let state = request.state.take().unwrap_or_default();
     let level = api.config.zstd_level;
     // Packed before the writer's turn: the thread that everyone waits for only appends.
-    let packed = pack(&state, level)?;
-    let key = Request::with_content(
+    let encoded = encode_state(&state, level)?;
+    let key = IdempotencyKey::with_content(
         "SaveCheckpoint",
         &request.request_id,
         &request,
-        &packed.hash,
+        &encoded.hash,
     );
-    let bytes = packed.bytes.len() + usize::try_from(packed.state_bytes).unwrap_or(0);
+    let bytes = encoded.bytes.len() + usize::try_from(encoded.state_bytes).unwrap_or(0);
     let saved = api
         .store
         .mutate(key, bytes, move |db, now| {
             let mut stored = sessions::require_owner(db, id, epoch)?;
-            let (state, packed) = if carries {
-                inherit(db, &stored, state, packed, level)?
+            let (state, encoded) = if carries {
+                merge_previous(db, &stored, state, encoded, level)?
             } else {
-                (state, packed)
+                (state, encoded)
             };
-            let checkpoint = checkpoints::append(db, &mut stored, trigger, &state, &packed, now)?;
+            let checkpoint = checkpoints::append(db, &mut stored, trigger, &state, &encoded, now)?;
             Ok(SaveCheckpointResponse {
                 checkpoint: Some(checkpoint),
             })
         })
         .await?;
-    api.leases.saved(id, epoch);
+    api.leases.renew_or_grant(id, epoch);
     Ok(saved)
 }
 
 /// Adds what the checkpoint before knew. Without a readable one there is nothing to inherit.
-fn inherit(
+fn merge_previous(
     db: &rusqlite::Connection,
-    stored: &Stored,
+    stored: &StoredSession,
     mut state: CheckpointState,
-    packed: Packed,
+    encoded: EncodedState,
     level: u32,
-) -> Result<(CheckpointState, Packed), Error> {
+) -> Result<(CheckpointState, EncodedState), Error> {
     match checkpoints::newest_intact(db, stored) {
         Ok((_, earlier, _)) => {
             carry_over(earlier, &mut state);
-            let packed = pack(&state, level)?;
-            Ok((state, packed))
+            let encoded = encode_state(&state, level)?;
+            Ok((state, encoded))
         }
-        Err(Error::CheckpointNotFound(_) | Error::Damaged(_)) => Ok((state, packed)),
+        Err(Error::CheckpointNotFound(_) | Error::Damaged(_)) => Ok((state, encoded)),
         Err(error) => Err(error),
     }
 }

@@ -7,11 +7,11 @@ use super::Api;
 use super::fields::Fields;
 use crate::domain::snippet::{fts5_query, snippet, terms};
 use crate::error::Error;
-use crate::store::search::{self, Scope};
+use crate::store::search::{self, SearchScope};
 use crate::store::sessions;
 
 /// Rows indexed in one step on behalf of a search; saves get their turn between steps.
-const STEP: u32 = 256;
+const BATCH: u32 = 256;
 
 pub(super) async fn handle(
     api: &Api,
@@ -30,7 +30,7 @@ pub(super) async fn handle(
 
     while api
         .store
-        .write(0, |db, _| search::index_step(db, STEP))
+        .write(0, |db, _| search::index_batch(db, BATCH))
         .await?
     {}
     let project = (!request.project.is_empty()).then_some(request.project);
@@ -41,11 +41,16 @@ pub(super) async fn handle(
                 .map(|id| sessions::find(db, id))
                 .transpose()?
                 .map(|stored| stored.row_id);
-            let rows = search::find(db, &fts5_query(&terms), &Scope { project, session }, limit)?;
+            let rows = search::find(
+                db,
+                &fts5_query(&terms),
+                &SearchScope { project, session },
+                limit,
+            )?;
             let mut hits = Vec::with_capacity(rows.len());
             for row in rows {
                 // A damaged hit was logged where it was found out; the others still help.
-                let Ok((checkpoint, state)) = row.open() else {
+                let Ok((checkpoint, state)) = row.decode() else {
                     continue;
                 };
                 let session = sessions::by_row(db, row.session)?.session;

@@ -10,7 +10,7 @@ use super::files;
 
 /// Pages copied at a step, and the pause that lets a writer in between.
 const STEP_PAGES: i32 = 1_000;
-const PAUSE: Duration = Duration::from_millis(2);
+const STEP_DELAY: Duration = Duration::from_millis(2);
 
 /// Why a backup was not made.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +53,7 @@ pub fn backup(
         // Of a backup that was killed.
         std::fs::remove_file(&partial)?;
     }
-    files::make_new(&partial)?;
+    files::create_private(&partial)?;
     let mut copy = Connection::open(&partial)?;
     {
         let backup = Backup::new(&source, &mut copy)?;
@@ -64,7 +64,7 @@ pub fn backup(
             progress(pages(at.pagecount - at.remaining), pages(at.pagecount));
             match step {
                 StepResult::Done => break,
-                _ => std::thread::sleep(PAUSE),
+                _ => std::thread::sleep(STEP_DELAY),
             }
         }
     }

@@ -5,17 +5,17 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use shim_proto::checkpoint::v1::{Checkpoint, CheckpointState, CheckpointTrigger};
 use uuid::Uuid;
 
-use super::packing::{Packed, unpack};
-use super::sessions::{self, Stored};
-use super::{column, count};
-use crate::domain::moment::{Moment, moment};
-use crate::domain::resume::cut;
-use crate::domain::seal::{self, Hash};
+use super::codec::{EncodedState, decode_state};
+use super::sessions::{self, StoredSession};
+use super::{after_commit, column};
+use crate::domain::hash_chain::{self, Hash};
+use crate::domain::resume_prompt::truncate_text;
+use crate::domain::time::{UnixMicros, to_unix_micros};
 use crate::error::Error;
-use crate::measure;
+use crate::metrics;
 
 /// Every save writes these twice: into its row and into the answer kept for its request id.
-const MAX_TEASER_BYTES: usize = 200;
+const MAX_PREVIEW_BYTES: usize = 200;
 
 /// A row of the table, verified or not.
 pub(crate) struct CheckpointRow {
@@ -35,7 +35,7 @@ const COLUMNS_WITHOUT_STATE: &str =
     "row_id, session, number, thinned_at, header, NULL, state_hash, hash";
 
 impl CheckpointRow {
-    pub(super) fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
+    pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
         let owned = |column| column::bytes(row, column).map(|bytes| bytes.map(<[u8]>::to_vec));
         Ok(Self {
             row_id: row.get(0)?,
@@ -52,15 +52,15 @@ impl CheckpointRow {
     /// The header, if the row's hash holds.
     pub(crate) fn header(&self) -> Result<Checkpoint, Error> {
         let state_hash = self.state_hash()?;
-        let hash = seal::seal(&self.header, &state_hash);
+        let hash = hash_chain::checkpoint_hash(&self.header, &state_hash);
         let header = Checkpoint::decode(self.header.as_slice()).ok();
         match header {
             Some(header) if self.hash == hash && header.number == self.number => Ok(Checkpoint {
-                hash: seal::hex(&hash),
-                thinned_at: self.thinned_at.map(|at| Moment(at).into()),
+                hash: hash_chain::hex(&hash),
+                thinned_at: self.thinned_at.map(|at| UnixMicros(at).into()),
                 ..header
             }),
-            _ => Err(self.damaged()),
+            _ => Err(self.report_damage()),
         }
     }
 
@@ -71,35 +71,36 @@ impl CheckpointRow {
         if header.session_id == session_id {
             Ok(header)
         } else {
-            Err(self.damaged())
+            Err(self.report_damage())
         }
     }
 
     /// Header and content, if both hashes hold.
-    pub(crate) fn open(&self) -> Result<(Checkpoint, CheckpointState), Error> {
+    pub(crate) fn decode(&self) -> Result<(Checkpoint, CheckpointState), Error> {
         let header = self.header()?;
         match (&self.state, self.thinned_at) {
             (None, Some(_)) => Err(Error::Thinned(header.id)),
             (Some(bytes), _) => {
-                let state = unpack(bytes, &self.state_hash()?).ok_or_else(|| self.damaged())?;
+                let state =
+                    decode_state(bytes, &self.state_hash()?).ok_or_else(|| self.report_damage())?;
                 Ok((header, state))
             }
-            (None, None) => Err(self.damaged()),
+            (None, None) => Err(self.report_damage()),
         }
     }
 
     /// The hash of the content, whether or not the content is still there.
     pub(crate) fn state_hash(&self) -> Result<Hash, Error> {
-        Hash::try_from(self.state_hash.as_slice()).map_err(|_| self.damaged())
+        Hash::try_from(self.state_hash.as_slice()).map_err(|_| self.report_damage())
     }
 
-    fn damaged(&self) -> Error {
+    fn report_damage(&self) -> Error {
         tracing::error!(
             row_id = self.row_id,
             number = self.number,
             "a checkpoint row is damaged; it is not served"
         );
-        measure::damaged();
+        metrics::record_damage();
         Error::Damaged(format!("checkpoint {} in row {}", self.number, self.row_id))
     }
 }
@@ -107,11 +108,11 @@ impl CheckpointRow {
 /// Appends a checkpoint and moves its session's head. The session becomes active: whoever saves, lives.
 pub(crate) fn append(
     db: &Connection,
-    stored: &mut Stored,
+    stored: &mut StoredSession,
     trigger: CheckpointTrigger,
     state: &CheckpointState,
-    packed: &Packed,
-    now: Moment,
+    encoded: &EncodedState,
+    now: UnixMicros,
 ) -> Result<Checkpoint, Error> {
     let number = stored.session.head_number + 1;
     let previous = previous_hash(db, stored.row_id, number)?;
@@ -123,29 +124,31 @@ pub(crate) fn append(
         epoch: stored.session.epoch,
         created_at: Some(now.into()),
         trigger: trigger.into(),
-        current_task: cut(&state.current_task, MAX_TEASER_BYTES).into_owned(),
+        current_task: truncate_text(&state.current_task, MAX_PREVIEW_BYTES).into_owned(),
         progress: state.progress,
-        summary: cut(&state.summary, MAX_TEASER_BYTES).into_owned(),
-        state_bytes: packed.state_bytes,
-        stored_bytes: packed.bytes.len() as u64,
+        summary: truncate_text(&state.summary, MAX_PREVIEW_BYTES).into_owned(),
+        state_bytes: encoded.state_bytes,
+        stored_bytes: encoded.bytes.len() as u64,
         hash: String::new(),
-        previous_hash: previous.map(|hash| seal::hex(&hash)).unwrap_or_default(),
+        previous_hash: previous
+            .map(|hash| hash_chain::hex(&hash))
+            .unwrap_or_default(),
         thinned_at: None,
     };
-    let header = seal::header_bytes(&checkpoint);
-    let hash = seal::seal(&header, &packed.hash);
+    let header = hash_chain::header_bytes(&checkpoint);
+    let hash = hash_chain::checkpoint_hash(&header, &encoded.hash);
     insert(
         db,
         stored.row_id,
         &checkpoint,
         &header,
-        Some(&packed.bytes),
-        (&packed.hash, &hash),
+        Some(&encoded.bytes),
+        (&encoded.hash, &hash),
     )?;
-    checkpoint.hash = seal::hex(&hash);
+    checkpoint.hash = hash_chain::hex(&hash);
 
     let session = &mut stored.session;
-    sessions::revive(session);
+    sessions::reactivate(session);
     session.dismissed_at = None;
     session.head_number = number;
     session.head_checkpoint_id.clone_from(&checkpoint.id);
@@ -154,8 +157,8 @@ pub(crate) fn append(
     session.progress = state.progress;
     session.open_steps = u32::try_from(state.next_steps.len()).unwrap_or(u32::MAX);
     sessions::update(db, stored, now)?;
-    let bytes = packed.bytes.len();
-    count(move || measure::saved(trigger, bytes));
+    let bytes = encoded.bytes.len();
+    after_commit(move || metrics::record_save(trigger, bytes));
     Ok(checkpoint)
 }
 
@@ -179,7 +182,7 @@ pub(super) fn insert(
 ) -> Result<(), Error> {
     let id = Uuid::parse_str(&checkpoint.id)
         .map_err(|_| Error::ArchiveRefused(format!("{} is no UUID", checkpoint.id)))?;
-    let at = |time: Option<&prost_types::Timestamp>| moment(time).map(|m| m.0);
+    let at = |time: Option<&prost_types::Timestamp>| to_unix_micros(time).map(|m| m.0);
     db.prepare_cached(
         "INSERT INTO checkpoints (session, number, id, created_at, thinned_at, header, state, state_hash, hash)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
@@ -207,44 +210,50 @@ pub(super) fn to_column(number: u64) -> i64 {
 pub(crate) fn by_id(db: &Connection, id: Uuid) -> Result<CheckpointRow, Error> {
     let row = db
         .prepare_cached(&format!("SELECT {COLUMNS} FROM checkpoints WHERE id = ?1"))?
-        .query_row([id.as_bytes()], CheckpointRow::of)
+        .query_row([id.as_bytes()], CheckpointRow::from_row)
         .optional()?
         .ok_or_else(|| Error::CheckpointNotFound(id.to_string()))?;
     if row.header()?.id == id.to_string() {
         Ok(row)
     } else {
-        Err(row.damaged())
+        Err(row.report_damage())
     }
 }
 
 /// The row with this number.
 pub(crate) fn by_number(
     db: &Connection,
-    stored: &Stored,
+    stored: &StoredSession,
     number: u64,
 ) -> Result<CheckpointRow, Error> {
     db.prepare_cached(&format!(
         "SELECT {COLUMNS} FROM checkpoints WHERE session = ?1 AND number = ?2"
     ))?
-    .query_row(params![stored.row_id, to_column(number)], CheckpointRow::of)
+    .query_row(
+        params![stored.row_id, to_column(number)],
+        CheckpointRow::from_row,
+    )
     .optional()?
     .ok_or_else(|| Error::CheckpointNotFound(format!("{number} of session {}", stored.session.id)))
     .and_then(|row| row.header_of(&stored.session.id).map(|_| row))
 }
 
 /// A checkpoint with its content, and the numbers of newer ones that are damaged.
-pub(crate) type Intact = (Checkpoint, CheckpointState, Vec<u64>);
+pub(crate) type IntactCheckpoint = (Checkpoint, CheckpointState, Vec<u64>);
 
 /// The newest checkpoint that can be read whole.
-pub(crate) fn newest_intact(db: &Connection, stored: &Stored) -> Result<Intact, Error> {
+pub(crate) fn newest_intact(
+    db: &Connection,
+    stored: &StoredSession,
+) -> Result<IntactCheckpoint, Error> {
     let mut statement = db.prepare_cached(&format!(
         "SELECT {COLUMNS} FROM checkpoints WHERE session = ?1 AND thinned_at IS NULL ORDER BY number DESC"
     ))?;
     let mut rows = statement.query([stored.row_id])?;
     let mut damaged = Vec::new();
     while let Some(row) = rows.next()? {
-        let row = CheckpointRow::of(row)?;
-        match row.open() {
+        let row = CheckpointRow::from_row(row)?;
+        match row.decode() {
             Ok((checkpoint, state)) if checkpoint.session_id == stored.session.id => {
                 return Ok((checkpoint, state, damaged));
             }
@@ -266,7 +275,7 @@ pub(crate) fn newest_intact(db: &Connection, stored: &Stored) -> Result<Intact, 
 /// Up to `limit` headers with numbers below `before`, newest first, and the numbers of damaged ones.
 pub(crate) fn list(
     db: &Connection,
-    stored: &Stored,
+    stored: &StoredSession,
     before: u64,
     limit: u32,
 ) -> Result<(Vec<Checkpoint>, Vec<u64>), Error> {
@@ -275,7 +284,7 @@ pub(crate) fn list(
     ))?;
     let rows = statement.query_map(
         params![stored.row_id, to_column(before), limit],
-        CheckpointRow::of,
+        CheckpointRow::from_row,
     )?;
     let (mut headers, mut damaged) = (Vec::new(), Vec::new());
     for row in rows {
@@ -297,7 +306,7 @@ pub(crate) fn after_row(
     let mut statement = db.prepare_cached(&format!(
         "SELECT {COLUMNS} FROM checkpoints WHERE row_id > ?1 ORDER BY row_id LIMIT ?2"
     ))?;
-    let rows = statement.query_map(params![after, limit], CheckpointRow::of)?;
+    let rows = statement.query_map(params![after, limit], CheckpointRow::from_row)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
@@ -311,7 +320,10 @@ pub(crate) fn after_number(
     let mut statement = db.prepare_cached(&format!(
         "SELECT {COLUMNS} FROM checkpoints WHERE session = ?1 AND number > ?2 ORDER BY number LIMIT ?3"
     ))?;
-    let rows = statement.query_map(params![session, to_column(after), limit], CheckpointRow::of)?;
+    let rows = statement.query_map(
+        params![session, to_column(after), limit],
+        CheckpointRow::from_row,
+    )?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
@@ -321,5 +333,5 @@ pub(crate) fn by_row(db: &Connection, row_id: i64) -> Result<CheckpointRow, Erro
         .prepare_cached(&format!(
             "SELECT {COLUMNS} FROM checkpoints WHERE row_id = ?1"
         ))?
-        .query_row([row_id], CheckpointRow::of)?)
+        .query_row([row_id], CheckpointRow::from_row)?)
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use crate::domain::moment::Moment;
+use crate::domain::time::UnixMicros;
 
 /// Clones share one time.
 #[derive(Debug, Clone)]
@@ -19,7 +19,7 @@ pub(crate) struct ServiceClock {
 
 impl ServiceClock {
     /// A clock that is not behind `newest_stored`.
-    pub(super) fn starting_after(newest_stored: Option<Moment>) -> Self {
+    pub(super) fn starting_after(newest_stored: Option<UnixMicros>) -> Self {
         let start = newest_stored
             .map_or(i64::MIN, |m| m.0 + 1)
             .max(system_micros());
@@ -30,14 +30,14 @@ impl ServiceClock {
     }
 
     /// The time now.
-    pub(crate) fn now(&self) -> Moment {
+    pub(crate) fn now(&self) -> UnixMicros {
         let elapsed = i64::try_from(self.anchor.elapsed().as_micros()).unwrap_or(i64::MAX);
         let by_system = system_micros().saturating_sub(elapsed);
         let offset = self
             .offset
             .fetch_max(by_system, Ordering::Relaxed)
             .max(by_system);
-        Moment(offset.saturating_add(elapsed))
+        UnixMicros(offset.saturating_add(elapsed))
     }
 }
 
@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn a_clock_behind_the_database_goes_on_from_the_database() {
-        let hour_ahead = Moment(system_micros() + 3_600_000_000);
+        let hour_ahead = UnixMicros(system_micros() + 3_600_000_000);
         let clock = ServiceClock::starting_after(Some(hour_ahead));
         let first = clock.now();
         assert!(first > hour_ahead && clock.now() >= first);

@@ -12,7 +12,7 @@ const PRIVATE: u32 = 0o600;
 const SUFFIXES: [&str; 3] = ["", "-wal", "-shm"];
 
 /// The files of the database at `path`, there or not.
-pub(super) fn of(path: &Path) -> [PathBuf; 3] {
+pub(super) fn database_files(path: &Path) -> [PathBuf; 3] {
     SUFFIXES.map(|suffix| {
         let mut name = path.as_os_str().to_owned();
         name.push(suffix);
@@ -22,10 +22,10 @@ pub(super) fn of(path: &Path) -> [PathBuf; 3] {
 
 /// Makes an empty file unless there is one; to be called before SQLite opens it, which gives the modes of the database to
 /// the files beside it, and makes a database with whatever mode the umask leaves.
-pub(super) fn make_private(path: &Path) -> std::io::Result<()> {
-    match make_new(path) {
+pub(super) fn ensure_private(path: &Path) -> std::io::Result<()> {
+    match create_private(path) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            tighten(path);
+            set_private_mode(path);
             Ok(())
         }
         made => made,
@@ -36,14 +36,14 @@ pub(super) fn make_private(path: &Path) -> std::io::Result<()> {
 ///
 /// # Errors
 /// If there is anything, or it cannot be made.
-pub(super) fn make_new(path: &Path) -> std::io::Result<()> {
+pub(super) fn create_private(path: &Path) -> std::io::Result<()> {
     let mut new = OpenOptions::new();
     new.write(true).create_new(true).mode(PRIVATE);
     new.open(path).map(drop)
 }
 
-fn tighten(path: &Path) {
-    for file in of(path) {
+fn set_private_mode(path: &Path) {
+    for file in database_files(path) {
         match std::fs::set_permissions(&file, Permissions::from_mode(PRIVATE)) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 tracing::warn!(%error, file = %file.display(), "the mode of a database's file cannot be set");
@@ -66,17 +66,17 @@ mod tests {
     fn files_that_others_may_read_are_closed_to_them() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("one.db");
-        make_private(&path).unwrap();
+        ensure_private(&path).unwrap();
         assert_eq!(
             (mode(&path), std::fs::read(&path).unwrap().len()),
             (0o600, 0)
         );
-        let [_, log, index] = of(&path);
+        let [_, log, index] = database_files(&path);
         for file in [&path, &log] {
             std::fs::write(file, "kept").unwrap();
             std::fs::set_permissions(file, Permissions::from_mode(0o644)).unwrap();
         }
-        make_private(&path).unwrap();
+        ensure_private(&path).unwrap();
         assert_eq!(
             (mode(&path), mode(&log), index.exists()),
             (0o600, 0o600, false)

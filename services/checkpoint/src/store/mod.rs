@@ -8,12 +8,13 @@ pub(crate) mod archive;
 mod backup;
 pub(crate) mod checkpoints;
 mod clock;
+pub(crate) mod codec;
 mod column;
 mod connection;
+mod deferred_metrics;
 mod files;
-pub(crate) mod ledger;
+pub(crate) mod idempotency;
 mod open;
-pub(crate) mod packing;
 pub(crate) mod pruning;
 mod readers;
 pub(crate) mod restores;
@@ -21,7 +22,6 @@ mod salvage;
 pub(crate) mod search;
 pub(crate) mod sessions;
 pub(crate) mod signals;
-mod tally;
 mod writer;
 
 use std::sync::Arc;
@@ -33,23 +33,23 @@ pub use backup::{BackupError, backup};
 pub(crate) use open::DATABASE;
 pub use open::{Integrity, check_integrity};
 
-use crate::domain::moment::Moment;
+use crate::domain::time::UnixMicros;
 use crate::error::Error;
 use clock::ServiceClock;
-use ledger::Request;
+pub(crate) use deferred_metrics::after_commit;
+use idempotency::IdempotencyKey;
 use readers::Readers;
-pub(crate) use tally::count;
 use writer::Writer;
 pub(crate) use writer::in_savepoint;
 
 /// The database of one data folder.
 #[derive(Clone)]
 pub(crate) struct Store {
-    shared: Arc<Shared>,
+    inner: Arc<StoreInner>,
 }
 
 /// Dropped in this order: SQLite removes its log only if the writer's connection is the last one to close.
-struct Shared {
+struct StoreInner {
     readers: Readers,
     writer: Writer,
     clock: ServiceClock,
@@ -66,21 +66,21 @@ impl Store {
     /// What `job` refuses; OVERLOADED if too much waits; DISK_FULL, STORE_UNAVAILABLE if the commit failed.
     pub(crate) async fn mutate<R, F>(
         &self,
-        request: Request,
+        key: IdempotencyKey,
         bytes: usize,
         job: F,
     ) -> Result<R, Error>
     where
         R: Message + Default + Send + 'static,
-        F: FnOnce(&Connection, Moment) -> Result<R, Error> + Send + 'static,
+        F: FnOnce(&Connection, UnixMicros) -> Result<R, Error> + Send + 'static,
     {
         self.write(bytes, move |db, now| {
-            if let Some(answer) = ledger::replay(db, &request)? {
-                return Ok(answer);
+            if let Some(response) = idempotency::replay(db, &key)? {
+                return Ok(response);
             }
-            let answer = job(db, now)?;
-            ledger::record(db, &request, &answer, now)?;
-            Ok(answer)
+            let response = job(db, now)?;
+            idempotency::record(db, &key, &response, now)?;
+            Ok(response)
         })
         .await
     }
@@ -89,9 +89,9 @@ impl Store {
     pub(crate) async fn write<R, F>(&self, bytes: usize, job: F) -> Result<R, Error>
     where
         R: Send + 'static,
-        F: FnOnce(&Connection, Moment) -> Result<R, Error> + Send + 'static,
+        F: FnOnce(&Connection, UnixMicros) -> Result<R, Error> + Send + 'static,
     {
-        self.shared.writer.submit(bytes, job).await
+        self.inner.writer.submit(bytes, job).await
     }
 
     /// Runs a query on a connection of its own, beside the writer.
@@ -100,11 +100,11 @@ impl Store {
         R: Send + 'static,
         F: FnOnce(&Connection) -> Result<R, Error> + Send + 'static,
     {
-        self.shared.readers.run(query).await
+        self.inner.readers.run(query).await
     }
 
     /// The service's time.
-    pub(crate) fn now(&self) -> Moment {
-        self.shared.clock.now()
+    pub(crate) fn now(&self) -> UnixMicros {
+        self.inner.clock.now()
     }
 }

@@ -12,8 +12,8 @@ use rusqlite_migration::{M, Migrations};
 use super::clock::ServiceClock;
 use super::readers::Readers;
 use super::writer::Writer;
-use super::{Shared, Store, connection, files, salvage};
-use crate::domain::moment::Moment;
+use super::{Store, StoreInner, connection, files, salvage};
+use crate::domain::time::UnixMicros;
 use crate::error::{Error, StartError};
 
 /// The database's name within the data folder.
@@ -51,16 +51,16 @@ impl Store {
         let lock = lock(data_dir)?;
         let path = data_dir.join(DATABASE);
         if let Integrity::Damaged(what) = check_integrity(&path) {
-            set_aside_and_salvage(&path, &what)?;
+            quarantine_and_salvage(&path, &what)?;
         }
         let db = open_with_schema(&path)?;
         let clock =
-            ServiceClock::starting_after(newest_moment(&db).map_err(|e| unusable(&path, &e))?);
+            ServiceClock::starting_after(newest_time(&db).map_err(|e| unusable(&path, &e))?);
         let writer = Writer::start(path.clone(), db, clock.clone()).map_err(folder_error)?;
         Ok(Self {
-            shared: Arc::new(Shared {
+            inner: Arc::new(StoreInner {
                 writer,
-                readers: Readers::of(path),
+                readers: Readers::new(path),
                 clock,
                 _lock: lock,
             }),
@@ -109,11 +109,12 @@ pub fn check_integrity(path: &Path) -> Integrity {
 }
 
 fn open_with_schema(path: &Path) -> Result<Connection, StartError> {
-    files::make_private(path).map_err(|source| StartError::DataDir {
+    files::ensure_private(path).map_err(|source| StartError::DataDir {
         path: path.display().to_string(),
         source,
     })?;
-    let mut db = connection::writer(path).map_err(|error| unusable(path, &Error::from(error)))?;
+    let mut db =
+        connection::open_writer(path).map_err(|error| unusable(path, &Error::from(error)))?;
     Migrations::from_slice(&MIGRATIONS)
         .to_latest(&mut db)
         .map_err(|error| {
@@ -140,10 +141,13 @@ fn unusable(path: &Path, error: &Error) -> StartError {
 }
 
 /// Moves the damaged files away, untouched, and carries what can be read into a new database.
-fn set_aside_and_salvage(path: &Path, what: &str) -> Result<(), StartError> {
-    let aside = aside_name(path);
-    tracing::error!(damage = what, set_aside = %aside.display(), "THE DATABASE IS DAMAGED; it is set aside and what can be read is carried over");
-    for (from, to) in files::of(path).into_iter().zip(files::of(&aside)) {
+fn quarantine_and_salvage(path: &Path, what: &str) -> Result<(), StartError> {
+    let quarantine = quarantine_path(path);
+    tracing::error!(damage = what, set_aside = %quarantine.display(), "THE DATABASE IS DAMAGED; it is set aside and what can be read is carried over");
+    for (from, to) in files::database_files(path)
+        .into_iter()
+        .zip(files::database_files(&quarantine))
+    {
         match std::fs::rename(&from, &to) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
                 return Err(StartError::DataDir {
@@ -155,18 +159,19 @@ fn set_aside_and_salvage(path: &Path, what: &str) -> Result<(), StartError> {
         }
     }
     let mut db = open_with_schema(path)?;
-    let carried = salvage::carry_over(&aside, &mut db).map_err(|error| unusable(path, &error))?;
+    let report =
+        salvage::copy_intact(&quarantine, &mut db).map_err(|error| unusable(path, &error))?;
     tracing::error!(
-        sessions = carried.sessions,
-        checkpoints = carried.checkpoints,
-        signals = carried.signals,
-        unreadable_rows = carried.unreadable,
+        sessions = report.sessions,
+        checkpoints = report.checkpoints,
+        signals = report.signals,
+        unreadable_rows = report.unreadable,
         "carried over from the damaged database; keep the file set aside until you have looked at what is missing"
     );
     Ok(())
 }
 
-fn aside_name(path: &Path) -> PathBuf {
+fn quarantine_path(path: &Path) -> PathBuf {
     let unix_seconds = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(0, |since| since.as_secs());
@@ -177,7 +182,7 @@ fn aside_name(path: &Path) -> PathBuf {
 }
 
 /// The newest time in the database. Rows are in the order of time, so the last of each table is enough.
-fn newest_moment(db: &Connection) -> Result<Option<Moment>, Error> {
+fn newest_time(db: &Connection) -> Result<Option<UnixMicros>, Error> {
     let mut newest = None;
     for sql in [
         "SELECT max(updated_at) FROM sessions",
@@ -185,7 +190,7 @@ fn newest_moment(db: &Connection) -> Result<Option<Moment>, Error> {
         "SELECT created_at FROM signals ORDER BY row_id DESC LIMIT 1",
     ] {
         let found: Option<Option<i64>> = db.query_row(sql, [], |row| row.get(0)).optional()?;
-        newest = newest.max(found.flatten().map(Moment));
+        newest = newest.max(found.flatten().map(UnixMicros));
     }
     Ok(newest)
 }

@@ -3,28 +3,31 @@
 
 use rusqlite::{Connection, params};
 
+use super::after_commit;
 use super::checkpoints::to_column;
-use super::count;
 use super::search;
-use super::sessions::{self, Stored};
-use crate::domain::moment::Moment;
+use super::sessions::{self, StoredSession};
+use crate::domain::time::UnixMicros;
 use crate::error::Error;
-use crate::measure;
+use crate::metrics;
 
 /// Checkpoints of a session that still have their content: (number, time), ascending.
-pub(crate) fn contents(db: &Connection, session: i64) -> Result<Vec<(u64, Moment)>, Error> {
+pub(crate) fn contents(db: &Connection, session: i64) -> Result<Vec<(u64, UnixMicros)>, Error> {
     let mut statement = db.prepare_cached(
         "SELECT number, created_at FROM checkpoints WHERE session = ?1 AND thinned_at IS NULL ORDER BY number",
     )?;
     let rows = statement.query_map([session], |row| {
-        Ok((row.get::<_, i64>(0)?.unsigned_abs(), Moment(row.get(1)?)))
+        Ok((
+            row.get::<_, i64>(0)?.unsigned_abs(),
+            UnixMicros(row.get(1)?),
+        ))
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 /// What was dropped.
 #[derive(Debug, Default, Clone, Copy)]
-pub(crate) struct Dropped {
+pub(crate) struct PruneStats {
     pub(crate) checkpoints: u64,
     pub(crate) bytes: u64,
 }
@@ -32,12 +35,12 @@ pub(crate) struct Dropped {
 /// Drops the contents of these checkpoints; headers and hashes stay.
 pub(crate) fn thin(
     db: &Connection,
-    stored: &Stored,
+    stored: &StoredSession,
     numbers: &[u64],
     reason: &str,
-    now: Moment,
-) -> Result<Dropped, Error> {
-    let mut dropped = Dropped::default();
+    now: UnixMicros,
+) -> Result<PruneStats, Error> {
+    let mut dropped = PruneStats::default();
     for number in numbers {
         let row: Result<(i64, i64), _> = db
             .prepare_cached(
@@ -48,7 +51,7 @@ pub(crate) fn thin(
                 Ok((row.get(0)?, row.get(1)?))
             });
         let Ok((row_id, bytes)) = row else { continue };
-        search::forget(db, row_id)?;
+        search::remove(db, row_id)?;
         db.prepare_cached(
             "UPDATE checkpoints SET state = NULL, thinned_at = ?2 WHERE row_id = ?1",
         )?
@@ -57,8 +60,8 @@ pub(crate) fn thin(
         dropped.bytes += bytes.unsigned_abs();
     }
     if dropped.checkpoints > 0 {
-        count(move || measure::pruned(dropped.checkpoints));
-        note(db, stored, reason, dropped, now)?;
+        after_commit(move || metrics::record_pruned(dropped.checkpoints));
+        record_deletion(db, stored, reason, dropped, now)?;
     }
     Ok(dropped)
 }
@@ -66,10 +69,10 @@ pub(crate) fn thin(
 /// Deletes a session with all it holds.
 pub(crate) fn delete_session(
     db: &Connection,
-    stored: &Stored,
+    stored: &StoredSession,
     reason: &str,
-    now: Moment,
-) -> Result<Dropped, Error> {
+    now: UnixMicros,
+) -> Result<PruneStats, Error> {
     let (checkpoints, contents, bytes): (i64, i64, i64) = db
         .prepare_cached(
             "SELECT count(*), count(state), coalesce(sum(length(state)), 0) FROM checkpoints WHERE session = ?1",
@@ -77,23 +80,23 @@ pub(crate) fn delete_session(
         .query_row([stored.row_id], |row| {
             Ok((row.get(0)?, row.get(1)?, row.get(2)?))
         })?;
-    let dropped = Dropped {
+    let dropped = PruneStats {
         checkpoints: checkpoints.unsigned_abs(),
         bytes: bytes.unsigned_abs(),
     };
-    search::forget_session(db, stored.row_id)?;
+    search::remove_session(db, stored.row_id)?;
     sessions::delete(db, stored.row_id)?;
-    count(move || measure::pruned(contents.unsigned_abs()));
-    note(db, stored, reason, dropped, now)?;
+    after_commit(move || metrics::record_pruned(contents.unsigned_abs()));
+    record_deletion(db, stored, reason, dropped, now)?;
     Ok(dropped)
 }
 
-fn note(
+fn record_deletion(
     db: &Connection,
-    stored: &Stored,
+    stored: &StoredSession,
     reason: &str,
-    dropped: Dropped,
-    now: Moment,
+    dropped: PruneStats,
+    now: UnixMicros,
 ) -> Result<(), Error> {
     let id = uuid::Uuid::parse_str(&stored.session.id).unwrap_or_default();
     db.prepare_cached("INSERT INTO deletions (created_at, reason, session, checkpoints, bytes) VALUES (?1, ?2, ?3, ?4, ?5)")?
@@ -102,7 +105,7 @@ fn note(
 }
 
 /// Gives freed pages back to the file system, up to `pages` of them.
-pub(crate) fn give_back_space(db: &Connection, pages: u32) -> Result<(), Error> {
+pub(crate) fn incremental_vacuum(db: &Connection, pages: u32) -> Result<(), Error> {
     // The pragma answers a row for each page.
     let mut statement = db.prepare(&format!("PRAGMA incremental_vacuum({pages})"))?;
     let mut rows = statement.query([])?;

@@ -15,15 +15,15 @@ const CONNECTIONS: usize = 4;
 pub(super) struct Readers {
     path: PathBuf,
     idle: Arc<Mutex<Vec<Connection>>>,
-    turns: Semaphore,
+    permits: Semaphore,
 }
 
 impl Readers {
-    pub(super) fn of(path: PathBuf) -> Self {
+    pub(super) fn new(path: PathBuf) -> Self {
         Self {
             path,
             idle: Arc::default(),
-            turns: Semaphore::new(CONNECTIONS),
+            permits: Semaphore::new(CONNECTIONS),
         }
     }
 
@@ -32,13 +32,13 @@ impl Readers {
         R: Send + 'static,
         F: FnOnce(&Connection) -> Result<R, Error> + Send + 'static,
     {
-        let _turn = self.turns.acquire().await.map_err(|_| Error::Stopping)?;
+        let _permit = self.permits.acquire().await.map_err(|_| Error::Stopping)?;
         let (idle, path) = (Arc::clone(&self.idle), self.path.clone());
         tokio::task::spawn_blocking(move || {
             let free = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let db = match free {
                 Some(db) => db,
-                None => connection::reader(&path)?,
+                None => connection::open_reader(&path)?,
             };
             let result = query(&db);
             // A connection that failed may hold a broken state; a new one costs a millisecond.

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
 use super::checkpoints::to_column;
-use crate::domain::moment::Moment;
+use crate::domain::time::UnixMicros;
 use crate::error::Error;
 
 /// Notes a restore; answers with its id.
@@ -13,7 +13,7 @@ pub(crate) fn insert(
     session: i64,
     number: u64,
     epoch: u64,
-    now: Moment,
+    now: UnixMicros,
 ) -> Result<Uuid, Error> {
     let id = Uuid::now_v7();
     db.prepare_cached(

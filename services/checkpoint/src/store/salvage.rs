@@ -12,13 +12,13 @@ use uuid::Uuid;
 
 use super::checkpoints::CheckpointRow;
 use super::sessions;
-use crate::domain::moment::{Moment, moment};
-use crate::domain::seal;
+use crate::domain::hash_chain;
+use crate::domain::time::{UnixMicros, to_unix_micros};
 use crate::error::Error;
 
 /// How much came over.
 #[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Carried {
+pub(super) struct SalvageReport {
     pub(super) sessions: usize,
     pub(super) checkpoints: usize,
     pub(super) signals: usize,
@@ -27,23 +27,23 @@ pub(super) struct Carried {
 }
 
 /// Copies everything intact from the file `damaged` into the empty database `db`.
-pub(super) fn carry_over(damaged: &Path, db: &mut Connection) -> Result<Carried, Error> {
-    let mut carried = Carried::default();
+pub(super) fn copy_intact(damaged: &Path, db: &mut Connection) -> Result<SalvageReport, Error> {
+    let mut report = SalvageReport::default();
     let Ok(source) = Connection::open_with_flags(damaged, OpenFlags::SQLITE_OPEN_READ_ONLY) else {
-        return Ok(carried);
+        return Ok(report);
     };
     // Lets SQLite read on past a damaged schema row or a file shorter than its header says.
     let _ = source.execute_batch("PRAGMA writable_schema = ON");
     let target = db.transaction()?;
-    let sessions = carry_sessions(&source, &target, &mut carried)?;
-    carry_checkpoints(&source, &target, &sessions, &mut carried)?;
-    carry_signals(&source, &target, &mut carried)?;
+    let sessions = copy_sessions(&source, &target, &mut report)?;
+    copy_checkpoints(&source, &target, &sessions, &mut report)?;
+    copy_signals(&source, &target, &mut report)?;
     target.commit()?;
-    Ok(carried)
+    Ok(report)
 }
 
 /// Visits every row of a table that can be reached from either end; damage in the middle hides only itself.
-fn visit(
+fn for_each_row(
     source: &Connection,
     columns: &str,
     table: &str,
@@ -73,14 +73,14 @@ fn visit(
 }
 
 /// Answers with the rows that came over.
-fn carry_sessions(
+fn copy_sessions(
     source: &Connection,
     target: &Connection,
-    carried: &mut Carried,
+    report: &mut SalvageReport,
 ) -> Result<BTreeSet<i64>, Error> {
     let mut rows = BTreeSet::new();
     let columns = "row_id, id, project, status, recoverable, updated_at, record, hash";
-    visit(source, columns, "sessions", |row| {
+    for_each_row(source, columns, "sessions", |row| {
         let read = || -> rusqlite::Result<_> {
             Ok((
                 row.get::<_, i64>(0)?,
@@ -90,7 +90,7 @@ fn carry_sessions(
         };
         let intact = read()
             .ok()
-            .filter(|(_, record, hash)| seal::hash(record) == hash.as_slice());
+            .filter(|(_, record, hash)| hash_chain::hash(record) == hash.as_slice());
         let session = intact
             .as_ref()
             .and_then(|(_, record, _)| <Session as prost::Message>::decode(record.as_slice()).ok());
@@ -98,9 +98,9 @@ fn carry_sessions(
             (Some((row_id, _, _)), Some(session)) => {
                 insert_session(target, row_id, session)?;
                 rows.insert(row_id);
-                carried.sessions += 1;
+                report.sessions += 1;
             }
-            _ => carried.unreadable += 1,
+            _ => report.unreadable += 1,
         }
         Ok(())
     })?;
@@ -117,28 +117,28 @@ fn insert_session(target: &Connection, row_id: i64, session: Session) -> Result<
     Ok(())
 }
 
-fn carry_checkpoints(
+fn copy_checkpoints(
     source: &Connection,
     target: &Connection,
     sessions: &BTreeSet<i64>,
-    carried: &mut Carried,
+    report: &mut SalvageReport,
 ) -> Result<(), Error> {
     let mut orphans: BTreeMap<i64, Checkpoint> = BTreeMap::new();
     let columns = "row_id, session, number, thinned_at, header, state, state_hash, hash";
     // Rows of lost sessions come before their stand-ins are made.
     target.execute_batch("PRAGMA defer_foreign_keys = ON")?;
-    visit(source, columns, "checkpoints", |row| {
-        let intact = CheckpointRow::of(row).ok().and_then(|stored| {
+    for_each_row(source, columns, "checkpoints", |row| {
+        let intact = CheckpointRow::from_row(row).ok().and_then(|stored| {
             let header = stored.header().ok()?;
-            let whole = matches!(stored.open(), Ok(_) | Err(Error::Thinned(_)));
+            let whole = matches!(stored.decode(), Ok(_) | Err(Error::Thinned(_)));
             whole.then_some((stored, header))
         });
         let Some((stored, header)) = intact else {
-            carried.unreadable += 1;
+            report.unreadable += 1;
             return Ok(());
         };
         copy_checkpoint(target, row, &header)?;
-        carried.checkpoints += 1;
+        report.checkpoints += 1;
         if !sessions.contains(&stored.session)
             && orphans
                 .get(&stored.session)
@@ -149,7 +149,7 @@ fn carry_checkpoints(
         Ok(())
     })?;
     for (row_id, newest) in orphans {
-        insert_session(target, row_id, stand_in(&newest))?;
+        insert_session(target, row_id, placeholder_session(&newest))?;
     }
     Ok(())
 }
@@ -161,7 +161,9 @@ fn value(row: &Row<'_>, column: usize) -> rusqlite::Result<rusqlite::types::Valu
 
 fn copy_checkpoint(target: &Connection, row: &Row<'_>, header: &Checkpoint) -> Result<(), Error> {
     let id = Uuid::parse_str(&header.id).unwrap_or_default();
-    let created_at = moment(header.created_at.as_ref()).unwrap_or(Moment(0)).0;
+    let created_at = to_unix_micros(header.created_at.as_ref())
+        .unwrap_or(UnixMicros(0))
+        .0;
     target
         .prepare_cached(
             "INSERT OR IGNORE INTO checkpoints (row_id, session, number, id, created_at, thinned_at, header, state, state_hash, hash)
@@ -183,7 +185,7 @@ fn copy_checkpoint(target: &Connection, row: &Row<'_>, header: &Checkpoint) -> R
 }
 
 /// What is known of a session from its newest checkpoint.
-fn stand_in(newest: &Checkpoint) -> Session {
+fn placeholder_session(newest: &Checkpoint) -> Session {
     Session {
         id: newest.session_id.clone(),
         project: "(salvaged)".into(),
@@ -206,25 +208,25 @@ fn stand_in(newest: &Checkpoint) -> Session {
     }
 }
 
-fn carry_signals(
+fn copy_signals(
     source: &Connection,
     target: &Connection,
-    carried: &mut Carried,
+    report: &mut SalvageReport,
 ) -> Result<(), Error> {
-    visit(
+    for_each_row(
         source,
         "row_id, session, created_at, record, hash",
         "signals",
         |row| {
-            let sealed = || -> rusqlite::Result<bool> {
-                Ok(seal::hash(row.get_ref(3)?.as_blob()?) == row.get_ref(4)?.as_blob()?)
+            let hash_matches = || -> rusqlite::Result<bool> {
+                Ok(hash_chain::hash(row.get_ref(3)?.as_blob()?) == row.get_ref(4)?.as_blob()?)
             };
-            if !sealed().unwrap_or(false) {
-                carried.unreadable += 1;
+            if !hash_matches().unwrap_or(false) {
+                report.unreadable += 1;
                 return Ok(());
             }
             // A snapshot of a session that was lost whole has nobody to speak of.
-            carried.signals += target.execute(
+            report.signals += target.execute(
                 "INSERT OR IGNORE INTO signals (row_id, session, created_at, record, hash)
              SELECT ?1, ?2, ?3, ?4, ?5 WHERE EXISTS (SELECT 1 FROM sessions WHERE row_id = ?2)",
                 params![

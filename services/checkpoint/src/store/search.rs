@@ -5,19 +5,19 @@
 use rusqlite::{Connection, params};
 
 use super::checkpoints::{self, CheckpointRow};
-use crate::domain::snippet::searchable;
+use crate::domain::snippet::searchable_texts;
 use crate::error::Error;
 
 /// Rows indexed in one transaction while idle: a save that comes meanwhile waits for it.
-const STEP: u32 = 64;
+const BATCH: u32 = 64;
 
 /// Indexes some rows if any wait; called when nothing else is to be written.
-pub(super) fn catch_up_a_little(db: &Connection) -> Result<(), Error> {
+pub(super) fn catch_up_when_idle(db: &Connection) -> Result<(), Error> {
     if pending(db)? == 0 {
         return Ok(());
     }
     db.execute_batch("BEGIN IMMEDIATE")?;
-    let indexed = index_step(db, STEP);
+    let indexed = index_batch(db, BATCH);
     db.execute_batch(if indexed.is_ok() {
         "COMMIT"
     } else {
@@ -36,15 +36,15 @@ fn pending(db: &Connection) -> Result<i64, Error> {
 }
 
 /// Indexes up to `limit` rows; answers whether more wait. Runs within the caller's transaction.
-pub(crate) fn index_step(db: &Connection, limit: u32) -> Result<bool, Error> {
+pub(crate) fn index_batch(db: &Connection, limit: u32) -> Result<bool, Error> {
     let done: i64 = db
         .prepare_cached("SELECT done FROM search_progress")?
         .query_row([], |row| row.get(0))?;
     let rows = checkpoints::after_row(db, done, limit)?;
     for row in &rows {
         // What is damaged or thinned has no words to find.
-        if let Ok((_, state)) = row.open() {
-            let words = searchable(&state).collect::<Vec<_>>().join("\n");
+        if let Ok((_, state)) = row.decode() {
+            let words = searchable_texts(&state).collect::<Vec<_>>().join("\n");
             db.prepare_cached("INSERT OR REPLACE INTO search (rowid, words) VALUES (?1, ?2)")?
                 .execute(params![row.row_id, words])?;
         }
@@ -57,7 +57,7 @@ pub(crate) fn index_step(db: &Connection, limit: u32) -> Result<bool, Error> {
 }
 
 /// Takes rows out of the index before they are thinned or deleted.
-pub(super) fn forget_session(db: &Connection, session: i64) -> Result<(), Error> {
+pub(super) fn remove_session(db: &Connection, session: i64) -> Result<(), Error> {
     db.prepare_cached(
         "DELETE FROM search WHERE rowid IN (SELECT row_id FROM checkpoints WHERE session = ?1)",
     )?
@@ -66,7 +66,7 @@ pub(super) fn forget_session(db: &Connection, session: i64) -> Result<(), Error>
 }
 
 /// Takes one row out of the index.
-pub(super) fn forget(db: &Connection, row_id: i64) -> Result<(), Error> {
+pub(super) fn remove(db: &Connection, row_id: i64) -> Result<(), Error> {
     db.prepare_cached("DELETE FROM search WHERE rowid = ?1")?
         .execute([row_id])?;
     Ok(())
@@ -74,7 +74,7 @@ pub(super) fn forget(db: &Connection, row_id: i64) -> Result<(), Error> {
 
 /// Where to search.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Scope {
+pub(crate) struct SearchScope {
     pub(crate) project: Option<String>,
     pub(crate) session: Option<i64>,
 }
@@ -83,7 +83,7 @@ pub(crate) struct Scope {
 pub(crate) fn find(
     db: &Connection,
     fts5_query: &str,
-    scope: &Scope,
+    scope: &SearchScope,
     limit: u32,
 ) -> Result<Vec<CheckpointRow>, Error> {
     let ids: Vec<i64> = db

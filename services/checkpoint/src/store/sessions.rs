@@ -5,45 +5,45 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use shim_proto::checkpoint::v1::{Interruption, Session, SessionStatus};
 use uuid::Uuid;
 
-use super::{column, count};
-use crate::domain::moment::{Moment, moment};
+use super::{after_commit, column};
+use crate::domain::hash_chain;
 use crate::domain::recovery::is_recoverable;
-use crate::domain::seal;
+use crate::domain::time::{UnixMicros, to_unix_micros};
 use crate::error::Error;
-use crate::measure;
+use crate::metrics;
 
 /// A session with its place in the database.
 #[derive(Debug, Clone)]
-pub(crate) struct Stored {
+pub(crate) struct StoredSession {
     pub(crate) row_id: i64,
     pub(crate) session: Session,
 }
 
 const COLUMNS: &str = "row_id, record, hash";
 
-fn decode(row: &Row<'_>) -> rusqlite::Result<Result<Stored, i64>> {
+fn decode(row: &Row<'_>) -> rusqlite::Result<Result<StoredSession, i64>> {
     let row_id: i64 = row.get(0)?;
     let record = column::bytes(row, 1)?.unwrap_or_default();
     let hash = column::bytes(row, 2)?.unwrap_or_default();
-    if seal::hash(record) != hash {
+    if hash_chain::hash(record) != hash {
         return Ok(Err(row_id));
     }
     Ok(Session::decode(record)
-        .map(|session| Stored { row_id, session })
+        .map(|session| StoredSession { row_id, session })
         .map_err(|_| row_id))
 }
 
 /// Tells a damaged row from a readable one, loudly.
-fn verified(found: Result<Stored, i64>) -> Result<Stored, Error> {
+fn verified(found: Result<StoredSession, i64>) -> Result<StoredSession, Error> {
     found.map_err(|row_id| {
         tracing::error!(row_id, "a session row is damaged; it is not served");
-        measure::damaged();
+        metrics::record_damage();
         Error::Damaged(format!("session row {row_id}"))
     })
 }
 
 /// The session with this id.
-pub(crate) fn find(db: &Connection, id: Uuid) -> Result<Stored, Error> {
+pub(crate) fn find(db: &Connection, id: Uuid) -> Result<StoredSession, Error> {
     let sql = select("WHERE id = ?1");
     let found = db
         .prepare_cached(&sql)?
@@ -53,7 +53,7 @@ pub(crate) fn find(db: &Connection, id: Uuid) -> Result<Stored, Error> {
 }
 
 /// The session in this row.
-pub(crate) fn by_row(db: &Connection, row_id: i64) -> Result<Stored, Error> {
+pub(crate) fn by_row(db: &Connection, row_id: i64) -> Result<StoredSession, Error> {
     let sql = select("WHERE row_id = ?1");
     let found = db
         .prepare_cached(&sql)?
@@ -70,7 +70,7 @@ fn select(filter: &str) -> String {
 }
 
 /// The session, if `epoch` is its owner's and it was not ended.
-pub(crate) fn require_owner(db: &Connection, id: Uuid, epoch: u64) -> Result<Stored, Error> {
+pub(crate) fn require_owner(db: &Connection, id: Uuid, epoch: u64) -> Result<StoredSession, Error> {
     let stored = find(db, id)?;
     if stored.session.epoch != epoch {
         return Err(Error::StaleOwner {
@@ -88,7 +88,7 @@ pub(crate) fn require_owner(db: &Connection, id: Uuid, epoch: u64) -> Result<Sto
 fn columns(session: &Session) -> Result<(Uuid, i64, Vec<u8>), Error> {
     let id =
         Uuid::parse_str(&session.id).map_err(|_| Error::SessionNotFound(session.id.clone()))?;
-    let updated_at = moment(session.updated_at.as_ref()).map_or(0, |m| m.0);
+    let updated_at = to_unix_micros(session.updated_at.as_ref()).map_or(0, |m| m.0);
     // `attached` is told at the time of an answer and never stored.
     let record = Session {
         attached: false,
@@ -99,7 +99,7 @@ fn columns(session: &Session) -> Result<(Uuid, i64, Vec<u8>), Error> {
 }
 
 /// Adds a session.
-pub(crate) fn insert(db: &Connection, session: Session) -> Result<Stored, Error> {
+pub(crate) fn insert(db: &Connection, session: Session) -> Result<StoredSession, Error> {
     let (id, updated_at, record) = columns(&session)?;
     db.prepare_cached(
         "INSERT INTO sessions (id, project, status, recoverable, updated_at, record, hash)
@@ -112,16 +112,20 @@ pub(crate) fn insert(db: &Connection, session: Session) -> Result<Stored, Error>
         is_recoverable(&session),
         updated_at,
         record,
-        seal::hash(&record)
+        hash_chain::hash(&record)
     ])?;
-    Ok(Stored {
+    Ok(StoredSession {
         row_id: db.last_insert_rowid(),
         session,
     })
 }
 
 /// Writes a changed session back; `now` becomes its time of change.
-pub(crate) fn update(db: &Connection, stored: &mut Stored, now: Moment) -> Result<(), Error> {
+pub(crate) fn update(
+    db: &Connection,
+    stored: &mut StoredSession,
+    now: UnixMicros,
+) -> Result<(), Error> {
     stored.session.updated_at = Some(now.into());
     let session = &stored.session;
     let (_, updated_at, record) = columns(session)?;
@@ -136,19 +140,19 @@ pub(crate) fn update(db: &Connection, stored: &mut Stored, now: Moment) -> Resul
         is_recoverable(session),
         updated_at,
         record,
-        seal::hash(&record)
+        hash_chain::hash(&record)
     ])?;
     Ok(())
 }
 
 /// Notes that the session has an owner who lives. Answers with what had interrupted it.
-pub(crate) fn revive(session: &mut Session) -> Option<Interruption> {
+pub(crate) fn reactivate(session: &mut Session) -> Option<Interruption> {
     let interruption = session.interruption.take();
     if let Some(interruption) = &interruption
         && session.status() == SessionStatus::Interrupted
     {
         let cause = interruption.cause();
-        count(move || measure::recovered(cause));
+        after_commit(move || metrics::record_recovery(cause));
     }
     session.status = SessionStatus::Active.into();
     interruption
@@ -173,13 +177,13 @@ pub(crate) fn count_by_status(db: &Connection) -> Result<Vec<(SessionStatus, u32
 }
 
 /// Sessions that had an owner when the service last ran.
-pub(crate) fn active(db: &Connection) -> Result<Vec<Stored>, Error> {
+pub(crate) fn active(db: &Connection) -> Result<Vec<StoredSession>, Error> {
     collect(db, "WHERE status = 1", []).map(|(sessions, _)| sessions)
 }
 
 /// Which sessions to list.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Filter {
+pub(crate) struct SessionFilter {
     pub(crate) project: Option<String>,
     pub(crate) status: Option<i32>,
 }
@@ -190,10 +194,10 @@ pub(crate) type Cursor = (i64, i64);
 /// Up to `limit` sessions behind `after`, most recently changed first, and how many rows were damaged.
 pub(crate) fn list(
     db: &Connection,
-    filter: &Filter,
+    filter: &SessionFilter,
     after: Option<Cursor>,
     limit: u32,
-) -> Result<(Vec<Stored>, u32), Error> {
+) -> Result<(Vec<StoredSession>, u32), Error> {
     let (time, row_id) = after.unwrap_or((i64::MAX, i64::MAX));
     collect(
         db,
@@ -204,7 +208,11 @@ pub(crate) fn list(
 }
 
 /// Up to `limit` sessions in rows above `after`, in the order they were opened.
-pub(crate) fn after_row(db: &Connection, after: i64, limit: u32) -> Result<Vec<Stored>, Error> {
+pub(crate) fn after_row(
+    db: &Connection,
+    after: i64,
+    limit: u32,
+) -> Result<Vec<StoredSession>, Error> {
     collect(
         db,
         "WHERE row_id > ?1 ORDER BY row_id LIMIT ?2",
@@ -219,7 +227,7 @@ pub(crate) fn recoverable(
     project: &str,
     same: bool,
     limit: u32,
-) -> Result<Vec<Stored>, Error> {
+) -> Result<Vec<StoredSession>, Error> {
     let rule = if same {
         "WHERE recoverable = 1 AND project = ?1 ORDER BY updated_at DESC LIMIT ?2"
     } else {
@@ -232,7 +240,7 @@ fn collect(
     db: &Connection,
     rule: &str,
     params: impl rusqlite::Params,
-) -> Result<(Vec<Stored>, u32), Error> {
+) -> Result<(Vec<StoredSession>, u32), Error> {
     let mut statement = db.prepare_cached(&select(rule))?;
     let rows = statement.query_map(params, decode)?;
     let (mut sessions, mut damaged) = (Vec::new(), 0);

@@ -5,10 +5,10 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use shim_proto::checkpoint::v1::{SignalRecord, Signals};
 
 use super::column;
-use super::sessions::Stored;
-use crate::domain::moment::{Moment, moment};
-use crate::domain::risk::History;
-use crate::domain::seal;
+use super::sessions::StoredSession;
+use crate::domain::hash_chain;
+use crate::domain::risk::RiskHistory;
+use crate::domain::time::{UnixMicros, to_unix_micros};
 use crate::error::Error;
 
 /// Snapshots a usual latency is the mean of, and how few are too few to tell.
@@ -20,13 +20,13 @@ pub(crate) fn insert(
     db: &Connection,
     session: i64,
     record: &SignalRecord,
-    at: Moment,
+    at: UnixMicros,
 ) -> Result<(), Error> {
     let bytes = record.encode_to_vec();
     db.prepare_cached(
         "INSERT INTO signals (session, created_at, record, hash) VALUES (?1, ?2, ?3, ?4)",
     )?
-    .execute(params![session, at.0, bytes, seal::hash(&bytes)])?;
+    .execute(params![session, at.0, bytes, hash_chain::hash(&bytes)])?;
     Ok(())
 }
 
@@ -34,7 +34,7 @@ fn decode(row: &Row<'_>) -> rusqlite::Result<(i64, Option<SignalRecord>)> {
     let row_id: i64 = row.get(0)?;
     let record = column::bytes(row, 1)?.unwrap_or_default();
     let hash = column::bytes(row, 2)?.unwrap_or_default();
-    let intact = seal::hash(record) == hash;
+    let intact = hash_chain::hash(record) == hash;
     if !intact {
         tracing::error!(row_id, "a signal row is damaged; it is not served");
     }
@@ -68,9 +68,13 @@ pub(crate) fn newest(db: &Connection, session: i64) -> Result<Signals, Error> {
 }
 
 /// What the risk is judged against.
-pub(crate) fn history(db: &Connection, stored: &Stored, now: Moment) -> Result<History, Error> {
+pub(crate) fn history(
+    db: &Connection,
+    stored: &StoredSession,
+    now: UnixMicros,
+) -> Result<RiskHistory, Error> {
     let session = &stored.session;
-    let last_checkpoint = moment(session.last_checkpoint_at.as_ref());
+    let last_checkpoint = to_unix_micros(session.last_checkpoint_at.as_ref());
     let at_checkpoint = match last_checkpoint {
         None => None,
         Some(at) => db
@@ -87,13 +91,13 @@ pub(crate) fn history(db: &Connection, stored: &Stored, now: Moment) -> Result<H
         .filter_map(|(_, record)| record?.signals?.response_latency_ms)
         .collect();
     let enough = latencies.len() >= LATENCY_MINIMUM;
-    Ok(History {
-        opened: moment(session.opened_at.as_ref()).unwrap_or(now),
+    Ok(RiskHistory {
+        opened_at: to_unix_micros(session.opened_at.as_ref()).unwrap_or(now),
         last_checkpoint,
         tool_calls_at_checkpoint: at_checkpoint
             .and_then(|(_, record)| record)
             .and_then(tool_calls)
             .unwrap_or(0),
-        usual_latency_ms: enough.then(|| latencies.iter().sum::<f64>() / latencies.len() as f64),
+        mean_latency_ms: enough.then(|| latencies.iter().sum::<f64>() / latencies.len() as f64),
     })
 }

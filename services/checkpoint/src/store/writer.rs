@@ -16,36 +16,36 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::clock::ServiceClock;
-use super::{connection, search, tally};
-use crate::domain::moment::Moment;
+use super::{connection, deferred_metrics, search};
+use crate::domain::time::UnixMicros;
 use crate::error::Error;
-use crate::measure;
+use crate::metrics;
 
 /// Jobs that may wait.
-const QUEUE: usize = 1024;
+const QUEUE_CAPACITY: usize = 1024;
 /// Bytes that waiting jobs may hold.
-const QUEUE_BYTES: usize = 64 * 1024 * 1024;
+const MAX_QUEUED_BYTES: usize = 64 * 1024 * 1024;
 /// Jobs in one group, and the time spent gathering them.
-const GROUP: usize = 256;
-const GROUP_TIME: Duration = Duration::from_millis(10);
+const MAX_GROUP_JOBS: usize = 256;
+const MAX_GROUP_TIME: Duration = Duration::from_millis(10);
 /// The full-text index is caught up when nothing came for so long.
-const IDLE: Duration = Duration::from_millis(50);
+const IDLE_AFTER: Duration = Duration::from_millis(50);
 
 /// Tells the waiting caller how the commit went.
-type Answer = Box<dyn FnOnce(Result<(), Error>) + Send>;
+type CommitCallback = Box<dyn FnOnce(Result<(), Error>) + Send>;
 /// Does its work, or is told that it cannot.
-type Job = Box<dyn FnOnce(Result<(&Connection, Moment), Error>) -> Done + Send>;
+type WriteJob = Box<dyn FnOnce(Result<(&Connection, UnixMicros), Error>) -> JobOutcome + Send>;
 
 /// A job that had its turn.
-struct Done {
-    answer: Answer,
+struct JobOutcome {
+    on_commit: CommitCallback,
     /// What was wrong with the database, if that is why it failed.
-    trouble: Option<Error>,
+    store_error: Option<Error>,
 }
 
 /// The way to the writer thread. Dropping it lets the thread finish what waits, and joins it.
 pub(super) struct Writer {
-    queue: Option<SyncSender<Job>>,
+    queue: Option<SyncSender<WriteJob>>,
     waiting_bytes: Arc<AtomicUsize>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -56,7 +56,7 @@ impl Writer {
         db: Connection,
         clock: ServiceClock,
     ) -> std::io::Result<Self> {
-        let (queue, jobs) = sync_channel(QUEUE);
+        let (queue, jobs) = sync_channel(QUEUE_CAPACITY);
         let thread = std::thread::Builder::new()
             .name("checkpoint-writer".into())
             .spawn(move || {
@@ -78,31 +78,34 @@ impl Writer {
     pub(super) async fn submit<R, F>(&self, bytes: usize, job: F) -> Result<R, Error>
     where
         R: Send + 'static,
-        F: FnOnce(&Connection, Moment) -> Result<R, Error> + Send + 'static,
+        F: FnOnce(&Connection, UnixMicros) -> Result<R, Error> + Send + 'static,
     {
-        let held = Held::take(&self.waiting_bytes, bytes)?;
-        let (reply, answer) = oneshot::channel();
-        let job: Job = Box::new(move |turn| {
-            let result = turn.and_then(|(db, now)| run_job(db, || job(db, now)));
-            let trouble = result
+        let reservation = QueueReservation::reserve(&self.waiting_bytes, bytes)?;
+        let (reply, response) = oneshot::channel();
+        let job: WriteJob = Box::new(move |transaction| {
+            let result = transaction.and_then(|(db, now)| run_job(db, || job(db, now)));
+            let store_error = result
                 .as_ref()
                 .err()
-                .filter(|error| error.is_of_the_store())
+                .filter(|error| error.is_store_failure())
                 .cloned();
-            let answer = Box::new(move |committed: Result<(), Error>| {
-                drop(held);
+            let on_commit = Box::new(move |committed: Result<(), Error>| {
+                drop(reservation);
                 // A job's own refusal stands however the commit went. The caller may have gone; the effect stays, and
                 // its retry finds the answer in the ledger.
                 let _ = reply.send(result.and_then(|value| committed.map(|()| value)));
             });
-            Done { answer, trouble }
+            JobOutcome {
+                on_commit,
+                store_error,
+            }
         });
         let queue = self.queue.as_ref().ok_or(Error::Stopping)?;
         queue.try_send(job).map_err(|error| match error {
             TrySendError::Full(_) => Error::Overloaded,
             TrySendError::Disconnected(_) => Error::Stopping,
         })?;
-        answer.await.unwrap_or(Err(Error::Stopping))
+        response.await.unwrap_or(Err(Error::Stopping))
     }
 }
 
@@ -121,25 +124,25 @@ impl Drop for Writer {
 }
 
 /// Bytes counted against the queue's budget until the job is answered.
-struct Held {
+struct QueueReservation {
     budget: Arc<AtomicUsize>,
     bytes: usize,
 }
 
-impl Held {
-    fn take(budget: &Arc<AtomicUsize>, bytes: usize) -> Result<Self, Error> {
-        let held = Self {
+impl QueueReservation {
+    fn reserve(budget: &Arc<AtomicUsize>, bytes: usize) -> Result<Self, Error> {
+        let reservation = Self {
             budget: Arc::clone(budget),
             bytes,
         };
-        if budget.fetch_add(bytes, Ordering::Relaxed) + bytes > QUEUE_BYTES {
+        if budget.fetch_add(bytes, Ordering::Relaxed) + bytes > MAX_QUEUED_BYTES {
             return Err(Error::Overloaded);
         }
-        Ok(held)
+        Ok(reservation)
     }
 }
 
-impl Drop for Held {
+impl Drop for QueueReservation {
     fn drop(&mut self) {
         self.budget.fetch_sub(self.bytes, Ordering::Relaxed);
     }
@@ -149,14 +152,14 @@ impl Drop for Held {
 /// savepoint of their own, see [`in_savepoint`]); if it changed something all the same, nothing of the group may stay.
 fn run_job<R>(db: &Connection, job: impl FnOnce() -> Result<R, Error>) -> Result<R, Error> {
     let before = db.total_changes();
-    let noted = tally::noted();
+    let mark = deferred_metrics::pending_len();
     let result = catch_unwind(AssertUnwindSafe(job)).unwrap_or_else(|_| {
         Err(Error::StoreUnavailable(
             "the change ended in a defect".into(),
         ))
     });
     if result.is_err() {
-        tally::take_back(noted);
+        deferred_metrics::discard_after(mark);
     }
     if result.is_err() && db.total_changes() != before && !db.is_autocommit() {
         // The group's turn ends: gather_and_commit sees the missing transaction.
@@ -171,10 +174,10 @@ pub(crate) fn in_savepoint<R>(
     work: impl FnOnce() -> Result<R, Error>,
 ) -> Result<R, Error> {
     db.execute_batch("SAVEPOINT job")?;
-    let noted = tally::noted();
+    let mark = deferred_metrics::pending_len();
     let result = work();
     if result.is_err() {
-        tally::take_back(noted);
+        deferred_metrics::discard_after(mark);
     }
     // After a full disk or an I/O error SQLite may have rolled everything back already.
     if !db.is_autocommit() {
@@ -191,34 +194,34 @@ struct WriterThread {
     path: PathBuf,
     db: Connection,
     clock: ServiceClock,
-    jobs: Receiver<Job>,
+    jobs: Receiver<WriteJob>,
 }
 
 impl WriterThread {
     fn run(mut self) {
         loop {
-            match self.jobs.recv_timeout(IDLE) {
-                Ok(first) => self.group(first),
-                Err(RecvTimeoutError::Timeout) => self.idle(),
+            match self.jobs.recv_timeout(IDLE_AFTER) {
+                Ok(first) => self.commit_group(first),
+                Err(RecvTimeoutError::Timeout) => self.index_when_idle(),
                 Err(RecvTimeoutError::Disconnected) => return self.close(),
             }
         }
     }
 
-    fn group(&mut self, first: Job) {
-        let mut answers = Vec::new();
-        let synced = self.gather_and_commit(first, &mut answers);
-        measure::committed(answers.len(), synced.as_ref().ok().copied());
+    fn commit_group(&mut self, first: WriteJob) {
+        let mut callbacks = Vec::new();
+        let synced = self.gather_and_commit(first, &mut callbacks);
+        metrics::record_commit(callbacks.len(), synced.as_ref().ok().copied());
         match &synced {
-            Ok(_) => tally::settle(),
+            Ok(_) => deferred_metrics::run_all(),
             Err(error) => {
-                tally::take_back(0);
-                tracing::error!(%error, jobs = answers.len(), "a group of changes could not be committed");
+                deferred_metrics::discard_after(0);
+                tracing::error!(%error, jobs = callbacks.len(), "a group of changes could not be committed");
             }
         }
         let committed = synced.map(drop);
-        for answer in answers {
-            answer(committed.clone());
+        for on_commit in callbacks {
+            on_commit(committed.clone());
         }
         if matches!(
             committed,
@@ -229,22 +232,26 @@ impl WriterThread {
     }
 
     /// Answers with the time that the commit took.
-    fn gather_and_commit(&self, first: Job, answers: &mut Vec<Answer>) -> Result<Duration, Error> {
+    fn gather_and_commit(
+        &self,
+        first: WriteJob,
+        callbacks: &mut Vec<CommitCallback>,
+    ) -> Result<Duration, Error> {
         if let Err(error) = self.db.execute_batch("BEGIN IMMEDIATE") {
             let error = Error::from(error);
-            answers.push(first(Err(error.clone())).answer);
+            callbacks.push(first(Err(error.clone())).on_commit);
             return Err(error);
         }
         let started = Instant::now();
         let mut next = Some(first);
         while let Some(job) = next.take() {
-            let done = job(Ok((&self.db, self.clock.now())));
-            answers.push(done.answer);
+            let outcome = job(Ok((&self.db, self.clock.now())));
+            callbacks.push(outcome.on_commit);
             if self.db.is_autocommit() {
                 // SQLite rolled back by itself (a full disk, an I/O error), or a job broke off half-way.
-                return Err(done.trouble.unwrap_or(Error::GroupLost));
+                return Err(outcome.store_error.unwrap_or(Error::GroupLost));
             }
-            if answers.len() < GROUP && started.elapsed() < GROUP_TIME {
+            if callbacks.len() < MAX_GROUP_JOBS && started.elapsed() < MAX_GROUP_TIME {
                 next = self.jobs.try_recv().ok();
             }
         }
@@ -261,7 +268,7 @@ impl WriterThread {
 
     /// After a failed sync the kernel may have dropped pages the connection believes in: start over from the file.
     fn reopen(&mut self) {
-        match connection::writer(&self.path) {
+        match connection::open_writer(&self.path) {
             Ok(db) => self.db = db,
             Err(error) => {
                 tracing::error!(%error, "the database cannot be reopened; trying again with the next change");
@@ -269,8 +276,8 @@ impl WriterThread {
         }
     }
 
-    fn idle(&mut self) {
-        if let Err(error) = search::catch_up_a_little(&self.db) {
+    fn index_when_idle(&mut self) {
+        if let Err(error) = search::catch_up_when_idle(&self.db) {
             tracing::warn!(%error, "the search index could not be caught up");
         }
     }

@@ -3,10 +3,10 @@
 use shim_proto::checkpoint::v1::archive_record::Record;
 use shim_proto::checkpoint::v1::*;
 
-use crate::house::{House, id, refusal, state};
+use crate::test_service::{TestService, id, refusal, state};
 
-async fn export(house: &mut House) -> Vec<ImportRequest> {
-    let mut stream = house
+async fn export(service: &mut TestService) -> Vec<ImportRequest> {
+    let mut stream = service
         .api
         .export(ExportRequest::default())
         .await
@@ -21,11 +21,11 @@ async fn export(house: &mut House) -> Vec<ImportRequest> {
     records
 }
 
-async fn filled() -> (House, Session) {
-    let mut house = House::open().await;
-    let session = house.open_session("/p").await;
+async fn filled_service() -> (TestService, Session) {
+    let mut service = TestService::start().await;
+    let session = service.open_session("/p").await;
     for i in 0..20 {
-        house
+        service
             .save(&session, state(&format!("step {i}"), 0.5))
             .await
             .unwrap();
@@ -36,22 +36,22 @@ async fn filled() -> (House, Session) {
         epoch: 1,
         ..Default::default()
     };
-    house.signals.record_signals(signals).await.unwrap();
+    service.signals.record_signals(signals).await.unwrap();
     let prune = PruneRequest {
         request_id: id(),
         older_than: Some(prost_types::Duration::default()),
         keep_last: 12,
         ..Default::default()
     };
-    house.api.prune(prune).await.unwrap();
-    (house, session)
+    service.api.prune(prune).await.unwrap();
+    (service, session)
 }
 
 #[tokio::test]
 async fn an_archive_carries_everything_and_importing_it_twice_changes_nothing() {
-    let (mut origin, session) = filled().await;
+    let (mut origin, session) = filled_service().await;
     let archive = export(&mut origin).await;
-    let mut copy = House::open().await;
+    let mut copy = TestService::start().await;
     let taken = copy
         .api
         .import(tokio_stream::iter(archive.clone()))
@@ -92,7 +92,7 @@ async fn an_archive_carries_everything_and_importing_it_twice_changes_nothing() 
 
 #[tokio::test]
 async fn a_tampered_archive_is_refused() {
-    let (mut origin, _) = filled().await;
+    let (mut origin, _) = filled_service().await;
     let mut archive = export(&mut origin).await;
     for request in &mut archive {
         if let Some(Record::Checkpoint(archived)) =
@@ -102,15 +102,15 @@ async fn a_tampered_archive_is_refused() {
             state.current_task.push('!');
         }
     }
-    let mut copy = House::open().await;
+    let mut copy = TestService::start().await;
     let refused = refusal(copy.api.import(tokio_stream::iter(archive)).await);
     assert_eq!(refused.1, "ARCHIVE_REFUSED");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_taken_while_saving_goes_on_is_a_working_database() {
-    let (mut house, session) = filled().await;
-    let database = shim_checkpoint::database_path(house.folder.path());
+    let (mut service, session) = filled_service().await;
+    let database = shim_checkpoint::database_path(service.folder.path());
     let target = tempfile::tempdir().unwrap();
     let folder = target.path().join("restored");
     std::fs::create_dir(&folder).unwrap();
@@ -118,7 +118,7 @@ async fn a_backup_taken_while_saving_goes_on_is_a_working_database() {
     let backing_up =
         tokio::task::spawn_blocking(move || shim_checkpoint::backup(&database, &copy, |_, _| ()));
     for i in 0..50 {
-        house
+        service
             .save(&session, state(&format!("during {i}"), 0.6))
             .await
             .unwrap();
@@ -132,8 +132,8 @@ async fn a_backup_taken_while_saving_goes_on_is_a_working_database() {
 
 #[tokio::test]
 async fn a_backup_writes_through_no_link_that_lies_in_its_way() {
-    let (house, _) = filled().await;
-    let database = shim_checkpoint::database_path(house.folder.path());
+    let (service, _) = filled_service().await;
+    let database = shim_checkpoint::database_path(service.folder.path());
     let target = tempfile::tempdir().unwrap();
     let theirs = target.path().join("theirs");
     std::fs::write(&theirs, "kept").unwrap();

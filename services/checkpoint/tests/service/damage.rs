@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use shim_proto::checkpoint::v1::*;
 use tonic::Code;
 
-use crate::house::{House, refusal, state};
+use crate::test_service::{TestService, refusal, state};
 
 /// Flips a bit of one stored state, behind the service's back.
 fn damage_state(database: &Path, number: u64) {
@@ -23,36 +23,41 @@ fn damage_state(database: &Path, number: u64) {
 
 #[tokio::test]
 async fn a_damaged_row_is_reported_and_the_one_before_it_restored() {
-    let mut house = House::open().await;
-    let session = house.open_session("/p").await;
+    let mut service = TestService::start().await;
+    let session = service.open_session("/p").await;
     for i in 1..=3 {
-        house
+        service
             .save(&session, state(&format!("step {i}"), 0.5))
             .await
             .unwrap();
     }
-    let mut house = house.restart(|database| damage_state(database, 3)).await;
+    let mut service = service.restart(|database| damage_state(database, 3)).await;
     let get = |number| GetCheckpointRequest {
         session_id: session.id.clone(),
         number,
         ..Default::default()
     };
     assert_eq!(
-        refusal(house.api.get_checkpoint(get(3)).await),
+        refusal(service.api.get_checkpoint(get(3)).await),
         (Code::DataLoss, "CHECKPOINT_DAMAGED".into())
     );
-    let newest = house.api.get_checkpoint(get(0)).await.unwrap().into_inner();
+    let newest = service
+        .api
+        .get_checkpoint(get(0))
+        .await
+        .unwrap()
+        .into_inner();
     assert_eq!(
         (newest.checkpoint.unwrap().number, newest.damaged_numbers),
         (2, vec![3])
     );
     let restore = RestoreCheckpointRequest {
-        request_id: crate::house::id(),
+        request_id: crate::test_service::id(),
         session_id: session.id.clone(),
         take_over: true,
         ..Default::default()
     };
-    let restored = house
+    let restored = service
         .api
         .restore_checkpoint(restore)
         .await
@@ -63,7 +68,7 @@ async fn a_damaged_row_is_reported_and_the_one_before_it_restored() {
         "{}",
         restored.resume_prompt
     );
-    let next = house
+    let next = service
         .save(&restored.session.unwrap(), state("on", 0.6))
         .await
         .unwrap();
@@ -72,10 +77,10 @@ async fn a_damaged_row_is_reported_and_the_one_before_it_restored() {
 
 #[tokio::test]
 async fn a_header_changed_by_hand_is_not_listed() {
-    let mut house = House::open().await;
-    let session = house.open_session("/p").await;
+    let mut service = TestService::start().await;
+    let session = service.open_session("/p").await;
     for i in 1..=3 {
-        house
+        service
             .save(&session, state(&format!("step {i}"), 0.5))
             .await
             .unwrap();
@@ -84,12 +89,17 @@ async fn a_header_changed_by_hand_is_not_listed() {
         let db = Connection::open(database).unwrap();
         db.execute("UPDATE checkpoints SET header = header || x'' , state_hash = zeroblob(32) WHERE number = 2", []).unwrap();
     };
-    let mut house = house.restart(tamper).await;
+    let mut service = service.restart(tamper).await;
     let list = ListCheckpointsRequest {
         session_id: session.id,
         ..Default::default()
     };
-    let listed = house.api.list_checkpoints(list).await.unwrap().into_inner();
+    let listed = service
+        .api
+        .list_checkpoints(list)
+        .await
+        .unwrap()
+        .into_inner();
     assert_eq!(
         listed
             .checkpoints
@@ -103,11 +113,11 @@ async fn a_header_changed_by_hand_is_not_listed() {
 
 #[tokio::test]
 async fn an_id_that_leads_to_another_checkpoint_is_reported() {
-    let mut house = House::open().await;
-    let session = house.open_session("/p").await;
+    let mut service = TestService::start().await;
+    let session = service.open_session("/p").await;
     let mut ids = Vec::new();
     for i in 1..=2 {
-        house
+        service
             .save(&session, state(&format!("step {i}"), 0.5))
             .await
             .unwrap();
@@ -115,7 +125,7 @@ async fn an_id_that_leads_to_another_checkpoint_is_reported() {
             session_id: session.id.clone(),
             ..Default::default()
         };
-        let newest = house.api.get_checkpoint(newest).await.unwrap();
+        let newest = service.api.get_checkpoint(newest).await.unwrap();
         ids.push(newest.into_inner().checkpoint.unwrap().id);
     }
     // As flipped bits in the index do: both rows are whole, each under the id of the other.
@@ -128,14 +138,14 @@ async fn an_id_that_leads_to_another_checkpoint_is_reported() {
         )
         .unwrap();
     };
-    let mut house = house.restart(swap).await;
+    let mut service = service.restart(swap).await;
     for checkpoint_id in ids {
         let get = GetCheckpointRequest {
             checkpoint_id,
             ..Default::default()
         };
         assert_eq!(
-            refusal(house.api.get_checkpoint(get).await),
+            refusal(service.api.get_checkpoint(get).await),
             (Code::DataLoss, "CHECKPOINT_DAMAGED".into())
         );
     }
@@ -143,14 +153,14 @@ async fn an_id_that_leads_to_another_checkpoint_is_reported() {
 
 #[tokio::test]
 async fn a_number_that_leads_to_another_session_is_reported() {
-    let mut house = House::open().await;
+    let mut service = TestService::start().await;
     let sessions = [
-        house.open_session("/a").await,
-        house.open_session("/b").await,
+        service.open_session("/a").await,
+        service.open_session("/b").await,
     ];
     for session in &sessions {
         for task in ["first", "second"] {
-            house.save(session, state(task, 0.5)).await.unwrap();
+            service.save(session, state(task, 0.5)).await.unwrap();
         }
     }
     // As flipped bits in the index do: the rows are whole, each among those of the other session.
@@ -163,7 +173,7 @@ async fn a_number_that_leads_to_another_session_is_reported() {
         )
         .unwrap();
     };
-    let mut house = house.restart(swap).await;
+    let mut service = service.restart(swap).await;
     for session in sessions {
         let get = GetCheckpointRequest {
             session_id: session.id.clone(),
@@ -171,34 +181,44 @@ async fn a_number_that_leads_to_another_session_is_reported() {
             ..Default::default()
         };
         assert_eq!(
-            refusal(house.api.get_checkpoint(get).await),
+            refusal(service.api.get_checkpoint(get).await),
             (Code::DataLoss, "CHECKPOINT_DAMAGED".into())
         );
         let list = ListCheckpointsRequest {
             session_id: session.id.clone(),
             ..Default::default()
         };
-        let listed = house.api.list_checkpoints(list).await.unwrap().into_inner();
+        let listed = service
+            .api
+            .list_checkpoints(list)
+            .await
+            .unwrap()
+            .into_inner();
         assert_eq!(listed.damaged_numbers, [2]);
         let newest = GetCheckpointRequest {
             session_id: session.id,
             ..Default::default()
         };
-        let newest = house.api.get_checkpoint(newest).await.unwrap().into_inner();
+        let newest = service
+            .api
+            .get_checkpoint(newest)
+            .await
+            .unwrap()
+            .into_inner();
         assert_eq!(newest.checkpoint.unwrap().number, 1);
     }
 }
 
 #[tokio::test]
 async fn a_torn_database_is_set_aside_and_what_is_whole_is_carried_over() {
-    let mut house = House::open().await;
-    let session = house.open_session("/p").await;
+    let mut service = TestService::start().await;
+    let session = service.open_session("/p").await;
     for i in 1..=300 {
         let big = CheckpointState {
             summary: format!("{i} ").repeat(400),
             ..state(&format!("step {i}"), 0.5)
         };
-        house.save(&session, big).await.unwrap();
+        service.save(&session, big).await.unwrap();
     }
     let tear = |database: &Path| {
         let file = std::fs::OpenOptions::new()
@@ -212,8 +232,8 @@ async fn a_torn_database_is_set_aside_and_what_is_whole_is_carried_over() {
         }
         file.set_len(size * 9 / 10).unwrap();
     };
-    let mut house = house.restart(tear).await;
-    let aside = std::fs::read_dir(house.folder.path())
+    let mut service = service.restart(tear).await;
+    let aside = std::fs::read_dir(service.folder.path())
         .unwrap()
         .any(|entry| {
             entry
@@ -223,10 +243,10 @@ async fn a_torn_database_is_set_aside_and_what_is_whole_is_carried_over() {
                 .contains("damaged-")
         });
     assert!(aside, "the damaged file is kept");
-    let listed = house.headers(&session.id).await;
+    let listed = service.headers(&session.id).await;
     assert!(!listed.is_empty(), "something was carried over");
     for checkpoint in &listed {
-        let state = house.content(&checkpoint.id).await;
+        let state = service.content(&checkpoint.id).await;
         assert_eq!(state.current_task, format!("step {}", checkpoint.number));
     }
 }

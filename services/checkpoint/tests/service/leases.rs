@@ -1,72 +1,86 @@
 //! Owners: one at a time, alive as long as their stream.
 
-use shim_proto::checkpoint::v1::attach_session_request::Message as Said;
-use shim_proto::checkpoint::v1::attach_session_response::Event as Told;
+use shim_proto::checkpoint::v1::attach_session_request::Message as RequestMessage;
+use shim_proto::checkpoint::v1::attach_session_response::Event as ResponseEvent;
 use shim_proto::checkpoint::v1::*;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Streaming};
 
-use crate::house::{House, id, refusal, state};
+use crate::test_service::{TestService, id, refusal, state};
 
 /// An owner's stream.
 struct Owner {
-    says: mpsc::Sender<AttachSessionRequest>,
-    hears: Streaming<AttachSessionResponse>,
+    requests: mpsc::Sender<AttachSessionRequest>,
+    responses: Streaming<AttachSessionResponse>,
 }
 
-async fn attach(house: &mut House, session: &str, epoch: u64) -> Result<Owner, tonic::Status> {
-    let (says, said) = mpsc::channel(8);
+async fn attach(
+    service: &mut TestService,
+    session: &str,
+    epoch: u64,
+) -> Result<Owner, tonic::Status> {
+    let (requests, request_rx) = mpsc::channel(8);
     let attach = Attach {
         session_id: session.into(),
         epoch,
         client: None,
     };
-    says.send(AttachSessionRequest {
-        message: Some(Said::Attach(attach)),
-    })
-    .await
-    .unwrap();
-    let mut hears = house
-        .api
-        .attach_session(ReceiverStream::new(said))
-        .await?
-        .into_inner();
-    assert!(matches!(
-        hears.message().await?.unwrap().event,
-        Some(Told::Lease(_))
-    ));
-    Ok(Owner { says, hears })
-}
-
-#[tokio::test]
-async fn a_goodbye_interrupts_with_its_cause_and_the_owner_may_come_back() {
-    let mut house = House::open().await;
-    let session = house.open_session("/p").await;
-    house.save(&session, state("work", 0.2)).await.unwrap();
-    let owner = attach(&mut house, &session.id, 1).await.unwrap();
-    assert!(house.session(&session.id).await.attached);
-    owner
-        .says
+    requests
         .send(AttachSessionRequest {
-            message: Some(Said::Detach(Detach::default())),
+            message: Some(RequestMessage::Attach(attach)),
         })
         .await
         .unwrap();
-    let lost = house.until(&session.id, SessionStatus::Interrupted).await;
+    let mut responses = service
+        .api
+        .attach_session(ReceiverStream::new(request_rx))
+        .await?
+        .into_inner();
+    assert!(matches!(
+        responses.message().await?.unwrap().event,
+        Some(ResponseEvent::Lease(_))
+    ));
+    Ok(Owner {
+        requests,
+        responses,
+    })
+}
+
+#[tokio::test]
+async fn a_detach_interrupts_with_its_cause_and_the_owner_may_come_back() {
+    let mut service = TestService::start().await;
+    let session = service.open_session("/p").await;
+    service.save(&session, state("work", 0.2)).await.unwrap();
+    let owner = attach(&mut service, &session.id, 1).await.unwrap();
+    assert!(service.session(&session.id).await.attached);
+    owner
+        .requests
+        .send(AttachSessionRequest {
+            message: Some(RequestMessage::Detach(Detach::default())),
+        })
+        .await
+        .unwrap();
+    let lost = service
+        .wait_for_status(&session.id, SessionStatus::Interrupted)
+        .await;
     assert_eq!(
         lost.interruption.unwrap().cause(),
         InterruptionCause::ClientClosed
     );
-    attach(&mut house, &session.id, 1).await.unwrap();
-    house.until(&session.id, SessionStatus::Active).await;
+    attach(&mut service, &session.id, 1).await.unwrap();
+    service
+        .wait_for_status(&session.id, SessionStatus::Active)
+        .await;
 }
 
 #[tokio::test]
 async fn silence_interrupts_when_the_lease_ends() {
-    let mut house = House::with(&[("checkpoint.lease", "1s")]).await;
-    let session = house.open_session("/p").await;
-    let lost = house.until(&session.id, SessionStatus::Interrupted).await;
+    let mut service = TestService::start_with(&[("checkpoint.lease", "1s")]).await;
+    let session = service.open_session("/p").await;
+    let lost = service
+        .wait_for_status(&session.id, SessionStatus::Interrupted)
+        .await;
     assert_eq!(
         lost.interruption.unwrap().cause(),
         InterruptionCause::LeaseExpired
@@ -74,13 +88,13 @@ async fn silence_interrupts_when_the_lease_ends() {
 }
 
 #[tokio::test]
-async fn a_session_has_one_owner_and_the_old_one_hears_of_it() {
-    let mut house = House::open().await;
-    let session = house.open_session("/p").await;
-    house.save(&session, state("work", 0.2)).await.unwrap();
-    let mut old = attach(&mut house, &session.id, 1).await.unwrap();
+async fn a_session_has_one_owner_and_the_old_one_is_notified() {
+    let mut service = TestService::start().await;
+    let session = service.open_session("/p").await;
+    service.save(&session, state("work", 0.2)).await.unwrap();
+    let mut old = attach(&mut service, &session.id, 1).await.unwrap();
     assert_eq!(
-        refusal(house.restore(&session).await),
+        refusal(service.restore(&session).await),
         (Code::FailedPrecondition, "SESSION_OWNED".into())
     );
     let take_over = RestoreCheckpointRequest {
@@ -89,20 +103,20 @@ async fn a_session_has_one_owner_and_the_old_one_hears_of_it() {
         take_over: true,
         ..Default::default()
     };
-    let restored = house
+    let restored = service
         .api
         .restore_checkpoint(take_over)
         .await
         .unwrap()
         .into_inner();
     assert_eq!(restored.session.as_ref().unwrap().epoch, 2);
-    let heard = old.hears.message().await.unwrap().unwrap().event;
-    assert!(matches!(heard, Some(Told::OwnershipLost(lost)) if lost.epoch == 2));
+    let event = old.responses.message().await.unwrap().unwrap().event;
+    assert!(matches!(event, Some(ResponseEvent::OwnershipLost(lost)) if lost.epoch == 2));
     assert_eq!(
-        refusal(house.save(&session, state("stale", 0.3)).await),
+        refusal(service.save(&session, state("stale", 0.3)).await),
         (Code::FailedPrecondition, "STALE_OWNER".into())
     );
-    house
+    service
         .save(&restored.session.unwrap(), state("fresh", 0.3))
         .await
         .unwrap();
@@ -110,14 +124,16 @@ async fn a_session_has_one_owner_and_the_old_one_hears_of_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_many_that_adopt_a_lost_session_one_wins() {
-    let mut house = House::open().await;
-    let session = house.open_session("/p").await;
-    house.save(&session, state("work", 0.2)).await.unwrap();
-    let owner = attach(&mut house, &session.id, 1).await.unwrap();
+    let mut service = TestService::start().await;
+    let session = service.open_session("/p").await;
+    service.save(&session, state("work", 0.2)).await.unwrap();
+    let owner = attach(&mut service, &session.id, 1).await.unwrap();
     drop(owner);
-    house.until(&session.id, SessionStatus::Interrupted).await;
+    service
+        .wait_for_status(&session.id, SessionStatus::Interrupted)
+        .await;
     let rivals = (0..8).map(|_| {
-        let (mut api, session) = (house.api.clone(), session.clone());
+        let (mut api, session) = (service.api.clone(), session.clone());
         tokio::spawn(async move {
             let request = RestoreCheckpointRequest {
                 request_id: id(),
@@ -142,18 +158,20 @@ async fn of_many_that_adopt_a_lost_session_one_wins() {
 
 #[tokio::test]
 async fn after_a_restart_of_the_service_the_owner_goes_on_or_its_lease_runs_out() {
-    let mut house = House::with(&[("checkpoint.lease", "1s")]).await;
+    let mut service = TestService::start_with(&[("checkpoint.lease", "1s")]).await;
     let (kept, lost) = (
-        house.open_session("/p").await,
-        house.open_session("/p").await,
+        service.open_session("/p").await,
+        service.open_session("/p").await,
     );
-    let mut house = house.restart(|_| ()).await;
-    let _owner = attach(&mut house, &kept.id, 1).await.unwrap();
+    let mut service = service.restart(|_| ()).await;
+    let _owner = attach(&mut service, &kept.id, 1).await.unwrap();
     assert_eq!(
-        house.session(&kept.id).await.status(),
+        service.session(&kept.id).await.status(),
         SessionStatus::Active
     );
-    let lost = house.until(&lost.id, SessionStatus::Interrupted).await;
+    let lost = service
+        .wait_for_status(&lost.id, SessionStatus::Interrupted)
+        .await;
     assert_eq!(
         lost.interruption.unwrap().cause(),
         InterruptionCause::LeaseExpired

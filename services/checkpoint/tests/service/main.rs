@@ -4,10 +4,10 @@
 
 mod archives;
 mod damage;
-mod house;
 mod leases;
 mod purity;
 mod recovery;
 mod saving;
 mod searching;
 mod signals;
+mod test_service;

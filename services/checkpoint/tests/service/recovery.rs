@@ -2,14 +2,14 @@
 
 use shim_proto::checkpoint::v1::*;
 
-use crate::house::{House, id, refusal, state};
+use crate::test_service::{TestService, id, refusal, state};
 
-async fn detect(house: &mut House, project: &str) -> Vec<RecoveryCandidate> {
+async fn detect(service: &mut TestService, project: &str) -> Vec<RecoveryCandidate> {
     let request = DetectRecoveryRequest {
         project: project.into(),
         ..Default::default()
     };
-    house
+    service
         .api
         .detect_recovery(request)
         .await
@@ -18,23 +18,25 @@ async fn detect(house: &mut House, project: &str) -> Vec<RecoveryCandidate> {
         .candidates
 }
 
-async fn lost_session(house: &mut House, project: &str, progress: f64) -> Session {
-    let session = house.open_session(project).await;
+async fn lost_session(service: &mut TestService, project: &str, progress: f64) -> Session {
+    let session = service.open_session(project).await;
     let mut saved = state(project, progress);
     if progress >= 1.0 {
         saved.next_steps.clear();
     }
-    house.save(&session, saved).await.unwrap();
-    house.until(&session.id, SessionStatus::Interrupted).await
+    service.save(&session, saved).await.unwrap();
+    service
+        .wait_for_status(&session.id, SessionStatus::Interrupted)
+        .await
 }
 
 #[tokio::test]
 async fn unfinished_sessions_are_offered_the_same_project_first() {
-    let mut house = House::with(&[("checkpoint.lease", "1s")]).await;
-    let mine = lost_session(&mut house, "/mine", 0.4).await;
-    let other = lost_session(&mut house, "/other", 0.4).await;
-    lost_session(&mut house, "/mine", 1.0).await;
-    let found = detect(&mut house, "/mine").await;
+    let mut service = TestService::start_with(&[("checkpoint.lease", "1s")]).await;
+    let mine = lost_session(&mut service, "/mine", 0.4).await;
+    let other = lost_session(&mut service, "/other", 0.4).await;
+    lost_session(&mut service, "/mine", 1.0).await;
+    let found = detect(&mut service, "/mine").await;
     let ids: Vec<&str> = found
         .iter()
         .map(|c| c.session.as_ref().unwrap().id.as_str())
@@ -46,14 +48,14 @@ async fn unfinished_sessions_are_offered_the_same_project_first() {
         request_id: id(),
         session_id: mine.id,
     };
-    house.api.dismiss_recovery(dismiss).await.unwrap();
-    assert_eq!(detect(&mut house, "/mine").await.len(), 1);
+    service.api.dismiss_recovery(dismiss).await.unwrap();
+    assert_eq!(detect(&mut service, "/mine").await.len(), 1);
 }
 
 #[tokio::test]
 async fn a_restore_checks_its_claims_and_its_outcome_is_kept() {
-    let mut house = House::open().await;
-    let session = house.open_session("/p").await;
+    let mut service = TestService::start().await;
+    let session = service.open_session("/p").await;
     let file = |hash: char| FileState {
         path: "/p/a.rs".into(),
         presence: FilePresence::Present.into(),
@@ -67,7 +69,7 @@ async fn a_restore_checks_its_claims_and_its_outcome_is_kept() {
         next_steps: vec!["parse".into(), "emit".into()],
         ..state("compiler", 0.5)
     };
-    house.save(&session, saved).await.unwrap();
+    service.save(&session, saved).await.unwrap();
     let request = RestoreCheckpointRequest {
         request_id: id(),
         session_id: session.id.clone(),
@@ -75,13 +77,13 @@ async fn a_restore_checks_its_claims_and_its_outcome_is_kept() {
         current_files: vec![file('b')],
         ..Default::default()
     };
-    let first = house
+    let first = service
         .api
         .restore_checkpoint(request.clone())
         .await
         .unwrap()
         .into_inner();
-    let again = house
+    let again = service
         .api
         .restore_checkpoint(request)
         .await
@@ -101,7 +103,7 @@ async fn a_restore_checks_its_claims_and_its_outcome_is_kept() {
         fidelity: 0.9,
         notes: String::new(),
     };
-    let recorded = house
+    let recorded = service
         .api
         .record_resume(outcome.clone())
         .await
@@ -114,22 +116,27 @@ async fn a_restore_checks_its_claims_and_its_outcome_is_kept() {
         ..outcome
     };
     assert_eq!(
-        refusal(house.api.record_resume(unknown).await).1,
+        refusal(service.api.record_resume(unknown).await).1,
         "RESTORE_NOT_FOUND"
     );
 }
 
 #[tokio::test]
 async fn a_fork_starts_from_the_checkpoint_and_goes_its_own_way() {
-    let mut house = House::open().await;
-    let session = house.open_session("/p").await;
-    let origin = house.save(&session, state("trunk", 0.5)).await.unwrap();
+    let mut service = TestService::start().await;
+    let session = service.open_session("/p").await;
+    let origin = service.save(&session, state("trunk", 0.5)).await.unwrap();
     let request = ForkSessionRequest {
         request_id: id(),
         checkpoint_id: origin.id.clone(),
         ..Default::default()
     };
-    let fork = house.api.fork_session(request).await.unwrap().into_inner();
+    let fork = service
+        .api
+        .fork_session(request)
+        .await
+        .unwrap()
+        .into_inner();
     let branch = fork.session.unwrap();
     assert_eq!(
         (
@@ -138,13 +145,13 @@ async fn a_fork_starts_from_the_checkpoint_and_goes_its_own_way() {
         ),
         (origin.id.clone(), 1)
     );
-    let session2 = house.session(&branch.id).await;
-    let tip = house.save(&session2, state("branch", 0.6)).await.unwrap();
+    let session2 = service.session(&branch.id).await;
+    let tip = service.save(&session2, state("branch", 0.6)).await.unwrap();
     let diff = DiffCheckpointsRequest {
         from_checkpoint_id: origin.id,
         to_checkpoint_id: tip.id,
     };
-    let changes = house
+    let changes = service
         .api
         .diff_checkpoints(diff)
         .await
@@ -156,5 +163,5 @@ async fn a_fork_starts_from_the_checkpoint_and_goes_its_own_way() {
             .iter()
             .any(|c| c.field == "current_task" && c.after == "branch")
     );
-    assert_eq!(house.session(&session.id).await.head_number, 1);
+    assert_eq!(service.session(&session.id).await.head_number, 1);
 }

@@ -3,14 +3,14 @@
 use shim_proto::checkpoint::v1::*;
 use tonic::Code;
 
-use crate::house::{House, id, refusal, state};
+use crate::test_service::{TestService, id, refusal, state};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn checkpoints_are_numbered_without_gaps_and_chained_under_concurrency() {
-    let mut house = House::open().await;
-    let session = house.open_session("/p").await;
+    let mut service = TestService::start().await;
+    let session = service.open_session("/p").await;
     let savers = (0..8).map(|saver| {
-        let (mut api, session) = (house.api.clone(), session.clone());
+        let (mut api, session) = (service.api.clone(), session.clone());
         tokio::spawn(async move {
             for i in 0..25 {
                 let request = SaveCheckpointRequest {
@@ -27,7 +27,7 @@ async fn checkpoints_are_numbered_without_gaps_and_chained_under_concurrency() {
     for saver in savers.collect::<Vec<_>>() {
         saver.await.unwrap();
     }
-    let mut saved = house.headers(&session.id).await;
+    let mut saved = service.headers(&session.id).await;
     saved.reverse();
     assert_eq!(
         saved.iter().map(|c| c.number).collect::<Vec<_>>(),
@@ -37,13 +37,13 @@ async fn checkpoints_are_numbered_without_gaps_and_chained_under_concurrency() {
         assert_eq!(pair[1].previous_hash, pair[0].hash);
         assert!(pair[0].created_at.unwrap().seconds <= pair[1].created_at.unwrap().seconds);
     }
-    assert_eq!(house.session(&session.id).await.head_number, 200);
+    assert_eq!(service.session(&session.id).await.head_number, 200);
 }
 
 #[tokio::test]
 async fn the_same_request_twice_has_one_effect_and_another_content_is_refused() {
-    let mut house = House::open().await;
-    let session = house.open_session("/p").await;
+    let mut service = TestService::start().await;
+    let session = service.open_session("/p").await;
     let request = SaveCheckpointRequest {
         request_id: id(),
         session_id: session.id.clone(),
@@ -51,13 +51,13 @@ async fn the_same_request_twice_has_one_effect_and_another_content_is_refused() 
         state: Some(state("once", 0.1)),
         ..Default::default()
     };
-    let first = house
+    let first = service
         .api
         .save_checkpoint(request.clone())
         .await
         .unwrap()
         .into_inner();
-    let again = house
+    let again = service
         .api
         .save_checkpoint(request.clone())
         .await
@@ -69,30 +69,30 @@ async fn the_same_request_twice_has_one_effect_and_another_content_is_refused() 
         ..request.clone()
     };
     assert_eq!(
-        refusal(house.api.save_checkpoint(other).await),
+        refusal(service.api.save_checkpoint(other).await),
         (Code::InvalidArgument, "REQUEST_ID_REUSED".into())
     );
-    let mut house = house.restart(|_| ()).await;
-    let after_restart = house
+    let mut service = service.restart(|_| ()).await;
+    let after_restart = service
         .api
         .save_checkpoint(request)
         .await
         .unwrap()
         .into_inner();
     assert_eq!(first, after_restart);
-    assert_eq!(house.session(&session.id).await.head_number, 1);
+    assert_eq!(service.session(&session.id).await.head_number, 1);
 }
 
 #[tokio::test]
 async fn a_save_carries_over_what_was_decided_and_finished() {
-    let mut house = House::open().await;
-    let session = house.open_session("/p").await;
+    let mut service = TestService::start().await;
+    let session = service.open_session("/p").await;
     let first = CheckpointState {
         decisions: vec!["use WAL".into()],
         completed_steps: vec!["schema".into()],
         ..state("store", 0.3)
     };
-    house.save(&session, first).await.unwrap();
+    service.save(&session, first).await.unwrap();
     let second = CheckpointState {
         next_steps: vec!["schema".into(), "writer".into()],
         ..state("store", 0.4)
@@ -105,12 +105,12 @@ async fn a_save_carries_over_what_was_decided_and_finished() {
         carry_over: true,
         ..Default::default()
     };
-    house.api.save_checkpoint(request).await.unwrap();
+    service.api.save_checkpoint(request).await.unwrap();
     let newest = GetCheckpointRequest {
         session_id: session.id,
         ..Default::default()
     };
-    let state = house
+    let state = service
         .api
         .get_checkpoint(newest)
         .await
@@ -127,7 +127,7 @@ async fn a_save_carries_over_what_was_decided_and_finished() {
 
 #[tokio::test]
 async fn wrong_fields_are_named_all_at_once() {
-    let mut house = House::open().await;
+    let mut service = TestService::start().await;
     let request = SaveCheckpointRequest {
         session_id: "nonsense".into(),
         state: Some(CheckpointState {
@@ -142,9 +142,9 @@ async fn wrong_fields_are_named_all_at_once() {
         }),
         ..Default::default()
     };
-    let status = house.api.save_checkpoint(request).await.unwrap_err();
+    let status = service.api.save_checkpoint(request).await.unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument);
-    let fields: Vec<String> = shim_runtime::fault::explain(&status)
+    let fields: Vec<String> = shim_runtime::service_error::decode(&status)
         .violations
         .into_iter()
         .map(|(field, _)| field)
@@ -168,16 +168,16 @@ async fn wrong_fields_are_named_all_at_once() {
 
 #[tokio::test]
 async fn an_ended_session_takes_no_more_and_a_deleted_one_is_gone() {
-    let mut house = House::open().await;
-    let session = house.open_session("/p").await;
-    house.save(&session, state("work", 0.9)).await.unwrap();
+    let mut service = TestService::start().await;
+    let session = service.open_session("/p").await;
+    service.save(&session, state("work", 0.9)).await.unwrap();
     let delete = |force| DeleteSessionRequest {
         request_id: id(),
         session_id: session.id.clone(),
         force,
     };
     assert_eq!(
-        refusal(house.api.delete_session(delete(false)).await).1,
+        refusal(service.api.delete_session(delete(false)).await).1,
         "SESSION_OWNED"
     );
     let end = EndSessionRequest {
@@ -186,13 +186,13 @@ async fn an_ended_session_takes_no_more_and_a_deleted_one_is_gone() {
         epoch: 1,
         ..Default::default()
     };
-    house.api.end_session(end).await.unwrap();
+    service.api.end_session(end).await.unwrap();
     assert_eq!(
-        refusal(house.save(&session, state("more", 1.0)).await).1,
+        refusal(service.save(&session, state("more", 1.0)).await).1,
         "SESSION_ENDED"
     );
     assert_eq!(
-        house
+        service
             .api
             .delete_session(delete(false))
             .await
@@ -205,7 +205,7 @@ async fn an_ended_session_takes_no_more_and_a_deleted_one_is_gone() {
         session_id: session.id,
     };
     assert_eq!(
-        refusal(house.api.get_session(get).await),
+        refusal(service.api.get_session(get).await),
         (Code::NotFound, "SESSION_NOT_FOUND".into())
     );
 }

@@ -3,14 +3,14 @@
 use prost_types::Duration;
 use shim_proto::checkpoint::v1::*;
 
-use crate::house::{House, id, state};
+use crate::test_service::{TestService, id, state};
 
-async fn search(house: &mut House, query: &str) -> Vec<SearchHit> {
+async fn search(service: &mut TestService, query: &str) -> Vec<SearchHit> {
     let request = SearchCheckpointsRequest {
         query: query.into(),
         ..Default::default()
     };
-    house
+    service
         .api
         .search_checkpoints(request)
         .await
@@ -21,17 +21,17 @@ async fn search(house: &mut House, query: &str) -> Vec<SearchHit> {
 
 #[tokio::test]
 async fn a_saved_word_is_found_at_once_and_a_pruned_one_no_more() {
-    let mut house = House::open().await;
-    let session = house.open_session("/p").await;
+    let mut service = TestService::start().await;
+    let session = service.open_session("/p").await;
     for i in 0..15 {
         let text = CheckpointState {
             summary: format!("the quokka number{i} hops"),
             ..state("zoo", 0.5)
         };
-        house.save(&session, text).await.unwrap();
+        service.save(&session, text).await.unwrap();
     }
-    assert_eq!(search(&mut house, "number3").await.len(), 1);
-    let hits = search(&mut house, "\"quokka number14\" hops").await;
+    assert_eq!(search(&mut service, "number3").await.len(), 1);
+    let hits = search(&mut service, "\"quokka number14\" hops").await;
     assert_eq!(hits.len(), 1);
     assert!(
         hits[0].snippet.contains("**quokka number14**"),
@@ -39,7 +39,7 @@ async fn a_saved_word_is_found_at_once_and_a_pruned_one_no_more() {
         hits[0].snippet
     );
     assert!(
-        search(&mut house, "NOT OR \"").await.is_empty(),
+        search(&mut service, "NOT OR \"").await.is_empty(),
         "operators are words"
     );
 
@@ -53,11 +53,11 @@ async fn a_saved_word_is_found_at_once_and_a_pruned_one_no_more() {
         keep_last: 5,
         ..Default::default()
     };
-    let pruned = house.api.prune(prune.clone()).await.unwrap().into_inner();
+    let pruned = service.api.prune(prune.clone()).await.unwrap().into_inner();
     assert_eq!(pruned.thinned_checkpoints, 10);
-    assert_eq!(house.api.prune(prune).await.unwrap().into_inner(), pruned);
-    assert!(search(&mut house, "number3").await.is_empty());
-    let headers = house.headers(&session.id).await;
+    assert_eq!(service.api.prune(prune).await.unwrap().into_inner(), pruned);
+    assert!(search(&mut service, "number3").await.is_empty());
+    let headers = service.headers(&session.id).await;
     assert_eq!(headers.len(), 15, "headers stay");
     assert_eq!(
         headers.iter().filter(|c| c.thinned_at.is_some()).count(),

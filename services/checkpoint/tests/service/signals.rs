@@ -2,13 +2,13 @@
 
 use shim_proto::checkpoint::v1::*;
 
-use crate::house::{House, id, refusal, state};
+use crate::test_service::{TestService, id, refusal, state};
 
 #[tokio::test]
 async fn reaching_danger_saves_the_last_known_state_once() {
-    let mut house = House::open().await;
-    let session = house.open_session("/p").await;
-    house
+    let mut service = TestService::start().await;
+    let session = service.open_session("/p").await;
+    service
         .save(&session, state("risky work", 0.5))
         .await
         .unwrap();
@@ -22,14 +22,14 @@ async fn reaching_danger_saves_the_last_known_state_once() {
             ..Default::default()
         }),
     };
-    let calm = house
+    let calm = service
         .signals
         .record_signals(full(10_000))
         .await
         .unwrap()
         .into_inner();
     assert_eq!(calm.assessment.unwrap().level(), RiskLevel::Safe);
-    let danger = house
+    let danger = service
         .signals
         .record_signals(full(160_000))
         .await
@@ -41,21 +41,21 @@ async fn reaching_danger_saves_the_last_known_state_once() {
         (saved.trigger(), saved.number),
         (CheckpointTrigger::DangerZone, 2)
     );
-    let still = house
+    let still = service
         .signals
         .record_signals(full(165_000))
         .await
         .unwrap()
         .into_inner();
     assert!(still.danger_checkpoint.is_none(), "danger is entered once");
-    let kept = house.content(&saved.id).await;
+    let kept = service.content(&saved.id).await;
     assert_eq!(kept.current_task, "risky work");
 
     let list = ListSignalHistoryRequest {
         session_id: session.id.clone(),
         ..Default::default()
     };
-    let history = house
+    let history = service
         .signals
         .list_signal_history(list)
         .await
@@ -68,7 +68,7 @@ async fn reaching_danger_saves_the_last_known_state_once() {
         session_id: session.id.clone(),
         signals: None,
     };
-    let now = house
+    let now = service
         .signals
         .assess_risk(assess)
         .await
@@ -81,8 +81,8 @@ async fn reaching_danger_saves_the_last_known_state_once() {
 
 #[tokio::test]
 async fn impossible_signals_are_refused_by_name() {
-    let mut house = House::open().await;
-    let session = house.open_session("/p").await;
+    let mut service = TestService::start().await;
+    let session = service.open_session("/p").await;
     let request = RecordSignalsRequest {
         request_id: id(),
         session_id: session.id,
@@ -95,7 +95,7 @@ async fn impossible_signals_are_refused_by_name() {
             ..Default::default()
         }),
     };
-    let status = house.signals.record_signals(request).await.unwrap_err();
+    let status = service.signals.record_signals(request).await.unwrap_err();
     for field in ["context_window", "tool_failures", "response_latency_ms"] {
         assert!(status.message().contains(field), "{}", status.message());
     }

@@ -32,7 +32,7 @@ const GOAL_BYTES_A_POINT: f64 = 2_048.0;
 
 /// What a job is about, in numbers.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Scope {
+pub(crate) struct JobSize {
     pub(crate) files: usize,
     pub(crate) total_bytes: u64,
     pub(crate) largest_bytes: u64,
@@ -41,7 +41,7 @@ pub(crate) struct Scope {
     pub(crate) goal_bytes: usize,
 }
 
-impl Scope {
+impl JobSize {
     pub(crate) fn of_job(job: &SubmitTaskRequest) -> Self {
         let sizes = job.files.iter().map(|file| file.size_bytes);
         Self {
@@ -76,25 +76,28 @@ pub(crate) struct Estimate {
 }
 
 impl Estimate {
-    pub(crate) fn of(scope: &Scope) -> Self {
-        let size = in_bytes(scope.total_bytes);
-        let largest = in_bytes(scope.largest_bytes);
+    pub(crate) fn of(job_size: &JobSize) -> Self {
+        let size = format_bytes(job_size.total_bytes);
+        let largest = format_bytes(job_size.largest_bytes);
         let terms = [
             ("a task".to_owned(), TASK),
-            (counted(scope.files, "file"), work(scope.files, 0)),
-            (size, work(0, scope.total_bytes)),
+            (counted(job_size.files, "file"), work(job_size.files, 0)),
+            (size, work(0, job_size.total_bytes)),
             (
                 format!("{largest} in one file"),
-                work(0, scope.largest_bytes) / 2.0,
+                work(0, job_size.largest_bytes) / 2.0,
             ),
-            (counted(scope.steps, "step"), points(scope.steps, STEP)),
             (
-                counted(scope.capabilities, "capability"),
-                points(scope.capabilities, CAPABILITY),
+                counted(job_size.steps, "step"),
+                points(job_size.steps, STEP),
+            ),
+            (
+                counted(job_size.capabilities, "capability"),
+                points(job_size.capabilities, CAPABILITY),
             ),
             (
                 "the goal's length".to_owned(),
-                points(scope.goal_bytes, 1.0 / GOAL_BYTES_A_POINT),
+                points(job_size.goal_bytes, 1.0 / GOAL_BYTES_A_POINT),
             ),
         ];
         let terms = terms.into_iter().filter(|(_, points)| *points > 0.0);
@@ -158,7 +161,7 @@ pub(crate) fn counted(count: usize, what: &str) -> String {
 }
 
 /// A size for people.
-pub(crate) fn in_bytes(bytes: u64) -> String {
+pub(crate) fn format_bytes(bytes: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "shown with one digit")]
     let size = bytes as f64;
     match bytes {
@@ -177,12 +180,12 @@ mod tests {
 
     #[test]
     fn a_step_in_a_small_file_is_about_one() {
-        let small = Estimate::of(&Scope {
+        let small = Estimate::of(&JobSize {
             files: 1,
             total_bytes: 6_000,
             largest_bytes: 6_000,
             goal_bytes: 120,
-            ..Scope::default()
+            ..JobSize::default()
         });
         assert!((0.9..1.3).contains(&small.complexity()), "{small}");
         assert!(!small.is_worth_splitting());
@@ -191,29 +194,29 @@ mod tests {
     #[test]
     fn many_files_or_steps_or_much_text_are_worth_splitting() {
         let large = [
-            Scope {
+            JobSize {
                 files: 16,
-                ..Scope::default()
+                ..JobSize::default()
             },
-            Scope {
+            JobSize {
                 steps: 11,
-                ..Scope::default()
+                ..JobSize::default()
             },
-            Scope {
+            JobSize {
                 files: 4,
                 total_bytes: 600_000,
-                ..Scope::default()
+                ..JobSize::default()
             },
         ];
-        for scope in large {
-            let estimate = Estimate::of(&scope);
+        for job_size in large {
+            let estimate = Estimate::of(&job_size);
             assert!(estimate.is_worth_splitting(), "{estimate}");
         }
     }
 
     #[test]
     fn an_estimate_shows_its_terms() {
-        let estimate = Estimate::of(&Scope {
+        let estimate = Estimate::of(&JobSize {
             files: 24,
             total_bytes: 1_200_000,
             largest_bytes: 400_000,
@@ -228,7 +231,7 @@ mod tests {
         );
     }
 
-    fn any_scope() -> impl Strategy<Value = Scope> {
+    fn any_job_size() -> impl Strategy<Value = JobSize> {
         let bytes = 0u64..1 << 40;
         (
             0usize..1_000,
@@ -239,7 +242,7 @@ mod tests {
             0usize..8_192,
         )
             .prop_map(
-                |(files, total_bytes, largest_bytes, steps, capabilities, goal_bytes)| Scope {
+                |(files, total_bytes, largest_bytes, steps, capabilities, goal_bytes)| JobSize {
                     files,
                     total_bytes,
                     largest_bytes,
@@ -252,8 +255,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn more_of_anything_is_never_less_work(scope in any_scope(), more in 1u16.., which in 0..6) {
-            let mut larger = scope;
+        fn more_of_anything_is_never_less_work(job_size in any_job_size(), more in 1u16.., which in 0..6) {
+            let mut larger = job_size;
             let (bytes, count) = (u64::from(more), usize::from(more));
             match which {
                 0 => larger.files += count,
@@ -263,7 +266,7 @@ mod tests {
                 4 => larger.capabilities += count,
                 _ => larger.goal_bytes += count,
             }
-            let (less, more) = (Estimate::of(&scope), Estimate::of(&larger));
+            let (less, more) = (Estimate::of(&job_size), Estimate::of(&larger));
             prop_assert!(more.complexity() > less.complexity(), "{less} {more}");
         }
     }

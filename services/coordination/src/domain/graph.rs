@@ -8,7 +8,7 @@ use std::fmt;
 /// Subtasks one after the other. Whatever waits longer than this is a loop that should be a job of its own.
 const MAX_DEPTH: usize = 100;
 /// Keys that a circle is told by.
-const NAMED: usize = 12;
+const MAX_KEYS_SHOWN: usize = 12;
 
 /// A subtask as its submitter names it, and those it waits for.
 #[derive(Debug, Clone, Copy)]
@@ -19,51 +19,55 @@ pub(crate) struct Node<'a> {
 
 /// What is wrong with a graph.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Flaw {
+pub(crate) enum GraphError {
     /// The subtask at `node` has the key of an earlier one.
-    TakenKey { node: usize, key: String },
-    /// The dependency at `place` is no key of the job's.
-    Unknown {
+    DuplicateKey { node: usize, key: String },
+    /// The dependency at `index` is no key of the job's.
+    UnknownDependency {
         node: usize,
-        place: usize,
+        index: usize,
         key: String,
     },
     /// A subtask waits for itself.
-    Itself { node: usize, place: usize },
+    SelfDependency { node: usize, index: usize },
     /// Each waits for the next, and the last for the first.
-    Circle(Vec<String>),
+    Cycle(Vec<String>),
     /// Too many wait for one another.
     TooDeep(usize),
 }
 
-impl Flaw {
+impl GraphError {
     /// The field that is wrong.
     pub(crate) fn field(&self) -> String {
         match self {
-            Self::TakenKey { node, .. } => format!("subtasks[{node}].key"),
-            Self::Unknown { node, place, .. } | Self::Itself { node, place } => {
-                format!("subtasks[{node}].depends_on[{place}]")
+            Self::DuplicateKey { node, .. } => format!("subtasks[{node}].key"),
+            Self::UnknownDependency { node, index, .. } | Self::SelfDependency { node, index } => {
+                format!("subtasks[{node}].depends_on[{index}]")
             }
-            Self::Circle(_) | Self::TooDeep(_) => "subtasks".to_owned(),
+            Self::Cycle(_) | Self::TooDeep(_) => "subtasks".to_owned(),
         }
     }
 }
 
-impl fmt::Display for Flaw {
+impl fmt::Display for GraphError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TakenKey { key, .. } => write!(f, "must be unique in the job; {key:?} was there"),
-            Self::Unknown { key, .. } => {
+            Self::DuplicateKey { key, .. } => {
+                write!(f, "must be unique in the job; {key:?} was there")
+            }
+            Self::UnknownDependency { key, .. } => {
                 write!(f, "must be the key of another subtask; there is no {key:?}")
             }
-            Self::Itself { .. } => f.write_str("is the subtask itself, which would never start"),
-            Self::Circle(keys) => {
+            Self::SelfDependency { .. } => {
+                f.write_str("is the subtask itself, which would never start")
+            }
+            Self::Cycle(keys) => {
                 f.write_str("wait for each other in a circle: ")?;
-                for key in keys.iter().take(NAMED) {
+                for key in keys.iter().take(MAX_KEYS_SHOWN) {
                     write!(f, "{key} -> ")?;
                 }
-                if keys.len() > NAMED {
-                    write!(f, "({} more) -> ", keys.len() - NAMED)?;
+                if keys.len() > MAX_KEYS_SHOWN {
+                    write!(f, "({} more) -> ", keys.len() - MAX_KEYS_SHOWN)?;
                 }
                 f.write_str(&keys[0])
             }
@@ -89,16 +93,16 @@ impl Graph {
     ///
     /// # Errors
     /// With all flaws. Circles are looked for in a graph that has no other flaw, and one of them is told.
-    pub(crate) fn of(nodes: &[Node<'_>]) -> Result<Self, Vec<Flaw>> {
+    pub(crate) fn of(nodes: &[Node<'_>]) -> Result<Self, Vec<GraphError>> {
         let waits_for = resolve(nodes)?;
         let levels = levels(&waits_for).map_err(|stuck| {
-            let circle = circle(&waits_for, &stuck);
-            let keys = circle.into_iter().map(|node| nodes[node].key.to_owned());
-            vec![Flaw::Circle(keys.collect())]
+            let cycle = find_cycle(&waits_for, &stuck);
+            let keys = cycle.into_iter().map(|node| nodes[node].key.to_owned());
+            vec![GraphError::Cycle(keys.collect())]
         })?;
         let graph = Self { waits_for, levels };
         match graph.depth() {
-            depth if depth > MAX_DEPTH => Err(vec![Flaw::TooDeep(depth)]),
+            depth if depth > MAX_DEPTH => Err(vec![GraphError::TooDeep(depth)]),
             _ => Ok(graph),
         }
     }
@@ -115,27 +119,29 @@ impl Graph {
 }
 
 /// The places of the keys that each node waits for.
-fn resolve(nodes: &[Node<'_>]) -> Result<Vec<Vec<usize>>, Vec<Flaw>> {
-    let mut flaws = Vec::new();
-    let mut places = HashMap::with_capacity(nodes.len());
+fn resolve(nodes: &[Node<'_>]) -> Result<Vec<Vec<usize>>, Vec<GraphError>> {
+    let mut errors = Vec::new();
+    let mut indices = HashMap::with_capacity(nodes.len());
     for (node, Node { key, .. }) in nodes.iter().enumerate() {
-        if places.contains_key(key) {
+        if indices.contains_key(key) {
             let key = (*key).to_owned();
-            flaws.push(Flaw::TakenKey { node, key });
+            errors.push(GraphError::DuplicateKey { node, key });
         } else {
-            places.insert(*key, node);
+            indices.insert(*key, node);
         }
     }
     let mut waits_for = Vec::with_capacity(nodes.len());
     for (node, Node { depends_on, .. }) in nodes.iter().enumerate() {
         let mut before = Vec::with_capacity(depends_on.len());
-        for (place, key) in depends_on.iter().enumerate() {
-            match places.get(key.as_str()) {
-                Some(other) if *other == node => flaws.push(Flaw::Itself { node, place }),
+        for (index, key) in depends_on.iter().enumerate() {
+            match indices.get(key.as_str()) {
+                Some(other) if *other == node => {
+                    errors.push(GraphError::SelfDependency { node, index });
+                }
                 Some(other) => before.push(*other),
                 None => {
                     let key = key.clone();
-                    flaws.push(Flaw::Unknown { node, place, key });
+                    errors.push(GraphError::UnknownDependency { node, index, key });
                 }
             }
         }
@@ -143,10 +149,10 @@ fn resolve(nodes: &[Node<'_>]) -> Result<Vec<Vec<usize>>, Vec<Flaw>> {
         before.dedup();
         waits_for.push(before);
     }
-    if flaws.is_empty() {
+    if errors.is_empty() {
         Ok(waits_for)
     } else {
-        Err(flaws)
+        Err(errors)
     }
 }
 
@@ -181,17 +187,17 @@ fn levels(waits_for: &[Vec<usize>]) -> Result<Vec<usize>, Vec<bool>> {
 }
 
 /// A circle among nodes each of which waits for another of them, from its first node on.
-fn circle(waits_for: &[Vec<usize>], stuck: &[bool]) -> Vec<usize> {
+fn find_cycle(waits_for: &[Vec<usize>], stuck: &[bool]) -> Vec<usize> {
     let mut seen_at = HashMap::new();
     let mut path = Vec::new();
     let mut next = stuck.iter().position(|stuck| *stuck);
     while let Some(node) = next {
         if let Some(start) = seen_at.insert(node, path.len()) {
-            let mut circle = path.split_off(start);
-            let first = circle.iter().min().copied();
-            let place = circle.iter().position(|node| Some(*node) == first);
-            circle.rotate_left(place.unwrap_or(0));
-            return circle;
+            let mut cycle = path.split_off(start);
+            let first = cycle.iter().min().copied();
+            let index = cycle.iter().position(|node| Some(*node) == first);
+            cycle.rotate_left(index.unwrap_or(0));
+            return cycle;
         }
         path.push(node);
         next = waits_for[node].iter().copied().find(|other| stuck[*other]);
@@ -206,7 +212,7 @@ mod tests {
 
     use super::*;
 
-    fn check(nodes: &[(&str, &[&str])]) -> Result<Graph, Vec<Flaw>> {
+    fn check(nodes: &[(&str, &[&str])]) -> Result<Graph, Vec<GraphError>> {
         let owned: Vec<(String, Vec<String>)> = nodes
             .iter()
             .map(|(key, before)| {
@@ -219,7 +225,7 @@ mod tests {
         check_owned(&owned)
     }
 
-    fn check_owned(nodes: &[(String, Vec<String>)]) -> Result<Graph, Vec<Flaw>> {
+    fn check_owned(nodes: &[(String, Vec<String>)]) -> Result<Graph, Vec<GraphError>> {
         let nodes: Vec<_> = nodes
             .iter()
             .map(|(key, depends_on)| Node { key, depends_on })
@@ -229,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_circle_is_named() {
-        let flaws = check(&[
+        let errors = check(&[
             ("z", &[]),
             ("a", &["z", "b"]),
             ("b", &["c"]),
@@ -237,9 +243,9 @@ mod tests {
             ("after", &["a"]),
         ])
         .unwrap_err();
-        assert_eq!(flaws[0].field(), "subtasks");
+        assert_eq!(errors[0].field(), "subtasks");
         assert_eq!(
-            flaws[0].to_string(),
+            errors[0].to_string(),
             "wait for each other in a circle: a -> b -> c -> a"
         );
     }
@@ -249,19 +255,19 @@ mod tests {
         let ring: Vec<_> = (0..1_000)
             .map(|n| (n.to_string(), vec![((n + 1) % 1_000).to_string()]))
             .collect();
-        let told = check_owned(&ring).unwrap_err()[0].to_string();
-        assert!(told.ends_with("-> 11 -> (988 more) -> 0"), "{told}");
+        let shown = check_owned(&ring).unwrap_err()[0].to_string();
+        assert!(shown.ends_with("-> 11 -> (988 more) -> 0"), "{shown}");
     }
 
     #[test]
     fn all_flaws_are_told_with_their_fields() {
-        let flaws = check(&[("a", &["a", "nobody"]), ("b", &[]), ("b", &["a"])]).unwrap_err();
-        let told: Vec<_> = flaws
+        let errors = check(&[("a", &["a", "nobody"]), ("b", &[]), ("b", &["a"])]).unwrap_err();
+        let shown: Vec<_> = errors
             .iter()
-            .map(|flaw| format!("{}: {flaw}", flaw.field()))
+            .map(|error| format!("{}: {error}", error.field()))
             .collect();
         assert_eq!(
-            told,
+            shown,
             [
                 r#"subtasks[2].key: must be unique in the job; "b" was there"#,
                 "subtasks[0].depends_on[0]: is the subtask itself, which would never start",
@@ -293,8 +299,8 @@ mod tests {
                 .collect()
         };
         assert_eq!(check_owned(&chain(MAX_DEPTH)).unwrap().depth(), MAX_DEPTH);
-        let flaws = check_owned(&chain(MAX_DEPTH + 1)).unwrap_err();
-        assert_eq!(flaws, [Flaw::TooDeep(MAX_DEPTH + 1)]);
+        let errors = check_owned(&chain(MAX_DEPTH + 1)).unwrap_err();
+        assert_eq!(errors, [GraphError::TooDeep(MAX_DEPTH + 1)]);
     }
 
     /// Any graph over a few nodes, without edges to itself.
@@ -328,15 +334,15 @@ mod tests {
                         prop_assert_eq!(graph.levels[node], least.unwrap_or(0));
                     }
                 }
-                Err(flaws) => {
-                    let [Flaw::Circle(keys)] = flaws.as_slice() else {
-                        panic!("{flaws:?}");
+                Err(errors) => {
+                    let [GraphError::Cycle(keys)] = errors.as_slice() else {
+                        panic!("{errors:?}");
                     };
-                    let circle: Vec<usize> = keys.iter().map(|key| key.parse().unwrap()).collect();
-                    for (place, node) in circle.iter().enumerate() {
-                        let next = circle[(place + 1) % circle.len()];
-                        prop_assert!(waits_for[*node].contains(&next), "{circle:?}");
-                        prop_assert!(!circle[..place].contains(node), "{circle:?}");
+                    let cycle: Vec<usize> = keys.iter().map(|key| key.parse().unwrap()).collect();
+                    for (index, node) in cycle.iter().enumerate() {
+                        let next = cycle[(index + 1) % cycle.len()];
+                        prop_assert!(waits_for[*node].contains(&next), "{cycle:?}");
+                        prop_assert!(!cycle[..index].contains(node), "{cycle:?}");
                     }
                 }
             }

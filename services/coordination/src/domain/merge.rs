@@ -16,14 +16,17 @@ const MAX_ARTIFACTS: usize = 1_000;
 const BETWEEN: &str = "\n\n";
 
 /// Which results are in the merged one, of those that finished at these times: their places, in order.
-pub(crate) fn chosen(strategy: MergeStrategy, finished: &[Option<Timestamp>]) -> Vec<usize> {
-    let places = 0..finished.len();
-    let at = |place: &usize| finished[*place].map(|at| (at.seconds, at.nanos));
+pub(crate) fn select_results(
+    strategy: MergeStrategy,
+    finished: &[Option<Timestamp>],
+) -> Vec<usize> {
+    let indices = 0..finished.len();
+    let at = |index: &usize| finished[*index].map(|at| (at.seconds, at.nanos));
     match strategy {
         // Of equal ones `min_by_key` gives the first, `max_by_key` the last.
-        MergeStrategy::First => places.min_by_key(at).into_iter().collect(),
-        MergeStrategy::Last => places.max_by_key(at).into_iter().collect(),
-        _ => places.collect(),
+        MergeStrategy::First => indices.min_by_key(at).into_iter().collect(),
+        MergeStrategy::Last => indices.max_by_key(at).into_iter().collect(),
+        _ => indices.collect(),
     }
 }
 
@@ -105,8 +108,8 @@ fn cut(texts: &mut [String]) -> bool {
 /// The length such that lengths cut to it fit into the room together.
 fn share(mut lengths: Vec<usize>, mut room: usize) -> usize {
     lengths.sort_unstable();
-    for (place, length) in lengths.iter().enumerate() {
-        let share = room / (lengths.len() - place);
+    for (index, length) in lengths.iter().enumerate() {
+        let share = room / (lengths.len() - index);
         if *length > share {
             return share;
         }
@@ -163,10 +166,13 @@ mod tests {
     #[test]
     fn the_first_and_the_last_go_by_time() {
         let times = [5, 3, 8, 8, 3].map(|seconds| Some(Timestamp { seconds, nanos: 0 }));
-        assert_eq!(chosen(MergeStrategy::First, &times), [1]);
-        assert_eq!(chosen(MergeStrategy::Last, &times), [3]);
-        assert_eq!(chosen(MergeStrategy::Merge, &times), [0, 1, 2, 3, 4]);
-        assert_eq!(chosen(MergeStrategy::First, &[]), [0; 0]);
+        assert_eq!(select_results(MergeStrategy::First, &times), [1]);
+        assert_eq!(select_results(MergeStrategy::Last, &times), [3]);
+        assert_eq!(
+            select_results(MergeStrategy::Merge, &times),
+            [0, 1, 2, 3, 4]
+        );
+        assert_eq!(select_results(MergeStrategy::First, &[]), [0; 0]);
     }
 
     #[test]

@@ -20,13 +20,13 @@ const RESULTS: &str = "results";
 /// The data of a merged result.
 #[derive(Debug)]
 pub(super) struct Data {
-    form: Form,
+    layout: DataLayout,
     bytes: usize,
     count: usize,
 }
 
 #[derive(Debug)]
-enum Form {
+enum DataLayout {
     /// One after the other.
     Listed(Vec<Value>),
     /// All in one object.
@@ -36,17 +36,17 @@ enum Form {
 impl Data {
     /// That will be a list.
     pub(super) fn listed() -> Self {
-        Self::of(Form::Listed(Vec::new()))
+        Self::of(DataLayout::Listed(Vec::new()))
     }
 
     /// That will be one object.
     pub(super) fn joined() -> Self {
-        Self::of(Form::Joined(Struct::default()))
+        Self::of(DataLayout::Joined(Struct::default()))
     }
 
-    fn of(form: Form) -> Self {
+    fn of(layout: DataLayout) -> Self {
         Self {
-            form,
+            layout,
             bytes: 0,
             count: 0,
         }
@@ -59,12 +59,12 @@ impl Data {
         if bytes > MAX_BYTES {
             return false;
         }
-        match &mut self.form {
-            Form::Listed(_) if levels(&object) > MAX_LEVELS => return false,
-            Form::Listed(values) => values.push(Value {
+        match &mut self.layout {
+            DataLayout::Listed(_) if levels(&object) > MAX_LEVELS => return false,
+            DataLayout::Listed(values) => values.push(Value {
                 kind: Some(Kind::StructValue(object)),
             }),
-            Form::Joined(whole) => join(whole, object),
+            DataLayout::Joined(whole) => join(whole, object),
         }
         self.bytes = bytes;
         self.count += 1;
@@ -76,9 +76,9 @@ impl Data {
         if self.count == 0 {
             return None;
         }
-        Some(match self.form {
-            Form::Joined(whole) => whole,
-            Form::Listed(values) => {
+        Some(match self.layout {
+            DataLayout::Joined(whole) => whole,
+            DataLayout::Listed(values) => {
                 let list = Value {
                     kind: Some(Kind::ListValue(ListValue { values })),
                 };

@@ -10,16 +10,16 @@ use shim_proto::coordination::v1::{
     SubmitTaskRequest, Subtask, Task,
 };
 
-use super::estimate::{Estimate, Scope, WORTH_SPLITTING, counted};
+use super::estimate::{Estimate, JobSize, WORTH_SPLITTING, counted};
 use super::graph::Graph;
-use super::split::{Part, split, with_steps};
+use super::split::{JobPart, split, with_steps};
 
-const PRIORITY: u32 = 50;
-const ATTEMPTS: u32 = 3;
+const DEFAULT_PRIORITY: u32 = 50;
+const DEFAULT_ATTEMPTS: u32 = 3;
 
 /// A job as it is to be stored.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Plan {
+pub(crate) struct JobPlan {
     pub(crate) root: Task,
     pub(crate) subtasks: Vec<Task>,
     /// Why it was split so, or not.
@@ -31,44 +31,44 @@ pub(crate) fn plan(
     mut job: SubmitTaskRequest,
     graph: &Graph,
     mut new_id: impl FnMut() -> String,
-) -> Plan {
-    one_of_each(&mut job.files);
+) -> JobPlan {
+    dedup_files(&mut job.files);
     let mut root = root(&job, new_id());
     if !job.subtasks.is_empty() {
-        return with_given(job, root, graph, new_id);
+        return with_subtasks(job, root, graph, new_id);
     }
-    let estimate = Estimate::of(&Scope::of_job(&job));
+    let estimate = Estimate::of(&JobSize::of_job(&job));
     root.complexity = estimate.complexity();
     let why_whole = match () {
         () if !estimate.is_worth_splitting() => format!("not above {WORTH_SPLITTING}"),
         () if job.split() == SplitPolicy::Never => "which was not to be split".to_owned(),
         () => match split(&job.goal, &job.files, &job.steps) {
-            Some((parts, by)) => return in_parts(&job, root, parts, by, &estimate, new_id),
+            Some((parts, by)) => return with_parts(&job, root, parts, by, &estimate, new_id),
             None => "with neither two files nor two steps to split it by".to_owned(),
         },
     };
     root.goal = with_steps(&job.goal, &job.steps);
-    Plan {
+    JobPlan {
         root,
         subtasks: Vec::new(),
         reasoning: format!("One worker does it: its complexity is {estimate}, {why_whole}."),
     }
 }
 
-fn with_given(
+fn with_subtasks(
     mut job: SubmitTaskRequest,
     mut root: Task,
     graph: &Graph,
     mut new_id: impl FnMut() -> String,
-) -> Plan {
+) -> JobPlan {
     let given = std::mem::take(&mut job.subtasks);
     let ids: Vec<String> = given.iter().map(|_| new_id()).collect();
     let mut subtasks = Vec::with_capacity(given.len());
     for ((subtask, id), waits_for) in given.into_iter().zip(&ids).zip(&graph.waits_for) {
-        let mut task = child(&root, id.clone());
-        task.depends_on = waits_for.iter().map(|place| ids[*place].clone()).collect();
-        adopt(&mut task, subtask);
-        task.complexity = Estimate::of(&Scope::of_task(&task)).complexity();
+        let mut task = subtask_of(&root, id.clone());
+        task.depends_on = waits_for.iter().map(|index| ids[*index].clone()).collect();
+        apply_overrides(&mut task, subtask);
+        task.complexity = Estimate::of(&JobSize::of_task(&task)).complexity();
         subtasks.push(task);
     }
     root.complexity = subtasks.iter().map(|task| task.complexity).sum();
@@ -79,21 +79,21 @@ fn with_given(
         graph.depth(),
         root.complexity,
     );
-    Plan {
+    JobPlan {
         root,
         subtasks,
         reasoning,
     }
 }
 
-fn in_parts(
+fn with_parts(
     job: &SubmitTaskRequest,
     root: Task,
-    parts: Vec<Part>,
+    parts: Vec<JobPart>,
     by: &str,
     estimate: &Estimate,
     mut new_id: impl FnMut() -> String,
-) -> Plan {
+) -> JobPlan {
     let items = match by {
         "file" => job.files.len(),
         _ => job.steps.len(),
@@ -106,16 +106,16 @@ fn in_parts(
         parts.len(),
         100.0 * largest / total,
     );
-    let subtask = |(place, part): (usize, Part)| Task {
-        key: format!("part-{}", place + 1),
+    let subtask = |(index, part): (usize, JobPart)| Task {
+        key: format!("part-{}", index + 1),
         goal: part.goal,
         files: part.files,
         weight: part.work,
         complexity: part.work,
-        ..child(&root, new_id())
+        ..subtask_of(&root, new_id())
     };
     let subtasks = parts.into_iter().enumerate().map(subtask).collect();
-    Plan {
+    JobPlan {
         root,
         subtasks,
         reasoning,
@@ -123,7 +123,7 @@ fn in_parts(
 }
 
 /// A file named twice is one, of the larger size.
-fn one_of_each(files: &mut Vec<FileHint>) {
+fn dedup_files(files: &mut Vec<FileHint>) {
     let mut sizes = HashMap::with_capacity(files.len());
     for file in files.iter() {
         let size = sizes.entry(file.path.clone()).or_insert(0);
@@ -144,12 +144,12 @@ fn root(job: &SubmitTaskRequest, id: String) -> Task {
         task_id: id,
         goal: job.goal.clone(),
         kind: job.kind.clone(),
-        priority: or(job.priority, PRIORITY),
+        priority: or(job.priority, DEFAULT_PRIORITY),
         payload: job.payload.clone(),
         files: job.files.iter().map(|file| file.path.clone()).collect(),
         workspace: job.workspace.clone(),
         requirements: Some(job.requirements.clone().unwrap_or_default()),
-        max_attempts: or(job.max_attempts, ATTEMPTS),
+        max_attempts: or(job.max_attempts, DEFAULT_ATTEMPTS),
         timeout: job.timeout,
         deadline: job.deadline,
         weight: 1.0,
@@ -157,17 +157,17 @@ fn root(job: &SubmitTaskRequest, id: String) -> Task {
         approval: Some(job.approval.unwrap_or_default()),
         on_failure: match job.on_failure() {
             FailurePolicy::Unspecified => FailurePolicy::FailFast,
-            told => told,
+            given => given,
         }
         .into(),
         merge: match job.merge() {
             MergeStrategy::Unspecified => MergeStrategy::Concatenate,
-            told => told,
+            given => given,
         }
         .into(),
         strategy: match job.strategy() {
             AssignmentStrategy::Unspecified => AssignmentStrategy::LeastLoaded,
-            told => told,
+            given => given,
         }
         .into(),
         schedule: job.schedule.clone(),
@@ -176,7 +176,7 @@ fn root(job: &SubmitTaskRequest, id: String) -> Task {
 }
 
 /// A subtask of a job before anything of its own is set. The gates of the job are passed once, as a whole.
-fn child(root: &Task, id: String) -> Task {
+fn subtask_of(root: &Task, id: String) -> Task {
     Task {
         task_id: id,
         approval: Some(ApprovalGates::default()),
@@ -188,7 +188,7 @@ fn child(root: &Task, id: String) -> Task {
 }
 
 /// Gives a task what its submitter said of it alone.
-fn adopt(task: &mut Task, given: Subtask) {
+fn apply_overrides(task: &mut Task, given: Subtask) {
     task.key = given.key;
     task.goal = given.goal;
     task.files = given.files;
@@ -206,8 +206,8 @@ fn adopt(task: &mut Task, given: Subtask) {
 }
 
 /// A number, unless it is not told.
-fn or(told: u32, otherwise: u32) -> u32 {
-    if told == 0 { otherwise } else { told }
+fn or(given: u32, default: u32) -> u32 {
+    if given == 0 { default } else { given }
 }
 
 #[cfg(test)]
@@ -218,7 +218,7 @@ mod tests {
     use super::super::graph::Node;
     use super::*;
 
-    fn planned(job: SubmitTaskRequest) -> Plan {
+    fn planned(job: SubmitTaskRequest) -> JobPlan {
         let nodes: Vec<_> = job
             .subtasks
             .iter()

@@ -4,7 +4,7 @@ use shim_proto::coordination::v1::{Worker, WorkerHealth, WorkerState};
 
 /// How the living workers stand to a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Service {
+pub(crate) struct QueueCapacity {
     /// Workers that fit.
     pub(crate) workers: u32,
     /// How many more tasks these can take.
@@ -15,7 +15,7 @@ pub(crate) struct Service {
     pub(crate) saturated: bool,
 }
 
-impl Service {
+impl QueueCapacity {
     /// Of a queue where so many tasks wait, by the living workers that fit.
     pub(crate) fn of<'a>(waiting: u64, fitting: impl Iterator<Item = &'a Worker>) -> Self {
         let (workers, room) = fitting.fold((0, 0u32), |(count, room), worker| {
@@ -56,29 +56,29 @@ mod tests {
 
     #[test]
     fn room_is_what_all_have_left() {
-        let crew = [worker(4, 1), worker(2, 2), worker(1, 0), worker(1, 3)];
-        let service = Service::of(9, crew.iter());
-        assert_eq!((service.workers, service.room), (4, 4));
-        assert!(!service.starving && !service.saturated);
+        let workers = [worker(4, 1), worker(2, 2), worker(1, 0), worker(1, 3)];
+        let capacity = QueueCapacity::of(9, workers.iter());
+        assert_eq!((capacity.workers, capacity.room), (4, 4));
+        assert!(!capacity.starving && !capacity.saturated);
     }
 
     #[test]
     fn a_queue_starves_without_workers_and_is_saturated_without_room() {
-        let saturated = Service::of(5, [worker(2, 2)].iter());
+        let saturated = QueueCapacity::of(5, [worker(2, 2)].iter());
         assert!(saturated.saturated && !saturated.starving);
-        let starving = Service::of(5, std::iter::empty());
+        let starving = QueueCapacity::of(5, std::iter::empty());
         assert!(starving.starving && !starving.saturated);
-        let idle = Service::of(0, std::iter::empty());
+        let idle = QueueCapacity::of(0, std::iter::empty());
         assert!(!idle.starving && !idle.saturated);
     }
 
     #[test]
     fn who_drains_or_is_ill_has_no_room() {
-        let mut crew = [worker(2, 0), worker(2, 0)];
-        crew[0].state = WorkerState::Draining.into();
-        crew[1].health = WorkerHealth::Unhealthy.into();
-        let service = Service::of(1, crew.iter());
-        assert_eq!((service.workers, service.room), (2, 0));
-        assert!(service.saturated);
+        let mut workers = [worker(2, 0), worker(2, 0)];
+        workers[0].state = WorkerState::Draining.into();
+        workers[1].health = WorkerHealth::Unhealthy.into();
+        let capacity = QueueCapacity::of(1, workers.iter());
+        assert_eq!((capacity.workers, capacity.room), (2, 0));
+        assert!(capacity.saturated);
     }
 }

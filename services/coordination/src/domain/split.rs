@@ -12,16 +12,16 @@ use std::collections::BinaryHeap;
 
 use shim_proto::coordination::v1::FileHint;
 
-use super::estimate::{counted, file_work_bytes, in_bytes, work, work_of_steps};
+use super::estimate::{counted, file_work_bytes, format_bytes, work, work_of_steps};
 
 /// Parts of a split job, if it has as many files or steps.
 const PARTS: usize = 8;
 /// Files of a part that its goal names; all are in its patterns.
-const NAMED: usize = 20;
+const MAX_FILES_SHOWN: usize = 20;
 
 /// A part of a job.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Part {
+pub(crate) struct JobPart {
     pub(crate) goal: String,
     /// The patterns of its files.
     pub(crate) files: Vec<String>,
@@ -34,7 +34,7 @@ pub(crate) fn split(
     goal: &str,
     files: &[FileHint],
     steps: &[String],
-) -> Option<(Vec<Part>, &'static str)> {
+) -> Option<(Vec<JobPart>, &'static str)> {
     match (files.len(), steps.len()) {
         (2.., _) => Some((by_files(&with_steps(goal, steps), files), "file")),
         (_, 2..) => Some((by_steps(goal, files, steps), "step")),
@@ -50,7 +50,7 @@ pub(crate) fn with_steps(goal: &str, steps: &[String]) -> String {
     format!("{goal}\n\nSteps:\n{}", listed(steps, 1))
 }
 
-fn by_files(goal: &str, files: &[FileHint]) -> Vec<Part> {
+fn by_files(goal: &str, files: &[FileHint]) -> Vec<JobPart> {
     let works: Vec<u64> = files
         .iter()
         .map(|file| file_work_bytes(file.size_bytes))
@@ -58,22 +58,22 @@ fn by_files(goal: &str, files: &[FileHint]) -> Vec<Part> {
     let shares = longest_first(&works, PARTS.min(files.len()));
     let count = shares.len();
     let all = counted(files.len(), "file");
-    let part = |(place, share): (usize, &Vec<usize>)| {
+    let part = |(index, share): (usize, &Vec<usize>)| {
         let own: Vec<String> = share.iter().map(|file| files[*file].path.clone()).collect();
         let bytes = share.iter().fold(0u64, |sum, file| {
             sum.saturating_add(files[*file].size_bytes)
         });
         let size = match bytes {
             0 => String::new(),
-            bytes => format!(", {}", in_bytes(bytes)),
+            bytes => format!(", {}", format_bytes(bytes)),
         };
         let goal = format!(
             "Part {} of {count}: {goal}\n\nThis part has {} of the {all}{size}: {}. The others have parts of their own.",
-            place + 1,
+            index + 1,
             own.len(),
             named(&own),
         );
-        Part {
+        JobPart {
             goal,
             work: work(own.len(), bytes),
             files: own,
@@ -82,23 +82,23 @@ fn by_files(goal: &str, files: &[FileHint]) -> Vec<Part> {
     shares.iter().enumerate().map(part).collect()
 }
 
-fn by_steps(goal: &str, files: &[FileHint], steps: &[String]) -> Vec<Part> {
+fn by_steps(goal: &str, files: &[FileHint], steps: &[String]) -> Vec<JobPart> {
     let count = PARTS.min(steps.len());
     let files: Vec<String> = files.iter().map(|file| file.path.clone()).collect();
-    let part = |place: usize| {
+    let part = |index: usize| {
         let (first, end) = (
-            place * steps.len() / count,
-            (place + 1) * steps.len() / count,
+            index * steps.len() / count,
+            (index + 1) * steps.len() / count,
         );
         let own = &steps[first..end];
         let goal = format!(
             "Part {} of {count}: {goal}\n\nThis part has {} of {}:\n{}\nThe other steps are in parts of their own.",
-            place + 1,
+            index + 1,
             counted(own.len(), "step"),
             steps.len(),
             listed(own, first + 1),
         );
-        Part {
+        JobPart {
             goal,
             files: files.clone(),
             work: work_of_steps(own.len()),
@@ -135,9 +135,9 @@ fn listed(steps: &[String], first: usize) -> String {
 }
 
 fn named(files: &[String]) -> String {
-    let mut names = files[..files.len().min(NAMED)].join(", ");
-    if files.len() > NAMED {
-        names += &format!(" and {} more", files.len() - NAMED);
+    let mut names = files[..files.len().min(MAX_FILES_SHOWN)].join(", ");
+    if files.len() > MAX_FILES_SHOWN {
+        names += &format!(" and {} more", files.len() - MAX_FILES_SHOWN);
     }
     names
 }
@@ -187,12 +187,12 @@ mod tests {
         let (parts, by) = split("Ship it", &files(&[5]), &steps(11)).unwrap();
         assert_eq!((parts.len(), by), (8, "step"));
         assert!(parts.iter().all(|part| part.files == ["src/0.rs"]));
-        let told: Vec<_> = parts
+        let lines: Vec<_> = parts
             .iter()
             .flat_map(|part| part.goal.lines().filter(|line| line.contains(". do ")))
             .collect();
         let all: Vec<_> = (1..=11).map(|n| format!("{n}. do {n}")).collect();
-        assert_eq!(told, all);
+        assert_eq!(lines, all);
     }
 
     #[test]

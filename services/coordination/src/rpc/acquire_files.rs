@@ -8,9 +8,9 @@ use shim_proto::coordination::v1::{
     AcquireFilesRequest, AcquireFilesResponse, FileLease, FileLeaseMode,
 };
 use shim_runtime::server::begin_waiting;
-use shim_store::domain::leases::{Wish, in_words};
-use shim_store::files::{Ask, Outcome, RELEASED};
-use shim_store::{Error, Once, Topic};
+use shim_store::domain::leases::{LeaseSpec, describe_conflicts};
+use shim_store::files::{LeaseOutcome, LeaseRequest, RELEASED};
+use shim_store::{Error, IdempotencyKey, Topic};
 use tokio::time::Instant;
 use tonic::Status;
 
@@ -19,7 +19,7 @@ use super::fields::{Fields, MAX_ACTOR_BYTES, MAX_PURPOSE_BYTES};
 use super::patterns::patterns;
 
 /// A waiter looks this often although nobody tells of a release: leases also end by themselves.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+const POLL_EVERY: Duration = Duration::from_millis(500);
 
 pub(super) async fn handle(
     api: &Api,
@@ -37,10 +37,10 @@ pub(super) async fn handle(
     fields.fence(request.fence.as_ref());
     fields.finish()?;
 
-    let once = Once::of(&request.request_id, &request);
-    let ask = Ask {
+    let idempotency_key = IdempotencyKey::for_request(&request.request_id, &request);
+    let lease_request = LeaseRequest {
         workspace,
-        wish: Wish {
+        spec: LeaseSpec {
             holder: request.holder,
             mode,
             patterns,
@@ -50,13 +50,20 @@ pub(super) async fn handle(
         fence: request.fence,
     };
     let lease = match wait {
-        Duration::ZERO => match api.store.files.acquire(&once, &ask).await? {
-            Outcome::Leased(lease) => lease,
-            Outcome::Held(conflicts) => return Err(Error::FilesHeld(in_words(&conflicts)).into()),
+        Duration::ZERO => match api
+            .store
+            .files
+            .acquire(&idempotency_key, &lease_request)
+            .await?
+        {
+            LeaseOutcome::Leased(lease) => lease,
+            LeaseOutcome::Held(conflicts) => {
+                return Err(Error::FilesHeld(describe_conflicts(&conflicts)).into());
+            }
         },
         wait => {
             begin_waiting()?;
-            wait_for(api, &once, &ask, Instant::now() + wait).await?
+            wait_for(api, &idempotency_key, &lease_request, Instant::now() + wait).await?
         }
     };
     Ok(AcquireFilesResponse { lease: Some(lease) })
@@ -79,27 +86,33 @@ fn mode(fields: &mut Fields, mode: i32) -> FileLeaseMode {
 /// Tries whenever a release in the workspace is told, a lease in the way ends, or a moment has passed.
 async fn wait_for(
     api: &Api,
-    once: &Once,
-    ask: &Ask,
+    idempotency_key: &IdempotencyKey,
+    lease_request: &LeaseRequest,
     deadline: Instant,
 ) -> Result<FileLease, Error> {
     let topic = Topic::Channel(api.store.keys.channel(RELEASED));
-    let mut ear = api.store.ear.listen(topic).await?;
+    let mut subscription = api.store.pubsub.subscribe(topic).await?;
     loop {
-        let refused = match api.store.files.acquire(once, ask).await {
-            Ok(Outcome::Leased(lease)) => return Ok(lease),
-            Ok(Outcome::Held(conflicts)) => Error::FilesHeld(in_words(&conflicts)),
+        let refused = match api
+            .store
+            .files
+            .acquire(idempotency_key, lease_request)
+            .await
+        {
+            Ok(LeaseOutcome::Leased(lease)) => return Ok(lease),
+            Ok(LeaseOutcome::Held(conflicts)) => Error::FilesHeld(describe_conflicts(&conflicts)),
             Err(Error::Overloaded) => Error::Overloaded,
             Err(error) => return Err(error),
         };
-        let released = ear.until(|news| {
-            news.data.get("workspace").and_then(|v| v.as_str()) == Some(&ask.workspace)
+        let released = subscription.wait_for(|publication| {
+            publication.data.get("workspace").and_then(|v| v.as_str())
+                == Some(&lease_request.workspace)
         });
         // Jitter keeps many waiters from trying in step.
-        let look = LOOK_EVERY.mul_f64(rand::random_range(0.5..1.0));
+        let poll_after = POLL_EVERY.mul_f64(rand::random_range(0.5..1.0));
         tokio::select! {
             () = released => {}
-            () = tokio::time::sleep(look) => {}
+            () = tokio::time::sleep(poll_after) => {}
             () = tokio::time::sleep_until(deadline) => return Err(refused),
             () = api.shutdown.wait() => return Err(Error::Stopping),
         }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use shim_proto::coordination::v1::{AcquireLockRequest, AcquireLockResponse, Lock};
 use shim_runtime::server::begin_waiting;
-use shim_store::locks::{RELEASED, Wish};
-use shim_store::{Error, Once, Topic};
+use shim_store::locks::{AcquireRequest, RELEASED};
+use shim_store::{Error, IdempotencyKey, Topic};
 use tokio::time::Instant;
 use tonic::Status;
 
@@ -13,7 +13,7 @@ use super::Api;
 use super::fields::{Fields, MAX_ACTOR_BYTES, MAX_PURPOSE_BYTES};
 
 /// A waiter looks this often although nobody tells of a release: locks also end by themselves.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
+const POLL_EVERY: Duration = Duration::from_millis(250);
 
 pub(super) async fn handle(
     api: &Api,
@@ -29,17 +29,20 @@ pub(super) async fn handle(
     let wait = fields.wait(request.wait.as_ref());
     fields.finish()?;
 
-    let wish = Wish {
-        once: Once::of(&request.request_id, &request),
-        place: api.store.locks.place(namespace, request.name),
+    let acquire_request = AcquireRequest {
+        idempotency_key: IdempotencyKey::for_request(&request.request_id, &request),
+        lock_ref: api.store.locks.lock_ref(namespace, request.name),
         owner: request.owner,
         purpose: request.purpose,
         ttl,
         even_if_full: false,
     };
-    let acquisition = Acquisition { api, wish };
+    let acquisition = Acquisition {
+        api,
+        acquire_request,
+    };
     let lock = match wait {
-        Duration::ZERO => acquisition.attempt().await?,
+        Duration::ZERO => acquisition.try_acquire().await?,
         wait => {
             begin_waiting()?;
             acquisition.wait(Instant::now() + wait).await?
@@ -50,37 +53,38 @@ pub(super) async fn handle(
 
 struct Acquisition<'a> {
     api: &'a Api,
-    wish: Wish,
+    acquire_request: AcquireRequest,
 }
 
 impl Acquisition<'_> {
-    async fn attempt(&self) -> Result<Lock, Error> {
-        self.api.store.locks.acquire(&self.wish).await
+    async fn try_acquire(&self) -> Result<Lock, Error> {
+        self.api.store.locks.acquire(&self.acquire_request).await
     }
 
     /// Tries whenever a release is told, the holder's time ends, or a moment has passed.
     async fn wait(&self, deadline: Instant) -> Result<Lock, Error> {
         let topic = Topic::Channel(self.api.store.keys.channel(RELEASED));
-        let mut ear = self.api.store.ear.listen(topic).await?;
+        let mut subscription = self.api.store.pubsub.subscribe(topic).await?;
         loop {
-            let refused = self.attempt().await;
+            let refused = self.try_acquire().await;
             let left_ms = match refused {
                 Err(Error::LockHeld { left_ms, .. }) => left_ms,
                 Err(Error::LockUndecided(_)) => 10,
                 decided => return decided,
             };
-            let released = ear.until(|news| {
+            let released = subscription.wait_for(|publication| {
                 let is = |name: &str, value: &str| {
-                    news.data.get(name).and_then(|v| v.as_str()) == Some(value)
+                    publication.data.get(name).and_then(|v| v.as_str()) == Some(value)
                 };
-                is("namespace", &self.wish.place.namespace) && is("name", &self.wish.place.name)
+                is("namespace", &self.acquire_request.lock_ref.namespace)
+                    && is("name", &self.acquire_request.lock_ref.name)
             });
             // Jitter keeps many waiters from trying in step.
-            let look = LOOK_EVERY.mul_f64(rand::random_range(0.5..1.0));
-            let look = look.min(Duration::from_millis(left_ms + 1));
+            let poll_after = POLL_EVERY.mul_f64(rand::random_range(0.5..1.0));
+            let poll_after = poll_after.min(Duration::from_millis(left_ms + 1));
             tokio::select! {
                 () = released => {}
-                () = tokio::time::sleep(look) => {}
+                () = tokio::time::sleep(poll_after) => {}
                 () = tokio::time::sleep_until(deadline) => return refused,
                 () = self.api.shutdown.wait() => return Err(Error::Stopping),
             }

@@ -11,10 +11,10 @@ use tonic::Status;
 
 use super::Api;
 use super::fields::Fields;
-use crate::domain::merge::{Merged, chosen};
+use crate::domain::merge::{Merged, select_results};
 
 /// Results read at a time.
-const AT_ONCE: usize = 8;
+const MAX_CONCURRENT_READS: usize = 8;
 
 pub(super) async fn handle(
     api: &Api,
@@ -31,7 +31,7 @@ pub(super) async fn handle(
     let Job { root, subtasks, .. } = job.ok_or(Error::TaskNotFound(task_id))?;
     let strategy = match request.merge() {
         MergeStrategy::Unspecified => root.merge(),
-        told => told,
+        asked => asked,
     };
     // A task without subtasks has its result alone.
     let (strategy, parts) = match root.subtasks {
@@ -43,22 +43,22 @@ pub(super) async fn handle(
         .partition(|task| task.state() == TaskState::Completed);
     Ok(AggregateResultsResponse {
         task: Some(root),
-        result: merged(&api.store, strategy, &done).await?,
+        result: merge_results(&api.store, strategy, &done).await?,
         complete: missing.is_empty(),
-        missing: missing.into_iter().map(missed).collect(),
+        missing: missing.into_iter().map(missing_result).collect(),
     })
 }
 
 /// Reads results one after the other, for all at once may be much more than what is left of them.
-async fn merged(
+async fn merge_results(
     store: &Store,
     strategy: MergeStrategy,
     done: &[Task],
 ) -> Result<Option<TaskResult>, Error> {
     let times: Vec<_> = done.iter().map(|task| task.finished_at).collect();
-    let chosen = chosen(strategy, &times).into_iter();
-    let reads = chosen.map(|place| store.tasks.get(&done[place].task_id));
-    let mut read = stream::iter(reads.collect::<Vec<_>>()).buffered(AT_ONCE);
+    let chosen = select_results(strategy, &times).into_iter();
+    let reads = chosen.map(|index| store.tasks.get(&done[index].task_id));
+    let mut read = stream::iter(reads.collect::<Vec<_>>()).buffered(MAX_CONCURRENT_READS);
     let mut whole = Merged::by(strategy);
     while let Some(task) = read.next().await {
         if let Some(task) = task? {
@@ -68,7 +68,7 @@ async fn merged(
     Ok(whole.finish())
 }
 
-fn missed(task: Task) -> MissingResult {
+fn missing_result(task: Task) -> MissingResult {
     MissingResult {
         state: task.state,
         task_id: task.task_id,

@@ -1,7 +1,7 @@
 //! ApproveTask: decides at the gate where a task waits.
 
 use shim_proto::coordination::v1::{ApproveTaskRequest, ApproveTaskResponse};
-use shim_store::Once;
+use shim_store::IdempotencyKey;
 use tonic::Status;
 
 use super::Api;
@@ -14,13 +14,13 @@ pub(super) async fn handle(
     let mut fields = Fields::default();
     fields.request_id(&request.request_id);
     let task_id = fields.task_id(&request.task_id);
-    fields.why(&request.reason);
+    fields.reason(&request.reason);
     fields.finish()?;
 
-    let once = Once::of(&request.request_id, &request);
+    let idempotency_key = IdempotencyKey::for_request(&request.request_id, &request);
     let tasks = &api.store.tasks;
     let task = tasks
-        .approve(&once, &task_id, request.reject, &request.reason)
+        .approve(&idempotency_key, &task_id, request.reject, &request.reason)
         .await?;
     Ok(ApproveTaskResponse { task: Some(task) })
 }

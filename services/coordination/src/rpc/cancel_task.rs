@@ -1,7 +1,7 @@
 //! CancelTask: calls off a task with what hangs on it.
 
 use shim_proto::coordination::v1::{CancelTaskRequest, CancelTaskResponse};
-use shim_store::Once;
+use shim_store::IdempotencyKey;
 use tonic::Status;
 
 use super::Api;
@@ -14,12 +14,14 @@ pub(super) async fn handle(
     let mut fields = Fields::default();
     fields.request_id(&request.request_id);
     let task_id = fields.task_id(&request.task_id);
-    fields.why(&request.reason);
+    fields.reason(&request.reason);
     fields.finish()?;
 
-    let once = Once::of(&request.request_id, &request);
+    let idempotency_key = IdempotencyKey::for_request(&request.request_id, &request);
     let tasks = &api.store.tasks;
-    let (task, cancelled) = tasks.cancel(&once, &task_id, &request.reason).await?;
+    let (task, cancelled) = tasks
+        .cancel(&idempotency_key, &task_id, &request.reason)
+        .await?;
     Ok(CancelTaskResponse {
         task: Some(task),
         cancelled,

@@ -1,8 +1,8 @@
 //! DeleteState: deletes an entry, if its version is the expected one.
 
 use shim_proto::coordination::v1::{DeleteStateRequest, DeleteStateResponse};
-use shim_store::Once;
-use shim_store::state::{Conditions, Place};
+use shim_store::IdempotencyKey;
+use shim_store::state::{Conditions, StateRef};
 use tonic::Status;
 
 use super::Api;
@@ -20,8 +20,8 @@ pub(super) async fn handle(
     fields.fence(request.fence.as_ref());
     fields.finish()?;
 
-    let once = Once::of(&request.request_id, &request);
-    let place = Place {
+    let idempotency_key = IdempotencyKey::for_request(&request.request_id, &request);
+    let state_ref = StateRef {
         namespace,
         key: request.key,
     };
@@ -29,6 +29,10 @@ pub(super) async fn handle(
         expected_version: request.expected_version,
         fence: request.fence,
     };
-    let existed = api.store.state.delete(&once, &place, &conditions).await?;
+    let existed = api
+        .store
+        .state
+        .delete(&idempotency_key, &state_ref, &conditions)
+        .await?;
     Ok(DeleteStateResponse { existed })
 }

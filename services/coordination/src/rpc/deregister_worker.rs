@@ -1,7 +1,7 @@
 //! DeregisterWorker: the worker leaves in good order.
 
 use shim_proto::coordination::v1::{DeregisterWorkerRequest, DeregisterWorkerResponse};
-use shim_store::Once;
+use shim_store::IdempotencyKey;
 use tonic::Status;
 
 use super::Api;
@@ -19,10 +19,10 @@ pub(super) async fn handle(
     fields.text("reason", &request.reason, MAX_DETAIL_BYTES);
     fields.finish()?;
 
-    let once = Once::of(&request.request_id, &request);
+    let idempotency_key = IdempotencyKey::for_request(&request.request_id, &request);
     let registry = &api.store.registry;
     let worker = registry
-        .deregister(&once, &worker_id, request.epoch, &request.reason)
+        .deregister(&idempotency_key, &worker_id, request.epoch, &request.reason)
         .await?;
     Ok(DeregisterWorkerResponse {
         worker: Some(worker),

@@ -97,25 +97,25 @@ impl Fields {
 
     /// How long to wait; not at all if absent.
     pub(super) fn wait(&mut self, wait: Option<&ProtoDuration>) -> Duration {
-        self.span("wait", wait, Duration::ZERO, Duration::ZERO..=MAX_WAIT)
+        self.duration("wait", wait, Duration::ZERO, Duration::ZERO..=MAX_WAIT)
     }
 
     /// How long a lock is held without renewal.
     pub(super) fn lock_ttl(&mut self, ttl: Option<&ProtoDuration>) -> Duration {
         let (shortest, longest) = (Duration::from_millis(100), Duration::from_secs(3_600));
-        self.span("ttl", ttl, Duration::from_secs(30), shortest..=longest)
+        self.duration("ttl", ttl, Duration::from_secs(30), shortest..=longest)
     }
 
     /// How long files are leased without renewal.
     pub(super) fn files_ttl(&mut self, ttl: Option<&ProtoDuration>) -> Duration {
         let (shortest, longest) = (Duration::from_secs(1), Duration::from_secs(24 * 3_600));
-        self.span("ttl", ttl, Duration::from_secs(600), shortest..=longest)
+        self.duration("ttl", ttl, Duration::from_secs(600), shortest..=longest)
     }
 
     /// How long an entry is kept.
     pub(super) fn state_ttl(&mut self, ttl: Option<&ProtoDuration>, default: Duration) -> Duration {
         let month = Duration::from_secs(30 * 24 * 3_600);
-        self.span("ttl", ttl, default, Duration::from_secs(1)..=month)
+        self.duration("ttl", ttl, default, Duration::from_secs(1)..=month)
     }
 
     /// A page token that is a name of the store's, in hex: opaque to clients.

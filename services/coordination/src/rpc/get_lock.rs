@@ -12,7 +12,7 @@ pub(super) async fn handle(api: &Api, request: GetLockRequest) -> Result<GetLock
     fields.key("name", &request.name);
     fields.finish()?;
 
-    let place = api.store.locks.place(namespace, request.name);
-    let lock = api.store.locks.look(&place).await?;
+    let lock_ref = api.store.locks.lock_ref(namespace, request.name);
+    let lock = api.store.locks.get(&lock_ref).await?;
     Ok(GetLockResponse { lock })
 }

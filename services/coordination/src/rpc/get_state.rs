@@ -2,7 +2,7 @@
 
 use shim_proto::coordination::v1::{GetStateRequest, GetStateResponse};
 use shim_store::Error;
-use shim_store::state::Place;
+use shim_store::state::StateRef;
 use tonic::Status;
 
 use super::Api;
@@ -18,11 +18,11 @@ pub(super) async fn handle(
     fields.finish()?;
 
     let key = request.key;
-    let place = Place { namespace, key };
-    match api.store.state.get(&place).await? {
+    let state_ref = StateRef { namespace, key };
+    match api.store.state.get(&state_ref).await? {
         Some(entry) => Ok(GetStateResponse { entry: Some(entry) }),
         None => {
-            let Place { namespace, key } = place;
+            let StateRef { namespace, key } = state_ref;
             Err(Error::StateNotFound { namespace, key }.into())
         }
     }

@@ -15,14 +15,16 @@ pub(super) async fn handle(
     let mut fields = Fields::default();
     request.worker_id = fields.worker_id(&request.worker_id);
     fields.epoch(request.epoch);
-    fields.tasks("running", request.running);
-    fields.told_state(request.state);
+    fields.task_count("running", request.running);
+    fields.reported_state(request.state);
     request.health = fields.health(request.health).into();
     fields.text("detail", &request.detail, MAX_DETAIL_BYTES);
     fields.finish()?;
 
     let registry = &api.store.registry;
-    let due = registry.heartbeat(&request, api.beats.dead_after).await?;
+    let due = registry
+        .heartbeat(&request, api.registry_config.dead_after)
+        .await?;
     Ok(HeartbeatResponse {
         due_at: Some(timestamp(due)),
     })

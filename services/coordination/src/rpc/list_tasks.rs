@@ -18,7 +18,7 @@ pub(super) async fn handle(
     fields.text("worker_id", &request.worker_id, MAX_ACTOR_BYTES);
     let size = i32::try_from(request.page_size).unwrap_or(i32::MAX);
     let count = fields.page_size("page_size", size, 50, 500);
-    let after = fields.place_token(&request.page_token);
+    let after = fields.number_token(&request.page_token);
     fields.finish()?;
 
     let filter = Filter {
@@ -28,8 +28,8 @@ pub(super) async fn handle(
     };
     let tasks = &api.store.tasks;
     let page = tasks.list(&filter, after.as_deref(), count).await?;
-    let is_told = !page.tasks.is_empty() || filter.root_id.is_empty();
-    if !is_told && tasks.get(&filter.root_id).await?.is_none() {
+    let is_known = !page.tasks.is_empty() || filter.root_id.is_empty();
+    if !is_known && tasks.get(&filter.root_id).await?.is_none() {
         return Err(Error::TaskNotFound(filter.root_id).into());
     }
     Ok(ListTasksResponse {
@@ -40,11 +40,11 @@ pub(super) async fn handle(
 
 impl Fields {
     /// A page token that is a number of the store's.
-    fn place_token(&mut self, token: &str) -> Option<String> {
-        let place = self.name_token(token)?;
-        if place.parse::<u32>().is_err() {
+    fn number_token(&mut self, token: &str) -> Option<String> {
+        let number = self.name_token(token)?;
+        if number.parse::<u32>().is_err() {
             self.refuse_page_token();
         }
-        Some(place)
+        Some(number)
     }
 }

@@ -48,10 +48,10 @@ use shim_proto::coordination::v1::state_service_server::StateService;
 use shim_proto::coordination::v1::task_service_server::TaskService;
 use shim_proto::coordination::v1::*;
 use shim_runtime::lifecycle::Shutdown;
-use shim_runtime::rpc::Events;
+use shim_runtime::rpc::ResponseStream;
 use shim_runtime::unary;
 use shim_store::Store;
-use shim_store::config::Registry;
+use shim_store::config::RegistryConfig;
 use tonic::{Request, Response, Status};
 
 /// What every handler works with. Clones share one service.
@@ -60,7 +60,7 @@ pub(crate) struct Api {
     pub(crate) store: Store,
     pub(crate) shutdown: Shutdown,
     /// What workers are asked and held to.
-    pub(crate) beats: Registry,
+    pub(crate) registry_config: RegistryConfig,
 }
 
 #[tonic::async_trait]
@@ -73,7 +73,7 @@ impl StateService for Api {
         list_state: ListStateRequest => ListStateResponse,
     }
 
-    type WatchStateStream = Events<WatchStateResponse>;
+    type WatchStateStream = ResponseStream<WatchStateResponse>;
 
     async fn watch_state(
         &self,
@@ -109,7 +109,7 @@ impl BusService for Api {
         ack_messages: AckMessagesRequest => AckMessagesResponse,
     }
 
-    type SubscribeStream = Events<SubscribeResponse>;
+    type SubscribeStream = ResponseStream<SubscribeResponse>;
 
     async fn subscribe(
         &self,
@@ -131,7 +131,7 @@ impl RegistryService for Api {
         list_workers: ListWorkersRequest => ListWorkersResponse,
     }
 
-    type WatchWorkersStream = Events<WatchWorkersResponse>;
+    type WatchWorkersStream = ResponseStream<WatchWorkersResponse>;
 
     async fn watch_workers(
         &self,
@@ -156,7 +156,7 @@ impl TaskService for Api {
         queue_health: QueueHealthRequest => QueueHealthResponse,
     }
 
-    type WatchTaskStream = Events<WatchTaskResponse>;
+    type WatchTaskStream = ResponseStream<WatchTaskResponse>;
 
     async fn watch_task(
         &self,

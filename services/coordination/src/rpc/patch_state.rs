@@ -1,8 +1,8 @@
 //! PatchState: sets and removes single fields of an entry.
 
 use shim_proto::coordination::v1::{PatchStateRequest, PatchStateResponse};
-use shim_store::state::{Conditions, MAX_ENTRY_BYTES, MAX_FIELDS, Patch, Place};
-use shim_store::{Once, timestamp};
+use shim_store::state::{Conditions, MAX_ENTRY_BYTES, MAX_FIELDS, Patch, StateRef};
+use shim_store::{IdempotencyKey, timestamp};
 use tonic::Status;
 
 use super::Api;
@@ -22,8 +22,8 @@ pub(super) async fn handle(
     let ttl = ttl.map(|ttl| fields.state_ttl(Some(ttl), DEFAULT_TTL));
     fields.finish()?;
 
-    let once = Once::of(&request.request_id, &request);
-    let place = Place {
+    let idempotency_key = IdempotencyKey::for_request(&request.request_id, &request);
+    let state_ref = StateRef {
         namespace,
         key: request.key,
     };
@@ -40,7 +40,13 @@ pub(super) async fn handle(
     };
     let states = &api.store.state;
     let written = states
-        .patch(&once, &place, &conditions, &patch, &request.writer)
+        .patch(
+            &idempotency_key,
+            &state_ref,
+            &conditions,
+            &patch,
+            &request.writer,
+        )
         .await?;
     Ok(PatchStateResponse {
         version: written.version,

@@ -1,7 +1,7 @@
 //! Publish: tells everyone who listens to a channel now.
 
 use shim_proto::coordination::v1::{PublishRequest, PublishResponse};
-use shim_store::Once;
+use shim_store::IdempotencyKey;
 use tonic::Status;
 
 use super::Api;
@@ -32,10 +32,15 @@ pub(super) async fn handle(api: &Api, request: PublishRequest) -> Result<Publish
     fields.text("publisher", &request.publisher, MAX_ACTOR_BYTES);
     fields.finish()?;
 
-    let once = Once::of(&request.request_id, &request);
+    let idempotency_key = IdempotencyKey::for_request(&request.request_id, &request);
     let payload = request.payload.unwrap_or_default();
     let bus = &api.store.bus;
-    bus.publish(&once, &request.channel, &request.publisher, &payload)
-        .await?;
+    bus.publish(
+        &idempotency_key,
+        &request.channel,
+        &request.publisher,
+        &payload,
+    )
+    .await?;
     Ok(PublishResponse {})
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use shim_proto::coordination::v1::{PutStateRequest, PutStateResponse};
-use shim_store::state::{Conditions, MAX_ENTRY_BYTES, MAX_FIELDS, Place};
-use shim_store::{Once, timestamp};
+use shim_store::state::{Conditions, MAX_ENTRY_BYTES, MAX_FIELDS, StateRef};
+use shim_store::{IdempotencyKey, timestamp};
 use tonic::Status;
 
 use super::Api;
@@ -34,8 +34,8 @@ pub(super) async fn handle(
     fields.fence(request.fence.as_ref());
     fields.finish()?;
 
-    let once = Once::of(&request.request_id, &request);
-    let place = Place {
+    let idempotency_key = IdempotencyKey::for_request(&request.request_id, &request);
+    let state_ref = StateRef {
         namespace,
         key: request.key,
     };
@@ -46,7 +46,14 @@ pub(super) async fn handle(
     let value = request.value.unwrap_or_default();
     let states = &api.store.state;
     let written = states
-        .put(&once, &place, &conditions, &value, ttl, &request.writer)
+        .put(
+            &idempotency_key,
+            &state_ref,
+            &conditions,
+            &value,
+            ttl,
+            &request.writer,
+        )
         .await?;
     Ok(PutStateResponse {
         version: written.version,

@@ -10,7 +10,7 @@ use shim_store::{Error, Store};
 use tonic::Status;
 
 use super::Api;
-use crate::domain::queues::Service;
+use crate::domain::queues::QueueCapacity;
 
 /// Workers read at once.
 const PAGE: u32 = 1_000;
@@ -20,7 +20,7 @@ pub(super) async fn handle(
     _: QueueHealthRequest,
 ) -> Result<QueueHealthResponse, Status> {
     let health = api.store.tasks.health().await?;
-    let workers = living(&api.store).await?;
+    let workers = living_workers(&api.store).await?;
     let queues = health.queues.into_iter();
     Ok(QueueHealthResponse {
         queues: queues.map(|queue| report(queue, &workers)).collect(),
@@ -33,7 +33,7 @@ pub(super) async fn handle(
 }
 
 /// All workers that live.
-async fn living(store: &Store) -> Result<Vec<Worker>, Error> {
+async fn living_workers(store: &Store) -> Result<Vec<Worker>, Error> {
     let (mut workers, mut after) = (Vec::new(), None);
     loop {
         let filter = Filter::default();
@@ -51,7 +51,7 @@ fn report(queue: QueueCounts, workers: &[Worker]) -> QueueReport {
     let fitting = workers
         .iter()
         .filter(|worker| fits(required, worker.kind(), &worker.capabilities));
-    let service = Service::of(queue.waiting, fitting);
+    let capacity = QueueCapacity::of(queue.waiting, fitting);
     let depth = |depth: Depth| PriorityDepth {
         priority: depth.priority,
         depth: depth.tasks,
@@ -64,10 +64,10 @@ fn report(queue: QueueCounts, workers: &[Worker]) -> QueueReport {
             .ok()
             .filter(|_| queue.waiting > 0),
         depths: queue.depths.into_iter().map(depth).collect(),
-        workers: service.workers,
-        room: service.room,
-        starving: service.starving,
-        saturated: service.saturated,
+        workers: capacity.workers,
+        room: capacity.room,
+        starving: capacity.starving,
+        saturated: capacity.saturated,
         name: queue.class.name,
         requirements: Some(queue.class.requirements),
     }

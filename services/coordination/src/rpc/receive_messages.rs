@@ -7,7 +7,7 @@ use std::time::Duration;
 use shim_proto::coordination::v1::{ReceiveMessagesRequest, ReceiveMessagesResponse};
 use shim_runtime::server::begin_waiting;
 use shim_store::Error;
-use shim_store::inbox::{MessageId, Taken};
+use shim_store::inbox::{MessageId, ReceivedMessages};
 use tokio::time::Instant;
 use tonic::Status;
 
@@ -17,18 +17,18 @@ use super::fields::Fields;
 
 const DEFAULT_VISIBILITY: Duration = Duration::from_secs(30);
 /// How often an empty inbox is looked into without news.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const POLL_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) async fn handle(
     api: &Api,
     request: ReceiveMessagesRequest,
 ) -> Result<ReceiveMessagesResponse, Status> {
     let mut fields = Fields::default();
-    let wish = Wish {
+    let options = ReceiveOptions {
         inbox: fields.uuid("inbox", &request.inbox).to_string(),
         max: fields.page_size("max_messages", request.max_messages, 10, 100),
         wait: fields.wait(request.wait.as_ref()),
-        visibility: fields.span(
+        visibility: fields.duration(
             "visibility",
             request.visibility.as_ref(),
             DEFAULT_VISIBILITY,
@@ -38,11 +38,11 @@ pub(super) async fn handle(
     };
     fields.finish()?;
 
-    let taken = if wish.wait.is_zero() {
-        wish.look(api, &wish.acknowledged).await?
+    let taken = if options.wait.is_zero() {
+        options.receive(api, &options.acknowledged).await?
     } else {
         begin_waiting()?;
-        wish.look_until_deadline(api).await?
+        options.receive_until_deadline(api).await?
     };
     Ok(ReceiveMessagesResponse {
         messages: taken.messages,
@@ -50,7 +50,7 @@ pub(super) async fn handle(
     })
 }
 
-struct Wish {
+struct ReceiveOptions {
     inbox: String,
     max: u32,
     wait: Duration,
@@ -58,8 +58,12 @@ struct Wish {
     acknowledged: Vec<MessageId>,
 }
 
-impl Wish {
-    async fn look(&self, api: &Api, acknowledged: &[MessageId]) -> Result<Taken, Error> {
+impl ReceiveOptions {
+    async fn receive(
+        &self,
+        api: &Api,
+        acknowledged: &[MessageId],
+    ) -> Result<ReceivedMessages, Error> {
         let inboxes = &api.store.inboxes;
         inboxes
             .receive(&self.inbox, self.max, self.visibility, acknowledged)
@@ -67,18 +71,18 @@ impl Wish {
     }
 
     /// Listens first and looks then, so that nothing comes unnoticed in between.
-    async fn look_until_deadline(&self, api: &Api) -> Result<Taken, Error> {
+    async fn receive_until_deadline(&self, api: &Api) -> Result<ReceivedMessages, Error> {
         let deadline = Instant::now() + self.wait;
-        let mut arrivals = api.store.inboxes.listen(&self.inbox).await?;
-        let mut taken = self.look(api, &self.acknowledged).await?;
+        let mut arrivals = api.store.inboxes.subscribe(&self.inbox).await?;
+        let mut taken = self.receive(api, &self.acknowledged).await?;
         while taken.messages.is_empty() && Instant::now() < deadline {
-            let pause = taken.next_due.unwrap_or(LOOK_EVERY).min(LOOK_EVERY);
+            let poll_after = taken.next_due.unwrap_or(POLL_EVERY).min(POLL_EVERY);
             tokio::select! {
                 () = arrivals.next() => {}
-                () = tokio::time::sleep_until(deadline.min(Instant::now() + pause)) => {}
+                () = tokio::time::sleep_until(deadline.min(Instant::now() + poll_after)) => {}
                 () = api.shutdown.wait() => return Err(Error::Stopping),
             }
-            taken = self.look(api, &[]).await?;
+            taken = self.receive(api, &[]).await?;
         }
         Ok(taken)
     }

@@ -2,7 +2,7 @@
 
 use prost_types::Duration as ProtoDuration;
 use shim_proto::coordination::v1::{RegisterWorkerRequest, RegisterWorkerResponse, Worker};
-use shim_store::Once;
+use shim_store::IdempotencyKey;
 use tonic::Status;
 use uuid::Uuid;
 
@@ -15,16 +15,18 @@ pub(super) async fn handle(
     request: RegisterWorkerRequest,
 ) -> Result<RegisterWorkerResponse, Status> {
     // Before an id is made: the same request sent again gets the id made first.
-    let once = Once::of(&request.request_id, &request);
+    let idempotency_key = IdempotencyKey::for_request(&request.request_id, &request);
     let worker = decode(request)?;
 
-    let beats = api.beats;
+    let registry_config = api.registry_config;
     let registry = &api.store.registry;
-    let worker = registry.register(&once, worker, beats.dead_after).await?;
+    let worker = registry
+        .register(&idempotency_key, worker, registry_config.dead_after)
+        .await?;
     Ok(RegisterWorkerResponse {
         worker: Some(worker),
-        heartbeat_interval: ProtoDuration::try_from(beats.heartbeat).ok(),
-        dead_after: ProtoDuration::try_from(beats.dead_after).ok(),
+        heartbeat_interval: ProtoDuration::try_from(registry_config.heartbeat).ok(),
+        dead_after: ProtoDuration::try_from(registry_config.dead_after).ok(),
     })
 }
 
@@ -35,7 +37,7 @@ fn decode(request: RegisterWorkerRequest) -> Result<Worker, Status> {
     fields.text("name", &request.name, MAX_NAME_BYTES);
     fields.worker_kind(request.kind);
     let capabilities = fields.capabilities(request.capabilities);
-    fields.tasks("capacity", request.capacity);
+    fields.task_count("capacity", request.capacity);
     fields.text("node", &request.node, MAX_NODE_BYTES);
     fields.text("version", &request.version, MAX_VERSION_BYTES);
     let session_id = fields.optional_uuid("session_id", &request.session_id);

@@ -2,7 +2,7 @@
 
 use shim_proto::coordination::v1::{ReleaseFilesRequest, ReleaseFilesResponse};
 use shim_runtime::fields::MAX_LIST;
-use shim_store::Once;
+use shim_store::IdempotencyKey;
 use tonic::Status;
 
 use super::Api;
@@ -25,10 +25,10 @@ pub(super) async fn handle(
     }
     fields.finish()?;
 
-    let once = Once::of(&request.request_id, &request);
+    let idempotency_key = IdempotencyKey::for_request(&request.request_id, &request);
     let files = &api.store.files;
     let released = files
-        .release(&once, &workspace, &request.holder, &lease_ids)
+        .release(&idempotency_key, &workspace, &request.holder, &lease_ids)
         .await?;
     Ok(ReleaseFilesResponse { released })
 }

@@ -1,8 +1,8 @@
 //! ReleaseLock: gives a lock back.
 
 use shim_proto::coordination::v1::{ReleaseLockRequest, ReleaseLockResponse};
-use shim_store::Once;
-use shim_store::locks::Claim;
+use shim_store::IdempotencyKey;
+use shim_store::locks::LockOwnership;
 use tonic::Status;
 
 use super::Api;
@@ -20,13 +20,15 @@ pub(super) async fn handle(
     fields.token("fencing_token", request.fencing_token);
     fields.finish()?;
 
-    let once = Once::of(&request.request_id, &request);
+    let idempotency_key = IdempotencyKey::for_request(&request.request_id, &request);
     let locks = &api.store.locks;
-    let place = locks.place(namespace, request.name);
-    let claim = Claim {
+    let lock_ref = locks.lock_ref(namespace, request.name);
+    let ownership = LockOwnership {
         owner: request.owner,
         token: request.fencing_token,
     };
-    let was_held = locks.release(&once, &place, &claim).await?;
+    let was_held = locks
+        .release(&idempotency_key, &lock_ref, &ownership)
+        .await?;
     Ok(ReleaseLockResponse { was_held })
 }

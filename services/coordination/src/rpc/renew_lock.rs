@@ -1,7 +1,7 @@
 //! RenewLock: keeps a lock for longer.
 
 use shim_proto::coordination::v1::{RenewLockRequest, RenewLockResponse};
-use shim_store::locks::Claim;
+use shim_store::locks::LockOwnership;
 use tonic::Status;
 
 use super::Api;
@@ -20,11 +20,11 @@ pub(super) async fn handle(
     fields.finish()?;
 
     let locks = &api.store.locks;
-    let place = locks.place(namespace, request.name);
-    let claim = Claim {
+    let lock_ref = locks.lock_ref(namespace, request.name);
+    let ownership = LockOwnership {
         owner: request.owner,
         token: request.fencing_token,
     };
-    let lock = locks.renew(&place, &claim, ttl).await?;
+    let lock = locks.renew(&lock_ref, &ownership, ttl).await?;
     Ok(RenewLockResponse { lock: Some(lock) })
 }

@@ -1,7 +1,7 @@
 //! RetryTask: takes up again what failed or was called off.
 
 use shim_proto::coordination::v1::{RetryTaskRequest, RetryTaskResponse};
-use shim_store::Once;
+use shim_store::IdempotencyKey;
 use tonic::Status;
 
 use super::Api;
@@ -16,8 +16,8 @@ pub(super) async fn handle(
     let task_id = fields.task_id(&request.task_id);
     fields.finish()?;
 
-    let once = Once::of(&request.request_id, &request);
-    let (task, retried) = api.store.tasks.retry(&once, &task_id).await?;
+    let idempotency_key = IdempotencyKey::for_request(&request.request_id, &request);
+    let (task, retried) = api.store.tasks.retry(&idempotency_key, &task_id).await?;
     Ok(RetryTaskResponse {
         task: Some(task),
         retried,

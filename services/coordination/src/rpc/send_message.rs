@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use futures::{StreamExt, stream};
 use shim_proto::coordination::v1::send_message_request::Recipient;
 use shim_proto::coordination::v1::{Message, SendMessageRequest, SendMessageResponse};
-use shim_store::registry::Workers;
-use shim_store::{Error, Once};
+use shim_store::registry::Recipients;
+use shim_store::{Error, IdempotencyKey};
 use tonic::Status;
 
 use super::Api;
@@ -15,22 +15,22 @@ use super::fields::{Fields, MAX_ACTOR_BYTES};
 const MAX_TEXT_BYTES: usize = 16 << 10;
 const MAX_DATA_BYTES: usize = 64 << 10;
 /// Inboxes written to at a time.
-const AT_ONCE: usize = 64;
+const MAX_CONCURRENT_SENDS: usize = 64;
 
 pub(super) async fn handle(
     api: &Api,
     request: SendMessageRequest,
 ) -> Result<SendMessageResponse, Status> {
     let recipient = check(&request)?;
-    let once = Once::of(&request.request_id, &request);
-    let inboxes = inboxes_of(api, &once, recipient).await?;
+    let idempotency_key = IdempotencyKey::for_request(&request.request_id, &request);
+    let inboxes = inboxes_of(api, &idempotency_key, recipient).await?;
     let message = Message {
         sender: request.sender,
         text: request.text,
         data: request.data,
         ..Message::default()
     };
-    let recipients = deliver(api, &once, &inboxes, &message).await?;
+    let recipients = deliver(api, &idempotency_key, &inboxes, &message).await?;
     Ok(SendMessageResponse { recipients })
 }
 
@@ -66,15 +66,19 @@ fn check(request: &SendMessageRequest) -> Result<Recipient, Status> {
 /// goes to the same ones.
 async fn inboxes_of(
     api: &Api,
-    once: &Once,
+    idempotency_key: &IdempotencyKey,
     recipient: Recipient,
 ) -> Result<BTreeSet<String>, Error> {
     let workers = match recipient {
         Recipient::SessionId(id) => return Ok(BTreeSet::from([id])),
-        Recipient::WorkerId(id) => Workers::One(id),
-        Recipient::Capability(capability) => Workers::Able(capability),
+        Recipient::WorkerId(id) => Recipients::Worker(id),
+        Recipient::Capability(capability) => Recipients::Capability(capability),
     };
-    let inboxes = api.store.registry.recipients(once, &workers).await?;
+    let inboxes = api
+        .store
+        .registry
+        .recipients(idempotency_key, &workers)
+        .await?;
     Ok(inboxes.into_iter().collect())
 }
 
@@ -82,16 +86,16 @@ async fn inboxes_of(
 /// by itself, so that a repetition reaches those that a failure left out and no other one twice.
 async fn deliver(
     api: &Api,
-    once: &Once,
+    idempotency_key: &IdempotencyKey,
     inboxes: &BTreeSet<String>,
     message: &Message,
 ) -> Result<u32, Error> {
     let store = &api.store.inboxes;
     let sends = inboxes
         .iter()
-        .map(|inbox| store.send(once, inbox, message))
+        .map(|inbox| store.send(idempotency_key, inbox, message))
         .collect::<Vec<_>>();
-    let mut outcomes = stream::iter(sends).buffer_unordered(AT_ONCE);
+    let mut outcomes = stream::iter(sends).buffer_unordered(MAX_CONCURRENT_SENDS);
     let (mut taken, mut full) = (0, None);
     while let Some(outcome) = outcomes.next().await {
         match outcome {

@@ -7,7 +7,7 @@ use shim_proto::coordination::v1::{
     AssignmentStrategy, FailurePolicy, MergeStrategy, SplitPolicy, SubmitTaskRequest,
     SubmitTaskResponse, Subtask,
 };
-use shim_store::{Once, tasks};
+use shim_store::{IdempotencyKey, tasks};
 use tonic::Status;
 use uuid::Uuid;
 
@@ -17,7 +17,7 @@ use super::task_fields::{
     MAX_GOAL_BYTES, MAX_KEY_BYTES, MAX_KIND_BYTES, MAX_PAYLOAD_BYTES, MAX_TASKS,
 };
 use crate::domain::graph::{Graph, Node};
-use crate::domain::plan::{Plan, plan};
+use crate::domain::plan::{JobPlan, plan};
 use crate::domain::schedule::Schedule;
 
 const MAX_FILES: usize = 1_000;
@@ -41,14 +41,14 @@ pub(super) async fn handle(
     mut request: SubmitTaskRequest,
 ) -> Result<SubmitTaskResponse, Status> {
     // Before ids are made: the same request sent again gets the job made first.
-    let once = Once::of(&request.request_id, &request);
+    let idempotency_key = IdempotencyKey::for_request(&request.request_id, &request);
     let (graph, times) = check(&mut request)?;
-    let Plan {
+    let JobPlan {
         root,
         subtasks,
         reasoning,
     } = plan(request, &graph, || Uuid::now_v7().to_string());
-    let plan = tasks::Plan {
+    let plan = tasks::Submission {
         root,
         subtasks,
         delay: times.delay,
@@ -57,7 +57,7 @@ pub(super) async fn handle(
     };
     check_size(&plan)?;
 
-    let job = api.store.tasks.submit(&once, &plan).await?;
+    let job = api.store.tasks.submit(&idempotency_key, &plan).await?;
     Ok(SubmitTaskResponse {
         task: Some(job.root),
         subtasks: job.subtasks,
@@ -154,8 +154,8 @@ impl Fields {
 
     fn times(&mut self, job: &SubmitTaskRequest, now: SystemTime) -> Times {
         let none = Duration::ZERO;
-        let delay = self.span("delay", job.delay.as_ref(), none, none..=MAX_DELAY);
-        let backoff = self.span("backoff", job.backoff.as_ref(), BACKOFF, none..=MAX_BACKOFF);
+        let delay = self.duration("delay", job.delay.as_ref(), none, none..=MAX_DELAY);
+        let backoff = self.duration("backoff", job.backoff.as_ref(), BACKOFF, none..=MAX_BACKOFF);
         let start = now + delay;
         let first_run = (!job.schedule.is_empty()).then(|| self.first_run(&job.schedule, start));
         if let Some(deadline) = &job.deadline {
@@ -208,9 +208,9 @@ impl Fields {
                 depends_on: &subtask.depends_on,
             })
             .collect();
-        Graph::of(&nodes).unwrap_or_else(|flaws| {
-            for flaw in flaws {
-                self.refuse(flaw.field(), flaw.to_string());
+        Graph::of(&nodes).unwrap_or_else(|errors| {
+            for error in errors {
+                self.refuse(error.field(), error.to_string());
             }
             Graph::default()
         })
@@ -251,7 +251,7 @@ fn next_run(schedule: &Schedule, after: SystemTime) -> Option<SystemTime> {
     Some(UNIX_EPOCH + Duration::from_secs(u64::try_from(next).ok()?))
 }
 
-fn check_size(plan: &tasks::Plan) -> Result<(), Status> {
+fn check_size(plan: &tasks::Submission) -> Result<(), Status> {
     let subtasks = plan.subtasks.iter().map(Message::encoded_len);
     let bytes = plan.root.encoded_len() + subtasks.sum::<usize>();
     let mut fields = Fields::default();

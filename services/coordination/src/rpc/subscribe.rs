@@ -2,10 +2,10 @@
 
 use shim_proto::coordination::v1::subscribe_response::Event;
 use shim_proto::coordination::v1::{Missed, SubscribeRequest, SubscribeResponse, Subscribed};
-use shim_runtime::rpc::Events;
+use shim_runtime::rpc::ResponseStream;
 use shim_runtime::server::begin_streaming;
 use shim_store::Error;
-use shim_store::bus::{Subscription, Told};
+use shim_store::bus::{BusDelivery, Subscription};
 use shim_store::domain::topics::Topics;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -16,22 +16,22 @@ use super::fields::Fields;
 use super::publish::MAX_CHANNEL_BYTES;
 
 /// News that are taken out of the ear's bounded backlog for a slow subscriber: few, since they are parsed already.
-const QUEUE: usize = 2;
+const EVENT_BUFFER: usize = 2;
 const MAX_TOPICS: usize = 100;
 
 pub(super) async fn handle(
     api: &Api,
     request: SubscribeRequest,
-) -> Result<Events<SubscribeResponse>, Status> {
+) -> Result<ResponseStream<SubscribeResponse>, Status> {
     check(&request)?;
     begin_streaming()?;
     let topics = Topics::new(request.channels, request.patterns);
-    let subscription = api.store.bus.listen(topics).await?;
-    let (events, stream) = mpsc::channel(QUEUE);
+    let subscription = api.store.bus.subscribe(topics).await?;
+    let (events, stream) = mpsc::channel(EVENT_BUFFER);
     let shutdown = api.shutdown.clone();
     tokio::spawn(async move {
         tokio::select! {
-            () = tell_all(subscription, &events) => {}
+            () = forward(subscription, &events) => {}
             () = shutdown.wait() => {
                 let _ = events.send(Err(Error::Stopping.into())).await;
             }
@@ -75,20 +75,20 @@ impl Fields {
 }
 
 /// Ends when the subscriber has left.
-async fn tell_all(
+async fn forward(
     mut subscription: Subscription,
     events: &mpsc::Sender<Result<SubscribeResponse, Status>>,
 ) {
     let mut event = Event::Subscribed(Subscribed {});
     loop {
-        let told = SubscribeResponse { event: Some(event) };
-        if events.send(Ok(told)).await.is_err() {
+        let response = SubscribeResponse { event: Some(event) };
+        if events.send(Ok(response)).await.is_err() {
             return;
         }
         event = tokio::select! {
-            told = subscription.next() => match told {
-                Told::News(news) => Event::News(news),
-                Told::Missed(count) => Event::Missed(Missed { count }),
+            received = subscription.next() => match received {
+                BusDelivery::Event(publication) => Event::News(publication),
+                BusDelivery::Missed(count) => Event::Missed(Missed { count }),
             },
             () = events.closed() => return,
         };

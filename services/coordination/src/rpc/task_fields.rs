@@ -13,7 +13,7 @@ pub(super) const MAX_KEY_BYTES: usize = 100;
 pub(super) const MAX_GOAL_BYTES: usize = 8 << 10;
 pub(super) const MAX_KIND_BYTES: usize = 100;
 pub(super) const MAX_PAYLOAD_BYTES: usize = 64 << 10;
-const MAX_WHY_BYTES: usize = 1_024;
+const MAX_REASON_BYTES: usize = 1_024;
 const MAX_PATTERN_BYTES: usize = 1_024;
 const MAX_REQUIRED: usize = 20;
 const LAST_PRIORITY: u32 = 100;
@@ -27,8 +27,8 @@ impl Fields {
     }
 
     /// Why, for people; or nothing.
-    pub(super) fn why(&mut self, reason: &str) {
-        self.text("reason", reason, MAX_WHY_BYTES);
+    pub(super) fn reason(&mut self, reason: &str) {
+        self.text("reason", reason, MAX_REASON_BYTES);
     }
 
     /// A priority; 0 is the one of whoever has none.
@@ -49,7 +49,7 @@ impl Fields {
     /// How long an attempt may take, or nothing.
     pub(super) fn attempt_timeout(&mut self, field: &str, timeout: Option<&ProtoDuration>) {
         let (second, half_day) = (Duration::from_secs(1), Duration::from_secs(12 * 3_600));
-        self.span(field, timeout, second, second..=half_day);
+        self.duration(field, timeout, second, second..=half_day);
     }
 
     /// Who may run a task, its capabilities sorted and each once.

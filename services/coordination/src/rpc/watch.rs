@@ -7,19 +7,19 @@
 use std::time::Duration;
 
 use shim_runtime::lifecycle::Shutdown;
-use shim_runtime::rpc::Events;
-use shim_store::{Error, Listener, News};
+use shim_runtime::rpc::ResponseStream;
+use shim_store::{Error, Publication, TopicSubscription};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
 /// Events that may wait for a slow watcher; then the stream reads no further.
-const QUEUE: usize = 64;
+const EVENT_BUFFER: usize = 64;
 /// How often a watcher looks by itself.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const POLL_EVERY: Duration = Duration::from_secs(1);
 
 /// A page of a snapshot.
-pub(super) struct Page<Event> {
+pub(super) struct SnapshotPage<Event> {
     /// Everything up to here is in the page, perhaps more.
     pub(super) position: u64,
     pub(super) events: Vec<Event>,
@@ -28,7 +28,7 @@ pub(super) struct Page<Event> {
 }
 
 /// What can be watched: things that are listed in pages and keep a history of their changes.
-pub(super) trait Watched: Send + Sync + 'static {
+pub(super) trait WatchSource: Send + Sync + 'static {
     /// What is told.
     type Event: Send + 'static;
     /// What the history holds.
@@ -38,7 +38,7 @@ pub(super) trait Watched: Send + Sync + 'static {
     fn page(
         &self,
         after: Option<&str>,
-    ) -> impl Future<Output = Result<Page<Self::Event>, Error>> + Send;
+    ) -> impl Future<Output = Result<SnapshotPage<Self::Event>, Error>> + Send;
 
     /// What came after a position, in order; `None` if the history does not reach back so far.
     fn changes(
@@ -50,7 +50,7 @@ pub(super) trait Watched: Send + Sync + 'static {
     fn position(change: &Self::Change) -> u64;
 
     /// A change as it is told; `None` if it does not concern the watcher.
-    fn tell(
+    fn to_event(
         &self,
         change: Self::Change,
     ) -> impl Future<Output = Result<Option<Self::Event>, Error>> + Send;
@@ -62,37 +62,37 @@ pub(super) trait Watched: Send + Sync + 'static {
     fn resync() -> Self::Event;
 
     /// Whether news may have made history for the watcher.
-    fn concerns(&self, news: &News) -> bool;
+    fn concerns(&self, publication: &Publication) -> bool;
 
     /// Makes history of what nobody told, before the watcher looks by itself.
-    fn tidy(&self) -> impl Future<Output = Result<(), Error>> + Send {
+    fn sweep(&self) -> impl Future<Output = Result<(), Error>> + Send {
         async { Ok(()) }
     }
 }
 
 /// Starts a watch after a position, or with a snapshot if that is 0. The task behind the stream ends with the stream,
 /// the store or the service.
-pub(super) fn start<W: Watched>(
-    watched: W,
-    ear: Listener,
+pub(super) fn start<W: WatchSource>(
+    source: W,
+    subscription: TopicSubscription,
     after: u64,
     shutdown: Shutdown,
-) -> Events<W::Event> {
-    let (events, stream) = mpsc::channel(QUEUE);
-    let watch = Watch { watched, events };
-    tokio::spawn(watch.run(ear, after, shutdown));
+) -> ResponseStream<W::Event> {
+    let (events, stream) = mpsc::channel(EVENT_BUFFER);
+    let watch = SourceWatch { source, events };
+    tokio::spawn(watch.run(subscription, after, shutdown));
     ReceiverStream::new(stream)
 }
 
-struct Watch<W: Watched> {
-    watched: W,
+struct SourceWatch<W: WatchSource> {
+    source: W,
     events: mpsc::Sender<Result<W::Event, Status>>,
 }
 
-impl<W: Watched> Watch<W> {
-    async fn run(self, ear: Listener, after: u64, shutdown: Shutdown) {
+impl<W: WatchSource> SourceWatch<W> {
+    async fn run(self, subscription: TopicSubscription, after: u64, shutdown: Shutdown) {
         let failed = tokio::select! {
-            followed = self.follow(ear, after) => followed.err(),
+            followed = self.follow(subscription, after) => followed.err(),
             () = self.events.closed() => None,
             () = shutdown.wait() => Some(Error::Stopping),
         };
@@ -101,7 +101,7 @@ impl<W: Watched> Watch<W> {
         }
     }
 
-    async fn follow(&self, mut ear: Listener, after: u64) -> Result<(), Error> {
+    async fn follow(&self, mut subscription: TopicSubscription, after: u64) -> Result<(), Error> {
         let mut position = match after {
             0 => self.snapshot().await?,
             after => after,
@@ -115,15 +115,15 @@ impl<W: Watched> Watch<W> {
                 }
             }
             tokio::select! {
-                () = ear.until(|news| self.watched.concerns(news)) => {}
-                () = tokio::time::sleep(LOOK_EVERY) => self.tidy().await,
+                () = subscription.wait_for(|publication| self.source.concerns(publication)) => {}
+                () = tokio::time::sleep(POLL_EVERY) => self.sweep().await,
             }
         }
     }
 
     /// Who can read goes on, even if nothing can be written.
-    async fn tidy(&self) {
-        if let Err(error) = self.watched.tidy().await {
+    async fn sweep(&self) {
+        if let Err(error) = self.source.sweep().await {
             tracing::debug!(%error, "what went by itself was not told");
         }
     }
@@ -133,7 +133,7 @@ impl<W: Watched> Watch<W> {
         let mut position = None;
         let mut after = None;
         loop {
-            let page = self.watched.page(after.as_deref()).await?;
+            let page = self.source.page(after.as_deref()).await?;
             let position = *position.get_or_insert(page.position);
             for event in page.events {
                 self.send(event).await;
@@ -149,7 +149,7 @@ impl<W: Watched> Watch<W> {
     /// Tells what changed after a position; `None` if the history does not reach back so far.
     async fn catch_up(&self, mut position: u64) -> Result<Option<u64>, Error> {
         loop {
-            let Some(changes) = self.watched.changes(position).await? else {
+            let Some(changes) = self.source.changes(position).await? else {
                 return Ok(None);
             };
             let Some(last) = changes.last() else {
@@ -157,7 +157,7 @@ impl<W: Watched> Watch<W> {
             };
             position = W::position(last);
             for change in changes {
-                if let Some(event) = self.watched.tell(change).await? {
+                if let Some(event) = self.source.to_event(change).await? {
                     self.send(event).await;
                 }
             }

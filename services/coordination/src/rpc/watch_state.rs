@@ -4,22 +4,22 @@ use shim_proto::coordination::v1::watch_state_response::Event;
 use shim_proto::coordination::v1::{
     StateChange, StateResync, StateSynced, WatchStateRequest, WatchStateResponse,
 };
-use shim_runtime::rpc::Events;
+use shim_runtime::rpc::ResponseStream;
 use shim_runtime::server::begin_streaming;
-use shim_store::state::{Change, Place, UPDATED};
-use shim_store::{Error, News, Store, Topic};
+use shim_store::state::{Change, StateRef, UPDATED};
+use shim_store::{Error, Publication, Store, Topic};
 use tonic::Status;
 
 use super::Api;
 use super::fields::Fields;
-use super::watch::{self, Page, Watched};
+use super::watch::{self, SnapshotPage, WatchSource};
 
 const PAGE: u32 = 500;
 
 pub(super) async fn handle(
     api: &Api,
     request: WatchStateRequest,
-) -> Result<Events<WatchStateResponse>, Status> {
+) -> Result<ResponseStream<WatchStateResponse>, Status> {
     let mut fields = Fields::default();
     let namespace = fields.namespace("namespace", &request.namespace);
     fields.key_prefix("key_prefix", &request.key_prefix);
@@ -28,38 +28,43 @@ pub(super) async fn handle(
     begin_streaming()?;
 
     let topic = Topic::Channel(api.store.keys.channel(UPDATED));
-    let ear = api.store.ear.listen(topic).await?;
-    let entries = Entries {
+    let subscription = api.store.pubsub.subscribe(topic).await?;
+    let entries = StateSource {
         store: api.store.clone(),
         namespace,
         prefix: request.key_prefix,
     };
     let after = request.after_version;
-    Ok(watch::start(entries, ear, after, api.shutdown.clone()))
+    Ok(watch::start(
+        entries,
+        subscription,
+        after,
+        api.shutdown.clone(),
+    ))
 }
 
 /// The entries of a namespace whose keys begin so.
-struct Entries {
+struct StateSource {
     store: Store,
     namespace: String,
     prefix: String,
 }
 
-impl Watched for Entries {
+impl WatchSource for StateSource {
     type Event = WatchStateResponse;
     type Change = Change;
 
-    async fn page(&self, after: Option<&str>) -> Result<Page<Self::Event>, Error> {
+    async fn page(&self, after: Option<&str>) -> Result<SnapshotPage<Self::Event>, Error> {
         let states = &self.store.state;
         let page = states
             .list(&self.namespace, &self.prefix, after, PAGE)
             .await?;
-        Ok(Page {
+        Ok(SnapshotPage {
             position: page.version,
             events: page
                 .entries
                 .into_iter()
-                .map(|e| told(Event::Entry(e)))
+                .map(|e| response(Event::Entry(e)))
                 .collect(),
             next: page.next,
         })
@@ -73,42 +78,42 @@ impl Watched for Entries {
         change.version
     }
 
-    async fn tell(&self, change: Change) -> Result<Option<Self::Event>, Error> {
+    async fn to_event(&self, change: Change) -> Result<Option<Self::Event>, Error> {
         if !change.key.starts_with(&self.prefix) {
             return Ok(None);
         }
-        let place = Place {
+        let state_ref = StateRef {
             namespace: self.namespace.clone(),
             key: change.key,
         };
-        let entry = self.store.state.get(&place).await?;
-        Ok(Some(told(Event::Changed(StateChange {
+        let entry = self.store.state.get(&state_ref).await?;
+        Ok(Some(response(Event::Changed(StateChange {
             kind: change.kind.into(),
-            namespace: place.namespace,
-            key: place.key,
+            namespace: state_ref.namespace,
+            key: state_ref.key,
             version: change.version,
             entry,
         }))))
     }
 
     fn synced(version: u64) -> Self::Event {
-        told(Event::Synced(StateSynced { version }))
+        response(Event::Synced(StateSynced { version }))
     }
 
     fn resync() -> Self::Event {
-        told(Event::Resync(StateResync {}))
+        response(Event::Resync(StateResync {}))
     }
 
-    fn concerns(&self, news: &News) -> bool {
-        news.data.get("namespace").and_then(|n| n.as_str()) == Some(&self.namespace)
+    fn concerns(&self, publication: &Publication) -> bool {
+        publication.data.get("namespace").and_then(|n| n.as_str()) == Some(&self.namespace)
     }
 
     /// What expired is found by looking.
-    async fn tidy(&self) -> Result<(), Error> {
+    async fn sweep(&self) -> Result<(), Error> {
         self.store.state.sweep(&self.namespace).await
     }
 }
 
-fn told(event: Event) -> WatchStateResponse {
+fn response(event: Event) -> WatchStateResponse {
     WatchStateResponse { event: Some(event) }
 }

@@ -10,9 +10,9 @@ use shim_proto::coordination::v1::{
     Task, TaskEvent, TaskState, WatchTaskRequest, WatchTaskResponse,
 };
 use shim_runtime::lifecycle::Shutdown;
-use shim_runtime::rpc::Events;
+use shim_runtime::rpc::ResponseStream;
 use shim_runtime::server::begin_streaming;
-use shim_store::{Error, Listener, Store, Topic};
+use shim_store::{Error, Store, Topic, TopicSubscription};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
@@ -21,15 +21,15 @@ use super::Api;
 use super::fields::Fields;
 
 /// Events that may wait for a slow watcher; then the log is read no further.
-const QUEUE: usize = 64;
+const EVENT_BUFFER: usize = 64;
 /// Lines read at once.
 const PAGE: usize = 200;
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const POLL_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) async fn handle(
     api: &Api,
     request: WatchTaskRequest,
-) -> Result<Events<WatchTaskResponse>, Status> {
+) -> Result<ResponseStream<WatchTaskResponse>, Status> {
     let mut fields = Fields::default();
     let task_id = fields.task_id(&request.task_id);
     fields.cursor("after_cursor", &request.after_cursor);
@@ -40,15 +40,15 @@ pub(super) async fn handle(
     let root_id = task.ok_or(Error::TaskNotFound(task_id.clone()))?.root_id;
     begin_streaming()?;
     let topic = Topic::Channel(tasks.channel(&root_id));
-    let ear = api.store.ear.listen(topic).await?;
-    let (events, stream) = mpsc::channel(QUEUE);
-    let watch = Watch {
+    let subscription = api.store.pubsub.subscribe(topic).await?;
+    let (events, stream) = mpsc::channel(EVENT_BUFFER);
+    let watch = TaskWatch {
         store: api.store.clone(),
         root_id,
         task_id,
         events,
     };
-    tokio::spawn(watch.run(ear, request.after_cursor, api.shutdown.clone()));
+    tokio::spawn(watch.run(subscription, request.after_cursor, api.shutdown.clone()));
     Ok(ReceiverStream::new(stream))
 }
 
@@ -56,10 +56,10 @@ impl Fields {
     /// A place in a log, or nothing for its beginning.
     fn cursor(&mut self, field: &str, cursor: &str) {
         let is_number = |part: &str| part.parse::<u64>().is_ok();
-        let is_place = cursor
+        let is_cursor = cursor
             .split_once('-')
             .is_some_and(|(ms, number)| is_number(ms) && is_number(number));
-        if !cursor.is_empty() && !is_place {
+        if !cursor.is_empty() && !is_cursor {
             self.refuse(
                 field,
                 "must be the cursor of an event, unchanged, or empty for the beginning",
@@ -68,7 +68,7 @@ impl Fields {
     }
 }
 
-struct Watch {
+struct TaskWatch {
     store: Store,
     root_id: String,
     /// The root for all of the job, or the one subtask to tell of.
@@ -76,10 +76,10 @@ struct Watch {
     events: mpsc::Sender<Result<WatchTaskResponse, Status>>,
 }
 
-impl Watch {
-    async fn run(self, ear: Listener, after: String, shutdown: Shutdown) {
+impl TaskWatch {
+    async fn run(self, subscription: TopicSubscription, after: String, shutdown: Shutdown) {
         let failed = tokio::select! {
-            followed = self.follow(ear, after) => followed.err(),
+            followed = self.follow(subscription, after) => followed.err(),
             () = self.events.closed() => None,
             () = shutdown.wait() => Some(Error::Stopping),
         };
@@ -88,7 +88,11 @@ impl Watch {
         }
     }
 
-    async fn follow(&self, mut ear: Listener, mut cursor: String) -> Result<(), Error> {
+    async fn follow(
+        &self,
+        mut subscription: TopicSubscription,
+        mut cursor: String,
+    ) -> Result<(), Error> {
         loop {
             // Before the log is read: what ended the task is in the log by then.
             let is_over = self.is_over().await?;
@@ -97,8 +101,8 @@ impl Watch {
                 return Ok(());
             }
             tokio::select! {
-                () = ear.until(|_| true) => {}
-                () = tokio::time::sleep(LOOK_EVERY) => {}
+                () = subscription.wait_for(|_| true) => {}
+                () = tokio::time::sleep(POLL_EVERY) => {}
             }
         }
     }
@@ -121,26 +125,26 @@ impl Watch {
                 return Ok(());
             };
             last.cursor.clone_into(cursor);
-            self.tell(events).await?;
+            self.send(events).await?;
         }
     }
 
     /// Tells events, each with its task as it is now, which may be newer than the event.
-    async fn tell(&self, events: Vec<TaskEvent>) -> Result<(), Error> {
+    async fn send(&self, events: Vec<TaskEvent>) -> Result<(), Error> {
         let mut seen = HashMap::new();
-        let is_told =
+        let is_wanted =
             |event: &TaskEvent| self.task_id == self.root_id || event.task_id == self.task_id;
-        for event in events.into_iter().filter(is_told) {
+        for event in events.into_iter().filter(is_wanted) {
             if !seen.contains_key(&event.task_id) {
                 let task = self.task(&event.task_id).await?;
                 seen.insert(event.task_id.clone(), task);
             }
-            let told = WatchTaskResponse {
+            let response = WatchTaskResponse {
                 task: seen.get(&event.task_id).cloned().flatten(),
                 event: Some(event),
             };
             // A watcher that left closes the stream, which ends the task behind it.
-            let _ = self.events.send(Ok(told)).await;
+            let _ = self.events.send(Ok(response)).await;
         }
         Ok(())
     }

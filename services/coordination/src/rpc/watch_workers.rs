@@ -4,50 +4,55 @@ use shim_proto::coordination::v1::watch_workers_response::Event;
 use shim_proto::coordination::v1::{
     WatchWorkersRequest, WatchWorkersResponse, Worker, WorkerChange, WorkersResync, WorkersSynced,
 };
-use shim_runtime::rpc::Events;
+use shim_runtime::rpc::ResponseStream;
 use shim_runtime::server::begin_streaming;
 use shim_store::registry::{CHANNELS, Change, Filter};
-use shim_store::{Error, News, Store, Topic};
+use shim_store::{Error, Publication, Store, Topic};
 use tonic::Status;
 
 use super::Api;
 use super::fields::Fields;
-use super::watch::{self, Page, Watched};
+use super::watch::{self, SnapshotPage, WatchSource};
 
 const PAGE: u32 = 500;
 
 pub(super) async fn handle(
     api: &Api,
     request: WatchWorkersRequest,
-) -> Result<Events<WatchWorkersResponse>, Status> {
+) -> Result<ResponseStream<WatchWorkersResponse>, Status> {
     let mut fields = Fields::default();
     fields.version("after_position", request.after_position);
     fields.finish()?;
     begin_streaming()?;
 
     let topic = Topic::Pattern(api.store.keys.channel(&format!("{CHANNELS}*")));
-    let ear = api.store.ear.listen(topic).await?;
-    let workers = Workers(api.store.clone());
+    let subscription = api.store.pubsub.subscribe(topic).await?;
+    let workers = WorkerSource(api.store.clone());
     let after = request.after_position;
-    Ok(watch::start(workers, ear, after, api.shutdown.clone()))
+    Ok(watch::start(
+        workers,
+        subscription,
+        after,
+        api.shutdown.clone(),
+    ))
 }
 
 /// All workers.
-struct Workers(Store);
+struct WorkerSource(Store);
 
-impl Watched for Workers {
+impl WatchSource for WorkerSource {
     type Event = WatchWorkersResponse;
     type Change = Change;
 
-    async fn page(&self, after: Option<&str>) -> Result<Page<Self::Event>, Error> {
+    async fn page(&self, after: Option<&str>) -> Result<SnapshotPage<Self::Event>, Error> {
         let registry = &self.0.registry;
         let page = registry.list(&Filter::default(), after, PAGE).await?;
-        Ok(Page {
+        Ok(SnapshotPage {
             position: page.position,
             events: page
                 .workers
                 .into_iter()
-                .map(|w| told(Event::Worker(w)))
+                .map(|w| response(Event::Worker(w)))
                 .collect(),
             next: page.next,
         })
@@ -61,10 +66,10 @@ impl Watched for Workers {
         change.position
     }
 
-    async fn tell(&self, change: Change) -> Result<Option<Self::Event>, Error> {
+    async fn to_event(&self, change: Change) -> Result<Option<Self::Event>, Error> {
         let worker_id = change.worker_id;
         let worker = self.0.registry.get(&worker_id).await?;
-        Ok(Some(told(Event::Changed(WorkerChange {
+        Ok(Some(response(Event::Changed(WorkerChange {
             kind: change.kind.into(),
             position: change.position,
             worker: Some(worker.unwrap_or(Worker {
@@ -75,18 +80,18 @@ impl Watched for Workers {
     }
 
     fn synced(position: u64) -> Self::Event {
-        told(Event::Synced(WorkersSynced { position }))
+        response(Event::Synced(WorkersSynced { position }))
     }
 
     fn resync() -> Self::Event {
-        told(Event::Resync(WorkersResync {}))
+        response(Event::Resync(WorkersResync {}))
     }
 
-    fn concerns(&self, _: &News) -> bool {
+    fn concerns(&self, _: &Publication) -> bool {
         true
     }
 }
 
-fn told(event: Event) -> WatchWorkersResponse {
+fn response(event: Event) -> WatchWorkersResponse {
     WatchWorkersResponse { event: Some(event) }
 }

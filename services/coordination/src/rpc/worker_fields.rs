@@ -41,7 +41,7 @@ impl Fields {
     }
 
     /// A state that a worker may tell of itself: going is not told by beats.
-    pub(super) fn told_state(&mut self, state: i32) {
+    pub(super) fn reported_state(&mut self, state: i32) {
         match WorkerState::try_from(state) {
             Ok(WorkerState::Stopped | WorkerState::Dead) | Err(_) => {
                 self.refuse(
@@ -74,7 +74,7 @@ impl Fields {
     }
 
     /// A number of tasks.
-    pub(super) fn tasks(&mut self, field: &str, tasks: u32) {
+    pub(super) fn task_count(&mut self, field: &str, tasks: u32) {
         self.at_most(field, tasks.into(), MAX_CAPACITY.into());
     }
 

@@ -4,36 +4,36 @@
 //! workers did, and carries over what nobody carried. The one that holds the lock "supervisor" does it; each step is a
 //! script that two may run at once, so a supervisor that was stopped and wakes up late does no harm.
 
-mod deaths;
-mod foreigners;
+mod external_workers;
+mod gone_workers;
 mod schedules;
-mod timekeeper;
+mod timers;
 
 use shim_runtime::lifecycle::Shutdown;
 use shim_store::Store;
-use shim_store::tasks::Pace;
+use shim_store::tasks::SweepConfig;
 
-use crate::config::Tasks as Settings;
+use crate::config::TaskSettings;
 use crate::leader::Leader;
 
 /// The background task. Errors never end it: Redis comes back, and then it goes on.
 pub(crate) struct Supervisor {
     store: Store,
-    pace: Pace,
+    sweep_config: SweepConfig,
     leader: Leader,
     shutdown: Shutdown,
 }
 
 impl Supervisor {
-    pub(crate) fn new(store: Store, settings: &Settings, shutdown: Shutdown) -> Self {
+    pub(crate) fn new(store: Store, settings: &TaskSettings, shutdown: Shutdown) -> Self {
         let slot = store.tasks.slot().clone();
         Self {
             leader: Leader::new(store.clone(), slot, "supervisor", shutdown.clone()),
             store,
-            pace: Pace {
+            sweep_config: SweepConfig {
                 stuck_after: settings.stuck_after,
-                keep: settings.keep,
-                keep_jobs: settings.keep_jobs,
+                keep: settings.retention,
+                keep_jobs: settings.max_finished_jobs,
             },
             shutdown,
         }
@@ -43,7 +43,7 @@ impl Supervisor {
     pub(crate) async fn run(mut self) {
         while let Some(term) = self.leader.lead().await {
             tokio::select! {
-                lost = term.lost() => tracing::debug!(%lost, "another process may supervise"),
+                lost = term.renew_until_lost() => tracing::debug!(%lost, "another process may supervise"),
                 () = self.supervise() => {}
                 () = self.shutdown.wait() => {}
             }
@@ -54,9 +54,9 @@ impl Supervisor {
     /// Side by side, so that a death does not wait for what takes long.
     async fn supervise(&self) {
         tokio::join!(
-            deaths::watch(&self.store),
-            timekeeper::watch(&self.store, &self.pace),
-            foreigners::watch(&self.store),
+            gone_workers::run(&self.store),
+            timers::run(&self.store, &self.sweep_config),
+            external_workers::run(&self.store),
         );
     }
 }

@@ -3,20 +3,20 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use shim_proto::coordination::v1::{Task, TaskState};
-use shim_store::tasks::{Job, Plan};
-use shim_store::{Error, Once, Store};
+use shim_store::tasks::{Job, Submission};
+use shim_store::{Error, IdempotencyKey, Store};
 use uuid::Uuid;
 
-use super::timekeeper::Told;
+use super::timers::SweepStart;
 use crate::domain::copy::copy;
 use crate::domain::schedule::Schedule;
 
 /// Submits the run that was due, and moves the schedule to the next. Runs that were missed are made up for by one.
-pub(super) async fn run(
+pub(super) async fn submit_due_run(
     store: &Store,
     schedule_id: &str,
     due_ms: i64,
-    told: Told,
+    started: SweepStart,
 ) -> Result<(), Error> {
     let Some(template) = store.tasks.job(schedule_id, false).await? else {
         return Ok(());
@@ -26,20 +26,22 @@ pub(super) async fn run(
         return Ok(());
     }
     let next = next(&template.root.schedule, due_ms);
-    let job = run_of(template);
-    if !told.is_fresh() {
+    let job = plan_run(template);
+    if !started.is_fresh() {
         return Ok(());
     }
-    let once = Once::named(format!("run {schedule_id} {due_ms}"));
-    store.tasks.submit(&once, &job).await?;
+    let idempotency_key = IdempotencyKey::named(format!("run {schedule_id} {due_ms}"));
+    store.tasks.submit(&idempotency_key, &job).await?;
     match next {
         Some(next) => {
             let next_ms = next * 1_000;
             store.tasks.reschedule(schedule_id, due_ms, next_ms).await
         }
         None => {
-            let once = Once::named(format!("over {schedule_id}"));
-            let over = store.tasks.cancel(&once, schedule_id, "it has no next run");
+            let idempotency_key = IdempotencyKey::named(format!("over {schedule_id}"));
+            let over = store
+                .tasks
+                .cancel(&idempotency_key, schedule_id, "it has no next run");
             over.await.map(drop)
         }
     }
@@ -55,7 +57,7 @@ fn next(schedule: &str, due_ms: i64) -> Option<i64> {
         .after(now.max(due_ms / 1_000))
 }
 
-fn run_of(template: Job) -> Plan {
+fn plan_run(template: Job) -> Submission {
     let schedule_id = template.root.task_id.clone();
     let backoff = template.backoff;
     let mut tasks: Vec<Task> = std::iter::once(template.root)
@@ -66,7 +68,7 @@ fn run_of(template: Job) -> Plan {
     let mut root = tasks.swap_remove(0);
     root.schedule.clear();
     root.scheduled_by = schedule_id;
-    Plan {
+    Submission {
         root,
         subtasks,
         delay: Duration::ZERO,

@@ -5,38 +5,45 @@ use prost_types::{ListValue, Struct, Value};
 use shim_proto::coordination::v1::subscribe_response::Event;
 use shim_proto::coordination::v1::*;
 use shim_redis_harness::Redis;
-use shim_runtime::fault::explain;
+use shim_runtime::service_error::decode;
 use tonic::{Code, Streaming};
 
-use super::house::{House, id, object, refusal, within};
+use super::test_service::{TestService, id, object, refusal, within};
 
-pub(crate) type News = Streaming<SubscribeResponse>;
+pub(crate) type EventStream = Streaming<SubscribeResponse>;
 
 /// A subscription that is in force.
-pub(crate) async fn listen(house: &House, channels: &[&str], patterns: &[&str]) -> News {
+pub(crate) async fn subscribe_to(
+    service: &TestService,
+    channels: &[&str],
+    patterns: &[&str],
+) -> EventStream {
     let request = SubscribeRequest {
         channels: channels.iter().map(ToString::to_string).collect(),
         patterns: patterns.iter().map(ToString::to_string).collect(),
     };
-    let mut news = house
+    let mut subscription = service
         .bus
         .clone()
         .subscribe(request)
         .await
         .unwrap()
         .into_inner();
-    assert_eq!(next(&mut news).await, Event::Subscribed(Subscribed {}));
-    news
+    assert_eq!(
+        next(&mut subscription).await,
+        Event::Subscribed(Subscribed {})
+    );
+    subscription
 }
 
-pub(crate) async fn next(news: &mut News) -> Event {
-    let told = within(news.message()).await.unwrap();
-    told.expect("the stream goes on").event.unwrap()
+pub(crate) async fn next(subscription: &mut EventStream) -> Event {
+    let response = within(subscription.message()).await.unwrap();
+    response.expect("the stream goes on").event.unwrap()
 }
 
 /// The channel and the text of the next news.
-pub(crate) async fn heard(news: &mut News) -> (String, String) {
-    match next(news).await {
+pub(crate) async fn next_publication(subscription: &mut EventStream) -> (String, String) {
+    match next(subscription).await {
         Event::News(event) => (event.channel, text(&event.payload.unwrap())),
         other => panic!("{other:?} is no news"),
     }
@@ -58,23 +65,26 @@ pub(crate) fn publication(channel: &str, text: &str) -> PublishRequest {
     }
 }
 
-pub(crate) async fn publish(house: &House, channel: &str, text: &str) {
+pub(crate) async fn publish(service: &TestService, channel: &str, text: &str) {
     let request = publication(channel, text);
-    house.bus.clone().publish(request).await.unwrap();
+    service.bus.clone().publish(request).await.unwrap();
 }
 
 #[tokio::test]
 async fn every_subscriber_hears_news_once_however_it_listens() {
     let redis = Redis::start();
-    let (here, there) = (House::on(&redis).await, House::on(&redis).await);
+    let (here, there) = (
+        TestService::start(&redis).await,
+        TestService::start(&redis).await,
+    );
     let mut all = Vec::new();
-    for house in [&here, &there] {
+    for service in [&here, &there] {
         for _ in 0..5 {
-            all.push(listen(house, &["build/done"], &[]).await);
-            all.push(listen(house, &[], &["build/*"]).await);
+            all.push(subscribe_to(service, &["build/done"], &[]).await);
+            all.push(subscribe_to(service, &[], &["build/*"]).await);
             all.push(
-                listen(
-                    house,
+                subscribe_to(
+                    service,
                     &["build/done", "build/done", "other"],
                     &["*", "build/d?ne", "*"],
                 )
@@ -84,17 +94,23 @@ async fn every_subscriber_hears_news_once_however_it_listens() {
     }
     publish(&here, "build/done", "first").await;
     publish(&there, "build/done", "second").await;
-    for news in &mut all {
-        assert_eq!(heard(news).await, ("build/done".into(), "first".into()));
-        assert_eq!(heard(news).await, ("build/done".into(), "second".into()));
+    for subscription in &mut all {
+        assert_eq!(
+            next_publication(subscription).await,
+            ("build/done".into(), "first".into())
+        );
+        assert_eq!(
+            next_publication(subscription).await,
+            ("build/done".into(), "second".into())
+        );
     }
 }
 
 #[tokio::test]
 async fn a_pattern_lets_through_what_matches() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let mut news = listen(&house, &[], &["a?c", "team/*/done"]).await;
+    let service = TestService::start(&redis).await;
+    let mut subscription = subscribe_to(&service, &[], &["a?c", "team/*/done"]).await;
     for channel in [
         "ac",
         "abc",
@@ -103,35 +119,35 @@ async fn a_pattern_lets_through_what_matches() {
         "team//done",
         "team/a/b/done",
     ] {
-        publish(&house, channel, channel).await;
+        publish(&service, channel, channel).await;
     }
     for channel in ["abc", "team//done", "team/a/b/done"] {
-        assert_eq!(heard(&mut news).await.0, channel);
+        assert_eq!(next_publication(&mut subscription).await.0, channel);
     }
 }
 
 #[tokio::test]
 async fn the_channels_of_the_services_are_theirs() {
     let redis = Redis::start();
-    let mut house = House::on(&redis).await;
+    let mut service = TestService::start(&redis).await;
     for prefix in ["state", "lock", "files", "worker", "message", "task"] {
         let request = publication(&format!("{prefix}:updated"), "a lie");
-        let refused = house.bus.publish(request).await.unwrap_err();
-        let said = explain(&refused);
+        let refused = service.bus.publish(request).await.unwrap_err();
+        let said = decode(&refused);
         assert_eq!(said.reason, "BAD_REQUEST");
         assert!(
             said.message.contains(&format!("{prefix}:, which only")),
             "{refused}"
         );
-        publish(&house, &format!("my-{prefix}:updated"), "fine").await;
+        publish(&service, &format!("my-{prefix}:updated"), "fine").await;
     }
 }
 
 #[tokio::test]
 async fn a_change_of_state_is_heard() {
     let redis = Redis::start();
-    let mut house = House::on(&redis).await;
-    let mut news = listen(&house, &["state:updated"], &[]).await;
+    let mut service = TestService::start(&redis).await;
+    let mut subscription = subscribe_to(&service, &["state:updated"], &[]).await;
     let put = PutStateRequest {
         request_id: id(),
         namespace: "team".into(),
@@ -140,14 +156,14 @@ async fn a_change_of_state_is_heard() {
         writer: "me".into(),
         ..Default::default()
     };
-    let version = house
+    let version = service
         .state
         .put_state(put)
         .await
         .unwrap()
         .into_inner()
         .version;
-    let Event::News(event) = next(&mut news).await else {
+    let Event::News(event) = next(&mut subscription).await else {
         panic!("news are told");
     };
     assert_eq!(event.publisher, "me");
@@ -168,8 +184,8 @@ fn number(number: f64) -> Value {
 #[tokio::test]
 async fn free_form_data_arrives_as_it_was_sent() {
     let redis = Redis::start();
-    let mut house = House::on(&redis).await;
-    let mut news = listen(&house, &["data"], &[]).await;
+    let mut service = TestService::start(&redis).await;
+    let mut subscription = subscribe_to(&service, &["data"], &[]).await;
     let list = ListValue {
         values: [0.1, -3.0, 1e300, 9_007_199_254_740_993.0, 5e-324]
             .map(number)
@@ -197,8 +213,8 @@ async fn free_form_data_arrives_as_it_was_sent() {
         payload: Some(payload.clone()),
         ..publication("data", "")
     };
-    house.bus.publish(request).await.unwrap();
-    let Event::News(event) = next(&mut news).await else {
+    service.bus.publish(request).await.unwrap();
+    let Event::News(event) = next(&mut subscription).await else {
         panic!("news are told");
     };
     assert_eq!(event.payload, Some(payload));
@@ -209,8 +225,8 @@ async fn free_form_data_arrives_as_it_was_sent() {
 #[tokio::test]
 async fn the_deepest_data_allowed_can_be_read_by_subscribers() {
     let redis = Redis::start();
-    let mut house = House::on(&redis).await;
-    let mut news = listen(&house, &["data"], &[]).await;
+    let mut service = TestService::start(&redis).await;
+    let mut subscription = subscribe_to(&service, &["data"], &[]).await;
     let mut payload = Struct::default();
     for _ in 0..32 {
         let inner = Kind::StructValue(std::mem::take(&mut payload));
@@ -221,8 +237,8 @@ async fn the_deepest_data_allowed_can_be_read_by_subscribers() {
         payload: Some(payload.clone()),
         ..publication("data", "")
     };
-    house.bus.publish(request).await.unwrap();
-    let Event::News(event) = next(&mut news).await else {
+    service.bus.publish(request).await.unwrap();
+    let Event::News(event) = next(&mut subscription).await else {
         panic!("news are told");
     };
     assert_eq!(event.payload, Some(payload));
@@ -231,20 +247,20 @@ async fn the_deepest_data_allowed_can_be_read_by_subscribers() {
 #[tokio::test]
 async fn the_same_publication_twice_is_told_once() {
     let redis = Redis::start();
-    let mut house = House::on(&redis).await;
-    let mut news = listen(&house, &["a"], &[]).await;
+    let mut service = TestService::start(&redis).await;
+    let mut subscription = subscribe_to(&service, &["a"], &[]).await;
     let request = publication("a", "once");
-    house.bus.publish(request.clone()).await.unwrap();
-    house.bus.publish(request.clone()).await.unwrap();
-    publish(&house, "a", "next").await;
-    assert_eq!(heard(&mut news).await.1, "once");
-    assert_eq!(heard(&mut news).await.1, "next");
+    service.bus.publish(request.clone()).await.unwrap();
+    service.bus.publish(request.clone()).await.unwrap();
+    publish(&service, "a", "next").await;
+    assert_eq!(next_publication(&mut subscription).await.1, "once");
+    assert_eq!(next_publication(&mut subscription).await.1, "next");
     let reused = PublishRequest {
         channel: "b".into(),
         ..request
     };
     assert_eq!(
-        refusal(house.bus.publish(reused).await),
+        refusal(service.bus.publish(reused).await),
         (Code::InvalidArgument, "REQUEST_ID_REUSED".into())
     );
 }
@@ -252,29 +268,31 @@ async fn the_same_publication_twice_is_told_once() {
 #[tokio::test]
 async fn what_other_programs_publish_is_heard_as_text() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let mut news = listen(&house, &["hello"], &[]).await;
+    let service = TestService::start(&redis).await;
+    let mut subscription = subscribe_to(&service, &["hello"], &[]).await;
     redis
-        .ask(&["PUBLISH", "shim:bus:hello", "not JSON"])
+        .command(&["PUBLISH", "shim:bus:hello", "not JSON"])
         .unwrap();
-    assert_eq!(heard(&mut news).await.1, "not JSON");
+    assert_eq!(next_publication(&mut subscription).await.1, "not JSON");
     let envelope = r#"{"from":"cron","at":1000,"data":{"text":"JSON"}}"#;
-    redis.ask(&["PUBLISH", "shim:bus:hello", envelope]).unwrap();
-    assert_eq!(heard(&mut news).await.1, "JSON");
+    redis
+        .command(&["PUBLISH", "shim:bus:hello", envelope])
+        .unwrap();
+    assert_eq!(next_publication(&mut subscription).await.1, "JSON");
 }
 
 #[tokio::test]
 async fn every_wrong_topic_is_named() {
     let redis = Redis::start();
-    let mut house = House::on(&redis).await;
-    let nothing = house.bus.subscribe(SubscribeRequest::default()).await;
+    let mut service = TestService::start(&redis).await;
+    let nothing = service.bus.subscribe(SubscribeRequest::default()).await;
     assert!(nothing.unwrap_err().message().starts_with("channels: "));
     let request = SubscribeRequest {
         channels: vec!["fine".into(), "*".into(), String::new()],
         patterns: vec!["fine*?".into(), "[a]".into(), "x".repeat(129)],
     };
-    let refused = house.bus.subscribe(request).await.unwrap_err();
-    let fields: Vec<_> = explain(&refused)
+    let refused = service.bus.subscribe(request).await.unwrap_err();
+    let fields: Vec<_> = decode(&refused)
         .violations
         .into_iter()
         .map(|(field, _)| field)
@@ -287,6 +305,6 @@ async fn every_wrong_topic_is_named() {
         channels: vec!["a".into(); 101],
         patterns: vec!["a".into(); 101],
     };
-    let refused = house.bus.subscribe(many).await.unwrap_err();
-    assert_eq!(explain(&refused).violations.len(), 2);
+    let refused = service.bus.subscribe(many).await.unwrap_err();
+    assert_eq!(decode(&refused).violations.len(), 2);
 }

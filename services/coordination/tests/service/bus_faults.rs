@@ -8,17 +8,20 @@ use shim_proto::coordination::v1::*;
 use shim_redis_harness::{Cluster, Redis, Reply};
 use tonic::Code;
 
-use super::bus::{heard, listen, next, publication, publish, text};
-use super::house::{House, id, refusal, span, within};
+use super::bus::{next, next_publication, publication, publish, subscribe_to, text};
+use super::test_service::{TestService, id, refusal, span, within};
 
 #[tokio::test]
 async fn a_subscriber_is_told_that_it_missed_news_and_then_hears_again() {
     let mut redis = Redis::start();
-    let house = House::on(&redis).await;
-    let mut news = listen(&house, &["a", "b", "c"], &["x*", "y*"]).await;
+    let service = TestService::start(&redis).await;
+    let mut subscription = subscribe_to(&service, &["a", "b", "c"], &["x*", "y*"]).await;
     redis.restart();
-    assert_eq!(next(&mut news).await, Event::Missed(Missed { count: 0 }));
-    let mut bus = house.bus.clone();
+    assert_eq!(
+        next(&mut subscription).await,
+        Event::Missed(Missed { count: 0 })
+    );
+    let mut bus = service.bus.clone();
     within(async {
         while bus.publish(publication("a", "again")).await.is_err() {
             tokio::task::yield_now().await;
@@ -26,7 +29,7 @@ async fn a_subscriber_is_told_that_it_missed_news_and_then_hears_again() {
     })
     .await;
     loop {
-        match next(&mut news).await {
+        match next(&mut subscription).await {
             Event::News(event) => return assert_eq!(text(&event.payload.unwrap()), "again"),
             // A slow machine may tell one break in parts.
             other => assert_eq!(other, Event::Missed(Missed { count: 0 })),
@@ -38,62 +41,62 @@ async fn a_subscriber_is_told_that_it_missed_news_and_then_hears_again() {
 async fn a_slow_subscriber_is_told_exactly_how_much_it_missed() {
     const PUBLISHED: u64 = 2_048;
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let mut news = listen(&house, &["a"], &[]).await;
-    let mut witness = listen(&house, &["a"], &[]).await;
+    let service = TestService::start(&redis).await;
+    let mut subscription = subscribe_to(&service, &["a"], &[]).await;
+    let mut witness = subscribe_to(&service, &["a"], &[]).await;
     let large = "x".repeat(8_000);
     for _ in 0..PUBLISHED / 32 {
-        join_all((0..32).map(|_| publish(&house, "a", &large))).await;
+        join_all((0..32).map(|_| publish(&service, "a", &large))).await;
         for _ in 0..32 {
-            heard(&mut witness).await;
+            next_publication(&mut witness).await;
         }
     }
-    let (mut told, mut missed) = (0, 0);
-    while told + missed < PUBLISHED {
-        match next(&mut news).await {
-            Event::News(_) => told += 1,
+    let (mut delivered, mut missed) = (0, 0);
+    while delivered + missed < PUBLISHED {
+        match next(&mut subscription).await {
+            Event::News(_) => delivered += 1,
             Event::Missed(gap) => missed += gap.count,
             Event::Subscribed(_) => panic!("it was told before"),
         }
     }
-    assert!(missed > 0, "{told} were told");
-    assert_eq!(told + missed, PUBLISHED);
-    publish(&house, "a", "next").await;
-    assert_eq!(heard(&mut news).await.1, "next");
+    assert!(missed > 0, "{delivered} were told");
+    assert_eq!(delivered + missed, PUBLISHED);
+    publish(&service, "a", "next").await;
+    assert_eq!(next_publication(&mut subscription).await.1, "next");
 }
 
 #[tokio::test]
 async fn a_subscription_ends_with_the_service() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let mut news = listen(&house, &["a"], &[]).await;
-    let end = tokio::spawn(async move { news.message().await });
-    house.stop().await;
+    let service = TestService::start(&redis).await;
+    let mut subscription = subscribe_to(&service, &["a"], &[]).await;
+    let end = tokio::spawn(async move { subscription.message().await });
+    service.stop().await;
     let ended = within(end).await.unwrap();
     assert_eq!(refusal(ended), (Code::Unavailable, "STOPPING".into()));
 }
 
 #[tokio::test]
 async fn without_redis_nobody_listens() {
-    let mut house = House::unready("", &[]).await;
+    let mut service = TestService::start_unready("", &[]).await;
     let request = SubscribeRequest {
         channels: vec!["a".into()],
         ..Default::default()
     };
-    let refused = refusal(house.bus.subscribe(request).await);
+    let refused = refusal(service.bus.subscribe(request).await);
     assert_eq!(refused, (Code::Unavailable, "NO_REDIS".into()));
-    let refused = refusal(house.bus.publish(publication("a", "b")).await);
+    let refused = refusal(service.bus.publish(publication("a", "b")).await);
     assert_eq!(refused, (Code::Unavailable, "NO_REDIS".into()));
 }
 
 #[tokio::test]
 async fn a_silent_redis_keeps_no_caller_waiting() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
+    let service = TestService::start(&redis).await;
     redis.freeze();
     let begin = Instant::now();
     for n in 0..12 {
-        let (mut listener, mut reader) = (house.bus.clone(), house.bus.clone());
+        let (mut listener, mut reader) = (service.bus.clone(), service.bus.clone());
         let subscribe = SubscribeRequest {
             channels: vec![format!("new-{n}")],
             ..Default::default()
@@ -123,7 +126,7 @@ async fn a_silent_redis_keeps_no_caller_waiting() {
             channels: vec!["new".into()],
             ..Default::default()
         };
-        while house.bus.clone().subscribe(request()).await.is_err() {
+        while service.bus.clone().subscribe(request()).await.is_err() {
             tokio::task::yield_now().await;
         }
     })
@@ -133,14 +136,16 @@ async fn a_silent_redis_keeps_no_caller_waiting() {
 #[tokio::test]
 async fn channels_nobody_listens_to_any_more_are_left() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let mut stays = listen(&house, &["stays"], &[]).await;
+    let service = TestService::start(&redis).await;
+    let mut stays = subscribe_to(&service, &["stays"], &[]).await;
     for n in 0..20 {
-        drop(listen(&house, &[&format!("gone-{n}")], &[&format!("gone-{n}*")]).await);
+        drop(subscribe_to(&service, &[&format!("gone-{n}")], &[&format!("gone-{n}*")]).await);
     }
     let listened_to = || {
-        let channels = redis.ask(&["PUBSUB", "CHANNELS", "shim:bus:*"]).unwrap();
-        let patterns = redis.ask(&["PUBSUB", "NUMPAT"]).unwrap();
+        let channels = redis
+            .command(&["PUBSUB", "CHANNELS", "shim:bus:*"])
+            .unwrap();
+        let patterns = redis.command(&["PUBSUB", "NUMPAT"]).unwrap();
         // The supervisor listens to the ends of workers.
         let channels = channels.items().iter().filter_map(Reply::text);
         let others = channels.filter(|name| !name.starts_with("shim:bus:worker:"));
@@ -152,23 +157,23 @@ async fn channels_nobody_listens_to_any_more_are_left() {
         }
     })
     .await;
-    publish(&house, "stays", "heard").await;
-    assert_eq!(heard(&mut stays).await.1, "heard");
-    let mut back = listen(&house, &["gone-1"], &[]).await;
-    publish(&house, "gone-1", "heard again").await;
-    assert_eq!(heard(&mut back).await.1, "heard again");
+    publish(&service, "stays", "heard").await;
+    assert_eq!(next_publication(&mut stays).await.1, "heard");
+    let mut back = subscribe_to(&service, &["gone-1"], &[]).await;
+    publish(&service, "gone-1", "heard again").await;
+    assert_eq!(next_publication(&mut back).await.1, "heard again");
 }
 
 #[tokio::test]
 async fn news_cross_a_cluster() {
     let cluster = Cluster::start();
     let (here, there) = (
-        House::with(&cluster.url(), &[]).await,
-        House::with(&cluster.url(), &[]).await,
+        TestService::start_with(&cluster.url(), &[]).await,
+        TestService::start_with(&cluster.url(), &[]).await,
     );
-    let mut news = listen(&there, &["a"], &["b*"]).await;
+    let mut subscription = subscribe_to(&there, &["a"], &["b*"]).await;
     for n in 0..8 {
         publish(&here, ["a", "bc"][n % 2], &n.to_string()).await;
-        assert_eq!(heard(&mut news).await.1, n.to_string());
+        assert_eq!(next_publication(&mut subscription).await.1, n.to_string());
     }
 }

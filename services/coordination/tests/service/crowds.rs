@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use shim_proto::coordination::v1::*;
 use shim_redis_harness::Redis;
-use shim_runtime::fault::explain;
+use shim_runtime::service_error::decode;
 use tonic::Code;
 
-use super::bus::listen;
-use super::house::{House, id, refusal, span, within};
-use super::inbox::look;
-use super::registry::{beat, register, registration};
+use super::bus::subscribe_to;
+use super::inbox::receive_request;
+use super::registry::{heartbeat, register, registration};
+use super::test_service::{TestService, id, refusal, span, within};
 
 /// More than there are places at work.
 const WAITERS: usize = 1_100;
@@ -21,16 +21,16 @@ const STREAMS: usize = 1_024;
 #[tokio::test]
 async fn a_crowd_of_waiters_does_not_silence_heartbeats() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let worker = register(&house, registration()).await;
+    let service = TestService::start(&redis).await;
+    let worker = register(&service, registration()).await;
     let mut waiters = Vec::new();
     for _ in 0..WAITERS / BATCH {
         for _ in 0..BATCH {
             let request = ReceiveMessagesRequest {
                 wait: span(20_000),
-                ..look(&id())
+                ..receive_request(&id())
             };
-            let mut bus = house.bus.clone();
+            let mut bus = service.bus.clone();
             waiters.push(tokio::spawn(
                 async move { bus.receive_messages(request).await },
             ));
@@ -41,26 +41,26 @@ async fn a_crowd_of_waiters_does_not_silence_heartbeats() {
             epoch: worker.epoch,
             ..Default::default()
         };
-        let mut registry = house.registry.clone();
+        let mut registry = service.registry.clone();
         let beaten = tokio::spawn(async move { registry.heartbeat(heartbeat).await });
         within(beaten).await.unwrap().unwrap();
     }
 
-    house.stop().await;
+    service.stop().await;
     for waiter in waiters {
-        let told = refusal(within(waiter).await.unwrap());
-        assert_eq!(told, (Code::Unavailable, "STOPPING".to_owned()));
+        let error = refusal(within(waiter).await.unwrap());
+        assert_eq!(error, (Code::Unavailable, "STOPPING".to_owned()));
     }
 }
 
 #[tokio::test]
 async fn open_streams_have_an_end_and_leave_room_for_calls() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let worker = register(&house, registration()).await;
+    let service = TestService::start(&redis).await;
+    let worker = register(&service, registration()).await;
     let mut open = Vec::new();
     for _ in 0..STREAMS {
-        open.push(listen(&house, &["news"], &[]).await);
+        open.push(subscribe_to(&service, &["news"], &[]).await);
     }
 
     let subscribe = SubscribeRequest {
@@ -72,21 +72,21 @@ async fn open_streams_have_an_end_and_leave_room_for_calls() {
         ..Default::default()
     };
     let overloaded = (Code::ResourceExhausted, "OVERLOADED".to_owned());
-    let refused = house.bus.clone().subscribe(subscribe.clone()).await;
-    let delay = explain(refused.as_ref().unwrap_err()).retry_after;
+    let refused = service.bus.clone().subscribe(subscribe.clone()).await;
+    let delay = decode(refused.as_ref().unwrap_err()).retry_after;
     assert_eq!(delay, Some(Duration::from_secs(1)));
     assert_eq!(refusal(refused), overloaded);
-    let refused = house.state.clone().watch_state(watch).await;
+    let refused = service.state.clone().watch_state(watch).await;
     assert_eq!(refusal(refused), overloaded);
     let workers = WatchWorkersRequest::default();
-    let refused = house.registry.clone().watch_workers(workers).await;
+    let refused = service.registry.clone().watch_workers(workers).await;
     assert_eq!(refusal(refused), overloaded);
-    beat(&house, &worker).await.unwrap();
+    heartbeat(&service, &worker).await.unwrap();
 
     open.pop();
     within(async {
-        while let Err(refused) = house.bus.clone().subscribe(subscribe.clone()).await {
-            assert_eq!(explain(&refused).reason, "OVERLOADED");
+        while let Err(refused) = service.bus.clone().subscribe(subscribe.clone()).await {
+            assert_eq!(decode(&refused).reason, "OVERLOADED");
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     })

@@ -8,19 +8,19 @@ use shim_proto::coordination::v1::*;
 use shim_redis_harness::{Cluster, Launch, Redis};
 use tonic::Code;
 
-use super::files::{acquire, ask, held, list, nanos, release, renew};
-use super::house::{House, id, refusal, span, within};
+use super::files::{acquire, acquire_request, files_held, list, nanos, release, renew};
+use super::test_service::{TestService, id, refusal, span, within};
 
 use FileLeaseMode::{Exclusive, Shared};
 
 #[tokio::test]
 async fn a_full_table_takes_no_more() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
+    let service = TestService::start(&redis).await;
     let mut leases = tokio::task::JoinSet::new();
     for i in 0..1_000 {
-        let mut locks = house.locks.clone();
-        let request = ask("ann", Exclusive, &[&format!("src/{i}.rs")]);
+        let mut locks = service.locks.clone();
+        let request = acquire_request("ann", Exclusive, &[&format!("src/{i}.rs")]);
         // Reading a large table may take too long on a busy machine; the same request is then sent again.
         leases.spawn(async move {
             loop {
@@ -39,30 +39,30 @@ async fn a_full_table_takes_no_more() {
     }
     let full = (Code::ResourceExhausted, "TOO_MANY_LEASES".into());
     assert_eq!(
-        refusal(acquire(&house, ask("ann", Exclusive, &["more"])).await),
+        refusal(acquire(&service, acquire_request("ann", Exclusive, &["more"])).await),
         full
     );
-    let all = list(&house, ListFilesRequest::default()).await;
+    let all = list(&service, ListFilesRequest::default()).await;
     assert_eq!(all.len(), 1_000);
     assert!(all.is_sorted_by_key(|lease| lease.fencing_token));
-    assert_eq!(release(&house, "ann", &[&all[0]]).await, 1);
-    acquire(&house, ask("bob", Exclusive, &["more"]))
+    assert_eq!(release(&service, "ann", &[&all[0]]).await, 1);
+    acquire(&service, acquire_request("bob", Exclusive, &["more"]))
         .await
         .unwrap();
-    assert_eq!(release(&house, "ann", &[]).await, 999);
+    assert_eq!(release(&service, "ann", &[]).await, 999);
 }
 
 #[tokio::test]
 async fn large_patterns_fill_a_table_too() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
+    let service = TestService::start(&redis).await;
     let wide: Vec<_> = (0..100)
         .map(|i| format!("{i}/{}", "x".repeat(500)))
         .collect();
     let wide: Vec<_> = wide.iter().map(String::as_str).collect();
     let mut granted = 0;
     let refused = loop {
-        match acquire(&house, ask("ann", Exclusive, &wide)).await {
+        match acquire(&service, acquire_request("ann", Exclusive, &wide)).await {
             Ok(_) => granted += 1,
             Err(refused) => break refused,
         }
@@ -71,26 +71,26 @@ async fn large_patterns_fill_a_table_too() {
     let full = (Code::ResourceExhausted, "TOO_MANY_LEASES".into());
     assert_eq!(refusal::<()>(Err(refused)), full);
     // Another holder's decision over such a table is made all the same.
-    let refused = acquire(&house, ask("bob", Exclusive, &[wide[99]])).await;
-    assert_eq!(refusal(refused), held());
+    let refused = acquire(&service, acquire_request("bob", Exclusive, &[wide[99]])).await;
+    assert_eq!(refusal(refused), files_held());
 }
 
 #[tokio::test]
 async fn the_table_goes_with_its_last_lease() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
+    let service = TestService::start(&redis).await;
     let short = AcquireFilesRequest {
         ttl: span(1_000),
-        ..ask("ann", Exclusive, &["src"])
+        ..acquire_request("ann", Exclusive, &["src"])
     };
-    acquire(&house, short).await.unwrap();
+    acquire(&service, short).await.unwrap();
     let keys = ["files", "files-deadlines", "files-newest"];
     let exist = || {
         let name = |key: &&str| format!("shim:{{ns:default}}:{key}");
         let names: Vec<_> = keys.iter().map(name).collect();
         let mut command = vec!["EXISTS"];
         command.extend(names.iter().map(String::as_str));
-        redis.ask(&command).unwrap().integer().unwrap()
+        redis.command(&command).unwrap().integer().unwrap()
     };
     assert_eq!(exist(), 3);
     within(async {
@@ -99,7 +99,7 @@ async fn the_table_goes_with_its_last_lease() {
         }
     })
     .await;
-    acquire(&house, ask("bob", Exclusive, &["src"]))
+    acquire(&service, acquire_request("bob", Exclusive, &["src"]))
         .await
         .unwrap();
 }
@@ -107,14 +107,14 @@ async fn the_table_goes_with_its_last_lease() {
 #[tokio::test]
 async fn a_full_redis_takes_no_leases_and_ends_none() {
     let redis = Launch::new().max_memory("4mb").start();
-    let house = House::on(&redis).await;
-    let lease = acquire(&house, ask("ann", Exclusive, &["src"]))
+    let service = TestService::start(&redis).await;
+    let lease = acquire(&service, acquire_request("ann", Exclusive, &["src"]))
         .await
         .unwrap();
     let filler = "x".repeat(100_000);
     let mut fillers = 0;
     while redis
-        .ask(&["SET", &format!("filler {fillers}"), &filler])
+        .command(&["SET", &format!("filler {fillers}"), &filler])
         .is_ok()
     {
         fillers += 1;
@@ -122,37 +122,37 @@ async fn a_full_redis_takes_no_leases_and_ends_none() {
     let full = (Code::ResourceExhausted, "STORE_FULL".into());
     let refused = within(async {
         loop {
-            match acquire(&house, ask("bob", Exclusive, &["docs"])).await {
-                Ok(granted) => release(&house, "bob", &[&granted]).await,
+            match acquire(&service, acquire_request("bob", Exclusive, &["docs"])).await {
+                Ok(granted) => release(&service, "bob", &[&granted]).await,
                 Err(refused) => break refused,
             };
-            let _ = redis.ask(&["APPEND", "filler 0", "x"]);
+            let _ = redis.command(&["APPEND", "filler 0", "x"]);
         }
     })
     .await;
     assert_eq!(refusal::<()>(Err(refused)), full);
-    let renewed = renew(&house, &lease, 3_600_000).await.unwrap();
+    let renewed = renew(&service, &lease, 3_600_000).await.unwrap();
     assert!(nanos(renewed.expires_at) > nanos(lease.expires_at));
-    assert_eq!(release(&house, "ann", &[&lease]).await, 1);
+    assert_eq!(release(&service, "ann", &[&lease]).await, 1);
 }
 
 #[tokio::test]
 async fn leases_outlive_a_killed_redis_and_waiters_are_told_at_once() {
     let mut redis = Redis::start();
-    let house = House::on(&redis).await;
-    let lease = acquire(&house, ask("ann", Exclusive, &["src"]))
+    let service = TestService::start(&redis).await;
+    let lease = acquire(&service, acquire_request("ann", Exclusive, &["src"]))
         .await
         .unwrap();
-    let mut locks = house.locks.clone();
+    let mut locks = service.locks.clone();
     let waiting = AcquireFilesRequest {
         wait: span(25_000),
-        ..ask("bob", Exclusive, &["src"])
+        ..acquire_request("bob", Exclusive, &["src"])
     };
     let waiter = tokio::spawn(async move { locks.acquire_files(waiting).await });
     // It waits once it listens.
     let listening = || {
         let channel = "shim:bus:files:released";
-        let count = redis.ask(&["PUBSUB", "NUMSUB", channel]).unwrap();
+        let count = redis.command(&["PUBSUB", "NUMSUB", channel]).unwrap();
         format!("{count:?}").contains("Integer(1)")
     };
     within(async {
@@ -173,7 +173,7 @@ async fn leases_outlive_a_killed_redis_and_waiters_are_told_at_once() {
     redis.restart();
     let kept = within(async {
         loop {
-            if let Ok(kept) = renew(&house, &lease, 60_000).await {
+            if let Ok(kept) = renew(&service, &lease, 60_000).await {
                 break kept;
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -181,40 +181,40 @@ async fn leases_outlive_a_killed_redis_and_waiters_are_told_at_once() {
     })
     .await;
     assert_eq!(kept.fencing_token, lease.fencing_token);
-    let refused = acquire(&house, ask("bob", Exclusive, &["src/a.rs"])).await;
-    assert_eq!(refusal(refused), held());
+    let refused = acquire(&service, acquire_request("bob", Exclusive, &["src/a.rs"])).await;
+    assert_eq!(refusal(refused), files_held());
 }
 
 #[tokio::test]
 async fn leases_live_in_one_slot_of_a_cluster() {
     let cluster = Cluster::start();
-    let house = House::with(&cluster.url(), &[]).await;
+    let service = TestService::start_with(&cluster.url(), &[]).await;
     for workspace in ["one", "two", "three", "four", "five", "six"] {
         let request = AcquireFilesRequest {
             workspace: workspace.into(),
-            ..ask("ann", Exclusive, &["src"])
+            ..acquire_request("ann", Exclusive, &["src"])
         };
-        let lease = acquire(&house, request.clone()).await.unwrap();
+        let lease = acquire(&service, request.clone()).await.unwrap();
         let other = AcquireFilesRequest {
             request_id: id(),
             holder: "bob".into(),
             ..request
         };
-        assert_eq!(refusal(acquire(&house, other).await), held());
+        assert_eq!(refusal(acquire(&service, other).await), files_held());
         let renewal = RenewFilesRequest {
             workspace: workspace.into(),
             lease_id: lease.lease_id,
             holder: "ann".into(),
             ..Default::default()
         };
-        house.locks.clone().renew_files(renewal).await.unwrap();
+        service.locks.clone().renew_files(renewal).await.unwrap();
         let all = ReleaseFilesRequest {
             request_id: id(),
             workspace: workspace.into(),
             holder: "ann".into(),
             ..Default::default()
         };
-        let answer = house.locks.clone().release_files(all).await.unwrap();
+        let answer = service.locks.clone().release_files(all).await.unwrap();
         assert_eq!(answer.into_inner().released, 1);
     }
 }
@@ -262,11 +262,14 @@ const CHOICES: [(&str, &[&str]); 6] = [
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn racing_holders_never_have_the_same_files() {
     let redis = Redis::start();
-    let houses = [House::on(&redis).await, House::on(&redis).await];
+    let services = [
+        TestService::start(&redis).await,
+        TestService::start(&redis).await,
+    ];
     let register = Arc::new(Register::default());
     let mut racers = tokio::task::JoinSet::new();
     for racer in 0..16 {
-        let mut locks = houses[racer % 2].locks.clone();
+        let mut locks = services[racer % 2].locks.clone();
         let register = register.clone();
         racers.spawn(async move {
             for round in 0..100 {
@@ -280,7 +283,7 @@ async fn racing_holders_never_have_the_same_files() {
                 let request = AcquireFilesRequest {
                     wait: span(25_000),
                     ttl: span(60_000),
-                    ..ask(&holder, mode, &[glob])
+                    ..acquire_request(&holder, mode, &[glob])
                 };
                 let lease = locks.acquire_files(request).await.unwrap();
                 let lease = lease.into_inner().lease.unwrap();
@@ -301,5 +304,5 @@ async fn racing_holders_never_have_the_same_files() {
     while let Some(racer) = racers.join_next().await {
         racer.unwrap();
     }
-    assert_eq!(list(&houses[0], ListFilesRequest::default()).await, []);
+    assert_eq!(list(&services[0], ListFilesRequest::default()).await, []);
 }

@@ -4,14 +4,18 @@ use std::time::{Duration, Instant};
 
 use shim_proto::coordination::v1::*;
 use shim_redis_harness::Redis;
-use shim_runtime::fault;
+use shim_runtime::service_error;
 use tonic::{Code, Status};
 
-use super::house::{House, id, refusal, span, within};
+use super::test_service::{TestService, id, refusal, span, within};
 
 use FileLeaseMode::{Exclusive, Shared};
 
-pub(crate) fn ask(holder: &str, mode: FileLeaseMode, patterns: &[&str]) -> AcquireFilesRequest {
+pub(crate) fn acquire_request(
+    holder: &str,
+    mode: FileLeaseMode,
+    patterns: &[&str],
+) -> AcquireFilesRequest {
     AcquireFilesRequest {
         request_id: id(),
         holder: holder.into(),
@@ -23,15 +27,15 @@ pub(crate) fn ask(holder: &str, mode: FileLeaseMode, patterns: &[&str]) -> Acqui
 }
 
 pub(crate) async fn acquire(
-    house: &House,
+    service: &TestService,
     request: AcquireFilesRequest,
 ) -> Result<FileLease, Status> {
-    let answer = house.locks.clone().acquire_files(request).await?;
+    let answer = service.locks.clone().acquire_files(request).await?;
     Ok(answer.into_inner().lease.unwrap())
 }
 
 pub(crate) async fn renew(
-    house: &House,
+    service: &TestService,
     lease: &FileLease,
     ttl_ms: u64,
 ) -> Result<FileLease, Status> {
@@ -41,41 +45,44 @@ pub(crate) async fn renew(
         ttl: span(ttl_ms),
         ..Default::default()
     };
-    let answer = house.locks.clone().renew_files(request).await?;
+    let answer = service.locks.clone().renew_files(request).await?;
     Ok(answer.into_inner().lease.unwrap())
 }
 
-pub(crate) async fn release(house: &House, holder: &str, leases: &[&FileLease]) -> u32 {
+pub(crate) async fn release(service: &TestService, holder: &str, leases: &[&FileLease]) -> u32 {
     let request = ReleaseFilesRequest {
         request_id: id(),
         holder: holder.into(),
         lease_ids: leases.iter().map(|lease| lease.lease_id.clone()).collect(),
         ..Default::default()
     };
-    let answer = house.locks.clone().release_files(request).await;
+    let answer = service.locks.clone().release_files(request).await;
     answer.unwrap().into_inner().released
 }
 
-pub(crate) async fn list(house: &House, request: ListFilesRequest) -> Vec<FileLease> {
-    let answer = house.locks.clone().list_files(request).await;
+pub(crate) async fn list(service: &TestService, request: ListFilesRequest) -> Vec<FileLease> {
+    let answer = service.locks.clone().list_files(request).await;
     answer.unwrap().into_inner().leases
 }
 
-pub(crate) fn held() -> (Code, String) {
+pub(crate) fn files_held() -> (Code, String) {
     (Code::Aborted, "FILES_HELD".into())
 }
 
-fn lost() -> (Code, String) {
+fn lease_lost() -> (Code, String) {
     (Code::FailedPrecondition, "LEASE_LOST".into())
 }
 
 #[tokio::test]
 async fn a_conflict_names_pattern_holder_purpose_and_end() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let lease = acquire(&house, ask("ann", Exclusive, &["docs", "src/**"]))
-        .await
-        .unwrap();
+    let service = TestService::start(&redis).await;
+    let lease = acquire(
+        &service,
+        acquire_request("ann", Exclusive, &["docs", "src/**"]),
+    )
+    .await
+    .unwrap();
     assert_eq!(
         (lease.workspace.as_str(), lease.mode()),
         ("default", Exclusive)
@@ -84,48 +91,54 @@ async fn a_conflict_names_pattern_holder_purpose_and_end() {
     let until = lease.expires_at.unwrap();
     assert_eq!(until.seconds - lease.acquired_at.unwrap().seconds, 600);
 
-    let refused = acquire(&house, ask("bob", Exclusive, &["README.md", "src/a.rs"])).await;
+    let refused = acquire(
+        &service,
+        acquire_request("bob", Exclusive, &["README.md", "src/a.rs"]),
+    )
+    .await;
     let refused = refused.unwrap_err();
     let words = format!("src/a.rs overlaps src/** held by ann (a refactoring) until {until}");
     assert!(refused.message().contains(&words), "{refused}");
-    assert!(fault::explain(&refused).retry_after.is_some());
-    assert_eq!(refusal::<()>(Err(refused)), held());
+    assert!(service_error::decode(&refused).retry_after.is_some());
+    assert_eq!(refusal::<()>(Err(refused)), files_held());
     // Nothing of a refused request is leased, and another workspace is another matter.
-    acquire(&house, ask("eve", Exclusive, &["README.md"]))
+    acquire(&service, acquire_request("eve", Exclusive, &["README.md"]))
         .await
         .unwrap();
     let elsewhere = AcquireFilesRequest {
         workspace: "other".into(),
-        ..ask("bob", Exclusive, &["src/a.rs"])
+        ..acquire_request("bob", Exclusive, &["src/a.rs"])
     };
-    acquire(&house, elsewhere).await.unwrap();
+    acquire(&service, elsewhere).await.unwrap();
 }
 
 #[tokio::test]
 async fn shared_leases_go_together_and_keep_exclusive_ones_out() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    acquire(&house, ask("ann", Shared, &["src"])).await.unwrap();
-    acquire(&house, ask("bob", Shared, &["src/*.rs"]))
+    let service = TestService::start(&redis).await;
+    acquire(&service, acquire_request("ann", Shared, &["src"]))
         .await
         .unwrap();
-    let refused = acquire(&house, ask("eve", Exclusive, &["src/a.rs"])).await;
-    assert_eq!(refusal(refused), held());
+    acquire(&service, acquire_request("bob", Shared, &["src/*.rs"]))
+        .await
+        .unwrap();
+    let refused = acquire(&service, acquire_request("eve", Exclusive, &["src/a.rs"])).await;
+    assert_eq!(refusal(refused), files_held());
     // One's own leases are in nobody's way, but here are two holders.
     assert_eq!(
-        refusal(acquire(&house, ask("ann", Exclusive, &["src/a.rs"])).await),
-        held()
+        refusal(acquire(&service, acquire_request("ann", Exclusive, &["src/a.rs"])).await),
+        files_held()
     );
-    assert_eq!(release(&house, "bob", &[]).await, 1);
-    let own = acquire(&house, ask("ann", Exclusive, &["src/a.rs"]))
+    assert_eq!(release(&service, "bob", &[]).await, 1);
+    let own = acquire(&service, acquire_request("ann", Exclusive, &["src/a.rs"]))
         .await
         .unwrap();
     assert_eq!(
-        refusal(acquire(&house, ask("bob", Shared, &["src/a.rs"])).await),
-        held()
+        refusal(acquire(&service, acquire_request("bob", Shared, &["src/a.rs"])).await),
+        files_held()
     );
-    release(&house, "ann", &[&own]).await;
-    acquire(&house, ask("bob", Shared, &["src/a.rs"]))
+    release(&service, "ann", &[&own]).await;
+    acquire(&service, acquire_request("bob", Shared, &["src/a.rs"]))
         .await
         .unwrap();
 }
@@ -133,22 +146,22 @@ async fn shared_leases_go_together_and_keep_exclusive_ones_out() {
 #[tokio::test]
 async fn a_lease_ends_by_itself_and_is_lost() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
+    let service = TestService::start(&redis).await;
     let short = AcquireFilesRequest {
         ttl: span(1_000),
-        ..ask("ann", Exclusive, &["src"])
+        ..acquire_request("ann", Exclusive, &["src"])
     };
-    let ended = acquire(&house, short).await.unwrap();
+    let ended = acquire(&service, short).await.unwrap();
     let waiting = AcquireFilesRequest {
         wait: span(10_000),
-        ..ask("bob", Exclusive, &["src/a.rs"])
+        ..acquire_request("bob", Exclusive, &["src/a.rs"])
     };
-    let next = acquire(&house, waiting).await.unwrap();
+    let next = acquire(&service, waiting).await.unwrap();
     assert!(next.fencing_token > ended.fencing_token);
     assert!(nanos(next.acquired_at) >= nanos(ended.expires_at));
-    assert_eq!(refusal(renew(&house, &ended, 60_000).await), lost());
-    assert_eq!(release(&house, "ann", &[&ended]).await, 0);
-    assert_eq!(list(&house, ListFilesRequest::default()).await, [next]);
+    assert_eq!(refusal(renew(&service, &ended, 60_000).await), lease_lost());
+    assert_eq!(release(&service, "ann", &[&ended]).await, 0);
+    assert_eq!(list(&service, ListFilesRequest::default()).await, [next]);
 }
 
 pub(crate) fn nanos(time: Option<prost_types::Timestamp>) -> i128 {
@@ -159,15 +172,15 @@ pub(crate) fn nanos(time: Option<prost_types::Timestamp>) -> i128 {
 #[tokio::test]
 async fn renewal_keeps_a_lease_beyond_its_first_time() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
+    let service = TestService::start(&redis).await;
     let short = AcquireFilesRequest {
         ttl: span(1_000),
-        ..ask("ann", Exclusive, &["src"])
+        ..acquire_request("ann", Exclusive, &["src"])
     };
-    let lease = acquire(&house, short).await.unwrap();
+    let lease = acquire(&service, short).await.unwrap();
     let since = Instant::now();
     while since.elapsed() < Duration::from_millis(2_000) {
-        let renewed = renew(&house, &lease, 1_000).await.unwrap();
+        let renewed = renew(&service, &lease, 1_000).await.unwrap();
         assert!(nanos(renewed.expires_at) >= nanos(lease.expires_at));
         let FileLease { expires_at, .. } = renewed;
         assert_eq!(
@@ -178,8 +191,8 @@ async fn renewal_keeps_a_lease_beyond_its_first_time() {
             }
         );
         assert_eq!(
-            refusal(acquire(&house, ask("bob", Shared, &["src/a.rs"])).await),
-            held()
+            refusal(acquire(&service, acquire_request("bob", Shared, &["src/a.rs"])).await),
+            files_held()
         );
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
@@ -187,31 +200,31 @@ async fn renewal_keeps_a_lease_beyond_its_first_time() {
         holder: "bob".into(),
         ..lease
     };
-    assert_eq!(refusal(renew(&house, &thief, 1_000).await), lost());
+    assert_eq!(refusal(renew(&service, &thief, 1_000).await), lease_lost());
 }
 
 #[tokio::test]
 async fn the_same_request_twice_leases_once() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let request = ask("ann", Exclusive, &["src"]);
-    let lease = acquire(&house, request.clone()).await.unwrap();
-    assert_eq!(acquire(&house, request.clone()).await.unwrap(), lease);
-    assert_eq!(list(&house, ListFilesRequest::default()).await.len(), 1);
+    let service = TestService::start(&redis).await;
+    let request = acquire_request("ann", Exclusive, &["src"]);
+    let lease = acquire(&service, request.clone()).await.unwrap();
+    assert_eq!(acquire(&service, request.clone()).await.unwrap(), lease);
+    assert_eq!(list(&service, ListFilesRequest::default()).await.len(), 1);
     let reused = AcquireFilesRequest {
         holder: "bob".into(),
         ..request.clone()
     };
-    let refused = refusal(acquire(&house, reused).await);
+    let refused = refusal(acquire(&service, reused).await);
     assert_eq!(refused, (Code::InvalidArgument, "REQUEST_ID_REUSED".into()));
 
-    assert_eq!(release(&house, "ann", &[]).await, 1);
-    acquire(&house, ask("bob", Exclusive, &["src"]))
+    assert_eq!(release(&service, "ann", &[]).await, 1);
+    acquire(&service, acquire_request("bob", Exclusive, &["src"]))
         .await
         .unwrap();
     // It was leased and given back: the answer is the same, and the lease is bob's.
-    assert_eq!(acquire(&house, request).await.unwrap(), lease);
-    let holders: Vec<_> = list(&house, ListFilesRequest::default()).await;
+    assert_eq!(acquire(&service, request).await.unwrap(), lease);
+    let holders: Vec<_> = list(&service, ListFilesRequest::default()).await;
     assert_eq!(holders.len(), 1);
     assert_eq!(holders[0].holder, "bob");
 }
@@ -219,19 +232,19 @@ async fn the_same_request_twice_leases_once() {
 #[tokio::test]
 async fn a_release_gives_back_what_is_the_holders_own() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let one = acquire(&house, ask("ann", Exclusive, &["a"]))
+    let service = TestService::start(&redis).await;
+    let one = acquire(&service, acquire_request("ann", Exclusive, &["a"]))
         .await
         .unwrap();
-    let two = acquire(&house, ask("ann", Exclusive, &["b"]))
+    let two = acquire(&service, acquire_request("ann", Exclusive, &["b"]))
         .await
         .unwrap();
-    let other = acquire(&house, ask("bob", Exclusive, &["c"]))
+    let other = acquire(&service, acquire_request("bob", Exclusive, &["c"]))
         .await
         .unwrap();
-    assert_eq!(release(&house, "ann", &[&one, &one, &other]).await, 1);
+    assert_eq!(release(&service, "ann", &[&one, &one, &other]).await, 1);
     assert_eq!(
-        list(&house, ListFilesRequest::default()).await,
+        list(&service, ListFilesRequest::default()).await,
         [two.clone(), other.clone()]
     );
     let all = ReleaseFilesRequest {
@@ -240,7 +253,7 @@ async fn a_release_gives_back_what_is_the_holders_own() {
         ..Default::default()
     };
     for _ in 0..2 {
-        let answer = house
+        let answer = service
             .locks
             .clone()
             .release_files(all.clone())
@@ -248,14 +261,14 @@ async fn a_release_gives_back_what_is_the_holders_own() {
             .unwrap();
         assert_eq!(answer.into_inner().released, 1);
     }
-    assert_eq!(refusal(renew(&house, &two, 60_000).await), lost());
-    assert_eq!(list(&house, ListFilesRequest::default()).await, [other]);
+    assert_eq!(refusal(renew(&service, &two, 60_000).await), lease_lost());
+    assert_eq!(list(&service, ListFilesRequest::default()).await, [other]);
 }
 
 #[tokio::test]
 async fn leases_are_listed_by_path_and_holder() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
+    let service = TestService::start(&redis).await;
     let mut leases = Vec::new();
     for (holder, patterns) in [
         ("ann", ["src/**"].as_slice()),
@@ -263,7 +276,7 @@ async fn leases_are_listed_by_path_and_holder() {
         ("ann", &["Cargo.lock"]),
     ] {
         leases.push(
-            acquire(&house, ask(holder, Exclusive, patterns))
+            acquire(&service, acquire_request(holder, Exclusive, patterns))
                 .await
                 .unwrap(),
         );
@@ -274,28 +287,31 @@ async fn leases_are_listed_by_path_and_holder() {
         except_holder: except_holder.into(),
         ..Default::default()
     };
-    assert_eq!(list(&house, by(&[], "", "")).await, leases);
+    assert_eq!(list(&service, by(&[], "", "")).await, leases);
     assert_eq!(
-        list(&house, by(&[], "ann", "")).await,
+        list(&service, by(&[], "ann", "")).await,
         [leases[0].clone(), leases[2].clone()]
     );
-    assert_eq!(list(&house, by(&[], "", "ann")).await, [leases[1].clone()]);
     assert_eq!(
-        list(&house, by(&["src/a.rs", "x"], "", "")).await,
+        list(&service, by(&[], "", "ann")).await,
+        [leases[1].clone()]
+    );
+    assert_eq!(
+        list(&service, by(&["src/a.rs", "x"], "", "")).await,
         [leases[0].clone()]
     );
     assert_eq!(
-        list(&house, by(&["src/a.rs", "Cargo.*"], "", "ann")).await,
+        list(&service, by(&["src/a.rs", "Cargo.*"], "", "ann")).await,
         [leases[1].clone()]
     );
-    assert_eq!(list(&house, by(&["nothing"], "", "")).await, []);
+    assert_eq!(list(&service, by(&["nothing"], "", "")).await, []);
 }
 
 #[tokio::test]
 async fn a_lease_on_all_files_of_a_kind_leaves_the_others_free() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let sources = acquire(&house, ask("ann", Exclusive, &["**/*.rs"]))
+    let service = TestService::start(&redis).await;
+    let sources = acquire(&service, acquire_request("ann", Exclusive, &["**/*.rs"]))
         .await
         .unwrap();
     for (path, expected) in [
@@ -310,28 +326,34 @@ async fn a_lease_on_all_files_of_a_kind_leaves_the_others_free() {
             paths: vec![path.into()],
             ..Default::default()
         };
-        let listed = list(&house, touching).await;
+        let listed = list(&service, touching).await;
         assert_eq!(listed.contains(&sources), expected, "{path}");
     }
-    acquire(&house, ask("bob", Exclusive, &["README.md", "**/*.md"]))
-        .await
-        .unwrap();
-    let refused = acquire(&house, ask("bob", Exclusive, &["src/a.rs/x"])).await;
-    assert_eq!(refusal(refused), held());
+    acquire(
+        &service,
+        acquire_request("bob", Exclusive, &["README.md", "**/*.md"]),
+    )
+    .await
+    .unwrap();
+    let refused = acquire(&service, acquire_request("bob", Exclusive, &["src/a.rs/x"])).await;
+    assert_eq!(refusal(refused), files_held());
 }
 
 #[tokio::test]
 async fn a_waiter_gets_the_files_soon_after_their_release() {
     let redis = Redis::start();
-    let (house, other) = (House::on(&redis).await, House::on(&redis).await);
+    let (service, other) = (
+        TestService::start(&redis).await,
+        TestService::start(&redis).await,
+    );
     let mut waits = Vec::new();
     for _ in 0..10 {
-        let lease = acquire(&house, ask("ann", Exclusive, &["src"]))
+        let lease = acquire(&service, acquire_request("ann", Exclusive, &["src"]))
             .await
             .unwrap();
         let waiting = AcquireFilesRequest {
             wait: span(10_000),
-            ..ask("bob", Exclusive, &["src/a.rs"])
+            ..acquire_request("bob", Exclusive, &["src/a.rs"])
         };
         let mut locks = other.locks.clone();
         let waiter = tokio::spawn(async move {
@@ -341,9 +363,9 @@ async fn a_waiter_gets_the_files_soon_after_their_release() {
         // Long enough for the waiter to look once and then wait.
         tokio::time::sleep(Duration::from_millis(30)).await;
         let released = Instant::now();
-        assert_eq!(release(&house, "ann", &[&lease]).await, 1);
+        assert_eq!(release(&service, "ann", &[&lease]).await, 1);
         waits.push(within(waiter).await.unwrap().duration_since(released));
-        release(&house, "bob", &[]).await;
+        release(&service, "bob", &[]).await;
     }
     waits.sort();
     assert!(waits[8] < Duration::from_millis(100), "{waits:?}");
@@ -352,16 +374,16 @@ async fn a_waiter_gets_the_files_soon_after_their_release() {
 #[tokio::test]
 async fn a_wait_ends_with_its_deadline() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    acquire(&house, ask("ann", Exclusive, &["src"]))
+    let service = TestService::start(&redis).await;
+    acquire(&service, acquire_request("ann", Exclusive, &["src"]))
         .await
         .unwrap();
     let waiting = AcquireFilesRequest {
         wait: span(300),
-        ..ask("bob", Exclusive, &["src"])
+        ..acquire_request("bob", Exclusive, &["src"])
     };
     let since = Instant::now();
-    assert_eq!(refusal(acquire(&house, waiting).await), held());
+    assert_eq!(refusal(acquire(&service, waiting).await), files_held());
     assert!(
         (300..1_500).contains(&since.elapsed().as_millis()),
         "{:?}",
@@ -372,27 +394,27 @@ async fn a_wait_ends_with_its_deadline() {
 #[tokio::test]
 async fn files_are_leased_only_under_a_lock_that_is_held() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
+    let service = TestService::start(&redis).await;
     let lock = AcquireLockRequest {
         request_id: id(),
         name: "plan".into(),
         owner: "ann".into(),
         ..Default::default()
     };
-    let lock = house.locks.clone().acquire_lock(lock).await.unwrap();
+    let lock = service.locks.clone().acquire_lock(lock).await.unwrap();
     let lock = lock.into_inner().lock.unwrap();
     let under = |token: u64, pattern: &str| AcquireFilesRequest {
         fence: Some(Fence {
             lock: "plan".into(),
             token,
         }),
-        ..ask("ann", Exclusive, &[pattern])
+        ..acquire_request("ann", Exclusive, &[pattern])
     };
-    acquire(&house, under(lock.fencing_token, "a"))
+    acquire(&service, under(lock.fencing_token, "a"))
         .await
         .unwrap();
     let stale = (Code::FailedPrecondition, "STALE_FENCE".into());
-    let refused = acquire(&house, under(lock.fencing_token + 1, "b")).await;
+    let refused = acquire(&service, under(lock.fencing_token + 1, "b")).await;
     assert_eq!(refusal(refused), stale);
 
     let release_lock = ReleaseLockRequest {
@@ -402,14 +424,14 @@ async fn files_are_leased_only_under_a_lock_that_is_held() {
         fencing_token: lock.fencing_token,
         ..Default::default()
     };
-    house
+    service
         .locks
         .clone()
         .release_lock(release_lock)
         .await
         .unwrap();
     // It does not wait for files it may not have.
-    acquire(&house, ask("bob", Exclusive, &["c"]))
+    acquire(&service, acquire_request("bob", Exclusive, &["c"]))
         .await
         .unwrap();
     let waiting = AcquireFilesRequest {
@@ -417,16 +439,16 @@ async fn files_are_leased_only_under_a_lock_that_is_held() {
         ..under(lock.fencing_token, "c")
     };
     let since = Instant::now();
-    assert_eq!(refusal(acquire(&house, waiting).await), stale);
+    assert_eq!(refusal(acquire(&service, waiting).await), stale);
     assert!(since.elapsed() < Duration::from_secs(10));
-    let holders = list(&house, ListFilesRequest::default()).await;
+    let holders = list(&service, ListFilesRequest::default()).await;
     assert_eq!(holders.len(), 2, "{holders:?}");
 }
 
 #[tokio::test]
 async fn every_wrong_field_is_named() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
+    let service = TestService::start(&redis).await;
     let wrong = AcquireFilesRequest {
         workspace: "no spaces".into(),
         holder: " ".into(),
@@ -443,9 +465,9 @@ async fn every_wrong_field_is_named() {
         wait: span(60_000),
         ..Default::default()
     };
-    let refused = acquire(&house, wrong).await.unwrap_err();
+    let refused = acquire(&service, wrong).await.unwrap_err();
     assert_eq!(refused.code(), Code::InvalidArgument);
-    let fields: Vec<_> = fault::explain(&refused).violations;
+    let fields: Vec<_> = service_error::decode(&refused).violations;
     for field in [
         "request_id",
         "workspace",
@@ -468,15 +490,15 @@ async fn every_wrong_field_is_named() {
     for patterns in [vec![], vec!["a".to_owned(); 101]] {
         let request = AcquireFilesRequest {
             patterns,
-            ..ask("ann", Exclusive, &[])
+            ..acquire_request("ann", Exclusive, &[])
         };
-        let refused = acquire(&house, request).await.unwrap_err();
+        let refused = acquire(&service, request).await.unwrap_err();
         assert!(refused.message().contains("patterns"), "{refused}");
     }
     let request = ListFilesRequest {
         paths: vec!["/etc".into()],
         ..Default::default()
     };
-    let refused = house.locks.clone().list_files(request).await.unwrap_err();
+    let refused = service.locks.clone().list_files(request).await.unwrap_err();
     assert!(refused.message().contains("paths[0]"), "{refused}");
 }

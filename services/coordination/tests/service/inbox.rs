@@ -4,10 +4,10 @@ use futures::future::join_all;
 use shim_proto::coordination::v1::send_message_request::Recipient;
 use shim_proto::coordination::v1::*;
 use shim_redis_harness::{Cluster, Launch, Redis, Reply};
-use shim_runtime::fault::explain;
+use shim_runtime::service_error::decode;
 use tonic::Code;
 
-use super::house::{House, id, object, refusal, span};
+use super::test_service::{TestService, id, object, refusal, span};
 
 fn message(session: &str, text: &str) -> SendMessageRequest {
     SendMessageRequest {
@@ -19,14 +19,14 @@ fn message(session: &str, text: &str) -> SendMessageRequest {
     }
 }
 
-pub(crate) async fn send(house: &House, session: &str, text: &str) {
+pub(crate) async fn send(service: &TestService, session: &str, text: &str) {
     let request = message(session, text);
-    let sent = house.bus.clone().send_message(request).await.unwrap();
+    let sent = service.bus.clone().send_message(request).await.unwrap();
     assert_eq!(sent.into_inner().recipients, 1);
 }
 
 /// A look that does not wait, of messages that are then out for half a minute.
-pub(crate) fn look(inbox: &str) -> ReceiveMessagesRequest {
+pub(crate) fn receive_request(inbox: &str) -> ReceiveMessagesRequest {
     ReceiveMessagesRequest {
         inbox: inbox.into(),
         max_messages: 100,
@@ -35,19 +35,19 @@ pub(crate) fn look(inbox: &str) -> ReceiveMessagesRequest {
 }
 
 pub(crate) async fn receive(
-    house: &House,
+    service: &TestService,
     request: ReceiveMessagesRequest,
 ) -> ReceiveMessagesResponse {
-    let answer = house.bus.clone().receive_messages(request).await;
+    let answer = service.bus.clone().receive_messages(request).await;
     answer.unwrap().into_inner()
 }
 
-pub(crate) async fn acknowledge(house: &House, inbox: &str, ids: Vec<String>) -> u32 {
+pub(crate) async fn acknowledge(service: &TestService, inbox: &str, ids: Vec<String>) -> u32 {
     let request = AckMessagesRequest {
         inbox: inbox.into(),
         message_ids: ids,
     };
-    let answer = house.bus.clone().ack_messages(request).await;
+    let answer = service.bus.clone().ack_messages(request).await;
     answer.unwrap().into_inner().acknowledged
 }
 
@@ -64,20 +64,20 @@ pub(crate) fn ids(answer: &ReceiveMessagesResponse) -> Vec<String> {
 #[tokio::test]
 async fn a_message_is_there_until_it_is_acknowledged() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
+    let service = TestService::start(&redis).await;
     let inbox = id();
     let request = SendMessageRequest {
         data: Some(object(&[("file", "a.rs")])),
         ..message(&inbox, "look at this")
     };
-    house.bus.clone().send_message(request).await.unwrap();
-    send(&house, &inbox, "and this").await;
+    service.bus.clone().send_message(request).await.unwrap();
+    send(&service, &inbox, "and this").await;
 
     let one = ReceiveMessagesRequest {
         max_messages: 1,
-        ..look(&inbox)
+        ..receive_request(&inbox)
     };
-    let first = receive(&house, one).await;
+    let first = receive(&service, one).await;
     assert_eq!(first.remaining, 1);
     let [message] = &first.messages[..] else {
         panic!("one was asked for: {first:?}");
@@ -91,74 +91,77 @@ async fn a_message_is_there_until_it_is_acknowledged() {
     assert!(message.sent_at.unwrap().seconds > 1_700_000_000);
 
     // The first is out, so only the second is given; both are still in the inbox.
-    let second = receive(&house, look(&inbox)).await;
+    let second = receive(&service, receive_request(&inbox)).await;
     assert_eq!((texts(&second), second.remaining), (vec!["and this"], 1));
-    assert_eq!(acknowledge(&house, &inbox, ids(&first)).await, 1);
+    assert_eq!(acknowledge(&service, &inbox, ids(&first)).await, 1);
     assert_eq!(
-        acknowledge(&house, &inbox, ids(&first)).await,
+        acknowledge(&service, &inbox, ids(&first)).await,
         0,
         "harmless to repeat"
     );
     let last = ReceiveMessagesRequest {
         ack_ids: ids(&second),
-        ..look(&inbox)
+        ..receive_request(&inbox)
     };
-    let nothing = receive(&house, last).await;
+    let nothing = receive(&service, last).await;
     assert_eq!((nothing.messages.len(), nothing.remaining), (0, 0));
 }
 
 #[tokio::test]
 async fn a_full_inbox_takes_nothing_until_something_is_acknowledged() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
+    let service = TestService::start(&redis).await;
     let inbox = id();
     let sends = (0..1_000).map(|n| {
-        let (mut bus, request) = (house.bus.clone(), message(&inbox, &n.to_string()));
+        let (mut bus, request) = (service.bus.clone(), message(&inbox, &n.to_string()));
         async move { bus.send_message(request).await.unwrap() }
     });
     join_all(sends).await;
     let late = message(&inbox, "late");
-    let refused = refusal(house.bus.clone().send_message(late.clone()).await);
+    let refused = refusal(service.bus.clone().send_message(late.clone()).await);
     assert_eq!(refused, (Code::ResourceExhausted, "INBOX_FULL".into()));
     // What was given out is not acknowledged yet.
-    let got = receive(&house, look(&inbox)).await;
+    let got = receive(&service, receive_request(&inbox)).await;
     assert_eq!((got.messages.len(), got.remaining), (100, 900));
-    let refused = house
+    let refused = service
         .bus
         .clone()
         .send_message(late.clone())
         .await
         .unwrap_err();
-    assert!(explain(&refused).retry_after.is_some());
-    acknowledge(&house, &inbox, ids(&got)).await;
-    house.bus.clone().send_message(late).await.unwrap();
-    assert_eq!(receive(&house, look(&inbox)).await.remaining, 801);
+    assert!(decode(&refused).retry_after.is_some());
+    acknowledge(&service, &inbox, ids(&got)).await;
+    service.bus.clone().send_message(late).await.unwrap();
+    assert_eq!(
+        receive(&service, receive_request(&inbox)).await.remaining,
+        801
+    );
 }
 
 #[tokio::test]
 async fn the_same_message_sent_twice_is_there_once() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
+    let service = TestService::start(&redis).await;
     let inbox = id();
     let request = message(&inbox, "once");
     for _ in 0..3 {
-        let sent = house.bus.clone().send_message(request.clone()).await;
+        let sent = service.bus.clone().send_message(request.clone()).await;
         assert_eq!(sent.unwrap().into_inner().recipients, 1);
     }
-    let got = receive(&house, look(&inbox)).await;
+    let got = receive(&service, receive_request(&inbox)).await;
     assert_eq!((texts(&got), got.remaining), (vec!["once"], 0));
     let reused = SendMessageRequest {
         text: "other".into(),
         ..request
     };
-    let refused = refusal(house.bus.clone().send_message(reused).await);
+    let refused = refusal(service.bus.clone().send_message(reused).await);
     assert_eq!(refused, (Code::InvalidArgument, "REQUEST_ID_REUSED".into()));
 }
 
 #[tokio::test]
 async fn an_answer_stays_small_enough_for_its_reader() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
+    let service = TestService::start(&redis).await;
     let inbox = id();
     let (text, data) = ("t".repeat(16_384), "d".repeat(65_000));
     for n in 0..70 {
@@ -166,11 +169,11 @@ async fn an_answer_stays_small_enough_for_its_reader() {
             data: Some(object(&[("d", &data)])),
             ..message(&inbox, &format!("{n:02}{}", &text[2..]))
         };
-        house.bus.clone().send_message(request).await.unwrap();
+        service.bus.clone().send_message(request).await.unwrap();
     }
     let mut got = Vec::new();
     loop {
-        let answer = receive(&house, look(&inbox)).await;
+        let answer = receive(&service, receive_request(&inbox)).await;
         let left = 70 - got.len() - answer.messages.len();
         // What was given out before is still in the inbox.
         assert_eq!(answer.remaining, u64::try_from(left + got.len()).unwrap());
@@ -186,11 +189,11 @@ async fn an_answer_stays_small_enough_for_its_reader() {
 #[tokio::test]
 async fn a_full_redis_lets_its_readers_empty_it() {
     let redis = Launch::new().max_memory("8mb").start();
-    let house = House::on(&redis).await;
+    let service = TestService::start(&redis).await;
     let (inbox, large) = (id(), "x".repeat(16_000));
     let mut sent = 0;
     let refused = loop {
-        match house
+        match service
             .bus
             .clone()
             .send_message(message(&inbox, &large))
@@ -201,36 +204,36 @@ async fn a_full_redis_lets_its_readers_empty_it() {
         }
         assert!(sent < 1_000, "it never filled up");
     };
-    assert_eq!(explain(&refused).reason, "STORE_FULL");
+    assert_eq!(decode(&refused).reason, "STORE_FULL");
     let mut got = 0;
     while got < sent {
-        let answer = receive(&house, look(&inbox)).await;
+        let answer = receive(&service, receive_request(&inbox)).await;
         assert!(!answer.messages.is_empty(), "{got} of {sent}");
         got += answer.messages.len();
         let count = u32::try_from(answer.messages.len()).unwrap();
-        assert_eq!(acknowledge(&house, &inbox, ids(&answer)).await, count);
+        assert_eq!(acknowledge(&service, &inbox, ids(&answer)).await, count);
     }
     assert_eq!(got, sent);
-    send(&house, &inbox, "there is room again").await;
+    send(&service, &inbox, "there is room again").await;
 }
 
 #[tokio::test]
 async fn people_see_an_inbox_as_an_ordinary_consumer_group() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
+    let service = TestService::start(&redis).await;
     let inbox = id();
-    send(&house, &inbox, "a").await;
-    send(&house, &inbox, "b").await;
+    send(&service, &inbox, "a").await;
+    send(&service, &inbox, "b").await;
     let one = ReceiveMessagesRequest {
         max_messages: 1,
-        ..look(&inbox)
+        ..receive_request(&inbox)
     };
-    receive(&house, one).await;
+    receive(&service, one).await;
     let key = format!("shim:{{inbox:{inbox}}}:messages");
-    let pending = redis.ask(&["XPENDING", &key, "reader"]).unwrap();
+    let pending = redis.command(&["XPENDING", &key, "reader"]).unwrap();
     assert_eq!(pending.items()[0], Reply::Integer(1));
     for key in [key, format!("shim:{{inbox:{inbox}}}:deadlines")] {
-        let Ok(Reply::Integer(left)) = redis.ask(&["PTTL", &key]) else {
+        let Ok(Reply::Integer(left)) = redis.command(&["PTTL", &key]) else {
             panic!("a key has a time to live");
         };
         let week = 7 * 24 * 3_600 * 1_000;
@@ -241,10 +244,10 @@ async fn people_see_an_inbox_as_an_ordinary_consumer_group() {
 #[tokio::test]
 async fn every_wrong_field_is_named() {
     let redis = Redis::start();
-    let mut house = House::on(&redis).await;
+    let mut service = TestService::start(&redis).await;
     let named = |status: tonic::Status| -> Vec<String> {
         assert_eq!(status.code(), Code::InvalidArgument, "{status}");
-        let violations = explain(&status).violations.into_iter();
+        let violations = decode(&status).violations.into_iter();
         violations.map(|(field, _)| field).collect()
     };
     let request = SendMessageRequest {
@@ -253,7 +256,7 @@ async fn every_wrong_field_is_named() {
         data: Some(object(&[("d", &"x".repeat(65_536))])),
         ..Default::default()
     };
-    let refused = house.bus.send_message(request).await.unwrap_err();
+    let refused = service.bus.send_message(request).await.unwrap_err();
     assert_eq!(
         named(refused),
         ["request_id", "session_id", "sender", "text", "data"]
@@ -265,7 +268,7 @@ async fn every_wrong_field_is_named() {
         visibility: span(999),
         ack_ids: vec!["1-1".into(), "1".into()],
     };
-    let refused = house.bus.receive_messages(request).await.unwrap_err();
+    let refused = service.bus.receive_messages(request).await.unwrap_err();
     assert_eq!(
         named(refused),
         ["inbox", "max_messages", "wait", "visibility", "ack_ids[1]"]
@@ -274,19 +277,19 @@ async fn every_wrong_field_is_named() {
         inbox: id(),
         message_ids: Vec::new(),
     };
-    let refused = house.bus.ack_messages(request).await.unwrap_err();
+    let refused = service.bus.ack_messages(request).await.unwrap_err();
     assert_eq!(named(refused), ["message_ids"]);
 }
 
 #[tokio::test]
 async fn inboxes_are_spread_over_a_cluster() {
     let cluster = Cluster::start();
-    let house = House::with(&cluster.url(), &[]).await;
+    let service = TestService::start_with(&cluster.url(), &[]).await;
     for _ in 0..12 {
         let inbox = id();
-        send(&house, &inbox, "a").await;
-        let got = receive(&house, look(&inbox)).await;
+        send(&service, &inbox, "a").await;
+        let got = receive(&service, receive_request(&inbox)).await;
         assert_eq!(texts(&got), ["a"]);
-        assert_eq!(acknowledge(&house, &inbox, ids(&got)).await, 1);
+        assert_eq!(acknowledge(&service, &inbox, ids(&got)).await, 1);
     }
 }

@@ -6,9 +6,9 @@ use shim_proto::coordination::v1::*;
 use shim_redis_harness::{Nodes, Redis};
 use tonic::{Code, Status};
 
-use super::house::{House, id, object, refusal, span};
+use super::test_service::{TestService, id, object, refusal, span};
 
-fn ask(owner: &str, ttl_ms: u64) -> AcquireLockRequest {
+fn acquire_request(owner: &str, ttl_ms: u64) -> AcquireLockRequest {
     AcquireLockRequest {
         request_id: id(),
         name: "build".into(),
@@ -19,12 +19,12 @@ fn ask(owner: &str, ttl_ms: u64) -> AcquireLockRequest {
     }
 }
 
-async fn acquire(house: &House, request: AcquireLockRequest) -> Result<Lock, Status> {
-    let answer = house.locks.clone().acquire_lock(request).await?;
+async fn acquire(service: &TestService, request: AcquireLockRequest) -> Result<Lock, Status> {
+    let answer = service.locks.clone().acquire_lock(request).await?;
     Ok(answer.into_inner().lock.unwrap())
 }
 
-async fn release(house: &House, lock: &Lock) -> Result<bool, Status> {
+async fn release(service: &TestService, lock: &Lock) -> Result<bool, Status> {
     let request = ReleaseLockRequest {
         request_id: id(),
         name: lock.name.clone(),
@@ -32,11 +32,11 @@ async fn release(house: &House, lock: &Lock) -> Result<bool, Status> {
         fencing_token: lock.fencing_token,
         ..Default::default()
     };
-    let answer = house.locks.clone().release_lock(request).await?;
+    let answer = service.locks.clone().release_lock(request).await?;
     Ok(answer.into_inner().was_held)
 }
 
-async fn renew(house: &House, lock: &Lock, ttl_ms: u64) -> Result<Lock, Status> {
+async fn renew(service: &TestService, lock: &Lock, ttl_ms: u64) -> Result<Lock, Status> {
     let request = RenewLockRequest {
         name: lock.name.clone(),
         owner: lock.owner.clone(),
@@ -44,11 +44,11 @@ async fn renew(house: &House, lock: &Lock, ttl_ms: u64) -> Result<Lock, Status> 
         ttl: span(ttl_ms),
         ..Default::default()
     };
-    let answer = house.locks.clone().renew_lock(request).await?;
+    let answer = service.locks.clone().renew_lock(request).await?;
     Ok(answer.into_inner().lock.unwrap())
 }
 
-async fn write_under(house: &House, lock: &Lock) -> Result<u64, Status> {
+async fn write_under(service: &TestService, lock: &Lock) -> Result<u64, Status> {
     let request = PutStateRequest {
         request_id: id(),
         key: "guarded".into(),
@@ -59,162 +59,186 @@ async fn write_under(house: &House, lock: &Lock) -> Result<u64, Status> {
         }),
         ..Default::default()
     };
-    let answer = house.state.clone().put_state(request).await?;
+    let answer = service.state.clone().put_state(request).await?;
     Ok(answer.into_inner().version)
 }
 
-async fn look(house: &House) -> Option<Lock> {
+async fn get_lock(service: &TestService) -> Option<Lock> {
     let request = GetLockRequest {
         name: "build".into(),
         ..Default::default()
     };
-    let answer = house.locks.clone().get_lock(request).await.unwrap();
+    let answer = service.locks.clone().get_lock(request).await.unwrap();
     answer.into_inner().lock
 }
 
 #[tokio::test]
 async fn a_held_lock_names_its_holder() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let lock = acquire(&house, ask("ann", 30_000)).await.unwrap();
-    assert_eq!(look(&house).await, Some(lock.clone()));
-    let refused = acquire(&house, ask("bob", 30_000)).await.unwrap_err();
+    let service = TestService::start(&redis).await;
+    let lock = acquire(&service, acquire_request("ann", 30_000))
+        .await
+        .unwrap();
+    assert_eq!(get_lock(&service).await, Some(lock.clone()));
+    let refused = acquire(&service, acquire_request("bob", 30_000))
+        .await
+        .unwrap_err();
     assert!(refused.message().contains("ann (building)"), "{refused}");
     assert_eq!(
         refusal::<()>(Err(refused)),
         (Code::Aborted, "LOCK_HELD".into())
     );
 
-    assert!(release(&house, &lock).await.unwrap());
-    assert!(!release(&house, &lock).await.unwrap());
-    assert_eq!(look(&house).await, None);
-    let next = acquire(&house, ask("bob", 30_000)).await.unwrap();
+    assert!(release(&service, &lock).await.unwrap());
+    assert!(!release(&service, &lock).await.unwrap());
+    assert_eq!(get_lock(&service).await, None);
+    let next = acquire(&service, acquire_request("bob", 30_000))
+        .await
+        .unwrap();
     assert!(next.fencing_token > lock.fencing_token);
 }
 
 #[tokio::test]
 async fn the_same_request_twice_holds_the_lock_once() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let request = ask("ann", 30_000);
-    let lock = acquire(&house, request.clone()).await.unwrap();
-    assert_eq!(acquire(&house, request.clone()).await.unwrap(), lock);
+    let service = TestService::start(&redis).await;
+    let request = acquire_request("ann", 30_000);
+    let lock = acquire(&service, request.clone()).await.unwrap();
+    assert_eq!(acquire(&service, request.clone()).await.unwrap(), lock);
     let reused = AcquireLockRequest {
         owner: "bob".into(),
         ..request.clone()
     };
-    let refused = refusal(acquire(&house, reused).await);
+    let refused = refusal(acquire(&service, reused).await);
     assert_eq!(refused, (Code::InvalidArgument, "REQUEST_ID_REUSED".into()));
-    release(&house, &lock).await.unwrap();
+    release(&service, &lock).await.unwrap();
     // It was acquired and given back: the answer is the same, and the lock stays free.
-    assert_eq!(acquire(&house, request).await.unwrap(), lock);
-    acquire(&house, ask("bob", 30_000)).await.unwrap();
+    assert_eq!(acquire(&service, request).await.unwrap(), lock);
+    acquire(&service, acquire_request("bob", 30_000))
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
 async fn a_lock_that_was_not_renewed_is_lost_and_so_are_its_writes() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let stale = acquire(&house, ask("ann", 150)).await.unwrap();
-    write_under(&house, &stale).await.unwrap();
+    let service = TestService::start(&redis).await;
+    let stale = acquire(&service, acquire_request("ann", 150))
+        .await
+        .unwrap();
+    write_under(&service, &stale).await.unwrap();
     let waiting = AcquireLockRequest {
         wait: span(5_000),
-        ..ask("bob", 30_000)
+        ..acquire_request("bob", 30_000)
     };
-    let fresh = acquire(&house, waiting).await.unwrap();
-    let refused = write_under(&house, &stale).await.unwrap_err();
+    let fresh = acquire(&service, waiting).await.unwrap();
+    let refused = write_under(&service, &stale).await.unwrap_err();
     assert!(refused.message().contains("bob"), "{refused}");
     assert_eq!(
         refusal::<()>(Err(refused)),
         (Code::FailedPrecondition, "STALE_FENCE".into())
     );
-    write_under(&house, &fresh).await.unwrap();
+    write_under(&service, &fresh).await.unwrap();
     let lost = (Code::FailedPrecondition, "LOCK_LOST".into());
-    assert_eq!(refusal(renew(&house, &stale, 1_000).await), lost);
-    assert!(!release(&house, &stale).await.unwrap());
-    assert_eq!(look(&house).await, Some(fresh));
+    assert_eq!(refusal(renew(&service, &stale, 1_000).await), lost);
+    assert!(!release(&service, &stale).await.unwrap());
+    assert_eq!(get_lock(&service).await, Some(fresh));
 }
 
 #[tokio::test]
 async fn a_write_with_an_ended_lock_is_refused_though_nobody_holds_it() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let lock = acquire(&house, ask("ann", 100)).await.unwrap();
-    super::house::within(async {
-        while look(&house).await.is_some() {
+    let service = TestService::start(&redis).await;
+    let lock = acquire(&service, acquire_request("ann", 100))
+        .await
+        .unwrap();
+    super::test_service::within(async {
+        while get_lock(&service).await.is_some() {
             tokio::task::yield_now().await;
         }
     })
     .await;
-    let refused = refusal(write_under(&house, &lock).await);
+    let refused = refusal(write_under(&service, &lock).await);
     assert_eq!(refused, (Code::FailedPrecondition, "STALE_FENCE".into()));
 }
 
 #[tokio::test]
 async fn renewal_keeps_a_lock_beyond_its_first_time() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let lock = acquire(&house, ask("ann", 400)).await.unwrap();
+    let service = TestService::start(&redis).await;
+    let lock = acquire(&service, acquire_request("ann", 400))
+        .await
+        .unwrap();
     let since = Instant::now();
     while since.elapsed() < Duration::from_millis(1_000) {
-        let renewed = renew(&house, &lock, 400).await.unwrap();
+        let renewed = renew(&service, &lock, 400).await.unwrap();
         assert_eq!(renewed.fencing_token, lock.fencing_token);
         assert_eq!(renewed.acquired_at, lock.acquired_at);
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    write_under(&house, &lock).await.unwrap();
+    write_under(&service, &lock).await.unwrap();
 }
 
 #[tokio::test]
 async fn long_locks_are_held_as_long_on_their_nodes() {
     let (redis, nodes) = (Redis::start(), Nodes::start(3));
-    let house = over(&redis, &nodes).await;
-    let lock = acquire(&house, ask("ann", 3_600_000)).await.unwrap();
+    let service = over(&redis, &nodes).await;
+    let lock = acquire(&service, acquire_request("ann", 3_600_000))
+        .await
+        .unwrap();
     let left = nodes.all().iter().map(left_on).max();
     assert!(left > Some(3_500_000), "{left:?}");
-    let held = lock.expires_at.unwrap().seconds - lock.acquired_at.unwrap().seconds;
-    assert!(held > 3_500, "{held} s");
+    let held_seconds = lock.expires_at.unwrap().seconds - lock.acquired_at.unwrap().seconds;
+    assert!(held_seconds > 3_500, "{held_seconds} s");
 }
 
 #[tokio::test]
 async fn tokens_grow_though_the_store_forgot_the_last_ones() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let before = acquire(&house, ask("ann", 30_000)).await.unwrap();
-    redis.ask(&["FLUSHALL"]).unwrap();
-    let after = acquire(&house, ask("bob", 30_000)).await.unwrap();
+    let service = TestService::start(&redis).await;
+    let before = acquire(&service, acquire_request("ann", 30_000))
+        .await
+        .unwrap();
+    redis.command(&["FLUSHALL"]).unwrap();
+    let after = acquire(&service, acquire_request("bob", 30_000))
+        .await
+        .unwrap();
     assert!(after.fencing_token > before.fencing_token);
-    let refused = refusal(write_under(&house, &before).await);
+    let refused = refusal(write_under(&service, &before).await);
     assert_eq!(refused, (Code::FailedPrecondition, "STALE_FENCE".into()));
 }
 
 #[tokio::test]
 async fn a_full_redis_keeps_its_locks_and_takes_no_new_ones() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let lock = acquire(&house, ask("ann", 30_000)).await.unwrap();
-    redis.ask(&["CONFIG", "SET", "maxmemory", "1"]).unwrap();
-    renew(&house, &lock, 30_000).await.unwrap();
+    let service = TestService::start(&redis).await;
+    let lock = acquire(&service, acquire_request("ann", 30_000))
+        .await
+        .unwrap();
+    redis.command(&["CONFIG", "SET", "maxmemory", "1"]).unwrap();
+    renew(&service, &lock, 30_000).await.unwrap();
     let other = AcquireLockRequest {
         name: "other".into(),
-        ..ask("bob", 30_000)
+        ..acquire_request("bob", 30_000)
     };
-    let refused = refusal(acquire(&house, other).await);
+    let refused = refusal(acquire(&service, other).await);
     assert_eq!(refused, (Code::ResourceExhausted, "STORE_FULL".into()));
-    assert!(release(&house, &lock).await.unwrap());
+    assert!(release(&service, &lock).await.unwrap());
 }
 
 #[tokio::test]
 async fn a_waiter_gets_the_lock_soon_after_its_release() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let other = House::on(&redis).await;
+    let service = TestService::start(&redis).await;
+    let other = TestService::start(&redis).await;
     let mut waits = Vec::new();
     for _ in 0..10 {
-        let lock = acquire(&house, ask("ann", 30_000)).await.unwrap();
+        let lock = acquire(&service, acquire_request("ann", 30_000))
+            .await
+            .unwrap();
         let waiting = AcquireLockRequest {
             wait: span(10_000),
-            ..ask("bob", 30_000)
+            ..acquire_request("bob", 30_000)
         };
         let waiter = {
             let locks = other.locks.clone();
@@ -225,10 +249,10 @@ async fn a_waiter_gets_the_lock_soon_after_its_release() {
         };
         tokio::time::sleep(Duration::from_millis(20)).await;
         let released = Instant::now();
-        release(&house, &lock).await.unwrap();
+        release(&service, &lock).await.unwrap();
         let (lock, got) = waiter.await.unwrap();
         waits.push(got.duration_since(released));
-        release(&house, &lock).await.unwrap();
+        release(&service, &lock).await.unwrap();
     }
     waits.sort();
     assert!(waits[5] < Duration::from_millis(60), "{waits:?}");
@@ -237,14 +261,16 @@ async fn a_waiter_gets_the_lock_soon_after_its_release() {
 #[tokio::test]
 async fn a_wait_ends_with_its_deadline() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    acquire(&house, ask("ann", 30_000)).await.unwrap();
+    let service = TestService::start(&redis).await;
+    acquire(&service, acquire_request("ann", 30_000))
+        .await
+        .unwrap();
     let waiting = AcquireLockRequest {
         wait: span(300),
-        ..ask("bob", 30_000)
+        ..acquire_request("bob", 30_000)
     };
     let since = Instant::now();
-    let refused = refusal(acquire(&house, waiting).await);
+    let refused = refusal(acquire(&service, waiting).await);
     assert_eq!(refused, (Code::Aborted, "LOCK_HELD".into()));
     assert!(
         (300..1_500).contains(&since.elapsed().as_millis()),
@@ -256,13 +282,13 @@ async fn a_wait_ends_with_its_deadline() {
 #[tokio::test]
 async fn held_locks_are_listed_in_pages() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
+    let service = TestService::start(&redis).await;
     for i in 0..7 {
         let request = AcquireLockRequest {
             name: format!("lock {i}"),
-            ..ask("ann", 30_000)
+            ..acquire_request("ann", 30_000)
         };
-        acquire(&house, request).await.unwrap();
+        acquire(&service, request).await.unwrap();
     }
     let mut names = Vec::new();
     let mut token = String::new();
@@ -272,7 +298,7 @@ async fn held_locks_are_listed_in_pages() {
             page_token: token,
             ..Default::default()
         };
-        let page = house
+        let page = service
             .locks
             .clone()
             .list_locks(request)
@@ -289,22 +315,22 @@ async fn held_locks_are_listed_in_pages() {
     assert_eq!(names, expected);
 }
 
-async fn over(redis: &Redis, nodes: &Nodes) -> House {
+async fn over(redis: &Redis, nodes: &Nodes) -> TestService {
     let urls = nodes.urls();
-    House::with(&redis.unix_url(), &[("coordination.lock_nodes", &urls)]).await
+    TestService::start_with(&redis.unix_url(), &[("coordination.lock_nodes", &urls)]).await
 }
 
 /// The milliseconds that a lock node remembers the lock for.
 fn left_on(node: &Redis) -> i64 {
-    let left = node.ask(&["PTTL", "shim:{ns:default}:redlock:build"]);
+    let left = node.command(&["PTTL", "shim:{ns:default}:redlock:build"]);
     left.unwrap().integer().unwrap()
 }
 
 /// Acquires as soon as that is possible.
-async fn soon(house: &House, owner: &str) -> Lock {
-    super::house::within(async {
+async fn soon(service: &TestService, owner: &str) -> Lock {
+    super::test_service::within(async {
         loop {
-            match acquire(house, ask(owner, 30_000)).await {
+            match acquire(service, acquire_request(owner, 30_000)).await {
                 Ok(lock) => return lock,
                 Err(_) => tokio::task::yield_now().await,
             }
@@ -317,43 +343,43 @@ async fn soon(house: &House, owner: &str) -> Lock {
 #[tokio::test]
 async fn a_living_record_keeps_everybody_else_out() {
     let (redis, nodes) = (Redis::start(), Nodes::start(3));
-    let house = over(&redis, &nodes).await;
-    let lock = soon(&house, "ann").await;
+    let service = over(&redis, &nodes).await;
+    let lock = soon(&service, "ann").await;
     for node in nodes.all() {
-        node.ask(&["FLUSHALL"]).unwrap();
+        node.command(&["FLUSHALL"]).unwrap();
     }
-    let refused = refusal(acquire(&house, ask("bob", 30_000)).await);
+    let refused = refusal(acquire(&service, acquire_request("bob", 30_000)).await);
     assert_eq!(refused, (Code::Aborted, "LOCK_HELD".into()));
     // And its holder can keep it, although the nodes forgot it.
-    renew(&house, &lock, 30_000).await.unwrap();
-    write_under(&house, &lock).await.unwrap();
+    renew(&service, &lock, 30_000).await.unwrap();
+    write_under(&service, &lock).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_minority_of_lock_nodes_may_die() {
     let (redis, mut nodes) = (Redis::start(), Nodes::start(3));
-    let house = over(&redis, &nodes).await;
+    let service = over(&redis, &nodes).await;
     nodes.node(0).kill();
-    let lock = soon(&house, "ann").await;
-    renew(&house, &lock, 30_000).await.unwrap();
-    assert!(release(&house, &lock).await.unwrap());
+    let lock = soon(&service, "ann").await;
+    renew(&service, &lock, 30_000).await.unwrap();
+    assert!(release(&service, &lock).await.unwrap());
     nodes.node(1).kill();
-    let refused = refusal(acquire(&house, ask("ann", 30_000)).await);
+    let refused = refusal(acquire(&service, acquire_request("ann", 30_000)).await);
     assert_eq!(refused, (Code::Unavailable, "LOCK_UNDECIDED".into()));
     nodes.node(0).restart();
     nodes.node(1).restart();
-    soon(&house, "ann").await;
+    soon(&service, "ann").await;
 }
 
 #[tokio::test]
 async fn a_silent_lock_node_delays_nobody_for_long() {
     let (redis, nodes) = (Redis::start(), Nodes::start(3));
     nodes.all()[0].freeze();
-    let house = over(&redis, &nodes).await;
-    let lock = soon(&house, "ann").await;
+    let service = over(&redis, &nodes).await;
+    let lock = soon(&service, "ann").await;
     for _ in 0..5 {
         let since = Instant::now();
-        renew(&house, &lock, 30_000).await.unwrap();
+        renew(&service, &lock, 30_000).await.unwrap();
         assert!(
             since.elapsed() < Duration::from_millis(500),
             "{:?}",
@@ -367,30 +393,35 @@ async fn a_silent_lock_node_delays_nobody_for_long() {
 #[tokio::test]
 async fn a_lock_given_back_without_its_nodes_is_free_again() {
     let (redis, mut nodes) = (Redis::start(), Nodes::start(3));
-    let house = over(&redis, &nodes).await;
-    let lock = acquire(&house, ask("ann", 600_000)).await.unwrap();
+    let service = over(&redis, &nodes).await;
+    let lock = acquire(&service, acquire_request("ann", 600_000))
+        .await
+        .unwrap();
     nodes.node(0).kill();
     nodes.node(1).kill();
-    assert!(release(&house, &lock).await.unwrap());
+    assert!(release(&service, &lock).await.unwrap());
     nodes.node(0).restart();
     nodes.node(1).restart();
     assert!(left_on(&nodes.all()[0]) > 0, "the node remembers");
-    soon(&house, "bob").await;
+    soon(&service, "bob").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn racing_owners_hold_the_lock_one_at_a_time() {
     let redis = Redis::start();
-    let (one, two) = (House::on(&redis).await, House::on(&redis).await);
+    let (one, two) = (
+        TestService::start(&redis).await,
+        TestService::start(&redis).await,
+    );
     let mut racers = tokio::task::JoinSet::new();
     for racer in 0..8 {
-        let house = if racer % 2 == 0 { &one } else { &two };
-        let (mut locks, mut state) = (house.locks.clone(), house.state.clone());
+        let service = if racer % 2 == 0 { &one } else { &two };
+        let (mut locks, mut state) = (service.locks.clone(), service.state.clone());
         racers.spawn(async move {
             for _ in 0..25 {
                 let request = AcquireLockRequest {
                     wait: span(20_000),
-                    ..ask(&format!("racer {racer}"), 30_000)
+                    ..acquire_request(&format!("racer {racer}"), 30_000)
                 };
                 let lock = locks.acquire_lock(request).await.unwrap();
                 let lock = lock.into_inner().lock.unwrap();

@@ -9,29 +9,29 @@ use shim_proto::coordination::v1::*;
 use shim_redis_harness::{Redis, Reply};
 use tonic::Code;
 
-use super::house::{House, id, refusal, span, within};
-use super::inbox::{acknowledge, ids, look, receive, send, texts};
+use super::inbox::{acknowledge, ids, receive, receive_request, send, texts};
+use super::test_service::{TestService, id, refusal, span, within};
 
 #[tokio::test]
 async fn an_unacknowledged_message_comes_back_after_its_time_and_not_before() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
+    let service = TestService::start(&redis).await;
     let inbox = id();
     for text in ["a", "b", "c"] {
-        send(&house, &inbox, text).await;
+        send(&service, &inbox, text).await;
     }
     let asked = Instant::now();
     let short = ReceiveMessagesRequest {
         max_messages: 2,
         visibility: span(1_000),
-        ..look(&inbox)
+        ..receive_request(&inbox)
     };
-    assert_eq!(texts(&receive(&house, short.clone()).await), ["a", "b"]);
+    assert_eq!(texts(&receive(&service, short.clone()).await), ["a", "b"]);
     let long = ReceiveMessagesRequest {
         visibility: span(3_600_000),
-        ..look(&inbox)
+        ..receive_request(&inbox)
     };
-    assert_eq!(texts(&receive(&house, long).await), ["c"]);
+    assert_eq!(texts(&receive(&service, long).await), ["c"]);
 
     // It waits for the next that comes back: nothing before its time, and not long after.
     let waiting = ReceiveMessagesRequest {
@@ -39,7 +39,7 @@ async fn an_unacknowledged_message_comes_back_after_its_time_and_not_before() {
         wait: span(10_000),
         ..short
     };
-    let again = receive(&house, waiting).await;
+    let again = receive(&service, waiting).await;
     let after = asked.elapsed();
     assert!(after >= Duration::from_millis(1_000), "{after:?}");
     assert!(after < Duration::from_millis(1_900), "{after:?}");
@@ -47,29 +47,32 @@ async fn an_unacknowledged_message_comes_back_after_its_time_and_not_before() {
     assert!(again.messages.iter().all(|message| message.deliveries == 2));
 
     // Who held it first may still acknowledge: it is done for everyone.
-    assert_eq!(acknowledge(&house, &inbox, ids(&again)).await, 2);
+    assert_eq!(acknowledge(&service, &inbox, ids(&again)).await, 2);
     let later = ReceiveMessagesRequest {
         wait: span(1_200),
-        ..look(&inbox)
+        ..receive_request(&inbox)
     };
-    assert_eq!(receive(&house, later).await.messages, []);
+    assert_eq!(receive(&service, later).await.messages, []);
 }
 
 #[tokio::test]
 async fn eight_readers_never_get_the_same_message() {
     const MESSAGES: usize = 500;
     let redis = Redis::start();
-    let houses = [House::on(&redis).await, House::on(&redis).await];
+    let services = [
+        TestService::start(&redis).await,
+        TestService::start(&redis).await,
+    ];
     let inbox = id();
     let readers: Vec<_> = (0..8)
         .map(|n| {
-            let (mut bus, inbox) = (houses[n % 2].bus.clone(), inbox.clone());
+            let (mut bus, inbox) = (services[n % 2].bus.clone(), inbox.clone());
             tokio::spawn(async move {
                 let mut got = Vec::new();
                 let mut request = ReceiveMessagesRequest {
                     max_messages: 7,
                     wait: span(3_000),
-                    ..look(&inbox)
+                    ..receive_request(&inbox)
                 };
                 loop {
                     let answer = bus.receive_messages(request.clone()).await;
@@ -85,7 +88,7 @@ async fn eight_readers_never_get_the_same_message() {
         .collect();
     let texts: Vec<_> = (0..MESSAGES).map(|n| n.to_string()).collect();
     for some in texts.chunks(16) {
-        join_all(some.iter().map(|text| send(&houses[0], &inbox, text))).await;
+        join_all(some.iter().map(|text| send(&services[0], &inbox, text))).await;
     }
     let mut times = BTreeMap::new();
     for got in within(join_all(readers)).await {
@@ -95,11 +98,16 @@ async fn eight_readers_never_get_the_same_message() {
     }
     assert_eq!(times.len(), MESSAGES);
     assert!(times.values().all(|times| *times == 1), "{times:?}");
-    assert_eq!(receive(&houses[0], look(&inbox)).await.remaining, 0);
+    assert_eq!(
+        receive(&services[0], receive_request(&inbox))
+            .await
+            .remaining,
+        0
+    );
 }
 
 /// What a reader got: which message, how often that was given out by then, and when the reader asked and was answered.
-struct Got {
+struct Delivery {
     text: String,
     deliveries: u32,
     asked: Instant,
@@ -107,24 +115,24 @@ struct Got {
 }
 
 /// Takes messages until told to stop, and acknowledges each only when it comes for the third time.
-async fn read_carelessly(house: &House, inbox: &str, stop: &AtomicBool) -> Vec<Got> {
+async fn read_carelessly(service: &TestService, inbox: &str, stop: &AtomicBool) -> Vec<Delivery> {
     let mut all = Vec::new();
     while !stop.load(Ordering::Relaxed) {
         let request = ReceiveMessagesRequest {
             max_messages: 5,
             visibility: span(1_000),
-            ..look(inbox)
+            ..receive_request(inbox)
         };
         let asked = Instant::now();
-        let answer = receive(house, request).await;
+        let answer = receive(service, request).await;
         let answered = Instant::now();
         let mut done = answer.clone();
         done.messages.retain(|message| message.deliveries == 3);
         if !done.messages.is_empty() {
             let count = u32::try_from(done.messages.len()).unwrap();
-            assert_eq!(acknowledge(house, inbox, ids(&done)).await, count);
+            assert_eq!(acknowledge(service, inbox, ids(&done)).await, count);
         }
-        all.extend(answer.messages.into_iter().map(|message| Got {
+        all.extend(answer.messages.into_iter().map(|message| Delivery {
             text: message.text,
             deliveries: message.deliveries,
             asked,
@@ -139,32 +147,32 @@ async fn read_carelessly(house: &House, inbox: &str, stop: &AtomicBool) -> Vec<G
 async fn what_careless_readers_drop_comes_back_to_one_of_them_at_a_time() {
     const MESSAGES: usize = 200;
     let redis = Redis::start();
-    let house = House::on(&redis).await;
+    let service = TestService::start(&redis).await;
     let inbox = id();
     for n in 0..MESSAGES {
-        send(&house, &inbox, &n.to_string()).await;
+        send(&service, &inbox, &n.to_string()).await;
     }
     let stop = AtomicBool::new(false);
-    let readers = join_all((0..8).map(|_| read_carelessly(&house, &inbox, &stop)));
+    let readers = join_all((0..8).map(|_| read_carelessly(&service, &inbox, &stop)));
     let until_empty = async {
         let key = format!("shim:{{inbox:{inbox}}}:messages");
-        while redis.ask(&["XLEN", &key]).unwrap() != Reply::Integer(0) {
+        while redis.command(&["XLEN", &key]).unwrap() != Reply::Integer(0) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         stop.store(true, Ordering::Relaxed);
     };
     let (got, ()) = within(async { tokio::join!(readers, until_empty) }).await;
 
-    let mut stories: BTreeMap<String, Vec<Got>> = BTreeMap::new();
+    let mut deliveries: BTreeMap<String, Vec<Delivery>> = BTreeMap::new();
     for got in got.into_iter().flatten() {
-        stories.entry(got.text.clone()).or_default().push(got);
+        deliveries.entry(got.text.clone()).or_default().push(got);
     }
-    assert_eq!(stories.len(), MESSAGES);
-    for (text, mut story) in stories {
-        story.sort_by_key(|got| got.deliveries);
-        let counts: Vec<_> = story.iter().map(|got| got.deliveries).collect();
+    assert_eq!(deliveries.len(), MESSAGES);
+    for (text, mut of_message) in deliveries {
+        of_message.sort_by_key(|got| got.deliveries);
+        let counts: Vec<_> = of_message.iter().map(|got| got.deliveries).collect();
         assert_eq!(counts, [1, 2, 3], "message {text}");
-        for pair in story.windows(2) {
+        for pair in of_message.windows(2) {
             let apart = pair[1].answered - pair[0].asked;
             assert!(apart >= Duration::from_secs(1), "message {text}: {apart:?}");
         }
@@ -174,7 +182,7 @@ async fn what_careless_readers_drop_comes_back_to_one_of_them_at_a_time() {
 /// A wait is on when the channel of arrivals has a listener; only the first of a house must be waited for.
 async fn until_somebody_listens(redis: &Redis) {
     let listeners = ["PUBSUB", "NUMSUB", "shim:bus:message:sent"];
-    while redis.ask(&listeners).unwrap().items()[1] == Reply::Integer(0) {
+    while redis.command(&listeners).unwrap().items()[1] == Reply::Integer(0) {
         tokio::task::yield_now().await;
     }
 }
@@ -182,11 +190,14 @@ async fn until_somebody_listens(redis: &Redis) {
 #[tokio::test]
 async fn whoever_waits_gets_a_message_at_once() {
     let redis = Redis::start();
-    let (reader, writer) = (House::on(&redis).await, House::on(&redis).await);
+    let (reader, writer) = (
+        TestService::start(&redis).await,
+        TestService::start(&redis).await,
+    );
     let inbox = id();
     let waiting = ReceiveMessagesRequest {
         wait: span(25_000),
-        ..look(&inbox)
+        ..receive_request(&inbox)
     };
     for n in 0..10 {
         let (mut bus, request) = (reader.bus.clone(), waiting.clone());
@@ -207,14 +218,14 @@ async fn whoever_waits_gets_a_message_at_once() {
 #[tokio::test]
 async fn a_wait_ends_with_nothing_when_nothing_comes() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
+    let service = TestService::start(&redis).await;
     let asked = Instant::now();
     let waiting = ReceiveMessagesRequest {
         wait: span(300),
-        ..look(&id())
+        ..receive_request(&id())
     };
     assert_eq!(
-        receive(&house, waiting).await,
+        receive(&service, waiting).await,
         ReceiveMessagesResponse::default()
     );
     let after = asked.elapsed();
@@ -225,15 +236,15 @@ async fn a_wait_ends_with_nothing_when_nothing_comes() {
 #[tokio::test]
 async fn whoever_waits_is_let_go_when_the_service_stops() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
+    let service = TestService::start(&redis).await;
     let waiting = ReceiveMessagesRequest {
         wait: span(25_000),
-        ..look(&id())
+        ..receive_request(&id())
     };
-    let mut bus = house.bus.clone();
+    let mut bus = service.bus.clone();
     let waits = tokio::spawn(async move { bus.receive_messages(waiting).await });
     within(until_somebody_listens(&redis)).await;
-    house.stop().await;
+    service.stop().await;
     let refused = refusal(within(waits).await.unwrap());
     assert_eq!(refused, (Code::Unavailable, "STOPPING".into()));
 }
@@ -241,17 +252,17 @@ async fn whoever_waits_is_let_go_when_the_service_stops() {
 #[tokio::test]
 async fn a_reader_that_hangs_up_loses_nothing() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
+    let service = TestService::start(&redis).await;
     let inbox = id();
     let waiting = ReceiveMessagesRequest {
         wait: span(20_000),
         visibility: span(1_000),
-        ..look(&inbox)
+        ..receive_request(&inbox)
     };
     for n in 0..20 {
-        let (mut bus, request) = (house.bus.clone(), waiting.clone());
+        let (mut bus, request) = (service.bus.clone(), waiting.clone());
         let reader = tokio::spawn(async move { bus.receive_messages(request).await });
-        let send = send(&house, &inbox, "keep me");
+        let send = send(&service, &inbox, "keep me");
         // At another moment each time: before, while and after the message comes.
         let hang_up = async {
             tokio::time::sleep(Duration::from_micros(n * 150)).await;
@@ -262,30 +273,33 @@ async fn a_reader_that_hangs_up_loses_nothing() {
     let mut seen = 0;
     within(async {
         while seen < 20 {
-            let got = receive(&house, waiting.clone()).await;
-            seen += acknowledge(&house, &inbox, ids(&got)).await;
+            let got = receive(&service, waiting.clone()).await;
+            seen += acknowledge(&service, &inbox, ids(&got)).await;
         }
     })
     .await;
-    assert_eq!(receive(&house, look(&inbox)).await.remaining, 0);
+    assert_eq!(
+        receive(&service, receive_request(&inbox)).await.remaining,
+        0
+    );
 }
 
 #[tokio::test]
 async fn messages_survive_the_death_of_redis() {
     let mut redis = Redis::start();
-    let house = House::on(&redis).await;
+    let service = TestService::start(&redis).await;
     let inbox = id();
-    send(&house, &inbox, "a").await;
-    send(&house, &inbox, "b").await;
+    send(&service, &inbox, "a").await;
+    send(&service, &inbox, "b").await;
     let one = ReceiveMessagesRequest {
         max_messages: 1,
         visibility: span(1_000),
-        ..look(&inbox)
+        ..receive_request(&inbox)
     };
-    assert_eq!(texts(&receive(&house, one.clone()).await), ["a"]);
+    assert_eq!(texts(&receive(&service, one.clone()).await), ["a"]);
     // A reader that waits learns at once that there is no Redis.
     let (mut bus, waiting) = (
-        house.bus.clone(),
+        service.bus.clone(),
         ReceiveMessagesRequest {
             inbox: id(),
             wait: span(25_000),
@@ -309,9 +323,9 @@ async fn messages_survive_the_death_of_redis() {
         while got.len() < 2 {
             let request = ReceiveMessagesRequest {
                 wait: span(2_000),
-                ..look(&inbox)
+                ..receive_request(&inbox)
             };
-            if let Ok(answer) = house.bus.clone().receive_messages(request).await {
+            if let Ok(answer) = service.bus.clone().receive_messages(request).await {
                 got.extend(answer.into_inner().messages);
             }
         }

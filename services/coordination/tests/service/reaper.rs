@@ -11,8 +11,8 @@ use shim_redis_harness::{Cluster, Launch, Redis};
 use tokio::runtime::Runtime;
 use tonic::Code;
 
-use super::house::{House, refusal, within};
-use super::registry::{beat, get, list, register, registration};
+use super::registry::{get, heartbeat, list, register, registration};
+use super::test_service::{TestService, refusal, within};
 use super::watching_workers::{next, watch};
 
 const HEARTBEAT: Duration = Duration::from_millis(200);
@@ -25,14 +25,14 @@ const SETTINGS: [(&str, &str); 2] = [
 ];
 const REAPERS_LOCK: &str = "shim:{registry}:lock:reaper";
 
-async fn service(redis: &Redis) -> House {
-    House::with(&redis.unix_url(), &SETTINGS).await
+async fn start_service(redis: &Redis) -> TestService {
+    TestService::start_with(&redis.unix_url(), &SETTINGS).await
 }
 
 /// Waits until one of the services leads.
 async fn someone_leads(redis: &Redis) {
     within(async {
-        while redis.ask(&["EXISTS", REAPERS_LOCK]).unwrap().integer() != Some(1) {
+        while redis.command(&["EXISTS", REAPERS_LOCK]).unwrap().integer() != Some(1) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     })
@@ -43,10 +43,16 @@ async fn someone_leads(redis: &Redis) {
 async fn until_swept(redis: &Redis) {
     const NOW: &str = "local time = redis.call('TIME')
         return time[1] * 1000 + math.floor(time[2] / 1000)";
-    let now = redis.ask(&["EVAL", NOW, "0"]).unwrap().integer().unwrap();
+    let now = redis
+        .command(&["EVAL", NOW, "0"])
+        .unwrap()
+        .integer()
+        .unwrap();
     within(async {
         loop {
-            let swept = redis.ask(&["HGET", "shim:{registry}:sweep", "at"]).unwrap();
+            let swept = redis
+                .command(&["HGET", "shim:{registry}:sweep", "at"])
+                .unwrap();
             let swept = swept.text().and_then(|at| at.parse::<i64>().ok());
             if swept.is_some_and(|at| at > now) {
                 return;
@@ -58,11 +64,11 @@ async fn until_swept(redis: &Redis) {
 }
 
 /// Waits until a worker is dead; returns it.
-async fn death_of(house: &House, worker: &Worker) -> Worker {
+async fn death_of(service: &TestService, worker: &Worker) -> Worker {
     within(async {
         loop {
             // While Redis is away there is no answer.
-            if let Ok(now) = get(house, worker).await
+            if let Ok(now) = get(service, worker).await
                 && now.state() == WorkerState::Dead
             {
                 return now;
@@ -74,10 +80,10 @@ async fn death_of(house: &House, worker: &Worker) -> Worker {
 }
 
 /// Beats for so long, as a worker does.
-async fn beat_for(house: &House, worker: &Worker, how_long: Duration) {
+async fn heartbeat_for(service: &TestService, worker: &Worker, how_long: Duration) {
     let end = Instant::now() + how_long;
     while Instant::now() < end {
-        beat(house, worker).await.unwrap();
+        heartbeat(service, worker).await.unwrap();
         tokio::time::sleep(HEARTBEAT / 2).await;
     }
 }
@@ -94,17 +100,17 @@ fn late_ms(due: &Worker, dead: &Worker) -> i64 {
 #[tokio::test]
 async fn who_falls_silent_dies_soon_and_who_beats_lives() {
     let redis = Redis::start();
-    let house = service(&redis).await;
-    let alive = register(&house, registration()).await;
+    let service = start_service(&redis).await;
+    let alive = register(&service, registration()).await;
     let silent = RegisterWorkerRequest {
         capabilities: vec!["rust".into()],
         ..registration()
     };
-    let silent = register(&house, silent).await;
-    let mut stream = watch(&house, 0).await;
+    let silent = register(&service, silent).await;
+    let mut stream = watch(&service, 0).await;
     let (_, dead) = tokio::join!(
-        beat_for(&house, &alive, DEAD_AFTER * 3),
-        death_of(&house, &silent)
+        heartbeat_for(&service, &alive, DEAD_AFTER * 3),
+        death_of(&service, &silent)
     );
     let late = late_ms(&silent, &dead);
     assert!((0..=FOUND_WITHIN_MS).contains(&late), "{late} ms late");
@@ -115,27 +121,27 @@ async fn who_falls_silent_dies_soon_and_who_beats_lives() {
             break;
         }
     }
-    assert_eq!(get(&house, &alive).await.unwrap().epoch, alive.epoch);
+    assert_eq!(get(&service, &alive).await.unwrap().epoch, alive.epoch);
 
     let able = ListWorkersRequest {
         capability: "rust".into(),
         ..Default::default()
     };
-    assert!(list(&house, able.clone()).await.is_empty());
+    assert!(list(&service, able.clone()).await.is_empty());
     let with_gone = ListWorkersRequest {
         include_gone: true,
         ..able
     };
-    assert_eq!(list(&house, with_gone).await, [dead]);
+    assert_eq!(list(&service, with_gone).await, [dead]);
 }
 
 #[tokio::test]
 async fn a_dead_worker_is_refused_until_it_registers_again() {
     let redis = Redis::start();
-    let house = service(&redis).await;
-    let worker = register(&house, registration()).await;
-    death_of(&house, &worker).await;
-    let refused = beat(&house, &worker).await.unwrap_err();
+    let service = start_service(&redis).await;
+    let worker = register(&service, registration()).await;
+    death_of(&service, &worker).await;
+    let refused = heartbeat(&service, &worker).await.unwrap_err();
     assert!(
         refused.message().contains("silent for too long"),
         "{refused}"
@@ -147,19 +153,19 @@ async fn a_dead_worker_is_refused_until_it_registers_again() {
         worker_id: worker.worker_id.clone(),
         ..registration()
     };
-    let again = register(&house, again).await;
+    let again = register(&service, again).await;
     assert!(again.epoch > worker.epoch);
-    beat(&house, &again).await.unwrap();
-    assert_eq!(refusal(beat(&house, &worker).await), stale);
+    heartbeat(&service, &again).await.unwrap();
+    assert_eq!(refusal(heartbeat(&service, &worker).await), stale);
 }
 
 #[tokio::test]
 async fn a_thousand_deaths_are_all_found_soon() {
     let redis = Redis::start();
-    let house = service(&redis).await;
+    let service = start_service(&redis).await;
     someone_leads(&redis).await;
     let mut workers: Vec<_> = stream::iter(0..1_000)
-        .map(|_| register(&house, registration()))
+        .map(|_| register(&service, registration()))
         .buffer_unordered(32)
         .collect()
         .await;
@@ -167,12 +173,12 @@ async fn a_thousand_deaths_are_all_found_soon() {
         .iter()
         .max_by_key(|worker| millis(worker.due_at))
         .unwrap();
-    death_of(&house, last).await;
+    death_of(&service, last).await;
     let dead = ListWorkersRequest {
         state: WorkerState::Dead.into(),
         ..Default::default()
     };
-    let mut dead = list(&house, dead).await;
+    let mut dead = list(&service, dead).await;
     dead.sort_by(|a, b| a.worker_id.cmp(&b.worker_id));
     workers.sort_by(|a, b| a.worker_id.cmp(&b.worker_id));
     assert_eq!(dead.len(), workers.len());
@@ -185,9 +191,9 @@ async fn a_thousand_deaths_are_all_found_soon() {
 #[tokio::test]
 async fn another_service_reaps_when_the_leader_stops() {
     let redis = Redis::start();
-    let leader = service(&redis).await;
+    let leader = start_service(&redis).await;
     someone_leads(&redis).await;
-    let other = service(&redis).await;
+    let other = start_service(&redis).await;
     let worker = register(&other, registration()).await;
     leader.stop().await;
     death_of(&other, &worker).await;
@@ -203,25 +209,25 @@ async fn a_killed_leader_delays_no_death_while_others_are_heard() {
     let redis = Redis::start();
     let doomed = Runtime::new().unwrap();
     let url = redis.unix_url();
-    let leader = doomed.spawn(async move { House::with(&url, &SETTINGS).await });
+    let leader = doomed.spawn(async move { TestService::start_with(&url, &SETTINGS).await });
     let leader = leader.await.unwrap();
     until_swept(&redis).await;
-    let other = House::with(&redis.unix_url(), &SETTINGS).await;
+    let other = TestService::start_with(&redis.unix_url(), &SETTINGS).await;
     let alive = register(&other, registration()).await;
     // Past the time that nobody could be heard before the first of them.
-    beat_for(&other, &alive, Duration::from_secs(2)).await;
+    heartbeat_for(&other, &alive, Duration::from_secs(2)).await;
     let silent = register(&other, registration()).await;
     // All its tasks end where they are: nothing is given back.
     doomed.shutdown_background();
     drop(leader);
-    let token = redis.ask(&["HGET", REAPERS_LOCK, "token"]).unwrap();
+    let token = redis.command(&["HGET", REAPERS_LOCK, "token"]).unwrap();
     assert!(
         token.text().is_some(),
         "the killed one holds the lock still"
     );
     let (dead, ()) = tokio::join!(
         death_of(&other, &silent),
-        beat_for(&other, &alive, Duration::from_secs(4))
+        heartbeat_for(&other, &alive, Duration::from_secs(4))
     );
     let late = late_ms(&silent, &dead);
     assert!((0..=FOUND_WITHIN_MS).contains(&late), "{late} ms late");
@@ -235,21 +241,21 @@ async fn only_the_holder_of_the_lock_kills() {
         redis.call('PEXPIRE', KEYS[1], 1500)
         redis.call('ZADD', KEYS[2], 1, ARGV[1])";
     let redis = Redis::start();
-    let house = service(&redis).await;
+    let service = start_service(&redis).await;
     until_swept(&redis).await;
-    let worker = register(&house, registration()).await;
-    beat_for(&house, &worker, DEAD_AFTER).await;
+    let worker = register(&service, registration()).await;
+    heartbeat_for(&service, &worker, DEAD_AFTER).await;
     let due = "shim:{registry}:due";
     redis
-        .ask(&["EVAL", USURP, "2", REAPERS_LOCK, due, &worker.worker_id])
+        .command(&["EVAL", USURP, "2", REAPERS_LOCK, due, &worker.worker_id])
         .unwrap();
     let is_anothers = || {
-        let token = redis.ask(&["HGET", REAPERS_LOCK, "token"]).unwrap();
+        let token = redis.command(&["HGET", REAPERS_LOCK, "token"]).unwrap();
         token.text() == Some("999999")
     };
     let mut looks = 0;
     loop {
-        let state = get(&house, &worker).await.unwrap().state();
+        let state = get(&service, &worker).await.unwrap().state();
         if !is_anothers() {
             break;
         }
@@ -258,13 +264,13 @@ async fn only_the_holder_of_the_lock_kills() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert!(looks > 50, "it was overdue for long: {looks} looks");
-    death_of(&house, &worker).await;
+    death_of(&service, &worker).await;
 }
 
 /// Beats until it is heard.
-async fn until_heard(house: &House, worker: &Worker) {
+async fn until_heard(service: &TestService, worker: &Worker) {
     within(async {
-        while let Err(refused) = beat(house, worker).await {
+        while let Err(refused) = heartbeat(service, worker).await {
             assert_eq!(refused.code(), Code::Unavailable, "{refused}");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -276,24 +282,24 @@ async fn until_heard(house: &House, worker: &Worker) {
 async fn nobody_dies_of_an_absence(away: impl FnOnce(&mut Redis), back: impl FnOnce(&mut Redis)) {
     // So that the registrations are kept for certain: with "everysec" a slow fsync holds back what was answered already.
     let mut redis = Launch::new().setting("appendfsync", "always").start();
-    let house = service(&redis).await;
+    let service = start_service(&redis).await;
     someone_leads(&redis).await;
-    let workers = join_all((0..20).map(|_| register(&house, registration()))).await;
-    let silent = register(&house, registration()).await;
+    let workers = join_all((0..20).map(|_| register(&service, registration()))).await;
+    let silent = register(&service, registration()).await;
     away(&mut redis);
     // Time must pass, and nothing tells when it did.
     tokio::time::sleep(DEAD_AFTER * 2).await;
     back(&mut redis);
     // One may be heard before the reaper is back; the reaper is back before the others are.
-    until_heard(&house, &workers[0]).await;
+    until_heard(&service, &workers[0]).await;
     until_swept(&redis).await;
     for worker in &workers {
-        until_heard(&house, worker).await;
+        until_heard(&service, worker).await;
     }
     let beats = workers
         .iter()
-        .map(|worker| beat_for(&house, worker, DEAD_AFTER * 3));
-    tokio::join!(join_all(beats), death_of(&house, &silent));
+        .map(|worker| heartbeat_for(&service, worker, DEAD_AFTER * 3));
+    tokio::join!(join_all(beats), death_of(&service, &silent));
 }
 
 #[tokio::test]
@@ -309,24 +315,24 @@ async fn nobody_dies_while_redis_is_frozen() {
 #[tokio::test]
 async fn who_went_long_ago_is_forgotten() {
     let redis = Redis::start();
-    let house = service(&redis).await;
-    let worker = register(&house, registration()).await;
-    death_of(&house, &worker).await;
+    let service = start_service(&redis).await;
+    let worker = register(&service, registration()).await;
+    death_of(&service, &worker).await;
     let long_ago = "1000";
     redis
-        .ask(&["ZADD", "shim:{registry}:gone", long_ago, &worker.worker_id])
+        .command(&["ZADD", "shim:{registry}:gone", long_ago, &worker.worker_id])
         .unwrap();
     within(async {
-        while get(&house, &worker).await.is_ok() {
+        while get(&service, &worker).await.is_ok() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     })
     .await;
-    let refused = refusal(get(&house, &worker).await);
+    let refused = refusal(get(&service, &worker).await);
     assert_eq!(refused, (Code::NotFound, "WORKER_NOT_FOUND".into()));
     for rest in ["known", "gone", "living", "due"] {
         let count = redis
-            .ask(&["ZCARD", &format!("shim:{{registry}}:{rest}")])
+            .command(&["ZCARD", &format!("shim:{{registry}}:{rest}")])
             .unwrap();
         assert_eq!(count.integer(), Some(0), "{rest}");
     }
@@ -335,17 +341,17 @@ async fn who_went_long_ago_is_forgotten() {
 #[tokio::test]
 async fn a_cluster_keeps_a_registry_too() {
     let cluster = Cluster::start();
-    let house = House::with(&cluster.url(), &SETTINGS).await;
+    let service = TestService::start_with(&cluster.url(), &SETTINGS).await;
     let request = RegisterWorkerRequest {
         capabilities: vec!["rust".into()],
         ..registration()
     };
-    let worker = register(&house, request).await;
-    beat(&house, &worker).await.unwrap();
+    let worker = register(&service, request).await;
+    heartbeat(&service, &worker).await.unwrap();
     let able = ListWorkersRequest {
         capability: "rust".into(),
         ..Default::default()
     };
-    assert_eq!(list(&house, able).await.len(), 1);
-    death_of(&house, &worker).await;
+    assert_eq!(list(&service, able).await.len(), 1);
+    death_of(&service, &worker).await;
 }

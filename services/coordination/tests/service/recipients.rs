@@ -6,10 +6,10 @@ use shim_proto::coordination::v1::*;
 use shim_redis_harness::Redis;
 use tonic::Code;
 
-use super::house::{House, id, refusal};
+use super::test_service::{TestService, id, refusal};
 
 /// Registers a worker that can `capability`; one with a session is its chat window.
-async fn worker(house: &House, capability: &str, session_id: &str) -> Worker {
+async fn worker(service: &TestService, capability: &str, session_id: &str) -> Worker {
     let kind = if session_id.is_empty() {
         WorkerKind::Agent
     } else {
@@ -22,18 +22,18 @@ async fn worker(house: &House, capability: &str, session_id: &str) -> Worker {
         session_id: session_id.into(),
         ..Default::default()
     };
-    let answer = house.registry.clone().register_worker(request).await;
+    let answer = service.registry.clone().register_worker(request).await;
     answer.unwrap().into_inner().worker.unwrap()
 }
 
-async fn leave(house: &House, worker: &Worker) {
+async fn leave(service: &TestService, worker: &Worker) {
     let request = DeregisterWorkerRequest {
         request_id: id(),
         worker_id: worker.worker_id.clone(),
         epoch: worker.epoch,
         ..Default::default()
     };
-    let left = house.registry.clone().deregister_worker(request).await;
+    let left = service.registry.clone().deregister_worker(request).await;
     left.unwrap();
 }
 
@@ -47,27 +47,27 @@ fn message(recipient: Recipient) -> SendMessageRequest {
     }
 }
 
-async fn send(house: &House, request: &SendMessageRequest) -> u32 {
-    let answer = house.bus.clone().send_message(request.clone()).await;
+async fn send(service: &TestService, request: &SendMessageRequest) -> u32 {
+    let answer = service.bus.clone().send_message(request.clone()).await;
     answer.unwrap().into_inner().recipients
 }
 
 /// How many messages are in an inbox; they stay there.
-async fn count(house: &House, inbox: &str) -> u64 {
+async fn count(service: &TestService, inbox: &str) -> u64 {
     let request = ReceiveMessagesRequest {
         inbox: inbox.into(),
         max_messages: 1,
         ..Default::default()
     };
-    let answer = house.bus.clone().receive_messages(request).await;
+    let answer = service.bus.clone().receive_messages(request).await;
     let answer = answer.unwrap().into_inner();
     answer.remaining + u64::try_from(answer.messages.len()).unwrap()
 }
 
-async fn fill(house: &House, session: &str, count: usize) {
+async fn fill(service: &TestService, session: &str, count: usize) {
     let sends = (0..count).map(|_| {
         let request = message(Recipient::SessionId(session.into()));
-        async move { send(house, &request).await }
+        async move { send(service, &request).await }
     });
     join_all(sends).await;
 }
@@ -75,23 +75,23 @@ async fn fill(house: &House, session: &str, count: usize) {
 #[tokio::test]
 async fn every_living_worker_with_the_capability_gets_it_once() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
+    let service = TestService::start(&redis).await;
     let session = id();
-    let window = worker(&house, "rust", &session).await;
-    let second_window = worker(&house, "rust", &session).await;
+    let window = worker(&service, "rust", &session).await;
+    let second_window = worker(&service, "rust", &session).await;
     let (agent, gopher) = (
-        worker(&house, "rust", "").await,
-        worker(&house, "go", "").await,
+        worker(&service, "rust", "").await,
+        worker(&service, "go", "").await,
     );
     let request = message(Recipient::Capability("rust".into()));
     assert_eq!(
-        send(&house, &request).await,
+        send(&service, &request).await,
         2,
         "two windows share one session"
     );
     // A repetition reaches the same ones again, and nobody twice.
-    let late = worker(&house, "rust", "").await;
-    assert_eq!(send(&house, &request).await, 2);
+    let late = worker(&service, "rust", "").await;
+    assert_eq!(send(&service, &request).await, 2);
     for (inbox, expected) in [
         (&session, 1),
         (&agent.worker_id, 1),
@@ -100,49 +100,49 @@ async fn every_living_worker_with_the_capability_gets_it_once() {
         (&second_window.worker_id, 0),
         (&gopher.worker_id, 0),
     ] {
-        assert_eq!(count(&house, inbox).await, expected);
+        assert_eq!(count(&service, inbox).await, expected);
     }
 }
 
 #[tokio::test]
 async fn whoever_left_gets_nothing_and_nobody_is_nobody() {
     let redis = Redis::start();
-    let mut house = House::on(&redis).await;
-    let gone = worker(&house, "rust", "").await;
-    leave(&house, &gone).await;
+    let mut service = TestService::start(&redis).await;
+    let gone = worker(&service, "rust", "").await;
+    leave(&service, &gone).await;
     let request = message(Recipient::Capability("rust".into()));
-    let refused = refusal(house.bus.send_message(request).await);
+    let refused = refusal(service.bus.send_message(request).await);
     assert_eq!(refused, (Code::FailedPrecondition, "NO_RECIPIENTS".into()));
-    assert_eq!(count(&house, &gone.worker_id).await, 0);
+    assert_eq!(count(&service, &gone.worker_id).await, 0);
 }
 
 #[tokio::test]
 async fn a_message_to_a_workers_window_is_read_in_its_session() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
+    let service = TestService::start(&redis).await;
     let session = id();
     let (window, agent) = (
-        worker(&house, "rust", &session).await,
-        worker(&house, "rust", "").await,
+        worker(&service, "rust", &session).await,
+        worker(&service, "rust", "").await,
     );
     for id in [&window.worker_id, &agent.worker_id] {
         let request = message(Recipient::WorkerId(id.to_uppercase()));
-        assert_eq!(send(&house, &request).await, 1);
+        assert_eq!(send(&service, &request).await, 1);
     }
     for (inbox, expected) in [(&session, 1), (&window.worker_id, 0), (&agent.worker_id, 1)] {
-        assert_eq!(count(&house, inbox).await, expected);
+        assert_eq!(count(&service, inbox).await, expected);
     }
 }
 
 #[tokio::test]
 async fn a_worker_nobody_knows_gets_nothing() {
     let redis = Redis::start();
-    let mut house = House::on(&redis).await;
+    let mut service = TestService::start(&redis).await;
     let stranger = id();
     let request = message(Recipient::WorkerId(stranger.clone()));
-    let refused = refusal(house.bus.send_message(request.clone()).await);
+    let refused = refusal(service.bus.send_message(request.clone()).await);
     assert_eq!(refused, (Code::NotFound, "WORKER_NOT_FOUND".into()));
-    assert_eq!(count(&house, &stranger).await, 0);
+    assert_eq!(count(&service, &stranger).await, 0);
     // A refusal is not remembered.
     let registration = RegisterWorkerRequest {
         request_id: id(),
@@ -150,18 +150,22 @@ async fn a_worker_nobody_knows_gets_nothing() {
         kind: WorkerKind::Agent.into(),
         ..Default::default()
     };
-    house.registry.register_worker(registration).await.unwrap();
-    assert_eq!(send(&house, &request).await, 1);
-    assert_eq!(count(&house, &stranger).await, 1);
+    service
+        .registry
+        .register_worker(registration)
+        .await
+        .unwrap();
+    assert_eq!(send(&service, &request).await, 1);
+    assert_eq!(count(&service, &stranger).await, 1);
 }
 
 #[tokio::test]
 async fn a_repetition_goes_where_the_first_try_went() {
     let redis = Redis::start();
-    let mut house = House::on(&redis).await;
-    let (agent, session) = (worker(&house, "rust", "").await, id());
+    let mut service = TestService::start(&redis).await;
+    let (agent, session) = (worker(&service, "rust", "").await, id());
     let request = message(Recipient::WorkerId(agent.worker_id.clone()));
-    assert_eq!(send(&house, &request).await, 1);
+    assert_eq!(send(&service, &request).await, 1);
     // Between two tries it becomes the window of a session.
     let window = RegisterWorkerRequest {
         request_id: id(),
@@ -171,37 +175,37 @@ async fn a_repetition_goes_where_the_first_try_went() {
         session_id: session.clone(),
         ..Default::default()
     };
-    let window = house.registry.register_worker(window).await.unwrap();
+    let window = service.registry.register_worker(window).await.unwrap();
     let window = window.into_inner().worker.unwrap();
-    assert_eq!(send(&house, &request).await, 1);
-    assert_eq!(count(&house, &agent.worker_id).await, 1);
-    assert_eq!(count(&house, &session).await, 0);
+    assert_eq!(send(&service, &request).await, 1);
+    assert_eq!(count(&service, &agent.worker_id).await, 1);
+    assert_eq!(count(&service, &session).await, 0);
     let to_all = message(Recipient::Capability("go".into()));
-    assert_eq!(send(&house, &to_all).await, 1);
-    leave(&house, &window).await;
-    assert_eq!(send(&house, &to_all).await, 1);
-    assert_eq!(count(&house, &session).await, 1);
+    assert_eq!(send(&service, &to_all).await, 1);
+    leave(&service, &window).await;
+    assert_eq!(send(&service, &to_all).await, 1);
+    assert_eq!(count(&service, &session).await, 1);
     let other = SendMessageRequest {
         text: "another".into(),
         ..to_all
     };
-    let refused = refusal(house.bus.send_message(other).await);
+    let refused = refusal(service.bus.send_message(other).await);
     assert_eq!(refused, (Code::InvalidArgument, "REQUEST_ID_REUSED".into()));
 }
 
 #[tokio::test]
 async fn a_full_inbox_does_not_keep_a_message_from_the_others() {
     let redis = Redis::start();
-    let mut house = House::on(&redis).await;
+    let mut service = TestService::start(&redis).await;
     let (full, other) = (id(), id());
-    worker(&house, "rust", &full).await;
-    worker(&house, "rust", &other).await;
-    fill(&house, &full, 1_000).await;
+    worker(&service, "rust", &full).await;
+    worker(&service, "rust", &other).await;
+    fill(&service, &full, 1_000).await;
     let request = message(Recipient::Capability("rust".into()));
-    assert_eq!(send(&house, &request).await, 1);
-    assert_eq!(count(&house, &other).await, 1);
-    fill(&house, &other, 999).await;
+    assert_eq!(send(&service, &request).await, 1);
+    assert_eq!(count(&service, &other).await, 1);
+    fill(&service, &other, 999).await;
     let request = message(Recipient::Capability("rust".into()));
-    let refused = refusal(house.bus.send_message(request).await);
+    let refused = refusal(service.bus.send_message(request).await);
     assert_eq!(refused, (Code::ResourceExhausted, "INBOX_FULL".into()));
 }

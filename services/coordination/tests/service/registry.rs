@@ -7,7 +7,7 @@ use shim_proto::coordination::v1::*;
 use shim_redis_harness::Redis;
 use tonic::{Code, Status};
 
-use super::house::{House, id, refusal};
+use super::test_service::{TestService, id, refusal};
 
 pub(crate) fn registration() -> RegisterWorkerRequest {
     RegisterWorkerRequest {
@@ -17,26 +17,29 @@ pub(crate) fn registration() -> RegisterWorkerRequest {
     }
 }
 
-pub(crate) async fn register(house: &House, request: RegisterWorkerRequest) -> Worker {
-    let answer = house.registry.clone().register_worker(request).await;
+pub(crate) async fn register(service: &TestService, request: RegisterWorkerRequest) -> Worker {
+    let answer = service.registry.clone().register_worker(request).await;
     answer.unwrap().into_inner().worker.unwrap()
 }
 
-pub(crate) async fn beat(house: &House, worker: &Worker) -> Result<HeartbeatResponse, Status> {
-    beat_as(house, worker, HeartbeatRequest::default()).await
+pub(crate) async fn heartbeat(
+    service: &TestService,
+    worker: &Worker,
+) -> Result<HeartbeatResponse, Status> {
+    heartbeat_as(service, worker, HeartbeatRequest::default()).await
 }
 
-pub(crate) async fn beat_as(
-    house: &House,
+pub(crate) async fn heartbeat_as(
+    service: &TestService,
     worker: &Worker,
-    beat: HeartbeatRequest,
+    heartbeat: HeartbeatRequest,
 ) -> Result<HeartbeatResponse, Status> {
-    let beat = HeartbeatRequest {
+    let heartbeat = HeartbeatRequest {
         worker_id: worker.worker_id.clone(),
         epoch: worker.epoch,
-        ..beat
+        ..heartbeat
     };
-    let answer = house.registry.clone().heartbeat(beat).await?;
+    let answer = service.registry.clone().heartbeat(heartbeat).await?;
     Ok(answer.into_inner())
 }
 
@@ -49,16 +52,16 @@ pub(crate) fn leaving(worker: &Worker) -> DeregisterWorkerRequest {
     }
 }
 
-pub(crate) async fn get(house: &House, worker: &Worker) -> Result<Worker, Status> {
+pub(crate) async fn get(service: &TestService, worker: &Worker) -> Result<Worker, Status> {
     let request = GetWorkerRequest {
         worker_id: worker.worker_id.clone(),
     };
-    let answer = house.registry.clone().get_worker(request).await?;
+    let answer = service.registry.clone().get_worker(request).await?;
     Ok(answer.into_inner().worker.unwrap())
 }
 
 /// All pages of a list.
-pub(crate) async fn list(house: &House, request: ListWorkersRequest) -> Vec<Worker> {
+pub(crate) async fn list(service: &TestService, request: ListWorkersRequest) -> Vec<Worker> {
     let mut workers = Vec::new();
     let mut page_token = String::new();
     loop {
@@ -66,7 +69,12 @@ pub(crate) async fn list(house: &House, request: ListWorkersRequest) -> Vec<Work
             page_token,
             ..request.clone()
         };
-        let page = house.registry.clone().list_workers(request).await.unwrap();
+        let page = service
+            .registry
+            .clone()
+            .list_workers(request)
+            .await
+            .unwrap();
         let page = page.into_inner();
         workers.extend(page.workers);
         page_token = page.next_page_token;
@@ -86,7 +94,7 @@ fn ids(workers: &[Worker]) -> Vec<&str> {
 #[tokio::test]
 async fn a_worker_is_known_by_all_it_told() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
+    let service = TestService::start(&redis).await;
     let session_id = id();
     let request = RegisterWorkerRequest {
         name: "Ada's window".into(),
@@ -97,7 +105,7 @@ async fn a_worker_is_known_by_all_it_told() {
         session_id: session_id.clone(),
         ..registration()
     };
-    let answer = house
+    let answer = service
         .registry
         .clone()
         .register_worker(request)
@@ -107,7 +115,7 @@ async fn a_worker_is_known_by_all_it_told() {
     assert_eq!(answer.heartbeat_interval.unwrap().nanos, 500_000_000);
     assert_eq!(answer.dead_after.unwrap().seconds, 5);
     let worker = answer.worker.unwrap();
-    assert_eq!(get(&house, &worker).await.unwrap(), worker);
+    assert_eq!(get(&service, &worker).await.unwrap(), worker);
     assert_eq!(worker.capabilities, ["lang:cpp", "rust"]);
     assert_eq!((worker.capacity, worker.running), (1, 0));
     assert_eq!(
@@ -125,13 +133,13 @@ async fn a_worker_is_known_by_all_it_told() {
 #[tokio::test]
 async fn a_beat_tells_how_the_worker_is_and_moves_its_due_time() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
+    let service = TestService::start(&redis).await;
     let request = RegisterWorkerRequest {
         capacity: 2,
         ..registration()
     };
-    let worker = register(&house, request).await;
-    for (running, told, seen) in [
+    let worker = register(&service, request).await;
+    for (running, reported, seen) in [
         (1, WorkerState::Unspecified, WorkerState::Idle),
         (2, WorkerState::Unspecified, WorkerState::Busy),
         (2, WorkerState::Draining, WorkerState::Draining),
@@ -139,13 +147,13 @@ async fn a_beat_tells_how_the_worker_is_and_moves_its_due_time() {
     ] {
         let request = HeartbeatRequest {
             running,
-            state: told.into(),
+            state: reported.into(),
             health: WorkerHealth::Degraded.into(),
             detail: "low on memory".into(),
             ..Default::default()
         };
-        let answer = beat_as(&house, &worker, request).await.unwrap();
-        let now = get(&house, &worker).await.unwrap();
+        let answer = heartbeat_as(&service, &worker, request).await.unwrap();
+        let now = get(&service, &worker).await.unwrap();
         assert_eq!((now.running, now.state()), (running, seen));
         assert_eq!(
             (now.health(), now.detail.as_str()),
@@ -153,7 +161,7 @@ async fn a_beat_tells_how_the_worker_is_and_moves_its_due_time() {
         );
         assert_eq!(now.due_at, answer.due_at);
     }
-    let later = get(&house, &worker).await.unwrap();
+    let later = get(&service, &worker).await.unwrap();
     let millis = |at: Option<prost_types::Timestamp>| {
         let at = at.unwrap();
         at.seconds * 1_000 + i64::from(at.nanos) / 1_000_000
@@ -169,60 +177,66 @@ async fn a_beat_tells_how_the_worker_is_and_moves_its_due_time() {
 #[tokio::test]
 async fn registering_again_starts_a_new_epoch_and_refuses_the_older_one() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
+    let service = TestService::start(&redis).await;
     let able = |capability: &str, worker_id: &str| RegisterWorkerRequest {
         worker_id: worker_id.into(),
         capabilities: vec![capability.into()],
         ..registration()
     };
-    let older = register(&house, able("rust", "")).await;
-    let newer = register(&house, able("lua", &older.worker_id.to_uppercase())).await;
+    let older = register(&service, able("rust", "")).await;
+    let newer = register(&service, able("lua", &older.worker_id.to_uppercase())).await;
     assert_eq!(newer.worker_id, older.worker_id);
     assert!(newer.epoch > older.epoch);
 
     let stale = (Code::FailedPrecondition, "STALE_WORKER".to_owned());
-    assert_eq!(refusal(beat(&house, &older).await), stale);
-    let left = house
+    assert_eq!(refusal(heartbeat(&service, &older).await), stale);
+    let left = service
         .registry
         .clone()
         .deregister_worker(leaving(&older))
         .await;
     assert_eq!(refusal(left), stale);
-    beat(&house, &newer).await.unwrap();
+    heartbeat(&service, &newer).await.unwrap();
     for (capability, count) in [("rust", 0), ("lua", 1)] {
         let request = ListWorkersRequest {
             capability: capability.into(),
             ..Default::default()
         };
-        assert_eq!(list(&house, request).await.len(), count, "{capability}");
+        assert_eq!(list(&service, request).await.len(), count, "{capability}");
     }
 }
 
 #[tokio::test]
 async fn of_racing_incarnations_only_the_last_one_lives() {
     let redis = Redis::start();
-    let (here, there) = (House::on(&redis).await, House::on(&redis).await);
+    let (here, there) = (
+        TestService::start(&redis).await,
+        TestService::start(&redis).await,
+    );
     let worker_id = id();
     let register = |i: usize| {
-        let house = if i.is_multiple_of(2) { &here } else { &there };
+        let service = if i.is_multiple_of(2) { &here } else { &there };
         let request = RegisterWorkerRequest {
             worker_id: worker_id.clone(),
             capabilities: vec![format!("c{i}"), "any".into()],
             ..registration()
         };
-        register(house, request)
+        register(service, request)
     };
     let workers = join_all((0..32).map(register)).await;
     let epochs: BTreeSet<_> = workers.iter().map(|worker| worker.epoch).collect();
     assert_eq!(epochs.len(), 32);
     let last = *epochs.last().unwrap();
     for worker in &workers {
-        assert_eq!(beat(&there, worker).await.is_ok(), worker.epoch == last);
+        assert_eq!(
+            heartbeat(&there, worker).await.is_ok(),
+            worker.epoch == last
+        );
     }
     let all = list(&here, ListWorkersRequest::default()).await;
     assert_eq!((all.len(), all[0].epoch), (1, last));
     let lists = redis
-        .ask(&["EVAL", "return #redis.call('KEYS', '*capability*')", "0"])
+        .command(&["EVAL", "return #redis.call('KEYS', '*capability*')", "0"])
         .unwrap();
     assert_eq!(
         lists.integer(),
@@ -234,26 +248,26 @@ async fn of_racing_incarnations_only_the_last_one_lives() {
 #[tokio::test]
 async fn the_same_registration_twice_makes_one_worker() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
+    let service = TestService::start(&redis).await;
     let request = registration();
-    let first = register(&house, request.clone()).await;
-    let again = register(&house, request.clone()).await;
+    let first = register(&service, request.clone()).await;
+    let again = register(&service, request.clone()).await;
     assert_eq!(first, again);
-    assert_eq!(list(&house, ListWorkersRequest::default()).await.len(), 1);
+    assert_eq!(list(&service, ListWorkersRequest::default()).await.len(), 1);
     let reused = RegisterWorkerRequest {
         name: "another".into(),
         ..request
     };
-    let refused = refusal(house.registry.clone().register_worker(reused).await);
+    let refused = refusal(service.registry.clone().register_worker(reused).await);
     assert_eq!(refused, (Code::InvalidArgument, "REQUEST_ID_REUSED".into()));
 }
 
 #[tokio::test]
 async fn a_worker_that_left_is_remembered_and_may_come_back() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let worker = register(&house, registration()).await;
-    let mut registry = house.registry.clone();
+    let service = TestService::start(&redis).await;
+    let worker = register(&service, registration()).await;
+    let mut registry = service.registry.clone();
     let request = leaving(&worker);
     let left = registry
         .deregister_worker(request.clone())
@@ -271,15 +285,19 @@ async fn a_worker_that_left_is_remembered_and_may_come_back() {
         (left.state(), left.detail.as_str()),
         (WorkerState::Stopped, "done for today")
     );
-    assert_eq!(get(&house, &worker).await.unwrap(), left);
+    assert_eq!(get(&service, &worker).await.unwrap(), left);
 
-    let refused = beat(&house, &worker).await.unwrap_err();
+    let refused = heartbeat(&service, &worker).await.unwrap_err();
     assert!(refused.message().contains("deregistered"), "{refused}");
     assert_eq!(
         refusal::<()>(Err(refused)),
         (Code::FailedPrecondition, "STALE_WORKER".into())
     );
-    assert!(list(&house, ListWorkersRequest::default()).await.is_empty());
+    assert!(
+        list(&service, ListWorkersRequest::default())
+            .await
+            .is_empty()
+    );
     for request in [
         ListWorkersRequest {
             include_gone: true,
@@ -290,35 +308,35 @@ async fn a_worker_that_left_is_remembered_and_may_come_back() {
             ..Default::default()
         },
     ] {
-        assert_eq!(list(&house, request).await, std::slice::from_ref(&left));
+        assert_eq!(list(&service, request).await, std::slice::from_ref(&left));
     }
 
     let back = RegisterWorkerRequest {
         worker_id: worker.worker_id.clone(),
         ..registration()
     };
-    let back = register(&house, back).await;
-    assert_eq!(list(&house, ListWorkersRequest::default()).await, [back]);
+    let back = register(&service, back).await;
+    assert_eq!(list(&service, ListWorkersRequest::default()).await, [back]);
 }
 
 #[tokio::test]
 async fn pages_hold_every_worker_that_fits_once_and_in_order() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
+    let service = TestService::start(&redis).await;
     let mut workers = Vec::new();
     for i in 0..45 {
         let request = RegisterWorkerRequest {
             capabilities: vec!["any".into(), format!("every-{}", i % 3)],
             ..registration()
         };
-        workers.push(register(&house, request).await);
+        workers.push(register(&service, request).await);
     }
     for worker in &workers[..10] {
         let busy = HeartbeatRequest {
             running: 1,
             ..Default::default()
         };
-        beat_as(&house, worker, busy).await.unwrap();
+        heartbeat_as(&service, worker, busy).await.unwrap();
     }
     workers.sort_by(|a, b| a.worker_id.cmp(&b.worker_id));
     let page_size = 7;
@@ -339,7 +357,7 @@ async fn pages_hold_every_worker_that_fits_once_and_in_order() {
                 page_size,
                 ..Default::default()
             };
-            let listed = list(&house, request).await;
+            let listed = list(&service, request).await;
             assert_eq!(listed.len(), count, "{capability} {state:?}");
             assert!(
                 ids(&listed).is_sorted_by(|a, b| a < b),
@@ -347,23 +365,23 @@ async fn pages_hold_every_worker_that_fits_once_and_in_order() {
             );
         }
     }
-    let all = list(&house, ListWorkersRequest::default()).await;
+    let all = list(&service, ListWorkersRequest::default()).await;
     assert_eq!(ids(&all), ids(&workers));
 }
 
 #[tokio::test]
 async fn a_worker_that_was_never_there_is_not_found() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
+    let service = TestService::start(&redis).await;
     let nobody = Worker {
         worker_id: id(),
         epoch: 7,
         ..Default::default()
     };
     let not_found = (Code::NotFound, "WORKER_NOT_FOUND".to_owned());
-    assert_eq!(refusal(get(&house, &nobody).await), not_found);
-    assert_eq!(refusal(beat(&house, &nobody).await), not_found);
-    let left = house
+    assert_eq!(refusal(get(&service, &nobody).await), not_found);
+    assert_eq!(refusal(heartbeat(&service, &nobody).await), not_found);
+    let left = service
         .registry
         .clone()
         .deregister_worker(leaving(&nobody))
@@ -374,8 +392,8 @@ async fn a_worker_that_was_never_there_is_not_found() {
 #[tokio::test]
 async fn every_wrong_field_is_named() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let mut registry = house.registry.clone();
+    let service = TestService::start(&redis).await;
+    let mut registry = service.registry.clone();
     let register = registry.register_worker(RegisterWorkerRequest {
         request_id: String::new(),
         worker_id: "me".into(),
@@ -425,22 +443,26 @@ async fn every_wrong_field_is_named() {
 #[tokio::test]
 async fn a_full_redis_takes_nobody_new_and_loses_nobody() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let worker = register(&house, registration()).await;
-    redis.ask(&["CONFIG", "SET", "maxmemory", "1"]).unwrap();
+    let service = TestService::start(&redis).await;
+    let worker = register(&service, registration()).await;
+    redis.command(&["CONFIG", "SET", "maxmemory", "1"]).unwrap();
     let store_full = (Code::ResourceExhausted, "STORE_FULL".to_owned());
-    let refused = house.registry.clone().register_worker(registration()).await;
+    let refused = service
+        .registry
+        .clone()
+        .register_worker(registration())
+        .await;
     assert_eq!(refusal(refused), store_full);
     let sick = HeartbeatRequest {
         health: WorkerHealth::Unhealthy.into(),
         ..Default::default()
     };
-    beat_as(&house, &worker, sick).await.unwrap();
+    heartbeat_as(&service, &worker, sick).await.unwrap();
     assert_eq!(
-        get(&house, &worker).await.unwrap().health(),
+        get(&service, &worker).await.unwrap().health(),
         WorkerHealth::Unhealthy
     );
-    house
+    service
         .registry
         .clone()
         .deregister_worker(leaving(&worker))

@@ -7,7 +7,7 @@ use shim_proto::coordination::v1::*;
 use shim_redis_harness::Redis;
 use tonic::Code;
 
-use super::house::{House, id, object, refusal, span};
+use super::test_service::{TestService, id, object, refusal, span};
 
 pub(crate) fn put(key: &str, fields: &[(&str, &str)]) -> PutStateRequest {
     PutStateRequest {
@@ -18,19 +18,19 @@ pub(crate) fn put(key: &str, fields: &[(&str, &str)]) -> PutStateRequest {
     }
 }
 
-pub(crate) async fn get(house: &mut House, key: &str) -> StateEntry {
+pub(crate) async fn get(service: &mut TestService, key: &str) -> StateEntry {
     let request = GetStateRequest {
         key: key.into(),
         ..Default::default()
     };
-    let answer = house.state.get_state(request).await.unwrap();
+    let answer = service.state.get_state(request).await.unwrap();
     answer.into_inner().entry.unwrap()
 }
 
 #[tokio::test]
 async fn what_is_put_is_got_with_its_version_and_time() {
     let redis = Redis::start();
-    let mut house = House::on(&redis).await;
+    let mut service = TestService::start(&redis).await;
     let request = PutStateRequest {
         writer: "me".into(),
         ..put(
@@ -38,8 +38,8 @@ async fn what_is_put_is_got_with_its_version_and_time() {
             &[("goal", "ship"), ("", "empty name")],
         )
     };
-    let written = house.state.put_state(request).await.unwrap().into_inner();
-    let entry = get(&mut house, "a key with spaces: ü").await;
+    let written = service.state.put_state(request).await.unwrap().into_inner();
+    let entry = get(&mut service, "a key with spaces: ü").await;
     assert_eq!(entry.version, written.version);
     assert_eq!(entry.namespace, "default");
     assert_eq!(entry.writer, "me");
@@ -55,8 +55,8 @@ async fn what_is_put_is_got_with_its_version_and_time() {
 #[tokio::test]
 async fn a_write_over_another_version_is_refused_and_names_it() {
     let redis = Redis::start();
-    let mut house = House::on(&redis).await;
-    let first = house
+    let mut service = TestService::start(&redis).await;
+    let first = service
         .state
         .put_state(put("k", &[("n", "1")]))
         .await
@@ -66,7 +66,7 @@ async fn a_write_over_another_version_is_refused_and_names_it() {
         expected_version: Some(0),
         ..put("k", &[("n", "2")])
     };
-    let refused = house.state.put_state(create).await.unwrap_err();
+    let refused = service.state.put_state(create).await.unwrap_err();
     assert!(
         refused.message().contains(&format!("version {version}")),
         "{refused}"
@@ -79,10 +79,10 @@ async fn a_write_over_another_version_is_refused_and_names_it() {
         expected_version: Some(version),
         ..put("k", &[("n", "3")])
     };
-    let second = house.state.put_state(over).await.unwrap().into_inner();
+    let second = service.state.put_state(over).await.unwrap().into_inner();
     assert!(second.version > version);
     assert_eq!(
-        get(&mut house, "k").await.value,
+        get(&mut service, "k").await.value,
         Some(object(&[("n", "3")]))
     );
 }
@@ -90,8 +90,8 @@ async fn a_write_over_another_version_is_refused_and_names_it() {
 #[tokio::test]
 async fn a_version_is_not_used_again_after_a_deletion() {
     let redis = Redis::start();
-    let mut house = House::on(&redis).await;
-    let first = house
+    let mut service = TestService::start(&redis).await;
+    let first = service
         .state
         .put_state(put("k", &[]))
         .await
@@ -102,38 +102,38 @@ async fn a_version_is_not_used_again_after_a_deletion() {
         key: "k".into(),
         ..Default::default()
     };
-    let deleted = house.state.delete_state(delete.clone()).await.unwrap();
+    let deleted = service.state.delete_state(delete.clone()).await.unwrap();
     assert!(deleted.into_inner().existed);
-    house.state.put_state(put("k", &[])).await.unwrap();
+    service.state.put_state(put("k", &[])).await.unwrap();
     let stale = PutStateRequest {
         expected_version: Some(first.version),
         ..put("k", &[])
     };
-    let refused = refusal(house.state.put_state(stale).await);
+    let refused = refusal(service.state.put_state(stale).await);
     assert_eq!(refused, (Code::Aborted, "VERSION_MISMATCH".into()));
     // The same request again tells the same and deletes nothing.
-    let again = house.state.delete_state(delete).await.unwrap();
+    let again = service.state.delete_state(delete).await.unwrap();
     assert!(again.into_inner().existed);
-    get(&mut house, "k").await;
+    get(&mut service, "k").await;
 }
 
 #[tokio::test]
 async fn the_same_request_twice_has_one_effect_and_one_answer() {
     let redis = Redis::start();
-    let mut house = House::on(&redis).await;
+    let mut service = TestService::start(&redis).await;
     let request = put("k", &[("n", "1")]);
-    let first = house
+    let first = service
         .state
         .put_state(request.clone())
         .await
         .unwrap()
         .into_inner();
-    let other = house
+    let other = service
         .state
         .put_state(put("k", &[("n", "2")]))
         .await
         .unwrap();
-    let again = house
+    let again = service
         .state
         .put_state(request.clone())
         .await
@@ -141,22 +141,22 @@ async fn the_same_request_twice_has_one_effect_and_one_answer() {
         .into_inner();
     assert_eq!(first, again);
     assert_eq!(
-        get(&mut house, "k").await.version,
+        get(&mut service, "k").await.version,
         other.into_inner().version
     );
     let reused = PutStateRequest {
         value: Some(object(&[("n", "9")])),
         ..request
     };
-    let refused = refusal(house.state.put_state(reused).await);
+    let refused = refusal(service.state.put_state(reused).await);
     assert_eq!(refused, (Code::InvalidArgument, "REQUEST_ID_REUSED".into()));
 }
 
 #[tokio::test]
 async fn a_patch_touches_only_its_fields() {
     let redis = Redis::start();
-    let mut house = House::on(&redis).await;
-    house
+    let mut service = TestService::start(&redis).await;
+    service
         .state
         .put_state(put("k", &[("a", "1"), ("b", "2"), ("c", "3")]))
         .await
@@ -168,8 +168,8 @@ async fn a_patch_touches_only_its_fields() {
         remove: vec!["c".into(), "not there".into()],
         ..Default::default()
     };
-    house.state.patch_state(patch.clone()).await.unwrap();
-    let entry = get(&mut house, "k").await;
+    service.state.patch_state(patch.clone()).await.unwrap();
+    let entry = get(&mut service, "k").await;
     assert_eq!(
         entry.value,
         Some(object(&[("a", "1"), ("b", "two"), ("d", "4")]))
@@ -180,23 +180,23 @@ async fn a_patch_touches_only_its_fields() {
         key: "missing".into(),
         ..patch
     };
-    let refused = refusal(house.state.patch_state(missing.clone()).await);
+    let refused = refusal(service.state.patch_state(missing.clone()).await);
     assert_eq!(refused, (Code::NotFound, "STATE_NOT_FOUND".into()));
     let create = PatchStateRequest {
         create_if_missing: true,
         ..missing
     };
-    house.state.patch_state(create).await.unwrap();
-    let entry = get(&mut house, "missing").await;
+    service.state.patch_state(create).await.unwrap();
+    let entry = get(&mut service, "missing").await;
     assert_eq!(entry.value, Some(object(&[("b", "two"), ("d", "4")])));
 }
 
 #[tokio::test]
 async fn patches_cannot_grow_an_entry_beyond_its_limit() {
     let redis = Redis::start();
-    let mut house = House::on(&redis).await;
+    let mut service = TestService::start(&redis).await;
     let half = "x".repeat(600_000);
-    house
+    service
         .state
         .put_state(put("k", &[("a", &half)]))
         .await
@@ -207,27 +207,27 @@ async fn patches_cannot_grow_an_entry_beyond_its_limit() {
         set: Some(object(&[(name, &half)])),
         ..Default::default()
     };
-    let refused = refusal(house.state.patch_state(patch("b")).await);
+    let refused = refusal(service.state.patch_state(patch("b")).await);
     assert_eq!(refused, (Code::InvalidArgument, "STATE_TOO_LARGE".into()));
-    house.state.patch_state(patch("a")).await.unwrap();
+    service.state.patch_state(patch("a")).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_patch_keeps_the_time_unless_told() {
     let redis = Redis::start();
-    let mut house = House::on(&redis).await;
+    let mut service = TestService::start(&redis).await;
     let request = PutStateRequest {
         ttl: span(100_000),
         ..put("k", &[("a", "1")])
     };
-    let before = house.state.put_state(request).await.unwrap().into_inner();
+    let before = service.state.put_state(request).await.unwrap().into_inner();
     let patch = PatchStateRequest {
         request_id: id(),
         key: "k".into(),
         set: Some(object(&[("a", "2")])),
         ..Default::default()
     };
-    let kept = house
+    let kept = service
         .state
         .patch_state(patch.clone())
         .await
@@ -240,23 +240,28 @@ async fn a_patch_keeps_the_time_unless_told() {
         ttl: span(200_000),
         ..patch
     };
-    let later = house.state.patch_state(longer).await.unwrap().into_inner();
+    let later = service
+        .state
+        .patch_state(longer)
+        .await
+        .unwrap()
+        .into_inner();
     assert!(later.expires_at.unwrap().seconds - before.expires_at.unwrap().seconds > 90);
 }
 
 #[tokio::test]
 async fn pages_hold_every_entry_once_in_order() {
     let redis = Redis::start();
-    let mut house = House::on(&redis).await;
+    let mut service = TestService::start(&redis).await;
     for i in 0..25 {
         let key = format!("task/{i:02}");
-        house
+        service
             .state
             .put_state(put(&key, &[("i", &key)]))
             .await
             .unwrap();
     }
-    house.state.put_state(put("tasl", &[])).await.unwrap();
+    service.state.put_state(put("tasl", &[])).await.unwrap();
     let mut keys = Vec::new();
     let mut token = String::new();
     loop {
@@ -266,7 +271,12 @@ async fn pages_hold_every_entry_once_in_order() {
             page_token: token,
             ..Default::default()
         };
-        let page = house.state.list_state(request).await.unwrap().into_inner();
+        let page = service
+            .state
+            .list_state(request)
+            .await
+            .unwrap()
+            .into_inner();
         keys.extend(page.entries.into_iter().map(|entry| entry.key));
         token = page.next_page_token;
         if token.is_empty() {
@@ -280,10 +290,10 @@ async fn pages_hold_every_entry_once_in_order() {
 #[tokio::test]
 async fn large_entries_end_a_page_early() {
     let redis = Redis::start();
-    let mut house = House::on(&redis).await;
+    let mut service = TestService::start(&redis).await;
     let large = "x".repeat(900_000);
     for i in 0..12 {
-        house
+        service
             .state
             .put_state(put(&format!("k{i:02}"), &[("x", &large)]))
             .await
@@ -298,7 +308,12 @@ async fn large_entries_end_a_page_early() {
             page_token: token,
             ..Default::default()
         };
-        let page = house.state.list_state(request).await.unwrap().into_inner();
+        let page = service
+            .state
+            .list_state(request)
+            .await
+            .unwrap()
+            .into_inner();
         pages += 1;
         // Clients decode no more than this unless they are told otherwise.
         assert!(page.encoded_len() < 4 << 20, "{}", page.encoded_len());
@@ -318,7 +333,7 @@ async fn large_entries_end_a_page_early() {
 #[tokio::test]
 async fn every_wrong_field_is_named() {
     let redis = Redis::start();
-    let mut house = House::on(&redis).await;
+    let mut service = TestService::start(&redis).await;
     let request = PutStateRequest {
         namespace: "no{braces}".into(),
         key: "line\nbreak".into(),
@@ -327,7 +342,7 @@ async fn every_wrong_field_is_named() {
         fence: Some(Fence::default()),
         ..Default::default()
     };
-    let refused = house.state.put_state(request).await.unwrap_err();
+    let refused = service.state.put_state(request).await.unwrap_err();
     assert_eq!(refused.code(), Code::InvalidArgument);
     for field in [
         "request_id",
@@ -348,34 +363,34 @@ async fn every_wrong_field_is_named() {
 
 #[tokio::test]
 async fn without_redis_every_call_says_so_at_once() {
-    let mut house = House::unready("", &[]).await;
-    let refused = refusal(house.state.put_state(put("k", &[])).await);
+    let mut service = TestService::start_unready("", &[]).await;
+    let refused = refusal(service.state.put_state(put("k", &[])).await);
     assert_eq!(refused, (Code::Unavailable, "NO_REDIS".into()));
 }
 
 #[tokio::test]
 async fn state_survives_the_death_of_redis_and_calls_fail_fast_meanwhile() {
     let mut redis = Redis::start();
-    let mut house = House::on(&redis).await;
-    house
+    let mut service = TestService::start(&redis).await;
+    service
         .state
         .put_state(put("k", &[("a", "1")]))
         .await
         .unwrap();
     redis.kill();
     let asked = std::time::Instant::now();
-    let refused = refusal(house.state.put_state(put("k", &[("a", "2")])).await);
+    let refused = refusal(service.state.put_state(put("k", &[("a", "2")])).await);
     assert_eq!(refused, (Code::Unavailable, "STORE_UNAVAILABLE".into()));
     assert!(asked.elapsed().as_millis() < 1_000, "{:?}", asked.elapsed());
     redis.restart();
-    super::house::within(async {
-        while house.state.put_state(put("other", &[])).await.is_err() {
+    super::test_service::within(async {
+        while service.state.put_state(put("other", &[])).await.is_err() {
             tokio::task::yield_now().await;
         }
     })
     .await;
     assert_eq!(
-        get(&mut house, "k").await.value,
+        get(&mut service, "k").await.value,
         Some(object(&[("a", "1")]))
     );
 }

@@ -6,16 +6,16 @@ use shim_proto::coordination::v1::*;
 use shim_redis_harness::{Cluster, Redis};
 use tonic::Code;
 
-use super::house::{House, id, object, refusal, span, within};
 use super::state::{get, put};
+use super::test_service::{TestService, id, object, refusal, span, within};
 
 #[tokio::test]
 async fn patches_cannot_give_an_entry_more_fields_than_it_may_have() {
     let redis = Redis::start();
-    let mut house = House::on(&redis).await;
+    let mut service = TestService::start(&redis).await;
     let names: Vec<_> = (0..1_000).map(|n| format!("f{n}")).collect();
     let fields: Vec<_> = names.iter().map(|name| (name.as_str(), "")).collect();
-    house.state.put_state(put("k", &fields)).await.unwrap();
+    service.state.put_state(put("k", &fields)).await.unwrap();
     let patch = |set: &[(&str, &str)], remove: &[&str]| PatchStateRequest {
         request_id: id(),
         key: "k".into(),
@@ -24,7 +24,7 @@ async fn patches_cannot_give_an_entry_more_fields_than_it_may_have() {
         ..Default::default()
     };
     let one_more = patch(&[("g", "")], &[]);
-    let refused = house.state.patch_state(one_more).await.unwrap_err();
+    let refused = service.state.patch_state(one_more).await.unwrap_err();
     assert!(
         refused.message().contains("1001 fields, at most 1000"),
         "{refused}"
@@ -34,40 +34,40 @@ async fn patches_cannot_give_an_entry_more_fields_than_it_may_have() {
         (Code::InvalidArgument, "STATE_TOO_LARGE".into())
     );
     for allowed in [patch(&[("f7", "new")], &[]), patch(&[("g", "")], &["f8"])] {
-        house.state.patch_state(allowed).await.unwrap();
+        service.state.patch_state(allowed).await.unwrap();
     }
-    let value = get(&mut house, "k").await.value.unwrap();
+    let value = get(&mut service, "k").await.value.unwrap();
     assert_eq!(value.fields.len(), 1_000);
 }
 
 #[tokio::test]
 async fn an_entry_is_read_however_many_fields_it_has() {
     let redis = Redis::start();
-    let mut house = House::on(&redis).await;
+    let mut service = TestService::start(&redis).await;
     let names: Vec<_> = (0..9_000).map(|n| format!(":f{n}")).collect();
     let key = "shim:{ns:default}:state:wide";
     let mut words = vec!["HSET", key, "v", "1", "w", "me", "u", "1"];
     for name in &names {
         words.extend([name.as_str(), ""]);
     }
-    redis.ask(&words).unwrap();
-    redis.ask(&["EXPIRE", key, "100"]).unwrap();
-    let value = get(&mut house, "wide").await.value.unwrap();
+    redis.command(&words).unwrap();
+    redis.command(&["EXPIRE", key, "100"]).unwrap();
+    let value = get(&mut service, "wide").await.value.unwrap();
     assert_eq!(value.fields.len(), 9_000);
 }
 
 #[tokio::test]
 async fn writes_take_what_expired_off_the_lists_and_into_the_history() {
     let redis = Redis::start();
-    let mut house = House::on(&redis).await;
+    let mut service = TestService::start(&redis).await;
     for n in 0..40 {
         let request = PutStateRequest {
             ttl: span(1_000),
             ..put(&format!("short/{n}"), &[])
         };
-        house.state.put_state(request).await.unwrap();
+        service.state.put_state(request).await.unwrap();
     }
-    let count = |words: &[&str]| redis.ask(words).unwrap().integer().unwrap();
+    let count = |words: &[&str]| redis.command(words).unwrap().integer().unwrap();
     let last = ["EXISTS", "shim:{ns:default}:state:short/39"];
     within(async {
         while count(&last) > 0 {
@@ -79,15 +79,15 @@ async fn writes_take_what_expired_off_the_lists_and_into_the_history() {
     tokio::time::sleep(Duration::from_millis(2)).await;
     for n in 0..10 {
         let key = format!("long/{n}");
-        house.state.put_state(put(&key, &[])).await.unwrap();
+        service.state.put_state(put(&key, &[])).await.unwrap();
     }
     let (names, deadlines) = (
         count(&["ZCARD", "shim:{ns:default}:state-names"]),
         count(&["ZCARD", "shim:{ns:default}:state-deadlines"]),
     );
     assert_eq!((names, deadlines), (10, 10));
-    let told = count(&["XLEN", "shim:{ns:default}:state-changes"]);
-    assert_eq!(told, 40 + 10 + 40);
+    let change_count = count(&["XLEN", "shim:{ns:default}:state-changes"]);
+    assert_eq!(change_count, 40 + 10 + 40);
 }
 
 #[tokio::test]
@@ -95,32 +95,32 @@ async fn a_silent_master_of_a_cluster_takes_only_its_own_namespaces() {
     let cluster = Cluster::start();
     let node = &cluster.nodes()[2];
     for node in cluster.nodes() {
-        node.ask(&["CONFIG", "SET", "cluster-require-full-coverage", "no"])
+        node.command(&["CONFIG", "SET", "cluster-require-full-coverage", "no"])
             .unwrap();
     }
-    let house = House::with(&cluster.url(), &[]).await;
+    let service = TestService::start_with(&cluster.url(), &[]).await;
     let is_on_node = |namespace: &str| {
         let key = format!("shim:{{ns:{namespace}}}:clock");
-        let slot = node.ask(&["CLUSTER", "KEYSLOT", &key]).unwrap();
+        let slot = node.command(&["CLUSTER", "KEYSLOT", &key]).unwrap();
         slot.integer().unwrap() > 10_922
     };
     let names: Vec<_> = (0..64).map(|n| format!("n{n}")).collect();
-    let (silent, heard) = names.iter().partition::<Vec<_>, _>(|name| is_on_node(name));
+    let (silent, reachable) = names.iter().partition::<Vec<_>, _>(|name| is_on_node(name));
     let request = |namespace: &str| PutStateRequest {
         namespace: namespace.to_owned(),
         ..put("k", &[])
     };
-    for namespace in [silent[0], heard[0]] {
-        let mut state = house.state.clone();
+    for namespace in [silent[0], reachable[0]] {
+        let mut state = service.state.clone();
         state.put_state(request(namespace)).await.unwrap();
     }
     node.freeze();
     let (begin, mut n) = (Instant::now(), 0);
     while begin.elapsed() < Duration::from_secs(4) {
-        let (mut to_silent, mut to_heard) = (house.state.clone(), house.state.clone());
+        let (mut to_silent, mut to_reachable) = (service.state.clone(), service.state.clone());
         let (refused, written) = tokio::join!(
             to_silent.put_state(request(silent[0])),
-            to_heard.put_state(request(heard[n % heard.len()]))
+            to_reachable.put_state(request(reachable[n % reachable.len()]))
         );
         assert_eq!(
             refusal(refused),
@@ -131,7 +131,7 @@ async fn a_silent_master_of_a_cluster_takes_only_its_own_namespaces() {
     }
     node.thaw();
     within(async {
-        while house
+        while service
             .state
             .clone()
             .put_state(request(silent[0]))

@@ -7,8 +7,8 @@ use shim_proto::coordination::v1::*;
 use shim_redis_harness::Redis;
 use tonic::Code;
 
-use super::house::{House, id, refusal, within};
-use super::task_crew::{Crew, get, job, result, submit};
+use super::test_service::{TestService, id, refusal, within};
+use super::test_worker::{TestWorker, get, job, result, submit};
 
 const LOCK: &str = "{shim.tasks}:lock:supervisor";
 const SCHEDULES: &str = "{shim.tasks}:schedules";
@@ -16,12 +16,12 @@ const SCHEDULES: &str = "{shim.tasks}:schedules";
 const REDIS: &str = "STORY_REDIS";
 
 /// What happened in a job that has ended, or nothing if it has not.
-async fn events(house: &House, task_id: &str) -> Vec<TaskEventKind> {
+async fn events(service: &TestService, task_id: &str) -> Vec<TaskEventKind> {
     let request = WatchTaskRequest {
         task_id: task_id.to_owned(),
         after_cursor: String::new(),
     };
-    let mut stream = house
+    let mut stream = service
         .tasks
         .clone()
         .watch_task(request)
@@ -29,16 +29,16 @@ async fn events(house: &House, task_id: &str) -> Vec<TaskEventKind> {
         .unwrap()
         .into_inner();
     let mut kinds = Vec::new();
-    while let Some(told) = within(stream.message()).await.unwrap() {
-        kinds.push(told.event.unwrap().kind());
+    while let Some(response) = within(stream.message()).await.unwrap() {
+        kinds.push(response.event.unwrap().kind());
     }
     kinds
 }
 
-async fn until(house: &House, task_id: &str, is: impl Fn(&Task) -> bool) -> Task {
+async fn until(service: &TestService, task_id: &str, is: impl Fn(&Task) -> bool) -> Task {
     within(async {
         loop {
-            let task = get(house, task_id).await;
+            let task = get(service, task_id).await;
             if is(&task) {
                 return task;
             }
@@ -51,16 +51,16 @@ async fn until(house: &House, task_id: &str, is: impl Fn(&Task) -> bool) -> Task
 #[tokio::test]
 async fn a_job_that_is_not_done_by_its_deadline_is_hurried_and_then_fails() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
+    let service = TestService::start(&redis).await;
     let deadline = SystemTime::now() + Duration::from_millis(1_500);
     let request = SubmitTaskRequest {
         deadline: Some(deadline.into()),
         ..job("in time")
     };
-    let task = submit(&house, request).await.task.unwrap();
-    let hurried = until(&house, &task.task_id, |task| task.priority == 1).await;
+    let task = submit(&service, request).await.task.unwrap();
+    let hurried = until(&service, &task.task_id, |task| task.priority == 1).await;
     assert_eq!(hurried.state(), TaskState::Ready);
-    let late = until(&house, &task.task_id, |task| {
+    let late = until(&service, &task.task_id, |task| {
         task.state() == TaskState::Failed
     })
     .await;
@@ -69,35 +69,35 @@ async fn a_job_that_is_not_done_by_its_deadline_is_hurried_and_then_fails() {
     let after = ended.duration_since(deadline).unwrap();
     assert!(after < Duration::from_secs(1), "{after:?} late");
     use TaskEventKind::{Escalated, Failed, Ready, Submitted};
-    let told = events(&house, &task.task_id).await;
-    assert_eq!(told, [Submitted, Ready, Escalated, Failed]);
+    let log = events(&service, &task.task_id).await;
+    assert_eq!(log, [Submitted, Ready, Escalated, Failed]);
     // Nobody gets it any more, and the worker that had one is refused.
-    assert!(Crew::on(&redis).await.look().await.is_none());
+    assert!(TestWorker::start(&redis).await.try_take().await.is_none());
 }
 
 /// A job that runs again and again, first in the far future.
-async fn schedule(house: &House) -> Task {
+async fn schedule(service: &TestService) -> Task {
     let request = SubmitTaskRequest {
         schedule: "0 0 1 1 *".to_owned(),
         ..job("now and then")
     };
-    submit(house, request).await.task.unwrap()
+    submit(service, request).await.task.unwrap()
 }
 
-async fn runs(house: &House, schedule_id: &str) -> Vec<Task> {
+async fn runs(service: &TestService, schedule_id: &str) -> Vec<Task> {
     let request = ListTasksRequest {
         page_size: 500,
         ..Default::default()
     };
-    let listed = house.tasks.clone().list_tasks(request).await.unwrap();
+    let listed = service.tasks.clone().list_tasks(request).await.unwrap();
     let mut tasks = listed.into_inner().tasks;
     tasks.retain(|task| task.scheduled_by == schedule_id);
     tasks
 }
 
-async fn runs_are(house: &House, schedule_id: &str, count: usize) {
+async fn runs_are(service: &TestService, schedule_id: &str, count: usize) {
     within(async {
-        while runs(house, schedule_id).await.len() < count {
+        while runs(service, schedule_id).await.len() < count {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     })
@@ -107,22 +107,25 @@ async fn runs_are(house: &House, schedule_id: &str, count: usize) {
 /// As if it were due since long ago, with many runs missed.
 fn make_due(redis: &Redis, schedule_id: &str, since_ms: &str) {
     redis
-        .ask(&["ZADD", SCHEDULES, since_ms, schedule_id])
+        .command(&["ZADD", SCHEDULES, since_ms, schedule_id])
         .unwrap();
 }
 
 #[tokio::test]
 async fn a_schedule_runs_once_each_time_and_once_for_all_it_missed() {
     let redis = Redis::start();
-    let (house, _other) = (House::on(&redis).await, House::on(&redis).await);
-    let template = schedule(&house).await;
+    let (service, _other) = (
+        TestService::start(&redis).await,
+        TestService::start(&redis).await,
+    );
+    let template = schedule(&service).await;
     assert_eq!(template.state(), TaskState::Delayed);
     for (round, since_ms) in ["1000", "2000"].into_iter().enumerate() {
         make_due(&redis, &template.task_id, since_ms);
-        runs_are(&house, &template.task_id, round + 1).await;
+        runs_are(&service, &template.task_id, round + 1).await;
         // Sweeps come five times a second.
         tokio::time::sleep(Duration::from_millis(700)).await;
-        let runs = runs(&house, &template.task_id).await;
+        let runs = runs(&service, &template.task_id).await;
         assert_eq!(runs.len(), round + 1);
         assert!(
             runs.iter()
@@ -133,7 +136,7 @@ async fn a_schedule_runs_once_each_time_and_once_for_all_it_missed() {
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap();
     let next = redis
-        .ask(&["ZSCORE", SCHEDULES, &template.task_id])
+        .command(&["ZSCORE", SCHEDULES, &template.task_id])
         .unwrap();
     let next: f64 = next.text().unwrap().parse().unwrap();
     assert!(next > now.as_secs_f64() * 1_000.0);
@@ -142,9 +145,9 @@ async fn a_schedule_runs_once_each_time_and_once_for_all_it_missed() {
         task_id: template.task_id.clone(),
         reason: String::new(),
     };
-    house.tasks.clone().cancel_task(cancel).await.unwrap();
+    service.tasks.clone().cancel_task(cancel).await.unwrap();
     let gone = redis
-        .ask(&["ZSCORE", SCHEDULES, &template.task_id])
+        .command(&["ZSCORE", SCHEDULES, &template.task_id])
         .unwrap();
     assert_eq!(gone.text(), None);
 }
@@ -152,42 +155,42 @@ async fn a_schedule_runs_once_each_time_and_once_for_all_it_missed() {
 #[tokio::test]
 async fn a_silent_task_is_told_once_and_nobody_is_killed() {
     let redis = Redis::start();
-    let house = House::with(&redis.unix_url(), &[("tasks.stuck_after", "1s")]).await;
-    let crew = Crew::on(&redis).await;
+    let service = TestService::start_with(&redis.unix_url(), &[("tasks.stuck_after", "1s")]).await;
+    let worker = TestWorker::start(&redis).await;
     let session_id = id();
     let request = SubmitTaskRequest {
         submitted_by: session_id.clone(),
         ..job("thinks for long")
     };
-    let task = submit(&house, request).await.task.unwrap();
-    let held = crew.take().await;
-    let stuck = until(&house, &task.task_id, |task| task.stuck).await;
+    let task = submit(&service, request).await.task.unwrap();
+    let claimed = worker.take().await;
+    let stuck = until(&service, &task.task_id, |task| task.stuck).await;
     assert_eq!(stuck.state(), TaskState::Running);
     // As long again, and nothing more is told.
     tokio::time::sleep(Duration::from_millis(1_500)).await;
-    crew.complete(&held, result("thought")).await;
-    let told = events(&house, &task.task_id).await;
-    let stuck = told.iter().filter(|kind| **kind == TaskEventKind::Stuck);
-    assert_eq!(stuck.count(), 1, "{told:?}");
-    assert_eq!(told.last(), Some(&TaskEventKind::Completed));
+    worker.complete(&claimed, result("thought")).await;
+    let log = events(&service, &task.task_id).await;
+    let stuck = log.iter().filter(|kind| **kind == TaskEventKind::Stuck);
+    assert_eq!(stuck.count(), 1, "{log:?}");
+    assert_eq!(log.last(), Some(&TaskEventKind::Completed));
 }
 
 #[tokio::test]
 async fn a_finished_job_is_forgotten_in_time() {
     let redis = Redis::start();
-    let house = House::with(&redis.unix_url(), &[("tasks.keep", "1s")]).await;
-    let crew = Crew::on(&redis).await;
-    let task = submit(&house, job("soon forgotten")).await.task.unwrap();
-    let unfinished = submit(&house, job("not finished")).await.task.unwrap();
-    let held = crew.take().await;
-    crew.complete(&held, result("done")).await;
+    let service = TestService::start_with(&redis.unix_url(), &[("tasks.keep", "1s")]).await;
+    let worker = TestWorker::start(&redis).await;
+    let task = submit(&service, job("soon forgotten")).await.task.unwrap();
+    let unfinished = submit(&service, job("not finished")).await.task.unwrap();
+    let claimed = worker.take().await;
+    worker.complete(&claimed, result("done")).await;
     let request = GetTaskRequest {
         task_id: task.task_id,
         with_subtasks: false,
     };
     let refused = within(async {
         loop {
-            let found = house.tasks.clone().get_task(request.clone()).await;
+            let found = service.tasks.clone().get_task(request.clone()).await;
             if found.is_err() {
                 return refusal(found);
             }
@@ -197,7 +200,7 @@ async fn a_finished_job_is_forgotten_in_time() {
     .await;
     assert_eq!(refused, (Code::NotFound, "TASK_NOT_FOUND".into()));
     assert_eq!(
-        get(&house, &unfinished.task_id).await.state(),
+        get(&service, &unfinished.task_id).await.state(),
         TaskState::Ready
     );
 }
@@ -209,7 +212,7 @@ async fn supervisor_process() {
     let Ok(url) = std::env::var(REDIS) else {
         return;
     };
-    let _house = House::with(&url, &[]).await;
+    let _service = TestService::start_with(&url, &[]).await;
     std::future::pending::<()>().await;
 }
 
@@ -249,7 +252,7 @@ impl Drop for Process {
 }
 
 fn leader(redis: &Redis) -> Option<String> {
-    let token = redis.ask(&["HGET", LOCK, "token"]).unwrap();
+    let token = redis.command(&["HGET", LOCK, "token"]).unwrap();
     token.text().map(str::to_owned)
 }
 
@@ -270,8 +273,8 @@ async fn a_killed_supervisor_is_followed_by_another() {
     let redis = Redis::start();
     let first = Process::leading(&redis).await;
     let token = leader(&redis).unwrap();
-    let house = House::on(&redis).await;
-    let template = schedule(&house).await;
+    let service = TestService::start(&redis).await;
+    let template = schedule(&service).await;
     drop(first);
     let killed = Instant::now();
     leader_other_than(&redis, Some(&token)).await;
@@ -280,7 +283,7 @@ async fn a_killed_supervisor_is_followed_by_another() {
     assert!(gap < Duration::from_millis(2_000), "{gap:?}");
     eprintln!("followed after {gap:?}");
     make_due(&redis, &template.task_id, "1000");
-    runs_are(&house, &template.task_id, 1).await;
+    runs_are(&service, &template.task_id, 1).await;
 }
 
 #[tokio::test]
@@ -288,18 +291,18 @@ async fn a_supervisor_that_was_stopped_and_wakes_up_does_no_harm() {
     let redis = Redis::start();
     let first = Process::leading(&redis).await;
     let token = leader(&redis).unwrap();
-    let house = House::on(&redis).await;
-    let (crew, template) = (Crew::on(&redis).await, schedule(&house).await);
+    let service = TestService::start(&redis).await;
+    let (worker, template) = (TestWorker::start(&redis).await, schedule(&service).await);
     first.signal("-STOP");
     let second = leader_other_than(&redis, Some(&token)).await;
     make_due(&redis, &template.task_id, "1000");
-    runs_are(&house, &template.task_id, 1).await;
-    let held = crew.take().await;
+    runs_are(&service, &template.task_id, 1).await;
+    let claimed = worker.take().await;
     first.signal("-CONT");
     // It finds out within a renewal, and sweeps at most once before.
     tokio::time::sleep(Duration::from_millis(700)).await;
     assert_eq!(leader(&redis), Some(second));
-    assert_eq!(runs(&house, &template.task_id).await.len(), 1);
-    let done = crew.complete(&held, result("once")).await;
+    assert_eq!(runs(&service, &template.task_id).await.len(), 1);
+    let done = worker.complete(&claimed, result("once")).await;
     assert_eq!(done.state(), TaskState::Completed);
 }

@@ -4,35 +4,35 @@ use std::time::{Duration, SystemTime};
 
 use shim_proto::coordination::v1::*;
 use shim_redis_harness::Redis;
-use shim_runtime::fault;
+use shim_runtime::service_error;
 use tonic::Code;
 
-use super::house::{House, id, object, refusal, span};
-use super::task_crew::{job, job_of};
+use super::test_service::{TestService, id, object, refusal, span};
+use super::test_worker::{job, job_of};
 
 #[tokio::test]
 async fn a_circle_is_refused_by_name() {
     let redis = Redis::start();
-    let mut house = House::on(&redis).await;
+    let mut service = TestService::start(&redis).await;
     let asked = job_of(&[("a", &["b"]), ("b", &["c"]), ("c", &["a"]), ("d", &[])]);
-    let status = house.tasks.submit_task(asked).await.unwrap_err();
+    let status = service.tasks.submit_task(asked).await.unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument);
-    let told = fault::explain(&status);
+    let decoded = service_error::decode(&status);
     assert_eq!(
-        told.violations,
+        decoded.violations,
         [(
             "subtasks".to_owned(),
             "wait for each other in a circle: a -> b -> c -> a".to_owned()
         )]
     );
-    let listed = house.tasks.list_tasks(ListTasksRequest::default()).await;
+    let listed = service.tasks.list_tasks(ListTasksRequest::default()).await;
     assert_eq!(listed.unwrap().into_inner().tasks, []);
 }
 
 #[tokio::test]
 async fn every_wrong_field_is_told_at_once() {
     let redis = Redis::start();
-    let mut house = House::on(&redis).await;
+    let mut service = TestService::start(&redis).await;
     let wrong = SubmitTaskRequest {
         request_id: String::new(),
         goal: " ".to_owned(),
@@ -59,10 +59,10 @@ async fn every_wrong_field_is_told_at_once() {
         }],
         ..Default::default()
     };
-    let status = house.tasks.submit_task(wrong).await.unwrap_err();
-    let told = fault::explain(&status);
-    assert_eq!(told.reason, "BAD_REQUEST");
-    let mut fields: Vec<_> = told
+    let status = service.tasks.submit_task(wrong).await.unwrap_err();
+    let decoded = service_error::decode(&status);
+    assert_eq!(decoded.reason, "BAD_REQUEST");
+    let mut fields: Vec<_> = decoded
         .violations
         .iter()
         .map(|(field, _)| field.as_str())
@@ -88,7 +88,7 @@ async fn every_wrong_field_is_told_at_once() {
             "timeout",
             "workspace",
         ],
-        "{told}"
+        "{decoded}"
     );
     // The seventeenth is counted.
     assert!(
@@ -101,45 +101,45 @@ async fn every_wrong_field_is_told_at_once() {
 #[tokio::test]
 async fn a_deadline_is_in_the_future_and_not_for_schedules() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
+    let service = TestService::start(&redis).await;
     let refused = async |asked: SubmitTaskRequest| {
-        let status = house.tasks.clone().submit_task(asked).await.unwrap_err();
-        fault::explain(&status).violations
+        let status = service.tasks.clone().submit_task(asked).await.unwrap_err();
+        service_error::decode(&status).violations
     };
     let (past, soon) = (
         SystemTime::UNIX_EPOCH,
         SystemTime::now() + Duration::from_secs(3_600),
     );
-    let told = refused(SubmitTaskRequest {
+    let decoded = refused(SubmitTaskRequest {
         deadline: Some(past.into()),
         ..job("late")
     })
     .await;
-    assert_eq!(told[0].0, "deadline");
-    let told = refused(SubmitTaskRequest {
+    assert_eq!(decoded[0].0, "deadline");
+    let decoded = refused(SubmitTaskRequest {
         deadline: Some(soon.into()),
         delay: span(2 * 3_600_000),
         ..job("too late")
     })
     .await;
-    assert_eq!(told[0].0, "deadline");
-    let told = refused(SubmitTaskRequest {
+    assert_eq!(decoded[0].0, "deadline");
+    let decoded = refused(SubmitTaskRequest {
         deadline: Some(soon.into()),
         schedule: "0 0 * * *".to_owned(),
         ..job("daily")
     })
     .await;
     assert!(
-        told[0].1.starts_with("cannot go with a schedule"),
-        "{told:?}"
+        decoded[0].1.starts_with("cannot go with a schedule"),
+        "{decoded:?}"
     );
-    let told = refused(SubmitTaskRequest {
+    let decoded = refused(SubmitTaskRequest {
         schedule: "0 0 30 2 *".to_owned(),
         ..job("never")
     })
     .await;
     assert_eq!(
-        told,
+        decoded,
         [(
             "schedule".to_owned(),
             "names a day that never comes".to_owned()
@@ -150,7 +150,7 @@ async fn a_deadline_is_in_the_future_and_not_for_schedules() {
 #[tokio::test]
 async fn what_subtasks_take_over_is_bounded() {
     let redis = Redis::start();
-    let mut house = House::on(&redis).await;
+    let mut service = TestService::start(&redis).await;
     let keys: Vec<_> = (0..1_000).map(|n| n.to_string()).collect();
     let subtasks: Vec<(&str, &[&str])> = keys
         .iter()
@@ -160,25 +160,26 @@ async fn what_subtasks_take_over_is_bounded() {
         payload: Some(object(&[("x", &"x".repeat(60_000))])),
         ..job_of(&subtasks)
     };
-    let status = house.tasks.submit_task(asked).await.unwrap_err();
-    let told = fault::explain(&status).violations;
-    assert_eq!(told[0].0, "subtasks");
+    let status = service.tasks.submit_task(asked).await.unwrap_err();
+    let decoded = service_error::decode(&status).violations;
+    assert_eq!(decoded[0].0, "subtasks");
     assert!(
-        told[0].1.contains("at most 8388608 are allowed"),
-        "{told:?}"
+        decoded[0].1.contains("at most 8388608 are allowed"),
+        "{decoded:?}"
     );
 }
 
 #[tokio::test]
 async fn lists_refuse_what_they_do_not_know() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let ask = async |request: ListTasksRequest| {
-        let status = house.tasks.clone().list_tasks(request).await.unwrap_err();
-        let told = fault::explain(&status);
+    let service = TestService::start(&redis).await;
+    let refused_list = async |request: ListTasksRequest| {
+        let status = service.tasks.clone().list_tasks(request).await.unwrap_err();
+        let decoded = service_error::decode(&status);
         (
-            told.reason,
-            told.violations
+            decoded.reason,
+            decoded
+                .violations
                 .into_iter()
                 .map(|(field, _)| field)
                 .collect::<Vec<_>>(),
@@ -190,7 +191,7 @@ async fn lists_refuse_what_they_do_not_know() {
         page_token: "6162".to_owned(),
         ..Default::default()
     };
-    let (reason, fields) = ask(wrong).await;
+    let (reason, fields) = refused_list(wrong).await;
     assert_eq!(reason, "BAD_REQUEST");
     assert_eq!(
         fields,
@@ -200,14 +201,14 @@ async fn lists_refuse_what_they_do_not_know() {
         root_id: id(),
         ..Default::default()
     };
-    assert_eq!(ask(nobody).await.0, "TASK_NOT_FOUND");
+    assert_eq!(refused_list(nobody).await.0, "TASK_NOT_FOUND");
 }
 
 #[tokio::test]
 async fn a_task_that_nobody_knows_is_not_found() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let mut tasks = house.tasks.clone();
+    let service = TestService::start(&redis).await;
+    let mut tasks = service.tasks.clone();
     let (task_id, request_id) = (id(), id);
     let refusals = [
         refusal(

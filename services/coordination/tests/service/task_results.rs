@@ -3,55 +3,63 @@
 use shim_proto::coordination::v1::*;
 use shim_redis_harness::Redis;
 
-use super::house::{House, id, object};
-use super::task_crew::{ANY, Crew, job, job_of, result, submit};
+use super::test_service::{TestService, id, object};
+use super::test_worker::{ANY_QUEUE, TestWorker, job, job_of, result, submit};
 
-async fn aggregate(house: &House, task_id: &str, merge: MergeStrategy) -> AggregateResultsResponse {
+async fn aggregate(
+    service: &TestService,
+    task_id: &str,
+    merge: MergeStrategy,
+) -> AggregateResultsResponse {
     let request = AggregateResultsRequest {
         task_id: task_id.to_owned(),
         merge: merge.into(),
     };
-    let mut tasks = house.tasks.clone();
+    let mut tasks = service.tasks.clone();
     tasks.aggregate_results(request).await.unwrap().into_inner()
 }
 
-async fn text(house: &House, task_id: &str, merge: MergeStrategy) -> String {
-    aggregate(house, task_id, merge).await.result.unwrap().text
+async fn text(service: &TestService, task_id: &str, merge: MergeStrategy) -> String {
+    aggregate(service, task_id, merge)
+        .await
+        .result
+        .unwrap()
+        .text
 }
 
 #[tokio::test]
 async fn results_are_merged_as_the_job_says_or_as_asked() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let crew = Crew::on(&redis).await;
+    let service = TestService::start(&redis).await;
+    let worker = TestWorker::start(&redis).await;
     let asked = SubmitTaskRequest {
         merge: MergeStrategy::Last.into(),
         ..job_of(&[("c", &["b"]), ("a", &[]), ("b", &["a"])])
     };
-    let root_id = submit(&house, asked).await.task.unwrap().task_id;
+    let root_id = submit(&service, asked).await.task.unwrap().task_id;
     for _ in 0..3 {
-        let claimed = crew.take().await;
+        let claimed = worker.take().await;
         let data = object(&[("by", &claimed.task.key), (&claimed.task.key, "done")]);
         let done = TaskResult {
             data: Some(data),
             ..result(&format!("{} is done", claimed.task.key))
         };
-        crew.complete(&claimed, done).await;
+        worker.complete(&claimed, done).await;
         // Times are told in milliseconds.
         tokio::time::sleep(std::time::Duration::from_millis(3)).await;
     }
-    let whole = aggregate(&house, &root_id, MergeStrategy::Unspecified).await;
+    let whole = aggregate(&service, &root_id, MergeStrategy::Unspecified).await;
     assert!(whole.complete && whole.missing.is_empty());
     let root = whole.task.unwrap();
     assert_eq!((root.state(), root.result), (TaskState::Completed, None));
     assert_eq!(whole.result.unwrap().text, "c is done");
     assert_eq!(
-        text(&house, &root_id, MergeStrategy::First).await,
+        text(&service, &root_id, MergeStrategy::First).await,
         "a is done"
     );
-    let all = text(&house, &root_id, MergeStrategy::Concatenate).await;
+    let all = text(&service, &root_id, MergeStrategy::Concatenate).await;
     assert_eq!(all, "c is done\n\na is done\n\nb is done");
-    let merged = aggregate(&house, &root_id, MergeStrategy::Merge).await;
+    let merged = aggregate(&service, &root_id, MergeStrategy::Merge).await;
     let expected = object(&[("a", "done"), ("b", "done"), ("c", "done"), ("by", "b")]);
     assert_eq!(merged.result.unwrap().data, Some(expected));
 }
@@ -59,24 +67,24 @@ async fn results_are_merged_as_the_job_says_or_as_asked() {
 #[tokio::test]
 async fn what_is_missing_is_told() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let crew = Crew::on(&redis).await;
+    let service = TestService::start(&redis).await;
+    let worker = TestWorker::start(&redis).await;
     let asked = SubmitTaskRequest {
         on_failure: FailurePolicy::Continue.into(),
         ..job_of(&[("a", &[]), ("b", &["a"]), ("c", &[])])
     };
-    let root_id = submit(&house, asked).await.task.unwrap().task_id;
-    let nothing = aggregate(&house, &root_id, MergeStrategy::Unspecified).await;
+    let root_id = submit(&service, asked).await.task.unwrap().task_id;
+    let nothing = aggregate(&service, &root_id, MergeStrategy::Unspecified).await;
     assert_eq!((nothing.result, nothing.missing.len()), (None, 3));
 
     for _ in 0..2 {
-        let claimed = crew.take().await;
+        let claimed = worker.take().await;
         match claimed.task.key.as_str() {
-            "a" => crew.fail(&claimed, "no disk").await,
-            _ => crew.complete(&claimed, result("c is done")).await,
+            "a" => worker.fail(&claimed, "no disk").await,
+            _ => worker.complete(&claimed, result("c is done")).await,
         };
     }
-    let some = aggregate(&house, &root_id, MergeStrategy::Unspecified).await;
+    let some = aggregate(&service, &root_id, MergeStrategy::Unspecified).await;
     assert!(!some.complete);
     assert_eq!(some.result.unwrap().text, "c is done");
     let missing: Vec<_> = some
@@ -102,10 +110,14 @@ async fn what_is_missing_is_told() {
 #[tokio::test]
 async fn a_job_without_subtasks_has_its_own_result() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let crew = Crew::on(&redis).await;
-    let task_id = submit(&house, job("one thing")).await.task.unwrap().task_id;
-    let before = aggregate(&house, &task_id, MergeStrategy::Merge).await;
+    let service = TestService::start(&redis).await;
+    let worker = TestWorker::start(&redis).await;
+    let task_id = submit(&service, job("one thing"))
+        .await
+        .task
+        .unwrap()
+        .task_id;
+    let before = aggregate(&service, &task_id, MergeStrategy::Merge).await;
     assert!(!before.complete);
     assert_eq!(
         (before.result, before.missing[0].task_id.as_str()),
@@ -116,14 +128,14 @@ async fn a_job_without_subtasks_has_its_own_result() {
         exit_code: Some(0),
         ..result("that is it")
     };
-    crew.complete(&crew.take().await, done.clone()).await;
-    let after = aggregate(&house, &task_id, MergeStrategy::Concatenate).await;
+    worker.complete(&worker.take().await, done.clone()).await;
+    let after = aggregate(&service, &task_id, MergeStrategy::Concatenate).await;
     assert!(after.complete);
     assert_eq!(after.result, Some(done));
 }
 
-async fn health(house: &House) -> QueueHealthResponse {
-    let mut tasks = house.tasks.clone();
+async fn health(service: &TestService) -> QueueHealthResponse {
+    let mut tasks = service.tasks.clone();
     tasks
         .queue_health(QueueHealthRequest {})
         .await
@@ -131,14 +143,14 @@ async fn health(house: &House) -> QueueHealthResponse {
         .into_inner()
 }
 
-async fn register(house: &House, kind: WorkerKind, capacity: u32) -> Worker {
+async fn register(service: &TestService, kind: WorkerKind, capacity: u32) -> Worker {
     let request = RegisterWorkerRequest {
         request_id: id(),
         kind: kind.into(),
         capacity,
         ..Default::default()
     };
-    let mut registry = house.registry.clone();
+    let mut registry = service.registry.clone();
     let answer = registry.register_worker(request).await.unwrap();
     answer.into_inner().worker.unwrap()
 }
@@ -146,14 +158,14 @@ async fn register(house: &House, kind: WorkerKind, capacity: u32) -> Worker {
 #[tokio::test]
 async fn a_queue_tells_whether_it_is_served() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let crew = Crew::on(&redis).await;
+    let service = TestService::start(&redis).await;
+    let worker = TestWorker::start(&redis).await;
     for priority in [10, 10, 70] {
         let asked = SubmitTaskRequest {
             priority,
             ..job("anything")
         };
-        submit(&house, asked).await;
+        submit(&service, asked).await;
     }
     let asked = SubmitTaskRequest {
         requirements: Some(Requirements {
@@ -162,9 +174,9 @@ async fn a_queue_tells_whether_it_is_served() {
         }),
         ..job("run it")
     };
-    submit(&house, asked).await;
+    submit(&service, asked).await;
 
-    let starving = health(&house).await;
+    let starving = health(&service).await;
     assert_eq!(starving.queues.len(), 2);
     assert!(
         starving
@@ -173,8 +185,8 @@ async fn a_queue_tells_whether_it_is_served() {
             .all(|queue| queue.starving && queue.workers == 0)
     );
 
-    let chat = register(&house, WorkerKind::Chat, 1).await;
-    let served = health(&house).await;
+    let chat = register(&service, WorkerKind::Chat, 1).await;
+    let served = health(&service).await;
     let queue = |health: &QueueHealthResponse, name: &str| {
         health
             .queues
@@ -183,7 +195,7 @@ async fn a_queue_tells_whether_it_is_served() {
             .unwrap()
             .clone()
     };
-    let any = queue(&served, ANY);
+    let any = queue(&served, ANY_QUEUE);
     assert_eq!(
         (any.waiting, any.active, any.workers, any.room),
         (3, 0, 1, 1)
@@ -198,22 +210,22 @@ async fn a_queue_tells_whether_it_is_served() {
     assert!(any.oldest_age.is_some());
     assert!(queue(&served, "work.command").starving);
 
-    let beat = HeartbeatRequest {
+    let heartbeat = HeartbeatRequest {
         worker_id: chat.worker_id,
         epoch: chat.epoch,
         running: 1,
         ..Default::default()
     };
-    house.registry.clone().heartbeat(beat).await.unwrap();
-    let claimed = crew.take().await;
-    let full = queue(&health(&house).await, ANY);
+    service.registry.clone().heartbeat(heartbeat).await.unwrap();
+    let claimed = worker.take().await;
+    let full = queue(&health(&service).await, ANY_QUEUE);
     assert_eq!((full.waiting, full.active, full.room), (2, 1, 0));
     assert!(full.saturated && !full.starving);
 
-    crew.complete(&claimed, result("")).await;
-    let failed = crew.take().await;
-    crew.fail(&failed, "no").await;
-    let after = health(&house).await;
+    worker.complete(&claimed, result("")).await;
+    let failed = worker.take().await;
+    worker.fail(&failed, "no").await;
+    let after = health(&service).await;
     assert_eq!(
         (after.completed_last_minute, after.failed_last_minute),
         (1, 1)

@@ -6,48 +6,53 @@ use shim_proto::coordination::v1::*;
 use shim_redis_harness::Redis;
 use tonic::{Code, Streaming};
 
-use super::house::{House, id, refusal, within};
-use super::task_crew::{Crew, job, job_of, result, submit};
+use super::test_service::{TestService, id, refusal, within};
+use super::test_worker::{TestWorker, job, job_of, result, submit};
 use TaskEventKind::{Cancelled, Completed, Ready, Started, Submitted};
 
-async fn watch(house: &House, task_id: &str, after_cursor: &str) -> Streaming<WatchTaskResponse> {
+async fn watch(
+    service: &TestService,
+    task_id: &str,
+    after_cursor: &str,
+) -> Streaming<WatchTaskResponse> {
     let request = WatchTaskRequest {
         task_id: task_id.to_owned(),
         after_cursor: after_cursor.to_owned(),
     };
-    let mut tasks = house.tasks.clone();
+    let mut tasks = service.tasks.clone();
     tasks.watch_task(request).await.unwrap().into_inner()
 }
 
 /// All that is told until the stream ends.
 async fn all(mut stream: Streaming<WatchTaskResponse>) -> Vec<WatchTaskResponse> {
     within(async {
-        let mut told = Vec::new();
+        let mut received = Vec::new();
         while let Some(response) = stream.message().await.unwrap() {
-            told.push(response);
+            received.push(response);
         }
-        told
+        received
     })
     .await
 }
 
 async fn next(stream: &mut Streaming<WatchTaskResponse>) -> (TaskEvent, Task) {
-    let told = within(stream.message()).await.unwrap().unwrap();
-    (told.event.unwrap(), told.task.unwrap())
+    let received = within(stream.message()).await.unwrap().unwrap();
+    (received.event.unwrap(), received.task.unwrap())
 }
 
-fn kinds(told: &[WatchTaskResponse]) -> Vec<TaskEventKind> {
-    told.iter()
-        .map(|told| told.event.as_ref().unwrap().kind())
+fn kinds(received: &[WatchTaskResponse]) -> Vec<TaskEventKind> {
+    received
+        .iter()
+        .map(|received| received.event.as_ref().unwrap().kind())
         .collect()
 }
 
 /// Runs a job of `a`, and `b` after it, to its end; returns its root.
-async fn run(house: &House, crew: &Crew) -> (Task, Vec<Task>) {
-    let answer = submit(house, job_of(&[("a", &[]), ("b", &["a"])])).await;
+async fn run(service: &TestService, worker: &TestWorker) -> (Task, Vec<Task>) {
+    let answer = submit(service, job_of(&[("a", &[]), ("b", &["a"])])).await;
     for _ in 0..2 {
-        let claimed = crew.take().await;
-        crew.complete(&claimed, result("done")).await;
+        let claimed = worker.take().await;
+        worker.complete(&claimed, result("done")).await;
     }
     (answer.task.unwrap(), answer.subtasks)
 }
@@ -55,14 +60,14 @@ async fn run(house: &House, crew: &Crew) -> (Task, Vec<Task>) {
 #[tokio::test]
 async fn the_log_is_told_from_its_beginning_and_ends_with_the_job() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let crew = Crew::on(&redis).await;
-    let (root, subtasks) = run(&house, &crew).await;
-    let told = all(watch(&house, &root.task_id, "").await).await;
+    let service = TestService::start(&redis).await;
+    let worker = TestWorker::start(&redis).await;
+    let (root, subtasks) = run(&service, &worker).await;
+    let received = all(watch(&service, &root.task_id, "").await).await;
     let (r, a, b) = (&root.task_id, &subtasks[0].task_id, &subtasks[1].task_id);
-    let lines: Vec<_> = told
+    let lines: Vec<_> = received
         .iter()
-        .map(|told| told.event.as_ref().unwrap())
+        .map(|received| received.event.as_ref().unwrap())
         .map(|event| (event.kind(), &event.task_id))
         .collect();
     assert_eq!(
@@ -78,54 +83,63 @@ async fn the_log_is_told_from_its_beginning_and_ends_with_the_job() {
             (Completed, r),
         ]
     );
-    assert_eq!(told[2].event.as_ref().unwrap().worker_id, crew.worker_id());
+    assert_eq!(
+        received[2].event.as_ref().unwrap().worker_id,
+        worker.worker_id()
+    );
     // Each comes with its task as it is now, without what it resulted in.
-    for told in &told {
-        let (event, task) = (told.event.as_ref().unwrap(), told.task.as_ref().unwrap());
+    for received in &received {
+        let (event, task) = (
+            received.event.as_ref().unwrap(),
+            received.task.as_ref().unwrap(),
+        );
         assert_eq!(event.task_id, task.task_id);
         assert_eq!((task.state(), &task.result), (TaskState::Completed, &None));
     }
-    let mut cursors: Vec<_> = told
+    let mut cursors: Vec<_> = received
         .iter()
-        .map(|told| &told.event.as_ref().unwrap().cursor)
+        .map(|received| &received.event.as_ref().unwrap().cursor)
         .collect();
     cursors.dedup();
-    assert_eq!(cursors.len(), told.len());
+    assert_eq!(cursors.len(), received.len());
 }
 
 #[tokio::test]
 async fn a_watcher_goes_on_after_its_cursor() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let crew = Crew::on(&redis).await;
-    let (root, _) = run(&house, &crew).await;
-    let told = all(watch(&house, &root.task_id, "").await).await;
-    for (n, line) in told.iter().enumerate() {
+    let service = TestService::start(&redis).await;
+    let worker = TestWorker::start(&redis).await;
+    let (root, _) = run(&service, &worker).await;
+    let received = all(watch(&service, &root.task_id, "").await).await;
+    for (n, line) in received.iter().enumerate() {
         let cursor = &line.event.as_ref().unwrap().cursor;
-        let rest = all(watch(&house, &root.task_id, cursor).await).await;
-        assert_eq!(rest, told[n + 1..]);
+        let rest = all(watch(&service, &root.task_id, cursor).await).await;
+        assert_eq!(rest, received[n + 1..]);
     }
 }
 
 #[tokio::test]
 async fn of_a_subtask_only_its_own_events_are_told() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let crew = Crew::on(&redis).await;
-    let answer = submit(&house, job_of(&[("a", &[]), ("b", &["a"])])).await;
-    let stream = watch(&house, &answer.subtasks[0].task_id, "").await;
-    let claimed = crew.take().await;
-    crew.complete(&claimed, result("done")).await;
+    let service = TestService::start(&redis).await;
+    let worker = TestWorker::start(&redis).await;
+    let answer = submit(&service, job_of(&[("a", &[]), ("b", &["a"])])).await;
+    let stream = watch(&service, &answer.subtasks[0].task_id, "").await;
+    let claimed = worker.take().await;
+    worker.complete(&claimed, result("done")).await;
     // The job goes on, and the stream ends with the subtask.
-    let told = all(stream).await;
-    assert_eq!(kinds(&told), [Ready, Started, Completed]);
+    let received = all(stream).await;
+    assert_eq!(kinds(&received), [Ready, Started, Completed]);
 }
 
 #[tokio::test]
 async fn a_watcher_hears_at_once_what_happens() {
     let redis = Redis::start();
-    let (house, other) = (House::on(&redis).await, House::on(&redis).await);
-    let task_id = submit(&house, job("watched")).await.task.unwrap().task_id;
+    let (service, other) = (
+        TestService::start(&redis).await,
+        TestService::start(&redis).await,
+    );
+    let task_id = submit(&service, job("watched")).await.task.unwrap().task_id;
     let mut stream = watch(&other, &task_id, "").await;
     assert_eq!(next(&mut stream).await.0.kind(), Submitted);
     assert_eq!(next(&mut stream).await.0.kind(), Ready);
@@ -135,7 +149,7 @@ async fn a_watcher_hears_at_once_what_happens() {
         reason: "enough".to_owned(),
     };
     let asked = Instant::now();
-    house.tasks.clone().cancel_task(request).await.unwrap();
+    service.tasks.clone().cancel_task(request).await.unwrap();
     let (event, task) = next(&mut stream).await;
     let after = asked.elapsed();
     assert!(after < Duration::from_millis(500), "{after:?}");
@@ -147,21 +161,21 @@ async fn a_watcher_hears_at_once_what_happens() {
 #[tokio::test]
 async fn a_watch_of_a_job_taken_up_again_goes_on_past_its_first_end() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let crew = Crew::on(&redis).await;
-    let task_id = submit(&house, job("twice")).await.task.unwrap().task_id;
-    crew.fail(&crew.take().await, "no").await;
+    let service = TestService::start(&redis).await;
+    let worker = TestWorker::start(&redis).await;
+    let task_id = submit(&service, job("twice")).await.task.unwrap().task_id;
+    worker.fail(&worker.take().await, "no").await;
     let request = RetryTaskRequest {
         request_id: id(),
         task_id: task_id.clone(),
     };
-    house.tasks.clone().retry_task(request).await.unwrap();
-    let stream = watch(&house, &task_id, "").await;
-    crew.complete(&crew.take().await, result("yes")).await;
-    let told = all(stream).await;
+    service.tasks.clone().retry_task(request).await.unwrap();
+    let stream = watch(&service, &task_id, "").await;
+    worker.complete(&worker.take().await, result("yes")).await;
+    let received = all(stream).await;
     use TaskEventKind::{Failed, Retried};
     assert_eq!(
-        kinds(&told),
+        kinds(&received),
         [
             Submitted, Ready, Started, Failed, Retried, Ready, Started, Completed
         ]
@@ -171,12 +185,12 @@ async fn a_watch_of_a_job_taken_up_again_goes_on_past_its_first_end() {
 #[tokio::test]
 async fn a_watcher_is_let_go_when_the_service_stops() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let task_id = submit(&house, job("watched")).await.task.unwrap().task_id;
-    let mut stream = watch(&house, &task_id, "").await;
+    let service = TestService::start(&redis).await;
+    let task_id = submit(&service, job("watched")).await.task.unwrap().task_id;
+    let mut stream = watch(&service, &task_id, "").await;
     next(&mut stream).await;
     next(&mut stream).await;
-    house.stop().await;
+    service.stop().await;
     let refused = refusal(within(stream.message()).await);
     assert_eq!(refused, (Code::Unavailable, "STOPPING".into()));
 }
@@ -184,14 +198,14 @@ async fn a_watcher_is_let_go_when_the_service_stops() {
 #[tokio::test]
 async fn a_made_up_cursor_is_refused() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let task_id = submit(&house, job("watched")).await.task.unwrap().task_id;
+    let service = TestService::start(&redis).await;
+    let task_id = submit(&service, job("watched")).await.task.unwrap().task_id;
     for after_cursor in ["yesterday", "-", "1-", "1-2-3", "-1-0"] {
         let request = WatchTaskRequest {
             task_id: task_id.clone(),
             after_cursor: after_cursor.to_owned(),
         };
-        let refused = refusal(house.tasks.clone().watch_task(request).await.map(drop));
+        let refused = refusal(service.tasks.clone().watch_task(request).await.map(drop));
         assert_eq!(
             refused,
             (Code::InvalidArgument, "BAD_REQUEST".into()),
@@ -203,12 +217,12 @@ async fn a_made_up_cursor_is_refused() {
 #[tokio::test]
 async fn a_watch_that_redis_broke_goes_on_after_its_cursor() {
     let mut redis = Redis::start();
-    let house = House::on(&redis).await;
-    let crew = Crew::on(&redis).await;
-    let answer = submit(&house, job_of(&[("a", &[]), ("b", &["a"])])).await;
+    let service = TestService::start(&redis).await;
+    let worker = TestWorker::start(&redis).await;
+    let answer = submit(&service, job_of(&[("a", &[]), ("b", &["a"])])).await;
     let root_id = answer.task.unwrap().task_id;
-    let mut stream = watch(&house, &root_id, "").await;
-    let mut told = vec![next(&mut stream).await.0, next(&mut stream).await.0];
+    let mut stream = watch(&service, &root_id, "").await;
+    let mut received = vec![next(&mut stream).await.0, next(&mut stream).await.0];
     redis.kill();
     let (code, _) = refusal(within(stream.message()).await);
     assert_eq!(code, Code::Unavailable);
@@ -216,11 +230,11 @@ async fn a_watch_that_redis_broke_goes_on_after_its_cursor() {
     redis.restart();
     let again = WatchTaskRequest {
         task_id: root_id,
-        after_cursor: told[1].cursor.clone(),
+        after_cursor: received[1].cursor.clone(),
     };
     let stream = within(async {
         loop {
-            match house.tasks.clone().watch_task(again.clone()).await {
+            match service.tasks.clone().watch_task(again.clone()).await {
                 Ok(stream) => return stream.into_inner(),
                 Err(status) => assert_eq!(status.code(), Code::Unavailable),
             }
@@ -229,11 +243,16 @@ async fn a_watch_that_redis_broke_goes_on_after_its_cursor() {
     })
     .await;
     for _ in 0..2 {
-        let claimed = crew.take().await;
-        crew.complete(&claimed, result("done")).await;
+        let claimed = worker.take().await;
+        worker.complete(&claimed, result("done")).await;
     }
-    told.extend(all(stream).await.into_iter().filter_map(|told| told.event));
-    let kinds: Vec<_> = told.iter().map(TaskEvent::kind).collect();
+    received.extend(
+        all(stream)
+            .await
+            .into_iter()
+            .filter_map(|received| received.event),
+    );
+    let kinds: Vec<_> = received.iter().map(TaskEvent::kind).collect();
     let expected = [
         Submitted, Ready, Started, Completed, Ready, Started, Completed, Completed,
     ];

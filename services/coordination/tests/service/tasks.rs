@@ -5,8 +5,8 @@ use shim_proto::coordination::v1::*;
 use shim_redis_harness::Redis;
 use tonic::Code;
 
-use super::house::{House, id, object, refusal};
-use super::task_crew::{Crew, get, job, job_now, job_of, result, submit};
+use super::test_service::{TestService, id, object, refusal};
+use super::test_worker::{TestWorker, get, get_job, job, job_of, result, submit};
 
 fn files(count: usize, size_bytes: u64) -> Vec<FileHint> {
     let hint = |n| FileHint {
@@ -19,7 +19,7 @@ fn files(count: usize, size_bytes: u64) -> Vec<FileHint> {
 #[tokio::test]
 async fn a_small_job_is_one_task_that_waits_for_a_worker() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
+    let service = TestService::start(&redis).await;
     let asked = SubmitTaskRequest {
         kind: "fix".to_owned(),
         files: files(1, 4_000),
@@ -28,7 +28,7 @@ async fn a_small_job_is_one_task_that_waits_for_a_worker() {
         submitted_by: id(),
         ..job("Fix the leak")
     };
-    let answer = submit(&house, asked.clone()).await;
+    let answer = submit(&service, asked.clone()).await;
     assert!(
         answer.reasoning.contains("not above 8"),
         "{}",
@@ -53,17 +53,17 @@ async fn a_small_job_is_one_task_that_waits_for_a_worker() {
     assert_eq!(task.submitted_by, asked.submitted_by);
     assert_eq!(task.subtasks, None);
     assert!(task.created_at.is_some() && task.ready_at.is_some());
-    assert_eq!(get(&house, &task.task_id).await, task);
-    let claimed = Crew::on(&redis).await.take().await;
+    assert_eq!(get(&service, &task.task_id).await, task);
+    let claimed = TestWorker::start(&redis).await.take().await;
     assert_eq!(claimed.task.task_id, task.task_id);
 }
 
 #[tokio::test]
 async fn a_large_job_is_split_in_eight() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
+    let service = TestService::start(&redis).await;
     let answer = submit(
-        &house,
+        &service,
         SubmitTaskRequest {
             files: files(20, 60_000),
             workspace: "/repo".to_owned(),
@@ -104,14 +104,14 @@ async fn a_large_job_is_split_in_eight() {
 #[tokio::test]
 async fn a_graph_starts_with_what_waits_for_nothing() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
+    let service = TestService::start(&redis).await;
     let asked = job_of(&[
         ("test", &["build"]),
         ("build", &[]),
         ("lint", &[]),
         ("ship", &["test", "lint"]),
     ]);
-    let answer = submit(&house, asked).await;
+    let answer = submit(&service, asked).await;
     let states: Vec<_> = answer.subtasks.iter().map(Task::state).collect();
     use TaskState::{Pending, Ready};
     assert_eq!(states, [Pending, Ready, Ready, Pending]);
@@ -121,10 +121,10 @@ async fn a_graph_starts_with_what_waits_for_nothing() {
     assert_eq!(test.depends_on, [build.task_id.as_str()]);
     let mut before = vec![test.task_id.clone(), lint.task_id.clone()];
     before.sort_unstable();
-    let mut told = ship.depends_on.clone();
-    told.sort_unstable();
-    assert_eq!(told, before);
-    let (root, subtasks) = job_now(&house, &answer.task.unwrap().task_id).await;
+    let mut found = ship.depends_on.clone();
+    found.sort_unstable();
+    assert_eq!(found, before);
+    let (root, subtasks) = get_job(&service, &answer.task.unwrap().task_id).await;
     assert_eq!(subtasks, answer.subtasks);
     let counts = root.subtasks.unwrap();
     assert_eq!((counts.total, counts.waiting, counts.ready), (4, 2, 2));
@@ -133,12 +133,12 @@ async fn a_graph_starts_with_what_waits_for_nothing() {
 #[tokio::test]
 async fn a_schedule_waits_for_its_first_run() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
+    let service = TestService::start(&redis).await;
     let daily = SubmitTaskRequest {
         schedule: "0 6 * * *".to_owned(),
         ..job("Look at the logs")
     };
-    let task = submit(&house, daily).await.task.unwrap();
+    let task = submit(&service, daily).await.task.unwrap();
     assert_eq!(
         (task.state(), task.schedule.as_str()),
         (TaskState::Delayed, "0 6 * * *")
@@ -148,21 +148,21 @@ async fn a_schedule_waits_for_its_first_run() {
         (first.seconds.rem_euclid(24 * 3_600), first.nanos),
         (6 * 3_600, 0)
     );
-    assert!(Crew::on(&redis).await.look().await.is_none());
+    assert!(TestWorker::start(&redis).await.try_take().await.is_none());
 }
 
 #[tokio::test]
 async fn a_thousand_subtasks_come_back_in_their_order() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
+    let service = TestService::start(&redis).await;
     let keys: Vec<_> = (0..1_000).map(|n| format!("task {n}")).collect();
     let subtasks: Vec<(&str, &[&str])> = keys
         .iter()
         .map(|key| (key.as_str(), [].as_slice()))
         .collect();
-    let answer = submit(&house, job_of(&subtasks)).await;
-    let told: Vec<_> = answer.subtasks.iter().map(|task| &task.key).collect();
-    assert_eq!(told, keys.iter().collect::<Vec<_>>());
+    let answer = submit(&service, job_of(&subtasks)).await;
+    let found: Vec<_> = answer.subtasks.iter().map(|task| &task.key).collect();
+    assert_eq!(found, keys.iter().collect::<Vec<_>>());
 
     let mut listed = Vec::new();
     let mut request = ListTasksRequest {
@@ -171,7 +171,7 @@ async fn a_thousand_subtasks_come_back_in_their_order() {
         ..Default::default()
     };
     loop {
-        let page = house
+        let page = service
             .tasks
             .clone()
             .list_tasks(request.clone())
@@ -191,11 +191,14 @@ async fn a_thousand_subtasks_come_back_in_their_order() {
 #[tokio::test]
 async fn the_same_request_makes_one_job() {
     let redis = Redis::start();
-    let houses = [House::on(&redis).await, House::on(&redis).await];
+    let services = [
+        TestService::start(&redis).await,
+        TestService::start(&redis).await,
+    ];
     let asked = job_of(&[("a", &[]), ("b", &["a"])]);
-    let answers = join_all((0..16).map(|n| submit(&houses[n % 2], asked.clone()))).await;
+    let answers = join_all((0..16).map(|n| submit(&services[n % 2], asked.clone()))).await;
     assert!(answers.iter().all(|answer| *answer == answers[0]));
-    let mut tasks = houses[0].tasks.clone();
+    let mut tasks = services[0].tasks.clone();
     let listed = tasks.list_tasks(ListTasksRequest::default()).await.unwrap();
     assert_eq!(listed.into_inner().tasks.len(), 1);
     let other = SubmitTaskRequest {
@@ -209,15 +212,15 @@ async fn the_same_request_makes_one_job() {
 #[tokio::test]
 async fn jobs_are_listed_the_newest_first() {
     let redis = Redis::start();
-    let mut house = House::on(&redis).await;
+    let mut service = TestService::start(&redis).await;
     let mut goals = Vec::new();
     for n in 0..7 {
         let goal = format!("job {n}");
-        submit(&house, job(&goal)).await;
+        submit(&service, job(&goal)).await;
         goals.insert(0, goal);
     }
-    let crew = Crew::on(&redis).await;
-    let taken = crew.take().await.task;
+    let worker = TestWorker::start(&redis).await;
+    let taken = worker.take().await.task;
 
     let mut listed = Vec::new();
     let mut request = ListTasksRequest {
@@ -225,7 +228,7 @@ async fn jobs_are_listed_the_newest_first() {
         ..Default::default()
     };
     loop {
-        let page = house
+        let page = service
             .tasks
             .list_tasks(request.clone())
             .await
@@ -244,11 +247,16 @@ async fn jobs_are_listed_the_newest_first() {
         ..Default::default()
     };
     let of_worker = ListTasksRequest {
-        worker_id: crew.worker_id().to_owned(),
+        worker_id: worker.worker_id().to_owned(),
         ..Default::default()
     };
     for request in [running, of_worker] {
-        let page = house.tasks.list_tasks(request).await.unwrap().into_inner();
+        let page = service
+            .tasks
+            .list_tasks(request)
+            .await
+            .unwrap()
+            .into_inner();
         let ids: Vec<_> = page.tasks.iter().map(|task| &task.task_id).collect();
         assert_eq!(ids, [&taken.task_id]);
     }
@@ -257,8 +265,8 @@ async fn jobs_are_listed_the_newest_first() {
 #[tokio::test]
 async fn a_job_that_is_not_split_has_a_thousand_files_for_itself() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let crew = Crew::on(&redis).await;
+    let service = TestService::start(&redis).await;
+    let worker = TestWorker::start(&redis).await;
     let workspace = "/home/ada/{my} Projekte/größe";
     let whole = |request_id: String| SubmitTaskRequest {
         request_id,
@@ -267,13 +275,13 @@ async fn a_job_that_is_not_split_has_a_thousand_files_for_itself() {
         split: SplitPolicy::Never.into(),
         ..job("Rename it everywhere")
     };
-    let first = submit(&house, whole(id())).await.task.unwrap();
-    submit(&house, whole(id())).await;
-    let claimed = crew.take().await;
+    let first = submit(&service, whole(id())).await.task.unwrap();
+    submit(&service, whole(id())).await;
+    let claimed = worker.take().await;
     assert_eq!(claimed.task.task_id, first.task_id);
     assert_eq!(claimed.task.files.len(), 1_000);
     // The other job wants the same files.
-    assert!(crew.look().await.is_none());
-    crew.complete(&claimed, result("")).await;
-    assert_ne!(crew.take().await.task.task_id, first.task_id);
+    assert!(worker.try_take().await.is_none());
+    worker.complete(&claimed, result("")).await;
+    assert_ne!(worker.take().await.task.task_id, first.task_id);
 }

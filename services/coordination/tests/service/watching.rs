@@ -7,9 +7,9 @@ use shim_proto::coordination::v1::*;
 use shim_redis_harness::Redis;
 use tonic::Streaming;
 
-use super::house::{House, id, object, span, within};
+use super::test_service::{TestService, id, object, span, within};
 
-async fn put(house: &House, key: &str, n: &str, ttl: Option<u64>) -> u64 {
+async fn put(service: &TestService, key: &str, n: &str, ttl: Option<u64>) -> u64 {
     let request = PutStateRequest {
         request_id: id(),
         key: key.into(),
@@ -17,40 +17,40 @@ async fn put(house: &House, key: &str, n: &str, ttl: Option<u64>) -> u64 {
         ttl: ttl.and_then(span),
         ..Default::default()
     };
-    let answer = house.state.clone().put_state(request).await.unwrap();
+    let answer = service.state.clone().put_state(request).await.unwrap();
     answer.into_inner().version
 }
 
-async fn watch(house: &House, after_version: u64) -> Streaming<WatchStateResponse> {
+async fn watch(service: &TestService, after_version: u64) -> Streaming<WatchStateResponse> {
     let request = WatchStateRequest {
         key_prefix: "job/".into(),
         after_version,
         ..Default::default()
     };
-    let answer = house.state.clone().watch_state(request).await.unwrap();
+    let answer = service.state.clone().watch_state(request).await.unwrap();
     answer.into_inner()
 }
 
 async fn next(stream: &mut Streaming<WatchStateResponse>) -> Event {
-    let told = within(stream.message()).await.unwrap();
-    told.expect("the watch goes on").event.unwrap()
+    let response = within(stream.message()).await.unwrap();
+    response.expect("the watch goes on").event.unwrap()
 }
 
 #[tokio::test]
 async fn a_snapshot_then_every_change() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    put(&house, "job/1", "old", None).await;
-    put(&house, "other", "x", None).await;
-    let mut stream = watch(&house, 0).await;
+    let service = TestService::start(&redis).await;
+    put(&service, "job/1", "old", None).await;
+    put(&service, "other", "x", None).await;
+    let mut stream = watch(&service, 0).await;
     let Event::Entry(entry) = next(&mut stream).await else {
         panic!("an entry comes first")
     };
     assert_eq!(entry.key, "job/1");
     assert!(matches!(next(&mut stream).await, Event::Synced(_)));
 
-    let version = put(&house, "job/2", "new", None).await;
-    put(&house, "other", "y", None).await;
+    let version = put(&service, "job/2", "new", None).await;
+    put(&service, "other", "y", None).await;
     let Event::Changed(change) = next(&mut stream).await else {
         panic!("a change")
     };
@@ -65,7 +65,7 @@ async fn a_snapshot_then_every_change() {
         key: "job/1".into(),
         ..Default::default()
     };
-    house.state.clone().delete_state(delete).await.unwrap();
+    service.state.clone().delete_state(delete).await.unwrap();
     let Event::Changed(change) = next(&mut stream).await else {
         panic!("a change")
     };
@@ -76,9 +76,9 @@ async fn a_snapshot_then_every_change() {
 #[tokio::test]
 async fn nothing_is_missed_between_the_snapshot_and_the_first_change() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
+    let service = TestService::start(&redis).await;
     let writer = {
-        let state = house.state.clone();
+        let state = service.state.clone();
         tokio::spawn(async move {
             for n in 0..500 {
                 let request = PutStateRequest {
@@ -92,7 +92,7 @@ async fn nothing_is_missed_between_the_snapshot_and_the_first_change() {
         })
     };
     for _ in 0..5 {
-        let mut stream = watch(&house, 0).await;
+        let mut stream = watch(&service, 0).await;
         let mut seen = std::collections::BTreeSet::new();
         while seen.len() < 500 {
             match next(&mut stream).await {
@@ -108,10 +108,10 @@ async fn nothing_is_missed_between_the_snapshot_and_the_first_change() {
 #[tokio::test]
 async fn a_watch_goes_on_where_an_earlier_one_ended() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let seen = put(&house, "job/1", "1", None).await;
-    let missed = put(&house, "job/2", "2", None).await;
-    let mut stream = watch(&house, seen).await;
+    let service = TestService::start(&redis).await;
+    let seen = put(&service, "job/1", "1", None).await;
+    let missed = put(&service, "job/2", "2", None).await;
+    let mut stream = watch(&service, seen).await;
     let Event::Changed(change) = next(&mut stream).await else {
         panic!("the change that was missed")
     };
@@ -121,14 +121,14 @@ async fn a_watch_goes_on_where_an_earlier_one_ended() {
 #[tokio::test]
 async fn who_is_too_far_behind_gets_a_new_snapshot() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let seen = put(&house, "job/1", "1", None).await;
-    put(&house, "job/2", "2", None).await;
-    put(&house, "job/3", "3", None).await;
+    let service = TestService::start(&redis).await;
+    let seen = put(&service, "job/1", "1", None).await;
+    put(&service, "job/2", "2", None).await;
+    put(&service, "job/3", "3", None).await;
     redis
-        .ask(&["XTRIM", "shim:{ns:default}:state-changes", "MAXLEN", "1"])
+        .command(&["XTRIM", "shim:{ns:default}:state-changes", "MAXLEN", "1"])
         .unwrap();
-    let mut stream = watch(&house, seen).await;
+    let mut stream = watch(&service, seen).await;
     assert!(matches!(next(&mut stream).await, Event::Resync(_)));
     for key in ["job/1", "job/2", "job/3"] {
         let Event::Entry(entry) = next(&mut stream).await else {
@@ -142,10 +142,10 @@ async fn who_is_too_far_behind_gets_a_new_snapshot() {
 #[tokio::test]
 async fn what_expires_is_told_and_off_the_lists() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let mut stream = watch(&house, 0).await;
+    let service = TestService::start(&redis).await;
+    let mut stream = watch(&service, 0).await;
     assert!(matches!(next(&mut stream).await, Event::Synced(_)));
-    put(&house, "job/short", "1", Some(1_000)).await;
+    put(&service, "job/short", "1", Some(1_000)).await;
     assert!(matches!(next(&mut stream).await, Event::Changed(_)));
     let Event::Changed(change) = next(&mut stream).await else {
         panic!("the expiry")
@@ -153,7 +153,7 @@ async fn what_expires_is_told_and_off_the_lists() {
     assert_eq!(change.kind(), StateChangeKind::Expired);
     assert_eq!((change.key.as_str(), change.entry), ("job/short", None));
     let names = redis
-        .ask(&["ZCARD", "shim:{ns:default}:state-names"])
+        .command(&["ZCARD", "shim:{ns:default}:state-names"])
         .unwrap();
     assert_eq!(names.integer(), Some(0));
 }
@@ -161,11 +161,13 @@ async fn what_expires_is_told_and_off_the_lists() {
 #[tokio::test]
 async fn a_watch_outlives_lost_subscriptions() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let mut stream = watch(&house, 0).await;
+    let service = TestService::start(&redis).await;
+    let mut stream = watch(&service, 0).await;
     assert!(matches!(next(&mut stream).await, Event::Synced(_)));
-    redis.ask(&["CLIENT", "KILL", "TYPE", "pubsub"]).unwrap();
-    let version = put(&house, "job/1", "1", None).await;
+    redis
+        .command(&["CLIENT", "KILL", "TYPE", "pubsub"])
+        .unwrap();
+    let version = put(&service, "job/1", "1", None).await;
     let Event::Changed(change) = next(&mut stream).await else {
         panic!("the change")
     };
@@ -175,22 +177,22 @@ async fn a_watch_outlives_lost_subscriptions() {
 #[tokio::test]
 async fn a_watch_goes_on_while_nothing_can_be_written() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let mut stream = watch(&house, 0).await;
+    let service = TestService::start(&redis).await;
+    let mut stream = watch(&service, 0).await;
     assert!(matches!(next(&mut stream).await, Event::Synced(_)));
     let writers_need = |replicas: &str| {
         redis
-            .ask(&["CONFIG", "SET", "min-replicas-to-write", replicas])
+            .command(&["CONFIG", "SET", "min-replicas-to-write", replicas])
             .unwrap();
     };
     writers_need("1");
     // It looks by itself more than once meanwhile, and finds nothing to tell.
-    let told = tokio::time::timeout(Duration::from_millis(2_500), stream.message()).await;
-    assert!(told.is_err(), "{told:?}");
-    let stats = redis.ask(&["INFO", "errorstats"]).unwrap();
+    let response = tokio::time::timeout(Duration::from_millis(2_500), stream.message()).await;
+    assert!(response.is_err(), "{response:?}");
+    let stats = redis.command(&["INFO", "errorstats"]).unwrap();
     assert!(stats.text().unwrap().contains("NOREPLICAS"));
     writers_need("0");
-    let version = put(&house, "job/1", "1", None).await;
+    let version = put(&service, "job/1", "1", None).await;
     let Event::Changed(change) = next(&mut stream).await else {
         panic!("the change")
     };

@@ -7,18 +7,26 @@ use shim_proto::coordination::v1::*;
 use shim_redis_harness::Redis;
 use tonic::Streaming;
 
-use super::house::{House, within};
-use super::registry::{beat, beat_as, leaving, register, registration};
+use super::registry::{heartbeat, heartbeat_as, leaving, register, registration};
+use super::test_service::{TestService, within};
 
-pub(crate) async fn watch(house: &House, after_position: u64) -> Streaming<WatchWorkersResponse> {
+pub(crate) async fn watch(
+    service: &TestService,
+    after_position: u64,
+) -> Streaming<WatchWorkersResponse> {
     let request = WatchWorkersRequest { after_position };
-    let answer = house.registry.clone().watch_workers(request).await.unwrap();
+    let answer = service
+        .registry
+        .clone()
+        .watch_workers(request)
+        .await
+        .unwrap();
     answer.into_inner()
 }
 
 pub(crate) async fn next(stream: &mut Streaming<WatchWorkersResponse>) -> Event {
-    let told = within(stream.message()).await.unwrap();
-    told.expect("the watch goes on").event.unwrap()
+    let response = within(stream.message()).await.unwrap();
+    response.expect("the watch goes on").event.unwrap()
 }
 
 async fn next_change(stream: &mut Streaming<WatchWorkersResponse>) -> WorkerChange {
@@ -31,29 +39,29 @@ async fn next_change(stream: &mut Streaming<WatchWorkersResponse>) -> WorkerChan
 #[tokio::test]
 async fn a_watcher_sees_who_is_there_and_then_every_change() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let first = register(&house, registration()).await;
-    let mut stream = watch(&house, 0).await;
+    let service = TestService::start(&redis).await;
+    let first = register(&service, registration()).await;
+    let mut stream = watch(&service, 0).await;
     assert_eq!(next(&mut stream).await, Event::Worker(first.clone()));
     assert!(matches!(next(&mut stream).await, Event::Synced(_)));
 
-    let second = register(&house, registration()).await;
+    let second = register(&service, registration()).await;
     let change = next_change(&mut stream).await;
     assert_eq!(change.kind(), WorkerChangeKind::Registered);
     assert_eq!(change.worker, Some(second.clone()));
     // A beat that changes nothing is not told.
-    beat(&house, &first).await.unwrap();
+    heartbeat(&service, &first).await.unwrap();
     let busy = HeartbeatRequest {
         running: 1,
         ..Default::default()
     };
-    beat_as(&house, &second, busy).await.unwrap();
+    heartbeat_as(&service, &second, busy).await.unwrap();
     let change = next_change(&mut stream).await;
     assert_eq!(change.kind(), WorkerChangeKind::Changed);
     let changed = change.worker.unwrap();
     assert_eq!(changed.worker_id, second.worker_id);
     assert_eq!(changed.state(), WorkerState::Busy);
-    house
+    service
         .registry
         .clone()
         .deregister_worker(leaving(&first))
@@ -68,15 +76,15 @@ async fn a_watcher_sees_who_is_there_and_then_every_change() {
 async fn a_watcher_misses_nothing_while_workers_come_and_go() {
     const WORKERS: usize = 200;
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let before = register(&house, registration()).await;
+    let service = TestService::start(&redis).await;
+    let before = register(&service, registration()).await;
     let mut streams = Vec::new();
     for n in 0..WORKERS {
         if n % 40 == 0 {
-            streams.push(watch(&house, 0).await);
+            streams.push(watch(&service, 0).await);
         }
-        let worker = register(&house, registration()).await;
-        house
+        let worker = register(&service, registration()).await;
+        service
             .registry
             .clone()
             .deregister_worker(leaving(&worker))
@@ -84,7 +92,7 @@ async fn a_watcher_misses_nothing_while_workers_come_and_go() {
             .unwrap();
     }
     // The history from its beginning is what every watcher must have seen of the time after its snapshot.
-    let mut history = watch(&house, before.epoch).await;
+    let mut history = watch(&service, before.epoch).await;
     let mut left_at = BTreeMap::new();
     while left_at.len() < WORKERS {
         let change = next_change(&mut history).await;

@@ -6,76 +6,84 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use shim_runtime::lifecycle::Shutdown;
-use shim_store::tasks::{Class, Head};
+use shim_store::tasks::{Class, QueueHead};
 use shim_store::{Error, Store};
 use tokio::time::{Instant, sleep};
 
-use super::lookout::{Lookout, Rumours};
-use super::offer::Offers;
-use super::waitroom::{Seen, Waiter, Waitroom};
-use crate::domain::assignment::{Candidate, Waiting, assign, head_start};
+use super::handoff::PendingClaims;
+use super::triggers::{QueueNotifications, Triggers};
+use super::wait_queue::{WaitQueue, Waiter, WaiterSnapshot};
+use crate::domain::assignment::{Candidate, ReadyTask, assign, head_start};
 
 /// Tasks looked at for one match, of each queue.
-const MOST_HEADS: usize = 64;
+const MAX_HEADS: usize = 64;
 /// Who lost a task to another process knows for so long that there are others.
 const CONTESTED_FOR: Duration = Duration::from_secs(10);
 
 /// Matches until the shutdown.
-pub(super) struct Matching {
+pub(super) struct Matcher {
     store: Store,
-    room: Arc<Waitroom>,
-    offers: Arc<Offers>,
+    wait_queue: Arc<WaitQueue>,
+    pending_claims: Arc<PendingClaims>,
     /// When another process was faster last.
     contested_at: Option<Instant>,
 }
 
 /// What the look that is going on learned.
 #[derive(Default)]
-struct Look {
+struct MatchRound {
     /// Queues whose first tasks could not be had: others were faster, or the queue is paused.
-    barren: HashSet<String>,
+    exhausted: HashSet<String>,
 }
 
-impl Matching {
-    pub(super) fn new(store: Store, room: Arc<Waitroom>, offers: Arc<Offers>) -> Self {
+impl Matcher {
+    pub(super) fn new(
+        store: Store,
+        wait_queue: Arc<WaitQueue>,
+        pending_claims: Arc<PendingClaims>,
+    ) -> Self {
         Self {
             store,
-            room,
-            offers,
+            wait_queue,
+            pending_claims,
             contested_at: None,
         }
     }
 
     /// A task that is being had at the shutdown is handed over first.
     pub(super) async fn run(mut self, shutdown: Shutdown) {
-        let (store, room, rumours) = (self.store.clone(), self.room.clone(), Rumours::default());
-        let mut lookout = Lookout::new(&store, &rumours);
+        let (store, wait_queue, notifications) = (
+            self.store.clone(),
+            self.wait_queue.clone(),
+            QueueNotifications::default(),
+        );
+        let mut triggers = Triggers::new(&store, &notifications);
         let matching = async {
             while !shutdown.is_begun() {
                 tokio::select! {
-                    () = lookout.until_something_happens(&room.arrived) => {}
+                    () = triggers.wait(&wait_queue.arrived) => {}
                     () = shutdown.wait() => return,
                 }
-                let number = room.begin_look();
-                let mut look = Look::default();
-                while self.match_once(&mut lookout, &mut look).await {}
-                room.end_look(number);
+                let round_number = wait_queue.begin_round();
+                let mut round = MatchRound::default();
+                while self.match_once(&mut triggers, &mut round).await {}
+                wait_queue.end_round(round_number);
             }
         };
         tokio::select! {
             () = matching => {}
-            () = rumours.gather(&store) => {}
+            () = notifications.listen(&store) => {}
         }
     }
 
     /// Matches those who wait with what waits; tells whether to look again at once.
-    async fn match_once(&mut self, lookout: &mut Lookout<'_>, look: &mut Look) -> bool {
-        let waiting = self.room.who();
+    async fn match_once(&mut self, triggers: &mut Triggers<'_>, round: &mut MatchRound) -> bool {
+        let waiting = self.wait_queue.snapshots();
         if waiting.is_empty() {
             return false;
         }
-        let queues = lookout.queues().await;
-        let heads = match self.heads(&waiting, queues, look).await {
+        let queues = triggers.queues().await;
+        let heads = match self.heads(&waiting, queues, round).await {
             Ok(heads) if !heads.is_empty() => heads,
             Ok(_) => return false,
             Err(error) => {
@@ -83,7 +91,7 @@ impl Matching {
                 return false;
             }
         };
-        let waiting = self.with_room(waiting).await;
+        let waiting = self.with_free_slots(waiting).await;
         let matches = choose(&heads, &waiting, queues);
         if matches.is_empty() {
             return false;
@@ -93,40 +101,42 @@ impl Matching {
             .is_some_and(|at| at.elapsed() < CONTESTED_FOR);
         let attempts = matches.into_iter().filter_map(|(head, worker)| {
             let (head, seen) = (&heads[head], &waiting[worker]);
-            let waiter = self.room.call(seen.ticket)?;
-            let pause = is_contested.then(|| head_start(&seen.candidate, &head.near));
-            Some(self.attempt(&head.queue, waiter, pause))
+            let waiter = self.wait_queue.take(seen.ticket)?;
+            let delay = is_contested.then(|| head_start(&seen.candidate, &head.near));
+            Some(self.attempt(&head.queue, waiter, delay))
         });
-        let barren: Vec<&str> = join_all(attempts).await.into_iter().flatten().collect();
-        if !barren.is_empty() {
+        let exhausted: Vec<&str> = join_all(attempts).await.into_iter().flatten().collect();
+        if !exhausted.is_empty() {
             self.contested_at = Some(Instant::now());
         }
-        look.barren.extend(barren.into_iter().map(str::to_owned));
+        round
+            .exhausted
+            .extend(exhausted.into_iter().map(str::to_owned));
         true
     }
 
     /// What waits first for those who wait, in order.
     async fn heads(
         &self,
-        waiting: &[Seen],
+        waiting: &[WaiterSnapshot],
         queues: &[Class],
-        look: &Look,
-    ) -> Result<Vec<Head>, Error> {
+        round: &MatchRound,
+    ) -> Result<Vec<QueueHead>, Error> {
         let wanted: Vec<&str> = queues
             .iter()
-            .filter(|class| !look.barren.contains(&class.name))
+            .filter(|class| !round.exhausted.contains(&class.name))
             .filter(|class| waiting.iter().any(|seen| seen.fits(&class.requirements)))
             .map(|class| class.name.as_str())
             .collect();
         if wanted.is_empty() {
             return Ok(Vec::new());
         }
-        let most = waiting.len().min(MOST_HEADS);
+        let most = waiting.len().min(MAX_HEADS);
         self.store.tasks.heads(&wanted, most).await
     }
 
     /// Those who have room for a task, with what they have now; a worker may wait more than once.
-    async fn with_room(&self, waiting: Vec<Seen>) -> Vec<Seen> {
+    async fn with_free_slots(&self, waiting: Vec<WaiterSnapshot>) -> Vec<WaiterSnapshot> {
         let mut running: HashMap<String, u32> = HashMap::new();
         let loads = waiting.iter().map(|seen| &seen.candidate.worker_id);
         let loads: HashSet<&String> = loads.collect();
@@ -136,13 +146,13 @@ impl Matching {
             (id.clone(), running)
         });
         running.extend(join_all(loads).await);
-        let with_room = waiting.into_iter().filter_map(|mut seen| {
+        let with_free_slots = waiting.into_iter().filter_map(|mut seen| {
             let running = running.get_mut(&seen.candidate.worker_id)?;
             seen.candidate.running = *running;
             *running += 1;
             (seen.candidate.running < seen.candidate.capacity).then_some(seen)
         });
-        with_room.collect()
+        with_free_slots.collect()
     }
 
     /// Has a task for a worker, after others had so long to be faster; one that comes to nothing puts the worker back.
@@ -151,21 +161,21 @@ impl Matching {
         &self,
         queue: &'a str,
         waiter: Waiter,
-        pause: Option<Duration>,
+        delay: Option<Duration>,
     ) -> Option<&'a str> {
-        if let Some(pause) = pause.filter(|pause| !pause.is_zero()) {
-            sleep(pause).await;
+        if let Some(delay) = delay.filter(|delay| !delay.is_zero()) {
+            sleep(delay).await;
         }
-        let attempt = self.offers.attempt(&waiter.request_id);
+        let attempt = self.pending_claims.begin_attempt(&waiter.request_id);
         match self.store.tasks.take(queue, &waiter.claimer).await {
             Ok(Some(claimed)) => {
-                self.room.note_turn(&waiter.worker.worker_id);
+                self.wait_queue.record_assignment(&waiter.worker.worker_id);
                 // What is not accepted goes back when it is dropped.
-                let _ = waiter.answer.send(Ok(attempt.came_to(claimed)));
+                let _ = waiter.answer.send(Ok(attempt.into_handoff(claimed)));
                 None
             }
             Ok(None) => {
-                self.room.put_back(waiter);
+                self.wait_queue.put_back(waiter);
                 Some(queue)
             }
             Err(error) => {
@@ -177,10 +187,14 @@ impl Matching {
 }
 
 /// Chooses which task, by its place, goes to which worker.
-fn choose(heads: &[Head], waiting: &[Seen], queues: &[Class]) -> Vec<(usize, usize)> {
+fn choose(
+    heads: &[QueueHead],
+    waiting: &[WaiterSnapshot],
+    queues: &[Class],
+) -> Vec<(usize, usize)> {
     let tasks: Vec<_> = heads
         .iter()
-        .map(|head| Waiting {
+        .map(|head| ReadyTask {
             queue: &head.queue,
             strategy: head.strategy,
             near: &head.near,

@@ -4,10 +4,10 @@
 //! times a second; each look matches as many as it can. That exactly one worker gets a task is the store's business.
 //! While Redis is away those who wait already wait on; whoever comes then is told so within a second.
 
-mod lookout;
+mod handoff;
 mod matching;
-mod offer;
-mod waitroom;
+mod triggers;
+mod wait_queue;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,25 +15,25 @@ use std::time::Duration;
 use shim_proto::coordination::v1::Worker;
 use shim_runtime::lifecycle::Shutdown;
 use shim_store::tasks::{Claimed, Claimer};
-use shim_store::{Error, Once, Store};
+use shim_store::{Error, IdempotencyKey, Store};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use matching::Matching;
-use offer::{Answer, Offers};
-use waitroom::{Waiter, Waitroom};
+use handoff::{HandoffResult, PendingClaims};
+use matching::Matcher;
+use wait_queue::{WaitQueue, Waiter};
 
 /// Who does not want to wait gets what is there all the same; a look takes no longer than this.
-const LOOK_WITHIN: Duration = Duration::from_secs(1);
+const ROUND_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Matches workers and tasks. Clones share those who wait.
 #[derive(Clone)]
 pub(crate) struct Distributor {
     store: Store,
-    room: Arc<Waitroom>,
-    offers: Arc<Offers>,
+    wait_queue: Arc<WaitQueue>,
+    pending_claims: Arc<PendingClaims>,
     shutdown: Shutdown,
     matching: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
@@ -41,14 +41,14 @@ pub(crate) struct Distributor {
 impl Distributor {
     /// Starts matching, until the shutdown.
     pub(crate) fn start(store: Store, shutdown: Shutdown) -> Self {
-        let room: Arc<Waitroom> = Arc::default();
-        let offers = Arc::new(Offers::new(store.clone()));
-        let matching = Matching::new(store.clone(), room.clone(), offers.clone());
+        let wait_queue: Arc<WaitQueue> = Arc::default();
+        let pending_claims = Arc::new(PendingClaims::new(store.clone()));
+        let matching = Matcher::new(store.clone(), wait_queue.clone(), pending_claims.clone());
         let matching = tokio::spawn(matching.run(shutdown.clone()));
         Self {
             store,
-            room,
-            offers,
+            wait_queue,
+            pending_claims,
             shutdown,
             matching: Arc::new(Mutex::new(Some(matching))),
         }
@@ -71,13 +71,16 @@ impl Distributor {
     pub(crate) async fn claim(
         &self,
         worker: &Worker,
-        once: Once,
+        idempotency_key: IdempotencyKey,
         wait: Duration,
     ) -> Result<Option<Claimed>, Error> {
         let (answer, mut answered) = oneshot::channel();
         // Its guard is dropped before the channel with what may be in that, which is nobody's then.
-        let asking = self.offers.asks(&once.request_id).await;
-        let claimer = claimer(worker, once.clone());
+        let call_guard = self
+            .pending_claims
+            .begin_call(&idempotency_key.request_id)
+            .await;
+        let claimer = claimer(worker, idempotency_key.clone());
         let tasks = &self.store.tasks;
         let (before, running) = tokio::try_join!(
             tasks.claimed_before(&claimer),
@@ -89,7 +92,7 @@ impl Distributor {
                 return Err(Error::NoRoom(worker.worker_id.clone()));
             }
             None => {
-                let waiter = Waiter::new(worker, once, answer);
+                let waiter = Waiter::new(worker, idempotency_key, answer);
                 match self.wait(waiter, &mut answered, sleep(wait)).await? {
                     Some(claimed) => Some(claimed),
                     // A call with the same id that was given up meanwhile may have left its task to this one.
@@ -98,7 +101,7 @@ impl Distributor {
             }
         };
         if claimed.is_some() {
-            asking.is_answered();
+            call_guard.mark_answered();
         }
         Ok(claimed)
     }
@@ -110,7 +113,7 @@ impl Distributor {
     pub(crate) async fn claim_until(
         &self,
         worker: &Worker,
-        once: Once,
+        idempotency_key: IdempotencyKey,
         wait: Duration,
         stop: &CancellationToken,
     ) -> Result<Option<Claimed>, Error> {
@@ -121,7 +124,7 @@ impl Distributor {
             }
         };
         let (answer, mut answered) = oneshot::channel();
-        let waiter = Waiter::new(worker, once, answer);
+        let waiter = Waiter::new(worker, idempotency_key, answer);
         self.wait(waiter, &mut answered, stop).await
     }
 
@@ -132,56 +135,62 @@ impl Distributor {
     pub(crate) async fn claimed_before(
         &self,
         worker: &Worker,
-        once: Once,
+        idempotency_key: IdempotencyKey,
     ) -> Result<Option<Claimed>, Error> {
         let tasks = &self.store.tasks;
-        tasks.claimed_before(&claimer(worker, once)).await
+        tasks
+            .claimed_before(&claimer(worker, idempotency_key))
+            .await
     }
 
     async fn wait(
         &self,
         waiter: Waiter,
-        answered: &mut oneshot::Receiver<Answer>,
+        answered: &mut oneshot::Receiver<HandoffResult>,
         stop: impl Future<Output = ()>,
     ) -> Result<Option<Claimed>, Error> {
         // Whoever is dropped here waits no more.
-        let place = self.room.enter(waiter);
+        let guard = self.wait_queue.add(waiter);
         let stop = async {
             stop.await;
             // Nobody leaves before the room was looked at with it in there.
-            let _ = timeout(LOOK_WITHIN, self.room.looked(place.number)).await;
+            let _ = timeout(
+                ROUND_TIMEOUT,
+                self.wait_queue.round_ended(guard.round_number),
+            )
+            .await;
         };
         let nothing = tokio::select! {
-            answer = &mut *answered => return given(answer, Err(Error::Stopping)),
+            answer = &mut *answered => return claimed_of(answer, Err(Error::Stopping)),
             () = stop => Ok(None),
             () = self.shutdown.wait() => Err(Error::Stopping),
         };
-        if place.leave() {
+        if guard.withdraw() {
             return nothing;
         }
         // A task is being had for it at this moment, which takes no longer than Redis may.
-        given(answered.await, nothing)
+        claimed_of(answered.await, nothing)
     }
 }
 
-fn claimer(worker: &Worker, once: Once) -> Claimer {
+fn claimer(worker: &Worker, idempotency_key: IdempotencyKey) -> Claimer {
     Claimer {
         worker_id: worker.worker_id.clone(),
         epoch: worker.epoch,
         kind: worker.kind(),
         session_id: worker.session_id.clone(),
         capacity: worker.capacity,
-        once: Some(once),
+        idempotency_key: Some(idempotency_key),
     }
 }
 
 /// What came of waiting; `nothing` if it came to nothing.
-fn given(
-    answer: Result<Answer, oneshot::error::RecvError>,
+fn claimed_of(
+    answer: Result<HandoffResult, oneshot::error::RecvError>,
     nothing: Result<Option<Claimed>, Error>,
 ) -> Result<Option<Claimed>, Error> {
     match answer {
-        Ok(Ok(offer)) => Ok(offer.accept()),
+        Ok(Ok(handoff)) => Ok(handoff.accept()),
         Ok(Err(error)) => Err(error),
         Err(_) => nothing,
     }

@@ -8,9 +8,9 @@ use std::time::Duration;
 use shim_proto::coordination::v1::AssignmentStrategy;
 
 /// The head start that workers of other processes get before one that has no room but for one.
-const LONGEST_HEAD_START: Duration = Duration::from_millis(20);
+const MAX_HEAD_START: Duration = Duration::from_millis(20);
 /// The least head start for the worker that has a task's files at hand.
-const FOR_THE_NEAR: Duration = Duration::from_millis(5);
+const FILES_HEAD_START: Duration = Duration::from_millis(5);
 
 /// A worker that waits for a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub(crate) struct Candidate {
 
 /// A task that waits for a worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Waiting<'a> {
+pub(crate) struct ReadyTask<'a> {
     /// The queue it is first in.
     pub(crate) queue: &'a str,
     /// How to choose.
@@ -40,20 +40,20 @@ pub(crate) struct Waiting<'a> {
 
 /// Chooses a worker for each task; both are named by their places. `fits` tells whether a worker may look into a queue.
 pub(crate) fn assign(
-    tasks: &[Waiting<'_>],
+    tasks: &[ReadyTask<'_>],
     workers: &[Candidate],
     fits: impl Fn(&str, usize) -> bool,
 ) -> Vec<(usize, usize)> {
     let mut free: Vec<usize> = (0..workers.len()).collect();
     let mut chosen = Vec::new();
-    for (place, task) in tasks.iter().enumerate() {
+    for (task_index, task) in tasks.iter().enumerate() {
         let best = free
             .iter()
             .enumerate()
             .filter(|(_, worker)| fits(task.queue, **worker))
             .min_by(|(_, a), (_, b)| rank(task, &workers[**a]).cmp(&rank(task, &workers[**b])));
         if let Some((index, _)) = best {
-            chosen.push((place, free.swap_remove(index)));
+            chosen.push((task_index, free.swap_remove(index)));
         }
         if free.is_empty() {
             break;
@@ -63,7 +63,7 @@ pub(crate) fn assign(
 }
 
 /// The lowest gets the task: whoever has its files at hand, then by its strategy, then whoever waited longest for one.
-fn rank<'a>(task: &Waiting<'_>, worker: &'a Candidate) -> (bool, u64, u64, u64, &'a str) {
+fn rank<'a>(task: &ReadyTask<'_>, worker: &'a Candidate) -> (bool, u64, u64, u64, &'a str) {
     let is_far = task.near.is_empty() || task.near != worker.worker_id;
     let load = u64::from(worker.running) * 1_000 / u64::from(worker.capacity.max(1));
     let capabilities = worker.capabilities as u64;
@@ -78,11 +78,11 @@ fn rank<'a>(task: &Waiting<'_>, worker: &'a Candidate) -> (bool, u64, u64, u64, 
 
 /// How long a worker lets those of other processes go first, who may have less to do or the task's files at hand.
 pub(crate) fn head_start(worker: &Candidate, near: &str) -> Duration {
-    let by_load = LONGEST_HEAD_START * worker.running / worker.capacity.max(1);
+    let by_load = MAX_HEAD_START * worker.running / worker.capacity.max(1);
     if near.is_empty() || near == worker.worker_id {
         by_load
     } else {
-        by_load.max(FOR_THE_NEAR)
+        by_load.max(FILES_HEAD_START)
     }
 }
 
@@ -100,15 +100,15 @@ mod tests {
         }
     }
 
-    fn task(strategy: AssignmentStrategy) -> Waiting<'static> {
-        Waiting {
+    fn task(strategy: AssignmentStrategy) -> ReadyTask<'static> {
+        ReadyTask {
             queue: "work",
             strategy,
             near: "",
         }
     }
 
-    fn winner(task: Waiting<'_>, workers: &[Candidate]) -> usize {
+    fn winner(task: ReadyTask<'_>, workers: &[Candidate]) -> usize {
         assign(&[task], workers, |_, _| true)[0].1
     }
 
@@ -138,14 +138,14 @@ mod tests {
     fn the_idle_and_the_near_wait_for_nobody() {
         assert_eq!(head_start(&worker("a", 0, 4), ""), Duration::ZERO);
         assert_eq!(head_start(&worker("a", 0, 4), "a"), Duration::ZERO);
-        assert_eq!(head_start(&worker("a", 0, 4), "b"), FOR_THE_NEAR);
-        assert_eq!(head_start(&worker("a", 2, 4), "b"), LONGEST_HEAD_START / 2);
+        assert_eq!(head_start(&worker("a", 0, 4), "b"), FILES_HEAD_START);
+        assert_eq!(head_start(&worker("a", 2, 4), "b"), MAX_HEAD_START / 2);
     }
 
     #[test]
     fn who_had_the_files_last_comes_before_all() {
         let workers = [worker("a", 0, 4), worker("b", 3, 4)];
-        let near = Waiting {
+        let near = ReadyTask {
             near: "b",
             ..task(AssignmentStrategy::LeastLoaded)
         };
@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn tasks_are_served_in_their_order_and_nobody_gets_two() {
         let workers = [worker("a", 0, 1), worker("b", 0, 1)];
-        let in_queue = |queue| Waiting {
+        let in_queue = |queue| ReadyTask {
             queue,
             ..task(AssignmentStrategy::LeastLoaded)
         };

@@ -7,12 +7,15 @@ use shim_proto::coordination::v1::TaskResult;
 use shim_runtime::{free_form, redact};
 use tokio_util::sync::CancellationToken;
 
-use super::child::{End, Ended, Halt, Run};
-use super::command::{failed, shown, timed_out};
+use super::child::{ExitCause, Run, RunError, RunOutput};
+use super::command::{display_path, failed, timed_out};
 use super::program::Program;
-use super::stream_json::Verdict;
+use super::stream_json::AgentResult;
 use super::transcript::Transcript;
-use super::{Claim, EXECUTOR_FAILED, Executor, Failure, Outcome, Pulse, output, prompt};
+use super::{
+    AttemptFailure, AttemptOutcome, ClaimedTask, EXECUTOR_FAILED, Executor, ProgressHandle, output,
+    prompt,
+};
 
 /// What makes the usual program speak the format, unless other arguments are configured.
 const USUAL_ARGS: [&str; 4] = ["-p", "--output-format", "stream-json", "--verbose"];
@@ -30,56 +33,68 @@ impl Agent {
         Self { program }
     }
 
-    async fn attempt(&self, run: Run<'_>) -> Result<Outcome, Halt> {
+    async fn attempt(&self, run: Run<'_>) -> Result<AttemptOutcome, RunError> {
         let args = self.program.config.args.iter().cloned();
         let input = prompt::as_text(run.claim).into_bytes();
         let mut transcript = Transcript::default();
-        let hear = |line: &[u8]| {
-            run.pulse.tell(transcript.hear(line));
+        let on_line = |line: &[u8]| {
+            run.progress.update(transcript.push(line));
             transcript.is_over()
         };
-        let ended = run.go(args, input, hear).await?;
-        Ok(self.judge(ended, transcript.into_verdict()).await?)
+        let ended = run.execute(args, input, on_line).await?;
+        Ok(self.outcome_of(ended, transcript.into_result()).await?)
     }
 
     /// The verdict is what counts; how the program ended counts only where it contradicts.
-    async fn judge(&self, mut ended: Ended, verdict: Option<Verdict>) -> Result<Outcome, Failure> {
-        if ended.end == End::Stopped {
-            return Ok(Outcome::Stopped);
+    async fn outcome_of(
+        &self,
+        mut ended: RunOutput,
+        agent_result: Option<AgentResult>,
+    ) -> Result<AttemptOutcome, AttemptFailure> {
+        if ended.end == ExitCause::Stopped {
+            return Ok(AttemptOutcome::Stopped);
         }
-        if let Some(verdict) = verdict.as_ref().filter(|verdict| !verdict.is_success()) {
-            return Err(Failure {
-                is_final: verdict.is_final(),
-                ..Failure::new(EXECUTOR_FAILED, &verdict.complaint())
+        if let Some(agent_result) = agent_result
+            .as_ref()
+            .filter(|agent_result| !agent_result.is_success())
+        {
+            return Err(AttemptFailure {
+                is_final: agent_result.is_final(),
+                ..AttemptFailure::new(EXECUTOR_FAILED, &agent_result.error_message())
             });
         }
-        match (ended.end, verdict) {
-            (End::TimedOut, None) => Err(timed_out(&mut ended)),
-            (End::Exited(status), _) if !status.success() => Err(failed(&mut ended, status)),
-            (End::Exited(status), Some(verdict)) => {
-                Ok(self.result(&mut ended, verdict, status.code()).await)
+        match (ended.end, agent_result) {
+            (ExitCause::TimedOut, None) => Err(timed_out(&mut ended)),
+            (ExitCause::Exited(status), _) if !status.success() => Err(failed(&mut ended, status)),
+            (ExitCause::Exited(status), Some(agent_result)) => {
+                Ok(self.result(&mut ended, agent_result, status.code()).await)
             }
             // Its last words are the result, though it had to be helped to go.
-            (_, Some(verdict)) => Ok(self.result(&mut ended, verdict, None).await),
-            (_, None) => Err(Failure::crash(&format!(
+            (_, Some(agent_result)) => Ok(self.result(&mut ended, agent_result, None).await),
+            (_, None) => Err(AttemptFailure::crash(&format!(
                 "it ended without a result\n{}",
                 ended.stderr.text().0
             ))),
         }
     }
 
-    async fn result(&self, ended: &mut Ended, verdict: Verdict, exit_code: Option<i32>) -> Outcome {
-        let result = redact::text(&verdict.result);
+    async fn result(
+        &self,
+        ended: &mut RunOutput,
+        agent_result: AgentResult,
+        exit_code: Option<i32>,
+    ) -> AttemptOutcome {
+        let result = redact::text(&agent_result.result);
         let (text, truncated) = output::clipped(&result, self.program.max_output());
-        let data = verdict.structured_output.as_object();
-        Outcome::Completed(TaskResult {
+        let data = agent_result.structured_output.as_object();
+        AttemptOutcome::Completed(TaskResult {
             text,
             data: data.and_then(free_form::from_json),
             artifacts: ended
                 .stdout
                 .artifact()
                 .await
-                .map(shown)
+                .map(display_path)
                 .into_iter()
                 .collect(),
             truncated,
@@ -89,22 +104,22 @@ impl Agent {
 }
 
 impl Executor for Agent {
-    fn fitness(&self) -> Result<(), String> {
+    fn check_runnable(&self) -> Result<(), String> {
         self.program.find().map(drop)
     }
 
     fn run<'a>(
         &'a self,
-        claim: &'a Claim,
-        pulse: &'a Pulse,
+        claim: &'a ClaimedTask,
+        progress: &'a ProgressHandle,
         stop: &'a CancellationToken,
-    ) -> BoxFuture<'a, Outcome> {
+    ) -> BoxFuture<'a, AttemptOutcome> {
         let run = Run {
             program: &self.program,
             claim,
-            pulse,
+            progress,
             stop,
         };
-        Box::pin(self.attempt(run).unwrap_or_else(Outcome::from))
+        Box::pin(self.attempt(run).unwrap_or_else(AttemptOutcome::from))
     }
 }

@@ -14,18 +14,18 @@ use super::groups::Group;
 use super::lines::Lines;
 use super::output::Output;
 use super::program::{GO, Program};
-use super::{Claim, Failure, Outcome, Pulse};
+use super::{AttemptFailure, AttemptOutcome, ClaimedTask, ProgressHandle};
 use crate::spans;
 
 /// How long output may still come after the group is dead: what is left in the pipes comes at once, and only a process
 /// that left the group could hold them open.
-const LEFT_IN_PIPES: Duration = Duration::from_secs(1);
+const PIPE_DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 const CHUNK_BYTES: usize = 16 * 1024;
 
 /// Why a program ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
+pub(super) enum ExitCause {
     /// By itself.
     Exited(ExitStatus),
     /// It said that it is done but did not go, so it was ended.
@@ -36,7 +36,7 @@ pub(super) enum End {
     Stopped,
 }
 
-impl End {
+impl ExitCause {
     fn describe(self, span: &mut Span) {
         match self {
             Self::Exited(status) => {
@@ -57,69 +57,69 @@ impl End {
 /// A run to be.
 pub(super) struct Run<'a> {
     pub(super) program: &'a Program,
-    pub(super) claim: &'a Claim,
-    pub(super) pulse: &'a Pulse,
+    pub(super) claim: &'a ClaimedTask,
+    pub(super) progress: &'a ProgressHandle,
     pub(super) stop: &'a CancellationToken,
 }
 
 /// What a run left.
-pub(super) struct Ended {
-    pub(super) end: End,
+pub(super) struct RunOutput {
+    pub(super) end: ExitCause,
     pub(super) stdout: Output,
     pub(super) stderr: Output,
 }
 
 /// Why there is nothing to judge.
-pub(super) enum Halt {
+pub(super) enum RunError {
     /// The program cannot run now.
-    Unfit(String),
+    NotRunnable(String),
     /// The task cannot be done like this.
-    Failed(Failure),
+    Failed(AttemptFailure),
 }
 
-impl From<Failure> for Halt {
-    fn from(failure: Failure) -> Self {
+impl From<AttemptFailure> for RunError {
+    fn from(failure: AttemptFailure) -> Self {
         Self::Failed(failure)
     }
 }
 
-impl From<Halt> for Outcome {
-    fn from(halt: Halt) -> Self {
-        match halt {
-            Halt::Unfit(why) => Self::Unfit(why),
-            Halt::Failed(failure) => Self::Failed(failure),
+impl From<RunError> for AttemptOutcome {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::NotRunnable(why) => Self::NotRunnable(why),
+            RunError::Failed(failure) => Self::Failed(failure),
         }
     }
 }
 
 impl Run<'_> {
-    /// Runs the program with these arguments and this input. Each line of its output is handed to `hear` and counts as
-    /// a sign of life; when `hear` returns true the program is done and has a grace to go.
-    pub(super) async fn go(
+    /// Runs the program with these arguments and this input. Each line of its output is handed to `on_line` and counts as
+    /// a sign of life; when `on_line` returns true the program is done and has a grace to go.
+    pub(super) async fn execute(
         &self,
         args: impl IntoIterator<Item = String>,
         input: Vec<u8>,
-        hear: impl FnMut(&[u8]) -> bool,
-    ) -> Result<Ended, Halt> {
-        let file = self.program.find().map_err(Halt::Unfit)?;
+        on_line: impl FnMut(&[u8]) -> bool,
+    ) -> Result<RunOutput, RunError> {
+        let file = self.program.find().map_err(RunError::NotRunnable)?;
         let mut command = self.program.command(&file, self.claim)?;
         command.args(args);
         let mut span = spans::program(&file);
         command.env("TRACEPARENT", span.context().to_string());
-        let talk = self.talk(command, input, hear);
-        let ended = trace::scope(span.context(), talk)
+        let exchange = self.exchange(command, input, on_line);
+        let ended = trace::scope(span.context(), exchange)
             .await
-            .map_err(|why| Halt::Unfit(format!("{}: {why}", file.display())))?;
+            .map_err(|why| RunError::NotRunnable(format!("{}: {why}", file.display())))?;
         ended.end.describe(&mut span);
         Ok(ended)
     }
 
-    async fn talk(
+    async fn exchange(
         &self,
         mut command: Command,
         input: Vec<u8>,
-        mut hear: impl FnMut(&[u8]) -> bool,
-    ) -> std::io::Result<Ended> {
+        mut on_line: impl FnMut(&[u8]) -> bool,
+    ) -> std::io::Result<RunOutput> {
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -128,27 +128,27 @@ impl Run<'_> {
             .kill_on_drop(true)
             .spawn()?;
         let pid = child.id().ok_or(std::io::ErrorKind::NotFound)?;
-        let group = self.program.enter_group(pid, &self.claim.task)?;
-        self.pulse.runs_as(pid);
+        let group = self.program.adopt_group(pid, &self.claim.task)?;
+        self.progress.set_pid(pid);
         let mut stdout = self.program.stdout(self.claim);
         let mut stderr = self.program.stderr(self.claim);
         let done = CancellationToken::new();
         let end = {
             let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-            let feeding = feed(pipes.0, input);
-            let hearing = self.read(pipes.1, &mut stdout, |line| {
-                if hear(line) {
+            let writing_stdin = write_stdin(pipes.0, input);
+            let reading_stdout = self.read(pipes.1, &mut stdout, |line| {
+                if on_line(line) {
                     done.cancel();
                 }
             });
-            let grumbling = self.read(pipes.2, &mut stderr, |_| {});
-            let talk = join3(feeding, hearing, grumbling);
+            let reading_stderr = self.read(pipes.2, &mut stderr, |_| {});
+            let exchange = join3(writing_stdin, reading_stdout, reading_stderr);
             let end = self.end(&mut child, &group, &done);
-            both(talk, end).await?
+            exchange_until(exchange, end).await?
         };
         stdout.end().await;
         stderr.end().await;
-        Ok(Ended {
+        Ok(RunOutput {
             end,
             stdout,
             stderr,
@@ -161,15 +161,15 @@ impl Run<'_> {
         child: &mut Child,
         group: &Group,
         done: &CancellationToken,
-    ) -> std::io::Result<End> {
+    ) -> std::io::Result<ExitCause> {
         let grace = self.program.grace();
         let end = tokio::select! {
-            status = child.wait() => End::Exited(status?),
-            () = self.stop.cancelled() => End::Stopped,
-            () = sleep(self.program.timeout(&self.claim.task)) => End::TimedOut,
-            () = done_and(done, grace) => End::Lingered,
+            status = child.wait() => ExitCause::Exited(status?),
+            () = self.stop.cancelled() => ExitCause::Stopped,
+            () = sleep(self.program.timeout(&self.claim.task)) => ExitCause::TimedOut,
+            () = grace_after(done, grace) => ExitCause::Lingered,
         };
-        if !matches!(end, End::Exited(_)) {
+        if !matches!(end, ExitCause::Exited(_)) {
             group.terminate();
             let _ = timeout(grace, child.wait()).await;
         }
@@ -182,7 +182,7 @@ impl Run<'_> {
         &self,
         pipe: Option<impl AsyncRead + Unpin>,
         output: &mut Output,
-        mut hear: impl FnMut(&[u8]),
+        mut on_line: impl FnMut(&[u8]),
     ) {
         let Some(mut pipe) = pipe else {
             return;
@@ -191,34 +191,34 @@ impl Run<'_> {
         let mut chunk = vec![0; CHUNK_BYTES];
         // A pipe that cannot be read is at its end as well.
         while let Ok(count @ 1..) = pipe.read(&mut chunk).await {
-            self.pulse.beat();
-            output.take(&chunk[..count]).await;
-            lines.push(&chunk[..count], &mut hear);
+            self.progress.touch();
+            output.push(&chunk[..count]).await;
+            lines.push(&chunk[..count], &mut on_line);
         }
-        lines.finish(&mut hear);
+        lines.finish(&mut on_line);
     }
 }
 
 /// A program that does not read all of its input knows enough.
-async fn feed(pipe: Option<ChildStdin>, input: Vec<u8>) {
+async fn write_stdin(pipe: Option<ChildStdin>, input: Vec<u8>) {
     if let Some(mut pipe) = pipe {
         let _ = pipe.write_all(&[GO, &input].concat()).await;
     }
 }
 
-async fn done_and(done: &CancellationToken, grace: Duration) {
+async fn grace_after(done: &CancellationToken, grace: Duration) {
     done.cancelled().await;
     sleep(grace).await;
 }
 
 /// Talks until the end, and then as long as there is something left to hear.
-async fn both<T>(talk: impl Future, end: impl Future<Output = T>) -> T {
-    let (mut talk, mut end) = (std::pin::pin!(talk), std::pin::pin!(end));
+async fn exchange_until<T>(exchange: impl Future, end: impl Future<Output = T>) -> T {
+    let (mut exchange, mut end) = (std::pin::pin!(exchange), std::pin::pin!(end));
     tokio::select! {
         end = &mut end => {
-            let _ = timeout(LEFT_IN_PIPES, talk).await;
+            let _ = timeout(PIPE_DRAIN_TIMEOUT, exchange).await;
             end
         }
-        _ = &mut talk => end.await,
+        _ = &mut exchange => end.await,
     }
 }

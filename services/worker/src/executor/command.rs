@@ -7,10 +7,13 @@ use shim_proto::coordination::v1::TaskResult;
 use shim_runtime::free_form;
 use tokio_util::sync::CancellationToken;
 
-use super::child::{End, Ended, Halt, Run};
-use super::notes::Notes;
+use super::child::{ExitCause, Run, RunError, RunOutput};
 use super::program::Program;
-use super::{Claim, EXECUTOR_FAILED, Executor, Failure, News, Outcome, Pulse, TIMED_OUT, prompt};
+use super::progress_lines::ProgressLines;
+use super::{
+    AttemptFailure, AttemptOutcome, ClaimedTask, EXECUTOR_FAILED, Executor, ProgressHandle,
+    ProgressUpdate, TIMED_OUT, prompt,
+};
 
 const MAX_ARGS: usize = 100;
 const MAX_ARG_BYTES: usize = 8 * 1024;
@@ -27,51 +30,51 @@ impl Command {
         Self { program }
     }
 
-    async fn attempt(&self, run: Run<'_>) -> Result<Outcome, Halt> {
+    async fn attempt(&self, run: Run<'_>) -> Result<AttemptOutcome, RunError> {
         let config = &self.program.config;
         let extras = Extras::of(run.claim, config.allow_args)?;
         let args = config.args.iter().cloned().chain(extras.args);
         let input = extras.stdin.unwrap_or_else(|| prompt::as_json(run.claim));
-        let mut notes = Notes::default();
-        let hear = |line: &[u8]| {
-            run.pulse.tell(News {
-                note: notes.hear(line),
-                ..News::default()
+        let mut progress_lines = ProgressLines::default();
+        let on_line = |line: &[u8]| {
+            run.progress.update(ProgressUpdate {
+                note: progress_lines.push(line),
+                ..ProgressUpdate::default()
             });
             false
         };
-        let ended = run.go(args, input.into_bytes(), hear).await?;
-        Ok(judge(ended).await?)
+        let ended = run.execute(args, input.into_bytes(), on_line).await?;
+        Ok(outcome_of(ended).await?)
     }
 }
 
 impl Executor for Command {
-    fn fitness(&self) -> Result<(), String> {
+    fn check_runnable(&self) -> Result<(), String> {
         self.program.find().map(drop)
     }
 
     fn run<'a>(
         &'a self,
-        claim: &'a Claim,
-        pulse: &'a Pulse,
+        claim: &'a ClaimedTask,
+        progress: &'a ProgressHandle,
         stop: &'a CancellationToken,
-    ) -> BoxFuture<'a, Outcome> {
+    ) -> BoxFuture<'a, AttemptOutcome> {
         let run = Run {
             program: &self.program,
             claim,
-            pulse,
+            progress,
             stop,
         };
-        Box::pin(self.attempt(run).unwrap_or_else(Outcome::from))
+        Box::pin(self.attempt(run).unwrap_or_else(AttemptOutcome::from))
     }
 }
 
-async fn judge(mut ended: Ended) -> Result<Outcome, Failure> {
+async fn outcome_of(mut ended: RunOutput) -> Result<AttemptOutcome, AttemptFailure> {
     let status = match ended.end {
-        End::Stopped => return Ok(Outcome::Stopped),
-        End::TimedOut => return Err(timed_out(&mut ended)),
-        End::Exited(status) => Some(status),
-        End::Lingered => None,
+        ExitCause::Stopped => return Ok(AttemptOutcome::Stopped),
+        ExitCause::TimedOut => return Err(timed_out(&mut ended)),
+        ExitCause::Exited(status) => Some(status),
+        ExitCause::Lingered => None,
     };
     if let Some(status) = status.filter(|status| !status.success()) {
         return Err(failed(&mut ended, status));
@@ -79,42 +82,42 @@ async fn judge(mut ended: Ended) -> Result<Outcome, Failure> {
     let (text, truncated) = ended.stdout.text();
     let artifacts = ended.stdout.artifact().await;
     let data = serde_json::from_str::<Map<String, Value>>(&text).ok();
-    Ok(Outcome::Completed(TaskResult {
+    Ok(AttemptOutcome::Completed(TaskResult {
         data: data.as_ref().and_then(free_form::from_json),
         text,
-        artifacts: artifacts.map(shown).into_iter().collect(),
+        artifacts: artifacts.map(display_path).into_iter().collect(),
         truncated,
         exit_code: status.and_then(|status| status.code()),
     }))
 }
 
-pub(super) fn shown(path: &std::path::Path) -> String {
+pub(super) fn display_path(path: &std::path::Path) -> String {
     path.display().to_string()
 }
 
 /// What a program said last before its time was up tells most.
-pub(super) fn timed_out(ended: &mut Ended) -> Failure {
-    Failure::new(TIMED_OUT, &with_words("its time was up", ended))
+pub(super) fn timed_out(ended: &mut RunOutput) -> AttemptFailure {
+    AttemptFailure::new(TIMED_OUT, &with_output("its time was up", ended))
 }
 
 /// A program that was killed broke; one that exits with a code says that it could not do the task.
-pub(super) fn failed(ended: &mut Ended, status: std::process::ExitStatus) -> Failure {
-    Failure {
+pub(super) fn failed(ended: &mut RunOutput, status: std::process::ExitStatus) -> AttemptFailure {
+    AttemptFailure {
         is_crash: status.code().is_none(),
-        ..Failure::new(EXECUTOR_FAILED, &with_words(&status.to_string(), ended))
+        ..AttemptFailure::new(EXECUTOR_FAILED, &with_output(&status.to_string(), ended))
     }
 }
 
 /// With what it wrote to stderr, or else to stdout.
-fn with_words(what: &str, ended: &mut Ended) -> String {
-    let words = if ended.stderr.is_empty() {
+fn with_output(what: &str, ended: &mut RunOutput) -> String {
+    let output = if ended.stderr.is_empty() {
         ended.stdout.text().0
     } else {
         ended.stderr.text().0
     };
-    match words.trim() {
+    match output.trim() {
         "" => what.to_owned(),
-        words => format!("{what}\n{words}"),
+        output => format!("{what}\n{output}"),
     }
 }
 
@@ -126,7 +129,7 @@ struct Extras {
 }
 
 impl Extras {
-    fn of(claim: &Claim, is_allowed: bool) -> Result<Self, Failure> {
+    fn of(claim: &ClaimedTask, is_allowed: bool) -> Result<Self, AttemptFailure> {
         let payload = claim.task.payload.as_ref().map(free_form::to_json);
         let mut payload = payload.unwrap_or_default();
         let (args, stdin) = (payload.remove("args"), payload.remove("stdin"));
@@ -135,12 +138,12 @@ impl Extras {
         }
         if !is_allowed {
             let message = "args, stdin: this executor takes none from tasks (allow_args is off)";
-            return Err(Failure::not_allowed(message));
+            return Err(AttemptFailure::not_allowed(message));
         }
         let stdin = match stdin {
             None | Some(Value::Null) => None,
             Some(Value::String(text)) => Some(text),
-            Some(_) => return Err(Failure::not_allowed("stdin: must be a text")),
+            Some(_) => return Err(AttemptFailure::not_allowed("stdin: must be a text")),
         };
         Ok(Self {
             args: arguments(args)?,
@@ -149,7 +152,7 @@ impl Extras {
     }
 }
 
-fn arguments(given: Option<Value>) -> Result<Vec<String>, Failure> {
+fn arguments(given: Option<Value>) -> Result<Vec<String>, AttemptFailure> {
     let is_argument = |arg: &String| arg.len() <= MAX_ARG_BYTES && !arg.contains('\0');
     let args: Option<Vec<String>> = match given {
         None | Some(Value::Null) => Some(Vec::new()),
@@ -157,7 +160,7 @@ fn arguments(given: Option<Value>) -> Result<Vec<String>, Failure> {
     };
     args.filter(|args| args.len() <= MAX_ARGS && args.iter().all(is_argument))
         .ok_or_else(|| {
-            Failure::not_allowed(&format!(
+            AttemptFailure::not_allowed(&format!(
                 "args: must be at most {MAX_ARGS} texts of {MAX_ARG_BYTES} bytes without NUL"
             ))
         })

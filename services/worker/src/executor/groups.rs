@@ -1,6 +1,6 @@
-//! The process groups of running programs: each is written down while it runs, kept by the [`Keeper`], and killed whole.
+//! The process groups of running programs: each is written down while it runs, kept by the [`OrphanGuard`], and killed whole.
 //!
-//! What is written down lets a later process find what this one could not kill (see [`super::leftovers`]).
+//! What is written down lets a later process find what this one could not kill (see [`super::orphans`]).
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -13,45 +13,45 @@ use nix::unistd::Pid;
 use shim_runtime::process;
 use shim_runtime::stack::make_private_dir;
 
-use super::keeper::Keeper;
-use super::leftovers::{self, Identity, Record};
+use super::orphan_guard::OrphanGuard;
+use super::orphans::{self, Identity, Record};
 
 /// The groups this process has started.
 #[derive(Debug)]
 pub(super) struct Groups {
     folder: PathBuf,
-    keeper: Mutex<Keeper>,
+    orphan_guard: Mutex<OrphanGuard>,
 }
 
 impl Groups {
     /// Kills what earlier processes left behind.
     pub(super) fn open(folder: &Path) -> std::io::Result<Self> {
         make_private_dir(folder)?;
-        leftovers::kill(folder)?;
+        orphans::kill(folder)?;
         Ok(Self {
             folder: folder.to_path_buf(),
-            keeper: Mutex::default(),
+            orphan_guard: Mutex::default(),
         })
     }
 
     /// Takes charge of the group that `leader` leads.
-    pub(super) fn enter(self: &Arc<Self>, leader: u32, task_id: &str) -> std::io::Result<Group> {
+    pub(super) fn adopt(self: &Arc<Self>, leader: u32, task_id: &str) -> std::io::Result<Group> {
         let id = i32::try_from(leader).map_err(std::io::Error::other)?;
         let group = Group {
             groups: Arc::clone(self),
             id,
         };
         // One of the two is enough to have it killed in time, so trouble with one is no reason not to run.
-        if let Err(why) = self.keeper().keep(id) {
+        if let Err(why) = self.orphan_guard().add(id) {
             tracing::warn!(%why, group = id, "no keeper: the group would outlive this process until the next start");
         }
-        if let Err(why) = self.write_down(id, leader, task_id) {
+        if let Err(why) = self.write_record(id, leader, task_id) {
             tracing::warn!(%why, group = id, "a process group is not written down");
         }
         Ok(group)
     }
 
-    fn write_down(&self, id: i32, leader: u32, task_id: &str) -> std::io::Result<()> {
+    fn write_record(&self, id: i32, leader: u32, task_id: &str) -> std::io::Result<()> {
         let Some(leader) = process::identity(leader) else {
             return Ok(());
         };
@@ -74,8 +74,10 @@ impl Groups {
         self.folder.join(id.to_string())
     }
 
-    fn keeper(&self) -> MutexGuard<'_, Keeper> {
-        self.keeper.lock().unwrap_or_else(PoisonError::into_inner)
+    fn orphan_guard(&self) -> MutexGuard<'_, OrphanGuard> {
+        self.orphan_guard
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -107,7 +109,7 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         self.kill();
-        self.groups.keeper().release(self.id);
+        self.groups.orphan_guard().remove(self.id);
         let _ = std::fs::remove_file(self.groups.path(self.id));
     }
 }

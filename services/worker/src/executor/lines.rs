@@ -6,7 +6,7 @@ const MAX_LINE_BYTES: usize = 4 * 1024 * 1024;
 /// The line that is not whole yet.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
-    begun: Vec<u8>,
+    partial: Vec<u8>,
     is_too_long: bool,
 }
 
@@ -23,21 +23,21 @@ impl Lines {
 
     /// Hands over what was begun: a last line may lack its end.
     pub(super) fn finish(&mut self, mut each: impl FnMut(&[u8])) {
-        let line = self.begun.strip_suffix(b"\r").unwrap_or(&self.begun);
+        let line = self.partial.strip_suffix(b"\r").unwrap_or(&self.partial);
         if !line.is_empty() && !self.is_too_long {
             each(line);
         }
-        self.begun.clear();
+        self.partial.clear();
         self.is_too_long = false;
     }
 
     fn extend(&mut self, bytes: &[u8]) {
-        if self.begun.len() + bytes.len() > MAX_LINE_BYTES {
+        if self.partial.len() + bytes.len() > MAX_LINE_BYTES {
             self.is_too_long = true;
-            self.begun = Vec::new();
+            self.partial = Vec::new();
         }
         if !self.is_too_long {
-            self.begun.extend_from_slice(bytes);
+            self.partial.extend_from_slice(bytes);
         }
     }
 }
@@ -64,7 +64,7 @@ mod tests {
         for _ in 0..2 * MAX_LINE_BYTES / 65_536 {
             lines.push(&[b'x'; 65_536], |line| seen.push(line.to_vec()));
         }
-        assert!(lines.begun.capacity() <= 2 * MAX_LINE_BYTES);
+        assert!(lines.partial.capacity() <= 2 * MAX_LINE_BYTES);
         lines.push(b"\nnext\n", |line| seen.push(line.to_vec()));
         assert_eq!(seen, [b"next"]);
     }

@@ -9,18 +9,18 @@ mod agent;
 mod artifacts;
 mod child;
 mod command;
-mod folder;
 mod groups;
-mod keeper;
-mod leftovers;
 mod lines;
-mod notes;
+mod orphan_guard;
+mod orphans;
 mod output;
 mod program;
+mod progress;
+mod progress_lines;
 mod prompt;
-mod pulse;
 mod stream_json;
 mod transcript;
+mod working_dir;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ use program::Program;
 
 pub(crate) use output::first_line;
 pub use program::find_program;
-pub use pulse::{News, Pulse};
+pub use progress::{ProgressHandle, ProgressUpdate};
 
 /// The program could not do it, or did not want to.
 pub const EXECUTOR_FAILED: &str = "EXECUTOR_FAILED";
@@ -55,7 +55,7 @@ pub(crate) const MAX_MESSAGE_BYTES: usize = 8 * 1024;
 
 /// A task that this worker has.
 #[derive(Debug, Clone, Default)]
-pub struct Claim {
+pub struct ClaimedTask {
     /// The task.
     pub task: Task,
     /// The fencing token of the claim.
@@ -66,20 +66,20 @@ pub struct Claim {
 
 /// How an attempt ended.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Outcome {
+pub enum AttemptOutcome {
     /// With a result.
     Completed(TaskResult),
     /// Without one.
-    Failed(Failure),
+    Failed(AttemptFailure),
     /// It was told to stop, and did.
     Stopped,
     /// It never began: this executor cannot run anything now, for the reason given.
-    Unfit(String),
+    NotRunnable(String),
 }
 
 /// Why an attempt failed.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Failure {
+pub struct AttemptFailure {
     /// For the submitter.
     pub error: TaskError,
     /// Trying again is of no use.
@@ -88,7 +88,7 @@ pub struct Failure {
     pub is_crash: bool,
 }
 
-impl Failure {
+impl AttemptFailure {
     pub(crate) fn new(reason: &str, message: &str) -> Self {
         Self {
             error: TaskError {
@@ -121,20 +121,20 @@ pub trait Executor: Send + Sync {
     ///
     /// # Errors
     /// What is missing, in a few words.
-    fn fitness(&self) -> Result<(), String>;
+    fn check_runnable(&self) -> Result<(), String>;
 
     /// Does the task until it is done, failed, out of time or told to stop. Dropped, it leaves no process behind.
     fn run<'a>(
         &'a self,
-        claim: &'a Claim,
-        pulse: &'a Pulse,
+        claim: &'a ClaimedTask,
+        progress: &'a ProgressHandle,
         stop: &'a CancellationToken,
-    ) -> BoxFuture<'a, Outcome>;
+    ) -> BoxFuture<'a, AttemptOutcome>;
 }
 
 /// What the executors of one process share.
 #[derive(Debug, Clone)]
-pub struct Workshop {
+pub struct ExecutorContext {
     roots: Arc<[PathBuf]>,
     artifacts: Arc<Artifacts>,
     groups: Arc<Groups>,
@@ -142,7 +142,7 @@ pub struct Workshop {
     max_output: usize,
 }
 
-impl Workshop {
+impl ExecutorContext {
     /// Makes the folders, and kills what an earlier process on the same data folder left behind.
     ///
     /// # Errors

@@ -23,7 +23,7 @@ pub(super) struct Output {
     path: PathBuf,
     /// How much is kept in memory, half of it from the start and half from the end.
     limit: usize,
-    secrets: redact::Stream,
+    secrets: redact::StreamRedactor,
     head: Vec<u8>,
     tail: VecDeque<u8>,
     total: u64,
@@ -33,7 +33,7 @@ pub(super) struct Output {
 /// The file with more than fits in memory.
 enum Spill {
     /// All is in memory.
-    Dry,
+    NotNeeded,
     Open(File),
     /// It is as large as it may be, or the disk failed.
     Closed,
@@ -46,16 +46,16 @@ impl Output {
             artifacts,
             path,
             limit,
-            secrets: redact::Stream::default(),
+            secrets: redact::StreamRedactor::default(),
             head: Vec::new(),
             tail: VecDeque::new(),
             total: 0,
-            spill: Spill::Dry,
+            spill: Spill::NotNeeded,
         }
     }
 
     /// Takes what came.
-    pub(super) async fn take(&mut self, bytes: &[u8]) {
+    pub(super) async fn push(&mut self, bytes: &[u8]) {
         let clean = self.secrets.push(bytes);
         self.keep(&clean).await;
     }
@@ -68,7 +68,7 @@ impl Output {
 
     async fn keep(&mut self, bytes: &[u8]) {
         let is_too_much = self.total + bytes.len() as u64 > self.limit as u64;
-        if matches!(self.spill, Spill::Dry) && is_too_much {
+        if matches!(self.spill, Spill::NotNeeded) && is_too_much {
             self.begin_spill().await;
         }
         self.spill(bytes).await;
@@ -107,7 +107,7 @@ impl Output {
         {
             self.give_up(&why);
         }
-        let is_there = !matches!(self.spill, Spill::Dry) && self.path.exists();
+        let is_there = !matches!(self.spill, Spill::NotNeeded) && self.path.exists();
         is_there.then_some(self.path.as_path())
     }
 
@@ -181,8 +181,8 @@ mod tests {
     async fn short_output_is_whole_and_leaves_no_file() {
         let folder = tempfile::tempdir().unwrap();
         let mut output = output(folder.path(), 1024);
-        output.take("héllo ".as_bytes()).await;
-        output.take(b"world").await;
+        output.push("héllo ".as_bytes()).await;
+        output.push(b"world").await;
         output.end().await;
         assert_eq!(output.text(), ("héllo world".to_owned(), false));
         assert_eq!(output.artifact().await, None);
@@ -194,7 +194,7 @@ mod tests {
         let mut output = output(folder.path(), 1024);
         let whole: String = (0..1_000).map(|line| format!("line {line}\n")).collect();
         for chunk in whole.as_bytes().chunks(300) {
-            output.take(chunk).await;
+            output.push(chunk).await;
         }
         output.end().await;
         let (text, is_cut) = output.text();
@@ -211,7 +211,7 @@ mod tests {
         let mut output = output(folder.path(), 1024);
         let chunk = vec![0xFF; 1024 * 1024];
         for _ in 0..18 {
-            output.take(&chunk).await;
+            output.push(&chunk).await;
         }
         output.end().await;
         assert!(output.text().0.len() <= 1024 + MARKER_BYTES);
@@ -227,7 +227,7 @@ mod tests {
         let whole = format!("{token}\n").repeat(8_000);
         let mut output = output(folder.path(), 1024);
         for chunk in whole.as_bytes().chunks(1_000) {
-            output.take(chunk).await;
+            output.push(chunk).await;
         }
         output.end().await;
         let kept = std::fs::read_to_string(output.artifact().await.unwrap()).unwrap();
@@ -241,7 +241,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut output = output(folder.path(), 16);
         std::fs::remove_dir_all(folder.path()).unwrap();
-        output.take(&[b'x'; 64]).await;
+        output.push(&[b'x'; 64]).await;
         output.end().await;
         assert!(output.text().1);
         assert_eq!(output.artifact().await, None);

@@ -11,9 +11,9 @@ use shim_proto::coordination::v1::Task;
 use tokio::process::Command;
 
 use super::groups::Group;
-use super::leftovers::TASK_ID;
+use super::orphans::TASK_ID;
 use super::output::Output;
-use super::{Claim, Failure, Workshop, folder};
+use super::{AttemptFailure, ClaimedTask, ExecutorContext, working_dir};
 use crate::config::ExecutorConfig;
 
 /// All that a program sees of this process's environment, beside what is configured.
@@ -32,12 +32,15 @@ const STDERR_BYTES: usize = super::MAX_MESSAGE_BYTES / 2;
 /// A configured program.
 pub(super) struct Program {
     pub(super) config: ExecutorConfig,
-    workshop: Workshop,
+    executor_context: ExecutorContext,
 }
 
 impl Program {
-    pub(super) fn new(config: ExecutorConfig, workshop: Workshop) -> Self {
-        Self { config, workshop }
+    pub(super) fn new(config: ExecutorConfig, executor_context: ExecutorContext) -> Self {
+        Self {
+            config,
+            executor_context,
+        }
     }
 
     /// The file to execute, or what is wrong with it.
@@ -46,10 +49,14 @@ impl Program {
     }
 
     /// The command for a task, without arguments. It waits for [`GO`].
-    pub(super) fn command(&self, file: &Path, claim: &Claim) -> Result<Command, Failure> {
-        let Workshop { roots, .. } = &self.workshop;
+    pub(super) fn command(
+        &self,
+        file: &Path,
+        claim: &ClaimedTask,
+    ) -> Result<Command, AttemptFailure> {
+        let ExecutorContext { roots, .. } = &self.executor_context;
         let task = &claim.task;
-        let folder = folder::choose(roots, self.config.working_dir.as_deref(), task)?;
+        let folder = working_dir::choose(roots, self.config.working_dir.as_deref(), task)?;
         let [shell, gate @ ..] = GATE;
         let mut command = Command::new(shell);
         command.args(gate).arg(file);
@@ -75,31 +82,31 @@ impl Program {
 
     /// How long it may take to end when it is asked to.
     pub(super) fn grace(&self) -> Duration {
-        self.workshop.grace
+        self.executor_context.grace
     }
 
     /// How much text a result has at most.
     pub(super) fn max_output(&self) -> usize {
-        self.workshop.max_output
+        self.executor_context.max_output
     }
 
-    pub(super) fn stdout(&self, claim: &Claim) -> Output {
-        self.output(claim, "stdout", self.workshop.max_output)
+    pub(super) fn stdout(&self, claim: &ClaimedTask) -> Output {
+        self.output(claim, "stdout", self.executor_context.max_output)
     }
 
-    pub(super) fn stderr(&self, claim: &Claim) -> Output {
+    pub(super) fn stderr(&self, claim: &ClaimedTask) -> Output {
         self.output(claim, "stderr", STDERR_BYTES)
     }
 
-    fn output(&self, claim: &Claim, stream: &str, limit: usize) -> Output {
-        let artifacts = &self.workshop.artifacts;
+    fn output(&self, claim: &ClaimedTask, stream: &str, limit: usize) -> Output {
+        let artifacts = &self.executor_context.artifacts;
         let path = artifacts.path(&claim.task.task_id, claim.lease, stream);
         Output::new(artifacts.clone(), path, limit)
     }
 
     /// Takes charge of the process group that was started for a task.
-    pub(super) fn enter_group(&self, leader: u32, task: &Task) -> std::io::Result<Group> {
-        self.workshop.groups.enter(leader, &task.task_id)
+    pub(super) fn adopt_group(&self, leader: u32, task: &Task) -> std::io::Result<Group> {
+        self.executor_context.groups.adopt(leader, &task.task_id)
     }
 }
 

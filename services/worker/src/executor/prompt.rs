@@ -5,10 +5,10 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 use shim_runtime::free_form;
 
-use super::Claim;
+use super::ClaimedTask;
 
 /// The task as one JSON object.
-pub(super) fn as_json(claim: &Claim) -> String {
+pub(super) fn as_json(claim: &ClaimedTask) -> String {
     let task = &claim.task;
     let object = json!({
         "task_id": task.task_id,
@@ -27,7 +27,7 @@ pub(super) fn as_json(claim: &Claim) -> String {
 }
 
 /// The task as facts for a model: the goal, what belongs to it, and where the worker before left off.
-pub(super) fn as_text(claim: &Claim) -> String {
+pub(super) fn as_text(claim: &ClaimedTask) -> String {
     let task = &claim.task;
     let mut text = task.goal.clone();
     let mut add = |part: &str| {
@@ -63,9 +63,9 @@ mod tests {
 
     use super::*;
 
-    fn claim() -> Claim {
+    fn claim() -> ClaimedTask {
         let payload = json!({"depth": 2});
-        Claim {
+        ClaimedTask {
             task: Task {
                 task_id: "t1".to_owned(),
                 goal: "Fix the parser".to_owned(),
@@ -85,12 +85,12 @@ mod tests {
                         Input:\n```json\n{\n  \"depth\": 2\n}\n```\n\n\
                         Where the worker before you left off:\nThe lexer is done.\n";
         assert_eq!(as_text(&claim()), expected);
-        let bare = Claim {
+        let bare = ClaimedTask {
             task: Task {
                 goal: "Think".to_owned(),
                 ..Task::default()
             },
-            ..Claim::default()
+            ..ClaimedTask::default()
         };
         assert_eq!(as_text(&bare), "Think\n");
     }

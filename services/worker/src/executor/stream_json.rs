@@ -9,7 +9,7 @@ use serde_json::Value;
 /// How it ended, by its own words.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Verdict {
+pub(super) struct AgentResult {
     #[serde(deserialize_with = "or_default")]
     subtype: String,
     #[serde(deserialize_with = "or_default")]
@@ -49,7 +49,7 @@ pub(super) enum Line {
     User {
         message: Message,
     },
-    Result(Verdict),
+    Result(AgentResult),
     #[serde(other)]
     Other,
 }
@@ -98,7 +98,7 @@ where
     Ok(Option::deserialize(input)?.unwrap_or_default())
 }
 
-impl Verdict {
+impl AgentResult {
     /// Whether the agent did what it was asked.
     pub(super) fn is_success(&self) -> bool {
         !self.is_error && matches!(self.subtype.as_str(), "" | "success")
@@ -110,27 +110,27 @@ impl Verdict {
     }
 
     /// Why it failed.
-    pub(super) fn complaint(&self) -> String {
+    pub(super) fn error_message(&self) -> String {
         let errors = self.errors.iter().map(|error| match error {
             Value::String(text) => text.clone(),
             other => other.to_string(),
         });
-        let words = [self.subtype.clone(), self.result.clone()];
-        let said: Vec<_> = words
+        let fields = [self.subtype.clone(), self.result.clone()];
+        let parts: Vec<_> = fields
             .into_iter()
             .chain(errors)
             .filter(|word| !word.is_empty() && word != "success")
             .collect();
-        if said.is_empty() {
+        if parts.is_empty() {
             return "the agent says that it failed".to_owned();
         }
-        said.join(": ")
+        parts.join(": ")
     }
 }
 
 impl Tokens {
     /// All that was read, out of a cache or not.
-    pub(super) fn read(&self) -> u64 {
+    pub(super) fn input_total(&self) -> u64 {
         self.input_tokens
             .saturating_add(self.cache_creation_input_tokens)
             .saturating_add(self.cache_read_input_tokens)

@@ -5,19 +5,19 @@ use std::collections::VecDeque;
 use serde_json::Value;
 use shim_proto::coordination::v1::Usage;
 
-use super::News;
+use super::ProgressUpdate;
 use super::output::first_line;
-use super::stream_json::{Block, Line, Message, Tokens, Verdict};
+use super::stream_json::{AgentResult, Block, Line, Message, Tokens};
 
 const MAX_NOTE_BYTES: usize = super::command::MAX_NOTE_BYTES;
 /// Agents within an agent speak in turns; more than these at once are counted roughly until the result comes.
-const MESSAGES_KEPT: usize = 32;
+const MAX_TRACKED_MESSAGES: usize = 32;
 /// A list of steps says how far an agent is, but only its result says that it is done.
-const ALMOST: f64 = 0.99;
+const MAX_UNFINISHED: f64 = 0.99;
 /// The tool that saves a checkpoint, under whatever name the client has put it.
 const CHECKPOINT_TOOL: &str = "shim_auto_checkpoint";
 /// What of a tool's input says most to people, the best first.
-const TELLING: [&str; 8] = [
+const DESCRIPTIVE_FIELDS: [&str; 8] = [
     "description",
     "command",
     "file_path",
@@ -32,58 +32,58 @@ const TELLING: [&str; 8] = [
 #[derive(Debug, Default)]
 pub(super) struct Transcript {
     /// What was told already, for the result brings the sum.
-    told: Usage,
+    reported: Usage,
     /// One message comes in parts, and each part tells what all of it cost so far.
     messages: VecDeque<(String, Tokens)>,
     /// Calls that save a checkpoint and were not answered yet.
     saving: VecDeque<String>,
-    verdict: Option<Verdict>,
+    agent_result: Option<AgentResult>,
 }
 
 impl Transcript {
     /// Whether the result came: nothing of use follows.
     pub(super) fn is_over(&self) -> bool {
-        self.verdict.is_some()
+        self.agent_result.is_some()
     }
 
     /// The result, if it came.
-    pub(super) fn into_verdict(self) -> Option<Verdict> {
-        self.verdict
+    pub(super) fn into_result(self) -> Option<AgentResult> {
+        self.agent_result
     }
 
     /// What is new with this line. One that is no message tells nothing but that the agent lives.
-    pub(super) fn hear(&mut self, line: &[u8]) -> News {
+    pub(super) fn push(&mut self, line: &[u8]) -> ProgressUpdate {
         match serde_json::from_slice(line) {
-            Ok(Line::Assistant { message }) => self.said(&message),
-            Ok(Line::User { message }) => self.answered(&message),
-            Ok(Line::Result(verdict)) => self.ended(verdict),
-            Ok(Line::Other) | Err(_) => News::default(),
+            Ok(Line::Assistant { message }) => self.on_assistant(&message),
+            Ok(Line::User { message }) => self.on_user(&message),
+            Ok(Line::Result(agent_result)) => self.on_result(agent_result),
+            Ok(Line::Other) | Err(_) => ProgressUpdate::default(),
         }
     }
 
-    fn said(&mut self, message: &Message) -> News {
-        let mut news = News {
-            usage: self.count(message),
-            ..News::default()
+    fn on_assistant(&mut self, message: &Message) -> ProgressUpdate {
+        let mut update = ProgressUpdate {
+            usage: self.new_usage(message),
+            ..ProgressUpdate::default()
         };
         for block in message.blocks() {
             match block {
-                Block::Text { text } => note(&mut news, &text),
+                Block::Text { text } => set_note(&mut update, &text),
                 Block::ToolUse { id, name, input } => {
-                    note(&mut news, &in_words(&name, &input));
-                    news.progress = progress(&name, &input).or(news.progress);
+                    set_note(&mut update, &describe_call(&name, &input));
+                    update.progress = progress(&name, &input).or(update.progress);
                     if name.ends_with(CHECKPOINT_TOOL) {
-                        keep(&mut self.saving, id);
+                        push_bounded(&mut self.saving, id);
                     }
                 }
                 Block::ToolResult { .. } | Block::Other => {}
             }
         }
-        news
+        update
     }
 
-    fn answered(&mut self, message: &Message) -> News {
-        let mut news = News::default();
+    fn on_user(&mut self, message: &Message) -> ProgressUpdate {
+        let mut update = ProgressUpdate::default();
         for block in message.blocks() {
             if let Block::ToolResult {
                 tool_use_id,
@@ -93,46 +93,50 @@ impl Transcript {
                 && let Some(at) = self.saving.iter().position(|id| *id == tool_use_id)
             {
                 self.saving.remove(at);
-                news.checkpoint_id = checkpoint(&content).filter(|_| !is_error);
+                update.checkpoint_id = checkpoint(&content).filter(|_| !is_error);
             }
         }
-        news
+        update
     }
 
     /// The rest of what it cost; of messages that were told twice too much is told rather than too little.
-    fn ended(&mut self, verdict: Verdict) -> News {
+    fn on_result(&mut self, agent_result: AgentResult) -> ProgressUpdate {
         let usage = Usage {
-            input_tokens: verdict.usage.read().saturating_sub(self.told.input_tokens),
-            output_tokens: (verdict.usage.output_tokens).saturating_sub(self.told.output_tokens),
-            cost_usd: Some(verdict.total_cost_usd - self.told.cost_usd)
+            input_tokens: agent_result
+                .usage
+                .input_total()
+                .saturating_sub(self.reported.input_tokens),
+            output_tokens: (agent_result.usage.output_tokens)
+                .saturating_sub(self.reported.output_tokens),
+            cost_usd: Some(agent_result.total_cost_usd - self.reported.cost_usd)
                 .filter(|cost| cost.is_finite() && *cost > 0.0)
                 .unwrap_or(0.0),
         };
-        add(&mut self.told, &usage);
-        self.verdict = Some(verdict);
-        News {
+        add(&mut self.reported, &usage);
+        self.agent_result = Some(agent_result);
+        ProgressUpdate {
             usage,
-            ..News::default()
+            ..ProgressUpdate::default()
         }
     }
 
     /// What this part of a message cost beyond its earlier parts.
-    fn count(&mut self, message: &Message) -> Usage {
+    fn new_usage(&mut self, message: &Message) -> Usage {
         let now = message.usage;
         let earlier = self.messages.iter_mut().rfind(|(id, _)| *id == message.id);
         let before = match earlier {
             Some((_, tokens)) => std::mem::replace(tokens, now),
             None => {
-                keep(&mut self.messages, (message.id.clone(), now));
+                push_bounded(&mut self.messages, (message.id.clone(), now));
                 Tokens::default()
             }
         };
         let usage = Usage {
-            input_tokens: now.read().saturating_sub(before.read()),
+            input_tokens: now.input_total().saturating_sub(before.input_total()),
             output_tokens: now.output_tokens.saturating_sub(before.output_tokens),
             cost_usd: 0.0,
         };
-        add(&mut self.told, &usage);
+        add(&mut self.reported, &usage);
         usage
     }
 }
@@ -144,23 +148,25 @@ fn add(sum: &mut Usage, more: &Usage) {
 }
 
 /// Adds to a list of bounded length.
-fn keep<T>(list: &mut VecDeque<T>, item: T) {
-    if list.len() == MESSAGES_KEPT {
+fn push_bounded<T>(list: &mut VecDeque<T>, item: T) {
+    if list.len() == MAX_TRACKED_MESSAGES {
         list.pop_front();
     }
     list.push_back(item);
 }
 
-fn note(news: &mut News, text: &str) {
+fn set_note(update: &mut ProgressUpdate, text: &str) {
     let line = first_line(text, MAX_NOTE_BYTES);
     if !line.is_empty() {
-        news.note = Some(line);
+        update.note = Some(line);
     }
 }
 
 /// A call of a tool as a person would tell it.
-fn in_words(name: &str, input: &Value) -> String {
-    let what = TELLING.iter().find_map(|field| input[*field].as_str());
+fn describe_call(name: &str, input: &Value) -> String {
+    let what = DESCRIPTIVE_FIELDS
+        .iter()
+        .find_map(|field| input[*field].as_str());
     what.map_or_else(
         || name.to_owned(),
         |what| format!("{name}: {}", first_line(what, MAX_NOTE_BYTES)),
@@ -178,7 +184,7 @@ fn progress(tool: &str, input: &Value) -> Option<f64> {
         let done = steps.iter().filter(|step| step["status"] == "completed");
         done.count() as f64 / steps.len() as f64
     };
-    Some(progress.clamp(0.0, ALMOST))
+    Some(progress.clamp(0.0, MAX_UNFINISHED))
 }
 
 /// The checkpoint that the tool's answer tells of; the answer is JSON in text, or in the text of blocks.
@@ -204,11 +210,11 @@ mod tests {
 
     use super::*;
 
-    fn hear(transcript: &mut Transcript, line: &Value) -> News {
-        transcript.hear(line.to_string().as_bytes())
+    fn push(transcript: &mut Transcript, line: &Value) -> ProgressUpdate {
+        transcript.push(line.to_string().as_bytes())
     }
 
-    fn said(id: &str, block: &Value, tokens: [u64; 3]) -> Value {
+    fn assistant_line(id: &str, block: &Value, tokens: [u64; 3]) -> Value {
         let [input, cached, output] = tokens;
         let usage = json!({"input_tokens": input, "cache_read_input_tokens": cached, "output_tokens": output});
         json!({"type": "assistant", "message": {"id": id, "content": [block], "usage": usage}})
@@ -225,39 +231,51 @@ mod tests {
     #[test]
     fn the_parts_of_a_message_are_counted_once_and_the_result_brings_the_rest() {
         let mut transcript = Transcript::default();
-        let heard = [
-            hear(
+        let updates = [
+            push(
                 &mut transcript,
                 &json!({"type": "system", "subtype": "init"}),
             ),
-            hear(&mut transcript, &said("m1", &text("Looking"), [10, 100, 1])),
-            hear(
+            push(
                 &mut transcript,
-                &said("m1", &call("Bash", &json!({"command": "ls"})), [10, 100, 5]),
+                &assistant_line("m1", &text("Looking"), [10, 100, 1]),
             ),
-            hear(&mut transcript, &said("m2", &text("Done"), [20, 0, 7])),
-            hear(
+            push(
+                &mut transcript,
+                &assistant_line("m1", &call("Bash", &json!({"command": "ls"})), [10, 100, 5]),
+            ),
+            push(
+                &mut transcript,
+                &assistant_line("m2", &text("Done"), [20, 0, 7]),
+            ),
+            push(
                 &mut transcript,
                 &json!({"type": "result", "subtype": "success", "result": "Fixed", "total_cost_usd": 0.25,
                     "usage": {"input_tokens": 30, "cache_read_input_tokens": 100, "output_tokens": 40}}),
             ),
         ];
-        let input: Vec<_> = heard.iter().map(|news| news.usage.input_tokens).collect();
-        let output: Vec<_> = heard.iter().map(|news| news.usage.output_tokens).collect();
+        let input: Vec<_> = updates
+            .iter()
+            .map(|update| update.usage.input_tokens)
+            .collect();
+        let output: Vec<_> = updates
+            .iter()
+            .map(|update| update.usage.output_tokens)
+            .collect();
         assert_eq!(
             (input, output),
             (vec![0, 110, 0, 20, 0], vec![0, 1, 4, 7, 28])
         );
-        assert_eq!(heard[2].note.as_deref(), Some("Bash: ls"));
-        assert_eq!(heard[4].usage.cost_usd, 0.25);
-        let verdict = transcript.into_verdict().unwrap();
-        assert!(verdict.is_success());
-        assert_eq!(verdict.result, "Fixed");
+        assert_eq!(updates[2].note.as_deref(), Some("Bash: ls"));
+        assert_eq!(updates[4].usage.cost_usd, 0.25);
+        let agent_result = transcript.into_result().unwrap();
+        assert!(agent_result.is_success());
+        assert_eq!(agent_result.result, "Fixed");
     }
 
     #[test]
     fn an_agent_that_failed_says_why() {
-        for (line, complaint) in [
+        for (line, error_message) in [
             (json!({"subtype": "error_max_turns"}), "error_max_turns"),
             (
                 json!({"is_error": true, "subtype": "success", "result": "No credit"}),
@@ -276,10 +294,10 @@ mod tests {
             let mut line = line;
             line["type"] = "result".into();
             let mut transcript = Transcript::default();
-            hear(&mut transcript, &line);
-            let verdict = transcript.into_verdict().unwrap();
-            assert!(!verdict.is_success() && !verdict.is_final());
-            assert_eq!(verdict.complaint(), complaint);
+            push(&mut transcript, &line);
+            let agent_result = transcript.into_result().unwrap();
+            assert!(!agent_result.is_success() && !agent_result.is_final());
+            assert_eq!(agent_result.error_message(), error_message);
         }
     }
 
@@ -287,16 +305,16 @@ mod tests {
     fn a_checkpoint_counts_when_it_was_saved() {
         let mut transcript = Transcript::default();
         let saving = call("mcp__shim__shim_auto_checkpoint", &json!({"progress": 0.4}));
-        let news = hear(&mut transcript, &said("m1", &saving, [1, 0, 1]));
-        assert_eq!((news.progress, news.checkpoint_id), (Some(0.4), None));
+        let update = push(&mut transcript, &assistant_line("m1", &saving, [1, 0, 1]));
+        assert_eq!((update.progress, update.checkpoint_id), (Some(0.4), None));
         let facts = json!({"checkpoint": {"checkpoint_id": "c-7"}}).to_string();
         let answer = |id: &str| {
             json!({"type": "user", "message": {"content": [{"type": "tool_result", "tool_use_id": id,
                 "content": [{"type": "text", "text": facts}]}]}})
         };
-        assert_eq!(hear(&mut transcript, &answer("other")).checkpoint_id, None);
+        assert_eq!(push(&mut transcript, &answer("other")).checkpoint_id, None);
         assert_eq!(
-            hear(&mut transcript, &answer("call-1"))
+            push(&mut transcript, &answer("call-1"))
                 .checkpoint_id
                 .as_deref(),
             Some("c-7")
@@ -313,13 +331,14 @@ mod tests {
                 .collect();
             call("TodoWrite", &json!({"todos": todos}))
         };
-        let mut progress =
-            |done: &[&str]| hear(&mut transcript, &said("m", &steps(done), [0; 3])).progress;
+        let mut progress = |done: &[&str]| {
+            push(&mut transcript, &assistant_line("m", &steps(done), [0; 3])).progress
+        };
         assert_eq!(
             progress(&["completed", "in_progress", "pending", "completed"]),
             Some(0.5)
         );
-        assert_eq!(progress(&["completed"]), Some(ALMOST));
+        assert_eq!(progress(&["completed"]), Some(MAX_UNFINISHED));
         assert_eq!(progress(&[]), None);
     }
 
@@ -335,7 +354,7 @@ mod tests {
             "{\"type\":\"assistant\"}",
             "{\"type\":\"assistant\",\"message\":{\"content\":[7,{\"type\":\"thinking\"}]}}",
         ] {
-            assert!(transcript.hear(line.as_bytes()).is_empty(), "{line}");
+            assert!(transcript.push(line.as_bytes()).is_empty(), "{line}");
         }
         assert!(!transcript.is_over());
     }

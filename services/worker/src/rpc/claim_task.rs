@@ -5,7 +5,7 @@ use std::time::Duration;
 use shim_proto::coordination::v1::{Worker, WorkerHealth, WorkerState};
 use shim_proto::worker::v1::{ClaimTaskRequest, ClaimTaskResponse};
 use shim_runtime::server::begin_waiting;
-use shim_store::{Error, Once};
+use shim_store::{Error, IdempotencyKey};
 use tonic::Status;
 
 use super::Api;
@@ -22,7 +22,7 @@ pub(super) async fn handle(
     fields.request_id(&request.request_id);
     let worker_id = fields.id("worker_id", &request.worker_id);
     fields.epoch(request.epoch);
-    let wait = fields.span(
+    let wait = fields.duration(
         "wait",
         request.wait.as_ref(),
         Duration::ZERO,
@@ -32,8 +32,8 @@ pub(super) async fn handle(
     begin_waiting()?;
 
     let worker = registered(api, &worker_id, request.epoch).await?;
-    let once = Once::of(&request.request_id, &request);
-    let claim = api.distributor.claim(&worker, once, wait);
+    let idempotency_key = IdempotencyKey::for_request(&request.request_id, &request);
+    let claim = api.distributor.claim(&worker, idempotency_key, wait);
     let claimed = spans::receiving(claim).await?;
     Ok(match claimed {
         Some(claimed) => ClaimTaskResponse {

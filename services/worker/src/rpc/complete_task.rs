@@ -1,7 +1,7 @@
 //! CompleteTask: commits a task's result.
 
 use shim_proto::worker::v1::{CompleteTaskRequest, CompleteTaskResponse};
-use shim_store::Once;
+use shim_store::IdempotencyKey;
 use tonic::Status;
 
 use super::Api;
@@ -12,7 +12,7 @@ pub(super) async fn handle(
     api: &Api,
     request: CompleteTaskRequest,
 ) -> Result<CompleteTaskResponse, Status> {
-    let once = Once::of(&request.request_id, &request);
+    let idempotency_key = IdempotencyKey::for_request(&request.request_id, &request);
     let mut fields = Fields::default();
     fields.request_id(&request.request_id);
     let task_id = fields.id("task_id", &request.task_id);
@@ -22,7 +22,7 @@ pub(super) async fn handle(
     fields.finish()?;
 
     let tasks = &api.store.tasks;
-    let end = tasks.complete(&once, &task_id, request.lease, &result, &usage);
+    let end = tasks.complete(&idempotency_key, &task_id, request.lease, &result, &usage);
     let task = spans::settling(end).await?;
     Ok(CompleteTaskResponse { task: Some(task) })
 }

@@ -19,7 +19,7 @@ pub(super) async fn handle(
     fields.request_id(&request.request_id);
     let worker_id = fields.id("worker_id", &request.worker_id);
     let deadline = request.deadline.as_ref();
-    let deadline = fields.span(
+    let deadline = fields.duration(
         "deadline",
         deadline,
         DEADLINE,
@@ -28,7 +28,7 @@ pub(super) async fn handle(
     fields.finish()?;
 
     // Saying it twice is saying it once, so the request's id needs no record.
-    let worker = api.crew.drain(&worker_id, deadline).await?;
+    let worker = api.pool.drain(&worker_id, deadline).await?;
     Ok(DrainWorkerResponse {
         worker: Some(worker),
     })

@@ -1,7 +1,7 @@
 //! FailTask: ends an attempt, after which the task is tried again if it may.
 
 use shim_proto::worker::v1::{FailTaskRequest, FailTaskResponse};
-use shim_store::Once;
+use shim_store::IdempotencyKey;
 use tonic::Status;
 
 use super::Api;
@@ -12,7 +12,7 @@ pub(super) async fn handle(
     api: &Api,
     request: FailTaskRequest,
 ) -> Result<FailTaskResponse, Status> {
-    let once = Once::of(&request.request_id, &request);
+    let idempotency_key = IdempotencyKey::for_request(&request.request_id, &request);
     let mut fields = Fields::default();
     fields.request_id(&request.request_id);
     let task_id = fields.id("task_id", &request.task_id);
@@ -23,7 +23,7 @@ pub(super) async fn handle(
 
     let (lease, is_final) = (request.lease, request.r#final);
     let tasks = &api.store.tasks;
-    let end = tasks.fail(&once, &task_id, lease, &error, is_final, &usage);
+    let end = tasks.fail(&idempotency_key, &task_id, lease, &error, is_final, &usage);
     let task = spans::settling(end).await?;
     Ok(FailTaskResponse { task: Some(task) })
 }

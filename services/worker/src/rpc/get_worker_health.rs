@@ -16,6 +16,6 @@ pub(super) async fn handle(
 
     let worker_id = worker_id.map(|id| id.to_string());
     Ok(GetWorkerHealthResponse {
-        workers: api.crew.reports(worker_id.as_deref())?,
+        workers: api.pool.reports(worker_id.as_deref())?,
     })
 }

@@ -16,15 +16,15 @@ use shim_proto::worker::v1::*;
 use shim_runtime::unary;
 use shim_store::Store;
 
-use crate::crew::Crew;
 use crate::distributor::Distributor;
+use crate::pool::WorkerPool;
 
 /// What every handler works with. Clones share one service.
 #[derive(Clone)]
 pub(crate) struct Api {
     pub(crate) store: Store,
     pub(crate) distributor: Distributor,
-    pub(crate) crew: Crew,
+    pub(crate) pool: WorkerPool,
 }
 
 #[tonic::async_trait]

@@ -1,7 +1,7 @@
 //! ReleaseTask: gives a task back untried.
 
 use shim_proto::worker::v1::{ReleaseTaskRequest, ReleaseTaskResponse};
-use shim_store::Once;
+use shim_store::IdempotencyKey;
 use tonic::Status;
 
 use super::Api;
@@ -12,7 +12,7 @@ pub(super) async fn handle(
     api: &Api,
     request: ReleaseTaskRequest,
 ) -> Result<ReleaseTaskResponse, Status> {
-    let once = Once::of(&request.request_id, &request);
+    let idempotency_key = IdempotencyKey::for_request(&request.request_id, &request);
     let mut fields = Fields::default();
     fields.request_id(&request.request_id);
     let task_id = fields.id("task_id", &request.task_id);
@@ -21,7 +21,7 @@ pub(super) async fn handle(
     fields.finish()?;
 
     let tasks = &api.store.tasks;
-    let end = tasks.release(&once, &task_id, request.lease, &request.reason);
+    let end = tasks.release(&idempotency_key, &task_id, request.lease, &request.reason);
     let task = spans::settling(end).await?;
     Ok(ReleaseTaskResponse { task: Some(task) })
 }

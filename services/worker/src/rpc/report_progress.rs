@@ -1,7 +1,7 @@
 //! ReportProgress: notes how far a task is, and where another worker would go on.
 
 use shim_proto::worker::v1::{ReportProgressRequest, ReportProgressResponse};
-use shim_store::tasks::Report;
+use shim_store::tasks::ProgressReport;
 use tonic::Status;
 
 use super::Api;
@@ -21,13 +21,13 @@ pub(super) async fn handle(
     let usage = fields.usage(request.usage.as_ref());
     fields.finish()?;
 
-    let report = Report {
+    let report = ProgressReport {
         progress: request.progress,
         note: request.note,
         checkpoint_id: checkpoint_id.map(|id| id.to_string()).unwrap_or_default(),
         usage,
     };
-    let told = api.store.tasks.report(&task_id, request.lease, &report);
-    let task = spans::settling(told).await?;
+    let reporting = api.store.tasks.report(&task_id, request.lease, &report);
+    let task = spans::settling(reporting).await?;
     Ok(ReportProgressResponse { task: Some(task) })
 }

@@ -1,12 +1,12 @@
 //! StartWorker: starts a worker with an executor from the configuration.
 
 use shim_proto::worker::v1::{StartWorkerRequest, StartWorkerResponse};
-use shim_store::Once;
+use shim_store::IdempotencyKey;
 use tonic::Status;
 
 use super::Api;
 use super::fields::Fields;
-use crate::crew::Start;
+use crate::pool::StartOptions;
 
 const MAX_NAME_BYTES: usize = 200;
 const MAX_CAPABILITIES: usize = 100;
@@ -17,7 +17,7 @@ pub(super) async fn handle(
     api: &Api,
     request: StartWorkerRequest,
 ) -> Result<StartWorkerResponse, Status> {
-    let once = Once::of(&request.request_id, &request);
+    let idempotency_key = IdempotencyKey::for_request(&request.request_id, &request);
     let mut fields = Fields::default();
     fields.request_id(&request.request_id);
     fields.required("executor", &request.executor, MAX_NAME_BYTES);
@@ -31,13 +31,13 @@ pub(super) async fn handle(
     fields.at_most("capacity", request.capacity.into(), MAX_CAPACITY);
     fields.finish()?;
 
-    let start = Start {
+    let start = StartOptions {
         executor: request.executor,
         name: request.name,
         capabilities: request.capabilities,
         capacity: request.capacity,
     };
-    let worker = api.crew.start(&once, start).await?;
+    let worker = api.pool.start(&idempotency_key, start).await?;
     Ok(StartWorkerResponse {
         worker: Some(worker),
     })

@@ -17,7 +17,7 @@ pub(super) async fn handle(
     fields.finish()?;
 
     begin_waiting()?;
-    let worker = api.crew.stop(&worker_id).await?;
+    let worker = api.pool.stop(&worker_id).await?;
     Ok(StopWorkerResponse {
         worker: Some(worker),
     })

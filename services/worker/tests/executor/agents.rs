@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use shim_runtime::free_form;
 use shim_worker::ExecutorKind::Agent;
-use shim_worker::executor::{EXECUTOR_FAILED, Outcome, Pulse, TIMED_OUT};
+use shim_worker::executor::{AttemptOutcome, EXECUTOR_FAILED, ProgressHandle, TIMED_OUT};
 
-use crate::executor::house::{House, claim, run, run_with, span};
+use crate::executor::test_env::{TestEnv, claim, run, run_with, span};
 
 /// A script that reads its prompt into a file and says these messages.
 fn says(messages: &[Value]) -> String {
@@ -39,13 +39,13 @@ fn conversation() -> Vec<Value> {
 
 #[tokio::test]
 async fn an_agent_reads_a_prompt_and_its_last_message_is_the_result() {
-    let house = House::new();
-    let executor = house.script(Agent, &says(&conversation()));
+    let env = TestEnv::new();
+    let executor = env.script(Agent, &says(&conversation()));
     let mut claim = claim("t");
     claim.task.files = vec!["src/*".to_owned()];
     claim.resume = Some("Half is counted.".to_owned());
-    let pulse = Pulse::default();
-    let Outcome::Completed(result) = run_with(&*executor, &claim, &pulse).await else {
+    let progress = ProgressHandle::default();
+    let AttemptOutcome::Completed(result) = run_with(&*executor, &claim, &progress).await else {
         panic!("it completes");
     };
     assert_eq!(
@@ -53,41 +53,41 @@ async fn an_agent_reads_a_prompt_and_its_last_message_is_the_result() {
         ("42 lines", Some(0))
     );
     assert_eq!(free_form::to_json(&result.data.unwrap())["lines"], 42);
-    let prompt = std::fs::read_to_string(house.root().join("prompt")).unwrap();
+    let prompt = std::fs::read_to_string(env.root().join("prompt")).unwrap();
     for part in ["Count the lines\n", "- src/*\n", "Half is counted.\n"] {
         assert!(prompt.contains(part), "{prompt}");
     }
-    let news = pulse.take();
-    assert_eq!(news.note.as_deref(), Some("Bash: wc -l x"));
+    let update = progress.take();
+    assert_eq!(update.note.as_deref(), Some("Bash: wc -l x"));
     assert_eq!(
-        (news.usage.input_tokens, news.usage.output_tokens),
+        (update.usage.input_tokens, update.usage.output_tokens),
         (102, 25)
     );
-    assert_eq!(news.usage.cost_usd, 0.5);
+    assert_eq!(update.usage.cost_usd, 0.5);
 }
 
 #[tokio::test]
 async fn an_agent_that_fails_says_why_and_its_cost_counts() {
-    let house = House::new();
+    let env = TestEnv::new();
     let verdict = result(
         &json!({"is_error": true, "result": "Credit balance is too low", "total_cost_usd": 0.1}),
     );
-    let executor = house.script(Agent, &(says(&[verdict]) + "exit 1"));
-    let pulse = Pulse::default();
-    let Outcome::Failed(failure) = run_with(&*executor, &claim("t"), &pulse).await else {
+    let executor = env.script(Agent, &(says(&[verdict]) + "exit 1"));
+    let progress = ProgressHandle::default();
+    let AttemptOutcome::Failed(failure) = run_with(&*executor, &claim("t"), &progress).await else {
         panic!("it fails");
     };
     assert_eq!(failure.error.reason, EXECUTOR_FAILED);
     assert_eq!(failure.error.message, "Credit balance is too low");
     assert!(!failure.is_crash);
-    assert_eq!(pulse.take().usage.cost_usd, 0.1);
+    assert_eq!(progress.take().usage.cost_usd, 0.1);
 }
 
 #[tokio::test]
 async fn an_agent_without_a_result_crashed() {
-    let house = House::new();
-    let executor = house.script(Agent, "echo no-json; echo 'Invalid API key' >&2");
-    let Outcome::Failed(failure) = run(&*executor, &claim("t")).await else {
+    let env = TestEnv::new();
+    let executor = env.script(Agent, "echo no-json; echo 'Invalid API key' >&2");
+    let AttemptOutcome::Failed(failure) = run(&*executor, &claim("t")).await else {
         panic!("it fails");
     };
     assert!(
@@ -98,9 +98,9 @@ async fn an_agent_without_a_result_crashed() {
 
 #[tokio::test]
 async fn an_agent_that_does_not_go_after_its_result_is_helped() {
-    let house = House::with(|config| config.grace = Duration::from_millis(100));
-    let executor = house.script(Agent, &(says(&conversation()) + "sleep 1000"));
-    let Outcome::Completed(result) = run(&*executor, &claim("t")).await else {
+    let env = TestEnv::with(|config| config.grace = Duration::from_millis(100));
+    let executor = env.script(Agent, &(says(&conversation()) + "sleep 1000"));
+    let AttemptOutcome::Completed(result) = run(&*executor, &claim("t")).await else {
         panic!("it completes");
     };
     assert_eq!((result.text.as_str(), result.exit_code), ("42 lines", None));
@@ -108,11 +108,11 @@ async fn an_agent_that_does_not_go_after_its_result_is_helped() {
 
 #[tokio::test]
 async fn an_agent_out_of_time_fails_though_it_talked() {
-    let house = House::new();
-    let executor = house.script(Agent, &(says(&conversation()[..3]) + "sleep 1000"));
+    let env = TestEnv::new();
+    let executor = env.script(Agent, &(says(&conversation()[..3]) + "sleep 1000"));
     let mut claim = claim("t");
     claim.task.timeout = span(300);
-    let Outcome::Failed(failure) = run(&*executor, &claim).await else {
+    let AttemptOutcome::Failed(failure) = run(&*executor, &claim).await else {
         panic!("it fails");
     };
     assert_eq!(failure.error.reason, TIMED_OUT);
@@ -120,10 +120,10 @@ async fn an_agent_out_of_time_fails_though_it_talked() {
 
 #[tokio::test]
 async fn a_long_result_is_cut_and_the_transcript_is_kept() {
-    let house = House::with(|config| config.max_output = 1_024);
+    let env = TestEnv::with(|config| config.max_output = 1_024);
     let verdict = result(&json!({"result": "x".repeat(10_000)}));
-    let executor = house.script(Agent, &says(&[verdict]));
-    let Outcome::Completed(result) = run(&*executor, &claim("t")).await else {
+    let executor = env.script(Agent, &says(&[verdict]));
+    let AttemptOutcome::Completed(result) = run(&*executor, &claim("t")).await else {
         panic!("it completes");
     };
     assert!(result.truncated && result.text.len() <= 1_024);

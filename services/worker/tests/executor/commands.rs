@@ -8,36 +8,37 @@ use serde_json::{Value, json};
 use shim_proto::coordination::v1::TaskResult;
 use shim_runtime::free_form;
 use shim_worker::ExecutorKind::Command;
-use shim_worker::executor::{EXECUTOR_FAILED, Failure, NOT_ALLOWED, Outcome, Pulse, TIMED_OUT};
+use shim_worker::executor::{
+    AttemptFailure, AttemptOutcome, EXECUTOR_FAILED, NOT_ALLOWED, ProgressHandle, TIMED_OUT,
+};
 use tokio_util::sync::CancellationToken;
 
-use crate::executor::house::{House, claim, claim_with, run, run_with, span, within};
 use crate::executor::lifeline::Lifeline;
+use crate::executor::test_env::{TestEnv, claim, claim_with, run, run_with, span, within};
 
-fn completed(outcome: Outcome) -> TaskResult {
+fn completed(outcome: AttemptOutcome) -> TaskResult {
     match outcome {
-        Outcome::Completed(result) => result,
+        AttemptOutcome::Completed(result) => result,
         other => panic!("it completes: {other:?}"),
     }
 }
 
-fn failed(outcome: Outcome) -> Failure {
+fn failed(outcome: AttemptOutcome) -> AttemptFailure {
     match outcome {
-        Outcome::Failed(failure) => failure,
+        AttemptOutcome::Failed(failure) => failure,
         other => panic!("it fails: {other:?}"),
     }
 }
 
 #[tokio::test]
 async fn a_command_reads_its_task_and_what_it_prints_is_the_result() {
-    let house = House::new();
-    let executor =
-        house.command("pwd; cat; echo \"$SHIM_TASK_ID $SHIM_TASK_LEASE $SHIM_TASK_GOAL\"");
-    let pulse = Pulse::default();
+    let env = TestEnv::new();
+    let executor = env.command("pwd; cat; echo \"$SHIM_TASK_ID $SHIM_TASK_LEASE $SHIM_TASK_GOAL\"");
+    let progress = ProgressHandle::default();
     let claim = claim_with(&json!({"depth": 2}));
-    let result = completed(run_with(&*executor, &claim, &pulse).await);
+    let result = completed(run_with(&*executor, &claim, &progress).await);
     let lines: Vec<_> = result.text.lines().collect();
-    assert_eq!(lines[0], house.root().to_str().unwrap());
+    assert_eq!(lines[0], env.root().to_str().unwrap());
     let task: Value = serde_json::from_str(lines[1]).unwrap();
     assert_eq!(
         (&task["goal"], &task["payload"]["depth"]),
@@ -45,17 +46,17 @@ async fn a_command_reads_its_task_and_what_it_prints_is_the_result() {
     );
     assert_eq!(lines[2], "task-1 7 Count the lines");
     assert_eq!((result.exit_code, result.truncated), (Some(0), false));
-    assert_eq!(pulse.take().note.as_deref(), Some(lines[2]));
-    assert!(pulse.pid().is_some());
+    assert_eq!(progress.take().note.as_deref(), Some(lines[2]));
+    assert!(progress.pid().is_some());
 }
 
 #[tokio::test]
 async fn a_json_object_is_data_for_programs() {
-    let house = House::new();
-    let result = completed(run(&*house.command("echo '{\"lines\": 42}'"), &claim("t")).await);
+    let env = TestEnv::new();
+    let result = completed(run(&*env.command("echo '{\"lines\": 42}'"), &claim("t")).await);
     assert_eq!(free_form::to_json(&result.data.unwrap())["lines"], 42);
     assert!(
-        completed(run(&*house.command("echo 42"), &claim("t")).await)
+        completed(run(&*env.command("echo 42"), &claim("t")).await)
             .data
             .is_none()
     );
@@ -63,8 +64,8 @@ async fn a_json_object_is_data_for_programs() {
 
 #[tokio::test]
 async fn a_program_sees_no_variable_but_those_it_is_given() {
-    let house = House::new();
-    let executor = house.executor(Command, "env", |config| {
+    let env = TestEnv::new();
+    let executor = env.executor(Command, "env", |config| {
         config.env = vec!["CARGO_PKG_NAME".to_owned(), "NO_SUCH_VARIABLE".to_owned()];
     });
     let result = completed(run(&*executor, &claim("t")).await);
@@ -91,15 +92,15 @@ async fn a_program_sees_no_variable_but_those_it_is_given() {
 
 #[tokio::test]
 async fn arguments_from_a_task_need_leave() {
-    let house = House::new();
+    let env = TestEnv::new();
     let claim = claim_with(&json!({"args": ["a b", "$HOME"], "stdin": "in"}));
     let script = "printf '<%s>' \"$@\"; cat";
-    let failure = failed(run(&*house.command(script), &claim).await);
+    let failure = failed(run(&*env.command(script), &claim).await);
     assert_eq!(
         (failure.error.reason.as_str(), failure.is_final),
         (NOT_ALLOWED, true)
     );
-    let open = house.executor(Command, script, |config| config.allow_args = true);
+    let open = env.executor(Command, script, |config| config.allow_args = true);
     assert_eq!(completed(run(&*open, &claim).await).text, "<a b><$HOME>in");
     for wrong in [
         json!({"args": "x"}),
@@ -116,14 +117,14 @@ async fn arguments_from_a_task_need_leave() {
 
 #[tokio::test]
 async fn a_folder_outside_of_the_roots_is_refused() {
-    let house = House::new();
-    let executor = house.command("pwd");
-    std::fs::create_dir(house.root().join("in")).unwrap();
-    std::os::unix::fs::symlink("/usr", house.root().join("out")).unwrap();
+    let env = TestEnv::new();
+    let executor = env.command("pwd");
+    std::fs::create_dir(env.root().join("in")).unwrap();
+    std::os::unix::fs::symlink("/usr", env.root().join("out")).unwrap();
     let result = completed(run(&*executor, &claim_with(&json!({"working_dir": "in"}))).await);
     assert_eq!(
         result.text.trim_end(),
-        house.root().join("in").to_str().unwrap()
+        env.root().join("in").to_str().unwrap()
     );
     for outside in ["out", "..", "/usr"] {
         let outcome = run(&*executor, &claim_with(&json!({"working_dir": outside}))).await;
@@ -133,8 +134,8 @@ async fn a_folder_outside_of_the_roots_is_refused() {
 
 #[tokio::test]
 async fn long_output_is_cut_and_whole_in_a_private_file() {
-    let house = House::with(|config| config.max_output = 2_000);
-    let result = completed(run(&*house.command("seq 10000"), &claim("t")).await);
+    let env = TestEnv::with(|config| config.max_output = 2_000);
+    let result = completed(run(&*env.command("seq 10000"), &claim("t")).await);
     assert!(result.truncated && result.text.len() < 2_100);
     assert!(result.text.starts_with("1\n2\n") && result.text.ends_with("9999\n10000\n"));
     let [artifact] = &result.artifacts[..] else {
@@ -160,14 +161,14 @@ fn key_file() -> (String, String) {
 
 #[tokio::test]
 async fn a_key_that_is_printed_is_in_no_note_result_or_file() {
-    let house = House::with(|config| config.max_output = 2_000);
+    let env = TestEnv::with(|config| config.max_output = 2_000);
     let (key, line) = key_file();
-    std::fs::write(house.root().join("key"), key).unwrap();
+    std::fs::write(env.root().join("key"), key).unwrap();
     let script = "for round in $(seq 200); do echo $round; cat key; done";
-    let pulse = Pulse::default();
-    let outcome = run_with(&*house.command(script), &claim("t"), &pulse).await;
+    let progress = ProgressHandle::default();
+    let outcome = run_with(&*env.command(script), &claim("t"), &progress).await;
     let result = completed(outcome);
-    assert_eq!(pulse.take().note.as_deref(), Some("200"));
+    assert_eq!(progress.take().note.as_deref(), Some("200"));
     assert!(result.truncated && !result.text.contains(&line[..16]));
     let kept = std::fs::read_to_string(&result.artifacts[0]).unwrap();
     let rounds = (1..=200).map(|round| format!("{round}\n[redacted:private-key]\n"));
@@ -176,23 +177,23 @@ async fn a_key_that_is_printed_is_in_no_note_result_or_file() {
 
 #[tokio::test]
 async fn a_value_that_is_printed_below_its_name_is_in_no_note_or_result() {
-    let house = House::new();
+    let env = TestEnv::new();
     let value = "k3yW1thN0F0rm";
     let script = format!("echo api_key:; echo '  {value}'");
-    let pulse = Pulse::default();
-    let outcome = run_with(&*house.command(&script), &claim("t"), &pulse).await;
+    let progress = ProgressHandle::default();
+    let outcome = run_with(&*env.command(&script), &claim("t"), &progress).await;
     let mark = "[redacted:assigned-secret]";
     assert_eq!(completed(outcome).text, format!("api_key:\n  {mark}\n"));
-    assert_eq!(pulse.take().note.as_deref(), Some(mark));
+    assert_eq!(progress.take().note.as_deref(), Some(mark));
 }
 
 #[tokio::test]
 async fn a_failure_hides_the_secrets_of_the_last_words() {
-    let house = House::new();
+    let env = TestEnv::new();
     let secret = format!("ghp_{}", "a1B2c3D4e5F6".repeat(3));
     // Where the message is cut, there is one.
     let script = format!("for round in $(seq 999); do echo {secret} >&2; done; exit 3");
-    let failure = failed(run(&*house.command(&script), &claim("t")).await);
+    let failure = failed(run(&*env.command(&script), &claim("t")).await);
     let message = failure.error.message;
     assert!(message.contains("[redacted:"), "{message}");
     assert!(!message.contains("c3D4"), "{message}");
@@ -200,18 +201,12 @@ async fn a_failure_hides_the_secrets_of_the_last_words() {
 
 #[tokio::test]
 async fn a_failure_tells_the_code_and_the_last_words() {
-    let house = House::new();
-    let failure = failed(
-        run(
-            &*house.command("echo out; echo why >&2; exit 3"),
-            &claim("t"),
-        )
-        .await,
-    );
+    let env = TestEnv::new();
+    let failure = failed(run(&*env.command("echo out; echo why >&2; exit 3"), &claim("t")).await);
     assert_eq!(failure.error.reason, EXECUTOR_FAILED);
     assert_eq!(failure.error.message, "exit status: 3\nwhy");
     assert!(!failure.is_crash && !failure.is_final);
-    let failure = failed(run(&*house.command("kill -SEGV $$"), &claim("t")).await);
+    let failure = failed(run(&*env.command("kill -SEGV $$"), &claim("t")).await);
     assert!(
         failure.is_crash && failure.error.message.contains("SIGSEGV"),
         "{failure:?}"
@@ -220,107 +215,110 @@ async fn a_failure_tells_the_code_and_the_last_words() {
 
 #[tokio::test]
 async fn a_program_that_cannot_run_leaves_the_task_untried() {
-    let house = House::new();
-    let text = house.root().join("text");
+    let env = TestEnv::new();
+    let text = env.root().join("text");
     std::fs::write(&text, "no program").unwrap();
     for program in ["no-such-program".into(), "/no/such/program".into(), text] {
-        let executor = house.executor(Command, "", |config| config.program = program);
-        let why = executor.fitness().unwrap_err();
-        assert_eq!(run(&*executor, &claim("t")).await, Outcome::Unfit(why));
+        let executor = env.executor(Command, "", |config| config.program = program);
+        let why = executor.check_runnable().unwrap_err();
+        assert_eq!(
+            run(&*executor, &claim("t")).await,
+            AttemptOutcome::NotRunnable(why)
+        );
     }
 }
 
 #[tokio::test]
 async fn the_whole_group_dies_when_the_time_is_up() {
-    let house = House::new();
-    let path = house.path("lifeline");
+    let env = TestEnv::new();
+    let path = env.path("lifeline");
     let mut lifeline = Lifeline::at(&path);
     let script = format!(
         "{} (sleep 1000 & sleep 1000) & echo begun; wait",
         Lifeline::HOLD
     );
-    let executor = house.executor(Command, &script, |config| {
+    let executor = env.executor(Command, &script, |config| {
         config.args.push(path.to_str().unwrap().to_owned());
     });
     let mut claim = claim("t");
     claim.task.timeout = span(300);
     let failure = failed(run(&*executor, &claim).await);
-    lifeline.held().await;
+    lifeline.opened().await;
     assert_eq!(failure.error.reason, TIMED_OUT);
     assert!(failure.error.message.contains("begun"));
-    lifeline.let_go().await;
+    lifeline.closed().await;
 }
 
 #[tokio::test]
 async fn who_does_not_hear_is_killed_after_the_grace() {
-    let house = House::with(|config| config.grace = Duration::from_millis(200));
-    let path = house.path("lifeline");
+    let env = TestEnv::with(|config| config.grace = Duration::from_millis(200));
+    let path = env.path("lifeline");
     let mut lifeline = Lifeline::at(&path);
     let script = format!(
         "trap '' TERM; {} (trap '' TERM; sleep 1000) & while :; do sleep 1000; done",
         Lifeline::HOLD
     );
-    let executor = house.executor(Command, &script, |config| {
+    let executor = env.executor(Command, &script, |config| {
         config.args.push(path.to_str().unwrap().to_owned());
     });
     let stop = CancellationToken::new();
-    let (claim, pulse) = (claim("t"), Pulse::default());
+    let (claim, progress) = (claim("t"), ProgressHandle::default());
     let stopping = async {
-        lifeline.held().await;
+        lifeline.opened().await;
         stop.cancel();
     };
     let (outcome, ()) =
-        within(async { tokio::join!(executor.run(&claim, &pulse, &stop), stopping) }).await;
-    assert_eq!(outcome, Outcome::Stopped);
-    lifeline.let_go().await;
+        within(async { tokio::join!(executor.run(&claim, &progress, &stop), stopping) }).await;
+    assert_eq!(outcome, AttemptOutcome::Stopped);
+    lifeline.closed().await;
 }
 
 #[tokio::test]
 async fn who_hears_may_clean_up() {
-    let house = House::new();
+    let env = TestEnv::new();
     let script = "trap 'echo cleaned > cleaned; exit 0' TERM; echo ready; sleep 1000 & wait";
-    let executor = house.command(script);
+    let executor = env.command(script);
     let stop = CancellationToken::new();
-    let (claim, pulse) = (claim("t"), Pulse::default());
+    let (claim, progress) = (claim("t"), ProgressHandle::default());
     let stopping = async {
-        pulse.told().await;
+        progress.updated().await;
         stop.cancel();
     };
     let (outcome, ()) =
-        within(async { tokio::join!(executor.run(&claim, &pulse, &stop), stopping) }).await;
-    assert_eq!(outcome, Outcome::Stopped);
-    assert!(house.root().join("cleaned").exists());
+        within(async { tokio::join!(executor.run(&claim, &progress, &stop), stopping) }).await;
+    assert_eq!(outcome, AttemptOutcome::Stopped);
+    assert!(env.root().join("cleaned").exists());
 }
 
 #[tokio::test]
 async fn a_child_left_in_the_background_does_not_outlive_its_program() {
-    let house = House::new();
-    let path = house.path("lifeline");
+    let env = TestEnv::new();
+    let path = env.path("lifeline");
     let lifeline = Lifeline::at(&path);
     let script = format!("{} sleep 1000 & echo done", Lifeline::HOLD);
-    let executor = house.executor(Command, &script, |config| {
+    let executor = env.executor(Command, &script, |config| {
         config.args.push(path.to_str().unwrap().to_owned());
     });
     assert_eq!(completed(run(&*executor, &claim("t")).await).text, "done\n");
-    lifeline.let_go().await;
-    let records = std::fs::read_dir(&house.config.groups).unwrap().count();
+    lifeline.closed().await;
+    let records = std::fs::read_dir(&env.config.groups).unwrap().count();
     assert_eq!(records, 0);
 }
 
 #[tokio::test]
 async fn a_dropped_attempt_leaves_no_process() {
-    let house = House::new();
-    let path = house.path("lifeline");
+    let env = TestEnv::new();
+    let path = env.path("lifeline");
     let mut lifeline = Lifeline::at(&path);
     let script = format!("{} sleep 1000 & sleep 1000", Lifeline::HOLD);
-    let executor = house.executor(Command, &script, |config| {
+    let executor = env.executor(Command, &script, |config| {
         config.args.push(path.to_str().unwrap().to_owned());
     });
     let attempt = tokio::spawn({
         let executor = Arc::clone(&executor);
         async move { run(&*executor, &claim("t")).await }
     });
-    lifeline.held().await;
+    lifeline.opened().await;
     attempt.abort();
-    lifeline.let_go().await;
+    lifeline.closed().await;
 }

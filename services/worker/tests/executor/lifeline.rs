@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use crate::executor::house::within;
+use crate::executor::test_env::within;
 
 /// Held by every process of a script that begins with [`Lifeline::HOLD`].
 pub(crate) struct Lifeline {
-    held: oneshot::Receiver<()>,
-    let_go: oneshot::Receiver<()>,
+    opened: oneshot::Receiver<()>,
+    closed: oneshot::Receiver<()>,
 }
 
 impl Lifeline {
@@ -22,27 +22,27 @@ impl Lifeline {
     pub(crate) fn at(path: &Path) -> Self {
         nix::unistd::mkfifo(path, nix::sys::stat::Mode::S_IRWXU).unwrap();
         let path: Arc<Path> = path.into();
-        let (tell_held, held) = oneshot::channel();
-        let (tell_let_go, let_go) = oneshot::channel();
+        let (send_opened, opened) = oneshot::channel();
+        let (send_closed, closed) = oneshot::channel();
         std::thread::spawn(move || {
             // Opening waits for the first writer, reading for the last to go.
             let mut pipe = std::fs::File::open(&*path).unwrap();
-            let _ = tell_held.send(());
+            let _ = send_opened.send(());
             pipe.read_to_end(&mut Vec::new()).unwrap();
-            let _ = tell_let_go.send(());
+            let _ = send_closed.send(());
         });
-        Self { held, let_go }
+        Self { opened, closed }
     }
 
-    pub(crate) async fn held(&mut self) {
-        within(&mut self.held).await.unwrap();
+    pub(crate) async fn opened(&mut self) {
+        within(&mut self.opened).await.unwrap();
     }
 
-    pub(crate) async fn let_go(self) {
-        within(self.let_go).await.unwrap();
+    pub(crate) async fn closed(self) {
+        within(self.closed).await.unwrap();
     }
 
-    pub(crate) fn is_held(&mut self) -> bool {
-        self.let_go.try_recv().is_err()
+    pub(crate) fn is_open(&mut self) -> bool {
+        self.closed.try_recv().is_err()
     }
 }

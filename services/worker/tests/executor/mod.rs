@@ -2,9 +2,9 @@
 
 mod agents;
 mod commands;
-mod desk;
-mod house;
+mod failures;
 mod lifeline;
+mod memory_task_backend;
 mod orphans;
-mod shifts;
-mod troubles;
+mod test_env;
+mod worker_loop;

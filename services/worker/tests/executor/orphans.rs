@@ -9,11 +9,11 @@ use nix::unistd::Pid;
 use serde_json::json;
 use shim_runtime::process;
 use shim_worker::ExecutorKind;
-use shim_worker::executor::Workshop;
+use shim_worker::executor::ExecutorContext;
 use tempfile::TempDir;
 
-use crate::executor::house::{claim, config, run, shell};
 use crate::executor::lifeline::Lifeline;
+use crate::executor::test_env::{claim, config, run, shell};
 
 /// Names the data folder to a worker process of these stories.
 const FOLDER: &str = "WORKER_FOLDER";
@@ -26,19 +26,19 @@ async fn worker_process() {
         return;
     };
     let folder = Path::new(&folder);
-    let workshop = Workshop::open(&config(folder, folder)).unwrap();
+    let executor_context = ExecutorContext::open(&config(folder, folder)).unwrap();
     let script = format!("{} (sleep 1000 & sleep 1000) & sleep 1000", Lifeline::HOLD);
     let mut program = shell(ExecutorKind::Command, &script);
     program
         .args
         .push(folder.join("lifeline").to_str().unwrap().to_owned());
-    run(&*workshop.executor(&program), &claim("task-9")).await;
+    run(&*executor_context.executor(&program), &claim("task-9")).await;
 }
 
 /// A worker process; killed when it is dropped.
-struct Worker(Child);
+struct WorkerProcess(Child);
 
-impl Drop for Worker {
+impl Drop for WorkerProcess {
     fn drop(&mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
@@ -46,7 +46,7 @@ impl Drop for Worker {
 }
 
 /// A worker process at work in a folder.
-fn worker(folder: &Path) -> Worker {
+fn spawn_worker(folder: &Path) -> WorkerProcess {
     let child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "executor::orphans::worker_process", "--ignored"])
         .env(FOLDER, folder)
@@ -54,7 +54,7 @@ fn worker(folder: &Path) -> Worker {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    Worker(child)
+    WorkerProcess(child)
 }
 
 /// The process group that is written down.
@@ -78,43 +78,43 @@ fn children(parent: u32) -> Vec<i32> {
         .collect()
 }
 
-fn open(folder: &Path) -> Workshop {
-    Workshop::open(&config(folder, folder)).unwrap()
+fn open(folder: &Path) -> ExecutorContext {
+    ExecutorContext::open(&config(folder, folder)).unwrap()
 }
 
 #[tokio::test]
 async fn programs_die_with_a_worker_that_is_killed() {
     let folder = tempfile::tempdir().unwrap();
     let mut lifeline = Lifeline::at(&folder.path().join("lifeline"));
-    let worker = worker(folder.path());
-    lifeline.held().await;
+    let worker = spawn_worker(folder.path());
+    lifeline.opened().await;
     drop(worker);
-    lifeline.let_go().await;
+    lifeline.closed().await;
 }
 
 /// A group that runs on after its keeper and its worker were killed.
 async fn orphaned(folder: &Path) -> (Lifeline, Pid) {
     let mut lifeline = Lifeline::at(&folder.join("lifeline"));
-    let worker = worker(folder);
-    lifeline.held().await;
+    let worker = spawn_worker(folder);
+    lifeline.opened().await;
     let group = group_in(folder);
-    let mut keepers = children(worker.0.id());
-    keepers.retain(|pid| *pid != group);
-    assert_eq!(keepers.len(), 1);
+    let mut guards = children(worker.0.id());
+    guards.retain(|pid| *pid != group);
+    assert_eq!(guards.len(), 1);
     // While its owner lives, nobody else touches the group.
     open(folder);
-    kill(Pid::from_raw(keepers[0]), Signal::SIGKILL).unwrap();
+    kill(Pid::from_raw(guards[0]), Signal::SIGKILL).unwrap();
     drop(worker);
-    assert!(lifeline.is_held());
+    assert!(lifeline.is_open());
     (lifeline, Pid::from_raw(group))
 }
 
 #[tokio::test]
-async fn what_outlives_worker_and_keeper_is_killed_by_the_next_worker() {
+async fn what_outlives_worker_and_guard_is_killed_by_the_next_worker() {
     let folder = tempfile::tempdir().unwrap();
     let (lifeline, _) = orphaned(folder.path()).await;
     open(folder.path());
-    lifeline.let_go().await;
+    lifeline.closed().await;
 }
 
 #[tokio::test]
@@ -122,13 +122,13 @@ async fn grandchildren_are_found_without_their_leader() {
     let folder = tempfile::tempdir().unwrap();
     let (mut lifeline, leader) = orphaned(folder.path()).await;
     kill(leader, Signal::SIGKILL).unwrap();
-    assert!(lifeline.is_held());
+    assert!(lifeline.is_open());
     open(folder.path());
-    lifeline.let_go().await;
+    lifeline.closed().await;
 }
 
 /// A group that a dead worker is said to have left, with the start that is written down moved by `shift` ticks.
-fn leftover(folder: &TempDir, shift: u64, task_id: &str) -> (Child, Lifeline) {
+fn orphan(folder: &TempDir, shift: u64, task_id: &str) -> (Child, Lifeline) {
     let groups = folder.path().join("worker/groups");
     std::fs::create_dir_all(&groups).unwrap();
     let path = folder.path().join("lifeline");
@@ -157,10 +157,10 @@ fn leftover(folder: &TempDir, shift: u64, task_id: &str) -> (Child, Lifeline) {
 #[tokio::test]
 async fn only_the_very_process_that_was_written_down_is_killed() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut child, mut lifeline) = leftover(&folder, 0, "");
-    lifeline.held().await;
+    let (mut child, mut lifeline) = orphan(&folder, 0, "");
+    lifeline.opened().await;
     open(folder.path());
-    lifeline.let_go().await;
+    lifeline.closed().await;
     child.wait().unwrap();
     assert_eq!(
         std::fs::read_dir(folder.path().join("worker/groups"))
@@ -173,8 +173,8 @@ async fn only_the_very_process_that_was_written_down_is_killed() {
 #[tokio::test]
 async fn a_stranger_with_the_pid_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut child, mut lifeline) = leftover(&folder, 7, "another-task");
-    lifeline.held().await;
+    let (mut child, mut lifeline) = orphan(&folder, 7, "another-task");
+    lifeline.opened().await;
     open(folder.path());
     assert!(child.try_wait().unwrap().is_none());
     assert_eq!(

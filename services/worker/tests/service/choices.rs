@@ -4,8 +4,8 @@ use futures::future::{join_all, select_all};
 use shim_proto::coordination::v1::*;
 use shim_redis_harness::Redis;
 
-use super::chat::{Chat, Held, registration};
-use super::house::{House, job};
+use super::chat_worker::{ChatClaim, ChatWorker, registration};
+use super::test_stack::{TestStack, job};
 
 fn with_strategy(strategy: AssignmentStrategy) -> SubmitTaskRequest {
     SubmitTaskRequest {
@@ -26,29 +26,33 @@ fn needs(capabilities: &[&str], priority: u32) -> SubmitTaskRequest {
 }
 
 /// Lets all of them wait, submits a job, and tells who got it. The others wait no more.
-async fn winner(house: &House, chats: &[&Chat], request: SubmitTaskRequest) -> (usize, Held) {
+async fn winner(
+    stack: &TestStack,
+    chats: &[&ChatWorker],
+    request: SubmitTaskRequest,
+) -> (usize, ChatClaim) {
     let waiting = chats.iter().map(|chat| Box::pin(chat.take()));
     let waiting = select_all(waiting);
     let submit = async {
         // All must be waiting when it comes; nothing tells when they are.
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        house.submit(request).await;
+        stack.submit(request).await;
     };
-    let ((held, place, _), ()) = tokio::join!(waiting, submit);
-    (place, held)
+    let ((claim, index, _), ()) = tokio::join!(waiting, submit);
+    (index, claim)
 }
 
 #[tokio::test]
 async fn the_least_loaded_worker_gets_the_task() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let large = Chat::with(&house, registration(&[], 10)).await;
-    let small = Chat::with(&house, registration(&[], 2)).await;
+    let stack = TestStack::on(&redis).await;
+    let large = ChatWorker::with(&stack, registration(&[], 10)).await;
+    let small = ChatWorker::with(&stack, registration(&[], 2)).await;
     let strategy = || with_strategy(AssignmentStrategy::LeastLoaded);
     let mut had = [0, 0];
     for _ in 0..6 {
-        let (place, _) = winner(&house, &[&large, &small], strategy()).await;
-        had[place] += 1;
+        let (index, _) = winner(&stack, &[&large, &small], strategy()).await;
+        had[index] += 1;
     }
     // Half of the seats of each.
     assert_eq!(had, [5, 1]);
@@ -57,18 +61,18 @@ async fn the_least_loaded_worker_gets_the_task() {
 #[tokio::test]
 async fn in_turns_everybody_gets_as_many() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
+    let stack = TestStack::on(&redis).await;
     let chats = [
-        Chat::with(&house, registration(&[], 10)).await,
-        Chat::with(&house, registration(&[], 10)).await,
-        Chat::with(&house, registration(&[], 10)).await,
+        ChatWorker::with(&stack, registration(&[], 10)).await,
+        ChatWorker::with(&stack, registration(&[], 10)).await,
+        ChatWorker::with(&stack, registration(&[], 10)).await,
     ];
-    let chats: Vec<&Chat> = chats.iter().collect();
+    let chats: Vec<&ChatWorker> = chats.iter().collect();
     let mut had = [0; 3];
     for _ in 0..9 {
         let strategy = with_strategy(AssignmentStrategy::RoundRobin);
-        let (place, _) = winner(&house, &chats, strategy).await;
-        had[place] += 1;
+        let (index, _) = winner(&stack, &chats, strategy).await;
+        had[index] += 1;
     }
     assert_eq!(had, [3, 3, 3]);
 }
@@ -76,25 +80,25 @@ async fn in_turns_everybody_gets_as_many() {
 #[tokio::test]
 async fn the_generalist_is_spared() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let generalist = Chat::with(&house, registration(&["go", "rust", "sql"], 9)).await;
-    let specialist = Chat::with(&house, registration(&["rust"], 9)).await;
+    let stack = TestStack::on(&redis).await;
+    let generalist = ChatWorker::with(&stack, registration(&["go", "rust", "sql"], 9)).await;
+    let specialist = ChatWorker::with(&stack, registration(&["rust"], 9)).await;
     for _ in 0..4 {
         let request = SubmitTaskRequest {
             strategy: AssignmentStrategy::Capability.into(),
             ..needs(&["rust"], 50)
         };
-        let (place, _) = winner(&house, &[&generalist, &specialist], request).await;
-        assert_eq!(place, 1);
+        let (index, _) = winner(&stack, &[&generalist, &specialist], request).await;
+        assert_eq!(index, 1);
     }
 }
 
 #[tokio::test]
 async fn nobody_gets_what_it_cannot_do() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let able = Chat::with(&house, registration(&["go", "rust", "sql"], 9)).await;
-    let rust = Chat::with(&house, registration(&["rust"], 9)).await;
+    let stack = TestStack::on(&redis).await;
+    let able = ChatWorker::with(&stack, registration(&["go", "rust", "sql"], 9)).await;
+    let rust = ChatWorker::with(&stack, registration(&["rust"], 9)).await;
     let other_kind = SubmitTaskRequest {
         requirements: Some(Requirements {
             executor: WorkerKind::Agent.into(),
@@ -102,9 +106,9 @@ async fn nobody_gets_what_it_cannot_do() {
         }),
         ..job("for agents only")
     };
-    house.submit(other_kind).await;
-    house.submit(needs(&["rust", "sql"], 1)).await;
-    house.submit(needs(&["sql"], 2)).await;
+    stack.submit(other_kind).await;
+    stack.submit(needs(&["rust", "sql"], 1)).await;
+    stack.submit(needs(&["sql"], 2)).await;
     assert!(rust.claim(200).await.unwrap().is_none());
     assert_eq!(able.take().await.task.goal, "needs rust and sql");
     assert_eq!(able.take().await.task.goal, "needs sql");
@@ -114,7 +118,7 @@ async fn nobody_gets_what_it_cannot_do() {
 #[tokio::test]
 async fn priority_and_then_age_order_tasks_over_all_queues() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
+    let stack = TestStack::on(&redis).await;
     let mut expected = Vec::new();
     for (capabilities, priority) in [
         (&["sql"][..], 70),
@@ -124,11 +128,11 @@ async fn priority_and_then_age_order_tasks_over_all_queues() {
         (&[][..], 70),
         (&["sql"][..], 50),
     ] {
-        let task = house.submit(needs(capabilities, priority)).await;
+        let task = stack.submit(needs(capabilities, priority)).await;
         expected.push((priority, expected.len(), task.task_id));
     }
     expected.sort();
-    let able = Chat::with(&house, registration(&["rust", "sql"], 9)).await;
+    let able = ChatWorker::with(&stack, registration(&["rust", "sql"], 9)).await;
     for (_, _, task_id) in expected {
         assert_eq!(able.take().await.task.task_id, task_id);
     }
@@ -137,10 +141,10 @@ async fn priority_and_then_age_order_tasks_over_all_queues() {
 #[tokio::test]
 async fn who_had_the_files_last_gets_the_next_task_on_them() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
+    let stack = TestStack::on(&redis).await;
     let (one, other) = (
-        Chat::with(&house, registration(&[], 9)).await,
-        Chat::with(&house, registration(&[], 9)).await,
+        ChatWorker::with(&stack, registration(&[], 9)).await,
+        ChatWorker::with(&stack, registration(&[], 9)).await,
     );
     let on_files = || SubmitTaskRequest {
         files: vec![FileHint {
@@ -150,18 +154,18 @@ async fn who_had_the_files_last_gets_the_next_task_on_them() {
         workspace: "/work".to_owned(),
         ..job("parse")
     };
-    let (first, held) = winner(&house, &[&one, &other], on_files()).await;
+    let (first, claim) = winner(&stack, &[&one, &other], on_files()).await;
     let chats = [&one, &other];
-    chats[first].complete(&held, "done").await.unwrap();
+    chats[first].complete(&claim, "done").await.unwrap();
     // Others make it the busier one.
     for _ in 0..3 {
-        house.submit(job("other")).await;
+        stack.submit(job("other")).await;
         chats[first].take().await;
     }
     for _ in 0..3 {
-        let (next, held) = winner(&house, &chats, on_files()).await;
+        let (next, claim) = winner(&stack, &chats, on_files()).await;
         assert_eq!(next, first);
-        chats[next].complete(&held, "done").await.unwrap();
+        chats[next].complete(&claim, "done").await.unwrap();
     }
 }
 
@@ -169,19 +173,19 @@ async fn who_had_the_files_last_gets_the_next_task_on_them() {
 #[tokio::test]
 async fn a_paused_queue_is_in_nobodys_way() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    house.submit(needs(&["rust"], 1)).await;
-    let queues = redis.ask(&["HKEYS", "{shim.tasks}:queues"]).unwrap();
+    let stack = TestStack::on(&redis).await;
+    stack.submit(needs(&["rust"], 1)).await;
+    let queues = redis.command(&["HKEYS", "{shim.tasks}:queues"]).unwrap();
     let rust = queues.items().iter().find_map(|queue| {
         let name = queue.text()?;
         name.contains("work.any.").then(|| name.to_owned())
     });
     let meta = format!("{{shim.tasks}}:{}:meta", rust.unwrap());
-    redis.ask(&["HSET", &meta, "paused", "1"]).unwrap();
-    house.submit(needs(&[], 90)).await;
-    let able = Chat::with(&house, registration(&["rust"], 9)).await;
+    redis.command(&["HSET", &meta, "paused", "1"]).unwrap();
+    stack.submit(needs(&[], 90)).await;
+    let able = ChatWorker::with(&stack, registration(&["rust"], 9)).await;
     assert_eq!(able.take().await.task.goal, "needs ");
-    redis.ask(&["HDEL", &meta, "paused"]).unwrap();
+    redis.command(&["HDEL", &meta, "paused"]).unwrap();
     assert_eq!(able.take().await.task.goal, "needs rust");
 }
 
@@ -190,18 +194,18 @@ async fn a_paused_queue_is_in_nobodys_way() {
 async fn one_of_eight_claimers_wins_each_task() {
     const TASKS: usize = 250;
     let redis = Redis::start();
-    let houses = [House::on(&redis).await, House::on(&redis).await];
+    let stacks = [TestStack::on(&redis).await, TestStack::on(&redis).await];
     let mut chats = Vec::new();
-    for place in 0..8 {
-        chats.push(Chat::with(&houses[place % 2], registration(&[], 1_000)).await);
+    for index in 0..8 {
+        chats.push(ChatWorker::with(&stacks[index % 2], registration(&[], 1_000)).await);
     }
     for _ in 0..TASKS {
-        houses[0].submit(job("one winner")).await;
+        stacks[0].submit(job("one winner")).await;
     }
     let races = chats.iter().map(|chat| async {
         let mut won = Vec::new();
-        while let Some(held) = chat.claim(500).await.unwrap() {
-            won.push(held.task.task_id);
+        while let Some(claim) = chat.claim(500).await.unwrap() {
+            won.push(claim.task.task_id);
         }
         won
     });

@@ -16,8 +16,8 @@ use shim_store::tasks::fits;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::chat::{Chat, registration};
-use super::house::{House, job, span};
+use super::chat_worker::{ChatWorker, registration};
+use super::test_stack::{TestStack, job, span};
 
 const BOUND_MS: i64 = 100;
 const RUN: Duration = Duration::from_millis(3_000);
@@ -59,7 +59,12 @@ fn some_of(random: &mut StdRng, chance: f64) -> Vec<&'static str> {
 }
 
 /// One seat of a worker: waits, works, and waits again, until the worker goes or the run is over.
-async fn sit(chat: Arc<Chat>, gone: CancellationToken, waits: Waits, mut random: StdRng) {
+async fn run_slot(
+    chat: Arc<ChatWorker>,
+    gone: CancellationToken,
+    waits: Waits,
+    mut random: StdRng,
+) {
     loop {
         let from = now_ms();
         let claimed = tokio::select! {
@@ -75,13 +80,13 @@ async fn sit(chat: Arc<Chat>, gone: CancellationToken, waits: Waits, mut random:
         match claimed {
             None | Some(Err(_)) => return,
             Some(Ok(None)) => {}
-            Some(Ok(Some(held))) => {
+            Some(Ok(Some(claim))) => {
                 let work = Duration::from_millis(random.random_range(0..150));
                 tokio::select! {
                     () = tokio::time::sleep(work) => {}
                     () = gone.cancelled() => return,
                 }
-                chat.complete(&held, "done").await.unwrap();
+                chat.complete(&claim, "done").await.unwrap();
             }
         }
     }
@@ -99,12 +104,12 @@ async fn control(over: CancellationToken) -> i64 {
 }
 
 /// A worker of its own kind, with as many seats as it has room; some leave, some die.
-async fn employ(
-    house: &House,
+async fn add_worker(
+    stack: &TestStack,
     random: &mut StdRng,
     over: &CancellationToken,
     waits: &Waits,
-    seats: &mut JoinSet<()>,
+    slots: &mut JoinSet<()>,
 ) {
     let capacity = random.random_range(1..=3);
     let kind = KINDS[random.random_range(0..KINDS.len())];
@@ -112,15 +117,15 @@ async fn employ(
         kind: kind.into(),
         ..registration(&some_of(random, 0.6), capacity)
     };
-    let chat = Arc::new(Chat::with(house, request).await);
+    let chat = Arc::new(ChatWorker::with(stack, request).await);
     let gone = over.child_token();
     for _ in 0..capacity {
         let random = StdRng::seed_from_u64(random.random());
-        seats.spawn(sit(chat.clone(), gone.clone(), waits.clone(), random));
+        slots.spawn(run_slot(chat.clone(), gone.clone(), waits.clone(), random));
     }
     let (goes, dies) = (random.random_bool(0.3), random.random_bool(0.5));
     let when = RUN.mul_f64(random.random_range(0.2..0.7));
-    seats.spawn(async move {
+    slots.spawn(async move {
         tokio::select! {
             () = tokio::time::sleep(when), if goes => {
                 gone.cancel();
@@ -154,8 +159,8 @@ fn random_job(random: &mut StdRng) -> SubmitTaskRequest {
 }
 
 /// When a task waited for a worker, by the log of its job.
-async fn ready_periods(house: &House, task_id: &str, end: i64) -> Vec<Period> {
-    let events = house.store.tasks.events(task_id, "", 1_000).await.unwrap();
+async fn ready_periods(stack: &TestStack, task_id: &str, end: i64) -> Vec<Period> {
+    let events = stack.store.tasks.events(task_id, "", 1_000).await.unwrap();
     let (mut periods, mut since) = (Vec::new(), None);
     for event in events {
         let at = event.at.unwrap();
@@ -177,33 +182,33 @@ async fn ready_periods(house: &House, task_id: &str, end: i64) -> Vec<Period> {
 async fn worst_of(seed: u64) -> (i64, i64, usize) {
     let mut random = StdRng::seed_from_u64(seed);
     let redis = Redis::start();
-    let houses = [House::on(&redis).await, House::on(&redis).await];
+    let stacks = [TestStack::on(&redis).await, TestStack::on(&redis).await];
     let (over, waits) = (CancellationToken::new(), Waits::default());
     let control = tokio::spawn(control(over.clone()));
-    let mut seats = JoinSet::new();
+    let mut slots = JoinSet::new();
     for _ in 0..random.random_range(2..=6) {
-        let house = &houses[random.random_range(0..2)];
-        employ(house, &mut random, &over, &waits, &mut seats).await;
+        let stack = &stacks[random.random_range(0..2)];
+        add_worker(stack, &mut random, &over, &waits, &mut slots).await;
     }
     let mut jobs = Vec::new();
     let count: u32 = random.random_range(20..=60);
     let begun = tokio::time::Instant::now();
     for _ in 0..count {
         let request = random_job(&mut random);
-        let house = &houses[random.random_range(0..2)];
-        let task = house.submit(request).await;
+        let stack = &stacks[random.random_range(0..2)];
+        let task = stack.submit(request).await;
         jobs.push((task.task_id, task.requirements.unwrap_or_default()));
         tokio::time::sleep(RUN.mul_f64(random.random_range(0.0..1.2)) / count).await;
     }
     tokio::time::sleep_until(begun + RUN).await;
     let end = now_ms();
     over.cancel();
-    seats.join_all().await;
+    slots.join_all().await;
     let noise = control.await.unwrap() * 2;
     let waits = std::mem::take(&mut *waits.lock().unwrap());
     let (mut worst, mut started) = (0, 0);
     for (task_id, requirements) in jobs {
-        for ready in ready_periods(&houses[0], &task_id, end).await {
+        for ready in ready_periods(&stacks[0], &task_id, end).await {
             started += usize::from(ready.to < end);
             let fitting = waits
                 .iter()

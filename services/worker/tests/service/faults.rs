@@ -6,8 +6,8 @@ use shim_proto::coordination::v1::*;
 use shim_redis_harness::{Launch, Redis};
 use tonic::Code;
 
-use super::chat::{Chat, registration};
-use super::house::{House, id, job, refusal, within};
+use super::chat_worker::{ChatWorker, registration};
+use super::test_stack::{TestStack, id, job, refusal, within};
 
 const STALE_WORKER: &str = "STALE_WORKER";
 
@@ -19,23 +19,23 @@ async fn a_moment() {
 #[tokio::test]
 async fn who_waits_is_told_that_the_service_stops() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let chat = Chat::at(&house).await;
+    let stack = TestStack::on(&redis).await;
+    let chat = ChatWorker::at(&stack).await;
     let (refused, ()) = tokio::join!(chat.claim(20_000), async {
         a_moment().await;
-        house.begin_stop();
+        stack.begin_stop();
     });
     assert_eq!(refusal(refused), (Code::Unavailable, "STOPPING".into()));
     drop(chat);
-    house.stop().await;
+    stack.stop().await;
 }
 
 #[tokio::test]
 async fn who_waits_waits_on_while_redis_is_away() {
     let mut redis = Launch::new().setting("appendfsync", "always").start();
-    let house = House::on(&redis).await;
-    let (waiting, late) = (Chat::at(&house).await, Chat::at(&house).await);
-    let (held, task) = tokio::join!(waiting.take(), async {
+    let stack = TestStack::on(&redis).await;
+    let (waiting, late) = (ChatWorker::at(&stack).await, ChatWorker::at(&stack).await);
+    let (claim, task) = tokio::join!(waiting.take(), async {
         a_moment().await;
         redis.kill();
         let begun = Instant::now();
@@ -49,7 +49,7 @@ async fn who_waits_waits_on_while_redis_is_away() {
         redis.restart();
         within(async {
             loop {
-                let submitted = house.tasks.clone().submit_task(job("after all")).await;
+                let submitted = stack.tasks.clone().submit_task(job("after all")).await;
                 if let Ok(submitted) = submitted {
                     return submitted.into_inner().task.unwrap();
                 }
@@ -58,29 +58,29 @@ async fn who_waits_waits_on_while_redis_is_away() {
         })
         .await
     });
-    assert_eq!(held.task.task_id, task.task_id);
+    assert_eq!(claim.task.task_id, task.task_id);
 }
 
 #[tokio::test]
 async fn an_older_incarnation_gets_nothing_and_loses_what_it_had() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
+    let stack = TestStack::on(&redis).await;
     let request = RegisterWorkerRequest {
         capacity: 2,
         ..registration(&[], 2)
     };
-    let old = Chat::with(&house, request.clone()).await;
-    let task = house.submit(job("begun by the old")).await;
-    let held = old.take().await;
+    let old = ChatWorker::with(&stack, request.clone()).await;
+    let task = stack.submit(job("begun by the old")).await;
+    let claim = old.take().await;
     let (refused, new) = tokio::join!(old.claim(20_000), async {
         a_moment().await;
         let again = RegisterWorkerRequest {
             request_id: id(),
             ..request
         };
-        let new = Chat::with(&house, again).await;
+        let new = ChatWorker::with(&stack, again).await;
         // The supervisor takes it from the old one, and the old one still waits.
-        house
+        stack
             .when(&task.task_id, |task| task.worker_deaths == 1)
             .await;
         new
@@ -90,11 +90,11 @@ async fn an_older_incarnation_gets_nothing_and_loses_what_it_had() {
         refusal(old.claim(0).await),
         (Code::FailedPrecondition, STALE_WORKER.into())
     );
-    assert_eq!(refusal(old.complete(&held, "old").await).1, "STALE_LEASE");
+    assert_eq!(refusal(old.complete(&claim, "old").await).1, "STALE_LEASE");
     let again = new.take().await;
     assert_eq!(again.task.task_id, task.task_id);
     new.complete(&again, "new").await.unwrap();
-    assert_eq!(house.get(&task.task_id).await.result.unwrap().text, "new");
+    assert_eq!(stack.get(&task.task_id).await.result.unwrap().text, "new");
 }
 
 fn millis(at: Option<prost_types::Timestamp>) -> i64 {
@@ -102,26 +102,26 @@ fn millis(at: Option<prost_types::Timestamp>) -> i64 {
     at.seconds * 1_000 + i64::from(at.nanos) / 1_000_000
 }
 
-async fn worker(house: &House, worker_id: &str) -> Worker {
+async fn worker(stack: &TestStack, worker_id: &str) -> Worker {
     let request = GetWorkerRequest {
         worker_id: worker_id.to_owned(),
     };
-    let found = house.registry.clone().get_worker(request).await.unwrap();
+    let found = stack.registry.clone().get_worker(request).await.unwrap();
     found.into_inner().worker.unwrap()
 }
 
 #[tokio::test]
 async fn what_a_dead_worker_had_goes_to_another_within_a_second() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let (mortal, heir) = (Chat::at(&house).await, Chat::at(&house).await);
-    let task = house.submit(job("survives")).await;
-    let held = mortal.take().await;
+    let stack = TestStack::on(&redis).await;
+    let (mortal, heir) = (ChatWorker::at(&stack).await, ChatWorker::at(&stack).await);
+    let task = stack.submit(job("survives")).await;
+    let claim = mortal.take().await;
     mortal.freeze();
     let again = heir.take().await;
     assert_eq!(again.task.task_id, task.task_id);
     assert_eq!((again.task.worker_deaths, again.task.attempts), (1, 1));
-    let dead = worker(&house, mortal.id()).await;
+    let dead = worker(&stack, mortal.id()).await;
     assert_eq!(dead.state(), WorkerState::Dead);
     let late = millis(again.task.started_at) - millis(dead.due_at);
     assert!(
@@ -129,7 +129,7 @@ async fn what_a_dead_worker_had_goes_to_another_within_a_second() {
         "{late} ms after the death was known"
     );
     assert_eq!(
-        refusal(mortal.complete(&held, "late").await).1,
+        refusal(mortal.complete(&claim, "late").await).1,
         "STALE_LEASE"
     );
     assert_eq!(refusal(mortal.claim(0).await).1, STALE_WORKER);
@@ -138,9 +138,9 @@ async fn what_a_dead_worker_had_goes_to_another_within_a_second() {
 #[tokio::test]
 async fn what_a_worker_had_that_leaves_goes_on_at_once() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let (leaver, heir) = (Chat::at(&house).await, Chat::at(&house).await);
-    house.submit(job("goes on")).await;
+    let stack = TestStack::on(&redis).await;
+    let (leaver, heir) = (ChatWorker::at(&stack).await, ChatWorker::at(&stack).await);
+    stack.submit(job("goes on")).await;
     leaver.take().await;
     let begun = Instant::now();
     let (again, ()) = tokio::join!(heir.take(), leaver.deregister());
@@ -155,8 +155,8 @@ async fn what_a_worker_had_that_leaves_goes_on_at_once() {
 #[tokio::test]
 async fn a_worker_that_drains_gets_nothing_new() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let chat = Chat::at(&house).await;
+    let stack = TestStack::on(&redis).await;
+    let chat = ChatWorker::at(&stack).await;
     chat.freeze();
     let beat = HeartbeatRequest {
         worker_id: chat.id().to_owned(),
@@ -164,7 +164,7 @@ async fn a_worker_that_drains_gets_nothing_new() {
         state: WorkerState::Draining.into(),
         ..Default::default()
     };
-    house.registry.clone().heartbeat(beat).await.unwrap();
+    stack.registry.clone().heartbeat(beat).await.unwrap();
     assert_eq!(
         refusal(chat.claim(0).await),
         (Code::FailedPrecondition, STALE_WORKER.into())

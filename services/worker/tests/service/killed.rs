@@ -8,7 +8,7 @@ use shim_proto::coordination::v1::*;
 use shim_proto::worker::v1::StartWorkerRequest;
 use shim_redis_harness::Redis;
 
-use super::house::{House, Plan, id, job};
+use super::test_stack::{StackBuilder, TestStack, id, job};
 
 /// What a worker process of these stories is told.
 const REDIS: &str = "STORY_REDIS";
@@ -32,10 +32,10 @@ async fn worker_process() {
     let (Ok(redis), Ok(checkpoints)) = (std::env::var(REDIS), std::env::var(CHECKPOINTS)) else {
         return;
     };
-    let _house = Plan::new(&redis)
+    let _stack = StackBuilder::new(&redis)
         .script("agent", "agent", FIRST)
         .set("worker.start", "agent")
-        .remembers_at(Path::new(&checkpoints))
+        .with_checkpoints_at(Path::new(&checkpoints))
         .build()
         .await;
     std::future::pending::<()>().await;
@@ -51,13 +51,13 @@ impl Drop for Process {
     }
 }
 
-fn process(redis: &Redis, house: &House) -> Process {
+fn process(redis: &Redis, stack: &TestStack) -> Process {
     let child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "service::killed::worker_process", "--ignored"])
         .env(REDIS, redis.unix_url())
-        .env(CHECKPOINTS, &house.socket)
+        .env(CHECKPOINTS, &stack.socket)
         // It cannot tidy up after itself.
-        .env("TMPDIR", house.path(""))
+        .env("TMPDIR", stack.path(""))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
@@ -68,13 +68,13 @@ fn process(redis: &Redis, house: &House) -> Process {
 #[tokio::test]
 async fn the_next_worker_goes_on_from_the_checkpoint_of_the_killed_one() {
     let redis = Redis::start();
-    let house = Plan::new(&redis.unix_url())
+    let stack = StackBuilder::new(&redis.unix_url())
         .script("agent", "agent", SECOND)
         .build()
         .await;
-    let task = house.submit(job("Count the lines of x")).await;
-    let process = process(&redis, &house);
-    let saved = house.when(&task.task_id, |task| !task.checkpoint_id.is_empty());
+    let task = stack.submit(job("Count the lines of x")).await;
+    let process = process(&redis, &stack);
+    let saved = stack.when(&task.task_id, |task| !task.checkpoint_id.is_empty());
     let saved = saved.await;
     assert_eq!(saved.note, "Bash: wc -l x");
     let start = StartWorkerRequest {
@@ -82,21 +82,21 @@ async fn the_next_worker_goes_on_from_the_checkpoint_of_the_killed_one() {
         executor: "agent".to_owned(),
         ..Default::default()
     };
-    house.workers.clone().start_worker(start).await.unwrap();
+    stack.workers.clone().start_worker(start).await.unwrap();
     drop(process);
 
-    let done = house.until(&task.task_id, TaskState::Completed).await;
+    let done = stack.until(&task.task_id, TaskState::Completed).await;
     assert_eq!(done.worker_deaths, 1);
     assert_ne!(done.worker_id, saved.worker_id);
     assert_eq!(done.result.unwrap().text, "42 lines");
-    let prompt = std::fs::read_to_string(house.path("prompt")).unwrap();
+    let prompt = std::fs::read_to_string(stack.path("prompt")).unwrap();
     for part in ["Count the lines of x", "- Bash: wc -l x", "Do not repeat"] {
         assert!(prompt.contains(part), "{prompt}");
     }
     let dead = GetWorkerRequest {
         worker_id: saved.worker_id,
     };
-    let dead = house.registry.clone().get_worker(dead).await.unwrap();
+    let dead = stack.registry.clone().get_worker(dead).await.unwrap();
     let died = dead.into_inner().worker.unwrap().due_at.unwrap();
     let began = done.started_at.unwrap();
     let late =
@@ -108,7 +108,7 @@ async fn the_next_worker_goes_on_from_the_checkpoint_of_the_killed_one() {
 
     // Neither worker's session is proposed to a Claude window: the work went on.
     let detect = DetectRecoveryRequest::default();
-    let found = house.checkpoints.clone().detect_recovery(detect).await;
+    let found = stack.checkpoints.clone().detect_recovery(detect).await;
     let found = found.unwrap().into_inner();
     assert!(found.candidates.is_empty(), "{found:?}");
 }

@@ -5,17 +5,17 @@ use prost_types::{Duration as Span, Struct, Value};
 use shim_proto::coordination::v1::{TaskError, TaskResult, Usage};
 use shim_proto::worker::v1::*;
 use shim_redis_harness::Redis;
-use shim_runtime::fault;
+use shim_runtime::service_error;
 use tonic::{Code, Status};
 
-use super::chat::Chat;
-use super::house::{House, id, refusal, span};
+use super::chat_worker::ChatWorker;
+use super::test_stack::{TestStack, id, refusal, span};
 
 /// The fields that a refusal names.
 fn fields<T: std::fmt::Debug>(answer: Result<T, Status>) -> Vec<String> {
     let status = answer.expect_err("it is refused");
     assert_eq!(status.code(), Code::InvalidArgument, "{status}");
-    let violations = fault::explain(&status).violations;
+    let violations = service_error::decode(&status).violations;
     violations
         .into_iter()
         .map(|violation| violation.0)
@@ -39,8 +39,8 @@ const USAGE: [&str; 3] = [
 #[tokio::test]
 async fn claims_and_reports_name_what_is_wrong_in_them() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let mut workers = house.workers.clone();
+    let stack = TestStack::on(&redis).await;
+    let mut workers = stack.workers.clone();
     let claim = ClaimTaskRequest {
         wait: span(30_001),
         ..Default::default()
@@ -85,8 +85,8 @@ async fn claims_and_reports_name_what_is_wrong_in_them() {
 #[tokio::test]
 async fn endings_name_what_is_wrong_in_them() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let mut workers = house.workers.clone();
+    let stack = TestStack::on(&redis).await;
+    let mut workers = stack.workers.clone();
     let nan = Value {
         kind: Some(Kind::NumberValue(f64::NAN)),
     };
@@ -154,10 +154,10 @@ async fn endings_name_what_is_wrong_in_them() {
 }
 
 #[tokio::test]
-async fn the_life_of_workers_names_what_is_wrong_in_it() {
+async fn worker_requests_name_what_is_wrong_in_them() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let mut workers = house.workers.clone();
+    let stack = TestStack::on(&redis).await;
+    let mut workers = stack.workers.clone();
     let start = StartWorkerRequest {
         name: "x".repeat(201),
         capabilities: vec!["rust".to_owned(), "a b".to_owned()],
@@ -206,8 +206,8 @@ async fn the_life_of_workers_names_what_is_wrong_in_it() {
 #[tokio::test]
 async fn what_is_not_there_is_not_found() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let mut workers = house.workers.clone();
+    let stack = TestStack::on(&redis).await;
+    let mut workers = stack.workers.clone();
     let (request_id, worker_id) = (id(), id());
     let unknown = (Code::NotFound, "WORKER_NOT_FOUND".to_owned());
     let health = GetWorkerHealthRequest {
@@ -239,13 +239,13 @@ async fn what_is_not_there_is_not_found() {
 #[tokio::test]
 async fn only_workers_of_the_process_are_stopped_by_it() {
     let redis = Redis::start();
-    let house = House::on(&redis).await;
-    let chat = Chat::at(&house).await;
+    let stack = TestStack::on(&redis).await;
+    let chat = ChatWorker::at(&stack).await;
     let stop = StopWorkerRequest {
         request_id: id(),
         worker_id: chat.id().to_owned(),
     };
-    let refused = refusal(house.workers.clone().stop_worker(stop).await);
+    let refused = refusal(stack.workers.clone().stop_worker(stop).await);
     assert_eq!(refused, (Code::NotFound, "WORKER_NOT_FOUND".into()));
     assert!(chat.claim(0).await.unwrap().is_none());
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::bench::figure::Figure;
 use crate::bench::latency::Latencies;
 use crate::calls::request_id;
-use crate::coordination::{inbox, message, span};
+use crate::coordination::{inbox, message, proto_duration};
 use crate::service::Service;
 
 const WARM_UP: usize = 50;
@@ -22,7 +22,7 @@ pub(super) async fn measure(service: &Service) -> Vec<Figure> {
     let mut ack_ids = Vec::new();
     for number in 0..WARM_UP + DELIVERIES {
         let mut waiting = inbox(&id);
-        waiting.wait = span(WAIT);
+        waiting.wait = proto_duration(WAIT);
         waiting.ack_ids = std::mem::take(&mut ack_ids);
         let mut receiver = receiver.clone();
         let waiting = tokio::spawn(async move {
@@ -41,7 +41,7 @@ pub(super) async fn measure(service: &Service) -> Vec<Figure> {
             .map(|message| message.message_id)
             .collect();
         if number >= WARM_UP {
-            latencies.note(at.duration_since(start));
+            latencies.record(at.duration_since(start));
         }
     }
     let typical = Figure::new("message delivery, p50", latencies.percentile_ms(50), "ms");

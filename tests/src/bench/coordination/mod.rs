@@ -13,8 +13,8 @@ use shim_redis_harness::Redis;
 
 use super::figure::Figure;
 use super::machine;
-use crate::place::Place;
 use crate::service::Launch;
+use crate::temp_env::TempEnv;
 
 const IN_FLIGHT: [usize; 3] = [1, 16, 64];
 
@@ -68,10 +68,10 @@ const ALL: [(Operation, &str, &str); 10] = [
 /// If the service or its Redis does not start or refuses good requests.
 pub async fn measure(progress: impl Fn(&str)) -> Vec<Figure> {
     let mut figures = vec![machine::idle_share("coordination").await];
-    let place = Place::new();
+    let temp = TempEnv::new();
     let redis = Redis::start();
-    let service = Launch::coordination(&place.data_dir(), &redis.unix_url())
-        .started()
+    let service = Launch::coordination(&temp.data_dir(), &redis.unix_url())
+        .start_or_panic()
         .await;
     for (operation, name, peer) in ALL {
         for in_flight in IN_FLIGHT {
@@ -85,6 +85,6 @@ pub async fn measure(progress: impl Fn(&str)) -> Vec<Figure> {
     figures.extend(delivery::measure(&service).await);
     drop((service, redis));
     progress("ten thousand workers");
-    figures.extend(swarm::measure(&place).await);
+    figures.extend(swarm::measure(&temp).await);
     figures
 }

@@ -11,7 +11,9 @@ use tonic::Status;
 use super::Operation;
 use crate::bench::lane::Lane;
 use crate::calls::request_id;
-use crate::coordination::{Clients, NAMESPACE, counted, files, inbox, lock, message, put, renewal};
+use crate::coordination::{
+    CoordinationClients, NAMESPACE, counted, files, inbox, lock, message, put, renew_request,
+};
 use crate::service::Service;
 
 const TTL: Duration = Duration::from_secs(600);
@@ -21,7 +23,7 @@ const INBOXES: usize = 64;
 /// One lane.
 pub(super) struct Ours {
     operation: Operation,
-    clients: Clients,
+    clients: CoordinationClients,
     name: String,
     number: u64,
     version: u64,
@@ -70,7 +72,7 @@ impl Lane for Ours {
             Operation::Publish => self.publish().await,
             Operation::SendMessage => self.send().await,
             Operation::ReceiveMessages => self.receive_in_turn().await,
-            Operation::Heartbeat => self.beat().await,
+            Operation::Heartbeat => self.heartbeat().await,
         };
         outcome.expect("the service takes good requests");
     }
@@ -125,7 +127,10 @@ impl Ours {
 
     async fn renew(&mut self) -> Result<(), Status> {
         if let Some(held) = &self.held {
-            self.clients.locks.renew_lock(renewal(held, TTL)).await?;
+            self.clients
+                .locks
+                .renew_lock(renew_request(held, TTL))
+                .await?;
         }
         Ok(())
     }
@@ -192,9 +197,9 @@ impl Ours {
         Ok(())
     }
 
-    async fn beat(&mut self) -> Result<(), Status> {
+    async fn heartbeat(&mut self) -> Result<(), Status> {
         match &self.worker {
-            Some(worker) => self.clients.beat(worker).await,
+            Some(worker) => self.clients.heartbeat(worker).await,
             None => Ok(()),
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use shim_proto::coordination::v1::watch_workers_response::Event as Roll;
+use shim_proto::coordination::v1::watch_workers_response::Event as RegistryEvent;
 use shim_proto::coordination::v1::{
     WatchWorkersRequest, WatchWorkersResponse, Worker, WorkerChangeKind,
 };
@@ -17,10 +17,10 @@ use tonic::Streaming;
 
 use crate::bench::figure::Figure;
 use crate::bench::latency::Latencies;
-use crate::coordination::Clients;
-use crate::dice::Dice;
-use crate::place::Place;
+use crate::coordination::CoordinationClients;
+use crate::rng::SeededRng;
 use crate::service::{Launch, Service};
+use crate::temp_env::TempEnv;
 
 const WORKERS: usize = 10_000;
 const SILENT: usize = 100;
@@ -30,44 +30,44 @@ const HEARTBEAT: Duration = Duration::from_millis(1_500);
 const DEAD_AFTER: Duration = Duration::from_secs(5);
 const STEADY: Duration = Duration::from_secs(15);
 /// All deaths are due by then; whatever is not found is not found.
-const DEATH_PATIENCE: Duration = Duration::from_secs(15);
+const DEATH_TIMEOUT: Duration = Duration::from_secs(15);
 const SEED: u64 = 5;
 
 /// What the beating workers count together.
 #[derive(Debug, Default)]
-struct Pulse {
+struct HeartbeatCounts {
     beats: AtomicUsize,
     failures: AtomicUsize,
 }
 
-pub(super) async fn measure(place: &Place) -> Vec<Figure> {
+pub(super) async fn measure(temp: &TempEnv) -> Vec<Figure> {
     let redis = Redis::start();
-    let launch = Launch::coordination(&place.data_dir(), &redis.unix_url());
-    let service = launch.named("swarm").started().await;
-    let mut roll = watch(&service).await;
-    let pulse = Arc::new(Pulse::default());
-    let workers = start(&service, &pulse).await;
+    let launch = Launch::coordination(&temp.data_dir(), &redis.unix_url());
+    let service = launch.named("swarm").start_or_panic().await;
+    let mut worker_events = watch(&service).await;
+    let counts = Arc::new(HeartbeatCounts::default());
+    let workers = start(&service, &counts).await;
 
     let start = Instant::now();
-    let before = pulse.beats.load(Ordering::Relaxed);
+    let before = counts.beats.load(Ordering::Relaxed);
     tokio::time::sleep(STEADY).await;
-    let beats = pulse.beats.load(Ordering::Relaxed) - before;
+    let beats = counts.beats.load(Ordering::Relaxed) - before;
     #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
     let rate = beats as f64 / start.elapsed().as_secs_f64();
 
-    let mut dice = Dice::new(SEED);
+    let mut rng = SeededRng::new(SEED);
     let mut silent = BTreeSet::new();
     while silent.len() < SILENT {
-        let (worker, heart) = dice.pick(&workers);
-        heart.abort();
+        let (worker, heartbeat) = rng.pick(&workers);
+        heartbeat.abort();
         silent.insert(worker.worker_id.clone());
     }
-    let (mut delays, wrongly) = deaths(&mut roll, &silent).await;
+    let (mut delays, wrongly) = deaths(&mut worker_events, &silent).await;
     let found = delays.count();
-    workers.iter().for_each(|(_, heart)| heart.abort());
+    workers.iter().for_each(|(_, heartbeat)| heartbeat.abort());
     #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
     let count = |count: usize| count as f64;
-    let refused = pulse.failures.load(Ordering::Relaxed);
+    let refused = counts.failures.load(Ordering::Relaxed);
     vec![
         Figure::new("10,000 workers, heartbeats answered", rate, "1/s")
             .target(">= 6,500 1/s", rate >= 6_500.0),
@@ -106,18 +106,20 @@ async fn watch(service: &Service) -> Streaming<WatchWorkersResponse> {
 }
 
 /// Registers all workers, several at once; each beats from then on.
-async fn start(service: &Service, pulse: &Arc<Pulse>) -> Vec<(Worker, AbortHandle)> {
-    let channels: Vec<Clients> = (0..CHANNELS).map(|_| service.coordination()).collect();
+async fn start(service: &Service, counts: &Arc<HeartbeatCounts>) -> Vec<(Worker, AbortHandle)> {
+    let channels: Vec<CoordinationClients> =
+        (0..CHANNELS).map(|_| service.coordination()).collect();
     let mut registering = JoinSet::new();
     for lane in 0..REGISTERING {
-        let (mut clients, pulse) = (channels[lane % CHANNELS].clone(), Arc::clone(pulse));
+        let (mut clients, counts) = (channels[lane % CHANNELS].clone(), Arc::clone(counts));
         registering.spawn(async move {
             let mut workers = Vec::new();
             for number in (lane..WORKERS).step_by(REGISTERING) {
                 let worker = clients.register(&format!("worker {number}"), "bench").await;
                 let worker = worker.expect("a worker is registered");
-                let heart = beat(clients.clone(), worker.clone(), Arc::clone(&pulse));
-                workers.push((worker, tokio::spawn(heart).abort_handle()));
+                let heartbeat =
+                    send_heartbeats(clients.clone(), worker.clone(), Arc::clone(&counts));
+                workers.push((worker, tokio::spawn(heartbeat).abort_handle()));
             }
             workers
         });
@@ -126,14 +128,18 @@ async fn start(service: &Service, pulse: &Arc<Pulse>) -> Vec<(Worker, AbortHandl
 }
 
 /// One worker's heart.
-async fn beat(mut clients: Clients, worker: Worker, pulse: Arc<Pulse>) {
+async fn send_heartbeats(
+    mut clients: CoordinationClients,
+    worker: Worker,
+    counts: Arc<HeartbeatCounts>,
+) {
     let mut ticks = tokio::time::interval(HEARTBEAT);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let count = match clients.beat(&worker).await {
-            Ok(()) => &pulse.beats,
-            Err(_) => &pulse.failures,
+        let count = match clients.heartbeat(&worker).await {
+            Ok(()) => &counts.beats,
+            Err(_) => &counts.failures,
         };
         count.fetch_add(1, Ordering::Relaxed);
     }
@@ -141,14 +147,15 @@ async fn beat(mut clients: Clients, worker: Worker, pulse: Arc<Pulse>) {
 
 /// How long after its due time each of `silent` was told to be dead, and how many others were.
 async fn deaths(
-    roll: &mut Streaming<WatchWorkersResponse>,
+    worker_events: &mut Streaming<WatchWorkersResponse>,
     silent: &BTreeSet<String>,
 ) -> (Latencies, usize) {
     let (mut delays, mut found, mut wrongly) = (Latencies::default(), 0, 0);
     let listen = async {
         while found < silent.len() {
-            let told = roll.message().await.expect("the watch goes on");
-            let Some(Roll::Changed(change)) = told.and_then(|told| told.event) else {
+            let response = worker_events.message().await.expect("the watch goes on");
+            let Some(RegistryEvent::Changed(change)) = response.and_then(|response| response.event)
+            else {
                 continue;
             };
             let Some(worker) = change.worker.as_ref() else {
@@ -159,14 +166,14 @@ async fn deaths(
             }
             if silent.contains(&worker.worker_id) {
                 found += 1;
-                delays.note(delay(worker));
+                delays.record(delay(worker));
             } else {
                 wrongly += 1;
             }
         }
     };
     // What was not told by then is counted as not found.
-    let _ = tokio::time::timeout(DEATH_PATIENCE, listen).await;
+    let _ = tokio::time::timeout(DEATH_TIMEOUT, listen).await;
     (delays, wrongly)
 }
 

@@ -7,44 +7,47 @@ use shim_proto::coordination::v1::QueueHealthRequest;
 use shim_redis_harness::Redis;
 
 use super::official::Official;
-use super::patience::patiently;
+use super::retry::retry_unavailable;
 use super::{APPENDFSYNC, ours};
 use crate::bench::figure::Figure;
-use crate::place::Place;
 use crate::service::{Launch, Service};
 use crate::tasks::{TaskClients, job};
+use crate::temp_env::TempEnv;
 
 const TASKS: usize = 100_000;
 /// Tasks between two looks at the clock.
-const LOT: usize = 10_000;
+const BATCH_TASKS: usize = 10_000;
 /// Jobs of the peer: each costs the same.
 const PEER_JOBS: usize = 20_000;
 const FINISHED_BYTES: f64 = 2_048.0;
-const POLL: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 pub(super) async fn measure(progress: &impl Fn(&str)) -> Vec<Figure> {
     let (peer_queued, peer_finished) = peer().await;
-    let place = Place::new();
+    let temp = TempEnv::new();
     let redis = redis();
-    let stack = Launch::stack(&place.data_dir(), &redis.unix_url());
-    let service = stack.started().await;
-    let crew = ours::crew(&service).await;
+    let stack = Launch::stack(&temp.data_dir(), &redis.unix_url());
+    let service = stack.start_or_panic().await;
+    let workers = ours::start_workers(&service).await;
     let empty = used_memory(&redis);
 
     progress("100,000 tasks: submitting");
     let mut rates = Vec::new();
-    for _ in 0..TASKS / LOT {
+    for _ in 0..TASKS / BATCH_TASKS {
         let start = Instant::now();
-        ours::submit_all(&service, LOT, |number| job(&format!("job {number}"))).await;
-        rates.push(share(count(LOT), start.elapsed().as_secs_f64()));
+        ours::submit_all(&service, BATCH_TASKS, |number| {
+            job(&format!("job {number}"))
+        })
+        .await;
+        rates.push(share(count(BATCH_TASKS), start.elapsed().as_secs_f64()));
     }
-    carried(&service).await;
+    wait_for_empty_outbox(&service).await;
     let queued = share(used_memory(&redis) - empty, count(TASKS));
     progress("100,000 tasks: working them off");
     let start = Instant::now();
-    let end = crew.work_off(TASKS).await;
+    let end = workers.complete_tasks(TASKS).await;
     let processed = share(count(TASKS), (end - start).as_secs_f64());
-    carried(&service).await;
+    wait_for_empty_outbox(&service).await;
     let finished = share(used_memory(&redis) - empty, count(TASKS));
 
     let (first, last) = (rates[0], rates[rates.len() - 1]);
@@ -91,22 +94,22 @@ fn redis() -> Redis {
 }
 
 /// Waits until BullMQ knows all that was decided.
-async fn carried(service: &Service) {
+async fn wait_for_empty_outbox(service: &Service) {
     let call =
         |mut clients: TaskClients, request| async move { clients.jobs.queue_health(request).await };
     let clients = service.tasks();
     loop {
-        let health = patiently(&clients, QueueHealthRequest {}, call).await;
+        let health = retry_unavailable(&clients, QueueHealthRequest {}, call).await;
         if health.expect("queues can be looked at").get_ref().outbox == 0 {
             return;
         }
-        tokio::time::sleep(POLL).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
 /// Bytes that Redis has given out, without what its buffers and copies take.
 fn used_memory(redis: &Redis) -> f64 {
-    let info = redis.ask(&["INFO", "memory"]);
+    let info = redis.command(&["INFO", "memory"]);
     let info = info.expect("Redis tells of its memory");
     let lines = info.text().unwrap_or_default();
     let bytes = |name: &str| {

@@ -5,11 +5,11 @@
 //! the whole local stack behind gRPC, its workers outside the process.
 
 mod backlog;
-mod crew;
+mod bench_workers;
 mod node_peer;
 mod official;
 mod ours;
-mod patience;
+mod retry;
 mod side;
 mod tree;
 
@@ -17,13 +17,13 @@ use shim_redis_harness::Redis;
 
 use super::figure::Figure;
 use super::machine;
-use crate::place::Place;
 use crate::service::Launch;
-use crew::Crew;
+use crate::temp_env::TempEnv;
+use bench_workers::BenchWorkers;
 use node_peer::NodePeer;
 use official::Official;
-use ours::Cut;
-use side::{Trips, Turn};
+use ours::JobShape;
+use side::{TaskTurn, Trips};
 
 /// How the stack runs its own Redis.
 const APPENDFSYNC: &str = "always";
@@ -34,10 +34,10 @@ const OFFICIAL: (&str, f64) = ("bullmq-official", 0.7);
 const NODE: (&str, f64) = ("Node bullmq", 1.0);
 
 /// All sides on one Redis.
-struct Arena {
+struct BenchEnv {
     redis: Redis,
     service: crate::service::Service,
-    crew: Crew,
+    workers: BenchWorkers,
     official: Official,
     node: NodePeer,
 }
@@ -48,12 +48,12 @@ struct Arena {
 /// If a side does not start or refuses good requests.
 pub async fn measure(progress: impl Fn(&str)) -> Vec<Figure> {
     let mut figures = vec![machine::idle_share("tasks").await];
-    let place = Place::new();
+    let temp = TempEnv::new();
     let redis = Redis::start();
-    let stack = Launch::stack(&place.data_dir(), &redis.unix_url());
-    let service = stack.started().await;
-    let mut arena = Arena {
-        crew: ours::crew(&service).await,
+    let stack = Launch::stack(&temp.data_dir(), &redis.unix_url());
+    let service = stack.start_or_panic().await;
+    let mut env = BenchEnv {
+        workers: ours::start_workers(&service).await,
         official: Official::on(&redis).await,
         node: NodePeer::on(&redis),
         service,
@@ -61,34 +61,34 @@ pub async fn measure(progress: impl Fn(&str)) -> Vec<Figure> {
     };
     for appendfsync in SETTINGS {
         let setting = ["CONFIG", "SET", "appendfsync", appendfsync];
-        let set = arena.redis.ask(&setting);
+        let set = env.redis.command(&setting);
         set.expect("it can be set while Redis runs");
         progress(&format!("throughput, appendfsync {appendfsync}"));
-        figures.extend(arena.throughput(appendfsync).await);
+        figures.extend(env.throughput(appendfsync).await);
         progress(&format!("latency, appendfsync {appendfsync}"));
-        figures.extend(arena.latency(appendfsync).await);
+        figures.extend(env.latency(appendfsync).await);
         progress(&format!(
             "a job of 1,000 subtasks, appendfsync {appendfsync}"
         ));
-        let tree = tree::measure(&arena.service, &arena.crew).await;
+        let tree = tree::measure(&env.service, &env.workers).await;
         figures.extend(named(tree, appendfsync));
     }
-    drop(arena);
+    drop(env);
     let backlog = backlog::measure(&progress).await;
     figures.extend(named(backlog, APPENDFSYNC));
     figures
 }
 
-impl Arena {
+impl BenchEnv {
     async fn throughput(&mut self, appendfsync: &str) -> Vec<Figure> {
-        let mut turns: [Vec<Turn>; 4] = Default::default();
+        let mut turns: [Vec<TaskTurn>; 4] = Default::default();
         // The first turn of each side warms it up.
         for round in 0..=ROUNDS {
             let measured = [
                 self.official.turn(side::JOBS).await,
                 self.node.turn().await,
-                ours::turn(&self.service, &self.crew, Cut::Singles).await,
-                ours::turn(&self.service, &self.crew, Cut::Graphs).await,
+                ours::turn(&self.service, &self.workers, JobShape::Singles).await,
+                ours::turn(&self.service, &self.workers, JobShape::Graphs).await,
             ];
             if round > 0 {
                 for (turns, turn) in turns.iter_mut().zip(measured) {

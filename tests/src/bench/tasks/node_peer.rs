@@ -5,26 +5,26 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use shim_redis_harness::Redis;
 
-use super::side::{BATCH, CONCURRENCY, JOBS, PAUSE_MS, TRIPS, Trips, Turn};
+use super::side::{BATCH, CONCURRENCY, JOBS, PAUSE_MS, TRIPS, TaskTurn, Trips};
 use crate::bench::latency::Latencies;
-use crate::node::{Place, Program};
+use crate::node::{BullmqQueues, NodeScript};
 
 /// The peer on a Redis.
-pub(super) struct NodePeer(Program);
+pub(super) struct NodePeer(NodeScript);
 
 impl NodePeer {
     pub(super) fn on(redis: &Redis) -> Self {
-        let place = Place::new(&redis.unix_url(), "{node}", "work");
-        Self(place.start("bench.mjs", &[]))
+        let queues = BullmqQueues::new(&redis.unix_url(), "{node}", "work");
+        Self(queues.start("bench.mjs", &[]))
     }
 
     /// Submits all jobs, then processes them.
-    pub(super) async fn turn(&mut self) -> Turn {
+    pub(super) async fn turn(&mut self) -> TaskTurn {
         let order = json!({"run": JOBS, "concurrency": CONCURRENCY, "batch": BATCH});
         self.0.order(&order).await;
-        let told = self.0.next().await;
-        let seconds = |name: &str| told[name].as_f64().expect("the script tells seconds");
-        Turn {
+        let message = self.0.next().await;
+        let seconds = |name: &str| message[name].as_f64().expect("the script tells seconds");
+        TaskTurn {
             submit_s: seconds("submit_s"),
             process_s: seconds("process_s"),
         }
@@ -35,19 +35,19 @@ impl NodePeer {
         self.0
             .order(&json!({"trips": TRIPS, "pause_ms": PAUSE_MS}))
             .await;
-        let told = self.0.next().await;
+        let message = self.0.next().await;
         Trips {
-            start: latencies(&told["start_ms"]),
-            result: latencies(&told["result_ms"]),
+            start: latencies(&message["start_ms"]),
+            result: latencies(&message["result_ms"]),
         }
     }
 }
 
-fn latencies(told: &Value) -> Latencies {
+fn latencies(message: &Value) -> Latencies {
     let mut latencies = Latencies::default();
-    for ms in told.as_array().into_iter().flatten() {
+    for ms in message.as_array().into_iter().flatten() {
         let ms = ms.as_f64().expect("the script tells milliseconds");
-        latencies.note(Duration::from_secs_f64(ms / 1e3));
+        latencies.record(Duration::from_secs_f64(ms / 1e3));
     }
     latencies
 }

@@ -12,7 +12,7 @@ use bullmq::{
 use serde_json::{Value, json};
 use shim_redis_harness::Redis;
 
-use super::side::{BATCH, CONCURRENCY, PAUSE_MS, TRIPS, Trips, Turn};
+use super::side::{BATCH, CONCURRENCY, PAUSE_MS, TRIPS, TaskTurn, Trips};
 
 const PREFIX: &str = "{official}";
 const NAME: &str = "work";
@@ -49,13 +49,13 @@ impl Official {
     }
 
     /// Submits all jobs, then processes them.
-    pub(super) async fn turn(&self, jobs: usize) -> Turn {
+    pub(super) async fn turn(&self, jobs: usize) -> TaskTurn {
         let start = Instant::now();
         self.submit(jobs).await;
         let submit_s = start.elapsed().as_secs_f64();
         let process_s = self.process(jobs).await;
         self.clear().await;
-        Turn {
+        TaskTurn {
             submit_s,
             process_s,
         }
@@ -118,9 +118,9 @@ impl Official {
             let data = json!({"goal": format!("trip {number}")});
             self.queue.add("task", data).await.expect("a job is added");
             completed(&events).await;
-            trips.result.note(submitted.elapsed());
+            trips.result.record(submitted.elapsed());
             let started = *started.lock().unwrap_or_else(PoisonError::into_inner);
-            trips.start.note(started.duration_since(submitted));
+            trips.start.record(started.duration_since(submitted));
         }
         events.close().await;
         worker

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use shim_proto::coordination::v1::{SubmitTaskRequest, Task, TaskState};
 use tokio::task::JoinSet;
 
-use super::crew::Crew;
-use super::patience::{ended, submit};
-use super::side::{CONCURRENCY, JOBS, PAUSE_MS, TRIPS, Trips, Turn};
+use super::bench_workers::BenchWorkers;
+use super::retry::{submit, wait_for_end};
+use super::side::{CONCURRENCY, JOBS, PAUSE_MS, TRIPS, TaskTurn, Trips};
 use crate::service::Service;
 use crate::tasks::{TaskClients, job, subtask};
 
@@ -23,7 +23,7 @@ const WAIT: Duration = Duration::from_secs(10);
 
 /// How the jobs of a turn are cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Cut {
+pub(super) enum JobShape {
     /// A job for each task.
     Singles,
     /// A job for each hundred.
@@ -31,17 +31,19 @@ pub(super) enum Cut {
 }
 
 /// Submits as many tasks as the peers submit jobs, then has them done.
-pub(super) async fn turn(service: &Service, crew: &Crew, cut: Cut) -> Turn {
+pub(super) async fn turn(service: &Service, workers: &BenchWorkers, shape: JobShape) -> TaskTurn {
     let start = Instant::now();
-    let last = match cut {
-        Cut::Singles => submit_all(service, JOBS, |number| job(&format!("job {number}"))).await,
-        Cut::Graphs => submit_all(service, JOBS / GRAPH_TASKS, graph).await,
+    let last = match shape {
+        JobShape::Singles => {
+            submit_all(service, JOBS, |number| job(&format!("job {number}"))).await
+        }
+        JobShape::Graphs => submit_all(service, JOBS / GRAPH_TASKS, graph).await,
     };
     let submitted = Instant::now();
-    let end = crew.work_off(JOBS).await;
-    let ended = ended(&service.tasks(), &last).await;
+    let end = workers.complete_tasks(JOBS).await;
+    let ended = wait_for_end(&service.tasks(), &last).await;
     assert_eq!(ended.state(), TaskState::Completed, "every task was done");
-    Turn {
+    TaskTurn {
         submit_s: (submitted - start).as_secs_f64(),
         process_s: (end - submitted).as_secs_f64(),
     }
@@ -93,24 +95,24 @@ fn graph(number: usize) -> SubmitTaskRequest {
 /// One task at a time, with one worker that waits for it.
 pub(super) async fn trips(service: &Service) -> Trips {
     let submitter = service.tasks();
-    let crew = Crew::join(service, 1).await;
+    let workers = BenchWorkers::join(service, 1).await;
     let mut trips = Trips::default();
     for number in 0..TRIPS {
-        let worker = crew.one();
-        let working = tokio::spawn(async move { worker.do_one(WAIT).await });
+        let worker = workers.one();
+        let working = tokio::spawn(async move { worker.run_task(WAIT).await });
         tokio::time::sleep(Duration::from_millis(PAUSE_MS)).await;
         let submitted = Instant::now();
         let root = submit(&submitter, job(&format!("trip {number}"))).await;
-        let ended = ended(&submitter, &root).await;
-        trips.result.note(submitted.elapsed());
+        let ended = wait_for_end(&submitter, &root).await;
+        trips.result.record(submitted.elapsed());
         assert_eq!(ended.state(), TaskState::Completed, "it was done");
         let started = working.await.expect("no panic");
-        trips.start.note(started.duration_since(submitted));
+        trips.start.record(started.duration_since(submitted));
     }
     trips
 }
 
 /// As many workers as the peers process jobs at once.
-pub(super) async fn crew(service: &Service) -> Crew {
-    Crew::join(service, CONCURRENCY).await
+pub(super) async fn start_workers(service: &Service) -> BenchWorkers {
+    BenchWorkers::join(service, CONCURRENCY).await
 }

@@ -17,7 +17,7 @@ pub(super) const PAUSE_MS: u64 = 3;
 
 /// One turn: all jobs submitted, then all processed.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Turn {
+pub(super) struct TaskTurn {
     pub(super) submit_s: f64,
     pub(super) process_s: f64,
 }
@@ -39,7 +39,7 @@ impl Trips {
 }
 
 /// The part of a turn that is looked at.
-type Seconds = fn(&Turn) -> f64;
+type Seconds = fn(&TaskTurn) -> f64;
 
 /// What is read out of the turns, in jobs per second.
 const RATES: [(&str, Seconds); 3] = [
@@ -56,8 +56,8 @@ pub(super) fn throughput(
     name: &str,
     peer: &str,
     share: f64,
-    ours: &[Turn],
-    theirs: &[Turn],
+    ours: &[TaskTurn],
+    theirs: &[TaskTurn],
 ) -> Vec<Figure> {
     let mut figures = Vec::new();
     for (what, seconds) in RATES {
@@ -73,7 +73,7 @@ pub(super) fn throughput(
 }
 
 /// The median rate of jobs.
-fn median(turns: &[Turn], seconds: Seconds) -> f64 {
+fn median(turns: &[TaskTurn], seconds: Seconds) -> f64 {
     let mut values: Vec<f64> = turns.iter().map(seconds).collect();
     values.sort_by(f64::total_cmp);
     #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]

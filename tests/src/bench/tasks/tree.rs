@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use shim_proto::coordination::v1::{SubmitTaskRequest, TaskState};
 
-use super::crew::Crew;
-use super::patience::{ended, submit};
+use super::bench_workers::BenchWorkers;
+use super::retry::{submit, wait_for_end};
 use crate::bench::figure::Figure;
 use crate::bench::latency::Latencies;
 use crate::service::Service;
@@ -14,7 +14,7 @@ use crate::tasks::{job, subtask};
 const SUBTASKS: usize = 1_000;
 const ROUNDS: usize = 5;
 
-pub(super) async fn measure(service: &Service, crew: &Crew) -> Vec<Figure> {
+pub(super) async fn measure(service: &Service, workers: &BenchWorkers) -> Vec<Figure> {
     let submitter = service.tasks();
     let (mut submits, mut ends) = (Latencies::default(), Latencies::default());
     for _ in 0..ROUNDS {
@@ -22,12 +22,12 @@ pub(super) async fn measure(service: &Service, crew: &Crew) -> Vec<Figure> {
         let job = async {
             let start = Instant::now();
             let root = submit(&submitter, request).await;
-            submits.note(start.elapsed());
-            let root = ended(&submitter, &root).await;
-            ends.note(start.elapsed());
+            submits.record(start.elapsed());
+            let root = wait_for_end(&submitter, &root).await;
+            ends.record(start.elapsed());
             root
         };
-        let (root, _) = tokio::join!(job, crew.work_off(SUBTASKS));
+        let (root, _) = tokio::join!(job, workers.complete_tasks(SUBTASKS));
         assert_eq!(root.state(), TaskState::Completed, "every subtask was done");
     }
     let figure = |what: &str, latencies: &mut Latencies| {

@@ -28,7 +28,7 @@ impl Collector {
             .expect("the loopback has a free port");
         let address = listener.local_addr().expect("it is bound").to_string();
         let exports = Arc::<AtomicU64>::default();
-        let server = Server::builder().add_service(Swallow(Arc::clone(&exports)));
+        let server = Server::builder().add_service(DiscardSpans(Arc::clone(&exports)));
         let served = tokio::spawn(async move {
             let incoming = TcpListenerStream::new(listener);
             server
@@ -61,13 +61,13 @@ impl Drop for Collector {
 
 /// `TraceService` with messages whose fields nobody looks at: protobuf skips what it does not know.
 #[derive(Clone)]
-struct Swallow(Arc<AtomicU64>);
+struct DiscardSpans(Arc<AtomicU64>);
 
-impl NamedService for Swallow {
+impl NamedService for DiscardSpans {
     const NAME: &'static str = "opentelemetry.proto.collector.trace.v1.TraceService";
 }
 
-impl Service<http::Request<Body>> for Swallow {
+impl Service<http::Request<Body>> for DiscardSpans {
     type Response = http::Response<Body>;
     type Error = Infallible;
     type Future = BoxFuture<Self::Response, Self::Error>;
@@ -83,14 +83,14 @@ impl Service<http::Request<Body>> for Swallow {
         self.0.fetch_add(1, Ordering::Relaxed);
         Box::pin(async move {
             let mut grpc = Grpc::new(ProstCodec::<(), ()>::default());
-            Ok(grpc.unary(Taken, request).await)
+            Ok(grpc.unary(Accepted, request).await)
         })
     }
 }
 
-struct Taken;
+struct Accepted;
 
-impl UnaryService<()> for Taken {
+impl UnaryService<()> for Accepted {
     type Response = ();
     type Future = BoxFuture<Response<()>, Status>;
 

@@ -1,7 +1,7 @@
 //! What telemetry costs: the same calls on stacks that take turns. One has spans exported, at the pace it has by itself,
 //! and metrics scraped every second; one also records every trace; one has neither.
 
-mod caller;
+mod bench_client;
 mod collector;
 mod scraper;
 mod side;
@@ -12,9 +12,9 @@ use shim_redis_harness::Redis;
 
 use super::figure::Figure;
 use super::machine;
-use crate::place::Place;
 use crate::service::{Launch, Service};
-use caller::Call;
+use crate::temp_env::TempEnv;
+use bench_client::Call;
 use collector::Collector;
 use scraper::Scraper;
 use side::Side;
@@ -35,9 +35,9 @@ pub async fn measure(progress: impl Fn(&str)) -> Vec<Figure> {
     let mut figures = vec![machine::idle_share("telemetry").await];
     let collector = Collector::start().await;
     let stacks = [
-        Stack::without_telemetry().await,
-        Stack::exporting_to(&collector, None).await,
-        Stack::exporting_to(&collector, Some(0)).await,
+        BenchStack::without_telemetry().await,
+        BenchStack::exporting_to(&collector, None).await,
+        BenchStack::exporting_to(&collector, Some(0)).await,
     ];
     // Saves come last: what they save is indexed for a long time after.
     for (call, name) in [
@@ -49,8 +49,13 @@ pub async fn measure(progress: impl Fn(&str)) -> Vec<Figure> {
             progress(&format!("{name} with telemetry, {in_flight} in flight"));
             let [off, on, all] = take_turns(call, in_flight, &stacks).await;
             let name = format!("{name}, {in_flight} in flight");
-            figures.extend(told(&name, &on, &off, Some(in_flight)));
-            figures.extend(told(&format!("{name}, all recorded"), &all, &off, None));
+            figures.extend(figures_of(&name, &on, &off, Some(in_flight)));
+            figures.extend(figures_of(
+                &format!("{name}, all recorded"),
+                &all,
+                &off,
+                None,
+            ));
         }
     }
     assert!(collector.exports() > 0, "spans were exported");
@@ -60,14 +65,14 @@ pub async fn measure(progress: impl Fn(&str)) -> Vec<Figure> {
     figures
 }
 
-struct Stack {
+struct BenchStack {
     service: Service,
     scraper: Option<Scraper>,
     _redis: Redis,
-    _place: Place,
+    _temp: TempEnv,
 }
 
-impl Stack {
+impl BenchStack {
     async fn without_telemetry() -> Self {
         Self::start(|launch| launch, None).await
     }
@@ -76,7 +81,7 @@ impl Stack {
     async fn exporting_to(collector: &Collector, traces_per_second: Option<u32>) -> Self {
         let scraper = Scraper::prepare();
         let address = scraper.address().to_owned();
-        let telling = |launch: Launch| {
+        let configure = |launch: Launch| {
             let launch = launch
                 .env("SHIM_OTLP_ENDPOINT", collector.address())
                 .env("SHIM_METRICS_LISTEN", &address);
@@ -85,18 +90,18 @@ impl Stack {
                 None => launch,
             }
         };
-        Self::start(telling, Some(scraper)).await
+        Self::start(configure, Some(scraper)).await
     }
 
-    async fn start(telling: impl FnOnce(Launch) -> Launch, scraper: Option<Scraper>) -> Self {
-        let (place, redis) = (Place::new(), Redis::start());
-        let launch = telling(Launch::stack(&place.data_dir(), &redis.unix_url()));
-        let service = launch.started().await;
+    async fn start(configure: impl FnOnce(Launch) -> Launch, scraper: Option<Scraper>) -> Self {
+        let (temp, redis) = (TempEnv::new(), Redis::start());
+        let launch = configure(Launch::stack(&temp.data_dir(), &redis.unix_url()));
+        let service = launch.start_or_panic().await;
         Self {
             service,
             scraper: scraper.map(Scraper::begin),
             _redis: redis,
-            _place: place,
+            _temp: temp,
         }
     }
 
@@ -109,7 +114,7 @@ impl Stack {
 async fn take_turns<const N: usize>(
     call: Call,
     in_flight: usize,
-    stacks: &[Stack; N],
+    stacks: &[BenchStack; N],
 ) -> [Side; N] {
     let mut sides = Vec::with_capacity(N);
     for stack in stacks {
@@ -127,7 +132,7 @@ async fn take_turns<const N: usize>(
 }
 
 /// What `on` costs beside `off`; held to what is promised if it is known how many calls were in flight.
-fn told(name: &str, on: &Side, off: &Side, promised: Option<usize>) -> Vec<Figure> {
+fn figures_of(name: &str, on: &Side, off: &Side, promised: Option<usize>) -> Vec<Figure> {
     let figure = |what: &str, unit, value: fn(&Side) -> f64| {
         Figure::new(format!("{name}, {what}"), value(on), unit).beside(PEER, value(off))
     };

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::super::lane::{Turn, median, turn};
 use super::super::machine;
-use super::caller::{Call, Caller};
+use super::bench_client::{BenchClient, Call};
 use crate::service::Service;
 
 pub(super) struct Side {
     pid: u32,
-    lanes: Vec<Caller>,
+    lanes: Vec<BenchClient>,
     turns: Vec<Turn>,
     /// User and kernel together, in all turns.
     cpu: Duration,
@@ -19,7 +19,7 @@ impl Side {
     pub(super) async fn new(call: Call, service: &Service, in_flight: usize) -> Self {
         Self {
             pid: service.pid(),
-            lanes: Caller::several(call, service, in_flight).await,
+            lanes: BenchClient::several(call, service, in_flight).await,
             turns: Vec::new(),
             cpu: Duration::ZERO,
         }

@@ -4,10 +4,10 @@
 //! It proves promises (A), (B) and (C) of checkpoints: nothing acknowledged is lost, numbers have no gap, no request
 //! has two effects, no damaged content is served. All chance comes from one seed.
 
-mod ledger;
-mod panel;
 mod saver;
+mod saver_acks;
+mod suite;
 mod verdict;
 
-pub use panel::{Settings, run};
+pub use suite::{SuiteOptions, run};
 pub use verdict::Verdict;

@@ -9,9 +9,9 @@ use shim_runtime::client::Channel;
 use tokio::sync::watch;
 use tonic::{Code, Status};
 
-use super::ledger::{Acknowledged, Ledger};
-use crate::dice::Dice;
-use crate::{calls, prose};
+use super::saver_acks::{Acknowledged, SaverAcks};
+use crate::rng::SeededRng;
+use crate::{calls, sample_content};
 
 /// One save in so many is sent twice at the same moment.
 const TWIN_ODDS: u64 = 16;
@@ -22,7 +22,7 @@ const MAX_STATE_BYTES: u64 = 8 * 1024;
 #[derive(Debug, Clone)]
 pub(super) enum Gate {
     /// Nothing: the service is down or being examined.
-    Held,
+    Closed,
     /// Save over this connection.
     Open(CheckpointServiceClient<Channel>),
     /// Bring the save in hand to its end over this connection, then stop.
@@ -32,7 +32,7 @@ pub(super) enum Gate {
 impl Gate {
     fn connection(&self) -> Option<CheckpointServiceClient<Channel>> {
         match self {
-            Self::Held => None,
+            Self::Closed => None,
             Self::Open(client) | Self::Last(client) => Some(client.clone()),
         }
     }
@@ -41,8 +41,8 @@ impl Gate {
 /// What a saver works on.
 pub(super) struct Saver {
     pub(super) session: Session,
-    pub(super) ledger: Arc<Ledger>,
-    pub(super) dice: Dice,
+    pub(super) acks: Arc<SaverAcks>,
+    pub(super) rng: SeededRng,
     pub(super) gate: watch::Receiver<Gate>,
 }
 
@@ -53,11 +53,11 @@ impl Saver {
         while !matches!(*self.gate.borrow(), Gate::Last(_)) {
             step += 1;
             let task = format!("{} step {step}", self.session.title);
-            let bytes = usize::try_from(self.dice.within(64..MAX_STATE_BYTES)).unwrap_or_default();
-            let state = prose::state(&mut self.dice, &task, bytes);
+            let bytes = usize::try_from(self.rng.within(64..MAX_STATE_BYTES)).unwrap_or_default();
+            let state = sample_content::state(&mut self.rng, &task, bytes);
             let request = calls::save_request(&self.session, state.clone());
             let header = self.save(&request).await?;
-            self.ledger.note(Acknowledged {
+            self.acks.record(Acknowledged {
                 header,
                 sent: state,
             });
@@ -69,7 +69,7 @@ impl Saver {
     async fn save(&mut self, request: &SaveCheckpointRequest) -> Result<Checkpoint, Status> {
         loop {
             let client = self.connection().await?;
-            let outcome = if self.dice.one_in(TWIN_ODDS) {
+            let outcome = if self.rng.one_in(TWIN_ODDS) {
                 self.send_twice(client.clone(), request).await
             } else {
                 send(client, request).await
@@ -90,7 +90,7 @@ impl Saver {
     ) -> Result<Checkpoint, Status> {
         let (one, other) = tokio::join!(send(client.clone(), request), send(client, request));
         if let (Ok(one), Ok(other)) = (&one, &other) {
-            self.ledger.compare(one, other);
+            self.acks.compare(one, other);
         }
         one.or(other)
     }

@@ -8,9 +8,9 @@ use shim_proto::checkpoint::v1::{Checkpoint, Session};
 use shim_runtime::client::Channel;
 use tonic::{Code, Status};
 
-use super::ledger::{Acknowledged, Ledger};
+use super::saver_acks::{Acknowledged, SaverAcks};
 use crate::calls;
-use crate::dice::Dice;
+use crate::rng::SeededRng;
 
 /// Old checkpoints whose content is read again after each round, of each session.
 const OLD_SAMPLES: u64 = 4;
@@ -48,19 +48,19 @@ impl Verdict {
 
 /// One session under examination: what was seen of it before is not looked at again, but for samples.
 #[derive(Debug, Default)]
-pub(super) struct Examined {
+pub(super) struct ExaminedSession {
     last: Option<Checkpoint>,
     tasks: BTreeSet<String>,
 }
 
-impl Examined {
+impl ExaminedSession {
     /// Looks at everything new in `session`, and at samples of the old, or at all of it if `fully`.
     pub(super) async fn examine(
         &mut self,
         client: &mut CheckpointServiceClient<Channel>,
         session: &Session,
-        ledger: &Ledger,
-        dice: &mut Dice,
+        acks: &SaverAcks,
+        rng: &mut SeededRng,
         verdict: &mut Verdict,
         fully: bool,
     ) -> Result<(), Status> {
@@ -73,14 +73,14 @@ impl Examined {
         found.checkpoints.reverse();
 
         let acknowledged: Vec<Acknowledged> = {
-            let entries = ledger.entries();
+            let entries = acks.entries();
             entries
                 .by_number
                 .range(seen_before + 1..)
                 .map(|(_, entry)| entry.clone())
                 .collect()
         };
-        self.walk(&found.checkpoints, verdict);
+        self.check_chain(&found.checkpoints, verdict);
         for entry in &acknowledged {
             let number = entry.header.number;
             let at = found
@@ -96,10 +96,10 @@ impl Examined {
         if !fully && seen_before > 0 {
             for _ in 0..OLD_SAMPLES {
                 let sampled = {
-                    let entries = ledger.entries();
+                    let entries = acks.entries();
                     entries
                         .by_number
-                        .get(&dice.within(1..seen_before + 1))
+                        .get(&rng.within(1..seen_before + 1))
                         .cloned()
                 };
                 if let Some(entry) = sampled {
@@ -111,7 +111,7 @@ impl Examined {
     }
 
     /// Numbers without a gap, each linked to the one before, each content once.
-    fn walk(&mut self, oldest_first: &[Checkpoint], verdict: &mut Verdict) {
+    fn check_chain(&mut self, oldest_first: &[Checkpoint], verdict: &mut Verdict) {
         for header in oldest_first {
             let (number, hash) = self
                 .last

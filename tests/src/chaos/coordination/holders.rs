@@ -4,9 +4,9 @@
 //! Versions and fencing tokens come from one counter per namespace, so the answers alone tell the order of everything:
 //! a write with token t at version v was in time exactly if nobody acquired that lock with a token between t and v.
 
+mod fault_injector;
+mod holder;
 mod judge;
-mod player;
-mod tormentor;
 
 use std::time::Duration;
 
@@ -14,15 +14,15 @@ use serde::{Deserialize, Serialize};
 use shim_redis_harness::{Nodes, Redis};
 use tokio::sync::mpsc;
 
+pub use holder::HolderArgs;
+pub(super) use holder::run_holders;
 pub use judge::Verdict;
-pub use player::Holding;
-pub(super) use player::hold;
 
-use super::crew::Setting;
+use super::actor_args::ActorArgs;
 use crate::chaos::actor::Actor;
-use crate::dice::Dice;
-use crate::place::Place;
+use crate::rng::SeededRng;
 use crate::service::{Launch, Service};
+use crate::temp_env::TempEnv;
 
 const PROCESSES: usize = 8;
 const TASKS_PER_PROCESS: usize = 4;
@@ -36,7 +36,7 @@ const NODES: usize = 3;
 
 /// How to hold.
 #[derive(Debug, Clone, Copy)]
-pub struct Settings {
+pub struct SuiteOptions {
     /// Acquisitions, all processes together; rounded to a multiple of the tasks.
     pub acquisitions: u64,
     /// Locks over three independent nodes, one of them killed and restarted at random.
@@ -65,30 +65,31 @@ enum Event {
 ///
 /// # Panics
 /// If the services do not start.
-pub async fn run(settings: Settings) -> Verdict {
-    let mut dice = Dice::new(settings.seed);
-    let place = Place::new();
+pub async fn run(settings: SuiteOptions) -> Verdict {
+    let mut rng = SeededRng::new(settings.seed);
+    let temp = TempEnv::new();
     let redis = Redis::start();
     let nodes = settings.redlock.then(|| Nodes::start(NODES));
-    let services = start_services(&place, &redis, nodes.as_ref()).await;
-    let (reports, mut told) = mpsc::unbounded_channel::<Event>();
-    let mut actors = start_holders(settings, &services, &mut dice, &reports);
+    let services = start_services(&temp, &redis, nodes.as_ref()).await;
+    let (reports, mut received) = mpsc::unbounded_channel::<Event>();
+    let mut actors = start_holders(settings, &services, &mut rng, &reports);
     drop(reports);
 
     let start = std::time::Instant::now();
     let collect = async {
         let mut events = Vec::new();
-        while let Some(event) = told.recv().await {
+        while let Some(event) = received.recv().await {
             events.push(event);
         }
         events
     };
-    let torment = tormentor::torment(&mut actors, nodes, Dice::new(dice.roll()));
-    let (events, harm) = tokio::join!(collect, torment);
+    let injection =
+        fault_injector::inject_faults(&mut actors, nodes, SeededRng::new(rng.next_u64()));
+    let (events, faults) = tokio::join!(collect, injection);
     let mut verdict = judge::judge(&events);
     verdict.seed = settings.seed;
-    verdict.freezes = harm.freezes;
-    verdict.node_kills = harm.node_kills;
+    verdict.freezes = faults.freezes;
+    verdict.node_kills = faults.node_kills;
     verdict.seconds = start.elapsed().as_secs_f64();
     for actor in &mut actors {
         verdict.failed += u64::from(!actor.end().await.success());
@@ -96,23 +97,23 @@ pub async fn run(settings: Settings) -> Verdict {
     verdict
 }
 
-async fn start_services(place: &Place, redis: &Redis, nodes: Option<&Nodes>) -> Vec<Service> {
-    let mut launch = Launch::coordination(&place.data_dir(), &redis.url());
+async fn start_services(temp: &TempEnv, redis: &Redis, nodes: Option<&Nodes>) -> Vec<Service> {
+    let mut launch = Launch::coordination(&temp.data_dir(), &redis.url());
     if let Some(nodes) = nodes {
         launch = launch.env("SHIM_COORDINATION_LOCK_NODES", &nodes.urls());
     }
     let mut services = Vec::new();
     for number in 0..SERVICES {
         let name = format!("holding-{number}");
-        services.push(launch.clone().named(&name).started().await);
+        services.push(launch.clone().named(&name).start_or_panic().await);
     }
     services
 }
 
 fn start_holders(
-    settings: Settings,
+    settings: SuiteOptions,
     services: &[Service],
-    dice: &mut Dice,
+    rng: &mut SeededRng,
     reports: &mpsc::UnboundedSender<Event>,
 ) -> Vec<Actor> {
     let tasks = (PROCESSES * TASKS_PER_PROCESS) as u64;
@@ -122,17 +123,17 @@ fn start_holders(
     ];
     (0..PROCESSES)
         .map(|_| {
-            let setting = Setting {
+            let actor_args = ActorArgs {
                 sockets: services
                     .iter()
                     .map(|service| service.socket().into())
                     .collect(),
                 tasks: TASKS_PER_PROCESS,
                 times: settings.acquisitions.div_ceil(tasks),
-                seed: dice.roll(),
+                seed: rng.next_u64(),
             };
-            let words = [setting.words(), options.to_vec()].concat();
-            Actor::start("hold", &words, reports.clone())
+            let arguments = [actor_args.to_args(), options.to_vec()].concat();
+            Actor::start("hold", &arguments, reports.clone())
         })
         .collect()
 }

@@ -5,7 +5,7 @@
 //!   lock was lost.
 //! - [`outages`]: a Redis that is killed, cut off or frozen under load loses nothing acknowledged, and no call hangs.
 
-pub mod crew;
+pub mod actor_args;
 pub mod holders;
 pub mod outages;
 pub mod races;

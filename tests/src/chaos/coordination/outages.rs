@@ -4,8 +4,8 @@
 //! It proves that nothing acknowledged is lost, no request has two effects, no call hangs, and that work goes on soon
 //! after Redis is back.
 
-mod ledger;
 mod loader;
+mod loader_acks;
 
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -15,13 +15,13 @@ use shim_redis_harness::{Launch as RedisLaunch, Redis};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use self::ledger::Ledger;
-use self::loader::{Loader, News, Phase};
-use crate::coordination::Clients;
-use crate::dice::Dice;
-use crate::place::Place;
+use self::loader::{Loader, Phase, RecoveryReport};
+use self::loader_acks::LoaderAcks;
+use crate::coordination::CoordinationClients;
 use crate::proxy::Proxy;
+use crate::rng::SeededRng;
 use crate::service::{Launch, Service};
+use crate::temp_env::TempEnv;
 
 const LOADERS: usize = 16;
 /// How long the loaders work between two outages.
@@ -31,7 +31,7 @@ pub const ANSWER_WITHIN: Duration = Duration::from_millis(1_500);
 /// Work must go on this soon after Redis is back.
 pub const RECOVERED_WITHIN: Duration = Duration::from_secs(2);
 /// A service that has not recovered after this never will.
-const RECOVERY_PATIENCE: Duration = Duration::from_secs(30);
+const RECOVERY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What happens to Redis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl Fsync {
 
 /// What to run.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct SuiteOptions {
     /// What happens.
     pub outage: Outage,
     /// How safe Redis is.
@@ -118,20 +118,20 @@ impl Verdict {
 ///
 /// # Panics
 /// If the service does not start or never recovers.
-pub async fn run(settings: Settings) -> Verdict {
-    let mut dice = Dice::new(settings.seed);
-    let place = Place::new();
+pub async fn run(settings: SuiteOptions) -> Verdict {
+    let mut rng = SeededRng::new(settings.seed);
+    let temp = TempEnv::new();
     let fsync = settings.fsync.setting();
     let mut redis = RedisLaunch::new().setting("appendfsync", fsync).start();
     let proxy = Proxy::to(&redis.address()).await;
-    let launch = Launch::coordination(&place.data_dir(), &proxy.redis_url());
-    let service = launch.started().await;
+    let launch = Launch::coordination(&temp.data_dir(), &proxy.redis_url());
+    let service = launch.start_or_panic().await;
 
     let (phase, watched) = watch::channel(Phase::Work { back_at: None });
-    let (news, mut told) = mpsc::unbounded_channel();
+    let (recoveries, mut received) = mpsc::unbounded_channel();
     let mut loaders = JoinSet::new();
     for _ in 0..LOADERS {
-        let loader = Loader::new(service.coordination(), watched.clone(), news.clone());
+        let loader = Loader::new(service.coordination(), watched.clone(), recoveries.clone());
         loaders.spawn(loader.work());
     }
 
@@ -141,13 +141,13 @@ pub async fn run(settings: Settings) -> Verdict {
     };
     let mut times = Vec::new();
     while verdict.outages < settings.times && verdict.failed == 0 {
-        tokio::time::sleep(dice.micros(WORK_MICROS)).await;
-        let away = Duration::from_millis(dice.within(settings.away_millis.clone()));
-        strike(settings.outage, &mut redis, &proxy, away).await;
+        tokio::time::sleep(rng.micros(WORK_MICROS)).await;
+        let away = Duration::from_millis(rng.within(settings.away_millis.clone()));
+        inject_outage(settings.outage, &mut redis, &proxy, away).await;
         phase.send_replace(Phase::Work {
             back_at: Some(Instant::now()),
         });
-        every_recovery(&mut told, &mut times, &mut verdict, &service).await;
+        wait_for_recoveries(&mut received, &mut times, &mut verdict, &service).await;
         verdict.outages += 1;
     }
     phase.send_replace(Phase::Last);
@@ -159,7 +159,7 @@ pub async fn run(settings: Settings) -> Verdict {
 }
 
 /// Takes Redis away for a while.
-async fn strike(outage: Outage, redis: &mut Redis, proxy: &Proxy, away: Duration) {
+async fn inject_outage(outage: Outage, redis: &mut Redis, proxy: &Proxy, away: Duration) {
     match outage {
         Outage::Kill => {
             redis.kill();
@@ -180,15 +180,15 @@ async fn strike(outage: Outage, redis: &mut Redis, proxy: &Proxy, away: Duration
 }
 
 /// Waits until every loader got something acknowledged again, or until one has failed.
-async fn every_recovery(
-    told: &mut mpsc::UnboundedReceiver<News>,
+async fn wait_for_recoveries(
+    received: &mut mpsc::UnboundedReceiver<RecoveryReport>,
     times: &mut Vec<Duration>,
     verdict: &mut Verdict,
     service: &Service,
 ) {
-    let patience = Instant::now() + RECOVERY_PATIENCE;
+    let deadline = Instant::now() + RECOVERY_TIMEOUT;
     for _ in 0..LOADERS {
-        match tokio::time::timeout_at(patience.into(), told.recv()).await {
+        match tokio::time::timeout_at(deadline.into(), received.recv()).await {
             Ok(Some(Ok(time))) => times.push(time),
             Ok(Some(Err(failure))) => {
                 eprintln!("a loader failed: {failure}");
@@ -202,11 +202,15 @@ async fn every_recovery(
 }
 
 /// Holds Redis against what every loader was told.
-async fn compare(loaders: JoinSet<Ledger>, mut clients: Clients, verdict: &mut Verdict) {
-    for mut ledger in loaders.join_all().await {
-        let slowest = millis(&ledger.slowest);
+async fn compare(
+    loaders: JoinSet<LoaderAcks>,
+    mut clients: CoordinationClients,
+    verdict: &mut Verdict,
+) {
+    for mut acks in loaders.join_all().await {
+        let slowest = millis(&acks.slowest);
         verdict.slowest_answer_ms = verdict.slowest_answer_ms.max(slowest);
-        ledger.compare(&mut clients, verdict).await;
+        acks.compare(&mut clients, verdict).await;
     }
 }
 

@@ -8,12 +8,12 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tonic::{Code, Status};
 
-use super::crew::Setting;
+use super::actor_args::ActorArgs;
 use crate::chaos::actor::{Actor, report};
-use crate::coordination::{Clients, NAMESPACE, count, counted, put, reason};
-use crate::dice::Dice;
-use crate::place::Place;
+use crate::coordination::{CoordinationClients, NAMESPACE, count, counted, put, reason};
+use crate::rng::SeededRng;
 use crate::service::{Launch, Service};
+use crate::temp_env::TempEnv;
 use shim_redis_harness::Redis;
 use shim_runtime::client::{Endpoint, connect};
 
@@ -24,11 +24,11 @@ const KEY: &str = "counter";
 /// One write in so many is sent twice at the same moment.
 const TWIN_ODDS: u64 = 16;
 /// Losers of a race step back for up to this, so that one of them wins the next.
-const STEP_BACK_MICROS: u64 = 4_000;
+const BACKOFF_MICROS: u64 = 4_000;
 
 /// How to race.
 #[derive(Debug, Clone, Copy)]
-pub struct Settings {
+pub struct SuiteOptions {
     /// How often each task counts.
     pub times: u64,
     /// Where all chance comes from.
@@ -70,17 +70,17 @@ impl Verdict {
 ///
 /// # Panics
 /// If the services do not start, or the counter cannot be read.
-pub async fn run(settings: Settings) -> Verdict {
-    let place = Place::new();
+pub async fn run(settings: SuiteOptions) -> Verdict {
+    let temp = TempEnv::new();
     let redis = Redis::start();
-    let launch = Launch::coordination(&place.data_dir(), &redis.url());
+    let launch = Launch::coordination(&temp.data_dir(), &redis.url());
     let mut services: Vec<Service> = Vec::new();
     for number in 0..SERVICES {
         services.push(
             launch
                 .clone()
                 .named(&format!("racing-{number}"))
-                .started()
+                .start_or_panic()
                 .await,
         );
     }
@@ -98,21 +98,21 @@ pub async fn run(settings: Settings) -> Verdict {
     verdict
 }
 
-async fn race_processes(settings: Settings, services: &[Service]) -> Verdict {
-    let mut dice = Dice::new(settings.seed);
-    let (reports, mut told) = mpsc::unbounded_channel::<Tally>();
+async fn race_processes(settings: SuiteOptions, services: &[Service]) -> Verdict {
+    let mut rng = SeededRng::new(settings.seed);
+    let (reports, mut received) = mpsc::unbounded_channel::<RaceCounts>();
     let mut actors: Vec<Actor> = (0..PROCESSES)
         .map(|_| {
-            let setting = Setting {
+            let actor_args = ActorArgs {
                 sockets: services
                     .iter()
                     .map(|service| service.socket().into())
                     .collect(),
                 tasks: TASKS_PER_PROCESS,
                 times: settings.times,
-                seed: dice.roll(),
+                seed: rng.next_u64(),
             };
-            Actor::start("race", &setting.words(), reports.clone())
+            Actor::start("race", &actor_args.to_args(), reports.clone())
         })
         .collect();
     drop(reports);
@@ -121,10 +121,10 @@ async fn race_processes(settings: Settings, services: &[Service]) -> Verdict {
         expected: settings.times * (PROCESSES * TASKS_PER_PROCESS) as u64,
         ..Verdict::default()
     };
-    while let Some(tally) = told.recv().await {
-        verdict.acknowledged += tally.acknowledged;
-        verdict.lost_races += tally.lost_races;
-        verdict.unequal_twins += tally.unequal_twins;
+    while let Some(counts) = received.recv().await {
+        verdict.acknowledged += counts.acknowledged;
+        verdict.lost_races += counts.lost_races;
+        verdict.unequal_twins += counts.unequal_twins;
     }
     for actor in &mut actors {
         verdict.failed += u64::from(!actor.end().await.success());
@@ -134,34 +134,34 @@ async fn race_processes(settings: Settings, services: &[Service]) -> Verdict {
 
 /// What a racing process is told.
 #[derive(Debug, Clone, clap::Args)]
-pub struct Racing {
+pub struct RacerArgs {
     #[command(flatten)]
-    setting: Setting,
+    actor_args: ActorArgs,
 }
 
 /// What a racing process did.
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct Tally {
+struct RaceCounts {
     acknowledged: u64,
     lost_races: u64,
     unequal_twins: u64,
 }
 
 /// A racing process.
-pub(super) async fn race(racing: Racing) -> Result<(), Status> {
-    let setting = racing.setting;
-    let mut dice = Dice::new(setting.seed);
+pub(super) async fn run_racers(args: RacerArgs) -> Result<(), Status> {
+    let actor_args = args.actor_args;
+    let mut rng = SeededRng::new(actor_args.seed);
     let mut racers = JoinSet::new();
-    for task in 0..setting.tasks {
-        let socket = &setting.sockets[task % setting.sockets.len()];
+    for task in 0..actor_args.tasks {
+        let socket = &actor_args.sockets[task % actor_args.sockets.len()];
         let channel = connect(&Endpoint::Unix(socket.clone()), None)
             .map_err(|e| Status::internal(e.to_string()))?;
         let racer = Racer {
-            clients: Clients::over(&channel),
-            dice: Dice::new(dice.roll()),
-            tally: Tally::default(),
+            clients: CoordinationClients::over(&channel),
+            rng: SeededRng::new(rng.next_u64()),
+            counts: RaceCounts::default(),
         };
-        racers.spawn(racer.run(setting.times));
+        racers.spawn(racer.run(actor_args.times));
     }
     while let Some(racer) = racers.join_next().await {
         report(&racer.expect("a racer does not panic")?);
@@ -170,22 +170,22 @@ pub(super) async fn race(racing: Racing) -> Result<(), Status> {
 }
 
 struct Racer {
-    clients: Clients,
-    dice: Dice,
-    tally: Tally,
+    clients: CoordinationClients,
+    rng: SeededRng,
+    counts: RaceCounts,
 }
 
 impl Racer {
-    async fn run(mut self, times: u64) -> Result<Tally, Status> {
+    async fn run(mut self, times: u64) -> Result<RaceCounts, Status> {
         for _ in 0..times {
             while !self.count_once().await? {
-                self.tally.lost_races += 1;
-                let step_back = self.dice.within(0..STEP_BACK_MICROS);
-                tokio::time::sleep(Duration::from_micros(step_back)).await;
+                self.counts.lost_races += 1;
+                let backoff = self.rng.within(0..BACKOFF_MICROS);
+                tokio::time::sleep(Duration::from_micros(backoff)).await;
             }
-            self.tally.acknowledged += 1;
+            self.counts.acknowledged += 1;
         }
-        Ok(self.tally)
+        Ok(self.counts)
     }
 
     /// Reads and writes one more, unless somebody else did in between.
@@ -193,11 +193,11 @@ impl Racer {
         let entry = self.clients.get(NAMESPACE, KEY).await?;
         let next = count(&entry).ok_or_else(|| Status::data_loss("the counter is no number"))? + 1;
         let request = put(KEY, counted(next), Some(entry.version));
-        let outcome = if self.dice.one_in(TWIN_ODDS) {
+        let outcome = if self.rng.one_in(TWIN_ODDS) {
             let (mut one, mut other) = (self.clients.clone(), self.clients.clone());
             let (one, other) = tokio::join!(one.put(request.clone()), other.put(request));
             if one.as_ref().ok() != other.as_ref().ok() {
-                self.tally.unequal_twins += 1;
+                self.counts.unequal_twins += 1;
             }
             one
         } else {

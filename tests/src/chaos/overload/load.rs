@@ -10,10 +10,10 @@ use shim_runtime::client::Channel;
 use tokio::task::JoinSet;
 use tonic::Status;
 
-use crate::coordination::{Clients, NAMESPACE, counted, put};
-use crate::dice::Dice;
+use crate::coordination::{CoordinationClients, NAMESPACE, counted, put};
+use crate::rng::SeededRng;
 use crate::service::Service;
-use crate::{calls, prose};
+use crate::{calls, sample_content};
 
 const STATE_BYTES: usize = 2 * 1024;
 const MEASURED_FOR: Duration = Duration::from_secs(3);
@@ -23,16 +23,16 @@ const IN_FLIGHT: u64 = 64;
 
 /// One client with a connection and a session of its own.
 #[derive(Clone)]
-pub(super) struct Caller {
+pub(super) struct LoadClient {
     checkpoints: CheckpointServiceClient<Channel>,
-    state: Clients,
+    state: CoordinationClients,
     session: Session,
     content: CheckpointState,
     name: Arc<str>,
     acknowledged: Arc<AtomicU64>,
 }
 
-impl Caller {
+impl LoadClient {
     pub(super) async fn new(service: &Service, number: u64) -> Self {
         let channel = service.channel();
         let mut checkpoints = CheckpointServiceClient::new(channel.clone());
@@ -41,9 +41,9 @@ impl Caller {
             .expect("a calm service opens sessions");
         Self {
             checkpoints,
-            state: Clients::over(&channel),
+            state: CoordinationClients::over(&channel),
             session,
-            content: prose::state(&mut Dice::new(number), "overload", STATE_BYTES),
+            content: sample_content::state(&mut SeededRng::new(number), "overload", STATE_BYTES),
             name: format!("overload-{number}").into(),
             acknowledged: Arc::default(),
         }
@@ -51,11 +51,11 @@ impl Caller {
 
     /// Several, each with its own connection: one alone is held back by HTTP/2's limit of streams.
     pub(super) async fn several(service: &Service, count: u64) -> Vec<Self> {
-        let mut callers = Vec::new();
+        let mut load_clients = Vec::new();
         for number in 0..count {
-            callers.push(Self::new(service, number).await);
+            load_clients.push(Self::new(service, number).await);
         }
-        callers
+        load_clients
     }
 
     /// The call whose turn it is.
@@ -93,12 +93,12 @@ impl Caller {
 }
 
 /// The median latency of a save by the only client.
-pub(super) async fn calm_latency(service: &Service) -> Duration {
-    let mut caller = Caller::new(service, 0).await;
+pub(super) async fn idle_latency(service: &Service) -> Duration {
+    let mut load_client = LoadClient::new(service, 0).await;
     let mut latencies = Vec::with_capacity(CALM_CALLS);
     for _ in 0..CALM_CALLS {
         let start = Instant::now();
-        caller.call(0).await.expect("a calm service saves");
+        load_client.call(0).await.expect("a calm service saves");
         latencies.push(start.elapsed());
     }
     latencies.sort_unstable();
@@ -109,11 +109,11 @@ pub(super) async fn calm_latency(service: &Service) -> Duration {
 pub(super) async fn sustainable_rate(service: &Service) -> f64 {
     let end = Instant::now() + MEASURED_FOR;
     let mut running = JoinSet::new();
-    for mut caller in Caller::several(service, IN_FLIGHT).await {
+    for mut load_client in LoadClient::several(service, IN_FLIGHT).await {
         running.spawn(async move {
             let mut turn = 0;
             while Instant::now() < end {
-                caller.call(turn).await.expect("a busy service serves");
+                load_client.call(turn).await.expect("a busy service serves");
                 turn += 1;
             }
             turn
@@ -125,16 +125,16 @@ pub(super) async fn sustainable_rate(service: &Service) -> f64 {
     answered / MEASURED_FOR.as_secs_f64()
 }
 
-/// How long until a save takes at most twice `calm`, or one millisecond, again; `None` if it does not within `patience`.
-pub(super) async fn recovery(
+/// How long until a save takes at most twice `calm`, or one millisecond, again; `None` if it does not within `timeout`.
+pub(super) async fn time_to_recover(
     service: &Service,
     calm: Duration,
-    patience: Duration,
+    timeout: Duration,
 ) -> Option<Duration> {
     let start = Instant::now();
     let enough = (2 * calm).max(Duration::from_millis(1));
-    while start.elapsed() < patience {
-        if calm_latency(service).await <= enough {
+    while start.elapsed() < timeout {
+        if idle_latency(service).await <= enough {
             return Some(start.elapsed());
         }
     }

@@ -2,9 +2,9 @@
 //! long steady load. What must hold: memory stays bounded, who is refused is told when to come again, nobody loses what
 //! was acknowledged, and afterwards the service is as quick as before.
 
-mod crowd;
+mod idle_connections;
 mod load;
-mod sluggards;
+mod slow_readers;
 mod soak;
 mod surge;
 mod verdict;
@@ -13,14 +13,14 @@ use std::time::Duration;
 
 use shim_redis_harness::{Port, Redis};
 
-use crate::place::Place;
 use crate::service::{Launch, Service};
+use crate::temp_env::TempEnv;
 
 pub use verdict::Verdict;
 
 /// How hard and how long.
 #[derive(Debug, Clone, Copy)]
-pub struct Settings {
+pub struct SuiteOptions {
     /// How long calls come faster than they can be served.
     pub surge: Duration,
     /// How many times the sustainable rate they come at.
@@ -28,62 +28,62 @@ pub struct Settings {
     /// Connections that are opened and never used.
     pub idle_connections: usize,
     /// How long readers do not read while entries are written.
-    pub sluggish: Duration,
+    pub slow_read_time: Duration,
     /// How long the steady load lasts.
     pub soak: Duration,
 }
 
-/// Runs all four on one stack, telling `tell` how it goes.
+/// Runs all four on one stack, telling `progress` how it goes.
 ///
 /// # Panics
 /// If the stack does not start or refuses what it must not refuse.
-pub async fn run(settings: Settings, tell: impl Fn(&str)) -> Verdict {
-    crowd::allow_many_files();
-    let house = House::open().await;
-    let calm = load::calm_latency(&house.service).await;
-    let sustainable = load::sustainable_rate(&house.service).await;
-    tell(&format!(
+pub async fn run(settings: SuiteOptions, progress: impl Fn(&str)) -> Verdict {
+    idle_connections::raise_file_limit();
+    let stack = TestStack::open().await;
+    let calm = load::idle_latency(&stack.service).await;
+    let sustainable = load::sustainable_rate(&stack.service).await;
+    progress(&format!(
         "calm: p50 {calm:?}; sustainable: {sustainable:.0} calls/s"
     ));
-    let mut verdict = Verdict::new(calm, sustainable, house.service.resident_bytes());
+    let mut verdict = Verdict::new(calm, sustainable, stack.service.resident_bytes());
 
-    verdict.surge = surge::run(&house.service, settings, sustainable, calm).await;
-    tell(&format!("surge: {:?}", verdict.surge));
-    verdict.crowd = crowd::run(&house, settings.idle_connections, calm).await;
-    tell(&format!("idle connections: {:?}", verdict.crowd));
-    verdict.sluggards = sluggards::run(&house.service, settings.sluggish, calm).await;
-    tell(&format!("slow readers: {:?}", verdict.sluggards));
-    verdict.soak = soak::run(&house.service, settings.soak, sustainable).await;
-    tell(&format!("soak: {:?}", verdict.soak));
-    verdict.calm_after_ms = load::calm_latency(&house.service).await.as_secs_f64() * 1e3;
+    verdict.surge = surge::run(&stack.service, settings, sustainable, calm).await;
+    progress(&format!("surge: {:?}", verdict.surge));
+    verdict.crowd = idle_connections::run(&stack, settings.idle_connections, calm).await;
+    progress(&format!("idle connections: {:?}", verdict.crowd));
+    verdict.sluggards = slow_readers::run(&stack.service, settings.slow_read_time, calm).await;
+    progress(&format!("slow readers: {:?}", verdict.sluggards));
+    verdict.soak = soak::run(&stack.service, settings.soak, sustainable).await;
+    progress(&format!("soak: {:?}", verdict.soak));
+    verdict.calm_after_ms = load::idle_latency(&stack.service).await.as_secs_f64() * 1e3;
     verdict
 }
 
 /// A stack with a Redis of its own, reached over its Unix socket and over TCP.
-struct House {
+struct TestStack {
     service: Service,
     address: String,
     _port: Port,
     _redis: Redis,
-    _place: Place,
+    _temp: TempEnv,
 }
 
-impl House {
+impl TestStack {
     async fn open() -> Self {
-        let place = Place::new();
+        let temp = TempEnv::new();
         let redis = Redis::start();
         let port = Port::reserve();
         let address = format!("127.0.0.1:{}", port.number());
-        let service = Launch::stack(&place.data_dir(), &redis.unix_url())
+        let service = Launch::stack(&temp.data_dir(), &redis.unix_url())
             .env("SHIM_LISTEN", &address)
-            .started()
+            .start_or_panic()
             .await;
         Self {
             service,
             address,
             _port: port,
             _redis: redis,
-            _place: place,
+            _temp: temp,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use tokio::task::JoinSet;
 
-use super::load::Caller;
+use super::load::LoadClient;
 use super::verdict::mib;
 use crate::service::Service;
 
@@ -32,21 +32,21 @@ pub struct Soak {
 }
 
 pub(super) async fn run(service: &Service, span: Duration, sustainable: f64) -> Soak {
-    let mut callers = Caller::several(service, CALLERS).await;
+    let mut load_clients = LoadClient::several(service, CALLERS).await;
     #[expect(clippy::cast_precision_loss, reason = "a small number")]
-    let pause = Duration::from_secs_f64(CALLERS as f64 / (sustainable * SHARE));
-    let over = Arc::new(AtomicBool::new(false));
+    let period = Duration::from_secs_f64(CALLERS as f64 / (sustainable * SHARE));
+    let is_done = Arc::new(AtomicBool::new(false));
     let failed = Arc::new(AtomicU64::new(0));
     let started = Instant::now();
     let mut running = JoinSet::new();
-    for mut caller in callers.clone() {
-        let (over, failed) = (Arc::clone(&over), Arc::clone(&failed));
+    for mut load_client in load_clients.clone() {
+        let (is_done, failed) = (Arc::clone(&is_done), Arc::clone(&failed));
         running.spawn(async move {
             let mut served = 0;
-            let mut ticks = tokio::time::interval(pause);
-            while !over.load(Ordering::Relaxed) {
+            let mut ticks = tokio::time::interval(period);
+            while !is_done.load(Ordering::Relaxed) {
                 ticks.tick().await;
-                match caller.call(served).await {
+                match load_client.call(served).await {
                     Ok(()) => served += 1,
                     Err(_) => drop(failed.fetch_add(1, Ordering::Relaxed)),
                 }
@@ -59,11 +59,11 @@ pub(super) async fn run(service: &Service, span: Duration, sustainable: f64) -> 
         tokio::time::sleep(span / SAMPLES).await;
         memory.push(service.resident_bytes());
     }
-    over.store(true, Ordering::Relaxed);
+    is_done.store(true, Ordering::Relaxed);
     let served = running.join_all().await.into_iter().sum();
     let mut lost = 0;
-    for caller in &mut callers {
-        lost += caller.lost().await;
+    for load_client in &mut load_clients {
+        lost += load_client.lost().await;
     }
     let quarter = memory.len() / 4;
     Soak {

@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use shim_runtime::fault::explain;
+use shim_runtime::service_error::decode;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tonic::{Code, Status};
 
-use super::Settings;
-use super::load::{Caller, recovery};
+use super::SuiteOptions;
+use super::load::{LoadClient, time_to_recover};
 use crate::service::Service;
 
 /// Connections that share the load.
@@ -22,7 +22,7 @@ const TICK: Duration = Duration::from_millis(5);
 /// Open calls that this process can bear; what comes beyond is not sent, and counted.
 const OPEN_CALLS: usize = 20_000;
 const RECOVERS_WITHIN: Duration = Duration::from_secs(30);
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What a surge came to.
 #[derive(Debug, Default, Clone, Serialize)]
@@ -56,7 +56,7 @@ pub struct Surge {
 }
 
 #[derive(Default)]
-struct Tally {
+struct CallCounts {
     served: AtomicU64,
     refused: AtomicU64,
     refused_without_delay: AtomicU64,
@@ -65,12 +65,12 @@ struct Tally {
     first_failure: std::sync::OnceLock<String>,
 }
 
-impl Tally {
-    fn note(&self, outcome: Result<(), Status>) {
+impl CallCounts {
+    fn record(&self, outcome: Result<(), Status>) {
         let counter = match outcome {
             Ok(()) => &self.served,
             Err(status) if status.code() == Code::ResourceExhausted => {
-                if explain(&status).retry_after.is_some() {
+                if decode(&status).retry_after.is_some() {
                     &self.refused
                 } else {
                     &self.refused_without_delay
@@ -78,8 +78,8 @@ impl Tally {
             }
             Err(status) => {
                 self.first_failure.get_or_init(|| status.to_string());
-                let told = explain(&status);
-                if told.reason == "STORE_UNAVAILABLE" && told.retry_after.is_some() {
+                let decoded = decode(&status);
+                if decoded.reason == "STORE_UNAVAILABLE" && decoded.retry_after.is_some() {
                     &self.timed_out
                 } else {
                     &self.failed
@@ -92,32 +92,32 @@ impl Tally {
 
 pub(super) async fn run(
     service: &Service,
-    settings: Settings,
+    settings: SuiteOptions,
     sustainable: f64,
     calm: Duration,
 ) -> Surge {
-    let mut callers = Caller::several(service, CALLERS).await;
+    let mut load_clients = LoadClient::several(service, CALLERS).await;
     let rate = sustainable * f64::from(settings.factor);
-    let tally = Arc::new(Tally::default());
+    let counts = Arc::new(CallCounts::default());
     let started = Instant::now();
     let (mut surge, memory) = tokio::join!(
-        offer(&callers, rate, settings.surge, &tally),
-        most_memory(service, settings.surge),
+        send_open_loop(&load_clients, rate, settings.surge, &counts),
+        peak_memory(service, settings.surge),
     );
     let span = started.elapsed().as_secs_f64();
-    surge.recovered_after_seconds = recovery(service, calm, RECOVERS_WITHIN)
+    surge.recovered_after_seconds = time_to_recover(service, calm, RECOVERS_WITHIN)
         .await
         .map(|after| after.as_secs_f64());
-    for caller in &mut callers {
-        surge.lost += caller.lost().await;
+    for load_client in &mut load_clients {
+        surge.lost += load_client.lost().await;
     }
     let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-    surge.served = count(&tally.served);
-    surge.refused = count(&tally.refused);
-    surge.refused_without_delay = count(&tally.refused_without_delay);
-    surge.timed_out = count(&tally.timed_out);
-    surge.failed = count(&tally.failed);
-    surge.first_failure = tally.first_failure.get().cloned();
+    surge.served = count(&counts.served);
+    surge.refused = count(&counts.refused);
+    surge.refused_without_delay = count(&counts.refused_without_delay);
+    surge.timed_out = count(&counts.timed_out);
+    surge.failed = count(&counts.failed);
+    surge.first_failure = counts.first_failure.get().cloned();
     surge.most_memory_mib = memory;
     #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
     {
@@ -128,7 +128,12 @@ pub(super) async fn run(
 }
 
 /// Sends `rate` calls a second for `span`, and waits until all are answered.
-async fn offer(callers: &[Caller], rate: f64, span: Duration, tally: &Arc<Tally>) -> Surge {
+async fn send_open_loop(
+    load_clients: &[LoadClient],
+    rate: f64,
+    span: Duration,
+    counts: &Arc<CallCounts>,
+) -> Surge {
     let mut surge = Surge::default();
     let room = Arc::new(Semaphore::new(OPEN_CALLS));
     let mut open = JoinSet::new();
@@ -144,18 +149,21 @@ async fn offer(callers: &[Caller], rate: f64, span: Duration, tally: &Arc<Tally>
             reason = "a count of calls"
         )]
         let now_due = (rate * started.elapsed().as_secs_f64()) as u64;
-        for (number, caller) in
-            (due..now_due).zip(callers.iter().cycle().skip(due as usize % callers.len()))
-        {
-            let Ok(place) = Arc::clone(&room).try_acquire_owned() else {
+        for (number, load_client) in (due..now_due).zip(
+            load_clients
+                .iter()
+                .cycle()
+                .skip(due as usize % load_clients.len()),
+        ) {
+            let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
                 surge.unsent += 1;
                 continue;
             };
             surge.sent += 1;
-            let (mut caller, tally) = (caller.clone(), Arc::clone(tally));
+            let (mut load_client, counts) = (load_client.clone(), Arc::clone(counts));
             open.spawn(async move {
-                tally.note(caller.call(number).await);
-                drop(place);
+                counts.record(load_client.call(number).await);
+                drop(permit);
             });
         }
         due = now_due;
@@ -166,12 +174,12 @@ async fn offer(callers: &[Caller], rate: f64, span: Duration, tally: &Arc<Tally>
 }
 
 /// The most memory the service holds during `span`, in MiB.
-pub(super) async fn most_memory(service: &Service, span: Duration) -> f64 {
+pub(super) async fn peak_memory(service: &Service, span: Duration) -> f64 {
     let started = Instant::now();
     let mut most = 0;
     while started.elapsed() < span {
         most = most.max(service.resident_bytes());
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
     super::verdict::mib(most)
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::crowd::Crowd;
-use super::sluggards::Sluggards;
+use super::idle_connections::IdleConnections;
+use super::slow_readers::SlowReaders;
 use super::soak::Soak;
 use super::surge::Surge;
 
@@ -30,9 +30,9 @@ pub struct Verdict {
     /// Calls that come too fast.
     pub surge: Surge,
     /// Idle connections.
-    pub crowd: Crowd,
+    pub crowd: IdleConnections,
     /// Readers that do not read.
-    pub sluggards: Sluggards,
+    pub sluggards: SlowReaders,
     /// The long load.
     pub soak: Soak,
 }

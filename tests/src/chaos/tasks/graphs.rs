@@ -7,8 +7,8 @@ use shim_proto::coordination::v1::{
     FailurePolicy, FileHint, Requirements, SubmitTaskRequest, Subtask, WorkerKind,
 };
 
-use crate::coordination::span;
-use crate::dice::Dice;
+use crate::coordination::proto_duration;
+use crate::rng::SeededRng;
 use crate::tasks::job;
 
 /// Kinds of tasks, as the hands read them: done at once,
@@ -40,13 +40,13 @@ pub(super) struct Graph {
 }
 
 impl Graph {
-    pub(super) fn draw(dice: &mut Dice) -> Self {
-        let count = usize::try_from(dice.within(1..MAX_PARTS + 1)).unwrap_or(1);
+    pub(super) fn draw(rng: &mut SeededRng) -> Self {
+        let count = usize::try_from(rng.within(1..MAX_PARTS + 1)).unwrap_or(1);
         let mut parts = Vec::with_capacity(count);
         for number in 0..count {
-            parts.push(part(number, dice));
+            parts.push(part(number, rng));
         }
-        let fails_fast = dice.one_in(2);
+        let fails_fast = rng.one_in(2);
         let policy = if fails_fast {
             FailurePolicy::FailFast
         } else {
@@ -54,13 +54,13 @@ impl Graph {
         };
         let must_complete = outcomes(&parts, fails_fast);
         let mut request = SubmitTaskRequest {
-            backoff: span(BACKOFF),
+            backoff: proto_duration(BACKOFF),
             on_failure: policy.into(),
             workspace: WORKSPACE.into(),
             ..job("a graph of the panel")
         };
         match <[Subtask; 1]>::try_from(parts) {
-            Ok([only]) => become_root(&mut request, only),
+            Ok([only]) => inline_into_root(&mut request, only),
             Err(parts) => request.subtasks = parts,
         }
         Self {
@@ -83,22 +83,22 @@ impl Graph {
     }
 }
 
-fn part(number: usize, dice: &mut Dice) -> Subtask {
+fn part(number: usize, rng: &mut SeededRng) -> Subtask {
     let mut depends_on = Vec::new();
-    for _ in 0..dice.within(0..3) {
+    for _ in 0..rng.within(0..3) {
         if number > 0 {
-            let before = format!("part-{}", dice.within(0..number as u64));
+            let before = format!("part-{}", rng.within(0..number as u64));
             if !depends_on.contains(&before) {
                 depends_on.push(before);
             }
         }
     }
-    let needs_program = dice.one_in(PROGRAM_ODDS);
+    let needs_program = rng.one_in(PROGRAM_ODDS);
     let kind = match () {
         // A program knows nothing of fates.
         () if needs_program => PLAIN,
-        () if dice.one_in(DOOMED_ODDS) => DOOMED,
-        () if dice.one_in(FAILS_ONCE_ODDS) => FAILS_ONCE,
+        () if rng.one_in(DOOMED_ODDS) => DOOMED,
+        () if rng.one_in(FAILS_ONCE_ODDS) => FAILS_ONCE,
         () => PLAIN,
     };
     let executor = if needs_program {
@@ -106,9 +106,9 @@ fn part(number: usize, dice: &mut Dice) -> Subtask {
     } else {
         WorkerKind::Agent
     };
-    let files = dice
+    let files = rng
         .one_in(FILES_ODDS)
-        .then(|| format!("folder-{}/**", dice.within(0..FOLDERS)));
+        .then(|| format!("folder-{}/**", rng.within(0..FOLDERS)));
     Subtask {
         key: format!("part-{number}"),
         goal: format!("do part {number}"),
@@ -116,7 +116,7 @@ fn part(number: usize, dice: &mut Dice) -> Subtask {
         depends_on,
         files: files.into_iter().collect(),
         requirements: requires(executor),
-        priority: u32::try_from(dice.within(0..101)).unwrap_or(0),
+        priority: u32::try_from(rng.within(0..101)).unwrap_or(0),
         ..Default::default()
     }
 }
@@ -128,7 +128,7 @@ fn requires(executor: WorkerKind) -> Option<Requirements> {
     })
 }
 
-fn become_root(request: &mut SubmitTaskRequest, only: Subtask) {
+fn inline_into_root(request: &mut SubmitTaskRequest, only: Subtask) {
     let files = only.files.into_iter();
     request.files = files
         .map(|path| FileHint {
@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn the_same_seed_draws_the_same_graphs() {
         let draw = || {
-            let graph = Graph::draw(&mut Dice::new(7));
+            let graph = Graph::draw(&mut SeededRng::new(7));
             (graph.request.subtasks, graph.must_complete)
         };
         assert_eq!(draw(), draw());

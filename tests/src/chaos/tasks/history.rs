@@ -7,28 +7,28 @@ use shim_proto::coordination::v1::{
 };
 use tonic::Status;
 
-use super::clerk::{Submitted, is_over};
+use super::submitter::{SubmittedJob, has_ended};
 use crate::tasks::TaskClients;
 
 /// A job with everything that is known of it.
-pub(super) struct Past {
+pub(super) struct JobHistory {
     pub(super) root: Task,
     /// The tasks that workers did, in their order.
     pub(super) parts: Vec<Task>,
     /// What happened to each task, in order.
-    pub(super) events: BTreeMap<String, Vec<Event>>,
+    pub(super) events: BTreeMap<String, Vec<LoggedEvent>>,
 }
 
 /// A line of a job's log.
 #[derive(Debug, Clone)]
-pub(super) struct Event {
+pub(super) struct LoggedEvent {
     pub(super) at_ms: u64,
     pub(super) kind: TaskEventKind,
     pub(super) worker: String,
 }
 
-impl Past {
-    pub(super) async fn of(job: &Submitted, clients: &mut TaskClients) -> Result<Self, Status> {
+impl JobHistory {
+    pub(super) async fn of(job: &SubmittedJob, clients: &mut TaskClients) -> Result<Self, Status> {
         let request = GetTaskRequest {
             task_id: job.root_id.clone(),
             with_subtasks: true,
@@ -40,8 +40,8 @@ impl Past {
         for id in &job.parts {
             parts.push(clients.task(id).await?);
         }
-        let events = if is_over(&root) {
-            log(&job.root_id, clients).await?
+        let events = if has_ended(&root) {
+            read_log(&job.root_id, clients).await?
         } else {
             BTreeMap::new()
         };
@@ -53,26 +53,26 @@ impl Past {
     }
 
     /// What happened to a task.
-    pub(super) fn of_task(&self, task_id: &str) -> &[Event] {
+    pub(super) fn events_of(&self, task_id: &str) -> &[LoggedEvent] {
         self.events.get(task_id).map_or(&[], Vec::as_slice)
     }
 }
 
 /// The whole log of a job that has ended.
-async fn log(
+async fn read_log(
     root_id: &str,
     clients: &mut TaskClients,
-) -> Result<BTreeMap<String, Vec<Event>>, Status> {
+) -> Result<BTreeMap<String, Vec<LoggedEvent>>, Status> {
     let request = WatchTaskRequest {
         task_id: root_id.to_owned(),
         after_cursor: String::new(),
     };
     let mut lines = clients.jobs.watch_task(request).await?.into_inner();
-    let mut events = BTreeMap::<String, Vec<Event>>::new();
+    let mut events = BTreeMap::<String, Vec<LoggedEvent>>::new();
     while let Some(line) = lines.message().await? {
         let Some(event) = line.event else { continue };
         let kind = event.kind();
-        events.entry(event.task_id).or_default().push(Event {
+        events.entry(event.task_id).or_default().push(LoggedEvent {
             at_ms: event.at.as_ref().map_or(0, millis),
             kind,
             worker: event.worker_id,

@@ -2,50 +2,50 @@
 //!
 //! - [`run`]: graphs of tasks are done by workers while workers, services and Redis are killed and frozen; every task
 //!   ends, once, and nobody who lost a task does harm with what he still believes to hold.
-//! - [`claims`]: of eight who race for one task exactly one gets it.
+//! - [`claim_race`]: of eight who race for one task exactly one gets it.
 
-mod anyone;
-pub mod claims;
-mod clerk;
-mod crew;
-mod faults;
+pub mod claim_race;
+mod cleanup_check;
+mod external_workers;
+mod failover_client;
+mod fault_injection;
 mod graphs;
-mod hand;
 mod history;
-mod house;
 mod judge;
-mod panel;
 mod peer;
-mod remains;
 mod resource;
 mod restart;
-mod told;
+mod submitter;
+mod suite;
+mod test_stack;
 mod verdict;
+mod worker_actor;
+mod worker_reports;
 
 use clap::Subcommand;
 use tonic::Status;
 
-pub use panel::{Settings, run};
-pub use verdict::{Spread, Verdict};
+pub use suite::{SuiteOptions, run};
+pub use verdict::{Percentiles, Verdict};
 
 /// What an `actor` does.
 #[derive(Debug, Subcommand)]
-pub enum Part {
+pub enum TaskCommand {
     /// Works as a worker outside the services, with an effect on a guarded resource for each task.
-    Work(hand::Working),
+    Work(worker_actor::WorkerArgs),
     /// Races for tasks.
-    Claim(claims::Claiming),
+    Claim(claim_race::ClaimArgs),
 }
 
-impl Part {
+impl TaskCommand {
     /// Plays the part until it is killed.
     ///
     /// # Errors
     /// The first answer that no part expects.
-    pub async fn play(self) -> Result<(), Status> {
+    pub async fn run(self) -> Result<(), Status> {
         match self {
-            Self::Work(working) => hand::work(working).await,
-            Self::Claim(claiming) => claims::claim(claiming).await,
+            Self::Work(args) => worker_actor::run_worker(args).await,
+            Self::Claim(args) => claim_race::run_claimer(args).await,
         }
     }
 }

@@ -16,7 +16,7 @@ use tokio::task::AbortHandle;
 
 /// What is asked of a task's place, a JSON object a line.
 #[derive(Debug, Serialize, Deserialize)]
-struct Touch {
+struct ResourceRequest {
     task: String,
     lease: u64,
     /// Lets the effect happen; else it is only asked whether it did.
@@ -25,7 +25,7 @@ struct Touch {
 
 /// How the place answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Answer {
+pub(super) enum ResourceReply {
     /// A newer token was seen.
     Refused,
     /// The effect did not happen yet.
@@ -36,7 +36,7 @@ pub(super) enum Answer {
 
 /// A task's place.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Guarded {
+pub(super) struct FencedResource {
     /// The highest token seen.
     pub(super) highest: u64,
     /// The tokens under which effects happened.
@@ -45,41 +45,41 @@ pub(super) struct Guarded {
     pub(super) refused: u64,
 }
 
-impl Guarded {
-    fn touch(&mut self, lease: u64, applies: bool) -> Answer {
+impl FencedResource {
+    fn access(&mut self, lease: u64, applies: bool) -> ResourceReply {
         if lease < self.highest {
             self.refused += u64::from(applies);
-            return Answer::Refused;
+            return ResourceReply::Refused;
         }
         self.highest = lease;
         if applies {
             self.effects.push(lease);
         }
         if self.effects.is_empty() {
-            Answer::Untouched
+            ResourceReply::Untouched
         } else {
-            Answer::Applied
+            ResourceReply::Applied
         }
     }
 }
 
-type Places = Arc<Mutex<BTreeMap<String, Guarded>>>;
+type Resources = Arc<Mutex<BTreeMap<String, FencedResource>>>;
 
 /// The resource, served on a Unix socket as long as this lives.
-pub(super) struct Resource {
-    places: Places,
+pub(super) struct ResourceServer {
+    resources: Resources,
     socket: PathBuf,
     serving: AbortHandle,
 }
 
-impl Resource {
+impl ResourceServer {
     pub(super) fn serve(folder: &Path) -> Self {
         let socket = folder.join("resource.sock");
         let listener = UnixListener::bind(&socket).expect("the socket is free");
-        let places = Places::default();
-        let serving = tokio::spawn(serve(listener, places.clone()));
+        let resources = Resources::default();
+        let serving = tokio::spawn(serve(listener, resources.clone()));
         Self {
-            places,
+            resources,
             socket,
             serving: serving.abort_handle(),
         }
@@ -90,75 +90,75 @@ impl Resource {
     }
 
     /// What happened to each task's place.
-    pub(super) fn places(&self) -> BTreeMap<String, Guarded> {
-        locked(&self.places).clone()
+    pub(super) fn resources(&self) -> BTreeMap<String, FencedResource> {
+        locked(&self.resources).clone()
     }
 }
 
-impl Drop for Resource {
+impl Drop for ResourceServer {
     fn drop(&mut self) {
         self.serving.abort();
     }
 }
 
-async fn serve(listener: UnixListener, places: Places) {
+async fn serve(listener: UnixListener, resources: Resources) {
     while let Ok((stream, _)) = listener.accept().await {
-        let places = places.clone();
+        let resources = resources.clone();
         // Whoever is killed in the middle of a line leaves nothing but a broken connection.
-        tokio::spawn(async move { converse(stream, &places).await });
+        tokio::spawn(async move { serve_connection(stream, &resources).await });
     }
 }
 
-async fn converse(stream: UnixStream, places: &Places) -> io::Result<()> {
+async fn serve_connection(stream: UnixStream, resources: &Resources) -> io::Result<()> {
     let (from, mut to) = stream.into_split();
     let mut lines = BufReader::new(from).lines();
     while let Some(line) = lines.next_line().await? {
-        let touch: Touch = serde_json::from_str(&line)?;
-        let answer = locked(places)
-            .entry(touch.task)
+        let request: ResourceRequest = serde_json::from_str(&line)?;
+        let answer = locked(resources)
+            .entry(request.task)
             .or_default()
-            .touch(touch.lease, touch.applies);
+            .access(request.lease, request.applies);
         let answer = format!("{}\n", serde_json::to_string(&answer)?);
         to.write_all(answer.as_bytes()).await?;
     }
     Ok(())
 }
 
-fn locked(places: &Places) -> MutexGuard<'_, BTreeMap<String, Guarded>> {
-    places.lock().unwrap_or_else(PoisonError::into_inner)
+fn locked(resources: &Resources) -> MutexGuard<'_, BTreeMap<String, FencedResource>> {
+    resources.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A worker's way to the resource.
-pub(super) struct Reach {
+pub(super) struct ResourceClient {
     to: OwnedWriteHalf,
     from: Lines<BufReader<OwnedReadHalf>>,
 }
 
-impl Reach {
-    pub(super) async fn out(socket: &Path) -> io::Result<Self> {
+impl ResourceClient {
+    pub(super) async fn connect(socket: &Path) -> io::Result<Self> {
         let (from, to) = UnixStream::connect(socket).await?.into_split();
         let from = BufReader::new(from).lines();
         Ok(Self { to, from })
     }
 
     /// Shows the token, and learns whether the effect has happened.
-    pub(super) async fn begin(&mut self, task: &str, lease: u64) -> io::Result<Answer> {
-        self.touch(task, lease, false).await
+    pub(super) async fn begin(&mut self, task: &str, lease: u64) -> io::Result<ResourceReply> {
+        self.access(task, lease, false).await
     }
 
     /// Lets the effect happen.
-    pub(super) async fn apply(&mut self, task: &str, lease: u64) -> io::Result<Answer> {
-        self.touch(task, lease, true).await
+    pub(super) async fn apply(&mut self, task: &str, lease: u64) -> io::Result<ResourceReply> {
+        self.access(task, lease, true).await
     }
 
-    async fn touch(&mut self, task: &str, lease: u64, applies: bool) -> io::Result<Answer> {
+    async fn access(&mut self, task: &str, lease: u64, applies: bool) -> io::Result<ResourceReply> {
         let task = task.to_owned();
-        let touch = serde_json::to_string(&Touch {
+        let request = serde_json::to_string(&ResourceRequest {
             task,
             lease,
             applies,
         })?;
-        self.to.write_all(format!("{touch}\n").as_bytes()).await?;
+        self.to.write_all(format!("{request}\n").as_bytes()).await?;
         let line = self.from.next_line().await?;
         let line = line.ok_or(io::ErrorKind::UnexpectedEof)?;
         Ok(serde_json::from_str(&line)?)
@@ -171,12 +171,12 @@ mod tests {
 
     #[test]
     fn an_older_token_is_refused_once_a_newer_one_was_shown() {
-        let mut place = Guarded::default();
-        assert_eq!(place.touch(3, false), Answer::Untouched);
-        assert_eq!(place.touch(5, false), Answer::Untouched);
-        assert_eq!(place.touch(3, true), Answer::Refused);
-        assert_eq!(place.touch(5, true), Answer::Applied);
-        assert_eq!(place.touch(7, false), Answer::Applied);
-        assert_eq!((place.effects, place.refused), (vec![5], 1));
+        let mut resource = FencedResource::default();
+        assert_eq!(resource.access(3, false), ResourceReply::Untouched);
+        assert_eq!(resource.access(5, false), ResourceReply::Untouched);
+        assert_eq!(resource.access(3, true), ResourceReply::Refused);
+        assert_eq!(resource.access(5, true), ResourceReply::Applied);
+        assert_eq!(resource.access(7, false), ResourceReply::Applied);
+        assert_eq!((resource.effects, resource.refused), (vec![5], 1));
     }
 }

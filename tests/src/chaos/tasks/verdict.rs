@@ -78,14 +78,14 @@ pub struct Verdict {
 #[derive(Debug, Default, Clone, Serialize)]
 pub struct Restarts {
     /// From the death being known.
-    pub known_to_start: Spread,
+    pub known_to_start: Percentiles,
     /// From the kill.
-    pub kill_to_start: Spread,
+    pub kill_to_start: Percentiles,
 }
 
 /// A distribution in milliseconds.
 #[derive(Debug, Default, Clone, Serialize)]
-pub struct Spread {
+pub struct Percentiles {
     /// How many there are.
     pub count: u64,
     /// The median.
@@ -96,7 +96,7 @@ pub struct Spread {
     pub max: u64,
 }
 
-impl Spread {
+impl Percentiles {
     pub(super) fn of(mut times: Vec<u64>) -> Self {
         times.sort_unstable();
         let at = |hundredths: usize| {
@@ -155,12 +155,12 @@ mod tests {
 
     #[test]
     fn a_spread_is_read_off_the_sorted_times() {
-        let spread = Spread::of((1..=200).rev().collect());
+        let spread = Percentiles::of((1..=200).rev().collect());
         assert_eq!(
             (spread.count, spread.p50, spread.p99, spread.max),
             (200, 100, 198, 200)
         );
-        assert_eq!(Spread::of(vec![7]).p50, 7);
-        assert_eq!(Spread::of(Vec::new()).max, 0);
+        assert_eq!(Percentiles::of(vec![7]).p50, 7);
+        assert_eq!(Percentiles::of(Vec::new()).max, 0);
     }
 }

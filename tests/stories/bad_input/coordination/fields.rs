@@ -3,10 +3,10 @@
 
 use serde_json::{Value, json};
 use shim_redis_harness::Redis;
-use shim_tests::place::Place;
 use shim_tests::service::Launch;
+use shim_tests::temp_env::TempEnv;
 
-use super::{Subject, streams};
+use super::{Fixture, streams};
 use crate::bad_input::cases::{Cases, MEBIBYTE, MEMORY_LIMIT, assert_all_refused, long};
 use crate::bad_input::tasks;
 use crate::bad_input::wire::Wire;
@@ -370,13 +370,13 @@ fn worker_cases(cases: &mut Cases) {
 
 #[tokio::test]
 async fn every_wrong_field_of_coordination_is_refused_by_name() {
-    let place = Place::new();
+    let temp = TempEnv::new();
     let redis = Redis::start();
-    let service = Launch::coordination(&place.data_dir(), &redis.url())
-        .started()
+    let service = Launch::coordination(&temp.data_dir(), &redis.url())
+        .start_or_panic()
         .await;
     let wire = Wire::to_coordination(&service);
-    let subject = Subject::make(&wire).await;
+    let fixture = Fixture::make(&wire).await;
     let mut cases = Cases::default();
     for add in [
         identity_cases,
@@ -390,12 +390,12 @@ async fn every_wrong_field_of_coordination_is_refused_by_name() {
     ] {
         add(&mut cases);
     }
-    assert_all_refused(&wire, &cases, |method| subject.request(method)).await;
+    assert_all_refused(&wire, &cases, |method| fixture.request(method)).await;
 
     assert!(service.is_healthy().await);
     let resident = service.resident_bytes();
     assert!(resident < MEMORY_LIMIT, "memory: {resident}");
-    let entry = wire.call("GetState", &subject.request("GetState")).await;
+    let entry = wire.call("GetState", &fixture.request("GetState")).await;
     assert_eq!(
         entry.unwrap()["entry"]["value"],
         json!({"a": 1.0, "b": [true, null]}),
@@ -405,13 +405,13 @@ async fn every_wrong_field_of_coordination_is_refused_by_name() {
 
 #[tokio::test]
 async fn every_good_request_is_accepted() {
-    let place = Place::new();
+    let temp = TempEnv::new();
     let redis = Redis::start();
-    let service = Launch::coordination(&place.data_dir(), &redis.url())
-        .started()
+    let service = Launch::coordination(&temp.data_dir(), &redis.url())
+        .start_or_panic()
         .await;
     let wire = Wire::to_coordination(&service);
-    let subject = Subject::make(&wire).await;
+    let fixture = Fixture::make(&wire).await;
     let mut wrong = Vec::new();
     // What ends things comes last.
     let mut methods: Vec<_> = wire
@@ -425,7 +425,7 @@ async fn every_good_request_is_accepted() {
             .any(|end| name.starts_with(end))
     });
     for method in methods {
-        if let Err(refusal) = wire.call(&method, &subject.request(&method)).await {
+        if let Err(refusal) = wire.call(&method, &fixture.request(&method)).await {
             wrong.push(format!("{method}: {refusal}"));
         }
     }

@@ -4,4 +4,4 @@ mod fields;
 mod streams;
 mod valid;
 
-pub(crate) use valid::Subject;
+pub(crate) use valid::Fixture;

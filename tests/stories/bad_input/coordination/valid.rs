@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use shim_tests::calls::request_id;
 use shim_tests::coordination::NAMESPACE;
 
-use crate::bad_input::tasks::Jobs;
+use crate::bad_input::tasks::JobFixture;
 use crate::bad_input::wire::Wire;
 
 /// Where the subject's own files lie, so that requests for other files do not meet them.
@@ -13,17 +13,17 @@ const OWNER: &str = "the ground";
 
 /// An entry, a lock, a lease, a message, a worker and jobs, to be named in requests.
 #[derive(Debug, Clone)]
-pub(crate) struct Subject {
+pub(crate) struct Fixture {
     lock_token: Value,
     lease_id: Value,
     inbox: String,
     message_id: Value,
     worker_id: Value,
     epoch: Value,
-    jobs: Jobs,
+    jobs: JobFixture,
 }
 
-impl Subject {
+impl Fixture {
     pub(crate) async fn make(wire: &Wire) -> Self {
         let inbox = request_id();
         let call = async |method: &str, mut request: Value| {
@@ -52,7 +52,7 @@ impl Subject {
             message_id: received["messages"][0]["message_id"].clone(),
             worker_id: worker["worker"]["worker_id"].clone(),
             epoch: worker["worker"]["epoch"].clone(),
-            jobs: Jobs::make(wire).await,
+            jobs: JobFixture::make(wire).await,
         }
     }
 

@@ -21,7 +21,7 @@ use tonic::{Request, Response, Status};
 /// The collector. Dropped, it is gone.
 pub(super) struct Collector {
     endpoint: String,
-    kept: Kept,
+    kept: ReceivedBytes,
     serving: JoinHandle<()>,
 }
 
@@ -29,7 +29,7 @@ impl Collector {
     pub(super) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let kept = Kept::default();
+        let kept = ReceivedBytes::default();
         let server = Server::builder().add_service(Receiver(kept.clone()));
         let serving = tokio::spawn(async move {
             let incoming = TcpIncoming::from(listener);
@@ -59,9 +59,9 @@ impl Drop for Collector {
 }
 
 #[derive(Debug, Clone, Default)]
-struct Kept(Arc<Mutex<Vec<u8>>>);
+struct ReceivedBytes(Arc<Mutex<Vec<u8>>>);
 
-impl UnaryService<Bytes> for Kept {
+impl UnaryService<Bytes> for ReceivedBytes {
     type Response = Bytes;
     type Future = Ready<Result<Response<Bytes>, Status>>;
 
@@ -74,7 +74,7 @@ impl UnaryService<Bytes> for Kept {
 
 /// The service of OTLP for spans, as far as bytes go.
 #[derive(Debug, Clone)]
-struct Receiver(Kept);
+struct Receiver(ReceivedBytes);
 
 impl NamedService for Receiver {
     const NAME: &'static str = "opentelemetry.proto.collector.trace.v1.TraceService";

@@ -9,45 +9,48 @@ const STRUCT: &str = "google.protobuf.Struct";
 const MAX_DEPTH: usize = 5;
 
 /// The way to a field, from the request down.
-pub(super) type Way = Vec<FieldDescriptor>;
+pub(super) type FieldPath = Vec<FieldDescriptor>;
 
 /// The ways to all fields that hold text.
-pub(super) fn ways(message: &MessageDescriptor) -> Vec<Way> {
+pub(super) fn field_paths(message: &MessageDescriptor) -> Vec<FieldPath> {
     let mut found = Vec::new();
     descend(message, &mut Vec::new(), &mut found);
     found
 }
 
-fn descend(message: &MessageDescriptor, way: &mut Way, found: &mut Vec<Way>) {
-    if way.len() > MAX_DEPTH {
+fn descend(message: &MessageDescriptor, field_path: &mut FieldPath, found: &mut Vec<FieldPath>) {
+    if field_path.len() > MAX_DEPTH {
         return;
     }
     for field in message.fields() {
-        way.push(field.clone());
+        field_path.push(field.clone());
         match field.kind() {
-            Kind::String => found.push(way.clone()),
-            Kind::Message(inner) if inner.full_name() == STRUCT => found.push(way.clone()),
-            Kind::Message(inner) => descend(&inner, way, found),
+            Kind::String => found.push(field_path.clone()),
+            Kind::Message(inner) if inner.full_name() == STRUCT => found.push(field_path.clone()),
+            Kind::Message(inner) => descend(&inner, field_path, found),
             _ => {}
         }
-        way.pop();
+        field_path.pop();
     }
 }
 
 /// As violations name it, but for the places in lists.
-pub(super) fn name(way: &Way) -> String {
-    let names: Vec<_> = way.iter().map(|field| field.name().to_owned()).collect();
+pub(super) fn name(field_path: &FieldPath) -> String {
+    let names: Vec<_> = field_path
+        .iter()
+        .map(|field| field.name().to_owned())
+        .collect();
     names.join(".")
 }
 
 /// Puts a text there, and `under_a_name` under the name `password` where data is free-form.
 pub(super) fn put(
     message: &mut DynamicMessage,
-    way: &[FieldDescriptor],
+    field_path: &[FieldDescriptor],
     text: &str,
     under_a_name: &str,
 ) {
-    let (field, rest) = way.split_first().unwrap();
+    let (field, rest) = field_path.split_first().unwrap();
     if rest.is_empty() {
         message.set_field(field, value(field, text, under_a_name));
         return;

@@ -4,9 +4,9 @@
 mod collector;
 mod corpus;
 mod fields;
-mod house;
 mod requests;
 mod streams;
+mod test_stack;
 mod tools;
 
 /// Under a name such as `password` this is a secret; nothing else about it is.

@@ -5,15 +5,15 @@ use std::collections::BTreeSet;
 use prost::Message;
 use prost_reflect::{DynamicMessage, MethodDescriptor};
 use serde_json::{Value, json};
-use shim_runtime::fault::explain;
+use shim_runtime::service_error::decode;
 use shim_tests::calls::request_id;
 use tonic::{Code, Status};
 
 use super::NAMED;
 use super::corpus::{Secret, secrets};
-use super::fields::{self, Way};
-use super::house::{House, readable};
-use crate::bad_input::tasks::Work;
+use super::fields::{self, FieldPath};
+use super::test_stack::{TestStack, readable};
+use crate::bad_input::tasks::WorkFixture;
 use crate::bad_input::wire::Wire;
 use crate::bad_input::{coordination, valid};
 
@@ -48,53 +48,56 @@ const TAKEN: [&str; 25] = [
 ];
 
 /// Sends secrets in requests of one package, which `valid` makes as they are right.
-struct Leaker<'a> {
+struct SecretSender<'a> {
     wire: &'a Wire,
     secrets: Vec<Secret>,
     next: usize,
     taken: BTreeSet<String>,
 }
 
-impl Leaker<'_> {
+impl SecretSender<'_> {
     fn secret(&mut self) -> Secret {
         self.next += 1;
         self.secrets[self.next % self.secrets.len()].clone()
     }
 
     /// Tries one field after the other, and returns those that take a text of any kind.
-    async fn probe(&mut self, method: &MethodDescriptor, valid: &Value) -> Vec<Way> {
+    async fn probe(&mut self, method: &MethodDescriptor, valid: &Value) -> Vec<FieldPath> {
         let mut texts = Vec::new();
-        for way in fields::ways(&method.input()) {
-            let answer = self.flood(method, valid, std::slice::from_ref(&way)).await;
-            let refused = answer.err().map(|status| explain(&status));
+        for field_path in fields::field_paths(&method.input()) {
+            let answer = self
+                .send_secrets(method, valid, std::slice::from_ref(&field_path))
+                .await;
+            let refused = answer.err().map(|status| decode(&status));
             match refused {
                 Some(refused) if refused.code == Code::InvalidArgument => {}
                 // What it names may be gone by now; its fields were right.
-                _ => texts.push(way),
+                _ => texts.push(field_path),
             }
         }
         texts
     }
 
     /// Puts a secret into each of the fields of one request.
-    async fn flood(
+    async fn send_secrets(
         &mut self,
         method: &MethodDescriptor,
         valid: &Value,
-        ways: &[Way],
+        field_paths: &[FieldPath],
     ) -> Result<(), Status> {
         let mut valid = valid.clone();
         if valid.get("request_id").is_some() {
             valid["request_id"] = json!(request_id());
         }
         let mut request = DynamicMessage::deserialize(method.input(), &valid).unwrap();
-        for way in ways {
-            fields::put(&mut request, way, &self.secret().text, NAMED);
+        for field_path in field_paths {
+            fields::put(&mut request, field_path, &self.secret().text, NAMED);
         }
         self.send(method, &request).await?;
         self.taken.extend(
-            ways.iter()
-                .map(|way| format!("{} {}", method.name(), fields::name(way))),
+            field_paths
+                .iter()
+                .map(|field_path| format!("{} {}", method.name(), fields::name(field_path))),
         );
         Ok(())
     }
@@ -105,38 +108,42 @@ impl Leaker<'_> {
         request: &DynamicMessage,
     ) -> Result<(), Status> {
         let answer = self.wire.send(method, request.encode_to_vec().into()).await;
-        let said = match &answer {
+        let answered = match &answer {
             Ok(answer) => readable(answer),
-            Err(status) => words(status),
+            Err(status) => status_text(status),
         };
         let needles = self.secrets.iter().map(|secret| secret.needle.as_str());
         for needle in needles.chain([NAMED]) {
-            assert!(!said.contains(needle), "{} answers {needle}", method.name());
+            assert!(
+                !answered.contains(needle),
+                "{} answers {needle}",
+                method.name()
+            );
         }
         answer.map(drop)
     }
 }
 
 /// All that a refusal says.
-pub(super) fn words(status: &Status) -> String {
+pub(super) fn status_text(status: &Status) -> String {
     format!("{}{}", status.message(), readable(status.details()))
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_in_any_field_of_any_rpc_is_kept() {
-    let mut house = House::new(|_, launch| launch).await;
+    let mut stack = TestStack::new(|_, launch| launch).await;
     let [checkpoint, coordination, worker] = [
-        Wire::to(&house.stack),
-        Wire::to_coordination(&house.stack),
-        Wire::to_worker(&house.stack),
+        Wire::to(&stack.service),
+        Wire::to_coordination(&stack.service),
+        Wire::to_worker(&stack.service),
     ];
-    let subject = coordination::Subject::make(&coordination).await;
+    let fixture = coordination::Fixture::make(&coordination).await;
     let mut taken = BTreeSet::new();
     for (index, wire) in [&checkpoint, &coordination, &worker]
         .into_iter()
         .enumerate()
     {
-        let mut leaker = Leaker {
+        let mut sender = SecretSender {
             wire,
             secrets: secrets(),
             next: 0,
@@ -147,31 +154,33 @@ async fn no_secret_in_any_field_of_any_rpc_is_kept() {
             let mut texts = Vec::new();
             for round in 0..2 {
                 let valid = match index {
-                    0 => valid::Subject::make(wire).await.request(method.name()),
-                    1 => subject.request(method.name()),
-                    _ => Work::make(&coordination, wire).await.request(method.name()),
+                    0 => valid::Fixture::make(wire).await.request(method.name()),
+                    1 => fixture.request(method.name()),
+                    _ => WorkFixture::make(&coordination, wire)
+                        .await
+                        .request(method.name()),
                 };
                 if round == 0 {
-                    texts = leaker.probe(&method, &valid).await;
+                    texts = sender.probe(&method, &valid).await;
                 } else {
-                    let _ = leaker.flood(&method, &valid, &texts).await;
+                    let _ = sender.send_secrets(&method, &valid, &texts).await;
                 }
             }
         }
-        taken.append(&mut leaker.taken);
+        taken.append(&mut sender.taken);
     }
     let missing: Vec<_> = TAKEN
         .iter()
         .filter(|name| !taken.contains(**name))
         .collect();
     assert!(missing.is_empty(), "refused: {missing:?}, taken: {taken:?}");
-    house.assert_clean(&secrets()).await;
+    stack.assert_clean(&secrets()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_that_is_a_secret_is_refused_without_being_told() {
-    let house = House::new(|_, launch| launch).await;
-    let wire = Wire::to_coordination(&house.stack);
+    let stack = TestStack::new(|_, launch| launch).await;
+    let wire = Wire::to_coordination(&stack.service);
     for secret in secrets()
         .iter()
         .filter(|secret| secret.kind == "github-token")

@@ -3,12 +3,12 @@
 use std::os::unix::fs::PermissionsExt;
 
 use serde_json::{Value, json};
-use shim_tests::mcp::{Gateway, GatewayLaunch, facts};
-use shim_tests::place::Place;
+use shim_tests::mcp::{Gateway, GatewayLaunch, tool_output};
+use shim_tests::temp_env::TempEnv;
 
 use super::NAMED;
 use super::corpus::{Secret, secrets};
-use super::house::{House, taken_out};
+use super::test_stack::{TestStack, redaction_counts};
 
 /// Reads its prompt, shows what it got to see, and ends with all of it as its result.
 const AGENT: &str = r#"#!/bin/sh
@@ -21,20 +21,20 @@ const MAX_OUTPUT: usize = 4_096;
 const ROUNDS: usize = 60;
 
 /// A stack with a worker that prints the file `output` and an agent that says the lines of the file `said`.
-async fn house(output: &str, said: &str) -> House {
-    House::new(|place, launch| {
-        let project = place.project();
+async fn start_stack(output: &str, said: &str) -> TestStack {
+    TestStack::new(|temp, launch| {
+        let project = temp.project();
         std::fs::write(project.join("output"), output).unwrap();
         std::fs::write(project.join("said"), said).unwrap();
-        let file = place.root().join("shim.toml");
-        std::fs::write(&file, settings(place)).unwrap();
+        let file = temp.root().join("shim.toml");
+        std::fs::write(&file, settings(temp)).unwrap();
         launch.env("SHIM_CONFIG", &file.display().to_string())
     })
     .await
 }
 
-fn settings(place: &Place) -> String {
-    let agent = place.project().join("agent");
+fn settings(temp: &TempEnv) -> String {
+    let agent = temp.project().join("agent");
     std::fs::write(&agent, AGENT).unwrap();
     std::fs::set_permissions(&agent, PermissionsExt::from_mode(0o755)).unwrap();
     format!(
@@ -50,16 +50,16 @@ fn settings(place: &Place) -> String {
          kind = 'agent'
          program = '{agent}'
          working_dir = '{project}'",
-        project = place.project().display(),
+        project = temp.project().display(),
         agent = agent.display(),
     )
 }
 
 /// A window that tells the collector of its spans, too, and logs where the house looks.
-async fn window(house: &House) -> Gateway {
-    GatewayLaunch::new(&house.place.data_dir(), &house.place.project())
-        .with_log(&house.place.root().join("gateway.log"))
-        .with_env("SHIM_OTLP_ENDPOINT", house.collector.endpoint())
+async fn window(stack: &TestStack) -> Gateway {
+    GatewayLaunch::new(&stack.temp.data_dir(), &stack.temp.project())
+        .with_log(&stack.temp.root().join("gateway.log"))
+        .with_env("SHIM_OTLP_ENDPOINT", stack.collector.endpoint())
         .open()
         .await
 }
@@ -67,13 +67,13 @@ async fn window(house: &House) -> Gateway {
 /// Submits a job, and returns its results when it has ended.
 async fn results_of(window: &mut Gateway, mut job: Value) -> Value {
     job["action"] = json!("submit");
-    let submitted = facts(window.call("shim_coordinate_task", job).await);
+    let submitted = tool_output(window.call("shim_coordinate_task", job).await);
     let task_id = &submitted["task"]["task_id"];
     let mut results = Value::Null;
     for _ in 0..10 {
         for action in ["wait", "results"] {
             let asked = json!({"action": action, "task_id": task_id});
-            results = facts(window.call("shim_coordinate_task", asked).await);
+            results = tool_output(window.call("shim_coordinate_task", asked).await);
         }
         if results["complete"] == json!(true) {
             return results;
@@ -90,8 +90,8 @@ fn texts() -> Vec<String> {
 async fn no_secret_told_to_a_tool_or_printed_by_a_program_is_kept() {
     let all = texts();
     let text = all.join("\n");
-    let mut house = house(&text, "").await;
-    let mut window = window(&house).await;
+    let mut stack = start_stack(&text, "").await;
+    let mut window = window(&stack).await;
     let saved = json!({
         "current_task": text, "progress": 0.5, "decisions": all, "next_steps": all, "completed_steps": all,
         "blockers": all, "summary": text, "active_files": [format!("notes/{}", all[0])],
@@ -120,9 +120,9 @@ async fn no_secret_told_to_a_tool_or_printed_by_a_program_is_kept() {
     let result = results["result"]["text"].as_str().unwrap_or_default();
     assert!(result.contains("[redacted:"), "{results}");
     window.close().await;
-    let log = std::fs::read_to_string(house.place.root().join("gateway.log")).unwrap();
+    let log = std::fs::read_to_string(stack.temp.root().join("gateway.log")).unwrap();
     assert!(log.contains("TRACE"), "{log}");
-    house.assert_clean(&secrets()).await;
+    stack.assert_clean(&secrets()).await;
 }
 
 /// The secrets again and again, each time somewhere else: whatever is cut, is cut there.
@@ -147,18 +147,18 @@ fn long_talk(output: &str) -> String {
 }
 
 /// The later half of a secret is none that a rule would know.
-fn assert_has_no_half(place: &str, text: &str) {
+fn assert_has_no_half(location: &str, text: &str) {
     for Secret { needle, kind, .. } in secrets() {
         let half = &needle[needle.len() / 2..];
-        assert!(!text.contains(half), "{half} of {kind} is in {place}");
+        assert!(!text.contains(half), "{half} of {kind} is in {location}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_in_output_too_long_for_a_result_is_kept_whole_or_in_part() {
     let output = long_output();
-    let mut house = house(&output, &long_talk(&output)).await;
-    let mut window = window(&house).await;
+    let mut stack = start_stack(&output, &long_talk(&output)).await;
+    let mut window = window(&stack).await;
     for executor in ["command", "agent"] {
         let job = json!({"goal": "tell much", "executor": executor});
         let results = results_of(&mut window, job).await;
@@ -179,18 +179,18 @@ async fn no_secret_in_output_too_long_for_a_result_is_kept_whole_or_in_part() {
     }
     window.close().await;
 
-    let counted: f64 = taken_out(&house.metrics().await).values().sum();
+    let counted: f64 = redaction_counts(&stack.metrics().await).values().sum();
     let least = (ROUNDS * secrets().len()) as f64;
     assert!(counted >= least, "only {counted} were counted");
-    for (place, text) in house.all_that_left().await {
-        assert_has_no_half(&place, &text);
+    for (location, text) in stack.stop_and_collect().await {
+        assert_has_no_half(&location, &text);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_rule_is_counted_from_the_start() {
-    let house = house("", "").await;
-    let counted = taken_out(&house.metrics().await);
+    let stack = start_stack("", "").await;
+    let counted = redaction_counts(&stack.metrics().await);
     for rule in ["private-key", "url-password", "named-field"] {
         assert_eq!(counted.get(rule), Some(&0.0), "{counted:?}");
     }

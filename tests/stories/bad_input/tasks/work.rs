@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 use shim_redis_harness::Redis;
-use shim_tests::place::Place;
 use shim_tests::service::Service;
+use shim_tests::temp_env::TempEnv;
 use tonic::Code;
 
-use super::Work;
+use super::WorkFixture;
 use crate::bad_input::cases::{Cases, MEBIBYTE, MEMORY_LIMIT, assert_all_refused, long};
 use crate::bad_input::unknown_ids::assert_not_found;
 use crate::bad_input::wire::Wire;
@@ -121,28 +121,30 @@ fn report_cases(cases: &mut Cases) {
 }
 
 /// A stack with work on it.
-struct Stage {
+struct TestEnv {
     service: Service,
     submitter: Wire,
     wire: Wire,
-    work: Work,
+    work: WorkFixture,
     _redis: Redis,
-    _place: Place,
+    _temp: TempEnv,
 }
 
-impl Stage {
-    async fn set() -> Self {
-        let (place, redis) = (Place::new(), Redis::start());
-        let service = Work::stack(&place, &redis.url()).started().await;
+impl TestEnv {
+    async fn start() -> Self {
+        let (temp, redis) = (TempEnv::new(), Redis::start());
+        let service = WorkFixture::stack(&temp, &redis.url())
+            .start_or_panic()
+            .await;
         let submitter = Wire::to_coordination(&service);
         let wire = Wire::to_worker(&service);
         Self {
-            work: Work::make(&submitter, &wire).await,
+            work: WorkFixture::make(&submitter, &wire).await,
             submitter,
             wire,
             service,
             _redis: redis,
-            _place: place,
+            _temp: temp,
         }
     }
 
@@ -155,25 +157,25 @@ impl Stage {
 
 #[tokio::test]
 async fn every_wrong_field_of_workers_is_refused_by_name() {
-    let stage = Stage::set().await;
+    let env = TestEnv::start().await;
     let mut cases = Cases::default();
     for add in [identity_cases, life_cases, report_cases] {
         add(&mut cases);
     }
-    let (reported, _) = stage.work.reported();
-    let before = stage.task(reported).await;
-    assert_all_refused(&stage.wire, &cases, |method| stage.work.request(method)).await;
+    let (reported, _) = env.work.reported();
+    let before = env.task(reported).await;
+    assert_all_refused(&env.wire, &cases, |method| env.work.request(method)).await;
 
-    assert!(stage.service.is_healthy().await);
-    let resident = stage.service.resident_bytes();
+    assert!(env.service.is_healthy().await);
+    let resident = env.service.resident_bytes();
     assert!(resident < MEMORY_LIMIT, "memory: {resident}");
     assert_eq!(
-        stage.task(reported).await,
+        env.task(reported).await,
         before,
         "nothing refused was noted"
     );
-    let report = stage.work.request("ReportProgress");
-    let reported = stage.wire.call("ReportProgress", &report).await;
+    let report = env.work.request("ReportProgress");
+    let reported = env.wire.call("ReportProgress", &report).await;
     assert_eq!(
         reported.unwrap()["task"]["progress"],
         json!(0.5),
@@ -183,43 +185,43 @@ async fn every_wrong_field_of_workers_is_refused_by_name() {
 
 #[tokio::test]
 async fn every_good_request_of_workers_is_accepted() {
-    let stage = Stage::set().await;
-    let mut methods: Vec<_> = stage.wire.methods();
+    let env = TestEnv::start().await;
+    let mut methods: Vec<_> = env.wire.methods();
     // What ends the worker comes last.
     methods.sort_by_key(|method| ["DrainWorker", "StopWorker"].contains(&method.name()));
     for method in methods {
-        let request = stage.work.request(method.name());
-        let answer = stage.wire.call(method.name(), &request).await;
+        let request = env.work.request(method.name());
+        let answer = env.wire.call(method.name(), &request).await;
         answer.unwrap_or_else(|refusal| panic!("{}: {refusal}", method.name()));
     }
 }
 
 #[tokio::test]
 async fn unknown_tasks_and_workers_are_not_found_by_name() {
-    let stage = Stage::set().await;
+    let env = TestEnv::start().await;
     let ids = ["task_id", "worker_id"];
-    let asked = assert_not_found(&stage.wire, &ids, &[], |method| stage.work.request(method)).await;
+    let asked = assert_not_found(&env.wire, &ids, &[], |method| env.work.request(method)).await;
     assert_eq!(asked, 8);
 }
 
 #[tokio::test]
 async fn a_lease_that_nobody_got_is_refused_and_ends_nothing() {
-    let stage = Stage::set().await;
-    let (task_id, lease) = stage.work.reported();
+    let env = TestEnv::start().await;
+    let (task_id, lease) = env.work.reported();
     for method in REPORTS {
         for wrong in [lease.as_u64().unwrap() + 1, 1, 1 << 53] {
-            let mut request = stage.work.request(method);
+            let mut request = env.work.request(method);
             request["task_id"] = task_id.clone();
             request["lease"] = json!(wrong);
-            let refusal = stage.wire.call(method, &request).await.unwrap_err();
-            let told = (refusal.code, refusal.reason.as_str());
+            let refusal = env.wire.call(method, &request).await.unwrap_err();
+            let refused_as = (refusal.code, refusal.reason.as_str());
             assert_eq!(
-                told,
+                refused_as,
                 (Code::FailedPrecondition, "STALE_LEASE"),
                 "{method} {wrong}: {refusal:?}"
             );
         }
     }
-    let task = stage.task(task_id).await;
+    let task = env.task(task_id).await;
     assert_eq!(task["state"], "TASK_STATE_RUNNING", "{task}");
 }

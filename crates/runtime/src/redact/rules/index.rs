@@ -14,25 +14,25 @@ use super::Rule;
 const BEGINNING: usize = 4;
 
 /// The words of all rules, and whose they are.
-pub(super) struct Index {
+pub(super) struct WordIndex {
     beginnings: AhoCorasick,
     /// For each beginning, the words that go on from it.
-    entries: Vec<Vec<Entry>>,
+    entries: Vec<Vec<WordEntry>>,
 }
 
-struct Entry {
+struct WordEntry {
     word: &'static [u8],
     rule: usize,
 }
 
-impl Index {
+impl WordIndex {
     pub(super) fn new(rules: impl Iterator<Item = &'static Rule>) -> Option<Self> {
-        let mut by_beginning: BTreeMap<&[u8], Vec<Entry>> = BTreeMap::new();
+        let mut by_beginning: BTreeMap<&[u8], Vec<WordEntry>> = BTreeMap::new();
         for (rule, Rule { words, .. }) in rules.enumerate() {
             for word in words.iter().map(|word| word.as_bytes()) {
                 let beginning = &word[..word.len().min(BEGINNING)];
                 let entries = by_beginning.entry(beginning).or_default();
-                entries.push(Entry { word, rule });
+                entries.push(WordEntry { word, rule });
             }
         }
         let beginnings = AhoCorasick::builder()
@@ -52,7 +52,7 @@ impl Index {
             .flat_map(move |found| {
                 let rest = &text[found.start()..];
                 let entries = self.entries[found.pattern().as_usize()].iter();
-                entries.filter_map(move |Entry { word, rule }| {
+                entries.filter_map(move |WordEntry { word, rule }| {
                     let same = rest.get(..word.len())?.eq_ignore_ascii_case(word);
                     same.then_some(*rule)
                 })

@@ -16,7 +16,7 @@ mod tests {
     use proptest::test_runner::TestRunner;
     use regex::Regex;
 
-    use super::super::{Index, all};
+    use super::super::{WordIndex, all};
     use super::RULES;
     use crate::redact::text;
 
@@ -40,7 +40,7 @@ mod tests {
         for rule in all() {
             assert!(Regex::new(rule.pattern).is_ok(), "{}", rule.name);
         }
-        assert!(Index::new(all()).is_some());
+        assert!(WordIndex::new(all()).is_some());
     }
 
     /// What each rule of the set is called, and how its secrets begin.

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use tonic::{Code, Status};
 
-use super::ledger::Ledger;
-use crate::coordination::{Clients, counted, message, put};
+use super::loader_acks::LoaderAcks;
+use crate::coordination::{CoordinationClients, counted, message, put};
 
 /// Before a request is made again. Shorter than the service asks for, so that the recovery measured is the service's.
-const RETRY_PAUSE: Duration = Duration::from_millis(20);
+const RETRY_BACKOFF: Duration = Duration::from_millis(20);
 
 /// An inbox holds a thousand messages.
 const EMPTY_EVERY: u64 = 100;
@@ -27,59 +27,59 @@ pub(super) enum Phase {
 
 /// An answer that no outage explains.
 #[derive(Debug)]
-pub(super) struct Failure {
+pub(super) struct LoaderError {
     doing: &'static str,
     status: Status,
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for LoaderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.doing, self.status)
     }
 }
 
 /// How long after the return of Redis the first acknowledgement came, or why there will be none.
-pub(super) type News = Result<Duration, Failure>;
+pub(super) type RecoveryReport = Result<Duration, LoaderError>;
 
 /// A loader with its own entry and inbox.
 pub(super) struct Loader {
-    clients: Clients,
+    clients: CoordinationClients,
     phase: watch::Receiver<Phase>,
-    news: mpsc::UnboundedSender<News>,
+    recoveries: mpsc::UnboundedSender<RecoveryReport>,
     /// The last moment of return that was told of.
-    told_of: Option<Instant>,
-    ledger: Ledger,
+    reported_for: Option<Instant>,
+    acks: LoaderAcks,
 }
 
 impl Loader {
     pub(super) fn new(
-        clients: Clients,
+        clients: CoordinationClients,
         phase: watch::Receiver<Phase>,
-        news: mpsc::UnboundedSender<News>,
+        recoveries: mpsc::UnboundedSender<RecoveryReport>,
     ) -> Self {
         Self {
             clients,
             phase,
-            news,
-            told_of: None,
-            ledger: Ledger::new(),
+            recoveries,
+            reported_for: None,
+            acks: LoaderAcks::new(),
         }
     }
 
     /// Works until the phase says it was the last, or until it fails.
-    pub(super) async fn work(mut self) -> Ledger {
-        if let Err(failure) = self.try_to_work().await {
-            let _ = self.news.send(Err(failure));
+    pub(super) async fn work(mut self) -> LoaderAcks {
+        if let Err(failure) = self.try_work().await {
+            let _ = self.recoveries.send(Err(failure));
         }
-        self.ledger
+        self.acks
     }
 
-    async fn try_to_work(&mut self) -> Result<(), Failure> {
+    async fn try_work(&mut self) -> Result<(), LoaderError> {
         let mut step = 0;
         while !matches!(*self.phase.borrow(), Phase::Last) {
             step += 1;
             self.write(step).await?;
-            self.tell(step).await?;
+            self.send_message(step).await?;
             if step.is_multiple_of(EMPTY_EVERY) {
                 self.empty_inbox().await?;
             }
@@ -87,41 +87,41 @@ impl Loader {
         Ok(())
     }
 
-    async fn write(&mut self, step: u64) -> Result<(), Failure> {
-        let before = self.ledger.last_write.map_or(0, |(_, version)| version);
-        let request = put(&self.ledger.key, counted(step), Some(before));
+    async fn write(&mut self, step: u64) -> Result<(), LoaderError> {
+        let before = self.acks.last_write.map_or(0, |(_, version)| version);
+        let request = put(&self.acks.key, counted(step), Some(before));
         loop {
             let start = Instant::now();
             let outcome = self.clients.put(request.clone()).await;
-            if let Some(version) = self.answered(start, "PutState", outcome).await? {
-                self.ledger.last_write = Some((step, version));
+            if let Some(version) = self.note_answer(start, "PutState", outcome).await? {
+                self.acks.last_write = Some((step, version));
                 return Ok(());
             }
         }
     }
 
-    async fn tell(&mut self, step: u64) -> Result<(), Failure> {
-        let request = message(&self.ledger.inbox, &format!("message {step}"));
+    async fn send_message(&mut self, step: u64) -> Result<(), LoaderError> {
+        let request = message(&self.acks.inbox, &format!("message {step}"));
         loop {
             let start = Instant::now();
             let outcome = self.clients.send(request.clone()).await;
             if self
-                .answered(start, "SendMessage", outcome)
+                .note_answer(start, "SendMessage", outcome)
                 .await?
                 .is_some()
             {
-                self.ledger.sent.push(request.text);
+                self.acks.sent.push(request.text);
                 return Ok(());
             }
         }
     }
 
-    async fn empty_inbox(&mut self) -> Result<(), Failure> {
+    async fn empty_inbox(&mut self) -> Result<(), LoaderError> {
         loop {
             let start = Instant::now();
-            let outcome = self.ledger.empty_inbox(&mut self.clients, false).await;
+            let outcome = self.acks.empty_inbox(&mut self.clients, false).await;
             if self
-                .answered(start, "ReceiveMessages", outcome)
+                .note_answer(start, "ReceiveMessages", outcome)
                 .await?
                 .is_some()
             {
@@ -131,38 +131,38 @@ impl Loader {
     }
 
     /// Notes an answer; nothing if the request is to be made again.
-    async fn answered<T>(
+    async fn note_answer<T>(
         &mut self,
         start: Instant,
         doing: &'static str,
         outcome: Result<T, Status>,
-    ) -> Result<Option<T>, Failure> {
-        self.ledger.slowest = self.ledger.slowest.max(start.elapsed());
+    ) -> Result<Option<T>, LoaderError> {
+        self.acks.slowest = self.acks.slowest.max(start.elapsed());
         match outcome {
             Ok(answer) => {
-                self.ledger.acknowledged += 1;
-                self.tell_of_recovery();
+                self.acks.acknowledged += 1;
+                self.report_recovery();
                 Ok(Some(answer))
             }
             Err(status) if status.code() == Code::Unavailable => {
-                tokio::time::sleep(RETRY_PAUSE).await;
+                tokio::time::sleep(RETRY_BACKOFF).await;
                 Ok(None)
             }
-            Err(status) => Err(Failure { doing, status }),
+            Err(status) => Err(LoaderError { doing, status }),
         }
     }
 
     /// The first acknowledgement since Redis is back.
-    fn tell_of_recovery(&mut self) {
+    fn report_recovery(&mut self) {
         let Phase::Work {
             back_at: Some(back_at),
         } = *self.phase.borrow()
         else {
             return;
         };
-        if self.told_of != Some(back_at) {
-            self.told_of = Some(back_at);
-            let _ = self.news.send(Ok(back_at.elapsed()));
+        if self.reported_for != Some(back_at) {
+            self.reported_for = Some(back_at);
+            let _ = self.recoveries.send(Ok(back_at.elapsed()));
         }
     }
 }

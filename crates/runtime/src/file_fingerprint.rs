@@ -1,0 +1,37 @@
+//! Whether a file that is in use has changed: what a look at it without reading tells.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+/// What changes when a file does, whatever is done to keep its time. A link is followed: mounts of secrets are changed
+/// by pointing it elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FileFingerprint {
+    device: u64,
+    inode: u64,
+    bytes: u64,
+    changed: (i64, i64),
+    mode: u32,
+}
+
+impl FileFingerprint {
+    /// As the file is now.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub(crate) fn of(path: &Path) -> std::io::Result<Self> {
+        let found = std::fs::metadata(path)?;
+        Ok(Self {
+            device: found.dev(),
+            inode: found.ino(),
+            bytes: found.size(),
+            changed: (found.ctime(), found.ctime_nsec()),
+            mode: found.mode(),
+        })
+    }
+
+    /// Whether all these kinds of access are closed.
+    pub(crate) fn denies(self, access: u32) -> bool {
+        self.mode & access == 0
+    }
+}

@@ -1,0 +1,267 @@
+//! The way through an encoded message: every text of it is redacted in place, all else stays byte for byte.
+//!
+//! It decodes nothing into memory but the texts it replaces, so that a large message costs no more than its own size.
+//! What it cannot read is left alone: the decoder behind it reads with the same functions and refuses it.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use bytes::Buf;
+use prost::DecodeError;
+use prost::encoding::{
+    DecodeContext, WireType, decode_key, decode_varint, encode_key, encode_varint, skip_field,
+};
+use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
+use tonic::Status;
+
+use super::names;
+use crate::service_error::Violations;
+
+/// Deeper messages are refused by the decoder, which stops at 100.
+const MAX_DEPTH: usize = 200;
+
+/// What becomes of a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Policy {
+    /// It is taken out of a text, and refused in a name.
+    Redact,
+    /// It is refused everywhere.
+    Refuse,
+}
+
+impl Policy {
+    /// What a refusal says.
+    const fn rule(self) -> &'static str {
+        match self {
+            Self::Redact => "looks like a secret: passwords, tokens and keys are never stored",
+            Self::Refuse => {
+                "looks like a secret, and what its hash seals cannot be changed: export the other sessions without this one"
+            }
+        }
+    }
+}
+
+/// Texts that name something. One that was changed would name something else, and two secrets would become one name.
+const NAMES: [&str; 21] = [
+    "request_id",
+    "id",
+    "namespace",
+    "key",
+    "key_prefix",
+    "remove",
+    "name",
+    "owner",
+    "holder",
+    "except_holder",
+    "writer",
+    "workspace",
+    "patterns",
+    "channel",
+    "channels",
+    "inbox",
+    "capability",
+    "capabilities",
+    "depends_on",
+    "kind",
+    "executor",
+];
+
+/// Opaque, made by a service and never stored.
+const CURSORS: [&str; 2] = ["page_token", "after_cursor"];
+
+/// The message without its secrets; `None` if it has none.
+///
+/// # Errors
+/// INVALID_ARGUMENT naming every field that must not hold one, without saying what it holds.
+pub(super) fn redact_message(
+    message: &[u8],
+    descriptor: &MessageDescriptor,
+    policy: Policy,
+) -> Result<Option<Vec<u8>>, Status> {
+    let mut redactor = MessageRedactor {
+        policy,
+        refused: Violations::default(),
+    };
+    let redacted = redactor.message(message, descriptor, &FieldPath::root());
+    redactor.refused.finish()?;
+    Ok(redacted.unwrap_or_default())
+}
+
+/// The message ends too early, or is none.
+#[derive(Debug)]
+struct MalformedMessage;
+
+impl From<DecodeError> for MalformedMessage {
+    fn from(_: DecodeError) -> Self {
+        Self
+    }
+}
+
+/// Where in the message the walk is.
+struct FieldPath<'a> {
+    parent: Option<&'a FieldPath<'a>>,
+    name: &'a str,
+    depth: usize,
+    /// It stands under a name whose values are secrets.
+    is_secret: bool,
+}
+
+impl<'a> FieldPath<'a> {
+    fn root() -> Self {
+        Self {
+            parent: None,
+            name: "",
+            depth: 0,
+            is_secret: false,
+        }
+    }
+
+    fn inside(&'a self, name: &'a str, is_secret: bool) -> Self {
+        Self {
+            parent: Some(self),
+            name,
+            depth: self.depth + 1,
+            is_secret,
+        }
+    }
+}
+
+impl fmt::Display for FieldPath<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.parent {
+            Some(parent) if parent.parent.is_some() => write!(f, "{parent}.{}", self.name),
+            _ => f.write_str(self.name),
+        }
+    }
+}
+
+struct MessageRedactor {
+    policy: Policy,
+    refused: Violations,
+}
+
+impl MessageRedactor {
+    /// The message without its secrets, or `None` if nothing changed.
+    fn message(
+        &mut self,
+        bytes: &[u8],
+        descriptor: &MessageDescriptor,
+        path: &FieldPath<'_>,
+    ) -> Result<Option<Vec<u8>>, MalformedMessage> {
+        if path.depth > MAX_DEPTH {
+            return Ok(None);
+        }
+        let is_secret = is_secret(bytes, descriptor, path)?;
+        let mut clean: Option<Vec<u8>> = None;
+        let mut rest = bytes;
+        while rest.has_remaining() {
+            let start = rest;
+            let (number, wire) = decode_key(&mut rest)?;
+            let field = descriptor.get_field(number);
+            let replaced = match field {
+                Some(field) if wire == WireType::LengthDelimited => {
+                    let content = content(&mut rest)?;
+                    self.field(content, &field, &path.inside(field.name(), is_secret))?
+                }
+                _ => {
+                    skip_field(wire, number, &mut rest, DecodeContext::default())?;
+                    None
+                }
+            };
+            let seen = &start[..start.len() - rest.len()];
+            if let Some(replaced) = replaced {
+                let clean =
+                    clean.get_or_insert_with(|| bytes[..bytes.len() - start.len()].to_vec());
+                encode_key(number, wire, clean);
+                encode_varint(replaced.len() as u64, clean);
+                clean.extend_from_slice(&replaced);
+            } else if let Some(clean) = &mut clean {
+                clean.extend_from_slice(seen);
+            }
+        }
+        Ok(clean)
+    }
+
+    /// What stands for the content of a field, or `None` if it stays.
+    fn field(
+        &mut self,
+        content: &[u8],
+        field: &FieldDescriptor,
+        path: &FieldPath<'_>,
+    ) -> Result<Option<Vec<u8>>, MalformedMessage> {
+        match field.kind() {
+            Kind::Message(inner) => self.message(content, &inner, path),
+            Kind::String => Ok(std::str::from_utf8(content)
+                .ok()
+                .and_then(|text| self.text(text, field, path))),
+            _ => Ok(None),
+        }
+    }
+
+    fn text(
+        &mut self,
+        text: &str,
+        field: &FieldDescriptor,
+        path: &FieldPath<'_>,
+    ) -> Option<Vec<u8>> {
+        let parent = field.parent_message();
+        let redacted = if path.is_secret && parent.full_name() == VALUE {
+            names::mark(text)?
+        } else {
+            match super::text(text) {
+                Cow::Owned(redacted) => redacted,
+                Cow::Borrowed(_) => return None,
+            }
+        };
+        let name = field.name();
+        let is_free_form = parent.package_name() == "google.protobuf";
+        if CURSORS.contains(&name) {
+            return None;
+        }
+        let is_name = !is_free_form
+            && (NAMES.contains(&name) || name.ends_with("_id") || name.ends_with("_ids"));
+        if is_name || self.policy == Policy::Refuse {
+            self.refused.add(path.to_string(), self.policy.rule());
+            return None;
+        }
+        Some(redacted.into_bytes())
+    }
+}
+
+const VALUE: &str = "google.protobuf.Value";
+
+/// Whether the texts of this message are secrets because of the name they stand under.
+fn is_secret(
+    bytes: &[u8],
+    descriptor: &MessageDescriptor,
+    path: &FieldPath<'_>,
+) -> Result<bool, MalformedMessage> {
+    match descriptor.full_name() {
+        "google.protobuf.Struct" => Ok(false),
+        "google.protobuf.Struct.FieldsEntry" => is_entry_secret(bytes),
+        _ => Ok(path.is_secret),
+    }
+}
+
+/// Looks for the name first: it may stand behind the value.
+fn is_entry_secret(mut entry: &[u8]) -> Result<bool, MalformedMessage> {
+    let mut is_secret = false;
+    while entry.has_remaining() {
+        let (number, wire) = decode_key(&mut entry)?;
+        if (number, wire) == (1, WireType::LengthDelimited) {
+            let name = content(&mut entry)?;
+            is_secret |= std::str::from_utf8(name).is_ok_and(names::is_secret);
+        } else {
+            skip_field(wire, number, &mut entry, DecodeContext::default())?;
+        }
+    }
+    Ok(is_secret)
+}
+
+/// The content of a length-delimited field.
+fn content<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], MalformedMessage> {
+    let length = usize::try_from(decode_varint(rest)?).unwrap_or(usize::MAX);
+    let (content, behind) = rest.split_at_checked(length).ok_or(MalformedMessage)?;
+    *rest = behind;
+    Ok(content)
+}

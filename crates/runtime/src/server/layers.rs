@@ -1,0 +1,355 @@
+//! What crosses every call, in this order:
+//!
+//! 1. activity, so an idle stack can stop itself: counted before anything can refuse;
+//! 2. measures, which count refusals, too;
+//! 3. admission: who may call, what and how often, before a stranger's call costs anything; a call that waits is ended when
+//!    its caller's [`RevocationWatch`] is lost;
+//! 4. a place among the calls at work, before the body is read, and the budget for bodies being read;
+//! 5. the trace context, so everything below logs with it;
+//! 6. the redaction of secrets, so that no handler and nothing below ever has them;
+//! 7. the panic catch, innermost, so one broken call ends alone;
+//! 8. on the way back, transport refusals are put into the codes and words of the contract.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures::FutureExt;
+use http::{HeaderMap, Request, Response};
+use http_body::Frame;
+use tonic::body::Body;
+use tonic::{Code, Status};
+use tracing::Instrument;
+
+use super::admission::Admission;
+use super::call_metrics::{CallMeasurement, CallMetrics};
+use super::concurrency::{self, ConcurrencyLimits, Permit};
+use super::revocation::RevocationWatch;
+use crate::body_hook::{BodyHook, FinalFrame, data_bytes, with_hook};
+use crate::service_error::{BAD_REQUEST, ServiceError};
+use crate::{redact, trace};
+
+/// The largest message a server decodes. Above the largest allowed field, so that the field is named, not the message.
+pub const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
+
+/// Request bytes being read at once over all calls.
+const MAX_BODY_BYTES: usize = 96 * 1024 * 1024;
+
+/// When calls came, and whether any is still open: a watcher of a stream makes one call and stays for hours. Clones
+/// share one state.
+#[derive(Debug, Clone)]
+pub struct Activity {
+    started: Instant,
+    last_call_ms: Arc<AtomicU64>,
+    open_calls: Arc<AtomicUsize>,
+}
+
+impl Default for Activity {
+    fn default() -> Self {
+        Self {
+            started: Instant::now(),
+            last_call_ms: Arc::default(),
+            open_calls: Arc::default(),
+        }
+    }
+}
+
+impl Activity {
+    /// Notes a call that is open until what this returns is dropped.
+    fn begin_call(&self) -> OpenCall {
+        self.open_calls.fetch_add(1, Ordering::Relaxed);
+        OpenCall(self.clone())
+    }
+
+    /// Time since a call was open, or since the start.
+    #[must_use]
+    pub fn idle_for(&self) -> Duration {
+        if self.open_calls.load(Ordering::Relaxed) > 0 {
+            return Duration::ZERO;
+        }
+        Duration::from_millis(
+            elapsed_ms(self.started).saturating_sub(self.last_call_ms.load(Ordering::Relaxed)),
+        )
+    }
+}
+
+/// A call from its arrival to the last byte of its answer.
+struct OpenCall(Activity);
+
+impl Drop for OpenCall {
+    fn drop(&mut self) {
+        let Activity {
+            started,
+            last_call_ms,
+            open_calls,
+        } = &self.0;
+        last_call_ms.fetch_max(elapsed_ms(*started), Ordering::Relaxed);
+        open_calls.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn elapsed_ms(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The layer that wraps every service.
+pub(super) fn layer<S>(
+    admission: Admission,
+    activity: Activity,
+    call_metrics: CallMetrics,
+) -> impl tower::Layer<S, Service = LayeredService<S>> + Clone {
+    let shared = Arc::new(LayerState {
+        admission,
+        activity,
+        call_metrics,
+        limits: Arc::default(),
+        body_bytes: Arc::new(AtomicUsize::new(0)),
+    });
+    tower::layer::layer_fn(move |inner| LayeredService {
+        inner,
+        shared: Arc::clone(&shared),
+    })
+}
+
+struct LayerState {
+    admission: Admission,
+    activity: Activity,
+    call_metrics: CallMetrics,
+    limits: Arc<ConcurrencyLimits>,
+    body_bytes: Arc<AtomicUsize>,
+}
+
+impl LayerState {
+    /// A call that may come in and finds a place.
+    fn admit(
+        &self,
+        request: Request<Body>,
+    ) -> Result<(Request<Body>, RevocationWatch, Permit), Status> {
+        let (request, revocation) = self.admission.admit(request)?;
+        Ok((request, revocation, self.limits.acquire()?))
+    }
+}
+
+/// A service behind everything that crosses every call.
+#[derive(Clone)]
+pub(super) struct LayeredService<S> {
+    inner: S,
+    shared: Arc<LayerState>,
+}
+
+impl<S> tower::Service<Request<Body>> for LayeredService<S>
+where
+    S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let open = self.shared.activity.begin_call();
+        let mut measurement = self.shared.call_metrics.begin(request.uri().path());
+        let (request, mut revocation, permit) = match self.shared.admit(request) {
+            Ok(admitted) => admitted,
+            Err(refused) => return Box::pin(std::future::ready(Ok(refuse(refused, measurement)))),
+        };
+        let span = trace::server_span(&request);
+        let context = span.context();
+        let logged = tracing::debug_span!("grpc", method = request.uri().path());
+        let hook = RequestHook {
+            taken: 0,
+            budget: Arc::clone(&self.shared.body_bytes),
+            revocation: revocation.for_request_body(),
+        };
+        let request = request.map(|body| with_hook(body, hook));
+        let request = redact::redact_request(request);
+        // The clone must stay behind: only the original was polled ready.
+        let clone = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, clone);
+        let answer = AssertUnwindSafe(async move { inner.call(request).await }).catch_unwind();
+        let answer = async move {
+            let answer = match revocation
+                .run_unless_revoked(permit.scope(answer), &permit)
+                .await
+            {
+                Ok(answer) => answer.unwrap_or_else(|_| Ok(panicked().into_http())),
+                Err(revoked) => Ok(revoked.into_http()),
+            };
+            let permit = permit.into_stream_permit();
+            answer.map(|answer| {
+                let answer =
+                    trace::end_with_response(span, true, translate_transport_errors(answer));
+                measurement.record_response(&answer);
+                let hook = ResponseHook {
+                    measurement,
+                    revocation,
+                    _open: open,
+                    _permit: permit,
+                };
+                answer.map(|body| with_hook(body, hook))
+            })
+        };
+        Box::pin(trace::scope(context, answer.instrument(logged)))
+    }
+}
+
+/// The answer to a call that comes no further.
+fn refuse(refused: Status, mut measurement: CallMeasurement) -> Response<Body> {
+    let answer = refused.into_http();
+    measurement.record_response(&answer);
+    answer
+}
+
+fn panicked() -> Status {
+    tracing::error!("a call panicked; the service goes on");
+    ServiceError {
+        code: Code::Internal,
+        reason: "PANIC",
+        message: "the call ended in a defect of the service".into(),
+        remedy: Some("report it with the service's log; other calls are not affected".into()),
+        retry_after: None,
+    }
+    .into()
+}
+
+/// tonic answers a message that is no valid protobuf with INTERNAL and an oversized one with OUT_OF_RANGE; to the
+/// caller the first is a bad argument and the second an exhausted limit, as in gRPC's own libraries.
+fn translate_transport_errors(response: Response<Body>) -> Response<Body> {
+    if !response.headers().contains_key("grpc-status") {
+        return response;
+    }
+    let Some(status) = Status::from_header_map(response.headers()) else {
+        return response;
+    };
+    let (code, reason, message) = match status.code() {
+        Code::Internal => match status
+            .message()
+            .strip_prefix("failed to decode Protobuf message: ")
+        {
+            Some(what) => (
+                Code::InvalidArgument,
+                BAD_REQUEST,
+                format!("the message does not decode: {what}"),
+            ),
+            None => return response,
+        },
+        Code::OutOfRange if status.message().contains("message length too large") => (
+            Code::ResourceExhausted,
+            "MESSAGE_TOO_LARGE",
+            format!("the message is larger than the limit of {MAX_MESSAGE_BYTES} bytes"),
+        ),
+        _ => return response,
+    };
+    Status::from(ServiceError {
+        code,
+        reason,
+        message,
+        remedy: None,
+        retry_after: None,
+    })
+    .into_http()
+}
+
+/// Keeps a call open, and a stream's place, until the answer is sent whole or its caller loses their standing.
+struct ResponseHook {
+    measurement: CallMeasurement,
+    revocation: RevocationWatch,
+    _open: OpenCall,
+    _permit: Option<Permit>,
+}
+
+impl BodyHook for ResponseHook {
+    fn on_frame(&mut self, next: Option<&Result<Frame<Bytes>, Status>>) -> Result<(), Status> {
+        if let Some(Ok(frame)) = next {
+            self.measurement.record_frame(frame);
+        }
+        Ok(())
+    }
+
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<FinalFrame> {
+        self.revocation
+            .poll_revoked(cx)
+            .map(|revoked| trailers(&revoked))
+    }
+
+    fn poll_end_while_idle(&mut self, cx: &mut Context<'_>) -> Poll<FinalFrame> {
+        self.revocation
+            .begin_watching(cx)
+            .map(|revoked| trailers(&revoked))
+    }
+}
+
+/// A status as answers that have begun end with it.
+fn trailers(status: &Status) -> FinalFrame {
+    let mut headers = HeaderMap::new();
+    let added = status.add_header(&mut headers);
+    Some(added.map(|()| Frame::trailers(headers)))
+}
+
+/// Counts the bytes of a request against the budget until it is read and dropped, as long as its caller may send them.
+struct RequestHook {
+    taken: usize,
+    budget: Arc<AtomicUsize>,
+    revocation: RevocationWatch,
+}
+
+impl Drop for RequestHook {
+    fn drop(&mut self) {
+        self.budget.fetch_sub(self.taken, Ordering::Relaxed);
+    }
+}
+
+impl BodyHook for RequestHook {
+    fn on_frame(&mut self, next: Option<&Result<Frame<Bytes>, Status>>) -> Result<(), Status> {
+        let Some(bytes) = data_bytes(next) else {
+            return Ok(());
+        };
+        self.taken += bytes;
+        if self.budget.fetch_add(bytes, Ordering::Relaxed) + bytes > MAX_BODY_BYTES {
+            return Err(concurrency::too_many_bytes());
+        }
+        Ok(())
+    }
+
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<FinalFrame> {
+        self.revocation
+            .poll_revoked(cx)
+            .map(|revoked| Some(Err(revoked)))
+    }
+
+    fn poll_end_while_idle(&mut self, cx: &mut Context<'_>) -> Poll<FinalFrame> {
+        self.revocation
+            .begin_watching(cx)
+            .map(|revoked| Some(Err(revoked)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_open_call_is_never_idle() {
+        let tick = Duration::from_millis(3);
+        let activity = Activity::default();
+        let open = activity.begin_call();
+        std::thread::sleep(tick);
+        assert_eq!(activity.idle_for(), Duration::ZERO);
+        drop(open);
+        std::thread::sleep(tick);
+        assert!(activity.idle_for() >= Duration::from_millis(2));
+    }
+}

@@ -1,0 +1,282 @@
+//! Where Redis is: one server, the master that Sentinels name, or a Cluster; over TCP, TLS or a Unix socket.
+//!
+//! A URL is parsed once, at the start, so that a wrong one is told with the other faults of the configuration.
+
+use redis::cluster::{ClusterClient, ClusterClientBuilder};
+use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
+use redis::{
+    Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisResult, TlsCertificates,
+    TlsMode,
+};
+
+use super::{ANSWER_WITHIN, CONNECT_WITHIN};
+
+const SENTINEL_PORT: &str = "26379";
+
+/// How to reach a Redis.
+#[derive(Clone)]
+pub(crate) enum Address {
+    /// One server, and the certificates of the way to it.
+    Node(Client, Option<TlsCertificates>),
+    /// The master of a set that Sentinels watch.
+    Sentinel(SentinelSet),
+    /// A Cluster, its seed nodes, one of which carries the subscriptions, and the certificates of the ways to them.
+    Cluster(Box<ClusterClient>, Vec<Client>, Option<TlsCertificates>),
+}
+
+/// The Sentinels of one master.
+#[derive(Clone)]
+pub(crate) struct SentinelSet {
+    sentinels: Vec<ConnectionInfo>,
+    master: String,
+    node: ConnectionInfo,
+    tls: bool,
+    certificates: Option<TlsCertificates>,
+}
+
+impl Address {
+    /// Reads a URL: `redis://`, `rediss://`, `redis+unix://`, and `redis+sentinel://`, `redis+cluster://` or their
+    /// `rediss` forms with a comma-separated list of hosts.
+    ///
+    /// # Errors
+    /// With what is wrong, to stand after the setting's name.
+    pub(crate) fn parse(url: &str, certificates: Option<&TlsCertificates>) -> Result<Self, String> {
+        let (scheme, rest) = url.split_once("://").ok_or_else(expected)?;
+        if scheme.starts_with("rediss") {
+            install_crypto_provider();
+        }
+        let (tls, kind) = match scheme {
+            "redis+sentinel" => (false, Kind::Sentinel),
+            "rediss+sentinel" => (true, Kind::Sentinel),
+            "redis+cluster" => (false, Kind::Cluster),
+            "rediss+cluster" => (true, Kind::Cluster),
+            "redis" | "rediss" | "redis+unix" | "unix" => {
+                return node(url, certificates)
+                    .map(|client| Self::Node(client, certificates.cloned()))
+                    .map_err(|error| message_of(&error));
+            }
+            _ => return Err(expected()),
+        };
+        let parts = Parts::of(rest, tls);
+        let parsed = match kind {
+            Kind::Sentinel => parts.sentinel(tls, certificates),
+            Kind::Cluster => parts.cluster(certificates),
+        };
+        parsed.map_err(|error| message_of(&error))
+    }
+
+    /// The client that a subscription can ride on now.
+    ///
+    /// # Errors
+    /// If no Sentinel names a master.
+    pub(crate) async fn clients(&self) -> RedisResult<Vec<Client>> {
+        match self {
+            Self::Node(client, _) => Ok(vec![client.clone()]),
+            Self::Sentinel(set) => Ok(vec![set.master().await?]),
+            Self::Cluster(_, seeds, _) => Ok(seeds.clone()),
+        }
+    }
+
+    /// The certificates that were configured for it.
+    pub(super) fn certificates(&self) -> Option<&TlsCertificates> {
+        match self {
+            Self::Node(_, certificates) | Self::Cluster(_, _, certificates) => {
+                certificates.as_ref()
+            }
+            Self::Sentinel(set) => set.certificates.as_ref(),
+        }
+    }
+}
+
+/// redis-rs takes the process's default cryptography, and panics without one. An error means that there is one.
+fn install_crypto_provider() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+enum Kind {
+    Sentinel,
+    Cluster,
+}
+
+fn expected() -> String {
+    "must begin with redis://, rediss://, redis+unix://, redis+sentinel:// or redis+cluster://"
+        .to_owned()
+}
+
+/// The library's words without the URL, which may hold a password.
+fn message_of(error: &redis::RedisError) -> String {
+    error
+        .detail()
+        .map_or_else(|| error.category().to_owned(), str::to_owned)
+}
+
+fn node(url: &str, certificates: Option<&TlsCertificates>) -> RedisResult<Client> {
+    match certificates {
+        Some(certificates) if url.starts_with("rediss://") => {
+            Client::build_with_tls(url, certificates.clone())
+        }
+        _ => Client::open(url),
+    }
+}
+
+/// A URL with several hosts, taken apart.
+struct Parts<'a> {
+    user: Option<&'a str>,
+    hosts: Vec<&'a str>,
+    path: &'a str,
+    scheme: &'static str,
+}
+
+impl<'a> Parts<'a> {
+    fn of(rest: &'a str, tls: bool) -> Self {
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let (user, hosts) = match authority.rsplit_once('@') {
+            Some((user, hosts)) => (Some(user), hosts),
+            None => (None, authority),
+        };
+        Self {
+            user,
+            hosts: hosts.split(',').filter(|host| !host.is_empty()).collect(),
+            path,
+            scheme: if tls { "rediss" } else { "redis" },
+        }
+    }
+
+    fn url(&self, host: &str, user: Option<&str>, path: &str) -> String {
+        let user = user.map(|user| format!("{user}@")).unwrap_or_default();
+        format!("{}://{user}{host}/{path}", self.scheme)
+    }
+
+    fn cluster(&self, certificates: Option<&TlsCertificates>) -> RedisResult<Address> {
+        let urls: Vec<_> = self
+            .hosts
+            .iter()
+            .map(|host| self.url(host, self.user, ""))
+            .collect();
+        let seeds = urls
+            .iter()
+            .map(|url| node(url, certificates))
+            .collect::<RedisResult<Vec<_>>>()?;
+        let mut builder = ClusterClientBuilder::new(urls)
+            .connection_timeout(CONNECT_WITHIN)
+            .response_timeout(ANSWER_WITHIN)
+            .overall_response_timeout(Some(ANSWER_WITHIN))
+            .retries(8)
+            .min_retry_wait(5)
+            .max_retry_wait(100);
+        if let (Some(certificates), "rediss") = (certificates, self.scheme) {
+            builder = builder.certs(certificates.clone());
+        }
+        Ok(Address::Cluster(
+            Box::new(builder.build()?),
+            seeds,
+            certificates.cloned(),
+        ))
+    }
+
+    fn sentinel(&self, tls: bool, certificates: Option<&TlsCertificates>) -> RedisResult<Address> {
+        let (master, database) = self.path.split_once('/').unwrap_or((self.path, ""));
+        if master.is_empty() || self.hosts.is_empty() {
+            return Err(redis::RedisError::from((
+                redis::ErrorKind::InvalidClientConfig,
+                "sentinel URL",
+                "must be redis+sentinel://HOST:PORT,HOST:PORT/MASTER".to_owned(),
+            )));
+        }
+        let sentinels = self
+            .hosts
+            .iter()
+            .map(|host| {
+                let host = if host.contains(':') {
+                    (*host).to_owned()
+                } else {
+                    format!("{host}:{SENTINEL_PORT}")
+                };
+                node(&self.url(&host, None, ""), certificates)
+                    .map(|client| client.get_connection_info().clone())
+            })
+            .collect::<RedisResult<Vec<_>>>()?;
+        // The password and the database are the master's; its host is what the Sentinels say.
+        let node = self.url("localhost", self.user, database);
+        Ok(Address::Sentinel(SentinelSet {
+            sentinels,
+            master: master.to_owned(),
+            node: node.as_str().into_connection_info()?,
+            tls,
+            certificates: certificates.filter(|_| tls).cloned(),
+        }))
+    }
+}
+
+impl SentinelSet {
+    /// The master as the Sentinels name it now.
+    pub(crate) async fn master(&self) -> RedisResult<Client> {
+        self.client()?.async_get_client().await
+    }
+
+    fn client(&self) -> RedisResult<SentinelClient> {
+        let addresses: Vec<ConnectionAddr> = self
+            .sentinels
+            .iter()
+            .map(|info| info.addr().clone())
+            .collect();
+        let settings = self.node.redis_settings();
+        let mut builder =
+            SentinelClientBuilder::new(addresses, &self.master, SentinelServerType::Master)?
+                .set_client_to_redis_db(settings.db());
+        if let Some(user) = settings.username() {
+            builder = builder.set_client_to_redis_username(user);
+        }
+        if let Some(password) = settings.password() {
+            builder = builder.set_client_to_redis_password(password);
+        }
+        if self.tls {
+            builder = builder.set_client_to_redis_tls_mode(TlsMode::Secure);
+        }
+        if let Some(certificates) = &self.certificates {
+            builder = builder.set_client_to_redis_certificates(certificates.clone());
+        }
+        builder.build()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_of_url_is_read() {
+        for url in [
+            "redis://127.0.0.1:6379/2",
+            "redis://user:secret@127.0.0.1:6379",
+            "rediss://127.0.0.1:6379",
+            "redis+unix:///run/redis.sock",
+            "unix:///run/redis.sock",
+            "redis+sentinel://:secret@a:26379,b/main/1",
+            "redis+cluster://a:7000,b:7001",
+            "rediss+cluster://u:p@a:7000",
+        ] {
+            assert!(Address::parse(url, None).is_ok(), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_url_is_reported_without_its_password() {
+        for url in [
+            "",
+            "localhost:6379",
+            "http://localhost",
+            "redis+sentinel://a:26379",
+            "redis+cluster://",
+            "redis://user:secret@host:port",
+        ] {
+            let wrong = Address::parse(url, None).err();
+            assert!(
+                wrong
+                    .as_ref()
+                    .is_some_and(|wrong| !wrong.contains("secret")),
+                "{url}: {wrong:?}"
+            );
+        }
+    }
+}

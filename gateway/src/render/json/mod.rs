@@ -1,0 +1,234 @@
+//! What the services answer, as JSON for tools and resources. Ids are whole, times are RFC 3339, unset is left out.
+
+mod tasks;
+
+use prost_types::Struct;
+use serde_json::{Value, json};
+use shim_proto::checkpoint::v1::{
+    Checkpoint, CheckpointState, Claim, FileState, Interruption, RecoveryCandidate, RiskAssessment,
+    RiskFactor, SearchHit, Session,
+};
+use shim_proto::coordination::v1::{FileLease, Worker};
+use shim_runtime::free_form;
+
+use crate::render::words;
+
+pub(crate) use tasks::{ShownResult, event, missing, queue, result, subtask, task};
+
+pub(crate) fn session(session: &Session) -> Value {
+    let mut value = json!({
+        "session_id": session.id,
+        "project": session.project,
+        "status": words::status(session.status()),
+        "attached": session.attached,
+        "epoch": session.epoch,
+        "current_task": session.current_task,
+        "progress": session.progress,
+        "open_steps": session.open_steps,
+        "checkpoints": session.head_number,
+        "risk_level": words::level(session.risk_level()),
+        "opened_at": words::time(session.opened_at.as_ref()),
+        "updated_at": words::time(session.updated_at.as_ref()),
+    });
+    set_if(&mut value, "title", &session.title);
+    set_if(
+        &mut value,
+        "last_checkpoint_at",
+        &words::time(session.last_checkpoint_at.as_ref()),
+    );
+    set_if(
+        &mut value,
+        "dismissed_at",
+        &words::time(session.dismissed_at.as_ref()),
+    );
+    set_if(
+        &mut value,
+        "ended_at",
+        &words::time(session.ended_at.as_ref()),
+    );
+    set_if(
+        &mut value,
+        "forked_from_checkpoint_id",
+        &session.forked_from_checkpoint_id,
+    );
+    if let Some(client) = &session.client {
+        value["client"] =
+            json!({"name": client.name, "version": client.version, "hostname": client.hostname});
+    }
+    if let Some(interruption_) = &session.interruption {
+        value["interruption"] = interruption(interruption_);
+    }
+    value
+}
+
+pub(crate) fn interruption(interruption: &Interruption) -> Value {
+    json!({
+        "cause": words::cause(interruption.cause()),
+        "confidence": interruption.confidence,
+        "evidence": interruption.evidence,
+        "at": words::time(interruption.at.as_ref()),
+    })
+}
+
+pub(crate) fn checkpoint(checkpoint: &Checkpoint) -> Value {
+    let mut value = json!({
+        "checkpoint_id": checkpoint.id,
+        "session_id": checkpoint.session_id,
+        "number": checkpoint.number,
+        "trigger": words::trigger(checkpoint.trigger()),
+        "created_at": words::time(checkpoint.created_at.as_ref()),
+        "current_task": checkpoint.current_task,
+        "progress": checkpoint.progress,
+        "state_bytes": checkpoint.state_bytes,
+    });
+    set_if(&mut value, "summary", &checkpoint.summary);
+    set_if(
+        &mut value,
+        "thinned_at",
+        &words::time(checkpoint.thinned_at.as_ref()),
+    );
+    value
+}
+
+pub(crate) fn state(state: &CheckpointState) -> Value {
+    let mut value = json!({
+        "current_task": state.current_task,
+        "progress": state.progress,
+        "decisions": state.decisions,
+        "next_steps": state.next_steps,
+        "completed_steps": state.completed_steps,
+        "blockers": state.blockers,
+        "active_files": state.active_files.iter().map(file).collect::<Vec<_>>(),
+    });
+    set_if(&mut value, "summary", &state.summary);
+    if let Some(git) = &state.git {
+        value["git"] = json!({"head": git.head, "branch": git.branch});
+    }
+    value
+}
+
+pub(crate) fn file(file: &FileState) -> Value {
+    let mut value = json!({"path": file.path, "presence": words::presence(file.presence())});
+    if file.presence() == shim_proto::checkpoint::v1::FilePresence::Present {
+        value["size_bytes"] = file.size_bytes.into();
+        set_if(
+            &mut value,
+            "modified_at",
+            &words::time(file.modified_at.as_ref()),
+        );
+        set_if(&mut value, "blake3", &file.blake3);
+    }
+    value
+}
+
+pub(crate) fn candidate(candidate: &RecoveryCandidate) -> Value {
+    let mut value = json!({
+        "confidence": candidate.confidence,
+        "same_project": candidate.same_project,
+        "next_steps": candidate.next_steps,
+    });
+    if let Some(found) = &candidate.session {
+        value["session_id"] = found.id.as_str().into();
+        value["project"] = found.project.as_str().into();
+        value["epoch"] = found.epoch.into();
+        value["interruption"] = found
+            .interruption
+            .as_ref()
+            .map_or(Value::Null, interruption);
+    }
+    if let Some(newest) = &candidate.checkpoint {
+        value["checkpoint"] = checkpoint(newest);
+    }
+    if let Some(age) = candidate
+        .age
+        .and_then(|age| std::time::Duration::try_from(age).ok())
+    {
+        value["age_seconds"] = age.as_secs().into();
+    }
+    value
+}
+
+pub(crate) fn claim(claim: &Claim) -> Value {
+    json!({
+        "kind": words::claim_kind(claim.kind()),
+        "subject": claim.subject,
+        "verdict": words::verdict(claim.verdict()),
+        "detail": claim.detail,
+    })
+}
+
+pub(crate) fn hit(hit: &SearchHit) -> Value {
+    let mut value = hit
+        .checkpoint
+        .as_ref()
+        .map_or_else(|| json!({}), checkpoint);
+    value["snippet"] = hit.snippet.as_str().into();
+    value["project"] = hit.project.as_str().into();
+    set_if(&mut value, "session_title", &hit.session_title);
+    value
+}
+
+pub(crate) fn assessment(assessment: &RiskAssessment) -> Value {
+    json!({
+        "risk": assessment.risk,
+        "level": words::level(assessment.level()),
+        "factors": assessment.factors.iter().map(factor).collect::<Vec<_>>(),
+    })
+}
+
+pub(crate) fn factor(factor: &RiskFactor) -> Value {
+    json!({
+        "name": factor.name,
+        "value": factor.value,
+        "limit": factor.limit,
+        "unit": factor.unit,
+        "zone": words::level(factor.zone()),
+        "weight": factor.weight,
+    })
+}
+
+pub(crate) fn worker(worker: &Worker) -> Value {
+    let mut value = json!({
+        "worker_id": worker.worker_id,
+        "epoch": worker.epoch,
+        "name": worker.name,
+        "kind": words::worker_kind(worker.kind()),
+        "capabilities": worker.capabilities,
+        "running": worker.running,
+        "capacity": worker.capacity,
+        "state": words::worker_state(worker.state()),
+        "health": words::worker_health(worker.health()),
+        "node": worker.node,
+        "version": worker.version,
+        "registered_at": words::time(worker.registered_at.as_ref()),
+        "last_heartbeat_at": words::time(worker.last_heartbeat_at.as_ref()),
+        "due_at": words::time(worker.due_at.as_ref()),
+    });
+    set_if(&mut value, "detail", &worker.detail);
+    set_if(&mut value, "session_id", &worker.session_id);
+    value
+}
+
+pub(crate) fn file_lease(lease: &FileLease) -> Value {
+    json!({
+        "lease_id": lease.lease_id,
+        "workspace": lease.workspace,
+        "holder": lease.holder,
+        "purpose": lease.purpose,
+        "patterns": lease.patterns,
+        "mode": words::lease_mode(lease.mode()),
+        "acquired_at": words::time(lease.acquired_at.as_ref()),
+        "expires_at": words::time(lease.expires_at.as_ref()),
+    })
+}
+
+/// Free-form data as the JSON it stands for.
+pub(crate) fn object(data: &Struct) -> Value {
+    free_form::to_json(data).into()
+}
+
+fn set_if(value: &mut Value, name: &str, text: &str) {
+    if !text.is_empty() {
+        value[name] = text.into();
+    }
+}

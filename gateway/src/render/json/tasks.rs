@@ -1,0 +1,241 @@
+//! Tasks, their events and results, and the queues they wait in.
+
+use serde_json::{Value, json};
+use shim_proto::coordination::v1::{
+    MissingResult, QueueHealthResponse, QueueReport, Requirements, Task, TaskCounts, TaskError,
+    TaskEvent, TaskResult, WorkerKind,
+};
+
+use super::{object, set_if};
+use crate::render::words;
+
+/// Of a result, more than this is not told: clients cut an answer off at some 25,000 tokens.
+const MAX_RESULT_BYTES: usize = 48 << 10;
+
+/// A result as far as an answer can hold it.
+pub(crate) struct ShownResult<'a> {
+    pub(crate) text: &'a str,
+    pub(crate) data: Option<Value>,
+    /// Something was left out.
+    pub(crate) is_cut: bool,
+}
+
+impl<'a> ShownResult<'a> {
+    pub(crate) fn of(result: &'a TaskResult) -> Self {
+        let text = &result.text[..result.text.floor_char_boundary(MAX_RESULT_BYTES)];
+        let room = MAX_RESULT_BYTES - text.len();
+        let whole = result.data.as_ref().map(object);
+        let data = whole.filter(|data| data.to_string().len() <= room);
+        Self {
+            is_cut: text.len() < result.text.len() || (result.data.is_some() && data.is_none()),
+            text,
+            data,
+        }
+    }
+}
+
+/// A task with all that is known of it.
+pub(crate) fn task(task: &Task) -> Value {
+    let mut value = json!({
+        "task_id": task.task_id,
+        "goal": task.goal,
+        "state": words::task_state(task.state()),
+        "progress": task.progress,
+        "priority": task.priority,
+        "attempts": task.attempts,
+        "max_attempts": task.max_attempts,
+    });
+    if task.root_id != task.task_id {
+        set_if(&mut value, "job_id", &task.root_id);
+    }
+    set_if(&mut value, "id", &task.key);
+    set_if(&mut value, "kind", &task.kind);
+    set_if(&mut value, "note", &task.note);
+    set_if(&mut value, "workspace", &task.workspace);
+    set_if(&mut value, "worker_id", &task.worker_id);
+    set_if(&mut value, "checkpoint_id", &task.checkpoint_id);
+    set_if(&mut value, "submitted_by", &task.submitted_by);
+    set_if(&mut value, "schedule", &task.schedule);
+    set_if(&mut value, "scheduled_by", &task.scheduled_by);
+    set_list(&mut value, "files", &task.files);
+    set_list(&mut value, "after", &task.depends_on);
+    if let Some(wanted) = &task.requirements {
+        requirements(&mut value, wanted);
+    }
+    if task.worker_deaths > 0 {
+        value["worker_deaths"] = task.worker_deaths.into();
+    }
+    if task.stuck {
+        value["stuck"] = true.into();
+    }
+    times(&mut value, task);
+    outcome(&mut value, task);
+    value
+}
+
+fn times(value: &mut Value, task: &Task) {
+    for (name, at) in [
+        ("created_at", &task.created_at),
+        ("not_before", &task.not_before),
+        ("deadline", &task.deadline),
+        ("started_at", &task.started_at),
+        ("reported_at", &task.reported_at),
+        ("finished_at", &task.finished_at),
+    ] {
+        set_if(value, name, &words::time(at.as_ref()));
+    }
+}
+
+fn outcome(value: &mut Value, task: &Task) {
+    if let Some(payload) = &task.payload {
+        value["payload"] = object(payload);
+    }
+    if let Some(found) = &task.result {
+        value["result"] = result(found);
+    }
+    if let Some(failure) = &task.error {
+        value["error"] = error(failure);
+    }
+    if let Some(counted) = &task.subtasks {
+        value["subtask_counts"] = counts(counted);
+    }
+    if let Some(usage) = task.usage.filter(|usage| *usage != Default::default()) {
+        value["usage"] = json!({
+            "input_tokens": usage.input_tokens,
+            "output_tokens": usage.output_tokens,
+            "cost_usd": usage.cost_usd,
+        });
+    }
+}
+
+fn requirements(value: &mut Value, wanted: &Requirements) {
+    set_list(value, "requirements", &wanted.capabilities);
+    if wanted.executor() != WorkerKind::Unspecified {
+        value["executor"] = words::worker_kind(wanted.executor()).into();
+    }
+}
+
+/// A task among others: what a table shows of it.
+pub(crate) fn subtask(task: &Task) -> Value {
+    let mut value = json!({
+        "task_id": task.task_id,
+        "goal": words::short(&task.goal, 200),
+        "state": words::task_state(task.state()),
+        "progress": task.progress,
+    });
+    set_if(&mut value, "id", &task.key);
+    set_if(&mut value, "worker_id", &task.worker_id);
+    set_if(&mut value, "note", &words::short(&task.note, 200));
+    set_list(&mut value, "after", &task.depends_on);
+    if task.attempts > 1 {
+        value["attempts"] = task.attempts.into();
+    }
+    if task.stuck {
+        value["stuck"] = true.into();
+    }
+    if let Some(failure) = &task.error {
+        value["error"] = error(failure);
+    }
+    if let Some(counted) = &task.subtasks {
+        value["subtask_counts"] = counts(counted);
+    }
+    value
+}
+
+fn counts(counted: &TaskCounts) -> Value {
+    json!({
+        "total": counted.total,
+        "waiting": counted.waiting,
+        "ready": counted.ready,
+        "running": counted.running,
+        "completed": counted.completed,
+        "failed": counted.failed,
+        "cancelled": counted.cancelled,
+    })
+}
+
+/// A result as far as an answer can hold it.
+pub(crate) fn result(result: &TaskResult) -> Value {
+    let shown = ShownResult::of(result);
+    let mut value = json!({"text": shown.text, "truncated": shown.is_cut || result.truncated});
+    if let Some(data) = shown.data {
+        value["data"] = data;
+    }
+    set_list(&mut value, "artifacts", &result.artifacts);
+    if let Some(code) = result.exit_code {
+        value["exit_code"] = code.into();
+    }
+    value
+}
+
+fn error(error: &TaskError) -> Value {
+    json!({"reason": error.reason, "message": error.message})
+}
+
+pub(crate) fn missing(missing: &MissingResult) -> Value {
+    let mut value = json!({
+        "task_id": missing.task_id,
+        "id": missing.key,
+        "state": words::task_state(missing.state()),
+    });
+    if let Some(failure) = &missing.error {
+        value["error"] = error(failure);
+    }
+    value
+}
+
+/// A line of a job's log; `key` is the submitter's name of the subtask, "" for the job.
+pub(crate) fn event(event: &TaskEvent, key: &str) -> Value {
+    let mut value = json!({
+        "at": words::time(event.at.as_ref()),
+        "task_id": event.task_id,
+        "kind": words::event_kind(event.kind()),
+        "progress": event.progress,
+    });
+    set_if(&mut value, "id", key);
+    set_if(&mut value, "worker_id", &event.worker_id);
+    set_if(&mut value, "detail", &event.detail);
+    value
+}
+
+pub(crate) fn queue(health: &QueueHealthResponse) -> Value {
+    json!({
+        "queues": health.queues.iter().map(one_queue).collect::<Vec<_>>(),
+        "completed_last_minute": health.completed_last_minute,
+        "failed_last_minute": health.failed_last_minute,
+        "dead_letters": health.dead_letters,
+        "awaiting_approval": health.awaiting_approval,
+        "outbox": health.outbox,
+    })
+}
+
+fn one_queue(queue: &QueueReport) -> Value {
+    let depths = queue.depths.iter();
+    let mut value = json!({
+        "name": queue.name,
+        "waiting": queue.waiting,
+        "delayed": queue.delayed,
+        "active": queue.active,
+        "workers": queue.workers,
+        "room": queue.room,
+        "starving": queue.starving,
+        "saturated": queue.saturated,
+        "depths": depths.map(|depth| json!({"priority": depth.priority, "depth": depth.depth})).collect::<Vec<_>>(),
+    });
+    if let Some(wanted) = &queue.requirements {
+        requirements(&mut value, wanted);
+    }
+    let oldest = queue
+        .oldest_age
+        .and_then(|age| std::time::Duration::try_from(age).ok());
+    if let Some(oldest) = oldest {
+        value["oldest_age_seconds"] = oldest.as_secs().into();
+    }
+    value
+}
+
+fn set_list(value: &mut Value, name: &str, list: &[String]) {
+    if !list.is_empty() {
+        value[name] = list.into();
+    }
+}

@@ -1,0 +1,390 @@
+//! Tasks in words: one task, the table of a job's parts, the table of jobs, the log and the queues.
+//!
+//! Tables are lines of cells between bars: short for a model to read, and plain for people.
+
+use std::collections::HashMap;
+
+use shim_proto::coordination::v1::{
+    QueueHealthResponse, QueueReport, Task, TaskCounts, TaskEvent, TaskEventKind, TaskResult,
+    TaskState, WorkerKind,
+};
+
+use crate::render::json::ShownResult;
+use crate::render::words;
+use crate::render::workers::WorkerNames;
+
+const MAX_GOAL_CHARACTERS: usize = 200;
+const MAX_CELL_CHARACTERS: usize = 80;
+/// Parts in a table, and in the structure beside it.
+pub(crate) const MAX_ROWS: usize = 50;
+
+/// One task in a line or two, with its outcome.
+pub(crate) fn task(task: &Task, names: &WorkerNames) -> String {
+    let mut text = format!(
+        "{} [{}{}, {} done] {}",
+        words::short(&task.goal, MAX_GOAL_CHARACTERS),
+        words::task_state(task.state()),
+        if task.stuck { ", stuck" } else { "" },
+        words::percent(task.progress),
+        task_details(task).join(", "),
+    );
+    if !task.worker_id.is_empty() {
+        text.push_str(&format!("\nWorker: {}", names.of(&task.worker_id)));
+        if !task.note.is_empty() {
+            let note = words::short(&task.note, MAX_GOAL_CHARACTERS);
+            text.push_str(&format!(", at: {note}"));
+        }
+    }
+    if let Some(error) = &task.error {
+        let message = words::quoted(&error.message, 2_000);
+        text.push_str(&format!("\nFailure: {} ({message})", error.reason));
+    }
+    if let Some(found) = &task.result {
+        text.push('\n');
+        text.push_str(&result(found));
+    }
+    text.push_str(&format!("\ntask_id: {}", task.task_id));
+    text
+}
+
+fn task_details(task: &Task) -> Vec<String> {
+    let mut details = vec![format!("priority {}", task.priority)];
+    if let Some(counts) = &task.subtasks {
+        details.push(parts(counts));
+    } else if task.attempts > 0 {
+        details.push(format!(
+            "attempt {} of {}",
+            task.attempts, task.max_attempts
+        ));
+    }
+    if task.worker_deaths > 0 {
+        details.push(format!("{} worker(s) died with it", task.worker_deaths));
+    }
+    if !task.schedule.is_empty() {
+        details.push(format!("runs at \"{}\" (UTC)", task.schedule));
+    }
+    if task.state() == TaskState::Delayed {
+        details.push(format!(
+            "starts at {}",
+            words::time(task.not_before.as_ref())
+        ));
+    }
+    if task.deadline.is_some() {
+        details.push(format!("due at {}", words::time(task.deadline.as_ref())));
+    }
+    details.push(format!(
+        "submitted {}",
+        words::ago(task.created_at.as_ref())
+    ));
+    details
+}
+
+fn parts(counts: &TaskCounts) -> String {
+    let mut details = format!("{} of {} parts completed", counts.completed, counts.total);
+    for (count, word) in [
+        (counts.running, "running"),
+        (counts.ready, "ready"),
+        (counts.waiting, "waiting"),
+        (counts.failed, "failed"),
+        (counts.cancelled, "cancelled"),
+    ] {
+        if count > 0 {
+            details.push_str(&format!(", {count} {word}"));
+        }
+    }
+    details
+}
+
+/// A result, as far as an answer can hold it.
+pub(crate) fn result(result: &TaskResult) -> String {
+    let shown = ShownResult::of(result);
+    let mut text = format!("Result: {}", indented(shown.text));
+    if let Some(data) = &shown.data {
+        text.push_str(&format!("\nData: {data}"));
+    }
+    for artifact in &result.artifacts {
+        text.push_str(&format!("\nArtifact: {artifact}"));
+    }
+    if shown.is_cut || result.truncated {
+        text.push_str("\n(The result is longer than an answer; action=status of a single part shows that part.)");
+    }
+    text
+}
+
+/// No line of a foreign text can be taken for one of the answer's own.
+fn indented(text: &str) -> String {
+    text.trim_end().replace('\n', "\n  ")
+}
+
+/// Those of a job's parts that a table has room for, the ended ones left out first, in their order.
+pub(crate) fn rows(parts: &[Task]) -> Vec<&Task> {
+    let ended = |task: &Task| matches!(task.state(), TaskState::Completed | TaskState::Cancelled);
+    let mut open_room = MAX_ROWS;
+    let open = parts.iter().filter(|task| !ended(task)).count();
+    let mut ended_room = MAX_ROWS.saturating_sub(open);
+    let fits = |task: &&Task| {
+        let room = if ended(task) {
+            &mut ended_room
+        } else {
+            &mut open_room
+        };
+        let fits = *room > 0;
+        *room = room.saturating_sub(1);
+        fits
+    };
+    parts.iter().filter(fits).collect()
+}
+
+/// The parts of a job as a table.
+pub(crate) fn table(parts: &[Task], names: &WorkerNames) -> String {
+    if parts.is_empty() {
+        return String::new();
+    }
+    let keys = keys(parts);
+    let mut text = "\nid | state | done | worker | note | task_id".to_owned();
+    let rows = rows(parts);
+    for task in &rows {
+        let worker = match task.worker_id.as_str() {
+            "" => "-".to_owned(),
+            id => names.of(id),
+        };
+        text.push_str(&format!(
+            "\n{} | {} | {} | {} | {} | {}",
+            cell(&task.key),
+            words::task_state(task.state()),
+            words::percent(task.progress),
+            cell(&worker),
+            cell(&note(task, &keys)),
+            task.task_id,
+        ));
+    }
+    if rows.len() < parts.len() {
+        text.push_str(&format!("\n({} more parts)", parts.len() - rows.len()));
+    }
+    text
+}
+
+/// The submitter's names of a job's parts, by id.
+pub(crate) fn keys(parts: &[Task]) -> HashMap<&str, &str> {
+    let named = parts.iter();
+    named
+        .map(|task| (task.task_id.as_str(), task.key.as_str()))
+        .collect()
+}
+
+/// What is to be known of a part beside its state.
+fn note(task: &Task, keys: &HashMap<&str, &str>) -> String {
+    if let Some(error) = &task.error
+        && matches!(
+            task.state(),
+            TaskState::Failed | TaskState::Cancelled | TaskState::Delayed
+        )
+    {
+        return format!("{}: {}", error.reason, error.message);
+    }
+    if task.state() == TaskState::Pending {
+        let before = task
+            .depends_on
+            .iter()
+            .filter_map(|id| keys.get(id.as_str()));
+        let before: Vec<_> = before.copied().collect();
+        return format!("after {}", before.join(", "));
+    }
+    let details = match task.note.as_str() {
+        "" => &task.goal,
+        note => note,
+    };
+    if task.stuck {
+        format!("no progress for long; {details}")
+    } else {
+        details.to_owned()
+    }
+}
+
+/// Jobs as a table.
+pub(crate) fn jobs(tasks: &[Task], has_more: bool) -> String {
+    let mut text = match tasks.len() {
+        0 => return "No jobs yet; shim_coordinate_task action=submit makes one.".to_owned(),
+        count if has_more => format!("The {count} newest jobs; there are more:"),
+        count => format!("{count} job(s), newest first:"),
+    };
+    text.push_str("\ngoal | state | done | parts | priority | submitted | task_id");
+    for task in tasks {
+        let parts = task.subtasks.as_ref().map_or_else(
+            || "-".to_owned(),
+            |counts| format!("{}/{}", counts.completed, counts.total),
+        );
+        text.push_str(&format!(
+            "\n{} | {} | {} | {parts} | {} | {} | {}",
+            cell(&task.goal),
+            words::task_state(task.state()),
+            words::percent(task.progress),
+            task.priority,
+            words::ago(task.created_at.as_ref()),
+            task.task_id,
+        ));
+    }
+    text
+}
+
+/// A line of a job's log; `key` is "" for the job itself.
+pub(crate) fn event(event: &TaskEvent, key: &str, names: &WorkerNames) -> String {
+    let subject = match key {
+        "" => "the job",
+        key => key,
+    };
+    let mut line = format!(
+        "{} {}",
+        cell(subject),
+        words::event_kind(event.kind()).replace('_', " ")
+    );
+    if event.kind() == TaskEventKind::Progress {
+        line.push_str(&format!(" {}", words::percent(event.progress)));
+    }
+    if !event.worker_id.is_empty() {
+        line.push_str(&format!(", worker {}", names.of(&event.worker_id)));
+    }
+    if !event.detail.is_empty() {
+        let detail = words::short(&event.detail, MAX_GOAL_CHARACTERS);
+        line.push_str(&format!(": {detail}"));
+    }
+    line
+}
+
+/// The queues as a table, with what is wrong with them.
+pub(crate) fn queues(health: &QueueHealthResponse) -> String {
+    let mut text = format!(
+        "In the last minute {} completed and {} failed; {} in the dead letter, {} wait for an approval.",
+        health.completed_last_minute,
+        health.failed_last_minute,
+        health.dead_letters,
+        health.awaiting_approval,
+    );
+    if health.queues.is_empty() {
+        text.push_str("\nNo queue was used lately.");
+        return text;
+    }
+    text.push_str(
+        "\nneeds | waiting | delayed | active | oldest | workers | room | state | by priority",
+    );
+    for queue in &health.queues {
+        text.push_str(&queue_row(queue));
+    }
+    if health.queues.iter().any(|queue| queue.starving) {
+        text.push_str(
+            "\nStarving: tasks wait and no living worker can do what they need; shim_worker_task action=register \
+             with these capabilities makes a session one that can.",
+        );
+    }
+    if health.queues.iter().any(|queue| queue.saturated) {
+        text.push_str("\nSaturated: every worker that fits is full; more workers would help.");
+    }
+    text
+}
+
+fn queue_row(queue: &QueueReport) -> String {
+    let oldest = queue
+        .oldest_age
+        .and_then(|age| std::time::Duration::try_from(age).ok());
+    let state = match (queue.starving, queue.saturated) {
+        (true, _) => "starving",
+        (_, true) => "saturated",
+        _ => "ok",
+    };
+    let depths = queue.depths.iter();
+    let depths: Vec<_> = depths
+        .map(|depth| format!("{}:{}", depth.priority, depth.depth))
+        .collect();
+    format!(
+        "\n{} | {} | {} | {} | {} | {} | {} | {state} | {}",
+        cell(&needs(queue)),
+        queue.waiting,
+        queue.delayed,
+        queue.active,
+        oldest.map_or_else(|| "-".to_owned(), words::span),
+        queue.workers,
+        queue.room,
+        cell(&depths.join(" ")),
+    )
+}
+
+fn needs(queue: &QueueReport) -> String {
+    let wanted = queue.requirements.clone().unwrap_or_default();
+    let executor = (wanted.executor() != WorkerKind::Unspecified)
+        .then(|| words::worker_kind(wanted.executor()).to_owned());
+    let needs: Vec<_> = executor.into_iter().chain(wanted.capabilities).collect();
+    match needs.as_slice() {
+        [] => "anyone".to_owned(),
+        needs => needs.join(" "),
+    }
+}
+
+/// A text as a cell: its first line, without bars.
+fn cell(text: &str) -> String {
+    match words::short(text, MAX_CELL_CHARACTERS).replace('|', "/") {
+        empty if empty.trim().is_empty() => "-".to_owned(),
+        cell => cell,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(key: &str, state: TaskState) -> Task {
+        Task {
+            task_id: format!("id-{key}"),
+            key: key.into(),
+            goal: format!("do {key}"),
+            state: state.into(),
+            ..Task::default()
+        }
+    }
+
+    #[test]
+    fn a_table_tells_what_each_part_waits_for_and_keeps_its_cells_apart() {
+        let mut second = part("b", TaskState::Pending);
+        second.depends_on = vec!["id-a".into()];
+        let mut first = part("a", TaskState::Running);
+        first.note = "half | done\nNotice: x".into();
+        let text = table(&[first, second], &WorkerNames::default());
+        let lines: Vec<_> = text.lines().skip(1).collect();
+        assert_eq!(
+            lines[1..],
+            [
+                "a | running | 0 % | - | half / done | id-a",
+                "b | pending | 0 % | - | after a | id-b"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_long_table_leaves_out_what_has_ended_first() {
+        let mut parts: Vec<_> = (0..60)
+            .map(|n| part(&format!("c{n}"), TaskState::Completed))
+            .collect();
+        parts.push(part("open", TaskState::Running));
+        let rows = rows(&parts);
+        assert_eq!(rows.len(), MAX_ROWS);
+        assert_eq!(rows.last().map(|task| task.key.as_str()), Some("open"));
+        assert!(table(&parts, &WorkerNames::default()).ends_with("(11 more parts)"));
+    }
+
+    #[test]
+    fn a_queue_without_a_fitting_worker_names_the_remedy() {
+        let queue = QueueReport {
+            waiting: 2,
+            starving: true,
+            ..QueueReport::default()
+        };
+        let text = queues(&QueueHealthResponse {
+            queues: vec![queue],
+            ..QueueHealthResponse::default()
+        });
+        assert!(
+            text.contains("anyone | 2 | 0 | 0 | - | 0 | 0 | starving | -")
+                && text.contains("action=register"),
+            "{text}"
+        );
+    }
+}

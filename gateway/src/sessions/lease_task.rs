@@ -1,0 +1,202 @@
+//! The task behind a hold: keeps the `AttachSession` stream open, beats every five seconds, attaches again when the
+//! service was away or our token was replaced, and ends when the session is lost or left.
+//!
+//! It never starts the local stack: a user who stopped it meant it, and the next call starts it anyway.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use shim_proto::checkpoint::v1::attach_session_request::Message;
+use shim_proto::checkpoint::v1::attach_session_response::Event;
+use shim_proto::checkpoint::v1::{
+    Attach, AttachSessionRequest, AttachSessionResponse, ClientInfo, Detach, Heartbeat,
+};
+use shim_runtime::service_error::decode;
+use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Status, Streaming};
+
+use crate::evidence::MemoryGauge;
+use crate::services::Services;
+use crate::sessions::session_lease::{LeaseLoss, SessionLease};
+use crate::tool_error::ToolError;
+
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(5);
+const MIN_BACKOFF: Duration = Duration::from_millis(50);
+/// A window that dies in such a pause is found by its lease alone, so it is short.
+const MAX_BACKOFF: Duration = Duration::from_secs(1);
+/// How long the service may take to close the stream after a detach.
+const DETACH_TIMEOUT: Duration = Duration::from_millis(800);
+
+/// What a keeper needs.
+pub(super) struct LeaseTask {
+    pub(super) lease: Arc<SessionLease>,
+    pub(super) services: Arc<Services>,
+    pub(super) memory: Arc<MemoryGauge>,
+    pub(super) client: ClientInfo,
+}
+
+/// How one stream ended.
+enum StreamEnd {
+    /// The transport failed or the service is stopping: attach again.
+    Interrupted,
+    /// For good.
+    Final,
+}
+
+impl LeaseTask {
+    /// Keeps the hold until it is lost or left.
+    pub(super) async fn run(self) {
+        let mut backoff = MIN_BACKOFF;
+        let mut is_warned = false;
+        while !self.lease.is_lost() {
+            match self.attach().await {
+                Ok(StreamEnd::Final) => return,
+                Ok(StreamEnd::Interrupted) => (backoff, is_warned) = (MIN_BACKOFF, false),
+                Err(status) => {
+                    if let Some(loss) = self.final_loss(&status) {
+                        return self.lease.mark_lost(loss);
+                    }
+                    tracing::debug!(session = self.lease.session_id, code = ?status.code(), "attaching failed");
+                    if is_token_refusal(&status) && !is_warned {
+                        is_warned = true;
+                        tracing::warn!(
+                            session = self.lease.session_id,
+                            "not attached until the service takes our token: {}",
+                            status.message()
+                        );
+                    }
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(backoff) => {}
+                _ = self.lease.detach_requested() => return,
+            }
+            backoff = (backoff * 2).min(MAX_BACKOFF);
+        }
+    }
+
+    /// Opens a stream and follows it to its end.
+    async fn attach(&self) -> Result<StreamEnd, Status> {
+        let (requests, outgoing) = mpsc::channel(4);
+        let attach = Attach {
+            session_id: self.lease.session_id.clone(),
+            epoch: self.lease.epoch(),
+            client: Some(self.client.clone()),
+        };
+        // The channel was made one line above and has room.
+        let _ = requests.try_send(request(Message::Attach(attach)));
+        let mut checkpoints = self.services.clients().checkpoints;
+        let events = checkpoints
+            .attach_session(ReceiverStream::new(outgoing))
+            .await?
+            .into_inner();
+        self.read_events(events, requests).await
+    }
+
+    async fn read_events(
+        &self,
+        mut events: Streaming<AttachSessionResponse>,
+        requests: mpsc::Sender<AttachSessionRequest>,
+    ) -> Result<StreamEnd, Status> {
+        let mut heartbeat = tokio::time::interval(HEARTBEAT_INTERVAL);
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut is_attached = false;
+        loop {
+            tokio::select! {
+                event = events.message() => match event {
+                    Ok(Some(event)) => {
+                        is_attached |= matches!(event.event, Some(Event::Lease(_)));
+                        if self.handle_event(event) { return Ok(StreamEnd::Final) }
+                    }
+                    Ok(None) => return Ok(StreamEnd::Interrupted),
+                    Err(status) if is_attached && self.final_loss(&status).is_none() => {
+                        return Ok(StreamEnd::Interrupted);
+                    }
+                    Err(status) => return Err(status),
+                },
+                _ = heartbeat.tick() => {
+                    // A full channel means the service reads nothing: its lease check will speak for itself.
+                    let memory = self.memory.read().await;
+                    let _ = requests.try_send(request(Message::Heartbeat(Heartbeat { memory })));
+                }
+                reason = self.lease.detach_requested() => {
+                    detach(events, requests, reason).await;
+                    return Ok(StreamEnd::Final);
+                }
+            }
+        }
+    }
+
+    /// Whether the event ends the hold.
+    fn handle_event(&self, event: AttachSessionResponse) -> bool {
+        match event.event {
+            Some(Event::Lease(lease)) => self.lease.mark_held(lease.epoch),
+            Some(Event::Notice(notice)) => self.lease.notify(notice),
+            Some(Event::OwnershipLost(lost)) => {
+                self.lease.mark_taken_over(lost);
+                return true;
+            }
+            None => {}
+        }
+        false
+    }
+
+    /// What an attach that was refused means; `None` if it is worth another try.
+    fn final_loss(&self, status: &Status) -> Option<LeaseLoss> {
+        let refused = || Some(LeaseLoss::Refused(ToolError::from(status.clone())));
+        match decode(status).reason.as_str() {
+            "STALE_OWNER" => Some(LeaseLoss::TakenOver { owner: None }),
+            "SESSION_ENDED" | "SESSION_NOT_FOUND" => refused(),
+            // An owner that reconnects may still meet its own old stream; only an adoption is refused by it.
+            "SESSION_OWNED" if self.lease.epoch() != 0 => None,
+            // The next try shows what the token file holds by then. Until one is let in, the calls of an owner are told
+            // by the service what is wrong.
+            _ if is_token_refusal(status) && self.lease.epoch() != 0 => None,
+            _ => match status.code() {
+                Code::FailedPrecondition
+                | Code::InvalidArgument
+                | Code::NotFound
+                | Code::PermissionDenied
+                | Code::Unauthenticated => refused(),
+                _ => None,
+            },
+        }
+    }
+}
+
+/// Whether another token would do: ours is not taken, or its role is too weak.
+fn is_token_refusal(status: &Status) -> bool {
+    matches!(
+        status.code(),
+        Code::Unauthenticated | Code::PermissionDenied
+    )
+}
+
+fn request(message: Message) -> AttachSessionRequest {
+    AttachSessionRequest {
+        message: Some(message),
+    }
+}
+
+/// Detaches and waits for the service to close the stream, so the detach is known to have arrived.
+async fn detach(
+    mut events: Streaming<AttachSessionResponse>,
+    requests: mpsc::Sender<AttachSessionRequest>,
+    reason: String,
+) {
+    let detached = async {
+        let _ = requests
+            .send(request(Message::Detach(Detach { reason })))
+            .await;
+        drop(requests);
+        while let Ok(Some(_)) = events.message().await {}
+    };
+    if tokio::time::timeout(DETACH_TIMEOUT, detached)
+        .await
+        .is_err()
+    {
+        tracing::debug!("the service did not close the stream after the detach");
+    }
+}

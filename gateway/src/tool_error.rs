@@ -1,0 +1,180 @@
+//! What a tool answers when it cannot do what was asked: what is wrong, where, and the next step.
+//!
+//! A problem is an answer for the model (`isError`), never a JSON-RPC error.
+
+use serde_json::{Value, json};
+use shim_runtime::service_error::decode;
+use tonic::Status;
+
+/// Why a tool did nothing.
+#[derive(Debug, Clone)]
+pub(crate) struct ToolError {
+    /// A stable name in `UPPER_SNAKE_CASE`.
+    pub(crate) reason: Box<str>,
+    /// What is wrong, in one sentence without its full stop.
+    pub(crate) message: String,
+    /// The wrong fields, each with the rule it breaks.
+    pub(crate) fields: Vec<(String, String)>,
+    next_step: Option<String>,
+    retry_after_ms: Option<u64>,
+    session_id: Option<Box<str>>,
+}
+
+impl ToolError {
+    pub(crate) fn new(reason: impl Into<Box<str>>, message: impl Into<String>) -> Self {
+        Self {
+            reason: reason.into(),
+            message: message.into(),
+            fields: Vec::new(),
+            next_step: None,
+            retry_after_ms: None,
+            session_id: None,
+        }
+    }
+
+    pub(crate) fn with_fields(mut self, fields: Vec<(String, String)>) -> Self {
+        self.fields = fields;
+        self
+    }
+
+    pub(crate) fn next_step(mut self, step: impl Into<String>) -> Self {
+        self.next_step = Some(step.into());
+        self
+    }
+
+    /// Puts a step this tool knows in place of the service's, if it was refused for this reason.
+    pub(crate) fn next_step_for(self, reason: &str, step: impl Into<String>) -> Self {
+        if &*self.reason == reason {
+            self.next_step(step)
+        } else {
+            self
+        }
+    }
+
+    /// Says which session it is about.
+    pub(crate) fn about(mut self, session_id: impl Into<Box<str>>) -> Self {
+        self.session_id = Some(session_id.into());
+        self
+    }
+
+    pub(crate) fn session_id(&self) -> Option<&str> {
+        self.session_id.as_deref()
+    }
+
+    /// The problem as text, a line for each fact.
+    pub(crate) fn text(&self) -> String {
+        let mut text = format!("{} ({}).", capitalized(&self.message), self.reason);
+        for (field, rule) in &self.fields {
+            text.push_str(&format!("\n- {field}: {rule}"));
+        }
+        if let Some(step) = &self.next_step {
+            text.push_str(&format!("\nNext step: {step}."));
+        }
+        text
+    }
+
+    /// The same facts for `structuredContent`.
+    pub(crate) fn structured(&self) -> Value {
+        let fields: Vec<_> = self
+            .fields
+            .iter()
+            .map(|(field, rule)| json!({"field": field, "rule": rule}))
+            .collect();
+        let mut structured =
+            json!({"reason": self.reason, "message": self.message, "fields": fields});
+        if let Some(step) = &self.next_step {
+            structured["next_step"] = step.as_str().into();
+        }
+        if let Some(delay) = self.retry_after_ms {
+            structured["retry_after_ms"] = delay.into();
+        }
+        structured
+    }
+}
+
+fn capitalized(text: &str) -> String {
+    let mut characters = text.chars();
+    characters
+        .next()
+        .map(|first| first.to_uppercase().chain(characters).collect())
+        .unwrap_or_default()
+}
+
+impl From<Status> for ToolError {
+    fn from(status: Status) -> Self {
+        let decoded = decode(&status);
+        // The service appends its remedy to the message for clients that show nothing else; here it has its own line.
+        let message = match &decoded.remedy {
+            Some(remedy) => decoded
+                .message
+                .trim_end_matches(remedy.as_str())
+                .trim_end_matches("; ")
+                .to_owned(),
+            None if decoded.violations.is_empty() => decoded.message,
+            None => "the service refused the request".to_owned(),
+        };
+        let mut error = Self::new(decoded.reason, message).with_fields(decoded.violations);
+        error.next_step = decoded
+            .remedy
+            .or_else(|| remedy_of(status.code()).map(str::to_owned));
+        error.retry_after_ms = decoded
+            .retry_after
+            .and_then(|delay| u64::try_from(delay.as_millis()).ok());
+        error
+    }
+}
+
+fn remedy_of(code: tonic::Code) -> Option<&'static str> {
+    match code {
+        tonic::Code::InvalidArgument => {
+            Some("correct the arguments named and call the tool again; nothing was done")
+        }
+        tonic::Code::Unavailable => {
+            Some("try again in a moment; if it stays so, the user can run `shim doctor`")
+        }
+        tonic::Code::DeadlineExceeded => Some(
+            "the call may or may not have taken effect: look with shim_session_status, then try again",
+        ),
+        tonic::Code::Unauthenticated => {
+            Some("the user can set auth.token_file to the token of the service")
+        }
+        tonic::Code::PermissionDenied => Some(
+            "the user can put a token with a stronger role on the first line of auth.token_file",
+        ),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shim_runtime::service_error::{ServiceError, Violations};
+
+    #[test]
+    fn a_remedy_gets_its_own_line_and_is_said_once() {
+        let status = Status::from(ServiceError {
+            code: tonic::Code::FailedPrecondition,
+            reason: "SESSION_OWNED",
+            message: "session x is held by y".into(),
+            remedy: Some("close that client".into()),
+            retry_after: None,
+        });
+        let error = ToolError::from(status);
+        assert_eq!(
+            error.text(),
+            "Session x is held by y (SESSION_OWNED).\nNext step: close that client."
+        );
+        assert_eq!(error.structured()["next_step"], "close that client");
+    }
+
+    #[test]
+    fn violations_of_the_service_become_fields() {
+        let mut violations = Violations::default();
+        violations.add("progress", "must be 0..1");
+        let error = ToolError::from(violations.finish().expect_err("a violation was noted"));
+        assert_eq!(
+            error.fields,
+            [("progress".to_owned(), "must be 0..1".to_owned())]
+        );
+    }
+}

@@ -1,0 +1,215 @@
+//! Checking what a checkpoint claims against the machine as it is now.
+//!
+//! A claim with no evidence on either side is "unchecked", never "unchanged".
+
+use std::collections::{HashMap, HashSet};
+
+use shim_proto::checkpoint::v1::{
+    CheckpointState, Claim, ClaimKind, ClaimVerdict as Verdict, FilePresence, FileState, GitState,
+};
+
+/// Checks files, git and steps.
+pub(crate) fn verify_claims(
+    state: &CheckpointState,
+    files_now: &[FileState],
+    git_now: Option<&GitState>,
+) -> Vec<Claim> {
+    let now: HashMap<&str, &FileState> = files_now
+        .iter()
+        .map(|file| (file.path.as_str(), file))
+        .collect();
+    let mut claims: Vec<Claim> = state
+        .active_files
+        .iter()
+        .map(|then| check_file(then, now.get(then.path.as_str()).copied()))
+        .collect();
+    claims.extend(check_git(state.git.as_ref(), git_now));
+    claims.extend(check_steps(state));
+    claims
+}
+
+fn check_file(then: &FileState, now: Option<&FileState>) -> Claim {
+    let (verdict, detail) = match now {
+        None => (Verdict::Unchecked, "nobody looked at it now".to_owned()),
+        Some(now) => compare_file(then, now),
+    };
+    claim(ClaimKind::File, &then.path, verdict, detail)
+}
+
+fn compare_file(then: &FileState, now: &FileState) -> (Verdict, String) {
+    use FilePresence::{Missing, Present, Unreadable, Unspecified};
+    match (then.presence(), now.presence()) {
+        (Unspecified, _) => (
+            Verdict::Unchecked,
+            "the checkpoint has no evidence of it".into(),
+        ),
+        (_, Unspecified) => (Verdict::Unchecked, "nobody looked at it now".into()),
+        (Missing, Missing) => (Verdict::Unchanged, "still does not exist".into()),
+        (Missing, Present | Unreadable) => (Verdict::Changed, "was created since".into()),
+        (Present | Unreadable, Missing) => (Verdict::Missing, "is gone".into()),
+        (Unreadable, _) | (_, Unreadable) => (Verdict::Unchecked, "could not be read".into()),
+        (Present, Present) => compare_content(then, now),
+    }
+}
+
+fn compare_content(then: &FileState, now: &FileState) -> (Verdict, String) {
+    let sizes = || format!("was {} bytes, is {} bytes", then.size_bytes, now.size_bytes);
+    if !then.blake3.is_empty() && !now.blake3.is_empty() {
+        return if then.blake3 == now.blake3 {
+            (Verdict::Unchanged, "same content".into())
+        } else if then.size_bytes == now.size_bytes {
+            (Verdict::Changed, "same size, other content".into())
+        } else {
+            (Verdict::Changed, sizes())
+        };
+    }
+    if then.size_bytes != now.size_bytes {
+        (Verdict::Changed, sizes())
+    } else if then.modified_at == now.modified_at {
+        (
+            Verdict::Unchanged,
+            "same size and time; content not compared".into(),
+        )
+    } else {
+        (
+            Verdict::Unchecked,
+            "same size, other time; content not compared".into(),
+        )
+    }
+}
+
+fn check_git(then: Option<&GitState>, now: Option<&GitState>) -> Vec<Claim> {
+    let Some(then) = then else { return Vec::new() };
+    let compare = |subject: &str, then: &str, now: Option<&str>| {
+        let (verdict, detail) = match now {
+            None => (Verdict::Unchecked, format!("was {}", or_none(then))),
+            Some(now) if now == then => (Verdict::Unchanged, or_none(then).to_owned()),
+            Some(now) => (
+                Verdict::Changed,
+                format!("was {}, is {}", or_none(then), or_none(now)),
+            ),
+        };
+        claim(ClaimKind::Git, subject, verdict, detail)
+    };
+    vec![
+        compare("HEAD", &then.head, now.map(|git| git.head.as_str())),
+        compare("branch", &then.branch, now.map(|git| git.branch.as_str())),
+    ]
+}
+
+fn or_none(text: &str) -> &str {
+    if text.is_empty() { "none" } else { text }
+}
+
+/// Finished steps are done; next steps are open unless they were finished too.
+fn check_steps(state: &CheckpointState) -> Vec<Claim> {
+    let done: HashSet<&str> = state.completed_steps.iter().map(String::as_str).collect();
+    let finished = state
+        .completed_steps
+        .iter()
+        .map(|step| (step, Verdict::Done));
+    let open = state
+        .next_steps
+        .iter()
+        .filter(|step| !done.contains(step.as_str()))
+        .map(|step| (step, Verdict::Open));
+    finished
+        .chain(open)
+        .map(|(step, verdict)| claim(ClaimKind::Step, step, verdict, String::new()))
+        .collect()
+}
+
+fn claim(kind: ClaimKind, subject: &str, verdict: Verdict, detail: String) -> Claim {
+    Claim {
+        kind: kind.into(),
+        subject: subject.to_owned(),
+        verdict: verdict.into(),
+        detail,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(presence: FilePresence, size_bytes: u64, blake3: &str) -> FileState {
+        FileState {
+            path: "a.rs".into(),
+            presence: presence.into(),
+            size_bytes,
+            blake3: blake3.into(),
+            modified_at: None,
+        }
+    }
+
+    fn verdict(then: FileState, now: Option<FileState>) -> Verdict {
+        let state = CheckpointState {
+            active_files: vec![then],
+            ..Default::default()
+        };
+        verify_claims(&state, &now.into_iter().collect::<Vec<_>>(), None)[0].verdict()
+    }
+
+    #[test]
+    fn files_are_compared_by_what_is_known_of_them() {
+        use FilePresence::{Missing, Present, Unspecified};
+        let then = || file(Present, 10, "aa");
+        assert_eq!(
+            verdict(then(), Some(file(Present, 10, "aa"))),
+            Verdict::Unchanged
+        );
+        assert_eq!(
+            verdict(then(), Some(file(Present, 10, "bb"))),
+            Verdict::Changed
+        );
+        assert_eq!(
+            verdict(then(), Some(file(Present, 11, ""))),
+            Verdict::Changed
+        );
+        assert_eq!(
+            verdict(then(), Some(file(Missing, 0, ""))),
+            Verdict::Missing
+        );
+        assert_eq!(verdict(then(), None), Verdict::Unchecked);
+        assert_eq!(
+            verdict(file(Unspecified, 0, ""), Some(file(Present, 1, "aa"))),
+            Verdict::Unchecked
+        );
+        assert_eq!(
+            verdict(file(Missing, 0, ""), Some(file(Present, 1, "aa"))),
+            Verdict::Changed
+        );
+    }
+
+    #[test]
+    fn a_finished_step_is_not_open_and_git_moves_are_seen() {
+        let state = CheckpointState {
+            completed_steps: vec!["write".into()],
+            next_steps: vec!["write".into(), "test".into()],
+            git: Some(GitState {
+                head: "abc".into(),
+                branch: "main".into(),
+            }),
+            ..Default::default()
+        };
+        let claims = verify_claims(
+            &state,
+            &[],
+            Some(&GitState {
+                head: "def".into(),
+                branch: "main".into(),
+            }),
+        );
+        let of = |subject: &str| {
+            claims
+                .iter()
+                .filter(|c| c.subject == subject)
+                .map(Claim::verdict)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(of("HEAD"), [Verdict::Changed]);
+        assert_eq!(of("branch"), [Verdict::Unchanged]);
+        assert_eq!(of("write"), [Verdict::Done]);
+        assert_eq!(of("test"), [Verdict::Open]);
+    }
+}

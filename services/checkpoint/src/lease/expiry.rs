@@ -1,0 +1,121 @@
+//! Interrupting sessions whose owner was lost: at once when its stream breaks, or when its lease runs out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use shim_proto::checkpoint::v1::SessionStatus;
+use shim_runtime::lifecycle::Shutdown;
+use uuid::Uuid;
+
+use super::{Lease, Leases, evidence};
+use crate::domain::cause::{StreamEnd, diagnose};
+use crate::error::Error;
+use crate::metrics;
+use crate::store::{Store, sessions};
+
+/// How late an expired lease may be noticed.
+const CHECK_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Gives every session that was active when the service last stopped one lease to come back in; those of another
+/// boot are interrupted at once.
+///
+/// # Errors
+/// If the database cannot be read.
+pub(crate) async fn inherit_active(store: &Store, leases: &Leases) -> Result<(), Error> {
+    for stored in store.read(sessions::active).await? {
+        let Ok(id) = Uuid::parse_str(&stored.session.id) else {
+            continue;
+        };
+        let client = stored.session.client.clone().unwrap_or_default();
+        leases.inherit(id, stored.session.epoch, client);
+        let lease = leases.lock().get(&id).cloned();
+        if let Some(lease) =
+            lease.filter(|lease| evidence::collect(lease, StreamEnd::Silent).rebooted)
+        {
+            leases.remove(id);
+            interrupt(store, id, &lease, StreamEnd::NeverReturned).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Interrupts sessions whose leases run out, until the shutdown begins. Failures are logged and tried again: the
+/// session stays active in the database, and the next start of the service inherits it.
+pub(crate) async fn run(store: Store, leases: Arc<Leases>, shutdown: Shutdown) {
+    let mut tick = tokio::time::interval(CHECK_INTERVAL);
+    loop {
+        tokio::select! {
+            () = shutdown.wait() => return,
+            _ = tick.tick() => {}
+        }
+        for (session, lease) in leases.take_expired() {
+            if let Err(error) = interrupt(&store, session, &lease, StreamEnd::Silent).await {
+                tracing::warn!(%session, %error, "an expired session could not be interrupted; trying again");
+                leases.inherit(session, lease.epoch, lease.client);
+            }
+        }
+    }
+}
+
+/// Handles the end of an owner's stream.
+pub(crate) async fn handle_stream_end(
+    store: &Store,
+    leases: &Leases,
+    session: Uuid,
+    stream: Uuid,
+    stream_end: StreamEnd,
+) {
+    if stream_end == StreamEnd::Broken {
+        let Some(lease) = leases.find_by_stream(session, stream) else {
+            return;
+        };
+        if evidence::gateway_survives(&lease).await == Some(true) {
+            // The connection broke, not the owner: it has the rest of its lease to come back.
+            leases.clear_stream(session, stream);
+            return;
+        }
+    }
+    let Some(lease) = leases.release(session, stream) else {
+        return;
+    };
+    if let Err(error) = interrupt(store, session, &lease, stream_end).await {
+        tracing::warn!(%session, %error, "a lost session could not be interrupted; its lease will");
+        leases.inherit(session, lease.epoch, lease.client);
+    }
+}
+
+async fn interrupt(
+    store: &Store,
+    session: Uuid,
+    lease: &Lease,
+    stream_end: StreamEnd,
+) -> Result<(), Error> {
+    let found = evidence::collect(lease, stream_end);
+    let epoch = lease.epoch;
+    let interruption = diagnose(&found, store.now());
+    let cause = interruption.cause();
+    let interrupted = store
+        .write(0, move |db, now| {
+            let mut stored = match sessions::find(db, session) {
+                Err(Error::SessionNotFound(_)) => return Ok(false),
+                other => other?,
+            };
+            if stored.session.epoch != epoch || stored.session.status() != SessionStatus::Active {
+                return Ok(false);
+            }
+            stored.session.status = SessionStatus::Interrupted.into();
+            stored.session.interruption = Some(interruption);
+            sessions::update(db, &mut stored, now)?;
+            Ok(true)
+        })
+        .await?;
+    if interrupted {
+        if stream_end == StreamEnd::Silent {
+            metrics::record_lease_expiry();
+        }
+        // Who has not come back since a restart was never heard by this process.
+        metrics::record_interruption(cause, (!lease.inherited).then(|| lease.last_seen.elapsed()));
+        tracing::info!(%session, cause = cause.as_str_name(), "a session was interrupted");
+    }
+    Ok(())
+}

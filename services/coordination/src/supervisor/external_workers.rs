@@ -1,0 +1,43 @@
+//! Other programs' workers: what they did is read in BullMQ's events, queue by queue.
+
+use std::time::Duration;
+
+use shim_store::{Error, Store};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use crate::log_once::LogOnce;
+
+/// How often BullMQ's events are read.
+const FOLLOW_EVERY: Duration = Duration::from_millis(200);
+/// How often BullMQ is made to forget.
+const TRIM_EVERY: Duration = Duration::from_secs(10);
+
+/// Follows all queues, until it is dropped.
+pub(super) async fn run(store: &Store) {
+    let (mut tick, mut log) = (interval(FOLLOW_EVERY), LogOnce::default());
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut trimmed_at: Option<Instant> = None;
+    loop {
+        tick.tick().await;
+        let is_trim_due = trimmed_at.is_none_or(|at| at.elapsed() > TRIM_EVERY);
+        if is_trim_due {
+            trimmed_at = Some(Instant::now());
+        }
+        log.record(
+            "cannot follow BullMQ",
+            follow_queues(store, is_trim_due).await,
+        );
+    }
+}
+
+/// Goes through all queues, though some of them fail; the first failure is told.
+async fn follow_queues(store: &Store, trims: bool) -> Result<(), Error> {
+    let mut outcome = Ok(());
+    for class in store.tasks.classes().await? {
+        outcome = outcome.and(store.tasks.follow(&class.name).await);
+        if trims {
+            outcome = outcome.and(store.tasks.trim(&class.name).await);
+        }
+    }
+    outcome
+}

@@ -1,0 +1,29 @@
+//! How the stories are told: numbered titles, what was received, and claims that must hold.
+
+use std::io::Write;
+
+use crate::error::CliError;
+use crate::output::text::printable;
+
+/// The next part of the story.
+pub(super) fn title(out: &mut dyn Write, number: u32, text: &str) -> Result<(), CliError> {
+    writeln!(out, "\n{number}. {text}")?;
+    Ok(out.flush()?)
+}
+
+/// Something received, marked as such.
+pub(super) fn quote(out: &mut dyn Write, text: &str) -> Result<(), CliError> {
+    for line in printable(text).lines() {
+        writeln!(out, "   | {line}")?;
+    }
+    Ok(out.flush()?)
+}
+
+/// Ends the story if what it claims is not so.
+pub(super) fn ensure(claim: bool, what: &str) -> Result<(), CliError> {
+    if claim {
+        Ok(())
+    } else {
+        Err(CliError::new(format!("this did not hold: {what}")))
+    }
+}

@@ -1,0 +1,165 @@
+//! Whether windows and workers can work together: the way to Redis, the queues, the worker service and its programs.
+
+use shim_proto::worker::v1::GetWorkerHealthRequest;
+use shim_runtime::client::Endpoint;
+use shim_runtime::service_error::decode;
+use shim_worker::ExecutorConfig;
+use shim_worker::executor::find_program;
+use tonic::{Code, Status};
+
+use super::Check;
+use crate::config::Config;
+use crate::connection::{Coordination, coordination_at, request, worker_host_at};
+use crate::error::CliError;
+use crate::output::text::count;
+use crate::up::redis;
+use crate::{tasks, workers};
+
+const RESTART: &str = "restart it: `shim down && shim up --detach`";
+
+/// The coordination service at `endpoint` and its queues. Only the service is asked: it knows the way to Redis, and
+/// whether it can be used.
+pub(super) async fn coordination(config: &Config, endpoint: &Endpoint) -> Vec<Check> {
+    let name = "coordination";
+    let mut service = match coordination_at(config, endpoint) {
+        Ok(service) => service,
+        Err(failure) => {
+            return vec![Check::fail(
+                name,
+                failure.to_string(),
+                "correct auth.token_file",
+            )];
+        }
+    };
+    match workers::page(&mut service).await {
+        Ok(workers) => {
+            let workers = count(u64::try_from(workers.len()).unwrap_or(u64::MAX), "worker");
+            let detail = format!("{endpoint} answers with its Redis; {workers}");
+            vec![Check::ok(name, detail), queues(&mut service).await]
+        }
+        Err(status) => vec![refused(name, endpoint, status)],
+    }
+}
+
+fn refused(name: &'static str, endpoint: &Endpoint, status: Status) -> Check {
+    let reason = decode(&status).reason;
+    let outdated = status.code() == Code::Unimplemented;
+    let detail = format!("{endpoint}: {}", CliError::from(status));
+    match reason.as_str() {
+        "NO_REDIS" => Check::warn(name, detail, redis::REMEDY),
+        "STORE_UNAVAILABLE" => Check::fail(
+            name,
+            detail,
+            "see that Redis runs and redis_url, redis.ca_file and the password are right",
+        ),
+        _ if outdated => Check::fail(name, detail, RESTART),
+        _ => Check::fail(name, detail, "look at the service's log"),
+    }
+}
+
+async fn queues(service: &mut Coordination) -> Check {
+    let name = "tasks";
+    let health = match tasks::health(service).await {
+        Ok(health) => health,
+        Err(status) => {
+            let remedy = if status.code() == Code::Unimplemented {
+                RESTART
+            } else {
+                "look at the service's log"
+            };
+            return Check::fail(name, CliError::from(status).to_string(), remedy);
+        }
+    };
+    let warnings = tasks::warnings(&health);
+    if warnings.is_empty() {
+        return Check::ok(name, tasks::summary(&health));
+    }
+    let remedy = "`shim tasks health` shows what waits, `shim workers list` who could take it";
+    Check::warn(name, warnings.join("; "), remedy)
+}
+
+/// The worker service at `endpoint`.
+pub(super) async fn worker_host(config: &Config, endpoint: &Endpoint) -> Check {
+    let name = "worker";
+    let mut host = match worker_host_at(config, endpoint) {
+        Ok(host) => host,
+        Err(failure) => return Check::fail(name, failure.to_string(), "correct auth.token_file"),
+    };
+    let asked = request(GetWorkerHealthRequest::default());
+    match host.get_worker_health(asked).await {
+        Ok(response) => {
+            let number = u64::try_from(response.into_inner().workers.len()).unwrap_or(u64::MAX);
+            let detail = format!("{endpoint} answers; {} of its own", count(number, "worker"));
+            Check::ok(name, detail)
+        }
+        Err(status) => refused(name, endpoint, status),
+    }
+}
+
+/// The configured executors, and whether their programs can be run.
+pub(super) fn executors(config: &Config) -> Vec<Check> {
+    let executors = &config.worker.executors;
+    if executors.is_empty() {
+        return vec![Check::ok(
+            "executors",
+            "none are configured (worker.executors): tasks are done by Claude windows",
+        )];
+    }
+    executors.values().map(executor).collect()
+}
+
+fn executor(executor: &ExecutorConfig) -> Check {
+    let ExecutorConfig {
+        name,
+        kind,
+        capacity,
+        program,
+        ..
+    } = executor;
+    match find_program(program) {
+        Ok(file) => {
+            let tasks = count((*capacity).into(), "task");
+            let detail = format!("{name}: {kind} {}, {tasks} at once", file.display());
+            Check::ok("executor", detail)
+        }
+        Err(why) => Check::fail(
+            "executor",
+            format!("{name}: {why}"),
+            format!("install it, or correct worker.executors.{name}.program"),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::Verdict;
+    use shim_worker::ExecutorKind;
+    use std::time::Duration;
+
+    #[test]
+    fn an_executor_without_a_program_is_found() {
+        let mut config = ExecutorConfig {
+            name: "shell".into(),
+            kind: ExecutorKind::Command,
+            program: "sh".into(),
+            args: Vec::new(),
+            allow_args: false,
+            capabilities: Vec::new(),
+            capacity: 2,
+            working_dir: None,
+            timeout: Duration::from_secs(60),
+            env: Vec::new(),
+        };
+        let check = executor(&config);
+        assert_eq!(check.verdict, Verdict::Ok);
+        assert!(
+            check.detail.starts_with("shell: command /")
+                && check.detail.ends_with("2 tasks at once")
+        );
+        config.program = "no-such-program-here".into();
+        let check = executor(&config);
+        assert_eq!(check.verdict, Verdict::Fail);
+        assert_eq!(check.detail, "shell: no-such-program-here is not on PATH");
+    }
+}

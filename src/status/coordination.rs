@@ -1,0 +1,171 @@
+//! How the windows and workers of the local stack work together, in a few figures.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+use shim_proto::coordination::v1::{QueueHealthResponse, WorkerState};
+use shim_proto::worker::v1::GetWorkerHealthRequest;
+use shim_runtime::client::Endpoint;
+use shim_runtime::service_error::decode;
+
+use crate::config::Config;
+use crate::connection::{self, Coordination, request};
+use crate::error::CliError;
+use crate::output::text::count;
+use crate::{tasks, workers};
+
+/// How the windows work together.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct CoordinationStatus {
+    /// Whether the service has its Redis.
+    ready: bool,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(skip)]
+    explanation: String,
+    /// The workers that live.
+    workers: usize,
+    /// Those of them that have no room.
+    busy: usize,
+    /// Those that run in this stack.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hosted: Option<usize>,
+    /// What is in the queues.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tasks: Option<QueueStatus>,
+}
+
+/// All queues together.
+#[derive(Debug, Serialize)]
+struct QueueStatus {
+    waiting: u64,
+    delayed: u64,
+    running: u64,
+    awaiting_approval: u64,
+    dead_letters: u64,
+    /// What somebody should do something about.
+    warnings: Vec<String>,
+    #[serde(skip)]
+    summary: String,
+}
+
+impl CoordinationStatus {
+    /// Asks the services at `endpoint`, which is the stack's for all of them.
+    pub(super) async fn gather(config: &Config, endpoint: &Endpoint) -> Result<Self, CliError> {
+        let mut service = connection::coordination_at(config, endpoint)?;
+        let workers = match workers::page(&mut service).await {
+            Ok(workers) => workers,
+            Err(status) => {
+                return Ok(Self {
+                    reason: Some(decode(&status).reason),
+                    explanation: CliError::from(status).to_string(),
+                    ..Self::default()
+                });
+            }
+        };
+        let (hosted, tasks) = tokio::join!(hosted(config, endpoint), queues(&mut service));
+        let is_busy = |state| state == WorkerState::Busy;
+        Ok(Self {
+            ready: true,
+            busy: workers
+                .iter()
+                .filter(|worker| is_busy(worker.state()))
+                .count(),
+            workers: workers.len(),
+            hosted,
+            tasks,
+            ..Self::default()
+        })
+    }
+
+    pub(super) fn print(&self, out: &mut dyn Write) -> io::Result<()> {
+        if self.reason.is_some() {
+            return writeln!(out, "team      not now: {}", self.explanation);
+        }
+        let workers = count(u64::try_from(self.workers).unwrap_or(u64::MAX), "worker");
+        let hosted = match self.hosted {
+            None | Some(0) => String::new(),
+            Some(number) => format!(", {number} of this stack"),
+        };
+        writeln!(
+            out,
+            "team      ready: state, locks, files and messages; {workers} ({} busy{hosted})",
+            self.busy
+        )?;
+        let Some(queues) = &self.tasks else {
+            return Ok(());
+        };
+        writeln!(out, "tasks     {}", queues.summary)?;
+        for warning in &queues.warnings {
+            writeln!(out, "          warning: {warning}")?;
+        }
+        Ok(())
+    }
+}
+
+/// How many workers the stack runs itself.
+async fn hosted(config: &Config, endpoint: &Endpoint) -> Option<usize> {
+    let mut host = connection::worker_host_at(config, endpoint).ok()?;
+    let asked = request(GetWorkerHealthRequest::default());
+    let response = host.get_worker_health(asked).await.ok()?.into_inner();
+    Some(response.workers.len())
+}
+
+async fn queues(service: &mut Coordination) -> Option<QueueStatus> {
+    tasks::health(service)
+        .await
+        .ok()
+        .map(|it| QueueStatus::of(&it))
+}
+
+impl QueueStatus {
+    fn of(health: &QueueHealthResponse) -> Self {
+        let queues = || health.queues.iter();
+        Self {
+            waiting: queues().map(|queue| queue.waiting).sum(),
+            delayed: queues().map(|queue| queue.delayed).sum(),
+            running: queues().map(|queue| queue.active).sum(),
+            awaiting_approval: health.awaiting_approval,
+            dead_letters: health.dead_letters,
+            warnings: tasks::warnings(health),
+            summary: tasks::summary(health),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use shim_proto::coordination::v1::QueueReport;
+
+    #[test]
+    fn the_queues_are_told_in_a_line_with_what_needs_a_look() {
+        let health = QueueHealthResponse {
+            queues: vec![QueueReport {
+                waiting: 3,
+                starving: true,
+                ..QueueReport::default()
+            }],
+            ..QueueHealthResponse::default()
+        };
+        let coordination = CoordinationStatus {
+            ready: true,
+            workers: 2,
+            hosted: Some(1),
+            tasks: Some(QueueStatus::of(&health)),
+            ..CoordinationStatus::default()
+        };
+        let mut text = Vec::new();
+        coordination.print(&mut text).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        assert!(
+            text.contains("2 workers (0 busy, 1 of this stack)\ntasks     3 waiting, 0 running\n")
+        );
+        assert!(
+            text.contains("warning: 3 tasks wait for any worker"),
+            "{text}"
+        );
+    }
+}

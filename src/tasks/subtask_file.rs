@@ -1,0 +1,91 @@
+//! The parts of a job as somebody wrote them down: a JSON list of subtasks of the contract, whose executors may be named
+//! as on the command line.
+
+use std::io::Read;
+
+use clap::ValueEnum;
+use serde_json::{Value, json};
+use shim_proto::coordination::v1::{SubmitTaskRequest, Subtask, WorkerKind};
+
+use super::labels::Executor;
+use crate::error::CliError;
+use crate::output::json;
+
+const FORM: &str = r#"write a list: [{"key": "parse", "goal": "...", "files": ["src/parse/**"]}, {"key": "test", "goal": "...", "depends_on": ["parse"]}]"#;
+
+/// Reads the subtasks of a file, or of stdin for `-`.
+///
+/// # Errors
+/// If it cannot be read, or is no such list.
+pub(super) fn read(file: &str) -> Result<Vec<Subtask>, CliError> {
+    let text = if file == "-" {
+        let mut piped = String::new();
+        std::io::stdin().read_to_string(&mut piped).map(|_| piped)
+    } else {
+        std::fs::read_to_string(file)
+    };
+    let text = text.map_err(|e| CliError::from(e).while_doing(format!("cannot read {file}")))?;
+    parse(&text).map_err(|failure| {
+        failure
+            .while_doing(format!("{file} is no list of subtasks"))
+            .hint(FORM)
+    })
+}
+
+/// Unknown fields are refused, so that a misspelt one is not silently left out.
+fn parse(text: &str) -> Result<Vec<Subtask>, CliError> {
+    let wrong = |e: serde_json::Error| CliError::new(e.to_string());
+    let mut parts: Vec<Value> = serde_json::from_str(text).map_err(wrong)?;
+    for part in &mut parts {
+        if let Some(executor) = part.pointer_mut("/requirements/executor") {
+            expand_executor(executor);
+        }
+    }
+    let request = json!({ "subtasks": parts }).to_string();
+    Ok(json::read::<SubmitTaskRequest>(&request)?.subtasks)
+}
+
+/// `"agent"` is `WORKER_KIND_AGENT` in canonical JSON.
+fn expand_executor(executor: &mut Value) {
+    let named = executor.as_str();
+    if let Some(short) = named.and_then(|name| Executor::from_str(name, true).ok()) {
+        *executor = WorkerKind::from(short).as_str_name().into();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn subtasks_are_read_as_people_write_them() {
+        let parts = parse(
+            r#"[
+                {"key": "parse", "goal": "g", "files": ["src/**"], "timeout": "90s", "weight": 2},
+                {"key": "test", "goal": "h", "depends_on": ["parse"],
+                 "requirements": {"executor": "agent", "capabilities": ["rust"]},
+                 "payload": {"args": ["-q"]}, "approval": {"beforeResult": true}}
+            ]"#,
+        )
+        .unwrap();
+        assert_eq!(parts[0].timeout.unwrap().seconds, 90);
+        assert_eq!(parts[1].depends_on, ["parse"]);
+        let asked = parts[1].requirements.as_ref().unwrap();
+        assert_eq!(asked.executor(), WorkerKind::Agent);
+        assert!(parts[1].approval.unwrap().before_result);
+    }
+
+    #[test]
+    fn what_is_no_list_of_subtasks_is_refused() {
+        for wrong in [
+            "",
+            "{}",
+            "[1]",
+            r#"[{"key": "a", "gaol": "misspelt"}]"#,
+            r#"[{"key": "a", "requirements": {"executor": "nobody"}}]"#,
+        ] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}
