@@ -12,6 +12,7 @@ use prost_types::{Duration as ProtoDuration, Struct, Value};
 use tonic::Status;
 use uuid::Uuid;
 
+use crate::ids::Id;
 use crate::service_error::Violations;
 
 /// Items of any list, unless its own rule is tighter.
@@ -82,6 +83,17 @@ impl Fields {
             );
             Uuid::nil()
         })
+    }
+
+    /// A required id of a session, checkpoint, task, worker or lease; the nil one stands in for a wrong one until
+    /// [`Fields::finish`] refuses.
+    pub fn id<T: Id>(&mut self, field: &str, text: &str) -> T {
+        T::from(self.uuid(field, text))
+    }
+
+    /// An id, or nothing.
+    pub fn optional_id<T: Id>(&mut self, field: &str, text: &str) -> Option<T> {
+        self.optional_uuid(field, text).map(T::from)
     }
 
     /// A UUID, or nothing.

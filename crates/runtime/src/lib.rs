@@ -4,6 +4,8 @@
 //! [`server`], calls through [`client`], and speaks of failures in the words of [`service_error`].
 
 pub mod auth;
+pub mod background;
+pub mod backoff;
 mod body_hook;
 pub mod client;
 mod codes;
@@ -12,6 +14,7 @@ mod contract;
 pub mod fields;
 mod file_fingerprint;
 pub mod free_form;
+pub mod ids;
 pub mod labels;
 pub mod lifecycle;
 pub mod limits;

@@ -1,14 +1,22 @@
 //! The end of a process: one token that everything waits on, raised by SIGINT or SIGTERM alike.
 
-use tokio::signal::unix::{SignalKind, signal};
+use std::sync::{Arc, OnceLock};
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 /// Exit code after a second signal cut the drain short.
 const EXIT_FORCED: i32 = 130;
 
 /// Tells every part of a process to drain. Clones share one state.
 #[derive(Debug, Clone, Default)]
-pub struct Shutdown(CancellationToken);
+pub struct Shutdown {
+    token: CancellationToken,
+    failure: Arc<OnceLock<String>>,
+    /// Listens for signals as long as a clone lives.
+    _signals: Option<Arc<AbortOnDropHandle<()>>>,
+}
 
 impl Shutdown {
     /// A shutdown that begins only when [`Shutdown::begin`] is called.
@@ -22,40 +30,57 @@ impl Shutdown {
     /// # Errors
     /// If the signal handlers cannot be installed.
     pub fn on_signals() -> std::io::Result<Self> {
-        let shutdown = Self::new();
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        let begun = shutdown.clone();
-        tokio::spawn(async move {
-            loop {
-                tokio::select! {
-                    _ = interrupt.recv() => {}
-                    _ = terminate.recv() => {}
-                }
-                if begun.is_begun() {
-                    tracing::warn!("second signal: leaving without draining");
-                    std::process::exit(EXIT_FORCED);
-                }
-                tracing::info!("draining; a second signal leaves at once");
-                begun.begin();
-            }
-        });
-        Ok(shutdown)
+        let interrupt = signal(SignalKind::interrupt())?;
+        let terminate = signal(SignalKind::terminate())?;
+        let token = CancellationToken::new();
+        let listening = tokio::spawn(listen(interrupt, terminate, token.clone()));
+        Ok(Self {
+            token,
+            failure: Arc::default(),
+            _signals: Some(Arc::new(AbortOnDropHandle::new(listening))),
+        })
+    }
+
+    /// Begins the shutdown because something broke; the process drains and exits with a failure. The first reason stays.
+    pub fn fail(&self, reason: String) {
+        let _ = self.failure.set(reason);
+        self.begin();
+    }
+
+    /// What broke, if the shutdown began with [`Shutdown::fail`].
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        self.failure.get().cloned()
     }
 
     /// Begins the shutdown; later calls change nothing.
     pub fn begin(&self) {
-        self.0.cancel();
+        self.token.cancel();
     }
 
     /// Waits until the shutdown begins.
     pub async fn wait(&self) {
-        self.0.cancelled().await;
+        self.token.cancelled().await;
     }
 
     /// Whether it has begun.
     #[must_use]
     pub fn is_begun(&self) -> bool {
-        self.0.is_cancelled()
+        self.token.is_cancelled()
+    }
+}
+
+async fn listen(mut interrupt: Signal, mut terminate: Signal, token: CancellationToken) {
+    loop {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        if token.is_cancelled() {
+            tracing::warn!("second signal: leaving without draining");
+            std::process::exit(EXIT_FORCED);
+        }
+        tracing::info!("draining; a second signal leaves at once");
+        token.cancel();
     }
 }

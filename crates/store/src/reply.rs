@@ -1,6 +1,7 @@
 //! What a script answered: a status, then values in the order the script documents.
 
 use redis::{FromRedisValue, Value};
+use serde::de::DeserializeOwned;
 
 use crate::error::Error;
 
@@ -32,6 +33,18 @@ impl Reply {
     pub(crate) fn take_last<T: FromRedisValue>(&mut self) -> Result<T, Error> {
         let last = self.values.next_back();
         fitting(last)
+    }
+
+    /// The named fields of an answer that was made with `reply`, or of a refusal.
+    ///
+    /// # Errors
+    /// `Defect` if a field is missing or is something else: the script and its reader do not fit.
+    pub(crate) fn fields<T: DeserializeOwned>(&mut self) -> Result<T, Error> {
+        let packed: Vec<u8> = self.take()?;
+        rmp_serde::from_slice(&packed).map_err(|error| {
+            tracing::error!(%error, "a script's answer does not fit its reader");
+            Error::Defect
+        })
     }
 
     /// What is left.

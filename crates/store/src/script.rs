@@ -4,11 +4,15 @@
 //! may run on a full Redis: only one that writes nothing, or frees more than it takes, may.
 
 use redis::{FromRedisValue, RedisResult, ToRedisArgs, Value};
+use serde::Serialize;
 
 use super::connection::LiveConnection;
 
 /// What every script starts with.
 const PRELUDE: &str = include_str!("lua/prelude.lua");
+
+/// How a script with named arguments reads them.
+const ARGUMENTS: &str = "local args = cmsgpack.unpack(ARGV[1])";
 
 /// What a script may do (the flags of Redis 7, <https://redis.io/docs/latest/develop/programmability/eval-intro/>).
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +42,12 @@ impl Script {
         )))
     }
 
+    /// The script with the prelude before it, whose arguments and answers have names: it reads `args.name`, and answers
+    /// with `reply`.
+    pub(crate) fn named(effect: Effect, body: &str) -> Self {
+        Self::new(effect, &format!("{ARGUMENTS}\n{body}"))
+    }
+
     /// Begins a call.
     pub(crate) fn call(&self) -> Call<'_> {
         Call(self.0.prepare_invoke())
@@ -57,6 +67,19 @@ impl Call<'_> {
     /// Adds an argument: `ARGV[i]`.
     pub(crate) fn arg(mut self, arg: impl ToRedisArgs) -> Self {
         self.0.arg(arg);
+        self
+    }
+
+    /// Adds the arguments of a script made by [`Script::named`]: a struct, whose fields are the names. `None` is left out,
+    /// so that the script sees nil.
+    pub(crate) fn args(mut self, args: &impl Serialize) -> Self {
+        match rmp_serde::to_vec_named(args) {
+            Ok(packed) => {
+                self.0.arg(packed);
+            }
+            // The script then refuses to run.
+            Err(error) => tracing::error!(%error, "arguments of a script cannot be packed"),
+        }
         self
     }
 

@@ -78,6 +78,8 @@ pub const METRICS: &[Metric] = metrics! {
         "shim_process_open_fds" Gauge Count [] "File descriptors that are open; on Linux."
         "shim_process_start_time_seconds" Gauge Seconds [] "When the process began, in Unix time; on Linux."
         "shim_redactions_total" Counter Count ["rule"] "Secrets taken out before a text was written, by the rule that found them."
+        "shim_background_tasks" Gauge Count ["task"] "Background tasks that run, by their name."
+        "shim_background_task_panics_total" Counter Count ["task"] "Background tasks that panicked, by their name."
     }
     "every server" {
         "shim_rpc_server_duration_seconds" Histogram Seconds ["rpc_service", "rpc_method"] "From a call's arrival to its answer, streams to their first answer."

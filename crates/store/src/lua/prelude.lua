@@ -1,5 +1,8 @@
 -- What every script may use. A script answers {'OK', ...}, {'SAME', ...} if it did so before, or {REFUSAL, ...}.
 
+-- What a script with named arguments ends with: a status, and the answer's named fields.
+local function reply(status, fields) return {status, cmsgpack.pack(fields or {})} end
+
 -- Milliseconds since the Unix epoch by Redis's clock, which leases and lifetimes are measured by.
 local function now_ms()
   local time = redis.call('TIME')
