@@ -47,7 +47,7 @@ pub(super) async fn handle(
         },
         purpose: request.purpose,
         ttl,
-        fence: request.fence,
+        fence: request.fence.map(Into::into),
     };
     let lease = match wait {
         Duration::ZERO => match api

@@ -118,7 +118,7 @@ impl WorkerPool {
         if self.workers().contains_key(id) {
             return Ok(true);
         }
-        let worker = self.store.registry.get(id).await?;
+        let worker = self.registry_entry(id).await?;
         Ok(worker.is_some_and(|worker| worker.state() == WorkerState::Stopped))
     }
 
@@ -176,8 +176,16 @@ impl WorkerPool {
         Ok(pooled.registered())
     }
 
+    /// A worker as the registry has it; text that is no id names none.
+    async fn registry_entry(&self, id: &str) -> Result<Option<Registered>, Error> {
+        match id.parse() {
+            Ok(id) => self.store.registry.get(id).await,
+            Err(_) => Ok(None),
+        }
+    }
+
     async fn stopped_worker(&self, id: &str) -> Result<Registered, Error> {
-        let worker = self.store.registry.get(id).await?;
+        let worker = self.registry_entry(id).await?;
         worker
             .filter(|worker| worker.state() == WorkerState::Stopped)
             .ok_or_else(|| Error::WorkerNotFound(id.to_owned()))

@@ -4,8 +4,10 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use shim_proto::coordination::v1::{HeartbeatRequest, Task, TaskError, TaskResult, Usage, Worker};
+use shim_proto::coordination::v1::{Task, TaskError, TaskResult, Usage, Worker};
+use shim_runtime::ids::Epoch;
 use shim_runtime::{redact, trace};
+use shim_store::registry::Heartbeat;
 use shim_store::tasks::{Claimed, ProgressReport};
 use shim_store::{Error, IdempotencyKey, Store};
 use tokio::sync::Mutex as AsyncMutex;
@@ -317,12 +319,15 @@ impl TaskBackend for RedisTaskBackend {
     async fn heartbeat(&self, heartbeat: &HeartbeatStatus) {
         let worker = self.registered();
         let epoch = worker.epoch;
-        let heartbeat = HeartbeatRequest {
-            worker_id: worker.worker_id,
-            epoch,
+        let Ok(worker_id) = worker.worker_id.parse() else {
+            return;
+        };
+        let heartbeat = Heartbeat {
+            worker_id,
+            epoch: Epoch(epoch),
             running: heartbeat.running,
-            state: heartbeat.state.into(),
-            health: heartbeat.health.into(),
+            state: heartbeat.state,
+            health: heartbeat.health,
             detail: redact::text(&heartbeat.detail).into_owned(),
         };
         let dead_after = self.store.registry_config().dead_after;
@@ -340,12 +345,15 @@ impl TaskBackend for RedisTaskBackend {
 
     async fn deregister(&self, reason: &str) {
         let worker = self.registered();
+        let Ok(worker_id) = worker.worker_id.parse() else {
+            return;
+        };
         let registry = &self.store.registry;
         let left = registry
             .deregister(
                 &IdempotencyKey::fresh(),
-                &worker.worker_id,
-                worker.epoch,
+                worker_id,
+                Epoch(worker.epoch),
                 &redact::text(reason),
             )
             .await;

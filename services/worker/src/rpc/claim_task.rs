@@ -46,8 +46,9 @@ pub(super) async fn handle(
 
 /// The worker, if it lives at this epoch and takes tasks.
 async fn registered(api: &Api, worker_id: &str, epoch: u64) -> Result<Worker, Error> {
-    let worker = api.store.registry.get(worker_id).await?;
-    let worker = worker.ok_or_else(|| Error::WorkerNotFound(worker_id.to_owned()))?;
+    let unknown = || Error::WorkerNotFound(worker_id.to_owned());
+    let id = worker_id.parse().map_err(|_| unknown())?;
+    let worker = api.store.registry.get(id).await?.ok_or_else(unknown)?;
     let stale = |what: String| Error::StaleWorker {
         worker: worker_id.to_owned(),
         epoch,
