@@ -114,3 +114,13 @@ pub async fn run(
     service.register(server).serve(listeners, shutdown).await?;
     Ok(())
 }
+
+impl shim_runtime::service::Service for Service {
+    fn register(&self, server: Server) -> Server {
+        Self::register(self, server)
+    }
+
+    fn drain(&self) -> shim_runtime::service::BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
+}
