@@ -15,10 +15,11 @@ mod spans;
 
 use std::sync::Arc;
 
+use shim_proto::limits::MAX_MESSAGE_BYTES;
 use shim_proto::worker::v1::worker_service_server::WorkerServiceServer;
 use shim_runtime::client::Channel;
 use shim_runtime::lifecycle::Shutdown;
-use shim_runtime::server::{Listeners, MAX_MESSAGE_BYTES, ServeError, Server};
+use shim_runtime::server::{Listeners, ServeError, Server};
 use shim_store::{Error, IdempotencyKey, RedisConnection, Store};
 use tonic::server::NamedService;
 

@@ -94,11 +94,7 @@ pub(crate) fn approval(word: Option<&str>) -> Option<ApprovalGates> {
 
 /// What a worker hears whose claim does not stand any more.
 pub(crate) fn task_lost(task_id: &str, status: &Status) -> String {
-    let decoded = decode(status);
-    let why = match &decoded.remedy {
-        Some(remedy) => decoded.message.replace(&format!("; {remedy}"), ""),
-        None => decoded.message,
-    };
+    let why = decode(status).message;
     format!(
         "{why}: stop working on task {task_id}, reports on it are refused; shim_worker_task action=claim takes the \
          next one"

@@ -12,7 +12,7 @@ mod status;
 mod submit;
 mod wait;
 
-use shim_runtime::service_error::BAD_REQUEST;
+use shim_proto::reasons::BAD_REQUEST;
 use tonic::Status;
 
 use super::{Hints, ToolCall, ToolOutput, ToolSpec, output};

@@ -8,8 +8,8 @@ use shim_proto::coordination::v1::{
     FileHint, ListWorkersRequest, Requirements, SubmitTaskRequest, SubmitTaskResponse, Subtask,
     Task, TaskState, WorkerKind,
 };
+use shim_proto::reasons::BAD_REQUEST;
 use shim_runtime::free_form;
-use shim_runtime::service_error::BAD_REQUEST;
 
 use super::super::{ToolCall, ToolOutput};
 use super::{incomplete, missing_task, to_error};

@@ -1,7 +1,7 @@
 //! ReleaseFiles: gives leases on files back, those named or all of a holder's.
 
 use shim_proto::coordination::v1::{ReleaseFilesRequest, ReleaseFilesResponse};
-use shim_runtime::fields::MAX_LIST;
+use shim_proto::limits::MAX_LIST;
 use shim_store::IdempotencyKey;
 use tonic::Status;
 
