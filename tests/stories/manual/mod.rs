@@ -1,6 +1,7 @@
 //! The operator's book, `docs/operator.md`: its commands are run as they stand, and its tables are held against the code.
 
 mod commands;
+mod references;
 mod tables;
 
 use std::path::{Path, PathBuf};
