@@ -13,6 +13,7 @@ pub mod domain;
 mod error;
 mod fence;
 pub mod files;
+pub mod health;
 mod idempotency;
 pub mod inbox;
 mod json;

@@ -5,7 +5,7 @@ use shim_runtime::ids::Epoch;
 use shim_store::IdempotencyKey;
 use tonic::Status;
 
-use super::Api;
+use super::api::Api;
 use super::fields::Fields;
 use super::worker_fields::MAX_DETAIL_BYTES;
 

@@ -6,7 +6,7 @@ use shim_store::registry::Heartbeat;
 use shim_store::timestamp;
 use tonic::Status;
 
-use super::Api;
+use super::api::Api;
 use super::fields::Fields;
 use super::worker_fields::MAX_DETAIL_BYTES;
 

@@ -5,7 +5,7 @@ use shim_runtime::ids::FencingToken;
 use shim_store::locks::LockOwnership;
 use tonic::Status;
 
-use super::Api;
+use super::api::Api;
 use super::fields::{Fields, MAX_ACTOR_BYTES};
 
 pub(super) async fn handle(
