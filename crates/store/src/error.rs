@@ -194,203 +194,63 @@ fn purpose_suffix(purpose: &str) -> String {
     }
 }
 
-impl Error {
-    fn status_parts(&self) -> (Code, &'static str, Option<&'static str>, Option<u64>) {
-        use Code::{
-            Aborted, FailedPrecondition, Internal, InvalidArgument, NotFound, ResourceExhausted,
-            Unavailable,
-        };
-        match self {
-            Self::NoRedis => (
-                Unavailable,
-                "NO_REDIS",
-                Some("install redis-server or set redis_url, then start the stack again"),
-                None,
-            ),
-            Self::Unavailable(_) => (
-                Unavailable,
-                "STORE_UNAVAILABLE",
-                Some("send the same request again after the delay given"),
-                Some(500),
-            ),
-            Self::Full => (
-                ResourceExhausted,
-                "STORE_FULL",
-                Some("raise Redis's maxmemory or delete state, then try again"),
-                Some(5_000),
-            ),
-            Self::Overloaded => (
-                ResourceExhausted,
-                "OVERLOADED",
-                Some("try again after the delay given"),
-                Some(100),
-            ),
-            Self::RequestIdReused => (
-                InvalidArgument,
-                "REQUEST_ID_REUSED",
-                Some("make a new id for every request"),
-                None,
-            ),
-            Self::StateNotFound { .. } => (
-                NotFound,
-                "STATE_NOT_FOUND",
-                Some("list what is there with ListState; entries go with their ttl"),
-                None,
-            ),
-            Self::VersionMismatch { .. } => (
-                Aborted,
-                "VERSION_MISMATCH",
-                Some("read it again, decide again, and write with its version"),
-                None,
-            ),
-            Self::StateTooLarge { .. } | Self::StateTooWide { .. } => (
-                InvalidArgument,
-                "STATE_TOO_LARGE",
-                Some("remove fields or use several entries"),
-                None,
-            ),
-            Self::StaleFence { .. } => (
-                FailedPrecondition,
-                "STALE_FENCE",
-                Some("acquire the lock again and use its new token"),
-                None,
-            ),
-            Self::LockHeld { .. } => (
-                Aborted,
-                "LOCK_HELD",
-                Some("try again later, or set wait"),
-                Some(250),
-            ),
-            Self::LockUndecided(_) => (
-                Unavailable,
-                "LOCK_UNDECIDED",
-                Some("send the same request again after the delay given"),
-                Some(250),
-            ),
-            Self::LockLost { .. } => (
-                FailedPrecondition,
-                "LOCK_LOST",
-                Some("acquire it again; what it guards may have changed"),
-                None,
-            ),
-            Self::FilesHeld(_) => (
-                Aborted,
-                "FILES_HELD",
-                Some("work on other files, set wait, or send the holder a message"),
-                Some(1_000),
-            ),
-            Self::LeaseLost(_) => (
-                FailedPrecondition,
-                "LEASE_LOST",
-                Some("acquire the files again; they may have changed"),
-                None,
-            ),
-            Self::TooManyLeases(_) => (
-                ResourceExhausted,
-                "TOO_MANY_LEASES",
-                Some("release leases, or use fewer and wider patterns"),
-                Some(5_000),
-            ),
-            Self::WorkerNotFound(_) => (
-                NotFound,
-                "WORKER_NOT_FOUND",
-                Some("register it, or list the workers with ListWorkers"),
-                None,
-            ),
-            Self::StaleWorker { .. } => (
-                FailedPrecondition,
-                "STALE_WORKER",
-                Some("register it again for a new epoch"),
-                None,
-            ),
-            Self::InboxFull(_) => (
-                ResourceExhausted,
-                "INBOX_FULL",
-                Some("its reader must acknowledge messages first"),
-                Some(5_000),
-            ),
-            Self::NoRecipients(_) => (
-                FailedPrecondition,
-                "NO_RECIPIENTS",
-                Some("see who can do what with ListWorkers"),
-                None,
-            ),
-            Self::TaskNotFound(_) => (
-                NotFound,
-                "TASK_NOT_FOUND",
-                Some(
-                    "list what is there with ListTasks; finished jobs are forgotten after a while",
-                ),
-                None,
-            ),
-            Self::StaleLease { .. } => (
-                FailedPrecondition,
-                "STALE_LEASE",
-                Some("stop working on it; nothing of this report was kept"),
-                None,
-            ),
-            Self::TaskNotAwaitingApproval { .. } => (
-                FailedPrecondition,
-                "TASK_NOT_AWAITING_APPROVAL",
-                Some("see where it is with GetTask"),
-                None,
-            ),
-            Self::TaskNotRetryable { .. } => (
-                FailedPrecondition,
-                "TASK_NOT_RETRYABLE",
-                Some("cancel it first, or submit it anew"),
-                None,
-            ),
-            Self::TooManyTasks => (
-                ResourceExhausted,
-                "TOO_MANY_TASKS",
-                Some("wait until jobs ended, or use fewer different requirements"),
-                Some(5_000),
-            ),
-            Self::NoRoom(_) => (
-                FailedPrecondition,
-                "NO_ROOM",
-                Some("complete, fail or release a task first"),
-                None,
-            ),
-            Self::ExecutorUnknown { .. } => (
-                InvalidArgument,
-                "EXECUTOR_UNKNOWN",
-                Some("name one of those, or add worker.executors.NAME to the configuration"),
-                None,
-            ),
-            Self::Queue(_) => (
-                Unavailable,
-                "QUEUE_UNAVAILABLE",
-                Some("send the same request again after the delay given"),
-                Some(500),
-            ),
-            Self::Stopping => (
-                Unavailable,
-                "STOPPING",
-                Some("try again when it is back"),
-                Some(1_000),
-            ),
-            Self::Defect => (
-                Internal,
-                "INTERNAL",
-                Some("report it with the service's log"),
-                None,
-            ),
-        }
-    }
-}
-
-impl From<Error> for Status {
-    fn from(error: Error) -> Self {
-        let (code, reason, remedy, retry_ms) = error.status_parts();
-        ServiceError {
-            code,
-            reason,
-            message: error.to_string(),
-            remedy: remedy.map(str::to_owned),
-            retry_after: retry_ms.map(Duration::from_millis),
-        }
-        .into()
-    }
+error_table! { Error,
+    NoRedis => Unavailable "NO_REDIS",
+        "install redis-server or set redis_url, then start the stack again";
+    Unavailable => Unavailable "STORE_UNAVAILABLE",
+        "send the same request again after the delay given", retry 500;
+    Full => ResourceExhausted "STORE_FULL",
+        "raise Redis's maxmemory or delete state, then try again", retry 5_000;
+    Overloaded => ResourceExhausted "OVERLOADED",
+        "try again after the delay given", retry 100;
+    RequestIdReused => InvalidArgument "REQUEST_ID_REUSED",
+        "make a new id for every request";
+    StateNotFound => NotFound "STATE_NOT_FOUND",
+        "list what is there with ListState; entries go with their ttl";
+    VersionMismatch => Aborted "VERSION_MISMATCH",
+        "read it again, decide again, and write with its version";
+    StateTooLarge | StateTooWide => InvalidArgument "STATE_TOO_LARGE",
+        "remove fields or use several entries";
+    StaleFence => FailedPrecondition "STALE_FENCE",
+        "acquire the lock again and use its new token";
+    LockHeld => Aborted "LOCK_HELD",
+        "try again later, or set wait", retry 250;
+    LockUndecided => Unavailable "LOCK_UNDECIDED",
+        "send the same request again after the delay given", retry 250;
+    LockLost => FailedPrecondition "LOCK_LOST",
+        "acquire it again; what it guards may have changed";
+    FilesHeld => Aborted "FILES_HELD",
+        "work on other files, set wait, or send the holder a message", retry 1_000;
+    LeaseLost => FailedPrecondition "LEASE_LOST",
+        "acquire the files again; they may have changed";
+    TooManyLeases => ResourceExhausted "TOO_MANY_LEASES",
+        "release leases, or use fewer and wider patterns", retry 5_000;
+    WorkerNotFound => NotFound "WORKER_NOT_FOUND",
+        "register it, or list the workers with ListWorkers";
+    StaleWorker => FailedPrecondition "STALE_WORKER",
+        "register it again for a new epoch";
+    InboxFull => ResourceExhausted "INBOX_FULL",
+        "its reader must acknowledge messages first", retry 5_000;
+    NoRecipients => FailedPrecondition "NO_RECIPIENTS",
+        "see who can do what with ListWorkers";
+    TaskNotFound => NotFound "TASK_NOT_FOUND",
+        "list what is there with ListTasks; finished jobs are forgotten after a while";
+    StaleLease => FailedPrecondition "STALE_LEASE",
+        "stop working on it; nothing of this report was kept";
+    TaskNotAwaitingApproval => FailedPrecondition "TASK_NOT_AWAITING_APPROVAL",
+        "see where it is with GetTask";
+    TaskNotRetryable => FailedPrecondition "TASK_NOT_RETRYABLE",
+        "cancel it first, or submit it anew";
+    TooManyTasks => ResourceExhausted "TOO_MANY_TASKS",
+        "wait until jobs ended, or use fewer different requirements", retry 5_000;
+    NoRoom => FailedPrecondition "NO_ROOM",
+        "complete, fail or release a task first";
+    ExecutorUnknown => InvalidArgument "EXECUTOR_UNKNOWN",
+        "name one of those, or add worker.executors.NAME to the configuration";
+    Queue => Unavailable "QUEUE_UNAVAILABLE",
+        "send the same request again after the delay given", retry 500;
+    Stopping => Unavailable "STOPPING",
+        "try again when it is back", retry 1_000;
+    Defect => Internal "INTERNAL",
+        "report it with the service's log";
 }

@@ -33,6 +33,7 @@ mod worker_rows;
 use std::sync::Arc;
 
 use redis::TlsCertificates;
+use shim_runtime::background::BackgroundTasks;
 use shim_runtime::lifecycle::Shutdown;
 
 pub use clock::timestamp;
@@ -71,6 +72,7 @@ pub struct Store {
     /// Tasks, and who works on them.
     pub tasks: Arc<tasks::Tasks>,
     registry_config: config::RegistryConfig,
+    background: BackgroundTasks,
 }
 
 impl Store {
@@ -88,10 +90,11 @@ impl Store {
     /// Begins to connect, in tasks that end with the shutdown; calls are answered with `Unavailable` until that
     /// succeeded, and with `NoRedis` for ever if the place names none.
     pub fn open(config: &RedisConfig, shutdown: &Shutdown) -> Self {
-        let connection = RedisConnection::open(config.address.clone(), shutdown);
-        let pubsub = Subscriber::open(config.address.clone(), shutdown);
+        let background = BackgroundTasks::new("store", shutdown);
+        let connection = RedisConnection::open(config.address.clone(), &background);
+        let pubsub = Subscriber::open(config.address.clone(), &background);
         let keys = Keys::new(&config.key_prefix);
-        let redlock = Redlock::connect(&config.lock_nodes, shutdown);
+        let redlock = Redlock::connect(&config.lock_nodes, &background);
         let files = Arc::new(files::Files::new(connection.clone(), keys.clone()));
         let inboxes = Arc::new(inbox::Inboxes::new(
             connection.clone(),
@@ -112,16 +115,22 @@ impl Store {
             inboxes,
             tasks: Arc::new(tasks),
             registry_config: config::RegistryConfig::default(),
+            background,
             connection,
             pubsub,
             keys,
         }
     }
 
-    /// How often workers should be heard, and when their silence is death.
+    /// The time between a worker's heartbeats, and the silence after which it is dead.
     #[must_use]
     pub fn registry_config(&self) -> config::RegistryConfig {
         self.registry_config
+    }
+
+    /// Waits until the store's background tasks have ended. To be called after the shutdown began.
+    pub async fn finish(&self) {
+        self.background.finish().await;
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use shim_runtime::lifecycle::Shutdown;
+use shim_runtime::background::BackgroundTasks;
 
 use super::clock::millis;
 use super::connection::{Address, RedisConnection};
@@ -30,8 +30,8 @@ pub(super) struct Redlock {
 
 impl Redlock {
     /// Begins to connect to the nodes.
-    pub(super) fn connect(nodes: &[Address], shutdown: &Shutdown) -> Self {
-        let connection = |node: &Address| RedisConnection::open(Some(node.clone()), shutdown);
+    pub(super) fn connect(nodes: &[Address], background: &BackgroundTasks) -> Self {
+        let connection = |node: &Address| RedisConnection::open(Some(node.clone()), background);
         Self {
             nodes: nodes.iter().map(connection).collect(),
             hold: Script::new(Effect::Frees, include_str!("lua/hold_redlock.lua")),

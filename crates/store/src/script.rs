@@ -3,10 +3,9 @@
 //! A script answers an array whose first item is `OK` or the name of a refusal. The first line says whether the script
 //! may run on a full Redis: only one that writes nothing, or frees more than it takes, may.
 
+use redis::aio::ConnectionLike;
 use redis::{FromRedisValue, RedisResult, ToRedisArgs, Value};
 use serde::Serialize;
-
-use super::connection::LiveConnection;
 
 /// What every script starts with.
 const PRELUDE: &str = include_str!("lua/prelude.lua");
@@ -83,7 +82,10 @@ impl Call<'_> {
         self
     }
 
-    pub(super) async fn invoke(&self, connection: &mut LiveConnection) -> RedisResult<Vec<Value>> {
+    pub(super) async fn invoke(
+        &self,
+        connection: &mut impl ConnectionLike,
+    ) -> RedisResult<Vec<Value>> {
         let answer: Value = self.0.invoke_async(connection).await?;
         Ok(Vec::<Value>::from_redis_value(answer)?)
     }
