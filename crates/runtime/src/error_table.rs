@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use crate::service_error::{ErrorCode, ServiceError};
 
+pub use shim_proto::reasons;
+
 /// A row of a table that is being translated; [`error_table!`](crate::error_table!) makes it.
 #[derive(Debug)]
 pub struct ErrorRow {
     /// The gRPC code.
     pub code: ErrorCode,
-    /// A stable name in UPPER_SNAKE_CASE.
+    /// One of [`reasons`].
     pub reason: &'static str,
     /// What the caller can do: at most one sentence.
     pub remedy: &'static [&'static str],
@@ -37,7 +39,7 @@ impl ErrorRow {
 }
 
 /// Translates an error enum to [`ServiceError`] and to a gRPC status. A row is
-/// `Variant | Variant => Code "REASON", "remedy", retry MILLISECONDS;` where the remedy and the delay may be left out.
+/// `Variant | Variant => Code REASON, "remedy", retry MILLISECONDS;` where the remedy and the delay may be left out.
 /// Variants listed as `transparent` hold the error of another table, which is translated by that table.
 ///
 /// ```
@@ -52,8 +54,8 @@ impl ErrorRow {
 /// }
 ///
 /// error_table! { SaveError,
-///     DiskFull => ResourceExhausted "DISK_FULL", "free space, then save again", retry 5_000;
-///     NotFound => NotFound "SESSION_NOT_FOUND";
+///     DiskFull => ResourceExhausted DISK_FULL, "free space, then save again", retry 5_000;
+///     NotFound => NotFound SESSION_NOT_FOUND;
 /// }
 ///
 /// assert_eq!(ServiceError::from(SaveError::DiskFull).reason, "DISK_FULL");
@@ -61,8 +63,8 @@ impl ErrorRow {
 #[macro_export]
 macro_rules! error_table {
     (
-        $error:ident $(, transparent: [$($inner:ident),+])?,
-        $($($variant:ident)|+ => $code:ident $reason:literal
+        $error:ident $((transparent: $($inner:ident),+))?,
+        $($($variant:ident)|+ => $code:ident $reason:ident
             $(, $remedy:literal)? $(, retry $retry_ms:literal)?;)+
     ) => {
         impl From<$error> for $crate::service_error::ServiceError {
@@ -71,7 +73,7 @@ macro_rules! error_table {
                     $($($error::$inner(inner) => return inner.clone().into(),)+)?
                     $($($error::$variant { .. })|+ => $crate::error_table::ErrorRow {
                         code: $crate::service_error::ErrorCode::$code,
-                        reason: $reason,
+                        reason: $crate::error_table::reasons::$reason,
                         remedy: &[$($remedy)?],
                         retry_ms: &[$($retry_ms)?],
                     },)+
@@ -110,12 +112,12 @@ mod tests {
     }
 
     error_table! { Inner,
-        DiskFull => ResourceExhausted "DISK_FULL", "free space", retry 5_000;
+        DiskFull => ResourceExhausted DISK_FULL, "free space", retry 5_000;
     }
 
-    error_table! { Outer, transparent: [Inner],
-        NotFound => NotFound "NOT_FOUND", "list them";
-        Stopping => Unavailable "STOPPING";
+    error_table! { Outer (transparent: Inner),
+        NotFound => NotFound TASK_NOT_FOUND, "list them";
+        Stopping => Unavailable STOPPING;
     }
 
     fn described(error: Outer) -> (ErrorCode, &'static str, String, Option<String>, Option<u64>) {
@@ -139,7 +141,7 @@ mod tests {
             described(Outer::NotFound { name }),
             (
                 ErrorCode::NotFound,
-                "NOT_FOUND",
+                "TASK_NOT_FOUND",
                 "there is no session".to_owned(),
                 Some("list them".to_owned()),
                 None

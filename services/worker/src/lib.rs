@@ -7,6 +7,7 @@ mod checkpointing;
 mod config;
 mod distributor;
 mod domain;
+mod error;
 pub mod executor;
 mod pool;
 mod rpc;
@@ -15,10 +16,11 @@ mod spans;
 
 use std::sync::Arc;
 
+use shim_proto::limits::MAX_MESSAGE_BYTES;
 use shim_proto::worker::v1::worker_service_server::WorkerServiceServer;
 use shim_runtime::client::Channel;
 use shim_runtime::lifecycle::Shutdown;
-use shim_runtime::server::{Listeners, MAX_MESSAGE_BYTES, ServeError, Server};
+use shim_runtime::server::{Listeners, ServeError, Server};
 use shim_store::{Error, IdempotencyKey, RedisConnection, Store};
 use tonic::server::NamedService;
 
@@ -26,6 +28,7 @@ pub use config::{Config, ExecutorConfig, ExecutorKind};
 
 use checkpointing::Checkpointer;
 use distributor::Distributor;
+use error::WorkerError;
 use executor::ExecutorContext;
 use pool::{StartOptions, WorkerPool};
 use rpc::Api;
@@ -111,7 +114,7 @@ async fn start_when_possible(pool: WorkerPool, mut connection: RedisConnection, 
             ..StartOptions::default()
         };
         match pool.start(&idempotency_key, start).await {
-            Ok(_) | Err(Error::Stopping) => return,
+            Ok(_) | Err(WorkerError::Store(Error::Stopping)) => return,
             Err(error) => tracing::warn!(%error, executor, "a worker cannot start; trying again"),
         }
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
@@ -129,7 +132,7 @@ impl Service {
     }
 
     /// Drains the workers of this process, after the shutdown began: what they have ends or goes to others.
-    pub async fn finish(self) {
+    pub async fn finish(&self) {
         self.api.pool.finish().await;
         self.api.distributor.finish().await;
     }
@@ -171,4 +174,14 @@ pub async fn run(
         service.finish().await;
     });
     Ok(served?)
+}
+
+impl shim_runtime::service::Service for Service {
+    fn register(&self, server: Server) -> Server {
+        Self::register(self, server)
+    }
+
+    fn drain(&self) -> shim_runtime::service::BoxFuture<'_, ()> {
+        Box::pin(self.finish())
+    }
 }
