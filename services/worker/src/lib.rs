@@ -7,6 +7,7 @@ mod checkpointing;
 mod config;
 mod distributor;
 mod domain;
+mod error;
 pub mod executor;
 mod pool;
 mod rpc;
@@ -27,6 +28,7 @@ pub use config::{Config, ExecutorConfig, ExecutorKind};
 
 use checkpointing::Checkpointer;
 use distributor::Distributor;
+use error::WorkerError;
 use executor::ExecutorContext;
 use pool::{StartOptions, WorkerPool};
 use rpc::Api;
@@ -112,7 +114,7 @@ async fn start_when_possible(pool: WorkerPool, mut connection: RedisConnection, 
             ..StartOptions::default()
         };
         match pool.start(&idempotency_key, start).await {
-            Ok(_) | Err(Error::Stopping) => return,
+            Ok(_) | Err(WorkerError::Store(Error::Stopping)) => return,
             Err(error) => tracing::warn!(%error, executor, "a worker cannot start; trying again"),
         }
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;

@@ -18,6 +18,7 @@ use uuid::Uuid;
 use crate::checkpointing::Checkpointer;
 use crate::config::{Config, ExecutorConfig, ExecutorKind};
 use crate::distributor::Distributor;
+use crate::error::WorkerError;
 use crate::executor::ExecutorContext;
 use crate::run_loop::{WorkerHandle, WorkerOptions};
 use redis_task_backend::RedisTaskBackend;
@@ -86,20 +87,20 @@ impl WorkerPool {
         &self,
         idempotency_key: &IdempotencyKey,
         start: StartOptions,
-    ) -> Result<Registered, Error> {
+    ) -> Result<Registered, WorkerError> {
         let executor = self.config.executors.get(&start.executor).ok_or_else(|| {
             let known: Vec<_> = self.executors().collect();
-            Error::ExecutorUnknown {
+            WorkerError::ExecutorUnknown {
                 name: start.executor.clone(),
                 known: known.join(", "),
             }
         })?;
         let is_closed = self.is_closing.lock().await;
         if *is_closed {
-            return Err(Error::Stopping);
+            return Err(Error::Stopping.into());
         }
         if self.workers().len() >= MAX_WORKERS {
-            return Err(Error::Overloaded);
+            return Err(Error::Overloaded.into());
         }
         let new = registration(executor, &start);
         let new_id = new.worker_id.clone();
