@@ -1,21 +1,21 @@
-//! What an earlier worker left of a task, in words for the next one.
+//! Reads where an earlier worker left a task, and ends that worker's session.
 
 use shim_proto::checkpoint::v1::checkpoint_service_client::CheckpointServiceClient;
-use shim_proto::checkpoint::v1::{
-    CheckpointState, GetCheckpointRequest, GetSessionRequest, SessionStatus,
-};
+use shim_proto::checkpoint::v1::{GetCheckpointRequest, GetSessionRequest, SessionStatus};
 use shim_runtime::client::Channel;
+use shim_runtime::ids::{CheckpointId, Epoch};
 use tonic::Status;
 
-use super::session;
+use super::resume_prompt::render;
+use super::session::{self, OwnedSession};
 
-/// Reads the checkpoint. If another worker's session is behind it, that is over: its work goes on here.
+/// Reads a checkpoint as text for the next worker. A session of another worker ends with it: its work goes on here.
 pub(super) async fn read_handover(
     mut client: CheckpointServiceClient<Channel>,
-    checkpoint_id: &str,
+    checkpoint_id: CheckpointId,
 ) -> Result<String, Status> {
     let request = GetCheckpointRequest {
-        checkpoint_id: checkpoint_id.to_owned(),
+        checkpoint_id: checkpoint_id.into(),
         ..GetCheckpointRequest::default()
     };
     let found = client.get_checkpoint(request).await?.into_inner();
@@ -29,7 +29,7 @@ pub(super) async fn read_handover(
     Ok(render(&found.state.unwrap_or_default()))
 }
 
-/// The session of a Claude window is its own: it did more than this task.
+/// Ends the session if a worker owns it. A Claude window keeps its session: it did more than this task.
 async fn end_session_of_worker(
     mut client: CheckpointServiceClient<Channel>,
     session_id: String,
@@ -41,28 +41,9 @@ async fn end_session_of_worker(
     if owner.name != session::CLIENT || session.status() == SessionStatus::Ended {
         return Ok(());
     }
-    session::end(client, &session.id, session.epoch).await
-}
-
-fn render(state: &CheckpointState) -> String {
-    let mut text = format!(
-        "An earlier worker got {:.0} % of this done before it was lost. Do not repeat what is finished; check it, and \
-         go on.\n",
-        state.progress * 100.0
-    );
-    let sections = [
-        ("What it did, in order", &state.completed_steps),
-        ("What it decided", &state.decisions),
-        ("What it wanted to do next", &state.next_steps),
-        ("What stood in its way", &state.blockers),
-    ];
-    for (title, items) in sections {
-        if !items.is_empty() {
-            text.push_str(&format!("\n{title}:\n- {}\n", items.join("\n- ")));
-        }
-    }
-    if !state.summary.is_empty() {
-        text.push_str(&format!("\nIts summary:\n{}\n", state.summary));
-    }
-    text
+    let owned = OwnedSession {
+        id: session::decode_id(&session)?,
+        epoch: Epoch(session.epoch),
+    };
+    session::end(client, owned).await
 }
