@@ -3,7 +3,6 @@
 //! Checkpoints are best effort: without a checkpoint service tasks are done all the same, and a failed save is skipped.
 
 mod handover;
-mod resume_prompt;
 mod session;
 
 use std::collections::HashMap;
