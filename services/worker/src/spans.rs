@@ -69,7 +69,12 @@ pub(crate) async fn receiving<E>(
     claim: impl Future<Output = Result<Option<Claimed>, E>>,
 ) -> Result<Option<Claimed>, E> {
     let mut span = Span::begin(trace::current(), || {
-        tracing::info_span!(target: TARGET, parent: None, "receive work", otel.kind = "client")
+        tracing::info_span!(
+            target: TARGET,
+            parent: None,
+            "receive work",
+            otel.kind = "client",
+        )
     });
     let claimed = trace::scope(span.context(), claim).await;
     if let Ok(Some(claimed)) = &claimed {
@@ -90,7 +95,12 @@ pub(crate) async fn settling<E>(report: impl Future<Output = Result<Task, E>>) -
 
 fn settle_work() -> Span {
     Span::begin(trace::current(), || {
-        tracing::info_span!(target: TARGET, parent: None, "settle work", otel.kind = "client")
+        tracing::info_span!(
+            target: TARGET,
+            parent: None,
+            "settle work",
+            otel.kind = "client",
+        )
     })
 }
 

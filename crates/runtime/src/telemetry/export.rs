@@ -17,9 +17,9 @@ use opentelemetry_sdk::trace::{
     SpanExporter,
 };
 use tokio::runtime::Runtime;
-use tonic::transport::Uri;
 use uuid::Uuid;
 
+use super::export_config::ExportConfig;
 use super::sampler::RootSampler;
 use crate::{process, redact, trace};
 
@@ -34,19 +34,6 @@ const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 /// Lost spans are logged once in this time.
 const WARN_INTERVAL: Duration = Duration::from_secs(60);
-
-/// Where spans go, and how many of them.
-#[derive(Debug, Clone, Default)]
-pub struct ExportConfig {
-    /// A collector that speaks OTLP over gRPC (`otlp_endpoint`); unset, nothing is recorded.
-    pub endpoint: Option<Uri>,
-    /// The share of new traces to record, 0 to 1 (`otlp.sample_ratio`). A caller's own `sampled` flag decides for all
-    /// calls below it.
-    pub sample_ratio: f64,
-    /// How many new traces are recorded in a second at most (`otlp.traces_per_second`), 0 for all. The others are left
-    /// out whole.
-    pub traces_per_second: u32,
-}
 
 /// Why spans cannot be exported at all.
 #[derive(Debug, thiserror::Error)]

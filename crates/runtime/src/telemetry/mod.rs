@@ -4,6 +4,7 @@
 //! see [`crate::trace`] for spans.
 
 mod export;
+mod export_config;
 mod layers;
 mod log_format;
 mod sampler;
@@ -14,7 +15,7 @@ use tracing_subscriber::registry;
 use crate::config::Config;
 use export::Export;
 
-pub use export::ExportConfig;
+pub use export_config::ExportConfig;
 
 /// Telemetry of a running process. Dropped, it sends the spans that are left, for two seconds at most.
 #[must_use = "dropped, it stops exporting"]

@@ -2,20 +2,14 @@
 //!
 //! Names and attributes are those of OpenTelemetry's conventions for messaging.
 
+use shim_proto::coordination::v1::Task;
 use shim_runtime::trace::{self, Span, TARGET, TraceContext};
 
-use super::submission::Submission;
-
-/// The span of a job's submission, below its submitter's.
-pub(super) fn send(plan: &Submission) -> Span {
+/// The span of a job's submission, below its submitter's. `queue` is the only one its tasks go to: a job with several
+/// has no single destination.
+pub(super) fn send(root: &Task, parts: usize, queue: impl FnOnce() -> Option<String>) -> Span {
     let mut span = Span::begin(trace::current(), || {
-        let classes = plan.classes();
-        // The tasks of one job may go to several queues; then the job has no single destination.
-        let queue = match classes.as_slice() {
-            [class] => Some(class.name.as_str()),
-            _ => None,
-        };
-        let parts = i64::try_from(plan.tasks().count()).unwrap_or(i64::MAX) - 1;
+        let parts = i64::try_from(parts).unwrap_or(i64::MAX);
         tracing::info_span!(
             target: TARGET,
             parent: None,
@@ -24,13 +18,13 @@ pub(super) fn send(plan: &Submission) -> Span {
             messaging.system = "bullmq",
             messaging.operation.name = "send",
             "messaging.operation.type" = "send",
-            messaging.message.id = plan.root.task_id,
-            messaging.destination.name = queue,
+            messaging.message.id = root.task_id,
+            messaging.destination.name = queue(),
             messaging.batch.message_count = (parts > 0).then_some(parts),
         )
     });
     // A run of a schedule has a trace of its own: the schedule's may be years old.
-    if let Some(schedule) = TraceContext::parse(&plan.root.traceparent) {
+    if let Some(schedule) = TraceContext::parse(&root.traceparent) {
         span.link(schedule);
     }
     span
