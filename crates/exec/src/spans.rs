@@ -1,17 +1,18 @@
-//! What a run adds to a trace. Names and attributes are those of OpenTelemetry's conventions for processes.
+//! The run of a program in a trace. The program reads its position from `TRACEPARENT`, where other tools look for it, too.
 
 use std::path::Path;
 
-use shim_runtime::trace::{self, KeyValue, Span, SpanKind};
+use shim_runtime::trace::{self, Span, TARGET};
 
-/// A run of a program, below the caller's span.
+/// A run of a program, named by its file.
 pub(crate) fn program(file: &Path) -> Span {
-    let mut span = Span::begin(trace::current(), SpanKind::Internal, || {
-        "run program".into()
-    });
-    span.describe(|| {
+    Span::begin(trace::current(), || {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
-        [KeyValue::new("process.executable.name", name.into_owned())]
-    });
-    span
+        tracing::info_span!(
+            target: TARGET,
+            parent: None,
+            "run program",
+            process.executable.name = &*name,
+        )
+    })
 }

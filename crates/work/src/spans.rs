@@ -3,7 +3,7 @@
 //! Names and attributes are those of OpenTelemetry's conventions for messaging. What a task is about is never recorded.
 
 use shim_proto::coordination::v1::Task;
-use shim_runtime::trace::{self, KeyValue, Span, SpanKind, TraceContext};
+use shim_runtime::trace::{self, KeyValue, Span, TARGET, TraceContext};
 
 use crate::outcome::AttemptOutcome;
 
@@ -28,17 +28,18 @@ pub fn describe(span: &mut Span, operation: &'static str, task: &Task) {
 
 /// An attempt at a task by a worker of this process.
 pub(crate) fn process(task: &Task) -> Span {
-    let mut span = Span::begin(job_context(task), SpanKind::Consumer, || {
-        "process work".into()
+    let mut span = Span::begin(job_context(task), || {
+        tracing::info_span!(
+            target: TARGET,
+            parent: None,
+            "process work",
+            otel.kind = "consumer",
+            shim.worker.id = task.worker_id,
+            shim.task.attempt = i64::from(task.attempts),
+            shim.task.worker_deaths = i64::from(task.worker_deaths),
+        )
     });
     describe(&mut span, "process", task);
-    span.describe(|| {
-        [
-            KeyValue::new("shim.worker.id", task.worker_id.clone()),
-            KeyValue::new("shim.task.attempt", i64::from(task.attempts)),
-            KeyValue::new("shim.task.worker_deaths", i64::from(task.worker_deaths)),
-        ]
-    });
     span
 }
 
@@ -54,7 +55,20 @@ pub(crate) fn record_outcome(span: &mut Span, outcome: &AttemptOutcome) {
 
 /// The delivery of an attempt's outcome.
 pub(crate) fn settle(task: &Task) -> Span {
-    let mut span = Span::begin(trace::current(), SpanKind::Client, || "settle work".into());
+    let mut span = settle_work();
     describe(&mut span, "settle", task);
     span
+}
+
+/// A report that ends a claim; the caller adds the task.
+#[must_use]
+pub fn settle_work() -> Span {
+    Span::begin(trace::current(), || {
+        tracing::info_span!(
+            target: TARGET,
+            parent: None,
+            "settle work",
+            otel.kind = "client",
+        )
+    })
 }

@@ -1,19 +1,26 @@
-//! What claims and reports from outside of this process add to a trace: a trace of their own with a link to the job's.
+//! What an external worker's claims and reports add to a trace: a trace of their own with a link to the job's.
 //!
-//! Names and attributes are those of OpenTelemetry's conventions for messaging. What a task is about is never recorded.
+//! Names and attributes are those of OpenTelemetry's conventions for messaging. A task's content is never recorded.
 
 use std::future::Future;
 
 use shim_proto::coordination::v1::Task;
-use shim_runtime::trace::{self, Span, SpanKind};
+use shim_runtime::trace::{self, Span, TARGET};
 use shim_store::tasks::Claimed;
-use shim_work::spans::{describe, job_context};
+use shim_work::spans::{describe, job_context, settle_work};
 
-/// A claim by a worker outside.
+/// A claim by an external worker.
 pub(crate) async fn receiving<E>(
     claim: impl Future<Output = Result<Option<Claimed>, E>>,
 ) -> Result<Option<Claimed>, E> {
-    let mut span = Span::begin(trace::current(), SpanKind::Client, || "receive work".into());
+    let mut span = Span::begin(trace::current(), || {
+        tracing::info_span!(
+            target: TARGET,
+            parent: None,
+            "receive work",
+            otel.kind = "client",
+        )
+    });
     let claimed = trace::scope(span.context(), claim).await;
     if let Ok(Some(claimed)) = &claimed {
         link_job(&mut span, "receive", &claimed.task);
@@ -21,9 +28,9 @@ pub(crate) async fn receiving<E>(
     claimed
 }
 
-/// A report of a worker outside, which ends its claim or continues it.
+/// A report of an external worker, which ends its claim or keeps it.
 pub(crate) async fn settling<E>(report: impl Future<Output = Result<Task, E>>) -> Result<Task, E> {
-    let mut span = Span::begin(trace::current(), SpanKind::Client, || "settle work".into());
+    let mut span = settle_work();
     let task = trace::scope(span.context(), report).await;
     if let Ok(task) = &task {
         link_job(&mut span, "settle", task);
