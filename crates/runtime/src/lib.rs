@@ -15,7 +15,6 @@ pub mod fields;
 mod file_fingerprint;
 pub mod free_form;
 pub mod ids;
-pub mod labels;
 pub mod lifecycle;
 pub mod limits;
 pub mod metrics;
