@@ -5,7 +5,7 @@
 
 use shim_proto::checkpoint::v1::{Interruption, InterruptionCause, Session, SessionStatus};
 
-use super::time::{UnixMicros, to_unix_micros};
+use shim_sqlite::{UnixMicros, to_unix_micros};
 
 /// Whether a session belongs on the recovery list.
 pub(crate) fn is_recoverable(session: &Session) -> bool {

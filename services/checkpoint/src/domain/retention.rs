@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::time::UnixMicros;
+use shim_sqlite::UnixMicros;
 
 const HOUR: i64 = 3_600_000_000;
 const DAY: i64 = 24 * HOUR;

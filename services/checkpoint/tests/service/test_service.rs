@@ -54,7 +54,7 @@ impl TestService {
         let stop = shutdown.clone();
         let server = tokio::spawn(async move {
             server.serve(listeners, stop).await.unwrap();
-            drop(service);
+            service.finish().await;
         });
         let channel = connect(&Endpoint::Unix(socket), None).unwrap();
         Self {
@@ -67,7 +67,7 @@ impl TestService {
         }
     }
 
-    /// Stops the service, lets `meanwhile` at the folder, and starts it again.
+    /// Stops the service, runs `meanwhile` with its database, and starts it again.
     pub(crate) async fn restart(self, meanwhile: impl FnOnce(&std::path::Path)) -> Self {
         self.shutdown.begin();
         drop((self.api, self.signals));
