@@ -1,7 +1,7 @@
 //! The reasons that a refusal can carry in its `ErrorInfo`, and those that a failed task carries in its `TaskError`.
 //!
 //! A reason is part of the contract: clients decide by it, so a constant keeps its text for ever. What a reader can do
-//! about each is in the table "When it says no" of deploy/README.md; a test of the whole system compares the two.
+//! about each is in the table "When it says no" of docs/operator.md; a test of the whole system compares the two.
 
 macro_rules! reasons {
     ($(#[$list_doc:meta])* $list:ident; $($(#[$doc:meta])* $reason:ident,)*) => {

@@ -23,6 +23,7 @@ pub mod process;
 pub mod redact;
 pub mod rpc;
 pub mod server;
+pub mod service;
 pub mod service_error;
 pub mod stack;
 pub mod telemetry;

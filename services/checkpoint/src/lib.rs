@@ -131,3 +131,13 @@ pub async fn run(
     service.finish().await;
     Ok(served?)
 }
+
+impl shim_runtime::service::Service for Service {
+    fn register(&self, server: Server) -> Server {
+        Self::register(self, server)
+    }
+
+    fn drain(&self) -> shim_runtime::service::BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
+}

@@ -130,7 +130,7 @@ impl Service {
     }
 
     /// Drains the workers of this process, after the shutdown began: what they have ends or goes to others.
-    pub async fn finish(self) {
+    pub async fn finish(&self) {
         self.api.pool.finish().await;
         self.api.distributor.finish().await;
     }
@@ -172,4 +172,14 @@ pub async fn run(
         service.finish().await;
     });
     Ok(served?)
+}
+
+impl shim_runtime::service::Service for Service {
+    fn register(&self, server: Server) -> Server {
+        Self::register(self, server)
+    }
+
+    fn drain(&self) -> shim_runtime::service::BoxFuture<'_, ()> {
+        Box::pin(self.finish())
+    }
 }

@@ -71,6 +71,9 @@ pub enum ServeError {
     /// The contract's descriptors do not decode.
     #[error("the reflection service cannot be built: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
+    /// A background task panicked without which the process must not go on.
+    #[error("{0}")]
+    Background(String),
 }
 
 impl Server {

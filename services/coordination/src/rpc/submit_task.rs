@@ -16,7 +16,7 @@ use shim_store::{IdempotencyKey, tasks};
 use tonic::Status;
 use uuid::Uuid;
 
-use super::Api;
+use super::api::Api;
 use super::fields::Fields;
 use super::task_fields::{
     MAX_GOAL_BYTES, MAX_KEY_BYTES, MAX_KIND_BYTES, MAX_PAYLOAD_BYTES, MAX_TASKS,
