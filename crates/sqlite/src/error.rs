@@ -116,7 +116,7 @@ impl OpenError {
 
     /// The database at `path` cannot be opened for this reason.
     #[must_use]
-    pub fn database(path: &Path, reason: impl ToString) -> Self {
+    pub fn database(path: &Path, reason: &impl ToString) -> Self {
         Self::Database {
             path: path.display().to_string(),
             reason: reason.to_string(),

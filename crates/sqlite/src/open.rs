@@ -38,7 +38,7 @@ impl Database {
             quarantine_and_salvage(schema, &path, &what)?;
         }
         let db = open_with_schema(schema, &path)?;
-        let newest = (schema.newest_time)(&db).map_err(|e| OpenError::database(&path, e))?;
+        let newest = (schema.newest_time)(&db).map_err(|e| OpenError::database(&path, &e))?;
         let clock = ServiceClock::starting_after(newest);
         let writer = Writer::start(schema, path.clone(), db, clock.clone())
             .map_err(|source| OpenError::data_dir(data_dir, source))?;
@@ -78,16 +78,16 @@ pub fn check_integrity(path: &Path) -> Integrity {
 fn open_with_schema(schema: &Schema, path: &Path) -> Result<Connection, OpenError> {
     files::ensure_private(path).map_err(|source| OpenError::data_dir(path, source))?;
     let mut db = connection::open_writer(path)
-        .map_err(|error| OpenError::database(path, SqliteError::from(error)))?;
+        .map_err(|error| OpenError::database(path, &SqliteError::from(error)))?;
     let steps = schema.migrations.iter().map(|step| M::up(step)).collect();
     Migrations::new(steps)
         .to_latest(&mut db)
         .map_err(|error| match error {
             rusqlite_migration::Error::MigrationDefinition(_) => OpenError::database(
                 path,
-                "a newer version of SHIM wrote it; update SHIM or choose another --data-dir",
+                &"a newer version of SHIM wrote it; update SHIM or choose another --data-dir",
             ),
-            other => OpenError::database(path, other),
+            other => OpenError::database(path, &other),
         })?;
     Ok(db)
 }
@@ -108,7 +108,7 @@ fn quarantine_and_salvage(schema: &Schema, path: &Path, what: &str) -> Result<()
         }
     }
     let mut db = open_with_schema(schema, path)?;
-    (schema.salvage)(&quarantine, &mut db).map_err(|error| OpenError::database(path, error))
+    (schema.salvage)(&quarantine, &mut db).map_err(|error| OpenError::database(path, &error))
 }
 
 fn quarantine_path(path: &Path) -> PathBuf {

@@ -21,6 +21,7 @@ use shim_proto::limits::MAX_MESSAGE_BYTES;
 use shim_runtime::background::BackgroundTasks;
 use shim_runtime::lifecycle::Shutdown;
 use shim_runtime::server::{Listeners, Server};
+use shim_runtime::service::{self, BoxFuture};
 
 pub use config::{Config, Retention};
 pub use domain::risk::RiskLimits;
@@ -54,7 +55,7 @@ pub async fn build(
     shutdown: &Shutdown,
 ) -> Result<Service, StartError> {
     let (folder, level) = (data_dir.to_path_buf(), config.zstd_level);
-    let unusable = |reason: String| OpenError::database(&database_path(data_dir), reason);
+    let unusable = |reason: String| OpenError::database(&database_path(data_dir), &reason);
     let opened = tokio::task::spawn_blocking(move || Store::open(&folder, level)).await;
     let store = opened.map_err(|defect| unusable(defect.to_string()))??;
     let leases = Arc::new(Leases::new(config.lease));
@@ -97,10 +98,8 @@ fn start_background(api: &Api, database: &Path) {
     }
 }
 
-impl Service {
-    /// Adds the service's RPCs to a server.
-    #[must_use]
-    pub fn register(&self, server: Server) -> Server {
+impl service::Service for Service {
+    fn register(&self, server: Server) -> Server {
         let checkpoint = CheckpointServiceServer::new(self.api.clone())
             .max_decoding_message_size(MAX_MESSAGE_BYTES);
         let signals =
@@ -108,10 +107,9 @@ impl Service {
         server.with(checkpoint).with(signals)
     }
 
-    /// Waits until the background tasks and the streams have ended. To be called after the shutdown began and the server
-    /// has drained.
-    pub async fn finish(&self) {
-        self.api.tasks.finish().await;
+    /// Waits for the background tasks and the streams; calls in flight go on meanwhile.
+    fn drain(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.api.tasks.finish())
     }
 }
 
@@ -127,17 +125,6 @@ pub async fn run(
     shutdown: Shutdown,
 ) -> Result<(), StartError> {
     let service = build(config, data_dir, &shutdown).await?;
-    let served = service.register(server).serve(listeners, shutdown).await;
-    service.finish().await;
-    Ok(served?)
-}
-
-impl shim_runtime::service::Service for Service {
-    fn register(&self, server: Server) -> Server {
-        Self::register(self, server)
-    }
-
-    fn drain(&self) -> shim_runtime::service::BoxFuture<'_, ()> {
-        Box::pin(async {})
-    }
+    service::serve(&[Box::new(service)], server, listeners, shutdown).await?;
+    Ok(())
 }

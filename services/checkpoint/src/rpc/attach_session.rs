@@ -56,11 +56,11 @@ pub(super) async fn handle(
         api: api.clone(),
         owner,
         id,
-        responses,
+        responses: responses.clone(),
     };
     let span = tracing::debug_span!("attached", %session, epoch = epoch.0);
     let work = stream_loop.run(requests, owner_events).instrument(span);
-    api.tasks.spawn_contained("attached_session", work);
+    api.tasks.spawn_stream("attached_session", responses, work);
     Ok(ReceiverStream::new(stream))
 }
 

@@ -39,9 +39,9 @@ pub(super) fn handle(
     fields.finish()?;
 
     let (records, stream) = mpsc::channel(BATCH as usize);
-    let store = api.store.clone();
+    let (store, stream_end) = (api.store.clone(), records.clone());
     // Ends with the export, or when the receiver is gone and sending fails.
-    api.tasks.spawn_contained("export", async move {
+    api.tasks.spawn_stream("export", stream_end, async move {
         if let Err(ExportError::Failed(error)) = export(&store, ids, &records).await {
             let _ = records.send(Err(error.into())).await;
         }
