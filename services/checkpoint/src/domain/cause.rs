@@ -27,7 +27,7 @@ pub(crate) struct Evidence {
     pub(crate) stream_end: StreamEnd,
     /// The machine's boot id differs from the owner's.
     pub(crate) rebooted: bool,
-    /// Whether the gateway's process runs; `None` if that cannot be told from here.
+    /// Whether the gateway's process runs; `None` if it is not visible from this machine.
     pub(crate) gateway_alive: Option<bool>,
     /// Whether the client's process runs.
     pub(crate) client_alive: Option<bool>,

@@ -23,7 +23,7 @@ fn alive(lease: &Lease, process: Option<&ProcessIdentity>) -> Option<bool> {
     Some(process::is_alive(process))
 }
 
-/// Whether the gateway still runs after its stream broke; `None` if that cannot be told.
+/// Whether the gateway still runs after its stream broke; `None` if its process is not visible from this machine.
 pub(super) async fn gateway_survives(lease: &Lease) -> Option<bool> {
     let deadline = tokio::time::Instant::now() + EXIT_GRACE;
     loop {
