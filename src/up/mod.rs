@@ -19,8 +19,8 @@ use shim_runtime::server::{ListenError, Listeners};
 use shim_runtime::stack::{Stack, StackError, StackInfo, StackLock, StackState};
 use shim_runtime::{process, service, telemetry};
 
+use crate::block_on::block_on;
 use crate::checkpoint::ADDRESS;
-use crate::cli::block_on;
 use crate::config::Config;
 use crate::error::CliError;
 use crate::service::{BoundServer, auth, bind_probes, server};
