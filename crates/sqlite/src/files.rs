@@ -1,5 +1,5 @@
-//! The files of a database, which are for their owner alone: the folder is private already, the files are too, in case
-//! someone opens the folder up. Never touches what is in them.
+//! The modes of a database's files: readable by their owner alone, even if the folder is opened to others. The contents
+//! are never touched.
 
 use std::fs::{OpenOptions, Permissions};
 use std::io::ErrorKind;
@@ -12,7 +12,7 @@ const PRIVATE: u32 = 0o600;
 const SUFFIXES: [&str; 3] = ["", "-wal", "-shm"];
 
 /// The files of the database at `path`, there or not.
-pub(super) fn database_files(path: &Path) -> [PathBuf; 3] {
+pub(crate) fn database_files(path: &Path) -> [PathBuf; 3] {
     SUFFIXES.map(|suffix| {
         let mut name = path.as_os_str().to_owned();
         name.push(suffix);
@@ -20,9 +20,9 @@ pub(super) fn database_files(path: &Path) -> [PathBuf; 3] {
     })
 }
 
-/// Makes an empty file unless there is one; to be called before SQLite opens it, which gives the modes of the database to
-/// the files beside it, and makes a database with whatever mode the umask leaves.
-pub(super) fn ensure_private(path: &Path) -> std::io::Result<()> {
+/// Makes an empty private file unless there is one, and closes an existing one to others. To be called before SQLite
+/// opens the file: SQLite makes a database with the mode that the umask leaves, and gives the database's mode to its log.
+pub(crate) fn ensure_private(path: &Path) -> std::io::Result<()> {
     match create_private(path) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             set_private_mode(path);
@@ -32,11 +32,11 @@ pub(super) fn ensure_private(path: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Makes an empty file that only its owner can read. A link in its place is not followed, wherever that is.
+/// Makes an empty file that only its owner can read. A symbolic link in its place is not followed.
 ///
 /// # Errors
-/// If there is anything, or it cannot be made.
-pub(super) fn create_private(path: &Path) -> std::io::Result<()> {
+/// If the name is taken, or the file cannot be made.
+pub(crate) fn create_private(path: &Path) -> std::io::Result<()> {
     let mut new = OpenOptions::new();
     new.write(true).create_new(true).mode(PRIVATE);
     new.open(path).map(drop)

@@ -8,8 +8,8 @@ use super::column;
 use super::sessions::StoredSession;
 use crate::domain::hash_chain;
 use crate::domain::risk::RiskHistory;
-use crate::domain::time::{UnixMicros, to_unix_micros};
 use crate::error::Error;
+use shim_sqlite::{UnixMicros, to_unix_micros};
 
 /// Snapshots a usual latency is the mean of, and how few are too few to tell.
 const LATENCY_WINDOW: u32 = 10;

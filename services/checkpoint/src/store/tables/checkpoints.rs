@@ -2,20 +2,16 @@
 
 use prost::Message;
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use shim_proto::checkpoint::v1::{Checkpoint, CheckpointState, CheckpointTrigger};
-use shim_render::text::cut_bytes;
-use uuid::Uuid;
+use shim_proto::checkpoint::v1::{Checkpoint, CheckpointState, CheckpointTrigger, Session};
+use shim_runtime::ids::CheckpointId;
 
-use super::codec::{EncodedState, decode_state};
+use super::super::codec::{PackedState, decode_state};
+use super::column;
 use super::sessions::{self, StoredSession};
-use super::{after_commit, column};
 use crate::domain::hash_chain::{self, Hash};
-use crate::domain::time::{UnixMicros, to_unix_micros};
 use crate::error::Error;
 use crate::metrics;
-
-/// Every save writes these twice: into its row and into the answer kept for its request id.
-const MAX_PREVIEW_BYTES: usize = 200;
+use shim_sqlite::{UnixMicros, to_unix_micros};
 
 /// A row of the table, verified or not.
 pub(crate) struct CheckpointRow {
@@ -35,7 +31,7 @@ const COLUMNS_WITHOUT_STATE: &str =
     "row_id, session, number, thinned_at, header, NULL, state_hash, hash";
 
 impl CheckpointRow {
-    pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+    pub(crate) fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
         let owned = |column| column::bytes(row, column).map(|bytes| bytes.map(<[u8]>::to_vec));
         Ok(Self {
             row_id: row.get(0)?,
@@ -64,8 +60,8 @@ impl CheckpointRow {
         }
     }
 
-    /// The header, if it is one of this session. Flipped bits in an index lead to rows of others, which are whole but not
-    /// those asked for.
+    /// The header, if it is one of this session. Flipped bits in an index lead to rows of other sessions, which are whole but not
+    /// the ones asked for.
     fn header_of(&self, session_id: &str) -> Result<Checkpoint, Error> {
         let header = self.header()?;
         if header.session_id == session_id {
@@ -89,6 +85,14 @@ impl CheckpointRow {
         }
     }
 
+    /// The content as it is stored, if both hashes hold.
+    pub(crate) fn packed(&self) -> Result<PackedState, Error> {
+        let (header, state) = self.decode()?;
+        let bytes = self.state.clone().unwrap_or_default();
+        let hash = self.state_hash()?;
+        Ok(PackedState::new(&state, bytes, header.state_bytes, hash))
+    }
+
     /// The hash of the content, whether or not the content is still there.
     pub(crate) fn state_hash(&self) -> Result<Hash, Error> {
         Hash::try_from(self.state_hash.as_slice()).map_err(|_| self.report_damage())
@@ -101,65 +105,57 @@ impl CheckpointRow {
             "a checkpoint row is damaged; it is not served"
         );
         metrics::record_damage();
-        Error::Damaged(format!("checkpoint {} in row {}", self.number, self.row_id))
+        Error::damaged(format!("checkpoint {} in row {}", self.number, self.row_id))
     }
 }
 
-/// Appends a checkpoint and moves its session's head. The session becomes active: whoever saves, lives.
+/// Appends a checkpoint and moves its session's head. The session becomes active: its owner lives.
 pub(crate) fn append(
     db: &Connection,
     stored: &mut StoredSession,
     trigger: CheckpointTrigger,
-    state: &CheckpointState,
-    encoded: &EncodedState,
+    state: &PackedState,
     now: UnixMicros,
 ) -> Result<Checkpoint, Error> {
     let number = stored.session.head_number + 1;
     let previous = previous_hash(db, stored.row_id, number)?;
-    let id = Uuid::now_v7();
     let mut checkpoint = Checkpoint {
-        id: id.to_string(),
+        id: CheckpointId::new().into(),
         session_id: stored.session.id.clone(),
         number,
         epoch: stored.session.epoch,
         created_at: Some(now.into()),
         trigger: trigger.into(),
-        current_task: cut_bytes(&state.current_task, MAX_PREVIEW_BYTES).into_owned(),
+        current_task: state.current_task.clone(),
         progress: state.progress,
-        summary: cut_bytes(&state.summary, MAX_PREVIEW_BYTES).into_owned(),
-        state_bytes: encoded.state_bytes,
-        stored_bytes: encoded.bytes.len() as u64,
+        summary: state.summary.clone(),
+        state_bytes: state.state_bytes,
+        stored_bytes: state.bytes.len() as u64,
         hash: String::new(),
-        previous_hash: previous
-            .map(|hash| hash_chain::hex(&hash))
-            .unwrap_or_default(),
+        previous_hash: previous.as_ref().map(hash_chain::hex).unwrap_or_default(),
         thinned_at: None,
     };
     let header = hash_chain::header_bytes(&checkpoint);
-    let hash = hash_chain::checkpoint_hash(&header, &encoded.hash);
-    insert(
-        db,
-        stored.row_id,
-        &checkpoint,
-        &header,
-        Some(&encoded.bytes),
-        (&encoded.hash, &hash),
-    )?;
+    let hash = hash_chain::checkpoint_hash(&header, &state.hash);
+    let (bytes, hashes) = (Some(state.bytes.as_slice()), (&state.hash, &hash));
+    insert(db, stored.row_id, &checkpoint, &header, bytes, hashes)?;
     checkpoint.hash = hash_chain::hex(&hash);
+    move_head(&mut stored.session, &checkpoint, state.open_steps);
+    sessions::update(db, stored, now)?;
+    let stored_bytes = state.bytes.len();
+    metrics::after_commit(move || metrics::record_save(trigger, stored_bytes));
+    Ok(checkpoint)
+}
 
-    let session = &mut stored.session;
+fn move_head(session: &mut Session, head: &Checkpoint, open_steps: u32) {
     sessions::reactivate(session);
     session.dismissed_at = None;
-    session.head_number = number;
-    session.head_checkpoint_id.clone_from(&checkpoint.id);
-    session.last_checkpoint_at = Some(now.into());
-    session.current_task.clone_from(&checkpoint.current_task);
-    session.progress = state.progress;
-    session.open_steps = u32::try_from(state.next_steps.len()).unwrap_or(u32::MAX);
-    sessions::update(db, stored, now)?;
-    let bytes = encoded.bytes.len();
-    after_commit(move || metrics::record_save(trigger, bytes));
-    Ok(checkpoint)
+    session.head_number = head.number;
+    session.head_checkpoint_id.clone_from(&head.id);
+    session.last_checkpoint_at = head.created_at;
+    session.current_task.clone_from(&head.current_task);
+    session.progress = head.progress;
+    session.open_steps = open_steps;
 }
 
 /// The predecessor's stored hash. A predecessor that cannot be read breaks the chain visibly: no hash.
@@ -171,8 +167,8 @@ fn previous_hash(db: &Connection, session: i64, number: u64) -> Result<Option<Ha
     Ok(hash.and_then(|hash| Hash::try_from(hash.as_slice()).ok()))
 }
 
-/// Writes a row as it is; the caller has sealed it.
-pub(super) fn insert(
+/// Writes a row as it is; the caller computed its hashes.
+pub(crate) fn insert(
     db: &Connection,
     session: i64,
     checkpoint: &Checkpoint,
@@ -180,7 +176,9 @@ pub(super) fn insert(
     state: Option<&[u8]>,
     (state_hash, hash): (&Hash, &Hash),
 ) -> Result<(), Error> {
-    let id = Uuid::parse_str(&checkpoint.id)
+    let id = checkpoint
+        .id
+        .parse::<CheckpointId>()
         .map_err(|_| Error::ArchiveRefused(format!("{} is no UUID", checkpoint.id)))?;
     let at = |time: Option<&prost_types::Timestamp>| to_unix_micros(time).map(|m| m.0);
     db.prepare_cached(
@@ -190,7 +188,7 @@ pub(super) fn insert(
     .execute(params![
         session,
         to_column(checkpoint.number),
-        id.as_bytes(),
+        id.uuid().as_bytes(),
         at(checkpoint.created_at.as_ref()).unwrap_or(0),
         at(checkpoint.thinned_at.as_ref()),
         header,
@@ -202,21 +200,33 @@ pub(super) fn insert(
 }
 
 /// Numbers stay far below 2^63: one a microsecond would take 292,000 years.
-pub(super) fn to_column(number: u64) -> i64 {
+pub(crate) fn to_column(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// The row with this id. Flipped bits in the index of ids lead to another row, which is whole but not the one asked for.
-pub(crate) fn by_id(db: &Connection, id: Uuid) -> Result<CheckpointRow, Error> {
+pub(crate) fn by_id(db: &Connection, id: CheckpointId) -> Result<CheckpointRow, Error> {
     let row = db
         .prepare_cached(&format!("SELECT {COLUMNS} FROM checkpoints WHERE id = ?1"))?
-        .query_row([id.as_bytes()], CheckpointRow::from_row)
+        .query_row([id.uuid().as_bytes()], CheckpointRow::from_row)
         .optional()?
         .ok_or_else(|| Error::CheckpointNotFound(id.to_string()))?;
     if row.header()?.id == id.to_string() {
         Ok(row)
     } else {
         Err(row.report_damage())
+    }
+}
+
+/// Refuses unless there is a row with this id, whatever its state.
+pub(crate) fn require_exists(db: &Connection, id: CheckpointId) -> Result<(), Error> {
+    let exists: bool = db
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM checkpoints WHERE id = ?1)")?
+        .query_row([id.uuid().as_bytes()], |row| row.get(0))?;
+    if exists {
+        Ok(())
+    } else {
+        Err(Error::CheckpointNotFound(id.to_string()))
     }
 }
 
@@ -266,7 +276,7 @@ pub(crate) fn newest_intact(
             stored.session.id
         )));
     }
-    Err(Error::Damaged(format!(
+    Err(Error::damaged(format!(
         "every checkpoint of session {}",
         stored.session.id
     )))
@@ -327,7 +337,7 @@ pub(crate) fn after_number(
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// The row with this place in the order of saving.
+/// The row at this position in the order of saving.
 pub(crate) fn by_row(db: &Connection, row_id: i64) -> Result<CheckpointRow, Error> {
     Ok(db
         .prepare_cached(&format!(

@@ -3,16 +3,32 @@
 use prost::Message;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use shim_proto::checkpoint::v1::{Interruption, Session, SessionStatus};
-use uuid::Uuid;
+use shim_runtime::ids::{Epoch, SessionId};
 
-use super::{after_commit, column};
+use super::column;
 use crate::domain::hash_chain;
 use crate::domain::recovery::is_recoverable;
-use crate::domain::time::{UnixMicros, to_unix_micros};
 use crate::error::Error;
 use crate::metrics;
+use shim_sqlite::{UnixMicros, to_unix_micros};
 
-/// A session with its place in the database.
+/// The owner of a session: the client that got this epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Owner {
+    pub(crate) session: SessionId,
+    pub(crate) epoch: Epoch,
+}
+
+impl Owner {
+    pub(crate) fn new(session: SessionId, epoch: u64) -> Self {
+        Self {
+            session,
+            epoch: Epoch(epoch),
+        }
+    }
+}
+
+/// A session with its row.
 #[derive(Debug, Clone)]
 pub(crate) struct StoredSession {
     pub(crate) row_id: i64,
@@ -33,21 +49,21 @@ fn decode(row: &Row<'_>) -> rusqlite::Result<Result<StoredSession, i64>> {
         .map_err(|_| row_id))
 }
 
-/// Tells a damaged row from a readable one, loudly.
+/// Refuses a damaged row, logs and counts it.
 fn verified(found: Result<StoredSession, i64>) -> Result<StoredSession, Error> {
     found.map_err(|row_id| {
         tracing::error!(row_id, "a session row is damaged; it is not served");
         metrics::record_damage();
-        Error::Damaged(format!("session row {row_id}"))
+        Error::damaged(format!("session row {row_id}"))
     })
 }
 
 /// The session with this id.
-pub(crate) fn find(db: &Connection, id: Uuid) -> Result<StoredSession, Error> {
+pub(crate) fn find(db: &Connection, id: SessionId) -> Result<StoredSession, Error> {
     let sql = select("WHERE id = ?1");
     let found = db
         .prepare_cached(&sql)?
-        .query_row([id.as_bytes()], decode)
+        .query_row([id.uuid().as_bytes()], decode)
         .optional()?;
     found.map_or_else(|| Err(Error::SessionNotFound(id.to_string())), verified)
 }
@@ -69,13 +85,14 @@ fn select(filter: &str) -> String {
     format!("SELECT {COLUMNS} FROM sessions {filter}")
 }
 
-/// The session, if `epoch` is its owner's and it was not ended.
-pub(crate) fn require_owner(db: &Connection, id: Uuid, epoch: u64) -> Result<StoredSession, Error> {
+/// The session, if it was not ended and is this owner's.
+pub(crate) fn require_owner(db: &Connection, owner: Owner) -> Result<StoredSession, Error> {
+    let id = owner.session;
     let stored = find(db, id)?;
-    if stored.session.epoch != epoch {
+    if stored.session.epoch != owner.epoch.0 {
         return Err(Error::StaleOwner {
             session: id.to_string(),
-            given: epoch,
+            given: owner.epoch.0,
             current: stored.session.epoch,
         });
     }
@@ -85,11 +102,13 @@ pub(crate) fn require_owner(db: &Connection, id: Uuid, epoch: u64) -> Result<Sto
     Ok(stored)
 }
 
-fn columns(session: &Session) -> Result<(Uuid, i64, Vec<u8>), Error> {
-    let id =
-        Uuid::parse_str(&session.id).map_err(|_| Error::SessionNotFound(session.id.clone()))?;
+fn columns(session: &Session) -> Result<(SessionId, i64, Vec<u8>), Error> {
+    let id = session
+        .id
+        .parse()
+        .map_err(|_| Error::SessionNotFound(session.id.clone()))?;
     let updated_at = to_unix_micros(session.updated_at.as_ref()).map_or(0, |m| m.0);
-    // `attached` is told at the time of an answer and never stored.
+    // `attached` is set when an answer is made and never stored.
     let record = Session {
         attached: false,
         ..session.clone()
@@ -106,7 +125,7 @@ pub(crate) fn insert(db: &Connection, session: Session) -> Result<StoredSession,
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?
     .execute(params![
-        id.as_bytes(),
+        id.uuid().as_bytes(),
         session.project,
         session.status,
         is_recoverable(&session),
@@ -145,14 +164,14 @@ pub(crate) fn update(
     Ok(())
 }
 
-/// Notes that the session has an owner who lives. Answers with what had interrupted it.
+/// Marks the session as owned by a live client. Answers with what had interrupted it.
 pub(crate) fn reactivate(session: &mut Session) -> Option<Interruption> {
     let interruption = session.interruption.take();
     if let Some(interruption) = &interruption
         && session.status() == SessionStatus::Interrupted
     {
         let cause = interruption.cause();
-        after_commit(move || metrics::record_recovery(cause));
+        metrics::after_commit(move || metrics::record_recovery(cause));
     }
     session.status = SessionStatus::Active.into();
     interruption

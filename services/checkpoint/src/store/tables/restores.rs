@@ -1,18 +1,19 @@
 //! Restores and how they went.
 
 use rusqlite::{Connection, OptionalExtension, params};
+use shim_runtime::ids::Epoch;
 use uuid::Uuid;
 
 use super::checkpoints::to_column;
-use crate::domain::time::UnixMicros;
 use crate::error::Error;
+use shim_sqlite::UnixMicros;
 
 /// Notes a restore; answers with its id.
 pub(crate) fn insert(
     db: &Connection,
     session: i64,
     number: u64,
-    epoch: u64,
+    epoch: Epoch,
     now: UnixMicros,
 ) -> Result<Uuid, Error> {
     let id = Uuid::now_v7();
@@ -23,7 +24,7 @@ pub(crate) fn insert(
         id.as_bytes(),
         session,
         to_column(number),
-        to_column(epoch),
+        to_column(epoch.0),
         now.0
     ])?;
     Ok(id)

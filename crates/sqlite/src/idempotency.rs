@@ -3,25 +3,34 @@
 use prost::Message;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::domain::hash_chain::{self, Hash};
-use crate::domain::time::UnixMicros;
-use crate::error::Error;
+use crate::error::SqliteError;
+use crate::time::UnixMicros;
 
-/// A mutation as the ledger knows it.
+/// The table that a schema must hold for the ledger. One tree without row ids, so that a change touches one page less.
+pub const LEDGER_TABLE: &str = "CREATE TABLE requests (
+    id         TEXT    PRIMARY KEY,
+    digest     BLOB    NOT NULL,           -- BLAKE3 of method and request
+    answer     BLOB    NOT NULL,
+    created_at INTEGER NOT NULL            -- microseconds since the Unix epoch
+) WITHOUT ROWID;";
+
+/// A mutation as the ledger knows it: its request id and the digest of its request.
 #[derive(Debug, Clone)]
-pub(crate) struct IdempotencyKey {
+pub struct IdempotencyKey {
     id: String,
-    digest: Hash,
+    digest: [u8; 32],
 }
 
 impl IdempotencyKey {
     /// `message` is the whole request, whose id is `id`.
-    pub(crate) fn new(method: &str, id: &str, message: &impl Message) -> Self {
+    #[must_use]
+    pub fn new(method: &str, id: &str, message: &impl Message) -> Self {
         Self::with_content(method, id, message, &[])
     }
 
     /// Like [`IdempotencyKey::new`] for a message whose large part was taken out of it and hashed already.
-    pub(crate) fn with_content(
+    #[must_use]
+    pub fn with_content(
         method: &str,
         id: &str,
         message: &impl Message,
@@ -35,36 +44,41 @@ impl IdempotencyKey {
         bytes.extend_from_slice(content_hash);
         Self {
             id: id.to_owned(),
-            digest: hash_chain::hash(&bytes),
+            digest: *blake3::hash(&bytes).as_bytes(),
         }
     }
 }
 
 /// The answer given before, if this request was answered.
-pub(crate) fn replay<R: Message + Default>(
+///
+/// # Errors
+/// [`SqliteError::RequestIdReused`] if the id belongs to another request; damage of the row.
+pub fn replay<R: Message + Default>(
     db: &Connection,
     key: &IdempotencyKey,
-) -> Result<Option<R>, Error> {
+) -> Result<Option<R>, SqliteError> {
     let found: Option<(Vec<u8>, Vec<u8>)> = db
         .prepare_cached("SELECT digest, answer FROM requests WHERE id = ?1")?
         .query_row([&key.id], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     match found {
         None => Ok(None),
-        Some((digest, _)) if digest != key.digest => Err(Error::RequestIdReused(key.id.clone())),
+        Some((digest, _)) if digest != key.digest => {
+            Err(SqliteError::RequestIdReused(key.id.clone()))
+        }
         Some((_, response)) => R::decode(response.as_slice())
             .map(Some)
-            .map_err(|_| Error::Damaged(format!("the answer to {}", key.id))),
+            .map_err(|_| SqliteError::Damaged(format!("the answer to {}", key.id))),
     }
 }
 
 /// Keeps the answer.
-pub(super) fn record(
+pub(crate) fn record(
     db: &Connection,
     key: &IdempotencyKey,
     response: &impl Message,
     now: UnixMicros,
-) -> Result<(), Error> {
+) -> Result<(), SqliteError> {
     db.prepare_cached(
         "INSERT INTO requests (id, digest, answer, created_at) VALUES (?1, ?2, ?3, ?4)",
     )?
@@ -73,11 +87,14 @@ pub(super) fn record(
 }
 
 /// Up to `limit` request ids behind `after`, with the times of their answers.
-pub(crate) fn page(
+///
+/// # Errors
+/// If SQLite fails.
+pub fn page(
     db: &Connection,
     after: &str,
     limit: u32,
-) -> Result<Vec<(String, UnixMicros)>, Error> {
+) -> Result<Vec<(String, UnixMicros)>, SqliteError> {
     let mut statement = db
         .prepare_cached("SELECT id, created_at FROM requests WHERE id > ?1 ORDER BY id LIMIT ?2")?;
     let rows = statement.query_map(params![after, limit], |row| {
@@ -87,7 +104,10 @@ pub(crate) fn page(
 }
 
 /// Forgets these answers.
-pub(crate) fn delete(db: &Connection, ids: &[String]) -> Result<(), Error> {
+///
+/// # Errors
+/// If SQLite fails.
+pub fn delete(db: &Connection, ids: &[String]) -> Result<(), SqliteError> {
     let mut statement = db.prepare_cached("DELETE FROM requests WHERE id = ?1")?;
     for id in ids {
         statement.execute([id])?;

@@ -1,6 +1,6 @@
-//! The writer thread: mutations from everywhere, grouped into one transaction for each sync of the disk.
+//! The writer thread: the jobs of all callers, grouped into one transaction for each sync of the disk.
 //!
-//! While one group is being synced the next one gathers, so the cost of a sync is shared by all who wait for it.
+//! While one group is being synced the next one gathers, so all waiting jobs share the cost of a sync.
 //! (A) A job sees the effects of the jobs before it. (B) A job that refuses leaves nothing behind.
 //! (C) If the commit fails, every job of the group fails with it and nothing of the group is kept.
 
@@ -15,11 +15,11 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::clock::ServiceClock;
-use super::{connection, deferred_metrics, search};
-use crate::domain::time::UnixMicros;
-use crate::error::Error;
-use crate::metrics;
+use crate::clock::ServiceClock;
+use crate::error::{JobError, SqliteError};
+use crate::schema::Schema;
+use crate::time::UnixMicros;
+use crate::{connection, deferred};
 
 /// Jobs that may wait.
 const QUEUE_CAPACITY: usize = 1024;
@@ -28,39 +28,42 @@ const MAX_QUEUED_BYTES: usize = 64 * 1024 * 1024;
 /// Jobs in one group, and the time spent gathering them.
 const MAX_GROUP_JOBS: usize = 256;
 const MAX_GROUP_TIME: Duration = Duration::from_millis(10);
-/// The full-text index is caught up when nothing came for so long.
+/// The schema's idle work runs when no job came for so long.
 const IDLE_AFTER: Duration = Duration::from_millis(50);
 
-/// Tells the waiting caller how the commit went.
-type CommitCallback = Box<dyn FnOnce(Result<(), Error>) + Send>;
-/// Does its work, or is told that it cannot.
-type WriteJob = Box<dyn FnOnce(Result<(&Connection, UnixMicros), Error>) -> JobOutcome + Send>;
+/// Answers the waiting caller once the outcome of the commit is known.
+type CommitCallback = Box<dyn FnOnce(Result<(), SqliteError>) + Send>;
+/// Does its work in the open transaction, or answers the error for which there is none.
+type WriteJob =
+    Box<dyn FnOnce(Result<(&Connection, UnixMicros), SqliteError>) -> JobOutcome + Send>;
 
-/// A job that had its turn.
+/// What a finished job leaves for the commit.
 struct JobOutcome {
     on_commit: CommitCallback,
-    /// What was wrong with the database, if that is why it failed.
-    store_error: Option<Error>,
+    /// The database's error, if the job failed for one.
+    store_error: Option<SqliteError>,
 }
 
-/// The way to the writer thread. Dropping it lets the thread finish what waits, and joins it.
-pub(super) struct Writer {
+/// The queue of the writer thread. Dropping it lets the thread finish the waiting jobs, and joins it.
+pub(crate) struct Writer {
     queue: Option<SyncSender<WriteJob>>,
     waiting_bytes: Arc<AtomicUsize>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Writer {
-    pub(super) fn start(
+    pub(crate) fn start(
+        schema: &'static Schema,
         path: PathBuf,
         db: Connection,
         clock: ServiceClock,
     ) -> std::io::Result<Self> {
         let (queue, jobs) = sync_channel(QUEUE_CAPACITY);
         let thread = std::thread::Builder::new()
-            .name("checkpoint-writer".into())
+            .name(format!("{}-writer", schema.name))
             .spawn(move || {
                 WriterThread {
+                    schema,
                     path,
                     db,
                     clock,
@@ -75,37 +78,43 @@ impl Writer {
         })
     }
 
-    pub(super) async fn submit<R, F>(&self, bytes: usize, job: F) -> Result<R, Error>
+    pub(crate) async fn submit<R, E, F>(&self, bytes: usize, job: F) -> Result<R, E>
     where
         R: Send + 'static,
-        F: FnOnce(&Connection, UnixMicros) -> Result<R, Error> + Send + 'static,
+        E: JobError,
+        F: FnOnce(&Connection, UnixMicros) -> Result<R, E> + Send + 'static,
     {
         let reservation = QueueReservation::reserve(&self.waiting_bytes, bytes)?;
         let (reply, response) = oneshot::channel();
         let job: WriteJob = Box::new(move |transaction| {
-            let result = transaction.and_then(|(db, now)| run_job(db, || job(db, now)));
+            let result = match transaction {
+                Ok((db, now)) => run_job(db, || job(db, now)),
+                Err(error) => Err(E::from(error)),
+            };
             let store_error = result
                 .as_ref()
                 .err()
-                .filter(|error| error.is_store_failure())
+                .and_then(E::store_error)
+                .filter(|error| error.is_failure())
                 .cloned();
-            let on_commit = Box::new(move |committed: Result<(), Error>| {
+            let on_commit = Box::new(move |committed: Result<(), SqliteError>| {
                 drop(reservation);
-                // A job's own refusal stands however the commit went. The caller may have gone; the effect stays, and
-                // its retry finds the answer in the ledger.
-                let _ = reply.send(result.and_then(|value| committed.map(|()| value)));
+                // A job's own refusal stands however the commit went. The caller may be gone; the effect stays, and a
+                // repeated request finds its answer in the ledger.
+                let _ =
+                    reply.send(result.and_then(|value| committed.map(|()| value).map_err(E::from)));
             });
             JobOutcome {
                 on_commit,
                 store_error,
             }
         });
-        let queue = self.queue.as_ref().ok_or(Error::Stopping)?;
+        let queue = self.queue.as_ref().ok_or(SqliteError::Stopping)?;
         queue.try_send(job).map_err(|error| match error {
-            TrySendError::Full(_) => Error::Overloaded,
-            TrySendError::Disconnected(_) => Error::Stopping,
+            TrySendError::Full(_) => SqliteError::Overloaded,
+            TrySendError::Disconnected(_) => SqliteError::Stopping,
         })?;
-        response.await.unwrap_or(Err(Error::Stopping))
+        response.await.unwrap_or(Err(SqliteError::Stopping.into()))
     }
 }
 
@@ -130,13 +139,13 @@ struct QueueReservation {
 }
 
 impl QueueReservation {
-    fn reserve(budget: &Arc<AtomicUsize>, bytes: usize) -> Result<Self, Error> {
+    fn reserve(budget: &Arc<AtomicUsize>, bytes: usize) -> Result<Self, SqliteError> {
         let reservation = Self {
             budget: Arc::clone(budget),
             bytes,
         };
         if budget.fetch_add(bytes, Ordering::Relaxed) + bytes > MAX_QUEUED_BYTES {
-            return Err(Error::Overloaded);
+            return Err(SqliteError::Overloaded);
         }
         Ok(reservation)
     }
@@ -148,36 +157,38 @@ impl Drop for QueueReservation {
     }
 }
 
-/// Runs a job. One that refuses must refuse before it changes anything (jobs that cannot promise that run in a
-/// savepoint of their own, see [`in_savepoint`]); if it changed something all the same, nothing of the group may stay.
-fn run_job<R>(db: &Connection, job: impl FnOnce() -> Result<R, Error>) -> Result<R, Error> {
+/// Runs a job. A job refuses before it changes anything, or runs in a savepoint of its own ([`in_savepoint`]). After a
+/// refusal that left a change behind, the whole group is rolled back.
+fn run_job<R, E: JobError>(db: &Connection, job: impl FnOnce() -> Result<R, E>) -> Result<R, E> {
     let before = db.total_changes();
-    let mark = deferred_metrics::pending_len();
+    let mark = deferred::pending_len();
     let result = catch_unwind(AssertUnwindSafe(job)).unwrap_or_else(|_| {
-        Err(Error::StoreUnavailable(
-            "the change ended in a defect".into(),
-        ))
+        Err(SqliteError::Unavailable("the change ended in a defect".into()).into())
     });
     if result.is_err() {
-        deferred_metrics::discard_after(mark);
+        deferred::discard_after(mark);
     }
     if result.is_err() && db.total_changes() != before && !db.is_autocommit() {
-        // The group's turn ends: gather_and_commit sees the missing transaction.
-        db.execute_batch("ROLLBACK")?;
+        // gather_and_commit sees that the transaction is gone, and fails the group.
+        db.execute_batch("ROLLBACK").map_err(SqliteError::from)?;
     }
     result
 }
 
 /// Runs `work` so that a refusal leaves nothing of it behind. It costs a copy of every page that `work` changes.
-pub(crate) fn in_savepoint<R>(
+///
+/// # Errors
+/// What `work` refuses; a failure of SQLite.
+pub fn in_savepoint<R, E: From<SqliteError>>(
     db: &Connection,
-    work: impl FnOnce() -> Result<R, Error>,
-) -> Result<R, Error> {
-    db.execute_batch("SAVEPOINT job")?;
-    let mark = deferred_metrics::pending_len();
+    work: impl FnOnce() -> Result<R, E>,
+) -> Result<R, E> {
+    db.execute_batch("SAVEPOINT job")
+        .map_err(SqliteError::from)?;
+    let mark = deferred::pending_len();
     let result = work();
     if result.is_err() {
-        deferred_metrics::discard_after(mark);
+        deferred::discard_after(mark);
     }
     // After a full disk or an I/O error SQLite may have rolled everything back already.
     if !db.is_autocommit() {
@@ -185,12 +196,14 @@ pub(crate) fn in_savepoint<R>(
             "RELEASE job"
         } else {
             "ROLLBACK TO job; RELEASE job"
-        })?;
+        })
+        .map_err(SqliteError::from)?;
     }
     result
 }
 
 struct WriterThread {
+    schema: &'static Schema,
     path: PathBuf,
     db: Connection,
     clock: ServiceClock,
@@ -202,7 +215,7 @@ impl WriterThread {
         loop {
             match self.jobs.recv_timeout(IDLE_AFTER) {
                 Ok(first) => self.commit_group(first),
-                Err(RecvTimeoutError::Timeout) => self.index_when_idle(),
+                Err(RecvTimeoutError::Timeout) => self.run_idle_work(),
                 Err(RecvTimeoutError::Disconnected) => return self.close(),
             }
         }
@@ -211,11 +224,11 @@ impl WriterThread {
     fn commit_group(&mut self, first: WriteJob) {
         let mut callbacks = Vec::new();
         let synced = self.gather_and_commit(first, &mut callbacks);
-        metrics::record_commit(callbacks.len(), synced.as_ref().ok().copied());
+        (self.schema.on_commit)(callbacks.len(), synced.as_ref().ok().copied());
         match &synced {
-            Ok(_) => deferred_metrics::run_all(),
+            Ok(_) => deferred::run_all(),
             Err(error) => {
-                deferred_metrics::discard_after(0);
+                deferred::discard_after(0);
                 tracing::error!(%error, jobs = callbacks.len(), "a group of changes could not be committed");
             }
         }
@@ -225,20 +238,20 @@ impl WriterThread {
         }
         if matches!(
             committed,
-            Err(Error::StoreUnavailable(_) | Error::Damaged(_))
+            Err(SqliteError::Unavailable(_) | SqliteError::Damaged(_))
         ) {
             self.reopen();
         }
     }
 
-    /// Answers with the time that the commit took.
+    /// Runs jobs in one transaction. Answers with the time that the commit took.
     fn gather_and_commit(
         &self,
         first: WriteJob,
         callbacks: &mut Vec<CommitCallback>,
-    ) -> Result<Duration, Error> {
+    ) -> Result<Duration, SqliteError> {
         if let Err(error) = self.db.execute_batch("BEGIN IMMEDIATE") {
-            let error = Error::from(error);
+            let error = SqliteError::from(error);
             callbacks.push(first(Err(error.clone())).on_commit);
             return Err(error);
         }
@@ -248,8 +261,8 @@ impl WriterThread {
             let outcome = job(Ok((&self.db, self.clock.now())));
             callbacks.push(outcome.on_commit);
             if self.db.is_autocommit() {
-                // SQLite rolled back by itself (a full disk, an I/O error), or a job broke off half-way.
-                return Err(outcome.store_error.unwrap_or(Error::GroupLost));
+                // SQLite rolled back by itself (a full disk, an I/O error), or a job refused after a change.
+                return Err(outcome.store_error.unwrap_or(SqliteError::GroupLost));
             }
             if callbacks.len() < MAX_GROUP_JOBS && started.elapsed() < MAX_GROUP_TIME {
                 next = self.jobs.try_recv().ok();
@@ -261,12 +274,12 @@ impl WriterThread {
             Err(error) => {
                 // A failed COMMIT may leave the transaction open; nothing of it may stay.
                 let _ = self.db.execute_batch("ROLLBACK");
-                Err(Error::from(error))
+                Err(SqliteError::from(error))
             }
         }
     }
 
-    /// After a failed sync the kernel may have dropped pages the connection believes in: start over from the file.
+    /// Starts over from the file: after a failed sync the kernel may have dropped pages that the connection still assumes.
     fn reopen(&mut self) {
         match connection::open_writer(&self.path) {
             Ok(db) => self.db = db,
@@ -276,9 +289,9 @@ impl WriterThread {
         }
     }
 
-    fn index_when_idle(&mut self) {
-        if let Err(error) = search::catch_up_when_idle(&self.db) {
-            tracing::warn!(%error, "the search index could not be caught up");
+    fn run_idle_work(&self) {
+        if let Err(error) = (self.schema.when_idle)(&self.db) {
+            tracing::warn!(%error, "the writer's idle work failed; it is tried again");
         }
     }
 

@@ -3,13 +3,12 @@
 
 use rusqlite::{Connection, params};
 
-use super::after_commit;
 use super::checkpoints::to_column;
 use super::search;
 use super::sessions::{self, StoredSession};
-use crate::domain::time::UnixMicros;
 use crate::error::Error;
 use crate::metrics;
+use shim_sqlite::UnixMicros;
 
 /// Checkpoints of a session that still have their content: (number, time), ascending.
 pub(crate) fn contents(db: &Connection, session: i64) -> Result<Vec<(u64, UnixMicros)>, Error> {
@@ -60,7 +59,7 @@ pub(crate) fn thin(
         dropped.bytes += bytes.unsigned_abs();
     }
     if dropped.checkpoints > 0 {
-        after_commit(move || metrics::record_pruned(dropped.checkpoints));
+        metrics::after_commit(move || metrics::record_pruned(dropped.checkpoints));
         record_deletion(db, stored, reason, dropped, now)?;
     }
     Ok(dropped)
@@ -86,7 +85,7 @@ pub(crate) fn delete_session(
     };
     search::remove_session(db, stored.row_id)?;
     sessions::delete(db, stored.row_id)?;
-    after_commit(move || metrics::record_pruned(contents.unsigned_abs()));
+    metrics::after_commit(move || metrics::record_pruned(contents.unsigned_abs()));
     record_deletion(db, stored, reason, dropped, now)?;
     Ok(dropped)
 }

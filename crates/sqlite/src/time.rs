@@ -8,19 +8,20 @@ const MICROS: i64 = 1_000_000;
 
 /// Microseconds since the Unix epoch, by the service's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct UnixMicros(pub(crate) i64);
+pub struct UnixMicros(pub i64);
 
 impl UnixMicros {
     /// Time from `earlier` to this; zero if it is not earlier.
-    pub(crate) fn since(self, earlier: Self) -> Duration {
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    pub(crate) fn minus(self, span: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_sub(i64::try_from(span.as_micros()).unwrap_or(i64::MAX)),
-        )
+    /// The time `span` before this one.
+    #[must_use]
+    pub fn minus(self, span: Duration) -> Self {
+        let micros = i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_sub(micros))
     }
 }
 
@@ -47,6 +48,7 @@ impl From<&Timestamp> for UnixMicros {
 }
 
 /// The optional timestamp of a message.
-pub(crate) fn to_unix_micros(timestamp: Option<&Timestamp>) -> Option<UnixMicros> {
+#[must_use]
+pub fn to_unix_micros(timestamp: Option<&Timestamp>) -> Option<UnixMicros> {
     timestamp.map(UnixMicros::from)
 }

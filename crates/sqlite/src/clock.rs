@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use crate::domain::time::UnixMicros;
+use crate::time::UnixMicros;
 
 /// Clones share one time.
 #[derive(Debug, Clone)]
@@ -19,7 +19,7 @@ pub(crate) struct ServiceClock {
 
 impl ServiceClock {
     /// A clock that is not behind `newest_stored`.
-    pub(super) fn starting_after(newest_stored: Option<UnixMicros>) -> Self {
+    pub(crate) fn starting_after(newest_stored: Option<UnixMicros>) -> Self {
         let start = newest_stored
             .map_or(i64::MIN, |m| m.0 + 1)
             .max(system_micros());

@@ -1,6 +1,6 @@
 //! Reading columns of rows that may be damaged: a flipped bit can change a value's type as well as the value.
 //!
-//! What has the wrong type reads as nothing, and the row's hash then tells that it is damaged.
+//! A value of the wrong type reads as nothing; the row's hash then shows the damage.
 
 use rusqlite::Row;
 use rusqlite::types::ValueRef;

@@ -12,7 +12,7 @@ use crate::error::Error;
 const BATCH: u32 = 64;
 
 /// Indexes some rows if any wait; called when nothing else is to be written.
-pub(super) fn catch_up_when_idle(db: &Connection) -> Result<(), Error> {
+pub(crate) fn catch_up_when_idle(db: &Connection) -> Result<(), Error> {
     if pending(db)? == 0 {
         return Ok(());
     }
@@ -57,7 +57,7 @@ pub(crate) fn index_batch(db: &Connection, limit: u32) -> Result<bool, Error> {
 }
 
 /// Takes rows out of the index before they are thinned or deleted.
-pub(super) fn remove_session(db: &Connection, session: i64) -> Result<(), Error> {
+pub(crate) fn remove_session(db: &Connection, session: i64) -> Result<(), Error> {
     db.prepare_cached(
         "DELETE FROM search WHERE rowid IN (SELECT row_id FROM checkpoints WHERE session = ?1)",
     )?
@@ -66,7 +66,7 @@ pub(super) fn remove_session(db: &Connection, session: i64) -> Result<(), Error>
 }
 
 /// Takes one row out of the index.
-pub(super) fn remove(db: &Connection, row_id: i64) -> Result<(), Error> {
+pub(crate) fn remove(db: &Connection, row_id: i64) -> Result<(), Error> {
     db.prepare_cached("DELETE FROM search WHERE rowid = ?1")?
         .execute([row_id])?;
     Ok(())

@@ -8,11 +8,11 @@ use rusqlite::{Connection, OpenFlags};
 /// Only a backup or a person's sqlite3 can hold a lock for long; the writer waits that out.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Prepared statements kept for each connection; every statement of this crate fits.
+/// Prepared statements kept for each connection; every statement of a service should fit.
 const STATEMENTS: usize = 64;
 
 /// The one connection that writes.
-pub(super) fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
+pub(crate) fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
     let db = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_WRITE
@@ -21,9 +21,9 @@ pub(super) fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
     )?;
     db.busy_timeout(BUSY_TIMEOUT)?;
     db.set_prepared_statement_cache_capacity(STATEMENTS);
-    // auto_vacuum must be chosen before the first table; it lets thinning give space back in small steps.
+    // auto_vacuum must be chosen before the first table; it lets deleting give space back in small steps.
     // fullfsync makes "on the disk" true on macOS too; elsewhere it is ignored. 4,000 pages of log (16 MB) before they
-    // are copied into the database: the pages every save touches are copied once, not hundreds of times.
+    // are copied into the database: the pages that every change touches are copied once, not hundreds of times.
     db.execute_batch(
         "PRAGMA auto_vacuum = INCREMENTAL;
          PRAGMA journal_mode = WAL;
@@ -40,7 +40,7 @@ pub(super) fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 /// A connection that only reads.
-pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
+pub(crate) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     let db = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
-use super::files;
+use crate::files;
 
 /// Pages copied at a step, and the pause that lets a writer in between.
 const STEP_PAGES: i32 = 1_000;
@@ -30,7 +30,7 @@ pub enum BackupError {
 }
 
 /// Copies the database at `database` to the new file `target`, whether or not a service uses it. The target appears
-/// only when it is complete. `progress` is told (pages copied, pages in all). Answers with the size in bytes.
+/// only when it is complete. `progress` gets (pages copied, pages in all). Answers with the size in bytes.
 ///
 /// # Errors
 /// If the target exists, the database does not, or copying fails.
@@ -46,32 +46,43 @@ pub fn backup(
         return Err(BackupError::NoDatabase(database.to_path_buf()));
     }
     let source = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    let mut name = target.as_os_str().to_owned();
-    name.push(".partial");
-    let partial = PathBuf::from(name);
+    let partial = partial_path(target);
     if std::fs::symlink_metadata(&partial).is_ok() {
-        // Of a backup that was killed.
+        // A backup that was killed left it.
         std::fs::remove_file(&partial)?;
     }
     files::create_private(&partial)?;
     let mut copy = Connection::open(&partial)?;
-    {
-        let backup = Backup::new(&source, &mut copy)?;
-        loop {
-            let step = backup.step(STEP_PAGES)?;
-            let at = backup.progress();
-            let pages = |n: i32| u64::try_from(n).unwrap_or(0);
-            progress(pages(at.pagecount - at.remaining), pages(at.pagecount));
-            match step {
-                StepResult::Done => break,
-                _ => std::thread::sleep(STEP_DELAY),
-            }
-        }
-    }
+    copy_pages(&source, &mut copy, &mut progress)?;
     // One file without a log, so that it can be moved about.
     copy.execute_batch("PRAGMA journal_mode = DELETE")?;
     copy.close().map_err(|(_, error)| error)?;
     std::fs::File::open(&partial)?.sync_all()?;
     std::fs::rename(&partial, target)?;
     Ok(std::fs::metadata(target)?.len())
+}
+
+/// The name that the copy has until it is complete.
+fn partial_path(target: &Path) -> PathBuf {
+    let mut name = target.as_os_str().to_owned();
+    name.push(".partial");
+    PathBuf::from(name)
+}
+
+fn copy_pages(
+    source: &Connection,
+    copy: &mut Connection,
+    progress: &mut impl FnMut(u64, u64),
+) -> Result<(), BackupError> {
+    let pages = |n: i32| u64::try_from(n).unwrap_or(0);
+    let backup = Backup::new(source, copy)?;
+    loop {
+        let step = backup.step(STEP_PAGES)?;
+        let at = backup.progress();
+        progress(pages(at.pagecount - at.remaining), pages(at.pagecount));
+        match step {
+            StepResult::Done => return Ok(()),
+            _ => std::thread::sleep(STEP_DELAY),
+        }
+    }
 }
