@@ -33,6 +33,7 @@ pub mod tasks;
 
 use std::sync::Arc;
 
+use shim_runtime::background::BackgroundTasks;
 use shim_runtime::lifecycle::Shutdown;
 
 pub use clock::timestamp;
@@ -72,6 +73,7 @@ pub struct Store {
     /// Tasks, and their workers.
     pub tasks: Arc<tasks::Tasks>,
     registry_config: config::RegistryConfig,
+    background: BackgroundTasks,
 }
 
 impl Store {
@@ -89,10 +91,11 @@ impl Store {
     /// Begins to connect, in tasks that end with the shutdown. Calls answer `Unavailable` until a connection is made, and
     /// always `NoRedis` if no Redis is configured.
     pub fn open(config: &RedisConfig, shutdown: &Shutdown) -> Self {
-        let connection = RedisConnection::open(config.address.clone(), shutdown);
-        let pubsub = Subscriber::open(config.address.clone(), shutdown);
+        let background = BackgroundTasks::new("store", shutdown);
+        let connection = RedisConnection::open(config.address.clone(), &background);
+        let pubsub = Subscriber::open(config.address.clone(), &background);
         let keys = Keys::new(&config.key_prefix);
-        let redlock = Redlock::connect(&config.lock_nodes, shutdown);
+        let redlock = Redlock::connect(&config.lock_nodes, &background);
         let files = Arc::new(files::Files::new(connection.clone(), keys.clone()));
         let inboxes = Arc::new(inbox::Inboxes::new(
             connection.clone(),
@@ -113,6 +116,7 @@ impl Store {
             inboxes,
             tasks: Arc::new(tasks),
             registry_config: config::RegistryConfig::default(),
+            background,
             connection,
             pubsub,
             keys,
@@ -123,5 +127,10 @@ impl Store {
     #[must_use]
     pub fn registry_config(&self) -> config::RegistryConfig {
         self.registry_config
+    }
+
+    /// Waits until the store's background tasks have ended. To be called after the shutdown began.
+    pub async fn finish(&self) {
+        self.background.finish().await;
     }
 }

@@ -4,10 +4,10 @@
 //! it. The script's first line says whether it may run on a full Redis: only one that writes nothing, or frees more than it
 //! takes, may.
 
+use redis::aio::ConnectionLike;
 use redis::{FromRedisValue, RedisResult, ToRedisArgs, Value};
 use serde::Serialize;
 
-use super::connection::LiveConnection;
 use super::msgpack;
 
 /// The functions that every script may use.
@@ -86,7 +86,10 @@ impl Call<'_> {
         self
     }
 
-    pub(super) async fn invoke(&self, connection: &mut LiveConnection) -> RedisResult<Vec<Value>> {
+    pub(super) async fn invoke(
+        &self,
+        connection: &mut impl ConnectionLike,
+    ) -> RedisResult<Vec<Value>> {
         let answer: Value = self.0.invoke_async(connection).await?;
         Ok(Vec::<Value>::from_redis_value(answer)?)
     }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use serde::Serialize;
-use shim_runtime::lifecycle::Shutdown;
+use shim_runtime::background::BackgroundTasks;
 
 use crate::clock::millis;
 use crate::connection::{Address, RedisConnection};
@@ -42,8 +42,8 @@ struct DropArgs<'a> {
 
 impl Redlock {
     /// Begins to connect to the nodes.
-    pub(crate) fn connect(nodes: &[Address], shutdown: &Shutdown) -> Self {
-        let connection = |node: &Address| RedisConnection::open(Some(node.clone()), shutdown);
+    pub(crate) fn connect(nodes: &[Address], background: &BackgroundTasks) -> Self {
+        let connection = |node: &Address| RedisConnection::open(Some(node.clone()), background);
         Self {
             nodes: nodes.iter().map(connection).collect(),
             hold: Script::named(Effect::Frees, include_str!("../lua/hold_redlock.lua")),
