@@ -80,8 +80,9 @@ fn stat(field: usize) -> Option<f64> {
     fields.nth(field.checked_sub(3)?)?.parse().ok()
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
 mod tests {
+    #![cfg(target_os = "linux")]
     #![allow(clippy::unwrap_used)]
     use std::time::{SystemTime, UNIX_EPOCH};
 
