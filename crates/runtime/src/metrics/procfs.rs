@@ -81,9 +81,9 @@ fn stat(field: usize) -> Option<f64> {
 }
 
 #[cfg(test)]
+#[cfg(target_os = "linux")]
+#[allow(clippy::unwrap_used)]
 mod tests {
-    #![cfg(target_os = "linux")]
-    #![allow(clippy::unwrap_used)]
     use std::time::{SystemTime, UNIX_EPOCH};
 
     use super::*;
