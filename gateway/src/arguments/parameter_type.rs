@@ -1,7 +1,7 @@
 //! The forms an argument can have: what the schema says of them and what the check asks.
 
 use serde_json::{Map, Value, json};
-use shim_runtime::free_form::MAX_DEPTH;
+use shim_proto::limits::MAX_FREE_FORM_DEPTH as MAX_DEPTH;
 
 use super::{Parameter, check_object, schema};
 

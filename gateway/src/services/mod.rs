@@ -93,7 +93,7 @@ impl LocalStack {
 impl Services {
     /// Prepares the connections; nothing is opened or started yet.
     pub(crate) fn prepare(config: &RuntimeConfig) -> Result<Self, GatewayError> {
-        let credentials = Credentials::of(config)?;
+        let credentials = Credentials::of(config.token_file.as_deref(), &config.tls)?;
         let (endpoint, local) = match &config.endpoints.checkpoint {
             Some(endpoint) => (endpoint.clone(), None),
             None => {
