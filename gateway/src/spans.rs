@@ -1,13 +1,13 @@
 //! The spans of MCP requests: where a trace begins, unless the client has begun one.
 //!
 //! Names and attributes are those of OpenTelemetry's conventions for MCP and for generative AI. Arguments and answers
-//! are the client's business and never told.
+//! are the client's business and never part of a span.
 
 use rmcp::RoleServer;
 use rmcp::service::RequestContext;
 use shim_runtime::trace::{KeyValue, Span, SpanKind, TraceContext};
 
-/// The span of a request, below the client's if it tells its own. `target` is what is asked for, from a closed set.
+/// The span of a request, below the client's if the request names one. `target` is what is asked for, from a closed set.
 pub(crate) fn of_request(
     context: &RequestContext<RoleServer>,
     method: &'static str,
