@@ -130,10 +130,13 @@ impl OutboxRelay {
         let Some(lease) = self.connection.query::<Option<String>>(&look).await? else {
             return Ok(None);
         };
+        let Ok(lease_id) = lease.parse() else {
+            return Ok(None);
+        };
         let workspace = &taken.data.workspace;
         let renewed = self
             .files
-            .renew(workspace, &lease, &taken.task_id, FILES_TTL);
+            .renew(workspace, lease_id, &taken.task_id, FILES_TTL);
         match renewed.await {
             Ok(_) => Ok(Some(lease)),
             Err(Error::LeaseLost(_)) => Ok(None),
@@ -174,11 +177,14 @@ impl OutboxRelay {
         let LeasedFiles::New(lease) = leased_files else {
             return;
         };
-        let (idempotency_key, lease) = (IdempotencyKey::fresh(), [lease]);
+        let Ok(lease_id) = lease.parse() else {
+            return;
+        };
+        let (idempotency_key, lease_ids) = (IdempotencyKey::fresh(), [lease_id]);
         let workspace = &taken.data.workspace;
         let freed = self
             .files
-            .release(&idempotency_key, workspace, &taken.task_id, &lease);
+            .release(&idempotency_key, workspace, &taken.task_id, &lease_ids);
         if let Err(error) = freed.await {
             tracing::debug!(%error, task = taken.task_id, "its files go with their time");
         }

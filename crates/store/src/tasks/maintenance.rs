@@ -184,11 +184,16 @@ impl Tasks {
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
         for row in self.relay.rows("none", &ids).await? {
             let task = row.task()?;
-            let lease = row.field("files");
+            let lost = || Error::LeaseLost(row.field("files").to_owned());
             let files = &self.relay.files;
-            let renewed = files
-                .renew(&task.workspace, lease, &row.id, FILES_TTL)
-                .await;
+            let renewed = match row.field("files").parse() {
+                Ok(lease) => {
+                    files
+                        .renew(&task.workspace, lease, &row.id, FILES_TTL)
+                        .await
+                }
+                Err(_) => Err(lost()),
+            };
             match renewed {
                 Ok(_) => {}
                 Err(Error::LeaseLost(_)) => {

@@ -264,7 +264,7 @@ impl OutboxRelay {
             return Ok(());
         };
         let task = row.task()?;
-        let Some(to) = self.submitter(&task).await? else {
+        let Some(to) = self.submitter(&task).await?.and_then(|to| to.parse().ok()) else {
             return Ok(());
         };
         let message: Message = notice::message(why, &task);
@@ -273,7 +273,7 @@ impl OutboxRelay {
             request_id: format!("task-{why}-{id}-{}", notice::notice_time_ms(&task)),
             fingerprint: String::new(),
         };
-        match self.inboxes.send(&idempotency_key, &to, &message).await {
+        match self.inboxes.send(&idempotency_key, to, &message).await {
             // Nobody reads it: the job's own record says the same.
             Ok(()) | Err(Error::InboxFull(_)) => Ok(()),
             Err(error) => Err(error),

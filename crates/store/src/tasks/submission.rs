@@ -52,6 +52,14 @@ impl Submission {
         classes
     }
 
+    /// The queue of all tasks; `None` if they go to several.
+    fn only_queue(&self) -> Option<String> {
+        match self.classes().as_slice() {
+            [class] => Some(class.name.clone()),
+            _ => None,
+        }
+    }
+
     /// The tasks that wait for each, by id.
     fn successors(&self) -> HashMap<&str, Vec<&str>> {
         let mut after: HashMap<&str, Vec<&str>> = HashMap::new();
@@ -74,7 +82,7 @@ impl Tasks {
         idempotency_key: &IdempotencyKey,
         plan: &Submission,
     ) -> Result<Job, Error> {
-        let sent = spans::send(plan);
+        let sent = spans::send(&plan.root, plan.subtasks.len(), || plan.only_queue());
         trace::scope(
             sent.context(),
             self.send(idempotency_key, plan, sent.context()),

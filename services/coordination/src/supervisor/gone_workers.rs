@@ -92,7 +92,7 @@ impl GoneWorkers {
                         | WorkerChangeKind::Registered
                 );
                 if is_end {
-                    self.check_worker(&change.worker_id, change.position)
+                    self.check_worker(&change.worker_id.to_string(), change.position)
                         .await?;
                 }
                 self.position = Some(change.position);
@@ -112,7 +112,11 @@ impl GoneWorkers {
 
     /// Looks at a worker, of which something was told at this position of the registry's history.
     async fn check_worker(&self, worker_id: &str, position: u64) -> Result<(), Error> {
-        let worker = self.store.registry.get(worker_id).await?;
+        // A worker of another program may have any name; the registry never knew it.
+        let worker = match worker_id.parse() {
+            Ok(id) => self.store.registry.get(id).await?,
+            Err(_) => None,
+        };
         let Some(worker_gone) = worker_gone(worker_id, worker.as_ref(), position) else {
             return Ok(());
         };

@@ -10,7 +10,7 @@ use shim_redis_harness::Redis;
 
 use super::test_stack::{StackBuilder, TestStack, id, job};
 
-/// What a worker process of these stories is told.
+/// Variables of a worker process of these stories.
 const REDIS: &str = "STORY_REDIS";
 const CHECKPOINTS: &str = "STORY_CHECKPOINTS";
 
@@ -56,7 +56,7 @@ fn process(redis: &Redis, stack: &TestStack) -> Process {
         .args(["--exact", "service::killed::worker_process", "--ignored"])
         .env(REDIS, redis.unix_url())
         .env(CHECKPOINTS, &stack.socket)
-        // It cannot tidy up after itself.
+        // A killed process leaves its folder behind.
         .env("TMPDIR", stack.path(""))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
