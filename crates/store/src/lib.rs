@@ -4,6 +4,7 @@
 //! ends at are Redis's own. `domain` holds what is decided outside of Redis, without a clock or a connection. The crate's
 //! README says where Redis is and how the keys are laid out.
 
+mod bullmq;
 pub mod bus;
 mod change_log;
 mod clock;
@@ -20,6 +21,7 @@ mod keys;
 mod lease_rows;
 pub mod locks;
 mod metrics;
+mod msgpack;
 mod publication;
 mod pubsub;
 mod redlock;
@@ -33,6 +35,7 @@ mod worker_rows;
 use std::sync::Arc;
 
 use redis::TlsCertificates;
+use shim_runtime::background::BackgroundTasks;
 use shim_runtime::lifecycle::Shutdown;
 
 pub use clock::timestamp;
@@ -98,7 +101,13 @@ impl Store {
             pubsub.clone(),
             keys.clone(),
         ));
-        let tasks = tasks::Tasks::new(connection.clone(), &keys, files.clone(), inboxes.clone());
+        let tasks = tasks::Tasks::new(
+            connection.clone(),
+            &keys,
+            files.clone(),
+            inboxes.clone(),
+            &BackgroundTasks::new("store", shutdown),
+        );
         Self {
             locks: Arc::new(locks::Locks::new(connection.clone(), keys.clone(), redlock)),
             registry: Arc::new(registry::Registry::new(connection.clone(), &keys)),

@@ -29,12 +29,6 @@ impl Reply {
         fitting(next)
     }
 
-    /// The last value as what it must be.
-    pub(crate) fn take_last<T: FromRedisValue>(&mut self) -> Result<T, Error> {
-        let last = self.values.next_back();
-        fitting(last)
-    }
-
     /// The named fields of an answer that was made with `reply`, or of a refusal.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ use redis::{FromRedisValue, RedisResult, ToRedisArgs, Value};
 use serde::Serialize;
 
 use super::connection::LiveConnection;
+use super::msgpack;
 
 /// What every script starts with.
 const PRELUDE: &str = include_str!("lua/prelude.lua");
@@ -73,7 +74,7 @@ impl Call<'_> {
     /// Adds the arguments of a script made by [`Script::named`]: a struct, whose fields are the names. `None` is left out,
     /// so that the script sees nil.
     pub(crate) fn args(mut self, args: &impl Serialize) -> Self {
-        match rmp_serde::to_vec_named(args) {
+        match msgpack::pack(args) {
             Ok(packed) => {
                 self.0.arg(packed);
             }

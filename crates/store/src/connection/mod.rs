@@ -5,7 +5,6 @@
 //! demoted server, and connects anew with backoff and jitter, asking the Sentinels again each time.
 
 mod address;
-mod bullmq;
 mod redis_error;
 
 use std::future::pending;

@@ -1,25 +1,30 @@
-//! Taking a job: one script writes it whole, then BullMQ gets what can start.
+//! Submitting a job: one script writes it whole, then BullMQ gets the tasks that can start.
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 use shim_proto::coordination::v1::{FailurePolicy, Task};
 use shim_runtime::trace::{self, TraceContext};
 
-use super::super::clock::millis;
-use super::super::script::Call;
-use super::bullmq_sync::JobLocation;
-use super::queue::Class;
-use super::rows::Row;
-use super::{IdempotencyKey, Job, Tasks, idempotency, rows, spans};
+use super::class::Class;
+use super::job::Job;
+use super::outbox_relay::JobLocation;
+use super::refusal::refusal;
+use super::rows::{self, Row};
+use super::spans;
+use super::task_store::Tasks;
+use crate::clock::millis;
 use crate::error::Error;
+use crate::idempotency::IdempotencyKey;
 
 /// Jobs that have not ended, however many are submitted.
 const MAX_JOBS: usize = 1_000_000;
-/// Kinds of requirements that tasks ever had; a queue stays known for good.
+/// Queues, one for each kind of requirements that tasks ever had; a queue stays known for good.
 const MAX_QUEUES: usize = 256;
 
-/// A job as it was decided on: with ids, and edges as ids. States, times and counts are the store's.
+/// A job as it was planned: with ids, and edges as ids. The store sets states, times and counts.
 #[derive(Debug, Clone)]
 pub struct Submission {
     /// The root.
@@ -40,7 +45,7 @@ impl Submission {
     }
 
     pub(super) fn classes(&self) -> Vec<Class> {
-        // The root of a job with subtasks is run by nobody.
+        // No worker runs the root of a job with subtasks.
         let skipped = usize::from(!self.subtasks.is_empty());
         let mut classes: Vec<_> = self
             .tasks()
@@ -62,6 +67,49 @@ impl Submission {
         }
         after
     }
+}
+
+#[derive(Serialize)]
+struct SubmitArgs<'a> {
+    max_jobs: usize,
+    deadline_ms: Option<u64>,
+    first_run_ms: Option<u64>,
+    tasks: Vec<TaskArgs<'a>>,
+}
+
+/// What the script must know of a task; all else is in its `spec`.
+#[derive(Serialize)]
+struct TaskArgs<'a> {
+    id: &'a str,
+    spec: ByteBuf,
+    queue: String,
+    priority: u32,
+    /// How many tasks it waits for.
+    unmet: usize,
+    weight: f64,
+    gates: &'static str,
+    max_attempts: u32,
+    backoff_ms: u64,
+    delay_ms: u64,
+    policy: i32,
+    /// The tasks that wait for it.
+    successors: &'a [&'a str],
+    strategy: i32,
+    folder: String,
+    notifies: bool,
+}
+
+#[derive(Deserialize)]
+struct SubmitAnswer {
+    root_id: String,
+    rows: Vec<Row>,
+}
+
+#[derive(Serialize)]
+struct DeclareArgs<'a> {
+    queue: &'a str,
+    requirements: ByteBuf,
+    max_queues: usize,
 }
 
 impl Tasks {
@@ -92,26 +140,26 @@ impl Tasks {
             self.declare(&class).await?;
         }
         let after = plan.successors();
-        let mut call = self
-            .idempotent_call(&self.scripts.submit, idempotency_key)
-            .arg(MAX_JOBS)
-            .arg(deadline_ms(&plan.root))
-            .arg(plan.subtasks.len() + 1);
-        for task in plan.tasks() {
-            let next = after.get(task.task_id.as_str());
-            let spec = rows::stored(task, trace_context);
-            call = with_task_args(call, plan, task, spec, next.map_or(&[], Vec::as_slice));
+        let args = SubmitArgs {
+            max_jobs: MAX_JOBS,
+            deadline_ms: deadline_ms(&plan.root),
+            first_run_ms: plan.schedule_next.map(unix_ms),
+            tasks: plan
+                .tasks()
+                .map(|task| {
+                    let successors = after.get(task.task_id.as_str());
+                    let successors = successors.map_or(&[][..], Vec::as_slice);
+                    task_args(plan, task, trace_context, successors)
+                })
+                .collect(),
+        };
+        let (script, request) = (&self.scripts.submit, Some(idempotency_key));
+        let mut answer = self.runner.run_for(script, request, &args).await?;
+        if answer.status() != "OK" {
+            return Err(refusal(&mut answer, &plan.root.task_id)?);
         }
-        let mut reply = self.run_transition(&call).await?;
-        match reply.status()?.as_str() {
-            "OK" => {}
-            "TOO_MANY" => return Err(Error::TooManyTasks),
-            other => return Err(idempotency::refusal(other, &mut reply, None)?),
-        }
-        let entries = self.take_entries(&mut reply)?;
-        let root_id: String = reply.take()?;
-        let rows = Row::all(&mut reply)?;
-        let job = Job::read(&rows)?;
+        let (entries, SubmitAnswer { root_id, rows }) = answer.decision()?;
+        let job = Job::from_rows(&rows)?;
         self.relay
             .relay_loaded(entries, rows, JobLocation::Expected)
             .await;
@@ -120,53 +168,47 @@ impl Tasks {
 
     /// Makes a queue known, so that workers look into it.
     async fn declare(&self, class: &Class) -> Result<(), Error> {
-        if self.relay.is_declared(&class.name) {
+        if self.declared.contains(&class.name) {
             return Ok(());
         }
-        let call = self
-            .call(&self.scripts.declare)
-            .arg(class.name.as_str())
-            .arg(class.stored())
-            .arg(MAX_QUEUES);
-        let mut reply = self.connection.call(&call).await?;
-        match reply.status()?.as_str() {
-            "OK" => {
-                self.relay.mark_declared(class);
-                Ok(())
-            }
-            _ => Err(Error::TooManyTasks),
+        let args = DeclareArgs {
+            queue: &class.name,
+            requirements: ByteBuf::from(class.stored()),
+            max_queues: MAX_QUEUES,
+        };
+        let mut answer = self.runner.run(&self.scripts.declare, &args).await?;
+        if answer.status() != "OK" {
+            return Err(refusal(&mut answer, "")?);
         }
+        self.declared.insert(&class.name);
+        Ok(())
     }
 }
 
-/// Adds what the script must know of a task, and which tasks wait for it.
-fn with_task_args<'a>(
-    call: Call<'a>,
+fn task_args<'a>(
     plan: &Submission,
-    task: &Task,
-    spec: Vec<u8>,
-    next: &[&str],
-) -> Call<'a> {
+    task: &'a Task,
+    trace_context: TraceContext,
+    successors: &'a [&'a str],
+) -> TaskArgs<'a> {
     let goes_on = i32::from(FailurePolicy::Continue) == plan.root.on_failure;
-    let is_root = task.task_id == plan.root.task_id;
-    let first_run = plan.schedule_next.filter(|_| is_root);
-    let has_submitter = !task.submitted_by.is_empty();
-    call.arg(task.task_id.as_str())
-        .arg(spec)
-        .arg(Class::of(task.requirements.as_ref()).name)
-        .arg(task.priority)
-        .arg(task.depends_on.len())
-        .arg(task.weight)
-        .arg(gates(task))
-        .arg(task.max_attempts)
-        .arg(millis(plan.backoff))
-        .arg(millis(plan.delay))
-        .arg(if goes_on { 2 } else { 1 })
-        .arg(next.join(" "))
-        .arg(first_run.map_or_else(String::new, unix_ms))
-        .arg(task.strategy.max(1))
-        .arg(folder_key(task))
-        .arg(if has_submitter { "1" } else { "" })
+    TaskArgs {
+        id: &task.task_id,
+        spec: rows::stored(task, trace_context),
+        queue: Class::of(task.requirements.as_ref()).name,
+        priority: task.priority,
+        unmet: task.depends_on.len(),
+        weight: task.weight,
+        gates: gates(task),
+        max_attempts: task.max_attempts,
+        backoff_ms: millis(plan.backoff),
+        delay_ms: millis(plan.delay),
+        policy: if goes_on { 2 } else { 1 },
+        successors,
+        strategy: task.strategy.max(1),
+        folder: folder_key(task),
+        notifies: !task.submitted_by.is_empty(),
+    }
 }
 
 /// `s` stops a task before it starts, `r` before its result counts.
@@ -190,13 +232,11 @@ fn folder_key(task: &Task) -> String {
     hash.to_hex()[..12].to_owned()
 }
 
-fn deadline_ms(root: &Task) -> String {
-    root.deadline
-        .and_then(|deadline| SystemTime::try_from(deadline).ok())
-        .map_or_else(String::new, unix_ms)
+fn deadline_ms(root: &Task) -> Option<u64> {
+    let deadline = SystemTime::try_from(root.deadline?).ok()?;
+    Some(unix_ms(deadline))
 }
 
-fn unix_ms(time: SystemTime) -> String {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    since.as_millis().to_string()
+fn unix_ms(time: SystemTime) -> u64 {
+    millis(time.duration_since(UNIX_EPOCH).unwrap_or_default())
 }

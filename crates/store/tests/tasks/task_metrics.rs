@@ -7,7 +7,7 @@ use prost_types::{Struct, Timestamp};
 use shim_proto::coordination::v1::{Fence, FileLeaseMode, Message, Usage, Worker};
 use shim_redis_harness::Launch;
 use shim_store::domain::Pattern;
-use shim_store::tasks::WorkerGone;
+use shim_store::tasks::{WaitingWorkers, WorkerGone};
 use shim_store::{Error, IdempotencyKey, files, locks, state};
 use uuid::Uuid;
 
@@ -338,7 +338,7 @@ async fn a_redis_that_is_away_is_shown_as_down_and_each_call_as_failed() {
     let recorder = recorder();
     let _counted = metrics::set_default_local_recorder(&recorder);
     let (meter, mut env) = (Meter::of(&recorder), env().await);
-    env.store.tasks.heads(&["work"], 1).await.unwrap();
+    env.heads(&["work"], 1).await;
     meter.shows(&[("shim_redis_up", 1.0)]);
     assert!(meter.of_series("shim_redis_call_duration_seconds_count") >= 1.0);
     env.redis.kill();
@@ -348,6 +348,10 @@ async fn a_redis_that_is_away_is_shown_as_down_and_each_call_as_failed() {
     meter.shows(&[("shim_redis_up", 0.0)]);
     let failed = r#"shim_redis_errors_total{kind="unavailable"}"#;
     let before = meter.of_series(failed);
-    env.store.tasks.heads(&["work"], 1).await.unwrap_err();
+    env.store
+        .tasks
+        .heads(&["work"], 1, WaitingWorkers::default())
+        .await
+        .unwrap_err();
     meter.shows(&[(failed, before + 1.0)]);
 }

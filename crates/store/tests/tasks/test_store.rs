@@ -9,7 +9,8 @@ use shim_redis_harness::{Launch, Redis};
 use shim_runtime::config::Settings;
 use shim_runtime::lifecycle::Shutdown;
 use shim_store::tasks::{
-    Claimed, Claimer, ProgressReport, Submission, SweepConfig, SweepResult, WorkerGone,
+    Claimed, Claimer, ProgressReport, QueueHead, Submission, SweepConfig, SweepResult,
+    WaitingWorkers, WorkerGone,
 };
 use shim_store::{Config, IdempotencyKey, Store};
 use uuid::Uuid;
@@ -83,10 +84,19 @@ impl TestStore {
         }
     }
 
+    /// What waits first in some queues.
+    pub(crate) async fn heads(&self, queues: &[&str], max: usize) -> Vec<QueueHead> {
+        let heads = self
+            .store
+            .tasks
+            .heads(queues, max, WaitingWorkers::default());
+        heads.await.unwrap().heads
+    }
+
     /// Waits until so many tasks are put aside and due again.
     pub(crate) async fn wait_for_file_waiters(&self, count: usize) {
         loop {
-            let heads = self.store.tasks.heads(&["work"], count).await.unwrap();
+            let heads = self.heads(&["work"], count).await;
             if heads.len() >= count {
                 return;
             }
