@@ -18,8 +18,8 @@ help: ## Say what can be made
 
 run: ## Bring up the local stack, play the demo against it, and stay with a live view
 	@deploy/local/setup.sh run
-	@cargo build --release --quiet --package shim
-	@deploy/local/run.sh $(TARGET)/release/shim
+	@cargo build --profile demo --quiet --package shim
+	@deploy/local/run.sh $(TARGET)/demo/shim
 
 test: ## Check the format, the lints and every test
 	@deploy/local/setup.sh test $(VENV) $(NODE)

@@ -1,13 +1,14 @@
 //! What can be typed: the global flags, the list of subcommands, and who runs each.
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
-use crate::config::{Config, absolute};
+use crate::block_on::block_on;
+use crate::config::Config;
 use crate::error::CliError;
+use crate::global_flags::GlobalFlags;
 use crate::{
     checkpoint, coordination, demo, doctor, down, files, gateway, healthcheck, install, locks,
     messages, service, sessions, state, status, tasks, up, worker, workers,
@@ -19,7 +20,7 @@ use crate::{
 #[command(name = "shim", version, max_term_width = 100, after_help = EXAMPLES)]
 pub(crate) struct Cli {
     #[command(flatten)]
-    global: Global,
+    global: GlobalFlags,
     #[command(subcommand)]
     command: Command,
 }
@@ -36,56 +37,6 @@ Examples:
   shim doctor                  find out what is wrong
 
 Every setting has a key in shim.toml, an environment name (SHIM_DATA_DIR) and, where it is common, a flag.";
-
-/// The flags every subcommand takes.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Global options")]
-pub(crate) struct Global {
-    /// Folder of the database, the sockets and the private Redis
-    #[arg(long, global = true, value_name = "DIR")]
-    pub(crate) data_dir: Option<PathBuf>,
-    /// Configuration file [default: shim/shim.toml in the platform's configuration folder]
-    #[arg(long, global = true, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
-    /// What to log, for example `info,shim_checkpoint=debug`
-    #[arg(long, global = true, value_name = "FILTER")]
-    log: Option<String>,
-    /// The look of log lines: `pretty` or `json`
-    #[arg(long, global = true, value_name = "FORMAT")]
-    log_format: Option<String>,
-}
-
-impl Global {
-    /// The flags as settings.
-    pub(crate) fn settings(&self) -> Vec<(String, String)> {
-        let data_dir = self
-            .data_dir
-            .as_ref()
-            .map(|path| absolute(path).display().to_string());
-        [
-            ("data_dir", data_dir),
-            ("log.filter", self.log.clone()),
-            ("log.format", self.log_format.clone()),
-        ]
-        .into_iter()
-        .filter_map(|(key, value)| Some((key.to_owned(), value?)))
-        .collect()
-    }
-
-    /// The flags that choose a stack, to give to another process.
-    pub(crate) fn flags(&self) -> Vec<String> {
-        [("--data-dir", &self.data_dir), ("--config", &self.config)]
-            .into_iter()
-            .filter_map(|(flag, path)| {
-                Some([
-                    flag.to_owned(),
-                    absolute(path.as_ref()?).display().to_string(),
-                ])
-            })
-            .flatten()
-            .collect()
-    }
-}
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -178,14 +129,6 @@ impl Cli {
             Command::Demo(args) => block_on(demo::run(&args, &loaded?, out)),
         }
     }
-}
-
-/// Runs a command that only makes calls: one thread is enough for it.
-pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?
-        .block_on(work)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use shim_runtime::config::{ConfigErrors, Settings};
 
-use crate::cli::Global;
+use crate::global_flags::{GlobalFlags, absolute};
 use crate::up::redis::AppendFsync;
 
 /// Everything configured.
@@ -35,7 +35,7 @@ impl Config {
     /// # Errors
     /// With everything that is wrong.
     pub(crate) fn load(
-        global: &Global,
+        global: &GlobalFlags,
         flags: Vec<(String, String)>,
     ) -> Result<Self, ConfigErrors> {
         let file = file(global);
@@ -69,7 +69,7 @@ impl Config {
 }
 
 /// The file to read: one that was named must exist, the platform's may.
-pub(crate) fn file(global: &Global) -> Option<PathBuf> {
+pub(crate) fn file(global: &GlobalFlags) -> Option<PathBuf> {
     global
         .config
         .clone()
@@ -78,11 +78,6 @@ pub(crate) fn file(global: &Global) -> Option<PathBuf> {
             let path = platform_file();
             path.is_file().then_some(path)
         })
-}
-
-/// The same path for a process with another working folder.
-pub(crate) fn absolute(path: &Path) -> PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
 }
 
 fn platform_file() -> PathBuf {

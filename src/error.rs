@@ -123,16 +123,8 @@ impl From<Status> for CliError {
             return Self::new("the service that runs does not know this call")
                 .hint("it is of another version; restart it: `shim down && shim up --detach`");
         }
-        // The wire's message ends with the wire's remedy, which the hint replaces.
-        let message = match &decoded.remedy {
-            Some(remedy) => decoded
-                .message
-                .trim_end_matches(remedy.as_str())
-                .trim_end_matches("; "),
-            None => decoded.message.as_str(),
-        };
         Self {
-            message: format!("{message} ({})", decoded.reason),
+            message: format!("{} ({})", decoded.message, decoded.reason),
             hint,
             exit: 1,
         }

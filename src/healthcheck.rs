@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use shim_runtime::auth::Credentials;
 use shim_runtime::client::{self, Endpoint};
+use shim_runtime::service_error::explanation;
 use shim_runtime::stack::{Stack, StackState};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -83,7 +84,9 @@ async fn health(args: &Args, config: &Config) -> Result<String, CliError> {
     let answer = HealthClient::new(channel)
         .check(asked)
         .await
-        .map_err(|status| CliError::new(format!("{name} at {endpoint}: {}", status.message())))?;
+        .map_err(|status| {
+            CliError::new(format!("{name} at {endpoint}: {}", explanation(&status)))
+        })?;
     match answer.into_inner().status() {
         ServingStatus::Serving => Ok(format!("{name} at {endpoint} is serving")),
         _ => Err(CliError::new(format!(

@@ -2,6 +2,7 @@
 //!
 //! Each subcommand has a file of its own; what services do lives in their crates, never here.
 
+mod block_on;
 mod checkpoint;
 mod cli;
 mod config;
@@ -14,6 +15,7 @@ mod error;
 mod event_stream;
 mod files;
 mod gateway;
+mod global_flags;
 mod healthcheck;
 mod id_prefix;
 mod install;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use shim_proto::checkpoint::v1::ClientInfo;
 use shim_runtime::config::Config as RuntimeConfig;
 use shim_runtime::process;
+use shim_runtime::service_error::explanation;
 
 use crate::GatewayError;
 use crate::claims::Claims;
@@ -75,7 +76,7 @@ impl Gateway {
         let gateway = self.clone();
         tokio::spawn(async move {
             if let Err(status) = gateway.services.warm_up().await {
-                tracing::warn!("the local stack is not running: {}", status.message());
+                tracing::warn!("the local stack is not running: {}", explanation(&status));
             }
         });
     }

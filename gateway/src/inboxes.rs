@@ -12,13 +12,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use shim_proto::coordination::v1::{Message, ReceiveMessagesRequest, ReceiveMessagesResponse};
+use shim_render::time;
 use shim_runtime::trace;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tonic::Status;
 
 use crate::render::json;
-use crate::render::words;
 use crate::services::Services;
 
 /// How long an answer waits for messages.
@@ -270,7 +270,7 @@ fn notice(message: &Message) -> Value {
     let mut notice = json!({
         "kind": "message",
         "text": format!("message from {sender}: {}", message.text),
-        "at": words::time(message.sent_at.as_ref()),
+        "at": time::rfc3339(message.sent_at.as_ref()),
         "message_id": message.message_id,
         "from": message.sender,
     });
@@ -302,7 +302,7 @@ fn task_notice(message: &Message) -> Value {
     json!({
         "kind": "task",
         "text": text,
-        "at": words::time(message.sent_at.as_ref()),
+        "at": time::rfc3339(message.sent_at.as_ref()),
         "message_id": message.message_id,
         "task_id": field("task_id"),
         "state": field("state"),

@@ -30,8 +30,8 @@ mod workspaces;
 /// What the services answer, rendered as text and as JSON.
 mod render {
     pub(crate) mod json;
+    pub(crate) mod phrases;
     pub(crate) mod tasks;
-    pub(crate) mod words;
     pub(crate) mod workers;
 }
 

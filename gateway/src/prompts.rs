@@ -9,11 +9,13 @@ use rmcp::model::{
 use serde_json::Value;
 use shim_proto::checkpoint::v1::{DetectRecoveryRequest, GetCheckpointRequest};
 use shim_proto::coordination::v1::ListWorkersRequest;
+use shim_render::figures::percent;
+use shim_render::text::one_line;
 use uuid::Uuid;
 
 use crate::gateway::Gateway;
 use crate::recovery;
-use crate::render::words;
+use crate::render::phrases;
 use crate::render::workers;
 use crate::tool_error::ToolError;
 
@@ -186,9 +188,9 @@ async fn resume_one(gateway: &Gateway, session_id: &str) -> String {
                  what was decided and which files changed since. Restore it, tell me in a few sentences where it \
                  stands, and go on with its first open step.",
                 checkpoint.number,
-                words::ago(checkpoint.created_at.as_ref()),
-                words::short(&checkpoint.current_task, 200),
-                words::percent(checkpoint.progress),
+                phrases::ago(checkpoint.created_at.as_ref()),
+                one_line(&checkpoint.current_task, 200),
+                percent(checkpoint.progress),
             )
         }
         Err(status) => unavailable(status),

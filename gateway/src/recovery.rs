@@ -1,8 +1,9 @@
 //! Recovery candidates in words, for the tool and the prompt alike.
 
 use shim_proto::checkpoint::v1::RecoveryCandidate;
-
-use crate::render::words;
+use shim_render::figures::percent;
+use shim_render::text::one_line;
+use shim_render::{time, words};
 
 const MAX_TASK_CHARACTERS: usize = 120;
 const MAX_STEP_CHARACTERS: usize = 100;
@@ -39,11 +40,11 @@ pub(crate) fn line(candidate: &RecoveryCandidate) -> String {
         .unwrap_or_default();
     let mut line = format!(
         "{} ({} done; {}, {} ago; confidence {}; checkpoint {}) session_id={}",
-        words::short(&checkpoint.current_task, MAX_TASK_CHARACTERS),
-        words::percent(checkpoint.progress),
-        words::cause(interruption.cause()).replace('_', " "),
-        words::span(age),
-        words::percent(candidate.confidence),
+        one_line(&checkpoint.current_task, MAX_TASK_CHARACTERS),
+        percent(checkpoint.progress),
+        words::interruption_cause(interruption.cause()).replace('_', " "),
+        time::span(age),
+        percent(candidate.confidence),
         checkpoint.number,
         session.id,
     );
@@ -51,10 +52,7 @@ pub(crate) fn line(candidate: &RecoveryCandidate) -> String {
         line.push_str(&format!(" project={}", session.project));
     }
     if let Some(next) = candidate.next_steps.first() {
-        line.push_str(&format!(
-            " next: {}",
-            words::short(next, MAX_STEP_CHARACTERS)
-        ));
+        line.push_str(&format!(" next: {}", one_line(next, MAX_STEP_CHARACTERS)));
     }
     line
 }

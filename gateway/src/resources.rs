@@ -165,7 +165,7 @@ fn failure(uri: &str, status: &Status) -> ErrorData {
     match status.code() {
         // Without a coordination service there is nothing at that address.
         Code::NotFound | Code::InvalidArgument | Code::FailedPrecondition => {
-            not_found(uri, &decoded.message)
+            not_found(uri, &decoded.explanation())
         }
         _ => {
             ErrorData::internal_error(decoded.to_string(), Some(json!({"reason": decoded.reason})))

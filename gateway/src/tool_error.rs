@@ -103,15 +103,10 @@ fn capitalized(text: &str) -> String {
 impl From<Status> for ToolError {
     fn from(status: Status) -> Self {
         let decoded = decode(&status);
-        // The service appends its remedy to the message for clients that show nothing else; here it has its own line.
-        let message = match &decoded.remedy {
-            Some(remedy) => decoded
-                .message
-                .trim_end_matches(remedy.as_str())
-                .trim_end_matches("; ")
-                .to_owned(),
-            None if decoded.violations.is_empty() => decoded.message,
-            None => "the service refused the request".to_owned(),
+        let message = if decoded.violations.is_empty() {
+            decoded.message
+        } else {
+            "the service refused the request".to_owned()
         };
         let mut error = Self::new(decoded.reason, message).with_fields(decoded.violations);
         error.next_step = decoded

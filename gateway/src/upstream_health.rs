@@ -13,7 +13,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use shim_runtime::client::Channel;
 use shim_runtime::server::Readiness;
-use shim_runtime::service_error::decode;
+use shim_runtime::service_error::explanation;
 use tonic::Status;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -56,7 +56,7 @@ impl<'a> UpstreamHealth<'a> {
         let mut client = HealthClient::new(channel);
         loop {
             let Err(status) = self.read_updates(service, &mut client).await;
-            let why = decode(&status).message;
+            let why = explanation(&status);
             self.set_state(service, Err(format!("does not answer: {why}")));
             tokio::time::sleep(BACKOFF).await;
         }

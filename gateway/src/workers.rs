@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use tonic::Status;
 
 use crate::claims::Claims;
-use crate::render::words;
+use crate::render::phrases;
 use crate::services::{Services, request_id};
 use crate::sessions::Sessions;
 
@@ -165,7 +165,7 @@ impl Workers {
             return;
         };
         if let Err(status) = self.claims.report_checkpoint(session_id).await {
-            let text = words::task_lost(&current.task_id, &status);
+            let text = phrases::task_lost(&current.task_id, &status);
             self.sessions.notify(session_id, "task_lost", text);
         }
     }

@@ -1,6 +1,10 @@
 //! The wire contract of SHIM: messages, clients and servers generated from `shim/<area>/v1/*.proto`.
 //!
-//! Nothing here is written by hand but this module map; the `.proto` files carry the documentation.
+//! Written by hand are only this module map and the constants beside it ([`limits`], [`reasons`]); the `.proto` files
+//! carry the documentation.
+
+pub mod limits;
+pub mod reasons;
 
 /// Sessions, checkpoints, crash signals and recovery.
 pub mod checkpoint {
@@ -20,7 +24,7 @@ pub mod coordination {
     }
 }
 
-/// The life of workers, and tasks for workers outside.
+/// The life of workers, and tasks for workers in other processes.
 pub mod worker {
     /// Package `shim.worker.v1`.
     #[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)]

@@ -14,9 +14,9 @@ use std::process::ExitCode;
 use serde::Serialize;
 use shim_runtime::config::ConfigErrors;
 
-use crate::cli::Global;
 use crate::config::{self, Config};
 use crate::error::CliError;
+use crate::global_flags::GlobalFlags;
 
 /// How to tell.
 #[derive(Debug, clap::Args)]
@@ -91,7 +91,7 @@ impl Check {
 /// Checks everything; a configuration that does not load is the first finding, not the end.
 pub(crate) async fn run(
     args: &Args,
-    global: &Global,
+    global: &GlobalFlags,
     loaded: Result<Config, ConfigErrors>,
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
@@ -118,7 +118,7 @@ pub(crate) async fn run(
     })
 }
 
-fn configuration(global: &Global, loaded: &Result<Config, ConfigErrors>) -> Check {
+fn configuration(global: &GlobalFlags, loaded: &Result<Config, ConfigErrors>) -> Check {
     match loaded {
         Ok(config) => match &config.runtime.file {
             Some(file) => Check::ok("configuration", format!("{} is valid", file.display())),

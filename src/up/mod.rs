@@ -5,6 +5,7 @@
 mod detach;
 mod idle;
 pub(crate) mod redis;
+mod services;
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -13,17 +14,16 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use shim_runtime::auth::Auth;
-use shim_runtime::client::{self, Endpoint};
 use shim_runtime::lifecycle::Shutdown;
 use shim_runtime::server::{ListenError, Listeners};
 use shim_runtime::stack::{Stack, StackError, StackInfo, StackLock, StackState};
-use shim_runtime::{process, telemetry};
+use shim_runtime::{process, service, telemetry};
 
+use crate::block_on::block_on;
 use crate::checkpoint::ADDRESS;
-use crate::cli::block_on;
 use crate::config::Config;
 use crate::error::CliError;
-use crate::service::{BoundServer, auth, bind_probes, credentials, open_store, server};
+use crate::service::{BoundServer, auth, bind_probes, server};
 use redis::PrivateRedis;
 
 /// How the stack runs.
@@ -143,38 +143,13 @@ async fn run_services(
         listeners,
         shutdown,
     } = bound;
-    let checkpoints = client::connect(&Endpoint::Unix(socket), Some(&credentials(&config)?))?;
-    let (checkpoint, ()) = tokio::join!(
-        shim_checkpoint::build(config.checkpoint, &config.runtime.data_dir, &shutdown),
-        // Its first connection then finds it, and the first call is not turned away.
-        async {
-            if let Some(redis) = redis {
-                redis.wait_until_listening().await;
-            }
-        }
-    );
-    let checkpoint = checkpoint?;
-    let settings = config.coordination.or_redis(redis.map(PrivateRedis::url));
-    // One way to Redis for both: who waits for a task here is woken by whoever submits one here.
-    let store = open_store(&settings.store, &shutdown)?;
-    let coordination = shim_coordination::build(&settings, store.clone(), &shutdown);
-    let worker = shim_worker::build(config.worker, store.clone(), Some(checkpoints), &shutdown)?;
-    let server = worker.register(coordination.register(checkpoint.register(server)));
+    let (services, store) = services::build(config, redis, socket, &shutdown).await?;
     let idle_watch = idle::watch(server.activity(), idle_exit, store, shutdown.clone());
     ready()?;
     tracing::info!(pid = std::process::id(), "the stack serves");
-    let (served, (), ()) = tokio::join!(
-        server.serve(listeners, shutdown.clone()),
-        idle_watch,
-        // Its workers save and report while the calls in flight are let finish.
-        async {
-            shutdown.wait().await;
-            worker.finish().await;
-        }
-    );
-    served?;
-    coordination.finish().await;
-    Ok(())
+    let served = service::serve(&services, server, listeners, shutdown.clone());
+    let (served, ()) = tokio::join!(served, idle_watch);
+    Ok(served?)
 }
 
 /// The default port may be taken by another stack or service, and the socket is enough; an address that was asked

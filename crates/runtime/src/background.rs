@@ -9,10 +9,13 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use metrics::{counter, gauge};
+use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
+use tonic::{Code, Status};
 
 use crate::backoff::Backoff;
 use crate::lifecycle::Shutdown;
+use crate::service_error::ServiceError;
 
 const FIRST_RESTART: Duration = Duration::from_millis(100);
 const LONGEST_RESTART: Duration = Duration::from_secs(5);
@@ -92,10 +95,40 @@ impl BackgroundTasks {
         self.tracker.spawn(supervised);
     }
 
+    /// Runs the work that feeds a response stream: its panic ends the stream with INTERNAL, and nothing else.
+    pub fn spawn_stream<T, F>(
+        &self,
+        name: &'static str,
+        stream: mpsc::Sender<Result<T, Status>>,
+        work: F,
+    ) where
+        T: Send + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let owner = self.owner;
+        let supervised = async move {
+            if run(owner, name, work).await.is_err() {
+                let _ = stream.send(Err(Status::from(defect()))).await;
+            }
+        };
+        self.tracker.spawn(supervised);
+    }
+
     /// Waits until all tasks have ended. To be called after the shutdown began, which ends the loops.
     pub async fn finish(&self) {
         self.tracker.close();
         self.tracker.wait().await;
+    }
+}
+
+/// What a caller reads when the work behind its call panicked.
+fn defect() -> ServiceError {
+    ServiceError {
+        code: Code::Internal,
+        reason: "PANIC",
+        message: "the call ended in a defect of the service".into(),
+        remedy: Some("report it with the service's log; other calls are not affected".into()),
+        retry_after: None,
     }
 }
 
@@ -130,6 +163,8 @@ struct Running(&'static str);
 impl Running {
     fn begin(name: &'static str) -> Self {
         gauge!("shim_background_tasks", "task" => name).increment(1.0);
+        // A counter that appears only with its first event has no increase that Prometheus could see.
+        counter!("shim_background_task_panics_total", "task" => name).increment(0);
         Self(name)
     }
 }
@@ -177,6 +212,16 @@ mod tests {
             failure.as_deref(),
             Some("the background task test/work panicked")
         );
+    }
+
+    #[tokio::test]
+    async fn a_stream_whose_producer_panics_ends_with_internal() {
+        let tasks = BackgroundTasks::new("test", &Shutdown::new());
+        let (sender, mut stream) = mpsc::channel::<Result<(), Status>>(1);
+        tasks.spawn_stream("work", sender, async { panic!("on purpose") });
+        let end = stream.recv().await;
+        assert!(matches!(end, Some(Err(status)) if status.code() == Code::Internal));
+        assert!(stream.recv().await.is_none());
     }
 
     #[tokio::test]

@@ -1,6 +1,6 @@
 //! The rules of single fields that every service shares, checked before anything else is done.
 //!
-//! All wrong fields of a request are told at once. Services add the rules of their own messages around [`Fields`].
+//! One refusal names all wrong fields of a request. Services add the rules of their own messages around [`Fields`].
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -9,19 +9,14 @@ use std::time::Duration;
 use prost::Message;
 use prost_types::value::Kind;
 use prost_types::{Duration as ProtoDuration, Struct, Value};
+use shim_proto::limits::{MAX_FREE_FORM_DEPTH, MAX_REQUEST_ID_BYTES};
 use tonic::Status;
 use uuid::Uuid;
 
 use crate::ids::Id;
 use crate::service_error::Violations;
 
-/// Items of any list, unless its own rule is tighter.
-pub const MAX_LIST: usize = 1_000;
-const MAX_REQUEST_ID_BYTES: usize = 128;
-/// prost decodes 100 nested messages, and each level of a Struct costs three.
-const MAX_DEPTH: usize = 32;
-
-/// Gathers what is wrong with a request.
+/// Collects what is wrong with a request.
 #[derive(Debug, Default)]
 pub struct Fields(Violations);
 
@@ -45,7 +40,7 @@ impl Fields {
         self.0.add(field, rule);
     }
 
-    /// A name of plain characters, which may stand in a key of the store.
+    /// A name of 1..=`max` plain characters, which is safe in a key of the store.
     pub fn name(&mut self, field: impl Into<String>, name: &str, max: usize) {
         let plain = |c: char| c.is_ascii_alphanumeric() || "._:/@-".contains(c);
         if name.is_empty() || name.len() > max || !name.chars().all(plain) {
@@ -59,7 +54,7 @@ impl Fields {
         }
     }
 
-    /// The idempotency key.
+    /// The idempotency key, required.
     pub fn request_id(&mut self, id: &str) {
         if id.is_empty()
             || id.len() > MAX_REQUEST_ID_BYTES
@@ -142,7 +137,7 @@ impl Fields {
         }
     }
 
-    /// A list of at most `max` items; `false` if it has more, and the items need no look.
+    /// A list of at most `max` items; `false` if it has more: then the items need not be checked.
     pub fn list(&mut self, field: &str, length: usize, max: usize) -> bool {
         if length > max {
             self.refuse(
@@ -168,7 +163,7 @@ impl Fields {
         }
     }
 
-    /// Notes a page token that did not come from an answer.
+    /// Notes a page token that no answer carried.
     pub fn refuse_page_token(&mut self) {
         self.refuse(
             "page_token",
@@ -215,8 +210,11 @@ impl Fields {
     }
 
     fn value(&mut self, field: &str, value: &Value, depth: usize) {
-        if depth > MAX_DEPTH {
-            return self.refuse(field, format!("is nested deeper than {MAX_DEPTH} levels"));
+        if depth > MAX_FREE_FORM_DEPTH {
+            return self.refuse(
+                field,
+                format!("is nested deeper than {MAX_FREE_FORM_DEPTH} levels"),
+            );
         }
         match &value.kind {
             Some(Kind::NumberValue(number)) if !number.is_finite() => {

@@ -7,11 +7,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use shim_proto::limits::MAX_MESSAGE_BYTES;
+use shim_proto::reasons;
 use tonic::Code;
 
 use crate::auth::{Caller, Identity};
 use crate::config::Settings;
-use crate::server::MAX_MESSAGE_BYTES;
 use crate::service_error::ServiceError;
 
 /// A program that calls faster than this from another machine is in a loop.
@@ -291,7 +292,7 @@ impl CallerTable {
 fn too_fast(what: &str, wait: Duration) -> ServiceError {
     ServiceError {
         code: Code::ResourceExhausted,
-        reason: "TOO_FAST",
+        reason: reasons::TOO_FAST,
         message: format!("the caller sends more {what} a second than it may"),
         remedy: Some("try again after the delay given".into()),
         // Below a millisecond nobody waits.

@@ -1,64 +1,61 @@
-//! Failures on the wire: a gRPC code, a stable reason, and what to do next.
+//! Failures on the wire: a gRPC code, a stable reason, a message and a remedy.
 //!
 //! Servers build a [`ServiceError`] and let it become a [`Status`] with `google.rpc` details (`BadRequest`, `ErrorInfo`,
-//! `RetryInfo`; see <https://google.aip.dev/193>); clients read it back with [`decode`].
+//! `RetryInfo`; see <https://google.aip.dev/193>); clients read it back with [`decode`]. The status message says what is
+//! wrong and nothing else; the remedy is the entry `remedy` in the metadata of `ErrorInfo`, so that a client can put its
+//! own words in its place. Clients without a remedy of their own print [`explanation`].
 
 use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
+use shim_proto::reasons;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
 /// The `domain` of every `ErrorInfo`.
 pub const DOMAIN: &str = "shim";
 
-/// The reason of a refused request whose fields are wrong.
-pub const BAD_REQUEST: &str = "BAD_REQUEST";
-
+/// The key of the remedy in the metadata of `ErrorInfo`.
 const REMEDY: &str = "remedy";
 
 /// More wrong fields than this are counted, not listed: an answer stays small whatever was sent.
 const MAX_LISTED_VIOLATIONS: usize = 16;
 
-/// Rules quote what was sent. Together they fit into the headers that answers come in, where they stand twice, once
-/// with three characters for each byte that is not ASCII; of 16 KiB there.
+/// Rules quote what was sent. All of them fit into the 16 KiB of an answer's headers, which carry each rule twice: once
+/// in the details, and once in the message with three characters for each byte that is not ASCII.
 const MAX_RULE_BYTES: usize = 512;
 const MAX_LISTED_BYTES: usize = 2_048;
 
-/// A failure to answer a caller with.
+/// Why a call is refused.
 #[derive(Debug, Clone)]
 pub struct ServiceError {
     /// The gRPC code.
     pub code: Code,
-    /// A stable name in UPPER_SNAKE_CASE.
+    /// One of [`shim_proto::reasons`].
     pub reason: &'static str,
-    /// What is wrong, in one sentence.
+    /// What is wrong, in one sentence without its full stop and without the remedy.
     pub message: String,
-    /// What the caller can do, in one sentence.
+    /// What the caller can do, in one sentence without its full stop.
     pub remedy: Option<String>,
-    /// When to try again; `None` if trying again is no use by itself.
+    /// When to try again; `None` if waiting changes nothing.
     pub retry_after: Option<Duration>,
 }
 
 impl From<ServiceError> for Status {
     fn from(error: ServiceError) -> Self {
-        let mut metadata = HashMap::new();
-        let mut message = error.message;
-        if let Some(remedy) = error.remedy {
-            message = format!("{message}; {remedy}");
-            metadata.insert(REMEDY.to_owned(), remedy);
-        }
+        let remedy = error.remedy.map(|remedy| (REMEDY.to_owned(), remedy));
+        let metadata = HashMap::from_iter(remedy);
         let mut details = ErrorDetails::new();
         details.set_error_info(error.reason, DOMAIN, metadata);
         if error.retry_after.is_some() {
             details.set_retry_info(error.retry_after);
         }
-        Self::with_error_details(error.code, message, details)
+        Self::with_error_details(error.code, error.message, details)
     }
 }
 
-/// Collects every wrong field of a request, so a caller learns of all at once.
+/// Collects every wrong field of a request, so that one refusal names them all.
 #[derive(Debug, Default)]
 pub struct Violations {
     listed: Vec<(String, String)>,
@@ -103,7 +100,7 @@ impl Violations {
             message = format!("{message}; and {} more", self.more);
         }
         let mut details = ErrorDetails::new();
-        details.set_error_info(BAD_REQUEST, DOMAIN, HashMap::new());
+        details.set_error_info(reasons::BAD_REQUEST, DOMAIN, HashMap::new());
         for (field, rule) in self.listed {
             details.add_bad_request_violation(field, rule);
         }
@@ -115,7 +112,7 @@ impl Violations {
     }
 }
 
-/// The text, cut where it becomes longer than an answer can carry.
+/// The text, cut at the length that an answer can carry.
 fn shortened(mut text: String) -> String {
     if text.len() > MAX_RULE_BYTES {
         text.truncate(text.floor_char_boundary(MAX_RULE_BYTES));
@@ -131,23 +128,41 @@ pub struct DecodedStatus {
     pub code: Code,
     /// The stable reason, or the code's name if the server gave none.
     pub reason: String,
-    /// What is wrong.
+    /// What is wrong, without the remedy.
     pub message: String,
     /// The wrong fields with their rules.
     pub violations: Vec<(String, String)>,
-    /// What to do about it.
+    /// The service's remedy, in terms of its RPCs.
     pub remedy: Option<String>,
     /// When to try again.
     pub retry_after: Option<Duration>,
 }
 
-impl fmt::Display for DecodedStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.message, self.reason)
+impl DecodedStatus {
+    /// The message, and the remedy if there is one: "what is wrong; what to do".
+    #[must_use]
+    pub fn explanation(&self) -> String {
+        match &self.remedy {
+            Some(remedy) => format!("{}; {remedy}", self.message),
+            None => self.message.clone(),
+        }
     }
 }
 
-/// Reads a status back into words.
+/// Message, remedy and reason: "what is wrong; what to do (REASON)".
+impl fmt::Display for DecodedStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.explanation(), self.reason)
+    }
+}
+
+/// The message of a status, and its remedy if it has one.
+#[must_use]
+pub fn explanation(status: &Status) -> String {
+    decode(status).explanation()
+}
+
+/// Reads a status back into its parts.
 #[must_use]
 pub fn decode(status: &Status) -> DecodedStatus {
     let details = status.get_error_details();
@@ -198,15 +213,22 @@ mod tests {
     fn a_service_error_survives_the_wire() {
         let status = Status::from(ServiceError {
             code: Code::ResourceExhausted,
-            reason: "OVERLOADED",
+            reason: reasons::OVERLOADED,
             message: "too many calls".into(),
             remedy: Some("try again".into()),
             retry_after: Some(Duration::from_millis(250)),
         });
         let decoded = decode(&status);
         assert_eq!(decoded.code, Code::ResourceExhausted);
-        assert_eq!(decoded.reason, "OVERLOADED");
+        assert_eq!(decoded.reason, reasons::OVERLOADED);
+        assert_eq!(status.message(), "too many calls");
+        assert_eq!(decoded.message, "too many calls");
         assert_eq!(decoded.remedy.as_deref(), Some("try again"));
+        assert_eq!(explanation(&status), "too many calls; try again");
+        assert_eq!(
+            decoded.to_string(),
+            "too many calls; try again (OVERLOADED)"
+        );
         assert_eq!(decoded.retry_after, Some(Duration::from_millis(250)));
     }
 

@@ -14,6 +14,7 @@ pub mod domain;
 mod entry_rows;
 mod error;
 pub mod files;
+pub mod health;
 mod idempotency;
 pub mod inbox;
 mod json;

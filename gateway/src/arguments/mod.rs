@@ -7,7 +7,7 @@ mod parameter_type;
 
 use rmcp::model::JsonObject;
 use serde_json::{Map, Value, json};
-use shim_runtime::service_error::BAD_REQUEST;
+use shim_proto::reasons::BAD_REQUEST;
 
 use crate::tool_error::ToolError;
 pub(crate) use parameter_type::{NEW_SESSION, ParameterType};

@@ -5,12 +5,15 @@
 use std::collections::HashMap;
 
 use shim_proto::coordination::v1::{
-    QueueHealthResponse, QueueReport, Task, TaskCounts, TaskEvent, TaskEventKind, TaskResult,
-    TaskState, WorkerKind,
+    QueueHealthResponse, QueueReport, Task, TaskEvent, TaskEventKind, TaskResult, TaskState,
 };
+use shim_render::figures::percent;
+use shim_render::tasks::{part_counts, requirements};
+use shim_render::text::{indented, one_line};
+use shim_render::{time, words};
 
 use crate::render::json::ShownResult;
-use crate::render::words;
+use crate::render::phrases;
 use crate::render::workers::WorkerNames;
 
 const MAX_GOAL_CHARACTERS: usize = 200;
@@ -22,21 +25,21 @@ pub(crate) const MAX_ROWS: usize = 50;
 pub(crate) fn task(task: &Task, names: &WorkerNames) -> String {
     let mut text = format!(
         "{} [{}{}, {} done] {}",
-        words::short(&task.goal, MAX_GOAL_CHARACTERS),
+        one_line(&task.goal, MAX_GOAL_CHARACTERS),
         words::task_state(task.state()),
         if task.stuck { ", stuck" } else { "" },
-        words::percent(task.progress),
+        percent(task.progress),
         task_details(task).join(", "),
     );
     if !task.worker_id.is_empty() {
         text.push_str(&format!("\nWorker: {}", names.of(&task.worker_id)));
         if !task.note.is_empty() {
-            let note = words::short(&task.note, MAX_GOAL_CHARACTERS);
+            let note = one_line(&task.note, MAX_GOAL_CHARACTERS);
             text.push_str(&format!(", at: {note}"));
         }
     }
     if let Some(error) = &task.error {
-        let message = words::quoted(&error.message, 2_000);
+        let message = phrases::quoted(&error.message, 2_000);
         text.push_str(&format!("\nFailure: {} ({message})", error.reason));
     }
     if let Some(found) = &task.result {
@@ -50,7 +53,7 @@ pub(crate) fn task(task: &Task, names: &WorkerNames) -> String {
 fn task_details(task: &Task) -> Vec<String> {
     let mut details = vec![format!("priority {}", task.priority)];
     if let Some(counts) = &task.subtasks {
-        details.push(parts(counts));
+        details.push(part_counts(counts));
     } else if task.attempts > 0 {
         details.push(format!(
             "attempt {} of {}",
@@ -66,32 +69,16 @@ fn task_details(task: &Task) -> Vec<String> {
     if task.state() == TaskState::Delayed {
         details.push(format!(
             "starts at {}",
-            words::time(task.not_before.as_ref())
+            time::rfc3339(task.not_before.as_ref())
         ));
     }
     if task.deadline.is_some() {
-        details.push(format!("due at {}", words::time(task.deadline.as_ref())));
+        details.push(format!("due at {}", time::rfc3339(task.deadline.as_ref())));
     }
     details.push(format!(
         "submitted {}",
-        words::ago(task.created_at.as_ref())
+        phrases::ago(task.created_at.as_ref())
     ));
-    details
-}
-
-fn parts(counts: &TaskCounts) -> String {
-    let mut details = format!("{} of {} parts completed", counts.completed, counts.total);
-    for (count, word) in [
-        (counts.running, "running"),
-        (counts.ready, "ready"),
-        (counts.waiting, "waiting"),
-        (counts.failed, "failed"),
-        (counts.cancelled, "cancelled"),
-    ] {
-        if count > 0 {
-            details.push_str(&format!(", {count} {word}"));
-        }
-    }
     details
 }
 
@@ -109,11 +96,6 @@ pub(crate) fn result(result: &TaskResult) -> String {
         text.push_str("\n(The result is longer than an answer; action=status of a single part shows that part.)");
     }
     text
-}
-
-/// No line of a foreign text can be taken for one of the answer's own.
-fn indented(text: &str) -> String {
-    text.trim_end().replace('\n', "\n  ")
 }
 
 /// Those of a job's parts that a table has room for, the ended ones left out first, in their order.
@@ -152,7 +134,7 @@ pub(crate) fn table(parts: &[Task], names: &WorkerNames) -> String {
             "\n{} | {} | {} | {} | {} | {}",
             cell(&task.key),
             words::task_state(task.state()),
-            words::percent(task.progress),
+            percent(task.progress),
             cell(&worker),
             cell(&note(task, &keys)),
             task.task_id,
@@ -218,9 +200,9 @@ pub(crate) fn jobs(tasks: &[Task], has_more: bool) -> String {
             "\n{} | {} | {} | {parts} | {} | {} | {}",
             cell(&task.goal),
             words::task_state(task.state()),
-            words::percent(task.progress),
+            percent(task.progress),
             task.priority,
-            words::ago(task.created_at.as_ref()),
+            phrases::ago(task.created_at.as_ref()),
             task.task_id,
         ));
     }
@@ -236,16 +218,16 @@ pub(crate) fn event(event: &TaskEvent, key: &str, names: &WorkerNames) -> String
     let mut line = format!(
         "{} {}",
         cell(subject),
-        words::event_kind(event.kind()).replace('_', " ")
+        words::task_event_kind(event.kind()).replace('_', " ")
     );
     if event.kind() == TaskEventKind::Progress {
-        line.push_str(&format!(" {}", words::percent(event.progress)));
+        line.push_str(&format!(" {}", percent(event.progress)));
     }
     if !event.worker_id.is_empty() {
         line.push_str(&format!(", worker {}", names.of(&event.worker_id)));
     }
     if !event.detail.is_empty() {
-        let detail = words::short(&event.detail, MAX_GOAL_CHARACTERS);
+        let detail = one_line(&event.detail, MAX_GOAL_CHARACTERS);
         line.push_str(&format!(": {detail}"));
     }
     line
@@ -283,9 +265,7 @@ pub(crate) fn queues(health: &QueueHealthResponse) -> String {
 }
 
 fn queue_row(queue: &QueueReport) -> String {
-    let oldest = queue
-        .oldest_age
-        .and_then(|age| std::time::Duration::try_from(age).ok());
+    let oldest = time::duration(queue.oldest_age);
     let state = match (queue.starving, queue.saturated) {
         (true, _) => "starving",
         (_, true) => "saturated",
@@ -297,31 +277,20 @@ fn queue_row(queue: &QueueReport) -> String {
         .collect();
     format!(
         "\n{} | {} | {} | {} | {} | {} | {} | {state} | {}",
-        cell(&needs(queue)),
+        cell(&requirements(queue.requirements.as_ref())),
         queue.waiting,
         queue.delayed,
         queue.active,
-        oldest.map_or_else(|| "-".to_owned(), words::span),
+        oldest.map_or_else(|| "-".to_owned(), time::span),
         queue.workers,
         queue.room,
         cell(&depths.join(" ")),
     )
 }
 
-fn needs(queue: &QueueReport) -> String {
-    let wanted = queue.requirements.clone().unwrap_or_default();
-    let executor = (wanted.executor() != WorkerKind::Unspecified)
-        .then(|| words::worker_kind(wanted.executor()).to_owned());
-    let needs: Vec<_> = executor.into_iter().chain(wanted.capabilities).collect();
-    match needs.as_slice() {
-        [] => "anyone".to_owned(),
-        needs => needs.join(" "),
-    }
-}
-
 /// A text as a cell: its first line, without bars.
 fn cell(text: &str) -> String {
-    match words::short(text, MAX_CELL_CHARACTERS).replace('|', "/") {
+    match one_line(text, MAX_CELL_CHARACTERS).replace('|', "/") {
         empty if empty.trim().is_empty() => "-".to_owned(),
         cell => cell,
     }
@@ -382,7 +351,7 @@ mod tests {
             ..QueueHealthResponse::default()
         });
         assert!(
-            text.contains("anyone | 2 | 0 | 0 | - | 0 | 0 | starving | -")
+            text.contains("any worker | 2 | 0 | 0 | - | 0 | 0 | starving | -")
                 && text.contains("action=register"),
             "{text}"
         );

@@ -4,8 +4,11 @@ use std::collections::HashMap;
 
 use futures::future::join_all;
 use shim_proto::coordination::v1::{ListTasksRequest, ListWorkersRequest, Task, TaskState, Worker};
+use shim_render::figures::percent;
+use shim_render::text::one_line;
+use shim_render::words;
 
-use crate::render::words;
+use crate::render::phrases;
 use crate::services::Services;
 
 const MAX_NAME_CHARACTERS: usize = 60;
@@ -44,7 +47,7 @@ impl WorkerNames {
         let end = &worker_id[worker_id.ceil_char_boundary(worker_id.len().saturating_sub(6))..];
         match self.0.get(worker_id).map(String::as_str) {
             None | Some("") => worker_id.to_owned(),
-            Some(name) => format!("{} (..{end})", words::short(name, MAX_NAME_CHARACTERS)),
+            Some(name) => format!("{} (..{end})", one_line(name, MAX_NAME_CHARACTERS)),
         }
     }
 }
@@ -80,8 +83,8 @@ pub(crate) fn list(workers: &[Worker], running: &[Task], has_more: bool) -> Stri
         for task in running.iter().filter(own) {
             text.push_str(&format!(
                 "\n  at {} ({} done), task_id={}",
-                words::short(&task.goal, MAX_DETAIL_CHARACTERS),
-                words::percent(task.progress),
+                one_line(&task.goal, MAX_DETAIL_CHARACTERS),
+                percent(task.progress),
                 task.task_id,
             ));
         }
@@ -93,7 +96,7 @@ pub(crate) fn list(workers: &[Worker], running: &[Task], has_more: bool) -> Stri
 fn line(worker: &Worker) -> String {
     let name = match worker.name.as_str() {
         "" => "(unnamed)".to_owned(),
-        name => words::short(name, MAX_NAME_CHARACTERS),
+        name => one_line(name, MAX_NAME_CHARACTERS),
     };
     let mut line = format!(
         "{name} [{}, {}, {}] {}/{} running, can: {}, heard {}, worker_id={}",
@@ -103,11 +106,11 @@ fn line(worker: &Worker) -> String {
         worker.running,
         worker.capacity,
         capabilities(&worker.capabilities),
-        words::ago(worker.last_heartbeat_at.as_ref()),
+        phrases::ago(worker.last_heartbeat_at.as_ref()),
         worker.worker_id,
     );
     if !worker.detail.is_empty() {
-        let detail = words::short(&worker.detail, MAX_DETAIL_CHARACTERS);
+        let detail = one_line(&worker.detail, MAX_DETAIL_CHARACTERS);
         line.push_str(&format!(" ({detail})"));
     }
     line

@@ -11,7 +11,7 @@ use shim_proto::checkpoint::v1::attach_session_response::Event;
 use shim_proto::checkpoint::v1::{
     Attach, AttachSessionRequest, AttachSessionResponse, ClientInfo, Detach, Heartbeat,
 };
-use shim_runtime::service_error::decode;
+use shim_runtime::service_error::{decode, explanation};
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 use tokio_stream::wrappers::ReceiverStream;
@@ -64,7 +64,7 @@ impl LeaseTask {
                         tracing::warn!(
                             session = self.lease.session_id,
                             "not attached until the service takes our token: {}",
-                            status.message()
+                            explanation(&status)
                         );
                     }
                 }

@@ -6,9 +6,10 @@ use std::sync::{Mutex, PoisonError};
 use prost_types::Timestamp;
 use serde_json::{Value, json};
 use shim_proto::checkpoint::v1::{ClientInfo, Notice, OwnershipLost};
+use shim_render::time;
 use tokio::sync::watch;
 
-use crate::render::words;
+use crate::render::phrases;
 use crate::tool_error::ToolError;
 
 /// News nobody asked for is dropped from the oldest on.
@@ -87,7 +88,7 @@ impl SessionLease {
         let text = format!(
             "session {} was restored by {}",
             self.session_id,
-            words::client(owner.as_deref())
+            phrases::client(owner.as_deref())
         );
         let at = Some(Timestamp::from(std::time::SystemTime::now()));
         self.notify(Notice {
@@ -121,7 +122,7 @@ impl SessionLease {
         let mut notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
         notices
             .drain(..)
-            .map(|notice| json!({"kind": notice.kind, "text": notice.text, "at": words::time(notice.at.as_ref())}))
+            .map(|notice| json!({"kind": notice.kind, "text": notice.text, "at": time::rfc3339(notice.at.as_ref())}))
             .collect()
     }
 
@@ -147,7 +148,7 @@ impl LeaseLoss {
                 "STALE_OWNER",
                 format!(
                     "session {session_id} was restored by {}; this process does not own it any more and saved nothing",
-                    words::client(owner.as_deref()),
+                    phrases::client(owner.as_deref()),
                 ),
             )
             .next_step(format!(

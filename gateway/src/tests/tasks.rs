@@ -230,7 +230,7 @@ async fn jobs_parts_queues_and_busy_workers_can_be_looked_at() {
     let queue = lead.call(STATUS, json!({"view": "queue"})).await;
     let text = queue["content"][0]["text"].as_str().unwrap();
     assert!(
-        text.contains("anyone | 2 | 0 | 0 |") && text.contains("Starving"),
+        text.contains("any worker | 2 | 0 | 0 |") && text.contains("Starving"),
         "{text}"
     );
     assert_eq!(

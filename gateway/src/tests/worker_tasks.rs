@@ -182,8 +182,8 @@ async fn the_checkpoints_of_a_worker_go_to_its_task_and_on_to_the_next_worker() 
         "by hand, for speed",
         "- numbers",
         "- strings",
-        "lexer.rs: CHANGED since",
-        "40 % done",
+        "lexer.rs: CHANGED",
+        "Progress: 40 %",
     ] {
         assert!(prompt.contains(fact), "{prompt}");
     }

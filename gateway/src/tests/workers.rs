@@ -217,7 +217,8 @@ async fn the_session_shows_the_files_it_has_leased() {
     let looked = client.call("shim_session_status", json!({})).await;
     let text = looked["content"][0]["text"].as_str().unwrap();
     assert!(
-        text.contains("holds files src/** (exclusive, 9 min left): the lexer"),
+        text.contains("holds files src/** (exclusive, 9 min ")
+            && text.contains(" left): the lexer"),
         "{text}"
     );
     assert_eq!(

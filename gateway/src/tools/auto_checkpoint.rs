@@ -4,6 +4,8 @@ use serde_json::json;
 use shim_proto::checkpoint::v1::{
     Checkpoint, CheckpointState, CheckpointTrigger, FilePresence, FileState, SaveCheckpointRequest,
 };
+use shim_render::figures::percent;
+use shim_render::words;
 use tonic::Status;
 
 use super::{Hints, ToolCall, ToolOutput, ToolSpec, output};
@@ -11,7 +13,7 @@ use crate::arguments::{Arguments, ParameterType, optional, required};
 use crate::config::Project;
 use crate::evidence;
 use crate::render::json;
-use crate::render::words;
+use crate::render::phrases;
 use crate::services::request_id;
 use crate::tool_error::ToolError;
 
@@ -188,7 +190,7 @@ async fn report_checkpoint(call: &ToolCall, checkpoint: &Checkpoint) -> Option<S
     {
         Ok(()) => Some(current.task_id),
         Err(status) => {
-            let text = words::task_lost(&current.task_id, &status);
+            let text = phrases::task_lost(&current.task_id, &status);
             let sessions = &call.gateway.sessions;
             sessions.notify(&checkpoint.session_id, "task_lost", text);
             None
@@ -239,8 +241,8 @@ fn render(checkpoint: &Checkpoint, files: &[FileState], open_steps: usize) -> St
     let mut text = format!(
         "Checkpoint {} saved ({}, {} done, {open_steps} next step(s)).\ncheckpoint_id: {}",
         checkpoint.number,
-        words::trigger(checkpoint.trigger()),
-        words::percent(checkpoint.progress),
+        words::checkpoint_trigger(checkpoint.trigger()),
+        percent(checkpoint.progress),
         checkpoint.id,
     );
     if !files.is_empty() {
@@ -258,7 +260,7 @@ fn render(checkpoint: &Checkpoint, files: &[FileState], open_steps: usize) -> St
         text.push_str(&format!(
             "\n- {} is {}",
             file.path,
-            words::presence(file.presence()).replace('_', " ")
+            words::file_presence(file.presence()).replace('_', " ")
         ));
     }
     text

@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::arguments::{self, Arguments, Parameter};
 use crate::gateway::Gateway;
 use crate::inboxes::{AnswerSeq, Fetch};
-use crate::render::words;
+use crate::render::phrases;
 use crate::tool_error::ToolError;
 
 /// Every call is answered within 30 s; a service that keeps silent for longer is given up here.
@@ -336,7 +336,7 @@ fn to_result(answer: ToolOutput, notices: Vec<Value>, is_error: bool) -> CallToo
         let line = notice["text"].as_str().unwrap_or_default();
         text.push_str(&format!(
             "\nNotice: {}",
-            words::quoted(line, MAX_NOTICE_CHARACTERS)
+            phrases::quoted(line, MAX_NOTICE_CHARACTERS)
         ));
         if let Some(data) = notice.get("data") {
             text.push_str(&format!("\n  data: {data}"));

@@ -4,12 +4,12 @@ use serde_json::json;
 use shim_proto::checkpoint::v1::{
     RecordSignalsRequest, RiskAssessment, RiskFactor, RiskLevel, Signals,
 };
+use shim_render::words;
 use tonic::Status;
 
 use super::{Hints, ToolCall, ToolOutput, ToolSpec, output};
 use crate::arguments::{Arguments, ParameterType, optional};
 use crate::render::json;
-use crate::render::words;
 use crate::services::request_id;
 use crate::tool_error::ToolError;
 
@@ -114,7 +114,7 @@ pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     };
     let answer = call.gateway.services.record_signals(request).await;
     let answer = answer.map_err(|status| call.gateway.sessions.record_refusal(&owned, status))?;
-    let previous = words::level(answer.previous_level());
+    let previous = words::risk_level(answer.previous_level());
     let assessment = answer
         .assessment
         .ok_or_else(|| Status::internal("the service judged nothing"))?;
@@ -156,7 +156,7 @@ fn raised(assessment: &RiskAssessment) -> impl Iterator<Item = &RiskFactor> {
 fn render(assessment: &RiskAssessment, advice: &[String]) -> String {
     let mut text = format!(
         "Level {}, risk {:.2}.",
-        words::level(assessment.level()),
+        words::risk_level(assessment.level()),
         assessment.risk
     );
     for factor in raised(assessment) {
@@ -166,7 +166,7 @@ fn render(assessment: &RiskAssessment, advice: &[String]) -> String {
             rounded(factor.value),
             factor.unit,
             rounded(factor.limit),
-            words::level(factor.zone()),
+            words::risk_level(factor.zone()),
         ));
     }
     for line in advice {

@@ -17,8 +17,9 @@ use std::sync::Arc;
 
 use shim_proto::checkpoint::v1::checkpoint_service_server::CheckpointServiceServer;
 use shim_proto::checkpoint::v1::signal_service_server::SignalServiceServer;
+use shim_proto::limits::MAX_MESSAGE_BYTES;
 use shim_runtime::lifecycle::Shutdown;
-use shim_runtime::server::{Listeners, MAX_MESSAGE_BYTES, Server};
+use shim_runtime::server::{Listeners, Server};
 
 pub use config::{Config, Retention};
 pub use domain::risk::RiskLimits;
@@ -113,4 +114,14 @@ pub async fn run(
     let service = build(config, data_dir, &shutdown).await?;
     service.register(server).serve(listeners, shutdown).await?;
     Ok(())
+}
+
+impl shim_runtime::service::Service for Service {
+    fn register(&self, server: Server) -> Server {
+        Self::register(self, server)
+    }
+
+    fn drain(&self) -> shim_runtime::service::BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use metrics::{counter, gauge, histogram};
 use shim_proto::checkpoint::v1::{CheckpointTrigger, InterruptionCause, RiskLevel, SessionStatus};
-use shim_runtime::labels;
+use shim_render::words;
 use shim_runtime::lifecycle::Shutdown;
 
 use crate::store::{Store, sessions};
@@ -17,7 +17,8 @@ use crate::store::{Store, sessions};
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(15);
 
 pub(crate) fn record_save(trigger: CheckpointTrigger, stored_bytes: usize) {
-    counter!("shim_checkpoint_saves_total", "trigger" => labels::trigger(trigger)).increment(1);
+    counter!("shim_checkpoint_saves_total", "trigger" => words::checkpoint_trigger(trigger))
+        .increment(1);
     let bytes = u32::try_from(stored_bytes).unwrap_or(u32::MAX);
     histogram!("shim_checkpoint_state_bytes").record(bytes);
 }
@@ -53,7 +54,7 @@ pub(crate) fn record_assessment(level: RiskLevel) {
 
 /// A session lost its owner, whose last sign of life is so long ago, if this process heard it.
 pub(crate) fn record_interruption(cause: InterruptionCause, silence: Option<Duration>) {
-    counter!("shim_checkpoint_sessions_interrupted_total", "cause" => labels::cause(cause))
+    counter!("shim_checkpoint_sessions_interrupted_total", "cause" => words::interruption_cause(cause))
         .increment(1);
     if let Some(silence) = silence {
         histogram!("shim_checkpoint_detection_delay_seconds").record(silence);
@@ -65,7 +66,7 @@ pub(crate) fn record_lease_expiry() {
 }
 
 pub(crate) fn record_recovery(from: InterruptionCause) {
-    counter!("shim_checkpoint_sessions_recovered_total", "cause" => labels::cause(from))
+    counter!("shim_checkpoint_sessions_recovered_total", "cause" => words::interruption_cause(from))
         .increment(1);
 }
 

@@ -21,10 +21,12 @@ use shim_proto::coordination::v1::lock_service_server::LockServiceServer;
 use shim_proto::coordination::v1::registry_service_server::RegistryServiceServer;
 use shim_proto::coordination::v1::state_service_server::StateServiceServer;
 use shim_proto::coordination::v1::task_service_server::TaskServiceServer;
+use shim_proto::limits::MAX_MESSAGE_BYTES;
+use shim_runtime::background::BackgroundTasks;
 use shim_runtime::lifecycle::Shutdown;
-use shim_runtime::server::{Listeners, MAX_MESSAGE_BYTES, ServeError, Server};
-use shim_store::{RedisConnection, Store};
-use tokio::task::JoinHandle;
+use shim_runtime::server::{Listeners, ServeError, Server};
+use shim_runtime::service::{self, BoxFuture};
+use shim_store::{Store, health};
 use tonic::server::NamedService;
 
 pub use config::Config;
@@ -49,46 +51,54 @@ pub enum StartError {
 /// The running service, ready to be added to a server.
 pub struct Service {
     api: Api,
-    reaper: JoinHandle<()>,
-    supervisor: JoinHandle<()>,
-    gauges: JoinHandle<()>,
 }
 
-/// Starts the background tasks, which end with the shutdown. It does not wait for Redis: until that is there, calls are
-/// answered with UNAVAILABLE.
+/// Starts the background tasks, which end with the shutdown. It does not wait for Redis: until Redis can be reached, calls
+/// are answered with UNAVAILABLE.
 #[must_use]
 pub fn build(config: &Config, store: Store, shutdown: &Shutdown) -> Service {
+    let background = BackgroundTasks::new("coordination", shutdown);
     let registry_config = config.store.registry;
-    let reaper = Reaper::new(store.clone(), registry_config.dead_after, shutdown.clone());
-    let supervisor = Supervisor::new(store.clone(), &config.tasks, shutdown.clone());
-    let gauges = GaugeSampler::new(store.clone(), shutdown.clone());
+    let (tasks, dead_after) = (config.tasks, registry_config.dead_after);
+    background.spawn_restarting("reaper", {
+        let (store, shutdown) = (store.clone(), shutdown.clone());
+        move || Reaper::new(store.clone(), dead_after, shutdown.clone()).run()
+    });
+    background.spawn_restarting("supervisor", {
+        let (store, shutdown) = (store.clone(), shutdown.clone());
+        move || Supervisor::new(store.clone(), &tasks, shutdown.clone()).run()
+    });
+    background.spawn_restarting("gauges", {
+        let (store, shutdown) = (store.clone(), shutdown.clone());
+        move || GaugeSampler::new(store.clone(), shutdown.clone()).run()
+    });
     Service {
-        reaper: tokio::spawn(reaper.run()),
-        supervisor: tokio::spawn(supervisor.run()),
-        gauges: tokio::spawn(gauges.run()),
         api: Api {
             store,
+            background,
             registry_config,
-            shutdown: shutdown.clone(),
         },
     }
 }
 
-impl Service {
-    /// Adds the service's RPCs to a server, and keeps its health as Redis's.
-    #[must_use]
-    pub fn register(&self, server: Server) -> Server {
-        let state =
-            StateServiceServer::new(self.api.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
-        let locks =
-            LockServiceServer::new(self.api.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
-        let bus =
-            BusServiceServer::new(self.api.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
-        let registry = RegistryServiceServer::new(self.api.clone())
-            .max_decoding_message_size(MAX_MESSAGE_BYTES);
-        let tasks =
-            TaskServiceServer::new(self.api.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
-        self.report_health(&server);
+impl shim_runtime::service::Service for Service {
+    fn register(&self, server: Server) -> Server {
+        let api = || self.api.clone();
+        let state = StateServiceServer::new(api()).max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let locks = LockServiceServer::new(api()).max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let bus = BusServiceServer::new(api()).max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let registry =
+            RegistryServiceServer::new(api()).max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let tasks = TaskServiceServer::new(api()).max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let Api {
+            store, background, ..
+        } = &self.api;
+        health::report(
+            &store.connection,
+            &server.readiness(),
+            &SERVICE_NAMES,
+            background,
+        );
         server
             .with(state)
             .with(locks)
@@ -97,37 +107,8 @@ impl Service {
             .with(tasks)
     }
 
-    /// Waits, after the shutdown, until what must be given back was given back.
-    pub async fn finish(self) {
-        let tasks = [
-            ("reaper", self.reaper),
-            ("supervisor", self.supervisor),
-            ("gauges", self.gauges),
-        ];
-        for (name, task) in tasks {
-            if let Err(error) = task.await {
-                tracing::error!(%error, name, "a background task failed");
-            }
-        }
-    }
-
-    fn report_health(&self, server: &Server) {
-        let readiness = server.readiness();
-        let mut connection = self.api.store.connection.clone();
-        let shutdown = self.api.shutdown.clone();
-        let report = move |connection: &RedisConnection| {
-            SERVICE_NAMES.map(|name| readiness.set(name, connection.health()))
-        };
-        // Before the server serves: until told otherwise it takes a service for ready.
-        report(&connection);
-        tokio::spawn(async move {
-            loop {
-                tokio::select! {
-                    () = connection.health_changed() => report(&connection),
-                    () = shutdown.wait() => return,
-                };
-            }
-        });
+    fn drain(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.api.background.finish())
     }
 }
 
@@ -152,7 +133,6 @@ pub async fn run(
 ) -> Result<(), StartError> {
     let store = Store::open_at(&config.store, &shutdown).map_err(StartError::Address)?;
     let service = build(config, store, &shutdown);
-    service.register(server).serve(listeners, shutdown).await?;
-    service.finish().await;
+    service::serve(&[Box::new(service)], server, listeners, shutdown).await?;
     Ok(())
 }

@@ -15,10 +15,11 @@ mod spans;
 
 use std::sync::Arc;
 
+use shim_proto::limits::MAX_MESSAGE_BYTES;
 use shim_proto::worker::v1::worker_service_server::WorkerServiceServer;
 use shim_runtime::client::Channel;
 use shim_runtime::lifecycle::Shutdown;
-use shim_runtime::server::{Listeners, MAX_MESSAGE_BYTES, ServeError, Server};
+use shim_runtime::server::{Listeners, ServeError, Server};
 use shim_store::{Error, IdempotencyKey, RedisConnection, Store};
 use tonic::server::NamedService;
 
@@ -129,7 +130,7 @@ impl Service {
     }
 
     /// Drains the workers of this process, after the shutdown began: what they have ends or goes to others.
-    pub async fn finish(self) {
+    pub async fn finish(&self) {
         self.api.pool.finish().await;
         self.api.distributor.finish().await;
     }
@@ -171,4 +172,14 @@ pub async fn run(
         service.finish().await;
     });
     Ok(served?)
+}
+
+impl shim_runtime::service::Service for Service {
+    fn register(&self, server: Server) -> Server {
+        Self::register(self, server)
+    }
+
+    fn drain(&self) -> shim_runtime::service::BoxFuture<'_, ()> {
+        Box::pin(self.finish())
+    }
 }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use prost::encoding::encode_varint;
 use prost_reflect::{FieldDescriptor, Kind};
+use shim_proto::limits::MAX_MESSAGE_BYTES;
 use shim_redis_harness::Redis;
 use shim_runtime::service_error::decode;
 use shim_tests::service::{Launch, Service};
@@ -15,7 +16,6 @@ const VARINT: u8 = 0;
 const FIXED_64: u8 = 1;
 const LENGTH_DELIMITED: u8 = 2;
 /// The largest message a server reads.
-const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
 
 /// A field's number and wire type, and bytes after them.
 fn tagged(field: &FieldDescriptor, wire_type: u8, bytes: &[u8]) -> Bytes {

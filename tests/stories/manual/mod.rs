@@ -1,6 +1,7 @@
-//! The operator's book, `deploy/README.md`: its commands are run as they stand, and its tables are held against the code.
+//! The operator's book, `docs/operator.md`: its commands are run as they stand, and its tables are held against the code.
 
 mod commands;
+mod references;
 mod tables;
 
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ fn read(path: &str) -> String {
 
 /// A part of the book, from its heading to the next of the same rank.
 fn chapter(heading: &str) -> String {
-    let manual = read("deploy/README.md");
+    let manual = read("docs/operator.md");
     let start = manual.find(&format!("\n## {heading}\n"));
     let text = &manual[start.unwrap_or_else(|| panic!("no chapter {heading}")) + 1..];
     let end = text[3..].find("\n## ").map_or(text.len(), |end| end + 3);

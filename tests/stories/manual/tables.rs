@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use shim_proto::reasons;
+
 use super::{chapter, repository};
 
 /// The words between backticks in the first column of a chapter's tables.
@@ -63,21 +65,41 @@ fn is_reason(file: &str, before: &str) -> bool {
     in_map || before.ends_with("reason:") || before.ends_with("ToolError::new(")
 }
 
-/// Told with a task, not to a caller; they stand below the table.
-const OF_TASKS: [&str; 3] = ["EXECUTOR_FAILED", "TIMED_OUT", "NOT_ALLOWED"];
-
 #[test]
 fn every_reason_has_its_remedy() {
     let documented = first_column("When it says no");
-    let mut given = BTreeSet::from(["BAD_REQUEST", "MESSAGE_TOO_LARGE"].map(str::to_owned));
+    let given = reasons::ALL.iter().map(|reason| (*reason).to_owned());
+    assert_eq!(documented, given.collect());
+    // Reasons of tasks stand below the table.
+    let chapter = chapter("When it says no");
+    for reason in reasons::task::ALL {
+        assert!(chapter.contains(&format!("`{reason}`")), "{reason}");
+    }
+}
+
+#[test]
+fn every_reason_of_the_contract_is_given_and_no_other() {
+    let known: BTreeSet<_> = [reasons::ALL, reasons::task::ALL]
+        .concat()
+        .into_iter()
+        .collect();
+    let mut given = BTreeSet::new();
     for (file, text) in sources() {
-        let reasons = upper_case(&text).filter(|(before, _)| is_reason(&file, before));
-        given.extend(reasons.map(|(_, reason)| reason.to_owned()));
+        for (before, reason) in upper_case(&text) {
+            if is_reason(&file, before) {
+                assert!(
+                    known.contains(reason),
+                    "{file}: {reason} is not in shim_proto::reasons"
+                );
+            }
+            given.extend(known.get(reason).copied());
+        }
+        let words = text.split(|c: char| c != '_' && !c.is_ascii_alphanumeric());
+        given.extend(words.filter_map(|word| known.get(word).copied()));
     }
-    for reason in OF_TASKS {
-        given.remove(reason);
-    }
-    assert_eq!(documented, given);
+    // The store's scripts give this one.
+    given.insert(reasons::task::DEPENDENCY_FAILED);
+    assert_eq!(known, given);
 }
 
 /// The keys that a text reads, as far as they are written out.

@@ -7,6 +7,7 @@ use std::convert::Infallible;
 use std::future::pending;
 use std::time::SystemTime;
 
+use shim_proto::reasons;
 use tonic::Code;
 
 use super::tokens::{Digest, Tokens};
@@ -76,7 +77,7 @@ impl Auth {
 fn token_removed() -> ServiceError {
     ServiceError {
         code: Code::Unauthenticated,
-        reason: "TOKEN_REFUSED",
+        reason: reasons::TOKEN_REFUSED,
         message: "the token that the call began with counts no more".into(),
         remedy: Some("call again with a token of the server".into()),
         retry_after: None,

@@ -13,6 +13,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use shim_proto::reasons;
 use tonic::Code;
 
 use crate::config::Config;
@@ -206,7 +207,7 @@ fn bearer(authorization: &[u8]) -> Option<&[u8]> {
 fn token_refused() -> ServiceError {
     ServiceError {
         code: Code::Unauthenticated,
-        reason: "TOKEN_REFUSED",
+        reason: reasons::TOKEN_REFUSED,
         message: "the call shows no valid bearer token or certificate".into(),
         remedy: Some(
             "send the header `authorization: Bearer TOKEN` with a token of the server".into(),
@@ -218,7 +219,7 @@ fn token_refused() -> ServiceError {
 fn role_refused(what: &str, needed: Role, role: Role) -> ServiceError {
     ServiceError {
         code: Code::PermissionDenied,
-        reason: "ROLE_REFUSED",
+        reason: reasons::ROLE_REFUSED,
         message: format!("{what} needs the role {needed}, and the caller has {role}"),
         remedy: Some(format!("call with a token that has role={needed}")),
         retry_after: None,
@@ -228,7 +229,7 @@ fn role_refused(what: &str, needed: Role, role: Role) -> ServiceError {
 fn token_expired() -> ServiceError {
     ServiceError {
         code: Code::Unauthenticated,
-        reason: "TOKEN_EXPIRED",
+        reason: reasons::TOKEN_EXPIRED,
         message: "the token was valid until a time that has passed".into(),
         remedy: Some("ask whoever runs the server for a new token".into()),
         retry_after: None,

@@ -11,12 +11,12 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::Request;
 use http_body::Frame;
 use prost_reflect::{DescriptorPool, MessageDescriptor};
+use shim_proto::limits::MAX_MESSAGE_BYTES;
 use tonic::Status;
 use tonic::body::Body;
 
 use super::protobuf::{Policy, redact_message};
 use super::rules;
-use crate::server::MAX_MESSAGE_BYTES;
 
 /// A flag and the length, before every message (gRPC over HTTP/2).
 const PREFIX_BYTES: usize = 5;

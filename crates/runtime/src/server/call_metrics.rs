@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Response};
 use http_body::Frame;
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use shim_proto::reasons;
 use tonic::body::Body;
 use tonic::{Code, Status};
 
@@ -163,11 +164,11 @@ fn refusal_reason(code: Code, headers: &HeaderMap) -> Option<&'static str> {
     }
     let status = Status::from_header_map(headers)?;
     match decode(&status).reason.as_str() {
-        "TOKEN_REFUSED" | "TOKEN_EXPIRED" => Some("token"),
-        "ROLE_REFUSED" => Some("role"),
-        "TOO_FAST" => Some("rate"),
-        "OVERLOADED" => Some("overload"),
-        "MESSAGE_TOO_LARGE" => Some("size"),
+        reasons::TOKEN_REFUSED | reasons::TOKEN_EXPIRED => Some("token"),
+        reasons::ROLE_REFUSED => Some("role"),
+        reasons::TOO_FAST => Some("rate"),
+        reasons::OVERLOADED => Some("overload"),
+        reasons::MESSAGE_TOO_LARGE => Some("size"),
         _ => None,
     }
 }

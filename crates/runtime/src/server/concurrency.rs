@@ -8,6 +8,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use shim_proto::reasons;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Code, Status};
 
@@ -155,7 +156,7 @@ fn switch_to(kind: CallKind) -> Result<(), Status> {
 fn overloaded(message: &str, retry_after: Duration) -> Status {
     ServiceError {
         code: Code::ResourceExhausted,
-        reason: "OVERLOADED",
+        reason: reasons::OVERLOADED,
         message: message.into(),
         remedy: Some("try again after the delay given".into()),
         retry_after: Some(retry_after),

@@ -23,6 +23,8 @@ use bytes::Bytes;
 use futures::FutureExt;
 use http::{HeaderMap, Request, Response};
 use http_body::Frame;
+use shim_proto::limits::MAX_MESSAGE_BYTES;
+use shim_proto::reasons;
 use tonic::body::Body;
 use tonic::{Code, Status};
 use tracing::Instrument;
@@ -32,11 +34,8 @@ use super::call_metrics::{CallMeasurement, CallMetrics};
 use super::concurrency::{self, ConcurrencyLimits, Permit};
 use super::revocation::RevocationWatch;
 use crate::body_hook::{BodyHook, FinalFrame, data_bytes, with_hook};
-use crate::service_error::{BAD_REQUEST, ServiceError};
+use crate::service_error::ServiceError;
 use crate::{redact, trace};
-
-/// The largest message a server decodes. Above the largest allowed field, so that the field is named, not the message.
-pub const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
 
 /// Request bytes being read at once over all calls.
 const MAX_BODY_BYTES: usize = 96 * 1024 * 1024;
@@ -217,7 +216,7 @@ fn panicked() -> Status {
     tracing::error!("a call panicked; the service goes on");
     ServiceError {
         code: Code::Internal,
-        reason: "PANIC",
+        reason: reasons::PANIC,
         message: "the call ended in a defect of the service".into(),
         remedy: Some("report it with the service's log; other calls are not affected".into()),
         retry_after: None,
@@ -241,14 +240,14 @@ fn translate_transport_errors(response: Response<Body>) -> Response<Body> {
         {
             Some(what) => (
                 Code::InvalidArgument,
-                BAD_REQUEST,
+                reasons::BAD_REQUEST,
                 format!("the message does not decode: {what}"),
             ),
             None => return response,
         },
         Code::OutOfRange if status.message().contains("message length too large") => (
             Code::ResourceExhausted,
-            "MESSAGE_TOO_LARGE",
+            reasons::MESSAGE_TOO_LARGE,
             format!("the message is larger than the limit of {MAX_MESSAGE_BYTES} bytes"),
         ),
         _ => return response,

@@ -36,7 +36,7 @@ use admission::Admission;
 
 pub use concurrency::{begin_streaming, begin_waiting};
 pub use connections::{AcceptOutcome, Connection, Connections};
-pub use layers::{Activity, MAX_MESSAGE_BYTES};
+pub use layers::Activity;
 pub use listen::{ListenError, Listeners};
 pub use readiness::Readiness;
 pub use revocation::end_on_revocation;
@@ -71,6 +71,9 @@ pub enum ServeError {
     /// The contract's descriptors do not decode.
     #[error("the reflection service cannot be built: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
+    /// A background task panicked without which the process must not go on.
+    #[error("{0}")]
+    Background(String),
 }
 
 impl Server {
@@ -84,6 +87,8 @@ impl Server {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(shim_proto::FILE_DESCRIPTOR_SET)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+                // With them a client that learns by reflection reads the remedy in the details of a refusal.
+                .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
         };
         let routes = Routes::new(health_service)
             .add_service(reflection().build_v1()?)

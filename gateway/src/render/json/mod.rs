@@ -9,9 +9,8 @@ use shim_proto::checkpoint::v1::{
     RiskFactor, SearchHit, Session,
 };
 use shim_proto::coordination::v1::{FileLease, Worker};
+use shim_render::{time, words};
 use shim_runtime::free_form;
-
-use crate::render::words;
 
 pub(crate) use tasks::{ShownResult, event, missing, queue, result, subtask, task};
 
@@ -19,32 +18,32 @@ pub(crate) fn session(session: &Session) -> Value {
     let mut value = json!({
         "session_id": session.id,
         "project": session.project,
-        "status": words::status(session.status()),
+        "status": words::session_status(session.status()),
         "attached": session.attached,
         "epoch": session.epoch,
         "current_task": session.current_task,
         "progress": session.progress,
         "open_steps": session.open_steps,
         "checkpoints": session.head_number,
-        "risk_level": words::level(session.risk_level()),
-        "opened_at": words::time(session.opened_at.as_ref()),
-        "updated_at": words::time(session.updated_at.as_ref()),
+        "risk_level": words::risk_level(session.risk_level()),
+        "opened_at": time::rfc3339(session.opened_at.as_ref()),
+        "updated_at": time::rfc3339(session.updated_at.as_ref()),
     });
     set_if(&mut value, "title", &session.title);
     set_if(
         &mut value,
         "last_checkpoint_at",
-        &words::time(session.last_checkpoint_at.as_ref()),
+        &time::rfc3339(session.last_checkpoint_at.as_ref()),
     );
     set_if(
         &mut value,
         "dismissed_at",
-        &words::time(session.dismissed_at.as_ref()),
+        &time::rfc3339(session.dismissed_at.as_ref()),
     );
     set_if(
         &mut value,
         "ended_at",
-        &words::time(session.ended_at.as_ref()),
+        &time::rfc3339(session.ended_at.as_ref()),
     );
     set_if(
         &mut value,
@@ -63,10 +62,10 @@ pub(crate) fn session(session: &Session) -> Value {
 
 pub(crate) fn interruption(interruption: &Interruption) -> Value {
     json!({
-        "cause": words::cause(interruption.cause()),
+        "cause": words::interruption_cause(interruption.cause()),
         "confidence": interruption.confidence,
         "evidence": interruption.evidence,
-        "at": words::time(interruption.at.as_ref()),
+        "at": time::rfc3339(interruption.at.as_ref()),
     })
 }
 
@@ -75,8 +74,8 @@ pub(crate) fn checkpoint(checkpoint: &Checkpoint) -> Value {
         "checkpoint_id": checkpoint.id,
         "session_id": checkpoint.session_id,
         "number": checkpoint.number,
-        "trigger": words::trigger(checkpoint.trigger()),
-        "created_at": words::time(checkpoint.created_at.as_ref()),
+        "trigger": words::checkpoint_trigger(checkpoint.trigger()),
+        "created_at": time::rfc3339(checkpoint.created_at.as_ref()),
         "current_task": checkpoint.current_task,
         "progress": checkpoint.progress,
         "state_bytes": checkpoint.state_bytes,
@@ -85,7 +84,7 @@ pub(crate) fn checkpoint(checkpoint: &Checkpoint) -> Value {
     set_if(
         &mut value,
         "thinned_at",
-        &words::time(checkpoint.thinned_at.as_ref()),
+        &time::rfc3339(checkpoint.thinned_at.as_ref()),
     );
     value
 }
@@ -108,13 +107,13 @@ pub(crate) fn state(state: &CheckpointState) -> Value {
 }
 
 pub(crate) fn file(file: &FileState) -> Value {
-    let mut value = json!({"path": file.path, "presence": words::presence(file.presence())});
+    let mut value = json!({"path": file.path, "presence": words::file_presence(file.presence())});
     if file.presence() == shim_proto::checkpoint::v1::FilePresence::Present {
         value["size_bytes"] = file.size_bytes.into();
         set_if(
             &mut value,
             "modified_at",
-            &words::time(file.modified_at.as_ref()),
+            &time::rfc3339(file.modified_at.as_ref()),
         );
         set_if(&mut value, "blake3", &file.blake3);
     }
@@ -139,10 +138,7 @@ pub(crate) fn candidate(candidate: &RecoveryCandidate) -> Value {
     if let Some(newest) = &candidate.checkpoint {
         value["checkpoint"] = checkpoint(newest);
     }
-    if let Some(age) = candidate
-        .age
-        .and_then(|age| std::time::Duration::try_from(age).ok())
-    {
+    if let Some(age) = time::duration(candidate.age) {
         value["age_seconds"] = age.as_secs().into();
     }
     value
@@ -152,7 +148,7 @@ pub(crate) fn claim(claim: &Claim) -> Value {
     json!({
         "kind": words::claim_kind(claim.kind()),
         "subject": claim.subject,
-        "verdict": words::verdict(claim.verdict()),
+        "verdict": words::claim_verdict(claim.verdict()),
         "detail": claim.detail,
     })
 }
@@ -171,7 +167,7 @@ pub(crate) fn hit(hit: &SearchHit) -> Value {
 pub(crate) fn assessment(assessment: &RiskAssessment) -> Value {
     json!({
         "risk": assessment.risk,
-        "level": words::level(assessment.level()),
+        "level": words::risk_level(assessment.level()),
         "factors": assessment.factors.iter().map(factor).collect::<Vec<_>>(),
     })
 }
@@ -182,7 +178,7 @@ pub(crate) fn factor(factor: &RiskFactor) -> Value {
         "value": factor.value,
         "limit": factor.limit,
         "unit": factor.unit,
-        "zone": words::level(factor.zone()),
+        "zone": words::risk_level(factor.zone()),
         "weight": factor.weight,
     })
 }
@@ -200,9 +196,9 @@ pub(crate) fn worker(worker: &Worker) -> Value {
         "health": words::worker_health(worker.health()),
         "node": worker.node,
         "version": worker.version,
-        "registered_at": words::time(worker.registered_at.as_ref()),
-        "last_heartbeat_at": words::time(worker.last_heartbeat_at.as_ref()),
-        "due_at": words::time(worker.due_at.as_ref()),
+        "registered_at": time::rfc3339(worker.registered_at.as_ref()),
+        "last_heartbeat_at": time::rfc3339(worker.last_heartbeat_at.as_ref()),
+        "due_at": time::rfc3339(worker.due_at.as_ref()),
     });
     set_if(&mut value, "detail", &worker.detail);
     set_if(&mut value, "session_id", &worker.session_id);
@@ -216,9 +212,9 @@ pub(crate) fn file_lease(lease: &FileLease) -> Value {
         "holder": lease.holder,
         "purpose": lease.purpose,
         "patterns": lease.patterns,
-        "mode": words::lease_mode(lease.mode()),
-        "acquired_at": words::time(lease.acquired_at.as_ref()),
-        "expires_at": words::time(lease.expires_at.as_ref()),
+        "mode": words::file_lease_mode(lease.mode()),
+        "acquired_at": time::rfc3339(lease.acquired_at.as_ref()),
+        "expires_at": time::rfc3339(lease.expires_at.as_ref()),
     })
 }
 

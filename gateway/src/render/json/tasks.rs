@@ -5,9 +5,10 @@ use shim_proto::coordination::v1::{
     MissingResult, QueueHealthResponse, QueueReport, Requirements, Task, TaskCounts, TaskError,
     TaskEvent, TaskResult, WorkerKind,
 };
+use shim_render::text::one_line;
+use shim_render::{time, words};
 
 use super::{object, set_if};
-use crate::render::words;
 
 /// Of a result, more than this is not told: clients cut an answer off at some 25,000 tokens.
 const MAX_RESULT_BYTES: usize = 48 << 10;
@@ -82,7 +83,7 @@ fn times(value: &mut Value, task: &Task) {
         ("reported_at", &task.reported_at),
         ("finished_at", &task.finished_at),
     ] {
-        set_if(value, name, &words::time(at.as_ref()));
+        set_if(value, name, &time::rfc3339(at.as_ref()));
     }
 }
 
@@ -119,13 +120,13 @@ fn requirements(value: &mut Value, wanted: &Requirements) {
 pub(crate) fn subtask(task: &Task) -> Value {
     let mut value = json!({
         "task_id": task.task_id,
-        "goal": words::short(&task.goal, 200),
+        "goal": one_line(&task.goal, 200),
         "state": words::task_state(task.state()),
         "progress": task.progress,
     });
     set_if(&mut value, "id", &task.key);
     set_if(&mut value, "worker_id", &task.worker_id);
-    set_if(&mut value, "note", &words::short(&task.note, 200));
+    set_if(&mut value, "note", &one_line(&task.note, 200));
     set_list(&mut value, "after", &task.depends_on);
     if task.attempts > 1 {
         value["attempts"] = task.attempts.into();
@@ -187,9 +188,9 @@ pub(crate) fn missing(missing: &MissingResult) -> Value {
 /// A line of a job's log; `key` is the submitter's name of the subtask, "" for the job.
 pub(crate) fn event(event: &TaskEvent, key: &str) -> Value {
     let mut value = json!({
-        "at": words::time(event.at.as_ref()),
+        "at": time::rfc3339(event.at.as_ref()),
         "task_id": event.task_id,
-        "kind": words::event_kind(event.kind()),
+        "kind": words::task_event_kind(event.kind()),
         "progress": event.progress,
     });
     set_if(&mut value, "id", key);
@@ -225,9 +226,7 @@ fn one_queue(queue: &QueueReport) -> Value {
     if let Some(wanted) = &queue.requirements {
         requirements(&mut value, wanted);
     }
-    let oldest = queue
-        .oldest_age
-        .and_then(|age| std::time::Duration::try_from(age).ok());
+    let oldest = time::duration(queue.oldest_age);
     if let Some(oldest) = oldest {
         value["oldest_age_seconds"] = oldest.as_secs().into();
     }

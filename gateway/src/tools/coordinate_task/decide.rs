@@ -2,11 +2,11 @@
 
 use serde_json::json;
 use shim_proto::coordination::v1::{ApproveTaskRequest, CancelTaskRequest, RetryTaskRequest, Task};
+use shim_render::words;
 
 use super::super::{ToolCall, ToolOutput};
 use super::{missing_task, to_error};
 use crate::render::json;
-use crate::render::words;
 use crate::services::request_id;
 use crate::tool_error::ToolError;
 

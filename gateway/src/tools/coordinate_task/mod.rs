@@ -4,6 +4,7 @@
 //! A job is a task with parts, or a small one without. Who runs what is the services' business; here the arguments
 //! become requests, and answers become words that name the next step.
 
+mod choices;
 mod decide;
 mod message;
 mod parameters;
@@ -12,7 +13,7 @@ mod status;
 mod submit;
 mod wait;
 
-use shim_runtime::service_error::BAD_REQUEST;
+use shim_proto::reasons::BAD_REQUEST;
 use tonic::Status;
 
 use super::{Hints, ToolCall, ToolOutput, ToolSpec, output};

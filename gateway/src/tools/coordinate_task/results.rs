@@ -4,12 +4,15 @@ use serde_json::json;
 use shim_proto::coordination::v1::{
     AggregateResultsRequest, AggregateResultsResponse, MissingResult, Task, TaskState,
 };
+use shim_render::figures::percent;
+use shim_render::text::one_line;
+use shim_render::words;
 
 use super::super::{ToolCall, ToolOutput};
+use super::choices;
 use super::{missing_task, to_error};
 use crate::render::json;
 use crate::render::tasks;
-use crate::render::words;
 use crate::tool_error::ToolError;
 
 /// Missing parts in an answer.
@@ -18,7 +21,7 @@ const MAX_MISSING: usize = 50;
 pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     let request = AggregateResultsRequest {
         task_id: call.arguments.text_or_empty("task_id"),
-        merge: words::merge(call.arguments.text("merge")).into(),
+        merge: choices::merge(call.arguments.text("merge")).into(),
     };
     let merged = call.gateway.services.aggregate_results(request).await;
     let answer = render(&merged.map_err(to_error)?)?;
@@ -32,9 +35,9 @@ fn render(merged: &AggregateResultsResponse) -> Result<ToolOutput, ToolError> {
     let task = merged.task.as_ref().ok_or_else(missing_task)?;
     let mut text = format!(
         "{} [{}, {} done]",
-        words::short(&task.goal, 200),
+        one_line(&task.goal, 200),
         words::task_state(task.state()),
-        words::percent(task.progress),
+        percent(task.progress),
     );
     let mut structured = json!({
         "task": json::subtask(task),
@@ -57,7 +60,7 @@ fn what_is_missing(missing: &[MissingResult]) -> String {
     let mut text = String::new();
     for part in missing.iter().take(MAX_MISSING) {
         let why = part.error.as_ref().map_or_else(String::new, |error| {
-            let message = words::short(&error.message, 200);
+            let message = one_line(&error.message, 200);
             format!(": {} ({message})", error.reason)
         });
         text.push_str(&format!(

@@ -8,16 +8,17 @@ use shim_proto::coordination::v1::{
     FileHint, ListWorkersRequest, Requirements, SubmitTaskRequest, SubmitTaskResponse, Subtask,
     Task, TaskState, WorkerKind,
 };
+use shim_proto::reasons::BAD_REQUEST;
 use shim_runtime::free_form;
-use shim_runtime::service_error::BAD_REQUEST;
 
 use super::super::{ToolCall, ToolOutput};
+use super::choices;
 use super::{incomplete, missing_task, to_error};
 use crate::arguments::Arguments;
 use crate::evidence;
 use crate::render::json;
+use crate::render::phrases;
 use crate::render::tasks;
-use crate::render::words;
 use crate::render::workers::WorkerNames;
 use crate::services::request_id;
 use crate::tool_error::ToolError;
@@ -56,7 +57,7 @@ fn request(arguments: &Arguments, files: Files) -> SubmitTaskRequest {
         subtasks: subtasks.map(|(part, files)| subtask(part, files)).collect(),
         files: files.of_job,
         steps: arguments.texts("steps"),
-        split: words::split(arguments.text("split")).into(),
+        split: choices::split(arguments.text("split")).into(),
         requirements: requirements(arguments),
         payload: arguments.object("payload").and_then(free_form::from_json),
         priority: integer(arguments, "priority"),
@@ -66,10 +67,10 @@ fn request(arguments: &Arguments, files: Files) -> SubmitTaskRequest {
         max_attempts: integer(arguments, "max_attempts"),
         backoff: None,
         timeout: span(arguments, "timeout_seconds"),
-        on_failure: words::failure_policy(arguments.text("on_failure")).into(),
-        merge: words::merge(arguments.text("merge")).into(),
-        strategy: words::strategy(arguments.text("strategy")).into(),
-        approval: words::approval(arguments.text("approval")),
+        on_failure: choices::failure_policy(arguments.text("on_failure")).into(),
+        merge: choices::merge(arguments.text("merge")).into(),
+        strategy: choices::strategy(arguments.text("strategy")).into(),
+        approval: choices::approval(arguments.text("approval")),
         workspace: files.workspace,
         submitted_by: String::new(),
     }
@@ -87,7 +88,7 @@ fn subtask(part: &Arguments, files: Vec<String>) -> Subtask {
         priority: integer(part, "priority"),
         weight: part.number("weight").unwrap_or_default(),
         timeout: span(part, "timeout_seconds"),
-        approval: words::approval(part.text("approval")),
+        approval: choices::approval(part.text("approval")),
     }
 }
 
@@ -216,7 +217,10 @@ fn answer(submitted: &SubmitTaskResponse, workers: Option<bool>) -> Result<ToolO
     let names = WorkerNames::default();
     let mut text = format!("Submitted: {}", tasks::task(task, &names));
     if !submitted.reasoning.is_empty() {
-        text.push_str(&format!("\n{}", words::quoted(&submitted.reasoning, 2_000)));
+        text.push_str(&format!(
+            "\n{}",
+            phrases::quoted(&submitted.reasoning, 2_000)
+        ));
     }
     text.push_str(&tasks::table(&submitted.subtasks, &names));
     let waits = |task: &Task| task.state() == TaskState::AwaitingApproval;

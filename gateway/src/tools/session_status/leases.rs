@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use shim_proto::checkpoint::v1::Session;
 use shim_proto::coordination::v1::{FileLease, ListFilesRequest};
+use shim_render::text::one_line;
+use shim_render::words;
 
 use super::super::ToolCall;
-use crate::render::words;
+use crate::render::phrases;
 use crate::workspaces::ProjectWorkspace;
 
 const LEASES_TIMEOUT: Duration = Duration::from_millis(250);
@@ -41,12 +43,12 @@ pub(super) fn text(leases: &[FileLease]) -> String {
     let lines = leases.iter().take(MAX_LINES).map(|lease| {
         let mut line = format!(
             "\n- holds files {} ({}, {})",
-            words::short(&lease.patterns.join(" "), MAX_PATTERN_CHARACTERS),
-            words::lease_mode(lease.mode()),
-            words::time_left(lease.expires_at.as_ref()),
+            one_line(&lease.patterns.join(" "), MAX_PATTERN_CHARACTERS),
+            words::file_lease_mode(lease.mode()),
+            phrases::time_left(lease.expires_at.as_ref()),
         );
         if !lease.purpose.is_empty() {
-            let purpose = words::short(&lease.purpose, MAX_PATTERN_CHARACTERS);
+            let purpose = one_line(&lease.purpose, MAX_PATTERN_CHARACTERS);
             line.push_str(&format!(": {purpose}"));
         }
         line

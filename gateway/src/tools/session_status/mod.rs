@@ -9,12 +9,15 @@ use shim_proto::checkpoint::v1::{
     AssessRiskRequest, Checkpoint, GetSessionRequest, ListCheckpointsRequest,
     ListCheckpointsResponse, ListSessionsRequest, SearchCheckpointsRequest, Session,
 };
+use shim_render::figures::percent;
+use shim_render::text::one_line;
+use shim_render::words;
 use tonic::Status;
 
 use super::{Hints, ToolCall, ToolOutput, ToolSpec, output};
 use crate::arguments::{ParameterType, optional};
 use crate::render::json;
-use crate::render::words;
+use crate::render::phrases;
 use crate::tool_error::ToolError;
 
 const DEFAULT_LIMIT: u64 = 10;
@@ -221,13 +224,13 @@ fn line(session: &Session) -> String {
         "{} [{}{attached}, risk {}] {} done, {} checkpoint(s), last saved {}, project {}, session_id={}",
         match session.current_task.as_str() {
             "" => "(nothing saved yet)".to_owned(),
-            task => words::short(task, MAX_TASK_CHARACTERS),
+            task => one_line(task, MAX_TASK_CHARACTERS),
         },
-        words::status(session.status()),
-        words::level(session.risk_level()),
-        words::percent(session.progress),
+        words::session_status(session.status()),
+        words::risk_level(session.risk_level()),
+        percent(session.progress),
         session.head_number,
-        words::ago(session.last_checkpoint_at.as_ref()),
+        phrases::ago(session.last_checkpoint_at.as_ref()),
         session.project,
         session.id,
     )
@@ -237,10 +240,10 @@ fn checkpoint_line(checkpoint: &Checkpoint) -> String {
     format!(
         "- #{} {} ({}, {} done): {} checkpoint_id={}",
         checkpoint.number,
-        words::ago(checkpoint.created_at.as_ref()),
-        words::trigger(checkpoint.trigger()),
-        words::percent(checkpoint.progress),
-        words::short(&checkpoint.current_task, MAX_TASK_CHARACTERS),
+        phrases::ago(checkpoint.created_at.as_ref()),
+        words::checkpoint_trigger(checkpoint.trigger()),
+        percent(checkpoint.progress),
+        one_line(&checkpoint.current_task, MAX_TASK_CHARACTERS),
         checkpoint.id,
     )
 }

@@ -4,11 +4,13 @@
 use futures::future::join_all;
 use serde_json::{Value, json};
 use shim_proto::coordination::v1::{GetTaskRequest, Task};
+use shim_render::text::one_line;
+use shim_render::time;
 
 use super::super::{ToolCall, ToolOutput};
 use crate::prior_work;
 use crate::render::json;
-use crate::render::words;
+use crate::render::phrases;
 
 /// Parts before it whose results are told.
 const MAX_BEFORE: usize = 10;
@@ -21,16 +23,16 @@ pub(super) async fn render(call: &ToolCall, task: &Task, lease: u64, opening: &s
         before(call, task),
         prior_work::of_task(&call.gateway, &task.checkpoint_id)
     );
-    let mut text = format!("{opening}\nGoal: {}", words::quoted(&task.goal, 8_192));
+    let mut text = format!("{opening}\nGoal: {}", phrases::quoted(&task.goal, 8_192));
     let mut structured = json!({"task": json::task(task), "lease": lease.to_string()});
     if let Some(job) = &job {
-        text.push_str(&format!("\nPart of: {}", words::short(&job.goal, 400)));
+        text.push_str(&format!("\nPart of: {}", one_line(&job.goal, 400)));
         structured["job"] = json!({"task_id": job.task_id, "goal": job.goal});
     }
     text.push_str(&details(task));
     for earlier in &before {
         if let Some(result) = &earlier.result {
-            let result = words::quoted(&result.text, MAX_BEFORE_CHARACTERS);
+            let result = phrases::quoted(&result.text, MAX_BEFORE_CHARACTERS);
             text.push_str(&format!("\nResult of {}: {result}", earlier.key));
         }
     }
@@ -75,14 +77,14 @@ fn details(task: &Task) -> String {
         text.push_str(&format!(", {} worker(s) died with it", task.worker_deaths));
     }
     if let Some(error) = &task.error {
-        let message = words::short(&error.message, 400);
+        let message = one_line(&error.message, 400);
         text.push_str(&format!(
             "\nThe attempt before failed: {} ({message})",
             error.reason
         ));
     }
     if task.deadline.is_some() {
-        text.push_str(&format!("\nDue: {}", words::time(task.deadline.as_ref())));
+        text.push_str(&format!("\nDue: {}", time::rfc3339(task.deadline.as_ref())));
     }
     text
 }

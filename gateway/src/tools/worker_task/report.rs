@@ -5,6 +5,8 @@ use shim_proto::coordination::v1::{Task, TaskError, TaskResult, TaskState};
 use shim_proto::worker::v1::{
     CompleteTaskRequest, FailTaskRequest, ReleaseTaskRequest, ReportProgressRequest,
 };
+use shim_render::figures::percent;
+use shim_render::{time, words};
 use shim_runtime::free_form;
 use tonic::Status;
 
@@ -12,7 +14,6 @@ use super::super::{ToolCall, ToolOutput};
 use super::{incomplete, register};
 use crate::claims::{ClaimedTask, ends_claim};
 use crate::render::json;
-use crate::render::words;
 use crate::services::request_id;
 use crate::tool_error::ToolError;
 
@@ -147,7 +148,7 @@ fn render(action: &str, task: &Task) -> String {
     match action {
         "progress" => format!(
             "Noted: {} done. The task is still this session's.",
-            words::percent(task.progress)
+            percent(task.progress)
         ),
         "complete" if task.state() == TaskState::AwaitingApproval => {
             "Completed; the result counts once it is approved. Next: action=claim takes the next task.".to_owned()
@@ -157,7 +158,7 @@ fn render(action: &str, task: &Task) -> String {
             "Noted: attempt {} of {} failed; it is tried again at {}. Next: action=claim takes the next task.",
             task.attempts,
             task.max_attempts,
-            words::time(task.not_before.as_ref()),
+            time::rfc3339(task.not_before.as_ref()),
         ),
         "fail" => format!("Noted: the task is {now} for good. Next: action=claim takes the next one."),
         _ => format!("Given back: the task is {now}, and another worker may take it. Next: action=claim takes the next one."),

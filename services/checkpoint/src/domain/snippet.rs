@@ -1,8 +1,7 @@
 //! Full-text search in words: what a query asks for and where a state answers it.
 
 use shim_proto::checkpoint::v1::CheckpointState;
-
-use super::resume_prompt::truncate_text;
+use shim_render::text::cut_bytes;
 
 const CONTEXT_BYTES: usize = 60;
 const MAX_TERMS: usize = 32;
@@ -51,7 +50,7 @@ pub(crate) fn snippet(state: &CheckpointState, terms: &[String]) -> String {
             find_ignoring_case(text, term).map(|(start, end)| excerpt(text, start, end))
         })
     });
-    found.unwrap_or_else(|| truncate_text(&state.current_task, 2 * CONTEXT_BYTES).into_owned())
+    found.unwrap_or_else(|| cut_bytes(&state.current_task, 2 * CONTEXT_BYTES).into_owned())
 }
 
 /// Finds `term` without regard to ASCII case, which keeps byte positions valid.

@@ -50,13 +50,3 @@ impl From<&Timestamp> for UnixMicros {
 pub(crate) fn to_unix_micros(timestamp: Option<&Timestamp>) -> Option<UnixMicros> {
     timestamp.map(UnixMicros::from)
 }
-
-/// "40 s", "12 min", "3 h", "5 d": enough for a person to place it.
-pub(crate) fn format_duration(span: Duration) -> String {
-    match span.as_secs() {
-        seconds @ 0..=119 => format!("{seconds} s"),
-        seconds @ 120..=7_199 => format!("{} min", seconds / 60),
-        seconds @ 7_200..=172_799 => format!("{} h", seconds / 3_600),
-        seconds => format!("{} d", seconds / 86_400),
-    }
-}

@@ -7,15 +7,13 @@ use shim_proto::checkpoint::v1::{
     CheckpointState, ClientInfo, FilePresence, FileState, GitState, MemoryState, ProcessIdentity,
     Signals,
 };
-use shim_runtime::fields::{Fields as BaseFields, MAX_LIST};
+use shim_proto::limits::checkpoint::{
+    MAX_BOOT_ID_BYTES, MAX_BRANCH_BYTES, MAX_CLIENT_BYTES, MAX_COMMIT_BYTES, MAX_COUNT,
+    MAX_HOSTNAME_BYTES, MAX_ITEM_BYTES, MAX_LATENCY_MS, MAX_STATE_BYTES, MAX_SUMMARY_BYTES,
+};
+use shim_proto::limits::{MAX_LIST, MAX_PATH_BYTES};
+use shim_runtime::fields::Fields as BaseFields;
 use tonic::Status;
-
-const MAX_ITEM_BYTES: usize = 8_192;
-const MAX_PATH_BYTES: usize = 4_096;
-const MAX_SUMMARY_BYTES: usize = 262_144;
-const MAX_STATE_BYTES: usize = 1_048_576;
-const MAX_COUNT: u64 = 1_000_000_000;
-const MAX_LATENCY_MS: f64 = 86_400_000.0;
 
 /// The shared rules and those of this service's messages.
 #[derive(Debug, Default)]
@@ -85,11 +83,15 @@ impl Fields {
 
     pub(super) fn client(&mut self, client: Option<&ClientInfo>) {
         let Some(client) = client else { return };
-        self.text("client.name", &client.name, 200);
-        self.text("client.version", &client.version, 200);
-        self.text("client.hostname", &client.hostname, 255);
-        self.text("client.boot_id", &client.boot_id, 64);
-        self.text("client.conversation", &client.conversation, 200);
+        self.text("client.name", &client.name, MAX_CLIENT_BYTES);
+        self.text("client.version", &client.version, MAX_CLIENT_BYTES);
+        self.text("client.hostname", &client.hostname, MAX_HOSTNAME_BYTES);
+        self.text("client.boot_id", &client.boot_id, MAX_BOOT_ID_BYTES);
+        self.text(
+            "client.conversation",
+            &client.conversation,
+            MAX_CLIENT_BYTES,
+        );
         let pid = |process: Option<&ProcessIdentity>| process.map_or(0, |p| u64::from(p.pid));
         self.at_most(
             "client.client_process.pid",
@@ -156,8 +158,12 @@ impl Fields {
 
     pub(super) fn git(&mut self, field: &str, git: Option<&GitState>) {
         let Some(git) = git else { return };
-        self.text(format_args!("{field}.head"), &git.head, 64);
-        self.text(format_args!("{field}.branch"), &git.branch, 500);
+        self.text(format_args!("{field}.head"), &git.head, MAX_COMMIT_BYTES);
+        self.text(
+            format_args!("{field}.branch"),
+            &git.branch,
+            MAX_BRANCH_BYTES,
+        );
     }
 
     pub(super) fn memory(&mut self, field: &str, memory: Option<&MemoryState>) {

@@ -4,15 +4,15 @@ use rusqlite::Connection;
 use shim_proto::checkpoint::v1::{
     RestoreCheckpointRequest, RestoreCheckpointResponse, SessionStatus,
 };
+use shim_render::resume_prompt::{PromptInput, Reader, build_prompt};
+use shim_render::verification::verify_claims;
 use tonic::Status;
 use uuid::Uuid;
 
 use super::Api;
 use super::attach_session::session_owned_error;
 use super::fields::Fields;
-use crate::domain::resume_prompt::{PromptInput, build_prompt};
-use crate::domain::time::UnixMicros;
-use crate::domain::verification::verify_claims;
+use crate::domain::time::{UnixMicros, to_unix_micros};
 use crate::error::Error;
 use crate::store::checkpoints::IntactCheckpoint;
 use crate::store::idempotency::IdempotencyKey;
@@ -67,9 +67,11 @@ fn restore(
         checkpoint: &checkpoint,
         state: &state,
         claims: &claims,
-        interruption: interruption.as_ref(),
-        damaged: &damaged_numbers,
-        now,
+        age: to_unix_micros(checkpoint.created_at.as_ref()).map(|at| now.since(at)),
+        reader: Reader::SameSession {
+            interruption: interruption.as_ref(),
+            damaged: &damaged_numbers,
+        },
     });
     let restored = &mut stored.session;
     restored.epoch += 1;

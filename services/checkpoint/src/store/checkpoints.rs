@@ -3,13 +3,13 @@
 use prost::Message;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use shim_proto::checkpoint::v1::{Checkpoint, CheckpointState, CheckpointTrigger};
+use shim_render::text::cut_bytes;
 use uuid::Uuid;
 
 use super::codec::{EncodedState, decode_state};
 use super::sessions::{self, StoredSession};
 use super::{after_commit, column};
 use crate::domain::hash_chain::{self, Hash};
-use crate::domain::resume_prompt::truncate_text;
 use crate::domain::time::{UnixMicros, to_unix_micros};
 use crate::error::Error;
 use crate::metrics;
@@ -124,9 +124,9 @@ pub(crate) fn append(
         epoch: stored.session.epoch,
         created_at: Some(now.into()),
         trigger: trigger.into(),
-        current_task: truncate_text(&state.current_task, MAX_PREVIEW_BYTES).into_owned(),
+        current_task: cut_bytes(&state.current_task, MAX_PREVIEW_BYTES).into_owned(),
         progress: state.progress,
-        summary: truncate_text(&state.summary, MAX_PREVIEW_BYTES).into_owned(),
+        summary: cut_bytes(&state.summary, MAX_PREVIEW_BYTES).into_owned(),
         state_bytes: encoded.state_bytes,
         stored_bytes: encoded.bytes.len() as u64,
         hash: String::new(),

@@ -4,7 +4,7 @@ use shim_proto::coordination::v1::{AckMessagesRequest, AckMessagesResponse};
 use shim_store::inbox::MessageId;
 use tonic::Status;
 
-use super::Api;
+use super::api::Api;
 use super::fields::Fields;
 
 const MAX_IDS: usize = 1_000;

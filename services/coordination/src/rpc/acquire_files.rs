@@ -14,7 +14,7 @@ use shim_store::{Error, IdempotencyKey, Topic};
 use tokio::time::Instant;
 use tonic::Status;
 
-use super::Api;
+use super::api::Api;
 use super::fields::{Fields, MAX_ACTOR_BYTES, MAX_PURPOSE_BYTES};
 use super::patterns::patterns;
 
@@ -114,7 +114,7 @@ async fn wait_for(
             () = released => {}
             () = tokio::time::sleep(poll_after) => {}
             () = tokio::time::sleep_until(deadline) => return Err(refused),
-            () = api.shutdown.wait() => return Err(Error::Stopping),
+            () = api.background.shutdown().wait() => return Err(Error::Stopping),
         }
     }
 }

@@ -9,7 +9,7 @@ use shim_store::{Error, IdempotencyKey, Topic};
 use tokio::time::Instant;
 use tonic::Status;
 
-use super::Api;
+use super::api::Api;
 use super::fields::{Fields, MAX_ACTOR_BYTES, MAX_PURPOSE_BYTES};
 
 /// A waiter looks this often although nobody tells of a release: locks also end by themselves.
@@ -86,7 +86,7 @@ impl Acquisition<'_> {
                 () = released => {}
                 () = tokio::time::sleep(poll_after) => {}
                 () = tokio::time::sleep_until(deadline) => return refused,
-                () = self.api.shutdown.wait() => return Err(Error::Stopping),
+                () = self.api.background.shutdown().wait() => return Err(Error::Stopping),
             }
         }
     }

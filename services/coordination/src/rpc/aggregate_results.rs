@@ -9,7 +9,7 @@ use shim_store::tasks::Job;
 use shim_store::{Error, Store};
 use tonic::Status;
 
-use super::Api;
+use super::api::Api;
 use super::fields::Fields;
 use crate::domain::merge::{Merged, select_results};
 

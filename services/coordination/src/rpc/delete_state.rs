@@ -5,7 +5,7 @@ use shim_store::IdempotencyKey;
 use shim_store::state::{Conditions, StateRef};
 use tonic::Status;
 
-use super::Api;
+use super::api::Api;
 use super::fields::Fields;
 
 pub(super) async fn handle(

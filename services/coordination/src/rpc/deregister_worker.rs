@@ -4,7 +4,7 @@ use shim_proto::coordination::v1::{DeregisterWorkerRequest, DeregisterWorkerResp
 use shim_store::IdempotencyKey;
 use tonic::Status;
 
-use super::Api;
+use super::api::Api;
 use super::fields::Fields;
 use super::worker_fields::MAX_DETAIL_BYTES;
 

@@ -5,20 +5,17 @@ use std::time::Duration;
 
 use prost_types::Duration as ProtoDuration;
 use shim_proto::coordination::v1::Fence;
+use shim_proto::limits::coordination::{
+    DEFAULT_FILES_TTL, DEFAULT_LOCK_TTL, FILES_TTL, LOCK_TTL, MAX_KEY_BYTES, MAX_NAME_BYTES,
+    STATE_TTL,
+};
+pub(super) use shim_proto::limits::coordination::{MAX_ACTOR_BYTES, MAX_PURPOSE_BYTES};
+use shim_proto::limits::{MAX_VERSION, MAX_WAIT};
 use shim_runtime::fields::Fields as Shared;
 use tonic::Status;
 
 /// A namespace when none is given.
 const DEFAULT_NAMESPACE: &str = "default";
-const MAX_NAME_BYTES: usize = 128;
-const MAX_KEY_BYTES: usize = 512;
-/// Who acts: a session, task or worker id, or any name.
-pub(super) const MAX_ACTOR_BYTES: usize = 200;
-pub(super) const MAX_PURPOSE_BYTES: usize = 500;
-/// The longest that a call waits.
-const MAX_WAIT: Duration = Duration::from_secs(25);
-/// Lua counts in doubles, exactly up to here; no clock gets there.
-const MAX_VERSION: u64 = 1 << 53;
 
 /// The shared rules and those of this service's messages.
 #[derive(Debug, Default)]
@@ -102,20 +99,17 @@ impl Fields {
 
     /// How long a lock is held without renewal.
     pub(super) fn lock_ttl(&mut self, ttl: Option<&ProtoDuration>) -> Duration {
-        let (shortest, longest) = (Duration::from_millis(100), Duration::from_secs(3_600));
-        self.duration("ttl", ttl, Duration::from_secs(30), shortest..=longest)
+        self.duration("ttl", ttl, DEFAULT_LOCK_TTL, LOCK_TTL)
     }
 
     /// How long files are leased without renewal.
     pub(super) fn files_ttl(&mut self, ttl: Option<&ProtoDuration>) -> Duration {
-        let (shortest, longest) = (Duration::from_secs(1), Duration::from_secs(24 * 3_600));
-        self.duration("ttl", ttl, Duration::from_secs(600), shortest..=longest)
+        self.duration("ttl", ttl, DEFAULT_FILES_TTL, FILES_TTL)
     }
 
     /// How long an entry is kept.
     pub(super) fn state_ttl(&mut self, ttl: Option<&ProtoDuration>, default: Duration) -> Duration {
-        let month = Duration::from_secs(30 * 24 * 3_600);
-        self.duration("ttl", ttl, default, Duration::from_secs(1)..=month)
+        self.duration("ttl", ttl, default, STATE_TTL)
     }
 
     /// A page token that is a name of the store's, in hex: opaque to clients.

@@ -3,7 +3,7 @@
 use shim_proto::coordination::v1::{GetLockRequest, GetLockResponse};
 use tonic::Status;
 
-use super::Api;
+use super::api::Api;
 use super::fields::Fields;
 
 pub(super) async fn handle(api: &Api, request: GetLockRequest) -> Result<GetLockResponse, Status> {

@@ -5,7 +5,7 @@ use shim_store::Error;
 use shim_store::state::StateRef;
 use tonic::Status;
 
-use super::Api;
+use super::api::Api;
 use super::fields::Fields;
 
 pub(super) async fn handle(

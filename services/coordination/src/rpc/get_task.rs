@@ -4,7 +4,7 @@ use shim_proto::coordination::v1::{GetTaskRequest, GetTaskResponse};
 use shim_store::Error;
 use tonic::Status;
 
-use super::Api;
+use super::api::Api;
 use super::fields::Fields;
 
 pub(super) async fn handle(api: &Api, request: GetTaskRequest) -> Result<GetTaskResponse, Status> {

@@ -3,7 +3,7 @@
 use shim_proto::coordination::v1::{ListStateRequest, ListStateResponse};
 use tonic::Status;
 
-use super::Api;
+use super::api::Api;
 use super::fields::{Fields, page_token};
 
 pub(super) async fn handle(

@@ -5,7 +5,7 @@ use shim_store::Error;
 use shim_store::tasks::Filter;
 use tonic::Status;
 
-use super::Api;
+use super::api::Api;
 use super::fields::{Fields, MAX_ACTOR_BYTES, page_token};
 
 pub(super) async fn handle(

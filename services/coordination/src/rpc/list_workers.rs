@@ -4,7 +4,7 @@ use shim_proto::coordination::v1::{ListWorkersRequest, ListWorkersResponse};
 use shim_store::registry::Filter;
 use tonic::Status;
 
-use super::Api;
+use super::api::Api;
 use super::fields::{Fields, page_token};
 
 pub(super) async fn handle(

@@ -4,6 +4,7 @@ mod ack_messages;
 mod acquire_files;
 mod acquire_lock;
 mod aggregate_results;
+mod api;
 mod approve_task;
 mod cancel_task;
 mod delete_state;
@@ -47,21 +48,11 @@ use shim_proto::coordination::v1::registry_service_server::RegistryService;
 use shim_proto::coordination::v1::state_service_server::StateService;
 use shim_proto::coordination::v1::task_service_server::TaskService;
 use shim_proto::coordination::v1::*;
-use shim_runtime::lifecycle::Shutdown;
 use shim_runtime::rpc::ResponseStream;
 use shim_runtime::unary;
-use shim_store::Store;
-use shim_store::config::RegistryConfig;
 use tonic::{Request, Response, Status};
 
-/// What every handler works with. Clones share one service.
-#[derive(Clone)]
-pub(crate) struct Api {
-    pub(crate) store: Store,
-    pub(crate) shutdown: Shutdown,
-    /// What workers are asked and held to.
-    pub(crate) registry_config: RegistryConfig,
-}
+pub(crate) use api::Api;
 
 #[tonic::async_trait]
 impl StateService for Api {

@@ -5,7 +5,7 @@ use shim_store::state::{Conditions, MAX_ENTRY_BYTES, MAX_FIELDS, Patch, StateRef
 use shim_store::{IdempotencyKey, timestamp};
 use tonic::Status;
 
-use super::Api;
+use super::api::Api;
 use super::fields::{Fields, MAX_ACTOR_BYTES};
 use super::put_state::DEFAULT_TTL;
 

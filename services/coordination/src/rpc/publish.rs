@@ -4,7 +4,7 @@ use shim_proto::coordination::v1::{PublishRequest, PublishResponse};
 use shim_store::IdempotencyKey;
 use tonic::Status;
 
-use super::Api;
+use super::api::Api;
 use super::fields::{Fields, MAX_ACTOR_BYTES};
 
 /// The longest name of a channel, and the longest pattern.

@@ -7,7 +7,7 @@ use shim_store::state::{Conditions, MAX_ENTRY_BYTES, MAX_FIELDS, StateRef};
 use shim_store::{IdempotencyKey, timestamp};
 use tonic::Status;
 
-use super::Api;
+use super::api::Api;
 use super::fields::{Fields, MAX_ACTOR_BYTES};
 
 /// How long an entry is kept if nobody says.

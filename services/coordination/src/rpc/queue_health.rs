@@ -9,7 +9,7 @@ use shim_store::tasks::{Depth, QueueCounts, fits};
 use shim_store::{Error, Store};
 use tonic::Status;
 
-use super::Api;
+use super::api::Api;
 use crate::domain::queues::QueueCapacity;
 
 /// Workers read at once.

@@ -11,8 +11,8 @@ use shim_store::inbox::{MessageId, ReceivedMessages};
 use tokio::time::Instant;
 use tonic::Status;
 
-use super::Api;
 use super::ack_messages::message_ids;
+use super::api::Api;
 use super::fields::Fields;
 
 const DEFAULT_VISIBILITY: Duration = Duration::from_secs(30);
@@ -80,7 +80,7 @@ impl ReceiveOptions {
             tokio::select! {
                 () = arrivals.next() => {}
                 () = tokio::time::sleep_until(deadline.min(Instant::now() + poll_after)) => {}
-                () = api.shutdown.wait() => return Err(Error::Stopping),
+                () = api.background.shutdown().wait() => return Err(Error::Stopping),
             }
             taken = self.receive(api, &[]).await?;
         }

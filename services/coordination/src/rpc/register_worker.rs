@@ -6,7 +6,7 @@ use shim_store::IdempotencyKey;
 use tonic::Status;
 use uuid::Uuid;
 
-use super::Api;
+use super::api::Api;
 use super::fields::Fields;
 use super::worker_fields::{MAX_NAME_BYTES, MAX_NODE_BYTES, MAX_VERSION_BYTES};
 

@@ -1,11 +1,11 @@
 //! ReleaseFiles: gives leases on files back, those named or all of a holder's.
 
 use shim_proto::coordination::v1::{ReleaseFilesRequest, ReleaseFilesResponse};
-use shim_runtime::fields::MAX_LIST;
+use shim_proto::limits::MAX_LIST;
 use shim_store::IdempotencyKey;
 use tonic::Status;
 
-use super::Api;
+use super::api::Api;
 use super::fields::{Fields, MAX_ACTOR_BYTES};
 
 pub(super) async fn handle(

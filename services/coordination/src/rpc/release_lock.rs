@@ -5,7 +5,7 @@ use shim_store::IdempotencyKey;
 use shim_store::locks::LockOwnership;
 use tonic::Status;
 
-use super::Api;
+use super::api::Api;
 use super::fields::{Fields, MAX_ACTOR_BYTES};
 
 pub(super) async fn handle(

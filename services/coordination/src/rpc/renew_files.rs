@@ -3,7 +3,7 @@
 use shim_proto::coordination::v1::{RenewFilesRequest, RenewFilesResponse};
 use tonic::Status;
 
-use super::Api;
+use super::api::Api;
 use super::fields::{Fields, MAX_ACTOR_BYTES};
 
 pub(super) async fn handle(

@@ -4,7 +4,7 @@ use shim_proto::coordination::v1::{RenewLockRequest, RenewLockResponse};
 use shim_store::locks::LockOwnership;
 use tonic::Status;
 
-use super::Api;
+use super::api::Api;
 use super::fields::{Fields, MAX_ACTOR_BYTES};
 
 pub(super) async fn handle(

@@ -4,7 +4,7 @@ use shim_proto::coordination::v1::{RetryTaskRequest, RetryTaskResponse};
 use shim_store::IdempotencyKey;
 use tonic::Status;
 
-use super::Api;
+use super::api::Api;
 use super::fields::Fields;
 
 pub(super) async fn handle(

@@ -9,7 +9,7 @@ use shim_store::registry::Recipients;
 use shim_store::{Error, IdempotencyKey};
 use tonic::Status;
 
-use super::Api;
+use super::api::Api;
 use super::fields::{Fields, MAX_ACTOR_BYTES};
 
 const MAX_TEXT_BYTES: usize = 16 << 10;

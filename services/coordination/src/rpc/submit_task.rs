@@ -7,11 +7,16 @@ use shim_proto::coordination::v1::{
     AssignmentStrategy, FailurePolicy, MergeStrategy, SplitPolicy, SubmitTaskRequest,
     SubmitTaskResponse, Subtask,
 };
+use shim_proto::limits::task::{
+    DEFAULT_BACKOFF as BACKOFF, MAX_ALL_STEPS_BYTES, MAX_ATTEMPTS, MAX_BACKOFF, MAX_DELAY,
+    MAX_DEPENDENCIES, MAX_FILES, MAX_PLAN_BYTES, MAX_STEP_BYTES, MAX_STEPS, MAX_SUBTASK_FILES,
+    MAX_WORKSPACE_BYTES,
+};
 use shim_store::{IdempotencyKey, tasks};
 use tonic::Status;
 use uuid::Uuid;
 
-use super::Api;
+use super::api::Api;
 use super::fields::Fields;
 use super::task_fields::{
     MAX_GOAL_BYTES, MAX_KEY_BYTES, MAX_KIND_BYTES, MAX_PAYLOAD_BYTES, MAX_TASKS,
@@ -20,21 +25,8 @@ use crate::domain::graph::{Graph, Node};
 use crate::domain::plan::{JobPlan, plan};
 use crate::domain::schedule::Schedule;
 
-const MAX_FILES: usize = 1_000;
-const MAX_FILES_OF_SUBTASK: usize = 100;
+/// A size that no file reaches.
 const MAX_FILE_SIZE: u64 = 1 << 50;
-const MAX_STEPS: usize = 1_000;
-const MAX_STEP_BYTES: usize = 1_024;
-/// Steps go to every part that is split by files.
-const MAX_ALL_STEPS_BYTES: usize = 64 << 10;
-const MAX_DEPENDENCIES: usize = 100;
-const MAX_WORKSPACE_BYTES: usize = 1_024;
-const MAX_ATTEMPTS: u32 = 20;
-const MAX_DELAY: Duration = Duration::from_secs(30 * 24 * 3_600);
-const BACKOFF: Duration = Duration::from_secs(2);
-const MAX_BACKOFF: Duration = Duration::from_secs(3_600);
-/// A job with its subtasks and what they take over from it; the answer holds all of it.
-const MAX_PLAN_BYTES: usize = 8 << 20;
 
 pub(super) async fn handle(
     api: &Api,
@@ -227,7 +219,7 @@ impl Fields {
             subtask.depends_on.len(),
             MAX_DEPENDENCIES,
         );
-        if self.list(&within("files"), subtask.files.len(), MAX_FILES_OF_SUBTASK) {
+        if self.list(&within("files"), subtask.files.len(), MAX_SUBTASK_FILES) {
             for (i, file) in subtask.files.iter().enumerate() {
                 self.file(format!("{field}.files[{i}]"), file);
             }

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
-use super::Api;
+use super::api::Api;
 use super::fields::Fields;
 use super::publish::MAX_CHANNEL_BYTES;
 
@@ -28,15 +28,17 @@ pub(super) async fn handle(
     let topics = Topics::new(request.channels, request.patterns);
     let subscription = api.store.bus.subscribe(topics).await?;
     let (events, stream) = mpsc::channel(EVENT_BUFFER);
-    let shutdown = api.shutdown.clone();
-    tokio::spawn(async move {
-        tokio::select! {
-            () = forward(subscription, &events) => {}
-            () = shutdown.wait() => {
-                let _ = events.send(Err(Error::Stopping.into())).await;
+    let shutdown = api.background.shutdown().clone();
+    let subscriber = events.clone();
+    api.background
+        .spawn_stream("subscribe", events, async move {
+            tokio::select! {
+                () = forward(subscription, &subscriber) => {}
+                () = shutdown.wait() => {
+                    let _ = subscriber.send(Err(Error::Stopping.into())).await;
+                }
             }
-        }
-    });
+        });
     Ok(ReceiverStream::new(stream))
 }
 

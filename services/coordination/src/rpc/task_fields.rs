@@ -4,21 +4,15 @@ use std::time::Duration;
 
 use prost_types::Duration as ProtoDuration;
 use shim_proto::coordination::v1::{Requirements, TaskState, WorkerKind};
+use shim_proto::limits::task::{
+    LAST_PRIORITY, MAX_PATTERN_BYTES, MAX_REASON_BYTES, MAX_REQUIRED_CAPABILITIES, MAX_WEIGHT,
+};
+pub(super) use shim_proto::limits::task::{
+    MAX_GOAL_BYTES, MAX_KEY_BYTES, MAX_KIND_BYTES, MAX_PAYLOAD_BYTES, MAX_SUBTASKS as MAX_TASKS,
+};
 use shim_store::domain::Pattern;
 
 use super::fields::Fields;
-
-pub(super) const MAX_TASKS: usize = 1_000;
-pub(super) const MAX_KEY_BYTES: usize = 100;
-pub(super) const MAX_GOAL_BYTES: usize = 8 << 10;
-pub(super) const MAX_KIND_BYTES: usize = 100;
-pub(super) const MAX_PAYLOAD_BYTES: usize = 64 << 10;
-const MAX_REASON_BYTES: usize = 1_024;
-const MAX_PATTERN_BYTES: usize = 1_024;
-const MAX_REQUIRED: usize = 20;
-const LAST_PRIORITY: u32 = 100;
-/// Weights may differ as much as work does; beyond, a small one would vanish in the sum.
-const MAX_WEIGHT: f64 = 1e9;
 
 impl Fields {
     /// A task's id, in the one form it is stored in.
@@ -55,7 +49,11 @@ impl Fields {
     /// Who may run a task, its capabilities sorted and each once.
     pub(super) fn requirements(&mut self, field: &str, required: &mut Requirements) {
         let list = format!("{field}.capabilities");
-        if self.list(&list, required.capabilities.len(), MAX_REQUIRED) {
+        if self.list(
+            &list,
+            required.capabilities.len(),
+            MAX_REQUIRED_CAPABILITIES,
+        ) {
             for (i, capability) in required.capabilities.iter().enumerate() {
                 self.capability(format!("{list}[{i}]"), capability);
             }

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use shim_runtime::background::BackgroundTasks;
 use shim_runtime::lifecycle::Shutdown;
 use shim_runtime::rpc::ResponseStream;
 use shim_store::{Error, Publication, TopicSubscription};
@@ -76,11 +77,15 @@ pub(super) fn start<W: WatchSource>(
     source: W,
     subscription: TopicSubscription,
     after: u64,
-    shutdown: Shutdown,
+    background: &BackgroundTasks,
 ) -> ResponseStream<W::Event> {
     let (events, stream) = mpsc::channel(EVENT_BUFFER);
-    let watch = SourceWatch { source, events };
-    tokio::spawn(watch.run(subscription, after, shutdown));
+    let watch = SourceWatch {
+        source,
+        events: events.clone(),
+    };
+    let shutdown = background.shutdown().clone();
+    background.spawn_stream("watch", events, watch.run(subscription, after, shutdown));
     ReceiverStream::new(stream)
 }
 

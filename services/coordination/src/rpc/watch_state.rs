@@ -10,7 +10,7 @@ use shim_store::state::{Change, StateRef, UPDATED};
 use shim_store::{Error, Publication, Store, Topic};
 use tonic::Status;
 
-use super::Api;
+use super::api::Api;
 use super::fields::Fields;
 use super::watch::{self, SnapshotPage, WatchSource};
 
@@ -35,12 +35,7 @@ pub(super) async fn handle(
         prefix: request.key_prefix,
     };
     let after = request.after_version;
-    Ok(watch::start(
-        entries,
-        subscription,
-        after,
-        api.shutdown.clone(),
-    ))
+    Ok(watch::start(entries, subscription, after, &api.background))
 }
 
 /// The entries of a namespace whose keys begin so.

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
-use super::Api;
+use super::api::Api;
 use super::fields::Fields;
 
 /// Events that may wait for a slow watcher; then the log is read no further.
@@ -46,9 +46,11 @@ pub(super) async fn handle(
         store: api.store.clone(),
         root_id,
         task_id,
-        events,
+        events: events.clone(),
     };
-    tokio::spawn(watch.run(subscription, request.after_cursor, api.shutdown.clone()));
+    let shutdown = api.background.shutdown().clone();
+    let work = watch.run(subscription, request.after_cursor, shutdown);
+    api.background.spawn_stream("watch_task", events, work);
     Ok(ReceiverStream::new(stream))
 }
 

@@ -10,7 +10,7 @@ use shim_store::registry::{CHANNELS, Change, Filter};
 use shim_store::{Error, Publication, Store, Topic};
 use tonic::Status;
 
-use super::Api;
+use super::api::Api;
 use super::fields::Fields;
 use super::watch::{self, SnapshotPage, WatchSource};
 
@@ -29,12 +29,7 @@ pub(super) async fn handle(
     let subscription = api.store.pubsub.subscribe(topic).await?;
     let workers = WorkerSource(api.store.clone());
     let after = request.after_position;
-    Ok(watch::start(
-        workers,
-        subscription,
-        after,
-        api.shutdown.clone(),
-    ))
+    Ok(watch::start(workers, subscription, after, &api.background))
 }
 
 /// All workers.

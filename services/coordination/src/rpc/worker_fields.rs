@@ -2,16 +2,12 @@
 
 use shim_proto::coordination::v1::{WorkerHealth, WorkerKind, WorkerState};
 
-use super::fields::Fields;
+use shim_proto::limits::worker::{MAX_CAPABILITIES, MAX_CAPABILITY_BYTES, MAX_CAPACITY};
+pub(super) use shim_proto::limits::worker::{
+    MAX_DETAIL_BYTES, MAX_NAME_BYTES, MAX_NODE_BYTES, MAX_VERSION_BYTES,
+};
 
-pub(super) const MAX_NAME_BYTES: usize = 200;
-pub(super) const MAX_NODE_BYTES: usize = 255;
-pub(super) const MAX_VERSION_BYTES: usize = 100;
-pub(super) const MAX_DETAIL_BYTES: usize = 500;
-/// Tasks a worker may take at once.
-const MAX_CAPACITY: u32 = 1_000;
-const MAX_CAPABILITIES: usize = 100;
-const MAX_CAPABILITY_BYTES: usize = 100;
+use super::fields::Fields;
 
 impl Fields {
     /// A worker's id, in the one form it is stored in.

@@ -7,6 +7,7 @@
 mod external_workers;
 mod gone_workers;
 mod schedules;
+mod sweep_start;
 mod timers;
 
 use shim_runtime::lifecycle::Shutdown;

@@ -7,7 +7,7 @@ use shim_store::tasks::{Job, Submission};
 use shim_store::{Error, IdempotencyKey, Store};
 use uuid::Uuid;
 
-use super::timers::SweepStart;
+use super::sweep_start::SweepStart;
 use crate::domain::copy::copy;
 use crate::domain::schedule::Schedule;
 

@@ -8,27 +8,14 @@ use std::time::Duration;
 
 use shim_store::tasks::SweepConfig;
 use shim_store::{Error, IdempotencyKey, Store};
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval};
 
 use super::schedules;
+use super::sweep_start::SweepStart;
 use crate::log_once::LogOnce;
 
 /// How often time is looked at.
 const SWEEP_EVERY: Duration = Duration::from_millis(200);
-/// What was told longer ago may have been done and undone.
-const FRESH_FOR: Duration = Duration::from_secs(60);
-
-/// When a sweep was begun.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct SweepStart(Instant);
-
-impl SweepStart {
-    /// Whether what was told may still be acted on.
-    pub(super) fn is_fresh(self) -> bool {
-        self.0.elapsed() < FRESH_FOR
-    }
-}
-
 /// Sweeps, until it is dropped.
 pub(super) async fn run(store: &Store, sweep_config: &SweepConfig) {
     let (mut tick, mut log) = (interval(SWEEP_EVERY), LogOnce::default());
@@ -41,7 +28,7 @@ pub(super) async fn run(store: &Store, sweep_config: &SweepConfig) {
 
 /// Does all that is due, though some of it fails; the first failure is told.
 async fn sweep(store: &Store, sweep_config: &SweepConfig) -> Result<(), Error> {
-    let started = SweepStart(Instant::now());
+    let started = SweepStart::now();
     let swept = store.tasks.sweep(sweep_config).await?;
     let mut outcome = Ok(());
     for root_id in &swept.expired {

@@ -16,6 +16,7 @@ use shim_runtime::client::{Channel, Endpoint, connect};
 use shim_runtime::config::Settings;
 use shim_runtime::lifecycle::Shutdown;
 use shim_runtime::server::{Listeners, Server};
+use shim_runtime::service::{Service, serve};
 use shim_runtime::service_error;
 use shim_store::Store;
 use tempfile::TempDir;
@@ -79,11 +80,11 @@ impl TestService {
         let shutdown = Shutdown::new();
         let store = Store::open_at(&config.store, &shutdown).unwrap();
         let service = shim_coordination::build(&config, store, &shutdown);
-        let server = service.register(Server::new(Auth::default()).unwrap());
+        let server = Server::new(Auth::default()).unwrap();
         let stop = shutdown.clone();
         let server = tokio::spawn(async move {
-            server.serve(listeners, stop).await.unwrap();
-            drop(service);
+            let services: [Box<dyn Service>; 1] = [Box::new(service)];
+            serve(&services, server, listeners, stop).await.unwrap();
         });
         let channel = connect(&Endpoint::Unix(socket), None).unwrap();
         Self {

@@ -1,15 +1,18 @@
 //! What an earlier worker left of a task, in words for the next one.
 
+use std::time::SystemTime;
+
 use shim_proto::checkpoint::v1::checkpoint_service_client::CheckpointServiceClient;
-use shim_proto::checkpoint::v1::{
-    CheckpointState, GetCheckpointRequest, GetSessionRequest, SessionStatus,
-};
+use shim_proto::checkpoint::v1::{GetCheckpointRequest, GetSessionRequest, SessionStatus};
+use shim_render::resume_prompt::{PromptInput, Reader, build_prompt};
+use shim_render::time;
+use shim_render::verification::verify_claims;
 use shim_runtime::client::Channel;
 use tonic::Status;
 
 use super::session;
 
-/// Reads the checkpoint. If another worker's session is behind it, that is over: its work goes on here.
+/// Reads the checkpoint. A session that a worker of this kind saved it in is ended: its work goes on here.
 pub(super) async fn read_handover(
     mut client: CheckpointServiceClient<Channel>,
     checkpoint_id: &str,
@@ -19,14 +22,23 @@ pub(super) async fn read_handover(
         ..GetCheckpointRequest::default()
     };
     let found = client.get_checkpoint(request).await?.into_inner();
-    let session_id = found.checkpoint.unwrap_or_default().session_id;
-    if let Err(status) = end_session_of_worker(client, session_id).await {
+    let checkpoint = found.checkpoint.unwrap_or_default();
+    if let Err(status) = end_session_of_worker(client, checkpoint.session_id.clone()).await {
         tracing::debug!(
             "an earlier worker's session stays as it is: {}",
             status.message()
         );
     }
-    Ok(render(&found.state.unwrap_or_default()))
+    let state = found.state.unwrap_or_default();
+    let saved_at = time::moment(checkpoint.created_at.as_ref());
+    Ok(build_prompt(&PromptInput {
+        checkpoint: &checkpoint,
+        state: &state,
+        // The files of the earlier worker may lie on another machine: they stay unchecked.
+        claims: &verify_claims(&state, &[], None),
+        age: saved_at.and_then(|at| SystemTime::now().duration_since(at).ok()),
+        reader: Reader::NextWorker,
+    }))
 }
 
 /// The session of a Claude window is its own: it did more than this task.
@@ -42,27 +54,4 @@ async fn end_session_of_worker(
         return Ok(());
     }
     session::end(client, &session.id, session.epoch).await
-}
-
-fn render(state: &CheckpointState) -> String {
-    let mut text = format!(
-        "An earlier worker got {:.0} % of this done before it was lost. Do not repeat what is finished; check it, and \
-         go on.\n",
-        state.progress * 100.0
-    );
-    let sections = [
-        ("What it did, in order", &state.completed_steps),
-        ("What it decided", &state.decisions),
-        ("What it wanted to do next", &state.next_steps),
-        ("What stood in its way", &state.blockers),
-    ];
-    for (title, items) in sections {
-        if !items.is_empty() {
-            text.push_str(&format!("\n{title}:\n- {}\n", items.join("\n- ")));
-        }
-    }
-    if !state.summary.is_empty() {
-        text.push_str(&format!("\nIts summary:\n{}\n", state.summary));
-    }
-    text
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use shim_proto::coordination::v1::{Worker, WorkerHealth, WorkerState};
+use shim_proto::limits::worker::MAX_CLAIM_WAIT;
 use shim_proto::worker::v1::{ClaimTaskRequest, ClaimTaskResponse};
 use shim_runtime::server::begin_waiting;
 use shim_store::{Error, IdempotencyKey};
@@ -11,8 +12,6 @@ use tonic::Status;
 use super::Api;
 use super::fields::Fields;
 use crate::spans;
-
-const MAX_WAIT: Duration = Duration::from_secs(30);
 
 pub(super) async fn handle(
     api: &Api,
@@ -26,7 +25,7 @@ pub(super) async fn handle(
         "wait",
         request.wait.as_ref(),
         Duration::ZERO,
-        Duration::ZERO..=MAX_WAIT,
+        Duration::ZERO..=MAX_CLAIM_WAIT,
     );
     fields.finish()?;
     begin_waiting()?;

@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
+use shim_proto::limits::worker::{DEFAULT_DRAIN, MAX_DRAIN};
 use shim_proto::worker::v1::{DrainWorkerRequest, DrainWorkerResponse};
 use tonic::Status;
 
 use super::Api;
 use super::fields::Fields;
-
-const DEADLINE: Duration = Duration::from_secs(30);
-const MAX_DEADLINE: Duration = Duration::from_secs(12 * 3_600);
 
 pub(super) async fn handle(
     api: &Api,
@@ -22,8 +20,8 @@ pub(super) async fn handle(
     let deadline = fields.duration(
         "deadline",
         deadline,
-        DEADLINE,
-        Duration::ZERO..=MAX_DEADLINE,
+        DEFAULT_DRAIN,
+        Duration::ZERO..=MAX_DRAIN,
     );
     fields.finish()?;
 

@@ -3,21 +3,15 @@
 use std::ops::{Deref, DerefMut};
 
 use shim_proto::coordination::v1::{TaskError, TaskResult, Usage};
+pub(super) use shim_proto::limits::task::MAX_REASON_BYTES;
+use shim_proto::limits::task::{
+    MAX_ARTIFACTS, MAX_COST_USD as MAX_COST, MAX_ERROR_BYTES, MAX_ERROR_REASON_BYTES,
+    MAX_NOTE_BYTES, MAX_RESULT_DATA_BYTES, MAX_RESULT_TEXT_BYTES, MAX_TOKENS,
+};
+use shim_proto::limits::{MAX_PATH_BYTES, MAX_VERSION as MAX_TOKEN};
+use shim_proto::reasons::task::EXECUTOR_FAILED;
 use shim_runtime::fields::Fields as Shared;
 use tonic::Status;
-
-/// Lua counts in doubles, exactly up to here; no clock gets there.
-const MAX_TOKEN: u64 = 1 << 53;
-const MAX_NOTE_BYTES: usize = 1_024;
-pub(super) const MAX_REASON_BYTES: usize = 1_024;
-const MAX_ERROR_REASON_BYTES: usize = 100;
-const MAX_ERROR_BYTES: usize = 8 << 10;
-const MAX_TEXT_BYTES: usize = 256 << 10;
-const MAX_DATA_BYTES: usize = 256 << 10;
-const MAX_ARTIFACTS: usize = 100;
-const MAX_PATH_BYTES: usize = 4_096;
-const MAX_TOKENS: u64 = 1 << 40;
-const MAX_COST: f64 = 1_000_000.0;
 
 /// The shared rules and those of this service's messages.
 #[derive(Debug, Default)]
@@ -93,9 +87,9 @@ impl Fields {
             self.refuse("result", "is required; it may be empty");
             return TaskResult::default();
         };
-        self.text("result.text", &result.text, MAX_TEXT_BYTES);
+        self.text("result.text", &result.text, MAX_RESULT_TEXT_BYTES);
         if let Some(data) = &result.data {
-            self.free_form("result.data", data, MAX_DATA_BYTES);
+            self.free_form("result.data", data, MAX_RESULT_DATA_BYTES);
         }
         if self.list("result.artifacts", result.artifacts.len(), MAX_ARTIFACTS) {
             for (i, path) in result.artifacts.iter().enumerate() {
@@ -117,7 +111,7 @@ impl Fields {
         self.text("error.reason", &error.reason, MAX_ERROR_REASON_BYTES);
         self.required("error.message", &error.message, MAX_ERROR_BYTES);
         if error.reason.is_empty() {
-            error.reason = "EXECUTOR_FAILED".to_owned();
+            error.reason = EXECUTOR_FAILED.to_owned();
         }
         error
     }

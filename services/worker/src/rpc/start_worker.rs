@@ -1,5 +1,8 @@
 //! StartWorker: starts a worker with an executor from the configuration.
 
+use shim_proto::limits::worker::{
+    MAX_CAPABILITIES, MAX_CAPABILITY_BYTES, MAX_NAME_BYTES, MAX_STARTED_CAPACITY,
+};
 use shim_proto::worker::v1::{StartWorkerRequest, StartWorkerResponse};
 use shim_store::IdempotencyKey;
 use tonic::Status;
@@ -7,11 +10,6 @@ use tonic::Status;
 use super::Api;
 use super::fields::Fields;
 use crate::pool::StartOptions;
-
-const MAX_NAME_BYTES: usize = 200;
-const MAX_CAPABILITIES: usize = 100;
-const MAX_CAPABILITY_BYTES: usize = 100;
-const MAX_CAPACITY: u64 = 64;
 
 pub(super) async fn handle(
     api: &Api,
@@ -28,7 +26,7 @@ pub(super) async fn handle(
             fields.name(field, capability, MAX_CAPABILITY_BYTES);
         }
     }
-    fields.at_most("capacity", request.capacity.into(), MAX_CAPACITY);
+    fields.at_most("capacity", request.capacity.into(), MAX_STARTED_CAPACITY);
     fields.finish()?;
 
     let start = StartOptions {

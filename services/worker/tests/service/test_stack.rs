@@ -16,6 +16,7 @@ use shim_runtime::client::{Channel, Endpoint, connect};
 use shim_runtime::config::Settings;
 use shim_runtime::lifecycle::Shutdown;
 use shim_runtime::server::{Listeners, Server};
+use shim_runtime::service::{Service, serve};
 use shim_runtime::service_error;
 use shim_store::Store;
 use shim_worker::Config as WorkerConfig;
@@ -137,16 +138,14 @@ impl TestStack {
         let worker =
             shim_worker::build(worker, store.clone(), Some(checkpoint_channel), &shutdown).unwrap();
         let server = Server::new(Auth::default()).unwrap();
-        let server = worker.register(coordination.register(checkpoint.register(server)));
         let stop = shutdown.clone();
         let server = tokio::spawn(async move {
-            let drained = async {
-                stop.wait().await;
-                worker.finish().await;
-            };
-            let (served, ()) = tokio::join!(server.serve(listeners, stop.clone()), drained);
-            served.unwrap();
-            coordination.finish().await;
+            let services: [Box<dyn Service>; 3] = [
+                Box::new(checkpoint),
+                Box::new(coordination),
+                Box::new(worker),
+            ];
+            serve(&services, server, listeners, stop).await.unwrap();
         });
         let stack = Self {
             tasks: TaskServiceClient::new(channel.clone()).max_decoding_message_size(16 << 20),

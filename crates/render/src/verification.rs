@@ -1,6 +1,7 @@
-//! Checking what a checkpoint claims against the machine as it is now.
+//! What a checkpoint claims, compared with evidence of the present: files, git and steps.
 //!
-//! A claim with no evidence on either side is "unchecked", never "unchanged".
+//! A claim without evidence on either side is unchecked, never unchanged. The comparer looks at nothing itself: the
+//! caller hands the evidence in.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,8 +9,9 @@ use shim_proto::checkpoint::v1::{
     CheckpointState, Claim, ClaimKind, ClaimVerdict as Verdict, FilePresence, FileState, GitState,
 };
 
-/// Checks files, git and steps.
-pub(crate) fn verify_claims(
+/// The claims of a checkpoint's state with their verdicts: files in their order, then git, then steps.
+#[must_use]
+pub fn verify_claims(
     state: &CheckpointState,
     files_now: &[FileState],
     git_now: Option<&GitState>,

@@ -1,0 +1,13 @@
+//! The words that the gateway and the command line share: times, figures, states of the contract, cut texts and the
+//! resume prompt.
+//!
+//! Every function takes values and returns text or a verdict. The crate opens no file and no connection and reads no
+//! clock: the current time is an argument. A test scans the sources for that.
+
+pub mod figures;
+pub mod resume_prompt;
+pub mod tasks;
+pub mod text;
+pub mod time;
+pub mod verification;
+pub mod words;

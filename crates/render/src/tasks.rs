@@ -1,0 +1,76 @@
+//! What is said of tasks: how the parts of a job are, and which worker a task needs.
+
+use shim_proto::coordination::v1::{Requirements, TaskCounts, WorkerKind};
+
+use crate::text::one_line;
+use crate::words;
+
+const MAX_CAPABILITY_CHARACTERS: usize = 100;
+
+/// How the parts of a job are: "3 of 8 parts done, 2 running, 1 failed".
+#[must_use]
+pub fn part_counts(counts: &TaskCounts) -> String {
+    let mut text = format!("{} of {} parts done", counts.completed, counts.total);
+    for (number, word) in [
+        (counts.running, "running"),
+        (counts.ready, "ready"),
+        (counts.waiting, "waiting"),
+        (counts.failed, "failed"),
+        (counts.cancelled, "cancelled"),
+    ] {
+        if number > 0 {
+            text.push_str(&format!(", {number} {word}"));
+        }
+    }
+    text
+}
+
+/// The workers that may run a task: "agent rust db", or "any worker".
+#[must_use]
+pub fn requirements(requirements: Option<&Requirements>) -> String {
+    let Some(needed) = requirements else {
+        return "any worker".to_owned();
+    };
+    let kind = match needed.executor() {
+        WorkerKind::Unspecified => None,
+        kind => Some(words::worker_kind(kind).to_owned()),
+    };
+    let capabilities = needed.capabilities.iter();
+    let capabilities = capabilities.map(|name| one_line(name, MAX_CAPABILITY_CHARACTERS));
+    let names: Vec<String> = kind.into_iter().chain(capabilities).collect();
+    if names.is_empty() {
+        return "any worker".to_owned();
+    }
+    names.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_parts_that_exist_are_counted() {
+        let counts = TaskCounts {
+            total: 8,
+            completed: 3,
+            running: 2,
+            failed: 1,
+            ..TaskCounts::default()
+        };
+        assert_eq!(
+            part_counts(&counts),
+            "3 of 8 parts done, 2 running, 1 failed"
+        );
+    }
+
+    #[test]
+    fn requirements_name_the_kind_and_the_capabilities() {
+        assert_eq!(requirements(None), "any worker");
+        assert_eq!(requirements(Some(&Requirements::default())), "any worker");
+        let asked = Requirements {
+            executor: WorkerKind::Agent.into(),
+            capabilities: vec!["rust".into(), "db".into()],
+        };
+        assert_eq!(requirements(Some(&asked)), "agent rust db");
+    }
+}

@@ -1,0 +1,219 @@
+//! The limits of the contract, as the comments of the `.proto` files state them: bytes, items, page sizes and spans.
+//!
+//! Servers refuse what is beyond; clients that check first name the same limit. Texts are counted in bytes of UTF-8,
+//! free-form values in bytes encoded.
+
+use std::time::Duration;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3_600);
+const DAY: Duration = Duration::from_secs(24 * 3_600);
+
+/// The largest message a server decodes. It is above the largest field, so that a refusal names the field.
+pub const MAX_MESSAGE_BYTES: usize = 16 << 20;
+/// An idempotency key; visible ASCII.
+pub const MAX_REQUEST_ID_BYTES: usize = 128;
+/// Items of a list without a tighter limit.
+pub const MAX_LIST: usize = 1_000;
+/// Levels of a free-form value: prost decodes 100 nested messages, and a level of a `Struct` costs three.
+pub const MAX_FREE_FORM_DEPTH: usize = 32;
+/// Entries of a page when the request names none.
+pub const DEFAULT_PAGE_SIZE: u32 = 50;
+/// Entries of a page.
+pub const MAX_PAGE_SIZE: u32 = 1_000;
+/// A path.
+pub const MAX_PATH_BYTES: usize = 4_096;
+/// Versions, epochs and tokens: Lua counts in doubles, which are exact up to here; no clock gets there.
+pub const MAX_VERSION: u64 = 1 << 53;
+/// How long a call of the coordination service waits.
+pub const MAX_WAIT: Duration = Duration::from_secs(25);
+
+/// Sessions and checkpoints.
+pub mod checkpoint {
+    use super::{DAY, Duration};
+
+    /// `CheckpointState`, encoded.
+    pub const MAX_STATE_BYTES: usize = 1 << 20;
+    /// The task, a decision, a step, a blocker, the notes of a resume.
+    pub const MAX_ITEM_BYTES: usize = 8_192;
+    /// The conversation in short.
+    pub const MAX_SUMMARY_BYTES: usize = 256 << 10;
+    /// The project's folder or name.
+    pub const MAX_PROJECT_BYTES: usize = 4_096;
+    /// A session's title.
+    pub const MAX_TITLE_BYTES: usize = 500;
+    /// Why a session was detached.
+    pub const MAX_REASON_BYTES: usize = 500;
+    /// Name, version and conversation of a client, each.
+    pub const MAX_CLIENT_BYTES: usize = 200;
+    /// The host of a client (RFC 1035, 2.3.4).
+    pub const MAX_HOSTNAME_BYTES: usize = 255;
+    /// The kernel's boot id.
+    pub const MAX_BOOT_ID_BYTES: usize = 64;
+    /// A commit in hex.
+    pub const MAX_COMMIT_BYTES: usize = 64;
+    /// A branch's name.
+    pub const MAX_BRANCH_BYTES: usize = 500;
+    /// A search.
+    pub const MAX_QUERY_BYTES: usize = 1_000;
+    /// Sessions or hits of one answer when the request names no number.
+    pub const DEFAULT_RESULTS: u32 = 10;
+    /// Sessions or hits of one answer.
+    pub const MAX_RESULTS: u32 = 100;
+    /// Tokens and calls in signals.
+    pub const MAX_COUNT: u64 = 1_000_000_000;
+    /// The latency in signals, in milliseconds.
+    pub const MAX_LATENCY_MS: f64 = 86_400_000.0;
+    /// The age from which pruning drops contents when the request names none.
+    pub const DEFAULT_PRUNE_AGE: Duration = DAY.saturating_mul(30);
+    /// How many newest checkpoints of a session pruning keeps when the request names no number.
+    pub const DEFAULT_KEEP: u32 = 10;
+    /// How many newest checkpoints of a session pruning may be asked to keep.
+    pub const MAX_KEEP: u32 = 1_000_000;
+}
+
+/// State, locks, files and messages.
+pub mod coordination {
+    use std::ops::RangeInclusive;
+
+    use super::{DAY, Duration, HOUR, MINUTE};
+
+    /// A namespace or workspace.
+    pub const MAX_NAME_BYTES: usize = 128;
+    /// A key of the shared state, a lock's name.
+    pub const MAX_KEY_BYTES: usize = 512;
+    /// The one that acts: a session, task or worker id, or any name.
+    pub const MAX_ACTOR_BYTES: usize = 200;
+    /// What a lock or lease is for.
+    pub const MAX_PURPOSE_BYTES: usize = 500;
+    /// An entry of the shared state, encoded.
+    pub const MAX_ENTRY_BYTES: usize = 1 << 20;
+    /// Top-level fields of an entry.
+    pub const MAX_FIELDS: usize = 1_000;
+    /// How long an entry is kept.
+    pub const STATE_TTL: RangeInclusive<Duration> = Duration::from_secs(1)..=DAY.saturating_mul(30);
+    /// How long an entry is kept when the request does not say.
+    pub const DEFAULT_STATE_TTL: Duration = HOUR;
+    /// How long a lock is held without renewal.
+    pub const LOCK_TTL: RangeInclusive<Duration> = Duration::from_millis(100)..=HOUR;
+    /// How long a lock is held when the request does not say.
+    pub const DEFAULT_LOCK_TTL: Duration = Duration::from_secs(30);
+    /// How long files are leased without renewal.
+    pub const FILES_TTL: RangeInclusive<Duration> = Duration::from_secs(1)..=DAY;
+    /// How long files are leased when the request does not say.
+    pub const DEFAULT_FILES_TTL: Duration = MINUTE.saturating_mul(10);
+    /// Patterns of one lease.
+    pub const MAX_PATTERNS: usize = 100;
+    /// One pattern of a lease.
+    pub const MAX_PATTERN_BYTES: usize = 512;
+    /// A channel's name.
+    pub const MAX_CHANNEL_BYTES: usize = 128;
+    /// Channels, and patterns of channels, of one subscription.
+    pub const MAX_TOPICS: usize = 100;
+    /// What is published, encoded.
+    pub const MAX_EVENT_BYTES: usize = 256 << 10;
+    /// The text of a message.
+    pub const MAX_MESSAGE_TEXT_BYTES: usize = 16 << 10;
+    /// The data of a message, encoded.
+    pub const MAX_MESSAGE_DATA_BYTES: usize = 64 << 10;
+}
+
+/// Jobs, tasks and what a worker reports of them.
+pub mod task {
+    use super::{DAY, Duration, HOUR};
+
+    /// Subtasks of a job.
+    pub const MAX_SUBTASKS: usize = 1_000;
+    /// A subtask's name in its job.
+    pub const MAX_KEY_BYTES: usize = 100;
+    /// What is to be achieved.
+    pub const MAX_GOAL_BYTES: usize = 8 << 10;
+    /// The kind of work.
+    pub const MAX_KIND_BYTES: usize = 100;
+    /// What the executor needs to know, encoded.
+    pub const MAX_PAYLOAD_BYTES: usize = 64 << 10;
+    /// Why a task is called off, turned down or released.
+    pub const MAX_REASON_BYTES: usize = 1_024;
+    /// A path or pattern that a task is about.
+    pub const MAX_PATTERN_BYTES: usize = 1_024;
+    /// Capabilities that a worker must have.
+    pub const MAX_REQUIRED_CAPABILITIES: usize = 20;
+    /// The last priority; the first is 1.
+    pub const LAST_PRIORITY: u32 = 100;
+    /// A subtask's share: beyond, a small share would vanish in the sum.
+    pub const MAX_WEIGHT: f64 = 1e9;
+    /// Files that a job is about.
+    pub const MAX_FILES: usize = 1_000;
+    /// Files of one subtask.
+    pub const MAX_SUBTASK_FILES: usize = 100;
+    /// Steps of a job.
+    pub const MAX_STEPS: usize = 1_000;
+    /// One step.
+    pub const MAX_STEP_BYTES: usize = 1_024;
+    /// All steps: they go to every part that is split by files.
+    pub const MAX_ALL_STEPS_BYTES: usize = 64 << 10;
+    /// Subtasks that one subtask waits for.
+    pub const MAX_DEPENDENCIES: usize = 100;
+    /// The workspace of the files.
+    pub const MAX_WORKSPACE_BYTES: usize = 1_024;
+    /// Attempts of a task.
+    pub const MAX_ATTEMPTS: u32 = 20;
+    /// How long a task may wait before it starts.
+    pub const MAX_DELAY: Duration = DAY.saturating_mul(30);
+    /// How long one attempt may take.
+    pub const MAX_TIMEOUT: Duration = HOUR.saturating_mul(12);
+    /// The pause after the first failure when the request names none.
+    pub const DEFAULT_BACKOFF: Duration = Duration::from_secs(2);
+    /// The pause after a failure.
+    pub const MAX_BACKOFF: Duration = HOUR;
+    /// A job with its subtasks and what they take over from it, encoded; one answer holds all of it.
+    pub const MAX_PLAN_BYTES: usize = 8 << 20;
+    /// A cron expression.
+    pub const MAX_SCHEDULE_BYTES: usize = 200;
+    /// What a task does now.
+    pub const MAX_NOTE_BYTES: usize = 1_024;
+    /// The reason of a failed task.
+    pub const MAX_ERROR_REASON_BYTES: usize = 100;
+    /// What happened when a task failed.
+    pub const MAX_ERROR_BYTES: usize = 8 << 10;
+    /// The text of a result.
+    pub const MAX_RESULT_TEXT_BYTES: usize = 256 << 10;
+    /// The data of a result, encoded.
+    pub const MAX_RESULT_DATA_BYTES: usize = 256 << 10;
+    /// Artifacts of a result.
+    pub const MAX_ARTIFACTS: usize = 100;
+    /// Tokens that a task used.
+    pub const MAX_TOKENS: u64 = 1 << 40;
+    /// What a task cost, in US dollars.
+    pub const MAX_COST_USD: f64 = 1_000_000.0;
+    /// Jobs of a page.
+    pub const MAX_PAGE_SIZE: u32 = 500;
+}
+
+/// Workers.
+pub mod worker {
+    use super::{Duration, HOUR};
+
+    /// A worker's or an executor's name.
+    pub const MAX_NAME_BYTES: usize = 200;
+    /// The machine it runs on.
+    pub const MAX_NODE_BYTES: usize = 255;
+    /// Its program's version.
+    pub const MAX_VERSION_BYTES: usize = 100;
+    /// What troubles it, and why it goes.
+    pub const MAX_DETAIL_BYTES: usize = 500;
+    /// Tasks it takes at once.
+    pub const MAX_CAPACITY: u32 = 1_000;
+    /// Tasks that a worker of the service takes at once.
+    pub const MAX_STARTED_CAPACITY: u64 = 64;
+    /// What it can do.
+    pub const MAX_CAPABILITIES: usize = 100;
+    /// One thing that it can do.
+    pub const MAX_CAPABILITY_BYTES: usize = 100;
+    /// How long a claim waits for a task.
+    pub const MAX_CLAIM_WAIT: Duration = Duration::from_secs(30);
+    /// How long a drain takes when the request does not say.
+    pub const DEFAULT_DRAIN: Duration = Duration::from_secs(30);
+    /// How long a drain may take.
+    pub const MAX_DRAIN: Duration = HOUR.saturating_mul(12);
+}

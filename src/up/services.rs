@@ -1,0 +1,46 @@
+//! The services of the local stack, as a list: a further one is a further entry.
+
+use std::path::PathBuf;
+
+use shim_runtime::client::{self, Endpoint};
+use shim_runtime::lifecycle::Shutdown;
+use shim_runtime::service::Service;
+use shim_store::Store;
+
+use super::redis::PrivateRedis;
+use crate::config::Config;
+use crate::error::CliError;
+use crate::service::{credentials, open_store};
+
+/// Builds every service over one way to Redis, which is what wakes a worker of this process when a task is submitted
+/// here; `socket` is the stack's own.
+pub(super) async fn build(
+    config: Config,
+    redis: Option<&PrivateRedis>,
+    socket: PathBuf,
+    shutdown: &Shutdown,
+) -> Result<(Vec<Box<dyn Service>>, Store), CliError> {
+    let checkpoints = client::connect(&Endpoint::Unix(socket), Some(&credentials(&config)?))?;
+    let (checkpoint, ()) = tokio::join!(
+        shim_checkpoint::build(config.checkpoint, &config.runtime.data_dir, shutdown),
+        // The store's first connection then succeeds, and the first call is not turned away.
+        async {
+            if let Some(redis) = redis {
+                redis.wait_until_listening().await;
+            }
+        }
+    );
+    let settings = config.coordination.or_redis(redis.map(PrivateRedis::url));
+    let store = open_store(&settings.store, shutdown)?;
+    let services: Vec<Box<dyn Service>> = vec![
+        Box::new(checkpoint?),
+        Box::new(shim_coordination::build(&settings, store.clone(), shutdown)),
+        Box::new(shim_worker::build(
+            config.worker,
+            store.clone(),
+            Some(checkpoints),
+            shutdown,
+        )?),
+    ];
+    Ok((services, store))
+}
