@@ -30,6 +30,7 @@ mod rows;
 mod scripts;
 mod spans;
 mod submission;
+mod submit;
 mod taken_jobs;
 mod task_store;
 mod wakeup;

@@ -190,24 +190,8 @@ impl OutboxRelay {
     /// Makes BullMQ agree with a record, and gives back the files of a task that needs them no more.
     async fn reconcile(&self, row: &Row, job_location: JobLocation) -> Result<(), Error> {
         let (record, message) = (&row.record, row.message());
-        if record.has_subtasks() {
+        let Some((state, keeps_files)) = wanted_state(row, &message) else {
             return Ok(());
-        }
-        let (state, needs_files) = match row.state() {
-            TaskState::Running | TaskState::Unspecified => return Ok(()),
-            TaskState::Ready => (JobState::Waiting, true),
-            TaskState::Delayed => {
-                let until_ms = record.not_before_ms.unwrap_or_default();
-                let until_ms = u64::try_from(until_ms).unwrap_or_default();
-                (JobState::Delayed { until_ms }, true)
-            }
-            TaskState::AwaitingApproval if record.gate == "result" => (JobState::Completed, true),
-            TaskState::Pending | TaskState::AwaitingApproval => (JobState::Absent, false),
-            TaskState::Failed | TaskState::Cancelled => {
-                let failed = JobState::Failed { reason: &message };
-                (failed, false)
-            }
-            TaskState::Completed => (JobState::Completed, false),
         };
         let task = row.task()?;
         let task_job = TaskJob {
@@ -224,7 +208,7 @@ impl OutboxRelay {
         };
         let take = || self.taken_jobs.take(&row.id);
         self.queues.reconcile(&task_job, take).await?;
-        if needs_files {
+        if keeps_files {
             return Ok(());
         }
         self.file_waiters.free_files(&task, &record.files).await
@@ -240,4 +224,27 @@ impl OutboxRelay {
         };
         self.relay(entries).await;
     }
+}
+
+/// Where the job of a task belongs, and whether the task keeps its files; `None` if BullMQ need not follow. `message` is why
+/// the task failed.
+fn wanted_state<'a>(row: &Row, message: &'a str) -> Option<(JobState<'a>, bool)> {
+    let record = &row.record;
+    // No worker runs a job with subtasks.
+    if record.has_subtasks() {
+        return None;
+    }
+    Some(match row.state() {
+        TaskState::Running | TaskState::Unspecified => return None,
+        TaskState::Ready => (JobState::Waiting, true),
+        TaskState::Delayed => {
+            let until_ms = record.not_before_ms.unwrap_or_default();
+            let until_ms = u64::try_from(until_ms).unwrap_or_default();
+            (JobState::Delayed { until_ms }, true)
+        }
+        TaskState::AwaitingApproval if record.gate == "result" => (JobState::Completed, true),
+        TaskState::Pending | TaskState::AwaitingApproval => (JobState::Absent, false),
+        TaskState::Failed | TaskState::Cancelled => (JobState::Failed { reason: message }, false),
+        TaskState::Completed => (JobState::Completed, false),
+    })
 }

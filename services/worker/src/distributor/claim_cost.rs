@@ -27,10 +27,7 @@ struct Monitor(Lines<BufReader<UnixStream>>);
 
 impl Monitor {
     async fn start(redis: &Redis) -> Self {
-        let url = redis.unix_url();
-        let path = url.trim_start_matches("redis+unix://");
-        let path = path.split('?').next().unwrap();
-        let mut stream = UnixStream::connect(path).await.unwrap();
+        let mut stream = UnixStream::connect(redis.socket()).await.unwrap();
         stream.write_all(b"MONITOR\r\n").await.unwrap();
         let mut lines = BufReader::new(stream).lines();
         assert_eq!(lines.next_line().await.unwrap().unwrap(), "+OK");

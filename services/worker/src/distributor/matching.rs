@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::handoff::{ClaimAnswer, PendingClaims};
 use super::triggers::{QueueNotifications, Triggers};
-use super::wait_queue::{EntryCheck, WaitQueue, Waiter, WaiterSnapshot};
+use super::wait_queue::{WaitQueue, Waiter, WaiterSnapshot};
 use crate::domain::assignment::{Candidate, ReadyTask, assign, head_start};
 
 /// Tasks of each queue that a round looks at.
@@ -116,72 +116,84 @@ impl Matcher {
         if matches.is_empty() {
             return false;
         }
+        let attempts = matches
+            .into_iter()
+            .map(|(head, worker)| (&heads[head], &waiting[worker]));
+        let exhausted = self.claim_all(attempts).await;
+        if !exhausted.is_empty() {
+            self.contested_at = Some(Instant::now());
+        }
+        round.exhausted.extend(exhausted);
+        true
+    }
+
+    /// Claims for each matched worker; returns the queues that held nothing.
+    async fn claim_all<'a>(
+        &self,
+        matches: impl Iterator<Item = (&'a QueueHead, &'a WaiterSnapshot)>,
+    ) -> Vec<String> {
         let is_contested = self
             .contested_at
             .is_some_and(|at| at.elapsed() < CONTESTED_FOR);
-        let attempts = matches.into_iter().filter_map(|(head, worker)| {
-            let (head, seen) = (&heads[head], &waiting[worker]);
+        let attempts = matches.filter_map(|(head, seen)| {
             let waiter = self.wait_queue.take(seen.ticket)?;
             let delay = is_contested.then(|| head_start(&seen.candidate(), &head.near));
             Some(self.attempt(&head.queue, waiter, delay))
         });
-        let exhausted: Vec<&str> = join_all(attempts).await.into_iter().flatten().collect();
-        if !exhausted.is_empty() {
-            self.contested_at = Some(Instant::now());
-        }
-        round
-            .exhausted
-            .extend(exhausted.into_iter().map(str::to_owned));
-        true
+        let attempts: Vec<_> = attempts.collect();
+        let exhausted = join_all(attempts).await.into_iter().flatten();
+        exhausted.map(str::to_owned).collect()
     }
 
     /// Looks at the heads of the wanted queues and at the waiting workers, in one call for all but large crowds.
     async fn look(&self, waiting: &[WaiterSnapshot], wanted: &[&str]) -> Result<Look, Error> {
-        let new = |seen: &&WaiterSnapshot| seen.entry_check != EntryCheck::Nothing;
-        let is_any_new = waiting.iter().any(|seen| new(&seen));
-        if wanted.is_empty() && !is_any_new {
+        if wanted.is_empty() && !waiting.iter().any(WaiterSnapshot::is_new) {
             return Ok(Look::default());
         }
         let all: HashSet<&str> = waiting.iter().map(WaiterSnapshot::worker_id).collect();
-        let at_once: HashSet<&str> = if all.len() <= MAX_LOADS_EACH_LOOK {
+        let asked: HashSet<&str> = if all.len() <= MAX_LOADS_EACH_LOOK {
             all.clone()
         } else {
-            let new = waiting.iter().filter(new);
+            let new = waiting.iter().filter(|seen| seen.is_new());
             new.map(WaiterSnapshot::worker_id).collect()
         };
-        let worker_ids: Vec<&str> = at_once.iter().copied().collect();
+        let worker_ids: Vec<&str> = asked.iter().copied().collect();
         let (tickets, request_ids): (Vec<Uuid>, Vec<&str>) = waiting
             .iter()
             .filter_map(|seen| Some((seen.ticket, seen.request_id.as_deref()?)))
             .unzip();
-        let most = waiting.len().min(MAX_HEADS);
         let workers = WaitingWorkers {
             worker_ids: &worker_ids,
             request_ids: &request_ids,
         };
+        let most = waiting.len().min(MAX_HEADS);
         let found = self.store.tasks.heads(wanted, most, workers).await?;
+        let repeated = found.repeated.iter();
         let mut look = Look {
-            repeated: found
-                .repeated
-                .iter()
+            repeated: repeated
                 .filter_map(|at| tickets.get(*at).copied())
                 .collect(),
-            ..Look::default()
+            heads: found.heads,
+            loads: HashMap::with_capacity(all.len()),
         };
         look.add_loads(&worker_ids, &found.loads);
-        if !found.heads.is_empty() {
-            let others: Vec<&str> = all.difference(&at_once).copied().collect();
-            for worker_ids in others.chunks(LOADS_AT_ONCE) {
-                let workers = WaitingWorkers {
-                    worker_ids,
-                    request_ids: &[],
-                };
-                let found = self.store.tasks.heads(&[], 0, workers).await?;
-                look.add_loads(worker_ids, &found.loads);
-            }
+        if !look.heads.is_empty() {
+            let others: Vec<&str> = all.difference(&asked).copied().collect();
+            self.ask_loads(&mut look, &others).await?;
         }
-        look.heads = found.heads;
         Ok(look)
+    }
+
+    async fn ask_loads(&self, look: &mut Look, worker_ids: &[&str]) -> Result<(), Error> {
+        for worker_ids in worker_ids.chunks(LOADS_AT_ONCE) {
+            let workers = WaitingWorkers {
+                worker_ids,
+                request_ids: &[],
+            };
+            let found = self.store.tasks.heads(&[], 0, workers).await?;
+            look.add_loads(worker_ids, &found.loads);
+        }
+        Ok(())
     }
 
     /// Answers the waiters that this is the first look for, if their requests made a claim before or their workers have no
@@ -190,7 +202,7 @@ impl Matcher {
         let mut checked = HashSet::new();
         let mut others = Vec::with_capacity(waiting.len());
         for seen in waiting {
-            if seen.entry_check == EntryCheck::Nothing {
+            if !seen.is_new() {
                 others.push(seen);
                 continue;
             }

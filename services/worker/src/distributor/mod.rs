@@ -96,31 +96,13 @@ impl Distributor {
             .pending_claims
             .begin_call(&idempotency_key.request_id)
             .await;
-        let waiter = |check, answer| Waiter::new(worker, idempotency_key.clone(), check, answer);
-        let claimed_before = || async {
-            let claimer = claimer(worker, idempotency_key.clone());
-            self.store.tasks.claimed_before(&claimer).await
-        };
-        let deadline = sleep(wait);
-        tokio::pin!(deadline);
-        let first = waiter(EntryCheck::RequestAndRoom, answer);
-        let mut waited = self.wait(first, &mut answered, deadline.as_mut()).await?;
-        let mut claimed = None;
-        if let Some(Waited::Repeated) = waited {
-            claimed = claimed_before().await?;
-            waited = None;
-            if claimed.is_none() {
-                // The claim made before is over: the request is as good as new.
-                let (answer, again) = oneshot::channel();
-                answered = again;
-                let second = waiter(EntryCheck::Room, answer);
-                waited = self.wait(second, &mut answered, deadline.as_mut()).await?;
-            }
-        }
-        let claimed = match (claimed, waited) {
-            (Some(claimed), _) | (None, Some(Waited::Claimed(claimed))) => Some(claimed),
+        let claimed = match self
+            .wait_checked(worker, &idempotency_key, wait, (answer, &mut answered))
+            .await?
+        {
+            Some(claimed) => Some(claimed),
             // A call with the same id that was given up meanwhile may have left its task to this one.
-            (None, _) => claimed_before().await?,
+            None => self.claimed_before(worker, idempotency_key).await?,
         };
         if claimed.is_some() {
             call_guard.mark_answered();
@@ -166,6 +148,40 @@ impl Distributor {
         tasks
             .claimed_before(&claimer(worker, idempotency_key))
             .await
+    }
+
+    /// Waits for a task, after the first round checked the request and the worker's room. `answered` stays the caller's, so
+    /// that it outlives this call.
+    async fn wait_checked(
+        &self,
+        worker: &Worker,
+        idempotency_key: &IdempotencyKey,
+        wait: Duration,
+        (answer, answered): (
+            oneshot::Sender<ClaimResult>,
+            &mut oneshot::Receiver<ClaimResult>,
+        ),
+    ) -> Result<Option<Claimed>, Error> {
+        let waiter = |check, answer| Waiter::new(worker, idempotency_key.clone(), check, answer);
+        let deadline = sleep(wait);
+        tokio::pin!(deadline);
+        let first = waiter(EntryCheck::RequestAndRoom, answer);
+        let mut waited = self.wait(first, answered, deadline.as_mut()).await?;
+        if let Some(Waited::Repeated) = waited {
+            let claimed = self.claimed_before(worker, idempotency_key.clone());
+            if let Some(claimed) = claimed.await? {
+                return Ok(Some(claimed));
+            }
+            // The claim made before is over: the request is as good as new.
+            let (answer, again) = oneshot::channel();
+            *answered = again;
+            let second = waiter(EntryCheck::Room, answer);
+            waited = self.wait(second, answered, deadline.as_mut()).await?;
+        }
+        Ok(match waited {
+            Some(Waited::Claimed(claimed)) => Some(claimed),
+            Some(Waited::Repeated) | None => None,
+        })
     }
 
     async fn wait(

@@ -62,7 +62,7 @@ impl Waiter {
 /// A waiter as a round sees it.
 pub(super) struct WaiterSnapshot {
     pub(super) ticket: Uuid,
-    pub(super) entry_check: EntryCheck,
+    entry_check: EntryCheck,
     /// The request, if it is to be checked.
     pub(super) request_id: Option<String>,
     /// How many tasks the worker runs; 0 until the round knows.
@@ -74,6 +74,11 @@ pub(super) struct WaiterSnapshot {
 impl WaiterSnapshot {
     pub(super) fn fits(&self, requirements: &Requirements) -> bool {
         fits(requirements, self.worker.kind(), &self.worker.capabilities)
+    }
+
+    /// Whether no round checked the waiter yet.
+    pub(super) fn is_new(&self) -> bool {
+        self.entry_check != EntryCheck::Nothing
     }
 
     pub(super) fn worker_id(&self) -> &str {
