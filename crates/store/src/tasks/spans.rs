@@ -1,4 +1,4 @@
-//! What the store adds to a trace: a job goes into the queues, from where workers go on with the trace.
+//! What the store adds to a trace: a job goes into the queues, and its workers continue the trace.
 //!
 //! Names and attributes are those of OpenTelemetry's conventions for messaging.
 
@@ -17,7 +17,7 @@ pub(super) fn send(plan: &Submission) -> Span {
             KeyValue::new("messaging.operation.type", "send"),
             KeyValue::new("messaging.message.id", plan.root.task_id.clone()),
         ];
-        // A job goes where its tasks go, which may be several places.
+        // The tasks of a job may go into several queues.
         if let [class] = classes.as_slice() {
             let queue = class.name.clone();
             attributes.push(KeyValue::new("messaging.destination.name", queue));

@@ -1,4 +1,4 @@
-//! Tasks with files: nobody works on the same ones at a time, and whoever waits for them is served.
+//! Tasks with files: no two tasks have the same files at a time, and a task that waits for files gets them.
 
 use std::time::Duration;
 

@@ -118,7 +118,7 @@ async fn another_worker_fails_after_all_attempts_and_a_retry_is_a_new_chance() {
     other.close(1_000).await.unwrap();
 
     env.retry(&ids[0]).await;
-    // What happened before the retry is told once more, and means nothing.
+    // BullMQ's event from before the retry arrives once more, and means nothing.
     env.store.tasks.follow("work").await.unwrap();
     let claimed = env.claim_soon("w").await;
     env.complete(&claimed, "done").await;

@@ -59,7 +59,7 @@ async fn once_each(store: &Store, job: &Job) {
     assert!(completed.values().all(|times| *times == 1), "{completed:?}");
 }
 
-/// Holds when every job has ended and everything was carried over: nothing is left anywhere.
+/// Asserts that nothing is left anywhere, after every job has ended and everything was relayed.
 pub(crate) async fn assert_quiet(store: &Store, workspaces: &[&str]) {
     for job in jobs(store).await {
         assert!(is_over(&job.root), "{job:#?}");

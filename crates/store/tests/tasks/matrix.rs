@@ -8,7 +8,7 @@ use shim_store::{Error, IdempotencyKey};
 use super::invariants;
 use super::test_store::{TestStore, claimer, graph, once, result, single};
 
-/// The states, those at the two gates told apart.
+/// The states, with one for each of the two gates.
 const STATES: [&str; 9] = [
     "PENDING",
     "DELAYED",
@@ -83,7 +83,7 @@ async fn every_decision_in_every_state() {
             let (once, tries) = (once(), 2);
             for attempt in 0..tries {
                 let made = decide(&env, decision, &once, &id, lease, &what).await;
-                // A claim is known by its request only if that is told; a report has no effect that counts.
+                // A claim is known by its request only if it has one; a report has no effect that counts.
                 let is_repeatable = decision != "claim";
                 if attempt == 0 || is_repeatable {
                     assert_eq!(made.is_err(), expected == "-", "{what}: {made:?}");
@@ -103,7 +103,7 @@ async fn every_decision_in_every_state() {
     quiet(&env).await;
 }
 
-/// Sweeps until everything was carried over.
+/// Sweeps until everything was relayed.
 async fn quiet(env: &TestStore) {
     while env.store.tasks.health().await.unwrap().outbox > 0 {
         env.sweep().await;

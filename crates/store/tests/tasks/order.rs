@@ -75,7 +75,7 @@ async fn heads_are_in_order_across_queues() {
             queues.push(Class::of(plan.root.requirements.as_ref()).name);
         }
         env.submit(plan).await;
-        // Age is told in milliseconds.
+        // Age counts in milliseconds.
         env.next_millisecond().await;
     }
     let names: Vec<&str> = queues.iter().map(String::as_str).collect();

@@ -77,7 +77,7 @@ impl TestStore {
         }
     }
 
-    /// Waits until everything is carried over.
+    /// Waits until everything is relayed.
     pub(crate) async fn wait_until_relayed(&self) {
         while self.store.tasks.health().await.unwrap().outbox > 0 {
             self.sweep().await;
@@ -104,7 +104,7 @@ impl TestStore {
         }
     }
 
-    /// Waits until Redis tells another time.
+    /// Waits until the time of Redis is another one.
     pub(crate) async fn next_millisecond(&self) {
         let now = || self.redis.command(&["TIME"]).unwrap();
         let since = now();
