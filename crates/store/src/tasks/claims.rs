@@ -9,8 +9,8 @@ use futures::FutureExt;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use shim_proto::coordination::v1::{Task, TaskState, WorkerKind};
+use shim_runtime::ids::{Epoch, LeaseToken, SessionId, TaskId, WorkerId};
 use shim_runtime::trace::TraceContext;
-use uuid::Uuid;
 
 use super::metrics;
 use super::reader::TextSelection;
@@ -34,13 +34,13 @@ const MAX_TRIED: usize = 100;
 #[derive(Debug, Clone)]
 pub struct Claimer {
     /// Its id.
-    pub worker_id: String,
+    pub worker_id: WorkerId,
     /// Its epoch.
-    pub epoch: u64,
+    pub epoch: Epoch,
     /// Its kind.
     pub kind: WorkerKind,
-    /// Its session, if it is a chat; else empty.
-    pub session_id: String,
+    /// Its session, if it is a chat.
+    pub session_id: Option<SessionId>,
     /// How many tasks it takes at once.
     pub capacity: u32,
     /// The key of the request, if it may come again.
@@ -53,15 +53,15 @@ pub struct Claimed {
     /// The task.
     pub task: Task,
     /// The fencing token that goes with every report.
-    pub lease: u64,
+    pub lease: LeaseToken,
 }
 
 #[derive(Serialize)]
 struct ClaimArgs<'a> {
     id: Option<&'a str>,
-    worker: &'a str,
+    worker: String,
     epoch: u64,
-    session: &'a str,
+    session: String,
     capacity: u32,
     lease_of_files: &'a str,
     workspace: &'a str,
@@ -135,22 +135,23 @@ impl Tasks {
     }
 
     async fn reclaim_lost(&self, claimer: &Claimer) -> Result<Option<Claimed>, Error> {
-        while let Some(id) = self.lost_claims.take(&claimer.worker_id) {
+        let worker = claimer.worker_id.to_string();
+        while let Some(id) = self.lost_claims.take(claimer.worker_id) {
             let row = match self.reader.row(TextSelection::Errors, &id).await {
                 Ok(row) => row,
                 Err(error) => {
-                    self.lost_claims.add(&claimer.worker_id, id);
+                    self.lost_claims.add(claimer.worker_id, id);
                     return Err(error);
                 }
             };
             let stands = |row: &Row| {
                 row.state() == TaskState::Running
-                    && row.record.worker == claimer.worker_id
-                    && row.record.epoch == claimer.epoch
+                    && row.record.worker == worker
+                    && row.record.epoch == claimer.epoch.0
             };
             if let Some(row) = row.filter(stands) {
                 return Ok(Some(Claimed {
-                    lease: row.record.lease,
+                    lease: LeaseToken(row.record.lease),
                     task: row.task()?,
                 }));
             }
@@ -210,7 +211,7 @@ impl Tasks {
             // The task may be claimed. If not, the supervisor finds the job.
             Err(error @ Error::Unavailable(_)) => {
                 if claimer.idempotency_key.is_none() {
-                    self.lost_claims.add(&claimer.worker_id, task_id);
+                    self.lost_claims.add(claimer.worker_id, task_id);
                 }
                 Err(error)
             }
@@ -272,9 +273,9 @@ impl Tasks {
     ) -> Result<ClaimOutcome, Error> {
         let args = ClaimArgs {
             id,
-            worker: &claimer.worker_id,
-            epoch: claimer.epoch,
-            session: &claimer.session_id,
+            worker: claimer.worker_id.to_string(),
+            epoch: claimer.epoch.0,
+            session: claimer.session_id.map(String::from).unwrap_or_default(),
             capacity: claimer.capacity,
             lease_of_files,
             workspace,
@@ -292,7 +293,7 @@ impl Tasks {
         let args = AdoptArgs {
             queue,
             job: taken.job_id(),
-            id: Uuid::now_v7().to_string(),
+            id: TaskId::new().to_string(),
             spec: rows::stored(&foreign.task, trace_context),
             priority: foreign.priority.min(100),
             max_attempts: max_attempts.clamp(1, 20),
@@ -327,11 +328,11 @@ fn claim_outcome(mut answer: Answer, claimer: &Claimer, id: &str) -> Result<Clai
         "TAKEN" => Ok(ClaimOutcome::AlreadyTaken),
         "OVER" | "WAITS" => Ok(ClaimOutcome::Misplaced),
         "STALE" => Err(Error::StaleWorker {
-            worker: claimer.worker_id.clone(),
-            epoch: claimer.epoch,
+            worker: claimer.worker_id.to_string(),
+            epoch: claimer.epoch.0,
             what: "gone: what it had was given to others".to_owned(),
         }),
-        "NO_ROOM" => Err(Error::NoRoom(claimer.worker_id.clone())),
+        "NO_ROOM" => Err(Error::NoRoom(claimer.worker_id.to_string())),
         _ => Err(refusal(&mut answer, id)?),
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use prost_types::Timestamp;
 use redis::cmd;
 use serde::{Deserialize, Serialize};
+use shim_runtime::ids::{Epoch, WorkerId};
 
 use super::file_waiters::FILES_TTL;
 use super::metrics;
@@ -35,9 +36,9 @@ const STRANDED_AFTER: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 pub struct WorkerGone {
     /// The worker.
-    pub worker_id: String,
+    pub worker_id: WorkerId,
     /// The newest epoch that is gone.
-    pub epoch: u64,
+    pub epoch: Epoch,
     /// Why, for people.
     pub why: String,
     /// Whether it died, rather than left.
@@ -70,7 +71,7 @@ pub struct SweepResult {
 
 #[derive(Serialize)]
 struct ReleaseWorkerTasksArgs<'a> {
-    worker: &'a str,
+    worker: String,
     epoch: u64,
     keep_gone_ms: u64,
     why: &'a str,
@@ -148,8 +149,8 @@ impl Tasks {
     /// As the store fails.
     pub async fn release_worker_tasks(&self, worker_gone: &WorkerGone) -> Result<u64, Error> {
         let args = ReleaseWorkerTasksArgs {
-            worker: &worker_gone.worker_id,
-            epoch: worker_gone.epoch,
+            worker: worker_gone.worker_id.to_string(),
+            epoch: worker_gone.epoch.0,
             keep_gone_ms: millis(GONE_TTL),
             why: &worker_gone.why,
             died: worker_gone.died,
@@ -169,13 +170,14 @@ impl Tasks {
     ///
     /// # Errors
     /// As the store fails.
-    pub async fn holders(&self) -> Result<Vec<String>, Error> {
+    pub async fn holders(&self) -> Result<Vec<WorkerId>, Error> {
         let all = cmd("ZRANGE")
             .arg(self.runner.slot.key("holders"))
             .arg(0)
             .arg(-1)
             .to_owned();
-        self.runner.connection.query(&all).await
+        let holders: Vec<String> = self.runner.connection.query(&all).await?;
+        Ok(holders.iter().filter_map(|id| id.parse().ok()).collect())
     }
 
     /// Does what time brings, and relays what was left in the outbox.

@@ -4,6 +4,7 @@ use prost::Message;
 use serde::Serialize;
 use serde_bytes::ByteBuf;
 use shim_proto::coordination::v1::{Task, TaskError, TaskResult, TaskState, Usage};
+use shim_runtime::ids::LeaseToken;
 
 use super::metrics;
 use super::refusal::{refusal, why_stale};
@@ -83,7 +84,7 @@ impl Tasks {
     ///
     /// # Errors
     /// `StaleLease`, `TaskNotFound`, or as the store fails.
-    pub async fn confirm(&self, id: &str, lease: u64) -> Result<(), Error> {
+    pub async fn confirm(&self, id: &str, lease: LeaseToken) -> Result<(), Error> {
         let read = redis::cmd("HMGET")
             .arg(self.runner.slot.item("task", id))
             .arg(&["state", "lease", "worker"])
@@ -110,7 +111,7 @@ impl Tasks {
     pub async fn report(
         &self,
         id: &str,
-        lease: u64,
+        lease: LeaseToken,
         report: &ProgressReport,
     ) -> Result<Task, Error> {
         let args = ReportArgs {
@@ -133,7 +134,7 @@ impl Tasks {
         &self,
         idempotency_key: &IdempotencyKey,
         id: &str,
-        lease: u64,
+        lease: LeaseToken,
         result: &TaskResult,
         usage: &Usage,
     ) -> Result<Task, Error> {
@@ -156,7 +157,7 @@ impl Tasks {
         &self,
         idempotency_key: &IdempotencyKey,
         id: &str,
-        lease: u64,
+        lease: LeaseToken,
         error: &TaskError,
         is_final: bool,
         usage: &Usage,
@@ -182,7 +183,7 @@ impl Tasks {
         &self,
         idempotency_key: &IdempotencyKey,
         id: &str,
-        lease: u64,
+        lease: LeaseToken,
         why: &str,
     ) -> Result<Task, Error> {
         let args = ReleaseArgs {

@@ -70,7 +70,7 @@ pub(crate) async fn assert_quiet(store: &Store, workspaces: &[&str]) {
         let left = (queue.waiting, queue.delayed, queue.active);
         assert_eq!(left, (0, 0, 0), "{queue:#?}");
     }
-    assert_eq!(store.tasks.holders().await.unwrap(), Vec::<String>::new());
+    assert!(store.tasks.holders().await.unwrap().is_empty());
     for workspace in workspaces {
         let leases = store
             .files

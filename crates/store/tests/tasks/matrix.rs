@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use shim_proto::coordination::v1::{ApprovalGates, Task, TaskError, Usage};
+use shim_runtime::ids::{Epoch, LeaseToken};
 use shim_store::{Error, IdempotencyKey};
 
 use super::invariants;
@@ -117,7 +118,7 @@ fn shown(task: &Task) -> String {
 }
 
 /// A task in a state, and the lease of the worker that has it or had it.
-async fn in_state(env: &TestStore, state: &str, worker: &str) -> (String, u64) {
+async fn in_state(env: &TestStore, state: &str, worker: &str) -> (String, LeaseToken) {
     let mut plan = match state {
         "PENDING" => graph(&[&[], &[0]]),
         _ => single("one"),
@@ -141,10 +142,10 @@ async fn in_state(env: &TestStore, state: &str, worker: &str) -> (String, u64) {
     let ids = env.submit(plan).await;
     if state == "PENDING" {
         env.claim_soon("another").await;
-        return (ids[2].clone(), 7);
+        return (ids[2].clone(), LeaseToken(7));
     }
     if ["DELAYED", "AWAITING start", "READY"].contains(&state) {
-        return (ids[0].clone(), 7);
+        return (ids[0].clone(), LeaseToken(7));
     }
     let claimed = env.claim_soon(worker).await;
     assert_eq!(claimed.task.task_id, ids[0]);
@@ -162,7 +163,7 @@ async fn decide(
     decision: &str,
     once: &IdempotencyKey,
     id: &str,
-    lease: u64,
+    lease: LeaseToken,
     worker: &str,
 ) -> Result<(), Error> {
     let (tasks, usage) = (&env.store.tasks, Usage::default());
@@ -200,7 +201,7 @@ async fn decide(
         }
         _ => {
             let mut again = claimer("v");
-            again.epoch = 2;
+            again.epoch = Epoch(2);
             match tasks.take("work", &again).await? {
                 Some(claimed) => {
                     assert_eq!(claimed.task.task_id, id);

@@ -6,12 +6,13 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, Prometheu
 use prost_types::{Struct, Timestamp};
 use shim_proto::coordination::v1::{Fence, FileLeaseMode, Message, Usage, Worker};
 use shim_redis_harness::Launch;
+use shim_runtime::ids::Epoch;
 use shim_store::domain::Pattern;
 use shim_store::tasks::{WaitingWorkers, WorkerGone};
 use shim_store::{Error, IdempotencyKey, files, locks, state};
 use uuid::Uuid;
 
-use super::test_store::{TestStore, claimer, graph, once, result, single};
+use super::test_store::{TestStore, claimer, graph, once, result, single, worker_id};
 
 /// What is counted on this thread, as Prometheus reads it. The tests have no other thread.
 struct Meter(PrometheusHandle);
@@ -152,8 +153,8 @@ async fn a_dead_workers_task_is_put_back_with_a_delay_and_a_failed_one_is_a_dead
     env.submit(single("a")).await;
     let claimed = env.claim("w").await.unwrap();
     let worker_gone = WorkerGone {
-        worker_id: "w".to_owned(),
-        epoch: 1,
+        worker_id: worker_id("w"),
+        epoch: Epoch(1),
         why: "its worker died".to_owned(),
         died: true,
         known_at: claimed.task.started_at,

@@ -1,5 +1,6 @@
 //! A store of its own for each test, and jobs to put into it.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use shim_proto::coordination::v1::{
@@ -7,6 +8,7 @@ use shim_proto::coordination::v1::{
 };
 use shim_redis_harness::{Launch, Redis};
 use shim_runtime::config::Settings;
+use shim_runtime::ids::{Epoch, WorkerId};
 use shim_runtime::lifecycle::Shutdown;
 use shim_store::tasks::{
     Claimed, Claimer, ProgressReport, QueueHead, Submission, SweepConfig, SweepResult,
@@ -162,8 +164,8 @@ impl TestStore {
 
     pub(crate) async fn release_worker_tasks(&self, worker: &str, died: bool) -> u64 {
         let worker_gone = WorkerGone {
-            worker_id: worker.to_owned(),
-            epoch: 1,
+            worker_id: worker_id(worker),
+            epoch: Epoch(1),
             why: "its worker is gone".to_owned(),
             died,
             known_at: None,
@@ -231,13 +233,20 @@ pub(crate) async fn claim_in(store: &Store, queue: &str, worker: &str) -> Option
 
 pub(crate) fn claimer(worker: &str) -> Claimer {
     Claimer {
-        worker_id: worker.to_owned(),
-        epoch: 1,
+        worker_id: worker_id(worker),
+        epoch: Epoch(1),
         kind: WorkerKind::Chat,
-        session_id: String::new(),
+        session_id: None,
         capacity: 100,
         idempotency_key: None,
     }
+}
+
+/// The id of a worker that a test knows by a short name.
+pub(crate) fn worker_id(name: &str) -> WorkerId {
+    let mut hasher = DefaultHasher::new();
+    name.hash(&mut hasher);
+    WorkerId::from(Uuid::from_u64_pair(hasher.finish(), 0))
 }
 
 pub(crate) fn once() -> IdempotencyKey {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use shim_proto::coordination::v1::{Worker, WorkerChangeKind, WorkerState};
+use shim_runtime::ids::{Epoch, WorkerId};
 use shim_store::registry::CHANNELS;
 use shim_store::tasks::WorkerGone;
 use shim_store::{Error, Store, Topic};
@@ -91,9 +92,9 @@ impl GoneWorkers {
                         | WorkerChangeKind::Deregistered
                         | WorkerChangeKind::Registered
                 );
-                if is_end {
-                    self.check_worker(&change.worker_id, change.position)
-                        .await?;
+                // The registry gives every id, so each is one.
+                if is_end && let Ok(worker_id) = change.worker_id.parse() {
+                    self.check_worker(worker_id, change.position).await?;
                 }
                 self.position = Some(change.position);
             }
@@ -104,22 +105,22 @@ impl GoneWorkers {
     async fn check_all_holders(&mut self) -> Result<(), Error> {
         let position = self.store.registry.position().await?;
         for worker_id in self.store.tasks.holders().await? {
-            self.check_worker(&worker_id, position).await?;
+            self.check_worker(worker_id, position).await?;
         }
         self.position = Some(position);
         Ok(())
     }
 
     /// Looks at a worker, of which something was told at this position of the registry's history.
-    async fn check_worker(&self, worker_id: &str, position: u64) -> Result<(), Error> {
-        let worker = self.store.registry.get(worker_id).await?;
+    async fn check_worker(&self, worker_id: WorkerId, position: u64) -> Result<(), Error> {
+        let worker = self.store.registry.get(&worker_id.to_string()).await?;
         let Some(worker_gone) = worker_gone(worker_id, worker.as_ref(), position) else {
             return Ok(());
         };
         let requeued = self.store.tasks.release_worker_tasks(&worker_gone).await?;
         if requeued > 0 {
             tracing::info!(
-                worker = worker_id,
+                worker = %worker_id,
                 tasks = requeued,
                 why = worker_gone.why,
                 "tasks go to other workers"
@@ -130,11 +131,11 @@ impl GoneWorkers {
 }
 
 /// What of a worker is gone: all of it, or its incarnations before the present one.
-fn worker_gone(worker_id: &str, worker: Option<&Worker>, position: u64) -> Option<WorkerGone> {
+fn worker_gone(worker_id: WorkerId, worker: Option<&Worker>, position: u64) -> Option<WorkerGone> {
     let gone = |epoch, why: &str, died| {
         Some(WorkerGone {
-            worker_id: worker_id.to_owned(),
-            epoch,
+            worker_id,
+            epoch: Epoch(epoch),
             why: why.to_owned(),
             died,
             known_at: None,
@@ -173,16 +174,20 @@ mod tests {
 
     #[test]
     fn the_living_keep_what_their_present_epoch_has() {
-        let worker_gone = worker_gone("w", Some(&worker(WorkerState::Busy)), 9).unwrap();
-        assert_eq!(worker_gone.epoch, 6);
+        let worker_gone =
+            worker_gone(WorkerId::new(), Some(&worker(WorkerState::Busy)), 9).unwrap();
+        assert_eq!(worker_gone.epoch, Epoch(6));
     }
 
     #[test]
     fn the_dead_and_those_that_left_keep_nothing() {
         for (state, died) in [(WorkerState::Dead, true), (WorkerState::Stopped, false)] {
-            let worker_gone = worker_gone("w", Some(&worker(state)), 9).unwrap();
-            assert_eq!((worker_gone.epoch, worker_gone.died), (7, died));
+            let worker_gone = worker_gone(WorkerId::new(), Some(&worker(state)), 9).unwrap();
+            assert_eq!((worker_gone.epoch, worker_gone.died), (Epoch(7), died));
         }
-        assert_eq!(worker_gone("w", None, 9).unwrap().epoch, 9);
+        assert_eq!(
+            worker_gone(WorkerId::new(), None, 9).unwrap().epoch,
+            Epoch(9)
+        );
     }
 }

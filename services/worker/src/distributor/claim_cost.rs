@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use shim_proto::coordination::v1::{Task, Usage, Worker, WorkerKind};
+use shim_proto::coordination::v1::{Task, TaskResult, Usage, Worker, WorkerKind};
 use shim_redis_harness::Redis;
 use shim_runtime::config::Settings;
 use shim_runtime::lifecycle::Shutdown;
@@ -124,8 +124,9 @@ async fn a_claim_without_files_takes_four_round_trips() {
         }
         let (id, lease) = (&claimed.task.task_id, claimed.lease);
         let (idempotency_key, usage) = (IdempotencyKey::fresh(), Usage::default());
+        let result = TaskResult::default();
         let tasks = &store.tasks;
-        let done = tasks.complete(&idempotency_key, id, lease, &Default::default(), &usage);
+        let done = tasks.complete(&idempotency_key, id, lease, &result, &usage);
         done.await.unwrap();
     }
     let fewest = fewest.unwrap();

@@ -128,7 +128,7 @@ impl Distributor {
             }
         };
         let (answer, mut answered) = oneshot::channel();
-        let waiter = Waiter::new(worker, idempotency_key, EntryCheck::Nothing, answer);
+        let waiter = Waiter::new(worker, idempotency_key, EntryCheck::Nothing, answer)?;
         Ok(match self.wait(waiter, &mut answered, stop).await? {
             Some(Waited::Claimed(claimed)) => Some(claimed),
             Some(Waited::Repeated) | None => None,
@@ -146,7 +146,7 @@ impl Distributor {
     ) -> Result<Option<Claimed>, Error> {
         let tasks = &self.store.tasks;
         tasks
-            .claimed_before(&claimer(worker, idempotency_key))
+            .claimed_before(&claimer(worker, idempotency_key)?)
             .await
     }
 
@@ -165,7 +165,7 @@ impl Distributor {
         let waiter = |check, answer| Waiter::new(worker, idempotency_key.clone(), check, answer);
         let deadline = sleep(wait);
         tokio::pin!(deadline);
-        let first = waiter(EntryCheck::RequestAndRoom, answer);
+        let first = waiter(EntryCheck::RequestAndRoom, answer)?;
         let mut waited = self.wait(first, answered, deadline.as_mut()).await?;
         if let Some(Waited::Repeated) = waited {
             let claimed = self.claimed_before(worker, idempotency_key.clone());
@@ -175,7 +175,7 @@ impl Distributor {
             // The claim made before is over: the request is as good as new.
             let (answer, again) = oneshot::channel();
             *answered = again;
-            let second = waiter(EntryCheck::Room, answer);
+            let second = waiter(EntryCheck::Room, answer)?;
             waited = self.wait(second, answered, deadline.as_mut()).await?;
         }
         Ok(match waited {

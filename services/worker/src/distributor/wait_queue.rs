@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use shim_proto::coordination::v1::{Requirements, Worker};
-use shim_store::IdempotencyKey;
 use shim_store::tasks::{Claimer, fits};
+use shim_store::{Error, IdempotencyKey};
 use tokio::sync::{Notify, oneshot, watch};
 use uuid::Uuid;
 
@@ -41,21 +41,23 @@ pub(super) struct Waiter {
 }
 
 impl Waiter {
+    /// # Errors
+    /// `WorkerNotFound` if the worker's id is none.
     pub(super) fn new(
         worker: &Worker,
         idempotency_key: IdempotencyKey,
         entry_check: EntryCheck,
         answer: oneshot::Sender<ClaimResult>,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, Error> {
+        Ok(Self {
             ticket: Uuid::now_v7(),
             worker: Arc::new(worker.clone()),
             request_id: idempotency_key.request_id.clone(),
-            claimer: claimer(worker, idempotency_key),
+            claimer: claimer(worker, idempotency_key)?,
             answer,
             entry_check,
             is_leaving: Arc::default(),
-        }
+        })
     }
 }
 

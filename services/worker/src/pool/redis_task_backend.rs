@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use shim_proto::coordination::v1::{HeartbeatRequest, Task, TaskError, TaskResult, Usage, Worker};
+use shim_runtime::ids::LeaseToken;
 use shim_runtime::{redact, trace};
 use shim_store::tasks::{Claimed, ProgressReport};
 use shim_store::{Error, IdempotencyKey, Store};
@@ -98,7 +99,7 @@ impl RedisTaskBackend {
         };
         let answer = claiming.await;
         match &answer {
-            Ok(Some(claimed)) => self.slots.occupy(&slot, claimed.lease),
+            Ok(Some(claimed)) => self.slots.occupy(&slot, claimed.lease.0),
             Ok(None) => {}
             Err(_) => *locked(&self.unanswered) = Some(slot),
         }
@@ -194,14 +195,14 @@ impl TaskBackend for RedisTaskBackend {
         let Some(claimed) = claimed else {
             return Ok(None);
         };
-        let handover = self.checkpointer.handover(&claimed.task, claimed.lease);
+        let handover = self.checkpointer.handover(&claimed.task, claimed.lease.0);
         let resume = match spans::job_context(&claimed.task) {
             Some(job_context) => trace::scope(job_context, handover).await,
             None => handover.await,
         };
         Ok(Some(ClaimedTask {
             task: claimed.task,
-            lease: claimed.lease,
+            lease: claimed.lease.0,
             resume,
         }))
     }
@@ -224,7 +225,7 @@ impl TaskBackend for RedisTaskBackend {
         let answer = self
             .store
             .tasks
-            .report(&claim_ref.task_id, claim_ref.lease, &report)
+            .report(&claim_ref.task_id, LeaseToken(claim_ref.lease), &report)
             .await;
         self.after_report(claim_ref, answer.map(drop)).await
     }
@@ -233,7 +234,7 @@ impl TaskBackend for RedisTaskBackend {
         let confirmed = self
             .store
             .tasks
-            .confirm(&claim_ref.task_id, claim_ref.lease)
+            .confirm(&claim_ref.task_id, LeaseToken(claim_ref.lease))
             .await;
         self.after_report(claim_ref, confirmed).await
     }
@@ -265,7 +266,7 @@ impl TaskBackend for RedisTaskBackend {
             .complete(
                 &idempotency_key,
                 &claim_ref.task_id,
-                claim_ref.lease,
+                LeaseToken(claim_ref.lease),
                 result,
                 usage,
             )
@@ -290,7 +291,7 @@ impl TaskBackend for RedisTaskBackend {
             .fail(
                 &idempotency_key,
                 &claim_ref.task_id,
-                claim_ref.lease,
+                LeaseToken(claim_ref.lease),
                 error,
                 is_final,
                 usage,
@@ -307,7 +308,7 @@ impl TaskBackend for RedisTaskBackend {
             .release(
                 &idempotency_key,
                 &claim_ref.task_id,
-                claim_ref.lease,
+                LeaseToken(claim_ref.lease),
                 &redact::text(reason),
             )
             .await;

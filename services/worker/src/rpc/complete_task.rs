@@ -1,6 +1,7 @@
 //! CompleteTask: commits a task's result.
 
 use shim_proto::worker::v1::{CompleteTaskRequest, CompleteTaskResponse};
+use shim_runtime::ids::LeaseToken;
 use shim_store::IdempotencyKey;
 use tonic::Status;
 
@@ -22,7 +23,13 @@ pub(super) async fn handle(
     fields.finish()?;
 
     let tasks = &api.store.tasks;
-    let end = tasks.complete(&idempotency_key, &task_id, request.lease, &result, &usage);
+    let end = tasks.complete(
+        &idempotency_key,
+        &task_id,
+        LeaseToken(request.lease),
+        &result,
+        &usage,
+    );
     let task = spans::settling(end).await?;
     Ok(CompleteTaskResponse { task: Some(task) })
 }

@@ -1,6 +1,7 @@
 //! FailTask: ends an attempt, after which the task is tried again if it may.
 
 use shim_proto::worker::v1::{FailTaskRequest, FailTaskResponse};
+use shim_runtime::ids::LeaseToken;
 use shim_store::IdempotencyKey;
 use tonic::Status;
 
@@ -21,7 +22,7 @@ pub(super) async fn handle(
     let usage = fields.usage(request.usage.as_ref());
     fields.finish()?;
 
-    let (lease, is_final) = (request.lease, request.r#final);
+    let (lease, is_final) = (LeaseToken(request.lease), request.r#final);
     let tasks = &api.store.tasks;
     let end = tasks.fail(&idempotency_key, &task_id, lease, &error, is_final, &usage);
     let task = spans::settling(end).await?;

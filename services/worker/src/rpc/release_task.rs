@@ -1,6 +1,7 @@
 //! ReleaseTask: gives a task back untried.
 
 use shim_proto::worker::v1::{ReleaseTaskRequest, ReleaseTaskResponse};
+use shim_runtime::ids::LeaseToken;
 use shim_store::IdempotencyKey;
 use tonic::Status;
 
@@ -21,7 +22,12 @@ pub(super) async fn handle(
     fields.finish()?;
 
     let tasks = &api.store.tasks;
-    let end = tasks.release(&idempotency_key, &task_id, request.lease, &request.reason);
+    let end = tasks.release(
+        &idempotency_key,
+        &task_id,
+        LeaseToken(request.lease),
+        &request.reason,
+    );
     let task = spans::settling(end).await?;
     Ok(ReleaseTaskResponse { task: Some(task) })
 }

@@ -1,6 +1,7 @@
 //! ReportProgress: notes how far a task is, and where another worker would go on.
 
 use shim_proto::worker::v1::{ReportProgressRequest, ReportProgressResponse};
+use shim_runtime::ids::LeaseToken;
 use shim_store::tasks::ProgressReport;
 use tonic::Status;
 
@@ -27,7 +28,10 @@ pub(super) async fn handle(
         checkpoint_id: checkpoint_id.map(|id| id.to_string()).unwrap_or_default(),
         usage,
     };
-    let reporting = api.store.tasks.report(&task_id, request.lease, &report);
+    let reporting = api
+        .store
+        .tasks
+        .report(&task_id, LeaseToken(request.lease), &report);
     let task = spans::settling(reporting).await?;
     Ok(ReportProgressResponse { task: Some(task) })
 }
