@@ -88,6 +88,7 @@ async fn a_claim_without_files_takes_four_round_trips() {
         store.connection.health_changed().await;
     }
     let worker = Worker {
+        worker_id: Uuid::now_v7().to_string(),
         kind: WorkerKind::Chat.into(),
         capacity: 100,
         ..Worker::default()
