@@ -1,38 +1,38 @@
-//! The spans of MCP requests: where a trace begins, unless the client has begun one.
+//! The spans of MCP requests. A trace begins here unless the client has begun one.
 //!
-//! Names and attributes are those of OpenTelemetry's conventions for MCP and for generative AI. Arguments and answers
-//! are the client's business and never told.
+//! Names and attributes are those of OpenTelemetry's conventions for MCP and for generative AI. Arguments and results
+//! belong to the client and are never recorded.
 
 use rmcp::RoleServer;
 use rmcp::service::RequestContext;
-use shim_runtime::trace::{KeyValue, Span, SpanKind, TraceContext};
+use shim_runtime::trace::{KeyValue, Span, TARGET, TraceContext};
 
-/// The span of a request, below the client's if it tells its own. `target` is what is asked for, from a closed set.
+/// The span of a request, below the client's if the request names it. `target` is the name of the tool, from a closed
+/// set.
 pub(crate) fn of_request(
     context: &RequestContext<RoleServer>,
     method: &'static str,
     target: Option<&str>,
 ) -> Span {
     let parent = context.meta.get_traceparent().and_then(TraceContext::parse);
-    let mut span = Span::begin(parent, SpanKind::Server, || match target {
-        Some(target) => format!("{method} {target}").into(),
-        None => method.into(),
-    });
-    span.describe(|| {
+    Span::begin(parent, || {
+        let name = target.map(|target| format!("{method} {target}"));
         let is_http = context.extensions.get::<http::request::Parts>().is_some();
-        let mut attributes = vec![
-            KeyValue::new("mcp.method.name", method),
-            KeyValue::new("network.transport", if is_http { "tcp" } else { "pipe" }),
-        ];
-        if let Some(version) = context.protocol_version() {
-            attributes.push(KeyValue::new("mcp.protocol.version", version.to_string()));
-        }
-        attributes
-    });
-    span
+        let version = context.protocol_version();
+        tracing::info_span!(
+            target: TARGET,
+            parent: None,
+            "mcp",
+            otel.name = name.as_deref().unwrap_or(method),
+            otel.kind = "server",
+            mcp.method.name = method,
+            network.transport = if is_http { "tcp" } else { "pipe" },
+            mcp.protocol.version = version.map(|version| version.to_string()),
+        )
+    })
 }
 
-/// Adds what is known of a call of a tool.
+/// Adds the attributes of a tool call.
 pub(crate) fn describe_tool(span: &mut Span, name: &str) {
     span.describe(|| {
         [

@@ -1,10 +1,10 @@
 //! Whether windows and workers can work together: the way to Redis, the queues, the worker service and its programs.
 
+use shim_exec::find_program;
 use shim_proto::worker::v1::GetWorkerHealthRequest;
 use shim_runtime::client::Endpoint;
 use shim_runtime::service_error::decode;
 use shim_worker::ExecutorConfig;
-use shim_worker::executor::find_program;
 use tonic::{Code, Status};
 
 use super::Check;

@@ -11,6 +11,7 @@ pub mod client;
 mod codes;
 pub mod config;
 mod contract;
+pub mod error_table;
 pub mod fields;
 mod file_fingerprint;
 pub mod free_form;

@@ -10,8 +10,10 @@ use std::fmt;
 use std::time::Duration;
 
 use shim_proto::reasons;
-use tonic::{Code, Status};
+use tonic::Code;
 use tonic_types::{ErrorDetails, StatusExt};
+
+pub use tonic::{Code as ErrorCode, Status};
 
 /// The `domain` of every `ErrorInfo`.
 pub const DOMAIN: &str = "shim";

@@ -1,13 +1,14 @@
-//! The bus: news for whoever listens now. Nothing is kept; what a listener missed, it is told that it missed.
+//! The bus: publications for the present subscribers. Nothing is kept; a subscriber that missed some gets a gap instead.
 //!
-//! A publication is JSON, `{"from": who, "at": unix ms, "data": {...}}`, on a channel of Redis below the bus's prefix,
-//! so that any program may listen or tell.
+//! A publication is JSON, `{"from": publisher, "at": unix ms, "data": {...}}`, on a channel of Redis below the bus's prefix,
+//! so that any program may subscribe or publish.
 
 use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::{self, BoxStream, SelectAll};
 use prost_types::Struct;
+use serde::Serialize;
 use serde_json::{Map, Value};
 use shim_proto::coordination::v1::BusEvent;
 use shim_runtime::free_form;
@@ -19,19 +20,28 @@ use super::json;
 use super::keys::Keys;
 use super::publication::Publication;
 use super::pubsub::{PubSubEvent, Subscriber, Topic};
+use super::reply::NoFields;
 use super::script::{Effect, Script};
 use crate::domain::topics::{ChannelFilter, Topics};
 use crate::error::Error;
 
-/// A lost connection is heard once for each topic within this time, and told once.
+/// A lost connection makes a gap in each topic within this time; the subscriber gets one gap.
 const GAP_MERGE_WINDOW: Duration = Duration::from_millis(50);
 
-/// Publishes and listens.
+/// Publishes and subscribes.
 pub struct Bus {
     connection: RedisConnection,
     pubsub: Subscriber,
     keys: Keys,
     publish: Script,
+}
+
+#[derive(Serialize)]
+struct PublishArgs<'a> {
+    fingerprint: &'a str,
+    keep_ms: u64,
+    channel: String,
+    envelope: String,
 }
 
 impl Bus {
@@ -40,11 +50,11 @@ impl Bus {
             connection,
             pubsub,
             keys,
-            publish: Script::new(Effect::Writes, include_str!("lua/publish.lua")),
+            publish: Script::named(Effect::Writes, include_str!("lua/publish.lua")),
         }
     }
 
-    /// Tells everyone who listens to a channel now.
+    /// Publishes to the present subscribers of a channel.
     ///
     /// # Errors
     /// `RequestIdReused`, or as the store fails.
@@ -59,18 +69,18 @@ impl Bus {
             .publish
             .call()
             .key(self.keys.publish_request_key(&idempotency_key.request_id))
-            .arg(idempotency_key.fingerprint.as_str())
-            .arg(millis(REQUEST_ID_TTL))
-            .arg(self.keys.channel(channel))
-            .arg(envelope(publisher, free_form::to_json(payload)));
+            .args(&PublishArgs {
+                fingerprint: &idempotency_key.fingerprint,
+                keep_ms: millis(REQUEST_ID_TTL),
+                channel: self.keys.channel(channel),
+                envelope: envelope(publisher, free_form::to_json(payload)),
+            });
         let mut reply = self.connection.call(&call).await?;
-        match reply.status()?.as_str() {
-            "OK" => Ok(()),
-            other => Err(refusal(other, &mut reply, None)?),
-        }
+        let _: NoFields = reply.accept(|status, reply| refusal(status, reply, None))?;
+        Ok(())
     }
 
-    /// Listens; what is published after this returned is heard.
+    /// Subscribes; every publication after the return arrives.
     ///
     /// # Errors
     /// `NoRedis`, or `Unavailable` if Redis cannot be reached now.
@@ -96,12 +106,12 @@ impl Bus {
     }
 }
 
-/// What a subscriber is told.
+/// What a subscriber gets.
 #[derive(Debug)]
 pub enum BusDelivery {
     /// A publication.
     Event(BusEvent),
-    /// Some news was lost: this much, 0 if that is not known.
+    /// Publications were missed: this many, 0 if the number is not known.
     Missed(u64),
 }
 
@@ -109,14 +119,14 @@ pub enum BusDelivery {
 pub struct Subscription {
     keys: Keys,
     topics: Topics,
-    /// What is heard, with the index of its wish.
+    /// The topics' events, each with the index of its filter.
     events: SelectAll<BoxStream<'static, (usize, PubSubEvent)>>,
-    /// Publications that came while a gap settled, to be told after it.
+    /// A publication that came while gaps were merged; it follows the gap.
     pending: Option<BusEvent>,
 }
 
 impl Subscription {
-    /// What is to be told next.
+    /// The next publication or gap.
     pub async fn next(&mut self) -> BusDelivery {
         if let Some(event) = self.pending.take() {
             return BusDelivery::Event(event);
@@ -127,7 +137,7 @@ impl Subscription {
         }
     }
 
-    /// The next gap, or the next news that nobody told yet.
+    /// The next gap of a topic, or the next publication that no earlier filter delivered.
     async fn receive(&mut self) -> BusDelivery {
         loop {
             match self.events.next().await {
@@ -137,13 +147,13 @@ impl Subscription {
                         return BusDelivery::Event(event);
                     }
                 }
-                // There is always a topic, and listeners do not end.
+                // There is always a topic, and subscriptions do not end.
                 None => std::future::pending().await,
             }
         }
     }
 
-    /// Gathers the gaps that belong together; returns how much was lost.
+    /// Merges the gaps of one lost connection; returns how many publications were missed.
     async fn merge_gaps(&mut self, first: u64) -> u64 {
         let mut gaps = vec![first];
         let window = tokio::time::sleep(GAP_MERGE_WINDOW);
@@ -177,7 +187,7 @@ impl Subscription {
     }
 }
 
-/// A publication as all of ours are.
+/// The envelope that every publication of SHIM has.
 pub(super) fn envelope(publisher: &str, data: Map<String, Value>) -> String {
     let envelope = Map::from_iter([
         ("from".to_owned(), Value::from(publisher)),

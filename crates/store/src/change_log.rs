@@ -1,19 +1,23 @@
-//! Histories that watchers follow: Redis Streams whose positions are the versions of their namespace's clock.
+//! Change logs: histories that watchers follow, kept as Redis Streams whose positions are the versions of their namespace's
+//! clock.
 //!
-//! A watcher notes the clock, reads what is there, then asks for what came after: nothing falls in between. A history
-//! is trimmed to a length; whoever is further behind is told to look at everything again.
+//! A watcher notes the clock, reads a snapshot, then asks for the later changes: no change falls in between. A history is
+//! trimmed to a length; a watcher that is further behind needs a new snapshot.
 
 use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
 
 use super::connection::RedisConnection;
 use super::keys::Slot;
 use super::script::{Effect, Script};
+use super::script_values::{Pairs, as_text};
 use crate::error::Error;
 
-/// Events read in one step.
+/// Changes read in one step.
 const BATCH: usize = 500;
 
-/// An event: its position and its fields.
+/// A change: its position and its fields.
 pub(crate) type RawChange = (u64, HashMap<String, String>);
 
 /// Reads the histories of one kind.
@@ -23,12 +27,24 @@ pub(crate) struct ChangeLog {
     since: Script,
 }
 
+#[derive(Serialize)]
+struct SinceArgs {
+    #[serde(with = "as_text")]
+    after: u64,
+    count: usize,
+}
+
+#[derive(Deserialize)]
+struct SinceFields {
+    events: Vec<(String, Pairs<String, String>)>,
+}
+
 impl ChangeLog {
-    /// Histories under this name in their slots.
+    /// The histories under this name in their slots.
     pub(crate) fn new(name: &'static str) -> Self {
         Self {
             name,
-            since: Script::new(Effect::Reads, include_str!("lua/since.lua")),
+            since: Script::named(Effect::Reads, include_str!("lua/since.lua")),
         }
     }
 
@@ -37,30 +53,25 @@ impl ChangeLog {
         slot.key(self.name)
     }
 
-    /// What came after a position, in order, at most a batch; `None` if the history does not reach back so far.
+    /// The changes after a position, in order, at most a batch; `None` if the history does not reach back so far.
     pub(crate) async fn since(
         &self,
         connection: &RedisConnection,
         slot: &Slot,
         after: u64,
     ) -> Result<Option<Vec<RawChange>>, Error> {
-        let call = self.since.call();
-        let call = call.key(self.key(slot)).key(slot.clock());
-        let mut reply = connection.call(&call.arg(after).arg(BATCH)).await?;
+        let count = BATCH;
+        let call = self.since.call().key(self.key(slot)).key(slot.clock());
+        let call = call.args(&SinceArgs { after, count });
+        let mut reply = connection.call(&call).await?;
         if reply.status()? == "LOST" {
             return Ok(None);
         }
-        let events = reply.rest::<(String, HashMap<String, String>)>()?;
-        let position = |id: &str| {
-            id.split('-')
-                .next()
-                .and_then(|position| position.parse().ok())
+        let events = reply.fields::<SinceFields>()?.events.into_iter();
+        let change = |(id, Pairs(fields)): (String, Pairs<_, _>)| {
+            let position = id.split('-').next()?.parse().ok()?;
+            Some((position, fields.into_iter().collect()))
         };
-        Ok(Some(
-            events
-                .into_iter()
-                .filter_map(|(id, fields)| Some((position(&id)?, fields)))
-                .collect(),
-        ))
+        Ok(Some(events.filter_map(change).collect()))
     }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prost_types::Timestamp;
 
-/// This process's wall clock; only for what is told, never for leases, which go by Redis's clock.
+/// This process's wall clock, in milliseconds of Unix time. Only for times that are shown: leases go by Redis's clock.
 pub(crate) fn unix_ms() -> i64 {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -12,7 +12,7 @@ pub(crate) fn unix_ms() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// A span in whole milliseconds.
+/// A duration in whole milliseconds.
 pub(crate) fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }

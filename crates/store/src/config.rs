@@ -1,4 +1,4 @@
-//! The settings of what is kept in Redis (`redis.*`, `coordination.*`, `registry.*`), on top of the shared `redis_url`.
+//! The settings of the store (`redis.*`, `coordination.*`, `registry.*`), on top of the shared `redis_url`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use redis::{ClientTlsConfig, TlsCertificates};
 use shim_runtime::config::Settings;
 
-use crate::RedisConfig;
+use crate::redis_config::RedisConfig;
 
 /// Settings of the store and of the services on it.
 #[derive(Clone)]
@@ -19,16 +19,16 @@ pub struct Config {
     key_prefix: String,
     /// The nodes of Redlock (`coordination.lock_nodes`, comma-separated URLs); none means the one Redis.
     lock_nodes: Vec<String>,
-    /// What workers are asked and held to.
+    /// The heartbeats that workers are held to.
     pub registry: RegistryConfig,
 }
 
 /// Settings of the worker registry.
 #[derive(Debug, Clone, Copy)]
 pub struct RegistryConfig {
-    /// How often a worker should be heard (`registry.heartbeat`, 100 ms..1 h, 1.5 s).
+    /// How often a worker should beat (`registry.heartbeat`, 100 ms..1 h, 1.5 s).
     pub heartbeat: Duration,
-    /// Silence longer than this is death (`registry.dead_after`, at least two heartbeats, at most 1 h, 5 s).
+    /// A worker that is silent for longer is dead (`registry.dead_after`, at least two heartbeats, at most 1 h, 5 s).
     pub dead_after: Duration,
 }
 
@@ -54,7 +54,7 @@ impl std::fmt::Debug for Config {
 }
 
 impl Config {
-    /// Reads the keys; what is wrong with them is told when the settings are finished.
+    /// Reads the settings; [`Settings::finish`] reports the wrong ones.
     pub fn read(settings: &mut Settings) -> Self {
         let certificates = certificates(settings);
         let key_prefix = key_prefix(settings);
@@ -102,10 +102,10 @@ impl Config {
         self
     }
 
-    /// Where the store is.
+    /// The Redis of the store.
     ///
     /// # Errors
-    /// If the URL is wrong, which [`Config::read`] told already.
+    /// If the URL is wrong, which [`Config::read`] refused already.
     pub fn redis_config(&self) -> Result<RedisConfig, String> {
         RedisConfig::new(
             self.redis_url.as_deref(),
@@ -116,7 +116,7 @@ impl Config {
     }
 }
 
-/// What is put before every key; it may hold no brace, which would move all keys into one slot of a Cluster.
+/// The start of every key. A brace in it would move all keys into one slot of a Cluster.
 fn key_prefix(settings: &mut Settings) -> String {
     let prefix = settings.get_or("coordination.key_prefix", "shim".to_owned());
     let plain = |c: char| c.is_ascii_alphanumeric() || "._:-".contains(c);

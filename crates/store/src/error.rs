@@ -1,12 +1,8 @@
-//! Everything that can go wrong, told apart by what the caller may do, and its one translation to gRPC.
+//! The errors of the store, distinguished by what the caller may do, and the one table of what each is in gRPC.
 
-use std::time::Duration;
+use shim_runtime::error_table;
 
-use shim_runtime::service_error::ServiceError;
-use tonic::{Code, Status};
-
-/// A failure of the store, or of a service on it. "As the store fails" means `NoRedis`, `Unavailable`, `Full` or
-/// `Defect`.
+/// A failure of the store. "As the store fails" means `NoRedis`, `Unavailable`, `Full` or `Defect`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// No Redis is configured.
@@ -21,33 +17,33 @@ pub enum Error {
     /// Too many calls wait.
     #[error("too many calls are waiting")]
     Overloaded,
-    /// The same request id came with another content.
+    /// The same request id came before with another content.
     #[error("request_id: it was used for another request")]
     RequestIdReused,
-    /// No such entry.
+    /// There is no such entry.
     #[error("there is no state {key} in {namespace}")]
     StateNotFound {
-        /// Where.
+        /// Its namespace.
         namespace: String,
-        /// Which.
+        /// Its key.
         key: String,
     },
     /// The entry is at another version.
     #[error("state {key} is at version {current}, not {expected}")]
     VersionMismatch {
-        /// Which.
+        /// Its key.
         key: String,
-        /// What the caller expected.
+        /// The version that the caller expects.
         expected: u64,
-        /// What it is; 0 if there is none.
+        /// The entry's version; 0 if there is no entry.
         current: u64,
     },
     /// A field is larger than a whole entry may be.
     #[error("state {key} would be {bytes} bytes, at most {max} are allowed")]
     StateTooLarge {
-        /// Which.
+        /// Its key.
         key: String,
-        /// How large it would be.
+        /// The size that it would have.
         bytes: u64,
         /// The limit.
         max: u64,
@@ -55,9 +51,9 @@ pub enum Error {
     /// An entry would have more fields than it may.
     #[error("state {key} would have {fields} fields, at most {max} are allowed")]
     StateTooWide {
-        /// Which.
+        /// Its key.
         key: String,
-        /// How many it would have.
+        /// The number that it would have.
         fields: u64,
         /// The limit.
         max: u64,
@@ -69,22 +65,22 @@ pub enum Error {
         lock: String,
         /// The caller's token.
         token: u64,
-        /// Who holds it now.
+        /// The present holder.
         holder: Option<String>,
     },
-    /// Somebody holds the lock.
+    /// Another owner holds the lock.
     #[error("lock {name} is held by {owner}{}, for {left_ms} ms more", purpose_suffix(.purpose))]
     LockHeld {
         /// The lock.
         name: String,
-        /// Who holds it.
+        /// Its owner.
         owner: String,
-        /// What for.
+        /// The owner's purpose; may be empty.
         purpose: String,
-        /// For how long unless it is renewed.
+        /// The time until it ends unless it is renewed, in milliseconds.
         left_ms: u64,
     },
-    /// Too few lock nodes agree, and nobody holds the lock.
+    /// Too few lock nodes agree, and the lock has no holder.
     #[error(
         "lock {0} could not be had from a majority of its nodes: some are away, or somebody is just taking or leaving it"
     )]
@@ -96,19 +92,16 @@ pub enum Error {
         name: String,
         /// The caller's token.
         token: u64,
-        /// Who holds it now.
+        /// The present holder.
         holder: Option<String>,
     },
-    /// Somebody holds some of the files.
-    #[error("the files are leased: {0}")]
-    FilesHeld(String),
-    /// The lease is not held any more.
+    /// The file lease ended.
     #[error("file lease {0} is not held by that holder any more")]
     LeaseLost(String),
-    /// The workspace has too many leases.
+    /// The workspace has as many file leases as it may have.
     #[error("workspace {0} has as many file leases as it may have")]
     TooManyLeases(String),
-    /// No such worker.
+    /// There is no such worker.
     #[error("there is no worker {0}")]
     WorkerNotFound(String),
     /// The worker died, stopped, or was registered again.
@@ -118,19 +111,19 @@ pub enum Error {
         worker: String,
         /// The caller's epoch.
         epoch: u64,
-        /// Why it is refused.
+        /// What became of it.
         what: String,
     },
-    /// The inbox holds too many messages.
+    /// The inbox holds as many unread messages as it may.
     #[error("inbox {0} holds as many unread messages as it may")]
     InboxFull(String),
-    /// Nobody has the capability.
+    /// No living worker has the capability.
     #[error("no living worker has the capability {0}")]
     NoRecipients(String),
-    /// No such task.
+    /// There is no such task.
     #[error("there is no task {0}")]
     TaskNotFound(String),
-    /// The claim stands no more.
+    /// The claim on the task ended.
     #[error("the lease on task {task} is over: {why}")]
     StaleLease {
         /// The task.
@@ -138,7 +131,7 @@ pub enum Error {
         /// What became of it.
         why: String,
     },
-    /// There is no gate to decide at.
+    /// The task waits for no approval.
     #[error("task {task} waits for no approval; it is {state}")]
     TaskNotAwaitingApproval {
         /// The task.
@@ -146,7 +139,7 @@ pub enum Error {
         /// Its state.
         state: String,
     },
-    /// It did not fail.
+    /// The task neither failed nor was cancelled.
     #[error("task {task} is {state}; only what failed or was called off can be tried again")]
     TaskNotRetryable {
         /// The task.
@@ -154,27 +147,19 @@ pub enum Error {
         /// Its state.
         state: String,
     },
-    /// There are as many jobs, or kinds of requirements, as there may be.
+    /// There are as many unfinished jobs, or different requirements, as there may be.
     #[error("there are as many unfinished jobs or different requirements as there may be")]
     TooManyTasks,
     /// The worker has as many tasks as its capacity.
     #[error("worker {0} has as many tasks as its capacity")]
     NoRoom(String),
-    /// The configuration has no such executor.
-    #[error("executor: there is no {name} in the configuration, which has: {known}")]
-    ExecutorUnknown {
-        /// The name that was asked for.
-        name: String,
-        /// The names there are.
-        known: String,
-    },
-    /// BullMQ refused.
+    /// BullMQ refused; its message.
     #[error("BullMQ refused: {0}")]
     Queue(String),
     /// The service is stopping.
     #[error("the service is stopping")]
     Stopping,
-    /// The service and the store do not fit; the log says more.
+    /// A defect of the service, or data that this version cannot read; the log says which.
     #[error("a fault of the service; its log names it")]
     Defect,
 }
@@ -194,203 +179,59 @@ fn purpose_suffix(purpose: &str) -> String {
     }
 }
 
-impl Error {
-    fn status_parts(&self) -> (Code, &'static str, Option<&'static str>, Option<u64>) {
-        use Code::{
-            Aborted, FailedPrecondition, Internal, InvalidArgument, NotFound, ResourceExhausted,
-            Unavailable,
-        };
-        match self {
-            Self::NoRedis => (
-                Unavailable,
-                "NO_REDIS",
-                Some("install redis-server or set redis_url, then start the stack again"),
-                None,
-            ),
-            Self::Unavailable(_) => (
-                Unavailable,
-                "STORE_UNAVAILABLE",
-                Some("send the same request again after the delay given"),
-                Some(500),
-            ),
-            Self::Full => (
-                ResourceExhausted,
-                "STORE_FULL",
-                Some("raise Redis's maxmemory or delete state, then try again"),
-                Some(5_000),
-            ),
-            Self::Overloaded => (
-                ResourceExhausted,
-                "OVERLOADED",
-                Some("try again after the delay given"),
-                Some(100),
-            ),
-            Self::RequestIdReused => (
-                InvalidArgument,
-                "REQUEST_ID_REUSED",
-                Some("make a new id for every request"),
-                None,
-            ),
-            Self::StateNotFound { .. } => (
-                NotFound,
-                "STATE_NOT_FOUND",
-                Some("list what is there with ListState; entries go with their ttl"),
-                None,
-            ),
-            Self::VersionMismatch { .. } => (
-                Aborted,
-                "VERSION_MISMATCH",
-                Some("read it again, decide again, and write with its version"),
-                None,
-            ),
-            Self::StateTooLarge { .. } | Self::StateTooWide { .. } => (
-                InvalidArgument,
-                "STATE_TOO_LARGE",
-                Some("remove fields or use several entries"),
-                None,
-            ),
-            Self::StaleFence { .. } => (
-                FailedPrecondition,
-                "STALE_FENCE",
-                Some("acquire the lock again and use its new token"),
-                None,
-            ),
-            Self::LockHeld { .. } => (
-                Aborted,
-                "LOCK_HELD",
-                Some("try again later, or set wait"),
-                Some(250),
-            ),
-            Self::LockUndecided(_) => (
-                Unavailable,
-                "LOCK_UNDECIDED",
-                Some("send the same request again after the delay given"),
-                Some(250),
-            ),
-            Self::LockLost { .. } => (
-                FailedPrecondition,
-                "LOCK_LOST",
-                Some("acquire it again; what it guards may have changed"),
-                None,
-            ),
-            Self::FilesHeld(_) => (
-                Aborted,
-                "FILES_HELD",
-                Some("work on other files, set wait, or send the holder a message"),
-                Some(1_000),
-            ),
-            Self::LeaseLost(_) => (
-                FailedPrecondition,
-                "LEASE_LOST",
-                Some("acquire the files again; they may have changed"),
-                None,
-            ),
-            Self::TooManyLeases(_) => (
-                ResourceExhausted,
-                "TOO_MANY_LEASES",
-                Some("release leases, or use fewer and wider patterns"),
-                Some(5_000),
-            ),
-            Self::WorkerNotFound(_) => (
-                NotFound,
-                "WORKER_NOT_FOUND",
-                Some("register it, or list the workers with ListWorkers"),
-                None,
-            ),
-            Self::StaleWorker { .. } => (
-                FailedPrecondition,
-                "STALE_WORKER",
-                Some("register it again for a new epoch"),
-                None,
-            ),
-            Self::InboxFull(_) => (
-                ResourceExhausted,
-                "INBOX_FULL",
-                Some("its reader must acknowledge messages first"),
-                Some(5_000),
-            ),
-            Self::NoRecipients(_) => (
-                FailedPrecondition,
-                "NO_RECIPIENTS",
-                Some("see who can do what with ListWorkers"),
-                None,
-            ),
-            Self::TaskNotFound(_) => (
-                NotFound,
-                "TASK_NOT_FOUND",
-                Some(
-                    "list what is there with ListTasks; finished jobs are forgotten after a while",
-                ),
-                None,
-            ),
-            Self::StaleLease { .. } => (
-                FailedPrecondition,
-                "STALE_LEASE",
-                Some("stop working on it; nothing of this report was kept"),
-                None,
-            ),
-            Self::TaskNotAwaitingApproval { .. } => (
-                FailedPrecondition,
-                "TASK_NOT_AWAITING_APPROVAL",
-                Some("see where it is with GetTask"),
-                None,
-            ),
-            Self::TaskNotRetryable { .. } => (
-                FailedPrecondition,
-                "TASK_NOT_RETRYABLE",
-                Some("cancel it first, or submit it anew"),
-                None,
-            ),
-            Self::TooManyTasks => (
-                ResourceExhausted,
-                "TOO_MANY_TASKS",
-                Some("wait until jobs ended, or use fewer different requirements"),
-                Some(5_000),
-            ),
-            Self::NoRoom(_) => (
-                FailedPrecondition,
-                "NO_ROOM",
-                Some("complete, fail or release a task first"),
-                None,
-            ),
-            Self::ExecutorUnknown { .. } => (
-                InvalidArgument,
-                "EXECUTOR_UNKNOWN",
-                Some("name one of those, or add worker.executors.NAME to the configuration"),
-                None,
-            ),
-            Self::Queue(_) => (
-                Unavailable,
-                "QUEUE_UNAVAILABLE",
-                Some("send the same request again after the delay given"),
-                Some(500),
-            ),
-            Self::Stopping => (
-                Unavailable,
-                "STOPPING",
-                Some("try again when it is back"),
-                Some(1_000),
-            ),
-            Self::Defect => (
-                Internal,
-                "INTERNAL",
-                Some("report it with the service's log"),
-                None,
-            ),
-        }
-    }
-}
-
-impl From<Error> for Status {
-    fn from(error: Error) -> Self {
-        let (code, reason, remedy, retry_ms) = error.status_parts();
-        ServiceError {
-            code,
-            reason,
-            message: error.to_string(),
-            remedy: remedy.map(str::to_owned),
-            retry_after: retry_ms.map(Duration::from_millis),
-        }
-        .into()
-    }
+error_table! { Error,
+    NoRedis => Unavailable NO_REDIS,
+        "install redis-server or set redis_url, then start the stack again";
+    Unavailable => Unavailable STORE_UNAVAILABLE,
+        "send the same request again after the delay given", retry 500;
+    Full => ResourceExhausted STORE_FULL,
+        "raise Redis's maxmemory or delete state, then try again", retry 5_000;
+    Overloaded => ResourceExhausted OVERLOADED,
+        "try again after the delay given", retry 100;
+    RequestIdReused => InvalidArgument REQUEST_ID_REUSED,
+        "make a new id for every request";
+    StateNotFound => NotFound STATE_NOT_FOUND,
+        "list what is there with ListState; entries go with their ttl";
+    VersionMismatch => Aborted VERSION_MISMATCH,
+        "read it again, decide again, and write with its version";
+    StateTooLarge | StateTooWide => InvalidArgument STATE_TOO_LARGE,
+        "remove fields or use several entries";
+    StaleFence => FailedPrecondition STALE_FENCE,
+        "acquire the lock again and use its new token";
+    LockHeld => Aborted LOCK_HELD,
+        "try again later, or set wait", retry 250;
+    LockUndecided => Unavailable LOCK_UNDECIDED,
+        "send the same request again after the delay given", retry 250;
+    LockLost => FailedPrecondition LOCK_LOST,
+        "acquire it again; what it guards may have changed";
+    LeaseLost => FailedPrecondition LEASE_LOST,
+        "acquire the files again; they may have changed";
+    TooManyLeases => ResourceExhausted TOO_MANY_LEASES,
+        "release leases, or use fewer and wider patterns", retry 5_000;
+    WorkerNotFound => NotFound WORKER_NOT_FOUND,
+        "register it, or list the workers with ListWorkers";
+    StaleWorker => FailedPrecondition STALE_WORKER,
+        "register it again for a new epoch";
+    InboxFull => ResourceExhausted INBOX_FULL,
+        "its reader must acknowledge messages first", retry 5_000;
+    NoRecipients => FailedPrecondition NO_RECIPIENTS,
+        "see who can do what with ListWorkers";
+    TaskNotFound => NotFound TASK_NOT_FOUND,
+        "list what is there with ListTasks; finished jobs are forgotten after a while";
+    StaleLease => FailedPrecondition STALE_LEASE,
+        "stop working on it; nothing of this report was kept";
+    TaskNotAwaitingApproval => FailedPrecondition TASK_NOT_AWAITING_APPROVAL,
+        "see where it is with GetTask";
+    TaskNotRetryable => FailedPrecondition TASK_NOT_RETRYABLE,
+        "cancel it first, or submit it anew";
+    TooManyTasks => ResourceExhausted TOO_MANY_TASKS,
+        "wait until jobs ended, or use fewer different requirements", retry 5_000;
+    NoRoom => FailedPrecondition NO_ROOM,
+        "complete, fail or release a task first";
+    Queue => Unavailable QUEUE_UNAVAILABLE,
+        "send the same request again after the delay given", retry 500;
+    Stopping => Unavailable STOPPING,
+        "try again when it is back", retry 1_000;
+    Defect => Internal INTERNAL,
+        "report it with the service's log";
 }

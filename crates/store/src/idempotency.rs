@@ -1,37 +1,38 @@
-//! What makes a mutation happen once: the request's id, and a fingerprint of everything else in it.
+//! Idempotency: a mutation happens once for its request's id, with a fingerprint of everything else in the request.
 //!
-//! Scripts record their answer under the id, next to what they changed and in the same step; see `once` in the prelude.
+//! A script records its answer under the id, next to its changes and in the same step; see `once` in the prelude.
 
 use std::time::Duration;
 
 use prost::Message;
-use shim_proto::coordination::v1::Fence;
+use serde::Deserialize;
 use uuid::Uuid;
 
+use super::fence::Fence;
 use super::reply::Reply;
 use crate::error::Error;
 
 /// How long an id is remembered. Clients send a lost request again within seconds.
 pub(crate) const REQUEST_ID_TTL: Duration = Duration::from_secs(120);
 
-/// An idempotency key with what it was used for.
+/// An idempotency key with a fingerprint of its request.
 #[derive(Debug, Clone)]
 pub struct IdempotencyKey {
     /// The key, remembered for two minutes.
     pub request_id: String,
-    /// What it was used for; another one under the same key is refused with `RequestIdReused`.
+    /// The request's content; another content under the same key is refused with `RequestIdReused`.
     pub fingerprint: String,
 }
 
 impl IdempotencyKey {
-    /// Of something that this process does once and never sends again.
+    /// A new key, for a request that this process sends once and never again.
     #[must_use]
     pub fn fresh() -> Self {
         Self::named(Uuid::now_v7().to_string())
     }
 
-    /// Of something that SHIM itself does, with words that are the same whoever says them. A space in them keeps them apart
-    /// from the ids of clients' requests, which have none.
+    /// The key of a request that SHIM itself sends, named by words that are the same in every process. A space in them
+    /// keeps them apart from the ids of clients' requests, which have none.
     #[must_use]
     pub fn named(words: String) -> Self {
         Self {
@@ -40,7 +41,8 @@ impl IdempotencyKey {
         }
     }
 
-    /// Of a whole request, its id included, and of its type: requests of two methods may have equal bytes.
+    /// The key of a client's request. The fingerprint covers the whole request, its id included, and its type: requests of
+    /// two methods may have equal bytes.
     pub fn for_request<M: Message>(request_id: &str, request: &M) -> Self {
         let mut hasher = blake3::Hasher::new();
         hasher.update(std::any::type_name::<M>().as_bytes());
@@ -54,7 +56,24 @@ impl IdempotencyKey {
     }
 }
 
-/// The refusals that any guarded mutation may have.
+/// The present holder of a lock, as a refusal names it; no field is set if the lock is free.
+#[derive(Debug, Deserialize)]
+pub(crate) struct HolderFields {
+    #[serde(default)]
+    token: Option<String>,
+    #[serde(default)]
+    owner: String,
+}
+
+impl HolderFields {
+    /// The holder in the words of an error.
+    pub(crate) fn describe(&self) -> Option<String> {
+        let token = self.token.as_ref()?;
+        Some(format!("{} with token {token}", self.owner))
+    }
+}
+
+/// The refusals that any guarded mutation may give.
 pub(crate) fn refusal(
     status: &str,
     reply: &mut Reply,
@@ -62,15 +81,11 @@ pub(crate) fn refusal(
 ) -> Result<Error, Error> {
     Ok(match (status, fence) {
         ("REQUEST_ID_REUSED", _) => Error::RequestIdReused,
-        ("STALE_FENCE", Some(fence)) => {
-            let token: String = reply.take()?;
-            let owner: String = reply.take()?;
-            Error::StaleFence {
-                lock: fence.lock.clone(),
-                token: fence.token,
-                holder: (!token.is_empty()).then(|| format!("{owner} with token {token}")),
-            }
-        }
+        ("STALE_FENCE", Some(fence)) => Error::StaleFence {
+            lock: fence.lock.clone(),
+            token: fence.token.0,
+            holder: reply.fields::<HolderFields>()?.describe(),
+        },
         _ => {
             tracing::error!(status, "a script refused in an unknown way");
             Error::Defect

@@ -1,15 +1,19 @@
 //! Inboxes: messages to a session or worker, kept until they are acknowledged.
 //!
-//! An inbox is a stream with one consumer group, so `XINFO` and `XPENDING` show it to people. Beside it, a sorted set
-//! holds when each message that is out is given out again: every reader says that for itself.
+//! An inbox is a stream with one consumer group, so an operator sees it with `XINFO` and `XPENDING`. Beside it, a sorted set
+//! holds when each message that is out is given out again: each read sets that time for its messages.
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
 use prost::Message as _;
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 use serde_json::Map;
 use shim_proto::coordination::v1::Message;
+use shim_runtime::ids::{SessionId, WorkerId};
+use uuid::Uuid;
 
 use super::bus::envelope;
 use super::clock::{millis, timestamp};
@@ -18,22 +22,61 @@ use super::idempotency::{IdempotencyKey, REQUEST_ID_TTL, refusal};
 use super::keys::{Keys, Slot};
 use super::publication::Publication;
 use super::pubsub::{Subscriber, Topic, TopicSubscription};
+use super::reply::NoFields;
 use super::script::{Call, Effect, Script};
+use super::script_values::as_text;
 use crate::error::Error;
 use crate::metrics;
 
-/// The bus channel of every message, told with its inbox and without its text.
+/// The bus channel of every message, published with its inbox and without its text.
 const SENT: &str = "message:sent";
 /// Messages in one inbox.
 const MAX_MESSAGES: usize = 1_000;
-/// How long an inbox is kept after the last message came.
+/// How long an inbox is kept after its last message came.
 const INBOX_TTL: Duration = Duration::from_secs(7 * 24 * 3_600);
-/// Messages given out at once, in bytes: what is below the 4 MiB that clients decode by default.
+/// Bytes of the messages given out at once: below the 4 MiB that clients decode by default.
 const MAX_BATCH_BYTES: usize = 3 << 20;
-/// More than the largest message has, encoded: its text, its data, its sender.
+/// More bytes than the largest encoded message has: its text, its data, its sender.
 const MAX_STORED_MESSAGE_BYTES: usize = 84 << 10;
 
-/// Names a message within its inbox: when it came by the store's clock, and a number among those of that moment.
+/// Names an inbox: the id of the session or worker that reads it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InboxId(Uuid);
+
+impl From<Uuid> for InboxId {
+    fn from(id: Uuid) -> Self {
+        Self(id)
+    }
+}
+
+impl From<SessionId> for InboxId {
+    fn from(session_id: SessionId) -> Self {
+        Self(session_id.uuid())
+    }
+}
+
+impl From<WorkerId> for InboxId {
+    fn from(worker_id: WorkerId) -> Self {
+        Self(worker_id.uuid())
+    }
+}
+
+impl FromStr for InboxId {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Uuid::try_parse(text).map(Self)
+    }
+}
+
+impl fmt::Display for InboxId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Names a message within its inbox: the time of its arrival by the store's clock, and a number among the messages of that
+/// millisecond.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MessageId {
     unix_ms: u64,
@@ -58,12 +101,12 @@ impl fmt::Display for MessageId {
     }
 }
 
-/// What a reader got.
+/// The messages that one read gave out.
 #[derive(Debug)]
 pub struct ReceivedMessages {
     /// Oldest first; fewer than asked for if they are large.
     pub messages: Vec<Message>,
-    /// What else is in the inbox, given out or not.
+    /// Messages in the inbox beside these, given out or not.
     pub remaining: u64,
     /// How long until a message that is out is given out again; `None` if none is out.
     pub next_due: Option<Duration>,
@@ -79,13 +122,58 @@ pub struct Inboxes {
     acknowledge: Script,
 }
 
+#[derive(Serialize)]
+struct SendArgs<'a> {
+    fingerprint: &'a str,
+    keep_ms: u64,
+    max_messages: usize,
+    inbox_ttl_ms: u64,
+    channel: String,
+    envelope: String,
+    message: ByteBuf,
+}
+
+#[derive(Serialize)]
+struct ReceiveArgs {
+    acknowledged: Vec<String>,
+    max: u32,
+    visibility_ms: u64,
+    max_bytes: usize,
+    max_message_bytes: usize,
+}
+
+#[derive(Deserialize)]
+struct ReceivedFields {
+    remaining: u64,
+    /// Negative if a due message found no room.
+    #[serde(default)]
+    next_due_ms: Option<i64>,
+    messages: Vec<MessageFields>,
+}
+
+#[derive(Deserialize)]
+struct MessageFields {
+    #[serde(with = "as_text")]
+    id: MessageId,
+    stored: ByteBuf,
+    deliveries: u32,
+}
+
+#[derive(Serialize)]
+struct AcknowledgeArgs {
+    ids: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct AcknowledgedFields {
+    acknowledged: u32,
+}
+
 impl Inboxes {
     pub(super) fn new(connection: RedisConnection, pubsub: Subscriber, keys: Keys) -> Self {
         let script = |effect, body: &str| {
-            Script::new(
-                effect,
-                &format!("{}\n{body}", include_str!("lua/inbox.lua")),
-            )
+            let shared = include_str!("lua/inbox.lua");
+            Script::named(effect, &format!("{shared}\n{body}"))
         };
         Self {
             connection,
@@ -105,101 +193,94 @@ impl Inboxes {
     pub async fn send(
         &self,
         idempotency_key: &IdempotencyKey,
-        inbox: &str,
+        inbox: InboxId,
         message: &Message,
     ) -> Result<(), Error> {
-        let slot = self.keys.inbox(inbox);
-        let publication = Map::from_iter([("inbox".to_owned(), inbox.into())]);
-        let call = self.send.call();
-        let call = keys_of(call, &slot)
+        let slot = self.keys.inbox(&inbox.to_string());
+        let publication = Map::from_iter([("inbox".to_owned(), inbox.to_string().into())]);
+        let call = keys_of(self.send.call(), &slot)
             .key(slot.request_key(&idempotency_key.request_id))
-            .arg(idempotency_key.fingerprint.as_str())
-            .arg(millis(REQUEST_ID_TTL))
-            .arg(MAX_MESSAGES)
-            .arg(millis(INBOX_TTL))
-            .arg(self.keys.channel(SENT))
-            .arg(envelope(&message.sender, publication))
-            .arg(message.encode_to_vec());
+            .args(&SendArgs {
+                fingerprint: &idempotency_key.fingerprint,
+                keep_ms: millis(REQUEST_ID_TTL),
+                max_messages: MAX_MESSAGES,
+                inbox_ttl_ms: millis(INBOX_TTL),
+                channel: self.keys.channel(SENT),
+                envelope: envelope(&message.sender, publication),
+                message: ByteBuf::from(message.encode_to_vec()),
+            });
         let mut reply = self.connection.call(&call).await?;
-        match reply.status()?.as_str() {
-            "OK" => {
-                if !reply.is_repeated() {
-                    metrics::count_message();
-                }
-                Ok(())
-            }
-            "INBOX_FULL" => Err(Error::InboxFull(inbox.to_owned())),
-            other => Err(refusal(other, &mut reply, None)?),
+        let _: NoFields = reply.accept(|status, reply| match status {
+            "INBOX_FULL" => Ok(Error::InboxFull(inbox.to_string())),
+            other => refusal(other, reply, None),
+        })?;
+        if !reply.is_repeated() {
+            metrics::count_message();
         }
+        Ok(())
     }
 
-    /// Acknowledges, then gives out at most `max` messages, none of which is given out again before `visibility` has
-    /// passed. It never waits.
+    /// Acknowledges messages, then gives out at most `max` messages, none of which is given out again before `visibility`
+    /// has passed. It never waits.
     ///
     /// # Errors
     /// As the store fails.
     pub async fn receive(
         &self,
-        inbox: &str,
+        inbox: InboxId,
         max: u32,
         visibility: Duration,
         acknowledged: &[MessageId],
     ) -> Result<ReceivedMessages, Error> {
-        let slot = self.keys.inbox(inbox);
-        let mut call = keys_of(self.receive.call(), &slot)
-            .arg(max)
-            .arg(millis(visibility))
-            .arg(MAX_BATCH_BYTES)
-            .arg(MAX_STORED_MESSAGE_BYTES);
-        for id in acknowledged {
-            call = call.arg(id.to_string());
-        }
+        let slot = self.keys.inbox(&inbox.to_string());
+        let call = keys_of(self.receive.call(), &slot).args(&ReceiveArgs {
+            acknowledged: acknowledged.iter().map(MessageId::to_string).collect(),
+            max,
+            visibility_ms: millis(visibility),
+            max_bytes: MAX_BATCH_BYTES,
+            max_message_bytes: MAX_STORED_MESSAGE_BYTES,
+        });
         let mut reply = self.connection.call(&call).await?;
         reply.status()?;
-        let remaining = reply.take()?;
-        let wait: i64 = reply.take()?;
-        let mut messages = reply
-            .rest::<(String, Vec<u8>, u32)>()?
-            .into_iter()
-            .map(|(id, stored, deliveries)| read(&id, &stored, deliveries))
-            .collect::<Result<Vec<_>, _>>()?;
-        messages.sort_by_key(|(id, _)| *id);
+        let received: ReceivedFields = reply.fields()?;
+        let next_due_ms = received.next_due_ms.and_then(|ms| u64::try_from(ms).ok());
+        let mut messages = received.messages;
+        messages.sort_by_key(|message| message.id);
         Ok(ReceivedMessages {
-            messages: messages.into_iter().map(|(_, message)| message).collect(),
-            remaining,
-            next_due: u64::try_from(wait).ok().map(Duration::from_millis),
+            messages: messages.iter().map(read).collect::<Result<_, _>>()?,
+            remaining: received.remaining,
+            next_due: next_due_ms.map(Duration::from_millis),
         })
     }
 
-    /// Takes messages out for good; tells how many were there.
+    /// Deletes messages for good; returns how many were there.
     ///
     /// # Errors
     /// As the store fails.
-    pub async fn acknowledge(&self, inbox: &str, ids: &[MessageId]) -> Result<u32, Error> {
-        let slot = self.keys.inbox(inbox);
-        let mut call = keys_of(self.acknowledge.call(), &slot);
-        for id in ids {
-            call = call.arg(id.to_string());
-        }
+    pub async fn acknowledge(&self, inbox: InboxId, ids: &[MessageId]) -> Result<u32, Error> {
+        let slot = self.keys.inbox(&inbox.to_string());
+        let ids = ids.iter().map(MessageId::to_string).collect();
+        let call = keys_of(self.acknowledge.call(), &slot).args(&AcknowledgeArgs { ids });
         let mut reply = self.connection.call(&call).await?;
         reply.status()?;
-        reply.take()
+        let deleted: AcknowledgedFields = reply.fields()?;
+        Ok(deleted.acknowledged)
     }
 
-    /// Hears of messages that come from now on.
+    /// Subscribes to the messages that come from now on.
     ///
     /// # Errors
     /// `NoRedis`, or `Unavailable` if Redis cannot be reached now.
-    pub async fn subscribe(&self, inbox: &str) -> Result<InboxSubscription, Error> {
+    pub async fn subscribe(&self, inbox: InboxId) -> Result<InboxSubscription, Error> {
         let topic = Topic::Channel(self.keys.channel(SENT));
         Ok(InboxSubscription {
             subscription: self.pubsub.subscribe(topic).await?,
-            inbox: inbox.to_owned(),
+            inbox: inbox.to_string(),
         })
     }
 }
 
-/// Publications of messages that came into one inbox.
+/// The publications of messages that come into one inbox.
 #[derive(Debug)]
 pub struct InboxSubscription {
     subscription: TopicSubscription,
@@ -207,7 +288,7 @@ pub struct InboxSubscription {
 }
 
 impl InboxSubscription {
-    /// Waits until one came, or may have come unheard.
+    /// Waits until a message came, or until one may have been missed.
     pub async fn next(&mut self) {
         let inbox = &self.inbox;
         let concerns = |publication: &Publication| {
@@ -215,7 +296,7 @@ impl InboxSubscription {
                 .data
                 .get("inbox")
                 .and_then(|inbox| inbox.as_str())
-                == Some(inbox)
+                == Some(inbox.as_str())
         };
         self.subscription.wait_for(concerns).await;
     }
@@ -225,15 +306,14 @@ fn keys_of<'a>(call: Call<'a>, slot: &Slot) -> Call<'a> {
     call.key(slot.key("messages")).key(slot.key("deadlines"))
 }
 
-fn read(id: &str, stored: &[u8], deliveries: u32) -> Result<(MessageId, Message), Error> {
-    let defect = || {
-        tracing::error!(id, "a message cannot be read");
+fn read(received: &MessageFields) -> Result<Message, Error> {
+    let (id, stored) = (received.id, received.stored.as_slice());
+    let mut message = Message::decode(stored).map_err(|_| {
+        tracing::error!(%id, "a message cannot be read");
         Error::Defect
-    };
-    let key: MessageId = id.parse().map_err(|()| defect())?;
-    let mut message = Message::decode(stored).map_err(|_| defect())?;
-    id.clone_into(&mut message.message_id);
-    message.sent_at = Some(timestamp(i64::try_from(key.unix_ms).unwrap_or(i64::MAX)));
-    message.deliveries = deliveries;
-    Ok((key, message))
+    })?;
+    message.message_id = id.to_string();
+    message.sent_at = Some(timestamp(i64::try_from(id.unix_ms).unwrap_or(i64::MAX)));
+    message.deliveries = received.deliveries;
+    Ok(message)
 }

@@ -1,13 +1,13 @@
-//! JSON of other programs as free-form data: publications and jobs are JSON, so that any program can read and make them.
+//! JSON as free-form data: publications and jobs are JSON, so that any program can read and make them.
 
 use prost_types::value::Kind;
 use prost_types::{ListValue, Struct, Value};
 use serde_json::{Map, Value as Json};
 
-/// Levels that a client can decode. Only other programs publish deeper data; what lies below is given as its text.
+/// Levels that a client can decode. Only other programs publish deeper data; a deeper value becomes its JSON text.
 const MAX_DEPTH: usize = 32;
 
-/// JSON as an object.
+/// A JSON object as a `Struct`.
 pub(super) fn to_struct(object: &Map<String, Json>) -> Struct {
     object_at(object, 1)
 }

@@ -1,5 +1,5 @@
-//! The names of all keys. What one script touches shares a hash tag, the part in braces, so that a Redis Cluster keeps
-//! it in one slot. The table in the crate's README is the documentation of these functions.
+//! The names of all keys. The keys of one script share a hash tag, the part in braces, so a Redis Cluster keeps them in one
+//! slot. The table in the crate's README documents these functions.
 
 /// Builds keys below one prefix.
 #[derive(Debug, Clone)]
@@ -29,7 +29,7 @@ impl Keys {
         Slot(format!("{}:{{registry}}:", self.prefix))
     }
 
-    /// All tasks. BullMQ's queues are below the same tag, so that one script may look at both; a name of theirs may hold
+    /// All tasks. BullMQ's queues are below the same tag, so that one script may read both; the prefix of a queue may hold
     /// no colon.
     pub(crate) fn tasks(&self) -> Slot {
         Slot(format!("{{{}.tasks}}:", self.prefix.replace(':', ".")))
@@ -40,14 +40,14 @@ impl Keys {
         format!("{}:bus:{name}", self.prefix)
     }
 
-    /// The bus name of a channel, if it is one of ours.
+    /// The bus name of a channel, if the channel is below this prefix.
     pub(crate) fn channel_name<'a>(&self, channel: &'a str) -> Option<&'a str> {
         channel
             .strip_prefix(self.prefix.as_str())?
             .strip_prefix(":bus:")
     }
 
-    /// Remembers that a publication was made.
+    /// The record that a publication was made.
     pub(crate) fn publish_request_key(&self, request_id: &str) -> String {
         format!("{}:bus:did:{request_id}", self.prefix)
     }
@@ -63,12 +63,12 @@ impl Slot {
         format!("{}{name}", self.0)
     }
 
-    /// What all its keys begin with, without the colon: the prefix of BullMQ's queues.
+    /// The start of all its keys, without the colon: the prefix of BullMQ's queues.
     pub(crate) fn tag(&self) -> &str {
         self.0.trim_end_matches(':')
     }
 
-    /// The key of one thing among many of a kind.
+    /// The key of one item of a kind.
     pub(crate) fn item(&self, kind: &str, name: &str) -> String {
         format!("{}{kind}:{name}", self.0)
     }
@@ -83,7 +83,7 @@ impl Slot {
         self.item("lock", name)
     }
 
-    /// What a request id did.
+    /// The record of a request's answer.
     pub(crate) fn request_key(&self, request_id: &str) -> String {
         self.item("did", request_id)
     }

@@ -1,8 +1,8 @@
-//! Everything kept in Redis: scripts, keys and what they mean. The services on it name no Redis of their own.
+//! The store: everything that is kept in Redis, as scripts, keys and their meaning. A service on it opens no Redis of its own.
 //!
-//! A mutation is one script, which checks versions, owners and fencing tokens where it writes. Times that something
-//! ends at are Redis's own. `domain` holds what is decided outside of Redis, without a clock or a connection. The crate's
-//! README says where Redis is and how the keys are laid out.
+//! A mutation is one script, which checks versions, owners and fencing tokens where it writes. Every end of a lifetime is a
+//! time of Redis's own clock. `domain` holds the decisions that are made outside of Redis, without a clock or a connection.
+//! The crate's README says how Redis is found and how the keys are laid out.
 
 mod bullmq;
 pub mod bus;
@@ -11,31 +11,29 @@ mod clock;
 pub mod config;
 mod connection;
 pub mod domain;
-mod entry_rows;
 mod error;
+mod fence;
 pub mod files;
 pub mod health;
 mod idempotency;
 pub mod inbox;
 mod json;
 mod keys;
-mod lease_rows;
 pub mod locks;
 mod metrics;
 mod msgpack;
 mod publication;
 mod pubsub;
-mod redlock;
+mod redis_config;
 pub mod registry;
 mod reply;
 mod script;
+mod script_values;
 pub mod state;
 pub mod tasks;
-mod worker_rows;
 
 use std::sync::Arc;
 
-use redis::TlsCertificates;
 use shim_runtime::background::BackgroundTasks;
 use shim_runtime::lifecycle::Shutdown;
 
@@ -43,22 +41,23 @@ pub use clock::timestamp;
 pub use config::Config;
 pub use connection::{ConnectionHealth, RedisConnection};
 pub use error::Error;
+pub use fence::Fence;
 pub use idempotency::IdempotencyKey;
 pub use keys::{Keys, Slot};
 pub use publication::Publication;
 pub use pubsub::{Subscriber, Topic, TopicSubscription};
+pub use redis_config::RedisConfig;
 
-use connection::Address;
-use redlock::Redlock;
+use locks::Redlock;
 
 /// The stores of one Redis. Clones share them.
 #[derive(Clone)]
 pub struct Store {
     /// The connection, and whether Redis can be reached.
     pub connection: RedisConnection,
-    /// Hears what is published, by Redis's names.
+    /// The subscriptions of the process, by Redis's names.
     pub pubsub: Subscriber,
-    /// Redis's names.
+    /// The names of keys and channels in Redis.
     pub keys: Keys,
     /// Versioned entries.
     pub state: Arc<state::States>,
@@ -68,20 +67,21 @@ pub struct Store {
     pub files: Arc<files::Files>,
     /// Workers, living and gone.
     pub registry: Arc<registry::Registry>,
-    /// Publications for whoever listens now.
+    /// Publications for the present subscribers.
     pub bus: Arc<bus::Bus>,
     /// Messages kept until they are acknowledged.
     pub inboxes: Arc<inbox::Inboxes>,
-    /// Tasks, and who works on them.
+    /// Tasks, and their workers.
     pub tasks: Arc<tasks::Tasks>,
     registry_config: config::RegistryConfig,
+    background: BackgroundTasks,
 }
 
 impl Store {
     /// Begins to connect to the Redis that is configured; see [`Store::open`].
     ///
     /// # Errors
-    /// If a URL is wrong, which [`Config::read`] told already.
+    /// If a URL is wrong, which [`Config::read`] refused already.
     pub fn open_at(config: &Config, shutdown: &Shutdown) -> Result<Self, String> {
         Ok(Self {
             registry_config: config.registry,
@@ -89,13 +89,14 @@ impl Store {
         })
     }
 
-    /// Begins to connect, in tasks that end with the shutdown; calls are answered with `Unavailable` until that
-    /// succeeded, and with `NoRedis` for ever if the place names none.
+    /// Begins to connect, in tasks that end with the shutdown. Calls answer `Unavailable` until a connection is made, and
+    /// always `NoRedis` if no Redis is configured.
     pub fn open(config: &RedisConfig, shutdown: &Shutdown) -> Self {
-        let connection = RedisConnection::open(config.address.clone(), shutdown);
-        let pubsub = Subscriber::open(config.address.clone(), shutdown);
+        let background = BackgroundTasks::new("store", shutdown);
+        let connection = RedisConnection::open(config.address.clone(), &background);
+        let pubsub = Subscriber::open(config.address.clone(), &background);
         let keys = Keys::new(&config.key_prefix);
-        let redlock = Redlock::connect(&config.lock_nodes, shutdown);
+        let redlock = Redlock::connect(&config.lock_nodes, &background);
         let files = Arc::new(files::Files::new(connection.clone(), keys.clone()));
         let inboxes = Arc::new(inbox::Inboxes::new(
             connection.clone(),
@@ -107,7 +108,7 @@ impl Store {
             &keys,
             files.clone(),
             inboxes.clone(),
-            &BackgroundTasks::new("store", shutdown),
+            &background,
         );
         Self {
             locks: Arc::new(locks::Locks::new(connection.clone(), keys.clone(), redlock)),
@@ -122,47 +123,21 @@ impl Store {
             inboxes,
             tasks: Arc::new(tasks),
             registry_config: config::RegistryConfig::default(),
+            background,
             connection,
             pubsub,
             keys,
         }
     }
 
-    /// How often workers should be heard, and when their silence is death.
+    /// How often workers should beat, and after how long a silence they are dead.
     #[must_use]
     pub fn registry_config(&self) -> config::RegistryConfig {
         self.registry_config
     }
-}
 
-/// Where the store is.
-#[derive(Clone)]
-pub struct RedisConfig {
-    address: Option<Address>,
-    /// The nodes of Redlock; none means the one Redis.
-    lock_nodes: Vec<Address>,
-    key_prefix: String,
-}
-
-impl RedisConfig {
-    /// # Errors
-    /// With what is wrong with a URL.
-    pub(crate) fn new(
-        url: Option<&str>,
-        key_prefix: &str,
-        lock_nodes: &[String],
-        certificates: Option<&TlsCertificates>,
-    ) -> Result<Self, String> {
-        let parse = |url: &str| Address::parse(url, certificates);
-        let address = url.map(parse).transpose()?;
-        let lock_nodes = lock_nodes.iter().map(|url| match parse(url)? {
-            node @ Address::Node(..) => Ok(node),
-            _ => Err("a lock node is one server: redis://, rediss:// or redis+unix://".to_owned()),
-        });
-        Ok(Self {
-            address,
-            lock_nodes: lock_nodes.collect::<Result<_, _>>()?,
-            key_prefix: key_prefix.to_owned(),
-        })
+    /// Waits until the store's background tasks have ended. To be called after the shutdown began.
+    pub async fn finish(&self) {
+        self.background.finish().await;
     }
 }

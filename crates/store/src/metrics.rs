@@ -1,7 +1,7 @@
-//! What the store counts for who watches it; the table in `shim_runtime::metrics` tells what each number means.
+//! The store's metrics; the table in `shim_runtime::metrics` says what each number means.
 //!
-//! Something is counted where its script's answer is read: once committed, and not again when a request is repeated. An
-//! answer that got lost is counted by nobody. Tasks have a file of their own beside them.
+//! An effect is counted where its script's answer is read: once, and not again when a request is repeated. An effect whose
+//! answer got lost is not counted. The metrics of tasks are in `tasks/metrics.rs`.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use metrics::{counter, gauge, histogram};
 
 use crate::error::Error;
 
-/// What somebody wrote that had lost the lease to do so.
+/// The kind of a write whose writer had lost its lease.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum StaleWriteKind {
     /// A report on a task.
@@ -22,7 +22,7 @@ pub(crate) enum StaleWriteKind {
     Files,
 }
 
-/// Whether somebody got what was asked for.
+/// The outcome of an acquisition.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum AcquireResult {
     Granted,
@@ -38,17 +38,17 @@ impl AcquireResult {
     }
 }
 
-/// Redis answers, or does not any more.
+/// Sets whether Redis answers.
 pub(crate) fn set_redis_up(is_up: bool) {
     gauge!("shim_redis_up").set(f64::from(u8::from(is_up)));
 }
 
-/// A script was answered after this long, or given up.
+/// Records how long a script took until its answer or its timeout.
 pub(crate) fn record_redis_call(took: Duration) {
     histogram!("shim_redis_call_duration_seconds").record(took);
 }
 
-/// A call to Redis failed.
+/// Counts a call to Redis that failed.
 pub(crate) fn count_redis_error(error: &Error) {
     count_redis_failure(match error {
         Error::Unavailable(_) => "unavailable",
@@ -57,7 +57,7 @@ pub(crate) fn count_redis_error(error: &Error) {
     });
 }
 
-/// A call to Redis was given up: no answer came in time.
+/// Counts a call to Redis whose answer did not come in time.
 pub(crate) fn count_redis_timeout() {
     count_redis_failure("slow");
 }
@@ -66,33 +66,33 @@ fn count_redis_failure(kind: &'static str) {
     counter!("shim_redis_errors_total", "kind" => kind).increment(1);
 }
 
-/// A worker died; this long ago it had to be taken for dead.
+/// Counts a worker's death, with the time between its due time and the sweep that found it.
 pub(crate) fn record_worker_death(delay: Duration) {
     counter!("shim_worker_deaths_total").increment(1);
     histogram!("shim_worker_death_detection_delay_seconds").record(delay);
 }
 
-/// A compare-and-set met another version.
+/// Counts a compare-and-set that met another version.
 pub(crate) fn count_state_conflict() {
     counter!("shim_state_conflicts_total").increment(1);
 }
 
-/// A lock was asked for.
+/// Counts an acquisition of a lock.
 pub(crate) fn count_lock(outcome: AcquireResult) {
     counter!("shim_locks_acquired_total", "outcome" => outcome.name()).increment(1);
 }
 
-/// Files were asked for.
+/// Counts an acquisition of files.
 pub(crate) fn count_file_lease(outcome: AcquireResult) {
     counter!("shim_file_leases_total", "outcome" => outcome.name()).increment(1);
 }
 
-/// A message is in an inbox.
+/// Counts a message that was put into an inbox.
 pub(crate) fn count_message() {
     counter!("shim_messages_sent_total").increment(1);
 }
 
-/// A write was refused.
+/// Counts a write that was refused because its writer had lost its lease.
 pub(crate) fn count_stale_write(what: StaleWriteKind) {
     let what = match what {
         StaleWriteKind::Task => "task",

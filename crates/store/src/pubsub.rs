@@ -1,7 +1,8 @@
-//! Receiving what is published: one connection for all subscriptions of the process.
+//! Receiving publications: one connection for all subscriptions of the process.
 //!
-//! Publish/subscribe may miss, and the ear says so: whoever listens gets a `Gap` when the connection broke or it was too
-//! slow, and looks for itself. Nothing durable rides on it; it only makes waiting short.
+//! Publish/subscribe may lose publications. A subscription reports each possible loss as a `Gap`: after the connection broke,
+//! or when its reader was too slow. The reader then reads the state itself. Nothing durable depends on a publication; it
+//! only makes waiting short.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,40 +10,42 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use redis::Msg;
-use redis::aio::{PubSubSink, PubSubStream};
+use redis::aio::PubSubSink;
 use serde_json::{Map, Value};
-use shim_runtime::lifecycle::Shutdown;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use shim_runtime::background::BackgroundTasks;
+use shim_runtime::backoff::Backoff;
+use tokio::sync::{Mutex, broadcast, mpsc, oneshot};
 
-use super::connection::{ANSWER_WITHIN, Address, CONNECT_WITHIN};
+use super::connection::{ANSWER_WITHIN, Address, CONNECT_WITHIN, PubSubConnection, SubscriberPool};
 use super::publication::{Backlog, BufferedPublication, Publication};
 use crate::error::Error;
 
-/// Publications of a topic that a listener may be behind before it loses some; all topics together are bounded in bytes too.
+/// Publications of a topic that may wait for a slow subscription; later ones push out the oldest. The bytes of all topics
+/// together are bounded by [`Backlog`].
 const BACKLOG: usize = 128;
 const COMMAND_QUEUE: usize = 256;
 const PING_EVERY: Duration = Duration::from_secs(1);
-const MIN_BACKOFF: Duration = Duration::from_millis(20);
-const MAX_BACKOFF: Duration = Duration::from_millis(500);
+const FIRST_RETRY: Duration = Duration::from_millis(20);
+const LONGEST_RETRY: Duration = Duration::from_millis(500);
 
-/// What to listen to, by Redis's names.
+/// What to subscribe to, by Redis's names.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Topic {
     /// One channel.
     Channel(String),
-    /// All channels that match a pattern of Redis.
+    /// All channels that match a pattern (in Redis's own syntax).
     Pattern(String),
 }
 
-/// What a listener hears.
+/// What a subscription receives.
 #[derive(Debug)]
 pub(crate) enum PubSubEvent {
     Publication(Arc<Publication>),
-    /// Something was missed: this much, 0 if that is not known.
+    /// Publications may have been lost: so many, 0 if the number is not known.
     Gap(u64),
 }
 
-/// What a topic's listeners are told.
+/// What the loop sends to all subscriptions of a topic.
 #[derive(Debug, Clone)]
 enum Broadcast {
     Publication(Arc<BufferedPublication>),
@@ -66,7 +69,7 @@ struct SubscribeCommand {
 pub struct TopicSubscription(broadcast::Receiver<Broadcast>);
 
 impl TopicSubscription {
-    /// The next thing heard.
+    /// The next event.
     pub(crate) async fn next(&mut self) -> PubSubEvent {
         match self.0.recv().await {
             Ok(Broadcast::Publication(buffered)) => buffered
@@ -74,12 +77,12 @@ impl TopicSubscription {
                 .map_or(PubSubEvent::Gap(1), PubSubEvent::Publication),
             Ok(Broadcast::Gap) => PubSubEvent::Gap(0),
             Err(broadcast::error::RecvError::Lagged(missed)) => PubSubEvent::Gap(missed),
-            // The ear ends with the process.
+            // The loop ends with the process.
             Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
         }
     }
 
-    /// Waits for news that concern the caller, or a gap, which may have hidden some.
+    /// Waits for a publication that concerns the caller, or for a gap, which may have hidden one.
     pub async fn wait_for(&mut self, concerns: impl Fn(&Publication) -> bool) {
         loop {
             match self.next().await {
@@ -91,21 +94,24 @@ impl TopicSubscription {
 }
 
 impl Subscriber {
-    /// Starts listening, until the shutdown.
-    pub(crate) fn open(address: Option<Address>, shutdown: &Shutdown) -> Self {
+    /// Starts the loop, which ends with the shutdown. Without an address every subscription is refused with `NoRedis`.
+    pub(crate) fn open(address: Option<Address>, background: &BackgroundTasks) -> Self {
         let commands = address.map(|address| {
             let (commands, receiver) = mpsc::channel(COMMAND_QUEUE);
-            let shutdown = shutdown.clone();
-            let pubsub_loop = PubSubLoop {
+            let pubsub_loop = Arc::new(Mutex::new(PubSubLoop {
                 address,
                 commands: receiver,
                 topics: HashMap::new(),
                 backlog: Backlog::default(),
-            };
-            tokio::spawn(async move {
-                tokio::select! {
-                    () = pubsub_loop.run() => {}
-                    () = shutdown.wait() => {}
+            }));
+            let shutdown = background.shutdown().clone();
+            background.spawn_restarting("redis_subscriber", move || {
+                let (pubsub_loop, shutdown) = (pubsub_loop.clone(), shutdown.clone());
+                async move {
+                    tokio::select! {
+                        () = async { pubsub_loop.lock().await.run().await } => {}
+                        () = shutdown.wait() => {}
+                    }
                 }
             });
             commands
@@ -113,7 +119,7 @@ impl Subscriber {
         Self { commands }
     }
 
-    /// Subscribes; what is published after this returned is heard.
+    /// Subscribes: what is published after this call returned is received, or reported as a gap.
     ///
     /// # Errors
     /// `NoRedis`, or `Unavailable` if Redis cannot be reached now.
@@ -127,7 +133,7 @@ impl Subscriber {
                 .map_err(|_| Error::Stopping)?;
             replied.await.map_err(|_| Error::Stopping)?
         };
-        // While a connection is made, nobody answers.
+        // The loop answers no command while it connects.
         tokio::time::timeout(ANSWER_WITHIN, asked)
             .await
             .unwrap_or_else(|_| Err(Error::Unavailable("Redis does not answer".to_owned())))
@@ -142,26 +148,28 @@ struct PubSubLoop {
 }
 
 impl PubSubLoop {
-    async fn run(mut self) {
-        let mut backoff = MIN_BACKOFF;
+    async fn run(&mut self) {
+        let pool = match SubscriberPool::open(self.address.clone()) {
+            Ok(pool) => pool,
+            Err(why) => return tracing::error!(%why, "there are no subscriptions"),
+        };
+        let mut backoff = Backoff::new(FIRST_RETRY, LONGEST_RETRY);
         loop {
-            match self.connect().await {
-                Ok((sink, stream)) => {
-                    backoff = MIN_BACKOFF;
-                    self.receive(sink, stream).await;
+            match self.connect(&pool).await {
+                Ok(connection) => {
+                    backoff.reset();
+                    self.receive(connection).await;
                     tracing::debug!("the subscriptions lost Redis");
                 }
                 Err(why) => tracing::debug!(%why, "the subscriptions cannot reach Redis"),
             }
-            let jitter = rand::random_range(0.5..1.0);
-            self.refuse_for(backoff.mul_f64(jitter)).await;
-            backoff = (backoff * 2).min(MAX_BACKOFF);
+            self.refuse_for(backoff.next_delay()).await;
         }
     }
 
-    /// Waits, and refuses whoever asks meanwhile.
-    async fn refuse_for(&mut self, backoff: Duration) {
-        let end = tokio::time::sleep(backoff);
+    /// Waits, and refuses all commands meanwhile.
+    async fn refuse_for(&mut self, delay: Duration) {
+        let end = tokio::time::sleep(delay);
         tokio::pin!(end);
         loop {
             tokio::select! {
@@ -174,38 +182,24 @@ impl PubSubLoop {
         }
     }
 
-    /// Connects, subscribes to what is listened to, and tells all listeners of the gap.
-    async fn connect(&mut self) -> Result<(PubSubSink, PubSubStream), String> {
+    /// Connects, subscribes to the topics in use, and reports a gap to all their subscriptions.
+    async fn connect(&mut self, pool: &SubscriberPool) -> Result<PubSubConnection, String> {
         self.topics
-            .retain(|_, listeners| listeners.receiver_count() > 0);
-        let connect = async {
-            let mut last = None;
-            for client in self.address.clients().await? {
-                match client.get_async_pubsub().await {
-                    Ok(pubsub) => return Ok(pubsub.split()),
-                    Err(error) => last = Some(error),
-                }
-            }
-            Err(last.unwrap_or_else(|| {
-                redis::RedisError::from((redis::ErrorKind::Io, "no server is known"))
-            }))
-        };
-        let within = CONNECT_WITHIN * 2;
-        let (mut sink, stream) = tokio::time::timeout(within, connect)
-            .await
-            .map_err(|_| "Redis does not answer".to_owned())?
-            .map_err(|error| error.to_string())?;
-        for (topic, listeners) in &self.topics {
-            subscribe(&mut sink, topic)
+            .retain(|_, subscriptions| subscriptions.receiver_count() > 0);
+        let mut connection = pool.check_out().await?;
+        let (sink, _) = &mut *connection;
+        for (topic, subscriptions) in &self.topics {
+            subscribe(sink, topic)
                 .await
                 .map_err(|error| error.to_string())?;
-            let _ = listeners.send(Broadcast::Gap);
+            let _ = subscriptions.send(Broadcast::Gap);
         }
-        Ok((sink, stream))
+        Ok(connection)
     }
 
     /// Returns when the connection is lost.
-    async fn receive(&mut self, mut sink: PubSubSink, mut stream: PubSubStream) {
+    async fn receive(&mut self, mut connection: PubSubConnection) {
+        let (sink, stream) = &mut *connection;
         let mut ping = tokio::time::interval(PING_EVERY);
         loop {
             tokio::select! {
@@ -214,13 +208,13 @@ impl PubSubLoop {
                     None => return,
                 },
                 Some(command) = self.commands.recv() => {
-                    if !self.reply(&mut sink, command).await {
+                    if !self.reply(sink, command).await {
                         return;
                     }
                 }
                 _ = ping.tick() => {
                     let pong = tokio::time::timeout(CONNECT_WITHIN, sink.ping::<redis::Value>()).await;
-                    if !matches!(pong, Ok(Ok(_))) || !self.unsubscribe_idle(&mut sink).await {
+                    if !matches!(pong, Ok(Ok(_))) || !self.unsubscribe_idle(sink).await {
                         return;
                     }
                 }
@@ -228,16 +222,17 @@ impl PubSubLoop {
         }
     }
 
+    /// Answers a command. `false` if the connection is lost.
     async fn reply(&mut self, sink: &mut PubSubSink, command: SubscribeCommand) -> bool {
         let SubscribeCommand { topic, reply } = command;
-        if let Some(listeners) = self.topics.get(&topic) {
-            let _ = reply.send(Ok(TopicSubscription(listeners.subscribe())));
+        if let Some(subscriptions) = self.topics.get(&topic) {
+            let _ = reply.send(Ok(TopicSubscription(subscriptions.subscribe())));
             return true;
         }
         match subscribe(sink, &topic).await {
             Ok(()) => {
-                let (listeners, first) = broadcast::channel(BACKLOG);
-                self.topics.insert(topic, listeners);
+                let (subscriptions, first) = broadcast::channel(BACKLOG);
+                self.topics.insert(topic, subscriptions);
                 let _ = reply.send(Ok(TopicSubscription(first)));
                 true
             }
@@ -248,28 +243,28 @@ impl PubSubLoop {
         }
     }
 
-    /// Hands a message to its topic's listeners, if there are any left.
+    /// Hands a message to the subscriptions of its topic, if it has any left.
     fn deliver(&mut self, message: &Msg) {
         let topic = match message.get_pattern::<Option<String>>() {
             Ok(Some(pattern)) => Topic::Pattern(pattern),
             _ => Topic::Channel(message.get_channel_name().to_owned()),
         };
-        if let Some(listeners) = self.topics.get(&topic)
-            && listeners.receiver_count() > 0
+        if let Some(subscriptions) = self.topics.get(&topic)
+            && subscriptions.receiver_count() > 0
         {
             let (channel, payload) = (message.get_channel_name(), message.get_payload_bytes());
-            let _ = listeners.send(Broadcast::Publication(
+            let _ = subscriptions.send(Broadcast::Publication(
                 self.backlog.buffer(channel, payload),
             ));
         }
     }
 
-    /// Leaves the topics without listeners, so that there are never many more than are listened to; `false` if the
-    /// connection is lost.
+    /// Unsubscribes from the topics without subscriptions, so that their number stays small. `false` if the connection is
+    /// lost.
     async fn unsubscribe_idle(&mut self, sink: &mut PubSubSink) -> bool {
         let idle = self
             .topics
-            .extract_if(|_, listeners| listeners.receiver_count() == 0);
+            .extract_if(|_, subscriptions| subscriptions.receiver_count() == 0);
         let (mut channels, mut patterns) = (Vec::new(), Vec::new());
         for (topic, _) in idle {
             match topic {
@@ -306,7 +301,8 @@ async fn subscribe(sink: &mut PubSubSink, topic: &Topic) -> redis::RedisResult<(
     }
 }
 
-/// The envelope up to where its last number goes: a script appends the number and closes it.
+/// The start of a publication's envelope, up to the number of its field `last`: a script appends the number and closes the
+/// envelope.
 pub(crate) fn open_envelope(publisher: &str, data: &[(&str, &str)], last: &str) -> String {
     let data: Map<String, Value> = data
         .iter()

@@ -1,11 +1,11 @@
-//! What a script answered: a status, then values in the order the script documents.
+//! The answer of a script: its status, and the fields that the script documents.
 
 use redis::{FromRedisValue, Value};
 use serde::de::DeserializeOwned;
 
 use crate::error::Error;
 
-/// An answer being read.
+/// An answer that is being read.
 #[derive(Debug)]
 pub(crate) struct Reply {
     values: std::vec::IntoIter<Value>,
@@ -29,7 +29,7 @@ impl Reply {
         fitting(next)
     }
 
-    /// The named fields of an answer that was made with `reply`, or of a refusal.
+    /// The named fields of an answer or a refusal that the script made with `reply`.
     ///
     /// # Errors
     /// `Defect` if a field is missing or is something else: the script and its reader do not fit.
@@ -41,16 +41,23 @@ impl Reply {
         })
     }
 
-    /// What is left.
-    pub(crate) fn rest<T: FromRedisValue>(&mut self) -> Result<Vec<T>, Error> {
-        let mut rest = Vec::with_capacity(self.values.len());
-        while self.values.len() > 0 {
-            rest.push(self.take()?);
+    /// The fields of an answer with the status `OK`; of any other status, the error that `explain` makes of the status
+    /// and its fields. [`crate::idempotency::refusal`] explains the refusals that scripts have in common.
+    ///
+    /// # Errors
+    /// The explained refusal; `Defect` if the script and its reader do not fit.
+    pub(crate) fn accept<T: DeserializeOwned>(
+        &mut self,
+        explain: impl FnOnce(&str, &mut Self) -> Result<Error, Error>,
+    ) -> Result<T, Error> {
+        let status = self.status()?;
+        if status == "OK" {
+            return self.fields();
         }
-        Ok(rest)
+        Err(explain(&status, self)?)
     }
 
-    /// The status; anything but `OK` is a refusal, to be explained by what follows.
+    /// The status; any status but `OK` is a refusal, and the fields explain it.
     pub(crate) fn status(&mut self) -> Result<String, Error> {
         let status: String = self.take()?;
         self.is_repeated = status == "SAME";
@@ -61,7 +68,7 @@ impl Reply {
         })
     }
 
-    /// After the status: whether the script did it for an earlier request of the same id, and nothing now.
+    /// After the status: whether an earlier request with the same id was carried out, and this one changed nothing.
     pub(crate) fn is_repeated(&self) -> bool {
         self.is_repeated
     }
@@ -75,3 +82,7 @@ fn fitting<T: FromRedisValue>(value: Option<Value>) -> Result<T, Error> {
             Error::Defect
         })
 }
+
+/// The fields of an answer that has none.
+#[derive(Debug, serde::Deserialize)]
+pub(crate) struct NoFields {}

@@ -1,18 +1,19 @@
 //! Lua scripts: one per transition, each with the shared prelude, each atomic within one hash slot.
 //!
-//! A script answers an array whose first item is `OK` or the name of a refusal. The first line says whether the script
-//! may run on a full Redis: only one that writes nothing, or frees more than it takes, may.
+//! A script answers `{status, packed fields}`, where the status is `OK` or the name of a refusal; [`super::reply`] reads
+//! it. The script's first line says whether it may run on a full Redis: only one that writes nothing, or frees more than it
+//! takes, may.
 
+use redis::aio::ConnectionLike;
 use redis::{FromRedisValue, RedisResult, ToRedisArgs, Value};
 use serde::Serialize;
 
-use super::connection::LiveConnection;
 use super::msgpack;
 
-/// What every script starts with.
+/// The functions that every script may use.
 const PRELUDE: &str = include_str!("lua/prelude.lua");
 
-/// How a script with named arguments reads them.
+/// The line of a named script that reads its arguments.
 const ARGUMENTS: &str = "local args = cmsgpack.unpack(ARGV[1])";
 
 /// What a script may do (the flags of Redis 7, <https://redis.io/docs/latest/develop/programmability/eval-intro/>).
@@ -43,8 +44,8 @@ impl Script {
         )))
     }
 
-    /// The script with the prelude before it, whose arguments and answers have names: it reads `args.name`, and answers
-    /// with `reply`.
+    /// The script with the prelude before it, with named arguments and answers: it reads `args.name` and answers with
+    /// `reply`. Each call passes its arguments with [`Call::args`]; `&()` if there are none.
     pub(crate) fn named(effect: Effect, body: &str) -> Self {
         Self::new(effect, &format!("{ARGUMENTS}\n{body}"))
     }
@@ -55,7 +56,7 @@ impl Script {
     }
 }
 
-/// A call in the making.
+/// A call that is being built.
 pub(crate) struct Call<'a>(redis::ScriptInvocation<'a>);
 
 impl Call<'_> {
@@ -65,14 +66,9 @@ impl Call<'_> {
         self
     }
 
-    /// Adds an argument: `ARGV[i]`.
-    pub(crate) fn arg(mut self, arg: impl ToRedisArgs) -> Self {
-        self.0.arg(arg);
-        self
-    }
-
-    /// Adds the arguments of a script made by [`Script::named`]: a struct, whose fields are the names. `None` is left out,
-    /// so that the script sees nil.
+    /// Adds the arguments of a script made by [`Script::named`]: a struct, whose fields are the names. The script sees nil
+    /// for `None`. Lua's numbers are doubles: a version or token is passed as its decimal text
+    /// ([`super::script_values::as_text`]), bytes with `serde_bytes`.
     pub(crate) fn args(mut self, args: &impl Serialize) -> Self {
         match msgpack::pack(args) {
             Ok(packed) => {
@@ -84,7 +80,10 @@ impl Call<'_> {
         self
     }
 
-    pub(super) async fn invoke(&self, connection: &mut LiveConnection) -> RedisResult<Vec<Value>> {
+    pub(super) async fn invoke(
+        &self,
+        connection: &mut impl ConnectionLike,
+    ) -> RedisResult<Vec<Value>> {
         let answer: Value = self.0.invoke_async(connection).await?;
         Ok(Vec::<Value>::from_redis_value(answer)?)
     }

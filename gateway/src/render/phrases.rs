@@ -46,11 +46,7 @@ pub(crate) fn quoted(text: &str, max: usize) -> String {
 
 /// The notice for a worker whose claim of a task was refused: the reason and the next step.
 pub(crate) fn task_lost(task_id: &str, status: &Status) -> String {
-    let decoded = decode(status);
-    let why = match &decoded.remedy {
-        Some(remedy) => decoded.message.replace(&format!("; {remedy}"), ""),
-        None => decoded.message,
-    };
+    let why = decode(status).message;
     format!(
         "{why}: stop working on task {task_id}, reports on it are refused; shim_worker_task action=claim takes the \
          next one"

@@ -1,8 +1,10 @@
-//! Everything that can go wrong, told apart by what the caller may do, and its one translation to gRPC.
+//! The service's failures, classified by what the caller may do, and their one translation to gRPC.
 
 use std::time::Duration;
 
+use shim_proto::reasons;
 use shim_runtime::service_error::ServiceError;
+use shim_sqlite::{JobError, OpenError, SqliteError};
 use tonic::{Code, Status};
 
 /// A failure of the checkpoint service.
@@ -32,7 +34,7 @@ pub enum Error {
     SessionOwned {
         /// The session.
         session: String,
-        /// Who holds it, in words.
+        /// The owner, in words.
         owner: String,
     },
     /// The session was ended.
@@ -41,7 +43,7 @@ pub enum Error {
     /// The session is not interrupted.
     #[error("session {0} is not interrupted")]
     NotInterrupted(String),
-    /// Someone restored the session since the caller looked.
+    /// Another client restored the session since the caller looked.
     #[error(
         "session {session} is at epoch {current}, not {expected}: it was restored since you looked"
     )]
@@ -53,147 +55,76 @@ pub enum Error {
         /// The session's epoch.
         current: u64,
     },
-    /// A stored row does not match its hash.
-    #[error("{0} is damaged and was not returned")]
-    Damaged(String),
     /// Retention dropped the content.
     #[error("the content of checkpoint {0} was dropped by retention")]
     Thinned(String),
-    /// The same request id came with another content.
-    #[error("request_id: \"{0}\" was used for another request")]
-    RequestIdReused(String),
     /// An archive cannot be taken in.
     #[error("the archive is refused: {0}")]
     ArchiveRefused(String),
-    /// The disk has no room.
-    #[error("the disk of the data folder is full; nothing was saved")]
-    DiskFull,
-    /// Another change of the same group broke the group's transaction.
-    #[error("a change written together with this one failed; nothing was saved")]
-    GroupLost,
-    /// Too much is waiting to be written.
-    #[error("too much is waiting to be written")]
-    Overloaded,
-    /// The database cannot be used now.
-    #[error("the database cannot be used: {0}")]
-    StoreUnavailable(String),
-    /// The service is stopping.
-    #[error("the service is stopping")]
-    Stopping,
+    /// The session's head moved between the reading and the writing of this change.
+    #[error("session {0} is being saved too often at once")]
+    HeadMoved(String),
+    /// The embedded store failed, or refused a request id used twice.
+    #[error(transparent)]
+    Store(#[from] SqliteError),
 }
 
+/// Code, reason, remedy and retry delay in milliseconds.
+type StatusParts = (Code, &'static str, Option<&'static str>, Option<u64>);
+
 impl Error {
-    /// Whether the database is at fault, not the request.
-    pub(crate) fn is_store_failure(&self) -> bool {
+    /// A row of this name does not match its hash.
+    pub(crate) fn damaged(what: String) -> Self {
+        Self::Store(SqliteError::Damaged(what))
+    }
+
+    /// Whether the session has no checkpoint that can be read: none was saved, or all are damaged.
+    pub(crate) fn is_nothing_readable(&self) -> bool {
         matches!(
             self,
-            Self::DiskFull | Self::StoreUnavailable(_) | Self::Damaged(_)
+            Self::CheckpointNotFound(_) | Self::Store(SqliteError::Damaged(_))
         )
     }
 
-    fn status_parts(&self) -> (Code, &'static str, Option<&'static str>, Option<u64>) {
-        use Code::{
-            Aborted, DataLoss, FailedPrecondition, InvalidArgument, NotFound, ResourceExhausted,
-            Unavailable,
-        };
+    #[rustfmt::skip]
+    fn status_parts(&self) -> StatusParts {
+        use Code::{Aborted, FailedPrecondition, InvalidArgument, NotFound, ResourceExhausted};
         match self {
-            Self::SessionNotFound(_) => (
-                NotFound,
-                "SESSION_NOT_FOUND",
-                Some("list them with ListSessions"),
-                None,
-            ),
-            Self::CheckpointNotFound(_) => (
-                NotFound,
-                "CHECKPOINT_NOT_FOUND",
-                Some("list them with ListCheckpoints"),
-                None,
-            ),
-            Self::RestoreNotFound(_) => (
-                NotFound,
-                "RESTORE_NOT_FOUND",
-                Some("use the restore_id of RestoreCheckpoint"),
-                None,
-            ),
-            Self::StaleOwner { .. } => (
-                FailedPrecondition,
-                "STALE_OWNER",
-                Some("another client restored the session; restore it again to own it"),
-                None,
-            ),
-            Self::SessionOwned { .. } => (
-                FailedPrecondition,
-                "SESSION_OWNED",
-                Some("close that client, or restore with take_over"),
-                None,
-            ),
-            Self::SessionEnded(_) => (
-                FailedPrecondition,
-                "SESSION_ENDED",
-                Some("restore or fork one of its checkpoints to go on"),
-                None,
-            ),
-            Self::NotInterrupted(_) => (
-                FailedPrecondition,
-                "NOT_INTERRUPTED",
-                Some("only interrupted sessions are dismissed"),
-                None,
-            ),
-            Self::EpochChanged { .. } => (
-                Aborted,
-                "EPOCH_CHANGED",
-                Some("look again with DetectRecovery"),
-                None,
-            ),
-            Self::Damaged(_) => (
-                DataLoss,
-                "CHECKPOINT_DAMAGED",
-                Some("use an older checkpoint of the session"),
-                None,
-            ),
-            Self::Thinned(_) => (
-                FailedPrecondition,
-                "CHECKPOINT_THINNED",
-                Some("use a newer checkpoint of the session"),
-                None,
-            ),
-            Self::RequestIdReused(_) => (
-                InvalidArgument,
-                "REQUEST_ID_REUSED",
-                Some("make a new id for every request"),
-                None,
-            ),
-            Self::ArchiveRefused(_) => (InvalidArgument, "ARCHIVE_REFUSED", None, None),
-            Self::DiskFull => (
-                ResourceExhausted,
-                "DISK_FULL",
-                Some("free space, then save again"),
-                Some(5_000),
-            ),
-            Self::GroupLost => (
-                Unavailable,
-                "GROUP_LOST",
-                Some("send the same request again"),
-                Some(50),
-            ),
-            Self::Overloaded => (
-                ResourceExhausted,
-                "OVERLOADED",
-                Some("try again after the delay given"),
-                Some(100),
-            ),
-            Self::StoreUnavailable(_) => (
-                Unavailable,
-                "STORE_UNAVAILABLE",
-                Some("run `shim doctor`"),
-                Some(1_000),
-            ),
-            Self::Stopping => (
-                Unavailable,
-                "STOPPING",
-                Some("try again when it is back"),
-                Some(1_000),
-            ),
+            Self::SessionNotFound(_) => (NotFound, reasons::SESSION_NOT_FOUND, Some("list them with ListSessions"), None),
+            Self::CheckpointNotFound(_) => (NotFound, reasons::CHECKPOINT_NOT_FOUND, Some("list them with ListCheckpoints"), None),
+            Self::RestoreNotFound(_) => (NotFound, reasons::RESTORE_NOT_FOUND, Some("use the restore_id of RestoreCheckpoint"), None),
+            Self::StaleOwner { .. } => (FailedPrecondition, reasons::STALE_OWNER, Some("another client restored the session; restore it again to own it"), None),
+            Self::SessionOwned { .. } => (FailedPrecondition, reasons::SESSION_OWNED, Some("close that client, or restore with take_over"), None),
+            Self::SessionEnded(_) => (FailedPrecondition, reasons::SESSION_ENDED, Some("restore or fork one of its checkpoints to go on"), None),
+            Self::NotInterrupted(_) => (FailedPrecondition, reasons::NOT_INTERRUPTED, Some("only interrupted sessions are dismissed"), None),
+            Self::EpochChanged { .. } => (Aborted, reasons::EPOCH_CHANGED, Some("look again with DetectRecovery"), None),
+            Self::Thinned(_) => (FailedPrecondition, reasons::CHECKPOINT_THINNED, Some("use a newer checkpoint of the session"), None),
+            Self::ArchiveRefused(_) => (InvalidArgument, reasons::ARCHIVE_REFUSED, None, None),
+            Self::HeadMoved(_) => (ResourceExhausted, reasons::OVERLOADED, Some("try again after the delay given"), Some(100)),
+            Self::Store(error) => store_status_parts(error),
+        }
+    }
+}
+
+#[rustfmt::skip]
+fn store_status_parts(error: &SqliteError) -> StatusParts {
+    use Code::{DataLoss, InvalidArgument, ResourceExhausted, Unavailable};
+    match error {
+        SqliteError::Damaged(_) => (DataLoss, reasons::CHECKPOINT_DAMAGED, Some("use an older checkpoint of the session"), None),
+        SqliteError::RequestIdReused(_) => (InvalidArgument, reasons::REQUEST_ID_REUSED, Some("make a new id for every request"), None),
+        SqliteError::DiskFull => (ResourceExhausted, reasons::DISK_FULL, Some("free space, then save again"), Some(5_000)),
+        SqliteError::GroupLost => (Unavailable, reasons::GROUP_LOST, Some("send the same request again"), Some(50)),
+        SqliteError::Overloaded => (ResourceExhausted, reasons::OVERLOADED, Some("try again after the delay given"), Some(100)),
+        SqliteError::Unavailable(_) => (Unavailable, reasons::STORE_UNAVAILABLE, Some("run `shim doctor`"), Some(1_000)),
+        SqliteError::Stopping => (Unavailable, reasons::STOPPING, Some("try again when it is back"), Some(1_000)),
+    }
+}
+
+impl JobError for Error {
+    fn store_error(&self) -> Option<&SqliteError> {
+        match self {
+            Self::Store(error) => Some(error),
+            _ => None,
         }
     }
 }
@@ -212,57 +143,12 @@ impl From<Error> for Status {
     }
 }
 
-impl From<rusqlite::Error> for Error {
-    fn from(error: rusqlite::Error) -> Self {
-        use rusqlite::Error::{
-            FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType,
-        };
-        use rusqlite::ErrorCode;
-        match error.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => Self::DiskFull,
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Overloaded,
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-                Self::Damaged("a page of the database".into())
-            }
-            // A value of the wrong type was not written by this service.
-            None if matches!(
-                error,
-                InvalidColumnType(..) | FromSqlConversionFailure(..) | IntegralValueOutOfRange(..)
-            ) =>
-            {
-                Self::Damaged("a row of the database".into())
-            }
-            _ => Self::StoreUnavailable(error.to_string()),
-        }
-    }
-}
-
 /// Why the service cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The data folder cannot be written.
-    #[error(
-        "the data folder {path} cannot be used: {source}; choose another with --data-dir or mend its permissions"
-    )]
-    DataDir {
-        /// The folder.
-        path: String,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The database cannot be opened.
-    #[error("the database {path} cannot be opened: {reason}")]
-    Database {
-        /// The file.
-        path: String,
-        /// What is wrong.
-        reason: String,
-    },
-    /// Another process has the database.
-    #[error(
-        "another SHIM process uses the data folder {0}; stop it with `shim down` or choose another --data-dir"
-    )]
-    InUse(String),
+    /// The data folder or the database cannot be used.
+    #[error(transparent)]
+    Open(#[from] OpenError),
     /// The gRPC server failed.
     #[error(transparent)]
     Serve(#[from] shim_runtime::server::ServeError),

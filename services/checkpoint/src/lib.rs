@@ -1,6 +1,6 @@
 //! Phase 1 of SHIM: sessions, checkpoints, crash signals and recovery, kept in SQLite.
 //!
-//! `rpc` decodes and encodes, `domain` decides, `store` commits; `lease` knows which owners live, `janitor` tidies.
+//! `rpc` decodes and encodes, `domain` decides, `store` commits; `lease` knows which owners live, `janitor` drops what is old.
 //! The crate's README states what it promises.
 
 mod config;
@@ -18,13 +18,17 @@ use std::sync::Arc;
 use shim_proto::checkpoint::v1::checkpoint_service_server::CheckpointServiceServer;
 use shim_proto::checkpoint::v1::signal_service_server::SignalServiceServer;
 use shim_proto::limits::MAX_MESSAGE_BYTES;
+use shim_runtime::background::BackgroundTasks;
 use shim_runtime::lifecycle::Shutdown;
 use shim_runtime::server::{Listeners, Server};
+use shim_runtime::service::{self, BoxFuture};
 
 pub use config::{Config, Retention};
 pub use domain::risk::RiskLimits;
 pub use error::StartError;
-pub use store::{BackupError, Integrity, backup, check_integrity};
+pub use shim_sqlite::{BackupError, Integrity, backup, check_integrity};
+
+use shim_sqlite::OpenError;
 
 use lease::{Leases, expiry};
 use rpc::Api;
@@ -33,7 +37,7 @@ use store::Store;
 /// Where the database of a data folder is.
 #[must_use]
 pub fn database_path(data_dir: &Path) -> PathBuf {
-    data_dir.join(store::DATABASE)
+    store::SCHEMA.database_path(data_dir)
 }
 
 /// The running service, ready to be added to a server.
@@ -50,53 +54,62 @@ pub async fn build(
     data_dir: &Path,
     shutdown: &Shutdown,
 ) -> Result<Service, StartError> {
-    let folder = data_dir.to_path_buf();
-    let opened = tokio::task::spawn_blocking(move || Store::open(&folder)).await;
-    let unusable = |reason: String| StartError::Database {
-        path: database_path(data_dir).display().to_string(),
-        reason,
-    };
+    let (folder, level) = (data_dir.to_path_buf(), config.zstd_level);
+    let unusable = |reason: String| OpenError::database(&database_path(data_dir), &reason);
+    let opened = tokio::task::spawn_blocking(move || Store::open(&folder, level)).await;
     let store = opened.map_err(|defect| unusable(defect.to_string()))??;
     let leases = Arc::new(Leases::new(config.lease));
     expiry::inherit_active(&store, &leases)
         .await
         .map_err(|error| unusable(error.to_string()))?;
-    tokio::spawn(expiry::run(
-        store.clone(),
-        Arc::clone(&leases),
-        shutdown.clone(),
-    ));
-    tokio::spawn(janitor::run(
-        store.clone(),
-        config.retention,
-        shutdown.clone(),
-    ));
-    if shim_runtime::metrics::is_enabled() {
-        tokio::spawn(metrics::run(
-            store.clone(),
-            database_path(data_dir),
-            shutdown.clone(),
-        ));
-    }
-    Ok(Service {
-        api: Api {
-            store,
-            leases,
-            config: Arc::new(config),
-            shutdown: shutdown.clone(),
-        },
-    })
+    let api = Api {
+        store,
+        leases,
+        config: Arc::new(config),
+        tasks: BackgroundTasks::new("checkpoint", shutdown),
+    };
+    start_background(&api, &database_path(data_dir));
+    Ok(Service { api })
 }
 
-impl Service {
-    /// Adds the service's RPCs to a server.
-    #[must_use]
-    pub fn register(&self, server: Server) -> Server {
+/// All of them restart after a panic: without the lease watcher, sessions of lost owners would stay active.
+fn start_background(api: &Api, database: &Path) {
+    let Api { tasks, config, .. } = api;
+    let shutdown = tasks.shutdown();
+    let (store, leases, stop) = (api.store.clone(), Arc::clone(&api.leases), shutdown.clone());
+    tasks.spawn_restarting("lease_expiry", move || {
+        expiry::run(store.clone(), Arc::clone(&leases), stop.clone())
+    });
+    let (store, retention, stop) = (api.store.clone(), config.retention, shutdown.clone());
+    tasks.spawn_restarting("janitor", move || {
+        janitor::run(store.clone(), retention, stop.clone())
+    });
+    if shim_runtime::metrics::is_enabled() {
+        let (store, database) = (api.store.clone(), database.to_path_buf());
+        let stop = shutdown.clone();
+        tasks.spawn_restarting("gauges", move || {
+            let store = store.clone();
+            let count_sessions = move || {
+                let store = store.clone();
+                async move { store.count_sessions().await }
+            };
+            metrics::run(count_sessions, database.clone(), stop.clone())
+        });
+    }
+}
+
+impl service::Service for Service {
+    fn register(&self, server: Server) -> Server {
         let checkpoint = CheckpointServiceServer::new(self.api.clone())
             .max_decoding_message_size(MAX_MESSAGE_BYTES);
         let signals =
             SignalServiceServer::new(self.api.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
         server.with(checkpoint).with(signals)
+    }
+
+    /// Waits for the background tasks and the streams; calls in flight go on meanwhile.
+    fn drain(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.api.tasks.finish())
     }
 }
 
@@ -112,16 +125,6 @@ pub async fn run(
     shutdown: Shutdown,
 ) -> Result<(), StartError> {
     let service = build(config, data_dir, &shutdown).await?;
-    service.register(server).serve(listeners, shutdown).await?;
+    service::serve(&[Box::new(service)], server, listeners, shutdown).await?;
     Ok(())
-}
-
-impl shim_runtime::service::Service for Service {
-    fn register(&self, server: Server) -> Server {
-        Self::register(self, server)
-    }
-
-    fn drain(&self) -> shim_runtime::service::BoxFuture<'_, ()> {
-        Box::pin(async {})
-    }
 }

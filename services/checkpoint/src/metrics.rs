@@ -1,7 +1,7 @@
-//! What the service tells Prometheus: its events by name, and what it holds, looked at now and then.
+//! The service's metrics: its events by name, and gauges of what it holds, sampled every 15 s.
 //!
-//! Labels come from the contract's enums, so the number of series is fixed. What a change amounts to is counted through
-//! [`crate::store::after_commit`], once the change is on the disk.
+//! Labels come from the contract's enums, so the number of series is fixed. The effects of a change are counted through
+//! [`after_commit`], once the change is on the disk.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,9 +11,9 @@ use shim_proto::checkpoint::v1::{CheckpointTrigger, InterruptionCause, RiskLevel
 use shim_render::words;
 use shim_runtime::lifecycle::Shutdown;
 
-use crate::store::{Store, sessions};
+use crate::error::Error;
 
-/// Prometheus looks about as often; counting sessions reads all of them.
+/// About as often as Prometheus scrapes; counting sessions reads all of them.
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(15);
 
 pub(crate) fn record_save(trigger: CheckpointTrigger, stored_bytes: usize) {
@@ -52,7 +52,7 @@ pub(crate) fn record_assessment(level: RiskLevel) {
     counter!("shim_checkpoint_risk_assessments_total", "level" => level).increment(1);
 }
 
-/// A session lost its owner, whose last sign of life is so long ago, if this process heard it.
+/// A session lost its owner. `silence` is the time since the owner's last sign of life, if this process got one.
 pub(crate) fn record_interruption(cause: InterruptionCause, silence: Option<Duration>) {
     counter!("shim_checkpoint_sessions_interrupted_total", "cause" => words::interruption_cause(cause))
         .increment(1);
@@ -74,15 +74,26 @@ pub(crate) fn record_fidelity(fidelity: f64) {
     histogram!("shim_checkpoint_recovery_fidelity_ratio").record(fidelity);
 }
 
-/// Keeps the gauges of what is stored, until the shutdown begins. A look that fails leaves them as they were.
-pub(crate) async fn run(store: Store, database: PathBuf, shutdown: Shutdown) {
+/// Runs `record` once the change that is being made is on the disk; nothing if metrics are off. To be called in a job of
+/// the writer.
+pub(crate) fn after_commit(record: impl FnOnce() + 'static) {
+    if shim_runtime::metrics::is_enabled() {
+        shim_sqlite::after_commit(record);
+    }
+}
+
+/// Keeps the gauges of what is stored, until the shutdown begins. A count that fails leaves them as they were.
+pub(crate) async fn run<F>(count_sessions: impl Fn() -> F, database: PathBuf, shutdown: Shutdown)
+where
+    F: Future<Output = Result<Vec<(SessionStatus, u32)>, Error>>,
+{
     let mut tick = tokio::time::interval(SAMPLE_INTERVAL);
     loop {
         tokio::select! {
             () = shutdown.wait() => return,
             _ = tick.tick() => {}
         }
-        match store.read(sessions::count_by_status).await {
+        match count_sessions().await {
             Ok(counts) => set_session_gauges(&counts),
             Err(error) => tracing::debug!(%error, "the sessions could not be counted"),
         }

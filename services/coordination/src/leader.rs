@@ -5,11 +5,11 @@
 
 use std::time::Duration;
 
-use shim_proto::coordination::v1::Fence;
+use shim_runtime::ids::FencingToken;
 use shim_runtime::lifecycle::Shutdown;
 use shim_runtime::process;
 use shim_store::locks::{AcquireRequest, LockOwnership, LockRef};
-use shim_store::{Error, IdempotencyKey, Slot, Store};
+use shim_store::{Error, Fence, IdempotencyKey, Slot, Store};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::log_once::LogOnce;
@@ -60,7 +60,7 @@ impl Leader {
                 Ok(ownership) => {
                     tracing::debug!(
                         lock = self.lock_ref.name,
-                        token = ownership.token,
+                        token = ownership.token.0,
                         "this process leads"
                     );
                     return Some(Term {
@@ -93,7 +93,7 @@ impl Leader {
         let lock = self.store.locks.acquire(&request).await?;
         Ok(LockOwnership {
             owner: lock.owner,
-            token: lock.fencing_token,
+            token: FencingToken(lock.fencing_token),
         })
     }
 }

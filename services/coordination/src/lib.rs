@@ -9,6 +9,7 @@
 
 mod config;
 mod domain;
+mod error;
 mod gauges;
 mod leader;
 mod log_once;

@@ -1,35 +1,46 @@
-//! Phase 3 of SHIM, the side of the workers: the programs that do tasks, their life, and who of those waiting gets a task.
+//! Phase 3 of SHIM, the side of the workers: the programs that do tasks, their life, and which waiting worker gets a task.
 //!
-//! `executor` runs programs and knows nothing of where tasks come from; `run_loop` takes tasks and tells how they go; `pool`
-//! joins both to the store. `distributor` matches all who wait, those of this process and Claude windows, with tasks.
+//! `executor` has programs do tasks; `pool` runs the workers of this process over the store; `distributor` matches all that
+//! wait, workers of this process and Claude windows, with tasks. Processes are the business of `shim-exec`, a worker's life
+//! that of `shim-work`.
 
 mod checkpointing;
 mod config;
 mod distributor;
 mod domain;
+mod error;
 pub mod executor;
 mod pool;
 mod rpc;
-pub mod run_loop;
 mod spans;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use shim_proto::limits::MAX_MESSAGE_BYTES;
 use shim_proto::worker::v1::worker_service_server::WorkerServiceServer;
+use shim_runtime::background::BackgroundTasks;
 use shim_runtime::client::Channel;
 use shim_runtime::lifecycle::Shutdown;
 use shim_runtime::server::{Listeners, ServeError, Server};
-use shim_store::{Error, IdempotencyKey, RedisConnection, Store};
+use shim_runtime::service::{self, BoxFuture};
+use shim_store::{Error, IdempotencyKey, RedisConnection, Store, health};
 use tonic::server::NamedService;
 
 pub use config::{Config, ExecutorConfig, ExecutorKind};
 
 use checkpointing::Checkpointer;
 use distributor::Distributor;
+use error::WorkerError;
 use executor::ExecutorContext;
 use pool::{StartOptions, WorkerPool};
 use rpc::Api;
+
+/// The pause before another try to start a worker of the configuration.
+const START_BACKOFF: Duration = Duration::from_secs(1);
+
+/// The gRPC services whose health is Redis's.
+const SERVICE_NAMES: [&str; 1] = [WorkerServiceServer::<Api>::NAME];
 
 /// Why the service cannot start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -48,47 +59,35 @@ pub enum StartError {
 /// The running service, ready to be added to a server.
 pub struct Service {
     api: Api,
-    shutdown: Shutdown,
+    background: BackgroundTasks,
 }
 
-/// Begins to match workers and tasks, and starts the workers that the configuration names, as soon as Redis can be
-/// reached. `checkpoints` is the way to the checkpoint service, if there is one.
+/// Begins to match workers and tasks, and starts the configured workers as soon as Redis can be reached. `checkpoints`
+/// leads to the checkpoint service, if there is one.
 ///
 /// # Errors
-/// If its folders cannot be made, or a worker to start has no executor.
+/// If the service's folders cannot be made, or a worker to start has no executor.
 pub fn build(
     config: Config,
     store: Store,
     checkpoints: Option<Channel>,
     shutdown: &Shutdown,
 ) -> Result<Service, StartError> {
-    let starts = config.start.clone();
-    if let Some(unknown) = starts
-        .iter()
-        .find(|name| !config.executors.contains_key(*name))
-    {
-        return Err(StartError::Executor(format!(
-            "there is no executor {unknown}"
-        )));
-    }
+    check_start(&config)?;
     let executor_context = ExecutorContext::open(&config).map_err(StartError::Folders)?;
+    let background = BackgroundTasks::new("worker", shutdown);
     let distributor = Distributor::start(store.clone(), shutdown.clone());
+    let config = Arc::new(config);
     let pool = WorkerPool::new(
         store.clone(),
         distributor.clone(),
         executor_context,
-        Arc::new(config),
-        Checkpointer::new(checkpoints),
+        Arc::clone(&config),
+        Checkpointer::new(checkpoints, background.clone()),
+        background.clone(),
     );
-    for name in starts {
-        let starting = start_when_possible(pool.clone(), store.connection.clone(), name);
-        let shutdown = shutdown.clone();
-        tokio::spawn(async move {
-            tokio::select! {
-                () = starting => {}
-                () = shutdown.wait() => {}
-            }
-        });
+    for executor in config.start.clone() {
+        start_when_possible(&pool, &store.connection, executor, &background);
     }
     Ok(Service {
         api: Api {
@@ -96,13 +95,51 @@ pub fn build(
             distributor,
             pool,
         },
-        shutdown: shutdown.clone(),
+        background,
     })
 }
 
-/// Starts a worker once Redis can be reached.
-async fn start_when_possible(pool: WorkerPool, mut connection: RedisConnection, executor: String) {
+/// Every worker to start needs its executor.
+fn check_start(config: &Config) -> Result<(), StartError> {
+    let is_unknown = |name: &&String| !config.executors.contains_key(*name);
+    match config.start.iter().find(is_unknown) {
+        Some(name) => Err(StartError::Executor(format!("there is no executor {name}"))),
+        None => Ok(()),
+    }
+}
+
+/// Starts a worker in the background once Redis can be reached.
+fn start_when_possible(
+    pool: &WorkerPool,
+    connection: &RedisConnection,
+    executor: String,
+    background: &BackgroundTasks,
+) {
+    let (pool, connection, shutdown) = (
+        pool.clone(),
+        connection.clone(),
+        background.shutdown().clone(),
+    );
+    // One key for all tries: they start one worker.
     let idempotency_key = IdempotencyKey::fresh();
+    background.spawn_restarting("worker_start", move || {
+        let (pool, connection, shutdown) = (pool.clone(), connection.clone(), shutdown.clone());
+        let (idempotency_key, executor) = (idempotency_key.clone(), executor.clone());
+        async move {
+            tokio::select! {
+                () = try_to_start(&pool, connection, &idempotency_key, executor) => {}
+                () = shutdown.wait() => {}
+            }
+        }
+    });
+}
+
+async fn try_to_start(
+    pool: &WorkerPool,
+    mut connection: RedisConnection,
+    idempotency_key: &IdempotencyKey,
+    executor: String,
+) {
     loop {
         while connection.health().is_err() {
             connection.health_changed().await;
@@ -111,45 +148,34 @@ async fn start_when_possible(pool: WorkerPool, mut connection: RedisConnection, 
             executor: executor.clone(),
             ..StartOptions::default()
         };
-        match pool.start(&idempotency_key, start).await {
-            Ok(_) | Err(Error::Stopping) => return,
+        match pool.start(idempotency_key, start).await {
+            Ok(_) | Err(WorkerError::Store(Error::Stopping)) => return,
             Err(error) => tracing::warn!(%error, executor, "a worker cannot start; trying again"),
         }
-        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        tokio::time::sleep(START_BACKOFF).await;
     }
 }
 
-impl Service {
-    /// Adds the service's RPCs to a server, and keeps its health as Redis's.
-    #[must_use]
-    pub fn register(&self, server: Server) -> Server {
+impl shim_runtime::service::Service for Service {
+    fn register(&self, server: Server) -> Server {
         let workers =
             WorkerServiceServer::new(self.api.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
-        self.publish_health(&server);
+        health::report(
+            &self.api.store.connection,
+            &server.readiness(),
+            &SERVICE_NAMES,
+            &self.background,
+        );
         server.with(workers)
     }
 
-    /// Drains the workers of this process, after the shutdown began: what they have ends or goes to others.
-    pub async fn finish(&self) {
-        self.api.pool.finish().await;
-        self.api.distributor.finish().await;
-    }
-
-    fn publish_health(&self, server: &Server) {
-        let readiness = server.readiness();
-        let mut connection = self.api.store.connection.clone();
-        let shutdown = self.shutdown.clone();
-        let name = WorkerServiceServer::<Api>::NAME;
-        // Before the server serves: until told otherwise it takes a service for ready.
-        readiness.set(name, connection.health());
-        tokio::spawn(async move {
-            loop {
-                tokio::select! {
-                    () = connection.health_changed() => readiness.set(name, connection.health()),
-                    () = shutdown.wait() => return,
-                }
-            }
-        });
+    /// Drains the workers of this process: their tasks end, or are given back.
+    fn drain(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            self.api.pool.finish().await;
+            self.api.distributor.finish().await;
+            self.background.finish().await;
+        })
     }
 }
 
@@ -166,20 +192,6 @@ pub async fn run(
     shutdown: Shutdown,
 ) -> Result<(), StartError> {
     let service = build(config, store, checkpoints, &shutdown)?;
-    let server = service.register(server);
-    let (served, ()) = tokio::join!(server.serve(listeners, shutdown.clone()), async {
-        shutdown.wait().await;
-        service.finish().await;
-    });
-    Ok(served?)
-}
-
-impl shim_runtime::service::Service for Service {
-    fn register(&self, server: Server) -> Server {
-        Self::register(self, server)
-    }
-
-    fn drain(&self) -> shim_runtime::service::BoxFuture<'_, ()> {
-        Box::pin(self.finish())
-    }
+    service::serve(&[Box::new(service)], server, listeners, shutdown).await?;
+    Ok(())
 }

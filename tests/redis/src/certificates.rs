@@ -1,5 +1,5 @@
-//! A certificate authority of one test with a certificate for servers on 127.0.0.1 and one for clients, made by the
-//! `openssl` program.
+//! The certificate authority of a test, with a certificate for servers on 127.0.0.1 and one for clients. The program
+//! `openssl` makes them.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,14 +13,14 @@ const NEW_KEY: [&str; 6] = [
     "-batch",
 ];
 
-/// The files, in PEM.
+/// The folder with the files, in PEM.
 #[derive(Debug, Clone)]
 pub struct Certificates {
     folder: PathBuf,
 }
 
 impl Certificates {
-    /// Makes them in `folder`, which must be there.
+    /// Makes the files in `folder`, which must exist.
     ///
     /// # Panics
     /// If `openssl` is missing or fails.
@@ -36,25 +36,25 @@ impl Certificates {
         made
     }
 
-    /// The authority's certificate: what clients are to trust.
+    /// The authority's certificate, which clients must trust.
     #[must_use]
     pub fn ca_file(&self) -> PathBuf {
         self.folder.join("ca.pem")
     }
 
-    /// The certificate of `who` ("server" or "client").
+    /// The certificate of `name` ("server" or "client").
     #[must_use]
-    pub fn cert_file(&self, who: &str) -> PathBuf {
-        self.folder.join(format!("{who}.pem"))
+    pub fn cert_file(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{name}.pem"))
     }
 
-    /// The private key of `who`.
+    /// The private key of `name`.
     #[must_use]
-    pub fn key_file(&self, who: &str) -> PathBuf {
-        self.folder.join(format!("{who}.key"))
+    pub fn key_file(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{name}.key"))
     }
 
-    fn sign(&self, who: &str, extensions: &[&str]) {
+    fn sign(&self, name: &str, extensions: &[&str]) {
         let (ca, ca_key) = (self.ca_file(), self.key_file("ca"));
         let (ca, ca_key) = (ca.display().to_string(), ca_key.display().to_string());
         let mut options = vec!["-CA", &ca, "-CAkey", &ca_key];
@@ -62,18 +62,18 @@ impl Certificates {
         for extension in extensions {
             options.extend(["-addext", extension]);
         }
-        self.request(who, &options);
+        self.request(name, &options);
     }
 
-    fn request(&self, who: &str, options: &[&str]) {
+    fn request(&self, name: &str, options: &[&str]) {
         let output = Command::new("openssl")
             .args(["req", "-x509", "-days", "2"])
             .args(NEW_KEY)
-            .args(["-subj", &format!("/CN=shim test {who}")])
+            .args(["-subj", &format!("/CN=shim test {name}")])
             .arg("-keyout")
-            .arg(self.key_file(who))
+            .arg(self.key_file(name))
             .arg("-out")
-            .arg(self.cert_file(who))
+            .arg(self.cert_file(name))
             .args(options)
             .output()
             .expect("openssl runs");

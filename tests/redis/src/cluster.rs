@@ -1,9 +1,9 @@
-//! A Redis Cluster of three masters that share all slots.
+//! A Redis Cluster of three masters that serve all slots.
 
 use crate::launch::Launch;
 use crate::server::{Redis, wait_until};
 
-/// Slots 0 to 16,383 in three runs.
+/// The slots of each master, first and last.
 const SLOTS: [(&str, &str); 3] = [("0", "5460"), ("5461", "10922"), ("10923", "16383")];
 
 /// The cluster. Dropping it kills it.
@@ -16,7 +16,7 @@ impl Cluster {
     /// Starts three masters and waits until all agree that every slot is served.
     ///
     /// # Panics
-    /// If they do not.
+    /// If they do not agree.
     #[must_use]
     pub fn start() -> Self {
         let launch = Launch::new().cluster_node();
@@ -36,10 +36,10 @@ impl Cluster {
         cluster
     }
 
-    /// Waits until every node says that the cluster is whole; after a node was restarted, for example.
+    /// Waits until every node reports that all slots are served, for example after a restart of a node.
     ///
     /// # Panics
-    /// If they do not.
+    /// If a node does not.
     pub fn wait_until_ok(&self) {
         let is_ok = |node: &Redis| {
             let info = node.command(&["CLUSTER", "INFO"]);
@@ -50,7 +50,7 @@ impl Cluster {
         wait_until("the cluster is whole", || self.nodes.iter().all(is_ok));
     }
 
-    /// Where it listens, as `redis_url` gives it.
+    /// Its address in the form of `redis_url`.
     #[must_use]
     pub fn url(&self) -> String {
         let addresses: Vec<_> = self.nodes.iter().map(Redis::address).collect();

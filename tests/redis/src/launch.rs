@@ -1,4 +1,4 @@
-//! How a Redis is started: its settings, and the command line they become.
+//! How a Redis is started: its settings, its configuration file and its command line.
 
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -8,7 +8,7 @@ use crate::certificates::Certificates;
 use crate::port::Port;
 use crate::server::Redis;
 
-/// A Redis to be. Plain by default: TCP and a Unix socket, no password, an append-only file synced every second.
+/// The settings of a Redis. The default: TCP and a Unix socket, no password, an append-only file synced every second.
 #[derive(Debug, Clone, Default)]
 pub struct Launch {
     pub(crate) password: Option<String>,
@@ -17,24 +17,24 @@ pub struct Launch {
     settings: Vec<(String, String)>,
 }
 
-/// How the TCP port is spoken to.
+/// The encryption of the TCP port.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Tls {
     #[default]
     Plain,
     Encrypted,
-    /// Encrypted, and the client must show a certificate too.
+    /// Encrypted, and the client must show a certificate.
     Mutual,
 }
 
 impl Launch {
-    /// A plain one.
+    /// The default settings.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Asks for this password, on the socket too. It may hold anything but quotes, backslashes and control characters.
+    /// Requires this password, also on the socket. It may not contain quotes, backslashes and control characters.
     #[must_use]
     pub fn password(mut self, password: &str) -> Self {
         self.password = Some(password.to_owned());
@@ -43,20 +43,20 @@ impl Launch {
             .setting("masterauth", &quoted)
     }
 
-    /// Refuses writes above `limit` (as redis.conf has it, for example "4mb") instead of evicting anything.
+    /// Refuses writes above `limit` (in the form of redis.conf, for example "4mb"), and evicts nothing.
     #[must_use]
     pub fn max_memory(self, limit: &str) -> Self {
         self.setting("maxmemory", limit)
     }
 
-    /// Speaks TLS on the TCP port; the Unix socket stays plain.
+    /// Encrypts the TCP port; the Unix socket stays plain.
     #[must_use]
     pub fn tls(mut self) -> Self {
         self.tls = Tls::Encrypted;
         self
     }
 
-    /// Speaks TLS on the TCP port and lets in only clients with a certificate of the test's authority.
+    /// Encrypts the TCP port, and refuses clients without a certificate of the test's authority.
     #[must_use]
     pub fn mutual_tls(mut self) -> Self {
         self.tls = Tls::Mutual;
@@ -76,10 +76,10 @@ impl Launch {
             .setting("cluster-node-timeout", "2000")
     }
 
-    /// Starts it and waits until it answers.
+    /// Starts a server and waits until it answers.
     ///
     /// # Panics
-    /// If it does not.
+    /// If it does not answer.
     #[must_use]
     pub fn start(&self) -> Redis {
         Redis::launch(self.clone())
@@ -132,7 +132,7 @@ impl Launch {
         lines.join("\n") + "\n"
     }
 
-    /// Ports it needs: one to be spoken to, and one for the bus of a cluster.
+    /// The ports of a server: one for clients, and one for the bus of a cluster.
     pub(crate) fn ports(&self) -> Vec<Port> {
         (0..=usize::from(self.is_cluster_node))
             .map(|_| Port::reserve())
@@ -140,7 +140,7 @@ impl Launch {
     }
 }
 
-/// Runs `redis-server` on a configuration file, as a process group of its own that ends with the calling thread.
+/// Runs `redis-server` on a configuration file, in a process group of its own. It ends with the calling thread.
 pub(crate) fn spawn(config: &Path, options: &[&str]) -> Child {
     let mut command = if cfg!(target_os = "linux") {
         let mut command = Command::new("setpriv");

@@ -1,5 +1,5 @@
-//! Real Redis servers for tests: each one a child process with its own folder, Unix socket and TCP port, ready when
-//! its constructor returns and gone when it is dropped.
+//! Real Redis servers for tests. Each server is a child process with its own folder, Unix socket and TCP port; it is ready
+//! when its constructor returns, and gone when it is dropped.
 //!
 //! ```no_run
 //! use shim_redis_harness::{Launch, Redis};
@@ -13,12 +13,12 @@
 //! small.command(&["SET", "key", "value"]).expect("there is room");
 //! ```
 //!
-//! [`Cluster`], [`Sentinels`] and [`Nodes`] are sets of them. Nothing here is asynchronous, so that any test can use
-//! it; a start takes some milliseconds. Start a server from a thread that outlives it (not from tokio's
-//! `spawn_blocking`): the kernel ends the child together with that thread.
+//! [`Cluster`], [`Sentinels`] and [`Nodes`] are sets of servers. The harness is synchronous, so that any test can use it; a
+//! start takes some milliseconds. Start a server from a thread that outlives it (not from tokio's `spawn_blocking`): the
+//! kernel ends the child together with that thread.
 #![expect(
     clippy::expect_used,
-    reason = "a harness that cannot go on ends the test with the reason"
+    reason = "a harness that fails ends the test with the reason"
 )]
 
 mod certificates;

@@ -1,4 +1,4 @@
-//! Independent servers that know nothing of each other, as Redlock wants them.
+//! Independent servers without replication between them, as Redlock requires.
 
 use crate::server::Redis;
 
@@ -9,10 +9,10 @@ pub struct Nodes {
 }
 
 impl Nodes {
-    /// Starts `count` of them.
+    /// Starts `count` servers.
     ///
     /// # Panics
-    /// If one does not start.
+    /// If a server does not start.
     #[must_use]
     pub fn start(count: usize) -> Self {
         Self {
@@ -20,20 +20,20 @@ impl Nodes {
         }
     }
 
-    /// Their URLs with commas between them, as `coordination.lock_nodes` takes them.
+    /// The URLs of the servers, separated by commas, in the form of `coordination.lock_nodes`.
     #[must_use]
     pub fn urls(&self) -> String {
         let urls: Vec<_> = self.nodes.iter().map(Redis::url).collect();
         urls.join(",")
     }
 
-    /// All of them.
+    /// All servers.
     #[must_use]
     pub fn all(&self) -> &[Redis] {
         &self.nodes
     }
 
-    /// One of them, to be killed and restarted.
+    /// One server, to be killed and restarted.
     pub fn node(&mut self, index: usize) -> &mut Redis {
         &mut self.nodes[index]
     }

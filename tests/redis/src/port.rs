@@ -1,14 +1,14 @@
-//! TCP ports nobody else uses, held for as long as a server needs them, even while it is down.
+//! TCP ports that no other process uses, reserved for as long as a server needs them, even while the server is down.
 
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::ops::Range;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Below the ports the kernel gives to outgoing connections, which could sit on one while its server is restarted.
+/// Below the ports of outgoing connections: the kernel could give such a port away while its server is restarted.
 const RANGE: Range<u16> = 10_240..30_720;
 
-/// A reserved port. The reservation is a UDP socket with the same number: atomic between processes, in nobody's way
-/// (no server here speaks UDP), and given back by the kernel however the holder ends.
+/// A reserved port. The reservation is a UDP socket with the same number: it is atomic between processes, it disturbs no
+/// server, since none here uses UDP, and the kernel releases it however its process ends.
 #[derive(Debug)]
 pub struct Port {
     number: u16,
@@ -16,10 +16,10 @@ pub struct Port {
 }
 
 impl Port {
-    /// Reserves one.
+    /// Reserves a port.
     ///
     /// # Panics
-    /// If all are taken.
+    /// If all ports are taken.
     #[must_use]
     pub fn reserve() -> Self {
         let first = random_start();
@@ -38,14 +38,14 @@ impl Port {
         })
     }
 
-    /// Its number.
+    /// The number of the port.
     #[must_use]
     pub fn number(&self) -> u16 {
         self.number
     }
 }
 
-/// Processes that start together should not all try the same ports first.
+/// A start that differs between processes, so that they do not try the same ports at the same time.
 fn random_start() -> u16 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let salt = now.map_or(0, |now| now.subsec_nanos()) ^ std::process::id().wrapping_mul(0x9E37);

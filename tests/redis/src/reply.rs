@@ -1,23 +1,23 @@
-//! The Redis protocol, as much of it as tests need: one command out, one reply in (RESP2,
+//! The part of the Redis protocol that tests need: one command is sent, one reply is read (RESP2,
 //! <https://redis.io/docs/latest/develop/reference/protocol-spec/>).
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 
-/// What a Redis answers when it does not refuse.
+/// A reply that is not an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reply {
-    /// Nothing there.
+    /// No value.
     Nil,
     /// A number.
     Integer(i64),
-    /// A status or a string, read as UTF-8 as well as it goes.
+    /// A status or a string; bytes that are not UTF-8 are replaced.
     Text(String),
-    /// Several.
+    /// A list of replies.
     List(Vec<Reply>),
 }
 
 impl Reply {
-    /// The text, if it is one.
+    /// The text of a text.
     #[must_use]
     pub fn text(&self) -> Option<&str> {
         match self {
@@ -26,7 +26,7 @@ impl Reply {
         }
     }
 
-    /// The number, if it is one.
+    /// The number of an integer.
     #[must_use]
     pub fn integer(&self) -> Option<i64> {
         match self {
@@ -35,7 +35,7 @@ impl Reply {
         }
     }
 
-    /// The parts of a list; nothing of anything else.
+    /// The items of a list; none of any other reply.
     #[must_use]
     pub fn items(&self) -> &[Reply] {
         match self {
@@ -53,7 +53,7 @@ impl Reply {
     }
 }
 
-/// Sends one command and reads its reply; the inner error is Redis's own.
+/// Sends one command and reads its reply. The inner error is Redis's refusal.
 pub(crate) fn command<S: Read + Write>(
     stream: S,
     words: &[&str],

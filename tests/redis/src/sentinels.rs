@@ -1,4 +1,4 @@
-//! A master with two replicas, watched by three sentinels that put a replica in its place when it is gone.
+//! A master with two replicas, and three sentinels that promote a replica when the master fails.
 
 use std::io;
 use std::net::TcpStream;
@@ -11,7 +11,7 @@ use crate::port::Port;
 use crate::reply::{self, Reply};
 use crate::server::{Redis, wait_until};
 
-/// What the sentinels call the master.
+/// The name of the master at the sentinels.
 const MASTER: &str = "shim";
 const REPLICAS: usize = 2;
 const SENTINELS: usize = 3;
@@ -24,10 +24,10 @@ pub struct Sentinels {
 }
 
 impl Sentinels {
-    /// Starts all six and waits until the replicas follow and the sentinels know of each other.
+    /// Starts all six processes, and waits until the replicas follow and the sentinels know each other.
     ///
     /// # Panics
-    /// If they do not.
+    /// If that takes too long.
     #[must_use]
     pub fn start() -> Self {
         let master = Redis::start();
@@ -35,7 +35,7 @@ impl Sentinels {
         let replica = Launch::new().setting("replicaof", &follow);
         let mut servers = vec![master];
         servers.extend((0..REPLICAS).map(|_| replica.start()));
-        // A sentinel asks for replicas at its start, and then only every ten seconds.
+        // A sentinel looks for replicas at its start, and then only every ten seconds.
         wait_until("the replicas follow", || {
             servers[1..].iter().all(is_following)
         });
@@ -47,17 +47,17 @@ impl Sentinels {
         set
     }
 
-    /// Where the sentinels listen, as `redis_url` gives it.
+    /// The addresses of the sentinels in the form of `redis_url`.
     #[must_use]
     pub fn url(&self) -> String {
         let addresses: Vec<_> = self.sentinels.iter().map(Sentinel::address).collect();
         format!("redis+sentinel://{}/{MASTER}", addresses.join(","))
     }
 
-    /// Kills the master and waits until the sentinels have put a replica in its place and find it well.
+    /// Kills the master, and waits until the sentinels have promoted a replica and report no failure of it.
     ///
     /// # Panics
-    /// If they do not.
+    /// If that takes too long.
     pub fn failover(&mut self) {
         let old = self.master_index();
         self.servers[old].kill();
@@ -71,10 +71,10 @@ impl Sentinels {
         });
     }
 
-    /// The server that is the master now.
+    /// The present master.
     ///
     /// # Panics
-    /// If the sentinels do not agree on one.
+    /// If the sentinels do not agree on a master.
     #[must_use]
     pub fn master(&self) -> &Redis {
         &self.servers[self.master_index()]
@@ -87,7 +87,7 @@ impl Sentinels {
         index.expect("the master is one of ours")
     }
 
-    /// The master's port, if all sentinels name the same.
+    /// The port of the master, if all sentinels name the same one.
     fn agreed_port(&self) -> Option<u16> {
         let mut ports: Vec<_> = self.sentinels.iter().map(Sentinel::master_port).collect();
         ports.dedup();
@@ -113,7 +113,8 @@ impl Sentinels {
     }
 }
 
-/// What a server says of its part; nothing while a sentinel breaks its connections, as it does with each change.
+/// A server's reply to `ROLE`. It is empty while a sentinel breaks the server's connections, which it does at each
+/// promotion.
 fn role(server: &Redis) -> Vec<Reply> {
     match server.try_command(&["ROLE"]) {
         Ok(Ok(Reply::List(items))) => items,
@@ -150,7 +151,7 @@ impl Sentinel {
             format!("dir {}", folder.path().display()),
             "logfile sentinel.log".to_owned(),
             format!("sentinel monitor {MASTER} 127.0.0.1 {} 2", master.port()),
-            // A promoted server breaks its connections, which must not look like another death.
+            // A promotion breaks connections, which must not look like a failure of the new master.
             format!("sentinel down-after-milliseconds {MASTER} 1500"),
             format!("sentinel failover-timeout {MASTER} 10000"),
         ];
@@ -168,13 +169,13 @@ impl Sentinel {
         format!("127.0.0.1:{}", self.port.number())
     }
 
-    /// An error also while it is not up yet.
+    /// Sends a command. It fails also while the sentinel starts.
     fn command(&self, words: &[&str]) -> io::Result<Reply> {
         let stream = TcpStream::connect(self.address())?;
         reply::command(&stream, words)?.map_err(io::Error::other)
     }
 
-    /// What it thinks of the master: "master" if all is well.
+    /// The state of the master in the eyes of this sentinel: "master" if it works.
     fn flags(&self) -> Option<String> {
         let about = self.command(&["SENTINEL", "MASTER", MASTER]).ok()?;
         about.field("flags").map(str::to_owned)

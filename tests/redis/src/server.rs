@@ -1,4 +1,4 @@
-//! One running Redis: spoken to, killed, restarted, frozen.
+//! One running Redis, which a test commands, kills, restarts and freezes.
 
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -15,7 +15,7 @@ use crate::launch::{self, Launch, Tls};
 use crate::port::Port;
 use crate::reply::{self, Reply};
 
-/// A machine under load starts slowly, and a long append-only file is read back; else it takes milliseconds.
+/// A start takes milliseconds, but longer on a busy machine or with a long append-only file.
 const START_PATIENCE: Duration = Duration::from_secs(30);
 const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(2);
@@ -31,10 +31,10 @@ pub struct Redis {
 }
 
 impl Redis {
-    /// Starts a plain one and waits until it answers.
+    /// Starts a server with the default settings, and waits until it answers.
     ///
     /// # Panics
-    /// If it does not.
+    /// If it does not answer.
     #[must_use]
     pub fn start() -> Self {
         Launch::new().start()
@@ -73,7 +73,7 @@ impl Redis {
         self.folder().join("redis.conf")
     }
 
-    /// Where it listens on TCP, as `redis_url` gives it: `redis://` or, with TLS, `rediss://`.
+    /// Its TCP address in the form of `redis_url`: `redis://` or, with TLS, `rediss://`.
     #[must_use]
     pub fn url(&self) -> String {
         let scheme = if self.launch.tls == Tls::Plain {
@@ -84,7 +84,7 @@ impl Redis {
         format!("{scheme}://{}{}", self.credentials(), self.address())
     }
 
-    /// Its Unix socket, as `redis_url` gives it.
+    /// Its Unix socket in the form of `redis_url`.
     #[must_use]
     pub fn unix_url(&self) -> String {
         let query = self.password();
@@ -98,7 +98,7 @@ impl Redis {
         password.map_or_else(String::new, |password| format!(":{password}@"))
     }
 
-    /// The password as it stands in a URL.
+    /// The password, escaped for a URL.
     fn password(&self) -> Option<String> {
         let password = self.launch.password.as_ref()?;
         let escaped = password.bytes().map(|byte| match byte {
@@ -139,14 +139,14 @@ impl Redis {
     /// The certificates of a Redis with TLS.
     ///
     /// # Panics
-    /// If it has none.
+    /// If it has no certificates.
     #[must_use]
     pub fn certificates(&self) -> &Certificates {
         let certificates = self.certificates.as_ref();
         certificates.expect("only a Redis with TLS has certificates")
     }
 
-    /// Its process.
+    /// The id of its process.
     ///
     /// # Panics
     /// If it was killed.
@@ -155,16 +155,16 @@ impl Redis {
         self.child.as_ref().expect("it runs").id()
     }
 
-    /// What it logged.
+    /// Its log.
     #[must_use]
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder().join("redis.log")).unwrap_or_default()
     }
 
-    /// Sends it a command over its Unix socket, as words.
+    /// Sends a command, one word per argument, over the Unix socket.
     ///
     /// # Errors
-    /// What Redis refuses with.
+    /// Redis's refusal.
     ///
     /// # Panics
     /// If it does not answer.
@@ -195,11 +195,10 @@ impl Redis {
         }
     }
 
-    /// Starts it again on the same folder, socket and ports, after a kill or instead of the one that runs, and waits
-    /// until it answers.
+    /// Kills the server if it runs, starts it again on the same folder, socket and ports, and waits until it answers.
     ///
     /// # Panics
-    /// If it does not.
+    /// If it does not answer.
     pub fn restart(&mut self) {
         self.kill();
         let _ = std::fs::remove_file(self.socket());
@@ -214,17 +213,17 @@ impl Redis {
         }
     }
 
-    /// A Redis that still reads its data back refuses PING.
+    /// A Redis that still loads its data refuses PING.
     fn is_ready(&self) -> bool {
         matches!(self.try_command(&["PING"]), Ok(Ok(Reply::Text(pong))) if pong == "PONG")
     }
 
-    /// Stops it in its tracks: connections stay, nothing is answered.
+    /// Suspends the process: its connections stay open, and it answers nothing.
     pub fn freeze(&self) {
         self.signal(Signal::SIGSTOP);
     }
 
-    /// Lets it go on.
+    /// Resumes the process.
     pub fn thaw(&self) {
         self.signal(Signal::SIGCONT);
     }
@@ -244,10 +243,10 @@ impl Drop for Redis {
     }
 }
 
-/// Waits until `is_so`, for a state that several servers reach together.
+/// Waits until `is_so`: for a state that several servers reach together.
 ///
 /// # Panics
-/// If it takes longer than servers need.
+/// If it takes longer than 30 seconds.
 pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + START_PATIENCE;
     while !is_so() {

@@ -1,4 +1,4 @@
-//! The harness against the real servers.
+//! Tests of the harness with real servers.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::net::TcpStream;
@@ -11,7 +11,7 @@ fn text(value: &str) -> Reply {
 }
 
 #[test]
-fn what_was_written_is_there_after_a_kill_and_a_restart() {
+fn writes_survive_a_kill_and_a_restart() {
     let mut redis = Redis::start();
     let url = redis.url();
     redis.command(&["SET", "key", "value"]).unwrap();
@@ -57,7 +57,7 @@ fn a_full_redis_refuses_writes_and_evicts_nothing() {
 }
 
 #[test]
-fn a_password_is_asked_for() {
+fn a_password_is_required() {
     let redis = Launch::new().password("secret").start();
     assert_eq!(redis.command(&["PING"]), Ok(text("PONG")));
     assert!(redis.url().starts_with("redis://:secret@127.0.0.1:"));
@@ -84,7 +84,7 @@ fn ping_with_tls(redis: &Redis, with_certificate: bool) -> String {
 }
 
 #[test]
-fn tls_is_spoken_and_a_client_certificate_asked_for() {
+fn tls_works_and_a_client_certificate_is_required() {
     let redis = Launch::new().tls().start();
     assert!(redis.url().starts_with("rediss://127.0.0.1:"));
     assert_eq!(ping_with_tls(&redis, false), "PONG\n");
@@ -94,7 +94,7 @@ fn tls_is_spoken_and_a_client_certificate_asked_for() {
 }
 
 #[test]
-fn a_cluster_serves_every_slot_and_comes_back_whole() {
+fn a_cluster_serves_every_slot_also_after_a_restart() {
     let mut cluster = Cluster::start();
     assert_eq!(cluster.url().matches(',').count(), 2);
     let outcomes: Vec<_> = cluster
@@ -114,7 +114,7 @@ fn a_cluster_serves_every_slot_and_comes_back_whole() {
 }
 
 #[test]
-fn sentinels_put_a_replica_in_the_place_of_a_killed_master() {
+fn sentinels_promote_a_replica_after_the_master_was_killed() {
     let mut set = Sentinels::start();
     let before = set.master().port();
     set.master().command(&["SET", "key", "value"]).unwrap();

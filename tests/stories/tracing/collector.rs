@@ -1,4 +1,4 @@
-//! A collector that speaks OTLP over gRPC and keeps what it gets, as the stories ask for it.
+//! A collector that speaks OTLP over gRPC and keeps every span, for the stories to read.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -19,17 +19,17 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 
-/// Spans come a second after their end, from processes that share two cores with everything else.
+/// A span arrives a second after its end; the processes may share two cores with many others.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A span as it came.
+/// A span as it arrived.
 #[derive(Debug, Clone)]
 pub(super) struct RecordedSpan {
-    /// The process it is from.
+    /// The process that recorded it.
     pub(super) service: String,
     pub(super) trace_id: String,
     pub(super) span_id: String,
-    /// Empty for the beginning of a trace.
+    /// Empty for a root.
     pub(super) parent_id: String,
     pub(super) name: String,
     /// As in the protocol: 1 internal, 2 server, 3 client, 4 producer, 5 consumer.
@@ -79,7 +79,7 @@ fn text(value: Option<&AnyValue>) -> String {
     }
 }
 
-/// The collector. Dropped, it is gone.
+/// A running collector. Dropping it stops it.
 pub(super) struct Collector {
     endpoint: String,
     spans: watch::Receiver<Vec<RecordedSpan>>,
@@ -139,29 +139,29 @@ impl Collector {
         &self.endpoint
     }
 
-    /// All that came.
+    /// Everything that arrived.
     pub(super) fn all(&self) -> Trace {
         Trace(self.spans.borrow().clone())
     }
 
-    /// The spans of a trace, as soon as all of these came.
+    /// The spans of a trace, as soon as each of `names` arrived.
     pub(super) async fn trace(&self, trace_id: &str, names: &[&str]) -> Trace {
         let mut spans = self.spans.clone();
         let of_trace = |spans: &[RecordedSpan]| -> Vec<RecordedSpan> {
-            let those = spans.iter().filter(|span| span.trace_id == trace_id);
-            those.cloned().collect()
+            let spans = spans.iter().filter(|span| span.trace_id == trace_id);
+            spans.cloned().collect()
         };
-        let are_there = |spans: &Vec<RecordedSpan>| {
-            let there = of_trace(spans);
+        let have_arrived = |spans: &Vec<RecordedSpan>| {
+            let arrived = of_trace(spans);
             names
                 .iter()
-                .all(|name| there.iter().any(|span| span.name == *name))
+                .all(|name| arrived.iter().any(|span| span.name == *name))
         };
-        let waited = tokio::time::timeout(TIMEOUT, spans.wait_for(are_there)).await;
-        let came = waited.map(|came| Trace(of_trace(&came.unwrap())));
-        came.unwrap_or_else(|_| {
-            let there = Trace(of_trace(&self.spans.borrow()));
-            panic!("of {names:?} only these came:\n{}", there.listed())
+        let waited = tokio::time::timeout(TIMEOUT, spans.wait_for(have_arrived)).await;
+        let trace = waited.map(|spans| Trace(of_trace(&spans.unwrap())));
+        trace.unwrap_or_else(|_| {
+            let arrived = Trace(of_trace(&self.spans.borrow()));
+            panic!("of {names:?} only these arrived:\n{}", arrived.listed())
         })
     }
 }
@@ -194,14 +194,14 @@ impl Trace {
         self.0.iter().find(|span| span.span_id == span_id)
     }
 
-    /// From a span up to the first: each as service and name.
+    /// From a span up to the root, each as service and name.
     pub(super) fn ancestors<'a>(&'a self, mut span: &'a RecordedSpan) -> Vec<(&'a str, &'a str)> {
-        let mut way = vec![(span.service.as_str(), span.name.as_str())];
+        let mut ancestors = vec![(span.service.as_str(), span.name.as_str())];
         while let Some(parent) = self.get(&span.parent_id) {
-            way.push((&parent.service, &parent.name));
+            ancestors.push((&parent.service, &parent.name));
             span = parent;
         }
-        way
+        ancestors
     }
 
     pub(super) fn listed(&self) -> String {

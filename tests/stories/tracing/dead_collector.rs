@@ -1,4 +1,4 @@
-//! A collector that is away, or takes connections and says nothing, costs nothing but the spans.
+//! A collector that is unreachable, or accepts connections and never answers, costs nothing but the spans.
 
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
@@ -8,12 +8,12 @@ use shim_runtime::trace::{TraceContext, scope};
 use shim_tests::service::Launch;
 use shim_tests::temp_env::TempEnv;
 
-/// More than one batch holds.
+/// More spans than one batch holds.
 const CALLS: usize = 600;
-/// A hang shows; a slow machine does not.
+/// A hang takes longer; a slow machine does not.
 const STOPS_WITHIN: Duration = Duration::from_secs(20);
 
-/// Calls a service that tells its spans to `address`, stops it, and returns what it logged.
+/// Calls a service that exports its spans to `address`, stops it, and returns its log.
 async fn calls_work_and_the_end_is_in_time(address: &str) -> String {
     let temp = TempEnv::new();
     let endpoint = format!("http://{address}");

@@ -1,4 +1,4 @@
-//! One trace from the tool call to the program and back, through every process, as a collector gets it.
+//! One trace from the tool call to the program and back, through every process, as a collector receives it.
 
 mod collector;
 mod dead_collector;
@@ -34,7 +34,7 @@ fn client_context() -> String {
     format!("00-{TRACE_ID}-{CLIENT_SPAN}-01")
 }
 
-/// The way from a worker's attempt to the client.
+/// The spans above and including a worker's attempt, up to the client.
 const EXPECTED_ANCESTORS: [(&str, &str); 5] = [
     ("shim-worker", "process work"),
     ("shim-coordination", "send work"),
@@ -43,13 +43,13 @@ const EXPECTED_ANCESTORS: [(&str, &str); 5] = [
     ("shim-gateway", TOOL),
 ];
 
-/// Whether every span but the first hangs on another one of the trace.
+/// Every span has its parent in the trace, or the client's span above it.
 fn assert_is_whole(trace: &Trace) {
     for span in &trace.0 {
         let is_linked = span.parent_id == CLIENT_SPAN || trace.get(&span.parent_id).is_some();
         assert!(
             is_linked,
-            "{} hangs on nothing:\n{}",
+            "{} has no parent in the trace:\n{}",
             span.name,
             trace.listed()
         );
@@ -69,7 +69,7 @@ async fn one_trace_leads_from_the_tool_call_to_the_program_and_back() {
         saved_task.traceparent
     );
 
-    // What other programs of BullMQ see.
+    // Other programs of BullMQ read the position from the job's data.
     let key = format!("{PREFIX}:work.command:{part}");
     let data = stack.redis.command(&["HGET", &key, "data"]).unwrap();
     let data: Value = serde_json::from_str(data.text().unwrap()).unwrap();
@@ -97,16 +97,16 @@ async fn one_trace_leads_from_the_tool_call_to_the_program_and_back() {
     let trace = stack.collector.trace(TRACE_ID, &names).await;
     assert_is_whole(&trace);
     let program = trace.only("shim-worker", "run program");
-    let way = trace.ancestors(program);
-    assert_eq!(way[0], ("shim-worker", "run program"));
-    assert_eq!(way[1..], EXPECTED_ANCESTORS);
+    let ancestors = trace.ancestors(program);
+    assert_eq!(ancestors[0], ("shim-worker", "run program"));
+    assert_eq!(ancestors[1..], EXPECTED_ANCESTORS);
     let settled = trace.only("shim-worker", "settle work");
     assert_eq!(trace.ancestors(settled)[1..], EXPECTED_ANCESTORS);
     let saved = trace.ancestors(trace.only("shim-checkpoint", SAVE));
     assert_eq!(saved[1], ("shim-worker", SAVE));
     assert_eq!(saved[2..], EXPECTED_ANCESTORS);
 
-    // The program was told where it is.
+    // The program printed its own position.
     let text = result.result.unwrap().text;
     let traceparent = format!("00-{TRACE_ID}-{}-01", program.span_id);
     assert!(text.contains(&traceparent), "{text}");
@@ -162,7 +162,7 @@ async fn a_task_stays_in_its_trace_when_its_worker_dies() {
 
     let names = [TOOL, SUBMIT, "send work", "process work", "settle work"];
     let trace = stack.collector.trace(TRACE_ID, &names).await;
-    // The first worker's attempt did not end, so only the second told of its own.
+    // The first worker's attempt did not end, so only the second worker exported its own.
     let processed = trace.only("shim-worker", "process work");
     assert_eq!(trace.ancestors(processed), EXPECTED_ANCESTORS);
     assert_eq!(processed.attribute("shim.worker.id"), after.worker_id);
@@ -180,7 +180,7 @@ async fn a_worker_outside_keeps_its_own_trace_and_points_to_the_jobs() {
     let arguments = json!({"action": "submit", "goal": "for a window", "split": "never"});
     call(&mut window, arguments, &client_context()).await;
 
-    // A worker that speaks gRPC itself, in a trace of its own.
+    // An external worker calls over gRPC, in a trace of its own.
     let mut clients = service.tasks();
     clients.registry = stack.tasks().registry;
     let worker = clients.register("outside", 1).await.unwrap();

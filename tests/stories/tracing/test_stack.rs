@@ -1,4 +1,4 @@
-//! Every service a process of its own, all of them telling one collector, and a program that works until it is let go.
+//! Every service is a process of its own and exports to one collector; a program works until the test releases it.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use shim_tests::temp_env::TempEnv;
 
 use super::collector::Collector;
 
-/// Says something, so that a checkpoint is saved, and tells its place in the trace when it may go.
+/// Prints a line, so that a checkpoint is saved, and prints its position in the trace when it is released.
 const PROGRAM: &str =
     "read -r task; echo begun; while [ ! -e go ]; do sleep 0.02; done; echo $TRACEPARENT";
-/// For what comes a moment later.
+/// The limit of a wait, in polls.
 const MAX_POLLS: usize = 1_000;
 const POLL_INTERVAL: Duration = Duration::from_millis(30);
 
@@ -60,7 +60,7 @@ impl TestStack {
             .await
     }
 
-    /// A window on these services, without a worker service of its own.
+    /// A Claude window on these services, without a worker service.
     pub(super) async fn window(&self) -> Gateway {
         GatewayLaunch::new(&self.temp.data_dir(), &self.temp.project())
             .with_service(self.checkpoint.socket())
@@ -71,7 +71,7 @@ impl TestStack {
             .await
     }
 
-    /// Lets the programs end.
+    /// Releases the programs, which then end.
     pub(super) fn release_programs(&self) {
         std::fs::write(self.go_file(), "").unwrap();
     }
@@ -80,7 +80,7 @@ impl TestStack {
         self.temp.project().join("go")
     }
 
-    /// Ends the services in good order: then all they recorded is with the collector.
+    /// Stops the services in good order: each sends its last spans before it ends.
     pub(super) fn stop(&mut self) {
         self.coordination.stop();
         self.checkpoint.stop();
@@ -90,7 +90,7 @@ impl TestStack {
         self.coordination.tasks()
     }
 
-    /// Waits until a task is what it should be.
+    /// Waits until a task satisfies `is`.
     pub(super) async fn wait_for_task(&self, id: &str, is: impl Fn(&Task) -> bool) -> Task {
         let mut tasks = self.tasks();
         let mut last = Task::default();
@@ -104,7 +104,7 @@ impl TestStack {
         panic!("the task stays {last:?}");
     }
 
-    /// Waits until a worker has told something of a task, and saved it.
+    /// Waits until a worker runs a task and has saved a checkpoint of it.
     pub(super) async fn wait_until_saved(&self, id: &str) -> Task {
         let is_saved =
             |task: &Task| task.state() == TaskState::Running && !task.checkpoint_id.is_empty();
@@ -112,7 +112,7 @@ impl TestStack {
     }
 }
 
-/// With its spans told to a collector, and next to nothing logged: one has nothing to do with the other.
+/// Exports to a collector and logs errors alone: a log filter must not cut a trace.
 pub(super) fn with_collector(launch: Launch, collector: &Collector) -> Launch {
     launch
         .env("SHIM_OTLP_ENDPOINT", collector.endpoint())
@@ -123,7 +123,7 @@ fn endpoint(service: &Service) -> String {
     format!("unix:{}", service.socket().display())
 }
 
-/// Calls the tool of jobs as a client that has a trace.
+/// Calls the tool of jobs as a client with a trace.
 pub(super) async fn call(window: &mut Gateway, arguments: Value, traceparent: &str) -> Value {
     let params = json!({
         "name": "shim_coordinate_task",

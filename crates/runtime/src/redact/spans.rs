@@ -1,4 +1,4 @@
-//! Spans without secrets: what an error said or a name held is on its way to another machine.
+//! Spans without secrets: a name or an attribute goes to another machine.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use opentelemetry::trace::Status;
 use opentelemetry::{Array, KeyValue, StringValue, Value};
 use opentelemetry_sdk::trace::SpanData;
 
-/// Redacts all texts of spans that are about to be exported.
+/// Redacts all texts of spans before they are exported.
 pub(crate) fn redact_spans(spans: &mut [SpanData]) {
     for span in spans {
         if let Cow::Owned(name) = super::text(&span.name) {

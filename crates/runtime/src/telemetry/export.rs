@@ -1,7 +1,7 @@
-//! The way of spans out of the process: batches over OTLP/gRPC, from threads of its own.
+//! The export of spans: batches over OTLP/gRPC, from threads of its own.
 //!
-//! Nothing waits for a collector. One that is away, slow or mute costs the spans that do not fit into the queue, and the
-//! end of the process waits for it [`FLUSH_TIMEOUT`] at most.
+//! No call waits for a collector. An unreachable, slow or mute collector costs the spans that do not fit into the queue,
+//! and the end of the process waits for it [`FLUSH_TIMEOUT`] at most.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -13,39 +13,27 @@ use opentelemetry_otlp::{ExporterBuildError, SpanExporter as Otlp, WithExportCon
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{
-    BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider, SpanData, SpanExporter,
+    BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracer, SdkTracerProvider, SpanData,
+    SpanExporter,
 };
 use tokio::runtime::Runtime;
-use tonic::transport::Uri;
 use uuid::Uuid;
 
+use super::export_config::ExportConfig;
 use super::sampler::RootSampler;
 use crate::{process, redact, trace};
 
-/// Spans that wait to be sent; with their attributes about 1 KiB each.
+/// Spans that wait to be sent, of about 1 KiB each with their attributes.
 const QUEUE: usize = 8_192;
 const BATCH: usize = 512;
 /// A trace is complete in the collector this long after its end.
 const EXPORT_INTERVAL: Duration = Duration::from_secs(1);
-/// A collector that takes longer for a batch lost it.
+/// A batch is lost if the collector takes longer for it.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the end of the process waits for the last batch.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
-/// Lost spans are told of once in so long.
+/// Lost spans are logged once in this time.
 const WARN_INTERVAL: Duration = Duration::from_secs(60);
-
-/// Where spans go, and how many of them.
-#[derive(Debug, Clone, Default)]
-pub struct ExportConfig {
-    /// A collector that speaks OTLP over gRPC (`otlp_endpoint`); unset, nothing is recorded.
-    pub endpoint: Option<Uri>,
-    /// The share of traces to record, 0 to 1 (`otlp.sample_ratio`). A caller that says whether it records decides for
-    /// all it calls.
-    pub sample_ratio: f64,
-    /// How many new traces are recorded in a second at most (`otlp.traces_per_second`), 0 for all. Others are left out
-    /// whole.
-    pub traces_per_second: u32,
-}
 
 /// Why spans cannot be exported at all.
 #[derive(Debug, thiserror::Error)]
@@ -56,11 +44,11 @@ pub(super) enum ExportError {
     Endpoint(#[from] ExporterBuildError),
 }
 
-/// A running export. Dropped, it sends what is left and ends.
+/// A running export. Dropped, it sends the spans that are left and ends.
 #[derive(Debug)]
 pub(super) struct Export {
     provider: SdkTracerProvider,
-    /// The connection's own: it must outlive that of the service, which may have a single thread that waits for this.
+    /// The connection's own runtime: that of the service may have a single thread, which waits here for the flush.
     runtime: Option<Runtime>,
 }
 
@@ -91,17 +79,24 @@ impl Export {
             .build();
         let batches =
             BatchSpanProcessor::builder(RedactingExporter::new(otlp)).with_batch_config(batches);
-        let root_sampler = RootSampler::new(config.sample_ratio, config.traces_per_second);
+        // A root is built only if the root sampler chose its trace; below it the caller's flag decides.
         let provider = SdkTracerProvider::builder()
             .with_span_processor(batches.build())
-            .with_sampler(Sampler::ParentBased(Box::new(root_sampler)))
+            .with_sampler(Sampler::ParentBased(Box::new(Sampler::AlwaysOn)))
+            .with_id_generator(trace::DecidedTraceIds::default())
             .with_resource(resource(service))
             .build();
-        trace::install_tracer(provider.tracer("shim"));
+        let root_sampler = RootSampler::new(config.sample_ratio, config.traces_per_second);
+        trace::install_root_sampler(root_sampler);
         Ok(Some(Self {
             provider,
             runtime: Some(runtime),
         }))
+    }
+
+    /// The tracer of the process's spans.
+    pub(super) fn tracer(&self) -> SdkTracer {
+        self.provider.tracer("shim")
     }
 }
 
@@ -116,7 +111,7 @@ impl Drop for Export {
     }
 }
 
-/// Who speaks.
+/// The attributes of the process itself.
 fn resource(service: &'static str) -> Resource {
     Resource::builder_empty()
         .with_service_name(service)
@@ -130,7 +125,7 @@ fn resource(service: &'static str) -> Resource {
         .build()
 }
 
-/// An exporter that hands on no secret, and does not fill the log when its collector is away.
+/// An exporter that removes secrets, and does not fill the log while its collector is unreachable.
 #[derive(Debug)]
 struct RedactingExporter<E> {
     exporter: E,
@@ -147,7 +142,7 @@ impl<E> RedactingExporter<E> {
         }
     }
 
-    /// Whether it is time to tell of lost spans; then it is not, for a while.
+    /// Takes the turn to log lost spans; `false` if a line was logged within [`WARN_INTERVAL`].
     fn claim_warning(&self) -> bool {
         let mut warned_at = self
             .warned_at

@@ -1,6 +1,7 @@
-//! Log lines that say in which trace they were written, so that a line leads to its trace and back.
+//! Log lines with the ids of their trace, so that a line leads to its trace and back.
 //!
-//! The ids are taken when a line is written, not kept in spans of the log: a filter that drops those would drop the ids.
+//! The ids are read from the current context when a line is written. They are no fields of a log span: a log filter that
+//! drops the span would drop the ids.
 
 use std::fmt;
 
@@ -11,16 +12,16 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::trace;
 
-/// Where the ids go in a line.
+/// The position of the ids in a line.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum LineStyle {
-    /// Behind it.
+    /// At its end.
     Pretty,
-    /// Its first fields.
+    /// As its first fields.
     Json,
 }
 
-/// Another format's lines with `trace_id` and `span_id`, where there is a trace.
+/// Another format's lines, with `trace_id` and `span_id` within a trace.
 #[derive(Debug)]
 pub(super) struct WithTraceIds<F> {
     format: F,

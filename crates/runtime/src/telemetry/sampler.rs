@@ -1,8 +1,8 @@
-//! Which traces are recorded of those that begin here: a share, and no more than so many a second.
+//! Which traces are recorded of those that begin in this process: a share, up to a number in each second.
 //!
-//! A service that answers thousands of calls a second fills any queue, and what a full queue loses are spans out of the
-//! middle of traces. So whole traces are left out before it comes to that, and what tracing costs has a bound. A caller
-//! that records a trace of its own decides for what it calls, whatever the pace.
+//! A service that answers thousands of calls a second fills any queue, and a full queue loses spans out of the middle of
+//! traces. So whole traces are left out before, which also bounds the cost of tracing. The `sampled` flag of a caller
+//! decides for the calls below it, whatever the pace.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,19 +12,19 @@ use opentelemetry::trace::{Link, SpanKind, TraceId};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::{Sampler, SamplingDecision, SamplingResult, ShouldSample};
 
-/// What may be recorded at once after a quiet time, as time of the rate.
+/// How many traces may be recorded at once after a quiet time, as time of the rate.
 const BURST: Duration = Duration::from_secs(1);
 
-/// The sampler of traces that nobody above decided on.
+/// The sampler of traces that begin without a caller's decision.
 #[derive(Debug, Clone)]
 pub(super) struct RootSampler {
     ratio: Sampler,
-    /// `None` lets all pass.
+    /// `None` passes all.
     limiter: Option<Arc<GcraLimiter>>,
 }
 
 impl RootSampler {
-    /// At most `per_second`; 0 for as many as begin.
+    /// At most `per_second` traces; 0 for no limit.
     pub(super) fn new(ratio: f64, per_second: u32) -> Self {
         Self {
             ratio: Sampler::TraceIdRatioBased(ratio),
@@ -62,7 +62,7 @@ impl ShouldSample for RootSampler {
 struct GcraLimiter {
     started: Instant,
     interval_ns: u64,
-    /// When the next is due, since the start.
+    /// When the next trace is due, since the start.
     due_ns: AtomicU64,
 }
 
@@ -90,7 +90,7 @@ impl GcraLimiter {
     }
 }
 
-/// 584 years of them fit.
+/// Saturates after 584 years.
 fn nanos(span: Duration) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
@@ -126,7 +126,7 @@ mod tests {
     fn the_ratio_is_applied_first_and_zero_means_no_limit() {
         assert_eq!(count_recorded(&RootSampler::new(0.0, 1), 100), 0);
         assert_eq!(count_recorded(&RootSampler::new(1.0, 0), 5_000), 5_000);
-        // The machine may stand still for a while in between.
+        // The machine may pause in between, which adds to the rate.
         assert!(count_recorded(&RootSampler::new(1.0, 1), 5_000) < 5_000);
     }
 }

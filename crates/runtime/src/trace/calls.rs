@@ -1,6 +1,6 @@
-//! Spans of gRPC calls, made and served alike: from the request to the last byte of the answer.
+//! Spans of gRPC calls, on the client's side and on the server's: from the request to the last byte of the answer.
 //!
-//! Names and attributes are those of OpenTelemetry's conventions for RPC. What is said in a call is never told.
+//! Names and attributes are those of OpenTelemetry's conventions for RPC. A message's content is never recorded.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -15,42 +15,44 @@ use tonic::{Code, Status};
 use crate::body_hook::{BodyHook, with_hook};
 use crate::{codes, contract};
 
-use super::{KeyValue, Span, SpanKind, TRACEPARENT, TraceContext, current};
+use super::context::{TRACEPARENT, TraceContext, current};
+use super::span::{KeyValue, Span, TARGET};
 
-/// By the conventions, the method of a path that is none of the contract's.
+/// The conventions' name for a path that is no method of the contract.
 const OTHER: &str = "_OTHER";
 
-/// The span of a call that is served, below its caller's.
+/// The span of a call that a server answers, below the caller's.
 pub(crate) fn server_span<B>(request: &Request<B>) -> Span {
     let parent = parent_context(request.headers());
     let path = request.uri().path();
-    // They come every few seconds and are part of nothing.
+    // Probes come every few seconds and belong to no work.
     if path.starts_with("/grpc.health.") || path.starts_with("/grpc.reflection.") {
         return Span::unrecorded(parent);
     }
-    call_span(parent, SpanKind::Server, path)
+    call_span(parent, "server", path)
 }
 
 fn parent_context(headers: &HeaderMap) -> Option<TraceContext> {
     TraceContext::parse(headers.get(TRACEPARENT)?.to_str().ok()?)
 }
 
-fn call_span(parent: Option<TraceContext>, kind: SpanKind, path: &str) -> Span {
-    let mut method = OTHER;
-    let mut span = Span::begin(parent, kind, || {
-        method = contract::method_at(path).unwrap_or(OTHER);
-        method.into()
-    });
-    span.describe(|| {
-        [
-            KeyValue::new("rpc.system.name", "grpc"),
-            KeyValue::new("rpc.method", method),
-        ]
-    });
-    span
+/// `kind` is one of `otel.kind`.
+fn call_span(parent: Option<TraceContext>, kind: &'static str, path: &str) -> Span {
+    Span::begin(parent, || {
+        let method = contract::method_at(path).unwrap_or(OTHER);
+        tracing::info_span!(
+            target: TARGET,
+            parent: None,
+            "grpc",
+            otel.name = method,
+            otel.kind = kind,
+            rpc.system.name = "grpc",
+            rpc.method = method,
+        )
+    })
 }
 
-/// Lets a span end with the answer: a stream may go on for hours.
+/// Lets a span end with the answer's last byte: a stream may go on for hours.
 pub(crate) fn end_with_response(
     span: Span,
     is_server: bool,
@@ -76,7 +78,7 @@ struct OpenSpan {
 impl OpenSpan {
     fn end_with_code(&mut self, code: Code) {
         let name = self.record_code(code);
-        // To a server, what its callers did wrong is no error.
+        // A caller's mistake is no error of the server.
         let is_error = match code {
             Code::Ok => false,
             Code::Unknown
@@ -100,8 +102,8 @@ impl OpenSpan {
     }
 }
 
-/// The call's span, which ends with the status behind the answer's last byte. A body dropped before that is a call
-/// that was cancelled: whoever watches a stream ends it so, which is no error.
+/// The call's span, which ends with the status behind the answer's last byte. A body dropped before that is a cancelled
+/// call. It is no error: a watcher ends its stream so.
 struct TracedBody(Option<OpenSpan>);
 
 impl TracedBody {
@@ -135,7 +137,7 @@ impl BodyHook for TracedBody {
     }
 }
 
-/// A connection whose calls are part of the trace they are made in. Calls outside of one begin none.
+/// A connection whose calls are part of the current trace. A call outside of a trace begins none.
 #[derive(Debug, Clone)]
 pub struct Traced<S> {
     inner: S,
@@ -168,7 +170,7 @@ where
             let answer = self.inner.call(request);
             return Box::pin(async move { Ok(answer.await?.map(Body::new)) });
         };
-        let mut span = call_span(Some(parent), SpanKind::Client, request.uri().path());
+        let mut span = call_span(Some(parent), "client", request.uri().path());
         if let Ok(value) = HeaderValue::try_from(span.context().to_string()) {
             request.headers_mut().insert(TRACEPARENT, value);
         }

@@ -1,6 +1,6 @@
-//! Where Redis is: one server, the master that Sentinels name, or a Cluster; over TCP, TLS or a Unix socket.
+//! The address of Redis: one server, the master that Sentinels name, or a Cluster; over TCP, TLS or a Unix socket.
 //!
-//! A URL is parsed once, at the start, so that a wrong one is told with the other faults of the configuration.
+//! A URL is parsed once, at the start, so that a wrong one is reported with the other errors of the configuration.
 
 use redis::cluster::{ClusterClient, ClusterClientBuilder};
 use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
@@ -9,18 +9,18 @@ use redis::{
     TlsMode,
 };
 
-use super::{ANSWER_WITHIN, CONNECT_WITHIN};
+use super::timeouts::{ANSWER_WITHIN, CONNECT_WITHIN};
 
 const SENTINEL_PORT: &str = "26379";
 
 /// How to reach a Redis.
 #[derive(Clone)]
 pub(crate) enum Address {
-    /// One server, and the certificates of the way to it.
+    /// One server, and the certificates of connections to it.
     Node(Client, Option<TlsCertificates>),
     /// The master of a set that Sentinels watch.
     Sentinel(SentinelSet),
-    /// A Cluster, its seed nodes, one of which carries the subscriptions, and the certificates of the ways to them.
+    /// A Cluster, its seed nodes, and the certificates of connections to them. One seed carries the subscriptions.
     Cluster(Box<ClusterClient>, Vec<Client>, Option<TlsCertificates>),
 }
 
@@ -39,7 +39,7 @@ impl Address {
     /// `rediss` forms with a comma-separated list of hosts.
     ///
     /// # Errors
-    /// With what is wrong, to stand after the setting's name.
+    /// What is wrong with the URL, in words that follow the setting's name.
     pub(crate) fn parse(url: &str, certificates: Option<&TlsCertificates>) -> Result<Self, String> {
         let (scheme, rest) = url.split_once("://").ok_or_else(expected)?;
         if scheme.starts_with("rediss") {
@@ -65,7 +65,7 @@ impl Address {
         parsed.map_err(|error| message_of(&error))
     }
 
-    /// The client that a subscription can ride on now.
+    /// The servers that accept a subscriber now, to be tried in this order.
     ///
     /// # Errors
     /// If no Sentinel names a master.
@@ -77,7 +77,7 @@ impl Address {
         }
     }
 
-    /// The certificates that were configured for it.
+    /// The configured certificates.
     pub(crate) fn certificates(&self) -> Option<&TlsCertificates> {
         match self {
             Self::Node(_, certificates) | Self::Cluster(_, _, certificates) => {
@@ -88,7 +88,7 @@ impl Address {
     }
 }
 
-/// redis-rs takes the process's default cryptography, and panics without one. An error means that there is one.
+/// redis-rs uses the process's default cryptography, and panics if there is none. An error means that there is one.
 fn install_crypto_provider() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
@@ -103,7 +103,7 @@ fn expected() -> String {
         .to_owned()
 }
 
-/// The library's words without the URL, which may hold a password.
+/// The message of redis-rs without the URL, which may contain a password.
 fn message_of(error: &redis::RedisError) -> String {
     error
         .detail()
@@ -119,7 +119,7 @@ fn node(url: &str, certificates: Option<&TlsCertificates>) -> RedisResult<Client
     }
 }
 
-/// A URL with several hosts, taken apart.
+/// The parts of a URL with several hosts.
 struct Parts<'a> {
     user: Option<&'a str>,
     hosts: Vec<&'a str>,
@@ -196,7 +196,7 @@ impl<'a> Parts<'a> {
                     .map(|client| client.get_connection_info().clone())
             })
             .collect::<RedisResult<Vec<_>>>()?;
-        // The password and the database are the master's; its host is what the Sentinels say.
+        // The URL's password and database are those of the master; the Sentinels name its host.
         let node = self.url("localhost", self.user, database);
         Ok(Address::Sentinel(SentinelSet {
             sentinels,
@@ -209,7 +209,7 @@ impl<'a> Parts<'a> {
 }
 
 impl SentinelSet {
-    /// The master as the Sentinels name it now.
+    /// The master that the Sentinels name now.
     pub(crate) async fn master(&self) -> RedisResult<Client> {
         self.client()?.async_get_client().await
     }

@@ -4,14 +4,14 @@ use redis::{ErrorKind, RedisError, ServerErrorKind};
 
 use crate::error::Error;
 
-/// Whether the connection should be tried and perhaps made anew.
+/// Whether the connection should be pinged at once, and replaced if it does not answer.
 pub(super) fn needs_new_connection(error: &RedisError) -> bool {
     error.is_unrecoverable_error()
         || error.is_io_error()
         || error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
 }
 
-/// Classifies by what the caller may do.
+/// Classifies an error by what the caller may do.
 pub(crate) fn classify(error: &RedisError) -> Error {
     match (error.code(), error.kind()) {
         (Some("OOM"), _) => Error::Full,
@@ -40,7 +40,7 @@ pub(crate) fn classify(error: &RedisError) -> Error {
     }
 }
 
-/// The library's words. Redis names no passwords in its errors.
+/// The message of redis-rs. Errors of Redis contain no passwords.
 pub(super) fn message_of(error: &RedisError) -> String {
     match error.kind() {
         ErrorKind::AuthenticationFailed => "Redis refuses the password".to_owned(),

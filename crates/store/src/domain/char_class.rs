@@ -1,28 +1,28 @@
-//! Sets of characters: what one place of a pattern may hold.
+//! Character classes: the sets of characters that one place of a pattern stands for.
 //!
-//! A set holds at least one character, and never `/`, which separates names. Two sets are compared by their ranges, not
-//! by their members.
+//! A class holds at least one character, and never `/`, which separates names. Two classes are compared by their ranges,
+//! not by their members.
 
 /// A range of characters, both ends included.
 type Span = (u32, u32);
 
 const LAST: u32 = char::MAX as u32;
-/// Every character but `/`; surrogates are no characters.
+/// Every character except `/`; surrogates are not characters.
 const ALL: [Span; 3] = [(0, 0x2e), (0x30, 0xd7ff), (0xe000, LAST)];
 
-/// What one place may hold.
+/// The characters that one place stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum CharClass {
-    /// This one.
+    /// One character.
     One(char),
-    /// Any.
+    /// Every character.
     Any,
-    /// Those in ranges, sorted and apart.
+    /// The characters of these ranges, which are sorted and do not touch.
     Among(Vec<Span>),
 }
 
 impl CharClass {
-    /// Those in any of the ranges, or all others.
+    /// The characters of the ranges; all others if `negated`.
     pub(super) fn among(ranges: &[(char, char)], negated: bool) -> Self {
         let mut spans = merged(ranges);
         if negated {
@@ -31,7 +31,7 @@ impl CharClass {
         Self::Among(shared(&spans, &ALL).collect())
     }
 
-    /// Whether some character is in both.
+    /// Whether the classes have a character in common.
     pub(super) fn meet(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Any, _) | (_, Self::Any) => true,
@@ -45,7 +45,7 @@ impl CharClass {
     }
 }
 
-/// Ranges in order, those that touch joined.
+/// The ranges in order; ranges that touch are joined.
 fn merged(ranges: &[(char, char)]) -> Vec<Span> {
     let mut spans: Vec<Span> = ranges
         .iter()
@@ -62,7 +62,7 @@ fn merged(ranges: &[(char, char)]) -> Vec<Span> {
     spans
 }
 
-/// What lies between merged spans, before the first and after the last.
+/// The spans before, between and after merged spans.
 fn gaps(spans: &[Span]) -> Vec<Span> {
     let starts = std::iter::once(0).chain(spans.iter().map(|span| span.1 + 1));
     let ends = spans.iter().map(|span| span.0).chain([LAST + 1]);
@@ -73,7 +73,7 @@ fn gaps(spans: &[Span]) -> Vec<Span> {
         .collect()
 }
 
-/// What is in both of two sorted lists.
+/// The intersection of two sorted lists.
 fn shared<'a>(mut left: &'a [Span], mut right: &'a [Span]) -> impl Iterator<Item = Span> + 'a {
     std::iter::from_fn(move || {
         while let ([one, left_rest @ ..], [other, right_rest @ ..]) = (left, right) {
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn no_set_holds_a_slash() {
+    fn no_class_holds_a_slash() {
         assert!(!holds(&CharClass::among(&[('+', '9')], false), '/'));
         assert!(!holds(&CharClass::among(&[('a', 'z')], true), '/'));
         assert!(holds(&CharClass::among(&[('+', '9')], false), '0'));
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn sets_that_share_only_surrogates_share_nothing() {
+    fn classes_that_share_only_surrogates_share_nothing() {
         let low = CharClass::among(&[('\0', '\u{d7ff}')], true);
         let high = CharClass::among(&[('\u{e000}', char::MAX)], true);
         assert!(!low.meet(&high));
@@ -125,16 +125,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_set_holds_what_its_ranges_hold((list, negated) in ranges(), c in any::<char>()) {
+        fn a_class_holds_what_its_ranges_hold((list, negated) in ranges(), c in any::<char>()) {
             let class = CharClass::among(&list, negated);
             let listed = list.iter().any(|(first, last)| (*first..=*last).contains(&c));
             prop_assert_eq!(holds(&class, c), c != '/' && listed != negated);
         }
 
         #[test]
-        fn sets_meet_if_they_share_the_end_of_a_range((a, not_a) in ranges(), (b, not_b) in ranges()) {
+        fn classes_meet_if_they_share_the_end_of_a_range((a, not_a) in ranges(), (b, not_b) in ranges()) {
             let (left, right) = (CharClass::among(&a, not_a), CharClass::among(&b, not_b));
-            // The least character of what two sets share is the first of a range or the one after a range's last.
+            // The least character that two classes share is the first of a range, or the one after the last of a range.
             let after = |c: char| char::from_u32(u32::from(c) + 1);
             let ends = a.iter().chain(&b).flat_map(|(first, last)| [Some(*first), after(*last)]);
             let witness = ends

@@ -1,30 +1,21 @@
-//! Patterns of files, and whether two of them have a file in common.
+//! Patterns of files, and whether two patterns overlap: whether some path is covered by both.
 //!
-//! (A) A pattern covers what it matches and what lies below; but a last name with an extension (a `.` that stands for
-//! itself and is not its first character) is taken for a file: against another pattern, it covers what lies below only
-//! where that one spells the name out. So `**/*.rs` has nothing in common with `README.md`, and `foo.app` has
-//! `foo.app/x`. With a slash at its end, a name is a folder's, whatever it is. (B) If some path is covered by both of
-//! two patterns, they overlap: never is that missed. (C) If they overlap, there is such a path, unless the [`Budget`] of
-//! the decision was used up, and then every answer is yes. Paths are compared letter by letter: case and Unicode forms
-//! that a file system may fold are told apart. The cost of one comparison is the product of the patterns' lengths.
+//! (A) A pattern covers the paths that it matches and the paths below them. One exception: a last name with an extension (a
+//! `.` that stands for itself and is not the first character) is the name of a file. Against another pattern, a file's name
+//! covers paths below it only where the other pattern spells the name out. So `**/*.rs` and `README.md` do not overlap, and
+//! `foo.app` and `foo.app/x` do. A slash at the end makes any last name a folder's. (B) If two patterns cover a common path,
+//! they overlap: no overlap is missed. (C) If two patterns overlap, there is a common path, unless the [`Budget`] of the
+//! decision was used up: then every answer is yes. Paths are compared character by character; upper and lower case and the
+//! forms of Unicode are distinct, though a file system may treat them as one. One comparison costs at most the product of
+//! the patterns' lengths.
+//!
+//! Why not automata: a DFA per pattern (`regex-automata` 0.4) and their product was measured on a table of 10,000 patterns.
+//! Building one DFA takes 357 microseconds, reading a pattern here 2; the product of two DFAs takes 10 microseconds, a
+//! comparison here 0.04; a DFA keeps 6 KB. The exception in (A) would need one more DFA per name that is spelled out.
 
 use super::char_class::CharClass;
+use super::glob_parts::{Name, Piece, Route};
 use super::glob_syntax::{self, PatternError};
-
-/// One place of a sequence.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Piece<T> {
-    /// Exactly one of these.
-    One(T),
-    /// Any run of anything, perhaps of nothing: `*` within a name, `**` between names.
-    Run,
-}
-
-/// The name of a file or folder; it is not empty.
-pub(super) type Name = Vec<Piece<CharClass>>;
-
-/// The names from the root; then a run, which covers what is below, unless the last name is taken for a file's.
-pub(super) type Route = Vec<Piece<Name>>;
 
 /// Files relative to the root of a workspace.
 #[derive(Debug, Clone)]
@@ -35,10 +26,10 @@ pub struct Pattern {
 }
 
 impl Pattern {
-    /// Reads a pattern: `*`, `?`, `[a-z]`, `[!a-z]`, `{a,b}`, `**` and `\` before what shall mean itself.
+    /// Reads a pattern: `*`, `?`, `[a-z]`, `[!a-z]`, `{a,b}`, `**`, and `\` before a character that means itself.
     ///
     /// # Errors
-    /// In words for whoever wrote it.
+    /// What is wrong with the text, in words for its author.
     pub fn parse(text: &str) -> Result<Self, PatternError> {
         Ok(Self {
             text: text.to_owned(),
@@ -46,7 +37,7 @@ impl Pattern {
         })
     }
 
-    /// As it was written.
+    /// The text that was read.
     pub(crate) fn text(&self) -> &str {
         &self.text
     }
@@ -60,18 +51,18 @@ impl Pattern {
     }
 }
 
-/// How much comparing a decision may cost, in pairs of places looked at. Real patterns differ early and cost next to
-/// nothing; it bounds what made-up ones can. Whoever writes those could as well lease everything.
+/// What the comparisons of one decision may cost, in pairs of places. Real patterns differ early and cost next to nothing;
+/// the budget bounds hostile ones. A positive answer for those does no harm: their author could as well lease everything.
 #[derive(Debug)]
 pub(crate) struct Budget(u64);
 
 impl Budget {
-    /// A tenth of a second of work, enough for a full table of real patterns.
+    /// About a tenth of a second of work: enough for a full table of real patterns.
     pub(crate) fn per_decision() -> Self {
         Self(50_000_000)
     }
 
-    /// Whether there was enough left.
+    /// Takes off the cost of a comparison. `false` if the budget is used up.
     fn spend(&mut self, places: usize) -> bool {
         let left = self.0.checked_sub(places as u64);
         self.0 = left.unwrap_or(0);
@@ -80,7 +71,7 @@ impl Budget {
 }
 
 fn routes_meet(mut left: &[Piece<Name>], mut right: &[Piece<Name>], budget: &mut Budget) -> bool {
-    // Most patterns differ in one of their first folders.
+    // The fast path: most patterns differ in one of their first folders.
     while let ([Piece::One(l), left_rest @ ..], [Piece::One(r), right_rest @ ..]) = (left, right)
         && !left_rest.is_empty()
         && !right_rest.is_empty()
@@ -101,7 +92,7 @@ fn names_meet(left: &Name, right: &Name, budget: &mut Budget) -> bool {
     })
 }
 
-/// Whether `route` ends with a name that is taken for a file's, while `other` spells it out and goes on below.
+/// Whether `route` ends with the name of a file, and `other` spells that name out and goes on below it.
 fn goes_on_below(route: &[Piece<Name>], other: &[Piece<Name>], budget: &mut Budget) -> bool {
     let ([folders @ .., Piece::One(file)], [others @ .., _]) = (route, other) else {
         return false;
@@ -127,7 +118,7 @@ fn is_spelled_out(name: &Name) -> bool {
     name.iter().all(is_itself)
 }
 
-/// Whether some sequence fits both.
+/// Whether some sequence fits both sides.
 fn meet<T>(
     mut left: &[Piece<T>],
     mut right: &[Piece<T>],
@@ -137,7 +128,7 @@ fn meet<T>(
     if !budget.spend(1) {
         return true;
     }
-    // Up to the first run on either side, places stand against each other; and so from the last run on.
+    // Before the first run of either side, and after the last one, the places are compared pair by pair.
     while let ([Piece::One(l), left_rest @ ..], [Piece::One(r), right_rest @ ..]) = (left, right) {
         if !same(l, r, budget) {
             return false;
@@ -157,8 +148,8 @@ fn meet<T>(
     }
 }
 
-/// How far the right side can have been read when all of the left is, by dynamic programming: at `j`, whether some
-/// sequence fits the left side and the right side's first `j` places.
+/// By dynamic programming, for each `j`: whether some sequence fits the whole left side and the first `j` places of the
+/// right side.
 fn reach<T>(
     left: &[Piece<T>],
     right: &[Piece<T>],
@@ -175,7 +166,7 @@ fn reach<T>(
         let mut next = vec![false; right.len() + 1];
         for j in (0..=right.len()).filter(|&j| reached[j]) {
             match (place, right.get(j)) {
-                // A run takes nothing, or any of the other's places from here on.
+                // A run stands for nothing, or for any number of the other side's places from `j` on.
                 (Piece::Run, _) => {
                     next[j..].fill(true);
                     break;
@@ -196,7 +187,7 @@ fn reach<T>(
     reached
 }
 
-/// A run may stand for nothing.
+/// Marks the places that are reached because a run stands for nothing.
 fn pass_runs<T>(reached: &mut [bool], places: &[Piece<T>]) {
     for (j, place) in places.iter().enumerate() {
         if reached[j] && matches!(place, Piece::Run) {
@@ -265,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_covers_what_lies_below_unless_it_is_taken_for_a_file() {
+    fn a_name_covers_the_paths_below_unless_it_is_the_name_of_a_file() {
         for (left, right, expected) in [
             ("src", "src/a.rs", true),
             ("src/*", "src/a/b.rs", true),
@@ -289,7 +280,7 @@ mod tests {
             ("a/*.d", "b/b.d/c", false),
             ("*.d", "**/b.d", true),
             ("*.d", "x/b.d/c", false),
-            // A slash tells that it is a folder.
+            // A slash at the end makes it a folder.
             ("foo.d/", "*/x", true),
             ("foo.d/.", "*/x", true),
             ("foo.d/**", "*/x", true),
@@ -300,7 +291,7 @@ mod tests {
         }
     }
 
-    /// A name with 200 times an a, wherever.
+    /// A name that contains 200 times the letter a.
     fn many_a() -> String {
         format!("{}*", "*a".repeat(200))
     }

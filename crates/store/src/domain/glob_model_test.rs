@@ -1,5 +1,4 @@
-//! A second opinion on patterns: paths are tried one by one, and whether two patterns overlap must be whether some path
-//! is covered by both.
+//! A model of patterns that tries paths one by one: two patterns must overlap if and only if some path is covered by both.
 
 use proptest::prelude::*;
 
@@ -13,7 +12,7 @@ fn overlap(left: &str, right: &str) -> bool {
     one.overlaps(&other, &mut Budget::per_decision())
 }
 
-/// A pattern as the tests make it up, matched by trying everything: a second opinion on syntax and meaning.
+/// One place of a generated pattern, which the model matches by trying everything.
 #[derive(Debug, Clone)]
 enum Made {
     Letter(char),
@@ -44,10 +43,10 @@ impl Made {
     }
 }
 
-/// `None` is `**`.
+/// A generated name; `None` is `**`.
 type MadeName = Option<Vec<Made>>;
 
-/// A pattern, perhaps with a slash at its end.
+/// A generated pattern, which may end with a slash.
 #[derive(Debug, Clone)]
 struct MadeRoute {
     names: Vec<MadeName>,
@@ -64,7 +63,7 @@ impl MadeRoute {
         names.join("/") + if self.slash { "/" } else { "" }
     }
 
-    /// Whether what lies below is covered, whatever the other pattern says.
+    /// Whether the paths below are covered, whatever the other pattern is.
     fn is_folder(&self) -> bool {
         let is_dot = |place: &Made| matches!(place, Made::Letter('.'));
         match self.names.last() {
@@ -85,7 +84,7 @@ fn name_fits(made: &[Made], name: &[char]) -> bool {
     }
 }
 
-/// Whether the names fit the whole path, and one that is spelled out stands at the given place of it.
+/// Whether the names fit the whole path. With `spelled_at`, the name at that place of the path must also be spelled out.
 fn fits(made: &[MadeName], path: &[Vec<char>], spelled_at: Option<usize>) -> bool {
     match (made, path) {
         ([], path) => path.is_empty(),
@@ -116,7 +115,7 @@ fn both_cover(left: &MadeRoute, right: &MadeRoute, path: &[Vec<char>]) -> bool {
     }
 }
 
-/// Whether `above` covers the path that `other` fits, as it fits a folder on the way.
+/// Whether `above` covers the path that `other` fits, because `above` fits a folder on the way to it.
 fn covers_below(above: &MadeRoute, other: &MadeRoute, path: &[Vec<char>]) -> bool {
     (0..path.len()).any(|end| {
         let is_on_the_way = fits(&above.names, &path[..end], None);
@@ -150,7 +149,7 @@ fn route(
     (names, slash).prop_map(|(names, slash)| MadeRoute { names, slash })
 }
 
-/// All sequences of the items, up to a length, the empty one left out.
+/// All sequences of the items up to a length, without the empty one.
 fn sequences<T: Clone>(items: &[T], longest: usize) -> Vec<Vec<T>> {
     let mut all: Vec<Vec<T>> = Vec::new();
     let mut last = vec![Vec::new()];
@@ -186,7 +185,7 @@ fn agree(
     Ok(())
 }
 
-/// Names of which any two that have a name in common have one of [`SOME_NAMES`].
+/// Names of which any two with a common match have one in [`SOME_NAMES`].
 fn known_name() -> impl Strategy<Value = Vec<Made>> {
     let place = |c| match c {
         '*' => Made::Star,
@@ -202,7 +201,7 @@ const SOME_NAMES: [&str; 4] = ["a", ".a", "a.a", "a.b"];
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
-    /// Two names of up to four places share a name of at most six letters, if any.
+    /// If two names of up to four places share a match, they share one of at most six letters.
     #[test]
     fn names_overlap_if_and_only_if_some_name_fits_both(left in name(4), right in name(4)) {
         let paths: Vec<_> = sequences(&['a', 'b', '.', 'c'], 6).into_iter().map(|name| vec![name]).collect();
@@ -210,7 +209,7 @@ proptest! {
         agree(&alone(left), &alone(right), &paths)?;
     }
 
-    /// Two routes of up to three names share a path of at most five, if any.
+    /// If two routes of up to three names share a path, they share one of at most five names.
     #[test]
     fn routes_overlap_if_and_only_if_some_path_is_covered_by_both(
         left in route(known_name(), 3),
@@ -220,7 +219,7 @@ proptest! {
         agree(&left, &right, &sequences(&names, 5))?;
     }
 
-    /// Both levels at once.
+    /// Both levels together.
     #[test]
     fn paths_of_longer_names_agree_too(left in route(name(2), 2), right in route(name(2), 2)) {
         let names = sequences(&['a', 'b', '.', 'c'], 2);

@@ -1,60 +1,60 @@
-//! Reading patterns: signs, then the alternatives of their braces, then names.
+//! Reading patterns: first tokens, then the alternatives of the braces, then names.
 //!
-//! Whatever could be meant in two ways is refused with the words to write instead; a lease must not cover less than its
-//! holder believes.
+//! An ambiguous text is refused with the words to write instead, because a lease must not cover less than its holder
+//! believes.
 
 use super::char_class::CharClass;
-use super::glob::{Name, Piece, Route};
+use super::glob_parts::{Name, Piece, Route};
 
-/// Alternatives that the braces of one pattern may have together.
+/// The number of alternatives of all braces of one pattern, multiplied out.
 const MAX_ALTERNATIVES: usize = 64;
 
 const DOT: GlobToken = GlobToken::Char(CharClass::One('.'));
 
-/// Why a text is no pattern.
+/// The reason that a text is not a pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PatternError {
-    /// It is empty, or one of its alternatives is.
+    /// The text is empty, or one of its alternatives is.
     #[error("is empty, or one of its alternatives is; write . for everything")]
     Empty,
-    /// It begins at the root of the machine.
+    /// The path is absolute.
     #[error("begins with /; write it relative to the workspace's root")]
     Absolute,
-    /// It leaves the workspace, perhaps.
+    /// The path may leave the workspace.
     #[error("holds \"..\"; write it relative to the workspace's root")]
     Parent,
-    /// A class without an end.
+    /// A class has no end.
     #[error("has a [ without its ]; write \\[ for a bracket")]
     OpenClass,
-    /// A class with a slash.
+    /// A class contains a slash.
     #[error("has a / within [ ]; a class stands for one character of a name")]
     SlashInClass,
-    /// A range that ends before it begins.
+    /// A range ends before it begins.
     #[error("has the range {0}-{1}, which ends before it begins")]
     Backwards(char, char),
-    /// Braces that do not match.
+    /// The braces do not match.
     #[error("has {{ and }} that do not match; write \\{{ or \\}} for a brace")]
     Braces,
-    /// Braces that offer no choice.
+    /// Braces have a single alternative.
     #[error("has braces with one alternative only; write \\{{ and \\}} for braces")]
     OneAlternative,
-    /// More alternatives than anyone means.
+    /// There are too many alternatives.
     #[error("has more than {MAX_ALTERNATIVES} alternatives; use several patterns or *")]
     TooManyAlternatives,
-    /// `**` beside other characters.
+    /// `**` stands beside other characters.
     #[error("has ** within a name; it must stand alone between slashes, as in **/*.rs")]
     DoubleStar,
-    /// A backslash before what needs none: perhaps a path of Windows.
+    /// A backslash stands before a character that needs none; the text may be a path of Windows.
     #[error(
         "has a \\ before {0:?}; separate names with /, and put \\ only before * ? [ ] {{ }} , ! ^ - and itself"
     )]
     Escape(char),
-    /// A backslash at the end.
+    /// A backslash stands at the end.
     #[error("ends with \\, which belongs before another character")]
     LastEscape,
 }
 
-/// What a text is made of.
+/// A token of a pattern's text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum GlobToken {
     Char(CharClass),
@@ -108,8 +108,8 @@ fn escaped(chars: &mut std::str::Chars<'_>) -> Result<char, PatternError> {
     }
 }
 
-/// What follows a `[`, up to its `]`. A `]` in the first place means itself, as in POSIX, and so does a `-` in the first
-/// or last.
+/// Reads a class, from after its `[` to its `]`. A `]` in the first place means itself, as in POSIX, and so does a `-` in
+/// the first or last place.
 fn class(chars: &mut std::str::Chars<'_>) -> Result<CharClass, PatternError> {
     let negated = chars.as_str().starts_with(['!', '^']);
     if negated {
@@ -144,7 +144,7 @@ fn member(c: char, chars: &mut std::str::Chars<'_>) -> Result<char, PatternError
     }
 }
 
-/// Braces being read: the alternatives before the last comma, and what the last one may be so far.
+/// Braces that are being read: the alternatives before the last comma, and the starts of those after it.
 struct Braces {
     before: Vec<Vec<GlobToken>>,
     last: Vec<Vec<GlobToken>>,
@@ -190,7 +190,7 @@ fn alternatives(tokens: Vec<GlobToken>) -> Result<Vec<Vec<GlobToken>>, PatternEr
     Ok(now.last)
 }
 
-/// Each start with each end.
+/// Every start followed by every end.
 fn product(
     starts: &[Vec<GlobToken>],
     ends: &[Vec<GlobToken>],
@@ -232,7 +232,7 @@ fn route(tokens: &[GlobToken]) -> Result<Route, PatternError> {
     Ok(route)
 }
 
-/// Two runs in a row are one.
+/// Adds a run; two runs in a row are one.
 fn run(route: &mut Route) {
     if route.last() != Some(&Piece::Run) {
         route.push(Piece::Run);
@@ -248,7 +248,7 @@ fn name(tokens: &[GlobToken]) -> Result<Name, PatternError> {
     }
     let place = |token: &GlobToken| match token {
         GlobToken::Char(class) => Piece::One(class.clone()),
-        // Slashes and braces are gone by now.
+        // Only stars are left: slashes and braces were read before.
         _ => Piece::Run,
     };
     Ok(tokens.iter().map(place).collect())
@@ -261,7 +261,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_pattern_is_refused_for_its_reason() {
+    fn a_text_that_is_not_a_pattern_is_refused_with_the_reason() {
         for (text, why) in [
             ("", PatternError::Empty),
             ("{a,}", PatternError::Empty),
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn ways_to_write_the_same_mean_the_same() {
+    fn equivalent_texts_give_the_same_routes() {
         for (one, other) in [
             ("src", "./src/"),
             ("src", "src/**"),
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn braces_go_as_deep_as_their_text() {
+    fn braces_may_be_nested_deeply() {
         let deep = format!("{}b{}", "{a,".repeat(60), "}".repeat(60));
         assert_eq!(parse(&deep).unwrap().len(), 61);
         let deeper = format!("{}b{}", "{a,".repeat(100), "}".repeat(100));

@@ -1,7 +1,7 @@
-//! Who may have which files: a wish against the leases that live.
+//! Decides whether files may be leased: a requested lease against the living leases.
 //!
-//! Leases of one holder never conflict, nor do shared ones; any others do if their patterns overlap. The decision holds
-//! for exactly the table it was made on; the store commits it only over that table.
+//! Leases of one holder never conflict, nor do shared ones; any others do if their patterns overlap. A decision holds for
+//! exactly the table that it was made on; the store commits it only over that table.
 
 use std::fmt::Write;
 
@@ -12,17 +12,17 @@ use super::glob::{Budget, Pattern};
 
 /// Leases that a workspace may have.
 const MAX_LEASES: usize = 1_000;
-/// All leases of a workspace, encoded: they are read for every decision.
+/// Bytes of all leases of a workspace, encoded: every decision reads them.
 const MAX_TABLE_BYTES: usize = 1 << 20;
 /// Conflicts that a refusal names.
 const MAX_NAMED: usize = 5;
 /// Bytes of any name in a refusal, which travels in headers.
 const MAX_NAME_BYTES: usize = 80;
 
-/// Which files somebody wants.
+/// The files of a requested lease, and its holder.
 #[derive(Debug, Clone)]
 pub struct LeaseSpec {
-    /// Whose own leases are not in the way.
+    /// The holder, whose own leases are not in the way.
     pub holder: String,
     /// `Shared`: beside other shared leases; anything else: alone.
     pub mode: FileLeaseMode,
@@ -30,10 +30,10 @@ pub struct LeaseSpec {
     pub patterns: Vec<Pattern>,
 }
 
-/// A lease in the way of a wish.
+/// A lease in the way of a requested one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Conflict {
-    /// The pattern that is wished for.
+    /// The requested pattern.
     pub wanted: String,
     /// The pattern that overlaps it.
     pub pattern: String,
@@ -41,7 +41,7 @@ pub struct Conflict {
     pub lease: FileLease,
 }
 
-/// What becomes of a wish.
+/// The decision on a requested lease.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Decision {
     Granted,
@@ -51,8 +51,8 @@ pub(crate) enum Decision {
     Full,
 }
 
-/// Decides whether a wish can become the lease `made` of it, beside those that live.
-pub(crate) fn decide(live: &[FileLease], spec: &LeaseSpec, made: &FileLease) -> Decision {
+/// Decides whether the lease `draft`, made of `spec`, may join the living leases.
+pub(crate) fn decide(live: &[FileLease], spec: &LeaseSpec, draft: &FileLease) -> Decision {
     let mut budget = Budget::per_decision();
     let in_the_way = |lease: &&FileLease| {
         let shared = FileLeaseMode::Shared;
@@ -73,7 +73,7 @@ pub(crate) fn decide(live: &[FileLease], spec: &LeaseSpec, made: &FileLease) -> 
     if !conflicts.is_empty() {
         return Decision::Held(conflicts);
     }
-    let bytes: usize = live.iter().chain([made]).map(Message::encoded_len).sum();
+    let bytes: usize = live.iter().chain([draft]).map(Message::encoded_len).sum();
     if live.len() >= MAX_LEASES || bytes > MAX_TABLE_BYTES {
         return Decision::Full;
     }
@@ -88,14 +88,14 @@ pub(crate) fn touching(live: Vec<FileLease>, paths: &[Pattern]) -> Vec<FileLease
         .collect()
 }
 
-/// Whether some file is covered by both.
+/// Whether both lists of patterns cover a common file.
 pub(crate) fn do_overlap(some: &[Pattern], others: &[Pattern]) -> bool {
     let mut budget = Budget::per_decision();
     some.iter()
         .any(|one| others.iter().any(|other| one.overlaps(other, &mut budget)))
 }
 
-/// The first pair that overlaps. A stored pattern that this version cannot read is taken to cover everything.
+/// The first pair of patterns that overlap. A stored pattern that this version cannot read counts as covering everything.
 fn overlap<'a>(
     wanted: &'a [Pattern],
     lease: &'a FileLease,
@@ -111,7 +111,7 @@ fn overlap<'a>(
     })
 }
 
-/// The refusal of a wish: what is in its way, whose, what for, and until when.
+/// The text of a refusal: the patterns in the way, their holders, purposes and ends.
 pub fn describe_conflicts(conflicts: &[Conflict]) -> String {
     let mut text = String::new();
     for (i, conflict) in conflicts.iter().take(MAX_NAMED).enumerate() {
@@ -144,7 +144,7 @@ pub fn describe_conflicts(conflicts: &[Conflict]) -> String {
     text
 }
 
-/// The start of a text; one that is cut says so.
+/// The start of a text, with dots if it is cut.
 fn truncated(text: &str) -> String {
     if text.len() <= MAX_NAME_BYTES {
         return text.to_owned();

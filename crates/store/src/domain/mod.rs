@@ -4,6 +4,7 @@ mod char_class;
 mod glob;
 #[cfg(test)]
 mod glob_model_test;
+mod glob_parts;
 mod glob_syntax;
 pub mod leases;
 pub mod topics;

@@ -1,7 +1,8 @@
-//! What a subscriber wants to hear: channels by name, or by a pattern with `*` for any run of characters and `?` for
-//! one. It decides what matches; what is published and to whom it goes is the store's.
+//! The topics of a subscriber: channels by name, or by a pattern with `*` for any run of characters and `?` for one.
+//!
+//! It decides which filter matches a channel; publishing and delivering is the bus's.
 
-/// One wish of a subscriber.
+/// One filter of a subscriber.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ChannelFilter {
     /// One channel.
@@ -19,12 +20,12 @@ impl ChannelFilter {
     }
 }
 
-/// The wishes of one subscriber.
+/// The filters of one subscriber.
 #[derive(Debug)]
 pub struct Topics(Vec<ChannelFilter>);
 
 impl Topics {
-    /// By name, then by pattern; each wish once.
+    /// Filters by name, then by pattern; each filter once.
     pub fn new(channels: Vec<String>, patterns: Vec<String>) -> Self {
         let channels = channels.into_iter().map(ChannelFilter::Channel);
         let mut filters = Vec::new();
@@ -40,23 +41,23 @@ impl Topics {
         &self.0
     }
 
-    /// Whether news of `channel` that came by the wish at `index` are to be told: the first wish that fits tells them,
-    /// and the others keep silent, so that nothing is told twice.
+    /// Whether the filter at `index` is the first that matches `channel`: only the first one delivers, so no publication is
+    /// delivered twice.
     pub(crate) fn is_first_match(&self, index: usize, channel: &str) -> bool {
         !self.0[..index]
             .iter()
             .any(|earlier| earlier.matches_channel(channel))
     }
 
-    /// Whether no two wishes can fit one channel.
+    /// Whether no two filters can match one channel.
     pub(crate) fn are_disjoint(&self) -> bool {
         let is_pattern = |filter: &ChannelFilter| matches!(filter, ChannelFilter::Pattern(_));
         self.0.len() < 2 || !self.0.iter().any(is_pattern)
     }
 }
 
-/// Matches byte by byte, as Redis does, in linear space and no worse than quadratic time: on a mismatch only the last
-/// `*` takes one byte more.
+/// Matches byte by byte, as Redis does, in constant space and at most quadratic time: after a mismatch only the last `*`
+/// takes one more byte.
 fn matches(pattern: &[u8], text: &[u8]) -> bool {
     let (mut p, mut t) = (0, 0);
     let mut retry = None;
@@ -88,7 +89,7 @@ mod tests {
 
     use super::*;
 
-    /// What the characters mean, without any cleverness.
+    /// The meaning of the characters, in its simplest form.
     fn means(pattern: &[u8], text: &[u8]) -> bool {
         match (pattern, text) {
             ([], text) => text.is_empty(),

@@ -1,5 +1,4 @@
 -- Acknowledges messages: they are never given out again.
--- KEYS: messages, deadlines
--- ARGV: ids ...
--- OK: how many were there.
-return {'OK', acknowledge(1)}
+-- args: ids
+-- OK: acknowledged (how many were there).
+return reply('OK', {acknowledged = acknowledge(args.ids)})

@@ -1,23 +1,24 @@
--- Adds a lease, if no other was added since the caller decided that it may, and the fence holds. Leases that went since
--- then make no difference to the decision.
--- KEYS: files, deadlines, table, clock, lock, did
--- ARGV: fingerprint, keep_did_ms, fence token, token of the newest lease and time when the caller looked, lease id,
---       holder, lease, ttl_ms, channel, news up to the token
--- OK: lease id, token, since_ms, expires_ms. Refusals: REQUEST_ID_REUSED, STALE_FENCE, CHANGED.
-return once(KEYS[6], ARGV[1], ARGV[2], function()
-  local refused = fenced_out(KEYS[5], ARGV[3])
-  if refused then return refused end
-  if (redis.call('GET', KEYS[3]) or '0') ~= ARGV[4] then return {'CHANGED'} end
+-- Adds a lease, if no other was added since the caller read the table, and the fence holds. Leases that went since then make
+-- no difference to the caller's decision.
+-- args: fingerprint, keep_ms, fence_token, newest and read_ms (of the table that was decided on), lease_id, holder, lease,
+--       ttl_ms, channel, envelope (up to the token)
+-- OK: lease_id, token, since_ms, expires_ms. Refusals: REQUEST_ID_REUSED, STALE_FENCE, CHANGED.
+local clock_key, lock_key, request_key = KEYS[4], KEYS[5], KEYS[6]
 
-  -- What had ended when the caller looked has ended, even if the clock was set back since.
+return once(request_key, args.fingerprint, args.keep_ms, function()
+  local refused = fenced_out(lock_key, args.fence_token)
+  if refused then return refused end
+  if (redis.call('GET', newest_key) or '0') ~= args.newest then return reply('CHANGED') end
+
+  -- A lease that had ended when the table was read has ended, even if the clock was set back since.
   local now = now_ms()
-  sweep(math.max(now, tonumber(ARGV[5])))
-  local token = tick(KEYS[4])
-  local expires = now + ARGV[9]
-  redis.call('HSET', KEYS[1], ARGV[6], token .. ' ' .. now .. ' ' .. ARGV[7] .. '\0' .. ARGV[8])
-  redis.call('ZADD', KEYS[2], expires, ARGV[6])
-  redis.call('SET', KEYS[3], token)
+  sweep(math.max(now, args.read_ms))
+  local token = tick(clock_key)
+  local expires = now + args.ttl_ms
+  redis.call('HSET', files_key, args.lease_id, token .. ' ' .. now .. ' ' .. args.holder .. '\0' .. args.lease)
+  redis.call('ZADD', deadlines_key, expires, args.lease_id)
+  redis.call('SET', newest_key, token)
   keep_table()
-  redis.call('PUBLISH', ARGV[10], ARGV[11] .. token .. '}}')
-  return {'OK', ARGV[6], token, now, expires}
+  redis.call('PUBLISH', args.channel, args.envelope .. token .. '}}')
+  return reply('OK', {lease_id = args.lease_id, token = token, since_ms = now, expires_ms = expires})
 end)

@@ -1,18 +1,17 @@
 -- Deletes an entry, if its version is the expected one and the fence holds.
--- KEYS: entry, clock, names, deadlines, feed, lock, did
--- ARGV: fingerprint, keep_did_ms, expected ('' any), key, fence token, feed length, channel, news
--- OK: existed (1 or 0). Refusals: REQUEST_ID_REUSED, STALE_FENCE, VERSION_MISMATCH current.
-return once(KEYS[7], ARGV[1], ARGV[2], function()
-  local refused = fenced_out(KEYS[6], ARGV[5])
-  if refused then return refused end
-  local current = redis.call('HGET', KEYS[1], 'v')
-  if ARGV[3] ~= '' and (current or '0') ~= ARGV[3] then return {'VERSION_MISMATCH', current or '0'} end
-  if not current then return {'OK', 0} end
+-- args: fingerprint, keep_ms, expected_version (nil: any), fence_token, name, envelope (up to the version)
+-- OK: existed. Refusals: REQUEST_ID_REUSED, STALE_FENCE, VERSION_MISMATCH {current}.
+local entry_key, lock_key, request_key = KEYS[5], KEYS[6], KEYS[7]
 
-  local version = tick(KEYS[2])
-  redis.call('DEL', KEYS[1])
-  redis.call('ZREM', KEYS[3], ARGV[4])
-  redis.call('ZREM', KEYS[4], ARGV[4])
-  tell_change('deleted', version, ARGV[4], ARGV[6], ARGV[7], ARGV[8])
-  return {'OK', 1}
+return once(request_key, args.fingerprint, args.keep_ms, function()
+  local current, refused = check(entry_key, lock_key)
+  if refused then return refused end
+  if not current then return reply('OK', {existed = false}) end
+
+  local version = tick(clock_key)
+  redis.call('DEL', entry_key)
+  redis.call('ZREM', names_key, args.name)
+  redis.call('ZREM', deadlines_key, args.name)
+  publish_change('deleted', version, args.name, args.envelope)
+  return reply('OK', {existed = true})
 end)

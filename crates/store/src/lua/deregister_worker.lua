@@ -1,17 +1,18 @@
--- Lets a worker go in good order.
--- KEYS: clock, history, due, living, known, gone, did
--- ARGV: slot, channels, history length, fingerprint, keep_did_ms, worker, epoch, reason, keep_gone_ms
--- OK: {field, value, ...}. Refusals: REQUEST_ID_REUSED, NOT_FOUND, STALE current epoch, state.
-return once(KEYS[7], ARGV[4], ARGV[5], function()
-  local id = ARGV[6]
+-- Takes a worker off in good order.
+-- args: fingerprint, keep_ms, worker_id, epoch, reason, keep_gone_ms
+-- OK: worker {field, value, ...}. Refusals: REQUEST_ID_REUSED, NOT_FOUND, STALE {epoch, state}.
+local request_key = KEYS[7]
+
+return once(request_key, args.fingerprint, args.keep_ms, function()
+  local id = args.worker_id
   local key = worker_key(id)
   local was = redis.call('HMGET', key, 'epoch', 'state', 'capabilities')
-  local refused = outlived(was[1], was[2], ARGV[7])
+  local refused = outlived(was[1], was[2], args.epoch)
   if refused then return refused end
 
   local now = now_ms()
-  if ARGV[8] ~= '' then redis.call('HSET', key, 'detail', ARGV[8]) end
-  bury(id, STOPPED, was[3], now, ARGV[9])
-  tell_worker('stopped', tick(KEYS[1]), id, was[1], now)
-  return {'OK', redis.call('HGETALL', key)}
+  if args.reason ~= '' then redis.call('HSET', key, 'detail', args.reason) end
+  bury(id, STOPPED, was[3], now, args.keep_gone_ms)
+  publish_change('stopped', tick(clock_key), id, was[1], now)
+  return reply('OK', {worker = redis.call('HGETALL', key)})
 end)

@@ -1,6 +1,7 @@
 -- On a lock node: gives a key back, if it has this value.
--- KEYS: redlock
--- ARGV: value
+-- args: value
 -- OK.
-if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
-return {'OK'}
+local redlock_key = KEYS[1]
+
+if redis.call('GET', redlock_key) == args.value then redis.call('DEL', redlock_key) end
+return reply('OK')

@@ -1,4 +1,5 @@
 -- Reads an entry.
--- KEYS: entry
--- OK: expires_ms (negative if there is none), {field, value, ...}
-return {'OK', redis.call('PEXPIRETIME', KEYS[1]), redis.call('HGETALL', KEYS[1])}
+-- OK: expires_ms (negative if there is no entry), fields {name, value, ...}.
+local entry_key = KEYS[1]
+
+return reply('OK', {expires_ms = redis.call('PEXPIRETIME', entry_key), fields = redis.call('HGETALL', entry_key)})

@@ -1,24 +1,28 @@
--- Makes the caller the holder of a free lock, with the next fencing token. While a record lives nobody else is granted
+-- Makes the caller the holder of a free lock, with the next fencing token. While a record lives no other caller is granted
 -- the lock, so a caller that was stopped after a majority of the lock nodes agreed cannot push out a later holder.
--- KEYS: lock, clock, names, deadlines, did
--- ARGV: fingerprint, keep_did_ms, name, owner, purpose, redlock value, ttl_ms
--- OK: token, since_ms, expires_ms. Refusals: REQUEST_ID_REUSED, HELD owner, purpose, left_ms.
-return once(KEYS[5], ARGV[1], ARGV[2], function()
-  local holder = redis.call('HMGET', KEYS[1], 'owner', 'purpose')
-  if holder[1] then return {'HELD', holder[1], holder[2], redis.call('PTTL', KEYS[1])} end
-  local now = now_ms()
-  local token, expires = tick(KEYS[2]), now + ARGV[7]
-  redis.call('HSET', KEYS[1], 'token', token, 'owner', ARGV[4], 'purpose', ARGV[5], 'since', now, 'value', ARGV[6])
-  redis.call('PEXPIREAT', KEYS[1], expires)
-  -- More leave the lists than enter them, so they stay as small as what is held.
-  local gone = redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', '(' .. now, 'LIMIT', 0, 4)
-  for _, name in ipairs(gone) do
-    redis.call('ZREM', KEYS[3], name)
-    redis.call('ZREM', KEYS[4], name)
+-- args: fingerprint, keep_ms, name, owner, purpose, redlock_value, ttl_ms
+-- OK: token, since_ms, expires_ms. Refusals: REQUEST_ID_REUSED, HELD {owner, purpose, left_ms}.
+local lock_key, clock_key, names_key, deadlines_key, request_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+
+return once(request_key, args.fingerprint, args.keep_ms, function()
+  local holder = redis.call('HMGET', lock_key, 'owner', 'purpose')
+  if holder[1] then
+    return reply('HELD', {owner = holder[1], purpose = holder[2], left_ms = redis.call('PTTL', lock_key)})
   end
-  redis.call('ZADD', KEYS[3], 0, ARGV[3])
-  redis.call('ZADD', KEYS[4], expires, ARGV[3])
-  linger(KEYS[3])
-  linger(KEYS[4])
-  return {'OK', token, now, expires}
+  local now = now_ms()
+  local token, expires = tick(clock_key), now + args.ttl_ms
+  redis.call('HSET', lock_key, 'token', token, 'owner', args.owner, 'purpose', args.purpose, 'since', now,
+    'value', args.redlock_value)
+  redis.call('PEXPIREAT', lock_key, expires)
+  -- More leave the lists than enter them, so the lists stay as small as the set of held locks.
+  local ended = redis.call('ZRANGEBYSCORE', deadlines_key, '-inf', '(' .. now, 'LIMIT', 0, 4)
+  for _, name in ipairs(ended) do
+    redis.call('ZREM', names_key, name)
+    redis.call('ZREM', deadlines_key, name)
+  end
+  redis.call('ZADD', names_key, 0, args.name)
+  redis.call('ZADD', deadlines_key, expires, args.name)
+  linger(names_key)
+  linger(deadlines_key)
+  return reply('OK', {token = token, since_ms = now, expires_ms = expires})
 end)

@@ -1,25 +1,26 @@
--- Hears a worker. It writes over what is there, so a full Redis kills nobody; only what others would want to know is
--- told.
--- KEYS: clock, history, due, living, known, gone, silence
--- ARGV: slot, channels, history length, worker, epoch, running, state (0: judged by running), health, detail,
---       dead_after_ms, stall_ms
--- OK: due. Refusals: NOT_FOUND, STALE current epoch, state.
-local id, running, state = ARGV[4], ARGV[6], ARGV[7]
+-- Records a beat of a worker. It writes over what is stored, so a full Redis kills no worker; only a change that watchers
+-- want to know is published.
+-- args: worker_id, epoch, running, state (nil: judged by running), health, detail, dead_after_ms, stall_ms; state and
+--       health are texts, as they are stored
+-- OK: due_ms. Refusals: NOT_FOUND, STALE {epoch, state}.
+local silence_key = KEYS[7]
+
+local id, running = args.worker_id, args.running
 local key = worker_key(id)
 local was = redis.call('HMGET', key, 'epoch', 'state', 'health', 'detail', 'capacity')
-local refused = outlived(was[1], was[2], ARGV[5])
+local refused = outlived(was[1], was[2], args.epoch)
 if refused then return refused end
-if state == '0' then state = tonumber(running) < tonumber(was[5]) and IDLE or BUSY end
+local state = args.state or (running < tonumber(was[5]) and IDLE or BUSY)
 
 local now = now_ms()
-local due = now + ARGV[10]
-end_silence(KEYS[7], now, tonumber(ARGV[10]), tonumber(ARGV[11]))
-redis.call('ZADD', KEYS[3], due, id)
-if was[2] == state and was[3] == ARGV[8] and was[4] == ARGV[9] then
+local due = now + args.dead_after_ms
+end_silence(silence_key, now, args.dead_after_ms, args.stall_ms)
+redis.call('ZADD', due_key, due, id)
+if was[2] == state and was[3] == args.health and was[4] == args.detail then
   redis.call('HSET', key, 'running', running, 'beat', now, 'due', due)
 else
-  redis.call('HSET', key, 'running', running, 'beat', now, 'due', due, 'state', state, 'health', ARGV[8],
-    'detail', ARGV[9])
-  tell_worker('changed', tick(KEYS[1]), id, was[1], now)
+  redis.call('HSET', key, 'running', running, 'beat', now, 'due', due, 'state', state, 'health', args.health,
+    'detail', args.detail)
+  publish_change('changed', tick(clock_key), id, was[1], now)
 end
-return {'OK', due}
+return reply('OK', {due_ms = due})

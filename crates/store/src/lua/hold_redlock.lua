@@ -1,8 +1,9 @@
--- On a lock node: takes a key that is free, or keeps one that has this value.
--- KEYS: redlock
--- ARGV: value, ttl_ms
+-- On a lock node: takes a key that is free, or moves the end of one that has this value.
+-- args: value, ttl_ms
 -- OK. Refusal: HELD.
-local held = redis.call('GET', KEYS[1])
-if held and held ~= ARGV[1] then return {'HELD'} end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return {'OK'}
+local redlock_key = KEYS[1]
+
+local held = redis.call('GET', redlock_key)
+if held and held ~= args.value then return reply('HELD') end
+redis.call('SET', redlock_key, args.value, 'PX', args.ttl_ms)
+return reply('OK')

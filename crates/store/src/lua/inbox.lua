@@ -1,12 +1,13 @@
--- What the scripts of an inbox share. Their KEYS begin with: messages, deadlines.
+-- What the scripts of an inbox share.
+local messages_key, deadlines_key = KEYS[1], KEYS[2]
 
--- The one consumer group, and its one consumer: who reads is not told apart, only what is given out now.
+-- The one consumer group, and its one consumer: readers are not told apart, only which messages are out now.
 local GROUP = 'reader'
 
--- Takes the messages named in ARGV from `first` on out for good; returns how many were there.
-local function acknowledge(first)
-  if not ARGV[first] then return 0 end
-  redis.call('XACK', KEYS[1], GROUP, unpack(ARGV, first))
-  redis.call('ZREM', KEYS[2], unpack(ARGV, first))
-  return redis.call('XDEL', KEYS[1], unpack(ARGV, first))
+-- Deletes messages for good; returns how many were there.
+local function acknowledge(ids)
+  if #ids == 0 then return 0 end
+  redis.call('XACK', messages_key, GROUP, unpack(ids))
+  redis.call('ZREM', deadlines_key, unpack(ids))
+  return redis.call('XDEL', messages_key, unpack(ids))
 end

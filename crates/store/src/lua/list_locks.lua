@@ -1,14 +1,17 @@
 -- A page of held locks in the order of their names.
--- KEYS: names
--- ARGV: prefix of the locks' keys, lowest name, how many at most
--- OK: last name looked at if there may be more ('' if not), then {name, token, owner, purpose, since_ms, expires_ms}, ...
-local names = redis.call('ZRANGEBYLEX', KEYS[1], ARGV[2], '+', 'LIMIT', 0, ARGV[3])
-local page = {}
+-- args: lock_prefix (the start of every lock's key), lowest (name, as ZRANGEBYLEX reads it), count
+-- OK: last (the last name looked at, nil if no more follow),
+--     locks {{name, token, owner, purpose, since_ms, expires_ms}, ...}.
+local names_key = KEYS[1]
+
+local names = redis.call('ZRANGEBYLEX', names_key, args.lowest, '+', 'LIMIT', 0, args.count)
+local locks = {}
 for _, name in ipairs(names) do
-  local key = ARGV[1] .. name
-  local held = redis.call('HMGET', key, 'token', 'owner', 'purpose', 'since')
-  if held[1] then
-    page[#page + 1] = {name, held[1], held[2], held[3], held[4], redis.call('PEXPIRETIME', key)}
+  local key = args.lock_prefix .. name
+  local lock = redis.call('HMGET', key, 'token', 'owner', 'purpose', 'since')
+  if lock[1] then
+    locks[#locks + 1] = {name = name, token = lock[1], owner = lock[2], purpose = lock[3], since_ms = lock[4],
+      expires_ms = redis.call('PEXPIRETIME', key)}
   end
 end
-return {'OK', #names == tonumber(ARGV[3]) and names[#names] or '', unpack(page)}
+return reply('OK', {last = #names == args.count and names[#names] or nil, locks = locks})

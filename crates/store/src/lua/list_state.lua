@@ -1,26 +1,27 @@
 -- A page of entries in the order of their names. It ends before an entry that would make it too large.
--- KEYS: names, clock
--- ARGV: prefix of the entries' keys, lowest name, highest name, count, max bytes
--- OK: version of the namespace, last name looked at ('' if no more), then {name, expires_ms, {field, value, ...}}, ...
+-- args: entry_prefix, lowest, highest (bounds of names, as ZRANGEBYLEX reads them), count, max_bytes
+-- OK: version (of the namespace), last (the last name looked at, nil if no more follow),
+--     entries {{name, expires_ms, fields {name, value, ...}}, ...}.
+local names_key, clock_key = KEYS[1], KEYS[2]
 
 -- What an entry takes on the wire at most, beside its key, its writer and its fields: namespace, times, version; and
 -- beside the text of a name or a value: tags and lengths.
 local ENTRY_BYTES, TEXT_BYTES = 256, 6
 
-local names = redis.call('ZRANGEBYLEX', KEYS[1], ARGV[2], ARGV[3], 'LIMIT', 0, ARGV[4])
+local names = redis.call('ZRANGEBYLEX', names_key, args.lowest, args.highest, 'LIMIT', 0, args.count)
 local entries, bytes = {}, 0
-local last = #names == tonumber(ARGV[4]) and names[#names] or ''
+local last = #names == args.count and names[#names] or nil
 for i, name in ipairs(names) do
-  local key = ARGV[1] .. name
+  local key = args.entry_prefix .. name
   local fields = redis.call('HGETALL', key)
   if #fields > 0 then
     bytes = bytes + ENTRY_BYTES + #name
     for _, text in ipairs(fields) do bytes = bytes + TEXT_BYTES + #text end
-    if bytes > tonumber(ARGV[5]) and #entries > 0 then
+    if bytes > args.max_bytes and #entries > 0 then
       last = names[i - 1]
       break
     end
-    entries[#entries + 1] = {name, redis.call('PEXPIRETIME', key), fields}
+    entries[#entries + 1] = {name = name, expires_ms = redis.call('PEXPIRETIME', key), fields = fields}
   end
 end
-return {'OK', redis.call('GET', KEYS[2]) or '0', last, unpack(entries)}
+return reply('OK', {version = redis.call('GET', clock_key) or '0', last = last, entries = entries})

@@ -1,16 +1,13 @@
--- Who holds a lock, and what a request id did.
--- KEYS: lock, did, left
--- ARGV: fingerprint ('' if only the lock is asked for)
--- HELD: left_ms, token, owner, purpose, since_ms, expires_ms. FREE: redlock value that was left behind, or ''.
--- DONE: what grant_lock answered to the same request before. Refusal: REQUEST_ID_REUSED.
-local seen = ARGV[1] ~= '' and redis.call('GET', KEYS[2])
-if seen then
-  local record = cmsgpack.unpack(seen)
-  if record[1] ~= ARGV[1] then return {'REQUEST_ID_REUSED'} end
-  record[2][1] = 'DONE'
-  return record[2]
-end
-local expires = redis.call('PEXPIRETIME', KEYS[1])
-if expires < 0 then return {'FREE', redis.call('GET', KEYS[3]) or ''} end
-local held = redis.call('HMGET', KEYS[1], 'token', 'owner', 'purpose', 'since')
-return {'HELD', math.max(0, expires - now_ms()), held[1], held[2], held[3], held[4], expires}
+-- The holder of a lock, or what the same request acquired before.
+-- args: fingerprint (nil if only the lock is asked for)
+-- HELD: left_ms, token, owner, purpose, since_ms, expires_ms. FREE: released_value, the value that lock nodes may still
+-- remember of the last holder. OK: what grant_lock answered to the same request. Refusal: REQUEST_ID_REUSED.
+local lock_key, request_key, released_key = KEYS[1], KEYS[2], KEYS[3]
+
+local granted = args.fingerprint and recorded(request_key, args.fingerprint)
+if granted then return granted end
+local expires = redis.call('PEXPIRETIME', lock_key)
+if expires < 0 then return reply('FREE', {released_value = redis.call('GET', released_key) or nil}) end
+local lock = redis.call('HMGET', lock_key, 'token', 'owner', 'purpose', 'since')
+return reply('HELD', {left_ms = math.max(0, expires - now_ms()), token = lock[1], owner = lock[2], purpose = lock[3],
+  since_ms = lock[4], expires_ms = expires})

@@ -1,8 +1,9 @@
--- Tells everyone who listens to a channel now.
--- KEYS: did
--- ARGV: fingerprint, keep_did_ms, channel, news
+-- Publishes to every present subscriber of a channel.
+-- args: fingerprint, keep_ms, channel, envelope
 -- OK. Refusal: REQUEST_ID_REUSED.
-return once(KEYS[1], ARGV[1], ARGV[2], function()
-  redis.call('PUBLISH', ARGV[3], ARGV[4])
-  return {'OK'}
+local request_key = KEYS[1]
+
+return once(request_key, args.fingerprint, args.keep_ms, function()
+  redis.call('PUBLISH', args.channel, args.envelope)
+  return reply('OK')
 end)

@@ -1,43 +1,42 @@
--- Acknowledges messages, then gives some out: first again those that nobody acknowledged in time, then new ones.
--- KEYS: messages, deadlines
--- ARGV: how many at most, visibility_ms, most bytes together, most bytes of one, ids to acknowledge ...
--- OK: how many more there are, ms until the first of them is given out again (-1 if none is out), then
--- {id, message, deliveries}, ...
-acknowledge(5)
-if redis.call('XLEN', KEYS[1]) == 0 then return {'OK', 0, -1} end
+-- Acknowledges messages, then gives messages out: first again those that were not acknowledged in time, then new ones.
+-- args: acknowledged (ids), max (messages), visibility_ms, max_bytes (of all messages together), max_message_bytes
+-- OK: remaining (messages in the inbox beside these), next_due_ms (until the first message is given out again, nil if none
+--     is out), messages {{id, stored, deliveries}, ...}.
+acknowledge(args.acknowledged)
+if redis.call('XLEN', messages_key) == 0 then return reply('OK', {remaining = 0, messages = {}}) end
 
 local now = now_ms()
 local taken, bytes = {}, 0
 
--- How many more are surely within the limits.
+-- How many more messages surely stay within the limits.
 local function room()
-  return math.min(ARGV[1] - #taken, math.floor((ARGV[3] - bytes) / ARGV[4]))
+  return math.min(args.max - #taken, math.floor((args.max_bytes - bytes) / args.max_message_bytes))
 end
 
 local function give(entry, deliveries)
   local id, message = entry[1], entry[2][2]
-  taken[#taken + 1] = {id, message, deliveries}
+  taken[#taken + 1] = {id = id, stored = message, deliveries = deliveries}
   bytes = bytes + #message
-  redis.call('ZADD', KEYS[2], now + ARGV[2], id)
+  redis.call('ZADD', deadlines_key, now + args.visibility_ms, id)
 end
 
 while room() > 0 do
-  local due = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', '(' .. now, 'LIMIT', 0, room())
+  local due = redis.call('ZRANGEBYSCORE', deadlines_key, '-inf', '(' .. now, 'LIMIT', 0, room())
   if #due == 0 then break end
-  -- What is claimed gets its new deadline; what is not there any more is forgotten.
-  redis.call('ZREM', KEYS[2], unpack(due))
-  for _, entry in ipairs(redis.call('XCLAIM', KEYS[1], GROUP, GROUP, 0, unpack(due))) do
-    give(entry, redis.call('XPENDING', KEYS[1], GROUP, entry[1], entry[1], 1)[1][4])
+  -- A claimed message gets its new deadline; one that is gone is forgotten.
+  redis.call('ZREM', deadlines_key, unpack(due))
+  for _, entry in ipairs(redis.call('XCLAIM', messages_key, GROUP, GROUP, 0, unpack(due))) do
+    give(entry, redis.call('XPENDING', messages_key, GROUP, entry[1], entry[1], 1)[1][4])
   end
 end
 
 while room() > 0 do
-  local read = redis.call('XREADGROUP', 'GROUP', GROUP, GROUP, 'COUNT', room(), 'STREAMS', KEYS[1], '>')
+  local read = redis.call('XREADGROUP', 'GROUP', GROUP, GROUP, 'COUNT', room(), 'STREAMS', messages_key, '>')
   if not read then break end
   for _, entry in ipairs(read[1][2]) do give(entry, 1) end
 end
 
-if #taken > 0 then redis.call('PEXPIRE', KEYS[2], redis.call('PTTL', KEYS[1])) end
-local first = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
-local wait = first[2] and first[2] - now + 1 or -1
-return {'OK', redis.call('XLEN', KEYS[1]) - #taken, wait, unpack(taken)}
+if #taken > 0 then redis.call('PEXPIRE', deadlines_key, redis.call('PTTL', messages_key)) end
+local first = redis.call('ZRANGE', deadlines_key, 0, 0, 'WITHSCORES')
+return reply('OK', {remaining = redis.call('XLEN', messages_key) - #taken, next_due_ms = first[2] and first[2] - now + 1,
+  messages = taken})

@@ -1,16 +1,17 @@
--- Where a message to a worker, or to the living workers with a capability, goes: to a worker's session, if it has one.
--- A repeated request is told the same, whoever came, left or registered anew meanwhile, so that what it goes on with
--- reaches the same inboxes.
--- KEYS: did, the capability's workers (not read if a worker is named)
--- ARGV: fingerprint, keep_did_ms, slot, worker or ''
--- OK: {inbox, ...}. Refusals: REQUEST_ID_REUSED, NOBODY.
-return once(KEYS[1], ARGV[1], ARGV[2], function()
-  local workers = ARGV[4] ~= '' and {ARGV[4]} or redis.call('ZRANGE', KEYS[2], 0, -1)
+-- The inboxes of a worker, or of the living workers with a capability: a worker's session has one, a worker without a
+-- session has its own. A repeated request gets the same inboxes, whatever workers came, left or registered anew since, so
+-- that its messages reach the same inboxes.
+-- args: fingerprint, keep_ms, slot, worker_id (nil: by capability)
+-- OK: inboxes {id, ...}. Refusals: REQUEST_ID_REUSED, NOBODY.
+local request_key, capability_key = KEYS[1], KEYS[2]
+
+return once(request_key, args.fingerprint, args.keep_ms, function()
+  local workers = args.worker_id and {args.worker_id} or redis.call('ZRANGE', capability_key, 0, -1)
   local inboxes = {}
   for _, id in ipairs(workers) do
-    local session = redis.call('HGET', ARGV[3] .. 'worker:' .. id, 'session')
+    local session = redis.call('HGET', args.slot .. 'worker:' .. id, 'session')
     if session then inboxes[#inboxes + 1] = session ~= '' and session or id end
   end
-  if #inboxes == 0 then return {'NOBODY'} end
-  return {'OK', inboxes}
+  if #inboxes == 0 then return reply('NOBODY') end
+  return reply('OK', {inboxes = inboxes})
 end)

@@ -1,27 +1,29 @@
 -- Makes a worker known, in the place of an older incarnation of it.
--- KEYS: clock, history, due, living, known, gone, did
--- ARGV: slot, channels, history length, fingerprint, keep_did_ms, worker, dead_after_ms, capabilities (in one text,
---       with spaces between), then field, value, ...
--- OK: worker, epoch, now, due. Refusal: REQUEST_ID_REUSED.
-return once(KEYS[7], ARGV[4], ARGV[5], function()
-  local id, capabilities = ARGV[6], ARGV[8]
+-- args: fingerprint, keep_ms, worker_id, dead_after_ms, capabilities (one text with spaces between), name, kind, capacity,
+--       node, version, session
+-- OK: worker_id, epoch, now_ms, due_ms. Refusal: REQUEST_ID_REUSED.
+local request_key = KEYS[7]
+
+return once(request_key, args.fingerprint, args.keep_ms, function()
+  local id, capabilities = args.worker_id, args.capabilities
   local key = worker_key(id)
   for capability in string.gmatch(redis.call('HGET', key, 'capabilities') or '', '%S+') do
     redis.call('ZREM', capability_key(capability), id)
   end
 
-  local epoch, now = tick(KEYS[1]), now_ms()
-  local due = now + ARGV[7]
+  local epoch, now = tick(clock_key), now_ms()
+  local due = now + args.dead_after_ms
   redis.call('DEL', key)
   redis.call('HSET', key, 'epoch', epoch, 'registered', now, 'beat', now, 'due', due, 'running', 0, 'state', IDLE,
-    'health', 1, 'detail', '', 'capabilities', capabilities, unpack(ARGV, 9))
-  redis.call('ZADD', KEYS[3], due, id)
-  redis.call('ZADD', KEYS[4], 0, id)
-  redis.call('ZADD', KEYS[5], 0, id)
-  redis.call('ZREM', KEYS[6], id)
+    'health', 1, 'detail', '', 'capabilities', capabilities, 'name', args.name, 'kind', args.kind,
+    'capacity', args.capacity, 'node', args.node, 'version', args.version, 'session', args.session)
+  redis.call('ZADD', due_key, due, id)
+  redis.call('ZADD', living_key, 0, id)
+  redis.call('ZADD', known_key, 0, id)
+  redis.call('ZREM', gone_key, id)
   for capability in string.gmatch(capabilities, '%S+') do
     redis.call('ZADD', capability_key(capability), 0, id)
   end
-  tell_worker('registered', epoch, id, epoch, now)
-  return {'OK', id, epoch, now, due}
+  publish_change('registered', epoch, id, epoch, now)
+  return reply('OK', {worker_id = id, epoch = epoch, now_ms = now, due_ms = due})
 end)

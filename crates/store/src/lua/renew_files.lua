@@ -1,13 +1,12 @@
--- Keeps a lease for longer, if its holder has it still.
--- KEYS: files, deadlines, table
--- ARGV: lease id, holder, ttl_ms
--- OK: expires_ms, what is stored. Refusal: LOST.
+-- Moves the end of a lease, if its holder has it still.
+-- args: lease_id, holder, ttl_ms
+-- OK: expires_ms, stored. Refusal: LOST.
 local now = now_ms()
-local stored, due = redis.call('HGET', KEYS[1], ARGV[1]), redis.call('ZSCORE', KEYS[2], ARGV[1])
-if not stored or not due or tonumber(due) <= now then return {'LOST'} end
-if holder_of(stored) ~= ARGV[2] then return {'LOST'} end
+local stored, due = redis.call('HGET', files_key, args.lease_id), redis.call('ZSCORE', deadlines_key, args.lease_id)
+if not stored or not due or tonumber(due) <= now then return reply('LOST') end
+if holder_of(stored) ~= args.holder then return reply('LOST') end
 
-local expires = now + ARGV[3]
-redis.call('ZADD', KEYS[2], expires, ARGV[1])
+local expires = now + args.ttl_ms
+redis.call('ZADD', deadlines_key, expires, args.lease_id)
 keep_table()
-return {'OK', expires, stored}
+return reply('OK', {expires_ms = expires, stored = stored})

@@ -1,10 +1,14 @@
--- Keeps a lock for longer, if it is held with this token by this owner.
--- KEYS: lock, deadlines
--- ARGV: name, owner, token, ttl_ms
--- OK: purpose, since_ms, expires_ms, redlock value. Refusal: LOST token, owner of the holder.
-local held = redis.call('HMGET', KEYS[1], 'token', 'owner', 'purpose', 'since', 'value')
-if held[1] ~= ARGV[3] or held[2] ~= ARGV[2] then return {'LOST', held[1] or '', held[2] or ''} end
-local expires = now_ms() + ARGV[4]
-redis.call('PEXPIREAT', KEYS[1], expires)
-redis.call('ZADD', KEYS[2], expires, ARGV[1])
-return {'OK', held[3], held[4], expires, held[5]}
+-- Moves the end of a lock, if this owner holds it with this token.
+-- args: name, owner, token, ttl_ms
+-- OK: token, owner, purpose, since_ms, expires_ms, redlock_value. Refusal: LOST {token, owner} of the present holder.
+local lock_key, deadlines_key = KEYS[1], KEYS[2]
+
+local lock = redis.call('HMGET', lock_key, 'token', 'owner', 'purpose', 'since', 'value')
+if lock[1] ~= args.token or lock[2] ~= args.owner then
+  return reply('LOST', {token = lock[1] or nil, owner = lock[2] or nil})
+end
+local expires = now_ms() + args.ttl_ms
+redis.call('PEXPIREAT', lock_key, expires)
+redis.call('ZADD', deadlines_key, expires, args.name)
+return reply('OK', {token = lock[1], owner = lock[2], purpose = lock[3], since_ms = lock[4], expires_ms = expires,
+  redlock_value = lock[5]})

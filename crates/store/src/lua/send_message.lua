@@ -1,16 +1,17 @@
--- Puts a message into an inbox, unless it holds too many.
--- KEYS: messages, deadlines, did
--- ARGV: fingerprint, keep_did_ms, most messages, keep_ms, channel, news, message
+-- Puts a message into an inbox, unless the inbox is full.
+-- args: fingerprint, keep_ms, max_messages, inbox_ttl_ms, channel, envelope, message
 -- OK. Refusals: REQUEST_ID_REUSED, INBOX_FULL.
-return once(KEYS[3], ARGV[1], ARGV[2], function()
-  if redis.call('EXISTS', KEYS[1]) == 0 then
-    redis.call('XGROUP', 'CREATE', KEYS[1], GROUP, '0', 'MKSTREAM')
-  elseif redis.call('XLEN', KEYS[1]) >= tonumber(ARGV[3]) then
-    return {'INBOX_FULL'}
+local request_key = KEYS[3]
+
+return once(request_key, args.fingerprint, args.keep_ms, function()
+  if redis.call('EXISTS', messages_key) == 0 then
+    redis.call('XGROUP', 'CREATE', messages_key, GROUP, '0', 'MKSTREAM')
+  elseif redis.call('XLEN', messages_key) >= args.max_messages then
+    return reply('INBOX_FULL')
   end
-  redis.call('XADD', KEYS[1], '*', 'message', ARGV[7])
-  redis.call('PEXPIRE', KEYS[1], ARGV[4])
-  redis.call('PEXPIRE', KEYS[2], ARGV[4])
-  redis.call('PUBLISH', ARGV[5], ARGV[6])
-  return {'OK'}
+  redis.call('XADD', messages_key, '*', 'message', args.message)
+  redis.call('PEXPIRE', messages_key, args.inbox_ttl_ms)
+  redis.call('PEXPIRE', deadlines_key, args.inbox_ttl_ms)
+  redis.call('PUBLISH', args.channel, args.envelope)
+  return reply('OK')
 end)

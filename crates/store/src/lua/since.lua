@@ -1,14 +1,16 @@
--- What a history holds after a position.
--- KEYS: feed, clock
--- ARGV: position, how many at most
--- OK: {position-0, {field, value, ...}}, ... Refusal: LOST, if events after the position may have been trimmed.
-if tonumber(ARGV[1]) > tonumber(redis.call('GET', KEYS[2]) or '0') then return {'LOST'} end
-if redis.call('EXISTS', KEYS[1]) == 0 then return {'OK'} end
-local info, facts = redis.call('XINFO', 'STREAM', KEYS[1]), {}
+-- The events of a history after a position.
+-- args: after, count (events at most)
+-- OK: events {{position-0, {field, value, ...}}, ...}. Refusal: LOST, if events after the position may have been trimmed.
+local history_key, clock_key = KEYS[1], KEYS[2]
+
+local after = tonumber(args.after)
+if after > tonumber(redis.call('GET', clock_key) or '0') then return reply('LOST') end
+if redis.call('EXISTS', history_key) == 0 then return reply('OK', {events = {}}) end
+local info, facts = redis.call('XINFO', 'STREAM', history_key), {}
 for i = 1, #info, 2 do facts[info[i]] = info[i + 1] end
-local trimmed = facts['entries-added'] > facts['length']
-if trimmed then
+local is_trimmed = facts['entries-added'] > facts['length']
+if is_trimmed then
   local first = facts['first-entry'] and tonumber(string.match(facts['first-entry'][1], '^%d+')) or math.huge
-  if first > tonumber(ARGV[1]) then return {'LOST'} end
+  if first > after then return reply('LOST') end
 end
-return {'OK', unpack(redis.call('XRANGE', KEYS[1], '(' .. ARGV[1] .. '-0', '+', 'COUNT', ARGV[2]))}
+return reply('OK', {events = redis.call('XRANGE', history_key, '(' .. args.after .. '-0', '+', 'COUNT', args.count)})

@@ -201,7 +201,7 @@ impl Tasks {
         };
         let mut task_id = taken.task_id().unwrap_or(taken.job_id()).to_owned();
         let outcome = self
-            .claim_taken(queue, claimer, &taken, &mut task_id, files.id())
+            .claim_taken(queue, claimer, &taken, &mut task_id, &files.id())
             .await;
         match outcome {
             Ok(ClaimOutcome::Claimed(claimed)) => {

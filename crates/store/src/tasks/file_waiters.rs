@@ -10,6 +10,7 @@ use std::time::Duration;
 use redis::cmd;
 use serde::{Deserialize, Serialize};
 use shim_proto::coordination::v1::{FileLeaseMode, Task};
+use shim_runtime::ids::FileLeaseId;
 
 use super::reader::{TaskReader, TextSelection};
 use super::scripts::{ScriptRunner, script};
@@ -89,17 +90,17 @@ pub(super) enum LeasedFiles {
     /// It needs none.
     Nothing,
     /// It has them since an earlier claim, which may stand.
-    Kept(String),
+    Kept(FileLeaseId),
     /// They were leased for this claim.
-    New(String),
+    New(FileLeaseId),
 }
 
 impl LeasedFiles {
     /// The lease's id; empty for none.
-    pub(super) fn id(&self) -> &str {
+    pub(super) fn id(&self) -> String {
         match self {
-            Self::Nothing => "",
-            Self::Kept(lease) | Self::New(lease) => lease,
+            Self::Nothing => String::new(),
+            Self::Kept(lease) | Self::New(lease) => lease.to_string(),
         }
     }
 }
@@ -149,23 +150,28 @@ impl FileWaiters {
         {
             LeaseOutcome::Leased(lease) => {
                 self.forget_delay(task_id);
-                Ok(Some(LeasedFiles::New(lease.lease_id)))
+                let lease_id = lease.lease_id.parse().map_err(|_| Error::Defect)?;
+                Ok(Some(LeasedFiles::New(lease_id)))
             }
             LeaseOutcome::Held(_) => Ok(None),
         }
     }
 
     /// The lease that a task kept when it was given back, if it stands.
-    async fn kept_lease(&self, task_id: &str, workspace: &str) -> Result<Option<String>, Error> {
+    async fn kept_lease(
+        &self,
+        task_id: &str,
+        workspace: &str,
+    ) -> Result<Option<FileLeaseId>, Error> {
         let look = cmd("HGET")
             .arg(self.runner.slot.item("task", task_id))
             .arg("files")
             .to_owned();
         let lease = self.runner.connection.query::<Option<String>>(&look);
-        let Some(lease) = lease.await? else {
+        let Some(lease) = lease.await?.and_then(|lease| lease.parse().ok()) else {
             return Ok(None);
         };
-        let renewed = self.files.renew(workspace, &lease, task_id, FILES_TTL);
+        let renewed = self.files.renew(workspace, lease, task_id, FILES_TTL);
         match renewed.await {
             Ok(_) => Ok(Some(lease)),
             Err(Error::LeaseLost(_)) => Ok(None),
@@ -179,7 +185,11 @@ impl FileWaiters {
     /// As the store fails.
     pub(super) async fn renew(&self, task: &Task, lease: &str) -> Result<(), Error> {
         let (workspace, id) = (&task.workspace, &task.task_id);
-        match self.files.renew(workspace, lease, id, FILES_TTL).await {
+        let renewed = match lease.parse() {
+            Ok(lease) => self.files.renew(workspace, lease, id, FILES_TTL).await,
+            Err(_) => Err(Error::LeaseLost(lease.to_owned())),
+        };
+        match renewed {
             Ok(_) => Ok(()),
             Err(Error::LeaseLost(_)) => {
                 tracing::warn!(task = id, "its files are not leased to it any more");

@@ -29,17 +29,17 @@ impl Notifier {
         let Some(task) = self.task(id).await? else {
             return Ok(());
         };
-        let submitter = self.submitter(&task).await?;
-        if submitter.is_empty() {
+        // A submitter that is none has no inbox.
+        let Ok(submitter) = self.submitter(&task).await?.parse() else {
             return Ok(());
-        }
+        };
         let idempotency_key = IdempotencyKey {
             // A notice is sent once; the next run of a task that was retried has another time.
             request_id: format!("task-{why}-{id}-{}", notice::notice_time_ms(&task)),
             fingerprint: String::new(),
         };
         let message = notice::message(why, &task);
-        let sent = self.inboxes.send(&idempotency_key, &submitter, &message);
+        let sent = self.inboxes.send(&idempotency_key, submitter, &message);
         match sent.await {
             // A full inbox is not read: the job's own record says the same.
             Ok(()) | Err(Error::InboxFull(_)) => Ok(()),

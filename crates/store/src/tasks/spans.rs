@@ -1,34 +1,30 @@
-//! What the store adds to a trace: a job goes into the queues, and its workers continue the trace.
+//! The store's part of a trace: a job enters the queues, and the trace goes on in the workers.
 //!
 //! Names and attributes are those of OpenTelemetry's conventions for messaging.
 
-use shim_runtime::trace::{self, KeyValue, Span, SpanKind, TraceContext};
+use shim_proto::coordination::v1::Task;
+use shim_runtime::trace::{self, Span, TARGET, TraceContext};
 
-use super::submission::Submission;
-
-/// The span of a job that is submitted, below its submitter's.
-pub(super) fn send(plan: &Submission) -> Span {
-    let mut span = Span::begin(trace::current(), SpanKind::Producer, || "send work".into());
-    span.describe(|| {
-        let (classes, count) = (plan.classes(), plan.tasks().count());
-        let mut attributes = vec![
-            KeyValue::new("messaging.system", "bullmq"),
-            KeyValue::new("messaging.operation.name", "send"),
-            KeyValue::new("messaging.operation.type", "send"),
-            KeyValue::new("messaging.message.id", plan.root.task_id.clone()),
-        ];
-        // The tasks of a job may go into several queues.
-        if let [class] = classes.as_slice() {
-            let queue = class.name.clone();
-            attributes.push(KeyValue::new("messaging.destination.name", queue));
-        }
-        if let parts @ 1.. = i64::try_from(count).unwrap_or(i64::MAX) - 1 {
-            attributes.push(KeyValue::new("messaging.batch.message_count", parts));
-        }
-        attributes
+/// The span of a job's submission, below its submitter's. `queue` is the only one its tasks go to: a job with several
+/// has no single destination.
+pub(super) fn send(root: &Task, parts: usize, queue: impl FnOnce() -> Option<String>) -> Span {
+    let mut span = Span::begin(trace::current(), || {
+        let parts = i64::try_from(parts).unwrap_or(i64::MAX);
+        tracing::info_span!(
+            target: TARGET,
+            parent: None,
+            "send work",
+            otel.kind = "producer",
+            messaging.system = "bullmq",
+            messaging.operation.name = "send",
+            "messaging.operation.type" = "send",
+            messaging.message.id = root.task_id,
+            messaging.destination.name = queue(),
+            messaging.batch.message_count = (parts > 0).then_some(parts),
+        )
     });
-    // A run of a schedule begins a trace of its own, years after the schedule's.
-    if let Some(schedule) = TraceContext::parse(&plan.root.traceparent) {
+    // A run of a schedule has a trace of its own: the schedule's may be years old.
+    if let Some(schedule) = TraceContext::parse(&root.traceparent) {
         span.link(schedule);
     }
     span

@@ -40,6 +40,14 @@ impl Submission {
         classes
     }
 
+    /// The queue of all tasks; `None` if they go to several.
+    pub(super) fn only_queue(&self) -> Option<String> {
+        match self.classes().as_slice() {
+            [class] => Some(class.name.clone()),
+            _ => None,
+        }
+    }
+
     /// The tasks that wait for each, by id.
     pub(super) fn successors(&self) -> HashMap<&str, Vec<&str>> {
         let mut after: HashMap<&str, Vec<&str>> = HashMap::new();

@@ -77,7 +77,7 @@ impl Tasks {
         idempotency_key: &IdempotencyKey,
         plan: &Submission,
     ) -> Result<Job, Error> {
-        let sent = spans::send(plan);
+        let sent = spans::send(&plan.root, plan.subtasks.len(), || plan.only_queue());
         trace::scope(
             sent.context(),
             self.send(idempotency_key, plan, sent.context()),

@@ -6,14 +6,14 @@ use shim_proto::coordination::v1::ApprovalGates;
 
 use super::test_store::{TestStore, graph, once, single};
 
-const SESSION: &str = "session-1";
+const SESSION: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 
 async fn received(env: &TestStore) -> Vec<String> {
     let hidden = Duration::from_secs(60);
     let taken = env
         .store
         .inboxes
-        .receive(SESSION, 100, hidden, &[])
+        .receive(SESSION.parse().unwrap(), 100, hidden, &[])
         .await
         .unwrap();
     let words = |text: String| text.split(' ').take(3).collect::<Vec<_>>().join(" ");

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use prost_types::{Struct, Timestamp};
-use shim_proto::coordination::v1::{Fence, FileLeaseMode, Message, Usage, Worker};
+use shim_proto::coordination::v1::{FileLeaseMode, Message, Usage, Worker};
 use shim_redis_harness::Launch;
-use shim_runtime::ids::Epoch;
+use shim_runtime::ids::{Epoch, FencingToken, FileLeaseId, SessionId};
 use shim_store::domain::Pattern;
 use shim_store::tasks::{WaitingWorkers, WorkerGone};
-use shim_store::{Error, IdempotencyKey, files, locks, state};
+use shim_store::{Error, Fence, IdempotencyKey, files, locks, state};
 use uuid::Uuid;
 
 use super::test_store::{TestStore, claimer, graph, once, result, single, worker_id};
@@ -208,30 +208,32 @@ async fn locks_and_state_count_who_got_it_and_who_came_too_late() {
     locks.acquire(&request(once(), "b")).await.unwrap_err();
     let stale = locks::LockOwnership {
         owner: "a".to_owned(),
-        token: lock.fencing_token - 1,
+        token: FencingToken(lock.fencing_token - 1),
     };
     let renewed = locks.renew(&first.lock_ref, &stale, Duration::from_secs(1));
     assert!(matches!(renewed.await, Err(Error::LockLost { .. })));
 
-    let put = async |expected_version, token: Option<u64>| {
-        let state_ref = state::StateRef {
-            namespace: "n".to_owned(),
-            key: "k".to_owned(),
+    let put = async |expected_version, token: Option<FencingToken>| {
+        let request = state::WriteRequest {
+            idempotency_key: once(),
+            state_ref: state::StateRef {
+                namespace: "n".to_owned(),
+                key: "k".to_owned(),
+            },
+            conditions: state::Conditions {
+                expected_version,
+                fence: token.map(|token| Fence {
+                    lock: "l".to_owned(),
+                    token,
+                }),
+            },
+            writer: "a".to_owned(),
         };
-        let conditions = state::Conditions {
-            expected_version,
-            fence: token.map(|token| Fence {
-                lock: "l".to_owned(),
-                token,
-            }),
-        };
-        let ttl = Duration::from_secs(60);
-        let states = &env.store.state;
-        let (once, value) = (once(), Struct::default());
-        let put = states.put(&once, &state_ref, &conditions, &value, ttl, "a");
-        put.await
+        let (value, ttl) = (Struct::default(), Duration::from_secs(60));
+        env.store.state.put(&request, &value, ttl).await
     };
-    put(None, Some(lock.fencing_token)).await.unwrap();
+    let token = FencingToken(lock.fencing_token);
+    put(None, Some(token)).await.unwrap();
     put(Some(7), None).await.unwrap_err();
     put(None, Some(stale.token)).await.unwrap_err();
     meter.shows(&[
@@ -260,18 +262,23 @@ async fn files_and_messages_count_once_for_a_request() {
         fence: None,
     };
     let (acquire, send) = (once(), once());
+    let inbox = SessionId::new().into();
     for _ in 0..2 {
         let leased = env.store.files.acquire(&acquire, &lease("a")).await;
         assert!(matches!(leased, Ok(files::LeaseOutcome::Leased(_))));
         let message = Message::default();
-        env.store.inboxes.send(&send, "s", &message).await.unwrap();
+        env.store
+            .inboxes
+            .send(&send, inbox, &message)
+            .await
+            .unwrap();
     }
     let held = env.store.files.acquire(&once(), &lease("b")).await;
     assert!(matches!(held, Ok(files::LeaseOutcome::Held(_))));
     let lost = env
         .store
         .files
-        .renew("w", "no lease", "a", Duration::from_secs(1));
+        .renew("w", FileLeaseId::new(), "a", Duration::from_secs(1));
     lost.await.unwrap_err();
     meter.shows(&[
         (r#"shim_file_leases_total{outcome="granted"}"#, 1.0),
@@ -309,16 +316,10 @@ async fn a_death_counts_once_with_how_late_it_was_found() {
         ttl: Duration::from_secs(60),
         even_if_full: true,
     };
-    let token = env
-        .store
-        .locks
-        .acquire(&reaper)
-        .await
-        .unwrap()
-        .fencing_token;
+    let lock = env.store.locks.acquire(&reaper).await.unwrap();
     let fence = Fence {
         lock: "reaper".to_owned(),
-        token,
+        token: FencingToken(lock.fencing_token),
     };
     while registry.reap(&fence, dead_after).await.unwrap().died == 0 {
         env.next_millisecond().await;

@@ -1,4 +1,4 @@
-//! What a new checkpoint inherits from the one before: decisions and finished steps, which a client tends to tell
+//! What a new checkpoint inherits from the one before: decisions and finished steps, which clients tend to send
 //! only once, so that intent survives however little the next save repeats.
 
 use std::collections::HashSet;

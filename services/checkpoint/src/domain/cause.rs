@@ -2,7 +2,7 @@
 
 use shim_proto::checkpoint::v1::{Interruption, InterruptionCause as Cause};
 
-use super::time::UnixMicros;
+use shim_sqlite::UnixMicros;
 
 /// Memory use from which a vanished process is likelier to have been killed for it.
 const MEMORY_SUSPICIOUS: f64 = 0.95;
@@ -27,7 +27,7 @@ pub(crate) struct Evidence {
     pub(crate) stream_end: StreamEnd,
     /// The machine's boot id differs from the owner's.
     pub(crate) rebooted: bool,
-    /// Whether the gateway's process runs; `None` if that cannot be told from here.
+    /// Whether the gateway's process runs; `None` if it is not visible from this machine.
     pub(crate) gateway_alive: Option<bool>,
     /// Whether the client's process runs.
     pub(crate) client_alive: Option<bool>,
@@ -49,67 +49,52 @@ pub(crate) fn diagnose(evidence: &Evidence, at: UnixMicros) -> Interruption {
 }
 
 fn likeliest_cause(evidence: &Evidence) -> (Cause, f64, String) {
-    let pressure = evidence.memory_pressure.unwrap_or(0.0);
-    let gone = match (evidence.gateway_alive, evidence.client_alive) {
-        (Some(false), Some(false)) => Some("the gateway and its client are gone"),
-        (Some(false), _) => Some("the gateway's process is gone"),
-        (_, Some(false)) => Some("the client's process is gone"),
-        _ => None,
-    };
     if evidence.stream_end == StreamEnd::Detached {
-        return (
-            Cause::ClientClosed,
-            1.0,
-            "the client closed the gateway in good order".into(),
-        );
+        let text = "the client closed the gateway in good order";
+        return (Cause::ClientClosed, 1.0, text.into());
     }
     if evidence.rebooted {
-        return (
-            Cause::Reboot,
-            0.95,
-            "the machine was started anew since the client attached".into(),
-        );
+        let text = "the machine was started anew since the client attached";
+        return (Cause::Reboot, 0.95, text.into());
     }
-    match gone {
-        Some(gone) if evidence.oom_kills > 0 => (
-            Cause::OutOfMemory,
-            0.85,
-            format!(
-                "{gone}, and the kernel killed {} process(es) for memory",
-                evidence.oom_kills
-            ),
-        ),
-        Some(gone) if pressure >= MEMORY_SUSPICIOUS => (
-            Cause::OutOfMemory,
-            0.6,
-            format!(
-                "{gone}, with {:.0}% of memory in use at the last heartbeat",
-                pressure * 100.0
-            ),
-        ),
-        Some(gone) => (
-            Cause::Killed,
-            0.9,
-            format!("{gone}, and nothing had closed them"),
-        ),
-        None if evidence.stream_end == StreamEnd::Broken => (
-            Cause::Killed,
-            0.5,
-            "the connection broke without a goodbye".into(),
-        ),
-        None => {
-            let still = if evidence.gateway_alive == Some(true) {
-                "; its process still runs"
-            } else {
-                ""
-            };
-            (
-                Cause::LeaseExpired,
-                0.7,
-                format!("no heartbeat came within the lease{still}"),
-            )
+    match (evidence.gateway_alive, evidence.client_alive) {
+        (Some(false), Some(false)) => {
+            cause_of_exit(evidence, "the gateway and its client are gone")
         }
+        (Some(false), _) => cause_of_exit(evidence, "the gateway's process is gone"),
+        (_, Some(false)) => cause_of_exit(evidence, "the client's process is gone"),
+        _ => cause_of_silence(evidence),
     }
+}
+
+/// A process is gone that nothing had closed.
+fn cause_of_exit(evidence: &Evidence, gone: &str) -> (Cause, f64, String) {
+    let (kills, pressure) = (evidence.oom_kills, evidence.memory_pressure.unwrap_or(0.0));
+    if kills > 0 {
+        let text = format!("{gone}, and the kernel killed {kills} process(es) for memory");
+        return (Cause::OutOfMemory, 0.85, text);
+    }
+    if pressure >= MEMORY_SUSPICIOUS {
+        let percent = pressure * 100.0;
+        let text = format!("{gone}, with {percent:.0}% of memory in use at the last heartbeat");
+        return (Cause::OutOfMemory, 0.6, text);
+    }
+    let text = format!("{gone}, and nothing had closed them");
+    (Cause::Killed, 0.9, text)
+}
+
+/// No process is known to be gone.
+fn cause_of_silence(evidence: &Evidence) -> (Cause, f64, String) {
+    if evidence.stream_end == StreamEnd::Broken {
+        let text = "the connection broke without a goodbye";
+        return (Cause::Killed, 0.5, text.into());
+    }
+    let still = match evidence.gateway_alive {
+        Some(true) => "; its process still runs",
+        _ => "",
+    };
+    let text = format!("no heartbeat came within the lease{still}");
+    (Cause::LeaseExpired, 0.7, text)
 }
 
 #[cfg(test)]

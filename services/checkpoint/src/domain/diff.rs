@@ -6,52 +6,51 @@ use shim_proto::checkpoint::v1::{CheckpointState, FieldChange, FileState};
 
 /// The fields that differ, in the order of the message.
 pub(crate) fn diff(from: &CheckpointState, to: &CheckpointState) -> Vec<FieldChange> {
-    let git = |state: &CheckpointState| {
-        state
-            .git
-            .as_ref()
-            .map(|git| format!("{} {}", git.branch, git.head))
-            .unwrap_or_default()
+    let progress = |state: &CheckpointState| state.progress.to_string();
+    let files = |state: &CheckpointState| describe_files(&state.active_files);
+    let text = |field: &str, of: &dyn Fn(&CheckpointState) -> String| {
+        text_change(field, &of(from), &of(to))
     };
-    let custom = |state: &CheckpointState| {
-        state
-            .custom
-            .as_ref()
+    let list = |field: &str, of: fn(&CheckpointState) -> &Vec<String>| {
+        list_change(field, of(from), of(to))
+    };
+    [
+        text_change("current_task", &from.current_task, &to.current_task),
+        text("progress", &progress),
+        list("decisions", |state| &state.decisions),
+        list_change("active_files", &files(from), &files(to)),
+        list("next_steps", |state| &state.next_steps),
+        list("completed_steps", |state| &state.completed_steps),
+        list("blockers", |state| &state.blockers),
+        text_change("summary", &from.summary, &to.summary),
+        text("git", &describe_git),
+        custom_change(from, to),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn describe_git(state: &CheckpointState) -> String {
+    let git = state.git.as_ref();
+    git.map(|git| format!("{} {}", git.branch, git.head))
+        .unwrap_or_default()
+}
+
+/// Free-form fields are named, not quoted: their values may be large.
+fn custom_change(from: &CheckpointState, to: &CheckpointState) -> Option<FieldChange> {
+    let keys = |state: &CheckpointState| {
+        let custom = state.custom.as_ref();
+        custom
             .map(|custom| custom.fields.keys().cloned().collect::<Vec<_>>().join(", "))
             .unwrap_or_default()
     };
-    let mut changes = vec![
-        text_change("current_task", &from.current_task, &to.current_task),
-        text_change(
-            "progress",
-            &from.progress.to_string(),
-            &to.progress.to_string(),
-        ),
-        list_change("decisions", &from.decisions, &to.decisions),
-        list_change(
-            "active_files",
-            &describe_files(&from.active_files),
-            &describe_files(&to.active_files),
-        ),
-        list_change("next_steps", &from.next_steps, &to.next_steps),
-        list_change(
-            "completed_steps",
-            &from.completed_steps,
-            &to.completed_steps,
-        ),
-        list_change("blockers", &from.blockers, &to.blockers),
-        text_change("summary", &from.summary, &to.summary),
-        text_change("git", &git(from), &git(to)),
-    ];
-    if from.custom != to.custom {
-        changes.push(Some(FieldChange {
-            field: "custom".into(),
-            before: custom(from),
-            after: custom(to),
-            ..Default::default()
-        }));
-    }
-    changes.into_iter().flatten().collect()
+    (from.custom != to.custom).then(|| FieldChange {
+        field: "custom".into(),
+        before: keys(from),
+        after: keys(to),
+        ..Default::default()
+    })
 }
 
 fn describe_files(files: &[FileState]) -> Vec<String> {

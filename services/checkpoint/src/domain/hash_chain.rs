@@ -1,7 +1,7 @@
 //! The hash chain: what proves that a stored row is the one that was written.
 //!
 //! (A) A checkpoint's hash covers its header, its state and, through the header, its predecessor's hash.
-//! (B) A row whose hash does not match is damaged; nobody may use any part of it.
+//! (B) A row whose hash does not match is damaged; no part of it may be used.
 
 use prost::Message;
 use shim_proto::checkpoint::v1::Checkpoint;

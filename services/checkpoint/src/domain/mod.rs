@@ -10,4 +10,3 @@ pub(crate) mod recovery;
 pub(crate) mod retention;
 pub(crate) mod risk;
 pub(crate) mod snippet;
-pub(crate) mod time;

@@ -5,7 +5,7 @@
 
 use shim_proto::checkpoint::v1::{Interruption, InterruptionCause, Session, SessionStatus};
 
-use super::time::{UnixMicros, to_unix_micros};
+use shim_sqlite::{UnixMicros, to_unix_micros};
 
 /// Whether a session belongs on the recovery list.
 pub(crate) fn is_recoverable(session: &Session) -> bool {
@@ -22,7 +22,7 @@ pub(crate) fn is_unfinished(session: &Session) -> bool {
 
 /// How sure it is that there is work to bring back, 0..1.
 ///
-/// A crash speaks for lost work more than a closed window; open steps speak for it; age speaks against it.
+/// A crash makes lost work likelier than a closed window does; open steps raise the confidence, age lowers it.
 pub(crate) fn confidence(session: &Session, now: UnixMicros) -> f64 {
     let by_cause = match session.interruption.as_ref().map(Interruption::cause) {
         Some(InterruptionCause::ClientClosed) => 0.6,

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::time::UnixMicros;
+use shim_sqlite::UnixMicros;
 
 const HOUR: i64 = 3_600_000_000;
 const DAY: i64 = 24 * HOUR;
@@ -31,7 +31,7 @@ pub(crate) fn to_thin(
         } else {
             DAY
         };
-        // A newer one in the same slot speaks for it.
+        // A newer checkpoint of the same slot stays.
         if at.0.div_euclid(slot) == next.0.div_euclid(slot) {
             thin.push(*number);
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use shim_proto::checkpoint::v1::{RiskAssessment, RiskFactor, RiskLevel, Signals};
 
-use super::time::UnixMicros;
+use shim_sqlite::UnixMicros;
 
 const DANGER_RISK: f64 = 0.7;
 const WARNING_RISK: f64 = 0.3;
@@ -187,30 +187,20 @@ fn zoned_factors(
     history: &RiskHistory,
     now: UnixMicros,
 ) -> Vec<RiskFactor> {
-    let context = match (signals.estimated_tokens, signals.context_window) {
-        (Some(tokens), Some(window)) if window > 0 => Some(tokens as f64 / window as f64),
-        _ => None,
-    };
     let calls_since = signals
         .tool_calls
         .map(|calls| calls.saturating_sub(history.tool_calls_at_checkpoint) as f64);
-    let failure_rate = match (signals.tool_failures, signals.tool_calls) {
-        (Some(failures), Some(calls)) if calls > 0 => Some(failures as f64 / calls as f64),
-        _ => None,
-    };
     let latency = match (signals.response_latency_ms, history.mean_latency_ms) {
         (Some(latency), Some(mean)) if mean > 0.0 => Some(latency / mean),
         _ => None,
     };
+    let context = ratio(signals.estimated_tokens, signals.context_window);
+    let failure_rate = ratio(signals.tool_failures, signals.tool_calls);
+    let messages = signals.message_count.map(|n| n as f64);
     let minutes = minutes(now.since(history.opened_at));
     [
         zoned("context", "ratio", context, limits.context),
-        zoned(
-            "messages",
-            "count",
-            signals.message_count.map(|n| n as f64),
-            limits.messages,
-        ),
+        zoned("messages", "count", messages, limits.messages),
         zoned(
             "session_age",
             "minutes",
@@ -224,6 +214,12 @@ fn zoned_factors(
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// A share, if both counts were measured and the whole is not 0.
+fn ratio(part: Option<u64>, whole: Option<u64>) -> Option<f64> {
+    let whole = whole.filter(|whole| *whole > 0)?;
+    Some(part? as f64 / whole as f64)
 }
 
 fn minutes(span: Duration) -> f64 {

@@ -1,11 +1,12 @@
-//! What this machine can tell of an owner that was lost.
+//! What this machine knows about a lost owner: its processes, the boot, the kernel's kills.
 
 use std::time::Duration;
 
 use shim_proto::checkpoint::v1::ProcessIdentity;
 use shim_runtime::process;
 
-use super::Lease;
+use super::leases::Lease;
+use super::oom::oom_kills;
 use crate::domain::cause::{Evidence, StreamEnd};
 
 /// A killed process closes its streams a moment before it is gone.
@@ -22,7 +23,7 @@ fn alive(lease: &Lease, process: Option<&ProcessIdentity>) -> Option<bool> {
     Some(process::is_alive(process))
 }
 
-/// Whether the gateway still runs after its stream broke; `None` if that cannot be told.
+/// Whether the gateway still runs after its stream broke; `None` if its process is not visible from this machine.
 pub(super) async fn gateway_survives(lease: &Lease) -> Option<bool> {
     let deadline = tokio::time::Instant::now() + EXIT_GRACE;
     loop {
@@ -51,16 +52,4 @@ pub(super) fn collect(lease: &Lease, stream_end: StreamEnd) -> Evidence {
         oom_kills: oom_kills().saturating_sub(lease.oom_kills_before),
         memory_pressure: lease.memory_pressure,
     }
-}
-
-/// Processes the kernel killed for lack of memory since the machine started (`oom_kill` in proc(5) vmstat);
-/// 0 where the platform does not count them.
-pub(super) fn oom_kills() -> u64 {
-    std::fs::read_to_string("/proc/vmstat")
-        .ok()
-        .and_then(|text| {
-            text.lines()
-                .find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
-        })
-        .unwrap_or(0)
 }

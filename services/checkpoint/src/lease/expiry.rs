@@ -3,15 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use shim_proto::checkpoint::v1::SessionStatus;
+use shim_runtime::ids::SessionId;
 use shim_runtime::lifecycle::Shutdown;
 use uuid::Uuid;
 
-use super::{Lease, Leases, evidence};
+use super::evidence;
+use super::leases::{Lease, Leases};
 use crate::domain::cause::{StreamEnd, diagnose};
 use crate::error::Error;
 use crate::metrics;
-use crate::store::{Store, sessions};
+use crate::store::{Owner, Store};
 
 /// How late an expired lease may be noticed.
 const CHECK_INTERVAL: Duration = Duration::from_millis(250);
@@ -22,12 +23,12 @@ const CHECK_INTERVAL: Duration = Duration::from_millis(250);
 /// # Errors
 /// If the database cannot be read.
 pub(crate) async fn inherit_active(store: &Store, leases: &Leases) -> Result<(), Error> {
-    for stored in store.read(sessions::active).await? {
-        let Ok(id) = Uuid::parse_str(&stored.session.id) else {
+    for session in store.active_sessions().await? {
+        let Ok(id) = session.id.parse::<SessionId>() else {
             continue;
         };
-        let client = stored.session.client.clone().unwrap_or_default();
-        leases.inherit(id, stored.session.epoch, client);
+        let client = session.client.unwrap_or_default();
+        leases.inherit(Owner::new(id, session.epoch), client);
         let lease = leases.lock().get(&id).cloned();
         if let Some(lease) =
             lease.filter(|lease| evidence::collect(lease, StreamEnd::Silent).rebooted)
@@ -51,7 +52,8 @@ pub(crate) async fn run(store: Store, leases: Arc<Leases>, shutdown: Shutdown) {
         for (session, lease) in leases.take_expired() {
             if let Err(error) = interrupt(&store, session, &lease, StreamEnd::Silent).await {
                 tracing::warn!(%session, %error, "an expired session could not be interrupted; trying again");
-                leases.inherit(session, lease.epoch, lease.client);
+                let epoch = lease.epoch;
+                leases.inherit(Owner { session, epoch }, lease.client);
             }
         }
     }
@@ -61,7 +63,7 @@ pub(crate) async fn run(store: Store, leases: Arc<Leases>, shutdown: Shutdown) {
 pub(crate) async fn handle_stream_end(
     store: &Store,
     leases: &Leases,
-    session: Uuid,
+    session: SessionId,
     stream: Uuid,
     stream_end: StreamEnd,
 ) {
@@ -70,7 +72,7 @@ pub(crate) async fn handle_stream_end(
             return;
         };
         if evidence::gateway_survives(&lease).await == Some(true) {
-            // The connection broke, not the owner: it has the rest of its lease to come back.
+            // The connection broke but the owner lives: it has the rest of its lease to come back.
             leases.clear_stream(session, stream);
             return;
         }
@@ -80,40 +82,30 @@ pub(crate) async fn handle_stream_end(
     };
     if let Err(error) = interrupt(store, session, &lease, stream_end).await {
         tracing::warn!(%session, %error, "a lost session could not be interrupted; its lease will");
-        leases.inherit(session, lease.epoch, lease.client);
+        let epoch = lease.epoch;
+        leases.inherit(Owner { session, epoch }, lease.client);
     }
 }
 
 async fn interrupt(
     store: &Store,
-    session: Uuid,
+    session: SessionId,
     lease: &Lease,
     stream_end: StreamEnd,
 ) -> Result<(), Error> {
     let found = evidence::collect(lease, stream_end);
-    let epoch = lease.epoch;
     let interruption = diagnose(&found, store.now());
     let cause = interruption.cause();
-    let interrupted = store
-        .write(0, move |db, now| {
-            let mut stored = match sessions::find(db, session) {
-                Err(Error::SessionNotFound(_)) => return Ok(false),
-                other => other?,
-            };
-            if stored.session.epoch != epoch || stored.session.status() != SessionStatus::Active {
-                return Ok(false);
-            }
-            stored.session.status = SessionStatus::Interrupted.into();
-            stored.session.interruption = Some(interruption);
-            sessions::update(db, &mut stored, now)?;
-            Ok(true)
-        })
-        .await?;
+    let owner = Owner {
+        session,
+        epoch: lease.epoch,
+    };
+    let interrupted = store.interrupt_session(owner, interruption).await?;
     if interrupted {
         if stream_end == StreamEnd::Silent {
             metrics::record_lease_expiry();
         }
-        // Who has not come back since a restart was never heard by this process.
+        // An owner that has not come back since a restart gave this process no sign of life.
         metrics::record_interruption(cause, (!lease.inherited).then(|| lease.last_seen.elapsed()));
         tracing::info!(%session, cause = cause.as_str_name(), "a session was interrupted");
     }

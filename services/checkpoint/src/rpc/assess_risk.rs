@@ -1,35 +1,25 @@
-//! AssessRisk: a judgement that keeps nothing.
+//! AssessRisk: a judgement that stores nothing.
 
 use shim_proto::checkpoint::v1::{AssessRiskRequest, AssessRiskResponse, Signals};
 use tonic::Status;
 
-use super::Api;
+use super::api::Api;
 use super::fields::Fields;
 use crate::domain::risk::assess;
 use crate::metrics;
-use crate::store::{sessions, signals};
 
 pub(super) async fn handle(
     api: &Api,
     request: AssessRiskRequest,
 ) -> Result<AssessRiskResponse, Status> {
     let mut fields = Fields::default();
-    let id = fields.uuid("session_id", &request.session_id);
+    let id = fields.id("session_id", &request.session_id);
     fields.signals(request.signals.as_ref());
     fields.finish()?;
 
     let now = api.store.now();
     let measured = request.signals.unwrap_or_default();
-    let (previous, history) = api
-        .store
-        .read(move |db| {
-            let stored = sessions::find(db, id)?;
-            Ok((
-                signals::newest(db, stored.row_id)?,
-                signals::history(db, &stored, now)?,
-            ))
-        })
-        .await?;
+    let (previous, history) = api.store.risk_inputs(id, now).await?;
     let assessment = assess(
         &api.config.risk,
         &merged(measured, &previous),
@@ -42,7 +32,7 @@ pub(super) async fn handle(
     })
 }
 
-/// What was measured now, and where nothing was, what was measured last.
+/// The values measured now, and for those left out the last ones.
 fn merged(measured: Signals, previous: &Signals) -> Signals {
     Signals {
         estimated_tokens: measured.estimated_tokens.or(previous.estimated_tokens),

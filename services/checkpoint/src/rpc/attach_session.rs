@@ -1,25 +1,25 @@
 //! AttachSession: the stream whose life is the owner's lease.
 
 use std::future::pending;
+use std::ops::ControlFlow;
 
 use prost_types::Duration as ProtoDuration;
 use shim_proto::checkpoint::v1::attach_session_request::Message as RequestMessage;
 use shim_proto::checkpoint::v1::attach_session_response::Event as ResponseEvent;
-use shim_proto::checkpoint::v1::{
-    Attach, AttachSessionRequest, AttachSessionResponse, LeaseGranted, SessionStatus,
-};
+use shim_proto::checkpoint::v1::{AttachSessionRequest, AttachSessionResponse, LeaseGranted};
+use shim_sqlite::SqliteError;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::Api;
+use super::api::Api;
 use super::fields::Fields;
 use crate::domain::cause::StreamEnd;
 use crate::error::Error;
 use crate::lease::{OwnerEvent, expiry};
-use crate::store::sessions;
+use crate::store::Owner;
 
 /// Answers and events that may wait for a slow owner.
 const QUEUE: usize = 32;
@@ -42,79 +42,31 @@ pub(super) async fn handle(
             .unwrap_or_else(|| Status::invalid_argument("attach: missing")));
     };
     let mut fields = Fields::default();
-    let session = fields.uuid("attach.session_id", &attach.session_id);
+    let session = fields.id("attach.session_id", &attach.session_id);
     fields.client(attach.client.as_ref());
     fields.finish()?;
 
     let client = attach.client.clone().unwrap_or_default();
-    let epoch = take_ownership(api, session, attach).await?;
+    let epoch = api.store.attach_session(session, attach).await?;
+    let owner = Owner { session, epoch };
     let (responses, stream) = mpsc::channel(QUEUE);
     let (events, owner_events) = mpsc::channel(QUEUE);
-    let id = api.leases.attach(session, epoch, client, events);
+    let id = api.leases.attach(owner, client, events);
     let stream_loop = StreamLoop {
         api: api.clone(),
-        session,
-        epoch,
+        owner,
         id,
-        responses,
+        responses: responses.clone(),
     };
-    tokio::spawn(
-        stream_loop
-            .run(requests, owner_events)
-            .instrument(tracing::debug_span!("attached", %session, epoch)),
-    );
+    let span = tracing::debug_span!("attached", %session, epoch = epoch.0);
+    let work = stream_loop.run(requests, owner_events).instrument(span);
+    api.tasks.spawn_stream("attached_session", responses, work);
     Ok(ReceiverStream::new(stream))
 }
 
-/// Makes the caller the live owner: at its epoch, or at the next one if it adopts an interrupted session.
-async fn take_ownership(api: &Api, session: Uuid, attach: Attach) -> Result<u64, Error> {
-    api.store
-        .write(0, move |db, now| {
-            let mut stored = match attach.epoch {
-                0 => {
-                    let mut stored = sessions::find(db, session)?;
-                    match stored.session.status() {
-                        SessionStatus::Interrupted => stored.session.epoch += 1,
-                        SessionStatus::Ended => {
-                            return Err(Error::SessionEnded(session.to_string()));
-                        }
-                        _ => return Err(session_owned_error(&stored.session)),
-                    }
-                    stored
-                }
-                epoch => sessions::require_owner(db, session, epoch)?,
-            };
-            sessions::reactivate(&mut stored.session);
-            stored.session.client = attach.client;
-            sessions::update(db, &mut stored, now)?;
-            Ok(stored.session.epoch)
-        })
-        .await
-}
-
-/// The refusal that names the live owner.
-pub(super) fn session_owned_error(session: &shim_proto::checkpoint::v1::Session) -> Error {
-    let client = session.client.clone().unwrap_or_default();
-    let name = if client.name.is_empty() {
-        "a client".to_owned()
-    } else {
-        client.name
-    };
-    let owner = match client.client_process.or(client.gateway_process) {
-        Some(process) if process.pid > 0 => {
-            format!("{name} (pid {} on {})", process.pid, client.hostname)
-        }
-        _ => name,
-    };
-    Error::SessionOwned {
-        session: session.id.clone(),
-        owner,
-    }
-}
-
-/// What an attached owner may say.
+/// A message of an attached owner.
 enum OwnerMessage {
-    /// It lives; the memory in use, if it told.
+    /// A sign of life with the memory in use, if the owner sent it.
     Heartbeat(Option<f64>),
     Detach,
 }
@@ -149,8 +101,7 @@ fn parse_message(request: AttachSessionRequest) -> Result<OwnerMessage, Status> 
 /// The task behind one stream. It ends with the stream, the loss of the session, or the service.
 struct StreamLoop {
     api: Api,
-    session: Uuid,
-    epoch: u64,
+    owner: Owner,
     id: Uuid,
     responses: ResponseSender,
 }
@@ -165,8 +116,8 @@ impl StreamLoop {
         let stream_end = loop {
             tokio::select! {
                 // The service stops: the session stays active and its owner comes back to the next start.
-                () = self.api.shutdown.wait() => {
-                    let _ = self.responses.send(Err(Error::Stopping.into())).await;
+                () = self.api.tasks.shutdown().wait() => {
+                    let _ = self.responses.send(Err(Error::from(SqliteError::Stopping).into())).await;
                     return;
                 }
                 event = next_event(&mut owner_events) => {
@@ -176,36 +127,51 @@ impl StreamLoop {
                         return;
                     }
                 }
-                message = requests.message() => match message.map(|message| message.map(parse_message)) {
-                    Ok(Some(Ok(OwnerMessage::Heartbeat(pressure)))) => {
-                        self.api.leases.renew(self.session, self.epoch, pressure);
-                        self.send_lease().await;
-                    }
-                    Ok(Some(Ok(OwnerMessage::Detach)) | None) => break StreamEnd::Detached,
-                    Ok(Some(Err(refused))) => {
-                        // The owner lives but talks nonsense: it has its lease to attach again.
-                        let _ = self.responses.send(Err(refused)).await;
-                        self.api.leases.clear_stream(self.session, self.id);
-                        return;
-                    }
-                    Err(_) => break StreamEnd::Broken,
+                message = requests.message() => match self.on_message(message).await {
+                    ControlFlow::Continue(()) => {}
+                    ControlFlow::Break(Some(stream_end)) => break stream_end,
+                    ControlFlow::Break(None) => return,
                 },
             }
         };
         expiry::handle_stream_end(
             &self.api.store,
             &self.api.leases,
-            self.session,
+            self.owner.session,
             self.id,
             stream_end,
         )
         .await;
     }
 
+    /// Handles what came on the inbound side. Breaks with the stream's end, or with `None` if the lease outlives the stream.
+    async fn on_message(
+        &self,
+        message: Result<Option<AttachSessionRequest>, Status>,
+    ) -> ControlFlow<Option<StreamEnd>> {
+        match message.map(|message| message.map(parse_message)) {
+            Ok(Some(Ok(OwnerMessage::Heartbeat(pressure)))) => {
+                self.api.leases.renew(self.owner, pressure);
+                self.send_lease().await;
+                ControlFlow::Continue(())
+            }
+            Ok(Some(Ok(OwnerMessage::Detach)) | None) => {
+                ControlFlow::Break(Some(StreamEnd::Detached))
+            }
+            Ok(Some(Err(refused))) => {
+                // The owner lives but its message is refused: it has its lease to attach again.
+                let _ = self.responses.send(Err(refused)).await;
+                self.api.leases.clear_stream(self.owner.session, self.id);
+                ControlFlow::Break(None)
+            }
+            Err(_) => ControlFlow::Break(Some(StreamEnd::Broken)),
+        }
+    }
+
     async fn send_lease(&self) {
         let ttl = ProtoDuration::try_from(self.api.leases.ttl()).ok();
         self.send(ResponseEvent::Lease(LeaseGranted {
-            epoch: self.epoch,
+            epoch: self.owner.epoch.0,
             ttl,
         }))
         .await;
@@ -228,7 +194,7 @@ impl StreamLoop {
     }
 }
 
-/// The next event; never, once another stream of the owner took this one's place.
+/// The next event; pending forever once another stream of the owner has replaced this one.
 async fn next_event(owner_events: &mut mpsc::Receiver<OwnerEvent>) -> OwnerEvent {
     match owner_events.recv().await {
         Some(event) => event,

@@ -1,24 +1,17 @@
 //! Export: sessions with all they hold, streamed in small steps so that memory stays bounded.
 
 use shim_proto::checkpoint::v1::archive_record::Record;
-use shim_proto::checkpoint::v1::{
-    ArchiveHeader, ArchiveRecord, ArchivedCheckpoint, ExportRequest, ExportResponse,
-};
+use shim_proto::checkpoint::v1::{ArchiveHeader, ArchiveRecord, ExportRequest, ExportResponse};
+use shim_runtime::ids::SessionId;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
-use uuid::Uuid;
 
-use super::Api;
+use super::api::Api;
 use super::fields::Fields;
-use crate::domain::hash_chain;
 use crate::error::Error;
-use crate::store::checkpoints::{self, CheckpointRow};
-use crate::store::sessions::{self, StoredSession};
-use crate::store::signals;
+use crate::store::{ARCHIVE_FORMAT, Store, StoredSession};
 
-/// The archive format this service writes and reads.
-pub(super) const FORMAT: u32 = 1;
 const MAX_SESSIONS: usize = 1_000;
 /// Records read at once; at most 1 MiB each.
 const BATCH: u32 = 8;
@@ -41,15 +34,15 @@ pub(super) fn handle(
     }
     let wanted = request.session_ids.iter().take(MAX_SESSIONS).enumerate();
     let ids = wanted
-        .map(|(i, id)| fields.uuid(&format!("session_ids[{i}]"), id))
+        .map(|(i, id)| fields.id(&format!("session_ids[{i}]"), id))
         .collect();
     fields.finish()?;
 
     let (records, stream) = mpsc::channel(BATCH as usize);
-    let api = api.clone();
-    // Ends with the export, or when the receiver goes away and sending fails.
-    tokio::spawn(async move {
-        if let Err(ExportError::Failed(error)) = export(&api, ids, &records).await {
+    let (store, stream_end) = (api.store.clone(), records.clone());
+    // Ends with the export, or when the receiver is gone and sending fails.
+    api.tasks.spawn_stream("export", stream_end, async move {
+        if let Err(ExportError::Failed(error)) = export(&store, ids, &records).await {
             let _ = records.send(Err(error.into())).await;
         }
     });
@@ -68,38 +61,38 @@ impl From<Error> for ExportError {
     }
 }
 
-async fn export(api: &Api, ids: Vec<Uuid>, records: &RecordSender) -> Result<(), ExportError> {
+async fn export(
+    store: &Store,
+    ids: Vec<SessionId>,
+    records: &RecordSender,
+) -> Result<(), ExportError> {
     let header = ArchiveHeader {
-        format: FORMAT,
-        created_at: Some(api.store.now().into()),
+        format: ARCHIVE_FORMAT,
+        created_at: Some(store.now().into()),
         service_version: env!("CARGO_PKG_VERSION").into(),
     };
     send(records, Record::Header(header)).await?;
     if !ids.is_empty() {
         for id in ids {
-            let stored = api.store.read(move |db| sessions::find(db, id)).await?;
-            export_session(api, stored, records).await?;
+            export_session(store, store.stored_session(id).await?, records).await?;
         }
         return Ok(());
     }
     let mut after = 0;
     loop {
-        let sessions = api
-            .store
-            .read(move |db| sessions::after_row(db, after, BATCH))
-            .await?;
+        let sessions = store.sessions_after(after, BATCH).await?;
         let Some(last) = sessions.last() else {
             return Ok(());
         };
         after = last.row_id;
         for stored in sessions {
-            export_session(api, stored, records).await?;
+            export_session(store, stored, records).await?;
         }
     }
 }
 
 async fn export_session(
-    api: &Api,
+    store: &Store,
     stored: StoredSession,
     records: &RecordSender,
 ) -> Result<(), ExportError> {
@@ -107,22 +100,16 @@ async fn export_session(
     send(records, Record::Session(stored.session)).await?;
     let mut after = 0;
     loop {
-        let rows = api
-            .store
-            .read(move |db| checkpoints::after_number(db, row_id, after, BATCH))
-            .await?;
-        let Some(last) = rows.last() else { break };
-        after = last.number;
-        for row in &rows {
-            send(records, Record::Checkpoint(archived(row)?)).await?;
+        let page = store.archived_checkpoints(row_id, after, BATCH).await?;
+        let Some((last, _)) = page.last() else { break };
+        after = *last;
+        for (_, archived) in page {
+            send(records, Record::Checkpoint(archived?)).await?;
         }
     }
     let mut before = i64::MAX;
     loop {
-        let snapshots = api
-            .store
-            .read(move |db| signals::list(db, row_id, before, BATCH))
-            .await?;
+        let snapshots = store.archived_signals(row_id, before, BATCH).await?;
         let Some((last, _)) = snapshots.last() else {
             return Ok(());
         };
@@ -131,20 +118,6 @@ async fn export_session(
             send(records, Record::Signal(record)).await?;
         }
     }
-}
-
-/// A damaged checkpoint ends the export with its name: an archive must not look whole when it is not.
-fn archived(row: &CheckpointRow) -> Result<ArchivedCheckpoint, Error> {
-    let state_hash = hash_chain::hex(&row.state_hash()?);
-    let (checkpoint, state) = match row.decode() {
-        Err(Error::Thinned(_)) => (row.header()?, None),
-        other => other.map(|(checkpoint, state)| (checkpoint, Some(state)))?,
-    };
-    Ok(ArchivedCheckpoint {
-        checkpoint: Some(checkpoint),
-        state,
-        state_hash,
-    })
 }
 
 async fn send(records: &RecordSender, record: Record) -> Result<(), ExportError> {

@@ -1,18 +1,15 @@
 //! Import: taking in an archive in group commits; what is there already is skipped, so a cut-off import is repeated.
 
 use prost::Message;
-use rusqlite::Connection;
 use shim_proto::checkpoint::v1::archive_record::Record;
 use shim_proto::checkpoint::v1::{ArchiveHeader, ImportRequest, ImportResponse, Session};
+use shim_sqlite::to_unix_micros;
 use tonic::{Status, Streaming};
 
-use super::Api;
-use super::export::FORMAT;
+use super::api::Api;
 use super::fields::Fields;
-use crate::domain::time::{UnixMicros, to_unix_micros};
 use crate::error::Error;
-use crate::store::archive::{self, ImportOutcome, archive_error};
-use crate::store::in_savepoint;
+use crate::store::{ARCHIVE_FORMAT, archive_error};
 
 /// Records, and their bytes, committed together.
 const BATCH: usize = 256;
@@ -21,12 +18,24 @@ const BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// An archive from a clock further ahead than this would drag this service's clock along.
 const MAX_AHEAD_MICROS: i64 = 24 * 3_600_000_000;
 
+/// Records that wait for their commit.
+#[derive(Default)]
+struct Batch {
+    records: Vec<Record>,
+    bytes: usize,
+}
+
+impl Batch {
+    fn is_full(&self) -> bool {
+        self.records.len() >= BATCH || self.bytes >= BATCH_BYTES
+    }
+}
+
 pub(super) async fn handle(
     api: &Api,
     mut requests: Streaming<ImportRequest>,
 ) -> Result<ImportResponse, Status> {
-    let (mut total, mut batch, mut bytes, mut opened) =
-        (ImportResponse::default(), Vec::new(), 0, false);
+    let (mut total, mut batch, mut opened) = (ImportResponse::default(), Batch::default(), false);
     while let Some(request) = requests.message().await? {
         let Some(record) = request.record.and_then(|record| record.record) else {
             return Err(archive_error("a record is empty".into()).into());
@@ -37,30 +46,27 @@ pub(super) async fn handle(
             continue;
         }
         check_record(api, &record)?;
-        bytes += size(&record);
-        batch.push(record);
-        if batch.len() >= BATCH || bytes >= BATCH_BYTES {
-            commit(
-                api,
-                std::mem::take(&mut batch),
-                std::mem::take(&mut bytes),
-                &mut total,
-            )
-            .await?;
+        batch.bytes += size(&record);
+        batch.records.push(record);
+        if batch.is_full() {
+            commit(api, &mut batch, &mut total).await?;
         }
     }
     if !opened {
         return Err(archive_error("it is empty; an archive begins with a header".into()).into());
     }
-    commit(api, batch, bytes, &mut total).await?;
+    commit(api, &mut batch, &mut total).await?;
     Ok(total)
 }
 
 fn check_header(record: &Record) -> Result<(), Error> {
     match record {
-        Record::Header(ArchiveHeader { format: FORMAT, .. }) => Ok(()),
+        Record::Header(ArchiveHeader {
+            format: ARCHIVE_FORMAT,
+            ..
+        }) => Ok(()),
         Record::Header(header) => Err(archive_error(format!(
-            "format {} is unknown here; this SHIM reads format {FORMAT}",
+            "format {} is unknown here; this SHIM reads format {ARCHIVE_FORMAT}",
             header.format
         ))),
         _ => Err(archive_error("it must begin with a header".into())),
@@ -118,54 +124,13 @@ fn size(record: &Record) -> usize {
     }
 }
 
-async fn commit(
-    api: &Api,
-    batch: Vec<Record>,
-    bytes: usize,
-    total: &mut ImportResponse,
-) -> Result<(), Error> {
-    let level = api.config.zstd_level;
-    // A record in the middle may be refused: what came before it in the batch must not stay half-told.
-    let imported = api
-        .store
-        .write(bytes, move |db, now| {
-            in_savepoint(db, || import_batch(db, batch, level, now))
-        })
-        .await?;
+/// Commits the batch and empties it.
+async fn commit(api: &Api, batch: &mut Batch, total: &mut ImportResponse) -> Result<(), Error> {
+    let Batch { records, bytes } = std::mem::take(batch);
+    let imported = api.store.import(records, bytes).await?;
     total.imported_sessions += imported.imported_sessions;
     total.imported_checkpoints += imported.imported_checkpoints;
     total.imported_signals += imported.imported_signals;
     total.skipped += imported.skipped;
     Ok(())
-}
-
-fn import_batch(
-    db: &Connection,
-    batch: Vec<Record>,
-    level: u32,
-    now: UnixMicros,
-) -> Result<ImportResponse, Error> {
-    let mut imported = ImportResponse::default();
-    for record in batch {
-        let (is_new, counter) = match record {
-            Record::Header(_) => continue,
-            Record::Session(session) => (
-                archive::import_session(db, session, now)?,
-                &mut imported.imported_sessions,
-            ),
-            Record::Checkpoint(archived) => (
-                archive::import_checkpoint(db, &archived, level)?,
-                &mut imported.imported_checkpoints,
-            ),
-            Record::Signal(signal) => (
-                archive::import_signal(db, &signal)?,
-                &mut imported.imported_signals,
-            ),
-        };
-        match is_new {
-            ImportOutcome::New => *counter += 1,
-            ImportOutcome::Duplicate => imported.skipped += 1,
-        }
-    }
-    Ok(imported)
 }

@@ -3,27 +3,24 @@
 use shim_proto::checkpoint::v1::{ListCheckpointsRequest, ListCheckpointsResponse};
 use tonic::Status;
 
-use super::Api;
+use super::api::Api;
 use super::fields::Fields;
-use crate::store::{checkpoints, sessions};
 
 pub(super) async fn handle(
     api: &Api,
     request: ListCheckpointsRequest,
 ) -> Result<ListCheckpointsResponse, Status> {
     let mut fields = Fields::default();
-    let id = fields.uuid("session_id", &request.session_id);
+    let id = fields.id("session_id", &request.session_id);
     let limit = fields.page_size("page_size", request.page_size, 50, 1_000);
     let before = fields
         .page_token::<1>(&request.page_token)
         .map_or(i64::MAX, |[number]| number);
     fields.finish()?;
 
-    let (checkpoints, damaged_numbers) = api
-        .store
-        .read(move |db| {
-            checkpoints::list(db, &sessions::find(db, id)?, before.unsigned_abs(), limit)
-        })
+    let store = &api.store;
+    let (checkpoints, damaged_numbers) = store
+        .list_checkpoints(id, before.unsigned_abs(), limit)
         .await?;
     let seen = checkpoints
         .iter()

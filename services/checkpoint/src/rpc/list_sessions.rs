@@ -1,12 +1,12 @@
 //! ListSessions: most recently changed first, in pages.
 
 use shim_proto::checkpoint::v1::{ListSessionsRequest, ListSessionsResponse, SessionStatus};
+use shim_sqlite::to_unix_micros;
 use tonic::Status;
 
-use super::Api;
+use super::api::Api;
 use super::fields::Fields;
-use crate::domain::time::to_unix_micros;
-use crate::store::sessions::{self, SessionFilter};
+use crate::store::SessionFilter;
 
 pub(super) async fn handle(
     api: &Api,
@@ -27,10 +27,7 @@ pub(super) async fn handle(
         project: (!request.project.is_empty()).then_some(request.project),
         status: (request.status != 0).then_some(request.status),
     };
-    let (stored, damaged) = api
-        .store
-        .read(move |db| sessions::list(db, &filter, after, limit))
-        .await?;
+    let (stored, damaged) = api.store.list_sessions(filter, after, limit).await?;
     let full = stored.len() + damaged as usize == limit as usize;
     let last = stored.last().filter(|_| full).map(|last| {
         let time = to_unix_micros(last.session.updated_at.as_ref()).map_or(0, |m| m.0);

@@ -3,26 +3,22 @@
 use shim_proto::checkpoint::v1::{ListSignalHistoryRequest, ListSignalHistoryResponse};
 use tonic::Status;
 
-use super::Api;
+use super::api::Api;
 use super::fields::Fields;
-use crate::store::{sessions, signals};
 
 pub(super) async fn handle(
     api: &Api,
     request: ListSignalHistoryRequest,
 ) -> Result<ListSignalHistoryResponse, Status> {
     let mut fields = Fields::default();
-    let id = fields.uuid("session_id", &request.session_id);
+    let id = fields.id("session_id", &request.session_id);
     let limit = fields.page_size("page_size", request.page_size, 50, 1_000);
     let before = fields
         .page_token::<1>(&request.page_token)
         .map_or(i64::MAX, |[row]| row);
     fields.finish()?;
 
-    let rows = api
-        .store
-        .read(move |db| signals::list(db, sessions::find(db, id)?.row_id, before, limit))
-        .await?;
+    let rows = api.store.list_signals(id, before, limit).await?;
     let last = rows
         .last()
         .filter(|_| rows.len() == limit as usize)

@@ -1,5 +1,7 @@
-//! The wire: one file for each RPC. A handler checks the fields, calls domain and store, and encodes the answer.
+//! The wire: one file for each RPC. A handler checks the fields, calls one intent of the store, and encodes
+//! the answer.
 
+mod api;
 mod assess_risk;
 mod attach_session;
 mod delete_session;
@@ -24,40 +26,14 @@ mod restore_checkpoint;
 mod save_checkpoint;
 mod search_checkpoints;
 
-use std::sync::Arc;
-
 use shim_proto::checkpoint::v1::checkpoint_service_server::CheckpointService;
 use shim_proto::checkpoint::v1::signal_service_server::SignalService;
 use shim_proto::checkpoint::v1::*;
-use shim_runtime::lifecycle::Shutdown;
 use shim_runtime::unary;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
-use uuid::Uuid;
 
-use crate::config::Config;
-use crate::lease::Leases;
-use crate::store::Store;
-
-/// What every handler works with. Clones share one service.
-#[derive(Clone)]
-pub(crate) struct Api {
-    pub(crate) store: Store,
-    pub(crate) leases: Arc<Leases>,
-    pub(crate) config: Arc<Config>,
-    pub(crate) shutdown: Shutdown,
-}
-
-impl Api {
-    /// A session as it is told: with what only this moment knows.
-    fn with_attached(&self, session: Session) -> Session {
-        let attached = Uuid::parse_str(&session.id).is_ok_and(|id| self.leases.is_attached(id));
-        Session {
-            attached,
-            ..session
-        }
-    }
-}
+pub(crate) use api::Api;
 
 #[tonic::async_trait]
 impl CheckpointService for Api {

@@ -1,15 +1,10 @@
 //! OpenSession: a new session owned by the caller, at epoch 1.
 
-use shim_proto::checkpoint::v1::{OpenSessionRequest, OpenSessionResponse, Session, SessionStatus};
+use shim_proto::checkpoint::v1::{OpenSessionRequest, OpenSessionResponse};
 use tonic::Status;
-use uuid::Uuid;
 
-use super::Api;
+use super::api::Api;
 use super::fields::Fields;
-use crate::store::idempotency::IdempotencyKey;
-use crate::store::sessions;
-
-pub(super) const FIRST_EPOCH: u64 = 1;
 
 pub(super) async fn handle(
     api: &Api,
@@ -22,34 +17,7 @@ pub(super) async fn handle(
     fields.client(request.client.as_ref());
     fields.finish()?;
 
-    let key = IdempotencyKey::new("OpenSession", &request.request_id, &request);
-    let client = request.client.clone().unwrap_or_default();
-    let opened = api
-        .store
-        .mutate(key, 0, move |db, now| {
-            let session = Session {
-                id: Uuid::now_v7().to_string(),
-                project: request.project,
-                title: request.title,
-                status: SessionStatus::Active.into(),
-                epoch: FIRST_EPOCH,
-                client: request.client,
-                opened_at: Some(now.into()),
-                updated_at: Some(now.into()),
-                ..Default::default()
-            };
-            let stored = sessions::insert(db, session)?;
-            Ok(OpenSessionResponse {
-                session: Some(stored.session),
-            })
-        })
-        .await?;
-    if let Some(id) = opened
-        .session
-        .as_ref()
-        .and_then(|session| Uuid::parse_str(&session.id).ok())
-    {
-        api.leases.grant(id, FIRST_EPOCH, client);
-    }
+    let opened = api.store.open_session(request).await?;
+    api.grant_lease(opened.session.as_ref());
     Ok(opened)
 }

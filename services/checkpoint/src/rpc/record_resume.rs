@@ -3,11 +3,8 @@
 use shim_proto::checkpoint::v1::{RecordResumeRequest, RecordResumeResponse};
 use tonic::Status;
 
-use super::Api;
+use super::api::Api;
 use super::fields::Fields;
-use crate::metrics;
-use crate::store::idempotency::IdempotencyKey;
-use crate::store::{after_commit, restores, sessions};
 
 pub(super) async fn handle(
     api: &Api,
@@ -20,16 +17,5 @@ pub(super) async fn handle(
     fields.text("notes", &request.notes, 8_192);
     fields.finish()?;
 
-    let key = IdempotencyKey::new("RecordResume", &request.request_id, &request);
-    let recorded = api
-        .store
-        .mutate(key, 0, move |db, _| {
-            let row = restores::record_outcome(db, id, request.fidelity, &request.notes)?;
-            after_commit(move || metrics::record_fidelity(request.fidelity));
-            Ok(RecordResumeResponse {
-                session_id: sessions::by_row(db, row)?.session.id,
-            })
-        })
-        .await?;
-    Ok(recorded)
+    Ok(api.store.record_resume(id, request).await?)
 }

@@ -1,19 +1,19 @@
 //! Carrying what can be read from a damaged database into a new one.
 //!
-//! Only sealed rows whose hashes hold are taken: a damaged row is never passed off as a good one. Idempotency keys
-//! carry no seal and are left behind. A checkpoint whose session row was lost gets a stand-in for it.
+//! Only rows whose hashes hold are taken: a damaged row never passes for a good one. Idempotency keys have no hash and
+//! are left behind. A checkpoint whose session row was lost gets a placeholder session.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, Row, params};
 use shim_proto::checkpoint::v1::{Checkpoint, Interruption, Session, SessionStatus};
+use shim_sqlite::{UnixMicros, to_unix_micros};
 use uuid::Uuid;
 
-use super::checkpoints::CheckpointRow;
-use super::sessions;
+use super::tables::checkpoints::CheckpointRow;
+use super::tables::sessions;
 use crate::domain::hash_chain;
-use crate::domain::time::{UnixMicros, to_unix_micros};
 use crate::error::Error;
 
 /// How much came over.
@@ -58,7 +58,7 @@ fn for_each_row(
         let Ok(mut rows) = statement.query([]) else {
             continue;
         };
-        // An error means that the next page cannot be read; what lies behind it is met from the other end.
+        // An error means that the next page cannot be read; the rows behind it are reached from the other end.
         while let Ok(Some(row)) = rows.next() {
             let Ok(row_id) = row.get::<_, i64>(0) else {
                 continue;
@@ -125,7 +125,7 @@ fn copy_checkpoints(
 ) -> Result<(), Error> {
     let mut orphans: BTreeMap<i64, Checkpoint> = BTreeMap::new();
     let columns = "row_id, session, number, thinned_at, header, state, state_hash, hash";
-    // Rows of lost sessions come before their stand-ins are made.
+    // Rows of lost sessions are inserted before their placeholders.
     target.execute_batch("PRAGMA defer_foreign_keys = ON")?;
     for_each_row(source, columns, "checkpoints", |row| {
         let intact = CheckpointRow::from_row(row).ok().and_then(|stored| {
@@ -225,7 +225,7 @@ fn copy_signals(
                 report.unreadable += 1;
                 return Ok(());
             }
-            // A snapshot of a session that was lost whole has nobody to speak of.
+            // A snapshot of a session that was lost whole is dropped.
             report.signals += target.execute(
                 "INSERT OR IGNORE INTO signals (row_id, session, created_at, record, hash)
              SELECT ?1, ?2, ?3, ?4, ?5 WHERE EXISTS (SELECT 1 FROM sessions WHERE row_id = ?2)",

@@ -1,4 +1,4 @@
-//! Damage: told loudly, never served, and what is whole is carried over.
+//! Damage is logged and reported, never served; intact rows are carried over.
 
 use std::os::unix::fs::FileExt;
 use std::path::Path;

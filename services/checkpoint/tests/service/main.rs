@@ -5,7 +5,6 @@
 mod archives;
 mod damage;
 mod leases;
-mod purity;
 mod recovery;
 mod saving;
 mod searching;

@@ -11,6 +11,7 @@ use shim_runtime::client::{Channel, Endpoint, connect};
 use shim_runtime::config::Settings;
 use shim_runtime::lifecycle::Shutdown;
 use shim_runtime::server::{Listeners, Server};
+use shim_runtime::service::{Service, serve};
 use shim_runtime::service_error;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -50,11 +51,10 @@ impl TestService {
         let service = shim_checkpoint::build(config, folder.path(), &shutdown)
             .await
             .unwrap();
-        let server = service.register(Server::new(Auth::default()).unwrap());
-        let stop = shutdown.clone();
+        let services: [Box<dyn Service>; 1] = [Box::new(service)];
+        let (server, stop) = (Server::new(Auth::default()).unwrap(), shutdown.clone());
         let server = tokio::spawn(async move {
-            server.serve(listeners, stop).await.unwrap();
-            drop(service);
+            serve(&services, server, listeners, stop).await.unwrap();
         });
         let channel = connect(&Endpoint::Unix(socket), None).unwrap();
         Self {
@@ -67,7 +67,7 @@ impl TestService {
         }
     }
 
-    /// Stops the service, lets `meanwhile` at the folder, and starts it again.
+    /// Stops the service, runs `meanwhile` with its database, and starts it again.
     pub(crate) async fn restart(self, meanwhile: impl FnOnce(&std::path::Path)) -> Self {
         self.shutdown.begin();
         drop((self.api, self.signals));

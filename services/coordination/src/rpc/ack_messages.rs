@@ -14,14 +14,14 @@ pub(super) async fn handle(
     request: AckMessagesRequest,
 ) -> Result<AckMessagesResponse, Status> {
     let mut fields = Fields::default();
-    let inbox = fields.uuid("inbox", &request.inbox).to_string();
+    let inbox = fields.uuid("inbox", &request.inbox).into();
     if request.message_ids.is_empty() {
         fields.refuse("message_ids", "is empty; name at least one");
     }
     let ids = message_ids(&mut fields, "message_ids", &request.message_ids);
     fields.finish()?;
 
-    let acknowledged = api.store.inboxes.acknowledge(&inbox, &ids).await?;
+    let acknowledged = api.store.inboxes.acknowledge(inbox, &ids).await?;
     Ok(AckMessagesResponse { acknowledged })
 }
 

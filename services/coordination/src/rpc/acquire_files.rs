@@ -17,6 +17,7 @@ use tonic::Status;
 use super::api::Api;
 use super::fields::{Fields, MAX_ACTOR_BYTES, MAX_PURPOSE_BYTES};
 use super::patterns::patterns;
+use crate::error::CoordinationError;
 
 /// A waiter looks this often although nobody tells of a release: leases also end by themselves.
 const POLL_EVERY: Duration = Duration::from_millis(500);
@@ -47,7 +48,7 @@ pub(super) async fn handle(
         },
         purpose: request.purpose,
         ttl,
-        fence: request.fence,
+        fence: request.fence.map(Into::into),
     };
     let lease = match wait {
         Duration::ZERO => match api
@@ -58,7 +59,7 @@ pub(super) async fn handle(
         {
             LeaseOutcome::Leased(lease) => lease,
             LeaseOutcome::Held(conflicts) => {
-                return Err(Error::FilesHeld(describe_conflicts(&conflicts)).into());
+                return Err(CoordinationError::FilesHeld(describe_conflicts(&conflicts)).into());
             }
         },
         wait => {
@@ -89,7 +90,7 @@ async fn wait_for(
     idempotency_key: &IdempotencyKey,
     lease_request: &LeaseRequest,
     deadline: Instant,
-) -> Result<FileLease, Error> {
+) -> Result<FileLease, CoordinationError> {
     let topic = Topic::Channel(api.store.keys.channel(RELEASED));
     let mut subscription = api.store.pubsub.subscribe(topic).await?;
     loop {
@@ -100,9 +101,11 @@ async fn wait_for(
             .await
         {
             Ok(LeaseOutcome::Leased(lease)) => return Ok(lease),
-            Ok(LeaseOutcome::Held(conflicts)) => Error::FilesHeld(describe_conflicts(&conflicts)),
-            Err(Error::Overloaded) => Error::Overloaded,
-            Err(error) => return Err(error),
+            Ok(LeaseOutcome::Held(conflicts)) => {
+                CoordinationError::FilesHeld(describe_conflicts(&conflicts))
+            }
+            Err(Error::Overloaded) => Error::Overloaded.into(),
+            Err(error) => return Err(error.into()),
         };
         let released = subscription.wait_for(|publication| {
             publication.data.get("workspace").and_then(|v| v.as_str())
@@ -114,7 +117,7 @@ async fn wait_for(
             () = released => {}
             () = tokio::time::sleep(poll_after) => {}
             () = tokio::time::sleep_until(deadline) => return Err(refused),
-            () = api.background.shutdown().wait() => return Err(Error::Stopping),
+            () = api.background.shutdown().wait() => return Err(Error::Stopping.into()),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use shim_proto::coordination::v1::{DeleteStateRequest, DeleteStateResponse};
 use shim_store::IdempotencyKey;
-use shim_store::state::{Conditions, StateRef};
+use shim_store::state::{Conditions, StateRef, WriteRequest};
 use tonic::Status;
 
 use super::api::Api;
@@ -20,19 +20,18 @@ pub(super) async fn handle(
     fields.fence(request.fence.as_ref());
     fields.finish()?;
 
-    let idempotency_key = IdempotencyKey::for_request(&request.request_id, &request);
-    let state_ref = StateRef {
-        namespace,
-        key: request.key,
+    let write = WriteRequest {
+        idempotency_key: IdempotencyKey::for_request(&request.request_id, &request),
+        state_ref: StateRef {
+            namespace,
+            key: request.key,
+        },
+        conditions: Conditions {
+            expected_version: request.expected_version,
+            fence: request.fence.map(Into::into),
+        },
+        writer: String::new(),
     };
-    let conditions = Conditions {
-        expected_version: request.expected_version,
-        fence: request.fence,
-    };
-    let existed = api
-        .store
-        .state
-        .delete(&idempotency_key, &state_ref, &conditions)
-        .await?;
+    let existed = api.store.state.delete(&write).await?;
     Ok(DeleteStateResponse { existed })
 }

@@ -1,6 +1,7 @@
 //! DeregisterWorker: the worker leaves in good order.
 
 use shim_proto::coordination::v1::{DeregisterWorkerRequest, DeregisterWorkerResponse};
+use shim_runtime::ids::Epoch;
 use shim_store::IdempotencyKey;
 use tonic::Status;
 
@@ -20,9 +21,10 @@ pub(super) async fn handle(
     fields.finish()?;
 
     let idempotency_key = IdempotencyKey::for_request(&request.request_id, &request);
+    let epoch = Epoch(request.epoch);
     let registry = &api.store.registry;
     let worker = registry
-        .deregister(&idempotency_key, &worker_id, request.epoch, &request.reason)
+        .deregister(&idempotency_key, worker_id, epoch, &request.reason)
         .await?;
     Ok(DeregisterWorkerResponse {
         worker: Some(worker),

@@ -15,10 +15,10 @@ pub(super) async fn handle(
     let worker_id = fields.worker_id(&request.worker_id);
     fields.finish()?;
 
-    match api.store.registry.get(&worker_id).await? {
+    match api.store.registry.get(worker_id).await? {
         Some(worker) => Ok(GetWorkerResponse {
             worker: Some(worker),
         }),
-        None => Err(Error::WorkerNotFound(worker_id).into()),
+        None => Err(Error::WorkerNotFound(worker_id.to_string()).into()),
     }
 }

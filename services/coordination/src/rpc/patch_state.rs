@@ -1,7 +1,7 @@
 //! PatchState: sets and removes single fields of an entry.
 
 use shim_proto::coordination::v1::{PatchStateRequest, PatchStateResponse};
-use shim_store::state::{Conditions, MAX_ENTRY_BYTES, MAX_FIELDS, Patch, StateRef};
+use shim_store::state::{Conditions, MAX_ENTRY_BYTES, MAX_FIELDS, Patch, StateRef, WriteRequest};
 use shim_store::{IdempotencyKey, timestamp};
 use tonic::Status;
 
@@ -22,14 +22,17 @@ pub(super) async fn handle(
     let ttl = ttl.map(|ttl| fields.state_ttl(Some(ttl), DEFAULT_TTL));
     fields.finish()?;
 
-    let idempotency_key = IdempotencyKey::for_request(&request.request_id, &request);
-    let state_ref = StateRef {
-        namespace,
-        key: request.key,
-    };
-    let conditions = Conditions {
-        expected_version: request.expected_version,
-        fence: request.fence,
+    let write = WriteRequest {
+        idempotency_key: IdempotencyKey::for_request(&request.request_id, &request),
+        state_ref: StateRef {
+            namespace,
+            key: request.key,
+        },
+        conditions: Conditions {
+            expected_version: request.expected_version,
+            fence: request.fence.map(Into::into),
+        },
+        writer: request.writer,
     };
     let patch = Patch {
         set: request.set.unwrap_or_default(),
@@ -38,16 +41,7 @@ pub(super) async fn handle(
         ttl,
         default_ttl: DEFAULT_TTL,
     };
-    let states = &api.store.state;
-    let written = states
-        .patch(
-            &idempotency_key,
-            &state_ref,
-            &conditions,
-            &patch,
-            &request.writer,
-        )
-        .await?;
+    let written = api.store.state.patch(&write, &patch).await?;
     Ok(PatchStateResponse {
         version: written.version,
         expires_at: Some(timestamp(written.expires_ms)),

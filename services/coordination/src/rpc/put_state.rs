@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use shim_proto::coordination::v1::{PutStateRequest, PutStateResponse};
-use shim_store::state::{Conditions, MAX_ENTRY_BYTES, MAX_FIELDS, StateRef};
+use shim_store::state::{Conditions, MAX_ENTRY_BYTES, MAX_FIELDS, StateRef, WriteRequest};
 use shim_store::{IdempotencyKey, timestamp};
 use tonic::Status;
 
@@ -34,27 +34,20 @@ pub(super) async fn handle(
     fields.fence(request.fence.as_ref());
     fields.finish()?;
 
-    let idempotency_key = IdempotencyKey::for_request(&request.request_id, &request);
-    let state_ref = StateRef {
-        namespace,
-        key: request.key,
-    };
-    let conditions = Conditions {
-        expected_version: request.expected_version,
-        fence: request.fence,
+    let write = WriteRequest {
+        idempotency_key: IdempotencyKey::for_request(&request.request_id, &request),
+        state_ref: StateRef {
+            namespace,
+            key: request.key,
+        },
+        conditions: Conditions {
+            expected_version: request.expected_version,
+            fence: request.fence.map(Into::into),
+        },
+        writer: request.writer,
     };
     let value = request.value.unwrap_or_default();
-    let states = &api.store.state;
-    let written = states
-        .put(
-            &idempotency_key,
-            &state_ref,
-            &conditions,
-            &value,
-            ttl,
-            &request.writer,
-        )
-        .await?;
+    let written = api.store.state.put(&write, &value, ttl).await?;
     Ok(PutStateResponse {
         version: written.version,
         expires_at: Some(timestamp(written.expires_ms)),

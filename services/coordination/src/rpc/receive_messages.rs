@@ -7,7 +7,7 @@ use std::time::Duration;
 use shim_proto::coordination::v1::{ReceiveMessagesRequest, ReceiveMessagesResponse};
 use shim_runtime::server::begin_waiting;
 use shim_store::Error;
-use shim_store::inbox::{MessageId, ReceivedMessages};
+use shim_store::inbox::{InboxId, MessageId, ReceivedMessages};
 use tokio::time::Instant;
 use tonic::Status;
 
@@ -25,7 +25,7 @@ pub(super) async fn handle(
 ) -> Result<ReceiveMessagesResponse, Status> {
     let mut fields = Fields::default();
     let options = ReceiveOptions {
-        inbox: fields.uuid("inbox", &request.inbox).to_string(),
+        inbox: fields.uuid("inbox", &request.inbox).into(),
         max: fields.page_size("max_messages", request.max_messages, 10, 100),
         wait: fields.wait(request.wait.as_ref()),
         visibility: fields.duration(
@@ -51,7 +51,7 @@ pub(super) async fn handle(
 }
 
 struct ReceiveOptions {
-    inbox: String,
+    inbox: InboxId,
     max: u32,
     wait: Duration,
     visibility: Duration,
@@ -66,14 +66,14 @@ impl ReceiveOptions {
     ) -> Result<ReceivedMessages, Error> {
         let inboxes = &api.store.inboxes;
         inboxes
-            .receive(&self.inbox, self.max, self.visibility, acknowledged)
+            .receive(self.inbox, self.max, self.visibility, acknowledged)
             .await
     }
 
     /// Listens first and looks then, so that nothing comes unnoticed in between.
     async fn receive_until_deadline(&self, api: &Api) -> Result<ReceivedMessages, Error> {
         let deadline = Instant::now() + self.wait;
-        let mut arrivals = api.store.inboxes.subscribe(&self.inbox).await?;
+        let mut arrivals = api.store.inboxes.subscribe(self.inbox).await?;
         let mut taken = self.receive(api, &self.acknowledged).await?;
         while taken.messages.is_empty() && Instant::now() < deadline {
             let poll_after = taken.next_due.unwrap_or(POLL_EVERY).min(POLL_EVERY);

@@ -19,8 +19,7 @@ pub(super) async fn handle(
     let mut lease_ids = Vec::new();
     if fields.list("lease_ids", request.lease_ids.len(), MAX_LIST) {
         for (i, lease_id) in request.lease_ids.iter().enumerate() {
-            let lease_id = fields.uuid(&format!("lease_ids[{i}]"), lease_id);
-            lease_ids.push(lease_id.to_string());
+            lease_ids.push(fields.id(&format!("lease_ids[{i}]"), lease_id));
         }
     }
     fields.finish()?;

@@ -1,6 +1,7 @@
 //! ReleaseLock: gives a lock back.
 
 use shim_proto::coordination::v1::{ReleaseLockRequest, ReleaseLockResponse};
+use shim_runtime::ids::FencingToken;
 use shim_store::IdempotencyKey;
 use shim_store::locks::LockOwnership;
 use tonic::Status;
@@ -25,7 +26,7 @@ pub(super) async fn handle(
     let lock_ref = locks.lock_ref(namespace, request.name);
     let ownership = LockOwnership {
         owner: request.owner,
-        token: request.fencing_token,
+        token: FencingToken(request.fencing_token),
     };
     let was_held = locks
         .release(&idempotency_key, &lock_ref, &ownership)

@@ -12,14 +12,14 @@ pub(super) async fn handle(
 ) -> Result<RenewFilesResponse, Status> {
     let mut fields = Fields::default();
     let workspace = fields.namespace("workspace", &request.workspace);
-    let lease_id = fields.uuid("lease_id", &request.lease_id).to_string();
+    let lease_id = fields.id("lease_id", &request.lease_id);
     fields.required("holder", &request.holder, MAX_ACTOR_BYTES);
     let ttl = fields.files_ttl(request.ttl.as_ref());
     fields.finish()?;
 
     let files = &api.store.files;
     let lease = files
-        .renew(&workspace, &lease_id, &request.holder, ttl)
+        .renew(&workspace, lease_id, &request.holder, ttl)
         .await?;
     Ok(RenewFilesResponse { lease: Some(lease) })
 }

@@ -1,6 +1,7 @@
 //! RenewLock: keeps a lock for longer.
 
 use shim_proto::coordination::v1::{RenewLockRequest, RenewLockResponse};
+use shim_runtime::ids::FencingToken;
 use shim_store::locks::LockOwnership;
 use tonic::Status;
 
@@ -23,7 +24,7 @@ pub(super) async fn handle(
     let lock_ref = locks.lock_ref(namespace, request.name);
     let ownership = LockOwnership {
         owner: request.owner,
-        token: request.fencing_token,
+        token: FencingToken(request.fencing_token),
     };
     let lock = locks.renew(&lock_ref, &ownership, ttl).await?;
     Ok(RenewLockResponse { lock: Some(lock) })

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use futures::{StreamExt, stream};
 use shim_proto::coordination::v1::send_message_request::Recipient;
 use shim_proto::coordination::v1::{Message, SendMessageRequest, SendMessageResponse};
+use shim_store::inbox::InboxId;
 use shim_store::registry::Recipients;
 use shim_store::{Error, IdempotencyKey};
 use tonic::Status;
@@ -21,9 +22,9 @@ pub(super) async fn handle(
     api: &Api,
     request: SendMessageRequest,
 ) -> Result<SendMessageResponse, Status> {
-    let recipient = check(&request)?;
+    let target = check(&request)?;
     let idempotency_key = IdempotencyKey::for_request(&request.request_id, &request);
-    let inboxes = inboxes_of(api, &idempotency_key, recipient).await?;
+    let inboxes = inboxes_of(api, &idempotency_key, target).await?;
     let message = Message {
         sender: request.sender,
         text: request.text,
@@ -34,23 +35,27 @@ pub(super) async fn handle(
     Ok(SendMessageResponse { recipients })
 }
 
-fn check(request: &SendMessageRequest) -> Result<Recipient, Status> {
+/// Where a message goes: to one inbox, or to those that the registry knows.
+enum Target {
+    Inbox(InboxId),
+    Workers(Recipients),
+}
+
+fn check(request: &SendMessageRequest) -> Result<Target, Status> {
     let mut fields = Fields::default();
     fields.request_id(&request.request_id);
-    let recipient = match &request.recipient {
-        Some(Recipient::SessionId(id)) => {
-            Recipient::SessionId(fields.uuid("session_id", id).to_string())
-        }
+    let target = match &request.recipient {
+        Some(Recipient::SessionId(id)) => Target::Inbox(fields.uuid("session_id", id).into()),
         Some(Recipient::WorkerId(id)) => {
-            Recipient::WorkerId(fields.uuid("worker_id", id).to_string())
+            Target::Workers(Recipients::Worker(fields.id("worker_id", id)))
         }
         Some(Recipient::Capability(capability)) => {
             fields.capability("capability", capability);
-            Recipient::Capability(capability.clone())
+            Target::Workers(Recipients::Capability(capability.clone()))
         }
         None => {
             fields.refuse("session_id", "or worker_id or capability is required");
-            Recipient::SessionId(String::new())
+            Target::Workers(Recipients::Capability(String::new()))
         }
     };
     fields.text("sender", &request.sender, MAX_ACTOR_BYTES);
@@ -59,7 +64,7 @@ fn check(request: &SendMessageRequest) -> Result<Recipient, Status> {
         fields.free_form("data", data, MAX_DATA_BYTES);
     }
     fields.finish()?;
-    Ok(recipient)
+    Ok(target)
 }
 
 /// The inboxes of a recipient. A worker that is a session's window reads its messages in that session. A repetition
@@ -67,18 +72,14 @@ fn check(request: &SendMessageRequest) -> Result<Recipient, Status> {
 async fn inboxes_of(
     api: &Api,
     idempotency_key: &IdempotencyKey,
-    recipient: Recipient,
-) -> Result<BTreeSet<String>, Error> {
-    let workers = match recipient {
-        Recipient::SessionId(id) => return Ok(BTreeSet::from([id])),
-        Recipient::WorkerId(id) => Recipients::Worker(id),
-        Recipient::Capability(capability) => Recipients::Capability(capability),
+    target: Target,
+) -> Result<BTreeSet<InboxId>, Error> {
+    let workers = match target {
+        Target::Inbox(inbox) => return Ok(BTreeSet::from([inbox])),
+        Target::Workers(workers) => workers,
     };
-    let inboxes = api
-        .store
-        .registry
-        .recipients(idempotency_key, &workers)
-        .await?;
+    let registry = &api.store.registry;
+    let inboxes = registry.recipients(idempotency_key, &workers).await?;
     Ok(inboxes.into_iter().collect())
 }
 
@@ -87,13 +88,13 @@ async fn inboxes_of(
 async fn deliver(
     api: &Api,
     idempotency_key: &IdempotencyKey,
-    inboxes: &BTreeSet<String>,
+    inboxes: &BTreeSet<InboxId>,
     message: &Message,
 ) -> Result<u32, Error> {
     let store = &api.store.inboxes;
     let sends = inboxes
         .iter()
-        .map(|inbox| store.send(idempotency_key, inbox, message))
+        .map(|inbox| store.send(idempotency_key, *inbox, message))
         .collect::<Vec<_>>();
     let mut outcomes = stream::iter(sends).buffer_unordered(MAX_CONCURRENT_SENDS);
     let (mut taken, mut full) = (0, None);

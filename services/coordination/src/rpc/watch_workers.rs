@@ -63,12 +63,12 @@ impl WatchSource for WorkerSource {
 
     async fn to_event(&self, change: Change) -> Result<Option<Self::Event>, Error> {
         let worker_id = change.worker_id;
-        let worker = self.0.registry.get(&worker_id).await?;
+        let worker = self.0.registry.get(worker_id).await?;
         Ok(Some(response(Event::Changed(WorkerChange {
             kind: change.kind.into(),
             position: change.position,
             worker: Some(worker.unwrap_or(Worker {
-                worker_id,
+                worker_id: worker_id.to_string(),
                 ..Default::default()
             })),
         }))))

@@ -1,6 +1,7 @@
 //! The rules of a worker's fields.
 
 use shim_proto::coordination::v1::{WorkerHealth, WorkerKind, WorkerState};
+use shim_runtime::ids::WorkerId;
 
 use shim_proto::limits::worker::{MAX_CAPABILITIES, MAX_CAPABILITY_BYTES, MAX_CAPACITY};
 pub(super) use shim_proto::limits::worker::{
@@ -11,8 +12,8 @@ use super::fields::Fields;
 
 impl Fields {
     /// A worker's id, in the one form it is stored in.
-    pub(super) fn worker_id(&mut self, id: &str) -> String {
-        self.uuid("worker_id", id).to_string()
+    pub(super) fn worker_id(&mut self, id: &str) -> WorkerId {
+        self.id("worker_id", id)
     }
 
     /// What fences a worker's calls.
@@ -37,15 +38,16 @@ impl Fields {
     }
 
     /// A state that a worker may tell of itself: going is not told by beats.
-    pub(super) fn reported_state(&mut self, state: i32) {
+    pub(super) fn reported_state(&mut self, state: i32) -> WorkerState {
         match WorkerState::try_from(state) {
             Ok(WorkerState::Stopped | WorkerState::Dead) | Err(_) => {
                 self.refuse(
                     "state",
                     "must be STARTING, IDLE, BUSY, DRAINING or left out",
                 );
+                WorkerState::Unspecified
             }
-            Ok(_) => {}
+            Ok(state) => state,
         }
     }
 

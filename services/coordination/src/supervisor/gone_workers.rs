@@ -92,9 +92,8 @@ impl GoneWorkers {
                         | WorkerChangeKind::Deregistered
                         | WorkerChangeKind::Registered
                 );
-                // The registry gives every id, so each is one.
-                if is_end && let Ok(worker_id) = change.worker_id.parse() {
-                    self.check_worker(worker_id, change.position).await?;
+                if is_end {
+                    self.check_worker(change.worker_id, change.position).await?;
                 }
                 self.position = Some(change.position);
             }
@@ -113,7 +112,7 @@ impl GoneWorkers {
 
     /// Looks at a worker, of which something was told at this position of the registry's history.
     async fn check_worker(&self, worker_id: WorkerId, position: u64) -> Result<(), Error> {
-        let worker = self.store.registry.get(&worker_id.to_string()).await?;
+        let worker = self.store.registry.get(worker_id).await?;
         let Some(worker_gone) = worker_gone(worker_id, worker.as_ref(), position) else {
             return Ok(());
         };

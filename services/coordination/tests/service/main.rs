@@ -9,7 +9,6 @@ mod file_tables;
 mod files;
 mod inbox;
 mod locks;
-mod purity;
 mod readers;
 mod reaper;
 mod recipients;

@@ -1,4 +1,4 @@
-//! What an earlier worker left of a task, in words for the next one.
+//! Reads where an earlier worker left a task, and ends that worker's session.
 
 use std::time::SystemTime;
 
@@ -8,17 +8,18 @@ use shim_render::resume_prompt::{PromptInput, Reader, build_prompt};
 use shim_render::time;
 use shim_render::verification::verify_claims;
 use shim_runtime::client::Channel;
+use shim_runtime::ids::{CheckpointId, Epoch};
 use tonic::Status;
 
-use super::session;
+use super::session::{self, OwnedSession};
 
-/// Reads the checkpoint. A session that a worker of this kind saved it in is ended: its work goes on here.
+/// Reads a checkpoint as text for the next worker. A session of another worker ends with it: its work goes on here.
 pub(super) async fn read_handover(
     mut client: CheckpointServiceClient<Channel>,
-    checkpoint_id: &str,
+    checkpoint_id: CheckpointId,
 ) -> Result<String, Status> {
     let request = GetCheckpointRequest {
-        checkpoint_id: checkpoint_id.to_owned(),
+        checkpoint_id: checkpoint_id.into(),
         ..GetCheckpointRequest::default()
     };
     let found = client.get_checkpoint(request).await?.into_inner();
@@ -41,7 +42,7 @@ pub(super) async fn read_handover(
     }))
 }
 
-/// The session of a Claude window is its own: it did more than this task.
+/// Ends the session if a worker owns it. A Claude window keeps its session: it did more than this task.
 async fn end_session_of_worker(
     mut client: CheckpointServiceClient<Channel>,
     session_id: String,
@@ -53,5 +54,9 @@ async fn end_session_of_worker(
     if owner.name != session::CLIENT || session.status() == SessionStatus::Ended {
         return Ok(());
     }
-    session::end(client, &session.id, session.epoch).await
+    let owned = OwnedSession {
+        id: session::decode_id(&session)?,
+        epoch: Epoch(session.epoch),
+    };
+    session::end(client, owned).await
 }

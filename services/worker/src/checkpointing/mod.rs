@@ -1,7 +1,6 @@
-//! What workers of this process remember of their tasks: checkpoints, so that whoever gets a task next goes on with it.
+//! Checkpoints of the tasks of this process's workers, from which the next worker of a task goes on.
 //!
-//! It is a help and nothing more: without a checkpoint service tasks are done all the same, and a save that fails is left
-//! out.
+//! Checkpoints are best effort: without a checkpoint service tasks are done all the same, and a failed save is skipped.
 
 mod handover;
 mod session;
@@ -10,37 +9,39 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use shim_exec::first_line;
 use shim_proto::checkpoint::v1::checkpoint_service_client::CheckpointServiceClient;
 use shim_proto::checkpoint::v1::{CheckpointState, CheckpointTrigger, SaveCheckpointRequest};
 use shim_proto::coordination::v1::Task;
+use shim_runtime::background::BackgroundTasks;
 use shim_runtime::client::Channel;
+use shim_runtime::ids::{CheckpointId, LeaseToken};
+use shim_work::{ClaimRef, ProgressUpdate};
 use tokio::time::{Instant, timeout};
 use tonic::Status;
 use uuid::Uuid;
 
-use crate::executor::{ProgressUpdate, first_line};
-use crate::run_loop::ClaimRef;
 use session::Session;
 
-/// A checkpoint is saved when something new was told, and no more often than this.
+/// The least time between two checkpoints of a task.
 const SAVE_EVERY: Duration = Duration::from_secs(5);
-/// A task does not wait for its checkpoint longer than this.
+/// The longest time that a task waits for its checkpoint.
 const CHECKPOINT_TIMEOUT: Duration = Duration::from_secs(2);
-/// What an agent said last, kept for the next worker.
+/// How many of the last notes are kept for the next worker.
 const MAX_NOTES: usize = 50;
 /// Bytes of a title.
 const MAX_TITLE: usize = 200;
 
-/// Saves and reads checkpoints. Clones share what they remember.
+/// Saves and reads checkpoints. Clones share the tracked tasks.
 #[derive(Clone)]
 pub(crate) struct Checkpointer {
     /// `None` if there is no checkpoint service.
     client: Option<CheckpointServiceClient<Channel>>,
-    /// By lease, which no two claims share.
-    tasks: Arc<Mutex<HashMap<u64, TrackedTask>>>,
+    tasks: Arc<Mutex<HashMap<LeaseToken, TrackedTask>>>,
+    background: BackgroundTasks,
 }
 
-/// What is remembered of a task of this process.
+/// What is known of a running task of this process.
 #[derive(Debug, Clone, Default)]
 struct TrackedTask {
     goal: String,
@@ -49,32 +50,27 @@ struct TrackedTask {
     session: Option<Arc<Session>>,
     notes: Vec<String>,
     progress: f64,
-    /// Something was told since the last checkpoint.
+    /// Whether something is new since the last checkpoint.
     has_update: bool,
     saved_at: Option<Instant>,
 }
 
 impl Checkpointer {
-    pub(crate) fn new(channel: Option<Channel>) -> Self {
+    pub(crate) fn new(channel: Option<Channel>, background: BackgroundTasks) -> Self {
         Self {
             client: channel.map(CheckpointServiceClient::new),
             tasks: Arc::default(),
+            background,
         }
     }
 
-    /// Begins to remember a task; tells what an earlier worker left of it.
-    pub(crate) async fn handover(&self, task: &Task, lease: u64) -> Option<String> {
+    /// Begins to track a task; returns what an earlier worker left of it, as text.
+    pub(crate) async fn handover(&self, task: &Task, lease: LeaseToken) -> Option<String> {
         let client = self.client.clone()?;
         self.tasks().insert(lease, TrackedTask::of(task));
-        if task.checkpoint_id.is_empty() {
-            return None;
-        }
-        let left = timeout(
-            CHECKPOINT_TIMEOUT,
-            handover::read_handover(client, &task.checkpoint_id),
-        )
-        .await;
-        match left {
+        let checkpoint_id = task.checkpoint_id.parse().ok()?;
+        let reading = handover::read_handover(client, checkpoint_id);
+        match timeout(CHECKPOINT_TIMEOUT, reading).await {
             Ok(Ok(left)) => Some(left),
             Ok(Err(status)) => {
                 tracing::warn!(
@@ -91,12 +87,12 @@ impl Checkpointer {
         }
     }
 
-    /// Saves what is new about a task, from time to time; tells the checkpoint.
+    /// Saves what is new about a task, if the last checkpoint is old enough; returns the checkpoint.
     pub(crate) async fn save_if_due(
         &self,
         claim_ref: &ClaimRef,
         update: &ProgressUpdate,
-    ) -> Option<String> {
+    ) -> Option<CheckpointId> {
         let client = self.client.clone()?;
         let now = {
             let mut tasks = self.tasks();
@@ -109,10 +105,10 @@ impl Checkpointer {
             task.clone()
         };
         match timeout(CHECKPOINT_TIMEOUT, self.save(client, claim_ref.lease, now)).await {
-            Ok(Ok(checkpoint_id)) => Some(checkpoint_id),
+            Ok(Ok(checkpoint_id)) => checkpoint_id,
             Ok(Err(status)) => {
                 tracing::debug!(
-                    task = claim_ref.task_id,
+                    task = %claim_ref.task_id,
                     "no checkpoint: {}",
                     status.message()
                 );
@@ -125,14 +121,15 @@ impl Checkpointer {
     async fn save(
         &self,
         mut client: CheckpointServiceClient<Channel>,
-        lease: u64,
+        lease: LeaseToken,
         task: TrackedTask,
-    ) -> Result<String, Status> {
+    ) -> Result<Option<CheckpointId>, Status> {
         let session = match &task.session {
             Some(session) => session.clone(),
             None => {
                 let title = first_line(&task.goal, MAX_TITLE);
-                let opened = Session::open(client.clone(), &task.project, &title).await?;
+                let (opener, background) = (client.clone(), &self.background);
+                let opened = Session::open(opener, &task.project, &title, background).await?;
                 let opened = Arc::new(opened);
                 if let Some(kept) = self.tasks().get_mut(&lease) {
                     kept.session = Some(opened.clone());
@@ -144,10 +141,11 @@ impl Checkpointer {
         if let Some(kept) = self.tasks().get_mut(&lease) {
             kept.has_update = false;
         }
-        Ok(saved.into_inner().checkpoint.unwrap_or_default().id)
+        let checkpoint = saved.into_inner().checkpoint.unwrap_or_default();
+        Ok(checkpoint.id.parse().ok())
     }
 
-    /// The task is over here: its session ends, and is not proposed to anybody.
+    /// Ends the tracking of a task whose claim is over, and its session, so that no recovery proposes it.
     pub(crate) async fn finish(&self, claim_ref: &ClaimRef) {
         let Some(task) = self.tasks().remove(&claim_ref.lease) else {
             return;
@@ -155,13 +153,18 @@ impl Checkpointer {
         let (Some(client), Some(session)) = (self.client.clone(), task.session) else {
             return;
         };
-        let end = session::end(client, &session.id, session.epoch);
+        let end = session::end(client, session.owned);
         if let Ok(Err(status)) = timeout(CHECKPOINT_TIMEOUT, end).await {
             tracing::debug!("a worker's session stays open: {}", status.message());
         }
     }
 
-    fn tasks(&self) -> MutexGuard<'_, HashMap<u64, TrackedTask>> {
+    /// Lets go of all sessions, after the workers stopped. A session that did not end becomes interrupted.
+    pub(crate) fn close(&self) {
+        self.tasks().clear();
+    }
+
+    fn tasks(&self) -> MutexGuard<'_, HashMap<LeaseToken, TrackedTask>> {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -189,7 +192,7 @@ impl TrackedTask {
         self.progress = update.progress.unwrap_or(self.progress);
     }
 
-    /// Numbers alone say nothing to the next worker.
+    /// Whether there is a new note and it is time. Numbers alone say nothing to the next worker.
     fn is_worth_saving(&self) -> bool {
         let is_time = self
             .saved_at
@@ -201,8 +204,8 @@ impl TrackedTask {
 fn save_request(session: &Session, task: TrackedTask) -> SaveCheckpointRequest {
     SaveCheckpointRequest {
         request_id: Uuid::now_v7().to_string(),
-        session_id: session.id.clone(),
-        epoch: session.epoch,
+        session_id: session.owned.id.into(),
+        epoch: session.owned.epoch.0,
         state: Some(CheckpointState {
             current_task: task.goal,
             progress: task.progress,

@@ -1,6 +1,6 @@
-//! The session that holds a task's checkpoints: it lives as long as the task is at work in this process.
+//! The session that holds a task's checkpoints: it lives as long as this process works on the task.
 //!
-//! It is held by a stream, as every session is: when the process is killed, the checkpoint service knows at once.
+//! A stream holds the session, as it holds every session: the checkpoint service learns at once that the process was killed.
 
 use std::time::Duration;
 
@@ -9,16 +9,18 @@ use shim_proto::checkpoint::v1::attach_session_request::Message;
 use shim_proto::checkpoint::v1::checkpoint_service_client::CheckpointServiceClient;
 use shim_proto::checkpoint::v1::{
     Attach, AttachSessionRequest, ClientInfo, EndSessionRequest, Heartbeat, OpenSessionRequest,
-    SessionOutcome,
+    Session as SessionRecord, SessionOutcome,
 };
+use shim_runtime::background::BackgroundTasks;
 use shim_runtime::client::Channel;
+use shim_runtime::ids::{Epoch, SessionId};
 use shim_runtime::process;
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, interval_at, sleep};
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::{Code, Status};
 use uuid::Uuid;
 
-/// Under this name workers own sessions.
+/// The name under which workers own sessions.
 pub(super) const CLIENT: &str = "shim worker";
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(4);
 /// A broken stream is opened again after this.
@@ -26,12 +28,19 @@ const ATTACH_BACKOFF: Duration = Duration::from_secs(1);
 
 type Client = CheckpointServiceClient<Channel>;
 
-/// A session that is held. Dropped without having ended it is interrupted.
+/// The right to write to a session.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OwnedSession {
+    pub(super) id: SessionId,
+    /// Fences the session's owner.
+    pub(super) epoch: Epoch,
+}
+
+/// A session that this process holds. Dropped before its end, it becomes interrupted.
 #[derive(Debug)]
 pub(super) struct Session {
-    pub(super) id: String,
-    pub(super) epoch: u64,
-    attachment: JoinHandle<()>,
+    pub(super) owned: OwnedSession,
+    _detach_on_drop: DropGuard,
 }
 
 impl Session {
@@ -39,6 +48,7 @@ impl Session {
         mut client: Client,
         project: &str,
         title: &str,
+        background: &BackgroundTasks,
     ) -> Result<Self, Status> {
         let owner = owner();
         let request = OpenSessionRequest {
@@ -49,37 +59,46 @@ impl Session {
         };
         let opened = client.open_session(request).await?.into_inner();
         let session = opened.session.unwrap_or_default();
+        let owned = OwnedSession {
+            id: decode_id(&session)?,
+            epoch: Epoch(session.epoch),
+        };
         let attach = Attach {
-            session_id: session.id.clone(),
+            session_id: session.id,
             epoch: session.epoch,
             client: Some(owner),
         };
+        let is_dropped = CancellationToken::new();
+        let attachment = is_dropped.clone();
+        background.spawn_contained("session_attachment", async move {
+            let attached = stay_attached(client, attach);
+            attachment.run_until_cancelled(attached).await;
+        });
         Ok(Self {
-            id: session.id,
-            epoch: session.epoch,
-            attachment: tokio::spawn(stay_attached(client, attach)),
+            owned,
+            _detach_on_drop: is_dropped.drop_guard(),
         })
     }
 }
 
-impl Drop for Session {
-    fn drop(&mut self) {
-        self.attachment.abort();
-    }
+/// The id of a session from the wire.
+pub(super) fn decode_id(session: &SessionRecord) -> Result<SessionId, Status> {
+    let no_id = |_| Status::internal("the checkpoint service sent a session without an id");
+    session.id.parse().map_err(no_id)
 }
 
-/// Ends a session, so that it is proposed to nobody.
-pub(super) async fn end(mut client: Client, id: &str, epoch: u64) -> Result<(), Status> {
+/// Ends a session, so that no recovery proposes it.
+pub(super) async fn end(mut client: Client, session: OwnedSession) -> Result<(), Status> {
     let request = EndSessionRequest {
         request_id: Uuid::now_v7().to_string(),
-        session_id: id.to_owned(),
-        epoch,
+        session_id: session.id.into(),
+        epoch: session.epoch.0,
         outcome: SessionOutcome::Completed.into(),
     };
     client.end_session(request).await.map(drop)
 }
 
-/// Holds a session until it ended, is another's, or nobody wants to hold it any more.
+/// Holds a session until it has ended or belongs to another owner.
 async fn stay_attached(mut client: Client, attach: Attach) {
     loop {
         let ended = match client.attach_session(attach_messages(attach.clone())).await {

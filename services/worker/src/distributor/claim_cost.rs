@@ -98,6 +98,7 @@ async fn a_claim_without_files_takes_four_round_trips() {
         .register(&IdempotencyKey::fresh(), worker, Duration::from_secs(60))
         .await
         .unwrap();
+    let worker_id = registered.worker_id.parse().unwrap();
     let distributor = Distributor::start(store.clone(), shutdown.clone());
     let mut monitor = Monitor::start(&redis).await;
     let mut fewest: Option<Vec<String>> = None;
@@ -109,7 +110,7 @@ async fn a_claim_without_files_takes_four_round_trips() {
             .await
             .unwrap();
         monitor.until_now(&redis).await;
-        let worker = store.registry.get(&registered.worker_id).await.unwrap();
+        let worker = store.registry.get(worker_id).await.unwrap();
         let claim = distributor.claim(
             worker.as_ref().unwrap(),
             IdempotencyKey::fresh(),

@@ -1,44 +1,45 @@
-//! Who of the waiting workers gets which of the waiting tasks.
+//! Assigns waiting tasks to waiting workers.
 //!
-//! Tasks are gone through in their order, priority and then age, so that no job starves another. Each goes to the worker
-//! its strategy names among those that fit: work-conserving, since no worker that fits is left waiting while a task is.
+//! Tasks are assigned in their order, by priority and then age, so that no job starves another. Each goes to the worker that
+//! its strategy chooses among those that fit. The assignment is work-conserving: no worker that fits waits while a task waits.
 
 use std::time::Duration;
 
 use shim_proto::coordination::v1::AssignmentStrategy;
 
-/// The head start that workers of other processes get before one that has no room but for one.
+/// The head start of workers in other processes before a worker whose slots are nearly all in use.
 const MAX_HEAD_START: Duration = Duration::from_millis(20);
-/// The least head start for the worker that has a task's files at hand.
+/// The least head start for the worker that leased a task's files last.
 const FILES_HEAD_START: Duration = Duration::from_millis(5);
 
 /// A worker that waits for a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Candidate<'a> {
-    /// Its id.
+    /// The worker's id.
     pub(crate) worker_id: &'a str,
-    /// How many tasks it has.
+    /// How many tasks it runs.
     pub(crate) running: u32,
-    /// How many it takes at once; at least 1.
+    /// How many tasks it runs at most; at least 1.
     pub(crate) capacity: u32,
-    /// How many things it can do.
+    /// How many capabilities it has.
     pub(crate) capabilities: usize,
-    /// When it got its last task; 0 for never. Any clock that goes forward.
+    /// When it got its last task, by any monotonic clock; 0 for never.
     pub(crate) last_assigned: u64,
 }
 
 /// A task that waits for a worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ReadyTask<'a> {
-    /// The queue it is first in.
+    /// The queue of which it is the head.
     pub(crate) queue: &'a str,
-    /// How to choose.
+    /// How to choose its worker.
     pub(crate) strategy: AssignmentStrategy,
-    /// The worker that had its files last, if any.
+    /// The worker that leased its files last; empty if none did.
     pub(crate) near: &'a str,
 }
 
-/// Chooses a worker for each task; both are named by their places. `fits` tells whether a worker may look into a queue.
+/// Chooses a worker for each task; the pairs are indices into `tasks` and `workers`. `fits` says whether a worker may take
+/// from a queue.
 pub(crate) fn assign(
     tasks: &[ReadyTask<'_>],
     workers: &[Candidate<'_>],
@@ -62,7 +63,7 @@ pub(crate) fn assign(
     chosen
 }
 
-/// The lowest gets the task: whoever has its files at hand, then by its strategy, then whoever waited longest for one.
+/// The lowest rank gets the task: the worker that leased its files last, then by the strategy, then the longest wait.
 fn rank<'a>(task: &ReadyTask<'_>, worker: &Candidate<'a>) -> (bool, u64, u64, u64, &'a str) {
     let is_far = task.near.is_empty() || task.near != worker.worker_id;
     let load = u64::from(worker.running) * 1_000 / u64::from(worker.capacity.max(1));
@@ -76,7 +77,7 @@ fn rank<'a>(task: &ReadyTask<'_>, worker: &Candidate<'a>) -> (bool, u64, u64, u6
     (is_far, first, second, third, worker.worker_id)
 }
 
-/// How long a worker lets those of other processes go first, who may have less to do or the task's files at hand.
+/// How long a worker waits for workers of other processes, which may have less to do or the task's files at hand.
 pub(crate) fn head_start(worker: &Candidate<'_>, near: &str) -> Duration {
     let by_load = MAX_HEAD_START * worker.running / worker.capacity.max(1);
     if near.is_empty() || near == worker.worker_id {
@@ -119,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn round_robin_goes_to_whose_last_task_is_longest_ago() {
+    fn round_robin_goes_to_the_worker_whose_last_task_is_longest_ago() {
         let mut workers = [worker("a", 0, 1), worker("b", 5, 9), worker("c", 0, 1)];
         for (worker, last) in workers.iter_mut().zip([7, 3, 9]) {
             worker.last_assigned = last;
@@ -128,14 +129,14 @@ mod tests {
     }
 
     #[test]
-    fn the_generalist_is_spared_by_capability() {
+    fn the_capability_strategy_spares_the_generalist() {
         let mut workers = [worker("a", 0, 1), worker("b", 0, 1)];
         workers[0].capabilities = 7;
         assert_eq!(winner(task(AssignmentStrategy::Capability), &workers), 1);
     }
 
     #[test]
-    fn the_idle_and_the_near_wait_for_nobody() {
+    fn the_idle_and_the_near_worker_do_not_wait() {
         assert_eq!(head_start(&worker("a", 0, 4), ""), Duration::ZERO);
         assert_eq!(head_start(&worker("a", 0, 4), "a"), Duration::ZERO);
         assert_eq!(head_start(&worker("a", 0, 4), "b"), FILES_HEAD_START);
@@ -143,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn who_had_the_files_last_comes_before_all() {
+    fn the_worker_that_had_the_files_last_comes_first() {
         let workers = [worker("a", 0, 4), worker("b", 3, 4)];
         let near = ReadyTask {
             near: "b",
@@ -153,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn tasks_are_served_in_their_order_and_nobody_gets_two() {
+    fn tasks_are_served_in_their_order_and_no_worker_gets_two() {
         let workers = [worker("a", 0, 1), worker("b", 0, 1)];
         let in_queue = |queue| ReadyTask {
             queue,

@@ -1,3 +1,3 @@
-//! Pure decisions about who gets which task.
+//! Pure decisions: which worker gets which task.
 
 pub(crate) mod assignment;

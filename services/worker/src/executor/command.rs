@@ -1,26 +1,20 @@
 //! `command`: an allow-listed program. It reads the task as JSON, and what it prints is the result.
 
-use futures::TryFutureExt;
-use futures::future::BoxFuture;
 use serde_json::{Map, Value};
+use shim_exec::{ExitCause, ProgressLines, RunOutput};
 use shim_proto::coordination::v1::TaskResult;
 use shim_runtime::free_form;
-use tokio_util::sync::CancellationToken;
+use shim_work::{AttemptFailure, AttemptOutcome, ClaimedTask, ProgressUpdate};
 
-use super::child::{ExitCause, Run, RunError, RunOutput};
-use super::program::Program;
-use super::progress_lines::ProgressLines;
-use super::{
-    AttemptFailure, AttemptOutcome, ClaimedTask, EXECUTOR_FAILED, Executor, ProgressHandle,
-    ProgressUpdate, TIMED_OUT, prompt,
-};
+use super::program::{Program, ProgramRun};
+use super::program_executor::ProgramKind;
+use super::prompt;
+use super::run_error::{RunError, failed, timed_out};
 
 const MAX_ARGS: usize = 100;
 const MAX_ARG_BYTES: usize = 8 * 1024;
-/// A note is a line for people.
-pub(super) const MAX_NOTE_BYTES: usize = 200;
 
-/// The executor.
+/// The kind `command`.
 pub(super) struct Command {
     program: Program,
 }
@@ -29,8 +23,14 @@ impl Command {
     pub(super) fn new(program: Program) -> Self {
         Self { program }
     }
+}
 
-    async fn attempt(&self, run: Run<'_>) -> Result<AttemptOutcome, RunError> {
+impl ProgramKind for Command {
+    fn program(&self) -> &Program {
+        &self.program
+    }
+
+    async fn attempt<'a>(&'a self, run: ProgramRun<'a>) -> Result<AttemptOutcome, RunError> {
         let config = &self.program.config;
         let extras = Extras::of(run.claim, config.allow_args)?;
         let args = config.args.iter().cloned().chain(extras.args);
@@ -48,27 +48,6 @@ impl Command {
     }
 }
 
-impl Executor for Command {
-    fn check_runnable(&self) -> Result<(), String> {
-        self.program.find().map(drop)
-    }
-
-    fn run<'a>(
-        &'a self,
-        claim: &'a ClaimedTask,
-        progress: &'a ProgressHandle,
-        stop: &'a CancellationToken,
-    ) -> BoxFuture<'a, AttemptOutcome> {
-        let run = Run {
-            program: &self.program,
-            claim,
-            progress,
-            stop,
-        };
-        Box::pin(self.attempt(run).unwrap_or_else(AttemptOutcome::from))
-    }
-}
-
 async fn outcome_of(mut ended: RunOutput) -> Result<AttemptOutcome, AttemptFailure> {
     let status = match ended.end {
         ExitCause::Stopped => return Ok(AttemptOutcome::Stopped),
@@ -80,48 +59,19 @@ async fn outcome_of(mut ended: RunOutput) -> Result<AttemptOutcome, AttemptFailu
         return Err(failed(&mut ended, status));
     }
     let (text, truncated) = ended.stdout.text();
-    let artifacts = ended.stdout.artifact().await;
+    let artifact = ended.stdout.artifact().await;
+    let artifacts = artifact.map(|path| path.display().to_string());
     let data = serde_json::from_str::<Map<String, Value>>(&text).ok();
     Ok(AttemptOutcome::Completed(TaskResult {
         data: data.as_ref().and_then(free_form::from_json),
         text,
-        artifacts: artifacts.map(display_path).into_iter().collect(),
+        artifacts: artifacts.into_iter().collect(),
         truncated,
         exit_code: status.and_then(|status| status.code()),
     }))
 }
 
-pub(super) fn display_path(path: &std::path::Path) -> String {
-    path.display().to_string()
-}
-
-/// What a program said last before its time was up tells most.
-pub(super) fn timed_out(ended: &mut RunOutput) -> AttemptFailure {
-    AttemptFailure::new(TIMED_OUT, &with_output("its time was up", ended))
-}
-
-/// A program that was killed broke; one that exits with a code says that it could not do the task.
-pub(super) fn failed(ended: &mut RunOutput, status: std::process::ExitStatus) -> AttemptFailure {
-    AttemptFailure {
-        is_crash: status.code().is_none(),
-        ..AttemptFailure::new(EXECUTOR_FAILED, &with_output(&status.to_string(), ended))
-    }
-}
-
-/// With what it wrote to stderr, or else to stdout.
-fn with_output(what: &str, ended: &mut RunOutput) -> String {
-    let output = if ended.stderr.is_empty() {
-        ended.stdout.text().0
-    } else {
-        ended.stderr.text().0
-    };
-    match output.trim() {
-        "" => what.to_owned(),
-        output => format!("{what}\n{output}"),
-    }
-}
-
-/// What a payload may bring if the configuration allows it.
+/// What a payload may add if the configuration allows it.
 #[derive(Default)]
 struct Extras {
     args: Vec<String>,

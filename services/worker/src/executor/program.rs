@@ -1,46 +1,39 @@
-//! One configured program and what every run of it has in common: where it is found, where it works, which variables it
-//! gets and how its output is kept.
+//! One configured program: where it is found, where it works, which variables it gets, and one run of it for a task.
 
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use nix::unistd::{AccessFlags, access};
+use shim_exec::{Launch, Output, Run, RunEvent, RunLimits, RunOutput, find_program, inherited_env};
 use shim_proto::coordination::v1::Task;
-use tokio::process::Command;
+use shim_proto::limits::task::MAX_ERROR_BYTES;
+use shim_work::{AttemptFailure, ClaimedTask, ProgressHandle};
+use tokio_util::sync::CancellationToken;
 
-use super::groups::Group;
-use super::orphans::TASK_ID;
-use super::output::Output;
-use super::{AttemptFailure, ClaimedTask, ExecutorContext, working_dir};
+use super::context::ExecutorContext;
+use super::run_error::RunError;
+use super::working_dir;
 use crate::config::ExecutorConfig;
 
-/// All that a program sees of this process's environment, beside what is configured.
-const INHERITED: [&str; 4] = ["PATH", "HOME", "LANG", "TERM"];
-const USUAL_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
-
-/// A program begins when the first line of its input came, which is sent when its group is kept: were this process killed
-/// before, the input would end and nothing would have begun. (A shell reads a line from a pipe byte by byte, so the
-/// program gets all that follows.)
-const GATE: [&str; 4] = ["/bin/sh", "-c", r#"read -r go && exec "$@""#, "sh"];
-pub(super) const GO: &[u8] = b"go\n";
-
-/// Of stderr only as much is kept as an error's message holds.
-const STDERR_BYTES: usize = super::MAX_MESSAGE_BYTES / 2;
+/// Bytes of stderr in memory: half of what an error's message holds on the wire.
+const STDERR_BYTES: usize = MAX_ERROR_BYTES / 2;
 
 /// A configured program.
 pub(super) struct Program {
     pub(super) config: ExecutorConfig,
-    executor_context: ExecutorContext,
+    context: ExecutorContext,
+}
+
+/// A run of a program for a claimed task.
+pub(super) struct ProgramRun<'a> {
+    pub(super) program: &'a Program,
+    pub(super) claim: &'a ClaimedTask,
+    pub(super) progress: &'a ProgressHandle,
+    pub(super) stop: &'a CancellationToken,
 }
 
 impl Program {
-    pub(super) fn new(config: ExecutorConfig, executor_context: ExecutorContext) -> Self {
-        Self {
-            config,
-            executor_context,
-        }
+    pub(super) fn new(config: ExecutorConfig, context: ExecutorContext) -> Self {
+        Self { config, context }
     }
 
     /// The file to execute, or what is wrong with it.
@@ -48,91 +41,81 @@ impl Program {
         find_program(&self.config.program)
     }
 
-    /// The command for a task, without arguments. It waits for [`GO`].
-    pub(super) fn command(
-        &self,
-        file: &Path,
-        claim: &ClaimedTask,
-    ) -> Result<Command, AttemptFailure> {
-        let ExecutorContext { roots, .. } = &self.executor_context;
-        let task = &claim.task;
-        let folder = working_dir::choose(roots, self.config.working_dir.as_deref(), task)?;
-        let [shell, gate @ ..] = GATE;
-        let mut command = Command::new(shell);
-        command.args(gate).arg(file);
-        command.env_clear().current_dir(folder);
-        let names = INHERITED
-            .into_iter()
-            .chain(self.config.env.iter().map(String::as_str));
-        command.envs(names.filter_map(|name| Some((name, inherited(name)?))));
-        // No variable can hold a NUL.
-        command.env(TASK_ID, task.task_id.replace('\0', " "));
-        command.env("SHIM_TASK_GOAL", task.goal.replace('\0', " "));
-        // The fencing token: whoever guards a side effect with it is safe from a second worker with the same task.
-        command.env("SHIM_TASK_LEASE", claim.lease.to_string());
-        Ok(command)
-    }
-
-    /// How long an attempt at the task may take.
-    pub(super) fn timeout(&self, task: &Task) -> Duration {
-        task.timeout
-            .and_then(|timeout| Duration::try_from(timeout).ok())
-            .unwrap_or(self.config.timeout)
-    }
-
-    /// How long it may take to end when it is asked to.
-    pub(super) fn grace(&self) -> Duration {
-        self.executor_context.grace
-    }
-
-    /// How much text a result has at most.
+    /// Bytes of a result's text.
     pub(super) fn max_output(&self) -> usize {
-        self.executor_context.max_output
+        self.context.max_output
     }
 
-    pub(super) fn stdout(&self, claim: &ClaimedTask) -> Output {
-        self.output(claim, "stdout", self.executor_context.max_output)
+    fn launch(
+        &self,
+        file: PathBuf,
+        args: Vec<String>,
+        claim: &ClaimedTask,
+    ) -> Result<Launch, AttemptFailure> {
+        let task = &claim.task;
+        let configured = self.config.working_dir.as_deref();
+        let folder = working_dir::choose(&self.context.roots, configured, task)?;
+        let names = self.config.env.iter().map(String::as_str);
+        let mut env: Vec<_> = inherited_env(names).collect();
+        // No variable can hold a NUL.
+        let goal = task.goal.replace('\0', " ");
+        env.push(("SHIM_TASK_GOAL".into(), goal.into()));
+        // The fencing token: a side effect that is guarded by it is safe from a second worker with the same task.
+        let lease = claim.claim_ref.lease.to_string();
+        env.push(("SHIM_TASK_LEASE".into(), lease.into()));
+        Ok(Launch {
+            file,
+            args,
+            folder,
+            env,
+            work_id: task.task_id.replace('\0', " "),
+        })
     }
 
-    pub(super) fn stderr(&self, claim: &ClaimedTask) -> Output {
-        self.output(claim, "stderr", STDERR_BYTES)
+    /// An attempt's limits: the task's own timeout, or else the configured one.
+    fn limits(&self, task: &Task) -> RunLimits {
+        let timeout = task
+            .timeout
+            .and_then(|timeout| Duration::try_from(timeout).ok());
+        RunLimits {
+            timeout: timeout.unwrap_or(self.config.timeout),
+            grace: self.context.grace,
+        }
     }
 
     fn output(&self, claim: &ClaimedTask, stream: &str, limit: usize) -> Output {
-        let artifacts = &self.executor_context.artifacts;
-        let path = artifacts.path(&claim.task.task_id, claim.lease, stream);
+        let artifacts = &self.context.artifacts;
+        let path = artifacts.path(&claim.task.task_id, claim.claim_ref.lease.0, stream);
         Output::new(artifacts.clone(), path, limit)
     }
-
-    /// Takes charge of the process group that was started for a task.
-    pub(super) fn adopt_group(&self, leader: u32, task: &Task) -> std::io::Result<Group> {
-        self.executor_context.groups.adopt(leader, &task.task_id)
-    }
 }
 
-/// The file that a configured program is: itself if its path is absolute, else the first of its name on `PATH`.
-///
-/// # Errors
-/// With what is wrong with it.
-pub fn find_program(name: &Path) -> Result<PathBuf, String> {
-    if name.is_absolute() {
-        return executable(name).map(|()| name.to_path_buf());
+impl ProgramRun<'_> {
+    /// Runs the program with these arguments and this input. All of its output counts as a sign of life; each line goes to
+    /// `on_line`, and when that returns `true`, the program is done and may take a grace to exit.
+    pub(super) async fn execute(
+        &self,
+        args: impl IntoIterator<Item = String>,
+        input: Vec<u8>,
+        on_line: impl FnMut(&[u8]) -> bool,
+    ) -> Result<RunOutput, RunError> {
+        let (program, claim) = (self.program, self.claim);
+        let file = program.find().map_err(RunError::NotRunnable)?;
+        let args = args.into_iter().collect();
+        let run = Run {
+            launch: program.launch(file.clone(), args, claim)?,
+            input,
+            limits: program.limits(&claim.task),
+            stop: self.stop,
+            stdout: program.output(claim, "stdout", program.max_output()),
+            stderr: program.output(claim, "stderr", STDERR_BYTES),
+        };
+        let on_event = |event| match event {
+            RunEvent::Started { pid } => self.progress.set_pid(pid),
+            RunEvent::Output => self.progress.touch(),
+        };
+        run.execute(&program.context.groups, on_event, on_line)
+            .await
+            .map_err(|why| RunError::NotRunnable(format!("{}: {why}", file.display())))
     }
-    std::env::split_paths(&inherited("PATH").unwrap_or_default())
-        .map(|folder| folder.join(name))
-        .find(|file| executable(file).is_ok())
-        .ok_or_else(|| format!("{} is not on PATH", name.display()))
-}
-
-fn executable(file: &Path) -> Result<(), String> {
-    let wrong = |why: &dyn std::fmt::Display| format!("{}: {why}", file.display());
-    let meta = file.metadata().map_err(|why| wrong(&why))?;
-    if !meta.is_file() {
-        return Err(wrong(&"is not a file"));
-    }
-    access(file.as_os_str().as_bytes(), AccessFlags::X_OK).map_err(|_| wrong(&"is not executable"))
-}
-
-fn inherited(name: &str) -> Option<OsString> {
-    std::env::var_os(name).or_else(|| (name == "PATH").then(|| USUAL_PATH.into()))
 }

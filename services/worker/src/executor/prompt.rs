@@ -1,11 +1,10 @@
-//! How a task is told to its program: as JSON to a command, as a prompt to an agent.
+//! What a program reads of its task: JSON for a command, a prompt for an agent. Pure.
 
 use std::fmt::Write;
 
 use serde_json::{Value, json};
 use shim_runtime::free_form;
-
-use super::ClaimedTask;
+use shim_work::ClaimedTask;
 
 /// The task as one JSON object.
 pub(super) fn as_json(claim: &ClaimedTask) -> String {
@@ -14,7 +13,7 @@ pub(super) fn as_json(claim: &ClaimedTask) -> String {
         "task_id": task.task_id,
         "root_id": task.root_id,
         "key": task.key,
-        "lease": claim.lease,
+        "lease": claim.claim_ref.lease.0,
         "goal": task.goal,
         "kind": task.kind,
         "attempt": task.attempts,
@@ -26,7 +25,7 @@ pub(super) fn as_json(claim: &ClaimedTask) -> String {
     format!("{object}\n")
 }
 
-/// The task as facts for a model: the goal, what belongs to it, and where the worker before left off.
+/// The task as facts for a model: the goal, its files and input, and where the worker before left off.
 pub(super) fn as_text(claim: &ClaimedTask) -> String {
     let task = &claim.task;
     let mut text = task.goal.clone();
@@ -60,6 +59,8 @@ pub(super) fn as_text(claim: &ClaimedTask) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use shim_proto::coordination::v1::Task;
+    use shim_runtime::ids::{LeaseToken, TaskId};
+    use shim_work::ClaimRef;
 
     use super::*;
 
@@ -74,13 +75,16 @@ mod tests {
                 payload: free_form::from_json(payload.as_object().unwrap()),
                 ..Task::default()
             },
-            lease: 9,
+            claim_ref: ClaimRef {
+                task_id: TaskId::new(),
+                lease: LeaseToken(9),
+            },
             resume: Some("The lexer is done.".to_owned()),
         }
     }
 
     #[test]
-    fn a_prompt_says_what_is_known_and_no_more() {
+    fn a_prompt_holds_the_known_facts_and_no_more() {
         let expected = "Fix the parser\n\nFiles you have for yourself in /repo:\n- src/*.rs\n\n\
                         Input:\n```json\n{\n  \"depth\": 2\n}\n```\n\n\
                         Where the worker before you left off:\nThe lexer is done.\n";

@@ -1,12 +1,12 @@
 //! The lines of stream-json, as far as SHIM reads them. The format is that of
 //! `claude -p --output-format stream-json --verbose`: `system`, `assistant` and `user` messages, then one `result`.
 //!
-//! Unknown messages and fields are passed over, and what is null is as good as left out, for the format grows.
+//! The format grows: unknown messages and fields are passed over, and a null field counts as a missing one.
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-/// How it ended, by its own words.
+/// The agent's verdict on its own work.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct AgentResult {
@@ -25,7 +25,7 @@ pub(super) struct AgentResult {
     pub(super) usage: Tokens,
 }
 
-/// What was read and written by models.
+/// Tokens that models read and wrote.
 #[derive(Debug, Default, Clone, Copy, Deserialize)]
 #[serde(default)]
 pub(super) struct Tokens {
@@ -39,7 +39,7 @@ pub(super) struct Tokens {
     pub(super) output_tokens: u64,
 }
 
-/// A line.
+/// A message, one per line.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum Line {
@@ -54,7 +54,7 @@ pub(super) enum Line {
     Other,
 }
 
-/// A turn, or a part of one.
+/// A turn of the conversation, or a part of one.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Message {
@@ -89,7 +89,7 @@ pub(super) enum Block {
     Other,
 }
 
-/// What is null is as good as left out.
+/// A null field counts as a missing one.
 fn or_default<'de, T, D>(input: D) -> Result<T, D::Error>
 where
     T: Default + Deserialize<'de>,
@@ -99,17 +99,17 @@ where
 }
 
 impl AgentResult {
-    /// Whether the agent did what it was asked.
+    /// Whether the agent did its task.
     pub(super) fn is_success(&self) -> bool {
         !self.is_error && matches!(self.subtype.as_str(), "" | "success")
     }
 
-    /// Whether trying again is of no use: the same money would be spent again.
+    /// Whether another attempt is of no use: it would spend the same money again.
     pub(super) fn is_final(&self) -> bool {
         self.subtype == "error_max_budget_usd"
     }
 
-    /// Why it failed.
+    /// Why the agent failed.
     pub(super) fn error_message(&self) -> String {
         let errors = self.errors.iter().map(|error| match error {
             Value::String(text) => text.clone(),
@@ -129,7 +129,7 @@ impl AgentResult {
 }
 
 impl Tokens {
-    /// All that was read, out of a cache or not.
+    /// All tokens read, from a cache or not.
     pub(super) fn input_total(&self) -> u64 {
         self.input_tokens
             .saturating_add(self.cache_creation_input_tokens)
@@ -138,7 +138,7 @@ impl Tokens {
 }
 
 impl Message {
-    /// Its blocks; plain text stands for one.
+    /// The blocks of the message; plain text counts as one.
     pub(super) fn blocks(&self) -> Vec<Block> {
         match &self.content {
             Value::String(text) => vec![Block::Text { text: text.clone() }],

@@ -1,22 +1,22 @@
-//! What a headless agent says of itself, line by line: read into news and, at the end, a verdict.
+//! The stream-json of a headless agent, line by line: turned into progress and, at the end, a result.
 
 use std::collections::VecDeque;
 
 use serde_json::Value;
+use shim_exec::{MAX_NOTE_BYTES, first_line};
 use shim_proto::coordination::v1::Usage;
+use shim_runtime::ids::CheckpointId;
+use shim_work::ProgressUpdate;
 
-use super::ProgressUpdate;
-use super::output::first_line;
 use super::stream_json::{AgentResult, Block, Line, Message, Tokens};
 
-const MAX_NOTE_BYTES: usize = super::command::MAX_NOTE_BYTES;
-/// Agents within an agent speak in turns; more than these at once are counted roughly until the result comes.
+/// Agents within an agent write in turns; the tokens of more than so many at once are counted roughly until the result.
 const MAX_TRACKED_MESSAGES: usize = 32;
-/// A list of steps says how far an agent is, but only its result says that it is done.
+/// The greatest progress before the result: only the result says that an agent is done.
 const MAX_UNFINISHED: f64 = 0.99;
-/// The tool that saves a checkpoint, under whatever name the client has put it.
+/// The tool that saves a checkpoint; a client puts a prefix before its name.
 const CHECKPOINT_TOOL: &str = "shim_auto_checkpoint";
-/// What of a tool's input says most to people, the best first.
+/// The fields of a tool's input that say most to people, the best first.
 const DESCRIPTIVE_FIELDS: [&str; 8] = [
     "description",
     "command",
@@ -28,30 +28,30 @@ const DESCRIPTIVE_FIELDS: [&str; 8] = [
     "prompt",
 ];
 
-/// What was heard so far.
+/// What the agent wrote so far.
 #[derive(Debug, Default)]
 pub(super) struct Transcript {
-    /// What was told already, for the result brings the sum.
+    /// The usage reported so far; the result brings the sum.
     reported: Usage,
-    /// One message comes in parts, and each part tells what all of it cost so far.
+    /// Tokens by message: a message comes in parts, and each part says what the message cost so far.
     messages: VecDeque<(String, Tokens)>,
-    /// Calls that save a checkpoint and were not answered yet.
+    /// Unanswered calls that save a checkpoint.
     saving: VecDeque<String>,
     agent_result: Option<AgentResult>,
 }
 
 impl Transcript {
-    /// Whether the result came: nothing of use follows.
+    /// Whether the result arrived: nothing of use follows.
     pub(super) fn is_over(&self) -> bool {
         self.agent_result.is_some()
     }
 
-    /// The result, if it came.
+    /// The result, if it arrived.
     pub(super) fn into_result(self) -> Option<AgentResult> {
         self.agent_result
     }
 
-    /// What is new with this line. One that is no message tells nothing but that the agent lives.
+    /// The progress that a line brings. A line that is no message is a sign of life and nothing more.
     pub(super) fn push(&mut self, line: &[u8]) -> ProgressUpdate {
         match serde_json::from_slice(line) {
             Ok(Line::Assistant { message }) => self.on_assistant(&message),
@@ -99,7 +99,7 @@ impl Transcript {
         update
     }
 
-    /// The rest of what it cost; of messages that were told twice too much is told rather than too little.
+    /// The rest of the cost. Where a message was counted twice, the sum errs upwards.
     fn on_result(&mut self, agent_result: AgentResult) -> ProgressUpdate {
         let usage = Usage {
             input_tokens: agent_result
@@ -120,7 +120,7 @@ impl Transcript {
         }
     }
 
-    /// What this part of a message cost beyond its earlier parts.
+    /// What a part of a message cost beyond its earlier parts.
     fn new_usage(&mut self, message: &Message) -> Usage {
         let now = message.usage;
         let earlier = self.messages.iter_mut().rfind(|(id, _)| *id == message.id);
@@ -162,7 +162,7 @@ fn set_note(update: &mut ProgressUpdate, text: &str) {
     }
 }
 
-/// A call of a tool as a person would tell it.
+/// A call of a tool, described for people.
 fn describe_call(name: &str, input: &Value) -> String {
     let what = DESCRIPTIVE_FIELDS
         .iter()
@@ -173,7 +173,7 @@ fn describe_call(name: &str, input: &Value) -> String {
     )
 }
 
-/// How far an agent is by its own count: the steps of its list that are done, or what it wrote into a checkpoint.
+/// How far an agent is by its own count: the share of finished steps in its list, or the progress of its checkpoint.
 fn progress(tool: &str, input: &Value) -> Option<f64> {
     let progress = if tool.ends_with(CHECKPOINT_TOOL) {
         input["progress"].as_f64()?
@@ -187,12 +187,12 @@ fn progress(tool: &str, input: &Value) -> Option<f64> {
     Some(progress.clamp(0.0, MAX_UNFINISHED))
 }
 
-/// The checkpoint that the tool's answer tells of; the answer is JSON in text, or in the text of blocks.
-fn checkpoint(answer: &Value) -> Option<String> {
+/// The checkpoint in the tool's answer; the answer is JSON in text, or in the text of blocks.
+fn checkpoint(answer: &Value) -> Option<CheckpointId> {
     let read = |text: &str| {
         let answer: Value = serde_json::from_str(text).ok()?;
         let id = answer.pointer("/checkpoint/checkpoint_id")?;
-        Some(id.as_str()?.to_owned())
+        id.as_str()?.parse().ok()
     };
     match answer {
         Value::String(text) => read(text),
@@ -307,17 +307,16 @@ mod tests {
         let saving = call("mcp__shim__shim_auto_checkpoint", &json!({"progress": 0.4}));
         let update = push(&mut transcript, &assistant_line("m1", &saving, [1, 0, 1]));
         assert_eq!((update.progress, update.checkpoint_id), (Some(0.4), None));
-        let facts = json!({"checkpoint": {"checkpoint_id": "c-7"}}).to_string();
+        let checkpoint_id = CheckpointId::new();
+        let facts = json!({"checkpoint": {"checkpoint_id": checkpoint_id.to_string()}}).to_string();
         let answer = |id: &str| {
             json!({"type": "user", "message": {"content": [{"type": "tool_result", "tool_use_id": id,
                 "content": [{"type": "text", "text": facts}]}]}})
         };
         assert_eq!(push(&mut transcript, &answer("other")).checkpoint_id, None);
         assert_eq!(
-            push(&mut transcript, &answer("call-1"))
-                .checkpoint_id
-                .as_deref(),
-            Some("c-7")
+            push(&mut transcript, &answer("call-1")).checkpoint_id,
+            Some(checkpoint_id)
         );
     }
 

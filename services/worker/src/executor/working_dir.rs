@@ -1,17 +1,17 @@
-//! Where a task's program works: a folder below one of the configured roots, as the kernel names it, so that neither
-//! `..` nor a symbolic link leads out.
+//! Where a task's program works: a folder below one of the configured roots.
 
 use std::path::{Path, PathBuf};
 
+use shim_exec::{FolderError, confine};
 use shim_proto::coordination::v1::Task;
-
-use super::{AttemptFailure, NOT_ALLOWED};
+use shim_proto::reasons::task::NOT_ALLOWED;
+use shim_work::AttemptFailure;
 
 /// The field of a payload that names the folder.
 const FIELD: &str = "working_dir";
 
-/// The folder a task is done in: what its payload says, else what the executor's configuration says, else the task's
-/// workspace if that is a path, else the first root.
+/// The working folder of a task: its payload's, else the executor's configured one, else the task's workspace if that is a
+/// path, else the first root.
 pub(super) fn choose(
     roots: &[PathBuf],
     configured: Option<&Path>,
@@ -31,7 +31,7 @@ pub(super) fn choose(
         None if workspace.is_absolute() => confined(roots, workspace),
         None => confined(roots, first),
     }
-    // Another worker may have the folder.
+    // Not final: another worker may have the folder.
     .map_err(|why| AttemptFailure::new(NOT_ALLOWED, &format!("the working folder {why}")))
 }
 
@@ -51,16 +51,10 @@ fn named(task: &Task) -> Result<Option<&str>, AttemptFailure> {
 }
 
 fn confined(roots: &[PathBuf], folder: &Path) -> Result<PathBuf, String> {
-    let whole = folder
-        .canonicalize()
-        .map_err(|why| format!("cannot be used: {why}"))?;
-    if !roots.iter().any(|root| whole.starts_with(root)) {
-        return Err("is outside of worker.roots".to_owned());
-    }
-    if !whole.is_dir() {
-        return Err("is not a folder".to_owned());
-    }
-    Ok(whole)
+    confine(roots, folder).map_err(|why| match why {
+        FolderError::Outside => "is outside of worker.roots".to_owned(),
+        other => other.to_string(),
+    })
 }
 
 #[cfg(test)]
@@ -88,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn no_way_leads_out_of_the_roots() {
+    fn no_payload_leads_out_of_the_roots() {
         let outside = tempfile::tempdir().unwrap();
         let inside = tempfile::tempdir().unwrap();
         let root = inside.path().canonicalize().unwrap();
@@ -113,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_configured_folder_a_task_is_done_in_its_workspace() {
+    fn without_a_configured_folder_a_program_works_in_the_workspace() {
         let inside = tempfile::tempdir().unwrap();
         let root = inside.path().canonicalize().unwrap();
         std::fs::create_dir(root.join("repo")).unwrap();

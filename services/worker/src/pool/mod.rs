@@ -1,4 +1,4 @@
-//! The workers of this process: each a program from the configuration, registered, fed by the distributor and drained.
+//! The workers of this process: each runs a configured executor, is registered, gets tasks from the distributor, drains.
 
 mod redis_task_backend;
 mod slots;
@@ -9,27 +9,29 @@ use std::time::Duration;
 
 use shim_proto::coordination::v1::{Worker as Registered, WorkerKind, WorkerState};
 use shim_proto::worker::v1::WorkerReport;
+use shim_runtime::background::BackgroundTasks;
+use shim_runtime::ids::WorkerId;
 use shim_runtime::process;
 use shim_store::{Error, IdempotencyKey, Store};
+use shim_work::{WorkerHandle, WorkerOptions};
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::timeout;
-use uuid::Uuid;
 
 use crate::checkpointing::Checkpointer;
 use crate::config::{Config, ExecutorConfig, ExecutorKind};
 use crate::distributor::Distributor;
+use crate::error::WorkerError;
 use crate::executor::ExecutorContext;
-use crate::run_loop::{WorkerHandle, WorkerOptions};
 use redis_task_backend::RedisTaskBackend;
 
-/// How long a worker waits for a task before it asks again.
+/// How long one claim of a worker waits for a task.
 const CLAIM_WAIT: Duration = Duration::from_secs(20);
-/// A worker whose program does not go is left to stop by itself after this.
+/// How long a stop waits; a worker whose program takes longer stops by itself.
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
-/// Workers of one process.
+/// The greatest number of workers of one process.
 const MAX_WORKERS: usize = 64;
 
-/// Who runs here. Clones share them.
+/// The workers of this process. Clones share them.
 #[derive(Clone)]
 pub(crate) struct WorkerPool {
     store: Store,
@@ -37,10 +39,14 @@ pub(crate) struct WorkerPool {
     executor_context: ExecutorContext,
     config: Arc<Config>,
     checkpointer: Checkpointer,
-    workers: Arc<Mutex<BTreeMap<String, Arc<PooledWorker>>>>,
-    /// Held by who starts a worker, so that a repetition starts none; `true` once nobody starts any more.
-    is_closing: Arc<AsyncMutex<bool>>,
+    background: BackgroundTasks,
+    workers: Arc<Mutex<Workers>>,
+    /// `true` once no worker may start any more. A start holds the lock while it registers its worker, so that a repetition
+    /// starts none and the end misses none. Nothing that reads, drains or stops waits for it.
+    is_closed: Arc<AsyncMutex<bool>>,
 }
+
+type Workers = BTreeMap<WorkerId, Arc<PooledWorker>>;
 
 struct PooledWorker {
     executor: String,
@@ -48,7 +54,7 @@ struct PooledWorker {
     worker: WorkerHandle,
 }
 
-/// What a worker is started with.
+/// What a request to start a worker says; what is empty or 0 is taken from the configuration.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct StartOptions {
     pub(crate) executor: String,
@@ -64,6 +70,7 @@ impl WorkerPool {
         executor_context: ExecutorContext,
         config: Arc<Config>,
         checkpointer: Checkpointer,
+        background: BackgroundTasks,
     ) -> Self {
         Self {
             store,
@@ -71,59 +78,60 @@ impl WorkerPool {
             executor_context,
             config,
             checkpointer,
+            background,
             workers: Arc::default(),
-            is_closing: Arc::default(),
+            is_closed: Arc::default(),
         }
     }
 
-    /// The executors there are, by name.
-    pub(crate) fn executors(&self) -> impl Iterator<Item = &str> {
+    /// The names of the configured executors.
+    fn executor_names(&self) -> impl Iterator<Item = &str> {
         self.config.executors.keys().map(String::as_str)
     }
 
-    /// Starts a worker: registers it and lets it take tasks. The same request starts one.
+    /// Registers a worker and lets it take tasks. A repetition of the request starts no second one.
     pub(crate) async fn start(
         &self,
         idempotency_key: &IdempotencyKey,
         start: StartOptions,
-    ) -> Result<Registered, Error> {
+    ) -> Result<Registered, WorkerError> {
         let executor = self.config.executors.get(&start.executor).ok_or_else(|| {
-            let known: Vec<_> = self.executors().collect();
-            Error::ExecutorUnknown {
+            let known: Vec<_> = self.executor_names().collect();
+            WorkerError::ExecutorUnknown {
                 name: start.executor.clone(),
                 known: known.join(", "),
             }
         })?;
-        let is_closed = self.is_closing.lock().await;
+        let is_closed = self.is_closed.lock().await;
         if *is_closed {
-            return Err(Error::Stopping);
+            return Err(Error::Stopping.into());
         }
         if self.workers().len() >= MAX_WORKERS {
-            return Err(Error::Overloaded);
+            return Err(Error::Overloaded.into());
         }
-        let new = registration(executor, &start);
-        let new_id = new.worker_id.clone();
+        let new_id = WorkerId::new();
+        let new = registration(new_id, executor, &start);
         let dead_after = self.store.registry_config().dead_after;
         let registry = &self.store.registry;
         let registered = registry.register(idempotency_key, new, dead_after).await?;
-        if registered.worker_id != new_id && self.was_started(&registered.worker_id).await? {
+        let id = worker_id(&registered)?;
+        if id != new_id && self.was_started(id).await? {
             return Ok(registered);
         }
-        self.spawn(executor, start.executor.clone(), registered.clone());
+        self.spawn(id, executor, start.executor.clone(), registered.clone());
         Ok(registered)
     }
 
     /// Whether a worker that an earlier request registered was started then; it may have stopped since.
-    async fn was_started(&self, id: &str) -> Result<bool, Error> {
-        if self.workers().contains_key(id) {
+    async fn was_started(&self, id: WorkerId) -> Result<bool, Error> {
+        if self.workers().contains_key(&id) {
             return Ok(true);
         }
         let worker = self.store.registry.get(id).await?;
         Ok(worker.is_some_and(|worker| worker.state() == WorkerState::Stopped))
     }
 
-    fn spawn(&self, executor: &ExecutorConfig, name: String, registered: Registered) {
-        let id = registered.worker_id.clone();
+    fn spawn(&self, id: WorkerId, executor: &ExecutorConfig, name: String, registered: Registered) {
         let options = WorkerOptions {
             capacity: registered.capacity,
             stuck_after: self.config.stuck_after,
@@ -140,51 +148,64 @@ impl WorkerPool {
             backend.clone(),
             self.executor_context.executor(executor),
             options,
+            &self.background,
         );
-        tracing::info!(worker = id, executor = name, "a worker started");
+        tracing::info!(worker = %id, executor = name, "a worker started");
+        let stopped = worker.stopped();
         let pooled = PooledWorker {
             executor: name,
             backend,
             worker,
         };
         self.workers().insert(id, Arc::new(pooled));
+        self.remove_after(id, stopped);
     }
 
-    /// Lets a worker finish what it has; it is gone from here once it stopped. One that stopped already is told as it
-    /// was left.
-    pub(crate) async fn drain(&self, id: &str, deadline: Duration) -> Result<Registered, Error> {
+    fn remove_after(&self, id: WorkerId, stopped: impl Future<Output = ()> + Send + 'static) {
+        // A pool that is dropped ends its workers, so nothing may keep them.
+        let workers = Arc::downgrade(&self.workers);
+        self.background
+            .spawn_contained("worker_removal", async move {
+                stopped.await;
+                if let Some(workers) = workers.upgrade() {
+                    locked(&workers).remove(&id);
+                }
+            });
+    }
+
+    /// Lets a worker finish its tasks; it leaves the pool when it has stopped. A worker that stopped before is returned as
+    /// the registry knows it.
+    pub(crate) async fn drain(
+        &self,
+        id: WorkerId,
+        deadline: Duration,
+    ) -> Result<Registered, Error> {
         let Ok(pooled) = self.pooled(id) else {
             return self.stopped_worker(id).await;
         };
         pooled.worker.drain(deadline);
-        let (pool, id) = (self.clone(), id.to_owned());
-        let leaving = pooled.clone();
-        tokio::spawn(async move {
-            leaving.worker.stopped().await;
-            pool.workers().remove(&id);
-        });
         Ok(pooled.registered())
     }
 
-    /// Stops a worker, and waits until it has, or for as long as a call may take.
-    pub(crate) async fn stop(&self, id: &str) -> Result<Registered, Error> {
+    /// Stops a worker, and waits for its end as long as a call may take.
+    pub(crate) async fn stop(&self, id: WorkerId) -> Result<Registered, Error> {
         let Ok(pooled) = self.pooled(id) else {
             return self.stopped_worker(id).await;
         };
-        self.drain(id, Duration::ZERO).await?;
+        pooled.worker.stop();
         let _ = timeout(STOP_TIMEOUT, pooled.worker.stopped()).await;
         Ok(pooled.registered())
     }
 
-    async fn stopped_worker(&self, id: &str) -> Result<Registered, Error> {
+    async fn stopped_worker(&self, id: WorkerId) -> Result<Registered, Error> {
         let worker = self.store.registry.get(id).await?;
         worker
             .filter(|worker| worker.state() == WorkerState::Stopped)
-            .ok_or_else(|| Error::WorkerNotFound(id.to_owned()))
+            .ok_or_else(|| Error::WorkerNotFound(id.to_string()))
     }
 
-    /// How the workers here are; one of them, or all.
-    pub(crate) fn reports(&self, id: Option<&str>) -> Result<Vec<WorkerReport>, Error> {
+    /// The reports of one worker of this process, or of all.
+    pub(crate) fn reports(&self, id: Option<WorkerId>) -> Result<Vec<WorkerReport>, Error> {
         if let Some(id) = id {
             return Ok(vec![self.pooled(id)?.report()]);
         }
@@ -192,9 +213,9 @@ impl WorkerPool {
         Ok(workers.iter().map(|pooled| pooled.report()).collect())
     }
 
-    /// Drains all, and waits until they stopped.
+    /// Drains all workers, waits until they have stopped, and lets go of their sessions.
     pub(crate) async fn finish(&self) {
-        *self.is_closing.lock().await = true;
+        *self.is_closed.lock().await = true;
         let workers: Vec<_> = self.workers().values().cloned().collect();
         for pooled in &workers {
             pooled.worker.drain(self.config.drain);
@@ -202,16 +223,32 @@ impl WorkerPool {
         for pooled in workers {
             pooled.worker.stopped().await;
         }
+        self.checkpointer.close();
     }
 
-    fn pooled(&self, id: &str) -> Result<Arc<PooledWorker>, Error> {
-        let pooled = self.workers().get(id).cloned();
-        pooled.ok_or_else(|| Error::WorkerNotFound(id.to_owned()))
+    fn pooled(&self, id: WorkerId) -> Result<Arc<PooledWorker>, Error> {
+        let pooled = self.workers().get(&id).cloned();
+        pooled.ok_or_else(|| Error::WorkerNotFound(id.to_string()))
     }
 
-    fn workers(&self) -> MutexGuard<'_, BTreeMap<String, Arc<PooledWorker>>> {
-        self.workers.lock().unwrap_or_else(PoisonError::into_inner)
+    fn workers(&self) -> MutexGuard<'_, Workers> {
+        locked(&self.workers)
     }
+}
+
+fn locked(workers: &Mutex<Workers>) -> MutexGuard<'_, Workers> {
+    workers.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The id of a worker from the registry, which gives out no other ids than those it was asked to register.
+fn worker_id(registered: &Registered) -> Result<WorkerId, Error> {
+    registered.worker_id.parse().map_err(|_| {
+        tracing::error!(
+            worker = registered.worker_id,
+            "the registry holds no such id"
+        );
+        Error::Defect
+    })
 }
 
 impl PooledWorker {
@@ -239,8 +276,8 @@ impl PooledWorker {
     }
 }
 
-/// What a new worker is registered as.
-fn registration(executor: &ExecutorConfig, start: &StartOptions) -> Registered {
+/// The registration of a new worker.
+fn registration(id: WorkerId, executor: &ExecutorConfig, start: &StartOptions) -> Registered {
     let mut capabilities = executor.capabilities.clone();
     capabilities.extend(start.capabilities.iter().cloned());
     capabilities.sort();
@@ -250,7 +287,7 @@ fn registration(executor: &ExecutorConfig, start: &StartOptions) -> Registered {
         ExecutorKind::Agent => WorkerKind::Agent,
     };
     Registered {
-        worker_id: Uuid::now_v7().to_string(),
+        worker_id: id.into(),
         name: if start.name.is_empty() {
             executor.name.clone()
         } else {

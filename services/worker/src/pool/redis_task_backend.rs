@@ -1,33 +1,36 @@
-//! The store as a worker of this process meets it. What programs say reaches it without their secrets, as what comes
-//! over the wire does.
+//! The store as the task backend of a worker of this process. Output of programs reaches the store without secrets, as do
+//! requests over the wire.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use shim_proto::coordination::v1::{HeartbeatRequest, Task, TaskError, TaskResult, Usage, Worker};
-use shim_runtime::ids::LeaseToken;
+use shim_proto::coordination::v1::{Task, TaskError, TaskResult, Usage, Worker};
+use shim_runtime::ids::{Epoch, LeaseToken, TaskId};
 use shim_runtime::{redact, trace};
+use shim_store::registry::Heartbeat;
 use shim_store::tasks::{Claimed, ProgressReport};
 use shim_store::{Error, IdempotencyKey, Store};
+use shim_work::spans::job_context;
+use shim_work::{
+    AttemptFailure, BackendError, ClaimRef, ClaimedTask, HeartbeatStatus, ProgressUpdate,
+    TaskBackend,
+};
 use tokio::sync::Mutex as AsyncMutex;
 use tokio_util::sync::CancellationToken;
 
 use super::slots::{ClaimSlot, ClaimSlots};
 use crate::checkpointing::Checkpointer;
 use crate::distributor::Distributor;
-use crate::executor::{AttemptFailure, ClaimedTask, ProgressUpdate};
-use crate::run_loop::{BackendError, ClaimRef, HeartbeatStatus, TaskBackend};
-use crate::spans;
 
 pub(super) struct RedisTaskBackend {
     store: Store,
     distributor: Distributor,
     checkpointer: Checkpointer,
     registered: Mutex<Worker>,
-    /// Held while the worker is registered anew.
+    /// Held while the worker is registered anew, so that it is registered once.
     registering: AsyncMutex<()>,
     slots: ClaimSlots,
-    /// Where the answer to the last claim was lost: somebody may sit there.
+    /// The slot of the last claim if its answer was lost: the claim may have occupied it.
     unanswered: Mutex<Option<ClaimSlot>>,
 }
 
@@ -54,11 +57,11 @@ impl RedisTaskBackend {
         locked(&self.registered).clone()
     }
 
-    /// The registry gave up the worker of this epoch, or forgot it: it begins anew, once.
-    async fn register_again(&self, epoch: u64) -> Result<(), Error> {
+    /// Registers the worker anew after the registry gave up this epoch of it, or forgot it.
+    async fn register_again(&self, epoch: Epoch) -> Result<(), Error> {
         let _registering = self.registering.lock().await;
         let worker = self.registered();
-        if worker.epoch != epoch {
+        if Epoch(worker.epoch) != epoch {
             return Ok(());
         }
         let dead_after = self.store.registry_config().dead_after;
@@ -71,7 +74,7 @@ impl RedisTaskBackend {
         Ok(())
     }
 
-    /// A claim, or the one made before whose answer was lost.
+    /// A claim for a free slot, or the earlier claim whose answer was lost.
     async fn claim_slot(
         &self,
         worker: &Worker,
@@ -99,20 +102,20 @@ impl RedisTaskBackend {
         };
         let answer = claiming.await;
         match &answer {
-            Ok(Some(claimed)) => self.slots.occupy(&slot, claimed.lease.0),
+            Ok(Some(claimed)) => self.slots.occupy(&slot, claimed.lease),
             Ok(None) => {}
             Err(_) => *locked(&self.unanswered) = Some(slot),
         }
         answer
     }
 
-    /// A claim is over, as the store says or as it will find out.
+    /// Frees what belongs to a claim that is over.
     async fn free_slot(&self, claim_ref: &ClaimRef) {
         self.slots.free(claim_ref.lease);
         self.checkpointer.finish(claim_ref).await;
     }
 
-    /// What became of something that ends a claim.
+    /// Interprets the store's answer to a call that ends a claim.
     async fn after_end(
         &self,
         claim_ref: &ClaimRef,
@@ -125,7 +128,7 @@ impl RedisTaskBackend {
         answer
     }
 
-    /// What became of something said about a claim that goes on.
+    /// Interprets the store's answer to a call about a claim that goes on.
     async fn after_report(
         &self,
         claim_ref: &ClaimRef,
@@ -139,11 +142,28 @@ impl RedisTaskBackend {
     }
 }
 
+/// The reference of a claim, whose task has an id of the store's.
+fn claim_ref(claimed: &Claimed) -> Result<ClaimRef, Error> {
+    let task_id: TaskId = claimed.task.task_id.parse().map_err(|_| {
+        tracing::error!(task = claimed.task.task_id, "the store holds no such id");
+        Error::Defect
+    })?;
+    Ok(ClaimRef {
+        task_id,
+        lease: claimed.lease,
+    })
+}
+
+/// A reference as the store takes it.
+fn wire(claim_ref: &ClaimRef) -> (String, LeaseToken) {
+    (claim_ref.task_id.into(), claim_ref.lease)
+}
+
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The same words have one effect: what ends a claim can be said once. No client's request has a space in its id.
+/// The key of a call that ends a claim, the same for each repetition. A client's request id holds no space.
 fn idempotency_key(claim_ref: &ClaimRef, what: &str) -> IdempotencyKey {
     IdempotencyKey {
         request_id: format!("{what} {} {}", claim_ref.task_id, claim_ref.lease),
@@ -161,7 +181,7 @@ fn without_secrets(result: &TaskResult) -> TaskResult {
     result
 }
 
-/// Only what may be taken another time is told again.
+/// Only a call that may succeed another time is worth repeating.
 fn backend_error(error: Error) -> BackendError {
     match error {
         Error::StaleLease { .. } | Error::TaskNotFound(_) => BackendError::Stale(error.to_string()),
@@ -186,7 +206,7 @@ impl TaskBackend for RedisTaskBackend {
         let claimed = match self.claim_slot(&worker, wait, stop).await {
             Ok(claimed) => claimed,
             Err(Error::StaleWorker { .. }) => {
-                let again = self.register_again(worker.epoch);
+                let again = self.register_again(Epoch(worker.epoch));
                 again.await.map_err(backend_error)?;
                 return Ok(None);
             }
@@ -195,14 +215,15 @@ impl TaskBackend for RedisTaskBackend {
         let Some(claimed) = claimed else {
             return Ok(None);
         };
-        let handover = self.checkpointer.handover(&claimed.task, claimed.lease.0);
-        let resume = match spans::job_context(&claimed.task) {
+        let claim_ref = claim_ref(&claimed).map_err(backend_error)?;
+        let handover = self.checkpointer.handover(&claimed.task, claim_ref.lease);
+        let resume = match job_context(&claimed.task) {
             Some(job_context) => trace::scope(job_context, handover).await,
             None => handover.await,
         };
         Ok(Some(ClaimedTask {
+            claim_ref,
             task: claimed.task,
-            lease: claimed.lease.0,
             resume,
         }))
     }
@@ -212,30 +233,24 @@ impl TaskBackend for RedisTaskBackend {
         claim_ref: &ClaimRef,
         update: &ProgressUpdate,
     ) -> Result<(), BackendError> {
-        let checkpoint = match &update.checkpoint_id {
-            Some(id) => Some(id.clone()),
+        let checkpoint_id = match update.checkpoint_id {
+            Some(id) => Some(id),
             None => self.checkpointer.save_if_due(claim_ref, update).await,
         };
         let report = ProgressReport {
             progress: update.progress.unwrap_or_default(),
             note: redact::text(update.note.as_deref().unwrap_or_default()).into_owned(),
-            checkpoint_id: checkpoint.unwrap_or_default(),
+            checkpoint_id: checkpoint_id.map(String::from).unwrap_or_default(),
             usage: update.usage,
         };
-        let answer = self
-            .store
-            .tasks
-            .report(&claim_ref.task_id, LeaseToken(claim_ref.lease), &report)
-            .await;
+        let (task_id, lease) = wire(claim_ref);
+        let answer = self.store.tasks.report(&task_id, lease, &report).await;
         self.after_report(claim_ref, answer.map(drop)).await
     }
 
     async fn confirm(&self, claim_ref: &ClaimRef) -> Result<(), BackendError> {
-        let confirmed = self
-            .store
-            .tasks
-            .confirm(&claim_ref.task_id, LeaseToken(claim_ref.lease))
-            .await;
+        let (task_id, lease) = wire(claim_ref);
+        let confirmed = self.store.tasks.confirm(&task_id, lease).await;
         self.after_report(claim_ref, confirmed).await
     }
 
@@ -244,9 +259,9 @@ impl TaskBackend for RedisTaskBackend {
         claim_ref: &ClaimRef,
         silent: Duration,
     ) -> Result<(), BackendError> {
-        // The supervisor tells people, by the reports that do not come.
+        // The supervisor reports it to people, by the missing reports.
         tracing::warn!(
-            task = claim_ref.task_id,
+            task = %claim_ref.task_id,
             ?silent,
             "a task makes no progress"
         );
@@ -261,17 +276,10 @@ impl TaskBackend for RedisTaskBackend {
     ) -> Result<(), BackendError> {
         let idempotency_key = idempotency_key(claim_ref, "complete");
         let result = &without_secrets(result);
+        let (task_id, lease) = wire(claim_ref);
         let tasks = &self.store.tasks;
-        let done = tasks
-            .complete(
-                &idempotency_key,
-                &claim_ref.task_id,
-                LeaseToken(claim_ref.lease),
-                result,
-                usage,
-            )
-            .await;
-        self.after_end(claim_ref, done).await
+        let completing = tasks.complete(&idempotency_key, &task_id, lease, result, usage);
+        self.after_end(claim_ref, completing.await).await
     }
 
     async fn fail(
@@ -286,51 +294,39 @@ impl TaskBackend for RedisTaskBackend {
             ..failure.error.clone()
         };
         let is_final = failure.is_final;
+        let (task_id, lease) = wire(claim_ref);
         let tasks = &self.store.tasks;
-        let answer = tasks
-            .fail(
-                &idempotency_key,
-                &claim_ref.task_id,
-                LeaseToken(claim_ref.lease),
-                error,
-                is_final,
-                usage,
-            )
-            .await;
-        self.after_end(claim_ref, answer).await
+        let failing = tasks.fail(&idempotency_key, &task_id, lease, error, is_final, usage);
+        self.after_end(claim_ref, failing.await).await
     }
 
     async fn release(&self, claim_ref: &ClaimRef, reason: &str) -> Result<(), BackendError> {
         let idempotency_key = idempotency_key(claim_ref, "release");
-        let answer = self
-            .store
-            .tasks
-            .release(
-                &idempotency_key,
-                &claim_ref.task_id,
-                LeaseToken(claim_ref.lease),
-                &redact::text(reason),
-            )
-            .await;
-        self.after_end(claim_ref, answer).await
+        let (task_id, lease) = wire(claim_ref);
+        let (tasks, reason) = (&self.store.tasks, redact::text(reason));
+        let releasing = tasks.release(&idempotency_key, &task_id, lease, &reason);
+        self.after_end(claim_ref, releasing.await).await
     }
 
     async fn heartbeat(&self, heartbeat: &HeartbeatStatus) {
         let worker = self.registered();
         let epoch = worker.epoch;
-        let heartbeat = HeartbeatRequest {
-            worker_id: worker.worker_id,
-            epoch,
+        let Ok(worker_id) = worker.worker_id.parse() else {
+            return;
+        };
+        let heartbeat = Heartbeat {
+            worker_id,
+            epoch: Epoch(epoch),
             running: heartbeat.running,
-            state: heartbeat.state.into(),
-            health: heartbeat.health.into(),
+            state: heartbeat.state,
+            health: heartbeat.health,
             detail: redact::text(&heartbeat.detail).into_owned(),
         };
         let dead_after = self.store.registry_config().dead_after;
         let answer = match self.store.registry.heartbeat(&heartbeat, dead_after).await {
             Ok(_) => Ok(()),
             Err(Error::StaleWorker { .. } | Error::WorkerNotFound(_)) => {
-                self.register_again(epoch).await
+                self.register_again(Epoch(epoch)).await
             }
             Err(error) => Err(error),
         };
@@ -341,12 +337,15 @@ impl TaskBackend for RedisTaskBackend {
 
     async fn deregister(&self, reason: &str) {
         let worker = self.registered();
+        let Ok(worker_id) = worker.worker_id.parse() else {
+            return;
+        };
         let registry = &self.store.registry;
         let left = registry
             .deregister(
                 &IdempotencyKey::fresh(),
-                &worker.worker_id,
-                worker.epoch,
+                worker_id,
+                Epoch(worker.epoch),
                 &redact::text(reason),
             )
             .await;

@@ -1,16 +1,17 @@
-//! A worker's seats: as many as its capacity, each with the claim that sits on it.
+//! A worker's slots: as many as its capacity, each with the claim that occupies it.
 //!
-//! A claim is asked for in the name of a free seat. If its answer is lost, asking for that seat again finds the claim, for
-//! as long as a request is remembered; and the store remembers no more of a worker's claims than it has seats.
+//! A claim's idempotency key names a free slot. If the answer is lost, another claim for that slot finds the first one for
+//! as long as the store keeps the key, and the store keeps no more keys of a worker than it has slots.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use shim_proto::coordination::v1::Worker;
+use shim_runtime::ids::LeaseToken;
 use shim_store::IdempotencyKey;
 
-pub(super) struct ClaimSlots(Mutex<Vec<Option<u64>>>);
+pub(super) struct ClaimSlots(Mutex<Vec<Option<LeaseToken>>>);
 
-/// A seat that a claim is asked for.
+/// A slot that a claim is made for.
 #[derive(Debug, Clone)]
 pub(super) struct ClaimSlot {
     number: usize,
@@ -22,33 +23,33 @@ impl ClaimSlots {
         Self(Mutex::new(vec![None; capacity as usize]))
     }
 
-    /// The seat that the next claim is asked for; `None` if all are taken.
+    /// The slot of the next claim; `None` if all are occupied.
     pub(super) fn next_free(&self, worker: &Worker) -> Option<ClaimSlot> {
         let number = self.slots().iter().position(Option::is_none)?;
         let (id, epoch) = (&worker.worker_id, worker.epoch);
         Some(ClaimSlot {
             number,
             idempotency_key: IdempotencyKey {
-                // No client's request has a space in its id.
+                // A client's request id holds no space.
                 request_id: format!("claim {id} {epoch} {number}"),
                 fingerprint: String::new(),
             },
         })
     }
 
-    pub(super) fn occupy(&self, slot: &ClaimSlot, lease: u64) {
+    pub(super) fn occupy(&self, slot: &ClaimSlot, lease: LeaseToken) {
         if let Some(holder) = self.slots().get_mut(slot.number) {
             *holder = Some(lease);
         }
     }
 
-    pub(super) fn free(&self, lease: u64) {
+    pub(super) fn free(&self, lease: LeaseToken) {
         for slot in self.slots().iter_mut() {
             *slot = slot.filter(|holder| *holder != lease);
         }
     }
 
-    fn slots(&self) -> MutexGuard<'_, Vec<Option<u64>>> {
+    fn slots(&self) -> MutexGuard<'_, Vec<Option<LeaseToken>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -59,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slot_is_asked_for_until_a_claim_occupies_it() {
+    fn claims_are_made_for_a_slot_until_one_occupies_it() {
         let (slots, worker) = (ClaimSlots::new(2), Worker::default());
         let next_free = || slots.next_free(&worker).unwrap();
         let first = next_free();
@@ -67,16 +68,16 @@ mod tests {
             next_free().idempotency_key.request_id,
             first.idempotency_key.request_id
         );
-        slots.occupy(&first, 7);
+        slots.occupy(&first, LeaseToken(7));
         let second = next_free();
         assert_ne!(
             second.idempotency_key.request_id,
             first.idempotency_key.request_id
         );
-        slots.free(7);
-        slots.occupy(&second, 8);
+        slots.free(LeaseToken(7));
+        slots.occupy(&second, LeaseToken(8));
         assert_eq!(next_free().number, first.number);
-        slots.occupy(&first, 9);
+        slots.occupy(&first, LeaseToken(9));
         assert!(slots.next_free(&worker).is_none());
     }
 }

@@ -5,11 +5,12 @@ use std::time::Duration;
 use shim_proto::coordination::v1::{Worker, WorkerHealth, WorkerState};
 use shim_proto::limits::worker::MAX_CLAIM_WAIT;
 use shim_proto::worker::v1::{ClaimTaskRequest, ClaimTaskResponse};
+use shim_runtime::ids::{Epoch, WorkerId};
 use shim_runtime::server::begin_waiting;
 use shim_store::{Error, IdempotencyKey};
 use tonic::Status;
 
-use super::Api;
+use super::api::Api;
 use super::fields::Fields;
 use crate::spans;
 
@@ -20,7 +21,7 @@ pub(super) async fn handle(
     let mut fields = Fields::default();
     fields.request_id(&request.request_id);
     let worker_id = fields.id("worker_id", &request.worker_id);
-    fields.epoch(request.epoch);
+    let epoch = fields.epoch(request.epoch);
     let wait = fields.duration(
         "wait",
         request.wait.as_ref(),
@@ -30,7 +31,7 @@ pub(super) async fn handle(
     fields.finish()?;
     begin_waiting()?;
 
-    let worker = registered(api, &worker_id, request.epoch).await?;
+    let worker = registered(api, worker_id, epoch).await?;
     let idempotency_key = IdempotencyKey::for_request(&request.request_id, &request);
     let claim = api.distributor.claim(&worker, idempotency_key, wait);
     let claimed = spans::receiving(claim).await?;
@@ -43,16 +44,17 @@ pub(super) async fn handle(
     })
 }
 
-/// The worker, if it lives at this epoch and takes tasks.
-async fn registered(api: &Api, worker_id: &str, epoch: u64) -> Result<Worker, Error> {
+/// The worker, if it is alive at this epoch and takes tasks.
+async fn registered(api: &Api, worker_id: WorkerId, epoch: Epoch) -> Result<Worker, Error> {
     let worker = api.store.registry.get(worker_id).await?;
-    let worker = worker.ok_or_else(|| Error::WorkerNotFound(worker_id.to_owned()))?;
+    let worker_id = worker_id.to_string();
+    let worker = worker.ok_or_else(|| Error::WorkerNotFound(worker_id.clone()))?;
     let stale = |what: String| Error::StaleWorker {
-        worker: worker_id.to_owned(),
-        epoch,
+        worker: worker_id.clone(),
+        epoch: epoch.0,
         what,
     };
-    if worker.epoch != epoch {
+    if Epoch(worker.epoch) != epoch {
         return Err(stale(format!(
             "out of date: it is at epoch {} now",
             worker.epoch

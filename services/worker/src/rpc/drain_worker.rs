@@ -1,4 +1,4 @@
-//! DrainWorker: lets a worker finish what it has.
+//! DrainWorker: lets a worker finish its tasks and stop.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use shim_proto::limits::worker::{DEFAULT_DRAIN, MAX_DRAIN};
 use shim_proto::worker::v1::{DrainWorkerRequest, DrainWorkerResponse};
 use tonic::Status;
 
-use super::Api;
+use super::api::Api;
 use super::fields::Fields;
 
 pub(super) async fn handle(
@@ -25,8 +25,8 @@ pub(super) async fn handle(
     );
     fields.finish()?;
 
-    // Saying it twice is saying it once, so the request's id needs no record.
-    let worker = api.pool.drain(&worker_id, deadline).await?;
+    // A repetition changes nothing, so the request's id needs no record.
+    let worker = api.pool.drain(worker_id, deadline).await?;
     Ok(DrainWorkerResponse {
         worker: Some(worker),
     })

@@ -11,6 +11,7 @@ use shim_proto::limits::task::{
 use shim_proto::limits::{MAX_PATH_BYTES, MAX_VERSION as MAX_TOKEN};
 use shim_proto::reasons::task::EXECUTOR_FAILED;
 use shim_runtime::fields::Fields as Shared;
+use shim_runtime::ids::{Epoch, LeaseToken};
 use tonic::Status;
 
 /// The shared rules and those of this service's messages.
@@ -38,13 +39,8 @@ impl Fields {
         self.0.finish()
     }
 
-    /// An id, in the one form it is stored in.
-    pub(super) fn id(&mut self, field: &str, id: &str) -> String {
-        self.uuid(field, id).to_string()
-    }
-
-    /// What a claim is proven by.
-    pub(super) fn lease(&mut self, lease: u64) {
+    /// The token that proves a claim.
+    pub(super) fn lease(&mut self, lease: u64) -> LeaseToken {
         if lease == 0 {
             self.refuse(
                 "lease",
@@ -52,10 +48,11 @@ impl Fields {
             );
         }
         self.at_most("lease", lease, MAX_TOKEN);
+        LeaseToken(lease)
     }
 
-    /// What fences a worker's calls.
-    pub(super) fn epoch(&mut self, epoch: u64) {
+    /// The epoch that fences a worker's calls.
+    pub(super) fn epoch(&mut self, epoch: u64) -> Epoch {
         if epoch == 0 {
             self.refuse(
                 "epoch",
@@ -63,6 +60,7 @@ impl Fields {
             );
         }
         self.at_most("epoch", epoch, MAX_TOKEN);
+        Epoch(epoch)
     }
 
     /// What a worker does, in a few words.
@@ -70,7 +68,7 @@ impl Fields {
         self.text("note", note, MAX_NOTE_BYTES);
     }
 
-    /// What work cost; nothing, if it is not told.
+    /// What work cost; a missing value counts as nothing.
     pub(super) fn usage(&mut self, usage: Option<&Usage>) -> Usage {
         let usage = usage.copied().unwrap_or_default();
         self.at_most("usage.input_tokens", usage.input_tokens, MAX_TOKENS);
@@ -81,7 +79,7 @@ impl Fields {
         usage
     }
 
-    /// What a task resulted in.
+    /// A task's result.
     pub(super) fn result(&mut self, result: Option<TaskResult>) -> TaskResult {
         let Some(result) = result else {
             self.refuse("result", "is required; it may be empty");

@@ -1,9 +1,10 @@
-//! GetWorkerHealth: how the workers of this process are.
+//! GetWorkerHealth: the state, health and tasks of the workers of this process.
 
 use shim_proto::worker::v1::{GetWorkerHealthRequest, GetWorkerHealthResponse};
+use shim_runtime::ids::WorkerId;
 use tonic::Status;
 
-use super::Api;
+use super::api::Api;
 use super::fields::Fields;
 
 pub(super) async fn handle(
@@ -11,11 +12,10 @@ pub(super) async fn handle(
     request: GetWorkerHealthRequest,
 ) -> Result<GetWorkerHealthResponse, Status> {
     let mut fields = Fields::default();
-    let worker_id = fields.optional_uuid("worker_id", &request.worker_id);
+    let worker_id: Option<WorkerId> = fields.optional_id("worker_id", &request.worker_id);
     fields.finish()?;
 
-    let worker_id = worker_id.map(|id| id.to_string());
     Ok(GetWorkerHealthResponse {
-        workers: api.pool.reports(worker_id.as_deref())?,
+        workers: api.pool.reports(worker_id)?,
     })
 }

@@ -1,5 +1,6 @@
-//! The wire: one file for each RPC. A handler checks the fields, asks crew, distributor or store, and encodes the answer.
+//! The wire: one file for each RPC. A handler decodes the fields, calls pool, distributor or store, and encodes the answer.
 
+mod api;
 mod claim_task;
 mod complete_task;
 mod drain_worker;
@@ -14,18 +15,8 @@ mod stop_worker;
 use shim_proto::worker::v1::worker_service_server::WorkerService;
 use shim_proto::worker::v1::*;
 use shim_runtime::unary;
-use shim_store::Store;
 
-use crate::distributor::Distributor;
-use crate::pool::WorkerPool;
-
-/// What every handler works with. Clones share one service.
-#[derive(Clone)]
-pub(crate) struct Api {
-    pub(crate) store: Store,
-    pub(crate) distributor: Distributor,
-    pub(crate) pool: WorkerPool,
-}
+pub(crate) use api::Api;
 
 #[tonic::async_trait]
 impl WorkerService for Api {

@@ -1,11 +1,11 @@
-//! ReportProgress: notes how far a task is, and where another worker would go on.
+//! ReportProgress: records how far a task is, and from which checkpoint another worker would go on.
 
 use shim_proto::worker::v1::{ReportProgressRequest, ReportProgressResponse};
-use shim_runtime::ids::LeaseToken;
+use shim_runtime::ids::{CheckpointId, TaskId};
 use shim_store::tasks::ProgressReport;
 use tonic::Status;
 
-use super::Api;
+use super::api::Api;
 use super::fields::Fields;
 use crate::spans;
 
@@ -14,24 +14,23 @@ pub(super) async fn handle(
     request: ReportProgressRequest,
 ) -> Result<ReportProgressResponse, Status> {
     let mut fields = Fields::default();
-    let task_id = fields.id("task_id", &request.task_id);
-    fields.lease(request.lease);
+    let task_id: TaskId = fields.id("task_id", &request.task_id);
+    let lease = fields.lease(request.lease);
     fields.fraction("progress", request.progress);
     fields.note(&request.note);
-    let checkpoint_id = fields.optional_uuid("checkpoint_id", &request.checkpoint_id);
+    let checkpoint_id: Option<CheckpointId> =
+        fields.optional_id("checkpoint_id", &request.checkpoint_id);
     let usage = fields.usage(request.usage.as_ref());
     fields.finish()?;
 
     let report = ProgressReport {
         progress: request.progress,
         note: request.note,
-        checkpoint_id: checkpoint_id.map(|id| id.to_string()).unwrap_or_default(),
+        checkpoint_id: checkpoint_id.map(String::from).unwrap_or_default(),
         usage,
     };
-    let reporting = api
-        .store
-        .tasks
-        .report(&task_id, LeaseToken(request.lease), &report);
+    let task_id = task_id.to_string();
+    let reporting = api.store.tasks.report(&task_id, lease, &report);
     let task = spans::settling(reporting).await?;
     Ok(ReportProgressResponse { task: Some(task) })
 }

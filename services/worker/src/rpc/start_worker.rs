@@ -7,7 +7,7 @@ use shim_proto::worker::v1::{StartWorkerRequest, StartWorkerResponse};
 use shim_store::IdempotencyKey;
 use tonic::Status;
 
-use super::Api;
+use super::api::Api;
 use super::fields::Fields;
 use crate::pool::StartOptions;
 

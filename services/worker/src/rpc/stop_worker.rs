@@ -4,7 +4,7 @@ use shim_proto::worker::v1::{StopWorkerRequest, StopWorkerResponse};
 use shim_runtime::server::begin_waiting;
 use tonic::Status;
 
-use super::Api;
+use super::api::Api;
 use super::fields::Fields;
 
 pub(super) async fn handle(
@@ -17,7 +17,7 @@ pub(super) async fn handle(
     fields.finish()?;
 
     begin_waiting()?;
-    let worker = api.pool.stop(&worker_id).await?;
+    let worker = api.pool.stop(worker_id).await?;
     Ok(StopWorkerResponse {
         worker: Some(worker),
     })

@@ -1,16 +1,17 @@
-//! Agents: stand-ins that speak the stream-json of `claude -p`.
+//! Agents: doubles that write the stream-json of `claude -p`.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use shim_proto::reasons::task::{EXECUTOR_FAILED, TIMED_OUT};
 use shim_runtime::free_form;
+use shim_work::{AttemptOutcome, ProgressHandle};
 use shim_worker::ExecutorKind::Agent;
-use shim_worker::executor::{AttemptOutcome, EXECUTOR_FAILED, ProgressHandle, TIMED_OUT};
 
 use crate::executor::test_env::{TestEnv, claim, run, run_with, span};
 
-/// A script that reads its prompt into a file and says these messages.
-fn says(messages: &[Value]) -> String {
+/// A script that writes its prompt into a file and prints these messages.
+fn prints(messages: &[Value]) -> String {
     let lines: Vec<_> = messages.iter().map(ToString::to_string).collect();
     format!("cat > prompt; cat <<'END'\n{}\nEND\n", lines.join("\n"))
 }
@@ -40,7 +41,7 @@ fn conversation() -> Vec<Value> {
 #[tokio::test]
 async fn an_agent_reads_a_prompt_and_its_last_message_is_the_result() {
     let env = TestEnv::new();
-    let executor = env.script(Agent, &says(&conversation()));
+    let executor = env.script(Agent, &prints(&conversation()));
     let mut claim = claim("t");
     claim.task.files = vec!["src/*".to_owned()];
     claim.resume = Some("Half is counted.".to_owned());
@@ -72,7 +73,7 @@ async fn an_agent_that_fails_says_why_and_its_cost_counts() {
     let verdict = result(
         &json!({"is_error": true, "result": "Credit balance is too low", "total_cost_usd": 0.1}),
     );
-    let executor = env.script(Agent, &(says(&[verdict]) + "exit 1"));
+    let executor = env.script(Agent, &(prints(&[verdict]) + "exit 1"));
     let progress = ProgressHandle::default();
     let AttemptOutcome::Failed(failure) = run_with(&*executor, &claim("t"), &progress).await else {
         panic!("it fails");
@@ -97,9 +98,9 @@ async fn an_agent_without_a_result_crashed() {
 }
 
 #[tokio::test]
-async fn an_agent_that_does_not_go_after_its_result_is_helped() {
+async fn an_agent_that_stays_after_its_result_is_ended() {
     let env = TestEnv::with(|config| config.grace = Duration::from_millis(100));
-    let executor = env.script(Agent, &(says(&conversation()) + "sleep 1000"));
+    let executor = env.script(Agent, &(prints(&conversation()) + "sleep 1000"));
     let AttemptOutcome::Completed(result) = run(&*executor, &claim("t")).await else {
         panic!("it completes");
     };
@@ -107,9 +108,9 @@ async fn an_agent_that_does_not_go_after_its_result_is_helped() {
 }
 
 #[tokio::test]
-async fn an_agent_out_of_time_fails_though_it_talked() {
+async fn an_agent_out_of_time_fails_though_it_reported_progress() {
     let env = TestEnv::new();
-    let executor = env.script(Agent, &(says(&conversation()[..3]) + "sleep 1000"));
+    let executor = env.script(Agent, &(prints(&conversation()[..3]) + "sleep 1000"));
     let mut claim = claim("t");
     claim.task.timeout = span(300);
     let AttemptOutcome::Failed(failure) = run(&*executor, &claim).await else {
@@ -122,7 +123,7 @@ async fn an_agent_out_of_time_fails_though_it_talked() {
 async fn a_long_result_is_cut_and_the_transcript_is_kept() {
     let env = TestEnv::with(|config| config.max_output = 1_024);
     let verdict = result(&json!({"result": "x".repeat(10_000)}));
-    let executor = env.script(Agent, &says(&[verdict]));
+    let executor = env.script(Agent, &prints(&[verdict]));
     let AttemptOutcome::Completed(result) = run(&*executor, &claim("t")).await else {
         panic!("it completes");
     };

@@ -1,20 +1,18 @@
-//! Commands: what they get, what they may, how they end.
+//! Commands: what they get, what they may do, how they end.
 
 use std::os::unix::fs::PermissionsExt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use shim_checks::{Lifeline, within};
 use shim_proto::coordination::v1::TaskResult;
+use shim_proto::reasons::task::{EXECUTOR_FAILED, NOT_ALLOWED, TIMED_OUT};
 use shim_runtime::free_form;
+use shim_work::{AttemptFailure, AttemptOutcome, ProgressHandle};
 use shim_worker::ExecutorKind::Command;
-use shim_worker::executor::{
-    AttemptFailure, AttemptOutcome, EXECUTOR_FAILED, NOT_ALLOWED, ProgressHandle, TIMED_OUT,
-};
 use tokio_util::sync::CancellationToken;
 
-use crate::executor::lifeline::Lifeline;
-use crate::executor::test_env::{TestEnv, claim, claim_with, run, run_with, span, within};
+use crate::executor::test_env::{TestEnv, claim, claim_with, run, run_with, span};
 
 fn completed(outcome: AttemptOutcome) -> TaskResult {
     match outcome {
@@ -91,7 +89,7 @@ async fn a_program_sees_no_variable_but_those_it_is_given() {
 }
 
 #[tokio::test]
-async fn arguments_from_a_task_need_leave() {
+async fn arguments_from_a_task_need_permission() {
     let env = TestEnv::new();
     let claim = claim_with(&json!({"args": ["a b", "$HOME"], "stdin": "in"}));
     let script = "printf '<%s>' \"$@\"; cat";
@@ -188,7 +186,7 @@ async fn a_value_that_is_printed_below_its_name_is_in_no_note_or_result() {
 }
 
 #[tokio::test]
-async fn a_failure_hides_the_secrets_of_the_last_words() {
+async fn a_failure_hides_the_secrets_of_the_last_output() {
     let env = TestEnv::new();
     let secret = format!("ghp_{}", "a1B2c3D4e5F6".repeat(3));
     // Where the message is cut, there is one.
@@ -200,7 +198,7 @@ async fn a_failure_hides_the_secrets_of_the_last_words() {
 }
 
 #[tokio::test]
-async fn a_failure_tells_the_code_and_the_last_words() {
+async fn a_failure_shows_the_code_and_the_last_output() {
     let env = TestEnv::new();
     let failure = failed(run(&*env.command("echo out; echo why >&2; exit 3"), &claim("t")).await);
     assert_eq!(failure.error.reason, EXECUTOR_FAILED);
@@ -250,7 +248,7 @@ async fn the_whole_group_dies_when_the_time_is_up() {
 }
 
 #[tokio::test]
-async fn who_does_not_hear_is_killed_after_the_grace() {
+async fn a_program_that_ignores_its_end_is_killed_after_the_grace() {
     let env = TestEnv::with(|config| config.grace = Duration::from_millis(200));
     let path = env.path("lifeline");
     let mut lifeline = Lifeline::at(&path);
@@ -274,7 +272,7 @@ async fn who_does_not_hear_is_killed_after_the_grace() {
 }
 
 #[tokio::test]
-async fn who_hears_may_clean_up() {
+async fn a_program_may_clean_up_within_the_grace() {
     let env = TestEnv::new();
     let script = "trap 'echo cleaned > cleaned; exit 0' TERM; echo ready; sleep 1000 & wait";
     let executor = env.command(script);
@@ -288,37 +286,4 @@ async fn who_hears_may_clean_up() {
         within(async { tokio::join!(executor.run(&claim, &progress, &stop), stopping) }).await;
     assert_eq!(outcome, AttemptOutcome::Stopped);
     assert!(env.root().join("cleaned").exists());
-}
-
-#[tokio::test]
-async fn a_child_left_in_the_background_does_not_outlive_its_program() {
-    let env = TestEnv::new();
-    let path = env.path("lifeline");
-    let lifeline = Lifeline::at(&path);
-    let script = format!("{} sleep 1000 & echo done", Lifeline::HOLD);
-    let executor = env.executor(Command, &script, |config| {
-        config.args.push(path.to_str().unwrap().to_owned());
-    });
-    assert_eq!(completed(run(&*executor, &claim("t")).await).text, "done\n");
-    lifeline.closed().await;
-    let records = std::fs::read_dir(&env.config.groups).unwrap().count();
-    assert_eq!(records, 0);
-}
-
-#[tokio::test]
-async fn a_dropped_attempt_leaves_no_process() {
-    let env = TestEnv::new();
-    let path = env.path("lifeline");
-    let mut lifeline = Lifeline::at(&path);
-    let script = format!("{} sleep 1000 & sleep 1000", Lifeline::HOLD);
-    let executor = env.executor(Command, &script, |config| {
-        config.args.push(path.to_str().unwrap().to_owned());
-    });
-    let attempt = tokio::spawn({
-        let executor = Arc::clone(&executor);
-        async move { run(&*executor, &claim("t")).await }
-    });
-    lifeline.opened().await;
-    attempt.abort();
-    lifeline.closed().await;
 }

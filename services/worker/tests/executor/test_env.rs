@@ -1,29 +1,20 @@
-//! A workshop of its own for each story, and tasks for it.
+//! A folder, configuration and executors of its own for each story, and tasks for them.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
+use shim_checks::{TIMEOUT, within};
 use shim_proto::coordination::v1::Task;
 use shim_runtime::config::Settings;
 use shim_runtime::free_form;
-use shim_worker::executor::{
-    AttemptOutcome, ClaimedTask, Executor, ExecutorContext, ProgressHandle,
-};
+use shim_runtime::ids::{LeaseToken, TaskId};
+use shim_work::{AttemptOutcome, ClaimRef, ClaimedTask, Executor, ProgressHandle};
+use shim_worker::executor::ExecutorContext;
 use shim_worker::{Config, ExecutorConfig, ExecutorKind};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
-
-/// How long a story waits for what must come.
-pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
-
-/// What must come before the patience ends.
-pub(crate) async fn within<T>(what: impl Future<Output = T>) -> T {
-    tokio::time::timeout(TIMEOUT, what)
-        .await
-        .expect("it comes in time")
-}
 
 pub(crate) struct TestEnv {
     pub(crate) config: Config,
@@ -115,7 +106,10 @@ pub(crate) fn claim(task_id: &str) -> ClaimedTask {
             goal: "Count the lines".to_owned(),
             ..Task::default()
         },
-        lease: 7,
+        claim_ref: ClaimRef {
+            task_id: TaskId::new(),
+            lease: LeaseToken(7),
+        },
         resume: None,
     }
 }

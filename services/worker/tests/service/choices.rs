@@ -1,4 +1,4 @@
-//! Who gets which task: by strategy, capability, room, the files at hand, and the order of tasks.
+//! Which worker gets which task: by strategy, capability, free slots, the files at hand, and the order of tasks.
 
 use futures::future::{join_all, select_all};
 use shim_proto::coordination::v1::*;
@@ -25,7 +25,7 @@ fn needs(capabilities: &[&str], priority: u32) -> SubmitTaskRequest {
     }
 }
 
-/// Lets all of them wait, submits a job, and tells who got it. The others wait no more.
+/// Lets all workers wait, submits a job, and returns the worker that got it. The others wait no more.
 async fn winner(
     stack: &TestStack,
     chats: &[&ChatWorker],
@@ -34,7 +34,7 @@ async fn winner(
     let waiting = chats.iter().map(|chat| Box::pin(chat.take()));
     let waiting = select_all(waiting);
     let submit = async {
-        // All must be waiting when it comes; nothing tells when they are.
+        // All must be waiting when the job comes, which nothing observable shows.
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         stack.submit(request).await;
     };

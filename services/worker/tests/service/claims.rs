@@ -137,8 +137,8 @@ async fn a_task_given_back_goes_to_another_and_its_first_worker_is_refused() {
     assert_eq!(task.result.unwrap().text, "theirs");
 }
 
-/// Clients hang up at any moment, and ask again: a task may be found anew, be given back, but never get lost or go to
-/// somebody and back at once.
+/// Clients hang up at any moment, and ask again: a task may be found anew or be given back, but never be lost, nor be claimed
+/// and given back at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_was_not_waited_for_is_not_lost() {
     let redis = Redis::start();
@@ -160,7 +160,7 @@ async fn an_answer_that_was_not_waited_for_is_not_lost() {
                 chat.claim_as(request).await.unwrap().expect("it comes")
             }
         };
-        // What it was told it has, it has.
+        // The answer is true: the claim stands.
         chat.report(&claim, 0.0).await.unwrap();
         chat.release(&claim).await.unwrap();
     }

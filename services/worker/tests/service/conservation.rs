@@ -37,7 +37,7 @@ impl Period {
     }
 }
 
-/// One who waited with room.
+/// A worker that waited with a free slot.
 #[derive(Debug)]
 struct Wait {
     kind: WorkerKind,
@@ -58,7 +58,7 @@ fn some_of(random: &mut StdRng, chance: f64) -> Vec<&'static str> {
     some
 }
 
-/// One seat of a worker: waits, works, and waits again, until the worker goes or the run is over.
+/// One slot of a worker: waits, works, and waits again, until the worker leaves or the run is over.
 async fn run_slot(
     chat: Arc<ChatWorker>,
     gone: CancellationToken,
@@ -229,7 +229,7 @@ async fn no_worker_that_fits_waits_while_a_task_is_ready() {
         eprintln!(
             "seed {seed}: {started} starts, worst wait side by side {worst} ms, noise {noise} ms"
         );
-        assert!(started > 0, "seed {seed}: nobody did anything");
+        assert!(started > 0, "seed {seed}: no worker did anything");
         assert!(
             worst <= BOUND_MS + noise,
             "SHIM_SEED={seed}: {worst} ms is more than {BOUND_MS} ms and {noise} ms of noise"

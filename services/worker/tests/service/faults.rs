@@ -11,13 +11,13 @@ use super::test_stack::{TestStack, id, job, refusal, within};
 
 const STALE_WORKER: &str = "STALE_WORKER";
 
-/// Nothing tells when a call waits in the service.
+/// Nothing observable shows that a call waits in the service.
 async fn a_moment() {
     tokio::time::sleep(Duration::from_millis(150)).await;
 }
 
 #[tokio::test]
-async fn who_waits_is_told_that_the_service_stops() {
+async fn a_waiting_worker_learns_that_the_service_stops() {
     let redis = Redis::start();
     let stack = TestStack::on(&redis).await;
     let chat = ChatWorker::at(&stack).await;

@@ -10,7 +10,7 @@ use shim_redis_harness::Redis;
 
 use super::test_stack::{StackBuilder, TestStack, id, job};
 
-/// What a worker process of these stories is told.
+/// Variables of a worker process of these stories.
 const REDIS: &str = "STORY_REDIS";
 const CHECKPOINTS: &str = "STORY_CHECKPOINTS";
 
@@ -56,7 +56,7 @@ fn process(redis: &Redis, stack: &TestStack) -> Process {
         .args(["--exact", "service::killed::worker_process", "--ignored"])
         .env(REDIS, redis.unix_url())
         .env(CHECKPOINTS, &stack.socket)
-        // It cannot tidy up after itself.
+        // A killed process leaves its folder behind.
         .env("TMPDIR", stack.path(""))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -90,7 +90,7 @@ async fn the_next_worker_goes_on_from_the_checkpoint_of_the_killed_one() {
     assert_ne!(done.worker_id, saved.worker_id);
     assert_eq!(done.result.unwrap().text, "42 lines");
     let prompt = std::fs::read_to_string(stack.path("prompt")).unwrap();
-    for part in ["Count the lines of x", "- Bash: wc -l x", "Do not repeat"] {
+    for part in ["Count the lines of x", "- Bash: wc -l x", "(do not repeat)"] {
         assert!(prompt.contains(part), "{prompt}");
     }
     let dead = GetWorkerRequest {

@@ -1,4 +1,4 @@
-//! The life of this process's workers, told to start, drain and stop over gRPC and by the end of the process.
+//! The life of this process's workers: started, drained and stopped over gRPC, and by the end of the process.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use shim_redis_harness::Redis;
 use super::chat_worker::{ChatWorker, registration};
 use super::test_stack::{StackBuilder, TestStack, id, job, refusal, span, within};
 
-/// Says that it began, and ends when it may.
+/// Shows that it began, and ends when it may.
 const PATIENT: &str =
     "cat > /dev/null; touch began; while [ ! -e go ]; do sleep 0.02; done; echo done";
 
@@ -28,7 +28,7 @@ fn start() -> StartWorkerRequest {
     }
 }
 
-/// A worker elsewhere that takes what programs do.
+/// A worker of another process that takes tasks for programs.
 fn heir() -> RegisterWorkerRequest {
     RegisterWorkerRequest {
         kind: WorkerKind::Command.into(),
@@ -36,7 +36,7 @@ fn heir() -> RegisterWorkerRequest {
     }
 }
 
-/// A program takes only what asks for it.
+/// A task that asks for a program.
 fn for_command(goal: &str) -> SubmitTaskRequest {
     SubmitTaskRequest {
         requirements: Some(Requirements {
@@ -72,7 +72,7 @@ fn allow(path: &Path) {
 }
 
 #[tokio::test]
-async fn a_started_worker_does_what_fits_it_and_tells_how_it_is() {
+async fn a_started_worker_does_what_fits_it_and_reports_its_health() {
     let redis = Redis::start();
     let stack = stack_with(&redis, "cat > /dev/null; echo 42 lines").await;
     let request = StartWorkerRequest {
@@ -112,7 +112,7 @@ async fn a_started_worker_does_what_fits_it_and_tells_how_it_is() {
 }
 
 #[tokio::test]
-async fn a_draining_worker_finishes_what_it_has_and_takes_nothing_new() {
+async fn a_draining_worker_finishes_its_tasks_and_takes_nothing_new() {
     let redis = Redis::start();
     let stack = stack_with(&redis, PATIENT).await;
     let request = StartWorkerRequest {
@@ -146,7 +146,7 @@ async fn a_draining_worker_finishes_what_it_has_and_takes_nothing_new() {
     })
     .await;
     assert_eq!(stack.get(&second.task_id).await.state(), TaskState::Ready);
-    // Said again it has the same answer, and the start of a worker that stopped starts none.
+    // A repeated drain has the same answer, and the repeated start of a stopped worker starts none.
     let again = workers.drain_worker(drain).await.unwrap().into_inner();
     assert_eq!(again.worker.unwrap().state(), WorkerState::Stopped);
     started(&stack, request).await;
@@ -154,7 +154,7 @@ async fn a_draining_worker_finishes_what_it_has_and_takes_nothing_new() {
 }
 
 #[tokio::test]
-async fn what_a_stopped_worker_had_goes_to_another_untried() {
+async fn a_task_of_a_stopped_worker_goes_to_another_untried() {
     let redis = Redis::start();
     let stack = stack_with(&redis, PATIENT).await;
     let worker = started(&stack, start()).await;
@@ -186,7 +186,7 @@ async fn a_service_that_stops_lets_its_workers_finish() {
     stack.begin_stop();
     let go = stack.path("go");
     let (task, ()) = tokio::join!(other.until(&task.task_id, TaskState::Completed), async {
-        // It stops all the while.
+        // The service stops all the while.
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;
         allow(&go);
     });

@@ -24,15 +24,15 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tonic::{Code, Status};
 
-/// How long a story waits for what must come.
+/// How long a story waits for an expected event.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
-/// Workers die soon, but not of a machine that is slow for a moment.
+/// A silent worker is dead soon, but not because the machine is slow for a moment.
 pub(crate) const BEATS: [(&str, &str); 2] = [
     ("registry.heartbeat", "300ms"),
     ("registry.dead_after", "1500ms"),
 ];
 
-/// One process's services and clients of them.
+/// The services of one process, and clients of them.
 pub(crate) struct TestStack {
     pub(crate) tasks: TaskServiceClient<Channel>,
     pub(crate) workers: WorkerServiceClient<Channel>,
@@ -45,7 +45,7 @@ pub(crate) struct TestStack {
     folder: TempDir,
 }
 
-/// How a house is made.
+/// How a stack is built.
 pub(crate) struct StackBuilder<'a> {
     redis: String,
     settings: Vec<(&'a str, String)>,
@@ -76,7 +76,7 @@ impl<'a> StackBuilder<'a> {
         self
     }
 
-    /// Uses the checkpoint service of another house.
+    /// Uses the checkpoint service of another stack.
     pub(crate) fn with_checkpoints_at(mut self, socket: &Path) -> Self {
         self.checkpoints = Some(socket.to_owned());
         self
@@ -176,7 +176,7 @@ impl TestStack {
         self.folder.path().canonicalize().unwrap().join(name)
     }
 
-    /// As SIGTERM does.
+    /// Begins the shutdown, as SIGTERM does.
     pub(crate) fn begin_stop(&self) {
         self.shutdown.begin();
     }
@@ -208,7 +208,7 @@ impl TestStack {
         self.when(task_id, |task| task.state() == state).await
     }
 
-    /// The task when it is as a story wants it.
+    /// The task when it is as the story wants it.
     pub(crate) async fn when(&self, task_id: &str, is: impl Fn(&Task) -> bool) -> Task {
         let found = async {
             loop {
@@ -221,12 +221,12 @@ impl TestStack {
         };
         match tokio::time::timeout(TIMEOUT, found).await {
             Ok(task) => task,
-            Err(_) => panic!("it never came to that: {:?}", self.get(task_id).await),
+            Err(_) => panic!("the task never became so: {:?}", self.get(task_id).await),
         }
     }
 }
 
-/// What must come before the patience ends.
+/// The outcome of an event that must arrive in time.
 pub(crate) async fn within<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(TIMEOUT, what)
         .await

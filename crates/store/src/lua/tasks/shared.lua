@@ -36,6 +36,8 @@ local function count(what, times) counts[what] = (counts[what] or 0) + (times or
 -- Packs what a script decided. The counts are no part of what `once` remembers: a repeated request is not counted again.
 local function respond(decision)
   local status, fields = decision[1], decision[2] or {}
+  -- A refusal of `once` is packed already.
+  if type(fields) == 'string' then return decision end
   local pairs_of_counts = {}
   for what, times in pairs(counts) do pairs_of_counts[#pairs_of_counts + 1] = {what, times} end
   fields.counts = pairs_of_counts

@@ -1,0 +1,126 @@
+//! The process groups of running programs: each is recorded while it runs, watched by the [`OrphanGuard`], and killed whole.
+//!
+//! The record lets a later process find what this one could not kill (see [`crate::orphans`]).
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use shim_runtime::process;
+use shim_runtime::stack::make_private_dir;
+
+use crate::orphan_guard::OrphanGuard;
+use crate::orphans::{self, Identity, Record};
+
+/// The groups that this process started.
+#[derive(Debug)]
+pub struct Groups {
+    folder: PathBuf,
+    work_variable: &'static str,
+    orphan_guard: Mutex<OrphanGuard>,
+}
+
+impl Groups {
+    /// Kills what earlier processes left behind, as recorded in `folder`, which is made if it is missing. `work_variable`
+    /// is the environment variable that names a program's work to it; a folder must always be opened with the same one.
+    ///
+    /// # Errors
+    /// If the folder cannot be made or read.
+    pub fn open(folder: &Path, work_variable: &'static str) -> std::io::Result<Self> {
+        make_private_dir(folder)?;
+        orphans::kill(folder, work_variable)?;
+        Ok(Self {
+            folder: folder.to_path_buf(),
+            work_variable,
+            orphan_guard: Mutex::default(),
+        })
+    }
+
+    /// The environment variable that names a program's work to it.
+    pub(crate) fn work_variable(&self) -> &'static str {
+        self.work_variable
+    }
+
+    /// Takes charge of the group that `leader` leads.
+    pub(crate) fn adopt(self: &Arc<Self>, leader: u32, work_id: &str) -> std::io::Result<Group> {
+        let id = i32::try_from(leader).map_err(std::io::Error::other)?;
+        let group = Group {
+            groups: Arc::clone(self),
+            id,
+        };
+        // Guard or record alone suffice to have the group killed in time, so the failure of one is no reason not to run.
+        if let Err(why) = self.orphan_guard().add(id) {
+            tracing::warn!(%why, group = id, "no keeper: the group would outlive this process until the next start");
+        }
+        if let Err(why) = self.write_record(id, leader, work_id) {
+            tracing::warn!(%why, group = id, "a process group is not written down");
+        }
+        Ok(group)
+    }
+
+    fn write_record(&self, id: i32, leader: u32, work_id: &str) -> std::io::Result<()> {
+        let Some(leader) = Identity::of(leader) else {
+            return Ok(());
+        };
+        let record = Record {
+            boot_id: process::boot_id(),
+            owner: Identity::own(),
+            leader,
+            work_id: work_id.to_owned(),
+        };
+        OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(self.path(id))?
+            .write_all(&serde_json::to_vec(&record)?)
+    }
+
+    fn path(&self, id: i32) -> PathBuf {
+        self.folder.join(id.to_string())
+    }
+
+    fn orphan_guard(&self) -> MutexGuard<'_, OrphanGuard> {
+        self.orphan_guard
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A running group. Dropped, it is killed.
+#[derive(Debug)]
+pub(crate) struct Group {
+    groups: Arc<Groups>,
+    id: i32,
+}
+
+impl Group {
+    /// Asks all of the group to end. A stopped process is continued, for it could not handle the signal.
+    pub(crate) fn terminate(&self) {
+        self.signal(Signal::SIGTERM);
+        self.signal(Signal::SIGCONT);
+    }
+
+    /// Kills all of the group.
+    pub(crate) fn kill(&self) {
+        self.signal(Signal::SIGKILL);
+    }
+
+    fn signal(&self, signal: Signal) {
+        // A group that is gone needs no signal.
+        let _ = killpg(Pid::from_raw(self.id), signal);
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.kill();
+        self.groups.orphan_guard().remove(self.id);
+        let _ = std::fs::remove_file(self.groups.path(self.id));
+    }
+}

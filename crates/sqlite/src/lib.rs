@@ -1,0 +1,30 @@
+//! The ground of a service with an embedded store: one writer thread with group commit, readers beside it, an
+//! idempotency ledger, a clock, opening with integrity check and migrations, and online backup.
+//!
+//! The crate knows no table but the ledger's. A service brings its [`Schema`] and runs its SQL as jobs of a [`Database`].
+//! The README states the invariants.
+
+pub mod backup;
+mod clock;
+mod connection;
+mod database;
+mod deferred;
+mod error;
+mod files;
+pub mod idempotency;
+mod lock;
+mod open;
+mod readers;
+mod schema;
+mod time;
+mod writer;
+
+pub use backup::{BackupError, backup};
+pub use database::Database;
+pub use deferred::after_commit;
+pub use error::{JobError, OpenError, SqliteError};
+pub use idempotency::IdempotencyKey;
+pub use open::{Integrity, check_integrity};
+pub use schema::Schema;
+pub use time::{UnixMicros, to_unix_micros};
+pub use writer::in_savepoint;

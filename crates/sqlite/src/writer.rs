@@ -1,0 +1,305 @@
+//! The writer thread: the jobs of all callers, grouped into one transaction for each sync of the disk.
+//!
+//! While one group is being synced the next one gathers, so all waiting jobs share the cost of a sync.
+//! (A) A job sees the effects of the jobs before it. (B) A job that refuses leaves nothing behind.
+//! (C) If the commit fails, every job of the group fails with it and nothing of the group is kept.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use crate::clock::ServiceClock;
+use crate::error::{JobError, SqliteError};
+use crate::schema::Schema;
+use crate::time::UnixMicros;
+use crate::{connection, deferred};
+
+/// Jobs that may wait.
+const QUEUE_CAPACITY: usize = 1024;
+/// Bytes that waiting jobs may hold.
+const MAX_QUEUED_BYTES: usize = 64 * 1024 * 1024;
+/// Jobs in one group, and the time spent gathering them.
+const MAX_GROUP_JOBS: usize = 256;
+const MAX_GROUP_TIME: Duration = Duration::from_millis(10);
+/// The schema's idle work runs when no job came for so long.
+const IDLE_AFTER: Duration = Duration::from_millis(50);
+
+/// Answers the waiting caller once the outcome of the commit is known.
+type CommitCallback = Box<dyn FnOnce(Result<(), SqliteError>) + Send>;
+/// Does its work in the open transaction, or answers the error for which there is none.
+type WriteJob =
+    Box<dyn FnOnce(Result<(&Connection, UnixMicros), SqliteError>) -> JobOutcome + Send>;
+
+/// What a finished job leaves for the commit.
+struct JobOutcome {
+    on_commit: CommitCallback,
+    /// The database's error, if the job failed for one.
+    store_error: Option<SqliteError>,
+}
+
+/// The queue of the writer thread. Dropping it lets the thread finish the waiting jobs, and joins it.
+pub(crate) struct Writer {
+    queue: Option<SyncSender<WriteJob>>,
+    waiting_bytes: Arc<AtomicUsize>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Writer {
+    pub(crate) fn start(
+        schema: &'static Schema,
+        path: PathBuf,
+        db: Connection,
+        clock: ServiceClock,
+    ) -> std::io::Result<Self> {
+        let (queue, jobs) = sync_channel(QUEUE_CAPACITY);
+        let thread = std::thread::Builder::new()
+            .name(format!("{}-writer", schema.name))
+            .spawn(move || {
+                WriterThread {
+                    schema,
+                    path,
+                    db,
+                    clock,
+                    jobs,
+                }
+                .run();
+            })?;
+        Ok(Self {
+            queue: Some(queue),
+            waiting_bytes: Arc::default(),
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    pub(crate) async fn submit<R, E, F>(&self, bytes: usize, job: F) -> Result<R, E>
+    where
+        R: Send + 'static,
+        E: JobError,
+        F: FnOnce(&Connection, UnixMicros) -> Result<R, E> + Send + 'static,
+    {
+        let reservation = QueueReservation::reserve(&self.waiting_bytes, bytes)?;
+        let (reply, response) = oneshot::channel();
+        let job: WriteJob = Box::new(move |transaction| {
+            let result = match transaction {
+                Ok((db, now)) => run_job(db, || job(db, now)),
+                Err(error) => Err(E::from(error)),
+            };
+            let store_error = result
+                .as_ref()
+                .err()
+                .and_then(E::store_error)
+                .filter(|error| error.is_failure())
+                .cloned();
+            let on_commit = Box::new(move |committed: Result<(), SqliteError>| {
+                drop(reservation);
+                // A job's own refusal stands however the commit went. The caller may be gone; the effect stays, and a
+                // repeated request finds its answer in the ledger.
+                let _ =
+                    reply.send(result.and_then(|value| committed.map(|()| value).map_err(E::from)));
+            });
+            JobOutcome {
+                on_commit,
+                store_error,
+            }
+        });
+        let queue = self.queue.as_ref().ok_or(SqliteError::Stopping)?;
+        queue.try_send(job).map_err(|error| match error {
+            TrySendError::Full(_) => SqliteError::Overloaded,
+            TrySendError::Disconnected(_) => SqliteError::Stopping,
+        })?;
+        response.await.unwrap_or(Err(SqliteError::Stopping.into()))
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+        {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Bytes counted against the queue's budget until the job is answered.
+struct QueueReservation {
+    budget: Arc<AtomicUsize>,
+    bytes: usize,
+}
+
+impl QueueReservation {
+    fn reserve(budget: &Arc<AtomicUsize>, bytes: usize) -> Result<Self, SqliteError> {
+        let reservation = Self {
+            budget: Arc::clone(budget),
+            bytes,
+        };
+        if budget.fetch_add(bytes, Ordering::Relaxed) + bytes > MAX_QUEUED_BYTES {
+            return Err(SqliteError::Overloaded);
+        }
+        Ok(reservation)
+    }
+}
+
+impl Drop for QueueReservation {
+    fn drop(&mut self) {
+        self.budget.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// Runs a job. A job refuses before it changes anything, or runs in a savepoint of its own ([`in_savepoint`]). After a
+/// refusal that left a change behind, the whole group is rolled back.
+fn run_job<R, E: JobError>(db: &Connection, job: impl FnOnce() -> Result<R, E>) -> Result<R, E> {
+    let before = db.total_changes();
+    let mark = deferred::pending_len();
+    let result = catch_unwind(AssertUnwindSafe(job)).unwrap_or_else(|_| {
+        Err(SqliteError::Unavailable("the change ended in a defect".into()).into())
+    });
+    if result.is_err() {
+        deferred::discard_after(mark);
+    }
+    if result.is_err() && db.total_changes() != before && !db.is_autocommit() {
+        // gather_and_commit sees that the transaction is gone, and fails the group.
+        db.execute_batch("ROLLBACK").map_err(SqliteError::from)?;
+    }
+    result
+}
+
+/// Runs `work` so that a refusal leaves nothing of it behind. It costs a copy of every page that `work` changes.
+///
+/// # Errors
+/// What `work` refuses; a failure of SQLite.
+pub fn in_savepoint<R, E: From<SqliteError>>(
+    db: &Connection,
+    work: impl FnOnce() -> Result<R, E>,
+) -> Result<R, E> {
+    db.execute_batch("SAVEPOINT job")
+        .map_err(SqliteError::from)?;
+    let mark = deferred::pending_len();
+    let result = work();
+    if result.is_err() {
+        deferred::discard_after(mark);
+    }
+    // After a full disk or an I/O error SQLite may have rolled everything back already.
+    if !db.is_autocommit() {
+        db.execute_batch(if result.is_ok() {
+            "RELEASE job"
+        } else {
+            "ROLLBACK TO job; RELEASE job"
+        })
+        .map_err(SqliteError::from)?;
+    }
+    result
+}
+
+struct WriterThread {
+    schema: &'static Schema,
+    path: PathBuf,
+    db: Connection,
+    clock: ServiceClock,
+    jobs: Receiver<WriteJob>,
+}
+
+impl WriterThread {
+    fn run(mut self) {
+        loop {
+            match self.jobs.recv_timeout(IDLE_AFTER) {
+                Ok(first) => self.commit_group(first),
+                Err(RecvTimeoutError::Timeout) => self.run_idle_work(),
+                Err(RecvTimeoutError::Disconnected) => return self.close(),
+            }
+        }
+    }
+
+    fn commit_group(&mut self, first: WriteJob) {
+        let mut callbacks = Vec::new();
+        let synced = self.gather_and_commit(first, &mut callbacks);
+        (self.schema.on_commit)(callbacks.len(), synced.as_ref().ok().copied());
+        match &synced {
+            Ok(_) => deferred::run_all(),
+            Err(error) => {
+                deferred::discard_after(0);
+                tracing::error!(%error, jobs = callbacks.len(), "a group of changes could not be committed");
+            }
+        }
+        let committed = synced.map(drop);
+        for on_commit in callbacks {
+            on_commit(committed.clone());
+        }
+        if matches!(
+            committed,
+            Err(SqliteError::Unavailable(_) | SqliteError::Damaged(_))
+        ) {
+            self.reopen();
+        }
+    }
+
+    /// Runs jobs in one transaction. Answers with the time that the commit took.
+    fn gather_and_commit(
+        &self,
+        first: WriteJob,
+        callbacks: &mut Vec<CommitCallback>,
+    ) -> Result<Duration, SqliteError> {
+        if let Err(error) = self.db.execute_batch("BEGIN IMMEDIATE") {
+            let error = SqliteError::from(error);
+            callbacks.push(first(Err(error.clone())).on_commit);
+            return Err(error);
+        }
+        let started = Instant::now();
+        let mut next = Some(first);
+        while let Some(job) = next.take() {
+            let outcome = job(Ok((&self.db, self.clock.now())));
+            callbacks.push(outcome.on_commit);
+            if self.db.is_autocommit() {
+                // SQLite rolled back by itself (a full disk, an I/O error), or a job refused after a change.
+                return Err(outcome.store_error.unwrap_or(SqliteError::GroupLost));
+            }
+            if callbacks.len() < MAX_GROUP_JOBS && started.elapsed() < MAX_GROUP_TIME {
+                next = self.jobs.try_recv().ok();
+            }
+        }
+        let begun = Instant::now();
+        match self.db.execute_batch("COMMIT") {
+            Ok(()) => Ok(begun.elapsed()),
+            Err(error) => {
+                // A failed COMMIT may leave the transaction open; nothing of it may stay.
+                let _ = self.db.execute_batch("ROLLBACK");
+                Err(SqliteError::from(error))
+            }
+        }
+    }
+
+    /// Starts over from the file: after a failed sync the kernel may have dropped pages that the connection still assumes.
+    fn reopen(&mut self) {
+        match connection::open_writer(&self.path) {
+            Ok(db) => self.db = db,
+            Err(error) => {
+                tracing::error!(%error, "the database cannot be reopened; trying again with the next change");
+            }
+        }
+    }
+
+    fn run_idle_work(&self) {
+        if let Err(error) = (self.schema.when_idle)(&self.db) {
+            tracing::warn!(%error, "the writer's idle work failed; it is tried again");
+        }
+    }
+
+    fn close(self) {
+        // An orderly end leaves one file; a failure leaves the WAL, which the next start replays.
+        let _ = self.db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE);");
+        if let Err((_, error)) = self.db.close() {
+            tracing::warn!(%error, "the database did not close cleanly; its log is replayed at the next start");
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The embedded store with a small schema of its own.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension};
+use shim_sqlite::idempotency::{self, IdempotencyKey, LEDGER_TABLE};
+use shim_sqlite::{
+    Database, Integrity, OpenError, Schema, SqliteError, UnixMicros, after_commit, backup,
+    check_integrity, in_savepoint,
+};
+
+const NOTES: &str =
+    "CREATE TABLE notes (row_id INTEGER PRIMARY KEY, text TEXT NOT NULL, at INTEGER NOT NULL)";
+
+static SCHEMA: Schema = Schema {
+    name: "notes",
+    migrations: &[NOTES, LEDGER_TABLE],
+    newest_time: |db| {
+        let newest: Option<Option<i64>> = db
+            .query_row("SELECT max(at) FROM notes", [], |row| row.get(0))
+            .optional()?;
+        Ok(newest.flatten().map(UnixMicros))
+    },
+    salvage: |_, db| {
+        db.execute("INSERT INTO notes (text, at) VALUES ('salvaged', 0)", [])?;
+        Ok(())
+    },
+    when_idle: |_| Ok(()),
+    on_commit: |_, _| (),
+};
+
+fn open(folder: &Path) -> Arc<Database> {
+    Arc::new(Database::open(&SCHEMA, folder).unwrap())
+}
+
+fn insert(db: &Connection, text: &str, now: UnixMicros) -> Result<(), SqliteError> {
+    db.execute(
+        "INSERT INTO notes (text, at) VALUES (?1, ?2)",
+        (text, now.0),
+    )?;
+    Ok(())
+}
+
+async fn write(db: &Database, text: &'static str) -> Result<(), SqliteError> {
+    db.write(0, move |db, now| insert(db, text, now)).await
+}
+
+async fn texts(db: &Database) -> Vec<String> {
+    let query = |db: &Connection| -> Result<Vec<String>, SqliteError> {
+        let mut statement = db.prepare("SELECT text FROM notes ORDER BY row_id")?;
+        let rows = statement.query_map([], |row| row.get(0))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    };
+    db.read(query).await.unwrap()
+}
+
+fn refusal() -> SqliteError {
+    SqliteError::Damaged("a test's refusal".into())
+}
+
+#[tokio::test]
+async fn what_was_answered_is_there_after_the_next_start_and_one_process_has_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = open(folder.path());
+    write(&db, "kept").await.unwrap();
+    assert!(matches!(
+        Database::open(&SCHEMA, folder.path()),
+        Err(OpenError::InUse(_))
+    ));
+    drop(db);
+    assert_eq!(texts(&open(folder.path())).await, ["kept"]);
+}
+
+#[tokio::test]
+async fn a_refusal_before_any_change_leaves_the_group_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = open(folder.path());
+    let refused = db.write(0, |_, _| Err::<(), _>(SqliteError::Overloaded));
+    let (before, refused, after) = tokio::join!(write(&db, "before"), refused, write(&db, "after"));
+    before.unwrap();
+    after.unwrap();
+    assert_eq!(refused, Err(SqliteError::Overloaded));
+    assert_eq!(texts(&db).await, ["before", "after"]);
+}
+
+#[tokio::test]
+async fn a_refusal_after_a_change_takes_the_group_along_unless_it_runs_in_a_savepoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = open(folder.path());
+    let half_done = |db: &Connection, now| -> Result<(), SqliteError> {
+        insert(db, "half", now)?;
+        Err(refusal())
+    };
+    let saved = db.write(0, move |db, now| in_savepoint(db, || half_done(db, now)));
+    let (saved, beside) = tokio::join!(saved, write(&db, "beside"));
+    assert_eq!(saved, Err(refusal()));
+    beside.unwrap();
+    assert_eq!(db.write(0, half_done).await, Err(refusal()));
+    assert_eq!(texts(&db).await, ["beside"], "no half is left");
+}
+
+#[tokio::test]
+async fn a_panicking_job_fails_alone_and_the_writer_lives() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = open(folder.path());
+    let panicked = db.write(0, |_, _| -> Result<(), SqliteError> {
+        panic!("on purpose")
+    });
+    assert!(matches!(panicked.await, Err(SqliteError::Unavailable(_))));
+    write(&db, "next").await.unwrap();
+    assert_eq!(texts(&db).await, ["next"]);
+}
+
+#[tokio::test]
+async fn actions_run_after_the_commit_and_not_for_what_was_rolled_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = open(folder.path());
+    let count = Arc::new(AtomicUsize::new(0));
+    for fails in [false, true] {
+        let count = Arc::clone(&count);
+        let job = move |db: &Connection, now| {
+            insert(db, "counted", now)?;
+            after_commit(move || {
+                count.fetch_add(1, Ordering::SeqCst);
+            });
+            if fails { Err(refusal()) } else { Ok(()) }
+        };
+        assert_eq!(db.write(0, job).await.is_err(), fails);
+    }
+    assert_eq!(count.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn the_same_request_has_one_effect_until_its_answer_is_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = open(folder.path());
+    let mutate = |key: IdempotencyKey, text: &'static str| {
+        db.mutate(key, 0, move |db, now| {
+            insert(db, text, now)?;
+            Ok::<_, SqliteError>(text.to_owned())
+        })
+    };
+    let key = |content: &str| IdempotencyKey::new("Note", "one", &content.to_owned());
+    assert_eq!(mutate(key("a"), "first").await.unwrap(), "first");
+    assert_eq!(mutate(key("a"), "second").await.unwrap(), "first");
+    assert_eq!(
+        mutate(key("b"), "third").await,
+        Err(SqliteError::RequestIdReused("one".into()))
+    );
+    assert_eq!(texts(&db).await, ["first"]);
+    let ids = db.read(|db| idempotency::page(db, "", 10)).await.unwrap();
+    assert_eq!(ids.len(), 1);
+    db.write(0, |db, _| idempotency::delete(db, &["one".into()]))
+        .await
+        .unwrap();
+    assert_eq!(mutate(key("b"), "third").await.unwrap(), "third");
+}
+
+#[tokio::test]
+async fn too_many_waiting_bytes_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = open(folder.path());
+    let huge = db.write(usize::MAX / 2, |_, _| Ok::<_, SqliteError>(()));
+    assert_eq!(huge.await, Err(SqliteError::Overloaded));
+    write(&db, "small").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_set_aside_and_salvaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = SCHEMA.database_path(folder.path());
+    assert_eq!(check_integrity(&path), Integrity::Absent);
+    std::fs::write(
+        &path,
+        "no database at all, but long enough to have a header".repeat(100),
+    )
+    .unwrap();
+    assert!(matches!(check_integrity(&path), Integrity::Damaged(_)));
+    let db = open(folder.path());
+    assert_eq!(texts(&db).await, ["salvaged"]);
+    assert_eq!(check_integrity(&path), Integrity::Intact);
+    let aside = std::fs::read_dir(folder.path()).unwrap();
+    let aside = aside.filter(|file| {
+        let name = file.as_ref().unwrap().file_name();
+        name.to_string_lossy().contains("damaged-")
+    });
+    assert_eq!(aside.count(), 1);
+}
+
+#[tokio::test]
+async fn the_clock_goes_on_from_the_newest_stored_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = open(folder.path());
+    let ahead = UnixMicros(db.now().0 + 3_600_000_000);
+    db.write(0, move |db, _| insert(db, "ahead", ahead))
+        .await
+        .unwrap();
+    drop(db);
+    let db = open(folder.path());
+    assert!(db.now() > ahead && db.now().since(ahead) < Duration::from_secs(60));
+}
+
+#[tokio::test]
+async fn a_backup_is_whole_and_overwrites_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = open(folder.path());
+    write(&db, "copied").await.unwrap();
+    let target = folder.path().join("copy.db");
+    let path = SCHEMA.database_path(folder.path());
+    assert!(backup(&path, &target, |_, _| ()).unwrap() > 0);
+    assert!(backup(&path, &target, |_, _| ()).is_err());
+    let copy = Connection::open(&target).unwrap();
+    let text: String = copy
+        .query_row("SELECT text FROM notes", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(text, "copied");
+}

@@ -1,0 +1,18 @@
+//! What a pattern is made of: sequences of places, within a name and between names.
+
+use super::char_class::CharClass;
+
+/// One place of a sequence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Piece<T> {
+    /// Exactly one of these.
+    One(T),
+    /// Any run of anything, also an empty one: `*` within a name, `**` between names.
+    Run,
+}
+
+/// The name of a file or folder; it is not empty.
+pub(super) type Name = Vec<Piece<CharClass>>;
+
+/// The names from the root. A run at the end covers what lies below; a route without one ends with the name of a file.
+pub(super) type Route = Vec<Piece<Name>>;

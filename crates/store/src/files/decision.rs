@@ -1,0 +1,53 @@
+//! The pure decisions over a table, on a thread of their own where they take long.
+
+use prost::Message;
+use shim_proto::coordination::v1::FileLease;
+
+use super::rows::Table;
+use crate::domain::Pattern;
+use crate::domain::leases::{self, Decision, LeaseSpec};
+use crate::error::Error;
+
+/// Comparing so many pairs of bytes takes some milliseconds at worst; a longer comparison has a thread of its own.
+const MAX_INLINE_PAIRS: usize = 4_000_000;
+
+/// Decides whether the drafted lease may join the table.
+pub(super) async fn decide(
+    table: Table,
+    spec: &LeaseSpec,
+    draft: &FileLease,
+) -> Result<Decision, Error> {
+    let (spec, draft) = (spec.clone(), draft.clone());
+    let pairs = encoded_len(&table.leases) * text_len(&spec.patterns);
+    run(pairs, move || leases::decide(&table.leases, &spec, &draft)).await
+}
+
+/// The leases that touch any of the paths.
+pub(super) async fn touching(
+    leases: Vec<FileLease>,
+    paths: Vec<Pattern>,
+) -> Result<Vec<FileLease>, Error> {
+    let pairs = encoded_len(&leases) * text_len(&paths);
+    run(pairs, move || leases::touching(leases, &paths)).await
+}
+
+fn encoded_len(leases: &[FileLease]) -> usize {
+    leases.iter().map(Message::encoded_len).sum()
+}
+
+fn text_len(patterns: &[Pattern]) -> usize {
+    patterns.iter().map(|pattern| pattern.text().len()).sum()
+}
+
+async fn run<T: Send + 'static>(
+    pairs: usize,
+    decide: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
+    if pairs <= MAX_INLINE_PAIRS {
+        return Ok(decide());
+    }
+    tokio::task::spawn_blocking(decide).await.map_err(|error| {
+        tracing::error!(%error, "a decision over file leases failed");
+        Error::Defect
+    })
+}

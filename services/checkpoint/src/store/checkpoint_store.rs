@@ -1,0 +1,109 @@
+//! The handle that every caller holds. Its intents stand in the files beside this one.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use prost::Message;
+use rusqlite::Connection;
+use shim_sqlite::idempotency::{self, IdempotencyKey};
+use shim_sqlite::{Database, OpenError, SqliteError, UnixMicros};
+
+use super::retry_turns::RetryTurns;
+use super::schema::SCHEMA;
+use crate::error::Error;
+
+/// The database of one data folder. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Store {
+    db: Arc<Database>,
+    /// zstd level of stored states.
+    pub(super) zstd_level: u32,
+    pub(super) retry_turns: Arc<RetryTurns>,
+}
+
+/// What preparing a mutation beside the writer came to.
+pub(super) enum Prepared<R, P> {
+    /// The request was answered before.
+    Answered(R),
+    /// What the writer needs.
+    Ready(P),
+}
+
+impl Store {
+    /// Opens the database of `data_dir`, making the folder and mending the file as needed.
+    ///
+    /// # Errors
+    /// If the folder cannot be written, another process has the database, or a newer SHIM wrote it.
+    pub(crate) fn open(data_dir: &Path, zstd_level: u32) -> Result<Self, OpenError> {
+        shim_runtime::stack::make_private_dir(data_dir)
+            .map_err(|source| OpenError::data_dir(data_dir, source))?;
+        Ok(Self {
+            db: Arc::new(Database::open(&SCHEMA, data_dir)?),
+            zstd_level,
+            retry_turns: Arc::default(),
+        })
+    }
+
+    /// The service's time.
+    pub(crate) fn now(&self) -> UnixMicros {
+        self.db.now()
+    }
+
+    /// See [`Database::mutate`].
+    pub(super) async fn mutate<R, F>(
+        &self,
+        key: IdempotencyKey,
+        bytes: usize,
+        job: F,
+    ) -> Result<R, Error>
+    where
+        R: Message + Default + Send + 'static,
+        F: FnOnce(&Connection, UnixMicros) -> Result<R, Error> + Send + 'static,
+    {
+        self.db.mutate(key, bytes, job).await
+    }
+
+    /// See [`Database::write`].
+    pub(super) async fn write<R, F>(&self, bytes: usize, job: F) -> Result<R, Error>
+    where
+        R: Send + 'static,
+        F: FnOnce(&Connection, UnixMicros) -> Result<R, Error> + Send + 'static,
+    {
+        self.db.write(bytes, job).await
+    }
+
+    /// See [`Database::read`].
+    pub(super) async fn read<R, F>(&self, query: F) -> Result<R, Error>
+    where
+        R: Send + 'static,
+        F: FnOnce(&Connection) -> Result<R, Error> + Send + 'static,
+    {
+        self.db.read(query).await
+    }
+
+    /// Does the costly part of a mutation on a reader, unless the request was answered before. The answer comes first: a
+    /// repeated request gets it even if the mutation would be refused by now.
+    pub(super) async fn prepare<R, P, F>(
+        &self,
+        key: &IdempotencyKey,
+        work: F,
+    ) -> Result<Prepared<R, P>, Error>
+    where
+        R: Message + Default + Send + 'static,
+        P: Send + 'static,
+        F: FnOnce(&Connection) -> Result<P, Error> + Send + 'static,
+    {
+        let key = key.clone();
+        self.read(move |db| match idempotency::replay(db, &key)? {
+            Some(response) => Ok(Prepared::Answered(response)),
+            None => work(db).map(Prepared::Ready),
+        })
+        .await
+    }
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        SqliteError::from(error).into()
+    }
+}

@@ -1,0 +1,217 @@
+//! Who owns a session: opening, attaching, interrupting, ending, dismissing and deleting it.
+
+use shim_proto::checkpoint::v1::{
+    Attach, ClientInfo, DeleteSessionRequest, DeleteSessionResponse, DismissRecoveryRequest,
+    DismissRecoveryResponse, EndSessionRequest, EndSessionResponse, Interruption,
+    OpenSessionRequest, OpenSessionResponse, Session, SessionStatus,
+};
+use shim_runtime::ids::{Epoch, SessionId};
+use shim_sqlite::{IdempotencyKey, UnixMicros};
+
+use super::checkpoint_store::Store;
+use super::tables::pruning;
+use super::tables::sessions::{self, Owner, StoredSession};
+use crate::error::Error;
+
+const FIRST_EPOCH: Epoch = Epoch(1);
+
+/// An active session of an owner at the first epoch.
+pub(super) fn new_session(
+    project: String,
+    title: String,
+    client: Option<ClientInfo>,
+    now: UnixMicros,
+) -> Session {
+    Session {
+        id: SessionId::new().into(),
+        project,
+        title,
+        status: SessionStatus::Active.into(),
+        epoch: FIRST_EPOCH.0,
+        client,
+        opened_at: Some(now.into()),
+        updated_at: Some(now.into()),
+        ..Default::default()
+    }
+}
+
+/// The refusal that names the live owner.
+pub(super) fn session_owned_error(session: &Session) -> Error {
+    let client = session.client.clone().unwrap_or_default();
+    let name = if client.name.is_empty() {
+        "a client".to_owned()
+    } else {
+        client.name
+    };
+    let owner = match client.client_process.or(client.gateway_process) {
+        Some(process) if process.pid > 0 => {
+            format!("{name} (pid {} on {})", process.pid, client.hostname)
+        }
+        _ => name,
+    };
+    Error::SessionOwned {
+        session: session.id.clone(),
+        owner,
+    }
+}
+
+impl Store {
+    /// Opens a session at epoch 1.
+    ///
+    /// # Errors
+    /// The store's failures.
+    pub(crate) async fn open_session(
+        &self,
+        request: OpenSessionRequest,
+    ) -> Result<OpenSessionResponse, Error> {
+        let key = IdempotencyKey::new("OpenSession", &request.request_id, &request);
+        self.mutate(key, 0, move |db, now| {
+            let session = new_session(request.project, request.title, request.client, now);
+            let stored = sessions::insert(db, session)?;
+            Ok(OpenSessionResponse {
+                session: Some(stored.session),
+            })
+        })
+        .await
+    }
+
+    /// Makes the caller the live owner: at its epoch, or, with epoch 0, at the next one of an interrupted session.
+    ///
+    /// # Errors
+    /// STALE_OWNER, SESSION_ENDED, SESSION_OWNED, SESSION_NOT_FOUND; the store's failures.
+    pub(crate) async fn attach_session(
+        &self,
+        session: SessionId,
+        attach: Attach,
+    ) -> Result<Epoch, Error> {
+        self.write(0, move |db, now| {
+            let mut stored = match attach.epoch {
+                0 => adopt(sessions::find(db, session)?)?,
+                epoch => sessions::require_owner(db, Owner::new(session, epoch))?,
+            };
+            sessions::reactivate(&mut stored.session);
+            stored.session.client = attach.client;
+            sessions::update(db, &mut stored, now)?;
+            Ok(Epoch(stored.session.epoch))
+        })
+        .await
+    }
+
+    /// Notes that the owner at `epoch` was lost. Answers whether the session still was that owner's and active.
+    ///
+    /// # Errors
+    /// The store's failures.
+    pub(crate) async fn interrupt_session(
+        &self,
+        owner: Owner,
+        interruption: Interruption,
+    ) -> Result<bool, Error> {
+        self.write(0, move |db, now| {
+            let mut stored = match sessions::find(db, owner.session) {
+                Err(Error::SessionNotFound(_)) => return Ok(false),
+                other => other?,
+            };
+            if stored.session.epoch != owner.epoch.0
+                || stored.session.status() != SessionStatus::Active
+            {
+                return Ok(false);
+            }
+            stored.session.status = SessionStatus::Interrupted.into();
+            stored.session.interruption = Some(interruption);
+            sessions::update(db, &mut stored, now)?;
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Ends a session: its owner's, or, with epoch 0, one without a live owner.
+    ///
+    /// # Errors
+    /// STALE_OWNER, SESSION_ENDED, SESSION_OWNED, SESSION_NOT_FOUND; the store's failures.
+    pub(crate) async fn end_session(
+        &self,
+        session: SessionId,
+        request: EndSessionRequest,
+    ) -> Result<EndSessionResponse, Error> {
+        let key = IdempotencyKey::new("EndSession", &request.request_id, &request);
+        self.mutate(key, 0, move |db, now| {
+            let mut stored = match request.epoch {
+                0 => sessions::find(db, session)?,
+                epoch => sessions::require_owner(db, Owner::new(session, epoch))?,
+            };
+            match stored.session.status() {
+                SessionStatus::Ended => return Err(Error::SessionEnded(session.to_string())),
+                SessionStatus::Active if request.epoch == 0 => {
+                    return Err(session_owned_error(&stored.session));
+                }
+                _ => {}
+            }
+            stored.session.status = SessionStatus::Ended.into();
+            stored.session.ended_at = Some(now.into());
+            sessions::update(db, &mut stored, now)?;
+            Ok(EndSessionResponse {
+                session: Some(stored.session),
+            })
+        })
+        .await
+    }
+
+    /// Takes an interrupted session off the recovery list.
+    ///
+    /// # Errors
+    /// NOT_INTERRUPTED, SESSION_NOT_FOUND; the store's failures.
+    pub(crate) async fn dismiss_recovery(
+        &self,
+        session: SessionId,
+        request: DismissRecoveryRequest,
+    ) -> Result<DismissRecoveryResponse, Error> {
+        let key = IdempotencyKey::new("DismissRecovery", &request.request_id, &request);
+        self.mutate(key, 0, move |db, now| {
+            let mut stored = sessions::find(db, session)?;
+            if stored.session.status() != SessionStatus::Interrupted {
+                return Err(Error::NotInterrupted(session.to_string()));
+            }
+            stored.session.dismissed_at = Some(now.into());
+            sessions::update(db, &mut stored, now)?;
+            Ok(DismissRecoveryResponse {
+                session: Some(stored.session),
+            })
+        })
+        .await
+    }
+
+    /// Deletes a session with all it holds, and records the deletion.
+    ///
+    /// # Errors
+    /// SESSION_OWNED unless forced, SESSION_NOT_FOUND; the store's failures.
+    pub(crate) async fn delete_session(
+        &self,
+        session: SessionId,
+        request: DeleteSessionRequest,
+    ) -> Result<DeleteSessionResponse, Error> {
+        let key = IdempotencyKey::new("DeleteSession", &request.request_id, &request);
+        self.mutate(key, 0, move |db, now| {
+            let stored = sessions::find(db, session)?;
+            if stored.session.status() == SessionStatus::Active && !request.force {
+                return Err(session_owned_error(&stored.session));
+            }
+            let dropped = pruning::delete_session(db, &stored, "request", now)?;
+            Ok(DeleteSessionResponse {
+                deleted_checkpoints: dropped.checkpoints,
+            })
+        })
+        .await
+    }
+}
+
+/// An interrupted session at its next epoch.
+fn adopt(mut stored: StoredSession) -> Result<StoredSession, Error> {
+    match stored.session.status() {
+        SessionStatus::Interrupted => {
+            stored.session.epoch += 1;
+            Ok(stored)
+        }
+        SessionStatus::Ended => Err(Error::SessionEnded(stored.session.id)),
+        _ => Err(session_owned_error(&stored.session)),
+    }
+}

@@ -1,0 +1,199 @@
+//! Signals: snapshots are judged and kept, and danger saves the last known state.
+
+use rusqlite::Connection;
+use shim_proto::checkpoint::v1::{
+    Checkpoint, CheckpointTrigger, RecordSignalsRequest, RecordSignalsResponse, RiskAssessment,
+    RiskLevel, SignalRecord, Signals,
+};
+use shim_runtime::ids::SessionId;
+use shim_sqlite::{IdempotencyKey, UnixMicros};
+use uuid::Uuid;
+
+use super::checkpoint_store::{Prepared, Store};
+use super::codec::{PackedState, PlainState};
+use super::head::require_head;
+use super::tables::sessions::{self, Owner, StoredSession};
+use super::tables::{checkpoints, signals};
+use crate::domain::risk::{RiskHistory, RiskLimits, assess};
+use crate::error::Error;
+use crate::metrics;
+
+/// A page of snapshots with their rows; a damaged one is `None`.
+pub(crate) type SignalPage = Vec<(i64, Option<SignalRecord>)>;
+
+/// The last known state with what was measured now, packed on a reader.
+struct DangerState {
+    /// The number of the head that was read.
+    head: u64,
+    /// `None` if no checkpoint can be read: there is nothing to save again.
+    packed: Option<PackedState>,
+}
+
+/// One snapshot on its way into the database.
+#[derive(Clone)]
+struct Snapshot {
+    key: IdempotencyKey,
+    owner: Owner,
+    measured: Signals,
+    limits: RiskLimits,
+}
+
+impl Store {
+    /// Judges and keeps a snapshot. When it is the first to reach danger, the last known state is saved with it.
+    ///
+    /// # Errors
+    /// STALE_OWNER, SESSION_ENDED, SESSION_NOT_FOUND; OVERLOADED if the head moved at every try; the store's failures.
+    pub(crate) async fn record_signals(
+        &self,
+        owner: Owner,
+        limits: &RiskLimits,
+        request: RecordSignalsRequest,
+    ) -> Result<RecordSignalsResponse, Error> {
+        let snapshot = Snapshot {
+            key: IdempotencyKey::new("RecordSignals", &request.request_id, &request),
+            owner,
+            measured: request.signals.unwrap_or_default(),
+            limits: limits.clone(),
+        };
+        // Danger is rare: only a snapshot that reaches it pays for packing a state.
+        match self.insert_snapshot(snapshot.clone(), None).await {
+            Err(Error::HeadMoved(_)) => {}
+            done => return done,
+        }
+        self.retry_moved_head(owner.session, || self.insert_dangerous(snapshot.clone()))
+            .await
+    }
+
+    async fn insert_dangerous(&self, snapshot: Snapshot) -> Result<RecordSignalsResponse, Error> {
+        let (level, owner, measured) = (self.zstd_level, snapshot.owner, snapshot.measured);
+        let prepared = self.prepare(&snapshot.key, move |db| {
+            pack_danger_state(db, owner, &measured, level)
+        });
+        match prepared.await? {
+            Prepared::Answered(response) => Ok(response),
+            Prepared::Ready(danger) => self.insert_snapshot(snapshot, Some(danger)).await,
+        }
+    }
+
+    async fn insert_snapshot(
+        &self,
+        snapshot: Snapshot,
+        danger: Option<DangerState>,
+    ) -> Result<RecordSignalsResponse, Error> {
+        let packed = danger.as_ref().and_then(|danger| danger.packed.as_ref());
+        let bytes = packed.map_or(0, PackedState::memory_bytes);
+        self.mutate(snapshot.key.clone(), bytes, move |db, now| {
+            insert_judged(db, &snapshot, danger.as_ref(), now)
+        })
+        .await
+    }
+
+    /// The signals measured last and what the risk is judged against.
+    ///
+    /// # Errors
+    /// SESSION_NOT_FOUND; the store's failures.
+    pub(crate) async fn risk_inputs(
+        &self,
+        session: SessionId,
+        now: UnixMicros,
+    ) -> Result<(Signals, RiskHistory), Error> {
+        self.read(move |db| {
+            let stored = sessions::find(db, session)?;
+            let newest = signals::newest(db, stored.row_id)?;
+            Ok((newest, signals::history(db, &stored, now)?))
+        })
+        .await
+    }
+
+    /// Up to `limit` snapshots of a session in rows below `before`, newest first.
+    ///
+    /// # Errors
+    /// SESSION_NOT_FOUND; the store's failures.
+    pub(crate) async fn list_signals(
+        &self,
+        session: SessionId,
+        before: i64,
+        limit: u32,
+    ) -> Result<SignalPage, Error> {
+        self.read(move |db| signals::list(db, sessions::find(db, session)?.row_id, before, limit))
+            .await
+    }
+}
+
+fn insert_judged(
+    db: &Connection,
+    snapshot: &Snapshot,
+    danger: Option<&DangerState>,
+    now: UnixMicros,
+) -> Result<RecordSignalsResponse, Error> {
+    let mut stored = sessions::require_owner(db, snapshot.owner)?;
+    let history = signals::history(db, &stored, now)?;
+    let assessment = assess(&snapshot.limits, &snapshot.measured, &history, now);
+    let (level, previous) = (assessment.level(), stored.session.risk_level());
+    let reached_danger = level == RiskLevel::Danger && previous != RiskLevel::Danger;
+    if reached_danger {
+        let head = danger.map(|danger| danger.head);
+        let head = head.ok_or_else(|| Error::HeadMoved(stored.session.id.clone()))?;
+        require_head(&stored, head)?;
+    }
+    metrics::after_commit(move || metrics::record_assessment(level));
+    stored.session.risk_level = assessment.level;
+    insert_record(db, &stored, &snapshot.measured, &assessment, now)?;
+    let packed = danger.and_then(|danger| danger.packed.as_ref());
+    let danger_checkpoint = match packed.filter(|_| reached_danger) {
+        Some(packed) => Some(append_danger_checkpoint(db, &mut stored, packed, now)?),
+        None => None,
+    };
+    sessions::update(db, &mut stored, now)?;
+    Ok(RecordSignalsResponse {
+        assessment: Some(assessment),
+        danger_checkpoint,
+        previous_level: previous.into(),
+    })
+}
+
+fn append_danger_checkpoint(
+    db: &Connection,
+    stored: &mut StoredSession,
+    packed: &PackedState,
+    now: UnixMicros,
+) -> Result<Checkpoint, Error> {
+    checkpoints::append(db, stored, CheckpointTrigger::DangerZone, packed, now)
+}
+
+fn insert_record(
+    db: &Connection,
+    stored: &StoredSession,
+    measured: &Signals,
+    assessment: &RiskAssessment,
+    now: UnixMicros,
+) -> Result<(), Error> {
+    let record = SignalRecord {
+        id: Uuid::now_v7().to_string(),
+        session_id: stored.session.id.clone(),
+        signals: Some(*measured),
+        assessment: Some(assessment.clone()),
+    };
+    signals::insert(db, stored.row_id, &record, now)
+}
+
+fn pack_danger_state(
+    db: &Connection,
+    owner: Owner,
+    measured: &Signals,
+    level: u32,
+) -> Result<DangerState, Error> {
+    let stored = sessions::require_owner(db, owner)?;
+    let packed = match checkpoints::newest_intact(db, &stored) {
+        Ok((_, mut state, _)) => {
+            state.memory = measured.memory.or(state.memory);
+            Some(PlainState::encode(&state).pack(&state, level)?)
+        }
+        Err(error) if error.is_nothing_readable() => None,
+        Err(error) => return Err(error),
+    };
+    Ok(DangerState {
+        head: stored.session.head_number,
+        packed,
+    })
+}

@@ -1,0 +1,347 @@
+//! Checkpoint rows: appended in order, read only if their hashes hold.
+
+use prost::Message;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use shim_proto::checkpoint::v1::{Checkpoint, CheckpointState, CheckpointTrigger, Session};
+use shim_runtime::ids::CheckpointId;
+
+use super::super::codec::{PackedState, decode_state};
+use super::column;
+use super::sessions::{self, StoredSession};
+use crate::domain::hash_chain::{self, Hash};
+use crate::error::Error;
+use crate::metrics;
+use shim_sqlite::{UnixMicros, to_unix_micros};
+
+/// A row of the table, verified or not.
+pub(crate) struct CheckpointRow {
+    pub(crate) row_id: i64,
+    pub(crate) session: i64,
+    pub(crate) number: u64,
+    thinned_at: Option<i64>,
+    header: Vec<u8>,
+    state: Option<Vec<u8>>,
+    state_hash: Vec<u8>,
+    hash: Vec<u8>,
+}
+
+const COLUMNS: &str = "row_id, session, number, thinned_at, header, state, state_hash, hash";
+/// Listing needs no states, which are most of a row.
+const COLUMNS_WITHOUT_STATE: &str =
+    "row_id, session, number, thinned_at, header, NULL, state_hash, hash";
+
+impl CheckpointRow {
+    pub(crate) fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let owned = |column| column::bytes(row, column).map(|bytes| bytes.map(<[u8]>::to_vec));
+        Ok(Self {
+            row_id: row.get(0)?,
+            session: column::integer(row, 1)?.unwrap_or_default(),
+            number: column::integer(row, 2)?.unwrap_or_default().unsigned_abs(),
+            thinned_at: column::integer(row, 3)?,
+            header: owned(4)?.unwrap_or_default(),
+            state: owned(5)?,
+            state_hash: owned(6)?.unwrap_or_default(),
+            hash: owned(7)?.unwrap_or_default(),
+        })
+    }
+
+    /// The header, if the row's hash holds.
+    pub(crate) fn header(&self) -> Result<Checkpoint, Error> {
+        let state_hash = self.state_hash()?;
+        let hash = hash_chain::checkpoint_hash(&self.header, &state_hash);
+        let header = Checkpoint::decode(self.header.as_slice()).ok();
+        match header {
+            Some(header) if self.hash == hash && header.number == self.number => Ok(Checkpoint {
+                hash: hash_chain::hex(&hash),
+                thinned_at: self.thinned_at.map(|at| UnixMicros(at).into()),
+                ..header
+            }),
+            _ => Err(self.report_damage()),
+        }
+    }
+
+    /// The header, if it is one of this session. Flipped bits in an index lead to rows of other sessions, which are whole but not
+    /// the ones asked for.
+    fn header_of(&self, session_id: &str) -> Result<Checkpoint, Error> {
+        let header = self.header()?;
+        if header.session_id == session_id {
+            Ok(header)
+        } else {
+            Err(self.report_damage())
+        }
+    }
+
+    /// Header and content, if both hashes hold.
+    pub(crate) fn decode(&self) -> Result<(Checkpoint, CheckpointState), Error> {
+        let header = self.header()?;
+        match (&self.state, self.thinned_at) {
+            (None, Some(_)) => Err(Error::Thinned(header.id)),
+            (Some(bytes), _) => {
+                let state =
+                    decode_state(bytes, &self.state_hash()?).ok_or_else(|| self.report_damage())?;
+                Ok((header, state))
+            }
+            (None, None) => Err(self.report_damage()),
+        }
+    }
+
+    /// The content as it is stored, if both hashes hold.
+    pub(crate) fn packed(&self) -> Result<PackedState, Error> {
+        let (header, state) = self.decode()?;
+        let bytes = self.state.clone().unwrap_or_default();
+        let hash = self.state_hash()?;
+        Ok(PackedState::new(&state, bytes, header.state_bytes, hash))
+    }
+
+    /// The hash of the content, whether or not the content is still there.
+    pub(crate) fn state_hash(&self) -> Result<Hash, Error> {
+        Hash::try_from(self.state_hash.as_slice()).map_err(|_| self.report_damage())
+    }
+
+    fn report_damage(&self) -> Error {
+        tracing::error!(
+            row_id = self.row_id,
+            number = self.number,
+            "a checkpoint row is damaged; it is not served"
+        );
+        metrics::record_damage();
+        Error::damaged(format!("checkpoint {} in row {}", self.number, self.row_id))
+    }
+}
+
+/// Appends a checkpoint and moves its session's head. The session becomes active: its owner lives.
+pub(crate) fn append(
+    db: &Connection,
+    stored: &mut StoredSession,
+    trigger: CheckpointTrigger,
+    state: &PackedState,
+    now: UnixMicros,
+) -> Result<Checkpoint, Error> {
+    let number = stored.session.head_number + 1;
+    let previous = previous_hash(db, stored.row_id, number)?;
+    let mut checkpoint = Checkpoint {
+        id: CheckpointId::new().into(),
+        session_id: stored.session.id.clone(),
+        number,
+        epoch: stored.session.epoch,
+        created_at: Some(now.into()),
+        trigger: trigger.into(),
+        current_task: state.current_task.clone(),
+        progress: state.progress,
+        summary: state.summary.clone(),
+        state_bytes: state.state_bytes,
+        stored_bytes: state.bytes.len() as u64,
+        hash: String::new(),
+        previous_hash: previous.as_ref().map(hash_chain::hex).unwrap_or_default(),
+        thinned_at: None,
+    };
+    let header = hash_chain::header_bytes(&checkpoint);
+    let hash = hash_chain::checkpoint_hash(&header, &state.hash);
+    let (bytes, hashes) = (Some(state.bytes.as_slice()), (&state.hash, &hash));
+    insert(db, stored.row_id, &checkpoint, &header, bytes, hashes)?;
+    checkpoint.hash = hash_chain::hex(&hash);
+    move_head(&mut stored.session, &checkpoint, state.open_steps);
+    sessions::update(db, stored, now)?;
+    let stored_bytes = state.bytes.len();
+    metrics::after_commit(move || metrics::record_save(trigger, stored_bytes));
+    Ok(checkpoint)
+}
+
+fn move_head(session: &mut Session, head: &Checkpoint, open_steps: u32) {
+    sessions::reactivate(session);
+    session.dismissed_at = None;
+    session.head_number = head.number;
+    session.head_checkpoint_id.clone_from(&head.id);
+    session.last_checkpoint_at = head.created_at;
+    session.current_task.clone_from(&head.current_task);
+    session.progress = head.progress;
+    session.open_steps = open_steps;
+}
+
+/// The predecessor's stored hash. A predecessor that cannot be read breaks the chain visibly: no hash.
+fn previous_hash(db: &Connection, session: i64, number: u64) -> Result<Option<Hash>, Error> {
+    let hash: Option<Vec<u8>> = db
+        .prepare_cached("SELECT hash FROM checkpoints WHERE session = ?1 AND number = ?2")?
+        .query_row(params![session, to_column(number) - 1], |row| row.get(0))
+        .optional()?;
+    Ok(hash.and_then(|hash| Hash::try_from(hash.as_slice()).ok()))
+}
+
+/// Writes a row as it is; the caller computed its hashes.
+pub(crate) fn insert(
+    db: &Connection,
+    session: i64,
+    checkpoint: &Checkpoint,
+    header: &[u8],
+    state: Option<&[u8]>,
+    (state_hash, hash): (&Hash, &Hash),
+) -> Result<(), Error> {
+    let id = checkpoint
+        .id
+        .parse::<CheckpointId>()
+        .map_err(|_| Error::ArchiveRefused(format!("{} is no UUID", checkpoint.id)))?;
+    let at = |time: Option<&prost_types::Timestamp>| to_unix_micros(time).map(|m| m.0);
+    db.prepare_cached(
+        "INSERT INTO checkpoints (session, number, id, created_at, thinned_at, header, state, state_hash, hash)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    )?
+    .execute(params![
+        session,
+        to_column(checkpoint.number),
+        id.uuid().as_bytes(),
+        at(checkpoint.created_at.as_ref()).unwrap_or(0),
+        at(checkpoint.thinned_at.as_ref()),
+        header,
+        state,
+        state_hash,
+        hash
+    ])?;
+    Ok(())
+}
+
+/// Numbers stay far below 2^63: one a microsecond would take 292,000 years.
+pub(crate) fn to_column(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// The row with this id. Flipped bits in the index of ids lead to another row, which is whole but not the one asked for.
+pub(crate) fn by_id(db: &Connection, id: CheckpointId) -> Result<CheckpointRow, Error> {
+    let row = db
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM checkpoints WHERE id = ?1"))?
+        .query_row([id.uuid().as_bytes()], CheckpointRow::from_row)
+        .optional()?
+        .ok_or_else(|| Error::CheckpointNotFound(id.to_string()))?;
+    if row.header()?.id == id.to_string() {
+        Ok(row)
+    } else {
+        Err(row.report_damage())
+    }
+}
+
+/// Refuses unless there is a row with this id, whatever its state.
+pub(crate) fn require_exists(db: &Connection, id: CheckpointId) -> Result<(), Error> {
+    let exists: bool = db
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM checkpoints WHERE id = ?1)")?
+        .query_row([id.uuid().as_bytes()], |row| row.get(0))?;
+    if exists {
+        Ok(())
+    } else {
+        Err(Error::CheckpointNotFound(id.to_string()))
+    }
+}
+
+/// The row with this number.
+pub(crate) fn by_number(
+    db: &Connection,
+    stored: &StoredSession,
+    number: u64,
+) -> Result<CheckpointRow, Error> {
+    db.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM checkpoints WHERE session = ?1 AND number = ?2"
+    ))?
+    .query_row(
+        params![stored.row_id, to_column(number)],
+        CheckpointRow::from_row,
+    )
+    .optional()?
+    .ok_or_else(|| Error::CheckpointNotFound(format!("{number} of session {}", stored.session.id)))
+    .and_then(|row| row.header_of(&stored.session.id).map(|_| row))
+}
+
+/// A checkpoint with its content, and the numbers of newer ones that are damaged.
+pub(crate) type IntactCheckpoint = (Checkpoint, CheckpointState, Vec<u64>);
+
+/// The newest checkpoint that can be read whole.
+pub(crate) fn newest_intact(
+    db: &Connection,
+    stored: &StoredSession,
+) -> Result<IntactCheckpoint, Error> {
+    let mut statement = db.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM checkpoints WHERE session = ?1 AND thinned_at IS NULL ORDER BY number DESC"
+    ))?;
+    let mut rows = statement.query([stored.row_id])?;
+    let mut damaged = Vec::new();
+    while let Some(row) = rows.next()? {
+        let row = CheckpointRow::from_row(row)?;
+        match row.decode() {
+            Ok((checkpoint, state)) if checkpoint.session_id == stored.session.id => {
+                return Ok((checkpoint, state, damaged));
+            }
+            _ => damaged.push(row.number),
+        }
+    }
+    if damaged.is_empty() {
+        return Err(Error::CheckpointNotFound(format!(
+            "of session {}",
+            stored.session.id
+        )));
+    }
+    Err(Error::damaged(format!(
+        "every checkpoint of session {}",
+        stored.session.id
+    )))
+}
+
+/// Up to `limit` headers with numbers below `before`, newest first, and the numbers of damaged ones.
+pub(crate) fn list(
+    db: &Connection,
+    stored: &StoredSession,
+    before: u64,
+    limit: u32,
+) -> Result<(Vec<Checkpoint>, Vec<u64>), Error> {
+    let mut statement = db.prepare_cached(&format!(
+        "SELECT {COLUMNS_WITHOUT_STATE} FROM checkpoints WHERE session = ?1 AND number < ?2 ORDER BY number DESC LIMIT ?3"
+    ))?;
+    let rows = statement.query_map(
+        params![stored.row_id, to_column(before), limit],
+        CheckpointRow::from_row,
+    )?;
+    let (mut headers, mut damaged) = (Vec::new(), Vec::new());
+    for row in rows {
+        let row = row?;
+        match row.header_of(&stored.session.id) {
+            Ok(header) => headers.push(header),
+            Err(_) => damaged.push(row.number),
+        }
+    }
+    Ok((headers, damaged))
+}
+
+/// Rows after `after` in the order of saving, with content; for the search index and archives.
+pub(crate) fn after_row(
+    db: &Connection,
+    after: i64,
+    limit: u32,
+) -> Result<Vec<CheckpointRow>, Error> {
+    let mut statement = db.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM checkpoints WHERE row_id > ?1 ORDER BY row_id LIMIT ?2"
+    ))?;
+    let rows = statement.query_map(params![after, limit], CheckpointRow::from_row)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Rows of one session with numbers above `after`, ascending.
+pub(crate) fn after_number(
+    db: &Connection,
+    session: i64,
+    after: u64,
+    limit: u32,
+) -> Result<Vec<CheckpointRow>, Error> {
+    let mut statement = db.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM checkpoints WHERE session = ?1 AND number > ?2 ORDER BY number LIMIT ?3"
+    ))?;
+    let rows = statement.query_map(
+        params![session, to_column(after), limit],
+        CheckpointRow::from_row,
+    )?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The row at this position in the order of saving.
+pub(crate) fn by_row(db: &Connection, row_id: i64) -> Result<CheckpointRow, Error> {
+    Ok(db
+        .prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM checkpoints WHERE row_id = ?1"
+        ))?
+        .query_row([row_id], CheckpointRow::from_row)?)
+}

@@ -1,0 +1,22 @@
+//! Reading columns of rows that may be damaged: a flipped bit can change a value's type as well as the value.
+//!
+//! A value of the wrong type reads as nothing; the row's hash then shows the damage.
+
+use rusqlite::Row;
+use rusqlite::types::ValueRef;
+
+/// The bytes of a blob or text; `None` for anything else.
+pub(super) fn bytes<'a>(row: &'a Row<'_>, column: usize) -> rusqlite::Result<Option<&'a [u8]>> {
+    Ok(match row.get_ref(column)? {
+        ValueRef::Blob(bytes) | ValueRef::Text(bytes) => Some(bytes),
+        ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) => None,
+    })
+}
+
+/// An integer; `None` for anything else.
+pub(super) fn integer(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<i64>> {
+    Ok(match row.get_ref(column)? {
+        ValueRef::Integer(number) => Some(number),
+        ValueRef::Blob(_) | ValueRef::Text(_) | ValueRef::Null | ValueRef::Real(_) => None,
+    })
+}

@@ -1,0 +1,9 @@
+//! The rows of each table, and functions over one connection. The caller owns the transaction.
+
+pub(super) mod checkpoints;
+mod column;
+pub(super) mod pruning;
+pub(super) mod restores;
+pub(super) mod search;
+pub(crate) mod sessions;
+pub(super) mod signals;

@@ -1,0 +1,113 @@
+//! Dropping what has served its time: contents by retention or on request, whole sessions on request only.
+//! Every deletion leaves a row in `deletions`.
+
+use rusqlite::{Connection, params};
+
+use super::checkpoints::to_column;
+use super::search;
+use super::sessions::{self, StoredSession};
+use crate::error::Error;
+use crate::metrics;
+use shim_sqlite::UnixMicros;
+
+/// Checkpoints of a session that still have their content: (number, time), ascending.
+pub(crate) fn contents(db: &Connection, session: i64) -> Result<Vec<(u64, UnixMicros)>, Error> {
+    let mut statement = db.prepare_cached(
+        "SELECT number, created_at FROM checkpoints WHERE session = ?1 AND thinned_at IS NULL ORDER BY number",
+    )?;
+    let rows = statement.query_map([session], |row| {
+        Ok((
+            row.get::<_, i64>(0)?.unsigned_abs(),
+            UnixMicros(row.get(1)?),
+        ))
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// What was dropped.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct PruneStats {
+    pub(crate) checkpoints: u64,
+    pub(crate) bytes: u64,
+}
+
+/// Drops the contents of these checkpoints; headers and hashes stay.
+pub(crate) fn thin(
+    db: &Connection,
+    stored: &StoredSession,
+    numbers: &[u64],
+    reason: &str,
+    now: UnixMicros,
+) -> Result<PruneStats, Error> {
+    let mut dropped = PruneStats::default();
+    for number in numbers {
+        let row: Result<(i64, i64), _> = db
+            .prepare_cached(
+                "SELECT row_id, coalesce(length(state), 0) FROM checkpoints
+                 WHERE session = ?1 AND number = ?2 AND thinned_at IS NULL",
+            )?
+            .query_row(params![stored.row_id, to_column(*number)], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            });
+        let Ok((row_id, bytes)) = row else { continue };
+        search::remove(db, row_id)?;
+        db.prepare_cached(
+            "UPDATE checkpoints SET state = NULL, thinned_at = ?2 WHERE row_id = ?1",
+        )?
+        .execute(params![row_id, now.0])?;
+        dropped.checkpoints += 1;
+        dropped.bytes += bytes.unsigned_abs();
+    }
+    if dropped.checkpoints > 0 {
+        metrics::after_commit(move || metrics::record_pruned(dropped.checkpoints));
+        record_deletion(db, stored, reason, dropped, now)?;
+    }
+    Ok(dropped)
+}
+
+/// Deletes a session with all it holds.
+pub(crate) fn delete_session(
+    db: &Connection,
+    stored: &StoredSession,
+    reason: &str,
+    now: UnixMicros,
+) -> Result<PruneStats, Error> {
+    let (checkpoints, contents, bytes): (i64, i64, i64) = db
+        .prepare_cached(
+            "SELECT count(*), count(state), coalesce(sum(length(state)), 0) FROM checkpoints WHERE session = ?1",
+        )?
+        .query_row([stored.row_id], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })?;
+    let dropped = PruneStats {
+        checkpoints: checkpoints.unsigned_abs(),
+        bytes: bytes.unsigned_abs(),
+    };
+    search::remove_session(db, stored.row_id)?;
+    sessions::delete(db, stored.row_id)?;
+    metrics::after_commit(move || metrics::record_pruned(contents.unsigned_abs()));
+    record_deletion(db, stored, reason, dropped, now)?;
+    Ok(dropped)
+}
+
+fn record_deletion(
+    db: &Connection,
+    stored: &StoredSession,
+    reason: &str,
+    dropped: PruneStats,
+    now: UnixMicros,
+) -> Result<(), Error> {
+    let id = uuid::Uuid::parse_str(&stored.session.id).unwrap_or_default();
+    db.prepare_cached("INSERT INTO deletions (created_at, reason, session, checkpoints, bytes) VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .execute(params![now.0, reason, id.as_bytes(), to_column(dropped.checkpoints), to_column(dropped.bytes)])?;
+    Ok(())
+}
+
+/// Gives freed pages back to the file system, up to `pages` of them.
+pub(crate) fn incremental_vacuum(db: &Connection, pages: u32) -> Result<(), Error> {
+    // The pragma answers a row for each page.
+    let mut statement = db.prepare(&format!("PRAGMA incremental_vacuum({pages})"))?;
+    let mut rows = statement.query([])?;
+    while rows.next()?.is_some() {}
+    Ok(())
+}

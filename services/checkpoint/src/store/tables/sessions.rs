@@ -1,0 +1,273 @@
+//! Session rows: sealed records, found by id, project or the recovery list.
+
+use prost::Message;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use shim_proto::checkpoint::v1::{Interruption, Session, SessionStatus};
+use shim_runtime::ids::{Epoch, SessionId};
+
+use super::column;
+use crate::domain::hash_chain;
+use crate::domain::recovery::is_recoverable;
+use crate::error::Error;
+use crate::metrics;
+use shim_sqlite::{UnixMicros, to_unix_micros};
+
+/// The owner of a session: the client that got this epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Owner {
+    pub(crate) session: SessionId,
+    pub(crate) epoch: Epoch,
+}
+
+impl Owner {
+    pub(crate) fn new(session: SessionId, epoch: u64) -> Self {
+        Self {
+            session,
+            epoch: Epoch(epoch),
+        }
+    }
+}
+
+/// A session with its row.
+#[derive(Debug, Clone)]
+pub(crate) struct StoredSession {
+    pub(crate) row_id: i64,
+    pub(crate) session: Session,
+}
+
+const COLUMNS: &str = "row_id, record, hash";
+
+fn decode(row: &Row<'_>) -> rusqlite::Result<Result<StoredSession, i64>> {
+    let row_id: i64 = row.get(0)?;
+    let record = column::bytes(row, 1)?.unwrap_or_default();
+    let hash = column::bytes(row, 2)?.unwrap_or_default();
+    if hash_chain::hash(record) != hash {
+        return Ok(Err(row_id));
+    }
+    Ok(Session::decode(record)
+        .map(|session| StoredSession { row_id, session })
+        .map_err(|_| row_id))
+}
+
+/// Refuses a damaged row, logs and counts it.
+fn verified(found: Result<StoredSession, i64>) -> Result<StoredSession, Error> {
+    found.map_err(|row_id| {
+        tracing::error!(row_id, "a session row is damaged; it is not served");
+        metrics::record_damage();
+        Error::damaged(format!("session row {row_id}"))
+    })
+}
+
+/// The session with this id.
+pub(crate) fn find(db: &Connection, id: SessionId) -> Result<StoredSession, Error> {
+    let sql = select("WHERE id = ?1");
+    let found = db
+        .prepare_cached(&sql)?
+        .query_row([id.uuid().as_bytes()], decode)
+        .optional()?;
+    found.map_or_else(|| Err(Error::SessionNotFound(id.to_string())), verified)
+}
+
+/// The session in this row.
+pub(crate) fn by_row(db: &Connection, row_id: i64) -> Result<StoredSession, Error> {
+    let sql = select("WHERE row_id = ?1");
+    let found = db
+        .prepare_cached(&sql)?
+        .query_row([row_id], decode)
+        .optional()?;
+    found.map_or_else(
+        || Err(Error::SessionNotFound(format!("in row {row_id}"))),
+        verified,
+    )
+}
+
+fn select(filter: &str) -> String {
+    format!("SELECT {COLUMNS} FROM sessions {filter}")
+}
+
+/// The session, if it was not ended and is this owner's.
+pub(crate) fn require_owner(db: &Connection, owner: Owner) -> Result<StoredSession, Error> {
+    let id = owner.session;
+    let stored = find(db, id)?;
+    if stored.session.epoch != owner.epoch.0 {
+        return Err(Error::StaleOwner {
+            session: id.to_string(),
+            given: owner.epoch.0,
+            current: stored.session.epoch,
+        });
+    }
+    if stored.session.status() == SessionStatus::Ended {
+        return Err(Error::SessionEnded(id.to_string()));
+    }
+    Ok(stored)
+}
+
+fn columns(session: &Session) -> Result<(SessionId, i64, Vec<u8>), Error> {
+    let id = session
+        .id
+        .parse()
+        .map_err(|_| Error::SessionNotFound(session.id.clone()))?;
+    let updated_at = to_unix_micros(session.updated_at.as_ref()).map_or(0, |m| m.0);
+    // `attached` is set when an answer is made and never stored.
+    let record = Session {
+        attached: false,
+        ..session.clone()
+    }
+    .encode_to_vec();
+    Ok((id, updated_at, record))
+}
+
+/// Adds a session.
+pub(crate) fn insert(db: &Connection, session: Session) -> Result<StoredSession, Error> {
+    let (id, updated_at, record) = columns(&session)?;
+    db.prepare_cached(
+        "INSERT INTO sessions (id, project, status, recoverable, updated_at, record, hash)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?
+    .execute(params![
+        id.uuid().as_bytes(),
+        session.project,
+        session.status,
+        is_recoverable(&session),
+        updated_at,
+        record,
+        hash_chain::hash(&record)
+    ])?;
+    Ok(StoredSession {
+        row_id: db.last_insert_rowid(),
+        session,
+    })
+}
+
+/// Writes a changed session back; `now` becomes its time of change.
+pub(crate) fn update(
+    db: &Connection,
+    stored: &mut StoredSession,
+    now: UnixMicros,
+) -> Result<(), Error> {
+    stored.session.updated_at = Some(now.into());
+    let session = &stored.session;
+    let (_, updated_at, record) = columns(session)?;
+    db.prepare_cached(
+        "UPDATE sessions SET project = ?2, status = ?3, recoverable = ?4, updated_at = ?5, record = ?6, hash = ?7
+         WHERE row_id = ?1",
+    )?
+    .execute(params![
+        stored.row_id,
+        session.project,
+        session.status,
+        is_recoverable(session),
+        updated_at,
+        record,
+        hash_chain::hash(&record)
+    ])?;
+    Ok(())
+}
+
+/// Marks the session as owned by a live client. Answers with what had interrupted it.
+pub(crate) fn reactivate(session: &mut Session) -> Option<Interruption> {
+    let interruption = session.interruption.take();
+    if let Some(interruption) = &interruption
+        && session.status() == SessionStatus::Interrupted
+    {
+        let cause = interruption.cause();
+        metrics::after_commit(move || metrics::record_recovery(cause));
+    }
+    session.status = SessionStatus::Active.into();
+    interruption
+}
+
+/// Deletes a session and, by the schema's cascade, all it holds but the search index.
+pub(crate) fn delete(db: &Connection, row_id: i64) -> Result<(), Error> {
+    db.prepare_cached("DELETE FROM sessions WHERE row_id = ?1")?
+        .execute([row_id])?;
+    Ok(())
+}
+
+/// How many sessions there are in each state, read from all rows.
+pub(crate) fn count_by_status(db: &Connection) -> Result<Vec<(SessionStatus, u32)>, Error> {
+    let mut statement =
+        db.prepare_cached("SELECT status, count(*) FROM sessions GROUP BY status")?;
+    let rows = statement.query_map([], |row| {
+        let status = SessionStatus::try_from(row.get::<_, i32>(0)?);
+        Ok((status.unwrap_or_default(), row.get(1)?))
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Sessions that had an owner when the service last ran.
+pub(crate) fn active(db: &Connection) -> Result<Vec<StoredSession>, Error> {
+    collect(db, "WHERE status = 1", []).map(|(sessions, _)| sessions)
+}
+
+/// Which sessions to list.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SessionFilter {
+    pub(crate) project: Option<String>,
+    pub(crate) status: Option<i32>,
+}
+
+/// Where a page begins: behind this time of change and row.
+pub(crate) type Cursor = (i64, i64);
+
+/// Up to `limit` sessions behind `after`, most recently changed first, and how many rows were damaged.
+pub(crate) fn list(
+    db: &Connection,
+    filter: &SessionFilter,
+    after: Option<Cursor>,
+    limit: u32,
+) -> Result<(Vec<StoredSession>, u32), Error> {
+    let (time, row_id) = after.unwrap_or((i64::MAX, i64::MAX));
+    collect(
+        db,
+        "WHERE (updated_at, row_id) < (?1, ?2) AND (?4 IS NULL OR project = ?4) AND (?5 IS NULL OR status = ?5)
+         ORDER BY updated_at DESC, row_id DESC LIMIT ?3",
+        params![time, row_id, limit, filter.project, filter.status],
+    )
+}
+
+/// Up to `limit` sessions in rows above `after`, in the order they were opened.
+pub(crate) fn after_row(
+    db: &Connection,
+    after: i64,
+    limit: u32,
+) -> Result<Vec<StoredSession>, Error> {
+    collect(
+        db,
+        "WHERE row_id > ?1 ORDER BY row_id LIMIT ?2",
+        params![after, limit],
+    )
+    .map(|(sessions, _)| sessions)
+}
+
+/// Up to `limit` sessions of the recovery list, the most recent first; of one project, or of all others.
+pub(crate) fn recoverable(
+    db: &Connection,
+    project: &str,
+    same: bool,
+    limit: u32,
+) -> Result<Vec<StoredSession>, Error> {
+    let rule = if same {
+        "WHERE recoverable = 1 AND project = ?1 ORDER BY updated_at DESC LIMIT ?2"
+    } else {
+        "WHERE recoverable = 1 AND project <> ?1 ORDER BY updated_at DESC LIMIT ?2"
+    };
+    collect(db, rule, params![project, limit]).map(|(sessions, _)| sessions)
+}
+
+fn collect(
+    db: &Connection,
+    rule: &str,
+    params: impl rusqlite::Params,
+) -> Result<(Vec<StoredSession>, u32), Error> {
+    let mut statement = db.prepare_cached(&select(rule))?;
+    let rows = statement.query_map(params, decode)?;
+    let (mut sessions, mut damaged) = (Vec::new(), 0);
+    for row in rows {
+        match verified(row?) {
+            Ok(stored) => sessions.push(stored),
+            Err(_) => damaged += 1,
+        }
+    }
+    Ok((sessions, damaged))
+}

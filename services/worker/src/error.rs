@@ -1,0 +1,24 @@
+//! The errors of the worker service, and what each is in gRPC.
+
+use shim_runtime::error_table;
+
+/// A call that the worker service refuses.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum WorkerError {
+    /// The store refuses or fails.
+    #[error(transparent)]
+    Store(#[from] shim_store::Error),
+    /// The configuration has no executor of this name.
+    #[error("executor: there is no {name} in the configuration, which has: {known}")]
+    ExecutorUnknown {
+        /// The name in the request.
+        name: String,
+        /// The configured names.
+        known: String,
+    },
+}
+
+error_table! { WorkerError (transparent: Store),
+    ExecutorUnknown => InvalidArgument EXECUTOR_UNKNOWN,
+        "name one of those, or add worker.executors.NAME to the configuration";
+}

@@ -1,0 +1,41 @@
+//! What the executors of one process share: folders, process groups and bounds.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use shim_exec::{Artifacts, Groups};
+
+use crate::config::Config;
+
+/// The environment variable that names the task to its program.
+const TASK_ID: &str = "SHIM_TASK_ID";
+
+/// The shared part of all executors. Clones share it.
+#[derive(Debug, Clone)]
+pub struct ExecutorContext {
+    /// Folders that programs may work in, as the kernel names them.
+    pub(super) roots: Arc<[PathBuf]>,
+    pub(super) artifacts: Arc<Artifacts>,
+    pub(super) groups: Arc<Groups>,
+    /// Between SIGTERM and SIGKILL.
+    pub(super) grace: Duration,
+    /// Bytes of a result's text.
+    pub(super) max_output: usize,
+}
+
+impl ExecutorContext {
+    /// Makes the folders, and kills what an earlier process with the same data folder left behind.
+    ///
+    /// # Errors
+    /// If a folder cannot be made.
+    pub fn open(config: &Config) -> std::io::Result<Self> {
+        Ok(Self {
+            roots: config.roots.clone().into(),
+            artifacts: Arc::new(Artifacts::open(&config.artifacts, config.keep_artifacts)?),
+            groups: Arc::new(Groups::open(&config.groups, TASK_ID)?),
+            grace: config.grace,
+            max_output: config.max_output,
+        })
+    }
+}
