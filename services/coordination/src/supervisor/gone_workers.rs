@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use shim_proto::coordination::v1::{Worker, WorkerChangeKind, WorkerState};
+use shim_runtime::ids::{Epoch, WorkerId};
 use shim_store::registry::CHANNELS;
 use shim_store::tasks::WorkerGone;
 use shim_store::{Error, Store, Topic};
@@ -92,8 +93,7 @@ impl GoneWorkers {
                         | WorkerChangeKind::Registered
                 );
                 if is_end {
-                    self.check_worker(&change.worker_id.to_string(), change.position)
-                        .await?;
+                    self.check_worker(change.worker_id, change.position).await?;
                 }
                 self.position = Some(change.position);
             }
@@ -104,26 +104,22 @@ impl GoneWorkers {
     async fn check_all_holders(&mut self) -> Result<(), Error> {
         let position = self.store.registry.position().await?;
         for worker_id in self.store.tasks.holders().await? {
-            self.check_worker(&worker_id, position).await?;
+            self.check_worker(worker_id, position).await?;
         }
         self.position = Some(position);
         Ok(())
     }
 
     /// Looks at a worker, of which something was told at this position of the registry's history.
-    async fn check_worker(&self, worker_id: &str, position: u64) -> Result<(), Error> {
-        // A worker of another program may have any name; the registry never knew it.
-        let worker = match worker_id.parse() {
-            Ok(id) => self.store.registry.get(id).await?,
-            Err(_) => None,
-        };
+    async fn check_worker(&self, worker_id: WorkerId, position: u64) -> Result<(), Error> {
+        let worker = self.store.registry.get(worker_id).await?;
         let Some(worker_gone) = worker_gone(worker_id, worker.as_ref(), position) else {
             return Ok(());
         };
         let requeued = self.store.tasks.release_worker_tasks(&worker_gone).await?;
         if requeued > 0 {
             tracing::info!(
-                worker = worker_id,
+                worker = %worker_id,
                 tasks = requeued,
                 why = worker_gone.why,
                 "tasks go to other workers"
@@ -134,11 +130,11 @@ impl GoneWorkers {
 }
 
 /// What of a worker is gone: all of it, or its incarnations before the present one.
-fn worker_gone(worker_id: &str, worker: Option<&Worker>, position: u64) -> Option<WorkerGone> {
+fn worker_gone(worker_id: WorkerId, worker: Option<&Worker>, position: u64) -> Option<WorkerGone> {
     let gone = |epoch, why: &str, died| {
         Some(WorkerGone {
-            worker_id: worker_id.to_owned(),
-            epoch,
+            worker_id,
+            epoch: Epoch(epoch),
             why: why.to_owned(),
             died,
             known_at: None,
@@ -177,16 +173,20 @@ mod tests {
 
     #[test]
     fn the_living_keep_what_their_present_epoch_has() {
-        let worker_gone = worker_gone("w", Some(&worker(WorkerState::Busy)), 9).unwrap();
-        assert_eq!(worker_gone.epoch, 6);
+        let worker_gone =
+            worker_gone(WorkerId::new(), Some(&worker(WorkerState::Busy)), 9).unwrap();
+        assert_eq!(worker_gone.epoch, Epoch(6));
     }
 
     #[test]
     fn the_dead_and_those_that_left_keep_nothing() {
         for (state, died) in [(WorkerState::Dead, true), (WorkerState::Stopped, false)] {
-            let worker_gone = worker_gone("w", Some(&worker(state)), 9).unwrap();
-            assert_eq!((worker_gone.epoch, worker_gone.died), (7, died));
+            let worker_gone = worker_gone(WorkerId::new(), Some(&worker(state)), 9).unwrap();
+            assert_eq!((worker_gone.epoch, worker_gone.died), (Epoch(7), died));
         }
-        assert_eq!(worker_gone("w", None, 9).unwrap().epoch, 9);
+        assert_eq!(
+            worker_gone(WorkerId::new(), None, 9).unwrap().epoch,
+            Epoch(9)
+        );
     }
 }

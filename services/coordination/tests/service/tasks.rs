@@ -247,7 +247,7 @@ async fn jobs_are_listed_the_newest_first() {
         ..Default::default()
     };
     let of_worker = ListTasksRequest {
-        worker_id: worker.worker_id().to_owned(),
+        worker_id: worker.worker_id(),
         ..Default::default()
     };
     for request in [running, of_worker] {

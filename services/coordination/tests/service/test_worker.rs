@@ -3,6 +3,7 @@
 use shim_proto::coordination::v1::{Task, TaskError, TaskResult, Usage, WorkerKind};
 use shim_redis_harness::Redis;
 use shim_runtime::config::Settings;
+use shim_runtime::ids::{Epoch, WorkerId};
 use shim_runtime::lifecycle::Shutdown;
 use shim_store::tasks::{Claimed, Claimer};
 use shim_store::{Config, IdempotencyKey, Store};
@@ -32,10 +33,10 @@ impl TestWorker {
         let mut worker = Self {
             store,
             claimer: Claimer {
-                worker_id: id(),
-                epoch: 1,
+                worker_id: WorkerId::new(),
+                epoch: Epoch(1),
                 kind: WorkerKind::Chat,
-                session_id: String::new(),
+                session_id: None,
                 capacity: 100,
                 idempotency_key: None,
             },
@@ -54,7 +55,7 @@ impl TestWorker {
     /// The supervisor gives on what a worker has that the registry does not know. It never beats, and outlives any story.
     async fn register(&mut self) {
         let worker = Worker {
-            worker_id: self.claimer.worker_id.clone(),
+            worker_id: self.worker_id(),
             // Of no queue's workers, so that it does not count where stories look at those.
             kind: WorkerKind::Analysis.into(),
             capacity: self.claimer.capacity,
@@ -65,11 +66,11 @@ impl TestWorker {
         let registered = registry
             .register(&new_idempotency_key(), worker, dead_after)
             .await;
-        self.claimer.epoch = registered.unwrap().epoch;
+        self.claimer.epoch = Epoch(registered.unwrap().epoch);
     }
 
-    pub(crate) fn worker_id(&self) -> &str {
-        &self.claimer.worker_id
+    pub(crate) fn worker_id(&self) -> String {
+        self.claimer.worker_id.to_string()
     }
 
     /// The next task, if one is ready.
