@@ -61,7 +61,7 @@ use streamable_http::Admission;
 pub fn run_stdio(runtime: RuntimeConfig, config: Config) -> Result<(), GatewayError> {
     run(async move {
         let shutdown = Shutdown::on_signals()?;
-        let auth = Auth::by_token(&runtime)?;
+        let auth = Auth::by_token(runtime.token_file.as_deref())?;
         let client_context = ClientContext::read(config, environment, process::parent());
         let gateway = Gateway::prepare(&runtime, client_context, &shutdown)?;
         let services = gateway.services.clone();
@@ -81,7 +81,7 @@ pub fn run_http(
 ) -> Result<(), GatewayError> {
     run(async move {
         let shutdown = Shutdown::on_signals()?;
-        let auth = Auth::by_token(&runtime)?;
+        let auth = Auth::by_token(runtime.token_file.as_deref())?;
         let mut listeners = Listeners::default();
         let bound = listeners.bind_tcp(address, &auth).await?;
         // The parent of this process is not the client of the connections.

@@ -145,8 +145,9 @@ struct ReceiveArgs {
 #[derive(Deserialize)]
 struct ReceivedFields {
     remaining: u64,
+    /// Negative if a due message found no room.
     #[serde(default)]
-    next_due_ms: Option<u64>,
+    next_due_ms: Option<i64>,
     messages: Vec<MessageFields>,
 }
 
@@ -242,12 +243,13 @@ impl Inboxes {
         let mut reply = self.connection.call(&call).await?;
         reply.status()?;
         let received: ReceivedFields = reply.fields()?;
+        let next_due_ms = received.next_due_ms.and_then(|ms| u64::try_from(ms).ok());
         let mut messages = received.messages;
         messages.sort_by_key(|message| message.id);
         Ok(ReceivedMessages {
             messages: messages.iter().map(read).collect::<Result<_, _>>()?,
             remaining: received.remaining,
-            next_due: received.next_due_ms.map(Duration::from_millis),
+            next_due: next_due_ms.map(Duration::from_millis),
         })
     }
 

@@ -44,7 +44,7 @@ pub(crate) type WatchedUpstream = (&'static str, Channel);
 impl Services {
     /// Prepares the connections; nothing is opened or started yet.
     pub(crate) fn prepare(config: &RuntimeConfig) -> Result<Self, GatewayError> {
-        let credentials = Credentials::of(config)?;
+        let credentials = Credentials::of(config.token_file.as_deref(), &config.tls)?;
         let (endpoint, local) = checkpoint_endpoint(config)?;
         let connect = |endpoint: &Endpoint, key: &'static str| {
             client::connect(endpoint, Some(&credentials))
