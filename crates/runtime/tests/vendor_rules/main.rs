@@ -1,22 +1,23 @@
-//! Makes a table of the maintained rule set: its rules that are exact enough to change what somebody saves.
+//! Makes the table of vendors' rules from the maintained set: the rules that are exact enough to change what is saved.
 //!
 //! The crate `secrets_scanner` carries the rules of gitleaks (MIT), of MongoDB's Kingfisher (Apache-2.0) and some of its
-//! own (MIT). It is read while this crate is built: the patterns are part of the program, and `THIRD_PARTY.md` has their
-//! notices; its code is not. What stays out, and why, is in `build/secret_pattern.rs`.
+//! own (MIT). Only this test reads it: the patterns are part of the program through the table, and `THIRD_PARTY.md` has
+//! their notices; the crate's code is not. `secret_pattern.rs` says what stays out, and why.
+
+#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::Path;
 
 use serde::Deserialize;
 
-#[path = "build/secret_pattern.rs"]
 mod secret_pattern;
 
 use secret_pattern::SecretPattern;
 
-/// Shows how to write a rule, and is about no vendor.
+/// Rules that show how to write a rule, and are about no vendor.
 const EXAMPLES: [&str; 1] = ["my-internal-api-key"];
 
 #[derive(Deserialize)]
@@ -53,13 +54,36 @@ impl Rule {
     }
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rerun-if-changed=build");
-    let out = PathBuf::from(std::env::var("OUT_DIR")?);
-    let set: RuleSet = toml::from_str(secrets_scanner::rules::BUNDLED_RULES)?;
-    std::fs::write(out.join("vendors.rs"), table(&set)?)?;
-    Ok(())
+const HEAD: &str = r#"//! The keys and tokens of vendors. Generated from the rule set of the crate `secrets_scanner`, never edited by hand:
+//! `REWRITE_VENDOR_RULES=1 cargo test -p shim-runtime --test vendor_rules` writes it.
+
+use crate::redact::rules::rule::Rule;
+
+#[rustfmt::skip]
+"#;
+
+/// Set to write the table instead of comparing it.
+const REWRITE: &str = "REWRITE_VENDOR_RULES";
+
+#[test]
+fn the_table_is_what_the_maintained_set_says() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/redact/rules/vendors/table.rs");
+    let set: RuleSet = toml::from_str(secrets_scanner::rules::BUNDLED_RULES).unwrap();
+    let generated = table(&set).unwrap();
+    if std::env::var_os(REWRITE).is_some() {
+        std::fs::write(&path, &generated).unwrap();
+    }
+    let written = std::fs::read_to_string(path).unwrap();
+    let only_in = |one: &str, other: &str| {
+        let other: BTreeSet<_> = other.lines().collect();
+        let lines = one.lines().filter(|line| !other.contains(line));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let (new, gone) = (only_in(&generated, &written), only_in(&written, &generated));
+    assert!(
+        generated == written,
+        "new: {new:#?}, gone: {gone:#?}; {REWRITE}=1 writes the table"
+    );
 }
 
 /// The source of a table of rules.
@@ -85,7 +109,7 @@ fn table(set: &RuleSet) -> Result<String, Box<dyn Error>> {
     }
     let count = patterns.len();
     Ok(format!(
-        "pub(super) static RULES: [Rule; {count}] = [\n{rules}];\n"
+        "{HEAD}pub(crate) static RULES: [Rule; {count}] = [\n{rules}];\n"
     ))
 }
 

@@ -1,4 +1,8 @@
-//! Gathering every source of configuration into one flat table of dotted keys, and telling everything wrong at once.
+//! The sources of the configuration in one flat table of dotted keys: flags over `SHIM_*` environment over `shim.toml`.
+//!
+//! Each crate reads its own keys, with its own defaults, and [`Settings::finish`] reports everything wrong at once: bad
+//! values and keys that no crate reads. The real environment is never read here, so a test passes a map. Types of other
+//! modules implement [`Setting`] beside their definition.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -7,13 +11,9 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::LogFormat;
-use crate::auth::Role;
-use crate::client::Endpoint;
-
 const ENV_PREFIX: &str = "SHIM_";
 
-/// Environment names with our prefix that are not configuration; workers tell their programs of the task.
+/// Environment names with our prefix that are no configuration; workers pass the task to their programs by them.
 const ENV_NOT_SETTINGS: [&str; 8] = [
     "SHIM_BIN",
     "SHIM_PYTHON",
@@ -42,7 +42,7 @@ struct Value {
 #[derive(Debug, Clone)]
 enum Content {
     One(String),
-    /// Only a file has lists; elsewhere a comma separates.
+    /// Only a file has lists; flags and the environment separate items by commas.
     Many(Vec<String>),
 }
 
@@ -79,7 +79,7 @@ impl Settings {
     /// Gathers all sources. A missing `file` is an error: name it only if it must be there.
     ///
     /// # Errors
-    /// If the file cannot be read or is not TOML; bad values are told by [`Settings::finish`].
+    /// If the file cannot be read or is not TOML; bad values are reported by [`Settings::finish`].
     pub fn gather(
         file: Option<&Path>,
         env: impl IntoIterator<Item = (String, String)>,
@@ -108,7 +108,7 @@ impl Settings {
     }
 
     /// The file gathered from, whole.
-    pub(super) fn file(&self) -> Option<&Path> {
+    pub(crate) fn file(&self) -> Option<&Path> {
         self.file.as_deref()
     }
 
@@ -150,7 +150,7 @@ impl Settings {
         }
     }
 
-    /// The value of `key`, or `None` if it is not set or wrong (which [`Settings::finish`] will tell).
+    /// The value of `key`, or `None` if it is not set or wrong (then [`Settings::finish`] reports it).
     pub fn get<T: Setting>(&mut self, key: &str) -> Option<T> {
         let value = self.look_up(key)?;
         let parsed = match &value.content {
@@ -186,8 +186,8 @@ impl Settings {
         (list.len() == items.len()).then_some(list)
     }
 
-    /// The names configured below `prefix`: `b` if `prefix.b.FIELD` is set. In the environment, where the parts of a key
-    /// are not told apart, a name is what stands between the prefix and one of `fields`.
+    /// The names configured below `prefix`: `b` if `prefix.b.FIELD` is set. The environment does not separate the parts of
+    /// a key, so a name there is the text between the prefix and one of `fields`.
     pub fn names_below(&self, prefix: &str, fields: &[&str]) -> BTreeSet<String> {
         let keyed = self.values.keys().filter_map(|key| {
             let (name, _field) = key
@@ -221,7 +221,7 @@ impl Settings {
     fn look_up(&mut self, key: &str) -> Option<Value> {
         self.known.insert(key.to_owned());
         let flagged = |value: &Value| value.origin == Origin::Flag;
-        // Kept under the key it turned out to mean: several crates may read the same one.
+        // Kept under the key that was read: several crates may read the same one.
         if let Some(text) = self.environment.remove(&env_name(key))
             && !self.values.get(key).is_some_and(flagged)
         {
@@ -276,7 +276,7 @@ impl Settings {
         }
     }
 
-    /// Notes a fault that only shows across several keys.
+    /// Notes a fault of several keys together.
     pub fn refuse(&mut self, error: impl Into<String>) {
         self.errors.push(error.into());
     }
@@ -335,11 +335,16 @@ pub trait Setting: Sized {
     fn parse(text: &str) -> Result<Self, String>;
 }
 
+/// Parses with [`FromStr`]; the error is what was expected.
+pub(crate) fn from_str<T: FromStr>(text: &str, expected: &str) -> Result<T, String> {
+    text.parse().map_err(|_| expected.to_owned())
+}
+
 macro_rules! settings_by_from_str {
     ($($type:ty => $expected:literal),* $(,)?) => {$(
         impl Setting for $type {
             fn parse(text: &str) -> Result<Self, String> {
-                <$type>::from_str(text).map_err(|_| $expected.to_owned())
+                from_str(text, $expected)
             }
         }
     )*};
@@ -351,9 +356,6 @@ settings_by_from_str! {
     u64 => "a whole number",
     usize => "a whole number",
     SocketAddr => "an address such as 127.0.0.1:50051",
-    Endpoint => "an endpoint such as http://127.0.0.1:50051 or unix:/path/shim.sock",
-    LogFormat => "pretty or json",
-    Role => "read, write or admin",
 }
 
 impl Setting for f64 {
@@ -391,3 +393,6 @@ impl Setting for Duration {
             .map_err(|_| "a duration such as 15s, 500ms or 24h".to_owned())
     }
 }
+
+#[cfg(test)]
+mod tests;

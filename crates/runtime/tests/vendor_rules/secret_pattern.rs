@@ -1,7 +1,7 @@
-//! How the secrets of one rule look, if that says enough: a beginning of its own, and chance behind it.
+//! The form of the secrets of one rule, if it is exact enough: a prefix of its own, and random characters behind it.
 //!
-//! Other rules look for a vendor's name and any 32 letters near it. That is right for who reads a list of findings, and
-//! wrong here: what is taken for a secret is gone, and such rules take hashes, ids and file names.
+//! Other rules look for a vendor's name and any 32 letters near it. That is right for a list of findings that a person
+//! reads, and wrong here: redaction destroys what it takes for a secret, and such rules take hashes, ids and file names.
 
 use std::collections::BTreeSet;
 
