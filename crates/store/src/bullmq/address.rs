@@ -1,32 +1,27 @@
-//! The same Redis for BullMQ, which connects by itself.
+//! The address of the store's Redis in the form of BullMQ, which opens connections of its own.
 
 use bullmq::options::{RedisConnectionOptions, TlsCerts};
 use redis::{Client, ConnectionAddr, ConnectionInfo, TlsCertificates};
 
-use super::{Address, redis_error};
+use crate::connection::{Address, classify};
 use crate::error::Error;
 
-impl Address {
-    /// How BullMQ reaches it now; with Sentinels, that is the master of this moment.
-    ///
-    /// # Errors
-    /// `Unavailable` if no Sentinel names a master.
-    pub(crate) async fn for_bullmq(&self) -> Result<RedisConnectionOptions, Error> {
-        let clients = self
-            .clients()
-            .await
-            .map_err(|error| redis_error::classify(&error))?;
-        let nodes: Vec<&ConnectionInfo> = clients.iter().map(Client::get_connection_info).collect();
-        let options = match (self, nodes.as_slice()) {
-            (Self::Cluster(..), nodes) => cluster(nodes),
-            (_, [node, ..]) => single(node),
-            (_, []) => return Err(Error::Unavailable("no node is known".to_owned())),
-        };
-        Ok(match self.certificates() {
-            Some(certificates) if options.tls => options.tls_certs(certs(certificates)),
-            _ => options,
-        })
-    }
+/// How BullMQ reaches an address now; with Sentinels, that is the master of this moment.
+///
+/// # Errors
+/// `Unavailable` if no Sentinel names a master.
+pub(super) async fn connection_options(address: &Address) -> Result<RedisConnectionOptions, Error> {
+    let clients = address.clients().await.map_err(|error| classify(&error))?;
+    let nodes: Vec<&ConnectionInfo> = clients.iter().map(Client::get_connection_info).collect();
+    let options = match (address, nodes.as_slice()) {
+        (Address::Cluster(..), nodes) => cluster(nodes),
+        (_, [node, ..]) => single(node),
+        (_, []) => return Err(Error::Unavailable("no node is known".to_owned())),
+    };
+    Ok(match address.certificates() {
+        Some(certificates) if options.tls => options.tls_certs(certs(certificates)),
+        _ => options,
+    })
 }
 
 fn single(node: &ConnectionInfo) -> RedisConnectionOptions {
@@ -43,7 +38,7 @@ fn single(node: &ConnectionInfo) -> RedisConnectionOptions {
     with_password(options, node)
 }
 
-/// The only form that says where a socket is.
+/// BullMQ reads the path of a Unix socket from a URL alone.
 fn socket_url(address: &ConnectionAddr, node: &ConnectionInfo) -> String {
     let settings = node.redis_settings();
     let mut url = format!("redis+unix://{address}?db={}", settings.db());
@@ -109,7 +104,7 @@ mod tests {
 
     async fn url(url: &str) -> String {
         let address = Address::parse(url, None).unwrap();
-        address.for_bullmq().await.unwrap().effective_url()
+        connection_options(&address).await.unwrap().effective_url()
     }
 
     #[tokio::test]

@@ -1,92 +1,45 @@
-//! The forms an argument can have: what the schema says of them and what the check asks.
+//! The check of arguments against their parameters: every fault with its place and its rule.
 
-use serde_json::{Map, Value, json};
-use shim_proto::limits::MAX_FREE_FORM_DEPTH as MAX_DEPTH;
+use rmcp::model::JsonObject;
+use serde_json::Value;
+use shim_proto::limits::{MAX_FREE_FORM_DEPTH, MAX_PATH_BYTES};
 
-use super::{Parameter, check_object, schema};
+use super::parameter::{MAX_NAME_BYTES, NEW_SESSION, Parameter, ParameterType};
 
-/// A wrong value is shown up to this many characters.
+/// A wrong value, and the name of an unknown argument, is shown up to this many characters.
 const SHOWN_CHARACTERS: usize = 40;
-
-/// Instead of an id, asks for a session of its own.
-pub(crate) const NEW_SESSION: &str = "new";
 
 const EXAMPLE_ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 
-/// The form an argument must have.
-pub(crate) enum ParameterType {
-    /// Text of at most so many bytes that is not blank.
-    Text { max_bytes: usize },
-    /// One of these words.
-    Choice(&'static [&'static str]),
-    /// A finite number within the limits, both included.
-    Number { min: f64, max: f64 },
-    /// A whole number within the limits, both included.
-    Integer { min: u64, max: u64 },
-    /// A whole number of up to 64 bits, told as text since JSON's numbers are shorter; one without quotes is taken, too.
-    Digits,
-    /// A list of texts that are not blank.
-    Texts { max_items: usize, max_bytes: usize },
-    /// A list of paths that stay where they say they are.
-    Paths { max_items: usize },
-    /// A UUID.
-    Id,
-    /// A UUID or "new".
-    IdOrNew,
-    /// True or false.
-    Flag,
-    /// A list of names as capabilities have them.
-    Names { max_items: usize },
-    /// Any JSON object of at most so many bytes.
-    Object { max_bytes: usize },
-    /// A list of JSON objects with these fields.
-    Records {
-        max_items: usize,
-        fields: &'static [Parameter],
-    },
+/// Checks the fields of an object; `report` takes the field, with the place within it, and the rule it breaks.
+pub(super) fn check_object(
+    given: &JsonObject,
+    parameters: &[Parameter],
+    report: &mut dyn FnMut(String, String),
+) {
+    for parameter in parameters {
+        match given.get(parameter.name).filter(|value| !value.is_null()) {
+            Some(value) => {
+                let mut at = |path: String, rule| report(format!("{}{path}", parameter.name), rule);
+                parameter.kind.check(value, &mut at);
+            }
+            None if parameter.required => {
+                report(parameter.name.to_owned(), "is required".to_owned());
+            }
+            None => {}
+        }
+    }
+    let known: Vec<_> = parameters.iter().map(|parameter| parameter.name).collect();
+    for name in given.keys().filter(|name| !known.contains(&name.as_str())) {
+        let name = name.chars().take(SHOWN_CHARACTERS).collect();
+        report(
+            name,
+            format!("is not known here; there are {}", known.join(", ")),
+        );
+    }
 }
 
 impl ParameterType {
-    /// The JSON Schema of the form.
-    pub(super) fn schema(&self) -> Map<String, Value> {
-        let kind = match self {
-            Self::Text { max_bytes } => {
-                json!({"type": "string", "minLength": 1, "maxLength": max_bytes})
-            }
-            Self::Choice(words) => json!({"type": "string", "enum": words}),
-            Self::Number { min, max } => json!({"type": "number", "minimum": min, "maximum": max}),
-            Self::Integer { min, max } => {
-                json!({"type": "integer", "minimum": min, "maximum": max})
-            }
-            Self::Digits => json!({"type": "string", "pattern": "^[0-9]{1,20}$"}),
-            Self::Texts {
-                max_items,
-                max_bytes,
-            } => json!({
-                "type": "array", "maxItems": max_items,
-                "items": {"type": "string", "minLength": 1, "maxLength": max_bytes},
-            }),
-            Self::Paths { max_items } => json!({
-                "type": "array", "maxItems": max_items,
-                "items": {"type": "string", "minLength": 1, "maxLength": MAX_PATH_BYTES},
-            }),
-            Self::Id | Self::IdOrNew => json!({"type": "string", "maxLength": 36}),
-            Self::Flag => json!({"type": "boolean"}),
-            Self::Names { max_items } => json!({
-                "type": "array", "maxItems": max_items,
-                "items": {"type": "string", "minLength": 1, "maxLength": MAX_NAME_BYTES},
-            }),
-            Self::Object { .. } => json!({"type": "object"}),
-            Self::Records { max_items, fields } => {
-                json!({"type": "array", "maxItems": max_items, "items": schema(fields)})
-            }
-        };
-        match kind {
-            Value::Object(kind) => kind,
-            _ => Map::new(),
-        }
-    }
-
     /// Checks a value; `report` takes the place within the argument ("" or "\[3\]") and what it must be.
     pub(super) fn check(&self, value: &Value, report: &mut dyn FnMut(String, String)) {
         match self {
@@ -150,9 +103,7 @@ impl ParameterType {
                 "true or false, without quotes".to_owned(),
             ),
             Self::Object { max_bytes } => return check_json_object(value, *max_bytes),
-            Self::Texts { .. } | Self::Paths { .. } | Self::Names { .. } | Self::Records { .. } => {
-                (value.is_array(), "a list".to_owned())
-            }
+            _ => (value.is_array(), "a list".to_owned()),
         };
         if holds {
             Ok(())
@@ -215,9 +166,6 @@ fn check_record(item: &Value, fields: &[Parameter], report: &mut dyn FnMut(Strin
     });
 }
 
-/// The longest name of a capability.
-const MAX_NAME_BYTES: usize = 100;
-
 fn check_name(value: &Value) -> Result<(), String> {
     check_text(value, MAX_NAME_BYTES)?;
     let is_part = |c: char| c.is_ascii_alphanumeric() || "._:/@-".contains(c);
@@ -238,8 +186,8 @@ fn check_json_object(value: &Value, max_bytes: usize) -> Result<(), String> {
             describe_value(value)
         ));
     }
-    if depth(value) > MAX_DEPTH {
-        return Err(format!("must be at most {MAX_DEPTH} levels deep"));
+    if depth(value) > MAX_FREE_FORM_DEPTH {
+        return Err(format!("must be at most {MAX_FREE_FORM_DEPTH} levels deep"));
     }
     let bytes = value.to_string().len();
     if bytes > max_bytes {
@@ -255,9 +203,6 @@ fn depth(value: &Value) -> usize {
         _ => 0,
     }
 }
-
-/// The longest path the services take, `PATH_MAX` of Linux.
-const MAX_PATH_BYTES: usize = 4_096;
 
 fn check_text(value: &Value, max_bytes: usize) -> Result<(), String> {
     match value.as_str() {
