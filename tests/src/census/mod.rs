@@ -71,7 +71,8 @@ impl Census {
         for path in sources {
             let text = std::fs::read_to_string(&path)?;
             let path = path.strip_prefix(root).unwrap_or(&path).to_owned();
-            let named = ambiguous(&text).map(|name| (path.clone(), name.to_owned()));
+            let code = source::code_of(&text);
+            let named = ambiguous(&code).map(|name| (path.clone(), name.to_owned()));
             census.ambiguous_types.extend(named);
         }
         census
@@ -124,8 +125,8 @@ impl Census {
     }
 }
 
-/// The ambiguous names that the text gives to types.
-fn ambiguous(text: &str) -> impl Iterator<Item = &'static str> {
+/// The ambiguous names that the code gives to types.
+fn ambiguous(code: &str) -> impl Iterator<Item = &'static str> {
     let defines = |line: &str, name: &str| {
         ["struct ", "enum ", "trait ", "type "].iter().any(|kind| {
             let Some((_, rest)) = line.split_once(kind) else {
@@ -135,16 +136,11 @@ fn ambiguous(text: &str) -> impl Iterator<Item = &'static str> {
             rest.is_some_and(|rest| !rest.starts_with(|it: char| it.is_alphanumeric() || it == '_'))
         })
     };
-    let code = text
-        .lines()
-        .filter(|line| !line.trim_start().starts_with("//"));
-    code.flat_map(move |line| {
+    code.lines().flat_map(move |line| {
         AMBIGUOUS
             .into_iter()
             .filter(move |name| defines(line, name))
     })
-    .collect::<Vec<_>>()
-    .into_iter()
 }
 
 fn files_ending(folder: &Path, ending: &str, into: &mut Vec<PathBuf>) -> std::io::Result<()> {
@@ -169,7 +165,8 @@ mod tests {
     #[test]
     fn an_ambiguous_name_is_found_on_types_alone() {
         let text = "struct Place;\npub(crate) enum Held<T> {}\nstruct Placement;\n// struct Desk;\nlet Told = 1;";
-        assert_eq!(ambiguous(text).collect::<Vec<_>>(), ["Place", "Held"]);
+        let code = source::code_of(text);
+        assert_eq!(ambiguous(&code).collect::<Vec<_>>(), ["Place", "Held"]);
     }
 
     #[test]

@@ -144,8 +144,8 @@ pub(super) fn children(file: &Path) -> PathBuf {
     }
 }
 
-/// Blanks comments and the inside of literals.
-fn code_of(source: &str) -> String {
+/// The text with blanks for comments and literals.
+pub(super) fn code_of(source: &str) -> String {
     let bytes = source.as_bytes();
     let mut code = String::with_capacity(source.len());
     let mut at = 0;
