@@ -53,7 +53,7 @@ fn no_type_bears_a_name_that_stands_for_several_things() {
     assert_none(
         &found,
         &format!("types called one of {AMBIGUOUS:?}"),
-        "give it the field's word for what it is; GLOSSARY.md lists those in use",
+        "give it the field's word for what it is",
     );
 }
 

@@ -1,12 +1,7 @@
 //! Tasks that are started and then belong to nothing.
 
 /// The ways to start a task that answer with its handle. A method of an owner (`tasks.spawn_critical`) is none of them.
-const SPAWNS: [&str; 4] = [
-    "tokio::spawn(",
-    "task::spawn(",
-    "task::spawn_blocking(",
-    "thread::spawn(",
-];
+const SPAWNS: [&str; 3] = ["tokio::spawn(", "task::spawn(", "task::spawn_blocking("];
 
 /// The lines, from 1, whose statement starts a task and drops the handle: `tokio::spawn(..);`, also behind `let _ =` or in
 /// `drop(..)`.
@@ -66,7 +61,7 @@ mod tests {
             "fn f() { a(); tokio::task::spawn(b()); }",
             "fn f() { let _ = tokio::spawn(b()); }",
             "fn f() { drop(tokio::spawn(b())); }",
-            "fn f() { std::thread::spawn(|| ()); }",
+            "fn f() { tokio::task::spawn_blocking(|| ()); }",
         ] {
             assert_eq!(dropped_spawns(text), [1], "{text}");
         }

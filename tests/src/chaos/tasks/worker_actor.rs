@@ -115,7 +115,7 @@ pub(super) async fn run_worker(args: WorkerArgs) -> Result<(), Status> {
     Ok(())
 }
 
-/// Who the process is to the registry.
+/// The identity of the process in the registry.
 #[derive(Clone)]
 struct Registration {
     registry: FailoverClient,
