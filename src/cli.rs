@@ -41,7 +41,7 @@ Every setting has a key in shim.toml, an environment name (SHIM_DATA_DIR) and, w
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the local stack: all services in one process
-    Up(up::Args),
+    Up(up::args::Args),
     /// Stop the local stack
     Down,
     /// Look at the local stack

@@ -10,11 +10,12 @@ use shim_proto::coordination::v1::registry_service_client::RegistryServiceClient
 use shim_proto::coordination::v1::state_service_client::StateServiceClient;
 use shim_proto::coordination::v1::task_service_client::TaskServiceClient;
 use shim_proto::limits::MAX_MESSAGE_BYTES;
+use shim_proto::reasons::STORE_UNAVAILABLE;
 use shim_proto::worker::v1::worker_service_client::WorkerServiceClient;
 use shim_runtime::client::{self, Channel, Endpoint};
 use shim_runtime::service_error::decode;
 use shim_runtime::stack::{Stack, StackInfo};
-use tonic::Request;
+use tonic::{Request, Response, Status};
 
 use crate::config::Config;
 use crate::error::CliError;
@@ -165,12 +166,22 @@ async fn await_redis(service: &mut Coordination, stack: &StackInfo) {
             ..ListWorkersRequest::default()
         };
         match service.registry.list_workers(request(asked)).await {
-            Err(status) if decode(&status).reason == "STORE_UNAVAILABLE" => {
+            Err(status) if decode(&status).reason == STORE_UNAVAILABLE => {
                 tokio::time::sleep(POLL).await;
             }
             _ => return,
         }
     }
+}
+
+/// The message that a call answers with.
+///
+/// # Errors
+/// With the status of a refused or failed call.
+pub(crate) async fn call<T>(
+    response: impl Future<Output = Result<Response<T>, Status>>,
+) -> Result<T, Status> {
+    response.await.map(Response::into_inner)
 }
 
 /// A request that gives up after a while, so that a person never waits on a hung service.

@@ -11,6 +11,8 @@ use shim_runtime::service_error;
 use shim_runtime::stack::StackError;
 use tonic::{Code, Status};
 
+use crate::remedies::remedy;
+
 /// Why a command ends without success.
 #[derive(Debug)]
 pub(crate) struct CliError {
@@ -131,70 +133,17 @@ impl From<Status> for CliError {
     }
 }
 
-/// The remedy of a stable reason, for people at a terminal.
-fn remedy(reason: &str) -> Option<&'static str> {
-    Some(match reason {
-        "SESSION_NOT_FOUND" => "`shim sessions list` shows the sessions there are",
-        "CHECKPOINT_NOT_FOUND" => "`shim sessions show SESSION` shows its checkpoints",
-        "SESSION_OWNED" => {
-            "close that client first, or repeat with --take-over (restore) or --force (end, delete)"
-        }
-        "SESSION_ENDED" => "fork one of its checkpoints with `shim sessions fork CHECKPOINT`",
-        "CHECKPOINT_DAMAGED" => {
-            "use an older checkpoint; `shim sessions verify` lists the damaged ones"
-        }
-        "CHECKPOINT_THINNED" => {
-            "use a newer checkpoint; `shim sessions show SESSION` tells which have content"
-        }
-        "NOT_INTERRUPTED" => {
-            "only interrupted sessions are dismissed; `shim sessions end` ends one for good"
-        }
-        "STATE_NOT_FOUND" => "`shim state list` shows what there is; see -n for another namespace",
-        "VERSION_MISMATCH" => {
-            "look at it again with `shim state get KEY`, and expect the version it has now"
-        }
-        "LOCK_HELD" => "`shim locks show NAME` tells who holds it",
-        "LOCK_LOST" | "STALE_FENCE" => "the lock is held by another now; `shim locks show NAME`",
-        "FILES_HELD" => {
-            "wait with --wait, ask the holder with `shim messages send`, or see `shim files list`"
-        }
-        "LEASE_LOST" => "it ended or was given back; `shim files list` shows those that are held",
-        "WORKER_NOT_FOUND" => "`shim workers list --all` shows the workers there are",
-        "TASK_NOT_FOUND" => {
-            "`shim tasks list` shows the jobs there are; ended ones are forgotten after a while"
-        }
-        "TASK_NOT_AWAITING_APPROVAL" => "`shim tasks show TASK` tells where it is",
-        "TASK_NOT_RETRYABLE" => {
-            "only what failed or was called off is retried; `shim tasks show TASK` tells where it is"
-        }
-        "TOO_MANY_TASKS" => "let tasks end first; `shim tasks health` shows what waits",
-        "NO_ROOM" => "it runs as many tasks as it may; start another with `shim workers start`",
-        "NO_RECIPIENTS" => "`shim workers list` shows the capabilities of those that live",
-        "NO_REDIS" => crate::up::redis::REMEDY,
-        "STORE_FULL" => "give Redis more memory (maxmemory), or let entries and messages go",
-        "STORE_UNAVAILABLE" => "run `shim doctor`",
-        "DISK_FULL" => "free space, or drop old contents with `shim sessions prune`",
-        "TOKEN_REFUSED" | "TOKEN_EXPIRED" => {
-            "set auth.token_file to a file that begins with a token of the server"
-        }
-        "ROLE_REFUSED" => {
-            "this needs a token with a stronger role, on the first line of auth.token_file"
-        }
-        "TOO_FAST" => "wait, or raise limits.calls_per_second where the service runs",
-        _ => return None,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use shim_proto::reasons;
     use shim_runtime::service_error::ServiceError;
 
     #[test]
     fn a_remedy_of_the_wire_is_put_into_words_of_the_command_line() {
         let failure = CliError::from(Status::from(ServiceError {
             code: Code::NotFound,
-            reason: "SESSION_NOT_FOUND",
+            reason: reasons::SESSION_NOT_FOUND,
             message: "there is no session x".into(),
             remedy: Some("list them with ListSessions".into()),
             retry_after: None,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tonic::{Code, Response, Status, Streaming};
 
+use crate::connection::call;
 use crate::error::CliError;
 
 const RECONNECT_BACKOFF: Duration = Duration::from_secs(1);
@@ -36,7 +37,10 @@ pub(crate) trait EventStream {
     }
 }
 
-/// Tells every event until all is told, the output is closed or the service refuses.
+/// Hands on every event until the stream is complete, the output is closed or the service refuses.
+///
+/// # Errors
+/// If the service refuses, or an event cannot be handed on; breaks of the connection are waited out.
 pub(crate) async fn follow<F: EventStream>(
     from: F::Position,
     events: &mut F,
@@ -44,22 +48,18 @@ pub(crate) async fn follow<F: EventStream>(
     let mut position = from;
     let mut reported = false;
     loop {
-        let mut was_open = false;
-        let lost = match events.open(position.clone()).await {
+        let opened = call(events.open(position.clone())).await;
+        let was_open = opened.is_ok();
+        let lost = match opened {
             Ok(stream) => {
-                was_open = true;
-                let mut stream = stream.into_inner();
                 events.on_open();
-                loop {
-                    match stream.message().await {
-                        Ok(Some(event)) => {
-                            reported = false;
-                            position = events.on_event(event).await?.unwrap_or(position);
-                        }
-                        Ok(None) if events.is_complete() => return Ok(()),
-                        Ok(None) => break Status::unavailable("the service ended the stream"),
-                        Err(status) => break status,
-                    }
+                let read = Progress {
+                    position: &mut position,
+                    reported: &mut reported,
+                };
+                match read.drain(stream, events).await? {
+                    Some(lost) => lost,
+                    None => return Ok(()),
                 }
             }
             Err(status) => status,
@@ -76,6 +76,35 @@ pub(crate) async fn follow<F: EventStream>(
             reported = true;
         }
         tokio::time::sleep(RECONNECT_BACKOFF).await;
+    }
+}
+
+/// How far a stream was read, and whether its present break was reported.
+struct Progress<'a, P> {
+    position: &'a mut P,
+    reported: &'a mut bool,
+}
+
+impl<P: Clone> Progress<'_, P> {
+    /// Reads one stream to its end: the status that broke it, or `None` if it is complete.
+    async fn drain<F: EventStream<Position = P>>(
+        self,
+        mut stream: Streaming<F::Event>,
+        events: &mut F,
+    ) -> Result<Option<Status>, CliError> {
+        loop {
+            match stream.message().await {
+                Ok(Some(event)) => {
+                    *self.reported = false;
+                    if let Some(next) = events.on_event(event).await? {
+                        *self.position = next;
+                    }
+                }
+                Ok(None) if events.is_complete() => return Ok(None),
+                Ok(None) => return Ok(Some(Status::unavailable("the service ended the stream"))),
+                Err(status) => return Ok(Some(status)),
+            }
+        }
     }
 }
 

@@ -3,9 +3,9 @@
 
 use shim_proto::checkpoint::v1::Session;
 use shim_proto::coordination::v1::{FileLease, Task, Worker};
+use shim_render::text::{one_line, short_id};
 
 use crate::error::CliError;
-use crate::output::text::{one_line, short_id};
 
 /// Fewer digits would name too many things to be of use.
 const MIN_DIGITS: usize = 6;

@@ -2,14 +2,12 @@
 
 use std::path::PathBuf;
 
+use shim_proto::limits::coordination::MAX_ACTOR_BYTES;
 use shim_runtime::process;
 use shim_runtime::workspace::Workspace;
 
 use crate::config::Config;
 use crate::error::CliError;
-
-/// The contract's limit on names of senders and writers.
-const MAX_NAME_BYTES: usize = 200;
 
 /// The namespace of state and locks.
 #[derive(Debug, clap::Args)]
@@ -90,7 +88,7 @@ impl CurrentWorkspace {
 pub(crate) fn user_at_host() -> String {
     let user = std::env::var("USER").unwrap_or_else(|_| "someone".to_owned());
     let name = format!("{user}@{}", process::hostname());
-    name[..name.floor_char_boundary(MAX_NAME_BYTES)].to_owned()
+    name[..name.floor_char_boundary(MAX_ACTOR_BYTES)].to_owned()
 }
 
 #[cfg(test)]

@@ -2,8 +2,9 @@
 
 use std::io::Write;
 
+use shim_render::text::printable;
+
 use crate::error::CliError;
-use crate::output::text::printable;
 
 /// The next part of the story.
 pub(super) fn title(out: &mut dyn Write, number: u32, text: &str) -> Result<(), CliError> {

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use shim_proto::reasons::STALE_LEASE;
 
 use super::mcp_client::{McpClient, ToolAnswer};
 use super::narration::{ensure, quote, title};
@@ -188,7 +189,16 @@ async fn take_over(
         let result = format!("{}: done and tested.", text(&worker.part["goal"]));
         worker.complete(&result, out).await?;
     }
-    let mut successor = workers.remove(0);
+    claim_lost_part(workers.remove(0), part, died, out).await
+}
+
+/// A worker claims the lost part, with all that the dead worker knew.
+async fn claim_lost_part(
+    mut successor: DemoWorker,
+    part: &Value,
+    died: Instant,
+    out: &mut dyn Write,
+) -> Result<DemoWorker, CliError> {
     let claimed = successor.claim().await?;
     let waited = died.elapsed();
     quote(out, text(&claimed.structured["resume_prompt"]))?;
@@ -241,7 +251,7 @@ async fn refuse_stale_lease(
     });
     let (said, reason) = claude.call_refused(WORK, late).await?;
     quote(out, &said)?;
-    ensure(reason == "STALE_LEASE", "it is refused as a stale claim")
+    ensure(reason == STALE_LEASE, "it is refused as a stale claim")
 }
 
 /// The lost part ends, and with it the wait of the last one.

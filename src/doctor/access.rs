@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use shim_runtime::auth::{Credentials, TokenFile, TokenSummary};
 
-use super::Check;
+use super::check::Check;
 use crate::config::Config;
 
 /// Time enough to give out a new token.
@@ -93,7 +93,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::fs::Permissions;
 
-    use super::super::Verdict;
+    use super::super::check::Verdict;
     use super::*;
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::Check;
+use super::check::Check;
 use crate::install::{Client, ENTRY, SERVERS};
 
 pub(super) fn check() -> Vec<Check> {

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::Check;
+use super::check::Check;
+use crate::remedies::INSTALL_REDIS;
 use crate::up::redis;
 
 /// No clock shows an earlier time and is right: 2025-01-01T00:00:00Z.
@@ -36,7 +37,7 @@ fn redis_server() -> Check {
         return Check::warn(
             name,
             "not found: checkpoints and recovery work, coordination needs redis_url",
-            redis::REMEDY,
+            INSTALL_REDIS,
         );
     };
     let shown = path.display();
@@ -50,7 +51,7 @@ fn redis_server() -> Check {
         None => Check::warn(
             name,
             format!("{shown} does not tell its version"),
-            redis::REMEDY,
+            INSTALL_REDIS,
         ),
     }
 }

@@ -1,19 +1,19 @@
 //! `shim doctor`: everything a user could have wrong, each with its remedy. Nothing is changed by looking.
 
 mod access;
+mod check;
 mod clients;
 mod machine;
 mod services;
 mod stack;
 mod storage;
 
-use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use serde::Serialize;
 use shim_runtime::config::ConfigErrors;
 
+use self::check::{Check, Verdict};
 use crate::config::{self, Config};
 use crate::error::CliError;
 use crate::global_flags::GlobalFlags;
@@ -25,67 +25,6 @@ pub(crate) struct Args {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
-}
-
-/// How a check came out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Verdict {
-    /// As it should be.
-    Ok,
-    /// It works, but not all of it or not for long.
-    Warn,
-    /// It does not work.
-    Fail,
-}
-
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Ok => "ok",
-            Self::Warn => "warn",
-            Self::Fail => "FAIL",
-        })
-    }
-}
-
-/// One thing looked at.
-#[derive(Debug, Serialize)]
-struct Check {
-    name: &'static str,
-    verdict: Verdict,
-    detail: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    remedy: Option<String>,
-}
-
-impl Check {
-    fn ok(name: &'static str, detail: impl Into<String>) -> Self {
-        Self {
-            name,
-            verdict: Verdict::Ok,
-            detail: detail.into(),
-            remedy: None,
-        }
-    }
-
-    fn warn(name: &'static str, detail: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self {
-            name,
-            verdict: Verdict::Warn,
-            detail: detail.into(),
-            remedy: Some(remedy.into()),
-        }
-    }
-
-    fn fail(name: &'static str, detail: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self {
-            name,
-            verdict: Verdict::Fail,
-            detail: detail.into(),
-            remedy: Some(remedy.into()),
-        }
-    }
 }
 
 /// Checks everything; a configuration that does not load is the first finding, not the end.

@@ -8,7 +8,8 @@ use shim_runtime::client::Endpoint;
 use shim_runtime::service_error::decode;
 use shim_runtime::stack::{Stack, StackInfo, StackState};
 
-use super::{Check, services};
+use super::check::Check;
+use super::services;
 use crate::checkpoint::ADDRESS;
 use crate::config::Config;
 use crate::connection::{checkpoints_at, request};

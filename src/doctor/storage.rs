@@ -6,10 +6,10 @@ use std::path::Path;
 use nix::sys::statvfs::statvfs;
 use nix::unistd::{AccessFlags, access};
 use shim_checkpoint::{Integrity, check_integrity, database_path};
+use shim_render::figures::bytes;
 
-use super::Check;
+use super::check::Check;
 use crate::config::Config;
-use crate::output::text::bytes;
 
 const FAIL_BELOW_BYTES: u64 = 20 * 1024 * 1024;
 const WARN_BELOW_BYTES: u64 = 500 * 1024 * 1024;

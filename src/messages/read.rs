@@ -7,13 +7,14 @@ use std::time::Duration;
 use shim_proto::coordination::v1::{
     AckMessagesRequest, Message, ReceiveMessagesRequest, ReceiveMessagesResponse,
 };
+use shim_render::text::{one_line, printable};
 
-use super::{session_id, worker_id};
+use super::recipients::{session_id, worker_id};
 use crate::config::Config;
-use crate::connection::{Coordination, request};
+use crate::connection::{Coordination, call, request};
 use crate::error::CliError;
+use crate::output::emit::emit;
 use crate::output::json;
-use crate::output::text::{one_line, printable};
 use crate::output::time::{ago, proto_duration};
 
 /// A look takes a message from its reader for as long as the contract's shortest visibility.
@@ -55,13 +56,8 @@ pub(super) async fn run(
             .transpose()?,
         ack_ids: Vec::new(),
     };
-    let received = service.bus.receive_messages(request(receive)).await?;
-    let received = received.into_inner();
-    if args.json {
-        json::write_line(out, &received)?;
-    } else {
-        print(&received, out)?;
-    }
+    let received = call(service.bus.receive_messages(request(receive))).await?;
+    emit(args.json, &received, out, |out| print(&received, out))?;
     out.flush()?;
     if args.ack && !received.messages.is_empty() {
         let ack = AckMessagesRequest {
@@ -69,7 +65,7 @@ pub(super) async fn run(
             message_ids: received
                 .messages
                 .into_iter()
-                .map(|m| m.message_id)
+                .map(|message| message.message_id)
                 .collect(),
         };
         service.bus.ack_messages(request(ack)).await?;
@@ -95,12 +91,11 @@ async fn inbox(
     })
 }
 
-fn print(received: &ReceiveMessagesResponse, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn print(received: &ReceiveMessagesResponse, out: &mut dyn Write) -> io::Result<()> {
     for message in &received.messages {
         print_one(message, out)?;
     }
-    let given = u64::try_from(received.messages.len()).unwrap_or(u64::MAX);
-    match (given, received.remaining) {
+    match (received.messages.len(), received.remaining) {
         (0, 0) => writeln!(out, "no messages"),
         (0, in_flight) => writeln!(
             out,

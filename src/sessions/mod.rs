@@ -12,6 +12,7 @@ mod find;
 mod fork;
 mod import;
 mod list;
+mod pages;
 mod prune;
 mod restore;
 mod search;
@@ -29,7 +30,8 @@ use crate::connection;
 use crate::error::CliError;
 
 pub(crate) use find::session as find;
-pub(crate) use list::{SessionFilter, list_all, table};
+pub(crate) use list::table;
+pub(crate) use pages::{SessionFilter, list_all};
 
 /// What can be done with sessions.
 #[derive(Debug, Subcommand)]

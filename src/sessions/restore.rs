@@ -12,14 +12,14 @@ use shim_proto::checkpoint::v1::{
     Attach, AttachSessionRequest, Checkpoint, ClientInfo, Detach, FileState, GetCheckpointRequest,
     GetSessionRequest, GitState, RestoreCheckpointRequest, RestoreCheckpointResponse, Session,
 };
+use shim_render::text::{printable, short_id};
 use shim_runtime::process;
 use tonic::Request;
 
 use super::find;
-use crate::connection::{Checkpoints, request, request_id};
+use crate::connection::{Checkpoints, call, request, request_id};
 use crate::error::CliError;
 use crate::output::json;
-use crate::output::text::{printable, short_id};
 
 /// What to restore.
 #[derive(Debug, clap::Args)]
@@ -51,10 +51,7 @@ pub(super) async fn run(
         current_git,
         ..RestoreCheckpointRequest::default()
     };
-    let restored = service
-        .restore_checkpoint(request(restore))
-        .await?
-        .into_inner();
+    let restored = call(service.restore_checkpoint(request(restore))).await?;
     if let Some(session) = &restored.session {
         release_session(&mut service, session).await?;
     }
@@ -88,20 +85,16 @@ async fn evidence(
     let asked = GetSessionRequest {
         session_id: checkpoint.session_id.clone(),
     };
-    let session = service
-        .get_session(request(asked))
+    let session = call(service.get_session(request(asked)))
         .await?
-        .into_inner()
         .session
         .unwrap_or_default();
     let asked = GetCheckpointRequest {
         checkpoint_id: checkpoint.id.clone(),
         ..GetCheckpointRequest::default()
     };
-    let state = service
-        .get_checkpoint(request(asked))
+    let state = call(service.get_checkpoint(request(asked)))
         .await?
-        .into_inner()
         .state
         .unwrap_or_default();
     // A project may be any name; then only absolute paths can be looked at.
@@ -134,10 +127,8 @@ pub(super) async fn release_session(
     let messages = messages.map(|message| AttachSessionRequest {
         message: Some(message),
     });
-    let mut answers = service
-        .attach_session(Request::new(tokio_stream::iter(messages)))
-        .await?
-        .into_inner();
+    let attach = Request::new(tokio_stream::iter(messages));
+    let mut answers = call(service.attach_session(attach)).await?;
     while answers.message().await?.is_some() {}
     Ok(())
 }

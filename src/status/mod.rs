@@ -8,14 +8,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 use shim_proto::checkpoint::v1::{Session, SessionStatus};
+use shim_render::figures::count;
+use shim_render::time::span;
 use shim_runtime::client::Endpoint;
 use shim_runtime::stack::{Stack, StackInfo, StackState};
 
 use crate::config::Config;
 use crate::connection;
 use crate::error::CliError;
-use crate::output::text::count;
-use crate::output::time::span;
 use crate::sessions::{self, SessionFilter};
 use coordination::CoordinationStatus;
 

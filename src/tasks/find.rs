@@ -1,13 +1,13 @@
 //! From what a person types to one task: an id, part of one, or `JOB/KEY` for a subtask.
 
 use shim_proto::coordination::v1::{GetTaskRequest, Task};
+use shim_render::text::{one_line, short_id};
 use uuid::Uuid;
 
-use super::list::{TaskFilter, list_all};
-use crate::connection::{Coordination, request};
+use super::pages::{TaskFilter, list_all};
+use crate::connection::{Coordination, call, request};
 use crate::error::CliError;
 use crate::id_prefix::{IdPrefix, Identified, pick};
-use crate::output::text::{one_line, short_id};
 
 /// How many jobs are looked through for part of an id.
 const JOBS: usize = 10_000;
@@ -28,7 +28,7 @@ pub(crate) async fn find(service: &mut Coordination, typed: &str) -> Result<Task
             task_id: typed.to_lowercase(),
             with_subtasks: false,
         };
-        let found = service.tasks.get_task(request(asked)).await?.into_inner();
+        let found = call(service.tasks.get_task(request(asked))).await?;
         return found
             .task
             .ok_or_else(|| CliError::new("the service answered without a task"));

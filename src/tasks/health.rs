@@ -2,18 +2,18 @@
 
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use shim_proto::coordination::v1::{QueueHealthRequest, QueueHealthResponse, QueueReport};
+use shim_render::figures::count;
+use shim_render::tasks::requirements;
+use shim_render::text::one_line;
+use shim_render::time::{duration, span};
 use tonic::Status;
 
-use super::labels::requirements;
-use crate::connection::{Coordination, request};
+use crate::connection::{Coordination, call, request};
 use crate::error::CliError;
-use crate::output::json;
+use crate::output::emit::emit;
 use crate::output::table::{Align, Table};
-use crate::output::text::{count, one_line};
-use crate::output::time::span;
 
 const WIDTH: usize = 48;
 /// Decisions on their way to BullMQ: more than this is no passing moment.
@@ -33,18 +33,13 @@ pub(super) async fn run(
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
     let health = read(&mut service).await?;
-    if args.json {
-        json::write_line(out, &health)?;
-    } else {
-        print(&health, out)?;
-    }
-    Ok(ExitCode::SUCCESS)
+    emit(args.json, &health, out, |out| print(&health, out))
 }
 
 /// How the queues are, or why that is not known.
 pub(crate) async fn read(service: &mut Coordination) -> Result<QueueHealthResponse, Status> {
     let asked = request(QueueHealthRequest {});
-    Ok(service.tasks.queue_health(asked).await?.into_inner())
+    call(service.tasks.queue_health(asked)).await
 }
 
 /// The queues in one line.
@@ -99,7 +94,7 @@ fn warning(queue: &QueueReport) -> Option<String> {
     }
 }
 
-fn print(health: &QueueHealthResponse, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn print(health: &QueueHealthResponse, out: &mut dyn Write) -> io::Result<()> {
     if health.queues.is_empty() {
         writeln!(out, "no queue was used lately")?;
     } else {
@@ -132,15 +127,12 @@ fn table(queues: &[QueueReport]) -> Table {
         ("QUEUE", Align::Left),
     ]);
     for queue in queues {
-        let oldest = queue
-            .oldest_age
-            .and_then(|age| Duration::try_from(age).ok());
         table.row([
             one_line(&requirements(queue.requirements.as_ref()), WIDTH),
             queue.waiting.to_string(),
             queue.delayed.to_string(),
             queue.active.to_string(),
-            oldest
+            duration(queue.oldest_age)
                 .filter(|_| queue.waiting > 0)
                 .map_or("-".to_owned(), span),
             queue.workers.to_string(),

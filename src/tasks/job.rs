@@ -2,10 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
-use prost_types::Timestamp;
 use shim_proto::coordination::v1::{GetTaskRequest, Task, TaskCounts, TaskState};
+use shim_render::time::moment;
 
-use crate::connection::{Coordination, request};
+use crate::connection::{Coordination, call, request};
 use crate::error::CliError;
 
 /// A task and its subtasks, if it has any.
@@ -27,7 +27,7 @@ impl Job {
             task_id: task_id.to_owned(),
             with_subtasks: true,
         };
-        let found = service.tasks.get_task(request(asked)).await?.into_inner();
+        let found = call(service.tasks.get_task(request(asked))).await?;
         Ok(Self {
             root: found
                 .task
@@ -117,19 +117,14 @@ pub(super) fn progress(task: &Task) -> f64 {
 /// How long its worker has or had it, if one took it; a job with subtasks begins when it is submitted.
 pub(super) fn time_worked(task: &Task, now: SystemTime) -> Option<Duration> {
     let submitted = task.created_at.filter(|_| task.subtasks.is_some());
-    let started = system_time(task.started_at.or(submitted).as_ref())?;
-    let until = match system_time(task.finished_at.as_ref()) {
+    let started = moment(task.started_at.or(submitted).as_ref())?;
+    let until = match moment(task.finished_at.as_ref()) {
         Some(finished) if has_ended(task) => finished,
         _ if task.state() == TaskState::Running => now,
         _ => return None,
     };
     // Times are the store's clock, which may be ahead of ours.
     Some(until.duration_since(started).unwrap_or_default())
-}
-
-/// A time of the contract.
-pub(super) fn system_time(at: Option<&Timestamp>) -> Option<SystemTime> {
-    SystemTime::try_from(*at?).ok()
 }
 
 /// A task's share in its job.
@@ -140,6 +135,7 @@ fn weight(task: &Task) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use prost_types::Timestamp;
 
     fn task(id: &str, state: TaskState, progress: f64, weight: f64) -> Task {
         Task {

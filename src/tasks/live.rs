@@ -6,22 +6,23 @@
 use std::cell::RefCell;
 use std::convert::Infallible;
 use std::io::Write;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use shim_proto::coordination::v1::WatchTaskResponse;
+use shim_render::text::one_line;
 use tokio::sync::Notify;
 use tonic::{Response, Status, Streaming};
 
+use super::event_log::open;
 use super::job::Job;
 use super::tree::TreeLayout;
-use super::watch::open;
 use super::worker_names::WorkerNames;
 use crate::connection::Coordination;
 use crate::error::CliError;
 use crate::event_stream::{EventStream, follow};
 use crate::output::screen::Screen;
 use crate::output::style::{Line, Style};
-use crate::output::text::one_line;
+use crate::output::time::now;
 
 /// Faster than this nobody reads.
 const FRAME: Duration = Duration::from_millis(100);
@@ -148,7 +149,7 @@ impl Renderer<'_> {
         let footer = footer(view);
         let layout = TreeLayout {
             workers: self.worker_names.names(),
-            now: SystemTime::now(),
+            now: now(),
             rows: self.screen.rows().saturating_sub(footer.len()),
         };
         let mut lines = layout.tree(&view.job);

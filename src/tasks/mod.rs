@@ -5,16 +5,19 @@
 
 mod approve;
 mod cancel;
+mod event_log;
 mod find;
-mod health;
+pub(crate) mod health;
 mod job;
 mod labels;
 mod list;
 mod live;
+pub(crate) mod pages;
 mod results;
 mod retry;
 mod show;
 mod submit;
+mod submit_args;
 mod subtask_file;
 mod tree;
 mod watch;
@@ -29,15 +32,12 @@ use crate::config::Config;
 use crate::connection;
 use crate::error::CliError;
 
-pub(crate) use health::{read as health, summary, warnings};
-pub(crate) use list::{TaskFilter, list_all};
-
 /// What can be done with jobs.
 #[derive(Debug, Subcommand)]
 #[command(after_help = EXAMPLES)]
 pub(crate) enum Command {
     /// Give a job to whoever can do it
-    Submit(Box<submit::Args>),
+    Submit(Box<submit_args::Args>),
     /// List jobs, newest first, or the subtasks of one
     List(list::Args),
     /// Show one task, its subtasks and how it ended

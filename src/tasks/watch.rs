@@ -3,11 +3,14 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use shim_proto::coordination::v1::{
-    Task, TaskEvent, TaskEventKind, TaskState, WatchTaskRequest, WatchTaskResponse,
-};
-use tonic::{Request, Response, Status, Streaming};
+use shim_proto::coordination::v1::{Task, TaskEvent, TaskEventKind, TaskState, WatchTaskResponse};
+use shim_render::figures::percent;
+use shim_render::text::{one_line, short_id};
+use shim_render::time::moment;
+use shim_render::words::{phrase, task_event_kind};
+use tonic::{Response, Status, Streaming};
 
+use super::event_log::open;
 use super::find::find;
 use super::job::{Job, has_ended};
 use super::labels::{name, state};
@@ -17,7 +20,6 @@ use crate::error::CliError;
 use crate::event_stream::{EventStream, follow};
 use crate::output::json;
 use crate::output::screen::Screen;
-use crate::output::text::{one_line, percent, short_id, variant};
 
 /// What to watch.
 #[derive(Debug, clap::Args)]
@@ -136,19 +138,6 @@ pub(super) fn print_next_step(task: &Task, out: &mut dyn Write) -> io::Result<()
     writeln!(out, "{id} {ended}{next}")
 }
 
-/// Opens the log of a job.
-pub(super) async fn open(
-    service: &Coordination,
-    task_id: &str,
-    after_cursor: String,
-) -> Result<Response<Streaming<WatchTaskResponse>>, Status> {
-    let asked = WatchTaskRequest {
-        task_id: task_id.to_owned(),
-        after_cursor,
-    };
-    service.tasks.clone().watch_task(Request::new(asked)).await
-}
-
 /// The log of a job, told line by line.
 struct TaskEventPrinter<'a> {
     service: Coordination,
@@ -189,14 +178,14 @@ impl EventStream for TaskEventPrinter<'_> {
 }
 
 fn line(event: &TaskEvent, task: Option<&Task>) -> String {
-    let clock = super::job::system_time(event.at.as_ref()).map_or("-".to_owned(), |at| {
+    let clock = moment(event.at.as_ref()).map_or("-".to_owned(), |at| {
         humantime::format_rfc3339_seconds(at).to_string()
     });
     let key = task.filter(|task| !task.key.is_empty()).map(name);
     let mut said = match event.kind() {
         TaskEventKind::Progress if event.progress <= 0.0 => "at work".to_owned(),
         TaskEventKind::Progress => percent(event.progress),
-        kind => variant(kind.as_str_name(), "TASK_EVENT_KIND"),
+        kind => phrase(task_event_kind(kind)),
     };
     if event.kind() == TaskEventKind::Started && !event.worker_id.is_empty() {
         said += &format!(" by worker {}", short_id(&event.worker_id));

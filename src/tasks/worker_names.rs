@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use shim_proto::coordination::v1::GetWorkerRequest;
+use shim_render::text::short_id;
 
-use crate::connection::{Coordination, request};
-use crate::output::text::short_id;
+use crate::connection::{Coordination, call, request};
 
 /// Names of workers by their ids, asked for once each.
 #[derive(Debug, Default)]
@@ -26,9 +26,9 @@ impl WorkerNames {
             let asked = GetWorkerRequest {
                 worker_id: worker_id.clone(),
             };
-            let found = service.registry.get_worker(request(asked)).await.ok();
+            let found = call(service.registry.get_worker(request(asked))).await.ok();
             let name = found
-                .and_then(|found| found.into_inner().worker)
+                .and_then(|found| found.worker)
                 .map(|worker| worker.name)
                 .filter(|name| !name.is_empty())
                 .unwrap_or_else(|| short_id(&worker_id).to_owned());

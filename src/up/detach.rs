@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, setsid};
 use shim_runtime::stack::{Stack, StackState, make_private_dir};
 
-use super::Args;
+use super::args::Args;
 use crate::config::Config;
 use crate::error::CliError;
 use crate::status;

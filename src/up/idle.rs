@@ -17,13 +17,13 @@ const JOBS_INTERVAL: Duration = Duration::from_secs(5);
 pub(super) async fn watch(
     activity: Activity,
     limit: Option<Duration>,
-    store: Store,
+    store: &Store,
     shutdown: Shutdown,
 ) {
     let Some(limit) = limit else { return };
     while !shutdown.is_begun() {
         let idle = activity.idle_for();
-        let has_jobs = idle >= limit && has_jobs(&store).await;
+        let has_jobs = idle >= limit && has_jobs(store).await;
         if idle >= limit && !has_jobs {
             tracing::info!(?idle, "nobody needs the stack; stopping");
             return shutdown.begin();

@@ -1,11 +1,12 @@
 //! What a worker does now: the tasks it has.
 
 use shim_proto::coordination::v1::{Task, TaskState, Worker};
+use shim_render::figures::percent;
+use shim_render::text::{one_line, short_id};
 
 use crate::connection::Coordination;
 use crate::error::CliError;
-use crate::output::text::{one_line, percent, short_id};
-use crate::tasks::{self, TaskFilter};
+use crate::tasks::pages::{TaskFilter, list_all};
 
 /// More than a line can tell.
 const MAX_TASKS: usize = 100;
@@ -23,7 +24,7 @@ pub(super) async fn running(
         worker_id: worker.worker_id.clone(),
         ..TaskFilter::default()
     };
-    tasks::list_all(service, &filter, MAX_TASKS).await
+    list_all(service, &filter, MAX_TASKS).await
 }
 
 /// What it has in a few words, asked for only where a worker says that it has something.
