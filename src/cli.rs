@@ -140,4 +140,29 @@ mod tests {
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
     }
+
+    #[test]
+    fn the_help_texts_are_as_documented() {
+        let mut cli = Cli::command();
+        cli.build();
+        insta::assert_snapshot!("help_shim", cli.render_long_help().to_string());
+        for command in cli.get_subcommands_mut() {
+            let name = command.get_name().to_owned();
+            if name != "help" {
+                insta::assert_snapshot!(format!("help_{name}"), help(&name, command));
+            }
+        }
+    }
+
+    /// The help of a command and of all below it.
+    fn help(path: &str, command: &mut clap::Command) -> String {
+        let mut text = format!("$ shim {path} --help\n{}\n", command.render_long_help());
+        for below in command.get_subcommands_mut() {
+            if below.get_name() != "help" {
+                let path = format!("{path} {}", below.get_name());
+                text += &help(&path, below);
+            }
+        }
+        text
+    }
 }

@@ -53,13 +53,20 @@ impl CliError {
 
     /// Prints the failure to stderr and yields the exit code.
     pub(crate) fn report(self) -> ExitCode {
-        if !self.message.is_empty() {
-            eprintln!("error: {}", self.message);
-        }
-        if let Some(hint) = self.hint {
-            eprintln!("hint: {hint}");
-        }
+        eprint!("{}", self.lines());
         ExitCode::from(self.exit)
+    }
+
+    /// The lines that stderr gets; none for a failure without a message.
+    pub(crate) fn lines(&self) -> String {
+        let mut lines = String::new();
+        if !self.message.is_empty() {
+            lines += &format!("error: {}\n", self.message);
+        }
+        if let Some(hint) = &self.hint {
+            lines += &format!("hint: {hint}\n");
+        }
+        lines
     }
 }
 
@@ -154,6 +161,28 @@ mod tests {
                 .hint
                 .is_some_and(|hint| hint.contains("shim sessions list"))
         );
+    }
+
+    #[test]
+    fn every_refusal_is_printed_with_its_remedy() {
+        let lines = reasons::ALL.iter().map(|reason| {
+            let refusal = ServiceError {
+                code: Code::FailedPrecondition,
+                reason,
+                message: "why it was refused".into(),
+                remedy: Some("what the service advises".into()),
+                retry_after: None,
+            };
+            CliError::from(Status::from(refusal)).lines()
+        });
+        insta::assert_snapshot!("refusals", lines.collect::<String>());
+    }
+
+    #[test]
+    fn a_service_that_is_away_or_of_another_version_is_printed_with_the_next_step() {
+        let away = CliError::from(Status::unavailable("no connection"));
+        let outdated = CliError::from(Status::unimplemented(""));
+        insta::assert_snapshot!("services", away.lines() + &outdated.lines());
     }
 
     #[test]

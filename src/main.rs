@@ -25,6 +25,8 @@ mod messages;
 mod output;
 mod pages;
 mod remedies;
+#[cfg(test)]
+mod samples;
 mod service;
 mod sessions;
 mod state;

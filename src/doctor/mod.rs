@@ -107,3 +107,24 @@ fn print(checks: &[Check], out: &mut dyn Write) -> io::Result<()> {
         number(Verdict::Fail)
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::printed;
+
+    #[test]
+    fn findings_are_printed_with_their_remedies() {
+        let checks = [
+            Check::ok(
+                "configuration",
+                "no file; defaults, environment and flags are valid",
+            ),
+            Check::warn("git", "not found", "install git"),
+            Check::fail("database", "damaged: page 3", "restart the stack"),
+        ];
+        let json = serde_json::to_string_pretty(&checks).unwrap_or_default();
+        let text = printed(|out| print(&checks, out));
+        insta::assert_snapshot!("findings", format!("{text}\n--json\n{json}"));
+    }
+}

@@ -7,6 +7,8 @@ mod acquire;
 mod check;
 mod client;
 mod list;
+#[cfg(test)]
+mod printed;
 mod release;
 mod staged;
 

@@ -1,6 +1,8 @@
 //! `shim locks`: who holds which lock, and freeing one whose holder is lost.
 
 mod list;
+#[cfg(test)]
+mod printed;
 mod release;
 mod show;
 

@@ -1,5 +1,7 @@
 //! `shim messages`: durable messages to sessions and workers.
 
+#[cfg(test)]
+mod printed;
 mod read;
 mod recipients;
 mod send;

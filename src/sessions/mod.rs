@@ -13,6 +13,8 @@ mod fork;
 mod import;
 mod list;
 mod pages;
+#[cfg(test)]
+mod printed;
 mod prune;
 mod restore;
 mod search;

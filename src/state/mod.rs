@@ -5,6 +5,8 @@ mod delete;
 mod get;
 mod list;
 mod patch;
+#[cfg(test)]
+mod printed;
 mod put;
 mod watch;
 

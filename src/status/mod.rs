@@ -128,16 +128,7 @@ fn next_steps(report: &Report, screen: &mut Vec<u8>) -> std::io::Result<()> {
 
 async fn gather(config: &Config) -> Report {
     let data_dir = config.data_dir().display().to_string();
-    let mut report = Report {
-        state: "stopped",
-        data_dir,
-        stack: None,
-        uptime_seconds: None,
-        sessions: None,
-        coordination: None,
-        error: None,
-        recent: Vec::new(),
-    };
+    let mut report = Report::stopped(data_dir);
     match Stack::at(config.data_dir()).state() {
         StackState::Stopped => return report,
         StackState::Starting => report.state = "starting",
@@ -193,6 +184,19 @@ impl SessionCounts {
 }
 
 impl Report {
+    fn stopped(data_dir: String) -> Self {
+        Self {
+            state: "stopped",
+            data_dir,
+            stack: None,
+            uptime_seconds: None,
+            sessions: None,
+            coordination: None,
+            error: None,
+            recent: Vec::new(),
+        }
+    }
+
     fn exit_code(&self) -> ExitCode {
         match (self.state, &self.error) {
             ("stopped", _) => ExitCode::from(EXIT_STOPPED),
@@ -251,5 +255,38 @@ impl SessionCounts {
             out,
             "sessions  {all}: {active} active ({attached} attached), {interrupted} interrupted, {ended} ended"
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::{new_session, printed, session};
+
+    fn faces(report: &Report) -> String {
+        let json = serde_json::to_string_pretty(report).unwrap_or_default();
+        format!("{}\n--json\n{json}", printed(|out| report.print(out)))
+    }
+
+    #[test]
+    fn a_stack_is_printed_with_what_it_holds() {
+        let stopped = Report::stopped("/data".into());
+        insta::assert_snapshot!("stopped", faces(&stopped));
+        let running = Report {
+            state: "running",
+            stack: Some(StackInfo {
+                pid: 4_711,
+                version: "0.1.0".into(),
+                started_unix_ms: 1_767_319_445_000,
+                socket: "/data/shim.sock".into(),
+                tcp: Some(([127, 0, 0, 1], 50_051).into()),
+                redis: Some("redis+unix:///data/redis.sock".into()),
+            }),
+            uptime_seconds: Some(3_600),
+            sessions: Some(SessionCounts::of(&[session(), new_session()])),
+            coordination: Some(CoordinationStatus::default()),
+            ..stopped
+        };
+        insta::assert_snapshot!("running", faces(&running));
     }
 }

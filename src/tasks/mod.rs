@@ -13,6 +13,8 @@ mod labels;
 mod list;
 mod live;
 pub(crate) mod pages;
+#[cfg(test)]
+mod printed;
 mod results;
 mod retry;
 mod show;

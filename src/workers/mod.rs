@@ -6,6 +6,8 @@ mod health;
 mod labels;
 mod list;
 pub(crate) mod pages;
+#[cfg(test)]
+mod printed;
 mod show;
 mod start;
 mod stop;
