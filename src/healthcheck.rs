@@ -76,7 +76,7 @@ async fn health(args: &Args, config: &Config) -> Result<String, CliError> {
         "" => "the process",
         service => service,
     };
-    let certificates = Credentials::certificates(&config.runtime)?;
+    let certificates = Credentials::certificates(&config.runtime.tls)?;
     let channel = client::connect(&endpoint, Some(&certificates))?;
     let asked = HealthCheckRequest {
         service: args.service.clone(),

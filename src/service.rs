@@ -110,12 +110,18 @@ pub(crate) fn open_store(
 
 /// What a server asks of its callers.
 pub(crate) fn auth(config: &Config) -> Result<Auth, CliError> {
-    Ok(Auth::of(&config.runtime)?)
+    Ok(Auth::of(
+        config.runtime.token_file.as_deref(),
+        &config.runtime.tls,
+    )?)
 }
 
 /// What a client shows.
 pub(crate) fn credentials(config: &Config) -> Result<Credentials, CliError> {
-    Ok(Credentials::of(&config.runtime)?)
+    Ok(Credentials::of(
+        config.runtime.token_file.as_deref(),
+        &config.runtime.tls,
+    )?)
 }
 
 /// A server without services, behind everything the configuration asks of callers.

@@ -62,10 +62,8 @@ impl Drop for RequestTimer {
 
 /// Shows the calls of each tool from the start, so that the first one is seen as an increase.
 pub(crate) fn register_at_zero() {
-    for tool in tools::list() {
-        let Some(tool) = tools::tool_name(&tool.name) else {
-            continue;
-        };
+    for tool in tools::SPECS {
+        let tool = tool.name();
         for outcome in ["ok", "error"] {
             let labels = [
                 ("method", "tools/call"),

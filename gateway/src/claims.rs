@@ -1,22 +1,21 @@
-//! The tasks that sessions of this process have claimed: a convenience, so that nobody has to repeat task and lease.
+//! The tasks that sessions of this process have claimed: a convenience, so that the model need not repeat task and lease.
 //!
-//! The store decides who has a task; what is remembered here may be out of date, and a refused report corrects it. A
-//! session takes one task at a time, so a newer claim replaces the older one. Checkpoints of a session that has a task
-//! are told to it, so that whoever takes it next can go on from there.
+//! The store decides which worker has a task; this memory may be out of date, and a refused report corrects it. A
+//! session takes one task at a time, so a newer claim replaces the older one. The checkpoints of a session that has a
+//! task are reported to that task, so that its next worker can go on from there.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use shim_proto::checkpoint::v1::Checkpoint;
+use shim_proto::limits::task::MAX_NOTE_BYTES;
+use shim_proto::reasons::{STALE_LEASE, TASK_NOT_FOUND};
 use shim_proto::worker::v1::{ClaimTaskRequest, ReportProgressRequest};
 use shim_runtime::service_error::decode;
 use tonic::Status;
 
 use crate::config::clipped;
 use crate::services::Services;
-
-/// The contract's limit on what a worker says it does now.
-const MAX_NOTE_BYTES: usize = 1_024;
 
 /// A task a session has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +36,7 @@ pub(crate) struct Claims {
 #[derive(Default)]
 struct ClaimState {
     current: Option<ClaimedTask>,
-    /// A checkpoint its task was not told of yet.
+    /// A checkpoint that is not reported to its task yet.
     pending_report: Option<ReportProgressRequest>,
     /// A claim whose answer never came: sent again, it brings a task taken for it to light.
     pending_request: Option<ClaimTaskRequest>,
@@ -81,7 +80,7 @@ impl Claims {
         self.current_task(session_id).map_or(0, |_| 1)
     }
 
-    /// The claim is over, whoever ended it.
+    /// The claim is over, for any reason.
     pub(crate) fn end_claim(&self, session_id: &str, lease: u64) {
         let mut states = self.states();
         if let Some(state) = states.get_mut(session_id)
@@ -116,8 +115,8 @@ impl Claims {
         Some(current.clone())
     }
 
-    /// Tells the task of its session's checkpoint, if it was not told yet. What fails is tried again with the next
-    /// heartbeat; a refusal that ends the claim is returned.
+    /// Reports the session's newest checkpoint to its task, unless that was done. A report that fails is sent again with
+    /// the next heartbeat; a refusal that ends the claim is returned.
     pub(crate) async fn report_checkpoint(&self, session_id: &str) -> Result<(), Status> {
         let pending_report = self
             .states()
@@ -154,8 +153,5 @@ impl Claims {
 
 /// Whether the refusal says that the claim does not stand any more.
 pub(crate) fn ends_claim(status: &Status) -> bool {
-    matches!(
-        decode(status).reason.as_str(),
-        "STALE_LEASE" | "TASK_NOT_FOUND"
-    )
+    matches!(decode(status).reason.as_str(), STALE_LEASE | TASK_NOT_FOUND)
 }

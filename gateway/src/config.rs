@@ -54,7 +54,7 @@ impl Project {
         }
     }
 
-    /// Claude Desktop starts its servers in "/", which is nobody's project.
+    /// Claude Desktop starts its servers in "/", which is no project.
     fn at(folder: Option<PathBuf>) -> Self {
         match folder.filter(|path| path.is_absolute() && path.parent().is_some()) {
             Some(folder) => Self {
@@ -107,7 +107,7 @@ impl ClientContext {
         }
     }
 
-    /// Who asks, as the services want to know it.
+    /// The client of a request, as the services want to know it.
     pub(crate) fn client_info(&self, name: &str, version: &str) -> ClientInfo {
         ClientInfo {
             name: clipped(name, MAX_NAME_BYTES),

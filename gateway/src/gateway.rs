@@ -6,13 +6,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use shim_proto::checkpoint::v1::ClientInfo;
+use shim_runtime::background::BackgroundTasks;
 use shim_runtime::config::Config as RuntimeConfig;
+use shim_runtime::lifecycle::Shutdown;
 use shim_runtime::process;
 use shim_runtime::service_error::explanation;
 
-use crate::GatewayError;
 use crate::claims::Claims;
 use crate::config::ClientContext;
+use crate::error::GatewayError;
 use crate::evidence::MemoryGauge;
 use crate::inboxes::Inboxes;
 use crate::services::Services;
@@ -21,6 +23,9 @@ use crate::workers::Workers;
 
 /// A client that was killed closes our input a moment before the kernel shows its death.
 const DEATH_CHECK_DELAY: Duration = Duration::from_millis(50);
+
+/// For all detaches and deregistrations together; clients kill a server that lingers.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// One per process, shared by all its connections.
 pub(crate) struct Gateway {
@@ -33,6 +38,7 @@ pub(crate) struct Gateway {
     pub(crate) client_context: ClientContext,
     /// The namespace of file leases (`workspace`); unset, that of each session's project.
     pub(crate) workspace: Option<String>,
+    tasks: BackgroundTasks,
     warmed_up: AtomicBool,
 }
 
@@ -41,17 +47,24 @@ impl Gateway {
     pub(crate) fn prepare(
         runtime: &RuntimeConfig,
         client_context: ClientContext,
+        shutdown: &Shutdown,
     ) -> Result<Arc<Self>, GatewayError> {
+        let tasks = BackgroundTasks::new("gateway", shutdown);
         let services = Arc::new(Services::prepare(runtime)?);
         let memory = Arc::new(MemoryGauge::of(client_context.client_process));
-        let sessions = Arc::new(Sessions::new(services.clone(), memory.clone()));
+        let sessions = Arc::new(Sessions::new(
+            services.clone(),
+            memory.clone(),
+            tasks.clone(),
+        ));
         let claims = Arc::new(Claims::new(services.clone()));
         Ok(Arc::new(Self {
-            inboxes: Arc::new(Inboxes::new(services.clone())),
+            inboxes: Arc::new(Inboxes::new(services.clone(), tasks.clone())),
             workers: Arc::new(Workers::new(
                 services.clone(),
                 sessions.clone(),
                 claims.clone(),
+                tasks.clone(),
             )),
             claims,
             services,
@@ -59,11 +72,12 @@ impl Gateway {
             memory,
             client_context,
             workspace: runtime.workspace.clone(),
+            tasks,
             warmed_up: AtomicBool::new(false),
         }))
     }
 
-    /// Who asks.
+    /// The client of a request.
     pub(crate) fn client(&self, name: &str, version: &str) -> ClientInfo {
         self.client_context.client_info(name, version)
     }
@@ -74,23 +88,28 @@ impl Gateway {
             return;
         }
         let gateway = self.clone();
-        tokio::spawn(async move {
+        self.tasks.spawn_contained("stack_warm_up", async move {
             if let Err(status) = gateway.services.warm_up().await {
                 tracing::warn!("the local stack is not running: {}", explanation(&status));
             }
         });
     }
 
-    /// Leaves in good order, within a second.
+    /// Leaves in good order, within a second: every worker deregisters, every session is detached, and the background
+    /// tasks of calls end.
     pub(crate) async fn close(&self, reason: &str) {
-        tokio::join!(
-            self.workers.deregister_all(reason),
-            self.sessions.detach_all(reason)
-        );
+        self.workers.request_deregister(reason);
+        self.sessions.request_detach(reason);
+        if tokio::time::timeout(CLOSE_TIMEOUT, self.tasks.finish())
+            .await
+            .is_err()
+        {
+            tracing::warn!("some sessions or workers could not be left in time");
+        }
     }
 
-    /// Whether the client behind the closed input died. Its sessions are then left as they are, so that the service
-    /// finds them interrupted by a death and not by a farewell.
+    /// Whether the client behind the closed input died. The sessions of a dead client are left as they are: the service
+    /// then finds them interrupted by a death and not by a farewell.
     pub(crate) async fn is_client_dead(&self) -> bool {
         let Some(client) = &self.client_context.client_process else {
             return false;

@@ -9,12 +9,15 @@ mod arguments;
 mod call_metrics;
 mod claims;
 mod config;
+mod error;
 pub mod evidence;
 mod gateway;
+mod inbox;
 mod inboxes;
 mod prior_work;
 mod prompts;
 mod recovery;
+mod render;
 mod resources;
 mod server;
 mod services;
@@ -27,14 +30,6 @@ mod upstream_health;
 mod workers;
 mod workspaces;
 
-/// What the services answer, rendered as text and as JSON.
-mod render {
-    pub(crate) mod json;
-    pub(crate) mod phrases;
-    pub(crate) mod tasks;
-    pub(crate) mod workers;
-}
-
 #[cfg(test)]
 mod tests;
 
@@ -43,7 +38,7 @@ use std::sync::Arc;
 
 use rmcp::service::{RoleServer, ServerInitializeError, ServiceExt};
 use rmcp::transport::IntoTransport;
-use shim_runtime::auth::{Auth, CredentialsError, TokenError};
+use shim_runtime::auth::Auth;
 use shim_runtime::config::Config as RuntimeConfig;
 use shim_runtime::lifecycle::Shutdown;
 use shim_runtime::probes::Probes;
@@ -51,38 +46,13 @@ use shim_runtime::server::{ListenError, Listeners, Readiness};
 use shim_runtime::{metrics, process};
 
 pub use config::Config;
+pub use error::GatewayError;
 
 use config::ClientContext;
 use gateway::Gateway;
 use server::McpServer;
 use services::Services;
 use streamable_http::Admission;
-
-/// Why the gateway cannot run.
-#[derive(Debug, thiserror::Error)]
-pub enum GatewayError {
-    /// The async runtime or the signal handlers could not be set up.
-    #[error("the gateway cannot start: {0}")]
-    Start(#[from] std::io::Error),
-    /// The path of this program, which also runs the stack, is unknown.
-    #[error("the path of this program cannot be found, so the local stack cannot be started: {0}")]
-    OwnProgram(std::io::Error),
-    /// An endpoint cannot be connected to.
-    #[error("{0}: {1}")]
-    Endpoint(&'static str, #[source] tonic::transport::Error),
-    /// The token file cannot be used.
-    #[error(transparent)]
-    Token(#[from] TokenError),
-    /// What is shown to the services cannot be used.
-    #[error(transparent)]
-    Credentials(#[from] CredentialsError),
-    /// The HTTP address cannot be listened on.
-    #[error(transparent)]
-    Listen(#[from] ListenError),
-    /// The client does not speak MCP.
-    #[error("the client did not open an MCP connection: {0}")]
-    Protocol(Box<ServerInitializeError>),
-}
 
 /// Serves the MCP client on stdin and stdout until it closes them or a signal comes.
 ///
@@ -91,9 +61,9 @@ pub enum GatewayError {
 pub fn run_stdio(runtime: RuntimeConfig, config: Config) -> Result<(), GatewayError> {
     run(async move {
         let shutdown = Shutdown::on_signals()?;
-        let auth = Auth::by_token(&runtime)?;
+        let auth = Auth::by_token(runtime.token_file.as_deref())?;
         let client_context = ClientContext::read(config, environment, process::parent());
-        let gateway = Gateway::prepare(&runtime, client_context)?;
+        let gateway = Gateway::prepare(&runtime, client_context, &shutdown)?;
         let services = gateway.services.clone();
         let served = serve(gateway, rmcp::transport::stdio_pipes(), shutdown.clone());
         with_probes(&runtime, auth, &services, shutdown, served).await?
@@ -111,11 +81,12 @@ pub fn run_http(
 ) -> Result<(), GatewayError> {
     run(async move {
         let shutdown = Shutdown::on_signals()?;
-        let auth = Auth::by_token(&runtime)?;
+        let auth = Auth::by_token(runtime.token_file.as_deref())?;
         let mut listeners = Listeners::default();
         let bound = listeners.bind_tcp(address, &auth).await?;
-        // Whoever started this process is not the client of those that connect.
-        let gateway = Gateway::prepare(&runtime, ClientContext::read(config, environment, None))?;
+        // The parent of this process is not the client of the connections.
+        let client_context = ClientContext::read(config, environment, None);
+        let gateway = Gateway::prepare(&runtime, client_context, &shutdown)?;
         tracing::info!("MCP over HTTP at http://{bound}/mcp");
         if let Some(listener) = listeners.tcp {
             let admission = Admission::new(auth.clone(), runtime.limits.clone());
@@ -128,7 +99,7 @@ pub fn run_http(
     })
 }
 
-/// Answers probes while it serves, if `metrics_listen` is set, and only then looks after the services.
+/// Serves, and beside it answers probes and watches the services' health if `metrics_listen` is set.
 async fn with_probes<T>(
     runtime: &RuntimeConfig,
     auth: Auth,
@@ -156,7 +127,7 @@ fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// One thread is plenty for a relay and keeps it small; a stuck look at a file must not hold up the exit.
+/// Runs on one thread, which is plenty for a relay and keeps it small. A stuck look at a file does not hold up the exit.
 fn run(gateway: impl Future<Output = Result<(), GatewayError>>) -> Result<(), GatewayError> {
     let tokio = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -184,8 +155,8 @@ where
         }
     };
     if gateway.is_client_dead().await {
+        // The lease tasks keep their streams open until the process ends: a closed stream would say farewell.
         tracing::info!("the client died; its sessions are left to be found interrupted");
-        gateway.sessions.abandon();
     } else {
         gateway.close("the client closed the connection").await;
     }

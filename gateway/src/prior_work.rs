@@ -1,5 +1,5 @@
-//! What an earlier worker left of a task, for the one that goes on with it: the facts of its last checkpoint, and what
-//! became of its files since.
+//! What an earlier worker left of a task, for the worker that goes on with it: the facts of its last checkpoint, and
+//! what became of its files since.
 //!
 //! The earlier worker's session is not touched: it may live, and it is not this worker's to restore.
 

@@ -1,4 +1,4 @@
-//! The three prompts: `resume` tells what can be brought back, `supervise` and `work` how shared work goes.
+//! The three prompts: `resume` says what can be brought back, `supervise` and `work` say how shared work goes.
 //!
 //! They state facts and the means at hand. What the services know is asked when the prompt is; a service that is
 //! away becomes a sentence, not an error.
@@ -240,7 +240,7 @@ async fn supervise(gateway: &Gateway, goal: Option<&str>) -> String {
     )
 }
 
-/// Who is there now, or why that is not known.
+/// The living workers, or why they are not known.
 async fn workers(gateway: &Gateway) -> String {
     let request = ListWorkersRequest {
         page_size: MAX_WORKERS,

@@ -19,6 +19,7 @@ use shim_runtime::trace;
 
 use crate::call_metrics::{self, RequestTimer};
 use crate::gateway::Gateway;
+use crate::tools::ToolSpec;
 use crate::{prompts, resources, spans, tools};
 
 /// What a build offers never changes while it runs.
@@ -54,16 +55,16 @@ impl McpServer {
     }
 }
 
-/// Whether the caller's role allows the tool. Whoever comes over stdio is the user.
-fn check_role(context: &RequestContext<RoleServer>, tool: &str) -> Result<(), ServiceError> {
+/// Whether the caller's role allows the tool. A client over stdio is the user.
+fn check_role(context: &RequestContext<RoleServer>, spec: &ToolSpec) -> Result<(), ServiceError> {
     let parts = context.extensions.get::<http::request::Parts>();
     match parts.and_then(|parts| parts.extensions.get::<Caller>()) {
-        Some(caller) => caller.authorize(tools::required_role(tool), tool),
+        Some(caller) => caller.authorize(spec.required_role(), spec.name()),
         None => Ok(()),
     }
 }
 
-/// A page after the only one is a cursor nobody gave out.
+/// Lists have one page, so the gateway gives out no cursor.
 fn reject_cursor(request: Option<&PaginatedRequestParams>) -> Result<(), ErrorData> {
     match request.and_then(|page| page.cursor.as_ref()) {
         Some(_) => Err(ErrorData::invalid_params(
@@ -109,7 +110,7 @@ impl ServerHandler for McpServer {
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
-        tools::find(name)
+        tools::find(name).map(ToolSpec::definition)
     }
 
     async fn call_tool(
@@ -117,28 +118,27 @@ impl ServerHandler for McpServer {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let Some(name) = tools::tool_name(&request.name) else {
+        let Some(spec) = tools::find(&request.name) else {
             drop(RequestTimer::start(CALL_TOOL));
             return Err(unknown_tool(&request.name));
         };
+        let name = spec.name();
         let timer = RequestTimer::start_tool(CALL_TOOL, name);
         let mut span = spans::of_request(&context, CALL_TOOL, Some(name));
         spans::describe_tool(&mut span, name);
-        if let Err(fault) = check_role(&context, name) {
+        if let Err(fault) = check_role(&context, spec) {
             span.fail("tool_error");
             return Ok(timer.record_result(tools::role_error(&fault)).into());
         }
         let arguments = request.arguments.unwrap_or_default();
         let call = tools::call(
+            spec,
             &self.gateway,
             self.client(&context),
-            &request.name,
             arguments,
             context.ct.clone(),
         );
-        let Some(result) = trace::scope(span.context(), call).await else {
-            return Err(unknown_tool(&request.name));
-        };
+        let result = trace::scope(span.context(), call).await;
         if result.is_error == Some(true) {
             span.fail("tool_error");
         }
@@ -165,17 +165,15 @@ impl ServerHandler for McpServer {
                 None,
             ));
         }
-        let timer = RequestTimer::start_tool(
-            CALL_TOOL,
-            name.and_then(tools::tool_name).unwrap_or_default(),
-        );
+        let spec = name.and_then(tools::find);
+        let timer = RequestTimer::start_tool(CALL_TOOL, spec.map_or("", ToolSpec::name));
         let Some(name) = name else {
             return Err(ErrorData::invalid_params(
                 "name: must be the name of a tool",
                 None,
             ));
         };
-        let result = tools::shape_error(name).ok_or_else(|| unknown_tool(name))?;
+        let result = tools::shape_error(spec.ok_or_else(|| unknown_tool(name))?);
         let result = serde_json::to_value(timer.record_result(result)).map_err(|error| {
             ErrorData::internal_error(format!("the answer cannot be written: {error}"), None)
         })?;
@@ -251,7 +249,7 @@ impl ServerHandler for McpServer {
 }
 
 fn unknown_tool(name: &str) -> ErrorData {
-    let names: Vec<_> = tools::list().into_iter().map(|tool| tool.name).collect();
+    let names = tools::SPECS.map(ToolSpec::name);
     let name: String = name.chars().take(100).collect();
     ErrorData::invalid_params(
         format!("unknown tool \"{name}\"; there are {}", names.join(", ")),

@@ -1,8 +1,8 @@
-//! Whether the services behind this gateway can serve, as they told last: for `/readyz` and the log.
+//! Whether the services behind this gateway can serve, by their last health update: for `/readyz` and the log.
 //!
-//! A gateway is of use as long as one of them can: only if none can, traffic is better sent elsewhere. Each is asked once
-//! and tells of changes by itself (grpc.health.v1 `Watch`), so a probe asks nobody. The local stack is not watched, and does
-//! not count beside endpoints that are configured: it is started by the call that needs it, and would never be idle.
+//! A gateway is of use as long as one of them can: only if none can, traffic is better sent elsewhere. Each service
+//! sends its changes on one stream (grpc.health.v1 `Watch`), so a probe asks none. The local stack is not watched, and
+//! does not count beside endpoints that are configured: a call that needs it starts it, and a watch would keep it busy.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -26,7 +26,7 @@ const BACKOFF: Duration = Duration::from_secs(1);
 
 /// Keeps what is known of every service; never ends.
 pub(crate) async fn watch(services: &Services, readiness: &Readiness) -> Infallible {
-    let upstreams = services.upstreams();
+    let upstreams = services.watched();
     let health = UpstreamHealth::new(upstreams.iter().map(|(service, _)| *service), readiness);
     let all = upstreams
         .iter()
@@ -35,7 +35,7 @@ pub(crate) async fn watch(services: &Services, readiness: &Readiness) -> Infalli
     pending().await
 }
 
-/// What all services told last: `Err` says in one line why one cannot serve.
+/// The last state of every service: `Err` says in one line why one cannot serve.
 struct UpstreamHealth<'a> {
     states: Mutex<BTreeMap<&'static str, Result<(), String>>>,
     readiness: &'a Readiness,
@@ -62,7 +62,7 @@ impl<'a> UpstreamHealth<'a> {
         }
     }
 
-    /// Hears what the service tells of its health until it is lost.
+    /// Reads the health updates of the service until its stream is lost.
     async fn read_updates(
         &self,
         service: &'static str,

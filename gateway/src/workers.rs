@@ -1,8 +1,8 @@
-//! The workers this process stands for: sessions that registered, each kept alive by a heartbeat in the background.
+//! The sessions of this process that registered as workers, each kept alive by a heartbeat in the background.
 //!
 //! A worker has the id of its session. So messages to the worker, to its capabilities and to the session come into one
 //! inbox, and a session that is restored in another process goes on as the same worker in a new epoch. A worker whose
-//! session is held elsewhere is left to that process; one that the registry forgot registers itself again.
+//! session is held elsewhere is left to that process; a worker that the registry forgot is registered again.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,9 +12,10 @@ use shim_proto::coordination::v1::{
     DeregisterWorkerRequest, HeartbeatRequest, RegisterWorkerRequest, RegisterWorkerResponse,
     Worker, WorkerHealth,
 };
+use shim_proto::reasons::{STALE_WORKER, WORKER_NOT_FOUND};
+use shim_runtime::background::BackgroundTasks;
 use shim_runtime::service_error::decode;
 use tokio::sync::{Notify, watch};
-use tokio::task::JoinSet;
 use tonic::Status;
 
 use crate::claims::Claims;
@@ -26,8 +27,6 @@ use crate::sessions::Sessions;
 const DEFAULT_INTERVAL: Duration = Duration::from_millis(1_500);
 const INTERVALS: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(100)..=Duration::from_secs(60);
-/// All farewells together; clients kill a server that lingers.
-const DEREGISTER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The workers of this process.
 pub(crate) struct Workers {
@@ -35,21 +34,33 @@ pub(crate) struct Workers {
     sessions: Arc<Sessions>,
     claims: Arc<Claims>,
     records: Mutex<HashMap<String, Arc<RegisteredWorker>>>,
-    heartbeats: Mutex<JoinSet<()>>,
+    tasks: BackgroundTasks,
     /// The reason to leave, once there is one.
     shutdown_reason: watch::Sender<Option<String>>,
 }
 
-/// One worker's place.
+/// One worker of this process.
 #[derive(Default)]
 struct RegisteredWorker {
-    /// Whoever registers, beats or leaves holds it, so none works with an epoch that just ended.
-    registration: tokio::sync::Mutex<Option<Registration>>,
-    /// The next beat is to come at once.
+    /// Held by the task that registers, sends a heartbeat or deregisters, so that none works with an epoch that just
+    /// ended.
+    turn: tokio::sync::Mutex<()>,
+    /// Never locked over an RPC.
+    registration: Mutex<Option<Registration>>,
+    /// The next heartbeat is to be sent at once.
     wake: Notify,
 }
 
+impl RegisteredWorker {
+    fn registration(&self) -> MutexGuard<'_, Option<Registration>> {
+        self.registration
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// A worker as it was registered last.
+#[derive(Clone)]
 struct Registration {
     request: RegisterWorkerRequest,
     epoch: u64,
@@ -82,13 +93,14 @@ impl Workers {
         services: Arc<Services>,
         sessions: Arc<Sessions>,
         claims: Arc<Claims>,
+        tasks: BackgroundTasks,
     ) -> Self {
         Self {
             services,
             sessions,
             claims,
             records: Mutex::default(),
-            heartbeats: Mutex::default(),
+            tasks,
             shutdown_reason: watch::Sender::new(None),
         }
     }
@@ -103,30 +115,25 @@ impl Workers {
             .entry(request.worker_id.clone())
             .or_default()
             .clone();
-        let mut registration = record.registration.lock().await;
+        let _turn = record.turn.lock().await;
         let answer = self.services.register_worker(request.clone()).await?;
         let (registered, worker) = Registration::new(request, answer)?;
-        if registration.replace(registered).is_none() {
-            let heartbeat = self
-                .clone()
-                .run_heartbeat(worker.worker_id.clone(), record.clone());
-            let mut heartbeats = self.heartbeats();
-            while heartbeats.try_join_next().is_some() {}
-            heartbeats.spawn(heartbeat);
+        if record.registration().replace(registered).is_none() {
+            let (workers, worker_id) = (self.clone(), worker.worker_id.clone());
+            let record = record.clone();
+            self.tasks.spawn_restarting("worker_heartbeat", move || {
+                let workers = workers.clone();
+                workers.run_heartbeat(worker_id.clone(), record.clone())
+            });
         }
         Ok(worker)
     }
 
-    /// Beats until the session is held elsewhere or the gateway leaves.
+    /// Sends heartbeats until the session is held elsewhere or the gateway leaves.
     async fn run_heartbeat(self: Arc<Self>, session_id: String, record: Arc<RegisteredWorker>) {
         let mut shutdown_reason = self.shutdown_reason.subscribe();
         loop {
-            let interval = record
-                .registration
-                .lock()
-                .await
-                .as_ref()
-                .map(|known| known.interval);
+            let interval = record.registration().as_ref().map(|known| known.interval);
             let reason = tokio::select! {
                 () = tokio::time::sleep(interval.unwrap_or(DEFAULT_INTERVAL)) => None,
                 () = record.wake.notified() => None,
@@ -136,30 +143,32 @@ impl Workers {
                 let owned = self.sessions.owns(&session_id);
                 (!owned).then(|| "the session is not held by this gateway any more".to_owned())
             });
-            let mut registration = record.registration.lock().await;
-            match (reason, registration.as_mut()) {
-                (None, Some(known)) => self.send_heartbeat(known).await,
-                (Some(reason), Some(known)) => {
-                    self.deregister(known, reason).await;
-                    *registration = None;
-                    self.claims.forget(&session_id);
-                    return;
-                }
-                (_, None) => return,
+            let turn = record.turn.lock().await;
+            let Some(known) = record.registration().clone() else {
+                return;
+            };
+            if let Some(reason) = reason {
+                self.deregister(&known, reason).await;
+                *record.registration() = None;
+                self.claims.forget(&session_id);
+                return;
             }
-            drop(registration);
+            if let Some(renewed) = self.send_heartbeat(&known).await {
+                *record.registration() = Some(renewed);
+            }
+            drop(turn);
             self.report_checkpoint(&session_id).await;
         }
     }
 
-    /// The worker took a task or ended one: the registry is to hear of it now.
+    /// The worker took a task or ended one: its next heartbeat, which says so, is sent now.
     pub(crate) fn notify_load_changed(&self, session_id: &str) {
         if let Some(record) = self.records().get(session_id) {
             record.wake.notify_one();
         }
     }
 
-    /// Tells the session's task of a checkpoint that could not be told before.
+    /// Reports a checkpoint to the session's task that could not be reported before.
     async fn report_checkpoint(&self, session_id: &str) {
         let Some(current) = self.claims.current_task(session_id) else {
             return;
@@ -170,15 +179,16 @@ impl Workers {
         }
     }
 
-    /// The worker of a session as it is registered now: its epoch and capabilities.
-    pub(crate) async fn registration_of(&self, session_id: &str) -> Option<(u64, Vec<String>)> {
+    /// The worker of a session as it was registered last: its epoch and capabilities.
+    pub(crate) fn registration_of(&self, session_id: &str) -> Option<(u64, Vec<String>)> {
         let record = self.records().get(session_id)?.clone();
-        let registration = record.registration.lock().await;
+        let registration = record.registration();
         let known = registration.as_ref()?;
         Some((known.epoch, known.request.capabilities.clone()))
     }
 
-    async fn send_heartbeat(&self, known: &mut Registration) {
+    /// Sends one heartbeat. Returns the new registration if the registry had forgotten the worker.
+    async fn send_heartbeat(&self, known: &Registration) -> Option<Registration> {
         let request = HeartbeatRequest {
             worker_id: known.request.worker_id.clone(),
             epoch: known.epoch,
@@ -186,27 +196,27 @@ impl Workers {
             health: WorkerHealth::Healthy.into(),
             ..HeartbeatRequest::default()
         };
-        let Err(status) = self.services.heartbeat(request).await else {
-            return;
-        };
-        let outcome = match decode(&status).reason.as_str() {
-            "STALE_WORKER" | "WORKER_NOT_FOUND" => self.register_again(known).await,
+        let status = self.services.heartbeat(request).await.err()?;
+        let renewed = match decode(&status).reason.as_str() {
+            STALE_WORKER | WORKER_NOT_FOUND => self.register_again(known).await,
             _ => Err(status),
         };
-        if let Err(status) = outcome {
-            // The next beat tries again, whatever it was.
-            tracing::debug!(code = ?status.code(), "a heartbeat failed: {}", status.message());
-        }
+        // The next heartbeat tries again, whatever failed.
+        renewed
+            .inspect_err(|status| {
+                tracing::debug!(code = ?status.code(), "a heartbeat failed: {}", status.message());
+            })
+            .ok()
     }
 
-    async fn register_again(&self, known: &mut Registration) -> Result<(), Status> {
+    async fn register_again(&self, known: &Registration) -> Result<Registration, Status> {
         let request = RegisterWorkerRequest {
             request_id: request_id(),
             ..known.request.clone()
         };
         let answer = self.services.try_register_worker(request.clone()).await?;
-        (*known, _) = Registration::new(request, answer)?;
-        Ok(())
+        let (renewed, _) = Registration::new(request, answer)?;
+        Ok(renewed)
     }
 
     async fn deregister(&self, known: &Registration, reason: String) {
@@ -221,23 +231,12 @@ impl Workers {
         }
     }
 
-    /// Deregisters every worker, within a second.
-    pub(crate) async fn deregister_all(&self, reason: &str) {
+    /// Asks every heartbeat task to deregister its worker.
+    pub(crate) fn request_deregister(&self, reason: &str) {
         self.shutdown_reason.send_replace(Some(reason.to_owned()));
-        let mut heartbeats = std::mem::take(&mut *self.heartbeats());
-        let all = async { while heartbeats.join_next().await.is_some() {} };
-        if tokio::time::timeout(DEREGISTER_TIMEOUT, all).await.is_err() {
-            tracing::warn!("some workers could not be deregistered in time");
-        }
     }
 
     fn records(&self) -> MutexGuard<'_, HashMap<String, Arc<RegisteredWorker>>> {
         self.records.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn heartbeats(&self) -> MutexGuard<'_, JoinSet<()>> {
-        self.heartbeats
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -77,7 +77,7 @@ fn certificates(config: &Config) -> Check {
     let name = "certificates";
     let own = config.runtime.tls.server().map(drop);
     let read = own.map_err(|wrong| wrong.to_string()).and_then(|()| {
-        match Credentials::of(&config.runtime) {
+        match Credentials::of(config.runtime.token_file.as_deref(), &config.runtime.tls) {
             Ok(_) => Ok(()),
             Err(wrong) => Err(wrong.to_string()),
         }

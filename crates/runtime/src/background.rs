@@ -29,7 +29,7 @@ pub struct BackgroundTasks {
 }
 
 impl BackgroundTasks {
-    /// No tasks yet; `owner` stands in the log beside their names.
+    /// No tasks yet; the log shows `owner` beside their names.
     #[must_use]
     pub fn new(owner: &'static str, shutdown: &Shutdown) -> Self {
         Self {
@@ -162,6 +162,8 @@ struct Running(&'static str);
 
 impl Running {
     fn begin(name: &'static str) -> Self {
+        // At zero from the start, so that the first panic is an increase.
+        counter!("shim_background_task_panics_total", "task" => name).increment(0);
         gauge!("shim_background_tasks", "task" => name).increment(1.0);
         // A counter that appears only with its first event has no increase that Prometheus could see.
         counter!("shim_background_task_panics_total", "task" => name).increment(0);

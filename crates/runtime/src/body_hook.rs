@@ -1,5 +1,5 @@
-//! A body that is looked at as it goes by: what its bytes cost, how it ends, what lasts as long as it does. It passes
-//! unchanged, unless whoever looks ends it.
+//! A hook on a body while it passes: it counts bytes, sees the end, and keeps values alive until then. The body passes
+//! unchanged, unless the hook ends it.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -9,34 +9,34 @@ use http_body::{Frame, SizeHint};
 use tonic::Status;
 use tonic::body::Body;
 
-/// What looks. It is dropped with the body.
+/// Sees a body pass. It is dropped with the body.
 pub(crate) trait BodyHook: Send + Unpin + 'static {
-    /// The next frame, the failure, or the end.
+    /// Sees the next frame, the failure, or the end.
     ///
     /// # Errors
-    /// With what the body fails with instead.
+    /// The failure that the body ends with instead.
     fn on_frame(&mut self, next: Option<&Result<Frame<Bytes>, Status>>) -> Result<(), Status>;
 
-    /// Asked before anything passes: ready with the last that does.
+    /// Polled before each frame; ready, it ends the body with this last frame.
     fn poll_end(&mut self, _cx: &mut Context<'_>) -> Poll<FinalFrame> {
         Poll::Pending
     }
 
-    /// Asked when nothing passes yet, which a message that is there at once never comes to; likewise.
+    /// Polled while no frame is ready; ready, it ends the body likewise. A frame that is ready at once skips it.
     fn poll_end_while_idle(&mut self, _cx: &mut Context<'_>) -> Poll<FinalFrame> {
         Poll::Pending
     }
 }
 
-/// The end of a body that is cut: trailers, the failure of what cannot have any, or nothing more.
+/// The end of a body that is cut: trailers, or a failure where there are none, or nothing.
 pub(crate) type FinalFrame = Option<Result<Frame<Bytes>, Status>>;
 
-/// The body, watched.
+/// A body with a hook.
 pub(crate) fn with_hook(body: Body, hook: impl BodyHook) -> Body {
     Body::new(HookedBody { body, hook })
 }
 
-/// How many bytes of data a frame has, if that is what passes.
+/// The bytes of a data frame; `None` for anything else.
 pub(crate) fn data_bytes(next: Option<&Result<Frame<Bytes>, Status>>) -> Option<usize> {
     let frame = next?.as_ref().ok()?;
     Some(frame.data_ref().map_or(0, Bytes::len))
@@ -55,7 +55,7 @@ impl<W: BodyHook> HookedBody<W> {
         })
     }
 
-    /// What would still come is dropped, and whoever sends it learns of that.
+    /// Drops the rest of the body, of which its sender learns.
     fn finish_with(&mut self, last: FinalFrame) -> Poll<FinalFrame> {
         self.body = Body::empty();
         self.emit(last)

@@ -11,13 +11,14 @@ use tonic::transport::Uri;
 use tonic::{Request, Status};
 
 use crate::auth::{Credentials, TokenFile};
+use crate::settings::{Setting, from_str};
 use crate::trace::Traced;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// A peer that vanished without a word is noticed within two of these.
+/// A peer that vanished without closing the connection is noticed within two of these.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
-/// Where a service listens.
+/// The address of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Endpoint {
     /// A Unix socket.
@@ -27,7 +28,7 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
-    /// Whether TLS is spoken there.
+    /// Whether it speaks TLS.
     pub(crate) fn uses_tls(&self) -> bool {
         matches!(self, Self::Tcp(uri) if uri.scheme_str() == Some("https"))
     }
@@ -53,6 +54,15 @@ impl FromStr for Endpoint {
     }
 }
 
+impl Setting for Endpoint {
+    fn parse(text: &str) -> Result<Self, String> {
+        from_str(
+            text,
+            "an endpoint such as http://127.0.0.1:50051 or unix:/path/shim.sock",
+        )
+    }
+}
+
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -62,10 +72,10 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// A connection every generated client can ride on.
+/// The connection that every generated client takes.
 pub type Channel = Traced<InterceptedService<tonic::transport::Channel, TokenInterceptor>>;
 
-/// What is added to every call.
+/// Adds the token to every call.
 #[derive(Debug, Clone, Default)]
 pub struct TokenInterceptor {
     token: Option<TokenFile>,

@@ -4,13 +4,13 @@
 use http::HeaderMap;
 use tonic::Code;
 
-/// Where an answer has its code.
+/// The header or trailer of the code.
 pub(crate) const GRPC_STATUS: &str = "grpc-status";
 
-/// How many there are.
+/// The number of codes.
 pub(crate) const COUNT: usize = 17;
 
-/// In the order of their numbers.
+/// The names, in the order of their numbers.
 const NAMES: [&str; COUNT] = [
     "OK",
     "CANCELLED",
@@ -31,7 +31,7 @@ const NAMES: [&str; COUNT] = [
     "UNAUTHENTICATED",
 ];
 
-/// As everybody but Rust writes it.
+/// The name in the notation of gRPC.
 pub(crate) fn name(code: Code) -> &'static str {
     NAMES[code as usize]
 }

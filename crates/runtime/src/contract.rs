@@ -1,5 +1,5 @@
-//! The methods that a server of ours may have, as the descriptors tell that are part of the program: whatever paths
-//! strangers ask for, what is measured and traced has these names.
+//! The methods that a server may have, from the descriptors in the program. Metrics and spans use these names only,
+//! whatever path a caller sends.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;

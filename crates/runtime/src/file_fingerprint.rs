@@ -1,10 +1,10 @@
-//! Whether a file that is in use has changed: what a look at it without reading tells.
+//! Whether a file in use has changed, without reading it.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// What changes when a file does, whatever is done to keep its time. A link is followed: mounts of secrets are changed
-/// by pointing it elsewhere.
+/// Changes when the file does, also if its time is kept. A link is followed: mounts of secrets are changed by pointing
+/// the link elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FileFingerprint {
     device: u64,
@@ -15,10 +15,10 @@ pub(crate) struct FileFingerprint {
 }
 
 impl FileFingerprint {
-    /// As the file is now.
+    /// That of the file now.
     ///
     /// # Errors
-    /// If there is none.
+    /// If there is no such file.
     pub(crate) fn of(path: &Path) -> std::io::Result<Self> {
         let found = std::fs::metadata(path)?;
         Ok(Self {

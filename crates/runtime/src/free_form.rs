@@ -3,9 +3,7 @@
 use prost_types::value::Kind;
 use prost_types::{ListValue, Struct, Value as Wire};
 use serde_json::{Map, Number, Value};
-
-/// The wire's decoders give up on what is nested much deeper.
-pub const MAX_DEPTH: usize = 32;
+use shim_proto::limits::MAX_FREE_FORM_DEPTH;
 
 /// The data as JSON, without a change.
 #[must_use]
@@ -16,10 +14,10 @@ pub fn to_json(data: &Struct) -> Map<String, Value> {
         .collect()
 }
 
-/// JSON as data; `None` if it is nested deeper than [`MAX_DEPTH`].
+/// JSON as data; `None` if it is nested deeper than [`MAX_FREE_FORM_DEPTH`].
 #[must_use]
 pub fn from_json(object: &Map<String, Value>) -> Option<Struct> {
-    fields(object, MAX_DEPTH)
+    fields(object, MAX_FREE_FORM_DEPTH)
 }
 
 fn json(value: &Wire) -> Value {
@@ -35,7 +33,7 @@ fn json(value: &Wire) -> Value {
 
 /// A whole number is written without a fraction, as people write it. -0 keeps its sign, and with it its fraction.
 fn number_of(number: f64) -> Option<Number> {
-    // What does not survive the cast is kept as it was.
+    // A number that the cast changes stays a fraction.
     let whole = number as i64;
     if (whole as f64).to_bits() == number.to_bits() {
         return Some(Number::from(whole));
@@ -105,7 +103,7 @@ mod tests {
     #[test]
     fn what_is_nested_too_deep_is_refused() {
         let nested = |levels: usize| (1..levels).fold(json!({}), |inner, _| json!({"x": inner}));
-        assert!(there_and_back(&nested(MAX_DEPTH)).is_some());
-        assert!(there_and_back(&nested(MAX_DEPTH + 1)).is_none());
+        assert!(there_and_back(&nested(MAX_FREE_FORM_DEPTH)).is_some());
+        assert!(there_and_back(&nested(MAX_FREE_FORM_DEPTH + 1)).is_none());
     }
 }

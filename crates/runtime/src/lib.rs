@@ -1,7 +1,7 @@
-//! What every SHIM process shares, and nothing that only one of them needs.
+//! What every SHIM process shares; what only one of them needs is in its own crate.
 //!
-//! Configuration is gathered once and injected; a process starts with [`lifecycle`], serves through
-//! [`server`], calls through [`client`], and speaks of failures in the words of [`service_error`].
+//! [`settings`] are gathered once and passed down, [`config`] on top of everything; a process begins and ends with
+//! [`lifecycle`], serves with [`server`], calls with [`client`] and fails with [`service_error`].
 
 pub mod auth;
 pub mod background;
@@ -26,7 +26,9 @@ pub mod rpc;
 pub mod server;
 pub mod service;
 pub mod service_error;
+pub mod settings;
 pub mod stack;
+pub mod sync;
 pub mod telemetry;
 pub mod tls;
 pub mod trace;

@@ -1,4 +1,4 @@
-//! The end of a process: one token that everything waits on, raised by SIGINT or SIGTERM alike.
+//! The end of a process: one token that every part waits for; SIGINT and SIGTERM set it alike.
 
 use std::sync::{Arc, OnceLock};
 
@@ -9,7 +9,7 @@ use tokio_util::task::AbortOnDropHandle;
 /// Exit code after a second signal cut the drain short.
 const EXIT_FORCED: i32 = 130;
 
-/// Tells every part of a process to drain. Clones share one state.
+/// The signal for every part of a process to drain. Clones share one state.
 #[derive(Debug, Clone, Default)]
 pub struct Shutdown {
     token: CancellationToken,

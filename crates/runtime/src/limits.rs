@@ -1,10 +1,10 @@
 //! How much one caller may ask for: a token bucket of calls and one of bytes for each.
 //!
-//! Callers on this machine are not counted unless a limit is configured; those from elsewhere always are. The table of
-//! callers is bounded: when it is full of busy ones, newcomers share one bucket.
+//! Callers of this machine are counted only if a limit is configured; callers of other machines always are. The table of
+//! callers is bounded: when it is full of busy callers, all newcomers share one bucket.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use shim_proto::limits::MAX_MESSAGE_BYTES;
@@ -12,15 +12,16 @@ use shim_proto::reasons;
 use tonic::Code;
 
 use crate::auth::{Caller, Identity};
-use crate::config::Settings;
 use crate::service_error::ServiceError;
+use crate::settings::Settings;
+use crate::sync;
 
 /// A program that calls faster than this from another machine is in a loop.
 const REMOTE_CALLS_PER_SECOND: u32 = 1_000;
 const MAX_RATE: u32 = 10_000_000;
 const DEFAULT_CONNECTIONS: usize = 8_192;
 const MAX_CALLERS: usize = 4_096;
-/// Looking through a full table takes its time.
+/// A sweep looks at every caller of a full table.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// A debt of bytes beyond the largest message ends the call that makes it; smaller ones only delay the next.
 const MAX_DEBT_BYTES: f64 = MAX_MESSAGE_BYTES as f64;
@@ -28,7 +29,7 @@ const MAX_DEBT_BYTES: f64 = MAX_MESSAGE_BYTES as f64;
 /// The keys `limits.*`.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Calls of one caller (`limits.calls_per_second`); unset, only callers from elsewhere are limited; 0 limits none.
+    /// Calls of one caller (`limits.calls_per_second`); unset, only callers of other machines are limited; 0 limits none.
     pub calls_per_second: Option<u32>,
     /// How many calls may come at once (`limits.burst`); unset, those of one second.
     pub burst: Option<u32>,
@@ -102,7 +103,7 @@ impl Rate {
     }
 }
 
-/// What is left to a caller.
+/// What a caller may still take.
 #[derive(Debug, Clone, Copy)]
 struct Bucket {
     level: f64,
@@ -188,7 +189,7 @@ impl CallerBuckets {
     }
 }
 
-/// Who is told apart; `None` are those who found the table full.
+/// One caller; `None` is shared by all that found the table full.
 type CallerKey = Option<Identity>;
 
 #[derive(Debug)]
@@ -197,7 +198,7 @@ struct CallerTable {
     swept: Option<Instant>,
 }
 
-/// Counts what callers ask for. Clones share one table.
+/// Counts the calls and bytes of callers. Clones share one table.
 #[derive(Debug, Clone)]
 pub struct Limiter {
     limits: Arc<Limits>,
@@ -224,7 +225,7 @@ impl Limiter {
         }
     }
 
-    /// Counts a call; what it returns counts its bytes, and is `None` if nobody counts them.
+    /// Counts a call; the meter counts its bytes and is `None` if bytes are not limited.
     ///
     /// # Errors
     /// RESOURCE_EXHAUSTED (TOO_FAST) with the delay after which the caller may call again.
@@ -234,7 +235,7 @@ impl Limiter {
             return Ok(None);
         }
         let fresh = CallerBuckets::open(calls, bytes, now);
-        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut table = sync::lock(&self.table);
         let key = table.key_of(caller, now);
         let buckets = table.callers.entry(key.clone()).or_insert(fresh);
         buckets.fill(now);
@@ -252,11 +253,7 @@ impl ByteMeter {
     /// # Errors
     /// RESOURCE_EXHAUSTED (TOO_FAST) if they are far more than the caller may send.
     pub fn take(&self, bytes: usize, now: Instant) -> Result<(), ServiceError> {
-        let mut table = self
-            .limiter
-            .table
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut table = sync::lock(&self.limiter.table);
         let Some(buckets) = table.callers.get_mut(&self.key) else {
             return Ok(());
         };
@@ -295,7 +292,7 @@ fn too_fast(what: &str, wait: Duration) -> ServiceError {
         reason: reasons::TOO_FAST,
         message: format!("the caller sends more {what} a second than it may"),
         remedy: Some("try again after the delay given".into()),
-        // Below a millisecond nobody waits.
+        // Clients wait whole milliseconds.
         retry_after: Some(wait.max(Duration::from_millis(1))),
     }
 }

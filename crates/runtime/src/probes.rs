@@ -1,51 +1,56 @@
 //! HTTP for orchestrators and monitors: `/healthz` while the process lives, `/readyz` while all services can serve, else
 //! 503 with a line for each that cannot, and `/metrics` for Prometheus.
 //!
-//! Probes ask for no token and change nothing; metrics ask for one where others can reach them, unless they are declared
-//! open. Each connection answers one request, so none can be held open for long.
+//! Probes need no token and change nothing; `/metrics` needs one if other machines can reach it, unless it is declared
+//! open. Each connection carries one request and lasts five seconds at most, 32 at once: axum routes the requests, and
+//! the accept loop here keeps these bounds, which `axum::serve` does not have.
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use axum::Extension;
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
-use tonic::body::Body;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::auth::{Auth, Peer};
+use crate::background::BackgroundTasks;
 use crate::lifecycle::Shutdown;
 use crate::metrics::{self, Exposition};
 use crate::server::Readiness;
 
 /// A request and its answer take this long at most.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
-/// More at once are no probes; they wait in the kernel's queue.
+/// Connections above this number wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 32;
 /// A listener out of file descriptors fails at once each time; this keeps it from spinning.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
-/// Values of histograms wait for their buckets so long, at 8 bytes each.
+/// How long values of histograms wait for their buckets, at 8 bytes each.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
-const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 /// What Prometheus reads (<https://prometheus.io/docs/instrumenting/exposition_formats/>).
 const EXPOSITION: HeaderValue =
     HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 
-/// The listener of the probes. Having one is what makes a process count and measure.
+/// The listener of the probes. Only a process with one counts and measures.
 #[derive(Debug)]
 pub struct Probes {
     listener: TcpListener,
     metrics: Exposition,
-    /// Whether `/metrics` asks for no token.
+    /// Whether `/metrics` needs no token.
     open: bool,
 }
 
-/// What every answer may need.
+/// What the answers depend on.
 struct ProbeState {
     metrics: Exposition,
     open: bool,
@@ -55,8 +60,8 @@ struct ProbeState {
 }
 
 impl Probes {
-    /// Binds at `address`, which may be one that others reach: the probes tell only whether the services can serve, and
-    /// the metrics ask for a token there unless they are `open`.
+    /// Binds at `address`, which other machines may reach: the probes say only whether the services can serve, and
+    /// `/metrics` needs a token there unless it is `open`.
     ///
     /// # Errors
     /// If it cannot be bound.
@@ -69,57 +74,65 @@ impl Probes {
         })
     }
 
-    /// Where it listens.
+    /// The bound address.
     ///
     /// # Errors
-    /// If the system cannot tell.
+    /// If the system does not know it.
     pub fn address(&self) -> std::io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
     /// Answers until dropped, and thus through the drain, too.
     pub async fn serve(self, readiness: Readiness, auth: Auth, shutdown: Shutdown) -> Infallible {
-        let Self {
-            listener,
-            metrics,
-            open,
-        } = self;
-        let state = Arc::new(ProbeState {
-            metrics,
-            open,
+        let exposition = self.metrics.clone();
+        // Not waited for at the end: a connection lasts five seconds at most.
+        let connections = BackgroundTasks::new("probes", &shutdown);
+        let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let router = router(ProbeState {
+            metrics: self.metrics,
+            open: self.open,
             auth,
             readiness,
             shutdown,
         });
-        let mut connections = JoinSet::new();
         let mut upkeep = tokio::time::interval(UPKEEP_INTERVAL);
         loop {
             tokio::select! {
-                accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
-                    Ok((stream, peer)) => {
-                        connections.spawn(serve_connection(stream, peer.ip(), Arc::clone(&state)));
+                accepted = accept(&self.listener, &slots) => match accepted {
+                    Ok((stream, peer, slot)) => {
+                        let router = router.clone().layer(Extension(peer.ip()));
+                        connections.spawn_contained("probe", async move {
+                            serve_connection(stream, router).await;
+                            drop(slot);
+                        });
                     }
                     Err(error) => {
                         tracing::warn!("a probe could not be accepted: {error}");
                         tokio::time::sleep(ACCEPT_BACKOFF).await;
                     }
                 },
-                Some(_) = connections.join_next() => {}
-                _ = upkeep.tick() => state.metrics.run_upkeep(),
+                _ = upkeep.tick() => exposition.run_upkeep(),
             }
         }
     }
 }
 
-async fn serve_connection(stream: TcpStream, from: IpAddr, state: Arc<ProbeState>) {
-    let service = tower::service_fn(move |request: Request<_>| {
-        let answer = state.respond(&request, from);
-        std::future::ready(Ok::<_, Infallible>(answer))
-    });
+/// The next connection, once there is a slot for it.
+async fn accept(
+    listener: &TcpListener,
+    slots: &Arc<Semaphore>,
+) -> std::io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let slot = Arc::clone(slots).acquire_owned().await;
+    let slot = slot.map_err(std::io::Error::other)?;
+    let (stream, peer) = listener.accept().await?;
+    Ok((stream, peer, slot))
+}
+
+async fn serve_connection(stream: TcpStream, router: Router) {
     let mut server = auto::Builder::new(TokioExecutor::new()).http1_only();
     server.http1().keep_alive(false);
     let connection =
-        server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+        server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     match tokio::time::timeout(REQUEST_TIMEOUT, connection).await {
         Ok(Err(error)) => tracing::debug!("a probe ended: {error}"),
         Err(_late) => tracing::debug!("a probe took longer than {REQUEST_TIMEOUT:?}"),
@@ -127,33 +140,58 @@ async fn serve_connection(stream: TcpStream, from: IpAddr, state: Arc<ProbeState
     }
 }
 
-impl ProbeState {
-    fn respond<B>(&self, request: &Request<B>, from: IpAddr) -> Response<Body> {
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            return plain(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "probes are asked with GET\n",
-            );
-        }
-        match request.uri().path() {
-            "/healthz" => plain(StatusCode::OK, "alive\n"),
-            "/readyz" if self.shutdown.is_begun() => {
-                plain(StatusCode::SERVICE_UNAVAILABLE, "draining\n")
-            }
-            "/readyz" => readiness_response(&self.readiness),
-            "/metrics" => match self.refuse_metrics(request, from) {
-                Some(refused) => refused,
-                None => text(StatusCode::OK, EXPOSITION, self.metrics.render()),
-            },
-            _ => plain(
-                StatusCode::NOT_FOUND,
-                "here are /healthz, /readyz and /metrics\n",
-            ),
-        }
-    }
+fn router(state: ProbeState) -> Router {
+    Router::new()
+        .route("/healthz", get(async || "alive\n"))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(exposition))
+        .fallback(no_probe)
+        .method_not_allowed_fallback(no_probe)
+        .with_state(Arc::new(state))
+}
 
-    /// How loaded a stack is and what it is used for is not everybody's business.
-    fn refuse_metrics<B>(&self, request: &Request<B>, from: IpAddr) -> Option<Response<Body>> {
+async fn no_probe(method: Method) -> (StatusCode, &'static str) {
+    if matches!(method, Method::GET | Method::HEAD) {
+        (
+            StatusCode::NOT_FOUND,
+            "here are /healthz, /readyz and /metrics\n",
+        )
+    } else {
+        (
+            StatusCode::METHOD_NOT_ALLOWED,
+            "probes are asked with GET\n",
+        )
+    }
+}
+
+async fn readyz(State(state): State<Arc<ProbeState>>) -> (StatusCode, String) {
+    if state.shutdown.is_begun() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "draining\n".to_owned());
+    }
+    let unready = state.readiness.unready();
+    if unready.is_empty() {
+        return (StatusCode::OK, "ready\n".to_owned());
+    }
+    let lines = unready
+        .iter()
+        .map(|(service, reason)| format!("{service}: {reason}\n"));
+    (StatusCode::SERVICE_UNAVAILABLE, lines.collect())
+}
+
+async fn exposition(
+    State(state): State<Arc<ProbeState>>,
+    Extension(from): Extension<IpAddr>,
+    headers: HeaderMap,
+) -> Response {
+    match state.refuse_metrics(&headers, from) {
+        Some(refused) => refused,
+        None => ([(header::CONTENT_TYPE, EXPOSITION)], state.metrics.render()).into_response(),
+    }
+}
+
+impl ProbeState {
+    /// The load of a stack and its use are not public.
+    fn refuse_metrics(&self, headers: &HeaderMap, from: IpAddr) -> Option<Response> {
         let authenticate = |shown| {
             let peer = Peer::Address(Some(from));
             self.auth.authenticate(shown, peer, SystemTime::now())
@@ -162,41 +200,15 @@ impl ProbeState {
             return None;
         }
         if authenticate(None).is_ok() {
-            return Some(plain(
-                StatusCode::FORBIDDEN,
-                "metrics are shown to other machines only with auth.token_file or metrics.open = true\n",
-            ));
+            let message = "metrics are shown to other machines only with auth.token_file or metrics.open = true\n";
+            return Some((StatusCode::FORBIDDEN, message).into_response());
         }
-        let shown = request.headers().get(header::AUTHORIZATION);
+        let shown = headers.get(header::AUTHORIZATION);
         let error = authenticate(shown.map(HeaderValue::as_bytes)).err()?;
-        let mut refused = plain(StatusCode::UNAUTHORIZED, format!("{}\n", error.message));
-        refused
-            .headers_mut()
-            .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        Some(refused)
+        let challenge = [(header::WWW_AUTHENTICATE, "Bearer")];
+        let message = format!("{}\n", error.message);
+        Some((StatusCode::UNAUTHORIZED, challenge, message).into_response())
     }
-}
-
-fn readiness_response(readiness: &Readiness) -> Response<Body> {
-    let unready = readiness.unready();
-    if unready.is_empty() {
-        return plain(StatusCode::OK, "ready\n");
-    }
-    let lines = unready
-        .iter()
-        .map(|(service, reason)| format!("{service}: {reason}\n"));
-    plain(StatusCode::SERVICE_UNAVAILABLE, lines.collect::<String>())
-}
-
-fn plain(status: StatusCode, body: impl Into<String>) -> Response<Body> {
-    text(status, TEXT, body.into())
-}
-
-fn text(status: StatusCode, kind: HeaderValue, body: String) -> Response<Body> {
-    let mut response = Response::new(Body::new(body));
-    *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    response
 }
 
 #[cfg(test)]

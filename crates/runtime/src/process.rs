@@ -1,6 +1,6 @@
-//! Who runs: identities of processes that survive the reuse of a pid, the boot id and the host's name.
+//! Identities of processes that survive the reuse of a pid, the boot id and the host's name.
 //!
-//! On Linux the facts come from procfs (proc(5)); elsewhere a pid can only be asked whether it lives.
+//! On Linux the facts come from procfs (proc(5)); elsewhere only the life of a pid is known.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::kill;
@@ -46,7 +46,7 @@ pub fn identity(pid: u32) -> Option<ProcessIdentity> {
 }
 
 /// Field 22 of `/proc/PID/stat`. The name in field 2 may hold spaces and parentheses, so count after the last one.
-/// A zombie (state Z) is as good as gone.
+/// A zombie (state Z) counts as gone.
 fn start_ticks(stat: &str) -> Option<u64> {
     let after_name = stat.rsplit_once(')')?.1;
     let mut fields = after_name.split_ascii_whitespace();
@@ -56,7 +56,7 @@ fn start_ticks(stat: &str) -> Option<u64> {
     fields.nth(18)?.parse().ok()
 }
 
-/// Whether that very process still runs, not another one with its pid.
+/// Whether that very process still runs, and not another one with its pid.
 #[must_use]
 pub fn is_alive(process: &ProcessIdentity) -> bool {
     identity(process.pid)
@@ -71,7 +71,7 @@ pub fn boot_id() -> String {
         .unwrap_or_default()
 }
 
-/// The host's name; empty if it cannot be told.
+/// The host's name; empty if it cannot be read.
 #[must_use]
 pub fn hostname() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname")

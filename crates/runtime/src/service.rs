@@ -29,8 +29,12 @@ pub async fn serve(
     listeners: Listeners,
     shutdown: Shutdown,
 ) -> Result<(), ServeError> {
-    let register = |server, service: &Box<dyn Service>| service.register(server);
-    let server = services.iter().fold(server, register);
+    let services = services.iter().map(AsRef::as_ref);
+    let server = services
+        .clone()
+        .fold(server, |server, service: &dyn Service| {
+            service.register(server)
+        });
     let served = async {
         let served = server.serve(listeners, shutdown.clone()).await;
         // A server that failed ends the services, too.
@@ -39,7 +43,7 @@ pub async fn serve(
     };
     let drained = async {
         shutdown.wait().await;
-        join_all(services.iter().map(|service| service.drain())).await;
+        join_all(services.map(Service::drain)).await;
     };
     let (served, ()) = tokio::join!(served, drained);
     served?;

@@ -1,6 +1,6 @@
-//! The local stack as seen from outside: where it lives, whether it runs, and how to start the one instance of it.
+//! The local stack as seen from outside: its files, whether it runs, and how to start its one instance.
 //!
-//! The invariant: whoever holds the lock file's flock(2) is the stack. The kernel drops the lock with the process, so
+//! The invariant: the process that holds the lock file's flock(2) is the stack. The kernel drops the lock with the process, so
 //! a stack that was killed never looks alive, and however many start at once, one gets the lock.
 
 use std::fs::{File, OpenOptions};
@@ -20,7 +20,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(5);
 /// A status probe holds the lock for a moment; a starting stack waits that out.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(300);
 
-/// What a running stack tells of itself.
+/// What a running stack writes into its lock file.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
 pub struct StackInfo {
     /// Its process.
@@ -48,7 +48,7 @@ pub enum StackState {
     Running(StackInfo),
 }
 
-/// Why the stack cannot be had.
+/// Why there is no stack.
 #[derive(Debug, thiserror::Error)]
 pub enum StackError {
     /// Another stack holds the lock.
@@ -220,12 +220,12 @@ pub fn make_private_dir(path: &Path) -> std::io::Result<()> {
         .create(path)
 }
 
-/// Being the stack, for as long as it is held.
+/// The lock of the stack; its holder is the stack.
 #[derive(Debug)]
 pub struct StackLock(Flock<File>);
 
 impl StackLock {
-    /// Tells everyone that the stack serves.
+    /// Publishes that the stack serves.
     ///
     /// # Errors
     /// If the lock file cannot be written.

@@ -6,12 +6,12 @@
 
 use std::path::{Component, Path, PathBuf};
 
-/// The contract's limit on the name of a namespace.
-const MAX_NAME_BYTES: usize = 128;
-/// Where there is no repository there is one namespace for all.
+use shim_proto::limits::coordination::MAX_NAME_BYTES;
+
+/// The namespace of all folders outside of a repository.
 const DEFAULT: &str = "default";
 
-/// A project's place: its name in the services and its root folder here.
+/// A project: its name in the services and its root folder here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Workspace {
     /// The name of the namespace.
@@ -43,7 +43,7 @@ impl Workspace {
     }
 
     /// A path or pattern typed in `folder`, relative to the root and with its dots resolved; `.` for the root itself. A
-    /// slash at its end is kept, for it tells that a folder is meant.
+    /// slash at its end is kept, since it means a folder.
     ///
     /// # Errors
     /// If it leads out of the workspace.
@@ -71,7 +71,7 @@ impl Workspace {
     }
 }
 
-/// The root's path. One that is too long or has characters a namespace cannot have is told by its end and a hash.
+/// The root's path. One that is too long or has characters a namespace cannot have becomes its end and a hash.
 fn name(root: &Path) -> String {
     let path = root.to_string_lossy();
     let allowed = |c: char| c.is_ascii_alphanumeric() || "._:/@-".contains(c);
@@ -94,7 +94,7 @@ fn fnv1a(bytes: &[u8]) -> u64 {
     })
 }
 
-/// The path without "." and "..", as written: a pattern names no file to ask about.
+/// The path without "." and "..", as written: a pattern names no file that could be looked up.
 fn resolved(path: &Path) -> PathBuf {
     let mut resolved = PathBuf::new();
     for part in path.components() {

@@ -4,6 +4,7 @@
 //! time of Redis's own clock. `domain` holds the decisions that are made outside of Redis, without a clock or a connection.
 //! The crate's README says how Redis is found and how the keys are laid out.
 
+mod bullmq;
 pub mod bus;
 mod change_log;
 mod clock;
@@ -102,7 +103,13 @@ impl Store {
             pubsub.clone(),
             keys.clone(),
         ));
-        let tasks = tasks::Tasks::new(connection.clone(), &keys, files.clone(), inboxes.clone());
+        let tasks = tasks::Tasks::new(
+            connection.clone(),
+            &keys,
+            files.clone(),
+            inboxes.clone(),
+            &background,
+        );
         Self {
             locks: Arc::new(locks::Locks::new(connection.clone(), keys.clone(), redlock)),
             registry: Arc::new(registry::Registry::new(connection.clone(), &keys)),

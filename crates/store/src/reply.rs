@@ -29,12 +29,6 @@ impl Reply {
         fitting(next)
     }
 
-    /// The last value as what it must be.
-    pub(crate) fn take_last<T: FromRedisValue>(&mut self) -> Result<T, Error> {
-        let last = self.values.next_back();
-        fitting(last)
-    }
-
     /// The named fields of an answer or a refusal that the script made with `reply`.
     ///
     /// # Errors
@@ -45,15 +39,6 @@ impl Reply {
             tracing::error!(%error, "a script's answer does not fit its reader");
             Error::Defect
         })
-    }
-
-    /// The remaining values.
-    pub(crate) fn rest<T: FromRedisValue>(&mut self) -> Result<Vec<T>, Error> {
-        let mut rest = Vec::with_capacity(self.values.len());
-        while self.values.len() > 0 {
-            rest.push(self.take()?);
-        }
-        Ok(rest)
     }
 
     /// The fields of an answer with the status `OK`; of any other status, the error that `explain` makes of the status

@@ -66,12 +66,6 @@ impl Call<'_> {
         self
     }
 
-    /// Adds an argument: `ARGV[i]`.
-    pub(crate) fn arg(mut self, arg: impl ToRedisArgs) -> Self {
-        self.0.arg(arg);
-        self
-    }
-
     /// Adds the arguments of a script made by [`Script::named`]: a struct, whose fields are the names. The script sees nil
     /// for `None`. Lua's numbers are doubles: a version or token is passed as its decimal text
     /// ([`super::script_values::as_text`]), bytes with `serde_bytes`.

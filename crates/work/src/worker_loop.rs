@@ -10,7 +10,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::attempt::Attempt;
-use crate::claim::ClaimedTask;
+use crate::claim::{ClaimRef, ClaimedTask};
 use crate::executor::Executor;
 use crate::health::{AttemptSignal, ExecutorHealth};
 use crate::options::WorkerOptions;
@@ -148,7 +148,9 @@ impl<B: TaskBackend> WorkerLoop<B> {
 
     fn on_claim_answer(&mut self, answer: Result<Option<Box<ClaimedTask>>, BackendError>) {
         match answer {
-            Ok(Some(claim)) if self.stop_claiming.is_cancelled() => self.release_claim(*claim),
+            Ok(Some(claim)) if self.stop_claiming.is_cancelled() => {
+                self.release_claim(claim.claim_ref)
+            }
             Ok(Some(claim)) => self.start_attempt(*claim),
             Ok(None) => {}
             Err(why) => {
@@ -176,10 +178,9 @@ impl<B: TaskBackend> WorkerLoop<B> {
     }
 
     /// Gives back a task that was claimed while the drain began.
-    fn release_claim(&mut self, claim: ClaimedTask) {
+    fn release_claim(&mut self, claim_ref: ClaimRef) {
         let backend = Arc::clone(&self.backend);
         self.jobs.spawn(async move {
-            let claim_ref = claim.claim_ref;
             if let Err(why) = backend.release(&claim_ref, "its worker drains").await {
                 tracing::warn!(task = %claim_ref.task_id, %why, "a task could not be given back");
             }

@@ -3,81 +3,20 @@
 //! [`read`] names everything wrong with a call at once, in words a model can act on. It never reads files, asks a
 //! service or knows what an argument is for.
 
-mod parameter_type;
+mod check;
+mod parameter;
 
 use rmcp::model::JsonObject;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use shim_proto::reasons::BAD_REQUEST;
 
 use crate::tool_error::ToolError;
-pub(crate) use parameter_type::{NEW_SESSION, ParameterType};
-use parameter_type::{digits, integer};
+use check::{check_object, digits, integer};
+
+pub(crate) use parameter::{NEW_SESSION, Parameter, ParameterType, optional, required, schema};
 
 /// More wrong arguments than this are counted, not listed.
 const MAX_LISTED: usize = 16;
-
-/// An unknown argument's name is shown up to this many characters.
-const SHOWN_CHARACTERS: usize = 40;
-
-/// One argument of a tool.
-pub(crate) struct Parameter {
-    pub(crate) name: &'static str,
-    /// What it means, with unit and limits; the model reads this.
-    pub(crate) about: &'static str,
-    pub(crate) kind: ParameterType,
-    pub(crate) required: bool,
-}
-
-/// An optional argument.
-pub(crate) const fn optional(
-    name: &'static str,
-    kind: ParameterType,
-    about: &'static str,
-) -> Parameter {
-    Parameter {
-        name,
-        about,
-        kind,
-        required: false,
-    }
-}
-
-/// A required argument.
-pub(crate) const fn required(
-    name: &'static str,
-    kind: ParameterType,
-    about: &'static str,
-) -> Parameter {
-    Parameter {
-        name,
-        about,
-        kind,
-        required: true,
-    }
-}
-
-/// The JSON Schema of the arguments: closed, and without `anyOf`, which Claude Code rewrites.
-pub(crate) fn schema(parameters: &[Parameter]) -> JsonObject {
-    let mut properties = Map::new();
-    for parameter in parameters {
-        let mut property = parameter.kind.schema();
-        property.insert("description".into(), parameter.about.into());
-        properties.insert(parameter.name.into(), property.into());
-    }
-    let required: Vec<_> = parameters
-        .iter()
-        .filter(|p| p.required)
-        .map(|p| p.name)
-        .collect();
-    let mut schema = Map::new();
-    schema.insert("type".into(), "object".into());
-    schema.insert("properties".into(), properties.into());
-    if !required.is_empty() {
-        schema.insert("required".into(), json!(required));
-    }
-    schema.insert("additionalProperties".into(), false.into());
-    schema
-}
 
 /// Arguments that passed the check, or one object of a list among them.
 #[derive(Debug, Default)]
@@ -96,34 +35,6 @@ pub(crate) fn read(
     errors
         .into_error(tool)
         .map_or_else(|| Ok(Arguments::of(given)), Err)
-}
-
-/// Checks the fields of an object; `report` takes the field, with the place within it, and the rule it breaks.
-fn check_object(
-    given: &JsonObject,
-    parameters: &[Parameter],
-    report: &mut dyn FnMut(String, String),
-) {
-    for parameter in parameters {
-        match given.get(parameter.name).filter(|value| !value.is_null()) {
-            Some(value) => {
-                let mut at = |path: String, rule| report(format!("{}{path}", parameter.name), rule);
-                parameter.kind.check(value, &mut at);
-            }
-            None if parameter.required => {
-                report(parameter.name.to_owned(), "is required".to_owned());
-            }
-            None => {}
-        }
-    }
-    let known: Vec<_> = parameters.iter().map(|parameter| parameter.name).collect();
-    for name in given.keys().filter(|name| !known.contains(&name.as_str())) {
-        let name = name.chars().take(SHOWN_CHARACTERS).collect();
-        report(
-            name,
-            format!("is not known here; there are {}", known.join(", ")),
-        );
-    }
 }
 
 /// What is wrong with a call, listed as far as an answer stays short.
@@ -238,6 +149,8 @@ impl Arguments {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
     use super::*;
 
     const PARAMETERS: [Parameter; 6] = [

@@ -19,7 +19,7 @@ pub async fn inspect(folder: Option<&Path>) -> Option<GitState> {
         .arg("-C")
         .arg(folder?)
         .args(["rev-parse", "HEAD", "--abbrev-ref", "HEAD"])
-        // A look must not refresh the index of a repository somebody works in.
+        // A look must not refresh the index of a repository that is in use.
         .env("GIT_OPTIONAL_LOCKS", "0")
         .stdin(Stdio::null())
         .stderr(Stdio::null())

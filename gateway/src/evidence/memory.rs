@@ -32,7 +32,7 @@ impl MemoryGauge {
         }
     }
 
-    /// The last reading if it is fresh, else a new one; `None` if it cannot be had in time.
+    /// The last reading if it is fresh, else a new one; `None` if it takes too long.
     pub(crate) async fn read(&self) -> Option<MemoryState> {
         let mut last = self.last.lock().await;
         if let Some((_, state)) = last.as_ref().filter(|(at, _)| at.elapsed() < MAX_AGE) {

@@ -1,4 +1,4 @@
-//! What only the user's machine can tell: its files, its git repository, the memory of the client.
+//! Evidence that only the user's machine has: files, the git repository, the memory of the client.
 //!
 //! Evidence is gathered within a time budget and never fails a call: what could not be seen is sent as not seen.
 

@@ -321,7 +321,7 @@ mod tests {
         assert_eq!(
             lines[1..],
             [
-                "a | running | 0 % | - | half / done | id-a",
+                "a | running | 0 % | - | half / done Notice: x | id-a",
                 "b | pending | 0 % | - | after a | id-b"
             ]
         );

@@ -26,7 +26,7 @@ const MAX_NAMED: i32 = 200;
 pub(crate) struct WorkerNames(HashMap<String, String>);
 
 impl WorkerNames {
-    /// Looks them up, those that left lately among them. What cannot be had is told by its id.
+    /// Looks the names up, those of workers that left lately among them. A worker without a known name has its id.
     pub(crate) async fn look_up(services: &Services) -> Self {
         let request = ListWorkersRequest {
             include_gone: true,

@@ -1,7 +1,7 @@
-//! The task behind a hold: keeps the `AttachSession` stream open, beats every five seconds, attaches again when the
-//! service was away or our token was replaced, and ends when the session is lost or left.
+//! The task that keeps one session lease: it holds the `AttachSession` stream open, sends a heartbeat every five
+//! seconds, attaches again when the service was away or the token was replaced, and ends with the lease.
 //!
-//! It never starts the local stack: a user who stopped it meant it, and the next call starts it anyway.
+//! The task never starts the local stack: a user who stopped the stack meant it, and the next call starts it anyway.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +11,8 @@ use shim_proto::checkpoint::v1::attach_session_response::Event;
 use shim_proto::checkpoint::v1::{
     Attach, AttachSessionRequest, AttachSessionResponse, ClientInfo, Detach, Heartbeat,
 };
+use shim_proto::reasons::{SESSION_ENDED, SESSION_NOT_FOUND, SESSION_OWNED, STALE_OWNER};
+use shim_runtime::backoff::Backoff;
 use shim_runtime::service_error::{decode, explanation};
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
@@ -23,13 +25,14 @@ use crate::sessions::session_lease::{LeaseLoss, SessionLease};
 use crate::tool_error::ToolError;
 
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(5);
-const MIN_BACKOFF: Duration = Duration::from_millis(50);
-/// A window that dies in such a pause is found by its lease alone, so it is short.
-const MAX_BACKOFF: Duration = Duration::from_secs(1);
+const FIRST_BACKOFF: Duration = Duration::from_millis(50);
+/// A window that dies in such a delay is found by its lease alone, so the delay is short.
+const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
 /// How long the service may take to close the stream after a detach.
 const DETACH_TIMEOUT: Duration = Duration::from_millis(800);
 
-/// What a keeper needs.
+/// What keeps one lease.
+#[derive(Clone)]
 pub(super) struct LeaseTask {
     pub(super) lease: Arc<SessionLease>,
     pub(super) services: Arc<Services>,
@@ -46,14 +49,17 @@ enum StreamEnd {
 }
 
 impl LeaseTask {
-    /// Keeps the hold until it is lost or left.
+    /// Keeps the lease until it is lost or the session is left.
     pub(super) async fn run(self) {
-        let mut backoff = MIN_BACKOFF;
+        let mut backoff = Backoff::new(FIRST_BACKOFF, LONGEST_BACKOFF);
         let mut is_warned = false;
         while !self.lease.is_lost() {
             match self.attach().await {
                 Ok(StreamEnd::Final) => return,
-                Ok(StreamEnd::Interrupted) => (backoff, is_warned) = (MIN_BACKOFF, false),
+                Ok(StreamEnd::Interrupted) => {
+                    backoff.reset();
+                    is_warned = false;
+                }
                 Err(status) => {
                     if let Some(loss) = self.final_loss(&status) {
                         return self.lease.mark_lost(loss);
@@ -70,10 +76,9 @@ impl LeaseTask {
                 }
             }
             tokio::select! {
-                () = tokio::time::sleep(backoff) => {}
+                () = backoff.wait() => {}
                 _ = self.lease.detach_requested() => return,
             }
-            backoff = (backoff * 2).min(MAX_BACKOFF);
         }
     }
 
@@ -87,7 +92,7 @@ impl LeaseTask {
         };
         // The channel was made one line above and has room.
         let _ = requests.try_send(request(Message::Attach(attach)));
-        let mut checkpoints = self.services.clients().checkpoints;
+        let mut checkpoints = self.services.checkpoint_client();
         let events = checkpoints
             .attach_session(ReceiverStream::new(outgoing))
             .await?
@@ -129,7 +134,7 @@ impl LeaseTask {
         }
     }
 
-    /// Whether the event ends the hold.
+    /// Whether the event ends the lease.
     fn handle_event(&self, event: AttachSessionResponse) -> bool {
         match event.event {
             Some(Event::Lease(lease)) => self.lease.mark_held(lease.epoch),
@@ -147,12 +152,12 @@ impl LeaseTask {
     fn final_loss(&self, status: &Status) -> Option<LeaseLoss> {
         let refused = || Some(LeaseLoss::Refused(ToolError::from(status.clone())));
         match decode(status).reason.as_str() {
-            "STALE_OWNER" => Some(LeaseLoss::TakenOver { owner: None }),
-            "SESSION_ENDED" | "SESSION_NOT_FOUND" => refused(),
+            STALE_OWNER => Some(LeaseLoss::TakenOver { owner: None }),
+            SESSION_ENDED | SESSION_NOT_FOUND => refused(),
             // An owner that reconnects may still meet its own old stream; only an adoption is refused by it.
-            "SESSION_OWNED" if self.lease.epoch() != 0 => None,
-            // The next try shows what the token file holds by then. Until one is let in, the calls of an owner are told
-            // by the service what is wrong.
+            SESSION_OWNED if self.lease.epoch() != 0 => None,
+            // The next try shows what the token file holds by then. Until the service takes one, it tells every call of the
+            // owner what is wrong.
             _ if is_token_refusal(status) && self.lease.epoch() != 0 => None,
             _ => match status.code() {
                 Code::FailedPrecondition

@@ -1,5 +1,5 @@
-//! Which sessions this process owns. The sessions themselves live in the checkpoint service; here are only their
-//! epochs and the streams that hold them.
+//! The sessions that this process owns: their epochs and the streams that hold their leases. The sessions themselves
+//! live in the checkpoint service.
 //!
 //! The invariants: a session that was restored elsewhere is never taken back silently; one call opens the default
 //! session however many ask for it; every held session is detached when the gateway leaves in good order.
@@ -14,7 +14,8 @@ use std::time::Duration;
 use prost_types::Timestamp;
 use serde_json::Value;
 use shim_proto::checkpoint::v1::{ClientInfo, Notice, OpenSessionRequest, Session};
-use tokio::task::JoinSet;
+use shim_proto::reasons::{SESSION_ENDED, SESSION_NOT_FOUND, STALE_OWNER};
+use shim_runtime::background::BackgroundTasks;
 use tonic::Status;
 
 use crate::arguments::NEW_SESSION;
@@ -24,12 +25,10 @@ use crate::tool_error::ToolError;
 use lease_task::LeaseTask;
 use session_lease::{LeaseLoss, LeaseState, SessionLease};
 
-/// How long a call waits for the lease of a session it owns anyway: an attached session shows its loss at once.
+/// How long a call waits for the lease of a session that it owns anyway: an attached session shows its loss at once.
 const LEASE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a call waits for the answer to an adoption, without which there is no epoch.
 const ADOPTION_TIMEOUT: Duration = Duration::from_secs(10);
-/// All detaches together; clients kill a server that lingers.
-const DETACH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A session with the epoch this process owns it at.
 #[derive(Debug, Clone)]
@@ -45,19 +44,26 @@ pub(crate) struct Sessions {
     services: Arc<Services>,
     memory: Arc<MemoryGauge>,
     leases: Mutex<HashMap<String, Arc<SessionLease>>>,
-    lease_tasks: Mutex<JoinSet<()>>,
-    /// The session of calls that name none. The lock is held while it is opened, so it is opened once.
-    default: tokio::sync::Mutex<Option<String>>,
+    tasks: BackgroundTasks,
+    /// The session of calls that name none. Never locked over an RPC: calls that only look read it at any time.
+    default: Mutex<Option<String>>,
+    /// Held by the call that opens or restores the default session, so that it is opened once.
+    opening: tokio::sync::Mutex<()>,
 }
 
 impl Sessions {
-    pub(crate) fn new(services: Arc<Services>, memory: Arc<MemoryGauge>) -> Self {
+    pub(crate) fn new(
+        services: Arc<Services>,
+        memory: Arc<MemoryGauge>,
+        tasks: BackgroundTasks,
+    ) -> Self {
         Self {
             services,
             memory,
             leases: Mutex::default(),
-            lease_tasks: Mutex::default(),
-            default: tokio::sync::Mutex::default(),
+            tasks,
+            default: Mutex::default(),
+            opening: tokio::sync::Mutex::default(),
         }
     }
 
@@ -70,26 +76,45 @@ impl Sessions {
     ) -> Result<OwnedSession, ToolError> {
         match wanted {
             Some(NEW_SESSION) => {
-                let mut default = self.default.lock().await;
-                let owned = self.open(project, client).await?;
-                *default = Some(owned.session_id.clone());
-                Ok(owned)
+                let _opening = self.opening.lock().await;
+                self.open_default(project, client).await
             }
             Some(session_id) => self.acquire_existing(session_id, client).await,
             None => {
-                let mut default = self.default.lock().await;
-                if let Some(session_id) = default.as_deref() {
-                    match self.acquire_existing(session_id, client).await {
-                        // Ended or deleted on purpose: whoever goes on working needs another one.
-                        Err(error) if is_over(&error) => {}
-                        taken => return taken,
-                    }
+                if let Some(outcome) = self.acquire_default(client).await {
+                    return outcome;
                 }
-                let owned = self.open(project, client).await?;
-                *default = Some(owned.session_id.clone());
-                Ok(owned)
+                let _opening = self.opening.lock().await;
+                // Another call may have opened it while this one waited.
+                match self.acquire_default(client).await {
+                    Some(outcome) => outcome,
+                    None => self.open_default(project, client).await,
+                }
             }
         }
+    }
+
+    /// The default session; `None` if there is none, or if it was ended or deleted on purpose.
+    async fn acquire_default(
+        &self,
+        client: &ClientInfo,
+    ) -> Option<Result<OwnedSession, ToolError>> {
+        let session_id = self.default_id()?;
+        match self.acquire_existing(&session_id, client).await {
+            Err(error) if is_over(&error) => None,
+            outcome => Some(outcome),
+        }
+    }
+
+    /// Opens a session and makes it the default. The caller holds `opening`.
+    async fn open_default(
+        &self,
+        project: &str,
+        client: &ClientInfo,
+    ) -> Result<OwnedSession, ToolError> {
+        let owned = self.open(project, client).await?;
+        self.set_default(&owned.session_id);
+        Ok(owned)
     }
 
     async fn open(&self, project: &str, client: &ClientInfo) -> Result<OwnedSession, ToolError> {
@@ -106,7 +131,7 @@ impl Sessions {
         Ok(self.start_lease(&session, client).await)
     }
 
-    /// The session by its id: held already, or adopted if nobody owns it.
+    /// The session by its id: held already, or adopted if no process owns it.
     async fn acquire_existing(
         &self,
         session_id: &str,
@@ -152,7 +177,7 @@ impl Sessions {
         (lease, true)
     }
 
-    /// Takes hold of a session this process owns, in place of an older hold, which its stream ends by itself.
+    /// Starts the lease of a session this process owns. An older lease of it is replaced; its stream ends by itself.
     async fn start_lease(&self, session: &Session, client: &ClientInfo) -> OwnedSession {
         let project = Some(session.project.clone());
         let lease = Arc::new(SessionLease::new(&session.id, session.epoch, project));
@@ -172,9 +197,9 @@ impl Sessions {
 
     /// A session this process just restored: it owns it and it becomes the default.
     pub(crate) async fn adopt_restored(&self, session: &Session, client: &ClientInfo) {
-        let mut default = self.default.lock().await;
+        let _opening = self.opening.lock().await;
         self.start_lease(session, client).await;
-        *default = Some(session.id.clone());
+        self.set_default(&session.id);
     }
 
     fn start_lease_task(&self, lease: &Arc<SessionLease>, client: &ClientInfo) {
@@ -184,9 +209,8 @@ impl Sessions {
             memory: self.memory.clone(),
             client: client.clone(),
         };
-        let mut lease_tasks = self.lease_tasks();
-        while lease_tasks.try_join_next().is_some() {}
-        lease_tasks.spawn(lease_task.run());
+        self.tasks
+            .spawn_restarting("session_lease", move || lease_task.clone().run());
     }
 
     fn forget(&self, lease: &Arc<SessionLease>) {
@@ -199,10 +223,10 @@ impl Sessions {
         }
     }
 
-    /// Turns a refused write into a problem; a stale epoch shows that the session is lost.
+    /// Turns a refused write into an error; a stale epoch shows that the session is lost.
     pub(crate) fn record_refusal(&self, owned: &OwnedSession, status: Status) -> ToolError {
         let error = ToolError::from(status).about(owned.session_id.as_str());
-        if &*error.reason != "STALE_OWNER" {
+        if &*error.reason != STALE_OWNER {
             return error;
         }
         let loss = LeaseLoss::TakenOver { owner: None };
@@ -219,10 +243,9 @@ impl Sessions {
         self.leases.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lease_tasks(&self) -> MutexGuard<'_, JoinSet<()>> {
-        self.lease_tasks
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn set_default(&self, session_id: &str) {
+        let mut default = self.default.lock().unwrap_or_else(PoisonError::into_inner);
+        *default = Some(session_id.to_owned());
     }
 
     fn find(&self, session_id: &str) -> Option<Arc<SessionLease>> {
@@ -239,14 +262,10 @@ impl Sessions {
         self.find(session_id).is_some_and(|lease| lease.epoch() > 0)
     }
 
-    /// The session of calls that name none, if there is one yet.
-    pub(crate) async fn default_id(&self) -> Option<String> {
-        self.default.lock().await.clone()
-    }
-
-    /// The same without waiting for a call that is just opening it.
-    pub(crate) fn default_id_now(&self) -> Option<String> {
-        self.default.try_lock().ok()?.clone()
+    /// The session of calls that name none, if there is one yet; does not wait for a call that is opening it.
+    pub(crate) fn default_id(&self) -> Option<String> {
+        let default = self.default.lock().unwrap_or_else(PoisonError::into_inner);
+        default.clone()
     }
 
     /// The sessions held now.
@@ -259,14 +278,14 @@ impl Sessions {
             .collect()
     }
 
-    /// News of a session since the last call about it.
+    /// The notices of a session since the last call about it.
     pub(crate) fn take_notices(&self, session_id: &str) -> Vec<Value> {
         self.find(session_id)
             .map(|lease| lease.take_notices())
             .unwrap_or_default()
     }
 
-    /// News for whoever asks next about a session this process holds.
+    /// Keeps a notice for the next call about a session this process holds.
     pub(crate) fn notify(&self, session_id: &str, kind: &str, text: String) {
         if let Some(lease) = self.find(session_id) {
             let at = Some(Timestamp::from(std::time::SystemTime::now()));
@@ -275,21 +294,10 @@ impl Sessions {
         }
     }
 
-    /// Leaves every session held until the process ends. Closing a stream would be taken for a farewell, so its keeper
-    /// keeps it open to the last.
-    pub(crate) fn abandon(&self) {
-        self.lease_tasks().detach_all();
-    }
-
-    /// Detaches every session, within a second.
-    pub(crate) async fn detach_all(&self, reason: &str) {
+    /// Asks every lease task to detach its session.
+    pub(crate) fn request_detach(&self, reason: &str) {
         for lease in self.leases().values() {
             lease.request_detach(reason);
-        }
-        let mut lease_tasks = std::mem::take(&mut *self.lease_tasks());
-        let all = async { while lease_tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(DETACH_TIMEOUT, all).await.is_err() {
-            tracing::warn!("some sessions could not be detached in time");
         }
     }
 }
@@ -302,7 +310,7 @@ fn owned(lease: &SessionLease, epoch: u64) -> OwnedSession {
     }
 }
 
-/// Whether the session is there no more, rather than somebody else's.
+/// Whether the session is gone, rather than owned by another process.
 fn is_over(error: &ToolError) -> bool {
-    matches!(&*error.reason, "SESSION_ENDED" | "SESSION_NOT_FOUND")
+    matches!(&*error.reason, SESSION_ENDED | SESSION_NOT_FOUND)
 }

@@ -1,4 +1,4 @@
-//! One session this process holds: its epoch, whether its lease stands, and the news that came for it.
+//! One session this process holds: its epoch, the state of its lease, and the notices that came for it.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -6,16 +6,17 @@ use std::sync::{Mutex, PoisonError};
 use prost_types::Timestamp;
 use serde_json::{Value, json};
 use shim_proto::checkpoint::v1::{ClientInfo, Notice, OwnershipLost};
+use shim_proto::reasons::STALE_OWNER;
 use shim_render::time;
 use tokio::sync::watch;
 
 use crate::render::phrases;
 use crate::tool_error::ToolError;
 
-/// News nobody asked for is dropped from the oldest on.
+/// Beyond this many unread notices the oldest is dropped.
 const MAX_NOTICES: usize = 50;
 
-/// A session this process holds or held. Its keeper changes it; calls read it.
+/// A session this process holds or held. Its lease task changes it; calls read it.
 #[derive(Debug)]
 pub(crate) struct SessionLease {
     pub(crate) session_id: String,
@@ -26,7 +27,7 @@ pub(crate) struct SessionLease {
     notices: Mutex<VecDeque<Notice>>,
 }
 
-/// How a hold stands.
+/// The state of a lease.
 #[derive(Debug, Clone)]
 pub(crate) enum LeaseState {
     /// Not answered yet. The epoch is 0 while the session is being adopted.
@@ -47,7 +48,7 @@ pub(crate) enum LeaseLoss {
 }
 
 impl SessionLease {
-    /// A hold at `epoch`; 0 adopts.
+    /// A lease at `epoch`; 0 adopts.
     pub(crate) fn new(session_id: &str, epoch: u64, project: Option<String>) -> Self {
         Self {
             session_id: session_id.to_owned(),
@@ -102,7 +103,7 @@ impl SessionLease {
     /// Waits until the service answered the attach.
     pub(crate) async fn wait_settled(&self) -> LeaseState {
         let mut state = self.state.subscribe();
-        // The sender lives in this hold, so waiting cannot fail.
+        // The sender lives as long as this lease, so waiting cannot fail.
         let _ = state
             .wait_for(|state| !matches!(state, LeaseState::Attaching { .. }))
             .await;
@@ -117,7 +118,7 @@ impl SessionLease {
         notices.push_back(notice);
     }
 
-    /// The news since the last call.
+    /// The notices since the last call.
     pub(crate) fn take_notices(&self) -> Vec<Value> {
         let mut notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
         notices
@@ -126,7 +127,7 @@ impl SessionLease {
             .collect()
     }
 
-    /// Tells the keeper to detach in good order.
+    /// Asks the lease task to detach in good order.
     pub(crate) fn request_detach(&self, reason: &str) {
         self.detach_reason.send_replace(Some(reason.to_owned()));
     }
@@ -134,18 +135,18 @@ impl SessionLease {
     /// Waits for the reason to detach.
     pub(crate) async fn detach_requested(&self) -> String {
         let mut detach_reason = self.detach_reason.subscribe();
-        // The sender lives in this hold, so waiting cannot fail.
+        // The sender lives as long as this lease, so waiting cannot fail.
         let _ = detach_reason.wait_for(Option::is_some).await;
         self.detach_reason.borrow().clone().unwrap_or_default()
     }
 }
 
 impl LeaseLoss {
-    /// The loss as an answer for whoever calls next.
+    /// The loss as the answer to the next call.
     pub(crate) fn to_error(&self, session_id: &str) -> ToolError {
         match self {
             Self::TakenOver { owner } => ToolError::new(
-                "STALE_OWNER",
+                STALE_OWNER,
                 format!(
                     "session {session_id} was restored by {}; this process does not own it any more and saved nothing",
                     phrases::client(owner.as_deref()),

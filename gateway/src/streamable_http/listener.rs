@@ -1,5 +1,5 @@
-//! Who gets a connection: as many as there are places for. Whoever comes when all are taken is told so and when to come
-//! back, as long as those are few; beyond, they are hung up on.
+//! The bound on connections. A client beyond the bound is answered 503 with the time to come back; beyond
+//! [`MAX_REJECTIONS`] such answers at once, connections are closed without one.
 
 use std::convert::Infallible;
 use std::future::ready;
@@ -11,6 +11,8 @@ use http::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
+use shim_proto::reasons::OVERLOADED;
+use shim_runtime::background::BackgroundTasks;
 use shim_runtime::server::{AcceptOutcome, Connection, Connections};
 use shim_runtime::service_error::ServiceError;
 use tokio::net::{TcpListener, TcpStream};
@@ -18,11 +20,11 @@ use tokio::sync::Semaphore;
 use tonic::Code;
 use tonic::body::Body;
 
-use super::refusal_response;
+use super::refusal::refusal_response;
 
-/// How many are told at once that there is no place.
+/// Rejections that are written at once.
 const MAX_REJECTIONS: usize = 64;
-/// How long that may take.
+/// How long writing one rejection may take.
 const REJECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Clients of MCP stay for long.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -31,14 +33,16 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 pub(super) struct HttpListener {
     connections: Connections,
     rejections: Arc<Semaphore>,
+    tasks: BackgroundTasks,
 }
 
 impl HttpListener {
     /// For at most `limit` connections at once.
-    pub(super) fn new(listener: TcpListener, limit: usize) -> Self {
+    pub(super) fn new(listener: TcpListener, limit: usize, tasks: BackgroundTasks) -> Self {
         Self {
             connections: Connections::new(listener, limit),
             rejections: Arc::new(Semaphore::new(MAX_REJECTIONS)),
+            tasks,
         }
     }
 
@@ -63,18 +67,18 @@ impl HttpListener {
             server.http1().keep_alive(false);
             let service = TowerToHyperService::new(service);
             let sending = server.serve_connection(TokioIo::new(stream), service);
-            // Whoever does not listen needs not know.
+            // A client that does not read gets no answer.
             let _ = tokio::time::timeout(REJECT_TIMEOUT, sending).await;
             drop(permit);
         };
-        tokio::spawn(rejection);
+        self.tasks.spawn_contained("http_rejection", rejection);
     }
 }
 
 fn too_many_connections() -> Response<Body> {
     let mut response = refusal_response(&ServiceError {
         code: Code::ResourceExhausted,
-        reason: "OVERLOADED",
+        reason: OVERLOADED,
         message: "too many connections are open".into(),
         remedy: Some("try again after the delay given".into()),
         retry_after: Some(RETRY_AFTER),

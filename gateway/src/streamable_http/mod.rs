@@ -1,14 +1,14 @@
 //! Streamable HTTP: the same server at `/mcp` for clients that are not started with it.
 //!
-//! Host and Origin are checked by rmcp against DNS rebinding; a bearer token is asked for if one is configured, and an
-//! address others can reach is refused without one. Who calls goes along with the request, for the tools to ask what
-//! the caller may do. Who gets a connection at all is the [`listener`]'s business.
+//! rmcp checks Host and Origin against DNS rebinding. A bearer token is required if one is configured; without one, only
+//! a loopback address is served. The caller travels with the request, so that a tool can check the caller's role. The
+//! [`listener`] bounds the connections.
 
 mod listener;
+mod refusal;
 
 use std::convert::Infallible;
 use std::future::pending;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -22,19 +22,20 @@ use hyper_util::service::TowerToHyperService;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use shim_runtime::auth::{Auth, AuthGrant, Caller, Peer, Role};
+use shim_runtime::background::BackgroundTasks;
 use shim_runtime::lifecycle::Shutdown;
 use shim_runtime::limits::{Limiter, Limits};
-use shim_runtime::server::{Connection, end_on_revocation};
+use shim_runtime::server::end_on_revocation;
 use shim_runtime::service_error::ServiceError;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tonic::Code;
 use tonic::body::Body;
 
 use crate::gateway::Gateway;
 use crate::server::McpServer;
 
 use listener::HttpListener;
+use refusal::{plain, refusal_response};
 
 const PATH: &str = "/mcp";
 /// Requests in flight get this long to finish once the shutdown began.
@@ -44,12 +45,12 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// The headers of one request; bodies are read in pieces of this size at most.
 const MAX_HEADER_BYTES: usize = 16 * 1024;
-/// Who speaks HTTP/2 and is silent is asked whether they are there; hyper waits 20 s for the answer.
+/// An HTTP/2 client that is silent for this long is asked for a sign of life; hyper waits 20 s for the answer.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
 type McpService = StreamableHttpService<McpServer, LocalSessionManager>;
 
-/// Who may use the endpoint, and how often.
+/// The callers that are let in, and how often each may call.
 pub(crate) struct Admission {
     auth: Auth,
     limiter: Limiter,
@@ -85,7 +86,7 @@ struct Endpoint {
     peer: Peer,
 }
 
-/// Serves until the shutdown begins.
+/// Serves until the shutdown begins, then drains.
 pub(crate) async fn serve(
     gateway: Arc<Gateway>,
     listener: TcpListener,
@@ -93,13 +94,9 @@ pub(crate) async fn serve(
     shutdown: Shutdown,
 ) {
     let streams = CancellationToken::new();
-    let mut config = StreamableHttpServerConfig::default().with_cancellation_token(streams.clone());
-    if let Ok(address) = listener.local_addr().map(|address| address.ip()) {
-        config.allowed_hosts.push(address.to_string());
-    }
-    let factory = move || Ok(McpServer::new(gateway.clone()));
-    let mcp = StreamableHttpService::new(factory, Arc::new(LocalSessionManager::default()), config);
-    let listener = HttpListener::new(listener, admission.connections);
+    let mcp = mcp_service(gateway, &listener, &streams);
+    let tasks = BackgroundTasks::new("http", &shutdown);
+    let listener = HttpListener::new(listener, admission.connections, tasks.clone());
     let auth = admission.auth.clone();
     let endpoint = Endpoint {
         mcp,
@@ -107,51 +104,34 @@ pub(crate) async fn serve(
         peer: Peer::Address(None),
     };
     let connections = GracefulShutdown::new();
-    let serving = async {
-        loop {
-            match listener.accept().await {
-                Ok((connection, peer)) => {
-                    spawn_connection(&endpoint, connection, peer, &connections);
-                }
-                Err(error) => tracing::warn!("a connection could not be accepted: {error}"),
-            }
-        }
-    };
     tokio::select! {
-        () = serving => {}
+        never = endpoint.accept(&listener, &connections, &tasks) => match never {},
         never = auth.keep_polling() => match never {},
         () = shutdown.wait() => {}
     }
     drop(listener);
     streams.cancel();
-    if tokio::time::timeout(DRAIN_TIMEOUT, connections.shutdown())
-        .await
-        .is_err()
-    {
+    let drained = async {
+        connections.shutdown().await;
+        tasks.finish().await;
+    };
+    if tokio::time::timeout(DRAIN_TIMEOUT, drained).await.is_err() {
         tracing::warn!("requests were still open after {DRAIN_TIMEOUT:?}; leaving them");
     }
 }
 
-/// Serves one connection in a task that ends with it or with the drain.
-fn spawn_connection(
-    endpoint: &Endpoint,
-    connection: Connection,
-    peer: SocketAddr,
-    connections: &GracefulShutdown,
-) {
-    let service = TowerToHyperService::new(Endpoint {
-        peer: Peer::Address(Some(peer.ip())),
-        ..endpoint.clone()
-    });
-    let connection = server()
-        .serve_connection(TokioIo::new(connection), service)
-        .into_owned();
-    let connection = connections.watch(connection);
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%peer, "connection ended: {error}");
-        }
-    });
+/// The MCP server of all connections; `streams` ends their open streams.
+fn mcp_service(
+    gateway: Arc<Gateway>,
+    listener: &TcpListener,
+    streams: &CancellationToken,
+) -> McpService {
+    let mut config = StreamableHttpServerConfig::default().with_cancellation_token(streams.clone());
+    if let Ok(address) = listener.local_addr().map(|address| address.ip()) {
+        config.allowed_hosts.push(address.to_string());
+    }
+    let factory = move || Ok(McpServer::new(gateway.clone()));
+    StreamableHttpService::new(factory, Arc::new(LocalSessionManager::default()), config)
 }
 
 /// Without a timer hyper has no limits of time.
@@ -190,6 +170,37 @@ where
 }
 
 impl Endpoint {
+    /// Serves every connection that is accepted, each in a task that ends with it or with the drain.
+    async fn accept(
+        &self,
+        listener: &HttpListener,
+        connections: &GracefulShutdown,
+        tasks: &BackgroundTasks,
+    ) -> Infallible {
+        loop {
+            let (connection, peer) = match listener.accept().await {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!("a connection could not be accepted: {error}");
+                    continue;
+                }
+            };
+            let service = TowerToHyperService::new(Self {
+                peer: Peer::Address(Some(peer.ip())),
+                ..self.clone()
+            });
+            let connection = server()
+                .serve_connection(TokioIo::new(connection), service)
+                .into_owned();
+            let connection = connections.watch(connection);
+            tasks.spawn_contained("http_connection", async move {
+                if let Err(error) = connection.await {
+                    tracing::debug!(%peer, "connection ended: {error}");
+                }
+            });
+        }
+    }
+
     async fn answer<B>(self, mut request: Request<B>) -> Response<Body>
     where
         B: tonic::codegen::Body + Send + 'static,
@@ -216,39 +227,10 @@ impl Endpoint {
     }
 }
 
-/// Waits until the caller is let in no more; for ever if they showed no token.
+/// Waits until the caller's token is revoked; for ever if the caller showed none.
 async fn revoked(auth: &Auth, grant: Option<AuthGrant>) -> ServiceError {
     match grant {
         Some(grant) => auth.revoked(grant).await,
         None => pending().await,
     }
-}
-
-/// A fault in the words of HTTP (RFC 9110, 10.2.3 and 11.6.1).
-fn refusal_response(fault: &ServiceError) -> Response<Body> {
-    let text = match &fault.remedy {
-        Some(remedy) => format!("{}: {}; {remedy}\n", fault.reason, fault.message),
-        None => format!("{}: {}\n", fault.reason, fault.message),
-    };
-    let status = match fault.code {
-        Code::Unauthenticated => StatusCode::UNAUTHORIZED,
-        Code::ResourceExhausted => StatusCode::TOO_MANY_REQUESTS,
-        _ => StatusCode::FORBIDDEN,
-    };
-    let mut response = plain(status, text);
-    let headers = response.headers_mut();
-    if status == StatusCode::UNAUTHORIZED {
-        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-    }
-    if let Some(wait) = fault.retry_after {
-        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-        headers.insert(header::RETRY_AFTER, seconds.into());
-    }
-    response
-}
-
-fn plain(status: StatusCode, text: impl Into<String>) -> Response<Body> {
-    let mut response = Response::new(Body::new(text.into()));
-    *response.status_mut() = status;
-    response
 }

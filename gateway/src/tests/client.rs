@@ -91,7 +91,7 @@ impl TestEnv {
             project: Some(self.folder.path().to_path_buf()),
         };
         let client_context = ClientContext::read(config, |_| None, client);
-        Gateway::prepare(&runtime, client_context).unwrap()
+        Gateway::prepare(&runtime, client_context, &Shutdown::new()).unwrap()
     }
 
     /// A client of its own gateway.

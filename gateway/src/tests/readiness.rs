@@ -50,5 +50,5 @@ async fn a_service_that_is_away_is_told_until_it_is_back() {
 #[tokio::test]
 async fn the_local_stack_is_not_kept_awake() {
     let config = RuntimeConfig::read(&mut Settings::default());
-    assert!(Services::prepare(&config).unwrap().upstreams().is_empty());
+    assert!(Services::prepare(&config).unwrap().watched().is_empty());
 }

@@ -4,22 +4,26 @@ use serde_json::json;
 use shim_proto::checkpoint::v1::{
     Checkpoint, CheckpointState, CheckpointTrigger, FilePresence, FileState, SaveCheckpointRequest,
 };
+use shim_proto::limits::MAX_LIST;
+use shim_proto::limits::checkpoint::{MAX_ITEM_BYTES, MAX_SUMMARY_BYTES};
 use shim_render::figures::percent;
 use shim_render::words;
 use tonic::Status;
 
-use super::{Hints, ToolCall, ToolOutput, ToolSpec, output};
 use crate::arguments::{Arguments, ParameterType, optional, required};
 use crate::config::Project;
 use crate::evidence;
 use crate::render::json;
 use crate::render::phrases;
 use crate::services::request_id;
+use crate::sessions::OwnedSession;
 use crate::tool_error::ToolError;
+use crate::tools::call::{ToolCall, ToolOutput};
+use crate::tools::spec::{Hints, ToolSpec, output};
 
 const ITEM: ParameterType = ParameterType::Texts {
-    max_items: 1_000,
-    max_bytes: 8_192,
+    max_items: MAX_LIST,
+    max_bytes: MAX_ITEM_BYTES,
 };
 
 pub(super) const SPEC: ToolSpec = ToolSpec {
@@ -37,7 +41,9 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
     parameters: &[
         required(
             "current_task",
-            ParameterType::Text { max_bytes: 8_192 },
+            ParameterType::Text {
+                max_bytes: MAX_ITEM_BYTES,
+            },
             "What is being worked on, in one or two sentences; at most 8,192 bytes.",
         ),
         required(
@@ -52,7 +58,9 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
         ),
         optional(
             "active_files",
-            ParameterType::Paths { max_items: 1_000 },
+            ParameterType::Paths {
+                max_items: MAX_LIST,
+            },
             "Files in use, absolute or relative to the project, without \"..\"; at most 1,000. They are compared on recovery.",
         ),
         optional(
@@ -72,7 +80,9 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
         ),
         optional(
             "summary",
-            ParameterType::Text { max_bytes: 262_144 },
+            ParameterType::Text {
+                max_bytes: MAX_SUMMARY_BYTES,
+            },
             "The conversation in short, with what a successor must know; at most 262,144 bytes.",
         ),
         optional(
@@ -121,9 +131,10 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
             "The commit and branch the project stands on: head, branch.",
         ),
     ],
+    run: |call| Box::pin(run(call)),
 };
 
-pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
+async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     let arguments = &call.arguments;
     let client_context = &call.gateway.client_context;
     let project = &client_context.project;
@@ -138,48 +149,61 @@ pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
         call.gateway.memory.read(),
     );
     let owned = owned?;
-    let files = with_whole_paths(files, project, owned.project.as_deref());
-    let known = state(arguments);
     let state = CheckpointState {
-        active_files: files.clone(),
-        git: git.clone(),
+        active_files: with_whole_paths(files, project, owned.project.as_deref()),
+        git,
         memory,
-        ..known
+        ..state(arguments)
     };
+    let checkpoint = save(call, &owned, state.clone()).await?;
+    let task_id = report_checkpoint(call, &checkpoint).await;
+    Ok(output_of(&checkpoint, &state, task_id).with_session(owned.session_id))
+}
+
+async fn save(
+    call: &ToolCall,
+    owned: &OwnedSession,
+    state: CheckpointState,
+) -> Result<Checkpoint, ToolError> {
     let request = SaveCheckpointRequest {
         request_id: request_id(),
         session_id: owned.session_id.clone(),
         epoch: owned.epoch,
         state: Some(state),
-        trigger: trigger(arguments.text("trigger")).into(),
+        trigger: trigger(call.arguments.text("trigger")).into(),
         carry_over: true,
     };
     let saved = call.gateway.services.save_checkpoint(request).await;
-    let saved = saved.map_err(|status| call.gateway.sessions.record_refusal(&owned, status))?;
-    let checkpoint = saved
-        .checkpoint
-        .ok_or_else(|| Status::internal("the service saved no checkpoint"))?;
-    let task_id = report_checkpoint(call, &checkpoint).await;
+    let saved = saved.map_err(|status| call.gateway.sessions.record_refusal(owned, status))?;
+    let checkpoint = saved.checkpoint;
+    Ok(checkpoint.ok_or_else(|| Status::internal("the service saved no checkpoint"))?)
+}
+
+fn output_of(
+    checkpoint: &Checkpoint,
+    state: &CheckpointState,
+    task_id: Option<String>,
+) -> ToolOutput {
+    let files = &state.active_files;
     let mut structured = json!({
-        "checkpoint": json::checkpoint(&checkpoint),
+        "checkpoint": json::checkpoint(checkpoint),
         "active_files": files.iter().map(json::file).collect::<Vec<_>>(),
     });
-    if let Some(git) = git {
+    if let Some(git) = &state.git {
         structured["git"] = json!({"head": git.head, "branch": git.branch});
     }
-    let open_steps = arguments.texts("next_steps").len();
-    let mut text = render(&checkpoint, &files, open_steps);
+    let mut text = render(checkpoint, files, state.next_steps.len());
     if let Some(task_id) = task_id {
         text.push_str(&format!(
             "\nKept with task {task_id}: another worker would go on from here."
         ));
         structured["task_id"] = task_id.into();
     }
-    Ok(ToolOutput::new(text, structured).with_session(owned.session_id))
+    ToolOutput::new(text, structured)
 }
 
-/// A session that has a task saves for it, too. Returns the task, unless it is not the session's any more: then the
-/// session hears of that as a notice.
+/// Reports the checkpoint to the session's task, if it has one. Returns the task, unless the session lost it: then a
+/// notice says so.
 async fn report_checkpoint(call: &ToolCall, checkpoint: &Checkpoint) -> Option<String> {
     let current = call.gateway.claims.record_checkpoint(checkpoint)?;
     match call
@@ -198,7 +222,7 @@ async fn report_checkpoint(call: &ToolCall, checkpoint: &Checkpoint) -> Option<S
     }
 }
 
-/// What the call itself says.
+/// The state as the call gives it.
 fn state(arguments: &Arguments) -> CheckpointState {
     CheckpointState {
         current_task: arguments.text_or_empty("current_task"),

@@ -6,9 +6,9 @@ use shim_proto::checkpoint::v1::{
     GetSessionRequest, RecoveryCandidate, RestoreCheckpointRequest, RestoreCheckpointResponse,
     Session,
 };
+use shim_proto::reasons::{BAD_REQUEST, NOTHING_TO_RESTORE, SESSION_OWNED};
 use tonic::Status;
 
-use super::{Hints, ToolCall, ToolOutput, ToolSpec, output};
 use crate::arguments::{ParameterType, optional};
 use crate::config::Project;
 use crate::evidence;
@@ -16,6 +16,8 @@ use crate::recovery;
 use crate::render::json;
 use crate::services::request_id;
 use crate::tool_error::ToolError;
+use crate::tools::call::{ToolCall, ToolOutput};
+use crate::tools::spec::{Hints, ToolSpec, output};
 
 const MAX_CANDIDATES: i32 = 10;
 
@@ -99,9 +101,10 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
             "restore and dismiss: the session as it is now.",
         ),
     ],
+    run: |call| Box::pin(run(call)),
 };
 
-pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
+async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     match call.arguments.text("action") {
         Some("restore") => restore(call).await,
         Some("dismiss") => dismiss(call).await,
@@ -132,7 +135,7 @@ async fn detect(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     }
     let answer = ToolOutput::new(text, structured);
     Ok(ToolOutput {
-        session_id: call.gateway.sessions.default_id().await,
+        session_id: call.gateway.sessions.default_id(),
         ..answer
     })
 }
@@ -157,7 +160,7 @@ async fn candidates(
 
 /// The default session of this process, if anything was saved to it.
 async fn own_session(call: &ToolCall) -> Option<Session> {
-    let session_id = call.gateway.sessions.default_id().await?;
+    let session_id = call.gateway.sessions.default_id()?;
     let session = call
         .gateway
         .services
@@ -235,7 +238,7 @@ async fn chosen(call: &ToolCall) -> Result<(String, String), ToolError> {
         .iter()
         .map(|other| ("session_id".to_owned(), recovery::line(other)))
         .collect();
-    Err(ToolError::new("NOTHING_TO_RESTORE", message)
+    Err(ToolError::new(NOTHING_TO_RESTORE, message)
         .with_fields(fields)
         .next_step("name a session_id; shim_session_status view=sessions lists all there are"))
 }
@@ -264,7 +267,7 @@ async fn restore_request(
         session_id: session.id.clone(),
         checkpoint_id,
         expected_epoch: session.epoch,
-        // Only what this very process holds is taken over: nobody else loses anything by it.
+        // Only a session that this very process holds is taken over: no other process loses anything.
         take_over: call.gateway.sessions.has_lease(&session.id),
         client: Some(call.client.clone()),
         current_files,
@@ -275,7 +278,7 @@ async fn restore_request(
 /// The service's remedy speaks of a flag this tool does not have, on purpose: a live owner is never robbed by a model.
 fn owned_elsewhere(status: Status, session: &Session) -> ToolError {
     let error = ToolError::from(status).about(session.id.as_str());
-    if &*error.reason == "SESSION_OWNED" {
+    if &*error.reason == SESSION_OWNED {
         error.next_step(format!(
             "close the client that holds it and try again; a person can force it with `shim sessions restore {}`",
             session.id
@@ -307,7 +310,7 @@ fn render(restored: &RestoreCheckpointResponse) -> ToolOutput {
 async fn dismiss(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     let Some(session_id) = call.arguments.text("session_id") else {
         let rule = "is required for action=dismiss".to_owned();
-        return Err(ToolError::new("BAD_REQUEST", "no session was named")
+        return Err(ToolError::new(BAD_REQUEST, "no session was named")
             .with_fields(vec![("session_id".to_owned(), rule)])
             .next_step("name one of the sessions action=detect lists"));
     };

@@ -1,4 +1,4 @@
-//! `shim_monitor_signals`: keeps a snapshot of the signs of a dying session and tells how near it is.
+//! `shim_monitor_signals`: records the signs of a dying session and says how near its end is.
 
 use serde_json::json;
 use shim_proto::checkpoint::v1::{
@@ -7,11 +7,12 @@ use shim_proto::checkpoint::v1::{
 use shim_render::words;
 use tonic::Status;
 
-use super::{Hints, ToolCall, ToolOutput, ToolSpec, output};
 use crate::arguments::{Arguments, ParameterType, optional};
 use crate::render::json;
 use crate::services::request_id;
 use crate::tool_error::ToolError;
+use crate::tools::call::{ToolCall, ToolOutput};
+use crate::tools::spec::{Hints, ToolSpec, output};
 
 /// The contract's limit on tokens and the like.
 const MOST: u64 = 1_000_000_000;
@@ -92,9 +93,10 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
             "The checkpoint the service saved by itself, if it did.",
         ),
     ],
+    run: |call| Box::pin(run(call)),
 };
 
-pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
+async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     let arguments = &call.arguments;
     let project = &call.gateway.client_context.project.name;
     let acquire =

@@ -7,20 +7,20 @@ use shim_runtime::config::Settings;
 /// Settings of the coordination service.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where Redis is, and what workers are held to.
+    /// The settings of the store: the address of Redis, and the timing of the registry.
     pub store: shim_store::Config,
-    /// How tasks are watched over.
+    /// The settings of the supervisor.
     pub(crate) tasks: TaskSettings,
 }
 
-/// How tasks are watched over.
+/// The settings of the supervisor.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TaskSettings {
-    /// A running task of which nothing is heard for longer is told as stuck (`tasks.stuck_after`, 5 min).
+    /// A running task without a report for longer is marked as stuck (`tasks.stuck_after`, 5 min).
     pub(crate) stuck_after: Duration,
-    /// Finished jobs are kept for this long (`tasks.keep`, 24 h),
+    /// How long a finished job is kept (`tasks.keep`, 24 h).
     pub(crate) retention: Duration,
-    /// and at most so many of them (`tasks.keep_jobs`, 10,000).
+    /// How many finished jobs are kept at most (`tasks.keep_jobs`, 10,000).
     pub(crate) max_finished_jobs: u64,
 }
 
@@ -33,13 +33,13 @@ impl Config {
         }
     }
 
-    /// Whether a Redis is configured.
+    /// Whether an address of Redis is configured.
     #[must_use]
     pub fn has_redis(&self) -> bool {
         self.store.has_redis()
     }
 
-    /// The same with the Redis of the local stack, unless one is configured.
+    /// The same settings with the local stack's Redis, unless another one is configured.
     #[must_use]
     pub fn or_redis(mut self, url: Option<String>) -> Self {
         self.store = self.store.or_redis(url);

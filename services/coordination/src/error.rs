@@ -1,14 +1,14 @@
-//! The errors of the coordination service, and what each is in gRPC.
+//! The errors of the coordination service, and the gRPC status of each.
 
 use shim_runtime::error_table;
 
-/// A call that the coordination service refuses.
+/// Why the coordination service refuses a call.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum CoordinationError {
     /// The store refuses or fails.
     #[error(transparent)]
     Store(#[from] shim_store::Error),
-    /// Other holders lease some of the files; the text names them.
+    /// Other holders lease some of the files; the text names patterns and holders.
     #[error("the files are leased: {0}")]
     FilesHeld(String),
 }

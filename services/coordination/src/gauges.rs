@@ -1,39 +1,39 @@
-//! The sampler: how much waits, who works and how loaded they are, measured every few seconds as the store knows it.
+//! The gauge sampler: depth and age of the queues, number and load of the workers, read from the store every few seconds.
 //!
-//! Every process measures all, and shows the same as the others. What vanished is shown as zero, and what cannot be known
-//! now, because Redis is away, as no number.
+//! Every process samples everything, so all processes export the same values. A series whose subject vanished is set to
+//! zero; while Redis is away, every series is set to NaN.
 
 use std::time::Duration;
 
 use metrics::gauge;
 use shim_proto::coordination::v1::{Worker, WorkerKind, WorkerState};
 use shim_runtime::lifecycle::Shutdown;
-use shim_store::registry::Filter;
+use shim_store::Store;
 use shim_store::tasks::{Depth, QueuesHealth, executor};
-use shim_store::{Error, Store};
 use tokio::time::sleep;
 
-/// How old what is shown may be. A sample costs Redis some microseconds for each queue, and for each worker.
+use crate::living_workers::living_workers;
+
+/// The age that an exported value may have. A sample costs Redis some microseconds for each queue and each worker.
 const SAMPLE_EVERY: Duration = Duration::from_secs(5);
-/// Workers read in one step.
-const PAGE: u32 = 500;
-/// What workers may be, for each its name.
+/// The states of living workers, with their label values.
 const STATES: [(WorkerState, &str); 4] = [
     (WorkerState::Starting, "starting"),
     (WorkerState::Idle, "idle"),
     (WorkerState::Busy, "busy"),
     (WorkerState::Draining, "draining"),
 ];
+/// The kinds of workers.
 const KINDS: [WorkerKind; 4] = [
     WorkerKind::Chat,
     WorkerKind::Agent,
     WorkerKind::Command,
     WorkerKind::Analysis,
 ];
-/// Priorities that are shown as one, each with the last that belongs to it.
+/// The bands that priorities are exported in: the label value and the last priority of each.
 const BANDS: [(&str, u32); 3] = [("high", 33), ("normal", 66), ("low", u32::MAX)];
 
-/// The background task. Errors never end it: Redis comes back, and then it goes on.
+/// The background task. No error ends it: it samples again when Redis is back.
 pub(crate) struct GaugeSampler {
     store: Store,
     shutdown: Shutdown,
@@ -44,7 +44,7 @@ impl GaugeSampler {
         Self { store, shutdown }
     }
 
-    /// Samples until the shutdown, while anybody may look.
+    /// Samples until the shutdown, if metrics are enabled.
     pub(crate) async fn run(self) {
         loop {
             if shim_runtime::metrics::is_enabled() {
@@ -58,34 +58,21 @@ impl GaugeSampler {
     }
 }
 
-/// Measures once.
+/// Takes one sample.
 async fn sample(store: &Store) {
     let queues = store.tasks.health().await;
     match &queues {
         Ok(health) => set_queue_gauges(health),
         Err(error) => {
-            tracing::debug!(%error, "nobody knows what waits");
+            tracing::debug!(%error, "cannot sample the queues");
             unset_queue_gauges();
         }
     }
     match living_workers(store).await {
         Ok(workers) => set_worker_gauges(&workers),
         Err(error) => {
-            tracing::debug!(%error, "nobody knows who works");
+            tracing::debug!(%error, "cannot sample the workers");
             unset_worker_gauges();
-        }
-    }
-}
-
-async fn living_workers(store: &Store) -> Result<Vec<Worker>, Error> {
-    let (all, mut workers, mut after) = (Filter::default(), Vec::new(), None);
-    loop {
-        let list = store.registry.list(&all, after.as_deref(), PAGE);
-        let page = list.await?;
-        workers.extend(page.workers);
-        after = page.next;
-        if after.is_none() {
-            return Ok(workers);
         }
     }
 }
@@ -134,7 +121,7 @@ fn set_worker_gauges(workers: &[Worker]) {
         let of_kind = || workers.iter().filter(|worker| worker.kind() == kind);
         let running: u64 = of_kind().map(|worker| u64::from(worker.running)).sum();
         let capacity: u64 = of_kind().map(|worker| u64::from(worker.capacity)).sum();
-        // Nobody is not loaded.
+        // The load of no workers is zero.
         set_load_gauge(kind, number(running) / number(capacity.max(1)));
     }
 }
@@ -156,7 +143,7 @@ fn set_load_gauge(kind: WorkerKind, ratio: f64) {
     gauge!("shim_worker_load_ratio", "executor" => executor(kind)).set(ratio);
 }
 
-/// Exact for any count there can be.
+/// A count as the value of a gauge; exact up to 2^53.
 fn number(count: u64) -> f64 {
     count as f64
 }
@@ -202,7 +189,7 @@ mod tests {
         }
     }
 
-    /// What Prometheus would read after this.
+    /// The lines that Prometheus reads after an update.
     fn exported(update: impl FnOnce()) -> Vec<String> {
         let recorder = PrometheusBuilder::new().build_recorder();
         metrics::with_local_recorder(&recorder, update);
@@ -221,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_is_shown_by_bands_of_priority_over_all_queues() {
+    fn depth_and_age_are_exported_by_priority_band_over_all_queues() {
         let lines = exported(|| {
             set_queue_gauges(&health(&[(0, 1, 3), (33, 2, 9), (34, 5, 2), (100, 1, 60)]));
         });
@@ -240,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_vanished_is_shown_as_zero() {
+    fn a_vanished_queue_or_worker_is_exported_as_zero() {
         let lines = exported(|| {
             set_queue_gauges(&health(&[(50, 3, 3)]));
             set_queue_gauges(&health(&[]));
@@ -259,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn workers_are_shown_by_state_and_their_load_by_what_they_are() {
+    fn workers_are_exported_by_state_and_their_load_by_kind() {
         let workers = [
             worker(WorkerKind::Chat, WorkerState::Busy, 3),
             worker(WorkerKind::Chat, WorkerState::Idle, 0),
@@ -280,7 +267,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_nobody_knows_is_shown_as_no_number() {
+    async fn every_series_is_nan_while_redis_is_away() {
         let recorder = PrometheusBuilder::new().build_recorder();
         let _shown = metrics::set_default_local_recorder(&recorder);
         let settings = shim_runtime::config::Settings::gather(None, [], []);

@@ -1,7 +1,7 @@
-//! Leading: of all processes over one store, the one that holds a lock does what only one should do.
+//! Leader election: of all processes over one store, the one that holds a lock runs the work that one process should run.
 //!
-//! Whoever leads goes on until the shutdown, or until the lock could not be renewed and may be another's. What is done
-//! under it must do no harm when two believe that they lead; the fencing token is there for what would.
+//! A leader leads until the shutdown, or until its lock is lost. Two processes may believe at the same time that they lead,
+//! so the work under the lock must be harmless when it runs twice, or must prove the lock by its fencing token.
 
 use std::time::Duration;
 
@@ -14,13 +14,14 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::log_once::LogOnce;
 
-/// A leader that dies is followed by another after this.
+/// How long the lock is held without renewal: the time after which a dead leader can be followed.
 pub(crate) const TTL: Duration = Duration::from_secs(1);
+/// How often a leader renews its lock.
 pub(crate) const RENEW_EVERY: Duration = Duration::from_millis(250);
-/// How often the others try to lead, give or take a half so that they do not try in step.
+/// How often the other processes try to lead. Half of it is jitter, so that they do not try in step.
 pub(crate) const TRY_EVERY: Duration = Duration::from_millis(200);
 
-/// One who would lead.
+/// A candidate for one lock.
 pub(crate) struct Leader {
     store: Store,
     lock_ref: LockRef,
@@ -29,7 +30,7 @@ pub(crate) struct Leader {
     log: LogOnce,
 }
 
-/// The time in which one leads.
+/// The time in which a process leads: it holds the lock.
 pub(crate) struct Term {
     store: Store,
     lock_ref: LockRef,
@@ -37,13 +38,13 @@ pub(crate) struct Term {
 }
 
 impl Leader {
-    /// For what the lock of this name in the slot stands for.
+    /// A candidate for the lock of this name in the slot.
     pub(crate) fn new(store: Store, slot: Slot, lock: &str, shutdown: Shutdown) -> Self {
         Self {
             store,
             lock_ref: LockRef {
                 slot,
-                // No caller's namespace is empty, so none sees the lock.
+                // The namespace of a request is never empty, so no client reaches the lock.
                 namespace: String::new(),
                 name: lock.to_owned(),
             },
@@ -53,7 +54,7 @@ impl Leader {
         }
     }
 
-    /// Waits until it leads; `None` at the shutdown, or if there is no store to lead over.
+    /// Waits until this process leads; `None` at the shutdown, or if no Redis is configured.
     pub(crate) async fn lead(&mut self) -> Option<Term> {
         while !self.shutdown.is_begun() {
             match self.acquire().await {
@@ -99,7 +100,7 @@ impl Leader {
 }
 
 impl Term {
-    /// What proves the lock inside the store.
+    /// Proof of the lock, which the store checks.
     pub(crate) fn fence(&self) -> Fence {
         Fence {
             lock: self.lock_ref.name.clone(),
@@ -107,7 +108,7 @@ impl Term {
         }
     }
 
-    /// Keeps the lock; returns when it is lost.
+    /// Renews the lock; returns when the lock is lost.
     pub(crate) async fn renew_until_lost(&self) -> Error {
         let mut renew = interval(RENEW_EVERY);
         renew.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -121,12 +122,12 @@ impl Term {
             {
                 Ok(_) => {}
                 Err(lost @ (Error::LockLost { .. } | Error::StaleFence { .. })) => return lost,
-                Err(error) => tracing::debug!(%error, "the lock was not renewed; trying again"),
+                Err(error) => tracing::debug!(%error, "cannot renew the lock; trying again"),
             }
         }
     }
 
-    /// Gives the lock back.
+    /// Releases the lock.
     pub(crate) async fn end(self) {
         let released = self
             .store
@@ -134,7 +135,7 @@ impl Term {
             .release(&IdempotencyKey::fresh(), &self.lock_ref, &self.ownership)
             .await;
         if let Err(error) = released {
-            tracing::debug!(%error, "the lock goes with its time");
+            tracing::debug!(%error, "cannot release the lock; it ends with its time");
         }
     }
 }

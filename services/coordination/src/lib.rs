@@ -1,10 +1,9 @@
-//! Phases 2 and 3 of SHIM: state, locks, file leases, messages and workers that many sessions share, kept in Redis.
+//! The coordination service: state, locks, file leases, messages, workers and tasks that many sessions share, in Redis.
 //!
-//! `rpc` decodes and encodes, `domain` plans jobs and merges results; the crate `shim-store` decides the rest, and commits
-//! in one script per transition.
-//! The crate's README states what it promises.
+//! `rpc` decodes requests and encodes responses; `domain` plans jobs and merges results. The crate `shim-store` decides
+//! everything else, and commits each transition by one script. README.md lists the invariants.
 
-// The supervisor's futures go down to BullMQ's sockets.
+// The supervisor's futures nest down to BullMQ's sockets, deeper than the default limit.
 #![recursion_limit = "256"]
 
 mod config;
@@ -12,6 +11,7 @@ mod domain;
 mod error;
 mod gauges;
 mod leader;
+mod living_workers;
 mod log_once;
 mod reaper;
 mod rpc;
@@ -38,7 +38,7 @@ use reaper::Reaper;
 use rpc::Api;
 use supervisor::Supervisor;
 
-/// Why the service cannot start or go on.
+/// Why the service cannot start, or ended.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The address of Redis is wrong.
@@ -54,8 +54,8 @@ pub struct Service {
     api: Api,
 }
 
-/// Starts the background tasks, which end with the shutdown. It does not wait for Redis: until Redis can be reached, calls
-/// are answered with UNAVAILABLE.
+/// Starts the background tasks, which end with the shutdown. Does not wait for Redis: every call is refused with UNAVAILABLE
+/// until Redis can be reached.
 #[must_use]
 pub fn build(config: &Config, store: Store, shutdown: &Shutdown) -> Service {
     let background = BackgroundTasks::new("coordination", shutdown);
@@ -113,7 +113,7 @@ impl shim_runtime::service::Service for Service {
     }
 }
 
-/// The gRPC services whose health is Redis's.
+/// The gRPC services whose health is that of the connection to Redis.
 const SERVICE_NAMES: [&str; 5] = [
     StateServiceServer::<Api>::NAME,
     LockServiceServer::<Api>::NAME,
@@ -122,10 +122,10 @@ const SERVICE_NAMES: [&str; 5] = [
     TaskServiceServer::<Api>::NAME,
 ];
 
-/// Runs the service alone until the shutdown begins, then drains.
+/// Runs the service as the only one of its process until the shutdown begins, then drains it.
 ///
 /// # Errors
-/// If it cannot start or its server fails.
+/// If the service cannot start, or its server fails.
 pub async fn run(
     config: &Config,
     server: Server,

@@ -1,15 +1,15 @@
-//! A failure that lasts is logged once.
+//! Logging of a lasting failure: a warning for the first attempt that fails, debug output for the rest.
 
 use shim_store::Error;
 
-/// Whether a background task is in trouble that was told already.
+/// Whether the present failure of a background task was logged already.
 #[derive(Debug, Default)]
 pub(crate) struct LogOnce {
     is_logged: bool,
 }
 
 impl LogOnce {
-    /// Notes how an attempt ended. That Redis is away is told by its connection.
+    /// Records how an attempt ended. An unreachable Redis is no warning here: the connection logs it.
     pub(crate) fn record(&mut self, what: &str, done: Result<(), Error>) {
         let Err(error) = done else {
             self.is_logged = false;

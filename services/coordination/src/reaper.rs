@@ -1,7 +1,8 @@
-//! The reaper: finds the workers that fell silent and declares them dead.
+//! The reaper: declares workers dead whose heartbeats stopped.
 //!
-//! Every process has one; the one that holds the registry's lock "reaper" sweeps, and each sweep proves the lock inside
-//! the store, so a reaper that was stopped for too long kills nobody. It ends with the service and gives the lock back.
+//! Every process has a reaper; the one that holds the registry's lock "reaper" sweeps. The store checks that lock in every
+//! sweep, so a reaper that was suspended for longer than its lock declares no worker dead. At the shutdown it releases the
+//! lock.
 
 use std::time::Duration;
 
@@ -15,12 +16,12 @@ use crate::log_once::LogOnce;
 
 const LOCK: &str = "reaper";
 
-/// How the living are watched.
+/// How often the reaper sweeps, and what it looks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct SweepTiming {
-    /// Silence longer than this is death.
+    /// A worker without a heartbeat for longer is dead.
     dead_after: Duration,
-    /// How late a death may be found.
+    /// The time between two sweeps: how late a death may be found.
     sweep_every: Duration,
 }
 
@@ -33,7 +34,7 @@ impl SweepTiming {
     }
 }
 
-/// The background task. Errors never end it: Redis comes back, and then it goes on.
+/// The background task. No error ends it: it sweeps again when Redis is back.
 pub(crate) struct Reaper {
     store: Store,
     timing: SweepTiming,
@@ -52,7 +53,7 @@ impl Reaper {
         }
     }
 
-    /// Leads whenever nobody else does, until the shutdown.
+    /// Sweeps whenever this process leads, until the shutdown.
     pub(crate) async fn run(mut self) {
         while let Some(term) = self.leader.lead().await {
             let shutdown = self.shutdown.clone();
@@ -65,7 +66,7 @@ impl Reaper {
         }
     }
 
-    /// Returns when the lock is lost.
+    /// Sweeps at each interval; returns when the lock is lost.
     async fn sweep_while_leading(&self, term: &Term) -> Error {
         let mut sweep = interval(self.timing.sweep_every);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -101,7 +102,7 @@ mod tests {
     use shim_store::registry::stall;
 
     #[test]
-    fn a_pause_below_the_stall_kills_nobody_who_beats_on_time() {
+    fn a_pause_below_the_stall_kills_no_worker_with_timely_heartbeats() {
         for dead_after_ms in [200, 600, 5_000, 3_600_000] {
             let dead_after = Duration::from_millis(dead_after_ms);
             let slowest_heartbeat = dead_after / 2;

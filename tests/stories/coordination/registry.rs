@@ -1,4 +1,4 @@
-//! Who lives and who died, as told by several coordination processes.
+//! Stories of living and dead workers over several coordination processes.
 
 use std::time::{Duration, Instant};
 
@@ -13,12 +13,19 @@ use shim_tests::temp_env::TempEnv;
 use tokio::task::JoinHandle;
 use tonic::{Code, Streaming};
 
-const HEARTBEAT: Duration = Duration::from_millis(1_500);
-const DEAD_AFTER: Duration = Duration::from_secs(5);
+const HEARTBEAT: Duration = Duration::from_millis(500);
+const DEAD_AFTER: Duration = Duration::from_secs(2);
 /// A death is found this soon after it is due.
 const FOUND_WITHIN: Duration = Duration::from_secs(1);
-/// The dead process held the leader's lock; another takes over when that has run out.
+/// The killed process held the leader's lock; another process leads when the lock has expired.
 const TAKE_OVER: Duration = Duration::from_secs(3);
+
+/// The coordination service with a shorter silence than by default.
+fn launch(temp: &TempEnv, redis: &Redis) -> Launch {
+    Launch::coordination(&temp.data_dir(), &redis.url())
+        .env("SHIM_REGISTRY_HEARTBEAT", "500ms")
+        .env("SHIM_REGISTRY_DEAD_AFTER", "2s")
+}
 
 async fn watch_workers(clients: &mut CoordinationClients) -> Streaming<WatchWorkersResponse> {
     let watch = clients
@@ -28,7 +35,7 @@ async fn watch_workers(clients: &mut CoordinationClients) -> Streaming<WatchWork
     watch.unwrap().into_inner()
 }
 
-/// Waits until the death of `worker` is told.
+/// Waits until the watch sends the death of `worker`.
 async fn wait_for_death(worker_events: &mut Streaming<WatchWorkersResponse>, worker: &Worker) {
     loop {
         let response = worker_events
@@ -48,7 +55,7 @@ async fn wait_for_death(worker_events: &mut Streaming<WatchWorkersResponse>, wor
     }
 }
 
-/// Asserts that the death of a worker that beat last at `last_beat` is told in time.
+/// Asserts that the watch sends the death of a worker in time after its last heartbeat.
 async fn assert_death(
     worker_events: &mut Streaming<WatchWorkersResponse>,
     worker: &Worker,
@@ -70,7 +77,7 @@ async fn assert_death(
     );
 }
 
-/// Beats for `worker` until aborted; failures that pass by themselves are passed over, as workers do.
+/// Sends heartbeats for `worker` until aborted; ignores temporary failures, as workers do.
 fn keep_heartbeating(mut clients: CoordinationClients, worker: Worker) -> JoinHandle<()> {
     tokio::spawn(async move {
         loop {
@@ -95,8 +102,8 @@ async fn living(clients: &mut CoordinationClients) -> Vec<String> {
 async fn deaths_are_found_although_the_leader_was_killed() {
     let temp = TempEnv::new();
     let redis = Redis::start();
-    let launch = Launch::coordination(&temp.data_dir(), &redis.url());
-    // Alone, the first one must be the leader.
+    let launch = launch(&temp, &redis);
+    // The only process must be the leader.
     let mut leader = launch.clone().named("leader").start_or_panic().await;
     let mut clients = leader.coordination();
     let first = clients.register("first", "any").await.unwrap();
@@ -127,9 +134,7 @@ async fn deaths_are_found_although_the_leader_was_killed() {
 async fn beating_workers_outlive_an_outage_of_redis() {
     let temp = TempEnv::new();
     let mut redis = Redis::start();
-    let service: Service = Launch::coordination(&temp.data_dir(), &redis.url())
-        .start_or_panic()
-        .await;
+    let service: Service = launch(&temp, &redis).start_or_panic().await;
     let mut clients = service.coordination();
     let mut heartbeats = Vec::new();
     for name in ["a", "b", "c"] {
@@ -137,9 +142,9 @@ async fn beating_workers_outlive_an_outage_of_redis() {
         heartbeats.push(keep_heartbeating(clients.clone(), worker));
     }
     redis.kill();
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    tokio::time::sleep(DEAD_AFTER).await;
     redis.restart();
-    // Long enough that whoever was taken for dead would be told so.
+    // Long enough for the heartbeats of a worker that was declared dead to be refused.
     tokio::time::sleep(DEAD_AFTER + FOUND_WITHIN).await;
     let mut names = living(&mut clients).await;
     names.sort();

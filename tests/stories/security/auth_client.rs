@@ -90,5 +90,5 @@ pub(super) fn credentials(keys: &[(&str, &Path)]) -> Credentials {
     let mut settings = Settings::gather(None, [], keys).unwrap();
     let config = Config::read(&mut settings);
     settings.finish().unwrap();
-    Credentials::of(&config).unwrap()
+    Credentials::of(config.token_file.as_deref(), &config.tls).unwrap()
 }

@@ -1,10 +1,11 @@
 //! What a client shows: the first token of the token file, and a certificate where the endpoint is `https://`.
 
+use std::path::Path;
+
 use tonic::transport::ClientTlsConfig;
 
-use super::{TokenError, TokenFile};
-use crate::config::Config;
-use crate::tls::TlsError;
+use super::token_file::{TokenError, TokenFile};
+use crate::tls::{Tls, TlsError};
 
 /// The token and the TLS of a client. The default shows nothing and speaks to `http://` and `unix:` only.
 #[derive(Debug, Clone, Default)]
@@ -25,29 +26,26 @@ pub enum CredentialsError {
 }
 
 impl Credentials {
-    /// What the configuration names. A token is followed when its file changes; certificates are read now.
+    /// The token of the file, if there is one, and the certificates. A changed token file is followed; certificates are
+    /// read once, now.
     ///
     /// # Errors
     /// If a file cannot be used.
-    pub fn of(config: &Config) -> Result<Self, CredentialsError> {
+    pub fn of(token_file: Option<&Path>, tls: &Tls) -> Result<Self, CredentialsError> {
         Ok(Self {
-            token: config
-                .token_file
-                .as_deref()
-                .map(TokenFile::open)
-                .transpose()?,
-            ..Self::certificates(config)?
+            token: token_file.map(TokenFile::open).transpose()?,
+            ..Self::certificates(tls)?
         })
     }
 
-    /// The certificates alone, for what asks for no token.
+    /// The certificates alone, for a call that needs no token.
     ///
     /// # Errors
     /// If a file cannot be used.
-    pub fn certificates(config: &Config) -> Result<Self, TlsError> {
+    pub fn certificates(tls: &Tls) -> Result<Self, TlsError> {
         Ok(Self {
             token: None,
-            tls: config.tls.client()?,
+            tls: tls.client()?,
         })
     }
 }

@@ -1,119 +1,37 @@
-//! Who calls, and what they may do: tokens with roles, certificates, and the credentials a client shows.
+//! Authentication and roles: tokens, certificates, and the credentials of a client.
 //!
-//! [`Auth`] turns what a call shows into a [`Caller`]; [`roles`] says which role a method asks for. Without tokens and
-//! certificates everyone who reaches the listener may do everything, so only loopback and the Unix socket are served.
+//! [`Auth`] turns what a call shows into a [`Caller`]; [`roles`] says which role a method needs. Without tokens and
+//! certificates every caller that reaches the listener may do everything, so only loopback and the Unix socket are served.
 
+mod caller;
 mod credentials;
 mod grant;
+mod refusals;
 pub mod roles;
 mod token_file;
 mod tokens;
 
-use std::net::IpAddr;
+use std::convert::Infallible;
+use std::future::pending;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use shim_proto::reasons;
-use tonic::Code;
-
-use crate::config::Config;
 use crate::service_error::ServiceError;
+use crate::tls::Tls;
+use refusals::{token_expired, token_refused};
 
+pub use caller::{Caller, Identity, Peer};
 pub use credentials::{Credentials, CredentialsError};
 pub use grant::AuthGrant;
 pub use roles::Role;
 pub use token_file::{TokenError, TokenFile, TokenSummary};
 
-use tokens::Digest;
-
-/// Where a call comes from, as the connection tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Peer {
-    /// A TCP connection, from this address if it is known.
-    Address(Option<IpAddr>),
-    /// A TLS connection whose client holds the certificate with this digest.
-    Certificate(blake3::Hash, Option<IpAddr>),
-    /// The Unix socket, used by this user.
-    User(Option<u32>),
-}
-
-impl Peer {
-    /// Whether the caller is on this machine.
-    #[must_use]
-    pub fn is_local(&self) -> bool {
-        match self {
-            Self::Address(address) | Self::Certificate(_, address) => {
-                address.is_some_and(|address| address.to_canonical().is_loopback())
-            }
-            Self::User(_) => true,
-        }
-    }
-}
-
-/// What tells one caller from another.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Identity {
-    /// The bearer of the token of this name.
-    Token(Arc<str>),
-    /// The holder of the certificate with this digest.
-    Certificate([u8; blake3::OUT_LEN]),
-    /// Whoever calls from this address.
-    Address(Option<IpAddr>),
-    /// This user of this machine.
-    User(Option<u32>),
-}
-
-/// Somebody who may call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Caller {
-    /// Who it is.
-    pub identity: Identity,
-    /// What they may do.
-    pub role: Role,
-    /// Whether they are on this machine.
-    pub is_local: bool,
-    /// What they showed, if it counted.
-    token: Option<Digest>,
-}
-
-impl Caller {
-    /// Somebody of whom only the connection is known.
-    fn from_peer(peer: Peer, role: Role) -> Self {
-        Self {
-            identity: match peer {
-                Peer::Address(address) => Identity::Address(address.map(|a| a.to_canonical())),
-                Peer::Certificate(digest, _) => Identity::Certificate(*digest.as_bytes()),
-                Peer::User(user) => Identity::User(user),
-            },
-            role,
-            is_local: peer.is_local(),
-            token: None,
-        }
-    }
-
-    /// Whoever does what needs no role: asking for the health.
-    #[must_use]
-    pub fn anonymous(peer: Peer) -> Self {
-        Self::from_peer(peer, Role::Read)
-    }
-
-    /// Refuses what asks for more than the caller's role; `what` is a method or a tool.
-    ///
-    /// # Errors
-    /// PERMISSION_DENIED naming the role needed.
-    pub fn authorize(&self, needed: Role, what: &str) -> Result<(), ServiceError> {
-        if self.role >= needed {
-            return Ok(());
-        }
-        Err(role_refused(what, needed, self.role))
-    }
-}
-
-/// What a server asks of every call but health checks. The default asks for nothing.
+/// What a server requires of every call but health checks. The default requires nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Auth {
     tokens: Option<TokenFile>,
-    /// Of those who hold a certificate and show no token; only if certificates are asked for.
+    /// The role of a certificate without a token; `None` if no certificates are required.
     certificates: Option<Role>,
 }
 
@@ -127,37 +45,33 @@ impl Auth {
         }
     }
 
-    /// What the configuration asks for. Certificates are the connection's business, see [`crate::tls`]; here they have
-    /// a role.
+    /// Asks for a token of the file, if there is one, or for a certificate, if `tls` requires them. The connection
+    /// verifies certificates, see [`crate::tls`]; here they have a role.
     ///
     /// # Errors
     /// If the token file cannot be used.
-    pub fn of(config: &Config) -> Result<Self, TokenError> {
+    pub fn of(token_file: Option<&Path>, tls: &Tls) -> Result<Self, TokenError> {
         Ok(Self {
-            certificates: config
-                .tls
-                .requires_certificates()
-                .then_some(config.tls.client_role),
-            ..Self::by_token(config)?
+            certificates: tls.requires_certificates().then_some(tls.client_role),
+            ..Self::by_token(token_file)?
         })
     }
 
-    /// What the configuration asks for where no certificates are looked at.
+    /// Asks for a token of the file, if there is one, and for no certificate.
     ///
     /// # Errors
     /// If the token file cannot be used.
-    pub fn by_token(config: &Config) -> Result<Self, TokenError> {
-        let file = config.token_file.as_deref();
-        Ok(Self::new(file.map(TokenFile::open).transpose()?))
+    pub fn by_token(token_file: Option<&Path>) -> Result<Self, TokenError> {
+        Ok(Self::new(token_file.map(TokenFile::open).transpose()?))
     }
 
-    /// Whether nobody may call without a token or a certificate.
+    /// Whether a call without a token or a certificate is refused.
     #[must_use]
     pub fn is_required(&self) -> bool {
         self.tokens.is_some() || self.certificates.is_some()
     }
 
-    /// Who calls. A token that is shown counts, whatever else could: a wrong one is refused.
+    /// The caller. A token that is shown is decisive: a wrong one is refused even beside a valid certificate.
     ///
     /// # Errors
     /// UNAUTHENTICATED: TOKEN_REFUSED or TOKEN_EXPIRED.
@@ -196,6 +110,34 @@ impl Auth {
             token: Some(entry.digest),
         })
     }
+
+    /// Polls the token file once a second, on which [`Auth::revoked`] depends.
+    pub async fn keep_polling(&self) -> Infallible {
+        match &self.tokens {
+            Some(file) => file.keep_polling().await,
+            None => pending().await,
+        }
+    }
+
+    /// Waits until the token counts no more, or not for that role: TOKEN_REFUSED, TOKEN_EXPIRED or ROLE_REFUSED. It needs
+    /// [`Auth::keep_polling`] to run meanwhile.
+    pub fn revoked(&self, grant: AuthGrant) -> impl Future<Output = ServiceError> + Send + use<> {
+        let file = self.tokens.clone();
+        async move {
+            let Some(file) = file else {
+                return pending().await;
+            };
+            let mut changes = file.changes();
+            loop {
+                let tokens = changes.borrow_and_update().clone();
+                if let Err(error) = grant.check(&tokens, SystemTime::now()) {
+                    return error;
+                }
+                // The file is held here, so its changes do not end.
+                let _ = changes.changed().await;
+            }
+        }
+    }
 }
 
 /// The token in an `authorization` header; the scheme's case does not matter (RFC 9110, 11.1).
@@ -204,42 +146,15 @@ fn bearer(authorization: &[u8]) -> Option<&[u8]> {
     scheme.eq_ignore_ascii_case(b"Bearer ").then_some(token)
 }
 
-fn token_refused() -> ServiceError {
-    ServiceError {
-        code: Code::Unauthenticated,
-        reason: reasons::TOKEN_REFUSED,
-        message: "the call shows no valid bearer token or certificate".into(),
-        remedy: Some(
-            "send the header `authorization: Bearer TOKEN` with a token of the server".into(),
-        ),
-        retry_after: None,
-    }
-}
-
-fn role_refused(what: &str, needed: Role, role: Role) -> ServiceError {
-    ServiceError {
-        code: Code::PermissionDenied,
-        reason: reasons::ROLE_REFUSED,
-        message: format!("{what} needs the role {needed}, and the caller has {role}"),
-        remedy: Some(format!("call with a token that has role={needed}")),
-        retry_after: None,
-    }
-}
-
-fn token_expired() -> ServiceError {
-    ServiceError {
-        code: Code::Unauthenticated,
-        reason: reasons::TOKEN_EXPIRED,
-        message: "the token was valid until a time that has passed".into(),
-        remedy: Some("ask whoever runs the server for a new token".into()),
-        retry_after: None,
-    }
-}
+#[cfg(test)]
+mod grant_tests;
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use std::time::Duration;
+
+    use tonic::Code;
 
     use super::*;
 

@@ -1,10 +1,12 @@
 //! Roles, and which one each method of the contract asks for.
 //!
-//! A method that stands in no list asks for the strongest role, so a new one is shut until somebody has thought about
-//! it; a test names those nobody has thought about.
+//! A method in no list asks for the strongest role, so that a new method is closed until it is put into one; a test names
+//! the methods that are in none.
 
 use std::fmt;
 use std::str::FromStr;
+
+use crate::settings::{Setting, from_str};
 
 /// What a caller may do; each role may do what the ones before it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,6 +45,12 @@ impl FromStr for Role {
             .into_iter()
             .find(|role| role.name() == text)
             .ok_or(())
+    }
+}
+
+impl Setting for Role {
+    fn parse(text: &str) -> Result<Self, String> {
+        from_str(text, "read, write or admin")
     }
 }
 
@@ -96,7 +104,7 @@ const SERVICES: &[ServiceRoles] = &[
                     "RecordResume",
                 ],
             ),
-            // An export is a copy that no later deletion reaches, an import a history nobody here has seen.
+            // An export is a copy that no later deletion reaches; an import brings a history that was not made here.
             (Role::Admin, &["DeleteSession", "Prune", "Export", "Import"]),
         ],
     },

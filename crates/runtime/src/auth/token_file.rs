@@ -1,9 +1,8 @@
-//! A token file that may change while it is in use: who reads it never restarts for a new token.
+//! A token file that may change while it is in use: no process restarts for a new token.
 //!
-//! It is looked at when a call needs it, at most once a second, and by a server also when none does: calls that are open
-//! wait for its changes. One looks at a time and the others do not wait for it: a mount that hangs must not hold up all. A
-//! new content that cannot be used is told in the log and changes nothing: an unlucky moment of an editor must not shut
-//! everybody out.
+//! A call that needs it polls it, at most once a second; a server polls it also without calls, since open calls wait for
+//! its changes. One poll runs at a time and other calls do not wait for it: a mount that hangs must not delay all. New
+//! content that cannot be used is logged and changes nothing: a half-written file must not shut out every caller.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -24,7 +23,7 @@ use crate::file_fingerprint::FileFingerprint;
 /// A change is seen by the first call after this time.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Who else than the owner may write a file.
+/// Write access for others than the owner.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
 const READABLE_BY_OTHERS: u32 = 0o044;
 
@@ -37,7 +36,7 @@ pub enum TokenError {
     /// Others could give themselves a token.
     #[error("auth.token_file {0}: others than its owner can write it; run `chmod 600 {0}`")]
     Writable(PathBuf),
-    /// Its content is not what it must be.
+    /// Its content is malformed.
     #[error("auth.token_file {0}: {1}")]
     Malformed(PathBuf, String),
 }
@@ -53,16 +52,16 @@ struct TokenFileState {
     next_poll_ms: AtomicU64,
     /// Of the file at the last look, also if its content could not be used; `None` if there was no file.
     fingerprint: Mutex<Option<FileFingerprint>>,
-    /// Of the last content that could be used. Told anew when one of them ends, too.
+    /// The tokens of the last usable content; sent again when one of them ends.
     tokens: watch::Sender<Arc<Tokens>>,
 }
 
-/// A token as far as it may be told.
+/// What may be shown of a token.
 #[derive(Debug, Clone)]
 pub struct TokenSummary {
     /// Its name.
     pub name: String,
-    /// What its bearers may do.
+    /// The role of its bearers.
     pub role: Role,
     /// When it ends.
     pub until: Option<SystemTime>,
@@ -78,7 +77,7 @@ impl TokenFile {
     /// Reads a token file and follows it from now on.
     ///
     /// # Errors
-    /// If it cannot be read, others may write it, or its content is not what it must be.
+    /// If it cannot be read, others may write it, or its content is malformed.
     pub fn open(path: &Path) -> Result<Self, TokenError> {
         let fingerprint =
             FileFingerprint::of(path).map_err(|e| TokenError::Unreadable(path.to_path_buf(), e))?;
@@ -111,7 +110,7 @@ impl TokenFile {
             .is_ok_and(|fingerprint| !fingerprint.denies(READABLE_BY_OTHERS))
     }
 
-    /// What there is, in the order of the file.
+    /// All tokens, in the order of the file.
     #[must_use]
     pub fn summary(&self) -> Vec<TokenSummary> {
         let tokens = self.tokens();
@@ -138,7 +137,7 @@ impl TokenFile {
     fn tokens_at(&self, now: Duration) -> Arc<Tokens> {
         let (now, next) = (as_ms(now), as_ms(now + POLL_INTERVAL));
         let due = self.0.next_poll_ms.load(Ordering::Relaxed);
-        // One of many callers looks; the others go on with what there was.
+        // One of many callers polls; the others go on with the tokens known.
         let is_mine = now >= due
             && self
                 .0
@@ -174,7 +173,7 @@ impl TokenFile {
         }
     }
 
-    /// Wakes those who wait for changes if a token ended after `before`, and no later than `now`.
+    /// Wakes the waiters for changes if a token ended after `before`, and no later than `now`.
     fn notify_expirations(&self, before: SystemTime, now: SystemTime) {
         self.0.tokens.send_if_modified(|tokens| {
             let mut entries = tokens.entries().iter();
@@ -186,7 +185,7 @@ impl TokenFile {
         let mut seen = match self.0.fingerprint.try_lock() {
             Ok(seen) => seen,
             Err(TryLockError::Poisoned(seen)) => seen.into_inner(),
-            // Somebody else is looking.
+            // Another poll runs.
             Err(TryLockError::WouldBlock) => return,
         };
         let path = &self.0.path;

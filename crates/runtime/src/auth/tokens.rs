@@ -1,10 +1,10 @@
-//! What a token file says: one token a line, with its role, its name and its end.
+//! The content of a token file: one token a line, with its role, its name and its end.
 //!
 //! ```text
 //! # TOKEN [role=read|write|admin] [name=NAME] [until=2027-01-31T00:00:00Z]
 //! ```
 //!
-//! Servers keep digests only: two of them compare in a time that tells nothing of the tokens.
+//! Servers keep digests only: the time of a comparison reveals nothing of the tokens.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use super::roles::Role;
 
 /// Shorter tokens could be guessed.
 const MIN_TOKEN_BYTES: usize = 16;
-/// Nobody keeps more by hand, and each call is compared with all.
+/// A file kept by hand has no more by hand, and each call is compared with all.
 const MAX_TOKENS: usize = 1_000;
 
 /// All tokens of a file.
@@ -49,7 +49,7 @@ impl Tokens {
     /// Reads the content of a file.
     ///
     /// # Errors
-    /// With every wrong line, never with what stands in the place of a token.
+    /// Every wrong line, but never the text in the place of a token.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let lines = text
             .lines()
@@ -80,7 +80,7 @@ impl Tokens {
         }
     }
 
-    /// The entry of the token shown. All are compared, so the time does not tell which one it is.
+    /// The entry of the token shown. All are compared, so that the time does not reveal which one matches.
     pub(super) fn find(&self, shown: &[u8]) -> Option<&TokenEntry> {
         self.find_by_digest(&Digest(blake3::hash(shown)))
     }

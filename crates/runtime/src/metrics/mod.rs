@@ -1,4 +1,4 @@
-//! What is counted and measured, in one table that names, documentation and tests share, and how a process shows it.
+//! Metrics: one table that names, documentation and tests share, and how a process exposes them.
 //!
 //! Code counts with the macros of the crate `metrics` wherever something happens. They do nothing until [`install`] is
 //! called, which a process does when it has a listener to show its metrics on.
@@ -19,7 +19,7 @@ pub use table::{Kind, Label, METRICS, Metric, Unit};
 /// The crate `metrics` has one recorder in a process; this is the way to it.
 static RECORDER: OnceLock<Exposition> = OnceLock::new();
 
-/// Which of the table's owners a process is that serves a package of the contract.
+/// The owners in the table of a process that serves a package of the contract.
 const OWNERS: [(&str, &[&str]); 3] = [
     ("shim.checkpoint.", &["checkpoint"]),
     (
@@ -29,7 +29,7 @@ const OWNERS: [(&str, &[&str]); 3] = [
     ("shim.worker.", &["coordination and worker"]),
 ];
 
-/// What Prometheus is told: all metrics of this process, as text. Clones show the same.
+/// All metrics of this process, as text for Prometheus. Clones show the same.
 #[derive(Debug, Clone)]
 pub struct Exposition(PrometheusHandle);
 
@@ -43,13 +43,13 @@ impl Exposition {
     }
 
     /// Sorts what histograms were given into their buckets; until then each value is kept. To be called every few
-    /// seconds, since nobody may ever ask for the metrics.
+    /// seconds, since the metrics may never be scraped.
     pub(crate) fn run_upkeep(&self) {
         self.0.run_upkeep();
     }
 }
 
-/// Begins to count and measure in this process; what happened before is not known. A second call changes nothing.
+/// Begins to count and measure in this process. A second call changes nothing.
 pub fn install() -> Exposition {
     RECORDER
         .get_or_init(|| {
@@ -114,7 +114,7 @@ fn init_metric(metric: &Metric, label: Option<(&'static str, &'static str)>) {
             metrics::counter!(metric.name, labels).increment(0);
         }
         Kind::Histogram => drop(metrics::histogram!(metric.name, labels)),
-        // What a gauge is at the beginning only its owner knows.
+        // Only the owner of a gauge knows its first value.
         Kind::Counter | Kind::Gauge => {}
     }
 }

@@ -80,9 +80,10 @@ fn stat(field: usize) -> Option<f64> {
     fields.nth(field.checked_sub(3)?)?.parse().ok()
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+#[allow(clippy::unwrap_used)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use std::time::{SystemTime, UNIX_EPOCH};
 
     use super::*;

@@ -1,4 +1,4 @@
-//! Every metric there is: its name, its kind, its labels and what it tells. `deploy/METRICS.md` is this table for people.
+//! Every metric: its name, its kind, its labels and its meaning. `deploy/METRICS.md` is this table for people.
 //!
 //! Names end in their unit (<https://prometheus.io/docs/practices/naming/>). Each label has few values, so that the number
 //! of series stays bounded whatever clients send.
@@ -17,7 +17,7 @@ pub enum Kind {
     Histogram,
 }
 
-/// What a histogram's values are, which chooses its buckets.
+/// The unit of a histogram's values, which selects its buckets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     /// From 50 microseconds to five minutes.
@@ -41,9 +41,9 @@ pub struct Metric {
     pub unit: Unit,
     /// The labels of its series.
     pub labels: &'static [Label],
-    /// Who tells it: `every process`, or a service.
+    /// The processes that show it: `every process`, or those of a service.
     pub owner: &'static str,
-    /// What it tells, in one sentence.
+    /// Its meaning, in one sentence.
     pub help: &'static str,
 }
 
@@ -52,7 +52,7 @@ pub struct Metric {
 pub struct Label {
     /// As Prometheus knows it.
     pub name: &'static str,
-    /// All values there are. Empty if they are those of the contract, of the configuration or of a rule set.
+    /// All its values. Empty if they are those of the contract, of the configuration or of a rule set.
     pub values: &'static [&'static str],
 }
 

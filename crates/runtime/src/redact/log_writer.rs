@@ -1,10 +1,12 @@
-//! Log lines without secrets, whatever was put into them.
+//! Log lines without secrets.
 
 use std::io::{self, Write};
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Hands each line on once its secrets are taken out. A line comes in one piece: that is how the log's formatter writes.
+use super::text;
+
+/// Takes the secrets out of each line. The log's formatter writes a line in one piece.
 #[derive(Debug, Clone, Copy)]
 pub struct RedactingMakeWriter<M>(pub M);
 
@@ -16,14 +18,14 @@ impl<'a, M: MakeWriter<'a>> MakeWriter<'a> for RedactingMakeWriter<M> {
     }
 }
 
-/// The way of one line.
+/// Writes one line without its secrets.
 #[derive(Debug)]
 pub struct RedactingWriter<W>(W);
 
 impl<W: Write> Write for RedactingWriter<W> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let text = String::from_utf8_lossy(line);
-        self.0.write_all(super::text(&text).as_bytes())?;
+        let line_text = String::from_utf8_lossy(line);
+        self.0.write_all(text::text(&line_text).as_bytes())?;
         Ok(line.len())
     }
 

@@ -1,10 +1,10 @@
 //! Names whose values are secrets whatever they look like: `{"password": "correct horse"}`.
 
-use super::rules;
+use super::marks;
 
 pub(super) const RULE: &str = "named-field";
 
-/// How such names end once they are in lower case and without separators.
+/// The endings of such names, in lower case and without separators.
 const ENDINGS: [&str; 16] = [
     "password",
     "passwd",
@@ -24,10 +24,10 @@ const ENDINGS: [&str; 16] = [
     "credentials",
 ];
 
-/// SHIM's own tokens, which prove an order of events and open nothing.
+/// SHIM's own tokens: they prove an order of events and give no access.
 const HARMLESS: [&str; 3] = ["pagetoken", "fencingtoken", "nextpagetoken"];
 
-/// Whether what stands under this name is a secret.
+/// Whether the value of this name is a secret.
 pub(super) fn is_secret(name: &str) -> bool {
     let plain: String = name
         .chars()
@@ -37,11 +37,11 @@ pub(super) fn is_secret(name: &str) -> bool {
     ENDINGS.iter().any(|ending| plain.ends_with(ending)) && !HARMLESS.contains(&plain.as_str())
 }
 
-/// What stands for such a value; `None` if there is nothing to hide.
+/// The mark in the place of such a value; `None` if it is empty or a mark already.
 pub(super) fn mark(value: &str) -> Option<String> {
-    if value.is_empty() || rules::is_mark(value) {
+    if value.is_empty() || marks::is_mark(value) {
         return None;
     }
-    rules::count(RULE);
-    Some(rules::mark(RULE))
+    marks::count(RULE);
+    Some(marks::mark(RULE))
 }

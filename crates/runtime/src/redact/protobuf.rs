@@ -1,7 +1,7 @@
-//! The way through an encoded message: every text of it is redacted in place, all else stays byte for byte.
+//! Redaction of an encoded message: each text is redacted in place, all other bytes stay.
 //!
 //! It decodes nothing into memory but the texts it replaces, so that a large message costs no more than its own size.
-//! What it cannot read is left alone: the decoder behind it reads with the same functions and refuses it.
+//! Bytes that it cannot read stay as they are: the decoder behind it reads with the same functions and refuses them.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,13 +14,13 @@ use prost::encoding::{
 use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 use tonic::Status;
 
-use super::names;
+use super::{names, text};
 use crate::service_error::Violations;
 
 /// Deeper messages are refused by the decoder, which stops at 100.
 const MAX_DEPTH: usize = 200;
 
-/// What becomes of a secret.
+/// What happens to a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Policy {
     /// It is taken out of a text, and refused in a name.
@@ -208,7 +208,7 @@ impl MessageRedactor {
         let redacted = if path.is_secret && parent.full_name() == VALUE {
             names::mark(text)?
         } else {
-            match super::text(text) {
+            match text::text(text) {
                 Cow::Owned(redacted) => redacted,
                 Cow::Borrowed(_) => return None,
             }

@@ -1,7 +1,7 @@
 //! Requests without secrets: one place before every handler of every service, so that no field can be forgotten.
 //!
-//! A message whose bytes hold no word of any rule, which is nearly every one, passes as it came. What a handler sees,
-//! compares with earlier requests and stores is the redacted message.
+//! A message whose bytes hold no word of any rule, which is nearly every one, passes as it came. A handler sees,
+//! compares with earlier requests and stores the redacted message.
 
 use std::pin::Pin;
 use std::sync::LazyLock;
@@ -25,7 +25,7 @@ const PREFIX_BYTES: usize = 5;
 static POOL: LazyLock<Option<DescriptorPool>> =
     LazyLock::new(|| DescriptorPool::decode(shim_proto::FILE_DESCRIPTOR_SET).ok());
 
-/// Takes the secrets out of what a call to one of SHIM's own services brings.
+/// Takes the secrets out of a request to one of SHIM's own services.
 pub(crate) fn redact_request(request: Request<Body>) -> Request<Body> {
     if !request.uri().path().starts_with("/shim.") {
         return request;
@@ -51,7 +51,7 @@ struct RedactingBody {
 }
 
 impl RedactingBody {
-    /// What may be handed on now.
+    /// The bytes that may pass now.
     fn take(&mut self, chunk: Bytes) -> Result<Bytes, Status> {
         if self.is_passthrough {
             return Ok(chunk);
@@ -69,7 +69,7 @@ impl RedactingBody {
         self.redact(messages)
     }
 
-    /// How many of the bytes are whole messages.
+    /// The length of the whole messages among the bytes.
     fn complete_len(&self, bytes: &[u8]) -> usize {
         let mut end = 0;
         while let Some((_, length)) = prefix(&bytes[end..]) {

@@ -1,176 +1,20 @@
-//! What a secret looks like. What vendors give out as keys and tokens is in [`vendors`], a maintained rule set; what has
-//! no vendor or no beginning of its own, and what must be found in looser forms, is in [`table`].
+//! What a secret looks like. The keys and tokens of vendors are in [`vendors`], a maintained rule set; secrets without a
+//! vendor or without a prefix of their own, and looser forms of common ones, are in [`table`].
 //!
-//! A rule is asked only about texts that hold one of its words; all words are looked for in one pass. A pattern's first
-//! group is the secret, what is around it stays readable.
-
-use std::ops::Range;
-use std::sync::{LazyLock, OnceLock};
-
-use regex::Regex;
-
-use index::WordIndex;
+//! A rule is tried only on texts that hold one of its words; one pass over the text finds the words of all rules. A
+//! pattern's first group is the secret; the text around it stays readable.
 
 mod index;
+mod rule;
 mod table;
 mod vendors;
 
-const COUNTER: &str = "shim_redactions_total";
-/// What all rules of the set are counted as: it has hundreds, and gets more. The mark in the text tells them apart.
-pub(super) const VENDOR: &str = "vendor-key";
+use std::sync::LazyLock;
 
-/// A text taken for a secret that is none is looked through again if it is no longer than this, so that looking takes time
-/// in proportion to the text.
-const MAX_SECOND_LOOK: usize = 256;
-
-/// One kind of secret.
-pub(super) struct Rule {
-    name: &'static str,
-    counted_as: &'static str,
-    /// In lower case; a secret of this kind holds at least one of them, in any case.
-    words: &'static [&'static str],
-    pattern: &'static str,
-    /// What a pattern cannot say about the secret.
-    accepts: fn(&str) -> bool,
-    compiled: OnceLock<Option<Regex>>,
-}
-
-impl Rule {
-    const fn new(
-        name: &'static str,
-        words: &'static [&'static str],
-        pattern: &'static str,
-        accepts: fn(&str) -> bool,
-    ) -> Self {
-        Self {
-            name,
-            counted_as: name,
-            words,
-            pattern,
-            accepts,
-            compiled: OnceLock::new(),
-        }
-    }
-
-    const fn of_vendor(
-        name: &'static str,
-        words: &'static [&'static str],
-        pattern: &'static str,
-    ) -> Self {
-        let accepts = if has_short(words) {
-            looks_random_with_digit
-        } else {
-            looks_random
-        };
-        let mut rule = Self::new(name, words, pattern, accepts);
-        rule.counted_as = VENDOR;
-        rule
-    }
-
-    /// The text without secrets of this kind; `None` if it has none.
-    pub(super) fn apply(&self, text: &str) -> Option<String> {
-        let mut clean = String::new();
-        let mut kept_to = 0;
-        for SecretMatch { secret, .. } in self.find(text) {
-            clean.push_str(&text[kept_to..secret.start]);
-            clean.push_str(&mark(self.name));
-            kept_to = secret.end;
-            count(self.counted_as);
-        }
-        (kept_to > 0).then(|| clean + &text[kept_to..])
-    }
-
-    /// The secrets of this kind that were not taken out before.
-    fn find<'a>(&'a self, text: &'a str) -> impl Iterator<Item = SecretMatch> + 'a {
-        // Every pattern compiles: a test sees to it.
-        let pattern = self.compiled.get_or_init(|| Regex::new(self.pattern).ok());
-        let mut from = 0;
-        std::iter::from_fn(move || {
-            loop {
-                let found = pattern.as_ref()?.captures_at(text, from)?;
-                let whole = found.get_match().range();
-                from = whole.end;
-                let Some(secret) = found.iter().skip(1).flatten().next() else {
-                    continue;
-                };
-                if is_mark(secret.as_str()) {
-                    continue;
-                }
-                let is_secret = (self.accepts)(secret.as_str());
-                let secret = secret.range();
-                if is_secret {
-                    return Some(SecretMatch { whole, secret });
-                }
-                // What is no secret may hold one: `token: /path?token=...`.
-                if secret.start > whole.start && secret.len() <= MAX_SECOND_LOOK {
-                    from = secret.start;
-                }
-            }
-        })
-    }
-}
-
-/// Where a secret is.
-struct SecretMatch {
-    /// With what shows that it is one.
-    whole: Range<usize>,
-    secret: Range<usize>,
-}
-
-/// What stands for a secret.
-pub(super) fn mark(rule: &str) -> String {
-    format!("[redacted:{rule}]")
-}
-
-/// Whether a secret was here before.
-pub(super) fn is_mark(text: &str) -> bool {
-    text.starts_with("[redacted:")
-}
-
-pub(super) fn count(rule: &'static str) {
-    metrics::counter!(COUNTER, "rule" => rule).increment(1);
-}
-
-/// Whether a beginning says little by itself, as `tss_`.
-const fn has_short(words: &[&str]) -> bool {
-    const SHORT: usize = 5;
-    let mut at = 0;
-    while at < words.len() {
-        if words[at].len() <= SHORT {
-            return true;
-        }
-        at += 1;
-    }
-    false
-}
-
-/// A long run of letters and digits as chance makes it: no name of many words has one.
-fn looks_random(secret: &str) -> bool {
-    long_runs(secret).any(|run| {
-        let has = |is: fn(&u8) -> bool| run.bytes().any(|byte| is(&byte));
-        let mixes_cases = has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase);
-        has(u8::is_ascii_digit) || (mixes_cases && !is_of_words(run))
-    })
-}
-
-/// The same behind a beginning that says little: no name in camel case passes, not even one of short words.
-fn looks_random_with_digit(secret: &str) -> bool {
-    long_runs(secret).any(|run| run.bytes().any(|byte| byte.is_ascii_digit()))
-}
-
-fn long_runs(secret: &str) -> impl Iterator<Item = &str> {
-    const LONG: usize = 8;
-    let runs = secret.split(|c: char| !c.is_ascii_alphanumeric());
-    runs.filter(|run| run.len() >= LONG)
-}
-
-/// Whether most letters stand in words, as in `dataProcessingService`; of chance's letters every sixth does.
-fn is_of_words(run: &str) -> bool {
-    const WORD: usize = 4;
-    let words = run.split(|c: char| !c.is_ascii_lowercase());
-    let letters: usize = words.map(str::len).filter(|len| *len >= WORD).sum();
-    letters * 2 > run.len()
-}
+use super::{marks, names};
+use index::WordIndex;
+use rule::Rule;
+pub(super) use rule::VENDOR;
 
 const COUNT: usize = vendors::RULES.len() + table::RULES.len();
 
@@ -232,14 +76,14 @@ pub(super) fn split_point(text: &str, end: usize) -> usize {
 }
 
 /// Shows a zero for every rule, so that a first secret is an increase.
-pub(super) fn init_series() {
+pub(crate) fn init_series() {
     for name in names() {
-        metrics::counter!(COUNTER, "rule" => name).increment(0);
+        marks::init_series(name);
     }
 }
 
-/// All that [`count`] may be told.
+/// Every name that secrets are counted by.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     let ours = table::RULES.iter().map(|rule| rule.name);
-    ours.chain([VENDOR, super::names::RULE])
+    ours.chain([VENDOR, names::RULE])
 }

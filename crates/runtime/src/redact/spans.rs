@@ -6,21 +6,23 @@ use opentelemetry::trace::Status;
 use opentelemetry::{Array, KeyValue, StringValue, Value};
 use opentelemetry_sdk::trace::SpanData;
 
+use super::text;
+
 /// Redacts all texts of spans before they are exported.
 pub(crate) fn redact_spans(spans: &mut [SpanData]) {
     for span in spans {
-        if let Cow::Owned(name) = super::text(&span.name) {
+        if let Cow::Owned(name) = text::text(&span.name) {
             span.name = Cow::Owned(name);
         }
         attributes(&mut span.attributes);
         for event in &mut span.events.events {
-            if let Cow::Owned(name) = super::text(&event.name) {
+            if let Cow::Owned(name) = text::text(&event.name) {
                 event.name = Cow::Owned(name);
             }
             attributes(&mut event.attributes);
         }
         if let Status::Error { description } = &mut span.status
-            && let Cow::Owned(redacted) = super::text(description)
+            && let Cow::Owned(redacted) = text::text(description)
         {
             *description = Cow::Owned(redacted);
         }
@@ -38,7 +40,7 @@ fn attributes(attributes: &mut [KeyValue]) {
 }
 
 fn string(text: &mut StringValue) {
-    if let Cow::Owned(redacted) = super::text(text.as_str()) {
+    if let Cow::Owned(redacted) = text::text(text.as_str()) {
         *text = redacted.into();
     }
 }

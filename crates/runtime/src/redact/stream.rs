@@ -8,13 +8,13 @@ use std::sync::LazyLock;
 
 use regex::bytes::Regex;
 
-use super::rules;
+use super::{rules, text};
 
 /// How much must follow before anything is handed on: enough to see of any secret that it has begun.
 const LOOKAHEAD: usize = 16 * 1024;
 /// How much is held back at most, and looked through at once.
 const WINDOW: usize = 64 * 1024;
-/// What stands for a private key.
+/// The mark of a private key.
 const KEY_MARK: &[u8] = b"[redacted:private-key]";
 /// More than the last, short line of a key and the one that ends it have together.
 const KEY_END_BYTES: usize = 128;
@@ -43,7 +43,7 @@ enum Skipping {
 }
 
 impl StreamRedactor {
-    /// Takes a piece, and returns what is known to be clean by now.
+    /// Takes a piece, and returns the text that is known to be clean by now.
     pub fn push(&mut self, piece: &[u8]) -> Vec<u8> {
         self.buffer.extend_from_slice(piece);
         self.skip();
@@ -119,7 +119,7 @@ impl StreamRedactor {
 fn redact_bytes(bytes: &[u8]) -> Cow<'_, [u8]> {
     let text = readable(bytes, to_placeholder);
     let is_text = matches!(text, Cow::Borrowed(_));
-    match super::text(&text) {
+    match text::text(&text) {
         Cow::Borrowed(_) => Cow::Borrowed(bytes),
         Cow::Owned(redacted) if is_text => Cow::Owned(redacted.into_bytes()),
         Cow::Owned(redacted) => Cow::Owned(redacted.chars().map(from_placeholder).collect()),
@@ -171,7 +171,7 @@ mod tests {
         format!("ghp_{}", "a1B2c3D4e5F6".repeat(3))
     }
 
-    /// What stands for it.
+    /// Its mark.
     fn mark() -> String {
         crate::redact::text(&token()).into_owned()
     }

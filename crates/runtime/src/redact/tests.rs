@@ -1,6 +1,9 @@
 #![allow(clippy::unwrap_used)]
 use proptest::prelude::*;
 
+use prost_types::value::Kind;
+use prost_types::{Struct, Value};
+
 use super::*;
 
 /// Random-looking text of a length, made at run time: no scanner of this repository finds a secret in it.

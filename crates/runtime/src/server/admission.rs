@@ -1,5 +1,5 @@
-//! Who may call, what, and how often: asked before anything of a call is read. What was shown goes along with the call,
-//! as its [`RevocationWatch`].
+//! Authentication, role and rate of a call, checked before anything of its body is read. The token goes along with the
+//! call, as its [`RevocationWatch`].
 
 use std::time::{Instant, SystemTime};
 
@@ -16,7 +16,7 @@ use crate::body_hook::{BodyHook, data_bytes, with_hook};
 use crate::limits::{ByteMeter, Limiter, Limits};
 use crate::service_error::ServiceError;
 
-/// Everything asked of a call.
+/// The checks of a call.
 pub(super) struct Admission {
     auth: Auth,
     limiter: Limiter,
@@ -30,7 +30,7 @@ impl Admission {
         }
     }
 
-    /// Lets a call in, its bytes counted to its caller.
+    /// Lets a call in; its bytes count for its caller.
     pub(super) fn admit(
         &self,
         request: Request<Body>,
@@ -63,7 +63,7 @@ impl Admission {
     }
 }
 
-/// Counts the bytes of a request to its caller.
+/// Counts the bytes of a request for its caller.
 struct MeteredBody(ByteMeter);
 
 impl BodyHook for MeteredBody {

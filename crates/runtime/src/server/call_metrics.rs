@@ -1,6 +1,6 @@
-//! What is measured of every call: its duration, its end, how many are open and why some were refused.
+//! The metrics of every call: its duration, its end, how many are open and why some were refused.
 //!
-//! Series are those of the contract's methods, whatever paths strangers ask for. A method's series are looked up once;
+//! Series are those of the contract's methods, whatever path a caller sends. A method's series are looked up once;
 //! after that a call costs two looks at the clock and a few atomic additions. Nothing is measured in a process that shows no metrics.
 
 use std::collections::HashMap;
@@ -39,12 +39,12 @@ struct MethodSeries {
 }
 
 impl CallMetrics {
-    /// What is measured in this process, if it shows metrics. `services` are those that it serves.
+    /// The metrics of a server with these services, if the process shows metrics.
     pub(super) fn of(services: &[&str]) -> Self {
         Self(crate::metrics::is_enabled().then(|| Arc::new(ServerSeries::of(services))))
     }
 
-    /// A call arrived. It is open until what this returns is dropped.
+    /// Begins a call that is open until the returned value is dropped.
     pub(super) fn begin(&self, path: &str) -> CallMeasurement {
         CallMeasurement(self.0.as_ref().map(|series| {
             series.open.increment(1.0);
@@ -119,7 +119,7 @@ struct InFlight {
     method: Arc<MethodSeries>,
     open: Gauge,
     begun: Instant,
-    /// As far as it is known: whoever leaves before the end has cancelled.
+    /// The code as far as it is known: a caller that leaves before the end has cancelled.
     code: Code,
 }
 

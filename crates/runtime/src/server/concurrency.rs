@@ -1,11 +1,11 @@
-//! Permits for calls: at work, waiting, and streaming. Each kind has its own number, so that a crowd of one kind never
-//! shuts out the others: heartbeats and saves get through however many calls wait or listen.
+//! Permits for calls: working, waiting and streaming. Each kind has its own number, so that many calls of one kind never
+//! shut out the others: heartbeats and saves get through however many calls wait or stream.
 //!
-//! Every call comes in at work. A handler that is about to wait for others, or to stream, changes its place first and
-//! never changes back; it finds its place in a task-local, so only the handler's own task can.
+//! Every call begins as working. A handler changes the kind of its permit before it waits for others or streams, and never
+//! changes it back. The permit is in a task-local, so only the handler's own task can change it.
 
 use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use shim_proto::reasons;
@@ -13,12 +13,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Code, Status};
 
 use crate::service_error::ServiceError;
+use crate::sync;
 
 tokio::task_local! {
     static CURRENT: Permit;
 }
 
-/// What a call does with its place.
+/// What a call does with its permit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum CallKind {
     Working,
@@ -27,7 +28,7 @@ enum CallKind {
 }
 
 impl CallKind {
-    /// How many places there are.
+    /// How many permits there are.
     const fn count(self) -> usize {
         match self {
             Self::Working | Self::Streaming => 1_024,
@@ -44,13 +45,13 @@ impl CallKind {
     }
 }
 
-/// Work is soon done.
+/// Work ends soon.
 const SHORT_RETRY_DELAY: Duration = Duration::from_millis(250);
 
-/// Waits and streams last.
+/// Waits and streams last longer.
 const LONG_RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// All places of a server.
+/// All permits of a server.
 pub(super) struct ConcurrencyLimits {
     working: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
@@ -69,7 +70,7 @@ impl Default for ConcurrencyLimits {
 }
 
 impl ConcurrencyLimits {
-    /// A place at work.
+    /// A permit to work.
     pub(super) fn acquire(self: &Arc<Self>) -> Result<Permit, Status> {
         Ok(Permit {
             current: Arc::new(Mutex::new(self.try_acquire(CallKind::Working)?)),
@@ -93,7 +94,7 @@ impl ConcurrencyLimits {
     }
 }
 
-/// The place of one call, free again when its last clone is dropped.
+/// The permit of one call, free again when its last clone is dropped.
 #[derive(Clone)]
 pub(super) struct Permit {
     current: Arc<Mutex<KindPermit>>,
@@ -116,14 +117,14 @@ impl Permit {
         self.current().kind == CallKind::Working
     }
 
-    /// Only a stream keeps its place until its answer is sent whole.
+    /// Only a stream keeps its permit until its answer is sent whole.
     pub(super) fn into_stream_permit(self) -> Option<Self> {
         let kind = self.current().kind;
         (kind == CallKind::Streaming).then_some(self)
     }
 
     fn current(&self) -> MutexGuard<'_, KindPermit> {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+        sync::lock(&self.current)
     }
 }
 

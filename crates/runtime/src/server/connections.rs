@@ -1,12 +1,12 @@
 //! TCP connections: how many may be open at once, and how long one may stay silent before it speaks HTTP/2.
 //!
-//! What comes above the limit gets no place; a gRPC server hangs up on it, so that the caller learns of it at once. What is
-//! open is not touched.
+//! A gRPC server closes a connection above the limit at once, so that its client learns of it. Open connections are not
+//! touched.
 
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -17,16 +17,18 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep};
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
+use crate::sync;
+
 /// A client sends its greeting at once.
 const PREFACE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The preface every HTTP/2 connection begins with (RFC 9113, 3.4); a TLS handshake and a request of HTTP/1.1 have more.
 const PREFACE_BYTES: usize = 24;
 /// A listener out of file descriptors fails at once each time; this keeps it from spinning.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
-/// Whoever keeps coming must not fill the log.
+/// Rejected connections must not fill the log.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A listener with so many places.
+/// A listener with a limit on open connections.
 #[derive(Debug)]
 pub struct Connections {
     listener: TcpListener,
@@ -34,17 +36,17 @@ pub struct Connections {
     rejected: Mutex<RejectedConnections>,
 }
 
-/// For whom there was no place, as far as the log has to say so.
+/// The connections rejected since the last line in the log.
 #[derive(Debug, Default)]
 struct RejectedConnections {
     unreported: u64,
     reported_at: Option<Instant>,
 }
 
-/// Somebody who came.
+/// An accepted connection.
 #[derive(Debug)]
 pub enum AcceptOutcome {
-    /// There was a place.
+    /// It is below the limit.
     Accepted(Connection, SocketAddr),
     /// There was none; the log has it.
     AtLimit(TcpStream),
@@ -86,8 +88,7 @@ impl Connections {
     }
 
     fn report_rejected(&self, peer: SocketAddr) {
-        let rejected = self.rejected.lock();
-        let mut rejected = rejected.unwrap_or_else(PoisonError::into_inner);
+        let mut rejected = sync::lock(&self.rejected);
         if let Some(count) = rejected.record(Instant::now()) {
             tracing::warn!(count, last = %peer, "too many connections are open (limits.connections); more were turned away");
         }
@@ -95,7 +96,7 @@ impl Connections {
 }
 
 impl RejectedConnections {
-    /// How many are to be told of now, with this one.
+    /// The number to log now, with this one; `None` if a line was written a moment ago.
     fn record(&mut self, now: Instant) -> Option<u64> {
         self.unreported += 1;
         let is_early = self
@@ -129,7 +130,7 @@ async fn next_accepted(connections: &Connections) -> io::Result<Connection> {
     }
 }
 
-/// An open connection, which frees its place when it is dropped. Reading from it fails if it stays silent from the start.
+/// An open connection, which frees its slot when it is dropped. Reading from it fails if it stays silent from the start.
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,

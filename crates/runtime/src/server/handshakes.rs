@@ -1,4 +1,4 @@
-//! TLS on the connections that come in: each shakes hands beside the others, so that a slow one holds up nobody.
+//! TLS on incoming connections: handshakes run side by side, so that a slow one delays no other.
 
 use std::io;
 
@@ -9,7 +9,7 @@ use tokio_rustls::server::TlsStream;
 use super::connections::Connection;
 use crate::tls::ServerTls;
 
-/// The connections of `incoming` whose clients shook hands. Those that cannot are closed.
+/// The connections of `incoming` after their handshake. A connection without one is closed.
 pub(super) fn accept_tls(
     incoming: impl Stream<Item = io::Result<Connection>>,
     tls: ServerTls,

@@ -1,14 +1,14 @@
 //! What crosses every call, in this order:
 //!
 //! 1. activity, so an idle stack can stop itself: counted before anything can refuse;
-//! 2. measures, which count refusals, too;
-//! 3. admission: who may call, what and how often, before a stranger's call costs anything; a call that waits is ended when
-//!    its caller's [`RevocationWatch`] is lost;
-//! 4. a place among the calls at work, before the body is read, and the budget for bodies being read;
-//! 5. the trace context, so everything below logs with it;
+//! 2. metrics, which count refusals, too;
+//! 3. admission: authentication, role and rate, before an unknown caller costs anything; a waiting call ends when its
+//!    [`RevocationWatch`] fires;
+//! 4. a permit to work, before the body is read, and the budget for bodies being read;
+//! 5. the trace context, so that everything below logs with it;
 //! 6. the redaction of secrets, so that no handler and nothing below ever has them;
-//! 7. the panic catch, innermost, so one broken call ends alone;
-//! 8. on the way back, transport refusals are put into the codes and words of the contract.
+//! 7. the panic catch, innermost, so that one broken call ends alone;
+//! 8. on the way back, refusals of the transport are translated into the contract's codes and reasons.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -40,7 +40,7 @@ use crate::{redact, trace};
 /// Request bytes being read at once over all calls.
 const MAX_BODY_BYTES: usize = 96 * 1024 * 1024;
 
-/// When calls came, and whether any is still open: a watcher of a stream makes one call and stays for hours. Clones
+/// The time of the last call, and the number of open calls: a watcher of a stream keeps one call open for hours. Clones
 /// share one state.
 #[derive(Debug, Clone)]
 pub struct Activity {
@@ -60,7 +60,7 @@ impl Default for Activity {
 }
 
 impl Activity {
-    /// Notes a call that is open until what this returns is dropped.
+    /// Begins a call that is open until the returned value is dropped.
     fn begin_call(&self) -> OpenCall {
         self.open_calls.fetch_add(1, Ordering::Relaxed);
         OpenCall(self.clone())
@@ -97,7 +97,7 @@ fn elapsed_ms(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The layer that wraps every service.
+/// The layers around every service.
 pub(super) fn layer<S>(
     admission: Admission,
     activity: Activity,
@@ -125,7 +125,17 @@ struct LayerState {
 }
 
 impl LayerState {
-    /// A call that may come in and finds a place.
+    /// Counts the bytes of the body while it is read, as long as its caller may send them, and takes the secrets out.
+    fn guard_body(&self, request: Request<Body>, revocation: &RevocationWatch) -> Request<Body> {
+        let hook = RequestHook {
+            taken: 0,
+            budget: Arc::clone(&self.body_bytes),
+            revocation: revocation.for_request_body(),
+        };
+        redact::redact_request(request.map(|body| with_hook(body, hook)))
+    }
+
+    /// Lets a call in, with a permit to work.
     fn admit(
         &self,
         request: Request<Body>,
@@ -135,7 +145,7 @@ impl LayerState {
     }
 }
 
-/// A service behind everything that crosses every call.
+/// A service behind all the layers.
 #[derive(Clone)]
 pub(super) struct LayeredService<S> {
     inner: S,
@@ -168,13 +178,7 @@ where
         let span = trace::server_span(&request);
         let context = span.context();
         let logged = tracing::debug_span!("grpc", method = request.uri().path());
-        let hook = RequestHook {
-            taken: 0,
-            budget: Arc::clone(&self.shared.body_bytes),
-            revocation: revocation.for_request_body(),
-        };
-        let request = request.map(|body| with_hook(body, hook));
-        let request = redact::redact_request(request);
+        let request = self.shared.guard_body(request, &revocation);
         // The clone must stay behind: only the original was polled ready.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
@@ -205,7 +209,7 @@ where
     }
 }
 
-/// The answer to a call that comes no further.
+/// The answer to a call that was not admitted.
 fn refuse(refused: Status, mut measurement: CallMeasurement) -> Response<Body> {
     let answer = refused.into_http();
     measurement.record_response(&answer);
@@ -262,7 +266,7 @@ fn translate_transport_errors(response: Response<Body>) -> Response<Body> {
     .into_http()
 }
 
-/// Keeps a call open, and a stream's place, until the answer is sent whole or its caller loses their standing.
+/// Keeps a call open, and a stream's permit, until the answer is sent whole or the caller's token is revoked.
 struct ResponseHook {
     measurement: CallMeasurement,
     revocation: RevocationWatch,
@@ -291,7 +295,7 @@ impl BodyHook for ResponseHook {
     }
 }
 
-/// A status as answers that have begun end with it.
+/// A status as the trailers of an answer that has begun.
 fn trailers(status: &Status) -> FinalFrame {
     let mut headers = HeaderMap::new();
     let added = status.add_header(&mut headers);

@@ -19,14 +19,14 @@ pub struct Listeners {
     pub tcp: Option<TcpListener>,
     /// A Unix socket.
     pub unix: Option<UnixListener>,
-    /// Where the probes are asked for.
+    /// The listener of the HTTP probes.
     pub probes: Option<Probes>,
 }
 
 /// Why an address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
-    /// Anyone on the network could call.
+    /// Every machine of the network could call.
     #[error(
         "refusing to listen on {0}: it is not a loopback address, and callers need neither a token nor a certificate; set auth.token_file or tls.client_ca_file, or listen on 127.0.0.1"
     )]

@@ -1,7 +1,7 @@
 //! Serving gRPC: the listeners, health and reflection, the probes beside it, and the drain at the end.
 //!
-//! What crosses every call lives in [`layers`], who may call in [`admission`], how many calls there may be at once in
-//! [`concurrency`] and how many connections in [`connections`]; what a service does lives in its own crate.
+//! [`layers`] has what crosses every call, [`admission`] authentication and rates, [`concurrency`] the number of calls and
+//! [`connections`] the number of connections; the work of a service is in its own crate.
 
 mod admission;
 mod call_metrics;
@@ -15,6 +15,7 @@ mod readiness;
 mod revocation;
 
 use std::convert::Infallible;
+use std::future::pending;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, UnixListener};
@@ -29,6 +30,7 @@ use crate::auth::Auth;
 use crate::lifecycle::Shutdown;
 use crate::limits::Limits;
 use crate::metrics;
+use crate::probes::Probes;
 use crate::tls::ServerTls;
 use call_metrics::CallMetrics;
 
@@ -44,13 +46,16 @@ pub use revocation::end_on_revocation;
 /// In-flight calls get this long to finish once the shutdown began.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// No connection needs to hold more calls than the server has places for.
+/// A peer that vanished without closing the connection is noticed within two of these.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+/// No connection needs more calls than the server has permits.
 const MAX_STREAMS: u32 = 10_240;
 
 /// The headers of one call, among them its trace and its token.
 const MAX_HEADER_BYTES: u32 = 16 * 1024;
 
-/// A gRPC server in the making.
+/// A gRPC server that is being put together.
 pub struct Server {
     routes: Routes,
     health: HealthReporter,
@@ -62,7 +67,7 @@ pub struct Server {
     readiness: Readiness,
 }
 
-/// Why a server stopped without being told to.
+/// Why a server stopped before its shutdown.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The transport failed.
@@ -111,7 +116,7 @@ impl Server {
         Self { tls, ..self }
     }
 
-    /// Holds callers to these limits instead of the default ones.
+    /// Limits callers to these instead of the default limits.
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
@@ -134,13 +139,13 @@ impl Server {
         self
     }
 
-    /// Tells whether anybody calls; see [`Activity::idle_for`].
+    /// Whether there are calls; see [`Activity::idle_for`].
     #[must_use]
     pub fn activity(&self) -> Activity {
         self.activity.clone()
     }
 
-    /// Where a service tells that it cannot serve now, or can again; see [`Readiness`].
+    /// Where a service reports that it cannot serve now, or can again; see [`Readiness`].
     #[must_use]
     pub fn readiness(&self) -> Readiness {
         self.readiness.clone()
@@ -155,31 +160,15 @@ impl Server {
         metrics::init_series_for(&self.names);
         let Listeners { tcp, unix, probes } = listeners;
         let auth = self.auth.clone();
-        let on_probes = async {
-            match probes {
-                Some(probes) => {
-                    let (readiness, auth) = (self.readiness.clone(), auth.clone());
-                    probes.serve(readiness, auth, shutdown.clone()).await;
-                }
-                None => std::future::pending().await,
-            }
-        };
-        let deadline = async {
-            tokio::select! {
-                () = self.readiness.keep_reporting(&self.names, &self.health) => {}
-                () = shutdown.wait() => {}
-            }
-            for name in &self.names {
-                self.health
-                    .set_service_status(name, ServingStatus::NotServing)
-                    .await;
-            }
-            tokio::time::sleep(DRAIN_TIMEOUT).await;
-            tracing::warn!("calls were still open after {DRAIN_TIMEOUT:?}; leaving them");
-        };
-        let routes = self.routes.prepare();
+        let on_probes = serve_probes(
+            probes,
+            self.readiness.clone(),
+            auth.clone(),
+            shutdown.clone(),
+        );
+        let deadline = drain_deadline(&self.readiness, &self.names, &self.health, &shutdown);
         let grpc = Grpc {
-            routes,
+            routes: self.routes.prepare(),
             connections: self.limits.connections,
             admission: Admission::new(self.auth, self.limits),
             activity: self.activity,
@@ -189,14 +178,47 @@ impl Server {
         tokio::select! {
             result = grpc.serve(tcp, unix, &shutdown) => result?,
             () = deadline => {}
-            () = on_probes => {}
+            never = on_probes => match never {},
             never = auth.keep_polling() => match never {},
         }
         Ok(())
     }
 }
 
-/// What is served, and behind what.
+/// Answers the probes; waits for ever if there are none.
+async fn serve_probes(
+    probes: Option<Probes>,
+    readiness: Readiness,
+    auth: Auth,
+    shutdown: Shutdown,
+) -> Infallible {
+    match probes {
+        Some(probes) => probes.serve(readiness, auth, shutdown).await,
+        None => pending().await,
+    }
+}
+
+/// Keeps the health up to date; once the shutdown began, reports NOT_SERVING and ends after [`DRAIN_TIMEOUT`].
+async fn drain_deadline(
+    readiness: &Readiness,
+    names: &[&'static str],
+    health: &HealthReporter,
+    shutdown: &Shutdown,
+) {
+    tokio::select! {
+        () = readiness.keep_reporting(names, health) => {}
+        () = shutdown.wait() => {}
+    }
+    for name in names {
+        health
+            .set_service_status(name, ServingStatus::NotServing)
+            .await;
+    }
+    tokio::time::sleep(DRAIN_TIMEOUT).await;
+    tracing::warn!("calls were still open after {DRAIN_TIMEOUT:?}; leaving them");
+}
+
+/// The routes, and the parts of the layers before them.
 struct Grpc {
     routes: Routes,
     admission: Admission,
@@ -218,34 +240,27 @@ impl Grpc {
         let server = || {
             tonic::transport::Server::builder()
                 .layer(layers.clone())
-                .http2_keepalive_interval(Some(Duration::from_secs(10)))
+                .http2_keepalive_interval(Some(KEEP_ALIVE))
                 .http2_max_header_list_size(MAX_HEADER_BYTES)
                 .max_concurrent_streams(MAX_STREAMS)
+                .add_routes(self.routes.clone())
         };
+        let end = || shutdown.wait();
         let on_tcp = async {
             let Some(tcp) = tcp else { return Ok(()) };
-            let server = server().add_routes(self.routes.clone());
             let incoming = connections::accept(tcp, self.connections);
             match self.tls {
-                None => {
-                    server
-                        .serve_with_incoming_shutdown(incoming, shutdown.wait())
-                        .await
-                }
+                None => server().serve_with_incoming_shutdown(incoming, end()).await,
                 Some(tls) => {
                     let incoming = handshakes::accept_tls(incoming, tls);
-                    server
-                        .serve_with_incoming_shutdown(incoming, shutdown.wait())
-                        .await
+                    server().serve_with_incoming_shutdown(incoming, end()).await
                 }
             }
         };
         let on_unix = async {
             let Some(unix) = unix else { return Ok(()) };
-            server()
-                .add_routes(self.routes.clone())
-                .serve_with_incoming_shutdown(UnixListenerStream::new(unix), shutdown.wait())
-                .await
+            let incoming = UnixListenerStream::new(unix);
+            server().serve_with_incoming_shutdown(incoming, end()).await
         };
         tokio::try_join!(on_tcp, on_unix)?;
         Ok(())

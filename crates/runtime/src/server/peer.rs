@@ -1,4 +1,4 @@
-//! Where a call comes from: what the transport left with the request.
+//! The other end of a call's connection, from what the transport left with the request.
 
 use http::Request;
 use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo, UdsConnectInfo};

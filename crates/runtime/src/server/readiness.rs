@@ -1,4 +1,4 @@
-//! Which services cannot serve now, and why: told to `grpc.health.v1` and to the HTTP probe `/readyz`.
+//! Which services cannot serve now, and why, for `grpc.health.v1` and the HTTP probe `/readyz`.
 //!
 //! A service that has its store serves; one that lost it says so here and goes on answering, each call with its error.
 //! The process as a whole (health's service "") stays SERVING: starting it anew would not bring the store back.
@@ -10,10 +10,10 @@ use tokio::sync::watch;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
-/// Where services tell whether they can serve. Clones share one state.
+/// Where services report whether they can serve. Clones share one state.
 ///
-/// Get it with [`Server::readiness`](super::Server::readiness) before `serve`, and tell every change, as often as it
-/// is found out: only what differs is passed on.
+/// Get it with [`Server::readiness`](super::Server::readiness) before `serve`, and report every change, as often as it
+/// is noticed: only a difference is passed on.
 ///
 /// ```
 /// # use shim_runtime::server::Readiness;
@@ -34,8 +34,8 @@ impl Default for Readiness {
 }
 
 impl Readiness {
-    /// Tells whether `service`, named as in the contract, can serve; `Err` says in one line why not. The reason is
-    /// shown to whoever can reach the probes, so it holds no secret. A service that never tells can serve.
+    /// Reports whether `service`, named as in the contract, can serve; `Err` says in one line why not. Everyone who can
+    /// reach the probes sees the reason, so it holds no secret. A service that never reports can serve.
     pub fn set(&self, service: &'static str, state: Result<(), String>) {
         self.0.send_if_modified(|unready| match state {
             Ok(()) => unready.remove(service).is_some(),
@@ -54,7 +54,7 @@ impl Readiness {
         self.0.borrow().clone()
     }
 
-    /// Sets the health of all `services` as it is now.
+    /// Sets the present health of all `services`.
     pub(super) async fn report(&self, services: &[&'static str], health: &HealthReporter) {
         let unready = self.unready();
         for service in services {
@@ -67,7 +67,7 @@ impl Readiness {
         }
     }
 
-    /// Keeps their health as it becomes; ends only if dropped.
+    /// Sets their health with every change; ends only if dropped.
     pub(super) async fn keep_reporting(&self, services: &[&'static str], health: &HealthReporter) {
         let mut changes = self.0.subscribe();
         changes.mark_changed();

@@ -1,7 +1,7 @@
-//! Whether the caller of an open call is still let in.
+//! Whether the token of an open call still counts.
 //!
-//! Nobody asks for a call that is answered as soon as it is read. One that waits - for its next message, for others, for
-//! something to tell - is watched from then on, and ends when its token counts no more.
+//! A call that is answered as soon as it is read is not watched. A call that waits - for its next message, for other
+//! calls, for an event - is watched from then on, and ends when its token counts no more.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -17,11 +17,11 @@ use crate::auth::{Auth, AuthGrant};
 use crate::body_hook::{BodyHook, FinalFrame, with_hook};
 use crate::service_error::ServiceError;
 
-/// What a call was let in with.
+/// The watch over the token of one call.
 pub(super) enum RevocationWatch {
-    /// No token keeps it open, or it has ended.
+    /// No token keeps the call open, or the call has ended.
     Off,
-    /// It has not waited yet.
+    /// The call has not waited yet.
     Idle(Auth, AuthGrant),
     /// Ready when the token counts no more.
     Active(Pin<Box<dyn Future<Output = ServiceError> + Send>>),
@@ -35,7 +35,7 @@ impl RevocationWatch {
         }
     }
 
-    /// The same for the other direction of the call.
+    /// The watch for the other direction of the call.
     pub(super) fn for_request_body(&self) -> Self {
         match self {
             Self::Idle(auth, grant) => Self::Idle(auth.clone(), *grant),
@@ -43,7 +43,7 @@ impl RevocationWatch {
         }
     }
 
-    /// Ready if the caller is let in no more, as far as that is watched.
+    /// Ready if the token counts no more; never before the watch began.
     pub(super) fn poll_revoked(&mut self, cx: &mut Context<'_>) -> Poll<Status> {
         let Self::Active(future) = self else {
             return Poll::Pending;
@@ -55,17 +55,17 @@ impl RevocationWatch {
         revoked
     }
 
-    /// The call waits, and is watched from now on.
+    /// Begins the watch, since the call waits.
     pub(super) fn begin_watching(&mut self, cx: &mut Context<'_>) -> Poll<Status> {
         let Self::Idle(auth, grant) = self else {
-            // What is watched was asked before.
+            // A watch that runs was polled before.
             return Poll::Pending;
         };
         *self = Self::Active(Box::pin(auth.revoked(*grant)));
         self.poll_revoked(cx)
     }
 
-    /// What the call answers, unless its caller loses their standing while it waits for others.
+    /// The answer of the call, unless its token is revoked while it waits for others.
     pub(super) async fn run_unless_revoked<F: Future>(
         &mut self,
         call: F,
@@ -78,7 +78,7 @@ impl RevocationWatch {
             }
             match call.as_mut().poll(cx) {
                 Poll::Ready(answer) => Poll::Ready(Ok(answer)),
-                // Work is soon done; it is not broken off half-way.
+                // Work ends soon and is not broken off half-way.
                 Poll::Pending if permit.is_working() => Poll::Pending,
                 Poll::Pending => self.begin_watching(cx).map(Err),
             }
@@ -87,8 +87,8 @@ impl RevocationWatch {
     }
 }
 
-/// An answer's body as long as the pass counts. It just ends then, for protocols without a word for why; whoever asks
-/// again is told. An answer that is there as soon as it is asked for is given whole: what it tells of has happened.
+/// An answer's body that ends when the grant counts no more. It just ends, for protocols without a word for the reason;
+/// the next call is refused with it. An answer that is ready at once is sent whole: its work has happened.
 #[must_use]
 pub fn end_on_revocation(body: Body, auth: &Auth, grant: Option<AuthGrant>) -> Body {
     match grant {
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
     use crate::auth::{Peer, Role, TokenFile};
 
-    /// Says nothing and does not end.
+    /// Sends nothing and does not end.
     struct PendingBody;
 
     impl http_body::Body for PendingBody {
@@ -139,7 +139,7 @@ mod tests {
         }
     }
 
-    /// Whoever called with a token that counts no more by now.
+    /// A caller whose token counts no more.
     async fn with_revoked_token() -> (Auth, AuthGrant) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tokens");

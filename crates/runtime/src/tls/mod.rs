@@ -1,51 +1,41 @@
 //! TLS on TCP: the certificate a server shows, the authority whose clients it accepts, and the same for clients.
 //!
-//! A server follows its files while it runs; what a client shows and trusts is read when its process starts. The Unix
-//! socket never speaks TLS.
+//! A server follows its files while it runs; a client reads its files once, when its process starts. The Unix socket
+//! never speaks TLS.
 
+mod pem;
 mod server;
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::PathBuf;
 
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
 use crate::auth::Role;
-use crate::config::Settings;
+use crate::settings::Settings;
 
+use pem::{HANDSHAKE_TIMEOUT, read_pem};
 use server::TlsFiles;
 
+pub use pem::TlsError;
 pub use server::ServerTls;
-
-/// A peer that does not finish its handshake is hung up on.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The keys `tls.*`.
 #[derive(Debug, Clone)]
 pub struct Tls {
-    /// What a server shows: a chain in PEM (`tls.cert_file`); unset, it speaks plain HTTP/2.
+    /// The chain that a server shows, in PEM (`tls.cert_file`); unset, it speaks plain HTTP/2.
     pub cert_file: Option<PathBuf>,
     /// The key to it, in PEM (`tls.key_file`).
     pub key_file: Option<PathBuf>,
     /// The authority that must have signed a client's certificate (`tls.client_ca_file`); unset, none is asked for.
     pub client_ca_file: Option<PathBuf>,
-    /// What the holder of such a certificate may do without a token (`tls.client_role`).
+    /// The role of a client with such a certificate and no token (`tls.client_role`).
     pub client_role: Role,
     /// The authority that must have signed the certificate of an `https://` endpoint (`tls.ca_file`).
     pub ca_file: Option<PathBuf>,
-    /// What a client shows (`tls.client_cert_file`).
+    /// The chain that a client shows (`tls.client_cert_file`).
     pub client_cert_file: Option<PathBuf>,
     /// The key to it (`tls.client_key_file`).
     pub client_key_file: Option<PathBuf>,
-}
-
-/// Why a certificate or key cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[error("{key} {path}: {why}")]
-pub struct TlsError {
-    key: &'static str,
-    path: PathBuf,
-    why: std::io::Error,
 }
 
 impl Default for Tls {
@@ -63,7 +53,7 @@ impl Default for Tls {
 }
 
 impl Tls {
-    /// Reads the keys, and refuses those that are no use without another.
+    /// Reads the keys, and refuses a key that needs another one.
     pub(crate) fn read(settings: &mut Settings) -> Self {
         let tls = Self {
             cert_file: settings.get("tls.cert_file"),
@@ -109,13 +99,13 @@ impl Tls {
         .flatten()
     }
 
-    /// Whether a server lets nobody in without a certificate.
+    /// Whether a server refuses a client without a certificate.
     #[must_use]
     pub fn requires_certificates(&self) -> bool {
         self.client_ca_file.is_some()
     }
 
-    /// What a server speaks TLS with; `None` if it does not.
+    /// The server's side; `None` if it speaks no TLS.
     ///
     /// # Errors
     /// If a file cannot be used.
@@ -131,7 +121,7 @@ impl Tls {
         ServerTls::open(files).map(Some)
     }
 
-    /// What a client speaks TLS with; `None` if it trusts no server.
+    /// The client's side; `None` if it trusts no server.
     ///
     /// # Errors
     /// If a file cannot be read.
@@ -139,26 +129,18 @@ impl Tls {
         let Some(authority) = &self.ca_file else {
             return Ok(None);
         };
-        let authority = Certificate::from_pem(pem("tls.ca_file", authority)?);
+        let authority = Certificate::from_pem(read_pem("tls.ca_file", authority)?);
         let mut config = ClientTlsConfig::new()
             .ca_certificate(authority)
             .timeout(HANDSHAKE_TIMEOUT);
         if let (Some(cert), Some(key)) = (&self.client_cert_file, &self.client_key_file) {
             config = config.identity(Identity::from_pem(
-                pem("tls.client_cert_file", cert)?,
-                pem("tls.client_key_file", key)?,
+                read_pem("tls.client_cert_file", cert)?,
+                read_pem("tls.client_key_file", key)?,
             ));
         }
         Ok(Some(config))
     }
-}
-
-fn pem(key: &'static str, path: &Path) -> Result<Vec<u8>, TlsError> {
-    std::fs::read(path).map_err(|why| TlsError {
-        key,
-        path: path.to_path_buf(),
-        why,
-    })
 }
 
 #[cfg(test)]

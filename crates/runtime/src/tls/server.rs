@@ -1,13 +1,13 @@
-//! What a server speaks TLS with, read again when its files change: certificates are renewed while it runs.
+//! The certificate of a server, read again when its files change: certificates are renewed while it runs.
 //!
-//! A connection that comes in looks at the files, at most once a second, and the others do not wait for it: a mount that
-//! hangs holds up one. New content that cannot be used is told in the log and changes nothing. Whoever is connected stays,
-//! with what was in force when they came.
+//! A new connection polls the files, at most once a second, and other connections do not wait for the poll: a mount that
+//! hangs delays one. New content that cannot be used is logged and changes nothing. An open connection keeps the
+//! certificate of its handshake.
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -22,23 +22,24 @@ use tokio_rustls::rustls::server::danger::ClientCertVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::server::TlsStream;
 
-use super::{HANDSHAKE_TIMEOUT, TlsError, pem};
+use super::pem::{HANDSHAKE_TIMEOUT, TlsError, read_pem};
 use crate::file_fingerprint::FileFingerprint;
+use crate::sync;
 
 /// New files are seen by the first connection after this time.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// The only protocol spoken inside (RFC 7301).
 const HTTP_2: &[u8] = b"h2";
 
-/// The server's side of TLS as its files are now. Clones share one look at them.
+/// The server's side of TLS, as its files are now. Clones share one poll.
 #[derive(Clone)]
 pub struct ServerTls(Arc<ReloadingConfig>);
 
 struct ReloadingConfig {
     files: TlsFiles,
-    /// Held by whoever looks, for as long as that takes.
+    /// Held during a poll.
     last_poll: Arc<Mutex<LastPoll>>,
-    /// Of the last files that could be used.
+    /// From the last files that could be used.
     config: RwLock<Arc<ServerConfig>>,
 }
 
@@ -48,10 +49,10 @@ pub(super) struct TlsFiles {
     pub(super) client_ca: Option<PathBuf>,
 }
 
-/// The last look.
+/// The last poll.
 struct LastPoll {
     at: Instant,
-    /// Of the files, also if they could not be used.
+    /// Those of the files, usable or not.
     fingerprints: Fingerprints,
 }
 
@@ -85,10 +86,10 @@ impl ServerTls {
         })))
     }
 
-    /// Shakes hands with whoever came over `connection`.
+    /// Shakes hands over `connection`.
     ///
     /// # Errors
-    /// If they show what is not taken, speak no TLS or take too long.
+    /// If the client's certificate is refused, it speaks no TLS, or it takes longer than ten seconds.
     pub(crate) async fn handshake<C>(self, connection: C) -> io::Result<TlsStream<C>>
     where
         C: AsyncRead + AsyncWrite + Unpin,
@@ -113,8 +114,7 @@ impl ServerTls {
                 tracing::error!("a look at the certificate broke off: {error}");
             }
         }
-        let config = reloading.config.read();
-        Arc::clone(&config.unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&sync::read(&reloading.config))
     }
 }
 
@@ -128,8 +128,7 @@ impl ReloadingConfig {
         let file = self.files.cert.display();
         match self.files.read() {
             Ok(fresh) => {
-                let mut config = self.config.write().unwrap_or_else(PoisonError::into_inner);
-                *config = Arc::new(fresh);
+                *sync::write(&self.config) = Arc::new(fresh);
                 tracing::info!(%file, "the certificate was read again");
             }
             Err(error) => tracing::error!("{error}; the certificate read before stays in force"),
@@ -153,7 +152,7 @@ impl TlsFiles {
             None => builder.with_no_client_auth(),
         };
         let own = chain("tls.cert_file", &self.cert)?;
-        let key = PrivateKeyDer::from_pem_slice(&pem("tls.key_file", &self.key)?)
+        let key = PrivateKeyDer::from_pem_slice(&read_pem("tls.key_file", &self.key)?)
             .map_err(|e| unusable("tls.key_file", &self.key, e))?;
         let mut config = builder
             .with_single_cert(own, key)
@@ -162,7 +161,7 @@ impl TlsFiles {
         Ok(config)
     }
 
-    /// Who judges the clients' certificates, if they are to show any.
+    /// Verifies the clients' certificates; `None` if they need none.
     fn verifier(
         &self,
         crypto: Arc<CryptoProvider>,
@@ -180,7 +179,7 @@ impl TlsFiles {
 }
 
 fn chain(key: &'static str, file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    CertificateDer::pem_slice_iter(&pem(key, file)?)
+    CertificateDer::pem_slice_iter(&read_pem(key, file)?)
         .collect::<Result<_, _>>()
         .map_err(|e| unusable(key, file, e))
 }
@@ -190,9 +189,5 @@ fn unusable(
     file: &Path,
     why: impl std::error::Error + Send + Sync + 'static,
 ) -> TlsError {
-    TlsError {
-        key,
-        path: file.to_path_buf(),
-        why: io::Error::new(io::ErrorKind::InvalidData, why),
-    }
+    TlsError::new(key, file, io::Error::new(io::ErrorKind::InvalidData, why))
 }

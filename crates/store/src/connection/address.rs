@@ -78,7 +78,7 @@ impl Address {
     }
 
     /// The configured certificates.
-    pub(super) fn certificates(&self) -> Option<&TlsCertificates> {
+    pub(crate) fn certificates(&self) -> Option<&TlsCertificates> {
         match self {
             Self::Node(_, certificates) | Self::Cluster(_, _, certificates) => {
                 certificates.as_ref()

@@ -6,7 +6,6 @@
 //! a reconnection.
 
 mod address;
-mod bullmq;
 mod lane;
 mod pool;
 mod reconnector;

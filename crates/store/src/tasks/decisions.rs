@@ -1,15 +1,46 @@
-//! What people and supervisors decide on: calling off, taking up again, approving.
+//! Decisions of people and supervisors: cancelling, retrying, approving.
 
-use shim_proto::coordination::v1::{Task, TaskState};
+use serde::{Deserialize, Serialize};
+use shim_proto::coordination::v1::Task;
 
-use super::super::reply::Reply;
-use super::bullmq_sync::JobLocation;
+use super::outbox_entries::OutboxEntries;
+use super::outbox_relay::JobLocation;
+use super::refusal::refusal;
 use super::rows::Row;
-use super::{IdempotencyKey, Tasks, refusal};
+use super::scripts::Answer;
+use super::task_store::{ChangedTask, Tasks};
 use crate::error::Error;
+use crate::idempotency::IdempotencyKey;
+
+#[derive(Serialize)]
+struct CancelArgs<'a> {
+    id: &'a str,
+    reason: &'a str,
+    message: &'a str,
+}
+
+#[derive(Serialize)]
+struct RetryArgs<'a> {
+    id: &'a str,
+}
+
+#[derive(Serialize)]
+struct ApproveArgs<'a> {
+    id: &'a str,
+    reject: bool,
+    why: &'a str,
+}
+
+/// The task after a decision, and how many tasks that decision changed.
+#[derive(Deserialize)]
+struct CountedAnswer {
+    count: u32,
+    task: Row,
+}
 
 impl Tasks {
-    /// Calls off a task with what hangs on it; tells how many tasks that were, 0 if it had ended.
+    /// Cancels a task: a job with its subtasks, a subtask with the tasks that wait for it. Returns how many tasks were
+    /// cancelled, 0 if it had ended.
     ///
     /// # Errors
     /// `TaskNotFound`, `RequestIdReused`, or as the store fails.
@@ -53,16 +84,17 @@ impl Tasks {
         reason: &str,
         message: &str,
     ) -> Result<(Task, u32), Error> {
-        let call = self
-            .idempotent_call(&self.scripts.cancel, idempotency_key)
-            .arg(id)
-            .arg(reason)
-            .arg(message);
-        let mut reply = self.run_transition(&call).await?;
-        self.read_counted(&mut reply, id).await
+        let args = CancelArgs {
+            id,
+            reason,
+            message,
+        };
+        let (script, request) = (&self.scripts.cancel, Some(idempotency_key));
+        let answer = self.runner.run_for(script, request, &args).await?;
+        self.read_counted(answer, id).await
     }
 
-    /// Takes up again what failed or was called off; tells how many tasks that were.
+    /// Retries what failed or was cancelled; returns how many tasks are retried.
     ///
     /// # Errors
     /// `TaskNotFound`, `TaskNotRetryable`, `RequestIdReused`, or as the store fails.
@@ -71,31 +103,28 @@ impl Tasks {
         idempotency_key: &IdempotencyKey,
         id: &str,
     ) -> Result<(Task, u32), Error> {
-        let call = self
-            .idempotent_call(&self.scripts.retry, idempotency_key)
-            .arg(id);
-        let mut reply = self.run_transition(&call).await?;
-        self.read_counted(&mut reply, id).await
+        let (script, request) = (&self.scripts.retry, Some(idempotency_key));
+        let args = RetryArgs { id };
+        let answer = self.runner.run_for(script, request, &args).await?;
+        self.read_counted(answer, id).await
     }
 
-    async fn read_counted(&self, reply: &mut Reply, id: &str) -> Result<(Task, u32), Error> {
-        match reply.status()?.as_str() {
-            "OK" => {
-                let entries = self.take_entries(reply)?;
-                let count = reply.take()?;
-                let row: Row = reply.take()?;
-                let task = row.task()?;
-                self.relay
-                    .relay_loaded(entries, vec![row], JobLocation::Expected)
-                    .await;
-                Ok((task, count))
-            }
-            "NOT_OVER" => Err(Error::TaskNotRetryable {
-                task: id.to_owned(),
-                state: state_name(reply)?,
-            }),
-            other => Err(refusal(other, reply, id)?),
+    async fn read_counted(&self, mut answer: Answer, id: &str) -> Result<(Task, u32), Error> {
+        if answer.status() != "OK" {
+            return Err(refusal(&mut answer, id)?);
         }
+        let (entries, counted) = answer.decision::<CountedAnswer>()?;
+        let task = self.relay_changed(entries, counted.task).await?;
+        Ok((task, counted.count))
+    }
+
+    /// Relays what a decision on a task left; returns the task.
+    async fn relay_changed(&self, entries: OutboxEntries, row: Row) -> Result<Task, Error> {
+        let task = row.task()?;
+        self.relay
+            .relay_loaded(entries, vec![row], JobLocation::Expected)
+            .await;
+        Ok(task)
     }
 
     /// Decides at the gate where a task waits.
@@ -109,34 +138,13 @@ impl Tasks {
         reject: bool,
         why: &str,
     ) -> Result<Task, Error> {
-        let call = self
-            .idempotent_call(&self.scripts.approve, idempotency_key)
-            .arg(id)
-            .arg(u8::from(reject))
-            .arg(why);
-        let mut reply = self.run_transition(&call).await?;
-        match reply.status()?.as_str() {
-            "OK" => {
-                let entries = self.take_entries(&mut reply)?;
-                let row: Row = reply.take()?;
-                let task = row.task()?;
-                self.relay
-                    .relay_loaded(entries, vec![row], JobLocation::Expected)
-                    .await;
-                Ok(task)
-            }
-            "NOT_WAITING" => Err(Error::TaskNotAwaitingApproval {
-                task: id.to_owned(),
-                state: state_name(&mut reply)?,
-            }),
-            other => Err(refusal(other, &mut reply, id)?),
+        let (script, request) = (&self.scripts.approve, Some(idempotency_key));
+        let args = ApproveArgs { id, reject, why };
+        let mut answer = self.runner.run_for(script, request, &args).await?;
+        if answer.status() != "OK" {
+            return Err(refusal(&mut answer, id)?);
         }
+        let (entries, changed) = answer.decision::<ChangedTask>()?;
+        self.relay_changed(entries, changed.task).await
     }
-}
-
-/// The state as people call it.
-fn state_name(reply: &mut Reply) -> Result<String, Error> {
-    let state = TaskState::try_from(reply.take::<i32>()?).unwrap_or_default();
-    let name = state.as_str_name().trim_start_matches("TASK_STATE_");
-    Ok(name.to_lowercase().replace('_', " "))
 }

@@ -1,12 +1,13 @@
-//! What the queues hold: for those who assign tasks, and for people.
+//! What the queues hold: for the assignment of tasks, and for people.
 
 use std::time::Duration;
 
 use redis::cmd;
+use serde::{Deserialize, Serialize};
 use shim_proto::coordination::v1::AssignmentStrategy;
 
-use super::Tasks;
-use super::queue::Class;
+use super::class::Class;
+use super::task_store::Tasks;
 use crate::error::Error;
 
 /// What waits first in a queue.
@@ -22,6 +23,62 @@ pub struct QueueHead {
     pub strategy: AssignmentStrategy,
     /// The worker that had its files last; empty for none.
     pub near: String,
+}
+
+/// The workers that wait for tasks, as far as the assignment must know more of them.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct WaitingWorkers<'a> {
+    /// Their ids.
+    pub worker_ids: &'a [&'a str],
+    /// The ids of requests that may have made a claim before.
+    pub request_ids: &'a [&'a str],
+}
+
+/// What waits first in some queues, and what was asked of the workers that wait.
+#[derive(Debug, Clone, Default)]
+pub struct Heads {
+    /// What comes first in all of the queues first.
+    pub heads: Vec<QueueHead>,
+    /// How many tasks each of the workers runs, in their order.
+    pub loads: Vec<u32>,
+    /// Positions of the requests that made a claim before, which may stand.
+    pub repeated: Vec<usize>,
+}
+
+#[derive(Serialize)]
+struct HeadsArgs<'a> {
+    queues: &'a [&'a str],
+    max: usize,
+    workers: &'a [&'a str],
+    request_keys: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct HeadsAnswer {
+    heads: Vec<StoredHead>,
+    loads: Vec<u32>,
+    repeated: Vec<usize>,
+}
+
+#[derive(Deserialize)]
+struct StoredHead {
+    queue: String,
+    priority: u32,
+    since_ms: i64,
+    strategy: i32,
+    near: String,
+}
+
+impl From<StoredHead> for QueueHead {
+    fn from(head: StoredHead) -> Self {
+        Self {
+            queue: head.queue,
+            priority: head.priority,
+            since_ms: head.since_ms,
+            strategy: AssignmentStrategy::try_from(head.strategy).unwrap_or_default(),
+            near: head.near,
+        }
+    }
 }
 
 /// What one queue holds.
@@ -72,8 +129,48 @@ pub struct QueuesHealth {
     pub dead_letters: u64,
     /// Tasks that wait for an approval.
     pub awaiting_approval: u64,
-    /// Decisions not carried over yet.
+    /// Entries of the outbox: decisions that BullMQ or a submitter does not know yet.
     pub outbox: u64,
+}
+
+#[derive(Serialize)]
+struct HealthArgs<'a> {
+    queues: Vec<&'a str>,
+}
+
+#[derive(Deserialize)]
+struct HealthAnswer {
+    completed: u64,
+    failed: u64,
+    dead_letters: u64,
+    awaiting_approval: u64,
+    outbox: u64,
+    queues: Vec<StoredCounts>,
+}
+
+#[derive(Deserialize)]
+struct StoredCounts {
+    waiting: u64,
+    delayed: u64,
+    active: u64,
+    depths: Vec<StoredDepth>,
+}
+
+#[derive(Deserialize)]
+struct StoredDepth {
+    priority: u32,
+    tasks: u64,
+    oldest_ms: u64,
+}
+
+impl From<&StoredDepth> for Depth {
+    fn from(depth: &StoredDepth) -> Self {
+        Self {
+            priority: depth.priority,
+            tasks: depth.tasks,
+            oldest_age: Duration::from_millis(depth.oldest_ms),
+        }
+    }
 }
 
 impl Tasks {
@@ -82,8 +179,10 @@ impl Tasks {
     /// # Errors
     /// As the store fails.
     pub async fn classes(&self) -> Result<Vec<Class>, Error> {
-        let all = cmd("HGETALL").arg(self.slot.key("queues")).to_owned();
-        let stored: Vec<(String, Vec<u8>)> = self.connection.query(&all).await?;
+        let all = cmd("HGETALL")
+            .arg(self.runner.slot.key("queues"))
+            .to_owned();
+        let stored: Vec<(String, Vec<u8>)> = self.runner.connection.query(&all).await?;
         let classes = stored
             .into_iter()
             .filter_map(|(name, stored)| Class::read(name, &stored))
@@ -95,31 +194,35 @@ impl Tasks {
         Ok(classes)
     }
 
-    /// What waits first in some queues, at most so many of each; what comes first in all of them first.
+    /// What waits first in some queues, at most `max` of each, and what the assignment must know of the workers that wait:
+    /// all in one call.
     ///
     /// # Errors
     /// As the store fails.
-    pub async fn heads(&self, queues: &[&str], most: usize) -> Result<Vec<QueueHead>, Error> {
-        let mut call = self.call(&self.scripts.heads).arg(most);
-        for queue in queues {
-            call = call.arg(*queue);
-        }
-        let mut reply = self.connection.call(&call).await?;
-        reply.status()?;
-        self.take_entries(&mut reply)?;
-        let mut heads = reply
-            .rest::<(String, u32, i64, i32, String)>()?
-            .into_iter()
-            .map(|(queue, priority, since_ms, strategy, near)| QueueHead {
-                queue,
-                priority,
-                since_ms,
-                strategy: AssignmentStrategy::try_from(strategy).unwrap_or_default(),
-                near,
-            })
-            .collect::<Vec<_>>();
+    pub async fn heads(
+        &self,
+        queues: &[&str],
+        max: usize,
+        workers: WaitingWorkers<'_>,
+    ) -> Result<Heads, Error> {
+        let request_ids = workers.request_ids.iter();
+        let args = HeadsArgs {
+            queues,
+            max,
+            workers: workers.worker_ids,
+            request_keys: request_ids
+                .map(|id| self.runner.slot.request_key(id))
+                .collect(),
+        };
+        let answer = self.runner.run(&self.scripts.heads, &args).await?;
+        let (_, read) = answer.unrefused::<HeadsAnswer>()?;
+        let mut heads: Vec<_> = read.heads.into_iter().map(QueueHead::from).collect();
         heads.sort_by_key(|head| (head.priority, head.since_ms));
-        Ok(heads)
+        Ok(Heads {
+            heads,
+            loads: read.loads,
+            repeated: read.repeated,
+        })
     }
 
     /// How many jobs have not ended, schedules among them.
@@ -127,8 +230,8 @@ impl Tasks {
     /// # Errors
     /// As the store fails.
     pub async fn live_jobs(&self) -> Result<u64, Error> {
-        let count = cmd("ZCARD").arg(self.slot.key("live")).to_owned();
-        self.connection.query(&count).await
+        let count = cmd("ZCARD").arg(self.runner.slot.key("live")).to_owned();
+        self.runner.connection.query(&count).await
     }
 
     /// What all queues hold.
@@ -137,48 +240,27 @@ impl Tasks {
     /// As the store fails.
     pub async fn health(&self) -> Result<QueuesHealth, Error> {
         let classes = self.classes().await?;
-        let mut call = self.call(&self.scripts.health);
-        for class in &classes {
-            call = call.arg(class.name.as_str());
-        }
-        let mut reply = self.connection.call(&call).await?;
-        reply.status()?;
-        self.take_entries(&mut reply)?;
+        let args = HealthArgs {
+            queues: classes.iter().map(|class| class.name.as_str()).collect(),
+        };
+        let answer = self.runner.run(&self.scripts.health, &args).await?;
+        let (_, read) = answer.unrefused::<HealthAnswer>()?;
+        let queues = read.queues.into_iter().zip(classes);
         Ok(QueuesHealth {
-            completed_last_minute: reply.take()?,
-            failed_last_minute: reply.take()?,
-            dead_letters: reply.take()?,
-            awaiting_approval: reply.take()?,
-            outbox: reply.take()?,
-            queues: reply
-                .rest::<Vec<String>>()?
-                .into_iter()
-                .zip(classes)
-                .map(|(report, class)| counts(class, &report))
+            completed_last_minute: read.completed,
+            failed_last_minute: read.failed,
+            dead_letters: read.dead_letters,
+            awaiting_approval: read.awaiting_approval,
+            outbox: read.outbox,
+            queues: queues
+                .map(|(stored, class)| QueueCounts {
+                    class,
+                    waiting: stored.waiting,
+                    delayed: stored.delayed,
+                    active: stored.active,
+                    depths: stored.depths.iter().map(Depth::from).collect(),
+                })
                 .collect(),
         })
     }
-}
-
-fn counts(class: Class, report: &[String]) -> QueueCounts {
-    let number = |i: usize| report.get(i).and_then(|n| n.parse().ok()).unwrap_or(0);
-    let depths = report.get(4..).unwrap_or_default().chunks_exact(3);
-    QueueCounts {
-        class,
-        waiting: number(1),
-        delayed: number(2),
-        active: number(3),
-        depths: depths.filter_map(depth).collect(),
-    }
-}
-
-fn depth(fields: &[String]) -> Option<Depth> {
-    let [priority, tasks, age_ms] = fields else {
-        return None;
-    };
-    Some(Depth {
-        priority: priority.parse().ok()?,
-        tasks: tasks.parse().ok()?,
-        oldest_age: Duration::from_millis(age_ms.parse().ok()?),
-    })
 }

@@ -1,104 +1,36 @@
-//! What a task is in BullMQ: a job that other programs can read, process and make.
+//! A job: a task that was submitted, with the subtasks it was split into.
 
 use std::time::Duration;
 
-use bullmq::types::BackoffStrategy;
-use bullmq::{Job, JobOptions};
-use serde_json::{Value, json};
 use shim_proto::coordination::v1::Task;
-use shim_runtime::free_form;
-use shim_runtime::trace::{TRACEPARENT, TraceContext};
 
-use super::super::clock::millis;
-use super::super::json::to_struct;
+use super::rows::Row;
+use crate::error::Error;
 
-/// What SHIM reads of a job that it takes.
-#[derive(Debug, Default)]
-pub(super) struct JobData {
-    /// `None` in a job that another program made.
-    pub(super) task_id: Option<String>,
-    pub(super) files: Vec<String>,
-    pub(super) workspace: String,
+/// A job: its root and its subtasks, in their order.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// The root.
+    pub root: Task,
+    /// Its subtasks.
+    pub subtasks: Vec<Task>,
+    /// The pause after the first failure of a task.
+    pub backoff: Duration,
 }
 
-impl JobData {
-    pub(super) fn of(job: &Job) -> Self {
-        let data = job.data();
-        let text = |name: &str| data.get(name).and_then(Value::as_str).map(str::to_owned);
-        // Only a job under its task's own id is taken for one of SHIM's.
-        let Some(task_id) = text("task_id").filter(|id| id == job.id()) else {
-            return Self::default();
+impl Job {
+    /// The job of a root and its subtasks after it; `None` if there are no rows.
+    ///
+    /// # Errors
+    /// `Defect` if a record is damaged.
+    pub(super) fn from_rows(rows: &[Row]) -> Result<Option<Self>, Error> {
+        let Some((root, subtasks)) = rows.split_first() else {
+            return Ok(None);
         };
-        let files = data.get("files").and_then(Value::as_array);
-        let files = files.into_iter().flatten().filter_map(Value::as_str);
-        Self {
-            task_id: Some(task_id),
-            files: files.map(str::to_owned).collect(),
-            workspace: text("workspace").unwrap_or_default(),
-        }
-    }
-}
-
-/// The job's name: the kind of work.
-pub(super) fn name(task: &Task) -> &str {
-    if task.kind.is_empty() {
-        "task"
-    } else {
-        &task.kind
-    }
-}
-
-/// The job's data.
-pub(super) fn data(task: &Task) -> Value {
-    let requirements = task.requirements.clone().unwrap_or_default();
-    json!({
-        "task_id": task.task_id,
-        "root_id": task.root_id,
-        "goal": task.goal,
-        "kind": task.kind,
-        "payload": task.payload.as_ref().map(free_form::to_json),
-        "files": task.files,
-        "workspace": task.workspace,
-        TRACEPARENT: task.traceparent,
-        "requirements": {
-            "executor": requirements.executor().as_str_name(),
-            "capabilities": requirements.capabilities,
-        },
-    })
-}
-
-/// The job's options: those of a worker of another program too.
-pub(super) fn options(task: &Task, pause: Duration, delay: Duration) -> JobOptions {
-    let options = JobOptions::new()
-        .job_id(task.task_id.as_str())
-        .priority(task.priority.max(1))
-        .attempts(task.max_attempts.max(1))
-        .backoff(BackoffStrategy::Exponential(millis(pause)));
-    if delay.is_zero() {
-        options
-    } else {
-        options.delay(delay)
-    }
-}
-
-/// Where a job began in a trace, if whoever made it says so.
-pub(super) fn trace_context(job: &Job) -> Option<TraceContext> {
-    TraceContext::parse(job.data().get(TRACEPARENT)?.as_str()?)
-}
-
-/// The task that another program's job stands for.
-pub(super) fn foreign(job: &Job) -> Task {
-    let data = job.data();
-    let goal = data.get("goal").and_then(Value::as_str);
-    let payload = match data.get("payload") {
-        Some(Value::Object(payload)) => to_struct(payload),
-        _ => data.as_object().map(to_struct).unwrap_or_default(),
-    };
-    Task {
-        goal: goal.unwrap_or_else(|| job.name()).to_owned(),
-        kind: job.name().to_owned(),
-        payload: Some(payload),
-        weight: 1.0,
-        ..Task::default()
+        Ok(Some(Self {
+            backoff: Duration::from_millis(root.record.backoff_ms),
+            root: root.task()?,
+            subtasks: subtasks.iter().map(Row::task).collect::<Result<_, _>>()?,
+        }))
     }
 }

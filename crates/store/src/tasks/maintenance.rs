@@ -1,20 +1,24 @@
-//! What one process does for all: gives on what dead workers had, watches the time, and goes through what was not carried
-//! over. Each step may be done by two at once without harm.
+//! What one process does for all: makes the tasks of dead workers ready for others, watches the time, and goes through the
+//! outbox. Two processes may do each step at once without harm.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
 use prost_types::Timestamp;
 use redis::cmd;
+use serde::{Deserialize, Serialize};
+use shim_runtime::ids::{Epoch, WorkerId};
 
-use super::super::clock::millis;
-use super::bullmq_sync::JobLocation;
 use super::file_waiters::FILES_TTL;
-use super::queue::{LOCK_TOKEN, with_timeout};
-use super::{OutboxEntries, Tasks, metrics};
+use super::metrics;
+use super::outbox_entries::OutboxEntries;
+use super::outbox_relay::JobLocation;
+use super::reader::TextSelection;
+use super::task_store::Tasks;
+use crate::clock::millis;
 use crate::error::Error;
 
-/// Deaths after which a task is taken for what kills its workers.
+/// Deaths after which a task counts as the killer of its workers.
 const MAX_DEATHS: u32 = 10;
 /// A worker's epoch is remembered as gone for this long.
 const GONE_TTL: Duration = Duration::from_secs(3_600);
@@ -22,36 +26,31 @@ const GONE_TTL: Duration = Duration::from_secs(3_600);
 const BATCH: usize = 100;
 /// What waits for longer than this is looked for in BullMQ, in case it got lost there.
 const AUDIT_AFTER: Duration = Duration::from_secs(2);
-/// What its decider should have carried over long ago.
+/// An entry of the outbox that is older was left there by the process that made the decision.
 const OVERDUE_AFTER: Duration = Duration::from_secs(1);
 /// Events of BullMQ read in one step.
 const EVENTS_AT_ONCE: usize = 500;
-/// A claim takes no longer: a job taken before that belongs to a task, or nobody knows of it.
+/// A claim takes no longer: a job taken before that belongs to a task, or is lost.
 const STRANDED_AFTER: Duration = Duration::from_secs(10);
-/// Finished jobs that BullMQ keeps of each queue, for people who look at it.
-const KEPT_BY_BULLMQ: u64 = 1_000;
-/// Of these, so many go in one step.
-const CLEANED_AT_ONCE: u64 = 500;
-
 /// A worker that is gone, up to an epoch.
 #[derive(Debug, Clone)]
 pub struct WorkerGone {
     /// The worker.
-    pub worker_id: String,
+    pub worker_id: WorkerId,
     /// The newest epoch that is gone.
-    pub epoch: u64,
+    pub epoch: Epoch,
     /// Why, for people.
     pub why: String,
     /// Whether it died, rather than left.
     pub died: bool,
-    /// When the registry knew of its death, by Redis's clock; `None` if it did not die, or nobody knows.
+    /// When the registry knew of its death, by Redis's clock; `None` if it did not die, or that is not known.
     pub known_at: Option<Timestamp>,
 }
 
 /// How patient the supervisor is.
 #[derive(Debug, Clone, Copy)]
 pub struct SweepConfig {
-    /// A running task of which nothing is heard for longer is told as stuck.
+    /// A running task without a report for longer is marked as stuck.
     pub stuck_after: Duration,
     /// Finished jobs are kept for this long,
     pub keep: Duration,
@@ -70,98 +69,156 @@ pub struct SweepResult {
     pub forgotten: u64,
 }
 
+#[derive(Serialize)]
+struct ReleaseWorkerTasksArgs<'a> {
+    worker: String,
+    epoch: u64,
+    keep_gone_ms: u64,
+    why: &'a str,
+    died: bool,
+    max_deaths: u32,
+}
+
+#[derive(Deserialize)]
+struct ReleaseWorkerTasksAnswer {
+    taken: u64,
+    requeued: u64,
+}
+
+#[derive(Serialize)]
+struct SweepArgs {
+    stuck_after_ms: u64,
+    keep_ms: u64,
+    keep_jobs: u64,
+    max: usize,
+    audit_after_ms: u64,
+    overdue_after_us: u64,
+    renew_files_after_ms: u64,
+}
+
+#[derive(Deserialize)]
+struct SweepAnswer {
+    expired: Vec<String>,
+    schedules: Vec<DueSchedule>,
+    overdue: Vec<String>,
+    misplaced: Vec<String>,
+    leased: Vec<String>,
+    forgotten: u64,
+}
+
+#[derive(Deserialize)]
+struct DueSchedule {
+    id: String,
+    due_ms: i64,
+}
+
+#[derive(Serialize)]
+struct FollowArgs<'a> {
+    queue: &'a str,
+    max: usize,
+}
+
+#[derive(Deserialize)]
+struct FollowAnswer {
+    read: usize,
+}
+
+#[derive(Serialize)]
+struct RescheduleArgs<'a> {
+    id: &'a str,
+    due_ms: i64,
+    next_ms: i64,
+}
+
+#[derive(Serialize)]
+struct StrandedArgs<'a> {
+    queue: &'a str,
+    taken_before_ms: u64,
+    max_deaths: u32,
+}
+
+#[derive(Deserialize)]
+struct StrandedAnswer {
+    jobs: Vec<String>,
+}
+
 impl Tasks {
-    /// Gives on what a worker had that is gone; tells how many tasks that were.
+    /// Makes the tasks of a worker that is gone ready for others; returns how many tasks it had.
     ///
     /// # Errors
     /// As the store fails.
     pub async fn release_worker_tasks(&self, worker_gone: &WorkerGone) -> Result<u64, Error> {
-        let call = self
-            .call(&self.scripts.release_worker_tasks)
-            .arg(worker_gone.worker_id.as_str())
-            .arg(worker_gone.epoch)
-            .arg(millis(GONE_TTL))
-            .arg(worker_gone.why.as_str())
-            .arg(u8::from(worker_gone.died))
-            .arg(MAX_DEATHS);
-        let mut reply = self.run_transition(&call).await?;
-        reply.status()?;
-        let entries = self.take_entries(&mut reply)?;
-        let (count, requeued) = (reply.take()?, reply.take()?);
+        let args = ReleaseWorkerTasksArgs {
+            worker: worker_gone.worker_id.to_string(),
+            epoch: worker_gone.epoch.0,
+            keep_gone_ms: millis(GONE_TTL),
+            why: &worker_gone.why,
+            died: worker_gone.died,
+            max_deaths: MAX_DEATHS,
+        };
+        let script = &self.scripts.release_worker_tasks;
+        let answer = self.runner.run(script, &args).await?;
+        let (entries, released) = answer.unrefused::<ReleaseWorkerTasksAnswer>()?;
         if worker_gone.known_at.is_some() {
-            metrics::record_requeue_delays(requeued, worker_gone.known_at, &entries);
+            metrics::record_requeue_delays(released.requeued, worker_gone.known_at, &entries);
         }
         self.relay.relay(entries).await;
-        Ok(count)
+        Ok(released.taken)
     }
 
-    /// The workers that hold tasks.
+    /// The workers that have tasks.
     ///
     /// # Errors
     /// As the store fails.
-    pub async fn holders(&self) -> Result<Vec<String>, Error> {
+    pub async fn holders(&self) -> Result<Vec<WorkerId>, Error> {
         let all = cmd("ZRANGE")
-            .arg(self.slot.key("holders"))
+            .arg(self.runner.slot.key("holders"))
             .arg(0)
             .arg(-1)
             .to_owned();
-        self.connection.query(&all).await
+        let holders: Vec<String> = self.runner.connection.query(&all).await?;
+        Ok(holders.iter().filter_map(|id| id.parse().ok()).collect())
     }
 
-    /// How many tasks a worker has.
-    ///
-    /// # Errors
-    /// As the store fails.
-    pub async fn running(&self, worker_id: &str) -> Result<u32, Error> {
-        let count = cmd("SCARD")
-            .arg(self.slot.item("running", worker_id))
-            .to_owned();
-        self.connection.query(&count).await
-    }
-
-    /// Does what the time brings, and carries over what was left undone.
+    /// Does what time brings, and relays what was left in the outbox.
     ///
     /// # Errors
     /// As the store fails.
     pub async fn sweep(&self, config: &SweepConfig) -> Result<SweepResult, Error> {
-        let call = self
-            .call(&self.scripts.sweep)
-            .arg(millis(config.stuck_after))
-            .arg(millis(config.keep))
-            .arg(config.keep_jobs)
-            .arg(BATCH)
-            .arg(millis(AUDIT_AFTER))
-            .arg(OVERDUE_AFTER.as_micros().to_string())
-            .arg(millis(FILES_TTL / 3));
-        let mut reply = self.connection.call(&call).await?;
-        reply.status()?;
-        let fresh = self.take_entries(&mut reply)?;
-        let swept = SweepResult {
-            expired: reply.take()?,
-            due: reply.take()?,
-            ..SweepResult::default()
+        let args = SweepArgs {
+            stuck_after_ms: millis(config.stuck_after),
+            keep_ms: millis(config.keep),
+            keep_jobs: config.keep_jobs,
+            max: BATCH,
+            audit_after_ms: millis(AUDIT_AFTER),
+            overdue_after_us: millis(OVERDUE_AFTER) * 1_000,
+            renew_files_after_ms: millis(FILES_TTL / 3),
         };
-        let overdue: Vec<String> = reply.take()?;
-        let misplaced: Vec<String> = reply.take()?;
-        let leased: Vec<String> = reply.take()?;
-        let forgotten = reply.take()?;
-        let decided_us = fresh.decided_us.clone();
+        let answer = self.runner.run(&self.scripts.sweep, &args).await?;
+        let (fresh, swept) = answer.unrefused::<SweepAnswer>()?;
+        let decided_us = fresh.decided_us;
         self.relay.relay(fresh).await;
-        self.relay_overdue(&decided_us, overdue, misplaced).await?;
-        self.renew_files(&leased).await?;
-        Ok(SweepResult { forgotten, ..swept })
+        self.relay_overdue(decided_us, swept.overdue, swept.misplaced)
+            .await?;
+        self.renew_files(&swept.leased).await?;
+        let due = swept.schedules.into_iter();
+        Ok(SweepResult {
+            expired: swept.expired,
+            due: due.map(|schedule| (schedule.id, schedule.due_ms)).collect(),
+            forgotten: swept.forgotten,
+        })
     }
 
-    /// Carries over what was not, or went wrong.
+    /// Relays overdue entries, and tasks whose jobs got lost.
     async fn relay_overdue(
         &self,
-        decided_us: &str,
+        decided_us: u64,
         overdue: Vec<String>,
         misplaced: Vec<String>,
     ) -> Result<(), Error> {
         let ids: Vec<&str> = misplaced.iter().map(String::as_str).collect();
-        let rows = self.relay.rows("none", &ids).await?;
-        let queues: HashSet<&str> = rows.iter().map(|row| row.field("queue")).collect();
+        let rows = self.reader.rows(TextSelection::None, &ids).await?;
+        let queues: HashSet<&str> = rows.iter().map(|row| row.record.queue.as_str()).collect();
         for queue in queues {
             // Another program may have ended what it took, and its events were not read yet.
             self.follow(queue).await?;
@@ -170,59 +227,45 @@ impl Tasks {
         items.extend(misplaced);
         items.sort();
         items.dedup();
-        if !items.is_empty() {
-            let decided_us = decided_us.to_owned();
-            let entries = OutboxEntries { decided_us, items };
+        let entries = OutboxEntries { decided_us, items };
+        self.relay_lost(entries).await;
+        Ok(())
+    }
+
+    /// Relays entries whose jobs may be anywhere.
+    async fn relay_lost(&self, entries: OutboxEntries) {
+        if !entries.items.is_empty() {
             self.relay
                 .relay_loaded(entries, Vec::new(), JobLocation::Lost)
                 .await;
         }
-        Ok(())
     }
 
     async fn renew_files(&self, ids: &[String]) -> Result<(), Error> {
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-        for row in self.relay.rows("none", &ids).await? {
-            let task = row.task()?;
-            let lost = || Error::LeaseLost(row.field("files").to_owned());
-            let files = &self.relay.files;
-            let renewed = match row.field("files").parse() {
-                Ok(lease) => {
-                    files
-                        .renew(&task.workspace, lease, &row.id, FILES_TTL)
-                        .await
-                }
-                Err(_) => Err(lost()),
-            };
-            match renewed {
-                Ok(_) => {}
-                Err(Error::LeaseLost(_)) => {
-                    tracing::warn!(task = row.id, "its files are not leased to it any more");
-                }
-                Err(error) => return Err(error),
-            }
+        for row in self.reader.rows(TextSelection::None, &ids).await? {
+            let file_waiters = &self.relay.file_waiters;
+            file_waiters.renew(&row.task()?, &row.record.files).await?;
         }
         Ok(())
     }
 
-    /// Takes over what workers of other programs did with jobs of a queue.
+    /// Records what workers of other programs did with jobs of a queue.
     ///
     /// # Errors
     /// As the store fails.
     pub async fn follow(&self, queue: &str) -> Result<(), Error> {
+        let args = FollowArgs {
+            queue,
+            max: EVENTS_AT_ONCE,
+        };
         loop {
-            let call = self
-                .call(&self.scripts.follow)
-                .arg(queue)
-                .arg(EVENTS_AT_ONCE);
-            let mut reply = self.run_transition(&call).await?;
-            reply.status()?;
-            let entries = self.take_entries(&mut reply)?;
-            let read: usize = reply.take()?;
+            let answer = self.runner.run(&self.scripts.follow, &args).await?;
+            let (entries, followed) = answer.unrefused::<FollowAnswer>()?;
             if !entries.items.is_empty() {
                 self.relay.relay(entries).await;
             }
-            if read < EVENTS_AT_ONCE {
+            if followed.read < EVENTS_AT_ONCE {
                 return Ok(());
             }
         }
@@ -233,59 +276,37 @@ impl Tasks {
     /// # Errors
     /// As the store fails.
     pub async fn reschedule(&self, id: &str, due_ms: i64, next_ms: i64) -> Result<(), Error> {
-        let call = self
-            .call(&self.scripts.reschedule)
-            .arg(id)
-            .arg(due_ms)
-            .arg(next_ms);
-        self.connection.call(&call).await?.status().map(drop)
+        let args = RescheduleArgs {
+            id,
+            due_ms,
+            next_ms,
+        };
+        self.runner
+            .run(&self.scripts.reschedule, &args)
+            .await
+            .map(drop)
     }
 
-    /// Lets BullMQ forget finished jobs of a queue, but for the newest, and puts back what was taken by somebody who died
-    /// with it.
+    /// Removes finished jobs of a queue from BullMQ, but for the newest, and puts back the jobs whose takers died.
     ///
     /// # Errors
     /// As the store fails.
     pub async fn trim(&self, queue: &str) -> Result<(), Error> {
         self.put_back_stranded(queue).await?;
-        let open = self.relay.open(queue).await?;
-        let counts = with_timeout(open.queue.get_job_counts()).await?;
-        for (state, count) in [("completed", counts.completed), ("failed", counts.failed)] {
-            let mut excess = count.saturating_sub(KEPT_BY_BULLMQ);
-            while excess > 0 {
-                let step = excess.min(CLEANED_AT_ONCE);
-                let limit = u32::try_from(step).unwrap_or(u32::MAX);
-                if with_timeout(open.queue.clean(0, limit, state))
-                    .await?
-                    .is_empty()
-                {
-                    break;
-                }
-                excess -= step;
-            }
-        }
-        Ok(())
+        self.queues.trim(queue).await
     }
 
     async fn put_back_stranded(&self, queue: &str) -> Result<(), Error> {
-        let call = self
-            .call(&self.scripts.stranded)
-            .arg(queue)
-            .arg(millis(STRANDED_AFTER))
-            .arg(MAX_DEATHS);
-        let mut reply = self.run_transition(&call).await?;
-        reply.status()?;
-        let entries = self.take_entries(&mut reply)?;
-        let jobs: Vec<String> = reply.take()?;
-        if !entries.items.is_empty() {
-            self.relay
-                .relay_loaded(entries, Vec::new(), JobLocation::Lost)
-                .await;
-        }
-        let open = self.relay.open(queue).await?;
-        for id in jobs {
-            if let Some(job) = with_timeout(open.queue.get_job(&id)).await? {
-                with_timeout(job.move_to_wait(Some(LOCK_TOKEN))).await?;
+        let args = StrandedArgs {
+            queue,
+            taken_before_ms: millis(STRANDED_AFTER),
+            max_deaths: MAX_DEATHS,
+        };
+        let answer = self.runner.run(&self.scripts.stranded, &args).await?;
+        let (entries, stranded) = answer.unrefused::<StrandedAnswer>()?;
+        self.relay_lost(entries).await;
+        for id in &stranded.jobs {
+            if self.queues.put_back_stranded(queue, id).await? {
                 self.wakeup.notify();
             }
         }

@@ -1,26 +1,23 @@
-//! What the transitions of tasks did, counted for who watches; the table in `shim_runtime::metrics` tells what it means.
+//! What the transitions of tasks committed, in metrics; the table in `shim_runtime::metrics` says what each means.
 //!
-//! A script tells what it committed apart from what a repeated request is told again, so each thing counts once. Times are
-//! differences of times that Redis told, whichever processes they happened in.
+//! A script returns its counts apart from the answer that a repeated request gets again, so everything counts once. Times
+//! are differences of Redis's times, whichever processes they happened in.
 
 use std::collections::HashSet;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use metrics::{Counter, counter, histogram};
 use prost_types::Timestamp;
 use shim_proto::coordination::v1::{Task, WorkerKind};
 
-use super::super::reply::Reply;
-use super::OutboxEntries;
-use super::outbox_relay::locked;
-use super::queue::executor;
-use crate::error::Error;
+use super::class::executor;
+use super::outbox_entries::OutboxEntries;
 
 /// Kinds of tasks that have a series of their own; submitters may name any number.
 const MAX_KINDS: usize = 32;
 
-/// The kinds of tasks that are told apart, which are those that came first.
+/// The kinds of tasks that have a series of their own: those that came first.
 #[derive(Debug, Default)]
 pub(super) struct KindLabels(Mutex<HashSet<String>>);
 
@@ -29,7 +26,7 @@ impl KindLabels {
         if kind.is_empty() {
             return "none".to_owned();
         }
-        let mut known = locked(&self.0);
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if !known.contains(kind) {
             if known.len() == MAX_KINDS {
                 return "other".to_owned();
@@ -40,18 +37,14 @@ impl KindLabels {
     }
 }
 
-/// Counts what a script did, which is the last thing it tells; see `count` in `shared.lua`.
-///
-/// # Errors
-/// `Defect` if it is another script.
-pub(super) fn count_committed(reply: &mut Reply) -> Result<(), Error> {
-    for (what, times) in reply.take_last::<Vec<(String, u64)>>()? {
-        match counter_of(&what) {
-            Some(counter) => counter.increment(times),
-            None => tracing::error!(what, "a script counts what nobody knows"),
+/// Counts what a script committed; see `count` in `shared.lua`.
+pub(super) fn count_committed(counts: &[(String, u64)]) {
+    for (what, times) in counts {
+        match counter_of(what) {
+            Some(counter) => counter.increment(*times),
+            None => tracing::error!(what, "a script counts what has no metric"),
         }
     }
-    Ok(())
 }
 
 fn counter_of(what: &str) -> Option<Counter> {

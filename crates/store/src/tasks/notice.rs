@@ -4,7 +4,7 @@ use prost_types::value::Kind;
 use prost_types::{Struct, Value};
 use shim_proto::coordination::v1::{Message, Task, TaskState};
 
-/// Who sends them.
+/// The sender of the messages.
 const SENDER: &str = "shim";
 /// Bytes of a goal in a message; the task has all of it.
 const MAX_GOAL_BYTES: usize = 200;
@@ -26,7 +26,7 @@ pub(super) fn message(why: &str, task: &Task) -> Message {
     }
 }
 
-/// What tells two notices about one task apart: when what they tell happened.
+/// The time of the event that a notice is about, which distinguishes two notices about one task.
 pub(super) fn notice_time_ms(task: &Task) -> i64 {
     let at = task.finished_at.as_ref().or(task.reported_at.as_ref());
     at.map_or(0, |at| at.seconds * 1_000 + i64::from(at.nanos) / 1_000_000)

@@ -1,183 +1,107 @@
-//! Carrying decisions over to BullMQ and to submitters: level by level, so that doing it twice or late does no harm.
+//! The outbox relay: makes BullMQ agree with what was decided, and sends the messages to submitters.
 //!
-//! A carrier looks at a task's record and makes BullMQ agree with it. What it could not do stays in the outbox, which the
-//! supervisor goes through. Nothing is taken off the outbox before it was done.
+//! The relay looks at a task's record and makes BullMQ agree with it, so relaying twice or late does no harm. What fails
+//! stays in the outbox, which the supervisor goes through. Nothing is taken off the outbox before it was done.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::stream::{self, StreamExt};
-use shim_proto::coordination::v1::{Message, Task};
+use shim_proto::coordination::v1::TaskState;
+use shim_runtime::background::BackgroundTasks;
 use tokio::sync::Semaphore;
 
-use super::super::connection::{ANSWER_WITHIN, RedisConnection};
-use super::super::files::Files;
-use super::super::idempotency::IdempotencyKey;
-use super::super::inbox::Inboxes;
-use super::super::keys::Slot;
-use super::super::script::{Effect, Script};
-use super::bullmq_sync::{self, JobLocation};
+use super::done_entries::{DoneEntries, DoneEntry};
 use super::file_waiters::FileWaiters;
-use super::queue::{Class, OpenQueue};
+use super::notifier::Notifier;
+use super::outbox_entries::OutboxEntries;
+use super::reader::{TaskReader, TextSelection};
 use super::rows::Row;
-use super::taken_jobs::{LostClaims, TakenJobs};
+use super::scripts::ScriptRunner;
+use super::taken_jobs::TakenJobs;
 use super::wakeup::Wakeup;
-use super::{OutboxEntries, begin, notice, script};
+use crate::bullmq::{JobState, Queues, TakenJob, TaskJob};
 use crate::error::Error;
+use crate::files::Files;
+use crate::inbox::Inboxes;
 
-/// Tasks carried over at a time.
+/// Tasks relayed at a time.
 const AT_ONCE: usize = 64;
-/// Decisions carried over in the background at a time; others wait in the outbox for the supervisor.
+/// Decisions relayed in the background at a time; others wait in the outbox for the supervisor.
 const IN_BACKGROUND: usize = 256;
-/// What is taken off the outbox in one step.
-const REMOVED_AT_ONCE: usize = 500;
 
-/// Carries over what was decided. One for each process.
-pub struct OutboxRelay {
-    pub(super) connection: RedisConnection,
-    pub(super) slot: Slot,
-    channels: String,
-    pub(super) files: Arc<Files>,
-    inboxes: Arc<Inboxes>,
-    wakeup: Wakeup,
-    pub(super) read: Script,
-    remove_done: Script,
-    queues: tokio::sync::Mutex<OpenQueues>,
-    declared: Mutex<DeclaredQueues>,
-    pub(super) taken_jobs: Mutex<TakenJobs>,
-    pub(super) lost_claims: Mutex<LostClaims>,
+/// What is assumed of where a job is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum JobLocation {
+    /// Where the record's way so far left it.
+    Expected,
+    /// Anywhere.
+    Lost,
+}
+
+/// Relays what was decided. There is one in each process.
+pub(super) struct OutboxRelay {
+    pub(super) taken_jobs: TakenJobs,
     pub(super) file_waiters: FileWaiters,
-    background: Arc<Semaphore>,
-    done_entries: Mutex<Vec<DoneEntry>>,
-    is_removing_done: AtomicBool,
-}
-
-/// The queues that are open, for the connection they were opened with.
-#[derive(Default)]
-struct OpenQueues {
-    connected_to: u64,
-    queues: HashMap<String, Arc<OpenQueue>>,
-}
-
-/// The queues that were made known, for the same connection: a failover may have lost that.
-#[derive(Default)]
-struct DeclaredQueues {
-    connected_to: u64,
-    queues: HashSet<String>,
-}
-
-/// What was carried over.
-struct DoneEntry {
-    decided_us: String,
-    what: String,
-    /// The state it was carried over in; empty for a message.
-    state: String,
+    reader: Arc<TaskReader>,
+    queues: Arc<Queues>,
+    notifier: Notifier,
+    done_entries: DoneEntries,
+    wakeup: Wakeup,
+    background: BackgroundTasks,
+    background_permits: Arc<Semaphore>,
 }
 
 impl OutboxRelay {
     pub(super) fn new(
-        connection: RedisConnection,
-        slot: Slot,
-        channels: String,
+        runner: ScriptRunner,
+        reader: Arc<TaskReader>,
+        queues: Arc<Queues>,
         files: Arc<Files>,
         inboxes: Arc<Inboxes>,
         wakeup: Wakeup,
+        background: BackgroundTasks,
     ) -> Self {
         Self {
-            connection,
-            slot,
-            channels,
-            files,
-            inboxes,
+            taken_jobs: TakenJobs::default(),
+            file_waiters: FileWaiters::new(
+                runner.clone(),
+                reader.clone(),
+                queues.clone(),
+                files,
+                wakeup.clone(),
+            ),
+            notifier: Notifier {
+                reader: reader.clone(),
+                inboxes,
+            },
+            done_entries: DoneEntries::new(runner),
+            background_permits: Arc::new(Semaphore::new(IN_BACKGROUND)),
+            reader,
+            queues,
             wakeup,
-            read: script(Effect::Reads, include_str!("../lua/tasks/read.lua")),
-            remove_done: script(Effect::Frees, include_str!("../lua/tasks/settle_up.lua")),
-            queues: tokio::sync::Mutex::default(),
-            declared: Mutex::default(),
-            taken_jobs: Mutex::default(),
-            lost_claims: Mutex::default(),
-            file_waiters: FileWaiters::new(),
-            background: Arc::new(Semaphore::new(IN_BACKGROUND)),
-            done_entries: Mutex::default(),
-            is_removing_done: AtomicBool::default(),
+            background,
         }
     }
 
-    pub(super) fn channels(&self) -> &str {
-        &self.channels
-    }
-
-    pub(super) fn wakeup(&self) -> &Wakeup {
-        &self.wakeup
-    }
-
-    pub(super) fn is_declared(&self, queue: &str) -> bool {
-        let declared = locked(&self.declared);
-        declared.connected_to == self.connection.generation() && declared.queues.contains(queue)
-    }
-
-    pub(super) fn mark_declared(&self, class: &Class) {
-        let mut declared = locked(&self.declared);
-        let connected_to = self.connection.generation();
-        if declared.connected_to != connected_to {
-            *declared = DeclaredQueues {
-                connected_to,
-                queues: HashSet::new(),
-            };
-        }
-        declared.queues.insert(class.name.clone());
-    }
-
-    /// An open queue, of the Redis that the link is connected to now.
-    ///
-    /// # Errors
-    /// As the store fails.
-    pub(super) async fn open(&self, name: &str) -> Result<Arc<OpenQueue>, Error> {
-        self.connection.address()?;
-        self.connection.health().map_err(Error::Unavailable)?;
-        match tokio::time::timeout(ANSWER_WITHIN, self.open_now(name)).await {
-            Ok(opened) => opened,
-            Err(_) => Err(Error::Unavailable("Redis answers slowly".to_owned())),
-        }
-    }
-
-    async fn open_now(&self, name: &str) -> Result<Arc<OpenQueue>, Error> {
-        let mut open = self.queues.lock().await;
-        let connected_to = self.connection.generation();
-        if open.connected_to != connected_to {
-            // After a failover BullMQ's connections would go on asking the old master.
-            *open = OpenQueues {
-                connected_to,
-                queues: HashMap::new(),
-            };
-        }
-        if let Some(queue) = open.queues.get(name) {
-            return Ok(queue.clone());
-        }
-        let connection = self.connection.address()?.for_bullmq().await?;
-        let queue = Arc::new(OpenQueue::open(name, self.slot.tag(), connection).await?);
-        open.queues.insert(name.to_owned(), queue.clone());
-        Ok(queue)
-    }
-
-    /// Carries over what a decision left, as far as that is possible now.
+    /// Relays what a decision left, as far as that is possible now.
     pub(super) async fn relay(&self, entries: OutboxEntries) {
         self.relay_loaded(entries, Vec::new(), JobLocation::Expected)
             .await;
     }
 
-    /// The same in the background; if too much is on its way, it is left to the supervisor.
+    /// Relays in the background; beyond a bound the entries are left to the supervisor. `loaded` are records at hand.
     pub(super) fn relay_in_background(self: &Arc<Self>, entries: OutboxEntries, loaded: Vec<Row>) {
         if entries.items.is_empty() {
             return;
         }
-        let Ok(permit) = self.background.clone().try_acquire_owned() else {
+        let Ok(permit) = self.background_permits.clone().try_acquire_owned() else {
             return;
         };
         let relay = self.clone();
-        tokio::spawn(async move {
+        self.background.spawn_contained("outbox_relay", async move {
             relay
                 .relay_loaded(entries, loaded, JobLocation::Expected)
                 .await;
@@ -185,186 +109,142 @@ impl OutboxRelay {
         });
     }
 
-    /// The same with the records that are at hand; others are read.
+    /// Relays with the records that are at hand; the others are read.
     pub(super) async fn relay_loaded(
         &self,
         entries: OutboxEntries,
-        mut loaded: Vec<Row>,
+        loaded: Vec<Row>,
         job_location: JobLocation,
     ) {
-        let (notices, ids): (Vec<_>, Vec<_>) = entries
-            .items
+        let OutboxEntries { decided_us, items } = entries;
+        let (notices, ids): (Vec<_>, Vec<_>) =
+            items.into_iter().partition(|what| what.contains(' '));
+        let done = |what: String, state: String| DoneEntry {
+            decided_us,
+            what,
+            state,
+        };
+        let (rows, forgotten) = self.load(&ids, loaded).await;
+        let mut done_entries: Vec<DoneEntry> = forgotten
             .into_iter()
-            .partition(|what| what.contains(' '));
+            .map(|id| done(id, String::new()))
+            .collect();
+        for row in self.reconcile_all(&rows, job_location).await {
+            done_entries.push(done(row.id.clone(), i32::from(row.state()).to_string()));
+        }
+        for what in notices {
+            match self.notifier.send(&what).await {
+                Ok(()) => done_entries.push(done(what, String::new())),
+                Err(error) => tracing::debug!(%error, what, "left in the outbox"),
+            }
+        }
+        self.done_entries.remove(done_entries).await;
+    }
+
+    /// The records of tasks, and the ids of those that were forgotten, which need nothing any more.
+    async fn load(&self, ids: &[String], mut loaded: Vec<Row>) -> (Vec<Row>, Vec<String>) {
         let wanted: HashSet<&str> = ids.iter().map(String::as_str).collect();
         loaded.retain(|row| wanted.contains(row.id.as_str()));
-        let at_hand: HashSet<String> = loaded.iter().map(|row| row.id.clone()).collect();
+        let at_hand: HashSet<&str> = loaded.iter().map(|row| row.id.as_str()).collect();
         let unread: Vec<&str> = ids
             .iter()
-            .filter(|id| !at_hand.contains(*id))
             .map(String::as_str)
+            .filter(|id| !at_hand.contains(id))
             .collect();
-        let mut done = Vec::with_capacity(ids.len() + notices.len());
-        match self.rows("errors", &unread).await {
+        let mut forgotten = Vec::new();
+        match self.reader.rows(TextSelection::Errors, &unread).await {
             Ok(rows) => {
                 let read: HashSet<&str> = rows.iter().map(|row| row.id.as_str()).collect();
-                // What was forgotten needs nothing any more.
-                let forgotten = unread.iter().filter(|id| !read.contains(**id));
-                done.extend(forgotten.map(|id| ((*id).to_owned(), String::new())));
+                let missing = unread.iter().filter(|id| !read.contains(**id));
+                forgotten.extend(missing.map(|id| (*id).to_owned()));
                 loaded.extend(rows);
             }
             Err(error) => tracing::debug!(%error, "left in the outbox"),
         }
-        done.extend(self.reconcile_all(&loaded, job_location).await);
-        for what in notices {
-            match self.notify(&what).await {
-                Ok(()) => done.push((what, String::new())),
-                Err(error) => tracing::debug!(%error, what, "left in the outbox"),
-            }
-        }
-        self.mark_done(&entries.decided_us, done).await;
+        (loaded, forgotten)
     }
 
-    /// Makes BullMQ agree with records; tells those with which it does now, and the state each was in.
-    async fn reconcile_all(
-        &self,
-        rows: &[Row],
-        job_location: JobLocation,
-    ) -> Vec<(String, String)> {
+    /// Makes BullMQ agree with records; returns those with which it agrees now.
+    async fn reconcile_all<'a>(&self, rows: &'a [Row], job_location: JobLocation) -> Vec<&'a Row> {
         let outcomes = rows.iter().map(|row| {
-            let outcome =
-                async move { (row, bullmq_sync::reconcile(self, row, job_location).await) };
+            let outcome = async move { (row, self.reconcile(row, job_location).await) };
             outcome.boxed()
         });
         // The first alone: it brings BullMQ's script to Redis, and then they arrive in their order.
         let mut outcomes = outcomes.collect::<Vec<_>>().into_iter();
         let first = stream::iter(outcomes.next()).buffer_unordered(1);
         let mut outcomes = first.chain(stream::iter(outcomes).buffer_unordered(AT_ONCE));
-        let (mut done, mut is_ready) = (Vec::with_capacity(rows.len()), false);
+        let mut done = Vec::with_capacity(rows.len());
         while let Some((row, outcome)) = outcomes.next().await {
             match outcome {
-                Ok(()) => {
-                    is_ready |= bullmq_sync::can_start(row);
-                    done.push((row.id.clone(), row.field("state").to_owned()));
-                }
+                Ok(()) => done.push(row),
                 Err(error) => tracing::debug!(%error, task = row.id, "left in the outbox"),
             }
         }
-        if is_ready {
+        if done.iter().any(|row| row.state() == TaskState::Ready) {
             self.wakeup.notify();
         }
         done
     }
 
-    async fn notify(&self, what: &str) -> Result<(), Error> {
-        let Some((why, id)) = what.split_once(' ') else {
-            return Ok(());
-        };
-        let Some(row) = self.rows("errors", &[id]).await?.into_iter().next() else {
+    /// Makes BullMQ agree with a record, and gives back the files of a task that needs them no more.
+    async fn reconcile(&self, row: &Row, job_location: JobLocation) -> Result<(), Error> {
+        let (record, message) = (&row.record, row.message());
+        let Some((state, keeps_files)) = wanted_state(row, &message) else {
             return Ok(());
         };
         let task = row.task()?;
-        let Some(to) = self.submitter(&task).await?.and_then(|to| to.parse().ok()) else {
+        let task_job = TaskJob {
+            queue: &record.queue,
+            job_id: if record.job.is_empty() {
+                &row.id
+            } else {
+                &record.job
+            },
+            task: &task,
+            backoff: Duration::from_millis(record.backoff_ms),
+            is_fresh: job_location == JobLocation::Expected && record.is_fresh(),
+            state,
+        };
+        let take = || self.taken_jobs.take(&row.id);
+        self.queues.reconcile(&task_job, take).await?;
+        if keeps_files {
             return Ok(());
+        }
+        self.file_waiters.free_files(&task, &record.files).await
+    }
+
+    /// Puts a job that was taken where its task's record says it belongs, which is not with a worker.
+    pub(super) async fn reconcile_taken(&self, task_id: String, taken: TakenJob) {
+        self.taken_jobs.hold(task_id.clone(), taken);
+        let entries = OutboxEntries {
+            // It is not in the outbox: there is nothing to take off.
+            decided_us: 0,
+            items: vec![task_id],
         };
-        let message: Message = notice::message(why, &task);
-        let idempotency_key = IdempotencyKey {
-            // The same notice once; another run of a task that was retried has another time.
-            request_id: format!("task-{why}-{id}-{}", notice::notice_time_ms(&task)),
-            fingerprint: String::new(),
-        };
-        match self.inboxes.send(&idempotency_key, to, &message).await {
-            // Nobody reads it: the job's own record says the same.
-            Ok(()) | Err(Error::InboxFull(_)) => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-
-    async fn submitter(&self, task: &Task) -> Result<Option<String>, Error> {
-        let submitter = if task.task_id == task.root_id {
-            task.submitted_by.clone()
-        } else {
-            let rows = self.rows("errors", &[&task.root_id]).await?;
-            let root = rows.first().map(Row::task).transpose()?;
-            root.map(|root| root.submitted_by).unwrap_or_default()
-        };
-        Ok((!submitter.is_empty()).then_some(submitter))
-    }
-
-    /// The records of tasks, those that are there, with texts: `none`, `errors` or `all`.
-    ///
-    /// # Errors
-    /// As the store fails.
-    pub(super) async fn rows(&self, texts: &str, ids: &[&str]) -> Result<Vec<Row>, Error> {
-        let mut rows = Vec::with_capacity(ids.len());
-        for ids in ids.chunks(super::READ_AT_ONCE) {
-            let mut call = begin(&self.read, &self.slot, &self.channels)
-                .arg(texts)
-                .arg("tasks");
-            for id in ids {
-                call = call.arg(*id);
-            }
-            let mut reply = self.connection.call(&call).await?;
-            reply.status()?;
-            rows.extend(Row::all(&mut reply)?);
-        }
-        Ok(rows)
-    }
-
-    /// Takes off the outbox what was done. Of those who come at once, one does it for all. If it fails, it is all done
-    /// again, which changes nothing.
-    async fn mark_done(&self, decided_us: &str, done: Vec<(String, String)>) {
-        let done_entries = done.into_iter().map(|(what, state)| DoneEntry {
-            decided_us: decided_us.to_owned(),
-            what,
-            state,
-        });
-        locked(&self.done_entries).extend(done_entries);
-        while !locked(&self.done_entries).is_empty()
-            && !self.is_removing_done.swap(true, Ordering::AcqRel)
-        {
-            let turn = RemovalTurn(&self.is_removing_done);
-            loop {
-                let done_entries = std::mem::take(&mut *locked(&self.done_entries));
-                if done_entries.is_empty() {
-                    break;
-                }
-                for done_entries in done_entries.chunks(REMOVED_AT_ONCE) {
-                    self.remove_done(done_entries).await;
-                }
-            }
-            drop(turn);
-        }
-    }
-
-    async fn remove_done(&self, done_entries: &[DoneEntry]) {
-        let mut call = begin(&self.remove_done, &self.slot, &self.channels);
-        for DoneEntry {
-            decided_us,
-            what,
-            state,
-        } in done_entries
-        {
-            call = call
-                .arg(decided_us.as_str())
-                .arg(what.as_str())
-                .arg(state.as_str());
-        }
-        if let Err(error) = self.connection.call(&call).await {
-            tracing::debug!(%error, "the outbox keeps what was carried over");
-        }
+        self.relay(entries).await;
     }
 }
 
-/// The turn of the one who settles, which ends with it, however that ends.
-struct RemovalTurn<'a>(&'a AtomicBool);
-
-impl Drop for RemovalTurn<'_> {
-    fn drop(&mut self) {
-        self.0.store(false, Ordering::Release);
+/// Where the job of a task belongs, and whether the task keeps its files; `None` if BullMQ need not follow. `message` is why
+/// the task failed.
+fn wanted_state<'a>(row: &Row, message: &'a str) -> Option<(JobState<'a>, bool)> {
+    let record = &row.record;
+    // No worker runs a job with subtasks.
+    if record.has_subtasks() {
+        return None;
     }
-}
-
-pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    Some(match row.state() {
+        TaskState::Running | TaskState::Unspecified => return None,
+        TaskState::Ready => (JobState::Waiting, true),
+        TaskState::Delayed => {
+            let until_ms = record.not_before_ms.unwrap_or_default();
+            let until_ms = u64::try_from(until_ms).unwrap_or_default();
+            (JobState::Delayed { until_ms }, true)
+        }
+        TaskState::AwaitingApproval if record.gate == "result" => (JobState::Completed, true),
+        TaskState::Pending | TaskState::AwaitingApproval => (JobState::Absent, false),
+        TaskState::Failed | TaskState::Cancelled => (JobState::Failed { reason: message }, false),
+        TaskState::Completed => (JobState::Completed, false),
+    })
 }

@@ -1,38 +1,96 @@
-//! Reports: what a worker says of the task it has, proven by the fencing token of its claim.
+//! Reports of a worker on the task it has, proven by the fencing token of its claim.
 
 use prost::Message;
+use serde::Serialize;
+use serde_bytes::ByteBuf;
 use shim_proto::coordination::v1::{Task, TaskError, TaskResult, TaskState, Usage};
+use shim_runtime::ids::LeaseToken;
 
-use super::super::reply::Reply;
-use super::rows::Row;
-use super::{IdempotencyKey, Tasks, metrics, refusal, why_stale};
+use super::metrics;
+use super::refusal::{refusal, why_stale};
+use super::scripts::Answer;
+use super::task_store::{ChangedTask, Tasks};
 use crate::error::Error;
+use crate::idempotency::IdempotencyKey;
 
 /// How far a task is.
 #[derive(Debug, Clone, Default)]
 pub struct ProgressReport {
     /// How much is done, 0..1.
     pub progress: f64,
-    /// What its worker does now; empty for as before.
+    /// What its worker does now; empty to keep the last note.
     pub note: String,
-    /// The last checkpoint saved for it; empty for as before.
+    /// The last checkpoint saved for it; empty to keep the one before.
     pub checkpoint_id: String,
     /// What it cost since the last report.
     pub usage: Usage,
 }
 
+/// What an attempt cost. The cost is a text, which Redis adds exactly.
+#[derive(Serialize)]
+struct UsageArgs {
+    input: u64,
+    output: u64,
+    cost: String,
+}
+
+impl From<&Usage> for UsageArgs {
+    fn from(usage: &Usage) -> Self {
+        Self {
+            input: usage.input_tokens,
+            output: usage.output_tokens,
+            cost: usage.cost_usd.to_string(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct ReportArgs<'a> {
+    id: &'a str,
+    lease: String,
+    progress: f64,
+    note: &'a str,
+    checkpoint: &'a str,
+    usage: UsageArgs,
+}
+
+#[derive(Serialize)]
+struct CompleteArgs<'a> {
+    id: &'a str,
+    lease: String,
+    result: ByteBuf,
+    usage: UsageArgs,
+}
+
+#[derive(Serialize)]
+struct FailArgs<'a> {
+    id: &'a str,
+    lease: String,
+    reason: &'a str,
+    message: &'a str,
+    is_final: bool,
+    usage: UsageArgs,
+}
+
+#[derive(Serialize)]
+struct ReleaseArgs<'a> {
+    id: &'a str,
+    lease: String,
+    why: &'a str,
+}
+
 impl Tasks {
-    /// Asks whether a claim stands.
+    /// Checks that a claim stands.
     ///
     /// # Errors
     /// `StaleLease`, `TaskNotFound`, or as the store fails.
-    pub async fn confirm(&self, id: &str, lease: u64) -> Result<(), Error> {
+    pub async fn confirm(&self, id: &str, lease: LeaseToken) -> Result<(), Error> {
         let read = redis::cmd("HMGET")
-            .arg(self.slot.item("task", id))
+            .arg(self.runner.slot.item("task", id))
             .arg(&["state", "lease", "worker"])
             .to_owned();
         let stored: (Option<String>, Option<String>, Option<String>) =
-            self.connection.query(&read).await?;
+            self.runner.connection.query(&read).await?;
         let (Some(state), current_lease, worker) = stored else {
             return Err(Error::TaskNotFound(id.to_owned()));
         };
@@ -46,28 +104,26 @@ impl Tasks {
         })
     }
 
-    /// Notes how far a task is.
+    /// Records the progress of a task.
     ///
     /// # Errors
     /// `StaleLease`, `TaskNotFound`, or as the store fails.
     pub async fn report(
         &self,
         id: &str,
-        lease: u64,
+        lease: LeaseToken,
         report: &ProgressReport,
     ) -> Result<Task, Error> {
-        let call = self
-            .call(&self.scripts.report)
-            .arg(id)
-            .arg(lease)
-            .arg(report.progress.clamp(0.0, 1.0))
-            .arg(report.note.as_str())
-            .arg(report.checkpoint_id.as_str())
-            .arg(report.usage.input_tokens)
-            .arg(report.usage.output_tokens)
-            .arg(report.usage.cost_usd);
-        let reply = self.connection.call(&call).await?;
-        self.read_changed(reply, id, "").await
+        let args = ReportArgs {
+            id,
+            lease: lease.to_string(),
+            progress: report.progress.clamp(0.0, 1.0),
+            note: &report.note,
+            checkpoint: &report.checkpoint_id,
+            usage: UsageArgs::from(&report.usage),
+        };
+        let answer = self.runner.run(&self.scripts.report, &args).await?;
+        self.read_changed(answer, id, "")
     }
 
     /// Commits a task's result.
@@ -78,20 +134,19 @@ impl Tasks {
         &self,
         idempotency_key: &IdempotencyKey,
         id: &str,
-        lease: u64,
+        lease: LeaseToken,
         result: &TaskResult,
         usage: &Usage,
     ) -> Result<Task, Error> {
-        let call = self
-            .idempotent_call(&self.scripts.complete, idempotency_key)
-            .arg(id)
-            .arg(lease)
-            .arg(result.encode_to_vec())
-            .arg(usage.input_tokens)
-            .arg(usage.output_tokens)
-            .arg(usage.cost_usd);
-        let reply = self.run_transition(&call).await?;
-        self.read_changed(reply, id, &result.text).await
+        let args = CompleteArgs {
+            id,
+            lease: lease.to_string(),
+            result: ByteBuf::from(result.encode_to_vec()),
+            usage: UsageArgs::from(usage),
+        };
+        let (script, request) = (&self.scripts.complete, Some(idempotency_key));
+        let answer = self.runner.run_for(script, request, &args).await?;
+        self.read_changed(answer, id, &result.text)
     }
 
     /// Ends an attempt: the task is tried again after a pause if it may be, else it failed for good.
@@ -102,26 +157,25 @@ impl Tasks {
         &self,
         idempotency_key: &IdempotencyKey,
         id: &str,
-        lease: u64,
+        lease: LeaseToken,
         error: &TaskError,
         is_final: bool,
         usage: &Usage,
     ) -> Result<Task, Error> {
-        let call = self
-            .idempotent_call(&self.scripts.fail, idempotency_key)
-            .arg(id)
-            .arg(lease)
-            .arg(error.reason.as_str())
-            .arg(error.message.as_str())
-            .arg(u8::from(is_final))
-            .arg(usage.input_tokens)
-            .arg(usage.output_tokens)
-            .arg(usage.cost_usd);
-        let reply = self.run_transition(&call).await?;
-        self.read_changed(reply, id, "").await
+        let args = FailArgs {
+            id,
+            lease: lease.to_string(),
+            reason: &error.reason,
+            message: &error.message,
+            is_final,
+            usage: UsageArgs::from(usage),
+        };
+        let (script, request) = (&self.scripts.fail, Some(idempotency_key));
+        let answer = self.runner.run_for(script, request, &args).await?;
+        self.read_changed(answer, id, "")
     }
 
-    /// Gives a task back untried.
+    /// Makes the task ready again, untried.
     ///
     /// # Errors
     /// As [`Tasks::complete`].
@@ -129,41 +183,40 @@ impl Tasks {
         &self,
         idempotency_key: &IdempotencyKey,
         id: &str,
-        lease: u64,
+        lease: LeaseToken,
         why: &str,
     ) -> Result<Task, Error> {
-        let call = self
-            .idempotent_call(&self.scripts.release, idempotency_key)
-            .arg(id)
-            .arg(lease)
-            .arg(if why.is_empty() {
+        let args = ReleaseArgs {
+            id,
+            lease: lease.to_string(),
+            why: if why.is_empty() {
                 "its worker gave it back"
             } else {
                 why
-            });
-        let reply = self.run_transition(&call).await?;
-        self.read_changed(reply, id, "").await
+            },
+        };
+        let (script, request) = (&self.scripts.release, Some(idempotency_key));
+        let answer = self.runner.run_for(script, request, &args).await?;
+        self.read_changed(answer, id, "")
     }
 
-    /// Reads the task after a decision, and lets the carrier go on with what that left to do.
-    async fn read_changed(&self, mut reply: Reply, id: &str, result: &str) -> Result<Task, Error> {
-        match reply.status()?.as_str() {
-            "OK" => {
-                let entries = self.take_entries(&mut reply)?;
-                let row: Row = reply.take()?;
-                let task = row.task()?;
-                let is_done = matches!(
-                    task.state(),
-                    TaskState::Completed | TaskState::AwaitingApproval
-                );
-                if is_done && !reply.is_repeated() {
-                    metrics::record_duration(&self.kinds, &task, &entries);
-                }
-                self.relay.note_result(id, result);
-                self.relay.relay_in_background(entries, vec![row]);
-                Ok(task)
-            }
-            other => Err(refusal(other, &mut reply, id)?),
+    /// Reads the task after a decision, and relays what that left to do in the background.
+    fn read_changed(&self, mut answer: Answer, id: &str, result: &str) -> Result<Task, Error> {
+        if answer.status() != "OK" {
+            return Err(refusal(&mut answer, id)?);
         }
+        let is_repeated = answer.is_repeated();
+        let (entries, changed) = answer.decision::<ChangedTask>()?;
+        let task = changed.task.task()?;
+        let is_done = matches!(
+            task.state(),
+            TaskState::Completed | TaskState::AwaitingApproval
+        );
+        if is_done && !is_repeated {
+            metrics::record_duration(&self.kinds, &task, &entries);
+        }
+        self.relay.taken_jobs.note_result(id, result);
+        self.relay.relay_in_background(entries, vec![changed.task]);
+        Ok(task)
     }
 }

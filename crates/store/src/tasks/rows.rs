@@ -1,47 +1,44 @@
 //! Tasks as they are stored: what never changes of one as its message, and what does as fields of a hash.
 
-use std::collections::HashMap;
-
 use prost::Message;
-use prost_types::Timestamp;
-use redis::{FromRedisValue, ParsingError, Value};
+use serde::Deserialize;
+use serde_bytes::ByteBuf;
 use shim_proto::coordination::v1::{Task, TaskCounts, TaskError, TaskResult, TaskState, Usage};
 use shim_runtime::trace::TraceContext;
 
-use super::super::clock::timestamp;
-use super::super::json;
-use super::super::reply::Reply;
+use super::record::{Record, pairs};
+use crate::clock::timestamp;
 use crate::error::Error;
+use crate::json;
 
-/// A task as a script tells it.
-#[derive(Debug)]
+/// A task as a script reads it.
+#[derive(Debug, Deserialize)]
 pub(super) struct Row {
     pub(super) id: String,
-    spec: Vec<u8>,
-    fields: HashMap<String, String>,
-    texts: HashMap<String, Vec<u8>>,
+    /// All that its submitter said.
+    spec: ByteBuf,
+    #[serde(deserialize_with = "pairs")]
+    pub(super) record: Record,
+    #[serde(deserialize_with = "pairs")]
+    texts: Texts,
 }
 
-impl FromRedisValue for Row {
-    fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
-        let (id, spec, fields, texts) = FromRedisValue::from_redis_value(value)?;
-        Ok(Self {
-            id,
-            spec,
-            fields,
-            texts,
-        })
-    }
-}
-
-/// Every task that is left in a reply.
-pub(super) fn tasks(reply: &mut Reply) -> Result<Vec<Task>, Error> {
-    Row::all(reply)?.iter().map(Row::task).collect()
+/// The texts of a task, as far as they were read; see [`super::reader::TextSelection`].
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Texts {
+    reason: Option<ByteBuf>,
+    message: Option<ByteBuf>,
+    note: Option<ByteBuf>,
+    /// What a worker of SHIM stored.
+    result: Option<ByteBuf>,
+    /// What another program's worker returned.
+    json: Option<ByteBuf>,
 }
 
 /// What is stored of a task for good: all that its submitter said, and in which trace.
-pub(super) fn stored(task: &Task, trace_context: TraceContext) -> Vec<u8> {
-    Task {
+pub(super) fn stored(task: &Task, trace_context: TraceContext) -> ByteBuf {
+    let spec = Task {
         task_id: String::new(),
         root_id: String::new(),
         priority: 0,
@@ -49,130 +46,110 @@ pub(super) fn stored(task: &Task, trace_context: TraceContext) -> Vec<u8> {
         deadline: None,
         traceparent: trace_context.to_string(),
         ..task.clone()
-    }
-    .encode_to_vec()
+    };
+    ByteBuf::from(spec.encode_to_vec())
 }
 
 impl Row {
-    pub(super) fn all(reply: &mut Reply) -> Result<Vec<Self>, Error> {
-        reply.rest()
-    }
-
-    /// A field of the record; empty if it has none.
-    pub(super) fn field(&self, name: &str) -> &str {
-        self.fields.get(name).map_or("", String::as_str)
-    }
-
-    /// The root of its job, which may be itself.
-    fn root(&self) -> &str {
-        match self.field("root") {
-            "" => &self.id,
-            root => root,
-        }
-    }
-
     pub(super) fn state(&self) -> TaskState {
-        let number: i32 = self.field("state").parse().unwrap_or_default();
-        TaskState::try_from(number).unwrap_or_default()
+        self.record.state()
     }
 
-    pub(super) fn text(&self, name: &str) -> String {
-        self.texts.get(name).map_or_else(String::new, |text| {
-            String::from_utf8_lossy(text).into_owned()
-        })
+    /// What went wrong, for people; empty if nothing did.
+    pub(super) fn message(&self) -> String {
+        text(self.texts.message.as_ref())
     }
 
     /// The task on the wire.
+    ///
+    /// # Errors
+    /// `Defect` if its record is damaged.
     pub(super) fn task(&self) -> Result<Task, Error> {
         let Ok(spec) = Task::decode(self.spec.as_slice()) else {
             tracing::error!(task = self.id, "a task's record is damaged");
             return Err(Error::Defect);
         };
-        let mut task = Task {
+        let record = &self.record;
+        let root_id = if record.root.is_empty() {
+            &self.id
+        } else {
+            &record.root
+        };
+        let time = |at: Option<i64>| at.map(timestamp);
+        Ok(Task {
+            task_id: self.id.clone(),
+            root_id: root_id.clone(),
             state: self.state().into(),
-            root_id: self.root().to_owned(),
-            priority: self.number("priority"),
-            max_attempts: self.number("most"),
-            attempts: self.number("attempts"),
-            worker_deaths: self.number("deaths"),
-            not_before: self.time("from"),
-            deadline: self.time("deadline"),
-            note: self.text("note"),
-            worker_id: self.field("worker").to_owned(),
-            worker_session_id: self.field("session").to_owned(),
-            checkpoint_id: self.field("checkpoint").to_owned(),
-            created_at: self.time("created"),
-            ready_at: self.time("ready"),
-            started_at: self.time("started"),
-            reported_at: self.time("reported"),
-            finished_at: self.time("ended"),
-            stuck: self.field("stuck") == "1",
+            priority: record.priority,
+            max_attempts: record.max_attempts,
+            attempts: record.attempts,
+            worker_deaths: record.deaths,
+            not_before: time(record.not_before_ms),
+            deadline: time(record.deadline_ms),
+            note: text(self.texts.note.as_ref()),
+            worker_id: record.worker.clone(),
+            worker_session_id: record.session.clone(),
+            checkpoint_id: record.checkpoint.clone(),
+            created_at: time(record.created_ms),
+            ready_at: time(record.ready_ms),
+            started_at: time(record.started_ms),
+            reported_at: time(record.reported_ms),
+            finished_at: time(record.ended_ms),
+            stuck: record.stuck == "1",
             usage: self.usage(),
             error: self.error(),
             result: self.result(),
             subtasks: self.counts(),
+            progress: self.progress(),
             ..spec
-        };
-        task.progress = self.progress(&task);
-        task.task_id.clone_from(&self.id);
-        Ok(task)
+        })
     }
 
-    fn number<T: std::str::FromStr + Default>(&self, name: &str) -> T {
-        self.field(name).parse().unwrap_or_default()
-    }
-
-    fn time(&self, name: &str) -> Option<Timestamp> {
-        self.field(name).parse().ok().map(timestamp)
-    }
-
-    fn progress(&self, task: &Task) -> f64 {
-        let all: f64 = self.number("all");
-        match (&task.subtasks, TaskState::try_from(task.state)) {
-            (Some(_), Ok(TaskState::Completed)) => 1.0,
-            (Some(_), _) if all > 0.0 => (self.number::<f64>("done") / all).clamp(0.0, 1.0),
-            _ => self.number("progress"),
+    fn progress(&self) -> f64 {
+        let record = &self.record;
+        match (record.subtasks, self.state()) {
+            (Some(_), TaskState::Completed) => 1.0,
+            (Some(_), _) if record.whole_weight > 0.0 => {
+                (record.done_weight / record.whole_weight).clamp(0.0, 1.0)
+            }
+            _ => record.progress,
         }
     }
 
     fn counts(&self) -> Option<TaskCounts> {
-        let total = self.field("total").parse().ok()?;
-        let of = |state: TaskState| self.number::<u32>(&format!("in{}", i32::from(state)));
+        let record = &self.record;
         Some(TaskCounts {
-            total,
-            waiting: of(TaskState::Pending)
-                + of(TaskState::Delayed)
-                + of(TaskState::AwaitingApproval),
-            ready: of(TaskState::Ready),
-            running: of(TaskState::Running),
-            completed: of(TaskState::Completed),
-            failed: of(TaskState::Failed),
-            cancelled: of(TaskState::Cancelled),
+            total: record.subtasks?,
+            waiting: record.pending + record.delayed + record.awaiting_approval,
+            ready: record.ready,
+            running: record.running,
+            completed: record.completed,
+            failed: record.failed,
+            cancelled: record.cancelled,
         })
     }
 
     fn usage(&self) -> Option<Usage> {
         let usage = Usage {
-            input_tokens: self.number("input"),
-            output_tokens: self.number("output"),
-            cost_usd: self.number("cost"),
+            input_tokens: self.record.input_tokens,
+            output_tokens: self.record.output_tokens,
+            cost_usd: self.record.cost_usd,
         };
         (usage != Usage::default()).then_some(usage)
     }
 
     fn error(&self) -> Option<TaskError> {
-        self.texts.contains_key("reason").then(|| TaskError {
-            reason: self.text("reason"),
-            message: self.text("message"),
+        self.texts.reason.as_ref().map(|reason| TaskError {
+            reason: text(Some(reason)),
+            message: self.message(),
         })
     }
 
-    /// What a worker of ours stored, or what another program's worker returned.
     fn result(&self) -> Option<TaskResult> {
-        if let Some(stored) = self.texts.get("result") {
+        if let Some(stored) = &self.texts.result {
             return TaskResult::decode(stored.as_slice()).ok();
         }
-        let returned = serde_json::from_slice(self.texts.get("json")?).ok()?;
+        let returned = serde_json::from_slice(self.texts.json.as_ref()?).ok()?;
         Some(match returned {
             serde_json::Value::String(text) => TaskResult {
                 text,
@@ -188,4 +165,10 @@ impl Row {
             },
         })
     }
+}
+
+fn text(bytes: Option<&ByteBuf>) -> String {
+    bytes.map_or_else(String::new, |bytes| {
+        String::from_utf8_lossy(bytes).into_owned()
+    })
 }

@@ -1,4 +1,4 @@
-//! Tasks with files: nobody works on the same ones at a time, and whoever waits for them is served.
+//! Tasks with files: no two tasks have the same files at a time, and a task that waits for files gets them.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use shim_store::tasks::{Claimed, Submission};
 
 use super::foreign::producer;
 use super::invariants;
-use super::test_store::{TestStore, once, single};
+use super::test_store::{TestStore, once, single, worker_id};
 
 const WORKSPACE: &str = "repo";
 
@@ -98,7 +98,10 @@ async fn a_job_that_bullmq_hands_out_twice_costs_its_worker_no_files() {
     let job = queue.get_job(&ids[0]).await.unwrap().unwrap();
     job.move_to_wait(Some("shim")).await.unwrap();
     assert!(env.claim("other").await.is_none());
-    assert_eq!(env.task(&ids[0]).await.worker_id, "w");
+    assert_eq!(
+        env.task(&ids[0]).await.worker_id,
+        worker_id("w").to_string()
+    );
     assert_eq!(env.leases(WORKSPACE).await.len(), 1);
     env.complete(&claimed, "done").await;
     env.wait_until_relayed().await;

@@ -9,7 +9,7 @@ use serde_json::json;
 use shim_proto::coordination::v1::{ApprovalGates, Task};
 
 use super::invariants;
-use super::test_store::{TestStore, graph, once, single};
+use super::test_store::{TestStore, graph, once, single, worker_id};
 
 const PREFIX: &str = "{shim.tasks}";
 
@@ -118,7 +118,7 @@ async fn another_worker_fails_after_all_attempts_and_a_retry_is_a_new_chance() {
     other.close(1_000).await.unwrap();
 
     env.retry(&ids[0]).await;
-    // What happened before the retry is told once more, and means nothing.
+    // BullMQ's event from before the retry arrives once more, and means nothing.
     env.store.tasks.follow("work").await.unwrap();
     let claimed = env.claim_soon("w").await;
     env.complete(&claimed, "done").await;
@@ -161,7 +161,10 @@ async fn what_shim_did_itself_is_not_taken_for_anothers_work() {
     assert_eq!(env.state(&ids[0]).await, "READY");
     let claimed = env.claim_soon("w").await;
     env.store.tasks.follow("work").await.unwrap();
-    assert_eq!(env.task(&ids[0]).await.worker_id, "w");
+    assert_eq!(
+        env.task(&ids[0]).await.worker_id,
+        worker_id("w").to_string()
+    );
     env.complete(&claimed, "done").await;
     env.wait_until_relayed().await;
     env.store.tasks.follow("work").await.unwrap();

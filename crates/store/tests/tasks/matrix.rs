@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use shim_proto::coordination::v1::{ApprovalGates, Task, TaskError, Usage};
+use shim_runtime::ids::{Epoch, LeaseToken};
 use shim_store::{Error, IdempotencyKey};
 
 use super::invariants;
 use super::test_store::{TestStore, claimer, graph, once, result, single};
 
-/// The states, those at the two gates told apart.
+/// The states, with one for each of the two gates.
 const STATES: [&str; 9] = [
     "PENDING",
     "DELAYED",
@@ -83,7 +84,7 @@ async fn every_decision_in_every_state() {
             let (once, tries) = (once(), 2);
             for attempt in 0..tries {
                 let made = decide(&env, decision, &once, &id, lease, &what).await;
-                // A claim is known by its request only if that is told; a report has no effect that counts.
+                // A claim is known by its request only if it has one; a report has no effect that counts.
                 let is_repeatable = decision != "claim";
                 if attempt == 0 || is_repeatable {
                     assert_eq!(made.is_err(), expected == "-", "{what}: {made:?}");
@@ -103,7 +104,7 @@ async fn every_decision_in_every_state() {
     quiet(&env).await;
 }
 
-/// Sweeps until everything was carried over.
+/// Sweeps until everything was relayed.
 async fn quiet(env: &TestStore) {
     while env.store.tasks.health().await.unwrap().outbox > 0 {
         env.sweep().await;
@@ -117,7 +118,7 @@ fn shown(task: &Task) -> String {
 }
 
 /// A task in a state, and the lease of the worker that has it or had it.
-async fn in_state(env: &TestStore, state: &str, worker: &str) -> (String, u64) {
+async fn in_state(env: &TestStore, state: &str, worker: &str) -> (String, LeaseToken) {
     let mut plan = match state {
         "PENDING" => graph(&[&[], &[0]]),
         _ => single("one"),
@@ -141,10 +142,10 @@ async fn in_state(env: &TestStore, state: &str, worker: &str) -> (String, u64) {
     let ids = env.submit(plan).await;
     if state == "PENDING" {
         env.claim_soon("another").await;
-        return (ids[2].clone(), 7);
+        return (ids[2].clone(), LeaseToken(7));
     }
     if ["DELAYED", "AWAITING start", "READY"].contains(&state) {
-        return (ids[0].clone(), 7);
+        return (ids[0].clone(), LeaseToken(7));
     }
     let claimed = env.claim_soon(worker).await;
     assert_eq!(claimed.task.task_id, ids[0]);
@@ -162,7 +163,7 @@ async fn decide(
     decision: &str,
     once: &IdempotencyKey,
     id: &str,
-    lease: u64,
+    lease: LeaseToken,
     worker: &str,
 ) -> Result<(), Error> {
     let (tasks, usage) = (&env.store.tasks, Usage::default());
@@ -200,7 +201,7 @@ async fn decide(
         }
         _ => {
             let mut again = claimer("v");
-            again.epoch = 2;
+            again.epoch = Epoch(2);
             match tasks.take("work", &again).await? {
                 Some(claimed) => {
                     assert_eq!(claimed.task.task_id, id);

@@ -1,4 +1,4 @@
-//! What the submitter of a job is told: once that it waits for an approval, and once that it ended.
+//! The messages to the submitter of a job: one that it waits for an approval, and one that it ended.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ async fn a_submitter_is_notified_of_an_approval_and_of_the_end_once_each() {
         .await
         .unwrap();
     let claimed = env.claim_soon("w").await;
-    // What is carried over twice is told once.
+    // What is relayed twice is sent once.
     let (again, done) = (once(), super::test_store::result("done"));
     for _ in 0..2 {
         let (id, lease, usage) = (&ids[1], claimed.lease, Default::default());

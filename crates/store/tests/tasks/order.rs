@@ -75,11 +75,11 @@ async fn heads_are_in_order_across_queues() {
             queues.push(Class::of(plan.root.requirements.as_ref()).name);
         }
         env.submit(plan).await;
-        // Age is told in milliseconds.
+        // Age counts in milliseconds.
         env.next_millisecond().await;
     }
     let names: Vec<&str> = queues.iter().map(String::as_str).collect();
-    let heads = env.store.tasks.heads(&names, 10).await.unwrap();
+    let heads = env.heads(&names, 10).await;
     let order: Vec<&str> = heads.iter().map(|head| head.queue.as_str()).collect();
     assert_eq!(order, [names[2], names[0], names[1], names[0]]);
     let urgent = claim_in(&env.store, names[2], "w").await.unwrap();

@@ -11,13 +11,14 @@ use rand::{RngExt, SeedableRng};
 use shim_proto::coordination::v1::{
     ApprovalGates, FailurePolicy, Task, TaskError, TaskState, Usage,
 };
+use shim_runtime::ids::Epoch;
 use shim_store::tasks::{Claimed, ProgressReport, Submission, WorkerGone};
 use shim_store::{Error, Store};
 use tokio::sync::mpsc;
 
 use super::invariants;
 use super::process::Process;
-use super::test_store::{TestStore, claimer, once, patient, plan, result, task};
+use super::test_store::{TestStore, claimer, once, patient, plan, result, task, worker_id};
 
 const PROCESSES: usize = 3;
 const WORKERS: u64 = 5;
@@ -184,7 +185,7 @@ impl Walk {
     async fn claim(&mut self) {
         let worker = self.rng.random_range(0..WORKERS);
         let mut claimer = claimer(&format!("worker-{worker}"));
-        claimer.epoch = self.epochs[usize::try_from(worker).unwrap()];
+        claimer.epoch = Epoch(self.epochs[usize::try_from(worker).unwrap()]);
         claimer.idempotency_key = self.rng.random_bool(0.5).then(once);
         let (index, store) = self.store();
         let got = self.claims.0.clone();
@@ -263,8 +264,8 @@ impl Walk {
         let worker = self.rng.random_range(0..WORKERS);
         let epoch = &mut self.epochs[usize::try_from(worker).unwrap()];
         let worker_gone = WorkerGone {
-            worker_id: format!("worker-{worker}"),
-            epoch: *epoch,
+            worker_id: worker_id(&format!("worker-{worker}")),
+            epoch: Epoch(*epoch),
             why: "its worker died".to_owned(),
             died: self.rng.random_bool(0.5),
             known_at: None,
@@ -290,8 +291,8 @@ impl Walk {
         }
         for worker in 0..WORKERS {
             let worker_gone = WorkerGone {
-                worker_id: format!("worker-{worker}"),
-                epoch: 1 << 53,
+                worker_id: worker_id(&format!("worker-{worker}")),
+                epoch: Epoch(1 << 53),
                 why: "its worker left".to_owned(),
                 died: false,
                 known_at: None,

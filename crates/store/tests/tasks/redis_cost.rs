@@ -10,7 +10,7 @@ use super::test_store::{TestStore, single};
 const MOST_BYTES: u64 = 2_048;
 
 impl TestStore {
-    /// A number in what Redis tells of itself.
+    /// A number from INFO.
     fn number(&self, section: &str, name: &str) -> u64 {
         let info = self.redis.command(&["INFO", section]).unwrap();
         let info = info.text().unwrap().to_owned();

@@ -6,7 +6,7 @@ use shim_store::tasks::Submission;
 use super::invariants;
 use super::test_store::{TestStore, graph, once};
 
-/// A job of two parts that may not start before somebody approves of it.
+/// A job of two parts that may not start before it is approved.
 fn gated() -> Submission {
     let mut plan = graph(&[&[], &[]]);
     plan.root.approval = Some(ApprovalGates {

@@ -6,13 +6,13 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, Prometheu
 use prost_types::{Struct, Timestamp};
 use shim_proto::coordination::v1::{FileLeaseMode, Message, Usage, Worker};
 use shim_redis_harness::Launch;
-use shim_runtime::ids::{FencingToken, FileLeaseId, SessionId};
+use shim_runtime::ids::{Epoch, FencingToken, FileLeaseId, SessionId};
 use shim_store::domain::Pattern;
-use shim_store::tasks::WorkerGone;
+use shim_store::tasks::{WaitingWorkers, WorkerGone};
 use shim_store::{Error, Fence, IdempotencyKey, files, locks, state};
 use uuid::Uuid;
 
-use super::test_store::{TestStore, claimer, graph, once, result, single};
+use super::test_store::{TestStore, claimer, graph, once, result, single, worker_id};
 
 /// What is counted on this thread, as Prometheus reads it. The tests have no other thread.
 struct Meter(PrometheusHandle);
@@ -153,8 +153,8 @@ async fn a_dead_workers_task_is_put_back_with_a_delay_and_a_failed_one_is_a_dead
     env.submit(single("a")).await;
     let claimed = env.claim("w").await.unwrap();
     let worker_gone = WorkerGone {
-        worker_id: "w".to_owned(),
-        epoch: 1,
+        worker_id: worker_id("w"),
+        epoch: Epoch(1),
         why: "its worker died".to_owned(),
         died: true,
         known_at: claimed.task.started_at,
@@ -340,7 +340,7 @@ async fn a_redis_that_is_away_is_shown_as_down_and_each_call_as_failed() {
     let recorder = recorder();
     let _counted = metrics::set_default_local_recorder(&recorder);
     let (meter, mut env) = (Meter::of(&recorder), env().await);
-    env.store.tasks.heads(&["work"], 1).await.unwrap();
+    env.heads(&["work"], 1).await;
     meter.shows(&[("shim_redis_up", 1.0)]);
     assert!(meter.of_series("shim_redis_call_duration_seconds_count") >= 1.0);
     env.redis.kill();
@@ -350,6 +350,10 @@ async fn a_redis_that_is_away_is_shown_as_down_and_each_call_as_failed() {
     meter.shows(&[("shim_redis_up", 0.0)]);
     let failed = r#"shim_redis_errors_total{kind="unavailable"}"#;
     let before = meter.of_series(failed);
-    env.store.tasks.heads(&["work"], 1).await.unwrap_err();
+    env.store
+        .tasks
+        .heads(&["work"], 1, WaitingWorkers::default())
+        .await
+        .unwrap_err();
     meter.shows(&[(failed, before + 1.0)]);
 }

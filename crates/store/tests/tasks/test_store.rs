@@ -1,5 +1,6 @@
 //! A store of its own for each test, and jobs to put into it.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use shim_proto::coordination::v1::{
@@ -7,9 +8,11 @@ use shim_proto::coordination::v1::{
 };
 use shim_redis_harness::{Launch, Redis};
 use shim_runtime::config::Settings;
+use shim_runtime::ids::{Epoch, WorkerId};
 use shim_runtime::lifecycle::Shutdown;
 use shim_store::tasks::{
-    Claimed, Claimer, ProgressReport, Submission, SweepConfig, SweepResult, WorkerGone,
+    Claimed, Claimer, ProgressReport, QueueHead, Submission, SweepConfig, SweepResult,
+    WaitingWorkers, WorkerGone,
 };
 use shim_store::{Config, IdempotencyKey, Store};
 use uuid::Uuid;
@@ -76,17 +79,26 @@ impl TestStore {
         }
     }
 
-    /// Waits until everything is carried over.
+    /// Waits until everything is relayed.
     pub(crate) async fn wait_until_relayed(&self) {
         while self.store.tasks.health().await.unwrap().outbox > 0 {
             self.sweep().await;
         }
     }
 
+    /// What waits first in some queues.
+    pub(crate) async fn heads(&self, queues: &[&str], max: usize) -> Vec<QueueHead> {
+        let heads = self
+            .store
+            .tasks
+            .heads(queues, max, WaitingWorkers::default());
+        heads.await.unwrap().heads
+    }
+
     /// Waits until so many tasks are put aside and due again.
     pub(crate) async fn wait_for_file_waiters(&self, count: usize) {
         loop {
-            let heads = self.store.tasks.heads(&["work"], count).await.unwrap();
+            let heads = self.heads(&["work"], count).await;
             if heads.len() >= count {
                 return;
             }
@@ -94,7 +106,7 @@ impl TestStore {
         }
     }
 
-    /// Waits until Redis tells another time.
+    /// Waits until the time of Redis is another one.
     pub(crate) async fn next_millisecond(&self) {
         let now = || self.redis.command(&["TIME"]).unwrap();
         let since = now();
@@ -152,8 +164,8 @@ impl TestStore {
 
     pub(crate) async fn release_worker_tasks(&self, worker: &str, died: bool) -> u64 {
         let worker_gone = WorkerGone {
-            worker_id: worker.to_owned(),
-            epoch: 1,
+            worker_id: worker_id(worker),
+            epoch: Epoch(1),
             why: "its worker is gone".to_owned(),
             died,
             known_at: None,
@@ -221,13 +233,20 @@ pub(crate) async fn claim_in(store: &Store, queue: &str, worker: &str) -> Option
 
 pub(crate) fn claimer(worker: &str) -> Claimer {
     Claimer {
-        worker_id: worker.to_owned(),
-        epoch: 1,
+        worker_id: worker_id(worker),
+        epoch: Epoch(1),
         kind: WorkerKind::Chat,
-        session_id: String::new(),
+        session_id: None,
         capacity: 100,
         idempotency_key: None,
     }
+}
+
+/// The id of a worker that a test knows by a short name.
+pub(crate) fn worker_id(name: &str) -> WorkerId {
+    let mut hasher = DefaultHasher::new();
+    name.hash(&mut hasher);
+    WorkerId::from(Uuid::from_u64_pair(hasher.finish(), 0))
 }
 
 pub(crate) fn once() -> IdempotencyKey {

@@ -89,7 +89,7 @@ async fn a_schedule_is_due_until_it_is_moved_and_called_off_for_good() {
     let next = since + 60_000;
     env.store.tasks.reschedule(id, *since, next).await.unwrap();
     assert!(env.sweep().await.due.is_empty());
-    // Somebody who did not know that it was moved moves nothing.
+    // A supervisor that missed the move moves nothing.
     env.store
         .tasks
         .reschedule(id, *since, *since)

@@ -1,8 +1,8 @@
 //! What the services answer, as JSON for tools and resources. Ids are whole, times are RFC 3339, unset is left out.
 
+mod fields;
 mod tasks;
 
-use prost_types::Struct;
 use serde_json::{Value, json};
 use shim_proto::checkpoint::v1::{
     Checkpoint, CheckpointState, Claim, FileState, Interruption, RecoveryCandidate, RiskAssessment,
@@ -10,8 +10,10 @@ use shim_proto::checkpoint::v1::{
 };
 use shim_proto::coordination::v1::{FileLease, Worker};
 use shim_render::{time, words};
-use shim_runtime::free_form;
 
+use fields::set_if;
+
+pub(crate) use fields::object;
 pub(crate) use tasks::{ShownResult, event, missing, queue, result, subtask, task};
 
 pub(crate) fn session(session: &Session) -> Value {
@@ -30,26 +32,15 @@ pub(crate) fn session(session: &Session) -> Value {
         "updated_at": time::rfc3339(session.updated_at.as_ref()),
     });
     set_if(&mut value, "title", &session.title);
-    set_if(
-        &mut value,
-        "last_checkpoint_at",
-        &time::rfc3339(session.last_checkpoint_at.as_ref()),
-    );
-    set_if(
-        &mut value,
-        "dismissed_at",
-        &time::rfc3339(session.dismissed_at.as_ref()),
-    );
-    set_if(
-        &mut value,
-        "ended_at",
-        &time::rfc3339(session.ended_at.as_ref()),
-    );
-    set_if(
-        &mut value,
-        "forked_from_checkpoint_id",
-        &session.forked_from_checkpoint_id,
-    );
+    for (name, at) in [
+        ("last_checkpoint_at", &session.last_checkpoint_at),
+        ("dismissed_at", &session.dismissed_at),
+        ("ended_at", &session.ended_at),
+    ] {
+        set_if(&mut value, name, &time::rfc3339(at.as_ref()));
+    }
+    let origin = &session.forked_from_checkpoint_id;
+    set_if(&mut value, "forked_from_checkpoint_id", origin);
     if let Some(client) = &session.client {
         value["client"] =
             json!({"name": client.name, "version": client.version, "hostname": client.hostname});
@@ -216,15 +207,4 @@ pub(crate) fn file_lease(lease: &FileLease) -> Value {
         "acquired_at": time::rfc3339(lease.acquired_at.as_ref()),
         "expires_at": time::rfc3339(lease.expires_at.as_ref()),
     })
-}
-
-/// Free-form data as the JSON it stands for.
-pub(crate) fn object(data: &Struct) -> Value {
-    free_form::to_json(data).into()
-}
-
-fn set_if(value: &mut Value, name: &str, text: &str) {
-    if !text.is_empty() {
-        value[name] = text.into();
-    }
 }

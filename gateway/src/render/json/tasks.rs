@@ -8,9 +8,9 @@ use shim_proto::coordination::v1::{
 use shim_render::text::one_line;
 use shim_render::{time, words};
 
-use super::{object, set_if};
+use super::fields::{object, set_if, set_list};
 
-/// Of a result, more than this is not told: clients cut an answer off at some 25,000 tokens.
+/// The part of a result that an answer holds: clients cut an answer off at some 25,000 tokens.
 const MAX_RESULT_BYTES: usize = 48 << 10;
 
 /// A result as far as an answer can hold it.
@@ -231,10 +231,4 @@ fn one_queue(queue: &QueueReport) -> Value {
         value["oldest_age_seconds"] = oldest.as_secs().into();
     }
     value
-}
-
-fn set_list(value: &mut Value, name: &str, list: &[String]) {
-    if !list.is_empty() {
-        value[name] = list.into();
-    }
 }

@@ -4,11 +4,11 @@ use serde_json::json;
 use shim_proto::coordination::v1::{ApproveTaskRequest, CancelTaskRequest, RetryTaskRequest, Task};
 use shim_render::words;
 
-use super::super::{ToolCall, ToolOutput};
-use super::{missing_task, to_error};
+use super::refusals::{missing_task, to_error};
 use crate::render::json;
 use crate::services::request_id;
 use crate::tool_error::ToolError;
+use crate::tools::call::{ToolCall, ToolOutput};
 
 pub(super) async fn cancel(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     let request = CancelTaskRequest {
@@ -85,7 +85,7 @@ async fn render(call: &ToolCall, text: String, task: &Task, changed: Option<u32>
     }
     let text = format!("{text}\ntask_id: {}", task.task_id);
     ToolOutput {
-        session_id: call.context_session_id().await,
+        session_id: call.context_session_id(),
         ..ToolOutput::new(text, structured)
     }
 }

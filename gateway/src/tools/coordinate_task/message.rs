@@ -4,15 +4,16 @@ use serde_json::json;
 use shim_proto::checkpoint::v1::{GetSessionRequest, SessionStatus};
 use shim_proto::coordination::v1::SendMessageRequest;
 use shim_proto::coordination::v1::send_message_request::Recipient;
+use shim_proto::reasons::{INBOX_FULL, NO_RECIPIENTS, WORKER_NOT_FOUND};
 use tonic::Code;
 
-use super::super::{ToolCall, ToolOutput};
-use super::{incomplete, missing_fields};
 use crate::arguments::Arguments;
 use crate::services::request_id;
 use crate::tool_error::ToolError;
+use crate::tools::action_arguments::{incomplete, missing_fields};
+use crate::tools::call::{ToolCall, ToolOutput};
 
-/// The arguments that say who is to read it; a message takes one of them.
+/// The arguments that name the recipients; a message takes one of them.
 const RECIPIENTS: [&str; 3] = ["to_session", "to_worker", "to_capability"];
 
 const WORKERS: &str =
@@ -42,7 +43,7 @@ pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     Ok(ToolOutput::new(text, json!({"recipients": sent.recipients})).with_session(sender))
 }
 
-/// Who is to read it; everything missing or too much is named at once.
+/// The recipients; every argument that is missing or too much is named at once.
 fn recipient(arguments: &Arguments) -> Result<Recipient, ToolError> {
     let given = RECIPIENTS.map(|name| arguments.text(name).map(str::to_owned));
     let recipient = match given {
@@ -95,10 +96,10 @@ async fn delivery_warning(call: &ToolCall, recipient: &Recipient) -> Option<Stri
 
 fn with_next_steps(error: ToolError) -> ToolError {
     error
-        .next_step_for("NO_RECIPIENTS", WORKERS)
-        .next_step_for("WORKER_NOT_FOUND", WORKERS)
+        .next_step_for(NO_RECIPIENTS, WORKERS)
+        .next_step_for(WORKER_NOT_FOUND, WORKERS)
         .next_step_for(
-            "INBOX_FULL",
+            INBOX_FULL,
             "the reader has too much unread: send it again when it has called a tool, or ask another one",
         )
 }

@@ -1,27 +1,23 @@
 //! `shim_coordinate_task`: hands work to other sessions and workers, follows it, gathers its results, and sends
 //! messages.
 //!
-//! A job is a task with parts, or a small one without. Who runs what is the services' business; here the arguments
+//! A job is a task with parts, or a small one without. The services decide which worker runs what; here the arguments
 //! become requests, and answers become words that name the next step.
 
 mod choices;
 mod decide;
 mod message;
 mod parameters;
+mod refusals;
 mod results;
-mod status;
+pub(super) mod status;
 mod submit;
 mod wait;
 
-use shim_proto::reasons::BAD_REQUEST;
-use tonic::Status;
-
-use super::{Hints, ToolCall, ToolOutput, ToolSpec, output};
-use crate::arguments::Arguments;
 use crate::tool_error::ToolError;
-
-use parameters::MAX_WAIT_S;
-pub(super) use status::show;
+use crate::tools::action_arguments::check_required;
+use crate::tools::call::{ToolCall, ToolOutput};
+use crate::tools::spec::{Hints, ToolSpec, output};
 
 pub(super) const SPEC: ToolSpec = ToolSpec {
     name: "shim_coordinate_task",
@@ -102,6 +98,7 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
             "message: how many inboxes it was put into.",
         ),
     ],
+    run: |call| Box::pin(run(call)),
 };
 
 /// The arguments an action on tasks cannot do without.
@@ -112,7 +109,7 @@ fn required_arguments(action: &str) -> &'static [&'static str] {
     }
 }
 
-pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
+async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     let action = call.arguments.text("action").unwrap_or_default();
     if action == "message" {
         return message::run(call).await;
@@ -128,72 +125,8 @@ pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
         "approve" => decide::approve(call).await,
         _ => status::run(call).await,
     };
-    match (answer, call.context_session_id().await) {
+    match (answer, call.context_session_id()) {
         (Err(error), Some(session_id)) => Err(error.about(session_id)),
         (answer, _) => answer,
     }
-}
-
-/// Names every argument the action needs and did not get.
-pub(super) fn check_required(
-    arguments: &Arguments,
-    action: &str,
-    required_arguments: &[&str],
-) -> Result<(), ToolError> {
-    let missing = missing_fields(arguments, action, required_arguments);
-    if missing.is_empty() {
-        Ok(())
-    } else {
-        Err(incomplete(action, missing))
-    }
-}
-
-fn missing_fields(
-    arguments: &Arguments,
-    action: &str,
-    required_arguments: &[&str],
-) -> Vec<(String, String)> {
-    let missing = required_arguments
-        .iter()
-        .filter(|name| !arguments.has(name));
-    let rule = format!("is required for action={action}");
-    missing
-        .map(|name| ((*name).to_owned(), rule.clone()))
-        .collect()
-}
-
-pub(super) fn incomplete(action: &str, fields: Vec<(String, String)>) -> ToolError {
-    let message = format!(
-        "the arguments of action={action} are wrong in {} place(s)",
-        fields.len()
-    );
-    ToolError::new(BAD_REQUEST, message)
-        .with_fields(fields)
-        .next_step("correct the arguments named and call the tool again; nothing was done")
-}
-
-/// A refusal about a task, with the step that this tool knows.
-pub(super) fn to_error(status: Status) -> ToolError {
-    ToolError::from(status)
-        .next_step_for(
-            "TASK_NOT_FOUND",
-            "shim_session_status view=tasks lists the jobs; finished ones are forgotten after a while",
-        )
-        .next_step_for(
-            "TASK_NOT_AWAITING_APPROVAL",
-            "only a task in state awaiting_approval can be approved: a job by its own task_id, a part with a gate of its \
-             own by that part's; action=status lists them",
-        )
-        .next_step_for(
-            "TASK_NOT_RETRYABLE",
-            "action=status shows its state; only failed and cancelled tasks can be taken up again",
-        )
-        .next_step_for(
-            "TOO_MANY_TASKS",
-            "wait until some have ended, or cancel what is not needed (shim_session_status view=tasks)",
-        )
-}
-
-fn missing_task() -> Status {
-    Status::internal("the service answered without the task")
 }

@@ -1,30 +1,39 @@
 //! What `shim_coordinate_task` takes.
 
+use shim_proto::limits;
+use shim_proto::limits::task::{
+    LAST_PRIORITY, MAX_DELAY, MAX_DEPENDENCIES, MAX_FILES, MAX_GOAL_BYTES, MAX_KEY_BYTES,
+    MAX_KIND_BYTES, MAX_PAYLOAD_BYTES, MAX_REASON_BYTES, MAX_REQUIRED_CAPABILITIES,
+    MAX_SUBTASK_FILES, MAX_SUBTASKS, MAX_TIMEOUT,
+};
+
 use crate::arguments::{Parameter, ParameterType, optional, required};
 
-/// The contract's limits.
-const MAX_SUBTASKS: usize = 1_000;
-const MAX_FILES: usize = 1_000;
-const MAX_SUBTASK_FILES: usize = 100;
-const MAX_AFTER: usize = 100;
-const MAX_CAPABILITIES: usize = 20;
-const MAX_PAYLOAD_BYTES: usize = 64 << 10;
-const MAX_TIMEOUT_S: u64 = 12 * 3_600;
-const MAX_DELAY_S: u64 = 30 * 86_400;
+const MAX_TIMEOUT_S: u64 = MAX_TIMEOUT.as_secs();
+const MAX_DELAY_S: u64 = MAX_DELAY.as_secs();
 /// Longer than anything that is waited for.
 const MAX_DEADLINE_S: u64 = 366 * 86_400;
 
 /// How long a wait may take within the limit of a call.
-pub(super) const MAX_WAIT_S: u64 = 25;
+pub(super) const MAX_WAIT_S: u64 = limits::MAX_WAIT.as_secs();
 
-const GOAL: ParameterType = ParameterType::Text { max_bytes: 8_192 };
-const KIND: ParameterType = ParameterType::Text { max_bytes: 100 };
-const REASON: ParameterType = ParameterType::Text { max_bytes: 1_024 };
+const GOAL: ParameterType = ParameterType::Text {
+    max_bytes: MAX_GOAL_BYTES,
+};
+const KIND: ParameterType = ParameterType::Text {
+    max_bytes: MAX_KIND_BYTES,
+};
+const REASON: ParameterType = ParameterType::Text {
+    max_bytes: MAX_REASON_BYTES,
+};
 const CAPABILITIES: ParameterType = ParameterType::Names {
-    max_items: MAX_CAPABILITIES,
+    max_items: MAX_REQUIRED_CAPABILITIES,
 };
 const EXECUTOR: ParameterType = ParameterType::Choice(&["chat", "agent", "command", "analysis"]);
-const PRIORITY: ParameterType = ParameterType::Integer { min: 1, max: 100 };
+const PRIORITY: ParameterType = ParameterType::Integer {
+    min: 1,
+    max: LAST_PRIORITY as u64,
+};
 const PAYLOAD: ParameterType = ParameterType::Object {
     max_bytes: MAX_PAYLOAD_BYTES,
 };
@@ -38,15 +47,17 @@ const APPROVAL: ParameterType = ParameterType::Choice(&["start", "result", "both
 const SUBTASK: &[Parameter] = &[
     required(
         "id",
-        ParameterType::Text { max_bytes: 100 },
+        ParameterType::Text {
+            max_bytes: MAX_KEY_BYTES,
+        },
         "Its name in the job, unique, for example \"lexer\".",
     ),
     required("goal", GOAL, "What is to be achieved, complete in itself."),
     optional(
         "after",
         ParameterType::Texts {
-            max_items: MAX_AFTER,
-            max_bytes: 100,
+            max_items: MAX_DEPENDENCIES,
+            max_bytes: MAX_KEY_BYTES,
         },
         "The ids of parts that must be completed before; their results are told to its worker.",
     ),

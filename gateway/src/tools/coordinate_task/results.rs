@@ -8,12 +8,12 @@ use shim_render::figures::percent;
 use shim_render::text::one_line;
 use shim_render::words;
 
-use super::super::{ToolCall, ToolOutput};
 use super::choices;
-use super::{missing_task, to_error};
+use super::refusals::{missing_task, to_error};
 use crate::render::json;
 use crate::render::tasks;
 use crate::tool_error::ToolError;
+use crate::tools::call::{ToolCall, ToolOutput};
 
 /// Missing parts in an answer.
 const MAX_MISSING: usize = 50;
@@ -26,7 +26,7 @@ pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     let merged = call.gateway.services.aggregate_results(request).await;
     let answer = render(&merged.map_err(to_error)?)?;
     Ok(ToolOutput {
-        session_id: call.context_session_id().await,
+        session_id: call.context_session_id(),
         ..answer
     })
 }

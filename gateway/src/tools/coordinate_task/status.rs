@@ -3,22 +3,19 @@
 use serde_json::json;
 use shim_proto::coordination::v1::{GetTaskRequest, GetTaskResponse, Task, TaskState};
 
-use super::super::{ToolCall, ToolOutput};
-use super::{missing_task, to_error};
+use super::refusals::{missing_task, to_error};
 use crate::render::json;
 use crate::render::tasks;
 use crate::render::workers::WorkerNames;
 use crate::tool_error::ToolError;
+use crate::tools::call::{ToolCall, ToolOutput};
 
 pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     show(call, call.arguments.text("task_id").unwrap_or_default()).await
 }
 
 /// One task as it is now.
-pub(in crate::tools) async fn show(
-    call: &ToolCall,
-    task_id: &str,
-) -> Result<ToolOutput, ToolError> {
+pub(crate) async fn show(call: &ToolCall, task_id: &str) -> Result<ToolOutput, ToolError> {
     let request = GetTaskRequest {
         task_id: task_id.to_owned(),
         with_subtasks: true,
@@ -27,7 +24,7 @@ pub(in crate::tools) async fn show(
     let (found, names) = tokio::join!(services.get_task(request), WorkerNames::look_up(services));
     let answer = render(&found.map_err(to_error)?, &names)?;
     Ok(ToolOutput {
-        session_id: call.context_session_id().await,
+        session_id: call.context_session_id(),
         ..answer
     })
 }

@@ -11,9 +11,8 @@ use shim_proto::coordination::v1::{
 use shim_proto::reasons::BAD_REQUEST;
 use shim_runtime::free_form;
 
-use super::super::{ToolCall, ToolOutput};
 use super::choices;
-use super::{incomplete, missing_task, to_error};
+use super::refusals::{missing_task, to_error};
 use crate::arguments::Arguments;
 use crate::evidence;
 use crate::render::json;
@@ -22,6 +21,8 @@ use crate::render::tasks;
 use crate::render::workers::WorkerNames;
 use crate::services::request_id;
 use crate::tool_error::ToolError;
+use crate::tools::action_arguments::incomplete;
+use crate::tools::call::{ToolCall, ToolOutput};
 use crate::workspaces::ProjectWorkspace;
 
 pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
@@ -131,7 +132,7 @@ struct Files {
 }
 
 impl Files {
-    /// Finds every file's place; all that have none are named at once.
+    /// Finds every file's path in the workspace; all files outside of it are named at once.
     async fn locate(call: &ToolCall, project: &str) -> Result<Self, ToolError> {
         let typed = call.arguments.texts("files");
         let parts = call.arguments.records("subtasks");
@@ -151,25 +152,7 @@ impl Files {
                     .to_owned();
             return Err(incomplete("submit", vec![("files".to_owned(), rule)]));
         };
-        let mut rejected = Vec::new();
-        let mut located = |typed: &[String], field: &str| -> Vec<String> {
-            let relative = typed.iter().enumerate().map(|(index, path)| {
-                base.locate(path).unwrap_or_else(|rule| {
-                    rejected.push((format!("{field}[{index}]"), rule));
-                    String::new()
-                })
-            });
-            relative.collect()
-        };
-        let paths = located(&typed, "files");
-        let of_subtasks = of_parts
-            .iter()
-            .enumerate()
-            .map(|(part, files)| located(files, &format!("subtasks[{part}].files")))
-            .collect();
-        if !rejected.is_empty() {
-            return Err(incomplete("submit", rejected));
-        }
+        let (paths, of_subtasks) = relative_paths(&base, &typed, &of_parts)?;
         let sizes = evidence::sizes_of_files(base.workspace.root.clone(), paths.clone()).await;
         let hint = |(path, size_bytes)| FileHint { path, size_bytes };
         Ok(Self {
@@ -180,7 +163,36 @@ impl Files {
     }
 }
 
-/// `None` if that cannot be known now.
+/// The paths of a job and of its parts within the workspace, or every path that has no place in it.
+fn relative_paths(
+    base: &ProjectWorkspace,
+    of_job: &[String],
+    of_parts: &[Vec<String>],
+) -> Result<(Vec<String>, Vec<Vec<String>>), ToolError> {
+    let mut rejected = Vec::new();
+    let mut located = |typed: &[String], field: &str| -> Vec<String> {
+        let relative = typed.iter().enumerate().map(|(index, path)| {
+            base.locate(path).unwrap_or_else(|rule| {
+                rejected.push((format!("{field}[{index}]"), rule));
+                String::new()
+            })
+        });
+        relative.collect()
+    };
+    let paths = located(of_job, "files");
+    let of_subtasks = of_parts
+        .iter()
+        .enumerate()
+        .map(|(part, files)| located(files, &format!("subtasks[{part}].files")))
+        .collect();
+    if rejected.is_empty() {
+        Ok((paths, of_subtasks))
+    } else {
+        Err(incomplete("submit", rejected))
+    }
+}
+
+/// Whether any worker lives; `None` if that cannot be known now.
 async fn has_workers(call: &ToolCall) -> Option<bool> {
     let request = ListWorkersRequest {
         page_size: 1,

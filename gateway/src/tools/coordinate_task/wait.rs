@@ -1,5 +1,5 @@
-//! `action=wait`: what happened to a job since a cursor. It answers when the job has ended, when somebody has to look
-//! at it, or when its time is up.
+//! `action=wait`: what happened to a job since a cursor. It answers when the job has ended, when the job needs
+//! a look (approval, failure, stuck), or when the time is up.
 
 use std::time::Duration;
 
@@ -11,17 +11,18 @@ use shim_proto::coordination::v1::{
 use tokio::time::{Instant, timeout_at};
 use tonic::{Status, Streaming};
 
-use super::super::{ToolCall, ToolOutput};
-use super::{MAX_WAIT_S, to_error};
+use super::parameters::MAX_WAIT_S;
+use super::refusals::to_error;
 use crate::render::json;
 use crate::render::tasks;
 use crate::render::workers::WorkerNames;
 use crate::services::{Services, is_connection_lost, is_unauthenticated};
 use crate::tool_error::ToolError;
+use crate::tools::call::{ToolCall, ToolOutput};
 
-/// What came with a piece of news is told with it.
+/// Events that come within this time after the first one belong to the same answer.
 const SETTLE_TIME: Duration = Duration::from_millis(100);
-/// Even who does not want to wait gives the log time to arrive.
+/// The log needs this long to arrive, even for a call that does not want to wait.
 const MIN_WAIT: Duration = Duration::from_millis(500);
 /// Before a log that broke off is asked for again.
 const BACKOFF: Duration = Duration::from_millis(250);
@@ -46,7 +47,7 @@ pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     );
     let answer = render(&log, now.ok(), &names);
     Ok(ToolOutput {
-        session_id: call.context_session_id().await,
+        session_id: call.context_session_id(),
         ..answer
     })
 }
@@ -90,8 +91,8 @@ impl EventLog {
         }
     }
 
-    /// Reads until there is something to tell or the time is up, over lost connections. Fails if the log could not be
-    /// opened, or broke off and did not come back with anything to tell.
+    /// Reads until there is something to answer or the time is up, over lost connections. Fails if the log could not be
+    /// opened, or broke off and did not come back with any event.
     async fn watch(&mut self, services: &Services, until: Instant) -> Result<(), Status> {
         let mut lost = None;
         loop {
@@ -106,7 +107,7 @@ impl EventLog {
                     Stop::Refused(status) => return Err(status),
                     Stop::Lost(status) => status,
                 },
-                // Whoever was heard before is only away.
+                // A service that answered before is only away.
                 (Ok(Err(_)) | Err(_), Some(status)) => status,
                 (Ok(Err(status)), None) => return Err(status),
                 (Err(_), None) => {
@@ -147,7 +148,7 @@ impl EventLog {
         }
     }
 
-    /// Adds a line; whether somebody has to hear of it at once.
+    /// Adds a line; `true` if the wait must answer at once.
     fn add(&mut self, line: WatchTaskResponse) -> bool {
         let Some(event) = line.event else {
             return false;

@@ -7,8 +7,8 @@ use shim_proto::coordination::v1::{FileLease, ListFilesRequest};
 use shim_render::text::one_line;
 use shim_render::words;
 
-use super::super::ToolCall;
 use crate::render::phrases;
+use crate::tools::call::ToolCall;
 use crate::workspaces::ProjectWorkspace;
 
 const LEASES_TIMEOUT: Duration = Duration::from_millis(250);

@@ -1,26 +1,29 @@
 //! `shim_session_status`: looks at sessions, their history and what they hold, and changes nothing.
 
 mod leases;
+mod paging;
 mod tasks;
 mod workers;
 
 use serde_json::json;
 use shim_proto::checkpoint::v1::{
-    AssessRiskRequest, Checkpoint, GetSessionRequest, ListCheckpointsRequest,
+    AssessRiskRequest, AssessRiskResponse, Checkpoint, GetSessionRequest, ListCheckpointsRequest,
     ListCheckpointsResponse, ListSessionsRequest, SearchCheckpointsRequest, Session,
 };
+use shim_proto::reasons::BAD_REQUEST;
 use shim_render::figures::percent;
 use shim_render::text::one_line;
 use shim_render::words;
 use tonic::Status;
 
-use super::{Hints, ToolCall, ToolOutput, ToolSpec, output};
 use crate::arguments::{ParameterType, optional};
 use crate::render::json;
 use crate::render::phrases;
 use crate::tool_error::ToolError;
+use crate::tools::call::{ToolCall, ToolOutput};
+use crate::tools::spec::{Hints, ToolSpec, output};
+use paging::limit;
 
-const DEFAULT_LIMIT: u64 = 10;
 const MAX_LIMIT: u64 = 50;
 const MAX_TASK_CHARACTERS: usize = 100;
 
@@ -131,9 +134,10 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
             "Whether there are more entries than the limit let through.",
         ),
     ],
+    run: |call| Box::pin(run(call)),
 };
 
-pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
+async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     match call.arguments.text("view") {
         Some("sessions") => sessions(call).await,
         Some("search") => search(call).await,
@@ -144,38 +148,13 @@ pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     }
 }
 
-fn limit(call: &ToolCall) -> i32 {
-    let limit = call.arguments.integer("limit").unwrap_or(DEFAULT_LIMIT);
-    i32::try_from(limit).unwrap_or(i32::MAX)
-}
-
 async fn session(call: &ToolCall) -> Result<ToolOutput, ToolError> {
-    let session_id = match call.arguments.text("session_id") {
-        Some(session_id) => session_id.to_owned(),
-        None => match call.gateway.sessions.default_id().await {
-            Some(session_id) => session_id,
-            None => return Ok(ToolOutput::new(NO_SESSION, json!({}))),
-        },
+    let Some(session_id) = call.context_session_id() else {
+        return Ok(ToolOutput::new(NO_SESSION, json!({})));
     };
-    let services = &call.gateway.services;
-    let (found, history, risk) = tokio::try_join!(
-        services.get_session(GetSessionRequest {
-            session_id: session_id.clone()
-        }),
-        services.list_checkpoints(ListCheckpointsRequest {
-            session_id: session_id.clone(),
-            page_size: limit(call),
-            page_token: String::new(),
-        }),
-        services.assess_risk(AssessRiskRequest {
-            session_id: session_id.clone(),
-            signals: None
-        }),
-    )
-    .map_err(|status| ToolError::from(status).about(session_id.as_str()))?;
-    let found = found
-        .session
-        .ok_or_else(|| Status::internal("the service answered without the session"))?;
+    let (found, history, risk) = read_session(call, &session_id)
+        .await
+        .map_err(|status| ToolError::from(status).about(session_id.as_str()))?;
     let mut structured = json!({
         "session": json::session(&found),
         "checkpoints": history.checkpoints.iter().map(json::checkpoint).collect::<Vec<_>>(),
@@ -198,6 +177,32 @@ async fn session(call: &ToolCall) -> Result<ToolOutput, ToolError> {
         ));
     }
     Ok(ToolOutput::new(text, structured).with_session(session_id))
+}
+
+async fn read_session(
+    call: &ToolCall,
+    session_id: &str,
+) -> Result<(Session, ListCheckpointsResponse, AssessRiskResponse), Status> {
+    let services = &call.gateway.services;
+    let session_id = session_id.to_owned();
+    let (found, history, risk) = tokio::try_join!(
+        services.get_session(GetSessionRequest {
+            session_id: session_id.clone()
+        }),
+        services.list_checkpoints(ListCheckpointsRequest {
+            session_id: session_id.clone(),
+            page_size: limit(call),
+            page_token: String::new(),
+        }),
+        services.assess_risk(AssessRiskRequest {
+            session_id,
+            signals: None
+        }),
+    )?;
+    let found = found.session;
+    let found =
+        found.ok_or_else(|| Status::internal("the service answered without the session"))?;
+    Ok((found, history, risk))
 }
 
 fn history_text(session: &Session, history: &ListCheckpointsResponse) -> String {
@@ -269,7 +274,7 @@ async fn sessions(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     });
     let answer = ToolOutput::new(text, structured);
     Ok(ToolOutput {
-        session_id: call.gateway.sessions.default_id().await,
+        session_id: call.gateway.sessions.default_id(),
         ..answer
     })
 }
@@ -278,7 +283,7 @@ async fn search(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     let Some(query) = call.arguments.text("query") else {
         let rule = "is required for view=search: words that must all occur".to_owned();
         return Err(
-            ToolError::new("BAD_REQUEST", "there is nothing to search for")
+            ToolError::new(BAD_REQUEST, "there is nothing to search for")
                 .with_fields(vec![("query".to_owned(), rule)])
                 .next_step("call again with view=search and a query"),
         );
@@ -307,7 +312,7 @@ async fn search(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     let answer = ToolOutput::new(text, structured);
     let about = call.arguments.text("session_id").map(str::to_owned);
     Ok(ToolOutput {
-        session_id: about.or(call.gateway.sessions.default_id().await),
+        session_id: about.or(call.gateway.sessions.default_id()),
         ..answer
     })
 }

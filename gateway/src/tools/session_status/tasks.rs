@@ -3,15 +3,16 @@
 use serde_json::json;
 use shim_proto::coordination::v1::{ListTasksRequest, QueueHealthRequest};
 
-use super::super::{ToolCall, ToolOutput, coordinate_task};
-use super::limit;
+use super::paging::limit;
 use crate::render::json;
 use crate::render::tasks;
 use crate::tool_error::ToolError;
+use crate::tools::call::{ToolCall, ToolOutput};
+use crate::tools::coordinate_task::status::show;
 
 pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     if let Some(task_id) = call.arguments.text("query") {
-        return coordinate_task::show(call, task_id.trim()).await;
+        return show(call, task_id.trim()).await;
     }
     let request = ListTasksRequest {
         page_size: u32::try_from(limit(call)).unwrap_or_default(),
@@ -24,7 +25,7 @@ pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
         "has_more": has_more,
     });
     Ok(ToolOutput {
-        session_id: call.context_session_id().await,
+        session_id: call.context_session_id(),
         ..ToolOutput::new(tasks::jobs(&page.tasks, has_more), structured)
     })
 }
@@ -34,7 +35,7 @@ pub(super) async fn queue(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     let health = health.await?;
     let structured = json!({"queue": json::queue(&health)});
     Ok(ToolOutput {
-        session_id: call.context_session_id().await,
+        session_id: call.context_session_id(),
         ..ToolOutput::new(tasks::queues(&health), structured)
     })
 }

@@ -1,13 +1,13 @@
-//! `view=workers`: who can work now, how loaded each is, and what it is at.
+//! `view=workers`: the living workers, the load of each, and the tasks each is at.
 
 use serde_json::json;
 use shim_proto::coordination::v1::ListWorkersRequest;
 
-use super::super::{ToolCall, ToolOutput};
-use super::limit;
+use super::paging::limit;
 use crate::render::json;
 use crate::render::workers;
 use crate::tool_error::ToolError;
+use crate::tools::call::{ToolCall, ToolOutput};
 
 pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     let request = ListWorkersRequest {
@@ -24,7 +24,7 @@ pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     });
     let answer = ToolOutput::new(workers::list(&page.workers, &running, has_more), structured);
     Ok(ToolOutput {
-        session_id: call.gateway.sessions.default_id().await,
+        session_id: call.gateway.sessions.default_id(),
         ..answer
     })
 }

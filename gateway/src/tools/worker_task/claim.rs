@@ -4,16 +4,17 @@ use std::time::Duration;
 
 use serde_json::json;
 use shim_proto::coordination::v1::{GetTaskRequest, Task, TaskState};
+use shim_proto::reasons::{CANCELLED, NO_ROOM, STALE_WORKER, WORKER_NOT_FOUND};
 use shim_proto::worker::v1::{ClaimTaskRequest, ClaimTaskResponse, ReleaseTaskRequest};
 use shim_runtime::service_error::decode;
 use tonic::{Code, Status};
 
-use super::super::{ToolCall, ToolOutput};
 use super::{handover, register};
 use crate::claims::{ClaimedTask, ends_claim};
 use crate::services::request_id;
 use crate::sessions::OwnedSession;
 use crate::tool_error::ToolError;
+use crate::tools::call::{ToolCall, ToolOutput};
 
 /// How long a claim waits at most: registering, a lost first attempt and reading what an earlier worker left take their
 /// time, too, and a call has 28 s.
@@ -35,7 +36,7 @@ pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     let mut epoch = ensure_registered(call, &owned).await?;
     let mut claimed = request_claim(call, &session_id, epoch).await;
     if claimed.as_ref().is_err_and(is_unregistered) {
-        let capabilities = call.gateway.workers.registration_of(&session_id).await;
+        let capabilities = call.gateway.workers.registration_of(&session_id);
         let capabilities = capabilities.map(|(_, known)| known).unwrap_or_default();
         epoch = register::register(call, &owned, capabilities).await?.epoch;
         claimed = request_claim(call, &session_id, epoch).await;
@@ -60,12 +61,7 @@ const NO_TASK: &str = "No task came in time. Next: action=claim again goes on wa
 async fn ensure_registered(call: &ToolCall, owned: &OwnedSession) -> Result<u64, ToolError> {
     let given = call.arguments.has("capabilities");
     let mut wanted = call.arguments.texts("capabilities");
-    if let Some((epoch, mut known)) = call
-        .gateway
-        .workers
-        .registration_of(&owned.session_id)
-        .await
-    {
+    if let Some((epoch, mut known)) = call.gateway.workers.registration_of(&owned.session_id) {
         known.sort();
         wanted.sort();
         if !given || known == wanted {
@@ -119,10 +115,10 @@ fn is_refusal(status: &Status) -> bool {
 /// The registry knows the worker no more, or not in this epoch.
 fn is_unregistered(status: &Status) -> bool {
     let reason = decode(status).reason;
-    matches!(reason.as_str(), "STALE_WORKER" | "WORKER_NOT_FOUND")
+    matches!(reason.as_str(), STALE_WORKER | WORKER_NOT_FOUND)
 }
 
-/// The task this session took before, if it is still its own: the answer that told it may have been lost.
+/// The task this session took before, if it is still its own: the answer with it may have been lost.
 async fn current_claim(call: &ToolCall, session_id: &str) -> Option<(ClaimedTask, Task)> {
     let current = call.gateway.claims.current_task(session_id)?;
     let request = GetTaskRequest {
@@ -145,7 +141,7 @@ async fn current_claim(call: &ToolCall, session_id: &str) -> Option<(ClaimedTask
     }
 }
 
-/// Nobody hears the answer: the task goes back at once instead of waiting here for nothing.
+/// The client does not wait for the answer any more: the task goes back at once.
 async fn release(call: &ToolCall, session_id: &str, task: &Task, lease: u64) -> ToolError {
     let request = ReleaseTaskRequest {
         request_id: request_id(),
@@ -156,12 +152,12 @@ async fn release(call: &ToolCall, session_id: &str, task: &Task, lease: u64) -> 
     if call.gateway.services.release_task(request).await.is_ok() {
         call.gateway.claims.end_claim(session_id, lease);
     }
-    ToolError::new("CANCELLED", "the claim was called off; its task went back")
+    ToolError::new(CANCELLED, "the claim was called off; its task went back")
 }
 
 fn to_error(status: Status) -> ToolError {
     ToolError::from(status).next_step_for(
-        "NO_ROOM",
+        NO_ROOM,
         "this worker has a task already, perhaps from before this process started: shim_session_status view=workers \
          names it; finish it with its lease (action=complete, fail or release), or ask its supervisor to cancel it",
     )

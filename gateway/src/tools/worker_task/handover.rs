@@ -1,4 +1,4 @@
-//! What a worker is told of the task it took: the goal, the job around it, what came before, and what an earlier
+//! The briefing of a worker on the task it took: the goal, the job around it, what came before, and what an earlier
 //! worker left of it.
 
 use futures::future::join_all;
@@ -7,12 +7,12 @@ use shim_proto::coordination::v1::{GetTaskRequest, Task};
 use shim_render::text::one_line;
 use shim_render::time;
 
-use super::super::{ToolCall, ToolOutput};
 use crate::prior_work;
 use crate::render::json;
 use crate::render::phrases;
+use crate::tools::call::{ToolCall, ToolOutput};
 
-/// Parts before it whose results are told.
+/// Parts before the task whose results are shown.
 const MAX_BEFORE: usize = 10;
 const MAX_BEFORE_CHARACTERS: usize = 4_000;
 
@@ -145,7 +145,7 @@ mod tests {
         let text = details(&task);
         assert_eq!(
             text,
-            "\nAttempt 2 of 3, 1 worker(s) died with it\nThe attempt before failed: TIMED_OUT (too slow)"
+            "\nAttempt 2 of 3, 1 worker(s) died with it\nThe attempt before failed: TIMED_OUT (too slow by far)"
         );
     }
 }

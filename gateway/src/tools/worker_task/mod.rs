@@ -1,6 +1,6 @@
 //! `shim_worker_task`: makes this session a worker that others find, and lets it take tasks and report on them.
 //!
-//! Who gets a task, and whose report counts, is decided by the services. What this process remembers of a claim only
+//! The services decide which worker gets a task and which report counts. What this process remembers of a claim only
 //! saves the model from repeating it.
 
 mod claim;
@@ -8,10 +8,13 @@ mod handover;
 mod register;
 mod report;
 
-use super::coordinate_task::{check_required, incomplete};
-use super::{Hints, ToolCall, ToolOutput, ToolSpec, output};
+use shim_proto::limits::{task, worker};
+
 use crate::arguments::{ParameterType, optional, required};
 use crate::tool_error::ToolError;
+use crate::tools::action_arguments::check_required;
+use crate::tools::call::{ToolCall, ToolOutput};
+use crate::tools::spec::{Hints, ToolSpec, output};
 
 pub(super) const SPEC: ToolSpec = ToolSpec {
     name: "shim_worker_task",
@@ -40,7 +43,9 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
         ),
         optional(
             "capabilities",
-            ParameterType::Names { max_items: 100 },
+            ParameterType::Names {
+                max_items: worker::MAX_CAPABILITIES,
+            },
             "register (required there), claim: what this worker can do, for example \"rust\"; at most 100, each of up to 100 letters, digits and ._:/@-",
         ),
         optional(
@@ -73,22 +78,30 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
         ),
         optional(
             "result",
-            ParameterType::Text { max_bytes: 262_144 },
+            ParameterType::Text {
+                max_bytes: task::MAX_RESULT_TEXT_BYTES,
+            },
             "complete (required there): what came of it, for people and other sessions to read; at most 262,144 bytes.",
         ),
         optional(
             "data",
-            ParameterType::Object { max_bytes: 262_144 },
+            ParameterType::Object {
+                max_bytes: task::MAX_RESULT_DATA_BYTES,
+            },
             "complete: the result for programs, any JSON object; merged with that of the other parts.",
         ),
         optional(
             "artifacts",
-            ParameterType::Paths { max_items: 100 },
+            ParameterType::Paths {
+                max_items: task::MAX_ARTIFACTS,
+            },
             "complete: files with more of the result, on this machine.",
         ),
         optional(
             "error",
-            ParameterType::Text { max_bytes: 8_192 },
+            ParameterType::Text {
+                max_bytes: task::MAX_ERROR_BYTES,
+            },
             "fail (required there): why it failed; at most 8,192 bytes.",
         ),
         optional(
@@ -151,6 +164,7 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
             "claim: what that worker had done and decided, and what was left to do; its files were looked at.",
         ),
     ],
+    run: |call| Box::pin(run(call)),
 };
 
 /// The arguments an action cannot do without.
@@ -164,7 +178,7 @@ fn required_arguments(action: &str) -> &'static [&'static str] {
     }
 }
 
-pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
+async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     let action = call.arguments.text("action").unwrap_or_default();
     check_required(&call.arguments, action, required_arguments(action))?;
     if action == "register" {

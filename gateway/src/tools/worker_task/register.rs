@@ -4,16 +4,14 @@ use serde_json::json;
 use shim_proto::checkpoint::v1::ClientInfo;
 use shim_proto::coordination::v1::{RegisterWorkerRequest, Worker, WorkerKind};
 
-use super::super::{ToolCall, ToolOutput};
+use shim_proto::limits::worker::{MAX_NAME_BYTES, MAX_VERSION_BYTES};
+
 use crate::config::clipped;
 use crate::render::json;
 use crate::services::request_id;
 use crate::sessions::OwnedSession;
 use crate::tool_error::ToolError;
-
-/// The contract's limits on what a worker says of itself.
-const MAX_NAME_BYTES: usize = 200;
-const MAX_VERSION_BYTES: usize = 100;
+use crate::tools::call::{ToolCall, ToolOutput};
 
 pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     call.gateway.services.require_coordination()?;

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use shim_proto::coordination::v1::{Task, TaskError, TaskResult, TaskState};
+use shim_proto::reasons::{STALE_LEASE, TASK_NOT_FOUND, task};
 use shim_proto::worker::v1::{
     CompleteTaskRequest, FailTaskRequest, ReleaseTaskRequest, ReportProgressRequest,
 };
@@ -10,15 +11,16 @@ use shim_render::{time, words};
 use shim_runtime::free_form;
 use tonic::Status;
 
-use super::super::{ToolCall, ToolOutput};
-use super::{incomplete, register};
+use super::register;
 use crate::claims::{ClaimedTask, ends_claim};
 use crate::render::json;
 use crate::services::request_id;
 use crate::tool_error::ToolError;
+use crate::tools::action_arguments::incomplete;
+use crate::tools::call::{ToolCall, ToolOutput};
 
 /// The stable code of a failure that a session reports.
-const FAILED_HERE: &str = "EXECUTOR_FAILED";
+const FAILED_HERE: &str = task::EXECUTOR_FAILED;
 
 pub(super) async fn run(call: &ToolCall, action: &str) -> Result<ToolOutput, ToolError> {
     let owned = register::session(call).await?;
@@ -134,11 +136,11 @@ async fn release(call: &ToolCall, current: &ClaimedTask) -> Result<Option<Task>,
 fn to_error(status: Status) -> ToolError {
     ToolError::from(status)
         .next_step_for(
-            "STALE_LEASE",
+            STALE_LEASE,
             "stop working on this task and leave its files alone; action=claim takes the next one",
         )
         .next_step_for(
-            "TASK_NOT_FOUND",
+            TASK_NOT_FOUND,
             "compare the task_id with the answer to action=claim; if it is right, the task is forgotten: claim the next one",
         )
 }

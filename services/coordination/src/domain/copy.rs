@@ -1,11 +1,11 @@
-//! A job once more: the same tasks with ids of their own.
+//! A copy of a job: the same tasks with new ids.
 
 use std::collections::HashMap;
 
 use shim_proto::coordination::v1::{Task, TaskState};
 
-/// Makes tasks of a job, the root first, anew: ids are replaced where they stand for these tasks, and what happened to
-/// the old ones is forgotten.
+/// Turns the tasks of a job, the root first, into a new job: every id of these tasks is replaced, and their history is
+/// cleared.
 pub(crate) fn copy(tasks: &mut [Task], mut new_id: impl FnMut() -> String) {
     let ids: HashMap<String, String> = tasks
         .iter()

@@ -1,36 +1,36 @@
-//! How much work a job is, before anybody did any of it.
+//! The estimated complexity of a job, before any of it is done.
 //!
-//! The complexity is a sum of points, one term for each thing that makes work:
+//! The complexity is a sum of points, one term for each source of work:
 //!
-//! | thing | points |
+//! | source | points |
 //! | --- | --- |
-//! | a task at all | 0.5 |
+//! | the task itself | 0.5 |
 //! | each file | 0.5 |
-//! | the files' sizes | 1 for 100 kB: about a sixth of what a model has in view at once |
-//! | the largest file | 0.5 for 100 kB more, for it cannot be divided |
+//! | the files' sizes | 1 for 100 kB: about a sixth of a model's context |
+//! | the largest file | 0.5 more for 100 kB, because it cannot be split |
 //! | each step | 0.75 |
-//! | each capability a worker needs | 0.25 |
+//! | each required capability | 0.25 |
 //! | the goal's text | 1 for 2 KiB |
 //!
-//! (A) No term shrinks when its thing grows. (B) A step in one small file has about 1. (C) Above [`WORTH_SPLITTING`] it is
-//! worth the trouble of splitting. It is a guess to plan with, and nothing else depends on it.
+//! (A) No term shrinks when its source grows. (B) One step in one small file has about 1 point. (C) A job above
+//! [`WORTH_SPLITTING`] is split. The estimate serves planning alone; nothing else depends on it.
 
 use std::fmt;
 
 use shim_proto::coordination::v1::{Requirements, SubmitTaskRequest, Task};
 
-/// A job above this is split.
+/// A job with a complexity above this is split, in points.
 pub(crate) const WORTH_SPLITTING: f64 = 8.0;
 
 const TASK: f64 = 0.5;
 const STEP: f64 = 0.75;
 const CAPABILITY: f64 = 0.25;
 const BYTES_A_POINT: u64 = 100_000;
-/// A file is as much work as this many bytes more, whatever is in it.
+/// The work of a file beside that of its content, in bytes.
 const FILE_BYTES: u64 = BYTES_A_POINT / 2;
 const GOAL_BYTES_A_POINT: f64 = 2_048.0;
 
-/// What a job is about, in numbers.
+/// The sources of work in a job, in numbers.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct JobSize {
     pub(crate) files: usize,
@@ -54,7 +54,7 @@ impl JobSize {
         }
     }
 
-    /// Of a subtask, whose files' sizes nobody tells.
+    /// The size of a subtask; the sizes of its files are unknown.
     pub(crate) fn of_task(task: &Task) -> Self {
         Self {
             files: task.files.len(),
@@ -116,7 +116,7 @@ impl Estimate {
 }
 
 impl fmt::Display for Estimate {
-    /// The complexity with the terms that are seen in it.
+    /// The complexity with every term that is not rounded to zero.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:.1} (", self.complexity())?;
         let seen = self.terms.iter().filter(|(_, points)| *points >= 0.05);
@@ -128,14 +128,14 @@ impl fmt::Display for Estimate {
     }
 }
 
-/// What a file counts when work is shared out, in bytes.
+/// The work of a file when files are distributed, in bytes.
 pub(crate) fn file_work_bytes(size_bytes: u64) -> u64 {
     size_bytes.saturating_add(FILE_BYTES)
 }
 
-/// The points of files with so many bytes in all.
+/// The points of a number of files with a total size.
 pub(crate) fn work(files: usize, total_bytes: u64) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "a guess needs no 53 bits")]
+    #[expect(clippy::cast_precision_loss, reason = "an estimate needs no 53 bits")]
     let (bytes, a_point) = (total_bytes as f64, BYTES_A_POINT as f64);
     points(files, 0.5) + bytes / a_point
 }
@@ -160,7 +160,7 @@ pub(crate) fn counted(count: usize, what: &str) -> String {
     }
 }
 
-/// A size for people.
+/// A size for people, in decimal units.
 pub(crate) fn format_bytes(bytes: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "shown with one digit")]
     let size = bytes as f64;
@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_step_in_a_small_file_is_about_one() {
+    fn one_step_in_a_small_file_has_about_one_point() {
         let small = Estimate::of(&JobSize {
             files: 1,
             total_bytes: 6_000,

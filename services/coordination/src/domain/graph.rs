@@ -1,16 +1,16 @@
-//! What the subtasks of a job wait for: a graph without circles.
+//! The dependencies between the subtasks of a job: a graph without cycles.
 //!
-//! It finds every flaw of a submitted graph, and how deep a sound one is. What a subtask does is none of its business.
+//! The check finds every error of a submitted graph, and the depth of a valid one. It knows nothing of what a subtask does.
 
 use std::collections::HashMap;
 use std::fmt;
 
-/// Subtasks one after the other. Whatever waits longer than this is a loop that should be a job of its own.
+/// The longest chain of subtasks. A longer one is a loop, which should be a job of its own.
 const MAX_DEPTH: usize = 100;
-/// Keys that a circle is told by.
+/// The keys of a cycle that its message names.
 const MAX_KEYS_SHOWN: usize = 12;
 
-/// A subtask as its submitter names it, and those it waits for.
+/// A subtask's key, and the keys of the subtasks that it waits for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Node<'a> {
     pub(crate) key: &'a str,
@@ -20,9 +20,9 @@ pub(crate) struct Node<'a> {
 /// What is wrong with a graph.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum GraphError {
-    /// The subtask at `node` has the key of an earlier one.
+    /// The subtask at index `node` has the key of an earlier one.
     DuplicateKey { node: usize, key: String },
-    /// The dependency at `index` is no key of the job's.
+    /// The dependency at `index` is the key of no subtask.
     UnknownDependency {
         node: usize,
         index: usize,
@@ -32,12 +32,12 @@ pub(crate) enum GraphError {
     SelfDependency { node: usize, index: usize },
     /// Each waits for the next, and the last for the first.
     Cycle(Vec<String>),
-    /// Too many wait for one another.
+    /// The longest chain has this many subtasks, more than [`MAX_DEPTH`].
     TooDeep(usize),
 }
 
 impl GraphError {
-    /// The field that is wrong.
+    /// The request's field that is wrong.
     pub(crate) fn field(&self) -> String {
         match self {
             Self::DuplicateKey { node, .. } => format!("subtasks[{node}].key"),
@@ -79,12 +79,12 @@ impl fmt::Display for GraphError {
     }
 }
 
-/// A graph without flaws, by the places of its nodes.
+/// A valid graph; its nodes are indices into the list of subtasks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Graph {
-    /// For each node those it waits for, sorted and each once.
+    /// For each node the nodes that it waits for, sorted and without repetitions.
     pub(crate) waits_for: Vec<Vec<usize>>,
-    /// For each node how many come before it at least, one after the other.
+    /// For each node the length of the longest chain before it.
     levels: Vec<usize>,
 }
 
@@ -92,7 +92,7 @@ impl Graph {
     /// Checks the nodes.
     ///
     /// # Errors
-    /// With all flaws. Circles are looked for in a graph that has no other flaw, and one of them is told.
+    /// All errors. Cycles are searched for in a graph without other errors, and one of them is reported.
     pub(crate) fn of(nodes: &[Node<'_>]) -> Result<Self, Vec<GraphError>> {
         let waits_for = resolve(nodes)?;
         let levels = levels(&waits_for).map_err(|stuck| {
@@ -107,18 +107,18 @@ impl Graph {
         }
     }
 
-    /// How many are done one after the other, at least.
+    /// The length of the longest chain.
     pub(crate) fn depth(&self) -> usize {
         self.levels.iter().max().map_or(0, |level| level + 1)
     }
 
-    /// How many wait for nothing.
+    /// The number of nodes that wait for no other.
     pub(crate) fn starts(&self) -> usize {
         self.levels.iter().filter(|level| **level == 0).count()
     }
 }
 
-/// The places of the keys that each node waits for.
+/// The indices of the keys that each node waits for.
 fn resolve(nodes: &[Node<'_>]) -> Result<Vec<Vec<usize>>, Vec<GraphError>> {
     let mut errors = Vec::new();
     let mut indices = HashMap::with_capacity(nodes.len());
@@ -156,8 +156,8 @@ fn resolve(nodes: &[Node<'_>]) -> Result<Vec<Vec<usize>>, Vec<GraphError>> {
     }
 }
 
-/// Takes away what waits for nothing, again and again (Kahn 1962). What is left cannot be reached: it is returned as
-/// the error, marked by place.
+/// Removes the nodes that wait for nothing, again and again (Kahn 1962). The error marks the nodes that remain: each of
+/// them is on a cycle or behind one.
 fn levels(waits_for: &[Vec<usize>]) -> Result<Vec<usize>, Vec<bool>> {
     let mut followers = vec![Vec::new(); waits_for.len()];
     for (node, before) in waits_for.iter().enumerate() {
@@ -186,7 +186,7 @@ fn levels(waits_for: &[Vec<usize>]) -> Result<Vec<usize>, Vec<bool>> {
     }
 }
 
-/// A circle among nodes each of which waits for another of them, from its first node on.
+/// A cycle among stuck nodes, each of which waits for another stuck node. It begins with its lowest index.
 fn find_cycle(waits_for: &[Vec<usize>], stuck: &[bool]) -> Vec<usize> {
     let mut seen_at = HashMap::new();
     let mut path = Vec::new();
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_circle_is_named() {
+    fn a_cycle_is_named() {
         let errors = check(&[
             ("z", &[]),
             ("a", &["z", "b"]),
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_circle_is_told_in_short() {
+    fn the_message_of_a_long_cycle_is_shortened() {
         let ring: Vec<_> = (0..1_000)
             .map(|n| (n.to_string(), vec![((n + 1) % 1_000).to_string()]))
             .collect();
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn all_flaws_are_told_with_their_fields() {
+    fn every_error_names_its_field() {
         let errors = check(&[("a", &["a", "nobody"]), ("b", &[]), ("b", &["a"])]).unwrap_err();
         let shown: Vec<_> = errors
             .iter()
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_graph_tells_its_depth_and_its_starts() {
+    fn a_graph_knows_its_depth_and_its_starts() {
         let diamond = check(&[
             ("end", &["left", "right", "left"]),
             ("left", &["start"]),
@@ -303,7 +303,7 @@ mod tests {
         assert_eq!(errors, [GraphError::TooDeep(MAX_DEPTH + 1)]);
     }
 
-    /// Any graph over a few nodes, without edges to itself.
+    /// Any graph over a few nodes without self-dependencies.
     fn any_edges() -> impl Strategy<Value = Vec<Vec<usize>>> {
         (1usize..12).prop_flat_map(|count| {
             let edges = prop::collection::vec((0..count, 0..count), 0..count * 2);
@@ -321,7 +321,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_graph_is_either_in_order_or_holds_the_circle_told(waits_for in any_edges()) {
+        fn a_graph_is_either_valid_or_holds_the_reported_cycle(waits_for in any_edges()) {
             let nodes: Vec<_> = waits_for
                 .iter()
                 .enumerate()

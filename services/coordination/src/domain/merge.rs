@@ -1,21 +1,20 @@
-//! How the results of subtasks become one.
+//! The merge of the results of subtasks into one.
 //!
-//! (A) Nothing is lost without a word: what does not fit in a merged result is cut, and the result says that it is
-//! truncated. (B) The order is that of the subtasks, whatever finished when; only FIRST and LAST go by time.
+//! (A) No loss is silent: what does not fit into the merged result is cut, and the result is marked as truncated. (B) Results
+//! are in the order of the subtasks; only FIRST and LAST go by the time of completion.
 
 use prost_types::Timestamp;
 use shim_proto::coordination::v1::{MergeStrategy, TaskResult};
+use shim_proto::limits::task::MAX_RESULT_TEXT_BYTES as MAX_TEXT_BYTES;
 
 use super::merge_data::Data;
 
-/// The longest text of a result.
-const MAX_TEXT_BYTES: usize = 256 << 10;
-/// Files of a merged result.
+/// Artifacts of a merged result.
 const MAX_ARTIFACTS: usize = 1_000;
-/// What stands between texts.
-const BETWEEN: &str = "\n\n";
+/// The separator between texts.
+const SEPARATOR: &str = "\n\n";
 
-/// Which results are in the merged one, of those that finished at these times: their places, in order.
+/// The indices of the results that are merged, in order, out of results with these times of completion.
 pub(crate) fn select_results(
     strategy: MergeStrategy,
     finished: &[Option<Timestamp>],
@@ -23,17 +22,17 @@ pub(crate) fn select_results(
     let indices = 0..finished.len();
     let at = |index: &usize| finished[*index].map(|at| (at.seconds, at.nanos));
     match strategy {
-        // Of equal ones `min_by_key` gives the first, `max_by_key` the last.
+        // Among equal times `min_by_key` selects the first index, `max_by_key` the last.
         MergeStrategy::First => indices.min_by_key(at).into_iter().collect(),
         MergeStrategy::Last => indices.max_by_key(at).into_iter().collect(),
         _ => indices.collect(),
     }
 }
 
-/// A merged result in the making. However much is added, it holds little more than what it will be.
+/// A merged result under construction. Its memory is bounded by the limits of the finished result, not by its parts.
 #[derive(Debug)]
 pub(crate) struct Merged {
-    /// All but its text and data.
+    /// The result without text and data.
     result: TaskResult,
     texts: Vec<String>,
     data: Data,
@@ -59,7 +58,7 @@ impl Merged {
         let whole = &mut self.result;
         self.is_empty = false;
         whole.truncated |= next.truncated;
-        // A failure shows, if there is any.
+        // The first exit code other than 0 wins.
         whole.exit_code = match (whole.exit_code, next.exit_code) {
             (None | Some(0), Some(code)) => Some(code),
             (code, _) => code,
@@ -79,20 +78,20 @@ impl Merged {
         }
     }
 
-    /// The whole; `None` if nothing was added.
+    /// The merged result; `None` if no result was added.
     pub(crate) fn finish(self) -> Option<TaskResult> {
         (!self.is_empty).then(|| TaskResult {
-            text: self.texts.join(BETWEEN),
+            text: self.texts.join(SEPARATOR),
             data: self.data.finish(),
             ..self.result
         })
     }
 }
 
-/// Cuts texts that are too long together; tells whether it did. Each gets as much room as any other needs at most. More
-/// texts leave less to each, so whatever is cut early would be cut later too.
+/// Cuts texts whose sum is too long to one common length; returns whether it cut any. Each further text shortens that length,
+/// so a text that is cut early would be cut later too.
 fn cut(texts: &mut [String]) -> bool {
-    let gaps = BETWEEN.len() * (texts.len() - 1);
+    let gaps = SEPARATOR.len() * (texts.len() - 1);
     let room = MAX_TEXT_BYTES.saturating_sub(gaps);
     let lengths: Vec<usize> = texts.iter().map(String::len).collect();
     if lengths.iter().sum::<usize>() <= room {
@@ -105,7 +104,7 @@ fn cut(texts: &mut [String]) -> bool {
     true
 }
 
-/// The length such that lengths cut to it fit into the room together.
+/// The longest common length to which lengths must be cut so that their sum fits into the room.
 fn share(mut lengths: Vec<usize>, mut room: usize) -> usize {
     lengths.sort_unstable();
     for (index, length) in lengths.iter().enumerate() {
@@ -176,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn one_result_alone_stays_as_it_is() {
+    fn a_single_result_is_unchanged() {
         let mut only = part("text");
         only.data = data("n");
         only.artifacts = vec!["a".to_owned(), "b".to_owned()];
@@ -186,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_program_shows_in_the_whole() {
+    fn a_failed_program_decides_the_exit_code() {
         let parts = [None, Some(0), Some(3), Some(0)].map(|exit_code| {
             let mut part = part("");
             part.exit_code = exit_code;
@@ -209,13 +208,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn short_texts_are_all_there_and_long_ones_fairly_cut(
+        fn short_texts_are_complete_and_long_ones_cut_alike(
             lengths in prop::collection::vec(0usize..100_000, 1..12),
         ) {
             let parts = lengths.iter().map(|length| part(&"x".repeat(*length)));
             let TaskResult { text: merged, truncated, .. } = merge(MergeStrategy::Merge, parts.collect());
             prop_assert!(merged.len() <= MAX_TEXT_BYTES);
-            let shown: Vec<_> = merged.split(BETWEEN).filter(|text| !text.is_empty()).map(str::len).collect();
+            let shown: Vec<_> = merged.split(SEPARATOR).filter(|text| !text.is_empty()).map(str::len).collect();
             let given: Vec<_> = lengths.into_iter().filter(|length| *length > 0).collect();
             prop_assert_eq!(truncated, shown != given);
             let longest = shown.iter().copied().max().unwrap_or(0);

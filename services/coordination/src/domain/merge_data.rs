@@ -1,23 +1,24 @@
-//! How the data of results becomes one: listed one after the other, or joined field by field.
+//! The merge of the data of results: listed one after the other, or joined field by field.
 //!
-//! (A) A join changes no depth, and a list tells what it cannot hold so that a client can decode it. (B) Neither is larger
-//! than a merged result may be. (C) Where a field is of one kind in all of them, joining is associative, no field is lost,
-//! and no item of a list.
+//! (A) Merged data can be decoded by a client: a join adds no depth, and a list refuses data that would be too deep in it.
+//! (B) Merged data is never larger than [`MAX_BYTES`]. (C) Where a field has one kind in all results, a join is associative
+//! and loses no field and no item of a list.
 
 use std::collections::btree_map::Entry;
 
 use prost::Message;
 use prost_types::value::Kind;
 use prost_types::{ListValue, Struct, Value};
+use shim_proto::limits::MAX_FREE_FORM_DEPTH;
 
-/// The data of a merged result, encoded.
+/// The largest data of a merged result, encoded.
 const MAX_BYTES: usize = 2 << 20;
-/// Data in a list lies two levels deeper than alone; below 32 it can be decoded.
-const MAX_LEVELS: usize = 30;
-/// Where listed data is.
+/// The deepest data in a list: the list adds two levels.
+const MAX_LEVELS: usize = MAX_FREE_FORM_DEPTH - 2;
+/// The field that holds listed data.
 const RESULTS: &str = "results";
 
-/// The data of a merged result.
+/// The data of a merged result under construction.
 #[derive(Debug)]
 pub(super) struct Data {
     layout: DataLayout,
@@ -27,19 +28,19 @@ pub(super) struct Data {
 
 #[derive(Debug)]
 enum DataLayout {
-    /// One after the other.
+    /// A list with one item for each result.
     Listed(Vec<Value>),
-    /// All in one object.
+    /// One object with the fields of all results.
     Joined(Struct),
 }
 
 impl Data {
-    /// That will be a list.
+    /// Empty data that becomes a list.
     pub(super) fn listed() -> Self {
         Self::of(DataLayout::Listed(Vec::new()))
     }
 
-    /// That will be one object.
+    /// Empty data that becomes one object.
     pub(super) fn joined() -> Self {
         Self::of(DataLayout::Joined(Struct::default()))
     }
@@ -52,9 +53,9 @@ impl Data {
         }
     }
 
-    /// Adds an object; tells whether it fitted.
+    /// Adds an object; returns whether it fitted.
     pub(super) fn add(&mut self, object: Struct) -> bool {
-        // Neither form is larger than what is in it, but for a few bytes of each.
+        // Either layout costs at most 16 bytes for each object beside its own encoding.
         let bytes = self.bytes + object.encoded_len() + 16;
         if bytes > MAX_BYTES {
             return false;
@@ -71,7 +72,7 @@ impl Data {
         true
     }
 
-    /// All of it; `None` if nothing was added.
+    /// The merged data; `None` if no object was added.
     pub(super) fn finish(self) -> Option<Struct> {
         if self.count == 0 {
             return None;
@@ -102,7 +103,7 @@ fn levels_of(value: &Value) -> usize {
     }
 }
 
-/// Joins an object into another: objects field by field, lists by appending; of two other values the later one stays.
+/// Joins an object into another: objects field by field, lists by appending; of two other values the later one wins.
 fn join(whole: &mut Struct, later: Struct) {
     for (name, value) in later.fields {
         match whole.fields.entry(name) {
@@ -201,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn data_that_does_not_fit_is_told_of() {
+    fn data_that_does_not_fit_is_reported() {
         let large = object(&[("x", text(&"x".repeat(MAX_BYTES / 3)))]);
         for mut data in [Data::listed(), Data::joined()] {
             let fits: Vec<_> = (0..4).map(|_| data.add(large.clone())).collect();
@@ -230,7 +231,7 @@ mod tests {
         assert_eq!(read.unwrap(), answer);
     }
 
-    /// Objects in which a field is always of one kind, told by its first letter.
+    /// Objects in which a field always has one kind, given by its first letter.
     fn any_object() -> impl Strategy<Value = Struct> {
         let empty = Just(Struct::default()).boxed();
         empty.prop_recursive(3, 24, 4, |within| {
@@ -249,7 +250,7 @@ mod tests {
         })
     }
 
-    /// What is at the end of each path: how many items of a list, or one.
+    /// The number of values at the end of each path: the items of a list, or one.
     fn ends(object: &Struct, path: &str, out: &mut BTreeMap<String, usize>) {
         for (name, value) in &object.fields {
             let path = format!("{path}/{name}");
@@ -267,7 +268,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_join_does_not_depend_on_its_brackets(
+        fn a_join_is_associative(
             a in any_object(), b in any_object(), c in any_object(),
         ) {
             let left = in_one(&[in_one(&[a.clone(), b.clone()]), c.clone()]);

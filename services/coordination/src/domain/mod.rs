@@ -1,4 +1,4 @@
-//! Pure decisions about jobs: how large they are, how they are split, what they wait for and what comes out of them.
+//! Pure decisions about jobs: their estimate, their split, their dependencies, their schedules and their merged results.
 
 pub(crate) mod copy;
 pub(crate) mod estimate;
@@ -9,3 +9,4 @@ pub(crate) mod plan;
 pub(crate) mod queues;
 pub(crate) mod schedule;
 pub(crate) mod split;
+mod task_defaults;

@@ -1,39 +1,33 @@
-//! What becomes of a submitted job: one task, or a root with subtasks, given or made by splitting.
+//! The plan of a submitted job: one task, or a root with subtasks that the submitter gave or that a split made.
 //!
-//! It fills in what a subtask takes over from its job and every default. It expects a request that was checked; states and
-//! times are none of its business.
+//! The plan expects a checked request. It sets neither states nor times; the store does.
 
 use std::collections::HashMap;
 
-use shim_proto::coordination::v1::{
-    ApprovalGates, AssignmentStrategy, FailurePolicy, FileHint, MergeStrategy, SplitPolicy,
-    SubmitTaskRequest, Subtask, Task,
-};
+use shim_proto::coordination::v1::{FileHint, SplitPolicy, SubmitTaskRequest, Task};
 
 use super::estimate::{Estimate, JobSize, WORTH_SPLITTING, counted};
 use super::graph::Graph;
 use super::split::{JobPart, split, with_steps};
+use super::task_defaults::{apply_overrides, root_task, subtask_of};
 
-const DEFAULT_PRIORITY: u32 = 50;
-const DEFAULT_ATTEMPTS: u32 = 3;
-
-/// A job as it is to be stored.
+/// A job as the store takes it.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct JobPlan {
     pub(crate) root: Task,
     pub(crate) subtasks: Vec<Task>,
-    /// Why it was split so, or not.
+    /// Why the job was split so, or not, for people.
     pub(crate) reasoning: String,
 }
 
-/// Plans a job. `graph` is that of its subtasks; each call of `new_id` makes an id.
+/// Plans a job. `graph` holds the dependencies of its subtasks; each call of `new_id` makes a task id.
 pub(crate) fn plan(
     mut job: SubmitTaskRequest,
     graph: &Graph,
     mut new_id: impl FnMut() -> String,
 ) -> JobPlan {
     dedup_files(&mut job.files);
-    let mut root = root(&job, new_id());
+    let mut root = root_task(&job, new_id());
     if !job.subtasks.is_empty() {
         return with_subtasks(job, root, graph, new_id);
     }
@@ -55,6 +49,7 @@ pub(crate) fn plan(
     }
 }
 
+/// A root with the subtasks that the submitter gave.
 fn with_subtasks(
     mut job: SubmitTaskRequest,
     mut root: Task,
@@ -86,6 +81,7 @@ fn with_subtasks(
     }
 }
 
+/// A root with the parts of a split as its subtasks.
 fn with_parts(
     job: &SubmitTaskRequest,
     root: Task,
@@ -122,7 +118,7 @@ fn with_parts(
     }
 }
 
-/// A file named twice is one, of the larger size.
+/// Merges the hints for one path into one, with the larger size.
 fn dedup_files(files: &mut Vec<FileHint>) {
     let mut sizes = HashMap::with_capacity(files.len());
     for file in files.iter() {
@@ -138,82 +134,13 @@ fn dedup_files(files: &mut Vec<FileHint>) {
     });
 }
 
-fn root(job: &SubmitTaskRequest, id: String) -> Task {
-    Task {
-        root_id: id.clone(),
-        task_id: id,
-        goal: job.goal.clone(),
-        kind: job.kind.clone(),
-        priority: or(job.priority, DEFAULT_PRIORITY),
-        payload: job.payload.clone(),
-        files: job.files.iter().map(|file| file.path.clone()).collect(),
-        workspace: job.workspace.clone(),
-        requirements: Some(job.requirements.clone().unwrap_or_default()),
-        max_attempts: or(job.max_attempts, DEFAULT_ATTEMPTS),
-        timeout: job.timeout,
-        deadline: job.deadline,
-        weight: 1.0,
-        submitted_by: job.submitted_by.clone(),
-        approval: Some(job.approval.unwrap_or_default()),
-        on_failure: match job.on_failure() {
-            FailurePolicy::Unspecified => FailurePolicy::FailFast,
-            given => given,
-        }
-        .into(),
-        merge: match job.merge() {
-            MergeStrategy::Unspecified => MergeStrategy::Concatenate,
-            given => given,
-        }
-        .into(),
-        strategy: match job.strategy() {
-            AssignmentStrategy::Unspecified => AssignmentStrategy::LeastLoaded,
-            given => given,
-        }
-        .into(),
-        schedule: job.schedule.clone(),
-        ..Task::default()
-    }
-}
-
-/// A subtask of a job before anything of its own is set. The gates of the job are passed once, as a whole.
-fn subtask_of(root: &Task, id: String) -> Task {
-    Task {
-        task_id: id,
-        approval: Some(ApprovalGates::default()),
-        files: Vec::new(),
-        schedule: String::new(),
-        complexity: 0.0,
-        ..root.clone()
-    }
-}
-
-/// Gives a task what its submitter said of it alone.
-fn apply_overrides(task: &mut Task, given: Subtask) {
-    task.key = given.key;
-    task.goal = given.goal;
-    task.files = given.files;
-    if !given.kind.is_empty() {
-        task.kind = given.kind;
-    }
-    task.priority = or(given.priority, task.priority);
-    if given.weight > 0.0 {
-        task.weight = given.weight;
-    }
-    task.requirements = given.requirements.or(task.requirements.take());
-    task.payload = given.payload.or(task.payload.take());
-    task.timeout = given.timeout.or(task.timeout);
-    task.approval = given.approval.or(task.approval);
-}
-
-/// A number, unless it is not told.
-fn or(given: u32, default: u32) -> u32 {
-    if given == 0 { default } else { given }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use shim_proto::coordination::v1::{Requirements, WorkerKind};
+    use shim_proto::coordination::v1::{
+        ApprovalGates, AssignmentStrategy, FailurePolicy, MergeStrategy, Requirements, Subtask,
+        WorkerKind,
+    };
 
     use super::super::graph::Node;
     use super::*;
@@ -324,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn the_gates_of_a_job_are_not_those_of_its_parts() {
+    fn subtasks_do_not_take_over_the_gates_of_their_job() {
         let subtask = |key: &str, depends_on: &[&str]| Subtask {
             key: key.to_owned(),
             depends_on: depends_on.iter().map(|key| (*key).to_owned()).collect(),
@@ -347,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_job_stays_whole_if_told_or_if_it_is_one_thing() {
+    fn a_large_job_stays_whole_on_request_or_if_it_cannot_be_split() {
         let whole = planned(SubmitTaskRequest {
             files: files(40),
             split: SplitPolicy::Never.into(),
@@ -367,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn given_subtasks_take_over_what_they_do_not_say() {
+    fn subtasks_take_over_what_they_do_not_set() {
         let needs = |executor: WorkerKind| {
             Some(Requirements {
                 executor: executor.into(),

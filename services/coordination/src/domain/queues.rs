@@ -1,22 +1,22 @@
-//! Whether a queue is served: by whom, and whether they have room.
+//! The living workers that serve a queue, and their free capacity.
 
 use shim_proto::coordination::v1::{Worker, WorkerHealth, WorkerState};
 
-/// How the living workers stand to a queue.
+/// The capacity that living workers offer to a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct QueueCapacity {
-    /// Workers that fit.
+    /// Workers that fit the queue.
     pub(crate) workers: u32,
-    /// How many more tasks these can take.
+    /// How many more tasks those workers can take.
     pub(crate) room: u32,
-    /// Tasks wait, and nobody fits.
+    /// Tasks wait, and no worker fits.
     pub(crate) starving: bool,
-    /// Tasks wait, and all that fit are full.
+    /// Tasks wait, and every worker that fits is full.
     pub(crate) saturated: bool,
 }
 
 impl QueueCapacity {
-    /// Of a queue where so many tasks wait, by the living workers that fit.
+    /// The capacity for a queue with `waiting` tasks, by the living workers that fit.
     pub(crate) fn of<'a>(waiting: u64, fitting: impl Iterator<Item = &'a Worker>) -> Self {
         let (workers, room) = fitting.fold((0, 0u32), |(count, room), worker| {
             (count + 1, room.saturating_add(room_of(worker)))
@@ -30,7 +30,7 @@ impl QueueCapacity {
     }
 }
 
-/// Who is not ready yet, drains or is ill takes nothing new.
+/// The free slots of a worker. A worker that starts, drains or is unhealthy takes no new task.
 fn room_of(worker: &Worker) -> u32 {
     let takes = matches!(worker.state(), WorkerState::Idle | WorkerState::Busy)
         && worker.health() != WorkerHealth::Unhealthy;
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn room_is_what_all_have_left() {
+    fn room_is_the_sum_of_the_free_slots() {
         let workers = [worker(4, 1), worker(2, 2), worker(1, 0), worker(1, 3)];
         let capacity = QueueCapacity::of(9, workers.iter());
         assert_eq!((capacity.workers, capacity.room), (4, 4));
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn who_drains_or_is_ill_has_no_room() {
+    fn a_draining_or_unhealthy_worker_has_no_room() {
         let mut workers = [worker(2, 0), worker(2, 0)];
         workers[0].state = WorkerState::Draining.into();
         workers[1].health = WorkerHealth::Unhealthy.into();

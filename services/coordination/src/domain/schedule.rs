@@ -1,16 +1,14 @@
-//! When a job that runs again and again runs next: five cron fields, in UTC.
+//! The runs of a schedule: five cron fields, in UTC.
 //!
-//! It computes times from times and looks at no clock.
+//! A schedule computes times from times and reads no clock.
 
 use chrono::{DateTime, Utc};
 use croner::Cron;
 use croner::errors::CronError;
 use croner::parser::{CronParser, Seconds, Year};
+use shim_proto::limits::task::MAX_SCHEDULE_BYTES;
 
-/// The longest text of a schedule.
-pub(crate) const MAX_SCHEDULE_BYTES: usize = 200;
-
-/// When a job runs.
+/// The times at which a job runs.
 #[derive(Debug, Clone)]
 pub(crate) struct Schedule(Cron);
 
@@ -18,7 +16,7 @@ impl Schedule {
     /// Reads minute, hour, day of the month, month and day of the week.
     ///
     /// # Errors
-    /// In words for whoever wrote it.
+    /// What is wrong, in words for the author of the schedule.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let fields = text.split_whitespace().count();
         if fields != 5 || text.len() > MAX_SCHEDULE_BYTES {
@@ -43,7 +41,7 @@ impl Schedule {
         })
     }
 
-    /// The first time after one, both in seconds since the Unix epoch; `None` if none ever comes.
+    /// The first run after a time, both in seconds since the Unix epoch; `None` if there is none.
     pub(crate) fn after(&self, unix_seconds: i64) -> Option<i64> {
         let after = DateTime::<Utc>::from_timestamp(unix_seconds, 0)?;
         let next = self.0.find_next_occurrence(&after, false).ok()?;
@@ -67,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn times_come_after_the_one_given() {
+    fn the_next_run_is_after_the_given_time() {
         let cases = [
             ("* * * * *", "2026-03-01T00:00:00Z", "2026-03-01T00:01:00Z"),
             (
@@ -98,13 +96,13 @@ mod tests {
     }
 
     #[test]
-    fn a_day_that_never_comes_is_not_waited_for() {
+    fn a_day_that_does_not_exist_has_no_run() {
         let never = Schedule::parse("0 0 30 2 *").unwrap();
         assert_eq!(never.after(at("2026-01-01T00:00:00Z")), None);
     }
 
     #[test]
-    fn what_is_wrong_is_said() {
+    fn a_wrong_schedule_is_refused_with_its_reason() {
         let wrong = |text: &str| Schedule::parse(text).unwrap_err();
         assert!(wrong("* * * *").ends_with("it has 4 fields in 7 bytes"));
         assert!(wrong("0 * * * * *").contains("it has 6 fields"));
@@ -123,7 +121,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_next_time_is_later_and_none_is_skipped(
+        fn the_next_run_is_later_and_none_is_skipped(
             minute in 0i64..60,
             every in 1i64..30,
             after in 0i64..4_000_000_000,

@@ -1,11 +1,11 @@
-//! Splitting a job into parts of much the same size.
+//! The split of a job into parts of similar work.
 //!
-//! Files go to the parts by their work, the longest first, each to the part with the least so far (Graham 1969): the
-//! largest part is at most 4/3 - 1/(3m) times that of the best division into m parts. Steps stay in their order: each part
-//! has some in a row, and no two parts differ by more than one. A job with two files or more is split by its files, for
-//! parts that shared a file would wait for each other; each part then takes all steps for its own files.
+//! Files are distributed by their work, the largest first, each to the part with the least work so far (Graham 1969): the
+//! largest part has at most 4/3 - 1/(3m) times the work of the largest part in the best split into m parts. Steps keep their
+//! order: a part has consecutive steps, and two parts differ by one step at most. A job with two files or more is split by
+//! files, because parts that share a file would wait for each other; each part then takes all steps for its own files.
 //!
-//! Parts do not wait for one another: whoever has steps that build on earlier ones submits subtasks.
+//! Parts do not wait for each other. A job whose steps build on earlier steps must be submitted with subtasks.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -14,9 +14,9 @@ use shim_proto::coordination::v1::FileHint;
 
 use super::estimate::{counted, file_work_bytes, format_bytes, work, work_of_steps};
 
-/// Parts of a split job, if it has as many files or steps.
+/// The parts of a split job; fewer if it has fewer files or steps.
 const PARTS: usize = 8;
-/// Files of a part that its goal names; all are in its patterns.
+/// The files that a part's goal names; its patterns hold all of them.
 const MAX_FILES_SHOWN: usize = 20;
 
 /// A part of a job.
@@ -25,11 +25,12 @@ pub(crate) struct JobPart {
     pub(crate) goal: String,
     /// The patterns of its files.
     pub(crate) files: Vec<String>,
-    /// Its share of the work, in the points of the estimate.
+    /// The work of the part, in the points of the estimate.
     pub(crate) work: f64,
 }
 
-/// The parts of a job, at least two, with what they were divided by; `None` if there is nothing to divide.
+/// The parts of a job, at least two, and what they are split by: "file" or "step". `None` if a job has neither two files nor
+/// two steps.
 pub(crate) fn split(
     goal: &str,
     files: &[FileHint],
@@ -42,7 +43,7 @@ pub(crate) fn split(
     }
 }
 
-/// A goal with the steps to it, which a worker learns of in no other place.
+/// A goal followed by its steps: the goal is the only text that a worker gets.
 pub(crate) fn with_steps(goal: &str, steps: &[String]) -> String {
     if steps.is_empty() {
         return goal.to_owned();
@@ -107,8 +108,8 @@ fn by_steps(goal: &str, files: &[FileHint], steps: &[String]) -> Vec<JobPart> {
     (0..count).map(part).collect()
 }
 
-/// Shares out works, the longest first, each to whom has the least; equal ones in their order. The items of a share are
-/// in order, and so are the shares, by their first items.
+/// Distributes items by their work, the largest first, each to the share with the least work; equal items keep their order.
+/// The items of a share are sorted, and the shares by their first items.
 fn longest_first(works: &[u64], shares: usize) -> Vec<Vec<usize>> {
     let mut order: Vec<usize> = (0..works.len()).collect();
     order.sort_by_key(|item| Reverse(works[*item]));
@@ -208,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_of_many_files_names_some() {
+    fn the_goal_of_a_part_with_many_files_names_some_of_them() {
         let (parts, _) = split("Port it", &files(&[0; 1_000]), &[]).unwrap();
         assert_eq!(parts[0].files.len(), 125);
         assert!(
@@ -224,7 +225,7 @@ mod tests {
         shares.iter().map(load).max().unwrap()
     }
 
-    /// The best division, by trying them all.
+    /// The work of the largest share in the best distribution, by exhaustive search.
     fn best(works: &[u64], loads: &mut [u64]) -> u64 {
         let Some((first, rest)) = works.split_first() else {
             return loads.iter().copied().max().unwrap();
@@ -240,7 +241,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_part_is_much_larger_than_in_the_best_division(
+        fn no_share_is_much_larger_than_in_the_best_distribution(
             works in prop::collection::vec(1u64..100, 1..9),
             parts in 2usize..4,
         ) {
@@ -267,7 +268,7 @@ mod tests {
             let works: Vec<_> = parts.iter().map(|part| part.work).collect();
             let total: f64 = works.iter().sum();
             prop_assert!((total - work(sizes.len(), sizes.iter().sum())).abs() < 1e-6);
-            // Whoever got its last item had the least then, which is no more than the mean.
+            // A part had the least work when it got its last file, which is no more than the mean.
             let largest = sizes.iter().copied().max().unwrap();
             let most = total / parts.len() as f64 + work(1, largest);
             prop_assert!(works.iter().all(|part| *part > 0.0 && *part <= most + 1e-6));

@@ -1,13 +1,12 @@
-//! AckMessages: messages that are never given out again.
+//! AckMessages: acknowledges messages, which are then never delivered again.
 
 use shim_proto::coordination::v1::{AckMessagesRequest, AckMessagesResponse};
+use shim_proto::limits::MAX_LIST;
 use shim_store::inbox::MessageId;
 use tonic::Status;
 
 use super::api::Api;
 use super::fields::Fields;
-
-const MAX_IDS: usize = 1_000;
 
 pub(super) async fn handle(
     api: &Api,
@@ -25,9 +24,9 @@ pub(super) async fn handle(
     Ok(AckMessagesResponse { acknowledged })
 }
 
-/// Ids as they were given out with messages.
+/// Ids of messages, as they came with the messages.
 pub(super) fn message_ids(fields: &mut Fields, field: &str, ids: &[String]) -> Vec<MessageId> {
-    if !fields.list(field, ids.len(), MAX_IDS) {
+    if !fields.list(field, ids.len(), MAX_LIST) {
         return Vec::new();
     }
     let mut read = Vec::with_capacity(ids.len());

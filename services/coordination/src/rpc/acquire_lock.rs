@@ -1,8 +1,9 @@
-//! AcquireLock: acquires a lock, waiting for it if told.
+//! AcquireLock: acquires a lock, and waits for it if the request says so.
 
 use std::time::Duration;
 
 use shim_proto::coordination::v1::{AcquireLockRequest, AcquireLockResponse, Lock};
+use shim_proto::limits::coordination::{MAX_ACTOR_BYTES, MAX_PURPOSE_BYTES};
 use shim_runtime::server::begin_waiting;
 use shim_store::locks::{AcquireRequest, RELEASED};
 use shim_store::{Error, IdempotencyKey, Topic};
@@ -10,10 +11,12 @@ use tokio::time::Instant;
 use tonic::Status;
 
 use super::api::Api;
-use super::fields::{Fields, MAX_ACTOR_BYTES, MAX_PURPOSE_BYTES};
+use super::fields::Fields;
 
-/// A waiter looks this often although nobody tells of a release: locks also end by themselves.
+/// A waiter tries this often without a publication: a lock also ends by expiry, which nothing publishes.
 const POLL_EVERY: Duration = Duration::from_millis(250);
+/// A waiter tries again this soon when too few lock nodes answered, in milliseconds.
+const UNDECIDED_RETRY_MS: u64 = 10;
 
 pub(super) async fn handle(
     api: &Api,
@@ -61,7 +64,7 @@ impl Acquisition<'_> {
         self.api.store.locks.acquire(&self.acquire_request).await
     }
 
-    /// Tries whenever a release is told, the holder's time ends, or a moment has passed.
+    /// Tries after every published release of the lock, when its holder's time ends, and after every poll interval.
     async fn wait(&self, deadline: Instant) -> Result<Lock, Error> {
         let topic = Topic::Channel(self.api.store.keys.channel(RELEASED));
         let mut subscription = self.api.store.pubsub.subscribe(topic).await?;
@@ -69,7 +72,7 @@ impl Acquisition<'_> {
             let refused = self.try_acquire().await;
             let left_ms = match refused {
                 Err(Error::LockHeld { left_ms, .. }) => left_ms,
-                Err(Error::LockUndecided(_)) => 10,
+                Err(Error::LockUndecided(_)) => UNDECIDED_RETRY_MS,
                 decided => return decided,
             };
             let released = subscription.wait_for(|publication| {

@@ -1,4 +1,4 @@
-//! AggregateResults: the merged result of a job, or of what there is so far.
+//! AggregateResults: the merged result of a job, or of the subtasks that are completed so far.
 
 use futures::{StreamExt, stream};
 use shim_proto::coordination::v1::{
@@ -21,7 +21,7 @@ pub(super) async fn handle(
     request: AggregateResultsRequest,
 ) -> Result<AggregateResultsResponse, Status> {
     let mut fields = Fields::default();
-    let task_id = fields.task_id(&request.task_id);
+    let task_id = fields.task_id(&request.task_id).to_string();
     let strategies = "CONCATENATE, MERGE, FIRST, LAST or left out for the job's";
     fields.one_of::<MergeStrategy>("merge", request.merge, strategies);
     fields.finish()?;
@@ -33,7 +33,7 @@ pub(super) async fn handle(
         MergeStrategy::Unspecified => root.merge(),
         asked => asked,
     };
-    // A task without subtasks has its result alone.
+    // The result of a task without subtasks is its own.
     let (strategy, parts) = match root.subtasks {
         None => (MergeStrategy::First, vec![root.clone()]),
         Some(_) => (strategy, subtasks),
@@ -49,7 +49,7 @@ pub(super) async fn handle(
     })
 }
 
-/// Reads results one after the other, for all at once may be much more than what is left of them.
+/// Reads a few results at a time: all of them together may be much larger than the merged result.
 async fn merge_results(
     store: &Store,
     strategy: MergeStrategy,

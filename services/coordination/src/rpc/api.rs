@@ -1,4 +1,4 @@
-//! What every handler works with.
+//! The state that every handler uses.
 
 use shim_runtime::background::BackgroundTasks;
 use shim_store::Store;
@@ -8,8 +8,8 @@ use shim_store::config::RegistryConfig;
 #[derive(Clone)]
 pub(crate) struct Api {
     pub(crate) store: Store,
-    /// Owns the tasks behind open streams.
+    /// Owns the background tasks, those behind open streams among them.
     pub(crate) background: BackgroundTasks,
-    /// The heartbeat interval that workers are given, and the silence that counts as their death.
+    /// The heartbeat interval that workers receive, and the silence after which a worker is dead.
     pub(crate) registry_config: RegistryConfig,
 }

@@ -1,4 +1,4 @@
-//! ApproveTask: decides at the gate where a task waits.
+//! ApproveTask: approves or rejects a task that waits for approval.
 
 use shim_proto::coordination::v1::{ApproveTaskRequest, ApproveTaskResponse};
 use shim_store::IdempotencyKey;
@@ -13,7 +13,7 @@ pub(super) async fn handle(
 ) -> Result<ApproveTaskResponse, Status> {
     let mut fields = Fields::default();
     fields.request_id(&request.request_id);
-    let task_id = fields.task_id(&request.task_id);
+    let task_id = fields.task_id(&request.task_id).to_string();
     fields.reason(&request.reason);
     fields.finish()?;
 

@@ -1,4 +1,4 @@
-//! CancelTask: calls off a task with what hangs on it.
+//! CancelTask: cancels a task with its subtasks and the tasks that depend on it.
 
 use shim_proto::coordination::v1::{CancelTaskRequest, CancelTaskResponse};
 use shim_store::IdempotencyKey;
@@ -13,7 +13,7 @@ pub(super) async fn handle(
 ) -> Result<CancelTaskResponse, Status> {
     let mut fields = Fields::default();
     fields.request_id(&request.request_id);
-    let task_id = fields.task_id(&request.task_id);
+    let task_id = fields.task_id(&request.task_id).to_string();
     fields.reason(&request.reason);
     fields.finish()?;
 

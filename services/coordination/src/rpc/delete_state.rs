@@ -1,4 +1,4 @@
-//! DeleteState: deletes an entry, if its version is the expected one.
+//! DeleteState: deletes an entry, if it has the expected version.
 
 use shim_proto::coordination::v1::{DeleteStateRequest, DeleteStateResponse};
 use shim_store::IdempotencyKey;
@@ -17,7 +17,7 @@ pub(super) async fn handle(
     let namespace = fields.namespace("namespace", &request.namespace);
     fields.key("key", &request.key);
     fields.version("expected_version", request.expected_version.unwrap_or(0));
-    fields.fence(request.fence.as_ref());
+    let fence = fields.fence(request.fence.as_ref());
     fields.finish()?;
 
     let write = WriteRequest {
@@ -28,7 +28,7 @@ pub(super) async fn handle(
         },
         conditions: Conditions {
             expected_version: request.expected_version,
-            fence: request.fence.map(Into::into),
+            fence,
         },
         writer: String::new(),
     };

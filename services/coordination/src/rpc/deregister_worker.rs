@@ -1,13 +1,12 @@
-//! DeregisterWorker: the worker leaves in good order.
+//! DeregisterWorker: takes a worker that leaves in good order out of the registry.
 
 use shim_proto::coordination::v1::{DeregisterWorkerRequest, DeregisterWorkerResponse};
-use shim_runtime::ids::Epoch;
+use shim_proto::limits::worker::MAX_DETAIL_BYTES;
 use shim_store::IdempotencyKey;
 use tonic::Status;
 
 use super::api::Api;
 use super::fields::Fields;
-use super::worker_fields::MAX_DETAIL_BYTES;
 
 pub(super) async fn handle(
     api: &Api,
@@ -16,12 +15,11 @@ pub(super) async fn handle(
     let mut fields = Fields::default();
     fields.request_id(&request.request_id);
     let worker_id = fields.worker_id(&request.worker_id);
-    fields.epoch(request.epoch);
+    let epoch = fields.epoch(request.epoch);
     fields.text("reason", &request.reason, MAX_DETAIL_BYTES);
     fields.finish()?;
 
     let idempotency_key = IdempotencyKey::for_request(&request.request_id, &request);
-    let epoch = Epoch(request.epoch);
     let registry = &api.store.registry;
     let worker = registry
         .deregister(&idempotency_key, worker_id, epoch, &request.reason)

@@ -1,36 +1,37 @@
-//! The rules of this service's messages, on top of the shared rules of single fields.
+//! The rules of this service's messages, on top of the shared rules of single fields. A rule returns the typed value.
 
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use prost_types::Duration as ProtoDuration;
-use shim_proto::coordination::v1::Fence;
+use shim_proto::coordination::v1 as proto;
 use shim_proto::limits::coordination::{
-    DEFAULT_FILES_TTL, DEFAULT_LOCK_TTL, FILES_TTL, LOCK_TTL, MAX_KEY_BYTES, MAX_NAME_BYTES,
-    STATE_TTL,
+    DEFAULT_FILES_TTL, DEFAULT_LOCK_TTL, DEFAULT_STATE_TTL, FILES_TTL, LOCK_TTL, MAX_KEY_BYTES,
+    MAX_NAME_BYTES, STATE_TTL,
 };
-pub(super) use shim_proto::limits::coordination::{MAX_ACTOR_BYTES, MAX_PURPOSE_BYTES};
-use shim_proto::limits::{MAX_VERSION, MAX_WAIT};
-use shim_runtime::fields::Fields as Shared;
+use shim_proto::limits::{DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, MAX_VERSION, MAX_WAIT};
+use shim_runtime::fields::Fields as SharedFields;
+use shim_runtime::ids::FencingToken;
+use shim_store::Fence;
 use tonic::Status;
 
-/// A namespace when none is given.
+/// The namespace of a request that names none.
 const DEFAULT_NAMESPACE: &str = "default";
 
 /// The shared rules and those of this service's messages.
 #[derive(Debug, Default)]
-pub(super) struct Fields(Shared);
+pub(super) struct Fields(SharedFields);
 
 impl Deref for Fields {
-    type Target = Shared;
+    type Target = SharedFields;
 
-    fn deref(&self) -> &Shared {
+    fn deref(&self) -> &SharedFields {
         &self.0
     }
 }
 
 impl DerefMut for Fields {
-    fn deref_mut(&mut self) -> &mut Shared {
+    fn deref_mut(&mut self) -> &mut SharedFields {
         &mut self.0
     }
 }
@@ -42,7 +43,7 @@ impl Fields {
         self.0.finish()
     }
 
-    /// A namespace or workspace; an empty one is the default one.
+    /// A namespace or workspace; an empty text means the default one.
     pub(super) fn namespace(&mut self, field: &str, name: &str) -> String {
         if name.is_empty() {
             return DEFAULT_NAMESPACE.to_owned();
@@ -51,31 +52,32 @@ impl Fields {
         name.to_owned()
     }
 
-    /// A name of any visible characters: an entry's key, a lock's name.
+    /// A name of visible characters: an entry's key, a lock's name.
     pub(super) fn key(&mut self, field: &str, key: &str) {
         self.required(field, key, MAX_KEY_BYTES);
         self.no_controls(field, key);
     }
 
-    /// The beginning of a key, or nothing.
+    /// The beginning of a key; may be empty.
     pub(super) fn key_prefix(&mut self, field: &str, prefix: &str) {
         self.text(field, prefix, MAX_KEY_BYTES);
         self.no_controls(field, prefix);
     }
 
+    /// A text without control characters; NUL is refused by [`SharedFields::text`].
     pub(super) fn no_controls(&mut self, field: impl Into<String>, text: &str) {
         if text.chars().any(|c| c.is_control() && c != '\0') {
             self.refuse(field, "holds a control character, which is not allowed");
         }
     }
 
-    /// A version or token.
+    /// A version, epoch or token.
     pub(super) fn version(&mut self, field: &str, version: u64) {
         self.at_most(field, version, MAX_VERSION);
     }
 
-    /// The token of something that is held.
-    pub(super) fn token(&mut self, field: &str, token: u64) {
+    /// The fencing token of a lock; required.
+    pub(super) fn token(&mut self, field: &str, token: u64) -> FencingToken {
         if token == 0 {
             self.refuse(
                 field,
@@ -83,16 +85,19 @@ impl Fields {
             );
         }
         self.version(field, token);
+        FencingToken(token)
     }
 
-    /// Proof of a lock, or nothing.
-    pub(super) fn fence(&mut self, fence: Option<&Fence>) {
-        let Some(fence) = fence else { return };
+    /// Proof of a held lock; may be absent.
+    pub(super) fn fence(&mut self, fence: Option<&proto::Fence>) -> Option<Fence> {
+        let fence = fence?;
         self.key("fence.lock", &fence.lock);
-        self.token("fence.token", fence.token);
+        let token = self.token("fence.token", fence.token);
+        let lock = fence.lock.clone();
+        Some(Fence { lock, token })
     }
 
-    /// How long to wait; not at all if absent.
+    /// How long a call waits; an absent span means not at all.
     pub(super) fn wait(&mut self, wait: Option<&ProtoDuration>) -> Duration {
         self.duration("wait", wait, Duration::ZERO, Duration::ZERO..=MAX_WAIT)
     }
@@ -108,11 +113,16 @@ impl Fields {
     }
 
     /// How long an entry is kept.
-    pub(super) fn state_ttl(&mut self, ttl: Option<&ProtoDuration>, default: Duration) -> Duration {
-        self.duration("ttl", ttl, default, STATE_TTL)
+    pub(super) fn state_ttl(&mut self, ttl: Option<&ProtoDuration>) -> Duration {
+        self.duration("ttl", ttl, DEFAULT_STATE_TTL, STATE_TTL)
     }
 
-    /// A page token that is a name of the store's, in hex: opaque to clients.
+    /// The entries of a page.
+    pub(super) fn page(&mut self, page_size: i32) -> u32 {
+        self.page_size("page_size", page_size, DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
+    }
+
+    /// A page token that [`page_token`] made: the name after which the page begins; `None` for the first page.
     pub(super) fn name_token(&mut self, token: &str) -> Option<String> {
         if token.is_empty() {
             return None;
@@ -131,7 +141,7 @@ impl Fields {
     }
 }
 
-/// The page token that [`Fields::name_token`] reads.
+/// The page token of the page after a name: the name in hex, opaque to clients. Empty after the last page.
 pub(super) fn page_token(name: Option<&str>) -> String {
     name.unwrap_or_default()
         .bytes()

@@ -1,4 +1,4 @@
-//! GetLock: who holds a lock.
+//! GetLock: a lock with its holder, if it is held.
 
 use shim_proto::coordination::v1::{GetLockRequest, GetLockResponse};
 use tonic::Status;

@@ -1,4 +1,4 @@
-//! GetState: one entry.
+//! GetState: one entry of the shared state.
 
 use shim_proto::coordination::v1::{GetStateRequest, GetStateResponse};
 use shim_store::Error;

@@ -1,4 +1,4 @@
-//! GetTask: one task with its result, and its subtasks if asked.
+//! GetTask: one task with its result, and its subtasks if the request asks for them.
 
 use shim_proto::coordination::v1::{GetTaskRequest, GetTaskResponse};
 use shim_store::Error;
@@ -9,7 +9,7 @@ use super::fields::Fields;
 
 pub(super) async fn handle(api: &Api, request: GetTaskRequest) -> Result<GetTaskResponse, Status> {
     let mut fields = Fields::default();
-    let task_id = fields.task_id(&request.task_id);
+    let task_id = fields.task_id(&request.task_id).to_string();
     fields.finish()?;
 
     let tasks = &api.store.tasks;

@@ -1,4 +1,4 @@
-//! GetWorker: one worker, also if it went within the last hour.
+//! GetWorker: one worker; a dead or deregistered one is still known for an hour.
 
 use shim_proto::coordination::v1::{GetWorkerRequest, GetWorkerResponse};
 use shim_store::Error;

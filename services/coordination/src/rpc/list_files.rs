@@ -1,10 +1,11 @@
-//! ListFiles: the leases of a workspace, or those that touch some paths.
+//! ListFiles: the file leases of a workspace, or those that cover given paths.
 
 use shim_proto::coordination::v1::{FileLease, ListFilesRequest, ListFilesResponse};
+use shim_proto::limits::coordination::MAX_ACTOR_BYTES;
 use tonic::Status;
 
 use super::api::Api;
-use super::fields::{Fields, MAX_ACTOR_BYTES};
+use super::fields::Fields;
 use super::patterns::paths;
 
 pub(super) async fn handle(

@@ -12,7 +12,7 @@ pub(super) async fn handle(
 ) -> Result<ListLocksResponse, Status> {
     let mut fields = Fields::default();
     let namespace = fields.namespace("namespace", &request.namespace);
-    let count = fields.page_size("page_size", request.page_size, 50, 1_000);
+    let count = fields.page(request.page_size);
     let after = fields.name_token(&request.page_token).unwrap_or_default();
     fields.finish()?;
 

@@ -14,7 +14,7 @@ pub(super) async fn handle(
     let namespace = fields.namespace("namespace", &request.namespace);
     let prefix = request.key_prefix;
     fields.key_prefix("key_prefix", &prefix);
-    let count = fields.page_size("page_size", request.page_size, 50, 1_000);
+    let count = fields.page(request.page_size);
     let after = fields.name_token(&request.page_token);
     fields.finish()?;
 

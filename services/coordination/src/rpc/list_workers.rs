@@ -16,7 +16,7 @@ pub(super) async fn handle(
         fields.capability("capability", &request.capability);
     }
     let state = fields.wanted_state(request.state);
-    let count = fields.page_size("page_size", request.page_size, 50, 1_000);
+    let count = fields.page(request.page_size);
     let after = fields.name_token(&request.page_token);
     fields.finish()?;
 

@@ -1,4 +1,5 @@
-//! The wire: one file for each RPC. A handler checks the fields, calls domain and store, and encodes the answer.
+//! The gRPC handlers, one file for each RPC. A handler checks and decodes the fields, calls the domain and the store, and
+//! encodes the response.
 
 mod ack_messages;
 mod acquire_files;
@@ -33,6 +34,7 @@ mod renew_files;
 mod renew_lock;
 mod retry_task;
 mod send_message;
+mod stream;
 mod submit_task;
 mod subscribe;
 mod task_fields;

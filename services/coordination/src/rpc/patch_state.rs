@@ -1,15 +1,17 @@
 //! PatchState: sets and removes single fields of an entry.
 
 use shim_proto::coordination::v1::{PatchStateRequest, PatchStateResponse};
-use shim_store::state::{Conditions, MAX_ENTRY_BYTES, MAX_FIELDS, Patch, StateRef, WriteRequest};
+use shim_proto::limits::coordination::{
+    DEFAULT_STATE_TTL, MAX_ACTOR_BYTES, MAX_ENTRY_BYTES, MAX_FIELDS,
+};
+use shim_store::state::{Conditions, Patch, StateRef, WriteRequest};
 use shim_store::{IdempotencyKey, timestamp};
 use tonic::Status;
 
 use super::api::Api;
-use super::fields::{Fields, MAX_ACTOR_BYTES};
-use super::put_state::DEFAULT_TTL;
+use super::fields::Fields;
 
-/// The name of a field to remove.
+/// The longest name of a field to remove.
 const MAX_FIELD_BYTES: usize = 8_192;
 
 pub(super) async fn handle(
@@ -17,9 +19,9 @@ pub(super) async fn handle(
     request: PatchStateRequest,
 ) -> Result<PatchStateResponse, Status> {
     let mut fields = Fields::default();
-    let namespace = check(&mut fields, &request);
+    let (namespace, conditions) = check(&mut fields, &request);
     let ttl = request.ttl.as_ref();
-    let ttl = ttl.map(|ttl| fields.state_ttl(Some(ttl), DEFAULT_TTL));
+    let ttl = ttl.map(|ttl| fields.state_ttl(Some(ttl)));
     fields.finish()?;
 
     let write = WriteRequest {
@@ -28,10 +30,7 @@ pub(super) async fn handle(
             namespace,
             key: request.key,
         },
-        conditions: Conditions {
-            expected_version: request.expected_version,
-            fence: request.fence.map(Into::into),
-        },
+        conditions,
         writer: request.writer,
     };
     let patch = Patch {
@@ -39,7 +38,7 @@ pub(super) async fn handle(
         remove: request.remove,
         create_if_missing: request.create_if_missing,
         ttl,
-        default_ttl: DEFAULT_TTL,
+        default_ttl: DEFAULT_STATE_TTL,
     };
     let written = api.store.state.patch(&write, &patch).await?;
     Ok(PatchStateResponse {
@@ -48,7 +47,8 @@ pub(super) async fn handle(
     })
 }
 
-fn check(fields: &mut Fields, request: &PatchStateRequest) -> String {
+/// Checks every field but the time to live; returns the namespace and the conditions of the write.
+fn check(fields: &mut Fields, request: &PatchStateRequest) -> (String, Conditions) {
     fields.request_id(&request.request_id);
     let namespace = fields.namespace("namespace", &request.namespace);
     fields.key("key", &request.key);
@@ -70,6 +70,9 @@ fn check(fields: &mut Fields, request: &PatchStateRequest) -> String {
     }
     fields.version("expected_version", request.expected_version.unwrap_or(0));
     fields.text("writer", &request.writer, MAX_ACTOR_BYTES);
-    fields.fence(request.fence.as_ref());
-    namespace
+    let conditions = Conditions {
+        expected_version: request.expected_version,
+        fence: fields.fence(request.fence.as_ref()),
+    };
+    (namespace, conditions)
 }

@@ -1,15 +1,10 @@
-//! Patterns of files in requests.
+//! The rules of file patterns and paths in requests.
 
+use shim_proto::limits::coordination::{MAX_PATTERN_BYTES, MAX_PATTERNS};
+use shim_proto::limits::{MAX_LIST, MAX_PATH_BYTES};
 use shim_store::domain::Pattern;
 
 use super::fields::Fields;
-
-/// Patterns of one lease.
-const MAX_PATTERNS: usize = 100;
-const MAX_PATTERN_BYTES: usize = 512;
-/// Paths of one question; a path may be as long as a system allows.
-const MAX_PATHS: usize = 1_000;
-const MAX_PATH_BYTES: usize = 4_096;
 
 /// The patterns of a lease: at least one.
 pub(super) fn patterns(fields: &mut Fields, texts: &[String]) -> Vec<Pattern> {
@@ -25,9 +20,9 @@ pub(super) fn patterns(fields: &mut Fields, texts: &[String]) -> Vec<Pattern> {
     read(fields, "patterns", texts, MAX_PATTERN_BYTES)
 }
 
-/// The paths or globs of a question; none means all. A file that is there may have any name.
+/// The paths or globs of a query; none means all. Control characters are allowed: an existing file may have any name.
 pub(super) fn paths(fields: &mut Fields, texts: &[String]) -> Vec<Pattern> {
-    if !fields.list("paths", texts.len(), MAX_PATHS) {
+    if !fields.list("paths", texts.len(), MAX_LIST) {
         return Vec::new();
     }
     read(fields, "paths", texts, MAX_PATH_BYTES)

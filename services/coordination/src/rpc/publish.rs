@@ -1,16 +1,14 @@
-//! Publish: tells everyone who listens to a channel now.
+//! Publish: sends an event to the present subscribers of a channel.
 
 use shim_proto::coordination::v1::{PublishRequest, PublishResponse};
+use shim_proto::limits::coordination::{MAX_ACTOR_BYTES, MAX_CHANNEL_BYTES, MAX_EVENT_BYTES};
 use shim_store::IdempotencyKey;
 use tonic::Status;
 
 use super::api::Api;
-use super::fields::{Fields, MAX_ACTOR_BYTES};
+use super::fields::Fields;
 
-/// The longest name of a channel, and the longest pattern.
-pub(super) const MAX_CHANNEL_BYTES: usize = 128;
-const MAX_PAYLOAD_BYTES: usize = 256 << 10;
-/// What the services tell: nobody else may, or watchers could be misled.
+/// Channels on which only the services publish: another publisher could mislead the watches.
 const RESERVED: [&str; 6] = ["state:", "lock:", "files:", "worker:", "message:", "task:"];
 
 pub(super) async fn handle(api: &Api, request: PublishRequest) -> Result<PublishResponse, Status> {
@@ -27,7 +25,7 @@ pub(super) async fn handle(api: &Api, request: PublishRequest) -> Result<Publish
         );
     }
     if let Some(payload) = &request.payload {
-        fields.free_form("payload", payload, MAX_PAYLOAD_BYTES);
+        fields.free_form("payload", payload, MAX_EVENT_BYTES);
     }
     fields.text("publisher", &request.publisher, MAX_ACTOR_BYTES);
     fields.finish()?;

@@ -1,17 +1,13 @@
-//! PutState: writes an entry whole, if its version is the expected one.
-
-use std::time::Duration;
+//! PutState: replaces an entry, if it has the expected version.
 
 use shim_proto::coordination::v1::{PutStateRequest, PutStateResponse};
-use shim_store::state::{Conditions, MAX_ENTRY_BYTES, MAX_FIELDS, StateRef, WriteRequest};
+use shim_proto::limits::coordination::{MAX_ACTOR_BYTES, MAX_ENTRY_BYTES, MAX_FIELDS};
+use shim_store::state::{Conditions, StateRef, WriteRequest};
 use shim_store::{IdempotencyKey, timestamp};
 use tonic::Status;
 
 use super::api::Api;
-use super::fields::{Fields, MAX_ACTOR_BYTES};
-
-/// How long an entry is kept if nobody says.
-pub(super) const DEFAULT_TTL: Duration = Duration::from_secs(3_600);
+use super::fields::Fields;
 
 pub(super) async fn handle(
     api: &Api,
@@ -29,9 +25,9 @@ pub(super) async fn handle(
         None => fields.refuse("value", "is required; it may be an empty object"),
     }
     fields.version("expected_version", request.expected_version.unwrap_or(0));
-    let ttl = fields.state_ttl(request.ttl.as_ref(), DEFAULT_TTL);
+    let ttl = fields.state_ttl(request.ttl.as_ref());
     fields.text("writer", &request.writer, MAX_ACTOR_BYTES);
-    fields.fence(request.fence.as_ref());
+    let fence = fields.fence(request.fence.as_ref());
     fields.finish()?;
 
     let write = WriteRequest {
@@ -42,7 +38,7 @@ pub(super) async fn handle(
         },
         conditions: Conditions {
             expected_version: request.expected_version,
-            fence: request.fence.map(Into::into),
+            fence,
         },
         writer: request.writer,
     };

@@ -1,19 +1,15 @@
-//! QueueHealth: how the queues are, and whether living workers serve them.
+//! QueueHealth: the depth and age of every queue, and the living workers that serve it.
 
 use prost_types::Duration as ProtoDuration;
 use shim_proto::coordination::v1::{
     PriorityDepth, QueueHealthRequest, QueueHealthResponse, QueueReport, Worker,
 };
-use shim_store::registry::Filter;
 use shim_store::tasks::{Depth, QueueCounts, fits};
-use shim_store::{Error, Store};
 use tonic::Status;
 
 use super::api::Api;
 use crate::domain::queues::QueueCapacity;
-
-/// Workers read at once.
-const PAGE: u32 = 1_000;
+use crate::living_workers::living_workers;
 
 pub(super) async fn handle(
     api: &Api,
@@ -30,20 +26,6 @@ pub(super) async fn handle(
         awaiting_approval: health.awaiting_approval,
         outbox: health.outbox,
     })
-}
-
-/// All workers that live.
-async fn living_workers(store: &Store) -> Result<Vec<Worker>, Error> {
-    let (mut workers, mut after) = (Vec::new(), None);
-    loop {
-        let filter = Filter::default();
-        let page = store.registry.list(&filter, after.as_deref(), PAGE).await?;
-        workers.extend(page.workers);
-        after = page.next;
-        if after.is_none() {
-            return Ok(workers);
-        }
-    }
 }
 
 fn report(queue: QueueCounts, workers: &[Worker]) -> QueueReport {

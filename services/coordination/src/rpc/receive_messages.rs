@@ -1,7 +1,9 @@
-//! ReceiveMessages: takes messages from an inbox, and waits for the first if asked to.
+//! ReceiveMessages: delivers messages of an inbox, and waits for the first one if the request says so.
 //!
-//! A caller that hangs up loses nothing: what was given out and not acknowledged comes back by itself.
+//! A client that disconnects loses nothing: a delivered message that is not acknowledged is delivered again after its
+//! visibility timeout.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use shim_proto::coordination::v1::{ReceiveMessagesRequest, ReceiveMessagesResponse};
@@ -15,8 +17,15 @@ use super::ack_messages::message_ids;
 use super::api::Api;
 use super::fields::Fields;
 
+/// The visibility timeout of a delivered message: until then no other read delivers it.
+const VISIBILITY: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3_600);
+/// The visibility timeout when the request does not say.
 const DEFAULT_VISIBILITY: Duration = Duration::from_secs(30);
-/// How often an empty inbox is looked into without news.
+/// Messages of one response when the request names no number.
+const DEFAULT_MESSAGES: u32 = 10;
+/// Messages of one response.
+const MAX_MESSAGES: u32 = 100;
+/// How often a waiting call reads the inbox without a publication.
 const POLL_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) async fn handle(
@@ -26,13 +35,18 @@ pub(super) async fn handle(
     let mut fields = Fields::default();
     let options = ReceiveOptions {
         inbox: fields.uuid("inbox", &request.inbox).into(),
-        max: fields.page_size("max_messages", request.max_messages, 10, 100),
+        max: fields.page_size(
+            "max_messages",
+            request.max_messages,
+            DEFAULT_MESSAGES,
+            MAX_MESSAGES,
+        ),
         wait: fields.wait(request.wait.as_ref()),
         visibility: fields.duration(
             "visibility",
             request.visibility.as_ref(),
             DEFAULT_VISIBILITY,
-            Duration::from_secs(1)..=Duration::from_secs(3_600),
+            VISIBILITY,
         ),
         acknowledged: message_ids(&mut fields, "ack_ids", &request.ack_ids),
     };
@@ -70,7 +84,7 @@ impl ReceiveOptions {
             .await
     }
 
-    /// Listens first and looks then, so that nothing comes unnoticed in between.
+    /// Subscribes before the first read, so that no message arrives unnoticed in between.
     async fn receive_until_deadline(&self, api: &Api) -> Result<ReceivedMessages, Error> {
         let deadline = Instant::now() + self.wait;
         let mut arrivals = api.store.inboxes.subscribe(self.inbox).await?;

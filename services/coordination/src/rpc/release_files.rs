@@ -1,12 +1,14 @@
-//! ReleaseFiles: gives leases on files back, those named or all of a holder's.
+//! ReleaseFiles: releases the named file leases of a holder, or all of them.
 
 use shim_proto::coordination::v1::{ReleaseFilesRequest, ReleaseFilesResponse};
 use shim_proto::limits::MAX_LIST;
+use shim_proto::limits::coordination::MAX_ACTOR_BYTES;
+use shim_runtime::ids::FileLeaseId;
 use shim_store::IdempotencyKey;
 use tonic::Status;
 
 use super::api::Api;
-use super::fields::{Fields, MAX_ACTOR_BYTES};
+use super::fields::Fields;
 
 pub(super) async fn handle(
     api: &Api,
@@ -19,7 +21,7 @@ pub(super) async fn handle(
     let mut lease_ids = Vec::new();
     if fields.list("lease_ids", request.lease_ids.len(), MAX_LIST) {
         for (i, lease_id) in request.lease_ids.iter().enumerate() {
-            lease_ids.push(fields.id(&format!("lease_ids[{i}]"), lease_id));
+            lease_ids.push(fields.id::<FileLeaseId>(&format!("lease_ids[{i}]"), lease_id));
         }
     }
     fields.finish()?;

@@ -1,13 +1,13 @@
-//! ReleaseLock: gives a lock back.
+//! ReleaseLock: releases a lock.
 
 use shim_proto::coordination::v1::{ReleaseLockRequest, ReleaseLockResponse};
-use shim_runtime::ids::FencingToken;
+use shim_proto::limits::coordination::MAX_ACTOR_BYTES;
 use shim_store::IdempotencyKey;
 use shim_store::locks::LockOwnership;
 use tonic::Status;
 
 use super::api::Api;
-use super::fields::{Fields, MAX_ACTOR_BYTES};
+use super::fields::Fields;
 
 pub(super) async fn handle(
     api: &Api,
@@ -18,7 +18,7 @@ pub(super) async fn handle(
     let namespace = fields.namespace("namespace", &request.namespace);
     fields.key("name", &request.name);
     fields.required("owner", &request.owner, MAX_ACTOR_BYTES);
-    fields.token("fencing_token", request.fencing_token);
+    let token = fields.token("fencing_token", request.fencing_token);
     fields.finish()?;
 
     let idempotency_key = IdempotencyKey::for_request(&request.request_id, &request);
@@ -26,7 +26,7 @@ pub(super) async fn handle(
     let lock_ref = locks.lock_ref(namespace, request.name);
     let ownership = LockOwnership {
         owner: request.owner,
-        token: FencingToken(request.fencing_token),
+        token,
     };
     let was_held = locks
         .release(&idempotency_key, &lock_ref, &ownership)

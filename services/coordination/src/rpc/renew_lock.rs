@@ -1,12 +1,12 @@
-//! RenewLock: keeps a lock for longer.
+//! RenewLock: extends a lock's time.
 
 use shim_proto::coordination::v1::{RenewLockRequest, RenewLockResponse};
-use shim_runtime::ids::FencingToken;
+use shim_proto::limits::coordination::MAX_ACTOR_BYTES;
 use shim_store::locks::LockOwnership;
 use tonic::Status;
 
 use super::api::Api;
-use super::fields::{Fields, MAX_ACTOR_BYTES};
+use super::fields::Fields;
 
 pub(super) async fn handle(
     api: &Api,
@@ -16,7 +16,7 @@ pub(super) async fn handle(
     let namespace = fields.namespace("namespace", &request.namespace);
     fields.key("name", &request.name);
     fields.required("owner", &request.owner, MAX_ACTOR_BYTES);
-    fields.token("fencing_token", request.fencing_token);
+    let token = fields.token("fencing_token", request.fencing_token);
     let ttl = fields.lock_ttl(request.ttl.as_ref());
     fields.finish()?;
 
@@ -24,7 +24,7 @@ pub(super) async fn handle(
     let lock_ref = locks.lock_ref(namespace, request.name);
     let ownership = LockOwnership {
         owner: request.owner,
-        token: FencingToken(request.fencing_token),
+        token,
     };
     let lock = locks.renew(&lock_ref, &ownership, ttl).await?;
     Ok(RenewLockResponse { lock: Some(lock) })

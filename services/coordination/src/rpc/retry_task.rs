@@ -1,4 +1,4 @@
-//! RetryTask: takes up again what failed or was called off.
+//! RetryTask: makes a failed or cancelled task, and what failed with it, ready again.
 
 use shim_proto::coordination::v1::{RetryTaskRequest, RetryTaskResponse};
 use shim_store::IdempotencyKey;
@@ -13,7 +13,7 @@ pub(super) async fn handle(
 ) -> Result<RetryTaskResponse, Status> {
     let mut fields = Fields::default();
     fields.request_id(&request.request_id);
-    let task_id = fields.task_id(&request.task_id);
+    let task_id = fields.task_id(&request.task_id).to_string();
     fields.finish()?;
 
     let idempotency_key = IdempotencyKey::for_request(&request.request_id, &request);

@@ -5,16 +5,18 @@ use std::collections::BTreeSet;
 use futures::{StreamExt, stream};
 use shim_proto::coordination::v1::send_message_request::Recipient;
 use shim_proto::coordination::v1::{Message, SendMessageRequest, SendMessageResponse};
+use shim_proto::limits::coordination::{
+    MAX_ACTOR_BYTES, MAX_MESSAGE_DATA_BYTES, MAX_MESSAGE_TEXT_BYTES,
+};
+use shim_runtime::ids::SessionId;
 use shim_store::inbox::InboxId;
 use shim_store::registry::Recipients;
 use shim_store::{Error, IdempotencyKey};
 use tonic::Status;
 
 use super::api::Api;
-use super::fields::{Fields, MAX_ACTOR_BYTES};
+use super::fields::Fields;
 
-const MAX_TEXT_BYTES: usize = 16 << 10;
-const MAX_DATA_BYTES: usize = 64 << 10;
 /// Inboxes written to at a time.
 const MAX_CONCURRENT_SENDS: usize = 64;
 
@@ -35,7 +37,7 @@ pub(super) async fn handle(
     Ok(SendMessageResponse { recipients })
 }
 
-/// Where a message goes: to one inbox, or to those that the registry knows.
+/// Where a message goes: to the inbox of a session, or to the workers that the registry finds.
 enum Target {
     Inbox(InboxId),
     Workers(Recipients),
@@ -45,7 +47,9 @@ fn check(request: &SendMessageRequest) -> Result<Target, Status> {
     let mut fields = Fields::default();
     fields.request_id(&request.request_id);
     let target = match &request.recipient {
-        Some(Recipient::SessionId(id)) => Target::Inbox(fields.uuid("session_id", id).into()),
+        Some(Recipient::SessionId(id)) => {
+            Target::Inbox(fields.id::<SessionId>("session_id", id).into())
+        }
         Some(Recipient::WorkerId(id)) => {
             Target::Workers(Recipients::Worker(fields.id("worker_id", id)))
         }
@@ -59,16 +63,16 @@ fn check(request: &SendMessageRequest) -> Result<Target, Status> {
         }
     };
     fields.text("sender", &request.sender, MAX_ACTOR_BYTES);
-    fields.required("text", &request.text, MAX_TEXT_BYTES);
+    fields.required("text", &request.text, MAX_MESSAGE_TEXT_BYTES);
     if let Some(data) = &request.data {
-        fields.free_form("data", data, MAX_DATA_BYTES);
+        fields.free_form("data", data, MAX_MESSAGE_DATA_BYTES);
     }
     fields.finish()?;
     Ok(target)
 }
 
-/// The inboxes of a recipient. A worker that is a session's window reads its messages in that session. A repetition
-/// goes to the same ones.
+/// The inboxes of a target. A worker that is the window of a session reads its messages in that session's inbox. A
+/// repeated request gets the same inboxes.
 async fn inboxes_of(
     api: &Api,
     idempotency_key: &IdempotencyKey,
@@ -83,8 +87,8 @@ async fn inboxes_of(
     Ok(inboxes.into_iter().collect())
 }
 
-/// Counts the inboxes that took the message; a full one among others is passed over. Each inbox remembers the request
-/// by itself, so that a repetition reaches those that a failure left out and no other one twice.
+/// Returns how many inboxes took the message; a full inbox among others is skipped. Every inbox remembers the request, so a
+/// repetition reaches the inboxes that a failure left out and writes to no inbox twice.
 async fn deliver(
     api: &Api,
     idempotency_key: &IdempotencyKey,
@@ -102,7 +106,7 @@ async fn deliver(
         match outcome {
             Ok(()) => taken += 1,
             Err(error @ Error::InboxFull(_)) => full = Some(error),
-            // A store that fails one fails the rest, each after its patience.
+            // The store is away: the other sends would fail too, each after its own timeout.
             Err(error) => return Err(error),
         }
     }

@@ -1,4 +1,4 @@
-//! SubmitTask: takes a job, planned by the domain from what its submitter said.
+//! SubmitTask: stores a job as the domain planned it from the request.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -8,48 +8,50 @@ use shim_proto::coordination::v1::{
     SubmitTaskResponse, Subtask,
 };
 use shim_proto::limits::task::{
-    DEFAULT_BACKOFF as BACKOFF, MAX_ALL_STEPS_BYTES, MAX_ATTEMPTS, MAX_BACKOFF, MAX_DELAY,
-    MAX_DEPENDENCIES, MAX_FILES, MAX_PLAN_BYTES, MAX_STEP_BYTES, MAX_STEPS, MAX_SUBTASK_FILES,
-    MAX_WORKSPACE_BYTES,
+    DEFAULT_BACKOFF, MAX_ALL_STEPS_BYTES, MAX_ATTEMPTS, MAX_BACKOFF, MAX_DELAY, MAX_DEPENDENCIES,
+    MAX_FILES, MAX_GOAL_BYTES, MAX_KEY_BYTES, MAX_KIND_BYTES, MAX_PAYLOAD_BYTES, MAX_PLAN_BYTES,
+    MAX_STEP_BYTES, MAX_STEPS, MAX_SUBTASK_FILES, MAX_SUBTASKS, MAX_WORKSPACE_BYTES,
 };
-use shim_store::{IdempotencyKey, tasks};
+use shim_runtime::ids::{SessionId, TaskId};
+use shim_store::IdempotencyKey;
+use shim_store::tasks::Submission;
 use tonic::Status;
-use uuid::Uuid;
 
 use super::api::Api;
 use super::fields::Fields;
-use super::task_fields::{
-    MAX_GOAL_BYTES, MAX_KEY_BYTES, MAX_KIND_BYTES, MAX_PAYLOAD_BYTES, MAX_TASKS,
-};
 use crate::domain::graph::{Graph, Node};
 use crate::domain::plan::{JobPlan, plan};
 use crate::domain::schedule::Schedule;
 
-/// A size that no file reaches.
+/// The largest size of a file hint, in bytes; no file reaches it.
 const MAX_FILE_SIZE: u64 = 1 << 50;
 
 pub(super) async fn handle(
     api: &Api,
     mut request: SubmitTaskRequest,
 ) -> Result<SubmitTaskResponse, Status> {
-    // Before ids are made: the same request sent again gets the job made first.
+    // The key does not cover generated ids, so a repeated request gets the job of the first one.
     let idempotency_key = IdempotencyKey::for_request(&request.request_id, &request);
     let (graph, times) = check(&mut request)?;
     let JobPlan {
         root,
         subtasks,
         reasoning,
-    } = plan(request, &graph, || Uuid::now_v7().to_string());
-    let plan = tasks::Submission {
+    } = plan(request, &graph, || TaskId::new().to_string());
+    let submission = Submission {
         root,
         subtasks,
         delay: times.delay,
         backoff: times.backoff,
         schedule_next: times.first_run,
     };
-    check_size(&plan)?;
+    check_size(&submission)?;
 
-    let job = api.store.tasks.submit(&idempotency_key, &plan).await?;
+    let job = api
+        .store
+        .tasks
+        .submit(&idempotency_key, &submission)
+        .await?;
     Ok(SubmitTaskResponse {
         task: Some(job.root),
         subtasks: job.subtasks,
@@ -61,11 +63,11 @@ pub(super) async fn handle(
 struct Times {
     delay: Duration,
     backoff: Duration,
-    /// When a schedule is due first.
+    /// The first run of a schedule.
     first_run: Option<SystemTime>,
 }
 
-/// Checks every field, and brings some into the one form they are stored in.
+/// Checks every field, and normalizes ids and capabilities to the form in which they are stored.
 fn check(job: &mut SubmitTaskRequest) -> Result<(Graph, Times), Status> {
     let mut fields = Fields::default();
     fields.request_id(&job.request_id);
@@ -83,7 +85,7 @@ fn check(job: &mut SubmitTaskRequest) -> Result<(Graph, Times), Status> {
     fields.priority("priority", job.priority);
     fields.at_most("max_attempts", job.max_attempts.into(), MAX_ATTEMPTS.into());
     fields.attempt_timeout("timeout", job.timeout.as_ref());
-    if let Some(session) = fields.optional_uuid("submitted_by", &job.submitted_by) {
+    if let Some(session) = fields.optional_id::<SessionId>("submitted_by", &job.submitted_by) {
         job.submitted_by = session.to_string();
     }
     let times = fields.times(job, SystemTime::now());
@@ -107,7 +109,7 @@ impl Fields {
         self.one_of::<AssignmentStrategy>("strategy", job.strategy, strategies);
     }
 
-    /// The files of a job and its subtasks, and where they are.
+    /// The files of a job, and the workspace, which is required if the job or a subtask has files.
     fn files_of_job(&mut self, job: &SubmitTaskRequest) {
         self.text("workspace", &job.workspace, MAX_WORKSPACE_BYTES);
         self.no_controls("workspace", &job.workspace);
@@ -147,7 +149,12 @@ impl Fields {
     fn times(&mut self, job: &SubmitTaskRequest, now: SystemTime) -> Times {
         let none = Duration::ZERO;
         let delay = self.duration("delay", job.delay.as_ref(), none, none..=MAX_DELAY);
-        let backoff = self.duration("backoff", job.backoff.as_ref(), BACKOFF, none..=MAX_BACKOFF);
+        let backoff = self.duration(
+            "backoff",
+            job.backoff.as_ref(),
+            DEFAULT_BACKOFF,
+            none..=MAX_BACKOFF,
+        );
         let start = now + delay;
         let first_run = (!job.schedule.is_empty()).then(|| self.first_run(&job.schedule, start));
         if let Some(deadline) = &job.deadline {
@@ -185,9 +192,9 @@ impl Fields {
         next
     }
 
-    /// The subtasks and their graph; an empty graph stands in for a wrong one until [`Fields::finish`] refuses.
+    /// The subtasks and their graph; an empty graph stands in for an invalid one until [`Fields::finish`] refuses it.
     fn subtasks(&mut self, subtasks: &mut [Subtask]) -> Graph {
-        if !self.list("subtasks", subtasks.len(), MAX_TASKS) {
+        if !self.list("subtasks", subtasks.len(), MAX_SUBTASKS) {
             return Graph::default();
         }
         for (i, subtask) in subtasks.iter_mut().enumerate() {
@@ -236,16 +243,17 @@ impl Fields {
     }
 }
 
-/// The first run after a time.
+/// The first run of a schedule after a time.
 fn next_run(schedule: &Schedule, after: SystemTime) -> Option<SystemTime> {
     let after = after.duration_since(UNIX_EPOCH).unwrap_or_default();
     let next = schedule.after(i64::try_from(after.as_secs()).ok()?)?;
     Some(UNIX_EPOCH + Duration::from_secs(u64::try_from(next).ok()?))
 }
 
-fn check_size(plan: &tasks::Submission) -> Result<(), Status> {
-    let subtasks = plan.subtasks.iter().map(Message::encoded_len);
-    let bytes = plan.root.encoded_len() + subtasks.sum::<usize>();
+/// Refuses a job that is too large with what its subtasks take over from it.
+fn check_size(job: &Submission) -> Result<(), Status> {
+    let subtasks = job.subtasks.iter().map(Message::encoded_len);
+    let bytes = job.root.encoded_len() + subtasks.sum::<usize>();
     let mut fields = Fields::default();
     if bytes > MAX_PLAN_BYTES {
         let most = MAX_PLAN_BYTES;

@@ -1,23 +1,21 @@
-//! Subscribe: news of channels, from the moment it says that it listens until the caller hangs up.
+//! Subscribe: what is published on channels, from the first event, `subscribed`, until the client closes the stream.
 
 use shim_proto::coordination::v1::subscribe_response::Event;
 use shim_proto::coordination::v1::{Missed, SubscribeRequest, SubscribeResponse, Subscribed};
+use shim_proto::limits::coordination::{MAX_CHANNEL_BYTES, MAX_TOPICS};
 use shim_runtime::rpc::ResponseStream;
 use shim_runtime::server::begin_streaming;
 use shim_store::Error;
 use shim_store::bus::{BusDelivery, Subscription};
 use shim_store::domain::topics::Topics;
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
 use super::api::Api;
 use super::fields::Fields;
-use super::publish::MAX_CHANNEL_BYTES;
+use super::stream::{self, EventSender};
 
-/// News that are taken out of the ear's bounded backlog for a slow subscriber: few, since they are parsed already.
+/// Events that wait for a slow client outside of the subscription's bounded backlog: few, because they are parsed already.
 const EVENT_BUFFER: usize = 2;
-const MAX_TOPICS: usize = 100;
 
 pub(super) async fn handle(
     api: &Api,
@@ -27,19 +25,12 @@ pub(super) async fn handle(
     begin_streaming()?;
     let topics = Topics::new(request.channels, request.patterns);
     let subscription = api.store.bus.subscribe(topics).await?;
-    let (events, stream) = mpsc::channel(EVENT_BUFFER);
-    let shutdown = api.background.shutdown().clone();
-    let subscriber = events.clone();
-    api.background
-        .spawn_stream("subscribe", events, async move {
-            tokio::select! {
-                () = forward(subscription, &subscriber) => {}
-                () = shutdown.wait() => {
-                    let _ = subscriber.send(Err(Error::Stopping.into())).await;
-                }
-            }
-        });
-    Ok(ReceiverStream::new(stream))
+    Ok(stream::start(
+        &api.background,
+        "subscribe",
+        EVENT_BUFFER,
+        |events| forward(subscription, events),
+    ))
 }
 
 fn check(request: &SubscribeRequest) -> Result<(), Status> {
@@ -64,7 +55,7 @@ fn check(request: &SubscribeRequest) -> Result<(), Status> {
 }
 
 impl Fields {
-    /// A channel's name in which `*` and `?` stand for others.
+    /// A pattern of channel names: `*` stands for any characters, `?` for one.
     fn pattern(&mut self, field: String, pattern: &str) {
         let may_stand = |c: char| c.is_ascii_alphanumeric() || "._:/@-*?".contains(c);
         if !(1..=MAX_CHANNEL_BYTES).contains(&pattern.len()) || !pattern.chars().all(may_stand) {
@@ -76,23 +67,20 @@ impl Fields {
     }
 }
 
-/// Ends when the subscriber has left.
+/// Sends what the subscription receives, until the client closes the stream.
 async fn forward(
     mut subscription: Subscription,
-    events: &mpsc::Sender<Result<SubscribeResponse, Status>>,
-) {
+    events: EventSender<SubscribeResponse>,
+) -> Result<(), Error> {
     let mut event = Event::Subscribed(Subscribed {});
     loop {
         let response = SubscribeResponse { event: Some(event) };
         if events.send(Ok(response)).await.is_err() {
-            return;
+            return Ok(());
         }
-        event = tokio::select! {
-            received = subscription.next() => match received {
-                BusDelivery::Event(publication) => Event::News(publication),
-                BusDelivery::Missed(count) => Event::Missed(Missed { count }),
-            },
-            () = events.closed() => return,
+        event = match subscription.next().await {
+            BusDelivery::Event(publication) => Event::News(publication),
+            BusDelivery::Missed(count) => Event::Missed(Missed { count }),
         };
     }
 }

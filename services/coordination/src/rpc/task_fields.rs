@@ -1,36 +1,35 @@
-//! The rules of a task's fields.
+//! The rules of a task's fields. A rule returns the typed value.
 
 use std::time::Duration;
 
 use prost_types::Duration as ProtoDuration;
 use shim_proto::coordination::v1::{Requirements, TaskState, WorkerKind};
 use shim_proto::limits::task::{
-    LAST_PRIORITY, MAX_PATTERN_BYTES, MAX_REASON_BYTES, MAX_REQUIRED_CAPABILITIES, MAX_WEIGHT,
+    LAST_PRIORITY, MAX_PATTERN_BYTES, MAX_REASON_BYTES, MAX_REQUIRED_CAPABILITIES, MAX_TIMEOUT,
+    MAX_WEIGHT,
 };
-pub(super) use shim_proto::limits::task::{
-    MAX_GOAL_BYTES, MAX_KEY_BYTES, MAX_KIND_BYTES, MAX_PAYLOAD_BYTES, MAX_SUBTASKS as MAX_TASKS,
-};
+use shim_runtime::ids::TaskId;
 use shim_store::domain::Pattern;
 
 use super::fields::Fields;
 
 impl Fields {
-    /// A task's id, in the one form it is stored in.
-    pub(super) fn task_id(&mut self, id: &str) -> String {
-        self.uuid("task_id", id).to_string()
+    /// A task's id; required.
+    pub(super) fn task_id(&mut self, id: &str) -> TaskId {
+        self.id("task_id", id)
     }
 
-    /// Why, for people; or nothing.
+    /// The reason of a decision, for people; may be empty.
     pub(super) fn reason(&mut self, reason: &str) {
         self.text("reason", reason, MAX_REASON_BYTES);
     }
 
-    /// A priority; 0 is the one of whoever has none.
+    /// A priority; 0 means the default.
     pub(super) fn priority(&mut self, field: &str, priority: u32) {
         self.at_most(field, priority.into(), LAST_PRIORITY.into());
     }
 
-    /// A share in the progress; 0 is the usual one.
+    /// A subtask's share in the job's progress; 0 means 1.
     pub(super) fn weight(&mut self, field: String, weight: f64) {
         if !(0.0..=MAX_WEIGHT).contains(&weight) {
             self.refuse(
@@ -40,13 +39,13 @@ impl Fields {
         }
     }
 
-    /// How long an attempt may take, or nothing.
+    /// How long an attempt may take; may be absent.
     pub(super) fn attempt_timeout(&mut self, field: &str, timeout: Option<&ProtoDuration>) {
-        let (second, half_day) = (Duration::from_secs(1), Duration::from_secs(12 * 3_600));
-        self.duration(field, timeout, second, second..=half_day);
+        let second = Duration::from_secs(1);
+        self.duration(field, timeout, second, second..=MAX_TIMEOUT);
     }
 
-    /// Who may run a task, its capabilities sorted and each once.
+    /// What a task requires of its worker; sorts the capabilities and drops repetitions.
     pub(super) fn requirements(&mut self, field: &str, required: &mut Requirements) {
         let list = format!("{field}.capabilities");
         if self.list(
@@ -64,7 +63,7 @@ impl Fields {
         self.one_of::<WorkerKind>(format!("{field}.executor"), required.executor, executors);
     }
 
-    /// A pattern of files that a task has for itself.
+    /// A pattern of the files that a task leases.
     pub(super) fn file(&mut self, field: String, pattern: &str) {
         self.text(&field, pattern, MAX_PATTERN_BYTES);
         self.no_controls(field.as_str(), pattern);
@@ -75,7 +74,7 @@ impl Fields {
         }
     }
 
-    /// A value that its enumeration knows; `names` says which there are.
+    /// A value of an enumeration; the refusal lists its `names`.
     pub(super) fn one_of<E: TryFrom<i32>>(
         &mut self,
         field: impl Into<String>,
@@ -87,7 +86,7 @@ impl Fields {
         }
     }
 
-    /// States to look for.
+    /// The states of a filter, sorted and without repetitions.
     pub(super) fn task_states(&mut self, states: &[i32]) -> Vec<TaskState> {
         let mut wanted = Vec::new();
         for (i, state) in states.iter().enumerate() {

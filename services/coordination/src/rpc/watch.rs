@@ -1,112 +1,93 @@
-//! What all watches share: a snapshot, then every change, with nothing missed in between.
+//! What the watches of state and of workers share: a snapshot, then every change, with nothing missed in between.
 //!
-//! A watch notes the position of the snapshot's first page and follows the history from there, so a change that falls
-//! into the snapshot may be told twice, never not at all. Publications only wake it; if one is missed, it looks by
-//! itself.
+//! A watch notes the position of the snapshot's first page and follows the history from there: a change that falls into the
+//! snapshot may be sent twice, and is never left out. Publications only wake the watch. It also polls, so a lost publication
+//! delays a change and loses none.
 
 use std::time::Duration;
 
 use shim_runtime::background::BackgroundTasks;
-use shim_runtime::lifecycle::Shutdown;
 use shim_runtime::rpc::ResponseStream;
 use shim_store::{Error, Publication, TopicSubscription};
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::Status;
 
-/// Events that may wait for a slow watcher; then the stream reads no further.
-const EVENT_BUFFER: usize = 64;
-/// How often a watcher looks by itself.
-const POLL_EVERY: Duration = Duration::from_secs(1);
+use super::stream::{self, EventSender};
+
+/// Events that wait for a slow client; while the buffer is full, the history is not read on.
+pub(super) const EVENT_BUFFER: usize = 64;
+/// How often a watch reads the history without a publication.
+pub(super) const POLL_EVERY: Duration = Duration::from_secs(1);
 
 /// A page of a snapshot.
 pub(super) struct SnapshotPage<Event> {
-    /// Everything up to here is in the page, perhaps more.
+    /// The page holds every change up to this position, and may hold later ones.
     pub(super) position: u64,
     pub(super) events: Vec<Event>,
-    /// The name to go on after.
+    /// The name after which the next page begins; `None` on the last page.
     pub(super) next: Option<String>,
 }
 
-/// What can be watched: things that are listed in pages and keep a history of their changes.
+/// What can be watched: items that are listed in pages and keep a history of their changes.
 pub(super) trait WatchSource: Send + Sync + 'static {
-    /// What is told.
+    /// What the client receives.
     type Event: Send + 'static;
-    /// What the history holds.
+    /// An entry of the history.
     type Change: Send;
 
-    /// What is there now, in the order of its names, after one.
+    /// A page of the present items, in the order of their names, after one name.
     fn page(
         &self,
         after: Option<&str>,
     ) -> impl Future<Output = Result<SnapshotPage<Self::Event>, Error>> + Send;
 
-    /// What came after a position, in order; `None` if the history does not reach back so far.
+    /// The changes after a position, in order; `None` if the history does not reach back to it.
     fn changes(
         &self,
         after: u64,
     ) -> impl Future<Output = Result<Option<Vec<Self::Change>>, Error>> + Send;
 
-    /// Where in the history a change is.
+    /// The position of a change in the history.
     fn position(change: &Self::Change) -> u64;
 
-    /// A change as it is told; `None` if it does not concern the watcher.
+    /// The event of a change; `None` if the change is outside of the watch.
     fn to_event(
         &self,
         change: Self::Change,
     ) -> impl Future<Output = Result<Option<Self::Event>, Error>> + Send;
 
-    /// The snapshot is whole up to a position.
+    /// The event that ends a snapshot, which is complete up to a position.
     fn synced(position: u64) -> Self::Event;
 
-    /// A new snapshot follows.
+    /// The event that announces a new snapshot.
     fn resync() -> Self::Event;
 
-    /// Whether news may have made history for the watcher.
+    /// Whether a publication may announce a change inside the watch.
     fn concerns(&self, publication: &Publication) -> bool;
 
-    /// Makes history of what nobody told, before the watcher looks by itself.
+    /// Writes into the history what happened without a writer, such as an expiry. Runs before each poll.
     fn sweep(&self) -> impl Future<Output = Result<(), Error>> + Send {
         async { Ok(()) }
     }
 }
 
-/// Starts a watch after a position, or with a snapshot if that is 0. The task behind the stream ends with the stream,
-/// the store or the service.
+/// Starts a watch after a position of the history; position 0 asks for a snapshot first.
 pub(super) fn start<W: WatchSource>(
     source: W,
     subscription: TopicSubscription,
     after: u64,
     background: &BackgroundTasks,
 ) -> ResponseStream<W::Event> {
-    let (events, stream) = mpsc::channel(EVENT_BUFFER);
-    let watch = SourceWatch {
-        source,
-        events: events.clone(),
-    };
-    let shutdown = background.shutdown().clone();
-    background.spawn_stream("watch", events, watch.run(subscription, after, shutdown));
-    ReceiverStream::new(stream)
+    stream::start(background, "watch", EVENT_BUFFER, |events| {
+        SourceWatch { source, events }.follow(subscription, after)
+    })
 }
 
 struct SourceWatch<W: WatchSource> {
     source: W,
-    events: mpsc::Sender<Result<W::Event, Status>>,
+    events: EventSender<W::Event>,
 }
 
 impl<W: WatchSource> SourceWatch<W> {
-    async fn run(self, subscription: TopicSubscription, after: u64, shutdown: Shutdown) {
-        let failed = tokio::select! {
-            followed = self.follow(subscription, after) => followed.err(),
-            () = self.events.closed() => None,
-            () = shutdown.wait() => Some(Error::Stopping),
-        };
-        if let Some(error) = failed {
-            let _ = self.events.send(Err(error.into())).await;
-        }
-    }
-
-    async fn follow(&self, mut subscription: TopicSubscription, after: u64) -> Result<(), Error> {
+    async fn follow(self, mut subscription: TopicSubscription, after: u64) -> Result<(), Error> {
         let mut position = match after {
             0 => self.snapshot().await?,
             after => after,
@@ -126,14 +107,14 @@ impl<W: WatchSource> SourceWatch<W> {
         }
     }
 
-    /// Who can read goes on, even if nothing can be written.
+    /// A failed sweep does not end the watch: the history can still be read while nothing can be written.
     async fn sweep(&self) {
         if let Err(error) = self.source.sweep().await {
-            tracing::debug!(%error, "what went by itself was not told");
+            tracing::debug!(%error, "the history lacks what expired since the last sweep");
         }
     }
 
-    /// Tells what is there; returns the position from which changes must be told.
+    /// Sends the present items; returns the position from which changes must be sent.
     async fn snapshot(&self) -> Result<u64, Error> {
         let mut position = None;
         let mut after = None;
@@ -151,7 +132,7 @@ impl<W: WatchSource> SourceWatch<W> {
         }
     }
 
-    /// Tells what changed after a position; `None` if the history does not reach back so far.
+    /// Sends the changes after a position; `None` if the history does not reach back to it.
     async fn catch_up(&self, mut position: u64) -> Result<Option<u64>, Error> {
         loop {
             let Some(changes) = self.source.changes(position).await? else {
@@ -169,7 +150,7 @@ impl<W: WatchSource> SourceWatch<W> {
         }
     }
 
-    /// A watcher that left closes the stream, which ends the task.
+    /// A failed send needs no handling: the client closed the stream, which ends this task.
     async fn send(&self, event: W::Event) {
         let _ = self.events.send(Ok(event)).await;
     }

@@ -1,4 +1,4 @@
-//! WatchState: the entries of a namespace, then every change, with nothing missed in between.
+//! WatchState: a snapshot of the entries of a namespace, then every change.
 
 use shim_proto::coordination::v1::watch_state_response::Event;
 use shim_proto::coordination::v1::{
@@ -14,6 +14,7 @@ use super::api::Api;
 use super::fields::Fields;
 use super::watch::{self, SnapshotPage, WatchSource};
 
+/// Entries of the snapshot read at once.
 const PAGE: u32 = 500;
 
 pub(super) async fn handle(
@@ -38,7 +39,7 @@ pub(super) async fn handle(
     Ok(watch::start(entries, subscription, after, &api.background))
 }
 
-/// The entries of a namespace whose keys begin so.
+/// The entries of a namespace whose keys begin with a prefix.
 struct StateSource {
     store: Store,
     namespace: String,
@@ -103,7 +104,7 @@ impl WatchSource for StateSource {
         publication.data.get("namespace").and_then(|n| n.as_str()) == Some(&self.namespace)
     }
 
-    /// What expired is found by looking.
+    /// Expired entries enter the history here: Redis writes no change when it expires a key.
     async fn sweep(&self) -> Result<(), Error> {
         self.store.state.sweep(&self.namespace).await
     }

@@ -1,37 +1,32 @@
-//! WatchTask: the log of a job after any cursor, then what comes, until the job has ended.
+//! WatchTask: the log of a job after any cursor, then every new entry, until the job has ended.
 //!
-//! The log is durable, so a watcher that was away goes on where it was. Publications only wake it; if one is missed, it
-//! looks by itself.
+//! The log is durable, so a client that was away continues at its cursor. Publications only wake the watch. It also polls,
+//! so a lost publication delays an event and loses none.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use shim_proto::coordination::v1::{
     Task, TaskEvent, TaskState, WatchTaskRequest, WatchTaskResponse,
 };
-use shim_runtime::lifecycle::Shutdown;
 use shim_runtime::rpc::ResponseStream;
 use shim_runtime::server::begin_streaming;
 use shim_store::{Error, Store, Topic, TopicSubscription};
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
 use super::api::Api;
 use super::fields::Fields;
+use super::stream::{self, EventSender};
+use super::watch::{EVENT_BUFFER, POLL_EVERY};
 
-/// Events that may wait for a slow watcher; then the log is read no further.
-const EVENT_BUFFER: usize = 64;
-/// Lines read at once.
+/// Entries of the log read at once.
 const PAGE: usize = 200;
-const POLL_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) async fn handle(
     api: &Api,
     request: WatchTaskRequest,
 ) -> Result<ResponseStream<WatchTaskResponse>, Status> {
     let mut fields = Fields::default();
-    let task_id = fields.task_id(&request.task_id);
+    let task_id = fields.task_id(&request.task_id).to_string();
     fields.cursor("after_cursor", &request.after_cursor);
     fields.finish()?;
 
@@ -41,21 +36,25 @@ pub(super) async fn handle(
     begin_streaming()?;
     let topic = Topic::Channel(tasks.channel(&root_id));
     let subscription = api.store.pubsub.subscribe(topic).await?;
-    let (events, stream) = mpsc::channel(EVENT_BUFFER);
-    let watch = TaskWatch {
-        store: api.store.clone(),
-        root_id,
-        task_id,
-        events: events.clone(),
-    };
-    let shutdown = api.background.shutdown().clone();
-    let work = watch.run(subscription, request.after_cursor, shutdown);
-    api.background.spawn_stream("watch_task", events, work);
-    Ok(ReceiverStream::new(stream))
+    let store = api.store.clone();
+    Ok(stream::start(
+        &api.background,
+        "watch_task",
+        EVENT_BUFFER,
+        |events| {
+            let watch = TaskWatch {
+                store,
+                root_id,
+                task_id,
+                events,
+            };
+            watch.follow(subscription, request.after_cursor)
+        },
+    ))
 }
 
 impl Fields {
-    /// A place in a log, or nothing for its beginning.
+    /// The cursor of an event in a log, or an empty text for the log's beginning.
     fn cursor(&mut self, field: &str, cursor: &str) {
         let is_number = |part: &str| part.parse::<u64>().is_ok();
         let is_cursor = cursor
@@ -73,30 +72,19 @@ impl Fields {
 struct TaskWatch {
     store: Store,
     root_id: String,
-    /// The root for all of the job, or the one subtask to tell of.
+    /// The root to watch the whole job, or a subtask to watch that alone.
     task_id: String,
-    events: mpsc::Sender<Result<WatchTaskResponse, Status>>,
+    events: EventSender<WatchTaskResponse>,
 }
 
 impl TaskWatch {
-    async fn run(self, subscription: TopicSubscription, after: String, shutdown: Shutdown) {
-        let failed = tokio::select! {
-            followed = self.follow(subscription, after) => followed.err(),
-            () = self.events.closed() => None,
-            () = shutdown.wait() => Some(Error::Stopping),
-        };
-        if let Some(error) = failed {
-            let _ = self.events.send(Err(error.into())).await;
-        }
-    }
-
     async fn follow(
-        &self,
+        self,
         mut subscription: TopicSubscription,
         mut cursor: String,
     ) -> Result<(), Error> {
         loop {
-            // Before the log is read: what ended the task is in the log by then.
+            // The state is read before the log, so the log of an ended task holds the event that ended it.
             let is_over = self.is_over().await?;
             self.catch_up(&mut cursor).await?;
             if is_over {
@@ -118,7 +106,7 @@ impl TaskWatch {
         ))
     }
 
-    /// Tells the log after the cursor, and leaves the cursor at its end.
+    /// Sends the log after the cursor, and moves the cursor to the log's end.
     async fn catch_up(&self, cursor: &mut String) -> Result<(), Error> {
         loop {
             let tasks = &self.store.tasks;
@@ -131,7 +119,7 @@ impl TaskWatch {
         }
     }
 
-    /// Tells events, each with its task as it is now, which may be newer than the event.
+    /// Sends events, each with the present record of its task, which may be newer than the event.
     async fn send(&self, events: Vec<TaskEvent>) -> Result<(), Error> {
         let mut seen = HashMap::new();
         let is_wanted =
@@ -145,7 +133,7 @@ impl TaskWatch {
                 task: seen.get(&event.task_id).cloned().flatten(),
                 event: Some(event),
             };
-            // A watcher that left closes the stream, which ends the task behind it.
+            // A failed send needs no handling: the client closed the stream, which ends this task.
             let _ = self.events.send(Ok(response)).await;
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! WatchWorkers: the living workers, then every change, with nothing missed in between.
+//! WatchWorkers: a snapshot of the living workers, then every change.
 
 use shim_proto::coordination::v1::watch_workers_response::Event;
 use shim_proto::coordination::v1::{
@@ -14,6 +14,7 @@ use super::api::Api;
 use super::fields::Fields;
 use super::watch::{self, SnapshotPage, WatchSource};
 
+/// Workers of the snapshot read at once.
 const PAGE: u32 = 500;
 
 pub(super) async fn handle(
@@ -32,7 +33,7 @@ pub(super) async fn handle(
     Ok(watch::start(workers, subscription, after, &api.background))
 }
 
-/// All workers.
+/// All workers of the registry.
 struct WorkerSource(Store);
 
 impl WatchSource for WorkerSource {

@@ -1,23 +1,19 @@
-//! The rules of a worker's fields.
+//! The rules of a worker's fields. A rule returns the typed value.
 
 use shim_proto::coordination::v1::{WorkerHealth, WorkerKind, WorkerState};
-use shim_runtime::ids::WorkerId;
-
 use shim_proto::limits::worker::{MAX_CAPABILITIES, MAX_CAPABILITY_BYTES, MAX_CAPACITY};
-pub(super) use shim_proto::limits::worker::{
-    MAX_DETAIL_BYTES, MAX_NAME_BYTES, MAX_NODE_BYTES, MAX_VERSION_BYTES,
-};
+use shim_runtime::ids::{Epoch, WorkerId};
 
 use super::fields::Fields;
 
 impl Fields {
-    /// A worker's id, in the one form it is stored in.
+    /// A worker's id; required.
     pub(super) fn worker_id(&mut self, id: &str) -> WorkerId {
         self.id("worker_id", id)
     }
 
-    /// What fences a worker's calls.
-    pub(super) fn epoch(&mut self, epoch: u64) {
+    /// The epoch of the worker's registration, which fences its calls; required.
+    pub(super) fn epoch(&mut self, epoch: u64) -> Epoch {
         if epoch == 0 {
             self.refuse(
                 "epoch",
@@ -25,9 +21,10 @@ impl Fields {
             );
         }
         self.version("epoch", epoch);
+        Epoch(epoch)
     }
 
-    /// What executes a worker's tasks.
+    /// The kind of executor of a worker; required.
     pub(super) fn worker_kind(&mut self, kind: i32) {
         match WorkerKind::try_from(kind) {
             Ok(WorkerKind::Unspecified) | Err(_) => {
@@ -37,7 +34,7 @@ impl Fields {
         }
     }
 
-    /// A state that a worker may tell of itself: going is not told by beats.
+    /// A state that a heartbeat may report. A worker stops by DeregisterWorker, and only the reaper declares it dead.
     pub(super) fn reported_state(&mut self, state: i32) -> WorkerState {
         match WorkerState::try_from(state) {
             Ok(WorkerState::Stopped | WorkerState::Dead) | Err(_) => {
@@ -51,7 +48,7 @@ impl Fields {
         }
     }
 
-    /// A state to look for.
+    /// The state of a filter; unspecified means any.
     pub(super) fn wanted_state(&mut self, state: i32) -> WorkerState {
         WorkerState::try_from(state).unwrap_or_else(|_| {
             self.refuse("state", "is none that a worker may be in");
@@ -59,7 +56,7 @@ impl Fields {
         })
     }
 
-    /// How well a worker is; well, if it does not say.
+    /// The health that a heartbeat reports; healthy if the heartbeat does not say.
     pub(super) fn health(&mut self, health: i32) -> WorkerHealth {
         match WorkerHealth::try_from(health) {
             Ok(WorkerHealth::Unspecified) => WorkerHealth::Healthy,
@@ -76,7 +73,7 @@ impl Fields {
         self.at_most(field, tasks.into(), MAX_CAPACITY.into());
     }
 
-    /// What a worker can do, sorted and each once.
+    /// The capabilities of a worker, sorted and without repetitions.
     pub(super) fn capabilities(&mut self, given: Vec<String>) -> Vec<String> {
         let mut capabilities = given;
         if self.list("capabilities", capabilities.len(), MAX_CAPABILITIES) {
@@ -89,7 +86,7 @@ impl Fields {
         capabilities
     }
 
-    /// One thing that a worker can do.
+    /// One capability.
     pub(super) fn capability(&mut self, field: impl Into<String>, capability: &str) {
         self.name(field, capability, MAX_CAPABILITY_BYTES);
     }

@@ -1,4 +1,4 @@
-//! Other programs' workers: what they did is read in BullMQ's events, queue by queue.
+//! Workers of other programs: their claims and results are read from BullMQ's events, queue by queue.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use crate::log_once::LogOnce;
 
 /// How often BullMQ's events are read.
 const FOLLOW_EVERY: Duration = Duration::from_millis(200);
-/// How often BullMQ is made to forget.
+/// How often BullMQ's old events and finished jobs are trimmed.
 const TRIM_EVERY: Duration = Duration::from_secs(10);
 
-/// Follows all queues, until it is dropped.
+/// Follows all queues until the future is dropped.
 pub(super) async fn run(store: &Store) {
     let (mut tick, mut log) = (interval(FOLLOW_EVERY), LogOnce::default());
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -30,7 +30,7 @@ pub(super) async fn run(store: &Store) {
     }
 }
 
-/// Goes through all queues, though some of them fail; the first failure is told.
+/// Follows every queue even if some of them fail; returns the first failure.
 async fn follow_queues(store: &Store, trims: bool) -> Result<(), Error> {
     let mut outcome = Ok(());
     for class in store.tasks.classes().await? {

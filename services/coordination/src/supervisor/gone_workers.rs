@@ -1,12 +1,13 @@
-//! Workers that are gone: what they had goes to others, as soon as the registry knows.
+//! Workers that are gone: the tasks they hold are released as soon as the registry knows of the end.
 //!
-//! The registry's history is followed from where this supervisor began, after a look at every worker that holds tasks; so
-//! the cost is that of the deaths, not of the living.
+//! A new supervisor checks every worker that holds tasks once, and then follows the registry's history. The cost grows with
+//! the number of ends, not with the number of living workers.
 
 use std::time::Duration;
 
 use futures::future::join_all;
 use shim_proto::coordination::v1::{Worker, WorkerChangeKind, WorkerState};
+use shim_runtime::ids::{Epoch, WorkerId};
 use shim_store::registry::CHANNELS;
 use shim_store::tasks::WorkerGone;
 use shim_store::{Error, Store, Topic};
@@ -15,14 +16,14 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::log_once::LogOnce;
 
-/// How often it looks though no end was told.
+/// How often the history is read without a publication.
 const POLL_EVERY: Duration = Duration::from_millis(250);
-/// How soon it tries to listen again.
+/// The pause before a failed subscription is tried again.
 const RESUBSCRIBE_AFTER: Duration = Duration::from_millis(250);
 /// The changes that end an incarnation of a worker.
 const ENDING_CHANGES: [&str; 3] = ["dead", "stopped", "registered"];
 
-/// Gives on what the gone had, until it is dropped.
+/// Releases the tasks of gone workers until the future is dropped.
 pub(super) async fn run(store: &Store) {
     let mut gone_workers = GoneWorkers::new(store.clone());
     let changed = Notify::new();
@@ -35,7 +36,7 @@ pub(super) async fn run(store: &Store) {
                 _ = tick.tick() => {}
             }
             log.record(
-                "cannot give on what the dead had",
+                "cannot release the tasks of gone workers",
                 gone_workers.check_changes().await,
             );
         }
@@ -44,6 +45,7 @@ pub(super) async fn run(store: &Store) {
     tokio::join!(check, notify);
 }
 
+/// Wakes the check after every publication of one kind of ending change.
 async fn notify_on_change(store: &Store, end: &str, changed: &Notify) {
     loop {
         let topic = Topic::Channel(store.keys.channel(&format!("{CHANNELS}{end}")));
@@ -59,7 +61,7 @@ async fn notify_on_change(store: &Store, end: &str, changed: &Notify) {
 
 struct GoneWorkers {
     store: Store,
-    /// Everything up to here was looked at; `None` before the first look.
+    /// The position up to which the history is handled; `None` before all holders were checked.
     position: Option<u64>,
 }
 
@@ -71,7 +73,7 @@ impl GoneWorkers {
         }
     }
 
-    /// Buries who went since the last look.
+    /// Handles the changes since the last check.
     async fn check_changes(&mut self) -> Result<(), Error> {
         loop {
             let changes = match self.position {
@@ -92,38 +94,33 @@ impl GoneWorkers {
                         | WorkerChangeKind::Registered
                 );
                 if is_end {
-                    self.check_worker(&change.worker_id.to_string(), change.position)
-                        .await?;
+                    self.check_worker(change.worker_id, change.position).await?;
                 }
                 self.position = Some(change.position);
             }
         }
     }
 
-    /// Looks at every worker that holds tasks, with nothing missed between that and the history.
+    /// Checks every worker that holds tasks. The position is read first, so no change falls between this and the history.
     async fn check_all_holders(&mut self) -> Result<(), Error> {
         let position = self.store.registry.position().await?;
         for worker_id in self.store.tasks.holders().await? {
-            self.check_worker(&worker_id, position).await?;
+            self.check_worker(worker_id, position).await?;
         }
         self.position = Some(position);
         Ok(())
     }
 
-    /// Looks at a worker, of which something was told at this position of the registry's history.
-    async fn check_worker(&self, worker_id: &str, position: u64) -> Result<(), Error> {
-        // A worker of another program may have any name; the registry never knew it.
-        let worker = match worker_id.parse() {
-            Ok(id) => self.store.registry.get(id).await?,
-            Err(_) => None,
-        };
+    /// Releases the tasks that a worker lost by a change at this position of the registry's history.
+    async fn check_worker(&self, worker_id: WorkerId, position: u64) -> Result<(), Error> {
+        let worker = self.store.registry.get(worker_id).await?;
         let Some(worker_gone) = worker_gone(worker_id, worker.as_ref(), position) else {
             return Ok(());
         };
         let requeued = self.store.tasks.release_worker_tasks(&worker_gone).await?;
         if requeued > 0 {
             tracing::info!(
-                worker = worker_id,
+                worker = %worker_id,
                 tasks = requeued,
                 why = worker_gone.why,
                 "tasks go to other workers"
@@ -133,19 +130,19 @@ impl GoneWorkers {
     }
 }
 
-/// What of a worker is gone: all of it, or its incarnations before the present one.
-fn worker_gone(worker_id: &str, worker: Option<&Worker>, position: u64) -> Option<WorkerGone> {
+/// What is gone of a worker: every incarnation, or those before the present one; `None` if nothing is.
+fn worker_gone(worker_id: WorkerId, worker: Option<&Worker>, position: u64) -> Option<WorkerGone> {
     let gone = |epoch, why: &str, died| {
         Some(WorkerGone {
-            worker_id: worker_id.to_owned(),
-            epoch,
+            worker_id,
+            epoch: Epoch(epoch),
             why: why.to_owned(),
             died,
             known_at: None,
         })
     };
     match worker {
-        // Forgotten long ago. Epochs are positions of the same history: a later incarnation is spared.
+        // The registry forgot it long ago. Epochs are positions of the same history, so a later incarnation is spared.
         None => gone(position, "its worker is unknown", true),
         Some(worker) => match worker.state() {
             WorkerState::Dead => Some(WorkerGone {
@@ -176,17 +173,21 @@ mod tests {
     }
 
     #[test]
-    fn the_living_keep_what_their_present_epoch_has() {
-        let worker_gone = worker_gone("w", Some(&worker(WorkerState::Busy)), 9).unwrap();
-        assert_eq!(worker_gone.epoch, 6);
+    fn a_living_worker_keeps_the_tasks_of_its_present_epoch() {
+        let worker_gone =
+            worker_gone(WorkerId::new(), Some(&worker(WorkerState::Busy)), 9).unwrap();
+        assert_eq!(worker_gone.epoch, Epoch(6));
     }
 
     #[test]
-    fn the_dead_and_those_that_left_keep_nothing() {
+    fn a_dead_stopped_or_forgotten_worker_keeps_no_task() {
         for (state, died) in [(WorkerState::Dead, true), (WorkerState::Stopped, false)] {
-            let worker_gone = worker_gone("w", Some(&worker(state)), 9).unwrap();
-            assert_eq!((worker_gone.epoch, worker_gone.died), (7, died));
+            let worker_gone = worker_gone(WorkerId::new(), Some(&worker(state)), 9).unwrap();
+            assert_eq!((worker_gone.epoch, worker_gone.died), (Epoch(7), died));
         }
-        assert_eq!(worker_gone("w", None, 9).unwrap().epoch, 9);
+        assert_eq!(
+            worker_gone(WorkerId::new(), None, 9).unwrap().epoch,
+            Epoch(9)
+        );
     }
 }

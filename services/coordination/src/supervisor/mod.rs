@@ -1,8 +1,8 @@
-//! The supervisor: one process at a time watches over all tasks.
+//! The supervisor: one process at a time supervises all tasks.
 //!
-//! It gives on what dead workers had, ends jobs whose deadline passed, runs schedules, takes over what other programs'
-//! workers did, and carries over what nobody carried. The one that holds the lock "supervisor" does it; each step is a
-//! script that two may run at once, so a supervisor that was stopped and wakes up late does no harm.
+//! It releases the tasks of gone workers, ends jobs whose deadline passed, runs schedules, reads what workers of other
+//! programs did, and relays outbox entries that no other process relayed. The process that holds the lock "supervisor" leads.
+//! Each step is a script that two processes may run at once, so a supervisor that was suspended and resumes does no harm.
 
 mod external_workers;
 mod gone_workers;
@@ -17,7 +17,7 @@ use shim_store::tasks::SweepConfig;
 use crate::config::TaskSettings;
 use crate::leader::Leader;
 
-/// The background task. Errors never end it: Redis comes back, and then it goes on.
+/// The background task. No error ends it: it goes on when Redis is back.
 pub(crate) struct Supervisor {
     store: Store,
     sweep_config: SweepConfig,
@@ -40,7 +40,7 @@ impl Supervisor {
         }
     }
 
-    /// Supervises whenever nobody else does, until the shutdown.
+    /// Supervises whenever this process leads, until the shutdown.
     pub(crate) async fn run(mut self) {
         while let Some(term) = self.leader.lead().await {
             tokio::select! {
@@ -52,7 +52,7 @@ impl Supervisor {
         }
     }
 
-    /// Side by side, so that a death does not wait for what takes long.
+    /// Runs the three parts concurrently, so that a slow part does not delay the release of tasks.
     async fn supervise(&self) {
         tokio::join!(
             gone_workers::run(&self.store),

@@ -1,17 +1,17 @@
-//! Schedules: each time one is due, a copy of its job is submitted, once.
+//! Schedules: each time a schedule is due, one copy of its job is submitted.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use shim_proto::coordination::v1::{Task, TaskState};
+use shim_runtime::ids::TaskId;
 use shim_store::tasks::{Job, Submission};
 use shim_store::{Error, IdempotencyKey, Store};
-use uuid::Uuid;
 
 use super::sweep_start::SweepStart;
 use crate::domain::copy::copy;
 use crate::domain::schedule::Schedule;
 
-/// Submits the run that was due, and moves the schedule to the next. Runs that were missed are made up for by one.
+/// Submits the run that is due, and moves the schedule to its next run. One run stands for all that were missed.
 pub(super) async fn submit_due_run(
     store: &Store,
     schedule_id: &str,
@@ -22,7 +22,7 @@ pub(super) async fn submit_due_run(
         return Ok(());
     };
     if template.root.state() != TaskState::Delayed {
-        // Called off since it was told.
+        // The schedule was cancelled after the sweep.
         return Ok(());
     }
     let next = next(&template.root.schedule, due_ms);
@@ -47,23 +47,24 @@ pub(super) async fn submit_due_run(
     }
 }
 
-/// The first time that is still to come, and later than the last, in seconds of Unix time.
+/// The first run that is in the future and later than the due one, in seconds since the Unix epoch.
 fn next(schedule: &str, due_ms: i64) -> Option<i64> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
     let now = i64::try_from(now.as_secs()).ok()?;
-    // The store's clock, which the schedule is due by, may be ahead of this one.
+    // The store's clock, which decides that a schedule is due, may be ahead of this one.
     Schedule::parse(schedule)
         .ok()?
         .after(now.max(due_ms / 1_000))
 }
 
+/// A run: a copy of the schedule's job that names its schedule.
 fn plan_run(template: Job) -> Submission {
     let schedule_id = template.root.task_id.clone();
     let backoff = template.backoff;
     let mut tasks: Vec<Task> = std::iter::once(template.root)
         .chain(template.subtasks)
         .collect();
-    copy(&mut tasks, || Uuid::now_v7().to_string());
+    copy(&mut tasks, || TaskId::new().to_string());
     let subtasks = tasks.split_off(1);
     let mut root = tasks.swap_remove(0);
     root.schedule.clear();

@@ -1,13 +1,14 @@
-//! How old the findings of a sweep are.
+//! The age of a sweep's findings.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Request ids are remembered for two minutes; older findings may have been acted on and forgotten since.
+/// The store remembers a request id for two minutes. Findings older than half of that are dropped: another supervisor may
+/// have acted on them, and the store may forget its request id before this one acts.
 const FRESH_FOR: Duration = Duration::from_secs(60);
 
-/// When a sweep was begun.
+/// When a sweep began.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SweepStart(Instant);
 

@@ -1,8 +1,8 @@
-//! What time brings: deadlines, schedules, silence, retention.
+//! What becomes due by time: deadlines, schedules, stuck tasks, retention.
 //!
-//! A sweep tells what is due; each of it is done once, by request ids that are the same whoever does it. They are
-//! remembered for two minutes, so what a sweep told is not acted on when it is older than half of that: its supervisor was
-//! stopped, and another one went on.
+//! A sweep finds what is due. Each finding is acted on once: its request id depends on the finding alone, not on the process.
+//! The store remembers request ids for two minutes, so a supervisor drops findings older than half of that: it was suspended,
+//! and another supervisor may have led meanwhile.
 
 use std::time::Duration;
 
@@ -14,19 +14,20 @@ use super::schedules;
 use super::sweep_start::SweepStart;
 use crate::log_once::LogOnce;
 
-/// How often time is looked at.
+/// The time between two sweeps.
 const SWEEP_EVERY: Duration = Duration::from_millis(200);
-/// Sweeps, until it is dropped.
+
+/// Sweeps until the future is dropped.
 pub(super) async fn run(store: &Store, sweep_config: &SweepConfig) {
     let (mut tick, mut log) = (interval(SWEEP_EVERY), LogOnce::default());
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        log.record("cannot keep time", sweep(store, sweep_config).await);
+        log.record("cannot sweep the timers", sweep(store, sweep_config).await);
     }
 }
 
-/// Does all that is due, though some of it fails; the first failure is told.
+/// Acts on everything that is due even if some of it fails; returns the first failure.
 async fn sweep(store: &Store, sweep_config: &SweepConfig) -> Result<(), Error> {
     let started = SweepStart::now();
     let swept = store.tasks.sweep(sweep_config).await?;

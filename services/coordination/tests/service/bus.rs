@@ -1,4 +1,4 @@
-//! Stories of the bus: news for whoever listens now.
+//! Stories of the bus: events for the present subscribers of a channel.
 
 use prost_types::value::Kind;
 use prost_types::{ListValue, Struct, Value};
@@ -12,7 +12,7 @@ use super::test_service::{TestService, id, object, refusal, within};
 
 pub(crate) type EventStream = Streaming<SubscribeResponse>;
 
-/// A subscription that is in force.
+/// A subscription that is confirmed by its first event.
 pub(crate) async fn subscribe_to(
     service: &TestService,
     channels: &[&str],
@@ -41,7 +41,7 @@ pub(crate) async fn next(subscription: &mut EventStream) -> Event {
     response.expect("the stream goes on").event.unwrap()
 }
 
-/// The channel and the text of the next news.
+/// The channel and the text of the next publication.
 pub(crate) async fn next_publication(subscription: &mut EventStream) -> (String, String) {
     match next(subscription).await {
         Event::News(event) => (event.channel, text(&event.payload.unwrap())),
@@ -71,7 +71,7 @@ pub(crate) async fn publish(service: &TestService, channel: &str, text: &str) {
 }
 
 #[tokio::test]
-async fn every_subscriber_hears_news_once_however_it_listens() {
+async fn every_subscriber_receives_an_event_once_by_channel_or_pattern() {
     let redis = Redis::start();
     let (here, there) = (
         TestService::start(&redis).await,
@@ -107,7 +107,7 @@ async fn every_subscriber_hears_news_once_however_it_listens() {
 }
 
 #[tokio::test]
-async fn a_pattern_lets_through_what_matches() {
+async fn a_pattern_selects_the_channels_that_match() {
     let redis = Redis::start();
     let service = TestService::start(&redis).await;
     let mut subscription = subscribe_to(&service, &[], &["a?c", "team/*/done"]).await;
@@ -127,7 +127,7 @@ async fn a_pattern_lets_through_what_matches() {
 }
 
 #[tokio::test]
-async fn the_channels_of_the_services_are_theirs() {
+async fn the_channels_of_the_services_are_reserved() {
     let redis = Redis::start();
     let mut service = TestService::start(&redis).await;
     for prefix in ["state", "lock", "files", "worker", "message", "task"] {
@@ -144,7 +144,7 @@ async fn the_channels_of_the_services_are_theirs() {
 }
 
 #[tokio::test]
-async fn a_change_of_state_is_heard() {
+async fn a_change_of_state_is_published() {
     let redis = Redis::start();
     let mut service = TestService::start(&redis).await;
     let mut subscription = subscribe_to(&service, &["state:updated"], &[]).await;
@@ -245,7 +245,7 @@ async fn the_deepest_data_allowed_can_be_read_by_subscribers() {
 }
 
 #[tokio::test]
-async fn the_same_publication_twice_is_told_once() {
+async fn a_repeated_publication_is_delivered_once() {
     let redis = Redis::start();
     let mut service = TestService::start(&redis).await;
     let mut subscription = subscribe_to(&service, &["a"], &[]).await;
@@ -266,7 +266,7 @@ async fn the_same_publication_twice_is_told_once() {
 }
 
 #[tokio::test]
-async fn what_other_programs_publish_is_heard_as_text() {
+async fn a_publication_of_another_program_is_delivered_as_text() {
     let redis = Redis::start();
     let service = TestService::start(&redis).await;
     let mut subscription = subscribe_to(&service, &["hello"], &[]).await;

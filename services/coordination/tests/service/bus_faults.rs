@@ -1,4 +1,4 @@
-//! Stories of subscribers in trouble: Redis dies or falls silent, they are too slow, the service stops.
+//! Stories of subscribers under faults: Redis dies or hangs, a subscriber is too slow, the service stops.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use super::bus::{next, next_publication, publication, publish, subscribe_to, tex
 use super::test_service::{TestService, id, refusal, span, within};
 
 #[tokio::test]
-async fn a_subscriber_is_told_that_it_missed_news_and_then_hears_again() {
+async fn a_subscriber_learns_that_it_missed_events_and_then_receives_again() {
     let mut redis = Redis::start();
     let service = TestService::start(&redis).await;
     let mut subscription = subscribe_to(&service, &["a", "b", "c"], &["x*", "y*"]).await;
@@ -31,14 +31,14 @@ async fn a_subscriber_is_told_that_it_missed_news_and_then_hears_again() {
     loop {
         match next(&mut subscription).await {
             Event::News(event) => return assert_eq!(text(&event.payload.unwrap()), "again"),
-            // A slow machine may tell one break in parts.
+            // On a slow machine one break may arrive as several events.
             other => assert_eq!(other, Event::Missed(Missed { count: 0 })),
         }
     }
 }
 
 #[tokio::test]
-async fn a_slow_subscriber_is_told_exactly_how_much_it_missed() {
+async fn a_slow_subscriber_learns_exactly_how_many_events_it_missed() {
     const PUBLISHED: u64 = 2_048;
     let redis = Redis::start();
     let service = TestService::start(&redis).await;
@@ -77,7 +77,7 @@ async fn a_subscription_ends_with_the_service() {
 }
 
 #[tokio::test]
-async fn without_redis_nobody_listens() {
+async fn without_redis_every_subscription_is_refused() {
     let mut service = TestService::start_unready("", &[]).await;
     let request = SubscribeRequest {
         channels: vec!["a".into()],
@@ -90,7 +90,7 @@ async fn without_redis_nobody_listens() {
 }
 
 #[tokio::test]
-async fn a_silent_redis_keeps_no_caller_waiting() {
+async fn a_frozen_redis_keeps_no_caller_waiting() {
     let redis = Redis::start();
     let service = TestService::start(&redis).await;
     redis.freeze();
@@ -134,7 +134,7 @@ async fn a_silent_redis_keeps_no_caller_waiting() {
 }
 
 #[tokio::test]
-async fn channels_nobody_listens_to_any_more_are_left() {
+async fn a_channel_without_subscribers_is_unsubscribed() {
     let redis = Redis::start();
     let service = TestService::start(&redis).await;
     let mut stays = subscribe_to(&service, &["stays"], &[]).await;
@@ -146,7 +146,7 @@ async fn channels_nobody_listens_to_any_more_are_left() {
             .command(&["PUBSUB", "CHANNELS", "shim:bus:*"])
             .unwrap();
         let patterns = redis.command(&["PUBSUB", "NUMPAT"]).unwrap();
-        // The supervisor listens to the ends of workers.
+        // The supervisor subscribes to the channels of workers that end.
         let channels = channels.items().iter().filter_map(Reply::text);
         let others = channels.filter(|name| !name.starts_with("shim:bus:worker:"));
         (others.count(), patterns.integer().unwrap())
@@ -165,7 +165,7 @@ async fn channels_nobody_listens_to_any_more_are_left() {
 }
 
 #[tokio::test]
-async fn news_cross_a_cluster() {
+async fn events_cross_a_cluster() {
     let cluster = Cluster::start();
     let (here, there) = (
         TestService::start_with(&cluster.url(), &[]).await,

@@ -1,4 +1,4 @@
-//! Stories of crowds: many calls that wait or listen, and the short ones that get through all the same.
+//! Stories of many waiting calls and open streams, beside which short calls are still served.
 
 use std::time::Duration;
 
@@ -12,14 +12,14 @@ use super::inbox::receive_request;
 use super::registry::{heartbeat, register, registration};
 use super::test_service::{TestService, id, refusal, span, within};
 
-/// More than there are places at work.
+/// More waiting calls than the server runs at once.
 const WAITERS: usize = 1_100;
 const BATCH: usize = 100;
-/// As many as may be open.
+/// The limit of open streams.
 const STREAMS: usize = 1_024;
 
 #[tokio::test]
-async fn a_crowd_of_waiters_does_not_silence_heartbeats() {
+async fn many_waiting_calls_do_not_block_heartbeats() {
     let redis = Redis::start();
     let service = TestService::start(&redis).await;
     let worker = register(&service, registration()).await;
@@ -35,7 +35,7 @@ async fn a_crowd_of_waiters_does_not_silence_heartbeats() {
                 async move { bus.receive_messages(request).await },
             ));
         }
-        // A task of its own calls after the waiters before it, on the same connection.
+        // A separate task sends the heartbeat after the waiters before it, on the same connection.
         let heartbeat = HeartbeatRequest {
             worker_id: worker.worker_id.clone(),
             epoch: worker.epoch,
@@ -54,7 +54,7 @@ async fn a_crowd_of_waiters_does_not_silence_heartbeats() {
 }
 
 #[tokio::test]
-async fn open_streams_have_an_end_and_leave_room_for_calls() {
+async fn open_streams_are_limited_and_leave_room_for_calls() {
     let redis = Redis::start();
     let service = TestService::start(&redis).await;
     let worker = register(&service, registration()).await;

@@ -1,4 +1,4 @@
-//! Stories of whole tables of file leases: their bounds, their keys, and races for them.
+//! Stories of the tables of file leases: their bounds, their keys, and races.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -14,14 +14,14 @@ use super::test_service::{TestService, id, refusal, span, within};
 use FileLeaseMode::{Exclusive, Shared};
 
 #[tokio::test]
-async fn a_full_table_takes_no_more() {
+async fn a_full_table_refuses_more_leases() {
     let redis = Redis::start();
     let service = TestService::start(&redis).await;
     let mut leases = tokio::task::JoinSet::new();
     for i in 0..1_000 {
         let mut locks = service.locks.clone();
         let request = acquire_request("ann", Exclusive, &[&format!("src/{i}.rs")]);
-        // Reading a large table may take too long on a busy machine; the same request is then sent again.
+        // On a busy machine the read of a large table may time out; the same request is then repeated.
         leases.spawn(async move {
             loop {
                 match locks.acquire_files(request.clone()).await {
@@ -53,7 +53,7 @@ async fn a_full_table_takes_no_more() {
 }
 
 #[tokio::test]
-async fn large_patterns_fill_a_table_too() {
+async fn large_patterns_fill_a_table_as_well() {
     let redis = Redis::start();
     let service = TestService::start(&redis).await;
     let wide: Vec<_> = (0..100)
@@ -70,13 +70,13 @@ async fn large_patterns_fill_a_table_too() {
     assert!((10..=21).contains(&granted), "{granted}");
     let full = (Code::ResourceExhausted, "TOO_MANY_LEASES".into());
     assert_eq!(refusal::<()>(Err(refused)), full);
-    // Another holder's decision over such a table is made all the same.
+    // A full table does not keep another holder's request from being decided.
     let refused = acquire(&service, acquire_request("bob", Exclusive, &[wide[99]])).await;
     assert_eq!(refusal(refused), files_held());
 }
 
 #[tokio::test]
-async fn the_table_goes_with_its_last_lease() {
+async fn a_table_is_deleted_with_its_last_lease() {
     let redis = Redis::start();
     let service = TestService::start(&redis).await;
     let short = AcquireFilesRequest {
@@ -105,7 +105,7 @@ async fn the_table_goes_with_its_last_lease() {
 }
 
 #[tokio::test]
-async fn a_full_redis_takes_no_leases_and_ends_none() {
+async fn a_full_redis_grants_no_lease_and_ends_none() {
     let redis = Launch::new().max_memory("4mb").start();
     let service = TestService::start(&redis).await;
     let lease = acquire(&service, acquire_request("ann", Exclusive, &["src"]))
@@ -137,7 +137,7 @@ async fn a_full_redis_takes_no_leases_and_ends_none() {
 }
 
 #[tokio::test]
-async fn leases_outlive_a_killed_redis_and_waiters_are_told_at_once() {
+async fn leases_outlive_a_killed_redis_and_waiters_fail_at_once() {
     let mut redis = Redis::start();
     let service = TestService::start(&redis).await;
     let lease = acquire(&service, acquire_request("ann", Exclusive, &["src"]))
@@ -149,7 +149,7 @@ async fn leases_outlive_a_killed_redis_and_waiters_are_told_at_once() {
         ..acquire_request("bob", Exclusive, &["src"])
     };
     let waiter = tokio::spawn(async move { locks.acquire_files(waiting).await });
-    // It waits once it listens.
+    // The call waits as soon as its subscription exists.
     let listening = || {
         let channel = "shim:bus:files:released";
         let count = redis.command(&["PUBSUB", "NUMSUB", channel]).unwrap();
@@ -219,7 +219,7 @@ async fn leases_live_in_one_slot_of_a_cluster() {
     }
 }
 
-/// Who has which files, kept apart from the service: the second opinion.
+/// The holders of all files as the racers see them, independent of the service.
 #[derive(Default)]
 struct Register(Mutex<HashMap<&'static str, Vec<(usize, FileLeaseMode)>>>);
 
@@ -249,7 +249,7 @@ impl Register {
     }
 }
 
-/// Globs with the files among a.rs, b.rs, b.txt and deep/c.rs, all in src, that they cover.
+/// Globs, each with the files that it covers among a.rs, b.rs, b.txt and deep/c.rs in src.
 const CHOICES: [(&str, &[&str]); 6] = [
     ("src/**", &["a.rs", "b.rs", "b.txt", "c.rs"]),
     ("src/*.rs", &["a.rs", "b.rs"]),

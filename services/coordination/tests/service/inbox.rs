@@ -1,4 +1,4 @@
-//! Stories of inboxes: messages that wait until somebody acknowledges them.
+//! Stories of inboxes: messages stay until they are acknowledged.
 
 use futures::future::join_all;
 use shim_proto::coordination::v1::send_message_request::Recipient;
@@ -25,7 +25,7 @@ pub(crate) async fn send(service: &TestService, session: &str, text: &str) {
     assert_eq!(sent.into_inner().recipients, 1);
 }
 
-/// A look that does not wait, of messages that are then out for half a minute.
+/// A read that does not wait, with a visibility timeout of half a minute.
 pub(crate) fn receive_request(inbox: &str) -> ReceiveMessagesRequest {
     ReceiveMessagesRequest {
         inbox: inbox.into(),
@@ -62,7 +62,7 @@ pub(crate) fn ids(answer: &ReceiveMessagesResponse) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_message_is_there_until_it_is_acknowledged() {
+async fn a_message_stays_until_it_is_acknowledged() {
     let redis = Redis::start();
     let service = TestService::start(&redis).await;
     let inbox = id();
@@ -90,7 +90,7 @@ async fn a_message_is_there_until_it_is_acknowledged() {
     assert_eq!(message.deliveries, 1);
     assert!(message.sent_at.unwrap().seconds > 1_700_000_000);
 
-    // The first is out, so only the second is given; both are still in the inbox.
+    // The first message is delivered already, so the read gets only the second; both are still in the inbox.
     let second = receive(&service, receive_request(&inbox)).await;
     assert_eq!((texts(&second), second.remaining), (vec!["and this"], 1));
     assert_eq!(acknowledge(&service, &inbox, ids(&first)).await, 1);
@@ -108,7 +108,7 @@ async fn a_message_is_there_until_it_is_acknowledged() {
 }
 
 #[tokio::test]
-async fn a_full_inbox_takes_nothing_until_something_is_acknowledged() {
+async fn a_full_inbox_refuses_messages_until_one_is_acknowledged() {
     let redis = Redis::start();
     let service = TestService::start(&redis).await;
     let inbox = id();
@@ -120,7 +120,7 @@ async fn a_full_inbox_takes_nothing_until_something_is_acknowledged() {
     let late = message(&inbox, "late");
     let refused = refusal(service.bus.clone().send_message(late.clone()).await);
     assert_eq!(refused, (Code::ResourceExhausted, "INBOX_FULL".into()));
-    // What was given out is not acknowledged yet.
+    // A delivered message still counts until it is acknowledged.
     let got = receive(&service, receive_request(&inbox)).await;
     assert_eq!((got.messages.len(), got.remaining), (100, 900));
     let refused = service
@@ -139,7 +139,7 @@ async fn a_full_inbox_takes_nothing_until_something_is_acknowledged() {
 }
 
 #[tokio::test]
-async fn the_same_message_sent_twice_is_there_once() {
+async fn a_repeated_send_stores_one_message() {
     let redis = Redis::start();
     let service = TestService::start(&redis).await;
     let inbox = id();
@@ -159,7 +159,7 @@ async fn the_same_message_sent_twice_is_there_once() {
 }
 
 #[tokio::test]
-async fn an_answer_stays_small_enough_for_its_reader() {
+async fn a_response_stays_small_enough_for_its_reader() {
     let redis = Redis::start();
     let service = TestService::start(&redis).await;
     let inbox = id();
@@ -175,7 +175,7 @@ async fn an_answer_stays_small_enough_for_its_reader() {
     loop {
         let answer = receive(&service, receive_request(&inbox)).await;
         let left = 70 - got.len() - answer.messages.len();
-        // What was given out before is still in the inbox.
+        // The messages delivered before are still in the inbox.
         assert_eq!(answer.remaining, u64::try_from(left + got.len()).unwrap());
         if answer.messages.is_empty() {
             break;
@@ -187,7 +187,7 @@ async fn an_answer_stays_small_enough_for_its_reader() {
 }
 
 #[tokio::test]
-async fn a_full_redis_lets_its_readers_empty_it() {
+async fn the_inboxes_of_a_full_redis_can_be_emptied() {
     let redis = Launch::new().max_memory("8mb").start();
     let service = TestService::start(&redis).await;
     let (inbox, large) = (id(), "x".repeat(16_000));
@@ -218,7 +218,7 @@ async fn a_full_redis_lets_its_readers_empty_it() {
 }
 
 #[tokio::test]
-async fn people_see_an_inbox_as_an_ordinary_consumer_group() {
+async fn an_inbox_is_an_ordinary_consumer_group_of_redis() {
     let redis = Redis::start();
     let service = TestService::start(&redis).await;
     let inbox = id();

@@ -1,4 +1,4 @@
-//! Stories of the coordination service: a real server on a Unix socket, a real Redis of its own for each.
+//! Stories of the coordination service: each has its own server on a Unix socket and its own Redis server.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 

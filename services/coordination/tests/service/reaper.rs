@@ -1,4 +1,4 @@
-//! Stories of workers that fall silent, and of the reaper that finds them: it finds all of them soon, and no others.
+//! Stories of the reaper: it declares every silent worker dead in time, and no other worker.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use super::watching_workers::{next, watch};
 
 const HEARTBEAT: Duration = Duration::from_millis(200);
 const DEAD_AFTER: Duration = Duration::from_millis(600);
-/// A death is found so soon after it is due.
+/// A death is found this soon after it is due, in milliseconds.
 const FOUND_WITHIN_MS: i64 = 1_000;
 const SETTINGS: [(&str, &str); 2] = [
     ("registry.heartbeat", "200ms"),
@@ -29,8 +29,8 @@ async fn start_service(redis: &Redis) -> TestService {
     TestService::start_with(&redis.unix_url(), &SETTINGS).await
 }
 
-/// Waits until one of the services leads.
-async fn someone_leads(redis: &Redis) {
+/// Waits until the reaper of a service leads.
+async fn until_led(redis: &Redis) {
     within(async {
         while redis.command(&["EXISTS", REAPERS_LOCK]).unwrap().integer() != Some(1) {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -39,7 +39,7 @@ async fn someone_leads(redis: &Redis) {
     .await;
 }
 
-/// Waits until a sweep was made after now.
+/// Waits for a sweep that began after the call.
 async fn until_swept(redis: &Redis) {
     const NOW: &str = "local time = redis.call('TIME')
         return time[1] * 1000 + math.floor(time[2] / 1000)";
@@ -67,7 +67,7 @@ async fn until_swept(redis: &Redis) {
 async fn death_of(service: &TestService, worker: &Worker) -> Worker {
     within(async {
         loop {
-            // While Redis is away there is no answer.
+            // Calls are refused while Redis is away.
             if let Ok(now) = get(service, worker).await
                 && now.state() == WorkerState::Dead
             {
@@ -79,7 +79,7 @@ async fn death_of(service: &TestService, worker: &Worker) -> Worker {
     .await
 }
 
-/// Beats for so long, as a worker does.
+/// Sends heartbeats for some time, as a worker does.
 async fn heartbeat_for(service: &TestService, worker: &Worker, how_long: Duration) {
     let end = Instant::now() + how_long;
     while Instant::now() < end {
@@ -98,7 +98,7 @@ fn late_ms(due: &Worker, dead: &Worker) -> i64 {
 }
 
 #[tokio::test]
-async fn who_falls_silent_dies_soon_and_who_beats_lives() {
+async fn a_silent_worker_dies_soon_and_a_beating_one_lives() {
     let redis = Redis::start();
     let service = start_service(&redis).await;
     let alive = register(&service, registration()).await;
@@ -163,7 +163,7 @@ async fn a_dead_worker_is_refused_until_it_registers_again() {
 async fn a_thousand_deaths_are_all_found_soon() {
     let redis = Redis::start();
     let service = start_service(&redis).await;
-    someone_leads(&redis).await;
+    until_led(&redis).await;
     let mut workers: Vec<_> = stream::iter(0..1_000)
         .map(|_| register(&service, registration()))
         .buffer_unordered(32)
@@ -192,7 +192,7 @@ async fn a_thousand_deaths_are_all_found_soon() {
 async fn another_service_reaps_when_the_leader_stops() {
     let redis = Redis::start();
     let leader = start_service(&redis).await;
-    someone_leads(&redis).await;
+    until_led(&redis).await;
     let other = start_service(&redis).await;
     let worker = register(&other, registration()).await;
     leader.stop().await;
@@ -200,8 +200,8 @@ async fn another_service_reaps_when_the_leader_stops() {
 }
 
 #[tokio::test]
-async fn a_killed_leader_delays_no_death_while_others_are_heard() {
-    // The next one leads after a second or so, later than what counts as a silence here.
+async fn a_killed_leader_delays_no_death_while_heartbeats_arrive() {
+    // The next reaper leads after about a second, later than a silence of the other stories may last.
     const SETTINGS: [(&str, &str); 2] = [
         ("registry.heartbeat", "500ms"),
         ("registry.dead_after", "2s"),
@@ -214,16 +214,16 @@ async fn a_killed_leader_delays_no_death_while_others_are_heard() {
     until_swept(&redis).await;
     let other = TestService::start_with(&redis.unix_url(), &SETTINGS).await;
     let alive = register(&other, registration()).await;
-    // Past the time that nobody could be heard before the first of them.
+    // Past the grace that the time before the first heartbeat gives.
     heartbeat_for(&other, &alive, Duration::from_secs(2)).await;
     let silent = register(&other, registration()).await;
-    // All its tasks end where they are: nothing is given back.
+    // All tasks of the runtime end where they are: nothing is released.
     doomed.shutdown_background();
     drop(leader);
     let token = redis.command(&["HGET", REAPERS_LOCK, "token"]).unwrap();
     assert!(
         token.text().is_some(),
-        "the killed one holds the lock still"
+        "the killed leader still holds the lock"
     );
     let (dead, ()) = tokio::join!(
         death_of(&other, &silent),
@@ -235,8 +235,8 @@ async fn a_killed_leader_delays_no_death_while_others_are_heard() {
 }
 
 #[tokio::test]
-async fn only_the_holder_of_the_lock_kills() {
-    // In one step the lock becomes another's and the worker is long overdue: the next sweep would find it.
+async fn only_the_holder_of_the_lock_declares_workers_dead() {
+    // In one step the lock gets another owner and the worker becomes overdue: the next sweep would find it.
     const USURP: &str = "redis.call('HSET', KEYS[1], 'token', '999999', 'owner', 'another')
         redis.call('PEXPIRE', KEYS[1], 1500)
         redis.call('ZADD', KEYS[2], 1, ARGV[1])";
@@ -263,12 +263,12 @@ async fn only_the_holder_of_the_lock_kills() {
         looks += 1;
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    assert!(looks > 50, "it was overdue for long: {looks} looks");
+    assert!(looks > 50, "the worker was overdue only for {looks} looks");
     death_of(&service, &worker).await;
 }
 
-/// Beats until it is heard.
-async fn until_heard(service: &TestService, worker: &Worker) {
+/// Sends heartbeats until one is accepted.
+async fn until_accepted(service: &TestService, worker: &Worker) {
     within(async {
         while let Err(refused) = heartbeat(service, worker).await {
             assert_eq!(refused.code(), Code::Unavailable, "{refused}");
@@ -278,23 +278,26 @@ async fn until_heard(service: &TestService, worker: &Worker) {
     .await;
 }
 
-/// Takes Redis away for twice as long as a silence may last, while workers cannot be heard.
-async fn nobody_dies_of_an_absence(away: impl FnOnce(&mut Redis), back: impl FnOnce(&mut Redis)) {
-    // So that the registrations are kept for certain: with "everysec" a slow fsync holds back what was answered already.
+/// Takes Redis away for twice the allowed silence, in which no heartbeat is accepted.
+async fn beating_workers_survive_an_outage(
+    away: impl FnOnce(&mut Redis),
+    back: impl FnOnce(&mut Redis),
+) {
+    // Every registration must survive the kill: with "everysec" a slow fsync can delay a write that was acknowledged.
     let mut redis = Launch::new().setting("appendfsync", "always").start();
     let service = start_service(&redis).await;
-    someone_leads(&redis).await;
+    until_led(&redis).await;
     let workers = join_all((0..20).map(|_| register(&service, registration()))).await;
     let silent = register(&service, registration()).await;
     away(&mut redis);
-    // Time must pass, and nothing tells when it did.
+    // Only the clock ends this outage, so the story sleeps.
     tokio::time::sleep(DEAD_AFTER * 2).await;
     back(&mut redis);
-    // One may be heard before the reaper is back; the reaper is back before the others are.
-    until_heard(&service, &workers[0]).await;
+    // One heartbeat may come before the reaper's first sweep; the others come after it.
+    until_accepted(&service, &workers[0]).await;
     until_swept(&redis).await;
     for worker in &workers {
-        until_heard(&service, worker).await;
+        until_accepted(&service, worker).await;
     }
     let beats = workers
         .iter()
@@ -303,17 +306,17 @@ async fn nobody_dies_of_an_absence(away: impl FnOnce(&mut Redis), back: impl FnO
 }
 
 #[tokio::test]
-async fn nobody_dies_while_redis_is_down() {
-    nobody_dies_of_an_absence(Redis::kill, Redis::restart).await;
+async fn no_beating_worker_dies_while_redis_is_down() {
+    beating_workers_survive_an_outage(Redis::kill, Redis::restart).await;
 }
 
 #[tokio::test]
-async fn nobody_dies_while_redis_is_frozen() {
-    nobody_dies_of_an_absence(|redis| redis.freeze(), |redis| redis.thaw()).await;
+async fn no_beating_worker_dies_while_redis_is_frozen() {
+    beating_workers_survive_an_outage(|redis| redis.freeze(), |redis| redis.thaw()).await;
 }
 
 #[tokio::test]
-async fn who_went_long_ago_is_forgotten() {
+async fn a_worker_that_died_long_ago_is_forgotten() {
     let redis = Redis::start();
     let service = start_service(&redis).await;
     let worker = register(&service, registration()).await;
@@ -339,7 +342,7 @@ async fn who_went_long_ago_is_forgotten() {
 }
 
 #[tokio::test]
-async fn a_cluster_keeps_a_registry_too() {
+async fn a_registry_works_on_a_cluster() {
     let cluster = Cluster::start();
     let service = TestService::start_with(&cluster.url(), &SETTINGS).await;
     let request = RegisterWorkerRequest {

@@ -1,4 +1,4 @@
-//! Stories of who gets a message: a session, a worker, or every worker that can do something.
+//! Stories of the recipients of a message: a session, a worker, or every worker with a capability.
 
 use futures::future::join_all;
 use shim_proto::coordination::v1::send_message_request::Recipient;
@@ -8,7 +8,7 @@ use tonic::Code;
 
 use super::test_service::{TestService, id, refusal};
 
-/// Registers a worker that can `capability`; one with a session is its chat window.
+/// Registers a worker with a capability; a worker with a session is the chat window of that session.
 async fn worker(service: &TestService, capability: &str, session_id: &str) -> Worker {
     let kind = if session_id.is_empty() {
         WorkerKind::Agent
@@ -52,7 +52,7 @@ async fn send(service: &TestService, request: &SendMessageRequest) -> u32 {
     answer.unwrap().into_inner().recipients
 }
 
-/// How many messages are in an inbox; they stay there.
+/// The number of messages in an inbox; they stay there.
 async fn count(service: &TestService, inbox: &str) -> u64 {
     let request = ReceiveMessagesRequest {
         inbox: inbox.into(),
@@ -73,7 +73,7 @@ async fn fill(service: &TestService, session: &str, count: usize) {
 }
 
 #[tokio::test]
-async fn every_living_worker_with_the_capability_gets_it_once() {
+async fn every_living_worker_with_the_capability_gets_the_message_once() {
     let redis = Redis::start();
     let service = TestService::start(&redis).await;
     let session = id();
@@ -89,7 +89,7 @@ async fn every_living_worker_with_the_capability_gets_it_once() {
         2,
         "two windows share one session"
     );
-    // A repetition reaches the same ones again, and nobody twice.
+    // A repetition reaches the same workers, and stores no message twice.
     let late = worker(&service, "rust", "").await;
     assert_eq!(send(&service, &request).await, 2);
     for (inbox, expected) in [
@@ -105,7 +105,7 @@ async fn every_living_worker_with_the_capability_gets_it_once() {
 }
 
 #[tokio::test]
-async fn whoever_left_gets_nothing_and_nobody_is_nobody() {
+async fn a_worker_that_left_gets_nothing_and_no_recipient_is_an_error() {
     let redis = Redis::start();
     let mut service = TestService::start(&redis).await;
     let gone = worker(&service, "rust", "").await;
@@ -135,7 +135,7 @@ async fn a_message_to_a_workers_window_is_read_in_its_session() {
 }
 
 #[tokio::test]
-async fn a_worker_nobody_knows_gets_nothing() {
+async fn a_message_to_an_unknown_worker_is_refused() {
     let redis = Redis::start();
     let mut service = TestService::start(&redis).await;
     let stranger = id();
@@ -166,7 +166,7 @@ async fn a_repetition_goes_where_the_first_try_went() {
     let (agent, session) = (worker(&service, "rust", "").await, id());
     let request = message(Recipient::WorkerId(agent.worker_id.clone()));
     assert_eq!(send(&service, &request).await, 1);
-    // Between two tries it becomes the window of a session.
+    // Between two tries the worker becomes the window of a session.
     let window = RegisterWorkerRequest {
         request_id: id(),
         worker_id: agent.worker_id.clone(),

@@ -1,4 +1,4 @@
-//! Stories of workers that come, tell how they are, and leave.
+//! Stories of workers that register, report their state, and leave.
 
 use std::collections::BTreeSet;
 
@@ -60,7 +60,7 @@ pub(crate) async fn get(service: &TestService, worker: &Worker) -> Result<Worker
     Ok(answer.into_inner().worker.unwrap())
 }
 
-/// All pages of a list.
+/// The workers of all pages of a list.
 pub(crate) async fn list(service: &TestService, request: ListWorkersRequest) -> Vec<Worker> {
     let mut workers = Vec::new();
     let mut page_token = String::new();
@@ -92,7 +92,7 @@ fn ids(workers: &[Worker]) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn a_worker_is_known_by_all_it_told() {
+async fn a_worker_is_listed_with_everything_it_registered() {
     let redis = Redis::start();
     let service = TestService::start(&redis).await;
     let session_id = id();
@@ -131,7 +131,7 @@ async fn a_worker_is_known_by_all_it_told() {
 }
 
 #[tokio::test]
-async fn a_beat_tells_how_the_worker_is_and_moves_its_due_time() {
+async fn a_heartbeat_reports_state_and_health_and_moves_the_due_time() {
     let redis = Redis::start();
     let service = TestService::start(&redis).await;
     let request = RegisterWorkerRequest {
@@ -241,12 +241,12 @@ async fn of_racing_incarnations_only_the_last_one_lives() {
     assert_eq!(
         lists.integer(),
         Some(2),
-        "the older ones left their capabilities"
+        "the lists of older capabilities are gone"
     );
 }
 
 #[tokio::test]
-async fn the_same_registration_twice_makes_one_worker() {
+async fn a_repeated_registration_makes_one_worker() {
     let redis = Redis::start();
     let service = TestService::start(&redis).await;
     let request = registration();
@@ -370,21 +370,21 @@ async fn pages_hold_every_worker_that_fits_once_and_in_order() {
 }
 
 #[tokio::test]
-async fn a_worker_that_was_never_there_is_not_found() {
+async fn an_unknown_worker_is_not_found() {
     let redis = Redis::start();
     let service = TestService::start(&redis).await;
-    let nobody = Worker {
+    let unknown = Worker {
         worker_id: id(),
         epoch: 7,
         ..Default::default()
     };
     let not_found = (Code::NotFound, "WORKER_NOT_FOUND".to_owned());
-    assert_eq!(refusal(get(&service, &nobody).await), not_found);
-    assert_eq!(refusal(heartbeat(&service, &nobody).await), not_found);
+    assert_eq!(refusal(get(&service, &unknown).await), not_found);
+    assert_eq!(refusal(heartbeat(&service, &unknown).await), not_found);
     let left = service
         .registry
         .clone()
-        .deregister_worker(leaving(&nobody))
+        .deregister_worker(leaving(&unknown))
         .await;
     assert_eq!(refusal(left), not_found);
 }
@@ -441,7 +441,7 @@ async fn every_wrong_field_is_named() {
 }
 
 #[tokio::test]
-async fn a_full_redis_takes_nobody_new_and_loses_nobody() {
+async fn a_full_redis_refuses_new_workers_and_keeps_the_old_ones() {
     let redis = Redis::start();
     let service = TestService::start(&redis).await;
     let worker = register(&service, registration()).await;

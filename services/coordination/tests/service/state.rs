@@ -28,7 +28,7 @@ pub(crate) async fn get(service: &mut TestService, key: &str) -> StateEntry {
 }
 
 #[tokio::test]
-async fn what_is_put_is_got_with_its_version_and_time() {
+async fn an_entry_is_read_with_its_version_and_expiry() {
     let redis = Redis::start();
     let mut service = TestService::start(&redis).await;
     let request = PutStateRequest {
@@ -111,7 +111,7 @@ async fn a_version_is_not_used_again_after_a_deletion() {
     };
     let refused = refusal(service.state.put_state(stale).await);
     assert_eq!(refused, (Code::Aborted, "VERSION_MISMATCH".into()));
-    // The same request again tells the same and deletes nothing.
+    // The repetition gets the same response and deletes nothing.
     let again = service.state.delete_state(delete).await.unwrap();
     assert!(again.into_inner().existed);
     get(&mut service, "k").await;
@@ -213,7 +213,7 @@ async fn patches_cannot_grow_an_entry_beyond_its_limit() {
 }
 
 #[tokio::test]
-async fn a_patch_keeps_the_time_unless_told() {
+async fn a_patch_keeps_the_expiry_unless_it_names_one() {
     let redis = Redis::start();
     let mut service = TestService::start(&redis).await;
     let request = PutStateRequest {
@@ -315,7 +315,7 @@ async fn large_entries_end_a_page_early() {
             .unwrap()
             .into_inner();
         pages += 1;
-        // Clients decode no more than this unless they are told otherwise.
+        // The default limit of a client's decoder.
         assert!(page.encoded_len() < 4 << 20, "{}", page.encoded_len());
         for entry in page.entries {
             *seen.entry(entry.key).or_insert(0) += 1;

@@ -1,4 +1,4 @@
-//! Stories of what bounds state: fields, what expired, and the masters of a Cluster.
+//! Stories of the bounds of state: the number of fields, expiry, and the masters of a Cluster.
 
 use std::time::{Duration, Instant};
 
@@ -57,7 +57,7 @@ async fn an_entry_is_read_however_many_fields_it_has() {
 }
 
 #[tokio::test]
-async fn writes_take_what_expired_off_the_lists_and_into_the_history() {
+async fn a_write_moves_expired_entries_from_the_lists_into_the_history() {
     let redis = Redis::start();
     let mut service = TestService::start(&redis).await;
     for n in 0..40 {
@@ -75,7 +75,7 @@ async fn writes_take_what_expired_off_the_lists_and_into_the_history() {
         }
     })
     .await;
-    // The last of them may have gone in this very millisecond.
+    // The last entry may have expired in this very millisecond.
     tokio::time::sleep(Duration::from_millis(2)).await;
     for n in 0..10 {
         let key = format!("long/{n}");
@@ -91,7 +91,7 @@ async fn writes_take_what_expired_off_the_lists_and_into_the_history() {
 }
 
 #[tokio::test]
-async fn a_silent_master_of_a_cluster_takes_only_its_own_namespaces() {
+async fn a_silent_master_of_a_cluster_blocks_only_its_own_namespaces() {
     let cluster = Cluster::start();
     let node = &cluster.nodes()[2];
     for node in cluster.nodes() {

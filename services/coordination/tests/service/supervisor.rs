@@ -1,4 +1,4 @@
-//! Stories of the supervisor: what time brings, once, however many processes there are and whatever happens to them.
+//! Stories of the supervisor: what is due happens once, with any number of processes, which may be killed or suspended.
 
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
@@ -12,10 +12,10 @@ use super::test_worker::{TestWorker, get, job, result, submit};
 
 const LOCK: &str = "{shim.tasks}:lock:supervisor";
 const SCHEDULES: &str = "{shim.tasks}:schedules";
-/// Names the Redis to a process of these stories.
+/// The variable that names the Redis server to a child process of these stories.
 const REDIS: &str = "STORY_REDIS";
 
-/// What happened in a job that has ended, or nothing if it has not.
+/// The events of a job that has ended.
 async fn events(service: &TestService, task_id: &str) -> Vec<TaskEventKind> {
     let request = WatchTaskRequest {
         task_id: task_id.to_owned(),
@@ -35,6 +35,7 @@ async fn events(service: &TestService, task_id: &str) -> Vec<TaskEventKind> {
     kinds
 }
 
+/// Polls a task until a condition holds; returns the task.
 async fn until(service: &TestService, task_id: &str, is: impl Fn(&Task) -> bool) -> Task {
     within(async {
         loop {
@@ -49,7 +50,7 @@ async fn until(service: &TestService, task_id: &str, is: impl Fn(&Task) -> bool)
 }
 
 #[tokio::test]
-async fn a_job_that_is_not_done_by_its_deadline_is_hurried_and_then_fails() {
+async fn a_job_near_its_deadline_is_escalated_and_then_fails() {
     let redis = Redis::start();
     let service = TestService::start(&redis).await;
     let deadline = SystemTime::now() + Duration::from_millis(1_500);
@@ -71,11 +72,11 @@ async fn a_job_that_is_not_done_by_its_deadline_is_hurried_and_then_fails() {
     use TaskEventKind::{Escalated, Failed, Ready, Submitted};
     let log = events(&service, &task.task_id).await;
     assert_eq!(log, [Submitted, Ready, Escalated, Failed]);
-    // Nobody gets it any more, and the worker that had one is refused.
+    // No worker gets the failed task.
     assert!(TestWorker::start(&redis).await.try_take().await.is_none());
 }
 
-/// A job that runs again and again, first in the far future.
+/// A schedule whose first run is in the far future.
 async fn schedule(service: &TestService) -> Task {
     let request = SubmitTaskRequest {
         schedule: "0 0 1 1 *".to_owned(),
@@ -104,7 +105,7 @@ async fn runs_are(service: &TestService, schedule_id: &str, count: usize) {
     .await;
 }
 
-/// As if it were due since long ago, with many runs missed.
+/// Makes a schedule due since long ago, with many runs missed.
 fn make_due(redis: &Redis, schedule_id: &str, since_ms: &str) {
     redis
         .command(&["ZADD", SCHEDULES, since_ms, schedule_id])
@@ -112,7 +113,7 @@ fn make_due(redis: &Redis, schedule_id: &str, since_ms: &str) {
 }
 
 #[tokio::test]
-async fn a_schedule_runs_once_each_time_and_once_for_all_it_missed() {
+async fn a_schedule_runs_once_for_each_time_and_once_for_all_missed_times() {
     let redis = Redis::start();
     let (service, _other) = (
         TestService::start(&redis).await,
@@ -123,7 +124,7 @@ async fn a_schedule_runs_once_each_time_and_once_for_all_it_missed() {
     for (round, since_ms) in ["1000", "2000"].into_iter().enumerate() {
         make_due(&redis, &template.task_id, since_ms);
         runs_are(&service, &template.task_id, round + 1).await;
-        // Sweeps come five times a second.
+        // Three sweeps pass, at five a second.
         tokio::time::sleep(Duration::from_millis(700)).await;
         let runs = runs(&service, &template.task_id).await;
         assert_eq!(runs.len(), round + 1);
@@ -153,7 +154,7 @@ async fn a_schedule_runs_once_each_time_and_once_for_all_it_missed() {
 }
 
 #[tokio::test]
-async fn a_silent_task_is_told_once_and_nobody_is_killed() {
+async fn a_silent_task_is_marked_as_stuck_once_and_goes_on() {
     let redis = Redis::start();
     let service = TestService::start_with(&redis.unix_url(), &[("tasks.stuck_after", "1s")]).await;
     let worker = TestWorker::start(&redis).await;
@@ -166,7 +167,7 @@ async fn a_silent_task_is_told_once_and_nobody_is_killed() {
     let claimed = worker.take().await;
     let stuck = until(&service, &task.task_id, |task| task.stuck).await;
     assert_eq!(stuck.state(), TaskState::Running);
-    // As long again, and nothing more is told.
+    // The task stays silent for longer than `stuck_after` again, and is not marked a second time.
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     worker.complete(&claimed, result("thought")).await;
     let log = events(&service, &task.task_id).await;
@@ -176,7 +177,7 @@ async fn a_silent_task_is_told_once_and_nobody_is_killed() {
 }
 
 #[tokio::test]
-async fn a_finished_job_is_forgotten_in_time() {
+async fn a_finished_job_is_forgotten_after_its_retention() {
     let redis = Redis::start();
     let service = TestService::start_with(&redis.unix_url(), &[("tasks.keep", "1s")]).await;
     let worker = TestWorker::start(&redis).await;
@@ -205,7 +206,7 @@ async fn a_finished_job_is_forgotten_in_time() {
     );
 }
 
-/// Not a story: the supervisor that stories kill and stop.
+/// Not a story: the process that stories kill and suspend.
 #[tokio::test]
 #[ignore = "a process of other tests"]
 async fn supervisor_process() {
@@ -216,16 +217,16 @@ async fn supervisor_process() {
     std::future::pending::<()>().await;
 }
 
-/// A process of its own with the service in it; killed when it is dropped.
+/// A child process that runs the service; it is killed on drop.
 struct Process(Child);
 
 impl Process {
-    /// One that supervises.
+    /// A process whose supervisor leads.
     async fn leading(redis: &Redis) -> Self {
         let child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "supervisor::supervisor_process", "--ignored"])
             .env(REDIS, redis.unix_url())
-            // It cannot tidy up after itself.
+            // A killed process removes no files, so its files go into the folder of Redis.
             .env("TMPDIR", redis.folder())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -279,7 +280,7 @@ async fn a_killed_supervisor_is_followed_by_another() {
     let killed = Instant::now();
     leader_other_than(&redis, Some(&token)).await;
     let gap = killed.elapsed();
-    // The lock's time, one and a half tries, and what a busy machine adds.
+    // The lock's time, one and a half tries, and a margin for a busy machine.
     assert!(gap < Duration::from_millis(2_000), "{gap:?}");
     eprintln!("followed after {gap:?}");
     make_due(&redis, &template.task_id, "1000");
@@ -287,7 +288,7 @@ async fn a_killed_supervisor_is_followed_by_another() {
 }
 
 #[tokio::test]
-async fn a_supervisor_that_was_stopped_and_wakes_up_does_no_harm() {
+async fn a_supervisor_that_was_suspended_and_resumes_does_no_harm() {
     let redis = Redis::start();
     let first = Process::leading(&redis).await;
     let token = leader(&redis).unwrap();
@@ -299,7 +300,7 @@ async fn a_supervisor_that_was_stopped_and_wakes_up_does_no_harm() {
     runs_are(&service, &template.task_id, 1).await;
     let claimed = worker.take().await;
     first.signal("-CONT");
-    // It finds out within a renewal, and sweeps at most once before.
+    // The process learns that its lock is lost at the next renewal, and sweeps at most once before.
     tokio::time::sleep(Duration::from_millis(700)).await;
     assert_eq!(leader(&redis), Some(second));
     assert_eq!(runs(&service, &template.task_id).await.len(), 1);

@@ -1,4 +1,4 @@
-//! Stories of decisions on tasks: called off, taken up again, approved and turned down.
+//! Stories of decisions on tasks: cancelled, retried, approved and rejected.
 
 use shim_proto::coordination::v1::*;
 use shim_redis_harness::Redis;
@@ -50,7 +50,7 @@ fn gated(before_start: bool, before_result: bool, job: SubmitTaskRequest) -> Sub
 }
 
 #[tokio::test]
-async fn a_job_is_called_off_with_all_its_subtasks() {
+async fn a_job_is_cancelled_with_all_its_subtasks() {
     let redis = Redis::start();
     let service = TestService::start(&redis).await;
     let worker = TestWorker::start(&redis).await;
@@ -81,7 +81,7 @@ async fn a_job_is_called_off_with_all_its_subtasks() {
 }
 
 #[tokio::test]
-async fn a_failed_job_is_taken_up_again_where_it_failed() {
+async fn a_failed_job_is_retried_where_it_failed() {
     let redis = Redis::start();
     let service = TestService::start(&redis).await;
     let worker = TestWorker::start(&redis).await;
@@ -127,7 +127,7 @@ async fn a_failed_job_is_taken_up_again_where_it_failed() {
 }
 
 #[tokio::test]
-async fn nobody_starts_a_job_before_it_is_approved() {
+async fn no_worker_gets_a_job_before_it_is_approved() {
     let redis = Redis::start();
     let service = TestService::start(&redis).await;
     let worker = TestWorker::start(&redis).await;
@@ -154,7 +154,7 @@ async fn nobody_starts_a_job_before_it_is_approved() {
 }
 
 #[tokio::test]
-async fn a_start_that_is_turned_down_is_called_off() {
+async fn a_job_with_a_rejected_start_is_cancelled() {
     let redis = Redis::start();
     let service = TestService::start(&redis).await;
     let task = submit(&service, gated(true, false, job("Drop the table")))
@@ -167,7 +167,7 @@ async fn a_start_that_is_turned_down_is_called_off() {
 }
 
 #[tokio::test]
-async fn a_result_counts_when_it_is_approved() {
+async fn a_result_counts_once_it_is_approved() {
     let redis = Redis::start();
     let service = TestService::start(&redis).await;
     let worker = TestWorker::start(&redis).await;
@@ -194,7 +194,7 @@ async fn a_result_counts_when_it_is_approved() {
 }
 
 #[tokio::test]
-async fn a_result_that_is_turned_down_fails_the_job() {
+async fn a_rejected_result_fails_the_job() {
     let redis = Redis::start();
     let service = TestService::start(&redis).await;
     let worker = TestWorker::start(&redis).await;
@@ -204,7 +204,7 @@ async fn a_result_that_is_turned_down_fails_the_job() {
         let claimed = worker.take().await;
         worker.complete(&claimed, result("done")).await;
     }
-    // The result of the whole is approved once.
+    // Only the result of the whole job needs approval.
     assert_eq!(states(&service, &root_id).await, [Completed; 2]);
     assert_eq!(get(&service, &root_id).await.state(), AwaitingApproval);
     let turned_down = decide(&service, &root_id, true).await.unwrap();

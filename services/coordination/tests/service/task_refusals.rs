@@ -1,4 +1,4 @@
-//! Stories of requests about tasks that are refused, and of what is said then.
+//! Stories of refused requests about tasks, and of the reasons that the refusals give.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,7 +11,7 @@ use super::test_service::{TestService, id, object, refusal, span};
 use super::test_worker::{job, job_of};
 
 #[tokio::test]
-async fn a_circle_is_refused_by_name() {
+async fn a_cycle_is_refused_with_its_keys() {
     let redis = Redis::start();
     let mut service = TestService::start(&redis).await;
     let asked = job_of(&[("a", &["b"]), ("b", &["c"]), ("c", &["a"]), ("d", &[])]);
@@ -30,7 +30,7 @@ async fn a_circle_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn every_wrong_field_is_told_at_once() {
+async fn one_refusal_names_every_wrong_field() {
     let redis = Redis::start();
     let mut service = TestService::start(&redis).await;
     let wrong = SubmitTaskRequest {
@@ -90,7 +90,7 @@ async fn every_wrong_field_is_told_at_once() {
         ],
         "{decoded}"
     );
-    // The seventeenth is counted.
+    // The list ends with the number of the remaining violations.
     assert!(
         status.message().ends_with("and 1 more"),
         "{}",
@@ -99,7 +99,7 @@ async fn every_wrong_field_is_told_at_once() {
 }
 
 #[tokio::test]
-async fn a_deadline_is_in_the_future_and_not_for_schedules() {
+async fn a_deadline_must_be_in_the_future_and_excludes_a_schedule() {
     let redis = Redis::start();
     let service = TestService::start(&redis).await;
     let refused = async |asked: SubmitTaskRequest| {
@@ -148,7 +148,7 @@ async fn a_deadline_is_in_the_future_and_not_for_schedules() {
 }
 
 #[tokio::test]
-async fn what_subtasks_take_over_is_bounded() {
+async fn the_size_that_subtasks_take_over_is_bounded() {
     let redis = Redis::start();
     let mut service = TestService::start(&redis).await;
     let keys: Vec<_> = (0..1_000).map(|n| n.to_string()).collect();
@@ -170,7 +170,7 @@ async fn what_subtasks_take_over_is_bounded() {
 }
 
 #[tokio::test]
-async fn lists_refuse_what_they_do_not_know() {
+async fn a_list_refuses_unknown_filters() {
     let redis = Redis::start();
     let service = TestService::start(&redis).await;
     let refused_list = async |request: ListTasksRequest| {
@@ -205,7 +205,7 @@ async fn lists_refuse_what_they_do_not_know() {
 }
 
 #[tokio::test]
-async fn a_task_that_nobody_knows_is_not_found() {
+async fn an_unknown_task_is_not_found() {
     let redis = Redis::start();
     let service = TestService::start(&redis).await;
     let mut tasks = service.tasks.clone();

@@ -1,4 +1,4 @@
-//! Stories of what comes out of jobs, and of how the queues are.
+//! Stories of the results of jobs, and of the health of queues.
 
 use shim_proto::coordination::v1::*;
 use shim_redis_harness::Redis;
@@ -28,7 +28,7 @@ async fn text(service: &TestService, task_id: &str, merge: MergeStrategy) -> Str
 }
 
 #[tokio::test]
-async fn results_are_merged_as_the_job_says_or_as_asked() {
+async fn results_are_merged_by_the_strategy_of_the_job_or_of_the_request() {
     let redis = Redis::start();
     let service = TestService::start(&redis).await;
     let worker = TestWorker::start(&redis).await;
@@ -45,7 +45,7 @@ async fn results_are_merged_as_the_job_says_or_as_asked() {
             ..result(&format!("{} is done", claimed.task.key))
         };
         worker.complete(&claimed, done).await;
-        // Times are told in milliseconds.
+        // Completion times have a resolution of one millisecond.
         tokio::time::sleep(std::time::Duration::from_millis(3)).await;
     }
     let whole = aggregate(&service, &root_id, MergeStrategy::Unspecified).await;
@@ -65,7 +65,7 @@ async fn results_are_merged_as_the_job_says_or_as_asked() {
 }
 
 #[tokio::test]
-async fn what_is_missing_is_told() {
+async fn missing_results_are_listed() {
     let redis = Redis::start();
     let service = TestService::start(&redis).await;
     let worker = TestWorker::start(&redis).await;
@@ -156,7 +156,7 @@ async fn register(service: &TestService, kind: WorkerKind, capacity: u32) -> Wor
 }
 
 #[tokio::test]
-async fn a_queue_tells_whether_it_is_served() {
+async fn a_queue_reports_whether_it_is_served() {
     let redis = Redis::start();
     let service = TestService::start(&redis).await;
     let worker = TestWorker::start(&redis).await;

@@ -1,4 +1,4 @@
-//! Stories of those who watch a job: its log is told whole, from any cursor, and as it grows.
+//! Stories of the watches of a job: its whole log from any cursor, and new events as they happen.
 
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,7 @@ async fn watch(
     tasks.watch_task(request).await.unwrap().into_inner()
 }
 
-/// All that is told until the stream ends.
+/// Everything received until the stream ends.
 async fn all(mut stream: Streaming<WatchTaskResponse>) -> Vec<WatchTaskResponse> {
     within(async {
         let mut received = Vec::new();
@@ -47,7 +47,7 @@ fn kinds(received: &[WatchTaskResponse]) -> Vec<TaskEventKind> {
         .collect()
 }
 
-/// Runs a job of `a`, and `b` after it, to its end; returns its root.
+/// Runs a job of two subtasks, `b` after `a`, to its end; returns its root and its subtasks.
 async fn run(service: &TestService, worker: &TestWorker) -> (Task, Vec<Task>) {
     let answer = submit(service, job_of(&[("a", &[]), ("b", &["a"])])).await;
     for _ in 0..2 {
@@ -58,7 +58,7 @@ async fn run(service: &TestService, worker: &TestWorker) -> (Task, Vec<Task>) {
 }
 
 #[tokio::test]
-async fn the_log_is_told_from_its_beginning_and_ends_with_the_job() {
+async fn the_log_is_sent_from_its_beginning_and_ends_with_the_job() {
     let redis = Redis::start();
     let service = TestService::start(&redis).await;
     let worker = TestWorker::start(&redis).await;
@@ -87,7 +87,7 @@ async fn the_log_is_told_from_its_beginning_and_ends_with_the_job() {
         received[2].event.as_ref().unwrap().worker_id,
         worker.worker_id()
     );
-    // Each comes with its task as it is now, without what it resulted in.
+    // Each event comes with the present record of its task, without the result.
     for received in &received {
         let (event, task) = (
             received.event.as_ref().unwrap(),
@@ -105,7 +105,7 @@ async fn the_log_is_told_from_its_beginning_and_ends_with_the_job() {
 }
 
 #[tokio::test]
-async fn a_watcher_goes_on_after_its_cursor() {
+async fn a_watch_continues_after_its_cursor() {
     let redis = Redis::start();
     let service = TestService::start(&redis).await;
     let worker = TestWorker::start(&redis).await;
@@ -119,7 +119,7 @@ async fn a_watcher_goes_on_after_its_cursor() {
 }
 
 #[tokio::test]
-async fn of_a_subtask_only_its_own_events_are_told() {
+async fn the_watch_of_a_subtask_sends_only_its_events() {
     let redis = Redis::start();
     let service = TestService::start(&redis).await;
     let worker = TestWorker::start(&redis).await;
@@ -127,13 +127,13 @@ async fn of_a_subtask_only_its_own_events_are_told() {
     let stream = watch(&service, &answer.subtasks[0].task_id, "").await;
     let claimed = worker.take().await;
     worker.complete(&claimed, result("done")).await;
-    // The job goes on, and the stream ends with the subtask.
+    // The stream ends with the subtask, while the job goes on.
     let received = all(stream).await;
     assert_eq!(kinds(&received), [Ready, Started, Completed]);
 }
 
 #[tokio::test]
-async fn a_watcher_hears_at_once_what_happens() {
+async fn a_watch_sends_an_event_at_once() {
     let redis = Redis::start();
     let (service, other) = (
         TestService::start(&redis).await,
@@ -159,7 +159,7 @@ async fn a_watcher_hears_at_once_what_happens() {
 }
 
 #[tokio::test]
-async fn a_watch_of_a_job_taken_up_again_goes_on_past_its_first_end() {
+async fn the_watch_of_a_retried_job_continues_past_its_first_end() {
     let redis = Redis::start();
     let service = TestService::start(&redis).await;
     let worker = TestWorker::start(&redis).await;
@@ -183,7 +183,7 @@ async fn a_watch_of_a_job_taken_up_again_goes_on_past_its_first_end() {
 }
 
 #[tokio::test]
-async fn a_watcher_is_let_go_when_the_service_stops() {
+async fn a_watch_ends_when_the_service_stops() {
     let redis = Redis::start();
     let service = TestService::start(&redis).await;
     let task_id = submit(&service, job("watched")).await.task.unwrap().task_id;
@@ -215,7 +215,7 @@ async fn a_made_up_cursor_is_refused() {
 }
 
 #[tokio::test]
-async fn a_watch_that_redis_broke_goes_on_after_its_cursor() {
+async fn a_watch_broken_by_redis_continues_after_its_cursor() {
     let mut redis = Redis::start();
     let service = TestService::start(&redis).await;
     let worker = TestWorker::start(&redis).await;

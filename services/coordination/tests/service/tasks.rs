@@ -1,4 +1,4 @@
-//! Stories of jobs: taken, split, refused, read and listed.
+//! Stories of jobs: submitted, split, read and listed.
 
 use futures::future::join_all;
 use shim_proto::coordination::v1::*;
@@ -102,7 +102,7 @@ async fn a_large_job_is_split_in_eight() {
 }
 
 #[tokio::test]
-async fn a_graph_starts_with_what_waits_for_nothing() {
+async fn a_job_starts_with_the_subtasks_that_wait_for_nothing() {
     let redis = Redis::start();
     let service = TestService::start(&redis).await;
     let asked = job_of(&[
@@ -189,7 +189,7 @@ async fn a_thousand_subtasks_come_back_in_their_order() {
 }
 
 #[tokio::test]
-async fn the_same_request_makes_one_job() {
+async fn a_repeated_request_makes_one_job() {
     let redis = Redis::start();
     let services = [
         TestService::start(&redis).await,
@@ -247,7 +247,7 @@ async fn jobs_are_listed_the_newest_first() {
         ..Default::default()
     };
     let of_worker = ListTasksRequest {
-        worker_id: worker.worker_id().to_owned(),
+        worker_id: worker.worker_id(),
         ..Default::default()
     };
     for request in [running, of_worker] {
@@ -263,7 +263,7 @@ async fn jobs_are_listed_the_newest_first() {
 }
 
 #[tokio::test]
-async fn a_job_that_is_not_split_has_a_thousand_files_for_itself() {
+async fn an_unsplit_job_leases_all_of_its_thousand_files() {
     let redis = Redis::start();
     let service = TestService::start(&redis).await;
     let worker = TestWorker::start(&redis).await;
@@ -280,7 +280,7 @@ async fn a_job_that_is_not_split_has_a_thousand_files_for_itself() {
     let claimed = worker.take().await;
     assert_eq!(claimed.task.task_id, first.task_id);
     assert_eq!(claimed.task.files.len(), 1_000);
-    // The other job wants the same files.
+    // Another job needs the same files.
     assert!(worker.try_take().await.is_none());
     worker.complete(&claimed, result("")).await;
     assert_ne!(worker.take().await.task.task_id, first.task_id);

@@ -1,10 +1,11 @@
-//! A Redis of its own for each story, and services on it.
+//! The service under test with its clients, and helpers of all stories.
 
 use std::time::Duration;
 
 use prost_types::value::Kind;
 use prost_types::{Struct, Value};
 use shim_coordination::Config;
+use shim_proto::coordination::v1::ListLocksRequest;
 use shim_proto::coordination::v1::bus_service_client::BusServiceClient;
 use shim_proto::coordination::v1::lock_service_client::LockServiceClient;
 use shim_proto::coordination::v1::registry_service_client::RegistryServiceClient;
@@ -23,10 +24,10 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tonic::{Code, Status};
 
-/// How long a story waits for what must come.
+/// How long a story waits for an expected event.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// One running service and clients of it.
+/// A running service with clients.
 pub(crate) struct TestService {
     pub(crate) state: StateServiceClient<Channel>,
     pub(crate) locks: LockServiceClient<Channel>,
@@ -39,12 +40,12 @@ pub(crate) struct TestService {
 }
 
 impl TestService {
-    /// A service on this Redis, ready to be called.
+    /// A service on this Redis, once it answers.
     pub(crate) async fn start(redis: &Redis) -> Self {
         Self::start_with(&redis.unix_url(), &[]).await
     }
 
-    /// A service on the Redis at `url` with more settings.
+    /// A service on the Redis at `url` with more settings, once it answers.
     pub(crate) async fn start_with(url: &str, more: &[(&str, &str)]) -> Self {
         let service = Self::start_unready(url, more).await;
         within(async {
@@ -62,7 +63,7 @@ impl TestService {
         service
     }
 
-    /// A service whose Redis may be away.
+    /// A service that may not answer yet; an empty `url` means no Redis.
     pub(crate) async fn start_unready(url: &str, more: &[(&str, &str)]) -> Self {
         let flags = [("redis_url", url)]
             .iter()
@@ -107,13 +108,11 @@ impl TestService {
     }
 }
 
-use shim_proto::coordination::v1::ListLocksRequest;
-
-/// What must come before the patience ends.
+/// Waits for an expected event; panics after [`PATIENCE`].
 pub(crate) async fn within<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, what)
         .await
-        .expect("it comes in time")
+        .expect("the event comes in time")
 }
 
 /// A new request id.
@@ -121,12 +120,12 @@ pub(crate) fn id() -> String {
     uuid::Uuid::now_v7().to_string()
 }
 
-/// A span on the wire.
+/// A protobuf duration of some milliseconds.
 pub(crate) fn span(millis: u64) -> Option<prost_types::Duration> {
     prost_types::Duration::try_from(Duration::from_millis(millis)).ok()
 }
 
-/// A struct of texts.
+/// A protobuf struct of texts.
 pub(crate) fn object(fields: &[(&str, &str)]) -> Struct {
     let text = |text: &str| Value {
         kind: Some(Kind::StringValue(text.to_owned())),

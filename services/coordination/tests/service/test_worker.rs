@@ -1,19 +1,20 @@
-//! Workers for the stories of tasks: they take and report straight at the store, as the worker service does.
+//! Workers for the stories of tasks. They claim and report directly at the store, as the worker service does.
 
-use shim_proto::coordination::v1::{Task, TaskError, TaskResult, Usage, WorkerKind};
+use shim_proto::coordination::v1::*;
+use shim_proto::reasons::task::EXECUTOR_FAILED;
 use shim_redis_harness::Redis;
 use shim_runtime::config::Settings;
+use shim_runtime::ids::{Epoch, WorkerId};
 use shim_runtime::lifecycle::Shutdown;
 use shim_store::tasks::{Claimed, Claimer};
 use shim_store::{Config, IdempotencyKey, Store};
 
 use super::test_service::{TestService, id, within};
-use shim_proto::coordination::v1::*;
 
-/// The queue of tasks that anybody may run.
+/// The queue of tasks without requirements.
 pub(crate) const ANY_QUEUE: &str = "work";
 
-/// A worker that takes one task at a time.
+/// A registered worker that claims one task at a time.
 pub(crate) struct TestWorker {
     store: Store,
     claimer: Claimer,
@@ -32,10 +33,10 @@ impl TestWorker {
         let mut worker = Self {
             store,
             claimer: Claimer {
-                worker_id: id(),
-                epoch: 1,
+                worker_id: WorkerId::new(),
+                epoch: Epoch(1),
                 kind: WorkerKind::Chat,
-                session_id: String::new(),
+                session_id: None,
                 capacity: 100,
                 idempotency_key: None,
             },
@@ -51,11 +52,12 @@ impl TestWorker {
         worker
     }
 
-    /// The supervisor gives on what a worker has that the registry does not know. It never beats, and outlives any story.
+    /// Registers the worker: the supervisor releases the tasks of an unknown one. It sends no heartbeats, and its `dead_after`
+    /// outlasts any story.
     async fn register(&mut self) {
         let worker = Worker {
-            worker_id: self.claimer.worker_id.clone(),
-            // Of no queue's workers, so that it does not count where stories look at those.
+            worker_id: self.worker_id(),
+            // No queue of these stories needs this kind, so the worker does not count in their health.
             kind: WorkerKind::Analysis.into(),
             capacity: self.claimer.capacity,
             ..Worker::default()
@@ -65,14 +67,14 @@ impl TestWorker {
         let registered = registry
             .register(&new_idempotency_key(), worker, dead_after)
             .await;
-        self.claimer.epoch = registered.unwrap().epoch;
+        self.claimer.epoch = Epoch(registered.unwrap().epoch);
     }
 
-    pub(crate) fn worker_id(&self) -> &str {
-        &self.claimer.worker_id
+    pub(crate) fn worker_id(&self) -> String {
+        self.claimer.worker_id.to_string()
     }
 
-    /// The next task, if one is ready.
+    /// Claims the next task, if one is ready.
     pub(crate) async fn try_take(&self) -> Option<Claimed> {
         self.store
             .tasks
@@ -81,7 +83,7 @@ impl TestWorker {
             .unwrap()
     }
 
-    /// The next task, which comes; Redis may be away for a while.
+    /// Waits for the next task and claims it; Redis may be away for a while.
     pub(crate) async fn take(&self) -> Claimed {
         within(async {
             loop {
@@ -109,10 +111,10 @@ impl TestWorker {
             .unwrap()
     }
 
-    /// Fails it for good.
+    /// Fails a task without another attempt.
     pub(crate) async fn fail(&self, claimed: &Claimed, message: &str) -> Task {
         let error = TaskError {
-            reason: "EXECUTOR_FAILED".to_owned(),
+            reason: EXECUTOR_FAILED.to_owned(),
             message: message.to_owned(),
         };
         let (task_id, lease) = (&claimed.task.task_id, claimed.lease);
@@ -138,7 +140,7 @@ fn new_idempotency_key() -> IdempotencyKey {
     }
 }
 
-/// A result of this text.
+/// A result with a text.
 pub(crate) fn result(text: &str) -> TaskResult {
     TaskResult {
         text: text.to_owned(),
@@ -146,7 +148,7 @@ pub(crate) fn result(text: &str) -> TaskResult {
     }
 }
 
-/// A job without anything special.
+/// A job with a goal alone.
 pub(crate) fn job(goal: &str) -> SubmitTaskRequest {
     SubmitTaskRequest {
         request_id: id(),
@@ -155,7 +157,7 @@ pub(crate) fn job(goal: &str) -> SubmitTaskRequest {
     }
 }
 
-/// A job of subtasks: each with its key and those it waits for.
+/// A job of subtasks, each with its key and the keys of its dependencies.
 pub(crate) fn job_of(subtasks: &[(&str, &[&str])]) -> SubmitTaskRequest {
     let subtask = |(key, depends_on): &(&str, &[&str])| Subtask {
         key: (*key).to_owned(),

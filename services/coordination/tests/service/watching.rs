@@ -1,4 +1,4 @@
-//! Stories of watchers of state.
+//! Stories of the watches of state.
 
 use std::time::Duration;
 
@@ -106,7 +106,7 @@ async fn nothing_is_missed_between_the_snapshot_and_the_first_change() {
 }
 
 #[tokio::test]
-async fn a_watch_goes_on_where_an_earlier_one_ended() {
+async fn a_watch_continues_where_an_earlier_one_ended() {
     let redis = Redis::start();
     let service = TestService::start(&redis).await;
     let seen = put(&service, "job/1", "1", None).await;
@@ -119,7 +119,7 @@ async fn a_watch_goes_on_where_an_earlier_one_ended() {
 }
 
 #[tokio::test]
-async fn who_is_too_far_behind_gets_a_new_snapshot() {
+async fn a_watch_too_far_behind_gets_a_new_snapshot() {
     let redis = Redis::start();
     let service = TestService::start(&redis).await;
     let seen = put(&service, "job/1", "1", None).await;
@@ -140,7 +140,7 @@ async fn who_is_too_far_behind_gets_a_new_snapshot() {
 }
 
 #[tokio::test]
-async fn what_expires_is_told_and_off_the_lists() {
+async fn an_expired_entry_is_reported_and_not_listed() {
     let redis = Redis::start();
     let service = TestService::start(&redis).await;
     let mut stream = watch(&service, 0).await;
@@ -175,7 +175,7 @@ async fn a_watch_outlives_lost_subscriptions() {
 }
 
 #[tokio::test]
-async fn a_watch_goes_on_while_nothing_can_be_written() {
+async fn a_watch_continues_while_no_write_is_possible() {
     let redis = Redis::start();
     let service = TestService::start(&redis).await;
     let mut stream = watch(&service, 0).await;
@@ -186,7 +186,7 @@ async fn a_watch_goes_on_while_nothing_can_be_written() {
             .unwrap();
     };
     writers_need("1");
-    // It looks by itself more than once meanwhile, and finds nothing to tell.
+    // The watch polls more than once meanwhile, and finds no change.
     let response = tokio::time::timeout(Duration::from_millis(2_500), stream.message()).await;
     assert!(response.is_err(), "{response:?}");
     let stats = redis.command(&["INFO", "errorstats"]).unwrap();

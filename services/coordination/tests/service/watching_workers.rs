@@ -1,4 +1,4 @@
-//! Stories of watchers of workers.
+//! Stories of the watches of workers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,7 +37,7 @@ async fn next_change(stream: &mut Streaming<WatchWorkersResponse>) -> WorkerChan
 }
 
 #[tokio::test]
-async fn a_watcher_sees_who_is_there_and_then_every_change() {
+async fn a_watch_sends_the_living_workers_and_then_every_change() {
     let redis = Redis::start();
     let service = TestService::start(&redis).await;
     let first = register(&service, registration()).await;
@@ -49,7 +49,7 @@ async fn a_watcher_sees_who_is_there_and_then_every_change() {
     let change = next_change(&mut stream).await;
     assert_eq!(change.kind(), WorkerChangeKind::Registered);
     assert_eq!(change.worker, Some(second.clone()));
-    // A beat that changes nothing is not told.
+    // A heartbeat that changes nothing is no event.
     heartbeat(&service, &first).await.unwrap();
     let busy = HeartbeatRequest {
         running: 1,
@@ -73,7 +73,7 @@ async fn a_watcher_sees_who_is_there_and_then_every_change() {
 }
 
 #[tokio::test]
-async fn a_watcher_misses_nothing_while_workers_come_and_go() {
+async fn a_watch_misses_nothing_while_workers_come_and_go() {
     const WORKERS: usize = 200;
     let redis = Redis::start();
     let service = TestService::start(&redis).await;
@@ -91,7 +91,7 @@ async fn a_watcher_misses_nothing_while_workers_come_and_go() {
             .await
             .unwrap();
     }
-    // The history from its beginning is what every watcher must have seen of the time after its snapshot.
+    // Every watch must have received the part of the whole history that follows its snapshot.
     let mut history = watch(&service, before.epoch).await;
     let mut left_at = BTreeMap::new();
     while left_at.len() < WORKERS {

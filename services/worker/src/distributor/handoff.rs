@@ -1,24 +1,34 @@
-//! Claims on their way to those who asked for them.
+//! Claims on their way to the calls that asked for them.
 //!
-//! Whoever asked may be gone by now: its client hung up. A claim that nobody accepts is given back, unless the same
-//! request came again meanwhile, which finds the claim by itself.
+//! The client of a call may hang up meanwhile. A claim that no call accepts is given back, unless the same request came
+//! again meanwhile, which finds the claim by itself.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
+use shim_runtime::background::BackgroundTasks;
 use shim_store::tasks::Claimed;
 use shim_store::{Error, IdempotencyKey, Store};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
-use super::locked;
+use super::lock::locked;
 
-/// What a worker gets that waited.
-pub(super) type HandoffResult = Result<Handoff, Error>;
+/// What a waiter gets.
+pub(super) type ClaimResult = Result<ClaimAnswer, Error>;
 
-/// Knows who asks now, and what is being given back.
+/// The answer to a waiter.
+pub(super) enum ClaimAnswer {
+    /// A task was claimed for it.
+    Handoff(Handoff),
+    /// Its request made a claim before; the call looks for that by itself.
+    Repeated,
+}
+
+/// Knows the requests that calls wait for, and the claims that are being given back.
 pub(super) struct PendingClaims {
     store: Store,
+    background: BackgroundTasks,
     requests: Mutex<Requests>,
     released: Notify,
 }
@@ -27,32 +37,33 @@ pub(super) struct PendingClaims {
 struct Requests {
     /// By id.
     by_id: HashMap<String, Request>,
-    /// Ids of those whose claims are being given back.
+    /// Ids of requests whose claims are being given back.
     releasing: HashSet<String>,
 }
 
-/// A request, as long as anybody has to do with it.
+/// A request, as long as a call or an attempt belongs to it.
 #[derive(Default)]
 struct Request {
-    /// Calls that ask.
+    /// Calls that wait.
     calls: usize,
-    /// Attempts to have a task for it, and what came of them until that was accepted.
+    /// Attempts to claim a task for it, and their claims until a call accepted them.
     attempts: usize,
     /// A call was answered with the claim.
     is_answered: bool,
 }
 
 impl PendingClaims {
-    pub(super) fn new(store: Store) -> Self {
+    pub(super) fn new(store: Store, background: BackgroundTasks) -> Self {
         Self {
             store,
+            background,
             requests: Mutex::default(),
             released: Notify::new(),
         }
     }
 
-    /// Begins a call that asks with this id, for as long as the guard lives; what an earlier one did not accept was
-    /// given back before.
+    /// Begins a call of a request, for as long as the guard lives. Before it begins, a claim that an earlier call did not
+    /// accept was given back.
     pub(super) async fn begin_call(self: &Arc<Self>, request_id: &str) -> CallGuard {
         loop {
             let released = self.released.notified();
@@ -69,7 +80,7 @@ impl PendingClaims {
         }
     }
 
-    /// Begins to have a task for a request.
+    /// Begins to claim a task for a request.
     pub(super) fn begin_attempt(self: &Arc<Self>, request_id: &str) -> ClaimAttempt {
         locked(&self.requests).entry(request_id).attempts += 1;
         ClaimAttempt(self.clone(), request_id.to_owned())
@@ -103,11 +114,11 @@ impl Requests {
     }
 }
 
-/// A call that asks.
+/// A call that waits.
 pub(super) struct CallGuard(Arc<PendingClaims>, String);
 
 impl CallGuard {
-    /// It is answered with the claim.
+    /// Records that the call is answered with the claim.
     pub(super) fn mark_answered(&self) {
         locked(&self.0.requests).entry(&self.1).is_answered = true;
     }
@@ -121,11 +132,11 @@ impl Drop for CallGuard {
     }
 }
 
-/// A task is being had for a request.
+/// An attempt to claim a task for a request.
 pub(super) struct ClaimAttempt(Arc<PendingClaims>, String);
 
 impl ClaimAttempt {
-    /// There is one.
+    /// The attempt succeeded.
     pub(super) fn into_handoff(self, claimed: Claimed) -> Handoff {
         Handoff {
             attempt: self,
@@ -133,7 +144,7 @@ impl ClaimAttempt {
         }
     }
 
-    /// Whether a claim must be given back: nobody else has it or asks for it.
+    /// Whether the claim must be given back: no call got it or waits for it.
     fn begin_release(&self) -> bool {
         let mut requests = locked(&self.0.requests);
         let request = requests.entry(&self.1);
@@ -150,14 +161,14 @@ impl Drop for ClaimAttempt {
     }
 }
 
-/// A claim that was made for somebody.
+/// A claim for a request, until a call accepts it.
 pub(super) struct Handoff {
     attempt: ClaimAttempt,
     claimed: Option<Box<Claimed>>,
 }
 
 impl Handoff {
-    /// Whoever asked has it.
+    /// Takes the claim for a call, which answers with it.
     pub(super) fn accept(mut self) -> Option<Claimed> {
         self.claimed.take().map(|claimed| *claimed)
     }
@@ -168,12 +179,13 @@ impl Drop for Handoff {
         let Some(claimed) = self.claimed.take() else {
             return;
         };
-        let Ok(runtime) = Handle::try_current() else {
+        if Handle::try_current().is_err() || !self.attempt.begin_release() {
             return;
-        };
-        if self.attempt.begin_release() {
-            let (pending_claims, request_id) = (self.attempt.0.clone(), self.attempt.1.clone());
-            runtime.spawn(async move { pending_claims.release(&request_id, &claimed).await });
         }
+        let (pending_claims, request_id) = (self.attempt.0.clone(), self.attempt.1.clone());
+        let background = pending_claims.background.clone();
+        background.spawn_contained("claim_release", async move {
+            pending_claims.release(&request_id, &claimed).await;
+        });
     }
 }

@@ -1,4 +1,4 @@
-//! Matching: looks at who waits and what waits, and has for each worker the task that is best for it to have.
+//! Matching: rounds that look at the waiting workers and the waiting tasks, and claim for each worker the task that suits it.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -6,19 +6,24 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use shim_runtime::lifecycle::Shutdown;
-use shim_store::tasks::{Class, QueueHead};
+use shim_store::tasks::{Class, QueueHead, WaitingWorkers};
 use shim_store::{Error, Store};
 use tokio::time::{Instant, sleep};
+use uuid::Uuid;
 
-use super::handoff::PendingClaims;
+use super::handoff::{ClaimAnswer, PendingClaims};
 use super::triggers::{QueueNotifications, Triggers};
 use super::wait_queue::{WaitQueue, Waiter, WaiterSnapshot};
 use crate::domain::assignment::{Candidate, ReadyTask, assign, head_start};
 
-/// Tasks looked at for one match, of each queue.
+/// Tasks of each queue that a round looks at.
 const MAX_HEADS: usize = 64;
-/// Who lost a task to another process knows for so long that there are others.
+/// How long a process that lost a task to another knows that there are others.
 const CONTESTED_FOR: Duration = Duration::from_secs(10);
+/// Workers whose loads every look asks for. Of a larger crowd they are asked for only when a task waits.
+const MAX_LOADS_EACH_LOOK: usize = 256;
+/// Loads that one call asks for.
+const LOADS_AT_ONCE: usize = 1_000;
 
 /// Matches until the shutdown.
 pub(super) struct Matcher {
@@ -29,11 +34,21 @@ pub(super) struct Matcher {
     contested_at: Option<Instant>,
 }
 
-/// What the look that is going on learned.
+/// What the round that goes on learned.
 #[derive(Default)]
 struct MatchRound {
-    /// Queues whose first tasks could not be had: others were faster, or the queue is paused.
+    /// Queues whose first tasks could not be claimed: others were faster, or the queue is paused.
     exhausted: HashSet<String>,
+}
+
+/// What one look at the store saw.
+#[derive(Default)]
+struct Look {
+    heads: Vec<QueueHead>,
+    /// How many tasks each worker runs, by its id.
+    loads: HashMap<String, u32>,
+    /// The waiters whose requests made a claim before.
+    repeated: HashSet<Uuid>,
 }
 
 impl Matcher {
@@ -50,7 +65,7 @@ impl Matcher {
         }
     }
 
-    /// A task that is being had at the shutdown is handed over first.
+    /// At the shutdown, claims in flight are handed over first.
     pub(super) async fn run(mut self, shutdown: Shutdown) {
         let (store, wait_queue, notifications) = (
             self.store.clone(),
@@ -76,87 +91,142 @@ impl Matcher {
         }
     }
 
-    /// Matches those who wait with what waits; tells whether to look again at once.
+    /// Matches waiting workers with waiting tasks; returns whether to look again at once.
     async fn match_once(&mut self, triggers: &mut Triggers<'_>, round: &mut MatchRound) -> bool {
         let waiting = self.wait_queue.snapshots();
         if waiting.is_empty() {
             return false;
         }
         let queues = triggers.queues().await;
-        let heads = match self.heads(&waiting, queues, round).await {
-            Ok(heads) if !heads.is_empty() => heads,
-            Ok(_) => return false,
+        let wanted = wanted_queues(&waiting, queues, round);
+        let look = match self.look(&waiting, &wanted).await {
+            Ok(look) => look,
             Err(error) => {
-                tracing::debug!(%error, "those who wait for tasks wait on");
+                tracing::debug!(%error, "workers wait on for tasks");
                 return false;
             }
         };
-        let waiting = self.with_free_slots(waiting).await;
-        let matches = choose(&heads, &waiting, queues);
+        let waiting = self.check_new(waiting, &look);
+        if look.heads.is_empty() {
+            return false;
+        }
+        let heads = &look.heads;
+        let waiting = with_free_slots(waiting, look.loads);
+        let matches = choose(heads, &waiting, queues);
         if matches.is_empty() {
             return false;
         }
-        let is_contested = self
-            .contested_at
-            .is_some_and(|at| at.elapsed() < CONTESTED_FOR);
-        let attempts = matches.into_iter().filter_map(|(head, worker)| {
-            let (head, seen) = (&heads[head], &waiting[worker]);
-            let waiter = self.wait_queue.take(seen.ticket)?;
-            let delay = is_contested.then(|| head_start(&seen.candidate, &head.near));
-            Some(self.attempt(&head.queue, waiter, delay))
-        });
-        let exhausted: Vec<&str> = join_all(attempts).await.into_iter().flatten().collect();
+        let attempts = matches
+            .into_iter()
+            .map(|(head, worker)| (&heads[head], &waiting[worker]));
+        let exhausted = self.claim_all(attempts).await;
         if !exhausted.is_empty() {
             self.contested_at = Some(Instant::now());
         }
-        round
-            .exhausted
-            .extend(exhausted.into_iter().map(str::to_owned));
+        round.exhausted.extend(exhausted);
         true
     }
 
-    /// What waits first for those who wait, in order.
-    async fn heads(
+    /// Claims for each matched worker; returns the queues that held nothing.
+    async fn claim_all<'a>(
         &self,
-        waiting: &[WaiterSnapshot],
-        queues: &[Class],
-        round: &MatchRound,
-    ) -> Result<Vec<QueueHead>, Error> {
-        let wanted: Vec<&str> = queues
-            .iter()
-            .filter(|class| !round.exhausted.contains(&class.name))
-            .filter(|class| waiting.iter().any(|seen| seen.fits(&class.requirements)))
-            .map(|class| class.name.as_str())
-            .collect();
-        if wanted.is_empty() {
-            return Ok(Vec::new());
+        matches: impl Iterator<Item = (&'a QueueHead, &'a WaiterSnapshot)>,
+    ) -> Vec<String> {
+        let is_contested = self
+            .contested_at
+            .is_some_and(|at| at.elapsed() < CONTESTED_FOR);
+        let attempts = matches.filter_map(|(head, seen)| {
+            let waiter = self.wait_queue.take(seen.ticket)?;
+            let delay = is_contested.then(|| head_start(&seen.candidate(), &head.near));
+            Some(self.attempt(&head.queue, waiter, delay))
+        });
+        let attempts: Vec<_> = attempts.collect();
+        let exhausted = join_all(attempts).await.into_iter().flatten();
+        exhausted.map(str::to_owned).collect()
+    }
+
+    /// Looks at the heads of the wanted queues and at the waiting workers, in one call for all but large crowds.
+    async fn look(&self, waiting: &[WaiterSnapshot], wanted: &[&str]) -> Result<Look, Error> {
+        if wanted.is_empty() && !waiting.iter().any(WaiterSnapshot::is_new) {
+            return Ok(Look::default());
         }
+        let all: HashSet<&str> = waiting.iter().map(WaiterSnapshot::worker_id).collect();
+        let asked: HashSet<&str> = if all.len() <= MAX_LOADS_EACH_LOOK {
+            all.clone()
+        } else {
+            let new = waiting.iter().filter(|seen| seen.is_new());
+            new.map(WaiterSnapshot::worker_id).collect()
+        };
+        let worker_ids: Vec<&str> = asked.iter().copied().collect();
+        let (tickets, request_ids): (Vec<Uuid>, Vec<&str>) = waiting
+            .iter()
+            .filter_map(|seen| Some((seen.ticket, seen.request_id.as_deref()?)))
+            .unzip();
+        let workers = WaitingWorkers {
+            worker_ids: &worker_ids,
+            request_ids: &request_ids,
+        };
         let most = waiting.len().min(MAX_HEADS);
-        self.store.tasks.heads(&wanted, most).await
+        let found = self.store.tasks.heads(wanted, most, workers).await?;
+        let repeated = found.repeated.iter();
+        let mut look = Look {
+            repeated: repeated
+                .filter_map(|at| tickets.get(*at).copied())
+                .collect(),
+            heads: found.heads,
+            loads: HashMap::with_capacity(all.len()),
+        };
+        look.add_loads(&worker_ids, &found.loads);
+        if !look.heads.is_empty() {
+            let others: Vec<&str> = all.difference(&asked).copied().collect();
+            self.ask_loads(&mut look, &others).await?;
+        }
+        Ok(look)
     }
 
-    /// Those who have room for a task, with what they have now; a worker may wait more than once.
-    async fn with_free_slots(&self, waiting: Vec<WaiterSnapshot>) -> Vec<WaiterSnapshot> {
-        let mut running: HashMap<String, u32> = HashMap::new();
-        let loads = waiting.iter().map(|seen| &seen.candidate.worker_id);
-        let loads: HashSet<&String> = loads.collect();
-        let loads = loads.into_iter().map(|id| async move {
-            // Who has too many is refused when it claims.
-            let running = self.store.tasks.running(id).await.unwrap_or_default();
-            (id.clone(), running)
-        });
-        running.extend(join_all(loads).await);
-        let with_free_slots = waiting.into_iter().filter_map(|mut seen| {
-            let running = running.get_mut(&seen.candidate.worker_id)?;
-            seen.candidate.running = *running;
-            *running += 1;
-            (seen.candidate.running < seen.candidate.capacity).then_some(seen)
-        });
-        with_free_slots.collect()
+    async fn ask_loads(&self, look: &mut Look, worker_ids: &[&str]) -> Result<(), Error> {
+        for worker_ids in worker_ids.chunks(LOADS_AT_ONCE) {
+            let workers = WaitingWorkers {
+                worker_ids,
+                request_ids: &[],
+            };
+            let found = self.store.tasks.heads(&[], 0, workers).await?;
+            look.add_loads(worker_ids, &found.loads);
+        }
+        Ok(())
     }
 
-    /// Has a task for a worker, after others had so long to be faster; one that comes to nothing puts the worker back.
-    /// Tells the queue if it had none.
+    /// Answers the waiters that this is the first look for, if their requests made a claim before or their workers have no
+    /// room; returns the others.
+    fn check_new(&self, waiting: Vec<WaiterSnapshot>, look: &Look) -> Vec<WaiterSnapshot> {
+        let mut checked = HashSet::new();
+        let mut others = Vec::with_capacity(waiting.len());
+        for seen in waiting {
+            if !seen.is_new() {
+                others.push(seen);
+                continue;
+            }
+            let running = look.loads.get(seen.worker_id()).copied().unwrap_or(0);
+            let answer = if look.repeated.contains(&seen.ticket) {
+                Ok(ClaimAnswer::Repeated)
+            } else if running >= seen.capacity() {
+                Err(Error::NoRoom(seen.worker_id().to_owned()))
+            } else {
+                checked.insert(seen.ticket);
+                others.push(seen);
+                continue;
+            };
+            if let Some(waiter) = self.wait_queue.take(seen.ticket) {
+                // The call of a waiter may be over.
+                let _ = waiter.answer.send(answer);
+            }
+        }
+        self.wait_queue.mark_checked(&checked);
+        others
+    }
+
+    /// Claims a task for a worker, after other processes had their head start; a worker that gets none is put back. Returns
+    /// the queue if no task of it could be claimed.
     async fn attempt<'a>(
         &self,
         queue: &'a str,
@@ -170,8 +240,9 @@ impl Matcher {
         match self.store.tasks.take(queue, &waiter.claimer).await {
             Ok(Some(claimed)) => {
                 self.wait_queue.record_assignment(&waiter.worker.worker_id);
-                // What is not accepted goes back when it is dropped.
-                let _ = waiter.answer.send(Ok(attempt.into_handoff(claimed)));
+                // A handoff that is not accepted gives the task back when it is dropped.
+                let handoff = ClaimAnswer::Handoff(attempt.into_handoff(claimed));
+                let _ = waiter.answer.send(Ok(handoff));
                 None
             }
             Ok(None) => {
@@ -186,7 +257,43 @@ impl Matcher {
     }
 }
 
-/// Chooses which task, by its place, goes to which worker.
+impl Look {
+    fn add_loads(&mut self, worker_ids: &[&str], loads: &[u32]) {
+        let loads = worker_ids.iter().zip(loads);
+        self.loads
+            .extend(loads.map(|(id, load)| ((*id).to_owned(), *load)));
+    }
+}
+
+/// The queues that a waiting worker fits, without those that the round found exhausted.
+fn wanted_queues<'a>(
+    waiting: &[WaiterSnapshot],
+    queues: &'a [Class],
+    round: &MatchRound,
+) -> Vec<&'a str> {
+    queues
+        .iter()
+        .filter(|class| !round.exhausted.contains(&class.name))
+        .filter(|class| waiting.iter().any(|seen| seen.fits(&class.requirements)))
+        .map(|class| class.name.as_str())
+        .collect()
+}
+
+/// The waiters whose workers have room, with how many tasks each worker runs; a worker may wait more than once.
+fn with_free_slots(
+    waiting: Vec<WaiterSnapshot>,
+    mut loads: HashMap<String, u32>,
+) -> Vec<WaiterSnapshot> {
+    let with_free_slots = waiting.into_iter().filter_map(|mut seen| {
+        let load = loads.get_mut(seen.worker_id())?;
+        seen.running = *load;
+        *load += 1;
+        (seen.running < seen.capacity()).then_some(seen)
+    });
+    with_free_slots.collect()
+}
+
+/// Chooses which worker gets which task, both by their positions.
 fn choose(
     heads: &[QueueHead],
     waiting: &[WaiterSnapshot],
@@ -200,7 +307,7 @@ fn choose(
             near: &head.near,
         })
         .collect();
-    let candidates: Vec<Candidate> = waiting.iter().map(|seen| seen.candidate.clone()).collect();
+    let candidates: Vec<Candidate<'_>> = waiting.iter().map(WaiterSnapshot::candidate).collect();
     assign(&tasks, &candidates, |queue, worker| {
         let class = queues.iter().find(|class| class.name == queue);
         class.is_some_and(|class| waiting[worker].fits(&class.requirements))

@@ -1,67 +1,83 @@
 //! The distributor: workers that wait for a task are matched with tasks that wait for a worker.
 //!
-//! Those who wait are kept in this process. It looks when a task became ready, when a worker comes to wait, and twenty
-//! times a second; each look matches as many as it can. That exactly one worker gets a task is the store's business.
-//! While Redis is away those who wait already wait on; whoever comes then is told so within a second.
+//! The waiting workers are kept in this process. A round begins when a task becomes ready, when a worker arrives, and twenty
+//! times a second; it matches as many as it can. The store's claim makes sure that one worker gets a task. A claim without
+//! files takes four round trips to Redis: the registry's record of the worker, the heads of the queues, BullMQ's job and
+//! the claim. While Redis is away the waiting workers wait on; a new call fails within a second.
 
+#[cfg(test)]
+mod claim_cost;
+mod claimer;
 mod handoff;
+mod lock;
 mod matching;
 mod triggers;
 mod wait_queue;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use shim_proto::coordination::v1::Worker;
+use shim_runtime::background::BackgroundTasks;
 use shim_runtime::lifecycle::Shutdown;
-use shim_store::tasks::{Claimed, Claimer};
+use shim_store::tasks::Claimed;
 use shim_store::{Error, IdempotencyKey, Store};
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use handoff::{HandoffResult, PendingClaims};
+use claimer::claimer;
+use handoff::{ClaimAnswer, ClaimResult, PendingClaims};
 use matching::Matcher;
-use wait_queue::{WaitQueue, Waiter};
+use wait_queue::{EntryCheck, WaitQueue, Waiter};
 
-/// Who does not want to wait gets what is there all the same; a look takes no longer than this.
+/// A call that does not want to wait gets a task that is there all the same; a round takes no longer than this.
 const ROUND_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Matches workers and tasks. Clones share those who wait.
+/// Matches workers and tasks. Clones share the waiting workers.
 #[derive(Clone)]
 pub(crate) struct Distributor {
     store: Store,
     wait_queue: Arc<WaitQueue>,
     pending_claims: Arc<PendingClaims>,
     shutdown: Shutdown,
-    matching: Arc<Mutex<Option<JoinHandle<()>>>>,
+    background: BackgroundTasks,
+}
+
+/// What a waiter got.
+enum Waited {
+    Claimed(Claimed),
+    /// Its request made a claim before.
+    Repeated,
 }
 
 impl Distributor {
     /// Starts matching, until the shutdown.
     pub(crate) fn start(store: Store, shutdown: Shutdown) -> Self {
+        let background = BackgroundTasks::new("distributor", &shutdown);
         let wait_queue: Arc<WaitQueue> = Arc::default();
-        let pending_claims = Arc::new(PendingClaims::new(store.clone()));
-        let matching = Matcher::new(store.clone(), wait_queue.clone(), pending_claims.clone());
-        let matching = tokio::spawn(matching.run(shutdown.clone()));
-        Self {
+        let pending_claims = Arc::new(PendingClaims::new(store.clone(), background.clone()));
+        let distributor = Self {
             store,
             wait_queue,
             pending_claims,
             shutdown,
-            matching: Arc::new(Mutex::new(Some(matching))),
-        }
+            background,
+        };
+        let matched = distributor.clone();
+        distributor
+            .background
+            .spawn_restarting("task_matching", move || {
+                let (wait_queue, pending) = (&matched.wait_queue, &matched.pending_claims);
+                Matcher::new(matched.store.clone(), wait_queue.clone(), pending.clone())
+                    .run(matched.shutdown.clone())
+            });
+        distributor
     }
 
-    /// Waits, after the shutdown, until nothing is being had for anybody any more.
+    /// Waits, after the shutdown, until no claim is in flight any more.
     pub(crate) async fn finish(&self) {
-        let matching = locked(&self.matching).take();
-        if let Some(matching) = matching
-            && let Err(error) = matching.await
-        {
-            tracing::error!(%error, "the matching of workers and tasks failed");
-        }
+        self.background.finish().await;
     }
 
     /// Waits for a task at most so long. The same request gets the same task while its claim stands.
@@ -75,30 +91,18 @@ impl Distributor {
         wait: Duration,
     ) -> Result<Option<Claimed>, Error> {
         let (answer, mut answered) = oneshot::channel();
-        // Its guard is dropped before the channel with what may be in that, which is nobody's then.
+        // The guard is dropped before the channel: a claim that lies in the channel has no call then, and is given back.
         let call_guard = self
             .pending_claims
             .begin_call(&idempotency_key.request_id)
             .await;
-        let claimer = claimer(worker, idempotency_key.clone());
-        let tasks = &self.store.tasks;
-        let (before, running) = tokio::try_join!(
-            tasks.claimed_before(&claimer),
-            tasks.running(&worker.worker_id)
-        )?;
-        let claimed = match before {
+        let claimed = match self
+            .wait_checked(worker, &idempotency_key, wait, (answer, &mut answered))
+            .await?
+        {
             Some(claimed) => Some(claimed),
-            None if running >= worker.capacity => {
-                return Err(Error::NoRoom(worker.worker_id.clone()));
-            }
-            None => {
-                let waiter = Waiter::new(worker, idempotency_key, answer);
-                match self.wait(waiter, &mut answered, sleep(wait)).await? {
-                    Some(claimed) => Some(claimed),
-                    // A call with the same id that was given up meanwhile may have left its task to this one.
-                    None => tasks.claimed_before(&claimer).await?,
-                }
-            }
+            // A call with the same id that was given up meanwhile may have left its task to this one.
+            None => self.claimed_before(worker, idempotency_key).await?,
         };
         if claimed.is_some() {
             call_guard.mark_answered();
@@ -124,8 +128,11 @@ impl Distributor {
             }
         };
         let (answer, mut answered) = oneshot::channel();
-        let waiter = Waiter::new(worker, idempotency_key, answer);
-        self.wait(waiter, &mut answered, stop).await
+        let waiter = Waiter::new(worker, idempotency_key, EntryCheck::Nothing, answer)?;
+        Ok(match self.wait(waiter, &mut answered, stop).await? {
+            Some(Waited::Claimed(claimed)) => Some(claimed),
+            Some(Waited::Repeated) | None => None,
+        })
     }
 
     /// What an earlier call of a worker of this process got, whose answer was lost.
@@ -139,21 +146,55 @@ impl Distributor {
     ) -> Result<Option<Claimed>, Error> {
         let tasks = &self.store.tasks;
         tasks
-            .claimed_before(&claimer(worker, idempotency_key))
+            .claimed_before(&claimer(worker, idempotency_key)?)
             .await
+    }
+
+    /// Waits for a task, after the first round checked the request and the worker's room. `answered` stays the caller's, so
+    /// that it outlives this call.
+    async fn wait_checked(
+        &self,
+        worker: &Worker,
+        idempotency_key: &IdempotencyKey,
+        wait: Duration,
+        (answer, answered): (
+            oneshot::Sender<ClaimResult>,
+            &mut oneshot::Receiver<ClaimResult>,
+        ),
+    ) -> Result<Option<Claimed>, Error> {
+        let waiter = |check, answer| Waiter::new(worker, idempotency_key.clone(), check, answer);
+        let deadline = sleep(wait);
+        tokio::pin!(deadline);
+        let first = waiter(EntryCheck::RequestAndRoom, answer)?;
+        let mut waited = self.wait(first, answered, deadline.as_mut()).await?;
+        if let Some(Waited::Repeated) = waited {
+            let claimed = self.claimed_before(worker, idempotency_key.clone());
+            if let Some(claimed) = claimed.await? {
+                return Ok(Some(claimed));
+            }
+            // The claim made before is over: the request is as good as new.
+            let (answer, again) = oneshot::channel();
+            *answered = again;
+            let second = waiter(EntryCheck::Room, answer)?;
+            waited = self.wait(second, answered, deadline.as_mut()).await?;
+        }
+        Ok(match waited {
+            Some(Waited::Claimed(claimed)) => Some(claimed),
+            Some(Waited::Repeated) | None => None,
+        })
     }
 
     async fn wait(
         &self,
         waiter: Waiter,
-        answered: &mut oneshot::Receiver<HandoffResult>,
+        answered: &mut oneshot::Receiver<ClaimResult>,
         stop: impl Future<Output = ()>,
-    ) -> Result<Option<Claimed>, Error> {
-        // Whoever is dropped here waits no more.
+    ) -> Result<Option<Waited>, Error> {
+        // A waiter that is dropped here waits no more.
         let guard = self.wait_queue.add(waiter);
         let stop = async {
             stop.await;
-            // Nobody leaves before the room was looked at with it in there.
+            // No waiter leaves before a round saw it.
             let _ = timeout(
                 ROUND_TIMEOUT,
                 self.wait_queue.round_ended(guard.round_number),
@@ -161,41 +202,27 @@ impl Distributor {
             .await;
         };
         let nothing = tokio::select! {
-            answer = &mut *answered => return claimed_of(answer, Err(Error::Stopping)),
+            answer = &mut *answered => return waited(answer, Err(Error::Stopping)),
             () = stop => Ok(None),
             () = self.shutdown.wait() => Err(Error::Stopping),
         };
         if guard.withdraw() {
             return nothing;
         }
-        // A task is being had for it at this moment, which takes no longer than Redis may.
-        claimed_of(answered.await, nothing)
+        // A claim is in flight for it, which takes no longer than Redis may.
+        waited(answered.await, nothing)
     }
 }
 
-fn claimer(worker: &Worker, idempotency_key: IdempotencyKey) -> Claimer {
-    Claimer {
-        worker_id: worker.worker_id.clone(),
-        epoch: worker.epoch,
-        kind: worker.kind(),
-        session_id: worker.session_id.clone(),
-        capacity: worker.capacity,
-        idempotency_key: Some(idempotency_key),
-    }
-}
-
-/// What came of waiting; `nothing` if it came to nothing.
-fn claimed_of(
-    answer: Result<HandoffResult, oneshot::error::RecvError>,
-    nothing: Result<Option<Claimed>, Error>,
-) -> Result<Option<Claimed>, Error> {
+/// What came of waiting; `nothing` if the channel ended without an answer.
+fn waited(
+    answer: Result<ClaimResult, oneshot::error::RecvError>,
+    nothing: Result<Option<Waited>, Error>,
+) -> Result<Option<Waited>, Error> {
     match answer {
-        Ok(Ok(handoff)) => Ok(handoff.accept()),
+        Ok(Ok(ClaimAnswer::Handoff(handoff))) => Ok(handoff.accept().map(Waited::Claimed)),
+        Ok(Ok(ClaimAnswer::Repeated)) => Ok(Some(Waited::Repeated)),
         Ok(Err(error)) => Err(error),
         Err(_) => nothing,
     }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! What the distributor looks out for: tasks that became ready, queues that are new.
+//! What begins a round of the distributor: tasks that became ready, queues that are new.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -8,14 +8,14 @@ use shim_store::{Error, Store, Topic};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
-/// How often it looks though nothing was heard: publications may miss, and nobody tells when a delay is over.
+/// How often a round begins by itself: a publication may get lost, and none says that a delay is over.
 const ROUND_EVERY: Duration = Duration::from_millis(50);
-/// How often the list of queues is read though nobody told of a new one.
+/// How often the list of queues is read by itself.
 const QUEUES_EVERY: Duration = Duration::from_secs(1);
-/// How soon it tries to listen again.
+/// How soon a subscription that failed is tried again.
 const LISTEN_BACKOFF: Duration = Duration::from_millis(200);
 
-/// What other processes told.
+/// What other processes announced.
 #[derive(Default)]
 pub(super) struct QueueNotifications {
     received: Notify,
@@ -24,7 +24,7 @@ pub(super) struct QueueNotifications {
 }
 
 impl QueueNotifications {
-    /// Listens until it is dropped.
+    /// Listens until the future is dropped.
     pub(super) async fn listen(&self, store: &Store) {
         loop {
             let topic = Topic::Channel(store.tasks.wakeup().channel().to_owned());
@@ -37,7 +37,7 @@ impl QueueNotifications {
                 }
             };
             loop {
-                // What was missed may have named a queue.
+                // A publication that got lost may have named a queue.
                 let has_new_queue = AtomicBool::new(true);
                 subscription
                     .wait_for(|publication| {
@@ -54,7 +54,7 @@ impl QueueNotifications {
     }
 }
 
-/// Knows when to look, and where.
+/// Knows when to begin a round, and which queues there are.
 pub(super) struct Triggers<'a> {
     store: &'a Store,
     notifications: &'a QueueNotifications,
@@ -72,7 +72,7 @@ impl<'a> Triggers<'a> {
         }
     }
 
-    /// Waits until a look may find something.
+    /// Waits until a round may find something.
     pub(super) async fn wait(&self, arrived: &Notify) {
         let local_notify = self.store.tasks.wakeup().local_notify();
         tokio::select! {

@@ -14,9 +14,9 @@ const FILES_HEAD_START: Duration = Duration::from_millis(5);
 
 /// A worker that waits for a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Candidate {
+pub(crate) struct Candidate<'a> {
     /// The worker's id.
-    pub(crate) worker_id: String,
+    pub(crate) worker_id: &'a str,
     /// How many tasks it runs.
     pub(crate) running: u32,
     /// How many tasks it runs at most; at least 1.
@@ -42,7 +42,7 @@ pub(crate) struct ReadyTask<'a> {
 /// from a queue.
 pub(crate) fn assign(
     tasks: &[ReadyTask<'_>],
-    workers: &[Candidate],
+    workers: &[Candidate<'_>],
     fits: impl Fn(&str, usize) -> bool,
 ) -> Vec<(usize, usize)> {
     let mut free: Vec<usize> = (0..workers.len()).collect();
@@ -64,7 +64,7 @@ pub(crate) fn assign(
 }
 
 /// The lowest rank gets the task: the worker that leased its files last, then by the strategy, then the longest wait.
-fn rank<'a>(task: &ReadyTask<'_>, worker: &'a Candidate) -> (bool, u64, u64, u64, &'a str) {
+fn rank<'a>(task: &ReadyTask<'_>, worker: &Candidate<'a>) -> (bool, u64, u64, u64, &'a str) {
     let is_far = task.near.is_empty() || task.near != worker.worker_id;
     let load = u64::from(worker.running) * 1_000 / u64::from(worker.capacity.max(1));
     let capabilities = worker.capabilities as u64;
@@ -74,11 +74,11 @@ fn rank<'a>(task: &ReadyTask<'_>, worker: &'a Candidate) -> (bool, u64, u64, u64
         AssignmentStrategy::Capability => (capabilities, load, last),
         AssignmentStrategy::Unspecified | AssignmentStrategy::LeastLoaded => (load, last, 0),
     };
-    (is_far, first, second, third, &worker.worker_id)
+    (is_far, first, second, third, worker.worker_id)
 }
 
 /// How long a worker waits for workers of other processes, which may have less to do or the task's files at hand.
-pub(crate) fn head_start(worker: &Candidate, near: &str) -> Duration {
+pub(crate) fn head_start(worker: &Candidate<'_>, near: &str) -> Duration {
     let by_load = MAX_HEAD_START * worker.running / worker.capacity.max(1);
     if near.is_empty() || near == worker.worker_id {
         by_load
@@ -91,9 +91,9 @@ pub(crate) fn head_start(worker: &Candidate, near: &str) -> Duration {
 mod tests {
     use super::*;
 
-    fn worker(id: &str, running: u32, capacity: u32) -> Candidate {
+    fn worker(id: &'static str, running: u32, capacity: u32) -> Candidate<'static> {
         Candidate {
-            worker_id: id.to_owned(),
+            worker_id: id,
             running,
             capacity,
             capabilities: 1,
@@ -109,7 +109,7 @@ mod tests {
         }
     }
 
-    fn winner(task: ReadyTask<'_>, workers: &[Candidate]) -> usize {
+    fn winner(task: ReadyTask<'_>, workers: &[Candidate<'_>]) -> usize {
         assign(&[task], workers, |_, _| true)[0].1
     }
 

@@ -102,7 +102,7 @@ impl RedisTaskBackend {
         };
         let answer = claiming.await;
         match &answer {
-            Ok(Some(claimed)) => self.slots.occupy(&slot, LeaseToken(claimed.lease)),
+            Ok(Some(claimed)) => self.slots.occupy(&slot, claimed.lease),
             Ok(None) => {}
             Err(_) => *locked(&self.unanswered) = Some(slot),
         }
@@ -150,13 +150,13 @@ fn claim_ref(claimed: &Claimed) -> Result<ClaimRef, Error> {
     })?;
     Ok(ClaimRef {
         task_id,
-        lease: LeaseToken(claimed.lease),
+        lease: claimed.lease,
     })
 }
 
 /// A reference as the store takes it.
-fn wire(claim_ref: &ClaimRef) -> (String, u64) {
-    (claim_ref.task_id.into(), claim_ref.lease.0)
+fn wire(claim_ref: &ClaimRef) -> (String, LeaseToken) {
+    (claim_ref.task_id.into(), claim_ref.lease)
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -37,7 +37,7 @@ pub(super) async fn handle(
     let claimed = spans::receiving(claim).await?;
     Ok(match claimed {
         Some(claimed) => ClaimTaskResponse {
-            lease: claimed.lease,
+            lease: claimed.lease.0,
             task: Some(claimed.task),
         },
         None => ClaimTaskResponse::default(),

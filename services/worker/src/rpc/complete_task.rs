@@ -24,7 +24,7 @@ pub(super) async fn handle(
 
     let task_id = task_id.to_string();
     let tasks = &api.store.tasks;
-    let end = tasks.complete(&idempotency_key, &task_id, lease.0, &result, &usage);
+    let end = tasks.complete(&idempotency_key, &task_id, lease, &result, &usage);
     let task = spans::settling(end).await?;
     Ok(CompleteTaskResponse { task: Some(task) })
 }

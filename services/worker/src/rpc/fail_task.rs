@@ -24,14 +24,7 @@ pub(super) async fn handle(
 
     let (task_id, is_final) = (task_id.to_string(), request.r#final);
     let tasks = &api.store.tasks;
-    let end = tasks.fail(
-        &idempotency_key,
-        &task_id,
-        lease.0,
-        &error,
-        is_final,
-        &usage,
-    );
+    let end = tasks.fail(&idempotency_key, &task_id, lease, &error, is_final, &usage);
     let task = spans::settling(end).await?;
     Ok(FailTaskResponse { task: Some(task) })
 }

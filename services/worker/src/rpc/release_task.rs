@@ -23,7 +23,7 @@ pub(super) async fn handle(
 
     let task_id = task_id.to_string();
     let tasks = &api.store.tasks;
-    let end = tasks.release(&idempotency_key, &task_id, lease.0, &request.reason);
+    let end = tasks.release(&idempotency_key, &task_id, lease, &request.reason);
     let task = spans::settling(end).await?;
     Ok(ReleaseTaskResponse { task: Some(task) })
 }

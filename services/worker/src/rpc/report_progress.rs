@@ -30,7 +30,7 @@ pub(super) async fn handle(
         usage,
     };
     let task_id = task_id.to_string();
-    let reporting = api.store.tasks.report(&task_id, lease.0, &report);
+    let reporting = api.store.tasks.report(&task_id, lease, &report);
     let task = spans::settling(reporting).await?;
     Ok(ReportProgressResponse { task: Some(task) })
 }

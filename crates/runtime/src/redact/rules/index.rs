@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
-use super::Rule;
+use super::rule::Rule;
 
 /// Bytes of a word that the pass looks for: with three it stops too often.
 const BEGINNING: usize = 4;

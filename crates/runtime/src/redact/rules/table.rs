@@ -1,11 +1,11 @@
-//! What the maintained set leaves to us: secrets that only their surroundings tell, and vendors' keys with too short a
-//! beginning for it. Common keys that the set knows too are here because it wants their whole length and an end of the
+//! The rules that the maintained set lacks: secrets that only their surroundings reveal, and vendors' keys with a prefix
+//! too short for it. Common keys of the set are here again because it wants their whole length and an end of the
 //! word behind: one that is cut off, longer than it was, or glued to other text is found by its looser form.
 //!
 //! `B!` begins a pattern whose secret must not stand inside a longer word of ASCII; in escaped text (JSON, `Debug`) the
 //! letter of `\n` may be right before it. Other letters, as of a sentence without spaces, are no part of a secret's word.
 
-use super::Rule;
+use super::rule::Rule;
 
 macro_rules! B {
     ($pattern:literal) => {
@@ -217,7 +217,7 @@ pub(super) static RULES: [Rule; 41] = [
         B!("shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32,}"),
         any,
     ),
-    // What operators run.
+    // Programs that operators run.
     Rule::new(
         "vault-token",
         &["hvs.", "hvb."],

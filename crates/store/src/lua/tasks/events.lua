@@ -1,14 +1,12 @@
 -- Reads the log of a job.
--- ARGV: ..., root, the place to go on after (0 for the beginning), how many lines at most
--- OK: now_us, owed, then for each line: its place, when, kind, task, worker, progress, detail.
-local cut = tonumber(redis.call('HGET', task_key(ARGV[3]), 'cut') or 0)
-local first = math.max(0, ARGV[4] - cut)
+-- args: root, after (the position of the last line read, 0 for the beginning), max
+-- answer: lines: position, at_ms, kind, task, worker, progress, detail.
+local cut = tonumber(redis.call('HGET', task_key(args.root), 'cut') or 0)
+local first = math.max(0, args.after - cut)
 local lines = {}
-for i, packed in ipairs(redis.call('LRANGE', key('log:' .. ARGV[3]), first, first + ARGV[5] - 1)) do
-  local line = cmsgpack.unpack(packed)
-  local at, kind, task, worker, progress, detail = unpack(line, 1, 6)
-  if task == '' then task = ARGV[3] end
-  lines[#lines + 1] = {string.format('%.0f', cut + first + i), string.format('%.0f', at), kind, task, worker,
-    tostring(progress), detail}
+for i, packed in ipairs(redis.call('LRANGE', key('log:' .. args.root), first, first + args.max - 1)) do
+  local at, kind, task, worker, progress, detail = unpack(cmsgpack.unpack(packed), 1, 6)
+  lines[i] = {position = cut + first + i, at_ms = at, kind = kind, task = task == '' and args.root or task,
+    worker = worker, progress = progress, detail = detail}
 end
-return answer(unpack(lines))
+return answer({lines = lines})

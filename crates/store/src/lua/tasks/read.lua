@@ -1,44 +1,46 @@
 -- Reads tasks, all at one moment.
--- ARGV: ..., which texts: 'none', 'errors' or 'all'; then 'tasks' and ids, or 'job' and the id of a root, or 'list' with
---       a list's key, whether it is walked from its end, where to begin, how many, states (in one text), a worker
--- OK: for each task {id, what does not change, fields, texts}; after 'list' first the place to go on from, or ''.
-local MOST_BYTES, MOST_LOOKED_AT = 2097152, 1000
+-- args: texts ('none', 'errors' or 'all'), and one of: ids; job, the id of a root; list: key, newest_first, from (where to
+--       begin), max, states (their numbers in one text, '' for any), worker ('' for any)
+-- answer: rows; next, where the list goes on, if it does.
+local MAX_BYTES, MAX_LOOKED_AT = 2097152, 1000
 
-local function walk(list, from_end)
-  local kind = redis.call('TYPE', list).ok
-  if kind == 'list' then return function(place) return redis.call('LINDEX', list, place) end end
+-- Reads one id of a list by its position.
+local function positions(list)
+  local kind = redis.call('TYPE', list.key).ok
+  if kind == 'list' then return function(position) return redis.call('LINDEX', list.key, position) end end
   if kind == 'set' then
-    local members = redis.call('SMEMBERS', list)
+    local members = redis.call('SMEMBERS', list.key)
     table.sort(members)
-    return function(place) return members[place + 1] end
+    return function(position) return members[position + 1] end
   end
-  local range = from_end and 'ZREVRANGE' or 'ZRANGE'
-  return function(place) return redis.call(range, list, place, place)[1] end
+  local range = list.newest_first and 'ZREVRANGE' or 'ZRANGE'
+  return function(position) return redis.call(range, list.key, position, position)[1] end
 end
 
-if ARGV[4] == 'list' then
-  local at, place, most = walk(ARGV[5], ARGV[6] == '1'), tonumber(ARGV[7]), tonumber(ARGV[8])
-  local rows, bytes, last = {'OK', ''}, 0, place + MOST_LOOKED_AT
-  while #rows - 2 < most and bytes < MOST_BYTES and place < last do
-    local id = at(place)
-    if not id then return rows end
-    place = place + 1
-    local seen = redis.call('HMGET', task_key(id), 'state', 'worker')
-    local fits = seen[1] and (ARGV[9] == '' or string.find(ARGV[9], seen[1], 1, true))
-    if fits and (ARGV[10] == '' or ARGV[10] == seen[2]) then
-      local found = row(id, ARGV[3])
-      bytes = bytes + #found[2] + 512
+local function is_wanted(list, id)
+  local state, worker = unpack(redis.call('HMGET', task_key(id), 'state', 'worker'), 1, 2)
+  return state and (list.states == '' or string.find(list.states, state, 1, true))
+    and (list.worker == '' or list.worker == worker)
+end
+
+local function page(list)
+  local at, position, rows, bytes = positions(list), list.from, {}, 0
+  local last = position + MAX_LOOKED_AT
+  while #rows < list.max and bytes < MAX_BYTES and position < last do
+    local id = at(position)
+    if not id then return {rows = rows} end
+    position = position + 1
+    if is_wanted(list, id) then
+      local found = row(id, args.texts)
+      bytes = bytes + #found.spec + 512
       rows[#rows + 1] = found
     end
   end
-  rows[2] = tostring(place)
-  return rows
+  return {rows = rows, next = position}
 end
 
-local rows = {'OK'}
-if ARGV[4] == 'job' then
-  for _, found in ipairs(job_rows(ARGV[5], ARGV[3])) do rows[#rows + 1] = found end
-else
-  for i = 5, #ARGV do rows[#rows + 1] = row(ARGV[i], ARGV[3]) end
-end
-return rows
+if args.list then return answer(page(args.list)) end
+if args.job then return answer({rows = job_rows(args.job, args.texts)}) end
+local rows = {}
+for _, id in ipairs(args.ids) do rows[#rows + 1] = row(id, args.texts) end
+return answer({rows = rows})

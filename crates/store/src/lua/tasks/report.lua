@@ -1,16 +1,15 @@
--- Hears how far a task is; it never goes back.
--- ARGV: ..., task, lease, progress, note, checkpoint, input tokens, output tokens, cost
--- OK: now_us, owed, the task. Refusals: NOT_FOUND; STALE state, worker.
-local id = ARGV[3]
-local task = load(id)
-local refused = stale(task, ARGV[4])
+-- Records the progress of a task, which never goes back.
+-- args: id, lease, progress, note ('' for as before), checkpoint ('' for as before), usage
+-- answer: task. Refusals: NOT_FOUND; STALE: state, worker.
+local task = load(args.id)
+local refused = stale(task, args.lease)
 if refused then return refused end
 
-advance(task, math.max(tonumber(task.progress) or 0, tonumber(ARGV[5])))
-redis.call('HSET', task_key(id), 'reported', now, 'stuck', '')
-if ARGV[6] ~= '' then redis.call('HSET', text_key(id), 'note', ARGV[6]) end
-if ARGV[7] ~= '' then redis.call('HSET', task_key(id), 'checkpoint', ARGV[7]) end
-spend(task, ARGV[8], ARGV[9], ARGV[10])
-redis.call('ZADD', key('quiet'), now, id)
-log(task.root, 'progress', id, 'w', task.worker, 'p', task.progress, 'd', ARGV[6])
-return answer(row(id, 'errors'))
+advance(task, math.max(tonumber(task.progress) or 0, args.progress))
+redis.call('HSET', task_key(task.id), 'reported', now, 'stuck', '')
+if args.note ~= '' then redis.call('HSET', text_key(task.id), 'note', args.note) end
+if args.checkpoint ~= '' then redis.call('HSET', task_key(task.id), 'checkpoint', args.checkpoint) end
+spend(task, args.usage)
+redis.call('ZADD', key('quiet'), now, task.id)
+log(task.root, 'progress', task.id, {worker = task.worker, progress = task.progress, detail = args.note})
+return answer({task = row(task.id, 'errors')})

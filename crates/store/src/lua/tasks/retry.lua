@@ -1,6 +1,6 @@
--- Takes up again what failed or was called off: a job, or a subtask with what went down with it.
--- ARGV: ..., did, fingerprint, keep_did_ms, task
--- OK: now_us, owed, how many, the task. Refusals: NOT_FOUND; NOT_OVER state; REQUEST_ID_REUSED.
+-- Retries what failed or was cancelled: a job, or a subtask with the subtasks that ended because of it.
+-- args: request, id
+-- answer: count (of the tasks retried), task. Refusals: NOT_FOUND; NOT_OVER: state; REQUEST_ID_REUSED.
 local function is_lost(task) return task and (task.state == FAILED or task.state == CANCELLED) end
 
 local function take_up(task, unmet)
@@ -12,10 +12,10 @@ local function take_up(task, unmet)
   log(task.root, 'retried', task.id)
 end
 
--- Nobody let a job's subtasks start yet.
+-- The gate before the start holds the subtasks of a job.
 local function is_gated(root) return root.parts ~= '' and string.find(root.gates, 's', 1, true) end
 
--- Lets a job go on that had ended, or waited for an approval of its result; before its start it waits for that again.
+-- Continues a job that had ended, or that waited for the approval of its result. A job at its first gate waits there again.
 local function reopen(root)
   if is_over(root) then
     redis.call('ZREM', key('finished'), root.id)
@@ -30,8 +30,8 @@ local function reopen(root)
   if is_gated(root) then release(root) else enter(root, RUNNING) end
 end
 
--- The lost subtasks to take up with one of them: what it waits for, if it failed what was called off because of that, and
--- what waits for these, unless it waits for yet another lost one.
+-- The lost subtasks to retry together with one of them: those that it waits for; if it failed, those cancelled because of
+-- that; and those that wait for any of these, unless they wait for yet another lost one.
 local function choose(task, order)
   local lost, before, queue = {}, {}, {task.id}
   for _, id in ipairs(order) do
@@ -88,16 +88,16 @@ local function count_unmet(order)
   return unmet
 end
 
-return with_row(once(ARGV[3], ARGV[4], ARGV[5], function()
-  local task = load(ARGV[6])
+return change_once(function()
+  local task = load(args.id)
   if not task then return {'NOT_FOUND'} end
-  if not is_lost(task) then return {'NOT_OVER', task.state} end
+  if not is_lost(task) then return {'NOT_OVER', {state = task.state}} end
   local root = load(task.root)
   reopen(root)
   if task.parts == '' and is_root(task) then
     take_up(task, 0)
     release(task)
-    return answer(1)
+    return answer({count = 1})
   end
 
   local order, chosen, count = redis.call('LRANGE', key('parts:' .. task.root), 0, -1), nil, 0
@@ -112,5 +112,5 @@ return with_row(once(ARGV[3], ARGV[4], ARGV[5], function()
     end
   end
   settle(task.root)
-  return answer(count)
-end), ARGV[6])
+  return answer({count = count})
+end)

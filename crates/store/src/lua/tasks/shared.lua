@@ -1,15 +1,19 @@
--- What the scripts of tasks share. KEYS[1] is the clock of the slot; ARGV begins with: the beginning of the slot's keys,
--- the beginning of the channels of jobs.
+-- What the scripts of tasks share. `args` holds what their caller names, and always: `slot`, the beginning of the slot's
+-- keys; `channels`, the beginning of the channels of jobs; `request`, if the call has one effect: `key`, `fingerprint`,
+-- `keep_ms`.
 --
--- The record of a task (hash `task:<id>`) decides; BullMQ's queues follow it. Whoever changes a state that BullMQ must
--- learn of owes it: the task goes into the outbox until somebody has carried it over.
+-- The record of a task (hash `task:<id>`) decides; BullMQ's queues follow it. A script that changes a state that BullMQ
+-- must follow adds the task to the outbox; the relay takes it off after BullMQ agrees.
+--
+-- A script ends with `answer(fields)`, or with a refusal {STATUS, fields}. The caller reads `decided_us`, `outbox`,
+-- `counts` and `answer`, which holds the script's own fields.
 
-local SLOT, CHANNELS = ARGV[1], ARGV[2]
+local clock_key = KEYS[1]
 local PENDING, DELAYED, AWAITING, READY, RUNNING, COMPLETED, FAILED, CANCELLED = '1', '2', '3', '4', '5', '6', '7', '8'
 -- Kinds of events, as on the wire.
-local TOLD = {submitted = 1, ready = 2, started = 3, progress = 4, awaiting = 5, approved = 6, rejected = 7,
+local EVENT_KINDS = {submitted = 1, ready = 2, started = 3, progress = 4, awaiting = 5, approved = 6, rejected = 7,
   retrying = 8, requeued = 9, stuck = 10, escalated = 11, completed = 12, failed = 13, cancelled = 14, retried = 15}
-local TOLD_AT_END = {[COMPLETED] = 'completed', [FAILED] = 'failed', [CANCELLED] = 'cancelled'}
+local EVENT_AT_END = {[COMPLETED] = 'completed', [FAILED] = 'failed', [CANCELLED] = 'cancelled'}
 local LOG_LENGTH = 10000
 local LONGEST_PAUSE_MS = 3600 * 1000
 
@@ -17,69 +21,70 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local now_us = time[1] * 1000000 + time[2]
 
-local function key(name) return SLOT .. name end
-local function task_key(id) return SLOT .. 'task:' .. id end
-local function text_key(id) return SLOT .. 'text:' .. id end
+local function key(name) return args.slot .. name end
+local function task_key(id) return args.slot .. 'task:' .. id end
+local function text_key(id) return args.slot .. 'text:' .. id end
 
--- Jobs whose watchers are woken, and tasks that BullMQ must learn of: what `answer` ends a script with.
-local woken, owed = {}, {}
+-- Roots of jobs whose watchers `answer` wakes, and what this script added to the outbox.
+local changed_jobs, outbox = {}, {}
 
--- What is committed, by name, for who measures: each script that changes tasks ends with it. See `tally.rs`.
-local counted = {}
+-- What this script committed, by name: the caller counts it in metrics. See `metrics.rs`.
+local counts = {}
 
-local function count(what, times) counted[what] = (counted[what] or 0) + (times or 1) end
+local function count(what, times) counts[what] = (counts[what] or 0) + (times or 1) end
 
--- Not part of what `once` remembers: what was done before is not counted again.
-local function with_counts(done)
-  local counts = {}
-  for what, times in pairs(counted) do counts[#counts + 1] = {what, times} end
-  done[#done + 1] = counts
-  return done
+-- Packs what a script decided. The counts are no part of what `once` remembers: a repeated request is not counted again.
+local function respond(decision)
+  local status, fields = decision[1], decision[2] or {}
+  -- A refusal of `once` is packed already.
+  if type(fields) == 'string' then return decision end
+  local pairs_of_counts = {}
+  for what, times in pairs(counts) do pairs_of_counts[#pairs_of_counts + 1] = {what, times} end
+  fields.counts = pairs_of_counts
+  return reply(status, fields)
 end
 
-local function owe(id)
-  redis.call('ZADD', key('outbox'), now_us, id)
-  owed[#owed + 1] = id
+local function add_to_outbox(what)
+  redis.call('ZADD', key('outbox'), now_us, what)
+  outbox[#outbox + 1] = what
 end
 
--- A message to the submitter of a job is owed, if it wants to hear: why, of which task.
+-- Adds a message to the submitter of a job to the outbox, if the job has one: why, and about which task.
 local function notify(why, task)
   if redis.call('HEXISTS', task_key(task.root), 'told') == 0 then return end
-  local what = why .. ' ' .. task.id
-  redis.call('ZADD', key('outbox'), now_us, what)
-  owed[#owed + 1] = what
+  add_to_outbox(why .. ' ' .. task.id)
 end
 
--- A line in the log of a job, as short as can be: a job's log takes more room than the job. With 'w' the worker, with 'p'
--- how far it is, with 'd' a few words more.
-local function log(root, kind, id, ...)
-  local line = {now, TOLD[kind], id == root and '' or id, '', 0, ''}
-  for i = 1, select('#', ...), 2 do
-    local name, value = select(i, ...)
-    line[name == 'w' and 4 or name == 'p' and 5 or 6] = name == 'p' and (tonumber(value) or 0) or value
-  end
+-- Adds a line to the log of a job. `about` may name the `worker`, the `progress` and a `detail`. The line is an array, as
+-- short as can be: a job's log takes more room than the job.
+local function log(root, kind, id, about)
+  about = about or {}
+  local line = {now, EVENT_KINDS[kind], id == root and '' or id, about.worker or '', tonumber(about.progress) or 0,
+    about.detail or ''}
   local length = redis.call('RPUSH', key('log:' .. root), cmsgpack.pack(line))
   if length > LOG_LENGTH * 1.1 then
     redis.call('LTRIM', key('log:' .. root), -LOG_LENGTH, -1)
     redis.call('HINCRBY', task_key(root), 'cut', length - LOG_LENGTH)
   end
-  woken[root] = true
+  changed_jobs[root] = true
 end
 
-local function answer(...)
-  for root in pairs(woken) do
-    redis.call('PUBLISH', CHANNELS .. root, string.format('{"from":"","at":%.0f,"data":{"root_id":"%s"}}', now, root))
+-- What a script decided, with the fields of its own. Wakes the watchers of the jobs that changed.
+local function answer(fields)
+  for root in pairs(changed_jobs) do
+    redis.call('PUBLISH', args.channels .. root,
+      string.format('{"from":"","at":%.0f,"data":{"root_id":"%s"}}', now, root))
   end
-  return {'OK', string.format('%.0f', now_us), owed, ...}
+  return {'OK', {decided_us = now_us, outbox = outbox, answer = fields}}
 end
 
 local FIELDS = {'state', 'root', 'priority', 'unmet', 'attempts', 'most', 'deaths', 'pause', 'worker', 'epoch', 'lease',
   'weight', 'progress', 'gates', 'gate', 'from', 'policy', 'total', 'parts', 'place'}
 
--- What is not written down, because most tasks have it so. A root does not name itself.
+-- Values that are not stored, because most tasks have them. The record of a root does not name the root.
 local DEFAULTS = {unmet = '0', weight = '1', policy = '1', attempts = '0'}
 
--- The record of a task as a table with its id; nil if there is none.
+-- The record of a task, with its id; nil if there is none.
 local function load(id)
   local values = redis.call('HMGET', task_key(id), unpack(FIELDS))
   if not values[1] then return nil end
@@ -92,7 +97,7 @@ end
 local function is_over(task) return task.state == COMPLETED or task.state == FAILED or task.state == CANCELLED end
 local function is_root(task) return task.root == task.id end
 
--- Puts a task into a state: the only place that writes one. Counts it in its job.
+-- Puts a task into a state. Nothing else writes a task's state. The job counts its subtasks by state.
 local function enter(task, state, ...)
   if task.state == READY then redis.call('ZREM', key('ready'), task.id) end
   if task.state == AWAITING then redis.call('ZREM', key('approvals'), task.id) end
@@ -114,7 +119,7 @@ local function enter(task, state, ...)
   redis.call('HSET', task_key(task.id), 'state', state, ...)
 end
 
--- How far a task is; its job follows with its weight.
+-- Sets the progress of a task. The progress of its job follows by the weight of the task.
 local function advance(task, progress)
   local step = progress - (tonumber(task.progress) or 0)
   if step == 0 then return end
@@ -125,23 +130,23 @@ local function advance(task, progress)
   end
 end
 
--- Lets a task start that waits for no other task: at its gate, at its time, or now.
+-- Starts a task that waits for no other task: at its gate, at its time, or now.
 local function release(task)
   if string.find(task.gates, 's', 1, true) then
     enter(task, AWAITING, 'gate', 'start')
-    log(task.root, 'awaiting', task.id, 'd', 'before it starts')
+    log(task.root, 'awaiting', task.id, {detail = 'before it starts'})
     notify('approval', task)
   elseif (tonumber(task.from) or 0) > now then
     enter(task, DELAYED)
-    owe(task.id)
+    add_to_outbox(task.id)
   else
     enter(task, READY, 'ready', now)
     log(task.root, 'ready', task.id)
-    owe(task.id)
+    add_to_outbox(task.id)
   end
 end
 
--- Lets the subtasks of a job start that wait for no other.
+-- Starts the subtasks of a job that wait for no other task.
 local function start_parts(root_id)
   for _, id in ipairs(redis.call('LRANGE', key('parts:' .. root_id), 0, -1)) do
     local part = load(id)
@@ -151,7 +156,7 @@ end
 
 local over
 
--- Ends a job with subtasks when none of them is on its way any more.
+-- Ends a job with subtasks after the last of them has ended.
 local function settle(root_id)
   local root = load(root_id)
   if not root or is_over(root) or root.state == AWAITING then return end
@@ -164,25 +169,25 @@ local function settle(root_id)
     over(root, CANCELLED, 'CANCELLED', string.format('%d of %d subtasks were called off', cancelled, root.total))
   elseif string.find(root.gates, 'r', 1, true) then
     enter(root, AWAITING, 'gate', 'result')
-    log(root_id, 'awaiting', root_id, 'd', 'before its result counts')
+    log(root_id, 'awaiting', root_id, {detail = 'before its result counts'})
     notify('approval', root)
   else
     over(root, COMPLETED)
   end
 end
 
--- Ends a task for good, and settles nothing else.
+-- Ends a task for good, without what follows for other tasks; see `over`.
 local function close(task, state, reason, message)
   local may_be_queued = task.state ~= PENDING and task.parts == ''
   enter(task, state, 'ended', now)
   redis.call('HDEL', task_key(task.id), 'lease', 'epoch', 'stuck', 'gate')
   if state == COMPLETED then advance(task, 1) end
   if reason then redis.call('HSET', text_key(task.id), 'reason', reason, 'message', message) end
-  count(TOLD_AT_END[state])
-  log(task.root, TOLD_AT_END[state], task.id, 'w', task.worker, 'd', message or '')
+  count(EVENT_AT_END[state])
+  log(task.root, EVENT_AT_END[state], task.id, {worker = task.worker, detail = message or ''})
   if task.parts == '' then
     redis.call('ZREM', key('leased'), task.id)
-    if may_be_queued then owe(task.id) end
+    if may_be_queued then add_to_outbox(task.id) end
     local bucket = key('ended' .. state .. ':' .. math.floor(now / 10000))
     if redis.call('INCR', bucket) == 1 then redis.call('PEXPIRE', bucket, 120000) end
     if state == FAILED then
@@ -199,7 +204,7 @@ local function close(task, state, reason, message)
   end
 end
 
--- Calls off what waits for a task that will never complete, and what waits for that.
+-- Cancels the tasks that wait for a task which will never complete, and the tasks that wait for those.
 local function strand(id)
   local queue, message = {id}, 'a task it depends on did not complete'
   while #queue > 0 do
@@ -213,7 +218,7 @@ local function strand(id)
   end
 end
 
--- Calls off all subtasks of a job that are not over; returns how many.
+-- Cancels all subtasks of a job that have not ended; returns their number.
 local function call_off(root_id, reason, message)
   local count = 0
   for _, id in ipairs(redis.call('LRANGE', key('parts:' .. root_id), 0, -1)) do
@@ -226,8 +231,8 @@ local function call_off(root_id, reason, message)
   return count
 end
 
--- Ends a task for good with everything that follows from it: what waited for it starts or is called off, and its job
--- ends with its last subtask.
+-- Ends a task for good with all that follows: the tasks that waited for it start or are cancelled, and its job ends with
+-- its last subtask.
 over = function(task, state, reason, message)
   close(task, state, reason, message)
   if is_root(task) then return end
@@ -245,86 +250,94 @@ over = function(task, state, reason, message)
   settle(task.root)
 end
 
--- Ends a task whose work is done, or stops it at the gate before its result counts.
+-- Ends a task whose work is done, or holds it at the gate before its result counts.
 local function finish(task)
   if not string.find(task.gates, 'r', 1, true) then return over(task, COMPLETED) end
   enter(task, AWAITING, 'gate', 'result', 'lease', '')
   advance(task, 1)
-  log(task.root, 'awaiting', task.id, 'w', task.worker, 'd', 'before its result counts')
-  owe(task.id)
+  log(task.root, 'awaiting', task.id, {worker = task.worker, detail = 'before its result counts'})
+  add_to_outbox(task.id)
   notify('approval', task)
 end
 
--- Nil if the claim stands; else the refusal, with why.
+-- Nil if the claim with this lease stands; else the refusal.
 local function stale(task, lease)
   if not task then return {'NOT_FOUND'} end
   if task.state == RUNNING and task.lease == lease then return nil end
-  return {'STALE', task.state, task.worker}
+  return {'STALE', {state = task.state, worker = task.worker}}
 end
 
--- Gives a task back for another worker; it goes before all of its priority.
+-- Makes a running task ready for another worker. The relay puts it before all tasks of its priority.
 local function give_back(task, why)
   local worker = task.worker
   enter(task, READY, 'ready', now, 'lease', '', 'stuck', '')
-  log(task.root, 'requeued', task.id, 'w', worker, 'd', why)
-  owe(task.id)
+  log(task.root, 'requeued', task.id, {worker = worker, detail = why})
+  add_to_outbox(task.id)
 end
 
--- Gives a task to others whose worker is gone, or ends it after too many deaths; the attempt does not count. Tells whether
--- it waits for another worker now.
-local function give_on(task, why, died, most)
-  local deaths = redis.call('HINCRBY', task_key(task.id), 'deaths', died)
-  if deaths >= tonumber(most) then
+-- Makes a task whose worker is gone ready for another worker, or ends it after `max_deaths`; the attempt does not count.
+-- Returns whether the task is ready now.
+local function requeue_after_loss(task, why, died, max_deaths)
+  local deaths = redis.call('HINCRBY', task_key(task.id), 'deaths', died and 1 or 0)
+  if deaths >= max_deaths then
     over(task, FAILED, 'WORKERS_DIED', string.format('%d workers died with it', deaths))
     return false
   end
   redis.call('HINCRBY', task_key(task.id), 'attempts', -1)
   give_back(task, why)
-  count(tonumber(died) > 0 and 'put back: died' or 'put back: released')
+  count(died and 'put back: died' or 'put back: released')
   return true
 end
 
--- Adds what an attempt cost, to the task and to its job.
-local function spend(task, input, output, cost)
+-- Adds the usage of an attempt to the task and to its job. The cost is a text: Redis adds decimals exactly.
+local function spend(task, usage)
   for _, id in ipairs(is_root(task) and {task.id} or {task.id, task.root}) do
-    if input ~= '0' then redis.call('HINCRBY', task_key(id), 'input', input) end
-    if output ~= '0' then redis.call('HINCRBY', task_key(id), 'output', output) end
-    if cost ~= '0' then redis.call('HINCRBYFLOAT', task_key(id), 'cost', cost) end
+    if usage.input ~= 0 then redis.call('HINCRBY', task_key(id), 'input', usage.input) end
+    if usage.output ~= 0 then redis.call('HINCRBY', task_key(id), 'output', usage.output) end
+    if usage.cost ~= '0' then redis.call('HINCRBYFLOAT', task_key(id), 'cost', usage.cost) end
   end
 end
 
 local TEXTS = {errors = {'reason', 'message', 'note'}, all = {'reason', 'message', 'note', 'result', 'json'}}
 
--- A task as it is told: {id, what does not change of it, fields, texts}; nil if there is none. Texts: 'none', 'errors' or
--- 'all'.
+-- A task as the caller reads it; nil if there is none. `record` holds names and values in turn, as the hash does. `texts`
+-- is 'none', 'errors' or 'all'.
 local function row(id, texts)
-  local fields = redis.call('HGETALL', task_key(id))
-  if #fields == 0 then return nil end
-  local told, names = {}, TEXTS[texts]
+  local record = redis.call('HGETALL', task_key(id))
+  if #record == 0 then return nil end
+  local found, names = {}, TEXTS[texts]
   if names then
     for i, value in ipairs(redis.call('HMGET', text_key(id), unpack(names))) do
       if value then
-        told[#told + 1] = names[i]
-        told[#told + 1] = value
+        found[#found + 1] = names[i]
+        found[#found + 1] = value
       end
     end
   end
-  return {id, redis.call('GET', key('spec:' .. id)) or '', fields, told}
+  return {id = id, spec = redis.call('GET', key('spec:' .. id)) or '', record = record, texts = found}
 end
 
--- A job's root and its subtasks, as `row` tells them.
+-- The rows of a job: its root, then its subtasks.
 local function job_rows(root_id, texts)
   local rows = {row(root_id, texts)}
   for _, id in ipairs(redis.call('LRANGE', key('parts:' .. root_id), 0, -1)) do rows[#rows + 1] = row(id, texts) end
   return rows
 end
 
--- Ends a script that changed a task: with the task as it is now, which `once` need not remember.
-local function with_row(done, id)
-  if not is_done(done) then return done end
-  local found = row(id, 'errors')
-  -- A repetition may come when the task was forgotten.
-  if not found then return {'NOT_FOUND'} end
-  done[#done + 1] = found
-  return done
+-- Runs `effect` once for the request of this call; see `once`.
+local function once_per_request(effect)
+  local request = args.request
+  return once(request.key, request.fingerprint, request.keep_ms, effect)
+end
+
+-- Changes the task `args.id` once for the request of this call. The answer holds the task as it is now, which `once` need
+-- not remember.
+local function change_once(effect)
+  local decision = once_per_request(effect)
+  if not is_done(decision) then return decision end
+  local task = row(args.id, 'errors')
+  -- A repeated request may come after the task was forgotten.
+  if not task then return {'NOT_FOUND'} end
+  decision[2].answer.task = task
+  return decision
 end

@@ -1,0 +1,77 @@
+//! The form of a task's job in BullMQ, which other programs can read, process and make.
+
+use std::time::Duration;
+
+use bullmq::types::BackoffStrategy;
+use bullmq::{Job, JobOptions};
+use serde_json::{Value, json};
+use shim_proto::coordination::v1::Task;
+use shim_runtime::free_form;
+use shim_runtime::trace::{TRACEPARENT, TraceContext};
+
+use crate::clock::millis;
+use crate::json::to_struct;
+
+/// The job's name: the kind of work.
+pub(super) fn name(task: &Task) -> &str {
+    if task.kind.is_empty() {
+        "task"
+    } else {
+        &task.kind
+    }
+}
+
+/// The job's data.
+pub(super) fn data(task: &Task) -> Value {
+    let requirements = task.requirements.clone().unwrap_or_default();
+    json!({
+        "task_id": task.task_id,
+        "root_id": task.root_id,
+        "goal": task.goal,
+        "kind": task.kind,
+        "payload": task.payload.as_ref().map(free_form::to_json),
+        "files": task.files,
+        "workspace": task.workspace,
+        TRACEPARENT: task.traceparent,
+        "requirements": {
+            "executor": requirements.executor().as_str_name(),
+            "capabilities": requirements.capabilities,
+        },
+    })
+}
+
+/// The job's options; workers of other programs heed them too.
+pub(super) fn options(task: &Task, backoff: Duration, delay: Duration) -> JobOptions {
+    let options = JobOptions::new()
+        .job_id(task.task_id.as_str())
+        .priority(task.priority.max(1))
+        .attempts(task.max_attempts.max(1))
+        .backoff(BackoffStrategy::Exponential(millis(backoff)));
+    if delay.is_zero() {
+        options
+    } else {
+        options.delay(delay)
+    }
+}
+
+/// Where a job began in a trace, if its producer says so.
+pub(super) fn trace_context(job: &Job) -> Option<TraceContext> {
+    TraceContext::parse(job.data().get(TRACEPARENT)?.as_str()?)
+}
+
+/// The task that another program's job stands for.
+pub(super) fn foreign_task(job: &Job) -> Task {
+    let data = job.data();
+    let goal = data.get("goal").and_then(Value::as_str);
+    let payload = match data.get("payload") {
+        Some(Value::Object(payload)) => to_struct(payload),
+        _ => data.as_object().map(to_struct).unwrap_or_default(),
+    };
+    Task {
+        goal: goal.unwrap_or_else(|| job.name()).to_owned(),
+        kind: job.name().to_owned(),
+        payload: Some(payload),
+        weight: 1.0,
+        ..Task::default()
+    }
+}

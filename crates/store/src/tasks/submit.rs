@@ -1,0 +1,197 @@
+//! Submitting a job: one script writes it whole, then BullMQ gets the tasks that can start.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+use shim_proto::coordination::v1::{FailurePolicy, Task};
+use shim_runtime::trace::{self, TraceContext};
+
+use super::class::Class;
+use super::job::Job;
+use super::outbox_relay::JobLocation;
+use super::refusal::refusal;
+use super::rows::{self, Row};
+use super::spans;
+use super::submission::Submission;
+use super::task_store::Tasks;
+use crate::clock::millis;
+use crate::error::Error;
+use crate::idempotency::IdempotencyKey;
+
+/// Jobs that have not ended, however many are submitted.
+const MAX_JOBS: usize = 1_000_000;
+/// Queues, one for each kind of requirements that tasks ever had; a queue stays known for good.
+const MAX_QUEUES: usize = 256;
+
+#[derive(Serialize)]
+struct SubmitArgs<'a> {
+    max_jobs: usize,
+    deadline_ms: Option<u64>,
+    first_run_ms: Option<u64>,
+    tasks: Vec<TaskArgs<'a>>,
+}
+
+/// What the script must know of a task; all else is in its `spec`.
+#[derive(Serialize)]
+struct TaskArgs<'a> {
+    id: &'a str,
+    spec: ByteBuf,
+    queue: String,
+    priority: u32,
+    /// How many tasks it waits for.
+    unmet: usize,
+    weight: f64,
+    gates: &'static str,
+    max_attempts: u32,
+    backoff_ms: u64,
+    delay_ms: u64,
+    policy: i32,
+    /// The tasks that wait for it.
+    successors: &'a [&'a str],
+    strategy: i32,
+    folder: String,
+    notifies: bool,
+}
+
+#[derive(Deserialize)]
+struct SubmitAnswer {
+    root_id: String,
+    rows: Vec<Row>,
+}
+
+#[derive(Serialize)]
+struct DeclareArgs<'a> {
+    queue: &'a str,
+    requirements: ByteBuf,
+    max_queues: usize,
+}
+
+impl Tasks {
+    /// Takes a job. What can start is in its queue when this returns, or follows as soon as BullMQ can be reached.
+    ///
+    /// # Errors
+    /// `TooManyTasks`, `RequestIdReused`, or as the store fails.
+    pub async fn submit(
+        &self,
+        idempotency_key: &IdempotencyKey,
+        plan: &Submission,
+    ) -> Result<Job, Error> {
+        let sent = spans::send(&plan.root, plan.subtasks.len(), || plan.only_queue());
+        trace::scope(
+            sent.context(),
+            self.send(idempotency_key, plan, sent.context()),
+        )
+        .await
+    }
+
+    async fn send(
+        &self,
+        idempotency_key: &IdempotencyKey,
+        plan: &Submission,
+        trace_context: TraceContext,
+    ) -> Result<Job, Error> {
+        for class in plan.classes() {
+            self.declare(&class).await?;
+        }
+        let after = plan.successors();
+        let args = SubmitArgs {
+            max_jobs: MAX_JOBS,
+            deadline_ms: deadline_ms(&plan.root),
+            first_run_ms: plan.schedule_next.map(unix_ms),
+            tasks: plan
+                .tasks()
+                .map(|task| {
+                    let successors = after.get(task.task_id.as_str());
+                    let successors = successors.map_or(&[][..], Vec::as_slice);
+                    task_args(plan, task, trace_context, successors)
+                })
+                .collect(),
+        };
+        let (script, request) = (&self.scripts.submit, Some(idempotency_key));
+        let mut answer = self.runner.run_for(script, request, &args).await?;
+        if answer.status() != "OK" {
+            return Err(refusal(&mut answer, &plan.root.task_id)?);
+        }
+        let (entries, SubmitAnswer { root_id, rows }) = answer.decision()?;
+        let job = Job::from_rows(&rows)?;
+        self.relay
+            .relay_loaded(entries, rows, JobLocation::Expected)
+            .await;
+        job.ok_or(Error::TaskNotFound(root_id))
+    }
+
+    /// Makes a queue known, so that workers look into it.
+    async fn declare(&self, class: &Class) -> Result<(), Error> {
+        if self.declared.contains(&class.name) {
+            return Ok(());
+        }
+        let args = DeclareArgs {
+            queue: &class.name,
+            requirements: ByteBuf::from(class.stored()),
+            max_queues: MAX_QUEUES,
+        };
+        let mut answer = self.runner.run(&self.scripts.declare, &args).await?;
+        if answer.status() != "OK" {
+            return Err(refusal(&mut answer, "")?);
+        }
+        self.declared.insert(&class.name);
+        Ok(())
+    }
+}
+
+fn task_args<'a>(
+    plan: &Submission,
+    task: &'a Task,
+    trace_context: TraceContext,
+    successors: &'a [&'a str],
+) -> TaskArgs<'a> {
+    let goes_on = i32::from(FailurePolicy::Continue) == plan.root.on_failure;
+    TaskArgs {
+        id: &task.task_id,
+        spec: rows::stored(task, trace_context),
+        queue: Class::of(task.requirements.as_ref()).name,
+        priority: task.priority,
+        unmet: task.depends_on.len(),
+        weight: task.weight,
+        gates: gates(task),
+        max_attempts: task.max_attempts,
+        backoff_ms: millis(plan.backoff),
+        delay_ms: millis(plan.delay),
+        policy: if goes_on { 2 } else { 1 },
+        successors,
+        strategy: task.strategy.max(1),
+        folder: folder_key(task),
+        notifies: !task.submitted_by.is_empty(),
+    }
+}
+
+/// `s` stops a task before it starts, `r` before its result counts.
+fn gates(task: &Task) -> &'static str {
+    let gates = task.approval.unwrap_or_default();
+    match (gates.before_start, gates.before_result) {
+        (true, true) => "sr",
+        (true, false) => "s",
+        (false, true) => "r",
+        (false, false) => "",
+    }
+}
+
+/// Where a task's files are, in short: tasks on the same folder had better go to the same worker.
+fn folder_key(task: &Task) -> String {
+    let Some(first) = task.files.first() else {
+        return String::new();
+    };
+    let folder = first.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let hash = blake3::hash(format!("{}\0{folder}", task.workspace).as_bytes());
+    hash.to_hex()[..12].to_owned()
+}
+
+fn deadline_ms(root: &Task) -> Option<u64> {
+    let deadline = SystemTime::try_from(root.deadline?).ok()?;
+    Some(unix_ms(deadline))
+}
+
+fn unix_ms(time: SystemTime) -> u64 {
+    millis(time.duration_since(UNIX_EPOCH).unwrap_or_default())
+}

@@ -1,0 +1,35 @@
+//! Refusals about tasks, with the steps that this tool knows.
+
+use shim_proto::reasons::{
+    TASK_NOT_AWAITING_APPROVAL, TASK_NOT_FOUND, TASK_NOT_RETRYABLE, TOO_MANY_TASKS,
+};
+use tonic::Status;
+
+use crate::tool_error::ToolError;
+
+/// A refusal about a task, with the step that this tool knows.
+pub(super) fn to_error(status: Status) -> ToolError {
+    ToolError::from(status)
+        .next_step_for(
+            TASK_NOT_FOUND,
+            "shim_session_status view=tasks lists the jobs; finished ones are forgotten after a while",
+        )
+        .next_step_for(
+            TASK_NOT_AWAITING_APPROVAL,
+            "only a task in state awaiting_approval can be approved: a job by its own task_id, a part with a gate of its \
+             own by that part's; action=status lists them",
+        )
+        .next_step_for(
+            TASK_NOT_RETRYABLE,
+            "action=status shows its state; only failed and cancelled tasks can be taken up again",
+        )
+        .next_step_for(
+            TOO_MANY_TASKS,
+            "wait until some have ended, or cancel what is not needed (shim_session_status view=tasks)",
+        )
+}
+
+/// The fault of an answer that lacks its task.
+pub(super) fn missing_task() -> Status {
+    Status::internal("the service answered without the task")
+}
