@@ -1,4 +1,4 @@
-//! What can be typed: the global flags, the list of subcommands, and who runs each.
+//! The command line: the global flags, the subcommands, and the file that runs each.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -105,7 +105,7 @@ impl Command {
 }
 
 impl Cli {
-    /// Runs what was typed.
+    /// Runs the subcommand.
     pub(crate) fn run(self, out: &mut dyn Write) -> Result<ExitCode, CliError> {
         let loaded = Config::load(&self.global, self.command.settings());
         match self.command {

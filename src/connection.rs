@@ -44,7 +44,7 @@ pub(crate) type WorkerHost = WorkerServiceClient<Channel>;
 
 const STACK_READY_WITHIN: Duration = Duration::from_secs(10);
 const CALL_WITHIN: Duration = Duration::from_secs(30);
-/// A stack younger than this may still be waiting for its Redis.
+/// A younger stack may not have connected to its Redis yet.
 const REDIS_READY_WITHIN: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(20);
 
@@ -153,7 +153,7 @@ async fn local_stack(config: &Config) -> Result<StackInfo, CliError> {
     Ok(stack.ensure_running(&exe, STACK_READY_WITHIN).await?)
 }
 
-/// Waits while a stack that was started just now gets hold of its Redis. An older one is asked as it is.
+/// Waits until a stack that was just started has connected to its Redis; an older stack is not waited for.
 async fn await_redis(service: &mut Coordination, stack: &StackInfo) {
     let started = UNIX_EPOCH + Duration::from_millis(stack.started_unix_ms);
     let age = SystemTime::now()
@@ -184,7 +184,7 @@ pub(crate) async fn call<T>(
     response.await.map(Response::into_inner)
 }
 
-/// A request that gives up after a while, so that a person never waits on a hung service.
+/// A request with a deadline, so that no command waits for a hung service for ever.
 pub(crate) fn request<T>(message: T) -> Request<T> {
     let mut request = Request::new(message);
     request.set_timeout(CALL_WITHIN);

@@ -1,6 +1,6 @@
-//! What a person is told when a command fails: one `error:` line, one `hint:` line, and an exit code.
+//! The failure of a command: one `error:` line, one `hint:` line, and an exit code.
 //!
-//! Services word their remedies in terms of RPCs; here they are put into the words of the command line.
+//! Services word their remedies in terms of RPCs; remedies.rs has the words of the command line.
 
 use std::fmt::{self, Display};
 use std::io::ErrorKind;
@@ -39,13 +39,13 @@ impl CliError {
         }
     }
 
-    /// Adds what the person can do about it.
+    /// Adds the remedy.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    /// Says what could not be done, in front of why.
+    /// Puts what could not be done in front of the reason.
     pub(crate) fn while_doing(mut self, what: impl Display) -> Self {
         self.message = format!("{what}: {}", self.message);
         self
@@ -85,7 +85,7 @@ impl From<ConfigErrors> for CliError {
 impl From<std::io::Error> for CliError {
     fn from(error: std::io::Error) -> Self {
         if error.kind() == ErrorKind::BrokenPipe {
-            // The reader of our output (`head`, a closed pager) has seen enough: that is no failure.
+            // The reader of the output (`head`, a closed pager) has ended, which is no failure.
             return Self {
                 message: String::new(),
                 hint: None,

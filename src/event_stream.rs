@@ -1,4 +1,4 @@
-//! Following a stream of changes through breaks: opened again after the last position that was told.
+//! Following a stream of changes through breaks: it is opened again after the position of the last event.
 
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use crate::error::CliError;
 
 const RECONNECT_BACKOFF: Duration = Duration::from_secs(1);
 
-/// A stream, and who it is told to.
+/// A stream of a service, and what is done with its events.
 pub(crate) trait EventStream {
-    /// What is told.
+    /// A message of the stream.
     type Event;
     /// Where in the stream an event is.
     type Position: Clone;
@@ -20,18 +20,18 @@ pub(crate) trait EventStream {
     async fn open(&self, after: Self::Position)
     -> Result<Response<Streaming<Self::Event>>, Status>;
 
-    /// The stream was opened: half a snapshot of the one before is forgotten.
+    /// The stream was opened anew: part of a snapshot of the former stream is dropped.
     fn on_open(&mut self) {}
 
-    /// Takes an event, and yields where to go on after it.
+    /// Takes an event, and yields the position to go on from, if it changed.
     async fn on_event(&mut self, event: Self::Event) -> Result<Option<Self::Position>, CliError>;
 
-    /// Told once when the service cannot be heard; it is sought until it can.
+    /// The connection is lost; called once for each break, while it is tried again.
     fn on_disconnect(&mut self, why: &CliError) {
         eprintln!("waiting for the service: {why}");
     }
 
-    /// Whether a stream that was ended by the service has told everything there will ever be.
+    /// Whether no event can follow, so that the end of the stream is the end of the command.
     fn is_complete(&self) -> bool {
         false
     }
@@ -108,7 +108,7 @@ impl<P: Clone> Progress<'_, P> {
     }
 }
 
-/// A broken connection, a restart and an overload pass by; whatever else is said is meant.
+/// A broken connection, a restart and an overload pass by; every other status is final.
 fn is_transient(code: Code) -> bool {
     matches!(
         code,

@@ -1,4 +1,4 @@
-//! The story: work, save, die, be found, come back, and the dead owner refused.
+//! The demo of one session: it works, saves, is killed, is detected and restored, and its old owner is refused.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ use crate::error::CliError;
 const TASK: &str = "Add a token-bucket rate limiter to the API";
 const DONE_STEP: &str = "Write the refill";
 const OPEN_STEP: &str = "Limit each client on its own";
-/// A dead owner is noticed at once; this is patience for a busy machine.
+/// A dead owner is detected at once; a busy machine may take longer.
 const NOTICED_WITHIN: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(50);
 

@@ -1,4 +1,4 @@
-//! The team's story: three windows share a job, one of them is killed, another goes on where it stood, and the results
+//! The demo of a team: three windows share a job, one of them is killed, another goes on with its part, and the results
 //! become one.
 
 use std::io::Write;
@@ -25,7 +25,7 @@ const LAST: &str = "release";
 const DECISION: &str = "The API key names the client, not the address: many share one";
 const DONE_STEP: &str = "Key the buckets by client";
 const OPEN_STEP: &str = "Drop the buckets of clients that are silent for an hour";
-/// More than the second until a death is known; this is patience for a busy machine.
+/// A death is known after a second; a busy machine may take longer.
 const TAKEN_WITHIN: Duration = Duration::from_secs(20);
 
 /// A window that works, and the part it has.

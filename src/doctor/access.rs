@@ -1,4 +1,4 @@
-//! Who may call, and what this program shows when it calls: the token file and the files of TLS.
+//! Access: the token file and the files of TLS, of a server and of a client.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -9,7 +9,7 @@ use shim_runtime::auth::{Credentials, TokenFile, TokenSummary};
 use super::check::Check;
 use crate::config::Config;
 
-/// Time enough to give out a new token.
+/// Enough time to hand out a new token.
 const EXPIRY_NOTICE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 pub(super) fn check(config: &Config) -> Vec<Check> {

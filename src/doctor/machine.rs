@@ -1,4 +1,4 @@
-//! What the machine offers: helper programs and a clock that can be right.
+//! What the machine offers: helper programs and a plausible clock.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,12 +8,12 @@ use super::check::Check;
 use crate::remedies::INSTALL_REDIS;
 use crate::up::redis;
 
-/// No clock shows an earlier time and is right: 2025-01-01T00:00:00Z.
+/// A clock with an earlier time is wrong: 2025-01-01T00:00:00Z.
 const PLAUSIBLE_SINCE: Duration = Duration::from_secs(1_735_689_600);
-/// A file written in the future tells that the clock jumped back.
+/// A file with a time in the future is a sign that the clock jumped back.
 const TOLERANCE: Duration = Duration::from_secs(120);
 
-/// The scripts of the coordination service use functions that came with it.
+/// The scripts of the coordination service use functions that came with this major version.
 const OLDEST_REDIS: u32 = 7;
 
 pub(super) fn check() -> Vec<Check> {
@@ -80,7 +80,7 @@ fn clock() -> Check {
             remedy,
         );
     }
-    // Written when this process started, by the kernel's own clock; elsewhere there is nothing to compare.
+    // The kernel wrote this time when the process started; other systems have nothing to compare.
     let started = std::fs::metadata(Path::new("/proc/self")).and_then(|meta| meta.modified());
     match started.map(|started| started.duration_since(now)) {
         Ok(Ok(ahead)) if ahead > TOLERANCE => {

@@ -1,4 +1,4 @@
-//! `shim doctor`: everything a user could have wrong, each with its remedy. Nothing is changed by looking.
+//! `shim doctor`: everything that can be wrong on a machine, each finding with its remedy. A check changes nothing.
 
 mod access;
 mod check;
@@ -18,7 +18,7 @@ use crate::config::{self, Config};
 use crate::error::CliError;
 use crate::global_flags::GlobalFlags;
 
-/// How to tell.
+/// How to print the findings.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Exit code: 0 if nothing failed (warnings are no failures), 1 otherwise.")]
 pub(crate) struct Args {
@@ -27,7 +27,7 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// Checks everything; a configuration that does not load is the first finding, not the end.
+/// Checks everything. A configuration that does not load is the first finding and ends only the checks that need it.
 pub(crate) async fn run(
     args: &Args,
     global: &GlobalFlags,

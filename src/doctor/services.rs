@@ -1,4 +1,4 @@
-//! Whether windows and workers can work together: the way to Redis, the queues, the worker service and its programs.
+//! Coordination: the way to Redis, the queues, the worker service and the programs of its executors.
 
 use shim_exec::find_program;
 use shim_proto::reasons;
@@ -19,8 +19,7 @@ use crate::workers::pages;
 
 const RESTART: &str = "restart it: `shim down && shim up --detach`";
 
-/// The coordination service at `endpoint` and its queues. Only the service is asked: it knows the way to Redis, and
-/// whether it can be used.
+/// The coordination service at `endpoint` and its queues. The service itself reports whether its Redis can be used.
 pub(super) async fn coordination(config: &Config, endpoint: &Endpoint) -> Vec<Check> {
     let name = "coordination";
     let mut service = match coordination_at(config, endpoint) {

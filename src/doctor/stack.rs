@@ -49,7 +49,7 @@ pub(super) async fn check(config: &Config) -> Vec<Check> {
     checks
 }
 
-/// Redis's socket has the longest name of those in the folder.
+/// The socket of Redis has the longest name of the sockets in the folder.
 fn socket_path(data_dir: &Path) -> Check {
     let path = redis::socket(data_dir);
     let length = path.as_os_str().len();

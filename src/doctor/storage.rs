@@ -60,7 +60,7 @@ fn permissions(folder: &Path) -> Check {
     Check::ok("data folder", format!("{shown} (mode {mode:o})"))
 }
 
-/// Room on the file system of the folder, or of the nearest one above it that exists.
+/// Free space on the file system of the folder; of the nearest existing folder above it before the first start.
 fn space(folder: &Path) -> Check {
     let Some(stat) = folder.ancestors().find_map(|path| statvfs(path).ok()) else {
         return Check::warn("disk space", "cannot be told", "look with `df`");

@@ -1,6 +1,6 @@
-//! `shim files check`: whether any of the files is leased by somebody else.
+//! `shim files check`: whether another holder leases any of the files.
 //!
-//! A hook must not keep people from working when the service is away: then it warns and passes, unless told not to.
+//! A hook must not stop a commit because the service is away: the check then warns and passes, unless --strict is given.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -21,7 +21,7 @@ use crate::output::json;
 use crate::output::time::ago;
 use crate::workspace_args::CurrentWorkspace;
 
-/// So many paths are matched to their leases; a larger commit is told by its leases.
+/// Up to so many paths are matched to their leases, a call each; of more paths only the leases are printed.
 const MATCHED_PATHS: usize = 500;
 /// More than these would hide the rest of the hook's output.
 const SHOWN: usize = 20;
@@ -61,7 +61,7 @@ pub(crate) struct Args {
 enum CheckError {
     /// The service is away.
     Unavailable(CliError),
-    /// It answered that the question is wrong, or the question could not be made.
+    /// The service refused the request.
     Wrong(CliError),
 }
 
@@ -167,7 +167,7 @@ fn report(
         let leases = leases.into_iter().map(|(lease, _)| lease).collect();
         json::write_line(out, &ListFilesResponse { leases })?;
     } else if free && !args.staged {
-        // A hook that has nothing to object says nothing.
+        // A hook without a conflict prints nothing.
         let files = count(checked as u64, "file");
         writeln!(out, "{files} checked: nobody else holds any")?;
     } else if !free {

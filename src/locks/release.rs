@@ -1,4 +1,4 @@
-//! `shim locks release`: frees a lock in its owner's name. The owner's token is worth nothing afterwards.
+//! `shim locks release`: frees a lock in its owner's name. Writes with the owner's fencing token are refused afterwards.
 
 use std::io::Write;
 use std::process::ExitCode;

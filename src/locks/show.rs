@@ -1,4 +1,4 @@
-//! `shim locks show`: who holds a lock.
+//! `shim locks show`: a lock and its owner.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -43,7 +43,7 @@ pub(super) async fn run(
     })
 }
 
-/// The lock, if somebody holds it.
+/// The lock, if it is held.
 pub(super) async fn find_lock(
     service: &mut Coordination,
     namespace: &str,

@@ -1,4 +1,4 @@
-//! `shim messages read`: the messages of an inbox. Without `--ack` they stay there for whoever they are meant for.
+//! `shim messages read`: the messages of an inbox. Without `--ack` they stay there for the inbox's reader.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -17,7 +17,7 @@ use crate::output::emit::emit;
 use crate::output::json;
 use crate::output::time::{ago, proto_duration};
 
-/// A look takes a message from its reader for as long as the contract's shortest visibility.
+/// The contract's shortest visibility: for so long a look hides a message from the inbox's reader.
 const PEEK_VISIBILITY: Duration = Duration::from_secs(1);
 
 /// What to read.
@@ -50,7 +50,7 @@ pub(super) async fn run(
         inbox: inbox.clone(),
         max_messages: args.limit,
         wait: args.wait.map(proto_duration).transpose()?,
-        // Those that will be acknowledged must not be given to another before they are.
+        // Messages that will be acknowledged are hidden from other readers for the default time.
         visibility: (!args.ack)
             .then(|| proto_duration(PEEK_VISIBILITY))
             .transpose()?,

@@ -1,4 +1,4 @@
-//! From what a person types to the id of a session or a worker with an inbox.
+//! Finding the session or worker whose inbox an argument names.
 
 use uuid::Uuid;
 
@@ -8,7 +8,7 @@ use crate::error::CliError;
 use crate::sessions;
 use crate::workers::find::find as find_worker;
 
-/// The id of a session, which need not be known here if it is whole.
+/// The id of a session. A whole id is taken without a look at the service.
 pub(super) async fn session_id(config: &Config, typed: &str) -> Result<String, CliError> {
     if Uuid::try_parse(typed).is_ok() {
         return Ok(typed.to_lowercase());
@@ -17,7 +17,7 @@ pub(super) async fn session_id(config: &Config, typed: &str) -> Result<String, C
     Ok(sessions::find(&mut service, typed).await?.id)
 }
 
-/// The id of a worker, which need not live if it is whole.
+/// The id of a worker. A whole id is taken without a look at the service.
 pub(super) async fn worker_id(service: &mut Coordination, typed: &str) -> Result<String, CliError> {
     if Uuid::try_parse(typed).is_ok() {
         return Ok(typed.to_lowercase());

@@ -41,7 +41,7 @@ pub(super) async fn run(
     let end = EndSessionRequest {
         request_id: request_id(),
         session_id: session.id.clone(),
-        // Epoch 0 speaks for nobody and is refused while a client owns the session.
+        // Epoch 0 is no owner's: the service refuses it while a client owns the session.
         epoch: if args.force { session.epoch } else { 0 },
         outcome: outcome.into(),
     };

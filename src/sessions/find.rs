@@ -1,4 +1,4 @@
-//! From what a person types to one session or checkpoint.
+//! Finding the session or checkpoint that an argument names.
 
 use shim_proto::checkpoint::v1::{Checkpoint, GetCheckpointRequest, GetSessionRequest, Session};
 use uuid::Uuid;
@@ -8,10 +8,10 @@ use crate::connection::{Checkpoints, call, request};
 use crate::error::CliError;
 use crate::id_prefix::{IdPrefix, Identified, pick};
 
-/// The session meant by a whole id, a beginning or an end of one.
+/// The session with this id, or with an id that begins or ends so.
 ///
 /// # Errors
-/// If none or more than one is meant.
+/// If no session or more than one has such an id.
 pub(crate) async fn session(service: &mut Checkpoints, typed: &str) -> Result<Session, CliError> {
     if Uuid::try_parse(typed).is_ok() {
         let asked = GetSessionRequest {

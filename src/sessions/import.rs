@@ -41,7 +41,7 @@ pub(super) async fn run(
     let reader = tokio::task::spawn_blocking(move || read_all(input, &records));
     let import = Request::new(ReceiverStream::new(received));
     let answer = call(service.import(import)).await;
-    // What is wrong with a line says more than the refusal of the half that was sent.
+    // A wrong line explains more than the service's refusal of the part that was sent.
     reader.await.map_err(|e| CliError::new(e.to_string()))??;
     let taken = answer?;
     emit(args.json, &taken, out, |out| {
@@ -86,7 +86,7 @@ fn read_all(
             })
             .is_err()
         {
-            // The service ended the call; its answer tells why.
+            // The service ended the call; its status has the reason.
             break;
         }
     }

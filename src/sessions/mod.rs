@@ -1,4 +1,4 @@
-//! `shim sessions`: the RPCs of the checkpoint service for people, a file for each.
+//! `shim sessions`: sessions and their checkpoints, a file for each subcommand.
 //!
 //! Sessions are named by their id, by its last eight digits (as the tables show), or by a beginning of six or more.
 

@@ -1,4 +1,4 @@
-//! `shim sessions prune`: drops old checkpoint contents and, if told, ended sessions.
+//! `shim sessions prune`: drops old checkpoint contents; with `--delete-ended`, old ended sessions, too.
 
 use std::io::Write;
 use std::process::ExitCode;

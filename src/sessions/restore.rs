@@ -1,6 +1,6 @@
 //! `shim sessions restore`: prints the resume prompt of a session, its claims checked against the files here.
 //!
-//! The command does not stay to own the session: it lets go at once, so that a gateway can adopt it.
+//! The command releases the session at once, so that a gateway can adopt it.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -110,7 +110,7 @@ async fn evidence(
     ))
 }
 
-/// Attaches and detaches, so that the session is free now and not when the lease of nobody ends.
+/// Attaches and detaches, so that the session is free at once and not only when its lease expires.
 pub(super) async fn release_session(
     service: &mut Checkpoints,
     session: &Session,
@@ -133,7 +133,7 @@ pub(super) async fn release_session(
     Ok(())
 }
 
-/// Who a command is to the service.
+/// The command line as a client of the service.
 pub(super) fn own_client() -> ClientInfo {
     ClientInfo {
         name: "shim".to_owned(),

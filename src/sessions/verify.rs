@@ -89,7 +89,7 @@ async fn history(
     Ok((headers, faults))
 }
 
-/// Breaks between neighbours. A number that is missing was told as damaged already unless nothing explains it.
+/// Breaks of the chain between neighbours: a missing number, or a hash that does not follow.
 fn chain_faults(headers: &[Checkpoint]) -> Vec<String> {
     headers
         .windows(2)

@@ -20,7 +20,7 @@ use crate::output::emit::emit;
 use crate::output::time::clock;
 
 const INTERVAL: Duration = Duration::from_secs(1);
-/// Sessions beyond the most recently changed ones do not change without moving up.
+/// The list begins with the most recently changed sessions, so a session that changes moves into this many.
 const WATCHED: usize = 200;
 
 /// What to watch.

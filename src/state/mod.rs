@@ -1,4 +1,4 @@
-//! `shim state`: the shared state of a project, for people.
+//! `shim state`: the shared state of a project, a file for each subcommand.
 
 mod client;
 mod delete;

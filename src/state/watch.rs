@@ -62,7 +62,7 @@ pub(super) async fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-/// The entries of a namespace, told as they change.
+/// Prints the entries of a namespace, then every change.
 struct StatePrinter<'a> {
     args: &'a Args,
     client: StateClient,

@@ -1,4 +1,4 @@
-//! How the windows and workers of the local stack work together, in a few figures.
+//! The coordination of the local stack in a few figures: workers and queues.
 
 use std::io::{self, Write};
 
@@ -27,9 +27,9 @@ pub(super) struct CoordinationStatus {
     explanation: String,
     /// The workers that live.
     workers: usize,
-    /// Those of them that have no room.
+    /// How many of them have no room.
     busy: usize,
-    /// Those that run in this stack.
+    /// How many workers run in this stack.
     #[serde(skip_serializing_if = "Option::is_none")]
     hosted: Option<usize>,
     /// What is in the queues.
@@ -45,7 +45,7 @@ struct QueueStatus {
     running: u64,
     awaiting_approval: u64,
     dead_letters: u64,
-    /// What somebody should do something about.
+    /// What a person should do something about.
     warnings: Vec<String>,
     #[serde(skip)]
     summary: String,

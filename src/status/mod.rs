@@ -27,7 +27,7 @@ const RECENT: usize = 8;
 const COUNTED: usize = 10_000;
 const CLEAR: &str = "\x1b[H\x1b[2J";
 
-/// How to tell.
+/// How to print the status.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Exit code: 0 running, 1 running but not answering, 3 stopped.")]
 pub(crate) struct Args {
@@ -39,7 +39,7 @@ pub(crate) struct Args {
     watch: bool,
 }
 
-/// What is told.
+/// The status of a stack.
 #[derive(Debug, Serialize)]
 struct Report {
     state: &'static str,
@@ -84,7 +84,7 @@ pub(crate) async fn run(
     print(config, out).await
 }
 
-/// Prints the status for people.
+/// Prints the status as text.
 pub(crate) async fn print(config: &Config, out: &mut dyn Write) -> Result<ExitCode, CliError> {
     let report = gather(config).await;
     report.print(out)?;
@@ -108,7 +108,7 @@ async fn watch(config: &Config, out: &mut dyn Write) -> Result<ExitCode, CliErro
     }
 }
 
-/// What a person who sees the stack for the first time may want to do.
+/// The next steps for a person at a new stack.
 fn next_steps(report: &Report, screen: &mut Vec<u8>) -> std::io::Result<()> {
     let shim =
         std::env::current_exe().map_or_else(|_| "shim".to_owned(), |exe| exe.display().to_string());

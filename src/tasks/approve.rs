@@ -1,4 +1,4 @@
-//! `shim tasks approve`: decides at a gate, before a task starts or before its result counts.
+//! `shim tasks approve`: approves or rejects the start or the result of a task that waits for it.
 
 use std::io::Write;
 use std::process::ExitCode;

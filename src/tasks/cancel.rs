@@ -1,4 +1,4 @@
-//! `shim tasks cancel`: calls off a task and what hangs on it.
+//! `shim tasks cancel`: calls off tasks and the tasks that depend on them.
 
 use std::io::Write;
 use std::process::ExitCode;

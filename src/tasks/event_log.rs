@@ -5,7 +5,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::connection::Coordination;
 
-/// Opens the log of a job.
+/// Opens the log of a job after a cursor; "" is its beginning.
 pub(super) async fn open(
     service: &Coordination,
     task_id: &str,

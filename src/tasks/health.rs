@@ -1,4 +1,4 @@
-//! `shim tasks health`: what waits in the queues, whether somebody can take it, and what needs a look.
+//! `shim tasks health`: the queues, the workers that fit each, and the warnings.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -16,10 +16,10 @@ use crate::output::emit::emit;
 use crate::output::table::{Align, Table};
 
 const WIDTH: usize = 48;
-/// Decisions on their way to BullMQ: more than this is no passing moment.
+/// Decisions on their way to BullMQ: a larger number does not pass by itself.
 const OUTBOX_WARNING_ABOVE: u64 = 100;
 
-/// How to tell.
+/// How to print the health.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Print canonical proto JSON (a QueueHealthResponse)
@@ -36,7 +36,10 @@ pub(super) async fn run(
     emit(args.json, &health, out, |out| print(&health, out))
 }
 
-/// How the queues are, or why that is not known.
+/// The health of the queues.
+///
+/// # Errors
+/// With the status of the failed call, which callers judge by its code.
 pub(crate) async fn read(service: &mut Coordination) -> Result<QueueHealthResponse, Status> {
     let asked = request(QueueHealthRequest {});
     call(service.tasks.queue_health(asked)).await
@@ -63,7 +66,7 @@ pub(crate) fn summary(health: &QueueHealthResponse) -> String {
     said
 }
 
-/// What somebody should do something about.
+/// What a person should do something about.
 pub(crate) fn warnings(health: &QueueHealthResponse) -> Vec<String> {
     let mut said: Vec<String> = health.queues.iter().filter_map(warning).collect();
     if health.outbox > OUTBOX_WARNING_ABOVE {

@@ -1,4 +1,4 @@
-//! `shim tasks`: jobs for people, a file for each thing that can be done with them.
+//! `shim tasks`: jobs and their tasks, a file for each subcommand.
 //!
 //! A task is named by its id, by its last eight digits (as the tables show), by a beginning of six or more, or, as part
 //! of a job, by JOB/KEY.

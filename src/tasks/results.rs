@@ -1,4 +1,4 @@
-//! `shim tasks results`: the merged result of a job, or of what there is so far.
+//! `shim tasks results`: the merged result of a job; before its end, of the parts that have completed.
 
 use std::io::Write;
 use std::process::ExitCode;

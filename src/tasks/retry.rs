@@ -1,4 +1,4 @@
-//! `shim tasks retry`: takes up again what failed or was called off, with all its attempts.
+//! `shim tasks retry`: starts failed and cancelled tasks anew, with all their attempts.
 
 use std::io::Write;
 use std::process::ExitCode;

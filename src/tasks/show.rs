@@ -1,4 +1,4 @@
-//! `shim tasks show`: one task with its tree, its result or error, and where its next worker goes on.
+//! `shim tasks show`: one task with its tree, its result or error, and the next command.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -21,7 +21,7 @@ use crate::output::fields::Fields;
 use crate::output::json;
 use crate::output::time::{at, now};
 
-/// Wider than any terminal: what is printed once may be long.
+/// Wider than any terminal: output that is printed once is not cut to the terminal.
 const TREE_WIDTH: usize = 400;
 /// Columns of the names of fields.
 const NAME_WIDTH: usize = 11;
@@ -165,7 +165,7 @@ fn times(task: &Task, fields: &mut Fields<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// How it ended, or what the next step is.
+/// The result or error of a task, and the next command.
 fn outcome(task: &Task, out: &mut dyn Write) -> io::Result<()> {
     let id = short_id(&task.task_id);
     if let Some(error) = &task.error {
@@ -189,7 +189,7 @@ fn outcome(task: &Task, out: &mut dyn Write) -> io::Result<()> {
     }
 }
 
-/// A result for people: its text, else its data.
+/// The text of a result, or its data as JSON if it has no text.
 pub(super) fn result_text(result: &TaskResult) -> String {
     match (&result.text, &result.data) {
         (text, Some(data)) if text.is_empty() => {

@@ -1,4 +1,4 @@
-//! `shim tasks submit`: gives a job to whoever can do it, and waits for its result if asked.
+//! `shim tasks submit`: submits a job; with `--wait`, watches it and prints its result.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -25,7 +25,7 @@ pub(super) async fn run(
     config: &Config,
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
-    // What is wrong with what was typed is told before anything is started.
+    // Wrong arguments end the command before it starts a stack.
     let mut submit = args.request(config)?;
     if let Some(typed) = args.notify() {
         let mut checkpoints = connection::checkpoints(config).await?;

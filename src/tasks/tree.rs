@@ -1,6 +1,6 @@
 //! A job as a tree of lines with progress bars: the job itself, then a row for each subtask.
 //!
-//! Where the rows do not all fit, those that people look for come first, and the rest is counted.
+//! If the rows do not fit, the rows that need a look stay, and the last line counts the others.
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
@@ -20,19 +20,19 @@ const ROOT_BAR: usize = 24;
 const BAR: usize = 10;
 const KEY_WIDTH: usize = 28;
 const WORKER_WIDTH: usize = 24;
-/// A worker that fits takes a task sooner.
+/// A fitting worker takes a task sooner than this.
 const SHOW_WAIT_AFTER: Duration = Duration::from_secs(3);
 /// The terminal cuts what does not fit.
 const NOTE_WIDTH: usize = 300;
 
-/// What a tree is drawn with.
+/// What the drawing of a tree depends on beside the job.
 #[derive(Debug)]
 pub(super) struct TreeLayout<'a> {
     /// Names of workers by their ids.
     pub(super) workers: &'a HashMap<String, String>,
-    /// What running times are counted to.
+    /// The present, up to which running times count.
     pub(super) now: SystemTime,
-    /// How many lines it may have.
+    /// The largest number of lines.
     pub(super) rows: usize,
 }
 
@@ -104,14 +104,14 @@ impl TreeLayout<'_> {
             .with(note_style, note)
     }
 
-    /// The worker that has or had the task.
+    /// The present or last worker of a task.
     fn worker(&self, task: &Task) -> Option<String> {
         let id = Some(task.worker_id.as_str()).filter(|id| !id.is_empty())?;
         let name = self.workers.get(id).map_or(short_id(id), String::as_str);
         Some(one_line(name, WORKER_WIDTH))
     }
 
-    /// What there is to say of a task in its state.
+    /// The remark on a task in its state.
     fn note(&self, task: &Task, keys: &HashMap<&str, &str>) -> (Style, String) {
         let error = || {
             task.error
@@ -141,7 +141,7 @@ impl TreeLayout<'_> {
         }
     }
 
-    /// Who is waited for, once the wait is longer than it takes to find a worker.
+    /// The worker that a task waits for, once the wait is longer than a fitting worker takes.
     fn wait(&self, task: &Task) -> String {
         let ready = moment(task.ready_at.as_ref());
         let waited = ready.and_then(|ready| self.now.duration_since(ready).ok());
@@ -235,7 +235,7 @@ fn shown(subtasks: &[Task], room: usize) -> Vec<&Task> {
     ranked.into_iter().map(|(_, task)| task).collect()
 }
 
-/// What people look for first.
+/// The order in which rows stay: tasks that need a look first.
 fn rank(task: &Task) -> u8 {
     match task.state() {
         TaskState::AwaitingApproval => 0,

@@ -1,4 +1,4 @@
-//! `shim tasks watch`: a job until it ends, as a live tree at a terminal, else a line for every event.
+//! `shim tasks watch`: shows a job until it ends, as a live tree at a terminal, else a line for every event.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -63,7 +63,7 @@ pub(super) async fn run(
     Ok(exit_code(&ended))
 }
 
-/// How a job is told while it goes on.
+/// How a job is shown while it goes on.
 #[derive(Debug)]
 pub(super) enum OutputMode {
     /// As a tree that is drawn again and again.
@@ -77,13 +77,13 @@ pub(super) enum OutputMode {
 }
 
 impl OutputMode {
-    /// For people: live at a terminal.
+    /// Live at a terminal, else lines.
     pub(super) fn for_stdout() -> Self {
         Screen::of_stdout().map_or(Self::Lines, Self::Live)
     }
 }
 
-/// Tells a job until it has ended, and yields the task as it ended.
+/// Shows a job until it has ended, and yields the ended task.
 ///
 /// # Errors
 /// If the service refuses; breaks of the connection are waited out.
@@ -110,7 +110,7 @@ pub(super) async fn until_end(
     Ok(Job::read(service, &task_id).await?.root)
 }
 
-/// 0 only for what was done.
+/// 0 only for a completed task.
 pub(super) fn exit_code(task: &Task) -> ExitCode {
     match task.state() {
         TaskState::Completed => ExitCode::SUCCESS,
@@ -118,7 +118,7 @@ pub(super) fn exit_code(task: &Task) -> ExitCode {
     }
 }
 
-/// Tells how a task ended, and what can be done now.
+/// Prints how a task ended, and the command that goes on from there.
 pub(super) fn print_next_step(task: &Task, out: &mut dyn Write) -> io::Result<()> {
     let (id, ended) = (short_id(&task.task_id), state(task.state()));
     let why = task.error.as_ref().map(|error| {
@@ -138,7 +138,7 @@ pub(super) fn print_next_step(task: &Task, out: &mut dyn Write) -> io::Result<()
     writeln!(out, "{id} {ended}{next}")
 }
 
-/// The log of a job, told line by line.
+/// Prints the log of a job line by line.
 struct TaskEventPrinter<'a> {
     service: Coordination,
     task_id: String,

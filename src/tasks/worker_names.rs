@@ -1,4 +1,4 @@
-//! The names of the workers that have or had the tasks of a job.
+//! The names of the present and former workers of a job.
 
 use std::collections::HashMap;
 
@@ -7,17 +7,17 @@ use shim_render::text::short_id;
 
 use crate::connection::{Coordination, call, request};
 
-/// Names of workers by their ids, asked for once each.
+/// Names of workers by their ids; each is read once.
 #[derive(Debug, Default)]
 pub(super) struct WorkerNames(HashMap<String, String>);
 
 impl WorkerNames {
-    /// The names that are known.
+    /// The names read so far.
     pub(super) fn names(&self) -> &HashMap<String, String> {
         &self.0
     }
 
-    /// Asks for those that are not. A worker that is forgotten keeps the end of its id for a name.
+    /// Reads the names that are missing. A worker that the registry forgot is named by the end of its id.
     pub(super) async fn fetch(&mut self, service: &mut Coordination, ids: Vec<String>) {
         for worker_id in ids {
             if worker_id.is_empty() || self.0.contains_key(&worker_id) {

@@ -1,6 +1,7 @@
 //! `shim up`: the local stack, all services in one process on a Unix socket and loopback TCP, with a private Redis.
 //!
-//! Order: lock, leave the terminal if told, logs, bind, Redis, build, tell that it serves, wait, drain, stop Redis.
+//! Order: lock, leave the terminal if detached, logs, bind, Redis, build, publish the socket, wait, drain, flush the
+//! store, stop Redis. A background task that broke makes the exit code 1.
 
 pub(crate) mod args;
 mod detach;
@@ -28,14 +29,14 @@ use crate::service::{BoundServer, auth, bind_probes, server};
 use args::Args;
 use redis::PrivateRedis;
 
-/// Runs the stack until it is told to stop, or starts it in the background.
+/// Runs the stack until a signal, or starts it in the background.
 pub(crate) fn run(args: &Args, config: Config, out: &mut dyn Write) -> Result<ExitCode, CliError> {
     if args.detach {
         return block_on(detach::start(args, &config, out));
     }
     let stack = Stack::at(config.data_dir());
-    // Many gateways may start a stack at once; those that come second have what they wanted. They leave right away,
-    // lest one of them outlives a `shim down` and takes over.
+    // Many gateways may start a stack at once, and one stack is enough. The others leave right away: one that waited
+    // could outlive a `shim down` and take over.
     if args.detached && stack.state() != StackState::Stopped {
         return Ok(ExitCode::SUCCESS);
     }
@@ -94,7 +95,7 @@ async fn serve(
     if let Some(redis) = redis {
         redis.stop().await;
     }
-    // Still under the lock, so this is our socket and not that of the next stack.
+    // The lock is still held, so this socket is not the next stack's.
     let _ = std::fs::remove_file(stack.socket());
     served
 }
@@ -130,8 +131,8 @@ fn redis_url(config: &Config, private: Option<&PrivateRedis>) -> Option<String> 
         .or_else(|| private.map(PrivateRedis::url))
 }
 
-/// The default port may be taken by another stack or service, and the socket is enough; an address that was asked
-/// for must be had.
+/// The default port may be taken by another stack or service, and the socket is enough. A configured address that
+/// cannot be bound is an error.
 async fn bind_tcp(
     listeners: &mut Listeners,
     asked: Option<SocketAddr>,

@@ -23,7 +23,7 @@ use crate::remedies::INSTALL_REDIS;
 
 const FIRST_RESTART: Duration = Duration::from_millis(100);
 const LONGEST_RESTART: Duration = Duration::from_secs(10);
-/// A Redis that ran this long was well; its next death starts the backoff anew.
+/// After this time a Redis counts as stable, and the backoff begins anew.
 const STABLE_AFTER: Duration = Duration::from_secs(30);
 const STOP_WITHIN: Duration = Duration::from_secs(3);
 const POLL: Duration = Duration::from_millis(10);
@@ -31,7 +31,7 @@ const POLL: Duration = Duration::from_millis(10);
 const LISTENS_WITHIN: Duration = Duration::from_millis(500);
 const START_POLL: Duration = Duration::from_millis(2);
 
-/// Where programs are besides `PATH`, which a desktop application's children get poor.
+/// Folders of programs besides `PATH`, which is short for children of desktop applications.
 const PROGRAM_FOLDERS: [&str; 4] = [
     "/usr/bin",
     "/usr/local/bin",
@@ -39,13 +39,13 @@ const PROGRAM_FOLDERS: [&str; 4] = [
     "/usr/sbin",
 ];
 
-/// Begins a program whose files are for their owner alone: Redis makes its own as the umask says.
+/// Runs a program with a umask that leaves its files to their owner: Redis creates files by the umask.
 const PRIVATE_UMASK: [&str; 4] = ["/bin/sh", "-c", r#"umask 077; exec "$@""#, "sh"];
 
 /// When Redis writes what it acknowledged through to the disk.
 ///
-/// With `everysec` it holds writes back for up to two seconds while an earlier one is on its way to the disk, although
-/// clients were answered (`flushAppendOnlyFile` of Redis): then not only a loss of power, its own death loses them too.
+/// With `everysec` Redis holds acknowledged writes back for up to two seconds while an earlier write is on its way to the
+/// disk (`flushAppendOnlyFile` of Redis). A crash of Redis then loses them, not only a loss of power.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AppendFsync {
     /// Before it answers.
@@ -108,7 +108,7 @@ impl PrivateRedis {
         format!("redis+unix://{}", self.socket.display())
     }
 
-    /// Waits until it can be connected to, but not for long: reading a large file takes it seconds.
+    /// Waits until Redis listens, half a second at most: it reads a large file for seconds before it listens.
     pub(super) async fn wait_until_listening(&self) {
         let deadline = Instant::now() + LISTENS_WITHIN;
         while UnixStream::connect(&self.socket).await.is_err() && Instant::now() < deadline {
@@ -129,7 +129,7 @@ pub(crate) fn socket(data_dir: &Path) -> PathBuf {
     data_dir.join("redis.sock")
 }
 
-/// A Redis URL as it may be shown: whatever stands before an `@` may be a password.
+/// A Redis URL without its credentials: everything before an `@` may be a password.
 pub(super) fn without_secrets(url: &str) -> String {
     match (url.find("://"), url.rfind('@')) {
         (Some(scheme), Some(at)) if scheme < at => {
@@ -223,7 +223,7 @@ fn spawn(line: &[OsString]) -> std::io::Result<Child> {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        // A Ctrl-C in the terminal is for the stack, which stops Redis last.
+        // Ctrl-C in the terminal reaches the stack only, which stops Redis last.
         .process_group(0)
         .kill_on_drop(true)
         .spawn()

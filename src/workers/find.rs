@@ -1,4 +1,4 @@
-//! From what a person types to one worker.
+//! Finding the worker that an argument names.
 
 use shim_proto::coordination::v1::{GetWorkerRequest, Worker};
 use uuid::Uuid;
@@ -8,10 +8,10 @@ use crate::connection::{Coordination, call, request};
 use crate::error::CliError;
 use crate::id_prefix::{IdPrefix, Identified, pick};
 
-/// The worker meant by a whole id, a beginning or an end of one. Workers that are gone are found, too.
+/// The worker with this id, or with an id that begins or ends so. Workers that are gone are found, too.
 ///
 /// # Errors
-/// If none or more than one is meant.
+/// If no worker or more than one has such an id.
 pub(crate) async fn find(service: &mut Coordination, typed: &str) -> Result<Worker, CliError> {
     if Uuid::try_parse(typed).is_ok() {
         let asked = GetWorkerRequest {

@@ -1,4 +1,4 @@
-//! `shim workers`: who can work, what each does, and who died; and the life of workers with an executor.
+//! `shim workers`: the workers and their tasks, and the start and stop of workers with an executor.
 
 mod drain;
 pub(crate) mod find;

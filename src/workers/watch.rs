@@ -20,7 +20,7 @@ use crate::event_stream::{EventStream, follow};
 use crate::output::json;
 use crate::output::time::clock;
 
-/// How to tell.
+/// How to print the changes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Print every event as canonical proto JSON (a WatchWorkersResponse)
@@ -43,11 +43,11 @@ pub(super) async fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-/// All workers, told as they change.
+/// Prints all workers, then every change.
 struct WorkerPrinter<'a> {
     as_json: bool,
     service: Coordination,
-    /// With what each does.
+    /// Each worker with what it does.
     snapshot: Vec<(Worker, String)>,
     out: &'a mut dyn Write,
 }

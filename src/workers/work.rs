@@ -1,4 +1,4 @@
-//! What a worker does now: the tasks it has.
+//! The tasks that a worker has now.
 
 use shim_proto::coordination::v1::{Task, TaskState, Worker};
 use shim_render::figures::percent;
@@ -8,7 +8,7 @@ use crate::connection::Coordination;
 use crate::error::CliError;
 use crate::tasks::pages::{TaskFilter, list_all};
 
-/// More than a line can tell.
+/// A line shows fewer tasks than this.
 const MAX_TASKS: usize = 100;
 
 /// The tasks a worker has, at most a hundred.
@@ -27,12 +27,12 @@ pub(super) async fn running(
     list_all(service, &filter, MAX_TASKS).await
 }
 
-/// What it has in a few words, asked for only where a worker says that it has something.
+/// The tasks of a worker in a few words; a worker without tasks costs no call.
 pub(super) async fn at_work(service: &mut Coordination, worker: &Worker) -> String {
     if worker.running == 0 {
         return String::new();
     }
-    // A table of workers is of use without it.
+    // The table of workers is printed without the tasks if they cannot be read.
     let tasks = running(service, worker).await.unwrap_or_default();
     let texts: Vec<String> = tasks.iter().map(brief).collect();
     texts.join(", ")
