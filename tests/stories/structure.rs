@@ -127,16 +127,53 @@ fn crates_depend_in_one_direction() {
     let front = ["shim-gateway", "shim"];
     let grounds = ["shim-store", "shim-work", "shim-sqlite", "shim-exec"];
     let rules: [(&str, Vec<&str>); 10] = [
-        ("proto", [&services[..], &front, &grounds, &["shim-runtime", "shim-render"]].concat()),
-        ("crates/render", [&services[..], &front, &grounds, &["shim-runtime"]].concat()),
-        ("crates/runtime", [&services[..], &front, &grounds, &["shim-render"]].concat()),
-        ("crates/sqlite", [&services[..], &front, &["tonic", "shim-store"]].concat()),
-        ("crates/exec", [&services[..], &front, &["tonic", "shim-store"]].concat()),
+        (
+            "proto",
+            [
+                &services[..],
+                &front,
+                &grounds,
+                &["shim-runtime", "shim-render"],
+            ]
+            .concat(),
+        ),
+        (
+            "crates/render",
+            [&services[..], &front, &grounds, &["shim-runtime"]].concat(),
+        ),
+        (
+            "crates/runtime",
+            [&services[..], &front, &grounds, &["shim-render"]].concat(),
+        ),
+        (
+            "crates/sqlite",
+            [&services[..], &front, &["tonic", "shim-store"]].concat(),
+        ),
+        (
+            "crates/exec",
+            [&services[..], &front, &["tonic", "shim-store"]].concat(),
+        ),
         ("crates/work", [&services[..], &front].concat()),
-        ("crates/store", [&services[..], &front, &["tonic", "rusqlite"]].concat()),
-        ("services/checkpoint", [&front[..], &["shim-coordination", "shim-worker", "shim-store"]].concat()),
-        ("services/coordination", [&front[..], &["shim-checkpoint", "shim-worker"]].concat()),
-        ("services/worker", [&front[..], &["shim-checkpoint", "shim-coordination"]].concat()),
+        (
+            "crates/store",
+            [&services[..], &front, &["tonic", "rusqlite"]].concat(),
+        ),
+        (
+            "services/checkpoint",
+            [
+                &front[..],
+                &["shim-coordination", "shim-worker", "shim-store"],
+            ]
+            .concat(),
+        ),
+        (
+            "services/coordination",
+            [&front[..], &["shim-checkpoint", "shim-worker"]].concat(),
+        ),
+        (
+            "services/worker",
+            [&front[..], &["shim-checkpoint", "shim-coordination"]].concat(),
+        ),
     ];
     let mut found = Vec::new();
     for (folder, banned) in rules {

@@ -149,7 +149,7 @@ impl<B: TaskBackend> WorkerLoop<B> {
     fn on_claim_answer(&mut self, answer: Result<Option<Box<ClaimedTask>>, BackendError>) {
         match answer {
             Ok(Some(claim)) if self.stop_claiming.is_cancelled() => {
-                self.release_claim(claim.claim_ref)
+                self.release_claim(claim.claim_ref);
             }
             Ok(Some(claim)) => self.start_attempt(*claim),
             Ok(None) => {}

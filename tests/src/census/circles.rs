@@ -183,7 +183,10 @@ mod tests {
     fn a_re_exported_name_leads_to_the_file_that_defines_it() {
         let found = circles_of(&[
             ("src/lib.rs", "mod a; mod b;"),
-            ("src/a/mod.rs", "mod one; mod two; pub use one::{Inner as Outer, other};"),
+            (
+                "src/a/mod.rs",
+                "mod one; mod two; pub use one::{Inner as Outer, other};",
+            ),
             ("src/a/one.rs", "pub struct Inner; use crate::b::B;"),
             ("src/a/two.rs", ""),
             ("src/b.rs", "pub struct B; use crate::a::Outer;"),

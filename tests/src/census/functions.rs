@@ -47,7 +47,8 @@ mod tests {
 
     #[test]
     fn the_functions_of_a_macro_count_too() {
-        let text = "macro_rules! m {\n    ($name:ident) => {\n        fn made() {\n        }\n    };\n}\n";
+        let text =
+            "macro_rules! m {\n    ($name:ident) => {\n        fn made() {\n        }\n    };\n}\n";
         assert_eq!(functions(text), [("made".to_owned(), 2)]);
     }
 }

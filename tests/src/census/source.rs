@@ -282,9 +282,15 @@ mod tests {
             ("a(); // b", "a();"),
             ("a /* b /* c */ d */ e", "a e"),
             (r#"a("}", b"{", c"(", 'x', '\'', '{');"#, "a( , , , , , );"),
-            (r##"a(r#"b " c"#); 'outer: loop {}"##, "a( ); 'outer: loop {}"),
+            (
+                r##"a(r#"b " c"#); 'outer: loop {}"##,
+                "a( ); 'outer: loop {}",
+            ),
             ("fn f<'a>(it: &'a str) {}", "fn f<'a>(it: &'a str) {}"),
-            ("a(); #[cfg(test)] mod tests { fn b() {} } c();", "a(); c();"),
+            (
+                "a(); #[cfg(test)] mod tests { fn b() {} } c();",
+                "a(); c();",
+            ),
             ("a(); #[cfg(test)] mod tests; c();", "a(); c();"),
         ] {
             let words: Vec<_> = code(text).split_whitespace().map(str::to_owned).collect();

@@ -65,7 +65,10 @@ mod tests {
         ] {
             assert_eq!(dropped_spawns(text), [1], "{text}");
         }
-        assert_eq!(dropped_spawns("fn f() {\n    tokio::spawn(\n    a());\n}"), [2]);
+        assert_eq!(
+            dropped_spawns("fn f() {\n    tokio::spawn(\n    a());\n}"),
+            [2]
+        );
     }
 
     #[test]

@@ -131,7 +131,8 @@ mod tests {
 
     #[test]
     fn a_public_use_is_told_from_a_private_one() {
-        let text = "mod a; pub use a::A as B;\npub(crate) use a::C;\nuse a::r#D;\nfn f() { use a::E; }";
+        let text =
+            "mod a; pub use a::A as B;\npub(crate) use a::C;\nuse a::r#D;\nfn f() { use a::E; }";
         let found = uses(text);
         let named = found.iter().map(|it| it.name().map(String::as_str));
         assert_eq!(

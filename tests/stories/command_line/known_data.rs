@@ -113,7 +113,9 @@ pub(super) async fn failed_job(stack: &Service, worker: &Worker) -> String {
     let mut jobs = stack.tasks();
     let id = submit(&mut jobs, job("divide by zero")).await;
     let claimed = claim(&mut jobs, worker).await;
-    jobs.fail(&claimed, "there is no answer", true).await.unwrap();
+    jobs.fail(&claimed, "there is no answer", true)
+        .await
+        .unwrap();
     id
 }
 

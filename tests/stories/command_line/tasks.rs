@@ -21,34 +21,79 @@ async fn jobs_are_listed_shown_and_gathered() {
         shell.redaction.replace_id(id, name);
     }
     shell.snapshot_both("tasks_list", &["tasks", "list"]).await;
-    shell.snapshot_both("tasks_list_parts", &["tasks", "list", "--root", &running]).await;
-    shell.snapshot("tasks_list_failed", &["tasks", "list", "--state", "failed"]).await;
-    shell.snapshot_both("tasks_show", &["tasks", "show", &running]).await;
+    shell
+        .snapshot_both("tasks_list_parts", &["tasks", "list", "--root", &running])
+        .await;
+    shell
+        .snapshot("tasks_list_failed", &["tasks", "list", "--state", "failed"])
+        .await;
+    shell
+        .snapshot_both("tasks_show", &["tasks", "show", &running])
+        .await;
     let part = format!("{running}/parse");
-    shell.snapshot("tasks_show_part", &["tasks", "show", &part]).await;
-    shell.snapshot("tasks_show_failed", &["tasks", "show", &failed]).await;
-    shell.snapshot("tasks_show_missing", &["tasks", "show", "ffffffff"]).await;
-    shell.snapshot_both("tasks_watch", &["tasks", "watch", &completed]).await;
-    shell.snapshot("tasks_watch_failed", &["tasks", "watch", &failed]).await;
-    shell.snapshot_both("tasks_results", &["tasks", "results", &completed]).await;
-    shell.snapshot("tasks_results_partial", &["tasks", "results", &running]).await;
-    shell.snapshot_both("tasks_health", &["tasks", "health"]).await;
-    shell.snapshot_both("workers_show", &["workers", "show", &ada.worker_id]).await;
+    shell
+        .snapshot("tasks_show_part", &["tasks", "show", &part])
+        .await;
+    shell
+        .snapshot("tasks_show_failed", &["tasks", "show", &failed])
+        .await;
+    shell
+        .snapshot("tasks_show_missing", &["tasks", "show", "ffffffff"])
+        .await;
+    shell
+        .snapshot_both("tasks_watch", &["tasks", "watch", &completed])
+        .await;
+    shell
+        .snapshot("tasks_watch_failed", &["tasks", "watch", &failed])
+        .await;
+    shell
+        .snapshot_both("tasks_results", &["tasks", "results", &completed])
+        .await;
+    shell
+        .snapshot("tasks_results_partial", &["tasks", "results", &running])
+        .await;
+    shell
+        .snapshot_both("tasks_health", &["tasks", "health"])
+        .await;
+    shell
+        .snapshot_both("workers_show", &["workers", "show", &ada.worker_id])
+        .await;
     shell.snapshot("status_with_jobs", &["status"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn jobs_are_submitted() {
     let shell = Shell::new().await;
-    let submit = ["tasks", "submit", "port the parser", "--no-split", "--require", "rust"];
+    let submit = [
+        "tasks",
+        "submit",
+        "port the parser",
+        "--no-split",
+        "--require",
+        "rust",
+    ];
     shell.snapshot_both("tasks_submit", &submit).await;
     let plan = shell.temp.root().join("plan.json");
     let parts = r#"[{"key": "parse", "goal": "read it"}, {"key": "test", "goal": "test it", "depends_on": ["parse"]}]"#;
     std::fs::write(&plan, parts).unwrap();
     let plan = plan.display().to_string();
-    let release = ["tasks", "submit", "release 1.4", "--subtasks", &plan, "--on-failure", "continue"];
+    let release = [
+        "tasks",
+        "submit",
+        "release 1.4",
+        "--subtasks",
+        &plan,
+        "--on-failure",
+        "continue",
+    ];
     shell.snapshot("tasks_submit_parts", &release).await;
-    let nightly = ["tasks", "submit", "nightly audit", "--schedule", "0 3 * * *"];
+    let nightly = [
+        "tasks",
+        "submit",
+        "nightly audit",
+        "--schedule",
+        "0 3 * * *",
+    ];
     shell.snapshot("tasks_submit_schedule", &nightly).await;
     let wrong = ["tasks", "submit", "nightly audit", "--schedule", "never"];
     shell.snapshot("tasks_submit_wrong_schedule", &wrong).await;
@@ -73,14 +118,34 @@ async fn jobs_are_decided_retried_and_cancelled() {
         shell.redaction.replace_id(&id, name);
         gated.push(id);
     }
-    shell.snapshot("tasks_approve", &["tasks", "approve", &gated[0]]).await;
-    shell.snapshot("tasks_approve_again", &["tasks", "approve", &gated[0]]).await;
-    let reject = ["tasks", "approve", &gated[1], "--reject", "--reason", "not now", "--json"];
+    shell
+        .snapshot("tasks_approve", &["tasks", "approve", &gated[0]])
+        .await;
+    shell
+        .snapshot("tasks_approve_again", &["tasks", "approve", &gated[0]])
+        .await;
+    let reject = [
+        "tasks", "approve", &gated[1], "--reject", "--reason", "not now", "--json",
+    ];
     shell.snapshot("tasks_approve_json", &reject).await;
     let cancel = ["tasks", "cancel", &gated[2], "--reason", "enough"];
     shell.snapshot("tasks_cancel", &cancel).await;
-    shell.snapshot("tasks_cancel_json", &["tasks", "cancel", &gated[3], "--json"]).await;
-    shell.snapshot("tasks_retry", &["tasks", "retry", &failed[0]]).await;
-    shell.snapshot("tasks_retry_json", &["tasks", "retry", &failed[1], "--json"]).await;
-    shell.snapshot("tasks_retry_refused", &["tasks", "retry", &gated[0]]).await;
+    shell
+        .snapshot(
+            "tasks_cancel_json",
+            &["tasks", "cancel", &gated[3], "--json"],
+        )
+        .await;
+    shell
+        .snapshot("tasks_retry", &["tasks", "retry", &failed[0]])
+        .await;
+    shell
+        .snapshot(
+            "tasks_retry_json",
+            &["tasks", "retry", &failed[1], "--json"],
+        )
+        .await;
+    shell
+        .snapshot("tasks_retry_refused", &["tasks", "retry", &gated[0]])
+        .await;
 }

@@ -11,7 +11,7 @@ use tonic::Status;
 
 use super::saver::{Gate, Saver};
 use super::saver_acks::SaverAcks;
-use super::verdict::{ExaminedSession, CheckpointVerdict};
+use super::verdict::{CheckpointVerdict, ExaminedSession};
 use crate::calls;
 use crate::rng::SeededRng;
 use crate::service::{Launch, Service, StartFailure};
@@ -65,7 +65,10 @@ struct SaverSession {
 ///
 /// # Errors
 /// If the service does not come back, or refuses what it must not refuse.
-pub async fn run(settings: SuiteOptions, out: &mut impl Write) -> Result<CheckpointVerdict, SuiteError> {
+pub async fn run(
+    settings: SuiteOptions,
+    out: &mut impl Write,
+) -> Result<CheckpointVerdict, SuiteError> {
     let mut rng = SeededRng::new(settings.seed);
     let temp = TempEnv::new();
     let launch = Launch::checkpoint(&temp.data_dir());

@@ -57,7 +57,12 @@ pub(super) fn judge(
     verdict.unexpected = evidence.reports.unexpected.len() as u64;
 }
 
-fn judge_task(part: &Task, events: &[LoggedEvent], evidence: &Evidence<'_>, verdict: &mut TasksVerdict) {
+fn judge_task(
+    part: &Task,
+    events: &[LoggedEvent],
+    evidence: &Evidence<'_>,
+    verdict: &mut TasksVerdict,
+) {
     let before = verdict.findings();
     let count = |kind| events.iter().filter(|event| event.kind == kind).count() as u64;
     verdict.tasks += 1;

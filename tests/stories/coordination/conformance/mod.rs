@@ -9,8 +9,10 @@ use prost_types::Struct;
 use shim_proto::coordination::v1::subscribe_response::Event as SubscriptionEvent;
 use shim_proto::coordination::v1::watch_state_response::Event as StateEvent;
 use shim_proto::coordination::v1::{
-    AckMessagesRequest, DeleteStateRequest, GetLockRequest,
-    ListFilesRequest, ListLocksRequest, ListStateRequest, PatchStateRequest, PublishRequest, ReleaseFilesRequest, RenewFilesRequest, StateChangeKind, SubscribeRequest, WatchStateRequest, WatchStateResponse, };
+    AckMessagesRequest, DeleteStateRequest, GetLockRequest, ListFilesRequest, ListLocksRequest,
+    ListStateRequest, PatchStateRequest, PublishRequest, ReleaseFilesRequest, RenewFilesRequest,
+    StateChangeKind, SubscribeRequest, WatchStateRequest, WatchStateResponse,
+};
 use shim_tests::calls::request_id;
 use shim_tests::coordination::{
     CoordinationClients, NAMESPACE, count, counted, fence, files, inbox, lock, message, put,
