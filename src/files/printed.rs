@@ -23,7 +23,6 @@ fn list() {
 fn acquire() {
     let acquired = AcquireFilesResponse {
         lease: Some(lease()),
-        ..AcquireFilesResponse::default()
     };
     assert_snapshot!(both_faces(&acquired, |out| acquire::print(&acquired, out)));
 }

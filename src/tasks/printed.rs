@@ -135,7 +135,6 @@ fn submit() {
         task: Some(task),
         subtasks,
         reasoning: "two parts, as they were given".into(),
-        ..SubmitTaskResponse::default()
     };
     let print = |out: &mut dyn std::io::Write| {
         submit::print(&submitted, out)?;
