@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::error::CliError;
 use crate::service::{self, Args, BoundServer, loopback};
 
-/// Where the service listens unless told otherwise.
+/// The default address of the service.
 pub(crate) const ADDRESS: SocketAddr = loopback(50_051);
 
 /// Runs until SIGINT or SIGTERM.

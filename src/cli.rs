@@ -1,4 +1,4 @@
-//! What can be typed: the global flags, the list of subcommands, and who runs each.
+//! The command line: the global flags, the subcommands, and the file that runs each.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -41,7 +41,7 @@ Every setting has a key in shim.toml, an environment name (SHIM_DATA_DIR) and, w
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the local stack: all services in one process
-    Up(up::Args),
+    Up(up::args::Args),
     /// Stop the local stack
     Down,
     /// Look at the local stack
@@ -105,7 +105,7 @@ impl Command {
 }
 
 impl Cli {
-    /// Runs what was typed.
+    /// Runs the subcommand.
     pub(crate) fn run(self, out: &mut dyn Write) -> Result<ExitCode, CliError> {
         let loaded = Config::load(&self.global, self.command.settings());
         match self.command {
@@ -139,5 +139,30 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_texts_are_as_documented() {
+        let mut cli = Cli::command();
+        cli.build();
+        insta::assert_snapshot!("help_shim", cli.render_long_help().to_string());
+        for command in cli.get_subcommands_mut() {
+            let name = command.get_name().to_owned();
+            if name != "help" {
+                insta::assert_snapshot!(format!("help_{name}"), help(&name, command));
+            }
+        }
+    }
+
+    /// The help of a command and of all below it.
+    fn help(path: &str, command: &mut clap::Command) -> String {
+        let mut text = format!("$ shim {path} --help\n{}\n", command.render_long_help());
+        for below in command.get_subcommands_mut() {
+            if below.get_name() != "help" {
+                let path = format!("{path} {}", below.get_name());
+                text += &help(&path, below);
+            }
+        }
+        text
     }
 }

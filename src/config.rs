@@ -1,7 +1,7 @@
 //! The configuration of one run: the file, the environment and the flags, read by every crate and judged at once.
 //!
 //! The file is `--config`, else `SHIM_CONFIG`, else `shim/shim.toml` in the platform's configuration folder if it is
-//! there. The folder a client happens to start in is never searched: a project must not configure the stack.
+//! there. The working folder is never searched: a project must not configure the stack.
 
 use std::path::{Path, PathBuf};
 
@@ -93,7 +93,7 @@ fn platform_file() -> PathBuf {
     folder.join("shim/shim.toml")
 }
 
-/// No setting of ours is anything but UTF-8; other programs' variables may be.
+/// SHIM's settings are UTF-8; variables of other programs may not be, and are left out.
 fn utf8((name, value): (std::ffi::OsString, std::ffi::OsString)) -> Option<(String, String)> {
     Some((name.into_string().ok()?, value.into_string().ok()?))
 }

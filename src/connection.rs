@@ -10,11 +10,12 @@ use shim_proto::coordination::v1::registry_service_client::RegistryServiceClient
 use shim_proto::coordination::v1::state_service_client::StateServiceClient;
 use shim_proto::coordination::v1::task_service_client::TaskServiceClient;
 use shim_proto::limits::MAX_MESSAGE_BYTES;
+use shim_proto::reasons::STORE_UNAVAILABLE;
 use shim_proto::worker::v1::worker_service_client::WorkerServiceClient;
 use shim_runtime::client::{self, Channel, Endpoint};
 use shim_runtime::service_error::decode;
 use shim_runtime::stack::{Stack, StackInfo};
-use tonic::Request;
+use tonic::{Request, Response, Status};
 
 use crate::config::Config;
 use crate::error::CliError;
@@ -43,7 +44,7 @@ pub(crate) type WorkerHost = WorkerServiceClient<Channel>;
 
 const STACK_READY_WITHIN: Duration = Duration::from_secs(10);
 const CALL_WITHIN: Duration = Duration::from_secs(30);
-/// A stack younger than this may still be waiting for its Redis.
+/// A younger stack may not have connected to its Redis yet.
 const REDIS_READY_WITHIN: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(20);
 
@@ -152,7 +153,7 @@ async fn local_stack(config: &Config) -> Result<StackInfo, CliError> {
     Ok(stack.ensure_running(&exe, STACK_READY_WITHIN).await?)
 }
 
-/// Waits while a stack that was started just now gets hold of its Redis. An older one is asked as it is.
+/// Waits until a stack that was just started has connected to its Redis; an older stack is not waited for.
 async fn await_redis(service: &mut Coordination, stack: &StackInfo) {
     let started = UNIX_EPOCH + Duration::from_millis(stack.started_unix_ms);
     let age = SystemTime::now()
@@ -165,7 +166,7 @@ async fn await_redis(service: &mut Coordination, stack: &StackInfo) {
             ..ListWorkersRequest::default()
         };
         match service.registry.list_workers(request(asked)).await {
-            Err(status) if decode(&status).reason == "STORE_UNAVAILABLE" => {
+            Err(status) if decode(&status).reason == STORE_UNAVAILABLE => {
                 tokio::time::sleep(POLL).await;
             }
             _ => return,
@@ -173,7 +174,17 @@ async fn await_redis(service: &mut Coordination, stack: &StackInfo) {
     }
 }
 
-/// A request that gives up after a while, so that a person never waits on a hung service.
+/// The message that a call answers with.
+///
+/// # Errors
+/// With the status of a refused or failed call.
+pub(crate) async fn call<T>(
+    response: impl Future<Output = Result<Response<T>, Status>>,
+) -> Result<T, Status> {
+    response.await.map(Response::into_inner)
+}
+
+/// A request with a deadline, so that no command waits for a hung service for ever.
 pub(crate) fn request<T>(message: T) -> Request<T> {
     let mut request = Request::new(message);
     request.set_timeout(CALL_WITHIN);

@@ -7,10 +7,10 @@ use crate::config::Config;
 use crate::error::CliError;
 use crate::service::{self, Args, BoundServer, loopback};
 
-/// Where the service listens unless told otherwise.
+/// The default address of the service.
 const ADDRESS: SocketAddr = loopback(50_052);
 
-/// Runs until SIGINT or SIGTERM. Unlike the local stack it brings no Redis of its own, so one must be named.
+/// Runs until SIGINT or SIGTERM. It starts no Redis, unlike the local stack, so redis_url must be set.
 pub(crate) fn run(args: &Args, config: Config) -> Result<ExitCode, CliError> {
     if !config.coordination.has_redis() {
         return Err(

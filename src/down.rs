@@ -1,4 +1,4 @@
-//! `shim down`: stops the local stack and whatever it left behind.
+//! `shim down`: stops the local stack, and a Redis that outlived one.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -42,7 +42,7 @@ pub(crate) async fn run(config: &Config, out: &mut dyn Write) -> Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
-/// The holder of the lock published its pid, and it still holds the lock: the pid cannot be another's.
+/// The process that published the pid still holds the lock, so the pid is no other process's.
 async fn stop(stack: &Stack, info: &StackInfo, out: &mut dyn Write) -> Result<(), CliError> {
     let pid = Pid::from_raw(
         i32::try_from(info.pid).map_err(|_| CliError::new("the stack published no valid pid"))?,

@@ -1,6 +1,6 @@
-//! What a person is told when a command fails: one `error:` line, one `hint:` line, and an exit code.
+//! The failure of a command: one `error:` line, one `hint:` line, and an exit code.
 //!
-//! Services word their remedies in terms of RPCs; here they are put into the words of the command line.
+//! Services word their remedies in terms of RPCs; remedies.rs has the words of the command line.
 
 use std::fmt::{self, Display};
 use std::io::ErrorKind;
@@ -10,6 +10,8 @@ use shim_runtime::config::{ConfigErrors, EXIT_CONFIG};
 use shim_runtime::service_error;
 use shim_runtime::stack::StackError;
 use tonic::{Code, Status};
+
+use crate::remedies::remedy;
 
 /// Why a command ends without success.
 #[derive(Debug)]
@@ -37,13 +39,13 @@ impl CliError {
         }
     }
 
-    /// Adds what the person can do about it.
+    /// Adds the remedy.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    /// Says what could not be done, in front of why.
+    /// Puts what could not be done in front of the reason.
     pub(crate) fn while_doing(mut self, what: impl Display) -> Self {
         self.message = format!("{what}: {}", self.message);
         self
@@ -51,13 +53,20 @@ impl CliError {
 
     /// Prints the failure to stderr and yields the exit code.
     pub(crate) fn report(self) -> ExitCode {
-        if !self.message.is_empty() {
-            eprintln!("error: {}", self.message);
-        }
-        if let Some(hint) = self.hint {
-            eprintln!("hint: {hint}");
-        }
+        eprint!("{}", self.lines());
         ExitCode::from(self.exit)
+    }
+
+    /// The lines that stderr gets; none for a failure without a message.
+    pub(crate) fn lines(&self) -> String {
+        let mut lines = String::new();
+        if !self.message.is_empty() {
+            lines += &format!("error: {}\n", self.message);
+        }
+        if let Some(hint) = &self.hint {
+            lines += &format!("hint: {hint}\n");
+        }
+        lines
     }
 }
 
@@ -76,7 +85,7 @@ impl From<ConfigErrors> for CliError {
 impl From<std::io::Error> for CliError {
     fn from(error: std::io::Error) -> Self {
         if error.kind() == ErrorKind::BrokenPipe {
-            // The reader of our output (`head`, a closed pager) has seen enough: that is no failure.
+            // The reader of the output (`head`, a closed pager) has ended, which is no failure.
             return Self {
                 message: String::new(),
                 hint: None,
@@ -131,70 +140,17 @@ impl From<Status> for CliError {
     }
 }
 
-/// The remedy of a stable reason, for people at a terminal.
-fn remedy(reason: &str) -> Option<&'static str> {
-    Some(match reason {
-        "SESSION_NOT_FOUND" => "`shim sessions list` shows the sessions there are",
-        "CHECKPOINT_NOT_FOUND" => "`shim sessions show SESSION` shows its checkpoints",
-        "SESSION_OWNED" => {
-            "close that client first, or repeat with --take-over (restore) or --force (end, delete)"
-        }
-        "SESSION_ENDED" => "fork one of its checkpoints with `shim sessions fork CHECKPOINT`",
-        "CHECKPOINT_DAMAGED" => {
-            "use an older checkpoint; `shim sessions verify` lists the damaged ones"
-        }
-        "CHECKPOINT_THINNED" => {
-            "use a newer checkpoint; `shim sessions show SESSION` tells which have content"
-        }
-        "NOT_INTERRUPTED" => {
-            "only interrupted sessions are dismissed; `shim sessions end` ends one for good"
-        }
-        "STATE_NOT_FOUND" => "`shim state list` shows what there is; see -n for another namespace",
-        "VERSION_MISMATCH" => {
-            "look at it again with `shim state get KEY`, and expect the version it has now"
-        }
-        "LOCK_HELD" => "`shim locks show NAME` tells who holds it",
-        "LOCK_LOST" | "STALE_FENCE" => "the lock is held by another now; `shim locks show NAME`",
-        "FILES_HELD" => {
-            "wait with --wait, ask the holder with `shim messages send`, or see `shim files list`"
-        }
-        "LEASE_LOST" => "it ended or was given back; `shim files list` shows those that are held",
-        "WORKER_NOT_FOUND" => "`shim workers list --all` shows the workers there are",
-        "TASK_NOT_FOUND" => {
-            "`shim tasks list` shows the jobs there are; ended ones are forgotten after a while"
-        }
-        "TASK_NOT_AWAITING_APPROVAL" => "`shim tasks show TASK` tells where it is",
-        "TASK_NOT_RETRYABLE" => {
-            "only what failed or was called off is retried; `shim tasks show TASK` tells where it is"
-        }
-        "TOO_MANY_TASKS" => "let tasks end first; `shim tasks health` shows what waits",
-        "NO_ROOM" => "it runs as many tasks as it may; start another with `shim workers start`",
-        "NO_RECIPIENTS" => "`shim workers list` shows the capabilities of those that live",
-        "NO_REDIS" => crate::up::redis::REMEDY,
-        "STORE_FULL" => "give Redis more memory (maxmemory), or let entries and messages go",
-        "STORE_UNAVAILABLE" => "run `shim doctor`",
-        "DISK_FULL" => "free space, or drop old contents with `shim sessions prune`",
-        "TOKEN_REFUSED" | "TOKEN_EXPIRED" => {
-            "set auth.token_file to a file that begins with a token of the server"
-        }
-        "ROLE_REFUSED" => {
-            "this needs a token with a stronger role, on the first line of auth.token_file"
-        }
-        "TOO_FAST" => "wait, or raise limits.calls_per_second where the service runs",
-        _ => return None,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use shim_proto::reasons;
     use shim_runtime::service_error::ServiceError;
 
     #[test]
     fn a_remedy_of_the_wire_is_put_into_words_of_the_command_line() {
         let failure = CliError::from(Status::from(ServiceError {
             code: Code::NotFound,
-            reason: "SESSION_NOT_FOUND",
+            reason: reasons::SESSION_NOT_FOUND,
             message: "there is no session x".into(),
             remedy: Some("list them with ListSessions".into()),
             retry_after: None,
@@ -205,6 +161,28 @@ mod tests {
                 .hint
                 .is_some_and(|hint| hint.contains("shim sessions list"))
         );
+    }
+
+    #[test]
+    fn every_refusal_is_printed_with_its_remedy() {
+        let lines = reasons::ALL.iter().map(|reason| {
+            let refusal = ServiceError {
+                code: Code::FailedPrecondition,
+                reason,
+                message: "why it was refused".into(),
+                remedy: Some("what the service advises".into()),
+                retry_after: None,
+            };
+            CliError::from(Status::from(refusal)).lines()
+        });
+        insta::assert_snapshot!("refusals", lines.collect::<String>());
+    }
+
+    #[test]
+    fn a_service_that_is_away_or_of_another_version_is_printed_with_the_next_step() {
+        let away = CliError::from(Status::unavailable("no connection"));
+        let outdated = CliError::from(Status::unimplemented(""));
+        insta::assert_snapshot!("services", away.lines() + &outdated.lines());
     }
 
     #[test]

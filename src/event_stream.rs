@@ -1,16 +1,17 @@
-//! Following a stream of changes through breaks: opened again after the last position that was told.
+//! Following a stream of changes through breaks: it is opened again after the position of the last event.
 
 use std::time::Duration;
 
 use tonic::{Code, Response, Status, Streaming};
 
+use crate::connection::call;
 use crate::error::CliError;
 
 const RECONNECT_BACKOFF: Duration = Duration::from_secs(1);
 
-/// A stream, and who it is told to.
+/// A stream of a service, and what is done with its events.
 pub(crate) trait EventStream {
-    /// What is told.
+    /// A message of the stream.
     type Event;
     /// Where in the stream an event is.
     type Position: Clone;
@@ -19,24 +20,27 @@ pub(crate) trait EventStream {
     async fn open(&self, after: Self::Position)
     -> Result<Response<Streaming<Self::Event>>, Status>;
 
-    /// The stream was opened: half a snapshot of the one before is forgotten.
+    /// The stream was opened anew: part of a snapshot of the former stream is dropped.
     fn on_open(&mut self) {}
 
-    /// Takes an event, and yields where to go on after it.
+    /// Takes an event, and yields the position to go on from, if it changed.
     async fn on_event(&mut self, event: Self::Event) -> Result<Option<Self::Position>, CliError>;
 
-    /// Told once when the service cannot be heard; it is sought until it can.
+    /// The connection is lost; called once for each break, while it is tried again.
     fn on_disconnect(&mut self, why: &CliError) {
         eprintln!("waiting for the service: {why}");
     }
 
-    /// Whether a stream that was ended by the service has told everything there will ever be.
+    /// Whether no event can follow, so that the end of the stream is the end of the command.
     fn is_complete(&self) -> bool {
         false
     }
 }
 
-/// Tells every event until all is told, the output is closed or the service refuses.
+/// Hands on every event until the stream is complete, the output is closed or the service refuses.
+///
+/// # Errors
+/// If the service refuses, or an event cannot be handed on; breaks of the connection are waited out.
 pub(crate) async fn follow<F: EventStream>(
     from: F::Position,
     events: &mut F,
@@ -44,22 +48,18 @@ pub(crate) async fn follow<F: EventStream>(
     let mut position = from;
     let mut reported = false;
     loop {
-        let mut was_open = false;
-        let lost = match events.open(position.clone()).await {
+        let opened = call(events.open(position.clone())).await;
+        let was_open = opened.is_ok();
+        let lost = match opened {
             Ok(stream) => {
-                was_open = true;
-                let mut stream = stream.into_inner();
                 events.on_open();
-                loop {
-                    match stream.message().await {
-                        Ok(Some(event)) => {
-                            reported = false;
-                            position = events.on_event(event).await?.unwrap_or(position);
-                        }
-                        Ok(None) if events.is_complete() => return Ok(()),
-                        Ok(None) => break Status::unavailable("the service ended the stream"),
-                        Err(status) => break status,
-                    }
+                let read = Progress {
+                    position: &mut position,
+                    reported: &mut reported,
+                };
+                match read.drain(stream, events).await? {
+                    Some(lost) => lost,
+                    None => return Ok(()),
                 }
             }
             Err(status) => status,
@@ -79,7 +79,36 @@ pub(crate) async fn follow<F: EventStream>(
     }
 }
 
-/// A broken connection, a restart and an overload pass by; whatever else is said is meant.
+/// How far a stream was read, and whether its present break was reported.
+struct Progress<'a, P> {
+    position: &'a mut P,
+    reported: &'a mut bool,
+}
+
+impl<P: Clone> Progress<'_, P> {
+    /// Reads one stream to its end: the status that broke it, or `None` if it is complete.
+    async fn drain<F: EventStream<Position = P>>(
+        self,
+        mut stream: Streaming<F::Event>,
+        events: &mut F,
+    ) -> Result<Option<Status>, CliError> {
+        loop {
+            match stream.message().await {
+                Ok(Some(event)) => {
+                    *self.reported = false;
+                    if let Some(next) = events.on_event(event).await? {
+                        *self.position = next;
+                    }
+                }
+                Ok(None) if events.is_complete() => return Ok(None),
+                Ok(None) => return Ok(Some(Status::unavailable("the service ended the stream"))),
+                Err(status) => return Ok(Some(status)),
+            }
+        }
+    }
+}
+
+/// A broken connection, a restart and an overload pass by; every other status is final.
 fn is_transient(code: Code) -> bool {
     matches!(
         code,

@@ -1,4 +1,4 @@
-//! `shim healthcheck`: asks a server once whether it serves, for container engines and for people.
+//! `shim healthcheck`: asks a server once whether it serves, for container engines.
 //!
 //! The answer is one line and an exit code. Nothing is started, and no token is needed: health is open to all.
 
@@ -20,12 +20,12 @@ use tonic_health::pb::health_client::HealthClient;
 use crate::config::Config;
 use crate::error::CliError;
 
-/// Shorter than the patience of the engines that ask, so that they get to know the reason.
+/// Shorter than the timeout of container engines, so that their log shows the reason.
 const ANSWER_WITHIN: Duration = Duration::from_secs(4);
 /// A probe's answer is a few lines.
 const MAX_ANSWER_BYTES: u64 = 64 * 1024;
 
-/// Whom to ask, and for what.
+/// The server, and the service of it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -46,7 +46,7 @@ Examples:
   shim healthcheck --service shim.coordination.v1.TaskService   and does it reach its Redis?
   shim healthcheck --endpoint http://127.0.0.1:50051            a service of its own";
 
-/// Asks, and tells in one line. A server that answers with no is a failure, too.
+/// Asks, and prints one line. A server that does not serve is a failure, too.
 pub(crate) async fn run(
     args: &Args,
     config: &Config,
@@ -143,7 +143,7 @@ async fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
-/// The same address as seen from this machine: one that means every interface is no place to connect to.
+/// The same address as seen from this machine: loopback for an address that means every interface.
 fn reachable(mut address: SocketAddr) -> SocketAddr {
     match address {
         SocketAddr::V4(all) if all.ip().is_unspecified() => {

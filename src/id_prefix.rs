@@ -1,13 +1,13 @@
-//! From what a person types to the one thing meant: a whole id, its last eight digits (as the tables show), or a
-//! beginning of six or more.
+//! Finding the one thing that an argument names: by a whole id, its last eight digits (as the tables show), or its first
+//! six or more.
 
 use shim_proto::checkpoint::v1::Session;
 use shim_proto::coordination::v1::{FileLease, Task, Worker};
+use shim_render::text::{one_line, short_id};
 
 use crate::error::CliError;
-use crate::output::text::{one_line, short_id};
 
-/// Fewer digits would name too many things to be of use.
+/// Fewer digits would match too many ids.
 const MIN_DIGITS: usize = 6;
 const MAX_LISTED: usize = 5;
 
@@ -15,11 +15,11 @@ const MAX_LISTED: usize = 5;
 pub(crate) trait Identified {
     /// What it is called.
     const NOUN: &'static str;
-    /// The command that lists those there are.
+    /// The command that lists all of the kind.
     const LIST: &'static str;
     /// Its id, a UUID.
     fn id(&self) -> &str;
-    /// What tells it from others with a similar id.
+    /// A text that distinguishes it from others with a similar id.
     fn description(&self) -> &str;
 }
 
@@ -80,7 +80,7 @@ impl Identified for FileLease {
 pub(crate) struct IdPrefix(String);
 
 impl IdPrefix {
-    /// Reads what was typed.
+    /// Reads an argument.
     ///
     /// # Errors
     /// If it is too short or no part of an id.
@@ -107,10 +107,10 @@ impl IdPrefix {
     }
 }
 
-/// The one thing meant.
+/// The one thing whose id matches.
 ///
 /// # Errors
-/// If none or more than one is.
+/// If nothing or more than one thing matches.
 pub(crate) fn pick<T: Identified>(things: Vec<T>, digits: &IdPrefix) -> Result<T, CliError> {
     let mut matching = things
         .into_iter()

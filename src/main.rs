@@ -19,9 +19,14 @@ mod global_flags;
 mod healthcheck;
 mod id_prefix;
 mod install;
+mod json_object;
 mod locks;
 mod messages;
 mod output;
+mod pages;
+mod remedies;
+#[cfg(test)]
+mod samples;
 mod service;
 mod sessions;
 mod state;

@@ -1,5 +1,5 @@
-//! What the processes of single services share: where they listen, what they ask of callers, and their run until a
-//! signal.
+//! What the processes of single services share: addresses, access, and the run until a signal. A background task that
+//! broke makes the exit code 1.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -25,7 +25,7 @@ pub(crate) struct Args {
     socket: Option<PathBuf>,
 }
 
-/// What a service gets to serve with.
+/// A bound server, before the service is added.
 pub(crate) struct BoundServer {
     /// The server, with health and reflection and no service yet.
     pub(crate) server: Server,
@@ -108,7 +108,7 @@ pub(crate) fn open_store(
         .map_err(|wrong| CliError::usage(format!("redis_url: {wrong}")))
 }
 
-/// What a server asks of its callers.
+/// The access rules of a server.
 pub(crate) fn auth(config: &Config) -> Result<Auth, CliError> {
     Ok(Auth::of(
         config.runtime.token_file.as_deref(),
@@ -116,7 +116,7 @@ pub(crate) fn auth(config: &Config) -> Result<Auth, CliError> {
     )?)
 }
 
-/// What a client shows.
+/// The credentials of a client.
 pub(crate) fn credentials(config: &Config) -> Result<Credentials, CliError> {
     Ok(Credentials::of(
         config.runtime.token_file.as_deref(),
@@ -124,7 +124,7 @@ pub(crate) fn credentials(config: &Config) -> Result<Credentials, CliError> {
     )?)
 }
 
-/// A server without services, behind everything the configuration asks of callers.
+/// A server without services, with the configured access rules, TLS and limits.
 pub(crate) fn server(config: &Config, auth: Auth) -> Result<Server, CliError> {
     Ok(Server::new(auth)?
         .with_tls(config.runtime.tls.server()?)

@@ -9,9 +9,9 @@ use crate::config::Config;
 use crate::error::CliError;
 use crate::service::{self, BoundServer, credentials, loopback, open_store};
 
-/// Where the service listens unless told otherwise.
+/// The default address of the service.
 const ADDRESS: SocketAddr = loopback(50_053);
-/// More workers than this on one machine are a slip of the finger; one worker may take 64 tasks.
+/// A larger count on one machine is a typing error; one worker may take 64 tasks.
 const MAX_WORKERS: usize = 64;
 
 /// What is started at once.

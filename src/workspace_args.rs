@@ -1,15 +1,13 @@
-//! For whom and about what a command speaks: the namespace a person means, and the name others see.
+//! The workspace or namespace that a command is about, and the name of a sender without one.
 
 use std::path::PathBuf;
 
+use shim_proto::limits::coordination::MAX_ACTOR_BYTES;
 use shim_runtime::process;
 use shim_runtime::workspace::Workspace;
 
 use crate::config::Config;
 use crate::error::CliError;
-
-/// The contract's limit on names of senders and writers.
-const MAX_NAME_BYTES: usize = 200;
 
 /// The namespace of state and locks.
 #[derive(Debug, clap::Args)]
@@ -20,7 +18,7 @@ pub(crate) struct NamespaceArgs {
 }
 
 impl NamespaceArgs {
-    /// The namespace that is meant.
+    /// The namespace of the flag, of the configuration or of the repository.
     pub(crate) fn resolve(&self, config: &Config) -> Result<String, CliError> {
         let current = CurrentWorkspace::find(self.namespace.as_deref(), config)?;
         Ok(current.workspace.name)
@@ -32,7 +30,7 @@ impl NamespaceArgs {
 pub(crate) struct CurrentWorkspace {
     /// The working folder.
     pub(crate) folder: PathBuf,
-    /// The workspace it is in; its name is the one that was asked for, if one was.
+    /// The workspace around it, under the name that was asked for, if there is one.
     pub(crate) workspace: Workspace,
 }
 
@@ -47,8 +45,8 @@ impl CurrentWorkspace {
         Ok(Self { folder, workspace })
     }
 
-    /// Paths and patterns as typed, relative to the workspace's root. What names a file here means that file, whatever
-    /// signs of patterns its name has.
+    /// Paths and patterns as typed, relative to the workspace's root. The path of an existing file means that file, even
+    /// if its name has characters of patterns.
     pub(crate) fn patterns(&self, typed: &[String]) -> Result<Vec<String>, CliError> {
         let pattern = |path: &String| {
             let inside = self.relative(path)?;
@@ -86,11 +84,11 @@ impl CurrentWorkspace {
     }
 }
 
-/// How others see a person who gave no name: `user@host`.
+/// The name of a sender or writer that gave none: `user@host`.
 pub(crate) fn user_at_host() -> String {
     let user = std::env::var("USER").unwrap_or_else(|_| "someone".to_owned());
     let name = format!("{user}@{}", process::hostname());
-    name[..name.floor_char_boundary(MAX_NAME_BYTES)].to_owned()
+    name[..name.floor_char_boundary(MAX_ACTOR_BYTES)].to_owned()
 }
 
 #[cfg(test)]

@@ -28,4 +28,7 @@ pub enum GatewayError {
     /// The client does not speak MCP.
     #[error("the client did not open an MCP connection: {0}")]
     Protocol(Box<ServerInitializeError>),
+    /// A background task panicked without which the process must not go on.
+    #[error("{0}")]
+    Background(String),
 }

@@ -59,8 +59,7 @@ use streamable_http::Admission;
 /// # Errors
 /// If the gateway cannot start or the client does not speak MCP.
 pub fn run_stdio(runtime: RuntimeConfig, config: Config) -> Result<(), GatewayError> {
-    run(async move {
-        let shutdown = Shutdown::on_signals()?;
+    run(async move |shutdown| {
         let auth = Auth::by_token(runtime.token_file.as_deref())?;
         let client_context = ClientContext::read(config, environment, process::parent());
         let gateway = Gateway::prepare(&runtime, client_context, &shutdown)?;
@@ -79,8 +78,7 @@ pub fn run_http(
     config: Config,
     address: SocketAddr,
 ) -> Result<(), GatewayError> {
-    run(async move {
-        let shutdown = Shutdown::on_signals()?;
+    run(async move |shutdown| {
         let auth = Auth::by_token(runtime.token_file.as_deref())?;
         let mut listeners = Listeners::default();
         let bound = listeners.bind_tcp(address, &auth).await?;
@@ -128,11 +126,21 @@ fn environment(name: &str) -> Option<String> {
 }
 
 /// Runs on one thread, which is plenty for a relay and keeps it small. A stuck look at a file does not hold up the exit.
-fn run(gateway: impl Future<Output = Result<(), GatewayError>>) -> Result<(), GatewayError> {
+///
+/// # Errors
+/// With what `gateway` fails with, or if a background task panicked without which the process must not go on.
+fn run(
+    gateway: impl AsyncFnOnce(Shutdown) -> Result<(), GatewayError>,
+) -> Result<(), GatewayError> {
     let tokio = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let outcome = tokio.block_on(gateway);
+    let outcome = tokio.block_on(async {
+        let shutdown = Shutdown::on_signals()?;
+        gateway(shutdown.clone()).await?;
+        let failure = shutdown.failure();
+        failure.map_or(Ok(()), |reason| Err(GatewayError::Background(reason)))
+    });
     tokio.shutdown_background();
     outcome
 }

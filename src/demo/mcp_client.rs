@@ -1,4 +1,4 @@
-//! A client in Claude's place: starts the real gateway and speaks MCP to it, a JSON object a line.
+//! An MCP client in Claude's place: starts the real gateway and exchanges JSON objects with it, one a line.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -71,7 +71,7 @@ impl McpClient {
         Ok(tools.iter().map(|tool| word(&tool["name"])).collect())
     }
 
-    /// Calls a tool that is to do it.
+    /// Calls a tool; a refusal is an error.
     pub(super) async fn call(
         &mut self,
         tool: &str,
@@ -84,7 +84,7 @@ impl McpClient {
         Ok(answer)
     }
 
-    /// Calls a tool that is to refuse it; returns what it says, and its reason.
+    /// Calls a tool that must refuse; yields the text and the reason of the refusal.
     pub(super) async fn call_refused(
         &mut self,
         tool: &str,
@@ -121,12 +121,12 @@ impl McpClient {
         self.gateway.id().unwrap_or_default()
     }
 
-    /// SIGKILL: the gateway cannot say good-bye.
+    /// SIGKILL: the gateway cannot detach its session.
     pub(super) async fn kill(mut self) -> Result<(), CliError> {
         Ok(self.gateway.kill().await?)
     }
 
-    /// Closes the gateway's input, as a client does that ends in good order.
+    /// Closes the gateway's input, as a client that ends in good order does.
     pub(super) async fn close(self) -> Result<(), CliError> {
         let Self {
             mut gateway,
@@ -186,7 +186,7 @@ fn command(sandbox: &Sandbox, project: &Path) -> Result<Command, CliError> {
     command
         .arg("gateway")
         .current_dir(project)
-        // A demo played by Claude Code itself must not speak for that conversation.
+        // A demo that Claude Code itself runs must not act for that conversation.
         .env_remove("CLAUDE_CODE_SESSION_ID")
         .env("CLAUDE_PROJECT_DIR", project)
         .stdin(Stdio::piped())

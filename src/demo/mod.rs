@@ -1,8 +1,8 @@
 //! `shim demo`, through the real gateway and services: a session is saved, killed with its gateway, and brought back;
 //! then three windows work on one job, one of them is killed, and another goes on with its part.
 //!
-//! Every line of output was received from them. What the story claims is checked as it goes; the first claim that
-//! does not hold ends it with exit code 1. Whatever happens, nothing is left behind.
+//! Every quoted line was received from the gateway or a service. Every claim is checked; the first claim that does not
+//! hold ends the demo with exit code 1. The demo removes all it made, also after a failure.
 
 mod mcp_client;
 mod narration;
@@ -34,7 +34,7 @@ pub(crate) struct Args {
     on_stack: bool,
 }
 
-/// Plays the story and cleans up.
+/// Plays the demos and cleans up.
 pub(crate) async fn run(
     args: &Args,
     config: &Config,
@@ -62,7 +62,7 @@ pub(crate) async fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Both stories; the second one where it can be played.
+/// Both demos; the second one only on a stack of its own with a Redis.
 async fn play(sandbox: &mut Sandbox, out: &mut dyn Write) -> Result<(), CliError> {
     let project = Project::make(sandbox.folder())?;
     session_demo::play(sandbox, &project, out).await?;

@@ -1,17 +1,18 @@
-//! How the stories are told: numbered titles, what was received, and claims that must hold.
+//! The output of the demos: numbered titles, received text, and claims that must hold.
 
 use std::io::Write;
 
-use crate::error::CliError;
-use crate::output::text::printable;
+use shim_render::text::printable;
 
-/// The next part of the story.
+use crate::error::CliError;
+
+/// The title of the next part.
 pub(super) fn title(out: &mut dyn Write, number: u32, text: &str) -> Result<(), CliError> {
     writeln!(out, "\n{number}. {text}")?;
     Ok(out.flush()?)
 }
 
-/// Something received, marked as such.
+/// Text that was received, marked as such.
 pub(super) fn quote(out: &mut dyn Write, text: &str) -> Result<(), CliError> {
     for line in printable(text).lines() {
         writeln!(out, "   | {line}")?;
@@ -19,7 +20,7 @@ pub(super) fn quote(out: &mut dyn Write, text: &str) -> Result<(), CliError> {
     Ok(out.flush()?)
 }
 
-/// Ends the story if what it claims is not so.
+/// Ends the demo if a claim does not hold.
 pub(super) fn ensure(claim: bool, what: &str) -> Result<(), CliError> {
     if claim {
         Ok(())

@@ -41,7 +41,7 @@ impl Project {
         self.commit("Refill the bucket")
     }
 
-    /// Changes the file without anyone saving a checkpoint.
+    /// Changes the file without a checkpoint.
     pub(super) fn edit_outside_session(&self) -> Result<(), CliError> {
         append(&self.0.join(CHANGED), UNSAVED_EDIT)
     }
@@ -52,7 +52,7 @@ impl Project {
         self.git(&["log", "--oneline", "--max-count=1"])
     }
 
-    /// Neither the user's identity nor hooks and signing of his configuration belong into a demo.
+    /// Runs git without the user's configuration: its identity, hooks and signing have no place in a demo.
     fn git(&self, arguments: &[&str]) -> Result<String, CliError> {
         let output = Command::new("git")
             .args([

@@ -1,4 +1,4 @@
-//! Where the story plays: a throw-away stack, or the running one with everything of the story deleted afterwards.
+//! The stack of a demo: a throw-away stack, or the running one, from which the demo's sessions are deleted afterwards.
 
 use std::fs::{File, OpenOptions};
 use std::path::Path;
@@ -22,17 +22,17 @@ use crate::sessions::{self, SessionFilter};
 const READY_WITHIN: Duration = Duration::from_secs(15);
 const STOPPED_WITHIN: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(5);
-/// A demo that was killed itself leaves a stack that ends soon.
+/// The stack of a killed demo ends after this time.
 const IDLE_EXIT: &str = "1m";
-/// Nobody wants to watch the usual five seconds pass.
+/// A death is known after one second instead of five, so that the demo is short.
 const SETTINGS: &str = "registry.heartbeat = '250ms'\nregistry.dead_after = '1s'\n";
 
-/// The stage.
+/// The stack and the temporary folder of a demo.
 pub(super) struct Sandbox {
     folder: TempDir,
     flags: Vec<String>,
     own_stack: Option<Child>,
-    /// What the stack tells of itself.
+    /// What the stack published of itself.
     pub(super) stack: Option<StackInfo>,
     /// The service, for what no tool can do.
     pub(super) service: Checkpoints,
@@ -92,12 +92,12 @@ impl Sandbox {
         })
     }
 
-    /// A temporary folder for the story's project.
+    /// A temporary folder for the demo's project.
     pub(super) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Why no team can play here; `None` if it can.
+    /// Why the demo of a team cannot be played; `None` if it can.
     pub(super) fn why_no_team_demo(&self) -> Option<String> {
         if self.own_stack.is_none() {
             let why = "its workers would take tasks of yours, and yours would take the demo's: it needs a stack of its \
@@ -111,17 +111,17 @@ impl Sandbox {
         (!has_redis).then(|| "no Redis could be started: install redis-server".to_owned())
     }
 
-    /// This very program on the stage's stack.
+    /// This very program on the demo's stack.
     pub(super) fn shim(&self) -> Result<Command, CliError> {
         shim(&self.flags, self.own_stack.is_some())
     }
 
-    /// Where the story's processes log to.
+    /// The log of the demo's processes.
     pub(super) fn log(&self) -> Result<File, CliError> {
         log(self.folder.path())
     }
 
-    /// Deletes the story's sessions, or stops the throw-away stack; the temporary folder goes with it.
+    /// Deletes the demo's sessions, or stops the throw-away stack; the temporary folder goes with it.
     pub(super) async fn clean_up(mut self) -> Result<(), CliError> {
         match self.own_stack.take() {
             Some(child) => stop(child).await,
@@ -129,7 +129,7 @@ impl Sandbox {
         }
     }
 
-    /// The project's folder is temporary and new, so all its sessions are the story's.
+    /// The project's folder is temporary and new, so all its sessions are the demo's.
     async fn delete_sessions(&mut self) -> Result<(), CliError> {
         for project in std::fs::read_dir(self.folder.path())?.filter_map(Result::ok) {
             let filter = SessionFilter {

@@ -1,10 +1,11 @@
-//! The story: work, save, die, be found, come back, and the dead owner refused.
+//! The demo of one session: it works, saves, is killed, is detected and restored, and its old owner is refused.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use shim_proto::checkpoint::v1::{CheckpointState, SaveCheckpointRequest};
+use shim_proto::reasons::STALE_OWNER;
 use shim_runtime::service_error;
 
 use super::mcp_client::{McpClient, ToolAnswer};
@@ -17,7 +18,7 @@ use crate::error::CliError;
 const TASK: &str = "Add a token-bucket rate limiter to the API";
 const DONE_STEP: &str = "Write the refill";
 const OPEN_STEP: &str = "Limit each client on its own";
-/// A dead owner is noticed at once; this is patience for a busy machine.
+/// A dead owner is detected at once; a busy machine may take longer.
 const NOTICED_WITHIN: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(50);
 
@@ -177,20 +178,7 @@ async fn restore_session(
     let restore = json!({ "action": "restore", "session_id": session_id });
     let restored = claude.call("shim_check_recovery", restore).await?;
     quote(out, &restored.text)?;
-    let verdict = |subject: &str| {
-        let claims = restored.structured["claims"]
-            .as_array()
-            .cloned()
-            .unwrap_or_default();
-        let claim = claims.into_iter().find(|claim| {
-            claim["subject"]
-                .as_str()
-                .is_some_and(|it| it.ends_with(subject))
-        });
-        claim.map_or_else(String::new, |claim| {
-            claim["verdict"].as_str().unwrap_or_default().to_lowercase()
-        })
-    };
+    let verdict = |subject: &str| verdict(&restored.structured["claims"], subject);
     ensure(
         verdict(CHANGED) == "changed",
         "the prompt names the file that changed",
@@ -208,6 +196,17 @@ async fn restore_session(
         restored.text.contains(CHANGED),
         "a reader of the prompt sees it too",
     )
+}
+
+/// What the claims say of a subject, or "" if none is about it.
+fn verdict(claims: &Value, subject: &str) -> String {
+    let is_about = |claim: &&Value| {
+        let name = claim["subject"].as_str();
+        name.is_some_and(|name| name.ends_with(subject))
+    };
+    let claim = claims.as_array().and_then(|all| all.iter().find(is_about));
+    let verdict = claim.and_then(|claim| claim["verdict"].as_str());
+    verdict.unwrap_or_default().to_lowercase()
 }
 
 /// No tool can save as another owner, so the old owner's call is made on the wire.
@@ -234,7 +233,7 @@ async fn refuse_stale_owner(
             let decoded = service_error::decode(&status);
             quote(out, &format!("refused: {decoded}"))?;
             ensure(
-                decoded.reason == "STALE_OWNER",
+                decoded.reason == STALE_OWNER,
                 "it is refused as a stale owner",
             )
         }

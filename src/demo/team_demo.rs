@@ -1,10 +1,11 @@
-//! The team's story: three windows share a job, one of them is killed, another goes on where it stood, and the results
+//! The demo of a team: three windows share a job, one of them is killed, another goes on with its part, and the results
 //! become one.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use shim_proto::reasons::STALE_LEASE;
 
 use super::mcp_client::{McpClient, ToolAnswer};
 use super::narration::{ensure, quote, title};
@@ -24,7 +25,7 @@ const LAST: &str = "release";
 const DECISION: &str = "The API key names the client, not the address: many share one";
 const DONE_STEP: &str = "Key the buckets by client";
 const OPEN_STEP: &str = "Drop the buckets of clients that are silent for an hour";
-/// More than the second until a death is known; this is patience for a busy machine.
+/// A death is known after a second; a busy machine may take longer.
 const TAKEN_WITHIN: Duration = Duration::from_secs(20);
 
 /// A window that works, and the part it has.
@@ -188,7 +189,16 @@ async fn take_over(
         let result = format!("{}: done and tested.", text(&worker.part["goal"]));
         worker.complete(&result, out).await?;
     }
-    let mut successor = workers.remove(0);
+    claim_lost_part(workers.remove(0), part, died, out).await
+}
+
+/// A worker claims the lost part, with all that the dead worker knew.
+async fn claim_lost_part(
+    mut successor: DemoWorker,
+    part: &Value,
+    died: Instant,
+    out: &mut dyn Write,
+) -> Result<DemoWorker, CliError> {
     let claimed = successor.claim().await?;
     let waited = died.elapsed();
     quote(out, text(&claimed.structured["resume_prompt"]))?;
@@ -241,7 +251,7 @@ async fn refuse_stale_lease(
     });
     let (said, reason) = claude.call_refused(WORK, late).await?;
     quote(out, &said)?;
-    ensure(reason == "STALE_LEASE", "it is refused as a stale claim")
+    ensure(reason == STALE_LEASE, "it is refused as a stale claim")
 }
 
 /// The lost part ends, and with it the wait of the last one.

@@ -1,4 +1,4 @@
-//! Who may call, and what this program shows when it calls: the token file and the files of TLS.
+//! Access: the token file and the files of TLS, of a server and of a client.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -6,10 +6,10 @@ use std::time::{Duration, SystemTime};
 
 use shim_runtime::auth::{Credentials, TokenFile, TokenSummary};
 
-use super::Check;
+use super::check::Check;
 use crate::config::Config;
 
-/// Time enough to give out a new token.
+/// Enough time to hand out a new token.
 const EXPIRY_NOTICE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 pub(super) fn check(config: &Config) -> Vec<Check> {
@@ -93,7 +93,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::fs::Permissions;
 
-    use super::super::Verdict;
+    use super::super::check::Verdict;
     use super::*;
 
     #[test]

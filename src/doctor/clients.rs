@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::Check;
+use super::check::Check;
 use crate::install::{Client, ENTRY, SERVERS};
 
 pub(super) fn check() -> Vec<Check> {
@@ -80,7 +80,7 @@ fn judge(text: &str, own: &Path) -> Result<String, EntryError> {
         .get("command")
         .and_then(Value::as_str)
         .ok_or(EntryError::NoCommand)?;
-    // A bare name is looked up by the client, in a PATH we cannot know.
+    // The client looks a bare name up in its own PATH, which is unknown here.
     if Path::new(command).is_absolute() {
         let found = Path::new(command)
             .canonicalize()

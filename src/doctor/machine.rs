@@ -1,18 +1,19 @@
-//! What the machine offers: helper programs and a clock that can be right.
+//! What the machine offers: helper programs and a plausible clock.
 
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::Check;
+use super::check::Check;
+use crate::remedies::INSTALL_REDIS;
 use crate::up::redis;
 
-/// No clock shows an earlier time and is right: 2025-01-01T00:00:00Z.
+/// A clock with an earlier time is wrong: 2025-01-01T00:00:00Z.
 const PLAUSIBLE_SINCE: Duration = Duration::from_secs(1_735_689_600);
-/// A file written in the future tells that the clock jumped back.
+/// A file with a time in the future is a sign that the clock jumped back.
 const TOLERANCE: Duration = Duration::from_secs(120);
 
-/// The scripts of the coordination service use functions that came with it.
+/// The scripts of the coordination service use functions that came with this major version.
 const OLDEST_REDIS: u32 = 7;
 
 pub(super) fn check() -> Vec<Check> {
@@ -36,7 +37,7 @@ fn redis_server() -> Check {
         return Check::warn(
             name,
             "not found: checkpoints and recovery work, coordination needs redis_url",
-            redis::REMEDY,
+            INSTALL_REDIS,
         );
     };
     let shown = path.display();
@@ -50,7 +51,7 @@ fn redis_server() -> Check {
         None => Check::warn(
             name,
             format!("{shown} does not tell its version"),
-            redis::REMEDY,
+            INSTALL_REDIS,
         ),
     }
 }
@@ -79,7 +80,7 @@ fn clock() -> Check {
             remedy,
         );
     }
-    // Written when this process started, by the kernel's own clock; elsewhere there is nothing to compare.
+    // The kernel wrote this time when the process started; other systems have nothing to compare.
     let started = std::fs::metadata(Path::new("/proc/self")).and_then(|meta| meta.modified());
     match started.map(|started| started.duration_since(now)) {
         Ok(Ok(ahead)) if ahead > TOLERANCE => {

@@ -1,24 +1,24 @@
-//! `shim doctor`: everything a user could have wrong, each with its remedy. Nothing is changed by looking.
+//! `shim doctor`: everything that can be wrong on a machine, each finding with its remedy. A check changes nothing.
 
 mod access;
+mod check;
 mod clients;
 mod machine;
 mod services;
 mod stack;
 mod storage;
 
-use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use serde::Serialize;
 use shim_runtime::config::ConfigErrors;
 
+use self::check::{Check, Verdict};
 use crate::config::{self, Config};
 use crate::error::CliError;
 use crate::global_flags::GlobalFlags;
 
-/// How to tell.
+/// How to print the findings.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Exit code: 0 if nothing failed (warnings are no failures), 1 otherwise.")]
 pub(crate) struct Args {
@@ -27,68 +27,7 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// How a check came out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Verdict {
-    /// As it should be.
-    Ok,
-    /// It works, but not all of it or not for long.
-    Warn,
-    /// It does not work.
-    Fail,
-}
-
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Ok => "ok",
-            Self::Warn => "warn",
-            Self::Fail => "FAIL",
-        })
-    }
-}
-
-/// One thing looked at.
-#[derive(Debug, Serialize)]
-struct Check {
-    name: &'static str,
-    verdict: Verdict,
-    detail: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    remedy: Option<String>,
-}
-
-impl Check {
-    fn ok(name: &'static str, detail: impl Into<String>) -> Self {
-        Self {
-            name,
-            verdict: Verdict::Ok,
-            detail: detail.into(),
-            remedy: None,
-        }
-    }
-
-    fn warn(name: &'static str, detail: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self {
-            name,
-            verdict: Verdict::Warn,
-            detail: detail.into(),
-            remedy: Some(remedy.into()),
-        }
-    }
-
-    fn fail(name: &'static str, detail: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self {
-            name,
-            verdict: Verdict::Fail,
-            detail: detail.into(),
-            remedy: Some(remedy.into()),
-        }
-    }
-}
-
-/// Checks everything; a configuration that does not load is the first finding, not the end.
+/// Checks everything. A configuration that does not load is the first finding and ends only the checks that need it.
 pub(crate) async fn run(
     args: &Args,
     global: &GlobalFlags,
@@ -167,4 +106,25 @@ fn print(checks: &[Check], out: &mut dyn Write) -> io::Result<()> {
         number(Verdict::Warn),
         number(Verdict::Fail)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::printed;
+
+    #[test]
+    fn findings_are_printed_with_their_remedies() {
+        let checks = [
+            Check::ok(
+                "configuration",
+                "no file; defaults, environment and flags are valid",
+            ),
+            Check::warn("git", "not found", "install git"),
+            Check::fail("database", "damaged: page 3", "restart the stack"),
+        ];
+        let json = serde_json::to_string_pretty(&checks).unwrap_or_default();
+        let text = printed(|out| print(&checks, out));
+        insta::assert_snapshot!("findings", format!("{text}\n--json\n{json}"));
+    }
 }

@@ -1,24 +1,25 @@
-//! Whether windows and workers can work together: the way to Redis, the queues, the worker service and its programs.
+//! Coordination: the way to Redis, the queues, the worker service and the programs of its executors.
 
 use shim_exec::find_program;
+use shim_proto::reasons;
 use shim_proto::worker::v1::GetWorkerHealthRequest;
+use shim_render::figures::count;
 use shim_runtime::client::Endpoint;
 use shim_runtime::service_error::decode;
 use shim_worker::ExecutorConfig;
 use tonic::{Code, Status};
 
-use super::Check;
+use super::check::Check;
 use crate::config::Config;
-use crate::connection::{Coordination, coordination_at, request, worker_host_at};
+use crate::connection::{Coordination, call, coordination_at, request, worker_host_at};
 use crate::error::CliError;
-use crate::output::text::count;
-use crate::up::redis;
-use crate::{tasks, workers};
+use crate::remedies::INSTALL_REDIS;
+use crate::tasks::health;
+use crate::workers::pages;
 
 const RESTART: &str = "restart it: `shim down && shim up --detach`";
 
-/// The coordination service at `endpoint` and its queues. Only the service is asked: it knows the way to Redis, and
-/// whether it can be used.
+/// The coordination service at `endpoint` and its queues. The service itself reports whether its Redis can be used.
 pub(super) async fn coordination(config: &Config, endpoint: &Endpoint) -> Vec<Check> {
     let name = "coordination";
     let mut service = match coordination_at(config, endpoint) {
@@ -31,9 +32,9 @@ pub(super) async fn coordination(config: &Config, endpoint: &Endpoint) -> Vec<Ch
             )];
         }
     };
-    match workers::page(&mut service).await {
+    match pages::page(&mut service).await {
         Ok(workers) => {
-            let workers = count(u64::try_from(workers.len()).unwrap_or(u64::MAX), "worker");
+            let workers = count(workers.len() as u64, "worker");
             let detail = format!("{endpoint} answers with its Redis; {workers}");
             vec![Check::ok(name, detail), queues(&mut service).await]
         }
@@ -46,8 +47,8 @@ fn refused(name: &'static str, endpoint: &Endpoint, status: Status) -> Check {
     let outdated = status.code() == Code::Unimplemented;
     let detail = format!("{endpoint}: {}", CliError::from(status));
     match reason.as_str() {
-        "NO_REDIS" => Check::warn(name, detail, redis::REMEDY),
-        "STORE_UNAVAILABLE" => Check::fail(
+        reasons::NO_REDIS => Check::warn(name, detail, INSTALL_REDIS),
+        reasons::STORE_UNAVAILABLE => Check::fail(
             name,
             detail,
             "see that Redis runs and redis_url, redis.ca_file and the password are right",
@@ -59,8 +60,8 @@ fn refused(name: &'static str, endpoint: &Endpoint, status: Status) -> Check {
 
 async fn queues(service: &mut Coordination) -> Check {
     let name = "tasks";
-    let health = match tasks::health(service).await {
-        Ok(health) => health,
+    let queues = match health::read(service).await {
+        Ok(queues) => queues,
         Err(status) => {
             let remedy = if status.code() == Code::Unimplemented {
                 RESTART
@@ -70,9 +71,9 @@ async fn queues(service: &mut Coordination) -> Check {
             return Check::fail(name, CliError::from(status).to_string(), remedy);
         }
     };
-    let warnings = tasks::warnings(&health);
+    let warnings = health::warnings(&queues);
     if warnings.is_empty() {
-        return Check::ok(name, tasks::summary(&health));
+        return Check::ok(name, health::summary(&queues));
     }
     let remedy = "`shim tasks health` shows what waits, `shim workers list` who could take it";
     Check::warn(name, warnings.join("; "), remedy)
@@ -86,11 +87,10 @@ pub(super) async fn worker_host(config: &Config, endpoint: &Endpoint) -> Check {
         Err(failure) => return Check::fail(name, failure.to_string(), "correct auth.token_file"),
     };
     let asked = request(GetWorkerHealthRequest::default());
-    match host.get_worker_health(asked).await {
+    match call(host.get_worker_health(asked)).await {
         Ok(response) => {
-            let number = u64::try_from(response.into_inner().workers.len()).unwrap_or(u64::MAX);
-            let detail = format!("{endpoint} answers; {} of its own", count(number, "worker"));
-            Check::ok(name, detail)
+            let workers = count(response.workers.len() as u64, "worker");
+            Check::ok(name, format!("{endpoint} answers; {workers} of its own"))
         }
         Err(status) => refused(name, endpoint, status),
     }
@@ -133,7 +133,7 @@ fn executor(executor: &ExecutorConfig) -> Check {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::Verdict;
+    use crate::doctor::check::Verdict;
     use shim_worker::ExecutorKind;
     use std::time::Duration;
 

@@ -8,7 +8,8 @@ use shim_runtime::client::Endpoint;
 use shim_runtime::service_error::decode;
 use shim_runtime::stack::{Stack, StackInfo, StackState};
 
-use super::{Check, services};
+use super::check::Check;
+use super::services;
 use crate::checkpoint::ADDRESS;
 use crate::config::Config;
 use crate::connection::{checkpoints_at, request};
@@ -48,7 +49,7 @@ pub(super) async fn check(config: &Config) -> Vec<Check> {
     checks
 }
 
-/// Redis's socket has the longest name of those in the folder.
+/// The socket of Redis has the longest name of the sockets in the folder.
 fn socket_path(data_dir: &Path) -> Check {
     let path = redis::socket(data_dir);
     let length = path.as_os_str().len();

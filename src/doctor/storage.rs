@@ -6,10 +6,10 @@ use std::path::Path;
 use nix::sys::statvfs::statvfs;
 use nix::unistd::{AccessFlags, access};
 use shim_checkpoint::{Integrity, check_integrity, database_path};
+use shim_render::figures::bytes;
 
-use super::Check;
+use super::check::Check;
 use crate::config::Config;
-use crate::output::text::bytes;
 
 const FAIL_BELOW_BYTES: u64 = 20 * 1024 * 1024;
 const WARN_BELOW_BYTES: u64 = 500 * 1024 * 1024;
@@ -60,7 +60,7 @@ fn permissions(folder: &Path) -> Check {
     Check::ok("data folder", format!("{shown} (mode {mode:o})"))
 }
 
-/// Room on the file system of the folder, or of the nearest one above it that exists.
+/// Free space on the file system of the folder; of the nearest existing folder above it before the first start.
 fn space(folder: &Path) -> Check {
     let Some(stat) = folder.ancestors().find_map(|path| statvfs(path).ok()) else {
         return Check::warn("disk space", "cannot be told", "look with `df`");

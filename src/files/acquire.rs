@@ -1,16 +1,17 @@
 //! `shim files acquire`: leases files by patterns, all or none.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use shim_proto::coordination::v1::{AcquireFilesRequest, FileLeaseMode};
+use shim_proto::coordination::v1::{AcquireFilesRequest, AcquireFilesResponse, FileLeaseMode};
+use shim_render::text::short_id;
 
-use super::{FilesClient, HolderArgs, WorkspaceArgs};
-use crate::connection::{request, request_id};
+use super::client::{FilesClient, HolderArgs, WorkspaceArgs};
+use crate::config::Config;
+use crate::connection::{call, request, request_id};
 use crate::error::CliError;
-use crate::output::json;
-use crate::output::text::short_id;
+use crate::output::emit::emit;
 use crate::output::time::{ago, proto_duration};
 
 /// What to lease.
@@ -22,7 +23,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     holder: HolderArgs,
     #[command(flatten)]
-    pub(super) workspace: WorkspaceArgs,
+    workspace: WorkspaceArgs,
     /// Only to read: others may have shared leases on the same files
     #[arg(long)]
     shared: bool,
@@ -47,9 +48,10 @@ pub(crate) struct Args {
 
 pub(super) async fn run(
     args: &Args,
-    mut client: FilesClient,
+    config: &Config,
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
+    let mut client = FilesClient::connect(&args.workspace, config).await?;
     let mode = if args.shared {
         FileLeaseMode::Shared
     } else {
@@ -66,18 +68,15 @@ pub(super) async fn run(
         wait: args.wait.map(proto_duration).transpose()?,
         fence: None,
     };
-    let acquired = client.service.locks.acquire_files(request(acquire)).await?;
-    let acquired = acquired.into_inner();
-    if args.json {
-        json::write_line(out, &acquired)?;
-    } else if let Some(lease) = &acquired.lease {
-        writeln!(
-            out,
-            "lease {} on {}, goes {}",
-            short_id(&lease.lease_id),
-            lease.patterns.join(" "),
-            ago(lease.expires_at.as_ref())
-        )?;
-    }
-    Ok(ExitCode::SUCCESS)
+    let acquired = call(client.service.locks.acquire_files(request(acquire))).await?;
+    emit(args.json, &acquired, out, |out| print(&acquired, out))
+}
+
+pub(super) fn print(acquired: &AcquireFilesResponse, out: &mut dyn Write) -> io::Result<()> {
+    let Some(lease) = &acquired.lease else {
+        return Ok(());
+    };
+    let (id, patterns) = (short_id(&lease.lease_id), lease.patterns.join(" "));
+    let goes = ago(lease.expires_at.as_ref());
+    writeln!(out, "lease {id} on {patterns}, goes {goes}")
 }

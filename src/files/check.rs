@@ -1,26 +1,27 @@
-//! `shim files check`: whether any of the files is leased by somebody else.
+//! `shim files check`: whether another holder leases any of the files.
 //!
-//! A hook must not keep people from working when the service is away: then it warns and passes, unless told not to.
+//! A hook must not stop a commit because the service is away: the check then warns and passes, unless --strict is given.
 
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::ExitCode;
 
 use shim_proto::coordination::v1::{FileLease, ListFilesRequest, ListFilesResponse};
+use shim_proto::limits::MAX_LIST;
+use shim_render::figures::count;
+use shim_render::text::one_line;
 use tonic::{Code, Status};
 
-use super::{FilesClient, WorkspaceArgs, staged};
+use super::client::{FilesClient, WorkspaceArgs};
+use super::staged;
 use crate::config::Config;
-use crate::connection::{self, request};
+use crate::connection::{self, call, request};
 use crate::error::CliError;
 use crate::output::json;
-use crate::output::text::{count, one_line};
 use crate::output::time::ago;
 use crate::workspace_args::CurrentWorkspace;
 
-/// The contract's limit on the paths of one question.
-const PATHS_PER_CALL: usize = 1_000;
-/// So many paths are matched to their leases; a larger commit is told by its leases.
+/// Up to so many paths are matched to their leases, a call each; of more paths only the leases are printed.
 const MATCHED_PATHS: usize = 500;
 /// More than these would hide the rest of the hook's output.
 const SHOWN: usize = 20;
@@ -60,7 +61,7 @@ pub(crate) struct Args {
 enum CheckError {
     /// The service is away.
     Unavailable(CliError),
-    /// It answered that the question is wrong, or the question could not be made.
+    /// The service refused the request.
     Wrong(CliError),
 }
 
@@ -96,8 +97,8 @@ async fn files(args: &Args, current: &CurrentWorkspace) -> Result<Vec<String>, C
     Ok(paths)
 }
 
-/// A lease of somebody else, with the paths it covers as far as they were matched.
-type LeaseConflict = (FileLease, Vec<String>);
+/// A lease of another holder, with the paths it covers as far as they were matched.
+pub(super) type LeaseConflict = (FileLease, Vec<String>);
 
 async fn find_conflicts(
     args: &Args,
@@ -110,7 +111,7 @@ async fn find_conflicts(
         .map_err(CheckError::Unavailable)?;
     let mut client = FilesClient { service, current };
     let mut found: BTreeMap<String, LeaseConflict> = BTreeMap::new();
-    for some in paths.chunks(PATHS_PER_CALL) {
+    for some in paths.chunks(MAX_LIST) {
         for lease in leases_on(&mut client, &args.holder, some).await? {
             found.insert(lease.lease_id.clone(), (lease, Vec::new()));
         }
@@ -142,8 +143,8 @@ async fn leases_on(
         holder: String::new(),
         except_holder: holder.to_owned(),
     };
-    let listed = client.service.locks.list_files(request(list)).await;
-    Ok(listed.map_err(check_error)?.into_inner().leases)
+    let listed = call(client.service.locks.list_files(request(list))).await;
+    Ok(listed.map_err(check_error)?.leases)
 }
 
 fn check_error(status: Status) -> CheckError {
@@ -166,8 +167,8 @@ fn report(
         let leases = leases.into_iter().map(|(lease, _)| lease).collect();
         json::write_line(out, &ListFilesResponse { leases })?;
     } else if free && !args.staged {
-        // A hook that has nothing to object says nothing.
-        let files = count(u64::try_from(checked).unwrap_or(u64::MAX), "file");
+        // A hook without a conflict prints nothing.
+        let files = count(checked as u64, "file");
         writeln!(out, "{files} checked: nobody else holds any")?;
     } else if !free {
         print(&leases, out)?;
@@ -179,7 +180,7 @@ fn report(
     })
 }
 
-fn print(leases: &[LeaseConflict], out: &mut dyn Write) -> std::io::Result<()> {
+pub(super) fn print(leases: &[LeaseConflict], out: &mut dyn Write) -> std::io::Result<()> {
     for (lease, covered) in leases {
         let purpose = match one_line(&lease.purpose, 200) {
             purpose if purpose.is_empty() => String::new(),

@@ -1,16 +1,18 @@
 //! `shim files list`: the leases of a workspace.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
-use shim_proto::coordination::v1::{FileLease, FileLeaseMode, ListFilesRequest};
+use shim_proto::coordination::v1::{FileLease, ListFilesRequest};
+use shim_render::text::{one_line, short_id};
+use shim_render::words::file_lease_mode;
 
-use super::{FilesClient, WorkspaceArgs};
-use crate::connection::request;
+use super::client::{FilesClient, WorkspaceArgs};
+use crate::config::Config;
+use crate::connection::{call, request};
 use crate::error::CliError;
-use crate::output::json;
+use crate::output::emit::emit;
 use crate::output::table::{Align, Table};
-use crate::output::text::{one_line, short_id};
 use crate::output::time::ago;
 
 const WIDTH: usize = 48;
@@ -21,7 +23,7 @@ pub(crate) struct Args {
     /// Only leases that touch any of these paths or patterns
     paths: Vec<String>,
     #[command(flatten)]
-    pub(super) workspace: WorkspaceArgs,
+    workspace: WorkspaceArgs,
     /// Only leases of this holder
     #[arg(
         long,
@@ -37,25 +39,28 @@ pub(crate) struct Args {
 
 pub(super) async fn run(
     args: &Args,
-    mut client: FilesClient,
+    config: &Config,
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
+    let mut client = FilesClient::connect(&args.workspace, config).await?;
     let list = ListFilesRequest {
         workspace: client.workspace(),
         paths: client.current.patterns(&args.paths)?,
         holder: args.holder.clone(),
         except_holder: String::new(),
     };
-    let listed = client.service.locks.list_files(request(list)).await?;
-    let listed = listed.into_inner();
-    if args.json {
-        json::write_line(out, &listed)?;
-    } else if listed.leases.is_empty() {
-        writeln!(out, "no files are leased in {}", client.workspace())?;
-    } else {
-        table(&listed.leases).print(out)?;
+    let listed = call(client.service.locks.list_files(request(list))).await?;
+    let workspace = client.workspace();
+    emit(args.json, &listed, out, |out| {
+        print(&listed.leases, &workspace, out)
+    })
+}
+
+pub(super) fn print(leases: &[FileLease], workspace: &str, out: &mut dyn Write) -> io::Result<()> {
+    if leases.is_empty() {
+        return writeln!(out, "no files are leased in {workspace}");
     }
-    Ok(ExitCode::SUCCESS)
+    table(leases).print(out)
 }
 
 fn table(leases: &[FileLease]) -> Table {
@@ -71,7 +76,7 @@ fn table(leases: &[FileLease]) -> Table {
     for lease in leases {
         table.row([
             short_id(&lease.lease_id).to_owned(),
-            mode(lease).to_owned(),
+            file_lease_mode(lease.mode()).to_owned(),
             one_line(&lease.holder, WIDTH),
             ago(lease.acquired_at.as_ref()),
             ago(lease.expires_at.as_ref()),
@@ -80,11 +85,4 @@ fn table(leases: &[FileLease]) -> Table {
         ]);
     }
     table
-}
-
-fn mode(lease: &FileLease) -> &'static str {
-    match lease.mode() {
-        FileLeaseMode::Shared => "shared",
-        FileLeaseMode::Exclusive | FileLeaseMode::Unspecified => "exclusive",
-    }
 }

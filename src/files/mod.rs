@@ -5,7 +5,10 @@
 
 mod acquire;
 mod check;
+mod client;
 mod list;
+#[cfg(test)]
+mod printed;
 mod release;
 mod staged;
 
@@ -15,9 +18,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use crate::config::Config;
-use crate::connection::{self, Coordination};
 use crate::error::CliError;
-use crate::workspace_args::CurrentWorkspace;
 
 /// What can be done with leases on files.
 #[derive(Debug, Subcommand)]
@@ -47,40 +48,6 @@ that name out. foo.d/ always means the folder and everything below.
 --holder may be given by SHIM_HOLDER. The workspace is -w, else `workspace` of the configuration (SHIM_WORKSPACE), else
 the path of the git repository the command is run in, else \"default\".";
 
-/// Whose files are meant.
-#[derive(Debug, clap::Args)]
-pub(crate) struct WorkspaceArgs {
-    /// Workspace [default: the git repository around]
-    #[arg(short, long, value_name = "WORKSPACE")]
-    workspace: Option<String>,
-}
-
-/// Who holds files: a session, task or worker id, or any name.
-#[derive(Debug, clap::Args)]
-pub(crate) struct HolderArgs {
-    /// In whose name: a session, task or worker id, or any name
-    #[arg(long, value_name = "HOLDER", env = "SHIM_HOLDER")]
-    holder: String,
-}
-
-/// Where to call, and where the command is run.
-pub(crate) struct FilesClient {
-    service: Coordination,
-    current: CurrentWorkspace,
-}
-
-impl FilesClient {
-    async fn connect(workspace: &WorkspaceArgs, config: &Config) -> Result<Self, CliError> {
-        let current = CurrentWorkspace::find(workspace.workspace.as_deref(), config)?;
-        let service = connection::coordination(config).await?;
-        Ok(Self { service, current })
-    }
-
-    fn workspace(&self) -> String {
-        self.current.workspace.name.clone()
-    }
-}
-
 /// Runs one of them.
 pub(crate) async fn run(
     command: Command,
@@ -88,30 +55,9 @@ pub(crate) async fn run(
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
     match command {
-        Command::List(args) => {
-            list::run(
-                &args,
-                FilesClient::connect(&args.workspace, config).await?,
-                out,
-            )
-            .await
-        }
+        Command::List(args) => list::run(&args, config, out).await,
         Command::Check(args) => check::run(&args, config, out).await,
-        Command::Acquire(args) => {
-            acquire::run(
-                &args,
-                FilesClient::connect(&args.workspace, config).await?,
-                out,
-            )
-            .await
-        }
-        Command::Release(args) => {
-            release::run(
-                &args,
-                FilesClient::connect(&args.workspace, config).await?,
-                out,
-            )
-            .await
-        }
+        Command::Acquire(args) => acquire::run(&args, config, out).await,
+        Command::Release(args) => release::run(&args, config, out).await,
     }
 }

@@ -4,13 +4,14 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use shim_proto::coordination::v1::{FileLease, ListFilesRequest, ReleaseFilesRequest};
+use shim_render::figures::count;
 
-use super::{FilesClient, HolderArgs, WorkspaceArgs};
-use crate::connection::{request, request_id};
+use super::client::{FilesClient, HolderArgs, WorkspaceArgs};
+use crate::config::Config;
+use crate::connection::{call, request, request_id};
 use crate::error::CliError;
 use crate::id_prefix::{IdPrefix, Identified, pick};
-use crate::output::json;
-use crate::output::text::count;
+use crate::output::emit::emit;
 
 /// What to give back.
 #[derive(Debug, clap::Args)]
@@ -21,7 +22,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     holder: HolderArgs,
     #[command(flatten)]
-    pub(super) workspace: WorkspaceArgs,
+    workspace: WorkspaceArgs,
     /// Print canonical proto JSON (a ReleaseFilesResponse)
     #[arg(long)]
     json: bool,
@@ -29,24 +30,21 @@ pub(crate) struct Args {
 
 pub(super) async fn run(
     args: &Args,
-    mut client: FilesClient,
+    config: &Config,
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
+    let mut client = FilesClient::connect(&args.workspace, config).await?;
     let release = ReleaseFilesRequest {
         request_id: request_id(),
         workspace: client.workspace(),
         holder: args.holder.holder.clone(),
         lease_ids: whole_ids(args, &mut client).await?,
     };
-    let released = client.service.locks.release_files(request(release)).await?;
-    let released = released.into_inner();
-    if args.json {
-        json::write_line(out, &released)?;
-    } else {
+    let released = call(client.service.locks.release_files(request(release))).await?;
+    emit(args.json, &released, out, |out| {
         let number = count(u64::from(released.released), "lease");
-        writeln!(out, "{number} given back")?;
-    }
-    Ok(ExitCode::SUCCESS)
+        writeln!(out, "{number} given back")
+    })
 }
 
 /// The ids meant, which may be typed as the table shows them.
@@ -59,8 +57,9 @@ async fn whole_ids(args: &Args, client: &mut FilesClient) -> Result<Vec<String>,
         holder: args.holder.holder.clone(),
         ..ListFilesRequest::default()
     };
-    let listed = client.service.locks.list_files(request(listed)).await?;
-    let listed = listed.into_inner().leases;
+    let listed = call(client.service.locks.list_files(request(listed)))
+        .await?
+        .leases;
     args.leases
         .iter()
         .map(|typed| {

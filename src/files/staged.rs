@@ -1,4 +1,4 @@
-//! The files of the commit that is being made, as git tells them.
+//! The files that are staged for the next commit.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! The Claude clients we know, and where each keeps its list of MCP servers.
+//! The Claude clients that can be connected, and the file in which each keeps its list of MCP servers.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -40,7 +40,7 @@ impl Client {
         })
     }
 
-    /// What the person does next.
+    /// The next step after the installation.
     pub(super) fn next_step(self) -> &'static str {
         match self {
             Self::ClaudeDesktop => {

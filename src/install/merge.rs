@@ -1,4 +1,4 @@
-//! Putting one entry into a JSON file that belongs to someone else: every byte that need not change stays as it is.
+//! Putting one entry into a JSON file of another program: every byte that need not change stays as it is.
 //! Pure: text in, text out.
 
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 /// The key of the list of servers.
 pub(crate) const SERVERS: &str = "mcpServers";
-/// Our key in it.
+/// The key of SHIM's entry in the list.
 pub(crate) const ENTRY: &str = "shim";
 
 const DEFAULT_INDENT: &str = "  ";
@@ -34,7 +34,7 @@ pub(super) fn merge(text: &str, entry: &Map<String, Value>) -> Result<String, St
     let Some(ours) = listed.get(ENTRY) else {
         return insert(text, servers, 2, ENTRY, &json!(entry));
     };
-    // What the person added to our entry (environment, time limits) stays.
+    // Additions to the entry by hand (environment, time limits) stay.
     let before: Map<String, Value> = serde_json::from_str(ours.get()).unwrap_or_default();
     let mut after = before.clone();
     after.extend(entry.clone());

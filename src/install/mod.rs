@@ -42,55 +42,56 @@ Examples:
 
 /// Merges the entry into the client's file.
 pub(crate) fn run(args: &Args, config: &Config, out: &mut dyn Write) -> Result<ExitCode, CliError> {
-    if args.project && args.client != Client::ClaudeCode {
+    let path = file(args)?;
+    let entry = entry(config)?;
+    if args.print {
+        let whole = json!({ SERVERS: { ENTRY: entry } });
+        let whole = serde_json::to_string_pretty(&whole).map_err(std::io::Error::from)?;
+        writeln!(out, "{}\n{whole}", path.display())?;
+    } else {
+        connect(args.client, &path, &entry, out)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The client's file, of the user or of the project.
+fn file(args: &Args) -> Result<PathBuf, CliError> {
+    if !args.project {
+        return args.client.file();
+    }
+    if args.client != Client::ClaudeCode {
         return Err(
             CliError::new("only Claude Code has a configuration per project")
                 .hint("leave out --project"),
         );
     }
-    let path = if args.project {
-        std::env::current_dir()?.join(".mcp.json")
-    } else {
-        args.client.file()?
-    };
-    let entry = entry(config)?;
-    if args.print {
-        let whole = json!({ SERVERS: { ENTRY: entry } });
-        writeln!(out, "{}", path.display())?;
-        writeln!(
-            out,
-            "{}",
-            serde_json::to_string_pretty(&whole).map_err(std::io::Error::from)?
-        )?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    let before = read(&path)?;
-    let after = merge::merge(&before, &entry).map_err(|what| {
+    Ok(std::env::current_dir()?.join(".mcp.json"))
+}
+
+/// Writes the entry into the file and prints what changed.
+fn connect(
+    client: Client,
+    path: &Path,
+    entry: &Map<String, Value>,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
+    let before = read(path)?;
+    let after = merge::merge(&before, entry).map_err(|what| {
         CliError::new(format!("{}: {what}", path.display()))
             .hint("mend the file, or move it away; it was not touched")
     })?;
     if after == before {
-        writeln!(
-            out,
-            "{} is connected already: {}",
-            args.client,
-            path.display()
-        )?;
-        return Ok(ExitCode::SUCCESS);
+        writeln!(out, "{client} is connected already: {}", path.display())?;
+        return Ok(());
     }
-    let kept = replace(&path, &before, &after)?;
+    let kept = replace(path, &before, &after)?;
     writeln!(out, "{}", path.display())?;
     write!(out, "{}", merge::difference(&before, &after))?;
     if let Some(backup) = kept {
         writeln!(out, "the file as it was: {}", backup.display())?;
     }
-    writeln!(
-        out,
-        "{} is connected; {}",
-        args.client,
-        args.client.next_step()
-    )?;
-    Ok(ExitCode::SUCCESS)
+    writeln!(out, "{client} is connected; {}", client.next_step())?;
+    Ok(())
 }
 
 /// What starts the gateway of this very program on the stack that was chosen by flags.

@@ -1,19 +1,20 @@
 //! `shim locks list`: the held locks of a namespace.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use shim_proto::coordination::v1::{ListLocksRequest, ListLocksResponse, Lock};
+use shim_proto::limits::MAX_PAGE_SIZE;
+use shim_render::text::one_line;
 
-use crate::connection::{Coordination, request};
+use crate::connection::{Coordination, call, request};
 use crate::error::CliError;
-use crate::output::json;
+use crate::output::emit::emit;
 use crate::output::table::{Align, Table};
-use crate::output::text::one_line;
 use crate::output::time::ago;
+use crate::pages::pages;
 use crate::workspace_args::NamespaceArgs;
 
-const PAGE: i32 = 1_000;
 const NAME_WIDTH: usize = 48;
 
 /// What to list.
@@ -33,36 +34,33 @@ pub(super) async fn run(
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
     let locks = list_all(&mut service, &namespace).await?;
-    if args.json {
-        let listed = ListLocksResponse {
-            locks,
-            ..ListLocksResponse::default()
-        };
-        json::write_line(out, &listed)?;
-    } else if locks.is_empty() {
-        writeln!(out, "no locks are held in {namespace}")?;
-    } else {
-        table(&locks).print(out)?;
+    let listed = ListLocksResponse {
+        locks,
+        ..ListLocksResponse::default()
+    };
+    emit(args.json, &listed, out, |out| {
+        print(&listed.locks, &namespace, out)
+    })
+}
+
+pub(super) fn print(locks: &[Lock], namespace: &str, out: &mut dyn Write) -> io::Result<()> {
+    if locks.is_empty() {
+        return writeln!(out, "no locks are held in {namespace}");
     }
-    Ok(ExitCode::SUCCESS)
+    table(locks).print(out)
 }
 
 async fn list_all(service: &mut Coordination, namespace: &str) -> Result<Vec<Lock>, CliError> {
-    let mut locks = Vec::new();
-    let mut page_token = String::new();
-    loop {
+    pages(usize::MAX, MAX_PAGE_SIZE, async |size, page_token| {
         let page = ListLocksRequest {
             namespace: namespace.to_owned(),
-            page_size: PAGE,
+            page_size: size.cast_signed(),
             page_token,
         };
-        let page = service.locks.list_locks(request(page)).await?.into_inner();
-        locks.extend(page.locks);
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            return Ok(locks);
-        }
-    }
+        let page = call(service.locks.list_locks(request(page))).await?;
+        Ok((page.locks, page.next_page_token))
+    })
+    .await
 }
 
 fn table(locks: &[Lock]) -> Table {

@@ -1,6 +1,8 @@
-//! `shim locks`: who holds which lock, and freeing one whose holder is lost.
+//! `shim locks`: the held locks and their owners; and the release of a lock whose owner is lost.
 
 mod list;
+#[cfg(test)]
+mod printed;
 mod release;
 mod show;
 

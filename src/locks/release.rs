@@ -1,15 +1,15 @@
-//! `shim locks release`: frees a lock in its owner's name. The owner's token is worth nothing afterwards.
+//! `shim locks release`: frees a lock in its owner's name. Writes with the owner's fencing token are refused afterwards.
 
 use std::io::Write;
 use std::process::ExitCode;
 
-use shim_proto::coordination::v1::ReleaseLockRequest;
+use shim_proto::coordination::v1::{Lock, ReleaseLockRequest};
+use shim_render::text::one_line;
 
 use super::show;
-use crate::connection::{Coordination, request, request_id};
+use crate::connection::{Coordination, call, request, request_id};
 use crate::error::CliError;
-use crate::output::json;
-use crate::output::text::one_line;
+use crate::output::emit::emit;
 use crate::output::time::ago;
 use crate::workspace_args::NamespaceArgs;
 
@@ -35,21 +35,14 @@ pub(super) async fn run(
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
     let Some(lock) = show::find_lock(&mut service, &namespace, &args.name).await? else {
-        return Err(CliError::new(format!(
-            "nobody holds {} in {namespace}",
-            one_line(&args.name, 512)
-        ))
-        .hint("`shim locks list` shows those that are held"));
+        let name = one_line(&args.name, 512);
+        return Err(CliError::new(format!("nobody holds {name} in {namespace}"))
+            .hint("`shim locks list` shows those that are held"));
     };
-    let owner = one_line(&lock.owner, 200);
     if !args.force {
-        return Err(CliError::new(format!(
-            "{owner} holds {} and lets go {} by itself",
-            one_line(&lock.name, 512),
-            ago(lock.expires_at.as_ref())
-        ))
-        .hint("add --force to take it; what the owner writes with it is refused from then on"));
+        return Err(held(&lock));
     }
+    let owner = one_line(&lock.owner, 200);
     let release = ReleaseLockRequest {
         request_id: request_id(),
         namespace,
@@ -57,17 +50,23 @@ pub(super) async fn run(
         owner: lock.owner,
         fencing_token: lock.fencing_token,
     };
-    let released = service
-        .locks
-        .release_lock(request(release))
-        .await?
-        .into_inner();
-    if args.json {
-        json::write_line(out, &released)?;
-    } else if released.was_held {
-        writeln!(out, "{} is free; {owner} held it", args.name)?;
-    } else {
-        writeln!(out, "{owner} let go of {} just now", args.name)?;
-    }
-    Ok(ExitCode::SUCCESS)
+    let released = call(service.locks.release_lock(request(release))).await?;
+    emit(args.json, &released, out, |out| {
+        if released.was_held {
+            writeln!(out, "{} is free; {owner} held it", args.name)
+        } else {
+            writeln!(out, "{owner} let go of {} just now", args.name)
+        }
+    })
+}
+
+/// Why a lock is not taken without `--force`.
+pub(super) fn held(lock: &Lock) -> CliError {
+    CliError::new(format!(
+        "{} holds {} and lets go {} by itself",
+        one_line(&lock.owner, 200),
+        one_line(&lock.name, 512),
+        ago(lock.expires_at.as_ref())
+    ))
+    .hint("add --force to take it; what the owner writes with it is refused from then on")
 }

@@ -1,14 +1,14 @@
-//! `shim locks show`: who holds a lock.
+//! `shim locks show`: a lock and its owner.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use shim_proto::coordination::v1::{GetLockRequest, GetLockResponse, Lock};
 
-use crate::connection::{Coordination, request};
+use crate::connection::{Coordination, call, request};
 use crate::error::CliError;
-use crate::output::json;
-use crate::output::text::one_line;
+use crate::output::emit::emit;
+use crate::output::fields::Fields;
 use crate::output::time::at;
 use crate::workspace_args::NamespaceArgs;
 
@@ -32,22 +32,18 @@ pub(super) async fn run(
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
     let lock = find_lock(&mut service, &namespace, &args.name).await?;
-    let exit = if lock.is_some() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    };
-    if args.json {
-        json::write_line(out, &GetLockResponse { lock })?;
-    } else if let Some(lock) = &lock {
-        print(lock, out)?;
-    } else {
-        writeln!(out, "nobody holds {} in {namespace}", args.name)?;
-    }
-    Ok(exit)
+    let found = GetLockResponse { lock };
+    emit(args.json, &found, out, |out| match &found.lock {
+        Some(lock) => print(lock, out),
+        None => writeln!(out, "nobody holds {} in {namespace}", args.name),
+    })?;
+    Ok(match found.lock {
+        Some(_) => ExitCode::SUCCESS,
+        None => ExitCode::FAILURE,
+    })
 }
 
-/// The lock, if somebody holds it.
+/// The lock, if it is held.
 pub(super) async fn find_lock(
     service: &mut Coordination,
     namespace: &str,
@@ -57,16 +53,16 @@ pub(super) async fn find_lock(
         namespace: namespace.to_owned(),
         name: name.to_owned(),
     };
-    let response = service.locks.get_lock(request(asked)).await?;
-    Ok(response.into_inner().lock)
+    Ok(call(service.locks.get_lock(request(asked))).await?.lock)
 }
 
-fn print(lock: &Lock, out: &mut dyn Write) -> std::io::Result<()> {
-    writeln!(out, "lock       {}", one_line(&lock.name, 512))?;
-    writeln!(out, "namespace  {}", lock.namespace)?;
-    writeln!(out, "owner      {}", one_line(&lock.owner, 200))?;
-    writeln!(out, "purpose    {}", one_line(&lock.purpose, 500))?;
-    writeln!(out, "token      {}", lock.fencing_token)?;
-    writeln!(out, "acquired   {}", at(lock.acquired_at.as_ref()))?;
-    writeln!(out, "goes       {}", at(lock.expires_at.as_ref()))
+pub(super) fn print(lock: &Lock, out: &mut dyn Write) -> io::Result<()> {
+    let mut fields = Fields::new(10, out);
+    fields.text("lock", &lock.name, 512)?;
+    fields.line("namespace", &lock.namespace)?;
+    fields.text("owner", &lock.owner, 200)?;
+    fields.text("purpose", &lock.purpose, 500)?;
+    fields.line("token", lock.fencing_token)?;
+    fields.line("acquired", at(lock.acquired_at.as_ref()))?;
+    fields.line("goes", at(lock.expires_at.as_ref()))
 }

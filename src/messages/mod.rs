@@ -1,18 +1,19 @@
 //! `shim messages`: durable messages to sessions and workers.
 
+#[cfg(test)]
+mod printed;
 mod read;
+mod recipients;
 mod send;
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use uuid::Uuid;
 
 use crate::config::Config;
-use crate::connection::{self, Coordination};
+use crate::connection;
 use crate::error::CliError;
-use crate::{sessions, workers};
 
 /// What can be done with messages.
 #[derive(Debug, Subcommand)]
@@ -42,21 +43,4 @@ pub(crate) async fn run(
         Command::Send(args) => send::run(&args, config, service, out).await,
         Command::Read(args) => read::run(&args, config, service, out).await,
     }
-}
-
-/// The id of a session, which need not be known here if it is whole.
-async fn session_id(config: &Config, typed: &str) -> Result<String, CliError> {
-    if Uuid::try_parse(typed).is_ok() {
-        return Ok(typed.to_lowercase());
-    }
-    let mut service = connection::checkpoints(config).await?;
-    Ok(sessions::find(&mut service, typed).await?.id)
-}
-
-/// The id of a worker, which need not live if it is whole.
-async fn worker_id(service: &mut Coordination, typed: &str) -> Result<String, CliError> {
-    if Uuid::try_parse(typed).is_ok() {
-        return Ok(typed.to_lowercase());
-    }
-    Ok(workers::find(service, typed).await?.worker_id)
 }

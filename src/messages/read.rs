@@ -1,4 +1,4 @@
-//! `shim messages read`: the messages of an inbox. Without `--ack` they stay there for whoever they are meant for.
+//! `shim messages read`: the messages of an inbox. Without `--ack` they stay there for the inbox's reader.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -7,16 +7,17 @@ use std::time::Duration;
 use shim_proto::coordination::v1::{
     AckMessagesRequest, Message, ReceiveMessagesRequest, ReceiveMessagesResponse,
 };
+use shim_render::text::{one_line, printable};
 
-use super::{session_id, worker_id};
+use super::recipients::{session_id, worker_id};
 use crate::config::Config;
-use crate::connection::{Coordination, request};
+use crate::connection::{Coordination, call, request};
 use crate::error::CliError;
+use crate::output::emit::emit;
 use crate::output::json;
-use crate::output::text::{one_line, printable};
 use crate::output::time::{ago, proto_duration};
 
-/// A look takes a message from its reader for as long as the contract's shortest visibility.
+/// The contract's shortest visibility: for so long a look hides a message from the inbox's reader.
 const PEEK_VISIBILITY: Duration = Duration::from_secs(1);
 
 /// What to read.
@@ -49,19 +50,14 @@ pub(super) async fn run(
         inbox: inbox.clone(),
         max_messages: args.limit,
         wait: args.wait.map(proto_duration).transpose()?,
-        // Those that will be acknowledged must not be given to another before they are.
+        // Messages that will be acknowledged are hidden from other readers for the default time.
         visibility: (!args.ack)
             .then(|| proto_duration(PEEK_VISIBILITY))
             .transpose()?,
         ack_ids: Vec::new(),
     };
-    let received = service.bus.receive_messages(request(receive)).await?;
-    let received = received.into_inner();
-    if args.json {
-        json::write_line(out, &received)?;
-    } else {
-        print(&received, out)?;
-    }
+    let received = call(service.bus.receive_messages(request(receive))).await?;
+    emit(args.json, &received, out, |out| print(&received, out))?;
     out.flush()?;
     if args.ack && !received.messages.is_empty() {
         let ack = AckMessagesRequest {
@@ -69,7 +65,7 @@ pub(super) async fn run(
             message_ids: received
                 .messages
                 .into_iter()
-                .map(|m| m.message_id)
+                .map(|message| message.message_id)
                 .collect(),
         };
         service.bus.ack_messages(request(ack)).await?;
@@ -95,12 +91,11 @@ async fn inbox(
     })
 }
 
-fn print(received: &ReceiveMessagesResponse, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn print(received: &ReceiveMessagesResponse, out: &mut dyn Write) -> io::Result<()> {
     for message in &received.messages {
         print_one(message, out)?;
     }
-    let given = u64::try_from(received.messages.len()).unwrap_or(u64::MAX);
-    match (given, received.remaining) {
+    match (received.messages.len(), received.remaining) {
         (0, 0) => writeln!(out, "no messages"),
         (0, in_flight) => writeln!(
             out,

@@ -5,13 +5,13 @@ use std::process::ExitCode;
 
 use shim_proto::coordination::v1::SendMessageRequest;
 use shim_proto::coordination::v1::send_message_request::Recipient;
+use shim_render::figures::count;
 
-use super::{session_id, worker_id};
+use super::recipients::{session_id, worker_id};
 use crate::config::Config;
-use crate::connection::{Coordination, request, request_id};
+use crate::connection::{Coordination, call, request, request_id};
 use crate::error::CliError;
-use crate::output::json;
-use crate::output::text::count;
+use crate::output::emit::emit;
 use crate::workspace_args;
 
 /// What to send, and to whom.
@@ -60,14 +60,11 @@ pub(super) async fn run(
         text: args.text.clone(),
         data: None,
     };
-    let sent = service.bus.send_message(request(send)).await?.into_inner();
-    if args.json {
-        json::write_line(out, &sent)?;
-    } else {
+    let sent = call(service.bus.send_message(request(send))).await?;
+    emit(args.json, &sent, out, |out| {
         let number = count(u64::from(sent.recipients), "recipient");
-        writeln!(out, "sent to {number}")?;
-    }
-    Ok(ExitCode::SUCCESS)
+        writeln!(out, "sent to {number}")
+    })
 }
 
 async fn recipient(

@@ -82,7 +82,7 @@ pub(crate) fn read<M: Named>(text: &str) -> Result<M, CliError> {
     dynamic.transcode_to().map_err(contract_broken)
 }
 
-/// Free-form data as JSON for people: whole numbers without a fraction.
+/// Free-form data as JSON, whole numbers without a fraction.
 pub(crate) fn free_form(data: &Struct) -> Value {
     Value::Object(free_form::to_json(data))
 }

@@ -1,12 +1,13 @@
-//! How answers look: aligned tables and relative times for people, frames for those who watch, canonical proto JSON for
-//! programs.
+//! The look of answers: aligned tables and relative times for people, frames for a terminal that is watched, canonical
+//! proto JSON for programs.
 //!
-//! Nothing here calls a service or decides anything.
+//! Nothing here calls a service or decides anything. Words, figures and spans come from shim-render.
 
 pub(crate) mod bar;
+pub(crate) mod emit;
+pub(crate) mod fields;
 pub(crate) mod json;
 pub(crate) mod screen;
 pub(crate) mod style;
 pub(crate) mod table;
-pub(crate) mod text;
 pub(crate) mod time;

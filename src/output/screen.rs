@@ -1,4 +1,4 @@
-//! A terminal that is drawn on again and again: every frame takes the place of the one before.
+//! Frames on a terminal: every frame replaces the frame before.
 //!
 //! What was on the screen before the first frame stays, and so does the last frame.
 
@@ -8,7 +8,7 @@ use rustix::termios::tcgetwinsize;
 
 use super::style::Line;
 
-/// Where the terminal does not tell its size.
+/// The size of a terminal that does not report one.
 const WIDTH: usize = 80;
 const HEIGHT: usize = 24;
 

@@ -15,7 +15,7 @@ pub(crate) enum Style {
     Green,
     /// It is on its way.
     Cyan,
-    /// Somebody should look.
+    /// It needs a look.
     Yellow,
     /// It went wrong.
     Red,

@@ -1,53 +1,49 @@
-//! Moments and spans as people say them.
+//! Moments beside the present, and spans of the contract.
+//!
+//! The present of unit tests is one fixed moment, so that printed times are the same in every run.
 
 use std::time::{Duration, SystemTime};
 
 use prost_types::Timestamp;
+use shim_render::time::moment;
 
 use crate::error::CliError;
 
-const ALMOST: Duration = Duration::from_millis(999);
-
-/// "3 min ago", or "-" for a moment that never was.
-pub(crate) fn ago(moment: Option<&Timestamp>) -> String {
-    let Some(at) = moment.and_then(|moment| SystemTime::try_from(*moment).ok()) else {
-        return "-".to_owned();
-    };
-    match SystemTime::now().duration_since(at) {
-        Ok(age) if age < Duration::from_secs(1) => "just now".to_owned(),
-        Ok(age) => format!("{} ago", span(age)),
-        // What was asked for as an hour is still called so a moment later.
-        Err(ahead) => format!("in {}", span(ahead.duration() + ALMOST)),
-    }
+/// The present.
+#[cfg(not(test))]
+pub(crate) fn now() -> SystemTime {
+    SystemTime::now()
 }
 
-/// A moment in UTC with seconds, and how long ago it was.
-pub(crate) fn at(moment: Option<&Timestamp>) -> String {
-    let Some(time) = moment.and_then(|moment| SystemTime::try_from(*moment).ok()) else {
-        return "-".to_owned();
-    };
-    format!(
-        "{} ({})",
-        humantime::format_rfc3339_seconds(time),
-        ago(moment)
-    )
+/// The present of unit tests: 2026-01-02T03:04:05Z.
+#[cfg(test)]
+pub(crate) fn now() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_323_045)
 }
 
-/// A span in its largest unit.
-pub(crate) fn span(span: Duration) -> String {
-    let seconds = span.as_secs();
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3_600 => format!("{} min", seconds / 60),
-        3_600..172_800 => format!("{} h", seconds / 3_600),
-        _ => format!("{} d", seconds / 86_400),
-    }
+/// The present in UTC with seconds, as a line of a watch begins.
+pub(crate) fn clock() -> String {
+    humantime::format_rfc3339_seconds(now()).to_string()
+}
+
+/// "3 min ago", or "-" for an unset moment.
+pub(crate) fn ago(at: Option<&Timestamp>) -> String {
+    moment(at).map_or_else(|| "-".to_owned(), |at| shim_render::time::ago(at, now()))
+}
+
+/// A moment in UTC with seconds, and how long ago it was; "-" if it is unset.
+pub(crate) fn at(at: Option<&Timestamp>) -> String {
+    let Some(time) = moment(at) else {
+        return "-".to_owned();
+    };
+    let utc = humantime::format_rfc3339_seconds(time);
+    format!("{utc} ({})", ago(at))
 }
 
 /// A span as the contract has it.
 ///
 /// # Errors
-/// If it is longer than any limit of the contract.
+/// If the span is longer than any limit of the contract.
 pub(crate) fn proto_duration(span: Duration) -> Result<prost_types::Duration, CliError> {
     prost_types::Duration::try_from(span)
         .map_err(|_| CliError::new(format!("{} is too long", humantime::format_duration(span))))
@@ -58,21 +54,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spans_take_their_largest_unit() {
-        let said = |seconds| span(Duration::from_secs(seconds));
-        assert_eq!(
-            [said(59), said(60), said(7_199), said(90_000), said(172_800)],
-            ["59 s", "1 min", "1 h", "25 h", "2 d"]
-        );
-    }
-
-    #[test]
-    fn a_moment_is_told_from_now() {
-        let before = |seconds| Timestamp::from(SystemTime::now() - Duration::from_secs(seconds));
-        assert_eq!(ago(Some(&before(125))), "2 min ago");
-        assert_eq!(ago(Some(&before(0))), "just now");
-        let soon = Timestamp::from(SystemTime::now() + Duration::from_secs(3_600));
+    fn a_moment_is_printed_beside_the_present() {
+        let before = |seconds| Timestamp::from(now() - Duration::from_secs(seconds));
+        assert_eq!(ago(Some(&before(120))), "2 min ago");
+        assert_eq!(at(Some(&before(0))), "2026-01-02T03:04:05Z (just now)");
+        let soon = Timestamp::from(now() + Duration::from_secs(3_600));
         assert_eq!(ago(Some(&soon)), "in 1 h");
-        assert_eq!(ago(None), "-");
+        assert_eq!((ago(None), at(None)), ("-".to_owned(), "-".to_owned()));
     }
 }

@@ -4,9 +4,10 @@ use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use shim_render::figures::bytes;
+
 use crate::config::Config;
 use crate::error::CliError;
-use crate::output::text::bytes;
 
 /// Where to copy to.
 #[derive(Debug, clap::Args)]

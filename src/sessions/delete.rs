@@ -4,12 +4,14 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 
 use shim_proto::checkpoint::v1::{DeleteSessionRequest, Session};
+use shim_render::figures::count;
+use shim_render::text::{one_line, short_id};
 
 use super::find;
-use crate::connection::{Checkpoints, request, request_id};
+use super::list::task;
+use crate::connection::{Checkpoints, call, request, request_id};
 use crate::error::CliError;
-use crate::output::json;
-use crate::output::text::{count, one_line, short_id};
+use crate::output::emit::emit;
 
 /// Which session.
 #[derive(Debug, clap::Args)]
@@ -42,14 +44,11 @@ pub(super) async fn run(
         session_id: session.id.clone(),
         force: args.force,
     };
-    let deleted = service.delete_session(request(delete)).await?.into_inner();
-    if args.json {
-        json::write_line(out, &deleted)?;
-    } else {
+    let deleted = call(service.delete_session(request(delete))).await?;
+    emit(args.json, &deleted, out, |out| {
         let checkpoints = count(deleted.deleted_checkpoints, "checkpoint");
-        writeln!(out, "deleted {} with {checkpoints}", short_id(&session.id))?;
-    }
-    Ok(ExitCode::SUCCESS)
+        writeln!(out, "deleted {} with {checkpoints}", short_id(&session.id))
+    })
 }
 
 fn confirmed(session: &Session) -> Result<bool, CliError> {
@@ -59,16 +58,11 @@ fn confirmed(session: &Session) -> Result<bool, CliError> {
                 .hint("add --yes"),
         );
     }
-    let task = if session.current_task.is_empty() {
-        &session.title
-    } else {
-        &session.current_task
-    };
     let checkpoints = count(session.head_number, "checkpoint");
     eprint!(
         "delete {} \"{}\" with {checkpoints}? [y/N] ",
         short_id(&session.id),
-        one_line(task, 60)
+        one_line(task(session), 60)
     );
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;

@@ -4,12 +4,12 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use shim_proto::checkpoint::v1::{DiffCheckpointsRequest, FieldChange};
+use shim_render::text::one_line;
 
 use super::find;
-use crate::connection::{Checkpoints, request};
+use crate::connection::{Checkpoints, call, request};
 use crate::error::CliError;
-use crate::output::json;
-use crate::output::text::one_line;
+use crate::output::emit::emit;
 
 const VALUE_WIDTH: usize = 200;
 
@@ -34,18 +34,17 @@ pub(super) async fn run(
         from_checkpoint_id: find::checkpoint(&mut service, &args.from).await?.id,
         to_checkpoint_id: find::checkpoint(&mut service, &args.to).await?.id,
     };
-    let diff = service.diff_checkpoints(request(asked)).await?.into_inner();
-    if args.json {
-        json::write_line(out, &diff)?;
-        return Ok(ExitCode::SUCCESS);
+    let diff = call(service.diff_checkpoints(request(asked))).await?;
+    emit(args.json, &diff, out, |out| print(&diff.changes, out))
+}
+
+pub(super) fn print(changes: &[FieldChange], out: &mut dyn Write) -> io::Result<()> {
+    if changes.is_empty() {
+        return writeln!(out, "no difference");
     }
-    if diff.changes.is_empty() {
-        writeln!(out, "no difference")?;
-    }
-    for change in &diff.changes {
-        print_change(change, out)?;
-    }
-    Ok(ExitCode::SUCCESS)
+    changes
+        .iter()
+        .try_for_each(|change| print_change(change, out))
 }
 
 fn print_change(change: &FieldChange, out: &mut dyn Write) -> io::Result<()> {

@@ -4,12 +4,12 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use shim_proto::checkpoint::v1::DismissRecoveryRequest;
+use shim_render::text::short_id;
 
 use super::find;
-use crate::connection::{Checkpoints, request, request_id};
+use crate::connection::{Checkpoints, call, request, request_id};
 use crate::error::CliError;
-use crate::output::json;
-use crate::output::text::short_id;
+use crate::output::emit::emit;
 
 /// Which session.
 #[derive(Debug, clap::Args)]
@@ -31,18 +31,12 @@ pub(super) async fn run(
         request_id: request_id(),
         session_id: session_id.clone(),
     };
-    let dismissed = service
-        .dismiss_recovery(request(dismiss))
-        .await?
-        .into_inner();
-    if args.json {
-        json::write_line(out, &dismissed)?;
-    } else {
+    let dismissed = call(service.dismiss_recovery(request(dismiss))).await?;
+    emit(args.json, &dismissed, out, |out| {
         writeln!(
             out,
             "{} is not offered for recovery any more; nothing was deleted",
             short_id(&session_id)
-        )?;
-    }
-    Ok(ExitCode::SUCCESS)
+        )
+    })
 }

@@ -4,12 +4,12 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use shim_proto::checkpoint::v1::{EndSessionRequest, SessionOutcome};
+use shim_render::text::short_id;
 
 use super::find;
-use crate::connection::{Checkpoints, request, request_id};
+use crate::connection::{Checkpoints, call, request, request_id};
 use crate::error::CliError;
-use crate::output::json;
-use crate::output::text::short_id;
+use crate::output::emit::emit;
 
 /// Which session, and how it ended.
 #[derive(Debug, clap::Args)]
@@ -41,19 +41,16 @@ pub(super) async fn run(
     let end = EndSessionRequest {
         request_id: request_id(),
         session_id: session.id.clone(),
-        // Epoch 0 speaks for nobody and is refused while a client owns the session.
+        // Epoch 0 is no owner's: the service refuses it while a client owns the session.
         epoch: if args.force { session.epoch } else { 0 },
         outcome: outcome.into(),
     };
-    let ended = service.end_session(request(end)).await?.into_inner();
-    if args.json {
-        json::write_line(out, &ended)?;
-    } else {
+    let ended = call(service.end_session(request(end))).await?;
+    emit(args.json, &ended, out, |out| {
         writeln!(
             out,
             "{} is ended; its checkpoints stay",
             short_id(&session.id)
-        )?;
-    }
-    Ok(ExitCode::SUCCESS)
+        )
+    })
 }

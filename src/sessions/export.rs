@@ -8,13 +8,13 @@ use std::process::ExitCode;
 
 use shim_proto::checkpoint::v1::archive_record::Record;
 use shim_proto::checkpoint::v1::{ArchiveRecord, ExportRequest};
+use shim_render::figures::count;
 use tonic::Request;
 
 use super::find;
-use crate::connection::Checkpoints;
+use crate::connection::{Checkpoints, call};
 use crate::error::CliError;
 use crate::output::json;
-use crate::output::text::count;
 
 /// What to export, and where to.
 #[derive(Debug, clap::Args)]
@@ -93,10 +93,8 @@ async fn stream(
     mut service: Checkpoints,
     out: &mut dyn Write,
 ) -> Result<Counted, CliError> {
-    let mut records = service
-        .export(Request::new(ExportRequest { session_ids }))
-        .await?
-        .into_inner();
+    let export = Request::new(ExportRequest { session_ids });
+    let mut records = call(service.export(export)).await?;
     let mut counted = Counted::default();
     while let Some(response) = records.message().await? {
         let Some(record) = response.record else {

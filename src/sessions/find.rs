@@ -1,27 +1,23 @@
-//! From what a person types to one session or checkpoint.
+//! Finding the session or checkpoint that an argument names.
 
 use shim_proto::checkpoint::v1::{Checkpoint, GetCheckpointRequest, GetSessionRequest, Session};
 use uuid::Uuid;
 
-use super::list::{SessionFilter, list_all};
-use crate::connection::{Checkpoints, request};
+use super::pages::{SessionFilter, list_all};
+use crate::connection::{Checkpoints, call, request};
 use crate::error::CliError;
 use crate::id_prefix::{IdPrefix, Identified, pick};
 
-/// The session meant by a whole id, a beginning or an end of one.
+/// The session with this id, or with an id that begins or ends so.
 ///
 /// # Errors
-/// If none or more than one is meant.
+/// If no session or more than one has such an id.
 pub(crate) async fn session(service: &mut Checkpoints, typed: &str) -> Result<Session, CliError> {
     if Uuid::try_parse(typed).is_ok() {
         let asked = GetSessionRequest {
             session_id: typed.to_lowercase(),
         };
-        let found = service
-            .get_session(request(asked))
-            .await?
-            .into_inner()
-            .session;
+        let found = call(service.get_session(request(asked))).await?.session;
         return found.ok_or_else(|| CliError::new("the service answered without a session"));
     }
     let digits = IdPrefix::of(typed, Session::NOUN)?;
@@ -57,10 +53,8 @@ pub(super) async fn checkpoint(
             ..GetCheckpointRequest::default()
         }
     };
-    let found = service
-        .get_checkpoint(request(asked))
+    let found = call(service.get_checkpoint(request(asked)))
         .await?
-        .into_inner()
         .checkpoint;
     found.ok_or_else(|| CliError::new("the service answered without a checkpoint"))
 }

@@ -4,13 +4,13 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use shim_proto::checkpoint::v1::ForkSessionRequest;
+use shim_render::text::short_id;
 
 use super::find;
 use super::restore::{own_client, release_session};
-use crate::connection::{Checkpoints, request, request_id};
+use crate::connection::{Checkpoints, call, request, request_id};
 use crate::error::CliError;
-use crate::output::json;
-use crate::output::text::short_id;
+use crate::output::emit::emit;
 
 /// Where to fork.
 #[derive(Debug, clap::Args)]
@@ -37,19 +37,15 @@ pub(super) async fn run(
         title: args.title.unwrap_or_default(),
         client: Some(own_client()),
     };
-    let forked = service.fork_session(request(fork)).await?.into_inner();
+    let forked = call(service.fork_session(request(fork))).await?;
     if let Some(session) = &forked.session {
         release_session(&mut service, session).await?;
     }
-    if args.json {
-        json::write_line(out, &forked)?;
-    } else if let Some(session) = &forked.session {
-        writeln!(
-            out,
-            "forked {} from checkpoint #{}",
-            short_id(&session.id),
-            checkpoint.number
-        )?;
-    }
-    Ok(ExitCode::SUCCESS)
+    emit(args.json, &forked, out, |out| {
+        let Some(session) = &forked.session else {
+            return Ok(());
+        };
+        let (id, number) = (short_id(&session.id), checkpoint.number);
+        writeln!(out, "forked {id} from checkpoint #{number}")
+    })
 }

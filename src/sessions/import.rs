@@ -8,14 +8,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use shim_proto::checkpoint::v1::{ArchiveRecord, ImportRequest};
+use shim_render::figures::count;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Request;
 
-use crate::connection::Checkpoints;
+use crate::connection::{Checkpoints, call};
 use crate::error::CliError;
+use crate::output::emit::emit;
 use crate::output::json;
-use crate::output::text::count;
 
 /// Records read ahead of the service.
 const AHEAD: usize = 64;
@@ -38,15 +39,12 @@ pub(super) async fn run(
     let input = open(&args.file)?;
     let (records, received) = mpsc::channel(AHEAD);
     let reader = tokio::task::spawn_blocking(move || read_all(input, &records));
-    let answer = service
-        .import(Request::new(ReceiverStream::new(received)))
-        .await;
-    // What is wrong with a line says more than the refusal of the half that was sent.
+    let import = Request::new(ReceiverStream::new(received));
+    let answer = call(service.import(import)).await;
+    // A wrong line explains more than the service's refusal of the part that was sent.
     reader.await.map_err(|e| CliError::new(e.to_string()))??;
-    let taken = answer?.into_inner();
-    if args.json {
-        json::write_line(out, &taken)?;
-    } else {
+    let taken = answer?;
+    emit(args.json, &taken, out, |out| {
         writeln!(
             out,
             "imported {}, {} and {}; {} were there already",
@@ -54,9 +52,8 @@ pub(super) async fn run(
             count(taken.imported_checkpoints, "checkpoint"),
             count(taken.imported_signals, "signal snapshot"),
             count(taken.skipped, "record"),
-        )?;
-    }
-    Ok(ExitCode::SUCCESS)
+        )
+    })
 }
 
 fn open(path: &Path) -> Result<Box<dyn BufRead + Send>, CliError> {
@@ -89,7 +86,7 @@ fn read_all(
             })
             .is_err()
         {
-            // The service ended the call; its answer tells why.
+            // The service ended the call; its status has the reason.
             break;
         }
     }

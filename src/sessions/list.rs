@@ -1,21 +1,21 @@
-//! `shim sessions list`, and reading all pages of the list for other commands.
+//! `shim sessions list`: sessions as a table.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::ValueEnum;
-use shim_proto::checkpoint::v1::{
-    ListSessionsRequest, ListSessionsResponse, RiskLevel, Session, SessionStatus,
-};
+use shim_proto::checkpoint::v1::{ListSessionsResponse, RiskLevel, Session, SessionStatus};
+use shim_render::figures::percent;
+use shim_render::text::{one_line, short_id};
+use shim_render::words::{risk_level, session_status};
 
-use crate::connection::{Checkpoints, request};
+use super::pages::{SessionFilter, list_all};
+use crate::connection::Checkpoints;
 use crate::error::CliError;
-use crate::output::json;
+use crate::output::emit::emit;
 use crate::output::table::{Align, Table};
-use crate::output::text::{one_line, percent, short_id, variant};
 use crate::output::time::ago;
 
-const PAGE: i32 = 1_000;
 const TASK_WIDTH: usize = 48;
 const PROJECT_WIDTH: usize = 28;
 
@@ -54,15 +54,6 @@ impl From<Status> for SessionStatus {
     }
 }
 
-/// Which sessions are asked for.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct SessionFilter {
-    /// Only this project; empty means all.
-    pub(crate) project: String,
-    /// Only this status; unspecified means all.
-    pub(crate) status: SessionStatus,
-}
-
 pub(super) async fn run(
     args: &Args,
     mut service: Checkpoints,
@@ -73,57 +64,18 @@ pub(super) async fn run(
         status: args.status.map_or(SessionStatus::Unspecified, Into::into),
     };
     let sessions = list_all(&mut service, &filter, args.limit).await?;
-    if args.json {
-        json::write_line(
-            out,
-            &ListSessionsResponse {
-                sessions,
-                ..ListSessionsResponse::default()
-            },
-        )?;
-    } else if sessions.is_empty() {
-        writeln!(out, "no sessions")?;
-    } else {
-        table(&sessions).print(out)?;
-    }
-    Ok(ExitCode::SUCCESS)
+    let listed = ListSessionsResponse {
+        sessions,
+        ..ListSessionsResponse::default()
+    };
+    emit(args.json, &listed, out, |out| print(&listed.sessions, out))
 }
 
-/// All sessions that pass the filter, up to `limit`, most recently changed first.
-///
-/// # Errors
-/// If the service fails.
-pub(crate) async fn list_all(
-    service: &mut Checkpoints,
-    filter: &SessionFilter,
-    limit: usize,
-) -> Result<Vec<Session>, CliError> {
-    let mut sessions = Vec::new();
-    let mut page_token = String::new();
-    while sessions.len() < limit {
-        let wanted = i32::try_from(limit - sessions.len())
-            .unwrap_or(PAGE)
-            .min(PAGE);
-        let page = ListSessionsRequest {
-            project: filter.project.clone(),
-            status: filter.status.into(),
-            page_size: wanted,
-            page_token,
-        };
-        let page = service.list_sessions(request(page)).await?.into_inner();
-        if page.damaged > 0 {
-            eprintln!(
-                "warning: {} damaged session rows were left out; run `shim doctor`",
-                page.damaged
-            );
-        }
-        sessions.extend(page.sessions);
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            break;
-        }
+pub(super) fn print(sessions: &[Session], out: &mut dyn Write) -> io::Result<()> {
+    if sessions.is_empty() {
+        return writeln!(out, "no sessions");
     }
-    Ok(sessions)
+    table(sessions).print(out)
 }
 
 /// Sessions as a table.
@@ -144,40 +96,45 @@ pub(crate) fn table(sessions: &[Session]) -> Table {
             status(session),
             ago(session.updated_at.as_ref()),
             session.head_number.to_string(),
-            if session.head_number == 0 {
-                "-".to_owned()
-            } else {
-                percent(session.progress)
-            },
-            risk(session),
+            progress(session),
+            risk(session).to_owned(),
             tail(&session.project, PROJECT_WIDTH),
-            one_line(
-                if session.current_task.is_empty() {
-                    &session.title
-                } else {
-                    &session.current_task
-                },
-                TASK_WIDTH,
-            ),
+            one_line(task(session), TASK_WIDTH),
         ]);
     }
     table
 }
 
-/// Where a session stands, in a word or two.
-pub(super) fn status(session: &Session) -> String {
-    let status = variant(session.status().as_str_name(), "SESSION_STATUS");
-    match session.status() {
-        SessionStatus::Active if !session.attached => format!("{status}, alone"),
-        SessionStatus::Interrupted if session.dismissed_at.is_some() => "dismissed".to_owned(),
-        _ => status,
+/// How much is done; unknown before the first checkpoint.
+fn progress(session: &Session) -> String {
+    match session.head_number {
+        0 => "-".to_owned(),
+        _ => percent(session.progress),
     }
 }
 
-fn risk(session: &Session) -> String {
+/// What a session works on; before its first checkpoint, its title.
+pub(super) fn task(session: &Session) -> &str {
+    match session.current_task.as_str() {
+        "" => &session.title,
+        task => task,
+    }
+}
+
+/// The status of a session in a word or two.
+pub(super) fn status(session: &Session) -> String {
+    let status = session_status(session.status());
+    match session.status() {
+        SessionStatus::Active if !session.attached => format!("{status}, alone"),
+        SessionStatus::Interrupted if session.dismissed_at.is_some() => "dismissed".to_owned(),
+        _ => status.to_owned(),
+    }
+}
+
+fn risk(session: &Session) -> &'static str {
     match session.risk_level() {
-        RiskLevel::Unspecified => "-".to_owned(),
-        level => variant(level.as_str_name(), "RISK_LEVEL"),
+        RiskLevel::Unspecified => "-",
+        level => risk_level(level),
     }
 }
 

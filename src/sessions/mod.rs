@@ -1,4 +1,4 @@
-//! `shim sessions`: the RPCs of the checkpoint service for people, a file for each.
+//! `shim sessions`: sessions and their checkpoints, a file for each subcommand.
 //!
 //! Sessions are named by their id, by its last eight digits (as the tables show), or by a beginning of six or more.
 
@@ -12,6 +12,9 @@ mod find;
 mod fork;
 mod import;
 mod list;
+mod pages;
+#[cfg(test)]
+mod printed;
 mod prune;
 mod restore;
 mod search;
@@ -29,7 +32,8 @@ use crate::connection;
 use crate::error::CliError;
 
 pub(crate) use find::session as find;
-pub(crate) use list::{SessionFilter, list_all, table};
+pub(crate) use list::table;
+pub(crate) use pages::{SessionFilter, list_all};
 
 /// What can be done with sessions.
 #[derive(Debug, Subcommand)]

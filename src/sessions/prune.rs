@@ -1,16 +1,18 @@
-//! `shim sessions prune`: drops old checkpoint contents and, if told, ended sessions.
+//! `shim sessions prune`: drops old checkpoint contents; with `--delete-ended`, old ended sessions, too.
 
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use shim_proto::checkpoint::v1::PruneRequest;
+use shim_proto::limits::checkpoint::MAX_KEEP;
+use shim_render::figures::{bytes, count};
 
 use super::find;
-use crate::connection::{Checkpoints, request, request_id};
+use crate::connection::{Checkpoints, call, request, request_id};
 use crate::error::CliError;
-use crate::output::json;
-use crate::output::text::{bytes, count};
+use crate::output::emit::emit;
+use crate::output::time::proto_duration;
 
 /// What to drop.
 #[derive(Debug, clap::Args)]
@@ -19,7 +21,7 @@ pub(crate) struct Args {
     #[arg(long, default_value = "30d", value_name = "DURATION", value_parser = humantime::parse_duration)]
     older_than: Duration,
     /// Keep at least so many newest checkpoints of each session
-    #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_KEEP)))]
     keep_last: u32,
     /// Only this session
     #[arg(long, value_name = "SESSION")]
@@ -44,19 +46,16 @@ pub(super) async fn run(
         Some(typed) => find::session(&mut service, typed).await?.id,
         None => String::new(),
     };
-    let older_than = prost_types::Duration::try_from(args.older_than);
     let prune = PruneRequest {
         request_id: request_id(),
         session_id,
-        older_than: Some(older_than.map_err(|_| CliError::new("--older-than is too long a span"))?),
+        older_than: Some(proto_duration(args.older_than)?),
         keep_last: args.keep_last,
         delete_ended_sessions: args.delete_ended,
         dry_run: args.dry_run,
     };
-    let pruned = service.prune(request(prune)).await?.into_inner();
-    if args.json {
-        json::write_line(out, &pruned)?;
-    } else {
+    let pruned = call(service.prune(request(prune))).await?;
+    emit(args.json, &pruned, out, |out| {
         writeln!(
             out,
             "{} the contents of {} ({}) and {}",
@@ -68,7 +67,6 @@ pub(super) async fn run(
             count(pruned.thinned_checkpoints, "checkpoint"),
             bytes(pruned.freed_bytes),
             count(pruned.deleted_sessions, "session"),
-        )?;
-    }
-    Ok(ExitCode::SUCCESS)
+        )
+    })
 }

@@ -1,6 +1,6 @@
 //! `shim sessions restore`: prints the resume prompt of a session, its claims checked against the files here.
 //!
-//! The command does not stay to own the session: it lets go at once, so that a gateway can adopt it.
+//! The command releases the session at once, so that a gateway can adopt it.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -12,14 +12,14 @@ use shim_proto::checkpoint::v1::{
     Attach, AttachSessionRequest, Checkpoint, ClientInfo, Detach, FileState, GetCheckpointRequest,
     GetSessionRequest, GitState, RestoreCheckpointRequest, RestoreCheckpointResponse, Session,
 };
+use shim_render::text::{printable, short_id};
 use shim_runtime::process;
 use tonic::Request;
 
 use super::find;
-use crate::connection::{Checkpoints, request, request_id};
+use crate::connection::{Checkpoints, call, request, request_id};
 use crate::error::CliError;
 use crate::output::json;
-use crate::output::text::{printable, short_id};
 
 /// What to restore.
 #[derive(Debug, clap::Args)]
@@ -51,10 +51,7 @@ pub(super) async fn run(
         current_git,
         ..RestoreCheckpointRequest::default()
     };
-    let restored = service
-        .restore_checkpoint(request(restore))
-        .await?
-        .into_inner();
+    let restored = call(service.restore_checkpoint(request(restore))).await?;
     if let Some(session) = &restored.session {
         release_session(&mut service, session).await?;
     }
@@ -88,20 +85,16 @@ async fn evidence(
     let asked = GetSessionRequest {
         session_id: checkpoint.session_id.clone(),
     };
-    let session = service
-        .get_session(request(asked))
+    let session = call(service.get_session(request(asked)))
         .await?
-        .into_inner()
         .session
         .unwrap_or_default();
     let asked = GetCheckpointRequest {
         checkpoint_id: checkpoint.id.clone(),
         ..GetCheckpointRequest::default()
     };
-    let state = service
-        .get_checkpoint(request(asked))
+    let state = call(service.get_checkpoint(request(asked)))
         .await?
-        .into_inner()
         .state
         .unwrap_or_default();
     // A project may be any name; then only absolute paths can be looked at.
@@ -117,7 +110,7 @@ async fn evidence(
     ))
 }
 
-/// Attaches and detaches, so that the session is free now and not when the lease of nobody ends.
+/// Attaches and detaches, so that the session is free at once and not only when its lease expires.
 pub(super) async fn release_session(
     service: &mut Checkpoints,
     session: &Session,
@@ -134,15 +127,13 @@ pub(super) async fn release_session(
     let messages = messages.map(|message| AttachSessionRequest {
         message: Some(message),
     });
-    let mut answers = service
-        .attach_session(Request::new(tokio_stream::iter(messages)))
-        .await?
-        .into_inner();
+    let attach = Request::new(tokio_stream::iter(messages));
+    let mut answers = call(service.attach_session(attach)).await?;
     while answers.message().await?.is_some() {}
     Ok(())
 }
 
-/// Who a command is to the service.
+/// The command line as a client of the service.
 pub(super) fn own_client() -> ClientInfo {
     ClientInfo {
         name: "shim".to_owned(),

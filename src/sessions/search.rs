@@ -1,15 +1,16 @@
 //! `shim sessions search`: full-text search over what was saved.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
-use shim_proto::checkpoint::v1::SearchCheckpointsRequest;
+use shim_proto::checkpoint::v1::{SearchCheckpointsRequest, SearchHit};
+use shim_proto::limits::checkpoint::MAX_RESULTS;
+use shim_render::text::{one_line, short_id};
 
 use super::find;
-use crate::connection::{Checkpoints, request};
+use crate::connection::{Checkpoints, call, request};
 use crate::error::CliError;
-use crate::output::json;
-use crate::output::text::{one_line, short_id};
+use crate::output::emit::emit;
 use crate::output::time::ago;
 
 /// What to search for, and where.
@@ -25,7 +26,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SESSION")]
     session: Option<String>,
     /// How many hits at most
-    #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=100))]
+    #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=i64::from(MAX_RESULTS)))]
     limit: i32,
     /// Print canonical proto JSON (a SearchCheckpointsResponse)
     #[arg(long)]
@@ -47,18 +48,15 @@ pub(super) async fn run(
         session_id,
         limit: args.limit,
     };
-    let found = service
-        .search_checkpoints(request(query))
-        .await?
-        .into_inner();
-    if args.json {
-        json::write_line(out, &found)?;
-        return Ok(ExitCode::SUCCESS);
+    let found = call(service.search_checkpoints(request(query))).await?;
+    emit(args.json, &found, out, |out| print(&found.hits, out))
+}
+
+pub(super) fn print(hits: &[SearchHit], out: &mut dyn Write) -> io::Result<()> {
+    if hits.is_empty() {
+        return writeln!(out, "nothing found");
     }
-    if found.hits.is_empty() {
-        writeln!(out, "nothing found")?;
-    }
-    for hit in &found.hits {
+    for hit in hits {
         let Some(checkpoint) = &hit.checkpoint else {
             continue;
         };
@@ -72,5 +70,5 @@ pub(super) async fn run(
         )?;
         writeln!(out, "    {}", one_line(&hit.snippet, 200))?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }

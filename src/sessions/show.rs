@@ -4,21 +4,27 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use shim_proto::checkpoint::v1::{
-    Checkpoint, CheckpointState, ClientInfo, FilePresence, GetCheckpointRequest,
+    Checkpoint, CheckpointState, ClientInfo, FilePresence, FileState, GetCheckpointRequest,
     GetCheckpointResponse, GetSessionResponse, ListCheckpointsRequest, ListCheckpointsResponse,
     Session,
 };
+use shim_proto::limits::MAX_PAGE_SIZE;
+use shim_render::figures::{bytes, count, percent};
+use shim_render::text::{one_line, short_id};
+use shim_render::words::{checkpoint_trigger, file_presence, interruption_cause, phrase};
 use tonic::Code;
 
 use super::{find, list};
-use crate::connection::{Checkpoints, request};
+use crate::connection::{Checkpoints, call, request};
 use crate::error::CliError;
+use crate::output::fields::Fields;
 use crate::output::json;
 use crate::output::table::{Align, Table};
-use crate::output::text::{bytes, count, one_line, percent, printable, short_id, variant};
 use crate::output::time::{ago, at};
 
 const TASK_WIDTH: usize = 60;
+/// Columns of the names of fields.
+const NAME_WIDTH: usize = 11;
 
 /// Which session, and how much of it.
 #[derive(Debug, clap::Args)]
@@ -29,7 +35,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     checkpoint: u64,
     /// How many checkpoints of the history to list
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(i32).range(1..=1000))]
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(i32).range(1..=i64::from(MAX_PAGE_SIZE)))]
     history: i32,
     /// Print canonical proto JSON, a line each: GetSessionResponse, GetCheckpointResponse, ListCheckpointsResponse
     #[arg(long)]
@@ -48,30 +54,34 @@ pub(super) async fn run(
         page_size: args.history,
         page_token: String::new(),
     };
-    let history = service
-        .list_checkpoints(request(history))
-        .await?
-        .into_inner();
+    let history = call(service.list_checkpoints(request(history))).await?;
     if args.json {
-        json::write_line(
-            out,
-            &GetSessionResponse {
-                session: Some(session),
-            },
-        )?;
+        let found = GetSessionResponse {
+            session: Some(session),
+        };
+        json::write_line(out, &found)?;
         if let Some(checkpoint) = checkpoint {
             json::write_line(out, &checkpoint)?;
         }
         json::write_line(out, &history)?;
     } else {
-        about(&session, out)?;
-        match &checkpoint {
-            Some(checkpoint) => content(checkpoint, out)?,
-            None => writeln!(out, "\nno checkpoint yet")?,
-        }
-        print_history(&history, out)?;
+        print(&session, checkpoint.as_ref(), &history, out)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+pub(super) fn print(
+    session: &Session,
+    checkpoint: Option<&GetCheckpointResponse>,
+    history: &ListCheckpointsResponse,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    about(session, &mut Fields::new(NAME_WIDTH, out))?;
+    match checkpoint {
+        Some(checkpoint) => content(checkpoint, out)?,
+        None => writeln!(out, "\nno checkpoint yet")?,
+    }
+    print_history(history, out)
 }
 
 /// A session without checkpoints is no failure here; a number that does not exist is.
@@ -85,73 +95,50 @@ async fn newest(
         number,
         ..GetCheckpointRequest::default()
     };
-    match service.get_checkpoint(request(asked)).await {
-        Ok(found) => Ok(Some(found.into_inner())),
+    match call(service.get_checkpoint(request(asked))).await {
+        Ok(found) => Ok(Some(found)),
         Err(status) if number == 0 && status.code() == Code::NotFound => Ok(None),
         Err(status) => Err(status.into()),
     }
 }
 
-fn about(session: &Session, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(
-        out,
-        "session     {}  (short: {})",
-        session.id,
-        short_id(&session.id)
-    )?;
-    if !session.title.is_empty() {
-        writeln!(out, "title       {}", one_line(&session.title, 200))?;
-    }
-    writeln!(out, "project     {}", one_line(&session.project, 4_096))?;
-    writeln!(
-        out,
-        "status      {}, epoch {}",
-        list::status(session),
-        session.epoch
-    )?;
+fn about(session: &Session, fields: &mut Fields<'_>) -> io::Result<()> {
+    let id = &session.id;
+    fields.line("session", format_args!("{id}  (short: {})", short_id(id)))?;
+    fields.optional("title", &session.title, 200)?;
+    fields.text("project", &session.project, 4_096)?;
+    let status = list::status(session);
+    fields.line("status", format_args!("{status}, epoch {}", session.epoch))?;
     if let Some(interruption) = &session.interruption {
-        let cause = variant(interruption.cause().as_str_name(), "INTERRUPTION_CAUSE");
-        let sure = percent(interruption.confidence);
-        writeln!(
-            out,
-            "interrupted {}: {cause} ({sure} sure)",
-            ago(interruption.at.as_ref())
-        )?;
-        writeln!(out, "            {}", one_line(&interruption.evidence, 500))?;
+        let cause = phrase(interruption_cause(interruption.cause()));
+        let (when, sure) = (
+            ago(interruption.at.as_ref()),
+            percent(interruption.confidence),
+        );
+        fields.line("interrupted", format_args!("{when}: {cause} ({sure} sure)"))?;
+        fields.text("", &interruption.evidence, 500)?;
     }
     if let Some(client) = &session.client {
-        writeln!(out, "owner       {}", owner(client))?;
+        fields.line("owner", owner(client))?;
     }
-    writeln!(out, "opened      {}", at(session.opened_at.as_ref()))?;
-    writeln!(out, "changed     {}", at(session.updated_at.as_ref()))?;
+    fields.line("opened", at(session.opened_at.as_ref()))?;
+    fields.line("changed", at(session.updated_at.as_ref()))?;
     if session.restore_count > 0 {
-        writeln!(
-            out,
-            "restored    {}",
-            count(u64::from(session.restore_count), "time")
-        )?;
+        fields.line("restored", count(session.restore_count.into(), "time"))?;
     }
-    if !session.forked_from_checkpoint_id.is_empty() {
-        writeln!(out, "forked from {}", session.forked_from_checkpoint_id)?;
-    }
-    Ok(())
+    fields.optional("forked from", &session.forked_from_checkpoint_id, 100)
 }
 
 fn owner(client: &ClientInfo) -> String {
-    let pid = client
-        .gateway_process
-        .as_ref()
-        .map_or(0, |process| process.pid);
-    let name = if client.name.is_empty() {
-        "unnamed client"
-    } else {
-        &client.name
+    let process = client.gateway_process.as_ref();
+    let pid = process.map_or(0, |process| process.pid);
+    let name = match client.name.as_str() {
+        "" => "unnamed client",
+        name => name,
     };
+    let (version, host) = (&client.version, &client.hostname);
     one_line(
-        &format!(
-            "{name} {} on {}, gateway pid {pid}",
-            client.version, client.hostname
-        ),
+        &format!("{name} {version} on {host}, gateway pid {pid}"),
         300,
     )
 }
@@ -166,59 +153,36 @@ fn content(found: &GetCheckpointResponse, out: &mut dyn Write) -> io::Result<()>
     let (Some(checkpoint), Some(state)) = (&found.checkpoint, &found.state) else {
         return Ok(());
     };
-    let trigger = variant(checkpoint.trigger().as_str_name(), "CHECKPOINT_TRIGGER");
-    writeln!(
-        out,
-        "\ncheckpoint #{} ({trigger}, {}, {})\n            {}",
-        checkpoint.number,
-        bytes(checkpoint.state_bytes),
-        ago(checkpoint.created_at.as_ref()),
-        checkpoint.id
-    )?;
-    writeln!(
-        out,
-        "task        {}",
-        printable(&state.current_task).replace('\n', "\n            ")
-    )?;
-    writeln!(out, "progress    {}", percent(state.progress))?;
-    lists(state, out)?;
+    let (trigger, size) = (trigger(checkpoint), bytes(checkpoint.state_bytes));
+    let (number, saved) = (checkpoint.number, ago(checkpoint.created_at.as_ref()));
+    writeln!(out, "\ncheckpoint #{number} ({trigger}, {size}, {saved})")?;
+    let mut fields = Fields::new(NAME_WIDTH, out);
+    fields.line("", &checkpoint.id)?;
+    fields.paragraph("task", &state.current_task)?;
+    fields.line("progress", percent(state.progress))?;
+    lists(state, &mut fields)?;
     if !state.summary.is_empty() {
-        writeln!(
-            out,
-            "summary     {}",
-            printable(&state.summary).replace('\n', "\n            ")
-        )?;
+        fields.paragraph("summary", &state.summary)?;
     }
-    if let Some(git) = &state.git {
-        let branch = if git.branch.is_empty() {
-            "(detached)"
-        } else {
-            &git.branch
-        };
-        writeln!(
-            out,
-            "git         {} at {}",
-            one_line(branch, 200),
-            one_line(&git.head, 64)
-        )?;
-    }
-    Ok(())
+    let Some(git) = &state.git else {
+        return Ok(());
+    };
+    let branch = match git.branch.as_str() {
+        "" => "(detached)".to_owned(),
+        branch => one_line(branch, 200),
+    };
+    fields.line(
+        "git",
+        format_args!("{branch} at {}", one_line(&git.head, 64)),
+    )
 }
 
-fn lists(state: &CheckpointState, out: &mut dyn Write) -> io::Result<()> {
-    let files: Vec<String> = state
-        .active_files
-        .iter()
-        .map(|file| match file.presence() {
-            FilePresence::Present => format!("{} ({})", file.path, bytes(file.size_bytes)),
-            FilePresence::Unspecified => file.path.clone(),
-            other => format!(
-                "{} ({})",
-                file.path,
-                variant(other.as_str_name(), "FILE_PRESENCE")
-            ),
-        })
-        .collect();
+fn trigger(checkpoint: &Checkpoint) -> String {
+    phrase(checkpoint_trigger(checkpoint.trigger()))
+}
+
+fn lists(state: &CheckpointState, fields: &mut Fields<'_>) -> io::Result<()> {
+    let files: Vec<String> = state.active_files.iter().map(file).collect();
     let sections = [
         ("done", &state.completed_steps),
         ("next", &state.next_steps),
@@ -228,15 +192,20 @@ fn lists(state: &CheckpointState, out: &mut dyn Write) -> io::Result<()> {
     ];
     for (name, items) in sections {
         for (index, item) in items.iter().enumerate() {
-            writeln!(
-                out,
-                "{:<11} - {}",
-                if index == 0 { name } else { "" },
-                one_line(item, 8_192)
-            )?;
+            let name = if index == 0 { name } else { "" };
+            fields.line(name, format_args!("- {}", one_line(item, 8_192)))?;
         }
     }
     Ok(())
+}
+
+fn file(file: &FileState) -> String {
+    let path = &file.path;
+    match file.presence() {
+        FilePresence::Present => format!("{path} ({})", bytes(file.size_bytes)),
+        FilePresence::Unspecified => path.clone(),
+        other => format!("{path} ({})", phrase(file_presence(other))),
+    }
 }
 
 fn print_history(history: &ListCheckpointsResponse, out: &mut dyn Write) -> io::Result<()> {
@@ -269,7 +238,7 @@ fn history_row(checkpoint: &Checkpoint) -> [String; 6] {
     [
         checkpoint.number.to_string(),
         ago(checkpoint.created_at.as_ref()),
-        variant(checkpoint.trigger().as_str_name(), "CHECKPOINT_TRIGGER"),
+        trigger(checkpoint),
         percent(checkpoint.progress),
         if checkpoint.thinned_at.is_some() {
             "dropped".to_owned()

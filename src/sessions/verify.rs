@@ -7,15 +7,17 @@ use std::process::ExitCode;
 use shim_proto::checkpoint::v1::{
     Checkpoint, GetCheckpointRequest, ListCheckpointsRequest, Session,
 };
+use shim_proto::limits::MAX_PAGE_SIZE;
+use shim_proto::reasons::CHECKPOINT_DAMAGED;
+use shim_render::figures::count;
+use shim_render::text::short_id;
 use shim_runtime::service_error;
 
 use super::find;
-use super::list::{SessionFilter, list_all};
-use crate::connection::{Checkpoints, request};
+use super::pages::{SessionFilter, list_all};
+use crate::connection::{Checkpoints, call, request};
 use crate::error::CliError;
-use crate::output::text::{count, short_id};
-
-const PAGE: i32 = 1_000;
+use crate::pages::pages;
 
 /// What to verify.
 #[derive(Debug, clap::Args)]
@@ -35,67 +37,59 @@ pub(super) async fn run(
     };
     let (mut checked, mut wrong) = (0_u64, 0_u64);
     for session in &sessions {
-        let (headers, mut faults) = history(&mut service, session).await?;
-        faults.extend(chain_faults(&headers));
-        for header in headers.iter().filter(|header| header.thinned_at.is_none()) {
-            faults.extend(content_fault(&mut service, header).await?);
-        }
-        checked += headers.len() as u64;
+        let (headers, faults) = faults_of(&mut service, session).await?;
+        checked += headers as u64;
         wrong += faults.len() as u64;
         for fault in faults {
             writeln!(out, "{}  {fault}", short_id(&session.id))?;
         }
     }
-    let all = format!(
-        "{} in {}",
-        count(checked, "checkpoint"),
-        count(sessions.len() as u64, "session")
-    );
-    writeln!(
-        out,
-        "checked {all}: {}",
-        if wrong == 0 {
-            "all intact".to_owned()
-        } else {
-            count(wrong, "fault")
-        }
-    )?;
-    Ok(if wrong == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    let checkpoints = count(checked, "checkpoint");
+    let sessions = count(sessions.len() as u64, "session");
+    let (found, exit) = match wrong {
+        0 => ("all intact".to_owned(), ExitCode::SUCCESS),
+        _ => (count(wrong, "fault"), ExitCode::FAILURE),
+    };
+    writeln!(out, "checked {checkpoints} in {sessions}: {found}")?;
+    Ok(exit)
 }
 
-/// All headers of a session, oldest first, and the numbers the list left out as damaged.
+/// How many checkpoints a session has, and what is wrong with them.
+async fn faults_of(
+    service: &mut Checkpoints,
+    session: &Session,
+) -> Result<(usize, Vec<String>), CliError> {
+    let (headers, mut faults) = history(service, session).await?;
+    faults.extend(chain_faults(&headers));
+    for header in headers.iter().filter(|header| header.thinned_at.is_none()) {
+        faults.extend(content_fault(service, header).await?);
+    }
+    Ok((headers.len(), faults))
+}
+
+/// All headers of a session, oldest first, and a fault for each number that the list left out as damaged.
 async fn history(
     service: &mut Checkpoints,
     session: &Session,
 ) -> Result<(Vec<Checkpoint>, Vec<String>), CliError> {
-    let (mut headers, mut faults) = (Vec::new(), Vec::new());
-    let mut page_token = String::new();
-    loop {
+    let mut faults = Vec::new();
+    let mut headers = pages(usize::MAX, MAX_PAGE_SIZE, async |size, page_token| {
         let page = ListCheckpointsRequest {
             session_id: session.id.clone(),
-            page_size: PAGE,
+            page_size: size.cast_signed(),
             page_token,
         };
-        let page = service.list_checkpoints(request(page)).await?.into_inner();
-        faults.extend(
-            page.damaged_numbers
-                .iter()
-                .map(|number| format!("#{number} is damaged")),
-        );
-        headers.extend(page.checkpoints);
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            headers.reverse();
-            return Ok((headers, faults));
-        }
-    }
+        let page = call(service.list_checkpoints(request(page))).await?;
+        let damaged = page.damaged_numbers.iter();
+        faults.extend(damaged.map(|number| format!("#{number} is damaged")));
+        Ok((page.checkpoints, page.next_page_token))
+    })
+    .await?;
+    headers.reverse();
+    Ok((headers, faults))
 }
 
-/// Breaks between neighbours. A number that is missing was told as damaged already unless nothing explains it.
+/// Breaks of the chain between neighbours: a missing number, or a hash that does not follow.
 fn chain_faults(headers: &[Checkpoint]) -> Vec<String> {
     headers
         .windows(2)
@@ -128,7 +122,7 @@ async fn content_fault(
     };
     match service.get_checkpoint(request(asked)).await {
         Ok(_) => Ok(None),
-        Err(status) if service_error::decode(&status).reason == "CHECKPOINT_DAMAGED" => {
+        Err(status) if service_error::decode(&status).reason == CHECKPOINT_DAMAGED => {
             Ok(Some(format!("#{} is damaged", header.number)))
         }
         Err(status) => Err(status.into()),

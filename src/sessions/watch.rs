@@ -5,18 +5,22 @@
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use shim_proto::checkpoint::v1::{Session, SessionStatus};
+use shim_render::figures::percent;
+use shim_render::text::{one_line, short_id};
+use shim_render::words::{interruption_cause, phrase, risk_level};
 
-use super::list::{SessionFilter, list_all, status};
+use super::list::status;
+use super::pages::{SessionFilter, list_all};
 use crate::connection::Checkpoints;
 use crate::error::CliError;
-use crate::output::json;
-use crate::output::text::{one_line, percent, short_id, variant};
+use crate::output::emit::emit;
+use crate::output::time::clock;
 
 const INTERVAL: Duration = Duration::from_secs(1);
-/// Sessions beyond the most recently changed ones do not change without moving up.
+/// The list begins with the most recently changed sessions, so a session that changes moves into this many.
 const WATCHED: usize = 200;
 
 /// What to watch.
@@ -42,20 +46,15 @@ pub(super) async fn run(
     let mut seen: HashMap<String, Session> = HashMap::new();
     let mut first = true;
     loop {
-        for session in list_all(&mut service, &filter, WATCHED)
-            .await?
-            .into_iter()
-            .rev()
-        {
+        let sessions = list_all(&mut service, &filter, WATCHED).await?;
+        for session in sessions.into_iter().rev() {
             let before = seen.insert(session.id.clone(), session.clone());
             if first || before.as_ref() == Some(&session) {
                 continue;
             }
-            if args.json {
-                json::write_line(out, &session)?;
-            } else {
-                print_change(before.as_ref(), &session, out)?;
-            }
+            emit(args.json, &session, out, |out| {
+                print_change(before.as_ref(), &session, out)
+            })?;
         }
         if first && !args.json {
             writeln!(out, "watching {} sessions; Ctrl-C ends", seen.len())?;
@@ -67,17 +66,12 @@ pub(super) async fn run(
 }
 
 fn print_change(before: Option<&Session>, now: &Session, out: &mut dyn Write) -> io::Result<()> {
-    let clock = humantime::format_rfc3339_seconds(SystemTime::now());
     let changes = changes(before, now);
     if changes.is_empty() {
         return Ok(());
     }
-    writeln!(
-        out,
-        "{clock}  {}  {}",
-        short_id(&now.id),
-        changes.join("; ")
-    )
+    let (id, changes) = (short_id(&now.id), changes.join("; "));
+    writeln!(out, "{}  {id}  {changes}", clock())
 }
 
 /// What differs, in words; heartbeats and other silent updates yield nothing.
@@ -99,20 +93,15 @@ fn changes(before: Option<&Session>, now: &Session) -> Vec<String> {
         said.push(format!("restored, epoch {}", now.epoch));
     }
     if before.is_some_and(|before| status(before) != status(now)) {
-        let cause = now
-            .interruption
-            .as_ref()
-            .map(|it| variant(it.cause().as_str_name(), "INTERRUPTION_CAUSE"));
+        let interruption = now.interruption.as_ref();
+        let cause = interruption.map(|it| phrase(interruption_cause(it.cause())));
         said.push(match (now.status(), cause) {
             (SessionStatus::Interrupted, Some(cause)) => format!("{}: {cause}", status(now)),
             _ => status(now),
         });
     }
     if before.is_some_and(|before| before.risk_level != now.risk_level) {
-        said.push(format!(
-            "risk {}",
-            variant(now.risk_level().as_str_name(), "RISK_LEVEL")
-        ));
+        said.push(format!("risk {}", risk_level(now.risk_level())));
     }
     said
 }

@@ -5,10 +5,11 @@ use std::process::ExitCode;
 
 use shim_proto::coordination::v1::DeleteStateRequest;
 
-use super::StateClient;
-use crate::connection::{request, request_id};
+use super::client::StateClient;
+use crate::config::Config;
+use crate::connection::{call, request, request_id};
 use crate::error::CliError;
-use crate::output::json;
+use crate::output::emit::emit;
 use crate::workspace_args::NamespaceArgs;
 
 /// Which entry.
@@ -17,7 +18,7 @@ pub(crate) struct Args {
     /// The entry
     key: String,
     #[command(flatten)]
-    pub(super) namespace_args: NamespaceArgs,
+    namespace_args: NamespaceArgs,
     /// Delete only this version
     #[arg(long, value_name = "VERSION")]
     expect: Option<u64>,
@@ -28,9 +29,10 @@ pub(crate) struct Args {
 
 pub(super) async fn run(
     args: &Args,
-    mut client: StateClient,
+    config: &Config,
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
+    let mut client = StateClient::connect(&args.namespace_args, config).await?;
     let delete = DeleteStateRequest {
         request_id: request_id(),
         namespace: client.namespace.clone(),
@@ -38,14 +40,12 @@ pub(super) async fn run(
         expected_version: args.expect,
         fence: None,
     };
-    let deleted = client.service.state.delete_state(request(delete)).await?;
-    let deleted = deleted.into_inner();
-    if args.json {
-        json::write_line(out, &deleted)?;
-    } else if deleted.existed {
-        writeln!(out, "{} is deleted", args.key)?;
-    } else {
-        writeln!(out, "there was no {} in {}", args.key, client.namespace)?;
-    }
-    Ok(ExitCode::SUCCESS)
+    let deleted = call(client.service.state.delete_state(request(delete))).await?;
+    emit(args.json, &deleted, out, |out| {
+        if deleted.existed {
+            writeln!(out, "{} is deleted", args.key)
+        } else {
+            writeln!(out, "there was no {} in {}", args.key, client.namespace)
+        }
+    })
 }

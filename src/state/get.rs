@@ -3,13 +3,14 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use shim_proto::coordination::v1::GetStateRequest;
+use shim_proto::coordination::v1::{GetStateRequest, StateEntry};
+use shim_render::text::one_line;
 
-use super::StateClient;
-use crate::connection::request;
+use super::client::StateClient;
+use crate::config::Config;
+use crate::connection::{call, request};
 use crate::error::CliError;
 use crate::output::json;
-use crate::output::text::one_line;
 use crate::output::time::ago;
 use crate::workspace_args::NamespaceArgs;
 
@@ -19,7 +20,7 @@ pub(crate) struct Args {
     /// The entry
     key: String,
     #[command(flatten)]
-    pub(super) namespace_args: NamespaceArgs,
+    namespace_args: NamespaceArgs,
     /// Print canonical proto JSON (a GetStateResponse)
     #[arg(long)]
     json: bool,
@@ -27,32 +28,44 @@ pub(crate) struct Args {
 
 pub(super) async fn run(
     args: &Args,
-    mut client: StateClient,
+    config: &Config,
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
+    let mut client = StateClient::connect(&args.namespace_args, config).await?;
     let asked = GetStateRequest {
         namespace: client.namespace,
         key: args.key.clone(),
     };
-    let response = client.service.state.get_state(request(asked)).await?;
-    let response = response.into_inner();
+    let response = call(client.service.state.get_state(request(asked))).await?;
     if args.json {
         json::write_line(out, &response)?;
         return Ok(ExitCode::SUCCESS);
     }
     let entry = response.entry.unwrap_or_default();
+    eprintln!("{}", about(&entry));
+    print(&entry, out)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What stderr says of an entry.
+pub(super) fn about(entry: &StateEntry) -> String {
     let writer = match one_line(&entry.writer, 200) {
         name if name.is_empty() => "nobody named".to_owned(),
         name => name,
     };
-    eprintln!(
-        "version {}, written {} by {writer}, goes {}",
-        entry.version,
+    let (written, goes) = (
         ago(entry.updated_at.as_ref()),
-        ago(entry.expires_at.as_ref())
+        ago(entry.expires_at.as_ref()),
     );
-    let value = json::free_form(&entry.value.unwrap_or_default());
-    serde_json::to_writer_pretty(&mut *out, &value).map_err(io::Error::from)?;
-    writeln!(out)?;
-    Ok(ExitCode::SUCCESS)
+    format!(
+        "version {}, written {written} by {writer}, goes {goes}",
+        entry.version
+    )
+}
+
+pub(super) fn print(entry: &StateEntry, out: &mut dyn Write) -> io::Result<()> {
+    let value = entry.value.as_ref().map(json::free_form);
+    let value = value.unwrap_or_else(|| serde_json::json!({}));
+    serde_json::to_writer_pretty(&mut *out, &value)?;
+    writeln!(out)
 }

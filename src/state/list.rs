@@ -1,20 +1,23 @@
 //! `shim state list`: the entries of a namespace.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use shim_proto::coordination::v1::{ListStateRequest, ListStateResponse, StateEntry};
+use shim_proto::limits::MAX_PAGE_SIZE;
+use shim_render::text::one_line;
 
-use super::StateClient;
-use crate::connection::request;
+use super::client::StateClient;
+use crate::config::Config;
+use crate::connection::{call, request};
 use crate::error::CliError;
+use crate::output::emit::emit;
 use crate::output::json;
 use crate::output::table::{Align, Table};
-use crate::output::text::one_line;
 use crate::output::time::ago;
+use crate::pages::pages;
 use crate::workspace_args::NamespaceArgs;
 
-const PAGE: i32 = 1_000;
 const KEY_WIDTH: usize = 60;
 const VALUE_WIDTH: usize = 60;
 
@@ -22,7 +25,7 @@ const VALUE_WIDTH: usize = 60;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    pub(super) namespace_args: NamespaceArgs,
+    namespace_args: NamespaceArgs,
     /// Only keys that begin so
     #[arg(
         long,
@@ -41,45 +44,43 @@ pub(crate) struct Args {
 
 pub(super) async fn run(
     args: &Args,
-    mut client: StateClient,
+    config: &Config,
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
+    let mut client = StateClient::connect(&args.namespace_args, config).await?;
     let entries = list_all(&mut client, args).await?;
-    if args.json {
-        let listed = ListStateResponse {
-            entries,
-            ..ListStateResponse::default()
-        };
-        json::write_line(out, &listed)?;
-    } else if entries.is_empty() {
-        writeln!(out, "no state in {}", client.namespace)?;
-    } else {
-        table(&entries).print(out)?;
+    let listed = ListStateResponse {
+        entries,
+        ..ListStateResponse::default()
+    };
+    emit(args.json, &listed, out, |out| {
+        print(&listed.entries, &client.namespace, out)
+    })
+}
+
+pub(super) fn print(
+    entries: &[StateEntry],
+    namespace: &str,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    if entries.is_empty() {
+        return writeln!(out, "no state in {namespace}");
     }
-    Ok(ExitCode::SUCCESS)
+    table(entries).print(out)
 }
 
 async fn list_all(client: &mut StateClient, args: &Args) -> Result<Vec<StateEntry>, CliError> {
-    let mut entries = Vec::new();
-    let mut page_token = String::new();
-    while entries.len() < args.limit {
+    pages(args.limit, MAX_PAGE_SIZE, async |size, page_token| {
         let page = ListStateRequest {
             namespace: client.namespace.clone(),
             key_prefix: args.prefix.clone(),
-            page_size: i32::try_from(args.limit - entries.len())
-                .unwrap_or(PAGE)
-                .min(PAGE),
+            page_size: size.cast_signed(),
             page_token,
         };
-        let listed = client.service.state.list_state(request(page)).await?;
-        let page = listed.into_inner();
-        entries.extend(page.entries);
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            break;
-        }
-    }
-    Ok(entries)
+        let page = call(client.service.state.list_state(request(page))).await?;
+        Ok((page.entries, page.next_page_token))
+    })
+    .await
 }
 
 /// Entries as a table.

@@ -1,23 +1,22 @@
-//! `shim state`: the shared state of a project, for people.
+//! `shim state`: the shared state of a project, a file for each subcommand.
 
+mod client;
 mod delete;
 mod get;
 mod list;
 mod patch;
+#[cfg(test)]
+mod printed;
 mod put;
 mod watch;
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use prost_types::Struct;
 
 use crate::config::Config;
-use crate::connection::{self, Coordination};
 use crate::error::CliError;
-use crate::output::json;
-use crate::workspace_args::NamespaceArgs;
 
 /// What can be done with shared state.
 #[derive(Debug, Subcommand)]
@@ -49,20 +48,6 @@ Every change gives an entry a higher version; --expect makes a write fail if som
 The namespace is -n, else `workspace` of the configuration (SHIM_WORKSPACE), else the path of the git repository the
 command is run in, else \"default\".";
 
-/// Where to call: the service and the namespace meant.
-pub(crate) struct StateClient {
-    service: Coordination,
-    namespace: String,
-}
-
-impl StateClient {
-    async fn connect(namespace_args: &NamespaceArgs, config: &Config) -> Result<Self, CliError> {
-        let namespace = namespace_args.resolve(config)?;
-        let service = connection::coordination(config).await?;
-        Ok(Self { service, namespace })
-    }
-}
-
 /// Runs one of them.
 pub(crate) async fn run(
     command: Command,
@@ -70,69 +55,11 @@ pub(crate) async fn run(
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
     match command {
-        Command::List(args) => {
-            list::run(
-                &args,
-                StateClient::connect(&args.namespace_args, config).await?,
-                out,
-            )
-            .await
-        }
-        Command::Get(args) => {
-            get::run(
-                &args,
-                StateClient::connect(&args.namespace_args, config).await?,
-                out,
-            )
-            .await
-        }
-        Command::Put(args) => {
-            put::run(
-                &args,
-                StateClient::connect(&args.namespace_args, config).await?,
-                out,
-            )
-            .await
-        }
-        Command::Patch(args) => {
-            patch::run(
-                &args,
-                StateClient::connect(&args.namespace_args, config).await?,
-                out,
-            )
-            .await
-        }
-        Command::Delete(args) => {
-            delete::run(
-                &args,
-                StateClient::connect(&args.namespace_args, config).await?,
-                out,
-            )
-            .await
-        }
-        Command::Watch(args) => {
-            watch::run(
-                &args,
-                StateClient::connect(&args.namespace_args, config).await?,
-                out,
-            )
-            .await
-        }
+        Command::List(args) => list::run(&args, config, out).await,
+        Command::Get(args) => get::run(&args, config, out).await,
+        Command::Put(args) => put::run(&args, config, out).await,
+        Command::Patch(args) => patch::run(&args, config, out).await,
+        Command::Delete(args) => delete::run(&args, config, out).await,
+        Command::Watch(args) => watch::run(&args, config, out).await,
     }
-}
-
-/// A JSON object as typed, or from stdin if it is `-`.
-pub(crate) fn parse_object(typed: &str) -> Result<Struct, CliError> {
-    let mut piped = String::new();
-    let text = if typed == "-" {
-        std::io::stdin().read_to_string(&mut piped)?;
-        piped.as_str()
-    } else {
-        typed
-    };
-    json::read(text).map_err(|failure| {
-        failure
-            .while_doing("the value is no JSON object")
-            .hint("quote it for the shell: '{\"field\": 1}', or give - and pipe it in")
-    })
 }

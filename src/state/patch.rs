@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use shim_proto::coordination::v1::PatchStateRequest;
 
-use super::{StateClient, parse_object};
-use crate::connection::{request, request_id};
+use super::client::StateClient;
+use crate::config::Config;
+use crate::connection::{call, request, request_id};
 use crate::error::CliError;
-use crate::output::json;
+use crate::json_object::parse_object;
+use crate::output::emit::emit;
 use crate::output::time::{ago, proto_duration};
 use crate::workspace_args::{self, NamespaceArgs};
 
@@ -25,7 +27,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FIELD")]
     remove: Vec<String>,
     #[command(flatten)]
-    pub(super) namespace_args: NamespaceArgs,
+    namespace_args: NamespaceArgs,
     /// Change only this version
     #[arg(long, value_name = "VERSION")]
     expect: Option<u64>,
@@ -42,9 +44,10 @@ pub(crate) struct Args {
 
 pub(super) async fn run(
     args: &Args,
-    mut client: StateClient,
+    config: &Config,
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
+    let mut client = StateClient::connect(&args.namespace_args, config).await?;
     let patch = PatchStateRequest {
         request_id: request_id(),
         namespace: client.namespace,
@@ -57,14 +60,10 @@ pub(super) async fn run(
         writer: workspace_args::user_at_host(),
         fence: None,
     };
-    let patched = client.service.state.patch_state(request(patch)).await?;
-    let patched = patched.into_inner();
-    if args.json {
-        json::write_line(out, &patched)?;
-    } else {
+    let patched = call(client.service.state.patch_state(request(patch))).await?;
+    emit(args.json, &patched, out, |out| {
         let goes = ago(patched.expires_at.as_ref());
         let version = patched.version;
-        writeln!(out, "{} is version {version}, goes {goes}", args.key)?;
-    }
-    Ok(ExitCode::SUCCESS)
+        writeln!(out, "{} is version {version}, goes {goes}", args.key)
+    })
 }

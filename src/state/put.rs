@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use shim_proto::coordination::v1::PutStateRequest;
 
-use super::{StateClient, parse_object};
-use crate::connection::{request, request_id};
+use super::client::StateClient;
+use crate::config::Config;
+use crate::connection::{call, request, request_id};
 use crate::error::CliError;
-use crate::output::json;
+use crate::json_object::parse_object;
+use crate::output::emit::emit;
 use crate::output::time::{ago, proto_duration};
 use crate::workspace_args::{self, NamespaceArgs};
 
@@ -21,7 +23,7 @@ pub(crate) struct Args {
     /// A JSON object, or - to read it from stdin
     value: String,
     #[command(flatten)]
-    pub(super) namespace_args: NamespaceArgs,
+    namespace_args: NamespaceArgs,
     /// Write only over this version; 0 only if there is no entry yet
     #[arg(long, value_name = "VERSION")]
     expect: Option<u64>,
@@ -35,9 +37,10 @@ pub(crate) struct Args {
 
 pub(super) async fn run(
     args: &Args,
-    mut client: StateClient,
+    config: &Config,
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
+    let mut client = StateClient::connect(&args.namespace_args, config).await?;
     let put = PutStateRequest {
         request_id: request_id(),
         namespace: client.namespace,
@@ -48,13 +51,9 @@ pub(super) async fn run(
         writer: workspace_args::user_at_host(),
         fence: None,
     };
-    let put = client.service.state.put_state(request(put)).await?;
-    let put = put.into_inner();
-    if args.json {
-        json::write_line(out, &put)?;
-    } else {
+    let put = call(client.service.state.put_state(request(put))).await?;
+    emit(args.json, &put, out, |out| {
         let goes = ago(put.expires_at.as_ref());
-        writeln!(out, "{} is version {}, goes {goes}", args.key, put.version)?;
-    }
-    Ok(ExitCode::SUCCESS)
+        writeln!(out, "{} is version {}, goes {goes}", args.key, put.version)
+    })
 }

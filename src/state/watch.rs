@@ -2,27 +2,29 @@
 
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::time::SystemTime;
 
 use shim_proto::coordination::v1::watch_state_response::Event;
 use shim_proto::coordination::v1::{
     StateChange, StateEntry, WatchStateRequest, WatchStateResponse,
 };
+use shim_render::text::one_line;
+use shim_render::words::state_change_kind;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::StateClient;
+use super::client::StateClient;
 use super::list::{table, value};
+use crate::config::Config;
 use crate::error::CliError;
 use crate::event_stream::{EventStream, follow};
 use crate::output::json;
-use crate::output::text::{one_line, variant};
+use crate::output::time::clock;
 use crate::workspace_args::NamespaceArgs;
 
 /// What to watch.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    pub(super) namespace_args: NamespaceArgs,
+    namespace_args: NamespaceArgs,
     /// Only keys that begin so
     #[arg(
         long,
@@ -46,9 +48,10 @@ pub(crate) struct Args {
 
 pub(super) async fn run(
     args: &Args,
-    client: StateClient,
+    config: &Config,
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
+    let client = StateClient::connect(&args.namespace_args, config).await?;
     let mut printer = StatePrinter {
         args,
         client,
@@ -59,7 +62,7 @@ pub(super) async fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-/// The entries of a namespace, told as they change.
+/// Prints the entries of a namespace, then every change.
 struct StatePrinter<'a> {
     args: &'a Args,
     client: StateClient,
@@ -122,8 +125,7 @@ impl StatePrinter<'_> {
                 self.snapshot.clear();
             }
             Some(Event::Changed(change)) => {
-                let clock = humantime::format_rfc3339_seconds(SystemTime::now());
-                writeln!(self.out, "{clock}  {}", line(&change))?;
+                writeln!(self.out, "{}  {}", clock(), line(&change))?;
             }
             Some(Event::Resync(_)) => self.snapshot.clear(),
             None => {}
@@ -133,7 +135,7 @@ impl StatePrinter<'_> {
 }
 
 fn line(change: &StateChange) -> String {
-    let kind = variant(change.kind().as_str_name(), "STATE_CHANGE_KIND");
+    let kind = state_change_kind(change.kind());
     let said = format!(
         "{:<8} {}  version {}",
         kind,

@@ -1,18 +1,19 @@
-//! How the windows and workers of the local stack work together, in a few figures.
+//! The coordination of the local stack in a few figures: workers and queues.
 
 use std::io::{self, Write};
 
 use serde::Serialize;
 use shim_proto::coordination::v1::{QueueHealthResponse, WorkerState};
 use shim_proto::worker::v1::GetWorkerHealthRequest;
+use shim_render::figures::count;
 use shim_runtime::client::Endpoint;
 use shim_runtime::service_error::decode;
 
 use crate::config::Config;
-use crate::connection::{self, Coordination, request};
+use crate::connection::{self, Coordination, call, request};
 use crate::error::CliError;
-use crate::output::text::count;
-use crate::{tasks, workers};
+use crate::tasks::health;
+use crate::workers::pages;
 
 /// How the windows work together.
 #[derive(Debug, Default, Serialize)]
@@ -26,9 +27,9 @@ pub(super) struct CoordinationStatus {
     explanation: String,
     /// The workers that live.
     workers: usize,
-    /// Those of them that have no room.
+    /// How many of them have no room.
     busy: usize,
-    /// Those that run in this stack.
+    /// How many workers run in this stack.
     #[serde(skip_serializing_if = "Option::is_none")]
     hosted: Option<usize>,
     /// What is in the queues.
@@ -44,7 +45,7 @@ struct QueueStatus {
     running: u64,
     awaiting_approval: u64,
     dead_letters: u64,
-    /// What somebody should do something about.
+    /// What a person should do something about.
     warnings: Vec<String>,
     #[serde(skip)]
     summary: String,
@@ -54,7 +55,7 @@ impl CoordinationStatus {
     /// Asks the services at `endpoint`, which is the stack's for all of them.
     pub(super) async fn gather(config: &Config, endpoint: &Endpoint) -> Result<Self, CliError> {
         let mut service = connection::coordination_at(config, endpoint)?;
-        let workers = match workers::page(&mut service).await {
+        let workers = match pages::page(&mut service).await {
             Ok(workers) => workers,
             Err(status) => {
                 return Ok(Self {
@@ -83,7 +84,7 @@ impl CoordinationStatus {
         if self.reason.is_some() {
             return writeln!(out, "team      not now: {}", self.explanation);
         }
-        let workers = count(u64::try_from(self.workers).unwrap_or(u64::MAX), "worker");
+        let workers = count(self.workers as u64, "worker");
         let hosted = match self.hosted {
             None | Some(0) => String::new(),
             Some(number) => format!(", {number} of this stack"),
@@ -108,28 +109,26 @@ impl CoordinationStatus {
 async fn hosted(config: &Config, endpoint: &Endpoint) -> Option<usize> {
     let mut host = connection::worker_host_at(config, endpoint).ok()?;
     let asked = request(GetWorkerHealthRequest::default());
-    let response = host.get_worker_health(asked).await.ok()?.into_inner();
+    let response = call(host.get_worker_health(asked)).await.ok()?;
     Some(response.workers.len())
 }
 
 async fn queues(service: &mut Coordination) -> Option<QueueStatus> {
-    tasks::health(service)
-        .await
-        .ok()
-        .map(|it| QueueStatus::of(&it))
+    let queues = health::read(service).await.ok()?;
+    Some(QueueStatus::of(&queues))
 }
 
 impl QueueStatus {
-    fn of(health: &QueueHealthResponse) -> Self {
-        let queues = || health.queues.iter();
+    pub(super) fn of(response: &QueueHealthResponse) -> Self {
+        let queues = || response.queues.iter();
         Self {
             waiting: queues().map(|queue| queue.waiting).sum(),
             delayed: queues().map(|queue| queue.delayed).sum(),
             running: queues().map(|queue| queue.active).sum(),
-            awaiting_approval: health.awaiting_approval,
-            dead_letters: health.dead_letters,
-            warnings: tasks::warnings(health),
-            summary: tasks::summary(health),
+            awaiting_approval: response.awaiting_approval,
+            dead_letters: response.dead_letters,
+            warnings: health::warnings(response),
+            summary: health::summary(response),
         }
     }
 }

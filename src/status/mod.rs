@@ -8,14 +8,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 use shim_proto::checkpoint::v1::{Session, SessionStatus};
+use shim_render::figures::count;
+use shim_render::time::span;
 use shim_runtime::client::Endpoint;
 use shim_runtime::stack::{Stack, StackInfo, StackState};
 
 use crate::config::Config;
 use crate::connection;
 use crate::error::CliError;
-use crate::output::text::count;
-use crate::output::time::span;
 use crate::sessions::{self, SessionFilter};
 use coordination::CoordinationStatus;
 
@@ -27,7 +27,7 @@ const RECENT: usize = 8;
 const COUNTED: usize = 10_000;
 const CLEAR: &str = "\x1b[H\x1b[2J";
 
-/// How to tell.
+/// How to print the status.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Exit code: 0 running, 1 running but not answering, 3 stopped.")]
 pub(crate) struct Args {
@@ -39,7 +39,7 @@ pub(crate) struct Args {
     watch: bool,
 }
 
-/// What is told.
+/// The status of a stack.
 #[derive(Debug, Serialize)]
 struct Report {
     state: &'static str,
@@ -84,7 +84,7 @@ pub(crate) async fn run(
     print(config, out).await
 }
 
-/// Prints the status for people.
+/// Prints the status as text.
 pub(crate) async fn print(config: &Config, out: &mut dyn Write) -> Result<ExitCode, CliError> {
     let report = gather(config).await;
     report.print(out)?;
@@ -108,7 +108,7 @@ async fn watch(config: &Config, out: &mut dyn Write) -> Result<ExitCode, CliErro
     }
 }
 
-/// What a person who sees the stack for the first time may want to do.
+/// The next steps for a person at a new stack.
 fn next_steps(report: &Report, screen: &mut Vec<u8>) -> std::io::Result<()> {
     let shim =
         std::env::current_exe().map_or_else(|_| "shim".to_owned(), |exe| exe.display().to_string());
@@ -128,16 +128,7 @@ fn next_steps(report: &Report, screen: &mut Vec<u8>) -> std::io::Result<()> {
 
 async fn gather(config: &Config) -> Report {
     let data_dir = config.data_dir().display().to_string();
-    let mut report = Report {
-        state: "stopped",
-        data_dir,
-        stack: None,
-        uptime_seconds: None,
-        sessions: None,
-        coordination: None,
-        error: None,
-        recent: Vec::new(),
-    };
+    let mut report = Report::stopped(data_dir);
     match Stack::at(config.data_dir()).state() {
         StackState::Stopped => return report,
         StackState::Starting => report.state = "starting",
@@ -193,6 +184,19 @@ impl SessionCounts {
 }
 
 impl Report {
+    fn stopped(data_dir: String) -> Self {
+        Self {
+            state: "stopped",
+            data_dir,
+            stack: None,
+            uptime_seconds: None,
+            sessions: None,
+            coordination: None,
+            error: None,
+            recent: Vec::new(),
+        }
+    }
+
     fn exit_code(&self) -> ExitCode {
         match (self.state, &self.error) {
             ("stopped", _) => ExitCode::from(EXIT_STOPPED),
@@ -251,5 +255,38 @@ impl SessionCounts {
             out,
             "sessions  {all}: {active} active ({attached} attached), {interrupted} interrupted, {ended} ended"
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::{new_session, printed, session};
+
+    fn faces(report: &Report) -> String {
+        let json = serde_json::to_string_pretty(report).unwrap_or_default();
+        format!("{}\n--json\n{json}", printed(|out| report.print(out)))
+    }
+
+    #[test]
+    fn a_stack_is_printed_with_what_it_holds() {
+        let stopped = Report::stopped("/data".into());
+        insta::assert_snapshot!("stopped", faces(&stopped));
+        let running = Report {
+            state: "running",
+            stack: Some(StackInfo {
+                pid: 4_711,
+                version: "0.1.0".into(),
+                started_unix_ms: 1_767_319_445_000,
+                socket: "/data/shim.sock".into(),
+                tcp: Some(([127, 0, 0, 1], 50_051).into()),
+                redis: Some("redis+unix:///data/redis.sock".into()),
+            }),
+            uptime_seconds: Some(3_600),
+            sessions: Some(SessionCounts::of(&[session(), new_session()])),
+            coordination: Some(CoordinationStatus::default()),
+            ..stopped
+        };
+        insta::assert_snapshot!("running", faces(&running));
     }
 }

@@ -1,16 +1,16 @@
-//! `shim tasks approve`: decides at a gate, before a task starts or before its result counts.
+//! `shim tasks approve`: approves or rejects the start or the result of a task that waits for it.
 
 use std::io::Write;
 use std::process::ExitCode;
 
-use shim_proto::coordination::v1::ApproveTaskRequest;
+use shim_proto::coordination::v1::{ApproveTaskRequest, Task, TaskState};
+use shim_render::text::short_id;
 
 use super::find::find;
 use super::labels::state;
-use crate::connection::{Coordination, request, request_id};
+use crate::connection::{Coordination, call, request, request_id};
 use crate::error::CliError;
-use crate::output::json;
-use crate::output::text::short_id;
+use crate::output::emit::emit;
 
 /// What is decided.
 #[derive(Debug, clap::Args)]
@@ -45,17 +45,15 @@ pub(super) async fn run(
         reject: args.reject,
         reason: args.reason.clone(),
     };
-    let answer = service
-        .tasks
-        .approve_task(request(approve))
-        .await?
-        .into_inner();
-    if args.json {
-        json::write_line(out, &answer)?;
-    } else {
+    let answer = call(service.tasks.approve_task(request(approve))).await?;
+    emit(args.json, &answer, out, |out| {
         let decided = if args.reject { "rejected" } else { "approved" };
-        let now = state(answer.task.unwrap_or_default().state());
-        writeln!(out, "{} {decided}, now {now}", short_id(&task_id))?;
-    }
-    Ok(ExitCode::SUCCESS)
+        let now = state(
+            answer
+                .task
+                .as_ref()
+                .map_or(TaskState::Unspecified, Task::state),
+        );
+        writeln!(out, "{} {decided}, now {now}", short_id(&task_id))
+    })
 }

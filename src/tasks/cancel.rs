@@ -1,16 +1,17 @@
-//! `shim tasks cancel`: calls off a task and what hangs on it.
+//! `shim tasks cancel`: calls off tasks and the tasks that depend on them.
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use shim_proto::coordination::v1::CancelTaskRequest;
+use shim_render::figures::count;
+use shim_render::text::short_id;
 
 use super::find::find;
 use super::labels::state;
-use crate::connection::{Coordination, request, request_id};
+use crate::connection::{Coordination, call, request, request_id};
 use crate::error::CliError;
-use crate::output::json;
-use crate::output::text::{count, short_id};
+use crate::output::emit::emit;
 
 /// What to call off.
 #[derive(Debug, clap::Args)]
@@ -43,23 +44,15 @@ pub(super) async fn run(
             task_id: task.task_id.clone(),
             reason: args.reason.clone(),
         };
-        let answer = service
-            .tasks
-            .cancel_task(request(cancel))
-            .await?
-            .into_inner();
-        if args.json {
-            json::write_line(out, &answer)?;
-            continue;
-        }
+        let answer = call(service.tasks.cancel_task(request(cancel))).await?;
         let id = short_id(&task.task_id);
-        match answer.cancelled {
+        emit(args.json, &answer, out, |out| match answer.cancelled {
             0 => {
                 let ended = answer.task.as_ref().unwrap_or(&task).state();
-                writeln!(out, "{id} had ended before: {}", state(ended))?;
+                writeln!(out, "{id} had ended before: {}", state(ended))
             }
-            number => writeln!(out, "{id} called off: {}", count(number.into(), "task"))?,
-        }
+            number => writeln!(out, "{id} called off: {}", count(number.into(), "task")),
+        })?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,23 +1,23 @@
-//! From what a person types to one task: an id, part of one, or `JOB/KEY` for a subtask.
+//! Finding the task that an argument names: by an id, part of an id, or `JOB/KEY` for a subtask.
 
 use shim_proto::coordination::v1::{GetTaskRequest, Task};
+use shim_render::text::{one_line, short_id};
 use uuid::Uuid;
 
-use super::list::{TaskFilter, list_all};
-use crate::connection::{Coordination, request};
+use super::pages::{TaskFilter, list_all};
+use crate::connection::{Coordination, call, request};
 use crate::error::CliError;
 use crate::id_prefix::{IdPrefix, Identified, pick};
-use crate::output::text::{one_line, short_id};
 
-/// How many jobs are looked through for part of an id.
+/// How many jobs are searched for part of an id.
 const JOBS: usize = 10_000;
-/// How many of these, the newest, for part of a subtask's id: each costs a call.
+/// How many of the newest jobs are searched for part of a subtask's id: each costs a call.
 const JOBS_WITH_SUBTASKS: usize = 200;
 
-/// The task that is meant.
+/// The task that the argument names.
 ///
 /// # Errors
-/// If none or more than one is.
+/// If no task or more than one has such a name.
 pub(crate) async fn find(service: &mut Coordination, typed: &str) -> Result<Task, CliError> {
     if let Some((job, key)) = typed.split_once('/') {
         let job = Box::pin(find(service, job)).await?;
@@ -28,7 +28,7 @@ pub(crate) async fn find(service: &mut Coordination, typed: &str) -> Result<Task
             task_id: typed.to_lowercase(),
             with_subtasks: false,
         };
-        let found = service.tasks.get_task(request(asked)).await?.into_inner();
+        let found = call(service.tasks.get_task(request(asked))).await?;
         return found
             .task
             .ok_or_else(|| CliError::new("the service answered without a task"));
@@ -49,7 +49,7 @@ async fn by_key(service: &mut Coordination, job: &Task, key: &str) -> Result<Tas
     })
 }
 
-/// Most people mean a job, so subtasks are looked at only if no job is meant.
+/// Jobs come first; subtasks are read only if no job has such an id, since each job costs a call.
 async fn by_id_prefix(service: &mut Coordination, digits: &IdPrefix) -> Result<Task, CliError> {
     let jobs = list_all(service, &TaskFilter::default(), JOBS).await?;
     if jobs.iter().any(|job| digits.matches(&job.task_id)) {

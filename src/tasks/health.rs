@@ -1,25 +1,25 @@
-//! `shim tasks health`: what waits in the queues, whether somebody can take it, and what needs a look.
+//! `shim tasks health`: the queues, the workers that fit each, and the warnings.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use shim_proto::coordination::v1::{QueueHealthRequest, QueueHealthResponse, QueueReport};
+use shim_render::figures::count;
+use shim_render::tasks::requirements;
+use shim_render::text::one_line;
+use shim_render::time::{duration, span};
 use tonic::Status;
 
-use super::labels::requirements;
-use crate::connection::{Coordination, request};
+use crate::connection::{Coordination, call, request};
 use crate::error::CliError;
-use crate::output::json;
+use crate::output::emit::emit;
 use crate::output::table::{Align, Table};
-use crate::output::text::{count, one_line};
-use crate::output::time::span;
 
 const WIDTH: usize = 48;
-/// Decisions on their way to BullMQ: more than this is no passing moment.
+/// Decisions on their way to BullMQ: a larger number does not pass by itself.
 const OUTBOX_WARNING_ABOVE: u64 = 100;
 
-/// How to tell.
+/// How to print the health.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Print canonical proto JSON (a QueueHealthResponse)
@@ -33,18 +33,16 @@ pub(super) async fn run(
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
     let health = read(&mut service).await?;
-    if args.json {
-        json::write_line(out, &health)?;
-    } else {
-        print(&health, out)?;
-    }
-    Ok(ExitCode::SUCCESS)
+    emit(args.json, &health, out, |out| print(&health, out))
 }
 
-/// How the queues are, or why that is not known.
+/// The health of the queues.
+///
+/// # Errors
+/// With the status of the failed call, which callers judge by its code.
 pub(crate) async fn read(service: &mut Coordination) -> Result<QueueHealthResponse, Status> {
     let asked = request(QueueHealthRequest {});
-    Ok(service.tasks.queue_health(asked).await?.into_inner())
+    call(service.tasks.queue_health(asked)).await
 }
 
 /// The queues in one line.
@@ -68,7 +66,7 @@ pub(crate) fn summary(health: &QueueHealthResponse) -> String {
     said
 }
 
-/// What somebody should do something about.
+/// What a person should do something about.
 pub(crate) fn warnings(health: &QueueHealthResponse) -> Vec<String> {
     let mut said: Vec<String> = health.queues.iter().filter_map(warning).collect();
     if health.outbox > OUTBOX_WARNING_ABOVE {
@@ -99,7 +97,7 @@ fn warning(queue: &QueueReport) -> Option<String> {
     }
 }
 
-fn print(health: &QueueHealthResponse, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn print(health: &QueueHealthResponse, out: &mut dyn Write) -> io::Result<()> {
     if health.queues.is_empty() {
         writeln!(out, "no queue was used lately")?;
     } else {
@@ -132,15 +130,12 @@ fn table(queues: &[QueueReport]) -> Table {
         ("QUEUE", Align::Left),
     ]);
     for queue in queues {
-        let oldest = queue
-            .oldest_age
-            .and_then(|age| Duration::try_from(age).ok());
         table.row([
             one_line(&requirements(queue.requirements.as_ref()), WIDTH),
             queue.waiting.to_string(),
             queue.delayed.to_string(),
             queue.active.to_string(),
-            oldest
+            duration(queue.oldest_age)
                 .filter(|_| queue.waiting > 0)
                 .map_or("-".to_owned(), span),
             queue.workers.to_string(),

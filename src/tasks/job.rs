@@ -1,17 +1,17 @@
-//! A job with its subtasks as a watcher knows it, kept current by what happens to each task.
+//! A job with its subtasks, kept current by the events of each task.
 
 use std::time::{Duration, SystemTime};
 
-use prost_types::Timestamp;
 use shim_proto::coordination::v1::{GetTaskRequest, Task, TaskCounts, TaskState};
+use shim_render::time::moment;
 
-use crate::connection::{Coordination, request};
+use crate::connection::{Coordination, call, request};
 use crate::error::CliError;
 
 /// A task and its subtasks, if it has any.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Job {
-    /// The job, or one subtask that is looked at alone.
+    /// The job, or a subtask that is read alone.
     pub(super) root: Task,
     /// In the order of the submission.
     pub(super) subtasks: Vec<Task>,
@@ -27,7 +27,7 @@ impl Job {
             task_id: task_id.to_owned(),
             with_subtasks: true,
         };
-        let found = service.tasks.get_task(request(asked)).await?.into_inner();
+        let found = call(service.tasks.get_task(request(asked))).await?;
         Ok(Self {
             root: found
                 .task
@@ -36,7 +36,7 @@ impl Job {
         })
     }
 
-    /// Takes in how a task is now.
+    /// Replaces a task by its present state.
     pub(super) fn apply(&mut self, task: Task) {
         if task.task_id == self.root.task_id {
             self.root = task;
@@ -49,8 +49,8 @@ impl Job {
         }
     }
 
-    /// How many subtasks are in which state. Counted here, for the record of the job is older than those of the subtasks
-    /// that changed since.
+    /// How many subtasks are in which state. The counts in the job's record are older than the subtasks that changed
+    /// since, so the subtasks are counted here.
     pub(super) fn counts(&self) -> TaskCounts {
         if self.subtasks.is_empty() {
             return self.root.subtasks.unwrap_or_default();
@@ -83,7 +83,7 @@ impl Job {
         self.subtasks.iter().map(done).sum::<f64>() / whole
     }
 
-    /// The workers that have or had its tasks.
+    /// The present and former workers of its tasks.
     pub(super) fn worker_ids(&self) -> Vec<String> {
         let tasks = std::iter::once(&self.root).chain(&self.subtasks);
         let mut ids: Vec<String> = tasks.map(|task| task.worker_id.clone()).collect();
@@ -92,13 +92,13 @@ impl Job {
         ids
     }
 
-    /// Whether nothing more happens to it.
+    /// Whether the job is in a final state.
     pub(super) fn has_ended(&self) -> bool {
         has_ended(&self.root)
     }
 }
 
-/// Whether a task is in one of the states that are for good.
+/// Whether a task is in a final state.
 pub(super) fn has_ended(task: &Task) -> bool {
     matches!(
         task.state(),
@@ -114,22 +114,18 @@ pub(super) fn progress(task: &Task) -> f64 {
     }
 }
 
-/// How long its worker has or had it, if one took it; a job with subtasks begins when it is submitted.
+/// How long a worker has worked on a task; `None` before the first start. A job with subtasks begins when it is
+/// submitted.
 pub(super) fn time_worked(task: &Task, now: SystemTime) -> Option<Duration> {
     let submitted = task.created_at.filter(|_| task.subtasks.is_some());
-    let started = system_time(task.started_at.or(submitted).as_ref())?;
-    let until = match system_time(task.finished_at.as_ref()) {
+    let started = moment(task.started_at.or(submitted).as_ref())?;
+    let until = match moment(task.finished_at.as_ref()) {
         Some(finished) if has_ended(task) => finished,
         _ if task.state() == TaskState::Running => now,
         _ => return None,
     };
-    // Times are the store's clock, which may be ahead of ours.
+    // The times are of the store's clock, which may be ahead of the clock here.
     Some(until.duration_since(started).unwrap_or_default())
-}
-
-/// A time of the contract.
-pub(super) fn system_time(at: Option<&Timestamp>) -> Option<SystemTime> {
-    SystemTime::try_from(*at?).ok()
 }
 
 /// A task's share in its job.
@@ -140,6 +136,7 @@ fn weight(task: &Task) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use prost_types::Timestamp;
 
     fn task(id: &str, state: TaskState, progress: f64, weight: f64) -> Task {
         Task {

@@ -1,12 +1,13 @@
-//! What is typed and said of tasks: states, executors, strategies and requirements.
+//! The words of tasks: states, executors and strategies as they are typed; states and names as they are printed.
 
 use clap::ValueEnum;
 use shim_proto::coordination::v1::{
-    AssignmentStrategy, FailurePolicy, MergeStrategy, Requirements, Task, TaskState, WorkerKind,
+    AssignmentStrategy, FailurePolicy, MergeStrategy, Task, TaskState, WorkerKind,
 };
+use shim_render::text::{one_line, short_id};
+use shim_render::words::{self, phrase};
 
 use crate::output::style::Style;
-use crate::output::text::{one_line, short_id, variant};
 
 /// Where a task is in its life.
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -133,7 +134,7 @@ impl From<OnFailure> for FailurePolicy {
 
 /// A state in a word or two.
 pub(super) fn state(state: TaskState) -> String {
-    variant(state.as_str_name(), "TASK_STATE")
+    phrase(words::task_state(state))
 }
 
 /// The colour of a task's state.
@@ -153,43 +154,20 @@ pub(super) fn style(task: &Task) -> Style {
 
 /// What a task is called beside its siblings.
 pub(super) fn name(task: &Task) -> String {
-    match one_line(&task.key, 100) {
-        key if key.is_empty() => short_id(&task.task_id).to_owned(),
-        key => key,
-    }
+    label(&task.key, &task.task_id)
 }
 
-/// Who may run a task, or "any worker".
-pub(super) fn requirements(requirements: Option<&Requirements>) -> String {
-    let Some(asked) = requirements else {
-        return "any worker".to_owned();
-    };
-    let kind = match asked.executor() {
-        WorkerKind::Unspecified => None,
-        kind => Some(variant(kind.as_str_name(), "WORKER_KIND")),
-    };
-    let capabilities = asked.capabilities.iter().map(|name| one_line(name, 100));
-    let words: Vec<String> = kind.into_iter().chain(capabilities).collect();
-    if words.is_empty() {
-        return "any worker".to_owned();
+/// A task's key, else the end of its id.
+pub(super) fn label(key: &str, task_id: &str) -> String {
+    match one_line(key, 100) {
+        key if key.is_empty() => short_id(task_id).to_owned(),
+        key => key,
     }
-    words.join(" ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn requirements_are_told_in_words() {
-        assert_eq!(requirements(None), "any worker");
-        assert_eq!(requirements(Some(&Requirements::default())), "any worker");
-        let asked = Requirements {
-            executor: WorkerKind::Agent.into(),
-            capabilities: vec!["rust".into(), "db".into()],
-        };
-        assert_eq!(requirements(Some(&asked)), "agent rust db");
-    }
 
     #[test]
     fn states_are_told_in_words() {

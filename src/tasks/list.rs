@@ -1,22 +1,24 @@
-//! `shim tasks list`, and reading all pages of the list for other commands.
+//! `shim tasks list`: jobs, or the subtasks of one.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
-use shim_proto::coordination::v1::{ListTasksRequest, ListTasksResponse, Task, TaskState};
+use shim_proto::coordination::v1::{ListTasksResponse, Task, TaskState};
+use shim_render::figures::percent;
+use shim_render::text::{one_line, short_id};
+use shim_render::time::span;
 
 use super::find::find;
 use super::job::{progress, time_worked};
 use super::labels::{State, name, state};
-use crate::connection::{Coordination, request};
+use super::pages::{TaskFilter, list_all};
+use crate::connection::Coordination;
 use crate::error::CliError;
-use crate::output::json;
+use crate::output::emit::emit;
 use crate::output::table::{Align, Table};
-use crate::output::text::{one_line, percent, short_id};
-use crate::output::time::{ago, span};
-use crate::workers;
+use crate::output::time::{ago, now};
+use crate::workers::find::find as find_worker;
 
-const PAGE: u32 = 500;
 const GOAL_WIDTH: usize = 56;
 const KEY_WIDTH: usize = 28;
 
@@ -40,17 +42,6 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// Which tasks are asked for.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct TaskFilter {
-    /// The subtasks of this job; empty means jobs.
-    pub(crate) root_id: String,
-    /// Only in one of these states; none means any.
-    pub(crate) states: Vec<TaskState>,
-    /// Only of this worker; empty means any.
-    pub(crate) worker_id: String,
-}
-
 pub(super) async fn run(
     args: &Args,
     mut service: Coordination,
@@ -64,52 +55,27 @@ pub(super) async fn run(
         filter.root_id = find(&mut service, typed).await?.task_id;
     }
     if let Some(typed) = &args.worker {
-        filter.worker_id = workers::find(&mut service, typed).await?.worker_id;
+        filter.worker_id = find_worker(&mut service, typed).await?.worker_id;
     }
     let tasks = list_all(&mut service, &filter, args.limit).await?;
-    if args.json {
-        let listed = ListTasksResponse {
-            tasks,
-            ..ListTasksResponse::default()
-        };
-        json::write_line(out, &listed)?;
-    } else if tasks.is_empty() {
-        writeln!(out, "no tasks")?;
-    } else if args.root.is_some() {
-        subtasks(&tasks).print(out)?;
-    } else {
-        jobs(&tasks).print(out)?;
-    }
-    Ok(ExitCode::SUCCESS)
+    let listed = ListTasksResponse {
+        tasks,
+        ..ListTasksResponse::default()
+    };
+    emit(args.json, &listed, out, |out| {
+        print(&listed.tasks, args.root.is_some(), out)
+    })
 }
 
-/// All tasks that pass the filter, up to `limit`: jobs newest first, subtasks in their order.
-///
-/// # Errors
-/// If the service fails.
-pub(crate) async fn list_all(
-    service: &mut Coordination,
-    filter: &TaskFilter,
-    limit: usize,
-) -> Result<Vec<Task>, CliError> {
-    let mut tasks = Vec::new();
-    let mut page_token = String::new();
-    while tasks.len() < limit {
-        let page = ListTasksRequest {
-            root_id: filter.root_id.clone(),
-            states: filter.states.iter().map(|state| (*state).into()).collect(),
-            worker_id: filter.worker_id.clone(),
-            page_size: u32::try_from(limit - tasks.len()).unwrap_or(PAGE).min(PAGE),
-            page_token,
-        };
-        let page = service.tasks.list_tasks(request(page)).await?.into_inner();
-        tasks.extend(page.tasks);
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            break;
-        }
+/// Prints jobs, or the subtasks of one.
+pub(super) fn print(tasks: &[Task], are_subtasks: bool, out: &mut dyn Write) -> io::Result<()> {
+    if tasks.is_empty() {
+        writeln!(out, "no tasks")
+    } else if are_subtasks {
+        subtasks(tasks).print(out)
+    } else {
+        jobs(tasks).print(out)
     }
-    Ok(tasks)
 }
 
 fn jobs(tasks: &[Task]) -> Table {
@@ -182,7 +148,7 @@ fn state_text(task: &Task) -> String {
 }
 
 fn took(task: &Task) -> String {
-    time_worked(task, std::time::SystemTime::now()).map_or("-".to_owned(), span)
+    time_worked(task, now()).map_or("-".to_owned(), span)
 }
 
 #[cfg(test)]

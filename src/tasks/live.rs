@@ -6,24 +6,25 @@
 use std::cell::RefCell;
 use std::convert::Infallible;
 use std::io::Write;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use shim_proto::coordination::v1::WatchTaskResponse;
+use shim_render::text::one_line;
 use tokio::sync::Notify;
 use tonic::{Response, Status, Streaming};
 
+use super::event_log::open;
 use super::job::Job;
 use super::tree::TreeLayout;
-use super::watch::open;
 use super::worker_names::WorkerNames;
 use crate::connection::Coordination;
 use crate::error::CliError;
 use crate::event_stream::{EventStream, follow};
 use crate::output::screen::Screen;
 use crate::output::style::{Line, Style};
-use crate::output::text::one_line;
+use crate::output::time::now;
 
-/// Faster than this nobody reads.
+/// The shortest time between two frames: a reader sees no faster change.
 const FRAME: Duration = Duration::from_millis(100);
 const TICK: Duration = Duration::from_secs(1);
 
@@ -67,14 +68,14 @@ pub(super) async fn watch(
     })
 }
 
-/// What is drawn.
+/// What a frame shows.
 struct LiveView {
     job: Job,
-    /// Why the service cannot be heard.
+    /// Why the connection to the service is lost.
     connection_error: Option<String>,
 }
 
-/// The log of the job, which keeps the scene current.
+/// Follows the log of the job and keeps the view current.
 struct LiveUpdater<'a> {
     service: Coordination,
     task_id: String,
@@ -110,7 +111,7 @@ impl EventStream for LiveUpdater<'_> {
     }
 }
 
-/// Who draws.
+/// Draws the view.
 struct Renderer<'a> {
     service: Coordination,
     worker_names: WorkerNames,
@@ -131,7 +132,7 @@ impl Renderer<'_> {
                     .is_none()
                     .then(|| view.job.worker_ids())
             };
-            // Without the service there is nobody to ask.
+            // Without the service no name can be read.
             if let Some(workers) = workers {
                 self.worker_names.fetch(&mut self.service, workers).await;
             }
@@ -148,7 +149,7 @@ impl Renderer<'_> {
         let footer = footer(view);
         let layout = TreeLayout {
             workers: self.worker_names.names(),
-            now: SystemTime::now(),
+            now: now(),
             rows: self.screen.rows().saturating_sub(footer.len()),
         };
         let mut lines = layout.tree(&view.job);
@@ -158,7 +159,7 @@ impl Renderer<'_> {
     }
 }
 
-/// What stands below the tree while it changes.
+/// The lines below the tree while the job goes on.
 fn footer(view: &LiveView) -> Vec<Line> {
     match &view.connection_error {
         Some(why) => {

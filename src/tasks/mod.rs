@@ -1,20 +1,25 @@
-//! `shim tasks`: jobs for people, a file for each thing that can be done with them.
+//! `shim tasks`: jobs and their tasks, a file for each subcommand.
 //!
 //! A task is named by its id, by its last eight digits (as the tables show), by a beginning of six or more, or, as part
 //! of a job, by JOB/KEY.
 
 mod approve;
 mod cancel;
+mod event_log;
 mod find;
-mod health;
+pub(crate) mod health;
 mod job;
 mod labels;
 mod list;
 mod live;
+pub(crate) mod pages;
+#[cfg(test)]
+mod printed;
 mod results;
 mod retry;
 mod show;
 mod submit;
+mod submit_args;
 mod subtask_file;
 mod tree;
 mod watch;
@@ -29,15 +34,12 @@ use crate::config::Config;
 use crate::connection;
 use crate::error::CliError;
 
-pub(crate) use health::{read as health, summary, warnings};
-pub(crate) use list::{TaskFilter, list_all};
-
 /// What can be done with jobs.
 #[derive(Debug, Subcommand)]
 #[command(after_help = EXAMPLES)]
 pub(crate) enum Command {
     /// Give a job to whoever can do it
-    Submit(Box<submit::Args>),
+    Submit(Box<submit_args::Args>),
     /// List jobs, newest first, or the subtasks of one
     List(list::Args),
     /// Show one task, its subtasks and how it ended

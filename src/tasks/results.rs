@@ -1,4 +1,4 @@
-//! `shim tasks results`: the merged result of a job, or of what there is so far.
+//! `shim tasks results`: the merged result of a job; before its end, of the parts that have completed.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -6,14 +6,14 @@ use std::process::ExitCode;
 use shim_proto::coordination::v1::{
     AggregateResultsRequest, AggregateResultsResponse, MergeStrategy, MissingResult,
 };
+use shim_render::text::one_line;
 
 use super::find::find;
-use super::labels::{Merging, state};
+use super::labels::{Merging, label, state};
 use super::show::result_text;
-use crate::connection::{Coordination, request};
+use crate::connection::{Coordination, call, request};
 use crate::error::CliError;
 use crate::output::json;
-use crate::output::text::{one_line, short_id};
 
 /// Whose results.
 #[derive(Debug, clap::Args)]
@@ -58,8 +58,7 @@ pub(super) async fn merged(
         task_id,
         merge: merge.into(),
     };
-    let merged = service.tasks.aggregate_results(request(asked)).await?;
-    Ok(merged.into_inner())
+    Ok(call(service.tasks.aggregate_results(request(asked))).await?)
 }
 
 /// Prints the result, and on stderr what belongs to it and is not in it.
@@ -95,10 +94,7 @@ pub(super) fn print(
 }
 
 fn missing(part: &MissingResult) -> String {
-    let name = match one_line(&part.key, 100) {
-        key if key.is_empty() => short_id(&part.task_id).to_owned(),
-        key => key,
-    };
+    let name = label(&part.key, &part.task_id);
     let why = match &part.error {
         Some(error) => format!(
             ": {} ({})",

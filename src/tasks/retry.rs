@@ -1,15 +1,16 @@
-//! `shim tasks retry`: takes up again what failed or was called off, with all its attempts.
+//! `shim tasks retry`: starts failed and cancelled tasks anew, with all their attempts.
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use shim_proto::coordination::v1::RetryTaskRequest;
+use shim_render::figures::count;
+use shim_render::text::short_id;
 
 use super::find::find;
-use crate::connection::{Coordination, request, request_id};
+use crate::connection::{Coordination, call, request, request_id};
 use crate::error::CliError;
-use crate::output::json;
-use crate::output::text::{count, short_id};
+use crate::output::emit::emit;
 
 /// What to take up.
 #[derive(Debug, clap::Args)]
@@ -33,17 +34,11 @@ pub(super) async fn run(
             request_id: request_id(),
             task_id: task_id.clone(),
         };
-        let answer = service.tasks.retry_task(request(retry)).await?.into_inner();
-        if args.json {
-            json::write_line(out, &answer)?;
-        } else {
-            let tasks = count(answer.retried.into(), "task");
-            writeln!(
-                out,
-                "{} goes on: {tasks} taken up again",
-                short_id(&task_id)
-            )?;
-        }
+        let answer = call(service.tasks.retry_task(request(retry))).await?;
+        emit(args.json, &answer, out, |out| {
+            let (id, tasks) = (short_id(&task_id), count(answer.retried.into(), "task"));
+            writeln!(out, "{id} goes on: {tasks} taken up again")
+        })?;
     }
     Ok(ExitCode::SUCCESS)
 }

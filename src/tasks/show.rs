@@ -1,24 +1,30 @@
-//! `shim tasks show`: one task with its tree, its result or error, and where its next worker goes on.
+//! `shim tasks show`: one task with its tree, its result or error, and the next command.
 
+use std::collections::HashMap;
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime};
 
 use shim_proto::coordination::v1::{GetTaskResponse, Task, TaskResult, TaskState};
+use shim_render::figures::{count, percent};
+use shim_render::tasks::requirements;
+use shim_render::text::{one_line, printable, short_id};
+use shim_render::time::{duration, span};
 
 use super::find::find;
 use super::job::Job;
-use super::labels::{requirements, state};
+use super::labels::state;
 use super::tree::TreeLayout;
 use super::worker_names::WorkerNames;
 use crate::connection::Coordination;
 use crate::error::CliError;
+use crate::output::fields::Fields;
 use crate::output::json;
-use crate::output::text::{count, one_line, percent, printable, short_id};
-use crate::output::time::{at, span};
+use crate::output::time::{at, now};
 
-/// Wider than any terminal: what is printed once may be long.
+/// Wider than any terminal: output that is printed once is not cut to the terminal.
 const TREE_WIDTH: usize = 400;
+/// Columns of the names of fields.
+const NAME_WIDTH: usize = 11;
 
 /// Which task.
 #[derive(Debug, clap::Args)]
@@ -47,118 +53,101 @@ pub(super) async fn run(
     }
     let mut worker_names = WorkerNames::default();
     worker_names.fetch(&mut service, job.worker_ids()).await;
-    about(&job, &worker_names, out)?;
-    outcome(&job.root, out)?;
-    if !job.subtasks.is_empty() {
-        writeln!(out)?;
-        for line in tree(&job, &worker_names) {
-            writeln!(out, "{line}")?;
-        }
-    }
+    print(&job, worker_names.names(), out)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn tree(job: &Job, worker_names: &WorkerNames) -> Vec<String> {
+/// Prints a task; `workers` are names of workers by their ids.
+pub(super) fn print(
+    job: &Job,
+    workers: &HashMap<String, String>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    about(job, workers, out)?;
+    outcome(&job.root, out)?;
+    if job.subtasks.is_empty() {
+        return Ok(());
+    }
+    writeln!(out)?;
     let layout = TreeLayout {
-        workers: worker_names.names(),
-        now: SystemTime::now(),
+        workers,
+        now: now(),
         rows: usize::MAX,
     };
-    // The heading was told already.
-    let lines = layout.tree(job).into_iter().skip(1);
-    lines.map(|line| line.render(TREE_WIDTH, false)).collect()
-}
-
-fn about(job: &Job, worker_names: &WorkerNames, out: &mut dyn Write) -> io::Result<()> {
-    let task = &job.root;
-    let id = &task.task_id;
-    writeln!(out, "task        {id}  (short: {})", short_id(id))?;
-    if task.root_id != *id && !task.root_id.is_empty() {
-        let key = one_line(&task.key, 100);
-        writeln!(out, "part        {key} of job {}", task.root_id)?;
-    }
-    let goal = printable(&task.goal).replace('\n', "\n            ");
-    writeln!(out, "goal        {goal}")?;
-    if !task.kind.is_empty() {
-        writeln!(out, "kind        {}", one_line(&task.kind, 100))?;
-    }
-    let stuck = if task.stuck { ", stuck" } else { "" };
-    writeln!(
-        out,
-        "state       {}{stuck}, {}",
-        state(task.state()),
-        percent(job.progress())
-    )?;
-    if !task.note.is_empty() {
-        writeln!(out, "note        {}", one_line(&task.note, 1_024))?;
-    }
-    asked(task, out)?;
-    tries(task, out)?;
-    if !task.worker_id.is_empty() {
-        let name = worker_names.names().get(&task.worker_id);
-        let name = name.map_or("", String::as_str);
-        writeln!(
-            out,
-            "worker      {}  {}",
-            one_line(name, 200),
-            task.worker_id
-        )?;
-    }
-    if !task.checkpoint_id.is_empty() {
-        writeln!(out, "checkpoint  {}", task.checkpoint_id)?;
-    }
-    times(task, out)
-}
-
-/// What was asked for.
-fn asked(task: &Task, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "priority    {}", task.priority)?;
-    writeln!(
-        out,
-        "for         {}",
-        requirements(task.requirements.as_ref())
-    )?;
-    if !task.files.is_empty() {
-        writeln!(
-            out,
-            "files       {} in {}",
-            one_line(&task.files.join(" "), 10_000),
-            one_line(&task.workspace, 1_024)
-        )?;
-    }
-    if !task.schedule.is_empty() {
-        writeln!(out, "schedule    {} (UTC)", one_line(&task.schedule, 100))?;
-    }
-    if !task.scheduled_by.is_empty() {
-        writeln!(out, "run of      {}", task.scheduled_by)?;
-    }
-    if let Some(payload) = &task.payload {
-        writeln!(out, "payload     {}", json::free_form(payload))?;
+    // The first line of the tree is the goal, which stands above already.
+    for line in layout.tree(job).into_iter().skip(1) {
+        writeln!(out, "{}", line.render(TREE_WIDTH, false))?;
     }
     Ok(())
 }
 
-fn tries(task: &Task, out: &mut dyn Write) -> io::Result<()> {
+fn about(job: &Job, workers: &HashMap<String, String>, out: &mut dyn Write) -> io::Result<()> {
+    let mut fields = Fields::new(NAME_WIDTH, out);
+    let (task, id) = (&job.root, &job.root.task_id);
+    fields.line("task", format_args!("{id}  (short: {})", short_id(id)))?;
+    if task.root_id != *id && !task.root_id.is_empty() {
+        let key = one_line(&task.key, 100);
+        fields.line("part", format_args!("{key} of job {}", task.root_id))?;
+    }
+    fields.paragraph("goal", &task.goal)?;
+    fields.optional("kind", &task.kind, 100)?;
+    let stuck = if task.stuck { ", stuck" } else { "" };
+    let (state, done) = (state(task.state()), percent(job.progress()));
+    fields.line("state", format_args!("{state}{stuck}, {done}"))?;
+    fields.optional("note", &task.note, 1_024)?;
+    asked(task, &mut fields)?;
+    tries(task, &mut fields)?;
+    if !task.worker_id.is_empty() {
+        let name = workers.get(&task.worker_id).map_or("", String::as_str);
+        let name = one_line(name, 200);
+        fields.line("worker", format_args!("{name}  {}", task.worker_id))?;
+    }
+    fields.optional("checkpoint", &task.checkpoint_id, 100)?;
+    times(task, &mut fields)
+}
+
+/// What the submitter asked for.
+fn asked(task: &Task, fields: &mut Fields<'_>) -> io::Result<()> {
+    fields.line("priority", task.priority)?;
+    fields.line("for", requirements(task.requirements.as_ref()))?;
+    if !task.files.is_empty() {
+        let files = one_line(&task.files.join(" "), 10_000);
+        let workspace = one_line(&task.workspace, 1_024);
+        fields.line("files", format_args!("{files} in {workspace}"))?;
+    }
+    if !task.schedule.is_empty() {
+        let schedule = one_line(&task.schedule, 100);
+        fields.line("schedule", format_args!("{schedule} (UTC)"))?;
+    }
+    fields.optional("run of", &task.scheduled_by, 100)?;
+    match &task.payload {
+        Some(payload) => fields.line("payload", json::free_form(payload)),
+        None => Ok(()),
+    }
+}
+
+fn tries(task: &Task, fields: &mut Fields<'_>) -> io::Result<()> {
     let deaths = match task.worker_deaths {
         0 => String::new(),
         deaths => format!("; {} died with it", count(deaths.into(), "worker")),
     };
     let (attempts, most) = (task.attempts, task.max_attempts);
-    writeln!(out, "tries       {attempts} of {most}{deaths}")?;
-    if let Some(timeout) = task.timeout.and_then(|it| Duration::try_from(it).ok()) {
-        writeln!(out, "time limit  {} each", span(timeout))?;
+    fields.line("tries", format_args!("{attempts} of {most}{deaths}"))?;
+    if let Some(timeout) = duration(task.timeout) {
+        fields.line("time limit", format_args!("{} each", span(timeout)))?;
     }
     if let Some(usage) = task.usage {
-        writeln!(
-            out,
-            "cost        {} tokens read, {} written, {:.2} US$",
-            usage.input_tokens, usage.output_tokens, usage.cost_usd
-        )?;
+        let (input, output) = (usage.input_tokens, usage.output_tokens);
+        let cost = format!(
+            "{input} tokens read, {output} written, {:.2} US$",
+            usage.cost_usd
+        );
+        fields.line("cost", cost)?;
     }
     Ok(())
 }
 
-fn times(task: &Task, out: &mut dyn Write) -> io::Result<()> {
+fn times(task: &Task, fields: &mut Fields<'_>) -> io::Result<()> {
     let moments = [
         ("submitted", &task.created_at),
         ("not before", &task.not_before),
@@ -170,22 +159,19 @@ fn times(task: &Task, out: &mut dyn Write) -> io::Result<()> {
     ];
     for (name, moment) in moments {
         if moment.is_some() {
-            writeln!(out, "{name:<11} {}", at(moment.as_ref()))?;
+            fields.line(name, at(moment.as_ref()))?;
         }
     }
     Ok(())
 }
 
-/// How it ended, or what the next step is.
+/// The result or error of a task, and the next command.
 fn outcome(task: &Task, out: &mut dyn Write) -> io::Result<()> {
     let id = short_id(&task.task_id);
     if let Some(error) = &task.error {
-        let message = printable(&error.message).replace('\n', "\n            ");
-        writeln!(
-            out,
-            "error       {}: {message}",
-            one_line(&error.reason, 100)
-        )?;
+        let reason = one_line(&error.reason, 100);
+        let message = format!("{reason}: {}", error.message);
+        Fields::new(NAME_WIDTH, out).paragraph("error", &message)?;
     }
     match task.state() {
         TaskState::Failed => writeln!(out, "next        shim tasks retry {id}"),
@@ -203,7 +189,7 @@ fn outcome(task: &Task, out: &mut dyn Write) -> io::Result<()> {
     }
 }
 
-/// A result for people: its text, else its data.
+/// The text of a result, or its data as JSON if it has no text.
 pub(super) fn result_text(result: &TaskResult) -> String {
     match (&result.text, &result.data) {
         (text, Some(data)) if text.is_empty() => {

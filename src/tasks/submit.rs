@@ -1,178 +1,39 @@
-//! `shim tasks submit`: gives a job to whoever can do it, and waits for its result if asked.
+//! `shim tasks submit`: submits a job; with `--wait`, watches it and prints its result.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime};
 
-use shim_proto::coordination::v1::{
-    ApprovalGates, AssignmentStrategy, FailurePolicy, FileHint, MergeStrategy, Requirements,
-    SplitPolicy, SubmitTaskRequest, SubmitTaskResponse, Task, TaskState, WorkerKind,
-};
+use shim_proto::coordination::v1::{MergeStrategy, SubmitTaskResponse, Task, TaskState};
+use shim_render::figures::count;
+use shim_render::text::{one_line, short_id};
 
 use super::job::Job;
-use super::labels::{Executor, Merging, OnFailure, Strategy, name, state};
-use super::{results, subtask_file, watch};
+use super::labels::{name, state};
+use super::submit_args::Args;
+use super::{results, watch};
 use crate::config::Config;
-use crate::connection::{self, Coordination, request, request_id};
+use crate::connection::{self, Coordination, call, request};
 use crate::error::CliError;
-use crate::output::json;
-use crate::output::text::{count, one_line, short_id};
-use crate::output::time::proto_duration;
+use crate::output::emit::emit;
 use crate::sessions;
-use crate::state::parse_object;
-use crate::workspace_args::CurrentWorkspace;
 
 const LISTED: usize = 20;
 const GOAL_WIDTH: usize = 72;
-
-/// What is to be done.
-#[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
-pub(crate) struct Args {
-    /// What is to be achieved
-    goal: String,
-    /// The kind of work, in your words
-    #[arg(
-        long,
-        value_name = "KIND",
-        default_value = "",
-        hide_default_value = true
-    )]
-    kind: String,
-    /// Print canonical proto JSON (a SubmitTaskResponse; with --wait also an AggregateResultsResponse)
-    #[arg(long)]
-    json: bool,
-    /// Watch the job until it ends and print its result
-    #[arg(long)]
-    wait: bool,
-    #[command(flatten)]
-    work: WorkArgs,
-    #[command(flatten)]
-    assignment: AssignmentArgs,
-    #[command(flatten)]
-    timing: TimingArgs,
-    #[command(flatten)]
-    outcome: OutcomeArgs,
-}
-
-const EXAMPLES: &str = "\
-Examples:
-  shim tasks submit 'port the parser to the new lexer' --file 'src/parser/**' --require rust --wait
-  shim tasks submit 'release 1.4' --subtasks plan.json --on-failure continue
-  shim tasks submit 'nightly audit' --executor command --schedule '0 3 * * *' --timeout 10m
-  shim tasks submit 'delete old accounts' --approve-start --deadline 2h
-
-Subtasks are a JSON list of the contract's Subtask messages, for example
-  [{\"key\": \"parse\", \"goal\": \"...\"}, {\"key\": \"test\", \"goal\": \"...\", \"depends_on\": [\"parse\"]}]
-Without them a large job is split by its files or steps. The files of a task are leased to it while it runs.
-
-Exit code with --wait: 0 if the job completed, 1 if it failed or was called off.";
-
-#[derive(Debug, clap::Args)]
-#[command(next_help_heading = "The work")]
-struct WorkArgs {
-    /// A file or pattern the work is about; may be given again
-    #[arg(long, value_name = "PATH")]
-    file: Vec<String>,
-    /// A step of the work; may be given again
-    #[arg(long, value_name = "STEP")]
-    step: Vec<String>,
-    /// Its parts, as JSON; - reads stdin
-    #[arg(long, value_name = "FILE")]
-    subtasks: Option<String>,
-    /// Never split it
-    #[arg(long, conflicts_with = "subtasks")]
-    no_split: bool,
-    /// What the executor needs to know, a JSON object; - reads stdin
-    #[arg(long, value_name = "JSON")]
-    payload: Option<String>,
-    /// Workspace of the files [default: the git repository around]
-    #[arg(short, long, value_name = "WORKSPACE")]
-    workspace: Option<String>,
-}
-
-#[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Who does it")]
-struct AssignmentArgs {
-    /// The executor it needs [default: any]
-    #[arg(long, value_enum)]
-    executor: Option<Executor>,
-    /// What the worker must be able to do; may be given again
-    #[arg(long, value_name = "CAPABILITY")]
-    require: Vec<String>,
-    /// Who gets it when several workers wait [default: least-loaded]
-    #[arg(long, value_enum)]
-    strategy: Option<Strategy>,
-    /// The session that gets a message when the job ends
-    #[arg(long, value_name = "SESSION")]
-    notify: Option<String>,
-}
-
-#[derive(Debug, clap::Args)]
-#[command(next_help_heading = "When")]
-struct TimingArgs {
-    /// 1 is taken first, 100 last [default: 50]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
-    priority: Option<u32>,
-    /// How long to wait before it may start, up to 30d
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
-    delay: Option<Duration>,
-    /// Run it again and again: five cron fields, in UTC
-    #[arg(long, value_name = "CRON")]
-    schedule: Option<String>,
-    /// When it fails if it is not done: a span from now, or a time such as 2026-07-01T12:00:00Z
-    #[arg(long, value_name = "WHEN", value_parser = deadline)]
-    deadline: Option<SystemTime>,
-}
-
-#[derive(Debug, clap::Args)]
-#[command(next_help_heading = "How it ends")]
-struct OutcomeArgs {
-    /// How the results of its parts become one [default: concatenate]
-    #[arg(long, value_enum)]
-    merge: Option<Merging>,
-    /// What happens to the rest when a part failed for good [default: fail-fast]
-    #[arg(long, value_enum)]
-    on_failure: Option<OnFailure>,
-    /// How often each task may be tried, 1 to 20 [default: 3]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=20))]
-    max_attempts: Option<u32>,
-    /// The pause after the first failure, doubled after each [default: 2s]
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
-    backoff: Option<Duration>,
-    /// How long one attempt may take, 1s to 12h [default: 5m with an executor, no limit in a chat]
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
-    timeout: Option<Duration>,
-    /// Nobody starts it before `shim tasks approve`
-    #[arg(long)]
-    approve_start: bool,
-    /// Its result counts after `shim tasks approve`
-    #[arg(long)]
-    approve_result: bool,
-}
 
 pub(super) async fn run(
     args: &Args,
     config: &Config,
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
-    // What is wrong with what was typed is told before anything is started.
+    // Wrong arguments end the command before it starts a stack.
     let mut submit = args.request(config)?;
-    if let Some(typed) = &args.assignment.notify {
+    if let Some(typed) = args.notify() {
         let mut checkpoints = connection::checkpoints(config).await?;
         submit.submitted_by = sessions::find(&mut checkpoints, typed).await?.id;
     }
     let mut service = connection::coordination(config).await?;
-    let submitted = service
-        .tasks
-        .submit_task(request(submit))
-        .await?
-        .into_inner();
-    if args.json {
-        json::write_line(out, &submitted)?;
-    } else {
-        print(&submitted, out)?;
-    }
+    let submitted = call(service.tasks.submit_task(request(submit))).await?;
+    emit(args.json, &submitted, out, |out| print(&submitted, out))?;
     if !args.wait {
         if !args.json {
             print_parts(&submitted, out)?;
@@ -208,119 +69,11 @@ async fn wait(
     Ok(watch::exit_code(&ended))
 }
 
-impl Args {
-    /// The request as it was typed.
-    fn request(&self, config: &Config) -> Result<SubmitTaskRequest, CliError> {
-        let Self {
-            work,
-            assignment,
-            timing,
-            outcome,
-            ..
-        } = self;
-        if work.subtasks.as_deref() == Some("-") && work.payload.as_deref() == Some("-") {
-            return Err(CliError::usage(
-                "only one of --subtasks and --payload can be read from stdin",
-            ));
-        }
-        let current = CurrentWorkspace::find(work.workspace.as_deref(), config)?;
-        let split = if work.no_split {
-            SplitPolicy::Never
-        } else {
-            SplitPolicy::Auto
-        };
-        Ok(SubmitTaskRequest {
-            request_id: request_id(),
-            goal: self.goal.clone(),
-            kind: self.kind.clone(),
-            subtasks: work
-                .subtasks
-                .as_deref()
-                .map(subtask_file::read)
-                .transpose()?
-                .unwrap_or_default(),
-            files: hints(&current, &work.file)?,
-            steps: work.step.clone(),
-            split: split.into(),
-            requirements: assignment.requirements(),
-            payload: work.payload.as_deref().map(parse_object).transpose()?,
-            priority: timing.priority.unwrap_or_default(),
-            delay: timing.delay.map(proto_duration).transpose()?,
-            schedule: timing.schedule.clone().unwrap_or_default(),
-            deadline: timing.deadline.map(Into::into),
-            max_attempts: outcome.max_attempts.unwrap_or_default(),
-            backoff: outcome.backoff.map(proto_duration).transpose()?,
-            timeout: outcome.timeout.map(proto_duration).transpose()?,
-            on_failure: outcome
-                .on_failure
-                .map_or(FailurePolicy::Unspecified, Into::into)
-                .into(),
-            merge: outcome
-                .merge
-                .map_or(MergeStrategy::Unspecified, Into::into)
-                .into(),
-            strategy: assignment
-                .strategy
-                .map_or(AssignmentStrategy::Unspecified, Into::into)
-                .into(),
-            approval: outcome.gates(),
-            workspace: current.workspace.name,
-            submitted_by: String::new(),
-        })
-    }
-}
-
-impl AssignmentArgs {
-    fn requirements(&self) -> Option<Requirements> {
-        (self.executor.is_some() || !self.require.is_empty()).then(|| Requirements {
-            executor: self
-                .executor
-                .map_or(WorkerKind::Unspecified, Into::into)
-                .into(),
-            capabilities: self.require.clone(),
-        })
-    }
-}
-
-impl OutcomeArgs {
-    fn gates(&self) -> Option<ApprovalGates> {
-        (self.approve_start || self.approve_result).then_some(ApprovalGates {
-            before_start: self.approve_start,
-            before_result: self.approve_result,
-        })
-    }
-}
-
-/// The files with their sizes, as far as they are there: the work is estimated from them.
-fn hints(current: &CurrentWorkspace, typed: &[String]) -> Result<Vec<FileHint>, CliError> {
-    let patterns = current.patterns(typed)?;
-    let hint = |(pattern, typed): (String, &String)| {
-        let found = std::fs::metadata(current.folder.join(typed)).ok();
-        FileHint {
-            path: pattern,
-            size_bytes: found
-                .filter(std::fs::Metadata::is_file)
-                .map_or(0, |file| file.len()),
-        }
-    };
-    Ok(patterns.into_iter().zip(typed).map(hint).collect())
-}
-
-/// A span from now, or a moment.
-fn deadline(typed: &str) -> Result<SystemTime, String> {
-    if let Ok(span) = humantime::parse_duration(typed) {
-        let later = SystemTime::now().checked_add(span);
-        return later.ok_or_else(|| "it is too far ahead".to_owned());
-    }
-    humantime::parse_rfc3339_weak(typed)
-        .map_err(|_| "give a span such as 2h, or a time such as 2026-07-01T12:00:00Z".to_owned())
-}
-
-fn print(submitted: &SubmitTaskResponse, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn print(submitted: &SubmitTaskResponse, out: &mut dyn Write) -> io::Result<()> {
     let unknown = Task::default();
     let job = submitted.task.as_ref().unwrap_or(&unknown);
     let (id, subtasks) = (short_id(&job.task_id), &submitted.subtasks);
-    let parts = match u64::try_from(subtasks.len()).unwrap_or(u64::MAX) {
+    let parts = match subtasks.len() as u64 {
         0 => String::new(),
         number => format!(", {}", count(number, "subtask")),
     };
@@ -331,8 +84,8 @@ fn print(submitted: &SubmitTaskResponse, out: &mut dyn Write) -> io::Result<()> 
     Ok(())
 }
 
-/// What it was split into; whoever waits sees that anyway.
-fn print_parts(submitted: &SubmitTaskResponse, out: &mut dyn Write) -> io::Result<()> {
+/// The subtasks of a new job. With --wait the watch shows them.
+pub(super) fn print_parts(submitted: &SubmitTaskResponse, out: &mut dyn Write) -> io::Result<()> {
     let subtasks = &submitted.subtasks;
     for task in subtasks.iter().take(LISTED) {
         let goal = one_line(&task.goal, GOAL_WIDTH);
@@ -343,41 +96,4 @@ fn print_parts(submitted: &SubmitTaskResponse, out: &mut dyn Write) -> io::Resul
     }
     let id = submitted.task.as_ref().map_or("", |job| &job.task_id);
     writeln!(out, "watch it with `shim tasks watch {}`", short_id(id))
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[test]
-    fn a_deadline_is_a_span_or_a_moment() {
-        let ahead = deadline("2h")
-            .unwrap()
-            .duration_since(SystemTime::now())
-            .unwrap();
-        assert!(ahead > Duration::from_secs(7_100) && ahead <= Duration::from_secs(7_200));
-        let moment = deadline("2026-07-01T12:00:00Z").unwrap();
-        assert_eq!(
-            humantime::format_rfc3339_seconds(moment).to_string(),
-            "2026-07-01T12:00:00Z"
-        );
-        assert!(deadline("tomorrow").is_err());
-    }
-
-    #[test]
-    fn what_was_not_asked_for_is_left_to_the_service() {
-        let nobody = AssignmentArgs {
-            executor: None,
-            require: Vec::new(),
-            strategy: None,
-            notify: None,
-        };
-        assert_eq!(nobody.requirements(), None);
-        let agent = AssignmentArgs {
-            executor: Some(Executor::Agent),
-            ..nobody
-        };
-        assert_eq!(agent.requirements().unwrap().executor(), WorkerKind::Agent);
-    }
 }

@@ -1,5 +1,5 @@
-//! The parts of a job as somebody wrote them down: a JSON list of subtasks of the contract, whose executors may be named
-//! as on the command line.
+//! A file with the parts of a job: a JSON list of subtasks of the contract, whose executors may be named as on the
+//! command line.
 
 use std::io::Read;
 

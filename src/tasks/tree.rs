@@ -1,36 +1,38 @@
 //! A job as a tree of lines with progress bars: the job itself, then a row for each subtask.
 //!
-//! Where the rows do not all fit, those that people look for come first, and the rest is counted.
+//! If the rows do not fit, the rows that need a look stay, and the last line counts the others.
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
-use shim_proto::coordination::v1::{Task, TaskCounts, TaskState};
+use shim_proto::coordination::v1::{Task, TaskState};
+use shim_render::figures::{count, percent};
+use shim_render::tasks::{part_counts, requirements};
+use shim_render::text::{one_line, short_id};
+use shim_render::time::{moment, span};
 
-use super::job::{Job, progress, system_time, time_worked};
-use super::labels::{name, requirements, state, style};
+use super::job::{Job, progress, time_worked};
+use super::labels::{name, state, style};
 use crate::output::bar::bar;
 use crate::output::style::{Line, Style};
-use crate::output::text::{count, one_line, percent, short_id};
-use crate::output::time::span;
 
 const ROOT_BAR: usize = 24;
 const BAR: usize = 10;
 const KEY_WIDTH: usize = 28;
 const WORKER_WIDTH: usize = 24;
-/// A worker that fits takes a task sooner.
+/// A fitting worker takes a task sooner than this.
 const SHOW_WAIT_AFTER: Duration = Duration::from_secs(3);
 /// The terminal cuts what does not fit.
 const NOTE_WIDTH: usize = 300;
 
-/// What a tree is drawn with.
+/// What the drawing of a tree depends on beside the job.
 #[derive(Debug)]
 pub(super) struct TreeLayout<'a> {
     /// Names of workers by their ids.
     pub(super) workers: &'a HashMap<String, String>,
-    /// What running times are counted to.
+    /// The present, up to which running times count.
     pub(super) now: SystemTime,
-    /// How many lines it may have.
+    /// The largest number of lines.
     pub(super) rows: usize,
 }
 
@@ -72,12 +74,12 @@ impl TreeLayout<'_> {
             .with(style(root), bar(done, ROOT_BAR))
             .with(Style::Plain, format!(" {}", percent(done)));
         if job.counts().total > 0 {
-            line.push(Style::Plain, format!("  {}", counts_text(&job.counts())));
+            line.push(Style::Plain, format!("  {}", part_counts(&job.counts())));
         } else if let Some(worker) = self.worker(root) {
             line.push(Style::Plain, format!("  {worker}"));
         }
-        let since = system_time(root.started_at.as_ref()).or(system_time(root.created_at.as_ref()));
-        let until = system_time(root.finished_at.as_ref()).filter(|_| job.has_ended());
+        let since = moment(root.started_at.as_ref()).or(moment(root.created_at.as_ref()));
+        let until = moment(root.finished_at.as_ref()).filter(|_| job.has_ended());
         if let Some(since) = since {
             let spent = until.unwrap_or(self.now).duration_since(since);
             line.push(Style::Dim, format!("  {}", span(spent.unwrap_or_default())));
@@ -102,14 +104,14 @@ impl TreeLayout<'_> {
             .with(note_style, note)
     }
 
-    /// The worker that has or had the task.
+    /// The present or last worker of a task.
     fn worker(&self, task: &Task) -> Option<String> {
         let id = Some(task.worker_id.as_str()).filter(|id| !id.is_empty())?;
         let name = self.workers.get(id).map_or(short_id(id), String::as_str);
         Some(one_line(name, WORKER_WIDTH))
     }
 
-    /// What there is to say of a task in its state.
+    /// The remark on a task in its state.
     fn note(&self, task: &Task, keys: &HashMap<&str, &str>) -> (Style, String) {
         let error = || {
             task.error
@@ -139,9 +141,9 @@ impl TreeLayout<'_> {
         }
     }
 
-    /// Who is waited for, once the wait is longer than it takes to find a worker.
+    /// The worker that a task waits for, once the wait is longer than a fitting worker takes.
     fn wait(&self, task: &Task) -> String {
-        let ready = system_time(task.ready_at.as_ref());
+        let ready = moment(task.ready_at.as_ref());
         let waited = ready.and_then(|ready| self.now.duration_since(ready).ok());
         match waited.filter(|waited| *waited > SHOW_WAIT_AFTER) {
             Some(waited) => {
@@ -157,8 +159,7 @@ impl TreeLayout<'_> {
     }
 
     fn silence(&self, task: &Task) -> String {
-        let heard =
-            system_time(task.reported_at.as_ref()).or(system_time(task.started_at.as_ref()));
+        let heard = moment(task.reported_at.as_ref()).or(moment(task.started_at.as_ref()));
         let silent = heard.and_then(|heard| self.now.duration_since(heard).ok());
         format!(
             "stuck: nothing heard for {}",
@@ -167,7 +168,7 @@ impl TreeLayout<'_> {
     }
 
     fn delay(&self, task: &Task) -> String {
-        let ahead = system_time(task.not_before.as_ref())
+        let ahead = moment(task.not_before.as_ref())
             .and_then(|start| start.duration_since(self.now).ok())
             .map_or("soon".to_owned(), |ahead| format!("in {}", span(ahead)));
         match &task.error {
@@ -212,24 +213,6 @@ fn label(task: &Task) -> String {
     one_line(&name(task), KEY_WIDTH)
 }
 
-/// "3 of 8 done, 2 running, 1 failed".
-pub(super) fn counts_text(counts: &TaskCounts) -> String {
-    let rest = [
-        (counts.running, "running"),
-        (counts.ready, "ready"),
-        (counts.waiting, "waiting"),
-        (counts.failed, "failed"),
-        (counts.cancelled, "cancelled"),
-    ];
-    let mut said = format!("{} of {} done", counts.completed, counts.total);
-    for (number, word) in rest {
-        if number > 0 {
-            said += &format!(", {number} {word}");
-        }
-    }
-    said
-}
-
 /// The tasks it waits for, by their keys.
 fn after(task: &Task, keys: &HashMap<&str, &str>) -> String {
     let known = |id: &String| keys.get(id.as_str()).map(|key| (*key).to_owned());
@@ -252,7 +235,7 @@ fn shown(subtasks: &[Task], room: usize) -> Vec<&Task> {
     ranked.into_iter().map(|(_, task)| task).collect()
 }
 
-/// What people look for first.
+/// The order in which rows stay: tasks that need a look first.
 fn rank(task: &Task) -> u8 {
     match task.state() {
         TaskState::AwaitingApproval => 0,
@@ -343,7 +326,7 @@ mod tests {
             drawn(&job(now), now, 24),
             [
                 "099a8057 move the store",
-                "running  ████████▋░░░░░░░░░░░░░░░ 36 %  1 of 4 done, 1 running, 2 waiting  4 min",
+                "running  ████████▋░░░░░░░░░░░░░░░ 36 %  1 of 4 parts done, 1 running, 2 waiting  4 min",
                 "├ parse    completed  ██████████ 100 %    38 s  window 1",
                 "├ index    running    ████▌░░░░░  45 %    38 s  099a8057        writing the index",
                 "├ docs     delayed    ░░░░░░░░░░   0 %                          try 2 of 3 in 4 s: exit code 2",
@@ -380,7 +363,7 @@ mod tests {
         let later = now + Duration::from_secs(70);
         let said = drawn(&waiting, later, 24).swap_remove(1);
         assert!(
-            said.ends_with("0 %  waits for any worker, 1 min so far"),
+            said.ends_with("0 %  waits for any worker, 1 min 10 s so far"),
             "{said}"
         );
     }

@@ -1,13 +1,16 @@
-//! `shim tasks watch`: a job until it ends, as a live tree at a terminal, else a line for every event.
+//! `shim tasks watch`: shows a job until it ends, as a live tree at a terminal, else a line for every event.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use shim_proto::coordination::v1::{
-    Task, TaskEvent, TaskEventKind, TaskState, WatchTaskRequest, WatchTaskResponse,
-};
-use tonic::{Request, Response, Status, Streaming};
+use shim_proto::coordination::v1::{Task, TaskEvent, TaskEventKind, TaskState, WatchTaskResponse};
+use shim_render::figures::percent;
+use shim_render::text::{one_line, short_id};
+use shim_render::time::moment;
+use shim_render::words::{phrase, task_event_kind};
+use tonic::{Response, Status, Streaming};
 
+use super::event_log::open;
 use super::find::find;
 use super::job::{Job, has_ended};
 use super::labels::{name, state};
@@ -17,7 +20,6 @@ use crate::error::CliError;
 use crate::event_stream::{EventStream, follow};
 use crate::output::json;
 use crate::output::screen::Screen;
-use crate::output::text::{one_line, percent, short_id, variant};
 
 /// What to watch.
 #[derive(Debug, clap::Args)]
@@ -61,7 +63,7 @@ pub(super) async fn run(
     Ok(exit_code(&ended))
 }
 
-/// How a job is told while it goes on.
+/// How a job is shown while it goes on.
 #[derive(Debug)]
 pub(super) enum OutputMode {
     /// As a tree that is drawn again and again.
@@ -75,13 +77,13 @@ pub(super) enum OutputMode {
 }
 
 impl OutputMode {
-    /// For people: live at a terminal.
+    /// Live at a terminal, else lines.
     pub(super) fn for_stdout() -> Self {
         Screen::of_stdout().map_or(Self::Lines, Self::Live)
     }
 }
 
-/// Tells a job until it has ended, and yields the task as it ended.
+/// Shows a job until it has ended, and yields the ended task.
 ///
 /// # Errors
 /// If the service refuses; breaks of the connection are waited out.
@@ -108,7 +110,7 @@ pub(super) async fn until_end(
     Ok(Job::read(service, &task_id).await?.root)
 }
 
-/// 0 only for what was done.
+/// 0 only for a completed task.
 pub(super) fn exit_code(task: &Task) -> ExitCode {
     match task.state() {
         TaskState::Completed => ExitCode::SUCCESS,
@@ -116,7 +118,7 @@ pub(super) fn exit_code(task: &Task) -> ExitCode {
     }
 }
 
-/// Tells how a task ended, and what can be done now.
+/// Prints how a task ended, and the command that goes on from there.
 pub(super) fn print_next_step(task: &Task, out: &mut dyn Write) -> io::Result<()> {
     let (id, ended) = (short_id(&task.task_id), state(task.state()));
     let why = task.error.as_ref().map(|error| {
@@ -136,20 +138,7 @@ pub(super) fn print_next_step(task: &Task, out: &mut dyn Write) -> io::Result<()
     writeln!(out, "{id} {ended}{next}")
 }
 
-/// Opens the log of a job.
-pub(super) async fn open(
-    service: &Coordination,
-    task_id: &str,
-    after_cursor: String,
-) -> Result<Response<Streaming<WatchTaskResponse>>, Status> {
-    let asked = WatchTaskRequest {
-        task_id: task_id.to_owned(),
-        after_cursor,
-    };
-    service.tasks.clone().watch_task(Request::new(asked)).await
-}
-
-/// The log of a job, told line by line.
+/// Prints the log of a job line by line.
 struct TaskEventPrinter<'a> {
     service: Coordination,
     task_id: String,
@@ -189,14 +178,14 @@ impl EventStream for TaskEventPrinter<'_> {
 }
 
 fn line(event: &TaskEvent, task: Option<&Task>) -> String {
-    let clock = super::job::system_time(event.at.as_ref()).map_or("-".to_owned(), |at| {
+    let clock = moment(event.at.as_ref()).map_or("-".to_owned(), |at| {
         humantime::format_rfc3339_seconds(at).to_string()
     });
     let key = task.filter(|task| !task.key.is_empty()).map(name);
     let mut said = match event.kind() {
         TaskEventKind::Progress if event.progress <= 0.0 => "at work".to_owned(),
         TaskEventKind::Progress => percent(event.progress),
-        kind => variant(kind.as_str_name(), "TASK_EVENT_KIND"),
+        kind => phrase(task_event_kind(kind)),
     };
     if event.kind() == TaskEventKind::Started && !event.worker_id.is_empty() {
         said += &format!(" by worker {}", short_id(&event.worker_id));

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, setsid};
 use shim_runtime::stack::{Stack, StackState, make_private_dir};
 
-use super::Args;
+use super::args::Args;
 use crate::config::Config;
 use crate::error::CliError;
 use crate::status;
@@ -77,16 +77,16 @@ fn command(args: &Args, config: &Config) -> Result<Command, CliError> {
     Ok(command)
 }
 
-/// Puts this process in a session of its own, with its output in the log. Call it under the stack's lock.
+/// Puts this process in a session of its own, with its output in the log. The caller holds the stack's lock.
 pub(super) fn leave_terminal(stack: &Stack) -> Result<(), CliError> {
-    // A process that leads its group cannot do this, and then it has no terminal to leave.
+    // It fails for the leader of a process group, which has no terminal to leave.
     let _ = setsid();
     let log = open_log(stack)?;
     let system = |e: nix::errno::Errno| CliError::from(std::io::Error::from(e));
     dup2_stdin(File::open("/dev/null")?).map_err(system)?;
     dup2_stdout(&log).map_err(system)?;
     dup2_stderr(&log).map_err(system)?;
-    // The folder it was started in may be unmounted or deleted meanwhile.
+    // The folder of the start may be unmounted or deleted later.
     std::env::set_current_dir("/")?;
     Ok(())
 }
@@ -103,7 +103,7 @@ fn open_log(stack: &Stack) -> Result<File, CliError> {
         .open(path)?)
 }
 
-/// What the stack said last: its `error:` line if it wrote one.
+/// The last line of the log; the last `error:` line if there is one.
 fn last_line(stack: &Stack) -> String {
     let log = std::fs::read(stack.log_path()).unwrap_or_default();
     let log = String::from_utf8_lossy(&log);

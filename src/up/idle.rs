@@ -1,5 +1,5 @@
-//! A stack that a gateway started stops itself when nobody needs it, so that nothing is left running. Jobs that have not
-//! ended need it: their workers, their deadlines and their schedules live in it.
+//! The idle exit: a stack that a gateway started stops itself when no call is open and no job is alive, so that nothing
+//! is left running. Workers, deadlines and schedules of live jobs run in the stack.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use shim_store::Store;
 
 /// The shortest wait between two looks.
 const MIN_INTERVAL: Duration = Duration::from_millis(50);
-/// How often it is asked whether jobs have ended.
+/// The time between two looks at the jobs.
 const JOBS_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Begins the shutdown once no call was open for `limit`; returns when the shutdown begins. An attached session is an
@@ -17,13 +17,13 @@ const JOBS_INTERVAL: Duration = Duration::from_secs(5);
 pub(super) async fn watch(
     activity: Activity,
     limit: Option<Duration>,
-    store: Store,
+    store: &Store,
     shutdown: Shutdown,
 ) {
     let Some(limit) = limit else { return };
     while !shutdown.is_begun() {
         let idle = activity.idle_for();
-        let has_jobs = idle >= limit && has_jobs(&store).await;
+        let has_jobs = idle >= limit && has_jobs(store).await;
         if idle >= limit && !has_jobs {
             tracing::info!(?idle, "nobody needs the stack; stopping");
             return shutdown.begin();
@@ -40,7 +40,7 @@ pub(super) async fn watch(
     }
 }
 
-/// Whether jobs are on their way. Without Redis there are none to be lost by stopping.
+/// Whether a job is alive. Without Redis, stopping loses no job.
 async fn has_jobs(store: &Store) -> bool {
     store.tasks.live_jobs().await.is_ok_and(|jobs| jobs > 0)
 }

@@ -1,7 +1,9 @@
 //! `shim up`: the local stack, all services in one process on a Unix socket and loopback TCP, with a private Redis.
 //!
-//! Order: lock, leave the terminal if told, logs, bind, Redis, build, tell that it serves, wait, drain, stop Redis.
+//! Order: lock, leave the terminal if detached, logs, bind, Redis, build, publish the socket, wait, drain, flush the
+//! store, stop Redis. A background task that broke makes the exit code 1.
 
+pub(crate) mod args;
 mod detach;
 mod idle;
 pub(crate) mod redis;
@@ -24,40 +26,17 @@ use crate::checkpoint::ADDRESS;
 use crate::config::Config;
 use crate::error::CliError;
 use crate::service::{BoundServer, auth, bind_probes, server};
+use args::Args;
 use redis::PrivateRedis;
 
-/// How the stack runs.
-#[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
-pub(crate) struct Args {
-    /// TCP address [default: 127.0.0.1:50051 if it is free]
-    #[arg(long, value_name = "ADDR")]
-    pub(crate) listen: Option<String>,
-    /// Start in the background and return when it serves
-    #[arg(long)]
-    detach: bool,
-    /// Stop after this long without a call or an open stream, for example 15m
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
-    idle_exit: Option<Duration>,
-    /// Leave the terminal and log to DATA_DIR/shim.log: how gateways start the stack
-    #[arg(long, hide = true, conflicts_with = "detach")]
-    detached: bool,
-}
-
-const EXAMPLES: &str = "\
-Examples:
-  shim up                      in the foreground; Ctrl-C stops it
-  shim up --detach             in the background; `shim down` stops it
-  shim --data-dir /tmp/try up  another stack beside the usual one";
-
-/// Runs the stack until it is told to stop, or starts it in the background.
+/// Runs the stack until a signal, or starts it in the background.
 pub(crate) fn run(args: &Args, config: Config, out: &mut dyn Write) -> Result<ExitCode, CliError> {
     if args.detach {
         return block_on(detach::start(args, &config, out));
     }
     let stack = Stack::at(config.data_dir());
-    // Many gateways may start a stack at once; those that come second have what they wanted. They leave right away,
-    // lest one of them outlives a `shim down` and takes over.
+    // Many gateways may start a stack at once, and one stack is enough. The others leave right away: one that waited
+    // could outlive a `shim down` and take over.
     if args.detached && stack.state() != StackState::Stopped {
         return Ok(ExitCode::SUCCESS);
     }
@@ -103,29 +82,20 @@ async fn serve(
         started_unix_ms: now_unix_ms(),
         socket: stack.socket(),
         tcp,
-        redis: match &config.runtime.redis_url {
-            Some(url) => Some(redis::without_secrets(url)),
-            None => redis.as_ref().map(PrivateRedis::url),
-        },
+        redis: redis_url(&config, redis.as_ref()),
     };
     let bound = BoundServer {
         server: server(&config, auth)?,
         listeners,
         shutdown,
     };
-    let served = run_services(
-        config,
-        redis.as_ref(),
-        stack.socket(),
-        bound,
-        idle_exit,
-        || lock.publish(&info),
-    )
-    .await;
+    let ready = || lock.publish(&info);
+    let socket = stack.socket();
+    let served = run_services(config, redis.as_ref(), socket, bound, idle_exit, ready).await;
     if let Some(redis) = redis {
         redis.stop().await;
     }
-    // Still under the lock, so this is our socket and not that of the next stack.
+    // The lock is still held, so this socket is not the next stack's.
     let _ = std::fs::remove_file(stack.socket());
     served
 }
@@ -144,16 +114,25 @@ async fn run_services(
         shutdown,
     } = bound;
     let (services, store) = services::build(config, redis, socket, &shutdown).await?;
-    let idle_watch = idle::watch(server.activity(), idle_exit, store, shutdown.clone());
+    let idle_watch = idle::watch(server.activity(), idle_exit, &store, shutdown.clone());
     ready()?;
     tracing::info!(pid = std::process::id(), "the stack serves");
     let served = service::serve(&services, server, listeners, shutdown.clone());
     let (served, ()) = tokio::join!(served, idle_watch);
+    store.finish().await;
     Ok(served?)
 }
 
-/// The default port may be taken by another stack or service, and the socket is enough; an address that was asked
-/// for must be had.
+/// Where Redis is, as it may be shown.
+fn redis_url(config: &Config, private: Option<&PrivateRedis>) -> Option<String> {
+    let configured = config.runtime.redis_url.as_deref();
+    configured
+        .map(redis::without_secrets)
+        .or_else(|| private.map(PrivateRedis::url))
+}
+
+/// The default port may be taken by another stack or service, and the socket is enough. A configured address that
+/// cannot be bound is an error.
 async fn bind_tcp(
     listeners: &mut Listeners,
     asked: Option<SocketAddr>,

@@ -3,23 +3,27 @@
 //! Invariant: under the stack's lock at most one Redis uses the folder. A Redis that outlived a killed stack is found
 //! by its socket and stopped before a new one starts; on Linux setpriv(1) makes the kernel stop it right away.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use shim_runtime::background::BackgroundTasks;
+use shim_runtime::backoff::Backoff;
 use shim_runtime::config::Setting;
 use shim_runtime::lifecycle::Shutdown;
 use shim_runtime::stack::make_private_dir;
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
-use tokio::task::JoinHandle;
 
-const FIRST_BACKOFF: Duration = Duration::from_millis(100);
-const MAX_BACKOFF: Duration = Duration::from_secs(10);
-/// A Redis that ran this long was well; its next death starts the backoff anew.
+use crate::remedies::INSTALL_REDIS;
+
+const FIRST_RESTART: Duration = Duration::from_millis(100);
+const LONGEST_RESTART: Duration = Duration::from_secs(10);
+/// After this time a Redis counts as stable, and the backoff begins anew.
 const STABLE_AFTER: Duration = Duration::from_secs(30);
 const STOP_WITHIN: Duration = Duration::from_secs(3);
 const POLL: Duration = Duration::from_millis(10);
@@ -27,7 +31,7 @@ const POLL: Duration = Duration::from_millis(10);
 const LISTENS_WITHIN: Duration = Duration::from_millis(500);
 const START_POLL: Duration = Duration::from_millis(2);
 
-/// Where programs are besides `PATH`, which a desktop application's children get poor.
+/// Folders of programs besides `PATH`, which is short for children of desktop applications.
 const PROGRAM_FOLDERS: [&str; 4] = [
     "/usr/bin",
     "/usr/local/bin",
@@ -35,17 +39,13 @@ const PROGRAM_FOLDERS: [&str; 4] = [
     "/usr/sbin",
 ];
 
-/// Begins a program whose files are for their owner alone: Redis makes its own as the umask says.
+/// Runs a program with a umask that leaves its files to their owner: Redis creates files by the umask.
 const PRIVATE_UMASK: [&str; 4] = ["/bin/sh", "-c", r#"umask 077; exec "$@""#, "sh"];
-
-/// What to do about a missing `redis-server`.
-pub(crate) const REMEDY: &str =
-    "install it with `apt-get install redis-server` or `brew install redis`, or set redis_url";
 
 /// When Redis writes what it acknowledged through to the disk.
 ///
-/// With `everysec` it holds writes back for up to two seconds while an earlier one is on its way to the disk, although
-/// clients were answered (`flushAppendOnlyFile` of Redis): then not only a loss of power, its own death loses them too.
+/// With `everysec` Redis holds acknowledged writes back for up to two seconds while an earlier write is on its way to the
+/// disk (`flushAppendOnlyFile` of Redis). A crash of Redis then loses them, not only a loss of power.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AppendFsync {
     /// Before it answers.
@@ -77,8 +77,7 @@ impl Setting for AppendFsync {
 #[derive(Debug)]
 pub(super) struct PrivateRedis {
     socket: PathBuf,
-    stop: Shutdown,
-    supervisor: JoinHandle<()>,
+    supervisor: BackgroundTasks,
 }
 
 impl PrivateRedis {
@@ -86,7 +85,7 @@ impl PrivateRedis {
     pub(super) async fn start(data_dir: &Path, appendfsync: AppendFsync) -> Option<Self> {
         let Some(program) = find_program("redis-server") else {
             tracing::warn!(
-                "no redis-server found: checkpoints and recovery work in full, coordination will not; {REMEDY}"
+                "no redis-server found: checkpoints and recovery work in full, coordination will not; {INSTALL_REDIS}"
             );
             return None;
         };
@@ -98,15 +97,10 @@ impl PrivateRedis {
         }
         stop_orphan(&socket).await;
         let stop = Shutdown::new();
-        let supervisor = tokio::spawn(supervise(
-            command_line(&program, &socket, &folder, appendfsync),
-            stop.clone(),
-        ));
-        Some(Self {
-            socket,
-            stop,
-            supervisor,
-        })
+        let supervisor = BackgroundTasks::new("stack", &stop);
+        let line = command_line(&program, &socket, &folder, appendfsync);
+        supervisor.spawn_restarting("redis", move || supervise(line.clone(), stop.clone()));
+        Some(Self { socket, supervisor })
     }
 
     /// Its address, as `redis_url` would give it.
@@ -114,7 +108,7 @@ impl PrivateRedis {
         format!("redis+unix://{}", self.socket.display())
     }
 
-    /// Waits until it can be connected to, but not for long: reading a large file takes it seconds.
+    /// Waits until Redis listens, half a second at most: it reads a large file for seconds before it listens.
     pub(super) async fn wait_until_listening(&self) {
         let deadline = Instant::now() + LISTENS_WITHIN;
         while UnixStream::connect(&self.socket).await.is_err() && Instant::now() < deadline {
@@ -124,10 +118,8 @@ impl PrivateRedis {
 
     /// Stops it and waits until it is gone.
     pub(super) async fn stop(self) {
-        self.stop.begin();
-        if let Err(error) = self.supervisor.await {
-            tracing::error!(%error, "the Redis supervisor broke");
-        }
+        self.supervisor.shutdown().begin();
+        self.supervisor.finish().await;
         let _ = std::fs::remove_file(&self.socket);
     }
 }
@@ -137,7 +129,7 @@ pub(crate) fn socket(data_dir: &Path) -> PathBuf {
     data_dir.join("redis.sock")
 }
 
-/// A Redis URL as it may be shown: whatever stands before an `@` may be a password.
+/// A Redis URL without its credentials: everything before an `@` may be a password.
 pub(super) fn without_secrets(url: &str) -> String {
     match (url.find("://"), url.rfind('@')) {
         (Some(scheme), Some(at)) if scheme < at => {
@@ -156,87 +148,82 @@ pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
         .find(|program| program.is_file())
 }
 
+/// Jobs must never be evicted, and the append-only file replaces snapshots.
+const OPTIONS: [&str; 12] = [
+    "--appendonly",
+    "yes",
+    "--maxmemory-policy",
+    "noeviction",
+    "--save",
+    "",
+    "--daemonize",
+    "no",
+    "--loglevel",
+    "warning",
+    "--logfile",
+    "redis.log",
+];
+
 fn command_line(
     program: &Path,
     socket: &Path,
     folder: &Path,
     appendfsync: AppendFsync,
-) -> Vec<std::ffi::OsString> {
-    let mut line: Vec<std::ffi::OsString> = Vec::new();
-    line.extend(PRIVATE_UMASK.map(Into::into));
+) -> Vec<OsString> {
+    let mut line: Vec<OsString> = PRIVATE_UMASK.map(Into::into).into();
     if let Some(setpriv) = find_program("setpriv").filter(|_| cfg!(target_os = "linux")) {
-        line.extend([
-            setpriv.into(),
-            "--pdeathsig".into(),
-            "TERM".into(),
-            "--".into(),
-        ]);
+        line.push(setpriv.into());
+        line.extend(["--pdeathsig", "TERM", "--"].map(Into::into));
     }
     line.push(program.into());
     line.extend(["--port", "0", "--unixsocketperm", "600", "--unixsocket"].map(Into::into));
     line.push(socket.into());
     line.push("--dir".into());
     line.push(folder.into());
-    // Jobs must never be evicted, and the append-only file replaces snapshots.
-    line.extend(
-        [
-            "--appendonly",
-            "yes",
-            "--appendfsync",
-            appendfsync.word(),
-            "--maxmemory-policy",
-            "noeviction",
-        ]
-        .map(Into::into),
-    );
-    line.extend(
-        [
-            "--save",
-            "",
-            "--daemonize",
-            "no",
-            "--loglevel",
-            "warning",
-            "--logfile",
-            "redis.log",
-        ]
-        .map(Into::into),
-    );
+    line.extend(OPTIONS.map(Into::into));
+    line.extend(["--appendfsync", appendfsync.word()].map(Into::into));
     line
 }
 
-/// Keeps one Redis running until told to stop.
-async fn supervise(line: Vec<std::ffi::OsString>, stop: Shutdown) {
-    let mut backoff = FIRST_BACKOFF;
+/// Keeps one Redis running until `stop` begins.
+async fn supervise(line: Vec<OsString>, stop: Shutdown) {
+    let mut backoff = Backoff::new(FIRST_RESTART, LONGEST_RESTART);
     while !stop.is_begun() {
         let started = Instant::now();
-        match spawn(&line) {
+        let ended = match spawn(&line) {
             Ok(mut child) => tokio::select! {
-                status = child.wait() => tracing::warn!(?status, ?backoff, "Redis ended; starting it again"),
+                ended = child.wait() => ended,
                 () = stop.wait() => return terminate(child).await,
             },
-            Err(error) => tracing::warn!(%error, ?backoff, "Redis does not start; trying again"),
-        }
-        backoff = if started.elapsed() > STABLE_AFTER {
-            FIRST_BACKOFF
-        } else {
-            (backoff * 2).min(MAX_BACKOFF)
+            Err(error) => Err(error),
         };
+        if started.elapsed() > STABLE_AFTER {
+            backoff.reset();
+        }
+        let delay = backoff.next_delay();
+        match ended {
+            Ok(status) => {
+                tracing::warn!(%status, backoff = ?delay, "Redis ended; starting it again");
+            }
+            Err(error) => {
+                tracing::warn!(%error, backoff = ?delay, "Redis does not start; trying again");
+            }
+        }
         tokio::select! {
-            () = tokio::time::sleep(backoff) => {}
+            () = tokio::time::sleep(delay) => {}
             () = stop.wait() => {}
         }
     }
 }
 
-fn spawn(line: &[std::ffi::OsString]) -> std::io::Result<Child> {
+fn spawn(line: &[OsString]) -> std::io::Result<Child> {
     let (program, arguments) = line.split_first().ok_or(std::io::ErrorKind::InvalidInput)?;
     Command::new(program)
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        // A Ctrl-C in the terminal is for the stack, which stops Redis last.
+        // Ctrl-C in the terminal reaches the stack only, which stops Redis last.
         .process_group(0)
         .kill_on_drop(true)
         .spawn()

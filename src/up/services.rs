@@ -12,8 +12,8 @@ use crate::config::Config;
 use crate::error::CliError;
 use crate::service::{credentials, open_store};
 
-/// Builds every service over one way to Redis, which is what wakes a worker of this process when a task is submitted
-/// here; `socket` is the stack's own.
+/// Builds every service over one store: a task that is submitted to this process then wakes its own workers. `socket`
+/// is the stack's own.
 pub(super) async fn build(
     config: Config,
     redis: Option<&PrivateRedis>,

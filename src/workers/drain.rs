@@ -5,14 +5,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use shim_proto::worker::v1::DrainWorkerRequest;
+use shim_render::text::short_id;
 
-use super::find;
-use super::list::{load, state};
+use super::find::find;
+use super::labels::{load, state};
 use crate::config::Config;
-use crate::connection::{self, request, request_id};
+use crate::connection::{self, call, request, request_id};
 use crate::error::CliError;
-use crate::output::json;
-use crate::output::text::short_id;
+use crate::output::emit::emit;
 use crate::output::time::proto_duration;
 
 /// Which worker.
@@ -40,10 +40,8 @@ pub(super) async fn run(
         deadline: args.deadline.map(proto_duration).transpose()?,
     };
     let mut host = connection::worker_host(config).await?;
-    let drained = host.drain_worker(request(drain)).await?.into_inner();
-    if args.json {
-        json::write_line(out, &drained)?;
-    } else {
+    let drained = call(host.drain_worker(request(drain))).await?;
+    emit(args.json, &drained, out, |out| {
         let id = short_id(&worker.worker_id);
         let now = drained.worker.as_ref().unwrap_or(&worker);
         writeln!(
@@ -51,7 +49,6 @@ pub(super) async fn run(
             "worker {id} takes nothing new: {}, tasks {}",
             state(now),
             load(now)
-        )?;
-    }
-    Ok(ExitCode::SUCCESS)
+        )
+    })
 }

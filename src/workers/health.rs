@@ -2,21 +2,21 @@
 
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use shim_proto::worker::v1::{
     GetWorkerHealthRequest, GetWorkerHealthResponse, RunningTask, WorkerReport,
 };
+use shim_render::figures::percent;
+use shim_render::text::{one_line, short_id};
+use shim_render::time::{duration, span};
 
-use super::find;
-use super::list::{health, load, state};
+use super::find::find;
+use super::labels::{health, load, state};
 use crate::config::Config;
-use crate::connection::{self, request};
+use crate::connection::{self, call, request};
 use crate::error::CliError;
-use crate::output::json;
+use crate::output::emit::emit;
 use crate::output::table::{Align, Table};
-use crate::output::text::{one_line, percent, short_id};
-use crate::output::time::span;
 
 /// Which workers.
 #[derive(Debug, clap::Args)]
@@ -42,16 +42,11 @@ pub(super) async fn run(
     };
     let mut host = connection::worker_host(config).await?;
     let asked = GetWorkerHealthRequest { worker_id };
-    let response = host.get_worker_health(request(asked)).await?.into_inner();
-    if args.json {
-        json::write_line(out, &response)?;
-    } else {
-        print(&response, out)?;
-    }
-    Ok(ExitCode::SUCCESS)
+    let response = call(host.get_worker_health(request(asked))).await?;
+    emit(args.json, &response, out, |out| print(&response, out))
 }
 
-fn print(response: &GetWorkerHealthResponse, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn print(response: &GetWorkerHealthResponse, out: &mut dyn Write) -> io::Result<()> {
     if response.workers.is_empty() {
         return writeln!(
             out,
@@ -93,8 +88,8 @@ fn table(reports: &[WorkerReport]) -> Table {
         table.row([
             short_id(&worker.worker_id).to_owned(),
             one_line(&report.executor, 40),
-            state(&worker),
-            health(&worker),
+            state(&worker).to_owned(),
+            health(&worker).to_owned(),
             load(&worker),
             report.completed.to_string(),
             report.failed.to_string(),
@@ -126,10 +121,7 @@ fn tasks(reports: &[WorkerReport]) -> Table {
 }
 
 fn row(task: &RunningTask, worker: &str) -> [String; 6] {
-    let lasted = |it: Option<prost_types::Duration>| {
-        it.and_then(|it| Duration::try_from(it).ok())
-            .map_or("-".to_owned(), span)
-    };
+    let lasted = |it: Option<prost_types::Duration>| duration(it).map_or("-".to_owned(), span);
     let stuck = if task.stuck { ", stuck" } else { "" };
     [
         short_id(&task.task_id).to_owned(),
@@ -185,7 +177,7 @@ mod tests {
         let text = String::from_utf8(text).unwrap();
         assert!(text.contains("099a8057: exec format error"), "{text}");
         assert!(
-            text.contains("00000001  099a8057  25 %    4 min  2 min, stuck  4711"),
+            text.contains("00000001  099a8057  25 %    4 min  2 min 10 s, stuck  4711"),
             "{text}"
         );
     }

@@ -1,8 +1,13 @@
-//! `shim workers`: who can work, what each does, and who died; and the life of workers with an executor.
+//! `shim workers`: the workers and their tasks, and the start and stop of workers with an executor.
 
 mod drain;
+pub(crate) mod find;
 mod health;
+mod labels;
 mod list;
+pub(crate) mod pages;
+#[cfg(test)]
+mod printed;
 mod show;
 mod start;
 mod stop;
@@ -17,9 +22,6 @@ use clap::Subcommand;
 use crate::config::Config;
 use crate::connection;
 use crate::error::CliError;
-
-pub(crate) use list::page;
-pub(crate) use show::find;
 
 /// What can be done with workers.
 #[derive(Debug, Subcommand)]

@@ -4,12 +4,12 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use shim_proto::worker::v1::StartWorkerRequest;
+use shim_render::text::{one_line, short_id};
 
-use super::list::{load, state};
-use crate::connection::{WorkerHost, request, request_id};
+use super::labels::{load, state};
+use crate::connection::{WorkerHost, call, request, request_id};
 use crate::error::CliError;
-use crate::output::json;
-use crate::output::text::{one_line, short_id};
+use crate::output::emit::emit;
 
 /// Which executor.
 #[derive(Debug, clap::Args)]
@@ -50,11 +50,9 @@ pub(super) async fn run(
         capabilities: args.capability,
         capacity: args.capacity.unwrap_or_default(),
     };
-    let started = host.start_worker(request(start)).await?.into_inner();
-    if args.json {
-        json::write_line(out, &started)?;
-    } else {
-        let worker = started.worker.unwrap_or_default();
+    let started = call(host.start_worker(request(start))).await?;
+    emit(args.json, &started, out, |out| {
+        let worker = started.worker.clone().unwrap_or_default();
         writeln!(
             out,
             "worker {} ({}) started: {}, tasks {}",
@@ -62,7 +60,6 @@ pub(super) async fn run(
             one_line(&worker.name, 200),
             state(&worker),
             load(&worker)
-        )?;
-    }
-    Ok(ExitCode::SUCCESS)
+        )
+    })
 }

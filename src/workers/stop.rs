@@ -4,13 +4,13 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use shim_proto::worker::v1::StopWorkerRequest;
+use shim_render::text::short_id;
 
-use super::find;
+use super::find::find;
 use crate::config::Config;
-use crate::connection::{self, request, request_id};
+use crate::connection::{self, call, request, request_id};
 use crate::error::CliError;
-use crate::output::json;
-use crate::output::text::short_id;
+use crate::output::emit::emit;
 
 /// Which worker.
 #[derive(Debug, clap::Args)]
@@ -33,15 +33,12 @@ pub(super) async fn run(
         worker_id: worker.worker_id.clone(),
     };
     let mut host = connection::worker_host(config).await?;
-    let stopped = host.stop_worker(request(stop)).await?.into_inner();
-    if args.json {
-        json::write_line(out, &stopped)?;
-    } else {
+    let stopped = call(host.stop_worker(request(stop))).await?;
+    emit(args.json, &stopped, out, |out| {
         writeln!(
             out,
             "worker {} stopped; its tasks go to others",
             short_id(&worker.worker_id)
-        )?;
-    }
-    Ok(ExitCode::SUCCESS)
+        )
+    })
 }

@@ -2,23 +2,25 @@
 
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::time::SystemTime;
 
 use shim_proto::coordination::v1::watch_workers_response::Event;
 use shim_proto::coordination::v1::{
     WatchWorkersRequest, WatchWorkersResponse, Worker, WorkerChange, WorkerChangeKind,
 };
+use shim_render::figures::count;
+use shim_render::text::{one_line, short_id};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::list::{health, load, state, table};
+use super::labels::{health, load, state};
+use super::list::table;
 use super::work::at_work;
 use crate::connection::Coordination;
 use crate::error::CliError;
 use crate::event_stream::{EventStream, follow};
 use crate::output::json;
-use crate::output::text::{count, one_line, short_id};
+use crate::output::time::clock;
 
-/// How to tell.
+/// How to print the changes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Print every event as canonical proto JSON (a WatchWorkersResponse)
@@ -41,11 +43,11 @@ pub(super) async fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-/// All workers, told as they change.
+/// Prints all workers, then every change.
 struct WorkerPrinter<'a> {
     as_json: bool,
     service: Coordination,
-    /// With what each does.
+    /// Each worker with what it does.
     snapshot: Vec<(Worker, String)>,
     out: &'a mut dyn Write,
 }
@@ -93,22 +95,17 @@ impl WorkerPrinter<'_> {
                 self.snapshot.push((worker, work));
             }
             Some(Event::Synced(_)) => {
-                let number = u64::try_from(self.snapshot.len()).unwrap_or(u64::MAX);
-                if number > 0 {
+                if !self.snapshot.is_empty() {
                     table(&self.snapshot).print(self.out)?;
                 }
-                writeln!(
-                    self.out,
-                    "watching {}; Ctrl-C ends",
-                    count(number, "worker")
-                )?;
+                let workers = count(self.snapshot.len() as u64, "worker");
+                writeln!(self.out, "watching {workers}; Ctrl-C ends")?;
                 self.snapshot.clear();
             }
             Some(Event::Changed(change)) => {
-                let clock = humantime::format_rfc3339_seconds(SystemTime::now());
                 let worker = change.worker.clone().unwrap_or_default();
                 let work = at_work(&mut self.service, &worker).await;
-                writeln!(self.out, "{clock}  {}", line(&change, &work))?;
+                writeln!(self.out, "{}  {}", clock(), line(&change, &work))?;
             }
             Some(Event::Resync(_)) => self.snapshot.clear(),
             None => {}

@@ -1,13 +1,14 @@
-//! What a worker does now: the tasks it has.
+//! The tasks that a worker has now.
 
 use shim_proto::coordination::v1::{Task, TaskState, Worker};
+use shim_render::figures::percent;
+use shim_render::text::{one_line, short_id};
 
 use crate::connection::Coordination;
 use crate::error::CliError;
-use crate::output::text::{one_line, percent, short_id};
-use crate::tasks::{self, TaskFilter};
+use crate::tasks::pages::{TaskFilter, list_all};
 
-/// More than a line can tell.
+/// A line shows fewer tasks than this.
 const MAX_TASKS: usize = 100;
 
 /// The tasks a worker has, at most a hundred.
@@ -23,15 +24,15 @@ pub(super) async fn running(
         worker_id: worker.worker_id.clone(),
         ..TaskFilter::default()
     };
-    tasks::list_all(service, &filter, MAX_TASKS).await
+    list_all(service, &filter, MAX_TASKS).await
 }
 
-/// What it has in a few words, asked for only where a worker says that it has something.
+/// The tasks of a worker in a few words; a worker without tasks costs no call.
 pub(super) async fn at_work(service: &mut Coordination, worker: &Worker) -> String {
     if worker.running == 0 {
         return String::new();
     }
-    // A table of workers is of use without it.
+    // The table of workers is printed without the tasks if they cannot be read.
     let tasks = running(service, worker).await.unwrap_or_default();
     let texts: Vec<String> = tasks.iter().map(brief).collect();
     texts.join(", ")

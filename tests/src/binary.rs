@@ -3,22 +3,17 @@
 
 use std::path::{Path, PathBuf};
 
+/// What builds every program that the tests start, with the features that the tests are built with.
+const BUILD: &str = "cargo build --workspace --all-targets";
+
 /// The `shim` binary.
 ///
 /// # Panics
-/// If there is none; the message tells how to build it.
+/// If there is none; the message names the command that builds it.
 #[must_use]
 pub fn shim() -> PathBuf {
-    if let Some(path) = std::env::var_os("SHIM_BIN") {
-        return PathBuf::from(path);
-    }
-    let found = own_profile_dir().join("shim");
-    assert!(
-        found.is_file(),
-        "{} is missing: run `cargo build` first or set SHIM_BIN",
-        found.display()
-    );
-    found
+    let named = std::env::var_os("SHIM_BIN").map(PathBuf::from);
+    existing(named.unwrap_or_else(|| own_profile_dir().join("shim")))
 }
 
 /// The program `actor`, built with this one.
@@ -27,16 +22,19 @@ pub fn shim() -> PathBuf {
 /// If it was not.
 #[must_use]
 pub fn actor() -> PathBuf {
-    let found = own_profile_dir().join("actor");
-    assert!(
-        found.is_file(),
-        "{} is missing: run `cargo build --package shim-tests` first",
-        found.display()
-    );
-    found
+    existing(own_profile_dir().join("actor"))
 }
 
-/// The Python that has the packages of `tests/python/requirements.txt`; `None` if nobody installed them.
+fn existing(program: PathBuf) -> PathBuf {
+    assert!(
+        program.is_file(),
+        "{} is missing: run `{BUILD}`, or name the program with SHIM_BIN",
+        program.display()
+    );
+    program
+}
+
+/// The Python that has the packages of `tests/python/requirements.txt`; `None` if they are not installed.
 #[must_use]
 pub fn python() -> Option<PathBuf> {
     if let Some(path) = std::env::var_os("SHIM_PYTHON") {
@@ -46,7 +44,7 @@ pub fn python() -> Option<PathBuf> {
     found.is_file().then_some(found)
 }
 
-/// The folder with the packages of `tests/node` and its scripts; `None` if nobody installed them.
+/// The folder with the packages of `tests/node` and its scripts; `None` if they are not installed.
 #[must_use]
 pub fn node() -> Option<PathBuf> {
     if let Some(path) = std::env::var_os("SHIM_NODE") {

@@ -1,5 +1,5 @@
 //! The harness of the whole-system tests: it starts the real `shim` binary on a throw-away folder, speaks to it as
-//! its clients do, and kills it as the world does. The crash panel and the benchmarks are built on it.
+//! its clients do, and kills it as a machine does. The suites that kill and the benchmarks are built on it.
 //!
 //! It waits on health checks and answers, never on a guess of how long something takes.
 #![expect(

@@ -37,7 +37,7 @@ impl Tmpfs {
         }
     }
 
-    /// Makes it read-only. Nobody may have a file open for writing.
+    /// Makes it read-only. No process may have a file of it open for writing.
     ///
     /// # Panics
     /// If the system refuses.

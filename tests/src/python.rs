@@ -1,4 +1,4 @@
-//! Runs the Python clients of `tests/python`: programs nobody here wrote the insides of.
+//! Runs the Python clients of `tests/python`: programs whose protocol code was not written here.
 
 use std::path::PathBuf;
 use std::process::Stdio;

@@ -1,4 +1,4 @@
-//! A look at what a process tells Prometheus and those who probe it.
+//! Reads the metrics and probes of a process over HTTP.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -6,7 +6,7 @@ use tokio::net::TcpStream;
 /// Asks for the metrics at `address`: the whole answer, its head included.
 ///
 /// # Errors
-/// If nobody answers there.
+/// If no process answers there.
 pub async fn scrape(address: &str) -> std::io::Result<String> {
     probe(address, "/metrics").await
 }
@@ -14,7 +14,7 @@ pub async fn scrape(address: &str) -> std::io::Result<String> {
 /// Asks for `path` at `address`: the whole answer, its head included.
 ///
 /// # Errors
-/// If nobody answers there.
+/// If no process answers there.
 pub async fn probe(address: &str, path: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(address).await?;
     let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n");

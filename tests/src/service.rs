@@ -284,7 +284,7 @@ impl Service {
         CoordinationClients::over(&self.channel())
     }
 
-    /// Clients of those who submit tasks and of those who do them.
+    /// Clients to submit tasks and to do them.
     #[must_use]
     pub fn tasks(&self) -> TaskClients {
         TaskClients::over(&self.channel())

@@ -1,4 +1,4 @@
-//! Clients of those who submit tasks and of those who do them, and requests as the stories need them, with everything
+//! Clients to submit tasks and to do them, and requests as the stories need them, with everything
 //! unimportant filled in.
 
 use std::time::Duration;
@@ -25,11 +25,11 @@ pub const PREFIX: &str = "{shim.tasks}";
 /// One client of each service, over one connection.
 #[derive(Debug, Clone)]
 pub struct TaskClients {
-    /// Who submits and watches; takes answers of any size.
+    /// Submits and watches; takes answers of any size.
     pub jobs: TaskServiceClient<Channel>,
-    /// Who claims and reports.
+    /// Claims and reports.
     pub work: WorkerServiceClient<Channel>,
-    /// Who is there.
+    /// Registers workers and lists them.
     pub registry: RegistryServiceClient<Channel>,
 }
 

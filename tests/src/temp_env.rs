@@ -1,4 +1,4 @@
-//! A throw-away home for one test: a data folder, a project folder, and the end of whatever stack was started in it.
+//! A throw-away home for one test: a data folder, a project folder, and the end of a stack that was started in it.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

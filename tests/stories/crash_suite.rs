@@ -1,4 +1,4 @@
-//! A short run of the crash panel, so that every change meets it; `make chaos` runs the long one.
+//! A short run of the crash suite, so that every change meets it; `make chaos` runs the long one.
 
 use shim_tests::chaos::checkpoint::{SuiteOptions, run};
 

@@ -42,7 +42,7 @@ fn every_container_is_started_with_settings_the_program_takes() {
         assert!(text.contains(&here), "{file} names other roots");
         std::fs::write(&config, text).unwrap();
         for (name, started) in containers(root) {
-            // It reads the whole configuration and then finds nobody: 64 would be a setting it does not take.
+            // It reads the whole configuration and then finds no service: exit code 64 would be a refused setting.
             let output = Command::new(binary::shim())
                 .args(["healthcheck", "--endpoint", "http://127.0.0.1:1"])
                 .env_clear()

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod bad_input;
+mod command_line;
 mod coordination;
 mod crash_suite;
 mod deploy;
@@ -16,6 +17,7 @@ mod recovery;
 mod reflection;
 mod security;
 mod standard_streams;
+mod structure;
 mod tasks;
 mod teamwork;
 mod topology;

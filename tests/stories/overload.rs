@@ -1,4 +1,4 @@
-//! A short run of the overload panel; `make chaos PANEL=overload` runs the long one, and judges how quick it is too.
+//! A short run of the overload suite; `make chaos PANEL=overload` runs the long one, and judges how quick it is too.
 
 use std::time::Duration;
 

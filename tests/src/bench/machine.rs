@@ -8,7 +8,7 @@ use super::figure::Figure;
 const SAMPLE: Duration = Duration::from_secs(2);
 const QUIET: f64 = 0.9;
 
-/// The share of processor time that nobody uses, before anything is measured.
+/// The share of idle processor time, before anything is measured.
 pub(super) async fn idle_share(area: &str) -> Figure {
     let before = ticks();
     tokio::time::sleep(SAMPLE).await;

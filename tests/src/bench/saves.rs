@@ -1,6 +1,6 @@
 //! Durable saves through gRPC beside raw commits of the same bytes. The two take turns, so that a disk that is slow
 //! for a while is slow for both. What the service puts off (the search index) is done before the peer's turn begins
-//! and shown as a figure of its own: the peer must not pay for it, and nobody gets it for nothing.
+//! and shown as a figure of its own: the peer must not pay for it, and SHIM must not get it for nothing.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! `actor race|hold|work|claim ...`: a client process of a panel. It tells what it did as JSON lines on stdout.
+//! `actor race|hold|work|claim ...`: a client process of a suite. It reports what it did as JSON lines on stdout.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use shim_tests::chaos::{coordination, tasks};
 use tonic::Status;
 
-/// Plays a part in a panel.
+/// Plays a part in a suite.
 #[derive(Debug, Parser)]
 struct Arguments {
     #[command(subcommand)]

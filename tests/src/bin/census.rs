@@ -37,7 +37,7 @@ fn print(after: &str, before: Option<&str>) -> std::io::Result<()> {
     row("lines of production code, Lua", &|it| it.lua_lines);
     row("circles of imports", &|it| it.circles.len());
     row("files in circles of imports", &Census::files_in_circles);
-    row("uses of ARGV[n]", &|it| it.positional_arguments);
+    row("uses of ARGV[n]", &|it| it.positional_arguments.len());
     row("files over 400 lines", &|it| it.long_files.len());
     row("functions over 40 lines", &|it| it.long_functions.len());
     row(

@@ -1,4 +1,4 @@
-//! `chaos [PANEL]`: the panels at full size. The last line is one JSON object; it fails if a promise was broken.
+//! `chaos [PANEL]`: the suites at full size. The last line is one JSON object; it fails if a promise was broken.
 
 use std::io::{Write, stdout};
 use std::process::ExitCode;
@@ -163,7 +163,7 @@ async fn coordination_suites(panel: Suite, kills: u64, seed: u64) -> (bool, Valu
     (findings.broken == 0, findings.found.into())
 }
 
-/// What the panels found, told as it comes.
+/// What the suites found, printed as it comes.
 #[derive(Default)]
 struct Findings {
     found: Map<String, Value>,

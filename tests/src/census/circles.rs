@@ -1,12 +1,16 @@
 //! Circles of imports: files of one package that need each other to be understood.
 //!
-//! A file imports the file that defines a name it mentions by a path; a name that a module only hands on (`pub use`) leads
-//! to where it is defined, and the module that hands it on imports that file too. `mod` alone is no import.
+//! A file imports the file that defines a name it mentions by a path; a name that a module re-exports (`pub use`) leads to
+//! where it is defined, and the module that re-exports it imports that file too. `mod` alone is no import.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::source::{Package, Source, children};
+use super::uses::{Use, paths, uses};
+
+/// How many re-exports are followed from one name, so that two modules that re-export each other end the search.
+const LONGEST_CHAIN: usize = 8;
 
 /// The circles of a package, each as its files in order.
 #[must_use]
@@ -96,16 +100,16 @@ impl<'a> Modules<'a> {
         let Some(name) = rest.first() else {
             return Some(file);
         };
-        let handed_on = || {
-            let mut uses = handed_on(&file.code).into_iter();
-            let path = uses.find(|path| path.last() == Some(name))?;
-            self.resolve(&at, &path, depth + 1)
+        let re_exported = || {
+            let found = uses(&file.code)
+                .into_iter()
+                .find(|it: &Use| it.is_public && it.name() == Some(name))?;
+            self.resolve(&at, &found.path, depth + 1)
         };
-        if depth < 8 {
-            handed_on().or(Some(file))
-        } else {
-            Some(file)
-        }
+        (depth < LONGEST_CHAIN)
+            .then(re_exported)
+            .flatten()
+            .or(Some(file))
     }
 
     fn start<'p>(
@@ -134,94 +138,66 @@ impl<'a> Modules<'a> {
     }
 }
 
-/// Every path in the code with at least two parts, those of `use` trees spelled out.
-fn paths(code: &str) -> Vec<Vec<String>> {
-    let mut found = Vec::new();
-    let mut plain = String::new();
-    let mut rest = code;
-    while let Some(at) = next_use(rest) {
-        plain.push_str(&rest[..at]);
-        let statement = &rest[at..];
-        let end = statement.find(';').unwrap_or(statement.len());
-        spell_out(&statement["use ".len()..end], &[], &mut found);
-        rest = &statement[end..];
-    }
-    plain.push_str(rest);
-    let word = |letter: char| letter.is_alphanumeric() || letter == '_' || letter == ':';
-    for run in plain.split(|letter| !word(letter)) {
-        let parts: Vec<String> = run.split("::").map(str::to_owned).collect();
-        if parts.len() > 1
-            && parts
-                .iter()
-                .all(|part| !part.is_empty() && !part.contains(':'))
-        {
-            found.push(parts);
-        }
-    }
-    found
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn next_use(code: &str) -> Option<usize> {
-    let begins = |at: &usize| {
-        let before = code[..*at].chars().next_back();
-        before.is_none_or(|letter| letter.is_whitespace() || letter == ')' || letter == '{')
-    };
-    code.match_indices("use ").map(|(at, _)| at).find(begins)
-}
-
-/// The paths of one `use` tree: `a::{b, c as d}` is `a::b` and `a::c`.
-fn spell_out(tree: &str, before: &[String], into: &mut Vec<Vec<String>>) {
-    let tree = tree.trim();
-    if let Some((head, group)) = tree.split_once('{') {
-        let mut prefix = before.to_vec();
-        prefix.extend(parts(head));
-        let inside = group.rfind('}').map_or(group, |end| &group[..end]);
-        let mut depth = 0_usize;
-        let mut start = 0;
-        for (at, letter) in inside.char_indices() {
-            match letter {
-                '{' => depth += 1,
-                '}' => depth = depth.saturating_sub(1),
-                ',' if depth == 0 => {
-                    spell_out(&inside[start..at], &prefix, into);
-                    start = at + 1;
-                }
-                _ => {}
-            }
-        }
-        spell_out(&inside[start..], &prefix, into);
-        return;
+    /// The circles of a package with these files, each as the files' names.
+    fn circles_of(files: &[(&str, &str)]) -> Vec<String> {
+        let package = Package::of_texts("src", files);
+        let names = |circle: Vec<PathBuf>| {
+            let names = circle.iter().map(|file| file.display().to_string());
+            names.collect::<Vec<_>>().join(" ")
+        };
+        circles(&package).into_iter().map(names).collect()
     }
-    if tree.is_empty() {
-        return;
-    }
-    let name = tree.split(" as ").next().unwrap_or(tree);
-    let mut path = before.to_vec();
-    path.extend(parts(name).filter(|part| part != "self" || before.is_empty()));
-    into.push(path);
-}
 
-fn parts(path: &str) -> impl Iterator<Item = String> {
-    path.split("::")
-        .map(|part| part.trim().to_owned())
-        .filter(|part| !part.is_empty())
-        .collect::<Vec<_>>()
-        .into_iter()
-}
-
-/// The paths that a module hands on with `pub use`.
-fn handed_on(code: &str) -> Vec<Vec<String>> {
-    let mut found = Vec::new();
-    let mut rest = code;
-    while let Some(at) = next_use(rest) {
-        let line = rest[..at].rfind('\n').map_or(0, |at| at + 1);
-        let public = rest[line..at].trim_start().starts_with("pub");
-        let statement = &rest[at..];
-        let end = statement.find(';').unwrap_or(statement.len());
-        if public {
-            spell_out(&statement["use ".len()..end], &[], &mut found);
-        }
-        rest = &statement[end..];
+    #[test]
+    fn two_files_that_need_each_other_are_a_circle() {
+        let found = circles_of(&[
+            ("src/lib.rs", "mod a; mod b;"),
+            ("src/a.rs", "use crate::b::B; pub struct A(B);"),
+            ("src/b.rs", "pub struct B(Box<super::a::A>);"),
+        ]);
+        assert_eq!(found, ["src/a.rs src/b.rs"]);
     }
-    found
+
+    #[test]
+    fn a_module_that_re_exports_what_its_child_needs_the_module_for_is_a_circle() {
+        let child = "use super::Shared; pub struct Child(Shared);";
+        let parent = "mod child; pub use child::Child; pub struct Shared;";
+        let found = circles_of(&[("src/a/mod.rs", parent), ("src/a/child.rs", child)]);
+        assert_eq!(found, ["src/a/child.rs src/a/mod.rs"]);
+
+        let parent = "mod child; mod shared; pub use child::Child; pub use shared::Shared;";
+        let child = "use super::shared::Shared; pub struct Child(Shared);";
+        let files = [
+            ("src/a/mod.rs", parent),
+            ("src/a/child.rs", child),
+            ("src/a/shared.rs", "pub struct Shared;"),
+        ];
+        assert_eq!(circles_of(&files), [] as [&str; 0]);
+    }
+
+    #[test]
+    fn a_re_exported_name_leads_to_the_file_that_defines_it() {
+        let found = circles_of(&[
+            ("src/lib.rs", "mod a; mod b;"),
+            ("src/a/mod.rs", "mod one; mod two; pub use one::{Inner as Outer, other};"),
+            ("src/a/one.rs", "pub struct Inner; use crate::b::B;"),
+            ("src/a/two.rs", ""),
+            ("src/b.rs", "pub struct B; use crate::a::Outer;"),
+        ]);
+        assert_eq!(found, ["src/a/one.rs src/b.rs"]);
+    }
+
+    #[test]
+    fn modules_that_only_declare_each_other_are_none() {
+        let found = circles_of(&[
+            ("src/lib.rs", "pub mod a; pub mod b; pub use a::A;"),
+            ("src/a.rs", "use crate::b; pub struct A; fn f() { b::g() }"),
+            ("src/b.rs", "pub fn g() { std::process::exit(0) }"),
+        ]);
+        assert_eq!(found, [] as [&str; 0]);
+    }
 }

@@ -4,16 +4,26 @@
 //! none of them is a verdict on a file.
 
 mod circles;
+mod functions;
 mod source;
+mod spawns;
+mod uses;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 pub use circles::circles;
+pub use functions::functions;
 pub use source::{Package, Source, packages};
+pub use spawns::dropped_spawns;
 
 /// Names that once stood for several things each; a type of production code or tests may not bear one.
 pub const AMBIGUOUS: [&str; 6] = ["Place", "Answer", "Held", "Told", "Desk", "Crew"];
+
+/// How many lines a file of production code may have, comments and tests in it included.
+pub const LONGEST_FILE: usize = 400;
+/// How many lines a function of production code may have, from `fn` to the closing brace.
+pub const LONGEST_FUNCTION: usize = 40;
 
 /// The counts of one checkout.
 #[derive(Debug, Default)]
@@ -22,17 +32,17 @@ pub struct Census {
     pub lines: usize,
     /// Lines of Lua, without comments and blank lines.
     pub lua_lines: usize,
-    /// Files that are part of a circle of imports, by circle.
+    /// Circles of imports, each as its files.
     pub circles: Vec<Vec<PathBuf>>,
-    /// Uses of positional arguments in Lua.
-    pub positional_arguments: usize,
+    /// Uses of positional arguments in Lua: the script and the line, once for each use.
+    pub positional_arguments: Vec<(PathBuf, usize)>,
     /// Production files over 400 lines, as they are (comments and tests in them included).
     pub long_files: Vec<(PathBuf, usize)>,
     /// Functions of production code over 40 lines, `fn` to the closing brace.
     pub long_functions: Vec<(PathBuf, String, usize)>,
     /// Definitions of a type with an ambiguous name.
     pub ambiguous_types: Vec<(PathBuf, String)>,
-    /// Tasks that are started outside the group that owns background tasks, with the handle dropped.
+    /// Lines that start a task and drop its handle, so that its panic is lost and its end is not awaited.
     pub unowned_spawns: Vec<(PathBuf, usize)>,
 }
 
@@ -53,14 +63,16 @@ impl Census {
         let mut scripts = Vec::new();
         files_ending(root, "lua", &mut scripts)?;
         for script in scripts {
-            census.count_script(&std::fs::read_to_string(script)?);
+            let text = std::fs::read_to_string(&script)?;
+            census.count_script(script.strip_prefix(root).unwrap_or(&script), &text);
         }
         let mut sources = Vec::new();
         files_ending(root, "rs", &mut sources)?;
         for path in sources {
             let text = std::fs::read_to_string(&path)?;
             let path = path.strip_prefix(root).unwrap_or(&path).to_owned();
-            let named = ambiguous(&text).map(|name| (path.clone(), name.to_owned()));
+            let code = source::code_of(&text);
+            let named = ambiguous(&code).map(|name| (path.clone(), name.to_owned()));
             census.ambiguous_types.extend(named);
         }
         census
@@ -75,25 +87,28 @@ impl Census {
     fn count(&mut self, source: &Source) {
         self.lines += source.lines();
         let whole = source.raw.lines().count();
-        if whole > 400 {
+        if whole > LONGEST_FILE {
             self.long_files.push((source.path.clone(), whole));
         }
         for (name, lines) in functions(&source.code) {
-            if lines > 40 {
+            if lines > LONGEST_FUNCTION {
                 self.long_functions.push((source.path.clone(), name, lines));
             }
         }
-        for (number, line) in source.code.lines().enumerate() {
-            if line.trim_start().starts_with("tokio::spawn(") && !is_value(&source.code, number) {
-                self.unowned_spawns.push((source.path.clone(), number + 1));
-            }
+        for line in dropped_spawns(&source.code) {
+            self.unowned_spawns.push((source.path.clone(), line));
         }
     }
 
-    fn count_script(&mut self, text: &str) {
-        let code = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with("--");
-        self.lua_lines += text.lines().filter(code).count();
-        self.positional_arguments += text.matches("ARGV[").count();
+    fn count_script(&mut self, path: &Path, text: &str) {
+        for (number, line) in text.lines().enumerate() {
+            let code = line.split("--").next().unwrap_or_default();
+            self.lua_lines += usize::from(!code.trim().is_empty());
+            for _ in code.matches("ARGV[") {
+                self.positional_arguments
+                    .push((path.to_owned(), number + 1));
+            }
+        }
     }
 
     /// How many files are in circles.
@@ -110,31 +125,8 @@ impl Census {
     }
 }
 
-/// Is the statement that begins on this line the value of its block or an argument, so that its handle is kept?
-fn is_value(code: &str, number: usize) -> bool {
-    let start = code
-        .lines()
-        .take(number)
-        .map(|line| line.len() + 1)
-        .sum::<usize>();
-    let from = start + code[start..].find("tokio::spawn(").unwrap_or(0);
-    let mut depth = 0_usize;
-    for (at, letter) in code[from..].char_indices() {
-        match letter {
-            '(' | '{' | '[' => depth += 1,
-            ')' | '}' | ']' => {
-                depth = depth.saturating_sub(1);
-                if depth == 0 {
-                    return !code[from + at + 1..].trim_start().starts_with(';');
-                }
-            }
-            _ => {}
-        }
-    }
-    false
-}
-
-fn ambiguous(text: &str) -> impl Iterator<Item = &'static str> {
+/// The ambiguous names that the code gives to types.
+fn ambiguous(code: &str) -> impl Iterator<Item = &'static str> {
     let defines = |line: &str, name: &str| {
         ["struct ", "enum ", "trait ", "type "].iter().any(|kind| {
             let Some((_, rest)) = line.split_once(kind) else {
@@ -144,37 +136,11 @@ fn ambiguous(text: &str) -> impl Iterator<Item = &'static str> {
             rest.is_some_and(|rest| !rest.starts_with(|it: char| it.is_alphanumeric() || it == '_'))
         })
     };
-    let code = text
-        .lines()
-        .filter(|line| !line.trim_start().starts_with("//"));
-    code.flat_map(move |line| {
+    code.lines().flat_map(move |line| {
         AMBIGUOUS
             .into_iter()
             .filter(move |name| defines(line, name))
     })
-    .collect::<Vec<_>>()
-    .into_iter()
-}
-
-/// Every function with a body: its name, and its lines from `fn` to the closing brace.
-fn functions(code: &str) -> Vec<(String, usize)> {
-    let mut found = Vec::new();
-    for (at, _) in code.match_indices("fn ") {
-        let begins = code[..at]
-            .chars()
-            .next_back()
-            .is_none_or(|it| !it.is_alphanumeric() && it != '_');
-        let name: String = code[at + 3..]
-            .chars()
-            .take_while(|it| it.is_alphanumeric() || *it == '_')
-            .collect();
-        if !begins || name.is_empty() {
-            continue;
-        }
-        let end = source::item_end(code, at);
-        found.push((name, code[at..end].lines().count()));
-    }
-    found
 }
 
 fn files_ending(folder: &Path, ending: &str, into: &mut Vec<PathBuf>) -> std::io::Result<()> {
@@ -190,4 +156,26 @@ fn files_ending(folder: &Path, ending: &str, into: &mut Vec<PathBuf>) -> std::io
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ambiguous_name_is_found_on_types_alone() {
+        let text = "struct Place;\npub(crate) enum Held<T> {}\nstruct Placement;\n// struct Desk;\nlet Told = 1;";
+        let code = source::code_of(text);
+        assert_eq!(ambiguous(&code).collect::<Vec<_>>(), ["Place", "Held"]);
+    }
+
+    #[test]
+    fn positional_arguments_are_counted_outside_of_comments() {
+        let mut census = Census::default();
+        let script = "-- ARGV[1]: id\nreturn once(ARGV[1], ARGV[2]) -- as ARGV[3]\n\n";
+        census.count_script(Path::new("a.lua"), script);
+        assert_eq!(census.positional_arguments.len(), 2);
+        assert_eq!(census.positional_arguments[0], ("a.lua".into(), 2));
+        assert_eq!(census.lua_lines, 1);
+    }
 }

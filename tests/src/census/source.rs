@@ -15,6 +15,13 @@ pub struct Source {
 }
 
 impl Source {
+    /// The file at `path` with this text.
+    #[must_use]
+    pub fn new(path: PathBuf, raw: String) -> Self {
+        let code = without_tests(&code_of(&raw));
+        Self { path, raw, code }
+    }
+
     /// Lines that hold code.
     #[must_use]
     pub fn lines(&self) -> usize {
@@ -29,6 +36,21 @@ pub struct Package {
     pub folder: PathBuf,
     /// Its production files by path.
     pub sources: BTreeMap<PathBuf, Source>,
+}
+
+impl Package {
+    /// The package whose sources lie in `folder` and are these: paths below the root of the checkout, and texts.
+    #[must_use]
+    pub fn of_texts(folder: &str, files: &[(&str, &str)]) -> Self {
+        let source = |(path, text): &(&str, &str)| {
+            let path = PathBuf::from(path);
+            (path.clone(), Source::new(path, (*text).to_owned()))
+        };
+        Self {
+            folder: PathBuf::from(folder),
+            sources: files.iter().map(source).collect(),
+        }
+    }
 }
 
 /// Every package of production code below `root`: each folder with a `Cargo.toml` and a `src`, but for the tests' own.
@@ -83,9 +105,8 @@ fn read_folder(
             read_folder(root, &path, into)?;
         } else if path.extension().is_some_and(|ending| ending == "rs") {
             let raw = fs::read_to_string(&path)?;
-            let code = without_tests(&code_of(&raw));
             let path = path.strip_prefix(root).unwrap_or(&path).to_owned();
-            into.insert(path.clone(), Source { path, raw, code });
+            into.insert(path.clone(), Source::new(path, raw));
         }
     }
     Ok(())
@@ -123,8 +144,8 @@ pub(super) fn children(file: &Path) -> PathBuf {
     }
 }
 
-/// Blanks comments and the inside of literals.
-fn code_of(source: &str) -> String {
+/// The text with blanks for comments and literals.
+pub(super) fn code_of(source: &str) -> String {
     let bytes = source.as_bytes();
     let mut code = String::with_capacity(source.len());
     let mut at = 0;
@@ -134,8 +155,7 @@ fn code_of(source: &str) -> String {
             .or_else(|| text_literal(rest, code.as_bytes().last().copied()))
             .or_else(|| char_literal(rest));
         if let Some(length) = length {
-            let blank = |letter: char| if letter == '\n' { '\n' } else { ' ' };
-            code.extend(rest[..length].chars().map(blank));
+            code.extend(blanked(&rest[..length]));
             at += length;
         } else {
             let letter = rest.chars().next().unwrap_or(' ');
@@ -146,30 +166,45 @@ fn code_of(source: &str) -> String {
     code
 }
 
+/// The length of the comment that begins here. Block comments nest.
 fn comment(rest: &str) -> Option<usize> {
     if rest.starts_with("//") {
         return Some(rest.find('\n').unwrap_or(rest.len()));
     }
-    let inside = rest.strip_prefix("/*")?;
-    Some(inside.find("*/").map_or(rest.len(), |end| end + 4))
+    if !rest.starts_with("/*") {
+        return None;
+    }
+    let (mut depth, mut at) = (0_usize, 0);
+    while let Some(next) = rest[at..].find(['/', '*']) {
+        at += next;
+        if rest[at..].starts_with("/*") {
+            (depth, at) = (depth + 1, at + 2);
+        } else if rest[at..].starts_with("*/") {
+            (depth, at) = (depth - 1, at + 2);
+            if depth == 0 {
+                return Some(at);
+            }
+        } else {
+            at += 1;
+        }
+    }
+    Some(rest.len())
 }
 
+/// The length of the string literal that begins here: plain, of bytes (`b`) or for C (`c`), each raw or not.
 fn text_literal(rest: &str, before: Option<u8>) -> Option<usize> {
     if before.is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
         return None;
     }
-    let unprefixed = rest.strip_prefix('b').unwrap_or(rest);
+    let unprefixed = rest.strip_prefix(['b', 'c']).unwrap_or(rest);
     let prefix = rest.len() - unprefixed.len();
     if let Some(raw) = unprefixed.strip_prefix('r') {
         let marks = raw.len() - raw.trim_start_matches('#').len();
         if raw[marks..].starts_with('"') {
             let end = format!("\"{}", "#".repeat(marks));
             let start = prefix + 1 + marks + 1;
-            return Some(
-                rest[start..]
-                    .find(&end)
-                    .map_or(rest.len(), |at| start + at + end.len()),
-            );
+            let length = rest[start..].find(&end).map(|at| start + at + end.len());
+            return Some(length.unwrap_or(rest.len()));
         }
     }
     let inside = unprefixed.strip_prefix('"')?;
@@ -197,13 +232,18 @@ fn char_literal(rest: &str) -> Option<usize> {
     (second == '\'').then_some(at + 2)
 }
 
+/// As many blanks as letters; line breaks stay.
+fn blanked(text: &str) -> impl Iterator<Item = char> {
+    text.chars()
+        .map(|letter| if letter == '\n' { '\n' } else { ' ' })
+}
+
 /// Blanks every item behind `#[cfg(test)]`.
 fn without_tests(code: &str) -> String {
     let mut kept = code.to_owned();
     while let Some(at) = kept.find("#[cfg(test)]") {
         let end = item_end(&kept, at + "#[cfg(test)]".len());
-        let blank = |letter: char| if letter == '\n' { '\n' } else { ' ' };
-        let blanks: String = kept[at..end].chars().map(blank).collect();
+        let blanks: String = blanked(&kept[at..end]).collect();
         kept.replace_range(at..end, &blanks);
     }
     kept
@@ -226,4 +266,35 @@ pub(super) fn item_end(code: &str, from: usize) -> usize {
         }
     }
     code.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(text: &str) -> String {
+        Source::new(PathBuf::from("src/lib.rs"), text.to_owned()).code
+    }
+
+    #[test]
+    fn only_code_is_left_of_a_text() {
+        for (text, left) in [
+            ("a(); // b", "a();"),
+            ("a /* b /* c */ d */ e", "a e"),
+            (r#"a("}", b"{", c"(", 'x', '\'', '{');"#, "a( , , , , , );"),
+            (r##"a(r#"b " c"#); 'outer: loop {}"##, "a( ); 'outer: loop {}"),
+            ("fn f<'a>(it: &'a str) {}", "fn f<'a>(it: &'a str) {}"),
+            ("a(); #[cfg(test)] mod tests { fn b() {} } c();", "a(); c();"),
+            ("a(); #[cfg(test)] mod tests; c();", "a(); c();"),
+        ] {
+            let words: Vec<_> = code(text).split_whitespace().map(str::to_owned).collect();
+            assert_eq!(words.join(" "), left, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_lines_stay_where_they_are() {
+        let text = "/* a\nb */\nfn f() {}\n#[cfg(test)]\nmod tests {\n}\nfn g() {}\n";
+        assert_eq!(code(text).lines().nth(6), Some("fn g() {}"));
+    }
 }

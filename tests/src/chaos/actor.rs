@@ -1,4 +1,4 @@
-//! Client processes of a panel: the program `actor`, one JSON object a line on its standard output. They are processes
+//! Client processes of a suite: the program `actor`, one JSON object a line on its standard output. They are processes
 //! and not tasks so that one can be frozen while the others go on, and none shares anything with another.
 
 use std::io::Write;
@@ -71,9 +71,9 @@ impl Actor {
     }
 }
 
-/// Reports to the panel.
+/// Reports to the suite.
 pub(super) fn report(report: &impl Serialize) {
     let line = serde_json::to_string(report).expect("a report is JSON");
-    // The panel may have given up; then nobody listens.
+    // The suite may have ended; then nothing reads the pipe.
     let _ = writeln!(std::io::stdout(), "{line}");
 }

@@ -1,4 +1,4 @@
-//! The panels: many clients at work while something is killed, frozen or raced at random moments, and a check of every
+//! The suites: many clients at work while something is killed, frozen or raced at random moments, and a check of every
 //! promise afterwards. All chance comes from one seed, which is printed.
 
 mod actor;

@@ -15,8 +15,6 @@ use super::wire::Wire;
 const VARINT: u8 = 0;
 const FIXED_64: u8 = 1;
 const LENGTH_DELIMITED: u8 = 2;
-/// The largest message a server reads.
-
 /// A field's number and wire type, and bytes after them.
 fn tagged(field: &FieldDescriptor, wire_type: u8, bytes: &[u8]) -> Bytes {
     let mut message = Vec::new();

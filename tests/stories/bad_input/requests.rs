@@ -19,7 +19,7 @@ const NAMES: [&str; 7] = [
     "request_id",
 ];
 
-/// What proves a claim; among all numbers nobody would guess one that was given.
+/// The token of a claim: a number that no service gave.
 const TOKENS: [&str; 2] = ["lease", "epoch"];
 
 /// Where requests come from: the contract's shapes, and ids and tokens that exist.

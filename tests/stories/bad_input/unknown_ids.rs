@@ -1,4 +1,4 @@
-//! Ids of the right form that nobody has: NOT_FOUND, naming the id.
+//! Ids of the right form that stand for nothing: NOT_FOUND, naming the id.
 
 use serde_json::{Value, json};
 use shim_redis_harness::Redis;
@@ -40,7 +40,7 @@ async fn unknown_workers_and_tasks_are_not_found_by_name() {
     let fixture = coordination::Fixture::make(&wire).await;
     let request = |method: &str| {
         let mut request = fixture.request(method);
-        // A job that nobody knows has no tasks to filter.
+        // An unknown job has no tasks to filter.
         if method == "ListTasks" {
             request["worker_id"] = json!("");
         }
@@ -51,7 +51,7 @@ async fn unknown_workers_and_tasks_are_not_found_by_name() {
     assert_eq!(asked, 10);
 }
 
-/// Asks every method for an id that nobody has, in each of the fields it has one in; returns how often it asked.
+/// Calls every method with an unknown id, in each of its fields for an id; returns the number of calls.
 pub(super) async fn assert_not_found(
     wire: &Wire,
     ids: &[&str],

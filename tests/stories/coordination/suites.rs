@@ -1,4 +1,4 @@
-//! Short runs of the coordination panels, so that every change meets them; `make chaos PANEL=coordination` runs the
+//! Short runs of the coordination suites, so that every change meets them; `make chaos PANEL=coordination` runs the
 //! long ones.
 
 use shim_tests::chaos::coordination::{holders, outages, races};
@@ -16,7 +16,7 @@ async fn racing_compare_and_sets_end_at_the_exact_count() {
     assert!(verdict.lost_races > 0, "they met: {verdict:?}");
 }
 
-fn assert_held_well(verdict: &holders::Verdict, acquisitions: u64) {
+fn assert_held_well(verdict: &holders::HoldersVerdict, acquisitions: u64) {
     assert!(verdict.is_clean(), "{verdict:?}");
     assert!(verdict.acquisitions >= acquisitions, "{verdict:?}");
     let met = verdict.freezes > 0 && verdict.refused_writes > 0;

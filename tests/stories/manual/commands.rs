@@ -39,7 +39,7 @@ impl ManualEnv {
         let launch = Launch::stack(&temp.data_dir(), &redis.url())
             .env("SHIM_CONFIG", &file.display().to_string())
             .env("SHIM_LISTEN", &address)
-            // A busy machine takes its time from one command to the next, and nobody beats in between.
+            // On a busy machine the next command may come late, and the worker sends no heartbeats in between.
             .env("SHIM_REGISTRY_DEAD_AFTER", "100s");
         let mut environment = vec![
             ("ADDRESS".to_owned(), address),

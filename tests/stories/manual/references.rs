@@ -43,25 +43,27 @@ const SECTIONS: [&str; 17] = [
     "evolution",
 ];
 
-/// Every document of the repository, by its path.
-fn documents() -> BTreeMap<PathBuf, String> {
+/// The files of the repository that match these patterns, new ones included.
+fn listed_files(patterns: &[&str]) -> Vec<PathBuf> {
     let listed = Command::new("git")
-        .args([
-            "ls-files",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-            "*.md",
-        ])
+        .args(["ls-files", "--cached", "--others", "--exclude-standard"])
+        .args(patterns)
         .current_dir(repository())
         .output()
         .unwrap();
     let listed = String::from_utf8(listed.stdout).unwrap();
-    let documents = listed
-        .lines()
-        .filter(|path| repository().join(path).is_file());
-    documents
-        .map(|path| (PathBuf::from(path), read(path)))
+    listed.lines().map(PathBuf::from).collect()
+}
+
+/// Every document of the repository, by its path.
+fn documents() -> BTreeMap<PathBuf, String> {
+    let listed = listed_files(&["*.md"]).into_iter();
+    listed
+        .filter(|path| repository().join(path).is_file())
+        .map(|path| {
+            let text = read(path.to_str().unwrap());
+            (path, text)
+        })
         .collect()
 }
 
@@ -121,6 +123,51 @@ fn every_path_in_the_documents_exists() {
         }
     }
     assert!(missing.is_empty(), "{missing:#?}");
+}
+
+/// The endings of files that a crate's README names by a part of their path.
+const SOURCES: [&str; 3] = [".rs", ".lua", ".proto"];
+
+/// What a crate's README names of the crate itself: a source (`saving.rs`, `rpc/save_checkpoint.rs`) or a folder (`rpc/`),
+/// up to its first asterisk.
+fn as_part_of_crate(text: &str) -> Option<&str> {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "._/-*".contains(letter);
+    let is_source = SOURCES
+        .iter()
+        .any(|ending| text.len() > ending.len() && text.ends_with(ending));
+    let is_ours = is_source || (text.ends_with('/') && text.len() > 1);
+    if !is_ours || !text.chars().all(plain) || text.starts_with("target/") {
+        return None;
+    }
+    Some(text.split('*').next().unwrap_or(text))
+}
+
+#[test]
+fn every_source_that_the_readme_of_a_crate_names_is_in_the_crate() {
+    let listed = listed_files(&["*"]);
+    let mut missing = Vec::new();
+    for (document, text) in documents() {
+        let own = document.parent().unwrap_or(Path::new(""));
+        let is_crate = own != Path::new("") && repository().join(own).join("Cargo.toml").exists();
+        if !is_crate || document.file_name() != Some("README.md".as_ref()) {
+            continue;
+        }
+        let within: Vec<_> = listed
+            .iter()
+            .filter_map(|path| path.strip_prefix(own).ok()?.to_str())
+            .map(|path| format!("/{path}"))
+            .collect();
+        for part in quoted(&text).into_iter().filter_map(as_part_of_crate) {
+            let is_there = within.iter().any(|path| path.contains(&format!("/{part}")));
+            if !is_there && !repository().join(part).exists() {
+                missing.push(format!("{}: {part}", document.display()));
+            }
+        }
+    }
+    assert!(
+        missing.is_empty(),
+        "correct the name, or leave it out if the file is gone: {missing:#?}"
+    );
 }
 
 /// A heading as a link names it (GitHub's rule: lower case, blanks to hyphens, other signs left out).

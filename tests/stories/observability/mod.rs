@@ -113,7 +113,7 @@ fn no_metric_is_kept_that_nobody_looks_at() {
     assert!(unseen.is_empty(), "on no panel and in no alert: {unseen:?}");
 }
 
-/// A gateway on the stack of the house, that shows its metrics at `port`.
+/// A gateway on the stack under test that serves its metrics at `port`.
 async fn gateway(stack: &TestStack, port: &Port) -> Gateway {
     let project = stack.temp.project();
     let mut command = GatewayLaunch::new(&stack.temp.data_dir(), &project)

@@ -32,7 +32,7 @@ pub(super) struct Prometheus {
 }
 
 impl Prometheus {
-    /// Starts it and waits until it has seen everybody.
+    /// Starts it and waits until it has scraped every target.
     pub(super) async fn start(stack: &str, gateway: &str) -> Self {
         let (folder, port) = (TempDir::new().unwrap(), Port::reserve());
         let path_of = |name: &str| folder.path().join(name);

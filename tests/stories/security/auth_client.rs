@@ -74,7 +74,7 @@ impl AuthClient {
 /// A token file only its owner can read.
 pub(super) fn write_token_file(folder: &Path, content: &str) -> PathBuf {
     let file = folder.join("tokens");
-    // In one step, as an editor would: nobody sees half of it.
+    // In one step, as an editor would: no reader sees half of it.
     let fresh = folder.join("tokens.new");
     std::fs::write(&fresh, content).unwrap();
     std::fs::set_permissions(&fresh, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();

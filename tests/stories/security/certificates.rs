@@ -219,10 +219,10 @@ fn make_hang(path: &Path) {
     mkfifo(path, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
 }
 
-/// Whether somebody reads it by now. They wait for as long as what is returned is held.
+/// A writer of the pipe if a process reads it by now. That process waits for as long as the writer is held.
 fn reader_of(path: &Path) -> Option<File> {
     let mut open = OpenOptions::new();
-    // A pipe that nobody reads cannot be opened so: fifo(7).
+    // A pipe without a reader cannot be opened so: fifo(7).
     open.write(true).custom_flags(OFlag::O_NONBLOCK.bits());
     open.open(path).ok()
 }

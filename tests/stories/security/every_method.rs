@@ -144,7 +144,7 @@ async fn try_every_method(launch: Launch, tokens: &TempEnv, expected: &[&str]) {
         }
     }
     assert!(tried >= 68, "reflection tells of {tried} methods");
-    // Whoever looks after the process has no token.
+    // The supervisor of the process has no token.
     for method in ["Check", "Watch"] {
         let path = format!("/{HEALTH}/{method}");
         auth_client.call(&path, None).await.unwrap();

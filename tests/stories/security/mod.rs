@@ -1,4 +1,4 @@
-//! Who may call what: every method of every process behind tokens and roles, tokens that change while calls go on or
+//! The rights to call: every method of every process behind tokens and roles, tokens that change while calls go on or
 //! stay open, certificates and their renewal, and callers that call too fast. What other users of the machine can read,
 //! and what programs get to see.
 

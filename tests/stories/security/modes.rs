@@ -1,4 +1,4 @@
-//! What is written is for its owner alone, whatever the umask of whoever starts it.
+//! Files are readable by their owner alone, whatever the umask of the process that starts the stack.
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;

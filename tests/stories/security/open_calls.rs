@@ -391,7 +391,7 @@ async fn a_gateway_whose_token_was_taken_away_says_so_and_goes_on_with_the_next_
     .await;
 
     write_token_file(&own, OTHER);
-    // Nobody asked it to: its session is attached again.
+    // The client attaches its session again by itself.
     until(&mut client, session_id, SessionStatus::Active, async || {}).await;
     let went_on = save_until(&mut gateway, None).await;
     assert_eq!(went_on["session_id"], saved["session_id"]);

@@ -104,7 +104,7 @@ async fn a_new_token_takes_over_while_a_stream_is_open_and_calls_go_on() {
     let mut attached = client.attach_session(outgoing).await.unwrap().into_inner();
     attached.message().await.unwrap().unwrap();
 
-    // A file that went wrong shuts nobody out.
+    // A broken file shuts no client out.
     write("oops\n");
     wait_for_reload(&mut client).await;
     auth_client.call(LIST_SESSIONS, Some(NEW)).await.unwrap();

@@ -1,4 +1,4 @@
-//! Short runs of the panels of tasks, so that every change meets them; `make chaos PANEL=tasks` and `PANEL=claims` run
+//! Short runs of the suites of tasks, so that every change meets them; `make chaos PANEL=tasks` and `PANEL=claims` run
 //! the long ones.
 
 use std::time::Duration;

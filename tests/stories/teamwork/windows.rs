@@ -41,7 +41,7 @@ async fn half_do(worker: &mut Window) -> Value {
     checkpoint_id
 }
 
-/// Who takes a dead worker's part is told what it is, where it stood and what is left.
+/// The worker that takes over a dead worker's part learns what it is, where it stood and what is left.
 fn assert_handed_over(claimed: &Value, lost: &Value, checkpoint_id: &Value) {
     assert_eq!(claimed["task"]["task_id"], lost["task"]["task_id"]);
     assert_eq!(claimed["task"]["worker_deaths"], 1, "{claimed}");

@@ -69,7 +69,7 @@ impl Story {
         self.record(by, task, &facts);
     }
 
-    /// Saves once, as whoever does not know that something is down. What is not acknowledged is owed to nobody.
+    /// Saves once, as a client that does not know that something is down. A save that is not acknowledged promises nothing.
     async fn try_to_save(&mut self, by: StackProcess) {
         let task = self.next_task();
         let state = json!({"current_task": task, "progress": 0.5, "next_steps": ["go on"]});

@@ -12,7 +12,7 @@ use super::web::WebGateway;
 /// Takes its time, so that whatever is killed is killed in the middle of something.
 const PROGRAM: &str = "cat > /dev/null; sleep 0.3; echo counted";
 
-/// One process of the house.
+/// One process of the system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StackProcess {
     Redis,

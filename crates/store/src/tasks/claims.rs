@@ -16,7 +16,7 @@ use super::metrics;
 use super::reader::TextSelection;
 use super::refusal::refusal;
 use super::rows::{self, Row};
-use super::scripts::Answer;
+use super::scripts::ScriptAnswer;
 use super::task_store::Tasks;
 use crate::bullmq::TakenJob;
 use crate::clock::millis;
@@ -312,7 +312,11 @@ async fn put_back(taken: &TakenJob) {
     }
 }
 
-fn claim_outcome(mut answer: Answer, claimer: &Claimer, id: &str) -> Result<ClaimOutcome, Error> {
+fn claim_outcome(
+    mut answer: ScriptAnswer,
+    claimer: &Claimer,
+    id: &str,
+) -> Result<ClaimOutcome, Error> {
     match answer.status() {
         "OK" => {
             let (_, claim) = answer.decision::<ClaimAnswer>()?;

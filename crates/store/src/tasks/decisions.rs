@@ -7,7 +7,7 @@ use super::outbox_entries::OutboxEntries;
 use super::outbox_relay::JobLocation;
 use super::refusal::refusal;
 use super::rows::Row;
-use super::scripts::Answer;
+use super::scripts::ScriptAnswer;
 use super::task_store::{ChangedTask, Tasks};
 use crate::error::Error;
 use crate::idempotency::IdempotencyKey;
@@ -109,7 +109,7 @@ impl Tasks {
         self.read_counted(answer, id).await
     }
 
-    async fn read_counted(&self, mut answer: Answer, id: &str) -> Result<(Task, u32), Error> {
+    async fn read_counted(&self, mut answer: ScriptAnswer, id: &str) -> Result<(Task, u32), Error> {
         if answer.status() != "OK" {
             return Err(refusal(&mut answer, id)?);
         }

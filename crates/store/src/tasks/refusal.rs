@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use shim_proto::coordination::v1::TaskState;
 
-use super::scripts::Answer;
+use super::scripts::ScriptAnswer;
 use crate::error::Error;
 use crate::metrics::{StaleWriteKind, count_stale_write};
 
@@ -24,7 +24,7 @@ struct StateFields {
 ///
 /// # Errors
 /// `Defect` if the script and its reader do not fit.
-pub(super) fn refusal(answer: &mut Answer, id: &str) -> Result<Error, Error> {
+pub(super) fn refusal(answer: &mut ScriptAnswer, id: &str) -> Result<Error, Error> {
     Ok(match answer.status() {
         "NOT_FOUND" | "UNKNOWN" => Error::TaskNotFound(id.to_owned()),
         "STALE" => {

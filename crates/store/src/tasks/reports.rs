@@ -8,7 +8,7 @@ use shim_runtime::ids::LeaseToken;
 
 use super::metrics;
 use super::refusal::{refusal, why_stale};
-use super::scripts::Answer;
+use super::scripts::ScriptAnswer;
 use super::task_store::{ChangedTask, Tasks};
 use crate::error::Error;
 use crate::idempotency::IdempotencyKey;
@@ -201,7 +201,12 @@ impl Tasks {
     }
 
     /// Reads the task after a decision, and relays what that left to do in the background.
-    fn read_changed(&self, mut answer: Answer, id: &str, result: &str) -> Result<Task, Error> {
+    fn read_changed(
+        &self,
+        mut answer: ScriptAnswer,
+        id: &str,
+        result: &str,
+    ) -> Result<Task, Error> {
         if answer.status() != "OK" {
             return Err(refusal(&mut answer, id)?);
         }

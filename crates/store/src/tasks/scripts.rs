@@ -74,7 +74,7 @@ impl ScriptRunner {
         &self,
         script: &Script,
         args: &impl Serialize,
-    ) -> Result<Answer, Error> {
+    ) -> Result<ScriptAnswer, Error> {
         self.run_for(script, None, args).await
     }
 
@@ -87,7 +87,7 @@ impl ScriptRunner {
         script: &Script,
         idempotency_key: Option<&IdempotencyKey>,
         args: &impl Serialize,
-    ) -> Result<Answer, Error> {
+    ) -> Result<ScriptAnswer, Error> {
         let args = CallArgs {
             slot: &self.slot_prefix,
             channels: &self.channels,
@@ -100,7 +100,7 @@ impl ScriptRunner {
         };
         let call = script.call().key(self.slot.clock()).args(&args);
         let mut reply = self.connection.call(&call).await?;
-        Ok(Answer {
+        Ok(ScriptAnswer {
             status: reply.status()?,
             reply,
         })
@@ -108,7 +108,7 @@ impl ScriptRunner {
 }
 
 /// The answer of a script: `OK` with a decision, or a refusal with fields of its own.
-pub(super) struct Answer {
+pub(super) struct ScriptAnswer {
     status: String,
     reply: Reply,
 }
@@ -122,7 +122,7 @@ pub(super) struct Decision<T> {
     answer: T,
 }
 
-impl Answer {
+impl ScriptAnswer {
     pub(super) fn status(&self) -> &str {
         &self.status
     }

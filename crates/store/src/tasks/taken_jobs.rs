@@ -11,10 +11,10 @@ const MAX_TAKEN_JOBS: usize = 10_000;
 
 /// Jobs by the ids of their tasks.
 #[derive(Default)]
-pub(super) struct TakenJobs(Mutex<Held>);
+pub(super) struct TakenJobs(Mutex<HeldJob>);
 
 #[derive(Default)]
-struct Held {
+struct HeldJob {
     jobs: HashMap<String, TakenJob>,
     /// Ids of tasks, the oldest first, among them some whose jobs are held no longer.
     order: VecDeque<String>,
@@ -41,12 +41,12 @@ impl TakenJobs {
         self.locked().jobs.remove(task_id)
     }
 
-    fn locked(&self) -> MutexGuard<'_, Held> {
+    fn locked(&self) -> MutexGuard<'_, HeldJob> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Held {
+impl HeldJob {
     /// Drops the jobs beyond the bound, whose tasks other processes may have ended.
     fn forget_oldest(&mut self) {
         if self.order.len() > 2 * MAX_TAKEN_JOBS {

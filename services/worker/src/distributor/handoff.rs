@@ -169,8 +169,8 @@ pub(super) struct Handoff {
 
 impl Handoff {
     /// Takes the claim for a call, which answers with it.
-    pub(super) fn accept(mut self) -> Option<Claimed> {
-        self.claimed.take().map(|claimed| *claimed)
+    pub(super) fn accept(mut self) -> Option<Box<Claimed>> {
+        self.claimed.take()
     }
 }
 

@@ -46,7 +46,7 @@ pub(crate) struct Distributor {
 
 /// What a waiter got.
 enum Waited {
-    Claimed(Claimed),
+    Claimed(Box<Claimed>),
     /// Its request made a claim before.
     Repeated,
 }
@@ -130,7 +130,7 @@ impl Distributor {
         let (answer, mut answered) = oneshot::channel();
         let waiter = Waiter::new(worker, idempotency_key, EntryCheck::Nothing, answer)?;
         Ok(match self.wait(waiter, &mut answered, stop).await? {
-            Some(Waited::Claimed(claimed)) => Some(claimed),
+            Some(Waited::Claimed(claimed)) => Some(*claimed),
             Some(Waited::Repeated) | None => None,
         })
     }
@@ -179,7 +179,7 @@ impl Distributor {
             waited = self.wait(second, answered, deadline.as_mut()).await?;
         }
         Ok(match waited {
-            Some(Waited::Claimed(claimed)) => Some(claimed),
+            Some(Waited::Claimed(claimed)) => Some(*claimed),
             Some(Waited::Repeated) | None => None,
         })
     }

@@ -16,7 +16,7 @@ use super::side::{BATCH, CONCURRENCY, PAUSE_MS, TRIPS, TaskTurn, Trips};
 
 const PREFIX: &str = "{official}";
 const NAME: &str = "work";
-/// A worker that has nothing left to do still waits for jobs; nobody needs to wait for that.
+/// A worker that has nothing left to do still waits for jobs; the benchmark does not wait for it.
 const CLOSE_MS: u64 = 100;
 /// Keys removed at once.
 const REMOVED_AT_ONCE: usize = 10_000;

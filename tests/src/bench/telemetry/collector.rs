@@ -59,7 +59,7 @@ impl Drop for Collector {
     }
 }
 
-/// `TraceService` with messages whose fields nobody looks at: protobuf skips what it does not know.
+/// `TraceService` with messages whose fields are not read: protobuf skips what it does not know.
 #[derive(Clone)]
 struct DiscardSpans(Arc<AtomicU64>);
 

@@ -1,4 +1,4 @@
-//! The crash panel: sixteen savers work on one checkpoint service that is killed at random moments, and after every
+//! The crash suite: sixteen savers work on one checkpoint service that is killed at random moments, and after every
 //! restart the store is held against what was acknowledged.
 //!
 //! It proves promises (A), (B) and (C) of checkpoints: nothing acknowledged is lost, numbers have no gap, no request
@@ -10,4 +10,4 @@ mod suite;
 mod verdict;
 
 pub use suite::{SuiteOptions, run};
-pub use verdict::Verdict;
+pub use verdict::CheckpointVerdict;

@@ -104,7 +104,7 @@ impl Saver {
 
     /// Waits until the gate changes: the connection that just failed is of no more use.
     async fn next_gate(&mut self) {
-        // An error means that nobody moves the gate any more, which the next look at it tells.
+        // An error means that the gate is gone; the next look at it finds that.
         let _ = self.gate.changed().await;
     }
 }

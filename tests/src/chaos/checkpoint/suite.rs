@@ -11,7 +11,7 @@ use tonic::Status;
 
 use super::saver::{Gate, Saver};
 use super::saver_acks::SaverAcks;
-use super::verdict::{ExaminedSession, Verdict};
+use super::verdict::{ExaminedSession, CheckpointVerdict};
 use crate::calls;
 use crate::rng::SeededRng;
 use crate::service::{Launch, Service, StartFailure};
@@ -61,17 +61,17 @@ struct SaverSession {
     examined: ExaminedSession,
 }
 
-/// Runs the panel on a throw-away folder, telling `out` how it goes.
+/// Runs the suite on a throw-away folder, telling `out` how it goes.
 ///
 /// # Errors
 /// If the service does not come back, or refuses what it must not refuse.
-pub async fn run(settings: SuiteOptions, out: &mut impl Write) -> Result<Verdict, SuiteError> {
+pub async fn run(settings: SuiteOptions, out: &mut impl Write) -> Result<CheckpointVerdict, SuiteError> {
     let mut rng = SeededRng::new(settings.seed);
     let temp = TempEnv::new();
     let launch = Launch::checkpoint(&temp.data_dir());
-    let mut verdict = Verdict {
+    let mut verdict = CheckpointVerdict {
         seed: settings.seed,
-        ..Verdict::default()
+        ..CheckpointVerdict::default()
     };
 
     let mut service = launch.start().await?;
@@ -147,7 +147,7 @@ async fn examine(
     service: &Service,
     saver_sessions: &mut [SaverSession],
     rng: &mut SeededRng,
-    verdict: &mut Verdict,
+    verdict: &mut CheckpointVerdict,
     fully: bool,
 ) -> Result<(), Status> {
     let mut client = service.client();

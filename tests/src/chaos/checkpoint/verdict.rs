@@ -17,7 +17,7 @@ const OLD_SAMPLES: u64 = 4;
 
 /// What a run found. Everything but `rounds`, `seed` and `acknowledged` must be 0.
 #[derive(Debug, Default, Clone, Serialize)]
-pub struct Verdict {
+pub struct CheckpointVerdict {
     /// Kills, each followed by a restart and a look at the store.
     pub rounds: u64,
     /// Where all chance came from.
@@ -38,7 +38,7 @@ pub struct Verdict {
     pub refused: u64,
 }
 
-impl Verdict {
+impl CheckpointVerdict {
     /// Whether every promise was kept.
     #[must_use]
     pub fn is_clean(&self) -> bool {
@@ -61,7 +61,7 @@ impl ExaminedSession {
         session: &Session,
         acks: &SaverAcks,
         rng: &mut SeededRng,
-        verdict: &mut Verdict,
+        verdict: &mut CheckpointVerdict,
         fully: bool,
     ) -> Result<(), Status> {
         if fully {
@@ -111,7 +111,7 @@ impl ExaminedSession {
     }
 
     /// Numbers without a gap, each linked to the one before, each content once.
-    fn check_chain(&mut self, oldest_first: &[Checkpoint], verdict: &mut Verdict) {
+    fn check_chain(&mut self, oldest_first: &[Checkpoint], verdict: &mut CheckpointVerdict) {
         for header in oldest_first {
             let (number, hash) = self
                 .last
@@ -133,7 +133,7 @@ impl ExaminedSession {
 async fn compare(
     client: &mut CheckpointServiceClient<Channel>,
     entry: &Acknowledged,
-    verdict: &mut Verdict,
+    verdict: &mut CheckpointVerdict,
 ) -> Result<(), Status> {
     match calls::content(client, &entry.header.id).await {
         Ok(state) if state == entry.sent => {}

@@ -1,4 +1,4 @@
-//! What the actors of the coordination panels play, and where.
+//! What the actors of the coordination suites play, and where.
 
 use std::path::PathBuf;
 

@@ -2,7 +2,7 @@
 //! freezes them for longer than their locks live and, with Redlock, kills lock nodes.
 //!
 //! Versions and fencing tokens come from one counter per namespace, so the answers alone tell the order of everything:
-//! a write with token t at version v was in time exactly if nobody acquired that lock with a token between t and v.
+//! a write with token t at version v was in time exactly if no token of that lock lies between t and v.
 
 mod fault_injector;
 mod holder;
@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 pub use holder::HolderArgs;
 pub(super) use holder::run_holders;
-pub use judge::Verdict;
+pub use judge::HoldersVerdict;
 
 use super::actor_args::ActorArgs;
 use crate::chaos::actor::Actor;
@@ -65,7 +65,7 @@ enum Event {
 ///
 /// # Panics
 /// If the services do not start.
-pub async fn run(settings: SuiteOptions) -> Verdict {
+pub async fn run(settings: SuiteOptions) -> HoldersVerdict {
     let mut rng = SeededRng::new(settings.seed);
     let temp = TempEnv::new();
     let redis = Redis::start();

@@ -1,4 +1,4 @@
-//! The coordination panels.
+//! The coordination suites.
 //!
 //! - [`races`]: processes that all count on one entry by compare-and-set end at the exact count.
 //! - [`holders`]: processes that lock, write under the lock's fence and are frozen at random never write after their

@@ -83,7 +83,7 @@ pub struct SuiteOptions {
 
 /// What a run found.
 #[derive(Debug, Default, Clone, Serialize)]
-pub struct Verdict {
+pub struct OutagesVerdict {
     /// Where all chance came from.
     pub seed: u64,
     /// Outages, each followed by work of every loader.
@@ -94,7 +94,7 @@ pub struct Verdict {
     pub lost: u64,
     /// Broken: messages that are there twice, and requests with two different answers.
     pub doubled: u64,
-    /// Broken: loaders that ended with an answer nobody expects.
+    /// Broken: loaders that ended with an unexpected answer.
     pub failed: u64,
     /// The longest that a call took to be answered, well or not.
     pub slowest_answer_ms: u64,
@@ -104,7 +104,7 @@ pub struct Verdict {
     pub recovery_max_ms: u64,
 }
 
-impl Verdict {
+impl OutagesVerdict {
     /// Whether every promise was kept.
     #[must_use]
     pub fn is_clean(&self) -> bool {
@@ -114,11 +114,11 @@ impl Verdict {
     }
 }
 
-/// Runs the panel on a Redis of its own.
+/// Runs the suite on a Redis of its own.
 ///
 /// # Panics
 /// If the service does not start or never recovers.
-pub async fn run(settings: SuiteOptions) -> Verdict {
+pub async fn run(settings: SuiteOptions) -> OutagesVerdict {
     let mut rng = SeededRng::new(settings.seed);
     let temp = TempEnv::new();
     let fsync = settings.fsync.setting();
@@ -135,9 +135,9 @@ pub async fn run(settings: SuiteOptions) -> Verdict {
         loaders.spawn(loader.work());
     }
 
-    let mut verdict = Verdict {
+    let mut verdict = OutagesVerdict {
         seed: settings.seed,
-        ..Verdict::default()
+        ..OutagesVerdict::default()
     };
     let mut times = Vec::new();
     while verdict.outages < settings.times && verdict.failed == 0 {
@@ -183,7 +183,7 @@ async fn inject_outage(outage: Outage, redis: &mut Redis, proxy: &Proxy, away: D
 async fn wait_for_recoveries(
     received: &mut mpsc::UnboundedReceiver<RecoveryReport>,
     times: &mut Vec<Duration>,
-    verdict: &mut Verdict,
+    verdict: &mut OutagesVerdict,
     service: &Service,
 ) {
     let deadline = Instant::now() + RECOVERY_TIMEOUT;
@@ -205,7 +205,7 @@ async fn wait_for_recoveries(
 async fn compare(
     loaders: JoinSet<LoaderAcks>,
     mut clients: CoordinationClients,
-    verdict: &mut Verdict,
+    verdict: &mut OutagesVerdict,
 ) {
     for mut acks in loaders.join_all().await {
         let slowest = millis(&acks.slowest);

@@ -37,12 +37,12 @@ pub struct SuiteOptions {
 
 /// What a race came to.
 #[derive(Debug, Default, Clone, Serialize)]
-pub struct Verdict {
+pub struct RacesVerdict {
     /// Where all chance came from.
     pub seed: u64,
     /// Compare-and-sets that were answered with OK.
     pub acknowledged: u64,
-    /// Those that were refused because somebody else was faster.
+    /// Writes that were refused because another process was faster.
     pub lost_races: u64,
     /// What the counter says in the end.
     pub counted: u64,
@@ -50,13 +50,13 @@ pub struct Verdict {
     pub expected: u64,
     /// Requests sent twice at once whose two answers differed.
     pub unequal_twins: u64,
-    /// Processes that ended with an answer nobody expects.
+    /// Processes that ended with an unexpected answer.
     pub failed: u64,
     /// How long it took.
     pub seconds: f64,
 }
 
-impl Verdict {
+impl RacesVerdict {
     /// Whether nothing was lost and nothing doubled.
     #[must_use]
     pub fn is_clean(&self) -> bool {
@@ -70,7 +70,7 @@ impl Verdict {
 ///
 /// # Panics
 /// If the services do not start, or the counter cannot be read.
-pub async fn run(settings: SuiteOptions) -> Verdict {
+pub async fn run(settings: SuiteOptions) -> RacesVerdict {
     let temp = TempEnv::new();
     let redis = Redis::start();
     let launch = Launch::coordination(&temp.data_dir(), &redis.url());
@@ -98,7 +98,7 @@ pub async fn run(settings: SuiteOptions) -> Verdict {
     verdict
 }
 
-async fn race_processes(settings: SuiteOptions, services: &[Service]) -> Verdict {
+async fn race_processes(settings: SuiteOptions, services: &[Service]) -> RacesVerdict {
     let mut rng = SeededRng::new(settings.seed);
     let (reports, mut received) = mpsc::unbounded_channel::<RaceCounts>();
     let mut actors: Vec<Actor> = (0..PROCESSES)
@@ -116,10 +116,10 @@ async fn race_processes(settings: SuiteOptions, services: &[Service]) -> Verdict
         })
         .collect();
     drop(reports);
-    let mut verdict = Verdict {
+    let mut verdict = RacesVerdict {
         seed: settings.seed,
         expected: settings.times * (PROCESSES * TASKS_PER_PROCESS) as u64,
-        ..Verdict::default()
+        ..RacesVerdict::default()
     };
     while let Some(counts) = received.recv().await {
         verdict.acknowledged += counts.acknowledged;
@@ -188,7 +188,7 @@ impl Racer {
         Ok(self.counts)
     }
 
-    /// Reads and writes one more, unless somebody else did in between.
+    /// Reads and writes one more, unless another process wrote in between.
     async fn count_once(&mut self) -> Result<bool, Status> {
         let entry = self.clients.get(NAMESPACE, KEY).await?;
         let next = count(&entry).ok_or_else(|| Status::data_loss("the counter is no number"))? + 1;

@@ -69,7 +69,7 @@ impl LoadClient {
                 self.state.put(put(&self.name, counted(turn), None)).await?;
             }
             _ => match self.state.get(NAMESPACE, &self.name).await {
-                // Nobody has written it yet.
+                // It is not written yet.
                 Err(status) if status.code() == tonic::Code::NotFound => {}
                 other => drop(other?),
             },

@@ -1,4 +1,4 @@
-//! The overload panel: more calls than can be served, thousands of idle connections, readers that do not read, and a
+//! The overload suite: more calls than can be served, thousands of idle connections, readers that do not read, and a
 //! long steady load. What must hold: memory stays bounded, who is refused is told when to come again, nobody loses what
 //! was acknowledged, and afterwards the service is as quick as before.
 
@@ -16,7 +16,7 @@ use shim_redis_harness::{Port, Redis};
 use crate::service::{Launch, Service};
 use crate::temp_env::TempEnv;
 
-pub use verdict::Verdict;
+pub use verdict::OverloadVerdict;
 
 /// How hard and how long.
 #[derive(Debug, Clone, Copy)]
@@ -37,7 +37,7 @@ pub struct SuiteOptions {
 ///
 /// # Panics
 /// If the stack does not start or refuses what it must not refuse.
-pub async fn run(settings: SuiteOptions, progress: impl Fn(&str)) -> Verdict {
+pub async fn run(settings: SuiteOptions, progress: impl Fn(&str)) -> OverloadVerdict {
     idle_connections::raise_file_limit();
     let stack = TestStack::open().await;
     let calm = load::idle_latency(&stack.service).await;
@@ -45,7 +45,7 @@ pub async fn run(settings: SuiteOptions, progress: impl Fn(&str)) -> Verdict {
     progress(&format!(
         "calm: p50 {calm:?}; sustainable: {sustainable:.0} calls/s"
     ));
-    let mut verdict = Verdict::new(calm, sustainable, stack.service.resident_bytes());
+    let mut verdict = OverloadVerdict::new(calm, sustainable, stack.service.resident_bytes());
 
     verdict.surge = surge::run(&stack.service, settings, sustainable, calm).await;
     progress(&format!("surge: {:?}", verdict.surge));

@@ -14,7 +14,7 @@ use super::verdict::mib;
 use crate::coordination::{CoordinationClients, NAMESPACE, put};
 use crate::service::Service;
 
-/// Streams that nobody reads.
+/// Streams whose client does not read.
 const STREAMS: usize = 256;
 /// Bytes of each change.
 const CHANGE_BYTES: usize = 16 * 1024;

@@ -1,4 +1,4 @@
-//! What the panel found, and whether it is what was promised.
+//! What the suite found, and whether it is what was promised.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ const SLACK_MIB: f64 = 8.0;
 
 /// All findings.
 #[derive(Debug, Default, Clone, Serialize)]
-pub struct Verdict {
+pub struct OverloadVerdict {
     /// The median save by the only client, before, in milliseconds.
     pub calm_ms: f64,
     /// The same in the end.
@@ -37,7 +37,7 @@ pub struct Verdict {
     pub soak: Soak,
 }
 
-impl Verdict {
+impl OverloadVerdict {
     pub(super) fn new(calm: Duration, sustainable: f64, resident_bytes: u64) -> Self {
         Self {
             calm_ms: calm.as_secs_f64() * 1e3,

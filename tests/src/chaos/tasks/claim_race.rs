@@ -14,10 +14,10 @@ use crate::coordination::reason;
 use crate::tasks::{Claim, TaskClients, job};
 
 const CLAIMERS: usize = 8;
-/// Nobody is frozen here, so nobody is to be taken for dead on a busy machine.
+/// No worker is frozen here, so none may be declared dead on a busy machine.
 const DEAD_AFTER: Duration = Duration::from_secs(60);
 const WAIT: Duration = Duration::from_secs(20);
-/// A task that nobody got by now is lost.
+/// A task that no worker got in this time is lost.
 const TIMEOUT: Duration = Duration::from_secs(30);
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
@@ -30,12 +30,12 @@ pub struct SuiteOptions {
 
 /// What the races came to.
 #[derive(Debug, Default, Clone, Serialize)]
-pub struct Verdict {
+pub struct ClaimRaceVerdict {
     /// Tasks that were raced for.
     pub races: u64,
     /// Broken: tasks that two got.
     pub two_winners: u64,
-    /// Broken: tasks that nobody got.
+    /// Broken: tasks that no worker got.
     pub no_winner: u64,
     /// Broken: tokens that were given twice.
     pub repeated_tokens: u64,
@@ -47,7 +47,7 @@ pub struct Verdict {
     pub seconds: f64,
 }
 
-impl Verdict {
+impl ClaimRaceVerdict {
     /// Whether each task had exactly one winner.
     #[must_use]
     pub fn is_clean(&self) -> bool {
@@ -91,7 +91,7 @@ enum ClaimEvent {
 ///
 /// # Panics
 /// If the services or the claimers do not start.
-pub async fn run(settings: SuiteOptions) -> Result<Verdict, Status> {
+pub async fn run(settings: SuiteOptions) -> Result<ClaimRaceVerdict, Status> {
     let stack = TestStack::start(DEAD_AFTER, false).await;
     let (reports, mut received) = mpsc::unbounded_channel();
     let (workers, coordination) = (sockets(&stack.workers), sockets(&stack.coordination));
@@ -119,7 +119,7 @@ pub async fn run(settings: SuiteOptions) -> Result<Verdict, Status> {
         let task = submitted.task.map(|task| task.task_id).unwrap_or_default();
         races.follow(&task, &mut received).await;
     }
-    Ok(Verdict {
+    Ok(ClaimRaceVerdict {
         seconds: start.elapsed().as_secs_f64(),
         ..races.verdict()
     })
@@ -157,14 +157,14 @@ impl Races {
         }
     }
 
-    fn verdict(self) -> Verdict {
+    fn verdict(self) -> ClaimRaceVerdict {
         let mut wins = vec![0; CLAIMERS];
         for winner in self.winners.values().flatten() {
             wins[*winner] += 1;
         }
         let doubles = self.winners.values().filter(|winners| winners.len() > 1);
         let tokens: BTreeSet<_> = self.tokens.iter().collect();
-        Verdict {
+        ClaimRaceVerdict {
             races: self.submitted,
             two_winners: doubles.count() as u64,
             no_winner: self.submitted - self.winners.len() as u64,
@@ -220,7 +220,7 @@ async fn complete_claim(
     });
     match distributor.complete(claim, "won").await {
         Ok(task) => report(&ClaimEvent::Completed(task.task_id)),
-        // Another was told that the task is its own: the panel finds that by itself.
+        // Another worker got the task too: the suite finds that from its report.
         Err(refusal) if reason(&refusal) == "STALE_LEASE" => {}
         Err(failure) => return Err(failure),
     }

@@ -1,5 +1,5 @@
-//! What is left when all should have ended: counted for the verdict, and shown on standard error to whoever looks for the
-//! cause of a broken promise.
+//! What is left when all should have ended: counted for the verdict, and shown on standard error for the search
+//! of the cause of a broken promise.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use tonic::Status;
 
 use super::graphs::WORKSPACE;
 use super::test_stack::TestStack;
-use super::verdict::Verdict;
+use super::verdict::TasksVerdict;
 use crate::tasks::PREFIX;
 
 /// What is done in the background is done this soon.
@@ -18,7 +18,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(200);
 const LINES: usize = 50;
 
 /// Counts what is left in queues, outbox and leases.
-pub(super) async fn count(stack: &TestStack, verdict: &mut Verdict) -> Result<(), Status> {
+pub(super) async fn count(stack: &TestStack, verdict: &mut TasksVerdict) -> Result<(), Status> {
     let service = stack.coordination[0].service();
     let (mut clients, mut files) = (service.tasks(), service.coordination());
     let deadline = Instant::now() + CLEANED_UP_WITHIN;

@@ -1,4 +1,4 @@
-//! The working processes of a panel, as the panel sees them: started, killed, frozen, replaced.
+//! The working processes of a suite, as the suite sees them: started, killed, frozen, replaced.
 
 use std::path::{Path, PathBuf};
 
@@ -74,7 +74,7 @@ impl ExternalWorker {
         &self.worker_id
     }
 
-    /// Ends it with SIGKILL; what it had is told to nobody.
+    /// Ends it with SIGKILL; its tasks are given back by no call.
     pub(super) async fn kill(&mut self) {
         self.actor.kill().await;
     }
@@ -108,7 +108,7 @@ impl ExternalWorker {
         }
     }
 
-    /// Whether it ended though nobody killed it.
+    /// Whether it ended without being killed.
     pub(super) fn has_exited(&mut self) -> bool {
         self.actor.has_exited()
     }

@@ -12,7 +12,7 @@ const RETRY_BACKOFF: Duration = Duration::from_millis(50);
 /// A process that is frozen takes calls and never answers.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Whoever of them answers.
+/// The process that answers.
 #[derive(Debug, Clone)]
 pub(super) struct FailoverClient {
     all: Vec<TaskClients>,
@@ -20,7 +20,7 @@ pub(super) struct FailoverClient {
 }
 
 impl FailoverClient {
-    /// Those who listen at these sockets; `first` is asked first.
+    /// The processes that listen at these sockets; `first` is asked first.
     pub(super) fn at(sockets: &[PathBuf], first: usize) -> Result<Self, Status> {
         let clients = sockets.iter().map(|socket| {
             let channel = connect(&Endpoint::Unix(socket.clone()), None)

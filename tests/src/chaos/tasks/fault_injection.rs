@@ -26,7 +26,7 @@ pub(super) trait FaultTarget {
         None
     }
 
-    /// What it said, if it left though nobody killed it; then it must be brought back.
+    /// Its log, if it ended without being killed; then it must be started again.
     fn exit_report(&mut self) -> Option<String>;
 }
 
@@ -77,7 +77,7 @@ pub(super) struct InjectedFault {
 #[derive(Debug, Default)]
 pub(super) struct FaultLog {
     pub(super) faults: Vec<InjectedFault>,
-    /// Those who left by themselves.
+    /// Processes that ended without being killed.
     pub(super) exited: Vec<&'static str>,
 }
 

@@ -7,7 +7,7 @@ use shim_proto::coordination::v1::{Task, TaskCounts, TaskEventKind, TaskState, W
 use super::history::{JobHistory, LoggedEvent};
 use super::resource::FencedResource;
 use super::submitter::{SubmittedJob, has_ended};
-use super::verdict::Verdict;
+use super::verdict::TasksVerdict;
 use super::worker_reports::WorkerReports;
 
 /// After so many deaths a task has failed.
@@ -24,7 +24,7 @@ pub(super) fn judge(
     jobs: &[SubmittedJob],
     history: &[JobHistory],
     evidence: &Evidence<'_>,
-    verdict: &mut Verdict,
+    verdict: &mut TasksVerdict,
 ) {
     for (job, job_history) in jobs.iter().zip(history) {
         verdict.jobs += 1;
@@ -57,7 +57,7 @@ pub(super) fn judge(
     verdict.unexpected = evidence.reports.unexpected.len() as u64;
 }
 
-fn judge_task(part: &Task, events: &[LoggedEvent], evidence: &Evidence<'_>, verdict: &mut Verdict) {
+fn judge_task(part: &Task, events: &[LoggedEvent], evidence: &Evidence<'_>, verdict: &mut TasksVerdict) {
     let before = verdict.findings();
     let count = |kind| events.iter().filter(|event| event.kind == kind).count() as u64;
     verdict.tasks += 1;
@@ -88,7 +88,7 @@ fn judge_task(part: &Task, events: &[LoggedEvent], evidence: &Evidence<'_>, verd
     }
 }
 
-/// Hands commit the token of their claim, and nobody may have a newer one.
+/// Workers commit with the token of their claim, and no worker may hold a newer one.
 fn is_committed_by_the_last(
     part: &Task,
     resource: &FencedResource,
@@ -232,7 +232,7 @@ mod tests {
         }
     }
 
-    fn judged(result: &str, resource: FencedResource, commits: &[u64]) -> Verdict {
+    fn judged(result: &str, resource: FencedResource, commits: &[u64]) -> TasksVerdict {
         let mut reports = WorkerReports::default();
         reports
             .commits
@@ -242,7 +242,7 @@ mod tests {
             reports: &reports,
             resources: &resources,
         };
-        let mut verdict = Verdict::default();
+        let mut verdict = TasksVerdict::default();
         judge_task(&completed(result), &[], &evidence, &mut verdict);
         verdict
     }

@@ -1,7 +1,7 @@
-//! The panels of tasks.
+//! The suites of tasks.
 //!
 //! - [`run`]: graphs of tasks are done by workers while workers, services and Redis are killed and frozen; every task
-//!   ends, once, and nobody who lost a task does harm with what he still believes to hold.
+//!   ends, once, and a worker that lost a task does no harm with the claim it still holds.
 //! - [`claim_race`]: of eight who race for one task exactly one gets it.
 
 pub mod claim_race;
@@ -26,7 +26,7 @@ use clap::Subcommand;
 use tonic::Status;
 
 pub use suite::{SuiteOptions, run};
-pub use verdict::{Percentiles, Verdict};
+pub use verdict::{Percentiles, TasksVerdict};
 
 /// What an `actor` does.
 #[derive(Debug, Subcommand)]

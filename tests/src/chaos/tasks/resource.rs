@@ -104,7 +104,7 @@ impl Drop for ResourceServer {
 async fn serve(listener: UnixListener, resources: Resources) {
     while let Ok((stream, _)) = listener.accept().await {
         let resources = resources.clone();
-        // Whoever is killed in the middle of a line leaves nothing but a broken connection.
+        // A client that is killed in the middle of a line leaves nothing but a broken connection.
         tokio::spawn(async move { serve_connection(stream, &resources).await });
     }
 }

@@ -1,4 +1,5 @@
-//! Who submits the jobs of a panel: as many as keep the workers busy, until the faults are over and enough were done.
+//! The submitter of a suite: it submits as many jobs as keep the workers busy, until the faults are over and enough jobs
+//! were done.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

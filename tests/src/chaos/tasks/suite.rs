@@ -1,5 +1,5 @@
-//! The panel itself: first workers are killed in the calm, to measure; then everything is done to everybody at once; when
-//! all has ended, it is judged.
+//! The suite itself: first single workers are killed, to measure; then every kind of process is killed and frozen at once;
+//! when all jobs have ended, the run is judged.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use super::resource::ResourceServer;
 use super::restart::{Kills, kill_holders, restarts};
 use super::submitter::{SubmittedJob, Submitter, has_ended};
 use super::test_stack::{TestStack, sockets};
-use super::verdict::Verdict;
+use super::verdict::TasksVerdict;
 use super::worker_reports::ReportCollector;
 use crate::rng::SeededRng;
 
@@ -42,14 +42,14 @@ pub struct SuiteOptions {
     pub seed: u64,
 }
 
-/// Runs the panel on a Redis of its own, telling `progress` what goes on.
+/// Runs the suite on a Redis of its own, telling `progress` what goes on.
 ///
 /// # Errors
 /// The first answer to submitter or judge that no fault explains.
 ///
 /// # Panics
 /// If the services do not start.
-pub async fn run(settings: SuiteOptions, progress: impl Fn(&str)) -> Result<Verdict, Status> {
+pub async fn run(settings: SuiteOptions, progress: impl Fn(&str)) -> Result<TasksVerdict, Status> {
     let start = Instant::now();
     let peer = settings
         .with_peer
@@ -82,7 +82,7 @@ pub async fn run(settings: SuiteOptions, progress: impl Fn(&str)) -> Result<Verd
 
     progress("all has ended, and is judged");
     let judged = env.verdict(&jobs, &calm, &fault_log).await;
-    if !judged.as_ref().is_ok_and(Verdict::is_clean) {
+    if !judged.as_ref().is_ok_and(TasksVerdict::is_clean) {
         cleanup_check::show_warnings(&env.stack);
     }
     let mut verdict = judged?;
@@ -155,13 +155,13 @@ impl SuiteEnv {
         jobs: &[SubmittedJob],
         calm: &Kills,
         fault_log: &FaultLog,
-    ) -> Result<Verdict, Status> {
-        let mut verdict = Verdict {
+    ) -> Result<TasksVerdict, Status> {
+        let mut verdict = TasksVerdict {
             seed: self.settings.seed,
             dead_after_ms: u64::try_from(self.settings.dead_after.as_millis()).unwrap_or(u64::MAX),
             left_by_themselves: fault_log.exited.len() as u64,
             faults: fault_log.by_kind(),
-            ..Verdict::default()
+            ..TasksVerdict::default()
         };
         cleanup_check::count(&self.stack, &mut verdict).await?;
         let mut clients = self.stack.coordination[0].service().tasks();

@@ -1,4 +1,4 @@
-//! The processes of a panel: a Redis that syncs every write, coordination and worker services, each in a process of its
+//! The processes of a suite: a Redis that syncs every write, coordination and worker services, each in a process of its
 //! own and on a socket of its own.
 
 use std::path::PathBuf;
@@ -124,7 +124,7 @@ impl TestService {
         self.service.kill();
     }
 
-    /// Starts it again in its old place. Whether it is ready depends on Redis, so nobody waits for that.
+    /// Starts it again in its old place. Whether it is ready depends on Redis, so this does not wait.
     pub(super) fn restart(&mut self) {
         self.service = self.launch.spawn();
     }
@@ -139,7 +139,7 @@ impl TestService {
         process::signal(self.service.pid(), Signal::SIGCONT);
     }
 
-    /// What it said, if it left by itself, which nobody asked of it.
+    /// Its log, if it ended without being asked to.
     pub(super) fn exit_report(&mut self) -> Option<String> {
         let status = self.service.exit_status()?;
         Some(format!("{status}\n{}", self.service.log()))

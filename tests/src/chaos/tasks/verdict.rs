@@ -1,4 +1,4 @@
-//! What a run of the panel found.
+//! What a run of the suite found.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,10 +12,10 @@ const AFTER_DEAD: Duration = Duration::from_secs(1);
 
 /// What a run found. The first group must be 0.
 #[derive(Debug, Default, Clone, Serialize)]
-pub struct Verdict {
+pub struct TasksVerdict {
     /// Broken: tasks that did not end.
     pub tasks_lost: u64,
-    /// Broken: results that were committed twice, or with the token of somebody else.
+    /// Broken: results that were committed twice, or with the token of another worker.
     pub committed_twice: u64,
     /// Broken: effects that happened twice, or after a newer token was shown.
     pub effects_doubled: u64,
@@ -31,13 +31,13 @@ pub struct Verdict {
     pub jobs_wrong: u64,
     /// Left in the queues when all had ended.
     pub left_in_queues: u64,
-    /// Decisions that nobody carried over.
+    /// Decisions that were not relayed to BullMQ.
     pub left_in_outbox: u64,
-    /// Leases on files that nobody gave back.
+    /// Leases on files that were not released.
     pub leases_left: u64,
     /// Answers to workers that nothing explains.
     pub unexpected: u64,
-    /// Processes that ended though nobody killed them.
+    /// Processes that ended without being killed.
     pub left_by_themselves: u64,
 
     /// Where all chance came from.
@@ -112,7 +112,7 @@ impl Percentiles {
     }
 }
 
-impl Verdict {
+impl TasksVerdict {
     /// Whether every promise about what happens was kept.
     #[must_use]
     pub fn is_clean(&self) -> bool {

@@ -115,7 +115,7 @@ pub(super) async fn run_worker(args: WorkerArgs) -> Result<(), Status> {
     Ok(())
 }
 
-/// Who the process is to the registry.
+/// The identity of the process in the registry.
 #[derive(Clone)]
 struct Registration {
     registry: FailoverClient,
@@ -130,7 +130,7 @@ impl Registration {
         *self.epoch.lock().await
     }
 
-    /// Registers, unless somebody did since `stale_epoch` was the epoch; returns how often to beat.
+    /// Registers, unless another task of this process did since `stale_epoch` was the epoch; returns how often to beat.
     async fn register(&self, stale_epoch: u64) -> Result<Duration, Status> {
         let mut epoch = self.epoch.lock().await;
         if *epoch != stale_epoch {
@@ -180,7 +180,7 @@ impl Registration {
         }
     }
 
-    /// After a refusal of the registry: it was taken for dead, which nobody tells the dead.
+    /// After a refusal of the registry: the worker was declared dead, and learns it only from the refusal.
     async fn handle_refusal(&self, epoch: u64, refusal: &Status) -> Result<(), Status> {
         if !["STALE_WORKER", "WORKER_NOT_FOUND"].contains(&reason(refusal).as_str()) {
             report(&Report::Unexpected(format!("of the registry: {refusal}")));
@@ -267,7 +267,7 @@ impl WorkerSlot {
             FAILS_ONCE if task.attempts == 1 => ("FailTask", self.fail(&claim, false).await),
             _ if self.rng.one_in(RELEASE_ODDS) => ("ReleaseTask", self.release(&claim).await),
             _ => {
-                // Whoever had the task before may have come as far as this.
+                // The worker that had the task before may have come as far as this.
                 if before != ResourceReply::Applied {
                     self.resource_client.apply(&claim.task, lease).await?;
                 }

@@ -1,4 +1,4 @@
-//! What the workers of a panel tell of themselves, and what the panel keeps of it.
+//! What the workers of a suite tell of themselves, and what the suite keeps of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

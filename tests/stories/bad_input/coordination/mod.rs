@@ -1,5 +1,6 @@
 //! The same for the coordination service.
 
+mod field_cases;
 mod fields;
 mod streams;
 mod valid;

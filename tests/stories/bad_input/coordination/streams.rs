@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::fields::BEYOND_VERSIONS;
+use super::field_cases::BEYOND_VERSIONS;
 use crate::bad_input::cases::{Cases, MEBIBYTE};
 
 /// Of all RPCs that answer with a stream, but for those about tasks.

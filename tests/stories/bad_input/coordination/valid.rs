@@ -74,7 +74,7 @@ impl Fixture {
     /// The request of `method`, each time with a fresh request id.
     pub(crate) fn request(&self, method: &str) -> Value {
         let mut request = self.body(method);
-        if super::fields::MUTATIONS.contains(&method) {
+        if super::field_cases::MUTATIONS.contains(&method) {
             request["request_id"] = json!(request_id());
         }
         request

@@ -37,7 +37,7 @@ const BARE: [(&str, &str, usize, &str); 28] = [
     ("AGE-SECRET-KEY-1", BECH32, 58, "age-key"),
 ];
 
-/// One secret as somebody would write it down.
+/// One secret as a person would write it down.
 #[derive(Debug, Clone)]
 pub(super) struct Secret {
     pub(super) text: String,

@@ -55,7 +55,7 @@ fn settings(temp: &TempEnv) -> String {
     )
 }
 
-/// A window that tells the collector of its spans, too, and logs where the house looks.
+/// A window that sends its spans to the collector too, and logs into the file that the story reads.
 async fn window(stack: &TestStack) -> Gateway {
     GatewayLaunch::new(&stack.temp.data_dir(), &stack.temp.project())
         .with_log(&stack.temp.root().join("gateway.log"))

@@ -96,7 +96,7 @@ pub(crate) struct WorkFixture {
 }
 
 impl WorkFixture {
-    /// The stack, with a program that workers may be started of. Nobody beats for the worker here.
+    /// The stack, with a program that workers may be started of. The worker sends no heartbeats here.
     pub(crate) fn stack(temp: &TempEnv, redis_url: &str) -> Launch {
         let root = temp.project();
         Launch::stack(&temp.data_dir(), redis_url)

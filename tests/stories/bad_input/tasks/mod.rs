@@ -1,4 +1,4 @@
-//! The same for those who submit tasks and for those who do them.
+//! Bad input to the services through which tasks are submitted and done.
 
 mod fixtures;
 mod jobs;

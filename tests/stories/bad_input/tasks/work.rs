@@ -1,4 +1,4 @@
-//! One wrong field at a time in what workers send, ids that nobody has, and claims that do not stand.
+//! One wrong field at a time in what workers send, ids of no worker, and claims that are not valid.
 
 use serde_json::{Value, json};
 use shim_redis_harness::Redis;

@@ -8,7 +8,7 @@ use super::Event;
 
 /// What a run found. The four counts of broken promises must be 0.
 #[derive(Debug, Default, Clone, Serialize)]
-pub struct Verdict {
+pub struct HoldersVerdict {
     /// Where all chance came from.
     pub seed: u64,
     /// Locks that were granted.
@@ -23,17 +23,17 @@ pub struct Verdict {
     pub node_kills: u64,
     /// Broken: tokens given twice.
     pub repeated_tokens: u64,
-    /// Broken: writes accepted after somebody else had acquired the lock.
+    /// Broken: writes accepted after another process had acquired the lock.
     pub stale_writes: u64,
     /// Broken: writes accepted although the lock's time was up.
     pub late_writes: u64,
-    /// Processes that ended with an answer nobody expects.
+    /// Processes that ended with an unexpected answer.
     pub failed: u64,
     /// How long it took.
     pub seconds: f64,
 }
 
-impl Verdict {
+impl HoldersVerdict {
     /// Whether every promise was kept.
     #[must_use]
     pub fn is_clean(&self) -> bool {
@@ -42,8 +42,8 @@ impl Verdict {
 }
 
 /// Looks for broken promises. The order of the events does not matter.
-pub(super) fn judge(events: &[Event]) -> Verdict {
-    let mut verdict = Verdict::default();
+pub(super) fn judge(events: &[Event]) -> HoldersVerdict {
+    let mut verdict = HoldersVerdict::default();
     let mut tokens: BTreeMap<usize, BTreeSet<u64>> = BTreeMap::new();
     let mut all = BTreeSet::new();
     for event in events {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tonic::Status;
 
-use super::Verdict;
+use super::OutagesVerdict;
 use crate::calls::request_id;
 use shim_proto::coordination::v1::ReceiveMessagesRequest;
 
@@ -85,7 +85,7 @@ impl LoaderAcks {
     pub(super) async fn compare(
         &mut self,
         clients: &mut CoordinationClients,
-        verdict: &mut Verdict,
+        verdict: &mut OutagesVerdict,
     ) {
         verdict.acknowledged += self.acknowledged;
         let there = clients.get(NAMESPACE, &self.key).await;

@@ -1,19 +1,16 @@
 //! Every RPC once: the short story that must come out the same on every kind of Redis.
 
-use std::time::{Duration, Instant};
+mod stream;
+mod workers;
+
+use std::time::Duration;
 
 use prost_types::Struct;
-use shim_proto::coordination::v1::send_message_request::Recipient;
 use shim_proto::coordination::v1::subscribe_response::Event as SubscriptionEvent;
 use shim_proto::coordination::v1::watch_state_response::Event as StateEvent;
-use shim_proto::coordination::v1::watch_workers_response::Event as RegistryEvent;
 use shim_proto::coordination::v1::{
-    AckMessagesRequest, DeleteStateRequest, DeregisterWorkerRequest, GetLockRequest,
-    GetWorkerRequest, ListFilesRequest, ListLocksRequest, ListStateRequest, ListWorkersRequest,
-    PatchStateRequest, PublishRequest, ReleaseFilesRequest, RenewFilesRequest, SendMessageRequest,
-    StateChangeKind, SubscribeRequest, WatchStateRequest, WatchStateResponse, WatchWorkersRequest,
-    WatchWorkersResponse, Worker, WorkerChangeKind, WorkerState,
-};
+    AckMessagesRequest, DeleteStateRequest, GetLockRequest,
+    ListFilesRequest, ListLocksRequest, ListStateRequest, PatchStateRequest, PublishRequest, ReleaseFilesRequest, RenewFilesRequest, StateChangeKind, SubscribeRequest, WatchStateRequest, WatchStateResponse, };
 use shim_tests::calls::request_id;
 use shim_tests::coordination::{
     CoordinationClients, NAMESPACE, count, counted, fence, files, inbox, lock, message, put,
@@ -21,18 +18,9 @@ use shim_tests::coordination::{
 };
 use tonic::Streaming;
 
-const LONG: Duration = Duration::from_secs(60);
-/// Events come at once; a dead worker is found after five seconds.
-const TIMEOUT: Duration = Duration::from_secs(10);
+use stream::next;
 
-/// The next message of a stream.
-async fn next<T>(stream: &mut Streaming<T>) -> T {
-    let message = tokio::time::timeout(TIMEOUT, stream.message()).await;
-    message
-        .expect("it is told in time")
-        .unwrap()
-        .expect("the stream goes on")
-}
+const LONG: Duration = Duration::from_secs(60);
 
 /// Plays the whole story.
 pub(super) async fn run(clients: &mut CoordinationClients) {
@@ -41,7 +29,7 @@ pub(super) async fn run(clients: &mut CoordinationClients) {
     leases(clients).await;
     publications(clients).await;
     messages(clients).await;
-    workers(clients).await;
+    workers::workers(clients).await;
 }
 
 async fn changed(watch: &mut Streaming<WatchStateResponse>) -> (StateChangeKind, String, u64) {
@@ -315,89 +303,4 @@ async fn messages(clients: &mut CoordinationClients) {
     };
     let acknowledged = clients.bus.ack_messages(ack).await.unwrap();
     assert_eq!(acknowledged.into_inner().acknowledged, 2);
-}
-
-/// Reads the roll until `worker` is told to have changed so.
-async fn wait_for_change(
-    worker_events: &mut Streaming<WatchWorkersResponse>,
-    worker: &Worker,
-    kind: WorkerChangeKind,
-) -> Worker {
-    loop {
-        if let Some(RegistryEvent::Changed(change)) = next(worker_events).await.event
-            && change.kind() == kind
-            && let Some(changed_worker) = change
-                .worker
-                .filter(|changed_worker| changed_worker.worker_id == worker.worker_id)
-        {
-            return changed_worker;
-        }
-    }
-}
-
-async fn workers(clients: &mut CoordinationClients) {
-    let mut worker_events = clients
-        .registry
-        .watch_workers(WatchWorkersRequest::default())
-        .await
-        .unwrap()
-        .into_inner();
-    assert!(matches!(
-        next(&mut worker_events).await.event,
-        Some(RegistryEvent::Synced(_))
-    ));
-    let leaving = clients.register("leaving", "paint").await.unwrap();
-    let silent = clients.register("silent", "paint").await.unwrap();
-    for worker in [&leaving, &silent] {
-        wait_for_change(&mut worker_events, worker, WorkerChangeKind::Registered).await;
-        clients.heartbeat(worker).await.unwrap();
-    }
-    let last_beat = Instant::now();
-    let list = ListWorkersRequest {
-        capability: "paint".into(),
-        ..Default::default()
-    };
-    let listed = clients
-        .registry
-        .list_workers(list)
-        .await
-        .unwrap()
-        .into_inner()
-        .workers;
-    assert_eq!(listed.len(), 2);
-    let to_all = SendMessageRequest {
-        recipient: Some(Recipient::Capability("paint".into())),
-        ..message("", "to all painters")
-    };
-    assert_eq!(clients.send(to_all).await.unwrap(), 2);
-    let taken = clients.receive(inbox(&leaving.worker_id)).await.unwrap();
-    assert_eq!(taken.len(), 1);
-
-    let leave = DeregisterWorkerRequest {
-        request_id: request_id(),
-        worker_id: leaving.worker_id.clone(),
-        epoch: leaving.epoch,
-        reason: "done".into(),
-    };
-    clients.registry.deregister_worker(leave).await.unwrap();
-    wait_for_change(&mut worker_events, &leaving, WorkerChangeKind::Deregistered).await;
-    let dead = wait_for_change(&mut worker_events, &silent, WorkerChangeKind::Died).await;
-    assert_eq!(dead.state(), WorkerState::Dead);
-    assert!(
-        last_beat.elapsed() >= Duration::from_millis(4_900),
-        "no sooner than it is due"
-    );
-    let refusal = clients.heartbeat(&silent).await.expect_err("it is dead");
-    assert_eq!(reason(&refusal), "STALE_WORKER");
-    let get = GetWorkerRequest {
-        worker_id: silent.worker_id.clone(),
-    };
-    let seen = clients
-        .registry
-        .get_worker(get)
-        .await
-        .unwrap()
-        .into_inner()
-        .worker;
-    assert_eq!(seen.unwrap().state(), WorkerState::Dead);
 }

@@ -1,0 +1,42 @@
+//! The service of file leases and the workspace that a command is run in, as its arguments name them.
+
+use crate::config::Config;
+use crate::connection::{self, Coordination};
+use crate::error::CliError;
+use crate::workspace_args::CurrentWorkspace;
+
+/// The workspace of the files.
+#[derive(Debug, clap::Args)]
+pub(crate) struct WorkspaceArgs {
+    /// Workspace [default: the git repository around]
+    #[arg(short, long, value_name = "WORKSPACE")]
+    pub(super) workspace: Option<String>,
+}
+
+/// The holder of files: a session, task or worker id, or any name.
+#[derive(Debug, clap::Args)]
+pub(crate) struct HolderArgs {
+    /// In whose name: a session, task or worker id, or any name
+    #[arg(long, value_name = "HOLDER", env = "SHIM_HOLDER")]
+    pub(super) holder: String,
+}
+
+/// The service, and the folder that the command is run in.
+pub(super) struct FilesClient {
+    pub(super) service: Coordination,
+    pub(super) current: CurrentWorkspace,
+}
+
+impl FilesClient {
+    /// Finds the workspace, then the service.
+    pub(super) async fn connect(args: &WorkspaceArgs, config: &Config) -> Result<Self, CliError> {
+        let current = CurrentWorkspace::find(args.workspace.as_deref(), config)?;
+        let service = connection::coordination(config).await?;
+        Ok(Self { service, current })
+    }
+
+    /// The workspace's name.
+    pub(super) fn workspace(&self) -> String {
+        self.current.workspace.name.clone()
+    }
+}

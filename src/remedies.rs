@@ -1,0 +1,130 @@
+//! The remedy of each refusal, in the words of the command line. Services word theirs in terms of RPCs.
+
+use shim_proto::reasons;
+
+/// Reasons of the contract, and the hint that a person at a terminal gets.
+const REMEDIES: &[(&str, &str)] = &[
+    (
+        reasons::SESSION_NOT_FOUND,
+        "`shim sessions list` shows the sessions there are",
+    ),
+    (
+        reasons::CHECKPOINT_NOT_FOUND,
+        "`shim sessions show SESSION` shows its checkpoints",
+    ),
+    (
+        reasons::SESSION_OWNED,
+        "close that client first, or repeat with --take-over (restore) or --force (end, delete)",
+    ),
+    (
+        reasons::SESSION_ENDED,
+        "fork one of its checkpoints with `shim sessions fork CHECKPOINT`",
+    ),
+    (
+        reasons::CHECKPOINT_DAMAGED,
+        "use an older checkpoint; `shim sessions verify` lists the damaged ones",
+    ),
+    (
+        reasons::CHECKPOINT_THINNED,
+        "use a newer checkpoint; `shim sessions show SESSION` tells which have content",
+    ),
+    (
+        reasons::NOT_INTERRUPTED,
+        "only interrupted sessions are dismissed; `shim sessions end` ends one for good",
+    ),
+    (
+        reasons::STATE_NOT_FOUND,
+        "`shim state list` shows what there is; see -n for another namespace",
+    ),
+    (
+        reasons::VERSION_MISMATCH,
+        "look at it again with `shim state get KEY`, and expect the version it has now",
+    ),
+    (
+        reasons::LOCK_HELD,
+        "`shim locks show NAME` tells who holds it",
+    ),
+    (reasons::LOCK_LOST, LOCK_HELD_BY_ANOTHER),
+    (reasons::STALE_FENCE, LOCK_HELD_BY_ANOTHER),
+    (
+        reasons::FILES_HELD,
+        "wait with --wait, ask the holder with `shim messages send`, or see `shim files list`",
+    ),
+    (
+        reasons::LEASE_LOST,
+        "it ended or was given back; `shim files list` shows those that are held",
+    ),
+    (
+        reasons::WORKER_NOT_FOUND,
+        "`shim workers list --all` shows the workers there are",
+    ),
+    (
+        reasons::TASK_NOT_FOUND,
+        "`shim tasks list` shows the jobs there are; ended ones are forgotten after a while",
+    ),
+    (
+        reasons::TASK_NOT_AWAITING_APPROVAL,
+        "`shim tasks show TASK` tells where it is",
+    ),
+    (
+        reasons::TASK_NOT_RETRYABLE,
+        "only what failed or was called off is retried; `shim tasks show TASK` tells where it is",
+    ),
+    (
+        reasons::TOO_MANY_TASKS,
+        "let tasks end first; `shim tasks health` shows what waits",
+    ),
+    (
+        reasons::NO_ROOM,
+        "it runs as many tasks as it may; start another with `shim workers start`",
+    ),
+    (
+        reasons::NO_RECIPIENTS,
+        "`shim workers list` shows the capabilities of those that live",
+    ),
+    (reasons::NO_REDIS, INSTALL_REDIS),
+    (
+        reasons::STORE_FULL,
+        "give Redis more memory (maxmemory), or let entries and messages go",
+    ),
+    (reasons::STORE_UNAVAILABLE, "run `shim doctor`"),
+    (
+        reasons::DISK_FULL,
+        "free space, or drop old contents with `shim sessions prune`",
+    ),
+    (reasons::TOKEN_REFUSED, VALID_TOKEN),
+    (reasons::TOKEN_EXPIRED, VALID_TOKEN),
+    (
+        reasons::ROLE_REFUSED,
+        "this needs a token with a stronger role, on the first line of auth.token_file",
+    ),
+    (
+        reasons::TOO_FAST,
+        "wait, or raise limits.calls_per_second where the service runs",
+    ),
+];
+
+const LOCK_HELD_BY_ANOTHER: &str = "the lock is held by another now; `shim locks show NAME`";
+const VALID_TOKEN: &str = "set auth.token_file to a file that begins with a token of the server";
+
+/// The remedy of a missing `redis-server`.
+pub(crate) const INSTALL_REDIS: &str =
+    "install it with `apt-get install redis-server` or `brew install redis`, or set redis_url";
+
+/// The remedy of a reason, if the command line has a better one than the service.
+pub(crate) fn remedy(reason: &str) -> Option<&'static str> {
+    let known = REMEDIES.iter().find(|(known, _)| *known == reason);
+    known.map(|(_, remedy)| *remedy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_remedy_is_of_a_reason_of_the_contract() {
+        for (reason, _) in REMEDIES {
+            assert!(reasons::ALL.contains(reason), "{reason}");
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Finding the worker that an argument names.
+
+use shim_proto::coordination::v1::{GetWorkerRequest, Worker};
+use uuid::Uuid;
+
+use super::pages::{WorkerFilter, list_all};
+use crate::connection::{Coordination, call, request};
+use crate::error::CliError;
+use crate::id_prefix::{IdPrefix, Identified, pick};
+
+/// The worker with this id, or with an id that begins or ends so. Workers that are gone are found, too.
+///
+/// # Errors
+/// If no worker or more than one has such an id.
+pub(crate) async fn find(service: &mut Coordination, typed: &str) -> Result<Worker, CliError> {
+    if Uuid::try_parse(typed).is_ok() {
+        let asked = GetWorkerRequest {
+            worker_id: typed.to_lowercase(),
+        };
+        let found = call(service.registry.get_worker(request(asked))).await?;
+        return found
+            .worker
+            .ok_or_else(|| CliError::new("the service answered without a worker"));
+    }
+    let digits = IdPrefix::of(typed, Worker::NOUN)?;
+    let filter = WorkerFilter {
+        gone: true,
+        ..WorkerFilter::default()
+    };
+    pick(list_all(service, &filter, usize::MAX).await?, &digits)
+}
