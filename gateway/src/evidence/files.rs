@@ -14,7 +14,6 @@ use std::time::{Duration, Instant};
 use nix::fcntl::OFlag;
 use prost_types::Timestamp;
 use shim_proto::checkpoint::v1::{FilePresence, FileState};
-use tokio::sync::oneshot;
 
 /// More files than this are looked at but not hashed.
 const MAX_HASHED_FILES: usize = 200;
@@ -34,18 +33,14 @@ pub async fn inspect(folder: Option<PathBuf>, paths: Vec<String>) -> Vec<FileSta
         return Vec::new();
     }
     let inspection = Arc::new(Inspection::new(folder, paths));
-    let (done, finished) = oneshot::channel();
     let work = inspection.clone();
-    tokio::task::spawn_blocking(move || {
-        work.run();
-        // The receiver is gone only if patience ran out.
-        let _ = done.send(());
-    });
-    if tokio::time::timeout(INSPECTION_TIMEOUT, finished)
-        .await
-        .is_err()
-    {
-        tracing::warn!("looking at the active files took too long; going on with what was seen");
+    let finished = tokio::task::spawn_blocking(move || work.run());
+    match tokio::time::timeout(INSPECTION_TIMEOUT, finished).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(%error, "looking at the active files failed"),
+        Err(_) => {
+            tracing::warn!("looking at the active files took too long; going on with what was seen")
+        }
     }
     inspection.states()
 }
