@@ -39,7 +39,9 @@ pub async fn inspect(folder: Option<PathBuf>, paths: Vec<String>) -> Vec<FileSta
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::error!(%error, "looking at the active files failed"),
         Err(_) => {
-            tracing::warn!("looking at the active files took too long; going on with what was seen")
+            tracing::warn!(
+                "looking at the active files took too long; going on with what was seen"
+            );
         }
     }
     inspection.states()
