@@ -3,7 +3,7 @@
 use shim_runtime::process;
 
 /// Patterns, applied one after the other.
-const PATTERNS: [(&str, &str); 19] = [
+const PATTERNS: [(&str, &str); 22] = [
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[time]"),
     (
         r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
@@ -19,7 +19,14 @@ const PATTERNS: [(&str, &str); 19] = [
     ),
     (r#""-?\d+(\.\d+)?s""#, r#""[span]""#),
     (r"\b\d+(\.\d+)? ?(µs|ms)\b", "[span]"),
-    (r"\b\d+(\.\d+)? (B|bytes|KiB|MiB|GiB|TiB)\b", "[size]"),
+    (
+        r"\b\d+(\.\d+)? (B|bytes|KiB|MiB|GiB|TiB|KB|MB|GB|TB)\b",
+        "[size]",
+    ),
+    (r"\b\d+ of \[size\]", "[number] of [size]"),
+    // Where a machine keeps its programs, and which Redis it has.
+    (r"(/[\w.-]+)*/(git|redis-server|true)\b", "[programs]/$2"),
+    (r"\bversion \d+\b", "version [version]"),
     (
         r#""(\w*([bB]ytes|Pid|pid|Ticks|_ms|Ms|_seconds|Seconds))":"?\d+(\.\d+)?"?"#,
         r#""$1":"[number]""#,
