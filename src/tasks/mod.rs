@@ -13,9 +13,12 @@ mod labels;
 mod list;
 mod live;
 pub(crate) mod pages;
+mod pause;
 #[cfg(test)]
 mod printed;
+mod queue_changes;
 mod results;
+mod resume;
 mod retry;
 mod show;
 mod submit;
@@ -56,6 +59,10 @@ pub(crate) enum Command {
     Approve(approve::Args),
     /// See what waits, who can take it, and what needs a look
     Health(health::Args),
+    /// Pause queues: nobody gets a task of them, and what runs goes on
+    Pause(pause::Args),
+    /// Let paused queues go on, whichever program paused them
+    Resume(resume::Args),
 }
 
 const EXAMPLES: &str = "\
@@ -86,5 +93,7 @@ pub(crate) async fn run(
         Command::Retry(args) => retry::run(&args, service.await?, out).await,
         Command::Approve(args) => approve::run(&args, service.await?, out).await,
         Command::Health(args) => health::run(&args, service.await?, out).await,
+        Command::Pause(args) => pause::run(&args, service.await?, out).await,
+        Command::Resume(args) => resume::run(&args, service.await?, out).await,
     }
 }

@@ -192,6 +192,17 @@ impl TaskService for CoordinationRpc {
         })
         .await
     }
+
+    async fn pause_queues(&self, _: Request<PauseQueuesRequest>) -> RpcResult<PauseQueuesResponse> {
+        Err(unused())
+    }
+
+    async fn resume_queues(
+        &self,
+        _: Request<ResumeQueuesRequest>,
+    ) -> RpcResult<ResumeQueuesResponse> {
+        Err(unused())
+    }
 }
 
 #[tonic::async_trait]
