@@ -118,7 +118,7 @@ pub(super) struct Client {
 impl Client {
     pub(super) fn of(gateway: Arc<Gateway>) -> Self {
         let (ours, theirs) = tokio::io::duplex(1 << 20);
-        let serving = tokio::spawn(crate::serve(
+        let serving = tokio::spawn(crate::connection::serve(
             gateway,
             tokio::io::split(theirs),
             Shutdown::new(),
