@@ -33,9 +33,6 @@ mod upstream_health;
 mod workers;
 mod workspaces;
 
-#[cfg(test)]
-mod tests;
-
 use std::net::SocketAddr;
 
 use shim_runtime::auth::Auth;

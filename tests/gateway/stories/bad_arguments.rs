@@ -152,8 +152,8 @@ async fn mistakes_within_the_parts_of_a_job_are_named_with_their_place() {
         "action": "submit", "goal": "g", "subtasks": [{"id": "a", "goal": "x", "after": ["a"]}],
     });
     let (error, text) = client.call_refused(COORDINATE, circle).await;
-    assert_eq!(fields(&error), ["subtasks[0].after"]);
-    assert!(text.contains("a -> a"), "{text}");
+    assert_eq!(fields(&error), ["subtasks[0].after[0]"]);
+    assert!(text.contains("is the subtask itself"), "{text}");
     client.close().await;
 }
 

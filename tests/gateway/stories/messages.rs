@@ -252,7 +252,7 @@ async fn a_service_without_its_store_fails_no_other_call_and_is_not_asked_all_th
     let arguments = json!({"action": "message", "to_session": session, "message": "m"});
     let (error, text) = client.call_refused(COORDINATE, arguments).await;
     assert_eq!(error["reason"], "STORE_UNAVAILABLE");
-    assert!(text.contains("shim doctor"), "{text}");
+    assert!(text.contains("Redis cannot be used now"), "{text}");
     assert!(started.elapsed() < Duration::from_secs(3));
     client.close().await;
 }

@@ -91,8 +91,10 @@ async fn reports_need_neither_task_nor_lease_while_the_session_has_one_task() {
     let done = json!({"action": "complete", "result": "written", "data": data});
     let done = client.call_ok(WORK, done).await;
     assert_eq!(done["task"]["state"], "completed");
+    let results = json!({"action": "results", "task_id": id});
+    let results = client.call_ok("shim_coordinate_task", results).await;
     assert_eq!(
-        done["task"]["result"],
+        results["result"],
         json!({"text": "written", "truncated": false, "data": data})
     );
     let (error, _) = client
