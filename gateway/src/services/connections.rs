@@ -162,8 +162,8 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn the_local_stack_is_not_kept_awake_by_health_checks() {
+    #[tokio::test]
+    async fn the_local_stack_is_not_kept_awake_by_health_checks() {
         let config = RuntimeConfig::read(&mut Settings::default());
         assert!(Services::prepare(&config).unwrap().watched().is_empty());
     }
