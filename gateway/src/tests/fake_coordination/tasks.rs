@@ -65,6 +65,7 @@ impl Tasks {
             task: self.find(&root).ok(),
             subtasks: self.parts(&root),
             reasoning: "the parts are the caller's own".into(),
+            ..SubmitTaskResponse::default()
         }
     }
 
