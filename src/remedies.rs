@@ -75,6 +75,14 @@ const REMEDIES: &[(&str, &str)] = &[
         "let tasks end first; `shim tasks health` shows what waits",
     ),
     (
+        reasons::LINEAGE_LIMIT,
+        "do the rest in this task or as --subtasks of one job, or raise tasks.max_depth and tasks.max_descendants",
+    ),
+    (
+        reasons::PARENT_CANCELLED,
+        "stop working for it; a job of its own is submitted with --no-parent",
+    ),
+    (
         reasons::NO_ROOM,
         "it runs as many tasks as it may; start another with `shim workers start`",
     ),

@@ -11,6 +11,8 @@ use shim_runtime::process;
 /// Claude Code sets these for the stdio servers it starts.
 const PROJECT_DIR: &str = "CLAUDE_PROJECT_DIR";
 const CONVERSATION: &str = "CLAUDE_CODE_SESSION_ID";
+/// A worker sets it for its program, whose client may have started this process.
+const TASK_ID: &str = "SHIM_TASK_ID";
 
 /// The contract's limits on what a client says of itself.
 const MAX_NAME_BYTES: usize = 200;
@@ -80,6 +82,8 @@ pub(crate) struct ClientContext {
     /// is not known.
     pub(crate) client_process: Option<ProcessIdentity>,
     gateway_process: ProcessIdentity,
+    /// The task that the client is a program of. Over HTTP clients come from anywhere, so there is none.
+    pub(crate) task_id: Option<String>,
 }
 
 impl ClientContext {
@@ -104,6 +108,7 @@ impl ClientContext {
             boot_id: process::boot_id(),
             client_process,
             gateway_process: process::own(),
+            task_id: env(TASK_ID).filter(|id| client_process.is_some() && !id.is_empty()),
         }
     }
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use shim_proto::coordination::v1::{GetTaskResponse, Task, TaskResult, TaskState};
 use shim_render::figures::{count, percent};
-use shim_render::tasks::requirements;
+use shim_render::tasks::{requirements, schedule_runs};
 use shim_render::text::{one_line, printable, short_id};
 use shim_render::time::{duration, span};
 
@@ -118,6 +118,15 @@ fn asked(task: &Task, fields: &mut Fields<'_>) -> io::Result<()> {
     if !task.schedule.is_empty() {
         let schedule = one_line(&task.schedule, 100);
         fields.line("schedule", format_args!("{schedule} (UTC)"))?;
+        fields.line("runs", schedule_runs(task))?;
+        fields.optional("last run", &task.last_run_id, 100)?;
+    }
+    if !task.parent_id.is_empty() {
+        let (parent, depth) = (&task.parent_id, task.depth);
+        fields.line(
+            "on behalf",
+            format_args!("of task {parent}, at depth {depth}"),
+        )?;
     }
     fields.optional("run of", &task.scheduled_by, 100)?;
     match &task.payload {

@@ -1,9 +1,11 @@
 //! What is said of tasks: how the parts of a job are, and which worker a task needs.
 
-use shim_proto::coordination::v1::{Requirements, TaskCounts, WorkerKind};
+use prost_types::Timestamp;
+use shim_proto::coordination::v1::{Requirements, Task, TaskCounts, WorkerKind};
 
+use crate::figures::count;
 use crate::text::one_line;
-use crate::words;
+use crate::{time, words};
 
 const MAX_CAPABILITY_CHARACTERS: usize = 100;
 
@@ -23,6 +25,27 @@ pub fn part_counts(counts: &TaskCounts) -> String {
         }
     }
     text
+}
+
+/// The runs of a schedule so far: "3 runs, 1 left out because an earlier one went on (overlap: skip)".
+#[must_use]
+pub fn schedule_runs(schedule: &Task) -> String {
+    let overlap = words::overlap_policy(schedule.overlap());
+    let left_out = match schedule.runs_left_out {
+        0 => String::new(),
+        number => format!(", {number} left out because an earlier one went on"),
+    };
+    format!(
+        "{}{left_out} (overlap: {overlap})",
+        count(schedule.runs, "run")
+    )
+}
+
+/// The next runs of a schedule, all in one line.
+#[must_use]
+pub fn next_runs(runs: &[Timestamp]) -> String {
+    let runs = runs.iter().map(|run| time::rfc3339(Some(run)));
+    runs.collect::<Vec<_>>().join(", ")
 }
 
 /// The workers that may run a task: "agent rust db", or "any worker".
@@ -60,6 +83,20 @@ mod tests {
         assert_eq!(
             part_counts(&counts),
             "3 of 8 parts done, 2 running, 1 failed"
+        );
+    }
+
+    #[test]
+    fn the_runs_of_a_schedule_are_counted_with_those_left_out() {
+        let mut schedule = Task {
+            runs: 1,
+            ..Task::default()
+        };
+        assert_eq!(schedule_runs(&schedule), "1 run (overlap: skip)");
+        schedule.runs_left_out = 7;
+        assert_eq!(
+            schedule_runs(&schedule),
+            "1 run, 7 left out because an earlier one went on (overlap: skip)"
         );
     }
 

@@ -8,7 +8,7 @@ use shim_proto::coordination::v1::{
     QueueHealthResponse, QueueReport, Task, TaskEvent, TaskEventKind, TaskResult, TaskState,
 };
 use shim_render::figures::percent;
-use shim_render::tasks::{part_counts, requirements};
+use shim_render::tasks::{part_counts, requirements, schedule_runs};
 use shim_render::text::{indented, one_line};
 use shim_render::{time, words};
 
@@ -65,6 +65,11 @@ fn task_details(task: &Task) -> Vec<String> {
     }
     if !task.schedule.is_empty() {
         details.push(format!("runs at \"{}\" (UTC)", task.schedule));
+        details.push(schedule_runs(task));
+    }
+    if !task.parent_id.is_empty() {
+        let (parent, depth) = (&task.parent_id, task.depth);
+        details.push(format!("on behalf of task {parent}, at depth {depth}"));
     }
     if task.state() == TaskState::Delayed {
         details.push(format!(

@@ -44,6 +44,16 @@ pub(super) struct Record {
     /// `1` if it is a job with subtasks.
     pub(super) parts: String,
     pub(super) stuck: String,
+    /// The task on whose behalf a job was submitted, or empty.
+    pub(super) parent: String,
+    #[serde(deserialize_with = "number")]
+    pub(super) depth: u32,
+    /// Of a schedule: its runs, those left out, and the last one.
+    #[serde(deserialize_with = "number")]
+    pub(super) runs: u64,
+    #[serde(deserialize_with = "number")]
+    pub(super) left_out: u64,
+    pub(super) last_run: String,
     escalated: String,
     retried: String,
     #[serde(rename = "from", deserialize_with = "time")]

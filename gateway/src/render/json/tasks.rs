@@ -69,9 +69,24 @@ pub(crate) fn task(task: &Task) -> Value {
     if task.stuck {
         value["stuck"] = true.into();
     }
+    lineage(&mut value, task);
     times(&mut value, task);
     outcome(&mut value, task);
     value
+}
+
+/// Where a job stands, and the runs of a schedule.
+fn lineage(value: &mut Value, task: &Task) {
+    set_if(value, "parent_task_id", &task.parent_id);
+    if task.depth > 0 {
+        value["depth"] = task.depth.into();
+    }
+    if !task.schedule.is_empty() {
+        value["overlap"] = words::overlap_policy(task.overlap()).into();
+        value["runs"] = task.runs.into();
+        value["runs_left_out"] = task.runs_left_out.into();
+        set_if(value, "last_run_id", &task.last_run_id);
+    }
 }
 
 fn times(value: &mut Value, task: &Task) {

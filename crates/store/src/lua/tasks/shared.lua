@@ -176,12 +176,19 @@ local function settle(root_id)
   end
 end
 
+-- Marks a task that was called off; see `lineage.lua`.
+local function disown(id)
+  redis.call('HSET', task_key(id), 'disowned', '1')
+  if redis.call('EXISTS', key('kin:' .. id)) == 1 then redis.call('ZADD', key('disowned'), now, id) end
+end
+
 -- Ends a task for good, without what follows for other tasks; see `over`.
 local function close(task, state, reason, message)
   local may_be_queued = task.state ~= PENDING and task.parts == ''
   enter(task, state, 'ended', now)
   redis.call('HDEL', task_key(task.id), 'lease', 'epoch', 'stuck', 'gate')
   if state == COMPLETED then advance(task, 1) end
+  if state == CANCELLED or reason == 'DEADLINE_EXCEEDED' then disown(task.id) end
   if reason then redis.call('HSET', text_key(task.id), 'reason', reason, 'message', message) end
   count(EVENT_AT_END[state])
   log(task.root, EVENT_AT_END[state], task.id, {worker = task.worker, detail = message or ''})
