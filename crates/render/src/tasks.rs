@@ -1,6 +1,6 @@
 //! What is said of tasks: how the parts of a job are, and which worker a task needs.
 
-use shim_proto::coordination::v1::{Requirements, TaskCounts, WorkerKind};
+use shim_proto::coordination::v1::{Requirements, TaskCounts, Usage, WorkerKind};
 
 use crate::text::one_line;
 use crate::words;
@@ -44,6 +44,17 @@ pub fn requirements(requirements: Option<&Requirements>) -> String {
     names.join(" ")
 }
 
+/// What work cost: "12 tokens read, 5 written, 0.25 US$"; "at least" stands before it if more was spent than is known.
+#[must_use]
+pub fn cost(usage: &Usage) -> String {
+    let least = if usage.incomplete { "at least " } else { "" };
+    let (input, output) = (usage.input_tokens, usage.output_tokens);
+    format!(
+        "{least}{input} tokens read, {output} written, {:.2} US$",
+        usage.cost_usd
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,6 +72,19 @@ mod tests {
             part_counts(&counts),
             "3 of 8 parts done, 2 running, 1 failed"
         );
+    }
+
+    #[test]
+    fn a_cost_that_is_not_all_is_the_least() {
+        let mut usage = Usage {
+            input_tokens: 12,
+            output_tokens: 5,
+            cost_usd: 0.25,
+            ..Usage::default()
+        };
+        assert_eq!(cost(&usage), "12 tokens read, 5 written, 0.25 US$");
+        usage.incomplete = true;
+        assert_eq!(cost(&usage), "at least 12 tokens read, 5 written, 0.25 US$");
     }
 
     #[test]

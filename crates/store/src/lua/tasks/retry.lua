@@ -6,6 +6,8 @@ local function is_lost(task) return task and (task.state == FAILED or task.state
 local function take_up(task, unmet)
   redis.call('ZREM', key('dead'), task.id)
   redis.call('HDEL', text_key(task.id), 'reason', 'message', 'result', 'json')
+  redis.call('HDEL', task_key(task.id), 'holds')
+  redis.call('HDEL', task_key(task.root), 'held')
   advance(task, 0)
   enter(task, PENDING, 'attempts', 0, 'deaths', 0, 'ended', '', 'from', '', 'unmet', unmet, 'stuck', '', 'retried', now)
   task.from, task.unmet = '', tostring(unmet)
