@@ -50,7 +50,7 @@ mod tests {
 
     use super::*;
 
-    fn now() -> SystemTime {
+    fn present() -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_secs(1_764_500_000)
     }
 
@@ -60,15 +60,15 @@ mod tests {
             health: WorkerHealth::Unhealthy.into(),
             ..Worker::default()
         };
-        assert_eq!(health(&worker, now()), "unhealthy");
-        worker.unfit_until = Some(Timestamp::from(now() + Duration::from_secs(2_520)));
-        assert_eq!(health(&worker, now()), "unfit, again in 42 min");
+        assert_eq!(health(&worker, present()), "unhealthy");
+        worker.unfit_until = Some(Timestamp::from(present() + Duration::from_secs(2_520)));
+        assert_eq!(health(&worker, present()), "unfit, again in 42 min");
         assert_eq!(
-            health(&worker, now() + Duration::from_secs(2_520)),
+            health(&worker, present() + Duration::from_secs(2_520)),
             "unhealthy"
         );
         worker.health = WorkerHealth::Healthy.into();
-        assert_eq!(health(&worker, now()), "healthy");
+        assert_eq!(health(&worker, present()), "healthy");
     }
 
     #[test]
@@ -79,12 +79,12 @@ mod tests {
             unfit_why: "claude is not on PATH".to_owned(),
             ..QueueReport::default()
         };
-        let said = |queue: &QueueReport| unfit(queue, now()).unwrap_or_default();
+        let said = |queue: &QueueReport| unfit(queue, present()).unwrap_or_default();
         assert_eq!(
             said(&queue),
             "the one fitting worker cannot work: claude is not on PATH"
         );
-        queue.fit_at = Some(Timestamp::from(now() + Duration::from_secs(60)));
+        queue.fit_at = Some(Timestamp::from(present() + Duration::from_secs(60)));
         queue.workers = 3;
         assert_eq!(
             said(&queue),
@@ -97,6 +97,6 @@ mod tests {
             "none of 3 fitting workers can work, again in 1 min"
         );
         queue.unfit = 0;
-        assert_eq!(unfit(&queue, now()), None);
+        assert_eq!(unfit(&queue, present()), None);
     }
 }

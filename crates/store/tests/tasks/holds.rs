@@ -14,10 +14,8 @@ const WHY: &str = "You've hit your limit";
 async fn hold(env: &TestStore, id: &str, is_timed: bool) {
     let claimed = env.claim_soon("w").await;
     assert_eq!(claimed.task.task_id, id);
-    let held = env
-        .store
-        .tasks
-        .hold(&once(), id, claimed.lease, WHY, is_timed);
+    let (tasks, once) = (&env.store.tasks, once());
+    let held = tasks.hold(&once, id, claimed.lease, WHY, is_timed);
     held.await.unwrap();
 }
 
@@ -109,7 +107,8 @@ async fn what_was_spent_is_the_least_once_an_attempt_ended_before_it_could_tell(
             tasks.cancel(&once(), id, "").await.unwrap();
         } else {
             let done = result("done");
-            let done = tasks.complete(&once(), id, claimed.lease, &done, &rest);
+            let once = once();
+            let done = tasks.complete(&once, id, claimed.lease, &done, &rest);
             done.await.unwrap();
         }
         for id in &ids {
@@ -137,8 +136,9 @@ async fn no_number_keeps_a_result_from_being_taken() {
             cost_usd: cost,
             incomplete: false,
         };
-        let (done, lease) = (result("done"), claimed.lease);
-        let done = env.store.tasks.complete(&once(), &id, lease, &done, &usage);
+        let (tasks, lease) = (&env.store.tasks, claimed.lease);
+        let (once, done) = (once(), result("done"));
+        let done = tasks.complete(&once, &id, lease, &done, &usage);
         assert_eq!(done.await.unwrap().state(), TaskState::Completed);
         let usage = env.task(&id).await.usage.unwrap_or_default();
         assert!(usage.cost_usd.is_finite() && usage.cost_usd >= 0.0);
