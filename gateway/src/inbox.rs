@@ -151,6 +151,7 @@ fn task_notice(message: &Message) -> Value {
     let field = |name: &str| data[name].as_str().unwrap_or_default();
     let step = match (field("notice"), field("state")) {
         ("approval", _) => "action=approve decides when the user has said so",
+        ("held", _) => "action=status shows it",
         ("stuck", _) => "action=status shows it, action=message reaches its worker",
         (_, "failed" | "cancelled") => {
             "action=results shows what there is, action=retry takes it up again"

@@ -154,6 +154,7 @@ mod tests {
             working_dir: None,
             timeout: Duration::from_secs(60),
             env: Vec::new(),
+            fail_on_denial: false,
         };
         let check = executor(&config);
         assert_eq!(check.verdict, Verdict::Ok);

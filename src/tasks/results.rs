@@ -79,6 +79,12 @@ pub(super) fn print(
         if result.truncated {
             eprintln!("note: the result was longer and is cut here");
         }
+        for denial in &result.denials {
+            eprintln!("denied: {}", one_line(denial, 500));
+        }
+        for remark in &result.remarks {
+            eprintln!("note: {}", one_line(remark, 1_024));
+        }
         for artifact in &result.artifacts {
             eprintln!("artifact: {}", one_line(artifact, 4_096));
         }

@@ -109,6 +109,16 @@ fn report_cases(cases: &mut Cases) {
         (json!(["a\0b"]), "NUL"),
     ];
     cases.add(&["CompleteTask"], "/result/artifacts", bad);
+    for (field, most) in [("/result/denials", 50), ("/result/remarks", 20)] {
+        let bad = [
+            (json!(vec!["a"; most + 1]), most.to_string()),
+            (json!([""]), "required".to_owned()),
+            (json!(["x".repeat(1_025)]), "1024".to_owned()),
+        ];
+        for (value, rule) in &bad {
+            cases.add(&["CompleteTask"], field, [(value.clone(), rule.as_str())]);
+        }
+    }
     cases.add(&["FailTask"], "/error", [(Value::Null, "required")]);
     cases.text(&["FailTask"], "/error/reason", 100, "100");
     cases.text(&["FailTask"], "/error/message", 8_192, "8192");
