@@ -51,7 +51,7 @@ fn refused(name: &'static str, endpoint: &Endpoint, status: Status) -> Check {
         reasons::STORE_UNAVAILABLE => Check::fail(
             name,
             detail,
-            "see that Redis runs and redis_url, redis.ca_file and the password are right",
+            "see the check `redis` for the stack's own; for another one, that it runs and redis_url, redis.ca_file and the password are right",
         ),
         _ if outdated => Check::fail(name, detail, RESTART),
         _ => Check::fail(name, detail, "look at the service's log"),
