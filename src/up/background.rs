@@ -21,11 +21,13 @@ const MAX_LOG_BYTES: u64 = 10 * 1024 * 1024;
 
 /// Starts the stack in the background as it was started before, and waits until it serves.
 pub(crate) async fn start_again(before: &StackInfo, config: &Config) -> Result<(), CliError> {
-    let surroundings = before.surroundings.clone().unwrap_or_default();
+    let surroundings = before.surroundings.as_deref();
     let args = Args {
         listen: None,
         detach: true,
-        idle_exit: surroundings.idle_exit_ms.map(Duration::from_millis),
+        idle_exit: surroundings
+            .and_then(|it| it.idle_exit_ms)
+            .map(Duration::from_millis),
         detached: false,
     };
     start_and_wait(&Stack::at(config.data_dir()), &args, config).await

@@ -88,7 +88,7 @@ async fn serve(
         socket: stack.socket(),
         tcp,
         redis: redis_url(&config, redis.as_ref()),
-        surroundings: Some(surroundings::own(&config, idle_exit)),
+        surroundings: Some(Box::new(surroundings::own(&config, idle_exit))),
     };
     let bound = BoundServer {
         server: server(&config, auth)?,

@@ -288,7 +288,10 @@ async fn a_restored_backup_is_what_is_there_and_the_database_from_before_is_kept
     let kept = restore(&SCHEMA, folder.path(), &file).unwrap().unwrap();
     let db = open(folder.path());
     assert_eq!(texts(&db).await, ["first"]);
-    assert_eq!(set_aside(&SCHEMA, folder.path()), [kept.clone()]);
+    assert_eq!(
+        set_aside(&SCHEMA, folder.path()),
+        std::slice::from_ref(&kept)
+    );
     let before = Connection::open(kept).unwrap();
     let notes: i64 = before
         .query_row("SELECT count(*) FROM notes", [], |row| row.get(0))

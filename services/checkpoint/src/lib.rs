@@ -28,7 +28,7 @@ use tonic::server::NamedService;
 pub use config::{Config, Retention};
 pub use domain::risk::RiskLimits;
 pub use error::StartError;
-pub use shim_sqlite::{BackupError, Integrity, RestoreError, backup};
+pub use shim_sqlite::{BackupError, Integrity, RestoreError, backup, check_integrity};
 pub use store::MissingNumbers;
 
 use shim_sqlite::OpenError;

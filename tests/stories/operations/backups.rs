@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use shim_tests::mcp::{GatewayLaunch, tool_output};
+use shim_tests::mcp::{Gateway, GatewayLaunch, tool_output};
 use shim_tests::temp_env::TempEnv;
 
 use super::{command, run, shim, up, wait_until_said};
@@ -12,20 +12,24 @@ fn save(task: &str) -> Value {
     json!({"current_task": task, "progress": 0.3, "next_steps": ["go on"]})
 }
 
+async fn saves(window: &mut Gateway, task: &str) {
+    let _saved = tool_output(window.call("shim_auto_checkpoint", save(task)).await);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_is_restored_beside_an_open_window() {
     let temp = TempEnv::new();
     up(&temp).await;
     let launch = GatewayLaunch::new(&temp.data_dir(), &temp.project());
     let mut window = launch.open().await;
-    tool_output(window.call("shim_auto_checkpoint", save("before")).await);
+    saves(&mut window, "before").await;
     shim(&temp, &["sessions", "backup", "backup.db"]).await;
-    tool_output(window.call("shim_auto_checkpoint", save("after")).await);
+    saves(&mut window, "after").await;
 
     // The window goes on saving all the while, and starts the stack as soon as it may.
     let window = tokio::spawn(async move {
         for _ in 0..20 {
-            tool_output(window.call("shim_auto_checkpoint", save("meanwhile")).await);
+            saves(&mut window, "meanwhile").await;
         }
         window
     });
@@ -45,11 +49,7 @@ async fn a_backup_is_restored_beside_an_open_window() {
         doctor.contains("before-restore") && doctor.contains("intact"),
         "{doctor}"
     );
-    tool_output(
-        window
-            .call("shim_auto_checkpoint", save("on it goes"))
-            .await,
-    );
+    saves(&mut window, "on it goes").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -85,7 +85,7 @@ async fn while_the_folder_is_held_gateways_wait() {
     up(&temp).await;
     let launch = GatewayLaunch::new(&temp.data_dir(), &temp.project());
     let mut window = launch.open().await;
-    tool_output(window.call("shim_auto_checkpoint", save("before")).await);
+    saves(&mut window, "before").await;
     let gate = temp.root().join("gate");
     make_fifo(&gate);
     let script = format!("cat '{}' >upgraded", gate.display());

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use super::digests::BY_FLAG;
 use super::*;
 use crate::config::Config;
 

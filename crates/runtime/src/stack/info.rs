@@ -23,7 +23,7 @@ pub struct StackInfo {
     pub redis: Option<String>,
     /// What its first starter gave it; unset for a stack of an older version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub surroundings: Option<Surroundings>,
+    pub surroundings: Option<Box<Surroundings>>,
 }
 
 /// What a stack got from whoever started it, and serves everybody with.

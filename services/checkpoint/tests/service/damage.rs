@@ -284,7 +284,10 @@ async fn numbers_without_a_checkpoint_are_named_by_the_list_and_in_the_file() {
     let mut service = service.restart(lose).await;
     let listed = service.api.list_sessions(list(true)).await.unwrap();
     let [told] = missing(listed.into_inner()).try_into().unwrap();
-    assert_eq!((told.session_id.as_str(), told.count), (torn.id.as_str(), 26));
+    assert_eq!(
+        (told.session_id.as_str(), told.count),
+        (torn.id.as_str(), 26)
+    );
     let mut lowest = vec![1];
     lowest.extend(3..=21);
     assert_eq!(told.first_numbers, lowest);
