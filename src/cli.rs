@@ -10,8 +10,8 @@ use crate::config::Config;
 use crate::error::CliError;
 use crate::global_flags::GlobalFlags;
 use crate::{
-    checkpoint, coordination, demo, doctor, down, files, gateway, healthcheck, install, locks,
-    messages, service, sessions, state, status, tasks, up, worker, workers,
+    checkpoint, coordination, demo, doctor, down, files, gateway, healthcheck, hold, install,
+    locks, messages, service, sessions, state, status, tasks, up, worker, workers,
 };
 
 /// Keeps Claude sessions alive, and lets many of them work as one team: saves what a session knows, brings it back when
@@ -44,6 +44,8 @@ enum Command {
     Up(up::args::Args),
     /// Stop the local stack
     Down,
+    /// Stop the local stack, run a command while none can start, and start it again
+    Hold(hold::Args),
     /// Look at the local stack
     Status(status::Args),
     /// Be the MCP server for Claude
@@ -83,6 +85,8 @@ enum Command {
     Healthcheck(healthcheck::Args),
     /// Connect a Claude client
     Install(install::Args),
+    /// Take SHIM out of a Claude client again
+    Uninstall(install::UninstallArgs),
     /// Check everything that could be wrong and say the remedy
     Doctor(doctor::Args),
     /// Watch a session being saved, killed and brought back, and a team that loses a worker
@@ -111,6 +115,7 @@ impl Cli {
         match self.command {
             Command::Up(args) => up::run(&args, loaded?, out),
             Command::Down => block_on(down::run(&loaded?, out)),
+            Command::Hold(args) => block_on(hold::run(&args, &loaded?, out)),
             Command::Status(args) => block_on(status::run(&args, &loaded?, out)),
             Command::Gateway(args) => gateway::run(&args, loaded?),
             Command::Checkpoint(args) => checkpoint::run(&args, loaded?),
@@ -125,6 +130,7 @@ impl Cli {
             Command::Messages(command) => block_on(messages::run(command, &loaded?, out)),
             Command::Healthcheck(args) => block_on(healthcheck::run(&args, &loaded?, out)),
             Command::Install(args) => install::run(&args, &loaded?, out),
+            Command::Uninstall(args) => install::uninstall(&args, out),
             Command::Doctor(args) => block_on(doctor::run(&args, &self.global, loaded, out)),
             Command::Demo(args) => block_on(demo::run(&args, &loaded?, out)),
         }

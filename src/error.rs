@@ -101,6 +101,7 @@ impl From<StackError> for CliError {
         let failure = Self::new(error.to_string());
         match error {
             StackError::AlreadyRunning => failure.hint("stop it with `shim down`"),
+            StackError::Held(_) => failure.hint("wait until it ends, then try again"),
             StackError::DataDir(..) => {
                 failure.hint("choose another folder with --data-dir, or run `shim doctor`")
             }

@@ -25,6 +25,7 @@ mod resources;
 mod server;
 mod services;
 mod sessions;
+mod short_ids;
 mod spans;
 mod streamable_http;
 mod tool_error;

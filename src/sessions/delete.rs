@@ -12,6 +12,7 @@ use super::list::task;
 use crate::connection::{Checkpoints, call, request, request_id};
 use crate::error::CliError;
 use crate::output::emit::emit;
+use crate::output::say;
 
 /// Which session.
 #[derive(Debug, clap::Args)]
@@ -59,11 +60,11 @@ fn confirmed(session: &Session) -> Result<bool, CliError> {
         );
     }
     let checkpoints = count(session.head_number, "checkpoint");
-    eprint!(
+    say::part(format_args!(
         "delete {} \"{}\" with {checkpoints}? [y/N] ",
         short_id(&session.id),
         one_line(task(session), 60)
-    );
+    ));
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))

@@ -20,6 +20,7 @@ use super::find;
 use crate::connection::{Checkpoints, call, request, request_id};
 use crate::error::CliError;
 use crate::output::json;
+use crate::output::say;
 
 /// What to restore.
 #[derive(Debug, clap::Args)]
@@ -69,10 +70,10 @@ fn print(
     }
     writeln!(out, "{}", printable(&restored.resume_prompt).trim_end())?;
     if let Some(session) = &restored.session {
-        eprintln!(
+        say::line(format_args!(
             "session {} is free for the next client that restores it",
             short_id(&session.id)
-        );
+        ));
     }
     Ok(())
 }

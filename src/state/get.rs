@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::connection::{call, request};
 use crate::error::CliError;
 use crate::output::json;
+use crate::output::say;
 use crate::output::time::ago;
 use crate::workspace_args::NamespaceArgs;
 
@@ -42,7 +43,7 @@ pub(super) async fn run(
         return Ok(ExitCode::SUCCESS);
     }
     let entry = response.entry.unwrap_or_default();
-    eprintln!("{}", about(&entry));
+    say::line(format_args!("{}", about(&entry)));
     print(&entry, out)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -12,6 +12,7 @@ mod manual;
 mod mcp_clients;
 mod metrics;
 mod observability;
+mod operations;
 mod overload;
 mod recovery;
 mod reflection;

@@ -190,7 +190,10 @@ impl Store {
         request: DeleteSessionRequest,
     ) -> Result<DeleteSessionResponse, Error> {
         let key = IdempotencyKey::new("DeleteSession", &request.request_id, &request);
-        self.mutate(key, 0, move |db, now| {
+        // A person deletes on a full disk to get room.
+        let is_for_room = self.failure().borrow().is_some();
+        self.use_reserve();
+        let deleted = self.mutate(key, 0, move |db, now| {
             let stored = sessions::find(db, session)?;
             if stored.session.status() == SessionStatus::Active && !request.force {
                 return Err(session_owned_error(&stored.session));
@@ -199,8 +202,12 @@ impl Store {
             Ok(DeleteSessionResponse {
                 deleted_checkpoints: dropped.checkpoints,
             })
-        })
-        .await
+        });
+        let deleted = deleted.await?;
+        if is_for_room {
+            self.give_pages_back().await?;
+        }
+        Ok(deleted)
     }
 }
 
