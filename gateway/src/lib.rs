@@ -8,6 +8,7 @@
 mod arguments;
 mod call_metrics;
 mod claims;
+mod client_watch;
 mod config;
 mod error;
 pub mod evidence;
@@ -17,6 +18,7 @@ mod inboxes;
 mod prior_work;
 mod prompts;
 mod recovery;
+mod remedies;
 mod render;
 mod resources;
 mod server;
@@ -43,7 +45,7 @@ use shim_runtime::config::Config as RuntimeConfig;
 use shim_runtime::lifecycle::Shutdown;
 use shim_runtime::probes::Probes;
 use shim_runtime::server::{ListenError, Listeners, Readiness};
-use shim_runtime::{metrics, process};
+use shim_runtime::{client_process, metrics};
 
 pub use config::Config;
 pub use error::GatewayError;
@@ -61,7 +63,7 @@ use streamable_http::Admission;
 pub fn run_stdio(runtime: RuntimeConfig, config: Config) -> Result<(), GatewayError> {
     run(async move |shutdown| {
         let auth = Auth::by_token(runtime.token_file.as_deref())?;
-        let client_context = ClientContext::read(config, environment, process::parent());
+        let client_context = ClientContext::read(config, environment, client_process::find());
         let gateway = Gateway::prepare(&runtime, client_context, &shutdown)?;
         let services = gateway.services.clone();
         let served = serve(gateway, rmcp::transport::stdio_pipes(), shutdown.clone());
@@ -161,9 +163,11 @@ where
             gateway.close("the gateway was stopped").await;
             return Ok(());
         }
+        () = gateway.client_context.client.death() => Ok(()),
     };
     if gateway.is_client_dead().await {
-        // The lease tasks keep their streams open until the process ends: a closed stream would say farewell.
+        // Its death is all there is to see if another process holds our input open. The lease tasks keep their streams
+        // open until the process ends: a closed stream would say farewell.
         tracing::info!("the client died; its sessions are left to be found interrupted");
     } else {
         gateway.close("the client closed the connection").await;

@@ -10,6 +10,7 @@ mod end;
 mod export;
 mod find;
 mod fork;
+mod held;
 mod import;
 mod list;
 mod pages;

@@ -243,8 +243,8 @@ fn answer(submitted: &SubmitTaskResponse, workers: Option<bool>) -> Result<ToolO
         }
         (_, Some(false)) => {
             "\nNext: no worker lives now, so it waits: other windows become workers with shim_worker_task \
-             action=claim, and the user can start headless ones with `shim workers start`. action=wait with the \
-             task_id tells what happens."
+             action=claim, and the user can start headless ones (`shim workers start --help` tells how). \
+             action=wait with the task_id tells what happens."
         }
         _ => {
             "\nNext: action=wait with the task_id tells what happens; action=results gathers the results when it has \
