@@ -26,9 +26,11 @@ where
             gateway.close("the gateway was stopped").await;
             return Ok(());
         }
+        () = gateway.client_context.client.death() => Ok(()),
     };
     if gateway.is_client_dead().await {
-        // The lease tasks keep their streams open until the process ends: a closed stream would say farewell.
+        // Its death is all there is to see if another process holds our input open. The lease tasks keep their streams
+        // open until the process ends: a closed stream would say farewell.
         tracing::info!("the client died; its sessions are left to be found interrupted");
     } else {
         gateway.close("the client closed the connection").await;

@@ -9,6 +9,7 @@
 mod arguments;
 mod call_metrics;
 mod claims;
+mod client_watch;
 mod config;
 mod connection;
 mod embedded;
@@ -20,6 +21,7 @@ mod inboxes;
 mod prior_work;
 mod prompts;
 mod recovery;
+mod remedies;
 mod render;
 mod resources;
 mod server;
@@ -41,7 +43,7 @@ use shim_runtime::config::Config as RuntimeConfig;
 use shim_runtime::lifecycle::Shutdown;
 use shim_runtime::probes::Probes;
 use shim_runtime::server::{ListenError, Listeners, Readiness};
-use shim_runtime::{metrics, process};
+use shim_runtime::{client_process, metrics};
 
 pub use config::Config;
 pub use embedded::EmbeddedGateway;
@@ -59,7 +61,7 @@ use streamable_http::Admission;
 pub fn run_stdio(runtime: RuntimeConfig, config: Config) -> Result<(), GatewayError> {
     run(async move |shutdown| {
         let auth = Auth::by_token(runtime.token_file.as_deref())?;
-        let client_context = ClientContext::read(config, environment, process::parent());
+        let client_context = ClientContext::read(config, environment, client_process::find());
         let gateway = Gateway::prepare(&runtime, client_context, &shutdown)?;
         let services = gateway.services.clone();
         let served = connection::serve(gateway, rmcp::transport::stdio_pipes(), shutdown.clone());
