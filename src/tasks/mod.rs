@@ -14,6 +14,7 @@ mod list;
 mod live;
 pub(crate) mod pages;
 mod pause;
+mod plan_words;
 #[cfg(test)]
 mod printed;
 mod queue_changes;
@@ -36,6 +37,7 @@ use clap::Subcommand;
 use crate::config::Config;
 use crate::connection;
 use crate::error::CliError;
+use crate::surroundings;
 
 /// What can be done with jobs.
 #[derive(Debug, Subcommand)]
@@ -92,7 +94,11 @@ pub(crate) async fn run(
         Command::Cancel(args) => cancel::run(&args, service.await?, out).await,
         Command::Retry(args) => retry::run(&args, service.await?, out).await,
         Command::Approve(args) => approve::run(&args, service.await?, out).await,
-        Command::Health(args) => health::run(&args, service.await?, out).await,
+        Command::Health(args) => {
+            let code = health::run(&args, service.await?, out).await?;
+            surroundings::warn(config);
+            Ok(code)
+        }
         Command::Pause(args) => pause::run(&args, service.await?, out).await,
         Command::Resume(args) => resume::run(&args, service.await?, out).await,
     }

@@ -1,10 +1,14 @@
 //! The queues in words: a table, and what is wrong with them.
 
+use std::time::SystemTime;
+
 use shim_proto::coordination::v1::{QueueHealthResponse, QueueReport};
 use shim_render::tasks::requirements;
+use shim_render::text::one_line;
 use shim_render::time;
+use shim_render::workers::unfit;
 
-use crate::render::tasks::cell;
+use crate::render::tasks::{MAX_CELL_CHARACTERS, cell};
 
 /// The queues as a table, with what is wrong with them.
 pub(crate) fn table(health: &QueueHealthResponse) -> String {
@@ -41,6 +45,15 @@ pub(crate) fn table(health: &QueueHealthResponse) -> String {
              with these capabilities makes a session one that can.",
         );
     }
+    for queue in &health.queues {
+        if let Some(unfit) = unfit(queue, SystemTime::now()) {
+            let needs = requirements(queue.requirements.as_ref());
+            text.push_str(&format!(
+                "\nUnfit for {}: {unfit}.",
+                one_line(&needs, MAX_CELL_CHARACTERS)
+            ));
+        }
+    }
     if health.queues.iter().any(|queue| queue.saturated) {
         text.push_str("\nSaturated: every worker that fits is full; more workers would help.");
     }
@@ -60,6 +73,7 @@ fn queue_row(queue: &QueueReport) -> String {
         _ if is_limited(queue) => "limited",
         (true, _) => "starving",
         (_, true) => "saturated",
+        _ if queue.unfit > 0 && queue.unfit >= queue.workers => "unfit",
         _ => "ok",
     };
     let depths = queue.depths.iter();

@@ -6,8 +6,9 @@ use std::collections::HashMap;
 use std::time::SystemTime;
 
 use shim_proto::coordination::v1::{Task, TaskEvent, TaskEventKind, TaskResult, TaskState};
+use shim_proto::reasons::task::WORKER_UNFIT;
 use shim_render::figures::percent;
-use shim_render::tasks::{held_up, part_counts};
+use shim_render::tasks::{cost, held_up, part_counts, schedule_runs};
 use shim_render::text::{indented, one_line};
 use shim_render::{time, words};
 
@@ -16,7 +17,7 @@ use crate::render::phrases;
 use crate::render::workers::WorkerNames;
 
 const MAX_GOAL_CHARACTERS: usize = 200;
-const MAX_CELL_CHARACTERS: usize = 80;
+pub(super) const MAX_CELL_CHARACTERS: usize = 80;
 /// Parts in a table, and in the structure beside it.
 pub(crate) const MAX_ROWS: usize = 50;
 
@@ -62,8 +63,16 @@ fn task_details(task: &Task) -> Vec<String> {
     if task.worker_deaths > 0 {
         details.push(format!("{} worker(s) died with it", task.worker_deaths));
     }
+    if let Some(usage) = task.usage.filter(|usage| usage.incomplete) {
+        details.push(format!("cost: {}", cost(&usage)));
+    }
     if !task.schedule.is_empty() {
         details.push(format!("runs at \"{}\" (UTC)", task.schedule));
+        details.push(schedule_runs(task));
+    }
+    if !task.parent_id.is_empty() {
+        let (parent, depth) = (&task.parent_id, task.depth);
+        details.push(format!("on behalf of task {parent}, at depth {depth}"));
     }
     if let Some(held_up) = held_up(task, SystemTime::now()) {
         details.push(held_up);
@@ -93,6 +102,18 @@ pub(crate) fn result(result: &TaskResult) -> String {
     }
     for artifact in &result.artifacts {
         text.push_str(&format!("\nArtifact: {artifact}"));
+    }
+    for denial in &result.denials {
+        text.push_str(&format!(
+            "\nNot permitted: {}",
+            one_line(denial, MAX_GOAL_CHARACTERS)
+        ));
+    }
+    for remark in &result.remarks {
+        text.push_str(&format!(
+            "\nRemark: {}",
+            one_line(remark, MAX_GOAL_CHARACTERS)
+        ));
     }
     if shown.is_cut || result.truncated {
         text.push_str("\n(The result is longer than an answer; action=status of a single part shows that part.)");
@@ -158,12 +179,13 @@ pub(crate) fn keys(parts: &[Task]) -> HashMap<&str, &str> {
 
 /// What is to be known of a part beside its state.
 fn note(task: &Task, keys: &HashMap<&str, &str>) -> String {
-    if let Some(error) = &task.error
-        && matches!(
-            task.state(),
-            TaskState::Failed | TaskState::Cancelled | TaskState::Delayed
-        )
-    {
+    let tells_error = match task.state() {
+        TaskState::Failed | TaskState::Cancelled | TaskState::Delayed => true,
+        // Its worker can do no task now.
+        TaskState::Ready => (task.error.as_ref()).is_some_and(|error| error.reason == WORKER_UNFIT),
+        _ => false,
+    };
+    if let Some(error) = task.error.as_ref().filter(|_| tells_error) {
         return format!("{}: {}", error.reason, error.message);
     }
     if task.state() == TaskState::Pending {

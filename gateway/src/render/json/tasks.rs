@@ -70,6 +70,7 @@ pub(crate) fn task(task: &Task) -> Value {
         value["stuck"] = true.into();
     }
     holds(&mut value, task);
+    lineage(&mut value, task);
     times(&mut value, task);
     outcome(&mut value, task);
     value
@@ -86,6 +87,20 @@ fn holds(value: &mut Value, task: &Task) {
         set_if(&mut held, "since", &time::rfc3339(wait.since.as_ref()));
         set_if(&mut held, "until", &time::rfc3339(wait.until.as_ref()));
         value["waits_for_files"] = held;
+    }
+}
+
+/// Where a job stands, and the runs of a schedule.
+fn lineage(value: &mut Value, task: &Task) {
+    set_if(value, "parent_task_id", &task.parent_id);
+    if task.depth > 0 {
+        value["depth"] = task.depth.into();
+    }
+    if !task.schedule.is_empty() {
+        value["overlap"] = words::overlap_policy(task.overlap()).into();
+        value["runs"] = task.runs.into();
+        value["runs_left_out"] = task.runs_left_out.into();
+        set_if(value, "last_run_id", &task.last_run_id);
     }
 }
 
@@ -121,6 +136,9 @@ fn outcome(value: &mut Value, task: &Task) {
             "output_tokens": usage.output_tokens,
             "cost_usd": usage.cost_usd,
         });
+        if usage.incomplete {
+            value["usage"]["at_least"] = true.into();
+        }
     }
 }
 
@@ -179,6 +197,8 @@ pub(crate) fn result(result: &TaskResult) -> Value {
         value["data"] = data;
     }
     set_list(&mut value, "artifacts", &result.artifacts);
+    set_list(&mut value, "denials", &result.denials);
+    set_list(&mut value, "remarks", &result.remarks);
     if let Some(code) = result.exit_code {
         value["exit_code"] = code.into();
     }
@@ -251,6 +271,11 @@ fn one_queue(queue: &QueueReport) -> Value {
     }
     if let Some(left) = time::duration(queue.rate_limited_for) {
         value["rate_limited_for_seconds"] = left.as_secs_f64().into();
+    }
+    if queue.unfit > 0 {
+        value["unfit"] = queue.unfit.into();
+        set_if(&mut value, "unfit_why", &queue.unfit_why);
+        set_if(&mut value, "fit_at", &time::rfc3339(queue.fit_at.as_ref()));
     }
     let oldest = time::duration(queue.oldest_age);
     if let Some(oldest) = oldest {

@@ -36,6 +36,7 @@ mod renew_files;
 mod renew_lock;
 mod resume_queues;
 mod retry_task;
+mod schedule_fields;
 mod send_message;
 mod stream;
 mod submit_task;

@@ -1,5 +1,7 @@
 //! QueueHealth: the depth and age of every queue, and the living workers that serve it.
 
+use std::time::SystemTime;
+
 use prost_types::Duration as ProtoDuration;
 use shim_proto::coordination::v1::{
     PriorityDepth, QueueHealthRequest, QueueHealthResponse, QueueReport, Worker,
@@ -35,7 +37,7 @@ fn report(queue: QueueCounts, workers: &[Worker]) -> QueueReport {
     let fitting = workers
         .iter()
         .filter(|worker| fits(required, worker.kind(), &worker.capabilities));
-    let capacity = QueueCapacity::of(queue.waiting, fitting);
+    let capacity = QueueCapacity::of(queue.waiting, fitting, SystemTime::now().into());
     let depth = |depth: Depth| PriorityDepth {
         priority: depth.priority,
         depth: depth.tasks,
@@ -57,6 +59,9 @@ fn report(queue: QueueCounts, workers: &[Worker]) -> QueueReport {
             .ok()
             .filter(|_| !queue.limited_for.is_zero()),
         max_active: queue.max_active,
+        unfit: capacity.unfit,
+        unfit_why: capacity.unfit_why,
+        fit_at: capacity.fit_at,
         name: queue.class.name,
         requirements: Some(queue.class.requirements),
     }

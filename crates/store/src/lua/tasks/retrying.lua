@@ -4,7 +4,11 @@ local function is_lost(task) return task and (task.state == FAILED or task.state
 
 local function take_up(task, unmet)
   redis.call('ZREM', key('dead'), task.id)
+  redis.call('ZREM', key('disowned'), task.id)
+  redis.call('HDEL', task_key(task.id), 'disowned')
   redis.call('HDEL', text_key(task.id), 'reason', 'message', 'result', 'json')
+  redis.call('HDEL', task_key(task.id), 'holds')
+  redis.call('HDEL', task_key(task.root), 'held')
   advance(task, 0)
   enter(task, PENDING, 'attempts', 0, 'deaths', 0, 'ended', '', 'from', '', 'unmet', unmet, 'stuck', '', 'retried', now)
   task.from, task.unmet = '', tostring(unmet)
@@ -19,6 +23,8 @@ local function reopen(root)
   if is_over(root) then
     redis.call('ZREM', key('finished'), root.id)
     redis.call('ZREM', key('dead-jobs'), root.id)
+    redis.call('ZREM', key('disowned'), root.id)
+    redis.call('HDEL', task_key(root.id), 'disowned')
     redis.call('ZADD', key('live'), now, root.id)
     local deadline = redis.call('HGET', task_key(root.id), 'deadline')
     if deadline and tonumber(deadline) > now then redis.call('ZADD', key('deadlines'), deadline, root.id) end

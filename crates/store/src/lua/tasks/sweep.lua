@@ -22,6 +22,8 @@ local function load_due(name, until_when)
   return tasks
 end
 
+call_off_kin(max * 5)
+
 for _, task in ipairs(load_due('delayed', now)) do
   enter(task, READY, 'ready', now)
   log(task.root, 'ready', task.id)
@@ -61,6 +63,7 @@ local function forget(id)
     redis.call('ZREM', queue .. 'failed', id)
     redis.call('DEL', queue .. id, queue .. id .. ':logs')
   end
+  forget_lineage(id)
   redis.call('DEL', task_key(id), text_key(id), key('spec:' .. id), key('after:' .. id))
   redis.call('ZREM', key('dead'), id)
   redis.call('ZREM', key('outbox'), id)
