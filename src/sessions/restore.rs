@@ -12,6 +12,7 @@ use shim_proto::checkpoint::v1::{
     Attach, AttachSessionRequest, Checkpoint, ClientInfo, Detach, FileState, GetCheckpointRequest,
     GetSessionRequest, GitState, RestoreCheckpointRequest, RestoreCheckpointResponse, Session,
 };
+use shim_render::session_tasks;
 use shim_render::text::{printable, short_id};
 use shim_runtime::process;
 use tonic::Request;
@@ -40,6 +41,7 @@ pub(super) async fn run(
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
     let checkpoint = find::checkpoint(&mut service, &args.session).await?;
+    let checkpoint = of_open_work(&mut service, &args.session, checkpoint).await?;
     let (current_files, current_git) = evidence(&mut service, &checkpoint).await?;
     let restore = RestoreCheckpointRequest {
         request_id: request_id(),
@@ -57,6 +59,33 @@ pub(super) async fn run(
     }
     print(&restored, args.json, out)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The newest checkpoint of the task that the session goes on with, if `typed` names no checkpoint of its own. A session
+/// can have finished its newest task and left another one.
+async fn of_open_work(
+    service: &mut Checkpoints,
+    typed: &str,
+    newest: Checkpoint,
+) -> Result<Checkpoint, CliError> {
+    let names_checkpoint = typed.contains(':') || typed.eq_ignore_ascii_case(&newest.id);
+    let asked = GetSessionRequest {
+        session_id: newest.session_id.clone(),
+    };
+    let session = call(service.get_session(request(asked))).await?.session;
+    let task = session.as_ref().and_then(session_tasks::to_go_on);
+    let of_task = task.filter(|task| !names_checkpoint && task.checkpoint_number < newest.number);
+    let Some(task) = of_task else {
+        return Ok(newest);
+    };
+    let asked = GetCheckpointRequest {
+        checkpoint_id: task.checkpoint_id,
+        ..GetCheckpointRequest::default()
+    };
+    // What cannot be read is passed over, as with any newest checkpoint.
+    let found = call(service.get_checkpoint(request(asked))).await;
+    let found = found.ok().and_then(|found| found.checkpoint);
+    Ok(found.unwrap_or(newest))
 }
 
 fn print(

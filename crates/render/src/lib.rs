@@ -6,8 +6,10 @@
 
 pub mod figures;
 pub mod resume_prompt;
+pub mod session_tasks;
 pub mod tasks;
 pub mod text;
 pub mod time;
 pub mod verification;
+pub mod wording;
 pub mod words;

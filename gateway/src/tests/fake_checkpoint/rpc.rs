@@ -152,6 +152,7 @@ impl CheckpointService for CheckpointRpc {
             }
             Ok(Response::new(SaveCheckpointResponse {
                 checkpoint: Some(checkpoint),
+                ..SaveCheckpointResponse::default()
             }))
         })
     }
@@ -237,7 +238,10 @@ impl CheckpointService for CheckpointRpc {
                 .filter(|candidate| candidate.same_project || !request.only_project)
                 .collect()
         });
-        Ok(Response::new(DetectRecoveryResponse { candidates }))
+        Ok(Response::new(DetectRecoveryResponse {
+            candidates,
+            ..DetectRecoveryResponse::default()
+        }))
     }
 
     async fn restore_checkpoint(

@@ -29,5 +29,6 @@ pub(crate) use checkpoint_store::Store;
 pub(crate) use importing::{ARCHIVE_FORMAT, archive_error};
 pub(crate) use reading::CheckpointRef;
 pub(crate) use retention::PruneRule;
+pub(crate) use saving::SaveOptions;
 pub(crate) use schema::SCHEMA;
 pub(crate) use tables::sessions::{Owner, SessionFilter, StoredSession};
