@@ -5,6 +5,7 @@
 //! clock: the current time is an argument. A test scans the sources for that.
 
 pub mod figures;
+mod git_claims;
 pub mod resume_prompt;
 pub mod session_tasks;
 pub mod tasks;

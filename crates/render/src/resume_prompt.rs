@@ -274,4 +274,5 @@ fn quoted(text: &str, max: usize) -> String {
 }
 
 #[cfg(test)]
+#[path = "resume_prompt_tests.rs"]
 mod tests;

@@ -3,16 +3,14 @@
 //! A claim without evidence on either side is unchecked, never unchanged. The comparer looks at nothing itself: the
 //! caller hands the evidence in.
 
-mod git;
-
 use std::collections::{HashMap, HashSet};
 
 use shim_proto::checkpoint::v1::{
     CheckpointState, Claim, ClaimKind, ClaimVerdict as Verdict, FilePresence, FileState, GitState,
 };
 
+use crate::git_claims::check_git;
 use crate::wording::normalised;
-use git::check_git;
 
 /// The claims of a checkpoint's state with their verdicts: files in their order, then git, then steps.
 #[must_use]

@@ -60,10 +60,19 @@ fn words(text: &str) -> BTreeSet<String> {
                     .map(|pair| pair.iter().collect::<String>()),
             );
         } else if !run.is_empty() && !FILLERS.contains(&run) {
-            words.insert(run.to_owned());
+            words.insert(stem(run).to_owned());
         }
     }
     words
+}
+
+/// A word without the commonest English endings: "porting" and "ports" are about "port".
+fn stem(word: &str) -> &str {
+    let stem = ["ing", "ed", "es", "s", "e"].iter().find_map(|ending| {
+        let stem = word.strip_suffix(ending)?;
+        (stem.len() >= 3 && word.is_ascii()).then_some(stem)
+    });
+    stem.unwrap_or(word)
 }
 
 /// Letters of scripts that part words by no blank: kana, ideographs, Hangul, Thai.

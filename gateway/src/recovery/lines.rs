@@ -86,17 +86,17 @@ pub(crate) fn line(candidate: &RecoveryCandidate) -> String {
     if let Some(next) = candidate.next_steps.first() {
         line.push_str(&format!(" next: {}", one_line(next, MAX_STEP_CHARACTERS)));
     }
-    let others: Vec<String> = candidate
-        .tasks
-        .iter()
-        .skip(1)
-        .take(MAX_NAMED)
-        .map(other_task)
-        .collect();
-    if !others.is_empty() {
-        line.push_str(&format!(" also unfinished in it: {}", others.join(", ")));
+    line + &other_tasks(candidate)
+}
+
+/// The unfinished tasks behind the first.
+fn other_tasks(candidate: &RecoveryCandidate) -> String {
+    let others = candidate.tasks.iter().skip(1).take(MAX_NAMED);
+    let others: Vec<String> = others.map(other_task).collect();
+    match others.as_slice() {
+        [] => String::new(),
+        others => format!(" also unfinished in it: {}", others.join(", ")),
     }
-    line
 }
 
 fn other_task(open: &OpenTask) -> String {

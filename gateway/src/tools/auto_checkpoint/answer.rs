@@ -85,8 +85,33 @@ fn render(checkpoint: &Checkpoint, files: &[FileState], open_steps: usize) -> St
 
 /// What a reader must know beside the counts, a line each.
 fn report_lines(report: &SaveReport) -> String {
-    let mut lines = vec![task_line(report), carried_line(report)];
-    for (name, items) in [
+    let mut lines: Vec<String> = [task_line(report), carried_line(report)]
+        .into_iter()
+        .flatten()
+        .collect();
+    lines.extend(item_lines(report));
+    if report.finished_with_task > 0 {
+        let steps = report.finished_with_task;
+        lines.push(format!(
+            "Finished with the task: {steps} step(s) that were open."
+        ));
+    }
+    if report.is_incomplete {
+        let line = "Not all of the checkpoint before was carried over: the state would have become too large.";
+        lines.push(line.to_owned());
+    }
+    lines.extend(open_tasks_line(report));
+    let unlisted = report.unlisted_tasks.iter().map(session_tasks::phrase);
+    lines.extend(
+        unlisted.map(|task| format!("Not listed any more, since there are too many: {task}.")),
+    );
+    lines.iter().map(|line| format!("\n{line}")).collect()
+}
+
+/// The steps, decisions and tasks that the save changed, by name.
+fn item_lines(report: &SaveReport) -> Vec<String> {
+    let unknown_tasks = unknown_tasks(report);
+    [
         ("Open again", &report.reopened_steps),
         (
             "Not planned any more (next_steps brings it back)",
@@ -101,40 +126,12 @@ fn report_lines(report: &SaveReport) -> String {
             "Named as finished and as next, taken as finished",
             &report.finished_and_next,
         ),
-    ] {
-        if !items.is_empty() {
-            lines.push(Some(format!("{name}: {}.", quoted(items))));
-        }
-    }
-    let unknown = unknown_tasks(report);
-    if !unknown.is_empty() {
-        lines.push(Some(format!(
-            "No such task to close: {}.",
-            quoted(&unknown)
-        )));
-    }
-    if report.finished_with_task > 0 {
-        let steps = report.finished_with_task;
-        lines.push(Some(format!(
-            "Finished with the task: {steps} step(s) that were open."
-        )));
-    }
-    if report.is_incomplete {
-        let line = "Not all of the checkpoint before was carried over: the state would have become too large.";
-        lines.push(Some(line.to_owned()));
-    }
-    lines.push(open_tasks_line(report));
-    for task in &report.unlisted_tasks {
-        let task = session_tasks::phrase(task);
-        lines.push(Some(format!(
-            "Not listed any more, since there are too many: {task}."
-        )));
-    }
-    lines
-        .into_iter()
-        .flatten()
-        .map(|line| format!("\n{line}"))
-        .collect()
+        ("No such task to close", &unknown_tasks),
+    ]
+    .into_iter()
+    .filter(|(_, items)| !items.is_empty())
+    .map(|(name, items)| format!("{name}: {}.", quoted(items)))
+    .collect()
 }
 
 /// Keys to be closed that no task has. The gateway itself closes what it claimed, saved or not.
@@ -211,13 +208,15 @@ fn open_tasks_line(report: &SaveReport) -> Option<String> {
     let is_new = report.relation() == TaskRelation::New;
     let told = |task: &&SessionTask| is_new && Some(&task.task_key) == left;
     let others = report.open_tasks.iter().filter(|task| !told(task));
-    let others: Vec<String> = others.map(session_tasks::phrase).collect();
-    let shown = others.iter().take(MAX_QUOTED).cloned().collect::<Vec<_>>();
-    let more = match others.len() {
-        0 => return None,
-        all if all > MAX_QUOTED => format!(" and {} more", all - MAX_QUOTED),
-        _ => String::new(),
+    let shown: Vec<String> = others.map(session_tasks::phrase).collect();
+    let told = report.open_tasks.len() as u32;
+    let more = match report.open_task_count.saturating_sub(told) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
     };
+    if shown.is_empty() {
+        return None;
+    }
     Some(format!(
         "Also unfinished in this session: {}{more}.",
         shown.join("; ")

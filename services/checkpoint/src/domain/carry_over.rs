@@ -170,19 +170,18 @@ fn merge_steps(
     let next = std::mem::take(&mut state.next_steps);
     let is_new_plan = !next.is_empty() || changes.clears(StateField::NextSteps);
     let is_ended = state.progress >= 1.0 && next.is_empty();
-    let left = || {
-        let left = without_finished(planned.clone(), &completed);
-        without(left, &keys(&changes.dropped_steps))
-    };
+    let left = without_finished(planned.clone(), &completed);
+    let left = without(left, &keys(&changes.dropped_steps));
     let (plan, ended) = match (is_ended, is_new_plan) {
-        (true, _) => (Vec::new(), left()),
-        (false, true) => (
-            new_plan(next, &completed, &finished_before, report),
-            Vec::new(),
-        ),
-        (false, false) => (left(), Vec::new()),
+        (true, _) => (Vec::new(), left),
+        (false, false) => (left, Vec::new()),
+        (false, true) => {
+            let plan = new_plan(next, &completed, &finished_before, report);
+            (plan, Vec::new())
+        }
     };
     report.finished_with_task = u32::try_from(ended.len()).unwrap_or(u32::MAX);
+    report.reopened_steps = reopened(&plan, earlier);
 
     let open = keys(&plan);
     let dropped_by_name = once(changes.dropped_steps.clone());
@@ -195,15 +194,17 @@ fn merge_steps(
     report.dropped_steps = once(dropped_by_name.into_iter().chain(left_out));
     let dropped = earlier.dropped_steps.iter().chain(&report.dropped_steps);
     let dropped = once(dropped.cloned());
-    let before = keys(&earlier.dropped_steps);
-    let is_reopened = |step: &&String| {
-        let key = normalised(step);
-        before.contains(&key) || finished_before.contains(&key)
-    };
-    report.reopened_steps = once(plan.iter().filter(is_reopened).cloned());
     state.dropped_steps = bounded(without(without(dropped, &open), &done));
     state.completed_steps = bounded(finished);
     state.next_steps = plan;
+}
+
+/// The steps of a plan that were finished or dropped before.
+fn reopened(plan: &[String], earlier: &CheckpointState) -> Vec<String> {
+    let before = earlier.completed_steps.iter().chain(&earlier.dropped_steps);
+    let before: HashSet<String> = before.map(|step| normalised(step)).collect();
+    let is_reopened = |step: &&String| before.contains(&normalised(step));
+    once(plan.iter().filter(is_reopened).cloned())
 }
 
 /// The plan that a save gives. A step that it names as finished, too, was copied from the old plan: it is finished, unless

@@ -132,9 +132,7 @@ pub(crate) fn advance(
     saved: &Checkpoint,
     open_steps: u32,
 ) -> TaskChange {
-    let all = listed(session);
-    let is_unknown = |key: &&String| all.iter().all(|task| task.task_key != **key);
-    let unknown = closed.iter().filter(is_unknown).cloned().collect();
+    let unknown = unknown_keys(session, closed);
     let mut others = known(session, closed, &name.key);
     let earlier_key = match found {
         TaskMatch::ByName => find(&others, name).map(|task| task.task_key.clone()),
@@ -153,16 +151,7 @@ pub(crate) fn advance(
         ("", None) => own_key(session, &others),
         (given, _) => given.to_owned(),
     };
-    let task = SessionTask {
-        task_key,
-        current_task: name.preview.clone(),
-        progress: saved.progress,
-        open_steps,
-        checkpoint_number: saved.number,
-        checkpoint_id: saved.id.clone(),
-        saved_at: saved.created_at,
-        text_hash: name.text_hash.clone(),
-    };
+    let task = saved_task(task_key, name, saved, open_steps);
     others.retain(is_open);
     let unlisted = others.split_off(others.len().min(MAX_SESSION_TASKS - 1));
     session.tasks = std::iter::once(&task).chain(&others).cloned().collect();
@@ -174,6 +163,32 @@ pub(crate) fn advance(
         unlisted,
         unknown,
     }
+}
+
+/// The task as the checkpoint leaves it.
+fn saved_task(
+    task_key: String,
+    name: &TaskName,
+    saved: &Checkpoint,
+    open_steps: u32,
+) -> SessionTask {
+    SessionTask {
+        task_key,
+        current_task: name.preview.clone(),
+        progress: saved.progress,
+        open_steps,
+        checkpoint_number: saved.number,
+        checkpoint_id: saved.id.clone(),
+        saved_at: saved.created_at,
+        text_hash: name.text_hash.clone(),
+    }
+}
+
+/// The keys that no task of the session has.
+fn unknown_keys(session: &Session, closed: &[String]) -> Vec<String> {
+    let all = listed(session);
+    let is_unknown = |key: &&String| all.iter().all(|task| task.task_key != **key);
+    closed.iter().filter(is_unknown).cloned().collect()
 }
 
 fn relation(

@@ -2,8 +2,9 @@
 
 use rusqlite::Connection;
 use shim_proto::checkpoint::v1::{
-    CheckpointState, DetectRecoveryResponse, OpenTask, RecordResumeRequest, RecordResumeResponse,
-    RecoveryCandidate, RestoreCheckpointRequest, RestoreCheckpointResponse, SessionStatus,
+    CheckpointState, ClientInfo, DetectRecoveryResponse, OpenTask, RecordResumeRequest,
+    RecordResumeResponse, RecoveryCandidate, RestoreCheckpointRequest, RestoreCheckpointResponse,
+    Session, SessionStatus,
 };
 use shim_render::resume_prompt::{PromptInput, Reader, build_prompt};
 use shim_render::session_tasks;
@@ -162,6 +163,15 @@ fn open_tasks(db: &Connection, stored: &StoredSession) -> Vec<OpenTask> {
     .collect()
 }
 
+/// The unfinished tasks but for the one of this checkpoint.
+fn beside(open_tasks: &[OpenTask], checkpoint_id: &str) -> Vec<OpenTask> {
+    let is_other = |open: &&OpenTask| {
+        let task = open.task.as_ref();
+        task.is_some_and(|task| task.checkpoint_id != checkpoint_id)
+    };
+    open_tasks.iter().filter(is_other).cloned().collect()
+}
+
 /// The checkpoint asked for with its session, or the one that the session goes on with.
 fn find_checkpoint(
     db: &Connection,
@@ -197,6 +207,15 @@ fn check_owner(stored: &StoredSession, request: &RestoreCheckpointRequest) -> Re
     Ok(())
 }
 
+/// The session is the client's from now on.
+fn hand_over(session: &mut Session, client: Option<ClientInfo>) {
+    session.epoch += 1;
+    session.client = client;
+    session.dismissed_at = None;
+    session.ended_at = None;
+    session.restore_count += 1;
+}
+
 fn restore(
     db: &Connection,
     mut stored: StoredSession,
@@ -209,11 +228,7 @@ fn restore(
     let saved_at = to_unix_micros(checkpoint.created_at.as_ref());
     go_on_with(&mut stored.session, &checkpoint.id);
     let open_tasks = open_tasks(db, &stored);
-    let is_other = |open: &&OpenTask| {
-        let task = open.task.as_ref();
-        task.is_some_and(|task| task.checkpoint_id != checkpoint.id)
-    };
-    let others: Vec<OpenTask> = open_tasks.iter().filter(is_other).cloned().collect();
+    let others = beside(&open_tasks, &checkpoint.id);
     let resume_prompt = build_prompt(&PromptInput {
         checkpoint: &checkpoint,
         state: &state,
@@ -225,12 +240,7 @@ fn restore(
             damaged: &damaged_numbers,
         },
     });
-    let session = &mut stored.session;
-    session.epoch += 1;
-    session.client = request.client;
-    session.dismissed_at = None;
-    session.ended_at = None;
-    session.restore_count += 1;
+    hand_over(&mut stored.session, request.client);
     sessions::update(db, &mut stored, now)?;
     let epoch = Epoch(stored.session.epoch);
     let restore_id = restores::insert(db, stored.row_id, checkpoint.number, epoch, now)?;

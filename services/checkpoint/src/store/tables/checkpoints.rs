@@ -140,20 +140,11 @@ pub(crate) fn append(
     let number = stored.session.head_number + 1;
     let previous = previous_hash(db, stored.row_id, number)?;
     let mut checkpoint = Checkpoint {
-        id: CheckpointId::new().into(),
-        session_id: stored.session.id.clone(),
         number,
-        epoch: stored.session.epoch,
         created_at: Some(now.into()),
         trigger: trigger.into(),
-        current_task: state.current_task.clone(),
-        progress: state.progress,
-        summary: state.summary.clone(),
-        state_bytes: state.state_bytes,
-        stored_bytes: state.bytes.len() as u64,
-        hash: String::new(),
         previous_hash: previous.as_ref().map(hash_chain::hex).unwrap_or_default(),
-        thinned_at: None,
+        ..new_header(&stored.session, state)
     };
     let header = hash_chain::header_bytes(&checkpoint);
     let hash = hash_chain::checkpoint_hash(&header, &state.hash);
@@ -173,6 +164,21 @@ pub(crate) fn append(
     let stored_bytes = state.bytes.len();
     metrics::after_commit(move || metrics::record_save(trigger, stored_bytes));
     Ok((checkpoint, change))
+}
+
+/// What a new checkpoint's header says of its session and its state.
+fn new_header(session: &Session, state: &PackedState) -> Checkpoint {
+    Checkpoint {
+        id: CheckpointId::new().into(),
+        session_id: session.id.clone(),
+        epoch: session.epoch,
+        current_task: state.current_task.clone(),
+        progress: state.progress,
+        summary: state.summary.clone(),
+        state_bytes: state.state_bytes,
+        stored_bytes: state.bytes.len() as u64,
+        ..Checkpoint::default()
+    }
 }
 
 fn move_head(session: &mut Session, head: &Checkpoint, open_steps: u32) {

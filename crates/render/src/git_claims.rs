@@ -5,7 +5,7 @@ use shim_proto::checkpoint::v1::{Claim, ClaimKind, ClaimVerdict as Verdict, GitS
 /// Names of changed files that a claim quotes.
 const MAX_PATHS: usize = 5;
 
-pub(super) fn check_git(then: Option<&GitState>, now: Option<&GitState>) -> Vec<Claim> {
+pub(crate) fn check_git(then: Option<&GitState>, now: Option<&GitState>) -> Vec<Claim> {
     let Some(then) = then else { return Vec::new() };
     let compare = |subject: &str, then: &str, now: Option<&str>| {
         let (verdict, detail) = match now {
