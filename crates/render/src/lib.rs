@@ -14,3 +14,4 @@ pub mod time;
 pub mod verification;
 pub mod wording;
 pub mod words;
+pub mod workers;

@@ -1,6 +1,6 @@
 //! The tasks of one session: which are unfinished, and which of them a restore goes on with.
 
-use shim_proto::checkpoint::v1::{Session, SessionTask};
+use shim_proto::checkpoint::v1::{OpenTask, Session, SessionTask};
 
 use crate::figures::percent;
 use crate::text::one_line;
@@ -43,6 +43,16 @@ pub fn open(session: &Session) -> Vec<SessionTask> {
 #[must_use]
 pub fn to_go_on(session: &Session) -> Option<SessionTask> {
     listed(session).into_iter().find(is_open)
+}
+
+/// The unfinished tasks but for the one of this checkpoint.
+#[must_use]
+pub fn beside(open: &[OpenTask], checkpoint_id: &str) -> Vec<OpenTask> {
+    let is_other = |open: &&OpenTask| {
+        let task = open.task.as_ref();
+        task.is_some_and(|task| task.checkpoint_id != checkpoint_id)
+    };
+    open.iter().filter(is_other).cloned().collect()
 }
 
 /// A task in a few words: `"port the lexer" (t1, 60 % done, 2 open step(s))`.

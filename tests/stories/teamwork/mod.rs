@@ -2,5 +2,6 @@
 
 mod executors;
 mod handover;
+mod lineage;
 mod test_stack;
 mod windows;

@@ -14,7 +14,7 @@ use shim_sqlite::{IdempotencyKey, UnixMicros, to_unix_micros};
 use uuid::Uuid;
 
 use super::checkpoint_store::Store;
-use super::ownership::session_owned_error;
+use super::ownership::{is_held_by_same_client, session_owned_error};
 use super::tables::checkpoints::{self, IntactCheckpoint};
 use super::tables::sessions::{self, StoredSession};
 use super::tables::{restores, task_checkpoints};
@@ -163,15 +163,6 @@ fn open_tasks(db: &Connection, stored: &StoredSession) -> Vec<OpenTask> {
     .collect()
 }
 
-/// The unfinished tasks but for the one of this checkpoint.
-fn beside(open_tasks: &[OpenTask], checkpoint_id: &str) -> Vec<OpenTask> {
-    let is_other = |open: &&OpenTask| {
-        let task = open.task.as_ref();
-        task.is_some_and(|task| task.checkpoint_id != checkpoint_id)
-    };
-    open_tasks.iter().filter(is_other).cloned().collect()
-}
-
 /// The checkpoint asked for with its session, or the one that the session goes on with.
 fn find_checkpoint(
     db: &Connection,
@@ -201,7 +192,8 @@ fn check_owner(stored: &StoredSession, request: &RestoreCheckpointRequest) -> Re
             current: session.epoch,
         });
     }
-    if session.status() == SessionStatus::Active && !request.take_over {
+    let may_take = request.take_over || is_held_by_same_client(session, request.client.as_ref());
+    if session.status() == SessionStatus::Active && !may_take {
         return Err(session_owned_error(session));
     }
     Ok(())
@@ -228,7 +220,7 @@ fn restore(
     let saved_at = to_unix_micros(checkpoint.created_at.as_ref());
     go_on_with(&mut stored.session, &checkpoint.id);
     let open_tasks = open_tasks(db, &stored);
-    let others = beside(&open_tasks, &checkpoint.id);
+    let others = session_tasks::beside(&open_tasks, &checkpoint.id);
     let resume_prompt = build_prompt(&PromptInput {
         checkpoint: &checkpoint,
         state: &state,
