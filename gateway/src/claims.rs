@@ -26,6 +26,21 @@ pub(crate) struct ClaimedTask {
     pub(crate) checkpoint_id: String,
 }
 
+/// Ended tasks of a session that its checkpoints were not told of yet.
+const MAX_ENDED: usize = 100;
+/// Begins the key under which the checkpoints of a shared task are saved; the task's id follows.
+const KEY_PREFIX: &str = "task:";
+
+/// The key under which the checkpoints of a shared task are saved.
+pub(crate) fn task_key(task_id: &str) -> String {
+    format!("{KEY_PREFIX}{task_id}")
+}
+
+/// The shared task of a key; `None` if the key names none.
+pub(crate) fn task_id_of(task_key: &str) -> Option<&str> {
+    task_key.strip_prefix(KEY_PREFIX)
+}
+
 /// The claims of this process's sessions.
 pub(crate) struct Claims {
     services: Arc<Services>,
@@ -42,6 +57,28 @@ struct ClaimState {
     pending_report: Option<ReportProgressRequest>,
     /// A claim whose answer never came: sent again, it brings a task taken for it to light.
     pending_request: Option<ClaimTaskRequest>,
+    /// Tasks whose claims ended since the last checkpoint.
+    ended: Vec<String>,
+}
+
+impl ClaimState {
+    /// The state of a session that has this task, or none; what ended before stays known.
+    fn begin(&mut self, current: Option<ClaimedTask>) {
+        let before = self.current.take().map(|task| task.task_id);
+        let ended = std::mem::take(&mut self.ended).into_iter().chain(before);
+        let is_current = |task_id: &String| {
+            current
+                .as_ref()
+                .is_some_and(|task| task.task_id == *task_id)
+        };
+        let mut ended: Vec<String> = ended.filter(|task_id| !is_current(task_id)).collect();
+        ended.drain(..ended.len().saturating_sub(MAX_ENDED));
+        *self = Self {
+            current,
+            ended,
+            ..Self::default()
+        };
+    }
 }
 
 impl Claims {
@@ -65,10 +102,7 @@ impl Claims {
         let state = states.entry(session_id.to_owned()).or_default();
         state.pending_request = None;
         if current.is_some() {
-            *state = ClaimState {
-                current,
-                ..ClaimState::default()
-            };
+            state.begin(current);
         }
     }
 
@@ -97,7 +131,23 @@ impl Claims {
                 .as_ref()
                 .is_some_and(|current| current.lease == lease)
         {
-            *state = ClaimState::default();
+            state.begin(None);
+        }
+    }
+
+    /// The tasks that the session had and that its checkpoints were not told of.
+    pub(crate) fn ended_tasks(&self, session_id: &str) -> Vec<String> {
+        let states = self.states();
+        states
+            .get(session_id)
+            .map(|state| state.ended.clone())
+            .unwrap_or_default()
+    }
+
+    /// A checkpoint was saved that says that these tasks are over.
+    pub(crate) fn forget_ended(&self, session_id: &str, told: &[String]) {
+        if let Some(state) = self.states().get_mut(session_id) {
+            state.ended.retain(|task_id| !told.contains(task_id));
         }
     }
 
