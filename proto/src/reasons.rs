@@ -152,6 +152,10 @@ pub mod task {
         TIMED_OUT,
         /// The task asked for a folder or for arguments that the worker does not allow.
         NOT_ALLOWED,
+        /// The agent was denied a permission, and `fail_on_denial` is set.
+        PERMISSION_DENIED,
+        /// The worker's executor cannot do any task now: a limit, a key, a missing program.
+        WORKER_UNFIT,
         /// A task that it depends on failed.
         DEPENDENCY_FAILED,
     }

@@ -53,7 +53,8 @@ fn refused(name: &'static str, endpoint: &Endpoint, status: Status) -> Check {
                 "see that the server named runs, and that redis_url, redis.sentinel_username, redis.sentinel_password and \
                  redis.ca_file are right"
             } else {
-                "see that Redis runs and redis_url, redis.ca_file and the password are right"
+                "see the check `redis` for the stack's own; for another one, that it runs and redis_url, redis.ca_file and the \
+                 password are right"
             };
             Check::fail(name, detail, remedy)
         }
@@ -154,6 +155,7 @@ mod tests {
             working_dir: None,
             timeout: Duration::from_secs(60),
             env: Vec::new(),
+            fail_on_denial: false,
         };
         let check = executor(&config);
         assert_eq!(check.verdict, Verdict::Ok);

@@ -67,8 +67,8 @@ Examples:
   shim tasks submit 'nightly audit' --executor command --schedule '0 3 * * *' --timeout 10m
   shim tasks submit 'delete old accounts' --approve-start --deadline 2h
 
-Subtasks are a JSON list of the contract's Subtask messages, for example
-  [{\"key\": \"parse\", \"goal\": \"...\"}, {\"key\": \"test\", \"goal\": \"...\", \"depends_on\": [\"parse\"]}]
+Subtasks are a JSON list, in the words of the tool shim_coordinate_task or of the contract's Subtask, for example
+  [{\"id\": \"parse\", \"goal\": \"...\"}, {\"id\": \"test\", \"goal\": \"...\", \"after\": [\"parse\"]}]
 Without them a large job is split by its files or steps. The files of a task are leased to it while it runs.
 
 Exit code with --wait: 0 if the job completed, 1 if it failed or was called off.";

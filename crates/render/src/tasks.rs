@@ -1,7 +1,7 @@
 //! What is said of tasks: how the parts of a job are, and which worker a task needs.
 
 use prost_types::Timestamp;
-use shim_proto::coordination::v1::{Requirements, Task, TaskCounts, WorkerKind};
+use shim_proto::coordination::v1::{Requirements, Task, TaskCounts, Usage, WorkerKind};
 
 use crate::figures::count;
 use crate::text::one_line;
@@ -67,6 +67,17 @@ pub fn requirements(requirements: Option<&Requirements>) -> String {
     names.join(" ")
 }
 
+/// What work cost: "12 tokens read, 5 written, 0.25 US$"; "at least" stands before it if more was spent than is known.
+#[must_use]
+pub fn cost(usage: &Usage) -> String {
+    let least = if usage.incomplete { "at least " } else { "" };
+    let (input, output) = (usage.input_tokens, usage.output_tokens);
+    format!(
+        "{least}{input} tokens read, {output} written, {:.2} US$",
+        usage.cost_usd
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,6 +109,19 @@ mod tests {
             schedule_runs(&schedule),
             "1 run, 7 left out because an earlier one went on (overlap: skip)"
         );
+    }
+
+    #[test]
+    fn a_cost_that_is_not_all_is_the_least() {
+        let mut usage = Usage {
+            input_tokens: 12,
+            output_tokens: 5,
+            cost_usd: 0.25,
+            ..Usage::default()
+        };
+        assert_eq!(cost(&usage), "12 tokens read, 5 written, 0.25 US$");
+        usage.incomplete = true;
+        assert_eq!(cost(&usage), "at least 12 tokens read, 5 written, 0.25 US$");
     }
 
     #[test]

@@ -22,6 +22,13 @@ pub(crate) fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// A moment on the wire, in milliseconds of Unix time.
+pub(crate) fn unix_ms_of(at: &Timestamp) -> i64 {
+    at.seconds
+        .saturating_mul(1_000)
+        .saturating_add(i64::from(at.nanos) / 1_000_000)
+}
+
 /// A time of the store, in milliseconds of Unix time, on the wire.
 pub fn timestamp(unix_ms: i64) -> Timestamp {
     Timestamp {

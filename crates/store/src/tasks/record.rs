@@ -82,6 +82,8 @@ pub(super) struct Record {
     pub(super) output_tokens: u64,
     #[serde(rename = "cost", deserialize_with = "number")]
     pub(super) cost_usd: f64,
+    /// `1` if more was spent than is known.
+    least: String,
     /// How many subtasks it has, if it is a job with subtasks; below, how many of them are in each state.
     #[serde(rename = "total", deserialize_with = "count")]
     pub(super) subtasks: Option<u32>,
@@ -106,6 +108,11 @@ pub(super) struct Record {
 impl Record {
     pub(super) fn state(&self) -> TaskState {
         TaskState::try_from(self.state_number).unwrap_or_default()
+    }
+
+    /// Whether more was spent than is known.
+    pub(super) fn is_cost_incomplete(&self) -> bool {
+        self.least == "1"
     }
 
     /// Whether it is a job with subtasks, which no worker runs.

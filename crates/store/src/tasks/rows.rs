@@ -147,6 +147,7 @@ impl Row {
             input_tokens: self.record.input_tokens,
             output_tokens: self.record.output_tokens,
             cost_usd: self.record.cost_usd,
+            incomplete: self.record.is_cost_incomplete(),
         };
         (usage != Usage::default()).then_some(usage)
     }

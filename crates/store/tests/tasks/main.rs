@@ -4,6 +4,7 @@
 mod faults;
 mod files;
 mod foreign;
+mod holds;
 mod invariants;
 mod lifecycle;
 mod lineage;

@@ -121,6 +121,9 @@ fn outcome(value: &mut Value, task: &Task) {
             "output_tokens": usage.output_tokens,
             "cost_usd": usage.cost_usd,
         });
+        if usage.incomplete {
+            value["usage"]["at_least"] = true.into();
+        }
     }
 }
 
@@ -178,6 +181,8 @@ pub(crate) fn result(result: &TaskResult) -> Value {
         value["data"] = data;
     }
     set_list(&mut value, "artifacts", &result.artifacts);
+    set_list(&mut value, "denials", &result.denials);
+    set_list(&mut value, "remarks", &result.remarks);
     if let Some(code) = result.exit_code {
         value["exit_code"] = code.into();
     }
@@ -240,6 +245,11 @@ fn one_queue(queue: &QueueReport) -> Value {
     });
     if let Some(wanted) = &queue.requirements {
         requirements(&mut value, wanted);
+    }
+    if queue.unfit > 0 {
+        value["unfit"] = queue.unfit.into();
+        set_if(&mut value, "unfit_why", &queue.unfit_why);
+        set_if(&mut value, "fit_at", &time::rfc3339(queue.fit_at.as_ref()));
     }
     let oldest = time::duration(queue.oldest_age);
     if let Some(oldest) = oldest {

@@ -242,7 +242,7 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     optional(
         "task_id",
         ParameterType::Text { max_bytes: 100 },
-        "All but submit and message: the job or one of its parts, from the answer to submit or view=tasks.",
+        "All but submit and message: the job or one of its parts, from the answer to submit or view=tasks; the last eight digits or JOB/PART do, too.",
     ),
     optional(
         "cursor",

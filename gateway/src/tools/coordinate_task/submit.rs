@@ -259,8 +259,8 @@ fn next_step(is_gated: bool, workers: Option<bool>) -> &'static str {
         }
         (_, Some(false)) => {
             "\nNext: no worker lives now, so it waits: other windows become workers with shim_worker_task \
-             action=claim, and the user can start headless ones with `shim workers start`. action=wait with the \
-             task_id tells what happens."
+             action=claim, and the user can start headless ones (`shim workers start --help` tells how). \
+             action=wait with the task_id tells what happens."
         }
         _ => {
             "\nNext: action=wait with the task_id tells what happens; action=results gathers the results when it has \
