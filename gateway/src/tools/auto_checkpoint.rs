@@ -6,6 +6,7 @@ use shim_proto::checkpoint::v1::{
 };
 use shim_proto::limits::MAX_LIST;
 use shim_proto::limits::checkpoint::{MAX_ITEM_BYTES, MAX_SUMMARY_BYTES};
+use shim_proto::reasons::STALE_OWNER;
 use shim_render::figures::percent;
 use shim_render::words;
 use tonic::Status;
@@ -155,7 +156,15 @@ async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
         memory,
         ..state(arguments)
     };
-    let checkpoint = save(call, &owned, state.clone()).await?;
+    let checkpoint = match save(call, &owned, state.clone()).await {
+        // Another gateway of this client may have taken the session a moment ago; then it is taken back.
+        Err(error) if &*error.reason == STALE_OWNER => {
+            let sessions = &call.gateway.sessions;
+            let acquire = sessions.acquire(Some(&owned.session_id), &project.name, &call.client);
+            save(call, &acquire.await?, state.clone()).await?
+        }
+        saved => saved?,
+    };
     let task_id = report_checkpoint(call, &checkpoint).await;
     Ok(output_of(&checkpoint, &state, task_id).with_session(owned.session_id))
 }
