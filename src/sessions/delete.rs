@@ -3,11 +3,12 @@
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 
-use shim_proto::checkpoint::v1::{DeleteSessionRequest, Session};
+use shim_proto::checkpoint::v1::{DeleteSessionRequest, Session, SessionStatus};
 use shim_render::figures::count;
 use shim_render::text::{one_line, short_id};
 
 use super::find;
+use super::held::held;
 use super::list::task;
 use crate::connection::{Checkpoints, call, request, request_id};
 use crate::error::CliError;
@@ -36,7 +37,13 @@ pub(super) async fn run(
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
     let session = find::session(&mut service, &args.session).await?;
-    if !args.yes && !confirmed(&session)? {
+    if session.status() == SessionStatus::Active && !args.force {
+        return Err(held(
+            &session,
+            &format!("shim sessions delete {} --yes --force", session.id),
+        ));
+    }
+    if !args.yes && !confirmed(&session, args.force)? {
         writeln!(out, "nothing was deleted")?;
         return Ok(ExitCode::FAILURE);
     }
@@ -52,11 +59,14 @@ pub(super) async fn run(
     })
 }
 
-fn confirmed(session: &Session) -> Result<bool, CliError> {
+fn confirmed(session: &Session, force: bool) -> Result<bool, CliError> {
     if !io::stdin().is_terminal() {
+        let force = if force { " --force" } else { "" };
         return Err(
-            CliError::new("deleting asks first, and there is no terminal to ask on")
-                .hint("add --yes"),
+            CliError::new("deleting asks first, and there is no terminal to ask on").hint(format!(
+                "add --yes: `shim sessions delete {} --yes{force}`",
+                session.id
+            )),
         );
     }
     let checkpoints = count(session.head_number, "checkpoint");

@@ -11,6 +11,7 @@ mod export;
 mod find;
 mod fork;
 mod gaps;
+mod held;
 mod import;
 mod list;
 mod pages;

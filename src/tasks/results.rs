@@ -80,6 +80,12 @@ pub(super) fn print(
         if result.truncated {
             say::line(format_args!("note: the result was longer and is cut here"));
         }
+        for denial in &result.denials {
+            eprintln!("denied: {}", one_line(denial, 500));
+        }
+        for remark in &result.remarks {
+            eprintln!("note: {}", one_line(remark, 1_024));
+        }
         for artifact in &result.artifacts {
             say::line(format_args!("artifact: {}", one_line(artifact, 4_096)));
         }

@@ -47,6 +47,13 @@ pub fn identity(pid: u32) -> Option<ProcessIdentity> {
     }
 }
 
+/// The parent of the process with this pid now; `None` without procfs.
+pub(crate) fn parent_of(pid: u32) -> Option<u32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let after_name = stat.rsplit_once(')')?.1;
+    after_name.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
 /// Field 22 of `/proc/PID/stat`. The name in field 2 may hold spaces and parentheses, so count after the last one.
 /// A zombie (state Z) counts as gone.
 fn start_ticks(stat: &str) -> Option<u64> {
