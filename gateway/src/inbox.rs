@@ -55,6 +55,7 @@ impl Inbox {
             max_messages: i32::try_from(room).unwrap_or(i32::MAX),
             wait: None,
             visibility: None,
+            peek: false,
             ack_ids: self
                 .delivered
                 .iter()

@@ -64,6 +64,10 @@ reasons! {
     TASK_NOT_AWAITING_APPROVAL,
     /// FAILED_PRECONDITION: the task neither failed nor was called off.
     TASK_NOT_RETRYABLE,
+    /// FAILED_PRECONDITION: too many jobs stand above a job, or below the first of them.
+    LINEAGE_LIMIT,
+    /// FAILED_PRECONDITION: the task on whose behalf a job comes, or one above it, was called off.
+    PARENT_CANCELLED,
     /// FAILED_PRECONDITION: the worker has as many tasks as it may.
     NO_ROOM,
     /// FAILED_PRECONDITION: no living worker has the capability.

@@ -48,11 +48,16 @@ fn refused(name: &'static str, endpoint: &Endpoint, status: Status) -> Check {
     let detail = format!("{endpoint}: {}", CliError::from(status));
     match reason.as_str() {
         reasons::NO_REDIS => Check::warn(name, detail, INSTALL_REDIS),
-        reasons::STORE_UNAVAILABLE => Check::fail(
-            name,
-            detail,
-            "see that Redis runs and redis_url, redis.ca_file and the password are right",
-        ),
+        reasons::STORE_UNAVAILABLE => {
+            let remedy = if detail.contains("Sentinel ") {
+                "see that the server named runs, and that redis_url, redis.sentinel_username, redis.sentinel_password and \
+                 redis.ca_file are right"
+            } else {
+                "see the check `redis` for the stack's own; for another one, that it runs and redis_url, redis.ca_file and the \
+                 password are right"
+            };
+            Check::fail(name, detail, remedy)
+        }
         _ if outdated => Check::fail(name, detail, RESTART),
         _ => Check::fail(name, detail, "look at the service's log"),
     }
@@ -75,7 +80,11 @@ async fn queues(service: &mut Coordination) -> Check {
     if warnings.is_empty() {
         return Check::ok(name, health::summary(&queues));
     }
-    let remedy = "`shim tasks health` shows what waits, `shim workers list` who could take it";
+    let remedy = if queues.queues.iter().any(|queue| queue.paused) {
+        "`shim tasks resume` lets paused queues go on; `shim tasks health` shows what waits"
+    } else {
+        "`shim tasks health` shows what waits, `shim workers list` who could take it"
+    };
     Check::warn(name, warnings.join("; "), remedy)
 }
 

@@ -13,9 +13,13 @@ mod labels;
 mod list;
 mod live;
 pub(crate) mod pages;
+mod pause;
+mod plan_words;
 #[cfg(test)]
 mod printed;
+mod queue_changes;
 mod results;
+mod resume;
 mod retry;
 mod show;
 mod submit;
@@ -33,6 +37,7 @@ use clap::Subcommand;
 use crate::config::Config;
 use crate::connection;
 use crate::error::CliError;
+use crate::surroundings;
 
 /// What can be done with jobs.
 #[derive(Debug, Subcommand)]
@@ -56,6 +61,10 @@ pub(crate) enum Command {
     Approve(approve::Args),
     /// See what waits, who can take it, and what needs a look
     Health(health::Args),
+    /// Pause queues: nobody gets a task of them, and what runs goes on
+    Pause(pause::Args),
+    /// Let paused queues go on, whichever program paused them
+    Resume(resume::Args),
 }
 
 const EXAMPLES: &str = "\
@@ -85,6 +94,12 @@ pub(crate) async fn run(
         Command::Cancel(args) => cancel::run(&args, service.await?, out).await,
         Command::Retry(args) => retry::run(&args, service.await?, out).await,
         Command::Approve(args) => approve::run(&args, service.await?, out).await,
-        Command::Health(args) => health::run(&args, service.await?, out).await,
+        Command::Health(args) => {
+            let code = health::run(&args, service.await?, out).await?;
+            surroundings::warn(config);
+            Ok(code)
+        }
+        Command::Pause(args) => pause::run(&args, service.await?, out).await,
+        Command::Resume(args) => resume::run(&args, service.await?, out).await,
     }
 }

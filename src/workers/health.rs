@@ -50,7 +50,7 @@ pub(super) fn print(response: &GetWorkerHealthResponse, out: &mut dyn Write) -> 
     if response.workers.is_empty() {
         return writeln!(
             out,
-            "no workers run here; `shim workers start EXECUTOR` starts one"
+            "no workers run here; `shim workers start --help` tells how to start one"
         );
     }
     table(&response.workers).print(out)?;

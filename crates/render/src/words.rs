@@ -3,16 +3,26 @@
 
 use shim_proto::checkpoint::v1::{
     CheckpointTrigger, ClaimKind, ClaimVerdict, FilePresence, InterruptionCause, RiskLevel,
-    SessionStatus,
+    SessionStatus, TaskRelation,
 };
 use shim_proto::coordination::v1::{
-    FileLeaseMode, StateChangeKind, TaskEventKind, TaskState, WorkerHealth, WorkerKind, WorkerState,
+    FileLeaseMode, OverlapPolicy, StateChangeKind, TaskEventKind, TaskState, WorkerHealth,
+    WorkerKind, WorkerState,
 };
 
 /// A word of this module as running text.
 #[must_use]
 pub fn phrase(word: &str) -> String {
     word.replace('_', " ")
+}
+
+/// What happens to a run that is due while an earlier one goes on.
+#[must_use]
+pub fn overlap_policy(policy: OverlapPolicy) -> &'static str {
+    match policy {
+        OverlapPolicy::Unspecified | OverlapPolicy::Skip => "skip",
+        OverlapPolicy::Allow => "allow",
+    }
 }
 
 /// Where a session is in its life.
@@ -96,6 +106,29 @@ pub fn claim_verdict(verdict: ClaimVerdict) -> &'static str {
         ClaimVerdict::Missing => "missing",
         ClaimVerdict::Done => "done",
         ClaimVerdict::Open => "open",
+    }
+}
+
+/// How a save relates to what its session did before.
+#[must_use]
+pub fn task_relation(relation: TaskRelation) -> &'static str {
+    match relation {
+        TaskRelation::Unspecified => "unknown",
+        TaskRelation::First => "first",
+        TaskRelation::Same => "same",
+        TaskRelation::Reworded => "reworded",
+        TaskRelation::Resumed => "resumed",
+        TaskRelation::New => "new",
+    }
+}
+
+/// How sure it is that there is work to bring back.
+#[must_use]
+pub fn confidence(confidence: f64) -> &'static str {
+    match confidence {
+        high if high >= 0.85 => "high",
+        medium if medium >= 0.5 => "medium",
+        _ => "low",
     }
 }
 

@@ -139,7 +139,7 @@ pub enum Error {
         /// Its state.
         state: String,
     },
-    /// The task neither failed nor was cancelled.
+    /// The task neither failed nor was cancelled, and has not ended.
     #[error("task {task} is {state}; only what failed or was called off can be tried again")]
     TaskNotRetryable {
         /// The task.
@@ -147,9 +147,57 @@ pub enum Error {
         /// Its state.
         state: String,
     },
+    /// The job goes on, and some of its subtasks failed or were cancelled.
+    #[error(
+        "task {task} is {state}; only what failed or was called off can be tried again, here {parts}"
+    )]
+    PartsRetryable {
+        /// The job.
+        task: String,
+        /// Its state.
+        state: String,
+        /// These subtasks, by key and id.
+        parts: String,
+    },
+    /// The task is completed.
+    #[error("task {0} is completed; only what failed or was called off can be tried again")]
+    TaskCompleted(String),
+    /// Another program made the task's job, which is in BullMQ no more.
+    #[error(
+        "task {0} has no job in BullMQ any more: it was cancelled, or the program that made the job removed it"
+    )]
+    TaskJobGone(String),
     /// There are as many unfinished jobs, or different requirements, as there may be.
     #[error("there are as many unfinished jobs or different requirements as there may be")]
     TooManyTasks,
+    /// Too many jobs would stand above a job.
+    #[error(
+        "a job on behalf of task {parent} would stand {depth} jobs deep, and at most {max} are allowed (tasks.max_depth)"
+    )]
+    TooDeep {
+        /// The task on whose behalf it comes.
+        parent: String,
+        /// The depth that it would have.
+        depth: u32,
+        /// The limit.
+        max: u32,
+    },
+    /// Too many jobs were submitted on behalf of a job, and on behalf of those.
+    #[error(
+        "{max} jobs were submitted on behalf of job {ancestor} and of those below it, and no more are allowed (tasks.max_descendants)"
+    )]
+    TooManyDescendants {
+        /// The first of the jobs.
+        ancestor: String,
+        /// The limit.
+        max: u32,
+    },
+    /// The task on whose behalf a job comes was called off.
+    #[error("task {ancestor} was called off, and nothing more is taken on its behalf")]
+    ParentCancelled {
+        /// The task, or one above it.
+        ancestor: String,
+    },
     /// The worker has as many tasks as its capacity.
     #[error("worker {0} has as many tasks as its capacity")]
     NoRoom(String),
@@ -224,8 +272,18 @@ error_table! { Error,
         "see where it is with GetTask";
     TaskNotRetryable => FailedPrecondition TASK_NOT_RETRYABLE,
         "cancel it first, or submit it anew";
+    PartsRetryable => FailedPrecondition TASK_NOT_RETRYABLE,
+        "retry those parts, each by its own id";
+    TaskCompleted => FailedPrecondition TASK_NOT_RETRYABLE,
+        "submit it anew";
+    TaskJobGone => FailedPrecondition TASK_NOT_RETRYABLE,
+        "add the job anew with the program that made it, or submit a task";
     TooManyTasks => ResourceExhausted TOO_MANY_TASKS,
         "wait until jobs ended, or use fewer different requirements", retry 5_000;
+    TooDeep | TooManyDescendants => FailedPrecondition LINEAGE_LIMIT,
+        "do the rest of the work in this task, or submit it as subtasks of one job";
+    ParentCancelled => FailedPrecondition PARENT_CANCELLED,
+        "stop working; what is not done on its behalf is submitted without parent_id";
     NoRoom => FailedPrecondition NO_ROOM,
         "complete, fail or release a task first";
     Queue => Unavailable QUEUE_UNAVAILABLE,

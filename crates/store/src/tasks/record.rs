@@ -20,6 +20,9 @@ pub(super) struct Record {
     pub(super) queue: String,
     /// The id of its job in BullMQ, if another program made that; else empty.
     pub(super) job: String,
+    /// When that job was made, in milliseconds of Unix time.
+    #[serde(rename = "made", deserialize_with = "parsed")]
+    pub(super) made_ms: Option<u64>,
     #[serde(deserialize_with = "number")]
     pub(super) priority: u32,
     #[serde(rename = "most", deserialize_with = "number")]
@@ -44,6 +47,16 @@ pub(super) struct Record {
     /// `1` if it is a job with subtasks.
     pub(super) parts: String,
     pub(super) stuck: String,
+    /// The task on whose behalf a job was submitted, or empty.
+    pub(super) parent: String,
+    #[serde(deserialize_with = "number")]
+    pub(super) depth: u32,
+    /// Of a schedule: its runs, those left out, and the last one.
+    #[serde(deserialize_with = "number")]
+    pub(super) runs: u64,
+    #[serde(deserialize_with = "number")]
+    pub(super) left_out: u64,
+    pub(super) last_run: String,
     escalated: String,
     retried: String,
     #[serde(rename = "from", deserialize_with = "time")]

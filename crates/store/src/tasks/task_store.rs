@@ -36,6 +36,16 @@ pub struct Tasks {
     pub(super) kinds: KindLabels,
 }
 
+/// The scripts that take lost tasks up again.
+const RETRY: &str = concat!(
+    include_str!("../lua/tasks/retrying.lua"),
+    include_str!("../lua/tasks/retry.lua")
+);
+const FOLLOW: &str = concat!(
+    include_str!("../lua/tasks/retrying.lua"),
+    include_str!("../lua/tasks/follow.lua")
+);
+
 /// Every transition, hashed once.
 pub(super) struct Scripts {
     pub(super) submit: Script,
@@ -51,12 +61,13 @@ pub(super) struct Scripts {
     pub(super) approve: Script,
     pub(super) sweep: Script,
     pub(super) follow: Script,
-    pub(super) reschedule: Script,
     pub(super) heads: Script,
     pub(super) declare: Script,
     pub(super) events: Script,
     pub(super) stranded: Script,
     pub(super) health: Script,
+    pub(super) trim: Script,
+    pub(super) pause: Script,
 }
 
 impl Scripts {
@@ -76,16 +87,17 @@ impl Scripts {
                 include_str!("../lua/tasks/release_worker_tasks.lua"),
             ),
             cancel: script(Frees, include_str!("../lua/tasks/cancel.lua")),
-            retry: script(Writes, include_str!("../lua/tasks/retry.lua")),
+            retry: script(Writes, RETRY),
             approve: script(Frees, include_str!("../lua/tasks/approve.lua")),
             sweep: script(Frees, include_str!("../lua/tasks/sweep.lua")),
-            follow: script(Frees, include_str!("../lua/tasks/follow.lua")),
-            reschedule: script(Frees, include_str!("../lua/tasks/reschedule.lua")),
+            follow: script(Frees, FOLLOW),
             heads: script(Reads, include_str!("../lua/tasks/heads.lua")),
             declare: script(Writes, include_str!("../lua/tasks/declare.lua")),
             events: script(Reads, include_str!("../lua/tasks/events.lua")),
             stranded: script(Frees, include_str!("../lua/tasks/stranded.lua")),
             health: script(Reads, include_str!("../lua/tasks/health.lua")),
+            trim: script(Frees, include_str!("../lua/tasks/trim.lua")),
+            pause: script(Frees, include_str!("../lua/tasks/pause.lua")),
         }
     }
 }

@@ -11,8 +11,8 @@ use shim_runtime::config::Settings;
 use shim_runtime::ids::{Epoch, WorkerId};
 use shim_runtime::lifecycle::Shutdown;
 use shim_store::tasks::{
-    Claimed, Claimer, ProgressReport, QueueHead, Submission, SweepConfig, SweepResult,
-    WaitingWorkers, WorkerGone,
+    Claimed, Claimer, LineageLimits, ProgressReport, QueueHead, Submission, SweepConfig,
+    SweepResult, WaitingWorkers, WorkerGone,
 };
 use shim_store::{Config, IdempotencyKey, Store};
 use uuid::Uuid;
@@ -212,6 +212,7 @@ pub(crate) fn patient() -> SweepConfig {
         stuck_after: Duration::from_secs(600),
         keep: Duration::from_secs(3_600),
         keep_jobs: 100_000,
+        keep_dead_letters: 100_000,
     }
 }
 
@@ -292,6 +293,7 @@ pub(crate) fn plan(root: Task, subtasks: Vec<Task>) -> Submission {
         delay: Duration::ZERO,
         backoff: Duration::from_millis(10),
         schedule_next: None,
+        lineage: LineageLimits::default(),
     }
 }
 

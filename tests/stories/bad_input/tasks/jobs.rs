@@ -81,7 +81,20 @@ fn priority(cases: &mut Cases, pointer: &'static str) {
     cases.add(&SUBMIT, pointer, bad.map(|value| (value, "100")));
 }
 
+fn queues(cases: &mut Cases) {
+    let bad = [
+        (json!(["no-such-queue"]), "is no queue"),
+        (json!(["work", "work.cobol"]), "is no queue"),
+        (json!([""]), ""),
+        (json!(["a\nb"]), "control"),
+        (json!([long(201)]), "200"),
+        (json!(vec!["work"; 1_001]), "1000"),
+    ];
+    cases.add(&["PauseQueues", "ResumeQueues"], "/queues", bad);
+}
+
 fn texts_of_jobs(cases: &mut Cases) {
+    queues(cases);
     required(cases, "/goal", 8_192, "8192");
     cases.text(&SUBMIT, "/kind", 100, "100");
     cases.text(&SUBMIT, "/workspace", 1_024, "1024");
@@ -115,7 +128,8 @@ fn texts_of_jobs(cases: &mut Cases) {
 }
 
 fn numbers_of_jobs(cases: &mut Cases) {
-    for pointer in ["/split", "/on_failure", "/merge", "/strategy"] {
+    cases.id(&SUBMIT, "/parent_id");
+    for pointer in ["/split", "/on_failure", "/merge", "/strategy", "/overlap"] {
         choice(cases, &SUBMIT, pointer);
     }
     choice(cases, &["AggregateResults"], "/merge");
@@ -145,6 +159,13 @@ fn numbers_of_jobs(cases: &mut Cases) {
         "0 0 30 2 *",
         "a\0b",
         "\u{661} * * * *",
+        "0 9 MON * *",
+        "* * * * JAN",
+        "5,,10 * * * *",
+        ", * * * *",
+        "*/90 * * * *",
+        "@daily",
+        "CRON_TZ=UTC 0 9 * * *",
     ];
     cases.add(
         &SUBMIT,

@@ -109,10 +109,7 @@ fn report_cases(cases: &mut Cases) {
         (json!(["a\0b"]), "NUL"),
     ];
     cases.add(&["CompleteTask"], "/result/artifacts", bad);
-    for (field, most, rule) in [
-        ("/result/denials", 50, "50"),
-        ("/result/remarks", 20, "20"),
-    ] {
+    for (field, most, rule) in [("/result/denials", 50, "50"), ("/result/remarks", 20, "20")] {
         let bad = [
             (json!(vec!["a"; most + 1]), rule),
             (json!([""]), "required"),

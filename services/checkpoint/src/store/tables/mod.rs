@@ -2,8 +2,10 @@
 
 pub(super) mod checkpoints;
 mod column;
+pub(super) mod gaps;
 pub(super) mod pruning;
 pub(super) mod restores;
 pub(super) mod search;
 pub(crate) mod sessions;
 pub(super) mod signals;
+pub(super) mod task_checkpoints;
