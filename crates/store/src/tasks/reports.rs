@@ -41,8 +41,10 @@ impl From<&Usage> for UsageArgs {
         Self {
             input: usage.input_tokens.min(MAX_TOKENS),
             output: usage.output_tokens.min(MAX_TOKENS),
-            // NaN becomes 0, too.
-            cost: usage.cost_usd.max(0.0).min(MAX_COST_USD).to_string(),
+            cost: match usage.cost_usd {
+                cost if cost.is_nan() => "0".to_owned(),
+                cost => cost.clamp(0.0, MAX_COST_USD).to_string(),
+            },
             incomplete: usage.incomplete,
         }
     }

@@ -16,19 +16,18 @@ const MILLIS_FROM: f64 = 1e11;
 /// Bytes of a complaint that are searched for the words of a limit.
 const MAX_COMPLAINT_BYTES: usize = 2_000;
 
-/// What providers and `claude` say when no task can be done.
-const UNFIT_WORDS: [&str; 21] = [
-    "usage limit",
+/// What providers and `claude` say when no task can be done, and no task says.
+const UNFIT_WORDS: [&str; 20] = [
+    "usage limit reached",
     "hit your limit",
+    "hit your usage limit",
     "hit your session limit",
     "hit your weekly limit",
     "hit your 5-hour limit",
-    "limit reached",
-    "rate limit",
-    "rate_limit",
-    "too many requests",
-    "overloaded",
-    "credit balance",
+    "rate_limit_error",
+    "overloaded_error",
+    "credit balance is too low",
+    "billing_error",
     "invalid api key",
     "invalid x-api-key",
     "invalid bearer token",
@@ -36,9 +35,20 @@ const UNFIT_WORDS: [&str; 21] = [
     "not logged in",
     "authentication_error",
     "failed to authenticate",
-    "oauth token",
+    "oauth token has expired",
+    "oauth token revoked",
+    "api error: 529",
+];
+
+/// The same in words that a task may be about, too: they count only of an agent that did nothing yet.
+const UNFIT_WORDS_OF_THE_IDLE: [&str; 7] = [
+    "usage limit",
+    "limit reached",
+    "rate limit",
+    "too many requests",
+    "overloaded",
     "token has expired",
-    "billing_error",
+    "unauthorized",
 ];
 
 /// A limit that the provider enforces.
@@ -96,14 +106,28 @@ impl RetriedCall {
     }
 }
 
+/// What is known of a run beside its last words.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Evidence<'a> {
+    /// The limit that the agent ran into last.
+    pub(super) limit: Option<Limit>,
+    /// The call of the API that was tried again last.
+    pub(super) retried: Option<&'a RetriedCall>,
+    /// Whether the agent used any tool.
+    pub(super) has_worked: bool,
+    pub(super) now: SystemTime,
+}
+
 /// What the failure that an agent states means.
-pub(super) fn of_result(
-    result: &AgentResult,
-    limit: Option<Limit>,
-    retried: Option<&RetriedCall>,
-    now: SystemTime,
-) -> Trouble {
+pub(super) fn of_result(result: &AgentResult, evidence: Evidence<'_>) -> Trouble {
     let complaint = result.complaint();
+    let Evidence {
+        limit,
+        retried,
+        has_worked,
+        now,
+    } = evidence;
+    let says_unfit = says_unfit(&complaint, has_worked);
     let unfit = || Trouble::Unfit(resets_at(limit, &complaint, now));
     match result.subtype.as_str() {
         // It would spend the same money again.
@@ -115,13 +139,13 @@ pub(super) fn of_result(
     let by_status = of_status(result.api_status).or_else(|| of_error_type(&result.api_error_type));
     match by_status {
         Some(Trouble::Unfit(_)) => return unfit(),
-        Some(_) if says_unfit(&complaint) => return unfit(),
+        Some(_) if says_unfit => return unfit(),
         Some(trouble) => return trouble,
         None => {}
     }
     // The API could not be reached: the call has no status.
     let is_unreached = result.terminal_reason == "api_error";
-    if is_unreached || limit.is_some() || says_unfit(&complaint) {
+    if is_unreached || limit.is_some() || says_unfit {
         return unfit();
     }
     match retried {
@@ -131,16 +155,17 @@ pub(super) fn of_result(
 }
 
 /// What is known of a run that ended without a result: when it can be tried again, if the reason lies with the provider.
-pub(super) fn of_silence(
-    said: &str,
-    limit: Option<Limit>,
-    retried: Option<&RetriedCall>,
-    now: SystemTime,
-) -> Option<Trouble> {
+pub(super) fn of_silence(said: &str, evidence: Evidence<'_>) -> Option<Trouble> {
+    let Evidence {
+        limit,
+        retried,
+        has_worked,
+        now,
+    } = evidence;
     let is_refused = retried.is_some_and(|call| {
-        of_status(call.status) == Some(Trouble::Unfit(None)) || says_unfit(&call.error)
+        of_status(call.status) == Some(Trouble::Unfit(None)) || says_unfit(&call.error, false)
     });
-    let is_unfit = limit.is_some() || is_refused || says_unfit(said);
+    let is_unfit = limit.is_some() || is_refused || says_unfit(said, has_worked);
     is_unfit.then(|| Trouble::Unfit(resets_at(limit, said, now)))
 }
 
@@ -175,10 +200,11 @@ fn of_error_type(name: &str) -> Option<Trouble> {
 }
 
 /// Whether a complaint has the words of a limit, an overload or a key.
-fn says_unfit(complaint: &str) -> bool {
+fn says_unfit(complaint: &str, has_worked: bool) -> bool {
     let end = complaint.floor_char_boundary(MAX_COMPLAINT_BYTES);
     let said = complaint[..end].to_lowercase();
-    UNFIT_WORDS.iter().any(|words| said.contains(words))
+    let is_said = |words: &&str| said.contains(*words);
+    UNFIT_WORDS.iter().any(is_said) || (!has_worked && UNFIT_WORDS_OF_THE_IDLE.iter().any(is_said))
 }
 
 /// When a limit ends: by its event, or by the seconds at the end of "limit reached|1764500000".
@@ -226,9 +252,32 @@ mod tests {
         SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
     }
 
+    fn evidence(has_worked: bool) -> Evidence<'static> {
+        Evidence {
+            limit: None,
+            retried: None,
+            has_worked,
+            now: at(NOW),
+        }
+    }
+
     fn trouble(line: &Value, event: Option<Value>) -> Trouble {
-        let limit = event.as_ref().and_then(Limit::of);
-        of_result(&AgentResult::of(line), limit, None, at(NOW))
+        let evidence = Evidence {
+            limit: event.as_ref().and_then(Limit::of),
+            ..evidence(false)
+        };
+        of_result(&AgentResult::of(line), evidence)
+    }
+
+    #[test]
+    fn what_a_task_may_be_about_counts_only_before_any_work() {
+        let about = json!({"is_error": true, "result": "The rate limit tests fail"});
+        let result = AgentResult::of(&about);
+        assert_eq!(of_result(&result, evidence(true)), Trouble::Passing);
+        assert_eq!(of_result(&result, evidence(false)), Trouble::Unfit(None));
+        let limited = json!({"is_error": true, "result": "You've hit your limit"});
+        let result = AgentResult::of(&limited);
+        assert_eq!(of_result(&result, evidence(true)), Trouble::Unfit(None));
     }
 
     #[test]

@@ -43,6 +43,8 @@ pub(super) struct Transcript {
     plain_lines: ProgressLines,
     /// Whether there was any message.
     pub(super) has_messages: bool,
+    /// Whether it used any tool.
+    pub(super) has_worked: bool,
     /// The limit that it ran into last, unless it went on after that.
     pub(super) limit: Option<Limit>,
     /// The last call of the API that was tried again, unless one succeeded after that.
@@ -120,6 +122,7 @@ impl Transcript {
                 Block::ToolUse { id, name, input } => {
                     // A limit that stops nothing is none.
                     self.limit = None;
+                    self.has_worked = true;
                     let call = describe_call(&name, &input);
                     set_note(&mut update, &call);
                     update.progress = progress(&name, &input).or(update.progress);

@@ -24,7 +24,7 @@ use shim_render::time::span;
 use shim_runtime::redact;
 use shim_work::{AttemptFailure, Unfit};
 
-use super::api_trouble::{self, Trouble};
+use super::api_trouble::{self, Evidence, Trouble};
 use super::result_line::AgentResult;
 use super::transcript::Transcript;
 
@@ -160,9 +160,8 @@ fn final_failure(reason: &str, message: &str, denials: &[String]) -> Verdict {
 }
 
 fn of_failure(result: &AgentResult, transcript: &Transcript, ending: &Ending<'_>) -> Verdict {
-    let (limit, retried) = (transcript.limit, transcript.retried.as_ref());
     let complaint = result.complaint();
-    let trouble = api_trouble::of_result(result, limit, retried, ending.now);
+    let trouble = api_trouble::of_result(result, evidence(transcript, ending));
     if let Trouble::Unfit(until) = trouble {
         return unfit(&complaint, until);
     }
@@ -192,13 +191,9 @@ fn of_silence(transcript: &Transcript, ending: &Ending<'_>) -> Verdict {
         ProgramEnd::Stopped => return Verdict::Stopped,
         _ => {}
     }
-    let (limit, retried) = (transcript.limit, transcript.retried.as_ref());
-    if let Some(Trouble::Unfit(until)) = api_trouble::of_silence(
-        &outside_of_messages(transcript, ending.stderr),
-        limit,
-        retried,
-        ending.now,
-    ) {
+    let outside = outside_of_messages(transcript, ending.stderr);
+    let trouble = api_trouble::of_silence(&outside, evidence(transcript, ending));
+    if let Some(Trouble::Unfit(until)) = trouble {
         return unfit(&explained("it ended without a result"), until);
     }
     Verdict::Failed(match &ending.program {
@@ -209,6 +204,15 @@ fn of_silence(transcript: &Transcript, ending: &Ending<'_>) -> Verdict {
         _ if !transcript.has_messages => AttemptFailure::crash(&explained(NO_MESSAGES)),
         _ => AttemptFailure::crash(&explained("it ended without a result")),
     })
+}
+
+fn evidence<'a>(transcript: &'a Transcript, ending: &Ending<'_>) -> Evidence<'a> {
+    Evidence {
+        limit: transcript.limit,
+        retried: transcript.retried.as_ref(),
+        has_worked: transcript.has_worked,
+        now: ending.now,
+    }
 }
 
 fn unfit(why: &str, until: Option<SystemTime>) -> Verdict {
