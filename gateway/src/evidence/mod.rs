@@ -6,6 +6,7 @@ mod files;
 mod git;
 mod memory;
 mod sizes;
+mod work_tree;
 
 pub use files::inspect as inspect_files;
 pub use git::inspect as inspect_git;

@@ -8,5 +8,6 @@ mod leases;
 mod recovery;
 mod saving;
 mod searching;
+mod session_tasks;
 mod signals;
 mod test_service;
