@@ -9,6 +9,7 @@ use shim_proto::coordination::v1::{SubmitTaskRequest, Subtask, WorkerKind};
 
 use super::labels::Executor;
 use crate::error::CliError;
+use crate::json_object::check_numbers;
 use crate::output::json;
 
 const FORM: &str = r#"write a list: [{"key": "parse", "goal": "...", "files": ["src/parse/**"]}, {"key": "test", "goal": "...", "depends_on": ["parse"]}]"#;
@@ -34,6 +35,7 @@ pub(super) fn read(file: &str) -> Result<Vec<Subtask>, CliError> {
 
 /// Unknown fields are refused, so that a misspelt one is not silently left out.
 fn parse(text: &str) -> Result<Vec<Subtask>, CliError> {
+    check_numbers(text)?;
     let wrong = |e: serde_json::Error| CliError::new(e.to_string());
     let mut parts: Vec<Value> = serde_json::from_str(text).map_err(wrong)?;
     for part in &mut parts {
@@ -87,5 +89,8 @@ mod tests {
         ] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
+        let large = r#"[{"key": "a"}, {"key": "b", "payload": {"ids": [1234567890123456789]}}]"#;
+        let lines = parse(large).unwrap_err().lines();
+        assert!(lines.contains("[1].payload.ids[0]: is 1234567890123456789"), "{lines}");
     }
 }

@@ -16,6 +16,7 @@ pub mod fields;
 mod file_fingerprint;
 pub mod free_form;
 pub mod ids;
+pub mod json_text;
 pub mod lifecycle;
 pub mod limits;
 pub mod metrics;

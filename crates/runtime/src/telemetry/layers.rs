@@ -13,19 +13,20 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, Layer, fmt};
 
 use super::log_format::{LineStyle, WithTraceIds};
+use super::log_queue::LogQueue;
 use crate::config::{LogConfig, LogFormat};
 use crate::redact;
 use crate::trace::TARGET;
 
-/// Log lines on stderr, redacted, as the configured filter lets them pass.
-pub(super) fn logs<S>(config: &LogConfig) -> Box<dyn Layer<S> + Send + Sync>
+/// Log lines for stderr, redacted, as the configured filter lets them pass.
+pub(super) fn logs<S>(config: &LogConfig, log: LogQueue) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     let filter = EnvFilter::try_new(&config.filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let is_log = |metadata: &Metadata<'_>| metadata.target() != TARGET;
     let is_log = FilterFn::new(is_log).with_max_level_hint(LevelFilter::TRACE);
-    let layer = fmt::layer().with_writer(redact::RedactingMakeWriter(std::io::stderr));
+    let layer = fmt::layer().with_writer(redact::RedactingMakeWriter(log));
     match config.format {
         LogFormat::Pretty => {
             let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
@@ -98,7 +99,7 @@ mod tests {
             format: LogFormat::Json,
         };
         let subscriber = tracing_subscriber::registry()
-            .with(logs(&config))
+            .with(logs(&config, LogQueue::default()))
             .with(spans(provider.tracer("shim")));
         tracing::subscriber::with_default(subscriber, work);
         let exported = exported.0.lock().unwrap();

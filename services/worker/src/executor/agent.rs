@@ -74,7 +74,7 @@ impl Agent {
         let data = agent_result.structured_output.as_object();
         AttemptOutcome::Completed(TaskResult {
             text,
-            data: data.and_then(free_form::from_json),
+            data: data.map(free_form::from_foreign_json),
             artifacts: artifacts.into_iter().collect(),
             truncated,
             exit_code,

@@ -1,6 +1,6 @@
 //! `command`: an allow-listed program. It reads the task as JSON, and what it prints is the result.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use shim_exec::{ExitCause, ProgressLines, RunOutput};
 use shim_proto::coordination::v1::TaskResult;
 use shim_runtime::free_form;
@@ -61,9 +61,8 @@ async fn outcome_of(mut ended: RunOutput) -> Result<AttemptOutcome, AttemptFailu
     let (text, truncated) = ended.stdout.text();
     let artifact = ended.stdout.artifact().await;
     let artifacts = artifact.map(|path| path.display().to_string());
-    let data = serde_json::from_str::<Map<String, Value>>(&text).ok();
     Ok(AttemptOutcome::Completed(TaskResult {
-        data: data.as_ref().and_then(free_form::from_json),
+        data: free_form::from_foreign_text(&text),
         text,
         artifacts: artifacts.into_iter().collect(),
         truncated,
