@@ -17,8 +17,12 @@ pub(crate) fn check_numbers(text: &str) -> Result<(), CliError> {
     match json_text::inexact_number(text.as_bytes()) {
         Some(wrong) => {
             let rule = free_form::number_rule(&wrong.number);
-            Err(CliError::new(format!("{}: {rule}", wrong.place))
-                .hint(format!("write \"{}\" instead of {}", wrong.number, wrong.number)))
+            Err(
+                CliError::new(format!("{}: {rule}", wrong.place)).hint(format!(
+                    "write \"{}\" instead of {}",
+                    wrong.number, wrong.number
+                )),
+            )
         }
         None => Ok(()),
     }
@@ -52,16 +56,31 @@ mod tests {
     #[test]
     fn a_number_that_would_change_is_refused_with_its_place_and_the_remedy() {
         for (text, place) in [
-            (r#"{"id": 1234567890123456789}"#, "id: is 1234567890123456789"),
-            (r#"{"a": [1, {"b": -9007199254740993}]}"#, "a[1].b: is -9007199254740993"),
+            (
+                r#"{"id": 1234567890123456789}"#,
+                "id: is 1234567890123456789",
+            ),
+            (
+                r#"{"a": [1, {"b": -9007199254740993}]}"#,
+                "a[1].b: is -9007199254740993",
+            ),
             (r#"{"a": 1e400}"#, "a: is 1e400"),
             (r#"{"a": 1e-400}"#, "a: is 1e-400"),
-            (r#"{"a": 100000000000000000000000001}"#, "a: is 100000000000000000000000001"),
+            (
+                r#"{"a": 100000000000000000000000001}"#,
+                "a: is 100000000000000000000000001",
+            ),
         ] {
             let lines = parse_object(text).unwrap_err().lines();
-            assert!(lines.contains(place) && lines.contains("as text"), "{lines}");
+            assert!(
+                lines.contains(place) && lines.contains("as text"),
+                "{lines}"
+            );
         }
         let kept = r#"{"a":"1234567890123456789","b":9007199254740991,"c":-0.0,"d":5e-324,"e":1,"f":1e+300}"#;
-        assert_eq!(json::free_form(&parse_object(kept).unwrap()).to_string(), kept);
+        assert_eq!(
+            json::free_form(&parse_object(kept).unwrap()).to_string(),
+            kept
+        );
     }
 }

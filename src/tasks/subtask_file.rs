@@ -91,6 +91,9 @@ mod tests {
         }
         let large = r#"[{"key": "a"}, {"key": "b", "payload": {"ids": [1234567890123456789]}}]"#;
         let lines = parse(large).unwrap_err().lines();
-        assert!(lines.contains("[1].payload.ids[0]: is 1234567890123456789"), "{lines}");
+        assert!(
+            lines.contains("[1].payload.ids[0]: is 1234567890123456789"),
+            "{lines}"
+        );
     }
 }

@@ -49,13 +49,19 @@ fn converse(child: &mut Child) -> Vec<Value> {
         answer
     };
     let client = json!({"name": "unread", "version": "1"});
-    ask(0, "initialize", json!({"protocolVersion": PROTOCOL, "capabilities": {}, "clientInfo": client}));
+    ask(
+        0,
+        "initialize",
+        json!({"protocolVersion": PROTOCOL, "capabilities": {}, "clientInfo": client}),
+    );
     let unknown = json!({"name": "no_such_tool", "arguments": {"text": "x".repeat(500)}});
     for id in 1..=CALLS {
         ask(id, "tools/call", unknown.clone());
     }
     let save = |at: usize| json!({"name": "shim_auto_checkpoint", "arguments": {"current_task": "t", "progress": 0.5, "summary": at.to_string()}});
-    (0..3).map(|at| ask(1_000 + at, "tools/call", save(at))).collect()
+    (0..3)
+        .map(|at| ask(1_000 + at, "tools/call", save(at)))
+        .collect()
 }
 
 #[test]
@@ -73,12 +79,18 @@ fn a_gateway_and_a_stack_in_the_foreground_serve_and_end_though_nobody_reads_the
     }
 
     let launch = GatewayLaunch::new(&data_dir, &temp.project());
-    let words = launch.command().iter().map(|word| if word == "warn" { "trace" } else { word });
+    let words = launch
+        .command()
+        .iter()
+        .map(|word| if word == "warn" { "trace" } else { word });
     let words: Vec<_> = words.map(str::to_owned).collect();
     let mut gateway = unread(&words, &temp, launch.environment());
     let answers = converse(&mut gateway);
     for answer in answers {
-        assert!(answer["result"]["structuredContent"]["checkpoint"].is_object(), "{answer}");
+        assert!(
+            answer["result"]["structuredContent"]["checkpoint"].is_object(),
+            "{answer}"
+        );
     }
     // The end of the conversation closed its stdin.
     wait_for_exit(&mut gateway);

@@ -24,7 +24,8 @@ const SHOWN_CHARACTERS: usize = 60;
 #[must_use]
 pub fn is_exact(number: f64) -> bool {
     let size = number.abs();
-    size < FIRST_INEXACT || size.is_finite() && size >= BEYOND_INTEGERS && digits(size) <= KEPT_DIGITS
+    size < FIRST_INEXACT
+        || size.is_finite() && size >= BEYOND_INTEGERS && digits(size) <= KEPT_DIGITS
 }
 
 fn digits(number: f64) -> usize {
@@ -52,7 +53,8 @@ pub fn wrong_number(data: &Struct) -> Option<(String, String)> {
 fn wrong_value(value: &Wire) -> Option<(String, String)> {
     match value.kind.as_ref()? {
         Kind::NumberValue(number) if !number.is_finite() => {
-            let rule = "is NaN or infinity, which JSON does not know; leave it out or send it as text";
+            let rule =
+                "is NaN or infinity, which JSON does not know; leave it out or send it as text";
             Some((String::new(), rule.to_owned()))
         }
         Kind::NumberValue(number) if !is_exact(*number) => {
@@ -258,12 +260,18 @@ mod tests {
     fn a_number_that_a_double_changes_is_refused_with_its_place() {
         let cases = [
             (json!({"id": 1_234_567_890_123_456_789_u64}), "id"),
-            (json!({"a": [0, {"b c": -9_007_199_254_740_993_i64}]}), "a[1].b c"),
+            (
+                json!({"a": [0, {"b c": -9_007_199_254_740_993_i64}]}),
+                "a[1].b c",
+            ),
             (json!({"a": {"b": [1.8e19]}}), ""),
             (json!({"a": 9_007_199_254_740_992_u64}), "a"),
             (json!({"a": 9.1e15}), "a"),
             (json!({"a": 1.234_567_890_123_456_8e29}), "a"),
-            (json!({"a": [9_007_199_254_740_991_u64, -0.0, 5e-324, 1e300, 1e22, 0.1]}), ""),
+            (
+                json!({"a": [9_007_199_254_740_991_u64, -0.0, 5e-324, 1e300, 1e22, 0.1]}),
+                "",
+            ),
         ];
         for (value, place) in cases {
             let object = value.as_object().unwrap();
@@ -275,20 +283,47 @@ mod tests {
             assert_eq!(wrong.clone().unwrap_or_default().0, expected, "{value}");
             assert_eq!(from_json(object).is_none(), wrong.is_some(), "{value}");
             let doubles = from_foreign_json(object);
-            assert_eq!(wrong_number(&doubles), None, "{value}: foreign data is always whole");
+            assert_eq!(
+                wrong_number(&doubles),
+                None,
+                "{value}: foreign data is always whole"
+            );
         }
     }
 
     #[test]
     fn a_number_on_the_wire_that_may_have_been_rounded_is_refused() {
         let data = |number| Struct {
-            fields: [("n".to_owned(), Wire { kind: Some(Kind::NumberValue(number)) })].into(),
+            fields: [(
+                "n".to_owned(),
+                Wire {
+                    kind: Some(Kind::NumberValue(number)),
+                },
+            )]
+            .into(),
         };
-        for number in [1.234_567_890_123_456_8e18, 9_007_199_254_740_992.0, -1e18, f64::NAN, f64::INFINITY] {
+        for number in [
+            1.234_567_890_123_456_8e18,
+            9_007_199_254_740_992.0,
+            -1e18,
+            f64::NAN,
+            f64::INFINITY,
+        ] {
             let (place, rule) = wrong_number(&data(number)).unwrap();
-            assert!(place == "n" && rule.contains("text"), "{number}: {place} {rule}");
+            assert!(
+                place == "n" && rule.contains("text"),
+                "{number}: {place} {rule}"
+            );
         }
-        for number in [0.0, -0.0, 1.5, 9_007_199_254_740_991.0, 5e-324, 1e300, -1e300] {
+        for number in [
+            0.0,
+            -0.0,
+            1.5,
+            9_007_199_254_740_991.0,
+            5e-324,
+            1e300,
+            -1e300,
+        ] {
             assert_eq!(wrong_number(&data(number)), None, "{number}");
         }
     }
@@ -301,7 +336,10 @@ mod tests {
         assert_eq!(data, expected);
         assert_eq!(from_foreign_text("[1]"), None);
         let cut = from_foreign_text(r#"{"note":"fix \ud82d"}"#).unwrap();
-        assert_eq!(Value::Object(to_json(&cut)), json!({"note": "fix \u{FFFD}"}));
+        assert_eq!(
+            Value::Object(to_json(&cut)),
+            json!({"note": "fix \u{FFFD}"})
+        );
     }
 
     #[test]

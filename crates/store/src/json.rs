@@ -13,9 +13,9 @@ pub(super) fn to_struct(object: &Map<String, Json>) -> Struct {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
     use prost_types::value::Kind;
     use prost_types::{ListValue, Value};
-    use proptest::prelude::*;
     use shim_proto::limits::MAX_FREE_FORM_DEPTH as MAX_DEPTH;
 
     use super::*;
@@ -25,7 +25,9 @@ mod tests {
             Just(Kind::NullValue(0)),
             any::<bool>().prop_map(Kind::BoolValue),
             any::<f64>()
-                .prop_filter("the services refuse others", |number| free_form::is_exact(*number))
+                .prop_filter("the services refuse others", |number| free_form::is_exact(
+                    *number
+                ))
                 .prop_map(Kind::NumberValue),
             any::<i32>().prop_map(|number| Kind::NumberValue(f64::from(number))),
             any::<String>().prop_map(Kind::StringValue),

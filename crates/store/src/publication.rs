@@ -182,7 +182,10 @@ mod tests {
             );
             assert_eq!(publication.data["text"], *text);
         }
-        let exact = backlog.buffer("channel", br#"{"data":{"id":1234567890123456789,"t":"\ud82d"}}"#);
+        let exact = backlog.buffer(
+            "channel",
+            br#"{"data":{"id":1234567890123456789,"t":"\ud82d"}}"#,
+        );
         let exact = exact.get().unwrap();
         assert_eq!(exact.data["id"], "1234567890123456789");
         assert_eq!(exact.data["t"], "\u{FFFD}");

@@ -63,7 +63,9 @@ pub(super) fn take_as_meant(
             readings.note(&field, &describe_value(value), &describe_meaning(&meant));
             *value = meant;
         }
-        if let (ParameterType::Records { fields, .. }, Value::Array(items)) = (&parameter.kind, value) {
+        if let (ParameterType::Records { fields, .. }, Value::Array(items)) =
+            (&parameter.kind, value)
+        {
             for (index, item) in items.iter_mut().enumerate() {
                 take_record(item, fields, &format!("{field}[{index}]"), readings);
             }
@@ -121,7 +123,11 @@ fn meaning(text: &str, parameter: &Parameter) -> Option<Value> {
 /// An object whose numbers are those that were typed, or one that the check refuses for them.
 fn object(text: &str) -> Option<Value> {
     let object = json(text).filter(Value::is_object)?;
-    let is_refused = || object.as_object().is_some_and(|o| free_form::wrong_json_number(o).is_some());
+    let is_refused = || {
+        object
+            .as_object()
+            .is_some_and(|o| free_form::wrong_json_number(o).is_some())
+    };
     let is_whole = json_text::inexact_number(text.as_bytes()).is_none() || is_refused();
     is_whole.then_some(object)
 }
@@ -152,20 +158,45 @@ mod tests {
     const PART: &[Parameter] = &[
         required("id", ParameterType::Text { max_bytes: 9 }, "i"),
         optional("weight", ParameterType::Number { min: 0.0, max: 9.0 }, "w"),
-        optional("after", ParameterType::Texts { max_items: 9, max_bytes: 9 }, "a"),
+        optional(
+            "after",
+            ParameterType::Texts {
+                max_items: 9,
+                max_bytes: 9,
+            },
+            "a",
+        ),
         optional("payload", ParameterType::Object { max_bytes: 99 }, "p"),
     ];
 
     const PARAMETERS: &[Parameter] = &[
         required("task", ParameterType::Text { max_bytes: 99 }, "t"),
-        required("progress", ParameterType::Number { min: 0.0, max: 1.0 }, "p"),
+        required(
+            "progress",
+            ParameterType::Number { min: 0.0, max: 1.0 },
+            "p",
+        ),
         optional("limit", ParameterType::Integer { min: 1, max: 9 }, "l"),
         optional("final", ParameterType::Flag, "f"),
-        optional("steps", ParameterType::Texts { max_items: 9, max_bytes: 99 }, "s"),
+        optional(
+            "steps",
+            ParameterType::Texts {
+                max_items: 9,
+                max_bytes: 99,
+            },
+            "s",
+        ),
         optional("files", ParameterType::Paths { max_items: 9 }, "f"),
         optional("names", ParameterType::Names { max_items: 9 }, "n"),
         optional("payload", ParameterType::Object { max_bytes: 99 }, "p"),
-        optional("parts", ParameterType::Records { max_items: 9, fields: PART }, "r"),
+        optional(
+            "parts",
+            ParameterType::Records {
+                max_items: 9,
+                fields: PART,
+            },
+            "r",
+        ),
         optional("view", ParameterType::Choice(&["all"]), "v"),
         optional("lease", ParameterType::Digits, "d"),
         optional("session_id", ParameterType::IdOrNew, "i"),
@@ -199,14 +230,29 @@ mod tests {
             ("view", json!(""), json!(null)),
             ("lease", json!(""), json!(null)),
             ("session_id", json!(""), json!(null)),
-            ("parts", json!("[{\"id\":\"a\",\"weight\":\"2\"}]"), json!([{"id": "a", "weight": 2}])),
-            ("parts", json!(["{\"id\":\"a\",\"after\":\"[\\\"b\\\"]\"}"]), json!([{"id": "a", "after": ["b"]}])),
-            ("parts", json!([{"id": "a", "payload": "{}", "weight": ""}]), json!([{"id": "a", "payload": {}, "weight": null}])),
+            (
+                "parts",
+                json!("[{\"id\":\"a\",\"weight\":\"2\"}]"),
+                json!([{"id": "a", "weight": 2}]),
+            ),
+            (
+                "parts",
+                json!(["{\"id\":\"a\",\"after\":\"[\\\"b\\\"]\"}"]),
+                json!([{"id": "a", "after": ["b"]}]),
+            ),
+            (
+                "parts",
+                json!([{"id": "a", "payload": "{}", "weight": ""}]),
+                json!([{"id": "a", "payload": {}, "weight": null}]),
+            ),
         ];
         for (name, typed, meant) in cases {
             let (value, told) = taken(name, typed.clone());
             assert_eq!(value, meant, "{name} {typed}");
-            assert!(told.is_some_and(|told| told.contains(name)), "{name} {typed}");
+            assert!(
+                told.is_some_and(|told| told.contains(name)),
+                "{name} {typed}"
+            );
         }
     }
 
@@ -250,12 +296,17 @@ mod tests {
     #[test]
     fn many_readings_stay_a_short_notice() {
         let mut object = JsonObject::new();
-        let parts: Vec<_> = (0..500).map(|_| json!({"id": "a", "weight": "1"})).collect();
+        let parts: Vec<_> = (0..500)
+            .map(|_| json!({"id": "a", "weight": "1"}))
+            .collect();
         object.insert("parts".into(), parts.into());
         let mut readings = Readings::default();
         take_as_meant(&mut object, PARAMETERS, "", &mut readings);
         let told = readings.told().unwrap();
-        assert!(told.contains("parts[0].weight") && told.contains("and 495 more") && told.len() < 600, "{told}");
+        assert!(
+            told.contains("parts[0].weight") && told.contains("and 495 more") && told.len() < 600,
+            "{told}"
+        );
     }
 
     proptest! {

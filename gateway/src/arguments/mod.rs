@@ -246,7 +246,11 @@ mod tests {
         let Value::Object(given) = given else {
             panic!("not an object")
         };
-        match read("t", &PARAMETERS, GivenArguments::of(given, InexactNumbers::default())) {
+        match read(
+            "t",
+            &PARAMETERS,
+            GivenArguments::of(given, InexactNumbers::default()),
+        ) {
             Ok(_) => Vec::new(),
             Err(error) => error.fields.into_iter().map(|(field, _)| field).collect(),
         }
@@ -281,7 +285,12 @@ mod tests {
         let Value::Object(given) = given else {
             panic!("not an object")
         };
-        let arguments = read("t", &PARAMETERS, GivenArguments::of(given, InexactNumbers::default())).unwrap();
+        let arguments = read(
+            "t",
+            &PARAMETERS,
+            GivenArguments::of(given, InexactNumbers::default()),
+        )
+        .unwrap();
         assert_eq!(arguments.integer("count"), Some(3));
         assert_eq!(arguments.texts("files").len(), 2);
         assert!(!arguments.has("steps") && arguments.text("session_id") == Some("new"));
@@ -292,7 +301,12 @@ mod tests {
         let given: JsonObject = (0..100_000)
             .map(|i| (format!("x{i}"), Value::Null))
             .collect();
-        let error = read("t", &PARAMETERS, GivenArguments::of(given, InexactNumbers::default())).unwrap_err();
+        let error = read(
+            "t",
+            &PARAMETERS,
+            GivenArguments::of(given, InexactNumbers::default()),
+        )
+        .unwrap_err();
         assert_eq!(error.fields.len(), MAX_LISTED);
         assert!(
             error.message.contains("and 99986 more"),

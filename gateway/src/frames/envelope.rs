@@ -145,7 +145,8 @@ impl Envelope {
             .method
             .as_ref()
             .is_some_and(|method| method.starts_with(b"\"notifications/"));
-        self.is_answer && self.method.is_none() || is_notification && self.is_closed && !self.has_id()
+        self.is_answer && self.method.is_none()
+            || is_notification && self.is_closed && !self.has_id()
     }
 }
 
@@ -161,9 +162,15 @@ mod tests {
     fn the_id_is_told_wherever_it_stands_and_whatever_is_broken() {
         let cases = [
             (r#"{"id":7,"params":{"id":8,"progress":NaN}}"#, "7"),
-            (r#"{"params":{"id":8,"x":[{"id":9}]},"id":"a b"}"#, r#""a b""#),
+            (
+                r#"{"params":{"id":8,"x":[{"id":9}]},"id":"a b"}"#,
+                r#""a b""#,
+            ),
             (r#"{"params":{"x":NaN,},"id": 12 }"#, "12"),
-            (r#"{"id":18446744073709551616,"params":"\ud800"}"#, "18446744073709551616"),
+            (
+                r#"{"id":18446744073709551616,"params":"\ud800"}"#,
+                "18446744073709551616",
+            ),
             (r#"{"id":"\ud83d","x":1}"#, r#""\ufffd""#),
             (r#"{"id":7,"params":{"text":"no end"#, "7"),
             (r#"{"id":7,"id":7}"#, "7"),
@@ -172,8 +179,16 @@ mod tests {
             assert_eq!(id(message).as_deref(), Some(expected), "{message}");
         }
         for message in [
-            "", "nonsense", "[1]", r#"{"id":1"#, r#"{"id":null}"#, r#"{"id":[1]}"#, r#"{"id":{}}"#, r#"{"id":1,"id":2}"#,
-            r#"{"x":{"id":1}}"#, r#"{"text":"\"id\":1"}"#,
+            "",
+            "nonsense",
+            "[1]",
+            r#"{"id":1"#,
+            r#"{"id":null}"#,
+            r#"{"id":[1]}"#,
+            r#"{"id":{}}"#,
+            r#"{"id":1,"id":2}"#,
+            r#"{"x":{"id":1}}"#,
+            r#"{"text":"\"id\":1"}"#,
         ] {
             assert_eq!(id(message), None, "{message}");
         }
@@ -181,7 +196,8 @@ mod tests {
 
     #[test]
     fn a_scan_in_pieces_finds_the_same() {
-        let message = r#"{"jsonrpc":"2.0","params":{"x":"{\"id\":1}"},"method":"tools/call","id":"q\"1"}"#;
+        let message =
+            r#"{"jsonrpc":"2.0","params":{"x":"{\"id\":1}"},"method":"tools/call","id":"q\"1"}"#;
         for cut in 0..message.len() {
             let mut scan = EnvelopeScan::default();
             scan.feed(&message.as_bytes()[..cut]);
@@ -199,14 +215,20 @@ mod tests {
             r#"{"id":3,"result":NaN}"#,
             r#"{"id":3,"error":{"code":1"#,
         ] {
-            assert!(EnvelopeScan::of(message.as_bytes()).wants_no_answer(), "{message}");
+            assert!(
+                EnvelopeScan::of(message.as_bytes()).wants_no_answer(),
+                "{message}"
+            );
         }
         for message in [
             r#"{"method":"tools/call"}"#,
             r#"{"method":"notifications/progress","id":1}"#,
             r#"{"method":"notifications/progress","params":{"x":"#,
         ] {
-            assert!(!EnvelopeScan::of(message.as_bytes()).wants_no_answer(), "{message}");
+            assert!(
+                !EnvelopeScan::of(message.as_bytes()).wants_no_answer(),
+                "{message}"
+            );
         }
     }
 }

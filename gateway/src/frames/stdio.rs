@@ -86,7 +86,9 @@ impl<R: AsyncRead + Send + Unpin, W: AsyncWrite + Send + Unpin + 'static> StdioT
         match verdict {
             Verdict::Repaired(text) => {
                 counter!("shim_mcp_damaged_frames_total", "outcome" => "repaired").increment(1);
-                tracing::warn!("a message with half characters was read with U+FFFD in their place");
+                tracing::warn!(
+                    "a message with half characters was read with U+FFFD in their place"
+                );
                 let message = serde_json::from_str(&text).ok()?;
                 Some(with_inexact_numbers(message, text.as_bytes()))
             }
@@ -297,7 +299,10 @@ mod tests {
 
     #[tokio::test]
     async fn every_line_is_served_or_answered_and_the_next_one_too() {
-        let long = format!(r#"{{"jsonrpc":"2.0","params":"{}","id":"long"}}"#, "x".repeat(MAX_MESSAGE_BYTES));
+        let long = format!(
+            r#"{{"jsonrpc":"2.0","params":"{}","id":"long"}}"#,
+            "x".repeat(MAX_MESSAGE_BYTES)
+        );
         let lines = [
             PING.to_owned(),
             long,
@@ -337,6 +342,9 @@ mod tests {
         client.write_all(b"\n").await.unwrap();
         let (message, answer) = tokio::join!(transport.receive(), answers.next_line());
         let answer: Value = serde_json::from_str(&answer.unwrap().unwrap()).unwrap();
-        assert!(message.is_some() && answer["error"]["code"] == -32700, "{answer}");
+        assert!(
+            message.is_some() && answer["error"]["code"] == -32700,
+            "{answer}"
+        );
     }
 }

@@ -57,7 +57,11 @@ pub(crate) fn judge(message: &[u8], error: &serde_json::Error) -> Verdict {
         Ok(_) if has_shared_name(&repaired) => {
             let fault = "two fields have the same name once their half characters (parts of surrogate pairs) are \
                          replaced; send whole characters";
-            refuse(&EnvelopeScan::of(message), ErrorCode::PARSE_ERROR, fault.to_owned())
+            refuse(
+                &EnvelopeScan::of(message),
+                ErrorCode::PARSE_ERROR,
+                fault.to_owned(),
+            )
         }
         Ok(_) => Verdict::Repaired(repaired),
         Err(error) => judge_whole(repaired.as_bytes(), &error),
@@ -84,7 +88,11 @@ fn judge_whole(message: &[u8], error: &serde_json::Error) -> Verdict {
         }
         return refuse(&envelope, ErrorCode::INVALID_REQUEST, fault);
     }
-    refuse(&envelope, ErrorCode::PARSE_ERROR, syntax_fault(message, error))
+    refuse(
+        &envelope,
+        ErrorCode::PARSE_ERROR,
+        syntax_fault(message, error),
+    )
 }
 
 fn refuse(envelope: &Envelope, code: ErrorCode, fault: String) -> Verdict {
@@ -101,7 +109,9 @@ fn refuse(envelope: &Envelope, code: ErrorCode, fault: String) -> Verdict {
 /// Every request of a batch is answered.
 fn refuse_batch(message: &[u8], fault: &str) -> Option<Refusal> {
     let batch: Vec<Value> = serde_json::from_slice(message).ok()?;
-    let requests = batch.iter().filter(|message| message.get("method").is_some());
+    let requests = batch
+        .iter()
+        .filter(|message| message.get("method").is_some());
     let ids = requests.filter_map(|request| request.get("id"));
     let ids = ids.filter(|id| id.is_string() || id.is_number());
     Some(Refusal {
@@ -116,16 +126,28 @@ fn shape_fault(envelope: &Envelope) -> String {
     let is_text = |value: &[u8]| value.starts_with(b"\"");
     let fault = match envelope {
         _ if envelope.is_list => "batches are not served: send each message by itself",
-        _ if !envelope.is_object => "a message is a JSON object: send one with jsonrpc, id, method and params",
+        _ if !envelope.is_object => {
+            "a message is a JSON object: send one with jsonrpc, id, method and params"
+        }
         _ if envelope.has_two_ids() => "id: is given twice; give each request one id",
         _ if envelope.jsonrpc.as_deref() != Some(b"\"2.0\"") => "jsonrpc: must be \"2.0\"",
         _ if envelope.method.is_none() && !envelope.is_answer => "method: is required",
-        _ if envelope.method.as_deref().is_some_and(|method| !is_text(method)) => "method: must be text",
+        _ if envelope
+            .method
+            .as_deref()
+            .is_some_and(|method| !is_text(method)) =>
+        {
+            "method: must be text"
+        }
         _ if envelope.method.is_some() && envelope.is_answer => {
             "a message has either method, or result, or error; send one of them"
         }
-        _ if envelope.has_id() && !has_usable_id(envelope) => "id: must be text or a whole number up to 9223372036854775807",
-        _ => "the message has not the form that the protocol gives its method; compare it with the schema of MCP",
+        _ if envelope.has_id() && !has_usable_id(envelope) => {
+            "id: must be text or a whole number up to 9223372036854775807"
+        }
+        _ => {
+            "the message has not the form that the protocol gives its method; compare it with the schema of MCP"
+        }
     };
     fault.to_owned()
 }
@@ -138,15 +160,25 @@ fn has_usable_id(envelope: &Envelope) -> bool {
 fn syntax_fault(message: &[u8], error: &serde_json::Error) -> String {
     let offset = offset(message, error);
     let place = json_text::place(message, offset);
-    let within = if place.is_empty() { place } else { format!(", in {place}") };
+    let within = if place.is_empty() {
+        place
+    } else {
+        format!(", in {place}")
+    };
     let what = describe(message, offset, error);
-    format!("the message is no valid JSON at byte {}{within}: {what}", offset + 1)
+    format!(
+        "the message is no valid JSON at byte {}{within}: {what}",
+        offset + 1
+    )
 }
 
 /// The byte that the reader stumbled over, or the end.
 fn offset(message: &[u8], error: &serde_json::Error) -> usize {
     let lines = message.split_inclusive(|byte| *byte == b'\n');
-    let before: usize = lines.take(error.line().saturating_sub(1)).map(<[u8]>::len).sum();
+    let before: usize = lines
+        .take(error.line().saturating_sub(1))
+        .map(<[u8]>::len)
+        .sum();
     (before + error.column().saturating_sub(1)).min(message.len())
 }
 
@@ -160,20 +192,30 @@ fn describe(message: &[u8], offset: usize, error: &serde_json::Error) -> String 
         _ if first.is_none_or(|byte| !b"{[".contains(byte)) => {
             "it does not begin with {; send one JSON-RPC message on each line".to_owned()
         }
-        _ if error.is_eof() => "it ends in the middle; send each message whole, on one line".to_owned(),
+        _ if error.is_eof() => {
+            "it ends in the middle; send each message whole, on one line".to_owned()
+        }
         "recursion limit exceeded" => {
             "it is nested deeper than 128 levels; send deep data flatter, or as text".to_owned()
         }
-        "number out of range" => format!("{bare} is beyond what a number can hold; send it as text, in quotes"),
-        "trailing comma" => "a comma stands before the end of a list or an object; leave it out".to_owned(),
-        "trailing characters" => "more follows behind the message; send each message on a line of its own".to_owned(),
+        "number out of range" => {
+            format!("{bare} is beyond what a number can hold; send it as text, in quotes")
+        }
+        "trailing comma" => {
+            "a comma stands before the end of a list or an object; leave it out".to_owned()
+        }
+        "trailing characters" => {
+            "more follows behind the message; send each message on a line of its own".to_owned()
+        }
         _ if reason.starts_with("control character") => {
             "a control character stands in a text; write it as an escape such as \\n".to_owned()
         }
         "expected value" | "expected ident" | "invalid number"
             if bare.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '-') =>
         {
-            format!("{bare} is no JSON value; send a number, a text in quotes, true, false or null, or leave the field out")
+            format!(
+                "{bare} is no JSON value; send a number, a text in quotes, true, false or null, or leave the field out"
+            )
         }
         _ => format!("{reason}; send JSON as RFC 8259 has it"),
     }
@@ -205,7 +247,10 @@ mod tests {
         match verdict(message) {
             Verdict::Refused(refusal) => {
                 let answers = refusal.answers();
-                answers.iter().map(|answer| serde_json::from_str(answer).unwrap()).collect()
+                answers
+                    .iter()
+                    .map(|answer| serde_json::from_str(answer).unwrap())
+                    .collect()
             }
             other => panic!("{other:?}"),
         }
@@ -220,7 +265,9 @@ mod tests {
     #[test]
     fn half_characters_are_replaced_wherever_they_stand() {
         for arguments in [
-            r#"{"a":"fix \ud82d"}"#, r#"{"\udc00":1}"#, r#"{"a":["\ud800\ud800",{"b":"\udfff"}]}"#,
+            r#"{"a":"fix \ud82d"}"#,
+            r#"{"\udc00":1}"#,
+            r#"{"a":["\ud800\ud800",{"b":"\udfff"}]}"#,
         ] {
             match verdict(call("1", arguments).as_bytes()) {
                 Verdict::Repaired(text) => assert!(text.contains("\\ufffd"), "{text}"),
@@ -232,20 +279,45 @@ mod tests {
         cut[at] = 0xC3;
         assert!(matches!(verdict(&cut), Verdict::Repaired(_)));
         let twins = answers(call("1", r#"{"\ud800":1,"\ud801":2}"#).as_bytes());
-        assert!(twins[0]["error"]["message"].as_str().unwrap().contains("same name"));
+        assert!(
+            twins[0]["error"]["message"]
+                .as_str()
+                .unwrap()
+                .contains("same name")
+        );
     }
 
     #[test]
     fn what_cannot_be_read_is_answered_with_its_id_its_place_and_the_remedy() {
         let deep = format!("{{\"a\":{}{}}}", "[".repeat(200), "]".repeat(200));
         let cases = [
-            (r#"{"progress":NaN}"#, "in params.arguments.progress: NaN is no JSON value", -32700),
-            (r#"{"progress":-Infinity}"#, "-Infinity is no JSON value", -32700),
-            (r#"{"a":[1,undefined]}"#, "in params.arguments.a[1]: undefined is no JSON value", -32700),
+            (
+                r#"{"progress":NaN}"#,
+                "in params.arguments.progress: NaN is no JSON value",
+                -32700,
+            ),
+            (
+                r#"{"progress":-Infinity}"#,
+                "-Infinity is no JSON value",
+                -32700,
+            ),
+            (
+                r#"{"a":[1,undefined]}"#,
+                "in params.arguments.a[1]: undefined is no JSON value",
+                -32700,
+            ),
             (r#"{"a":1,}"#, "a comma stands before the end", -32700),
             (r#"{"a":[1,]}"#, "a comma stands before the end", -32700),
-            (r#"{"a":1e400}"#, "1e400 is beyond what a number can hold", -32700),
-            ("{\"a\":\"x\ty\"}", "a control character stands in a text", -32700),
+            (
+                r#"{"a":1e400}"#,
+                "1e400 is beyond what a number can hold",
+                -32700,
+            ),
+            (
+                "{\"a\":\"x\ty\"}",
+                "a control character stands in a text",
+                -32700,
+            ),
             (r#"{"a":'x'}"#, "send JSON as RFC 8259 has it", -32700),
             (r#"{"a":"\x41"}"#, "invalid escape", -32700),
             (deep.as_str(), "nested deeper than 128 levels", -32700),
@@ -255,9 +327,15 @@ mod tests {
                 let answers = answers(call(id, arguments).as_bytes());
                 let error = &answers[0]["error"];
                 let said = error["message"].as_str().unwrap();
-                assert!(said.contains(says) && error["code"] == code, "{arguments}: {said}");
+                assert!(
+                    said.contains(says) && error["code"] == code,
+                    "{arguments}: {said}"
+                );
                 assert_eq!(answers[0]["id"].to_string(), id, "{arguments}");
-                assert!(said.contains(';') && said.ends_with("Nothing was done."), "{said}");
+                assert!(
+                    said.contains(';') && said.ends_with("Nothing was done."),
+                    "{said}"
+                );
             }
         }
     }
@@ -266,13 +344,37 @@ mod tests {
     fn json_that_is_no_message_is_told_what_it_lacks() {
         let cases = [
             (r#"{"id":1,"method":"ping"}"#, "1", "jsonrpc: must be"),
-            (r#"{"jsonrpc":"1.0","id":1,"method":"ping"}"#, "1", "jsonrpc: must be"),
+            (
+                r#"{"jsonrpc":"1.0","id":1,"method":"ping"}"#,
+                "1",
+                "jsonrpc: must be",
+            ),
             (r#"{"jsonrpc":"2.0","id":1}"#, "1", "method: is required"),
-            (r#"{"jsonrpc":"2.0","id":1,"method":7}"#, "1", "method: must be text"),
-            (r#"{"jsonrpc":"2.0","id":1.5,"method":"ping"}"#, "1.5", "id: must be"),
-            (r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#, "null", "id: must be"),
-            (r#"{"jsonrpc":"2.0","id":[1],"method":"ping"}"#, "null", "id: must be"),
-            (r#"{"jsonrpc":"2.0","id":18446744073709551615,"method":"ping"}"#, "18446744073709551615", "id: must be"),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":7}"#,
+                "1",
+                "method: must be text",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1.5,"method":"ping"}"#,
+                "1.5",
+                "id: must be",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#,
+                "null",
+                "id: must be",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":[1],"method":"ping"}"#,
+                "null",
+                "id: must be",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":18446744073709551615,"method":"ping"}"#,
+                "18446744073709551615",
+                "id: must be",
+            ),
             (r#""text""#, "null", "a message is a JSON object"),
             ("not json", "null", "does not begin with {"),
             ("[]", "null", "batches are not served"),
@@ -284,8 +386,15 @@ mod tests {
             assert!(said.contains(says), "{message}: {said}");
             assert_eq!(answers[0]["id"].to_string(), id, "{message}");
         }
-        let batch = format!(r#"[{},{{"jsonrpc":"2.0","method":"x"}},{}]"#, call("1", "{}"), call(r#""b""#, "{}"));
-        let ids: Vec<_> = answers(batch.as_bytes()).iter().map(|answer| answer["id"].clone()).collect();
+        let batch = format!(
+            r#"[{},{{"jsonrpc":"2.0","method":"x"}},{}]"#,
+            call("1", "{}"),
+            call(r#""b""#, "{}")
+        );
+        let ids: Vec<_> = answers(batch.as_bytes())
+            .iter()
+            .map(|answer| answer["id"].clone())
+            .collect();
         assert_eq!(ids, [json!(1), json!("b")]);
     }
 
@@ -295,7 +404,10 @@ mod tests {
             r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progress":NaN}}"#,
             r#"{"jsonrpc":"2.0","id":4,"result":{"x":Infinity}}"#,
         ] {
-            assert!(matches!(verdict(message.as_bytes()), Verdict::Ignored(_)), "{message}");
+            assert!(
+                matches!(verdict(message.as_bytes()), Verdict::Ignored(_)),
+                "{message}"
+            );
         }
     }
 

@@ -91,7 +91,12 @@ pub(crate) async fn call(
         Ok(answer) => (answer, false),
         Err(error) => (ToolOutput::of_error(&error), true),
     };
-    let mut notices: Vec<_> = call.arguments.readings().map(reading_notice).into_iter().collect();
+    let mut notices: Vec<_> = call
+        .arguments
+        .readings()
+        .map(reading_notice)
+        .into_iter()
+        .collect();
     if let Some(session_id) = &answer.session_id {
         finish_messages(gateway, session_id, fetch, began).await;
         if !cancelled.is_cancelled() {

@@ -34,16 +34,31 @@ async fn a_damaged_message_is_answered_or_mended_and_said_once() {
         .with_log(&log);
     let mut gateway = launch.open().await;
 
-    let long = save("4", &format!(r#"{{"current_task":"{}"}}"#, "x".repeat(17 * MEBIBYTE)));
+    let long = save(
+        "4",
+        &format!(r#"{{"current_task":"{}"}}"#, "x".repeat(17 * MEBIBYTE)),
+    );
     let late_id = r#"{"jsonrpc":"2.0","method":"tools/call","params":{"x":NaN},"id":"late"}"#;
     let refused = [
-        (save("1", r#"{"current_task":"t","progress":NaN}"#), json!(1), "progress"),
-        (save(r#""two""#, r#"{"current_task":"t","progress":0.5,}"#), json!("two"), "comma"),
+        (
+            save("1", r#"{"current_task":"t","progress":NaN}"#),
+            json!(1),
+            "progress",
+        ),
+        (
+            save(r#""two""#, r#"{"current_task":"t","progress":0.5,}"#),
+            json!("two"),
+            "comma",
+        ),
         (long, json!(4), "16"),
         (late_id.to_owned(), json!("late"), "params.x"),
         ("nonsense".to_owned(), Value::Null, "JSON-RPC"),
         (format!("[{}]", save("5", "{}")), json!(5), "batches"),
-        (save("6", &format!("{}1{}", "[".repeat(500), "]".repeat(500))), json!(6), "128"),
+        (
+            save("6", &format!("{}1{}", "[".repeat(500), "]".repeat(500))),
+            json!(6),
+            "128",
+        ),
     ];
     for (line, id, says) in &refused {
         let answer = answer(&mut gateway, line.as_bytes()).await;
@@ -56,14 +71,24 @@ async fn a_damaged_message_is_answered_or_mended_and_said_once() {
     ];
     for arguments in mended {
         let answer = answer(&mut gateway, save("7", arguments).as_bytes()).await;
-        let text = answer["result"]["content"][0]["text"].as_str().unwrap_or_default();
+        let text = answer["result"]["content"][0]["text"]
+            .as_str()
+            .unwrap_or_default();
         assert!(answer["id"] == 7 && text.contains("saved"), "{answer}");
     }
     gateway.close().await;
 
     let log = std::fs::read_to_string(&log).unwrap();
-    assert_eq!(log.matches("a message was refused").count(), refused.len(), "{log}");
-    assert_eq!(log.matches("half characters was read").count(), mended.len(), "{log}");
+    assert_eq!(
+        log.matches("a message was refused").count(),
+        refused.len(),
+        "{log}"
+    );
+    assert_eq!(
+        log.matches("half characters was read").count(),
+        mended.len(),
+        "{log}"
+    );
 }
 
 /// One request of HTTP/1.1; the answer with its headers.
@@ -92,7 +117,8 @@ async fn a_damaged_message_over_http_is_answered_or_mended() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     drop(listener);
-    let launch = GatewayLaunch::new(&temp.data_dir(), &temp.project()).with_service(service.socket());
+    let launch =
+        GatewayLaunch::new(&temp.data_dir(), &temp.project()).with_service(service.socket());
     let mut words = launch.command().to_vec();
     words.extend(["--http".to_owned(), address.clone()]);
     let mut child = tokio::process::Command::new(&words[0])
@@ -108,11 +134,23 @@ async fn a_damaged_message_over_http_is_answered_or_mended() {
     }
     let hello = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"cut \ud83d","version":"1"}}}"#;
     let mended = post(&address, hello.as_bytes()).await;
-    assert!(mended.starts_with("HTTP/1.1 200") && mended.contains("2025-11-25"), "{mended}");
+    assert!(
+        mended.starts_with("HTTP/1.1 200") && mended.contains("2025-11-25"),
+        "{mended}"
+    );
     let refused = post(&address, save("31", r#"{"progress":NaN}"#).as_bytes()).await;
     assert!(refused.starts_with("HTTP/1.1 400"), "{refused}");
-    assert!(refused.contains(r#""id":31"#) && refused.contains("params.arguments.progress"), "{refused}");
-    let large = save("32", &format!(r#"{{"current_task":"{}"}}"#, "x".repeat(5 * MEBIBYTE)));
+    assert!(
+        refused.contains(r#""id":31"#) && refused.contains("params.arguments.progress"),
+        "{refused}"
+    );
+    let large = save(
+        "32",
+        &format!(r#"{{"current_task":"{}"}}"#, "x".repeat(5 * MEBIBYTE)),
+    );
     let refused = post(&address, large.as_bytes()).await;
-    assert!(refused.starts_with("HTTP/1.1 413") && refused.contains(r#""id":32"#), "{refused}");
+    assert!(
+        refused.starts_with("HTTP/1.1 413") && refused.contains(r#""id":32"#),
+        "{refused}"
+    );
 }

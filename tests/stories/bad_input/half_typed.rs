@@ -32,7 +32,13 @@ async fn every_tool_takes_what_was_typed_as_text_and_tells_so() {
     });
     let saved = tool_output(gateway.call(SAVE, save).await);
     let said = told(&saved);
-    for field in ["progress", "decisions", "next_steps", "summary", "session_id"] {
+    for field in [
+        "progress",
+        "decisions",
+        "next_steps",
+        "summary",
+        "session_id",
+    ] {
         assert!(said.contains(&format!("{field}: ")), "{said}");
     }
     assert!(!said.contains("current_task"), "{said}");
@@ -43,17 +49,43 @@ async fn every_tool_takes_what_was_typed_as_text_and_tells_so() {
     });
     let submitted = tool_output(gateway.call(COORDINATE, plan).await);
     let said = told(&submitted);
-    assert!(said.contains("subtasks[0].weight") && said.contains("and "), "{said}");
-    let task_id = submitted["task"]["task_id"].as_str().unwrap_or_else(|| panic!("{submitted}")).to_owned();
+    assert!(
+        said.contains("subtasks[0].weight") && said.contains("and "),
+        "{said}"
+    );
+    let task_id = submitted["task"]["task_id"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{submitted}"))
+        .to_owned();
 
     for (tool, arguments, field) in [
         (RECOVER, json!({"action": "", "project": ""}), "action"),
-        (SIGNALS, json!({"estimated_tokens": "1000", "message_count": "3"}), "message_count"),
+        (
+            SIGNALS,
+            json!({"estimated_tokens": "1000", "message_count": "3"}),
+            "message_count",
+        ),
         (STATUS, json!({"view": "sessions", "limit": "3"}), "limit"),
-        (COORDINATE, json!({"action": "wait", "task_id": task_id, "wait_seconds": "0", "cursor": ""}), "wait_seconds"),
-        (WORK, json!({"action": "claim", "capabilities": "[]", "wait_seconds": "5"}), "capabilities"),
-        (WORK, json!({"action": "progress", "progress": "0.25", "note": ""}), "progress"),
-        (WORK, json!({"action": "complete", "result": "true", "data": "{\"n\": 1}"}), "data"),
+        (
+            COORDINATE,
+            json!({"action": "wait", "task_id": task_id, "wait_seconds": "0", "cursor": ""}),
+            "wait_seconds",
+        ),
+        (
+            WORK,
+            json!({"action": "claim", "capabilities": "[]", "wait_seconds": "5"}),
+            "capabilities",
+        ),
+        (
+            WORK,
+            json!({"action": "progress", "progress": "0.25", "note": ""}),
+            "progress",
+        ),
+        (
+            WORK,
+            json!({"action": "complete", "result": "true", "data": "{\"n\": 1}"}),
+            "data",
+        ),
     ] {
         let output = tool_output(gateway.call(tool, arguments).await);
         assert!(told(&output).contains(field), "{tool} {field}: {output}");
@@ -61,7 +93,11 @@ async fn every_tool_takes_what_was_typed_as_text_and_tells_so() {
     let whole = json!({"name": STATUS, "arguments": "{\"view\": \"session\"}"});
     let output = tool_output(gateway.request("tools/call", whole).await.unwrap());
     assert!(told(&output).contains("arguments: "), "{output}");
-    let plain = tool_output(gateway.call(STATUS, json!({"view": "sessions", "limit": 3})).await);
+    let plain = tool_output(
+        gateway
+            .call(STATUS, json!({"view": "sessions", "limit": 3}))
+            .await,
+    );
     assert_eq!(told(&plain), "");
     gateway.close().await;
 }

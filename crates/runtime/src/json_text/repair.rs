@@ -93,7 +93,14 @@ mod tests {
 
     #[test]
     fn what_is_whole_stays_as_it_is() {
-        for text in [r#""\ud83d\ude00 \\ud83d \n""#, "\"\u{1F600}\"", "", "\\", r"\u", r"\ud8"] {
+        for text in [
+            r#""\ud83d\ude00 \\ud83d \n""#,
+            "\"\u{1F600}\"",
+            "",
+            "\\",
+            r"\u",
+            r"\ud8",
+        ] {
             assert_eq!(repair(text.as_bytes()), None, "{text}");
         }
     }

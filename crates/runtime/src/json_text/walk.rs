@@ -135,7 +135,9 @@ mod tests {
     fn the_place_of_a_byte_is_told_by_names_and_positions() {
         let text = br#"{"id":7,"params":{"arguments":{"steps":["a",{"x":NaN}],"b\"c":1}}}"#;
         let at = |needle: &str| {
-            let found = text.windows(needle.len()).position(|w| w == needle.as_bytes());
+            let found = text
+                .windows(needle.len())
+                .position(|w| w == needle.as_bytes());
             place(text, found.unwrap_or(text.len()))
         };
         assert_eq!(at("7"), "id");
@@ -147,7 +149,12 @@ mod tests {
 
     #[test]
     fn no_text_is_too_strange_to_walk() {
-        for text in ["[".repeat(100_000), "{\"a\":".repeat(5_000), "\"\\".into(), "]]}}\"".into()] {
+        for text in [
+            "[".repeat(100_000),
+            "{\"a\":".repeat(5_000),
+            "\"\\".into(),
+            "]]}}\"".into(),
+        ] {
             let shown = place(text.as_bytes(), text.len());
             assert!(shown.len() < 400, "{}", shown.len());
         }

@@ -113,11 +113,17 @@ impl LogQueue {
         }
         let dropped = std::mem::take(&mut waiting.dropped);
         drop(waiting);
-        tracing::warn!(dropped, "log lines were dropped: stderr was not read or could not be written");
+        tracing::warn!(
+            dropped,
+            "log lines were dropped: stderr was not read or could not be written"
+        );
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0
+            .waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -204,7 +210,10 @@ mod tests {
         let dropped = queue.waiting().dropped;
         assert!(dropped > 50_000 && queue.waiting().bytes <= MAX_WAITING_BYTES);
         queue.flush(Duration::from_millis(10));
-        assert!(!queue.waiting().lines.is_empty(), "the end does not wait for a reader");
+        assert!(
+            !queue.waiting().lines.is_empty(),
+            "the end does not wait for a reader"
+        );
 
         let whole = usize::try_from(100_000 - dropped).unwrap();
         let lines = BufReader::new(reader).lines().map(Result::unwrap);
@@ -260,7 +269,13 @@ mod tests {
 
     #[test]
     fn a_line_that_was_cut_off_does_not_spoil_the_next_one() {
-        let (mut disk, mut is_torn) = (FullDisk { room: 3, written: Vec::new() }, false);
+        let (mut disk, mut is_torn) = (
+            FullDisk {
+                room: 3,
+                written: Vec::new(),
+            },
+            false,
+        );
         assert!(write_line(&mut disk, b"first\n", &mut is_torn).is_err());
         assert!(write_line(&mut disk, b"second\n", &mut is_torn).is_err());
         disk.room = 100;

@@ -90,9 +90,13 @@ mod tests {
         let task = foreign_task("greet", written);
         assert_eq!(task.goal, "fix \u{FFFD}");
         let payload = Value::Object(free_form::to_json(&task.payload.unwrap()));
-        let expected = json!({"id": "1234567890123456789", "big": "12345678901234567890123", "n": 1.5});
+        let expected =
+            json!({"id": "1234567890123456789", "big": "12345678901234567890123", "n": 1.5});
         assert_eq!(payload, expected);
         let bare = foreign_task("greet", b"[1]");
-        assert_eq!((bare.goal.as_str(), bare.payload), ("greet", Some(to_struct(&Map::new()))));
+        assert_eq!(
+            (bare.goal.as_str(), bare.payload),
+            ("greet", Some(to_struct(&Map::new())))
+        );
     }
 }
