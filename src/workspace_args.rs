@@ -8,6 +8,7 @@ use shim_runtime::workspace::Workspace;
 
 use crate::config::Config;
 use crate::error::CliError;
+use crate::remedies::shell_word;
 
 /// The namespace of state and locks.
 #[derive(Debug, clap::Args)]
@@ -22,6 +23,12 @@ impl NamespaceArgs {
     pub(crate) fn resolve(&self, config: &Config) -> Result<String, CliError> {
         let current = CurrentWorkspace::find(self.namespace.as_deref(), config)?;
         Ok(current.workspace.name)
+    }
+
+    /// The flag as it was given, for a command in a hint: empty, or with a space before it.
+    pub(crate) fn flag(&self) -> String {
+        let name = self.namespace.as_deref();
+        name.map_or_else(String::new, |name| format!(" -n {}", shell_word(name)))
     }
 }
 

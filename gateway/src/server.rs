@@ -122,6 +122,7 @@ impl ServerHandler for McpServer {
     }
 
     async fn on_initialized(&self, _: NotificationContext<RoleServer>) {
+        self.gateway.client_context.client.record_message();
         self.gateway.warm_up();
     }
 
@@ -131,6 +132,7 @@ impl ServerHandler for McpServer {
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         let timer = RequestTimer::start("tools/list");
+        self.gateway.client_context.client.record_message();
         reject_cursor(request.as_ref())?;
         // A stateless client sends no `initialized`; its list of tools is the sign that calls will come.
         self.gateway.warm_up();
@@ -150,6 +152,7 @@ impl ServerHandler for McpServer {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
+        self.gateway.client_context.client.record_call();
         let Some(spec) = tools::find(&request.name) else {
             drop(RequestTimer::start(CALL_TOOL));
             return Err(unknown_tool(&request.name));
@@ -174,6 +177,7 @@ impl ServerHandler for McpServer {
                 None,
             ));
         }
+        self.gateway.client_context.client.record_call();
         let field = |name: &str| request.params.as_ref().and_then(|params| params.get(name));
         let Some(name) = field("name").and_then(Value::as_str) else {
             drop(RequestTimer::start(CALL_TOOL));

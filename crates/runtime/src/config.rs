@@ -14,6 +14,7 @@ use crate::limits::Limits;
 use crate::telemetry::ExportConfig;
 use crate::tls::Tls;
 
+pub use crate::settings::digests::BY_FLAG;
 pub use crate::settings::{ConfigErrors, Setting, Settings};
 pub use log::{LogConfig, LogFormat};
 

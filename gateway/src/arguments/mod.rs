@@ -17,6 +17,8 @@ use crate::tool_error::ToolError;
 use check::{check_object, digits, integer, is_free_form};
 use meaning::{Readings, take_as_meant};
 
+pub(crate) use check::part_of_id;
+
 pub(crate) use parameter::{NEW_SESSION, Parameter, ParameterType, optional, required, schema};
 
 /// More wrong arguments than this are counted, not listed.
@@ -157,6 +159,11 @@ impl Arguments {
     /// A text, a choice or an id, or "" if it was left out.
     pub(crate) fn text_or_empty(&self, name: &str) -> String {
         self.text(name).unwrap_or_default().to_owned()
+    }
+
+    /// Puts another text in the place of one that was given.
+    pub(crate) fn set_text(&mut self, name: &str, text: String) {
+        self.object.insert(name.to_owned(), text.into());
     }
 
     /// A number.

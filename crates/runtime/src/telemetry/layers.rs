@@ -26,7 +26,10 @@ where
     let filter = EnvFilter::try_new(&config.filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let is_log = |metadata: &Metadata<'_>| metadata.target() != TARGET;
     let is_log = FilterFn::new(is_log).with_max_level_hint(LevelFilter::TRACE);
-    let layer = fmt::layer().with_writer(redact::RedactingMakeWriter(log));
+    // A layer that reports its own trouble would write to stderr itself.
+    let layer = fmt::layer()
+        .log_internal_errors(false)
+        .with_writer(redact::RedactingMakeWriter(log));
     match config.format {
         LogFormat::Pretty => {
             let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());

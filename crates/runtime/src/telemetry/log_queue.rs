@@ -115,7 +115,7 @@ impl LogQueue {
         drop(waiting);
         tracing::warn!(
             dropped,
-            "log lines were dropped: stderr was not read or could not be written"
+            "log lines were lost: stderr was not read, or the log could not be written"
         );
     }
 
