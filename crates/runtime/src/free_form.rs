@@ -10,29 +10,10 @@ use shim_proto::limits::MAX_FREE_FORM_DEPTH;
 
 use crate::json_text;
 
-/// 2^53: the first whole number that shares its double with another one.
-pub(crate) const FIRST_INEXACT: f64 = 9_007_199_254_740_992.0;
-/// 2^64: from here on no language has whole numbers of a fixed size.
-const BEYOND_INTEGERS: f64 = 18_446_744_073_709_551_616.0;
-/// A decimal of so many digits comes back from its double.
-const KEPT_DIGITS: usize = 15;
+pub use crate::doubles::is_exact;
+
 /// Names in the place of a fault are shown up to so many characters.
 const SHOWN_CHARACTERS: usize = 60;
-
-/// Whether a double is the only number that whoever wrote it can have meant. From 2^53 on it may stand for other whole
-/// numbers; a round one such as 1e300 beyond all integers is meant as it is.
-#[must_use]
-pub fn is_exact(number: f64) -> bool {
-    let size = number.abs();
-    size < FIRST_INEXACT
-        || size.is_finite() && size >= BEYOND_INTEGERS && digits(size) <= KEPT_DIGITS
-}
-
-fn digits(number: f64) -> usize {
-    let text = format!("{number:e}");
-    let mantissa = text.split('e').next().unwrap_or_default();
-    mantissa.bytes().filter(u8::is_ascii_digit).count()
-}
 
 /// The rule that a number breaks which free-form data does not take.
 #[must_use]

@@ -12,6 +12,7 @@ pub mod client_process;
 mod codes;
 pub mod config;
 mod contract;
+mod doubles;
 pub mod conversation;
 pub mod error_table;
 pub mod fields;

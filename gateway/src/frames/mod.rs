@@ -5,6 +5,7 @@
 //! the middle of an emoji has them, become U+FFFD, and the call goes on. Each damaged message makes one warning.
 
 mod envelope;
+mod faults;
 mod inexact;
 mod names;
 mod stdio;

@@ -3,7 +3,7 @@
 use serde::de::IgnoredAny;
 
 use super::walk::Walker;
-use crate::free_form::{FIRST_INEXACT, is_exact};
+use crate::doubles::{FIRST_INEXACT, is_exact};
 
 /// More than so many are not listed.
 const MAX_LISTED: usize = 16;
