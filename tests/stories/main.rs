@@ -25,3 +25,4 @@ mod tasks;
 mod teamwork;
 mod topology;
 mod tracing;
+mod unread_log;

@@ -194,6 +194,14 @@ impl Fields {
     }
 
     pub(super) fn state(&mut self, state: Option<&CheckpointState>) {
+        self.archived_state(state);
+        if let Some(custom) = state.and_then(|state| state.custom.as_ref()) {
+            self.exact_numbers("state.custom", custom);
+        }
+    }
+
+    /// A state that was taken once; earlier versions took numbers that a client may have rounded.
+    pub(super) fn archived_state(&mut self, state: Option<&CheckpointState>) {
         let Some(state) = state else {
             return self.refuse("state", "is required");
         };
@@ -216,7 +224,7 @@ impl Fields {
         let retracted = &state.retracted_decisions;
         self.texts("state.retracted_decisions", retracted, MAX_ITEM_BYTES);
         if let Some(custom) = &state.custom {
-            self.free_form("state.custom", custom, MAX_STATE_BYTES);
+            self.kept_free_form("state.custom", custom, MAX_STATE_BYTES);
         }
         let size = state.encoded_len();
         if size > MAX_STATE_BYTES && self.is_clean() {
