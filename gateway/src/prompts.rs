@@ -11,6 +11,7 @@ use shim_proto::checkpoint::v1::{DetectRecoveryRequest, GetCheckpointRequest};
 use shim_proto::coordination::v1::ListWorkersRequest;
 use shim_render::figures::percent;
 use shim_render::text::one_line;
+use shim_runtime::workspace::identity;
 use uuid::Uuid;
 
 use crate::gateway::Gateway;
@@ -134,9 +135,8 @@ fn check(given: &JsonObject, names: &[&str]) -> Result<(), ErrorData> {
 }
 
 async fn resume_any(gateway: &Gateway, project: Option<&str>) -> String {
-    let project = project
-        .unwrap_or(&gateway.client_context.project.name)
-        .to_owned();
+    let present = || gateway.client_context.project.name.clone();
+    let project = project.map_or_else(present, identity);
     let request = DetectRecoveryRequest {
         project: project.clone(),
         limit: MAX_CANDIDATES,

@@ -3,10 +3,10 @@
 //! The command releases the session at once, so that a gateway can adopt it.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 
-use shim_gateway::evidence::{inspect_files, inspect_git};
+use shim_gateway::evidence::inspect_project;
 use shim_proto::checkpoint::v1::attach_session_request::Message;
 use shim_proto::checkpoint::v1::{
     Attach, AttachSessionRequest, Checkpoint, ClientInfo, Detach, FileState, GetCheckpointRequest,
@@ -97,17 +97,10 @@ async fn evidence(
         .await?
         .state
         .unwrap_or_default();
-    // A project may be any name; then only absolute paths can be looked at.
-    let folder = Some(PathBuf::from(session.project)).filter(|path| path.is_absolute());
-    let paths = state
-        .active_files
-        .into_iter()
-        .map(|file| file.path)
-        .collect();
-    Ok(tokio::join!(
-        inspect_files(folder.clone(), paths),
-        inspect_git(folder.as_deref())
-    ))
+    // A project may be any name, which says nothing of the present folder: then only absolute paths can be looked at.
+    let is_folder = Path::new(&session.project).is_absolute();
+    let present = std::env::current_dir().ok().filter(|_| is_folder);
+    Ok(inspect_project(&session.project, present.as_deref(), &state).await)
 }
 
 /// Attaches and detaches, so that the session is free at once and not only when its lease expires.

@@ -3,7 +3,9 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use shim_proto::coordination::v1::{MergeStrategy, SubmitTaskResponse, Task, TaskState};
+use shim_proto::coordination::v1::{
+    MergeStrategy, SubmitTaskRequest, SubmitTaskResponse, Task, TaskState,
+};
 use shim_render::figures::count;
 use shim_render::text::{one_line, short_id};
 
@@ -31,9 +33,11 @@ pub(super) async fn run(
         let mut checkpoints = connection::checkpoints(config).await?;
         submit.submitted_by = sessions::find(&mut checkpoints, typed).await?.id;
     }
+    let patterns = patterns(&submit);
     let mut service = connection::coordination(config).await?;
     let submitted = call(service.tasks.submit_task(request(submit))).await?;
     emit(args.json, &submitted, out, |out| print(&submitted, out))?;
+    args.tell_unmatched(config, &patterns, out)?;
     if !args.wait {
         if !args.json {
             print_parts(&submitted, out)?;
@@ -42,6 +46,13 @@ pub(super) async fn run(
     }
     out.flush()?;
     wait(&mut service, submitted, args.json, out).await
+}
+
+/// The patterns of the files of a job and of its parts.
+fn patterns(submit: &SubmitTaskRequest) -> Vec<String> {
+    let of_job = submit.files.iter().map(|file| &file.path);
+    let of_parts = submit.subtasks.iter().flat_map(|part| &part.files);
+    of_job.chain(of_parts).cloned().collect()
 }
 
 async fn wait(

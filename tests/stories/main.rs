@@ -11,6 +11,7 @@ mod local_stack;
 mod manual;
 mod mcp_clients;
 mod metrics;
+mod names;
 mod observability;
 mod overload;
 mod recovery;

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::checkpoint_store::Store;
 use super::ownership::session_owned_error;
 use super::tables::checkpoints::{self, IntactCheckpoint};
+use super::tables::projects::ProjectNames;
 use super::tables::restores;
 use super::tables::sessions::{self, StoredSession};
 use crate::domain::recovery::confidence;
@@ -35,6 +36,7 @@ impl Store {
     ) -> Result<Vec<RecoveryCandidate>, Error> {
         let now = self.now();
         self.read(move |db| {
+            let project = ProjectNames::of(db, &project)?;
             let mut found = sessions::recoverable(db, &project, true, limit)?;
             let left = limit.saturating_sub(u32::try_from(found.len()).unwrap_or(limit));
             if !only_project && left > 0 {
@@ -93,7 +95,7 @@ impl Store {
 fn candidate(
     db: &Connection,
     stored: StoredSession,
-    project: &str,
+    project: &ProjectNames,
     now: UnixMicros,
 ) -> Result<Option<RecoveryCandidate>, Error> {
     let (checkpoint, mut state, _) = match checkpoints::newest_intact(db, &stored) {
@@ -109,7 +111,7 @@ fn candidate(
         .unwrap_or(now);
     Ok(Some(RecoveryCandidate {
         confidence: confidence(&session, now),
-        same_project: session.project == project,
+        same_project: project.contains(&session.project),
         age: prost_types::Duration::try_from(now.since(noticed)).ok(),
         session: Some(session),
         checkpoint: Some(checkpoint),

@@ -13,12 +13,14 @@ use shim_proto::limits::task::{
     MAX_STEP_BYTES, MAX_STEPS, MAX_SUBTASK_FILES, MAX_SUBTASKS, MAX_WORKSPACE_BYTES,
 };
 use shim_runtime::ids::{SessionId, TaskId};
+use shim_runtime::workspace::identity;
 use shim_store::IdempotencyKey;
 use shim_store::tasks::Submission;
 use tonic::Status;
 
 use super::api::Api;
 use super::fields::Fields;
+use super::patterns::keep_names;
 use crate::domain::graph::{Graph, Node};
 use crate::domain::plan::{JobPlan, plan};
 use crate::domain::schedule::Schedule;
@@ -32,6 +34,13 @@ pub(super) async fn handle(
 ) -> Result<SubmitTaskResponse, Status> {
     // The key does not cover generated ids, so a repeated request gets the job of the first one.
     let idempotency_key = IdempotencyKey::for_request(&request.request_id, &request);
+    request.workspace = identity(&request.workspace);
+    let of_subtasks = request
+        .subtasks
+        .iter_mut()
+        .flat_map(|subtask| subtask.files.iter_mut());
+    let files = request.files.iter_mut().map(|file| &mut file.path);
+    keep_names(&request.workspace, files.chain(of_subtasks)).await;
     let (graph, times) = check(&mut request)?;
     let JobPlan {
         root,
