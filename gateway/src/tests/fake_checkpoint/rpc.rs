@@ -208,7 +208,10 @@ impl CheckpointService for CheckpointRpc {
             };
             found.map(|(checkpoint, _)| hit(checkpoint)).collect()
         });
-        Ok(Response::new(SearchCheckpointsResponse { hits }))
+        Ok(Response::new(SearchCheckpointsResponse {
+            hits,
+            ..Default::default()
+        }))
     }
 
     async fn detect_recovery(

@@ -129,6 +129,11 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
             "view search: the checkpoints found, best first, each with a snippet.",
         ),
         output(
+            "incomplete",
+            "boolean",
+            "view search: whether older checkpoints were left out for lack of time.",
+        ),
+        output(
             "has_more",
             "boolean",
             "Whether there are more entries than the limit let through.",
@@ -308,7 +313,15 @@ async fn search(call: &ToolCall) -> Result<ToolOutput, ToolError> {
             checkpoint.session_id,
         ));
     }
-    let structured = json!({"hits": found.hits.iter().map(json::hit).collect::<Vec<_>>()});
+    if found.incomplete {
+        text.push_str(
+            "\nThe search took too long to look through older checkpoints; with a session_id it is shorter.",
+        );
+    }
+    let structured = json!({
+        "hits": found.hits.iter().map(json::hit).collect::<Vec<_>>(),
+        "incomplete": found.incomplete,
+    });
     let answer = ToolOutput::new(text, structured);
     let about = call.arguments.text("session_id").map(str::to_owned);
     Ok(ToolOutput {

@@ -10,3 +10,4 @@ pub(crate) mod recovery;
 pub(crate) mod retention;
 pub(crate) mod risk;
 pub(crate) mod snippet;
+pub(crate) mod text_match;
