@@ -60,7 +60,7 @@ impl CurrentWorkspace {
         self.workspace
             .pattern(folder, typed)
             .map_err(|why| match why {
-                PathError::Outside(path) => outside(path),
+                PathError::Outside(path) => outside(&path),
                 PathError::Pattern(why) => {
                     CliError::usage(format!("the path or pattern {typed:?} {why}"))
                 }
@@ -97,11 +97,11 @@ impl CurrentWorkspace {
     /// A path as typed, relative to the workspace's root.
     pub(crate) fn relative(&self, typed: &str) -> Result<String, CliError> {
         let inside = self.workspace.relative(&self.folder, typed);
-        inside.map_err(outside)
+        inside.map_err(|path| outside(&path))
     }
 }
 
-fn outside(path: OutsideWorkspace) -> CliError {
+fn outside(path: &OutsideWorkspace) -> CliError {
     CliError::new(path.to_string())
         .hint("only files of one workspace can be leased or checked together")
 }

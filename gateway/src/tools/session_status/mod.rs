@@ -8,7 +8,8 @@ mod workers;
 use serde_json::json;
 use shim_proto::checkpoint::v1::{
     AssessRiskRequest, AssessRiskResponse, Checkpoint, GetSessionRequest, ListCheckpointsRequest,
-    ListCheckpointsResponse, ListSessionsRequest, SearchCheckpointsRequest, Session,
+    ListCheckpointsResponse, ListSessionsRequest, SearchCheckpointsRequest,
+    SearchCheckpointsResponse, Session,
 };
 use shim_proto::reasons::BAD_REQUEST;
 use shim_render::figures::percent;
@@ -284,22 +285,8 @@ async fn sessions(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     })
 }
 
-async fn search(call: &ToolCall) -> Result<ToolOutput, ToolError> {
-    let Some(query) = call.arguments.text("query") else {
-        let rule = "is required for view=search: words that must all occur".to_owned();
-        return Err(
-            ToolError::new(BAD_REQUEST, "there is nothing to search for")
-                .with_fields(vec![("query".to_owned(), rule)])
-                .next_step("call again with view=search and a query"),
-        );
-    };
-    let request = SearchCheckpointsRequest {
-        query: query.to_owned(),
-        session_id: call.arguments.text_or_empty("session_id"),
-        limit: limit(call),
-        ..Default::default()
-    };
-    let found = call.gateway.services.search_checkpoints(request).await?;
+/// A line for each hit, with its snippet.
+fn found_text(found: &SearchCheckpointsResponse) -> String {
     let mut text = format!("{} checkpoint(s) found.", found.hits.len());
     for hit in &found.hits {
         let Some(checkpoint) = &hit.checkpoint else {
@@ -318,6 +305,26 @@ async fn search(call: &ToolCall) -> Result<ToolOutput, ToolError> {
             "\nThe search took too long to look through older checkpoints; with a session_id it is shorter.",
         );
     }
+    text
+}
+
+async fn search(call: &ToolCall) -> Result<ToolOutput, ToolError> {
+    let Some(query) = call.arguments.text("query") else {
+        let rule = "is required for view=search: words that must all occur".to_owned();
+        return Err(
+            ToolError::new(BAD_REQUEST, "there is nothing to search for")
+                .with_fields(vec![("query".to_owned(), rule)])
+                .next_step("call again with view=search and a query"),
+        );
+    };
+    let request = SearchCheckpointsRequest {
+        query: query.to_owned(),
+        session_id: call.arguments.text_or_empty("session_id"),
+        limit: limit(call),
+        ..Default::default()
+    };
+    let found = call.gateway.services.search_checkpoints(request).await?;
+    let text = found_text(&found);
     let structured = json!({
         "hits": found.hits.iter().map(json::hit).collect::<Vec<_>>(),
         "incomplete": found.incomplete,
