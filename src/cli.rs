@@ -10,8 +10,8 @@ use crate::config::Config;
 use crate::error::CliError;
 use crate::global_flags::GlobalFlags;
 use crate::{
-    checkpoint, coordination, demo, doctor, down, files, gateway, healthcheck, install, locks,
-    messages, service, sessions, state, status, tasks, up, worker, workers,
+    checkpoint, coordination, demo, doctor, down, files, gateway, healthcheck, hold, install,
+    locks, messages, service, sessions, state, status, tasks, up, worker, workers,
 };
 
 /// Keeps Claude sessions alive, and lets many of them work as one team: saves what a session knows, brings it back when
@@ -44,6 +44,8 @@ enum Command {
     Up(up::args::Args),
     /// Stop the local stack
     Down,
+    /// Stop the local stack, run a command while none can start, and start it again
+    Hold(hold::Args),
     /// Look at the local stack
     Status(status::Args),
     /// Be the MCP server for Claude
@@ -83,6 +85,8 @@ enum Command {
     Healthcheck(healthcheck::Args),
     /// Connect a Claude client
     Install(install::Args),
+    /// Take SHIM out of a Claude client again
+    Uninstall(install::UninstallArgs),
     /// Check everything that could be wrong and say the remedy
     Doctor(doctor::Args),
     /// Watch a session being saved, killed and brought back, and a team that loses a worker
@@ -111,6 +115,7 @@ impl Cli {
         match self.command {
             Command::Up(args) => up::run(&args, loaded?, out),
             Command::Down => block_on(down::run(&loaded?, out)),
+            Command::Hold(args) => block_on(hold::run(&args, &loaded?, out)),
             Command::Status(args) => block_on(status::run(&args, &loaded?, out)),
             Command::Gateway(args) => gateway::run(&args, loaded?),
             Command::Checkpoint(args) => checkpoint::run(&args, loaded?),
@@ -125,6 +130,7 @@ impl Cli {
             Command::Messages(command) => block_on(messages::run(command, &loaded?, out)),
             Command::Healthcheck(args) => block_on(healthcheck::run(&args, &loaded?, out)),
             Command::Install(args) => install::run(&args, &loaded?, out),
+            Command::Uninstall(args) => install::uninstall(&args, out),
             Command::Doctor(args) => block_on(doctor::run(&args, &self.global, loaded, out)),
             Command::Demo(args) => block_on(demo::run(&args, &loaded?, out)),
         }
@@ -133,8 +139,10 @@ impl Cli {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
     use clap::CommandFactory;
+    use clap::error::ErrorKind;
 
     #[test]
     fn the_command_line_is_well_formed() {
@@ -152,6 +160,82 @@ mod tests {
                 insta::assert_snapshot!(format!("help_{name}"), help(&name, command));
             }
         }
+    }
+
+    /// Whatever the program prints as a command to run is one: in hints and remedies, of the tools and the services, too.
+    #[test]
+    fn every_command_that_is_printed_is_a_command() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut files = Vec::new();
+        for folder in ["src", "gateway/src", "services", "crates"] {
+            collect(&root.join(folder), &mut files);
+        }
+        let mut checked = 0;
+        for file in &files {
+            let source = std::fs::read_to_string(file).unwrap();
+            for command in printed_commands(&source) {
+                checked += 1;
+                let words = command.split_ascii_whitespace();
+                let parsed = Cli::try_parse_from(words);
+                // A group of subcommands without one prints its help, which is an answer.
+                let is_command = parsed.as_ref().err().is_none_or(|error| {
+                    matches!(
+                        error.kind(),
+                        ErrorKind::DisplayHelp
+                            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+                    )
+                });
+                assert!(is_command, "{}: `{command}`", file.display());
+            }
+        }
+        assert!(checked > 40, "only {checked} commands were found");
+    }
+
+    fn collect(folder: &std::path::Path, files: &mut Vec<std::path::PathBuf>) {
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                collect(&path, files);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                files.push(path);
+            }
+        }
+    }
+
+    /// What stands between backticks behind `shim ` outside of comments, with samples for what is filled in.
+    fn printed_commands(source: &str) -> Vec<String> {
+        let lines = source.lines().map(str::trim_start);
+        let code: String = lines
+            .filter(|line| !line.starts_with("//"))
+            .map(|line| line.strip_suffix('\\').unwrap_or(line).to_owned() + " ")
+            .collect();
+        let begun = code.split("`shim ").skip(1);
+        let quoted = begun.filter_map(|rest| rest.split_once('`'));
+        quoted
+            .filter(|(command, _)| command.len() < 200)
+            .flat_map(|(command, _)| command.split("&&").map(sample).collect::<Vec<_>>())
+            .collect()
+    }
+
+    /// A command with its placeholders filled in. Flags that are filled in stand without a space before them.
+    fn sample(command: &str) -> String {
+        let mut filled = String::new();
+        let mut rest = command;
+        while let Some((before, behind)) = rest.split_once('{') {
+            filled += before;
+            let (_, behind) = behind.split_once('}').unwrap_or(("", behind));
+            if filled.is_empty() || filled.ends_with([' ', ':', '/']) {
+                filled += "9a0b1c2d";
+            }
+            rest = behind;
+        }
+        filled += rest;
+        let words = filled.trim().trim_start_matches("shim ");
+        let words = words.split(' ').map(|word| match word {
+            "KEY" | "TASK" | "SESSION" => "9a0b1c2d",
+            word => word,
+        });
+        format!("shim {}", words.collect::<Vec<_>>().join(" "))
     }
 
     /// The help of a command and of all below it.

@@ -3,6 +3,7 @@
 //! The file is `--config`, else `SHIM_CONFIG`, else `shim/shim.toml` in the platform's configuration folder if it is
 //! there. The working folder is never searched: a project must not configure the stack.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use shim_runtime::config::{ConfigErrors, Settings};
@@ -25,6 +26,8 @@ pub(crate) struct Config {
     pub(crate) appendfsync: AppendFsync,
     /// The gateway's own keys.
     pub(crate) gateway: shim_gateway::Config,
+    /// A digest of each setting, to compare with those of another process.
+    pub(crate) setting_digests: BTreeMap<String, String>,
     /// The flags that name this configuration, to start another process with the same.
     pub(crate) flags: Vec<String>,
 }
@@ -56,10 +59,15 @@ impl Config {
             worker: shim_worker::Config::read(&mut settings),
             appendfsync: settings.get_or("redis.appendfsync", AppendFsync::Always),
             gateway: shim_gateway::Config::read(&mut settings),
+            setting_digests: BTreeMap::new(),
             flags: global.flags(),
         };
+        let setting_digests = settings.digests();
         settings.finish()?;
-        Ok(config)
+        Ok(Self {
+            setting_digests,
+            ..config
+        })
     }
 
     /// The data folder.

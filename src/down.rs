@@ -27,6 +27,13 @@ pub(crate) async fn run(config: &Config, out: &mut dyn Write) -> Result<ExitCode
     .await;
     match stack.state() {
         StackState::Stopped => writeln!(out, "the stack is not running")?,
+        StackState::Held(why) => {
+            writeln!(
+                out,
+                "the stack is not running, and none may start now: {why}"
+            )?;
+            return Ok(ExitCode::SUCCESS);
+        }
         StackState::Starting => {
             return Err(
                 CliError::new("the stack is starting and does not tell its pid")
@@ -42,8 +49,12 @@ pub(crate) async fn run(config: &Config, out: &mut dyn Write) -> Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
-/// The process that published the pid still holds the lock, so the pid is no other process's.
-async fn stop(stack: &Stack, info: &StackInfo, out: &mut dyn Write) -> Result<(), CliError> {
+/// Stops a stack that runs. The process that published the pid still holds the lock, so the pid is no other process's.
+pub(crate) async fn stop(
+    stack: &Stack,
+    info: &StackInfo,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
     let pid = Pid::from_raw(
         i32::try_from(info.pid).map_err(|_| CliError::new("the stack published no valid pid"))?,
     );

@@ -11,13 +11,15 @@ use shim_runtime::service_error;
 use shim_runtime::stack::StackError;
 use tonic::{Code, Status};
 
-use crate::remedies::remedy;
+use crate::remedies::{Placeholder, remedy};
 
 /// Why a command ends without success.
 #[derive(Debug)]
 pub(crate) struct CliError {
     message: String,
     hint: Option<String>,
+    /// The stable reason of a service's refusal; empty for a failure of the command's own.
+    reason: String,
     exit: u8,
 }
 
@@ -27,6 +29,7 @@ impl CliError {
         Self {
             message: message.into(),
             hint: None,
+            reason: String::new(),
             exit: 1,
         }
     }
@@ -42,6 +45,29 @@ impl CliError {
     /// Adds the remedy.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Whether a service refused it for this reason.
+    pub(crate) fn is_for(&self, reason: &str) -> bool {
+        self.reason == reason
+    }
+
+    /// Puts a remedy that this command knows in place of the general one, if it was refused for this reason.
+    pub(crate) fn hint_for(self, reason: &str, hint: impl FnOnce() -> String) -> Self {
+        if self.reason == reason {
+            self.hint(hint())
+        } else {
+            self
+        }
+    }
+
+    /// Puts what the command is about in place of its placeholder, so that the command in the hint can be run as it
+    /// stands. Several words are given as a shell takes them ([`shell_word`]).
+    pub(crate) fn about(mut self, placeholder: Placeholder, words: impl Display) -> Self {
+        self.hint = self
+            .hint
+            .map(|hint| hint.replace(placeholder.mark(), &words.to_string()));
         self
     }
 
@@ -64,7 +90,7 @@ impl CliError {
             lines += &format!("error: {}\n", self.message);
         }
         if let Some(hint) = &self.hint {
-            lines += &format!("hint: {hint}\n");
+            lines += &format!("hint: {}\n", Placeholder::name_all(hint));
         }
         lines
     }
@@ -89,6 +115,7 @@ impl From<std::io::Error> for CliError {
             return Self {
                 message: String::new(),
                 hint: None,
+                reason: String::new(),
                 exit: 0,
             };
         }
@@ -101,6 +128,7 @@ impl From<StackError> for CliError {
         let failure = Self::new(error.to_string());
         match error {
             StackError::AlreadyRunning => failure.hint("stop it with `shim down`"),
+            StackError::Held(_) => failure.hint("wait until it ends, then try again"),
             StackError::DataDir(..) => {
                 failure.hint("choose another folder with --data-dir, or run `shim doctor`")
             }
@@ -135,6 +163,7 @@ impl From<Status> for CliError {
         Self {
             message: format!("{} ({})", decoded.message, decoded.reason),
             hint,
+            reason: decoded.reason,
             exit: 1,
         }
     }

@@ -6,6 +6,7 @@ use tonic::{Code, Response, Status, Streaming};
 
 use crate::connection::call;
 use crate::error::CliError;
+use crate::output::say;
 
 const RECONNECT_BACKOFF: Duration = Duration::from_secs(1);
 
@@ -28,7 +29,7 @@ pub(crate) trait EventStream {
 
     /// The connection is lost; called once for each break, while it is tried again.
     fn on_disconnect(&mut self, why: &CliError) {
-        eprintln!("waiting for the service: {why}");
+        say::line(format_args!("waiting for the service: {why}"));
     }
 
     /// Whether no event can follow, so that the end of the stream is the end of the command.

@@ -107,6 +107,9 @@ fn own_endpoint(config: &Config) -> Result<Endpoint, CliError> {
         StackState::Running(stack) => Ok(Endpoint::Unix(stack.socket)),
         StackState::Starting => Err(CliError::new("the local stack is starting")),
         StackState::Stopped => Err(CliError::new("the local stack is not running")),
+        StackState::Held(why) => Err(CliError::new(format!(
+            "the local stack may not start now: {why}"
+        ))),
     }
 }
 

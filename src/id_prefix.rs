@@ -64,7 +64,7 @@ impl Identified for Task {
 
 impl Identified for FileLease {
     const NOUN: &'static str = "lease";
-    const LIST: &'static str = "shim files list";
+    const LIST: &'static str = "shim files list{WORKSPACE}";
 
     fn id(&self) -> &str {
         &self.lease_id

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use shim_runtime::process::own_program;
+
 use crate::global_flags::absolute;
 
 /// The path of this program, through a link if one leads to it: behind it lies the folder of one version.
@@ -9,7 +11,7 @@ use crate::global_flags::absolute;
 /// # Errors
 /// If the system does not tell.
 pub(crate) fn program_path() -> std::io::Result<PathBuf> {
-    Ok(stable_path(&candidates(), &std::env::current_exe()?))
+    Ok(stable_path(&candidates(), &own_program()?))
 }
 
 /// The paths under which this program may be found: as it was called, and in each folder of `PATH`.

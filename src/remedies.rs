@@ -2,6 +2,63 @@
 
 use shim_proto::reasons;
 
+/// What a hint's command is about: `{SESSION}` in a hint, until the command that was refused says which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Placeholder {
+    /// A session.
+    Session,
+    /// A key of the shared state.
+    Key,
+    /// The flag of a namespace that was named, with a space before it; nothing if none was.
+    Namespace,
+    /// The flag of a workspace, likewise.
+    Workspace,
+    /// A task.
+    Task,
+}
+
+impl Placeholder {
+    const ALL: [Self; 5] = [
+        Self::Session,
+        Self::Key,
+        Self::Namespace,
+        Self::Workspace,
+        Self::Task,
+    ];
+
+    pub(crate) fn mark(self) -> &'static str {
+        match self {
+            Self::Session => "{SESSION}",
+            Self::Key => "{KEY}",
+            Self::Namespace => "{NAMESPACE}",
+            Self::Workspace => "{WORKSPACE}",
+            Self::Task => "{TASK}",
+        }
+    }
+
+    /// A hint whose placeholders are but their names, for a refusal of which no more is known.
+    pub(crate) fn name_all(hint: &str) -> String {
+        Self::ALL.iter().fold(hint.to_owned(), |hint, placeholder| {
+            let mark = placeholder.mark();
+            let name = match placeholder {
+                Self::Namespace | Self::Workspace => "",
+                _ => mark.trim_matches(['{', '}']),
+            };
+            hint.replace(mark, name)
+        })
+    }
+}
+
+/// A word as a shell takes it.
+pub(crate) fn shell_word(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./:@%+=,".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
 /// Reasons of the contract, and the hint that a person at a terminal gets.
 const REMEDIES: &[(&str, &str)] = &[
     (
@@ -10,7 +67,7 @@ const REMEDIES: &[(&str, &str)] = &[
     ),
     (
         reasons::CHECKPOINT_NOT_FOUND,
-        "`shim sessions show SESSION` shows its checkpoints",
+        "`shim sessions show {SESSION}` shows its checkpoints",
     ),
     (
         reasons::SESSION_OWNED,
@@ -18,7 +75,7 @@ const REMEDIES: &[(&str, &str)] = &[
     ),
     (
         reasons::SESSION_ENDED,
-        "fork one of its checkpoints with `shim sessions fork CHECKPOINT`",
+        "to go on from its newest checkpoint: `shim sessions fork {SESSION}`",
     ),
     (
         reasons::CHECKPOINT_DAMAGED,
@@ -26,33 +83,33 @@ const REMEDIES: &[(&str, &str)] = &[
     ),
     (
         reasons::CHECKPOINT_THINNED,
-        "use a newer checkpoint; `shim sessions show SESSION` tells which have content",
+        "use a newer checkpoint; `shim sessions show {SESSION}` tells which have content",
     ),
     (
         reasons::NOT_INTERRUPTED,
-        "only interrupted sessions are dismissed; `shim sessions end` ends one for good",
+        "only interrupted sessions are dismissed; `shim sessions show {SESSION}` tells where it stands",
     ),
     (
         reasons::STATE_NOT_FOUND,
-        "`shim state list` shows what there is; see -n for another namespace",
+        "`shim state list{NAMESPACE}` shows what there is; see -n for another namespace",
     ),
     (
         reasons::VERSION_MISMATCH,
-        "look at it again with `shim state get KEY`, and expect the version it has now",
+        "look at it again with `shim state list --prefix {KEY}{NAMESPACE}`, and expect the version it has now",
     ),
     (
         reasons::LOCK_HELD,
-        "`shim locks show NAME` tells who holds it",
+        "`shim locks list{NAMESPACE}` tells who holds it",
     ),
     (reasons::LOCK_LOST, LOCK_HELD_BY_ANOTHER),
     (reasons::STALE_FENCE, LOCK_HELD_BY_ANOTHER),
     (
         reasons::FILES_HELD,
-        "wait with --wait, ask the holder with `shim messages send`, or see `shim files list`",
+        "wait with `--wait 25s`, or ask the holder; `shim files list{WORKSPACE}` shows until when they are held",
     ),
     (
         reasons::LEASE_LOST,
-        "it ended or was given back; `shim files list` shows those that are held",
+        "it ended or was given back; `shim files list{WORKSPACE}` shows those that are held",
     ),
     (
         reasons::WORKER_NOT_FOUND,
@@ -64,19 +121,27 @@ const REMEDIES: &[(&str, &str)] = &[
     ),
     (
         reasons::TASK_NOT_AWAITING_APPROVAL,
-        "`shim tasks show TASK` tells where it is",
+        "`shim tasks show {TASK}` tells where it is",
     ),
     (
         reasons::TASK_NOT_RETRYABLE,
-        "only what failed or was called off is retried; `shim tasks show TASK` tells where it is",
+        "only what failed or was called off is retried; `shim tasks show {TASK}` tells where it is",
     ),
     (
         reasons::TOO_MANY_TASKS,
         "let tasks end first; `shim tasks health` shows what waits",
     ),
     (
+        reasons::LINEAGE_LIMIT,
+        "do the rest in this task or as --subtasks of one job, or raise tasks.max_depth and tasks.max_descendants",
+    ),
+    (
+        reasons::PARENT_CANCELLED,
+        "stop working for it; a job of its own is submitted with --no-parent",
+    ),
+    (
         reasons::NO_ROOM,
-        "it runs as many tasks as it may; start another with `shim workers start`",
+        "it runs as many tasks as it may; `shim workers list` shows who has room",
     ),
     (
         reasons::NO_RECIPIENTS,
@@ -104,7 +169,8 @@ const REMEDIES: &[(&str, &str)] = &[
     ),
 ];
 
-const LOCK_HELD_BY_ANOTHER: &str = "the lock is held by another now; `shim locks show NAME`";
+const LOCK_HELD_BY_ANOTHER: &str =
+    "it is not yours any more; `shim locks list{NAMESPACE}` tells who holds it";
 const VALID_TOKEN: &str = "set auth.token_file to a file that begins with a token of the server";
 
 /// The remedy of a missing `redis-server`.
@@ -120,6 +186,26 @@ pub(crate) fn remedy(reason: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hint_names_what_it_is_about_and_a_shell_takes_it() {
+        for (word, expected) in [
+            ("9a0b1c2d:3", "9a0b1c2d:3"),
+            ("build/plan", "build/plan"),
+            ("my plan", "'my plan'"),
+            ("it's", r"'it'\''s'"),
+            ("$HOME", "'$HOME'"),
+            ("", "''"),
+        ] {
+            assert_eq!(shell_word(word), expected);
+        }
+        assert_eq!(
+            Placeholder::name_all(
+                "`shim locks list{NAMESPACE}`, `shim state get {KEY}{NAMESPACE}`"
+            ),
+            "`shim locks list`, `shim state get KEY`"
+        );
+    }
 
     #[test]
     fn every_remedy_is_of_a_reason_of_the_contract() {

@@ -9,7 +9,7 @@ use shim_proto::checkpoint::v1::{
     RiskLevel, Session, SessionStatus,
 };
 use shim_proto::coordination::v1::{
-    FileLease, Lock, StateEntry, Task, TaskCounts, TaskError, TaskResult, TaskState, Worker,
+    FileLease, Lock, StateEntry, Task, TaskCounts, TaskError, TaskResult, TaskState, Usage, Worker,
     WorkerKind, WorkerState,
 };
 
@@ -160,11 +160,19 @@ pub(crate) fn job() -> (Task, Vec<Task>) {
         progress: 1.0,
         result: Some(TaskResult {
             text: "Clients are limited one by one.".into(),
+            denials: vec!["Bash: git push".into()],
+            remarks: vec!["its program exited with 1 after it".into()],
             ..TaskResult::default()
         }),
         ..subtask(21, "limits", TaskState::Completed)
     };
     let failed = Task {
+        usage: Some(Usage {
+            input_tokens: 1_200,
+            output_tokens: 34,
+            cost_usd: 0.0,
+            incomplete: true,
+        }),
         progress: 0.25,
         worker_deaths: 1,
         error: Some(TaskError {

@@ -11,6 +11,8 @@ use shim_runtime::{files, process};
 
 use crate::config::Config;
 use crate::error::CliError;
+use crate::output::say;
+use crate::remedies::shell_word;
 
 /// The namespace of state and locks.
 #[derive(Debug, clap::Args)]
@@ -25,6 +27,12 @@ impl NamespaceArgs {
     pub(crate) fn resolve(&self, config: &Config) -> Result<String, CliError> {
         let current = CurrentWorkspace::find(self.namespace.as_deref(), config)?;
         Ok(current.workspace.name)
+    }
+
+    /// The flag as it was given, for a command in a hint: empty, or with a space before it.
+    pub(crate) fn flag(&self) -> String {
+        let name = self.namespace.as_deref();
+        name.map_or_else(String::new, |name| format!(" -n {}", shell_word(name)))
     }
 }
 
@@ -85,11 +93,14 @@ impl CurrentWorkspace {
         as_json: bool,
         out: &mut dyn Write,
     ) -> std::io::Result<()> {
-        let mut stderr = std::io::stderr();
-        let out: &mut dyn Write = if as_json { &mut stderr } else { out };
         for pattern in files::unmatched(&self.workspace.root, patterns) {
             let pattern = one_line(&pattern, 200);
-            writeln!(out, "note: no file there is matches {pattern}")?;
+            let note = format_args!("note: no file there is matches {pattern}");
+            if as_json {
+                say::line(note);
+            } else {
+                writeln!(out, "{note}")?;
+            }
         }
         Ok(())
     }

@@ -21,6 +21,19 @@ make() {
     echo "made $folder/$1"
 }
 
+# Where alerts go: what is written there, by a person or in SHIM_ALERT_URL, stays. Until then they reach nobody.
+alert_url() {
+    [ -s "$folder/alert_url" ] && [ -z "${SHIM_ALERT_URL:-}" ] && return
+    [ ! -e "$folder/alert_url" ] || chmod 0600 "$folder/alert_url"
+    echo "${SHIM_ALERT_URL:-http://127.0.0.1:9/no-address-yet}" >"$folder/alert_url"
+    chmod 0444 "$folder/alert_url"
+    if [ -n "${SHIM_ALERT_URL:-}" ]; then
+        echo "wrote the address of alerts to $folder/alert_url"
+    else
+        echo "alerts reach nobody yet: write the incoming webhook of your chat into $folder/alert_url" >&2
+    fi
+}
+
 if [ "${1:-}" = --rotate ]; then
     chmod 0600 "$folder/token"
     new=$(secret)
@@ -30,4 +43,5 @@ if [ "${1:-}" = --rotate ]; then
 else
     make token
     make grafana_password
+    alert_url
 fi

@@ -48,6 +48,14 @@ install_prometheus() {
     fi
 }
 
+# One story sends an alert through it; without the package that story says that it is left out.
+install_alertmanager() {
+    (install prometheus-alertmanager alertmanager) || echo "prometheus-alertmanager cannot be had; its story is left out" >&2
+    if [ -d /run/systemd/system ]; then
+        as_root systemctl disable --now --quiet prometheus-alertmanager >/dev/null 2>&1 || true
+    fi
+}
+
 # A virtual environment that matches the pinned requirements.
 python_venv() {
     venv=$1
@@ -99,6 +107,7 @@ test)
     # The operator's book asks with grpcurl and reads with jq.
     have jq || install jq jq
     have promtool || install_prometheus
+    have prometheus-alertmanager || have alertmanager || install_alertmanager
     # One story bends the service's clock.
     have faketime || install faketime libfaketime
     if ! have cargo-nextest; then

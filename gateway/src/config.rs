@@ -3,15 +3,20 @@
 //! Both are read once at the start and handed on, so tests make up their own.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use shim_proto::checkpoint::v1::{ClientInfo, ProcessIdentity};
 use shim_runtime::config::Settings;
 use shim_runtime::process;
 use shim_runtime::workspace::identity;
 
+use crate::client_watch::ClientWatch;
+
 /// Claude Code sets these for the stdio servers it starts.
 const PROJECT_DIR: &str = "CLAUDE_PROJECT_DIR";
 const CONVERSATION: &str = "CLAUDE_CODE_SESSION_ID";
+/// A worker sets it for its program, whose client may have started this process.
+const TASK_ID: &str = "SHIM_TASK_ID";
 
 /// The contract's limits on what a client says of itself.
 const MAX_NAME_BYTES: usize = 200;
@@ -72,10 +77,12 @@ pub(crate) struct ClientContext {
     conversation: String,
     hostname: String,
     boot_id: String,
-    /// The Claude client, taken at the start: after its death this process would have another parent. Over HTTP it
+    /// The Claude client, found at the start: after its death this process would have another parent. Over HTTP it
     /// is not known.
-    pub(crate) client_process: Option<ProcessIdentity>,
+    pub(crate) client: Arc<ClientWatch>,
     gateway_process: ProcessIdentity,
+    /// The task that the client is a program of. Over HTTP clients come from anywhere, so there is none.
+    pub(crate) task_id: Option<String>,
 }
 
 impl ClientContext {
@@ -98,8 +105,9 @@ impl ClientContext {
             conversation: clipped(&env(CONVERSATION).unwrap_or_default(), MAX_NAME_BYTES),
             hostname: clipped(&process::hostname(), MAX_HOSTNAME_BYTES),
             boot_id: process::boot_id(),
-            client_process,
+            client: Arc::new(ClientWatch::of(client_process)),
             gateway_process: process::own(),
+            task_id: env(TASK_ID).filter(|id| client_process.is_some() && !id.is_empty()),
         }
     }
 
@@ -110,7 +118,7 @@ impl ClientContext {
             version: clipped(version, MAX_NAME_BYTES),
             hostname: self.hostname.clone(),
             boot_id: self.boot_id.clone(),
-            client_process: self.client_process,
+            client_process: self.client.process(),
             gateway_process: Some(self.gateway_process),
             conversation: self.conversation.clone(),
         }

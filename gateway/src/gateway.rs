@@ -9,7 +9,6 @@ use shim_proto::checkpoint::v1::ClientInfo;
 use shim_runtime::background::BackgroundTasks;
 use shim_runtime::config::Config as RuntimeConfig;
 use shim_runtime::lifecycle::Shutdown;
-use shim_runtime::process;
 use shim_runtime::service_error::explanation;
 
 use crate::claims::Claims;
@@ -51,7 +50,7 @@ impl Gateway {
     ) -> Result<Arc<Self>, GatewayError> {
         let tasks = BackgroundTasks::new("gateway", shutdown);
         let services = Arc::new(Services::prepare(runtime)?);
-        let memory = Arc::new(MemoryGauge::of(client_context.client_process));
+        let memory = Arc::new(MemoryGauge::of(client_context.client.process()));
         let sessions = Arc::new(Sessions::new(
             services.clone(),
             memory.clone(),
@@ -111,12 +110,13 @@ impl Gateway {
     /// Whether the client behind the closed input died. The sessions of a dead client are left as they are: the service
     /// then finds them interrupted by a death and not by a farewell.
     pub(crate) async fn is_client_dead(&self) -> bool {
-        let Some(client) = &self.client_context.client_process else {
+        let client = &self.client_context.client;
+        if client.process().is_none() {
             return false;
-        };
-        if process::is_alive(client) {
+        }
+        if !client.is_dead() {
             tokio::time::sleep(DEATH_CHECK_DELAY).await;
         }
-        !process::is_alive(client)
+        client.is_dead()
     }
 }

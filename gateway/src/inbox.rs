@@ -55,6 +55,7 @@ impl Inbox {
             max_messages: i32::try_from(room).unwrap_or(i32::MAX),
             wait: None,
             visibility: None,
+            peek: false,
             ack_ids: self
                 .delivered
                 .iter()
@@ -151,6 +152,7 @@ fn task_notice(message: &Message) -> Value {
     let field = |name: &str| data[name].as_str().unwrap_or_default();
     let step = match (field("notice"), field("state")) {
         ("approval", _) => "action=approve decides when the user has said so",
+        ("held", _) => "action=status shows it",
         ("stuck", _) => "action=status shows it, action=message reaches its worker",
         (_, "failed" | "cancelled") => {
             "action=results shows what there is, action=retry takes it up again"

@@ -3,12 +3,16 @@
 //! [`run_stdio`] serves the client that started the process, [`run_http`] any that connect. A request goes from
 //! `server` to one file of `tools`, which asks `services`; `sessions` holds what this process owns, `inboxes`,
 //! `workers` and `claims` keep their messages, heartbeats and tasks going, and `evidence` gathers what only this machine
-//! can see. State lives in the services: a killed gateway loses nothing.
+//! can see. State lives in the services: a killed gateway loses nothing. [`EmbeddedGateway`] is the same gateway in a process
+//! of the caller's.
 
 mod arguments;
 mod call_metrics;
 mod claims;
+mod client_watch;
 mod config;
+mod connection;
+mod embedded;
 mod error;
 pub mod evidence;
 mod gateway;
@@ -17,11 +21,13 @@ mod inboxes;
 mod prior_work;
 mod prompts;
 mod recovery;
+mod remedies;
 mod render;
 mod resources;
 mod server;
 mod services;
 mod sessions;
+mod short_ids;
 mod spans;
 mod streamable_http;
 mod tool_error;
@@ -30,27 +36,21 @@ mod upstream_health;
 mod workers;
 mod workspaces;
 
-#[cfg(test)]
-mod tests;
-
 use std::net::SocketAddr;
-use std::sync::Arc;
 
-use rmcp::service::{RoleServer, ServerInitializeError, ServiceExt};
-use rmcp::transport::IntoTransport;
 use shim_runtime::auth::Auth;
 use shim_runtime::config::Config as RuntimeConfig;
 use shim_runtime::lifecycle::Shutdown;
 use shim_runtime::probes::Probes;
 use shim_runtime::server::{ListenError, Listeners, Readiness};
-use shim_runtime::{metrics, process};
+use shim_runtime::{client_process, metrics};
 
 pub use config::Config;
+pub use embedded::EmbeddedGateway;
 pub use error::GatewayError;
 
 use config::ClientContext;
 use gateway::Gateway;
-use server::McpServer;
 use services::Services;
 use streamable_http::Admission;
 
@@ -61,10 +61,10 @@ use streamable_http::Admission;
 pub fn run_stdio(runtime: RuntimeConfig, config: Config) -> Result<(), GatewayError> {
     run(async move |shutdown| {
         let auth = Auth::by_token(runtime.token_file.as_deref())?;
-        let client_context = ClientContext::read(config, environment, process::parent());
+        let client_context = ClientContext::read(config, environment, client_process::find());
         let gateway = Gateway::prepare(&runtime, client_context, &shutdown)?;
         let services = gateway.services.clone();
-        let served = serve(gateway, rmcp::transport::stdio_pipes(), shutdown.clone());
+        let served = connection::serve(gateway, rmcp::transport::stdio_pipes(), shutdown.clone());
         with_probes(&runtime, auth, &services, shutdown, served).await?
     })
 }
@@ -143,47 +143,4 @@ fn run(
     });
     tokio.shutdown_background();
     outcome
-}
-
-/// Serves one connection to its end and leaves its sessions in good order, unless the client died.
-async fn serve<T, E, A>(
-    gateway: Arc<Gateway>,
-    transport: T,
-    shutdown: Shutdown,
-) -> Result<(), GatewayError>
-where
-    T: IntoTransport<RoleServer, E, A>,
-    E: std::error::Error + Send + Sync + 'static,
-{
-    let outcome = tokio::select! {
-        outcome = run_connection(gateway.clone(), transport) => outcome,
-        () = shutdown.wait() => {
-            gateway.close("the gateway was stopped").await;
-            return Ok(());
-        }
-    };
-    if gateway.is_client_dead().await {
-        // The lease tasks keep their streams open until the process ends: a closed stream would say farewell.
-        tracing::info!("the client died; its sessions are left to be found interrupted");
-    } else {
-        gateway.close("the client closed the connection").await;
-    }
-    outcome
-}
-
-async fn run_connection<T, E, A>(gateway: Arc<Gateway>, transport: T) -> Result<(), GatewayError>
-where
-    T: IntoTransport<RoleServer, E, A>,
-    E: std::error::Error + Send + Sync + 'static,
-{
-    match McpServer::new(gateway).serve(transport).await {
-        Ok(connection) => {
-            if let Err(error) = connection.waiting().await {
-                tracing::error!("the connection broke down: {error}");
-            }
-            Ok(())
-        }
-        Err(ServerInitializeError::ConnectionClosed(_)) => Ok(()),
-        Err(error) => Err(GatewayError::Protocol(Box::new(error))),
-    }
 }

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::gateway::Gateway;
 use crate::render::json;
+use crate::short_ids;
 
 const JSON: &str = "application/json";
 const SCHEME: &str = "shim://";
@@ -72,9 +73,15 @@ pub(crate) fn templates() -> Vec<ResourceTemplate> {
 pub(crate) async fn read(gateway: &Gateway, uri: &str) -> Result<ReadResourceResult, ErrorData> {
     let path = uri.strip_prefix(SCHEME).unwrap_or_default();
     let value = match path.split_once('/') {
-        Some(("sessions", id)) => session(gateway, check_id(uri, id)?).await,
+        Some(("sessions", id)) => {
+            let id = short_ids::session(gateway, id).await;
+            session(gateway, id.map_err(|why| not_found(uri, &why))?).await
+        }
         Some(("checkpoints", id)) => checkpoint(gateway, check_id(uri, id)?).await,
-        Some(("tasks", id)) => task(gateway, check_id(uri, id)?).await,
+        Some(("tasks", id)) => {
+            let id = short_ids::task(gateway, id).await;
+            task(gateway, id.map_err(|why| not_found(uri, &why))?).await
+        }
         None if uri == WORKERS => workers(gateway).await,
         _ => {
             return Err(not_found(

@@ -90,6 +90,7 @@ impl ServerHandler for McpServer {
     }
 
     async fn on_initialized(&self, _: NotificationContext<RoleServer>) {
+        self.gateway.client_context.client.record_message();
         self.gateway.warm_up();
     }
 
@@ -99,6 +100,7 @@ impl ServerHandler for McpServer {
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         let timer = RequestTimer::start("tools/list");
+        self.gateway.client_context.client.record_message();
         reject_cursor(request.as_ref())?;
         // A stateless client sends no `initialized`; its list of tools is the sign that calls will come.
         self.gateway.warm_up();
@@ -118,6 +120,7 @@ impl ServerHandler for McpServer {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
+        self.gateway.client_context.client.record_call();
         let Some(spec) = tools::find(&request.name) else {
             drop(RequestTimer::start(CALL_TOOL));
             return Err(unknown_tool(&request.name));

@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 use shim_runtime::service_error::decode;
 use tonic::Status;
 
+use crate::remedies;
+
 /// Why a tool did nothing.
 #[derive(Debug, Clone)]
 pub(crate) struct ToolError {
@@ -15,7 +17,9 @@ pub(crate) struct ToolError {
     pub(crate) message: String,
     /// The wrong fields, each with the rule it breaks.
     pub(crate) fields: Vec<(String, String)>,
-    next_step: Option<String>,
+    next_step: Option<Box<str>>,
+    /// Whether the tool itself gave the next step.
+    has_own_step: bool,
     retry_after_ms: Option<u64>,
     session_id: Option<Box<str>>,
 }
@@ -27,6 +31,7 @@ impl ToolError {
             message: message.into(),
             fields: Vec::new(),
             next_step: None,
+            has_own_step: false,
             retry_after_ms: None,
             session_id: None,
         }
@@ -37,13 +42,14 @@ impl ToolError {
         self
     }
 
-    pub(crate) fn next_step(mut self, step: impl Into<String>) -> Self {
+    pub(crate) fn next_step(mut self, step: impl Into<Box<str>>) -> Self {
         self.next_step = Some(step.into());
+        self.has_own_step = true;
         self
     }
 
     /// Puts a step this tool knows in place of the service's, if it was refused for this reason.
-    pub(crate) fn next_step_for(self, reason: &str, step: impl Into<String>) -> Self {
+    pub(crate) fn next_step_for(self, reason: &str, step: impl Into<Box<str>>) -> Self {
         if &*self.reason == reason {
             self.next_step(step)
         } else {
@@ -51,9 +57,15 @@ impl ToolError {
         }
     }
 
-    /// Says which session it is about.
+    /// Says which session it is about, in the next step, too, unless the tool gave that.
     pub(crate) fn about(mut self, session_id: impl Into<Box<str>>) -> Self {
-        self.session_id = Some(session_id.into());
+        let session_id = session_id.into();
+        if !self.has_own_step
+            && let Some(step) = remedies::step(&self.reason, Some(&session_id))
+        {
+            self.next_step = Some(step.into());
+        }
+        self.session_id = Some(session_id);
         self
     }
 
@@ -83,7 +95,7 @@ impl ToolError {
         let mut structured =
             json!({"reason": self.reason, "message": self.message, "fields": fields});
         if let Some(step) = &self.next_step {
-            structured["next_step"] = step.as_str().into();
+            structured["next_step"] = (**step).into();
         }
         if let Some(delay) = self.retry_after_ms {
             structured["retry_after_ms"] = delay.into();
@@ -109,9 +121,10 @@ impl From<Status> for ToolError {
             "the service refused the request".to_owned()
         };
         let mut error = Self::new(decoded.reason, message).with_fields(decoded.violations);
-        error.next_step = decoded
-            .remedy
-            .or_else(|| remedy_of(status.code()).map(str::to_owned));
+        error.next_step = remedies::step(&error.reason, None)
+            .or(decoded.remedy)
+            .or_else(|| remedy_of(status.code()).map(str::to_owned))
+            .map(String::into_boxed_str);
         error.retry_after_ms = decoded
             .retry_after
             .and_then(|delay| u64::try_from(delay.as_millis()).ok());
@@ -149,17 +162,36 @@ mod tests {
     fn a_remedy_gets_its_own_line_and_is_said_once() {
         let status = Status::from(ServiceError {
             code: tonic::Code::FailedPrecondition,
-            reason: "SESSION_OWNED",
-            message: "session x is held by y".into(),
-            remedy: Some("close that client".into()),
+            reason: "DISK_FULL",
+            message: "the disk is full".into(),
+            remedy: Some("free space".into()),
             retry_after: None,
         });
         let error = ToolError::from(status);
         assert_eq!(
             error.text(),
-            "Session x is held by y (SESSION_OWNED).\nNext step: close that client."
+            "The disk is full (DISK_FULL).\nNext step: free space."
         );
-        assert_eq!(error.structured()["next_step"], "close that client");
+        assert_eq!(error.structured()["next_step"], "free space");
+    }
+
+    #[test]
+    fn a_remedy_of_rpcs_is_put_into_words_of_the_tools() {
+        let owned = ToolError::from(Status::from(ServiceError {
+            code: tonic::Code::FailedPrecondition,
+            reason: "SESSION_OWNED",
+            message: "session 7 is held by y".into(),
+            remedy: Some("close that client, or restore with take_over".into()),
+            retry_after: None,
+        }));
+        let text = owned.clone().about("7").text();
+        assert!(
+            text.contains("`shim sessions restore 7 --take-over`"),
+            "{text}"
+        );
+        assert!(!owned.text().contains("take_over"), "{}", owned.text());
+        let own_step = owned.next_step("wait").about("7");
+        assert_eq!(own_step.structured()["next_step"], "wait");
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! The wire contract of SHIM: messages, clients and servers generated from `shim/<area>/v1/*.proto`.
 //!
-//! Written by hand are only this module map and the constants beside it ([`limits`], [`reasons`]); the `.proto` files
+//! Written by hand are only this module map and the constants beside it ([`limits`], [`reasons`], [`fitness`]); the `.proto` files
 //! carry the documentation.
 
+pub mod fitness;
 pub mod limits;
 pub mod reasons;
 

@@ -184,6 +184,12 @@ pub mod task {
     pub const MAX_RESULT_DATA_BYTES: usize = 256 << 10;
     /// Artifacts of a result.
     pub const MAX_ARTIFACTS: usize = 100;
+    /// Permissions that were denied while a result came about.
+    pub const MAX_DENIALS: usize = 50;
+    /// Remarks on a result.
+    pub const MAX_REMARKS: usize = 20;
+    /// One denial or remark.
+    pub const MAX_REMARK_BYTES: usize = 1_024;
     /// Tokens that a task used.
     pub const MAX_TOKENS: u64 = 1 << 40;
     /// What a task cost, in US dollars.

@@ -64,6 +64,10 @@ reasons! {
     TASK_NOT_AWAITING_APPROVAL,
     /// FAILED_PRECONDITION: the task neither failed nor was called off.
     TASK_NOT_RETRYABLE,
+    /// FAILED_PRECONDITION: too many jobs stand above a job, or below the first of them.
+    LINEAGE_LIMIT,
+    /// FAILED_PRECONDITION: the task on whose behalf a job comes, or one above it, was called off.
+    PARENT_CANCELLED,
     /// FAILED_PRECONDITION: the worker has as many tasks as it may.
     NO_ROOM,
     /// FAILED_PRECONDITION: no living worker has the capability.
@@ -148,6 +152,10 @@ pub mod task {
         TIMED_OUT,
         /// The task asked for a folder or for arguments that the worker does not allow.
         NOT_ALLOWED,
+        /// The agent was denied a permission, and `fail_on_denial` is set.
+        PERMISSION_DENIED,
+        /// The worker's executor cannot do any task now: a limit, a key, a missing program.
+        WORKER_UNFIT,
         /// A task that it depends on failed.
         DEPENDENCY_FAILED,
     }

@@ -80,7 +80,7 @@ impl Sandbox {
         let service = connection::checkpoints(config).await?;
         let stack = match Stack::at(config.data_dir()).state() {
             StackState::Running(info) => Some(info),
-            StackState::Starting | StackState::Stopped => None,
+            StackState::Starting | StackState::Stopped | StackState::Held(_) => None,
         };
         let folder = tempfile::Builder::new().prefix("shim-demo-").tempdir()?;
         Ok(Self {

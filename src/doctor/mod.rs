@@ -1,8 +1,10 @@
-//! `shim doctor`: everything that can be wrong on a machine, each finding with its remedy. A check changes nothing.
+//! `shim doctor`: everything that can be wrong on a machine, each finding with its remedy. A check changes nothing;
+//! `--fix` mends first.
 
 mod access;
 mod check;
 mod clients;
+mod fix;
 mod machine;
 mod services;
 mod stack;
@@ -23,8 +25,11 @@ use crate::global_flags::GlobalFlags;
 #[command(after_help = "Exit code: 0 if nothing failed (warnings are no failures), 1 otherwise.")]
 pub(crate) struct Args {
     /// Print one JSON object
-    #[arg(long)]
+    #[arg(long, conflicts_with = "fix")]
     json: bool,
+    /// First mend an append-only file of the stack's Redis that keeps it from starting; a copy is kept
+    #[arg(long)]
+    fix: bool,
 }
 
 /// Checks everything. A configuration that does not load is the first finding and ends only the checks that need it.
@@ -34,6 +39,10 @@ pub(crate) async fn run(
     loaded: Result<Config, ConfigErrors>,
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
+    if let (true, Ok(config)) = (args.fix, &loaded) {
+        fix::run(config, out).await?;
+        writeln!(out)?;
+    }
     let mut checks = vec![configuration(global, &loaded)];
     checks.extend(machine::check());
     if let Ok(config) = &loaded {

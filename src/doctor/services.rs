@@ -48,11 +48,16 @@ fn refused(name: &'static str, endpoint: &Endpoint, status: Status) -> Check {
     let detail = format!("{endpoint}: {}", CliError::from(status));
     match reason.as_str() {
         reasons::NO_REDIS => Check::warn(name, detail, INSTALL_REDIS),
-        reasons::STORE_UNAVAILABLE => Check::fail(
-            name,
-            detail,
-            "see that Redis runs and redis_url, redis.ca_file and the password are right",
-        ),
+        reasons::STORE_UNAVAILABLE => {
+            let remedy = if detail.contains("Sentinel ") {
+                "see that the server named runs, and that redis_url, redis.sentinel_username, redis.sentinel_password and \
+                 redis.ca_file are right"
+            } else {
+                "see the check `redis` for the stack's own; for another one, that it runs and redis_url, redis.ca_file and the \
+                 password are right"
+            };
+            Check::fail(name, detail, remedy)
+        }
         _ if outdated => Check::fail(name, detail, RESTART),
         _ => Check::fail(name, detail, "look at the service's log"),
     }
@@ -150,6 +155,7 @@ mod tests {
             working_dir: None,
             timeout: Duration::from_secs(60),
             env: Vec::new(),
+            fail_on_denial: false,
         };
         let check = executor(&config);
         assert_eq!(check.verdict, Verdict::Ok);

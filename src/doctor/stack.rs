@@ -13,7 +13,8 @@ use super::services;
 use crate::checkpoint::ADDRESS;
 use crate::config::Config;
 use crate::connection::{checkpoints_at, request};
-use crate::up::redis;
+use crate::surroundings;
+use crate::up::{redis, redis_log};
 
 /// `sun_path` holds 108 bytes with its NUL on Linux (unix(7)), 104 on macOS.
 const MAX_SOCKET_PATH: usize = if cfg!(target_os = "macos") { 103 } else { 107 };
@@ -23,12 +24,19 @@ pub(super) async fn check(config: &Config) -> Vec<Check> {
     match Stack::at(config.data_dir()).state() {
         StackState::Running(info) => {
             checks.push(version(&info));
+            checks.extend(surroundings_of(config, &info));
             checks.push(service_check(config, Endpoint::Unix(info.socket.clone())).await);
+            checks.extend(private_redis(config, &info).await);
             let endpoint = Endpoint::Unix(info.socket);
             checks.extend(services::coordination(config, &endpoint).await);
             checks.push(services::worker_host(config, &endpoint).await);
         }
         StackState::Starting => checks.push(Check::ok("stack", "it is starting")),
+        StackState::Held(why) => checks.push(Check::warn(
+            "stack",
+            format!("it may not start now: {why}"),
+            "wait until that ends",
+        )),
         StackState::Stopped => {
             checks.push(Check::ok(
                 "stack",
@@ -77,6 +85,61 @@ fn version(info: &StackInfo) -> Check {
         detail,
         "restart it: `shim down && shim up --detach`",
     )
+}
+
+/// What the stack's first starter gave it, against what this shell would; the version has a check of its own.
+fn surroundings_of(config: &Config, info: &StackInfo) -> Vec<Check> {
+    let name = "surroundings";
+    let differences = surroundings::differences(config, info);
+    let of_version = |it: &surroundings::Difference| it.what.starts_with("version ");
+    let found: Vec<Check> = differences
+        .into_iter()
+        .filter(|it| !of_version(it))
+        .map(|it| Check::warn(name, it.what, it.step))
+        .collect();
+    if found.is_empty() && info.surroundings.is_some() {
+        return vec![Check::ok(
+            name,
+            "the stack runs with this shell's PATH, settings and Redis",
+        )];
+    }
+    found
+}
+
+/// The stack's own Redis: whether it answers, takes a while, or ends at each start.
+async fn private_redis(config: &Config, info: &StackInfo) -> Option<Check> {
+    let (name, folder) = ("redis", config.data_dir());
+    let socket = redis::socket(folder);
+    let is_private = info.redis.as_ref()?.contains(&*socket.to_string_lossy());
+    if !is_private {
+        return None;
+    }
+    let log = redis_log::path(folder);
+    if redis::answers(&socket).await {
+        return Some(Check::ok(
+            name,
+            format!("it runs; its log is {}", log.display()),
+        ));
+    }
+    Some(match redis_log::last_trouble(folder) {
+        Some(trouble) => Check::fail(
+            name,
+            format!(
+                "it ends at each start: {} ({})",
+                trouble.said,
+                log.display()
+            ),
+            trouble.kind.step(),
+        ),
+        None => Check::warn(
+            name,
+            format!(
+                "it does not answer yet; its log, {}, names no trouble",
+                log.display()
+            ),
+            "a large file is read for some seconds; look again then",
+        ),
+    })
 }
 
 async fn service_check(config: &Config, endpoint: Endpoint) -> Check {

@@ -5,11 +5,13 @@ use std::path::Path;
 
 use nix::sys::statvfs::statvfs;
 use nix::unistd::{AccessFlags, access};
-use shim_checkpoint::{Integrity, check_integrity, database_path};
-use shim_render::figures::bytes;
+use shim_checkpoint::{Integrity, database_path, inspect, missing_numbers, set_aside};
+use shim_render::figures::{bytes, count};
+use shim_render::text::short_id;
 
 use super::check::Check;
 use crate::config::Config;
+use crate::sessions::{ranges, set_aside_line};
 
 const FAIL_BELOW_BYTES: u64 = 20 * 1024 * 1024;
 const WARN_BELOW_BYTES: u64 = 500 * 1024 * 1024;
@@ -23,7 +25,16 @@ pub(super) fn check(config: &Config) -> Vec<Check> {
             space(folder),
         ];
     }
-    vec![permissions(folder), space(folder), database(folder)]
+    let mut checks = vec![permissions(folder), space(folder), database(folder)];
+    checks.extend(history(folder));
+    checks.extend(set_aside(folder).iter().map(|file| {
+        Check::warn(
+            "database",
+            set_aside_line(file),
+            "`shim sessions verify` says what is missing here; remove the file once you need nothing of it",
+        )
+    }));
+    checks
 }
 
 fn permissions(folder: &Path) -> Check {
@@ -83,7 +94,7 @@ fn space(folder: &Path) -> Check {
 
 fn database(folder: &Path) -> Check {
     let path = database_path(folder);
-    match check_integrity(&path) {
+    match inspect(folder) {
         Integrity::Absent => Check::ok("database", "none yet; the first start makes it"),
         Integrity::Intact => {
             let size = std::fs::metadata(&path).map_or(0, |meta| meta.len());
@@ -94,5 +105,27 @@ fn database(folder: &Path) -> Check {
             format!("damaged: {what}"),
             "restart the stack: it sets the file aside and carries over what can be read",
         ),
+        Integrity::Refused(why) => Check::fail(
+            "database",
+            format!("the stack refuses {}: {why}", path.display()),
+            "mend that, update SHIM if a newer one wrote it, or go back with `shim sessions restore-backup FILE`",
+        ),
     }
+}
+
+/// Numbers that sessions miss, in the database itself, whether or not the stack runs.
+fn history(folder: &Path) -> Option<Check> {
+    let missing = missing_numbers(folder).ok()?;
+    let first = missing.first()?;
+    let sessions = count(missing.len() as u64, "session");
+    let detail = format!(
+        "{sessions} with missing checkpoints: {} of session {}",
+        ranges(&first.first),
+        short_id(&first.session_id)
+    );
+    Some(Check::warn(
+        "history",
+        detail,
+        "`shim sessions verify` names them all; a backup may have them",
+    ))
 }

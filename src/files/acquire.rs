@@ -69,7 +69,8 @@ pub(super) async fn run(
         wait: args.wait.map(proto_duration).transpose()?,
         fence: None,
     };
-    let acquired = call(client.service.locks.acquire_files(request(acquire))).await?;
+    let acquired = call(client.service.locks.acquire_files(request(acquire))).await;
+    let acquired = acquired.map_err(|status| args.workspace.named_in(status))?;
     emit(args.json, &acquired, out, |out| print(&acquired, out))?;
     let current = &client.current;
     current.tell_unmatched(&patterns, args.json, out)?;

@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::connection::{self, call, request};
 use crate::error::CliError;
 use crate::output::json;
+use crate::output::say;
 use crate::output::time::ago;
 use crate::workspace_args::CurrentWorkspace;
 
@@ -81,7 +82,9 @@ pub(super) async fn run(
         Err(CheckError::Wrong(failure)) => return Err(failure),
         Err(CheckError::Unavailable(failure)) if args.strict => return Err(failure),
         Err(CheckError::Unavailable(failure)) => {
-            eprintln!("warning: leases on files were not checked: {failure}");
+            say::line(format_args!(
+                "warning: leases on files were not checked: {failure}"
+            ));
             return Ok(ExitCode::SUCCESS);
         }
     };

@@ -5,6 +5,7 @@ use clap::builder::NonEmptyStringValueParser;
 use crate::config::Config;
 use crate::connection::{self, Coordination};
 use crate::error::CliError;
+use crate::remedies::{Placeholder, shell_word};
 use crate::workspace_args::CurrentWorkspace;
 
 /// The workspace of the files.
@@ -13,6 +14,15 @@ pub(crate) struct WorkspaceArgs {
     /// Workspace [default: the git repository around]
     #[arg(short, long, value_name = "WORKSPACE", value_parser = NonEmptyStringValueParser::new())]
     pub(super) workspace: Option<String>,
+}
+
+impl WorkspaceArgs {
+    /// Names the workspace in the hint of a failure, if one was named.
+    pub(super) fn named_in(&self, failure: impl Into<CliError>) -> CliError {
+        let name = self.workspace.as_deref();
+        let flag = name.map_or_else(String::new, |name| format!(" -w {}", shell_word(name)));
+        failure.into().about(Placeholder::Workspace, flag)
+    }
 }
 
 /// The holder of files: a session, task or worker id, or any name.

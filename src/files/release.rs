@@ -38,7 +38,9 @@ pub(super) async fn run(
         request_id: request_id(),
         workspace: client.workspace(),
         holder: args.holder.holder.clone(),
-        lease_ids: whole_ids(args, &mut client).await?,
+        lease_ids: whole_ids(args, &mut client)
+            .await
+            .map_err(|failure| args.workspace.named_in(failure))?,
     };
     let released = call(client.service.locks.release_files(request(release))).await?;
     emit(args.json, &released, out, |out| {

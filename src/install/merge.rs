@@ -46,18 +46,18 @@ pub(super) fn merge(text: &str, entry: &Map<String, Value>) -> Result<String, St
 }
 
 /// The members of an object with their text; `None` if it is none.
-fn members(value: &RawValue) -> Option<BTreeMap<String, &RawValue>> {
+pub(super) fn members(value: &RawValue) -> Option<BTreeMap<String, &RawValue>> {
     serde_json::from_str(value.get()).ok()
 }
 
 /// Where a value that was parsed from `text` stands in it.
-fn span(text: &str, value: &RawValue) -> Range<usize> {
+pub(super) fn span(text: &str, value: &RawValue) -> Range<usize> {
     let start = value.get().as_ptr() as usize - text.as_ptr() as usize;
     start..start + value.get().len()
 }
 
 /// Adds a member at the end of `object`, whose members lie `depth` deep.
-fn insert(
+pub(super) fn insert(
     text: &str,
     object: &RawValue,
     depth: usize,
@@ -96,7 +96,7 @@ fn pretty(value: &Value, indent: &str, depth: usize) -> Result<String, String> {
 }
 
 /// The blanks in front of the first indented line.
-fn indent(text: &str) -> String {
+pub(super) fn indent(text: &str) -> String {
     text.lines()
         .map(|line| {
             line.chars()

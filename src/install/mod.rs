@@ -1,9 +1,12 @@
-//! `shim install`: writes the gateway into a Claude client's configuration.
+//! `shim install`: writes the gateway into a Claude client's configuration, and offers the permission for its tools;
+//! `shim uninstall` takes both back.
 //!
 //! The file is changed only where it must be, backed up, replaced in one step, and never touched if it is broken.
 
 mod client;
+mod edit;
 mod merge;
+mod permissions;
 
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -36,17 +39,32 @@ pub(crate) struct Args {
     /// Claude Code: write ./.mcp.json, for this project only, instead of the user's configuration
     #[arg(long)]
     project: bool,
+    #[command(flatten)]
+    permissions: permissions::Args,
+}
+
+/// Which client to take SHIM out of.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Sessions and their checkpoints stay where they are.")]
+pub(crate) struct UninstallArgs {
+    /// The client to disconnect
+    #[arg(value_enum)]
+    client: Client,
+    /// Claude Code: ./.mcp.json of this project instead of the user's configuration
+    #[arg(long)]
+    project: bool,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   shim install claude-code                 for all your projects
+  shim install claude-code --allow-tools   and allow its tools without being asked for each call
   shim install claude-code --project       for the project in this folder
   shim install claude-desktop --print      only show what would be written";
 
 /// Merges the entry into the client's file.
 pub(crate) fn run(args: &Args, config: &Config, out: &mut dyn Write) -> Result<ExitCode, CliError> {
-    let path = file(args)?;
+    let path = file(args.client, args.project)?;
     let entry = entry(config)?;
     if args.print {
         let whole = json!({ SERVERS: { ENTRY: entry } });
@@ -54,16 +72,89 @@ pub(crate) fn run(args: &Args, config: &Config, out: &mut dyn Write) -> Result<E
         writeln!(out, "{}\n{whole}", path.display())?;
     } else {
         connect(args.client, &path, &entry, out)?;
+        if args.client == Client::ClaudeCode {
+            offer_permission(args, out)?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// The client's file, of the user or of the project.
-fn file(args: &Args) -> Result<PathBuf, CliError> {
-    if !args.project {
-        return args.client.file();
+/// Takes out of the client's file what `install` wrote, and the permission.
+pub(crate) fn uninstall(args: &UninstallArgs, out: &mut dyn Write) -> Result<ExitCode, CliError> {
+    let path = file(args.client, args.project)?;
+    let mut changed = edit_file(&path, edit::disconnect, out)?;
+    if args.client == Client::ClaudeCode {
+        let settings = permissions::file(&args.client.file()?, args.project)?;
+        changed |= edit_file(
+            &settings,
+            |text| edit::disallow(text, permissions::RULE),
+            out,
+        )?;
     }
-    if args.client != Client::ClaudeCode {
+    if changed {
+        writeln!(
+            out,
+            "{} is disconnected; it takes effect when it starts anew",
+            args.client
+        )?;
+    } else {
+        writeln!(out, "{} is not connected: {}", args.client, path.display())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn offer_permission(args: &Args, out: &mut dyn Write) -> Result<(), CliError> {
+    let settings = permissions::file(&args.client.file()?, args.project)?;
+    if edit::allows(&read(&settings)?, permissions::RULE) {
+        writeln!(
+            out,
+            "SHIM's tools are allowed already: {}",
+            settings.display()
+        )?;
+    } else if args.permissions.decide(&settings, out)? {
+        edit_file(&settings, |text| edit::allow(text, permissions::RULE), out)?;
+        writeln!(
+            out,
+            "SHIM's tools are allowed; `shim uninstall claude-code` takes that back"
+        )?;
+    }
+    Ok(())
+}
+
+/// Changes a client's file, if it is there or anything is to be written, and shows how. Answers whether it changed.
+fn edit_file(
+    path: &Path,
+    change: impl Fn(&str) -> Result<String, String>,
+    out: &mut dyn Write,
+) -> Result<bool, CliError> {
+    let before = read(path)?;
+    let broken = |what: String| {
+        CliError::new(format!("{}: {what}", path.display()))
+            .hint("mend the file, or move it away; it was not touched")
+    };
+    let after = match change(&before) {
+        // A file that is not there holds nothing that could be taken out.
+        Err(_) if before.is_empty() => return Ok(false),
+        after => after.map_err(broken)?,
+    };
+    if after == before {
+        return Ok(false);
+    }
+    let kept = replace(path, &before, &after)?;
+    writeln!(out, "{}", path.display())?;
+    write!(out, "{}", merge::difference(&before, &after))?;
+    if let Some(backup) = kept {
+        writeln!(out, "the file as it was: {}", backup.display())?;
+    }
+    Ok(true)
+}
+
+/// The client's file, of the user or of the project.
+fn file(client: Client, is_project: bool) -> Result<PathBuf, CliError> {
+    if !is_project {
+        return client.file();
+    }
+    if client != Client::ClaudeCode {
         return Err(
             CliError::new("only Claude Code has a configuration per project")
                 .hint("leave out --project"),

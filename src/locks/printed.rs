@@ -28,5 +28,5 @@ fn show() {
 
 #[test]
 fn release_without_force() {
-    assert_snapshot!(release::held(&lock()).lines());
+    assert_snapshot!(release::held(&lock(), "").lines());
 }

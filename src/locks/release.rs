@@ -11,6 +11,7 @@ use crate::connection::{Coordination, call, request, request_id};
 use crate::error::CliError;
 use crate::output::emit::emit;
 use crate::output::time::ago;
+use crate::remedies::{Placeholder, shell_word};
 use crate::workspace_args::NamespaceArgs;
 
 /// Which lock.
@@ -36,11 +37,15 @@ pub(super) async fn run(
 ) -> Result<ExitCode, CliError> {
     let Some(lock) = show::find_lock(&mut service, &namespace, &args.name).await? else {
         let name = one_line(&args.name, 512);
-        return Err(CliError::new(format!("nobody holds {name} in {namespace}"))
-            .hint("`shim locks list` shows those that are held"));
+        return Err(
+            CliError::new(format!("nobody holds {name} in {namespace}")).hint(format!(
+                "`shim locks list{}` shows those that are held",
+                args.namespace_args.flag()
+            )),
+        );
     };
     if !args.force {
-        return Err(held(&lock));
+        return Err(held(&lock, &args.namespace_args.flag()));
     }
     let owner = one_line(&lock.owner, 200);
     let release = ReleaseLockRequest {
@@ -50,7 +55,10 @@ pub(super) async fn run(
         owner: lock.owner,
         fencing_token: lock.fencing_token,
     };
-    let released = call(service.locks.release_lock(request(release))).await?;
+    let released = call(service.locks.release_lock(request(release))).await;
+    let released = released.map_err(|status| {
+        CliError::from(status).about(Placeholder::Namespace, args.namespace_args.flag())
+    })?;
     emit(args.json, &released, out, |out| {
         if released.was_held {
             writeln!(out, "{} is free; {owner} held it", args.name)
@@ -61,12 +69,16 @@ pub(super) async fn run(
 }
 
 /// Why a lock is not taken without `--force`.
-pub(super) fn held(lock: &Lock) -> CliError {
+pub(super) fn held(lock: &Lock, namespace_flag: &str) -> CliError {
     CliError::new(format!(
         "{} holds {} and lets go {} by itself",
         one_line(&lock.owner, 200),
         one_line(&lock.name, 512),
         ago(lock.expires_at.as_ref())
     ))
-    .hint("add --force to take it; what the owner writes with it is refused from then on")
+    .hint(format!(
+        "add --force to take it: `shim locks release {}{namespace_flag} --force`; what the owner writes with it is refused \
+         from then on",
+        shell_word(&lock.name)
+    ))
 }

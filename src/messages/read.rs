@@ -1,4 +1,4 @@
-//! `shim messages read`: the messages of an inbox. Without `--ack` they stay there for the inbox's reader.
+//! `shim messages read`: the messages of an inbox. Without `--ack` it is a look, of which the inbox's reader notices nothing.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -16,9 +16,6 @@ use crate::error::CliError;
 use crate::output::emit::emit;
 use crate::output::json;
 use crate::output::time::{ago, proto_duration};
-
-/// The contract's shortest visibility: for so long a look hides a message from the inbox's reader.
-const PEEK_VISIBILITY: Duration = Duration::from_secs(1);
 
 /// What to read.
 #[derive(Debug, clap::Args)]
@@ -51,10 +48,9 @@ pub(super) async fn run(
         max_messages: args.limit,
         wait: args.wait.map(proto_duration).transpose()?,
         // Messages that will be acknowledged are hidden from other readers for the default time.
-        visibility: (!args.ack)
-            .then(|| proto_duration(PEEK_VISIBILITY))
-            .transpose()?,
+        visibility: None,
         ack_ids: Vec::new(),
+        peek: !args.ack,
     };
     let received = call(service.bus.receive_messages(request(receive))).await?;
     emit(args.json, &received, out, |out| print(&received, out))?;

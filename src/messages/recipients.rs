@@ -10,8 +10,8 @@ use crate::workers::find::find as find_worker;
 
 /// The id of a session. A whole id is taken without a look at the service.
 pub(super) async fn session_id(config: &Config, typed: &str) -> Result<String, CliError> {
-    if Uuid::try_parse(typed).is_ok() {
-        return Ok(typed.to_lowercase());
+    if let Ok(id) = Uuid::try_parse(typed) {
+        return Ok(id.to_string());
     }
     let mut service = connection::checkpoints(config).await?;
     Ok(sessions::find(&mut service, typed).await?.id)
@@ -19,8 +19,8 @@ pub(super) async fn session_id(config: &Config, typed: &str) -> Result<String, C
 
 /// The id of a worker. A whole id is taken without a look at the service.
 pub(super) async fn worker_id(service: &mut Coordination, typed: &str) -> Result<String, CliError> {
-    if Uuid::try_parse(typed).is_ok() {
-        return Ok(typed.to_lowercase());
+    if let Ok(id) = Uuid::try_parse(typed) {
+        return Ok(id.to_string());
     }
     Ok(find_worker(service, typed).await?.worker_id)
 }

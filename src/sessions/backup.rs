@@ -8,12 +8,11 @@ use shim_render::figures::bytes;
 
 use crate::config::Config;
 use crate::error::CliError;
+use crate::output::say;
 
 /// Where to copy to.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "To go back to a backup: `shim down`, put the copy at DATA_DIR/checkpoints.db, `shim up`."
-)]
+#[command(after_help = "To go back to a backup: `shim sessions restore-backup FILE`.")]
 pub(crate) struct Args {
     /// The new file; it must not exist yet
     file: PathBuf,
@@ -23,7 +22,7 @@ pub(super) fn run(args: &Args, config: &Config, out: &mut dyn Write) -> Result<E
     let shown = std::io::stderr().is_terminal();
     let progress = |copied: u64, all: u64| {
         if shown && all > 0 {
-            eprint!("\r{:3} %", copied * 100 / all);
+            say::part(format_args!("\r{:3} %", copied * 100 / all));
         }
     };
     let copied = shim_checkpoint::backup(
@@ -32,7 +31,7 @@ pub(super) fn run(args: &Args, config: &Config, out: &mut dyn Write) -> Result<E
         progress,
     );
     if shown {
-        eprint!("\r     \r");
+        say::part(format_args!("\r     \r"));
     }
     let size = copied.map_err(|e| CliError::new(e.to_string()))?;
     writeln!(out, "backed up {} to {}", bytes(size), args.file.display())?;

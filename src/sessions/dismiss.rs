@@ -10,6 +10,7 @@ use super::find;
 use crate::connection::{Checkpoints, call, request, request_id};
 use crate::error::CliError;
 use crate::output::emit::emit;
+use crate::remedies::Placeholder;
 
 /// Which session.
 #[derive(Debug, clap::Args)]
@@ -31,7 +32,9 @@ pub(super) async fn run(
         request_id: request_id(),
         session_id: session_id.clone(),
     };
-    let dismissed = call(service.dismiss_recovery(request(dismiss))).await?;
+    let dismissed = call(service.dismiss_recovery(request(dismiss))).await;
+    let dismissed = dismissed
+        .map_err(|status| CliError::from(status).about(Placeholder::Session, &session_id))?;
     emit(args.json, &dismissed, out, |out| {
         writeln!(
             out,

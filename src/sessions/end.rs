@@ -3,13 +3,16 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use shim_proto::checkpoint::v1::{EndSessionRequest, SessionOutcome};
+use shim_proto::checkpoint::v1::{EndSessionRequest, Session, SessionOutcome};
+use shim_proto::reasons::{SESSION_ENDED, SESSION_OWNED};
 use shim_render::text::short_id;
+use tonic::Status;
 
 use super::find;
 use crate::connection::{Checkpoints, call, request, request_id};
 use crate::error::CliError;
 use crate::output::emit::emit;
+use crate::remedies::Placeholder;
 
 /// Which session, and how it ended.
 #[derive(Debug, clap::Args)]
@@ -45,7 +48,8 @@ pub(super) async fn run(
         epoch: if args.force { session.epoch } else { 0 },
         outcome: outcome.into(),
     };
-    let ended = call(service.end_session(request(end))).await?;
+    let ended = call(service.end_session(request(end))).await;
+    let ended = ended.map_err(|status| refusal(status, args, &session))?;
     emit(args.json, &ended, out, |out| {
         writeln!(
             out,
@@ -53,4 +57,22 @@ pub(super) async fn run(
             short_id(&session.id)
         )
     })
+}
+
+fn refusal(status: Status, args: &Args, session: &Session) -> CliError {
+    let again = || {
+        let abandoned = if args.abandoned { " --abandoned" } else { "" };
+        format!(
+            "close that client first, or take the session from it: `shim sessions end {}{abandoned} --force`",
+            session.id
+        )
+    };
+    let error = CliError::from(status)
+        .about(Placeholder::Session, &session.id)
+        .hint_for(SESSION_OWNED, again);
+    if session.head_number == 0 {
+        error.hint_for(SESSION_ENDED, || "nothing was saved in it".to_owned())
+    } else {
+        error
+    }
 }

@@ -1,6 +1,6 @@
 //! `shim sessions export`: sessions with all they hold, as JSON lines of ArchiveRecord.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -15,6 +15,7 @@ use super::find;
 use crate::connection::{Checkpoints, call};
 use crate::error::CliError;
 use crate::output::json;
+use crate::output::say;
 
 /// What to export, and where to.
 #[derive(Debug, clap::Args)]
@@ -43,11 +44,11 @@ pub(super) async fn run(
         .output
         .as_deref()
         .map_or("stdout".into(), Path::to_string_lossy);
-    eprintln!(
+    say::line(format_args!(
         "exported {} with {} to {destination}",
         count(counted.sessions, "session"),
         count(counted.checkpoints, "checkpoint")
-    );
+    ));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -77,13 +78,26 @@ async fn to_file(
         .truncate(true)
         .mode(0o600)
         .open(&unfinished)?;
+    let counted = to_open_file(file, session_ids, service).await;
+    match counted {
+        Ok(_) => std::fs::rename(&unfinished, path)?,
+        // A part is of no use, and may fill the disk.
+        Err(_) => std::fs::remove_file(&unfinished)?,
+    }
+    counted
+}
+
+async fn to_open_file(
+    file: File,
+    session_ids: Vec<String>,
+    service: Checkpoints,
+) -> Result<Counted, CliError> {
     let mut writer = BufWriter::new(file);
     let counted = stream(session_ids, service, &mut writer).await?;
     writer
         .into_inner()
         .map_err(std::io::IntoInnerError::into_error)?
         .sync_all()?;
-    std::fs::rename(&unfinished, path)?;
     Ok(counted)
 }
 

@@ -11,6 +11,7 @@ use super::restore::{own_client, release_session};
 use crate::connection::{Checkpoints, call, request, request_id};
 use crate::error::CliError;
 use crate::output::emit::emit;
+use crate::remedies::Placeholder;
 
 /// Where to fork.
 #[derive(Debug, clap::Args)]
@@ -31,13 +32,16 @@ pub(super) async fn run(
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
     let checkpoint = find::checkpoint(&mut service, &args.checkpoint).await?;
+    let session_id = checkpoint.session_id.clone();
     let fork = ForkSessionRequest {
         request_id: request_id(),
         checkpoint_id: checkpoint.id,
         title: args.title.unwrap_or_default(),
         client: Some(own_client()),
     };
-    let forked = call(service.fork_session(request(fork))).await?;
+    let forked = call(service.fork_session(request(fork))).await;
+    let forked =
+        forked.map_err(|status| CliError::from(status).about(Placeholder::Session, &session_id))?;
     if let Some(session) = &forked.session {
         release_session(&mut service, session).await?;
     }

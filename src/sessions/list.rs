@@ -1,16 +1,20 @@
 //! `shim sessions list`: sessions as a table.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::ValueEnum;
 use clap::builder::NonEmptyStringValueParser;
-use shim_proto::checkpoint::v1::{ListSessionsResponse, RiskLevel, Session, SessionStatus};
+use shim_proto::checkpoint::v1::{
+    ListSessionsResponse, MissingCheckpoints, RiskLevel, Session, SessionStatus,
+};
 use shim_render::figures::percent;
 use shim_render::text::{one_line, short_id};
 use shim_render::words::{risk_level, session_status};
 
-use super::pages::{SessionFilter, list_all};
+use super::gaps::{missing_line, set_aside_line};
+use super::pages::{SessionFilter, list_checked};
 use crate::connection::Checkpoints;
 use crate::error::CliError;
 use crate::output::emit::emit;
@@ -59,18 +63,38 @@ impl From<Status> for SessionStatus {
 pub(super) async fn run(
     args: &Args,
     mut service: Checkpoints,
+    set_aside: &[PathBuf],
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
     let filter = SessionFilter {
         project: project(args.project.as_deref())?,
         status: args.status.map_or(SessionStatus::Unspecified, Into::into),
     };
-    let sessions = list_all(&mut service, &filter, args.limit).await?;
+    let (sessions, missing) = list_checked(&mut service, &filter, args.limit).await?;
     let listed = ListSessionsResponse {
         sessions,
+        missing,
         ..ListSessionsResponse::default()
     };
-    emit(args.json, &listed, out, |out| print(&listed.sessions, out))
+    emit(args.json, &listed, out, |out| {
+        print(&listed.sessions, out)?;
+        print_gaps(&listed.missing, set_aside, out)
+    })
+}
+
+/// What a person should know is not in the list.
+pub(super) fn print_gaps(
+    missing: &[MissingCheckpoints],
+    set_aside: &[PathBuf],
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    for one in missing {
+        writeln!(out, "{}", missing_line(one))?;
+    }
+    for file in set_aside {
+        writeln!(out, "{}", set_aside_line(file))?;
+    }
+    Ok(())
 }
 
 pub(super) fn print(sessions: &[Session], out: &mut dyn Write) -> io::Result<()> {

@@ -10,6 +10,8 @@ mod end;
 mod export;
 mod find;
 mod fork;
+mod gaps;
+mod held;
 mod import;
 mod list;
 mod pages;
@@ -17,6 +19,7 @@ mod pages;
 mod printed;
 mod prune;
 mod restore;
+mod restore_backup;
 mod search;
 mod show;
 mod verify;
@@ -32,6 +35,7 @@ use crate::connection;
 use crate::error::CliError;
 
 pub(crate) use find::session as find;
+pub(crate) use gaps::{ranges, set_aside_line};
 pub(crate) use list::table;
 pub(crate) use pages::{SessionFilter, list_all};
 
@@ -67,6 +71,8 @@ pub(crate) enum Command {
     Import(import::Args),
     /// Copy the database while it is in use
     Backup(backup::Args),
+    /// Go back to a backup; the stack is stopped meanwhile, and the database from before is kept
+    RestoreBackup(restore_backup::Args),
     /// Read every checkpoint and check its hash and its place in the chain
     Verify(verify::Args),
 }
@@ -87,7 +93,10 @@ pub(crate) async fn run(
 ) -> Result<ExitCode, CliError> {
     let service = connection::checkpoints(config);
     match command {
-        Command::List(args) => list::run(&args, service.await?, out).await,
+        Command::List(args) => {
+            let set_aside = gaps::set_aside(config);
+            list::run(&args, service.await?, &set_aside, out).await
+        }
         Command::Show(args) => show::run(&args, service.await?, out).await,
         Command::Search(args) => search::run(&args, service.await?, out).await,
         Command::Watch(args) => watch::run(&args, service.await?, out).await,
@@ -100,8 +109,13 @@ pub(crate) async fn run(
         Command::Prune(args) => prune::run(&args, service.await?, out).await,
         Command::Export(args) => export::run(&args, service.await?, out).await,
         Command::Import(args) => import::run(&args, service.await?, out).await,
-        Command::Verify(args) => verify::run(&args, service.await?, out).await,
+        Command::Verify(args) => {
+            let set_aside = gaps::set_aside(config);
+            verify::run(&args, service.await?, &set_aside, out).await
+        }
         // The backup copies the database itself, whether or not the service runs.
         Command::Backup(args) => backup::run(&args, config, out),
+        // Nothing may use the database meanwhile.
+        Command::RestoreBackup(args) => restore_backup::run(&args, config, out).await,
     }
 }

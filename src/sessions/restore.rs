@@ -1,32 +1,41 @@
 //! `shim sessions restore`: prints the resume prompt of a session, its claims checked against the files here.
 //!
-//! The command releases the session at once, so that a gateway can adopt it.
+//! Looking changes nothing, so the next reader finds what interrupted the session as it was. Only a session that a client
+//! holds is taken, if that is asked for, and left free for a gateway to restore.
 
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use shim_gateway::evidence::inspect_project;
 use shim_proto::checkpoint::v1::attach_session_request::Message;
 use shim_proto::checkpoint::v1::{
-    Attach, AttachSessionRequest, Checkpoint, ClientInfo, Detach, FileState, GetCheckpointRequest,
-    GetSessionRequest, GitState, RestoreCheckpointRequest, RestoreCheckpointResponse, Session,
+    Attach, AttachSessionRequest, Checkpoint, CheckpointState, ClientInfo, Detach, FileState,
+    GetCheckpointResponse, GitState, RestoreCheckpointRequest, RestoreCheckpointResponse, Session,
+    SessionStatus,
 };
+use shim_render::resume_prompt::{PromptInput, Reader, build_prompt};
 use shim_render::text::{printable, short_id};
+use shim_render::time;
+use shim_render::verification::verify_claims;
 use shim_runtime::process;
 use tonic::Request;
 
 use super::find;
+use super::held::held;
 use crate::connection::{Checkpoints, call, request, request_id};
 use crate::error::CliError;
 use crate::output::json;
+use crate::output::say;
+use crate::remedies::shell_word;
 
 /// What to restore.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The session, or SESSION:NUMBER for an older checkpoint
+    /// The session, or SESSION:NUMBER or a checkpoint's id for an older checkpoint
     session: String,
-    /// Take the session although a client holds it now
+    /// Take the session from the client that holds it now, and leave it free
     #[arg(long)]
     take_over: bool,
     /// Print canonical proto JSON (a RestoreCheckpointResponse)
@@ -34,18 +43,82 @@ pub(crate) struct Args {
     json: bool,
 }
 
+impl Args {
+    /// The same with `--take-over`.
+    fn take_over_command(&self) -> String {
+        let (typed, json) = (
+            shell_word(&self.session),
+            if self.json { " --json" } else { "" },
+        );
+        format!("shim sessions restore {typed} --take-over{json}")
+    }
+}
+
 pub(super) async fn run(
     args: &Args,
     mut service: Checkpoints,
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
-    let checkpoint = find::checkpoint(&mut service, &args.session).await?;
-    let (current_files, current_git) = evidence(&mut service, &checkpoint).await?;
+    let found = find::saved(&mut service, &args.session).await?;
+    let checkpoint = found.checkpoint.clone().unwrap_or_default();
+    let session = find::session(&mut service, &checkpoint.session_id).await?;
+    let state = found.state.clone().unwrap_or_default();
+    let (files, git) = evidence(&session, &state).await;
+    let is_held = session.status() == SessionStatus::Active;
+    let restored = match (is_held, args.take_over) {
+        (true, false) => return Err(held(&session, &args.take_over_command())),
+        (true, true) => free(&mut service, checkpoint, files, git).await?,
+        (false, _) => look(session, found, &files, git.as_ref()),
+    };
+    print(&restored, args.json, is_held, out)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What a restore would answer now. Nothing is changed: not the owner, not what is known of the interruption.
+fn look(
+    session: Session,
+    found: GetCheckpointResponse,
+    files: &[FileState],
+    git: Option<&GitState>,
+) -> RestoreCheckpointResponse {
+    let checkpoint = found.checkpoint.unwrap_or_default();
+    let state = found.state.unwrap_or_default();
+    let claims = verify_claims(&state, files, git);
+    let saved = time::moment(checkpoint.created_at.as_ref());
+    let resume_prompt = build_prompt(&PromptInput {
+        checkpoint: &checkpoint,
+        state: &state,
+        claims: &claims,
+        age: saved.and_then(|at| SystemTime::now().duration_since(at).ok()),
+        reader: Reader::SameSession {
+            interruption: session.interruption.as_ref(),
+            damaged: &found.damaged_numbers,
+        },
+    });
+    RestoreCheckpointResponse {
+        restore_id: String::new(),
+        interruption: session.interruption.clone(),
+        session: Some(session),
+        checkpoint: Some(checkpoint),
+        state: Some(state),
+        resume_prompt,
+        claims,
+        damaged_numbers: found.damaged_numbers,
+    }
+}
+
+/// Takes the session from its client and leaves it free.
+async fn free(
+    service: &mut Checkpoints,
+    checkpoint: Checkpoint,
+    current_files: Vec<FileState>,
+    current_git: Option<GitState>,
+) -> Result<RestoreCheckpointResponse, CliError> {
     let restore = RestoreCheckpointRequest {
         request_id: request_id(),
         session_id: checkpoint.session_id,
         checkpoint_id: checkpoint.id,
-        take_over: args.take_over,
+        take_over: true,
         client: Some(own_client()),
         current_files,
         current_git,
@@ -53,15 +126,15 @@ pub(super) async fn run(
     };
     let restored = call(service.restore_checkpoint(request(restore))).await?;
     if let Some(session) = &restored.session {
-        release_session(&mut service, session).await?;
+        release_session(service, session).await?;
     }
-    print(&restored, args.json, out)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(restored)
 }
 
 fn print(
     restored: &RestoreCheckpointResponse,
     as_json: bool,
+    was_held: bool,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
     if as_json {
@@ -69,38 +142,24 @@ fn print(
     }
     writeln!(out, "{}", printable(&restored.resume_prompt).trim_end())?;
     if let Some(session) = &restored.session {
-        eprintln!(
-            "session {} is free for the next client that restores it",
+        let what = if was_held { "is free" } else { "waits" };
+        say::line(format_args!(
+            "session {} {what} for the client that restores it",
             short_id(&session.id)
-        );
+        ));
     }
     Ok(())
 }
 
 /// What the files and the repository of the session's project look like on this machine now.
 async fn evidence(
-    service: &mut Checkpoints,
-    checkpoint: &Checkpoint,
-) -> Result<(Vec<FileState>, Option<GitState>), CliError> {
-    let asked = GetSessionRequest {
-        session_id: checkpoint.session_id.clone(),
-    };
-    let session = call(service.get_session(request(asked)))
-        .await?
-        .session
-        .unwrap_or_default();
-    let asked = GetCheckpointRequest {
-        checkpoint_id: checkpoint.id.clone(),
-        ..GetCheckpointRequest::default()
-    };
-    let state = call(service.get_checkpoint(request(asked)))
-        .await?
-        .state
-        .unwrap_or_default();
+    session: &Session,
+    state: &CheckpointState,
+) -> (Vec<FileState>, Option<GitState>) {
     // A project may be any name, which says nothing of the present folder: then only absolute paths can be looked at.
     let is_folder = Path::new(&session.project).is_absolute();
     let present = std::env::current_dir().ok().filter(|_| is_folder);
-    Ok(inspect_project(&session.project, present.as_deref(), &state).await)
+    inspect_project(&session.project, present.as_deref(), state).await
 }
 
 /// Attaches and detaches, so that the session is free at once and not only when its lease expires.

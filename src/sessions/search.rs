@@ -12,6 +12,7 @@ use super::find;
 use crate::connection::{Checkpoints, call, request};
 use crate::error::CliError;
 use crate::output::emit::emit;
+use crate::output::say;
 use crate::output::time::ago;
 use crate::workspace_args::project;
 
@@ -53,9 +54,9 @@ pub(super) async fn run(
     let found = call(service.search_checkpoints(request(query))).await?;
     emit(args.json, &found, out, |out| print(&found.hits, out))?;
     if found.incomplete {
-        eprintln!(
+        say::line(format_args!(
             "note: the search took too long to look through older checkpoints; --project or --session makes it shorter"
-        );
+        ));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -21,6 +21,7 @@ use crate::output::fields::Fields;
 use crate::output::json;
 use crate::output::table::{Align, Table};
 use crate::output::time::{ago, at};
+use crate::remedies::Placeholder;
 
 const TASK_WIDTH: usize = 60;
 /// Columns of the names of fields.
@@ -48,7 +49,9 @@ pub(super) async fn run(
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
     let session = find::session(&mut service, &args.session).await?;
-    let checkpoint = newest(&mut service, &session, args.checkpoint).await?;
+    let checkpoint = newest(&mut service, &session, args.checkpoint)
+        .await
+        .map_err(|error| error.about(Placeholder::Session, &session.id))?;
     let history = ListCheckpointsRequest {
         session_id: session.id.clone(),
         page_size: args.history,
@@ -119,7 +122,7 @@ fn about(session: &Session, fields: &mut Fields<'_>) -> io::Result<()> {
         fields.text("", &interruption.evidence, 500)?;
     }
     if let Some(client) = &session.client {
-        fields.line("owner", owner(client))?;
+        fields.line("owner", owner(Some(client)))?;
     }
     fields.line("opened", at(session.opened_at.as_ref()))?;
     fields.line("changed", at(session.updated_at.as_ref()))?;
@@ -129,7 +132,11 @@ fn about(session: &Session, fields: &mut Fields<'_>) -> io::Result<()> {
     fields.optional("forked from", &session.forked_from_checkpoint_id, 100)
 }
 
-fn owner(client: &ClientInfo) -> String {
+/// A client in words.
+pub(super) fn owner(client: Option<&ClientInfo>) -> String {
+    let Some(client) = client else {
+        return "a client".to_owned();
+    };
     let process = client.gateway_process.as_ref();
     let pid = process.map_or(0, |process| process.pid);
     let name = match client.name.as_str() {

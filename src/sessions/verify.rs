@@ -1,7 +1,9 @@
-//! `shim sessions verify`: has the service read every checkpoint, and checks that the numbers have no gap and that
-//! each checkpoint names its predecessor's hash. Exit code 1 if anything is wrong.
+//! `shim sessions verify`: has the service read every checkpoint, and checks that no number is missing and that each
+//! checkpoint names its predecessor's hash. Names the databases that were set aside. Exit code 1 if anything is wrong.
 
+use std::collections::BTreeSet;
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use shim_proto::checkpoint::v1::{
@@ -14,6 +16,7 @@ use shim_render::text::short_id;
 use shim_runtime::service_error;
 
 use super::find;
+use super::gaps::{ranges, set_aside_line};
 use super::pages::{SessionFilter, list_all};
 use crate::connection::{Checkpoints, call, request};
 use crate::error::CliError;
@@ -29,6 +32,7 @@ pub(crate) struct Args {
 pub(super) async fn run(
     args: &Args,
     mut service: Checkpoints,
+    set_aside: &[PathBuf],
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
     let sessions = match &args.session {
@@ -46,12 +50,25 @@ pub(super) async fn run(
     }
     let checkpoints = count(checked, "checkpoint");
     let sessions = count(sessions.len() as u64, "session");
-    let (found, exit) = match wrong {
-        0 => ("all intact".to_owned(), ExitCode::SUCCESS),
-        _ => (count(wrong, "fault"), ExitCode::FAILURE),
-    };
+    for file in set_aside {
+        writeln!(out, "{}", set_aside_line(file))?;
+    }
+    let (found, exit) = verdict(wrong, set_aside.len());
     writeln!(out, "checked {checkpoints} in {sessions}: {found}")?;
     Ok(exit)
+}
+
+/// A database that was set aside is no fault of what is here, but what is here may not be all there was.
+fn verdict(faults: u64, set_aside: usize) -> (String, ExitCode) {
+    match (faults, set_aside) {
+        (0, 0) => ("all intact".to_owned(), ExitCode::SUCCESS),
+        (0, files) => {
+            let files = count(files as u64, "database");
+            let found = format!("what is here is intact; {files} set aside may hold more");
+            (found, ExitCode::SUCCESS)
+        }
+        (faults, _) => (count(faults, "fault"), ExitCode::FAILURE),
+    }
 }
 
 /// How many checkpoints a session has, and what is wrong with them.
@@ -59,7 +76,10 @@ async fn faults_of(
     service: &mut Checkpoints,
     session: &Session,
 ) -> Result<(usize, Vec<String>), CliError> {
-    let (headers, mut faults) = history(service, session).await?;
+    let (headers, damaged) = history(service, session).await?;
+    let damaged_faults = damaged.iter().map(|number| format!("#{number} is damaged"));
+    let mut faults: Vec<String> = damaged_faults.collect();
+    faults.extend(missing_fault(&headers, &damaged, session.head_number));
     faults.extend(chain_faults(&headers));
     for header in headers.iter().filter(|header| header.thinned_at.is_none()) {
         faults.extend(content_fault(service, header).await?);
@@ -67,12 +87,12 @@ async fn faults_of(
     Ok((headers.len(), faults))
 }
 
-/// All headers of a session, oldest first, and a fault for each number that the list left out as damaged.
+/// All headers of a session, oldest first, and the numbers that the list left out as damaged.
 async fn history(
     service: &mut Checkpoints,
     session: &Session,
-) -> Result<(Vec<Checkpoint>, Vec<String>), CliError> {
-    let mut faults = Vec::new();
+) -> Result<(Vec<Checkpoint>, Vec<u64>), CliError> {
+    let mut damaged = Vec::new();
     let mut headers = pages(usize::MAX, MAX_PAGE_SIZE, async |size, page_token| {
         let page = ListCheckpointsRequest {
             session_id: session.id.clone(),
@@ -80,34 +100,38 @@ async fn history(
             page_token,
         };
         let page = call(service.list_checkpoints(request(page))).await?;
-        let damaged = page.damaged_numbers.iter();
-        faults.extend(damaged.map(|number| format!("#{number} is damaged")));
+        damaged.extend(page.damaged_numbers);
         Ok((page.checkpoints, page.next_page_token))
     })
     .await?;
     headers.reverse();
-    Ok((headers, faults))
+    Ok((headers, damaged))
 }
 
-/// Breaks of the chain between neighbours: a missing number, or a hash that does not follow.
+/// The numbers up to the session's newest that are neither there nor damaged: its first and its last ones, too.
+fn missing_fault(headers: &[Checkpoint], damaged: &[u64], head: u64) -> Option<String> {
+    let present: BTreeSet<u64> = headers
+        .iter()
+        .map(|header| header.number)
+        .chain(damaged.iter().copied())
+        .collect();
+    let last = head.max(present.last().copied().unwrap_or_default());
+    let missing: Vec<u64> = (1..=last)
+        .filter(|number| !present.contains(number))
+        .collect();
+    let verb = if missing.len() == 1 { "is" } else { "are" };
+    (!missing.is_empty()).then(|| format!("{} {verb} missing", ranges(&missing)))
+}
+
+/// Breaks of the chain between neighbours: a hash that does not follow.
 fn chain_faults(headers: &[Checkpoint]) -> Vec<String> {
     headers
         .windows(2)
         .filter_map(|pair| {
             let [older, newer] = pair else { return None };
-            if newer.number != older.number + 1 {
-                Some(format!(
-                    "#{} is followed by #{}",
-                    older.number, newer.number
-                ))
-            } else if newer.previous_hash != older.hash {
-                Some(format!(
-                    "#{} does not follow from #{}",
-                    newer.number, older.number
-                ))
-            } else {
-                None
-            }
+            let are_neighbours = newer.number == older.number + 1;
+            (are_neighbours && newer.previous_hash != older.hash)
+                .then(|| format!("#{} does not follow from #{}", newer.number, older.number))
         })
         .collect()
 }
@@ -146,9 +170,21 @@ mod tests {
             chain_faults(&[header(1, "a", ""), header(2, "b", "x")]),
             ["#2 does not follow from #1"]
         );
-        assert_eq!(
-            chain_faults(&[header(1, "a", ""), header(3, "c", "b")]),
-            ["#1 is followed by #3"]
+        let headers = [
+            header(3, "c", "b"),
+            header(4, "d", "c"),
+            header(7, "g", "f"),
+        ];
+        assert!(
+            chain_faults(&headers).is_empty(),
+            "what is missing has no neighbour"
         );
+        assert_eq!(
+            missing_fault(&headers, &[5], 9).as_deref(),
+            Some("#1, #2, #6, #8, #9 are missing")
+        );
+        assert_eq!(missing_fault(&headers[..2], &[1, 2], 4), None);
+        assert_eq!(missing_fault(&[], &[], 1).as_deref(), Some("#1 is missing"));
+        assert_eq!(missing_fault(&[], &[], 0), None);
     }
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use shim_proto::coordination::v1::DeleteStateRequest;
 
-use super::client::StateClient;
+use super::client::{StateClient, refusal};
 use crate::config::Config;
 use crate::connection::{call, request, request_id};
 use crate::error::CliError;
@@ -40,7 +40,8 @@ pub(super) async fn run(
         expected_version: args.expect,
         fence: None,
     };
-    let deleted = call(client.service.state.delete_state(request(delete))).await?;
+    let deleted = call(client.service.state.delete_state(request(delete))).await;
+    let deleted = deleted.map_err(|status| refusal(status, &args.key, &args.namespace_args))?;
     emit(args.json, &deleted, out, |out| {
         if deleted.existed {
             writeln!(out, "{} is deleted", args.key)

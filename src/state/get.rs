@@ -6,11 +6,12 @@ use std::process::ExitCode;
 use shim_proto::coordination::v1::{GetStateRequest, StateEntry};
 use shim_render::text::one_line;
 
-use super::client::StateClient;
+use super::client::{StateClient, refusal};
 use crate::config::Config;
 use crate::connection::{call, request};
 use crate::error::CliError;
 use crate::output::json;
+use crate::output::say;
 use crate::output::time::ago;
 use crate::workspace_args::NamespaceArgs;
 
@@ -36,13 +37,14 @@ pub(super) async fn run(
         namespace: client.namespace,
         key: args.key.clone(),
     };
-    let response = call(client.service.state.get_state(request(asked))).await?;
+    let response = call(client.service.state.get_state(request(asked))).await;
+    let response = response.map_err(|status| refusal(status, &args.key, &args.namespace_args))?;
     if args.json {
         json::write_line(out, &response)?;
         return Ok(ExitCode::SUCCESS);
     }
     let entry = response.entry.unwrap_or_default();
-    eprintln!("{}", about(&entry));
+    say::line(format_args!("{}", about(&entry)));
     print(&entry, out)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use shim_proto::coordination::v1::PatchStateRequest;
 
-use super::client::StateClient;
+use super::client::{StateClient, refusal};
 use crate::config::Config;
 use crate::connection::{call, request, request_id};
 use crate::error::CliError;
@@ -60,7 +60,8 @@ pub(super) async fn run(
         writer: workspace_args::user_at_host(),
         fence: None,
     };
-    let patched = call(client.service.state.patch_state(request(patch))).await?;
+    let patched = call(client.service.state.patch_state(request(patch))).await;
+    let patched = patched.map_err(|status| refusal(status, &args.key, &args.namespace_args))?;
     emit(args.json, &patched, out, |out| {
         let goes = ago(patched.expires_at.as_ref());
         let version = patched.version;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use shim_proto::coordination::v1::PutStateRequest;
 
-use super::client::StateClient;
+use super::client::{StateClient, refusal};
 use crate::config::Config;
 use crate::connection::{call, request, request_id};
 use crate::error::CliError;
@@ -51,7 +51,8 @@ pub(super) async fn run(
         writer: workspace_args::user_at_host(),
         fence: None,
     };
-    let put = call(client.service.state.put_state(request(put))).await?;
+    let put = call(client.service.state.put_state(request(put))).await;
+    let put = put.map_err(|status| refusal(status, &args.key, &args.namespace_args))?;
     emit(args.json, &put, out, |out| {
         let goes = ago(put.expires_at.as_ref());
         writeln!(out, "{} is version {}, goes {goes}", args.key, put.version)

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 use shim_proto::coordination::v1::{QueueHealthResponse, WorkerState};
+use shim_proto::fitness::is_unfit;
 use shim_proto::worker::v1::GetWorkerHealthRequest;
 use shim_render::figures::count;
 use shim_runtime::client::Endpoint;
@@ -12,6 +13,7 @@ use shim_runtime::service_error::decode;
 use crate::config::Config;
 use crate::connection::{self, Coordination, call, request};
 use crate::error::CliError;
+use crate::output::time::now;
 use crate::tasks::health;
 use crate::workers::pages;
 
@@ -29,12 +31,19 @@ pub(super) struct CoordinationStatus {
     workers: usize,
     /// How many of them have no room.
     busy: usize,
+    /// How many of them can do no task now.
+    #[serde(skip_serializing_if = "is_zero")]
+    unfit: usize,
     /// How many workers run in this stack.
     #[serde(skip_serializing_if = "Option::is_none")]
     hosted: Option<usize>,
     /// What is in the queues.
     #[serde(skip_serializing_if = "Option::is_none")]
     tasks: Option<QueueStatus>,
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// All queues together.
@@ -73,6 +82,10 @@ impl CoordinationStatus {
                 .iter()
                 .filter(|worker| is_busy(worker.state()))
                 .count(),
+            unfit: workers
+                .iter()
+                .filter(|worker| is_unfit(worker, now().into()))
+                .count(),
             workers: workers.len(),
             hosted,
             tasks,
@@ -89,9 +102,13 @@ impl CoordinationStatus {
             None | Some(0) => String::new(),
             Some(number) => format!(", {number} of this stack"),
         };
+        let unfit = match self.unfit {
+            0 => String::new(),
+            number => format!(", {number} unfit"),
+        };
         writeln!(
             out,
-            "team      ready: state, locks, files and messages; {workers} ({} busy{hosted})",
+            "team      ready: state, locks, files and messages; {workers} ({} busy{unfit}{hosted})",
             self.busy
         )?;
         let Some(queues) = &self.tasks else {

@@ -18,6 +18,8 @@ use crate::connection;
 use crate::error::CliError;
 use crate::program_path::program_path;
 use crate::sessions::{self, SessionFilter};
+use crate::surroundings::{self, Difference};
+use crate::up::{redis, redis_log};
 use coordination::CoordinationStatus;
 
 /// As `systemctl status` and the LSB ask for a stopped service.
@@ -53,6 +55,11 @@ struct Report {
     sessions: Option<SessionCounts>,
     #[serde(skip_serializing_if = "Option::is_none")]
     coordination: Option<CoordinationStatus>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    differences: Vec<Difference>,
+    /// Why the stack's own Redis does not start, and the step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redis_trouble: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     #[serde(skip)]
@@ -135,6 +142,10 @@ async fn gather(config: &Config) -> Report {
     match Stack::at(config.data_dir()).state() {
         StackState::Stopped => return report,
         StackState::Starting => report.state = "starting",
+        StackState::Held(why) => {
+            report.state = "held";
+            report.error = Some(format!("no stack may start now: {why}"));
+        }
         StackState::Running(info) => {
             report.state = "running";
             report.uptime_seconds = Some(uptime(&info).as_secs());
@@ -148,7 +159,13 @@ async fn gather(config: &Config) -> Report {
                 }
                 Err(failure) => report.error = Some(failure.to_string()),
             }
-            report.stack = Some(info);
+            report.differences = surroundings::differences(config, &info);
+            report.redis_trouble = redis_trouble(config, &info).await;
+            // What differs is told; the rest of it is long and nobody's business.
+            report.stack = Some(StackInfo {
+                surroundings: None,
+                ..info
+            });
         }
     }
     report
@@ -161,6 +178,20 @@ async fn recent(config: &Config, info: &StackInfo) -> Result<Vec<Session>, CliEr
 
 async fn coordination(config: &Config, info: &StackInfo) -> Result<CoordinationStatus, CliError> {
     CoordinationStatus::gather(config, &Endpoint::Unix(info.socket.clone())).await
+}
+
+async fn redis_trouble(config: &Config, info: &StackInfo) -> Option<String> {
+    let socket = redis::socket(config.data_dir());
+    let is_private = info.redis.as_ref()?.contains(&*socket.to_string_lossy());
+    if !is_private || redis::answers(&socket).await {
+        return None;
+    }
+    let trouble = redis_log::last_trouble(config.data_dir())?;
+    Some(format!(
+        "it ends at each start: {}; {}",
+        trouble.said,
+        trouble.kind.step()
+    ))
 }
 
 fn uptime(info: &StackInfo) -> Duration {
@@ -195,6 +226,8 @@ impl Report {
             uptime_seconds: None,
             sessions: None,
             coordination: None,
+            differences: Vec::new(),
+            redis_trouble: None,
             error: None,
             recent: Vec::new(),
         }
@@ -221,6 +254,12 @@ impl Report {
         writeln!(out, "data      {}", self.data_dir)?;
         if let Some(info) = &self.stack {
             print_process(info, out)?;
+        }
+        if let Some(trouble) = &self.redis_trouble {
+            writeln!(out, "          {trouble}")?;
+        }
+        for difference in &self.differences {
+            writeln!(out, "differs   {}; {}", difference.what, difference.step)?;
         }
         if let Some(counts) = &self.sessions {
             counts.print(out)?;
@@ -284,6 +323,7 @@ mod tests {
                 socket: "/data/shim.sock".into(),
                 tcp: Some(([127, 0, 0, 1], 50_051).into()),
                 redis: Some("redis+unix:///data/redis.sock".into()),
+                surroundings: None,
             }),
             uptime_seconds: Some(3_600),
             sessions: Some(SessionCounts::of(&[session(), new_session()])),

@@ -11,6 +11,7 @@ use super::labels::state;
 use crate::connection::{Coordination, call, request, request_id};
 use crate::error::CliError;
 use crate::output::emit::emit;
+use crate::remedies::Placeholder;
 
 /// What is decided.
 #[derive(Debug, clap::Args)]
@@ -45,7 +46,9 @@ pub(super) async fn run(
         reject: args.reject,
         reason: args.reason.clone(),
     };
-    let answer = call(service.tasks.approve_task(request(approve))).await?;
+    let answer = call(service.tasks.approve_task(request(approve))).await;
+    let answer =
+        answer.map_err(|status| CliError::from(status).about(Placeholder::Task, &task_id))?;
     emit(args.json, &answer, out, |out| {
         let decided = if args.reject { "rejected" } else { "approved" };
         let now = state(

@@ -23,9 +23,9 @@ pub(crate) async fn find(service: &mut Coordination, typed: &str) -> Result<Task
         let job = Box::pin(find(service, job)).await?;
         return by_key(service, &job, key).await;
     }
-    if Uuid::try_parse(typed).is_ok() {
+    if let Ok(id) = Uuid::try_parse(typed) {
         let asked = GetTaskRequest {
-            task_id: typed.to_lowercase(),
+            task_id: id.to_string(),
             with_subtasks: false,
         };
         let found = call(service.tasks.get_task(request(asked))).await?;

@@ -8,12 +8,14 @@ use shim_render::figures::count;
 use shim_render::tasks::requirements;
 use shim_render::text::one_line;
 use shim_render::time::{duration, span};
+use shim_render::workers::unfit;
 use tonic::Status;
 
 use crate::connection::{Coordination, call, request};
 use crate::error::CliError;
 use crate::output::emit::emit;
 use crate::output::table::{Align, Table};
+use crate::output::time::now;
 
 const WIDTH: usize = 48;
 /// Decisions on their way to BullMQ: a larger number does not pass by itself.
@@ -82,10 +84,19 @@ fn warning(queue: &QueueReport) -> Option<String> {
     let waiting = count(queue.waiting, "task");
     let wait = if queue.waiting == 1 { "waits" } else { "wait" };
     let needs = one_line(&requirements(queue.requirements.as_ref()), WIDTH);
+    let unfit = unfit(queue, now()).filter(|_| queue.room == 0);
     if queue.starving {
         Some(format!(
             "{waiting} {wait} for {needs}, and no living worker fits: start one, see `shim workers start --help`"
         ))
+    } else if let Some(unfit) = unfit {
+        Some(match (queue.waiting, queue.saturated) {
+            (0, _) => format!("nobody can take a task for {needs} now: {unfit}"),
+            (_, true) => {
+                format!("{waiting} {wait} for {needs}: those that can work are full, {unfit}")
+            }
+            _ => format!("{waiting} {wait} for {needs}, and {unfit}"),
+        })
     } else if queue.saturated {
         let full = match queue.workers {
             1 => "the one fitting worker is full".to_owned(),
@@ -197,6 +208,13 @@ mod tests {
         assert_eq!(
             said[1],
             "1 task waits for agent rust, and the one fitting worker is full"
+        );
+        let limited = &mut health.queues[1];
+        (limited.saturated, limited.unfit) = (false, 1);
+        limited.unfit_why = "You've hit your limit".into();
+        assert_eq!(
+            warnings(&health)[1],
+            "1 task waits for agent rust, and the one fitting worker cannot work: You've hit your limit"
         );
     }
 

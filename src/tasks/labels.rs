@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 use shim_proto::coordination::v1::{
-    AssignmentStrategy, FailurePolicy, MergeStrategy, Task, TaskState, WorkerKind,
+    AssignmentStrategy, FailurePolicy, MergeStrategy, OverlapPolicy, Task, TaskState, WorkerKind,
 };
 use shim_render::text::{one_line, short_id};
 use shim_render::words::{self, phrase};
@@ -128,6 +128,24 @@ impl From<OnFailure> for FailurePolicy {
         match policy {
             OnFailure::FailFast => Self::FailFast,
             OnFailure::Continue => Self::Continue,
+        }
+    }
+}
+
+/// What happens to a run of a schedule that is due while an earlier one waits or runs.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum Overlap {
+    /// It is left out and counted
+    Skip,
+    /// It is submitted all the same
+    Allow,
+}
+
+impl From<Overlap> for OverlapPolicy {
+    fn from(overlap: Overlap) -> Self {
+        match overlap {
+            Overlap::Skip => Self::Skip,
+            Overlap::Allow => Self::Allow,
         }
     }
 }

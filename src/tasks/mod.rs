@@ -13,6 +13,7 @@ mod labels;
 mod list;
 mod live;
 pub(crate) mod pages;
+mod plan_words;
 #[cfg(test)]
 mod printed;
 mod results;
@@ -33,6 +34,7 @@ use clap::Subcommand;
 use crate::config::Config;
 use crate::connection;
 use crate::error::CliError;
+use crate::surroundings;
 
 /// What can be done with jobs.
 #[derive(Debug, Subcommand)]
@@ -85,6 +87,10 @@ pub(crate) async fn run(
         Command::Cancel(args) => cancel::run(&args, service.await?, out).await,
         Command::Retry(args) => retry::run(&args, service.await?, out).await,
         Command::Approve(args) => approve::run(&args, service.await?, out).await,
-        Command::Health(args) => health::run(&args, service.await?, out).await,
+        Command::Health(args) => {
+            let code = health::run(&args, service.await?, out).await?;
+            surroundings::warn(config);
+            Ok(code)
+        }
     }
 }

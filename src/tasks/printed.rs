@@ -4,15 +4,16 @@ use insta::assert_snapshot;
 use std::collections::HashMap;
 
 use shim_proto::coordination::v1::{
-    AggregateResultsResponse, GetTaskResponse, ListTasksResponse, MissingResult, PriorityDepth,
-    QueueHealthResponse, QueueReport, Requirements, SubmitTaskResponse, TaskState, WorkerKind,
+    AggregateResultsResponse, GetTaskResponse, ListTasksResponse, MissingResult, OverlapPolicy,
+    PriorityDepth, QueueHealthResponse, QueueReport, Requirements, SubmitTaskResponse, Task,
+    TaskState, WorkerKind,
 };
 
 use super::job::Job;
 use super::tree::TreeLayout;
 use super::{health, list, results, show, submit, watch};
 use crate::output::time::now;
-use crate::samples::{both_faces, id, job, printed};
+use crate::samples::{ahead, both_faces, id, job, printed};
 
 fn whole_job() -> Job {
     let (root, subtasks) = job();
@@ -135,12 +136,50 @@ fn submit() {
         task: Some(task),
         subtasks,
         reasoning: "two parts, as they were given".into(),
+        ..SubmitTaskResponse::default()
     };
     let print = |out: &mut dyn std::io::Write| {
         submit::print(&submitted, out)?;
         submit::print_parts(&submitted, out)
     };
     assert_snapshot!(both_faces(&submitted, print));
+}
+
+#[test]
+fn submit_of_a_schedule() {
+    let task = Task {
+        task_id: id(40),
+        goal: "look at the logs".into(),
+        state: TaskState::Delayed.into(),
+        schedule: "0 6 1 * MON".into(),
+        overlap: OverlapPolicy::Skip.into(),
+        runs: 3,
+        runs_left_out: 1,
+        last_run_id: id(43),
+        parent_id: id(21),
+        depth: 1,
+        not_before: ahead(3_600),
+        ..Task::default()
+    };
+    let submitted = SubmitTaskResponse {
+        task: Some(task.clone()),
+        next_runs: [ahead(3_600), ahead(7_200), ahead(9_000)]
+            .into_iter()
+            .flatten()
+            .collect(),
+        notes: vec!["both days are given: either of them".into()],
+        ..SubmitTaskResponse::default()
+    };
+    let print = |out: &mut dyn std::io::Write| submit::print(&submitted, out);
+    assert_snapshot!(both_faces(&submitted, print));
+    let shown = Job {
+        root: task,
+        subtasks: Vec::new(),
+    };
+    assert_snapshot!(
+        "show_of_a_schedule",
+        printed(|out| show::print(&shown, &workers(), out))
+    );
 }
 
 #[test]

@@ -14,6 +14,7 @@ use super::show::result_text;
 use crate::connection::{Coordination, call, request};
 use crate::error::CliError;
 use crate::output::json;
+use crate::output::say;
 
 /// Whose results.
 #[derive(Debug, clap::Args)]
@@ -77,18 +78,27 @@ pub(super) fn print(
         }
         out.flush()?;
         if result.truncated {
-            eprintln!("note: the result was longer and is cut here");
+            say::line(format_args!("note: the result was longer and is cut here"));
+        }
+        for denial in &result.denials {
+            eprintln!("denied: {}", one_line(denial, 500));
+        }
+        for remark in &result.remarks {
+            eprintln!("note: {}", one_line(remark, 1_024));
         }
         for artifact in &result.artifacts {
-            eprintln!("artifact: {}", one_line(artifact, 4_096));
+            say::line(format_args!("artifact: {}", one_line(artifact, 4_096)));
         }
     }
     for part in &merged.missing {
-        eprintln!("{}", missing(part));
+        say::line(format_args!("{}", missing(part)));
     }
     if !merged.complete && merged.missing.is_empty() {
         let task = merged.task.clone().unwrap_or_default();
-        eprintln!("no result yet: the task is {}", state(task.state()));
+        say::line(format_args!(
+            "no result yet: the task is {}",
+            state(task.state())
+        ));
     }
     Ok(())
 }

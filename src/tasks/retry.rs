@@ -11,6 +11,7 @@ use super::find::find;
 use crate::connection::{Coordination, call, request, request_id};
 use crate::error::CliError;
 use crate::output::emit::emit;
+use crate::remedies::Placeholder;
 
 /// What to take up.
 #[derive(Debug, clap::Args)]
@@ -34,7 +35,9 @@ pub(super) async fn run(
             request_id: request_id(),
             task_id: task_id.clone(),
         };
-        let answer = call(service.tasks.retry_task(request(retry))).await?;
+        let answer = call(service.tasks.retry_task(request(retry))).await;
+        let answer =
+            answer.map_err(|status| CliError::from(status).about(Placeholder::Task, &task_id))?;
         emit(args.json, &answer, out, |out| {
             let (id, tasks) = (short_id(&task_id), count(answer.retried.into(), "task"));
             writeln!(out, "{id} goes on: {tasks} taken up again")

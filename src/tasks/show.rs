@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use shim_proto::coordination::v1::{GetTaskResponse, Task, TaskResult, TaskState};
 use shim_render::figures::{count, percent};
-use shim_render::tasks::requirements;
+use shim_render::tasks::{cost, requirements, schedule_runs};
 use shim_render::text::{one_line, printable, short_id};
 use shim_render::time::{duration, span};
 
@@ -118,6 +118,15 @@ fn asked(task: &Task, fields: &mut Fields<'_>) -> io::Result<()> {
     if !task.schedule.is_empty() {
         let schedule = one_line(&task.schedule, 100);
         fields.line("schedule", format_args!("{schedule} (UTC)"))?;
+        fields.line("runs", schedule_runs(task))?;
+        fields.optional("last run", &task.last_run_id, 100)?;
+    }
+    if !task.parent_id.is_empty() {
+        let (parent, depth) = (&task.parent_id, task.depth);
+        fields.line(
+            "on behalf",
+            format_args!("of task {parent}, at depth {depth}"),
+        )?;
     }
     fields.optional("run of", &task.scheduled_by, 100)?;
     match &task.payload {
@@ -137,12 +146,7 @@ fn tries(task: &Task, fields: &mut Fields<'_>) -> io::Result<()> {
         fields.line("time limit", format_args!("{} each", span(timeout)))?;
     }
     if let Some(usage) = task.usage {
-        let (input, output) = (usage.input_tokens, usage.output_tokens);
-        let cost = format!(
-            "{input} tokens read, {output} written, {:.2} US$",
-            usage.cost_usd
-        );
-        fields.line("cost", cost)?;
+        fields.line("cost", cost(&usage))?;
     }
     Ok(())
 }
@@ -172,6 +176,15 @@ fn outcome(task: &Task, out: &mut dyn Write) -> io::Result<()> {
         let reason = one_line(&error.reason, 100);
         let message = format!("{reason}: {}", error.message);
         Fields::new(NAME_WIDTH, out).paragraph("error", &message)?;
+    }
+    if let Some(result) = &task.result {
+        let mut fields = Fields::new(NAME_WIDTH, out);
+        for denial in &result.denials {
+            fields.line("denied", one_line(denial, 500))?;
+        }
+        for remark in &result.remarks {
+            fields.line("remark", one_line(remark, 1_024))?;
+        }
     }
     match task.state() {
         TaskState::Failed => writeln!(out, "next        shim tasks retry {id}"),

@@ -6,15 +6,20 @@ use std::process::ExitCode;
 use shim_proto::coordination::v1::{
     MergeStrategy, SubmitTaskRequest, SubmitTaskResponse, Task, TaskState,
 };
+use shim_proto::reasons;
 use shim_render::figures::count;
+use shim_render::tasks::next_runs;
 use shim_render::text::{one_line, short_id};
+use shim_runtime::service_error::decode;
+use tonic::Status;
 
+use super::find::find;
 use super::job::Job;
 use super::labels::{name, state};
-use super::submit_args::Args;
+use super::submit_args::{Args, Parent};
 use super::{results, watch};
 use crate::config::Config;
-use crate::connection::{self, Coordination, call, request};
+use crate::connection::{self, Coordination, call, request, request_id};
 use crate::error::CliError;
 use crate::output::emit::emit;
 use crate::sessions;
@@ -35,7 +40,8 @@ pub(super) async fn run(
     }
     let patterns = patterns(&submit);
     let mut service = connection::coordination(config).await?;
-    let submitted = call(service.tasks.submit_task(request(submit))).await?;
+    let parent = args.parent(|name| std::env::var(name).ok());
+    let submitted = submit_below(&mut service, submit, parent).await?;
     emit(args.json, &submitted, out, |out| print(&submitted, out))?;
     args.tell_unmatched(config, &patterns, out)?;
     if !args.wait {
@@ -53,6 +59,43 @@ fn patterns(submit: &SubmitTaskRequest) -> Vec<String> {
     let of_job = submit.files.iter().map(|file| &file.path);
     let of_parts = submit.subtasks.iter().flat_map(|part| &part.files);
     of_job.chain(of_parts).cloned().collect()
+}
+
+/// Submits a job on behalf of a task.
+async fn submit_below(
+    service: &mut Coordination,
+    mut submit: SubmitTaskRequest,
+    parent: Parent,
+) -> Result<SubmitTaskResponse, CliError> {
+    match parent {
+        Parent::Nobody => {}
+        Parent::Typed(typed) => submit.parent_id = find(service, &typed).await?.task_id,
+        Parent::OfProgram(task_id) => {
+            let below = SubmitTaskRequest {
+                parent_id: task_id.clone(),
+                ..submit.clone()
+            };
+            match call(service.tasks.submit_task(request(below))).await {
+                Err(status) if is_unknown_parent(&status) => {
+                    eprintln!(
+                        "note: SHIM_TASK_ID names no task of this stack ({}); submitted on nobody's behalf",
+                        one_line(&task_id, 100)
+                    );
+                    submit.request_id = request_id();
+                }
+                answer => return Ok(answer?),
+            }
+        }
+    }
+    Ok(call(service.tasks.submit_task(request(submit))).await?)
+}
+
+/// Whether a submission was refused for its parent alone: it is no task here, or no id.
+fn is_unknown_parent(status: &Status) -> bool {
+    let refused = decode(status);
+    let parent_alone =
+        matches!(refused.violations.as_slice(), [(field, _)] if field == "parent_id");
+    refused.reason == reasons::TASK_NOT_FOUND || parent_alone
 }
 
 async fn wait(
@@ -92,6 +135,16 @@ pub(super) fn print(submitted: &SubmitTaskResponse, out: &mut dyn Write) -> io::
     if !submitted.reasoning.is_empty() {
         writeln!(out, "  {}", one_line(&submitted.reasoning, 1_000))?;
     }
+    if !submitted.next_runs.is_empty() {
+        writeln!(out, "  next runs: {}", next_runs(&submitted.next_runs))?;
+    }
+    for note in &submitted.notes {
+        writeln!(out, "  {}", one_line(note, 1_000))?;
+    }
+    if !job.parent_id.is_empty() {
+        let parent = short_id(&job.parent_id);
+        writeln!(out, "  on behalf of task {parent}, at depth {}", job.depth)?;
+    }
     Ok(())
 }
 
@@ -107,4 +160,21 @@ pub(super) fn print_parts(submitted: &SubmitTaskResponse, out: &mut dyn Write) -
     }
     let id = submitted.task.as_ref().map_or("", |job| &job.task_id);
     writeln!(out, "watch it with `shim tasks watch {}`", short_id(id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_parent_that_is_none_here_is_left_out() {
+        let refused = |field: &str| {
+            let mut fields = shim_runtime::fields::Fields::default();
+            fields.refuse(field, "is wrong");
+            fields.finish().err().unwrap_or_else(|| Status::ok(""))
+        };
+        assert!(is_unknown_parent(&refused("parent_id")));
+        assert!(!is_unknown_parent(&refused("goal")));
+        assert!(!is_unknown_parent(&Status::unavailable("away")));
+    }
 }

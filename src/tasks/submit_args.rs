@@ -5,12 +5,12 @@ use std::time::{Duration, SystemTime};
 
 use clap::builder::NonEmptyStringValueParser;
 use shim_proto::coordination::v1::{
-    ApprovalGates, AssignmentStrategy, FailurePolicy, FileHint, MergeStrategy, Requirements,
-    SplitPolicy, SubmitTaskRequest, Subtask, WorkerKind,
+    ApprovalGates, AssignmentStrategy, FailurePolicy, FileHint, MergeStrategy, OverlapPolicy,
+    Requirements, SplitPolicy, SubmitTaskRequest, Subtask, WorkerKind,
 };
 use shim_proto::limits::task::{LAST_PRIORITY, MAX_ATTEMPTS};
 
-use super::labels::{Executor, Merging, OnFailure, Strategy};
+use super::labels::{Executor, Merging, OnFailure, Overlap, Strategy};
 use super::subtask_file;
 use crate::config::Config;
 use crate::connection::request_id;
@@ -18,6 +18,19 @@ use crate::error::CliError;
 use crate::json_object::parse_object;
 use crate::output::time::proto_duration;
 use crate::workspace_args::CurrentWorkspace;
+
+/// Where a worker's program finds its task.
+const TASK_ID: &str = "SHIM_TASK_ID";
+
+/// On whose behalf a job is submitted.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Parent {
+    /// As it was typed.
+    Typed(String),
+    /// The task that this process is a program of; the stack here may be another one than that of its worker.
+    OfProgram(String),
+    Nobody,
+}
 
 /// What is to be done.
 #[derive(Debug, clap::Args)]
@@ -56,8 +69,8 @@ Examples:
   shim tasks submit 'nightly audit' --executor command --schedule '0 3 * * *' --timeout 10m
   shim tasks submit 'delete old accounts' --approve-start --deadline 2h
 
-Subtasks are a JSON list of the contract's Subtask messages, for example
-  [{\"key\": \"parse\", \"goal\": \"...\"}, {\"key\": \"test\", \"goal\": \"...\", \"depends_on\": [\"parse\"]}]
+Subtasks are a JSON list, in the words of the tool shim_coordinate_task or of the contract's Subtask, for example
+  [{\"id\": \"parse\", \"goal\": \"...\"}, {\"id\": \"test\", \"goal\": \"...\", \"after\": [\"parse\"]}]
 Without them a large job is split by its files or steps. The files of a task are leased to it while it runs. Relative names of
 --file start in the folder of the command, those within subtasks in the root of the workspace. A name that is there means
 itself, also with [ ] in it; anything else is a pattern.
@@ -102,6 +115,13 @@ struct AssignmentArgs {
     /// The session that gets a message when the job ends
     #[arg(long, value_name = "SESSION")]
     notify: Option<String>,
+    /// The task on whose behalf it is submitted, and with which it is called off [default: SHIM_TASK_ID, which a worker's
+    /// program finds in its environment]
+    #[arg(long, value_name = "TASK")]
+    parent: Option<String>,
+    /// Submit it on nobody's behalf, also in a worker's program
+    #[arg(long, conflicts_with = "parent")]
+    no_parent: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -113,9 +133,12 @@ struct TimingArgs {
     /// How long to wait before it may start, up to 30d
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     delay: Option<Duration>,
-    /// Run it again and again: five cron fields, in UTC
+    /// Run it again and again: five cron fields, in UTC; the next three runs are printed
     #[arg(long, value_name = "CRON")]
     schedule: Option<String>,
+    /// What happens to a run that is due while an earlier one waits or runs [default: skip]
+    #[arg(long, value_enum, requires = "schedule")]
+    overlap: Option<Overlap>,
     /// When it fails if it is not done: a span from now, or a time such as 2026-07-01T12:00:00Z
     #[arg(long, value_name = "WHEN", value_parser = deadline)]
     deadline: Option<SystemTime>,
@@ -164,7 +187,19 @@ impl Args {
         Ok(current.tell_unmatched(patterns, self.json, out)?)
     }
 
-    /// The request; the session to notify is not in it yet.
+    /// The task on whose behalf the job is submitted.
+    pub(super) fn parent(&self, environment: impl Fn(&str) -> Option<String>) -> Parent {
+        match (&self.assignment.parent, self.assignment.no_parent) {
+            (Some(typed), _) => Parent::Typed(typed.clone()),
+            (None, true) => Parent::Nobody,
+            (None, false) => match environment(TASK_ID).filter(|id| !id.is_empty()) {
+                Some(id) => Parent::OfProgram(id),
+                None => Parent::Nobody,
+            },
+        }
+    }
+
+    /// The request; the session to notify and the parent are not in it yet.
     ///
     /// # Errors
     /// If an argument is wrong, before any service is called.
@@ -201,6 +236,8 @@ impl Args {
             approval: outcome.gates(),
             workspace: current.workspace.name,
             submitted_by: String::new(),
+            overlap: chosen::<_, OverlapPolicy>(timing.overlap),
+            parent_id: String::new(),
         })
     }
 }
@@ -309,12 +346,37 @@ mod tests {
     }
 
     #[test]
+    fn a_parent_is_typed_or_that_of_the_program() {
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            args: Args,
+        }
+        let parent = |words: &[&str], task: Option<&str>| {
+            let words = ["submit", "work"].iter().chain(words);
+            let line = <Line as clap::Parser>::try_parse_from(words).unwrap();
+            let task = task.map(str::to_owned);
+            line.args
+                .parent(|name| task.clone().filter(|_| name == TASK_ID))
+        };
+        let of_program = || Parent::OfProgram("t".to_owned());
+        assert_eq!(parent(&[], None), Parent::Nobody);
+        assert_eq!(parent(&[], Some("")), Parent::Nobody);
+        assert_eq!(parent(&[], Some("t")), of_program());
+        assert_eq!(parent(&["--no-parent"], Some("t")), Parent::Nobody);
+        let typed = Parent::Typed("a/b".to_owned());
+        assert_eq!(parent(&["--parent", "a/b"], Some("t")), typed);
+    }
+
+    #[test]
     fn what_was_not_asked_for_is_left_to_the_service() {
         let nobody = AssignmentArgs {
             executor: None,
             require: Vec::new(),
             strategy: None,
             notify: None,
+            parent: None,
+            no_parent: false,
         };
         assert_eq!(nobody.requirements(), None);
         let agent = AssignmentArgs {

@@ -1,5 +1,5 @@
-//! A file with the parts of a job: a JSON list of subtasks of the contract, whose executors may be named as on the
-//! command line.
+//! A file with the parts of a job: a JSON list of subtasks, in the words of the contract or of the tool
+//! `shim_coordinate_task`, so that a plan that one takes the other takes, too.
 
 use std::io::Read;
 
@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 use shim_proto::coordination::v1::{SubmitTaskRequest, Subtask, WorkerKind};
 
 use super::labels::Executor;
+use super::plan_words;
 use crate::error::CliError;
 use crate::output::json;
 
-const FORM: &str = r#"write a list: [{"key": "parse", "goal": "...", "files": ["src/parse/**"]}, {"key": "test", "goal": "...", "depends_on": ["parse"]}]"#;
+const FORM: &str = r#"write a list: [{"id": "parse", "goal": "...", "files": ["src/parse/**"]}, {"id": "test", "goal": "...", "after": ["parse"]}]"#;
 
 /// Reads the subtasks of a file, or of stdin for `-`.
 ///
@@ -36,7 +37,11 @@ pub(super) fn read(file: &str) -> Result<Vec<Subtask>, CliError> {
 fn parse(text: &str) -> Result<Vec<Subtask>, CliError> {
     let wrong = |e: serde_json::Error| CliError::new(e.to_string());
     let mut parts: Vec<Value> = serde_json::from_str(text).map_err(wrong)?;
-    for part in &mut parts {
+    for (index, part) in parts.iter_mut().enumerate() {
+        if let Some(part) = part.as_object_mut() {
+            plan_words::to_contract(part)
+                .map_err(|what| CliError::new(format!("[{index}]: {what}")))?;
+        }
         if let Some(executor) = part.pointer_mut("/requirements/executor") {
             expand_executor(executor);
         }
@@ -74,6 +79,39 @@ mod tests {
         let asked = parts[1].requirements.as_ref().unwrap();
         assert_eq!(asked.executor(), WorkerKind::Agent);
         assert!(parts[1].approval.unwrap().before_result);
+    }
+
+    #[test]
+    fn a_plan_in_the_words_of_the_tool_is_the_same_plan() {
+        let contract = parse(
+            r#"[{"key": "a", "goal": "g"},
+                {"key": "b", "goal": "h", "depends_on": ["a"], "timeout": "90s", "priority": 3,
+                 "requirements": {"executor": "agent", "capabilities": ["rust"]},
+                 "approval": {"before_start": true, "before_result": true}}]"#,
+        )
+        .unwrap();
+        let tool = parse(
+            r#"[{"id": "a", "goal": "g"},
+                {"id": "b", "goal": "h", "after": ["a"], "timeout_seconds": 90, "priority": 3,
+                 "requirements": ["rust"], "executor": "agent", "approval": "both"}]"#,
+        )
+        .unwrap();
+        assert_eq!(tool, contract);
+    }
+
+    #[test]
+    fn one_field_in_both_words_is_refused() {
+        for twice in [
+            r#"[{"key": "a", "id": "b", "goal": "g"}]"#,
+            r#"[{"key": "a", "goal": "g", "after": [], "dependsOn": ["b"]}]"#,
+            r#"[{"key": "a", "goal": "g", "timeout": "1s", "timeout_seconds": 2}]"#,
+            r#"[{"key": "a", "goal": "g", "timeout_seconds": 1.5}]"#,
+            r#"[{"key": "a", "goal": "g", "approval": "never"}]"#,
+            r#"[{"key": "a", "goal": "g", "executor": "agent", "requirements": {"executor": "chat"}}]"#,
+        ] {
+            let refused = parse(twice).unwrap_err().lines();
+            assert!(refused.contains("[0]: "), "{refused}");
+        }
     }
 
     #[test]

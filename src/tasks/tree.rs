@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
 use shim_proto::coordination::v1::{Task, TaskState};
+use shim_proto::reasons::task::WORKER_UNFIT;
 use shim_render::figures::{count, percent};
 use shim_render::tasks::{part_counts, requirements};
 use shim_render::text::{one_line, short_id};
@@ -134,6 +135,7 @@ impl TreeLayout<'_> {
                 let died = count(task.worker_deaths.into(), "worker");
                 (Style::Yellow, format!("{died} died with it"))
             }
+            TaskState::Ready if is_held(task) => (Style::Yellow, error().unwrap_or_default()),
             TaskState::Ready => (Style::Dim, self.wait(task)),
             TaskState::Failed => (Style::Red, error().unwrap_or_default()),
             TaskState::Cancelled => (Style::Dim, error().unwrap_or_default()),
@@ -211,6 +213,12 @@ fn heading(root: &Task) -> Line {
 
 fn label(task: &Task) -> String {
     one_line(&name(task), KEY_WIDTH)
+}
+
+/// Whether it waits because its worker can do no task.
+fn is_held(task: &Task) -> bool {
+    let error = task.error.as_ref();
+    error.is_some_and(|error| error.reason == WORKER_UNFIT)
 }
 
 /// The tasks it waits for, by their keys.

@@ -1,24 +1,15 @@
-//! The stack in the background: starting it from a terminal, and leaving the terminal from within.
+//! `shim up --detach`: the stack in the background, and its status.
 
-use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
-use std::process::{Command, ExitCode, Stdio};
-use std::time::{Duration, Instant};
+use std::process::ExitCode;
 
-use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, setsid};
-use shim_runtime::stack::{Stack, StackState, make_private_dir};
+use shim_runtime::stack::{Stack, StackError, StackState};
 
 use super::args::Args;
+use super::background::start_and_wait;
 use crate::config::Config;
 use crate::error::CliError;
 use crate::status;
-
-/// A large database is checked at the start, which may take seconds.
-const READY_WITHIN: Duration = Duration::from_secs(60);
-const POLL: Duration = Duration::from_millis(10);
-/// A log larger than this is set aside at the next start; one old log is kept.
-const MAX_LOG_BYTES: u64 = 10 * 1024 * 1024;
 
 /// Starts the stack in the background unless it runs, waits until it serves, and prints its status.
 pub(super) async fn start(
@@ -27,92 +18,10 @@ pub(super) async fn start(
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
     let stack = Stack::at(config.data_dir());
-    if matches!(stack.state(), StackState::Stopped) {
-        start_and_wait(&stack, args, config).await?;
-    } else {
-        writeln!(out, "the stack runs already")?;
+    match stack.state() {
+        StackState::Stopped => start_and_wait(&stack, args, config).await?,
+        StackState::Held(why) => return Err(StackError::Held(why).into()),
+        StackState::Starting | StackState::Running(_) => writeln!(out, "the stack runs already")?,
     }
     status::print(config, out).await
-}
-
-async fn start_and_wait(stack: &Stack, args: &Args, config: &Config) -> Result<(), CliError> {
-    make_private_dir(config.data_dir())?;
-    let log = open_log(stack)?;
-    let mut child = command(args, config)?.stderr(log).spawn()?;
-    let deadline = Instant::now() + READY_WITHIN;
-    loop {
-        if matches!(stack.state(), StackState::Running(_)) {
-            return Ok(());
-        }
-        // A child that left without success failed; one that left with success lost the race to another stack.
-        let ended = child.try_wait()?.is_some_and(|status| !status.success());
-        if ended || Instant::now() >= deadline {
-            let what = if ended {
-                "ended at once"
-            } else {
-                "is not ready yet"
-            };
-            return Err(
-                CliError::new(format!("the stack {what}: {}", last_line(stack)))
-                    .hint(format!("its log is {}", stack.log_path().display())),
-            );
-        }
-        tokio::time::sleep(POLL).await;
-    }
-}
-
-fn command(args: &Args, config: &Config) -> Result<Command, CliError> {
-    let mut command = Command::new(std::env::current_exe()?);
-    command
-        .args(&config.flags)
-        .args(["up", "--detached"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null());
-    if let Some(address) = &args.listen {
-        command.args(["--listen", address]);
-    }
-    if let Some(span) = args.idle_exit {
-        command.args(["--idle-exit", &humantime::format_duration(span).to_string()]);
-    }
-    Ok(command)
-}
-
-/// Puts this process in a session of its own, with its output in the log. The caller holds the stack's lock.
-pub(super) fn leave_terminal(stack: &Stack) -> Result<(), CliError> {
-    // It fails for the leader of a process group, which has no terminal to leave.
-    let _ = setsid();
-    let log = open_log(stack)?;
-    let system = |e: nix::errno::Errno| CliError::from(std::io::Error::from(e));
-    dup2_stdin(File::open("/dev/null")?).map_err(system)?;
-    dup2_stdout(&log).map_err(system)?;
-    dup2_stderr(&log).map_err(system)?;
-    // The folder of the start may be unmounted or deleted later.
-    std::env::set_current_dir("/")?;
-    Ok(())
-}
-
-fn open_log(stack: &Stack) -> Result<File, CliError> {
-    let path = stack.log_path();
-    if std::fs::metadata(&path).is_ok_and(|meta| meta.len() > MAX_LOG_BYTES) {
-        std::fs::rename(&path, path.with_extension("log.1"))?;
-    }
-    Ok(OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .open(path)?)
-}
-
-/// The last line of the log; the last `error:` line if there is one.
-fn last_line(stack: &Stack) -> String {
-    let log = std::fs::read(stack.log_path()).unwrap_or_default();
-    let log = String::from_utf8_lossy(&log);
-    let error = log
-        .lines()
-        .rev()
-        .find_map(|line| line.strip_prefix("error: "));
-    error
-        .or(log.lines().last())
-        .unwrap_or("its log is empty")
-        .to_owned()
 }

@@ -4,9 +4,11 @@
 //! store, stop Redis. A background task that broke makes the exit code 1.
 
 pub(crate) mod args;
+pub(crate) mod background;
 mod detach;
 mod idle;
 pub(crate) mod redis;
+pub(crate) mod redis_log;
 mod services;
 
 use std::io::Write;
@@ -26,6 +28,7 @@ use crate::checkpoint::ADDRESS;
 use crate::config::Config;
 use crate::error::CliError;
 use crate::service::{BoundServer, auth, bind_probes, server};
+use crate::surroundings;
 use args::Args;
 use redis::PrivateRedis;
 
@@ -42,11 +45,13 @@ pub(crate) fn run(args: &Args, config: Config, out: &mut dyn Write) -> Result<Ex
     }
     let lock = match stack.acquire() {
         Ok(lock) => lock,
-        Err(StackError::AlreadyRunning) if args.detached => return Ok(ExitCode::SUCCESS),
+        Err(StackError::AlreadyRunning | StackError::Held(_)) if args.detached => {
+            return Ok(ExitCode::SUCCESS);
+        }
         Err(error) => return Err(error.into()),
     };
     if args.detached {
-        detach::leave_terminal(&stack)?;
+        background::leave_terminal(&stack)?;
     }
     let _telemetry = telemetry::init(&config.runtime, "shim-up");
     process::raise_open_file_limit();
@@ -83,6 +88,7 @@ async fn serve(
         socket: stack.socket(),
         tcp,
         redis: redis_url(&config, redis.as_ref()),
+        surroundings: Some(Box::new(surroundings::own(&config, idle_exit))),
     };
     let bound = BoundServer {
         server: server(&config, auth)?,

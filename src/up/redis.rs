@@ -3,9 +3,9 @@
 //! Invariant: under the stack's lock at most one Redis uses the folder. A Redis that outlived a killed stack is found
 //! by its socket and stopped before a new one starts; on Linux setpriv(1) makes the kernel stop it right away.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -19,10 +19,13 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 
+use super::redis_log;
 use crate::remedies::INSTALL_REDIS;
 
 const FIRST_RESTART: Duration = Duration::from_millis(100);
-const LONGEST_RESTART: Duration = Duration::from_secs(10);
+const LONGEST_RESTART: Duration = Duration::from_secs(5);
+/// After so many ends in a row a Redis does not merely take a while to start.
+const LOOP_AFTER: u32 = 3;
 /// After this time a Redis counts as stable, and the backoff begins anew.
 const STABLE_AFTER: Duration = Duration::from_secs(30);
 const STOP_WITHIN: Duration = Duration::from_secs(3);
@@ -90,16 +93,14 @@ impl PrivateRedis {
             return None;
         };
         let socket = socket(data_dir);
-        let folder = data_dir.join("redis");
-        if let Err(why) = make_private_dir(&folder) {
-            tracing::warn!(folder = %folder.display(), %why, "no private Redis");
-            return None;
-        }
         stop_orphan(&socket).await;
         let stop = Shutdown::new();
         let supervisor = BackgroundTasks::new("stack", &stop);
-        let line = command_line(&program, &socket, &folder, appendfsync);
-        supervisor.spawn_restarting("redis", move || supervise(line.clone(), stop.clone()));
+        let line = command_line(&program, &socket, &redis_log::folder(data_dir), appendfsync);
+        let data_dir = data_dir.to_path_buf();
+        supervisor.spawn_restarting("redis", move || {
+            supervise(line.clone(), data_dir.clone(), stop.clone())
+        });
         Some(Self { socket, supervisor })
     }
 
@@ -130,7 +131,7 @@ pub(crate) fn socket(data_dir: &Path) -> PathBuf {
 }
 
 /// A Redis URL without its credentials: everything before an `@` may be a password.
-pub(super) fn without_secrets(url: &str) -> String {
+pub(crate) fn without_secrets(url: &str) -> String {
     match (url.find("://"), url.rfind('@')) {
         (Some(scheme), Some(at)) if scheme < at => {
             format!("{}{}", &url[..scheme + 3], &url[at + 1..])
@@ -141,8 +142,12 @@ pub(super) fn without_secrets(url: &str) -> String {
 
 /// The program on `PATH` or in a usual folder.
 pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
+    find_program_in(&std::env::var_os("PATH").unwrap_or_default(), name)
+}
+
+/// The program on this `PATH` or in a usual folder.
+pub(crate) fn find_program_in(path: &OsStr, name: &str) -> Option<PathBuf> {
+    std::env::split_paths(path)
         .chain(PROGRAM_FOLDERS.iter().map(PathBuf::from))
         .map(|folder| folder.join(name))
         .find(|program| program.is_file())
@@ -186,11 +191,14 @@ fn command_line(
 }
 
 /// Keeps one Redis running until `stop` begins.
-async fn supervise(line: Vec<OsString>, stop: Shutdown) {
+async fn supervise(line: Vec<OsString>, data_dir: PathBuf, stop: Shutdown) {
     let mut backoff = Backoff::new(FIRST_RESTART, LONGEST_RESTART);
+    let mut ends_in_a_row = 0;
     while !stop.is_begun() {
         let started = Instant::now();
-        let ended = match spawn(&line) {
+        // A disk without room has none for the folder either; it is made when there is.
+        let spawned = make_private_dir(&redis_log::folder(&data_dir)).and_then(|()| spawn(&line));
+        let ended = match spawned {
             Ok(mut child) => tokio::select! {
                 ended = child.wait() => ended,
                 () = stop.wait() => return terminate(child).await,
@@ -199,12 +207,12 @@ async fn supervise(line: Vec<OsString>, stop: Shutdown) {
         };
         if started.elapsed() > STABLE_AFTER {
             backoff.reset();
+            ends_in_a_row = 0;
         }
+        ends_in_a_row += 1;
         let delay = backoff.next_delay();
         match ended {
-            Ok(status) => {
-                tracing::warn!(%status, backoff = ?delay, "Redis ended; starting it again");
-            }
+            Ok(status) => tell_end(&data_dir, status, delay, ends_in_a_row),
             Err(error) => {
                 tracing::warn!(%error, backoff = ?delay, "Redis does not start; trying again");
             }
@@ -213,6 +221,21 @@ async fn supervise(line: Vec<OsString>, stop: Shutdown) {
             () = tokio::time::sleep(delay) => {}
             () = stop.wait() => {}
         }
+    }
+}
+
+/// Says why Redis ended; loudly, with the step that mends it, once it ends at each start.
+fn tell_end(data_dir: &Path, status: ExitStatus, backoff: Duration, ends_in_a_row: u32) {
+    let trouble = redis_log::last_trouble(data_dir);
+    let said = trouble.as_ref().map_or("nothing", |trouble| &trouble.said);
+    let log = redis_log::path(data_dir);
+    if ends_in_a_row == LOOP_AFTER {
+        let step = trouble
+            .as_ref()
+            .map_or("its log may say more", |it| it.kind.step());
+        tracing::error!(%status, said, step, log = %log.display(), "Redis ends at each start; it is tried again every few seconds");
+    } else {
+        tracing::warn!(%status, ?backoff, said, log = %log.display(), "Redis ended; starting it again");
     }
 }
 
@@ -262,6 +285,11 @@ pub(crate) async fn stop_orphan(socket: &Path) {
         let _ = kill(pid, Signal::SIGKILL);
         wait_until_gone(socket).await;
     }
+}
+
+/// Whether a Redis listens on the socket.
+pub(crate) async fn answers(socket: &Path) -> bool {
+    UnixStream::connect(socket).await.is_ok()
 }
 
 async fn wait_until_gone(socket: &Path) -> bool {

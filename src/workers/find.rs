@@ -13,9 +13,9 @@ use crate::id_prefix::{IdPrefix, Identified, pick};
 /// # Errors
 /// If no worker or more than one has such an id.
 pub(crate) async fn find(service: &mut Coordination, typed: &str) -> Result<Worker, CliError> {
-    if Uuid::try_parse(typed).is_ok() {
+    if let Ok(id) = Uuid::try_parse(typed) {
         let asked = GetWorkerRequest {
-            worker_id: typed.to_lowercase(),
+            worker_id: id.to_string(),
         };
         let found = call(service.registry.get_worker(request(asked))).await?;
         return found

@@ -11,7 +11,7 @@ use shim_render::text::{one_line, short_id};
 use shim_render::time::{duration, span};
 
 use super::find::find;
-use super::labels::{health, load, state};
+use super::labels::{health, load, print_troubles, state};
 use crate::config::Config;
 use crate::connection::{self, call, request};
 use crate::error::CliError;
@@ -50,17 +50,17 @@ pub(super) fn print(response: &GetWorkerHealthResponse, out: &mut dyn Write) -> 
     if response.workers.is_empty() {
         return writeln!(
             out,
-            "no workers run here; `shim workers start EXECUTOR` starts one"
+            "no workers run here; `shim workers start --help` tells how to start one"
         );
     }
     table(&response.workers).print(out)?;
-    for report in &response.workers {
-        let worker = report.worker.clone().unwrap_or_default();
-        if !worker.detail.is_empty() {
-            let id = short_id(&worker.worker_id);
-            writeln!(out, "{id}: {}", one_line(&worker.detail, 500))?;
-        }
-    }
+    print_troubles(
+        response
+            .workers
+            .iter()
+            .filter_map(|report| report.worker.as_ref()),
+        out,
+    )?;
     if response
         .workers
         .iter()
@@ -81,6 +81,7 @@ fn table(reports: &[WorkerReport]) -> Table {
         ("TASKS", Align::Right),
         ("COMPLETED", Align::Right),
         ("FAILED", Align::Right),
+        ("HELD", Align::Right),
         ("RESTARTS", Align::Right),
     ]);
     for report in reports {
@@ -89,10 +90,11 @@ fn table(reports: &[WorkerReport]) -> Table {
             short_id(&worker.worker_id).to_owned(),
             one_line(&report.executor, 40),
             state(&worker).to_owned(),
-            health(&worker).to_owned(),
+            health(&worker),
             load(&worker),
             report.completed.to_string(),
             report.failed.to_string(),
+            report.held.to_string(),
             report.restarts.to_string(),
         ]);
     }

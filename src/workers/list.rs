@@ -7,7 +7,7 @@ use shim_proto::coordination::v1::{ListWorkersResponse, Worker};
 use shim_render::text::{one_line, short_id};
 use shim_render::words::worker_kind;
 
-use super::labels::{health, load, state};
+use super::labels::{health, load, print_troubles, state};
 use super::pages::{WorkerFilter, list_all};
 use super::work::at_work;
 use crate::connection::Coordination;
@@ -62,7 +62,8 @@ pub(super) fn print(workers: &[(Worker, String)], out: &mut dyn Write) -> io::Re
     if workers.is_empty() {
         return writeln!(out, "no workers");
     }
-    table(workers).print(out)
+    table(workers).print(out)?;
+    print_troubles(workers.iter().map(|(worker, _)| worker), out)
 }
 
 /// Workers as a table, each with what it does.
@@ -85,7 +86,7 @@ pub(super) fn table(workers: &[(Worker, String)]) -> Table {
             one_line(&worker.name, NAME_WIDTH),
             worker_kind(worker.kind()).to_owned(),
             state(worker).to_owned(),
-            health(worker).to_owned(),
+            health(worker),
             load(worker),
             ago(worker.last_heartbeat_at.as_ref()),
             one_line(&worker.node, NAME_WIDTH),

@@ -1,12 +1,27 @@
 //! What the commands of this folder print, as snapshots: the documentation of their output.
 
 use insta::assert_snapshot;
-use shim_proto::coordination::v1::{GetWorkerResponse, ListWorkersResponse};
+use shim_proto::coordination::v1::{
+    GetWorkerResponse, ListWorkersResponse, Worker, WorkerHealth, WorkerKind,
+};
 use shim_proto::worker::v1::{GetWorkerHealthResponse, RunningTask, WorkerReport};
 
 use super::work::brief;
 use super::{health, list, show};
-use crate::samples::{both_faces, id, job, printed, worker};
+use crate::samples::{ahead, both_faces, id, job, printed, worker};
+
+/// An agent whose provider lets it do nothing for a while.
+fn unfit_worker() -> Worker {
+    Worker {
+        kind: WorkerKind::Agent.into(),
+        name: "claude".into(),
+        health: WorkerHealth::Unhealthy.into(),
+        detail: "You've hit your limit".into(),
+        unfit_until: ahead(2_520),
+        running: 0,
+        ..worker()
+    }
+}
 
 #[test]
 fn list() {
@@ -16,6 +31,11 @@ fn list() {
     };
     let rows = [(worker(), brief(&job().1[0]))];
     assert_snapshot!(both_faces(&listed, |out| list::print(&rows, out)));
+    let unfit = [(unfit_worker(), String::new())];
+    assert_snapshot!(
+        "list_of_an_unfit_worker",
+        printed(|out| list::print(&unfit, out))
+    );
     assert_snapshot!("list_of_none", printed(|out| list::print(&[], out)));
 }
 
@@ -49,6 +69,7 @@ fn health() {
             completed: 5,
             failed: 1,
             restarts: 0,
+            held: 2,
         }],
     };
     assert_snapshot!(both_faces(&health, |out| health::print(&health, out)));

@@ -123,8 +123,12 @@ fn line(change: &WorkerChange, work: &str) -> String {
         WorkerChangeKind::Died => "died: it fell silent".to_owned(),
         WorkerChangeKind::Changed | WorkerChangeKind::Unspecified => {
             let on = if work.is_empty() { "" } else { ": " };
+            let trouble = match worker.detail.as_str() {
+                "" => String::new(),
+                detail => format!(" ({})", one_line(detail, 200)),
+            };
             format!(
-                "{}, {}, tasks {}{on}{work}",
+                "{}, {}{trouble}, tasks {}{on}{work}",
                 state(worker),
                 health(worker),
                 load(worker)

@@ -54,11 +54,15 @@ def kubernetes(root: Path) -> dict:
             faults.append(f"{it['kind']} {it['metadata']['name']}: {error.message}")
     maps = {it["name"]: it for it in plan["configMapGenerator"]}
     shared = dict(pair.split("=", 1) for pair in maps["shim"]["literals"])
-    for file in maps["shim-file"]["files"]:
-        expect((base / file).exists(), f"kustomization: there is no {file}")
+    for generator in maps.values():
+        for file in generator.get("files", []):
+            expect((base / file).exists(), f"kustomization: there is no {file}")
+    same = (base / "alertmanager.yml").read_text() == (root / "deploy/alertmanager/alertmanager.yml").read_text()
+    expect(same, "the two alertmanager.yml differ: kustomize takes no file from outside of its folder")
     services = {it["metadata"]["name"]: it["spec"] for it in objects if it["kind"] == "Service"}
     pods = {it["metadata"]["name"]: it["spec"] for it in objects if it["kind"] in ("Deployment", "StatefulSet")}
     started = {}
+    secrets = {it["name"] for file in ("base", "overlays/example") for it in generated(root, file, "secretGenerator")}
     for name, spec in pods.items():
         pod = spec["template"]["spec"]
         labels = spec["template"]["metadata"]["labels"]
@@ -71,6 +75,13 @@ def kubernetes(root: Path) -> dict:
         volumes = claimed + [volume["name"] for volume in pod["volumes"]]
         for mount in container["volumeMounts"]:
             expect(mount["name"] in volumes, f"{name}: there is no volume {mount['name']}")
+        for volume in pod["volumes"]:
+            made = volume.get("configMap", {}).get("name", "shim")
+            expect(made in maps, f"{name}: nobody makes the config map {made}")
+            made = volume.get("secret", {}).get("secretName")
+            expect(made is None or made in secrets, f"{name}: nobody makes the secret {made}")
+        if container["image"] != "shim":
+            continue
         env = shared | {it["name"]: it["value"] for it in container["env"]}
         for key, url in env.items():
             if key.startswith("SHIM_ENDPOINTS_"):
@@ -79,6 +90,10 @@ def kubernetes(root: Path) -> dict:
                 expect(int(port) in served, f"{name}: nobody serves {url}")
         started[f"kubernetes {name}"] = {"args": container["args"], "env": env}
     return started
+
+
+def generated(root: Path, folder: str, kind: str) -> list:
+    return yaml.safe_load((root / "deploy/kubernetes" / folder / "kustomization.yaml").read_text()).get(kind, [])
 
 
 def main(root: Path) -> None:

@@ -181,7 +181,7 @@ fn crates_depend_in_one_direction() {
         let wrong = banned.into_iter().filter(|name| listed.contains(*name));
         found.extend(wrong.map(|name| format!("{folder} depends on {name}")));
     }
-    // Not even the gateway's tests know a service: they speak to stand-ins over the wire.
+    // The gateway's stories over the services are a crate of their own (`tests/gateway/`), so that the gateway knows no service.
     let listed = dependencies("gateway/Cargo.toml", true);
     let known = services.iter().chain(&grounds);
     let wrong = known.filter(|name| listed.contains(**name));

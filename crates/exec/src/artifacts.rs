@@ -19,12 +19,19 @@ pub struct Artifacts {
 }
 
 impl Artifacts {
-    /// Makes the folder, and removes files that were last written longer ago than `keep`.
+    /// Makes the folder, and removes files that were last written longer ago than `keep`. On a full disk the folder is made
+    /// with the first file that there is room for.
     ///
     /// # Errors
-    /// If the folder cannot be made.
+    /// If the folder cannot be made for another reason.
     pub fn open(folder: &Path, keep: Duration) -> std::io::Result<Self> {
-        make_private_dir(folder)?;
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        match make_private_dir(folder) {
+            Err(why) if matches!(why.kind(), StorageFull | QuotaExceeded) => {
+                tracing::warn!(%why, folder = %folder.display(), "long output is not kept for now");
+            }
+            made => made?,
+        }
         prune(folder, keep);
         Ok(Self {
             folder: folder.to_path_buf(),
@@ -54,6 +61,7 @@ impl Artifacts {
             let (folder, keep) = (self.folder.clone(), self.keep);
             tokio::task::spawn_blocking(move || prune(&folder, keep)).await?;
         }
+        make_private_dir(&self.folder)?;
         OpenOptions::new()
             .write(true)
             .create(true)

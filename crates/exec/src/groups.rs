@@ -26,13 +26,20 @@ pub struct Groups {
 
 impl Groups {
     /// Kills what earlier processes left behind, as recorded in `folder`, which is made if it is missing. `work_variable`
-    /// is the environment variable that names a program's work to it; a folder must always be opened with the same one.
+    /// is the environment variable that names a program's work to it; a folder must always be opened with the same one. On a
+    /// full disk the folder is made with the first record that there is room for.
     ///
     /// # Errors
-    /// If the folder cannot be made or read.
+    /// If the folder cannot be made for another reason, or read.
     pub fn open(folder: &Path, work_variable: &'static str) -> std::io::Result<Self> {
-        make_private_dir(folder)?;
-        orphans::kill(folder, work_variable)?;
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        match make_private_dir(folder) {
+            Ok(()) => orphans::kill(folder, work_variable)?,
+            Err(why) if matches!(why.kind(), StorageFull | QuotaExceeded) => {
+                tracing::warn!(%why, folder = %folder.display(), "process groups are not written down for now");
+            }
+            Err(why) => return Err(why),
+        }
         Ok(Self {
             folder: folder.to_path_buf(),
             work_variable,
@@ -72,6 +79,7 @@ impl Groups {
             leader,
             work_id: work_id.to_owned(),
         };
+        make_private_dir(&self.folder)?;
         OpenOptions::new()
             .write(true)
             .create(true)

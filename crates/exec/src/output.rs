@@ -133,9 +133,11 @@ impl Output {
         }
     }
 
-    /// The run goes on without the file: head and tail are in memory.
+    /// The run goes on without the file: head and tail are in memory. A part would pass for the whole, and takes room on a
+    /// disk that may be full.
     fn give_up(&mut self, why: &std::io::Error) {
         tracing::warn!(%why, file = %self.path.display(), "long output is not kept");
+        let _ = std::fs::remove_file(&self.path);
         self.spill = Spill::Closed;
     }
 }
@@ -212,11 +214,28 @@ mod tests {
         assert!(is_cut && !text.contains("c3D4"), "{text}");
     }
 
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_disk_that_is_full_leaves_no_part_that_passes_for_the_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut output = output(folder.path(), 16);
+        // Every write to this file fails as on a full disk.
+        std::os::unix::fs::symlink("/dev/full", &output.path).unwrap();
+        output.push(&[b'x'; 64 * 1024]).await;
+        output.push(&[b'y'; 64 * 1024]).await;
+        output.end().await;
+        let (text, is_cut) = output.text();
+        assert!(is_cut && text.starts_with('x') && text.ends_with('y'));
+        assert_eq!(output.artifact().await, None);
+        assert!(!output.path.exists());
+    }
+
     #[tokio::test]
     async fn a_disk_that_fails_costs_only_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let mut output = output(folder.path(), 16);
         std::fs::remove_dir_all(folder.path()).unwrap();
+        std::fs::write(folder.path(), "no folder any more").unwrap();
         output.push(&[b'x'; 64]).await;
         output.end().await;
         assert!(output.text().1);

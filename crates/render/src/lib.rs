@@ -11,3 +11,4 @@ pub mod text;
 pub mod time;
 pub mod verification;
 pub mod words;
+pub mod workers;

@@ -1,9 +1,11 @@
 //! What is said of tasks: how the parts of a job are, and which worker a task needs.
 
-use shim_proto::coordination::v1::{Requirements, TaskCounts, WorkerKind};
+use prost_types::Timestamp;
+use shim_proto::coordination::v1::{Requirements, Task, TaskCounts, Usage, WorkerKind};
 
+use crate::figures::count;
 use crate::text::one_line;
-use crate::words;
+use crate::{time, words};
 
 const MAX_CAPABILITY_CHARACTERS: usize = 100;
 
@@ -25,6 +27,27 @@ pub fn part_counts(counts: &TaskCounts) -> String {
     text
 }
 
+/// The runs of a schedule so far: "3 runs, 1 left out because an earlier one went on (overlap: skip)".
+#[must_use]
+pub fn schedule_runs(schedule: &Task) -> String {
+    let overlap = words::overlap_policy(schedule.overlap());
+    let left_out = match schedule.runs_left_out {
+        0 => String::new(),
+        number => format!(", {number} left out because an earlier one went on"),
+    };
+    format!(
+        "{}{left_out} (overlap: {overlap})",
+        count(schedule.runs, "run")
+    )
+}
+
+/// The next runs of a schedule, all in one line.
+#[must_use]
+pub fn next_runs(runs: &[Timestamp]) -> String {
+    let runs = runs.iter().map(|run| time::rfc3339(Some(run)));
+    runs.collect::<Vec<_>>().join(", ")
+}
+
 /// The workers that may run a task: "agent rust db", or "any worker".
 #[must_use]
 pub fn requirements(requirements: Option<&Requirements>) -> String {
@@ -44,6 +67,17 @@ pub fn requirements(requirements: Option<&Requirements>) -> String {
     names.join(" ")
 }
 
+/// What work cost: "12 tokens read, 5 written, 0.25 US$"; "at least" stands before it if more was spent than is known.
+#[must_use]
+pub fn cost(usage: &Usage) -> String {
+    let least = if usage.incomplete { "at least " } else { "" };
+    let (input, output) = (usage.input_tokens, usage.output_tokens);
+    format!(
+        "{least}{input} tokens read, {output} written, {:.2} US$",
+        usage.cost_usd
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,6 +95,33 @@ mod tests {
             part_counts(&counts),
             "3 of 8 parts done, 2 running, 1 failed"
         );
+    }
+
+    #[test]
+    fn the_runs_of_a_schedule_are_counted_with_those_left_out() {
+        let mut schedule = Task {
+            runs: 1,
+            ..Task::default()
+        };
+        assert_eq!(schedule_runs(&schedule), "1 run (overlap: skip)");
+        schedule.runs_left_out = 7;
+        assert_eq!(
+            schedule_runs(&schedule),
+            "1 run, 7 left out because an earlier one went on (overlap: skip)"
+        );
+    }
+
+    #[test]
+    fn a_cost_that_is_not_all_is_the_least() {
+        let mut usage = Usage {
+            input_tokens: 12,
+            output_tokens: 5,
+            cost_usd: 0.25,
+            ..Usage::default()
+        };
+        assert_eq!(cost(&usage), "12 tokens read, 5 written, 0.25 US$");
+        usage.incomplete = true;
+        assert_eq!(cost(&usage), "at least 12 tokens read, 5 written, 0.25 US$");
     }
 
     #[test]

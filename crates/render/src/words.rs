@@ -6,13 +6,23 @@ use shim_proto::checkpoint::v1::{
     SessionStatus,
 };
 use shim_proto::coordination::v1::{
-    FileLeaseMode, StateChangeKind, TaskEventKind, TaskState, WorkerHealth, WorkerKind, WorkerState,
+    FileLeaseMode, OverlapPolicy, StateChangeKind, TaskEventKind, TaskState, WorkerHealth,
+    WorkerKind, WorkerState,
 };
 
 /// A word of this module as running text.
 #[must_use]
 pub fn phrase(word: &str) -> String {
     word.replace('_', " ")
+}
+
+/// What happens to a run that is due while an earlier one goes on.
+#[must_use]
+pub fn overlap_policy(policy: OverlapPolicy) -> &'static str {
+    match policy {
+        OverlapPolicy::Unspecified | OverlapPolicy::Skip => "skip",
+        OverlapPolicy::Allow => "allow",
+    }
 }
 
 /// Where a session is in its life.

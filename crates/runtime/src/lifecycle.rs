@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use nix::sys::signal::Signal as NixSignal;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -30,6 +31,7 @@ impl Shutdown {
     /// # Errors
     /// If the signal handlers cannot be installed.
     pub fn on_signals() -> std::io::Result<Self> {
+        survive_full_files();
         let interrupt = signal(SignalKind::interrupt())?;
         let terminate = signal(SignalKind::terminate())?;
         let token = CancellationToken::new();
@@ -67,6 +69,15 @@ impl Shutdown {
     #[must_use]
     pub fn is_begun(&self) -> bool {
         self.token.is_cancelled()
+    }
+}
+
+/// Makes a write beyond the limit of a file's size (`RLIMIT_FSIZE`) an error of that write, as on a full disk, instead of
+/// the end of the process. The handler does nothing and stays; a child begins with the usual action.
+fn survive_full_files() {
+    let size_exceeded = SignalKind::from_raw(NixSignal::SIGXFSZ as i32);
+    if let Err(error) = signal(size_exceeded) {
+        tracing::debug!(%error, "a file-size limit will end the process");
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! On Linux the facts come from procfs (proc(5)); elsewhere only the life of a pid is known.
 
+use std::path::PathBuf;
+
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
@@ -45,6 +47,13 @@ pub fn identity(pid: u32) -> Option<ProcessIdentity> {
     }
 }
 
+/// The parent of the process with this pid now; `None` without procfs.
+pub(crate) fn parent_of(pid: u32) -> Option<u32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let after_name = stat.rsplit_once(')')?.1;
+    after_name.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
 /// Field 22 of `/proc/PID/stat`. The name in field 2 may hold spaces and parentheses, so count after the last one.
 /// A zombie (state Z) counts as gone.
 fn start_ticks(stat: &str) -> Option<u64> {
@@ -82,6 +91,25 @@ pub fn hostname() -> String {
         .unwrap_or_default()
 }
 
+/// The path of this program, to start another process of it: of the one that took its place, if it was replaced meanwhile.
+///
+/// # Errors
+/// If the system does not tell it.
+pub fn own_program() -> std::io::Result<PathBuf> {
+    Ok(without_deleted(std::env::current_exe()?))
+}
+
+/// Linux adds a mark to the path of a program that was removed or replaced (proc(5), `/proc/PID/exe`).
+fn without_deleted(path: PathBuf) -> PathBuf {
+    let replaced = path
+        .to_str()
+        .and_then(|path| path.strip_suffix(" (deleted)"));
+    match replaced.map(PathBuf::from) {
+        Some(replaced) if !path.exists() => replaced,
+        _ => path,
+    }
+}
+
 /// Allows this process as many open files as it may have: each connection is one, and the usual soft limit of 1,024 is
 /// meant for programs that use `select`.
 pub fn raise_open_file_limit() {
@@ -106,6 +134,15 @@ mod tests {
             start_ticks("7 (x) Z 1 7 7 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4242 1 1"),
             None
         );
+    }
+
+    #[test]
+    fn a_program_that_was_replaced_is_found_under_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let odd = folder.path().join("shim (deleted)");
+        assert_eq!(without_deleted(odd.clone()), folder.path().join("shim"));
+        std::fs::write(&odd, "").unwrap();
+        assert_eq!(without_deleted(odd.clone()), odd, "a name like any other");
     }
 
     #[test]

@@ -394,5 +394,6 @@ impl Setting for Duration {
     }
 }
 
+pub(crate) mod digests;
 #[cfg(test)]
 mod tests;

@@ -3,39 +3,31 @@
 //! The invariant: the process that holds the lock file's flock(2) is the stack. The kernel drops the lock with the process, so
 //! a stack that was killed never looks alive, and however many start at once, one gets the lock.
 
+mod hold;
+mod info;
+
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
-use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::fcntl::{Flock, FlockArg};
-use serde::{Deserialize, Serialize};
+
+pub use hold::Hold;
+pub use info::{StackInfo, Surroundings};
 
 /// A stack that a gateway started stops itself after this time without sessions and calls.
 const IDLE_EXIT: &str = "15m";
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 /// A status probe holds the lock for a moment; a starting stack waits that out.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(300);
-
-/// What a running stack writes into its lock file.
-#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
-pub struct StackInfo {
-    /// Its process.
-    pub pid: u32,
-    /// Its version.
-    pub version: String,
-    /// When it started, in milliseconds since the Unix epoch.
-    pub started_unix_ms: u64,
-    /// Its Unix socket.
-    pub socket: PathBuf,
-    /// Its TCP address, if the port was free.
-    pub tcp: Option<SocketAddr>,
-    /// The Redis it uses, if there is one.
-    pub redis: Option<String>,
-}
+/// How much longer than usual a caller waits for a folder that is held.
+const HELD_TIMEOUT: Duration = Duration::from_secs(15);
+/// The lock file is filled up to a multiple of this size when the lock is taken. What a stack publishes overwrites the
+/// filling, so a disk that became full meanwhile cannot keep a stack from being found.
+const LOCK_FILE_BYTES: usize = 16 * 1024;
 
 /// Whether a stack runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +38,8 @@ pub enum StackState {
     Starting,
     /// One serves.
     Running(StackInfo),
+    /// None may start: the folder is held, for this reason.
+    Held(String),
 }
 
 /// Why there is no stack.
@@ -54,6 +48,9 @@ pub enum StackError {
     /// Another stack holds the lock.
     #[error("a stack runs already in this data folder; see `shim status`")]
     AlreadyRunning,
+    /// The folder is held.
+    #[error("no stack may start now: {0}")]
+    Held(String),
     /// The data folder cannot be used.
     #[error("the data folder {0} cannot be used: {1}")]
     DataDir(PathBuf, std::io::Error),
@@ -113,6 +110,15 @@ impl Stack {
     /// Whether it runs.
     #[must_use]
     pub fn state(&self) -> StackState {
+        let state = self.lock_state();
+        match state {
+            StackState::Running(_) => state,
+            _ => hold::reason(&self.data_dir).map_or(state, StackState::Held),
+        }
+    }
+
+    /// What the lock file says.
+    fn lock_state(&self) -> StackState {
         let Ok(file) = File::open(self.lock_path()) else {
             return StackState::Stopped;
         };
@@ -135,8 +141,16 @@ impl Stack {
     /// Makes the data folder (mode 0700) and takes the lock.
     ///
     /// # Errors
-    /// [`StackError::AlreadyRunning`] if another process holds it.
+    /// [`StackError::AlreadyRunning`] if another process has it, [`StackError::Held`] if no stack may start now.
     pub fn acquire(&self) -> Result<StackLock, StackError> {
+        let lock = self.lock()?;
+        match hold::reason(&self.data_dir) {
+            None => Ok(lock),
+            Some(why) => Err(StackError::Held(why)),
+        }
+    }
+
+    fn lock(&self) -> Result<StackLock, StackError> {
         let fail = |e| StackError::DataDir(self.data_dir.clone(), e);
         make_private_dir(&self.data_dir).map_err(fail)?;
         let deadline = Instant::now() + ACQUIRE_TIMEOUT;
@@ -151,8 +165,9 @@ impl Stack {
                 .map_err(fail)?;
             match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
                 Ok(lock) => {
-                    lock.set_len(0).map_err(fail)?;
-                    return Ok(StackLock(lock));
+                    let mut lock = StackLock(lock);
+                    lock.overwrite(&[]).map_err(fail)?;
+                    return Ok(lock);
                 }
                 Err(_) if Instant::now() < deadline => std::thread::sleep(POLL_INTERVAL),
                 Err(_) => return Err(StackError::AlreadyRunning),
@@ -160,20 +175,29 @@ impl Stack {
         }
     }
 
-    /// Returns the running stack, starting it with `exe` if there is none. Any number of callers end up on one stack.
+    /// Returns the running stack, starting it with `exe` if there is none. Any number of callers end up on one stack. A
+    /// folder that is held is waited for, 15 s at most.
     ///
     /// # Errors
-    /// If it cannot be started or does not serve within `wait`.
+    /// If it cannot be started, does not serve within `wait`, or the folder is held for longer.
     pub async fn ensure_running(
         &self,
         exe: &Path,
         wait: Duration,
     ) -> Result<StackInfo, StackError> {
-        let deadline = Instant::now() + wait;
+        let mut deadline = Instant::now() + wait;
+        let held_until = Instant::now() + HELD_TIMEOUT;
         let mut spawned = false;
         loop {
             match self.state() {
                 StackState::Running(info) => return Ok(info),
+                StackState::Held(why) => {
+                    if Instant::now() >= held_until {
+                        return Err(StackError::Held(why));
+                    }
+                    // What was started before the hold has left; the start comes after the hold.
+                    (spawned, deadline) = (false, Instant::now() + wait);
+                }
                 StackState::Stopped if !spawned => {
                     self.spawn(exe)?;
                     spawned = true;
@@ -230,10 +254,21 @@ impl StackLock {
     /// # Errors
     /// If the lock file cannot be written.
     pub fn publish(&mut self, info: &StackInfo) -> std::io::Result<()> {
-        let text = serde_json::to_vec(info)?;
-        self.0.set_len(0)?;
+        self.overwrite(&serde_json::to_vec(info)?)
+    }
+
+    /// Writes in place: the file keeps the room that it has.
+    fn overwrite(&mut self, text: &[u8]) -> std::io::Result<()> {
+        let size = text
+            .len()
+            .next_multiple_of(LOCK_FILE_BYTES)
+            .max(LOCK_FILE_BYTES);
+        let mut filled = text.to_vec();
+        filled.resize(size, b' ');
         self.0.rewind()?;
-        self.0.write_all(&text)
+        self.0.write_all(&filled)?;
+        // A longer one of before ends here.
+        self.0.set_len(size as u64)
     }
 }
 
@@ -257,9 +292,13 @@ mod tests {
             socket: stack.socket(),
             tcp: None,
             redis: None,
+            surroundings: None,
         };
+        let room = || std::fs::metadata(stack.lock_path()).unwrap().len();
+        let before = room();
         lock.publish(&info).unwrap();
         assert_eq!(stack.state(), StackState::Running(info));
+        assert_eq!(room(), before, "publishing needs no further room");
         drop(lock);
         assert_eq!(stack.state(), StackState::Stopped);
         stack.acquire().unwrap();

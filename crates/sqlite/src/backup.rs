@@ -51,15 +51,29 @@ pub fn backup(
         // A backup that was killed left it.
         std::fs::remove_file(&partial)?;
     }
-    files::create_private(&partial)?;
-    let mut copy = Connection::open(&partial)?;
-    copy_pages(&source, &mut copy, &mut progress)?;
+    if let Err(error) = copy_to(&source, &partial, &mut progress) {
+        // A part is of no use, and may fill the disk.
+        let _ = std::fs::remove_file(&partial);
+        return Err(error);
+    }
+    std::fs::rename(&partial, target)?;
+    Ok(std::fs::metadata(target)?.len())
+}
+
+/// Writes the copy to a new file, and to the disk.
+fn copy_to(
+    source: &Connection,
+    partial: &Path,
+    progress: &mut impl FnMut(u64, u64),
+) -> Result<(), BackupError> {
+    files::create_private(partial)?;
+    let mut copy = Connection::open(partial)?;
+    copy_pages(source, &mut copy, progress)?;
     // One file without a log, so that it can be moved about.
     copy.execute_batch("PRAGMA journal_mode = DELETE")?;
     copy.close().map_err(|(_, error)| error)?;
-    std::fs::File::open(&partial)?.sync_all()?;
-    std::fs::rename(&partial, target)?;
-    Ok(std::fs::metadata(target)?.len())
+    std::fs::File::open(partial)?.sync_all()?;
+    Ok(())
 }
 
 /// The name that the copy has until it is complete.

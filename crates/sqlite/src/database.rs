@@ -1,15 +1,22 @@
 //! The open database: the writer, the readers, the clock and the lock of one data folder.
 
+use std::path::PathBuf;
+
 use prost::Message;
-use rusqlite::Connection;
+use rusqlite::{Connection, params};
+use tokio::sync::watch;
 
 use crate::clock::ServiceClock;
-use crate::error::JobError;
+use crate::error::{JobError, SqliteError};
+use crate::health;
 use crate::idempotency::{self, IdempotencyKey};
 use crate::lock::DatabaseLock;
 use crate::readers::Readers;
 use crate::time::UnixMicros;
 use crate::writer::Writer;
+
+/// The row of the ledger that [`Database::try_writing`] writes. No client's request id has a space.
+const TRIED_KEY: &str = "a try of the disk";
 
 /// The database of one data folder. Its fields are dropped in this order: SQLite removes its log only if the writer's
 /// connection is the last one to close.
@@ -17,6 +24,9 @@ pub struct Database {
     pub(crate) readers: Readers,
     pub(crate) writer: Writer,
     pub(crate) clock: ServiceClock,
+    /// The schema's name.
+    pub(crate) name: &'static str,
+    pub(crate) data_dir: PathBuf,
     /// Dropped last: another process may open the database from then on.
     pub(crate) _lock: DatabaseLock,
 }
@@ -71,6 +81,48 @@ impl Database {
         F: FnOnce(&Connection) -> Result<R, E> + Send + 'static,
     {
         self.readers.run(query).await
+    }
+
+    /// Lets the changes that follow use the room that is kept back, if the disk is short of it: to be called before each
+    /// change that drops contents.
+    pub fn use_reserve(&self) {
+        self.writer.use_reserve();
+    }
+
+    /// Why the newest change was not kept; `None` since one was kept again.
+    #[must_use]
+    pub fn failure(&self) -> watch::Receiver<Option<SqliteError>> {
+        self.writer.failure()
+    }
+
+    /// Whether the disk has so little room that only [`Database::try_writing`] tells whether a change can be kept.
+    #[must_use]
+    pub fn is_nearly_full(&self) -> bool {
+        health::is_nearly_full(&self.data_dir)
+    }
+
+    /// Whether changes can be kept now, found out by writing: as much as a large change takes into the folder, and a row
+    /// into the database. [`Database::failure`] knows the outcome afterwards.
+    ///
+    /// # Errors
+    /// As a change would be refused.
+    pub async fn try_writing(&self) -> Result<(), SqliteError> {
+        let (folder, name) = (self.data_dir.clone(), self.name);
+        let tried = tokio::task::spawn_blocking(move || health::try_folder(&folder, name)).await;
+        let tried =
+            tried.unwrap_or_else(|defect| Err(SqliteError::Unavailable(defect.to_string())));
+        if let Err(error) = tried {
+            self.writer.note_failure(error.clone());
+            return Err(error);
+        }
+        self.write(0, |db, now| -> Result<(), SqliteError> {
+            db.execute(
+                "INSERT OR REPLACE INTO requests (id, digest, answer, created_at) VALUES (?1, x'', x'', ?2)",
+                params![TRIED_KEY, now.0],
+            )?;
+            Ok(())
+        })
+        .await
     }
 
     /// The service's time.

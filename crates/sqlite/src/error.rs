@@ -71,8 +71,27 @@ impl From<rusqlite::Error> for SqliteError {
             {
                 Self::Damaged("a row of the database".into())
             }
-            _ => Self::Unavailable(error.to_string()),
+            _ => Self::Unavailable(said(&error)),
         }
+    }
+}
+
+/// SQLite says "disk I/O error" alike for a disk that fails and for one that takes nothing more (a quota, a limit of a
+/// file's size).
+fn said(error: &rusqlite::Error) -> String {
+    use rusqlite::ffi;
+    let extended = error.sqlite_error().map(|error| error.extended_code);
+    match extended {
+        Some(
+            ffi::SQLITE_IOERR_WRITE
+            | ffi::SQLITE_IOERR_FSYNC
+            | ffi::SQLITE_IOERR_TRUNCATE
+            | ffi::SQLITE_IOERR_SHMSIZE
+            | ffi::SQLITE_IOERR_SHMOPEN,
+        ) => format!(
+            "{error}: a file of the data folder cannot be written; its disk may be full, over a quota, or failing"
+        ),
+        _ => error.to_string(),
     }
 }
 

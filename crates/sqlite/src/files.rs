@@ -42,7 +42,8 @@ pub(crate) fn create_private(path: &Path) -> std::io::Result<()> {
     new.open(path).map(drop)
 }
 
-fn set_private_mode(path: &Path) {
+/// Closes the files of a database to others.
+pub(crate) fn set_private_mode(path: &Path) {
     for file in database_files(path) {
         match std::fs::set_permissions(&file, Permissions::from_mode(PRIVATE)) {
             Err(error) if error.kind() != ErrorKind::NotFound => {

@@ -6,17 +6,18 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::clock::ServiceClock;
 use crate::error::{JobError, SqliteError};
+use crate::reserve::Reserve;
 use crate::schema::Schema;
 use crate::time::UnixMicros;
 use crate::{connection, deferred};
@@ -48,6 +49,9 @@ struct JobOutcome {
 pub(crate) struct Writer {
     queue: Option<SyncSender<WriteJob>>,
     waiting_bytes: Arc<AtomicUsize>,
+    /// Set until the next group: it may use the reserve.
+    wants_room: Arc<AtomicBool>,
+    failure: watch::Sender<Option<SqliteError>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -57,25 +61,42 @@ impl Writer {
         path: PathBuf,
         db: Connection,
         clock: ServiceClock,
+        reserve: Reserve,
     ) -> std::io::Result<Self> {
         let (queue, jobs) = sync_channel(QUEUE_CAPACITY);
+        let (wants_room, failure) = (Arc::<AtomicBool>::default(), watch::Sender::default());
+        let writer = WriterThread {
+            schema,
+            path,
+            db,
+            clock,
+            jobs,
+            reserve,
+            wants_room: Arc::clone(&wants_room),
+            failure: failure.clone(),
+        };
         let thread = std::thread::Builder::new()
             .name(format!("{}-writer", schema.name))
-            .spawn(move || {
-                WriterThread {
-                    schema,
-                    path,
-                    db,
-                    clock,
-                    jobs,
-                }
-                .run();
-            })?;
+            .spawn(move || writer.run())?;
         Ok(Self {
             queue: Some(queue),
             waiting_bytes: Arc::default(),
+            wants_room,
+            failure,
             thread: Mutex::new(Some(thread)),
         })
+    }
+
+    pub(crate) fn use_reserve(&self) {
+        self.wants_room.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn failure(&self) -> watch::Receiver<Option<SqliteError>> {
+        self.failure.subscribe()
+    }
+
+    pub(crate) fn note_failure(&self, error: SqliteError) {
+        note(&self.failure, Some(error));
     }
 
     pub(crate) async fn submit<R, E, F>(&self, bytes: usize, job: F) -> Result<R, E>
@@ -114,8 +135,19 @@ impl Writer {
             TrySendError::Full(_) => SqliteError::Overloaded,
             TrySendError::Disconnected(_) => SqliteError::Stopping,
         })?;
-        response.await.unwrap_or(Err(SqliteError::Stopping.into()))
+        response.await.unwrap_or_else(|_| {
+            Err(SqliteError::Unavailable("the change ended in a defect".into()).into())
+        })
     }
+}
+
+/// Passes on a difference only.
+fn note(failure: &watch::Sender<Option<SqliteError>>, outcome: Option<SqliteError>) {
+    failure.send_if_modified(|known| {
+        let is_news = *known != outcome;
+        *known = outcome;
+        is_news
+    });
 }
 
 impl Drop for Writer {
@@ -208,20 +240,34 @@ struct WriterThread {
     db: Connection,
     clock: ServiceClock,
     jobs: Receiver<WriteJob>,
+    reserve: Reserve,
+    wants_room: Arc<AtomicBool>,
+    failure: watch::Sender<Option<SqliteError>>,
 }
 
 impl WriterThread {
+    /// No panic ends the thread: without it nothing would be saved until the next start.
     fn run(mut self) {
         loop {
-            match self.jobs.recv_timeout(IDLE_AFTER) {
-                Ok(first) => self.commit_group(first),
-                Err(RecvTimeoutError::Timeout) => self.run_idle_work(),
+            let outcome = match self.jobs.recv_timeout(IDLE_AFTER) {
+                Ok(first) => catch_unwind(AssertUnwindSafe(|| self.commit_group(first))),
+                Err(RecvTimeoutError::Timeout) => {
+                    catch_unwind(AssertUnwindSafe(|| self.run_idle_work()))
+                }
                 Err(RecvTimeoutError::Disconnected) => return self.close(),
+            };
+            if outcome.is_err() {
+                deferred::discard_after(0);
+                // The new connection has nothing of a transaction that was left open.
+                self.reopen();
             }
         }
     }
 
     fn commit_group(&mut self, first: WriteJob) {
+        if self.wants_room.swap(false, Ordering::Relaxed) {
+            self.make_room();
+        }
         let mut callbacks = Vec::new();
         let synced = self.gather_and_commit(first, &mut callbacks);
         (self.schema.on_commit)(callbacks.len(), synced.as_ref().ok().copied());
@@ -233,6 +279,11 @@ impl WriterThread {
             }
         }
         let committed = synced.map(drop);
+        match &committed {
+            Ok(()) => note(&self.failure, None),
+            Err(error) if error.is_failure() => note(&self.failure, Some(error.clone())),
+            Err(_) => {}
+        }
         for on_commit in callbacks {
             on_commit(committed.clone());
         }
@@ -289,7 +340,17 @@ impl WriterThread {
         }
     }
 
-    fn run_idle_work(&self) {
+    /// On a disk that is short of room: gives the reserve up, and folds the log into the database, which empties the log.
+    fn make_room(&self) {
+        if self.reserve.give_up_if_short()
+            && let Err(error) = self.db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE);")
+        {
+            tracing::debug!(%error, "the log could not be emptied");
+        }
+    }
+
+    fn run_idle_work(&mut self) {
+        self.reserve.restore_in_time();
         if let Err(error) = (self.schema.when_idle)(&self.db) {
             tracing::warn!(%error, "the writer's idle work failed; it is tried again");
         }

@@ -4,14 +4,14 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension};
 use shim_sqlite::idempotency::{self, IdempotencyKey, LEDGER_TABLE};
 use shim_sqlite::{
-    Database, Integrity, OpenError, Schema, SqliteError, UnixMicros, after_commit, backup,
-    check_integrity, in_savepoint,
+    Database, Integrity, OpenError, RestoreError, Schema, SqliteError, UnixMicros, after_commit,
+    backup, check_integrity, in_savepoint, inspect, restore, set_aside,
 };
 
 const NOTES: &str =
@@ -219,4 +219,139 @@ async fn a_backup_is_whole_and_overwrites_nothing() {
         .query_row("SELECT text FROM notes", [], |row| row.get(0))
         .unwrap();
     assert_eq!(text, "copied");
+}
+
+/// Whether the next commit ends in a panic of a hook.
+static PANICS: AtomicBool = AtomicBool::new(false);
+
+static PANICKING_HOOKS: Schema = Schema {
+    name: "hooks",
+    on_commit: |_, _| assert!(!PANICS.swap(false, Ordering::SeqCst), "on purpose"),
+    ..SCHEMA_FIELDS
+};
+
+const SCHEMA_FIELDS: Schema = Schema {
+    name: "fields",
+    migrations: &[NOTES, LEDGER_TABLE],
+    newest_time: |_| Ok(None),
+    salvage: |_, _| Ok(()),
+    when_idle: |_| Ok(()),
+    on_commit: |_, _| (),
+};
+
+#[tokio::test]
+async fn a_panic_beside_the_jobs_does_not_end_the_writer() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = Database::open(&PANICKING_HOOKS, folder.path()).unwrap();
+    PANICS.store(true, Ordering::SeqCst);
+    let refused = write(&db, "unanswered").await;
+    assert!(
+        matches!(refused, Err(SqliteError::Unavailable(_))),
+        "it is not stopping: {refused:?}"
+    );
+    write(&db, "next").await.unwrap();
+    assert_eq!(texts(&db).await, ["unanswered", "next"]);
+}
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_written_is_known_until_it_can() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    let db = open(&data);
+    let failure = db.failure();
+    db.try_writing().await.unwrap();
+    assert_eq!(*failure.borrow(), None);
+    std::fs::rename(&data, folder.path().join("elsewhere")).unwrap();
+    let refused = db.try_writing().await.unwrap_err();
+    assert!(refused.is_failure());
+    assert_eq!(failure.borrow().as_ref(), Some(&refused));
+    std::fs::rename(folder.path().join("elsewhere"), &data).unwrap();
+    db.try_writing().await.unwrap();
+    assert_eq!(*failure.borrow(), None);
+}
+
+/// A folder whose database holds one note, and a backup of it from before a second one.
+async fn backed_up(folder: &Path) -> std::path::PathBuf {
+    let db = open(folder);
+    write(&db, "first").await.unwrap();
+    let file = folder.join("backup of notes");
+    backup(&SCHEMA.database_path(folder), &file, |_, _| ()).unwrap();
+    write(&db, "second").await.unwrap();
+    file
+}
+
+#[tokio::test]
+async fn a_restored_backup_is_what_is_there_and_the_database_from_before_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = backed_up(folder.path()).await;
+    let kept = restore(&SCHEMA, folder.path(), &file).unwrap().unwrap();
+    let db = open(folder.path());
+    assert_eq!(texts(&db).await, ["first"]);
+    assert_eq!(
+        set_aside(&SCHEMA, folder.path()),
+        std::slice::from_ref(&kept)
+    );
+    let before = Connection::open(kept).unwrap();
+    let notes: i64 = before
+        .query_row("SELECT count(*) FROM notes", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(notes, 2);
+    assert!(matches!(
+        restore(&SCHEMA, folder.path(), &file),
+        Err(RestoreError::Open(OpenError::InUse(_)))
+    ));
+}
+
+#[tokio::test]
+async fn what_is_no_usable_backup_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = backed_up(folder.path()).await;
+    let path = |name: &str| folder.path().join(name);
+    std::fs::write(path("text"), "no database".repeat(500)).unwrap();
+    std::fs::write(path("empty"), "").unwrap();
+    std::fs::copy(&file, path("newer")).unwrap();
+    let newer = Connection::open(path("newer")).unwrap();
+    newer.execute_batch("PRAGMA user_version = 99").unwrap();
+    drop(newer);
+    let foreign = Connection::open(path("foreign")).unwrap();
+    foreign
+        .execute_batch("CREATE TABLE songs (title TEXT); PRAGMA user_version = 2")
+        .unwrap();
+    drop(foreign);
+    for (name, expected) in [
+        ("missing", "there is no backup"),
+        ("text", "not a readable database"),
+        ("empty", "none of SHIM's tables"),
+        ("newer", "a newer version of SHIM wrote it"),
+        ("foreign", "other tables"),
+    ] {
+        let refused = restore(&SCHEMA, folder.path(), &path(name)).unwrap_err();
+        assert!(refused.to_string().contains(expected), "{name}: {refused}");
+    }
+    assert!(set_aside(&SCHEMA, folder.path()).is_empty());
+    assert_eq!(texts(&open(folder.path())).await, ["first", "second"]);
+    let leftover = |name: &str| path(name).exists();
+    assert!(!leftover("notes.restoring.db"));
+}
+
+#[tokio::test]
+async fn what_opening_refuses_is_not_called_intact() {
+    let folder = tempfile::tempdir().unwrap();
+    backed_up(folder.path()).await;
+    let database = SCHEMA.database_path(folder.path());
+    assert_eq!(inspect(&SCHEMA, &database), Integrity::Intact);
+    let db = Connection::open(&database).unwrap();
+    db.execute_batch("PRAGMA user_version = 3").unwrap();
+    drop(db);
+    assert!(
+        matches!(inspect(&SCHEMA, &database), Integrity::Refused(why) if why.contains("newer"))
+    );
+    assert!(Database::open(&SCHEMA, folder.path()).is_err());
+    for file in std::fs::read_dir(folder.path()).unwrap() {
+        std::fs::remove_file(file.unwrap().path()).unwrap();
+    }
+    std::fs::create_dir(&database).unwrap();
+    assert!(matches!(inspect(&SCHEMA, &database), Integrity::Refused(_)));
+    assert!(Database::open(&SCHEMA, folder.path()).is_err());
 }

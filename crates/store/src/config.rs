@@ -6,6 +6,7 @@ use std::time::Duration;
 use redis::{ClientTlsConfig, TlsCertificates};
 use shim_runtime::config::Settings;
 
+use crate::connection::SentinelCredentials;
 use crate::redis_config::RedisConfig;
 
 /// Settings of the store and of the services on it.
@@ -15,6 +16,8 @@ pub struct Config {
     redis_url: Option<String>,
     /// Certificates of `rediss://` connections (`redis.ca_file`, `redis.cert_file`, `redis.key_file`).
     certificates: Option<TlsCertificates>,
+    /// What Sentinels ask of a client, apart from the data nodes (`redis.sentinel_username`, `redis.sentinel_password`).
+    sentinel: SentinelCredentials,
     /// The first part of every key (`coordination.key_prefix`, "shim").
     key_prefix: String,
     /// The nodes of Redlock (`coordination.lock_nodes`, comma-separated URLs); none means the one Redis.
@@ -83,6 +86,7 @@ impl Config {
         Self {
             redis_url,
             certificates,
+            sentinel: sentinel(settings),
             key_prefix,
             lock_nodes,
             registry: registry(settings),
@@ -112,6 +116,7 @@ impl Config {
             &self.key_prefix,
             &self.lock_nodes,
             self.certificates.as_ref(),
+            &self.sentinel,
         )
     }
 }
@@ -132,7 +137,8 @@ fn check_url(
     url: Option<&str>,
     certificates: Option<&TlsCertificates>,
 ) {
-    if let Err(wrong) = RedisConfig::new(url, "", &[], certificates) {
+    let sentinel = SentinelCredentials::default();
+    if let Err(wrong) = RedisConfig::new(url, "", &[], certificates, &sentinel) {
         settings.refuse(format!("{key}: {wrong}"));
     }
 }
@@ -153,6 +159,18 @@ fn registry(settings: &mut Settings) -> RegistryConfig {
         heartbeat,
         dead_after,
     }
+}
+
+fn sentinel(settings: &mut Settings) -> SentinelCredentials {
+    let mut text = |key: &str| settings.get::<String>(key).filter(|text| !text.is_empty());
+    let credentials = SentinelCredentials {
+        username: text("redis.sentinel_username"),
+        password: text("redis.sentinel_password"),
+    };
+    if credentials.username.is_some() && credentials.password.is_none() {
+        settings.refuse("redis.sentinel_username: needs redis.sentinel_password");
+    }
+    credentials
 }
 
 fn certificates(settings: &mut Settings) -> Option<TlsCertificates> {

@@ -150,6 +150,34 @@ pub enum Error {
     /// There are as many unfinished jobs, or different requirements, as there may be.
     #[error("there are as many unfinished jobs or different requirements as there may be")]
     TooManyTasks,
+    /// Too many jobs would stand above a job.
+    #[error(
+        "a job on behalf of task {parent} would stand {depth} jobs deep, and at most {max} are allowed (tasks.max_depth)"
+    )]
+    TooDeep {
+        /// The task on whose behalf it comes.
+        parent: String,
+        /// The depth that it would have.
+        depth: u32,
+        /// The limit.
+        max: u32,
+    },
+    /// Too many jobs were submitted on behalf of a job, and on behalf of those.
+    #[error(
+        "{max} jobs were submitted on behalf of job {ancestor} and of those below it, and no more are allowed (tasks.max_descendants)"
+    )]
+    TooManyDescendants {
+        /// The first of the jobs.
+        ancestor: String,
+        /// The limit.
+        max: u32,
+    },
+    /// The task on whose behalf a job comes was called off.
+    #[error("task {ancestor} was called off, and nothing more is taken on its behalf")]
+    ParentCancelled {
+        /// The task, or one above it.
+        ancestor: String,
+    },
     /// The worker has as many tasks as its capacity.
     #[error("worker {0} has as many tasks as its capacity")]
     NoRoom(String),
@@ -226,6 +254,10 @@ error_table! { Error,
         "cancel it first, or submit it anew";
     TooManyTasks => ResourceExhausted TOO_MANY_TASKS,
         "wait until jobs ended, or use fewer different requirements", retry 5_000;
+    TooDeep | TooManyDescendants => FailedPrecondition LINEAGE_LIMIT,
+        "do the rest of the work in this task, or submit it as subtasks of one job";
+    ParentCancelled => FailedPrecondition PARENT_CANCELLED,
+        "stop working; what is not done on its behalf is submitted without parent_id";
     NoRoom => FailedPrecondition NO_ROOM,
         "complete, fail or release a task first";
     Queue => Unavailable QUEUE_UNAVAILABLE,

@@ -135,6 +135,7 @@ struct SendArgs<'a> {
 
 #[derive(Serialize)]
 struct ReceiveArgs {
+    peek: bool,
     acknowledged: Vec<String>,
     max: u32,
     visibility_ms: u64,
@@ -232,14 +233,40 @@ impl Inboxes {
         visibility: Duration,
         acknowledged: &[MessageId],
     ) -> Result<ReceivedMessages, Error> {
-        let slot = self.keys.inbox(&inbox.to_string());
-        let call = keys_of(self.receive.call(), &slot).args(&ReceiveArgs {
+        let args = ReceiveArgs {
+            peek: false,
             acknowledged: acknowledged.iter().map(MessageId::to_string).collect(),
             max,
             visibility_ms: millis(visibility),
             max_bytes: MAX_BATCH_BYTES,
             max_message_bytes: MAX_STORED_MESSAGE_BYTES,
-        });
+        };
+        self.call_receive(inbox, &args).await
+    }
+
+    /// The oldest messages as they are, given out or not; nothing changes.
+    ///
+    /// # Errors
+    /// As the store fails.
+    pub async fn peek(&self, inbox: InboxId, max: u32) -> Result<ReceivedMessages, Error> {
+        let args = ReceiveArgs {
+            peek: true,
+            acknowledged: Vec::new(),
+            max,
+            visibility_ms: 0,
+            max_bytes: MAX_BATCH_BYTES,
+            max_message_bytes: MAX_STORED_MESSAGE_BYTES,
+        };
+        self.call_receive(inbox, &args).await
+    }
+
+    async fn call_receive(
+        &self,
+        inbox: InboxId,
+        args: &ReceiveArgs,
+    ) -> Result<ReceivedMessages, Error> {
+        let slot = self.keys.inbox(&inbox.to_string());
+        let call = keys_of(self.receive.call(), &slot).args(args);
         let mut reply = self.connection.call(&call).await?;
         reply.status()?;
         let received: ReceivedFields = reply.fields()?;

@@ -2,7 +2,7 @@
 
 use redis::TlsCertificates;
 
-use super::connection::Address;
+use super::connection::{Address, SentinelCredentials};
 
 /// The Redis of a store.
 #[derive(Clone)]
@@ -22,8 +22,12 @@ impl RedisConfig {
         key_prefix: &str,
         lock_nodes: &[String],
         certificates: Option<&TlsCertificates>,
+        sentinel: &SentinelCredentials,
     ) -> Result<Self, String> {
-        let parse = |url: &str| Address::parse(url, certificates);
+        let parse = |url: &str| {
+            let address = Address::parse(url, certificates)?;
+            Ok::<_, String>(address.with_sentinel_credentials(sentinel))
+        };
         let address = url.map(parse).transpose()?;
         let lock_nodes = lock_nodes.iter().map(|url| match parse(url)? {
             node @ Address::Node(..) => Ok(node),

@@ -5,6 +5,9 @@ use serde::de::DeserializeOwned;
 
 use crate::error::Error;
 
+/// A map without entries in `MessagePack`: what an answer without fields stands for.
+const EMPTY_MAP: [u8; 1] = [0x80];
+
 /// An answer that is being read.
 #[derive(Debug)]
 pub(crate) struct Reply {
@@ -34,7 +37,10 @@ impl Reply {
     /// # Errors
     /// `Defect` if a field is missing or is something else: the script and its reader do not fit.
     pub(crate) fn fields<T: DeserializeOwned>(&mut self) -> Result<T, Error> {
-        let packed: Vec<u8> = self.take()?;
+        let packed = match self.values.next() {
+            Some(packed) => fitting::<Vec<u8>>(Some(packed))?,
+            None => EMPTY_MAP.to_vec(),
+        };
         rmp_serde::from_slice(&packed).map_err(|error| {
             tracing::error!(%error, "a script's answer does not fit its reader");
             Error::Defect

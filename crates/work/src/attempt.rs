@@ -112,9 +112,14 @@ impl<B: TaskBackend> Attempt<B> {
                 AttemptSignal::None
             }
             AttemptOutcome::NotRunnable(why) => {
-                let reason = first_line(&why, MAX_REASON_BYTES);
-                self.release(claim_ref, &reason).await;
+                self.hold(claim_ref, &why, false).await;
                 AttemptSignal::NotRunnable(why)
+            }
+            AttemptOutcome::Unfit(unfit) => {
+                self.last_report(claim_ref, last).await;
+                self.hold(claim_ref, &unfit.why, unfit.until.is_some())
+                    .await;
+                AttemptSignal::Unfit(unfit)
             }
         }
     }
@@ -150,6 +155,16 @@ impl<B: TaskBackend> Attempt<B> {
     async fn release(&self, claim_ref: &ClaimRef, reason: &str) {
         if let Err(why) = self.retry(|| self.backend.release(claim_ref, reason)).await {
             log_undelivered(claim_ref, &why);
+        }
+    }
+
+    /// Gives the task back because the executor cannot do any now.
+    async fn hold(&self, claim_ref: &ClaimRef, why: &str, is_timed: bool) {
+        let reason = first_line(why, MAX_REASON_BYTES);
+        let hold = || self.backend.hold(claim_ref, &reason, is_timed);
+        match self.retry(hold).await {
+            Ok(()) => self.status.count_held(),
+            Err(why) => log_undelivered(claim_ref, &why),
         }
     }
 

@@ -1,5 +1,7 @@
 //! How an attempt at a task ended.
 
+use std::time::SystemTime;
+
 use shim_exec::clipped;
 use shim_proto::coordination::v1::{TaskError, TaskResult};
 use shim_proto::limits::task::MAX_ERROR_BYTES;
@@ -17,6 +19,17 @@ pub enum AttemptOutcome {
     Stopped,
     /// It never began: the executor cannot run anything now, for the reason given.
     NotRunnable(String),
+    /// It came to nothing, for a reason that would stop any task.
+    Unfit(Unfit),
+}
+
+/// Why an executor can do no task now, though its program runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfit {
+    /// The reason, for people.
+    pub why: String,
+    /// When it can again, if that is known.
+    pub until: Option<SystemTime>,
 }
 
 /// Why an attempt failed.
@@ -28,6 +41,27 @@ pub struct AttemptFailure {
     pub is_final: bool,
     /// The executor broke; the task may be fine.
     pub is_crash: bool,
+}
+
+impl Unfit {
+    /// Why, in one line: what happened, and the last words about it. Secrets are taken out before a line is left out.
+    #[must_use]
+    pub fn new(why: &str, until: Option<SystemTime>) -> Self {
+        let why = redact::text(why);
+        let lines: Vec<&str> = why
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+            .collect();
+        let kept = match &lines[..] {
+            [first, .., before_last, last] => vec![*first, *before_last, *last],
+            few => few.to_vec(),
+        };
+        Self {
+            why: kept.join(": "),
+            until,
+        }
+    }
 }
 
 impl AttemptFailure {
@@ -43,6 +77,13 @@ impl AttemptFailure {
             is_final: false,
             is_crash: false,
         }
+    }
+
+    /// Adds to the end of the message, which is cut before it if there is too little room.
+    pub fn append(&mut self, end: &str) {
+        let room = MAX_ERROR_BYTES.saturating_sub(end.len());
+        let message = clipped(&self.error.message, room).0;
+        self.error.message = message + end;
     }
 
     /// The executor broke.

@@ -31,13 +31,15 @@ impl ProgressUpdate {
     }
 
     /// Merges a later update into this one.
-    fn merge(&mut self, later: Self) {
+    pub fn merge(&mut self, later: Self) {
         self.progress = later.progress.or(self.progress);
         self.note = later.note.or_else(|| self.note.take());
         self.checkpoint_id = later.checkpoint_id.or(self.checkpoint_id);
-        self.usage.input_tokens += later.usage.input_tokens;
-        self.usage.output_tokens += later.usage.output_tokens;
-        self.usage.cost_usd += later.usage.cost_usd;
+        let (sum, more) = (&mut self.usage, later.usage);
+        sum.input_tokens = sum.input_tokens.saturating_add(more.input_tokens);
+        sum.output_tokens = sum.output_tokens.saturating_add(more.output_tokens);
+        sum.cost_usd += more.cost_usd;
+        sum.incomplete |= more.incomplete;
     }
 }
 

@@ -49,7 +49,7 @@ pub(crate) fn record_outcome(span: &mut Span, outcome: &AttemptOutcome) {
         AttemptOutcome::Completed(_) => {}
         AttemptOutcome::Failed(failure) => span.fail(failure.error.reason.clone()),
         AttemptOutcome::Stopped => span.fail("STOPPED"),
-        AttemptOutcome::NotRunnable(_) => span.fail("UNFIT"),
+        AttemptOutcome::NotRunnable(_) | AttemptOutcome::Unfit(_) => span.fail("UNFIT"),
     }
 }
 

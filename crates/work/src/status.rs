@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use shim_exec::first_line;
 use shim_proto::coordination::v1::{WorkerHealth, WorkerState};
@@ -27,6 +27,8 @@ pub struct HeartbeatStatus {
     pub running: u32,
     /// Why it is not healthy, in a few words; else empty.
     pub detail: String,
+    /// Until when it can do no task, if it is unhealthy and that is known.
+    pub unfit_until: Option<SystemTime>,
 }
 
 /// A worker as its observers see it.
@@ -42,6 +44,8 @@ pub struct WorkerStatus {
     pub failed: u64,
     /// How often its executor was tried again after a crash or a failed start.
     pub restarts: u64,
+    /// Tasks given back untried since it started, because its executor could do none.
+    pub held: u64,
 }
 
 /// The status, shared by a worker, its attempts and its observers.
@@ -58,10 +62,12 @@ struct Inner {
     phase: Phase,
     health: WorkerHealth,
     detail: String,
+    unfit_until: Option<SystemTime>,
     running: BTreeMap<LeaseToken, Running>,
     completed: u64,
     failed: u64,
     restarts: u64,
+    held: u64,
 }
 
 /// Where a worker is in its life, regardless of how many tasks it runs.
@@ -86,10 +92,12 @@ impl SharedStatus {
             phase: Phase::Starting,
             health: WorkerHealth::Healthy,
             detail: String::new(),
+            unfit_until: None,
             running: BTreeMap::new(),
             completed: 0,
             failed: 0,
             restarts: 0,
+            held: 0,
         };
         let capacity = options.capacity as usize;
         Self {
@@ -123,9 +131,16 @@ impl SharedStatus {
         StopGuard(Arc::clone(self))
     }
 
-    pub(crate) fn set_health(&self, health: WorkerHealth, detail: &str) {
+    pub(crate) fn set_health(
+        &self,
+        health: WorkerHealth,
+        detail: &str,
+        unfit_until: Option<SystemTime>,
+    ) {
         let detail = first_line(detail, MAX_DETAIL_BYTES);
-        self.change(|inner| (inner.health, inner.detail) = (health, detail));
+        self.change(|inner| {
+            (inner.health, inner.detail, inner.unfit_until) = (health, detail, unfit_until);
+        });
     }
 
     /// Lists a task for as long as the guard lives.
@@ -158,6 +173,10 @@ impl SharedStatus {
         self.inner().restarts += 1;
     }
 
+    pub(crate) fn count_held(&self) {
+        self.inner().held += 1;
+    }
+
     pub(crate) fn report(&self) -> WorkerStatus {
         let inner = self.inner();
         let tasks = inner.running.values();
@@ -167,6 +186,7 @@ impl SharedStatus {
             completed: inner.completed,
             failed: inner.failed,
             restarts: inner.restarts,
+            held: inner.held,
         }
     }
 
@@ -222,6 +242,7 @@ impl Inner {
             health: self.health,
             running: u32::try_from(self.running.len()).unwrap_or(u32::MAX),
             detail: self.detail.clone(),
+            unfit_until: self.unfit_until,
         }
     }
 }

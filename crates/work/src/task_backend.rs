@@ -78,6 +78,15 @@ pub trait TaskBackend: Send + Sync + 'static {
         reason: &str,
     ) -> impl Future<Output = Result<(), BackendError>> + Send;
 
+    /// Gives a task back untried, because the worker cannot do any now. `is_timed` says whether it knows until when: a task
+    /// that is given back again and again for no known time may be what troubles the worker.
+    fn hold(
+        &self,
+        claim_ref: &ClaimRef,
+        reason: &str,
+        is_timed: bool,
+    ) -> impl Future<Output = Result<(), BackendError>> + Send;
+
     /// Says that the worker lives, and in which state.
     fn heartbeat(&self, heartbeat: &HeartbeatStatus) -> impl Future<Output = ()> + Send;
 

@@ -1,7 +1,7 @@
 //! The loop of one worker from its start to its end: claims while slots are free, backs off after failures, drains.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use shim_proto::coordination::v1::WorkerHealth;
 use tokio::sync::watch;
@@ -20,6 +20,8 @@ use crate::task_backend::{BackendError, TaskBackend};
 /// How long to wait before the next claim when the backend cannot be reached.
 const UNAVAILABLE_BACKOFF: Duration = Duration::from_millis(500);
 const DEREGISTER_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often an unfit worker looks at the clock: a machine that slept does not sleep on by its own measure.
+const LOOK_AT_CLOCK_EVERY: Duration = Duration::from_secs(30);
 
 /// A running worker.
 pub(crate) struct WorkerLoop<B> {
@@ -117,7 +119,11 @@ impl<B: TaskBackend> WorkerLoop<B> {
     }
 
     fn claim_if_slot_free(&mut self) {
-        let is_full = self.jobs.len() >= self.options.capacity as usize;
+        let slots = match self.executor_health.is_on_trial() {
+            true => 1,
+            false => self.options.capacity as usize,
+        };
+        let is_full = self.jobs.len() >= slots;
         if self.claiming.is_some() || is_full || self.resume_at.is_some() {
             return;
         }
@@ -193,11 +199,21 @@ impl<B: TaskBackend> WorkerLoop<B> {
             signal,
             AttemptSignal::Crash(_) | AttemptSignal::NotRunnable(_)
         );
-        self.executor_health.record(signal);
+        self.executor_health.record(signal, SystemTime::now());
         self.publish_health();
+        if let Some(pause) = self.unfit_for() {
+            self.back_off(pause);
+        }
         if is_failure && let Some(backoff) = self.executor_health.backoff() {
             self.back_off(backoff);
         }
+    }
+
+    /// How long to wait until the next look at whether an unfit executor may try again; `None` if it may.
+    fn unfit_for(&self) -> Option<Duration> {
+        let until = self.executor_health.unfit_until()?;
+        let rest = until.duration_since(SystemTime::now()).ok()?;
+        Some(rest.min(LOOK_AT_CLOCK_EVERY))
     }
 
     fn back_off(&mut self, backoff: Duration) {
@@ -208,6 +224,9 @@ impl<B: TaskBackend> WorkerLoop<B> {
     /// Ends a backoff: the executor is tried again.
     fn resume(&mut self) {
         self.resume_at = None;
+        if let Some(pause) = self.unfit_for() {
+            return self.back_off(pause);
+        }
         if self.executor_health.backoff().is_some() {
             self.status.count_restarted();
         }
@@ -233,7 +252,8 @@ impl<B: TaskBackend> WorkerLoop<B> {
         if health != WorkerHealth::Healthy {
             tracing::warn!(detail, "the executor is in trouble");
         }
-        self.status.set_health(health, &detail);
+        let unfit_until = self.executor_health.unfit_until();
+        self.status.set_health(health, &detail, unfit_until);
     }
 }
 

@@ -1,15 +1,16 @@
 //! The life of a worker among executors and backends that fail.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, SystemTime};
 
 use shim_checks::within;
 use shim_proto::coordination::v1::{WorkerHealth, WorkerState};
-use shim_work::{AttemptOutcome, ClaimedTask, ProgressHandle, WorkerOptions};
+use shim_work::{AttemptOutcome, ClaimedTask, ProgressHandle, Unfit, WorkerOptions};
 
 use crate::executors::{FnExecutor, done};
 use crate::memory_task_backend::BackendCall;
-use crate::test_env::{TestEnv, claim, completed, failed, options, released, start_worker};
+use crate::test_env::{TestEnv, claim, completed, failed, held, options, start_worker};
 
 #[tokio::test]
 async fn a_panic_costs_its_task_only() {
@@ -123,7 +124,7 @@ async fn a_program_that_vanishes_gives_its_task_back() {
     });
     let (backend, _worker) = start_worker(Arc::new(executor), options());
     backend.push(claim("t"));
-    assert_eq!(backend.wait_for(released).await, "t");
+    assert_eq!(backend.wait_for(held).await, ("t".to_owned(), false));
 }
 
 #[tokio::test]
@@ -145,4 +146,66 @@ async fn one_crash_after_the_other_makes_it_degraded() {
     let report = worker.report();
     assert_eq!(report.heartbeat.health, WorkerHealth::Healthy);
     assert_eq!((report.failed, report.restarts), (3, 3));
+}
+
+/// An executor that is unfit so often, for this long each time, and then does everything.
+fn unfit_executor(
+    times: u32,
+    span: Option<Duration>,
+) -> FnExecutor<impl Fn(&ClaimedTask, &ProgressHandle) -> AttemptOutcome + Send + Sync> {
+    let runs = AtomicU32::new(0);
+    FnExecutor(move |claim: &ClaimedTask, _: &ProgressHandle| {
+        if runs.fetch_add(1, Ordering::SeqCst) >= times {
+            return done(&claim.task.goal);
+        }
+        AttemptOutcome::Unfit(Unfit {
+            why: "You've hit your limit".to_owned(),
+            until: span.map(|span| SystemTime::now() + span),
+        })
+    })
+}
+
+#[tokio::test]
+async fn an_unfit_worker_gives_one_task_back_and_takes_no_other_until_its_time() {
+    let executor = unfit_executor(1, Some(Duration::from_secs(3_600)));
+    let (backend, worker) = start_worker(Arc::new(executor), options());
+    for task in ["a", "b", "c"] {
+        backend.push(claim(task));
+    }
+    assert_eq!(backend.wait_for(held).await, ("a".to_owned(), true));
+    let heartbeat = backend
+        .wait_for(|call| match call {
+            BackendCall::Heartbeat(now) if now.health == WorkerHealth::Unhealthy => Some(now),
+            BackendCall::Hold(goal, _) => panic!("{goal} is tried, too"),
+            _ => None,
+        })
+        .await;
+    assert_eq!(heartbeat.detail, "You've hit your limit");
+    assert!(heartbeat.unfit_until.unwrap() > SystemTime::now());
+    assert_eq!(backend.waiting(), 2);
+    let report = worker.report();
+    assert_eq!((report.held, report.failed, report.completed), (1, 0, 0));
+}
+
+#[tokio::test]
+async fn an_unfit_worker_tries_one_task_after_its_pause_and_goes_on_when_it_went_well() {
+    let capacity = 3;
+    let worker_options = WorkerOptions {
+        capacity,
+        ..options()
+    };
+    let executor = unfit_executor(1, Some(Duration::from_millis(50)));
+    let (backend, worker) = start_worker(Arc::new(executor), worker_options);
+    backend.push(claim("a"));
+    backend.wait_for(held).await;
+    for task in ["b", "c", "d"] {
+        backend.push(claim(task));
+    }
+    for _ in 0..3 {
+        backend.wait_for(completed).await;
+    }
+    within(worker.reached(WorkerState::Idle)).await;
+    let report = worker.report();
+    assert_eq!(report.heartbeat.health, WorkerHealth::Healthy);
+    assert_eq!((report.held, report.completed), (1, 3));
 }

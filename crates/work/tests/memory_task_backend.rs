@@ -24,6 +24,8 @@ pub(crate) enum BackendCall {
     Complete(String, TaskResult, Usage),
     Fail(String, AttemptFailure, Usage),
     Release(String),
+    /// With whether the worker knows until when it can do no task.
+    Hold(String, bool),
     Heartbeat(HeartbeatStatus),
     Deregister,
 }
@@ -166,6 +168,15 @@ impl TaskBackend for MemoryTaskBackend {
 
     async fn release(&self, claim_ref: &ClaimRef, _reason: &str) -> Result<(), BackendError> {
         self.record(claim_ref, BackendCall::Release)
+    }
+
+    async fn hold(
+        &self,
+        claim_ref: &ClaimRef,
+        _reason: &str,
+        is_timed: bool,
+    ) -> Result<(), BackendError> {
+        self.record(claim_ref, |goal| BackendCall::Hold(goal, is_timed))
     }
 
     async fn heartbeat(&self, heartbeat: &HeartbeatStatus) {

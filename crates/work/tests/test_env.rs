@@ -117,6 +117,14 @@ pub(crate) fn released(call: BackendCall) -> Option<String> {
     }
 }
 
+/// A task that was given back because its worker can do none.
+pub(crate) fn held(call: BackendCall) -> Option<(String, bool)> {
+    match call {
+        BackendCall::Hold(goal, is_timed) => Some((goal, is_timed)),
+        _ => None,
+    }
+}
+
 pub(crate) fn state(wanted: WorkerState) -> impl FnMut(BackendCall) -> Option<()> {
     move |call| {
         matches!(call, BackendCall::Heartbeat(heartbeat) if heartbeat.state == wanted).then_some(())

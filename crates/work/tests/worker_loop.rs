@@ -90,6 +90,7 @@ impl Executor for Spender {
                     input_tokens,
                     output_tokens,
                     cost_usd,
+                    ..Usage::default()
                 },
                 ..ProgressUpdate::default()
             });

@@ -93,9 +93,12 @@ impl ParameterType {
                 digits(value).is_some(),
                 "a whole number as it was told, for example \"17\"".to_owned(),
             ),
-            Self::Id => (is_id(value), format!("an id such as {EXAMPLE_ID}")),
+            Self::Id => (
+                is_id(value) || is_short_id(value),
+                format!("an id such as {EXAMPLE_ID}, or its last eight digits"),
+            ),
             Self::IdOrNew => (
-                value == NEW_SESSION || is_id(value),
+                value == NEW_SESSION || is_id(value) || is_short_id(value),
                 format!("a session id such as {EXAMPLE_ID}, or \"new\""),
             ),
             Self::Flag => (
@@ -263,6 +266,19 @@ fn is_id(value: &Value) -> bool {
         .is_some_and(|text| text.len() == 36 && uuid::Uuid::try_parse(text).is_ok())
 }
 
+fn is_short_id(value: &Value) -> bool {
+    value.as_str().and_then(part_of_id).is_some()
+}
+
+/// The digits of a part of an id, in lower case; `None` for a whole id and for what is no part of one. Fewer digits than six
+/// would match too many ids.
+pub(crate) fn part_of_id(text: &str) -> Option<String> {
+    let plain: String = text.chars().filter(|c| *c != '-').collect();
+    let is_part =
+        (6..32).contains(&plain.len()) && plain.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_part.then(|| plain.to_lowercase())
+}
+
 /// The value with its kind, short enough for an error.
 fn describe_value(value: &Value) -> String {
     match value {
@@ -281,5 +297,26 @@ fn describe_value(value: &Value) -> String {
         Value::String(text) => format!("the text \"{}\"", text.escape_debug()),
         Value::Array(_) => "a list".to_owned(),
         Value::Object(_) => "an object".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_part_of_an_id_is_short() {
+        for short in [
+            "9a0b1c2d",
+            "9A0B1C2D",
+            "01890a5d-ac96",
+            "01890a5dac96774bbcceb302099a805",
+        ] {
+            assert!(part_of_id(short).is_some(), "{short}");
+        }
+        let whole = "01890a5d-ac96-774b-bcce-b302099a8057";
+        for other in ["", "9a0b1", "new", "goal", "9a0b1c2g", whole] {
+            assert!(part_of_id(other).is_none(), "{other}");
+        }
     }
 }

@@ -13,6 +13,8 @@ use shim_proto::reasons::BAD_REQUEST;
 use crate::tool_error::ToolError;
 use check::{check_object, digits, integer};
 
+pub(crate) use check::part_of_id;
+
 pub(crate) use parameter::{NEW_SESSION, Parameter, ParameterType, optional, required, schema};
 
 /// More wrong arguments than this are counted, not listed.
@@ -88,6 +90,11 @@ impl Arguments {
     /// A text, a choice or an id, or "" if it was left out.
     pub(crate) fn text_or_empty(&self, name: &str) -> String {
         self.text(name).unwrap_or_default().to_owned()
+    }
+
+    /// Puts another text in the place of one that was given.
+    pub(crate) fn set_text(&mut self, name: &str, text: String) {
+        self.0.insert(name.to_owned(), text.into());
     }
 
     /// A number.

@@ -3,13 +3,16 @@
 //! Tables are lines of cells between bars: short for a model to read, and plain for people.
 
 use std::collections::HashMap;
+use std::time::SystemTime;
 
 use shim_proto::coordination::v1::{
     QueueHealthResponse, QueueReport, Task, TaskEvent, TaskEventKind, TaskResult, TaskState,
 };
+use shim_proto::reasons::task::WORKER_UNFIT;
 use shim_render::figures::percent;
-use shim_render::tasks::{part_counts, requirements};
+use shim_render::tasks::{cost, part_counts, requirements, schedule_runs};
 use shim_render::text::{indented, one_line};
+use shim_render::workers::unfit;
 use shim_render::{time, words};
 
 use crate::render::json::ShownResult;
@@ -63,8 +66,16 @@ fn task_details(task: &Task) -> Vec<String> {
     if task.worker_deaths > 0 {
         details.push(format!("{} worker(s) died with it", task.worker_deaths));
     }
+    if let Some(usage) = task.usage.filter(|usage| usage.incomplete) {
+        details.push(format!("cost: {}", cost(&usage)));
+    }
     if !task.schedule.is_empty() {
         details.push(format!("runs at \"{}\" (UTC)", task.schedule));
+        details.push(schedule_runs(task));
+    }
+    if !task.parent_id.is_empty() {
+        let (parent, depth) = (&task.parent_id, task.depth);
+        details.push(format!("on behalf of task {parent}, at depth {depth}"));
     }
     if task.state() == TaskState::Delayed {
         details.push(format!(
@@ -91,6 +102,18 @@ pub(crate) fn result(result: &TaskResult) -> String {
     }
     for artifact in &result.artifacts {
         text.push_str(&format!("\nArtifact: {artifact}"));
+    }
+    for denial in &result.denials {
+        text.push_str(&format!(
+            "\nNot permitted: {}",
+            one_line(denial, MAX_GOAL_CHARACTERS)
+        ));
+    }
+    for remark in &result.remarks {
+        text.push_str(&format!(
+            "\nRemark: {}",
+            one_line(remark, MAX_GOAL_CHARACTERS)
+        ));
     }
     if shown.is_cut || result.truncated {
         text.push_str("\n(The result is longer than an answer; action=status of a single part shows that part.)");
@@ -156,12 +179,13 @@ pub(crate) fn keys(parts: &[Task]) -> HashMap<&str, &str> {
 
 /// What is to be known of a part beside its state.
 fn note(task: &Task, keys: &HashMap<&str, &str>) -> String {
-    if let Some(error) = &task.error
-        && matches!(
-            task.state(),
-            TaskState::Failed | TaskState::Cancelled | TaskState::Delayed
-        )
-    {
+    let tells_error = match task.state() {
+        TaskState::Failed | TaskState::Cancelled | TaskState::Delayed => true,
+        // Its worker can do no task now.
+        TaskState::Ready => (task.error.as_ref()).is_some_and(|error| error.reason == WORKER_UNFIT),
+        _ => false,
+    };
+    if let Some(error) = task.error.as_ref().filter(|_| tells_error) {
         return format!("{}: {}", error.reason, error.message);
     }
     if task.state() == TaskState::Pending {
@@ -258,6 +282,15 @@ pub(crate) fn queues(health: &QueueHealthResponse) -> String {
              with these capabilities makes a session one that can.",
         );
     }
+    for queue in &health.queues {
+        if let Some(unfit) = unfit(queue, SystemTime::now()) {
+            let needs = requirements(queue.requirements.as_ref());
+            text.push_str(&format!(
+                "\nUnfit for {}: {unfit}.",
+                one_line(&needs, MAX_CELL_CHARACTERS)
+            ));
+        }
+    }
     if health.queues.iter().any(|queue| queue.saturated) {
         text.push_str("\nSaturated: every worker that fits is full; more workers would help.");
     }
@@ -269,6 +302,7 @@ fn queue_row(queue: &QueueReport) -> String {
     let state = match (queue.starving, queue.saturated) {
         (true, _) => "starving",
         (_, true) => "saturated",
+        _ if queue.unfit > 0 && queue.unfit >= queue.workers => "unfit",
         _ => "ok",
     };
     let depths = queue.depths.iter();

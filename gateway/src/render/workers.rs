@@ -1,12 +1,14 @@
 //! Workers in words, for the tool and the prompt alike.
 
 use std::collections::HashMap;
+use std::time::SystemTime;
 
 use futures::future::join_all;
 use shim_proto::coordination::v1::{ListTasksRequest, ListWorkersRequest, Task, TaskState, Worker};
 use shim_render::figures::percent;
 use shim_render::text::one_line;
 use shim_render::words;
+use shim_render::workers::health;
 
 use crate::render::phrases;
 use crate::services::Services;
@@ -102,7 +104,7 @@ fn line(worker: &Worker) -> String {
         "{name} [{}, {}, {}] {}/{} running, can: {}, heard {}, worker_id={}",
         words::worker_kind(worker.kind()),
         words::worker_state(worker.state()),
-        words::worker_health(worker.health()),
+        health(worker, SystemTime::now()),
         worker.running,
         worker.capacity,
         capabilities(&worker.capabilities),

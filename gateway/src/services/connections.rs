@@ -154,3 +154,17 @@ fn watched(
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use shim_runtime::config::Settings;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_local_stack_is_not_kept_awake_by_health_checks() {
+        let config = RuntimeConfig::read(&mut Settings::default());
+        assert!(Services::prepare(&config).unwrap().watched().is_empty());
+    }
+}

@@ -1,5 +1,5 @@
-//! The task that keeps one session lease: it holds the `AttachSession` stream open, sends a heartbeat every five
-//! seconds, attaches again when the service was away or the token was replaced, and ends with the lease.
+//! The task that keeps one session lease: it holds the `AttachSession` stream open, sends a heartbeat every five seconds
+//! or thrice within a shorter lease, attaches again when the service was away or the token was replaced, and ends with the lease.
 //!
 //! The task never starts the local stack: a user who stopped the stack meant it, and the next call starts it anyway.
 
@@ -10,12 +10,13 @@ use shim_proto::checkpoint::v1::attach_session_request::Message;
 use shim_proto::checkpoint::v1::attach_session_response::Event;
 use shim_proto::checkpoint::v1::{
     Attach, AttachSessionRequest, AttachSessionResponse, ClientInfo, Detach, Heartbeat,
+    LeaseGranted,
 };
 use shim_proto::reasons::{SESSION_ENDED, SESSION_NOT_FOUND, SESSION_OWNED, STALE_OWNER};
 use shim_runtime::backoff::Backoff;
 use shim_runtime::service_error::{decode, explanation};
 use tokio::sync::mpsc;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Interval, MissedTickBehavior};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming};
 
@@ -24,7 +25,9 @@ use crate::services::Services;
 use crate::sessions::session_lease::{LeaseLoss, SessionLease};
 use crate::tool_error::ToolError;
 
+/// Between two heartbeats at most, whatever the lease.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(5);
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
 /// A window that dies in such a delay is found by its lease alone, so the delay is short.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
@@ -105,14 +108,19 @@ impl LeaseTask {
         mut events: Streaming<AttachSessionResponse>,
         requests: mpsc::Sender<AttachSessionRequest>,
     ) -> Result<StreamEnd, Status> {
-        let mut heartbeat = tokio::time::interval(HEARTBEAT_INTERVAL);
-        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut heartbeat = heartbeat_every(HEARTBEAT_INTERVAL);
         let mut is_attached = false;
         loop {
             tokio::select! {
                 event = events.message() => match event {
                     Ok(Some(event)) => {
-                        is_attached |= matches!(event.event, Some(Event::Lease(_)));
+                        if let Some(Event::Lease(lease)) = &event.event {
+                            is_attached = true;
+                            let interval = interval_within(lease);
+                            if interval != heartbeat.period() {
+                                heartbeat = heartbeat_every(interval);
+                            }
+                        }
                         if self.handle_event(event) { return Ok(StreamEnd::Final) }
                     }
                     Ok(None) => return Ok(StreamEnd::Interrupted),
@@ -171,6 +179,20 @@ impl LeaseTask {
     }
 }
 
+fn heartbeat_every(interval: Duration) -> Interval {
+    let mut heartbeat = tokio::time::interval(interval);
+    heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    heartbeat
+}
+
+/// So often that two heartbeats may get lost within the lease.
+fn interval_within(lease: &LeaseGranted) -> Duration {
+    let ttl = lease.ttl.and_then(|ttl| Duration::try_from(ttl).ok());
+    ttl.map_or(HEARTBEAT_INTERVAL, |ttl| {
+        (ttl / 3).clamp(SHORTEST_INTERVAL, HEARTBEAT_INTERVAL)
+    })
+}
+
 /// Whether another token would do: ours is not taken, or its role is too weak.
 fn is_token_refusal(status: &Status) -> bool {
     matches!(
@@ -203,5 +225,28 @@ async fn detach(
         .is_err()
     {
         tracing::debug!("the service did not close the stream after the detach");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_lease_gets_heartbeats_more_often() {
+        let interval = |ttl: Option<i64>| {
+            let ttl = ttl.map(|seconds| prost_types::Duration { seconds, nanos: 0 });
+            interval_within(&LeaseGranted { epoch: 1, ttl })
+        };
+        for (ttl, expected) in [
+            (None, 5_000),
+            (Some(15), 5_000),
+            (Some(600), 5_000),
+            (Some(3), 1_000),
+        ] {
+            assert_eq!(interval(ttl), Duration::from_millis(expected), "{ttl:?}");
+        }
+        assert_eq!(interval(Some(0)), SHORTEST_INTERVAL);
+        assert_eq!(interval(Some(-1)), HEARTBEAT_INTERVAL);
     }
 }

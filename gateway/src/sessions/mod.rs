@@ -1,9 +1,11 @@
 //! The sessions that this process owns: their epochs and the streams that hold their leases. The sessions themselves
 //! live in the checkpoint service.
 //!
-//! The invariants: a session that was restored elsewhere is never taken back silently; one call opens the default
-//! session however many ask for it; every held session is detached when the gateway leaves in good order.
+//! The invariants: a session that was restored elsewhere is never taken back silently, unless an older or newer gateway of
+//! the same client has it for the same conversation; one call opens the default session however many ask for it; every
+//! held session is detached when the gateway leaves in good order.
 
+mod conversation_session;
 mod lease_task;
 mod session_lease;
 
@@ -77,7 +79,7 @@ impl Sessions {
         match wanted {
             Some(NEW_SESSION) => {
                 let _opening = self.opening.lock().await;
-                self.open_default(project, client).await
+                self.open_new_default(project, client).await
             }
             Some(session_id) => self.acquire_existing(session_id, client).await,
             None => {
@@ -106,8 +108,24 @@ impl Sessions {
         }
     }
 
-    /// Opens a session and makes it the default. The caller holds `opening`.
+    /// Goes on with the session that this conversation had before its gateway was started again, or opens one; it becomes
+    /// the default. The caller holds `opening`.
     async fn open_default(
+        &self,
+        project: &str,
+        client: &ClientInfo,
+    ) -> Result<OwnedSession, ToolError> {
+        match self.continue_conversation(project, client).await? {
+            Some(owned) => {
+                self.set_default(&owned.session_id);
+                Ok(owned)
+            }
+            None => self.open_new_default(project, client).await,
+        }
+    }
+
+    /// Opens a session and makes it the default. The caller holds `opening`.
+    async fn open_new_default(
         &self,
         project: &str,
         client: &ClientInfo,
@@ -131,12 +149,13 @@ impl Sessions {
         Ok(self.start_lease(&session, client).await)
     }
 
-    /// The session by its id: held already, or adopted if no process owns it.
+    /// The session by its id: held already, or adopted if no process of another client owns it.
     async fn acquire_existing(
         &self,
         session_id: &str,
         client: &ClientInfo,
     ) -> Result<OwnedSession, ToolError> {
+        self.learn_owner(session_id).await;
         let (lease, is_new) = self.find_or_adopt(session_id, client);
         if is_new {
             self.services.warm_up().await?;
@@ -168,7 +187,10 @@ impl Sessions {
 
     fn find_or_adopt(&self, session_id: &str, client: &ClientInfo) -> (Arc<SessionLease>, bool) {
         let mut leases = self.leases();
-        if let Some(lease) = leases.get(session_id) {
+        let known = leases
+            .get(session_id)
+            .filter(|lease| !lease.is_lost_to_same_client(client));
+        if let Some(lease) = known {
             return (lease.clone(), false);
         }
         let lease = Arc::new(SessionLease::new(session_id, 0, None));

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use shim_proto::checkpoint::v1::{ClientInfo, Notice, OwnershipLost};
 use shim_proto::reasons::STALE_OWNER;
 use shim_render::time;
+use shim_runtime::conversation;
 use tokio::sync::watch;
 
 use crate::render::phrases;
@@ -73,6 +74,31 @@ impl SessionLease {
 
     pub(crate) fn is_lost(&self) -> bool {
         matches!(*self.state.borrow(), LeaseState::Lost(_))
+    }
+
+    /// Whether another gateway of this very client took it, for the same conversation. Then it is not lost to the caller.
+    pub(crate) fn is_lost_to_same_client(&self, client: &ClientInfo) -> bool {
+        matches!(
+            &*self.state.borrow(),
+            LeaseState::Lost(LeaseLoss::TakenOver { owner: Some(owner) })
+                if conversation::is_same_client(owner, client)
+        )
+    }
+
+    /// Whether another client took it, and it is not known which.
+    pub(crate) fn is_lost_to_unknown(&self) -> bool {
+        matches!(
+            *self.state.borrow(),
+            LeaseState::Lost(LeaseLoss::TakenOver { owner: None })
+        )
+    }
+
+    /// Which client took it.
+    pub(crate) fn name_owner(&self, owner: Option<ClientInfo>) {
+        if self.is_lost_to_unknown() {
+            let owner = owner.map(Box::new);
+            self.mark_lost(LeaseLoss::TakenOver { owner });
+        }
     }
 
     pub(crate) fn mark_held(&self, epoch: u64) {
@@ -153,9 +179,9 @@ impl LeaseLoss {
                 ),
             )
             .next_step(format!(
-                "go on in the other client, or close that one and take the session back with shim_check_recovery \
-                 action=restore session_id={session_id}, or start another session here with shim_auto_checkpoint \
-                 session_id=new"
+                "go on in the other client, or start another session here with shim_auto_checkpoint session_id=new; once \
+                 the other client is closed, shim_check_recovery action=restore session_id={session_id} takes the \
+                 session back"
             ))
             .about(session_id),
             Self::Refused(error) => error.clone().about(session_id),

@@ -6,7 +6,7 @@ use shim_proto::checkpoint::v1::{
     GetSessionRequest, RecoveryCandidate, RestoreCheckpointRequest, RestoreCheckpointResponse,
     Session,
 };
-use shim_proto::reasons::{BAD_REQUEST, NOTHING_TO_RESTORE, SESSION_OWNED};
+use shim_proto::reasons::{BAD_REQUEST, NOTHING_TO_RESTORE};
 use tonic::Status;
 
 use crate::arguments::{ParameterType, optional};
@@ -198,7 +198,7 @@ async fn restore(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     let restored = services
         .restore_checkpoint(request)
         .await
-        .map_err(|status| owned_elsewhere(status, &session))?;
+        .map_err(|status| ToolError::from(status).about(session.id.as_str()))?;
     if let Some(session) = &restored.session {
         call.gateway
             .sessions
@@ -257,24 +257,12 @@ async fn restore_request(
         session_id: session.id.clone(),
         checkpoint_id,
         expected_epoch: session.epoch,
-        // Only a session that this very process holds is taken over: no other process loses anything.
+        // Only a session that this very process holds is taken over: no other process loses anything. A live owner is never
+        // robbed by a model; an older gateway of the same client and conversation is no other owner to the service.
         take_over: call.gateway.sessions.has_lease(&session.id),
         client: Some(call.client.clone()),
         current_files,
         current_git,
-    }
-}
-
-/// The service's remedy speaks of a flag this tool does not have, on purpose: a live owner is never robbed by a model.
-fn owned_elsewhere(status: Status, session: &Session) -> ToolError {
-    let error = ToolError::from(status).about(session.id.as_str());
-    if &*error.reason == SESSION_OWNED {
-        error.next_step(format!(
-            "close the client that holds it and try again; a person can force it with `shim sessions restore {}`",
-            session.id
-        ))
-    } else {
-        error
     }
 }
 

@@ -28,6 +28,7 @@ use crate::arguments::{self, Arguments};
 use crate::gateway::Gateway;
 use crate::inbox::AnswerSeq;
 use crate::inboxes::Fetch;
+use crate::short_ids;
 use crate::tool_error::ToolError;
 use call::{ToolCall, ToolOutput};
 
@@ -77,6 +78,10 @@ pub(crate) async fn call(
         Ok(arguments) => arguments,
         Err(error) => return ToolOutput::of_error(&error).into_result(Vec::new(), true),
     };
+    let mut arguments = arguments;
+    if let Err(error) = short_ids::expand(gateway, &mut arguments).await {
+        return ToolOutput::of_error(&error).into_result(Vec::new(), true);
+    }
     let fetch = fetch_messages(gateway, &arguments, began);
     let call = ToolCall {
         gateway: gateway.clone(),

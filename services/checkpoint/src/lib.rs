@@ -9,6 +9,7 @@ mod error;
 mod janitor;
 mod lease;
 mod metrics;
+mod readiness;
 mod rpc;
 mod store;
 
@@ -22,11 +23,13 @@ use shim_runtime::background::BackgroundTasks;
 use shim_runtime::lifecycle::Shutdown;
 use shim_runtime::server::{Listeners, Server};
 use shim_runtime::service::{self, BoxFuture};
+use tonic::server::NamedService;
 
 pub use config::{Config, Retention};
 pub use domain::risk::RiskLimits;
 pub use error::StartError;
-pub use shim_sqlite::{BackupError, Integrity, backup, check_integrity};
+pub use shim_sqlite::{BackupError, Integrity, RestoreError, backup, check_integrity};
+pub use store::MissingNumbers;
 
 use shim_sqlite::OpenError;
 
@@ -38,6 +41,35 @@ use store::Store;
 #[must_use]
 pub fn database_path(data_dir: &Path) -> PathBuf {
     store::SCHEMA.database_path(data_dir)
+}
+
+/// Checks the database of a data folder as the service would, which refuses what is not intact. Nothing is changed.
+#[must_use]
+pub fn inspect(data_dir: &Path) -> Integrity {
+    shim_sqlite::inspect(&store::SCHEMA, &database_path(data_dir))
+}
+
+/// Databases beside the one in use: damaged ones that were set aside, and those from before a restore.
+#[must_use]
+pub fn set_aside(data_dir: &Path) -> Vec<PathBuf> {
+    shim_sqlite::set_aside(&store::SCHEMA, data_dir)
+}
+
+/// Puts a backup in the place of the database of `data_dir`, which no service uses meanwhile. Answers with the name that the
+/// database from before has now.
+///
+/// # Errors
+/// If the backup cannot be used, or the folder. The database is as it was then.
+pub fn restore_backup(data_dir: &Path, backup: &Path) -> Result<Option<PathBuf>, RestoreError> {
+    shim_sqlite::restore(&store::SCHEMA, data_dir, backup)
+}
+
+/// What is missing of each session's checkpoints in the database of `data_dir`, read beside a service that uses it.
+///
+/// # Errors
+/// In words, if the database cannot be read.
+pub fn missing_numbers(data_dir: &Path) -> Result<Vec<MissingNumbers>, String> {
+    store::missing_numbers(&database_path(data_dir)).map_err(|error| error.to_string())
 }
 
 /// The running service, ready to be added to a server.
@@ -104,6 +136,11 @@ impl service::Service for Service {
             .max_decoding_message_size(MAX_MESSAGE_BYTES);
         let signals =
             SignalServiceServer::new(self.api.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let Api { store, tasks, .. } = &self.api;
+        let (store, ready, stop) = (store.clone(), server.readiness(), tasks.shutdown().clone());
+        tasks.spawn_restarting("readiness", move || {
+            readiness::run(store.clone(), &SERVICE_NAMES, ready.clone(), stop.clone())
+        });
         server.with(checkpoint).with(signals)
     }
 
@@ -112,6 +149,12 @@ impl service::Service for Service {
         Box::pin(self.api.tasks.finish())
     }
 }
+
+/// The gRPC services whose health is that of the database.
+const SERVICE_NAMES: [&str; 2] = [
+    CheckpointServiceServer::<Api>::NAME,
+    SignalServiceServer::<Api>::NAME,
+];
 
 /// Runs the service alone until the shutdown begins, then drains.
 ///

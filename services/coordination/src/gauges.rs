@@ -3,10 +3,11 @@
 //! Every process samples everything, so all processes export the same values. A series whose subject vanished is set to
 //! zero; while Redis is away, every series is set to NaN.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use metrics::gauge;
 use shim_proto::coordination::v1::{Worker, WorkerKind, WorkerState};
+use shim_proto::fitness::is_unfit;
 use shim_runtime::lifecycle::Shutdown;
 use shim_store::Store;
 use shim_store::tasks::{Depth, QueuesHealth, executor};
@@ -113,6 +114,7 @@ fn set_total_gauges(running: f64, outbox: f64) {
 }
 
 fn set_worker_gauges(workers: &[Worker]) {
+    let now = SystemTime::now().into();
     for (state, name) in STATES {
         let count = workers.iter().filter(|worker| worker.state() == state);
         set_state_gauge(name, number(count.count() as u64));
@@ -123,6 +125,8 @@ fn set_worker_gauges(workers: &[Worker]) {
         let capacity: u64 = of_kind().map(|worker| u64::from(worker.capacity)).sum();
         // The load of no workers is zero.
         set_load_gauge(kind, number(running) / number(capacity.max(1)));
+        let unfit = of_kind().filter(|worker| is_unfit(worker, now));
+        set_unfit_gauge(kind, number(unfit.count() as u64));
     }
 }
 
@@ -132,6 +136,7 @@ fn unset_worker_gauges() {
     }
     for kind in KINDS {
         set_load_gauge(kind, f64::NAN);
+        set_unfit_gauge(kind, f64::NAN);
     }
 }
 
@@ -143,6 +148,10 @@ fn set_load_gauge(kind: WorkerKind, ratio: f64) {
     gauge!("shim_worker_load_ratio", "executor" => executor(kind)).set(ratio);
 }
 
+fn set_unfit_gauge(kind: WorkerKind, count: f64) {
+    gauge!("shim_workers_unfit", "executor" => executor(kind)).set(count);
+}
+
 /// A count as the value of a gauge; exact up to 2^53.
 fn number(count: u64) -> f64 {
     count as f64
@@ -152,6 +161,7 @@ fn number(count: u64) -> f64 {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use metrics_exporter_prometheus::PrometheusBuilder;
+    use shim_proto::coordination::v1::WorkerHealth;
     use shim_store::tasks::{Class, QueueCounts};
 
     use super::*;
@@ -251,12 +261,18 @@ mod tests {
             worker(WorkerKind::Chat, WorkerState::Busy, 3),
             worker(WorkerKind::Chat, WorkerState::Idle, 0),
             worker(WorkerKind::Command, WorkerState::Draining, 4),
+            Worker {
+                health: WorkerHealth::Unhealthy.into(),
+                ..worker(WorkerKind::Agent, WorkerState::Idle, 0)
+            },
         ];
         let lines = exported(|| set_worker_gauges(&workers));
         assert_has(
             &lines,
             &[
-                r#"shim_workers{state="idle"} 1"#,
+                r#"shim_workers{state="idle"} 2"#,
+                r#"shim_workers_unfit{executor="agent"} 1"#,
+                r#"shim_workers_unfit{executor="chat"} 0"#,
                 r#"shim_workers{state="starting"} 0"#,
                 r#"shim_workers{state="draining"} 1"#,
                 r#"shim_worker_load_ratio{executor="chat"} 0.375"#,

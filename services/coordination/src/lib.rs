@@ -15,6 +15,7 @@ mod living_workers;
 mod log_once;
 mod reaper;
 mod rpc;
+mod schedule_reader;
 mod supervisor;
 
 use shim_proto::coordination::v1::bus_service_server::BusServiceServer;
@@ -78,6 +79,7 @@ pub fn build(config: &Config, store: Store, shutdown: &Shutdown) -> Service {
             store,
             background,
             registry_config,
+            lineage: config.tasks.lineage,
         },
     }
 }

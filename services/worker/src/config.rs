@@ -112,6 +112,7 @@ mod tests {
              program = 'claude'
              args = ['-p', '--allowedTools', 'Read,Edit']
              capabilities = ['rust', 'docs', 'rust']
+             fail_on_denial = true
              [worker.executors.lint]
              kind = 'command'
              program = '/usr/bin/env'
@@ -126,6 +127,7 @@ mod tests {
         assert_eq!(claude.kind, ExecutorKind::Agent);
         assert_eq!(claude.args, ["-p", "--allowedTools", "Read,Edit"]);
         assert_eq!(claude.capabilities, ["docs", "rust"]);
+        assert!(claude.fail_on_denial && !lint.fail_on_denial);
         assert_eq!((claude.capacity, claude.timeout), (1, seconds(60)));
         assert_eq!((lint.capacity, lint.timeout), (4, seconds(10)));
         assert_eq!(lint.env, ["CARGO_HOME", "LANG"]);
@@ -141,6 +143,10 @@ mod tests {
              program = 'bin/x'
              capacity = 65
              working_dir = '/usr'
+             [worker.executors.strict]
+             kind = 'command'
+             program = 'true'
+             fail_on_denial = true
              [worker.executors.agent]
              kind = 'agent'
              allow_args = true
@@ -160,6 +166,7 @@ mod tests {
             "/usr is outside of worker.roots",
             "worker.executors.agent.program: is required",
             "only a command takes arguments",
+            "only an agent tells of denied permissions",
             "letters, digits and ._:/@-",
             "\"A=1\" is not the name of a variable",
             "worker.executors.agent.progam: unknown key",
@@ -171,7 +178,7 @@ mod tests {
             );
         }
         assert_eq!(errors.len(), expected.len(), "{errors:#?}");
-        assert!(config.executors.is_empty());
+        assert_eq!(config.executors.len(), 1);
     }
 
     #[test]

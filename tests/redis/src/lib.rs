@@ -36,5 +36,5 @@ pub use launch::Launch;
 pub use nodes::Nodes;
 pub use port::Port;
 pub use reply::Reply;
-pub use sentinels::Sentinels;
+pub use sentinels::{Sentinels, SetPasswords};
 pub use server::Redis;

@@ -21,6 +21,18 @@ const SENTINELS: usize = 3;
 pub struct Sentinels {
     servers: Vec<Redis>,
     sentinels: Vec<Sentinel>,
+    passwords: Option<SetPasswords>,
+}
+
+/// The passwords of a set: the data nodes have one, and the sentinels others.
+#[derive(Debug, Clone, Copy)]
+pub struct SetPasswords {
+    /// Of the data nodes.
+    pub nodes: &'static str,
+    /// Of the sentinels' default user, by which they know each other.
+    pub sentinels: &'static str,
+    /// A user at the sentinels who may do nothing but ask for the master, and the password.
+    pub user: (&'static str, &'static str),
 }
 
 impl Sentinels {
@@ -30,9 +42,21 @@ impl Sentinels {
     /// If that takes too long.
     #[must_use]
     pub fn start() -> Self {
-        let master = Redis::start();
+        Self::start_with(None)
+    }
+
+    /// As [`Sentinels::start`], with passwords.
+    ///
+    /// # Panics
+    /// Likewise.
+    #[must_use]
+    pub fn start_with(passwords: Option<SetPasswords>) -> Self {
+        let launch = passwords.map_or_else(Launch::new, |passwords| {
+            Launch::new().password(passwords.nodes)
+        });
+        let master = launch.start();
         let follow = format!("127.0.0.1 {}", master.port());
-        let replica = Launch::new().setting("replicaof", &follow);
+        let replica = launch.setting("replicaof", &follow);
         let mut servers = vec![master];
         servers.extend((0..REPLICAS).map(|_| replica.start()));
         // A sentinel looks for replicas at its start, and then only every ten seconds.
@@ -40,18 +64,33 @@ impl Sentinels {
             servers[1..].iter().all(is_following)
         });
         let sentinels = (0..SENTINELS)
-            .map(|_| Sentinel::start(&servers[0]))
+            .map(|_| Sentinel::start(&servers[0], passwords))
             .collect();
-        let set = Self { servers, sentinels };
+        let set = Self {
+            servers,
+            sentinels,
+            passwords,
+        };
         set.wait_until_watched();
         set
     }
 
-    /// The addresses of the sentinels in the form of `redis_url`.
+    /// The addresses of the sentinels in the form of `redis_url`, with the password of the data nodes.
     #[must_use]
     pub fn url(&self) -> String {
         let addresses: Vec<_> = self.sentinels.iter().map(Sentinel::address).collect();
-        format!("redis+sentinel://{}/{MASTER}", addresses.join(","))
+        let password = self.passwords.map(|passwords| passwords.nodes);
+        let password = password.map_or_else(String::new, |password| format!(":{password}@"));
+        format!(
+            "redis+sentinel://{password}{}/{MASTER}",
+            addresses.join(",")
+        )
+    }
+
+    /// Host and port of each sentinel.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<String> {
+        self.sentinels.iter().map(Sentinel::address).collect()
     }
 
     /// Kills the master, and waits until the sentinels have promoted a replica and report no failure of it.
@@ -135,17 +174,18 @@ fn is_following(server: &Redis) -> bool {
 struct Sentinel {
     port: Port,
     child: Child,
+    password: Option<&'static str>,
     _folder: TempDir,
 }
 
 impl Sentinel {
-    fn start(master: &Redis) -> Self {
+    fn start(master: &Redis, passwords: Option<SetPasswords>) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("shim-sentinel-")
             .tempdir()
             .expect("the temporary folder is writable");
         let port = Port::reserve();
-        let lines = [
+        let mut lines = vec![
             "bind 127.0.0.1".to_owned(),
             format!("port {}", port.number()),
             format!("dir {}", folder.path().display()),
@@ -155,12 +195,26 @@ impl Sentinel {
             format!("sentinel down-after-milliseconds {MASTER} 1500"),
             format!("sentinel failover-timeout {MASTER} 10000"),
         ];
+        if let Some(SetPasswords {
+            nodes,
+            sentinels,
+            user: (user, password),
+        }) = passwords
+        {
+            lines.extend([
+                format!("sentinel auth-pass {MASTER} {nodes}"),
+                format!("requirepass {sentinels}"),
+                format!("sentinel sentinel-pass {sentinels}"),
+                format!("user {user} on >{password} +sentinel|get-master-addr-by-name"),
+            ]);
+        }
         let config = folder.path().join("sentinel.conf");
         std::fs::write(&config, lines.join("\n") + "\n").expect("a new folder is writable");
         let child = launch::spawn(&config, &["--sentinel"]);
         Self {
             port,
             child,
+            password: passwords.map(|passwords| passwords.sentinels),
             _folder: folder,
         }
     }
@@ -172,6 +226,9 @@ impl Sentinel {
     /// Sends a command. It fails also while the sentinel starts.
     fn command(&self, words: &[&str]) -> io::Result<Reply> {
         let stream = TcpStream::connect(self.address())?;
+        if let Some(password) = self.password {
+            reply::command(&stream, &["AUTH", password])?.map_err(io::Error::other)?;
+        }
         reply::command(&stream, words)?.map_err(io::Error::other)
     }
 

@@ -53,6 +53,7 @@ fn job_cases(cases: &mut Cases) {
         "merge",
         "strategy",
         "approval",
+        "overlap",
     ] {
         cases.field(COORDINATE, field, not_one_of());
     }

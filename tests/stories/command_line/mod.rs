@@ -8,6 +8,7 @@
 mod coordination;
 mod known_data;
 mod redaction;
+mod remedies;
 mod sessions;
 mod shell;
 mod stack;

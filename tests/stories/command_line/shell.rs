@@ -81,6 +81,7 @@ impl Shell {
             .env("SHIM_CONFIG", &self.config)
             .env("SHIM_REDIS_URL", self.redis.url())
             .env("SHIM_LISTEN", address(&self.port))
+            .env("SHIM_REGISTRY_DEAD_AFTER", "100s")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

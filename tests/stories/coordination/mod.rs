@@ -4,5 +4,6 @@ mod conformance;
 mod faults;
 mod messages;
 mod registry;
+mod sentinels;
 mod suites;
 mod topologies;

@@ -5,3 +5,4 @@ mod damaged_database;
 mod full_disk;
 mod known_store;
 mod read_only_folder;
+mod unwritable_files;

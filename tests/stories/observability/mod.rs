@@ -1,6 +1,7 @@
 //! What an operator looks at: dashboards and alerts are sound, name every metric, and have data when a real Prometheus
 //! watches real processes. Whether Grafana draws them well, no test can tell.
 
+mod alertmanager;
 mod dashboards;
 mod prometheus;
 

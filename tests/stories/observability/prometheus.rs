@@ -34,10 +34,22 @@ pub(super) struct Prometheus {
 impl Prometheus {
     /// Starts it and waits until it has scraped every target.
     pub(super) async fn start(stack: &str, gateway: &str) -> Self {
+        let prometheus = Self::launch(
+            &configuration(stack, gateway),
+            &read("prometheus/alerts.yml"),
+        );
+        prometheus
+            .wait_for_data("every job", "count(up == 1) == 4")
+            .await;
+        prometheus
+    }
+
+    /// Starts it with this configuration and these rules.
+    pub(super) fn launch(configuration: &str, rules: &str) -> Self {
         let (folder, port) = (TempDir::new().unwrap(), Port::reserve());
         let path_of = |name: &str| folder.path().join(name);
-        std::fs::write(path_of("prometheus.yml"), configuration(stack, gateway)).unwrap();
-        std::fs::write(path_of("alerts.yml"), read("prometheus/alerts.yml")).unwrap();
+        std::fs::write(path_of("prometheus.yml"), configuration).unwrap();
+        std::fs::write(path_of("alerts.yml"), rules).unwrap();
         let address = format!("127.0.0.1:{}", port.number());
         let child = Command::new("prometheus")
             .arg(format!(
@@ -52,16 +64,12 @@ impl Prometheus {
             .kill_on_drop(true)
             .spawn()
             .expect("prometheus is installed: deploy/local/setup.sh does that");
-        let prometheus = Self {
+        Self {
             address,
             _port: port,
             _folder: folder,
             _child: child,
-        };
-        prometheus
-            .wait_for_data("every job", "count(up == 1) == 4")
-            .await;
-        prometheus
+        }
     }
 
     /// The text of an answer; nothing while it starts.
@@ -108,7 +116,7 @@ impl Prometheus {
 }
 
 /// The configuration of the compose stack with other addresses, and quicker.
-fn configuration(stack: &str, gateway: &str) -> String {
+pub(super) fn configuration(stack: &str, gateway: &str) -> String {
     let workers = format!("    static_configs:\n      - targets: [\"{stack}\"]\n");
     let changes = [
         ("_interval: 5s", "_interval: 1s"),

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use serde_json::{Value, json};
 use shim_tests::temp_env::TempEnv;
 
-use super::test_stack::{COORDINATE, TestStack, Window};
+use super::test_stack::{COORDINATE, POLL_INTERVAL, TestStack, Window};
 
 /// Speaks the stream-json of `claude -p`: uses a tool once, and answers with the first line of its prompt.
 const AGENT: &str = r#"#!/bin/sh
@@ -19,10 +19,25 @@ cat <<END
 END
 "#;
 
+/// A limit of its provider stops it for an hour.
+const LIMITED: &str = r#"#!/bin/sh
+cat > /dev/null
+resets=$(($(date +%s) + 3600))
+cat <<END
+{"type":"rate_limit_event","rate_limit_info":{"status":"rejected","resetsAt":$resets}}
+{"type":"result","subtype":"success","is_error":true,"result":"You've hit your limit \ud83d","usage":{"input_tokens":-1}}
+END
+exit 1
+"#;
+
 /// The agent beside the project, and what configures it and a command.
 fn settings(temp: &TempEnv) -> String {
+    settings_with(temp, AGENT)
+}
+
+fn settings_with(temp: &TempEnv, script: &str) -> String {
     let agent = temp.root().join("agent");
-    std::fs::write(&agent, AGENT).unwrap();
+    std::fs::write(&agent, script).unwrap();
     std::fs::set_permissions(&agent, PermissionsExt::from_mode(0o755)).unwrap();
     std::fs::write(temp.project().join("notes.md"), "one\ntwo\nthree\n").unwrap();
     format!(
@@ -133,5 +148,42 @@ async fn a_program_that_fails_lets_the_window_decide() {
     let results = json!({"action": "results", "task_id": job});
     let results = supervisor.get(COORDINATE, results).await;
     assert_eq!(results["complete"], json!(true), "{results}");
+    supervisor.close().await;
+}
+
+#[tokio::test]
+async fn a_limit_costs_no_attempt_and_is_told_where_people_and_models_look() {
+    let stack = TestStack::new(|temp| settings_with(temp, LIMITED)).await;
+    let mut supervisor = stack.window().await;
+    let job = json!({"action": "submit", "goal": "write a draft", "requirements": ["write"]});
+    let submitted = supervisor.get(COORDINATE, job).await;
+    let notice = supervisor.task_notice(Vec::new()).await;
+    let text = notice["text"].as_str().unwrap();
+    assert!(text.contains("You've hit your limit"), "{notice}");
+
+    let agent = loop {
+        let look = json!({"view": "workers"});
+        let shown = supervisor.get("shim_session_status", look).await;
+        let workers = shown["workers"].as_array().unwrap();
+        let agent = workers.iter().find(|worker| worker["name"] == "claude");
+        if let Some(agent) = agent.filter(|agent| agent["health"] == "unhealthy") {
+            break agent.clone();
+        }
+        tokio::time::sleep(POLL_INTERVAL).await;
+    };
+    assert!(agent["unfit_until"].is_string(), "{agent}");
+    assert_eq!(agent["detail"], "You've hit your limit \u{FFFD}");
+    let look = json!({"view": "queue"});
+    let shown = supervisor.get("shim_session_status", look).await;
+    let queues = shown["queues"].as_array().unwrap();
+    let queue = queues.iter().find(|queue| queue["waiting"] == 1).unwrap();
+    assert_eq!(
+        (&queue["unfit"], &queue["saturated"]),
+        (&json!(1), &json!(false))
+    );
+    let shown = status(&mut supervisor, &submitted["task"]["task_id"]).await;
+    assert_eq!(shown["task"]["state"], "ready", "{shown}");
+    assert_eq!(shown["task"]["attempts"], 0, "{shown}");
+    assert_eq!(shown["task"]["error"]["reason"], "WORKER_UNFIT", "{shown}");
     supervisor.close().await;
 }

@@ -19,7 +19,7 @@ pub(super) const WORK: &str = "shim_worker_task";
 const WAITS: usize = 10;
 /// For what comes a moment later, some seconds in all.
 const MAX_POLLS: usize = 100;
-const POLL_INTERVAL: Duration = Duration::from_millis(50);
+pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The stack, and where its windows work.
 pub(super) struct TestStack {

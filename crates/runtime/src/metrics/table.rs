@@ -124,7 +124,7 @@ pub const METRICS: &[Metric] = metrics! {
         "shim_tasks_ended_total" Counter Count ["state" = "completed" | "failed" | "cancelled"] "Tasks ended: completed, failed, cancelled."
         "shim_task_wait_seconds" Histogram Seconds [] "From the moment a task could run to its claim."
         "shim_task_duration_seconds" Histogram Seconds ["kind"] "From the claim to the result; the first 32 kinds by name, the rest as other."
-        "shim_task_retries_total" Counter Count ["reason" = "failed" | "released" | "died"] "Tasks put back: failed, released, or their worker died."
+        "shim_task_retries_total" Counter Count ["reason" = "failed" | "released" | "held" | "died"] "Tasks put back: failed, released, held for their worker can do none now, or their worker died."
         "shim_tasks_dead_lettered_total" Counter Count [] "Tasks that failed for good and can be retried by hand."
         "shim_task_requeue_delay_seconds" Histogram Seconds [] "From a worker's death being known to its task waiting for another."
     }
@@ -134,6 +134,7 @@ pub const METRICS: &[Metric] = metrics! {
         "shim_tasks_running" Gauge Count [] "Tasks that a worker has."
         "shim_outbox_depth" Gauge Count [] "Changes of tasks that BullMQ's queues do not show yet."
         "shim_workers" Gauge Count ["state" = "starting" | "idle" | "busy" | "draining"] "Workers that live, by state."
+        "shim_workers_unfit" Gauge Count ["executor" = "chat" | "agent" | "command" | "analysis"] "Workers that live and can do no task now: a limit, a key, a missing program."
         "shim_worker_load_ratio" Gauge Ratio ["executor" = "chat" | "agent" | "command" | "analysis"] "Tasks in work over the capacity, by the workers' executor."
     }
 };

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use super::digests::BY_FLAG;
 use super::*;
 use crate::config::Config;
 
@@ -139,4 +140,25 @@ fn names_are_found_in_the_file_and_in_the_environment() {
     assert_eq!(errors.len(), 2, "{errors:?}");
     assert!(errors[0].contains("tools.code-mod.wrong"));
     assert!(errors[1].contains("SHIM_TOOLS_PROGRAM"));
+}
+
+#[test]
+fn settings_are_compared_by_digests_that_tell_no_value() {
+    let digests = |env: &[(&str, &str)], flags: &[(&str, &str)]| {
+        let mut settings = Settings::gather(None, pairs(env), pairs(flags)).unwrap();
+        let _: Option<String> = settings.get("redis_url");
+        let _: Option<Vec<String>> = settings.get_list("worker.roots");
+        settings.digests()
+    };
+    let env = [
+        ("SHIM_REDIS_URL", "redis://:secret@h"),
+        ("SHIM_WORKER_ROOTS", "/a,/b"),
+    ];
+    let one = digests(&env, &[]);
+    assert_eq!(one, digests(&env, &[]));
+    assert_eq!(one.len(), 2);
+    assert!(!format!("{one:?}").contains("secret"));
+    let other = digests(&env[..1], &[("worker.roots", "/a")]);
+    assert_eq!(one["redis_url"], other["redis_url"]);
+    assert_eq!(other["worker.roots"], BY_FLAG);
 }

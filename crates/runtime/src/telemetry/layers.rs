@@ -13,6 +13,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, Layer, fmt};
 
 use super::log_format::{LineStyle, WithTraceIds};
+use super::log_sink::UnfailingMakeWriter;
 use crate::config::{LogConfig, LogFormat};
 use crate::redact;
 use crate::trace::TARGET;
@@ -25,7 +26,11 @@ where
     let filter = EnvFilter::try_new(&config.filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let is_log = |metadata: &Metadata<'_>| metadata.target() != TARGET;
     let is_log = FilterFn::new(is_log).with_max_level_hint(LevelFilter::TRACE);
-    let layer = fmt::layer().with_writer(redact::RedactingMakeWriter(std::io::stderr));
+    // A log that cannot be written is no reason to write to stderr, which may be that log and panics then.
+    let lines = redact::RedactingMakeWriter(std::io::stderr);
+    let layer = fmt::layer()
+        .log_internal_errors(false)
+        .with_writer(UnfailingMakeWriter::new(lines, lost_lines(config.format)));
     match config.format {
         LogFormat::Pretty => {
             let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
@@ -41,6 +46,20 @@ where
                 .event_format(lines);
             layer.with_filter(is_log.and(filter)).boxed()
         }
+    }
+}
+
+/// The line that says how many lines were lost, in the look of the others.
+fn lost_lines(format: LogFormat) -> fn(u64) -> String {
+    match format {
+        LogFormat::Pretty => {
+            |lost| format!("WARN {lost} log lines were lost: the log could not be written\n")
+        }
+        LogFormat::Json => |lost| {
+            format!(
+                "{{\"level\":\"WARN\",\"message\":\"log lines were lost: the log could not be written\",\"lost\":{lost}}}\n"
+            )
+        },
     }
 }
 

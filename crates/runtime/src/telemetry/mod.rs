@@ -7,6 +7,7 @@ mod export;
 mod export_config;
 mod layers;
 mod log_format;
+mod log_sink;
 mod sampler;
 
 use tracing_subscriber::prelude::*;

@@ -3,12 +3,9 @@
 //! A URL is parsed once, at the start, so that a wrong one is reported with the other errors of the configuration.
 
 use redis::cluster::{ClusterClient, ClusterClientBuilder};
-use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
-use redis::{
-    Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisResult, TlsCertificates,
-    TlsMode,
-};
+use redis::{Client, RedisResult, TlsCertificates};
 
+use super::sentinel::{SentinelCredentials, SentinelSet};
 use super::timeouts::{ANSWER_WITHIN, CONNECT_WITHIN};
 
 const SENTINEL_PORT: &str = "26379";
@@ -18,20 +15,10 @@ const SENTINEL_PORT: &str = "26379";
 pub(crate) enum Address {
     /// One server, and the certificates of connections to it.
     Node(Client, Option<TlsCertificates>),
-    /// The master of a set that Sentinels watch.
-    Sentinel(SentinelSet),
+    /// The master of a set that Sentinels watch, and the certificates of connections to it.
+    Sentinel(Box<SentinelSet>, Option<TlsCertificates>),
     /// A Cluster, its seed nodes, and the certificates of connections to them. One seed carries the subscriptions.
     Cluster(Box<ClusterClient>, Vec<Client>, Option<TlsCertificates>),
-}
-
-/// The Sentinels of one master.
-#[derive(Clone)]
-pub(crate) struct SentinelSet {
-    sentinels: Vec<ConnectionInfo>,
-    master: String,
-    node: ConnectionInfo,
-    tls: bool,
-    certificates: Option<TlsCertificates>,
 }
 
 impl Address {
@@ -59,7 +46,7 @@ impl Address {
         };
         let parts = Parts::of(rest, tls);
         let parsed = match kind {
-            Kind::Sentinel => parts.sentinel(tls, certificates),
+            Kind::Sentinel => parts.sentinel(certificates),
             Kind::Cluster => parts.cluster(certificates),
         };
         parsed.map_err(|error| message_of(&error))
@@ -72,7 +59,7 @@ impl Address {
     pub(crate) async fn clients(&self) -> RedisResult<Vec<Client>> {
         match self {
             Self::Node(client, _) => Ok(vec![client.clone()]),
-            Self::Sentinel(set) => Ok(vec![set.master().await?]),
+            Self::Sentinel(set, _) => Ok(vec![set.master().await?]),
             Self::Cluster(_, seeds, _) => Ok(seeds.clone()),
         }
     }
@@ -80,10 +67,36 @@ impl Address {
     /// The configured certificates.
     pub(crate) fn certificates(&self) -> Option<&TlsCertificates> {
         match self {
-            Self::Node(_, certificates) | Self::Cluster(_, _, certificates) => {
-                certificates.as_ref()
+            Self::Node(_, certificates)
+            | Self::Sentinel(_, certificates)
+            | Self::Cluster(_, _, certificates) => certificates.as_ref(),
+        }
+    }
+
+    /// The same address with what its Sentinels ask of a client.
+    pub(crate) fn with_sentinel_credentials(self, credentials: &SentinelCredentials) -> Self {
+        match self {
+            Self::Sentinel(set, certificates) => {
+                Self::Sentinel(Box::new(set.with_credentials(credentials)), certificates)
             }
-            Self::Sentinel(set) => set.certificates.as_ref(),
+            other => other,
+        }
+    }
+
+    /// Why a connection failed, with the server that failed. A set of Sentinels names it itself.
+    pub(crate) fn name_in(&self, why: &str) -> String {
+        match self {
+            Self::Node(client, _) => {
+                format!("{}: {why}", client.get_connection_info().addr())
+            }
+            Self::Sentinel(..) => why.to_owned(),
+            Self::Cluster(_, seeds, _) => {
+                let seeds = seeds.iter();
+                let seeds: Vec<_> = seeds
+                    .map(|seed| seed.get_connection_info().addr().to_string())
+                    .collect();
+                format!("the Cluster at {}: {why}", seeds.join(", "))
+            }
         }
     }
 }
@@ -174,7 +187,7 @@ impl<'a> Parts<'a> {
         ))
     }
 
-    fn sentinel(&self, tls: bool, certificates: Option<&TlsCertificates>) -> RedisResult<Address> {
+    fn sentinel(&self, certificates: Option<&TlsCertificates>) -> RedisResult<Address> {
         let (master, database) = self.path.split_once('/').unwrap_or((self.path, ""));
         if master.is_empty() || self.hosts.is_empty() {
             return Err(redis::RedisError::from((
@@ -197,46 +210,16 @@ impl<'a> Parts<'a> {
             })
             .collect::<RedisResult<Vec<_>>>()?;
         // The URL's password and database are those of the master; the Sentinels name its host.
-        let node = self.url("localhost", self.user, database);
-        Ok(Address::Sentinel(SentinelSet {
+        let master_url = self.url("localhost", self.user, database);
+        let set = SentinelSet {
             sentinels,
             master: master.to_owned(),
-            node: node.as_str().into_connection_info()?,
-            tls,
-            certificates: certificates.filter(|_| tls).cloned(),
-        }))
-    }
-}
-
-impl SentinelSet {
-    /// The master that the Sentinels name now.
-    pub(crate) async fn master(&self) -> RedisResult<Client> {
-        self.client()?.async_get_client().await
-    }
-
-    fn client(&self) -> RedisResult<SentinelClient> {
-        let addresses: Vec<ConnectionAddr> = self
-            .sentinels
-            .iter()
-            .map(|info| info.addr().clone())
-            .collect();
-        let settings = self.node.redis_settings();
-        let mut builder =
-            SentinelClientBuilder::new(addresses, &self.master, SentinelServerType::Master)?
-                .set_client_to_redis_db(settings.db());
-        if let Some(user) = settings.username() {
-            builder = builder.set_client_to_redis_username(user);
-        }
-        if let Some(password) = settings.password() {
-            builder = builder.set_client_to_redis_password(password);
-        }
-        if self.tls {
-            builder = builder.set_client_to_redis_tls_mode(TlsMode::Secure);
-        }
-        if let Some(certificates) = &self.certificates {
-            builder = builder.set_client_to_redis_certificates(certificates.clone());
-        }
-        builder.build()
+            node: node(&master_url, certificates)?
+                .get_connection_info()
+                .clone(),
+        };
+        let certificates = certificates.filter(|_| self.scheme == "rediss");
+        Ok(Address::Sentinel(Box::new(set), certificates.cloned()))
     }
 }
 

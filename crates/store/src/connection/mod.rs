@@ -11,6 +11,7 @@ mod pool;
 mod reconnector;
 mod redis_connection;
 mod redis_error;
+mod sentinel;
 mod subscriber_pool;
 mod timeouts;
 
@@ -18,5 +19,6 @@ pub(crate) use address::Address;
 pub(crate) use redis_connection::with_operation_timeout;
 pub use redis_connection::{ConnectionHealth, RedisConnection};
 pub(crate) use redis_error::classify;
+pub(crate) use sentinel::SentinelCredentials;
 pub(crate) use subscriber_pool::{PubSubConnection, SubscriberPool};
 pub(crate) use timeouts::{ANSWER_WITHIN, CONNECT_WITHIN};

@@ -48,7 +48,7 @@ impl Manager for LaneManager {
 async fn connect(address: &Address) -> RedisResult<Lane> {
     let client = match address {
         Address::Node(client, _) => client.clone(),
-        Address::Sentinel(set) => set.master().await?,
+        Address::Sentinel(set, _) => set.master().await?,
         Address::Cluster(client, ..) => {
             return client.get_async_connection().await.map(Lane::Cluster);
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use shim_runtime::backoff::Backoff;
 use tokio::sync::{Notify, watch};
@@ -16,6 +16,8 @@ use crate::metrics;
 
 const FIRST_RETRY: Duration = Duration::from_millis(20);
 const LONGEST_RETRY: Duration = Duration::from_millis(500);
+/// A server that starts or restarts is away for a shorter time.
+const TELL_AFTER: Duration = Duration::from_secs(1);
 
 /// The lane for commands, or why there is none.
 #[derive(Clone)]
@@ -51,16 +53,21 @@ impl Reconnector {
             Err(why) => return self.mark_down(why),
         };
         let mut backoff = Backoff::new(FIRST_RETRY, LONGEST_RETRY);
+        let mut outage = Outage::default();
         loop {
             match pool.get().await {
                 Ok(lane) => {
                     tracing::info!("connected to Redis");
                     backoff.reset();
+                    outage = Outage::default();
                     self.keep(lane).await;
                 }
                 Err(error) => {
-                    let why = pool::message_of(&error);
+                    let why = self.address.name_in(&pool::message_of(&error));
                     let delay = backoff.next_delay();
+                    if outage.is_news(&why, Instant::now()) {
+                        tracing::warn!(%why, "cannot connect to Redis; trying on");
+                    }
                     tracing::debug!(%why, backoff = ?delay, "cannot connect to Redis");
                     self.mark_down(why);
                     tokio::time::sleep(delay).await;
@@ -76,6 +83,7 @@ impl Reconnector {
         let shared = Lane::clone(&lane);
         self.state.send_replace(ConnectionState::Up(shared));
         let why = probe_until_lost(&mut lane, &self.probe_now).await;
+        let why = self.address.name_in(&why);
         tracing::warn!(%why, "lost Redis; connecting again");
         self.mark_down(why);
         drop(CheckedOutLane::take(lane));
@@ -84,6 +92,25 @@ impl Reconnector {
     fn mark_down(&self, why: String) {
         metrics::set_redis_up(false);
         self.state.send_replace(ConnectionState::Down(why));
+    }
+}
+
+/// What the log knows of a time without a connection.
+#[derive(Debug, Default)]
+struct Outage {
+    since: Option<Instant>,
+    told: Option<String>,
+}
+
+impl Outage {
+    /// Whether a reason is to be logged: it lasts, and is not the one that was logged last.
+    fn is_news(&mut self, why: &str, now: Instant) -> bool {
+        let since = *self.since.get_or_insert(now);
+        let is_news = now - since >= TELL_AFTER && self.told.as_deref() != Some(why);
+        if is_news {
+            self.told = Some(why.to_owned());
+        }
+        is_news
     }
 }
 
@@ -101,5 +128,22 @@ async fn probe_until_lost(lane: &mut Lane, probe_now: &Notify) -> String {
             Ok(Err(error)) => return redis_error::message_of(&error),
             Err(_) => return format!("Redis did not answer within {ANSWER_WITHIN:?}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lasting_outage_is_logged_once_for_each_reason() {
+        let (mut outage, start) = (Outage::default(), Instant::now());
+        let mut is_news =
+            |why: &str, after_ms| outage.is_news(why, start + Duration::from_millis(after_ms));
+        assert!(!is_news("refused", 0));
+        assert!(!is_news("refused", 999));
+        assert!(is_news("refused", 1_000));
+        assert!(!is_news("refused", 60_000));
+        assert!(is_news("no password", 61_000));
     }
 }

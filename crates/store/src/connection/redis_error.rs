@@ -40,10 +40,34 @@ pub(crate) fn classify(error: &RedisError) -> Error {
     }
 }
 
+/// What a server refuses a client for.
+pub(super) enum Refusal {
+    /// It wants a password, and none was shown.
+    NoPassword,
+    /// It takes another user or password.
+    WrongPassword,
+    /// Anything else.
+    Other,
+}
+
+/// Why a server refused.
+pub(super) fn refusal_of(error: &RedisError) -> Refusal {
+    match (error.code(), error.kind()) {
+        (Some("NOAUTH"), _) => Refusal::NoPassword,
+        (Some("WRONGPASS"), _) | (_, ErrorKind::AuthenticationFailed) => Refusal::WrongPassword,
+        _ => Refusal::Other,
+    }
+}
+
 /// The message of redis-rs. Errors of Redis contain no passwords.
 pub(super) fn message_of(error: &RedisError) -> String {
-    match error.kind() {
-        ErrorKind::AuthenticationFailed => "Redis refuses the password".to_owned(),
-        _ => error.to_string(),
+    match (error.kind(), refusal_of(error)) {
+        // The detail names each Sentinel and what it said.
+        (ErrorKind::MasterNameNotFoundBySentinel, _) => error
+            .detail()
+            .map_or_else(|| error.to_string(), str::to_owned),
+        (_, Refusal::NoPassword) => "Redis wants a password: give it in redis_url".to_owned(),
+        (_, Refusal::WrongPassword) => "Redis refuses the password".to_owned(),
+        (_, Refusal::Other) => error.to_string(),
     }
 }

@@ -1,9 +1,12 @@
 -- What every script may use. A script answers with `reply`: `OK`, `SAME` if an earlier request with the same id did it, or
 -- the name of a refusal.
 
--- The answer of a script with named arguments: a status and named fields. A field that is nil is left out; a table without
--- entries arrives as a list without items.
-local function reply(status, fields) return {status, cmsgpack.pack(fields or {})} end
+-- The answer of a script with named arguments: a status and, if there are any, named fields. A field that is nil is left out;
+-- a table without entries arrives as a list without items.
+local function reply(status, fields)
+  if fields then return {status, cmsgpack.pack(fields)} end
+  return {status}
+end
 
 -- Milliseconds since the Unix epoch by Redis's clock, the only clock of leases and lifetimes.
 local function now_ms()

@@ -1,5 +1,6 @@
 -- Acknowledges messages, then gives messages out: first again those that were not acknowledged in time, then new ones.
--- args: acknowledged (ids), max (messages), visibility_ms, max_bytes (of all messages together), max_message_bytes
+-- A peek changes nothing: it shows the oldest messages, given out or not.
+-- args: peek, acknowledged (ids), max (messages), visibility_ms, max_bytes (of all messages together), max_message_bytes
 -- OK: remaining (messages in the inbox beside these), next_due_ms (until the first message is given out again, nil if none
 --     is out), messages {{id, stored, deliveries}, ...}.
 acknowledge(args.acknowledged)
@@ -13,11 +14,24 @@ local function room()
   return math.min(args.max - #taken, math.floor((args.max_bytes - bytes) / args.max_message_bytes))
 end
 
-local function give(entry, deliveries)
+local function show(entry, deliveries)
   local id, message = entry[1], entry[2][2]
   taken[#taken + 1] = {id = id, stored = message, deliveries = deliveries}
   bytes = bytes + #message
-  redis.call('ZADD', deadlines_key, now + args.visibility_ms, id)
+end
+
+if args.peek then
+  for _, entry in ipairs(redis.call('XRANGE', messages_key, '-', '+', 'COUNT', args.max)) do
+    if room() < 1 then break end
+    local out = redis.call('XPENDING', messages_key, GROUP, entry[1], entry[1], 1)[1]
+    show(entry, out and out[4] or 0)
+  end
+  return reply('OK', {remaining = redis.call('XLEN', messages_key) - #taken, messages = taken})
+end
+
+local function give(entry, deliveries)
+  show(entry, deliveries)
+  redis.call('ZADD', deadlines_key, now + args.visibility_ms, entry[1])
 end
 
 while room() > 0 do

@@ -9,7 +9,7 @@ use shim_runtime::ids::{Epoch, WorkerId};
 use super::model::{Heartbeat, stall};
 use super::rows::{self, RegisteredFields, StoredFields};
 use super::store::{Registry, SharedArgs, refusal};
-use crate::clock::millis;
+use crate::clock::{millis, unix_ms_of};
 use crate::error::Error;
 use crate::idempotency::{self, IdempotencyKey, REQUEST_ID_TTL};
 use crate::script_values::as_text;
@@ -45,6 +45,7 @@ struct HeartbeatArgs<'a> {
     #[serde(with = "as_text")]
     health: i32,
     detail: &'a str,
+    unfit_until: String,
     dead_after_ms: u64,
     stall_ms: u64,
     #[serde(flatten)]
@@ -124,6 +125,9 @@ impl Registry {
             state: is_given.then(|| state.to_string()),
             health: beat.health.into(),
             detail: &beat.detail,
+            unfit_until: beat
+                .unfit_until
+                .map_or_else(String::new, |until| unix_ms_of(&until).to_string()),
             dead_after_ms: millis(dead_after),
             stall_ms: millis(stall(dead_after)),
             shared: self.shared_args(),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use prost_types::Timestamp;
 use shim_proto::coordination::v1::{Worker, WorkerChangeKind, WorkerHealth, WorkerState};
 use shim_runtime::ids::{Epoch, WorkerId};
 
@@ -47,6 +48,8 @@ pub struct Heartbeat {
     pub health: WorkerHealth,
     /// The reason for its health.
     pub detail: String,
+    /// Until when an unhealthy worker can do no task, if it knows.
+    pub unfit_until: Option<Timestamp>,
 }
 
 /// A page of workers.

@@ -44,8 +44,11 @@ pub(super) fn read(worker_id: String, Pairs(fields): StoredFields) -> Result<Wor
     let mut fields: HashMap<String, String> = fields.into_iter().collect();
     let mut text = |name: &str| fields.remove(name).unwrap_or_default();
     let capabilities = text("capabilities");
+    // Records of older versions lack it; an empty text is none.
+    let unfit_until = text("unfit_until").parse().ok().map(timestamp);
     Ok(Worker {
         worker_id,
+        unfit_until,
         name: text("name"),
         capabilities: capabilities.split_whitespace().map(str::to_owned).collect(),
         detail: text("detail"),

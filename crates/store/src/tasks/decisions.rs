@@ -1,5 +1,7 @@
 //! Decisions of people and supervisors: cancelling, retrying, approving.
 
+use std::time::SystemTime;
+
 use serde::{Deserialize, Serialize};
 use shim_proto::coordination::v1::Task;
 
@@ -9,6 +11,7 @@ use super::refusal::refusal;
 use super::rows::Row;
 use super::scripts::ScriptAnswer;
 use super::task_store::{ChangedTask, Tasks};
+use crate::clock::moment_ms;
 use crate::error::Error;
 use crate::idempotency::IdempotencyKey;
 
@@ -22,6 +25,8 @@ struct CancelArgs<'a> {
 #[derive(Serialize)]
 struct RetryArgs<'a> {
     id: &'a str,
+    /// Of a schedule: when its next run is due.
+    next_run_ms: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -39,8 +44,8 @@ struct CountedAnswer {
 }
 
 impl Tasks {
-    /// Cancels a task: a job with its subtasks, a subtask with the tasks that wait for it. Returns how many tasks were
-    /// cancelled, 0 if it had ended.
+    /// Cancels a task: a job with its subtasks, a subtask with the tasks that wait for it, and the jobs that were submitted
+    /// on its behalf, also if it had ended. Returns how many tasks were cancelled; of very many, the sweep cancels the rest.
     ///
     /// # Errors
     /// `TaskNotFound`, `RequestIdReused`, or as the store fails.
@@ -103,8 +108,31 @@ impl Tasks {
         idempotency_key: &IdempotencyKey,
         id: &str,
     ) -> Result<(Task, u32), Error> {
+        self.retry_with(idempotency_key, id, None).await
+    }
+
+    /// Lets a schedule that was called off go on with the run that is due then; returns how many tasks it has.
+    ///
+    /// # Errors
+    /// As [`Tasks::retry`].
+    pub async fn resume_schedule(
+        &self,
+        idempotency_key: &IdempotencyKey,
+        id: &str,
+        next_run: SystemTime,
+    ) -> Result<(Task, u32), Error> {
+        let next_run_ms = Some(moment_ms(next_run));
+        self.retry_with(idempotency_key, id, next_run_ms).await
+    }
+
+    async fn retry_with(
+        &self,
+        idempotency_key: &IdempotencyKey,
+        id: &str,
+        next_run_ms: Option<u64>,
+    ) -> Result<(Task, u32), Error> {
         let (script, request) = (&self.scripts.retry, Some(idempotency_key));
-        let args = RetryArgs { id };
+        let args = RetryArgs { id, next_run_ms };
         let answer = self.runner.run_for(script, request, &args).await?;
         self.read_counted(answer, id).await
     }

@@ -124,13 +124,6 @@ struct FollowAnswer {
 }
 
 #[derive(Serialize)]
-struct RescheduleArgs<'a> {
-    id: &'a str,
-    due_ms: i64,
-    next_ms: i64,
-}
-
-#[derive(Serialize)]
 struct StrandedArgs<'a> {
     queue: &'a str,
     taken_before_ms: u64,
@@ -269,22 +262,6 @@ impl Tasks {
                 return Ok(());
             }
         }
-    }
-
-    /// Moves a schedule that was due to its next run.
-    ///
-    /// # Errors
-    /// As the store fails.
-    pub async fn reschedule(&self, id: &str, due_ms: i64, next_ms: i64) -> Result<(), Error> {
-        let args = RescheduleArgs {
-            id,
-            due_ms,
-            next_ms,
-        };
-        self.runner
-            .run(&self.scripts.reschedule, &args)
-            .await
-            .map(drop)
     }
 
     /// Removes finished jobs of a queue from BullMQ, but for the newest, and puts back the jobs whose takers died.

@@ -59,6 +59,7 @@ fn counter_of(what: &str) -> Option<Counter> {
         "dead letter" => counter!("shim_tasks_dead_lettered_total"),
         "put back: failed" => retried("failed"),
         "put back: released" => retried("released"),
+        "put back: held" => retried("held"),
         "put back: died" => retried("died"),
         _ => return None,
     })

@@ -42,6 +42,6 @@ pub use job::Job;
 pub use list::{Filter, Page};
 pub use maintenance::{SweepConfig, SweepResult, WorkerGone};
 pub use reports::ProgressReport;
-pub use submission::Submission;
+pub use submission::{DueRun, LineageLimits, Submission};
 pub use task_store::Tasks;
 pub use wakeup::Wakeup;

@@ -9,13 +9,20 @@ const SENDER: &str = "shim";
 /// Bytes of a goal in a message; the task has all of it.
 const MAX_GOAL_BYTES: usize = 200;
 
-/// The message about a task: `ended`, `approval` or `stuck`.
+/// The message about a task: `ended`, `approval`, `stuck` or `held`.
 pub(super) fn message(why: &str, task: &Task) -> Message {
     let goal = truncated(&task.goal);
     let id = &task.task_id;
     let text = match why {
         "approval" => format!("task {id} waits for approval: {goal}"),
         "stuck" => format!("task {id} makes no progress, though its worker lives: {goal}"),
+        "held" => {
+            let error = task.error.as_ref();
+            let why = error.map_or_else(String::new, |error| truncated(&error.message));
+            format!(
+                "task {id} waits, for its worker can do none now ({why}); this costs it no attempt: {goal}"
+            )
+        }
         _ => format!("job {id} {}: {goal}", ending(task)),
     };
     Message {

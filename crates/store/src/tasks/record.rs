@@ -44,6 +44,16 @@ pub(super) struct Record {
     /// `1` if it is a job with subtasks.
     pub(super) parts: String,
     pub(super) stuck: String,
+    /// The task on whose behalf a job was submitted, or empty.
+    pub(super) parent: String,
+    #[serde(deserialize_with = "number")]
+    pub(super) depth: u32,
+    /// Of a schedule: its runs, those left out, and the last one.
+    #[serde(deserialize_with = "number")]
+    pub(super) runs: u64,
+    #[serde(deserialize_with = "number")]
+    pub(super) left_out: u64,
+    pub(super) last_run: String,
     escalated: String,
     retried: String,
     #[serde(rename = "from", deserialize_with = "time")]
@@ -72,6 +82,8 @@ pub(super) struct Record {
     pub(super) output_tokens: u64,
     #[serde(rename = "cost", deserialize_with = "number")]
     pub(super) cost_usd: f64,
+    /// `1` if more was spent than is known.
+    least: String,
     /// How many subtasks it has, if it is a job with subtasks; below, how many of them are in each state.
     #[serde(rename = "total", deserialize_with = "count")]
     pub(super) subtasks: Option<u32>,
@@ -96,6 +108,11 @@ pub(super) struct Record {
 impl Record {
     pub(super) fn state(&self) -> TaskState {
         TaskState::try_from(self.state_number).unwrap_or_default()
+    }
+
+    /// Whether more was spent than is known.
+    pub(super) fn is_cost_incomplete(&self) -> bool {
+        self.least == "1"
     }
 
     /// Whether it is a job with subtasks, which no worker runs.

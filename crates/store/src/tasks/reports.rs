@@ -4,6 +4,7 @@ use prost::Message;
 use serde::Serialize;
 use serde_bytes::ByteBuf;
 use shim_proto::coordination::v1::{Task, TaskError, TaskResult, TaskState, Usage};
+use shim_proto::limits::task::{MAX_COST_USD, MAX_NOTE_BYTES, MAX_TOKENS};
 use shim_runtime::ids::LeaseToken;
 
 use super::metrics;
@@ -26,20 +27,23 @@ pub struct ProgressReport {
     pub usage: Usage,
 }
 
-/// What an attempt cost. The cost is a text, which Redis adds exactly.
+/// What an attempt cost, within what a task may cost. The cost is a text, which Redis adds exactly.
 #[derive(Serialize)]
 struct UsageArgs {
     input: u64,
     output: u64,
     cost: String,
+    incomplete: bool,
 }
 
 impl From<&Usage> for UsageArgs {
     fn from(usage: &Usage) -> Self {
         Self {
-            input: usage.input_tokens,
-            output: usage.output_tokens,
-            cost: usage.cost_usd.to_string(),
+            input: usage.input_tokens.min(MAX_TOKENS),
+            output: usage.output_tokens.min(MAX_TOKENS),
+            // NaN becomes 0, too.
+            cost: usage.cost_usd.max(0.0).min(MAX_COST_USD).to_string(),
+            incomplete: usage.incomplete,
         }
     }
 }
@@ -59,6 +63,7 @@ struct CompleteArgs<'a> {
     id: &'a str,
     lease: String,
     result: ByteBuf,
+    remark: String,
     usage: UsageArgs,
 }
 
@@ -77,6 +82,7 @@ struct ReleaseArgs<'a> {
     id: &'a str,
     lease: String,
     why: &'a str,
+    held: &'a str,
 }
 
 impl Tasks {
@@ -142,6 +148,7 @@ impl Tasks {
             id,
             lease: lease.to_string(),
             result: ByteBuf::from(result.encode_to_vec()),
+            remark: remark_on(result),
             usage: UsageArgs::from(usage),
         };
         let (script, request) = (&self.scripts.complete, Some(idempotency_key));
@@ -186,14 +193,44 @@ impl Tasks {
         lease: LeaseToken,
         why: &str,
     ) -> Result<Task, Error> {
+        let why = if why.is_empty() {
+            "its worker gave it back"
+        } else {
+            why
+        };
+        self.give_back(idempotency_key, id, lease, why, "").await
+    }
+
+    /// The same, because its worker can do no task now; `is_timed` says whether the worker knows until when. The submitter
+    /// of the job is told.
+    ///
+    /// # Errors
+    /// As [`Tasks::complete`].
+    pub async fn hold(
+        &self,
+        idempotency_key: &IdempotencyKey,
+        id: &str,
+        lease: LeaseToken,
+        why: &str,
+        is_timed: bool,
+    ) -> Result<Task, Error> {
+        let held = if is_timed { "timed" } else { "untimed" };
+        self.give_back(idempotency_key, id, lease, why, held).await
+    }
+
+    async fn give_back(
+        &self,
+        idempotency_key: &IdempotencyKey,
+        id: &str,
+        lease: LeaseToken,
+        why: &str,
+        held: &str,
+    ) -> Result<Task, Error> {
         let args = ReleaseArgs {
             id,
             lease: lease.to_string(),
-            why: if why.is_empty() {
-                "its worker gave it back"
-            } else {
-                why
-            },
+            why,
+            held,
         };
         let (script, request) = (&self.scripts.release, Some(idempotency_key));
         let answer = self.runner.run_for(script, request, &args).await?;
@@ -224,4 +261,15 @@ impl Tasks {
         self.relay.relay_in_background(entries, vec![changed.task]);
         Ok(task)
     }
+}
+
+/// What the log says of a result beside its end: what was not permitted, and what contradicts it.
+fn remark_on(result: &TaskResult) -> String {
+    let mut parts = result.remarks.clone();
+    if !result.denials.is_empty() {
+        parts.insert(0, format!("not permitted: {}", result.denials.join(", ")));
+    }
+    let mut remark = parts.join("; ");
+    remark.truncate(remark.floor_char_boundary(MAX_NOTE_BYTES));
+    remark
 }

@@ -101,8 +101,21 @@ impl Row {
             result: self.result(),
             subtasks: self.counts(),
             progress: self.progress(),
-            ..spec
+            ..self.with_lineage(spec)
         })
+    }
+
+    /// The task with what is kept of where it stands, and of its runs.
+    fn with_lineage(&self, spec: Task) -> Task {
+        let record = &self.record;
+        Task {
+            parent_id: record.parent.clone(),
+            depth: record.depth,
+            runs: record.runs,
+            runs_left_out: record.left_out,
+            last_run_id: record.last_run.clone(),
+            ..spec
+        }
     }
 
     fn progress(&self) -> f64 {
@@ -134,6 +147,7 @@ impl Row {
             input_tokens: self.record.input_tokens,
             output_tokens: self.record.output_tokens,
             cost_usd: self.record.cost_usd,
+            incomplete: self.record.is_cost_incomplete(),
         };
         (usage != Usage::default()).then_some(usage)
     }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
+use serde::Serialize;
 use shim_proto::coordination::v1::Task;
 
 use super::class::Class;
@@ -20,6 +21,39 @@ pub struct Submission {
     pub backoff: Duration,
     /// When the first run of a schedule is due: then the job is its template, and only waits.
     pub schedule_next: Option<SystemTime>,
+    /// How deep and how many jobs that jobs submit may be; for a job with a parent.
+    pub lineage: LineageLimits,
+}
+
+/// The bounds of jobs that are submitted on behalf of tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LineageLimits {
+    /// How many jobs may stand above a job.
+    pub max_depth: u32,
+    /// How many jobs may come on behalf of a job and of those below it, in all.
+    pub max_descendants: u32,
+}
+
+impl Default for LineageLimits {
+    fn default() -> Self {
+        Self {
+            max_depth: 5,
+            max_descendants: 1_000,
+        }
+    }
+}
+
+/// A run of a schedule that is due.
+#[derive(Debug, Clone, Serialize)]
+pub struct DueRun {
+    /// The schedule.
+    pub schedule_id: String,
+    /// When the run was due, in milliseconds of Unix time.
+    pub due_ms: i64,
+    /// When the next one is.
+    pub next_ms: i64,
+    /// Whether it is left out while an earlier run waits or runs.
+    pub skips_overlap: bool,
 }
 
 impl Submission {

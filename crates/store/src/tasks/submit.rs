@@ -1,6 +1,7 @@
 //! Submitting a job: one script writes it whole, then BullMQ gets the tasks that can start.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::collections::HashMap;
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
@@ -12,10 +13,11 @@ use super::job::Job;
 use super::outbox_relay::JobLocation;
 use super::refusal::refusal;
 use super::rows::{self, Row};
+use super::scripts::ScriptAnswer;
 use super::spans;
-use super::submission::Submission;
+use super::submission::{DueRun, Submission};
 use super::task_store::Tasks;
-use crate::clock::millis;
+use crate::clock::{millis, moment_ms};
 use crate::error::Error;
 use crate::idempotency::IdempotencyKey;
 
@@ -29,6 +31,10 @@ struct SubmitArgs<'a> {
     max_jobs: usize,
     deadline_ms: Option<u64>,
     first_run_ms: Option<u64>,
+    parent: Option<&'a str>,
+    max_depth: u32,
+    max_descendants: u32,
+    due: Option<&'a DueRun>,
     tasks: Vec<TaskArgs<'a>>,
 }
 
@@ -54,9 +60,12 @@ struct TaskArgs<'a> {
     notifies: bool,
 }
 
+/// Empty for a run of a schedule that was left out.
 #[derive(Deserialize)]
 struct SubmitAnswer {
+    #[serde(default)]
     root_id: String,
+    #[serde(default)]
     rows: Vec<Row>,
 }
 
@@ -77,10 +86,38 @@ impl Tasks {
         idempotency_key: &IdempotencyKey,
         plan: &Submission,
     ) -> Result<Job, Error> {
+        let job = self.submit_traced(idempotency_key, plan, None).await?;
+        job.ok_or_else(|| Error::TaskNotFound(plan.root.task_id.clone()))
+    }
+
+    /// Takes the run of a schedule that is due, or leaves it out and counts it, and moves the schedule to its next run. Does
+    /// nothing if the schedule was cancelled, or another process did it.
+    ///
+    /// # Errors
+    /// As [`Tasks::submit`].
+    pub async fn submit_run(
+        &self,
+        idempotency_key: &IdempotencyKey,
+        run: &Submission,
+        due: &DueRun,
+    ) -> Result<(), Error> {
+        let run = self.submit_traced(idempotency_key, run, Some(due)).await?;
+        if run.is_none() {
+            tracing::debug!(schedule = due.schedule_id, "a run was left out");
+        }
+        Ok(())
+    }
+
+    async fn submit_traced(
+        &self,
+        idempotency_key: &IdempotencyKey,
+        plan: &Submission,
+        due: Option<&DueRun>,
+    ) -> Result<Option<Job>, Error> {
         let sent = spans::send(&plan.root, plan.subtasks.len(), || plan.only_queue());
         trace::scope(
             sent.context(),
-            self.send(idempotency_key, plan, sent.context()),
+            self.send(idempotency_key, plan, due, sent.context()),
         )
         .await
     }
@@ -89,36 +126,28 @@ impl Tasks {
         &self,
         idempotency_key: &IdempotencyKey,
         plan: &Submission,
+        due: Option<&DueRun>,
         trace_context: TraceContext,
-    ) -> Result<Job, Error> {
+    ) -> Result<Option<Job>, Error> {
         for class in plan.classes() {
             self.declare(&class).await?;
         }
         let after = plan.successors();
-        let args = SubmitArgs {
-            max_jobs: MAX_JOBS,
-            deadline_ms: deadline_ms(&plan.root),
-            first_run_ms: plan.schedule_next.map(unix_ms),
-            tasks: plan
-                .tasks()
-                .map(|task| {
-                    let successors = after.get(task.task_id.as_str());
-                    let successors = successors.map_or(&[][..], Vec::as_slice);
-                    task_args(plan, task, trace_context, successors)
-                })
-                .collect(),
-        };
+        let args = submit_args(plan, due, trace_context, &after);
         let (script, request) = (&self.scripts.submit, Some(idempotency_key));
         let mut answer = self.runner.run_for(script, request, &args).await?;
         if answer.status() != "OK" {
-            return Err(refusal(&mut answer, &plan.root.task_id)?);
+            return Err(lineage_refusal(&mut answer, plan)?);
         }
         let (entries, SubmitAnswer { root_id, rows }) = answer.decision()?;
         let job = Job::from_rows(&rows)?;
+        if job.is_none() && !root_id.is_empty() {
+            return Err(Error::TaskNotFound(root_id));
+        }
         self.relay
             .relay_loaded(entries, rows, JobLocation::Expected)
             .await;
-        job.ok_or(Error::TaskNotFound(root_id))
+        Ok(job)
     }
 
     /// Makes a queue known, so that workers look into it.
@@ -137,6 +166,64 @@ impl Tasks {
         }
         self.declared.insert(&class.name);
         Ok(())
+    }
+}
+
+/// Why a job has no place below its parent.
+#[derive(Deserialize)]
+struct LineageFields {
+    #[serde(default)]
+    depth: u32,
+    #[serde(default)]
+    ancestor: String,
+}
+
+/// The error of a refused submission.
+///
+/// # Errors
+/// `Defect` if the script and its reader do not fit.
+fn lineage_refusal(answer: &mut ScriptAnswer, plan: &Submission) -> Result<Error, Error> {
+    let parent = plan.root.parent_id.clone();
+    Ok(match answer.status() {
+        "NO_PARENT" => Error::TaskNotFound(parent),
+        "TOO_DEEP" => Error::TooDeep {
+            parent,
+            depth: answer.fields::<LineageFields>()?.depth,
+            max: plan.lineage.max_depth,
+        },
+        "TOO_MANY_BELOW" => Error::TooManyDescendants {
+            ancestor: answer.fields::<LineageFields>()?.ancestor,
+            max: plan.lineage.max_descendants,
+        },
+        "PARENT_CANCELLED" => Error::ParentCancelled {
+            ancestor: answer.fields::<LineageFields>()?.ancestor,
+        },
+        _ => refusal(answer, &plan.root.task_id)?,
+    })
+}
+
+fn submit_args<'a>(
+    plan: &'a Submission,
+    due: Option<&'a DueRun>,
+    trace_context: TraceContext,
+    after: &'a HashMap<&str, Vec<&str>>,
+) -> SubmitArgs<'a> {
+    let tasks = plan.tasks().map(|task| {
+        let successors = after.get(task.task_id.as_str());
+        let successors = successors.map_or(&[][..], Vec::as_slice);
+        task_args(plan, task, trace_context, successors)
+    });
+    // A run stands where its schedule stands.
+    let parent = Some(plan.root.parent_id.as_str()).filter(|id| due.is_none() && !id.is_empty());
+    SubmitArgs {
+        max_jobs: MAX_JOBS,
+        deadline_ms: deadline_ms(&plan.root),
+        first_run_ms: plan.schedule_next.map(moment_ms),
+        parent,
+        max_depth: plan.lineage.max_depth,
+        max_descendants: plan.lineage.max_descendants,
+        due,
+        tasks: tasks.collect(),
     }
 }
 
@@ -189,9 +276,5 @@ fn folder_key(task: &Task) -> String {
 
 fn deadline_ms(root: &Task) -> Option<u64> {
     let deadline = SystemTime::try_from(root.deadline?).ok()?;
-    Some(unix_ms(deadline))
-}
-
-fn unix_ms(time: SystemTime) -> u64 {
-    millis(time.duration_since(UNIX_EPOCH).unwrap_or_default())
+    Some(moment_ms(deadline))
 }

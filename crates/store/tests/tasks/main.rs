@@ -4,8 +4,10 @@
 mod faults;
 mod files;
 mod foreign;
+mod holds;
 mod invariants;
 mod lifecycle;
+mod lineage;
 mod matrix;
 mod notices;
 mod order;
@@ -14,6 +16,7 @@ mod race;
 mod random_walk;
 mod redis_cost;
 mod retries;
+mod schedules;
 mod task_metrics;
 mod test_store;
 mod time;

@@ -11,8 +11,8 @@ use shim_runtime::config::Settings;
 use shim_runtime::ids::{Epoch, WorkerId};
 use shim_runtime::lifecycle::Shutdown;
 use shim_store::tasks::{
-    Claimed, Claimer, ProgressReport, QueueHead, Submission, SweepConfig, SweepResult,
-    WaitingWorkers, WorkerGone,
+    Claimed, Claimer, LineageLimits, ProgressReport, QueueHead, Submission, SweepConfig,
+    SweepResult, WaitingWorkers, WorkerGone,
 };
 use shim_store::{Config, IdempotencyKey, Store};
 use uuid::Uuid;
@@ -292,6 +292,7 @@ pub(crate) fn plan(root: Task, subtasks: Vec<Task>) -> Submission {
         delay: Duration::ZERO,
         backoff: Duration::from_millis(10),
         schedule_next: None,
+        lineage: LineageLimits::default(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the time brings: deadlines, silence, schedules, and that finished jobs are forgotten.
+//! What the time brings: deadlines, silence, and that finished jobs are forgotten.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
@@ -71,33 +71,6 @@ async fn a_silent_task_is_reported_as_stuck_until_its_next_report() {
         .filter(|event| event.kind() == TaskEventKind::Stuck);
     assert_eq!(stuck.count(), 1);
     env.complete(&claimed, "done").await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_schedule_is_due_until_it_is_moved_and_called_off_for_good() {
-    let env = TestStore::new().await;
-    let mut plan = graph(&[&[]]);
-    plan.root.schedule = "* * * * *".to_owned();
-    plan.schedule_next = Some(SystemTime::now());
-    let ids = env.submit(plan).await;
-    assert_eq!(env.state(&ids[0]).await, "DELAYED");
-    assert!(env.claim("w").await.is_none());
-    let due = env.sweep().await.due;
-    assert_eq!(due.len(), 1);
-    let (id, since) = &due[0];
-    assert_eq!((id, env.sweep().await.due.len()), (&ids[0], 1));
-    let next = since + 60_000;
-    env.store.tasks.reschedule(id, *since, next).await.unwrap();
-    assert!(env.sweep().await.due.is_empty());
-    // A supervisor that missed the move moves nothing.
-    env.store
-        .tasks
-        .reschedule(id, *since, *since)
-        .await
-        .unwrap();
-    assert!(env.sweep().await.due.is_empty());
-    assert_eq!(env.cancel(id).await, 2);
-    invariants::assert_hold(&env.store).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

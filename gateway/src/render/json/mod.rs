@@ -192,6 +192,11 @@ pub(crate) fn worker(worker: &Worker) -> Value {
         "due_at": time::rfc3339(worker.due_at.as_ref()),
     });
     set_if(&mut value, "detail", &worker.detail);
+    set_if(
+        &mut value,
+        "unfit_until",
+        &time::rfc3339(worker.unfit_until.as_ref()),
+    );
     set_if(&mut value, "session_id", &worker.session_id);
     value
 }

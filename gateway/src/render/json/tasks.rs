@@ -71,9 +71,24 @@ pub(crate) fn task(task: &Task) -> Value {
     if task.stuck {
         value["stuck"] = true.into();
     }
+    lineage(&mut value, task);
     times(&mut value, task);
     outcome(&mut value, task);
     value
+}
+
+/// Where a job stands, and the runs of a schedule.
+fn lineage(value: &mut Value, task: &Task) {
+    set_if(value, "parent_task_id", &task.parent_id);
+    if task.depth > 0 {
+        value["depth"] = task.depth.into();
+    }
+    if !task.schedule.is_empty() {
+        value["overlap"] = words::overlap_policy(task.overlap()).into();
+        value["runs"] = task.runs.into();
+        value["runs_left_out"] = task.runs_left_out.into();
+        set_if(value, "last_run_id", &task.last_run_id);
+    }
 }
 
 fn times(value: &mut Value, task: &Task) {
@@ -108,6 +123,9 @@ fn outcome(value: &mut Value, task: &Task) {
             "output_tokens": usage.output_tokens,
             "cost_usd": usage.cost_usd,
         });
+        if usage.incomplete {
+            value["usage"]["at_least"] = true.into();
+        }
     }
 }
 
@@ -165,6 +183,8 @@ pub(crate) fn result(result: &TaskResult) -> Value {
         value["data"] = data;
     }
     set_list(&mut value, "artifacts", &result.artifacts);
+    set_list(&mut value, "denials", &result.denials);
+    set_list(&mut value, "remarks", &result.remarks);
     if let Some(code) = result.exit_code {
         value["exit_code"] = code.into();
     }
@@ -227,6 +247,11 @@ fn one_queue(queue: &QueueReport) -> Value {
     });
     if let Some(wanted) = &queue.requirements {
         requirements(&mut value, wanted);
+    }
+    if queue.unfit > 0 {
+        value["unfit"] = queue.unfit.into();
+        set_if(&mut value, "unfit_why", &queue.unfit_why);
+        set_if(&mut value, "fit_at", &time::rfc3339(queue.fit_at.as_ref()));
     }
     let oldest = time::duration(queue.oldest_age);
     if let Some(oldest) = oldest {

@@ -1,7 +1,7 @@
 //! The choices a submission names in words, as values of the contract. The schema lets no other word through.
 
 use shim_proto::coordination::v1::{
-    ApprovalGates, AssignmentStrategy, FailurePolicy, MergeStrategy, SplitPolicy,
+    ApprovalGates, AssignmentStrategy, FailurePolicy, MergeStrategy, OverlapPolicy, SplitPolicy,
 };
 
 /// The way of merging asked for; unspecified if none was.
@@ -37,6 +37,14 @@ pub(super) fn split(word: Option<&str>) -> SplitPolicy {
         Some("auto") => SplitPolicy::Auto,
         Some("never") => SplitPolicy::Never,
         _ => SplitPolicy::Unspecified,
+    }
+}
+
+pub(super) fn overlap(word: Option<&str>) -> OverlapPolicy {
+    match word {
+        Some("skip") => OverlapPolicy::Skip,
+        Some("allow") => OverlapPolicy::Allow,
+        _ => OverlapPolicy::Unspecified,
     }
 }
 

@@ -9,6 +9,7 @@ mod decide;
 mod files;
 mod message;
 mod parameters;
+mod parent;
 mod refusals;
 mod results;
 pub(super) mod status;
@@ -31,7 +32,7 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
         action \"wait\" waits up to 25 s for what happens, from a cursor, and tells whether the job has ended; \
         \"status\" shows a job with the table of its parts, or one part; \"results\" the merged result and what is \
         missing in it. When a job ends, waits for an approval or is stuck, a notice comes with the next call as well.\n\
-        action \"cancel\" calls off a job or a part, \"retry\" takes failed and called-off parts up again, and \
+        action \"cancel\" calls off a job or a part, with the jobs submitted on its behalf, \"retry\" takes failed and called-off parts up again, and \
         \"approve\" decides at a gate (reject=true turns down): that is for the user to say.\n\
         action \"message\" puts a message into the inbox of one session (to_session), one worker (to_worker) or every \
         living worker with a capability (to_capability). It is kept until it is read: the reader finds it in the \
@@ -70,6 +71,16 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
             "unmatched_files",
             "array",
             "submit: patterns that no file there is matches, as they were taken.",
+        ),
+        output(
+            "next_runs",
+            "array",
+            "submit, with schedule: the next three runs, in UTC.",
+        ),
+        output(
+            "notes",
+            "array",
+            "submit: what to know of the job, such as what two given days of a schedule mean.",
         ),
         output(
             "events",

@@ -4,7 +4,7 @@ use shim_proto::limits;
 use shim_proto::limits::task::{
     LAST_PRIORITY, MAX_DELAY, MAX_DEPENDENCIES, MAX_FILES, MAX_GOAL_BYTES, MAX_KEY_BYTES,
     MAX_KIND_BYTES, MAX_PAYLOAD_BYTES, MAX_REASON_BYTES, MAX_REQUIRED_CAPABILITIES,
-    MAX_SUBTASK_FILES, MAX_SUBTASKS, MAX_TIMEOUT,
+    MAX_SCHEDULE_BYTES, MAX_SUBTASK_FILES, MAX_SUBTASKS, MAX_TIMEOUT,
 };
 
 use crate::arguments::{Parameter, ParameterType, optional, required};
@@ -186,8 +186,20 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     ),
     optional(
         "schedule",
-        ParameterType::Text { max_bytes: 200 },
-        "submit: five cron fields in UTC, for example \"0 6 * * 1\": the job runs again and again.",
+        ParameterType::Text {
+            max_bytes: MAX_SCHEDULE_BYTES,
+        },
+        "submit: five cron fields in UTC, for example \"0 6 * * 1\": the job runs again and again; the answer has the next runs.",
+    ),
+    optional(
+        "overlap",
+        ParameterType::Choice(&["skip", "allow"]),
+        "submit, with schedule: a run that is due while an earlier one waits or runs is left out and counted (\"skip\", the default) or submitted all the same (\"allow\").",
+    ),
+    optional(
+        "parent_task_id",
+        ParameterType::Text { max_bytes: 100 },
+        "submit: the task on whose behalf it comes, and with which it is called off; left out, the task this session has claimed. \"none\" for none.",
     ),
     optional(
         "deadline_seconds",
@@ -230,7 +242,7 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     optional(
         "task_id",
         ParameterType::Text { max_bytes: 100 },
-        "All but submit and message: the job or one of its parts, from the answer to submit or view=tasks.",
+        "All but submit and message: the job or one of its parts, from the answer to submit or view=tasks; the last eight digits or JOB/PART do, too.",
     ),
     optional(
         "cursor",

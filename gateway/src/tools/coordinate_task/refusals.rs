@@ -1,7 +1,8 @@
 //! Refusals about tasks, with the steps that this tool knows.
 
 use shim_proto::reasons::{
-    TASK_NOT_AWAITING_APPROVAL, TASK_NOT_FOUND, TASK_NOT_RETRYABLE, TOO_MANY_TASKS,
+    LINEAGE_LIMIT, PARENT_CANCELLED, TASK_NOT_AWAITING_APPROVAL, TASK_NOT_FOUND,
+    TASK_NOT_RETRYABLE, TOO_MANY_TASKS,
 };
 use tonic::Status;
 
@@ -22,6 +23,15 @@ pub(super) fn to_error(status: Status) -> ToolError {
         .next_step_for(
             TASK_NOT_RETRYABLE,
             "action=status shows its state; only failed and cancelled tasks can be taken up again",
+        )
+        .next_step_for(
+            LINEAGE_LIMIT,
+            "do the rest of the work in this task, or give it as subtasks of one job; the user can raise tasks.max_depth and \
+             tasks.max_descendants",
+        )
+        .next_step_for(
+            PARENT_CANCELLED,
+            "stop working at that task; a job that is not on its behalf is submitted with parent_task_id=\"none\"",
         )
         .next_step_for(
             TOO_MANY_TASKS,

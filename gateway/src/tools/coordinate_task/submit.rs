@@ -3,16 +3,19 @@
 use std::time::{Duration, SystemTime};
 
 use prost_types::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 use shim_proto::coordination::v1::{
     ListWorkersRequest, Requirements, SubmitTaskRequest, SubmitTaskResponse, Subtask, Task,
     TaskState, WorkerKind,
 };
 use shim_proto::reasons::BAD_REQUEST;
+use shim_render::tasks::next_runs;
+use shim_render::time::rfc3339;
 use shim_runtime::free_form;
 
 use super::choices;
 use super::files::{Files, tell_unmatched};
+use super::parent::{self, ParentTask};
 use super::refusals::{missing_task, to_error};
 use crate::arguments::Arguments;
 use crate::render::json;
@@ -36,10 +39,9 @@ pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     let unmatched = files.unmatched.clone();
     let mut request = request(&call.arguments, files);
     request.submitted_by.clone_from(&session_id);
-    let (submitted, workers) = tokio::join!(
-        call.gateway.services.submit_task(request),
-        has_workers(call)
-    );
+    let parent = ParentTask::of(call, &session_id);
+    let (submitted, workers) =
+        tokio::join!(parent::submit(call, request, parent), has_workers(call));
     let submitted = submitted.map_err(|status| {
         let error = to_error(status).about(session_id.as_str());
         rename_fields(error)
@@ -75,6 +77,8 @@ fn request(arguments: &Arguments, files: Files) -> SubmitTaskRequest {
         approval: choices::approval(arguments.text("approval")),
         workspace: files.workspace,
         submitted_by: String::new(),
+        overlap: choices::overlap(arguments.text("overlap")).into(),
+        parent_id: String::new(),
     }
 }
 
@@ -142,6 +146,7 @@ fn rename_fields(mut error: ToolError) -> ToolError {
             .replace("requirements.executor", "executor")
             .replace("depends_on", "after")
             .replace(".key", ".id")
+            .replace("parent_id", "parent_task_id")
             .replace("].path", "]");
         if let Some(name) = ["delay", "deadline", "timeout"]
             .iter()
@@ -166,31 +171,52 @@ fn answer(submitted: &SubmitTaskResponse, workers: Option<bool>) -> Result<ToolO
             phrases::quoted(&submitted.reasoning, 2_000)
         ));
     }
+    if !submitted.next_runs.is_empty() {
+        text.push_str(&format!("\nNext runs: {}", next_runs(&submitted.next_runs)));
+    }
+    for note in &submitted.notes {
+        text.push_str(&format!("\nNote: {}", phrases::quoted(note, 2_000)));
+    }
     text.push_str(&tasks::table(&submitted.subtasks, &names));
     let waits = |task: &Task| task.state() == TaskState::AwaitingApproval;
     let is_gated = waits(task) || submitted.subtasks.iter().any(waits);
-    text.push_str(match (is_gated, workers) {
+    text.push_str(next_step(is_gated, workers));
+    Ok(ToolOutput::new(text, structured(task, submitted)))
+}
+
+fn next_step(is_gated: bool, workers: Option<bool>) -> &'static str {
+    match (is_gated, workers) {
         (true, _) => {
             "\nNext: what is awaiting_approval waits for the user; action=approve with its task_id lets it start."
         }
         (_, Some(false)) => {
             "\nNext: no worker lives now, so it waits: other windows become workers with shim_worker_task \
-             action=claim, and the user can start headless ones with `shim workers start`. action=wait with the \
-             task_id tells what happens."
+             action=claim, and the user can start headless ones (`shim workers start --help` tells how). \
+             action=wait with the task_id tells what happens."
         }
         _ => {
             "\nNext: action=wait with the task_id tells what happens; action=results gathers the results when it has \
              ended."
         }
-    });
+    }
+}
+
+fn structured(task: &Task, submitted: &SubmitTaskResponse) -> Value {
     let rows = tasks::rows(&submitted.subtasks);
-    let structured = json!({
+    let mut structured = json!({
         "task": json::task(task),
         "subtasks": rows.iter().map(|part| json::subtask(part)).collect::<Vec<_>>(),
         "more_subtasks": submitted.subtasks.len() - rows.len(),
         "reasoning": submitted.reasoning,
     });
-    Ok(ToolOutput::new(text, structured))
+    if !submitted.next_runs.is_empty() {
+        let runs = submitted.next_runs.iter();
+        structured["next_runs"] = runs.map(|run| rfc3339(Some(run))).collect();
+    }
+    if !submitted.notes.is_empty() {
+        structured["notes"] = submitted.notes.clone().into();
+    }
+    structured
 }
 
 #[cfg(test)]
@@ -206,6 +232,7 @@ mod tests {
             ("requirements.capabilities[3]", "requirements[3]"),
             ("files[4].path", "files[4]"),
             ("delay", "delay_seconds"),
+            ("parent_id", "parent_task_id"),
             ("goal", "goal"),
         ];
         let given = fields.map(|(field, _)| (field.to_owned(), "r".to_owned()));

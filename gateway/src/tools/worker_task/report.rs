@@ -94,8 +94,7 @@ async fn complete(call: &ToolCall, current: &ClaimedTask) -> Result<Option<Task>
         text: call.arguments.text_or_empty("result"),
         data: call.arguments.object("data").and_then(free_form::from_json),
         artifacts: call.arguments.texts("artifacts"),
-        truncated: false,
-        exit_code: None,
+        ..TaskResult::default()
     };
     let request = CompleteTaskRequest {
         request_id: request_id(),

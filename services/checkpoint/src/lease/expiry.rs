@@ -1,8 +1,9 @@
 //! Interrupting sessions whose owner was lost: at once when its stream breaks, or when its lease runs out.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use shim_proto::checkpoint::v1::{Attach, ClientInfo};
 use shim_runtime::ids::SessionId;
 use shim_runtime::lifecycle::Shutdown;
 use uuid::Uuid;
@@ -49,13 +50,30 @@ pub(crate) async fn run(store: Store, leases: Arc<Leases>, shutdown: Shutdown) {
             () = shutdown.wait() => return,
             _ = tick.tick() => {}
         }
-        for (session, lease) in leases.take_expired() {
+        for (session, lease) in leases.take_expired(Instant::now()) {
+            let owner = Owner {
+                session,
+                epoch: lease.epoch,
+            };
             if let Err(error) = interrupt(&store, session, &lease, StreamEnd::Silent).await {
                 tracing::warn!(%session, %error, "an expired session could not be interrupted; trying again");
-                let epoch = lease.epoch;
-                leases.inherit(Owner { session, epoch }, lease.client);
+                leases.inherit(owner, lease.client);
+            } else if let Some(returned) = leases.find(owner) {
+                reactivate(&store, owner, returned.client).await;
             }
         }
+    }
+}
+
+/// An owner came back while its session was being interrupted: the session is active after all.
+async fn reactivate(store: &Store, owner: Owner, client: ClientInfo) {
+    let attach = Attach {
+        session_id: owner.session.to_string(),
+        epoch: owner.epoch.0,
+        client: Some(client),
+    };
+    if let Err(error) = store.attach_session(owner.session, attach).await {
+        tracing::debug!(session = %owner.session, %error, "an owner that came back is not let in");
     }
 }
 

@@ -12,6 +12,10 @@ use uuid::Uuid;
 use super::oom::oom_kills;
 use crate::store::Owner;
 
+/// Checks of the table come far more often. A longer pause between two of them is time in which this process did not run:
+/// the machine slept, or the process was stopped. No owner could be heard then.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
 /// An event that a stream passes on to its owner.
 #[derive(Debug, Clone)]
 pub(crate) enum OwnerEvent {
@@ -45,6 +49,19 @@ struct OwnerStream {
 pub(crate) struct Leases {
     ttl: Duration,
     by_session: Mutex<HashMap<SessionId, Lease>>,
+    /// When the table was last checked for leases that ran out.
+    checked_at: Mutex<Instant>,
+}
+
+/// What a sign of life found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Renewal {
+    /// The lease, held by a stream.
+    Renewed,
+    /// The lease without a stream.
+    Unattached,
+    /// No lease of that owner: it ran out, or the session went to another owner or ended.
+    NoLease,
 }
 
 impl Leases {
@@ -52,6 +69,7 @@ impl Leases {
         Self {
             ttl,
             by_session: Mutex::default(),
+            checked_at: Mutex::new(Instant::now()),
         }
     }
 
@@ -109,14 +127,14 @@ impl Leases {
         self.lock().insert(owner.session, lease);
     }
 
-    /// Ties a stream to the owner's lease; it replaces an older stream of the same owner.
+    /// Ties the stream `id` to the owner's lease; it replaces an older stream of the same owner.
     pub(crate) fn attach(
         &self,
         owner: Owner,
         client: ClientInfo,
+        id: Uuid,
         events: mpsc::Sender<OwnerEvent>,
-    ) -> Uuid {
-        let id = Uuid::now_v7();
+    ) {
         self.grant(owner, client.clone());
         if let Some(lease) = self
             .lock()
@@ -128,32 +146,37 @@ impl Leases {
             lease.inherited = false;
             lease.stream = Some(OwnerStream { id, events });
         }
-        id
     }
 
     /// The owner lives.
-    pub(crate) fn renew(&self, owner: Owner, memory_pressure: Option<f64>) {
-        if let Some(lease) = self
-            .lock()
+    pub(crate) fn renew(&self, owner: Owner, memory_pressure: Option<f64>) -> Renewal {
+        let mut leases = self.lock();
+        let Some(lease) = leases
             .get_mut(&owner.session)
             .filter(|lease| lease.epoch == owner.epoch)
-        {
-            lease.last_seen = Instant::now();
-            lease.memory_pressure = memory_pressure.or(lease.memory_pressure);
+        else {
+            return Renewal::NoLease;
+        };
+        lease.last_seen = Instant::now();
+        lease.memory_pressure = memory_pressure.or(lease.memory_pressure);
+        match lease.stream {
+            Some(_) => Renewal::Renewed,
+            None => Renewal::Unattached,
         }
     }
 
     /// The owner saved: it lives, with or without a stream.
     pub(crate) fn renew_or_grant(&self, owner: Owner) {
-        let is_current = self
-            .lock()
-            .get(&owner.session)
-            .is_some_and(|lease| lease.epoch == owner.epoch);
-        if is_current {
-            self.renew(owner, None);
-        } else {
+        if self.renew(owner, None) == Renewal::NoLease {
             self.grant(owner, ClientInfo::default());
         }
+    }
+
+    /// The lease of this very owner, if there is one.
+    pub(super) fn find(&self, owner: Owner) -> Option<Lease> {
+        let leases = self.lock();
+        let lease = leases.get(&owner.session)?;
+        (lease.epoch == owner.epoch).then(|| lease.clone())
     }
 
     /// Ends the lease if `stream` still is its stream.
@@ -193,11 +216,33 @@ impl Leases {
         self.lock().remove(&session);
     }
 
-    /// Takes out every lease that ran out.
-    pub(super) fn take_expired(&self) -> Vec<(SessionId, Lease)> {
-        self.lock()
-            .extract_if(|_, lease| lease.last_seen.elapsed() >= self.ttl)
+    /// Takes out every lease that ran out by `now`. A pause in which this process did not run counts against no owner.
+    pub(super) fn take_expired(&self, now: Instant) -> Vec<(SessionId, Lease)> {
+        let pause = self.pause_until(now);
+        let mut leases = self.lock();
+        if pause > LONGEST_PAUSE {
+            tracing::info!(
+                ?pause,
+                "this process did not run; every lease is extended by that"
+            );
+            for lease in leases.values_mut() {
+                lease.last_seen = (lease.last_seen + pause).min(now);
+            }
+        }
+        leases
+            .extract_if(|_, lease| now.saturating_duration_since(lease.last_seen) >= self.ttl)
             .collect()
+    }
+
+    /// The time since the check before.
+    fn pause_until(&self, now: Instant) -> Duration {
+        let mut checked_at = self
+            .checked_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let pause = now.saturating_duration_since(*checked_at);
+        *checked_at = now;
+        pause
     }
 
     /// Whether a stream holds the session.
@@ -230,7 +275,8 @@ mod tests {
         let session = SessionId::new();
         let owner = |epoch| Owner::new(session, epoch);
         let (old, mut owner_events) = mpsc::channel(4);
-        let stream = leases.attach(owner(1), ClientInfo::default(), old.clone());
+        let stream = Uuid::now_v7();
+        leases.attach(owner(1), ClientInfo::default(), stream, old.clone());
         leases.grant(owner(2), ClientInfo::default());
         assert!(
             matches!(owner_events.try_recv().unwrap(), OwnerEvent::OwnershipLost(lost) if lost.epoch == 2)
@@ -239,7 +285,7 @@ mod tests {
             leases.release(session, stream).is_none(),
             "the old stream's end has no effect"
         );
-        leases.attach(owner(1), ClientInfo::default(), old);
+        leases.attach(owner(1), ClientInfo::default(), Uuid::now_v7(), old);
         assert!(
             !leases.is_attached(session),
             "epoch 1 holds nothing any more"
@@ -251,10 +297,39 @@ mod tests {
         let leases = Leases::new(Duration::ZERO);
         let owner = Owner::new(SessionId::new(), 1);
         leases.grant(owner, ClientInfo::default());
-        assert_eq!(leases.take_expired().len(), 1);
+        assert_eq!(leases.take_expired(Instant::now()).len(), 1);
+        assert_eq!(leases.renew(owner, None), Renewal::NoLease);
         let leases = Leases::new(Duration::from_secs(60));
         leases.grant(owner, ClientInfo::default());
-        leases.renew(owner, Some(0.5));
-        assert!(leases.take_expired().is_empty());
+        assert_eq!(leases.renew(owner, Some(0.5)), Renewal::Unattached);
+        assert!(leases.take_expired(Instant::now()).is_empty());
+    }
+
+    #[test]
+    fn time_in_which_this_process_did_not_run_counts_against_nobody() {
+        let (ttl, often) = (Duration::from_secs(15), Duration::from_millis(250));
+        for (name, slept) in [
+            ("a nap", 40),
+            ("a night", 40_000),
+            ("just longer than a lease", 16),
+        ] {
+            let leases = Leases::new(ttl);
+            leases.grant(Owner::new(SessionId::new(), 1), ClientInfo::default());
+            let awake = Instant::now() + often;
+            assert!(leases.take_expired(awake).is_empty(), "{name}");
+            let woken = awake + Duration::from_secs(slept);
+            assert!(leases.take_expired(woken).is_empty(), "{name}");
+            let mut now = woken;
+            while now < woken + ttl - Duration::from_secs(2) {
+                now += often;
+                assert!(leases.take_expired(now).is_empty(), "{name}");
+            }
+            let mut expired = 0;
+            while now < woken + ttl + Duration::from_secs(1) {
+                now += often;
+                expired += leases.take_expired(now).len();
+            }
+            assert_eq!(expired, 1, "{name}: silence while awake still counts");
+        }
     }
 }

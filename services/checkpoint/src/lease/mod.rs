@@ -1,4 +1,5 @@
-//! Who owns which session right now: leases held by streams, kept in memory and measured with the monotonic clock.
+//! Who owns which session right now: leases held by streams, kept in memory and measured with the monotonic clock,
+//! in time in which this process ran.
 //!
 //! The epoch in the database decides which client may write; a lease only shows whether that owner still lives. Losing
 //! this table (a restart) costs nothing: every active session gets one fresh lease to come back in.
@@ -8,4 +9,4 @@ pub(crate) mod expiry;
 mod leases;
 mod oom;
 
-pub(crate) use leases::{Leases, OwnerEvent};
+pub(crate) use leases::{Leases, OwnerEvent, Renewal};

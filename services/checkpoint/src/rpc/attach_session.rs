@@ -6,7 +6,9 @@ use std::ops::ControlFlow;
 use prost_types::Duration as ProtoDuration;
 use shim_proto::checkpoint::v1::attach_session_request::Message as RequestMessage;
 use shim_proto::checkpoint::v1::attach_session_response::Event as ResponseEvent;
-use shim_proto::checkpoint::v1::{AttachSessionRequest, AttachSessionResponse, LeaseGranted};
+use shim_proto::checkpoint::v1::{
+    Attach, AttachSessionRequest, AttachSessionResponse, ClientInfo, LeaseGranted,
+};
 use shim_sqlite::SqliteError;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -18,7 +20,7 @@ use super::api::Api;
 use super::fields::Fields;
 use crate::domain::cause::StreamEnd;
 use crate::error::Error;
-use crate::lease::{OwnerEvent, expiry};
+use crate::lease::{OwnerEvent, Renewal, expiry};
 use crate::store::Owner;
 
 /// Answers and events that may wait for a slow owner.
@@ -48,16 +50,17 @@ pub(super) async fn handle(
 
     let client = attach.client.clone().unwrap_or_default();
     let epoch = api.store.attach_session(session, attach).await?;
-    let owner = Owner { session, epoch };
     let (responses, stream) = mpsc::channel(QUEUE);
     let (events, owner_events) = mpsc::channel(QUEUE);
-    let id = api.leases.attach(owner, client, events);
     let stream_loop = StreamLoop {
         api: api.clone(),
-        owner,
-        id,
+        owner: Owner { session, epoch },
+        client,
+        id: Uuid::now_v7(),
+        events,
         responses: responses.clone(),
     };
+    stream_loop.take_lease();
     let span = tracing::debug_span!("attached", %session, epoch = epoch.0);
     let work = stream_loop.run(requests, owner_events).instrument(span);
     api.tasks.spawn_stream("attached_session", responses, work);
@@ -102,7 +105,10 @@ fn parse_message(request: AttachSessionRequest) -> Result<OwnerMessage, Status> 
 struct StreamLoop {
     api: Api,
     owner: Owner,
+    client: ClientInfo,
     id: Uuid,
+    /// Where the lease sends what its owner should hear of.
+    events: mpsc::Sender<OwnerEvent>,
     responses: ResponseSender,
 }
 
@@ -150,11 +156,7 @@ impl StreamLoop {
         message: Result<Option<AttachSessionRequest>, Status>,
     ) -> ControlFlow<Option<StreamEnd>> {
         match message.map(|message| message.map(parse_message)) {
-            Ok(Some(Ok(OwnerMessage::Heartbeat(pressure)))) => {
-                self.api.leases.renew(self.owner, pressure);
-                self.send_lease().await;
-                ControlFlow::Continue(())
-            }
+            Ok(Some(Ok(OwnerMessage::Heartbeat(pressure)))) => self.on_heartbeat(pressure).await,
             Ok(Some(Ok(OwnerMessage::Detach)) | None) => {
                 ControlFlow::Break(Some(StreamEnd::Detached))
             }
@@ -166,6 +168,40 @@ impl StreamLoop {
             }
             Err(_) => ControlFlow::Break(Some(StreamEnd::Broken)),
         }
+    }
+
+    /// The owner lives. One that was silent for too long, since it slept, gets its session back unless it went to another.
+    async fn on_heartbeat(&self, pressure: Option<f64>) -> ControlFlow<Option<StreamEnd>> {
+        match self.api.leases.renew(self.owner, pressure) {
+            Renewal::Renewed => {}
+            Renewal::Unattached => self.take_lease(),
+            Renewal::NoLease => {
+                if let Err(refused) = self.attach_again().await {
+                    let _ = self.responses.send(Err(refused.into())).await;
+                    return ControlFlow::Break(None);
+                }
+            }
+        }
+        self.send_lease().await;
+        ControlFlow::Continue(())
+    }
+
+    async fn attach_again(&self) -> Result<(), Error> {
+        let attach = Attach {
+            session_id: self.owner.session.to_string(),
+            epoch: self.owner.epoch.0,
+            client: Some(self.client.clone()),
+        };
+        let session = self.owner.session;
+        self.api.store.attach_session(session, attach).await?;
+        self.take_lease();
+        tracing::info!(%session, "an owner that was silent came back");
+        Ok(())
+    }
+
+    fn take_lease(&self) {
+        let (client, events) = (self.client.clone(), self.events.clone());
+        self.api.leases.attach(self.owner, client, self.id, events);
     }
 
     async fn send_lease(&self) {
@@ -194,7 +230,7 @@ impl StreamLoop {
     }
 }
 
-/// The next event; pending forever once another stream of the owner has replaced this one.
+/// The next event; none comes once another stream of the owner has replaced this one.
 async fn next_event(owner_events: &mut mpsc::Receiver<OwnerEvent>) -> OwnerEvent {
     match owner_events.recv().await {
         Some(event) => event,

@@ -1,12 +1,14 @@
 //! ListSessions: most recently changed first, in pages.
 
-use shim_proto::checkpoint::v1::{ListSessionsRequest, ListSessionsResponse, SessionStatus};
+use shim_proto::checkpoint::v1::{
+    ListSessionsRequest, ListSessionsResponse, MissingCheckpoints, SessionStatus,
+};
 use shim_sqlite::to_unix_micros;
 use tonic::Status;
 
 use super::api::Api;
 use super::fields::Fields;
-use crate::store::SessionFilter;
+use crate::store::{MissingNumbers, SessionFilter};
 
 pub(super) async fn handle(
     api: &Api,
@@ -33,7 +35,13 @@ pub(super) async fn handle(
         let time = to_unix_micros(last.session.updated_at.as_ref()).map_or(0, |m| m.0);
         format!("{time}.{}", last.row_id)
     });
+    let missing = if request.check_numbers {
+        api.store.missing_numbers(stored.clone()).await?
+    } else {
+        Vec::new()
+    };
     Ok(ListSessionsResponse {
+        missing: missing.into_iter().map(told).collect(),
         sessions: stored
             .into_iter()
             .map(|stored| api.with_attached(stored.session))
@@ -41,4 +49,12 @@ pub(super) async fn handle(
         next_page_token: last.unwrap_or_default(),
         damaged,
     })
+}
+
+fn told(missing: MissingNumbers) -> MissingCheckpoints {
+    MissingCheckpoints {
+        session_id: missing.session_id,
+        count: missing.count,
+        first_numbers: missing.first,
+    }
 }

@@ -7,6 +7,7 @@ use prost::Message;
 use rusqlite::Connection;
 use shim_sqlite::idempotency::{self, IdempotencyKey};
 use shim_sqlite::{Database, OpenError, SqliteError, UnixMicros};
+use tokio::sync::watch;
 
 use super::retry_turns::RetryTurns;
 use super::schema::SCHEMA;
@@ -47,6 +48,29 @@ impl Store {
     /// The service's time.
     pub(crate) fn now(&self) -> UnixMicros {
         self.db.now()
+    }
+
+    /// See [`Database::failure`].
+    pub(crate) fn failure(&self) -> watch::Receiver<Option<SqliteError>> {
+        self.db.failure()
+    }
+
+    /// See [`Database::try_writing`].
+    ///
+    /// # Errors
+    /// The store's failures.
+    pub(crate) async fn try_writing(&self) -> Result<(), SqliteError> {
+        self.db.try_writing().await
+    }
+
+    /// See [`Database::is_nearly_full`].
+    pub(crate) fn is_nearly_full(&self) -> bool {
+        self.db.is_nearly_full()
+    }
+
+    /// See [`Database::use_reserve`].
+    pub(super) fn use_reserve(&self) {
+        self.db.use_reserve();
     }
 
     /// See [`Database::mutate`].

@@ -27,7 +27,8 @@ mod tables;
 
 pub(crate) use checkpoint_store::Store;
 pub(crate) use importing::{ARCHIVE_FORMAT, archive_error};
-pub(crate) use reading::CheckpointRef;
+pub(crate) use reading::{CheckpointRef, missing_numbers};
 pub(crate) use retention::PruneRule;
 pub(crate) use schema::SCHEMA;
+pub use tables::gaps::MissingNumbers;
 pub(crate) use tables::sessions::{Owner, SessionFilter, StoredSession};

@@ -5,6 +5,7 @@ use shim_proto::checkpoint::v1::{
     DismissRecoveryResponse, EndSessionRequest, EndSessionResponse, Interruption,
     OpenSessionRequest, OpenSessionResponse, Session, SessionStatus,
 };
+use shim_runtime::conversation;
 use shim_runtime::ids::{Epoch, SessionId};
 use shim_runtime::workspace::identity;
 use shim_sqlite::{IdempotencyKey, UnixMicros};
@@ -77,7 +78,8 @@ impl Store {
         .await
     }
 
-    /// Makes the caller the live owner: at its epoch, or, with epoch 0, at the next one of an interrupted session.
+    /// Makes the caller the live owner: at its epoch, or, with epoch 0, at the next one of a session that is interrupted or
+    /// held by an older gateway of the same client and conversation.
     ///
     /// # Errors
     /// STALE_OWNER, SESSION_ENDED, SESSION_OWNED, SESSION_NOT_FOUND; the store's failures.
@@ -88,7 +90,7 @@ impl Store {
     ) -> Result<Epoch, Error> {
         self.write(0, move |db, now| {
             let mut stored = match attach.epoch {
-                0 => adopt(sessions::find(db, session)?)?,
+                0 => adopt(sessions::find(db, session)?, attach.client.as_ref())?,
                 epoch => sessions::require_owner(db, Owner::new(session, epoch))?,
             };
             sessions::reactivate(&mut stored.session);
@@ -192,7 +194,10 @@ impl Store {
         request: DeleteSessionRequest,
     ) -> Result<DeleteSessionResponse, Error> {
         let key = IdempotencyKey::new("DeleteSession", &request.request_id, &request);
-        self.mutate(key, 0, move |db, now| {
+        // A person deletes on a full disk to get room.
+        let is_for_room = self.failure().borrow().is_some();
+        self.use_reserve();
+        let deleted = self.mutate(key, 0, move |db, now| {
             let stored = sessions::find(db, session)?;
             if stored.session.status() == SessionStatus::Active && !request.force {
                 return Err(session_owned_error(&stored.session));
@@ -201,19 +206,30 @@ impl Store {
             Ok(DeleteSessionResponse {
                 deleted_checkpoints: dropped.checkpoints,
             })
-        })
-        .await
+        });
+        let deleted = deleted.await?;
+        if is_for_room {
+            self.give_pages_back().await?;
+        }
+        Ok(deleted)
     }
 }
 
-/// An interrupted session at its next epoch.
-fn adopt(mut stored: StoredSession) -> Result<StoredSession, Error> {
+/// Whether the live owner is an older gateway of this client, for the same conversation: then it is no other owner.
+pub(super) fn is_held_by_same_client(session: &Session, client: Option<&ClientInfo>) -> bool {
+    let owner = session.client.as_ref();
+    let both = owner.zip(client);
+    both.is_some_and(|(owner, client)| conversation::is_same_client(owner, client))
+}
+
+/// A session at its next epoch, if it has no owner, or none but this client.
+fn adopt(mut stored: StoredSession, client: Option<&ClientInfo>) -> Result<StoredSession, Error> {
     match stored.session.status() {
-        SessionStatus::Interrupted => {
-            stored.session.epoch += 1;
-            Ok(stored)
-        }
-        SessionStatus::Ended => Err(Error::SessionEnded(stored.session.id)),
-        _ => Err(session_owned_error(&stored.session)),
+        SessionStatus::Ended => return Err(Error::SessionEnded(stored.session.id)),
+        SessionStatus::Interrupted => {}
+        _ if is_held_by_same_client(&stored.session, client) => {}
+        _ => return Err(session_owned_error(&stored.session)),
     }
+    stored.session.epoch += 1;
+    Ok(stored)
 }

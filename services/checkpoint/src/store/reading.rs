@@ -1,10 +1,14 @@
 //! Reading sessions and checkpoints.
 
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags};
 use shim_proto::checkpoint::v1::{Checkpoint, FieldChange, Session, SessionStatus};
 use shim_runtime::ids::{CheckpointId, SessionId};
 
 use super::checkpoint_store::Store;
 use super::tables::checkpoints::{self, IntactCheckpoint};
+use super::tables::gaps::{self, MissingNumbers};
 use super::tables::sessions::{self, Cursor, SessionFilter, StoredSession};
 use crate::domain::diff::diff;
 use crate::error::Error;
@@ -42,6 +46,22 @@ impl Store {
     ) -> Result<(Vec<StoredSession>, u32), Error> {
         self.read(move |db| sessions::list(db, &filter, after, limit))
             .await
+    }
+
+    /// What is missing of these sessions' checkpoints.
+    ///
+    /// # Errors
+    /// The store's failures.
+    pub(crate) async fn missing_numbers(
+        &self,
+        sessions: Vec<StoredSession>,
+    ) -> Result<Vec<MissingNumbers>, Error> {
+        self.read(move |db| {
+            let found = sessions.iter().map(|stored| gaps::of_session(db, stored));
+            let found: Result<Vec<_>, Error> = found.collect();
+            Ok(found?.into_iter().flatten().collect())
+        })
+        .await
     }
 
     /// Sessions that had an owner when the service last ran.
@@ -115,4 +135,13 @@ impl Store {
         })
         .await
     }
+}
+
+/// What is missing of each session's checkpoints in a database that a service may be using.
+///
+/// # Errors
+/// The store's failures.
+pub(crate) fn missing_numbers(database: &Path) -> Result<Vec<MissingNumbers>, Error> {
+    let db = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    gaps::of_all(&db)
 }

@@ -12,7 +12,7 @@ use shim_sqlite::{IdempotencyKey, UnixMicros, to_unix_micros};
 use uuid::Uuid;
 
 use super::checkpoint_store::Store;
-use super::ownership::session_owned_error;
+use super::ownership::{is_held_by_same_client, session_owned_error};
 use super::tables::checkpoints::{self, IntactCheckpoint};
 use super::tables::projects::ProjectNames;
 use super::tables::restores;
@@ -148,7 +148,8 @@ fn check_owner(stored: &StoredSession, request: &RestoreCheckpointRequest) -> Re
             current: session.epoch,
         });
     }
-    if session.status() == SessionStatus::Active && !request.take_over {
+    let may_take = request.take_over || is_held_by_same_client(session, request.client.as_ref());
+    if session.status() == SessionStatus::Active && !may_take {
         return Err(session_owned_error(session));
     }
     Ok(())

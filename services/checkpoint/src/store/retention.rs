@@ -12,6 +12,9 @@ use super::tables::sessions::{self, StoredSession};
 use crate::error::Error;
 
 const SESSIONS_AT_ONCE: u32 = 100;
+/// Freed pages given back in one change, and how many such changes there are at most.
+const STEP_PAGES: u32 = 500;
+const MAX_STEPS: usize = 40;
 
 /// What a request wants dropped.
 #[derive(Clone, Copy)]
@@ -49,7 +52,31 @@ impl Store {
             }
             None => self.prune_all(rule).await?,
         };
+        if total.thinned_checkpoints + total.deleted_sessions > 0 && !rule.dry_run {
+            self.give_pages_back().await?;
+        }
+        self.use_reserve();
         self.mutate(key, 0, move |_, _| Ok(total)).await
+    }
+
+    /// Shrinks the file by what was dropped, step by step, so that the disk has room for the log of the next saves.
+    ///
+    /// # Errors
+    /// The store's failures.
+    pub(super) async fn give_pages_back(&self) -> Result<(), Error> {
+        for _ in 0..MAX_STEPS {
+            self.use_reserve();
+            let left = self
+                .write(0, |db, _| {
+                    pruning::incremental_vacuum(db, STEP_PAGES)?;
+                    pruning::free_pages(db)
+                })
+                .await?;
+            if left == 0 {
+                break;
+            }
+        }
+        Ok(())
     }
 
     async fn prune_all(&self, rule: PruneRule) -> Result<PruneResponse, Error> {
@@ -70,6 +97,7 @@ impl Store {
     }
 
     async fn prune_session(&self, row_id: i64, rule: PruneRule) -> Result<PruneResponse, Error> {
+        self.use_reserve();
         self.write(0, move |db, now| prune_session(db, row_id, rule, now))
             .await
     }

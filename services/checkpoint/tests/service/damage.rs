@@ -250,3 +250,49 @@ async fn a_torn_database_is_set_aside_and_what_is_whole_is_carried_over() {
         assert_eq!(state.current_task, format!("step {}", checkpoint.number));
     }
 }
+
+#[tokio::test]
+async fn numbers_without_a_checkpoint_are_named_by_the_list_and_in_the_file() {
+    let mut service = TestService::start().await;
+    let (whole, torn) = (
+        service.open_session("/p").await,
+        service.open_session("/p").await,
+    );
+    for step in 1..=30 {
+        for session in [&whole, &torn] {
+            let state = state(&format!("step {step}"), 0.5);
+            service.save(session, state).await.unwrap();
+        }
+    }
+    let list = |check_numbers| ListSessionsRequest {
+        check_numbers,
+        ..Default::default()
+    };
+    let missing = |answer: ListSessionsResponse| answer.missing;
+    let listed = service.api.list_sessions(list(true)).await.unwrap();
+    assert!(missing(listed.into_inner()).is_empty());
+
+    // The first, some in the middle, and the newest.
+    let lose = |database: &Path| {
+        let db = Connection::open(database).unwrap();
+        let lost = db.execute(
+            "DELETE FROM checkpoints WHERE session = 2 AND (number = 1 OR number BETWEEN 3 AND 26 OR number = 30)",
+            [],
+        );
+        assert_eq!(lost.unwrap(), 26);
+    };
+    let mut service = service.restart(lose).await;
+    let listed = service.api.list_sessions(list(true)).await.unwrap();
+    let [told] = missing(listed.into_inner()).try_into().unwrap();
+    assert_eq!(
+        (told.session_id.as_str(), told.count),
+        (torn.id.as_str(), 26)
+    );
+    let mut lowest = vec![1];
+    lowest.extend(3..=21);
+    assert_eq!(told.first_numbers, lowest);
+    let in_file = shim_checkpoint::missing_numbers(service.folder.path()).unwrap();
+    assert_eq!((in_file.len(), in_file[0].count), (1, 26));
+    let unasked = service.api.list_sessions(list(false)).await.unwrap();
+    assert!(missing(unasked.into_inner()).is_empty());
+}

@@ -20,11 +20,20 @@ async fn attach(
     session: &str,
     epoch: u64,
 ) -> Result<Owner, tonic::Status> {
+    attach_as(service, session, epoch, None).await
+}
+
+async fn attach_as(
+    service: &mut TestService,
+    session: &str,
+    epoch: u64,
+    client: Option<ClientInfo>,
+) -> Result<Owner, tonic::Status> {
     let (requests, request_rx) = mpsc::channel(8);
     let attach = Attach {
         session_id: session.into(),
         epoch,
-        client: None,
+        client,
     };
     requests
         .send(AttachSessionRequest {
@@ -176,4 +185,160 @@ async fn after_a_restart_of_the_service_the_owner_goes_on_or_its_lease_runs_out(
         lost.interruption.unwrap().cause(),
         InterruptionCause::LeaseExpired
     );
+}
+
+async fn beat(owner: &Owner) {
+    let message = Some(RequestMessage::Heartbeat(Heartbeat::default()));
+    let heartbeat = AttachSessionRequest { message };
+    owner.requests.send(heartbeat).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_owner_that_was_silent_gets_its_session_back_with_its_next_sign_of_life() {
+    let mut service = TestService::start_with(&[("checkpoint.lease", "1s")]).await;
+    let session = service.open_session("/p").await;
+    service.save(&session, state("work", 0.2)).await.unwrap();
+    let mut owner = attach(&mut service, &session.id, 1).await.unwrap();
+    service
+        .wait_for_status(&session.id, SessionStatus::Interrupted)
+        .await;
+    beat(&owner).await;
+    let back = service
+        .wait_for_status(&session.id, SessionStatus::Active)
+        .await;
+    assert!(back.attached && back.interruption.is_none() && back.epoch == 1);
+    assert!(matches!(
+        owner.responses.message().await.unwrap().unwrap().event,
+        Some(ResponseEvent::Lease(_))
+    ));
+    // The stream is the owner's again: it hears of what happens to its session.
+    let take_over = RestoreCheckpointRequest {
+        request_id: id(),
+        session_id: session.id.clone(),
+        take_over: true,
+        ..Default::default()
+    };
+    service.api.restore_checkpoint(take_over).await.unwrap();
+    let event = loop {
+        match owner.responses.message().await.unwrap().unwrap().event {
+            Some(ResponseEvent::Lease(_)) => {}
+            other => break other,
+        }
+    };
+    assert!(matches!(event, Some(ResponseEvent::OwnershipLost(lost)) if lost.epoch == 2));
+}
+
+#[tokio::test]
+async fn an_owner_that_was_silent_for_too_long_does_not_rob_its_successor() {
+    let mut service = TestService::start_with(&[("checkpoint.lease", "1s")]).await;
+    let session = service.open_session("/p").await;
+    service.save(&session, state("work", 0.2)).await.unwrap();
+    let mut owner = attach(&mut service, &session.id, 1).await.unwrap();
+    service
+        .wait_for_status(&session.id, SessionStatus::Interrupted)
+        .await;
+    service.restore(&session).await.unwrap();
+    beat(&owner).await;
+    let refused = owner.responses.message().await;
+    assert_eq!(
+        refusal(refused),
+        (Code::FailedPrecondition, "STALE_OWNER".into())
+    );
+    assert_eq!(service.session(&session.id).await.epoch, 2);
+}
+
+/// A client in the middle of the conversation "c"; its gateway is another process each time.
+fn client_of_conversation() -> ClientInfo {
+    ClientInfo {
+        name: "claude-code".into(),
+        hostname: "box".into(),
+        boot_id: "boot".into(),
+        conversation: "c".into(),
+        client_process: Some(ProcessIdentity {
+            pid: 7,
+            start_ticks: 70,
+        }),
+        ..Default::default()
+    }
+}
+
+#[tokio::test]
+async fn the_same_client_takes_its_conversation_s_session_from_its_older_gateway_and_nobody_else_does()
+ {
+    let mut service = TestService::start().await;
+    let session = service.open_session("/p").await;
+    service.save(&session, state("work", 0.2)).await.unwrap();
+    let older = Some(client_of_conversation());
+    let mut owner = attach_as(&mut service, &session.id, 1, older)
+        .await
+        .unwrap();
+
+    let process = |pid, start_ticks| Some(ProcessIdentity { pid, start_ticks });
+    let others = [
+        (
+            "another conversation",
+            ClientInfo {
+                conversation: "d".into(),
+                ..client_of_conversation()
+            },
+        ),
+        (
+            "no conversation",
+            ClientInfo {
+                conversation: String::new(),
+                ..client_of_conversation()
+            },
+        ),
+        (
+            "another process",
+            ClientInfo {
+                client_process: process(8, 80),
+                ..client_of_conversation()
+            },
+        ),
+        (
+            "a later process",
+            ClientInfo {
+                client_process: process(7, 71),
+                ..client_of_conversation()
+            },
+        ),
+        (
+            "another machine",
+            ClientInfo {
+                hostname: "there".into(),
+                ..client_of_conversation()
+            },
+        ),
+        ("an unknown client", ClientInfo::default()),
+    ];
+    for (what, client) in others {
+        let adopted = attach_as(&mut service, &session.id, 0, Some(client.clone())).await;
+        let restore = RestoreCheckpointRequest {
+            request_id: id(),
+            session_id: session.id.clone(),
+            client: Some(client),
+            ..Default::default()
+        };
+        let restored = service.api.restore_checkpoint(restore).await;
+        let owned = (Code::FailedPrecondition, "SESSION_OWNED".to_owned());
+        assert_eq!(refusal(adopted.map(|_| ())), owned, "{what}");
+        assert_eq!(refusal(restored.map(|_| ())), owned, "{what}");
+    }
+
+    let newer = Some(client_of_conversation());
+    let _newer = attach_as(&mut service, &session.id, 0, newer.clone())
+        .await
+        .unwrap();
+    assert_eq!(service.session(&session.id).await.epoch, 2);
+    let event = owner.responses.message().await.unwrap().unwrap().event;
+    assert!(matches!(event, Some(ResponseEvent::OwnershipLost(lost)) if lost.epoch == 2));
+    let restore = RestoreCheckpointRequest {
+        request_id: id(),
+        session_id: session.id.clone(),
+        client: newer,
+        ..Default::default()
+    };
+    let restored = service.api.restore_checkpoint(restore).await.unwrap();
+    assert_eq!(restored.into_inner().session.unwrap().epoch, 3);
 }

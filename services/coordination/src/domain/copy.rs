@@ -32,6 +32,9 @@ pub(crate) fn copy(tasks: &mut [Task], mut new_id: impl FnMut() -> String) {
             result: None,
             usage: None,
             subtasks: None,
+            runs: 0,
+            runs_left_out: 0,
+            last_run_id: String::new(),
             ..std::mem::take(task)
         };
     }

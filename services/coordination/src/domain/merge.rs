@@ -5,7 +5,7 @@
 
 use prost_types::Timestamp;
 use shim_proto::coordination::v1::{MergeStrategy, TaskResult};
-use shim_proto::limits::task::MAX_RESULT_TEXT_BYTES as MAX_TEXT_BYTES;
+use shim_proto::limits::task::{MAX_DENIALS, MAX_REMARKS, MAX_RESULT_TEXT_BYTES as MAX_TEXT_BYTES};
 
 use super::merge_data::Data;
 
@@ -63,6 +63,8 @@ impl Merged {
             (None | Some(0), Some(code)) => Some(code),
             (code, _) => code,
         };
+        whole.truncated |= extend(&mut whole.denials, next.denials, MAX_DENIALS);
+        whole.truncated |= extend(&mut whole.remarks, next.remarks, MAX_REMARKS);
         let room = MAX_ARTIFACTS - whole.artifacts.len();
         whole.truncated |= next.artifacts.len() > room;
         whole
@@ -86,6 +88,14 @@ impl Merged {
             ..self.result
         })
     }
+}
+
+/// Adds lines up to a number; returns whether it left any out.
+fn extend(lines: &mut Vec<String>, more: Vec<String>, most: usize) -> bool {
+    let room = most.saturating_sub(lines.len());
+    let is_cut = more.len() > room;
+    lines.extend(more.into_iter().take(room));
+    is_cut
 }
 
 /// Cuts texts whose sum is too long to one common length; returns whether it cut any. Each further text shortens that length,

@@ -1,8 +1,8 @@
 //! The defaults of a job, and what a subtask takes over from its job.
 
 use shim_proto::coordination::v1::{
-    ApprovalGates, AssignmentStrategy, FailurePolicy, MergeStrategy, SubmitTaskRequest, Subtask,
-    Task,
+    ApprovalGates, AssignmentStrategy, FailurePolicy, MergeStrategy, OverlapPolicy,
+    SubmitTaskRequest, Subtask, Task,
 };
 
 /// The priority of a job that names none.
@@ -44,7 +44,18 @@ pub(super) fn root_task(job: &SubmitTaskRequest, id: String) -> Task {
         }
         .into(),
         schedule: job.schedule.clone(),
+        overlap: overlap(job).into(),
+        parent_id: job.parent_id.clone(),
         ..Task::default()
+    }
+}
+
+/// What happens to runs that overlap; unspecified for a job that is no schedule.
+fn overlap(job: &SubmitTaskRequest) -> OverlapPolicy {
+    match (job.schedule.as_str(), job.overlap()) {
+        ("", _) => OverlapPolicy::Unspecified,
+        (_, OverlapPolicy::Unspecified) => OverlapPolicy::Skip,
+        (_, given) => given,
     }
 }
 
@@ -56,6 +67,8 @@ pub(super) fn subtask_of(root: &Task, id: String) -> Task {
         approval: Some(ApprovalGates::default()),
         files: Vec::new(),
         schedule: String::new(),
+        overlap: OverlapPolicy::Unspecified.into(),
+        parent_id: String::new(),
         complexity: 0.0,
         ..root.clone()
     }

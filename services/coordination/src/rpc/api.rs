@@ -3,6 +3,7 @@
 use shim_runtime::background::BackgroundTasks;
 use shim_store::Store;
 use shim_store::config::RegistryConfig;
+use shim_store::tasks::LineageLimits;
 
 /// The service behind its RPCs. Clones share one service.
 #[derive(Clone)]
@@ -12,4 +13,6 @@ pub(crate) struct Api {
     pub(crate) background: BackgroundTasks,
     /// The heartbeat interval that workers receive, and the silence after which a worker is dead.
     pub(crate) registry_config: RegistryConfig,
+    /// How deep and how many jobs that jobs submit may be.
+    pub(crate) lineage: LineageLimits,
 }

@@ -20,6 +20,7 @@ pub(super) async fn handle(
     let state = fields.reported_state(request.state);
     let health = fields.health(request.health);
     fields.text("detail", &request.detail, MAX_DETAIL_BYTES);
+    fields.unfit_until(request.unfit_until.as_ref(), health);
     fields.finish()?;
 
     let heartbeat = Heartbeat {
@@ -29,6 +30,7 @@ pub(super) async fn handle(
         state,
         health,
         detail: request.detail,
+        unfit_until: request.unfit_until,
     };
     let registry = &api.store.registry;
     let due = registry

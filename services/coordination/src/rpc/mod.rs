@@ -33,6 +33,7 @@ mod release_lock;
 mod renew_files;
 mod renew_lock;
 mod retry_task;
+mod schedule_fields;
 mod send_message;
 mod stream;
 mod submit_task;

@@ -1,5 +1,7 @@
 //! QueueHealth: the depth and age of every queue, and the living workers that serve it.
 
+use std::time::SystemTime;
+
 use prost_types::Duration as ProtoDuration;
 use shim_proto::coordination::v1::{
     PriorityDepth, QueueHealthRequest, QueueHealthResponse, QueueReport, Worker,
@@ -33,7 +35,7 @@ fn report(queue: QueueCounts, workers: &[Worker]) -> QueueReport {
     let fitting = workers
         .iter()
         .filter(|worker| fits(required, worker.kind(), &worker.capabilities));
-    let capacity = QueueCapacity::of(queue.waiting, fitting);
+    let capacity = QueueCapacity::of(queue.waiting, fitting, SystemTime::now().into());
     let depth = |depth: Depth| PriorityDepth {
         priority: depth.priority,
         depth: depth.tasks,
@@ -50,6 +52,9 @@ fn report(queue: QueueCounts, workers: &[Worker]) -> QueueReport {
         room: capacity.room,
         starving: capacity.starving,
         saturated: capacity.saturated,
+        unfit: capacity.unfit,
+        unfit_why: capacity.unfit_why,
+        fit_at: capacity.fit_at,
         name: queue.class.name,
         requirements: Some(queue.class.requirements),
     }

@@ -49,7 +49,11 @@ pub(super) async fn handle(
             VISIBILITY,
         ),
         acknowledged: message_ids(&mut fields, "ack_ids", &request.ack_ids),
+        peek: request.peek,
     };
+    if options.peek && !options.acknowledged.is_empty() {
+        fields.refuse("ack_ids", "must be empty for a peek, which changes nothing");
+    }
     fields.finish()?;
 
     let taken = if options.wait.is_zero() {
@@ -70,6 +74,7 @@ struct ReceiveOptions {
     wait: Duration,
     visibility: Duration,
     acknowledged: Vec<MessageId>,
+    peek: bool,
 }
 
 impl ReceiveOptions {
@@ -79,6 +84,9 @@ impl ReceiveOptions {
         acknowledged: &[MessageId],
     ) -> Result<ReceivedMessages, Error> {
         let inboxes = &api.store.inboxes;
+        if self.peek {
+            return inboxes.peek(self.inbox, self.max).await;
+        }
         inboxes
             .receive(self.inbox, self.max, self.visibility, acknowledged)
             .await

@@ -1,6 +1,6 @@
 //! SubmitTask: stores a job as the domain planned it from the request.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use prost::Message;
 use shim_proto::coordination::v1::{
@@ -21,9 +21,9 @@ use tonic::Status;
 use super::api::Api;
 use super::fields::Fields;
 use super::patterns::keep_names;
+use super::schedule_fields::{self, ScheduleReading};
 use crate::domain::graph::{Graph, Node};
 use crate::domain::plan::{JobPlan, plan};
-use crate::domain::schedule::Schedule;
 
 /// The largest size of a file hint, in bytes; no file reaches it.
 const MAX_FILE_SIZE: u64 = 1 << 50;
@@ -41,7 +41,8 @@ pub(super) async fn handle(
         .flat_map(|subtask| subtask.files.iter_mut());
     let files = request.files.iter_mut().map(|file| &mut file.path);
     keep_names(&request.workspace, files.chain(of_subtasks)).await;
-    let (graph, times) = check(&mut request)?;
+    let schedule = schedule_fields::of_submission(&request).await;
+    let (graph, times) = check(&mut request, &schedule)?;
     let JobPlan {
         root,
         subtasks,
@@ -53,8 +54,11 @@ pub(super) async fn handle(
         delay: times.delay,
         backoff: times.backoff,
         schedule_next: times.first_run,
+        lineage: api.lineage,
     };
     check_size(&submission)?;
+    let schedule = schedule.unwrap_or_default();
+    let notes = schedule.notes(submission.root.overlap());
 
     let job = api
         .store
@@ -65,6 +69,8 @@ pub(super) async fn handle(
         task: Some(job.root),
         subtasks: job.subtasks,
         reasoning,
+        next_runs: schedule.told_runs(),
+        notes,
     })
 }
 
@@ -77,7 +83,10 @@ struct Times {
 }
 
 /// Checks every field, and normalizes ids and capabilities to the form in which they are stored.
-fn check(job: &mut SubmitTaskRequest) -> Result<(Graph, Times), Status> {
+fn check(
+    job: &mut SubmitTaskRequest,
+    schedule: &Result<ScheduleReading, String>,
+) -> Result<(Graph, Times), Status> {
     let mut fields = Fields::default();
     fields.request_id(&job.request_id);
     fields.required("goal", &job.goal, MAX_GOAL_BYTES);
@@ -97,7 +106,17 @@ fn check(job: &mut SubmitTaskRequest) -> Result<(Graph, Times), Status> {
     if let Some(session) = fields.optional_id::<SessionId>("submitted_by", &job.submitted_by) {
         job.submitted_by = session.to_string();
     }
-    let times = fields.times(job, SystemTime::now());
+    if let Some(parent) = fields.optional_id::<TaskId>("parent_id", &job.parent_id) {
+        job.parent_id = parent.to_string();
+    }
+    let first_run = fields.schedule(job, schedule);
+    let times = fields.times(job, first_run, SystemTime::now());
+    // Words apart by one space each, as people read them.
+    job.schedule = job
+        .schedule
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
     let graph = fields.subtasks(&mut job.subtasks);
     fields.finish()?;
     Ok((graph, times))
@@ -155,7 +174,12 @@ impl Fields {
         }
     }
 
-    fn times(&mut self, job: &SubmitTaskRequest, now: SystemTime) -> Times {
+    fn times(
+        &mut self,
+        job: &SubmitTaskRequest,
+        first_run: Option<SystemTime>,
+        now: SystemTime,
+    ) -> Times {
         let none = Duration::ZERO;
         let delay = self.duration("delay", job.delay.as_ref(), none, none..=MAX_DELAY);
         let backoff = self.duration(
@@ -165,40 +189,18 @@ impl Fields {
             none..=MAX_BACKOFF,
         );
         let start = now + delay;
-        let first_run = (!job.schedule.is_empty()).then(|| self.first_run(&job.schedule, start));
         if let Some(deadline) = &job.deadline {
             match SystemTime::try_from(*deadline) {
                 Ok(deadline) if deadline > start => {}
                 Ok(_) => self.refuse("deadline", "must be in the future, and after the delay"),
                 Err(_) => self.refuse("deadline", "is no time"),
             }
-            if first_run.is_some() {
-                self.refuse(
-                    "deadline",
-                    "cannot go with a schedule, whose runs never end",
-                );
-            }
         }
         Times {
             delay: first_run.map_or(delay, |_| none),
             backoff,
-            first_run: first_run.flatten(),
+            first_run,
         }
-    }
-
-    fn first_run(&mut self, schedule: &str, start: SystemTime) -> Option<SystemTime> {
-        let schedule = match Schedule::parse(schedule) {
-            Ok(schedule) => schedule,
-            Err(wrong) => {
-                self.refuse("schedule", wrong);
-                return None;
-            }
-        };
-        let next = next_run(&schedule, start);
-        if next.is_none() {
-            self.refuse("schedule", "names a day that never comes");
-        }
-        next
     }
 
     /// The subtasks and their graph; an empty graph stands in for an invalid one until [`Fields::finish`] refuses it.
@@ -250,13 +252,6 @@ impl Fields {
         self.weight(within("weight"), subtask.weight);
         self.attempt_timeout(&within("timeout"), subtask.timeout.as_ref());
     }
-}
-
-/// The first run of a schedule after a time.
-fn next_run(schedule: &Schedule, after: SystemTime) -> Option<SystemTime> {
-    let after = after.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let next = schedule.after(i64::try_from(after.as_secs()).ok()?)?;
-    Some(UNIX_EPOCH + Duration::from_secs(u64::try_from(next).ok()?))
 }
 
 /// Refuses a job that is too large with what its subtasks take over from it.

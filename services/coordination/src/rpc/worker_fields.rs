@@ -1,10 +1,14 @@
 //! The rules of a worker's fields. A rule returns the typed value.
 
+use prost_types::Timestamp;
 use shim_proto::coordination::v1::{WorkerHealth, WorkerKind, WorkerState};
 use shim_proto::limits::worker::{MAX_CAPABILITIES, MAX_CAPABILITY_BYTES, MAX_CAPACITY};
 use shim_runtime::ids::{Epoch, WorkerId};
 
 use super::fields::Fields;
+
+/// The end of the year 9999, the last that a timestamp of the contract can name.
+const LAST_SECOND: i64 = 253_402_300_799;
 
 impl Fields {
     /// A worker's id; required.
@@ -65,6 +69,21 @@ impl Fields {
                 self.refuse("health", "must be HEALTHY, DEGRADED, UNHEALTHY or left out");
                 WorkerHealth::Healthy
             }
+        }
+    }
+
+    /// Until when a worker can do no task; only an unhealthy one has such a time.
+    pub(super) fn unfit_until(&mut self, until: Option<&Timestamp>, health: WorkerHealth) {
+        let Some(until) = until else { return };
+        if health != WorkerHealth::Unhealthy {
+            self.refuse(
+                "unfit_until",
+                "belongs to the health UNHEALTHY; leave it out",
+            );
+        }
+        if !(0..=LAST_SECOND).contains(&until.seconds) || !(0..1_000_000_000).contains(&until.nanos)
+        {
+            self.refuse("unfit_until", "must be a time from 1970 to 9999");
         }
     }
 

@@ -267,6 +267,7 @@ async fn every_wrong_field_is_named() {
         wait: span(25_001),
         visibility: span(999),
         ack_ids: vec!["1-1".into(), "1".into()],
+        peek: false,
     };
     let refused = service.bus.receive_messages(request).await.unwrap_err();
     assert_eq!(
@@ -292,4 +293,44 @@ async fn inboxes_are_spread_over_a_cluster() {
         assert_eq!(texts(&got), ["a"]);
         assert_eq!(acknowledge(&service, &inbox, ids(&got)).await, 1);
     }
+}
+
+#[tokio::test]
+async fn a_peek_shows_messages_and_changes_nothing() {
+    let redis = Redis::start();
+    let service = TestService::start(&redis).await;
+    let session = id();
+    for text in ["one", "two"] {
+        send(&service, &session, text).await;
+    }
+    let peek = ReceiveMessagesRequest {
+        peek: true,
+        ..receive_request(&session)
+    };
+    for _ in 0..3 {
+        let seen = receive(&service, peek.clone()).await;
+        assert_eq!(texts(&seen), ["one", "two"]);
+        assert!(seen.messages.iter().all(|message| message.deliveries == 0));
+    }
+    let one = ReceiveMessagesRequest {
+        max_messages: 1,
+        ..receive_request(&session)
+    };
+    let given = receive(&service, one).await;
+    assert_eq!(
+        (texts(&given), given.messages[0].deliveries),
+        (vec!["one"], 1)
+    );
+    let seen = receive(&service, peek.clone()).await;
+    assert_eq!(texts(&seen), ["one", "two"], "what is out is shown, too");
+    let acknowledging = ReceiveMessagesRequest {
+        ack_ids: ids(&given),
+        ..peek
+    };
+    let refused = service.bus.clone().receive_messages(acknowledging).await;
+    assert_eq!(refused.unwrap_err().code(), tonic::Code::InvalidArgument);
+    assert_eq!(
+        receive(&service, receive_request(&session)).await.remaining,
+        1
+    );
 }

@@ -14,6 +14,7 @@ mod readers;
 mod reaper;
 mod recipients;
 mod registry;
+mod schedules;
 mod state;
 mod state_bounds;
 mod supervisor;

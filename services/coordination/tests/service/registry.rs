@@ -453,15 +453,23 @@ async fn a_full_redis_refuses_new_workers_and_keeps_the_old_ones() {
         .register_worker(registration())
         .await;
     assert_eq!(refusal(refused), store_full);
+    let unfit_until = Some(prost_types::Timestamp {
+        seconds: 4_000_000_000,
+        nanos: 0,
+    });
     let sick = HeartbeatRequest {
         health: WorkerHealth::Unhealthy.into(),
+        unfit_until,
         ..Default::default()
     };
     heartbeat_as(&service, &worker, sick).await.unwrap();
+    let now = get(&service, &worker).await.unwrap();
     assert_eq!(
-        get(&service, &worker).await.unwrap().health(),
-        WorkerHealth::Unhealthy
+        (now.health(), now.unfit_until),
+        (WorkerHealth::Unhealthy, unfit_until)
     );
+    heartbeat(&service, &worker).await.unwrap();
+    assert_eq!(get(&service, &worker).await.unwrap().unfit_until, None);
     service
         .registry
         .clone()

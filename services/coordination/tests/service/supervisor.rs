@@ -76,10 +76,11 @@ async fn a_job_near_its_deadline_is_escalated_and_then_fails() {
     assert!(TestWorker::start(&redis).await.try_take().await.is_none());
 }
 
-/// A schedule whose first run is in the far future.
+/// A schedule whose first run is in the far future. Its runs may overlap, since no worker does them.
 async fn schedule(service: &TestService) -> Task {
     let request = SubmitTaskRequest {
         schedule: "0 0 1 1 *".to_owned(),
+        overlap: OverlapPolicy::Allow.into(),
         ..job("now and then")
     };
     submit(service, request).await.task.unwrap()

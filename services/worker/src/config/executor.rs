@@ -13,7 +13,7 @@ use super::folders;
 const EXECUTORS: &str = "worker.executors";
 
 /// The keys of an executor.
-const FIELDS: [&str; 9] = [
+const FIELDS: [&str; 10] = [
     "kind",
     "program",
     "args",
@@ -23,6 +23,7 @@ const FIELDS: [&str; 9] = [
     "working_dir",
     "timeout",
     "env",
+    "fail_on_denial",
 ];
 
 const MAX_NAME_BYTES: usize = 64;
@@ -49,6 +50,8 @@ pub struct ExecutorConfig {
     pub timeout: Duration,
     /// Names of the variables that the program gets from this process's environment.
     pub env: Vec<String>,
+    /// Whether a denied permission fails the attempt (`agent` only).
+    pub fail_on_denial: bool,
 }
 
 /// How a program is fed and understood.
@@ -141,6 +144,7 @@ fn executor(
     let working_dir = working_dir(settings, &key("working_dir"), roots);
     let timeout = timeout(settings, &key("timeout"), default_timeout);
     let env = env(settings, &key("env"));
+    let fail_on_denial = fail_on_denial(settings, &key("fail_on_denial"), kind);
     Some(ExecutorConfig {
         name: name.to_owned(),
         kind: kind?,
@@ -152,6 +156,7 @@ fn executor(
         working_dir,
         timeout,
         env,
+        fail_on_denial,
     })
 }
 
@@ -183,6 +188,14 @@ fn allow_args(settings: &mut Settings, key: &str, kind: Option<ExecutorKind>) ->
         settings.refuse(format!("{key}: only a command takes arguments from tasks"));
     }
     is_allowed
+}
+
+fn fail_on_denial(settings: &mut Settings, key: &str, kind: Option<ExecutorKind>) -> bool {
+    let is_set = settings.get_or(key, false);
+    if is_set && kind == Some(ExecutorKind::Command) {
+        settings.refuse(format!("{key}: only an agent tells of denied permissions"));
+    }
+    is_set
 }
 
 fn capabilities(settings: &mut Settings, key: &str) -> Vec<String> {

@@ -8,7 +8,7 @@ use shim_proto::coordination::v1::{Task, TaskResult, Usage, Worker, WorkerKind};
 use shim_redis_harness::Redis;
 use shim_runtime::config::Settings;
 use shim_runtime::lifecycle::Shutdown;
-use shim_store::tasks::Submission;
+use shim_store::tasks::{LineageLimits, Submission};
 use shim_store::{Config, IdempotencyKey, Store};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::UnixStream;
@@ -76,6 +76,7 @@ fn job() -> Submission {
         delay: Duration::ZERO,
         backoff: Duration::from_millis(10),
         schedule_next: None,
+        lineage: LineageLimits::default(),
     }
 }
 

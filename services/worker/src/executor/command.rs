@@ -1,5 +1,7 @@
 //! `command`: an allow-listed program. It reads the task as JSON, and what it prints is the result.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value};
 use shim_exec::{ExitCause, ProgressLines, RunOutput};
 use shim_proto::coordination::v1::TaskResult;
@@ -9,7 +11,8 @@ use shim_work::{AttemptFailure, AttemptOutcome, ClaimedTask, ProgressUpdate};
 use super::program::{Program, ProgramRun};
 use super::program_executor::ProgramKind;
 use super::prompt;
-use super::run_error::{RunError, failed, timed_out};
+use super::run_error::{RunError, failed, not_executable, timed_out};
+use super::verdict::NOT_EXECUTABLE;
 
 const MAX_ARGS: usize = 100;
 const MAX_ARG_BYTES: usize = 8 * 1024;
@@ -33,6 +36,7 @@ impl ProgramKind for Command {
     async fn attempt<'a>(&'a self, run: ProgramRun<'a>) -> Result<AttemptOutcome, RunError> {
         let config = &self.program.config;
         let extras = Extras::of(run.claim, config.allow_args)?;
+        let is_asked_for_more = extras.is_some();
         let args = config.args.iter().cloned().chain(extras.args);
         let input = extras.stdin.unwrap_or_else(|| prompt::as_json(run.claim));
         let mut progress_lines = ProgressLines::default();
@@ -44,18 +48,28 @@ impl ProgramKind for Command {
             false
         };
         let ended = run.execute(args, input.into_bytes(), on_line).await?;
-        Ok(outcome_of(ended).await?)
+        let limit = self.program.limits(&run.claim.task).timeout;
+        Ok(outcome_of(ended, limit, is_asked_for_more).await?)
     }
 }
 
-async fn outcome_of(mut ended: RunOutput) -> Result<AttemptOutcome, AttemptFailure> {
+/// How a run ended within its limit. What a task brings with it may be what cannot be executed.
+async fn outcome_of(
+    mut ended: RunOutput,
+    limit: Duration,
+    is_asked_for_more: bool,
+) -> Result<AttemptOutcome, AttemptFailure> {
     let status = match ended.end {
         ExitCause::Stopped => return Ok(AttemptOutcome::Stopped),
-        ExitCause::TimedOut => return Err(timed_out(&mut ended)),
+        ExitCause::TimedOut => return Err(timed_out(&mut ended, limit)),
         ExitCause::Exited(status) => Some(status),
         ExitCause::Lingered => None,
     };
     if let Some(status) = status.filter(|status| !status.success()) {
+        let code = status.code().unwrap_or_default();
+        if NOT_EXECUTABLE.contains(&code) && !is_asked_for_more {
+            return Ok(not_executable(&mut ended, status));
+        }
         return Err(failed(&mut ended, status));
     }
     let (text, truncated) = ended.stdout.text();
@@ -68,6 +82,7 @@ async fn outcome_of(mut ended: RunOutput) -> Result<AttemptOutcome, AttemptFailu
         artifacts: artifacts.into_iter().collect(),
         truncated,
         exit_code: status.and_then(|status| status.code()),
+        ..TaskResult::default()
     }))
 }
 
@@ -79,6 +94,10 @@ struct Extras {
 }
 
 impl Extras {
+    fn is_some(&self) -> bool {
+        !self.args.is_empty() || self.stdin.is_some()
+    }
+
     fn of(claim: &ClaimedTask, is_allowed: bool) -> Result<Self, AttemptFailure> {
         let payload = claim.task.payload.as_ref().map(free_form::to_json);
         let mut payload = payload.unwrap_or_default();

@@ -4,14 +4,20 @@
 //! never speaks to the store. Processes, their groups and their bounds are the business of `shim-exec`.
 
 mod agent;
+mod api_trouble;
 mod command;
 mod context;
+mod json_line;
 mod program;
 mod program_executor;
 mod prompt;
+mod result_line;
 mod run_error;
 mod stream_json;
+mod tool_calls;
 mod transcript;
+mod values;
+mod verdict;
 mod working_dir;
 
 use std::sync::Arc;

@@ -73,7 +73,7 @@ impl Program {
     }
 
     /// An attempt's limits: the task's own timeout, or else the configured one.
-    fn limits(&self, task: &Task) -> RunLimits {
+    pub(super) fn limits(&self, task: &Task) -> RunLimits {
         let timeout = task
             .timeout
             .and_then(|timeout| Duration::try_from(timeout).ok());
@@ -83,7 +83,7 @@ impl Program {
         }
     }
 
-    fn output(&self, claim: &ClaimedTask, stream: &str, limit: usize) -> Output {
+    pub(super) fn output(&self, claim: &ClaimedTask, stream: &str, limit: usize) -> Output {
         let artifacts = &self.context.artifacts;
         let path = artifacts.path(&claim.task.task_id, claim.claim_ref.lease.0, stream);
         Output::new(artifacts.clone(), path, limit)

@@ -1,152 +1,132 @@
 //! The lines of stream-json, as far as SHIM reads them. The format is that of
-//! `claude -p --output-format stream-json --verbose`: `system`, `assistant` and `user` messages, then one `result`.
+//! `claude -p --output-format stream-json --verbose`: `system`, `assistant` and `user` messages, then a `result`.
 //!
-//! The format grows: unknown messages and fields are passed over, and a null field counts as a missing one.
+//! The format grows: unknown messages and fields are passed over, and a field of another type than expected counts as a
+//! missing one. Pure.
 
-use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-/// The agent's verdict on its own work.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct AgentResult {
-    #[serde(deserialize_with = "or_default")]
-    subtype: String,
-    #[serde(deserialize_with = "or_default")]
-    is_error: bool,
-    #[serde(deserialize_with = "or_default")]
-    pub(super) result: String,
-    #[serde(deserialize_with = "or_default")]
-    errors: Vec<Value>,
-    pub(super) structured_output: Value,
-    #[serde(deserialize_with = "or_default")]
-    pub(super) total_cost_usd: f64,
-    #[serde(deserialize_with = "or_default")]
-    pub(super) usage: Tokens,
-}
+use super::json_line;
+use super::result_line::AgentResult;
+use super::values::{Tokens, text};
 
-/// Tokens that models read and wrote.
-#[derive(Debug, Default, Clone, Copy, Deserialize)]
-#[serde(default)]
-pub(super) struct Tokens {
-    #[serde(deserialize_with = "or_default")]
-    input_tokens: u64,
-    #[serde(deserialize_with = "or_default")]
-    cache_creation_input_tokens: u64,
-    #[serde(deserialize_with = "or_default")]
-    cache_read_input_tokens: u64,
-    #[serde(deserialize_with = "or_default")]
-    pub(super) output_tokens: u64,
-}
-
-/// A message, one per line.
-#[derive(Debug, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub(super) enum Line {
-    Assistant {
-        message: Message,
-    },
-    User {
-        message: Message,
-    },
-    Result(AgentResult),
-    #[serde(other)]
+/// A message.
+#[derive(Debug)]
+pub(super) enum Message {
+    Assistant(Turn),
+    User(Turn),
+    Result(Box<AgentResult>),
+    /// What a provider says of its limits.
+    RateLimit(Value),
+    /// A call of the API failed and is tried again.
+    ApiRetry(Value),
+    /// A permission was denied.
+    Denied(Value),
     Other,
 }
 
 /// A turn of the conversation, or a part of one.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Message {
-    #[serde(deserialize_with = "or_default")]
+#[derive(Debug, Default)]
+pub(super) struct Turn {
     pub(super) id: String,
-    content: Value,
-    #[serde(deserialize_with = "or_default")]
-    pub(super) usage: Tokens,
+    pub(super) blocks: Vec<Block>,
+    pub(super) tokens: Tokens,
+    /// It is that of an agent within the agent.
+    pub(super) is_inner: bool,
+    /// The program wrote it itself, in the place of a model's answer.
+    pub(super) is_synthetic: bool,
+    /// The tool calls that were not permitted.
+    pub(super) denied: Vec<String>,
 }
 
-/// A part of a message.
-#[derive(Debug, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+/// A part of a turn.
+#[derive(Debug)]
 pub(super) enum Block {
-    Text {
-        text: String,
-    },
+    Text(String),
     ToolUse {
         id: String,
         name: String,
-        #[serde(default)]
         input: Value,
     },
     ToolResult {
         tool_use_id: String,
-        #[serde(default)]
         content: Value,
-        #[serde(default, deserialize_with = "or_default")]
         is_error: bool,
     },
-    #[serde(other)]
-    Other,
 }
 
-/// A null field counts as a missing one.
-fn or_default<'de, T, D>(input: D) -> Result<T, D::Error>
-where
-    T: Default + Deserialize<'de>,
-    D: Deserializer<'de>,
-{
-    Ok(Option::deserialize(input)?.unwrap_or_default())
+/// The messages of a line: one, as a rule.
+pub(super) fn messages(line: &[u8]) -> Vec<Message> {
+    json_line::objects(line).iter().map(message).collect()
 }
 
-impl AgentResult {
-    /// Whether the agent did its task.
-    pub(super) fn is_success(&self) -> bool {
-        !self.is_error && matches!(self.subtype.as_str(), "" | "success")
-    }
-
-    /// Whether another attempt is of no use: it would spend the same money again.
-    pub(super) fn is_final(&self) -> bool {
-        self.subtype == "error_max_budget_usd"
-    }
-
-    /// Why the agent failed.
-    pub(super) fn error_message(&self) -> String {
-        let errors = self.errors.iter().map(|error| match error {
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        });
-        let fields = [self.subtype.clone(), self.result.clone()];
-        let parts: Vec<_> = fields
-            .into_iter()
-            .chain(errors)
-            .filter(|word| !word.is_empty() && word != "success")
-            .collect();
-        if parts.is_empty() {
-            return "the agent says that it failed".to_owned();
-        }
-        parts.join(": ")
+fn message(line: &Value) -> Message {
+    match line["type"].as_str() {
+        Some("assistant") => turn(line).map_or(Message::Other, Message::Assistant),
+        Some("user") => turn(line).map_or(Message::Other, Message::User),
+        Some("result") => Message::Result(Box::new(AgentResult::of(line))),
+        Some("rate_limit_event") => Message::RateLimit(line.clone()),
+        Some("system") => match line["subtype"].as_str() {
+            Some("api_retry") => Message::ApiRetry(line.clone()),
+            Some("permission_denied") => Message::Denied(line.clone()),
+            _ => Message::Other,
+        },
+        Some(_) => Message::Other,
+        // A type that cannot be read hides no result.
+        None if AgentResult::is_like(line) => Message::Result(Box::new(AgentResult::of(line))),
+        None => Message::Other,
     }
 }
 
-impl Tokens {
-    /// All tokens read, from a cache or not.
-    pub(super) fn input_total(&self) -> u64 {
-        self.input_tokens
-            .saturating_add(self.cache_creation_input_tokens)
-            .saturating_add(self.cache_read_input_tokens)
+fn turn(line: &Value) -> Option<Turn> {
+    let message = line.get("message").filter(|message| message.is_object())?;
+    Some(Turn {
+        id: text(message, "id"),
+        blocks: blocks(&message["content"]),
+        tokens: Tokens::of(&message["usage"]),
+        is_inner: line["parent_tool_use_id"].is_string(),
+        is_synthetic: message["model"] == "<synthetic>" || line["isApiErrorMessage"] == true,
+        denied: denied(&line["tool_result_meta"]),
+    })
+}
+
+/// The blocks of a message; plain text counts as one.
+fn blocks(content: &Value) -> Vec<Block> {
+    match content {
+        Value::String(text) => vec![Block::Text(text.clone())],
+        Value::Array(blocks) => blocks.iter().filter_map(block).collect(),
+        _ => Vec::new(),
     }
 }
 
-impl Message {
-    /// The blocks of the message; plain text counts as one.
-    pub(super) fn blocks(&self) -> Vec<Block> {
-        match &self.content {
-            Value::String(text) => vec![Block::Text { text: text.clone() }],
-            Value::Array(blocks) => blocks
-                .iter()
-                .filter_map(|block| Block::deserialize(block).ok())
-                .collect(),
-            _ => Vec::new(),
-        }
-    }
+fn block(block: &Value) -> Option<Block> {
+    Some(match block["type"].as_str()? {
+        "text" => Block::Text(block["text"].as_str()?.to_owned()),
+        "tool_use" => Block::ToolUse {
+            id: text(block, "id"),
+            name: text(block, "name"),
+            input: block["input"].clone(),
+        },
+        "tool_result" => Block::ToolResult {
+            tool_use_id: text(block, "tool_use_id"),
+            content: block["content"].clone(),
+            is_error: block["is_error"] == true,
+        },
+        _ => return None,
+    })
+}
+
+/// The tool calls of a user message that were denied.
+fn denied(meta: &Value) -> Vec<String> {
+    let calls = meta.as_array().into_iter().flatten();
+    let is_denied = |call: &&Value| {
+        let decision = call["permission_decision"].as_str().unwrap_or_default();
+        ["den", "reject", "block"]
+            .iter()
+            .any(|word| decision.starts_with(word))
+    };
+    calls
+        .filter(is_denied)
+        .map(|call| text(call, "id"))
+        .collect()
 }

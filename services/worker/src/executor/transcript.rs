@@ -1,33 +1,28 @@
-//! The stream-json of a headless agent, line by line: turned into progress and, at the end, a result.
+//! The stream-json of a headless agent, line by line: turned into progress, and into what the verdict needs. Pure.
 
 use std::collections::VecDeque;
 
 use serde_json::Value;
-use shim_exec::{MAX_NOTE_BYTES, first_line};
+use shim_exec::{MAX_NOTE_BYTES, ProgressLines, clipped, first_line};
 use shim_proto::coordination::v1::Usage;
-use shim_runtime::ids::CheckpointId;
+use shim_proto::limits::task::{MAX_COST_USD, MAX_TOKENS};
+use shim_runtime::redact;
 use shim_work::ProgressUpdate;
 
-use super::stream_json::{AgentResult, Block, Line, Message, Tokens};
+use super::api_trouble::{Limit, RetriedCall};
+use super::result_line::AgentResult;
+use super::stream_json::{Block, Message, Turn, messages};
+use super::tool_calls::{checkpoint, describe_call, describe_denied, progress, saves_checkpoint};
+use super::values::{Tokens, text};
 
 /// Agents within an agent write in turns; the tokens of more than so many at once are counted roughly until the result.
 const MAX_TRACKED_MESSAGES: usize = 32;
-/// The greatest progress before the result: only the result says that an agent is done.
-const MAX_UNFINISHED: f64 = 0.99;
-/// The tool that saves a checkpoint; a client puts a prefix before its name.
-const CHECKPOINT_TOOL: &str = "shim_auto_checkpoint";
-/// The fields of a tool's input that say most to people, the best first.
-const DESCRIPTIVE_FIELDS: [&str; 8] = [
-    "description",
-    "command",
-    "file_path",
-    "path",
-    "pattern",
-    "query",
-    "url",
-    "prompt",
-];
-
+/// Results of one run: those in the middle decide nothing.
+const MAX_RESULTS: usize = 8;
+/// Lines that are no messages and are kept for an error's message.
+const MAX_PLAIN_LINES: usize = 5;
+/// Bytes kept of the last text: more than a result holds.
+const MAX_LAST_TEXT_BYTES: usize = 1024 * 1024;
 /// What the agent wrote so far.
 #[derive(Debug, Default)]
 pub(super) struct Transcript {
@@ -37,54 +32,114 @@ pub(super) struct Transcript {
     messages: VecDeque<(String, Tokens)>,
     /// Unanswered calls that save a checkpoint.
     saving: VecDeque<String>,
-    agent_result: Option<AgentResult>,
+    /// The last calls of tools, described for people, by their ids.
+    calls: VecDeque<(String, String)>,
+    /// What it says at its end: the last of them is the latest.
+    pub(super) results: Vec<AgentResult>,
+    /// The last thing that the agent itself said in words.
+    pub(super) last_text: String,
+    /// The last lines that were no messages.
+    pub(super) plain: VecDeque<String>,
+    plain_lines: ProgressLines,
+    /// Whether there was any message.
+    pub(super) has_messages: bool,
+    /// The limit that it ran into last, unless it went on after that.
+    pub(super) limit: Option<Limit>,
+    /// The last call of the API that was tried again, unless one succeeded after that.
+    pub(super) retried: Option<RetriedCall>,
 }
 
 impl Transcript {
-    /// Whether the result arrived: nothing of use follows.
+    /// Whether the last result arrived: nothing of use follows.
     pub(super) fn is_over(&self) -> bool {
-        self.agent_result.is_some()
-    }
-
-    /// The result, if it arrived.
-    pub(super) fn into_result(self) -> Option<AgentResult> {
-        self.agent_result
+        self.results
+            .last()
+            .is_some_and(|result| !result.has_successor)
     }
 
     /// The progress that a line brings. A line that is no message is a sign of life and nothing more.
     pub(super) fn push(&mut self, line: &[u8]) -> ProgressUpdate {
-        match serde_json::from_slice(line) {
-            Ok(Line::Assistant { message }) => self.on_assistant(&message),
-            Ok(Line::User { message }) => self.on_user(&message),
-            Ok(Line::Result(agent_result)) => self.on_result(agent_result),
-            Ok(Line::Other) | Err(_) => ProgressUpdate::default(),
+        let messages = messages(line);
+        if messages.is_empty() {
+            self.keep_plain(line);
+        }
+        self.has_messages |= !messages.is_empty();
+        let mut update = ProgressUpdate::default();
+        for message in messages {
+            update.merge(self.on_message(message));
+        }
+        update
+    }
+
+    /// What is to be reported when the program ended without telling what it cost: that more was spent than is known.
+    pub(super) fn unknown_rest(&self) -> ProgressUpdate {
+        let is_known = !self.results.is_empty() || !self.has_messages;
+        ProgressUpdate {
+            usage: Usage {
+                incomplete: !is_known,
+                ..Usage::default()
+            },
+            ..ProgressUpdate::default()
         }
     }
 
-    fn on_assistant(&mut self, message: &Message) -> ProgressUpdate {
+    fn on_message(&mut self, message: Message) -> ProgressUpdate {
+        match message {
+            Message::Assistant(turn) => self.on_assistant(turn),
+            Message::User(turn) => self.on_user(turn),
+            Message::Result(result) => self.on_result(*result),
+            Message::Denied(line) => self.on_denied(&line),
+            Message::RateLimit(line) => {
+                self.limit = Limit::of(&line);
+                ProgressUpdate::default()
+            }
+            Message::ApiRetry(line) => {
+                self.retried = Some(RetriedCall::of(&line));
+                ProgressUpdate::default()
+            }
+            Message::Other => ProgressUpdate::default(),
+        }
+    }
+
+    fn on_assistant(&mut self, turn: Turn) -> ProgressUpdate {
         let mut update = ProgressUpdate {
-            usage: self.new_usage(message),
+            usage: self.new_usage(&turn),
             ..ProgressUpdate::default()
         };
-        for block in message.blocks() {
+        if !turn.is_synthetic {
+            self.retried = None;
+        }
+        for block in turn.blocks {
             match block {
-                Block::Text { text } => set_note(&mut update, &text),
-                Block::ToolUse { id, name, input } => {
-                    set_note(&mut update, &describe_call(&name, &input));
-                    update.progress = progress(&name, &input).or(update.progress);
-                    if name.ends_with(CHECKPOINT_TOOL) {
-                        push_bounded(&mut self.saving, id);
+                Block::Text(text) => {
+                    set_note(&mut update, &text);
+                    if !turn.is_inner && !turn.is_synthetic && !text.trim().is_empty() {
+                        self.keep_text(text);
                     }
                 }
-                Block::ToolResult { .. } | Block::Other => {}
+                Block::ToolUse { id, name, input } => {
+                    // A limit that stops nothing is none.
+                    self.limit = None;
+                    let call = describe_call(&name, &input);
+                    set_note(&mut update, &call);
+                    update.progress = progress(&name, &input).or(update.progress);
+                    if saves_checkpoint(&name) {
+                        push_bounded(&mut self.saving, id.clone());
+                    }
+                    push_bounded(&mut self.calls, (id, call));
+                }
+                Block::ToolResult { .. } => {}
             }
         }
         update
     }
 
-    fn on_user(&mut self, message: &Message) -> ProgressUpdate {
+    fn on_user(&mut self, turn: Turn) -> ProgressUpdate {
         let mut update = ProgressUpdate::default();
-        for block in message.blocks() {
+        for id in &turn.denied {
+            self.note_denial(&mut update, id, "");
+        }
+        for block in turn.blocks {
             if let Block::ToolResult {
                 tool_use_id,
                 content,
@@ -99,21 +154,37 @@ impl Transcript {
         update
     }
 
+    fn on_denied(&self, line: &Value) -> ProgressUpdate {
+        let mut update = ProgressUpdate::default();
+        let call = describe_denied(&text(line, "tool_name"), &line["tool_input"]);
+        self.note_denial(&mut update, &text(line, "tool_use_id"), &call);
+        update
+    }
+
+    /// A call that was not permitted did not run: the note must not say that it did.
+    fn note_denial(&self, update: &mut ProgressUpdate, id: &str, otherwise: &str) {
+        let call = self.calls.iter().rfind(|(known, _)| known == id);
+        match call.map_or(otherwise, |(_, call)| call) {
+            "" => set_note(update, "a tool was not permitted"),
+            call => set_note(update, &format!("not permitted: {call}")),
+        }
+    }
+
     /// The rest of the cost. Where a message was counted twice, the sum errs upwards.
-    fn on_result(&mut self, agent_result: AgentResult) -> ProgressUpdate {
+    fn on_result(&mut self, result: AgentResult) -> ProgressUpdate {
         let usage = Usage {
-            input_tokens: agent_result
-                .usage
-                .input_total()
-                .saturating_sub(self.reported.input_tokens),
-            output_tokens: (agent_result.usage.output_tokens)
-                .saturating_sub(self.reported.output_tokens),
-            cost_usd: Some(agent_result.total_cost_usd - self.reported.cost_usd)
-                .filter(|cost| cost.is_finite() && *cost > 0.0)
-                .unwrap_or(0.0),
+            input_tokens: (result.tokens.input).saturating_sub(self.reported.input_tokens),
+            output_tokens: (result.tokens.output).saturating_sub(self.reported.output_tokens),
+            cost_usd: (result.cost_usd - self.reported.cost_usd).max(0.0),
+            incomplete: result.is_cost_unreadable,
         };
         add(&mut self.reported, &usage);
-        self.agent_result = Some(agent_result);
+        if self.results.len() == MAX_RESULTS {
+            // A success is never forgotten.
+            let failure = self.results.iter().position(|result| !result.is_success);
+            self.results.remove(failure.unwrap_or(0));
+        }
+        self.results.push(result);
         ProgressUpdate {
             usage,
             ..ProgressUpdate::default()
@@ -121,30 +192,55 @@ impl Transcript {
     }
 
     /// What a part of a message cost beyond its earlier parts.
-    fn new_usage(&mut self, message: &Message) -> Usage {
-        let now = message.usage;
-        let earlier = self.messages.iter_mut().rfind(|(id, _)| *id == message.id);
+    fn new_usage(&mut self, turn: &Turn) -> Usage {
+        let now = turn.tokens;
+        let earlier = self.messages.iter_mut().rfind(|(id, _)| *id == turn.id);
         let before = match earlier {
             Some((_, tokens)) => std::mem::replace(tokens, now),
             None => {
-                push_bounded(&mut self.messages, (message.id.clone(), now));
+                push_bounded(&mut self.messages, (turn.id.clone(), now));
                 Tokens::default()
             }
         };
         let usage = Usage {
-            input_tokens: now.input_total().saturating_sub(before.input_total()),
-            output_tokens: now.output_tokens.saturating_sub(before.output_tokens),
-            cost_usd: 0.0,
+            input_tokens: now.input.saturating_sub(before.input),
+            output_tokens: now.output.saturating_sub(before.output),
+            ..Usage::default()
         };
         add(&mut self.reported, &usage);
         usage
     }
+
+    /// Keeps the last text; only a long one is searched for secrets here, since it is cut.
+    fn keep_text(&mut self, text: String) {
+        self.last_text = if text.len() > MAX_LAST_TEXT_BYTES {
+            clipped(&redact::text(&text), MAX_LAST_TEXT_BYTES).0
+        } else {
+            text
+        };
+    }
+
+    fn keep_plain(&mut self, line: &[u8]) {
+        if let Some(line) = self.plain_lines.push(line) {
+            if self.plain.len() == MAX_PLAIN_LINES {
+                self.plain.pop_front();
+            }
+            self.plain.push_back(line);
+        }
+    }
 }
 
+/// Adds to a sum that stays within what a task may report.
 fn add(sum: &mut Usage, more: &Usage) {
-    sum.input_tokens = sum.input_tokens.saturating_add(more.input_tokens);
-    sum.output_tokens = sum.output_tokens.saturating_add(more.output_tokens);
-    sum.cost_usd += more.cost_usd;
+    sum.input_tokens = sum
+        .input_tokens
+        .saturating_add(more.input_tokens)
+        .min(MAX_TOKENS);
+    sum.output_tokens = sum
+        .output_tokens
+        .saturating_add(more.output_tokens)
+        .min(MAX_TOKENS);
+    sum.cost_usd = (sum.cost_usd + more.cost_usd).min(MAX_COST_USD);
 }
 
 /// Adds to a list of bounded length.
@@ -162,199 +258,5 @@ fn set_note(update: &mut ProgressUpdate, text: &str) {
     }
 }
 
-/// A call of a tool, described for people.
-fn describe_call(name: &str, input: &Value) -> String {
-    let what = DESCRIPTIVE_FIELDS
-        .iter()
-        .find_map(|field| input[*field].as_str());
-    what.map_or_else(
-        || name.to_owned(),
-        |what| format!("{name}: {}", first_line(what, MAX_NOTE_BYTES)),
-    )
-}
-
-/// How far an agent is by its own count: the share of finished steps in its list, or the progress of its checkpoint.
-fn progress(tool: &str, input: &Value) -> Option<f64> {
-    let progress = if tool.ends_with(CHECKPOINT_TOOL) {
-        input["progress"].as_f64()?
-    } else {
-        let steps = input["todos"]
-            .as_array()
-            .filter(|steps| !steps.is_empty())?;
-        let done = steps.iter().filter(|step| step["status"] == "completed");
-        done.count() as f64 / steps.len() as f64
-    };
-    Some(progress.clamp(0.0, MAX_UNFINISHED))
-}
-
-/// The checkpoint in the tool's answer; the answer is JSON in text, or in the text of blocks.
-fn checkpoint(answer: &Value) -> Option<CheckpointId> {
-    let read = |text: &str| {
-        let answer: Value = serde_json::from_str(text).ok()?;
-        let id = answer.pointer("/checkpoint/checkpoint_id")?;
-        id.as_str()?.parse().ok()
-    };
-    match answer {
-        Value::String(text) => read(text),
-        Value::Array(blocks) => blocks
-            .iter()
-            .find_map(|block| read(block["text"].as_str()?)),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use serde_json::json;
-
-    use super::*;
-
-    fn push(transcript: &mut Transcript, line: &Value) -> ProgressUpdate {
-        transcript.push(line.to_string().as_bytes())
-    }
-
-    fn assistant_line(id: &str, block: &Value, tokens: [u64; 3]) -> Value {
-        let [input, cached, output] = tokens;
-        let usage = json!({"input_tokens": input, "cache_read_input_tokens": cached, "output_tokens": output});
-        json!({"type": "assistant", "message": {"id": id, "content": [block], "usage": usage}})
-    }
-
-    fn text(text: &str) -> Value {
-        json!({"type": "text", "text": text})
-    }
-
-    fn call(name: &str, input: &Value) -> Value {
-        json!({"type": "tool_use", "id": "call-1", "name": name, "input": input})
-    }
-
-    #[test]
-    fn the_parts_of_a_message_are_counted_once_and_the_result_brings_the_rest() {
-        let mut transcript = Transcript::default();
-        let updates = [
-            push(
-                &mut transcript,
-                &json!({"type": "system", "subtype": "init"}),
-            ),
-            push(
-                &mut transcript,
-                &assistant_line("m1", &text("Looking"), [10, 100, 1]),
-            ),
-            push(
-                &mut transcript,
-                &assistant_line("m1", &call("Bash", &json!({"command": "ls"})), [10, 100, 5]),
-            ),
-            push(
-                &mut transcript,
-                &assistant_line("m2", &text("Done"), [20, 0, 7]),
-            ),
-            push(
-                &mut transcript,
-                &json!({"type": "result", "subtype": "success", "result": "Fixed", "total_cost_usd": 0.25,
-                    "usage": {"input_tokens": 30, "cache_read_input_tokens": 100, "output_tokens": 40}}),
-            ),
-        ];
-        let input: Vec<_> = updates
-            .iter()
-            .map(|update| update.usage.input_tokens)
-            .collect();
-        let output: Vec<_> = updates
-            .iter()
-            .map(|update| update.usage.output_tokens)
-            .collect();
-        assert_eq!(
-            (input, output),
-            (vec![0, 110, 0, 20, 0], vec![0, 1, 4, 7, 28])
-        );
-        assert_eq!(updates[2].note.as_deref(), Some("Bash: ls"));
-        assert_eq!(updates[4].usage.cost_usd, 0.25);
-        let agent_result = transcript.into_result().unwrap();
-        assert!(agent_result.is_success());
-        assert_eq!(agent_result.result, "Fixed");
-    }
-
-    #[test]
-    fn an_agent_that_failed_says_why() {
-        for (line, error_message) in [
-            (json!({"subtype": "error_max_turns"}), "error_max_turns"),
-            (
-                json!({"is_error": true, "subtype": "success", "result": "No credit"}),
-                "No credit",
-            ),
-            (
-                json!({"is_error": true, "errors": ["one", "two"]}),
-                "one: two",
-            ),
-            (
-                json!({"is_error": true, "result": null, "usage": null, "errors": null}),
-                "the agent says that it failed",
-            ),
-            (json!({"is_error": true}), "the agent says that it failed"),
-        ] {
-            let mut line = line;
-            line["type"] = "result".into();
-            let mut transcript = Transcript::default();
-            push(&mut transcript, &line);
-            let agent_result = transcript.into_result().unwrap();
-            assert!(!agent_result.is_success() && !agent_result.is_final());
-            assert_eq!(agent_result.error_message(), error_message);
-        }
-    }
-
-    #[test]
-    fn a_checkpoint_counts_when_it_was_saved() {
-        let mut transcript = Transcript::default();
-        let saving = call("mcp__shim__shim_auto_checkpoint", &json!({"progress": 0.4}));
-        let update = push(&mut transcript, &assistant_line("m1", &saving, [1, 0, 1]));
-        assert_eq!((update.progress, update.checkpoint_id), (Some(0.4), None));
-        let checkpoint_id = CheckpointId::new();
-        let facts = json!({"checkpoint": {"checkpoint_id": checkpoint_id.to_string()}}).to_string();
-        let answer = |id: &str| {
-            json!({"type": "user", "message": {"content": [{"type": "tool_result", "tool_use_id": id,
-                "content": [{"type": "text", "text": facts}]}]}})
-        };
-        assert_eq!(push(&mut transcript, &answer("other")).checkpoint_id, None);
-        assert_eq!(
-            push(&mut transcript, &answer("call-1")).checkpoint_id,
-            Some(checkpoint_id)
-        );
-    }
-
-    #[test]
-    fn a_list_of_steps_says_how_far_it_is() {
-        let mut transcript = Transcript::default();
-        let steps = |done: &[&str]| {
-            let todos: Vec<_> = done
-                .iter()
-                .map(|status| json!({"status": status}))
-                .collect();
-            call("TodoWrite", &json!({"todos": todos}))
-        };
-        let mut progress = |done: &[&str]| {
-            push(&mut transcript, &assistant_line("m", &steps(done), [0; 3])).progress
-        };
-        assert_eq!(
-            progress(&["completed", "in_progress", "pending", "completed"]),
-            Some(0.5)
-        );
-        assert_eq!(progress(&["completed"]), Some(MAX_UNFINISHED));
-        assert_eq!(progress(&[]), None);
-    }
-
-    #[test]
-    fn what_is_no_message_is_passed_over() {
-        let mut transcript = Transcript::default();
-        for line in [
-            "npm warn old",
-            "",
-            "{",
-            "[]",
-            "{\"type\":\"stream_event\"}",
-            "{\"type\":\"assistant\"}",
-            "{\"type\":\"assistant\",\"message\":{\"content\":[7,{\"type\":\"thinking\"}]}}",
-        ] {
-            assert!(transcript.push(line.as_bytes()).is_empty(), "{line}");
-        }
-        assert!(!transcript.is_over());
-    }
-}
+mod tests;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use prost_types::Timestamp;
 use shim_proto::coordination::v1::{Worker as Registered, WorkerKind, WorkerState};
 use shim_proto::worker::v1::WorkerReport;
 use shim_runtime::background::BackgroundTasks;
@@ -259,6 +260,7 @@ impl PooledWorker {
             health: heartbeat.health.into(),
             running: heartbeat.running,
             detail: heartbeat.detail,
+            unfit_until: heartbeat.unfit_until.map(Timestamp::from),
             ..self.backend.registered()
         }
     }
@@ -272,6 +274,7 @@ impl PooledWorker {
             completed: report.completed,
             failed: report.failed,
             restarts: report.restarts,
+            held: report.held,
         }
     }
 }

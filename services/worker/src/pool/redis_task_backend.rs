@@ -4,6 +4,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use prost_types::Timestamp;
 use shim_proto::coordination::v1::{Task, TaskError, TaskResult, Usage, Worker};
 use shim_runtime::ids::{Epoch, LeaseToken, TaskId};
 use shim_runtime::{redact, trace};
@@ -177,7 +178,12 @@ fn without_secrets(result: &TaskResult) -> TaskResult {
     if let Some(data) = &mut result.data {
         redact::data(data);
     }
-    result.artifacts.iter_mut().for_each(redact::string);
+    let lines = [
+        &mut result.artifacts,
+        &mut result.denials,
+        &mut result.remarks,
+    ];
+    lines.into_iter().flatten().for_each(redact::string);
     result
 }
 
@@ -308,6 +314,19 @@ impl TaskBackend for RedisTaskBackend {
         self.after_end(claim_ref, releasing.await).await
     }
 
+    async fn hold(
+        &self,
+        claim_ref: &ClaimRef,
+        reason: &str,
+        is_timed: bool,
+    ) -> Result<(), BackendError> {
+        let idempotency_key = idempotency_key(claim_ref, "hold");
+        let (task_id, lease) = wire(claim_ref);
+        let (tasks, reason) = (&self.store.tasks, redact::text(reason));
+        let holding = tasks.hold(&idempotency_key, &task_id, lease, &reason, is_timed);
+        self.after_end(claim_ref, holding.await).await
+    }
+
     async fn heartbeat(&self, heartbeat: &HeartbeatStatus) {
         let worker = self.registered();
         let epoch = worker.epoch;
@@ -321,6 +340,7 @@ impl TaskBackend for RedisTaskBackend {
             state: heartbeat.state,
             health: heartbeat.health,
             detail: redact::text(&heartbeat.detail).into_owned(),
+            unfit_until: heartbeat.unfit_until.map(Timestamp::from),
         };
         let dead_after = self.store.registry_config().dead_after;
         let answer = match self.store.registry.heartbeat(&heartbeat, dead_after).await {

@@ -1,10 +1,12 @@
 //! ClaimTask: waits for a task and takes it for a registered worker.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use shim_proto::coordination::v1::{Worker, WorkerHealth, WorkerState};
+use shim_proto::coordination::v1::{Worker, WorkerState};
+use shim_proto::fitness::is_unfit;
 use shim_proto::limits::worker::MAX_CLAIM_WAIT;
 use shim_proto::worker::v1::{ClaimTaskRequest, ClaimTaskResponse};
+use shim_render::time::rfc3339;
 use shim_runtime::ids::{Epoch, WorkerId};
 use shim_runtime::server::begin_waiting;
 use shim_store::{Error, IdempotencyKey};
@@ -64,9 +66,19 @@ async fn registered(api: &Api, worker_id: WorkerId, epoch: Epoch) -> Result<Work
         WorkerState::Dead => Err(stale("dead: it was silent for too long".to_owned())),
         WorkerState::Stopped => Err(stale("stopped: it was deregistered".to_owned())),
         WorkerState::Draining => Err(stale("draining: it takes nothing new".to_owned())),
-        _ if worker.health() == WorkerHealth::Unhealthy => {
-            Err(stale("unhealthy: it should get nothing new".to_owned()))
-        }
+        _ if is_unfit(&worker, SystemTime::now().into()) => Err(stale(why_unfit(&worker))),
         _ => Ok(worker),
     }
+}
+
+fn why_unfit(worker: &Worker) -> String {
+    let until = match rfc3339(worker.unfit_until.as_ref()) {
+        until if until.is_empty() => until,
+        until => format!(" until {until}"),
+    };
+    let why = match worker.detail.as_str() {
+        "" => "by its own word",
+        detail => detail,
+    };
+    format!("unhealthy{until} and gets nothing new: {why}")
 }

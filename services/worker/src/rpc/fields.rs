@@ -5,8 +5,9 @@ use std::ops::{Deref, DerefMut};
 use shim_proto::coordination::v1::{TaskError, TaskResult, Usage};
 pub(super) use shim_proto::limits::task::MAX_REASON_BYTES;
 use shim_proto::limits::task::{
-    MAX_ARTIFACTS, MAX_COST_USD as MAX_COST, MAX_ERROR_BYTES, MAX_ERROR_REASON_BYTES,
-    MAX_NOTE_BYTES, MAX_RESULT_DATA_BYTES, MAX_RESULT_TEXT_BYTES, MAX_TOKENS,
+    MAX_ARTIFACTS, MAX_COST_USD as MAX_COST, MAX_DENIALS, MAX_ERROR_BYTES, MAX_ERROR_REASON_BYTES,
+    MAX_NOTE_BYTES, MAX_REMARK_BYTES, MAX_REMARKS, MAX_RESULT_DATA_BYTES, MAX_RESULT_TEXT_BYTES,
+    MAX_TOKENS,
 };
 use shim_proto::limits::{MAX_PATH_BYTES, MAX_VERSION as MAX_TOKEN};
 use shim_proto::reasons::task::EXECUTOR_FAILED;
@@ -92,6 +93,17 @@ impl Fields {
         if self.list("result.artifacts", result.artifacts.len(), MAX_ARTIFACTS) {
             for (i, path) in result.artifacts.iter().enumerate() {
                 self.required(format_args!("result.artifacts[{i}]"), path, MAX_PATH_BYTES);
+            }
+        }
+        let lines = [
+            ("result.denials", &result.denials, MAX_DENIALS),
+            ("result.remarks", &result.remarks, MAX_REMARKS),
+        ];
+        for (field, lines, most) in lines {
+            if self.list(field, lines.len(), most) {
+                for (i, line) in lines.iter().enumerate() {
+                    self.required(format_args!("{field}[{i}]"), line, MAX_REMARK_BYTES);
+                }
             }
         }
         result

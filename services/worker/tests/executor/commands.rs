@@ -287,3 +287,20 @@ async fn a_program_may_clean_up_within_the_grace() {
     assert_eq!(outcome, AttemptOutcome::Stopped);
     assert!(env.root().join("cleaned").exists());
 }
+
+#[tokio::test]
+async fn what_cannot_be_executed_is_no_fault_of_a_task_that_did_not_bring_it() {
+    let env = TestEnv::new();
+    let missing = env.command("no-such-program-anywhere");
+    let AttemptOutcome::Unfit(unfit) = run(&*missing, &claim("t")).await else {
+        panic!("it is unfit");
+    };
+    assert!(unfit.why.contains("exit status: 127: "), "{unfit:?}");
+    assert!(unfit.why.contains("no-such-program-anywhere"), "{unfit:?}");
+    let open = env.executor(Command, "\"$1\"", |config| config.allow_args = true);
+    let brought = claim_with(&json!({"args": ["no-such-program-anywhere"]}));
+    assert_eq!(
+        failed(run(&*open, &brought).await).error.reason,
+        EXECUTOR_FAILED
+    );
+}

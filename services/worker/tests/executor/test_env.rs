@@ -96,6 +96,7 @@ pub(crate) fn shell(kind: ExecutorKind, script: &str) -> ExecutorConfig {
         working_dir: None,
         timeout: TIMEOUT * 2,
         env: Vec::new(),
+        fail_on_denial: false,
     }
 }
 

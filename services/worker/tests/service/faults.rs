@@ -170,3 +170,41 @@ async fn a_worker_that_drains_gets_nothing_new() {
         (Code::FailedPrecondition, STALE_WORKER.into())
     );
 }
+
+#[tokio::test]
+async fn a_worker_that_is_unfit_by_its_own_word_gets_nothing_until_its_time() {
+    let redis = Redis::start();
+    let stack = TestStack::on(&redis).await;
+    let chat = ChatWorker::at(&stack).await;
+    chat.freeze();
+    let task = stack.submit(job("one")).await;
+    let at = |ahead: i64| prost_types::Timestamp {
+        seconds: std::time::UNIX_EPOCH.elapsed().unwrap().as_secs() as i64 + ahead,
+        nanos: 0,
+    };
+    let beat = |unfit_until| HeartbeatRequest {
+        worker_id: chat.id().to_owned(),
+        epoch: chat.worker.epoch,
+        health: WorkerHealth::Unhealthy.into(),
+        detail: "the weekly limit is reached".to_owned(),
+        unfit_until,
+        ..Default::default()
+    };
+    for until in [None, Some(at(3_600))] {
+        let mut registry = stack.registry.clone();
+        registry.heartbeat(beat(until)).await.unwrap();
+        let refused = chat.claim(0).await.unwrap_err();
+        assert!(refused.message().contains("the weekly limit"), "{refused}");
+        assert_eq!(
+            refusal::<()>(Err(refused)),
+            (Code::FailedPrecondition, STALE_WORKER.into())
+        );
+    }
+    stack
+        .registry
+        .clone()
+        .heartbeat(beat(Some(at(-1))))
+        .await
+        .unwrap();
+    assert_eq!(chat.take().await.task.task_id, task.task_id);
+}

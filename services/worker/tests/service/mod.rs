@@ -9,3 +9,4 @@ mod killed;
 mod pool;
 mod refusals;
 mod test_stack;
+mod unfit;

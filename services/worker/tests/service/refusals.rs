@@ -27,6 +27,7 @@ fn wrong_usage() -> Option<Usage> {
         input_tokens: u64::MAX,
         output_tokens: u64::MAX,
         cost_usd: f64::NAN,
+        incomplete: false,
     })
 }
 

@@ -362,6 +362,11 @@ fn worker_cases(cases: &mut Cases) {
     );
     cases.add(&["Heartbeat"], "/health", [(json!(99), "")]);
     cases.text(&["Heartbeat"], "/detail", 500, "500");
+    cases.add(
+        &["Heartbeat"],
+        "/unfit_until",
+        [(json!("2030-01-01T00:00:00Z"), "UNHEALTHY")],
+    );
     cases.text(&["DeregisterWorker"], "/reason", 500, "500");
     cases.add(
         &["ListWorkers"],

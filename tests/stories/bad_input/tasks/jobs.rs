@@ -115,7 +115,8 @@ fn texts_of_jobs(cases: &mut Cases) {
 }
 
 fn numbers_of_jobs(cases: &mut Cases) {
-    for pointer in ["/split", "/on_failure", "/merge", "/strategy"] {
+    cases.id(&SUBMIT, "/parent_id");
+    for pointer in ["/split", "/on_failure", "/merge", "/strategy", "/overlap"] {
         choice(cases, &SUBMIT, pointer);
     }
     choice(cases, &["AggregateResults"], "/merge");
@@ -145,6 +146,13 @@ fn numbers_of_jobs(cases: &mut Cases) {
         "0 0 30 2 *",
         "a\0b",
         "\u{661} * * * *",
+        "0 9 MON * *",
+        "* * * * JAN",
+        "5,,10 * * * *",
+        ", * * * *",
+        "*/90 * * * *",
+        "@daily",
+        "CRON_TZ=UTC 0 9 * * *",
     ];
     cases.add(
         &SUBMIT,

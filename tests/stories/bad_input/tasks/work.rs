@@ -109,6 +109,14 @@ fn report_cases(cases: &mut Cases) {
         (json!(["a\0b"]), "NUL"),
     ];
     cases.add(&["CompleteTask"], "/result/artifacts", bad);
+    for (field, most, rule) in [("/result/denials", 50, "50"), ("/result/remarks", 20, "20")] {
+        let bad = [
+            (json!(vec!["a"; most + 1]), rule),
+            (json!([""]), "required"),
+            (json!(["x".repeat(1_025)]), "1024"),
+        ];
+        cases.add(&["CompleteTask"], field, bad);
+    }
     cases.add(&["FailTask"], "/error", [(Value::Null, "required")]);
     cases.text(&["FailTask"], "/error/reason", 100, "100");
     cases.text(&["FailTask"], "/error/message", 8_192, "8192");

@@ -1,11 +1,15 @@
 -- Retries what failed or was cancelled: a job, or a subtask with the subtasks that ended because of it.
--- args: request, id
+-- args: request, id, next_run_ms (of a schedule, which goes on with that run; nil for another job)
 -- answer: count (of the tasks retried), task. Refusals: NOT_FOUND; NOT_OVER: state; REQUEST_ID_REUSED.
 local function is_lost(task) return task and (task.state == FAILED or task.state == CANCELLED) end
 
 local function take_up(task, unmet)
   redis.call('ZREM', key('dead'), task.id)
+  redis.call('ZREM', key('disowned'), task.id)
+  redis.call('HDEL', task_key(task.id), 'disowned')
   redis.call('HDEL', text_key(task.id), 'reason', 'message', 'result', 'json')
+  redis.call('HDEL', task_key(task.id), 'holds')
+  redis.call('HDEL', task_key(task.root), 'held')
   advance(task, 0)
   enter(task, PENDING, 'attempts', 0, 'deaths', 0, 'ended', '', 'from', '', 'unmet', unmet, 'stuck', '', 'retried', now)
   task.from, task.unmet = '', tostring(unmet)
@@ -19,6 +23,8 @@ local function is_gated(root) return root.parts ~= '' and string.find(root.gates
 local function reopen(root)
   if is_over(root) then
     redis.call('ZREM', key('finished'), root.id)
+    redis.call('ZREM', key('disowned'), root.id)
+    redis.call('HDEL', task_key(root.id), 'disowned')
     redis.call('ZADD', key('live'), now, root.id)
     local deadline = redis.call('HGET', task_key(root.id), 'deadline')
     if deadline and tonumber(deadline) > now then redis.call('ZADD', key('deadlines'), deadline, root.id) end
@@ -88,10 +94,32 @@ local function count_unmet(order)
   return unmet
 end
 
+-- Lets a schedule that was called off go on: its tasks only wait, as before.
+local function resume_schedule(root)
+  redis.call('ZREM', key('finished'), root.id)
+  redis.call('ZADD', key('live'), now, root.id)
+  local order, count = redis.call('LRANGE', key('parts:' .. root.id), 0, -1), 1
+  local unmet = count_unmet(order)
+  for _, id in ipairs(order) do
+    local part = load(id)
+    if is_lost(part) then
+      take_up(part, unmet[id] or 0)
+      count = count + 1
+    end
+  end
+  take_up(root, 0)
+  root.from = args.next_run_ms
+  enter(root, DELAYED, 'from', args.next_run_ms)
+  redis.call('ZREM', key('delayed'), root.id)
+  redis.call('ZADD', key('schedules'), args.next_run_ms, root.id)
+  return answer({count = count})
+end
+
 return change_once(function()
   local task = load(args.id)
   if not task then return {'NOT_FOUND'} end
   if not is_lost(task) then return {'NOT_OVER', {state = task.state}} end
+  if args.next_run_ms then return resume_schedule(task) end
   local root = load(task.root)
   reopen(root)
   if task.parts == '' and is_root(task) then

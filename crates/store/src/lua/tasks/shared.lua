@@ -176,12 +176,37 @@ local function settle(root_id)
   end
 end
 
+-- Marks a task that was called off; see `lineage.lua`.
+local function disown(id)
+  redis.call('HSET', task_key(id), 'disowned', '1')
+  if redis.call('EXISTS', key('kin:' .. id)) == 1 then redis.call('ZADD', key('disowned'), now, id) end
+end
+
+-- Adds a number to a sum of what a task cost. A sum that Redis cannot hold stays, and is known to be too small.
+local function add_cost(id, command, field, number)
+  local sum = redis.pcall(command, task_key(id), field, number)
+  if type(sum) == 'table' and sum.err then redis.call('HSET', task_key(id), 'least', 1) end
+end
+
+-- A task, and the job that counts the same.
+local function counted_in(task) return is_root(task) and {task.id} or {task.id, task.root} end
+
+-- Notes that an attempt ends whose worker cannot tell any more what it cost: what is known of that is the least.
+local function lose_usage(task)
+  if task.state ~= RUNNING then return end
+  local known = redis.call('HMGET', task_key(task.id), 'input', 'output', 'cost')
+  if not (known[1] or known[2] or known[3]) then return end
+  for _, id in ipairs(counted_in(task)) do redis.call('HSET', task_key(id), 'least', 1) end
+end
+
 -- Ends a task for good, without what follows for other tasks; see `over`.
 local function close(task, state, reason, message)
+  if state == CANCELLED or reason == 'DEADLINE_EXCEEDED' then lose_usage(task) end
   local may_be_queued = task.state ~= PENDING and task.parts == ''
   enter(task, state, 'ended', now)
   redis.call('HDEL', task_key(task.id), 'lease', 'epoch', 'stuck', 'gate')
   if state == COMPLETED then advance(task, 1) end
+  if state == CANCELLED or reason == 'DEADLINE_EXCEEDED' then disown(task.id) end
   if reason then redis.call('HSET', text_key(task.id), 'reason', reason, 'message', message) end
   count(EVENT_AT_END[state])
   log(task.root, EVENT_AT_END[state], task.id, {worker = task.worker, detail = message or ''})
@@ -250,9 +275,9 @@ over = function(task, state, reason, message)
   settle(task.root)
 end
 
--- Ends a task whose work is done, or holds it at the gate before its result counts.
-local function finish(task)
-  if not string.find(task.gates, 'r', 1, true) then return over(task, COMPLETED) end
+-- Ends a task whose work is done, or holds it at the gate before its result counts. The log gets the remark.
+local function finish(task, remark)
+  if not string.find(task.gates, 'r', 1, true) then return over(task, COMPLETED, nil, remark) end
   enter(task, AWAITING, 'gate', 'result', 'lease', '')
   advance(task, 1)
   log(task.root, 'awaiting', task.id, {worker = task.worker, detail = 'before its result counts'})
@@ -278,6 +303,7 @@ end
 -- Makes a task whose worker is gone ready for another worker, or ends it after `max_deaths`; the attempt does not count.
 -- Returns whether the task is ready now.
 local function requeue_after_loss(task, why, died, max_deaths)
+  lose_usage(task)
   local deaths = redis.call('HINCRBY', task_key(task.id), 'deaths', died and 1 or 0)
   if deaths >= max_deaths then
     over(task, FAILED, 'WORKERS_DIED', string.format('%d workers died with it', deaths))
@@ -291,10 +317,11 @@ end
 
 -- Adds the usage of an attempt to the task and to its job. The cost is a text: Redis adds decimals exactly.
 local function spend(task, usage)
-  for _, id in ipairs(is_root(task) and {task.id} or {task.id, task.root}) do
-    if usage.input ~= 0 then redis.call('HINCRBY', task_key(id), 'input', usage.input) end
-    if usage.output ~= 0 then redis.call('HINCRBY', task_key(id), 'output', usage.output) end
-    if usage.cost ~= '0' then redis.call('HINCRBYFLOAT', task_key(id), 'cost', usage.cost) end
+  for _, id in ipairs(counted_in(task)) do
+    if usage.input ~= 0 then add_cost(id, 'HINCRBY', 'input', usage.input) end
+    if usage.output ~= 0 then add_cost(id, 'HINCRBY', 'output', usage.output) end
+    if usage.cost ~= '0' then add_cost(id, 'HINCRBYFLOAT', 'cost', usage.cost) end
+    if usage.incomplete then redis.call('HSET', task_key(id), 'least', 1) end
   end
 end
 

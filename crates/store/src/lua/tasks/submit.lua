@@ -1,10 +1,12 @@
 -- Takes a job with its subtasks.
--- args: max_jobs, deadline_ms (nil for none), first_run_ms (of the template of a schedule; nil for another job), and
---       `tasks`, the root first, each with: id, spec (what its submitter said, packed), queue, priority, unmet (how many
+-- args: max_jobs, deadline_ms (nil for none), first_run_ms (of the template of a schedule; nil for another job), parent
+--       (the task on whose behalf it comes; nil for none), max_depth, max_descendants, due (of the run of a schedule:
+--       schedule_id, due_ms, next_ms, skips_overlap; nil for another job), and `tasks`, the root first, each with: id, spec (what its submitter said, packed), queue, priority, unmet (how many
 --       tasks it waits for), weight, gates ('s' before it starts, 'r' before its result counts), max_attempts,
 --       backoff_ms, delay_ms, policy, successors (ids of the tasks that wait for it), strategy, folder (a hash of where
 --       its files are, or ''), notifies (whether its submitter gets messages).
--- answer: rows. Refusals: REQUEST_ID_REUSED, TOO_MANY.
+-- answer: root_id, rows; neither if a run is left out. Refusals: REQUEST_ID_REUSED, TOO_MANY, NO_PARENT; TOO_DEEP: depth;
+--         TOO_MANY_BELOW, PARENT_CANCELLED: ancestor.
 local root_id = args.tasks[1].id
 
 -- Stores a task that waits. Values that most tasks have are not stored.
@@ -32,6 +34,15 @@ end
 
 local decision = once_per_request(function()
   if redis.call('ZCARD', key('live')) >= args.max_jobs then return {'TOO_MANY'} end
+  local place, refused
+  if args.parent then
+    place, refused = place_below(args.parent, args.max_depth, args.max_descendants)
+    if refused then return refused end
+  elseif args.due then
+    if not takes_run(args.due) then return answer({}) end
+    redis.call('HSET', task_key(args.due.schedule_id), 'last_run', root_id)
+    place = place_of_run(args.due.schedule_id)
+  end
   local subtasks, weight = #args.tasks - 1, 0
   for i, task in ipairs(args.tasks) do
     store(task, i == 1 and subtasks > 0 and RUNNING or PENDING)
@@ -41,6 +52,7 @@ local decision = once_per_request(function()
     end
   end
 
+  if place then settle_below(root_id, place) end
   redis.call('ZADD', key('live'), now, root_id)
   redis.call('ZADD', key('jobs'), now, root_id)
   if args.deadline_ms then
@@ -70,6 +82,6 @@ end)
 if is_done(decision) then
   -- A repeated request has other ids: the job is the one that the first request made.
   local made = decision[2].answer
-  made.rows = job_rows(made.root_id, 'errors')
+  if made.root_id then made.rows = job_rows(made.root_id, 'errors') end
 end
 return decision

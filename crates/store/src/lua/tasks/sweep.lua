@@ -20,6 +20,8 @@ local function load_due(name, until_when)
   return tasks
 end
 
+call_off_kin(max * 5)
+
 for _, task in ipairs(load_due('delayed', now)) do
   enter(task, READY, 'ready', now)
   log(task.root, 'ready', task.id)
@@ -56,6 +58,7 @@ local function forget(id)
     redis.call('ZREM', queue .. 'failed', job)
     redis.call('DEL', queue .. job, queue .. job .. ':logs', key('job:' .. record[1] .. ':' .. job))
   end
+  forget_lineage(id)
   redis.call('DEL', task_key(id), text_key(id), key('spec:' .. id), key('after:' .. id))
   redis.call('ZREM', key('dead'), id)
   redis.call('ZREM', key('outbox'), id)

@@ -2,6 +2,7 @@
 
 pub(super) mod checkpoints;
 mod column;
+pub(super) mod gaps;
 pub(super) mod projects;
 pub(super) mod pruning;
 pub(super) mod restores;

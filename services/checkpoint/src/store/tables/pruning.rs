@@ -111,3 +111,9 @@ pub(crate) fn incremental_vacuum(db: &Connection, pages: u32) -> Result<(), Erro
     while rows.next()?.is_some() {}
     Ok(())
 }
+
+/// How many pages of the file hold nothing.
+pub(crate) fn free_pages(db: &Connection) -> Result<u64, Error> {
+    let pages: i64 = db.query_row("PRAGMA freelist_count", [], |row| row.get(0))?;
+    Ok(pages.unsigned_abs())
+}

@@ -1,0 +1,192 @@
+//! An agent's own verdict on its work: the `result` line of its stream-json. Pure.
+//!
+//! A line that says anywhere that the agent failed is a failure. What it says of cost, tokens and times never counts.
+
+use serde_json::{Map, Value};
+use shim_exec::{MAX_NOTE_BYTES, first_line};
+use shim_proto::limits::task::{MAX_COST_USD, MAX_DENIALS};
+
+use super::tool_calls::describe_denied;
+use super::values::{Tokens, amount, status, text};
+
+/// How a status begins that is no success.
+const FAILED_STATUS: [&str; 12] = [
+    "err",
+    "fail",
+    "abort",
+    "cancel",
+    "timeout",
+    "timed",
+    "den",
+    "reject",
+    "refus",
+    "invalid",
+    "crash",
+    "incomplete",
+];
+
+/// What an agent says at its end.
+#[derive(Debug, Default, Clone)]
+pub(super) struct AgentResult {
+    pub(super) is_success: bool,
+    pub(super) subtype: String,
+    pub(super) terminal_reason: String,
+    /// What is handed over; empty if there is none.
+    pub(super) text: String,
+    pub(super) data: Option<Map<String, Value>>,
+    pub(super) errors: Vec<String>,
+    /// What it was not allowed to do, each in a few words.
+    pub(super) denials: Vec<String>,
+    /// The HTTP status of the API call that it failed by; 0 if it names none.
+    pub(super) api_status: u16,
+    pub(super) api_error_type: String,
+    /// Another result follows.
+    pub(super) has_successor: bool,
+    pub(super) tokens: Tokens,
+    pub(super) cost_usd: f64,
+    /// The cost stands in the line and cannot be read.
+    pub(super) is_cost_unreadable: bool,
+}
+
+impl AgentResult {
+    pub(super) fn of(line: &Value) -> Self {
+        let (text, own_data) = handed_over(&line["result"]);
+        let cost = &line["total_cost_usd"];
+        let structured = line["structured_output"].as_object().cloned();
+        Self {
+            is_success: !says_failure(line),
+            subtype: self::text(line, "subtype"),
+            terminal_reason: self::text(line, "terminal_reason"),
+            text,
+            data: structured.or(own_data),
+            errors: errors(line),
+            denials: denials(&line["permission_denials"]),
+            api_status: status(&line["api_error_status"]),
+            api_error_type: self::text(line, "api_error_type"),
+            has_successor: amount(&line["queued_turn_count"]).is_some_and(|turns| turns >= 1.0),
+            tokens: Tokens::of(&line["usage"]),
+            cost_usd: amount(cost).unwrap_or_default().min(MAX_COST_USD),
+            is_cost_unreadable: !cost.is_null() && amount(cost).is_none(),
+        }
+    }
+
+    /// Whether a line without a type that can be read is a result all the same.
+    pub(super) fn is_like(line: &Value) -> bool {
+        line.get("result").is_some() && line.get("is_error").is_some()
+    }
+
+    /// Whether there is something to hand over.
+    pub(super) fn is_empty(&self) -> bool {
+        self.text.trim().is_empty() && self.data.is_none()
+    }
+
+    /// Why the agent failed, in its own words.
+    pub(super) fn complaint(&self) -> String {
+        let fields = [&self.subtype, &self.text];
+        let parts: Vec<&str> = fields
+            .into_iter()
+            .chain(&self.errors)
+            .map(|part| part.trim())
+            .filter(|part| !part.is_empty() && *part != "success")
+            .collect();
+        if parts.is_empty() {
+            return "the agent says that it failed".to_owned();
+        }
+        parts.join(": ")
+    }
+}
+
+/// What the field `result` hands over, as text and as data: models hand over texts, wrappers sometimes objects.
+fn handed_over(result: &Value) -> (String, Option<Map<String, Value>>) {
+    match result {
+        Value::Null => (String::new(), None),
+        Value::String(text) => (text.clone(), None),
+        Value::Object(fields) => (result.to_string(), Some(fields.clone())),
+        other => (other.to_string(), None),
+    }
+}
+
+/// Whether a line says of itself that the agent failed.
+fn says_failure(line: &Value) -> bool {
+    let subtype = line["subtype"].as_str().unwrap_or_default().trim();
+    let is_subtype_good = subtype.is_empty() || subtype.starts_with("success");
+    let status = line["status"]
+        .as_str()
+        .unwrap_or_default()
+        .trim()
+        .to_lowercase();
+    let is_status_bad = FAILED_STATUS.iter().any(|word| status.starts_with(word));
+    let denies_success = |field: &str| line[field] == false || line[field] == "false";
+    !is_subtype_good
+        || is_status_bad
+        || says_yes(&line["is_error"])
+        || !is_void(&line["error"])
+        || !is_void(&line["errors"])
+        || denies_success("success")
+        || denies_success("ok")
+}
+
+/// A truth value, also as a number or a text.
+fn says_yes(value: &Value) -> bool {
+    match value {
+        Value::Bool(yes) => *yes,
+        Value::Number(number) => number.as_f64().is_some_and(|number| number != 0.0),
+        Value::String(text) => matches!(text.trim().to_lowercase().as_str(), "true" | "yes" | "1"),
+        _ => false,
+    }
+}
+
+/// Whether a field for errors names none.
+fn is_void(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::String(text) => text.trim().is_empty(),
+        Value::Array(items) => items.iter().all(is_void),
+        Value::Object(fields) => fields.is_empty(),
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::Bool(true) => false,
+    }
+}
+
+/// The errors that a line names, as texts.
+fn errors(line: &Value) -> Vec<String> {
+    let one = [&line["error"]];
+    let many = line["errors"].as_array().into_iter().flatten();
+    let named = one.into_iter().chain(many).filter(|error| !is_void(error));
+    let said = named.map(|error| match error {
+        Value::String(text) => text.clone(),
+        other => match other["message"].as_str() {
+            Some(message) => message.to_owned(),
+            None => other.to_string(),
+        },
+    });
+    said.collect()
+}
+
+/// What was denied, each once; one more line counts those that have no room.
+fn denials(list: &Value) -> Vec<String> {
+    let mut said: Vec<String> = Vec::new();
+    let mut more = 0;
+    for denial in list.as_array().into_iter().flatten() {
+        let name = match denial {
+            Value::String(name) => name.clone(),
+            denial => describe_denied(&text(denial, "tool_name"), &denial["tool_input"]),
+        };
+        let line = match first_line(&name, MAX_NOTE_BYTES) {
+            empty if empty.is_empty() => "a tool".to_owned(),
+            line => line,
+        };
+        if said.contains(&line) {
+            continue;
+        }
+        if said.len() + 1 == MAX_DENIALS {
+            more += 1;
+        } else {
+            said.push(line);
+        }
+    }
+    if more > 0 {
+        said.push(format!("and {more} more"));
+    }
+    said
+}

@@ -1,0 +1,254 @@
+//! What became of an attempt, by what the agent said and how its program ended. Pure.
+//!
+//! One rule decides when these contradict:
+//!
+//! 1. **A success that was said stands.** Once a result line says success and hands something over, the task is completed,
+//!    whatever comes before or after it: other result lines, an exit code, a signal, the time limit, a stop. Work that was
+//!    reported as done is not done again. What contradicts it stands in the result's remarks.
+//! 2. Of several successes the last counts that hands something over. A success without a text hands over the last text of
+//!    the agent. If there is none either, it is a failure for good: nothing is there for those who wait for it, and the work
+//!    may be done.
+//! 3. **Without a success, the last result line counts**, and how the program ended does not.
+//! 4. **Without a result line, the end of the program counts.**
+//!
+//! Where `fail_on_denial` is set, a success with a denied permission is a failure for good, for each attempt would end so.
+//! A failure that lies with the provider or with the program, not with the task, makes the worker unfit and costs the task no
+//! attempt. What the agent said last is kept with every failure.
+
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Map, Value};
+use shim_exec::clipped;
+use shim_proto::reasons::task::{EXECUTOR_FAILED, PERMISSION_DENIED, TIMED_OUT};
+use shim_render::time::span;
+use shim_runtime::redact;
+use shim_work::{AttemptFailure, Unfit};
+
+use super::api_trouble::{self, Trouble};
+use super::result_line::AgentResult;
+use super::transcript::Transcript;
+
+/// Bytes of the last text in an error's message: the reason comes first and must fit, too.
+const MAX_QUOTED_BYTES: usize = 3_000;
+/// What is said of a program that printed no message.
+const NO_MESSAGES: &str = "it ended without a result, and nothing that it printed is stream-json \
+                           (claude needs -p --output-format stream-json --verbose)";
+/// What shells exit with when they cannot execute a program (POSIX, "Exit Status for Commands").
+pub(super) const NOT_EXECUTABLE: [i32; 2] = [126, 127];
+
+/// How a program ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum ProgramEnd {
+    /// With this code.
+    Exited(i32),
+    /// By a signal, as it is called.
+    Signalled(String),
+    /// It was ended after its result.
+    Lingered,
+    /// Its time, so long, was up.
+    TimedOut(Duration),
+    /// Its worker stopped it.
+    Stopped,
+}
+
+/// What a verdict is reached by, beside the transcript.
+#[derive(Debug, Clone)]
+pub(super) struct Ending<'a> {
+    pub(super) program: ProgramEnd,
+    /// What the program wrote to its standard error.
+    pub(super) stderr: &'a str,
+    /// Whether a denied permission fails the attempt.
+    pub(super) fail_on_denial: bool,
+    pub(super) now: SystemTime,
+}
+
+/// What became of an attempt.
+#[derive(Debug, PartialEq)]
+pub(super) enum Verdict {
+    Completed(Completed),
+    Failed(AttemptFailure),
+    Unfit(Unfit),
+    Stopped,
+}
+
+/// What an agent hands over.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Completed {
+    pub(super) text: String,
+    pub(super) data: Option<Map<String, Value>>,
+    pub(super) denials: Vec<String>,
+    pub(super) remarks: Vec<String>,
+}
+
+/// The verdict on an attempt.
+pub(super) fn verdict(transcript: Transcript, ending: &Ending<'_>) -> Verdict {
+    let success = transcript
+        .results
+        .iter()
+        .rposition(|result| result.is_success && !result.is_empty())
+        .or_else(|| {
+            transcript
+                .results
+                .iter()
+                .rposition(|result| result.is_success)
+        });
+    if let Some(at) = success {
+        return of_success(transcript, at, ending);
+    }
+    if ending.program == ProgramEnd::Stopped {
+        return Verdict::Stopped;
+    }
+    match transcript.results.last() {
+        Some(result) => of_failure(result, &transcript, ending),
+        None => of_silence(&transcript, ending),
+    }
+}
+
+fn of_success(mut transcript: Transcript, at: usize, ending: &Ending<'_>) -> Verdict {
+    let success = transcript.results.swap_remove(at);
+    let contradiction = (transcript.results.iter().skip(at)).find(|result| !result.is_success);
+    let mut remarks: Vec<String> = contradiction
+        .map(|result| format!("a later result line said: {}", result.complaint()))
+        .into_iter()
+        .collect();
+    remarks.extend(remark_on(&ending.program));
+    let said_nothing = success.text.trim().is_empty();
+    let text = if said_nothing {
+        std::mem::take(&mut transcript.last_text)
+    } else {
+        success.text
+    };
+    if text.trim().is_empty() && success.data.is_none() {
+        let message = "the agent reported success without a result, and wrote no text before it; \
+                       the work may be done: look before you retry it";
+        return final_failure(EXECUTOR_FAILED, message, &success.denials);
+    }
+    if said_nothing && !text.is_empty() {
+        remarks.push("its result was empty; this is the last text it wrote".to_owned());
+    }
+    if ending.fail_on_denial && !success.denials.is_empty() {
+        let quoted = quoted(&text);
+        let message = format!("a permission was denied, and fail_on_denial is set{quoted}");
+        return final_failure(PERMISSION_DENIED, &message, &success.denials);
+    }
+    Verdict::Completed(Completed {
+        text,
+        data: success.data,
+        denials: success.denials,
+        remarks,
+    })
+}
+
+/// What contradicts a success in how the program ended.
+fn remark_on(program: &ProgramEnd) -> Option<String> {
+    Some(match program {
+        ProgramEnd::Exited(0) | ProgramEnd::Lingered => return None,
+        ProgramEnd::Exited(code) => format!("its program exited with {code} after it"),
+        ProgramEnd::Signalled(signal) => format!("its program was killed after it: {signal}"),
+        ProgramEnd::TimedOut(limit) => {
+            format!("its program went on until its {} were up", span(*limit))
+        }
+        ProgramEnd::Stopped => "its program was stopped after it".to_owned(),
+    })
+}
+
+fn final_failure(reason: &str, message: &str, denials: &[String]) -> Verdict {
+    Verdict::Failed(AttemptFailure {
+        is_final: true,
+        ..AttemptFailure::new(reason, &with_denials(message, denials))
+    })
+}
+
+fn of_failure(result: &AgentResult, transcript: &Transcript, ending: &Ending<'_>) -> Verdict {
+    let (limit, retried) = (transcript.limit, transcript.retried.as_ref());
+    let complaint = result.complaint();
+    let trouble = api_trouble::of_result(result, limit, retried, ending.now);
+    if let Trouble::Unfit(until) = trouble {
+        return unfit(&complaint, until);
+    }
+    let last_text = match transcript.last_text.trim() {
+        said if complaint.contains(said) => String::new(),
+        said => quoted(said),
+    };
+    let message = with_denials(&complaint, &result.denials) + &last_text;
+    Verdict::Failed(AttemptFailure {
+        is_final: trouble == Trouble::Final,
+        ..AttemptFailure::new(EXECUTOR_FAILED, &message)
+    })
+}
+
+/// The verdict on a program that ended without a result line.
+fn of_silence(transcript: &Transcript, ending: &Ending<'_>) -> Verdict {
+    let last_words = last_words(transcript, ending.stderr);
+    let explained = |what: &str| format!("{what}{last_words}");
+    match &ending.program {
+        ProgramEnd::TimedOut(limit) => {
+            let what = format!("its time was up after {}", span(*limit));
+            return Verdict::Failed(AttemptFailure::new(TIMED_OUT, &explained(&what)));
+        }
+        ProgramEnd::Exited(code) if NOT_EXECUTABLE.contains(code) && !transcript.has_messages => {
+            return unfit(&explained(&format!("exit status: {code}")), None);
+        }
+        ProgramEnd::Stopped => return Verdict::Stopped,
+        _ => {}
+    }
+    let (limit, retried) = (transcript.limit, transcript.retried.as_ref());
+    if let Some(Trouble::Unfit(until)) = api_trouble::of_silence(
+        &outside_of_messages(transcript, ending.stderr),
+        limit,
+        retried,
+        ending.now,
+    ) {
+        return unfit(&explained("it ended without a result"), until);
+    }
+    Verdict::Failed(match &ending.program {
+        ProgramEnd::Exited(code @ 1..) => {
+            AttemptFailure::new(EXECUTOR_FAILED, &explained(&format!("exit status: {code}")))
+        }
+        ProgramEnd::Signalled(signal) => AttemptFailure::crash(&explained(signal)),
+        _ if !transcript.has_messages => AttemptFailure::crash(&explained(NO_MESSAGES)),
+        _ => AttemptFailure::crash(&explained("it ended without a result")),
+    })
+}
+
+fn unfit(why: &str, until: Option<SystemTime>) -> Verdict {
+    Verdict::Unfit(Unfit::new(why, until))
+}
+
+/// What the program wrote that is no message: its standard error, then its last lines.
+fn outside_of_messages(transcript: &Transcript, stderr: &str) -> String {
+    let lines = transcript.plain.iter().map(String::as_str);
+    let parts: Vec<&str> = [stderr.trim()].into_iter().chain(lines).collect();
+    parts.join("\n").trim().to_owned()
+}
+
+/// What explains a program's end best: what it wrote beside its messages, and what the agent said last.
+fn last_words(transcript: &Transcript, stderr: &str) -> String {
+    let mut words = String::new();
+    let outside = outside_of_messages(transcript, stderr);
+    if !outside.is_empty() {
+        words.push('\n');
+        words.push_str(&outside);
+    }
+    words + &quoted(&transcript.last_text)
+}
+
+fn quoted(text: &str) -> String {
+    match text.trim() {
+        "" => String::new(),
+        text => {
+            let (said, _) = clipped(&redact::text(text), MAX_QUOTED_BYTES);
+            format!("\nthe agent said last: {said}")
+        }
+    }
+}
+
+fn with_denials(message: &str, denials: &[String]) -> String {
+    match denials {
+        [] => message.to_owned(),
+        denials => format!("{message}\nnot permitted: {}", denials.join("; ")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

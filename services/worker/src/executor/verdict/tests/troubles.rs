@@ -1,0 +1,150 @@
+//! Limits, denied permissions, and what is known of the cost.
+
+use serde_json::json;
+
+use super::*;
+
+#[test]
+fn a_limit_a_key_or_a_missing_program_makes_the_worker_unfit() {
+    let event = r#"{"type":"rate_limit_event","rate_limit_info":{"status":"rejected","resetsAt":1764503600}}"#;
+    let limit =
+        r#"{"type":"result","subtype":"success","is_error":true,"result":"You've hit your limit"}"#;
+    let until = SystemTime::UNIX_EPOCH + Duration::from_secs(1_764_503_600);
+    let retry = r#"{"type":"system","subtype":"api_retry","attempt":1,"error_status":529,"error":"overloaded"}"#;
+    let key = r#"{"type":"result","is_error":true,"api_error_status":401,"result":"Failed to authenticate"}"#;
+    let one = ProgramEnd::Exited(1);
+    for (lines, program, until, expected) in [
+        (
+            vec![event, limit],
+            one.clone(),
+            Some(until),
+            "You've hit your limit",
+        ),
+        (
+            vec![event, limit],
+            ProgramEnd::Exited(0),
+            Some(until),
+            "You've hit your limit",
+        ),
+        (vec![limit], one.clone(), None, "You've hit your limit"),
+        (vec![event], one.clone(), Some(until), "without a result"),
+        (
+            vec![retry],
+            ProgramEnd::Signalled("signal: 15".to_owned()),
+            None,
+            "without a result",
+        ),
+        (
+            vec![retry, FAILED],
+            one.clone(),
+            None,
+            "error_during_execution",
+        ),
+        (vec![key], one.clone(), None, "Failed to authenticate"),
+        (
+            vec!["Invalid API key · Please run /login"],
+            one,
+            None,
+            "Invalid API key",
+        ),
+        (
+            vec!["Invalid API key"],
+            ProgramEnd::Exited(0),
+            None,
+            "Invalid API key",
+        ),
+        (
+            vec!["sh: 1: claude: not found"],
+            ProgramEnd::Exited(127),
+            None,
+            "claude: not found",
+        ),
+        (vec![], ProgramEnd::Exited(126), None, "exit status: 126"),
+    ] {
+        match read_as(&lines, program) {
+            Verdict::Unfit(unfit) => {
+                assert_eq!(unfit.until, until, "{lines:?}");
+                assert!(unfit.why.contains(expected), "{unfit:?}");
+            }
+            other => panic!("{lines:?}: {other:?}"),
+        }
+    }
+    // A limit that the agent went on after, and a call that succeeded in the end, explain nothing.
+    let call = r#"{"type":"assistant","message":{"id":"m2","content":[{"type":"tool_use","id":"t","name":"Bash","input":{}}]}}"#;
+    failed(read(&[event, retry, call, FAILED]));
+}
+
+#[test]
+fn a_denied_permission_is_told_and_fails_the_attempt_where_that_is_asked() {
+    let denials = r#""permission_denials":[
+        {"tool_name":"Bash","tool_input":{"command":"git push","description":"Publish it"}},
+        {"tool_name":"Bash","tool_input":{"command":"git push"}},{"tool_name":"Write"},"WebFetch",7],"#;
+    let line = success(denials).replace('\n', "");
+    let done = completed(read(&[&line]));
+    assert_eq!(
+        done.denials,
+        ["Bash: git push", "Write", "WebFetch", "a tool"]
+    );
+    let strict = Ending {
+        fail_on_denial: true,
+        ..ending(ProgramEnd::Exited(0))
+    };
+    let failure = failed(read_all(&[line.into_bytes()], &strict).0);
+    assert_eq!(
+        (failure.error.reason.as_str(), failure.is_final),
+        (PERMISSION_DENIED, true)
+    );
+    let message = failure.error.message;
+    assert!(
+        message.contains("Bash: git push") && message.contains("42"),
+        "{message}"
+    );
+    assert_eq!(
+        completed(read_all(&[success("").into_bytes()], &strict).0).text,
+        "42"
+    );
+    let many: Vec<_> = (0..1_000)
+        .map(|number| json!({"tool_name": number.to_string()}))
+        .collect();
+    let many = json!({"type": "result", "result": "42", "permission_denials": many});
+    let done = completed(read(&[&many.to_string()]));
+    assert!(done.denials.len() <= 50 && done.denials.last().unwrap().starts_with("and "));
+}
+
+#[test]
+fn a_denied_call_is_not_noted_as_if_it_had_run() {
+    let mut transcript = Transcript::default();
+    let mut note = |line: Value| transcript.push(line.to_string().as_bytes()).note.unwrap();
+    let call = json!({"type": "assistant", "message": {"id": "m", "content":
+        [{"type": "tool_use", "id": "t1", "name": "Bash", "input": {"command": "git push"}}]}});
+    assert_eq!(note(call), "Bash: git push");
+    let answer = json!({"type": "user", "message": {"content": []},
+        "tool_result_meta": [{"id": "t1", "permission_decision": "denied"}]});
+    assert_eq!(note(answer), "not permitted: Bash: git push");
+    let event = json!({"type": "system", "subtype": "permission_denied", "tool_use_id": "t1"});
+    assert_eq!(note(event), "not permitted: Bash: git push");
+}
+
+#[test]
+fn what_was_spent_is_the_least_where_no_result_told_it() {
+    for (lines, incomplete) in [
+        (vec![SAID], true),
+        (vec![SAID, FAILED], false),
+        (vec![&*success("")], false),
+        (
+            vec![r#"{"type":"result","result":"42","total_cost_usd":NaN}"#],
+            false,
+        ),
+        (
+            vec![r#"{"type":"result","result":"42","total_cost_usd":-1}"#],
+            true,
+        ),
+        (vec!["sh: claude: not found"], false),
+        (vec![], false),
+    ] {
+        let bytes: Vec<_> = lines.iter().map(|line| line.as_bytes().to_vec()).collect();
+        let (_, updates) = read_all(&bytes, &ending(ProgramEnd::Exited(0)));
+        let told = updates.iter().any(|update| update.usage.incomplete);
+        assert_eq!(told, incomplete, "{lines:?}");
+    }
+}
