@@ -10,6 +10,7 @@ pub(super) const RULE: &str = "mcp__shim";
 
 /// What a person decided beforehand.
 #[derive(Debug, clap::Args)]
+#[group(id = "permissions")]
 pub(super) struct Args {
     /// Claude Code: allow SHIM's tools without being asked for each call
     #[arg(long, conflicts_with = "no_allow_tools")]

@@ -235,3 +235,58 @@ async fn a_hook_asks_about_the_repository_it_is_in() {
     assert_eq!(head, json!(String::from_utf8_lossy(&own.stdout).trim()));
     gateway.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_files_of_a_renamed_project_are_not_missing() {
+    let world = World::new().await;
+    let project = world.temp.project();
+    let mut gateway = GatewayLaunch::new(&world.temp.data_dir(), &project)
+        .open()
+        .await;
+    let state = json!({
+        "current_task": "t", "progress": 0.5, "next_steps": ["go on"], "active_files": ["app/i/page.tsx"],
+    });
+    let saved = tool_output(gateway.call("shim_auto_checkpoint", state).await);
+    let session_id = saved["session_id"].as_str().unwrap();
+    gateway.kill().await;
+    let renamed = world.temp.root().join("renamed");
+    std::fs::rename(&project, &renamed).unwrap();
+
+    let shown = world
+        .shim(world.temp.root(), &["sessions", "restore", session_id])
+        .output()
+        .unwrap();
+    let shown = text(&shown);
+    assert!(
+        shown.contains("page.tsx") && shown.contains("project is gone"),
+        "{shown}"
+    );
+    assert!(!shown.contains("MISSING"), "{shown}");
+
+    let mut gateway = GatewayLaunch::new(&world.temp.data_dir(), &renamed)
+        .open()
+        .await;
+    let mut restored = json!({});
+    for _ in 0..200 {
+        let restore = json!({"action": "restore", "session_id": session_id});
+        restored = gateway.call("shim_check_recovery", restore).await;
+        if restored["isError"] != json!(true) {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    let claims = tool_output(restored)["claims"].clone();
+    let claims = claims.as_array().unwrap();
+    let file = claims.iter().find(|claim| claim["kind"] == "file").unwrap();
+    assert_eq!(file["verdict"], "unchanged", "{claims:?}");
+    assert!(
+        file["detail"].as_str().unwrap().contains("project is gone"),
+        "{file}"
+    );
+    let git = claims.iter().filter(|claim| claim["kind"] == "git");
+    assert!(
+        git.clone().count() == 2 && git.clone().all(|claim| claim["verdict"] == "unchanged"),
+        "{claims:?}"
+    );
+    gateway.close().await;
+}

@@ -34,13 +34,7 @@ pub(super) async fn handle(
 ) -> Result<SubmitTaskResponse, Status> {
     // The key does not cover generated ids, so a repeated request gets the job of the first one.
     let idempotency_key = IdempotencyKey::for_request(&request.request_id, &request);
-    request.workspace = identity(&request.workspace);
-    let of_subtasks = request
-        .subtasks
-        .iter_mut()
-        .flat_map(|subtask| subtask.files.iter_mut());
-    let files = request.files.iter_mut().map(|file| &mut file.path);
-    keep_names(&request.workspace, files.chain(of_subtasks)).await;
+    name_files(&mut request).await;
     let schedule = schedule_fields::of_submission(&request).await;
     let (graph, times) = check(&mut request, &schedule)?;
     let JobPlan {
@@ -72,6 +66,15 @@ pub(super) async fn handle(
         next_runs: schedule.told_runs(),
         notes,
     })
+}
+
+/// Gives the workspace its one name, and lets files that are there mean themselves.
+async fn name_files(job: &mut SubmitTaskRequest) {
+    job.workspace = identity(&job.workspace);
+    let subtasks = job.subtasks.iter_mut();
+    let of_subtasks = subtasks.flat_map(|subtask| subtask.files.iter_mut());
+    let of_job = job.files.iter_mut().map(|file| &mut file.path);
+    keep_names(&job.workspace, of_job.chain(of_subtasks)).await;
 }
 
 /// When a job runs.
