@@ -26,6 +26,21 @@ pub(crate) struct ClaimedTask {
     pub(crate) checkpoint_id: String,
 }
 
+/// Ended tasks of a session that its checkpoints were not told of yet.
+const MAX_ENDED: usize = 100;
+/// Begins the key under which the checkpoints of a shared task are saved; the task's id follows.
+const KEY_PREFIX: &str = "task:";
+
+/// The key under which the checkpoints of a shared task are saved.
+pub(crate) fn task_key(task_id: &str) -> String {
+    format!("{KEY_PREFIX}{task_id}")
+}
+
+/// The shared task of a key; `None` if the key names none.
+pub(crate) fn task_id_of(task_key: &str) -> Option<&str> {
+    task_key.strip_prefix(KEY_PREFIX)
+}
+
 /// The claims of this process's sessions.
 pub(crate) struct Claims {
     services: Arc<Services>,
@@ -36,10 +51,34 @@ pub(crate) struct Claims {
 #[derive(Default)]
 struct ClaimState {
     current: Option<ClaimedTask>,
+    /// The claim before, if the service ended it: a late report on it is told why.
+    lost: Option<ClaimedTask>,
     /// A checkpoint that is not reported to its task yet.
     pending_report: Option<ReportProgressRequest>,
     /// A claim whose answer never came: sent again, it brings a task taken for it to light.
     pending_request: Option<ClaimTaskRequest>,
+    /// Tasks whose claims ended since the last checkpoint.
+    ended: Vec<String>,
+}
+
+impl ClaimState {
+    /// The state of a session that has this task, or none; what ended before stays known.
+    fn begin(&mut self, current: Option<ClaimedTask>) {
+        let before = self.current.take().map(|task| task.task_id);
+        let ended = std::mem::take(&mut self.ended).into_iter().chain(before);
+        let is_current = |task_id: &String| {
+            current
+                .as_ref()
+                .is_some_and(|task| task.task_id == *task_id)
+        };
+        let mut ended: Vec<String> = ended.filter(|task_id| !is_current(task_id)).collect();
+        ended.drain(..ended.len().saturating_sub(MAX_ENDED));
+        *self = Self {
+            current,
+            ended,
+            ..Self::default()
+        };
+    }
 }
 
 impl Claims {
@@ -63,16 +102,19 @@ impl Claims {
         let state = states.entry(session_id.to_owned()).or_default();
         state.pending_request = None;
         if current.is_some() {
-            *state = ClaimState {
-                current,
-                ..ClaimState::default()
-            };
+            state.begin(current);
         }
     }
 
     /// The task the session has, as far as it is known here.
     pub(crate) fn current_task(&self, session_id: &str) -> Option<ClaimedTask> {
         self.states().get(session_id)?.current.clone()
+    }
+
+    /// The claim that the service ended last, if the session has no other since: its task was called off, or given to
+    /// another worker.
+    pub(crate) fn lost_task(&self, session_id: &str) -> Option<ClaimedTask> {
+        self.states().get(session_id)?.lost.clone()
     }
 
     /// How many tasks the session has.
@@ -89,7 +131,36 @@ impl Claims {
                 .as_ref()
                 .is_some_and(|current| current.lease == lease)
         {
-            *state = ClaimState::default();
+            state.begin(None);
+        }
+    }
+
+    /// The tasks that the session had and that its checkpoints were not told of.
+    pub(crate) fn ended_tasks(&self, session_id: &str) -> Vec<String> {
+        let states = self.states();
+        states
+            .get(session_id)
+            .map(|state| state.ended.clone())
+            .unwrap_or_default()
+    }
+
+    /// A checkpoint was saved that says that these tasks are over.
+    pub(crate) fn forget_ended(&self, session_id: &str, told: &[String]) {
+        if let Some(state) = self.states().get_mut(session_id) {
+            state.ended.retain(|task_id| !told.contains(task_id));
+        }
+    }
+
+    /// The service refused a report because the claim is over.
+    pub(crate) fn lose_claim(&self, session_id: &str, lease: u64) {
+        let mut states = self.states();
+        if let Some(state) = states.get_mut(session_id)
+            && let Some(current) = state.current.take_if(|current| current.lease == lease)
+        {
+            *state = ClaimState {
+                lost: Some(current),
+                ..ClaimState::default()
+            };
         }
     }
 
@@ -136,7 +207,7 @@ impl Claims {
                 Ok(())
             }
             Err(status) if ends_claim(&status) => {
-                self.end_claim(session_id, lease);
+                self.lose_claim(session_id, lease);
                 Err(status)
             }
             Err(status) => {

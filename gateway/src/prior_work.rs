@@ -79,6 +79,7 @@ fn prompt(checkpoint: &Checkpoint, state: &CheckpointState, files_now: &[FileSta
         state,
         claims: &verify_claims(state, files_now, None),
         age: saved_at.and_then(|at| SystemTime::now().duration_since(at).ok()),
+        others: &[],
         reader: Reader::NextWorker,
     })
 }

@@ -7,10 +7,12 @@ use rmcp::model::{
     ErrorData, GetPromptResult, JsonObject, Prompt, PromptArgument, PromptMessage, Role,
 };
 use serde_json::Value;
-use shim_proto::checkpoint::v1::{DetectRecoveryRequest, GetCheckpointRequest};
+use shim_proto::checkpoint::v1::{GetCheckpointRequest, GetCheckpointResponse, GetSessionRequest};
 use shim_proto::coordination::v1::ListWorkersRequest;
 use shim_render::figures::percent;
+use shim_render::session_tasks;
 use shim_render::text::one_line;
+use shim_render::verification::open_steps;
 use shim_runtime::workspace::identity;
 use uuid::Uuid;
 
@@ -24,7 +26,6 @@ const RESUME: &str = "resume";
 const SUPERVISE: &str = "supervise";
 const WORK: &str = "work";
 
-const MAX_CANDIDATES: i32 = 10;
 const MAX_WORKERS: i32 = 20;
 const MAX_ARGUMENT_BYTES: usize = 4_096;
 
@@ -137,17 +138,12 @@ fn check(given: &JsonObject, names: &[&str]) -> Result<(), ErrorData> {
 async fn resume_any(gateway: &Gateway, project: Option<&str>) -> String {
     let present = || gateway.client_context.project.name.clone();
     let project = project.map_or_else(present, identity);
-    let request = DetectRecoveryRequest {
-        project: project.clone(),
-        limit: MAX_CANDIDATES,
-        only_project: false,
-    };
-    match gateway.services.detect_recovery(request).await {
-        Ok(found) if found.candidates.is_empty() => format!(
+    match recovery::find(&gateway.services, &project, false).await {
+        Ok(found) if found.is_empty() => format!(
             "I want to go on with earlier work. SHIM was asked just now: {}\n\
              shim_session_status with view=sessions shows every session, ended ones too, and view=search finds \
              checkpoints by words. Tell me what you find before you begin anything.",
-            recovery::list(&found.candidates, &project),
+            found.text(&project),
         ),
         Ok(found) => format!(
             "I want to go on with interrupted work. SHIM was asked just now:\n\n{}\n\n\
@@ -155,34 +151,25 @@ async fn resume_any(gateway: &Gateway, project: Option<&str>) -> String {
              decided, what is finished, what is open, and which files changed since. If it is plain which one I mean, \
              restore it, tell me in a few sentences where it stands, and go on with its first open step; otherwise \
              ask me which.",
-            recovery::list(&found.candidates, &project),
+            found.text(&project),
         ),
         Err(status) => unavailable(status),
     }
 }
 
 async fn resume_one(gateway: &Gateway, session_id: &str) -> String {
-    let request = GetCheckpointRequest {
-        session_id: session_id.to_owned(),
-        ..Default::default()
-    };
-    match gateway.services.get_checkpoint(request).await {
+    match newest_work(gateway, session_id).await {
         Ok(found) => {
             let checkpoint = found.checkpoint.unwrap_or_default();
-            let open: Vec<_> = found
-                .state
-                .unwrap_or_default()
-                .next_steps
-                .into_iter()
-                .take(5)
-                .collect();
+            let state = found.state.unwrap_or_default();
+            let open: Vec<_> = open_steps(&state).into_iter().take(5).cloned().collect();
             let open = if open.is_empty() {
                 "none recorded".to_owned()
             } else {
                 open.join("; ")
             };
             format!(
-                "I want to go on with session {session_id}. Its newest checkpoint is number {} of {}: \"{}\", {} done; \
+                "I want to go on with session {session_id}. The newest checkpoint of its open work is number {} of {}: \"{}\", {} done; \
                  open steps: {open}.\n\n\
                  shim_check_recovery with action=restore and session_id={session_id} brings it back; its answer says \
                  what was decided and which files changed since. Restore it, tell me in a few sentences where it \
@@ -195,6 +182,25 @@ async fn resume_one(gateway: &Gateway, session_id: &str) -> String {
         }
         Err(status) => unavailable(status),
     }
+}
+
+/// The newest checkpoint of the task that a restore goes on with, or of the session.
+async fn newest_work(
+    gateway: &Gateway,
+    session_id: &str,
+) -> Result<GetCheckpointResponse, tonic::Status> {
+    let session_id = session_id.to_owned();
+    let asked = GetSessionRequest {
+        session_id: session_id.clone(),
+    };
+    let session = gateway.services.get_session(asked).await?.session;
+    let task = session.as_ref().and_then(session_tasks::to_go_on);
+    let request = GetCheckpointRequest {
+        checkpoint_id: task.map(|task| task.checkpoint_id).unwrap_or_default(),
+        session_id,
+        number: 0,
+    };
+    gateway.services.get_checkpoint(request).await
 }
 
 fn unavailable(status: tonic::Status) -> String {

@@ -34,6 +34,16 @@ pub mod checkpoint {
 
     /// `CheckpointState`, encoded.
     pub const MAX_STATE_BYTES: usize = 1 << 20;
+    /// `CheckpointState`, encoded, with what it carried over: below what a reader unpacks.
+    pub const MAX_MERGED_STATE_BYTES: usize = 3 << 20;
+    /// A task's name in its session.
+    pub const MAX_TASK_KEY_BYTES: usize = 200;
+    /// Tasks that a session lists.
+    pub const MAX_SESSION_TASKS: usize = 16;
+    /// Paths of a work tree's changes.
+    pub const MAX_CHANGED_PATHS: usize = 20;
+    /// A fingerprint in hex.
+    pub const MAX_FINGERPRINT_BYTES: usize = 64;
     /// The task, a decision, a step, a blocker, the notes of a resume.
     pub const MAX_ITEM_BYTES: usize = 8_192;
     /// The conversation in short.
@@ -196,6 +206,10 @@ pub mod task {
     pub const MAX_COST_USD: f64 = 1_000_000.0;
     /// Jobs of a page.
     pub const MAX_PAGE_SIZE: u32 = 500;
+    /// Queues that one request names.
+    pub const MAX_NAMED_QUEUES: usize = 1_000;
+    /// A queue's name.
+    pub const MAX_QUEUE_NAME_BYTES: usize = 200;
 }
 
 /// Workers.

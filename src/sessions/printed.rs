@@ -50,6 +50,7 @@ fn show() {
             git: Some(GitState {
                 head: "5f3a9c1".into(),
                 branch: "main".into(),
+                ..GitState::default()
             }),
             ..CheckpointState::default()
         }),

@@ -12,18 +12,19 @@ use shim_gateway::evidence::inspect_project;
 use shim_proto::checkpoint::v1::attach_session_request::Message;
 use shim_proto::checkpoint::v1::{
     Attach, AttachSessionRequest, Checkpoint, CheckpointState, ClientInfo, Detach, FileState,
-    GetCheckpointResponse, GitState, RestoreCheckpointRequest, RestoreCheckpointResponse, Session,
-    SessionStatus,
+    GetCheckpointResponse, GitState, OpenTask, RestoreCheckpointRequest, RestoreCheckpointResponse,
+    Session, SessionStatus,
 };
 use shim_render::resume_prompt::{PromptInput, Reader, build_prompt};
+use shim_render::session_tasks;
 use shim_render::text::{printable, short_id};
 use shim_render::time;
 use shim_render::verification::verify_claims;
 use shim_runtime::process;
 use tonic::Request;
 
-use super::find;
 use super::held::held;
+use super::{find, open_work};
 use crate::connection::{Checkpoints, call, request, request_id};
 use crate::error::CliError;
 use crate::output::json;
@@ -60,15 +61,23 @@ pub(super) async fn run(
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
     let found = find::saved(&mut service, &args.session).await?;
+    let session_id = found
+        .checkpoint
+        .as_ref()
+        .map(|saved| saved.session_id.clone());
+    let session = find::session(&mut service, &session_id.unwrap_or_default()).await?;
+    let found = open_work::to_go_on(&mut service, &args.session, &session, found).await;
     let checkpoint = found.checkpoint.clone().unwrap_or_default();
-    let session = find::session(&mut service, &checkpoint.session_id).await?;
     let state = found.state.clone().unwrap_or_default();
     let (files, git) = evidence(&session, &state).await;
     let is_held = session.status() == SessionStatus::Active;
     let restored = match (is_held, args.take_over) {
         (true, false) => return Err(held(&session, &args.take_over_command())),
         (true, true) => free(&mut service, checkpoint, files, git).await?,
-        (false, _) => look(session, found, &files, git.as_ref()),
+        (false, _) => {
+            let open = open_work::tasks(&mut service, &session).await;
+            look(session, found, open, &files, git.as_ref())
+        }
     };
     print(&restored, args.json, is_held, out)?;
     Ok(ExitCode::SUCCESS)
@@ -78,6 +87,7 @@ pub(super) async fn run(
 fn look(
     session: Session,
     found: GetCheckpointResponse,
+    open_tasks: Vec<OpenTask>,
     files: &[FileState],
     git: Option<&GitState>,
 ) -> RestoreCheckpointResponse {
@@ -85,11 +95,13 @@ fn look(
     let state = found.state.unwrap_or_default();
     let claims = verify_claims(&state, files, git);
     let saved = time::moment(checkpoint.created_at.as_ref());
+    let others = session_tasks::beside(&open_tasks, &checkpoint.id);
     let resume_prompt = build_prompt(&PromptInput {
         checkpoint: &checkpoint,
         state: &state,
         claims: &claims,
         age: saved.and_then(|at| SystemTime::now().duration_since(at).ok()),
+        others: &others,
         reader: Reader::SameSession {
             interruption: session.interruption.as_ref(),
             damaged: &found.damaged_numbers,
@@ -104,6 +116,7 @@ fn look(
         resume_prompt,
         claims,
         damaged_numbers: found.damaged_numbers,
+        open_tasks,
     }
 }
 

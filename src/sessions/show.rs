@@ -10,6 +10,7 @@ use shim_proto::checkpoint::v1::{
 };
 use shim_proto::limits::MAX_PAGE_SIZE;
 use shim_render::figures::{bytes, count, percent};
+use shim_render::session_tasks;
 use shim_render::text::{one_line, short_id};
 use shim_render::words::{checkpoint_trigger, file_presence, interruption_cause, phrase};
 use tonic::Code;
@@ -84,6 +85,7 @@ pub(super) fn print(
         Some(checkpoint) => content(checkpoint, out)?,
         None => writeln!(out, "\nno checkpoint yet")?,
     }
+    other_tasks(session, checkpoint, &mut Fields::new(NAME_WIDTH, out))?;
     print_history(history, out)
 }
 
@@ -166,6 +168,7 @@ fn content(found: &GetCheckpointResponse, out: &mut dyn Write) -> io::Result<()>
     let mut fields = Fields::new(NAME_WIDTH, out);
     fields.line("", &checkpoint.id)?;
     fields.paragraph("task", &state.current_task)?;
+    fields.optional("task key", &state.task_key, 200)?;
     fields.line("progress", percent(state.progress))?;
     lists(state, &mut fields)?;
     if !state.summary.is_empty() {
@@ -178,10 +181,37 @@ fn content(found: &GetCheckpointResponse, out: &mut dyn Write) -> io::Result<()>
         "" => "(detached)".to_owned(),
         branch => one_line(branch, 200),
     };
+    let tree = match git.work_tree.as_ref().map(|tree| tree.changed_files) {
+        None => String::new(),
+        Some(0) => ", clean".to_owned(),
+        Some(files) => format!(", {} not committed", count(files.into(), "file")),
+    };
     fields.line(
         "git",
-        format_args!("{branch} at {}", one_line(&git.head, 64)),
+        format_args!("{branch} at {}{tree}", one_line(&git.head, 64)),
     )
+}
+
+/// The unfinished tasks of the session beside the one that is shown.
+fn other_tasks(
+    session: &Session,
+    shown: Option<&GetCheckpointResponse>,
+    fields: &mut Fields<'_>,
+) -> io::Result<()> {
+    let shown = shown.and_then(|shown| shown.checkpoint.as_ref());
+    let shown = shown.map(|checkpoint| checkpoint.id.as_str());
+    // A version that listed no tasks knew one.
+    let listed = session
+        .tasks
+        .iter()
+        .filter(|task| session_tasks::is_open(task));
+    let others = listed.filter(|task| Some(task.checkpoint_id.as_str()) != shown);
+    for (index, task) in others.enumerate() {
+        let name = if index == 0 { "also open" } else { "" };
+        let (phrase, number) = (session_tasks::phrase(task), task.checkpoint_number);
+        fields.line(name, format_args!("- {phrase}, checkpoint #{number}"))?;
+    }
+    Ok(())
 }
 
 fn trigger(checkpoint: &Checkpoint) -> String {
@@ -195,6 +225,8 @@ fn lists(state: &CheckpointState, fields: &mut Fields<'_>) -> io::Result<()> {
         ("next", &state.next_steps),
         ("blockers", &state.blockers),
         ("decisions", &state.decisions),
+        ("dropped", &state.dropped_steps),
+        ("taken back", &state.retracted_decisions),
         ("files", &files),
     ];
     for (name, items) in sections {

@@ -62,7 +62,7 @@ pub fn save_request(session: &Session, state: CheckpointState) -> SaveCheckpoint
         epoch: session.epoch,
         state: Some(state),
         trigger: CheckpointTrigger::Manual.into(),
-        carry_over: false,
+        ..SaveCheckpointRequest::default()
     }
 }
 

@@ -19,6 +19,7 @@ mod overload;
 mod recovery;
 mod reflection;
 mod security;
+mod session_tasks;
 mod standard_streams;
 mod structure;
 mod tasks;

@@ -5,10 +5,13 @@
 //! clock: the current time is an argument. A test scans the sources for that.
 
 pub mod figures;
+mod git_claims;
 pub mod resume_prompt;
+pub mod session_tasks;
 pub mod tasks;
 pub mod text;
 pub mod time;
 pub mod verification;
+pub mod wording;
 pub mod words;
 pub mod workers;

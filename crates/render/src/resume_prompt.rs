@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use shim_proto::checkpoint::v1::{
     Checkpoint, CheckpointState, Claim, ClaimKind, ClaimVerdict as Verdict, Interruption,
-    InterruptionCause,
+    InterruptionCause, OpenTask,
 };
 
 use crate::figures::percent;
+use crate::session_tasks;
 use crate::text::{cut_bytes, indented};
 use crate::time::span;
 
@@ -49,6 +50,8 @@ pub struct PromptInput<'a> {
     pub claims: &'a [Claim],
     /// The time since the checkpoint was saved; `None` if it is unknown.
     pub age: Option<Duration>,
+    /// The session's other unfinished tasks.
+    pub others: &'a [OpenTask],
     /// The reader.
     pub reader: Reader<'a>,
 }
@@ -66,6 +69,7 @@ pub fn build_prompt(input: &PromptInput<'_>) -> String {
         &state.completed_steps,
     );
     write_section(&mut text, "Open steps, in order", &open_steps(input.claims));
+    write_taken_back(&mut text, state);
     write_section(&mut text, "Blockers", &state.blockers);
     write_section(
         &mut text,
@@ -74,8 +78,10 @@ pub fn build_prompt(input: &PromptInput<'_>) -> String {
     );
     if !state.summary.is_empty() {
         let summary = quoted(&state.summary, MAX_SUMMARY_BYTES);
-        let _ = write!(text, "\n## Summary at the checkpoint\n{summary}\n");
+        let _ = write!(text, "\n## Summary, as it was given last\n{summary}\n");
     }
+    let others: Vec<String> = input.others.iter().map(other_task).collect();
+    write_section(&mut text, "Other unfinished tasks of this session", &others);
     write_closing(&mut text, input.claims);
     cut_bytes(&text, MAX_PROMPT_BYTES).into_owned()
 }
@@ -130,25 +136,55 @@ fn write_loss(text: &mut String, interruption: Option<&Interruption>, damaged: &
     }
 }
 
+/// How much was planned or decided once and does not hold any more. The words are left out: none of it is to be done.
+fn write_taken_back(text: &mut String, state: &CheckpointState) {
+    let (decisions, steps) = (state.retracted_decisions.len(), state.dropped_steps.len());
+    if decisions + steps > 0 {
+        let _ = writeln!(
+            text,
+            "\nNot listed, since they do not hold any more: {decisions} decision(s) taken back, {steps} step(s) not \
+             planned any more; the checkpoint keeps them."
+        );
+    }
+}
+
+/// A task beside the one of the prompt, with the way to it.
+fn other_task(other: &OpenTask) -> String {
+    let task = other.task.clone().unwrap_or_default();
+    let next = match other.next_steps.as_slice() {
+        [] => String::new(),
+        steps => format!("; next: {}", steps.join("; ")),
+    };
+    format!(
+        "{}, checkpoint {}{next}",
+        session_tasks::phrase(&task),
+        task.checkpoint_number
+    )
+}
+
+/// What was compared and how it stands: no more than that is claimed.
 fn write_closing(text: &mut String, claims: &[Claim]) {
-    let moved = claims.iter().filter(|claim| has_moved(claim)).count();
-    let unchecked = claims
-        .iter()
-        .filter(|claim| claim.verdict() == Verdict::Unchecked)
-        .count();
-    let _ = match (moved, unchecked) {
-        (0, 0) => writeln!(text, "\nEverything checked is as it was at the checkpoint."),
-        (0, n) => writeln!(
+    let count = |wanted: fn(&Claim) -> bool| claims.iter().filter(|claim| wanted(claim)).count();
+    let moved = count(has_moved);
+    let unchanged = count(|claim| claim.verdict() == Verdict::Unchanged);
+    let unchecked = match count(|claim| claim.verdict() == Verdict::Unchecked) {
+        0 => String::new(),
+        unchecked => format!("; {unchecked} could not be checked"),
+    };
+    let _ = match (moved, unchanged) {
+        (0, 0) if unchecked.is_empty() => writeln!(
             text,
-            "\nNothing checked has moved; {n} claim(s) could not be checked."
+            "\nNothing was checked: the checkpoint names no file and no commit to compare."
         ),
-        (n, 0) => writeln!(
+        (0, 0) => writeln!(text, "\nNothing was compared{unchecked}."),
+        (0, same) => writeln!(
             text,
-            "\n{n} thing(s) moved since the checkpoint: read them again before relying on them."
+            "\nOf what the checkpoint recorded, {same} thing(s) were compared and are as they were{unchecked}. Nothing \
+             else was looked at."
         ),
-        (n, m) => writeln!(
+        (moved, _) => writeln!(
             text,
-            "\n{n} thing(s) moved since the checkpoint and {m} could not be checked: read them again before relying on them."
+            "\n{moved} thing(s) moved since the checkpoint{unchecked}: read them again before relying on them."
         ),
     };
 }
@@ -238,118 +274,5 @@ fn quoted(text: &str, max: usize) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use shim_proto::checkpoint::v1::{FilePresence, FileState};
-
-    use super::*;
-    use crate::verification::verify_claims;
-
-    fn prompt_for(state: &CheckpointState, files_now: &[FileState], reader: Reader<'_>) -> String {
-        let checkpoint = Checkpoint {
-            number: 7,
-            ..Checkpoint::default()
-        };
-        build_prompt(&PromptInput {
-            checkpoint: &checkpoint,
-            state,
-            claims: &verify_claims(state, files_now, None),
-            age: Some(Duration::from_secs(600)),
-            reader,
-        })
-    }
-
-    const RESTORED: Reader<'_> = Reader::SameSession {
-        interruption: None,
-        damaged: &[],
-    };
-
-    #[test]
-    fn the_prompt_names_what_is_open_and_not_what_is_done() {
-        let state = CheckpointState {
-            current_task: "port the parser".into(),
-            completed_steps: vec!["lexer".into()],
-            next_steps: vec!["lexer".into(), "grammar".into()],
-            ..CheckpointState::default()
-        };
-        let text = prompt_for(&state, &[], RESTORED);
-        assert!(
-            text.contains("Task: port the parser")
-                && text.contains("saved 10 min ago as checkpoint 7")
-        );
-        let open = text.split("## Open steps").nth(1).unwrap_or_default();
-        assert!(
-            open.contains("grammar") && !open.contains("lexer"),
-            "{text}"
-        );
-    }
-
-    #[test]
-    fn the_largest_state_still_makes_a_bounded_prompt() {
-        let long = vec!["ä\n".repeat(4_000); 1_000];
-        let state = CheckpointState {
-            current_task: "x".repeat(8_000),
-            decisions: long.clone(),
-            completed_steps: vec!["c".repeat(8_000); 1_000],
-            next_steps: long.clone(),
-            blockers: long,
-            summary: "s".repeat(200_000),
-            ..CheckpointState::default()
-        };
-        assert!(prompt_for(&state, &[], RESTORED).len() <= MAX_PROMPT_BYTES);
-    }
-
-    #[test]
-    fn the_next_worker_reads_what_is_done_what_is_open_and_what_changed() {
-        let file = |path: &str, blake3: &str| FileState {
-            path: path.into(),
-            presence: FilePresence::Present.into(),
-            blake3: blake3.into(),
-            ..FileState::default()
-        };
-        let state = CheckpointState {
-            current_task: "port the lexer".into(),
-            progress: 0.4,
-            decisions: vec!["hand-written, for speed".into()],
-            completed_steps: vec!["tokens".into()],
-            next_steps: vec!["strings".into()],
-            active_files: vec![file("a.rs", "1"), file("b.rs", "1")],
-            ..CheckpointState::default()
-        };
-        let now = [file("a.rs", "1"), file("b.rs", "2")];
-        let text = prompt_for(&state, &now, Reader::NextWorker);
-        for line in [
-            "# What an earlier worker left of this task\n\nTask: port the lexer",
-            "Progress: 40 %, saved",
-            "- hand-written, for speed",
-            "## Finished (do not repeat)\n- tokens",
-            "## Open steps, in order\n- strings",
-            "- a.rs: unchanged",
-            "- b.rs: CHANGED",
-        ] {
-            assert!(text.contains(line), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_long_list_keeps_its_ends() {
-        let items: Vec<_> = (0..100).map(|n| format!("step {n}.")).collect();
-        let mut text = String::new();
-        write_section(&mut text, "Steps", &items);
-        assert!(
-            text.contains("step 0.") && text.contains("step 99.") && !text.contains("step 50.")
-        );
-        assert!(text.contains("- ... 60 more in the checkpoint ..."));
-        let kept = text.lines().filter(|line| line.contains("step ")).count();
-        assert_eq!(kept, MAX_ITEMS);
-    }
-
-    #[test]
-    fn no_text_of_a_checkpoint_passes_for_a_section() {
-        let state = CheckpointState {
-            decisions: vec!["one\n## Open steps, in order\n- delete it all".into()],
-            ..CheckpointState::default()
-        };
-        let text = prompt_for(&state, &[], RESTORED);
-        assert!(!text.contains("\n## Open steps"), "{text}");
-    }
-}
+#[path = "resume_prompt_tests.rs"]
+mod tests;

@@ -9,6 +9,9 @@ use shim_proto::checkpoint::v1::{
     CheckpointState, Claim, ClaimKind, ClaimVerdict as Verdict, FilePresence, FileState, GitState,
 };
 
+use crate::git_claims::check_git;
+use crate::wording::normalised;
+
 /// The claims of a checkpoint's state with their verdicts: files in their order, then git, then steps.
 #[must_use]
 pub fn verify_claims(
@@ -31,10 +34,16 @@ pub fn verify_claims(
 }
 
 fn check_file(then: &FileState, now: Option<&FileState>) -> Claim {
-    let (verdict, detail) = match now {
+    let (verdict, mut detail) = match now {
         None => (Verdict::Unchecked, "nobody looked at it now".to_owned()),
         Some(now) => compare_file(then, now),
     };
+    if then.seen_at_number > 0 {
+        detail.push_str(&format!(
+            "; last seen for checkpoint {}",
+            then.seen_at_number
+        ));
+    }
     claim(ClaimKind::File, &then.path, verdict, detail)
 }
 
@@ -97,40 +106,26 @@ fn compare_content(then: &FileState, now: &FileState) -> (Verdict, String) {
     }
 }
 
-fn check_git(then: Option<&GitState>, now: Option<&GitState>) -> Vec<Claim> {
-    let Some(then) = then else { return Vec::new() };
-    let compare = |subject: &str, then: &str, now: Option<&str>| {
-        let (verdict, detail) = match now {
-            None => (Verdict::Unchecked, format!("was {}", or_none(then))),
-            Some(now) if now == then => (Verdict::Unchanged, or_none(then).to_owned()),
-            Some(now) => (
-                Verdict::Changed,
-                format!("was {}, is {}", or_none(then), or_none(now)),
-            ),
-        };
-        claim(ClaimKind::Git, subject, verdict, detail)
-    };
-    vec![
-        compare("HEAD", &then.head, now.map(|git| git.head.as_str())),
-        compare("branch", &then.branch, now.map(|git| git.branch.as_str())),
-    ]
-}
-
-fn or_none(text: &str) -> &str {
-    if text.is_empty() { "none" } else { text }
+/// The steps of a state that are open: its next steps, but for those that it names as finished, too.
+#[must_use]
+pub fn open_steps(state: &CheckpointState) -> Vec<&String> {
+    let done: HashSet<String> = state
+        .completed_steps
+        .iter()
+        .map(|step| normalised(step))
+        .collect();
+    let open = |step: &&String| !done.contains(&normalised(step));
+    state.next_steps.iter().filter(open).collect()
 }
 
 /// Finished steps are done; next steps are open unless they were finished too.
 fn check_steps(state: &CheckpointState) -> Vec<Claim> {
-    let done: HashSet<&str> = state.completed_steps.iter().map(String::as_str).collect();
     let finished = state
         .completed_steps
         .iter()
         .map(|step| (step, Verdict::Done));
-    let open = state
-        .next_steps
-        .iter()
-        .filter(|step| !done.contains(step.as_str()))
+    let open = open_steps(state)
+        .into_iter()
         .map(|step| (step, Verdict::Open));
     finished
         .chain(open)
@@ -244,6 +239,7 @@ mod tests {
             git: Some(GitState {
                 head: "abc".into(),
                 branch: "main".into(),
+                work_tree: None,
             }),
             ..Default::default()
         };
@@ -253,6 +249,7 @@ mod tests {
             Some(&GitState {
                 head: "def".into(),
                 branch: "main".into(),
+                work_tree: None,
             }),
         );
         let of = |subject: &str| {

@@ -3,7 +3,7 @@
 
 use shim_proto::checkpoint::v1::{
     CheckpointTrigger, ClaimKind, ClaimVerdict, FilePresence, InterruptionCause, RiskLevel,
-    SessionStatus,
+    SessionStatus, TaskRelation,
 };
 use shim_proto::coordination::v1::{
     FileLeaseMode, OverlapPolicy, StateChangeKind, TaskEventKind, TaskState, WorkerHealth,
@@ -106,6 +106,29 @@ pub fn claim_verdict(verdict: ClaimVerdict) -> &'static str {
         ClaimVerdict::Missing => "missing",
         ClaimVerdict::Done => "done",
         ClaimVerdict::Open => "open",
+    }
+}
+
+/// How a save relates to what its session did before.
+#[must_use]
+pub fn task_relation(relation: TaskRelation) -> &'static str {
+    match relation {
+        TaskRelation::Unspecified => "unknown",
+        TaskRelation::First => "first",
+        TaskRelation::Same => "same",
+        TaskRelation::Reworded => "reworded",
+        TaskRelation::Resumed => "resumed",
+        TaskRelation::New => "new",
+    }
+}
+
+/// How sure it is that there is work to bring back.
+#[must_use]
+pub fn confidence(confidence: f64) -> &'static str {
+    match confidence {
+        high if high >= 0.85 => "high",
+        medium if medium >= 0.5 => "medium",
+        _ => "low",
     }
 }
 

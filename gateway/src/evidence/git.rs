@@ -8,14 +8,23 @@ use shim_proto::checkpoint::v1::GitState;
 use shim_runtime::git;
 use tokio::process::Command;
 
+use super::work_tree;
+
 /// git answers in milliseconds unless its disk hangs.
 const GIT_TIMEOUT: Duration = Duration::from_millis(1_500);
 /// The contract's limit.
 const MAX_BRANCH_BYTES: usize = 500;
 
-/// Where the repository around `folder` stands; `None` without one, without git, or with nothing committed yet.
+/// Where the repository around `folder` stands, and what of its work tree is not committed; `None` without one, without
+/// git, or with nothing committed yet.
 pub async fn inspect(folder: Option<&Path>) -> Option<GitState> {
-    let output = ask(folder?, &["rev-parse", "HEAD", "--abbrev-ref", "HEAD"]).await?;
+    let folder = folder?;
+    let (git, work_tree) = tokio::join!(inspect_head(folder), work_tree::inspect(folder));
+    Some(GitState { work_tree, ..git? })
+}
+
+async fn inspect_head(folder: &Path) -> Option<GitState> {
+    let output = ask(folder, &["rev-parse", "HEAD", "--abbrev-ref", "HEAD"]).await?;
     if !output.status.success() {
         return None;
     }
@@ -59,6 +68,7 @@ fn parse(answer: &str) -> Option<GitState> {
     Some(GitState {
         head: head.to_owned(),
         branch: branch.to_owned(),
+        work_tree: None,
     })
 }
 

@@ -7,6 +7,7 @@ mod git;
 mod memory;
 mod project;
 mod sizes;
+mod work_tree;
 
 pub use files::inspect as inspect_files;
 pub use git::inspect as inspect_git;

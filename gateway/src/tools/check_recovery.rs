@@ -2,11 +2,11 @@
 
 use serde_json::json;
 use shim_proto::checkpoint::v1::{
-    CheckpointState, DetectRecoveryRequest, DismissRecoveryRequest, GetCheckpointRequest,
-    GetSessionRequest, RecoveryCandidate, RestoreCheckpointRequest, RestoreCheckpointResponse,
-    Session,
+    CheckpointState, DismissRecoveryRequest, GetCheckpointRequest, GetSessionRequest,
+    RestoreCheckpointRequest, RestoreCheckpointResponse, Session,
 };
 use shim_proto::reasons::{BAD_REQUEST, NOTHING_TO_RESTORE};
+use shim_render::session_tasks;
 use tonic::Status;
 
 use crate::arguments::{ParameterType, optional};
@@ -19,18 +19,17 @@ use crate::tool_error::ToolError;
 use crate::tools::call::{ToolCall, ToolOutput};
 use crate::tools::spec::{Hints, ToolSpec, output};
 
-const MAX_CANDIDATES: i32 = 10;
-
 pub(super) const SPEC: ToolSpec = ToolSpec {
     name: "shim_check_recovery",
     title: "Find and restore interrupted work",
     description: "Finds work that a crash, a full context window or a closed window interrupted, and brings it back.\n\
         action \"detect\" (the default) lists interrupted sessions with unfinished work, those of this project first, \
-        each with its cause, age, confidence and next step; it changes nothing. Useful at the start of a \
-        conversation, and when the user speaks of work this conversation does not know.\n\
+        then what was likelier lost, each with its cause, age, confidence, unfinished tasks and next step; it changes \
+        nothing. Useful at the start of a conversation, and when the user speaks of work this conversation does not \
+        know.\n\
         action \"restore\" makes this process the owner of a session and answers with a prompt to go on from: goal, \
-        decisions, finished and open steps, and for each file whether it changed since the checkpoint. The session \
-        is named by session_id or checkpoint_id; with neither, it is the best candidate of the project. A save by \
+        decisions, finished and open steps, other unfinished tasks of the session, and for each file whether it \
+        changed since the checkpoint. The session is named by session_id or checkpoint_id; with neither, it is the best candidate of the project. A save by \
         the previous owner is refused from then on.\n\
         action \"dismiss\" takes a session off the list; nothing is deleted.",
     parameters: &[
@@ -47,7 +46,7 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
         optional(
             "checkpoint_id",
             ParameterType::Id,
-            "For restore: the checkpoint to go back to; left out, the session's newest intact one.",
+            "For restore: the checkpoint to go back to; left out, the newest intact one of the session's unfinished work.",
         ),
         optional(
             "session_id",
@@ -66,7 +65,27 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
         output(
             "candidates",
             "array",
-            "detect: interrupted sessions, best first: session_id, project, interruption, age_seconds, confidence, checkpoint, next_steps.",
+            "detect: interrupted sessions, best first: session_id, project, interruption, age_seconds, unsaved_seconds, confidence, checkpoint, next_steps, tasks (its unfinished ones).",
+        ),
+        output(
+            "closed_windows",
+            "object",
+            "detect: further windows that were closed in good order with work left: count, session_ids.",
+        ),
+        output(
+            "more",
+            "integer",
+            "detect: how many candidates are not listed.",
+        ),
+        output(
+            "aged_out",
+            "integer",
+            "detect: how many sessions are too old to be offered.",
+        ),
+        output(
+            "went_on_elsewhere",
+            "integer",
+            "detect: how many sessions of workers are left out, since another worker has or finished their shared task.",
         ),
         output(
             "own_session",
@@ -84,6 +103,11 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
             "restore: each checked claim: kind, subject, verdict, detail.",
         ),
         output("checkpoint", "object", "restore: the checkpoint restored."),
+        output(
+            "open_tasks",
+            "array",
+            "restore: the session's unfinished tasks: task_key, current_task, progress, next_steps, checkpoint_id.",
+        ),
         output("restore_id", "string", "restore: names this restore."),
         output(
             "interruption",
@@ -121,10 +145,9 @@ fn project(call: &ToolCall) -> Project {
 
 async fn detect(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     let project = project(call);
-    let candidates = candidates(call, &project, false).await?;
-    let mut text = recovery::list(&candidates, &project.name);
-    let mut structured =
-        json!({"candidates": candidates.iter().map(json::candidate).collect::<Vec<_>>()});
+    let offers = recovery::find(&call.gateway.services, &project.name, false).await?;
+    let mut text = offers.text(&project.name);
+    let mut structured = offers.structured();
     if let Some(own) = own_session(call).await {
         text.push_str(&format!(
             "\nThis process's own session {} has {} checkpoint(s), the last one on: {}. If another chat of this client \
@@ -138,24 +161,6 @@ async fn detect(call: &ToolCall) -> Result<ToolOutput, ToolError> {
         session_id: call.gateway.sessions.default_id(),
         ..answer
     })
-}
-
-async fn candidates(
-    call: &ToolCall,
-    project: &Project,
-    only: bool,
-) -> Result<Vec<RecoveryCandidate>, ToolError> {
-    let request = DetectRecoveryRequest {
-        project: project.name.clone(),
-        limit: MAX_CANDIDATES,
-        only_project: only,
-    };
-    Ok(call
-        .gateway
-        .services
-        .detect_recovery(request)
-        .await?
-        .candidates)
 }
 
 /// The default session of this process, if anything was saved to it.
@@ -174,27 +179,18 @@ async fn own_session(call: &ToolCall) -> Option<Session> {
 async fn restore(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     let (session_id, checkpoint_id) = chosen(call).await?;
     let services = &call.gateway.services;
-    let (session, state) = tokio::try_join!(
-        services.get_session(GetSessionRequest {
-            session_id: session_id.clone()
-        }),
-        services.get_checkpoint(GetCheckpointRequest {
-            checkpoint_id: checkpoint_id.clone(),
-            session_id: session_id.clone(),
-            number: 0,
-        }),
-    )
-    .map_err(|status| ToolError::from(status).about(session_id.as_str()))?;
+    let about = |status| ToolError::from(status).about(session_id.as_str());
+    let asked = GetSessionRequest {
+        session_id: session_id.clone(),
+    };
+    let session = services.get_session(asked).await.map_err(about)?;
     let session = session
         .session
         .ok_or_else(|| Status::internal("the service answered without the session"))?;
-    let request = restore_request(
-        call,
-        &session,
-        &state.state.unwrap_or_default(),
-        checkpoint_id,
-    )
-    .await;
+    let state = state_to_restore(call, &session, &checkpoint_id)
+        .await
+        .map_err(about)?;
+    let request = restore_request(call, &session, &state, checkpoint_id).await;
     let restored = services
         .restore_checkpoint(request)
         .await
@@ -206,6 +202,30 @@ async fn restore(call: &ToolCall) -> Result<ToolOutput, ToolError> {
             .await;
     }
     Ok(render(&restored).with_session(session_id))
+}
+
+/// What the checkpoint holds that a restore brings back: the one named, or the newest of the task it goes on with. If that
+/// cannot be read, the service falls back to the newest of the session, and so does this.
+async fn state_to_restore(
+    call: &ToolCall,
+    session: &Session,
+    checkpoint_id: &str,
+) -> Result<CheckpointState, Status> {
+    let services = &call.gateway.services;
+    let to_go_on = session_tasks::to_go_on(session).map(|task| task.checkpoint_id);
+    let of_task = to_go_on.filter(|_| checkpoint_id.is_empty());
+    let request = |checkpoint_id: &str| GetCheckpointRequest {
+        checkpoint_id: checkpoint_id.to_owned(),
+        session_id: session.id.clone(),
+        number: 0,
+    };
+    if let Some(of_task) = of_task
+        && let Ok(found) = services.get_checkpoint(request(&of_task)).await
+    {
+        return Ok(found.state.unwrap_or_default());
+    }
+    let found = services.get_checkpoint(request(checkpoint_id)).await?;
+    Ok(found.state.unwrap_or_default())
 }
 
 /// Which session and which checkpoint of it ("" for the newest).
@@ -228,13 +248,15 @@ async fn chosen(call: &ToolCall) -> Result<(String, String), ToolError> {
         return Ok((session_id, checkpoint_id));
     }
     let project = project(call);
-    let best = candidates(call, &project, true).await?.into_iter().next();
-    if let Some(session) = best.and_then(|best| best.session) {
+    let services = &call.gateway.services;
+    let own = recovery::find(services, &project.name, true).await?;
+    if let Some(session) = own.best().and_then(|best| best.session.clone()) {
         return Ok((session.id, checkpoint_id));
     }
-    let others = candidates(call, &project, false).await?;
+    let others = recovery::find(services, &project.name, false).await?;
     let message = format!("no session of {} waits to be restored", project.name);
     let fields = others
+        .candidates
         .iter()
         .map(|other| ("session_id".to_owned(), recovery::line(other)))
         .collect();
@@ -272,6 +294,7 @@ fn render(restored: &RestoreCheckpointResponse) -> ToolOutput {
         "claims": restored.claims.iter().map(json::claim).collect::<Vec<_>>(),
         "restore_id": restored.restore_id,
         "damaged_numbers": restored.damaged_numbers,
+        "open_tasks": restored.open_tasks.iter().map(json::open_task).collect::<Vec<_>>(),
     });
     if let Some(checkpoint) = &restored.checkpoint {
         structured["checkpoint"] = json::checkpoint(checkpoint);

@@ -6,6 +6,7 @@ use shim_runtime::lifecycle::Shutdown;
 
 use crate::config::Retention;
 use crate::domain::retention::to_thin;
+use crate::domain::session_tasks::held_numbers;
 use crate::error::Error;
 use crate::store::{Store, StoredSession};
 
@@ -76,7 +77,8 @@ async fn thin_session(
 ) -> Result<u64, Error> {
     let contents = store.contents(stored.row_id).await?;
     let (keep_all, keep_hourly) = (retention.keep_all, retention.keep_hourly);
-    let old = to_thin(&contents, keep_all, keep_hourly, store.now());
+    let held = held_numbers(&stored.session);
+    let old = to_thin(&contents, &held, keep_all, keep_hourly, store.now());
     let mut total = 0;
     for chunk in old.chunks(BATCH as usize) {
         total += store.thin(stored.clone(), chunk.to_vec()).await?;

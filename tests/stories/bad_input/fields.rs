@@ -128,8 +128,36 @@ fn state_cases(cases: &mut Cases) {
         "/state/next_steps",
         "/state/completed_steps",
         "/state/blockers",
+        "/state/dropped_steps",
+        "/state/retracted_decisions",
+        "/dropped_steps",
+        "/retracted_decisions",
     ] {
         cases.texts(save, list);
+    }
+    cases.text(save, "/state/task_key", 200, "200");
+    let unknown = [json!([0]), json!([99]), json!([1, -1])];
+    cases.add(
+        save,
+        "/cleared",
+        unknown.map(|fields| (fields, "StateField")),
+    );
+    let long_key = json!(["fine", "x".repeat(201)]);
+    cases.add(
+        save,
+        "/closed_tasks",
+        [(long_key, "200"), (json!([""]), "empty")],
+    );
+    for method in [
+        (save, "/state/git/work_tree"),
+        (&["RestoreCheckpoint"], "/current_git/work_tree"),
+    ] {
+        let trees = [
+            (json!({"paths": vec!["x"; 21]}), "20"),
+            (json!({"fingerprint": "x".repeat(65)}), "64"),
+            (json!({"paths": ["x".repeat(4097)]}), "4096"),
+        ];
+        cases.add(method.0, method.1, trees);
     }
     cases.text(save, "/state/summary", 262_144, "262144");
     cases.text(save, "/state/git/head", 64, "64");

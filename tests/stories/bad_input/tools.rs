@@ -151,9 +151,19 @@ fn cases() -> Cases {
         "completed_steps",
         "blockers",
         "active_files",
+        "dropped_steps",
+        "retracted_decisions",
+        "closed_tasks",
     ] {
         cases.field(SAVE, field, not_texts(1000));
     }
+    cases.field(
+        SAVE,
+        "task_key",
+        not_text()
+            .into_iter()
+            .chain([json!(""), json!("x".repeat(201))]),
+    );
     let tricks = [
         "../secret",
         "/etc/../etc/passwd",

@@ -42,7 +42,7 @@ impl Policy {
 }
 
 /// Texts that name something. One that was changed would name something else, and two secrets would become one name.
-const NAMES: [&str; 21] = [
+const NAMES: [&str; 23] = [
     "request_id",
     "id",
     "namespace",
@@ -64,6 +64,8 @@ const NAMES: [&str; 21] = [
     "depends_on",
     "kind",
     "executor",
+    "task_key",
+    "closed_tasks",
 ];
 
 /// Opaque, made by a service and never stored.

@@ -5,13 +5,13 @@ mod tasks;
 
 use serde_json::{Value, json};
 use shim_proto::checkpoint::v1::{
-    Checkpoint, CheckpointState, Claim, FileState, Interruption, RecoveryCandidate, RiskAssessment,
-    RiskFactor, SearchHit, Session,
+    Checkpoint, CheckpointState, Claim, FileState, GitState, Interruption, OpenTask,
+    RecoveryCandidate, RiskAssessment, RiskFactor, SearchHit, Session, SessionTask,
 };
 use shim_proto::coordination::v1::{FileLease, Worker};
-use shim_render::{time, words};
+use shim_render::{session_tasks, time, words};
 
-use fields::set_if;
+use fields::{set_if, set_list};
 
 pub(crate) use fields::object;
 pub(crate) use tasks::{ShownResult, event, missing, queue, result, subtask, task};
@@ -47,6 +47,39 @@ pub(crate) fn session(session: &Session) -> Value {
     }
     if let Some(interruption_) = &session.interruption {
         value["interruption"] = interruption(interruption_);
+    }
+    let mut others = session_tasks::open(session);
+    others.retain(|task| task.checkpoint_number != session.head_number);
+    if !others.is_empty() {
+        value["other_open_tasks"] = others.iter().map(session_task).collect();
+    }
+    value
+}
+
+/// A task of a session.
+pub(crate) fn session_task(task: &SessionTask) -> Value {
+    json!({
+        "task_key": task.task_key,
+        "current_task": task.current_task,
+        "progress": task.progress,
+        "open_steps": task.open_steps,
+        "checkpoint": task.checkpoint_number,
+        "checkpoint_id": task.checkpoint_id,
+        "saved_at": time::rfc3339(task.saved_at.as_ref()),
+    })
+}
+
+/// An unfinished task with its steps.
+pub(crate) fn open_task(open: &OpenTask) -> Value {
+    let mut value = session_task(&open.task.clone().unwrap_or_default());
+    value["next_steps"] = open.next_steps.clone().into();
+    value
+}
+
+pub(crate) fn git(git: &GitState) -> Value {
+    let mut value = json!({"head": git.head, "branch": git.branch});
+    if let Some(tree) = &git.work_tree {
+        value["uncommitted_files"] = tree.changed_files.into();
     }
     value
 }
@@ -91,8 +124,15 @@ pub(crate) fn state(state: &CheckpointState) -> Value {
         "active_files": state.active_files.iter().map(file).collect::<Vec<_>>(),
     });
     set_if(&mut value, "summary", &state.summary);
-    if let Some(git) = &state.git {
-        value["git"] = json!({"head": git.head, "branch": git.branch});
+    set_if(&mut value, "task_key", &state.task_key);
+    set_list(&mut value, "dropped_steps", &state.dropped_steps);
+    set_list(
+        &mut value,
+        "retracted_decisions",
+        &state.retracted_decisions,
+    );
+    if let Some(state) = &state.git {
+        value["git"] = git(state);
     }
     value
 }
@@ -114,8 +154,10 @@ pub(crate) fn file(file: &FileState) -> Value {
 pub(crate) fn candidate(candidate: &RecoveryCandidate) -> Value {
     let mut value = json!({
         "confidence": candidate.confidence,
+        "confidence_in_words": words::confidence(candidate.confidence),
         "same_project": candidate.same_project,
         "next_steps": candidate.next_steps,
+        "tasks": candidate.tasks.iter().map(open_task).collect::<Vec<_>>(),
     });
     if let Some(found) = &candidate.session {
         value["session_id"] = found.id.as_str().into();
@@ -131,6 +173,9 @@ pub(crate) fn candidate(candidate: &RecoveryCandidate) -> Value {
     }
     if let Some(age) = time::duration(candidate.age) {
         value["age_seconds"] = age.as_secs().into();
+    }
+    if let Some(unsaved) = time::duration(candidate.unsaved) {
+        value["unsaved_seconds"] = unsaved.as_secs().into();
     }
     value
 }

@@ -25,6 +25,9 @@ pub(crate) fn diff(from: &CheckpointState, to: &CheckpointState) -> Vec<FieldCha
         text_change("summary", &from.summary, &to.summary),
         text("git", &describe_git),
         custom_change(from, to),
+        text_change("task_key", &from.task_key, &to.task_key),
+        list("dropped_steps", |state| &state.dropped_steps),
+        list("retracted_decisions", |state| &state.retracted_decisions),
     ]
     .into_iter()
     .flatten()
@@ -33,8 +36,14 @@ pub(crate) fn diff(from: &CheckpointState, to: &CheckpointState) -> Vec<FieldCha
 
 fn describe_git(state: &CheckpointState) -> String {
     let git = state.git.as_ref();
-    git.map(|git| format!("{} {}", git.branch, git.head))
-        .unwrap_or_default()
+    let Some(git) = git else {
+        return String::new();
+    };
+    let tree = git.work_tree.as_ref().map(|tree| match tree.changed_files {
+        0 => " (clean)".to_owned(),
+        files => format!(" ({files} uncommitted)"),
+    });
+    format!("{} {}{}", git.branch, git.head, tree.unwrap_or_default())
 }
 
 /// Free-form fields are named, not quoted: their values may be large.

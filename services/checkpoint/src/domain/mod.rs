@@ -9,5 +9,7 @@ pub(crate) mod hash_chain;
 pub(crate) mod recovery;
 pub(crate) mod retention;
 pub(crate) mod risk;
+pub(crate) mod save_report;
+pub(crate) mod session_tasks;
 pub(crate) mod snippet;
 pub(crate) mod text_match;

@@ -1,48 +1,105 @@
 //! Which sessions are worth bringing back, and how sure that is.
 //!
-//! (A) Only interrupted sessions that were saved, have unfinished work and were not dismissed are candidates.
-//! (B) The caller's project comes first, then the most recent.
+//! (A) Only interrupted sessions that were saved, have an unfinished task and were not dismissed are candidates.
+//! (B) The caller's project comes first, then what was likelier lost. (C) A candidate ages out: after a week if its window
+//! was closed in good order, after a month otherwise. It can still be restored by its id.
+
+use std::cmp::Ordering;
+use std::time::Duration;
 
 use shim_proto::checkpoint::v1::{Interruption, InterruptionCause, Session, SessionStatus};
-
+use shim_render::session_tasks;
 use shim_sqlite::{UnixMicros, to_unix_micros};
+
+const DAY: Duration = Duration::from_secs(24 * 3_600);
+/// How long a session is offered whose window was closed in good order: nothing of it was lost.
+const OFFERED_CLOSED: Duration = DAY.saturating_mul(7);
+/// How long any other is offered.
+const OFFERED: Duration = DAY.saturating_mul(30);
+/// Work of this time that was saved nowhere weighs as much as the whole of `UNSAVED_WEIGHT`.
+const LONG_UNSAVED: Duration = Duration::from_secs(30 * 60);
+const UNSAVED_WEIGHT: f64 = 0.05;
 
 /// Whether a session belongs on the recovery list.
 pub(crate) fn is_recoverable(session: &Session) -> bool {
     session.status() == SessionStatus::Interrupted
         && session.dismissed_at.is_none()
         && session.head_number > 0
-        && is_unfinished(session)
+        && session_tasks::to_go_on(session).is_some()
 }
 
-/// Work is finished when its progress is complete and no step is left.
-pub(crate) fn is_unfinished(session: &Session) -> bool {
-    session.progress < 1.0 || session.open_steps > 0
+fn cause(session: &Session) -> InterruptionCause {
+    let interruption = session.interruption.as_ref();
+    interruption.map_or(InterruptionCause::Unspecified, Interruption::cause)
+}
+
+/// When the interruption was noticed.
+pub(crate) fn noticed_at(session: &Session) -> Option<UnixMicros> {
+    let interruption = session.interruption.as_ref();
+    let at = interruption.and_then(|interruption| to_unix_micros(interruption.at.as_ref()));
+    at.or_else(|| to_unix_micros(session.updated_at.as_ref()))
+}
+
+/// Whether the session is too old to be offered.
+pub(crate) fn is_aged_out(session: &Session, now: UnixMicros) -> bool {
+    let offered = match cause(session) {
+        InterruptionCause::ClientClosed => OFFERED_CLOSED,
+        _ => OFFERED,
+    };
+    noticed_at(session).is_some_and(|at| now.since(at) > offered)
+}
+
+/// The time between the newest checkpoint and the interruption: what happened then was saved nowhere.
+pub(crate) fn unsaved(session: &Session) -> Duration {
+    let saved = to_unix_micros(session.last_checkpoint_at.as_ref());
+    match (noticed_at(session), saved) {
+        (Some(noticed), Some(saved)) => noticed.since(saved),
+        _ => Duration::ZERO,
+    }
+}
+
+/// Best first: those of the project asked for, then by confidence, then the most recent.
+pub(crate) fn rank(
+    is_other_project: impl Fn(&Session) -> bool,
+    now: UnixMicros,
+    one: &Session,
+    other: &Session,
+) -> Ordering {
+    let sure = |session: &Session| confidence(session, now);
+    is_other_project(one)
+        .cmp(&is_other_project(other))
+        .then_with(|| sure(other).total_cmp(&sure(one)))
+        .then_with(|| noticed_at(other).cmp(&noticed_at(one)))
 }
 
 /// How sure it is that there is work to bring back, 0..1.
 ///
-/// A crash makes lost work likelier than a closed window does; open steps raise the confidence, age lowers it.
+/// A crash makes lost work likelier than a closed window does. Open steps and time without a save raise the confidence,
+/// age lowers it.
 pub(crate) fn confidence(session: &Session, now: UnixMicros) -> f64 {
-    let by_cause = match session.interruption.as_ref().map(Interruption::cause) {
-        Some(InterruptionCause::ClientClosed) => 0.6,
-        Some(InterruptionCause::LeaseExpired | InterruptionCause::Unspecified) | None => 0.75,
-        Some(
-            InterruptionCause::Killed | InterruptionCause::OutOfMemory | InterruptionCause::Reboot,
-        ) => 0.9,
+    let by_cause = match cause(session) {
+        InterruptionCause::ClientClosed => 0.6,
+        InterruptionCause::LeaseExpired | InterruptionCause::Unspecified => 0.75,
+        InterruptionCause::Killed | InterruptionCause::OutOfMemory | InterruptionCause::Reboot => {
+            0.87
+        }
     };
-    let by_steps = if session.open_steps > 0 { 0.08 } else { 0.0 };
-    let noticed = session
-        .interruption
-        .as_ref()
-        .and_then(|i| to_unix_micros(i.at.as_ref()))
-        .unwrap_or(now);
+    let open = session_tasks::open(session);
+    let by_steps = match open.iter().any(|task| task.open_steps > 0) {
+        true => 0.08,
+        false => 0.0,
+    };
+    let lost = (unsaved(session).as_secs_f64() / LONG_UNSAVED.as_secs_f64()).min(1.0);
+    let noticed = noticed_at(session).unwrap_or(now);
     let days = now.since(noticed).as_secs_f64() / 86_400.0;
-    ((by_cause + by_steps) * 0.5_f64.powf(days / 14.0)).clamp(0.05, 0.98)
+    let sure = by_cause + by_steps + UNSAVED_WEIGHT * lost;
+    (sure * 0.5_f64.powf(days / 14.0)).clamp(0.05, 0.98)
 }
 
 #[cfg(test)]
 mod tests {
+    use shim_proto::checkpoint::v1::SessionTask;
+
     use super::*;
 
     fn interrupted() -> Session {
@@ -58,6 +115,16 @@ mod tests {
             }),
             ..Default::default()
         }
+    }
+
+    fn of(cause: InterruptionCause, at_day: i64) -> Session {
+        let mut session = interrupted();
+        session.interruption = Some(Interruption {
+            cause: cause.into(),
+            at: Some(UnixMicros(at_day * 86_400_000_000).into()),
+            ..Default::default()
+        });
+        session
     }
 
     #[test]
@@ -80,20 +147,73 @@ mod tests {
             head_number: 0,
             ..interrupted()
         };
-        for other in [finished, dismissed, ended, never_saved] {
-            assert!(!is_recoverable(&other));
+        for other in [&finished, &dismissed, &ended, &never_saved] {
+            assert!(!is_recoverable(other));
         }
+        let task = |progress| SessionTask {
+            progress,
+            ..SessionTask::default()
+        };
+        let left_open = Session {
+            tasks: vec![task(1.0), task(0.3)],
+            ..finished
+        };
+        assert!(
+            is_recoverable(&left_open),
+            "another task's save ends nothing"
+        );
     }
 
     #[test]
-    fn a_crash_outranks_a_closed_window_and_age_wears_it_down() {
-        let mut closed = interrupted();
-        closed.interruption = Some(Interruption {
-            cause: InterruptionCause::ClientClosed.into(),
-            ..Default::default()
-        });
-        assert!(confidence(&interrupted(), UnixMicros(0)) > confidence(&closed, UnixMicros(0)));
-        let month = UnixMicros(30 * 86_400_000_000);
-        assert!(confidence(&interrupted(), month) < 0.5);
+    fn what_was_likelier_lost_comes_first_and_closed_windows_age_out() {
+        use InterruptionCause::{ClientClosed, Killed, LeaseExpired};
+        let now = UnixMicros(40 * 86_400_000_000);
+        let mut sessions = [
+            of(ClientClosed, 40),
+            of(Killed, 20),
+            of(LeaseExpired, 40),
+            of(Killed, 39),
+            Session {
+                project: "/other".into(),
+                ..of(Killed, 40)
+            },
+            Session {
+                last_checkpoint_at: Some(UnixMicros(39 * 86_400_000_000 - 1_200_000_000).into()),
+                ..of(Killed, 39)
+            },
+        ];
+        for session in &mut sessions[..4] {
+            session.project = "/here".into();
+        }
+        sessions[5].project = "/here".into();
+        let elsewhere = |session: &Session| session.project != "/here";
+        sessions.sort_by(|one, other| rank(elsewhere, now, one, other));
+        let order: Vec<_> = sessions
+            .iter()
+            .map(|session| (cause(session), noticed_at(session)))
+            .collect();
+        let day = |day: i64| Some(UnixMicros(day * 86_400_000_000));
+        let expected = [
+            (Killed, day(39)),
+            (Killed, day(39)),
+            (LeaseExpired, day(40)),
+            (ClientClosed, day(40)),
+            (Killed, day(20)),
+            (Killed, day(40)),
+        ];
+        assert_eq!(order, expected);
+        assert!(
+            unsaved(&sessions[0]) > Duration::ZERO,
+            "more of it was lost"
+        );
+        for (session, aged_out) in [
+            (of(ClientClosed, 34), false),
+            (of(ClientClosed, 32), true),
+            (of(Killed, 32), false),
+            (of(Killed, 9), true),
+        ] {
+            assert_eq!(is_aged_out(&session, now), aged_out, "{session:?}");
+        }
+        assert!(confidence(&of(Killed, 10), now) < 0.5, "age wears it down");
     }
 }

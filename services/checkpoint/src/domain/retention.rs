@@ -1,8 +1,8 @@
 //! Which checkpoint contents have served their time.
 //!
 //! (A) Nothing younger than `keep_all` is dropped. (B) Then the newest of each hour stays, and after `keep_hourly`
-//! the newest of each day. (C) The newest checkpoint of a session always stays. Headers stay in any case, so the
-//! chain can be walked across what was thinned.
+//! the newest of each day. (C) The newest checkpoint of a session and those of its unfinished tasks always stay. Headers
+//! stay in any case, so the chain can be walked across what was thinned.
 
 use std::time::Duration;
 
@@ -11,9 +11,11 @@ use shim_sqlite::UnixMicros;
 const HOUR: i64 = 3_600_000_000;
 const DAY: i64 = 24 * HOUR;
 
-/// The checkpoints to thin, given (number, time) of one session's contents in ascending order.
+/// The checkpoints to thin, given (number, time) of one session's contents in ascending order, and the numbers that its
+/// unfinished tasks hold.
 pub(crate) fn to_thin(
     kept: &[(u64, UnixMicros)],
+    held: &[u64],
     keep_all: Duration,
     keep_hourly: Duration,
     now: UnixMicros,
@@ -32,7 +34,7 @@ pub(crate) fn to_thin(
             DAY
         };
         // A newer checkpoint of the same slot stays.
-        if at.0.div_euclid(slot) == next.0.div_euclid(slot) {
+        if at.0.div_euclid(slot) == next.0.div_euclid(slot) && !held.contains(number) {
             thin.push(*number);
         }
     }
@@ -50,7 +52,7 @@ mod tests {
         let every_ten_minutes: Vec<(u64, UnixMicros)> = (0..30 * 144)
             .map(|i| (i + 1, UnixMicros(i64::try_from(i).unwrap_or(0) * HOUR / 6)))
             .collect();
-        let thin = to_thin(&every_ten_minutes, day, week, now);
+        let thin = to_thin(&every_ten_minutes, &[], day, week, now);
         let left: Vec<_> = every_ten_minutes
             .iter()
             .filter(|(number, _)| !thin.contains(number))
@@ -71,12 +73,16 @@ mod tests {
         );
         let old = [(1, UnixMicros(0)), (2, UnixMicros(1))];
         assert_eq!(
-            to_thin(&old, day, week, now),
+            to_thin(&old, &[], day, week, now),
             [1],
             "the newest stays however old"
         );
         assert!(
-            to_thin(&thinned(&every_ten_minutes, &thin), day, week, now).is_empty(),
+            to_thin(&old, &[1], day, week, now).is_empty(),
+            "an unfinished task holds it"
+        );
+        assert!(
+            to_thin(&thinned(&every_ten_minutes, &thin), &[], day, week, now).is_empty(),
             "thinning twice changes nothing"
         );
     }

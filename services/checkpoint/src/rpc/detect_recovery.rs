@@ -16,8 +16,6 @@ pub(super) async fn handle(
     fields.finish()?;
 
     let store = &api.store;
-    let candidates = store
-        .recovery_candidates(request.project, request.only_project, limit)
-        .await?;
-    Ok(DetectRecoveryResponse { candidates })
+    let offered = store.recovery_candidates(request.project, request.only_project, limit);
+    Ok(offered.await?)
 }

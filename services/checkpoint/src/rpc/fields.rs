@@ -5,12 +5,12 @@ use std::ops::{Deref, DerefMut};
 use prost::Message;
 use shim_proto::checkpoint::v1::{
     CheckpointState, ClientInfo, FilePresence, FileState, GitState, MemoryState, ProcessIdentity,
-    Signals,
+    Signals, WorkTree,
 };
 use shim_proto::limits::checkpoint::{
-    MAX_BOOT_ID_BYTES, MAX_BRANCH_BYTES, MAX_CLIENT_BYTES, MAX_COMMIT_BYTES, MAX_COUNT,
-    MAX_FILE_NOTE_BYTES, MAX_HOSTNAME_BYTES, MAX_ITEM_BYTES, MAX_LATENCY_MS, MAX_STATE_BYTES,
-    MAX_SUMMARY_BYTES,
+    MAX_BOOT_ID_BYTES, MAX_BRANCH_BYTES, MAX_CHANGED_PATHS, MAX_CLIENT_BYTES, MAX_COMMIT_BYTES,
+    MAX_COUNT, MAX_FILE_NOTE_BYTES, MAX_FINGERPRINT_BYTES, MAX_HOSTNAME_BYTES, MAX_ITEM_BYTES,
+    MAX_LATENCY_MS, MAX_STATE_BYTES, MAX_SUMMARY_BYTES, MAX_TASK_KEY_BYTES,
 };
 use shim_proto::limits::{MAX_LIST, MAX_PATH_BYTES};
 use shim_runtime::fields::Fields as BaseFields;
@@ -56,7 +56,7 @@ impl Fields {
         self.at_most(field, epoch, i64::MAX.unsigned_abs());
     }
 
-    fn texts(&mut self, field: &str, items: &[String]) {
+    pub(super) fn texts(&mut self, field: &str, items: &[String], max_bytes: usize) {
         if !self.list(field, items.len(), MAX_LIST) {
             return;
         }
@@ -64,7 +64,7 @@ impl Fields {
             if item.trim().is_empty() {
                 self.refuse(format!("{field}[{i}]"), "is empty");
             } else {
-                self.text(format_args!("{field}[{i}]"), item, MAX_ITEM_BYTES);
+                self.text(format_args!("{field}[{i}]"), item, max_bytes);
             }
         }
     }
@@ -170,6 +170,27 @@ impl Fields {
             &git.branch,
             MAX_BRANCH_BYTES,
         );
+        if let Some(tree) = &git.work_tree {
+            self.work_tree(&format!("{field}.work_tree"), tree);
+        }
+    }
+
+    fn work_tree(&mut self, field: &str, tree: &WorkTree) {
+        let fingerprint = &tree.fingerprint;
+        self.text(
+            format_args!("{field}.fingerprint"),
+            fingerprint,
+            MAX_FINGERPRINT_BYTES,
+        );
+        if self.list(
+            &format!("{field}.paths"),
+            tree.paths.len(),
+            MAX_CHANGED_PATHS,
+        ) {
+            for (i, path) in tree.paths.iter().enumerate() {
+                self.text(format_args!("{field}.paths[{i}]"), path, MAX_PATH_BYTES);
+            }
+        }
     }
 
     pub(super) fn memory(&mut self, field: &str, memory: Option<&MemoryState>) {
@@ -183,14 +204,22 @@ impl Fields {
         };
         self.required("state.current_task", &state.current_task, MAX_ITEM_BYTES);
         self.fraction("state.progress", state.progress);
-        self.texts("state.decisions", &state.decisions);
+        self.texts("state.decisions", &state.decisions, MAX_ITEM_BYTES);
         self.files("state.active_files", &state.active_files);
-        self.texts("state.next_steps", &state.next_steps);
-        self.texts("state.completed_steps", &state.completed_steps);
-        self.texts("state.blockers", &state.blockers);
+        self.texts("state.next_steps", &state.next_steps, MAX_ITEM_BYTES);
+        self.texts(
+            "state.completed_steps",
+            &state.completed_steps,
+            MAX_ITEM_BYTES,
+        );
+        self.texts("state.blockers", &state.blockers, MAX_ITEM_BYTES);
         self.text("state.summary", &state.summary, MAX_SUMMARY_BYTES);
         self.git("state.git", state.git.as_ref());
         self.memory("state.memory", state.memory.as_ref());
+        self.text("state.task_key", &state.task_key, MAX_TASK_KEY_BYTES);
+        self.texts("state.dropped_steps", &state.dropped_steps, MAX_ITEM_BYTES);
+        let retracted = &state.retracted_decisions;
+        self.texts("state.retracted_decisions", retracted, MAX_ITEM_BYTES);
         if let Some(custom) = &state.custom {
             self.free_form("state.custom", custom, MAX_STATE_BYTES);
         }

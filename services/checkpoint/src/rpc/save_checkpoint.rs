@@ -1,17 +1,20 @@
 //! SaveCheckpoint: when it answers, the checkpoint is on the disk.
 
 use shim_proto::checkpoint::v1::{
-    CheckpointTrigger, SaveCheckpointRequest, SaveCheckpointResponse,
+    CheckpointTrigger, SaveCheckpointRequest, SaveCheckpointResponse, StateField,
 };
+use shim_proto::limits::MAX_LIST;
+use shim_proto::limits::checkpoint::{MAX_ITEM_BYTES, MAX_TASK_KEY_BYTES};
 use tonic::Status;
 
 use super::api::Api;
 use super::fields::Fields;
-use crate::store::Owner;
+use crate::domain::carry_over::Changes;
+use crate::store::{Owner, SaveOptions};
 
 pub(super) async fn handle(
     api: &Api,
-    request: SaveCheckpointRequest,
+    mut request: SaveCheckpointRequest,
 ) -> Result<SaveCheckpointResponse, Status> {
     let mut fields = Fields::default();
     fields.request_id(&request.request_id);
@@ -25,6 +28,8 @@ pub(super) async fn handle(
         );
         CheckpointTrigger::Manual
     });
+    let changes = changes(&mut fields, &request);
+    fields.texts("closed_tasks", &request.closed_tasks, MAX_TASK_KEY_BYTES);
     fields.finish()?;
 
     let trigger = if trigger == CheckpointTrigger::Unspecified {
@@ -33,7 +38,53 @@ pub(super) async fn handle(
         trigger
     };
     let owner = Owner::new(id, request.epoch);
-    let saved = api.store.save_checkpoint(owner, trigger, request).await?;
+    if let Some(state) = request.state.as_mut() {
+        let key = state.task_key.trim().to_owned();
+        state.task_key = key;
+    }
+    let options = SaveOptions {
+        owner,
+        trigger,
+        changes,
+    };
+    let saved = api.store.save_checkpoint(options, request).await?;
     api.leases.renew_or_grant(owner);
     Ok(saved)
+}
+
+/// What the save changes of what its task knew. Without a state that goes on from another one there is nothing to change.
+fn changes(fields: &mut Fields, request: &SaveCheckpointRequest) -> Changes {
+    let (retracted, dropped) = (&request.retracted_decisions, &request.dropped_steps);
+    fields.texts("retracted_decisions", retracted, MAX_ITEM_BYTES);
+    fields.texts("dropped_steps", dropped, MAX_ITEM_BYTES);
+    fields.list("cleared", request.cleared.len(), MAX_LIST);
+    let mut cleared = Vec::new();
+    for (i, number) in request.cleared.iter().enumerate() {
+        match StateField::try_from(*number) {
+            Ok(field) if field != StateField::Unspecified => cleared.push(field),
+            _ => fields.refuse(
+                format!("cleared[{i}]"),
+                format!("{number} is no StateField that can be cleared"),
+            ),
+        }
+    }
+    let uses = [
+        ("cleared", request.cleared.is_empty()),
+        ("retracted_decisions", retracted.is_empty()),
+        ("dropped_steps", dropped.is_empty()),
+    ];
+    for (field, _) in uses
+        .iter()
+        .filter(|(_, is_empty)| !is_empty && !request.carry_over)
+    {
+        fields.refuse(
+            *field,
+            "changes what the task knew, which needs carry_over; without it the state is kept as it is sent",
+        );
+    }
+    Changes {
+        cleared,
+        retracted_decisions: retracted.clone(),
+        dropped_steps: dropped.clone(),
+    }
 }

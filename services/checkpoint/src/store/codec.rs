@@ -3,11 +3,13 @@
 use std::cell::RefCell;
 
 use prost::Message;
-use shim_proto::checkpoint::v1::CheckpointState;
+use shim_proto::checkpoint::v1::{CheckpointState, ItemCounts};
 use shim_render::text::cut_bytes;
 use shim_sqlite::SqliteError;
 
+use crate::domain::carry_over;
 use crate::domain::hash_chain::{self, Hash};
+use crate::domain::session_tasks::{TaskName, text_hash};
 use crate::error::Error;
 
 /// No state decompresses to more than this; a damaged frame that claims to is refused.
@@ -40,7 +42,11 @@ pub(super) struct PackedState {
     pub(super) current_task: String,
     pub(super) summary: String,
     pub(super) progress: f64,
-    pub(super) open_steps: u32,
+    /// How many items it holds, as a restore shows them.
+    pub(super) counts: ItemCounts,
+    /// The client's own key of the task; "" for none.
+    pub(super) task_key: String,
+    pub(super) task_hash: String,
 }
 
 impl PlainState {
@@ -87,7 +93,6 @@ impl PackedState {
         state_bytes: u64,
         hash: Hash,
     ) -> Self {
-        let preview = |text| cut_bytes(text, MAX_PREVIEW_BYTES).into_owned();
         Self {
             bytes,
             state_bytes,
@@ -95,7 +100,19 @@ impl PackedState {
             current_task: preview(&state.current_task),
             summary: preview(&state.summary),
             progress: state.progress,
-            open_steps: u32::try_from(state.next_steps.len()).unwrap_or(u32::MAX),
+            counts: carry_over::counts(state),
+            task_key: state.task_key.clone(),
+            task_hash: text_hash(&state.current_task),
+        }
+    }
+
+    /// What it says of its task.
+    pub(super) fn task_name(&self) -> TaskName {
+        TaskName {
+            key: self.task_key.clone(),
+            text_hash: self.task_hash.clone(),
+            preview: self.current_task.clone(),
+            progress: self.progress,
         }
     }
 
@@ -103,6 +120,11 @@ impl PackedState {
     pub(super) fn memory_bytes(&self) -> usize {
         self.bytes.len() + usize::try_from(self.state_bytes).unwrap_or(0)
     }
+}
+
+/// The start of a text, as headers and lists have it.
+pub(super) fn preview(text: &str) -> String {
+    cut_bytes(text, MAX_PREVIEW_BYTES).into_owned()
 }
 
 /// Decompresses, verifies and decodes; `None` if anything does not fit.

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use shim_proto::checkpoint::v1::archive_record::Record;
 use shim_proto::checkpoint::v1::{
     ArchivedCheckpoint, Checkpoint, ImportResponse, Interruption, Session, SessionStatus,
-    SignalRecord,
+    SessionTask, SignalRecord,
 };
 use shim_runtime::ids::SessionId;
 use shim_sqlite::{SqliteError, UnixMicros, in_savepoint, to_unix_micros};
@@ -16,6 +16,7 @@ use super::tables::checkpoints::{self, to_column};
 use super::tables::sessions::{self, StoredSession};
 use super::tables::signals;
 use crate::domain::hash_chain::{self, Hash};
+use crate::domain::session_tasks::{self, TaskMatch};
 use crate::error::Error;
 
 /// The archive format that this service writes and reads.
@@ -223,7 +224,28 @@ fn move_head(session: &mut Session, imported: &PackedCheckpoint) {
     session.last_checkpoint_at = header.created_at;
     session.current_task.clone_from(&header.current_task);
     session.progress = header.progress;
-    session.open_steps = imported.state.as_ref().map_or(0, |state| state.open_steps);
+    session.open_steps = imported
+        .state
+        .as_ref()
+        .map_or(0, |state| state.counts.open_steps);
+    advance_tasks(session, imported);
+}
+
+/// The tasks came with the session; a checkpoint that is newer than all of them belongs to an archive that goes on.
+fn advance_tasks(session: &mut Session, imported: &PackedCheckpoint) {
+    let number = imported.header.number;
+    let Some(state) = &imported.state else { return };
+    let is_newer = |task: &SessionTask| task.checkpoint_number < number;
+    if !session.tasks.is_empty() && session.tasks.iter().all(is_newer) {
+        session_tasks::advance(
+            session,
+            &TaskMatch::ByName,
+            &state.task_name(),
+            &[],
+            &imported.header,
+            state.counts.open_steps,
+        );
+    }
 }
 
 /// Adds a signal snapshot, or skips the one that is there.

@@ -29,6 +29,7 @@ pub(crate) use checkpoint_store::Store;
 pub(crate) use importing::{ARCHIVE_FORMAT, archive_error};
 pub(crate) use reading::{CheckpointRef, missing_numbers};
 pub(crate) use retention::PruneRule;
+pub(crate) use saving::SaveOptions;
 pub(crate) use schema::SCHEMA;
 pub use tables::gaps::MissingNumbers;
 pub(crate) use tables::sessions::{Owner, SessionFilter, StoredSession};

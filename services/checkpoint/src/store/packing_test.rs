@@ -8,7 +8,8 @@ use shim_proto::checkpoint::v1::*;
 use shim_runtime::ids::SessionId;
 
 use super::reading::CheckpointRef;
-use super::{Owner, Store};
+use super::{Owner, SaveOptions, Store};
+use crate::domain::carry_over::Changes;
 use crate::domain::risk::RiskLimits;
 
 /// The names of the threads that packed a state in this process.
@@ -52,17 +53,18 @@ async fn no_state_is_packed_on_the_writer_thread() {
     let owner = open(&store).await;
     for (task, carry_over) in [("alone", false), ("merged", true)] {
         let request = request(owner, task, carry_over);
-        let trigger = CheckpointTrigger::Manual;
-        store
-            .save_checkpoint(owner, trigger, request)
-            .await
-            .unwrap();
+        let options = SaveOptions {
+            owner,
+            trigger: CheckpointTrigger::Manual,
+            changes: Changes::default(),
+        };
+        store.save_checkpoint(options, request).await.unwrap();
     }
     let (head, state, _) = store
         .get_checkpoint(CheckpointRef::Newest(owner.session))
         .await
         .unwrap();
-    assert_eq!(state.decisions, ["decided alone", "decided merged"]);
+    assert_eq!(state.decisions, ["decided merged"], "of its own task");
 
     let danger = RecordSignalsRequest {
         request_id: uuid::Uuid::now_v7().to_string(),

@@ -2,11 +2,13 @@
 
 use rusqlite::Connection;
 use shim_proto::checkpoint::v1::{
-    Interruption, RecordResumeRequest, RecordResumeResponse, RecoveryCandidate,
-    RestoreCheckpointRequest, RestoreCheckpointResponse, SessionStatus,
+    CheckpointState, ClientInfo, DetectRecoveryResponse, OpenTask, RecordResumeRequest,
+    RecordResumeResponse, RecoveryCandidate, RestoreCheckpointRequest, RestoreCheckpointResponse,
+    Session, SessionStatus,
 };
 use shim_render::resume_prompt::{PromptInput, Reader, build_prompt};
-use shim_render::verification::verify_claims;
+use shim_render::session_tasks;
+use shim_render::verification::{open_steps, verify_claims};
 use shim_runtime::ids::{CheckpointId, Epoch, SessionId};
 use shim_sqlite::{IdempotencyKey, UnixMicros, to_unix_micros};
 use uuid::Uuid;
@@ -15,16 +17,19 @@ use super::checkpoint_store::Store;
 use super::ownership::{is_held_by_same_client, session_owned_error};
 use super::tables::checkpoints::{self, IntactCheckpoint};
 use super::tables::projects::ProjectNames;
-use super::tables::restores;
 use super::tables::sessions::{self, StoredSession};
-use crate::domain::recovery::confidence;
+use super::tables::{restores, task_checkpoints};
+use crate::domain::recovery::{confidence, is_aged_out, noticed_at, rank, unsaved};
+use crate::domain::session_tasks::go_on_with;
 use crate::error::Error;
 use crate::metrics;
 
 const STEPS_SHOWN: usize = 20;
+/// So many sessions that changed last are ranked, of the project and of the others.
+const MAX_RANKED: u32 = 500;
 
 impl Store {
-    /// Up to `limit` sessions that can be brought back: those of `project` first, then, unless `only_project`, the others.
+    /// Up to `limit` sessions that can be brought back, best first; unless `only_project`, those of other projects, too.
     ///
     /// # Errors
     /// The store's failures.
@@ -33,19 +38,20 @@ impl Store {
         project: String,
         only_project: bool,
         limit: u32,
-    ) -> Result<Vec<RecoveryCandidate>, Error> {
+    ) -> Result<DetectRecoveryResponse, Error> {
         let now = self.now();
         self.read(move |db| {
             let project = ProjectNames::of(db, &project)?;
-            let mut found = sessions::recoverable(db, &project, true, limit)?;
-            let left = limit.saturating_sub(u32::try_from(found.len()).unwrap_or(limit));
-            if !only_project && left > 0 {
-                found.extend(sessions::recoverable(db, &project, false, left)?);
+            let mut found = sessions::recoverable(db, &project, true, MAX_RANKED)?;
+            if !only_project {
+                found.extend(sessions::recoverable(db, &project, false, MAX_RANKED)?);
             }
-            found
-                .into_iter()
-                .filter_map(|stored| candidate(db, stored, &project, now).transpose())
-                .collect()
+            let all = found.len();
+            found.retain(|stored| !is_aged_out(&stored.session, now));
+            let aged_out = all - found.len();
+            let elsewhere = |session: &Session| !project.contains(&session.project);
+            found.sort_by(|one, other| rank(elsewhere, now, &one.session, &other.session));
+            offer(db, found, &project, limit, aged_out, now)
         })
         .await
     }
@@ -91,6 +97,30 @@ impl Store {
     }
 }
 
+/// The first `limit` of the ranked sessions, with what they hold.
+fn offer(
+    db: &Connection,
+    ranked: Vec<StoredSession>,
+    project: &ProjectNames,
+    limit: u32,
+    aged_out: usize,
+    now: UnixMicros,
+) -> Result<DetectRecoveryResponse, Error> {
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    let mut offered = DetectRecoveryResponse {
+        aged_out: count(aged_out),
+        ..DetectRecoveryResponse::default()
+    };
+    for stored in ranked {
+        if count(offered.candidates.len()) == limit {
+            offered.more += 1;
+        } else if let Some(candidate) = candidate(db, stored, project, now)? {
+            offered.candidates.push(candidate);
+        }
+    }
+    Ok(offered)
+}
+
 /// A session without any intact checkpoint is no candidate; the damage was logged where it was found.
 fn candidate(
     db: &Connection,
@@ -98,28 +128,45 @@ fn candidate(
     project: &ProjectNames,
     now: UnixMicros,
 ) -> Result<Option<RecoveryCandidate>, Error> {
-    let (checkpoint, mut state, _) = match checkpoints::newest_intact(db, &stored) {
+    let (checkpoint, state, _) = match task_checkpoints::to_go_on(db, &stored) {
         Err(error) if error.is_nothing_readable() => return Ok(None),
         other => other?,
     };
+    let tasks = open_tasks(db, &stored);
     let session = stored.session;
-    state.next_steps.truncate(STEPS_SHOWN);
-    let noticed = session
-        .interruption
-        .as_ref()
-        .and_then(|i: &Interruption| to_unix_micros(i.at.as_ref()))
-        .unwrap_or(now);
+    let noticed = noticed_at(&session).unwrap_or(now);
     Ok(Some(RecoveryCandidate {
         confidence: confidence(&session, now),
         same_project: project.contains(&session.project),
         age: prost_types::Duration::try_from(now.since(noticed)).ok(),
+        unsaved: prost_types::Duration::try_from(unsaved(&session)).ok(),
         session: Some(session),
         checkpoint: Some(checkpoint),
-        next_steps: state.next_steps,
+        next_steps: steps_shown(&state),
+        tasks,
     }))
 }
 
-/// The checkpoint asked for with its session, or the session's newest intact one.
+fn steps_shown(state: &CheckpointState) -> Vec<String> {
+    let open = open_steps(state).into_iter();
+    open.take(STEPS_SHOWN).cloned().collect()
+}
+
+/// The session's unfinished tasks with their open steps; without them where they cannot be read.
+fn open_tasks(db: &Connection, stored: &StoredSession) -> Vec<OpenTask> {
+    let open = session_tasks::open(&stored.session).into_iter();
+    open.map(|task| {
+        let row = checkpoints::by_number(db, stored, task.checkpoint_number);
+        let state = row.and_then(|row| row.decode());
+        OpenTask {
+            next_steps: state.map_or_else(|_| Vec::new(), |(_, state)| steps_shown(&state)),
+            task: Some(task),
+        }
+    })
+    .collect()
+}
+
+/// The checkpoint asked for with its session, or the one that the session goes on with.
 fn find_checkpoint(
     db: &Connection,
     session: Option<SessionId>,
@@ -127,7 +174,7 @@ fn find_checkpoint(
 ) -> Result<(StoredSession, IntactCheckpoint), Error> {
     let Some(id) = checkpoint else {
         let stored = sessions::find(db, session.unwrap_or(Uuid::nil().into()))?;
-        let intact = checkpoints::newest_intact(db, &stored)?;
+        let intact = task_checkpoints::to_go_on(db, &stored)?;
         return Ok((stored, intact));
     };
     let row = checkpoints::by_id(db, id)?;
@@ -155,6 +202,15 @@ fn check_owner(stored: &StoredSession, request: &RestoreCheckpointRequest) -> Re
     Ok(())
 }
 
+/// The session is the client's from now on.
+fn hand_over(session: &mut Session, client: Option<ClientInfo>) {
+    session.epoch += 1;
+    session.client = client;
+    session.dismissed_at = None;
+    session.ended_at = None;
+    session.restore_count += 1;
+}
+
 fn restore(
     db: &Connection,
     mut stored: StoredSession,
@@ -165,22 +221,21 @@ fn restore(
     let interruption = sessions::reactivate(&mut stored.session);
     let claims = verify_claims(&state, &request.current_files, request.current_git.as_ref());
     let saved_at = to_unix_micros(checkpoint.created_at.as_ref());
+    go_on_with(&mut stored.session, &checkpoint.id);
+    let open_tasks = open_tasks(db, &stored);
+    let others = session_tasks::beside(&open_tasks, &checkpoint.id);
     let resume_prompt = build_prompt(&PromptInput {
         checkpoint: &checkpoint,
         state: &state,
         claims: &claims,
         age: saved_at.map(|at| now.since(at)),
+        others: &others,
         reader: Reader::SameSession {
             interruption: interruption.as_ref(),
             damaged: &damaged_numbers,
         },
     });
-    let session = &mut stored.session;
-    session.epoch += 1;
-    session.client = request.client;
-    session.dismissed_at = None;
-    session.ended_at = None;
-    session.restore_count += 1;
+    hand_over(&mut stored.session, request.client);
     sessions::update(db, &mut stored, now)?;
     let epoch = Epoch(stored.session.epoch);
     let restore_id = restores::insert(db, stored.row_id, checkpoint.number, epoch, now)?;
@@ -193,5 +248,6 @@ fn restore(
         claims,
         damaged_numbers,
         interruption,
+        open_tasks,
     })
 }

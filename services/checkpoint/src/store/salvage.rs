@@ -42,7 +42,11 @@ pub(super) fn copy_intact(damaged: &Path, db: &mut Connection) -> Result<Salvage
     Ok(report)
 }
 
-/// Visits every row of a table that can be reached from either end; damage in the middle hides only itself.
+/// After so many row ids in a row that lead to nothing readable, the rest is sought from the other end.
+const MAX_SKIPPED: u32 = 5_000;
+
+/// Visits every row of a table that can be reached from either end, or by its id behind a damaged page; damage hides only
+/// itself.
 fn for_each_row(
     source: &Connection,
     columns: &str,
@@ -50,26 +54,53 @@ fn for_each_row(
     mut each: impl FnMut(&Row<'_>) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let mut seen = BTreeSet::new();
-    for order in ["ASC", "DESC"] {
-        let sql = format!("SELECT {columns} FROM {table} NOT INDEXED ORDER BY row_id {order}");
-        let Ok(mut statement) = source.prepare(&sql) else {
-            return Ok(());
-        };
-        let Ok(mut rows) = statement.query([]) else {
-            continue;
-        };
-        // An error means that the next page cannot be read; the rows behind it are reached from the other end.
-        while let Ok(Some(row)) = rows.next() {
-            let Ok(row_id) = row.get::<_, i64>(0) else {
-                continue;
-            };
-            if !seen.insert(row_id) {
-                break;
+    let (mut from, mut skipped) = (i64::MIN, 0);
+    let ascending =
+        format!("SELECT {columns} FROM {table} NOT INDEXED WHERE row_id >= ?1 ORDER BY row_id ASC");
+    while skipped < MAX_SKIPPED {
+        let before = seen.len();
+        if visit(source, &ascending, [from], &mut seen, &mut each)? {
+            break;
+        }
+        // A page cannot be read: the search goes on behind the last row, then id by id.
+        let behind_last = seen.last().map_or(1, |last| last.saturating_add(1));
+        skipped = if seen.len() > before { 0 } else { skipped + 1 };
+        from = behind_last.max(from.saturating_add(1)).max(1);
+    }
+    let descending = format!("SELECT {columns} FROM {table} NOT INDEXED ORDER BY row_id DESC");
+    visit(source, &descending, [], &mut seen, &mut each)?;
+    Ok(())
+}
+
+/// Visits the rows of a query up to one that was seen. Answers whether none is left that could not be read.
+fn visit(
+    source: &Connection,
+    sql: &str,
+    from: impl rusqlite::Params,
+    seen: &mut BTreeSet<i64>,
+    each: &mut impl FnMut(&Row<'_>) -> Result<(), Error>,
+) -> Result<bool, Error> {
+    let Ok(mut statement) = source.prepare_cached(sql) else {
+        return Ok(true);
+    };
+    let Ok(mut rows) = statement.query(from) else {
+        return Ok(false);
+    };
+    loop {
+        match rows.next() {
+            Ok(Some(row)) => {
+                let Ok(row_id) = row.get::<_, i64>(0) else {
+                    continue;
+                };
+                if !seen.insert(row_id) {
+                    return Ok(true);
+                }
+                each(row)?;
             }
-            each(row)?;
+            Ok(None) => return Ok(true),
+            Err(_) => return Ok(false),
         }
     }
-    Ok(())
 }
 
 /// Answers with the rows that came over.

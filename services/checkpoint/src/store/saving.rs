@@ -1,31 +1,51 @@
-//! Appending checkpoints. The state is merged with its predecessor and packed on a reader; the writer checks and appends.
+//! Appending checkpoints. A state that goes on from its task's checkpoint before is merged and packed on a reader; the
+//! writer checks and appends.
 
 use std::sync::Arc;
 
 use rusqlite::Connection;
 use shim_proto::checkpoint::v1::{
-    CheckpointState, CheckpointTrigger, SaveCheckpointRequest, SaveCheckpointResponse,
+    CheckpointState, CheckpointTrigger, SaveCheckpointRequest, SaveCheckpointResponse, SaveReport,
+    SessionTask,
 };
 use shim_sqlite::IdempotencyKey;
 
 use super::checkpoint_store::{Prepared, Store};
 use super::codec::{PackedState, PlainState};
 use super::head::require_head;
-use super::tables::checkpoints;
-use super::tables::sessions::{self, Owner};
-use crate::domain::carry_over::carry_over;
+use super::tables::checkpoints::{self, TaskOfSave};
+use super::tables::sessions::{self, Owner, StoredSession};
+use crate::domain::carry_over::{Changes, carry_over};
+use crate::domain::save_report;
+use crate::domain::session_tasks::{self, TaskMatch, TaskName};
 use crate::error::Error;
 
+/// What a client saves beside the state.
+#[derive(Debug)]
+pub(crate) struct SaveOptions {
+    pub(crate) owner: Owner,
+    pub(crate) trigger: CheckpointTrigger,
+    pub(crate) changes: Changes,
+}
+
+/// A save on its way to the writer.
+struct PreparedSave {
+    packed: PackedState,
+    task: TaskOfSave,
+    report: SaveReport,
+    /// The number of the head that was read, if the state was merged.
+    head: Option<u64>,
+}
+
 impl Store {
-    /// Appends a checkpoint to its owner's session; with `carry_over` it inherits what the one before knew. The key of the
-    /// request covers what the client sent, not what was merged.
+    /// Appends a checkpoint to its owner's session; with `carry_over` it goes on from the newest one of the same task. The
+    /// key of the request covers what the client sent, not what was merged.
     ///
     /// # Errors
     /// STALE_OWNER, SESSION_ENDED, SESSION_NOT_FOUND; OVERLOADED if the head moved at every try; the store's failures.
     pub(crate) async fn save_checkpoint(
         &self,
-        owner: Owner,
-        trigger: CheckpointTrigger,
+        options: SaveOptions,
         mut request: SaveCheckpointRequest,
     ) -> Result<SaveCheckpointResponse, Error> {
         let state = request.state.take().unwrap_or_default();
@@ -36,13 +56,24 @@ impl Store {
             &request,
             plain.hash(),
         );
+        let (options, closed) = (Arc::new(options), request.closed_tasks);
         if !request.carry_over {
             let packed = plain.pack(&state, self.zstd_level)?;
-            return self.append(key, owner, trigger, None, packed).await;
+            let save = PreparedSave {
+                report: save_report::of_whole(packed.counts),
+                task: TaskOfSave {
+                    found: TaskMatch::ByName,
+                    closed,
+                },
+                packed,
+                head: None,
+            };
+            return self.append(key, &options, save).await;
         }
-        let state = Arc::new(state);
-        self.retry_moved_head(owner.session, || {
-            self.merge_and_append(key.clone(), owner, trigger, Arc::clone(&state))
+        let (state, session) = (Arc::new(state), options.owner.session);
+        self.retry_moved_head(session, || {
+            let (options, state) = (Arc::clone(&options), Arc::clone(&state));
+            self.merge_and_append(key.clone(), options, state, closed.clone())
         })
         .await
     }
@@ -50,60 +81,149 @@ impl Store {
     async fn merge_and_append(
         &self,
         key: IdempotencyKey,
-        owner: Owner,
-        trigger: CheckpointTrigger,
+        options: Arc<SaveOptions>,
         state: Arc<CheckpointState>,
+        closed: Vec<String>,
     ) -> Result<SaveCheckpointResponse, Error> {
-        let level = self.zstd_level;
+        let (level, merging) = (self.zstd_level, Arc::clone(&options));
         let prepared = self
-            .prepare(&key, move |db| merge_previous(db, owner, &state, level))
+            .prepare(&key, move |db| merge(db, &merging, &state, closed, level))
             .await?;
         match prepared {
             Prepared::Answered(response) => Ok(response),
-            Prepared::Ready((head, packed)) => {
-                self.append(key, owner, trigger, Some(head), packed).await
-            }
+            Prepared::Ready(save) => self.append(key, &options, save).await,
         }
     }
 
-    /// `head` is the number that the state was merged with, if it was.
     async fn append(
         &self,
         key: IdempotencyKey,
-        owner: Owner,
-        trigger: CheckpointTrigger,
-        head: Option<u64>,
-        packed: PackedState,
+        options: &SaveOptions,
+        save: PreparedSave,
     ) -> Result<SaveCheckpointResponse, Error> {
-        self.mutate(key, packed.memory_bytes(), move |db, now| {
+        let (owner, trigger) = (options.owner, options.trigger);
+        self.mutate(key, save.packed.memory_bytes(), move |db, now| {
             let mut stored = sessions::require_owner(db, owner)?;
-            if let Some(head) = head {
+            if let Some(head) = save.head {
                 require_head(&stored, head)?;
             }
-            let checkpoint = checkpoints::append(db, &mut stored, trigger, &packed, now)?;
+            let PreparedSave {
+                packed,
+                task,
+                report,
+                ..
+            } = save;
+            let appended = checkpoints::append(db, &mut stored, trigger, &packed, &task, now)?;
+            let (checkpoint, change) = appended;
             Ok(SaveCheckpointResponse {
                 checkpoint: Some(checkpoint),
+                report: Some(save_report::complete(report, change)),
             })
         })
         .await
     }
 }
 
-/// The state with what the checkpoint before knew, packed, and the head's number. Without a readable checkpoint there is
-/// nothing to inherit. The head is read first: a checkpoint appended between the two reads makes the append fail.
-fn merge_previous(
+/// The state with what the checkpoint before of its task knew, packed. The head is read first: a checkpoint appended
+/// between the reads makes the append fail.
+fn merge(
     db: &Connection,
-    owner: Owner,
+    options: &SaveOptions,
     state: &CheckpointState,
+    closed: Vec<String>,
     level: u32,
-) -> Result<(u64, PackedState), Error> {
-    let stored = sessions::require_owner(db, owner)?;
-    let mut state = state.clone();
-    match checkpoints::newest_intact(db, &stored) {
-        Ok((_, earlier, _)) => carry_over(earlier, &mut state),
-        Err(error) if error.is_nothing_readable() => {}
+) -> Result<PreparedSave, Error> {
+    let stored = sessions::require_owner(db, options.owner)?;
+    let known = session_tasks::known(&stored.session, &closed, &state.task_key);
+    let earlier = find_earlier(db, &stored, &known, state)?;
+    let found = earlier.as_ref().map_or(TaskMatch::New, |earlier| {
+        TaskMatch::Known(earlier.task_key.clone())
+    });
+    let (before, number) = match earlier {
+        Some(Earlier {
+            readable: Some(readable),
+            ..
+        }) => readable,
+        _ => (CheckpointState::default(), 0),
+    };
+    let merged = carry_over(before, number, state.clone(), &options.changes);
+    let packed = PlainState::encode(&merged.state).pack(&merged.state, level)?;
+    Ok(PreparedSave {
+        packed,
+        task: TaskOfSave { found, closed },
+        report: merged.report,
+        head: Some(stored.session.head_number),
+    })
+}
+
+/// A task that a save goes on with, and what its newest checkpoint holds if it can be read.
+struct Earlier {
+    task_key: String,
+    readable: Option<(CheckpointState, u64)>,
+}
+
+/// The task of the same name, or the one that is this task in other words.
+fn find_earlier(
+    db: &Connection,
+    stored: &StoredSession,
+    known: &[SessionTask],
+    state: &CheckpointState,
+) -> Result<Option<Earlier>, Error> {
+    let name = task_name(state);
+    if let Some(task) = session_tasks::find(known, &name) {
+        let readable = read_task(db, stored, task, &name)?;
+        return Ok(Some(Earlier {
+            task_key: task.task_key.clone(),
+            readable,
+        }));
+    }
+    for task in known {
+        if !session_tasks::may_be_reworded(task, &name) {
+            continue;
+        }
+        let readable = read_task(db, stored, task, &name)?;
+        if let Some(readable) = readable
+            && session_tasks::is_reworded(&readable.0, state)
+        {
+            return Ok(Some(Earlier {
+                task_key: task.task_key.clone(),
+                readable: Some(readable),
+            }));
+        }
+    }
+    Ok(None)
+}
+
+fn task_name(state: &CheckpointState) -> TaskName {
+    TaskName {
+        key: state.task_key.clone(),
+        text_hash: session_tasks::text_hash(&state.current_task),
+        preview: super::codec::preview(&state.current_task),
+        progress: state.progress,
+    }
+}
+
+/// What the newest checkpoint of a task holds. If it cannot be read, the newest before it of the same text.
+fn read_task(
+    db: &Connection,
+    stored: &StoredSession,
+    task: &SessionTask,
+    name: &TaskName,
+) -> Result<Option<(CheckpointState, u64)>, Error> {
+    let number = task.checkpoint_number;
+    let found = checkpoints::by_number(db, stored, number).and_then(|row| row.decode());
+    match found {
+        Ok((_, state)) => return Ok(Some((state, number))),
+        Err(error) if error.is_nothing_readable() || matches!(error, Error::Thinned(_)) => {}
         Err(error) => return Err(error),
     }
-    let packed = PlainState::encode(&state).pack(&state, level)?;
-    Ok((stored.session.head_number, packed))
+    match checkpoints::newest_intact(db, stored) {
+        Ok((checkpoint, state, _)) => {
+            let is_same = session_tasks::text_hash(&state.current_task) == name.text_hash
+                || (!name.key.is_empty() && state.task_key == name.key);
+            Ok(is_same.then_some((state, checkpoint.number)))
+        }
+        Err(error) if error.is_nothing_readable() => Ok(None),
+        Err(error) => Err(error),
+    }
 }

@@ -12,8 +12,9 @@ use uuid::Uuid;
 use super::checkpoint_store::{Prepared, Store};
 use super::codec::{PackedState, PlainState};
 use super::head::require_head;
+use super::tables::checkpoints::{self, TaskOfSave};
 use super::tables::sessions::{self, Owner, StoredSession};
-use super::tables::{checkpoints, signals};
+use super::tables::{signals, task_checkpoints};
 use crate::domain::risk::{RiskHistory, RiskLimits, assess};
 use crate::error::Error;
 use crate::metrics;
@@ -158,7 +159,9 @@ fn append_danger_checkpoint(
     packed: &PackedState,
     now: UnixMicros,
 ) -> Result<Checkpoint, Error> {
-    checkpoints::append(db, stored, CheckpointTrigger::DangerZone, packed, now)
+    let (trigger, task) = (CheckpointTrigger::DangerZone, TaskOfSave::by_name());
+    let (checkpoint, _) = checkpoints::append(db, stored, trigger, packed, &task, now)?;
+    Ok(checkpoint)
 }
 
 fn insert_record(
@@ -184,7 +187,7 @@ fn pack_danger_state(
     level: u32,
 ) -> Result<DangerState, Error> {
     let stored = sessions::require_owner(db, owner)?;
-    let packed = match checkpoints::newest_intact(db, &stored) {
+    let packed = match task_checkpoints::of_current_task(db, &stored) {
         Ok((_, mut state, _)) => {
             state.memory = measured.memory.or(state.memory);
             Some(PlainState::encode(&state).pack(&state, level)?)

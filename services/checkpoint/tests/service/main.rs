@@ -9,5 +9,6 @@ mod projects;
 mod recovery;
 mod saving;
 mod searching;
+mod session_tasks;
 mod signals;
 mod test_service;

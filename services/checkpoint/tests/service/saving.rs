@@ -83,48 +83,6 @@ async fn the_same_request_twice_has_one_effect_and_another_content_is_refused() 
     assert_eq!(service.session(&session.id).await.head_number, 1);
 }
 
-#[tokio::test]
-async fn a_save_carries_over_what_was_decided_and_finished() {
-    let mut service = TestService::start().await;
-    let session = service.open_session("/p").await;
-    let first = CheckpointState {
-        decisions: vec!["use WAL".into()],
-        completed_steps: vec!["schema".into()],
-        ..state("store", 0.3)
-    };
-    service.save(&session, first).await.unwrap();
-    let second = CheckpointState {
-        next_steps: vec!["schema".into(), "writer".into()],
-        ..state("store", 0.4)
-    };
-    let request = SaveCheckpointRequest {
-        request_id: id(),
-        session_id: session.id.clone(),
-        epoch: 1,
-        state: Some(second),
-        carry_over: true,
-        ..Default::default()
-    };
-    service.api.save_checkpoint(request).await.unwrap();
-    let newest = GetCheckpointRequest {
-        session_id: session.id,
-        ..Default::default()
-    };
-    let state = service
-        .api
-        .get_checkpoint(newest)
-        .await
-        .unwrap()
-        .into_inner()
-        .state
-        .unwrap();
-    assert_eq!(
-        (state.decisions.as_slice(), state.completed_steps.as_slice()),
-        (&["use WAL".to_owned()][..], &["schema".to_owned()][..])
-    );
-    assert_eq!(state.next_steps, ["writer"]);
-}
-
 /// A save that inherits what the checkpoint before knew.
 fn carrying(session: &Session, state: CheckpointState) -> SaveCheckpointRequest {
     SaveCheckpointRequest {

@@ -10,6 +10,7 @@ mod files;
 mod inbox;
 mod locks;
 mod names;
+mod queue_holds;
 mod readers;
 mod reaper;
 mod recipients;

@@ -38,6 +38,7 @@ pub(super) async fn read_handover(
         // The files of the earlier worker may lie on another machine: they stay unchecked.
         claims: &verify_claims(&state, &[], None),
         age: saved_at.and_then(|at| SystemTime::now().duration_since(at).ok()),
+        others: &[],
         reader: Reader::NextWorker,
     }))
 }

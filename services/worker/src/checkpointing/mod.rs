@@ -44,6 +44,7 @@ pub(crate) struct Checkpointer {
 /// What is known of a running task of this process.
 #[derive(Debug, Clone, Default)]
 struct TrackedTask {
+    task_id: String,
     goal: String,
     project: String,
     /// Opened with the first checkpoint.
@@ -172,6 +173,7 @@ impl Checkpointer {
 impl TrackedTask {
     fn of(task: &Task) -> Self {
         Self {
+            task_id: task.task_id.clone(),
             goal: task.goal.clone(),
             project: if task.workspace.is_empty() {
                 "tasks".to_owned()
@@ -210,9 +212,11 @@ fn save_request(session: &Session, task: TrackedTask) -> SaveCheckpointRequest {
             current_task: task.goal,
             progress: task.progress,
             completed_steps: task.notes,
+            // By this key, recovery knows that the work went on with another worker.
+            task_key: format!("task:{}", task.task_id),
             ..CheckpointState::default()
         }),
         trigger: CheckpointTrigger::Periodic.into(),
-        carry_over: false,
+        ..SaveCheckpointRequest::default()
     }
 }

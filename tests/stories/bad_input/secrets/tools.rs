@@ -95,6 +95,7 @@ async fn no_secret_told_to_a_tool_or_printed_by_a_program_is_kept() {
     let saved = json!({
         "current_task": text, "progress": 0.5, "decisions": all, "next_steps": all, "completed_steps": all,
         "blockers": all, "summary": text, "active_files": [format!("notes/{}", all[0])],
+        "dropped_steps": all, "retracted_decisions": all,
     });
     let calls = [
         ("shim_auto_checkpoint", saved),

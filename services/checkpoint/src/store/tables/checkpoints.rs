@@ -9,6 +9,7 @@ use super::super::codec::{PackedState, decode_state};
 use super::column;
 use super::sessions::{self, StoredSession};
 use crate::domain::hash_chain::{self, Hash};
+use crate::domain::session_tasks::{self, TaskChange, TaskMatch};
 use crate::error::Error;
 use crate::metrics;
 use shim_sqlite::{UnixMicros, to_unix_micros};
@@ -23,6 +24,24 @@ pub(crate) struct CheckpointRow {
     state: Option<Vec<u8>>,
     state_hash: Vec<u8>,
     hash: Vec<u8>,
+}
+
+/// The task that a checkpoint is saved for.
+#[derive(Debug, Clone)]
+pub(crate) struct TaskOfSave {
+    pub(crate) found: TaskMatch,
+    /// The keys of other tasks that are over.
+    pub(crate) closed: Vec<String>,
+}
+
+impl TaskOfSave {
+    /// The task that the state names.
+    pub(crate) fn by_name() -> Self {
+        Self {
+            found: TaskMatch::ByName,
+            closed: Vec::new(),
+        }
+    }
 }
 
 const COLUMNS: &str = "row_id, session, number, thinned_at, header, state, state_hash, hash";
@@ -112,42 +131,57 @@ impl CheckpointRow {
     }
 }
 
-/// Appends a checkpoint and moves its session's head. The session becomes active: its owner lives.
+/// Appends a checkpoint, moves its session's head and puts its task first. The session becomes active: its owner lives.
 pub(crate) fn append(
     db: &Connection,
     stored: &mut StoredSession,
     trigger: CheckpointTrigger,
     state: &PackedState,
+    task: &TaskOfSave,
     now: UnixMicros,
-) -> Result<Checkpoint, Error> {
+) -> Result<(Checkpoint, TaskChange), Error> {
     let number = stored.session.head_number + 1;
     let previous = previous_hash(db, stored.row_id, number)?;
     let mut checkpoint = Checkpoint {
-        id: CheckpointId::new().into(),
-        session_id: stored.session.id.clone(),
         number,
-        epoch: stored.session.epoch,
         created_at: Some(now.into()),
         trigger: trigger.into(),
-        current_task: state.current_task.clone(),
-        progress: state.progress,
-        summary: state.summary.clone(),
-        state_bytes: state.state_bytes,
-        stored_bytes: state.bytes.len() as u64,
-        hash: String::new(),
         previous_hash: previous.as_ref().map(hash_chain::hex).unwrap_or_default(),
-        thinned_at: None,
+        ..new_header(&stored.session, state)
     };
     let header = hash_chain::header_bytes(&checkpoint);
     let hash = hash_chain::checkpoint_hash(&header, &state.hash);
     let (bytes, hashes) = (Some(state.bytes.as_slice()), (&state.hash, &hash));
     insert(db, stored.row_id, &checkpoint, &header, bytes, hashes)?;
     checkpoint.hash = hash_chain::hex(&hash);
-    move_head(&mut stored.session, &checkpoint, state.open_steps);
+    let change = session_tasks::advance(
+        &mut stored.session,
+        &task.found,
+        &state.task_name(),
+        &task.closed,
+        &checkpoint,
+        state.counts.open_steps,
+    );
+    move_head(&mut stored.session, &checkpoint, state.counts.open_steps);
     sessions::update(db, stored, now)?;
     let stored_bytes = state.bytes.len();
     metrics::after_commit(move || metrics::record_save(trigger, stored_bytes));
-    Ok(checkpoint)
+    Ok((checkpoint, change))
+}
+
+/// What a new checkpoint's header says of its session and its state.
+fn new_header(session: &Session, state: &PackedState) -> Checkpoint {
+    Checkpoint {
+        id: CheckpointId::new().into(),
+        session_id: session.id.clone(),
+        epoch: session.epoch,
+        current_task: state.current_task.clone(),
+        progress: state.progress,
+        summary: state.summary.clone(),
+        state_bytes: state.state_bytes,
+        stored_bytes: state.bytes.len() as u64,
+        ..Checkpoint::default()
+    }
 }
 
 fn move_head(session: &mut Session, head: &Checkpoint, open_steps: u32) {

@@ -9,3 +9,4 @@ pub(super) mod restores;
 pub(super) mod search;
 pub(crate) mod sessions;
 pub(super) mod signals;
+pub(super) mod task_checkpoints;

@@ -1,19 +1,20 @@
-//! `shim_auto_checkpoint`: saves what a session knows, with the evidence of its files.
+//! `shim_auto_checkpoint`: saves what a session knows of its task, with the evidence of its files.
 
-use serde_json::json;
+mod answer;
+
 use shim_proto::checkpoint::v1::{
-    Checkpoint, CheckpointState, CheckpointTrigger, FilePresence, FileState, SaveCheckpointRequest,
+    Checkpoint, CheckpointState, CheckpointTrigger, FileState, SaveCheckpointRequest,
+    SaveCheckpointResponse, StateField,
 };
 use shim_proto::limits::MAX_LIST;
-use shim_proto::limits::checkpoint::{MAX_ITEM_BYTES, MAX_SUMMARY_BYTES};
-use shim_render::figures::percent;
-use shim_render::words;
+use shim_proto::limits::checkpoint::{MAX_ITEM_BYTES, MAX_SUMMARY_BYTES, MAX_TASK_KEY_BYTES};
+use shim_proto::reasons::STALE_OWNER;
 use tonic::Status;
 
 use crate::arguments::{Arguments, ParameterType, optional, required};
+use crate::claims;
 use crate::config::Project;
 use crate::evidence;
-use crate::render::json;
 use crate::render::phrases;
 use crate::services::request_id;
 use crate::sessions::OwnedSession;
@@ -33,11 +34,15 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
         window or a closed window. When it answers, the checkpoint is on the disk.\n\
         Useful after each finished step or decision, before risky or long operations, before the context is \
         compacted, and every ten minutes or so of longer work.\n\
-        Decisions and completed steps of earlier checkpoints are kept, so only new ones need to be sent; task, \
-        progress, next steps, blockers and summary replace what was there. The gateway adds size, time and hash of \
-        the active files and the git commit by itself; the content of files is not stored.\n\
-        Answers with the checkpoint's number and the session_id; other calls can pass that session_id to speak of \
-        the same session, which matters when several conversations share one client.",
+        Decisions and completed steps of the task's earlier checkpoints are kept, so only new ones need to be sent. \
+        next_steps is the whole plan: a step it leaves out is dropped, a finished step it names is open again. What \
+        is left out of the call stays as it was; an empty list clears it. The gateway adds size, time and hash of the \
+        active files and the state of git by itself; the content of files is not stored.\n\
+        A session can hold several tasks, as when subagents save to it: a save of another task (another current_task, \
+        or another task_key) carries nothing over, and the task before stays open beside it until it is saved as \
+        finished or named in closed_tasks.\n\
+        Answers with what was kept, carried over, opened again and dropped, and with the session_id; other calls can \
+        pass that session_id to speak of the same session, which matters when several conversations share one client.",
     parameters: &[
         required(
             "current_task",
@@ -61,17 +66,27 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
             ParameterType::Paths {
                 max_items: MAX_LIST,
             },
-            "Files in use, absolute or relative to the project, without \"..\"; at most 1,000. They are compared on recovery.",
+            "Files in use, absolute or relative to the project, without \"..\"; at most 1,000. They are compared on recovery; left out, those given last stay.",
         ),
         optional(
             "next_steps",
             ITEM,
-            "What is still to do, in order; at most 1,000 of 8,192 bytes.",
+            "What is still to do, in order, all of it; left out, the plan stays but for the steps completed; at most 1,000 of 8,192 bytes.",
         ),
         optional(
             "completed_steps",
             ITEM,
             "Steps finished since the last checkpoint; at most 1,000 of 8,192 bytes.",
+        ),
+        optional(
+            "dropped_steps",
+            ITEM,
+            "Steps that are not to be done any more, in their words; at most 1,000 of 8,192 bytes.",
+        ),
+        optional(
+            "retracted_decisions",
+            ITEM,
+            "Decisions that no longer hold, in their words or the beginning of them; at most 1,000 of 8,192 bytes.",
         ),
         optional(
             "blockers",
@@ -84,6 +99,21 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
                 max_bytes: MAX_SUMMARY_BYTES,
             },
             "The conversation in short, with what a successor must know; at most 262,144 bytes.",
+        ),
+        optional(
+            "task_key",
+            ParameterType::Text {
+                max_bytes: MAX_TASK_KEY_BYTES,
+            },
+            "A name of one's own for the task, under which it is known however current_task is worded, or the task_key of an earlier answer; left out, the text decides. At most 200 bytes.",
+        ),
+        optional(
+            "closed_tasks",
+            ParameterType::Texts {
+                max_items: MAX_LIST,
+                max_bytes: MAX_TASK_KEY_BYTES,
+            },
+            "Other tasks of the session, by task_key, that are finished or given up.",
         ),
         optional(
             "trigger",
@@ -116,9 +146,44 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
             "The checkpoint: checkpoint_id, number, trigger, created_at, progress.",
         ),
         output(
+            "task",
+            "object",
+            "The task it was saved for: task_key, relation (first, same, reworded, resumed, new), current_task, progress.",
+        ),
+        output(
+            "kept",
+            "object",
+            "How many items the checkpoint holds, as a restore shows them: open_steps, finished_steps, decisions, blockers, active_files.",
+        ),
+        output(
+            "carried_over",
+            "object",
+            "How many of them come from the task's checkpoint before, and from which: from_checkpoint, and the counts.",
+        ),
+        output(
+            "changed",
+            "object",
+            "Steps and decisions that this save changed: reopened_steps, dropped_steps, retracted_decisions, unknown_decisions, finished_and_next, finished_with_task.",
+        ),
+        output(
+            "left_task",
+            "object",
+            "The task that the session was at before, if this save is of another one, with is_open.",
+        ),
+        output(
+            "open_tasks",
+            "array",
+            "The session's other unfinished tasks: task_key, current_task, progress, open_steps, checkpoint_id.",
+        ),
+        output(
+            "begin_anew",
+            "string",
+            "How to begin without what the session holds.",
+        ),
+        output(
             "active_files",
             "array",
-            "What was seen of each active file: path, presence, size_bytes, blake3.",
+            "What was seen of each active file named: path, presence, size_bytes, blake3.",
         ),
         output(
             "task_id",
@@ -149,57 +214,75 @@ async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
         call.gateway.memory.read(),
     );
     let owned = owned?;
+    // What a worker saves belongs to its task alone, whatever else the session did.
+    let claimed = call.gateway.claims.current_task(&owned.session_id);
+    let task_key = match &claimed {
+        Some(claimed) => claims::task_key(&claimed.task_id),
+        None => arguments.text_or_empty("task_key"),
+    };
     let state = CheckpointState {
         active_files: with_whole_paths(files, project, owned.project.as_deref()),
         git,
         memory,
+        task_key,
         ..state(arguments)
     };
-    let checkpoint = save(call, &owned, state.clone()).await?;
+    let saved = match save(call, &owned, state.clone()).await {
+        // Another gateway of this client may have taken the session a moment ago; then it is taken back.
+        Err(error) if &*error.reason == STALE_OWNER => {
+            let sessions = &call.gateway.sessions;
+            let acquire = sessions.acquire(Some(&owned.session_id), &project.name, &call.client);
+            save(call, &acquire.await?, state.clone()).await?
+        }
+        saved => saved?,
+    };
+    let checkpoint = saved.checkpoint.clone();
+    let checkpoint =
+        checkpoint.ok_or_else(|| Status::internal("the service saved no checkpoint"))?;
     let task_id = report_checkpoint(call, &checkpoint).await;
-    Ok(output_of(&checkpoint, &state, task_id).with_session(owned.session_id))
+    let answer = answer::of(&checkpoint, &state, saved.report.as_ref(), task_id);
+    Ok(answer.with_session(owned.session_id))
 }
 
 async fn save(
     call: &ToolCall,
     owned: &OwnedSession,
     state: CheckpointState,
-) -> Result<Checkpoint, ToolError> {
+) -> Result<SaveCheckpointResponse, ToolError> {
+    let (arguments, claims) = (&call.arguments, &call.gateway.claims);
+    // What this session did as a worker is over once its claim is, whatever its last checkpoint says.
+    let ended = claims.ended_tasks(&owned.session_id);
+    let mut closed_tasks = arguments.texts("closed_tasks");
+    closed_tasks.extend(ended.iter().map(|task_id| claims::task_key(task_id)));
     let request = SaveCheckpointRequest {
         request_id: request_id(),
         session_id: owned.session_id.clone(),
         epoch: owned.epoch,
         state: Some(state),
-        trigger: trigger(call.arguments.text("trigger")).into(),
+        trigger: trigger(arguments.text("trigger")).into(),
         carry_over: true,
+        cleared: cleared(arguments),
+        retracted_decisions: arguments.texts("retracted_decisions"),
+        dropped_steps: arguments.texts("dropped_steps"),
+        closed_tasks,
     };
     let saved = call.gateway.services.save_checkpoint(request).await;
     let saved = saved.map_err(|status| call.gateway.sessions.record_refusal(owned, status))?;
-    let checkpoint = saved.checkpoint;
-    Ok(checkpoint.ok_or_else(|| Status::internal("the service saved no checkpoint"))?)
+    claims.forget_ended(&owned.session_id, &ended);
+    Ok(saved)
 }
 
-fn output_of(
-    checkpoint: &Checkpoint,
-    state: &CheckpointState,
-    task_id: Option<String>,
-) -> ToolOutput {
-    let files = &state.active_files;
-    let mut structured = json!({
-        "checkpoint": json::checkpoint(checkpoint),
-        "active_files": files.iter().map(json::file).collect::<Vec<_>>(),
-    });
-    if let Some(git) = &state.git {
-        structured["git"] = json!({"head": git.head, "branch": git.branch});
-    }
-    let mut text = render(checkpoint, files, state.next_steps.len());
-    if let Some(task_id) = task_id {
-        text.push_str(&format!(
-            "\nKept with task {task_id}: another worker would go on from here."
-        ));
-        structured["task_id"] = task_id.into();
-    }
-    ToolOutput::new(text, structured)
+/// The fields that the call gives as empty lists; what it leaves out stays as it was.
+fn cleared(arguments: &Arguments) -> Vec<i32> {
+    [
+        ("active_files", StateField::ActiveFiles),
+        ("next_steps", StateField::NextSteps),
+        ("blockers", StateField::Blockers),
+    ]
+    .into_iter()
+    .filter(|(name, _)| arguments.has(name) && arguments.texts(name).is_empty())
+    .map(|(_, field)| field.into())
+    .collect()
 }
 
 /// Reports the checkpoint to the session's task, if it has one. Returns the task, unless the session lost it: then a
@@ -260,33 +343,4 @@ fn trigger(word: Option<&str>) -> CheckpointTrigger {
         Some("session_end") => CheckpointTrigger::SessionEnd,
         _ => CheckpointTrigger::Manual,
     }
-}
-
-fn render(checkpoint: &Checkpoint, files: &[FileState], open_steps: usize) -> String {
-    let mut text = format!(
-        "Checkpoint {} saved ({}, {} done, {open_steps} next step(s)).\ncheckpoint_id: {}",
-        checkpoint.number,
-        words::checkpoint_trigger(checkpoint.trigger()),
-        percent(checkpoint.progress),
-        checkpoint.id,
-    );
-    if !files.is_empty() {
-        let hashed = files.iter().filter(|file| !file.blake3.is_empty()).count();
-        text.push_str(&format!(
-            "\nFiles: {} recorded, {hashed} with a hash.",
-            files.len()
-        ));
-    }
-    for file in files
-        .iter()
-        .filter(|file| file.presence() != FilePresence::Present)
-        .take(10)
-    {
-        text.push_str(&format!(
-            "\n- {} is {}",
-            file.path,
-            words::file_presence(file.presence()).replace('_', " ")
-        ));
-    }
-    text
 }

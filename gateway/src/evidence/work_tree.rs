@@ -1,0 +1,120 @@
+//! What of a work tree is not committed, asked of the git command: how many files, which, and a fingerprint of them.
+//!
+//! The fingerprint covers names, states, sizes and times, not contents: a look at a large tree must not read it.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use shim_proto::checkpoint::v1::WorkTree;
+use shim_proto::limits::checkpoint::MAX_CHANGED_PATHS;
+use shim_runtime::git;
+use tokio::process::Command;
+
+/// git answers in milliseconds unless the tree is large or its disk hangs.
+const GIT_TIMEOUT: Duration = Duration::from_millis(1_500);
+/// Sizes and times of no more files than this go into the fingerprint.
+const MAX_FINGERPRINTED: usize = 1_000;
+/// The changes of the work tree around `folder`; `None` without one, or if git did not answer in time.
+pub(super) async fn inspect(folder: &Path) -> Option<WorkTree> {
+    let mut command = Command::from(git::command(folder));
+    command
+        // A repository may name a program here, which git would run.
+        .args(["-c", "core.fsmonitor=false"])
+        .args(["status", "--porcelain=v1", "-z", "--untracked-files=normal"])
+        .args(["--ignore-submodules=dirty", "--no-renames"])
+        .stderr(Stdio::null())
+        .kill_on_drop(true);
+    let output = tokio::time::timeout(GIT_TIMEOUT, command.output())
+        .await
+        .ok()?
+        .ok()?;
+    if !output.status.success() {
+        return None;
+    }
+    // Names are relative to the top of the work tree.
+    let top = folder.ancestors().find(|above| above.join(".git").exists());
+    let top = top.unwrap_or(folder).to_path_buf();
+    let answer = String::from_utf8_lossy(&output.stdout).into_owned();
+    tokio::task::spawn_blocking(move || summary(&answer, &top))
+        .await
+        .ok()
+}
+
+fn summary(answer: &str, top: &Path) -> WorkTree {
+    let entries: Vec<&str> = answer.split('\0').filter(|entry| entry.len() > 3).collect();
+    if entries.is_empty() {
+        return WorkTree::default();
+    }
+    let mut hasher = blake3::Hasher::new();
+    for (index, entry) in entries.iter().enumerate() {
+        hasher.update(entry.as_bytes());
+        hasher.update(b"\0");
+        if index < MAX_FINGERPRINTED {
+            hasher.update(size_and_time(&top.join(&entry[3..])).as_bytes());
+        }
+    }
+    let paths = entries.iter().take(MAX_CHANGED_PATHS);
+    WorkTree {
+        changed_files: u32::try_from(entries.len()).unwrap_or(u32::MAX),
+        fingerprint: hasher.finalize().to_hex().to_string(),
+        paths: paths.map(|entry| entry[3..].to_owned()).collect(),
+    }
+}
+
+fn size_and_time(path: &Path) -> String {
+    let Ok(metadata) = std::fs::symlink_metadata(path) else {
+        return "gone\0".to_owned();
+    };
+    let modified = metadata.modified().ok();
+    let since = modified.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+    let nanoseconds = since.map_or(0, |since| since.as_nanos());
+    format!("{} {nanoseconds}\0", metadata.len())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn git(folder: &Path, arguments: &[&str]) {
+        let mut command = std::process::Command::new("git");
+        command
+            .current_dir(folder)
+            .args(["-c", "user.name=t", "-c", "user.email=t@example.com"])
+            .args(arguments);
+        assert!(command.output().unwrap().status.success(), "{arguments:?}");
+    }
+
+    #[tokio::test]
+    async fn each_change_of_the_tree_changes_what_is_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        git(path, &["init", "-q"]);
+        std::fs::create_dir(path.join("src")).unwrap();
+        std::fs::write(path.join("src/a.rs"), "1\n").unwrap();
+        git(path, &["add", "."]);
+        git(path, &["commit", "-q", "-m", "begin"]);
+        // Asked in a folder below the top.
+        let look = || async { inspect(&path.join("src")).await.unwrap() };
+        assert_eq!(look().await, WorkTree::default());
+        std::fs::write(path.join("src/a.rs"), "22\n").unwrap();
+        let changed = look().await;
+        assert_eq!(
+            (changed.changed_files, changed.paths.as_slice()),
+            (1, &["src/a.rs".to_owned()][..])
+        );
+        assert_eq!(look().await, changed, "nothing happened");
+        std::fs::write(path.join("src/a.rs"), "333\n").unwrap();
+        let again = look().await;
+        assert_ne!(again.fingerprint, changed.fingerprint);
+        std::fs::write(path.join("ä b.rs"), "new\n").unwrap();
+        assert_eq!(look().await.paths, ["src/a.rs", "ä b.rs"]);
+    }
+
+    #[tokio::test]
+    async fn a_folder_without_a_repository_has_no_work_tree() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(inspect(folder.path()).await, None);
+    }
+}

@@ -1,0 +1,391 @@
+//! The answer to a save: what the checkpoint holds, and what became of what was named and of what was there before, in
+//! words and as structure.
+
+use serde_json::{Map, Value, json};
+use shim_proto::checkpoint::v1::{
+    Checkpoint, CheckpointState, FilePresence, FileState, ItemCounts, SaveReport, SessionTask,
+    TaskRelation,
+};
+use shim_render::figures::percent;
+use shim_render::session_tasks;
+use shim_render::text::one_line;
+use shim_render::verification::open_steps;
+use shim_render::words;
+
+use crate::claims;
+use crate::render::json;
+use crate::tools::call::ToolOutput;
+
+/// Items that a line quotes; the structure has more.
+const MAX_QUOTED: usize = 5;
+const MAX_ITEM_CHARACTERS: usize = 120;
+const BEGIN_ANEW: &str = "session_id \"new\" begins a session without anything of this one; a task_key of one's own \
+    begins another task in it";
+
+pub(super) fn of(
+    checkpoint: &Checkpoint,
+    state: &CheckpointState,
+    report: Option<&SaveReport>,
+    task_id: Option<String>,
+) -> ToolOutput {
+    let files = &state.active_files;
+    let kept = report.and_then(|report| report.kept);
+    let open = kept.map_or(open_steps(state).len(), |kept| kept.open_steps as usize);
+    let mut text = render(checkpoint, files, open);
+    let mut structured = json!({
+        "checkpoint": json::checkpoint(checkpoint),
+        "active_files": files.iter().map(json::file).collect::<Vec<_>>(),
+    });
+    if let Some(git) = &state.git {
+        structured["git"] = json::git(git);
+    }
+    if let Some(report) = report {
+        text.push_str(&report_lines(report));
+        if let Value::Object(structured) = &mut structured {
+            structured.extend(report_fields(report));
+        }
+    }
+    if let Some(task_id) = task_id {
+        text.push_str(&format!(
+            "\nKept with task {task_id}: another worker would go on from here."
+        ));
+        structured["task_id"] = task_id.into();
+    }
+    ToolOutput::new(text, structured)
+}
+
+fn render(checkpoint: &Checkpoint, files: &[FileState], open_steps: usize) -> String {
+    let mut text = format!(
+        "Checkpoint {} saved ({}, {} done, {open_steps} next step(s)).\ncheckpoint_id: {}",
+        checkpoint.number,
+        words::checkpoint_trigger(checkpoint.trigger()),
+        percent(checkpoint.progress),
+        checkpoint.id,
+    );
+    if !files.is_empty() {
+        let hashed = files.iter().filter(|file| !file.blake3.is_empty()).count();
+        text.push_str(&format!(
+            "\nFiles: {} recorded, {hashed} with a hash.",
+            files.len()
+        ));
+    }
+    for file in files
+        .iter()
+        .filter(|file| file.presence() != FilePresence::Present)
+        .take(10)
+    {
+        text.push_str(&format!(
+            "\n- {} is {}",
+            file.path,
+            words::file_presence(file.presence()).replace('_', " ")
+        ));
+    }
+    text
+}
+
+/// What a reader must know beside the counts, a line each.
+fn report_lines(report: &SaveReport) -> String {
+    let mut lines: Vec<String> = [task_line(report), carried_line(report)]
+        .into_iter()
+        .flatten()
+        .collect();
+    lines.extend(item_lines(report));
+    if report.finished_with_task > 0 {
+        let steps = report.finished_with_task;
+        lines.push(format!(
+            "Finished with the task: {steps} step(s) that were open."
+        ));
+    }
+    if report.is_incomplete {
+        let line = "Not all of the checkpoint before was carried over: the state would have become too large.";
+        lines.push(line.to_owned());
+    }
+    lines.extend(open_tasks_line(report));
+    let unlisted = report.unlisted_tasks.iter().map(session_tasks::phrase);
+    lines.extend(
+        unlisted.map(|task| format!("Not listed any more, since there are too many: {task}.")),
+    );
+    lines.iter().map(|line| format!("\n{line}")).collect()
+}
+
+/// The steps, decisions and tasks that the save changed, by name.
+fn item_lines(report: &SaveReport) -> Vec<String> {
+    let unknown_tasks = unknown_tasks(report);
+    [
+        ("Open again", &report.reopened_steps),
+        (
+            "Not planned any more (next_steps brings it back)",
+            &report.dropped_steps,
+        ),
+        ("Decisions taken back", &report.retracted_decisions),
+        (
+            "No such decision, nothing taken back",
+            &report.unknown_decisions,
+        ),
+        (
+            "Named as finished and as next, taken as finished",
+            &report.finished_and_next,
+        ),
+        ("No such task to close", &unknown_tasks),
+    ]
+    .into_iter()
+    .filter(|(_, items)| !items.is_empty())
+    .map(|(name, items)| format!("{name}: {}.", quoted(items)))
+    .collect()
+}
+
+/// Keys to be closed that no task has. The gateway itself closes what it claimed, saved or not.
+fn unknown_tasks(report: &SaveReport) -> Vec<String> {
+    let unknown = report.unknown_tasks.iter();
+    let unknown = unknown.filter(|key| claims::task_id_of(key).is_none());
+    unknown.cloned().collect()
+}
+
+/// Which task was saved, unless it is plain.
+fn task_line(report: &SaveReport) -> Option<String> {
+    let task = report.task.clone().unwrap_or_default();
+    let key = one_line(&task.task_key, MAX_ITEM_CHARACTERS);
+    let left = report.left_task.as_ref();
+    let line = match report.relation() {
+        TaskRelation::New => match left {
+            Some(left) => format!(
+                "A new task ({key}) in this session: nothing was carried over from the task before, {}. {}",
+                session_tasks::phrase(left),
+                fate_of(left, report)
+            ),
+            None => format!("A new task ({key}) in this session: nothing was carried over."),
+        },
+        TaskRelation::Reworded => format!(
+            "Taken as the task {key} in other words. If it is another one, save it with a task_key of its own; \
+             session_id \"new\" begins a session of its own."
+        ),
+        TaskRelation::Resumed => {
+            format!("Back at the task {key} of this session, which was left unfinished.")
+        }
+        TaskRelation::Unspecified | TaskRelation::First | TaskRelation::Same => return None,
+    };
+    Some(line)
+}
+
+fn fate_of(left: &SessionTask, report: &SaveReport) -> String {
+    let is_open = report
+        .open_tasks
+        .iter()
+        .any(|task| task.task_key == left.task_key);
+    let key = one_line(&left.task_key, MAX_ITEM_CHARACTERS);
+    if is_open {
+        format!(
+            "That one stays open beside it: task_key \"{key}\" goes on with it, closed_tasks [\"{key}\"] closes it, and \
+             session_id \"new\" begins a session without it."
+        )
+    } else {
+        "That one is finished. session_id \"new\" begins a session without it.".to_owned()
+    }
+}
+
+/// What was carried over, and from where.
+fn carried_line(report: &SaveReport) -> Option<String> {
+    let carried = report.carried_over.unwrap_or_default();
+    let parts: Vec<String> = count_names(&carried)
+        .into_iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(name, count)| {
+            let name = name.replace('_', " ");
+            format!("{count} {}(s)", name.trim_end_matches('s'))
+        })
+        .collect();
+    (!parts.is_empty()).then(|| {
+        format!(
+            "Carried over from checkpoint {} of this task: {}.",
+            report.carried_from_number,
+            parts.join(", ")
+        )
+    })
+}
+
+fn open_tasks_line(report: &SaveReport) -> Option<String> {
+    let left = report.left_task.as_ref().map(|task| &task.task_key);
+    let is_new = report.relation() == TaskRelation::New;
+    let told = |task: &&SessionTask| is_new && Some(&task.task_key) == left;
+    let others = report.open_tasks.iter().filter(|task| !told(task));
+    let shown: Vec<String> = others.map(session_tasks::phrase).collect();
+    let told = report.open_tasks.len() as u32;
+    let more = match report.open_task_count.saturating_sub(told) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    if shown.is_empty() {
+        return None;
+    }
+    Some(format!(
+        "Also unfinished in this session: {}{more}.",
+        shown.join("; ")
+    ))
+}
+
+fn quoted(items: &[String]) -> String {
+    let quoted = items.iter().take(MAX_QUOTED);
+    let quoted: Vec<String> = quoted
+        .map(|item| format!("\"{}\"", one_line(item, MAX_ITEM_CHARACTERS)))
+        .collect();
+    let more = match items.len() {
+        all if all > MAX_QUOTED => ", ...",
+        _ => "",
+    };
+    format!("{}{more}", quoted.join(", "))
+}
+
+fn count_names(counts: &ItemCounts) -> [(&'static str, u32); 5] {
+    [
+        ("decisions", counts.decisions),
+        ("open_steps", counts.open_steps),
+        ("finished_steps", counts.finished_steps),
+        ("blockers", counts.blockers),
+        ("active_files", counts.active_files),
+    ]
+}
+
+fn counts(counts: Option<ItemCounts>) -> Map<String, Value> {
+    let counts = counts.unwrap_or_default();
+    let named = count_names(&counts).into_iter();
+    named
+        .map(|(name, count)| (name.to_owned(), count.into()))
+        .collect()
+}
+
+fn report_fields(report: &SaveReport) -> Map<String, Value> {
+    let mut task = report
+        .task
+        .as_ref()
+        .map_or_else(|| json!({}), json::session_task);
+    task["relation"] = words::task_relation(report.relation()).into();
+    let mut carried = counts(report.carried_over);
+    carried.insert("from_checkpoint".into(), report.carried_from_number.into());
+    let mut fields = Map::new();
+    fields.insert("task".into(), task);
+    fields.insert("kept".into(), counts(report.kept).into());
+    fields.insert("carried_over".into(), carried.into());
+    let changed = changed(report);
+    if !changed.is_empty() {
+        fields.insert("changed".into(), changed.into());
+    }
+    let open = report.open_tasks.iter().map(json::session_task);
+    fields.insert("open_tasks".into(), open.collect());
+    if let Some(left) = &report.left_task {
+        let mut value = json::session_task(left);
+        let is_left = |task: &SessionTask| task.task_key == left.task_key;
+        value["is_open"] = report.open_tasks.iter().any(is_left).into();
+        fields.insert("left_task".into(), value);
+    }
+    let is_plain = matches!(report.relation(), TaskRelation::First | TaskRelation::Same);
+    if !is_plain || !report.open_tasks.is_empty() {
+        fields.insert("begin_anew".into(), BEGIN_ANEW.into());
+    }
+    if !report.unlisted_tasks.is_empty() {
+        let unlisted = report.unlisted_tasks.iter().map(json::session_task);
+        fields.insert("unlisted_tasks".into(), unlisted.collect());
+    }
+    fields
+}
+
+fn changed(report: &SaveReport) -> Map<String, Value> {
+    let mut changed = Map::new();
+    for (name, items) in [
+        ("reopened_steps", &report.reopened_steps),
+        ("dropped_steps", &report.dropped_steps),
+        ("retracted_decisions", &report.retracted_decisions),
+        ("unknown_decisions", &report.unknown_decisions),
+        ("finished_and_next", &report.finished_and_next),
+        ("unknown_tasks", &unknown_tasks(report)),
+    ] {
+        if !items.is_empty() {
+            changed.insert(name.into(), items.clone().into());
+        }
+    }
+    if report.finished_with_task > 0 {
+        changed.insert(
+            "finished_with_task".into(),
+            report.finished_with_task.into(),
+        );
+    }
+    if report.is_incomplete {
+        changed.insert("is_incomplete".into(), true.into());
+    }
+    changed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task(key: &str, text: &str, progress: f64) -> SessionTask {
+        SessionTask {
+            task_key: key.into(),
+            current_task: text.into(),
+            progress,
+            open_steps: 1,
+            ..SessionTask::default()
+        }
+    }
+
+    #[test]
+    fn a_save_of_another_task_says_what_became_of_the_one_before_and_how_to_begin_anew() {
+        let left = task("t1", "release 1.2", 0.6);
+        let report = SaveReport {
+            task: Some(task("t2", "write the docs", 0.1)),
+            relation: TaskRelation::New.into(),
+            left_task: Some(left.clone()),
+            open_tasks: vec![left.clone(), task("t0", "older", 0.2)],
+            ..SaveReport::default()
+        };
+        let lines = report_lines(&report);
+        for part in [
+            "A new task (t2)",
+            "nothing was carried over from the task before, \"release 1.2\" (t1, 60 % done",
+            "task_key \"t1\" goes on with it",
+            "closed_tasks [\"t1\"]",
+            "session_id \"new\"",
+            "Also unfinished in this session: \"older\"",
+        ] {
+            assert!(lines.contains(part), "{part}: {lines}");
+        }
+        let fields = report_fields(&report);
+        assert_eq!(fields["left_task"]["is_open"], json!(true));
+        assert_eq!(fields["task"]["relation"], json!("new"));
+        assert!(
+            fields["begin_anew"]
+                .as_str()
+                .is_some_and(|text| text.contains("\"new\""))
+        );
+        let finished = SaveReport {
+            open_tasks: Vec::new(),
+            ..report
+        };
+        assert!(report_lines(&finished).contains("That one is finished."));
+    }
+
+    #[test]
+    fn what_changed_is_said_by_name_and_what_was_carried_over_by_number() {
+        let report = SaveReport {
+            relation: TaskRelation::Same.into(),
+            carried_from_number: 3,
+            carried_over: Some(ItemCounts {
+                decisions: 2,
+                finished_steps: 1,
+                ..ItemCounts::default()
+            }),
+            reopened_steps: vec!["run the tests".into()],
+            dropped_steps: (0..7).map(|n| format!("step {n}")).collect(),
+            unknown_decisions: vec!["tabs".into()],
+            finished_with_task: 2,
+            ..SaveReport::default()
+        };
+        let expected = "\nCarried over from checkpoint 3 of this task: 2 decision(s), 1 finished step(s).\
+            \nOpen again: \"run the tests\".\
+            \nNot planned any more (next_steps brings it back): \"step 0\", \"step 1\", \"step 2\", \"step 3\", \"step 4\", ....\
+            \nNo such decision, nothing taken back: \"tabs\".\
+            \nFinished with the task: 2 step(s) that were open.";
+        assert_eq!(report_lines(&report), expected);
+        assert_eq!(report_lines(&SaveReport::default()), "", "nothing to say");
+    }
+}

@@ -1,0 +1,404 @@
+//! The tasks of one session: which of them a save is about, and what it makes of the list.
+//!
+//! (A) A client's own key decides. Else the same text is the same task, and a text that is alike is only if its progress
+//! did not fall and its steps go on. Anything else is a new task. (B) An unfinished task is listed until it is saved as
+//! finished or closed; a save of another task does not end it. (C) A finished task is not listed beside another one.
+
+use shim_proto::checkpoint::v1::{Checkpoint, CheckpointState, Session, SessionTask, TaskRelation};
+use shim_proto::limits::checkpoint::MAX_SESSION_TASKS;
+use shim_render::session_tasks::{is_open, listed};
+use shim_render::verification::open_steps;
+use shim_render::wording::{is_alike, is_same, normalised};
+
+use super::hash_chain;
+
+/// Begins the key of a task that is shared with other workers. Such a task is known by its key alone: another one with
+/// the same text is another one.
+const SHARED_TASK: &str = "task:";
+/// A finished task whose progress is below this begins anew; above, it was not quite finished.
+const BEGUN_ANEW: f64 = 0.5;
+
+/// What a save says of its task.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct TaskName {
+    /// The client's own key; "" for none.
+    pub(crate) key: String,
+    /// See [`text_hash`].
+    pub(crate) text_hash: String,
+    /// The start of its text.
+    pub(crate) preview: String,
+    pub(crate) progress: f64,
+}
+
+/// Which task a save is about.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum TaskMatch {
+    /// To be found by its key and its text alone.
+    ByName,
+    /// The task with this key.
+    Known(String),
+    /// One that the session does not know.
+    New,
+}
+
+/// What a save made of the list.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct TaskChange {
+    pub(crate) task: SessionTask,
+    pub(crate) relation: TaskRelation,
+    /// The task that the session was at before, if it was another one.
+    pub(crate) left: Option<SessionTask>,
+    /// The other unfinished tasks.
+    pub(crate) open: Vec<SessionTask>,
+    /// Unfinished tasks that fell off the list.
+    pub(crate) unlisted: Vec<SessionTask>,
+    /// Keys to be closed that no task has.
+    pub(crate) unknown: Vec<String>,
+}
+
+/// What the spellings of a task's text have in common.
+pub(crate) fn text_hash(text: &str) -> String {
+    hash_chain::hex(&hash_chain::hash(normalised(text).as_bytes()))
+}
+
+/// The session's tasks but for those that the save closes. It cannot close its own.
+pub(crate) fn known(session: &Session, closed: &[String], own_key: &str) -> Vec<SessionTask> {
+    let is_closed =
+        |task: &SessionTask| task.task_key != own_key && closed.contains(&task.task_key);
+    let mut tasks = listed(session);
+    tasks.retain(|task| !is_closed(task));
+    tasks
+}
+
+/// The task of this name among those that are known.
+pub(crate) fn find<'a>(known: &'a [SessionTask], name: &TaskName) -> Option<&'a SessionTask> {
+    let has_text = |task: &&SessionTask| {
+        let same = match task.text_hash.as_str() {
+            "" => is_same(&task.current_task, &name.preview),
+            hash => hash == name.text_hash,
+        };
+        same && (is_open(task) || name.progress >= BEGUN_ANEW)
+    };
+    if name.key.is_empty() {
+        let named = |task: &&SessionTask| !task.task_key.starts_with(SHARED_TASK) && has_text(task);
+        return known.iter().find(named);
+    }
+    let by_key = known.iter().find(|task| task.task_key == name.key);
+    // A task that had no key of its own takes the one that it is given now.
+    by_key.or_else(|| {
+        let unkeyed = |task: &&SessionTask| is_own_key(&task.task_key) && has_text(task);
+        let shared = name.key.starts_with(SHARED_TASK);
+        known.iter().find(unkeyed).filter(|_| !shared)
+    })
+}
+
+/// Whether a save of an unknown text may be this known task in other words, as far as the texts say.
+pub(crate) fn may_be_reworded(known: &SessionTask, name: &TaskName) -> bool {
+    let by_text = name.key.is_empty() && !known.task_key.starts_with(SHARED_TASK);
+    by_text && is_open(known) && name.progress >= known.progress
+}
+
+/// Whether the save is the known task in other words, given what was known of it: the texts are alike and the steps go
+/// on, or the new text is one of the steps. A save that ends a task must name one of its steps.
+pub(crate) fn is_reworded(earlier: &CheckpointState, new: &CheckpointState) -> bool {
+    let planned = open_steps(earlier);
+    if planned.iter().any(|step| is_same(step, &new.current_task)) {
+        return true;
+    }
+    if !is_alike(&earlier.current_task, &new.current_task) {
+        return false;
+    }
+    let earlier_steps = || earlier.next_steps.iter().chain(&earlier.completed_steps);
+    let mut new_steps = new.next_steps.iter().chain(&new.completed_steps);
+    let names_none = new.next_steps.is_empty() && new.completed_steps.is_empty();
+    let is_ending = new.progress >= 1.0 && new.next_steps.is_empty();
+    let had_none = earlier_steps().next().is_none();
+    (had_none || names_none) && !is_ending
+        || new_steps.any(|step| earlier_steps().any(|earlier| is_same(earlier, step)))
+}
+
+/// Whether the key was made here.
+fn is_own_key(key: &str) -> bool {
+    let number = key.strip_prefix('t');
+    number.is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// Puts the task that was saved first, keeps the unfinished ones behind it, and lets the others go.
+pub(crate) fn advance(
+    session: &mut Session,
+    found: &TaskMatch,
+    name: &TaskName,
+    closed: &[String],
+    saved: &Checkpoint,
+    open_steps: u32,
+) -> TaskChange {
+    let unknown = unknown_keys(session, closed);
+    let mut others = known(session, closed, &name.key);
+    let earlier_key = match found {
+        TaskMatch::ByName => find(&others, name).map(|task| task.task_key.clone()),
+        TaskMatch::Known(key) => Some(key.clone()),
+        TaskMatch::New => None,
+    };
+    let relation = relation(&others, found, earlier_key.as_deref(), name);
+    let is_same_task = |task: &SessionTask| Some(&task.task_key) == earlier_key.as_ref();
+    let left = others.first().filter(|task| !is_same_task(task)).cloned();
+    others.retain(|task| !is_same_task(task));
+    if earlier_key.is_none() {
+        session.tasks_begun += 1;
+    }
+    let task_key = match (name.key.as_str(), earlier_key) {
+        ("", Some(key)) => key,
+        ("", None) => own_key(session, &others),
+        (given, _) => given.to_owned(),
+    };
+    let task = saved_task(task_key, name, saved, open_steps);
+    others.retain(is_open);
+    let unlisted = others.split_off(others.len().min(MAX_SESSION_TASKS - 1));
+    session.tasks = std::iter::once(&task).chain(&others).cloned().collect();
+    TaskChange {
+        task,
+        relation,
+        left,
+        open: others,
+        unlisted,
+        unknown,
+    }
+}
+
+/// The task as the checkpoint leaves it.
+fn saved_task(
+    task_key: String,
+    name: &TaskName,
+    saved: &Checkpoint,
+    open_steps: u32,
+) -> SessionTask {
+    SessionTask {
+        task_key,
+        current_task: name.preview.clone(),
+        progress: saved.progress,
+        open_steps,
+        checkpoint_number: saved.number,
+        checkpoint_id: saved.id.clone(),
+        saved_at: saved.created_at,
+        text_hash: name.text_hash.clone(),
+    }
+}
+
+/// The keys that no task of the session has.
+fn unknown_keys(session: &Session, closed: &[String]) -> Vec<String> {
+    let all = listed(session);
+    let is_unknown = |key: &&String| all.iter().all(|task| task.task_key != **key);
+    closed.iter().filter(is_unknown).cloned().collect()
+}
+
+fn relation(
+    known: &[SessionTask],
+    found: &TaskMatch,
+    earlier_key: Option<&str>,
+    name: &TaskName,
+) -> TaskRelation {
+    let Some(key) = earlier_key else {
+        return if known.is_empty() {
+            TaskRelation::First
+        } else {
+            TaskRelation::New
+        };
+    };
+    let by_name = || find(known, name).is_some_and(|task| task.task_key == key);
+    if *found != TaskMatch::ByName && !by_name() {
+        TaskRelation::Reworded
+    } else if known.first().is_some_and(|task| task.task_key == key) {
+        TaskRelation::Same
+    } else {
+        TaskRelation::Resumed
+    }
+}
+
+/// The next key that no listed task has.
+fn own_key(session: &mut Session, others: &[SessionTask]) -> String {
+    loop {
+        let key = format!("t{}", session.tasks_begun);
+        if others.iter().all(|task| task.task_key != key) {
+            return key;
+        }
+        session.tasks_begun += 1;
+    }
+}
+
+/// A restore goes on with the task of this checkpoint: it is worked on last from now on.
+pub(crate) fn go_on_with(session: &mut Session, checkpoint_id: &str) {
+    let of_checkpoint = |task: &SessionTask| task.checkpoint_id == checkpoint_id;
+    if let Some(position) = session.tasks.iter().position(of_checkpoint) {
+        session.tasks[..=position].rotate_right(1);
+    }
+}
+
+/// The numbers of the checkpoints that hold unfinished tasks: retention keeps their contents.
+pub(crate) fn held_numbers(session: &Session) -> Vec<u64> {
+    let open = session.tasks.iter().filter(|task| is_open(task));
+    open.map(|task| task.checkpoint_number).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(key: &str, text: &str, progress: f64) -> TaskName {
+        TaskName {
+            key: key.into(),
+            text_hash: text_hash(text),
+            preview: text.into(),
+            progress,
+        }
+    }
+
+    /// Saves these (key, text, progress) one after the other, by their names alone.
+    fn saved(saves: &[(&str, &str, f64)], closed: &[String]) -> (Session, TaskChange) {
+        let mut session = Session::default();
+        let mut change = TaskChange::default();
+        for (number, (key, text, progress)) in (1..).zip(saves) {
+            let checkpoint = Checkpoint {
+                id: format!("c{number}"),
+                number,
+                progress: *progress,
+                ..Checkpoint::default()
+            };
+            let name = name(key, text, *progress);
+            let found = TaskMatch::ByName;
+            change = advance(&mut session, &found, &name, closed, &checkpoint, 0);
+            session.head_number = number;
+        }
+        (session, change)
+    }
+
+    #[test]
+    fn a_save_is_about_the_task_of_its_key_or_of_its_text() {
+        use TaskRelation::{First, New, Resumed, Same};
+        for (saves, relation, keys) in [
+            (&[("", "a job", 0.1)][..], First, &["t1"][..]),
+            (&[("", "a job", 0.3), ("", "A  job.", 0.2)], Same, &["t1"]),
+            (&[("", "a job", 0.3), ("", "tea", 1.0)], New, &["t2", "t1"]),
+            (
+                &[("", "a job", 0.3), ("", "tea", 1.0), ("", "a job", 0.4)],
+                Resumed,
+                &["t1"],
+            ),
+            (
+                &[("", "a job", 0.3), ("", "tea", 0.2), ("", "a job", 1.0)],
+                Resumed,
+                &["t1", "t2"],
+            ),
+            (&[("", "a job", 1.0), ("", "tea", 0.2)], New, &["t2"]),
+            (&[("", "a job", 1.0), ("", "a job", 0.1)], New, &["t2"]),
+            (&[("", "a job", 1.0), ("", "a job", 0.9)], Same, &["t1"]),
+            (&[("k", "a job", 0.3), ("k", "tea", 0.1)], Same, &["k"]),
+            (
+                &[("k", "a job", 0.3), ("l", "a job", 0.4)],
+                New,
+                &["l", "k"],
+            ),
+            (&[("", "a job", 0.3), ("k", "a job", 0.4)], Same, &["k"]),
+            (
+                &[("", "a job", 0.3), ("task:1", "a job", 0.4)],
+                New,
+                &["task:1", "t1"],
+            ),
+            (
+                &[("task:1", "a job", 0.3), ("", "a job", 0.4)],
+                New,
+                &["t2", "task:1"],
+            ),
+        ] {
+            let (session, change) = saved(saves, &[]);
+            let found: Vec<&str> = session
+                .tasks
+                .iter()
+                .map(|task| task.task_key.as_str())
+                .collect();
+            assert_eq!(
+                (change.relation, found.as_slice()),
+                (relation, keys),
+                "{saves:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_task_that_was_left_stays_until_it_is_closed() {
+        let saves = [("", "a job", 0.3), ("", "tea", 1.0)];
+        let (session, change) = saved(&saves, &[]);
+        assert_eq!(change.left.map(|task| task.task_key), Some("t1".into()));
+        assert_eq!(held_numbers(&session), [1]);
+        let (session, change) = saved(&saves, &["t1".into()]);
+        assert_eq!((session.tasks.len(), change.left), (1, None));
+        let many: Vec<String> = (0..MAX_SESSION_TASKS + 1)
+            .map(|n| format!("job number {n}"))
+            .collect();
+        let many: Vec<_> = many.iter().map(|text| ("", text.as_str(), 0.5)).collect();
+        let (session, change) = saved(&many, &[]);
+        assert_eq!(session.tasks.len(), MAX_SESSION_TASKS);
+        assert_eq!(change.unlisted.len(), 1, "what falls off the list is told");
+    }
+
+    #[test]
+    fn a_restored_task_is_the_one_worked_on_last() {
+        let (mut session, _) = saved(
+            &[("", "a job", 0.3), ("", "tea", 0.1), ("", "jam", 0.1)],
+            &[],
+        );
+        go_on_with(&mut session, "c1");
+        let order: Vec<&str> = session
+            .tasks
+            .iter()
+            .map(|task| task.task_key.as_str())
+            .collect();
+        assert_eq!(order, ["t1", "t3", "t2"]);
+    }
+
+    fn state(text: &str, progress: f64, next: &[&str], completed: &[&str]) -> CheckpointState {
+        let list = |items: &[&str]| items.iter().map(|item| (*item).to_owned()).collect();
+        CheckpointState {
+            current_task: text.into(),
+            progress,
+            next_steps: list(next),
+            completed_steps: list(completed),
+            ..CheckpointState::default()
+        }
+    }
+
+    #[test]
+    fn a_task_in_other_words_goes_on_with_its_steps_and_never_ends_another_one() {
+        let earlier = state(
+            "Port the rate limiter",
+            0.3,
+            &["gather", "write it"],
+            &["read"],
+        );
+        for (new, expected) in [
+            (
+                state(
+                    "Porting the rate limiter: gather",
+                    0.4,
+                    &["write it"],
+                    &["gather"],
+                ),
+                true,
+            ),
+            (state("write it", 0.5, &["test it"], &[]), true),
+            (state("Port the rate limiter, still", 0.4, &[], &[]), true),
+            (state("Port the rate limiter's docs", 1.0, &[], &[]), false),
+            (
+                state("Port the rate limiter's docs", 0.5, &["translate"], &[]),
+                false,
+            ),
+            (state("Check the links", 1.0, &[], &["gather"]), false),
+        ] {
+            assert_eq!(
+                is_reworded(&earlier, &new),
+                expected,
+                "{}",
+                new.current_task
+            );
+        }
+    }
+}
