@@ -12,6 +12,7 @@ mod local_stack;
 mod manual;
 mod mcp_clients;
 mod metrics;
+mod names;
 mod observability;
 mod operations;
 mod overload;

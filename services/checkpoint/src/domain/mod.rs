@@ -12,3 +12,4 @@ pub(crate) mod risk;
 pub(crate) mod save_report;
 pub(crate) mod session_tasks;
 pub(crate) mod snippet;
+pub(crate) mod text_match;

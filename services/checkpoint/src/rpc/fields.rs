@@ -9,8 +9,8 @@ use shim_proto::checkpoint::v1::{
 };
 use shim_proto::limits::checkpoint::{
     MAX_BOOT_ID_BYTES, MAX_BRANCH_BYTES, MAX_CHANGED_PATHS, MAX_CLIENT_BYTES, MAX_COMMIT_BYTES,
-    MAX_COUNT, MAX_FINGERPRINT_BYTES, MAX_HOSTNAME_BYTES, MAX_ITEM_BYTES, MAX_LATENCY_MS,
-    MAX_STATE_BYTES, MAX_SUMMARY_BYTES, MAX_TASK_KEY_BYTES,
+    MAX_COUNT, MAX_FILE_NOTE_BYTES, MAX_FINGERPRINT_BYTES, MAX_HOSTNAME_BYTES, MAX_ITEM_BYTES,
+    MAX_LATENCY_MS, MAX_STATE_BYTES, MAX_SUMMARY_BYTES, MAX_TASK_KEY_BYTES,
 };
 use shim_proto::limits::{MAX_LIST, MAX_PATH_BYTES};
 use shim_runtime::fields::Fields as BaseFields;
@@ -112,6 +112,11 @@ impl Fields {
         }
         for (i, file) in files.iter().enumerate() {
             self.path(&format!("{field}[{i}].path"), &file.path);
+            self.text(
+                format_args!("{field}[{i}].note"),
+                &file.note,
+                MAX_FILE_NOTE_BYTES,
+            );
             if FilePresence::try_from(file.presence).is_err() {
                 self.refuse(
                     format!("{field}[{i}].presence"),
