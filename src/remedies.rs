@@ -124,10 +124,6 @@ const REMEDIES: &[(&str, &str)] = &[
         "`shim tasks show {TASK}` tells where it is",
     ),
     (
-        reasons::TASK_NOT_RETRYABLE,
-        "only what failed or was called off is retried; `shim tasks show {TASK}` tells where it is",
-    ),
-    (
         reasons::TOO_MANY_TASKS,
         "let tasks end first; `shim tasks health` shows what waits",
     ),

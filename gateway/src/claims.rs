@@ -51,6 +51,8 @@ pub(crate) struct Claims {
 #[derive(Default)]
 struct ClaimState {
     current: Option<ClaimedTask>,
+    /// The claim before, if the service ended it: a late report on it is told why.
+    lost: Option<ClaimedTask>,
     /// A checkpoint that is not reported to its task yet.
     pending_report: Option<ReportProgressRequest>,
     /// A claim whose answer never came: sent again, it brings a task taken for it to light.
@@ -109,6 +111,12 @@ impl Claims {
         self.states().get(session_id)?.current.clone()
     }
 
+    /// The claim that the service ended last, if the session has no other since: its task was called off, or given to
+    /// another worker.
+    pub(crate) fn lost_task(&self, session_id: &str) -> Option<ClaimedTask> {
+        self.states().get(session_id)?.lost.clone()
+    }
+
     /// How many tasks the session has.
     pub(crate) fn count(&self, session_id: &str) -> u32 {
         self.current_task(session_id).map_or(0, |_| 1)
@@ -140,6 +148,19 @@ impl Claims {
     pub(crate) fn forget_ended(&self, session_id: &str, told: &[String]) {
         if let Some(state) = self.states().get_mut(session_id) {
             state.ended.retain(|task_id| !told.contains(task_id));
+        }
+    }
+
+    /// The service refused a report because the claim is over.
+    pub(crate) fn lose_claim(&self, session_id: &str, lease: u64) {
+        let mut states = self.states();
+        if let Some(state) = states.get_mut(session_id)
+            && let Some(current) = state.current.take_if(|current| current.lease == lease)
+        {
+            *state = ClaimState {
+                lost: Some(current),
+                ..ClaimState::default()
+            };
         }
     }
 
@@ -186,7 +207,7 @@ impl Claims {
                 Ok(())
             }
             Err(status) if ends_claim(&status) => {
-                self.end_claim(session_id, lease);
+                self.lose_claim(session_id, lease);
                 Err(status)
             }
             Err(status) => {

@@ -204,6 +204,10 @@ pub mod task {
     pub const MAX_COST_USD: f64 = 1_000_000.0;
     /// Jobs of a page.
     pub const MAX_PAGE_SIZE: u32 = 500;
+    /// Queues that one request names.
+    pub const MAX_NAMED_QUEUES: usize = 1_000;
+    /// A queue's name.
+    pub const MAX_QUEUE_NAME_BYTES: usize = 200;
 }
 
 /// Workers.

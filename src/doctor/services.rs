@@ -80,7 +80,11 @@ async fn queues(service: &mut Coordination) -> Check {
     if warnings.is_empty() {
         return Check::ok(name, health::summary(&queues));
     }
-    let remedy = "`shim tasks health` shows what waits, `shim workers list` who could take it";
+    let remedy = if queues.queues.iter().any(|queue| queue.paused) {
+        "`shim tasks resume` lets paused queues go on; `shim tasks health` shows what waits"
+    } else {
+        "`shim tasks health` shows what waits, `shim workers list` who could take it"
+    };
     Check::warn(name, warnings.join("; "), remedy)
 }
 

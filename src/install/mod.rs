@@ -36,7 +36,7 @@ pub(crate) struct Args {
     #[arg(long)]
     project: bool,
     #[command(flatten)]
-    permissions: permissions::Args,
+    permissions: permissions::PermissionArgs,
 }
 
 /// Which client to take SHIM out of.

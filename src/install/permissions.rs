@@ -10,7 +10,7 @@ pub(super) const RULE: &str = "mcp__shim";
 
 /// What a person decided beforehand.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(super) struct PermissionArgs {
     /// Claude Code: allow SHIM's tools without being asked for each call
     #[arg(long, conflicts_with = "no_allow_tools")]
     allow_tools: bool,
@@ -19,7 +19,7 @@ pub(super) struct Args {
     no_allow_tools: bool,
 }
 
-impl Args {
+impl PermissionArgs {
     /// The decision; at a terminal a person is asked, elsewhere nothing is allowed.
     pub(super) fn decide(&self, file: &Path, out: &mut dyn Write) -> Result<bool, CliError> {
         if self.allow_tools || self.no_allow_tools {

@@ -7,7 +7,7 @@ use shim_proto::coordination::v1::SendMessageRequest;
 use shim_proto::coordination::v1::send_message_request::Recipient;
 use shim_render::figures::count;
 
-use super::recipients::{session_id, worker_id};
+use super::recipients::{session_recipient, worker_id};
 use crate::config::Config;
 use crate::connection::{Coordination, call, request, request_id};
 use crate::error::CliError;
@@ -73,7 +73,7 @@ async fn recipient(
     service: &mut Coordination,
 ) -> Result<Option<Recipient>, CliError> {
     if let Some(typed) = &to.session {
-        return Ok(Some(Recipient::SessionId(session_id(config, typed).await?)));
+        return session_recipient(config, service, typed).await.map(Some);
     }
     if let Some(typed) = &to.worker {
         return Ok(Some(Recipient::WorkerId(worker_id(service, typed).await?)));

@@ -43,8 +43,10 @@ named! {
     coordination, "shim.coordination.v1":
     AcquireFilesResponse, AggregateResultsResponse, ApproveTaskResponse, CancelTaskResponse, DeleteStateResponse,
     GetLockResponse, GetStateResponse, GetTaskResponse, GetWorkerResponse, ListFilesResponse, ListLocksResponse,
-    ListStateResponse, ListTasksResponse, ListWorkersResponse, PatchStateResponse, PutStateResponse,
-    QueueHealthResponse, ReceiveMessagesResponse, ReleaseFilesResponse, ReleaseLockResponse, RetryTaskResponse,
+    ListStateResponse, ListTasksResponse, ListWorkersResponse, PatchStateResponse, PauseQueuesResponse,
+    PutStateResponse,
+    QueueHealthResponse, ReceiveMessagesResponse, ReleaseFilesResponse, ReleaseLockResponse, ResumeQueuesResponse,
+    RetryTaskResponse,
     SendMessageResponse, SubmitTaskRequest, SubmitTaskResponse, WatchStateResponse, WatchTaskResponse,
     WatchWorkersResponse,
 }

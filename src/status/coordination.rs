@@ -54,6 +54,9 @@ struct QueueStatus {
     running: u64,
     awaiting_approval: u64,
     dead_letters: u64,
+    /// Queues of which nobody gets a task.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    paused: Vec<String>,
     /// What a person should do something about.
     warnings: Vec<String>,
     #[serde(skip)]
@@ -144,6 +147,10 @@ impl QueueStatus {
             running: queues().map(|queue| queue.active).sum(),
             awaiting_approval: response.awaiting_approval,
             dead_letters: response.dead_letters,
+            paused: queues()
+                .filter(|queue| queue.paused)
+                .map(|queue| queue.name.clone())
+                .collect(),
             warnings: health::warnings(response),
             summary: health::summary(response),
         }

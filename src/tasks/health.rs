@@ -15,7 +15,7 @@ use crate::connection::{Coordination, call, request};
 use crate::error::CliError;
 use crate::output::emit::emit;
 use crate::output::table::{Align, Table};
-use crate::output::time::now;
+use crate::output::time::{ago, now};
 
 const WIDTH: usize = 48;
 /// Decisions on their way to BullMQ: a larger number does not pass by itself.
@@ -65,6 +65,10 @@ pub(crate) fn summary(health: &QueueHealthResponse) -> String {
             said += &format!(", {number} {word}");
         }
     }
+    let paused = health.queues.iter().filter(|queue| queue.paused).count();
+    if paused > 0 {
+        said += &format!(", {} paused", count(paused as u64, "queue"));
+    }
     said
 }
 
@@ -77,10 +81,51 @@ pub(crate) fn warnings(health: &QueueHealthResponse) -> Vec<String> {
             health.outbox
         ));
     }
+    if health.dead_letters_forgotten > 0 {
+        said.push(format!(
+            "{} forgotten within the last 7 days, the last {}: retry them sooner, or raise tasks.keep_dead_letters",
+            count(health.dead_letters_forgotten, "dead letter"),
+            ago(health.dead_letter_forgotten_at.as_ref())
+        ));
+    }
     said
 }
 
+/// What holds a queue back though workers may be free: another program's pause or limit, or our own pause.
+fn hold(queue: &QueueReport) -> Option<String> {
+    let name = one_line(&queue.name, WIDTH);
+    let held = count(queue.waiting + queue.delayed, "task");
+    let waits = if queue.waiting + queue.delayed == 1 {
+        "waits"
+    } else {
+        "wait"
+    };
+    if queue.paused {
+        return Some(format!(
+            "queue {name} is paused, and {held} {waits} there: `shim tasks resume {name}` lets it go on"
+        ));
+    }
+    if let Some(time) = duration(queue.rate_limited_for) {
+        return Some(format!(
+            "queue {name} is at the rate limit that a BullMQ client set, for {} more, and {held} {waits} there; only its \
+             removeGlobalRateLimit() ends that",
+            span(time)
+        ));
+    }
+    let is_maxed = queue.max_active > 0 && queue.active >= queue.max_active;
+    (is_maxed && queue.waiting > 0).then(|| {
+        format!(
+            "queue {name} runs {} at a time at most, as a BullMQ client set it, and {held} {waits} there; only its \
+             removeGlobalConcurrency() ends that",
+            count(queue.max_active, "task")
+        )
+    })
+}
+
 fn warning(queue: &QueueReport) -> Option<String> {
+    if let Some(held) = hold(queue) {
+        return Some(held);
+    }
     let waiting = count(queue.waiting, "task");
     let wait = if queue.waiting == 1 { "waits" } else { "wait" };
     let needs = one_line(&requirements(queue.requirements.as_ref()), WIDTH);
@@ -215,6 +260,49 @@ mod tests {
         assert_eq!(
             warnings(&health)[1],
             "1 task waits for agent rust, and the one fitting worker cannot work: You've hit your limit"
+        );
+    }
+
+    #[test]
+    fn what_holds_a_queue_back_is_told_with_the_way_out() {
+        let with = |change: fn(&mut QueueReport)| {
+            let mut held = queue(3);
+            change(&mut held);
+            let health = QueueHealthResponse {
+                queues: vec![held],
+                ..QueueHealthResponse::default()
+            };
+            (warnings(&health).join("; "), summary(&health))
+        };
+        let (said, line) = with(|queue| queue.paused = true);
+        assert_eq!(
+            said,
+            "queue shim-agent is paused, and 3 tasks wait there: `shim tasks resume shim-agent` lets it go on"
+        );
+        assert_eq!(line, "3 waiting, 2 running, 1 queue paused");
+        let (said, _) = with(|queue| {
+            queue.rate_limited_for = Some(prost_types::Duration {
+                seconds: 90,
+                nanos: 0,
+            });
+        });
+        assert!(
+            said.contains("rate limit that a BullMQ client set"),
+            "{said}"
+        );
+        let (said, _) = with(|queue| queue.max_active = 2);
+        assert!(said.contains("runs 2 tasks at a time at most"), "{said}");
+        assert_eq!(with(|queue| queue.max_active = 3).0, "");
+    }
+
+    #[test]
+    fn forgotten_dead_letters_are_told() {
+        let health = QueueHealthResponse {
+            dead_letters_forgotten: 2,
+            ..QueueHealthResponse::default()
+        };
+        assert!(
+            warnings(&health)[0].starts_with("2 dead letters forgotten within the last 7 days")
         );
     }
 

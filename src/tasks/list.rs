@@ -136,13 +136,15 @@ fn subtasks(tasks: &[Task]) -> Table {
     table
 }
 
-/// A state in a word or two; of a schedule and of what is stuck, that.
+/// A state in a word or two; of a schedule, of what is stuck and of what is held up, that.
 fn state_text(task: &Task) -> String {
     match state(task.state()) {
         delayed if task.state() == TaskState::Delayed && !task.schedule.is_empty() => {
             format!("{delayed}, {}", one_line(&task.schedule, 40))
         }
         running if task.stuck => format!("{running}, stuck"),
+        ready if task.queue_paused => format!("{ready}, queue paused"),
+        ready if task.file_wait.is_some() => format!("{ready}, waits for files"),
         state => state,
     }
 }

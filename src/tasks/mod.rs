@@ -13,10 +13,13 @@ mod labels;
 mod list;
 mod live;
 pub(crate) mod pages;
+mod pause;
 mod plan_words;
 #[cfg(test)]
 mod printed;
+mod queue_changes;
 mod results;
+mod resume;
 mod retry;
 mod show;
 mod submit;
@@ -58,6 +61,10 @@ pub(crate) enum Command {
     Approve(approve::Args),
     /// See what waits, who can take it, and what needs a look
     Health(health::Args),
+    /// Pause queues: nobody gets a task of them, and what runs goes on
+    Pause(pause::Args),
+    /// Let paused queues go on, whichever program paused them
+    Resume(resume::Args),
 }
 
 const EXAMPLES: &str = "\
@@ -92,5 +99,7 @@ pub(crate) async fn run(
             surroundings::warn(config);
             Ok(code)
         }
+        Command::Pause(args) => pause::run(&args, service.await?, out).await,
+        Command::Resume(args) => resume::run(&args, service.await?, out).await,
     }
 }

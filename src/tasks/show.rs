@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use shim_proto::coordination::v1::{GetTaskResponse, Task, TaskResult, TaskState};
 use shim_render::figures::{count, percent};
-use shim_render::tasks::{cost, requirements, schedule_runs};
+use shim_render::tasks::{cost, held_up, requirements, schedule_runs};
 use shim_render::text::{one_line, printable, short_id};
 use shim_render::time::{duration, span};
 
@@ -94,6 +94,9 @@ fn about(job: &Job, workers: &HashMap<String, String>, out: &mut dyn Write) -> i
     let stuck = if task.stuck { ", stuck" } else { "" };
     let (state, done) = (state(task.state()), percent(job.progress()));
     fields.line("state", format_args!("{state}{stuck}, {done}"))?;
+    if let Some(held_up) = held_up(task, now()) {
+        fields.line("held up", held_up)?;
+    }
     fields.optional("note", &task.note, 1_024)?;
     asked(task, &mut fields)?;
     tries(task, &mut fields)?;

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use shim_proto::coordination::v1::{Task, TaskState};
 use shim_proto::reasons::task::WORKER_UNFIT;
 use shim_render::figures::{count, percent};
-use shim_render::tasks::{part_counts, requirements};
+use shim_render::tasks::{held_up, part_counts, requirements};
 use shim_render::text::{one_line, short_id};
 use shim_render::time::{moment, span};
 
@@ -143,8 +143,11 @@ impl TreeLayout<'_> {
         }
     }
 
-    /// The worker that a task waits for, once the wait is longer than a fitting worker takes.
+    /// What holds a task up, or the worker that it waits for, once the wait is longer than a fitting worker takes.
     fn wait(&self, task: &Task) -> String {
+        if let Some(held_up) = held_up(task, self.now) {
+            return one_line(&held_up, NOTE_WIDTH);
+        }
         let ready = moment(task.ready_at.as_ref());
         let waited = ready.and_then(|ready| self.now.duration_since(ready).ok());
         match waited.filter(|waited| *waited > SHOW_WAIT_AFTER) {

@@ -154,9 +154,25 @@ impl NodeScript {
 /// # Panics
 /// If the answer is not a 200 with JSON.
 pub async fn get_json(url: &str, path: &str) -> Value {
+    let (status, body) = http("GET", url, path).await;
+    assert_eq!(status, 200, "{path}: {body}");
+    serde_json::from_str(&body).unwrap_or_else(|e| panic!("{path}: not JSON ({e}): {body}"))
+}
+
+/// Presses a button of a program of `tests/node`, as a browser would; returns the status.
+///
+/// # Panics
+/// If it does not answer.
+pub async fn press(url: &str, path: &str) -> u16 {
+    http("PUT", url, path).await.0
+}
+
+/// The status and the body of an answer.
+async fn http(method: &str, url: &str, path: &str) -> (u16, String) {
     let address = url.trim_start_matches("http://");
     let mut stream = TcpStream::connect(address).await.expect("it listens");
-    let request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n");
+    let request =
+        format!("{method} {path} HTTP/1.0\r\nHost: {address}\r\nContent-Length: 0\r\n\r\n");
     let sent = stream.write_all(request.as_bytes()).await;
     sent.expect("it reads");
     let mut answer = String::new();
@@ -165,6 +181,9 @@ pub async fn get_json(url: &str, path: &str) -> Value {
     let (head, body) = answer
         .split_once("\r\n\r\n")
         .expect("HTTP has a head and a body");
-    assert!(head.contains(" 200 "), "{path}: {answer}");
-    serde_json::from_str(body).unwrap_or_else(|e| panic!("{path}: not JSON ({e}): {body}"))
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok());
+    (status.expect("HTTP has a status"), body.to_owned())
 }

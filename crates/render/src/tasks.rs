@@ -1,12 +1,18 @@
 //! What is said of tasks: how the parts of a job are, and which worker a task needs.
 
+use std::time::SystemTime;
+
 use prost_types::Timestamp;
-use shim_proto::coordination::v1::{Requirements, Task, TaskCounts, Usage, WorkerKind};
+use shim_proto::coordination::v1::{
+    FileWait, Requirements, Task, TaskCounts, Usage, WorkerKind,
+};
 
 use crate::figures::count;
 use crate::text::one_line;
+use crate::time::{moment, span};
 use crate::{time, words};
 
+const MAX_PATTERN_CHARACTERS: usize = 120;
 const MAX_CAPABILITY_CHARACTERS: usize = 100;
 
 /// How the parts of a job are: "3 of 8 parts done, 2 running, 1 failed".
@@ -67,6 +73,37 @@ pub fn requirements(requirements: Option<&Requirements>) -> String {
     names.join(" ")
 }
 
+/// What holds a ready task up though a worker may be free: a pause of its queue, or a lease of another holder on its files,
+/// with who holds it, what for, for how long so far and how long at most; `None` if nothing does.
+#[must_use]
+pub fn held_up(task: &Task, now: SystemTime) -> Option<String> {
+    if task.queue_paused {
+        return Some("its queue is paused".to_owned());
+    }
+    task.file_wait.as_ref().map(|wait| file_wait(wait, now))
+}
+
+fn file_wait(wait: &FileWait, now: SystemTime) -> String {
+    let name = |text: &str| one_line(text, MAX_PATTERN_CHARACTERS);
+    let mut text = format!("waits for {}", name(&wait.wanted));
+    if wait.pattern != wait.wanted {
+        text.push_str(&format!(" ({})", name(&wait.pattern)));
+    }
+    text.push_str(&format!(", leased by {}", name(&wait.holder)));
+    if !wait.purpose.is_empty() {
+        text.push_str(&format!(" for \"{}\"", name(&wait.purpose)));
+    }
+    let since = moment(wait.since.as_ref()).and_then(|since| now.duration_since(since).ok());
+    if let Some(since) = since {
+        text.push_str(&format!(", {} so far", span(since)));
+    }
+    let left = moment(wait.until.as_ref()).and_then(|until| until.duration_since(now).ok());
+    if let Some(left) = left {
+        text.push_str(&format!(", {} left unless it is renewed", span(left)));
+    }
+    text
+}
+
 /// What work cost: "12 tokens read, 5 written, 0.25 US$"; "at least" stands before it if more was spent than is known.
 #[must_use]
 pub fn cost(usage: &Usage) -> String {
@@ -80,7 +117,47 @@ pub fn cost(usage: &Usage) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use prost_types::Timestamp;
+
     use super::*;
+
+    #[test]
+    fn a_task_that_is_held_up_names_holder_purpose_and_times() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(10_000);
+        let at = |seconds| Some(Timestamp { seconds, nanos: 0 });
+        let mut task = Task {
+            file_wait: Some(FileWait {
+                wanted: "src/a.rs".into(),
+                pattern: "src/**".into(),
+                holder: "ada".into(),
+                purpose: "a refactoring".into(),
+                since: at(9_880),
+                until: at(10_480),
+            }),
+            ..Task::default()
+        };
+        assert_eq!(
+            held_up(&task, now).as_deref(),
+            Some(
+                "waits for src/a.rs (src/**), leased by ada for \"a refactoring\", 2 min so far, 8 min left unless it is renewed"
+            )
+        );
+        task.file_wait = Some(FileWait {
+            wanted: "src/a.rs".into(),
+            pattern: "src/a.rs".into(),
+            holder: "ada".into(),
+            ..FileWait::default()
+        });
+        assert_eq!(
+            held_up(&task, now).as_deref(),
+            Some("waits for src/a.rs, leased by ada")
+        );
+        task.queue_paused = true;
+        assert_eq!(held_up(&task, now).as_deref(), Some("its queue is paused"));
+        assert_eq!(held_up(&Task::default(), now), None);
+    }
 
     #[test]
     fn only_the_parts_that_exist_are_counted() {

@@ -15,7 +15,6 @@ use std::time::{Duration, Instant};
 
 use nix::fcntl::{Flock, FlockArg};
 
-pub use hold::Hold;
 pub use info::{StackInfo, Surroundings};
 
 /// A stack that a gateway started stops itself after this time without sessions and calls.
@@ -233,6 +232,39 @@ impl Stack {
     }
 }
 
+/// The exclusive use of a data folder: while someone has it no stack starts there, and gateways wait. Dropping it lets stacks
+/// start again.
+#[derive(Debug)]
+pub struct Hold {
+    stack: Stack,
+    _lock: hold::HoldLock,
+}
+
+impl Hold {
+    /// Takes the hold; `why` is what others are told, such as "a backup is being restored". It does not stop a stack that
+    /// runs.
+    ///
+    /// # Errors
+    /// [`StackError::Held`] if another process has it; the folder cannot be used.
+    pub fn take(stack: &Stack, why: &str) -> Result<Self, StackError> {
+        let fail = |e| StackError::DataDir(stack.data_dir.clone(), e);
+        make_private_dir(&stack.data_dir).map_err(fail)?;
+        let lock = hold::take(&stack.data_dir, why).map_err(fail)?;
+        Ok(Self {
+            stack: stack.clone(),
+            _lock: lock.map_err(StackError::Held)?,
+        })
+    }
+
+    /// Takes the stack's lock under this hold, once no stack has it.
+    ///
+    /// # Errors
+    /// [`StackError::AlreadyRunning`] if a stack has it.
+    pub fn lock_stack(&self) -> Result<StackLock, StackError> {
+        self.stack.lock()
+    }
+}
+
 /// Makes a folder only its owner may enter.
 ///
 /// # Errors
@@ -302,5 +334,38 @@ mod tests {
         drop(lock);
         assert_eq!(stack.state(), StackState::Stopped);
         stack.acquire().unwrap();
+    }
+
+    #[test]
+    fn while_a_folder_is_held_no_stack_starts_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let stack = Stack::at(folder.path());
+        let hold = Hold::take(&stack, "a backup is being restored").unwrap();
+        assert_eq!(
+            stack.state(),
+            StackState::Held("a backup is being restored".into())
+        );
+        assert!(matches!(stack.acquire(), Err(StackError::Held(why)) if why.contains("backup")));
+        assert!(matches!(
+            Hold::take(&stack, "another"),
+            Err(StackError::Held(_))
+        ));
+        let under = hold.lock_stack().unwrap();
+        assert!(matches!(stack.state(), StackState::Held(_)));
+        drop(under);
+        drop(hold);
+        assert_eq!(stack.state(), StackState::Stopped);
+        stack.acquire().unwrap();
+    }
+
+    #[test]
+    fn a_stack_that_runs_keeps_its_lock_and_is_seen_beside_a_hold() {
+        let folder = tempfile::tempdir().unwrap();
+        let stack = Stack::at(folder.path());
+        let lock = stack.acquire().unwrap();
+        let hold = Hold::take(&stack, "an upgrade").unwrap();
+        assert!(matches!(hold.lock_stack(), Err(StackError::AlreadyRunning)));
+        drop(lock);
+        hold.lock_stack().unwrap();
     }
 }

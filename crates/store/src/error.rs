@@ -139,7 +139,7 @@ pub enum Error {
         /// Its state.
         state: String,
     },
-    /// The task neither failed nor was cancelled.
+    /// The task neither failed nor was cancelled, and has not ended.
     #[error("task {task} is {state}; only what failed or was called off can be tried again")]
     TaskNotRetryable {
         /// The task.
@@ -147,6 +147,26 @@ pub enum Error {
         /// Its state.
         state: String,
     },
+    /// The job goes on, and some of its subtasks failed or were cancelled.
+    #[error(
+        "task {task} is {state}; only what failed or was called off can be tried again, here {parts}"
+    )]
+    PartsRetryable {
+        /// The job.
+        task: String,
+        /// Its state.
+        state: String,
+        /// These subtasks, by key and id.
+        parts: String,
+    },
+    /// The task is completed.
+    #[error("task {0} is completed; only what failed or was called off can be tried again")]
+    TaskCompleted(String),
+    /// Another program made the task's job, which is in BullMQ no more.
+    #[error(
+        "task {0} has no job in BullMQ any more: it was cancelled, or the program that made the job removed it"
+    )]
+    TaskJobGone(String),
     /// There are as many unfinished jobs, or different requirements, as there may be.
     #[error("there are as many unfinished jobs or different requirements as there may be")]
     TooManyTasks,
@@ -252,6 +272,12 @@ error_table! { Error,
         "see where it is with GetTask";
     TaskNotRetryable => FailedPrecondition TASK_NOT_RETRYABLE,
         "cancel it first, or submit it anew";
+    PartsRetryable => FailedPrecondition TASK_NOT_RETRYABLE,
+        "retry those parts, each by its own id";
+    TaskCompleted => FailedPrecondition TASK_NOT_RETRYABLE,
+        "submit it anew";
+    TaskJobGone => FailedPrecondition TASK_NOT_RETRYABLE,
+        "add the job anew with the program that made it, or submit a task";
     TooManyTasks => ResourceExhausted TOO_MANY_TASKS,
         "wait until jobs ended, or use fewer different requirements", retry 5_000;
     TooDeep | TooManyDescendants => FailedPrecondition LINEAGE_LIMIT,

@@ -10,6 +10,8 @@ use super::parameter::{MAX_NAME_BYTES, NEW_SESSION, Parameter, ParameterType};
 const SHOWN_CHARACTERS: usize = 40;
 
 const EXAMPLE_ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
+const ID_FORM: &str =
+    "an id such as 01890a5d-ac96-774b-bcce-b302099a8057, or its last eight digits";
 
 /// Checks the fields of an object; `report` takes the field, with the place within it, and the rule it breaks.
 pub(super) fn check_object(
@@ -93,12 +95,9 @@ impl ParameterType {
                 digits(value).is_some(),
                 "a whole number as it was told, for example \"17\"".to_owned(),
             ),
-            Self::Id => (
-                is_id(value) || is_short_id(value),
-                format!("an id such as {EXAMPLE_ID}, or its last eight digits"),
-            ),
+            Self::Id => (names_id(value), ID_FORM.to_owned()),
             Self::IdOrNew => (
-                value == NEW_SESSION || is_id(value) || is_short_id(value),
+                value == NEW_SESSION || names_id(value),
                 format!("a session id such as {EXAMPLE_ID}, or \"new\""),
             ),
             Self::Flag => (
@@ -266,8 +265,9 @@ fn is_id(value: &Value) -> bool {
         .is_some_and(|text| text.len() == 36 && uuid::Uuid::try_parse(text).is_ok())
 }
 
-fn is_short_id(value: &Value) -> bool {
-    value.as_str().and_then(part_of_id).is_some()
+/// A whole id, or a part of one, which is found out before the tool runs.
+fn names_id(value: &Value) -> bool {
+    is_id(value) || value.as_str().and_then(part_of_id).is_some()
 }
 
 /// The digits of a part of an id, in lower case; `None` for a whole id and for what is no part of one. Fewer digits than six

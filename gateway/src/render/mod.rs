@@ -2,5 +2,6 @@
 
 pub(crate) mod json;
 pub(crate) mod phrases;
+pub(crate) mod queues;
 pub(crate) mod tasks;
 pub(crate) mod workers;

@@ -1,18 +1,15 @@
-//! Tasks in words: one task, the table of a job's parts, the table of jobs, the log and the queues.
+//! Tasks in words: one task, the table of a job's parts, the table of jobs and the log.
 //!
 //! Tables are lines of cells between bars: short for a model to read, and plain for people.
 
 use std::collections::HashMap;
 use std::time::SystemTime;
 
-use shim_proto::coordination::v1::{
-    QueueHealthResponse, QueueReport, Task, TaskEvent, TaskEventKind, TaskResult, TaskState,
-};
+use shim_proto::coordination::v1::{Task, TaskEvent, TaskEventKind, TaskResult, TaskState};
 use shim_proto::reasons::task::WORKER_UNFIT;
 use shim_render::figures::percent;
-use shim_render::tasks::{cost, part_counts, requirements, schedule_runs};
+use shim_render::tasks::{cost, held_up, part_counts, schedule_runs};
 use shim_render::text::{indented, one_line};
-use shim_render::workers::unfit;
 use shim_render::{time, words};
 
 use crate::render::json::ShownResult;
@@ -20,7 +17,7 @@ use crate::render::phrases;
 use crate::render::workers::WorkerNames;
 
 const MAX_GOAL_CHARACTERS: usize = 200;
-const MAX_CELL_CHARACTERS: usize = 80;
+pub(super) const MAX_CELL_CHARACTERS: usize = 80;
 /// Parts in a table, and in the structure beside it.
 pub(crate) const MAX_ROWS: usize = 50;
 
@@ -76,6 +73,9 @@ fn task_details(task: &Task) -> Vec<String> {
     if !task.parent_id.is_empty() {
         let (parent, depth) = (&task.parent_id, task.depth);
         details.push(format!("on behalf of task {parent}, at depth {depth}"));
+    }
+    if let Some(held_up) = held_up(task, SystemTime::now()) {
+        details.push(held_up);
     }
     if task.state() == TaskState::Delayed {
         details.push(format!(
@@ -196,6 +196,9 @@ fn note(task: &Task, keys: &HashMap<&str, &str>) -> String {
         let before: Vec<_> = before.copied().collect();
         return format!("after {}", before.join(", "));
     }
+    if let Some(held_up) = held_up(task, SystemTime::now()) {
+        return held_up;
+    }
     let details = match task.note.as_str() {
         "" => &task.goal,
         note => note,
@@ -257,73 +260,8 @@ pub(crate) fn event(event: &TaskEvent, key: &str, names: &WorkerNames) -> String
     line
 }
 
-/// The queues as a table, with what is wrong with them.
-pub(crate) fn queues(health: &QueueHealthResponse) -> String {
-    let mut text = format!(
-        "In the last minute {} completed and {} failed; {} in the dead letter, {} wait for an approval.",
-        health.completed_last_minute,
-        health.failed_last_minute,
-        health.dead_letters,
-        health.awaiting_approval,
-    );
-    if health.queues.is_empty() {
-        text.push_str("\nNo queue was used lately.");
-        return text;
-    }
-    text.push_str(
-        "\nneeds | waiting | delayed | active | oldest | workers | room | state | by priority",
-    );
-    for queue in &health.queues {
-        text.push_str(&queue_row(queue));
-    }
-    if health.queues.iter().any(|queue| queue.starving) {
-        text.push_str(
-            "\nStarving: tasks wait and no living worker can do what they need; shim_worker_task action=register \
-             with these capabilities makes a session one that can.",
-        );
-    }
-    for queue in &health.queues {
-        if let Some(unfit) = unfit(queue, SystemTime::now()) {
-            let needs = requirements(queue.requirements.as_ref());
-            text.push_str(&format!(
-                "\nUnfit for {}: {unfit}.",
-                one_line(&needs, MAX_CELL_CHARACTERS)
-            ));
-        }
-    }
-    if health.queues.iter().any(|queue| queue.saturated) {
-        text.push_str("\nSaturated: every worker that fits is full; more workers would help.");
-    }
-    text
-}
-
-fn queue_row(queue: &QueueReport) -> String {
-    let oldest = time::duration(queue.oldest_age);
-    let state = match (queue.starving, queue.saturated) {
-        (true, _) => "starving",
-        (_, true) => "saturated",
-        _ if queue.unfit > 0 && queue.unfit >= queue.workers => "unfit",
-        _ => "ok",
-    };
-    let depths = queue.depths.iter();
-    let depths: Vec<_> = depths
-        .map(|depth| format!("{}:{}", depth.priority, depth.depth))
-        .collect();
-    format!(
-        "\n{} | {} | {} | {} | {} | {} | {} | {state} | {}",
-        cell(&requirements(queue.requirements.as_ref())),
-        queue.waiting,
-        queue.delayed,
-        queue.active,
-        oldest.map_or_else(|| "-".to_owned(), time::span),
-        queue.workers,
-        queue.room,
-        cell(&depths.join(" ")),
-    )
-}
-
 /// A text as a cell: its first line, without bars.
-fn cell(text: &str) -> String {
+pub(super) fn cell(text: &str) -> String {
     match one_line(text, MAX_CELL_CHARACTERS).replace('|', "/") {
         empty if empty.trim().is_empty() => "-".to_owned(),
         cell => cell,
@@ -371,23 +309,5 @@ mod tests {
         assert_eq!(rows.len(), MAX_ROWS);
         assert_eq!(rows.last().map(|task| task.key.as_str()), Some("open"));
         assert!(table(&parts, &WorkerNames::default()).ends_with("(11 more parts)"));
-    }
-
-    #[test]
-    fn a_queue_without_a_fitting_worker_names_the_remedy() {
-        let queue = QueueReport {
-            waiting: 2,
-            starving: true,
-            ..QueueReport::default()
-        };
-        let text = queues(&QueueHealthResponse {
-            queues: vec![queue],
-            ..QueueHealthResponse::default()
-        });
-        assert!(
-            text.contains("any worker | 2 | 0 | 0 | - | 0 | 0 | starving | -")
-                && text.contains("action=register"),
-            "{text}"
-        );
     }
 }

@@ -23,6 +23,8 @@ pub(crate) struct TaskSettings {
     pub(crate) retention: Duration,
     /// How many finished jobs are kept at most (`tasks.keep_jobs`, 10,000).
     pub(crate) max_finished_jobs: u64,
+    /// How many dead letters are kept at most, however old (`tasks.keep_dead_letters`, 10,000).
+    pub(crate) max_dead_letters: u64,
     /// How deep and how many jobs that jobs submit may be (`tasks.max_depth`, 5; `tasks.max_descendants`, 1,000).
     pub(crate) lineage: LineageLimits,
 }
@@ -58,6 +60,7 @@ fn tasks(settings: &mut Settings) -> TaskSettings {
         stuck_after: settings.get_within("tasks.stuck_after", minutes(5), second..=day),
         retention: settings.get_within("tasks.keep", day, second..=day * 90),
         max_finished_jobs: settings.get_within("tasks.keep_jobs", 10_000, 1..=1_000_000),
+        max_dead_letters: settings.get_within("tasks.keep_dead_letters", 10_000, 0..=1_000_000),
         lineage: LineageLimits {
             max_depth: settings.get_within("tasks.max_depth", lineage.max_depth, 0..=100),
             max_descendants: settings.get_within(

@@ -10,7 +10,7 @@ use shim_proto::coordination::v1::{Worker, WorkerKind, WorkerState};
 use shim_proto::fitness::is_unfit;
 use shim_runtime::lifecycle::Shutdown;
 use shim_store::Store;
-use shim_store::tasks::{Depth, QueuesHealth, executor};
+use shim_store::tasks::{Depth, QueueCounts, QueuesHealth, executor};
 use tokio::time::sleep;
 
 use crate::living_workers::living_workers;
@@ -33,6 +33,13 @@ const KINDS: [WorkerKind; 4] = [
 ];
 /// The bands that priorities are exported in: the label value and the last priority of each.
 const BANDS: [(&str, u32); 3] = [("high", 33), ("normal", 66), ("low", u32::MAX)];
+
+/// What may hold a queue back, with its label value.
+const HOLDS: [(&str, fn(&QueueCounts) -> bool); 3] = [
+    ("paused", |queue| queue.is_paused),
+    ("rate_limit", |queue| !queue.limited_for.is_zero()),
+    ("concurrency", QueueCounts::is_maxed),
+];
 
 /// The background task. No error ends it: it samples again when Redis is back.
 pub(crate) struct GaugeSampler {
@@ -94,6 +101,17 @@ fn set_queue_gauges(health: &QueuesHealth) {
     }
     let running = health.queues.iter().map(|queue| queue.active).sum();
     set_total_gauges(number(running), number(health.outbox));
+    set_hold_gauges(health);
+}
+
+/// What holds queues back, though workers may be free: how many queues it holds, and how many tasks wait there.
+fn set_hold_gauges(health: &QueuesHealth) {
+    for (hold, holds) in HOLDS {
+        let held = || health.queues.iter().filter(|queue| holds(queue));
+        let waiting = held().map(|queue| queue.waiting + queue.delayed).sum();
+        gauge!("shim_queues_held", "hold" => hold).set(number(held().count() as u64));
+        gauge!("shim_queue_held_tasks", "hold" => hold).set(number(waiting));
+    }
 }
 
 fn unset_queue_gauges() {
@@ -101,6 +119,10 @@ fn unset_queue_gauges() {
         set_band_gauges(band, f64::NAN, f64::NAN);
     }
     set_total_gauges(f64::NAN, f64::NAN);
+    for (hold, _) in HOLDS {
+        gauge!("shim_queues_held", "hold" => hold).set(f64::NAN);
+        gauge!("shim_queue_held_tasks", "hold" => hold).set(f64::NAN);
+    }
 }
 
 fn set_band_gauges(band: &'static str, depth: f64, oldest_age: f64) {
@@ -162,7 +184,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use metrics_exporter_prometheus::PrometheusBuilder;
     use shim_proto::coordination::v1::WorkerHealth;
-    use shim_store::tasks::{Class, QueueCounts};
+    use shim_store::tasks::Class;
 
     use super::*;
 
@@ -177,6 +199,9 @@ mod tests {
             waiting: 0,
             delayed: 0,
             active: 2,
+            is_paused: false,
+            limited_for: Duration::ZERO,
+            max_active: 0,
             depths: depths.iter().map(depth).collect(),
         };
         QueuesHealth {
@@ -186,6 +211,8 @@ mod tests {
             dead_letters: 0,
             awaiting_approval: 0,
             outbox: 7,
+            buried: 0,
+            buried_at_ms: None,
         }
     }
 
@@ -232,6 +259,27 @@ mod tests {
                 r#"shim_queue_oldest_age_seconds{priority="low"} 60"#,
                 "shim_tasks_running 4",
                 "shim_outbox_depth 7",
+            ],
+        );
+    }
+
+    #[test]
+    fn what_holds_queues_back_is_exported_with_the_tasks_that_wait_there() {
+        let lines = exported(|| {
+            let mut health = health(&[(50, 3, 3)]);
+            health.queues[0].is_paused = true;
+            (health.queues[0].waiting, health.queues[0].delayed) = (3, 1);
+            health.queues[1].max_active = 2;
+            set_queue_gauges(&health);
+        });
+        assert_has(
+            &lines,
+            &[
+                r#"shim_queues_held{hold="paused"} 1"#,
+                r#"shim_queue_held_tasks{hold="paused"} 4"#,
+                r#"shim_queues_held{hold="concurrency"} 1"#,
+                r#"shim_queue_held_tasks{hold="concurrency"} 0"#,
+                r#"shim_queues_held{hold="rate_limit"} 0"#,
             ],
         );
     }

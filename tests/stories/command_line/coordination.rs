@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use shim_tests::calls;
 use shim_tests::coordination::{NAMESPACE, counted, lock, put};
 use uuid::Uuid;
 
@@ -156,8 +157,14 @@ async fn changes_of_state_are_watched() {
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_are_sent_and_read() {
     let mut shell = Shell::new().await;
-    let session = Uuid::now_v7().to_string();
+    let mut client = shell.service.client();
+    let opened = calls::open(&mut client, "/srv/limiter").await.unwrap();
+    let session = opened.id;
     shell.redaction.replace_id(&session, "session");
+    let nobody = Uuid::now_v7().to_string();
+    shell.redaction.replace_id(&nobody, "nobody");
+    let lost = ["messages", "send", "--session", &nobody, "hello"];
+    shell.snapshot("messages_send_to_no_session", &lost).await;
     let send = |text: &'static str| {
         [
             "messages",

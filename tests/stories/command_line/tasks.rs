@@ -149,3 +149,41 @@ async fn jobs_are_decided_retried_and_cancelled() {
         .snapshot("tasks_retry_refused", &["tasks", "retry", &gated[0]])
         .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn queues_are_paused_and_resumed() {
+    let mut shell = Shell::new().await;
+    let submit = ["tasks", "submit", "port the parser", "--no-split", "--json"];
+    let submitted = shell.run(&submit).await;
+    let submitted: serde_json::Value = serde_json::from_slice(&submitted.stdout).unwrap();
+    let id = submitted["task"]["taskId"].as_str().unwrap().to_owned();
+    shell.redaction.replace_id(&id, "job");
+    let pause = ["tasks", "pause"];
+    shell.snapshot("tasks_pause", &pause).await;
+    let again = ["tasks", "pause", "work", "--json"];
+    shell.snapshot("tasks_pause_again", &again).await;
+    shell
+        .snapshot("tasks_pause_unknown", &["tasks", "pause", "cobol"])
+        .await;
+    shell
+        .snapshot_both("tasks_health_paused", &["tasks", "health"])
+        .await;
+    shell
+        .snapshot("tasks_show_paused", &["tasks", "show", &id])
+        .await;
+    let status = shell.run(&["status"]).await;
+    let status = String::from_utf8(status.stdout).unwrap();
+    assert!(
+        status.contains("queue work is paused, and 1 task waits there"),
+        "{status}"
+    );
+    let doctor = shell.run(&["doctor"]).await;
+    let doctor = String::from_utf8(doctor.stdout).unwrap();
+    assert!(
+        doctor.contains("-> `shim tasks resume` lets paused queues go on"),
+        "{doctor}"
+    );
+    let resume = ["tasks", "resume", "work"];
+    shell.snapshot("tasks_resume", &resume).await;
+    shell.snapshot("tasks_resume_again", &resume).await;
+}

@@ -1,7 +1,7 @@
 //! Two Claude windows on one local stack talk to each other through the tools.
 
 use serde_json::{Value, json};
-use shim_tests::mcp::{Gateway, GatewayLaunch};
+use shim_tests::mcp::{Gateway, GatewayLaunch, refusal};
 use shim_tests::temp_env::TempEnv;
 
 const TEXT: &str = "the parser is mine until noon";
@@ -61,4 +61,20 @@ async fn a_message_is_in_the_next_answer_of_the_other_window_and_only_there() {
         assert!(messages(&next).is_empty(), "it was told once: {next}");
     }
     assert!(messages(&save(&mut ours, "go on").await).is_empty());
+}
+
+#[tokio::test]
+async fn a_message_to_a_session_that_there_is_not_is_refused() {
+    let temp = TempEnv::new();
+    let launch = GatewayLaunch::new(&temp.data_dir(), &temp.project());
+    let mut ours = launch.open().await;
+    save(&mut ours, "write the parser").await;
+    let unknown = "01890a5d-ac96-774b-bcce-b302099a8057";
+    let sending = json!({"action": "message", "to_session": unknown, "message": TEXT});
+    let refused = ours.call("shim_coordinate_task", sending).await;
+    assert_eq!(refusal(&refused), "SESSION_NOT_FOUND", "{refused}");
+    assert!(
+        refused["structuredContent"].get("recipients").is_none(),
+        "{refused}"
+    );
 }

@@ -54,7 +54,7 @@ async fn looking_at_a_killed_session_changes_nothing() {
     let mut reader = launch.open().await;
     let calls = [
         (RECOVER, json!({})),
-        (RECOVER, json!({"action": "detect", "session_id": id})),
+        (RECOVER, json!({"action": "detect"})),
         ("shim_session_status", json!({"session_id": id})),
         ("shim_session_status", json!({"view": "sessions"})),
         (

@@ -62,7 +62,7 @@ fn weakest_token_for(method: &str) -> &'static str {
         "Subscribe",
         "ServerReflection",
     ];
-    const ADMIN_METHODS: [&str; 7] = [
+    const ADMIN_METHODS: [&str; 9] = [
         "DeleteSession",
         "Prune",
         "Export",
@@ -70,6 +70,8 @@ fn weakest_token_for(method: &str) -> &'static str {
         "StartWorker",
         "DrainWorker",
         "StopWorker",
+        "PauseQueues",
+        "ResumeQueues",
     ];
     if ADMIN_METHODS.contains(&method) {
         ADMIN

@@ -17,19 +17,19 @@ use shim_tests::service::{Launch, Service};
 use shim_tests::tasks::{PREFIX, QUEUE, TaskClients, job, subtask};
 use shim_tests::temp_env::TempEnv;
 
-const WAIT: Duration = Duration::from_secs(20);
+pub(super) const WAIT: Duration = Duration::from_secs(20);
 
 /// A stack on a Redis that others use too.
-struct TestEnv {
-    clients: TaskClients,
-    queue: node::BullmqQueues,
+pub(super) struct TestEnv {
+    pub(super) clients: TaskClients,
+    pub(super) queue: node::BullmqQueues,
     _stack: Service,
     _redis: Redis,
     _temp: TempEnv,
 }
 
 impl TestEnv {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let temp = TempEnv::new();
         let redis = Redis::start();
         let stack = Launch::stack(&temp.data_dir(), &redis.url());

@@ -2,4 +2,6 @@
 
 mod board;
 mod bullmq;
+mod buttons;
+mod manual;
 mod suites;

@@ -199,3 +199,34 @@ async fn a_window_that_slept_through_its_claim_is_refused_and_works_on() {
         window.close().await;
     }
 }
+
+#[tokio::test]
+async fn a_late_report_after_a_cancel_is_told_that_its_lease_is_over() {
+    let stack = TestStack::new(|_| String::new()).await;
+    let (mut supervisor, mut worker) = (stack.window().await, stack.window().await);
+    let job = json!({"action": "submit", "goal": "write the lexer"});
+    let submitted = supervisor.get(COORDINATE, job).await;
+    worker.claim().await;
+    let cancel = json!({"action": "cancel", "task_id": submitted["task"]["task_id"]});
+    supervisor.get(COORDINATE, cancel).await;
+    // The first report, or what the window saves, may tell it already; every later one is told the same.
+    let state = json!({"current_task": "the lexer", "progress": 0.5});
+    worker.get(SAVE, state).await;
+    let none = json!({"action": "claim", "wait_seconds": 0});
+    for round in 0..2 {
+        for report in [
+            json!({"action": "progress", "progress": 0.9}),
+            json!({"action": "complete", "result": "too late"}),
+            json!({"action": "fail", "error": "too late"}),
+            json!({"action": "release"}),
+        ] {
+            let refused = worker.call(WORK, report.clone()).await;
+            assert_eq!(
+                refusal(&refused),
+                "STALE_LEASE",
+                "{round}, {report}: {refused}"
+            );
+        }
+        worker.get(WORK, none.clone()).await;
+    }
+}

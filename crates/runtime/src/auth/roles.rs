@@ -132,6 +132,8 @@ const SERVICES: &[ServiceRoles] = &[
                 Role::Write,
                 &["SubmitTask", "CancelTask", "RetryTask", "ApproveTask"],
             ),
+            // They stop and start the work of everybody.
+            (Role::Admin, &["PauseQueues", "ResumeQueues"]),
         ],
     },
     ServiceRoles {

@@ -126,6 +126,7 @@ pub const METRICS: &[Metric] = metrics! {
         "shim_task_duration_seconds" Histogram Seconds ["kind"] "From the claim to the result; the first 32 kinds by name, the rest as other."
         "shim_task_retries_total" Counter Count ["reason" = "failed" | "released" | "held" | "died"] "Tasks put back: failed, released, held for their worker can do none now, or their worker died."
         "shim_tasks_dead_lettered_total" Counter Count [] "Tasks that failed for good and can be retried by hand."
+        "shim_dead_letters_forgotten_total" Counter Count [] "Dead letters forgotten because there were more than tasks.keep_dead_letters."
         "shim_task_requeue_delay_seconds" Histogram Seconds [] "From a worker's death being known to its task waiting for another."
     }
     "coordination" {
@@ -133,6 +134,8 @@ pub const METRICS: &[Metric] = metrics! {
         "shim_queue_oldest_age_seconds" Gauge Seconds ["priority" = "high" | "normal" | "low"] "How long the first of them has waited."
         "shim_tasks_running" Gauge Count [] "Tasks that a worker has."
         "shim_outbox_depth" Gauge Count [] "Changes of tasks that BullMQ's queues do not show yet."
+        "shim_queues_held" Gauge Count ["hold" = "paused" | "rate_limit" | "concurrency"] "Queues that BullMQ holds back, though workers may be free: paused, at their rate limit, at their limit of tasks at a time."
+        "shim_queue_held_tasks" Gauge Count ["hold" = "paused" | "rate_limit" | "concurrency"] "Tasks that wait in these queues."
         "shim_workers" Gauge Count ["state" = "starting" | "idle" | "busy" | "draining"] "Workers that live, by state."
         "shim_workers_unfit" Gauge Count ["executor" = "chat" | "agent" | "command" | "analysis"] "Workers that live and can do no task now: a limit, a key, a missing program."
         "shim_worker_load_ratio" Gauge Ratio ["executor" = "chat" | "agent" | "command" | "analysis"] "Tasks in work over the capacity, by the workers' executor."

@@ -1,4 +1,4 @@
-//! A hold on a data folder: while someone has it, no stack starts there, and gateways wait.
+//! The lock of a hold on a data folder.
 //!
 //! The invariant: whoever starts a stack takes the stack's lock first and then looks for a hold; whoever holds takes the hold
 //! first and then waits for the stack's lock. So one of the two always sees the other.
@@ -7,68 +7,40 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nix::fcntl::{Flock, FlockArg};
 
-use super::{ACQUIRE_TIMEOUT, POLL_INTERVAL, Stack, StackError, StackLock, make_private_dir};
+/// A look at the hold takes a lock of its own for a moment, which is waited out.
+const TAKEN_WITHIN: Duration = Duration::from_millis(300);
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// The exclusive use of a data folder. Dropping it lets stacks start again; the kernel drops it with the process.
+/// The lock; the kernel drops it with the process.
 #[derive(Debug)]
-pub struct Hold {
-    stack: Stack,
-    _lock: Flock<File>,
-}
+pub(super) struct HoldLock(#[expect(dead_code, reason = "held for its Drop")] Flock<File>);
 
-impl Hold {
-    /// Takes the hold; `why` is what others are told, such as "a backup is being restored". It does not stop a stack that
-    /// runs.
-    ///
-    /// # Errors
-    /// [`StackError::Held`] if another process has it; the folder cannot be used.
-    pub fn take(stack: &Stack, why: &str) -> Result<Self, StackError> {
-        let fail = |e| StackError::DataDir(stack.data_dir.clone(), e);
-        make_private_dir(&stack.data_dir).map_err(fail)?;
-        let mut lock = Self::lock(stack)?;
-        // Only a text for people: on a full disk the hold holds without it.
-        let _ = lock
-            .set_len(0)
-            .and_then(|()| lock.write_all(why.as_bytes()));
-        Ok(Self {
-            stack: stack.clone(),
-            _lock: lock,
-        })
-    }
-
-    /// A look at the hold takes a lock of its own for a moment, which is waited out.
-    fn lock(stack: &Stack) -> Result<Flock<File>, StackError> {
-        let deadline = Instant::now() + ACQUIRE_TIMEOUT;
-        loop {
-            let file = OpenOptions::new()
-                .create(true)
-                .truncate(false)
-                .read(true)
-                .write(true)
-                .mode(0o600)
-                .open(path(&stack.data_dir))
-                .map_err(|e| StackError::DataDir(stack.data_dir.clone(), e))?;
-            match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-                Ok(lock) => return Ok(lock),
-                Err(_) if Instant::now() < deadline => std::thread::sleep(POLL_INTERVAL),
-                Err(_) => {
-                    let why = reason(&stack.data_dir);
-                    return Err(StackError::Held(why.unwrap_or_default()));
-                }
+/// Takes the lock of the folder, which exists, and says in it what for. `Err` inside is what another process holds it for.
+pub(super) fn take(data_dir: &Path, why: &str) -> std::io::Result<Result<HoldLock, String>> {
+    let deadline = Instant::now() + TAKEN_WITHIN;
+    loop {
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .mode(0o600)
+            .open(path(data_dir))?;
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(mut lock) => {
+                // Only a text for people: on a full disk the hold holds without it.
+                let _ = lock
+                    .set_len(0)
+                    .and_then(|()| lock.write_all(why.as_bytes()));
+                return Ok(Ok(HoldLock(lock)));
             }
+            Err(_) if Instant::now() < deadline => std::thread::sleep(POLL_INTERVAL),
+            Err(_) => return Ok(Err(reason(data_dir).unwrap_or_default())),
         }
-    }
-
-    /// Takes the stack's lock under this hold, once no stack has it.
-    ///
-    /// # Errors
-    /// [`StackError::AlreadyRunning`] if a stack has it.
-    pub fn lock_stack(&self) -> Result<StackLock, StackError> {
-        self.stack.lock()
     }
 }
 
@@ -91,44 +63,4 @@ pub(super) fn reason(data_dir: &Path) -> Option<String> {
 
 fn path(data_dir: &Path) -> PathBuf {
     data_dir.join("hold.lock")
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::super::StackState;
-    use super::*;
-
-    #[test]
-    fn while_a_folder_is_held_no_stack_starts_there() {
-        let folder = tempfile::tempdir().unwrap();
-        let stack = Stack::at(folder.path());
-        let hold = Hold::take(&stack, "a backup is being restored").unwrap();
-        assert_eq!(
-            stack.state(),
-            StackState::Held("a backup is being restored".into())
-        );
-        assert!(matches!(stack.acquire(), Err(StackError::Held(why)) if why.contains("backup")));
-        assert!(matches!(
-            Hold::take(&stack, "another"),
-            Err(StackError::Held(_))
-        ));
-        let under = hold.lock_stack().unwrap();
-        assert!(matches!(stack.state(), StackState::Held(_)));
-        drop(under);
-        drop(hold);
-        assert_eq!(stack.state(), StackState::Stopped);
-        stack.acquire().unwrap();
-    }
-
-    #[test]
-    fn a_stack_that_runs_keeps_its_lock_and_is_seen_beside_a_hold() {
-        let folder = tempfile::tempdir().unwrap();
-        let stack = Stack::at(folder.path());
-        let lock = stack.acquire().unwrap();
-        let hold = Hold::take(&stack, "an upgrade").unwrap();
-        assert!(matches!(hold.lock_stack(), Err(StackError::AlreadyRunning)));
-        drop(lock);
-        hold.lock_stack().unwrap();
-    }
 }

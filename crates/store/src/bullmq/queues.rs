@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bullmq::Queue;
 use futures::FutureExt;
 use shim_runtime::background::BackgroundTasks;
 use tokio::sync::OnceCell;
@@ -14,11 +13,6 @@ use super::reconcile::{self, TaskJob};
 use super::taken_job::TakenJob;
 use crate::connection::{ANSWER_WITHIN, RedisConnection};
 use crate::error::Error;
-
-/// Finished jobs that BullMQ keeps of each queue, for people who look at it.
-const KEPT_JOBS: u64 = 1_000;
-/// Finished jobs that one step removes.
-const REMOVED_AT_ONCE: u64 = 500;
 
 /// The queues of BullMQ.
 pub(crate) struct Queues {
@@ -113,17 +107,6 @@ impl Queues {
             .map(drop)
     }
 
-    /// Removes the finished jobs of a queue, but for the newest.
-    ///
-    /// # Errors
-    /// As the store fails.
-    pub(crate) async fn trim(&self, queue: &str) -> Result<(), Error> {
-        let open = self.open(queue).await?;
-        let counts = with_timeout(open.queue.get_job_counts()).await?;
-        trim_state(&open.queue, "completed", counts.completed).await?;
-        trim_state(&open.queue, "failed", counts.failed).await
-    }
-
     /// An open queue, over the Redis that the store is connected to now.
     async fn open(&self, name: &str) -> Result<Arc<OpenQueue>, Error> {
         let address = self.connection.address()?;
@@ -157,17 +140,4 @@ impl Queues {
         open.queues.insert(name.to_owned(), cell.clone());
         cell
     }
-}
-
-async fn trim_state(queue: &Queue, state: &str, count: u64) -> Result<(), Error> {
-    let mut excess = count.saturating_sub(KEPT_JOBS);
-    while excess > 0 {
-        let step = excess.min(REMOVED_AT_ONCE);
-        let limit = u32::try_from(step).unwrap_or(u32::MAX);
-        if with_timeout(queue.clean(0, limit, state)).await?.is_empty() {
-            break;
-        }
-        excess -= step;
-    }
-    Ok(())
 }

@@ -2,12 +2,15 @@
 //!
 //! The job that this process took out is the fast way, and the job of a fresh task is simply added. Any other job is
 //! looked up first: a repetition, or another process's death, may have left it anywhere.
+//!
+//! The job of another program is its owner's: it is moved, removed only if its task was cancelled while it waited, never made
+//! anew; and a later job under its id is left alone.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use bullmq::Job;
 use bullmq::JobState as Location;
 use bullmq::error::error_code::JOB_LOCK_NOT_EXIST;
+use bullmq::{Job, RetryOptions};
 use shim_proto::coordination::v1::Task;
 
 use super::job;
@@ -22,6 +25,10 @@ pub(crate) struct TaskJob<'a> {
     pub(crate) task: &'a Task,
     /// The pause before the second attempt, for workers of other programs.
     pub(crate) backoff: Duration,
+    /// When its program made the job, in milliseconds of Unix time, if that is another program and known.
+    pub(crate) made_ms: Option<u64>,
+    /// Another program made the job.
+    pub(crate) is_foreign: bool,
     /// No worker ever took the job, so it is in no queue or where it was added.
     pub(crate) is_fresh: bool,
     pub(crate) state: JobState<'a>,
@@ -48,6 +55,14 @@ pub(super) async fn reconcile(
     taken: Option<TakenJob>,
 ) -> Result<(), Error> {
     let reconciler = Reconciler { open, task_job };
+    let taken = match taken {
+        // A later job may have its id and the same lock by now.
+        Some(taken) if task_job.is_foreign && reconciler.find().await?.1.is_none() => {
+            drop(taken);
+            None
+        }
+        taken => taken,
+    };
     let (job, result) = taken.map(TakenJob::into_parts).unzip();
     match task_job.state {
         JobState::Waiting => reconciler.ensure_waiting(job).await,
@@ -83,7 +98,7 @@ impl Reconciler<'_> {
         let priority = self.task_job.task.priority;
         if let Some(job) = taken
             && with_timeout(job.move_to_wait(None)).await.is_ok()
-            && job.priority() == priority
+            && (job.priority() == priority || self.task_job.is_foreign)
         {
             return Ok(());
         }
@@ -99,6 +114,14 @@ impl Reconciler<'_> {
             (Location::Waiting | Location::Prioritized, Some(job)) => {
                 self.set_priority(&job, priority).await
             }
+            (Location::Failed, Some(job)) if self.task_job.is_foreign => {
+                self.retry(job, "failed").await
+            }
+            (Location::Completed, Some(job)) if self.task_job.is_foreign => {
+                self.retry(job, "completed").await
+            }
+            // Its owner took it away, which ends the task.
+            _ if self.task_job.is_foreign => Ok(()),
             _ => {
                 self.remove().await?;
                 self.add(Duration::ZERO).await
@@ -106,9 +129,18 @@ impl Reconciler<'_> {
         }
     }
 
-    /// A job that another program put in without a priority goes first, and keeps that.
+    /// Puts another program's job into its queue again as its owner made it, with all its attempts.
+    async fn retry(&self, mut job: Job, state: &str) -> Result<(), Error> {
+        let anew = RetryOptions {
+            reset_attempts_made: true,
+            reset_attempts_started: true,
+        };
+        with_timeout(job.retry(state, Some(anew))).await
+    }
+
+    /// The job of another program keeps the priority that its owner gave it.
     async fn set_priority(&self, job: &Job, priority: u32) -> Result<(), Error> {
-        if job.priority() == priority || job.priority() == 0 {
+        if job.priority() == priority || self.task_job.is_foreign {
             return Ok(());
         }
         with_timeout(job.change_priority(priority, false)).await
@@ -125,6 +157,10 @@ impl Reconciler<'_> {
                 (Location::Delayed, _) => return Ok(()),
                 (Location::Active, Some(job)) => self.return_to_queue(&job).await?,
                 _ => {}
+            }
+            if self.task_job.is_foreign {
+                // Whoever takes it next sets it aside.
+                return Ok(());
             }
             self.remove().await?;
         }
@@ -155,6 +191,9 @@ impl Reconciler<'_> {
         if let (Location::Active, Some(job)) = self.find().await? {
             self.return_to_queue(&job).await?;
         }
+        if self.task_job.is_foreign {
+            return Ok(());
+        }
         self.remove().await
     }
 
@@ -170,6 +209,8 @@ impl Reconciler<'_> {
     async fn find(&self) -> Result<(Location, Option<Job>), Error> {
         let job_id = self.task_job.job_id;
         let job = self.open.get(job_id).await?;
+        let made_ms = self.task_job.made_ms;
+        let job = job.filter(|job| made_ms.is_none_or(|made| job.timestamp() == made));
         if job.is_none() {
             return Ok((Location::Unknown, None));
         }

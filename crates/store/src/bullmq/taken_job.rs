@@ -57,6 +57,12 @@ impl TakenJob {
         self.job.id()
     }
 
+    /// What its task is about, in a line; its name if it says nothing.
+    pub(crate) fn goal(&self) -> &str {
+        let goal = self.job.data().get("goal").and_then(Value::as_str);
+        goal.unwrap_or_else(|| self.job.name())
+    }
+
     /// The task that the job was made for; `None` if another program made the job.
     pub(crate) fn task_id(&self) -> Option<&str> {
         self.task_id.as_deref()

@@ -51,15 +51,14 @@ pub(crate) enum Decision {
     Full,
 }
 
-/// Decides whether the lease `draft`, made of `spec`, may join the living leases.
-pub(crate) fn decide(live: &[FileLease], spec: &LeaseSpec, draft: &FileLease) -> Decision {
+/// The living leases in the way of a requested one, each with the first pair of patterns that overlap.
+pub(crate) fn conflicts(live: &[FileLease], spec: &LeaseSpec) -> Vec<Conflict> {
     let mut budget = Budget::per_decision();
     let in_the_way = |lease: &&FileLease| {
         let shared = FileLeaseMode::Shared;
         lease.holder != spec.holder && (spec.mode != shared || lease.mode() != shared)
     };
-    let conflicts: Vec<_> = live
-        .iter()
+    live.iter()
         .filter(in_the_way)
         .filter_map(|lease| {
             let (wanted, pattern) = overlap(&spec.patterns, lease, &mut budget)?;
@@ -69,7 +68,12 @@ pub(crate) fn decide(live: &[FileLease], spec: &LeaseSpec, draft: &FileLease) ->
                 lease: lease.clone(),
             })
         })
-        .collect();
+        .collect()
+}
+
+/// Decides whether the lease `draft`, made of `spec`, may join the living leases.
+pub(crate) fn decide(live: &[FileLease], spec: &LeaseSpec, draft: &FileLease) -> Decision {
+    let conflicts = conflicts(live, spec);
     if !conflicts.is_empty() {
         return Decision::Held(conflicts);
     }

@@ -5,7 +5,7 @@ use shim_proto::coordination::v1::FileLease;
 
 use super::rows::Table;
 use crate::domain::Pattern;
-use crate::domain::leases::{self, Decision, LeaseSpec};
+use crate::domain::leases::{self, Conflict, Decision, LeaseSpec};
 use crate::error::Error;
 
 /// Comparing so many pairs of bytes takes some milliseconds at worst; a longer comparison has a thread of its own.
@@ -29,6 +29,17 @@ pub(super) async fn touching(
 ) -> Result<Vec<FileLease>, Error> {
     let pairs = encoded_len(&leases) * text_len(&paths);
     run(pairs, move || leases::touching(leases, &paths)).await
+}
+
+/// For each of the specs, the first lease in its way.
+pub(super) async fn conflicts(
+    leases: Vec<FileLease>,
+    specs: Vec<LeaseSpec>,
+) -> Result<Vec<Option<Conflict>>, Error> {
+    let wanted: usize = specs.iter().map(|spec| text_len(&spec.patterns)).sum();
+    let pairs = encoded_len(&leases) * wanted;
+    let first = move |spec: &LeaseSpec| leases::conflicts(&leases, spec).into_iter().next();
+    run(pairs, move || specs.iter().map(first).collect()).await
 }
 
 fn encoded_len(leases: &[FileLease]) -> usize {

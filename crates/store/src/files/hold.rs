@@ -8,12 +8,13 @@ use shim_proto::coordination::v1::FileLease;
 use shim_runtime::ids::FileLeaseId;
 
 use super::acquire::LookArgs;
-use super::decision::touching;
+use super::decision::{conflicts, touching};
 use super::model::RELEASED;
 use super::rows::{TableFields, read};
 use super::store::{Files, table};
 use crate::clock::millis;
 use crate::domain::Pattern;
+use crate::domain::leases::{Conflict, LeaseSpec};
 use crate::error::Error;
 use crate::idempotency::{self, IdempotencyKey, REQUEST_ID_TTL};
 use crate::metrics::{self, StaleWriteKind};
@@ -119,6 +120,29 @@ impl Files {
         is_selected: impl Fn(&FileLease) -> bool,
         paths: Vec<Pattern>,
     ) -> Result<Vec<FileLease>, Error> {
+        let mut leases = self.living(workspace).await?;
+        leases.retain(is_selected);
+        leases.sort_by_key(|lease| lease.fencing_token);
+        if paths.is_empty() {
+            return Ok(leases);
+        }
+        touching(leases, paths).await
+    }
+
+    /// For each requested lease, the first living one in its way.
+    ///
+    /// # Errors
+    /// As the store fails.
+    pub async fn conflicts(
+        &self,
+        workspace: &str,
+        specs: Vec<LeaseSpec>,
+    ) -> Result<Vec<Option<Conflict>>, Error> {
+        conflicts(self.living(workspace).await?, specs).await
+    }
+
+    /// The living leases of a workspace.
+    async fn living(&self, workspace: &str) -> Result<Vec<FileLease>, Error> {
         let slot = self.keys.namespace(workspace);
         let call = table(&self.look, &slot)
             .key(slot.lock(""))
@@ -130,12 +154,6 @@ impl Files {
         let mut reply = self.connection.call(&call).await?;
         reply.status()?;
         let read: TableFields = reply.fields()?;
-        let mut leases = read.table(workspace)?.leases;
-        leases.retain(is_selected);
-        leases.sort_by_key(|lease| lease.fencing_token);
-        if paths.is_empty() {
-            return Ok(leases);
-        }
-        touching(leases, paths).await
+        Ok(read.table(workspace)?.leases)
     }
 }

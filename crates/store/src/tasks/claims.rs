@@ -232,12 +232,19 @@ impl Tasks {
         files: &str,
     ) -> Result<ClaimOutcome, Error> {
         let workspace = taken.workspace();
-        let outcome = self.claim(claimer, Some(task_id), files, workspace).await?;
-        if !matches!(outcome, ClaimOutcome::Unknown) || taken.task_id().is_some() {
+        let mut outcome = self.claim(claimer, Some(task_id), files, workspace).await?;
+        if matches!(outcome, ClaimOutcome::Unknown) && taken.task_id().is_none() {
+            *task_id = self.adopt(queue, taken).await?;
+            outcome = self.claim(claimer, Some(task_id), files, workspace).await?;
+        }
+        if !matches!(outcome, ClaimOutcome::Misplaced) {
             return Ok(outcome);
         }
-        *task_id = self.adopt(queue, taken).await?;
-        self.claim(claimer, Some(task_id), files, workspace).await
+        // Somebody may have retried or promoted the job in BullMQ just now.
+        let followed = self.read_events(queue).await?;
+        let outcome = self.claim(claimer, Some(task_id), files, workspace).await;
+        self.relay_followed(followed).await;
+        outcome
     }
 
     /// Does with a job what its outcome asks for, which is no claim of it.

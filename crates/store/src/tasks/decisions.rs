@@ -3,17 +3,21 @@
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
-use shim_proto::coordination::v1::Task;
+use shim_proto::coordination::v1::{Task, TaskState};
 
 use super::outbox_entries::OutboxEntries;
 use super::outbox_relay::JobLocation;
-use super::refusal::refusal;
+use super::reader::TextSelection;
+use super::refusal::{refusal, state_name, task_state};
 use super::rows::Row;
 use super::scripts::ScriptAnswer;
 use super::task_store::{ChangedTask, Tasks};
 use crate::clock::moment_ms;
 use crate::error::Error;
 use crate::idempotency::IdempotencyKey;
+
+/// Subtasks that a refusal to retry their job names.
+const MAX_NAMED_PARTS: usize = 5;
 
 #[derive(Serialize)]
 struct CancelArgs<'a> {
@@ -25,8 +29,17 @@ struct CancelArgs<'a> {
 #[derive(Serialize)]
 struct RetryArgs<'a> {
     id: &'a str,
+    max_named: usize,
     /// Of a schedule: when its next run is due.
     next_run_ms: Option<u64>,
+}
+
+/// Why a task cannot be retried, and which of its subtasks can.
+#[derive(Deserialize)]
+struct NotOverFields {
+    state: String,
+    lost: Vec<String>,
+    lost_count: usize,
 }
 
 #[derive(Serialize)]
@@ -102,7 +115,8 @@ impl Tasks {
     /// Retries what failed or was cancelled; returns how many tasks are retried.
     ///
     /// # Errors
-    /// `TaskNotFound`, `TaskNotRetryable`, `RequestIdReused`, or as the store fails.
+    /// `TaskNotFound`, `TaskNotRetryable`, `PartsRetryable`, `TaskCompleted`, `TaskJobGone`, `RequestIdReused`, or as the
+    /// store fails.
     pub async fn retry(
         &self,
         idempotency_key: &IdempotencyKey,
@@ -132,9 +146,39 @@ impl Tasks {
         next_run_ms: Option<u64>,
     ) -> Result<(Task, u32), Error> {
         let (script, request) = (&self.scripts.retry, Some(idempotency_key));
-        let args = RetryArgs { id, next_run_ms };
-        let answer = self.runner.run_for(script, request, &args).await?;
+        let args = RetryArgs {
+            id,
+            max_named: MAX_NAMED_PARTS,
+            next_run_ms,
+        };
+        let mut answer = self.runner.run_for(script, request, &args).await?;
+        if answer.status() == "NOT_OVER" {
+            return Err(self.not_over(answer.fields()?, id).await?);
+        }
         self.read_counted(answer, id).await
+    }
+
+    /// The refusal to retry a task that neither failed nor was cancelled.
+    async fn not_over(&self, found: NotOverFields, id: &str) -> Result<Error, Error> {
+        let task = id.to_owned();
+        if task_state(&found.state) == TaskState::Completed {
+            return Ok(Error::TaskCompleted(task));
+        }
+        let state = state_name(&found.state);
+        if found.lost.is_empty() {
+            return Ok(Error::TaskNotRetryable { task, state });
+        }
+        let lost: Vec<&str> = found.lost.iter().map(String::as_str).collect();
+        let rows = self.reader.rows(TextSelection::None, &lost).await?;
+        let named = rows.iter().map(|row| {
+            let part = row.task()?;
+            Ok(format!("{} ({})", part.key, part.task_id))
+        });
+        let mut parts = named.collect::<Result<Vec<_>, Error>>()?.join(", ");
+        if found.lost_count > lost.len() {
+            parts.push_str(&format!(" and {} more", found.lost_count - lost.len()));
+        }
+        Ok(Error::PartsRetryable { task, state, parts })
     }
 
     async fn read_counted(&self, mut answer: ScriptAnswer, id: &str) -> Result<(Task, u32), Error> {

@@ -39,6 +39,8 @@ const MAX_DELAYS: usize = 10_000;
 const TRIED_AT_ONCE: usize = 32;
 /// Waiting tasks of a workspace that one look sees.
 const MAX_WAITERS: usize = 1_000;
+/// Bytes of a goal that the purpose of a lease holds.
+const MAX_PURPOSE_BYTES: usize = 160;
 
 /// Leases the files of tasks, and knows which tasks wait for some.
 pub(super) struct FileWaiters {
@@ -129,6 +131,11 @@ impl FileWaiters {
             ),
             delays: Mutex::default(),
         }
+    }
+
+    /// The leases of all holders.
+    pub(super) fn files(&self) -> &Files {
+        &self.files
     }
 
     /// Leases the files of a job for its task; `None` if it has to wait for some of them.
@@ -346,9 +353,19 @@ impl FileWaiter {
 }
 
 /// A text that is no pattern was refused when the job was submitted.
-fn patterns(files: &[String]) -> Vec<Pattern> {
+pub(super) fn patterns(files: &[String]) -> Vec<Pattern> {
     let patterns = files.iter().filter_map(|file| Pattern::parse(file).ok());
     patterns.collect()
+}
+
+/// What a task leases its files for: its goal, as far as a line holds it.
+fn purpose(goal: &str) -> String {
+    let line = goal.lines().next().unwrap_or_default();
+    let line: String = line.chars().filter(|c| !c.is_control()).collect();
+    format!(
+        "task: {}",
+        &line[..line.floor_char_boundary(MAX_PURPOSE_BYTES)]
+    )
 }
 
 fn lease_request_for(task_id: &str, taken: &TakenJob) -> LeaseRequest {
@@ -359,7 +376,7 @@ fn lease_request_for(task_id: &str, taken: &TakenJob) -> LeaseRequest {
             mode: FileLeaseMode::Exclusive,
             patterns: patterns(taken.files()),
         },
-        purpose: "a task works on them".to_owned(),
+        purpose: purpose(taken.goal()),
         ttl: FILES_TTL,
         fence: None,
     }

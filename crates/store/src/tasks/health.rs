@@ -92,11 +92,23 @@ pub struct QueueCounts {
     pub delayed: u64,
     /// Tasks with a worker.
     pub active: u64,
+    /// Nobody gets a task of it until it is let go on.
+    pub is_paused: bool,
+    /// For how long its rate limit holds it; zero if it does not.
+    pub limited_for: Duration,
+    /// How many of its tasks may have a worker at a time; 0 for any number.
+    pub max_active: u64,
     /// What waits, by priority.
     pub depths: Vec<Depth>,
 }
 
 impl QueueCounts {
+    /// As many of its tasks have a worker as may have one at a time.
+    #[must_use]
+    pub fn is_maxed(&self) -> bool {
+        self.max_active > 0 && self.active >= self.max_active
+    }
+
     /// How long the oldest has been waiting.
     #[must_use]
     pub fn oldest_age(&self) -> Duration {
@@ -131,6 +143,10 @@ pub struct QueuesHealth {
     pub awaiting_approval: u64,
     /// Entries of the outbox: decisions that BullMQ or a submitter does not know yet.
     pub outbox: u64,
+    /// Dead letters that were forgotten lately, because there were too many.
+    pub buried: u64,
+    /// When the last of them was, in milliseconds of Unix time.
+    pub buried_at_ms: Option<i64>,
 }
 
 #[derive(Serialize)]
@@ -145,6 +161,8 @@ struct HealthAnswer {
     dead_letters: u64,
     awaiting_approval: u64,
     outbox: u64,
+    buried: u64,
+    buried_at_ms: i64,
     queues: Vec<StoredCounts>,
 }
 
@@ -153,6 +171,9 @@ struct StoredCounts {
     waiting: u64,
     delayed: u64,
     active: u64,
+    paused: bool,
+    limited_ms: u64,
+    max_active: u64,
     depths: Vec<StoredDepth>,
 }
 
@@ -252,12 +273,17 @@ impl Tasks {
             dead_letters: read.dead_letters,
             awaiting_approval: read.awaiting_approval,
             outbox: read.outbox,
+            buried: read.buried,
+            buried_at_ms: Some(read.buried_at_ms).filter(|at| *at > 0),
             queues: queues
                 .map(|(stored, class)| QueueCounts {
                     class,
                     waiting: stored.waiting,
                     delayed: stored.delayed,
                     active: stored.active,
+                    is_paused: stored.paused,
+                    limited_for: Duration::from_millis(stored.limited_ms),
+                    max_active: stored.max_active,
                     depths: stored.depths.iter().map(Depth::from).collect(),
                 })
                 .collect(),

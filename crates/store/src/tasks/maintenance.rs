@@ -32,6 +32,9 @@ const OVERDUE_AFTER: Duration = Duration::from_secs(1);
 const EVENTS_AT_ONCE: usize = 500;
 /// A claim takes no longer: a job taken before that belongs to a task, or is lost.
 const STRANDED_AFTER: Duration = Duration::from_secs(10);
+/// Finished jobs that BullMQ keeps of each queue, for people who look at it.
+const KEPT_JOBS: usize = 1_000;
+
 /// A worker that is gone, up to an epoch.
 #[derive(Debug, Clone)]
 pub struct WorkerGone {
@@ -54,8 +57,10 @@ pub struct SweepConfig {
     pub stuck_after: Duration,
     /// Finished jobs are kept for this long,
     pub keep: Duration,
-    /// and at most so many of them.
+    /// and at most so many of them,
     pub keep_jobs: u64,
+    /// but those that hold dead letters as long as there are at most so many of these.
+    pub keep_dead_letters: u64,
 }
 
 /// What a sweep left to decide.
@@ -65,8 +70,10 @@ pub struct SweepResult {
     pub expired: Vec<String>,
     /// Schedules that are due, and since when, in milliseconds of Unix time.
     pub due: Vec<(String, i64)>,
-    /// How many finished jobs were forgotten.
+    /// How many finished jobs were forgotten,
     pub forgotten: u64,
+    /// and those of them that held dead letters.
+    pub buried: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -90,6 +97,7 @@ struct SweepArgs {
     stuck_after_ms: u64,
     keep_ms: u64,
     keep_jobs: u64,
+    keep_dead_letters: u64,
     max: usize,
     audit_after_ms: u64,
     overdue_after_us: u64,
@@ -104,6 +112,7 @@ struct SweepAnswer {
     misplaced: Vec<String>,
     leased: Vec<String>,
     forgotten: u64,
+    buried: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -128,6 +137,18 @@ struct StrandedArgs<'a> {
     queue: &'a str,
     taken_before_ms: u64,
     max_deaths: u32,
+}
+
+#[derive(Serialize)]
+struct TrimArgs<'a> {
+    queue: &'a str,
+    keep: usize,
+    max: usize,
+}
+
+#[derive(Deserialize)]
+struct TrimAnswer {
+    removed: usize,
 }
 
 #[derive(Deserialize)]
@@ -182,6 +203,7 @@ impl Tasks {
             stuck_after_ms: millis(config.stuck_after),
             keep_ms: millis(config.keep),
             keep_jobs: config.keep_jobs,
+            keep_dead_letters: config.keep_dead_letters,
             max: BATCH,
             audit_after_ms: millis(AUDIT_AFTER),
             overdue_after_us: millis(OVERDUE_AFTER) * 1_000,
@@ -199,6 +221,7 @@ impl Tasks {
             expired: swept.expired,
             due: due.map(|schedule| (schedule.id, schedule.due_ms)).collect(),
             forgotten: swept.forgotten,
+            buried: swept.buried,
         })
     }
 
@@ -243,34 +266,59 @@ impl Tasks {
         Ok(())
     }
 
-    /// Records what workers of other programs did with jobs of a queue.
+    /// Records what other programs did with jobs of a queue.
     ///
     /// # Errors
     /// As the store fails.
     pub async fn follow(&self, queue: &str) -> Result<(), Error> {
+        let followed = self.read_events(queue).await?;
+        self.relay_followed(followed).await;
+        Ok(())
+    }
+
+    /// The same, without what must be relayed after: later events may change it.
+    pub(super) async fn read_events(&self, queue: &str) -> Result<Vec<OutboxEntries>, Error> {
         let args = FollowArgs {
             queue,
             max: EVENTS_AT_ONCE,
         };
+        let mut all = Vec::new();
         loop {
             let answer = self.runner.run(&self.scripts.follow, &args).await?;
             let (entries, followed) = answer.unrefused::<FollowAnswer>()?;
             if !entries.items.is_empty() {
-                self.relay.relay(entries).await;
+                all.push(entries);
             }
             if followed.read < EVENTS_AT_ONCE {
-                return Ok(());
+                return Ok(all);
             }
         }
     }
 
-    /// Removes finished jobs of a queue from BullMQ, but for the newest, and puts back the jobs whose takers died.
+    pub(super) async fn relay_followed(&self, followed: Vec<OutboxEntries>) {
+        for entries in followed {
+            self.relay.relay(entries).await;
+        }
+    }
+
+    /// Removes finished jobs of SHIM's from a queue of BullMQ, but for the newest, and puts back the jobs whose takers died.
     ///
     /// # Errors
     /// As the store fails.
     pub async fn trim(&self, queue: &str) -> Result<(), Error> {
         self.put_back_stranded(queue).await?;
-        self.queues.trim(queue).await
+        let args = TrimArgs {
+            queue,
+            keep: KEPT_JOBS,
+            max: BATCH * 5,
+        };
+        loop {
+            let answer = self.runner.run(&self.scripts.trim, &args).await?;
+            let (_, TrimAnswer { removed }) = answer.unrefused()?;
+            if removed == 0 {
+                return Ok(());
+            }
+        }
     }
 
     async fn put_back_stranded(&self, queue: &str) -> Result<(), Error> {

@@ -56,6 +56,7 @@ fn counter_of(what: &str) -> Option<Counter> {
         "completed" => ended("completed"),
         "failed" => ended("failed"),
         "cancelled" => ended("cancelled"),
+        "dead letter forgotten" => counter!("shim_dead_letters_forgotten_total"),
         "dead letter" => counter!("shim_tasks_dead_lettered_total"),
         "put back: failed" => retried("failed"),
         "put back: released" => retried("released"),

@@ -201,6 +201,8 @@ impl OutboxRelay {
             } else {
                 &record.job
             },
+            made_ms: record.made_ms,
+            is_foreign: !record.job.is_empty(),
             task: &task,
             backoff: Duration::from_millis(record.backoff_ms),
             is_fresh: job_location == JobLocation::Expected && record.is_fresh(),
@@ -215,7 +217,14 @@ impl OutboxRelay {
     }
 
     /// Puts a job that was taken where its task's record says it belongs, which is not with a worker.
-    pub(super) async fn reconcile_taken(&self, task_id: String, taken: TakenJob) {
+    pub(super) async fn reconcile_taken(&self, task_id: String, mut taken: TakenJob) {
+        // A job that was run once more after it was completed lost what it returned.
+        let ended = self.reader.row(TextSelection::All, &task_id).await;
+        if let Ok(Some(task)) = ended.map(|row| row.and_then(|row| row.task().ok()))
+            && let Some(result) = &task.result
+        {
+            taken.set_result(&result.text);
+        }
         self.taken_jobs.hold(task_id.clone(), taken);
         let entries = OutboxEntries {
             // It is not in the outbox: there is nothing to take off.

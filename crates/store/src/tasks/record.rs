@@ -20,6 +20,9 @@ pub(super) struct Record {
     pub(super) queue: String,
     /// The id of its job in BullMQ, if another program made that; else empty.
     pub(super) job: String,
+    /// When that job was made, in milliseconds of Unix time.
+    #[serde(rename = "made", deserialize_with = "parsed")]
+    pub(super) made_ms: Option<u64>,
     #[serde(deserialize_with = "number")]
     pub(super) priority: u32,
     #[serde(rename = "most", deserialize_with = "number")]

@@ -35,10 +35,7 @@ pub(super) fn refusal(answer: &mut ScriptAnswer, id: &str) -> Result<Error, Erro
                 why: why_stale(&stale.state, &stale.worker),
             }
         }
-        "NOT_OVER" => Error::TaskNotRetryable {
-            task: id.to_owned(),
-            state: state_name(&answer.fields::<StateFields>()?.state),
-        },
+        "GONE" => Error::TaskJobGone(id.to_owned()),
         "NOT_WAITING" => Error::TaskNotAwaitingApproval {
             task: id.to_owned(),
             state: state_name(&answer.fields::<StateFields>()?.state),
@@ -65,13 +62,13 @@ pub(super) fn why_stale(state: &str, worker: &str) -> String {
 }
 
 /// The name of a state, for people.
-fn state_name(state: &str) -> String {
+pub(super) fn state_name(state: &str) -> String {
     let name = task_state(state).as_str_name();
     let name = name.trim_start_matches("TASK_STATE_");
     name.to_lowercase().replace('_', " ")
 }
 
-fn task_state(number: &str) -> TaskState {
+pub(super) fn task_state(number: &str) -> TaskState {
     let number: i32 = number.parse().unwrap_or_default();
     TaskState::try_from(number).unwrap_or_default()
 }

@@ -36,6 +36,16 @@ pub struct Tasks {
     pub(super) kinds: KindLabels,
 }
 
+/// The scripts that take lost tasks up again.
+const RETRY: &str = concat!(
+    include_str!("../lua/tasks/retrying.lua"),
+    include_str!("../lua/tasks/retry.lua")
+);
+const FOLLOW: &str = concat!(
+    include_str!("../lua/tasks/retrying.lua"),
+    include_str!("../lua/tasks/follow.lua")
+);
+
 /// Every transition, hashed once.
 pub(super) struct Scripts {
     pub(super) submit: Script,
@@ -56,6 +66,8 @@ pub(super) struct Scripts {
     pub(super) events: Script,
     pub(super) stranded: Script,
     pub(super) health: Script,
+    pub(super) trim: Script,
+    pub(super) pause: Script,
 }
 
 impl Scripts {
@@ -75,15 +87,17 @@ impl Scripts {
                 include_str!("../lua/tasks/release_worker_tasks.lua"),
             ),
             cancel: script(Frees, include_str!("../lua/tasks/cancel.lua")),
-            retry: script(Writes, include_str!("../lua/tasks/retry.lua")),
+            retry: script(Writes, RETRY),
             approve: script(Frees, include_str!("../lua/tasks/approve.lua")),
             sweep: script(Frees, include_str!("../lua/tasks/sweep.lua")),
-            follow: script(Frees, include_str!("../lua/tasks/follow.lua")),
+            follow: script(Frees, FOLLOW),
             heads: script(Reads, include_str!("../lua/tasks/heads.lua")),
             declare: script(Writes, include_str!("../lua/tasks/declare.lua")),
             events: script(Reads, include_str!("../lua/tasks/events.lua")),
             stranded: script(Frees, include_str!("../lua/tasks/stranded.lua")),
             health: script(Reads, include_str!("../lua/tasks/health.lua")),
+            trim: script(Frees, include_str!("../lua/tasks/trim.lua")),
+            pause: script(Frees, include_str!("../lua/tasks/pause.lua")),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Tasks over a real Redis: what the scripts decide, and what BullMQ holds after it.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+mod buttons;
+mod dead_letters;
 mod faults;
 mod files;
 mod foreign;

@@ -212,6 +212,7 @@ pub(crate) fn patient() -> SweepConfig {
         stuck_after: Duration::from_secs(600),
         keep: Duration::from_secs(3_600),
         keep_jobs: 100_000,
+        keep_dead_letters: 100_000,
     }
 }
 

@@ -69,10 +69,25 @@ pub(crate) fn task(task: &Task) -> Value {
     if task.stuck {
         value["stuck"] = true.into();
     }
+    holds(&mut value, task);
     lineage(&mut value, task);
     times(&mut value, task);
     outcome(&mut value, task);
     value
+}
+
+/// What holds a ready task up, though a worker may be free.
+fn holds(value: &mut Value, task: &Task) {
+    if task.queue_paused {
+        value["queue_paused"] = true.into();
+    }
+    if let Some(wait) = &task.file_wait {
+        let mut held = json!({"file": wait.wanted, "leased": wait.pattern, "holder": wait.holder});
+        set_if(&mut held, "purpose", &wait.purpose);
+        set_if(&mut held, "since", &time::rfc3339(wait.since.as_ref()));
+        set_if(&mut held, "until", &time::rfc3339(wait.until.as_ref()));
+        value["waits_for_files"] = held;
+    }
 }
 
 /// Where a job stands, and the runs of a schedule.
@@ -152,6 +167,7 @@ pub(crate) fn subtask(task: &Task) -> Value {
     if task.stuck {
         value["stuck"] = true.into();
     }
+    holds(&mut value, task);
     if let Some(failure) = &task.error {
         value["error"] = error(failure);
     }
@@ -227,6 +243,7 @@ pub(crate) fn queue(health: &QueueHealthResponse) -> Value {
         "dead_letters": health.dead_letters,
         "awaiting_approval": health.awaiting_approval,
         "outbox": health.outbox,
+        "dead_letters_forgotten": health.dead_letters_forgotten,
     })
 }
 
@@ -245,6 +262,15 @@ fn one_queue(queue: &QueueReport) -> Value {
     });
     if let Some(wanted) = &queue.requirements {
         requirements(&mut value, wanted);
+    }
+    if queue.paused {
+        value["paused"] = true.into();
+    }
+    if queue.max_active > 0 {
+        value["max_active"] = queue.max_active.into();
+    }
+    if let Some(left) = time::duration(queue.rate_limited_for) {
+        value["rate_limited_for_seconds"] = left.as_secs_f64().into();
     }
     if queue.unfit > 0 {
         value["unfit"] = queue.unfit.into();

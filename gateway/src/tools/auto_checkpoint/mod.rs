@@ -8,6 +8,7 @@ use shim_proto::checkpoint::v1::{
 };
 use shim_proto::limits::MAX_LIST;
 use shim_proto::limits::checkpoint::{MAX_ITEM_BYTES, MAX_SUMMARY_BYTES, MAX_TASK_KEY_BYTES};
+use shim_proto::reasons::STALE_OWNER;
 use tonic::Status;
 
 use crate::arguments::{Arguments, ParameterType, optional, required};
@@ -226,7 +227,15 @@ async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
         task_key,
         ..state(arguments)
     };
-    let saved = save(call, &owned, state.clone()).await?;
+    let saved = match save(call, &owned, state.clone()).await {
+        // Another gateway of this client may have taken the session a moment ago; then it is taken back.
+        Err(error) if &*error.reason == STALE_OWNER => {
+            let sessions = &call.gateway.sessions;
+            let acquire = sessions.acquire(Some(&owned.session_id), &project.name, &call.client);
+            save(call, &acquire.await?, state.clone()).await?
+        }
+        saved => saved?,
+    };
     let checkpoint = saved.checkpoint.clone();
     let checkpoint =
         checkpoint.ok_or_else(|| Status::internal("the service saved no checkpoint"))?;

@@ -4,8 +4,8 @@ use serde_json::json;
 use shim_proto::checkpoint::v1::{GetSessionRequest, SessionStatus};
 use shim_proto::coordination::v1::SendMessageRequest;
 use shim_proto::coordination::v1::send_message_request::Recipient;
-use shim_proto::reasons::{INBOX_FULL, NO_RECIPIENTS, WORKER_NOT_FOUND};
-use tonic::Code;
+use shim_proto::reasons::{INBOX_FULL, NO_RECIPIENTS, SESSION_NOT_FOUND, WORKER_NOT_FOUND};
+use tonic::{Code, Status};
 
 use crate::arguments::Arguments;
 use crate::services::request_id;
@@ -28,18 +28,23 @@ pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
         call.gateway
             .sessions
             .acquire(arguments.text("session_id"), project, &call.client);
-    let (sender, delivery_warning) = tokio::join!(acquire, delivery_warning(call, &recipient));
+    let (sender, known) = tokio::join!(acquire, look_up(call, &recipient));
     let sender = sender?.session_id;
+    let inbox = match (&recipient, known) {
+        // A session of another stack on the same Redis is known there if it is a worker.
+        (Recipient::SessionId(id), Known::Nowhere) => Recipient::WorkerId(id.clone()),
+        _ => recipient.clone(),
+    };
     let request = SendMessageRequest {
         request_id: request_id(),
         sender: sender.clone(),
-        recipient: Some(recipient.clone()),
+        recipient: Some(inbox),
         text: arguments.text_or_empty("message"),
         data: None,
     };
     let sent = call.gateway.services.send_message(request).await;
-    let sent = sent.map_err(|status| with_next_steps(status.into()).about(sender.as_str()))?;
-    let text = render(&recipient, sent.recipients, delivery_warning.as_deref());
+    let sent = sent.map_err(|status| to_error(status, &recipient).about(sender.as_str()))?;
+    let text = render(&recipient, sent.recipients, known == Known::Ended);
     Ok(ToolOutput::new(text, json!({"recipients": sent.recipients})).with_session(sender))
 }
 
@@ -70,11 +75,20 @@ fn recipient(arguments: &Arguments) -> Result<Recipient, ToolError> {
     Err(incomplete("message", fields))
 }
 
-/// Why the message may never be read. Sessions of other stacks on the same Redis are not known here, so it is sent
-/// all the same.
-async fn delivery_warning(call: &ToolCall, recipient: &Recipient) -> Option<String> {
+/// What the checkpoint service knows of the recipient.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Known {
+    /// It is no session, it lives, or nobody can say.
+    AsItIs,
+    /// The session was ended for good.
+    Ended,
+    /// There is no session with this id.
+    Nowhere,
+}
+
+async fn look_up(call: &ToolCall, recipient: &Recipient) -> Known {
     let Recipient::SessionId(session_id) = recipient else {
-        return None;
+        return Known::AsItIs;
     };
     let request = GetSessionRequest {
         session_id: session_id.clone(),
@@ -82,19 +96,19 @@ async fn delivery_warning(call: &ToolCall, recipient: &Recipient) -> Option<Stri
     let found = call.gateway.services.get_session(request).await;
     let status = found.map(|found| found.session.unwrap_or_default().status());
     match status {
-        Ok(SessionStatus::Ended) => Some(
-            "That session has ended: nobody reads the message unless it is restored".to_owned(),
-        ),
-        Err(status) if status.code() == Code::NotFound => Some(
-            "This stack knows no session with that id: nobody reads the message unless another stack on the same \
-             Redis has it; shim_session_status view=sessions lists those of this one"
-                .to_owned(),
-        ),
-        _ => None,
+        Ok(SessionStatus::Ended) => Known::Ended,
+        Err(status) if status.code() == Code::NotFound => Known::Nowhere,
+        _ => Known::AsItIs,
     }
 }
 
-fn with_next_steps(error: ToolError) -> ToolError {
+fn to_error(status: Status, recipient: &Recipient) -> ToolError {
+    let error = ToolError::from(status);
+    if let (Recipient::SessionId(id), WORKER_NOT_FOUND) = (recipient, &*error.reason) {
+        let message = format!("there is no session {id}; nothing was sent");
+        return ToolError::new(SESSION_NOT_FOUND, message)
+            .next_step("shim_session_status view=sessions lists the sessions there are");
+    }
     error
         .next_step_for(NO_RECIPIENTS, WORKERS)
         .next_step_for(WORKER_NOT_FOUND, WORKERS)
@@ -104,7 +118,7 @@ fn with_next_steps(error: ToolError) -> ToolError {
         )
 }
 
-fn render(recipient: &Recipient, inboxes: u32, delivery_warning: Option<&str>) -> String {
+fn render(recipient: &Recipient, inboxes: u32, has_ended: bool) -> String {
     let to = match recipient {
         Recipient::SessionId(id) => format!("session {id}"),
         Recipient::WorkerId(id) => format!("worker {id}"),
@@ -114,8 +128,8 @@ fn render(recipient: &Recipient, inboxes: u32, delivery_warning: Option<&str>) -
         "Message to {to} put into {inboxes} inbox(es). It is kept until it is read; a Claude session reads it with \
          its next tool call."
     );
-    if let Some(delivery_warning) = delivery_warning {
-        text.push_str(&format!("\n{delivery_warning}."));
+    if has_ended {
+        text.push_str("\nThat session has ended: nobody reads the message unless it is restored.");
     }
     text
 }

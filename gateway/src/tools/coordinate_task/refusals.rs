@@ -1,8 +1,7 @@
 //! Refusals about tasks, with the steps that this tool knows.
 
 use shim_proto::reasons::{
-    LINEAGE_LIMIT, PARENT_CANCELLED, TASK_NOT_AWAITING_APPROVAL, TASK_NOT_FOUND,
-    TASK_NOT_RETRYABLE, TOO_MANY_TASKS,
+    LINEAGE_LIMIT, PARENT_CANCELLED, TASK_NOT_AWAITING_APPROVAL, TASK_NOT_FOUND, TOO_MANY_TASKS,
 };
 use tonic::Status;
 
@@ -19,10 +18,6 @@ pub(super) fn to_error(status: Status) -> ToolError {
             TASK_NOT_AWAITING_APPROVAL,
             "only a task in state awaiting_approval can be approved: a job by its own task_id, a part with a gate of its \
              own by that part's; action=status lists them",
-        )
-        .next_step_for(
-            TASK_NOT_RETRYABLE,
-            "action=status shows its state; only failed and cancelled tasks can be taken up again",
         )
         .next_step_for(
             LINEAGE_LIMIT,

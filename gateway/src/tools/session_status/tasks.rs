@@ -5,6 +5,7 @@ use shim_proto::coordination::v1::{ListTasksRequest, QueueHealthRequest};
 
 use super::paging::limit;
 use crate::render::json;
+use crate::render::queues;
 use crate::render::tasks;
 use crate::tool_error::ToolError;
 use crate::tools::call::{ToolCall, ToolOutput};
@@ -36,6 +37,6 @@ pub(super) async fn queue(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     let structured = json!({"queue": json::queue(&health)});
     Ok(ToolOutput {
         session_id: call.context_session_id(),
-        ..ToolOutput::new(tasks::queues(&health), structured)
+        ..ToolOutput::new(queues::table(&health), structured)
     })
 }

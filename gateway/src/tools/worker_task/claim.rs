@@ -135,7 +135,7 @@ async fn current_claim(call: &ToolCall, session_id: &str) -> Option<(ClaimedTask
     match task.filter(own) {
         Some(task) => Some((current, task)),
         None => {
-            call.gateway.claims.end_claim(session_id, current.lease);
+            call.gateway.claims.lose_claim(session_id, current.lease);
             None
         }
     }

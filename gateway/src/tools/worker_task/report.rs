@@ -36,7 +36,7 @@ pub(super) async fn run(call: &ToolCall, action: &str) -> Result<ToolOutput, Too
     let claims = &call.gateway.claims;
     let task = reported.map_err(|status| {
         if ends_claim(&status) {
-            claims.end_claim(&session_id, current.lease);
+            claims.lose_claim(&session_id, current.lease);
         }
         about(to_error(status))
     })?;
@@ -51,7 +51,10 @@ pub(super) async fn run(call: &ToolCall, action: &str) -> Result<ToolOutput, Too
 
 /// The claim a report is about: as given, else the one this session has.
 fn claimed_task(call: &ToolCall, session_id: &str, action: &str) -> Result<ClaimedTask, ToolError> {
-    let known = call.gateway.claims.current_task(session_id);
+    let claims = &call.gateway.claims;
+    let known = claims.current_task(session_id);
+    // A claim that is over is reported on all the same: the service says what became of the task.
+    let known = known.or_else(|| claims.lost_task(session_id));
     let task_id = call.arguments.text("task_id");
     let lease = call.arguments.digits("lease");
     let known = known.filter(|current| {

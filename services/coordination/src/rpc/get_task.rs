@@ -14,11 +14,13 @@ pub(super) async fn handle(api: &Api, request: GetTaskRequest) -> Result<GetTask
 
     let tasks = &api.store.tasks;
     let task = tasks.get(&task_id).await?;
-    let task = task.ok_or_else(|| Error::TaskNotFound(task_id.clone()))?;
+    let mut task = task.ok_or_else(|| Error::TaskNotFound(task_id.clone()))?;
+    tasks.note_holds(std::slice::from_mut(&mut task)).await?;
     let mut subtasks = Vec::new();
     if request.with_subtasks && task.subtasks.is_some() {
         let job = tasks.job(&task_id, false).await?;
         subtasks = job.map(|job| job.subtasks).unwrap_or_default();
+        tasks.note_holds(&mut subtasks).await?;
     }
     Ok(GetTaskResponse {
         task: Some(task),

@@ -30,7 +30,8 @@ pub(super) async fn handle(
         root_id: root_id.map(String::from).unwrap_or_default(),
     };
     let tasks = &api.store.tasks;
-    let page = tasks.list(&filter, after.as_deref(), count).await?;
+    let mut page = tasks.list(&filter, after.as_deref(), count).await?;
+    tasks.note_holds(&mut page.tasks).await?;
     let is_known = !page.tasks.is_empty() || filter.root_id.is_empty();
     if !is_known && tasks.get(&filter.root_id).await?.is_none() {
         return Err(Error::TaskNotFound(filter.root_id).into());

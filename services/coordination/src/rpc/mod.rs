@@ -23,15 +23,18 @@ mod list_tasks;
 mod list_workers;
 mod patch_state;
 mod patterns;
+mod pause_queues;
 mod publish;
 mod put_state;
 mod queue_health;
+mod queue_names;
 mod receive_messages;
 mod register_worker;
 mod release_files;
 mod release_lock;
 mod renew_files;
 mod renew_lock;
+mod resume_queues;
 mod retry_task;
 mod schedule_fields;
 mod send_message;
@@ -148,6 +151,8 @@ impl TaskService for Api {
         approve_task: ApproveTaskRequest => ApproveTaskResponse,
         aggregate_results: AggregateResultsRequest => AggregateResultsResponse,
         queue_health: QueueHealthRequest => QueueHealthResponse,
+        pause_queues: PauseQueuesRequest => PauseQueuesResponse,
+        resume_queues: ResumeQueuesRequest => ResumeQueuesResponse,
     }
 
     type WatchTaskStream = ResponseStream<WatchTaskResponse>;

@@ -27,6 +27,8 @@ pub(super) async fn handle(
         dead_letters: health.dead_letters,
         awaiting_approval: health.awaiting_approval,
         outbox: health.outbox,
+        dead_letters_forgotten: health.buried,
+        dead_letter_forgotten_at: health.buried_at_ms.map(shim_store::timestamp),
     })
 }
 
@@ -52,6 +54,11 @@ fn report(queue: QueueCounts, workers: &[Worker]) -> QueueReport {
         room: capacity.room,
         starving: capacity.starving,
         saturated: capacity.saturated,
+        paused: queue.is_paused,
+        rate_limited_for: ProtoDuration::try_from(queue.limited_for)
+            .ok()
+            .filter(|_| !queue.limited_for.is_zero()),
+        max_active: queue.max_active,
         unfit: capacity.unfit,
         unfit_why: capacity.unfit_why,
         fit_at: capacity.fit_at,

@@ -140,7 +140,9 @@ impl TaskWatch {
     }
 
     async fn task(&self, id: &str) -> Result<Option<Task>, Error> {
-        let task = self.store.tasks.get(id).await?;
+        let mut task = self.store.tasks.get(id).await?;
+        let noted = self.store.tasks.note_holds(task.as_mut_slice());
+        noted.await?;
         Ok(task.map(|task| Task {
             result: None,
             ..task

@@ -35,6 +35,7 @@ impl Supervisor {
                 stuck_after: settings.stuck_after,
                 keep: settings.retention,
                 keep_jobs: settings.max_finished_jobs,
+                keep_dead_letters: settings.max_dead_letters,
             },
             shutdown,
         }

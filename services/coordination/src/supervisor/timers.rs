@@ -31,6 +31,14 @@ pub(super) async fn run(store: &Store, sweep_config: &SweepConfig) {
 async fn sweep(store: &Store, sweep_config: &SweepConfig) -> Result<(), Error> {
     let started = SweepStart::now();
     let swept = store.tasks.sweep(sweep_config).await?;
+    if !swept.buried.is_empty() {
+        tracing::warn!(
+            jobs = swept.buried.join(" "),
+            keep_dead_letters = sweep_config.keep_dead_letters,
+            "jobs were forgotten with their dead letters, of which there were too many: retry them sooner, or raise \
+             tasks.keep_dead_letters"
+        );
+    }
     let mut outcome = Ok(());
     for root_id in &swept.expired {
         outcome = outcome.and(expire(store, root_id, started).await);

@@ -2,6 +2,7 @@
 
 use shim_proto::coordination::v1::*;
 use shim_redis_harness::Redis;
+use shim_runtime::service_error::decode;
 use tonic::{Code, Status};
 
 use super::test_service::{TestService, id, refusal};
@@ -210,4 +211,38 @@ async fn a_rejected_result_fails_the_job() {
     let turned_down = decide(&service, &root_id, true).await.unwrap();
     assert_eq!(turned_down.state(), Failed);
     assert_eq!(turned_down.error.unwrap().reason, "REJECTED");
+}
+
+#[tokio::test]
+async fn a_job_that_runs_names_the_parts_that_can_be_retried() {
+    let redis = Redis::start();
+    let service = TestService::start(&redis).await;
+    let worker = TestWorker::start(&redis).await;
+    let asked = SubmitTaskRequest {
+        on_failure: FailurePolicy::Continue.into(),
+        ..job_of(&[("a", &[]), ("b", &["a"]), ("c", &[])])
+    };
+    let root_id = submit(&service, asked).await.task.unwrap().task_id;
+    let refused = retry(&service, &root_id).await.unwrap_err();
+    assert_eq!(
+        decode(&refused).remedy.as_deref(),
+        Some("cancel it first, or submit it anew")
+    );
+    let claimed = worker.take().await;
+    worker.fail(&claimed, "no disk").await;
+
+    let refused = retry(&service, &root_id).await.unwrap_err();
+    assert_eq!(decode(&refused).reason, "TASK_NOT_RETRYABLE");
+    let part = &claimed.task.task_id;
+    assert!(
+        refused.message().contains(&format!("here a ({part}), b (")),
+        "{refused:?}"
+    );
+    // The remedy works where it is printed.
+    assert_eq!(retry(&service, part).await.unwrap().retried, 2);
+    for _ in 0..3 {
+        worker.complete(&worker.take().await, result("done")).await;
+    }
+    let refused = retry(&service, &root_id).await.unwrap_err();
+    assert_eq!(decode(&refused).remedy.as_deref(), Some("submit it anew"));
 }

@@ -11,6 +11,7 @@ use shim_store::{Error, Store};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
+use super::fitting_workers::FittingWorkers;
 use super::handoff::{ClaimAnswer, PendingClaims};
 use super::triggers::{QueueNotifications, Triggers};
 use super::wait_queue::{WaitQueue, Waiter, WaiterSnapshot};
@@ -30,6 +31,7 @@ pub(super) struct Matcher {
     store: Store,
     wait_queue: Arc<WaitQueue>,
     pending_claims: Arc<PendingClaims>,
+    fitting_workers: FittingWorkers,
     /// When another process was faster last.
     contested_at: Option<Instant>,
 }
@@ -58,6 +60,7 @@ impl Matcher {
         pending_claims: Arc<PendingClaims>,
     ) -> Self {
         Self {
+            fitting_workers: FittingWorkers::new(store.clone()),
             store,
             wait_queue,
             pending_claims,
@@ -112,7 +115,8 @@ impl Matcher {
         }
         let heads = &look.heads;
         let waiting = with_free_slots(waiting, look.loads);
-        let matches = choose(heads, &waiting, queues);
+        let fitting = self.fitting_workers.count(heads, queues).await;
+        let matches = choose(heads, &waiting, queues, &fitting);
         if matches.is_empty() {
             return false;
         }
@@ -293,23 +297,28 @@ fn with_free_slots(
     with_free_slots.collect()
 }
 
-/// Chooses which worker gets which task, both by their positions.
+/// Chooses which worker gets which task, both by their positions; `fitting` says how many living workers fit each queue.
 fn choose(
     heads: &[QueueHead],
     waiting: &[WaiterSnapshot],
     queues: &[Class],
+    fitting: &HashMap<String, u32>,
 ) -> Vec<(usize, usize)> {
+    let class_of = |queue: &str| queues.iter().find(|class| class.name == queue);
     let tasks: Vec<_> = heads
         .iter()
         .map(|head| ReadyTask {
             queue: &head.queue,
             strategy: head.strategy,
             near: &head.near,
+            priority: head.priority,
+            since_ms: head.since_ms,
+            fitting: fitting.get(&head.queue).copied().unwrap_or(0),
         })
         .collect();
     let candidates: Vec<Candidate<'_>> = waiting.iter().map(WaiterSnapshot::candidate).collect();
     assign(&tasks, &candidates, |queue, worker| {
-        let class = queues.iter().find(|class| class.name == queue);
+        let class = class_of(queue);
         class.is_some_and(|class| waiting[worker].fits(&class.requirements))
     })
 }

@@ -8,6 +8,7 @@
 #[cfg(test)]
 mod claim_cost;
 mod claimer;
+mod fitting_workers;
 mod handoff;
 mod lock;
 mod matching;

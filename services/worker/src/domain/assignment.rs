@@ -1,7 +1,9 @@
 //! Assigns waiting tasks to waiting workers.
 //!
-//! Tasks are assigned in their order, by priority and then age, so that no job starves another. Each goes to the worker that
-//! its strategy chooses among those that fit. The assignment is work-conserving: no worker that fits waits while a task waits.
+//! Tasks are assigned in their order: by priority, then age, where a task that few living workers can do counts as older, so
+//! that a worker with a rare capability is not taken by what others can do. A task is overtaken by those alone that came a
+//! minute after it at most, so no job starves another. Each goes to the worker that its strategy chooses among those that
+//! fit. The assignment is work-conserving: no worker that fits waits while a task waits.
 
 use std::time::Duration;
 
@@ -11,6 +13,9 @@ use shim_proto::coordination::v1::AssignmentStrategy;
 const MAX_HEAD_START: Duration = Duration::from_millis(20);
 /// The least head start for the worker that leased a task's files last.
 const FILES_HEAD_START: Duration = Duration::from_millis(5);
+
+/// How much older a task counts that one living worker alone can do; of one that `n` can do, an n-th of it.
+const RARITY_BONUS_MS: i64 = 60_000;
 
 /// A worker that waits for a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +41,23 @@ pub(crate) struct ReadyTask<'a> {
     pub(crate) strategy: AssignmentStrategy,
     /// The worker that leased its files last; empty if none did.
     pub(crate) near: &'a str,
+    /// 0 comes first, 100 last.
+    pub(crate) priority: u32,
+    /// Since when it waits, in milliseconds of Unix time.
+    pub(crate) since_ms: i64,
+    /// How many living workers can do it, in any process; 0 if that is not known.
+    pub(crate) fitting: u32,
+}
+
+impl ReadyTask<'_> {
+    /// The place in the order of tasks; the lowest comes first.
+    fn order(&self) -> (u32, i64) {
+        let rarity = match self.fitting {
+            0 => 0,
+            fitting => RARITY_BONUS_MS / i64::from(fitting),
+        };
+        (self.priority, self.since_ms - rarity)
+    }
 }
 
 /// Chooses a worker for each task; the pairs are indices into `tasks` and `workers`. `fits` says whether a worker may take
@@ -47,7 +69,10 @@ pub(crate) fn assign(
 ) -> Vec<(usize, usize)> {
     let mut free: Vec<usize> = (0..workers.len()).collect();
     let mut chosen = Vec::new();
-    for (task_index, task) in tasks.iter().enumerate() {
+    let mut order: Vec<usize> = (0..tasks.len()).collect();
+    order.sort_by_key(|index| tasks[*index].order());
+    for task_index in order {
+        let task = &tasks[task_index];
         let best = free
             .iter()
             .enumerate()
@@ -106,6 +131,9 @@ mod tests {
             queue: "work",
             strategy,
             near: "",
+            priority: 50,
+            since_ms: 1_000_000,
+            fitting: 2,
         }
     }
 
@@ -166,5 +194,69 @@ mod tests {
             queue == "work" || worker == 1
         });
         assert_eq!(chosen, [(0, 1), (1, 0)]);
+    }
+
+    /// The tasks in the order in which they find a worker, by their queues.
+    fn served<'a>(tasks: &[ReadyTask<'a>]) -> Vec<&'a str> {
+        let names: Vec<String> = (0..tasks.len()).map(|n| n.to_string()).collect();
+        let workers: Vec<Candidate<'_>> = names
+            .iter()
+            .map(|name| Candidate {
+                worker_id: name,
+                running: 0,
+                capacity: 1,
+                capabilities: 1,
+                last_assigned: 0,
+            })
+            .collect();
+        let chosen = assign(tasks, &workers, |_, _| true);
+        chosen.iter().map(|(task, _)| tasks[*task].queue).collect()
+    }
+
+    #[test]
+    fn what_fewer_workers_can_do_goes_first_but_overtakes_nobody_for_ever() {
+        let of = |queue, priority, since_ms, fitting| ReadyTask {
+            queue,
+            priority,
+            since_ms,
+            fitting,
+            ..task(AssignmentStrategy::LeastLoaded)
+        };
+        let (minute, now) = (60_000, 10_000_000);
+        for (first, second, why) in [
+            (
+                of("rare", 50, now, 1),
+                of("common", 50, now - 5_000, 4),
+                "one can do it",
+            ),
+            (
+                of("rare", 50, now, 2),
+                of("common", 50, now - 5_000, 9),
+                "two of nine can",
+            ),
+            (
+                of("common", 50, now - 2 * minute, 4),
+                of("rare", 50, now, 1),
+                "it waited for long",
+            ),
+            (
+                of("common", 10, now, 4),
+                of("rare", 50, now - minute, 1),
+                "its priority",
+            ),
+            (
+                of("older", 50, now - 1, 1),
+                of("newer", 50, now, 1),
+                "one worker does both",
+            ),
+            (
+                of("older", 50, now - 1, 0),
+                of("newer", 50, now, 0),
+                "nothing is known",
+            ),
+        ] {
+            let expected = [first.queue, second.queue];
+            assert_eq!(served(&[second, first]), expected, "{why}");
+        }
     }
 }

@@ -215,3 +215,21 @@ async fn one_of_eight_claimers_wins_each_task() {
     won.dedup();
     assert_eq!(won.len(), TASKS);
 }
+
+#[tokio::test]
+async fn a_worker_with_a_rare_capability_gets_what_only_it_can_do() {
+    let redis = Redis::start();
+    let stack = TestStack::on(&redis).await;
+    let rare = ChatWorker::with(&stack, registration(&["rust"], 9)).await;
+    let common = ChatWorker::with(&stack, registration(&[], 9)).await;
+    stack.submit(needs(&[], 50)).await;
+    stack.submit(needs(&[], 50)).await;
+    stack.submit(needs(&["rust"], 50)).await;
+    stack.submit(needs(&[], 10)).await;
+    // What is more urgent goes first, then what nobody else can do, then what came first.
+    let expected = ["needs ", "needs rust", "needs "];
+    for goal in expected {
+        assert_eq!(rare.take().await.task.goal, goal);
+    }
+    assert_eq!(common.take().await.task.goal, "needs ");
+}

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::bad_input::cases::{Cases, MEBIBYTE, long};
 
 /// RPCs that take a request id.
-pub(super) const MUTATIONS: [&str; 15] = [
+pub(super) const MUTATIONS: [&str; 17] = [
     "PutState",
     "PatchState",
     "DeleteState",
@@ -21,6 +21,8 @@ pub(super) const MUTATIONS: [&str; 15] = [
     "CancelTask",
     "RetryTask",
     "ApproveTask",
+    "PauseQueues",
+    "ResumeQueues",
 ];
 const OF_A_NAMESPACE: [&str; 11] = [
     "GetState",

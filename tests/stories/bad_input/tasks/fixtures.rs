@@ -58,6 +58,7 @@ impl JobFixture {
                 json!({"task_id": self.open, "merge": "MERGE_STRATEGY_CONCATENATE"})
             }
             "QueueHealth" => json!({}),
+            "PauseQueues" | "ResumeQueues" => json!({"queues": ["work"]}),
             other => panic!("{other} has no valid request here: add one"),
         }
     }

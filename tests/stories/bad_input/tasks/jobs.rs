@@ -81,7 +81,20 @@ fn priority(cases: &mut Cases, pointer: &'static str) {
     cases.add(&SUBMIT, pointer, bad.map(|value| (value, "100")));
 }
 
+fn queues(cases: &mut Cases) {
+    let bad = [
+        (json!(["no-such-queue"]), "is no queue"),
+        (json!(["work", "work.cobol"]), "is no queue"),
+        (json!([""]), ""),
+        (json!(["a\nb"]), "control"),
+        (json!([long(201)]), "200"),
+        (json!(vec!["work"; 1_001]), "1000"),
+    ];
+    cases.add(&["PauseQueues", "ResumeQueues"], "/queues", bad);
+}
+
 fn texts_of_jobs(cases: &mut Cases) {
+    queues(cases);
     required(cases, "/goal", 8_192, "8192");
     cases.text(&SUBMIT, "/kind", 100, "100");
     cases.text(&SUBMIT, "/workspace", 1_024, "1024");

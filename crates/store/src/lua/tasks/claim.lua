@@ -3,7 +3,6 @@
 --       session ('' for none), capacity, lease_of_files ('' for none), workspace
 -- answer: lease, task. AGAIN: lease, task: the same request made this claim before, and it stands.
 -- Refusals: UNKNOWN; TAKEN; OVER; WAITS; STALE: the worker is gone; NO_ROOM; REQUEST_ID_REUSED.
-local CLOCKS_DIFFER_MS = 2000
 local request, id, worker = args.request, args.id, args.worker
 if request then
   local seen = redis.call('GET', request.key)

@@ -1,7 +1,9 @@
 -- Counts what the queues hold.
 -- args: queues
--- answer: completed, failed (in the last minute), dead_letters, awaiting_approval, outbox (how many entries), and of each
---         queue in their order: waiting, delayed, active, and `depths` by priority: priority, tasks, oldest_ms.
+-- answer: completed, failed (in the last minute), dead_letters, awaiting_approval, outbox (how many entries), buried (dead
+--         letters that were forgotten lately), buried_at_ms (the last of them), and of each queue in their order: waiting,
+--         delayed, active, paused, limited_ms (for how long its rate limit holds it), max_active (0: any number), and
+--         `depths` by priority: priority, tasks, oldest_ms.
 local function in_last_minute(state)
   local sum = 0
   for i = 0, 5 do
@@ -21,10 +23,13 @@ local function report(name)
     depths[#depths + 1] = {priority = priority, tasks = tasks, oldest_ms = math.max(0, now - (since or now))}
   end
 
-  local waiting = redis.call('LLEN', queue .. 'wait')
-  if waiting > 0 then
-    local first = redis.call('LINDEX', queue .. 'wait', -1)
-    add(0, waiting, redis.call('HGET', queue .. first, 'timestamp'))
+  -- Older versions of BullMQ put the jobs of a paused queue into a list of its own.
+  for _, list in ipairs({'wait', 'paused'}) do
+    local waiting = redis.call('LLEN', queue .. list)
+    if waiting > 0 then
+      local first = redis.call('LINDEX', queue .. list, -1)
+      add(0, waiting, redis.call('HGET', queue .. first, 'timestamp'))
+    end
   end
   -- From the first of one priority to the first of the next, so that unused priorities cost nothing.
   local first = redis.call('ZRANGE', prioritized, 0, 0, 'WITHSCORES')
@@ -35,12 +40,18 @@ local function report(name)
     add(priority, tasks, redis.call('HGET', task_key(first[1]), 'ready'))
     first = redis.call('ZRANGEBYSCORE', prioritized, beyond, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
   end
+  local paused, max_active, rate = unpack(redis.call('HMGET', queue .. 'meta', 'paused', 'concurrency', 'max'), 1, 3)
+  local limited_ms = 0
+  if rate and tonumber(rate) <= tonumber(redis.call('GET', queue .. 'limiter') or 0) then
+    limited_ms = math.max(0, redis.call('PTTL', queue .. 'limiter'))
+  end
   return {waiting = total, delayed = redis.call('ZCARD', queue .. 'delayed'), active = redis.call('LLEN', queue .. 'active'),
-    depths = depths}
+    paused = paused and true or false, limited_ms = limited_ms, max_active = tonumber(max_active or 0), depths = depths}
 end
 
-local queues = {}
+local queues, buried = {}, redis.call('HMGET', key('buried'), 'letters', 'at')
 for i, name in ipairs(args.queues) do queues[i] = report(name) end
 return answer({completed = in_last_minute(COMPLETED), failed = in_last_minute(FAILED),
   dead_letters = redis.call('ZCARD', key('dead')), awaiting_approval = redis.call('ZCARD', key('approvals')),
-  outbox = redis.call('ZCARD', key('outbox')), queues = queues})
+  outbox = redis.call('ZCARD', key('outbox')), queues = queues, buried = tonumber(buried[1] or 0),
+  buried_at_ms = tonumber(buried[2] or 0)})

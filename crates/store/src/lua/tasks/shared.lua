@@ -110,7 +110,10 @@ local function enter(task, state, ...)
   end
   if state == READY then redis.call('ZADD', key('ready'), now, task.id) end
   if state == AWAITING then redis.call('ZADD', key('approvals'), now, task.id) end
-  if state == DELAYED then redis.call('ZADD', key('delayed'), task.from, task.id) end
+  if state == DELAYED then
+    redis.call('ZADD', key('delayed'), task.from, task.id)
+    redis.call('HSET', task_key(task.id), 'aside', now)
+  end
   if not is_root(task) and task.state ~= state then
     redis.call('HINCRBY', task_key(task.root), 'in' .. task.state, -1)
     redis.call('HINCRBY', task_key(task.root), 'in' .. state, 1)
@@ -152,6 +155,34 @@ local function start_parts(root_id)
     local part = load(id)
     if part and part.state == PENDING and part.unmet == '0' then release(part) end
   end
+end
+
+-- The time of an event or a job and the store's time may differ by this: BullMQ goes by its clients' clocks.
+local CLOCKS_DIFFER_MS = 2000
+
+-- Of a task whose job another program made, what its job's id stands for in BullMQ: 'same'; 'gone', if there is no such job
+-- any more; 'other', if it is a later job. Nil for a task of SHIM's own.
+local function foreign_job(id)
+  local queue, job, made, created = unpack(redis.call('HMGET', task_key(id), 'queue', 'job', 'made', 'created'), 1, 4)
+  if not job then return nil end
+  local found = redis.call('HGET', args.slot .. queue .. ':' .. job, 'timestamp')
+  if not found then return 'gone' end
+  if made then return made == found and 'same' or 'other' end
+  -- A task of an older version, which did not note when its job was made: that was before the task.
+  local is_later = (tonumber(found) or 0) > tonumber(created or 0) + CLOCKS_DIFFER_MS
+  return is_later and 'other' or 'same'
+end
+
+-- Whether another program made the job of a task, and took it away.
+local function is_job_gone(id)
+  local found = foreign_job(id)
+  return found == 'gone' or found == 'other'
+end
+
+-- Whether BullMQ's events tell something of a queue that was not read yet.
+local function has_unread_events(queue)
+  local newest = redis.call('XREVRANGE', args.slot .. queue .. ':events', '+', '-', 'COUNT', 1)[1]
+  return newest and newest[1] ~= redis.call('GET', key('seen:' .. queue))
 end
 
 local over

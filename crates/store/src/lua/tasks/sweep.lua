@@ -1,8 +1,10 @@
 -- Does what time brings: delayed tasks become ready, jobs near their deadlines go first, silent tasks are marked, old jobs
 -- are forgotten. What needs a decision outside of Redis is in the answer.
--- args: stuck_after_ms, keep_ms, keep_jobs, max (of each kind), audit_after_ms, overdue_after_us, renew_files_after_ms
+-- args: stuck_after_ms, keep_ms, keep_jobs, keep_dead_letters, max (of each kind), audit_after_ms, overdue_after_us,
+--       renew_files_after_ms
 -- answer: expired (jobs past their deadline), schedules: id, due_ms; overdue (entries of the outbox), misplaced (ready
---         tasks whose jobs are in no queue), leased (tasks whose files to renew), forgotten (how many jobs).
+--         tasks whose jobs are in no queue), leased (tasks whose files to renew), forgotten (how many jobs), buried (those
+--         among them that held dead letters).
 local max = args.max
 
 -- The members of a sorted set that are due.
@@ -49,14 +51,17 @@ for _, task in ipairs(load_due('quiet', now - args.stuck_after_ms)) do
   notify('stuck', task)
 end
 
--- Forgets a task that has ended, with the job that BullMQ kept of it.
+-- Forgets a task that has ended, with the job that BullMQ kept of it; the job of another program is its owner's.
 local function forget(id)
-  local record = redis.call('HMGET', task_key(id), 'queue', 'job')
-  if record[1] then
-    local queue, job = args.slot .. record[1] .. ':', record[2] or id
-    redis.call('ZREM', queue .. 'completed', job)
-    redis.call('ZREM', queue .. 'failed', job)
-    redis.call('DEL', queue .. job, queue .. job .. ':logs', key('job:' .. record[1] .. ':' .. job))
+  local queue, job = unpack(redis.call('HMGET', task_key(id), 'queue', 'job'), 1, 2)
+  if job then
+    local job_key = key('job:' .. queue .. ':' .. job)
+    if redis.call('GET', job_key) == id then redis.call('DEL', job_key) end
+  elseif queue then
+    queue = args.slot .. queue .. ':'
+    redis.call('ZREM', queue .. 'completed', id)
+    redis.call('ZREM', queue .. 'failed', id)
+    redis.call('DEL', queue .. id, queue .. id .. ':logs')
   end
   forget_lineage(id)
   redis.call('DEL', task_key(id), text_key(id), key('spec:' .. id), key('after:' .. id))
@@ -64,20 +69,53 @@ local function forget(id)
   redis.call('ZREM', key('outbox'), id)
 end
 
-local finished = key('finished')
-local too_many = redis.call('ZCARD', finished) - args.keep_jobs
-local forgotten, tasks = 0, 0
-while tasks < max * 5 do
-  local oldest = redis.call('ZRANGE', finished, 0, 0, 'WITHSCORES')
-  if not oldest[1] or (forgotten >= too_many and now - oldest[2] < args.keep_ms) then break end
-  local root_id = oldest[1]
-  local ids = redis.call('LRANGE', key('parts:' .. root_id), 0, -1)
+local finished, dead_jobs = key('finished'), key('dead-jobs')
+local forgotten, tasks, buried = 0, 0, {}
+
+-- The tasks of a job, and how many of them are in the dead letter.
+local function tasks_of(root_id)
+  local ids, dead = redis.call('LRANGE', key('parts:' .. root_id), 0, -1), 0
   ids[#ids + 1] = root_id
+  for _, id in ipairs(ids) do
+    if redis.call('ZSCORE', key('dead'), id) then dead = dead + 1 end
+  end
+  tasks = tasks + #ids
+  return ids, dead
+end
+
+local function forget_job(root_id, ids, list)
   for _, id in ipairs(ids) do forget(id) end
   redis.call('DEL', key('parts:' .. root_id), key('log:' .. root_id))
-  redis.call('ZREM', finished, root_id)
+  redis.call('ZREM', list, root_id)
   redis.call('ZREM', key('jobs'), root_id)
-  forgotten, tasks = forgotten + 1, tasks + #ids
+  forgotten = forgotten + 1
+end
+
+-- Finished jobs go by age and number, but for those that hold dead letters: these wait to be retried.
+while tasks < max * 5 do
+  local oldest = redis.call('ZRANGE', finished, 0, 0, 'WITHSCORES')
+  local is_many = redis.call('ZCARD', finished) > args.keep_jobs
+  if not oldest[1] or not is_many and now - oldest[2] < args.keep_ms then break end
+  local ids, dead = tasks_of(oldest[1])
+  if dead == 0 then
+    forget_job(oldest[1], ids, finished)
+  else
+    redis.call('ZREM', finished, oldest[1])
+    redis.call('ZADD', dead_jobs, oldest[2], oldest[1])
+  end
+end
+
+-- Of dead letters there are at most so many, and what is forgotten of them is told.
+while tasks < max * 5 and redis.call('ZCARD', key('dead')) > args.keep_dead_letters do
+  local root_id = redis.call('ZRANGE', dead_jobs, 0, 0)[1]
+  if not root_id then break end
+  local ids, dead = tasks_of(root_id)
+  forget_job(root_id, ids, dead_jobs)
+  buried[#buried + 1] = root_id
+  count('dead letter forgotten', dead)
+  redis.call('HINCRBY', key('buried'), 'letters', dead)
+  redis.call('HSET', key('buried'), 'at', now)
+  redis.call('PEXPIRE', key('buried'), 7 * 24 * 3600 * 1000)
 end
 
 -- An entry goes behind the others, so that one which cannot be relayed delays no other.
@@ -90,7 +128,11 @@ for _, id in ipairs(due('ready', now - args.audit_after_ms)) do
   redis.call('ZADD', key('ready'), now, id)
   local record = redis.call('HMGET', task_key(id), 'queue', 'job')
   local queue, job = args.slot .. (record[1] or '') .. ':', record[2] or id
-  if not redis.call('ZSCORE', queue .. 'prioritized', job) and not redis.call('ZSCORE', queue .. 'delayed', job) then
+  if record[2] and is_job_gone(id) then
+    if not has_unread_events(record[1]) then
+      over(load(id), CANCELLED, 'CANCELLED', 'the program that made its job removed it from BullMQ')
+    end
+  elseif not redis.call('ZSCORE', queue .. 'prioritized', job) and not redis.call('ZSCORE', queue .. 'delayed', job) then
     misplaced[#misplaced + 1] = id
   end
 end
@@ -102,4 +144,4 @@ local schedules = {}
 local runs = redis.call('ZRANGEBYSCORE', key('schedules'), '-inf', now, 'LIMIT', 0, max, 'WITHSCORES')
 for i = 1, #runs, 2 do schedules[#schedules + 1] = {id = runs[i], due_ms = tonumber(runs[i + 1])} end
 return answer({expired = due('deadlines', now), schedules = schedules, overdue = overdue, misplaced = misplaced,
-  leased = leased, forgotten = forgotten})
+  leased = leased, forgotten = forgotten, buried = buried})
