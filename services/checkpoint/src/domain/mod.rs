@@ -8,6 +8,7 @@ pub(crate) mod diff;
 pub(crate) mod hash_chain;
 pub(crate) mod recovery;
 pub(crate) mod retention;
+pub(crate) mod rewording;
 pub(crate) mod risk;
 pub(crate) mod save_report;
 pub(crate) mod session_tasks;
