@@ -33,7 +33,10 @@ where
         return Ok(Request::from_parts(parts, Body::empty()));
     }
     match collect(body).await? {
-        Collected::Whole(bytes) => Ok(with_message(parts, readable(bytes)?)),
+        Collected::Whole(bytes) => match readable(bytes) {
+            Ok(text) => Ok(with_message(parts, text)),
+            Err(verdict) => Err(answer(StatusCode::BAD_REQUEST, &verdict)),
+        },
         Collected::TooLarge(scan) => {
             let verdict = judge_too_large(&scan.finish(), MAX_BODY_BYTES);
             Err(answer(StatusCode::PAYLOAD_TOO_LARGE, &verdict))
@@ -103,7 +106,7 @@ where
 }
 
 /// The message as a text that can be read.
-fn readable(bytes: Vec<u8>) -> Result<String, Response<Body>> {
+fn readable(bytes: Vec<u8>) -> Result<String, Verdict> {
     let error = match serde_json::from_slice::<ClientJsonRpcMessage>(&bytes) {
         Ok(_) => match String::from_utf8(bytes) {
             Ok(text) => return Ok(text),
@@ -117,7 +120,7 @@ fn readable(bytes: Vec<u8>) -> Result<String, Response<Body>> {
             tracing::warn!("a message with half characters was read with U+FFFD in their place");
             Ok(text)
         }
-        verdict => Err(answer(StatusCode::BAD_REQUEST, &verdict)),
+        verdict => Err(verdict),
     }
 }
 

@@ -96,12 +96,8 @@ pub(crate) async fn call(
         Ok(answer) => (answer, false),
         Err(error) => (ToolOutput::of_error(&error), true),
     };
-    let mut notices: Vec<_> = call
-        .arguments
-        .readings()
-        .map(reading_notice)
-        .into_iter()
-        .collect();
+    let readings = call.arguments.readings();
+    let mut notices: Vec<_> = readings.iter().map(|text| reading_notice(text)).collect();
     if let Some(session_id) = &answer.session_id {
         finish_messages(gateway, session_id, fetch, began).await;
         if !cancelled.is_cancelled() {
@@ -113,7 +109,7 @@ pub(crate) async fn call(
 }
 
 /// Tells that arguments were read otherwise than they were typed.
-fn reading_notice(text: String) -> Value {
+fn reading_notice(text: &str) -> Value {
     let at = Timestamp::from(SystemTime::now());
     json!({"kind": "arguments_read_as_meant", "text": text, "at": time::rfc3339(Some(&at))})
 }
