@@ -209,7 +209,7 @@ async fn remedies_of_what_windows_share_work_where_they_are_printed() {
     assert!(put.status.success(), "{put:?}");
     let leased = ["files", "acquire", "src/**", "--holder", "window-2"];
     assert!(shell.run(&leased).await.status.success());
-    let elsewhere = [&leased[..], &["-w", "an other"]].concat();
+    let elsewhere = [&leased[..], &["-w", "elsewhere"]].concat();
     assert!(shell.run(&elsewhere).await.status.success());
     let unknown = Uuid::now_v7().to_string();
     assert_followed(
@@ -220,7 +220,7 @@ async fn remedies_of_what_windows_share_work_where_they_are_printed() {
             &["locks", "release", "deploy", "-n", NAMESPACE],
             &["locks", "release", "my schema", "-n", NAMESPACE],
             &["state", "get", "none"],
-            &["state", "get", "none", "-n", "an other"],
+            &["state", "get", "none", "-n", "elsewhere"],
             &["state", "patch", "none", "{\"step\": 2}"],
             &["state", "put", "my plan", "{\"step\": 2}", "--expect", "5"],
             &[
@@ -231,15 +231,27 @@ async fn remedies_of_what_windows_share_work_where_they_are_printed() {
                 "--expect",
                 "5",
                 "-n",
-                "an other",
+                "elsewhere",
             ],
             &["state", "delete", "my plan", "--expect", "5"],
             &["files", "acquire", "src/a.rs", "--holder", "window-3"],
             &[
-                "files", "acquire", "src/a.rs", "--holder", "window-3", "-w", "an other",
+                "files",
+                "acquire",
+                "src/a.rs",
+                "--holder",
+                "window-3",
+                "-w",
+                "elsewhere",
             ],
             &[
-                "files", "release", "ffffffff", "--holder", "window-3", "-w", "an other",
+                "files",
+                "release",
+                "ffffffff",
+                "--holder",
+                "window-3",
+                "-w",
+                "elsewhere",
             ],
             &["workers", "show", "ffffffff"],
             &["workers", "show", &unknown],
@@ -267,11 +279,12 @@ async fn remedies_of_tasks_work_where_they_are_printed() {
             &["tasks", "cancel", &unknown],
             &["tasks", "show", &no_part],
             &["tasks", "approve", &running],
-            &["tasks", "retry", &running],
-            &["tasks", "retry", short],
         ],
     )
     .await;
+    for refused in [["tasks", "retry", &running], ["tasks", "retry", short]] {
+        follow(&shell, &refused).await;
+    }
     let completed = completed_job(&shell.service, &worker).await;
     let failed = failed_job(&shell.service, &worker).await;
     for shown in [

@@ -179,7 +179,7 @@ async fn steps_about_sessions_can_be_taken() {
         ),
         (
             "shim_coordinate_task",
-            json!({"action": "message", "to_capability": "none", "text": "hello"}),
+            json!({"action": "message", "to_capability": "none", "message": "hello"}),
             "NO_RECIPIENTS",
         ),
     ];

@@ -227,21 +227,30 @@ async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
         task_key,
         ..state(arguments)
     };
-    let saved = match save(call, &owned, state.clone()).await {
-        // Another gateway of this client may have taken the session a moment ago; then it is taken back.
-        Err(error) if &*error.reason == STALE_OWNER => {
-            let sessions = &call.gateway.sessions;
-            let acquire = sessions.acquire(Some(&owned.session_id), &project.name, &call.client);
-            save(call, &acquire.await?, state.clone()).await?
-        }
-        saved => saved?,
-    };
+    let saved = save_or_take_back(call, &owned, &state).await?;
     let checkpoint = saved.checkpoint.clone();
     let checkpoint =
         checkpoint.ok_or_else(|| Status::internal("the service saved no checkpoint"))?;
     let task_id = report_checkpoint(call, &checkpoint).await;
     let answer = answer::of(&checkpoint, &state, saved.report.as_ref(), task_id);
     Ok(answer.with_session(owned.session_id))
+}
+
+/// Another gateway of this client may have taken the session a moment ago; then it is taken back.
+async fn save_or_take_back(
+    call: &ToolCall,
+    owned: &OwnedSession,
+    state: &CheckpointState,
+) -> Result<SaveCheckpointResponse, ToolError> {
+    match save(call, owned, state.clone()).await {
+        Err(error) if &*error.reason == STALE_OWNER => {
+            let project = &call.gateway.client_context.project.name;
+            let sessions = &call.gateway.sessions;
+            let owned = sessions.acquire(Some(&owned.session_id), project, &call.client);
+            save(call, &owned.await?, state.clone()).await
+        }
+        saved => saved,
+    }
 }
 
 async fn save(
