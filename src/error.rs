@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use shim_runtime::config::{ConfigErrors, EXIT_CONFIG};
 use shim_runtime::service_error;
 use shim_runtime::stack::StackError;
+use shim_runtime::telemetry;
 use tonic::{Code, Status};
 
 use crate::remedies::{Placeholder, remedy};
@@ -79,7 +80,7 @@ impl CliError {
 
     /// Prints the failure to stderr and yields the exit code.
     pub(crate) fn report(self) -> ExitCode {
-        eprint!("{}", self.lines());
+        telemetry::write_last_words(&self.lines());
         ExitCode::from(self.exit)
     }
 

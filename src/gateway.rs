@@ -11,7 +11,7 @@ use crate::error::CliError;
 /// How Claude connects.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Claude starts this command itself; `shim install` writes it into the client's configuration."
+    after_help = "Claude starts this command itself; `shim install claude-code` writes it into the client's configuration."
 )]
 pub(crate) struct Args {
     /// Serve Streamable HTTP at http://ADDR/mcp instead of stdio

@@ -1,4 +1,4 @@
-//! `shim hold`: work on the data folder while nothing uses it. The stack is stopped, gateways wait, and what ran before is
+//! `shim hold -- COMMAND`: work on the data folder while nothing uses it. The stack is stopped, gateways wait, and what ran before is
 //! started again.
 
 use std::ffi::OsString;
@@ -44,7 +44,7 @@ pub(crate) async fn run(
         .split_first()
         .ok_or_else(|| CliError::usage("there is no command to run"))?;
     let shown = program.to_string_lossy().into_owned();
-    let folder = HeldFolder::take(config, &format!("`shim hold` runs {shown}"), out).await?;
+    let folder = HeldFolder::take(config, &format!("a command is run there: {shown}"), out).await?;
     let ended = Command::new(program).args(arguments).status();
     folder.release(config, out).await?;
     let status =

@@ -25,6 +25,7 @@ mod locks;
 mod messages;
 mod output;
 mod pages;
+mod program_path;
 mod remedies;
 #[cfg(test)]
 mod samples;

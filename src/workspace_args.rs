@@ -1,20 +1,24 @@
 //! The workspace or namespace that a command is about, and the name of a sender without one.
 
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
+use clap::builder::NonEmptyStringValueParser;
 use shim_proto::limits::coordination::MAX_ACTOR_BYTES;
-use shim_runtime::process;
-use shim_runtime::workspace::Workspace;
+use shim_render::text::one_line;
+use shim_runtime::workspace::{OutsideWorkspace, PathError, Workspace, identity, namespace};
+use shim_runtime::{files, process};
 
 use crate::config::Config;
 use crate::error::CliError;
+use crate::output::say;
 use crate::remedies::shell_word;
 
 /// The namespace of state and locks.
 #[derive(Debug, clap::Args)]
 pub(crate) struct NamespaceArgs {
     /// Namespace [default: the git repository around]
-    #[arg(short, long, value_name = "NAMESPACE")]
+    #[arg(short, long, value_name = "NAMESPACE", value_parser = NonEmptyStringValueParser::new())]
     namespace: Option<String>,
 }
 
@@ -47,7 +51,7 @@ impl CurrentWorkspace {
         let folder = std::env::current_dir()?;
         let mut workspace = Workspace::containing(&folder);
         if let Some(name) = asked.or(config.runtime.workspace.as_deref()) {
-            name.clone_into(&mut workspace.name);
+            workspace.name = namespace(name);
         }
         Ok(Self { folder, workspace })
     }
@@ -55,40 +59,76 @@ impl CurrentWorkspace {
     /// Paths and patterns as typed, relative to the workspace's root. The path of an existing file means that file, even
     /// if its name has characters of patterns.
     pub(crate) fn patterns(&self, typed: &[String]) -> Result<Vec<String>, CliError> {
-        let pattern = |path: &String| {
-            let inside = self.relative(path)?;
-            let is_there = self.folder.join(path).exists();
-            Ok(if is_there {
-                self.literal_pattern(&inside)
-            } else {
-                inside
-            })
-        };
-        typed.iter().map(pattern).collect()
+        let patterns = typed.iter().map(|typed| self.pattern(&self.folder, typed));
+        patterns.collect()
     }
 
-    /// A path as typed, relative to the workspace's root.
-    pub(crate) fn relative(&self, typed: &str) -> Result<String, CliError> {
-        let inside = self.workspace.relative(&self.folder, typed);
-        inside.map_err(|outside| {
-            CliError::new(outside.to_string())
-                .hint("only files of one workspace can be leased or checked together")
-        })
+    /// What was written for files in `folder`, as a pattern of the workspace.
+    pub(crate) fn pattern(&self, folder: &Path, typed: &str) -> Result<String, CliError> {
+        self.workspace
+            .pattern(folder, typed)
+            .map_err(|why| match why {
+                PathError::Outside(path) => outside(&path),
+                PathError::Pattern(why) => {
+                    CliError::usage(format!("the path or pattern {typed:?} {why}"))
+                }
+            })
     }
 
     /// A path relative to the workspace's root as a pattern that matches nothing else: `app/[id].ts` is a name in some
     /// frameworks. A folder that is there ends with a slash, so that `foo.d` is not taken for a file.
     pub(crate) fn literal_pattern(&self, inside: &str) -> String {
-        let quoted = |c: char| match c {
-            '*' | '?' | '[' | ']' | '{' | '}' | '\\' => format!("\\{c}"),
-            _ => c.to_string(),
-        };
-        let mut pattern: String = inside.chars().map(quoted).collect();
+        let mut pattern = files::literal(inside);
         if self.workspace.root.join(inside).is_dir() && !pattern.ends_with('/') {
             pattern.push('/');
         }
         pattern
     }
+
+    /// Prints a line for each pattern that nothing here matches: it may be misspelt, or for files still to be made. JSON has
+    /// stdout for itself.
+    pub(crate) fn tell_unmatched(
+        &self,
+        patterns: &[String],
+        as_json: bool,
+        out: &mut dyn Write,
+    ) -> std::io::Result<()> {
+        for pattern in files::unmatched(&self.workspace.root, patterns) {
+            let pattern = one_line(&pattern, 200);
+            let note = format_args!("note: no file there is matches {pattern}");
+            if as_json {
+                say::line(note);
+            } else {
+                writeln!(out, "{note}")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A path as typed, relative to the workspace's root.
+    pub(crate) fn relative(&self, typed: &str) -> Result<String, CliError> {
+        let inside = self.workspace.relative(&self.folder, typed);
+        inside.map_err(|path| outside(&path))
+    }
+}
+
+fn outside(path: &OutsideWorkspace) -> CliError {
+    CliError::new(path.to_string())
+        .hint("only files of one workspace can be leased or checked together")
+}
+
+/// A project as typed: a name, or a folder, which may be relative and spelled in any way.
+pub(crate) fn project(typed: Option<&str>) -> Result<String, CliError> {
+    let Some(typed) = typed else {
+        return Ok(String::new());
+    };
+    let is_relative =
+        matches!(typed, "." | "..") || typed.starts_with("./") || typed.starts_with("../");
+    if !is_relative {
+        return Ok(identity(typed));
+    }
+    let whole = std::env::current_dir()?.join(typed);
+    Ok(identity(&whole.to_string_lossy()))
 }
 
 /// The name of a sender or writer that gave none: `user@host`.
@@ -134,9 +174,45 @@ mod tests {
             ("[a].d/..", "./"),
         ] {
             assert_eq!(current.patterns(&[typed.to_owned()]).unwrap(), [expected]);
-            let inside = current.relative(typed).unwrap();
-            assert_eq!(current.literal_pattern(&inside), expected);
         }
+        assert_eq!(current.literal_pattern("[a].d"), r"\[a\].d/");
+        assert_eq!(current.literal_pattern("[gone].d"), r"\[gone\].d");
+    }
+
+    #[test]
+    fn what_is_no_pattern_here_is_refused_with_what_to_write() {
+        let folder = tempfile::tempdir().unwrap();
+        let current = at(folder.path());
+        for (typed, remedy) in [
+            ("", "write ."),
+            ("!x", r"\!"),
+            ("~/x", "relative"),
+            ("$X/y", "itself"),
+        ] {
+            let refused = current.patterns(&[typed.to_owned()]).unwrap_err();
+            assert!(refused.to_string().contains(remedy), "{refused}");
+        }
+        let mut said = Vec::new();
+        let patterns = ["x*".to_owned(), ".".to_owned()];
+        current.tell_unmatched(&patterns, false, &mut said).unwrap();
+        assert_eq!(said, b"note: no file there is matches x*\n");
+    }
+
+    #[test]
+    fn a_project_is_a_name_or_a_folder() {
+        let here = std::env::current_dir().unwrap().canonicalize().unwrap();
+        let here = here.to_str().unwrap();
+        for typed in [
+            ".",
+            "./",
+            here,
+            &format!("{here}/./"),
+            &format!("{here}/src/.."),
+        ] {
+            assert_eq!(project(Some(typed)).unwrap(), here, "{typed}");
+        }
+        assert_eq!(project(Some("claude-desktop")).unwrap(), "claude-desktop");
+        assert_eq!(project(None).unwrap(), "");
     }
 
     fn at(folder: &std::path::Path) -> CurrentWorkspace {

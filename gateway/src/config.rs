@@ -8,6 +8,7 @@ use std::sync::Arc;
 use shim_proto::checkpoint::v1::{ClientInfo, ProcessIdentity};
 use shim_runtime::config::Settings;
 use shim_runtime::process;
+use shim_runtime::workspace::identity;
 
 use crate::client_watch::ClientWatch;
 
@@ -52,20 +53,15 @@ pub(crate) struct Project {
 impl Project {
     /// A session's project as the service knows it: an absolute folder or any name.
     pub(crate) fn named(name: &str) -> Self {
-        let folder = Path::new(name).is_absolute().then(|| PathBuf::from(name));
-        Self {
-            name: name.to_owned(),
-            folder,
-        }
+        let name = identity(name);
+        let folder = Path::new(&name).is_absolute().then(|| PathBuf::from(&name));
+        Self { name, folder }
     }
 
     /// Claude Desktop starts its servers in "/", which is no project.
     fn at(folder: Option<PathBuf>) -> Self {
         match folder.filter(|path| path.is_absolute() && path.parent().is_some()) {
-            Some(folder) => Self {
-                name: folder.display().to_string(),
-                folder: Some(folder),
-            },
+            Some(folder) => Self::named(&folder.display().to_string()),
             None => Self {
                 name: "claude-desktop".to_owned(),
                 folder: None,
@@ -154,6 +150,23 @@ mod tests {
                 .unwrap(),
             Path::new("/srv/other")
         );
+    }
+
+    #[test]
+    fn a_project_is_one_however_its_folder_is_spelled() {
+        let home = tempfile::tempdir().unwrap();
+        let real = home.path().canonicalize().unwrap().join("real");
+        std::fs::create_dir(&real).unwrap();
+        std::os::unix::fs::symlink(&real, home.path().join("link")).unwrap();
+        for spelled in ["link", "real/", "./real", "link/../real/."] {
+            let spelled = format!("{}/{spelled}", home.path().display());
+            let configured = Config {
+                project: Some(PathBuf::from(&spelled)),
+            };
+            let context = ClientContext::read(configured, |_| None, None);
+            assert_eq!(context.project.folder.as_ref(), Some(&real), "{spelled}");
+            assert_eq!(context.project, Project::named(&spelled));
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use crate::config::{ClientContext, Config};
 use crate::connection;
 use crate::error::GatewayError;
+use crate::frames::StdioTransport;
 use crate::gateway::Gateway;
 use crate::streamable_http::{self, Admission};
 use crate::upstream_health;
@@ -50,7 +51,8 @@ impl EmbeddedGateway {
         self,
         stream: impl AsyncRead + AsyncWrite + Send + 'static,
     ) -> Result<(), GatewayError> {
-        let transport = tokio::io::split(stream);
+        let (input, output) = tokio::io::split(stream);
+        let transport = StdioTransport::new(input, output);
         connection::serve(self.gateway, transport, self.shutdown).await
     }
 

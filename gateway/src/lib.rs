@@ -1,7 +1,7 @@
 //! The MCP gateway: six tools, three prompts and the resources over the gRPC services.
 //!
-//! [`run_stdio`] serves the client that started the process, [`run_http`] any that connect. A request goes from
-//! `server` to one file of `tools`, which asks `services`; `sessions` holds what this process owns, `inboxes`,
+//! [`run_stdio`] serves the client that started the process, [`run_http`] any that connect. `frames` reads what they send.
+//! A request goes from `server` to one file of `tools`, which asks `services`; `sessions` holds what this process owns, `inboxes`,
 //! `workers` and `claims` keep their messages, heartbeats and tasks going, and `evidence` gathers what only this machine
 //! can see. State lives in the services: a killed gateway loses nothing. [`EmbeddedGateway`] is the same gateway in a process
 //! of the caller's.
@@ -15,6 +15,7 @@ mod connection;
 mod embedded;
 mod error;
 pub mod evidence;
+mod frames;
 mod gateway;
 mod inbox;
 mod inboxes;
@@ -50,6 +51,7 @@ pub use embedded::EmbeddedGateway;
 pub use error::GatewayError;
 
 use config::ClientContext;
+use frames::StdioTransport;
 use gateway::Gateway;
 use services::Services;
 use streamable_http::Admission;
@@ -64,7 +66,9 @@ pub fn run_stdio(runtime: RuntimeConfig, config: Config) -> Result<(), GatewayEr
         let client_context = ClientContext::read(config, environment, client_process::find());
         let gateway = Gateway::prepare(&runtime, client_context, &shutdown)?;
         let services = gateway.services.clone();
-        let served = connection::serve(gateway, rmcp::transport::stdio_pipes(), shutdown.clone());
+        let (stdin, stdout) = rmcp::transport::stdio_pipes();
+        let client = StdioTransport::new(stdin, stdout);
+        let served = connection::serve(gateway, client, shutdown.clone());
         with_probes(&runtime, auth, &services, shutdown, served).await?
     })
 }

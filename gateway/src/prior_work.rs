@@ -13,7 +13,6 @@ use shim_render::time;
 use shim_render::verification::verify_claims;
 use tonic::Status;
 
-use crate::config::Project;
 use crate::evidence;
 use crate::gateway::Gateway;
 use crate::tool_error::ToolError;
@@ -66,11 +65,10 @@ async fn read(
         session_id: checkpoint.session_id.clone(),
     };
     let session = gateway.services.get_session(session).await;
-    let project = session.ok().and_then(|found| found.session);
-    let folder = project.and_then(|session| Project::named(&session.project).folder);
-    let folder = folder.or_else(|| gateway.client_context.project.folder.clone());
-    let paths = state.active_files.iter().map(|file| file.path.clone());
-    let files = evidence::inspect_files(folder, paths.collect()).await;
+    let session = session.ok().and_then(|found| found.session);
+    let project = session.map(|session| session.project).unwrap_or_default();
+    let present = gateway.client_context.project.folder.as_deref();
+    let (files, _) = evidence::inspect_project(&project, present, &state).await;
     Ok((checkpoint, state, files))
 }
 

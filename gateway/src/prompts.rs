@@ -13,6 +13,7 @@ use shim_render::figures::percent;
 use shim_render::session_tasks;
 use shim_render::text::one_line;
 use shim_render::verification::open_steps;
+use shim_runtime::workspace::identity;
 use uuid::Uuid;
 
 use crate::gateway::Gateway;
@@ -135,9 +136,8 @@ fn check(given: &JsonObject, names: &[&str]) -> Result<(), ErrorData> {
 }
 
 async fn resume_any(gateway: &Gateway, project: Option<&str>) -> String {
-    let project = project
-        .unwrap_or(&gateway.client_context.project.name)
-        .to_owned();
+    let present = || gateway.client_context.project.name.clone();
+    let project = project.map_or_else(present, identity);
     match recovery::find(&gateway.services, &project, false).await {
         Ok(found) if found.is_empty() => format!(
             "I want to go on with earlier work. SHIM was asked just now: {}\n\

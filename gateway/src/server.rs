@@ -5,10 +5,11 @@ use std::sync::Arc;
 use rmcp::RoleServer;
 use rmcp::handler::server::ServerHandler;
 use rmcp::model::{
-    CacheScope, CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, ErrorCode,
-    ErrorData, GetPromptRequestParams, GetPromptResponse, Implementation, ListPromptsResult,
-    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
-    ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig, Tool,
+    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CustomRequest,
+    CustomResult, ErrorCode, ErrorData, GetPromptRequestParams, GetPromptResponse, Implementation,
+    ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
+    PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities,
+    ServerConfig, Tool,
 };
 use rmcp::service::{NotificationContext, RequestContext};
 use serde_json::Value;
@@ -17,7 +18,9 @@ use shim_runtime::auth::Caller;
 use shim_runtime::service_error::ServiceError;
 use shim_runtime::trace;
 
+use crate::arguments::GivenArguments;
 use crate::call_metrics::{self, RequestTimer};
+use crate::frames::InexactNumbers;
 use crate::gateway::Gateway;
 use crate::tools::ToolSpec;
 use crate::{prompts, resources, spans, tools};
@@ -52,6 +55,35 @@ impl McpServer {
             Some(client) => self.gateway.client(&client.name, &client.version),
             None => self.gateway.client("", ""),
         }
+    }
+
+    /// Runs a tool within its span.
+    async fn run_tool(
+        &self,
+        spec: &'static ToolSpec,
+        given: GivenArguments,
+        context: &RequestContext<RoleServer>,
+    ) -> CallToolResult {
+        let name = spec.name();
+        let timer = RequestTimer::start_tool(CALL_TOOL, name);
+        let mut span = spans::of_request(context, CALL_TOOL, Some(name));
+        spans::describe_tool(&mut span, name);
+        if let Err(fault) = check_role(context, spec) {
+            span.fail("tool_error");
+            return timer.record_result(tools::role_error(&fault));
+        }
+        let call = tools::call(
+            spec,
+            &self.gateway,
+            self.client(context),
+            given,
+            context.ct.clone(),
+        );
+        let result = trace::scope(span.context(), call).await;
+        if result.is_error == Some(true) {
+            span.fail("tool_error");
+        }
+        timer.record_result(result)
     }
 }
 
@@ -125,41 +157,18 @@ impl ServerHandler for McpServer {
             drop(RequestTimer::start(CALL_TOOL));
             return Err(unknown_tool(&request.name));
         };
-        let name = spec.name();
-        let timer = RequestTimer::start_tool(CALL_TOOL, name);
-        let mut span = spans::of_request(&context, CALL_TOOL, Some(name));
-        spans::describe_tool(&mut span, name);
-        if let Err(fault) = check_role(&context, spec) {
-            span.fail("tool_error");
-            return Ok(timer.record_result(tools::role_error(&fault)).into());
-        }
-        let arguments = request.arguments.unwrap_or_default();
-        let call = tools::call(
-            spec,
-            &self.gateway,
-            self.client(&context),
-            arguments,
-            context.ct.clone(),
-        );
-        let result = trace::scope(span.context(), call).await;
-        if result.is_error == Some(true) {
-            span.fail("tool_error");
-        }
-        Ok(timer.record_result(result).into())
+        let inexact = InexactNumbers::of_request(&context.extensions);
+        let given = GivenArguments::of(request.arguments.unwrap_or_default(), inexact);
+        Ok(self.run_tool(spec, given, &context).await.into())
     }
 
-    /// A `tools/call` whose arguments are no object does not decode as one and arrives here. It is a mistake of the
-    /// model all the same, so the model gets to read about it.
+    /// A `tools/call` whose arguments are no object does not decode as one and arrives here. Arguments that are the text of
+    /// an object are meant as that object. Anything else is a mistake of the model, so the model gets to read about it.
     async fn on_custom_request(
         &self,
         request: CustomRequest,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
-        let name = request
-            .params
-            .as_ref()
-            .and_then(|params| params.get("name"))
-            .and_then(Value::as_str);
         if request.method != CALL_TOOL {
             drop(RequestTimer::start(call_metrics::OTHER));
             return Err(ErrorData::new(
@@ -168,16 +177,27 @@ impl ServerHandler for McpServer {
                 None,
             ));
         }
-        let spec = name.and_then(tools::find);
-        let timer = RequestTimer::start_tool(CALL_TOOL, spec.map_or("", ToolSpec::name));
-        let Some(name) = name else {
+        self.gateway.client_context.client.record_call();
+        let field = |name: &str| request.params.as_ref().and_then(|params| params.get(name));
+        let Some(name) = field("name").and_then(Value::as_str) else {
+            drop(RequestTimer::start(CALL_TOOL));
             return Err(ErrorData::invalid_params(
                 "name: must be the name of a tool",
                 None,
             ));
         };
-        let result = tools::shape_error(spec.ok_or_else(|| unknown_tool(name))?);
-        let result = serde_json::to_value(timer.record_result(result)).map_err(|error| {
+        let Some(spec) = tools::find(name) else {
+            drop(RequestTimer::start(CALL_TOOL));
+            return Err(unknown_tool(name));
+        };
+        let result = match field("arguments").and_then(GivenArguments::of_text) {
+            Some(given) => self.run_tool(spec, given, &context).await,
+            None => {
+                let timer = RequestTimer::start_tool(CALL_TOOL, spec.name());
+                timer.record_result(tools::shape_error(spec))
+            }
+        };
+        let result = serde_json::to_value(result).map_err(|error| {
             ErrorData::internal_error(format!("the answer cannot be written: {error}"), None)
         })?;
         Ok(CustomResult::new(result))

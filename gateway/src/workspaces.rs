@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use shim_runtime::workspace::Workspace;
+use shim_runtime::workspace::{PathError, Workspace};
 
 use crate::config::Project;
 use crate::gateway::Gateway;
@@ -42,12 +42,57 @@ impl ProjectWorkspace {
         tokio::task::spawn_blocking(find).await.ok()
     }
 
-    /// A path or pattern as the services know it, or why it has no place here.
+    /// A path or pattern as the services know it, or why it has no place here. Looks at the disk.
     pub(crate) fn locate(&self, typed: &str) -> Result<String, String> {
-        let relative = self.workspace.relative(&self.folder, typed);
-        relative.map_err(|_| {
-            let root = self.workspace.root.display();
-            format!("must be inside the workspace {root}; name a file there, or say it in the goal")
+        let pattern = self.workspace.pattern(&self.folder, typed);
+        pattern.map_err(|why| match why {
+            PathError::Outside(_) => {
+                let root = self.workspace.root.display();
+                format!(
+                    "must be inside the workspace {root}; name a file there, or say it in the goal"
+                )
+            }
+            PathError::Pattern(why) => why.to_string(),
         })
+    }
+
+    /// Where relative paths start.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_there_means_itself() {
+        let home = tempfile::tempdir().unwrap();
+        let root = home.path().canonicalize().unwrap();
+        let folder = root.join("app");
+        std::fs::create_dir_all(folder.join("[[...sign-in]]")).unwrap();
+        std::fs::create_dir(root.join(".git")).unwrap();
+        std::fs::write(folder.join("[id].ts"), "").unwrap();
+        let base = ProjectWorkspace {
+            workspace: Workspace::containing(&folder),
+            folder,
+        };
+        for (typed, expected) in [
+            ("[id].ts", r"app/\[id\].ts"),
+            ("[[...sign-in]]/page.ts", r"app/\[\[...sign-in\]\]/page.ts"),
+            ("*.ts", "app/*.ts"),
+        ] {
+            assert_eq!(base.locate(typed).as_deref(), Ok(expected));
+        }
+        for (typed, why) in [
+            ("!x/**", "!"),
+            ("~/x", "~"),
+            ("../../x", "inside the workspace"),
+        ] {
+            let refused = base.locate(typed).unwrap_err();
+            assert!(refused.contains(why), "{refused}");
+        }
     }
 }

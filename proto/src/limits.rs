@@ -64,6 +64,8 @@ pub mod checkpoint {
     pub const MAX_COMMIT_BYTES: usize = 64;
     /// A branch's name.
     pub const MAX_BRANCH_BYTES: usize = 500;
+    /// A remark on how a file was seen.
+    pub const MAX_FILE_NOTE_BYTES: usize = 500;
     /// A search.
     pub const MAX_QUERY_BYTES: usize = 1_000;
     /// Sessions or hits of one answer when the request names no number.

@@ -1,7 +1,8 @@
 //! A small git repository to work in: real files, real commits.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+
+use shim_runtime::git;
 
 use crate::error::CliError;
 
@@ -54,7 +55,7 @@ impl Project {
 
     /// Runs git without the user's configuration: its identity, hooks and signing have no place in a demo.
     fn git(&self, arguments: &[&str]) -> Result<String, CliError> {
-        let output = Command::new("git")
+        let output = git::command(&self.0)
             .args([
                 "-c",
                 "user.name=SHIM demo",
@@ -64,7 +65,6 @@ impl Project {
                 "commit.gpgsign=false",
             ])
             .args(arguments)
-            .current_dir(&self.0)
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .output()

@@ -57,12 +57,13 @@ pub(super) async fn run(
     } else {
         FileLeaseMode::Exclusive
     };
+    let patterns = client.current.patterns(&args.patterns)?;
     let acquire = AcquireFilesRequest {
         request_id: request_id(),
         workspace: client.workspace(),
         holder: args.holder.holder.clone(),
         purpose: args.purpose.clone(),
-        patterns: client.current.patterns(&args.patterns)?,
+        patterns: patterns.clone(),
         mode: mode.into(),
         ttl: args.ttl.map(proto_duration).transpose()?,
         wait: args.wait.map(proto_duration).transpose()?,
@@ -70,7 +71,10 @@ pub(super) async fn run(
     };
     let acquired = call(client.service.locks.acquire_files(request(acquire))).await;
     let acquired = acquired.map_err(|status| args.workspace.named_in(status))?;
-    emit(args.json, &acquired, out, |out| print(&acquired, out))
+    emit(args.json, &acquired, out, |out| print(&acquired, out))?;
+    let current = &client.current;
+    current.tell_unmatched(&patterns, args.json, out)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 pub(super) fn print(acquired: &AcquireFilesResponse, out: &mut dyn Write) -> io::Result<()> {

@@ -2,7 +2,7 @@
 //!
 //! A hook must not stop a commit because the service is away: the check then warns and passes, unless --strict is given.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -10,6 +10,7 @@ use shim_proto::coordination::v1::{FileLease, ListFilesRequest, ListFilesRespons
 use shim_proto::limits::MAX_LIST;
 use shim_render::figures::count;
 use shim_render::text::one_line;
+use shim_runtime::git;
 use tonic::{Code, Status};
 
 use super::client::{FilesClient, WorkspaceArgs};
@@ -33,7 +34,7 @@ const SHOWN: usize = 20;
 Exit code: 0 if nobody else holds any of them, 1 if somebody does. If the service cannot be reached, 0 with a warning, or \
 1 with --strict.")]
 pub(crate) struct Args {
-    /// Files
+    /// Files or patterns
     #[arg(required_unless_present = "staged", value_name = "PATH")]
     paths: Vec<String>,
     /// The files staged for the next commit
@@ -87,15 +88,39 @@ pub(super) async fn run(
             return Ok(ExitCode::SUCCESS);
         }
     };
-    report(args, leases, paths.len(), out)
+    let names: BTreeSet<_> = paths.iter().map(|path| &path.name).collect();
+    report(args, leases, names.len(), out)
 }
 
-/// The files to check, relative to the workspace's root.
-async fn files(args: &Args, current: &CurrentWorkspace) -> Result<Vec<String>, CliError> {
-    let typed = args.paths.iter().map(|path| current.relative(path));
-    let mut paths = typed.collect::<Result<Vec<_>, _>>()?;
+/// A file or pattern to check.
+struct CheckedPath {
+    /// As people read it, relative to the workspace's root.
+    name: String,
+    pattern: String,
+}
+
+/// What to check. What is not there may be a pattern, or the name of a file that was deleted or is still to be made: both
+/// are checked.
+async fn files(args: &Args, current: &CurrentWorkspace) -> Result<Vec<CheckedPath>, CliError> {
+    let mut paths = Vec::new();
+    for typed in &args.paths {
+        let pattern = current.pattern(&current.folder, typed)?;
+        let name = current.relative(typed)?;
+        let literal = current.literal_pattern(&name);
+        if literal != pattern {
+            let name = name.clone();
+            paths.push(CheckedPath { name, pattern });
+        }
+        let pattern = literal;
+        paths.push(CheckedPath { name, pattern });
+    }
     if args.staged {
-        paths.extend(staged::paths(&current.workspace.root).await?);
+        let index = git::index_of_hook();
+        let staged = staged::paths(&current.workspace.root, index.as_deref()).await?;
+        paths.extend(staged.into_iter().map(|name| CheckedPath {
+            pattern: current.literal_pattern(&name),
+            name,
+        }));
     }
     Ok(paths)
 }
@@ -107,7 +132,7 @@ async fn find_conflicts(
     args: &Args,
     config: &Config,
     current: CurrentWorkspace,
-    paths: &[String],
+    paths: &[CheckedPath],
 ) -> Result<Vec<LeaseConflict>, CheckError> {
     let service = connection::coordination(config)
         .await
@@ -125,7 +150,9 @@ async fn find_conflicts(
                 let (_, covered) = found
                     .entry(lease.lease_id.clone())
                     .or_insert((lease, Vec::new()));
-                covered.push(path.clone());
+                if covered.last() != Some(&path.name) {
+                    covered.push(path.name.clone());
+                }
             }
         }
     }
@@ -135,14 +162,11 @@ async fn find_conflicts(
 async fn leases_on(
     client: &mut FilesClient,
     holder: &str,
-    paths: &[String],
+    paths: &[CheckedPath],
 ) -> Result<Vec<FileLease>, CheckError> {
     let list = ListFilesRequest {
         workspace: client.workspace(),
-        paths: paths
-            .iter()
-            .map(|path| client.current.literal_pattern(path))
-            .collect(),
+        paths: paths.iter().map(|path| path.pattern.clone()).collect(),
         holder: String::new(),
         except_holder: holder.to_owned(),
     };

@@ -1,5 +1,7 @@
 //! The service of file leases and the workspace that a command is run in, as its arguments name them.
 
+use clap::builder::NonEmptyStringValueParser;
+
 use crate::config::Config;
 use crate::connection::{self, Coordination};
 use crate::error::CliError;
@@ -10,7 +12,7 @@ use crate::workspace_args::CurrentWorkspace;
 #[derive(Debug, clap::Args)]
 pub(crate) struct WorkspaceArgs {
     /// Workspace [default: the git repository around]
-    #[arg(short, long, value_name = "WORKSPACE")]
+    #[arg(short, long, value_name = "WORKSPACE", value_parser = NonEmptyStringValueParser::new())]
     pub(super) workspace: Option<String>,
 }
 

@@ -1,11 +1,13 @@
 //! The Claude clients that can be connected, and the file in which each keeps its list of MCP servers.
 
+use std::ffi::OsString;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
 use crate::error::CliError;
+use crate::global_flags::absolute;
 
 /// A client that can be connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -28,7 +30,7 @@ impl Client {
         let home = home
             .ok_or_else(|| CliError::new("HOME is not set").hint("set HOME to your home folder"))?;
         Ok(match self {
-            Self::ClaudeCode => home.join(".claude.json"),
+            Self::ClaudeCode => claude_code_file(&home, std::env::var_os("CLAUDE_CONFIG_DIR")),
             Self::ClaudeDesktop if cfg!(target_os = "macos") => {
                 home.join("Library/Application Support/Claude/claude_desktop_config.json")
             }
@@ -51,11 +53,51 @@ impl Client {
     }
 }
 
+/// Claude Code keeps its configuration in the folder of `CLAUDE_CONFIG_DIR`, else in the home folder. A relative folder is
+/// one of the folder that it is started in.
+fn claude_code_file(home: &Path, config_dir: Option<OsString>) -> PathBuf {
+    let folder = config_dir.filter(|folder| !folder.is_empty());
+    let Some(folder) = folder else {
+        return home.join(".claude.json");
+    };
+    let folder = absolute(Path::new(&folder));
+    // The name that an older version gave it, which it goes on with.
+    let older = folder.join(".config.json");
+    if older.is_file() {
+        older
+    } else {
+        folder.join(".claude.json")
+    }
+}
+
 impl fmt::Display for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::ClaudeDesktop => "Claude Desktop",
             Self::ClaudeCode => "Claude Code",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn claude_codes_file_lies_where_claude_code_looks() {
+        let home = tempfile::tempdir().unwrap();
+        let other = home.path().join("other");
+        let file = |folder: &str| claude_code_file(home.path(), Some(folder.into()));
+        assert_eq!(
+            claude_code_file(home.path(), None),
+            home.path().join(".claude.json")
+        );
+        assert_eq!(file(""), home.path().join(".claude.json"));
+        assert_eq!(file(other.to_str().unwrap()), other.join(".claude.json"));
+        assert!(file("relative").is_absolute());
+        std::fs::create_dir(&other).unwrap();
+        std::fs::write(other.join(".config.json"), "{}").unwrap();
+        assert_eq!(file(other.to_str().unwrap()), other.join(".config.json"));
     }
 }

@@ -18,9 +18,13 @@ use serde_json::{Map, Value, json};
 
 use crate::config::Config;
 use crate::error::CliError;
+use crate::program_path::program_path;
 
 pub(crate) use client::Client;
 pub(crate) use merge::{ENTRY, SERVERS};
+
+/// Links that one path may lead through, as the kernel has it.
+const MAX_LINKS: usize = 40;
 
 /// Which client.
 #[derive(Debug, clap::Args)]
@@ -187,7 +191,7 @@ fn connect(
 
 /// What starts the gateway of this very program on the stack that was chosen by flags.
 fn entry(config: &Config) -> Result<Map<String, Value>, CliError> {
-    let command = std::env::current_exe()?;
+    let command = program_path()?;
     let command = command
         .to_str()
         .ok_or_else(|| CliError::new("the path of this program is not UTF-8"))?;
@@ -217,7 +221,7 @@ fn read(path: &Path) -> Result<String, CliError> {
 
 /// Backs the file up and puts the new text in its place in one step. A symbolic link stays a link.
 fn replace(path: &Path, before: &str, after: &str) -> Result<Option<PathBuf>, CliError> {
-    let target = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    let target = link_target(path)?;
     let folder = target
         .parent()
         .ok_or_else(|| CliError::new("the configuration file has no folder"))?;
@@ -247,6 +251,19 @@ fn replace(path: &Path, before: &str, after: &str) -> Result<Option<PathBuf>, Cl
     }
     unfinished.persist(&target).map_err(|e| e.error)?;
     Ok(backup)
+}
+
+/// The file that a path means: behind all links, also if there is nothing yet.
+fn link_target(path: &Path) -> Result<PathBuf, CliError> {
+    let mut target = path.to_path_buf();
+    for _ in 0..MAX_LINKS {
+        match std::fs::read_link(&target) {
+            Ok(next) => target = target.parent().unwrap_or(Path::new("/")).join(next),
+            Err(_) => return Ok(target.canonicalize().unwrap_or(target)),
+        }
+    }
+    let why = format!("{} leads from link to link without an end", path.display());
+    Err(CliError::new(why).hint("mend the link, or remove it; nothing was written"))
 }
 
 fn backup_name(path: &Path) -> PathBuf {
@@ -286,6 +303,28 @@ mod tests {
         std::fs::write(&path, "newer").unwrap();
         assert!(replace(&path, "old", "new").is_err());
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "newer");
+    }
+
+    #[test]
+    fn a_link_to_nothing_stays_a_link_and_its_file_is_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::os::unix::fs::symlink("second", path("first")).unwrap();
+        std::os::unix::fs::symlink("dotfiles/real.json", path("second")).unwrap();
+        assert_eq!(read(&path("first")).unwrap(), "");
+        assert_eq!(replace(&path("first"), "", "new").unwrap(), None);
+        for link in ["first", "second"] {
+            assert!(
+                path(link).symlink_metadata().unwrap().is_symlink(),
+                "{link}"
+            );
+        }
+        assert_eq!(
+            std::fs::read_to_string(path("dotfiles/real.json")).unwrap(),
+            "new"
+        );
+        std::os::unix::fs::symlink("round", path("round")).unwrap();
+        assert!(replace(&path("round"), "", "new").is_err());
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::ValueEnum;
+use clap::builder::NonEmptyStringValueParser;
 use shim_proto::checkpoint::v1::{
     ListSessionsResponse, MissingCheckpoints, RiskLevel, Session, SessionStatus,
 };
@@ -19,6 +20,7 @@ use crate::error::CliError;
 use crate::output::emit::emit;
 use crate::output::table::{Align, Table};
 use crate::output::time::ago;
+use crate::workspace_args::project;
 
 const TASK_WIDTH: usize = 48;
 const PROJECT_WIDTH: usize = 28;
@@ -27,7 +29,7 @@ const PROJECT_WIDTH: usize = 28;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Only sessions of this project
-    #[arg(long, value_name = "PROJECT")]
+    #[arg(long, value_name = "PROJECT", value_parser = NonEmptyStringValueParser::new())]
     project: Option<String>,
     /// Only sessions that stand so
     #[arg(long, value_enum)]
@@ -65,7 +67,7 @@ pub(super) async fn run(
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
     let filter = SessionFilter {
-        project: args.project.clone().unwrap_or_default(),
+        project: project(args.project.as_deref())?,
         status: args.status.map_or(SessionStatus::Unspecified, Into::into),
     };
     let (sessions, missing) = list_checked(&mut service, &filter, args.limit).await?;

@@ -79,6 +79,7 @@ fn search() {
             session_title: "Limits".into(),
             project: "/home/me/rate-limiter".into(),
         }],
+        ..SearchCheckpointsResponse::default()
     };
     assert_snapshot!(both_faces(&found, |out| search::print(&found.hits, out)));
     assert_snapshot!(

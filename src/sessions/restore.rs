@@ -4,11 +4,11 @@
 //! holds is taken, if that is asked for, and left free for a gateway to restore.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use shim_gateway::evidence::{inspect_files, inspect_git};
+use shim_gateway::evidence::inspect_project;
 use shim_proto::checkpoint::v1::attach_session_request::Message;
 use shim_proto::checkpoint::v1::{
     Attach, AttachSessionRequest, Checkpoint, CheckpointState, ClientInfo, Detach, FileState,
@@ -169,14 +169,10 @@ async fn evidence(
     session: &Session,
     state: &CheckpointState,
 ) -> (Vec<FileState>, Option<GitState>) {
-    // A project may be any name; then only absolute paths can be looked at.
-    let folder = Some(PathBuf::from(&session.project)).filter(|path| path.is_absolute());
-    let files = state.active_files.iter();
-    let paths = files.map(|file| file.path.clone()).collect();
-    tokio::join!(
-        inspect_files(folder.clone(), paths),
-        inspect_git(folder.as_deref())
-    )
+    // A project may be any name, which says nothing of the present folder: then only absolute paths can be looked at.
+    let is_folder = Path::new(&session.project).is_absolute();
+    let present = std::env::current_dir().ok().filter(|_| is_folder);
+    inspect_project(&session.project, present.as_deref(), state).await
 }
 
 /// Attaches and detaches, so that the session is free at once and not only when its lease expires.

@@ -43,7 +43,7 @@ pub(super) async fn run(
     let missing = shim_checkpoint::missing_numbers(config.data_dir());
     folder.release(config, out).await?;
     let kept = restored.map_err(|e| {
-        CliError::new(e.to_string()).hint("choose a file that `shim sessions backup` wrote")
+        CliError::new(e.to_string()).hint("choose a file that `shim sessions backup FILE` wrote")
     })?;
     writeln!(out, "restored {} from {}", bytes(size), file.display())?;
     if let Some(kept) = kept {

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use clap::builder::NonEmptyStringValueParser;
 use shim_proto::checkpoint::v1::{SearchCheckpointsRequest, SearchHit};
 use shim_proto::limits::checkpoint::MAX_RESULTS;
 use shim_render::text::{one_line, short_id};
@@ -11,7 +12,9 @@ use super::find;
 use crate::connection::{Checkpoints, call, request};
 use crate::error::CliError;
 use crate::output::emit::emit;
+use crate::output::say;
 use crate::output::time::ago;
+use crate::workspace_args::project;
 
 /// What to search for, and where.
 #[derive(Debug, clap::Args)]
@@ -20,7 +23,7 @@ pub(crate) struct Args {
     #[arg(required = true)]
     words: Vec<String>,
     /// Only this project
-    #[arg(long, value_name = "PROJECT")]
+    #[arg(long, value_name = "PROJECT", value_parser = NonEmptyStringValueParser::new())]
     project: Option<String>,
     /// Only this session
     #[arg(long, value_name = "SESSION")]
@@ -44,12 +47,18 @@ pub(super) async fn run(
     };
     let query = SearchCheckpointsRequest {
         query: args.words.join(" "),
-        project: args.project.clone().unwrap_or_default(),
+        project: project(args.project.as_deref())?,
         session_id,
         limit: args.limit,
     };
     let found = call(service.search_checkpoints(request(query))).await?;
-    emit(args.json, &found, out, |out| print(&found.hits, out))
+    emit(args.json, &found, out, |out| print(&found.hits, out))?;
+    if found.incomplete {
+        say::line(format_args!(
+            "note: the search took too long to look through older checkpoints; --project or --session makes it shorter"
+        ));
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 pub(super) fn print(hits: &[SearchHit], out: &mut dyn Write) -> io::Result<()> {

@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::builder::NonEmptyStringValueParser;
 use shim_proto::checkpoint::v1::{Session, SessionStatus};
 use shim_render::figures::percent;
 use shim_render::text::{one_line, short_id};
@@ -18,6 +19,7 @@ use crate::connection::Checkpoints;
 use crate::error::CliError;
 use crate::output::emit::emit;
 use crate::output::time::clock;
+use crate::workspace_args::project;
 
 const INTERVAL: Duration = Duration::from_secs(1);
 /// The list begins with the most recently changed sessions, so a session that changes moves into this many.
@@ -27,7 +29,7 @@ const WATCHED: usize = 200;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Only sessions of this project
-    #[arg(long, value_name = "PROJECT")]
+    #[arg(long, value_name = "PROJECT", value_parser = NonEmptyStringValueParser::new())]
     project: Option<String>,
     /// Print each changed session as canonical proto JSON (a Session)
     #[arg(long)]
@@ -40,7 +42,7 @@ pub(super) async fn run(
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
     let filter = SessionFilter {
-        project: args.project.clone().unwrap_or_default(),
+        project: project(args.project.as_deref())?,
         status: SessionStatus::Unspecified,
     };
     let mut seen: HashMap<String, Session> = HashMap::new();

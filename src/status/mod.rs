@@ -16,6 +16,7 @@ use shim_runtime::stack::{Stack, StackInfo, StackState};
 use crate::config::Config;
 use crate::connection;
 use crate::error::CliError;
+use crate::program_path::program_path;
 use crate::sessions::{self, SessionFilter};
 use crate::surroundings::{self, Difference};
 use crate::up::{redis, redis_log};
@@ -117,8 +118,10 @@ async fn watch(config: &Config, out: &mut dyn Write) -> Result<ExitCode, CliErro
 
 /// The next steps for a person at a new stack.
 fn next_steps(report: &Report, screen: &mut Vec<u8>) -> std::io::Result<()> {
-    let shim =
-        std::env::current_exe().map_or_else(|_| "shim".to_owned(), |exe| exe.display().to_string());
+    let shim = program_path().map_or_else(
+        |_| "shim".to_owned(),
+        |program| program.display().to_string(),
+    );
     writeln!(
         screen,
         "\nConnect Claude:  {shim} install claude-code   (or claude-desktop)"

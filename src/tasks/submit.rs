@@ -38,10 +38,12 @@ pub(super) async fn run(
         let mut checkpoints = connection::checkpoints(config).await?;
         submit.submitted_by = sessions::find(&mut checkpoints, typed).await?.id;
     }
+    let patterns = patterns(&submit);
     let mut service = connection::coordination(config).await?;
     let parent = args.parent(|name| std::env::var(name).ok());
     let submitted = submit_below(&mut service, submit, parent).await?;
     emit(args.json, &submitted, out, |out| print(&submitted, out))?;
+    args.tell_unmatched(config, &patterns, out)?;
     if !args.wait {
         if !args.json {
             print_parts(&submitted, out)?;
@@ -50,6 +52,13 @@ pub(super) async fn run(
     }
     out.flush()?;
     wait(&mut service, submitted, args.json, out).await
+}
+
+/// The patterns of the files of a job and of its parts.
+fn patterns(submit: &SubmitTaskRequest) -> Vec<String> {
+    let of_job = submit.files.iter().map(|file| &file.path);
+    let of_parts = submit.subtasks.iter().flat_map(|part| &part.files);
+    of_job.chain(of_parts).cloned().collect()
 }
 
 /// Submits a job on behalf of a task.

@@ -1,7 +1,9 @@
 //! What `shim tasks submit` takes, and the request that it means.
 
+use std::io::Write;
 use std::time::{Duration, SystemTime};
 
+use clap::builder::NonEmptyStringValueParser;
 use shim_proto::coordination::v1::{
     ApprovalGates, AssignmentStrategy, FailurePolicy, FileHint, MergeStrategy, OverlapPolicy,
     Requirements, SplitPolicy, SubmitTaskRequest, Subtask, WorkerKind,
@@ -69,7 +71,9 @@ Examples:
 
 Subtasks are a JSON list, in the words of the tool shim_coordinate_task or of the contract's Subtask, for example
   [{\"id\": \"parse\", \"goal\": \"...\"}, {\"id\": \"test\", \"goal\": \"...\", \"after\": [\"parse\"]}]
-Without them a large job is split by its files or steps. The files of a task are leased to it while it runs.
+Without them a large job is split by its files or steps. The files of a task are leased to it while it runs. Relative names of
+--file start in the folder of the command, those within subtasks in the root of the workspace. A name that is there means
+itself, also with [ ] in it; anything else is a pattern.
 
 Exit code with --wait: 0 if the job completed, 1 if it failed or was called off.";
 
@@ -83,7 +87,7 @@ struct WorkArgs {
     #[arg(long, value_name = "STEP")]
     step: Vec<String>,
     /// Its parts, as JSON; - reads stdin
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = NonEmptyStringValueParser::new())]
     subtasks: Option<String>,
     /// Never split it
     #[arg(long, conflicts_with = "subtasks")]
@@ -92,7 +96,7 @@ struct WorkArgs {
     #[arg(long, value_name = "JSON")]
     payload: Option<String>,
     /// Workspace of the files [default: the git repository around]
-    #[arg(short, long, value_name = "WORKSPACE")]
+    #[arg(short, long, value_name = "WORKSPACE", value_parser = NonEmptyStringValueParser::new())]
     workspace: Option<String>,
 }
 
@@ -172,6 +176,17 @@ impl Args {
         self.assignment.notify.as_deref()
     }
 
+    /// Prints which of the job's patterns match no file there is.
+    pub(super) fn tell_unmatched(
+        &self,
+        config: &Config,
+        patterns: &[String],
+        out: &mut dyn Write,
+    ) -> Result<(), CliError> {
+        let current = CurrentWorkspace::find(self.work.workspace.as_deref(), config)?;
+        Ok(current.tell_unmatched(patterns, self.json, out)?)
+    }
+
     /// The task on whose behalf the job is submitted.
     pub(super) fn parent(&self, environment: impl Fn(&str) -> Option<String>) -> Parent {
         match (&self.assignment.parent, self.assignment.no_parent) {
@@ -202,7 +217,7 @@ impl Args {
             request_id: request_id(),
             goal: self.goal.clone(),
             kind: self.kind.clone(),
-            subtasks: work.subtasks()?,
+            subtasks: work.subtasks(&current)?,
             files: hints(&current, &work.file)?,
             steps: work.step.clone(),
             split: work.split().into(),
@@ -242,9 +257,20 @@ impl WorkArgs {
         Ok(())
     }
 
-    fn subtasks(&self) -> Result<Vec<Subtask>, CliError> {
-        let file = self.subtasks.as_deref();
-        file.map_or(Ok(Vec::new()), subtask_file::read)
+    /// The parts of the plan. Its names are relative to the workspace's root, wherever the plan lies and the command is run.
+    fn subtasks(&self, current: &CurrentWorkspace) -> Result<Vec<Subtask>, CliError> {
+        let Some(plan) = self.subtasks.as_deref() else {
+            return Ok(Vec::new());
+        };
+        let mut parts = subtask_file::read(plan)?;
+        for (i, part) in parts.iter_mut().enumerate() {
+            for (j, file) in part.files.iter_mut().enumerate() {
+                let pattern = current.pattern(&current.workspace.root, file);
+                *file =
+                    pattern.map_err(|why| why.while_doing(format!("{plan}: [{i}].files[{j}]")))?;
+            }
+        }
+        Ok(parts)
     }
 
     fn split(&self) -> SplitPolicy {

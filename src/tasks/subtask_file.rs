@@ -10,6 +10,7 @@ use shim_proto::coordination::v1::{SubmitTaskRequest, Subtask, WorkerKind};
 use super::labels::Executor;
 use super::plan_words;
 use crate::error::CliError;
+use crate::json_object::check_numbers;
 use crate::output::json;
 
 const FORM: &str = r#"write a list: [{"id": "parse", "goal": "...", "files": ["src/parse/**"]}, {"id": "test", "goal": "...", "after": ["parse"]}]"#;
@@ -35,6 +36,7 @@ pub(super) fn read(file: &str) -> Result<Vec<Subtask>, CliError> {
 
 /// Unknown fields are refused, so that a misspelt one is not silently left out.
 fn parse(text: &str) -> Result<Vec<Subtask>, CliError> {
+    check_numbers(text)?;
     let wrong = |e: serde_json::Error| CliError::new(e.to_string());
     let mut parts: Vec<Value> = serde_json::from_str(text).map_err(wrong)?;
     for (index, part) in parts.iter_mut().enumerate() {
@@ -125,5 +127,11 @@ mod tests {
         ] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
+        let large = r#"[{"key": "a"}, {"key": "b", "payload": {"ids": [1234567890123456789]}}]"#;
+        let lines = parse(large).unwrap_err().lines();
+        assert!(
+            lines.contains("[1].payload.ids[0]: is 1234567890123456789"),
+            "{lines}"
+        );
     }
 }

@@ -80,7 +80,7 @@ impl TroubleKind {
                 "run `shim doctor --fix`: it keeps a copy and cuts off what is no command"
             }
             Self::DamagedSnapshot => {
-                "put a copy of appendonlydir from your backup in its place under `shim hold`, or move it away to begin with an empty Redis"
+                "put a copy of appendonlydir from your backup in its place under `shim hold -- COMMAND`, or move it away to begin with an empty Redis"
             }
             Self::NewerRedis => "install the Redis that wrote it, or a newer one",
             Self::DiskFull => "free space; it starts again by itself",

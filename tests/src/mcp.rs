@@ -225,18 +225,24 @@ impl Gateway {
     /// Reads until the answer to `id` comes; what the server says on its own is passed over.
     async fn answer_to(&mut self, id: u64) -> Value {
         loop {
-            let line = self
-                .answers
-                .next_line()
-                .await
-                .expect("the pipe can be read")
-                .expect("the gateway lives");
-            let message: Value =
-                serde_json::from_str(&line).unwrap_or_else(|e| panic!("not JSON ({e}): {line}"));
+            let message = self.next_message().await;
             if message["id"] == json!(id) {
                 return message;
             }
         }
+    }
+
+    /// The next message of the gateway, whatever it answers.
+    ///
+    /// # Panics
+    /// If the gateway leaves, talks no JSON or takes too long.
+    pub async fn next_message(&mut self) -> Value {
+        let line = tokio::time::timeout(ANSWER_TIMEOUT, self.answers.next_line()).await;
+        let line = line
+            .unwrap_or_else(|_| panic!("nothing was answered within {ANSWER_TIMEOUT:?}"))
+            .expect("the pipe can be read")
+            .expect("the gateway lives");
+        serde_json::from_str(&line).unwrap_or_else(|e| panic!("not JSON ({e}): {line}"))
     }
 
     /// Sends one message as a line.

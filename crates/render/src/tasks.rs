@@ -3,9 +3,7 @@
 use std::time::SystemTime;
 
 use prost_types::Timestamp;
-use shim_proto::coordination::v1::{
-    FileWait, Requirements, Task, TaskCounts, Usage, WorkerKind,
-};
+use shim_proto::coordination::v1::{FileWait, Requirements, Task, TaskCounts, Usage, WorkerKind};
 
 use crate::figures::count;
 use crate::text::one_line;

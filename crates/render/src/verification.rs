@@ -48,13 +48,30 @@ fn check_file(then: &FileState, now: Option<&FileState>) -> Claim {
 }
 
 fn compare_file(then: &FileState, now: &FileState) -> (Verdict, String) {
-    use FilePresence::{Missing, Present, Unreadable, Unspecified};
+    use FilePresence::Unspecified;
     match (then.presence(), now.presence()) {
         (Unspecified, _) => (
             Verdict::Unchecked,
             "the checkpoint has no evidence of it".into(),
         ),
-        (_, Unspecified) => (Verdict::Unchecked, "nobody looked at it now".into()),
+        (_, Unspecified) if now.note.is_empty() => {
+            (Verdict::Unchecked, "nobody looked at it now".into())
+        }
+        (_, Unspecified) => (Verdict::Unchecked, now.note.clone()),
+        _ => {
+            let (verdict, detail) = compare_seen(then, now);
+            match now.note.as_str() {
+                "" => (verdict, detail),
+                note => (verdict, format!("{detail} ({note})")),
+            }
+        }
+    }
+}
+
+fn compare_seen(then: &FileState, now: &FileState) -> (Verdict, String) {
+    use FilePresence::{Missing, Present, Unreadable, Unspecified};
+    match (then.presence(), now.presence()) {
+        (Unspecified, _) | (_, Unspecified) => (Verdict::Unchecked, "was not seen".into()),
         (Missing, Missing) => (Verdict::Unchanged, "still does not exist".into()),
         (Missing, Present | Unreadable) => (Verdict::Changed, "was created since".into()),
         (Present | Unreadable, Missing) => (Verdict::Missing, "is gone".into()),
@@ -135,7 +152,43 @@ mod tests {
             presence: presence.into(),
             size_bytes,
             blake3: blake3.into(),
-            ..FileState::default()
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn a_note_says_where_a_file_was_seen_or_why_not() {
+        use FilePresence::{Missing, Present, Unspecified};
+        let detail = |presence, note: &str| {
+            let now = FileState {
+                note: note.into(),
+                ..file(presence, 10, "aa")
+            };
+            compare_file(&file(Present, 10, "aa"), &now)
+        };
+        let cases = [
+            (
+                Unspecified,
+                "",
+                Verdict::Unchecked,
+                "nobody looked at it now",
+            ),
+            (
+                Unspecified,
+                "/old is gone",
+                Verdict::Unchecked,
+                "/old is gone",
+            ),
+            (
+                Present,
+                "in /new",
+                Verdict::Unchanged,
+                "same content (in /new)",
+            ),
+            (Missing, "in /new", Verdict::Missing, "is gone (in /new)"),
+        ];
+        for (presence, note, verdict, text) in cases {
+            assert_eq!(detail(presence, note), (verdict, text.to_owned()));
         }
     }
 

@@ -13,6 +13,7 @@ use crate::client::Endpoint;
 use crate::limits::Limits;
 use crate::telemetry::ExportConfig;
 use crate::tls::Tls;
+use crate::workspace::namespace;
 
 pub use crate::settings::digests::BY_FLAG;
 pub use crate::settings::{ConfigErrors, Setting, Settings};
@@ -110,7 +111,11 @@ impl Config {
                 worker: settings.get("endpoints.worker"),
                 evolution: settings.get("endpoints.evolution"),
             },
-            workspace: settings.get("workspace"),
+            // An empty variable of the environment is one that is not set.
+            workspace: settings
+                .get::<String>("workspace")
+                .filter(|name| !name.trim().is_empty())
+                .map(|name| namespace(&name)),
             token_file: settings.get("auth.token_file"),
             tls: Tls::read(settings),
             limits: Limits::read(settings),

@@ -13,6 +13,7 @@ use shim_proto::limits::{MAX_FREE_FORM_DEPTH, MAX_REQUEST_ID_BYTES};
 use tonic::Status;
 use uuid::Uuid;
 
+use crate::free_form;
 use crate::ids::Id;
 use crate::service_error::Violations;
 
@@ -191,8 +192,21 @@ impl Fields {
         }
     }
 
-    /// A free-form value: JSON's numbers, at most 32 levels and `max` bytes encoded.
+    /// A free-form value: JSON's numbers as far as a double keeps them, at most 32 levels and `max` bytes encoded.
     pub fn free_form(&mut self, field: &str, value: &Struct, max: usize) {
+        self.kept_free_form(field, value, max);
+        self.exact_numbers(field, value);
+    }
+
+    /// No number of a free-form value may have been changed by whoever sent it.
+    pub fn exact_numbers(&mut self, field: &str, value: &Struct) {
+        if let Some((place, rule)) = free_form::wrong_number(value) {
+            self.refuse(format!("{field}.{place}"), rule);
+        }
+    }
+
+    /// A free-form value that was taken once: JSON's numbers, at most 32 levels and `max` bytes encoded.
+    pub fn kept_free_form(&mut self, field: &str, value: &Struct, max: usize) {
         self.levels(field, value, 0);
         let size = value.encoded_len();
         if size > max {

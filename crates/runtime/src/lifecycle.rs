@@ -7,6 +7,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::telemetry;
+
 /// Exit code after a second signal cut the drain short.
 const EXIT_FORCED: i32 = 130;
 
@@ -89,6 +91,7 @@ async fn listen(mut interrupt: Signal, mut terminate: Signal, token: Cancellatio
         }
         if token.is_cancelled() {
             tracing::warn!("second signal: leaving without draining");
+            telemetry::flush_log();
             std::process::exit(EXIT_FORCED);
         }
         tracing::info!("draining; a second signal leaves at once");

@@ -3,10 +3,14 @@
 //! A workspace is the namespace of a project's state, locks and file leases. All windows on one checkout must come to
 //! the same name without talking to each other, so it is the path of the git root. Two worktrees of one repository
 //! hold different files and are two workspaces.
+//!
+//! A folder has one identity, however it is spelled: [`identity`] is the only place where that is decided.
 
 use std::path::{Component, Path, PathBuf};
 
 use shim_proto::limits::coordination::MAX_NAME_BYTES;
+
+use crate::files::{self, PatternError};
 
 /// The namespace of all folders outside of a repository.
 const DEFAULT: &str = "default";
@@ -28,10 +32,48 @@ pub struct OutsideWorkspace {
     root: PathBuf,
 }
 
+/// Why a typed path or pattern has no place in a workspace.
+#[derive(Debug, thiserror::Error)]
+pub enum PathError {
+    /// It leads out of the workspace.
+    #[error(transparent)]
+    Outside(#[from] OutsideWorkspace),
+    /// It is empty, or of a form that other programs know.
+    #[error("{0}")]
+    Pattern(#[from] PatternError),
+}
+
+/// The one name of a project or namespace. A path is that of the kernel, as far as it is there: without links, dots and
+/// needless slashes. Any other name stays as it is.
+#[must_use]
+pub fn identity(name: &str) -> String {
+    if !name.starts_with('/') {
+        return name.to_owned();
+    }
+    let path = Path::new(name);
+    let whole = path.canonicalize().ok();
+    let whole = whole.or_else(|| canonical(&resolved(path)));
+    let whole = whole.unwrap_or_else(|| resolved(path));
+    whole.to_str().unwrap_or(name).to_owned()
+}
+
+/// The namespace of a name: that of the folder for a path, however it is spelled.
+#[must_use]
+pub fn namespace(asked: &str) -> String {
+    if asked.starts_with('/') {
+        name(Path::new(&identity(asked)))
+    } else {
+        asked.to_owned()
+    }
+}
+
 impl Workspace {
     /// The workspace around an absolute folder: the git repository it is in, else "default" with the folder as root.
     #[must_use]
     pub fn containing(folder: &Path) -> Self {
+        let folder = &folder
+            .canonicalize()
+            .unwrap_or_else(|_| folder.to_path_buf());
         let root = folder
             .ancestors()
             .find(|path| path.join(".git").exists())
@@ -40,6 +82,22 @@ impl Workspace {
             name: root.as_deref().map_or_else(|| DEFAULT.to_owned(), name),
             root: root.unwrap_or_else(|| folder.to_path_buf()),
         }
+    }
+
+    /// What was typed in `folder` for files, as a pattern relative to the root. As far as its names are there they mean
+    /// themselves.
+    ///
+    /// # Errors
+    /// If it is empty, leads out of the workspace, or has a form that only other programs know.
+    pub fn pattern(&self, folder: &Path, typed: &str) -> Result<String, PathError> {
+        let is_there = |path: &str| folder.join(path).symlink_metadata().is_ok();
+        let first = typed.split('/').next().unwrap_or_default();
+        let means_itself = is_there(typed) || (!first.is_empty() && is_there(first));
+        if typed.is_empty() || (!typed.starts_with('/') && !means_itself) {
+            files::check_form(typed)?;
+        }
+        let inside = self.relative(folder, typed)?;
+        Ok(files::as_pattern(&self.root, &inside))
     }
 
     /// A path or pattern typed in `folder`, relative to the root and with its dots resolved; `.` for the root itself. A
@@ -58,10 +116,13 @@ impl Workspace {
                 path: typed.to_owned(),
                 root: self.root.clone(),
             })?;
-        let names: Vec<_> = inside
-            .components()
-            .map(|part| part.as_os_str().to_string_lossy())
-            .collect();
+        let names = inside.components().map(|part| part.as_os_str().to_str());
+        // A name that is no UTF-8 came from a link; no pattern could name it.
+        let names: Option<Vec<_>> = names.collect();
+        let names = names.ok_or_else(|| OutsideWorkspace {
+            path: typed.to_owned(),
+            root: self.root.clone(),
+        })?;
         let end = if typed.ends_with('/') { "/" } else { "" };
         Ok(if names.is_empty() {
             ".".to_owned()
@@ -145,6 +206,82 @@ mod tests {
         std::os::unix::fs::symlink(&root, folder.path().join("link")).unwrap();
         let other_name = folder.path().join("link/c/**").display().to_string();
         assert_eq!(relative(&other_name).as_deref(), Some("c/**"));
+    }
+
+    #[test]
+    fn one_folder_has_one_identity_however_it_is_spelled() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = folder.path().canonicalize().unwrap();
+        let real = home.join("my app");
+        std::fs::create_dir_all(real.join(".git")).unwrap();
+        std::os::unix::fs::symlink(&real, home.join("link")).unwrap();
+        let home = home.display();
+        let own = format!("{home}/my app");
+        for spelled in [
+            format!("{home}/my app"),
+            format!("{home}/my app/"),
+            format!("{home}/./my app/."),
+            format!("{home}//my app"),
+            format!("/{home}/link/../my app"),
+            format!("{home}/link"),
+            format!("{home}/link/"),
+        ] {
+            assert_eq!(identity(&spelled), own, "{spelled}");
+            let workspace = Workspace::containing(Path::new(&spelled));
+            assert_eq!(namespace(&spelled), workspace.name, "{spelled}");
+            assert_eq!(workspace.root, real);
+        }
+        assert_eq!(
+            identity(&format!("{home}/link/gone/./x/")),
+            format!("{own}/gone/x")
+        );
+        for name in ["notes", "claude-desktop", "", "a/./b", "link"] {
+            assert_eq!(
+                (identity(name), namespace(name)),
+                (name.into(), name.into())
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_typed_is_a_pattern_of_the_root() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        std::fs::create_dir_all(root.join("app/[id]")).unwrap();
+        std::fs::create_dir(root.join(".git")).unwrap();
+        std::fs::write(root.join("app/!x"), "").unwrap();
+        let workspace = Workspace::containing(&root);
+        let app = root.join("app");
+        let pattern = |typed: &str| {
+            workspace
+                .pattern(&app, typed)
+                .map_err(|why| why.to_string())
+        };
+        for (typed, expected) in [
+            ("[id]", r"app/\[id\]/"),
+            ("[id]/a.ts", r"app/\[id\]/a.ts"),
+            ("!x", "app/!x"),
+            ("../app/*.ts", "app/*.ts"),
+            (".", "app/"),
+            ("..", "./"),
+        ] {
+            assert_eq!(pattern(typed).as_deref(), Ok(expected), "{typed}");
+        }
+        let absolute = app.join("[id]").display().to_string();
+        assert_eq!(pattern(&absolute).as_deref(), Ok(r"app/\[id\]/"));
+        for (typed, why) in [
+            ("", "is empty"),
+            (" ", "is empty"),
+            ("!y/**", "begins with !"),
+            ("~/x", "begins with ~"),
+            ("$HOME/x", "shell"),
+            ("@(a|b)", "{a,b}"),
+            ("../..", "outside"),
+            ("/etc/passwd", "outside"),
+        ] {
+            let refused = pattern(typed).unwrap_err();
+            assert!(refused.contains(why), "{typed}: {refused}");
+        }
     }
 
     #[test]

@@ -1,51 +1,22 @@
 //! JSON as free-form data: publications and jobs are JSON, so that any program can read and make them.
 
-use prost_types::value::Kind;
-use prost_types::{ListValue, Struct, Value};
+use prost_types::Struct;
 use serde_json::{Map, Value as Json};
+use shim_runtime::free_form;
 
-/// Levels that a client can decode. Only other programs publish deeper data; a deeper value becomes its JSON text.
-const MAX_DEPTH: usize = 32;
-
-/// A JSON object as a `Struct`.
+/// A JSON object as a `Struct`. Only other programs write what a client could not decode, or numbers that a double would
+/// change: that becomes its JSON text.
 pub(super) fn to_struct(object: &Map<String, Json>) -> Struct {
-    object_at(object, 1)
-}
-
-fn object_at(object: &Map<String, Json>, depth: usize) -> Struct {
-    let fields = object.iter();
-    Struct {
-        fields: fields
-            .map(|(name, value)| (name.clone(), value_at(value, depth)))
-            .collect(),
-    }
-}
-
-fn value_at(value: &Json, depth: usize) -> Value {
-    let kind = match value {
-        Json::Null => Kind::NullValue(0),
-        Json::Bool(truth) => Kind::BoolValue(*truth),
-        Json::Number(number) => Kind::NumberValue(number.as_f64().unwrap_or_default()),
-        Json::String(text) => Kind::StringValue(text.clone()),
-        Json::Array(items) if depth == MAX_DEPTH && !items.is_empty() => {
-            Kind::StringValue(value.to_string())
-        }
-        Json::Object(object) if depth == MAX_DEPTH && !object.is_empty() => {
-            Kind::StringValue(value.to_string())
-        }
-        Json::Array(items) => Kind::ListValue(ListValue {
-            values: items.iter().map(|item| value_at(item, depth + 1)).collect(),
-        }),
-        Json::Object(object) => Kind::StructValue(object_at(object, depth + 1)),
-    };
-    Value { kind: Some(kind) }
+    free_form::from_foreign_json(object)
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use proptest::prelude::*;
-    use shim_runtime::free_form;
+    use prost_types::value::Kind;
+    use prost_types::{ListValue, Value};
+    use shim_proto::limits::MAX_FREE_FORM_DEPTH as MAX_DEPTH;
 
     use super::*;
 
@@ -54,7 +25,9 @@ mod tests {
             Just(Kind::NullValue(0)),
             any::<bool>().prop_map(Kind::BoolValue),
             any::<f64>()
-                .prop_filter("JSON has no other", |number| number.is_finite())
+                .prop_filter("the services refuse others", |number| free_form::is_exact(
+                    *number
+                ))
                 .prop_map(Kind::NumberValue),
             any::<i32>().prop_map(|number| Kind::NumberValue(f64::from(number))),
             any::<String>().prop_map(Kind::StringValue),

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use serde_json::{Map, Value};
+use shim_runtime::json_text;
 
 /// What may wait, over all topics.
 const MAX_BUFFERED_BYTES: usize = 32 << 20;
@@ -33,7 +34,8 @@ impl Publication {
     /// Reads the envelope `{"from": ..., "at": ms, "data": {...}}`. Other programs may publish too: what is no such
     /// envelope is passed on as a text.
     fn read(channel: &str, payload: &[u8]) -> Self {
-        let mut envelope: Map<String, Value> = serde_json::from_slice(payload).unwrap_or_default();
+        let mended = json_text::mend(payload);
+        let mut envelope: Map<String, Value> = serde_json::from_str(&mended).unwrap_or_default();
         let data = match envelope.remove("data") {
             Some(Value::Object(data)) => data,
             _ => {
@@ -180,6 +182,13 @@ mod tests {
             );
             assert_eq!(publication.data["text"], *text);
         }
+        let exact = backlog.buffer(
+            "channel",
+            br#"{"data":{"id":1234567890123456789,"t":"\ud82d"}}"#,
+        );
+        let exact = exact.get().unwrap();
+        assert_eq!(exact.data["id"], "1234567890123456789");
+        assert_eq!(exact.data["t"], "\u{FFFD}");
         let foreign = backlog.buffer("channel", b"not of ours");
         assert_eq!(foreign.get().unwrap().data["text"], "not of ours");
     }

@@ -3,6 +3,7 @@
 use rmcp::model::JsonObject;
 use serde_json::Value;
 use shim_proto::limits::{MAX_FREE_FORM_DEPTH, MAX_PATH_BYTES};
+use shim_runtime::free_form;
 
 use super::parameter::{MAX_NAME_BYTES, NEW_SESSION, Parameter, ParameterType};
 
@@ -65,6 +66,7 @@ impl ParameterType {
                     check_record(item, fields, &mut at);
                 }
             }
+            Self::Object { max_bytes } => check_json_object(value, *max_bytes, report),
             single => {
                 if let Err(error) = single.check_single(value) {
                     report(String::new(), error);
@@ -104,7 +106,6 @@ impl ParameterType {
                 value.is_boolean(),
                 "true or false, without quotes".to_owned(),
             ),
-            Self::Object { max_bytes } => return check_json_object(value, *max_bytes),
             _ => (value.is_array(), "a list".to_owned()),
         };
         if holds {
@@ -181,21 +182,38 @@ fn check_name(value: &Value) -> Result<(), String> {
     }
 }
 
-fn check_json_object(value: &Value, max_bytes: usize) -> Result<(), String> {
-    if !value.is_object() {
-        return Err(format!(
-            "must be a JSON object, not {}",
-            describe_value(value)
-        ));
-    }
+fn check_json_object(value: &Value, max_bytes: usize, report: &mut dyn FnMut(String, String)) {
+    let Some(object) = value.as_object() else {
+        let rule = format!("must be a JSON object, not {}", describe_value(value));
+        return report(String::new(), rule);
+    };
     if depth(value) > MAX_FREE_FORM_DEPTH {
-        return Err(format!("must be at most {MAX_FREE_FORM_DEPTH} levels deep"));
+        let rule = format!("must be at most {MAX_FREE_FORM_DEPTH} levels deep");
+        return report(String::new(), rule);
+    }
+    if let Some((place, rule)) = free_form::wrong_json_number(object) {
+        report(format!(".{place}"), rule);
     }
     let bytes = value.to_string().len();
     if bytes > max_bytes {
-        return Err(format!("must be at most {max_bytes} bytes, not {bytes}"));
+        let rule = format!("must be at most {max_bytes} bytes, not {bytes}");
+        report(String::new(), rule);
     }
-    Ok(())
+}
+
+/// Whether a place among the arguments lies within a free-form object.
+pub(super) fn is_free_form(parameters: &[Parameter], place: &str) -> bool {
+    let end = place.find(['.', '[']).unwrap_or(place.len());
+    let (name, within) = place.split_at(end);
+    let parameter = parameters.iter().find(|parameter| parameter.name == name);
+    match parameter.map(|parameter| &parameter.kind) {
+        Some(ParameterType::Object { .. }) => true,
+        Some(ParameterType::Records { fields, .. }) => {
+            let inner = within.split_once("].").map(|(_, inner)| inner);
+            inner.is_some_and(|inner| is_free_form(fields, inner))
+        }
+        _ => false,
+    }
 }
 
 fn depth(value: &Value) -> usize {
@@ -280,7 +298,7 @@ pub(crate) fn part_of_id(text: &str) -> Option<String> {
 }
 
 /// The value with its kind, short enough for an error.
-fn describe_value(value: &Value) -> String {
+pub(super) fn describe_value(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),
         Value::Bool(flag) => flag.to_string(),

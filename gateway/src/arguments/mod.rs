@@ -4,14 +4,18 @@
 //! service or knows what an argument is for.
 
 mod check;
+mod meaning;
 mod parameter;
 
 use rmcp::model::JsonObject;
 use serde_json::Value;
 use shim_proto::reasons::BAD_REQUEST;
+use shim_runtime::{free_form, json_text};
 
+use crate::frames::InexactNumbers;
 use crate::tool_error::ToolError;
-use check::{check_object, digits, integer};
+use check::{check_object, digits, integer, is_free_form};
+use meaning::{Readings, take_as_meant};
 
 pub(crate) use check::part_of_id;
 
@@ -22,21 +26,75 @@ const MAX_LISTED: usize = 16;
 
 /// Arguments that passed the check, or one object of a list among them.
 #[derive(Debug, Default)]
-pub(crate) struct Arguments(JsonObject);
+pub(crate) struct Arguments {
+    object: JsonObject,
+    readings: Readings,
+}
 
-/// Checks the arguments of `tool` against its parameters. A null means "left out".
+/// Checks the arguments of `tool` against its parameters. A null means "left out". What a client typed as text and meant
+/// as something else is taken as meant, and told in the notices.
 pub(crate) fn read(
     tool: &str,
     parameters: &[Parameter],
-    given: JsonObject,
+    given: GivenArguments,
 ) -> Result<Arguments, ToolError> {
+    let GivenArguments {
+        mut object,
+        inexact,
+        is_text,
+    } = given;
+    let mut readings = Readings::default();
+    if is_text {
+        readings.note("arguments", "a text", "the object in it");
+    }
+    take_as_meant(&mut object, parameters, "", &mut readings);
     let mut errors = ArgumentErrors::default();
-    check_object(&given, parameters, &mut |path, rule| {
+    check_object(&object, parameters, &mut |path, rule| {
         errors.add(path, rule);
     });
-    errors
-        .into_error(tool)
-        .map_or_else(|| Ok(Arguments::of(given)), Err)
+    for wrong in inexact.0 {
+        if is_free_form(parameters, &wrong.place) {
+            errors.add(wrong.place, free_form::number_rule(&wrong.number));
+        }
+    }
+    match errors.into_error(tool) {
+        Some(error) => Err(error),
+        None => Ok(Arguments {
+            readings,
+            ..Arguments::of(object)
+        }),
+    }
+}
+
+/// The arguments of a call as the client sent them.
+#[derive(Debug)]
+pub(crate) struct GivenArguments {
+    object: JsonObject,
+    /// Numbers among them that a double changed.
+    inexact: InexactNumbers,
+    /// The client sent the object as a text.
+    is_text: bool,
+}
+
+impl GivenArguments {
+    pub(crate) fn of(object: JsonObject, inexact: InexactNumbers) -> Self {
+        Self {
+            object,
+            inexact,
+            is_text: false,
+        }
+    }
+
+    /// Arguments that came as the text of a JSON object.
+    pub(crate) fn of_text(arguments: &Value) -> Option<Self> {
+        let text = arguments.as_str()?;
+        let object = serde_json::from_str(text).ok()?;
+        Some(Self {
+            object,
+            inexact: InexactNumbers(json_text::inexact_numbers(text.as_bytes())),
+            is_text: true,
+        })
+    }
 }
 
 /// What is wrong with a call, listed as far as an answer stays short.
@@ -48,6 +106,9 @@ struct ArgumentErrors {
 
 impl ArgumentErrors {
     fn add(&mut self, field: String, rule: String) {
+        if self.listed.iter().any(|(listed, _)| *listed == field) {
+            return;
+        }
         if self.listed.len() < MAX_LISTED {
             self.listed.push((field, rule));
         } else {
@@ -79,12 +140,20 @@ impl ArgumentErrors {
 impl Arguments {
     fn of(mut given: JsonObject) -> Self {
         given.retain(|_, value| !value.is_null());
-        Self(given)
+        Self {
+            object: given,
+            readings: Readings::default(),
+        }
+    }
+
+    /// What was read otherwise than it was typed, in one sentence.
+    pub(crate) fn readings(&self) -> Option<String> {
+        self.readings.told()
     }
 
     /// A text, a choice or an id.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
-        self.0.get(name)?.as_str()
+        self.object.get(name)?.as_str()
     }
 
     /// A text, a choice or an id, or "" if it was left out.
@@ -94,28 +163,28 @@ impl Arguments {
 
     /// Puts another text in the place of one that was given.
     pub(crate) fn set_text(&mut self, name: &str, text: String) {
-        self.0.insert(name.to_owned(), text.into());
+        self.object.insert(name.to_owned(), text.into());
     }
 
     /// A number.
     pub(crate) fn number(&self, name: &str) -> Option<f64> {
-        self.0.get(name)?.as_f64()
+        self.object.get(name)?.as_f64()
     }
 
     /// A whole number.
     pub(crate) fn integer(&self, name: &str) -> Option<u64> {
-        integer(self.0.get(name)?)
+        integer(self.object.get(name)?)
     }
 
     /// A whole number that may be written as text.
     pub(crate) fn digits(&self, name: &str) -> Option<u64> {
-        digits(self.0.get(name)?)
+        digits(self.object.get(name)?)
     }
 
     /// A list of texts or paths; empty if it was left out.
     pub(crate) fn texts(&self, name: &str) -> Vec<String> {
         let items = self
-            .0
+            .object
             .get(name)
             .and_then(Value::as_array)
             .map(Vec::as_slice)
@@ -129,7 +198,7 @@ impl Arguments {
 
     /// Yes or no; no if it was left out.
     pub(crate) fn flag(&self, name: &str) -> bool {
-        self.0
+        self.object
             .get(name)
             .and_then(Value::as_bool)
             .unwrap_or_default()
@@ -137,19 +206,19 @@ impl Arguments {
 
     /// A JSON object.
     pub(crate) fn object(&self, name: &str) -> Option<&JsonObject> {
-        self.0.get(name)?.as_object()
+        self.object.get(name)?.as_object()
     }
 
     /// A list of objects; empty if it was left out.
     pub(crate) fn records(&self, name: &str) -> Vec<Self> {
-        let items = self.0.get(name).and_then(Value::as_array);
+        let items = self.object.get(name).and_then(Value::as_array);
         let objects = items.into_iter().flatten().filter_map(Value::as_object);
         objects.cloned().map(Self::of).collect()
     }
 
     /// Whether the argument was given.
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.0.contains_key(name)
+        self.object.contains_key(name)
     }
 }
 
@@ -184,7 +253,11 @@ mod tests {
         let Value::Object(given) = given else {
             panic!("not an object")
         };
-        match read("t", &PARAMETERS, given) {
+        match read(
+            "t",
+            &PARAMETERS,
+            GivenArguments::of(given, InexactNumbers::default()),
+        ) {
             Ok(_) => Vec::new(),
             Err(error) => error.fields.into_iter().map(|(field, _)| field).collect(),
         }
@@ -193,7 +266,7 @@ mod tests {
     #[test]
     fn everything_wrong_is_named_at_once() {
         let given = json!({
-            "progress": "0.5", "steps": ["ok", "", "x"], "files": ["a", "../b", "c\u{0}"], "count": 2.5,
+            "progress": "half", "steps": ["ok", "", "x"], "files": ["a", "../b", "c\u{0}"], "count": 2.5,
             "session_id": "mine", "extra": 1,
         });
         let expected = [
@@ -219,7 +292,12 @@ mod tests {
         let Value::Object(given) = given else {
             panic!("not an object")
         };
-        let arguments = read("t", &PARAMETERS, given).unwrap();
+        let arguments = read(
+            "t",
+            &PARAMETERS,
+            GivenArguments::of(given, InexactNumbers::default()),
+        )
+        .unwrap();
         assert_eq!(arguments.integer("count"), Some(3));
         assert_eq!(arguments.texts("files").len(), 2);
         assert!(!arguments.has("steps") && arguments.text("session_id") == Some("new"));
@@ -230,7 +308,12 @@ mod tests {
         let given: JsonObject = (0..100_000)
             .map(|i| (format!("x{i}"), Value::Null))
             .collect();
-        let error = read("t", &PARAMETERS, given).unwrap_err();
+        let error = read(
+            "t",
+            &PARAMETERS,
+            GivenArguments::of(given, InexactNumbers::default()),
+        )
+        .unwrap_err();
         assert_eq!(error.fields.len(), MAX_LISTED);
         assert!(
             error.message.contains("and 99986 more"),

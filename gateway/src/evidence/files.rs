@@ -178,7 +178,7 @@ fn open_regular(path: &Path) -> std::io::Result<File> {
 }
 
 /// A path below something that is no folder names nothing, too.
-fn is_absence(error: &std::io::Error) -> bool {
+pub(super) fn is_absence(error: &std::io::Error) -> bool {
     matches!(
         error.kind(),
         std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory

@@ -1,10 +1,11 @@
 //! The commit and the branch a project stands on, asked of the git command.
 
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use shim_proto::checkpoint::v1::GitState;
+use shim_runtime::git;
 use tokio::process::Command;
 
 use super::work_tree;
@@ -23,24 +24,34 @@ pub async fn inspect(folder: Option<&Path>) -> Option<GitState> {
 }
 
 async fn inspect_head(folder: &Path) -> Option<GitState> {
-    let mut command = Command::new("git");
-    command
-        .arg("-C")
-        .arg(folder)
-        .args(["rev-parse", "HEAD", "--abbrev-ref", "HEAD"])
-        // A look must not refresh the index of a repository that is in use.
-        .env("GIT_OPTIONAL_LOCKS", "0")
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true);
-    let output = tokio::time::timeout(GIT_TIMEOUT, command.output())
-        .await
-        .ok()?
-        .ok()?;
+    let output = ask(folder, &["rev-parse", "HEAD", "--abbrev-ref", "HEAD"]).await?;
     if !output.status.success() {
         return None;
     }
     parse(&String::from_utf8_lossy(&output.stdout))
+}
+
+/// Whether the repository around `folder` has this commit: then it is that of the checkpoint, or a copy of it.
+pub(super) async fn has_commit(folder: &Path, head: &str) -> bool {
+    let is_hex = head.len() >= 40 && head.bytes().all(|b| b.is_ascii_hexdigit());
+    let commit = format!("{head}^{{commit}}");
+    is_hex
+        && ask(folder, &["cat-file", "-e", &commit])
+            .await
+            .is_some_and(|output| output.status.success())
+}
+
+/// What git says about a folder; `None` without git, or if it takes too long.
+async fn ask(folder: &Path, arguments: &[&str]) -> Option<Output> {
+    let mut command = Command::from(git::command(folder));
+    command
+        .args(arguments)
+        .stderr(Stdio::null())
+        .kill_on_drop(true);
+    tokio::time::timeout(GIT_TIMEOUT, command.output())
+        .await
+        .ok()?
+        .ok()
 }
 
 fn parse(answer: &str) -> Option<GitState> {

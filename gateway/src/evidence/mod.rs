@@ -5,10 +5,12 @@
 mod files;
 mod git;
 mod memory;
+mod project;
 mod sizes;
 mod work_tree;
 
 pub use files::inspect as inspect_files;
 pub use git::inspect as inspect_git;
 pub(crate) use memory::MemoryGauge;
+pub use project::inspect_project;
 pub(crate) use sizes::of_files as sizes_of_files;

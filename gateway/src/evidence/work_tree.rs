@@ -8,37 +8,21 @@ use std::time::Duration;
 
 use shim_proto::checkpoint::v1::WorkTree;
 use shim_proto::limits::checkpoint::MAX_CHANGED_PATHS;
+use shim_runtime::git;
 use tokio::process::Command;
 
 /// git answers in milliseconds unless the tree is large or its disk hangs.
 const GIT_TIMEOUT: Duration = Duration::from_millis(1_500);
 /// Sizes and times of no more files than this go into the fingerprint.
 const MAX_FINGERPRINTED: usize = 1_000;
-/// Variables that would lead git to another repository than the one around the folder.
-const ELSEWHERE: [&str; 6] = [
-    "GIT_DIR",
-    "GIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_COMMON_DIR",
-    "GIT_PREFIX",
-];
-
 /// The changes of the work tree around `folder`; `None` without one, or if git did not answer in time.
 pub(super) async fn inspect(folder: &Path) -> Option<WorkTree> {
-    let mut command = Command::new("git");
-    for variable in ELSEWHERE {
-        command.env_remove(variable);
-    }
+    let mut command = Command::from(git::command(folder));
     command
         // A repository may name a program here, which git would run.
-        .args(["-c", "core.fsmonitor=false", "-C"])
-        .arg(folder)
+        .args(["-c", "core.fsmonitor=false"])
         .args(["status", "--porcelain=v1", "-z", "--untracked-files=normal"])
         .args(["--ignore-submodules=dirty", "--no-renames"])
-        // A look must not refresh the index of a repository that is in use.
-        .env("GIT_OPTIONAL_LOCKS", "0")
-        .stdin(Stdio::null())
         .stderr(Stdio::null())
         .kill_on_drop(true);
     let output = tokio::time::timeout(GIT_TIMEOUT, command.output())

@@ -2,8 +2,9 @@
 //!
 //! rmcp checks Host and Origin against DNS rebinding. A bearer token is required if one is configured; without one, only
 //! a loopback address is served. The caller travels with the request, so that a tool can check the caller's role. The
-//! [`listener`] bounds the connections.
+//! [`listener`] bounds the connections, [`body`] reads the messages.
 
+mod body;
 mod listener;
 mod refusal;
 
@@ -34,6 +35,7 @@ use tonic::body::Body;
 use crate::gateway::Gateway;
 use crate::server::McpServer;
 
+use body::MAX_BODY_BYTES;
 use listener::HttpListener;
 use refusal::{plain, refusal_response};
 
@@ -66,7 +68,7 @@ impl Admission {
         }
     }
 
-    /// Bodies are bounded by the MCP server, so only calls are counted here.
+    /// Bodies are bounded where they are read, so only calls are counted here.
     fn admit<B>(&self, request: &Request<B>, peer: Peer) -> Result<Caller, ServiceError> {
         let shown = request
             .headers()
@@ -126,7 +128,9 @@ fn mcp_service(
     listener: &TcpListener,
     streams: &CancellationToken,
 ) -> McpService {
-    let mut config = StreamableHttpServerConfig::default().with_cancellation_token(streams.clone());
+    let mut config = StreamableHttpServerConfig::default()
+        .with_cancellation_token(streams.clone())
+        .with_max_request_body_bytes(MAX_BODY_BYTES);
     if let Ok(address) = listener.local_addr().map(|address| address.ip()) {
         config.allowed_hosts.push(address.to_string());
     }
@@ -217,13 +221,19 @@ impl Endpoint {
         if request.uri().path() != PATH {
             return plain(StatusCode::NOT_FOUND, "the MCP endpoint is /mcp\n");
         }
+        let answered = async {
+            match body::read(request).await {
+                Ok(request) => self.mcp.handle(request).await.map(Body::new),
+                Err(refusal) => refusal,
+            }
+        };
         let answer = tokio::select! {
             // What is done is answered, whatever became of the token meanwhile.
             biased;
-            answer = self.mcp.handle(request) => answer,
+            answer = answered => answer,
             fault = revoked(&self.admission.auth, grant) => return refusal_response(&fault),
         };
-        answer.map(|body| end_on_revocation(Body::new(body), &self.admission.auth, grant))
+        answer.map(|body| end_on_revocation(body, &self.admission.auth, grant))
     }
 }
 

@@ -272,18 +272,8 @@ async fn restore_request(
     checkpoint_id: String,
 ) -> RestoreCheckpointRequest {
     let present = &call.gateway.client_context.project;
-    let folder = Project::named(&session.project)
-        .folder
-        .or_else(|| present.folder.clone());
-    let paths = state
-        .active_files
-        .iter()
-        .map(|file| file.path.clone())
-        .collect();
-    let (current_files, current_git) = tokio::join!(
-        evidence::inspect_files(folder.clone(), paths),
-        evidence::inspect_git(folder.as_deref())
-    );
+    let (current_files, current_git) =
+        evidence::inspect_project(&session.project, present.folder.as_deref(), state).await;
     RestoreCheckpointRequest {
         request_id: request_id(),
         session_id: session.id.clone(),

@@ -15,16 +15,19 @@ mod worker_task;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures::FutureExt;
-use rmcp::model::{CallToolResult, JsonObject, Tool};
+use prost_types::Timestamp;
+use rmcp::model::{CallToolResult, Tool};
+use serde_json::{Value, json};
 use shim_proto::checkpoint::v1::ClientInfo;
 use shim_proto::reasons::{BAD_REQUEST, DEADLINE_EXCEEDED, INTERNAL};
+use shim_render::time;
 use shim_runtime::service_error::ServiceError;
 use tokio_util::sync::CancellationToken;
 
-use crate::arguments::{self, Arguments};
+use crate::arguments::{self, Arguments, GivenArguments};
 use crate::gateway::Gateway;
 use crate::inbox::AnswerSeq;
 use crate::inboxes::Fetch;
@@ -70,7 +73,7 @@ pub(crate) async fn call(
     spec: &'static ToolSpec,
     gateway: &Arc<Gateway>,
     client: ClientInfo,
-    given: JsonObject,
+    given: GivenArguments,
     cancelled: CancellationToken,
 ) -> CallToolResult {
     let began = gateway.inboxes.answer_seq();
@@ -93,7 +96,8 @@ pub(crate) async fn call(
         Ok(answer) => (answer, false),
         Err(error) => (ToolOutput::of_error(&error), true),
     };
-    let mut notices = Vec::new();
+    let readings = call.arguments.readings();
+    let mut notices: Vec<_> = readings.iter().map(|text| reading_notice(text)).collect();
     if let Some(session_id) = &answer.session_id {
         finish_messages(gateway, session_id, fetch, began).await;
         if !cancelled.is_cancelled() {
@@ -102,6 +106,12 @@ pub(crate) async fn call(
         }
     }
     answer.into_result(notices, is_error)
+}
+
+/// Tells that arguments were read otherwise than they were typed.
+fn reading_notice(text: &str) -> Value {
+    let at = Timestamp::from(SystemTime::now());
+    json!({"kind": "arguments_read_as_meant", "text": text, "at": time::rfc3339(Some(&at))})
 }
 
 /// Begins to fetch the messages of the call's session while the tool works, if it is known which session that is.
@@ -160,8 +170,6 @@ async fn run(spec: &ToolSpec, call: &ToolCall) -> Result<ToolOutput, ToolError> 
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     /// Claude Code cuts descriptions at 2 KB.

@@ -13,7 +13,7 @@ use super::tools::{COORDINATE, Cases, STATUS, WORK, not_a_number, not_an_id, not
 const UNKNOWN: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 
 fn not_one_of() -> Vec<Value> {
-    let wrong = [json!("whatever"), json!("AUTO"), json!("")];
+    let wrong = [json!("whatever"), json!("AUTO"), json!(" ")];
     not_text().into_iter().chain(wrong).collect()
 }
 
@@ -29,6 +29,8 @@ fn not_an_object() -> Vec<Value> {
         json!([1]),
         json!(true),
         json!({"a": "x".repeat(10 * MEBIBYTE)}),
+        json!({"a": [1_234_567_890_123_456_789_u64]}),
+        json!("{\"a\": 1234567890123456789}"),
     ]
 }
 

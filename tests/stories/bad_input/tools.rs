@@ -90,7 +90,7 @@ pub(super) fn not_text() -> Vec<Value> {
 
 pub(super) fn not_a_number() -> Vec<Value> {
     vec![
-        json!("0.5"),
+        json!("50%"),
         json!("NaN"),
         json!(-0.1),
         json!(1e300),
@@ -114,7 +114,7 @@ pub(super) fn not_texts(limit: usize) -> Vec<Value> {
 
 pub(super) fn not_an_id() -> Vec<Value> {
     let wrong = [
-        "",
+        " ",
         "nonsense",
         "../../etc/passwd",
         "shim://sessions/1",
@@ -232,7 +232,8 @@ fn cases() -> Cases {
         STATUS,
         "limit",
         [
-            json!("3"),
+            json!("three"),
+            json!("0"),
             json!(-1),
             json!(0),
             json!(1.5),

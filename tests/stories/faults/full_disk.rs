@@ -132,6 +132,15 @@ async fn wait_until_ready_says(address: &str, part: &str) {
     }
 }
 
+/// Stops the stack while its folder is still there: declared behind the disk, it is dropped before.
+struct StackUntilUnmount<'a>(&'a TempEnv);
+
+impl Drop for StackUntilUnmount<'_> {
+    fn drop(&mut self) {
+        self.0.stop_stack();
+    }
+}
+
 /// Takes every byte that is free.
 fn fill(path: &Path) {
     let mut file = std::fs::File::create(path).unwrap();
@@ -146,6 +155,7 @@ async fn a_stack_in_the_background_goes_on_after_a_full_disk() {
     let Some(_disk) = Tmpfs::mount(&temp.data_dir(), "12m") else {
         return;
     };
+    let _stack = StackUntilUnmount(&temp);
     let probes = format!("127.0.0.1:{}", port.number());
     let up = ["up", "--detach", "--listen", "127.0.0.1:0"];
     shim(&temp, &up, &probes).await;

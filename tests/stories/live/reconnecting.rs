@@ -102,7 +102,7 @@ async fn a_clean_reconnect_goes_on_with_its_session() {
     for closed in [&anew, &id] {
         until(&temp, closed, SessionStatus::Interrupted).await;
         let dismiss = json!({"action": "dismiss", "session_id": closed});
-        tool_output(other.call(RECOVER, dismiss).await);
+        let _ = tool_output(other.call(RECOVER, dismiss).await);
     }
     let mut last = conversation(&temp, "conversation-1").open().await;
     let fresh = session_id(&save(&mut last, "begin anew").await);

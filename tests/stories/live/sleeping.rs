@@ -52,7 +52,7 @@ async fn a_machine_that_slept_interrupts_nobody() {
         .await;
     let id = session_id(&save(&mut gateway, "sleep well").await);
     let register = json!({"action": "register", "capabilities": ["sleep"]});
-    tool_output(gateway.call("shim_worker_task", register).await);
+    let _ = tool_output(gateway.call("shim_worker_task", register).await);
 
     signal_all(&service, &redis, &gateway, Signal::SIGSTOP);
     tokio::time::sleep(LEASE * 3).await;

@@ -95,7 +95,7 @@ async fn while_the_folder_is_held_gateways_wait() {
 
     let refused = run(&temp, &["up", "--detach"]).await;
     assert!(
-        !refused.is_success && refused.text.contains("`shim hold` runs sh"),
+        !refused.is_success && refused.text.contains("a command is run there: sh"),
         "{}",
         refused.text
     );

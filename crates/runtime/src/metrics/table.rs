@@ -80,6 +80,7 @@ pub const METRICS: &[Metric] = metrics! {
         "shim_redactions_total" Counter Count ["rule"] "Secrets taken out before a text was written, by the rule that found them."
         "shim_background_tasks" Gauge Count ["task"] "Background tasks that run, by their name."
         "shim_background_task_panics_total" Counter Count ["task"] "Background tasks that panicked, by their name."
+        "shim_log_lines_dropped_total" Counter Count [] "Log lines that were dropped because stderr was not read or could not be written."
     }
     "every server" {
         "shim_rpc_server_duration_seconds" Histogram Seconds ["rpc_service", "rpc_method"] "From a call's arrival to its answer, streams to their first answer."
@@ -90,6 +91,7 @@ pub const METRICS: &[Metric] = metrics! {
     "gateway" {
         "shim_mcp_operation_duration_seconds" Histogram Seconds ["method" = "tools/list" | "tools/call" | "prompts/list" | "prompts/get" | "resources/list" | "resources/templates/list" | "resources/read" | "other", "tool" = "" | "shim_auto_checkpoint" | "shim_check_recovery" | "shim_monitor_signals" | "shim_session_status" | "shim_coordinate_task" | "shim_worker_task"] "From an MCP request about tools, prompts or resources to its answer."
         "shim_mcp_operations_total" Counter Count ["method" = "tools/list" | "tools/call" | "prompts/list" | "prompts/get" | "resources/list" | "resources/templates/list" | "resources/read" | "other", "tool" = "" | "shim_auto_checkpoint" | "shim_check_recovery" | "shim_monitor_signals" | "shim_session_status" | "shim_coordinate_task" | "shim_worker_task", "outcome" = "ok" | "error" | "refused"] "MCP requests about tools, prompts or resources; the outcome is ok, error (the model reads why) or refused."
+        "shim_mcp_damaged_frames_total" Counter Count ["outcome" = "repaired" | "refused" | "ignored"] "Messages of MCP clients that could not be read as they came: repaired (half characters), refused with the reason, or ignored because they ask for no answer."
     }
     "checkpoint" {
         "shim_checkpoint_saves_total" Counter Count ["trigger" = "manual" | "periodic" | "milestone" | "pre_compact" | "danger_zone" | "session_end" | "fork"] "Checkpoints acknowledged, by what made them."

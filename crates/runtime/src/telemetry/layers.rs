@@ -13,24 +13,23 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, Layer, fmt};
 
 use super::log_format::{LineStyle, WithTraceIds};
-use super::log_sink::UnfailingMakeWriter;
+use super::log_queue::LogQueue;
 use crate::config::{LogConfig, LogFormat};
 use crate::redact;
 use crate::trace::TARGET;
 
-/// Log lines on stderr, redacted, as the configured filter lets them pass.
-pub(super) fn logs<S>(config: &LogConfig) -> Box<dyn Layer<S> + Send + Sync>
+/// Log lines for stderr, redacted, as the configured filter lets them pass.
+pub(super) fn logs<S>(config: &LogConfig, log: LogQueue) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     let filter = EnvFilter::try_new(&config.filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let is_log = |metadata: &Metadata<'_>| metadata.target() != TARGET;
     let is_log = FilterFn::new(is_log).with_max_level_hint(LevelFilter::TRACE);
-    // A log that cannot be written is no reason to write to stderr, which may be that log and panics then.
-    let lines = redact::RedactingMakeWriter(std::io::stderr);
+    // A layer that reports its own trouble would write to stderr itself.
     let layer = fmt::layer()
         .log_internal_errors(false)
-        .with_writer(UnfailingMakeWriter::new(lines, lost_lines(config.format)));
+        .with_writer(redact::RedactingMakeWriter(log));
     match config.format {
         LogFormat::Pretty => {
             let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
@@ -46,20 +45,6 @@ where
                 .event_format(lines);
             layer.with_filter(is_log.and(filter)).boxed()
         }
-    }
-}
-
-/// The line that says how many lines were lost, in the look of the others.
-fn lost_lines(format: LogFormat) -> fn(u64) -> String {
-    match format {
-        LogFormat::Pretty => {
-            |lost| format!("WARN {lost} log lines were lost: the log could not be written\n")
-        }
-        LogFormat::Json => |lost| {
-            format!(
-                "{{\"level\":\"WARN\",\"message\":\"log lines were lost: the log could not be written\",\"lost\":{lost}}}\n"
-            )
-        },
     }
 }
 
@@ -117,7 +102,7 @@ mod tests {
             format: LogFormat::Json,
         };
         let subscriber = tracing_subscriber::registry()
-            .with(logs(&config))
+            .with(logs(&config, LogQueue::default()))
             .with(spans(provider.tracer("shim")));
         tracing::subscriber::with_default(subscriber, work);
         let exported = exported.0.lock().unwrap();

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use bullmq::types::BackoffStrategy;
 use bullmq::{Job, JobOptions};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use shim_proto::coordination::v1::Task;
 use shim_runtime::free_form;
+use shim_runtime::json_text::mend;
 use shim_runtime::trace::{TRACEPARENT, TraceContext};
 
 use crate::clock::millis;
@@ -59,19 +60,43 @@ pub(super) fn trace_context(job: &Job) -> Option<TraceContext> {
     TraceContext::parse(job.data().get(TRACEPARENT)?.as_str()?)
 }
 
-/// The task that another program's job stands for.
-pub(super) fn foreign_task(job: &Job) -> Task {
-    let data = job.data();
+/// The task that another program's job stands for. `written_data` is JSON as the program wrote it; data that is no object
+/// is not told.
+pub(super) fn foreign_task(name: &str, written_data: &[u8]) -> Task {
+    let data: Option<Map<String, Value>> = serde_json::from_str(&mend(written_data)).ok();
+    let data = data.unwrap_or_default();
     let goal = data.get("goal").and_then(Value::as_str);
     let payload = match data.get("payload") {
         Some(Value::Object(payload)) => to_struct(payload),
-        _ => data.as_object().map(to_struct).unwrap_or_default(),
+        _ => to_struct(&data),
     };
     Task {
-        goal: goal.unwrap_or_else(|| job.name()).to_owned(),
-        kind: job.name().to_owned(),
+        goal: goal.unwrap_or(name).to_owned(),
+        kind: name.to_owned(),
         payload: Some(payload),
         weight: 1.0,
         ..Task::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_foreign_job_loses_nothing_of_its_data() {
+        let written = br#"{"goal":"fix \ud82d","payload":{"id":1234567890123456789,"big":12345678901234567890123,"n":1.5}}"#;
+        let task = foreign_task("greet", written);
+        assert_eq!(task.goal, "fix \u{FFFD}");
+        let payload = Value::Object(free_form::to_json(&task.payload.unwrap()));
+        let expected =
+            json!({"id": "1234567890123456789", "big": "12345678901234567890123", "n": 1.5});
+        assert_eq!(payload, expected);
+        let bare = foreign_task("greet", b"[1]");
+        assert_eq!(
+            (bare.goal.as_str(), bare.payload),
+            ("greet", Some(to_struct(&Map::new())))
+        );
     }
 }

@@ -82,6 +82,20 @@ impl Queues {
         with_timeout(job.change_priority(job.priority(), true)).await
     }
 
+    /// A job's data as its producer wrote it: the library reads nothing from a text with half a character in it, and
+    /// cuts long numbers.
+    ///
+    /// # Errors
+    /// As the store fails.
+    pub(crate) async fn written_data(&self, queue: &str, job_id: &str) -> Result<Vec<u8>, Error> {
+        let look = redis::cmd("HGET")
+            .arg(format!("{}:{queue}:{job_id}", self.prefix))
+            .arg("data")
+            .to_owned();
+        let data: Option<Vec<u8>> = self.connection.query(&look).await?;
+        Ok(data.unwrap_or_default())
+    }
+
     /// Returns a job to its queue that a process of SHIM took, whichever did; `false` if there is no such job.
     ///
     /// # Errors

@@ -78,10 +78,10 @@ impl TakenJob {
         &self.workspace
     }
 
-    /// The job as one of another program.
-    pub(crate) fn foreign(&self) -> ForeignJob {
+    /// The job as one of another program, with its data as it was written.
+    pub(crate) fn foreign(&self, written_data: &[u8]) -> ForeignJob {
         ForeignJob {
-            task: job::foreign_task(&self.job),
+            task: job::foreign_task(self.job.name(), written_data),
             trace_context: job::trace_context(&self.job),
             priority: self.job.priority(),
             max_attempts: self.job.opts().attempts,

@@ -7,8 +7,7 @@ use std::fmt::Write;
 
 use prost::Message;
 use shim_proto::coordination::v1::{FileLease, FileLeaseMode};
-
-use super::glob::{Budget, Pattern};
+use shim_runtime::files::{Budget, Pattern};
 
 /// Leases that a workspace may have.
 const MAX_LEASES: usize = 1_000;
@@ -106,7 +105,7 @@ fn overlap<'a>(
     budget: &mut Budget,
 ) -> Option<(&'a str, &'a str)> {
     lease.patterns.iter().find_map(|text| {
-        let held = Pattern::parse(text).ok();
+        let held = Pattern::parse_stored(text).ok();
         let wanted = wanted.iter().find(|wanted| match &held {
             Some(held) => held.overlaps(wanted, budget),
             None => true,

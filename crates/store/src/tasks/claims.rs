@@ -294,7 +294,8 @@ impl Tasks {
 
     /// Makes a task of a job that another program put into the queue; returns the id of the task.
     async fn adopt(&self, queue: &str, taken: &TakenJob) -> Result<String, Error> {
-        let foreign = taken.foreign();
+        let written_data = self.queues.written_data(queue, taken.job_id()).await?;
+        let foreign = taken.foreign(&written_data);
         let trace_context = foreign.trace_context.unwrap_or_else(TraceContext::new_root);
         let max_attempts = foreign.max_attempts.unwrap_or(FOREIGN_ATTEMPTS);
         let args = AdoptArgs {

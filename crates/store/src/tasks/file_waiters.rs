@@ -354,7 +354,9 @@ impl FileWaiter {
 
 /// A text that is no pattern was refused when the job was submitted.
 pub(super) fn patterns(files: &[String]) -> Vec<Pattern> {
-    let patterns = files.iter().filter_map(|file| Pattern::parse(file).ok());
+    let patterns = files
+        .iter()
+        .filter_map(|file| Pattern::parse_stored(file).ok());
     patterns.collect()
 }
 

@@ -4,6 +4,7 @@ use prost::Message;
 use serde::Deserialize;
 use serde_bytes::ByteBuf;
 use shim_proto::coordination::v1::{Task, TaskCounts, TaskError, TaskResult, TaskState, Usage};
+use shim_runtime::json_text;
 use shim_runtime::trace::TraceContext;
 
 use super::record::{Record, pairs};
@@ -163,7 +164,8 @@ impl Row {
         if let Some(stored) = &self.texts.result {
             return TaskResult::decode(stored.as_slice()).ok();
         }
-        let returned = serde_json::from_slice(self.texts.json.as_ref()?).ok()?;
+        let returned = json_text::mend(self.texts.json.as_ref()?);
+        let returned = serde_json::from_str(&returned).ok()?;
         Some(match returned {
             serde_json::Value::String(text) => TaskResult {
                 text,

@@ -7,6 +7,7 @@ use shim_proto::coordination::v1::{
 };
 use shim_render::text::one_line;
 use shim_render::{time, words};
+use shim_runtime::files::shown;
 
 use super::fields::{object, set_if, set_list};
 
@@ -58,7 +59,8 @@ pub(crate) fn task(task: &Task) -> Value {
     set_if(&mut value, "submitted_by", &task.submitted_by);
     set_if(&mut value, "schedule", &task.schedule);
     set_if(&mut value, "scheduled_by", &task.scheduled_by);
-    set_list(&mut value, "files", &task.files);
+    let files: Vec<String> = task.files.iter().map(|file| shown(file)).collect();
+    set_list(&mut value, "files", &files);
     set_list(&mut value, "after", &task.depends_on);
     if let Some(wanted) = &task.requirements {
         requirements(&mut value, wanted);

@@ -326,7 +326,8 @@ fn with_whole_paths(
     here: &Project,
     session: Option<&str>,
 ) -> Vec<FileState> {
-    if let Some(folder) = here.folder.as_ref().filter(|_| session != Some(&here.name)) {
+    let is_here = session.is_some_and(|session| Project::named(session) == *here);
+    if let Some(folder) = here.folder.as_ref().filter(|_| !is_here) {
         for file in &mut files {
             file.path = folder.join(&file.path).display().to_string();
         }

@@ -6,6 +6,7 @@
 
 mod choices;
 mod decide;
+mod files;
 mod message;
 mod parameters;
 mod parent;
@@ -65,6 +66,11 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
             "reasoning",
             "string",
             "submit: why the job was split so, or not.",
+        ),
+        output(
+            "unmatched_files",
+            "array",
+            "submit: patterns that no file there is matches, as they were taken.",
         ),
         output(
             "next_runs",

@@ -66,7 +66,7 @@ const SUBTASK: &[Parameter] = &[
         ParameterType::Paths {
             max_items: MAX_SUBTASK_FILES,
         },
-        "Files or glob patterns it has for itself while it runs.",
+        "Files or glob patterns it has for itself while it runs; a name that is there means itself, also with [ ] in it.",
     ),
     optional("kind", KIND, "The kind of work; left out, the job's."),
     optional(
@@ -141,7 +141,7 @@ pub(super) const PARAMETERS: &[Parameter] = &[
         ParameterType::Paths {
             max_items: MAX_FILES,
         },
-        "submit: files or glob patterns the work is about, absolute or relative to the project; at most 1,000. A job that is not split has them for itself while it runs.",
+        "submit: files or glob patterns the work is about, absolute or relative to the project; a name that is there means itself; at most 1,000. A job that is not split has them for itself while it runs.",
     ),
     optional(
         "steps",

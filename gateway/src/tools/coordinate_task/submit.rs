@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 use prost_types::Timestamp;
 use serde_json::{Value, json};
 use shim_proto::coordination::v1::{
-    FileHint, ListWorkersRequest, Requirements, SubmitTaskRequest, SubmitTaskResponse, Subtask,
-    Task, TaskState, WorkerKind,
+    ListWorkersRequest, Requirements, SubmitTaskRequest, SubmitTaskResponse, Subtask, Task,
+    TaskState, WorkerKind,
 };
 use shim_proto::reasons::BAD_REQUEST;
 use shim_render::tasks::next_runs;
@@ -14,19 +14,17 @@ use shim_render::time::rfc3339;
 use shim_runtime::free_form;
 
 use super::choices;
+use super::files::{Files, tell_unmatched};
 use super::parent::{self, ParentTask};
 use super::refusals::{missing_task, to_error};
 use crate::arguments::Arguments;
-use crate::evidence;
 use crate::render::json;
 use crate::render::phrases;
 use crate::render::tasks;
 use crate::render::workers::WorkerNames;
 use crate::services::request_id;
 use crate::tool_error::ToolError;
-use crate::tools::action_arguments::incomplete;
 use crate::tools::call::{ToolCall, ToolOutput};
-use crate::workspaces::ProjectWorkspace;
 
 pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     let here = &call.gateway.client_context.project.name;
@@ -38,6 +36,7 @@ pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
         .acquire(wanted, here, &call.client)
         .await?;
     let session_id = owned.session_id;
+    let unmatched = files.unmatched.clone();
     let mut request = request(&call.arguments, files);
     request.submitted_by.clone_from(&session_id);
     let parent = ParentTask::of(call, &session_id);
@@ -47,7 +46,9 @@ pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
         let error = to_error(status).about(session_id.as_str());
         rename_fields(error)
     })?;
-    Ok(answer(&submitted, workers)?.with_session(session_id))
+    let mut answer = answer(&submitted, workers)?.with_session(session_id);
+    tell_unmatched(&mut answer, unmatched);
+    Ok(answer)
 }
 
 fn request(arguments: &Arguments, files: Files) -> SubmitTaskRequest {
@@ -125,75 +126,6 @@ fn span(arguments: &Arguments, name: &str) -> Option<prost_types::Duration> {
 fn deadline(arguments: &Arguments) -> Option<Timestamp> {
     let seconds = Duration::from_secs(arguments.integer("deadline_seconds")?);
     Some(Timestamp::from(SystemTime::now() + seconds))
-}
-
-/// The files of a job and of its parts, as the services know them.
-#[derive(Default)]
-struct Files {
-    workspace: String,
-    of_job: Vec<FileHint>,
-    of_subtasks: Vec<Vec<String>>,
-}
-
-impl Files {
-    /// Finds every file's path in the workspace; all files outside of it are named at once.
-    async fn locate(call: &ToolCall, project: &str) -> Result<Self, ToolError> {
-        let typed = call.arguments.texts("files");
-        let parts = call.arguments.records("subtasks");
-        let of_parts: Vec<_> = parts.iter().map(|part| part.texts("files")).collect();
-        let all = typed.iter().chain(of_parts.iter().flatten());
-        let all: Vec<_> = all.map(String::as_str).collect();
-        if all.is_empty() {
-            let of_subtasks = of_parts;
-            return Ok(Self {
-                of_subtasks,
-                ..Self::default()
-            });
-        }
-        let Some(base) = ProjectWorkspace::of_files(&call.gateway, project, &all).await else {
-            let rule =
-                "has no place: this client has no project folder, so files need absolute paths"
-                    .to_owned();
-            return Err(incomplete("submit", vec![("files".to_owned(), rule)]));
-        };
-        let (paths, of_subtasks) = relative_paths(&base, &typed, &of_parts)?;
-        let sizes = evidence::sizes_of_files(base.workspace.root.clone(), paths.clone()).await;
-        let hint = |(path, size_bytes)| FileHint { path, size_bytes };
-        Ok(Self {
-            workspace: base.workspace.name,
-            of_job: paths.into_iter().zip(sizes).map(hint).collect(),
-            of_subtasks,
-        })
-    }
-}
-
-/// The paths of a job and of its parts within the workspace, or every path that has no place in it.
-fn relative_paths(
-    base: &ProjectWorkspace,
-    of_job: &[String],
-    of_parts: &[Vec<String>],
-) -> Result<(Vec<String>, Vec<Vec<String>>), ToolError> {
-    let mut rejected = Vec::new();
-    let mut located = |typed: &[String], field: &str| -> Vec<String> {
-        let relative = typed.iter().enumerate().map(|(index, path)| {
-            base.locate(path).unwrap_or_else(|rule| {
-                rejected.push((format!("{field}[{index}]"), rule));
-                String::new()
-            })
-        });
-        relative.collect()
-    };
-    let paths = located(of_job, "files");
-    let of_subtasks = of_parts
-        .iter()
-        .enumerate()
-        .map(|(part, files)| located(files, &format!("subtasks[{part}].files")))
-        .collect();
-    if rejected.is_empty() {
-        Ok((paths, of_subtasks))
-    } else {
-        Err(incomplete("submit", rejected))
-    }
 }
 
 /// Whether any worker lives; `None` if that cannot be known now.

@@ -8,7 +8,8 @@ mod workers;
 use serde_json::json;
 use shim_proto::checkpoint::v1::{
     AssessRiskRequest, AssessRiskResponse, Checkpoint, GetSessionRequest, ListCheckpointsRequest,
-    ListCheckpointsResponse, ListSessionsRequest, SearchCheckpointsRequest, Session,
+    ListCheckpointsResponse, ListSessionsRequest, SearchCheckpointsRequest,
+    SearchCheckpointsResponse, Session,
 };
 use shim_proto::reasons::BAD_REQUEST;
 use shim_render::figures::percent;
@@ -127,6 +128,11 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
             "hits",
             "array",
             "view search: the checkpoints found, best first, each with a snippet.",
+        ),
+        output(
+            "incomplete",
+            "boolean",
+            "view search: whether older checkpoints were left out for lack of time.",
         ),
         output(
             "has_more",
@@ -279,6 +285,29 @@ async fn sessions(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     })
 }
 
+/// A line for each hit, with its snippet.
+fn found_text(found: &SearchCheckpointsResponse) -> String {
+    let mut text = format!("{} checkpoint(s) found.", found.hits.len());
+    for hit in &found.hits {
+        let Some(checkpoint) = &hit.checkpoint else {
+            continue;
+        };
+        text.push_str(&format!(
+            "\n{}\n  {} (project {}, session_id={})",
+            checkpoint_line(checkpoint),
+            hit.snippet.replace('\n', " "),
+            hit.project,
+            checkpoint.session_id,
+        ));
+    }
+    if found.incomplete {
+        text.push_str(
+            "\nThe search took too long to look through older checkpoints; with a session_id it is shorter.",
+        );
+    }
+    text
+}
+
 async fn search(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     let Some(query) = call.arguments.text("query") else {
         let rule = "is required for view=search: words that must all occur".to_owned();
@@ -295,20 +324,11 @@ async fn search(call: &ToolCall) -> Result<ToolOutput, ToolError> {
         ..Default::default()
     };
     let found = call.gateway.services.search_checkpoints(request).await?;
-    let mut text = format!("{} checkpoint(s) found.", found.hits.len());
-    for hit in &found.hits {
-        let Some(checkpoint) = &hit.checkpoint else {
-            continue;
-        };
-        text.push_str(&format!(
-            "\n{}\n  {} (project {}, session_id={})",
-            checkpoint_line(checkpoint),
-            hit.snippet.replace('\n', " "),
-            hit.project,
-            checkpoint.session_id,
-        ));
-    }
-    let structured = json!({"hits": found.hits.iter().map(json::hit).collect::<Vec<_>>()});
+    let text = found_text(&found);
+    let structured = json!({
+        "hits": found.hits.iter().map(json::hit).collect::<Vec<_>>(),
+        "incomplete": found.incomplete,
+    });
     let answer = ToolOutput::new(text, structured);
     let about = call.arguments.text("session_id").map(str::to_owned);
     Ok(ToolOutput {

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use shim_proto::coordination::v1::{GetTaskRequest, Task};
 use shim_render::text::one_line;
 use shim_render::time;
+use shim_runtime::files::shown;
 
 use crate::prior_work;
 use crate::render::json;
@@ -66,7 +67,8 @@ fn details(task: &Task) -> String {
         text.push_str(&format!("\nPayload: {}", json::object(payload)));
     }
     if !task.files.is_empty() {
-        text.push_str(&format!("\nFiles leased to it: {}", task.files.join(" ")));
+        let files: Vec<_> = task.files.iter().map(|file| shown(file)).collect();
+        text.push_str(&format!("\nFiles leased to it: {}", files.join(" ")));
         text.push_str(&format!(" (workspace {})", task.workspace));
     }
     text.push_str(&format!(

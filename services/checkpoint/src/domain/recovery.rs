@@ -58,9 +58,13 @@ pub(crate) fn unsaved(session: &Session) -> Duration {
     }
 }
 
-/// Best first: those of `project`, then by confidence, then the most recent.
-pub(crate) fn rank(project: &str, now: UnixMicros, one: &Session, other: &Session) -> Ordering {
-    let is_other_project = |session: &Session| session.project != project;
+/// Best first: those of the project asked for, then by confidence, then the most recent.
+pub(crate) fn rank(
+    is_other_project: impl Fn(&Session) -> bool,
+    now: UnixMicros,
+    one: &Session,
+    other: &Session,
+) -> Ordering {
     let sure = |session: &Session| confidence(session, now);
     is_other_project(one)
         .cmp(&is_other_project(other))
@@ -182,7 +186,8 @@ mod tests {
             session.project = "/here".into();
         }
         sessions[5].project = "/here".into();
-        sessions.sort_by(|one, other| rank("/here", now, one, other));
+        let elsewhere = |session: &Session| session.project != "/here";
+        sessions.sort_by(|one, other| rank(elsewhere, now, one, other));
         let order: Vec<_> = sessions
             .iter()
             .map(|session| (cause(session), noticed_at(session)))

@@ -4,11 +4,10 @@
 //! did not fall and its steps go on. Anything else is a new task. (B) An unfinished task is listed until it is saved as
 //! finished or closed; a save of another task does not end it. (C) A finished task is not listed beside another one.
 
-use shim_proto::checkpoint::v1::{Checkpoint, CheckpointState, Session, SessionTask, TaskRelation};
+use shim_proto::checkpoint::v1::{Checkpoint, Session, SessionTask, TaskRelation};
 use shim_proto::limits::checkpoint::MAX_SESSION_TASKS;
 use shim_render::session_tasks::{is_open, listed};
-use shim_render::verification::open_steps;
-use shim_render::wording::{is_alike, is_same, normalised};
+use shim_render::wording::{is_same, normalised};
 
 use super::hash_chain;
 
@@ -96,25 +95,6 @@ pub(crate) fn find<'a>(known: &'a [SessionTask], name: &TaskName) -> Option<&'a 
 pub(crate) fn may_be_reworded(known: &SessionTask, name: &TaskName) -> bool {
     let by_text = name.key.is_empty() && !known.task_key.starts_with(SHARED_TASK);
     by_text && is_open(known) && name.progress >= known.progress
-}
-
-/// Whether the save is the known task in other words, given what was known of it: the texts are alike and the steps go
-/// on, or the new text is one of the steps. A save that ends a task must name one of its steps.
-pub(crate) fn is_reworded(earlier: &CheckpointState, new: &CheckpointState) -> bool {
-    let planned = open_steps(earlier);
-    if planned.iter().any(|step| is_same(step, &new.current_task)) {
-        return true;
-    }
-    if !is_alike(&earlier.current_task, &new.current_task) {
-        return false;
-    }
-    let earlier_steps = || earlier.next_steps.iter().chain(&earlier.completed_steps);
-    let mut new_steps = new.next_steps.iter().chain(&new.completed_steps);
-    let names_none = new.next_steps.is_empty() && new.completed_steps.is_empty();
-    let is_ending = new.progress >= 1.0 && new.next_steps.is_empty();
-    let had_none = earlier_steps().next().is_none();
-    (had_none || names_none) && !is_ending
-        || new_steps.any(|step| earlier_steps().any(|earlier| is_same(earlier, step)))
 }
 
 /// Whether the key was made here.
@@ -353,52 +333,5 @@ mod tests {
             .map(|task| task.task_key.as_str())
             .collect();
         assert_eq!(order, ["t1", "t3", "t2"]);
-    }
-
-    fn state(text: &str, progress: f64, next: &[&str], completed: &[&str]) -> CheckpointState {
-        let list = |items: &[&str]| items.iter().map(|item| (*item).to_owned()).collect();
-        CheckpointState {
-            current_task: text.into(),
-            progress,
-            next_steps: list(next),
-            completed_steps: list(completed),
-            ..CheckpointState::default()
-        }
-    }
-
-    #[test]
-    fn a_task_in_other_words_goes_on_with_its_steps_and_never_ends_another_one() {
-        let earlier = state(
-            "Port the rate limiter",
-            0.3,
-            &["gather", "write it"],
-            &["read"],
-        );
-        for (new, expected) in [
-            (
-                state(
-                    "Porting the rate limiter: gather",
-                    0.4,
-                    &["write it"],
-                    &["gather"],
-                ),
-                true,
-            ),
-            (state("write it", 0.5, &["test it"], &[]), true),
-            (state("Port the rate limiter, still", 0.4, &[], &[]), true),
-            (state("Port the rate limiter's docs", 1.0, &[], &[]), false),
-            (
-                state("Port the rate limiter's docs", 0.5, &["translate"], &[]),
-                false,
-            ),
-            (state("Check the links", 1.0, &[], &["gather"]), false),
-        ] {
-            assert_eq!(
-                is_reworded(&earlier, &new),
-                expected,
-                "{}",
-                new.current_task
-            );
-        }
     }
 }

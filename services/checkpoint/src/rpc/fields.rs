@@ -9,8 +9,8 @@ use shim_proto::checkpoint::v1::{
 };
 use shim_proto::limits::checkpoint::{
     MAX_BOOT_ID_BYTES, MAX_BRANCH_BYTES, MAX_CHANGED_PATHS, MAX_CLIENT_BYTES, MAX_COMMIT_BYTES,
-    MAX_COUNT, MAX_FINGERPRINT_BYTES, MAX_HOSTNAME_BYTES, MAX_ITEM_BYTES, MAX_LATENCY_MS,
-    MAX_STATE_BYTES, MAX_SUMMARY_BYTES, MAX_TASK_KEY_BYTES,
+    MAX_COUNT, MAX_FILE_NOTE_BYTES, MAX_FINGERPRINT_BYTES, MAX_HOSTNAME_BYTES, MAX_ITEM_BYTES,
+    MAX_LATENCY_MS, MAX_STATE_BYTES, MAX_SUMMARY_BYTES, MAX_TASK_KEY_BYTES,
 };
 use shim_proto::limits::{MAX_LIST, MAX_PATH_BYTES};
 use shim_runtime::fields::Fields as BaseFields;
@@ -112,6 +112,11 @@ impl Fields {
         }
         for (i, file) in files.iter().enumerate() {
             self.path(&format!("{field}[{i}].path"), &file.path);
+            self.text(
+                format_args!("{field}[{i}].note"),
+                &file.note,
+                MAX_FILE_NOTE_BYTES,
+            );
             if FilePresence::try_from(file.presence).is_err() {
                 self.refuse(
                     format!("{field}[{i}].presence"),
@@ -194,6 +199,14 @@ impl Fields {
     }
 
     pub(super) fn state(&mut self, state: Option<&CheckpointState>) {
+        self.archived_state(state);
+        if let Some(custom) = state.and_then(|state| state.custom.as_ref()) {
+            self.exact_numbers("state.custom", custom);
+        }
+    }
+
+    /// A state that was taken once; earlier versions took numbers that a client may have rounded.
+    pub(super) fn archived_state(&mut self, state: Option<&CheckpointState>) {
         let Some(state) = state else {
             return self.refuse("state", "is required");
         };
@@ -216,7 +229,7 @@ impl Fields {
         let retracted = &state.retracted_decisions;
         self.texts("state.retracted_decisions", retracted, MAX_ITEM_BYTES);
         if let Some(custom) = &state.custom {
-            self.free_form("state.custom", custom, MAX_STATE_BYTES);
+            self.kept_free_form("state.custom", custom, MAX_STATE_BYTES);
         }
         let size = state.encoded_len();
         if size > MAX_STATE_BYTES && self.is_clean() {

@@ -84,7 +84,7 @@ fn check_record(api: &Api, record: &Record) -> Result<(), Status> {
         }
         Record::Checkpoint(archived) => {
             if archived.state.is_some() {
-                fields.state(archived.state.as_ref());
+                fields.archived_state(archived.state.as_ref());
             }
             archived
                 .checkpoint

@@ -1,4 +1,4 @@
-//! SearchCheckpoints: full text, over an index that is caught up first.
+//! SearchCheckpoints: full text, by words and within them.
 
 use shim_proto::checkpoint::v1::{SearchCheckpointsRequest, SearchCheckpointsResponse};
 use tonic::Status;
@@ -23,6 +23,5 @@ pub(super) async fn handle(
     fields.finish()?;
 
     let project = (!request.project.is_empty()).then_some(request.project);
-    let hits = api.store.search(terms, project, session, limit).await?;
-    Ok(SearchCheckpointsResponse { hits })
+    Ok(api.store.search(terms, project, session, limit).await?)
 }

@@ -7,6 +7,7 @@ use shim_proto::checkpoint::v1::{
 };
 use shim_runtime::conversation;
 use shim_runtime::ids::{Epoch, SessionId};
+use shim_runtime::workspace::identity;
 use shim_sqlite::{IdempotencyKey, UnixMicros};
 
 use super::checkpoint_store::Store;
@@ -57,7 +58,7 @@ pub(super) fn session_owned_error(session: &Session) -> Error {
 }
 
 impl Store {
-    /// Opens a session at epoch 1.
+    /// Opens a session at epoch 1, under the one name of its project.
     ///
     /// # Errors
     /// The store's failures.
@@ -66,8 +67,9 @@ impl Store {
         request: OpenSessionRequest,
     ) -> Result<OpenSessionResponse, Error> {
         let key = IdempotencyKey::new("OpenSession", &request.request_id, &request);
+        let project = identity(&request.project);
         self.mutate(key, 0, move |db, now| {
-            let session = new_session(request.project, request.title, request.client, now);
+            let session = new_session(project, request.title, request.client, now);
             let stored = sessions::insert(db, session)?;
             Ok(OpenSessionResponse {
                 session: Some(stored.session),

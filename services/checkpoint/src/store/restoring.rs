@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::checkpoint_store::Store;
 use super::ownership::{is_held_by_same_client, session_owned_error};
 use super::tables::checkpoints::{self, IntactCheckpoint};
+use super::tables::projects::ProjectNames;
 use super::tables::sessions::{self, StoredSession};
 use super::tables::{restores, task_checkpoints};
 use crate::domain::recovery::{confidence, is_aged_out, noticed_at, rank, unsaved};
@@ -40,6 +41,7 @@ impl Store {
     ) -> Result<DetectRecoveryResponse, Error> {
         let now = self.now();
         self.read(move |db| {
+            let project = ProjectNames::of(db, &project)?;
             let mut found = sessions::recoverable(db, &project, true, MAX_RANKED)?;
             if !only_project {
                 found.extend(sessions::recoverable(db, &project, false, MAX_RANKED)?);
@@ -47,7 +49,8 @@ impl Store {
             let all = found.len();
             found.retain(|stored| !is_aged_out(&stored.session, now));
             let aged_out = all - found.len();
-            found.sort_by(|one, other| rank(&project, now, &one.session, &other.session));
+            let elsewhere = |session: &Session| !project.contains(&session.project);
+            found.sort_by(|one, other| rank(elsewhere, now, &one.session, &other.session));
             offer(db, found, &project, limit, aged_out, now)
         })
         .await
@@ -98,7 +101,7 @@ impl Store {
 fn offer(
     db: &Connection,
     ranked: Vec<StoredSession>,
-    project: &str,
+    project: &ProjectNames,
     limit: u32,
     aged_out: usize,
     now: UnixMicros,
@@ -122,7 +125,7 @@ fn offer(
 fn candidate(
     db: &Connection,
     stored: StoredSession,
-    project: &str,
+    project: &ProjectNames,
     now: UnixMicros,
 ) -> Result<Option<RecoveryCandidate>, Error> {
     let (checkpoint, state, _) = match task_checkpoints::to_go_on(db, &stored) {
@@ -134,7 +137,7 @@ fn candidate(
     let noticed = noticed_at(&session).unwrap_or(now);
     Ok(Some(RecoveryCandidate {
         confidence: confidence(&session, now),
-        same_project: session.project == project,
+        same_project: project.contains(&session.project),
         age: prost_types::Duration::try_from(now.since(noticed)).ok(),
         unsaved: prost_types::Duration::try_from(unsaved(&session)).ok(),
         session: Some(session),

@@ -16,6 +16,7 @@ use super::head::require_head;
 use super::tables::checkpoints::{self, TaskOfSave};
 use super::tables::sessions::{self, Owner, StoredSession};
 use crate::domain::carry_over::{Changes, carry_over};
+use crate::domain::rewording::is_reworded;
 use crate::domain::save_report;
 use crate::domain::session_tasks::{self, TaskMatch, TaskName};
 use crate::error::Error;
@@ -183,7 +184,7 @@ fn find_earlier(
         }
         let readable = read_task(db, stored, task, &name)?;
         if let Some(readable) = readable
-            && session_tasks::is_reworded(&readable.0, state)
+            && is_reworded(&readable.0, state)
         {
             return Ok(Some(Earlier {
                 task_key: task.task_key.clone(),

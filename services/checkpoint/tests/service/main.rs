@@ -5,6 +5,7 @@
 mod archives;
 mod damage;
 mod leases;
+mod projects;
 mod recovery;
 mod saving;
 mod searching;

@@ -17,7 +17,7 @@ use tonic::Status;
 
 use super::api::Api;
 use super::fields::Fields;
-use super::patterns::patterns;
+use super::patterns::{keep_names, patterns};
 use crate::error::CoordinationError;
 
 /// A waiter tries this often without a publication: a lease also ends by expiry, which nothing publishes.
@@ -25,9 +25,10 @@ const POLL_EVERY: Duration = Duration::from_millis(500);
 
 pub(super) async fn handle(
     api: &Api,
-    request: AcquireFilesRequest,
+    mut request: AcquireFilesRequest,
 ) -> Result<AcquireFilesResponse, Status> {
     let idempotency_key = IdempotencyKey::for_request(&request.request_id, &request);
+    keep_names(&request.workspace, request.patterns.iter_mut()).await;
     let (lease_request, wait) = decode(request)?;
     let acquisition = Acquisition {
         api,

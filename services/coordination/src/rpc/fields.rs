@@ -12,6 +12,7 @@ use shim_proto::limits::coordination::{
 use shim_proto::limits::{DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, MAX_VERSION, MAX_WAIT};
 use shim_runtime::fields::Fields as SharedFields;
 use shim_runtime::ids::FencingToken;
+use shim_runtime::workspace;
 use shim_store::Fence;
 use tonic::Status;
 
@@ -36,6 +37,11 @@ impl DerefMut for Fields {
     }
 }
 
+/// Whether a request named its namespace by another spelling than the one that is kept.
+pub(super) fn is_other_spelling(asked: &str, namespace: &str) -> bool {
+    !asked.is_empty() && asked != namespace
+}
+
 impl Fields {
     /// # Errors
     /// INVALID_ARGUMENT naming every wrong field.
@@ -43,13 +49,13 @@ impl Fields {
         self.0.finish()
     }
 
-    /// A namespace or workspace; an empty text means the default one.
+    /// A namespace or workspace; an empty text means the default one. A path is one namespace, however it is spelled.
     pub(super) fn namespace(&mut self, field: &str, name: &str) -> String {
         if name.is_empty() {
             return DEFAULT_NAMESPACE.to_owned();
         }
         self.name(field, name, MAX_NAME_BYTES);
-        name.to_owned()
+        workspace::namespace(name)
     }
 
     /// A name of visible characters: an entry's key, a lock's name.

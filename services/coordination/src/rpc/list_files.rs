@@ -6,12 +6,13 @@ use tonic::Status;
 
 use super::api::Api;
 use super::fields::Fields;
-use super::patterns::paths;
+use super::patterns::{keep_names, paths};
 
 pub(super) async fn handle(
     api: &Api,
-    request: ListFilesRequest,
+    mut request: ListFilesRequest,
 ) -> Result<ListFilesResponse, Status> {
+    keep_names(&request.workspace, request.paths.iter_mut()).await;
     let mut fields = Fields::default();
     let workspace = fields.namespace("workspace", &request.workspace);
     let paths = paths(&mut fields, &request.paths);

@@ -1,10 +1,11 @@
-//! ListState: the entries of a namespace in the order of their keys, in pages.
+//! ListState: the entries of a namespace in the order of their keys, in pages. An older version kept them under the
+//! namespace as it was spelled.
 
 use shim_proto::coordination::v1::{ListStateRequest, ListStateResponse};
 use tonic::Status;
 
 use super::api::Api;
-use super::fields::{Fields, page_token};
+use super::fields::{Fields, is_other_spelling, page_token};
 
 pub(super) async fn handle(
     api: &Api,
@@ -19,9 +20,12 @@ pub(super) async fn handle(
     fields.finish()?;
 
     let states = &api.store.state;
-    let page = states
-        .list(&namespace, &prefix, after.as_deref(), count)
-        .await?;
+    let after = after.as_deref();
+    let mut page = states.list(&namespace, &prefix, after, count).await?;
+    if page.entries.is_empty() && is_other_spelling(&request.namespace, &namespace) {
+        let older = &request.namespace;
+        page = states.list(older, &prefix, after, count).await?;
+    }
     Ok(ListStateResponse {
         entries: page.entries,
         next_page_token: page_token(page.next.as_deref()),

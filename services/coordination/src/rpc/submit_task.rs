@@ -13,12 +13,14 @@ use shim_proto::limits::task::{
     MAX_STEP_BYTES, MAX_STEPS, MAX_SUBTASK_FILES, MAX_SUBTASKS, MAX_WORKSPACE_BYTES,
 };
 use shim_runtime::ids::{SessionId, TaskId};
+use shim_runtime::workspace::identity;
 use shim_store::IdempotencyKey;
 use shim_store::tasks::Submission;
 use tonic::Status;
 
 use super::api::Api;
 use super::fields::Fields;
+use super::patterns::keep_names;
 use super::schedule_fields::{self, ScheduleReading};
 use crate::domain::graph::{Graph, Node};
 use crate::domain::plan::{JobPlan, plan};
@@ -32,6 +34,7 @@ pub(super) async fn handle(
 ) -> Result<SubmitTaskResponse, Status> {
     // The key does not cover generated ids, so a repeated request gets the job of the first one.
     let idempotency_key = IdempotencyKey::for_request(&request.request_id, &request);
+    name_files(&mut request).await;
     let schedule = schedule_fields::of_submission(&request).await;
     let (graph, times) = check(&mut request, &schedule)?;
     let JobPlan {
@@ -63,6 +66,15 @@ pub(super) async fn handle(
         next_runs: schedule.told_runs(),
         notes,
     })
+}
+
+/// Gives the workspace its one name, and lets files that are there mean themselves.
+async fn name_files(job: &mut SubmitTaskRequest) {
+    job.workspace = identity(&job.workspace);
+    let subtasks = job.subtasks.iter_mut();
+    let of_subtasks = subtasks.flat_map(|subtask| subtask.files.iter_mut());
+    let of_job = job.files.iter_mut().map(|file| &mut file.path);
+    keep_names(&job.workspace, of_job.chain(of_subtasks)).await;
 }
 
 /// When a job runs.

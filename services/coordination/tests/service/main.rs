@@ -9,6 +9,7 @@ mod file_tables;
 mod files;
 mod inbox;
 mod locks;
+mod names;
 mod queue_holds;
 mod readers;
 mod reaper;

@@ -104,7 +104,7 @@ impl Agent {
         };
         let has_data = completed.data.is_some();
         let data = completed.data.filter(fits);
-        let data = data.as_ref().and_then(free_form::from_json);
+        let data = data.as_ref().map(free_form::from_foreign_json);
         let is_data_lost = has_data && data.is_none();
         TaskResult {
             text,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use shim_exec::{ExitCause, ProgressLines, RunOutput};
 use shim_proto::coordination::v1::TaskResult;
 use shim_runtime::free_form;
@@ -75,9 +75,8 @@ async fn outcome_of(
     let (text, truncated) = ended.stdout.text();
     let artifact = ended.stdout.artifact().await;
     let artifacts = artifact.map(|path| path.display().to_string());
-    let data = serde_json::from_str::<Map<String, Value>>(&text).ok();
     Ok(AttemptOutcome::Completed(TaskResult {
-        data: data.as_ref().and_then(free_form::from_json),
+        data: free_form::from_foreign_text(&text),
         text,
         artifacts: artifacts.into_iter().collect(),
         truncated,

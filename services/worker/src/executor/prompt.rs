@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use serde_json::{Value, json};
+use shim_runtime::files::shown;
 use shim_runtime::free_form;
 use shim_work::ClaimedTask;
 
@@ -17,7 +18,7 @@ pub(super) fn as_json(claim: &ClaimedTask) -> String {
         "goal": task.goal,
         "kind": task.kind,
         "attempt": task.attempts,
-        "files": task.files,
+        "files": task.files.iter().map(|file| shown(file)).collect::<Vec<_>>(),
         "workspace": task.workspace,
         "payload": task.payload.as_ref().map(free_form::to_json),
         "resume": claim.resume,
@@ -39,7 +40,7 @@ pub(super) fn as_text(claim: &ClaimedTask) -> String {
     if !task.files.is_empty() {
         let mut files = format!("Files you have for yourself in {}:\n", task.workspace);
         for pattern in &task.files {
-            let _ = writeln!(files, "- {pattern}");
+            let _ = writeln!(files, "- {}", shown(pattern));
         }
         add(&files);
     }
@@ -70,7 +71,7 @@ mod tests {
             task: Task {
                 task_id: "t1".to_owned(),
                 goal: "Fix the parser".to_owned(),
-                files: vec!["src/*.rs".to_owned()],
+                files: vec!["src/*.rs".to_owned(), r"app/\[id\].ts".to_owned()],
                 workspace: "/repo".to_owned(),
                 payload: free_form::from_json(payload.as_object().unwrap()),
                 ..Task::default()
@@ -85,7 +86,7 @@ mod tests {
 
     #[test]
     fn a_prompt_holds_the_known_facts_and_no_more() {
-        let expected = "Fix the parser\n\nFiles you have for yourself in /repo:\n- src/*.rs\n\n\
+        let expected = "Fix the parser\n\nFiles you have for yourself in /repo:\n- src/*.rs\n- app/[id].ts\n\n\
                         Input:\n```json\n{\n  \"depth\": 2\n}\n```\n\n\
                         Where the worker before you left off:\nThe lexer is done.\n";
         assert_eq!(as_text(&claim()), expected);
@@ -104,6 +105,7 @@ mod tests {
         let value: Value = serde_json::from_str(&as_json(&claim())).unwrap();
         assert_eq!(value["payload"]["depth"], 2);
         assert_eq!(value["lease"], 9);
+        assert_eq!(value["files"], json!(["src/*.rs", "app/[id].ts"]));
         assert_eq!(value["resume"], "The lexer is done.");
     }
 }

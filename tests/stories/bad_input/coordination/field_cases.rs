@@ -143,6 +143,8 @@ fn state_cases(cases: &mut Cases) {
         let bad = [
             (json!({"a": "x".repeat(MEBIBYTE)}), "1048576"),
             (json!({"a": "x".repeat(10 * MEBIBYTE)}), "1048576"),
+            (json!({"a": 1_234_567_890_123_456_789_u64}), ".a"),
+            (json!({"a": [{"b": -9_007_199_254_740_993_i64}]}), ".a[0].b"),
         ];
         cases.add(&[method], pointer, bad);
     }
@@ -296,7 +298,10 @@ fn bus_cases(cases: &mut Cases) {
     cases.add(
         &["Publish"],
         "/payload",
-        [(json!({"a": "x".repeat(256 * 1024)}), "262144")],
+        [
+            (json!({"a": "x".repeat(256 * 1024)}), "262144"),
+            (json!({"a": 9_007_199_254_740_993_u64}), ".a"),
+        ],
     );
     cases.text(&["Publish"], "/publisher", 200, "200");
     cases.text(&["SendMessage"], "/sender", 200, "200");
@@ -309,7 +314,10 @@ fn bus_cases(cases: &mut Cases) {
     cases.add(
         &["SendMessage"],
         "/data",
-        [(json!({"a": "x".repeat(64 * 1024)}), "65536")],
+        [
+            (json!({"a": "x".repeat(64 * 1024)}), "65536"),
+            (json!({"a": 9_007_199_254_740_993_u64}), ".a"),
+        ],
     );
     cases.required_id(&["ReceiveMessages", "AckMessages"], "/inbox");
     cases.add(

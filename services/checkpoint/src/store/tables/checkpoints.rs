@@ -45,6 +45,9 @@ impl TaskOfSave {
 }
 
 const COLUMNS: &str = "row_id, session, number, thinned_at, header, state, state_hash, hash";
+/// The same in a query of several tables.
+pub(super) const QUALIFIED_COLUMNS: &str = "checkpoints.row_id, checkpoints.session, checkpoints.number, \
+     checkpoints.thinned_at, checkpoints.header, checkpoints.state, checkpoints.state_hash, checkpoints.hash";
 /// Listing needs no states, which are most of a row.
 const COLUMNS_WITHOUT_STATE: &str =
     "row_id, session, number, thinned_at, header, NULL, state_hash, hash";

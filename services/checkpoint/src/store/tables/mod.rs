@@ -3,6 +3,7 @@
 pub(super) mod checkpoints;
 mod column;
 pub(super) mod gaps;
+pub(super) mod projects;
 pub(super) mod pruning;
 pub(super) mod restores;
 pub(super) mod search;

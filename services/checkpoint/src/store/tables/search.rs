@@ -2,9 +2,12 @@
 //!
 //! Saving does not wait for it. It keeps only words; what a search shows comes from the verified checkpoint.
 
-use rusqlite::{Connection, params};
+use std::time::Instant;
+
+use rusqlite::{Connection, ToSql, params, params_from_iter};
 
 use super::checkpoints::{self, CheckpointRow};
+use super::projects::ProjectNames;
 use crate::domain::snippet::searchable_texts;
 use crate::error::Error;
 
@@ -72,11 +75,41 @@ pub(crate) fn remove(db: &Connection, row_id: i64) -> Result<(), Error> {
     Ok(())
 }
 
+/// Rows of one step of a scan.
+const SCAN_STEP: u32 = 128;
+
+/// What a visitor says of a scan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scan {
+    /// It wants more rows.
+    GoOn,
+    /// It has what it wants.
+    Enough,
+}
+
 /// Where to search.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SearchScope {
-    pub(crate) project: Option<String>,
+    pub(crate) project: Option<ProjectNames>,
     pub(crate) session: Option<i64>,
+}
+
+impl SearchScope {
+    /// The condition on the tables `checkpoints` and `sessions`, whose parameters begin with number 3.
+    fn condition(&self) -> String {
+        let project = self.project.as_ref();
+        let project = project.map(|names| names.condition("sessions.project", 4));
+        format!(
+            "(?3 IS NULL OR sessions.row_id = ?3) AND {}",
+            project.unwrap_or_else(|| "1".to_owned())
+        )
+    }
+
+    fn parameters(&self) -> impl Iterator<Item = &dyn ToSql> {
+        let session: &dyn ToSql = &self.session;
+        let names = self.project.iter().flat_map(ProjectNames::parameters);
+        std::iter::once(session).chain(names)
+    }
 }
 
 /// Rows that hold the words of an FTS5 query, best first; equally good ones newest first.
@@ -86,17 +119,61 @@ pub(crate) fn find(
     scope: &SearchScope,
     limit: u32,
 ) -> Result<Vec<CheckpointRow>, Error> {
+    let sql = format!(
+        "SELECT search.rowid FROM search
+         JOIN checkpoints ON checkpoints.row_id = search.rowid
+         JOIN sessions ON sessions.row_id = checkpoints.session
+         WHERE search MATCH ?1 AND {}
+         ORDER BY search.rank, search.rowid DESC LIMIT ?2",
+        scope.condition()
+    );
+    let fixed: [&dyn ToSql; 2] = [&fts5_query, &limit];
+    let parameters = params_from_iter(fixed.into_iter().chain(scope.parameters()));
     let ids: Vec<i64> = db
-        .prepare_cached(
-            "SELECT search.rowid FROM search
-             JOIN checkpoints ON checkpoints.row_id = search.rowid
-             JOIN sessions ON sessions.row_id = checkpoints.session
-             WHERE search MATCH ?1 AND (?2 IS NULL OR sessions.project = ?2) AND (?3 IS NULL OR sessions.row_id = ?3)
-             ORDER BY search.rank, search.rowid DESC LIMIT ?4",
-        )?
-        .query_map(params![fts5_query, scope.project, scope.session, limit], |row| row.get(0))?
+        .prepare_cached(&sql)?
+        .query_map(parameters, |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
     ids.into_iter()
         .map(|row_id| checkpoints::by_row(db, row_id))
         .collect()
+}
+
+/// Hands every row with a content to `visit`, newest first, until it says that it has enough or the time is over. Answers
+/// whether all rows were seen that it wanted to see.
+pub(crate) fn scan(
+    db: &Connection,
+    scope: &SearchScope,
+    deadline: Instant,
+    mut visit: impl FnMut(CheckpointRow) -> Scan,
+) -> Result<bool, Error> {
+    let sql = format!(
+        "SELECT {} FROM checkpoints
+         JOIN sessions ON sessions.row_id = checkpoints.session
+         WHERE checkpoints.row_id < ?1 AND checkpoints.thinned_at IS NULL AND {}
+         ORDER BY checkpoints.row_id DESC LIMIT ?2",
+        checkpoints::QUALIFIED_COLUMNS,
+        scope.condition()
+    );
+    let mut statement = db.prepare_cached(&sql)?;
+    // In steps, so that no read stays open for seconds: the log of the database could not be taken over meanwhile.
+    let mut before = i64::MAX;
+    loop {
+        let fixed: [&dyn ToSql; 2] = [&before, &SCAN_STEP];
+        let parameters = params_from_iter(fixed.into_iter().chain(scope.parameters()));
+        let mut rows = statement.query(parameters)?;
+        let mut seen = 0;
+        while let Some(row) = rows.next()? {
+            let row = CheckpointRow::from_row(row)?;
+            (before, seen) = (row.row_id, seen + 1);
+            if visit(row) == Scan::Enough {
+                return Ok(true);
+            }
+            if Instant::now() >= deadline {
+                return Ok(false);
+            }
+        }
+        if seen < SCAN_STEP {
+            return Ok(true);
+        }
+    }
 }

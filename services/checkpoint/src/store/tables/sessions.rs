@@ -1,11 +1,12 @@
 //! Session rows: sealed records, found by id, project or the recovery list.
 
 use prost::Message;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params, params_from_iter};
 use shim_proto::checkpoint::v1::{Interruption, Session, SessionStatus};
 use shim_runtime::ids::{Epoch, SessionId};
 
 use super::column;
+use super::projects::ProjectNames;
 use crate::domain::hash_chain;
 use crate::domain::recovery::is_recoverable;
 use crate::error::Error;
@@ -203,6 +204,7 @@ pub(crate) fn active(db: &Connection) -> Result<Vec<StoredSession>, Error> {
 /// Which sessions to list.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SessionFilter {
+    /// Only this project, however it is spelled.
     pub(crate) project: Option<String>,
     pub(crate) status: Option<i32>,
 }
@@ -218,12 +220,20 @@ pub(crate) fn list(
     limit: u32,
 ) -> Result<(Vec<StoredSession>, u32), Error> {
     let (time, row_id) = after.unwrap_or((i64::MAX, i64::MAX));
-    collect(
-        db,
-        "WHERE (updated_at, row_id) < (?1, ?2) AND (?4 IS NULL OR project = ?4) AND (?5 IS NULL OR status = ?5)
-         ORDER BY updated_at DESC, row_id DESC LIMIT ?3",
-        params![time, row_id, limit, filter.project, filter.status],
-    )
+    let project = filter.project.as_deref();
+    let names = project
+        .map(|project| ProjectNames::of(db, project))
+        .transpose()?;
+    let of_project = names
+        .as_ref()
+        .map_or_else(|| "1".to_owned(), |names| names.condition("project", 5));
+    let rule = format!(
+        "WHERE (updated_at, row_id) < (?1, ?2) AND {of_project} AND (?4 IS NULL OR status = ?4)
+         ORDER BY updated_at DESC, row_id DESC LIMIT ?3"
+    );
+    let fixed: [&dyn ToSql; 4] = [&time, &row_id, &limit, &filter.status];
+    let names = names.iter().flat_map(ProjectNames::parameters);
+    collect(db, &rule, params_from_iter(fixed.into_iter().chain(names)))
 }
 
 /// Up to `limit` sessions in rows above `after`, in the order they were opened.
@@ -243,16 +253,17 @@ pub(crate) fn after_row(
 /// Up to `limit` sessions of the recovery list, the most recent first; of one project, or of all others.
 pub(crate) fn recoverable(
     db: &Connection,
-    project: &str,
+    project: &ProjectNames,
     same: bool,
     limit: u32,
 ) -> Result<Vec<StoredSession>, Error> {
-    let rule = if same {
-        "WHERE recoverable = 1 AND project = ?1 ORDER BY updated_at DESC LIMIT ?2"
-    } else {
-        "WHERE recoverable = 1 AND project <> ?1 ORDER BY updated_at DESC LIMIT ?2"
-    };
-    collect(db, rule, params![project, limit]).map(|(sessions, _)| sessions)
+    let of_project = project.condition("project", 2);
+    let not = if same { "" } else { "NOT" };
+    let rule =
+        format!("WHERE recoverable = 1 AND {not} ({of_project}) ORDER BY updated_at DESC LIMIT ?1");
+    let limit: [&dyn ToSql; 1] = [&limit];
+    let parameters = params_from_iter(limit.into_iter().chain(project.parameters()));
+    collect(db, &rule, parameters).map(|(sessions, _)| sessions)
 }
 
 fn collect(

@@ -16,3 +16,6 @@ pub(super) type Name = Vec<Piece<CharClass>>;
 
 /// The names from the root. A run at the end covers what lies below; a route without one ends with the name of a file.
 pub(super) type Route = Vec<Piece<Name>>;
+
+/// Characters that a `\` may stand before: those that may mean something else than themselves.
+pub(super) const ESCAPABLE: &str = r"*?[]{},!^-\~$%@+()|:`";

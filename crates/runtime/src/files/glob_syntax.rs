@@ -4,55 +4,10 @@
 //! believes.
 
 use super::char_class::CharClass;
-use super::glob_parts::{Name, Piece, Route};
-
-/// The number of alternatives of all braces of one pattern, multiplied out.
-const MAX_ALTERNATIVES: usize = 64;
+use super::glob_parts::{ESCAPABLE, Name, Piece, Route};
+use super::pattern_error::{MAX_ALTERNATIVES, PatternError};
 
 const DOT: GlobToken = GlobToken::Char(CharClass::One('.'));
-
-/// The reason that a text is not a pattern.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PatternError {
-    /// The text is empty, or one of its alternatives is.
-    #[error("is empty, or one of its alternatives is; write . for everything")]
-    Empty,
-    /// The path is absolute.
-    #[error("begins with /; write it relative to the workspace's root")]
-    Absolute,
-    /// The path may leave the workspace.
-    #[error("holds \"..\"; write it relative to the workspace's root")]
-    Parent,
-    /// A class has no end.
-    #[error("has a [ without its ]; write \\[ for a bracket")]
-    OpenClass,
-    /// A class contains a slash.
-    #[error("has a / within [ ]; a class stands for one character of a name")]
-    SlashInClass,
-    /// A range ends before it begins.
-    #[error("has the range {0}-{1}, which ends before it begins")]
-    Backwards(char, char),
-    /// The braces do not match.
-    #[error("has {{ and }} that do not match; write \\{{ or \\}} for a brace")]
-    Braces,
-    /// Braces have a single alternative.
-    #[error("has braces with one alternative only; write \\{{ and \\}} for braces")]
-    OneAlternative,
-    /// There are too many alternatives.
-    #[error("has more than {MAX_ALTERNATIVES} alternatives; use several patterns or *")]
-    TooManyAlternatives,
-    /// `**` stands beside other characters.
-    #[error("has ** within a name; it must stand alone between slashes, as in **/*.rs")]
-    DoubleStar,
-    /// A backslash stands before a character that needs none; the text may be a path of Windows.
-    #[error(
-        "has a \\ before {0:?}; separate names with /, and put \\ only before * ? [ ] {{ }} , ! ^ - and itself"
-    )]
-    Escape(char),
-    /// A backslash stands at the end.
-    #[error("ends with \\, which belongs before another character")]
-    LastEscape,
-}
 
 /// A token of a pattern's text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,7 +57,7 @@ fn tokens(text: &str) -> Result<Vec<GlobToken>, PatternError> {
 
 fn escaped(chars: &mut std::str::Chars<'_>) -> Result<char, PatternError> {
     match chars.next() {
-        Some(c) if r"*?[]{},!^-\".contains(c) => Ok(c),
+        Some(c) if ESCAPABLE.contains(c) => Ok(c),
         Some(c) => Err(PatternError::Escape(c)),
         None => Err(PatternError::LastEscape),
     }
@@ -346,7 +301,7 @@ mod tests {
 
         #[test]
         fn an_escaped_name_means_itself(name in r"[a*?\[\]{},!^ -]{1,20}") {
-            let escape = |c: char| if r"*?[]{},!^-\".contains(c) { format!("\\{c}") } else { c.to_string() };
+            let escape = |c: char| if ESCAPABLE.contains(c) { format!("\\{c}") } else { c.to_string() };
             let text: String = name.chars().map(escape).collect();
             let place = |c| Piece::One(CharClass::One(c));
             let own = vec![Piece::One(name.chars().map(place).collect()), Piece::Run];

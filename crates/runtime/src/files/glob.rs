@@ -13,12 +13,16 @@
 //! Building one DFA takes 357 microseconds, reading a pattern here 2; the product of two DFAs takes 10 microseconds, a
 //! comparison here 0.04; a DFA keeps 6 KB. The exception in (A) would need one more DFA per name that is spelled out.
 
-use super::char_class::CharClass;
-use super::glob_parts::{Name, Piece, Route};
-use super::glob_syntax::{self, PatternError};
+use std::fmt;
 
-/// Files relative to the root of a workspace.
-#[derive(Debug, Clone)]
+use super::char_class::CharClass;
+use super::foreign;
+use super::glob_parts::{Name, Piece, Route};
+use super::glob_syntax;
+use super::pattern_error::PatternError;
+
+/// Files relative to the root of a workspace. Printed, it is its text again.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern {
     text: String,
     /// One for each alternative of its braces.
@@ -31,6 +35,15 @@ impl Pattern {
     /// # Errors
     /// What is wrong with the text, in words for its author.
     pub fn parse(text: &str) -> Result<Self, PatternError> {
+        foreign::check(text)?;
+        Self::parse_stored(text)
+    }
+
+    /// Reads a pattern that was kept: an older version took some forms for letters that [`Self::parse`] refuses.
+    ///
+    /// # Errors
+    /// What is wrong with the text, in words for its author.
+    pub fn parse_stored(text: &str) -> Result<Self, PatternError> {
         Ok(Self {
             text: text.to_owned(),
             routes: glob_syntax::parse(text)?,
@@ -38,12 +51,18 @@ impl Pattern {
     }
 
     /// The text that was read.
-    pub(crate) fn text(&self) -> &str {
+    #[must_use]
+    pub fn text(&self) -> &str {
         &self.text
     }
 
+    /// The names of each alternative of its braces.
+    pub(super) fn routes(&self) -> &[Route] {
+        &self.routes
+    }
+
     /// Whether some path is covered by both.
-    pub(crate) fn overlaps(&self, other: &Self, budget: &mut Budget) -> bool {
+    pub fn overlaps(&self, other: &Self, budget: &mut Budget) -> bool {
         self.routes.iter().any(|route| {
             let mut others = other.routes.iter();
             others.any(|other| routes_meet(route, other, budget))
@@ -51,14 +70,21 @@ impl Pattern {
     }
 }
 
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
 /// What the comparisons of one decision may cost, in pairs of places. Real patterns differ early and cost next to nothing;
 /// the budget bounds hostile ones. A positive answer for those does no harm: their author could as well lease everything.
 #[derive(Debug)]
-pub(crate) struct Budget(u64);
+pub struct Budget(u64);
 
 impl Budget {
     /// About a tenth of a second of work: enough for a full table of real patterns.
-    pub(crate) fn per_decision() -> Self {
+    #[must_use]
+    pub fn per_decision() -> Self {
         Self(50_000_000)
     }
 
@@ -86,7 +112,8 @@ fn routes_meet(mut left: &[Piece<Name>], mut right: &[Piece<Name>], budget: &mut
         || goes_on_below(right, left, budget)
 }
 
-fn names_meet(left: &Name, right: &Name, budget: &mut Budget) -> bool {
+/// Whether some name fits both.
+pub(super) fn names_meet(left: &Name, right: &Name, budget: &mut Budget) -> bool {
     meet(left, right, budget, |left: &CharClass, right, _| {
         left.meet(right)
     })
@@ -114,8 +141,16 @@ fn goes_on_below(route: &[Piece<Name>], other: &[Piece<Name>], budget: &mut Budg
 }
 
 fn is_spelled_out(name: &Name) -> bool {
-    let is_itself = |place: &Piece<_>| matches!(place, Piece::One(CharClass::One(_)));
-    name.iter().all(is_itself)
+    spelled_out(name).is_some()
+}
+
+/// The one name that fits, if no place of it stands for several characters.
+pub(super) fn spelled_out(name: &Name) -> Option<String> {
+    let itself = |place: &Piece<_>| match place {
+        Piece::One(CharClass::One(c)) => Some(*c),
+        _ => None,
+    };
+    name.iter().map(itself).collect()
 }
 
 /// Whether some sequence fits both sides.

@@ -1,0 +1,28 @@
+//! JSON as text, where reading it would lose something: half characters, places of faults, numbers beyond a double.
+//!
+//! Nothing here decides what a message means. Each function looks at bytes alone, takes any bytes, and never fails.
+
+mod numbers;
+mod repair;
+mod walk;
+
+use std::borrow::Cow;
+
+pub use numbers::{InexactNumber, inexact_number, inexact_numbers, quote_inexact};
+pub use repair::repair;
+pub use walk::place;
+
+/// What another program wrote as JSON, so that reading it loses nothing: half characters are replaced, and numbers that a
+/// double would change are texts of the same digits.
+#[must_use]
+pub fn mend(text: &[u8]) -> Cow<'_, str> {
+    let repaired = match repair(text) {
+        Some(repaired) => Cow::Owned(repaired),
+        // There was nothing to repair, so it is UTF-8.
+        None => String::from_utf8_lossy(text),
+    };
+    match quote_inexact(&repaired) {
+        Some(quoted) => Cow::Owned(quoted),
+        None => repaired,
+    }
+}
