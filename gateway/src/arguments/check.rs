@@ -108,11 +108,8 @@ impl ParameterType {
             ),
             _ => (value.is_array(), "a list".to_owned()),
         };
-        if holds {
-            Ok(())
-        } else {
-            Err(format!("must be {expected}, not {}", describe_value(value)))
-        }
+        let refusal = || format!("must be {expected}, not {}", describe_value(value));
+        holds.then_some(()).ok_or_else(refusal)
     }
 }
 

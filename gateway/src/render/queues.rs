@@ -29,6 +29,13 @@ pub(crate) fn table(health: &QueueHealthResponse) -> String {
     for queue in &health.queues {
         text.push_str(&queue_row(queue));
     }
+    text.push_str(&troubles(health));
+    text
+}
+
+/// What is wrong with the queues, a line for each kind.
+fn troubles(health: &QueueHealthResponse) -> String {
+    let mut text = String::new();
     if health.queues.iter().any(|queue| queue.paused) {
         text.push_str(
             "\nPaused: nobody gets a task of it, whoever is free; the user can run `shim tasks resume`.",

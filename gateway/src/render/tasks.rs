@@ -86,10 +86,8 @@ fn task_details(task: &Task) -> Vec<String> {
     if task.deadline.is_some() {
         details.push(format!("due at {}", time::rfc3339(task.deadline.as_ref())));
     }
-    details.push(format!(
-        "submitted {}",
-        phrases::ago(task.created_at.as_ref())
-    ));
+    let submitted = phrases::ago(task.created_at.as_ref());
+    details.push(format!("submitted {submitted}"));
     details
 }
 

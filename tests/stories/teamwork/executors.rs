@@ -173,10 +173,18 @@ async fn a_limit_costs_no_attempt_and_is_told_where_people_and_models_look() {
     };
     assert!(agent["unfit_until"].is_string(), "{agent}");
     assert_eq!(agent["detail"], "You've hit your limit \u{FFFD}");
-    let look = json!({"view": "queue"});
-    let shown = supervisor.get("shim_session_status", look).await;
-    let queues = shown["queues"].as_array().unwrap();
-    let queue = queues.iter().find(|queue| queue["waiting"] == 1).unwrap();
+    // The task is carried back to its queue a moment after it was held.
+    let queue = loop {
+        let look = json!({"view": "queue"});
+        let shown = supervisor.get("shim_session_status", look).await;
+        let queues = shown["queue"]["queues"].as_array();
+        let queues = queues.or(shown["queues"].as_array()).unwrap();
+        let waits = |queue: &&Value| queue["waiting"] == 1;
+        if let Some(queue) = queues.iter().find(waits) {
+            break queue.clone();
+        }
+        tokio::time::sleep(POLL_INTERVAL).await;
+    };
     assert_eq!(
         (&queue["unfit"], &queue["saturated"]),
         (&json!(1), &json!(false))
