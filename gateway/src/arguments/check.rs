@@ -98,6 +98,7 @@ impl ParameterType {
                 "a whole number as it was told, for example \"17\"".to_owned(),
             ),
             Self::Id => (names_id(value), ID_FORM.to_owned()),
+            Self::WholeId => (is_id(value), format!("a whole id such as {EXAMPLE_ID}")),
             Self::IdOrNew => (
                 value == NEW_SESSION || names_id(value),
                 format!("a session id such as {EXAMPLE_ID}, or \"new\""),

@@ -95,6 +95,7 @@ fn meaning(text: &str, parameter: &Parameter) -> Option<Value> {
                 | ParameterType::Choice(_)
                 | ParameterType::Digits
                 | ParameterType::Id
+                | ParameterType::WholeId
                 | ParameterType::IdOrNew
         )
     };

@@ -26,8 +26,10 @@ pub(crate) enum ParameterType {
     Texts { max_items: usize, max_bytes: usize },
     /// A list of paths that stay where they say they are.
     Paths { max_items: usize },
-    /// A UUID.
+    /// A UUID, or a part of one where `short_ids` finds the whole one.
     Id,
+    /// A UUID in full.
+    WholeId,
     /// A UUID or "new".
     IdOrNew,
     /// True or false.
@@ -67,7 +69,7 @@ impl ParameterType {
                 "type": "array", "maxItems": max_items,
                 "items": {"type": "string", "minLength": 1, "maxLength": MAX_PATH_BYTES},
             }),
-            Self::Id | Self::IdOrNew => json!({"type": "string", "maxLength": 36}),
+            Self::Id | Self::WholeId | Self::IdOrNew => json!({"type": "string", "maxLength": 36}),
             Self::Flag => json!({"type": "boolean"}),
             Self::Names { max_items } => json!({
                 "type": "array", "maxItems": max_items,

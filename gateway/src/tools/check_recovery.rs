@@ -45,7 +45,7 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
         ),
         optional(
             "checkpoint_id",
-            ParameterType::Id,
+            ParameterType::WholeId,
             "For restore: the checkpoint to go back to; left out, the newest intact one of the session's unfinished work.",
         ),
         optional(

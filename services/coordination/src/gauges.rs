@@ -34,8 +34,11 @@ const KINDS: [WorkerKind; 4] = [
 /// The bands that priorities are exported in: the label value and the last priority of each.
 const BANDS: [(&str, u32); 3] = [("high", 33), ("normal", 66), ("low", u32::MAX)];
 
+/// Whether a queue is held back in one way.
+type IsHeld = fn(&QueueCounts) -> bool;
+
 /// What may hold a queue back, with its label value.
-const HOLDS: [(&str, fn(&QueueCounts) -> bool); 3] = [
+const HOLDS: [(&str, IsHeld); 3] = [
     ("paused", |queue| queue.is_paused),
     ("rate_limit", |queue| !queue.limited_for.is_zero()),
     ("concurrency", QueueCounts::is_maxed),

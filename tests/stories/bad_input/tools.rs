@@ -160,9 +160,7 @@ fn cases() -> Cases {
     cases.field(
         SAVE,
         "task_key",
-        not_text()
-            .into_iter()
-            .chain([json!(""), json!("x".repeat(201))]),
+        not_text().into_iter().chain([json!("x".repeat(201))]),
     );
     let tricks = [
         "../secret",

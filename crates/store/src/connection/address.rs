@@ -14,7 +14,7 @@ const SENTINEL_PORT: &str = "26379";
 #[derive(Clone)]
 pub(crate) enum Address {
     /// One server, and the certificates of connections to it.
-    Node(Client, Option<TlsCertificates>),
+    Node(Box<Client>, Option<TlsCertificates>),
     /// The master of a set that Sentinels watch, and the certificates of connections to it.
     Sentinel(Box<SentinelSet>, Option<TlsCertificates>),
     /// A Cluster, its seed nodes, and the certificates of connections to them. One seed carries the subscriptions.
@@ -39,7 +39,7 @@ impl Address {
             "rediss+cluster" => (true, Kind::Cluster),
             "redis" | "rediss" | "redis+unix" | "unix" => {
                 return node(url, certificates)
-                    .map(|client| Self::Node(client, certificates.cloned()))
+                    .map(|client| Self::Node(Box::new(client), certificates.cloned()))
                     .map_err(|error| message_of(&error));
             }
             _ => return Err(expected()),
@@ -58,7 +58,7 @@ impl Address {
     /// If no Sentinel names a master.
     pub(crate) async fn clients(&self) -> RedisResult<Vec<Client>> {
         match self {
-            Self::Node(client, _) => Ok(vec![client.clone()]),
+            Self::Node(client, _) => Ok(vec![(**client).clone()]),
             Self::Sentinel(set, _) => Ok(vec![set.master().await?]),
             Self::Cluster(_, seeds, _) => Ok(seeds.clone()),
         }

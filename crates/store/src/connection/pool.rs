@@ -47,7 +47,7 @@ impl Manager for LaneManager {
 /// The Sentinels are asked for the master each time.
 async fn connect(address: &Address) -> RedisResult<Lane> {
     let client = match address {
-        Address::Node(client, _) => client.clone(),
+        Address::Node(client, _) => (**client).clone(),
         Address::Sentinel(set, _) => set.master().await?,
         Address::Cluster(client, ..) => {
             return client.get_async_connection().await.map(Lane::Cluster);

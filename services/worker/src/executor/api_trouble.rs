@@ -261,9 +261,9 @@ mod tests {
         }
     }
 
-    fn trouble(line: &Value, event: Option<Value>) -> Trouble {
+    fn trouble(line: &Value, event: Option<&Value>) -> Trouble {
         let evidence = Evidence {
-            limit: event.as_ref().and_then(Limit::of),
+            limit: event.and_then(Limit::of),
             ..evidence(false)
         };
         of_result(&AgentResult::of(line), evidence)
@@ -382,7 +382,7 @@ mod tests {
                 Trouble::Unfit(None),
             ),
         ] {
-            assert_eq!(trouble(&line, Some(event.clone())), expected, "{event}");
+            assert_eq!(trouble(&line, Some(&event)), expected, "{event}");
         }
         let old =
             json!({"is_error": true, "result": format!("Claude AI usage limit reached|{later}")});

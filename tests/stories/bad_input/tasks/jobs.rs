@@ -86,7 +86,7 @@ fn queues(cases: &mut Cases) {
         (json!(["no-such-queue"]), "is no queue"),
         (json!(["work", "work.cobol"]), "is no queue"),
         (json!([""]), ""),
-        (json!(["a\nb"]), "control"),
+        (json!(["a\nb"]), "letters"),
         (json!([long(201)]), "200"),
         (json!(vec!["work"; 1_001]), "1000"),
     ];
