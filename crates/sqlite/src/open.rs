@@ -40,7 +40,7 @@ impl Database {
         if let Integrity::Damaged(what) = check_integrity(&path) {
             quarantine_and_salvage(schema, &path, &what)?;
         }
-        let reserve = Reserve::of(schema, data_dir);
+        let mut reserve = Reserve::of(schema, data_dir);
         // Opening needs some room of its own.
         let db = open_with_schema(schema, &path).or_else(|refused| {
             if reserve.give_up_if_short() {
@@ -48,6 +48,8 @@ impl Database {
             }
             Err(refused)
         })?;
+        // A disk may fill up before the writer is idle for the first time.
+        reserve.restore_in_time();
         let newest = (schema.newest_time)(&db).map_err(|e| OpenError::database(&path, &e))?;
         let clock = ServiceClock::starting_after(newest);
         let writer = Writer::start(schema, path.clone(), db, clock.clone(), reserve)

@@ -80,10 +80,13 @@ async fn the_server_that_refuses_is_named_in_the_error_the_log_and_doctor() {
         (&url, WRONG, &refuses),
         (&node, PASSWORDS.sentinels, &node_refuses),
     ] {
-        let launch =
-            Launch::stack(&temp.data_dir(), url).env("SHIM_REDIS_SENTINEL_PASSWORD", password);
+        let mut launch = Launch::stack(&temp.data_dir(), url);
+        if !password.is_empty() {
+            launch = launch.env("SHIM_REDIS_SENTINEL_PASSWORD", password);
+        }
         let mut service = launch.spawn();
         while !service.is_serving("").await {
+            assert!(service.exit_status().is_none(), "{}", service.log());
             tokio::time::sleep(POLL_INTERVAL).await;
         }
         let told = refusal(&service).await;

@@ -109,6 +109,7 @@ async fn endings_name_what_is_wrong_in_them() {
         "lease",
         "result.text",
         "result.data",
+        "result.data.n",
     ];
     expected.extend(["result.artifacts[0]", "result.artifacts[1]"]);
     expected.extend(USAGE);
