@@ -1,26 +1,42 @@
 //! When a save speaks of a known task in other words.
 
+use std::collections::BTreeSet;
+
 use shim_proto::checkpoint::v1::CheckpointState;
 use shim_render::verification::open_steps;
 use shim_render::wording::{is_alike, is_same};
 
-/// Whether the save is the known task in other words, given what was known of it: the texts are alike and the steps go
-/// on, or the new text is one of the steps. A save that ends a task must name one of its steps.
+/// Whether the save is the known task in other words, given what was known of it. What is taken for it wrongly would end or
+/// replace open work, so it must speak of every open step; its text is alike, or is itself one of the steps. Without
+/// steps to compare, its text must hold all words of the other, and it must not end the task.
 pub(crate) fn is_reworded(earlier: &CheckpointState, new: &CheckpointState) -> bool {
     let planned = open_steps(earlier);
-    if planned.iter().any(|step| is_same(step, &new.current_task)) {
-        return true;
+    let spoken = || new.next_steps.iter().chain(&new.completed_steps);
+    let speaks_of = |step: &str| spoken().any(|said| is_same(said, step));
+    let is_task = |step: &str| is_same(step, &new.current_task);
+    if planned.iter().any(|step| is_task(step)) {
+        let mut others = planned.iter().filter(|step| !is_task(step)).peekable();
+        return others.peek().is_some() && others.all(|step| speaks_of(step));
     }
     if !is_alike(&earlier.current_task, &new.current_task) {
         return false;
     }
-    let earlier_steps = || earlier.next_steps.iter().chain(&earlier.completed_steps);
-    let mut new_steps = new.next_steps.iter().chain(&new.completed_steps);
-    let names_none = new.next_steps.is_empty() && new.completed_steps.is_empty();
+    if !planned.is_empty() && spoken().next().is_some() {
+        return planned.iter().all(|step| speaks_of(step));
+    }
     let is_ending = new.progress >= 1.0 && new.next_steps.is_empty();
-    let had_none = earlier_steps().next().is_none();
-    (had_none || names_none) && !is_ending
-        || new_steps.any(|step| earlier_steps().any(|earlier| is_same(earlier, step)))
+    !is_ending && is_longer_or_shorter(&earlier.current_task, &new.current_task)
+}
+
+/// Whether one text has all words of the other.
+fn is_longer_or_shorter(one: &str, other: &str) -> bool {
+    let words = |text: &str| -> BTreeSet<String> {
+        let words = text.split(|c: char| !c.is_alphanumeric());
+        let words = words.filter(|word| !word.is_empty());
+        words.map(str::to_lowercase).collect()
+    };
+    let (one, other) = (words(one), words(other));
+    one.is_subset(&other) || other.is_subset(&one)
 }
 
 #[cfg(test)]
@@ -56,7 +72,11 @@ mod tests {
                 ),
                 true,
             ),
-            (state("write it", 0.5, &["test it"], &[]), true),
+            (state("write it", 0.5, &["test it"], &[]), false),
+            (state("write it", 1.0, &[], &[]), false),
+            (state("write it", 0.5, &["test it"], &["gather"]), true),
+            (state("Port the rate counter", 1.0, &[], &["gather"]), false),
+            (state("Port the rate counter", 0.4, &[], &[]), false),
             (state("Port the rate limiter, still", 0.4, &[], &[]), true),
             (state("Port the rate limiter's docs", 1.0, &[], &[]), false),
             (
