@@ -19,6 +19,7 @@ use crate::up::{redis, redis_log};
 const CHECKERS: [&str; 2] = ["redis-check-aof", "valkey-check-aof"];
 const APPEND_ONLY_FOLDER: &str = "appendonlydir";
 const MANIFEST: &str = "appendonly.aof.manifest";
+const RESTORE: &str = "put a copy of appendonlydir from your backup in its place, or move it away to begin with an empty Redis";
 
 /// Mends what can be mended, and says what was done.
 ///
@@ -80,12 +81,36 @@ fn mend(
             "the append-only file cannot be mended: {}",
             last.unwrap_or("its tool says nothing")
         ))
-        .hint("put a copy of appendonlydir from your backup in its place, or move it away to begin with an empty Redis"));
+        .hint(RESTORE));
+    }
+    judge_cut(&copy, folder, manifest, out)
+}
+
+/// Says how much was cut off. The tool also cuts all that follows a damage near the beginning, and an empty manifest is
+/// whole to it: such a cut is taken back.
+fn judge_cut(
+    copy: &Path,
+    folder: &Path,
+    manifest: &Path,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
+    let (before, after) = (bytes_in(copy)?, bytes_in(folder)?);
+    if manifest.metadata()?.len() == 0 || after < before / 2 {
+        copy_files(copy, folder)?;
+        return Err(CliError::new(format!(
+            "the append-only file cannot be mended: {after} of {before} bytes would be left; nothing was changed"
+        ))
+        .hint(RESTORE));
     }
     Ok(writeln!(
         out,
-        "Redis's append-only file ends with its last whole command again"
+        "Redis's append-only file ends with its last whole command again: {} bytes were cut off, {after} are left",
+        before.saturating_sub(after)
     )?)
+}
+
+fn bytes_in(folder: &Path) -> io::Result<u64> {
+    std::fs::read_dir(folder)?.try_fold(0, |sum, entry| Ok(sum + entry?.metadata()?.len()))
 }
 
 fn check(checker: &Path, manifest: &Path, fix: bool) -> io::Result<Output> {
@@ -119,6 +144,10 @@ fn copy_name(folder: &Path) -> PathBuf {
 /// The folder holds files only.
 fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
     DirBuilder::new().mode(0o700).create(to)?;
+    copy_files(from, to)
+}
+
+fn copy_files(from: &Path, to: &Path) -> io::Result<()> {
     for entry in std::fs::read_dir(from)? {
         let entry = entry?;
         std::fs::copy(entry.path(), to.join(entry.file_name()))?;

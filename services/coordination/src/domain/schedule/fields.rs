@@ -247,6 +247,11 @@ impl Field {
     fn range(self, first: &str, last: &str) -> Result<(u32, u32), String> {
         let (from, to) = (self.number(first)?, self.number(last)?);
         // Sunday ends a week as well as it begins one.
+        let from = if self == Self::Weekday && from == 7 && to < 7 {
+            0
+        } else {
+            from
+        };
         let to = if self == Self::Weekday && to == 0 && from > 0 {
             7
         } else {
