@@ -77,7 +77,8 @@ async fn a_detach_interrupts_with_its_cause_and_the_owner_may_come_back() {
         lost.interruption.unwrap().cause(),
         InterruptionCause::ClientClosed
     );
-    attach(&mut service, &session.id, 1).await.unwrap();
+    // Held to the end: a stream that is let go is another farewell.
+    let _back = attach(&mut service, &session.id, 1).await.unwrap();
     service
         .wait_for_status(&session.id, SessionStatus::Active)
         .await;
