@@ -5,10 +5,11 @@
 
 mod hold;
 mod info;
+mod lock_file;
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -20,8 +21,6 @@ pub use info::{StackInfo, Surroundings};
 /// A stack that a gateway started stops itself after this time without sessions and calls.
 const IDLE_EXIT: &str = "15m";
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
-/// A status probe holds the lock for a moment; a starting stack waits that out.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(300);
 /// How much longer than usual a caller waits for a folder that is held.
 const HELD_TIMEOUT: Duration = Duration::from_secs(15);
 /// The lock file is filled up to a multiple of this size when the lock is taken. What a stack publishes overwrites the
@@ -152,26 +151,10 @@ impl Stack {
     fn lock(&self) -> Result<StackLock, StackError> {
         let fail = |e| StackError::DataDir(self.data_dir.clone(), e);
         make_private_dir(&self.data_dir).map_err(fail)?;
-        let deadline = Instant::now() + ACQUIRE_TIMEOUT;
-        loop {
-            let file = OpenOptions::new()
-                .create(true)
-                .truncate(false)
-                .read(true)
-                .write(true)
-                .mode(0o600)
-                .open(self.lock_path())
-                .map_err(fail)?;
-            match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-                Ok(lock) => {
-                    let mut lock = StackLock(lock);
-                    lock.overwrite(&[]).map_err(fail)?;
-                    return Ok(lock);
-                }
-                Err(_) if Instant::now() < deadline => std::thread::sleep(POLL_INTERVAL),
-                Err(_) => return Err(StackError::AlreadyRunning),
-            }
-        }
+        let lock = lock_file::take(&self.lock_path()).map_err(fail)?;
+        let mut lock = StackLock(lock.ok_or(StackError::AlreadyRunning)?);
+        lock.overwrite(&[]).map_err(fail)?;
+        Ok(lock)
     }
 
     /// Returns the running stack, starting it with `exe` if there is none. Any number of callers end up on one stack. A
