@@ -54,6 +54,8 @@ pub(crate) fn set_aside_line(file: &Path) -> String {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let why = if name.contains(".before-restore-") {
         "from before a backup was restored"
+    } else if name.contains(".rescued-") {
+        "what the database held when it was removed or replaced under the service"
     } else {
         "it was damaged; what could not be read is missing"
     };

@@ -65,14 +65,19 @@ pub(crate) struct Difference {
 
 impl FileGuard {
     /// Remembers the files of the database at `path`, which `db` has open with its log.
-    pub(crate) fn of(path: &Path, db: &Connection, opened_as: OpeningId) -> io::Result<Self> {
+    pub(crate) fn of(path: &Path, db: &Connection) -> io::Result<Self> {
         // SQLite keeps the log beside the file itself, not beside a link to it.
         let real = path.canonicalize()?;
         let database = File::open(&real)?;
+        let opened_as: OpeningId = db
+            .query_row("PRAGMA application_id", [], |row| row.get(0))
+            .map_err(io::Error::other)?;
         if read_head(&database)?.opening_id() != opened_as {
-            // Folds the number into the file; a reader in another process may keep it in the log until later.
-            db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
-                .map_err(io::Error::other)?;
+            // Folds the number into the file; a reader in another process or a full disk may keep it in the log until later.
+            let folded = db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+            if let Err(error) = folded {
+                tracing::debug!(%error, "the log was not folded into the database");
+            }
         }
         let head = read_head(&database)?;
         let mut files = vec![(path.to_path_buf(), file_id(&database.metadata()?))];

@@ -59,8 +59,8 @@ impl Database {
         reserve.restore_in_time();
         let newest = (schema.newest_time)(&db).map_err(|e| OpenError::database(&path, &e))?;
         let clock = ServiceClock::starting_after(newest);
-        let guard = FileGuard::of(&path, &db, opened_as)
-            .map_err(|source| OpenError::data_dir(&path, source))?;
+        let guard =
+            FileGuard::of(&path, &db).map_err(|source| OpenError::data_dir(&path, source))?;
         let guard = Arc::new(guard);
         lock.note(Record {
             was_opened: true,
@@ -108,9 +108,11 @@ fn open_with_schema(
     let known: OpeningId = db
         .query_row("PRAGMA application_id", [], |row| row.get(0))
         .map_err(unusable)?;
-    if known != opened_as {
-        db.execute_batch(&format!("PRAGMA application_id = {opened_as};"))
-            .map_err(unusable)?;
+    // On a full disk the number of the opening before has to do.
+    if known != opened_as
+        && let Err(error) = db.execute_batch(&format!("PRAGMA application_id = {opened_as};"))
+    {
+        tracing::debug!(%error, "the opening was not noted in the database");
     }
     Ok(db)
 }

@@ -154,7 +154,7 @@ fn rolled_back(session_id: &str, from: u64, to: u64) -> String {
         _ => format!("checkpoints {} to {from} are", to + 1),
     };
     format!(
-        "the database was rolled back, as by `shim sessions restore-backup`: session {session_id} went from checkpoint {from} \
+        "the database was rolled back, as by `shim sessions restore-backup FILE`: session {session_id} went from checkpoint {from} \
          to {to}; {stands}, and {lost} only in the database from before. Save again what is still needed of them: decisions, \
          finished steps and the plan are those of checkpoint {to}"
     )
