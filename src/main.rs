@@ -45,6 +45,14 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments
+        .next()
+        .is_some_and(|first| first == shim_exec::SUPERVISE)
+    {
+        // A process between a worker and the program of a task, which people do not start.
+        return shim_exec::supervise(arguments);
+    }
     // Not locked for good: the gateway writes to stdout from another thread when it is not a pipe.
     match cli::Cli::parse().run(&mut std::io::stdout()) {
         Ok(code) => code,
