@@ -239,7 +239,7 @@ mod tests {
             git: Some(GitState {
                 head: "abc".into(),
                 branch: "main".into(),
-                work_tree: None,
+                ..GitState::default()
             }),
             ..Default::default()
         };
@@ -249,7 +249,7 @@ mod tests {
             Some(&GitState {
                 head: "def".into(),
                 branch: "main".into(),
-                work_tree: None,
+                ..GitState::default()
             }),
         );
         let of = |subject: &str| {

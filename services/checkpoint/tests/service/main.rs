@@ -12,3 +12,4 @@ mod searching;
 mod session_tasks;
 mod signals;
 mod test_service;
+mod verifying;
