@@ -1,8 +1,7 @@
 //! Brackets in patterns: classes, and the names of frameworks that could be none.
 
 use super::char_class::CharClass;
-use super::glob_parts::ESCAPABLE;
-use super::glob_syntax::GlobToken;
+use super::glob_parts::{ESCAPABLE, GlobToken};
 use super::pattern_error::PatternError;
 
 /// The character behind a `\`.

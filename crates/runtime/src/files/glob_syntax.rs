@@ -5,29 +5,10 @@
 
 use super::brackets::{bracket, escaped};
 use super::char_class::CharClass;
-use super::glob_parts::{Name, Piece, Readings, Route};
+use super::glob_parts::{GlobToken, Name, Piece, Readings, Route};
 use super::pattern_error::{MAX_ALTERNATIVES, PatternError};
 
 const DOT: GlobToken = GlobToken::Char('.');
-
-/// A token of a pattern's text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum GlobToken {
-    Char(char),
-    /// A character behind a `\`.
-    Escaped(char),
-    /// `?`.
-    Any,
-    /// A class, with its letters.
-    Class(CharClass, String),
-    /// Brackets or braces that mean their letters; a dot in them begins no extension.
-    Letters(String),
-    Star,
-    Slash,
-    Open,
-    Comma,
-    Close,
-}
 
 /// Reads a pattern into a route for each alternative, and for each way to take its braces for letters: as far as the names
 /// in front may be there.
@@ -346,6 +327,14 @@ mod tests {
             .collect()
     }
 
+    fn letters_of(name: &Name) -> Option<String> {
+        let letter = |place: &Piece<_>| match place {
+            Piece::One(CharClass::One(c)) => Some(*c),
+            _ => None,
+        };
+        name.iter().map(letter).collect()
+    }
+
     #[test]
     fn a_text_also_means_its_letters() {
         let spelled = |text: &str| -> Vec<String> {
@@ -355,9 +344,7 @@ mod tests {
                 _ => None,
             });
             let names = names.flatten();
-            names
-                .filter_map(|name| super::super::glob::spelled_out(&name))
-                .collect()
+            names.filter_map(|name| letters_of(&name)).collect()
         };
         assert_eq!(spelled("[id]"), ["[id]"]);
         assert_eq!(spelled("{a,b}"), ["a", "b", "{a,b}"]);

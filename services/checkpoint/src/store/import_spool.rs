@@ -13,7 +13,7 @@ use shim_sqlite::SqliteError;
 use uuid::Uuid;
 
 use super::codec::PackedState;
-use super::importing::{PackedCheckpoint, PackedRecord};
+use super::packed_record::{PackedCheckpoint, PackedRecord};
 use crate::domain::hash_chain::Hash;
 use crate::error::Error;
 

@@ -11,8 +11,9 @@ use shim_runtime::ids::SessionId;
 use shim_sqlite::{SqliteError, UnixMicros, in_savepoint, to_unix_micros};
 
 use super::checkpoint_store::Store;
-use super::codec::{PackedState, PlainState};
+use super::codec::PlainState;
 use super::import_spool::{ImportSpool, SpooledRecords};
+use super::packed_record::{PackedCheckpoint, PackedRecord};
 use super::tables::checkpoints::{self, to_column};
 use super::tables::sessions::{self, StoredSession};
 use super::tables::{signals, tally};
@@ -25,21 +26,6 @@ use crate::error::Error;
 enum ImportOutcome {
     New,
     Duplicate,
-}
-
-/// A record whose state is packed.
-pub(super) enum PackedRecord {
-    Session(Session),
-    Checkpoint(PackedCheckpoint),
-    Signal(SignalRecord),
-}
-
-/// An archived checkpoint, ready to be inserted.
-pub(super) struct PackedCheckpoint {
-    pub(super) header: Checkpoint,
-    pub(super) state_hash: String,
-    /// `None` if retention had dropped the content.
-    pub(super) state: Option<PackedState>,
 }
 
 impl Store {

@@ -13,6 +13,7 @@ mod head;
 mod import_spool;
 mod importing;
 mod ownership;
+mod packed_record;
 #[cfg(test)]
 mod packing_test;
 mod reading;

@@ -8,6 +8,7 @@ mod leases;
 mod projects;
 mod recovery;
 mod saving;
+mod seals;
 mod searching;
 mod session_tasks;
 mod signals;

@@ -179,7 +179,7 @@ pub(crate) fn sealed(db: &Connection, session: i64) -> Result<Option<SealedSessi
     let head_hash: Option<Vec<u8>> = db
         .prepare_cached("SELECT hash FROM checkpoints WHERE session = ?1 AND number = ?2")?
         .query_row(
-            params![session, super::checkpoints::to_column(head)],
+            params![session, i64::try_from(head).unwrap_or(i64::MAX)],
             |row| column::bytes(row, 0).map(|bytes| bytes.unwrap_or_default().to_vec()),
         )
         .optional()?;

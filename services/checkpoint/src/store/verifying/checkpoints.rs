@@ -5,8 +5,8 @@ use shim_proto::checkpoint::v1::Checkpoint;
 use shim_sqlite::to_unix_micros;
 use uuid::Uuid;
 
-use super::VerifyScope;
 use super::report::{Findings, SeenSession};
+use super::scope::VerifyScope;
 use crate::domain::hash_chain;
 use crate::error::Error;
 use crate::store::salvage::for_each_row;

@@ -7,30 +7,19 @@ mod checkpoints;
 mod other_tables;
 mod report;
 mod schema_objects;
+mod scope;
 mod sealed;
 mod sessions;
 
 use std::path::Path;
-use std::time::Instant;
 
 use rusqlite::{Connection, OpenFlags};
 
 pub use report::{Fault, SealVerdict, VerifyReport};
+pub use scope::VerifyScope;
 
 use self::report::Findings;
-use crate::domain::seal::SealKey;
 use crate::error::Error;
-
-/// What to verify, and how thoroughly.
-#[derive(Debug, Clone, Default)]
-pub struct VerifyScope {
-    /// Only the faults of the session with this id; all if unset.
-    pub session: Option<String>,
-    /// The key of the seals, if there is one.
-    pub seal_key: Option<SealKey>,
-    /// When to stop, whatever is left; never if unset.
-    pub deadline: Option<Instant>,
-}
 
 /// Verifies the database in this file.
 ///

@@ -5,8 +5,8 @@ use rusqlite::{Connection, Row};
 use shim_proto::checkpoint::v1::SignalRecord;
 use shim_sqlite::to_unix_micros;
 
-use super::VerifyScope;
 use super::report::Findings;
+use super::scope::VerifyScope;
 use crate::domain::hash_chain;
 use crate::error::Error;
 use crate::store::salvage::for_each_row;

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use shim_proto::checkpoint::v1::SessionTally;
 
-use super::VerifyScope;
+use super::scope::VerifyScope;
 use crate::domain::hash_chain::Hash;
 
 /// Faults that are named; the rest is counted.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::VerifyScope;
 use super::report::Findings;
+use super::scope::VerifyScope;
 use crate::error::Error;
 use crate::store::schema::SCHEMA;
 

@@ -2,9 +2,9 @@
 
 use rusqlite::Connection;
 
-use super::VerifyScope;
 use super::report::{Findings, SealVerdict};
 use super::schema_objects::has_table;
+use super::scope::VerifyScope;
 use crate::domain::hash_chain::Hash;
 use crate::domain::seal::{Root, SealKey};
 use crate::error::Error;

@@ -6,9 +6,9 @@ use shim_proto::checkpoint::v1::Session;
 use shim_sqlite::to_unix_micros;
 use uuid::Uuid;
 
-use super::VerifyScope;
 use super::report::{Findings, SeenSession};
 use super::schema_objects::has_table;
+use super::scope::VerifyScope;
 use crate::domain::hash_chain;
 use crate::domain::recovery::is_recoverable;
 use crate::error::Error;
