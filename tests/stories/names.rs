@@ -4,12 +4,15 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::json;
+use shim_proto::checkpoint::v1::SessionStatus;
 use shim_proto::coordination::v1::{FileLease, ListFilesRequest};
 use shim_redis_harness::Redis;
 use shim_tests::binary;
 use shim_tests::mcp::{GatewayLaunch, tool_output};
 use shim_tests::service::{Launch, Service};
 use shim_tests::temp_env::TempEnv;
+
+use super::live::until;
 
 /// A stack, and a repository with names as frameworks have them.
 struct World {
@@ -320,6 +323,7 @@ async fn the_files_of_a_renamed_project_are_not_missing() {
     let saved = tool_output(gateway.call("shim_auto_checkpoint", state).await);
     let session_id = saved["session_id"].as_str().unwrap();
     gateway.kill().await;
+    until(&world.temp, session_id, SessionStatus::Interrupted).await;
     let renamed = world.temp.root().join("renamed");
     std::fs::rename(&project, &renamed).unwrap();
 
@@ -352,15 +356,8 @@ async fn the_files_of_a_renamed_project_are_not_missing() {
     let mut gateway = GatewayLaunch::new(&world.temp.data_dir(), &renamed)
         .open()
         .await;
-    let mut restored = json!({});
-    for _ in 0..200 {
-        let restore = json!({"action": "restore", "session_id": session_id});
-        restored = gateway.call("shim_check_recovery", restore).await;
-        if restored["isError"] != json!(true) {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    }
+    let restore = json!({"action": "restore", "session_id": session_id});
+    let restored = gateway.call("shim_check_recovery", restore).await;
     let claims = tool_output(restored)["claims"].clone();
     let claims = claims.as_array().unwrap();
     let file = claims.iter().find(|claim| claim["kind"] == "file").unwrap();

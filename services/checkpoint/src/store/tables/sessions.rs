@@ -110,13 +110,19 @@ fn columns(session: &Session) -> Result<(SessionId, i64, Vec<u8>), Error> {
         .parse()
         .map_err(|_| Error::SessionNotFound(session.id.clone()))?;
     let updated_at = to_unix_micros(session.updated_at.as_ref()).map_or(0, |m| m.0);
-    // `attached` is set when an answer is made and never stored.
-    let record = Session {
+    Ok((id, updated_at, record(session)))
+}
+
+/// `attached` is set when an answer is made and never stored.
+fn record(session: &Session) -> Vec<u8> {
+    if !session.attached {
+        return session.encode_to_vec();
+    }
+    let unattached = Session {
         attached: false,
         ..session.clone()
-    }
-    .encode_to_vec();
-    Ok((id, updated_at, record))
+    };
+    unattached.encode_to_vec()
 }
 
 /// Adds a session.
