@@ -53,9 +53,13 @@ impl Config {
         for file in secrets {
             *file = absolute(file);
         }
+        let mut checkpoint = shim_checkpoint::Config::read(&mut settings);
+        if let Some(file) = &mut checkpoint.seal_key_file {
+            *file = absolute(file);
+        }
         let config = Self {
             runtime,
-            checkpoint: shim_checkpoint::Config::read(&mut settings),
+            checkpoint,
             coordination: shim_coordination::Config::read(&mut settings),
             worker: shim_worker::Config {
                 supervisor: own_program().ok(),

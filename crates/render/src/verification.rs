@@ -242,7 +242,7 @@ mod tests {
             git: Some(GitState {
                 head: "abc".into(),
                 branch: "main".into(),
-                work_tree: None,
+                ..GitState::default()
             }),
             ..Default::default()
         };
@@ -252,7 +252,7 @@ mod tests {
             Some(&GitState {
                 head: "def".into(),
                 branch: "main".into(),
-                work_tree: None,
+                ..GitState::default()
             }),
         );
         let of = |subject: &str| {
