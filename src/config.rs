@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use shim_runtime::config::{ConfigErrors, Settings};
+use shim_runtime::stack::Stack;
 
 use crate::global_flags::{GlobalFlags, absolute};
 use crate::up::redis::AppendFsync;
@@ -73,6 +74,11 @@ impl Config {
     /// The data folder.
     pub(crate) fn data_dir(&self) -> &Path {
         &self.runtime.data_dir
+    }
+
+    /// The local stack.
+    pub(crate) fn stack(&self) -> Stack {
+        self.runtime.stack()
     }
 }
 

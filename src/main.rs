@@ -30,6 +30,7 @@ mod remedies;
 #[cfg(test)]
 mod samples;
 mod service;
+mod serving_process;
 mod sessions;
 mod state;
 mod status;
@@ -43,8 +44,10 @@ mod workspace_args;
 use std::process::ExitCode;
 
 use clap::Parser;
+use shim_runtime::process;
 
 fn main() -> ExitCode {
+    process::keep_owner_rights();
     // Not locked for good: the gateway writes to stdout from another thread when it is not a pipe.
     match cli::Cli::parse().run(&mut std::io::stdout()) {
         Ok(code) => code,

@@ -8,6 +8,7 @@ use nix::unistd::{AccessFlags, access};
 use shim_checkpoint::{Integrity, database_path, inspect, missing_numbers, set_aside};
 use shim_render::figures::{bytes, count};
 use shim_render::text::short_id;
+use shim_runtime::data_dir::Untrusted;
 
 use super::check::Check;
 use crate::config::Config;
@@ -35,6 +36,12 @@ pub(super) fn check(config: &Config) -> Vec<Check> {
         )
     }));
     checks
+}
+
+/// A folder in which somebody else has a hand.
+pub(super) fn untrusted(why: &Untrusted) -> Check {
+    let remedy = "do what it says, or choose another --data-dir";
+    Check::fail("data folder", format!("not safe to use: {why}"), remedy)
 }
 
 fn permissions(folder: &Path) -> Check {
