@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use shim_runtime::config::{ConfigErrors, Settings};
 use shim_runtime::process::own_program;
+use shim_runtime::stack::Stack;
 
 use crate::global_flags::{GlobalFlags, absolute};
 use crate::up::redis::AppendFsync;
@@ -81,6 +82,11 @@ impl Config {
     /// The data folder.
     pub(crate) fn data_dir(&self) -> &Path {
         &self.runtime.data_dir
+    }
+
+    /// The local stack.
+    pub(crate) fn stack(&self) -> Stack {
+        self.runtime.stack()
     }
 }
 

@@ -30,6 +30,7 @@ mod remedies;
 #[cfg(test)]
 mod samples;
 mod service;
+mod serving_process;
 mod sessions;
 mod state;
 mod status;
@@ -43,6 +44,7 @@ mod workspace_args;
 use std::process::ExitCode;
 
 use clap::Parser;
+use shim_runtime::process;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         // A process between a worker and the program of a task, which people do not start.
         return shim_exec::supervise(arguments);
     }
+    process::keep_owner_rights();
     // Not locked for good: the gateway writes to stdout from another thread when it is not a pipe.
     match cli::Cli::parse().run(&mut std::io::stdout()) {
         Ok(code) => code,

@@ -40,15 +40,22 @@ pub(crate) async fn run(
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
     if let (true, Ok(config)) = (args.fix, &loaded) {
+        config.runtime.admit_data_dir()?;
         fix::run(config, out).await?;
         writeln!(out)?;
     }
     let mut checks = vec![configuration(global, &loaded)];
     checks.extend(machine::check());
     if let Ok(config) = &loaded {
-        checks.extend(storage::check(config));
         checks.extend(access::check(config));
-        checks.extend(stack::check(config).await);
+        match config.runtime.admit_data_dir() {
+            Ok(()) => {
+                checks.extend(storage::check(config));
+                checks.extend(stack::check(config).await);
+            }
+            // What somebody else put there is not looked at.
+            Err(why) => checks.push(storage::untrusted(&why)),
+        }
         checks.extend(services::executors(config));
     }
     checks.extend(clients::check());

@@ -6,11 +6,10 @@ use std::path::Path;
 use shim_proto::checkpoint::v1::ListSessionsRequest;
 use shim_runtime::client::Endpoint;
 use shim_runtime::service_error::decode;
-use shim_runtime::stack::{Stack, StackInfo, StackState};
+use shim_runtime::stack::{StackInfo, StackState};
 
 use super::check::Check;
 use super::services;
-use crate::checkpoint::ADDRESS;
 use crate::config::Config;
 use crate::connection::{checkpoints_at, request};
 use crate::surroundings;
@@ -21,7 +20,7 @@ const MAX_SOCKET_PATH: usize = if cfg!(target_os = "macos") { 103 } else { 107 }
 
 pub(super) async fn check(config: &Config) -> Vec<Check> {
     let mut checks = vec![socket_path(config.data_dir())];
-    match Stack::at(config.data_dir()).state() {
+    match config.stack().state() {
         StackState::Running(info) => {
             checks.push(version(&info));
             checks.extend(surroundings_of(config, &info));
@@ -42,7 +41,7 @@ pub(super) async fn check(config: &Config) -> Vec<Check> {
                 "stack",
                 "it is not running; the gateway starts it when needed",
             ));
-            checks.push(port(config));
+            checks.extend(port(config));
         }
     }
     if let Some(endpoint) = &config.runtime.endpoints.checkpoint {
@@ -161,19 +160,14 @@ async fn service_check(config: &Config, endpoint: Endpoint) -> Check {
     }
 }
 
-fn port(config: &Config) -> Check {
-    let address = config.runtime.listen.unwrap_or(ADDRESS);
-    match TcpListener::bind(address) {
+fn port(config: &Config) -> Option<Check> {
+    let address = config.runtime.listen?;
+    Some(match TcpListener::bind(address) {
         Ok(_) => Check::ok("port", format!("{address} is free")),
-        Err(why) if config.runtime.listen.is_some() => Check::fail(
+        Err(why) => Check::fail(
             "port",
             format!("{address}: {why}"),
             "stop what holds it, or change `listen`",
         ),
-        Err(why) => Check::warn(
-            "port",
-            format!("{address}: {why}; the stack will use its socket only"),
-            "set `listen` to another address",
-        ),
-    }
+    })
 }

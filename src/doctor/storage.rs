@@ -9,6 +9,7 @@ use nix::unistd::{AccessFlags, access};
 use shim_checkpoint::{Fault, Integrity, VerifyScope, database_path, inspect, set_aside, verify};
 use shim_render::figures::{bytes, count};
 use shim_render::text::{one_line, short_id};
+use shim_runtime::data_dir::Untrusted;
 
 use super::check::Check;
 use crate::config::Config;
@@ -38,6 +39,12 @@ pub(super) fn check(config: &Config) -> Vec<Check> {
         )
     }));
     checks
+}
+
+/// A folder in which somebody else has a hand.
+pub(super) fn untrusted(why: &Untrusted) -> Check {
+    let remedy = "do what it says, or choose another --data-dir";
+    Check::fail("data folder", format!("not safe to use: {why}"), remedy)
 }
 
 fn permissions(folder: &Path) -> Check {

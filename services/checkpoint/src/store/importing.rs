@@ -4,7 +4,7 @@ use prost::Message;
 use rusqlite::{Connection, OptionalExtension, params};
 use shim_proto::checkpoint::v1::archive_record::Record;
 use shim_proto::checkpoint::v1::{
-    ArchivedCheckpoint, Checkpoint, ImportResponse, Interruption, Session, SessionStatus,
+    ArchivedCheckpoint, ImportResponse, Interruption, Session, SessionStatus,
     SessionTask, SignalRecord,
 };
 use shim_runtime::ids::SessionId;
