@@ -16,8 +16,8 @@ pub(super) async fn handle(
     let mut fields = Fields::default();
     let workspace = fields.namespace("workspace", &request.workspace);
     let paths = paths(&mut fields, &request.paths);
-    fields.text("holder", &request.holder, MAX_ACTOR_BYTES);
-    fields.text("except_holder", &request.except_holder, MAX_ACTOR_BYTES);
+    fields.line("holder", &request.holder, MAX_ACTOR_BYTES);
+    fields.line("except_holder", &request.except_holder, MAX_ACTOR_BYTES);
     fields.finish()?;
 
     let (only, except) = (request.holder, request.except_holder);
