@@ -12,7 +12,7 @@ use shim_proto::coordination::v1::ListWorkersRequest;
 use shim_render::figures::percent;
 use shim_render::page::Page;
 use shim_render::session_tasks;
-use shim_render::text::one_line;
+use shim_render::text::{self, one_line};
 use shim_render::verification::open_steps;
 use shim_runtime::workspace::identity;
 use uuid::Uuid;
@@ -132,7 +132,7 @@ fn check(given: &JsonObject, names: &[&str]) -> Result<(), ErrorData> {
             Some(_) => None,
         };
         if let Some(fault) = fault {
-            let name: String = name.chars().take(100).collect();
+            let name = text::name(name, 100);
             return Err(ErrorData::invalid_params(format!("{name}: {fault}"), None));
         }
     }

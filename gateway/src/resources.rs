@@ -8,7 +8,7 @@ use rmcp::model::{
 use serde_json::{Value, json};
 use shim_proto::checkpoint::v1::{GetCheckpointRequest, GetSessionRequest, ListCheckpointsRequest};
 use shim_proto::coordination::v1::{GetTaskRequest, ListWorkersRequest};
-use shim_render::text::json as shown_json;
+use shim_render::text::{json as shown_json, line, name};
 use shim_runtime::service_error::decode;
 use tonic::{Code, Status};
 use uuid::Uuid;
@@ -161,9 +161,9 @@ fn check_id(uri: &str, id: &str) -> Result<String, ErrorData> {
 }
 
 fn not_found(uri: &str, why: &str) -> ErrorData {
-    let shown: String = uri.chars().take(200).collect();
+    let shown = name(uri, 200);
     ErrorData::resource_not_found(
-        format!("no resource {shown}: {why}"),
+        format!("no resource {shown}: {}", line(why)),
         Some(json!({"uri": shown})),
     )
 }

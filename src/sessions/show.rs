@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use shim_proto::checkpoint::v1::{
     Checkpoint, CheckpointState, ClientInfo, FilePresence, FileState, GetCheckpointRequest,
-    GetCheckpointResponse, GetSessionResponse, ListCheckpointsRequest, ListCheckpointsResponse,
-    Session,
+    GetCheckpointResponse, GetSessionResponse, GitState, ListCheckpointsRequest,
+    ListCheckpointsResponse, Session,
 };
 use shim_proto::limits::MAX_PAGE_SIZE;
 use shim_render::figures::{bytes, count, percent};
@@ -179,9 +179,13 @@ fn content(found: &GetCheckpointResponse, out: &mut dyn Write) -> io::Result<()>
     if !state.summary.is_empty() {
         fields.paragraph("summary", &state.summary)?;
     }
-    let Some(git) = &state.git else {
-        return Ok(());
-    };
+    state
+        .git
+        .as_ref()
+        .map_or(Ok(()), |git| repository(git, &mut fields))
+}
+
+fn repository(git: &GitState, fields: &mut Fields<'_>) -> io::Result<()> {
     let branch = match git.branch.as_str() {
         "" => "(detached)".to_owned(),
         branch => one_line(branch, 200),

@@ -77,16 +77,10 @@ pub fn build_prompt(input: &PromptInput<'_>) -> String {
         .into_iter()
         .collect();
 
-    let mut task = Page::default();
-    task.field(
-        "Task",
-        &cut_bytes(&input.state.current_task, MAX_TASK_BYTES),
-    );
-    let (task, is_whole) = task.cut(MAX_TASK_BYTES + MAX_NAME);
-    if !is_whole || input.state.current_task.len() > MAX_TASK_BYTES {
+    let (task, is_whole) = task(&input.state.current_task);
+    if !is_whole {
         left_out.push("the end of the task".to_owned());
     }
-
     let mut head = verdict(input);
     let mut own = Page::default();
     write_state(&mut own, input);
@@ -110,6 +104,14 @@ pub fn build_prompt(input: &PromptInput<'_>) -> String {
     }
     let (page, _) = head.cut(MAX_PROMPT_BYTES - 1);
     format!("{page}\n")
+}
+
+/// The task, and whether all of it is there.
+fn task(current_task: &str) -> (Page, bool) {
+    let mut task = Page::default();
+    task.field("Task", &cut_bytes(current_task, MAX_TASK_BYTES));
+    let (task, is_whole) = task.cut(MAX_TASK_BYTES + MAX_NAME);
+    (task, is_whole && current_task.len() <= MAX_TASK_BYTES)
 }
 
 /// The title and what the checks showed. No stored text stands before or in it.

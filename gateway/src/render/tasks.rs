@@ -73,10 +73,8 @@ fn task_details(task: &Task) -> Vec<String> {
         details.push(format!("cost: {}", cost(&usage)));
     }
     if !task.schedule.is_empty() {
-        details.push(format!(
-            "runs at \"{}\" (UTC)",
-            one_line(&task.schedule, MAX_CELL_CHARACTERS)
-        ));
+        let schedule = one_line(&task.schedule, MAX_CELL_CHARACTERS);
+        details.push(format!("runs at \"{schedule}\" (UTC)"));
         details.push(schedule_runs(task));
     }
     if !task.parent_id.is_empty() {

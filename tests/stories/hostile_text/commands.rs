@@ -4,19 +4,20 @@ use std::collections::BTreeSet;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use shim_tests::binary;
 use shim_tests::coordination::NAMESPACE;
 use tokio::process::Command;
 
 use super::World;
+use super::known::Known;
 use super::texts::{MARKERS, faults as faults_in};
 use crate::bad_input::wire::Wire;
 
 /// A command that goes on is ended after it has printed what there is.
 const GOES_ON: Duration = Duration::from_secs(3);
 /// Things of a kind that commands are asked about.
-const MANY: usize = 6;
+const MANY: usize = 12;
 
 /// Commands that serve, or that change the machine, and print nothing of what is stored. Their logs and answers are looked
 /// at elsewhere.
@@ -36,21 +37,11 @@ const OTHERWISE: [&str; 13] = [
     "install",
 ];
 
-/// Names and ids of what was planted.
-#[derive(Default)]
-struct Known {
-    sessions: Vec<String>,
-    checkpoints: Vec<String>,
-    jobs: Vec<String>,
-    workers: Vec<String>,
-    keys: Vec<String>,
-    locks: Vec<String>,
-    inboxes: Vec<String>,
-}
-
 pub(super) async fn faults(world: &World) -> Vec<String> {
     let mut faults = Vec::new();
-    let known = known(world).await;
+    take_locks(world).await;
+    let known = Known::of(world).await;
+    write_messages(world, &known.workers[..2.min(known.workers.len())]).await;
     let commands = leaves(world, &mut faults).await;
     let mut run = BTreeSet::new();
     for command in &commands {
@@ -242,7 +233,7 @@ fn arguments(command: &str, known: &Known, world: &World) -> Vec<Vec<String>> {
             plain(&["-w", "ground", "--holder", marker]),
             plain(&["-w", "ground", "--holder", &hostile]),
         ],
-        "messages read" => each(&known.inboxes, &[]),
+        "messages read" => each(&known.workers, &[]),
         "messages send" => vec![
             plain(&["--session", &hostile, &hostile]),
             plain(&["--capability", marker, marker]),
@@ -281,62 +272,22 @@ async fn shim(world: &World, words: &[&str]) -> Output {
     child.wait_with_output().await.unwrap()
 }
 
-/// Those whose JSON holds a planted text, by a field of theirs.
-fn planted(answer: &Value, list: &str, field: &str) -> Vec<String> {
-    let items = answer[list].as_array().cloned().unwrap_or_default();
-    let is_planted = |item: &&Value| item.to_string().to_lowercase().contains("forged");
-    let named = items
-        .iter()
-        .filter(is_planted)
-        .filter_map(|item| item[field].as_str());
-    named.map(str::to_owned).collect()
+/// Locks that are held for longer than the story takes.
+async fn take_locks(world: &World) {
+    let coordination = Wire::to_coordination(&world.service);
+    for text in MARKERS {
+        let lock = json!({
+            "request_id": shim_tests::calls::request_id(), "namespace": NAMESPACE, "name": text, "owner": text,
+            "purpose": format!("x\n{text}\u{2028}{text}\u{202e}"), "ttl": "3600s",
+        });
+        coordination.call("AcquireLock", &lock).await.unwrap();
+    }
 }
 
-async fn known(world: &World) -> Known {
-    let checkpoint = Wire::to(&world.service);
+/// Messages in inboxes that nobody reads.
+async fn write_messages(world: &World, inboxes: &[String]) {
     let coordination = Wire::to_coordination(&world.service);
-    let mut known = Known::default();
-    let sessions = checkpoint
-        .call("ListSessions", &json!({"page_size": 200}))
-        .await
-        .unwrap();
-    known.sessions = planted(&sessions, "sessions", "id");
-    for session_id in known.sessions.iter().take(MANY) {
-        let asked = json!({"session_id": session_id, "page_size": 10});
-        let history = checkpoint.call("ListCheckpoints", &asked).await.unwrap();
-        known
-            .checkpoints
-            .extend(planted(&history, "checkpoints", "id"));
-    }
-    let tasks = coordination
-        .call("ListTasks", &json!({"page_size": 100}))
-        .await
-        .unwrap();
-    known.jobs = planted(&tasks, "tasks", "task_id");
-    let workers = coordination
-        .call("ListWorkers", &json!({"page_size": 100}))
-        .await
-        .unwrap();
-    known.workers = planted(&workers, "workers", "worker_id");
-    let keys = coordination
-        .call(
-            "ListState",
-            &json!({"namespace": NAMESPACE, "page_size": 100}),
-        )
-        .await
-        .unwrap();
-    known.keys = planted(&keys, "entries", "key");
-    let locks = coordination
-        .call(
-            "ListLocks",
-            &json!({"namespace": NAMESPACE, "page_size": 100}),
-        )
-        .await
-        .unwrap();
-    known.locks = planted(&locks, "locks", "name");
-    // Whoever can be written to has an inbox, read or not.
-    known.inboxes = known.workers.clone();
-    for inbox in known.workers.iter().take(2) {
+    for inbox in inboxes {
         for text in MARKERS {
             let message = json!({
                 "request_id": shim_tests::calls::request_id(), "worker_id": inbox, "sender": text,
@@ -345,5 +296,4 @@ async fn known(world: &World) -> Known {
             coordination.call("SendMessage", &message).await.unwrap();
         }
     }
-    known
 }

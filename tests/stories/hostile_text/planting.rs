@@ -71,11 +71,15 @@ impl Planter {
                 if ["DeleteSession", "Prune", "DeleteState"].contains(&method.name()) {
                     continue;
                 }
-                let valid = self.valid_request(wire, method.name()).await;
+                let (valid, last) = self.valid_request(wire, method.name()).await;
                 if self.plant_in(wire, &method, &valid, &mut faults).await {
                     taken.insert(method.name().to_owned());
                 }
                 self.refuse_each(wire, &method, &valid, &mut faults).await;
+                if let Some(release) = last {
+                    // Some methods let it go themselves.
+                    let _ = wire.call("ReleaseLock", &release).await;
+                }
             }
         }
         for method in [
@@ -101,18 +105,22 @@ impl Planter {
         faults
     }
 
-    /// A request of the method about things of its own.
-    async fn valid_request(&self, wire: &Wire, method: &str) -> Value {
+    /// A request of the method about things of its own, and the one that lets its lock go.
+    async fn valid_request(&self, wire: &Wire, method: &str) -> (Value, Option<Value>) {
         match wire {
             wire if std::ptr::eq(wire, &self.checkpoint) => {
-                valid::Fixture::make(wire).await.request(method)
+                (valid::Fixture::make(wire).await.request(method), None)
             }
             wire if std::ptr::eq(wire, &self.coordination) => {
-                coordination::Fixture::make(wire).await.request(method)
+                let fixture = coordination::Fixture::make(wire).await;
+                (
+                    fixture.request(method),
+                    Some(fixture.request("ReleaseLock")),
+                )
             }
             wire => {
                 let fixture = WorkFixture::make(&self.coordination, wire).await;
-                fixture.request(method)
+                (fixture.request(method), None)
             }
         }
     }

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 use shim_tests::mcp::{Gateway, GatewayLaunch};
 
 use super::World;
+use super::known::Known;
 use super::texts::{Hostile, MARKERS, faults as faults_in};
-use crate::bad_input::wire::Wire;
 
 async fn window(world: &World) -> Gateway {
     let log = world.temp.root().join("gateway.log");
@@ -106,7 +106,7 @@ fn keep(mut call: Value, action: &str) -> Value {
 pub(super) async fn faults(world: &World) -> Vec<String> {
     let mut faults = Vec::new();
     let mut window = window(world).await;
-    let known = known(world).await;
+    let known = Known::of(world).await;
     let tools = window.request("tools/list", json!({})).await.unwrap();
     for tool in tools["tools"].as_array().unwrap() {
         let name = tool["name"].as_str().unwrap();
@@ -136,42 +136,6 @@ pub(super) async fn faults(world: &World) -> Vec<String> {
     let log = std::fs::read_to_string(world.temp.root().join("gateway.log")).unwrap();
     faults.extend(faults_in("the gateway's log", &log));
     faults
-}
-
-#[derive(Default)]
-struct Known {
-    sessions: Vec<String>,
-    jobs: Vec<String>,
-    checkpoints: Vec<String>,
-}
-
-async fn known(world: &World) -> Known {
-    let (checkpoint, coordination) = (
-        Wire::to(&world.service),
-        Wire::to_coordination(&world.service),
-    );
-    let ids = |answer: &Value, list: &str, field: &str| -> Vec<String> {
-        let items = answer[list].as_array().cloned().unwrap_or_default();
-        let planted = items
-            .iter()
-            .filter(|item| item.to_string().to_lowercase().contains("forged"));
-        planted
-            .filter_map(|item| Some(item[field].as_str()?.to_owned()))
-            .collect()
-    };
-    let sessions = checkpoint
-        .call("ListSessions", &json!({"page_size": 200}))
-        .await
-        .unwrap();
-    let jobs = coordination
-        .call("ListTasks", &json!({"page_size": 100}))
-        .await
-        .unwrap();
-    Known {
-        sessions: ids(&sessions, "sessions", "id"),
-        jobs: ids(&jobs, "tasks", "task_id"),
-        checkpoints: ids(&sessions, "sessions", "head_checkpoint_id"),
-    }
 }
 
 fn calls(tool: &str, choice: &str, known: &Known) -> Vec<Value> {

@@ -44,9 +44,8 @@ pub(super) fn of(
         structured["git"] = json::git(git);
     }
     if let Some(report) = report {
-        for line in report_lines(report) {
-            text.line(line);
-        }
+        let lines = report_lines(report);
+        lines.iter().for_each(|line| text.line(line));
         if let Value::Object(structured) = &mut structured {
             structured.extend(report_fields(report));
         }
@@ -75,9 +74,8 @@ fn render(checkpoint: &Checkpoint, files: &[FileState], open_steps: usize) -> Pa
             files.len()
         ));
     }
-    let absent = files
-        .iter()
-        .filter(|file| file.presence() != FilePresence::Present);
+    let absent = files.iter();
+    let absent = absent.filter(|file| file.presence() != FilePresence::Present);
     for file in absent.clone().take(MAX_ABSENT) {
         text.line(format!(
             "- {} is {}",
@@ -87,9 +85,8 @@ fn render(checkpoint: &Checkpoint, files: &[FileState], open_steps: usize) -> Pa
     }
     let more = absent.count().saturating_sub(MAX_ABSENT);
     if more > 0 {
-        text.line(format!(
-            "- and {more} more that are not there; structuredContent.active_files has all"
-        ));
+        let all = "structuredContent.active_files has all";
+        text.line(format!("- and {more} more; {all}"));
     }
     text
 }
