@@ -14,6 +14,7 @@ use rmcp::model::{
 use rmcp::service::{NotificationContext, RequestContext};
 use serde_json::Value;
 use shim_proto::checkpoint::v1::ClientInfo;
+use shim_render::text::one_line;
 use shim_runtime::auth::Caller;
 use shim_runtime::service_error::ServiceError;
 use shim_runtime::trace;
@@ -273,7 +274,7 @@ impl ServerHandler for McpServer {
 
 fn unknown_tool(name: &str) -> ErrorData {
     let names = tools::SPECS.map(ToolSpec::name);
-    let name: String = name.chars().take(100).collect();
+    let name = one_line(name, 100);
     ErrorData::invalid_params(
         format!("unknown tool \"{name}\"; there are {}", names.join(", ")),
         None,

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use shim_proto::coordination::v1::PatchStateRequest;
+use shim_render::text::name;
 
 use super::client::{StateClient, refusal};
 use crate::config::Config;
@@ -68,6 +69,7 @@ pub(super) async fn run(
     emit(args.json, &patched, out, |out| {
         let goes = ago(patched.expires_at.as_ref());
         let version = patched.version;
-        writeln!(out, "{} is version {version}, goes {goes}", args.key)
+        let key = name(&args.key, 512);
+        writeln!(out, "{key} is version {version}, goes {goes}")
     })
 }

@@ -15,6 +15,7 @@ use rmcp::model::ClientJsonRpcMessage;
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
 use shim_proto::limits::MAX_MESSAGE_BYTES;
+use shim_render::text;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, BufReader};
 use tokio::sync::Mutex;
 use tokio_util::bytes::{BufMut, BytesMut};
@@ -251,9 +252,7 @@ impl Encoder<TxJsonRpcMessage<RoleServer>> for LineEncoder {
         message: TxJsonRpcMessage<RoleServer>,
         line: &mut BytesMut,
     ) -> io::Result<()> {
-        serde_json::to_writer((&mut *line).writer(), &message)?;
-        line.put_u8(b'\n');
-        Ok(())
+        self.encode(serde_json::to_string(&message)?, line)
     }
 }
 
@@ -261,6 +260,8 @@ impl Encoder<String> for LineEncoder {
     type Error = io::Error;
 
     fn encode(&mut self, text: String, line: &mut BytesMut) -> io::Result<()> {
+        // Some client prints the line: a terminal acts on characters that JSON lets through.
+        let text = text::json(&text);
         line.reserve(text.len() + 1);
         line.put_slice(text.as_bytes());
         line.put_u8(b'\n');

@@ -51,7 +51,7 @@ fn decode(request: AcquireFilesRequest) -> Result<(LeaseRequest, Duration), Stat
     let mut fields = Fields::default();
     fields.request_id(&request.request_id);
     let workspace = fields.namespace("workspace", &request.workspace);
-    fields.required("holder", &request.holder, MAX_ACTOR_BYTES);
+    fields.required_line("holder", &request.holder, MAX_ACTOR_BYTES);
     fields.text("purpose", &request.purpose, MAX_PURPOSE_BYTES);
     let patterns = patterns(&mut fields, &request.patterns);
     let mode = mode(&mut fields, request.mode);

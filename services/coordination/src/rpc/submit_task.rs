@@ -98,7 +98,7 @@ fn check(
     let mut fields = Fields::default();
     fields.request_id(&job.request_id);
     fields.required("goal", &job.goal, MAX_GOAL_BYTES);
-    fields.text("kind", &job.kind, MAX_KIND_BYTES);
+    fields.line("kind", &job.kind, MAX_KIND_BYTES);
     fields.files_of_job(job);
     fields.steps(&job.steps);
     fields.choices(job);
@@ -239,7 +239,7 @@ impl Fields {
         self.required(within("key"), &subtask.key, MAX_KEY_BYTES);
         self.no_controls(within("key"), &subtask.key);
         self.required(within("goal"), &subtask.goal, MAX_GOAL_BYTES);
-        self.text(within("kind"), &subtask.kind, MAX_KIND_BYTES);
+        self.line(within("kind"), &subtask.kind, MAX_KIND_BYTES);
         self.list(
             &within("depends_on"),
             subtask.depends_on.len(),
