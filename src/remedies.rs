@@ -150,6 +150,10 @@ const REMEDIES: &[(&str, &str)] = &[
     ),
     (reasons::STORE_UNAVAILABLE, "run `shim doctor`"),
     (
+        reasons::DATABASE_REPLACED,
+        "run `shim doctor`: it names both ways on",
+    ),
+    (
         reasons::DISK_FULL,
         "free space, or drop old contents with `shim sessions prune`",
     ),

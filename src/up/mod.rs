@@ -8,6 +8,7 @@ pub(crate) mod background;
 mod detach;
 mod idle;
 pub(crate) mod redis;
+pub(crate) mod redis_files;
 pub(crate) mod redis_log;
 mod services;
 

@@ -19,7 +19,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 
-use super::redis_log;
+use super::{redis_files, redis_log};
 use crate::remedies::INSTALL_REDIS;
 use crate::serving_process::ServingProcess;
 
@@ -198,7 +198,9 @@ async fn supervise(line: Vec<OsString>, data_dir: PathBuf, stop: Shutdown) {
     while !stop.is_begun() {
         let started = Instant::now();
         // A disk without room has none for the folder either; it is made when there is.
-        let spawned = make_private_dir(&redis_log::folder(&data_dir)).and_then(|()| spawn(&line));
+        let spawned = make_private_dir(&redis_log::folder(&data_dir))
+            .and_then(|()| refuse_silent_loss(&data_dir))
+            .and_then(|()| spawn(&line));
         let ended = match spawned {
             Ok(mut child) => tokio::select! {
                 ended = child.wait() => ended,
@@ -214,6 +216,9 @@ async fn supervise(line: Vec<OsString>, data_dir: PathBuf, stop: Shutdown) {
         let delay = backoff.next_delay();
         match ended {
             Ok(status) => tell_end(&data_dir, status, delay, ends_in_a_row),
+            Err(error) if ends_in_a_row == LOOP_AFTER => {
+                tracing::error!(%error, "Redis cannot be started; it is tried again every few seconds");
+            }
             Err(error) => {
                 tracing::warn!(%error, backoff = ?delay, "Redis does not start; trying again");
             }
@@ -222,6 +227,18 @@ async fn supervise(line: Vec<OsString>, data_dir: PathBuf, stop: Shutdown) {
             () = tokio::time::sleep(delay) => {}
             () = stop.wait() => {}
         }
+    }
+}
+
+/// Redis would start without the data, and say nothing.
+fn refuse_silent_loss(data_dir: &Path) -> std::io::Result<()> {
+    match redis_files::silent_loss(&redis_files::append_only(data_dir)) {
+        None => Ok(()),
+        Some(trouble) => Err(std::io::Error::other(format!(
+            "{}; {}",
+            trouble.said,
+            trouble.kind.step()
+        ))),
     }
 }
 
