@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::Serialize;
 use shim_runtime::config::{BY_FLAG, digest};
 use shim_runtime::process;
-use shim_runtime::stack::{Stack, StackInfo, StackState, Surroundings};
+use shim_runtime::stack::{StackInfo, StackState, Surroundings};
 
 use crate::config::Config;
 use crate::output::say;
@@ -86,7 +86,7 @@ pub(crate) fn warn(config: &Config) {
     if config.runtime.endpoints.coordination.is_some() {
         return;
     }
-    if let StackState::Running(info) = Stack::at(config.data_dir()).state() {
+    if let StackState::Running(info) = config.stack().state() {
         for difference in differences(config, &info) {
             say::line(format_args!(
                 "warning: {}; {}",

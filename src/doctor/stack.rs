@@ -7,11 +7,10 @@ use shim_proto::checkpoint::v1::ListSessionsRequest;
 use shim_proto::reasons;
 use shim_runtime::client::Endpoint;
 use shim_runtime::service_error::decode;
-use shim_runtime::stack::{Stack, StackInfo, StackState};
+use shim_runtime::stack::{StackInfo, StackState};
 
 use super::check::{Check, Verdict};
 use super::services::{self, RedisOwner};
-use crate::checkpoint::ADDRESS;
 use crate::config::Config;
 use crate::connection::{checkpoints_at, request};
 use crate::remedies::shell_word;
@@ -23,7 +22,7 @@ const MAX_SOCKET_PATH: usize = if cfg!(target_os = "macos") { 103 } else { 107 }
 
 pub(super) async fn check(config: &Config) -> Vec<Check> {
     let mut checks = vec![socket_path(config.data_dir())];
-    match Stack::at(config.data_dir()).state() {
+    match config.stack().state() {
         StackState::Running(info) => {
             checks.push(version(&info));
             checks.extend(surroundings_of(config, &info));
@@ -49,7 +48,7 @@ pub(super) async fn check(config: &Config) -> Vec<Check> {
                 "stack",
                 "it is not running; the gateway starts it when needed",
             ));
-            checks.push(port(config));
+            checks.extend(port(config));
         }
     }
     if let Some(endpoint) = &config.runtime.endpoints.checkpoint {
@@ -190,19 +189,14 @@ fn ways_on(data_dir: &Path) -> String {
     }
 }
 
-fn port(config: &Config) -> Check {
-    let address = config.runtime.listen.unwrap_or(ADDRESS);
-    match TcpListener::bind(address) {
+fn port(config: &Config) -> Option<Check> {
+    let address = config.runtime.listen?;
+    Some(match TcpListener::bind(address) {
         Ok(_) => Check::ok("port", format!("{address} is free")),
-        Err(why) if config.runtime.listen.is_some() => Check::fail(
+        Err(why) => Check::fail(
             "port",
             format!("{address}: {why}"),
             "stop what holds it, or change `listen`",
         ),
-        Err(why) => Check::warn(
-            "port",
-            format!("{address}: {why}; the stack will use its socket only"),
-            "set `listen` to another address",
-        ),
-    }
+    })
 }

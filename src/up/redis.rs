@@ -21,6 +21,7 @@ use tokio::process::{Child, Command};
 
 use super::{redis_files, redis_log};
 use crate::remedies::INSTALL_REDIS;
+use crate::serving_process::ServingProcess;
 
 const FIRST_RESTART: Duration = Duration::from_millis(100);
 const LONGEST_RESTART: Duration = Duration::from_secs(5);
@@ -283,25 +284,28 @@ async fn terminate(mut child: Child) {
 }
 
 /// Stops a Redis that outlived its stack. Call it only under the stack's lock or when no stack runs. The kernel
-/// names the process behind the socket, so no other one can be hit.
+/// names the process behind the socket, so no other one can be hit, and none of another user is spoken to.
 pub(crate) async fn stop_orphan(socket: &Path) {
-    let Ok(mut stream) = UnixStream::connect(socket).await else {
-        return;
+    let process = match ServingProcess::behind(socket).await {
+        Ok(Some(process)) => process,
+        Ok(None) => return,
+        Err(error) => {
+            tracing::warn!(%error, "what listens where Redis should is left alone");
+            return;
+        }
     };
-    let pid = stream
-        .peer_cred()
-        .ok()
-        .and_then(|peer| peer.pid())
-        .map(Pid::from_raw);
-    tracing::warn!(?pid, "stopping a Redis that outlived its stack");
-    let _ = stream.write_all(b"SHUTDOWN\r\n").await;
+    tracing::warn!(
+        pid = process.pid(),
+        "stopping a Redis that outlived its stack"
+    );
+    if let Ok(mut stream) = UnixStream::connect(socket).await {
+        let _ = stream.write_all(b"SHUTDOWN\r\n").await;
+    }
     if wait_until_gone(socket).await {
         return;
     }
-    if let Some(pid) = pid {
-        let _ = kill(pid, Signal::SIGKILL);
-        wait_until_gone(socket).await;
-    }
+    let _ = process.signal(Signal::SIGKILL);
+    wait_until_gone(socket).await;
 }
 
 /// Whether a Redis listens on the socket.

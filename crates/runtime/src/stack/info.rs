@@ -17,8 +17,11 @@ pub struct StackInfo {
     pub started_unix_ms: u64,
     /// Its Unix socket.
     pub socket: PathBuf,
-    /// Its TCP address, if the port was free.
+    /// Its TCP address, if it was asked to listen on one.
     pub tcp: Option<SocketAddr>,
+    /// Where the token is that callers over TCP show, if it is the data folder's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_file: Option<PathBuf>,
     /// The Redis it uses, if there is one.
     pub redis: Option<String>,
     /// What its first starter gave it; unset for a stack of an older version.
