@@ -98,15 +98,7 @@ async fn private_redis(config: &Config, out: &mut dyn Write) -> Result<Option<Pa
 fn mend(program: &Path, redis: &Path, scratch: &Path, out: &mut dyn Write) -> Result<(), CliError> {
     let files = redis.join(APPEND_ONLY_FOLDER);
     let copy = scratch.join(APPEND_ONLY_FOLDER);
-    copied(&files, scratch, &copy).map_err(|e| {
-        let kind = e.kind();
-        let failure = CliError::from(e).while_doing("Redis's files could not be copied");
-        match kind {
-            io::ErrorKind::PermissionDenied => failure.hint(TroubleKind::Permission.step()),
-            io::ErrorKind::StorageFull => failure.hint(TroubleKind::DiskFull.step()),
-            _ => failure,
-        }
-    })?;
+    copied(&files, scratch, &copy).map_err(uncopied)?;
     let mut done = Vec::new();
     let keys = loop {
         let trial = match redis_files::silent_loss(&copy) {
@@ -143,6 +135,16 @@ fn mend(program: &Path, redis: &Path, scratch: &Path, out: &mut dyn Write) -> Re
         out,
         "a Redis started on the mended files, and holds {keys}"
     )?)
+}
+
+fn uncopied(error: io::Error) -> CliError {
+    let kind = error.kind();
+    let failure = CliError::from(error).while_doing("Redis's files could not be copied");
+    match kind {
+        io::ErrorKind::PermissionDenied => failure.hint(TroubleKind::Permission.step()),
+        io::ErrorKind::StorageFull => failure.hint(TroubleKind::DiskFull.step()),
+        _ => failure,
+    }
 }
 
 /// Does the one thing that mends this trouble, in the copy. Answers what was done.

@@ -8,15 +8,20 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
-use shim_checkpoint::{SealVerdict, VerifyReport, VerifyScope, database_path};
+use shim_checkpoint::{Integrity, SealVerdict, VerifyReport, VerifyScope, database_path};
+use shim_proto::checkpoint::v1::ListSessionsRequest;
+use shim_proto::reasons::DATABASE_REPLACED;
 use shim_render::figures::count;
 use shim_render::text::{one_line, short_id};
+use shim_runtime::client::Endpoint;
+use shim_runtime::service_error::decode;
+use shim_runtime::stack::{Stack, StackState};
 
 use super::gaps::set_aside_line;
 use super::pages::{SessionFilter, list_all};
 use super::{find, verify_remote};
 use crate::config::Config;
-use crate::connection;
+use crate::connection::{self, request};
 use crate::error::CliError;
 
 /// What to verify.
@@ -65,6 +70,7 @@ async fn in_database(args: &Args, config: &Config) -> Result<VerifyReport, CliEr
         ),
         None => None,
     };
+    refuse_useless(config).await?;
     let data_dir = config.data_dir().to_path_buf();
     let seal_key = config
         .checkpoint
@@ -80,6 +86,43 @@ async fn in_database(args: &Args, config: &Config) -> Result<VerifyReport, CliEr
     read.map_err(|why| {
         CliError::new(format!("the database cannot be read: {why}")).hint("run `shim doctor`")
     })
+}
+
+/// A file that no stack opens, or that the running one does not use, holds nothing to be called intact.
+async fn refuse_useless(config: &Config) -> Result<(), CliError> {
+    let data_dir = config.data_dir().to_path_buf();
+    let is_empty = database_path(&data_dir)
+        .metadata()
+        .is_ok_and(|meta| meta.len() == 0);
+    let inspecting = tokio::task::spawn_blocking(move || shim_checkpoint::inspect(&data_dir));
+    let verdict = inspecting.await.map_err(|e| CliError::new(e.to_string()))?;
+    match verdict {
+        Integrity::Refused(why) => {
+            return Err(
+                CliError::new(format!("the stack refuses the database: {why}"))
+                    .hint("run `shim doctor`"),
+            );
+        }
+        Integrity::Damaged(what) if is_empty => {
+            return Err(
+                CliError::new(format!("the database is damaged: {what}")).hint("run `shim doctor`")
+            );
+        }
+        // Other damage is named row by row.
+        _ => {}
+    }
+    let StackState::Running(info) = Stack::at(config.data_dir()).state() else {
+        return Ok(());
+    };
+    let mut service = connection::checkpoints_at(config, &Endpoint::Unix(info.socket))?;
+    let asked = ListSessionsRequest {
+        page_size: 1,
+        ..ListSessionsRequest::default()
+    };
+    match service.list_sessions(request(asked)).await {
+        Err(status) if decode(&status).reason == DATABASE_REPLACED => Err(status.into()),
+        _ => Ok(()),
+    }
 }
 
 async fn through_service(args: &Args, config: &Config) -> Result<VerifyReport, CliError> {

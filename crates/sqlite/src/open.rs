@@ -29,26 +29,9 @@ impl Database {
     pub fn open(schema: &'static Schema, data_dir: &Path) -> Result<Self, OpenError> {
         let lock = Arc::new(DatabaseLock::take(schema, data_dir)?);
         let path = schema.database_path(data_dir);
-        let record = lock.record();
-        if record.was_replaced {
-            rescue::set_logs_aside(&path, &files::database_files(&path)[1..])
-                .map_err(|error| OpenError::data_dir(&path, error))?;
-        }
-        let opened_as = new_opening_id();
         let mut reserve = Reserve::of(schema, data_dir);
-        // Looking and opening need some room of their own.
-        let verdict = match inspect(schema, &path) {
-            Integrity::Refused(_) if reserve.give_up_if_short() => inspect(schema, &path),
-            verdict => verdict,
-        };
-        match verdict {
-            Integrity::Damaged(what) => quarantine_and_salvage(schema, &path, &what)?,
-            Integrity::Refused(why) => return Err(OpenError::database(&path, &why)),
-            Integrity::Absent if record.was_opened && !path.exists() => {
-                tracing::error!(database = %path.display(), "THE DATABASE THAT WAS HERE IS GONE; an empty one is begun");
-            }
-            Integrity::Absent | Integrity::Intact => {}
-        }
+        look_before_opening(schema, &path, lock.record(), &reserve)?;
+        let opened_as = new_opening_id();
         let db = open_with_schema(schema, &path, opened_as).or_else(|refused| {
             if reserve.give_up_if_short() {
                 return open_with_schema(schema, &path, opened_as);
@@ -81,6 +64,32 @@ impl Database {
             data_dir: data_dir.to_path_buf(),
             _lock: lock,
         })
+    }
+}
+
+/// Sets aside what is damaged, and refuses what is not this service's. Looking and opening need some room of their own.
+fn look_before_opening(
+    schema: &Schema,
+    path: &Path,
+    record: Record,
+    reserve: &Reserve,
+) -> Result<(), OpenError> {
+    if record.was_replaced {
+        rescue::set_logs_aside(path, &files::database_files(path)[1..])
+            .map_err(|error| OpenError::data_dir(path, error))?;
+    }
+    let verdict = match inspect(schema, path) {
+        Integrity::Refused(_) if reserve.give_up_if_short() => inspect(schema, path),
+        verdict => verdict,
+    };
+    match verdict {
+        Integrity::Damaged(what) => quarantine_and_salvage(schema, path, &what),
+        Integrity::Refused(why) => Err(OpenError::database(path, &why)),
+        Integrity::Absent if record.was_opened && !path.exists() => {
+            tracing::error!(database = %path.display(), "THE DATABASE THAT WAS HERE IS GONE; an empty one is begun");
+            Ok(())
+        }
+        Integrity::Absent | Integrity::Intact => Ok(()),
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::connection;
 use crate::error::{JobError, SqliteError};
-use crate::guard::FileGuard;
+use crate::guard::{Difference, FileGuard};
 
 /// Queries at once: two cores, and an idle connection costs memory.
 const CONNECTIONS: usize = 4;
@@ -58,11 +58,7 @@ impl Readers {
             };
             // Behind the opening, which may have found another file under the name.
             if let Some(difference) = guard.difference() {
-                let known = failure.borrow().clone();
-                let known = known.filter(|error| matches!(error, SqliteError::Replaced(_)));
-                return Err(known
-                    .unwrap_or(SqliteError::Replaced(difference.what))
-                    .into());
+                return Err(said(&failure, difference).into());
             }
             let db = db?;
             let result = query(&db);
@@ -78,4 +74,11 @@ impl Readers {
             Err(SqliteError::Unavailable("a query ended in a defect".into()).into())
         })
     }
+}
+
+/// What the writer says of its files, which knows where it saved what they held; or what is seen here, if it was faster.
+fn said(failure: &watch::Receiver<Option<SqliteError>>, difference: Difference) -> SqliteError {
+    let known = failure.borrow().clone();
+    let known = known.filter(|error| matches!(error, SqliteError::Replaced(_)));
+    known.unwrap_or(SqliteError::Replaced(difference.what))
 }

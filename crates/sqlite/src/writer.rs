@@ -228,13 +228,7 @@ impl WriterThread {
             self.make_room();
         }
         let mut callbacks = Vec::new();
-        let synced = match self.check_files() {
-            Ok(()) => self.gather_and_commit(first, &mut callbacks),
-            Err(error) => {
-                callbacks.push(first(Err(error.clone())).on_commit);
-                Err(error)
-            }
-        };
+        let synced = self.gather_and_commit(first, &mut callbacks);
         // What was written to a file that nobody finds any more is not kept, whatever SQLite says.
         let synced = self.check_files().and(synced);
         (self.schema.on_commit)(callbacks.len(), synced.as_ref().ok().copied());
@@ -267,12 +261,14 @@ impl WriterThread {
 
     /// Runs jobs in one transaction. Answers with the time that the commit took.
     fn gather_and_commit(
-        &self,
+        &mut self,
         first: WriteJob,
         callbacks: &mut Vec<CommitCallback>,
     ) -> Result<Duration, SqliteError> {
-        if let Err(error) = self.db.execute_batch("BEGIN IMMEDIATE") {
-            let error = SqliteError::from(error);
+        let begun = self
+            .check_files()
+            .and_then(|()| Ok(self.db.execute_batch("BEGIN IMMEDIATE")?));
+        if let Err(error) = begun {
             callbacks.push(first(Err(error.clone())).on_commit);
             return Err(error);
         }

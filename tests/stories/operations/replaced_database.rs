@@ -91,6 +91,8 @@ async fn a_database_that_was_copied_over_is_refused_until_the_stack_takes_it() {
     let doctor = wait_until_said(&temp, &["doctor"], "DATABASE_REPLACED").await;
     assert!(doctor.contains("overwritten"), "{doctor}");
     refused(&mut window).await;
+    let verified = run(&temp, &["sessions", "verify"]).await;
+    assert!(!verified.is_success, "{}", verified.text);
     shim(&temp, &["down"]).await;
     up(&temp).await;
     let saved = tool_output(window.call(SAVE, task("on it goes")).await);
