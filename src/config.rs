@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use shim_runtime::config::{ConfigErrors, Settings};
 
 use crate::global_flags::{GlobalFlags, absolute};
-use crate::up::redis::AppendFsync;
+use crate::up::redis::{AppendFsync, MaxMemory};
 
 /// Everything configured.
 #[derive(Debug, Clone)]
@@ -24,6 +24,8 @@ pub(crate) struct Config {
     pub(crate) worker: shim_worker::Config,
     /// When the private Redis writes through to the disk (`redis.appendfsync`).
     pub(crate) appendfsync: AppendFsync,
+    /// How much memory the private Redis may take (`redis.maxmemory`).
+    pub(crate) max_memory: MaxMemory,
     /// The gateway's own keys.
     pub(crate) gateway: shim_gateway::Config,
     /// A digest of each setting, to compare with those of another process.
@@ -58,6 +60,7 @@ impl Config {
             coordination: shim_coordination::Config::read(&mut settings),
             worker: shim_worker::Config::read(&mut settings),
             appendfsync: settings.get_or("redis.appendfsync", AppendFsync::Always),
+            max_memory: settings.get_or("redis.maxmemory", MaxMemory::DEFAULT),
             gateway: shim_gateway::Config::read(&mut settings),
             setting_digests: BTreeMap::new(),
             flags: global.flags(),

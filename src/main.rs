@@ -33,6 +33,7 @@ mod service;
 mod sessions;
 mod state;
 mod status;
+mod store_line;
 mod surroundings;
 mod tasks;
 mod up;

@@ -9,6 +9,7 @@ mod machine;
 mod services;
 mod stack;
 mod storage;
+mod store_sizes;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

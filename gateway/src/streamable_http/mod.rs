@@ -7,6 +7,7 @@
 mod body;
 mod listener;
 mod refusal;
+mod sessions;
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -20,7 +21,6 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use shim_runtime::auth::{Auth, AuthGrant, Caller, Peer, Role};
 use shim_runtime::background::BackgroundTasks;
@@ -38,6 +38,7 @@ use crate::server::McpServer;
 use body::MAX_BODY_BYTES;
 use listener::HttpListener;
 use refusal::{plain, refusal_response};
+use sessions::SessionTable;
 
 const PATH: &str = "/mcp";
 /// Requests in flight get this long to finish once the shutdown began.
@@ -50,13 +51,14 @@ const MAX_HEADER_BYTES: usize = 16 * 1024;
 /// An HTTP/2 client that is silent for this long is asked for a sign of life; hyper waits 20 s for the answer.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
-type McpService = StreamableHttpService<McpServer, LocalSessionManager>;
+type McpService = StreamableHttpService<McpServer, SessionTable>;
 
 /// The callers that are let in, and how often each may call.
 pub(crate) struct Admission {
     auth: Auth,
     limiter: Limiter,
     connections: usize,
+    sessions: Arc<SessionTable>,
 }
 
 impl Admission {
@@ -64,6 +66,7 @@ impl Admission {
         Self {
             auth,
             connections: limits.connections,
+            sessions: Arc::new(SessionTable::new(&limits)),
             limiter: Limiter::new(limits),
         }
     }
@@ -96,7 +99,7 @@ pub(crate) async fn serve(
     shutdown: Shutdown,
 ) {
     let streams = CancellationToken::new();
-    let mcp = mcp_service(gateway, &listener, &streams);
+    let mcp = mcp_service(gateway, &admission, &listener, &streams);
     let tasks = BackgroundTasks::new("http", &shutdown);
     let listener = HttpListener::new(listener, admission.connections, tasks.clone());
     let auth = admission.auth.clone();
@@ -125,6 +128,7 @@ pub(crate) async fn serve(
 /// The MCP server of all connections; `streams` ends their open streams.
 fn mcp_service(
     gateway: Arc<Gateway>,
+    admission: &Admission,
     listener: &TcpListener,
     streams: &CancellationToken,
 ) -> McpService {
@@ -135,7 +139,7 @@ fn mcp_service(
         config.allowed_hosts.push(address.to_string());
     }
     let factory = move || Ok(McpServer::new(gateway.clone()));
-    StreamableHttpService::new(factory, Arc::new(LocalSessionManager::default()), config)
+    StreamableHttpService::new(factory, admission.sessions.clone(), config)
 }
 
 /// Without a timer hyper has no limits of time.
@@ -217,13 +221,19 @@ impl Endpoint {
         };
         let grant = caller.grant(Role::Read);
         // The tools look it up among the request's parts.
-        request.extensions_mut().insert(caller);
+        request.extensions_mut().insert(caller.clone());
         if request.uri().path() != PATH {
             return plain(StatusCode::NOT_FOUND, "the MCP endpoint is /mcp\n");
         }
         let answered = async {
             match body::read(request).await {
-                Ok(request) => self.mcp.handle(request).await.map(Body::new),
+                Ok(request) => {
+                    let sessions = &self.admission.sessions;
+                    sessions::answer(sessions, &caller, request, |request| {
+                        self.mcp.handle(request)
+                    })
+                    .await
+                }
                 Err(refusal) => refusal,
             }
         };

@@ -30,6 +30,7 @@ pub(super) async fn handle(
     let idempotency_key = IdempotencyKey::for_request(&request.request_id, &request);
     keep_names(&request.workspace, request.patterns.iter_mut()).await;
     let (lease_request, wait) = decode(request)?;
+    let place = api.namespace(&lease_request.workspace).await?;
     let acquisition = Acquisition {
         api,
         idempotency_key,
@@ -42,6 +43,7 @@ pub(super) async fn handle(
             acquisition.wait(Instant::now() + wait).await?
         }
     };
+    place.note().await;
     Ok(AcquireFilesResponse { lease: Some(lease) })
 }
 
