@@ -102,6 +102,8 @@ reasons! {
     TOO_MANY_TASKS,
     /// RESOURCE_EXHAUSTED: the reader of the inbox acknowledged too little.
     INBOX_FULL,
+    /// RESOURCE_EXHAUSTED: there is as much of something as may be: state, locks, namespaces, inboxes, workers.
+    QUOTA_EXCEEDED,
 
     /// UNAUTHENTICATED: no valid token or certificate was shown.
     TOKEN_REFUSED,

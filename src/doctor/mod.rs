@@ -11,6 +11,7 @@ mod redis_trial;
 mod services;
 mod stack;
 mod storage;
+mod store_sizes;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

@@ -1,6 +1,7 @@
 //! Coordination: the way to Redis, the queues, the worker service and the programs of its executors.
 
 use shim_exec::find_program;
+use shim_proto::coordination::v1::QueueHealthResponse;
 use shim_proto::reasons;
 use shim_proto::worker::v1::GetWorkerHealthRequest;
 use shim_render::figures::count;
@@ -10,6 +11,7 @@ use shim_worker::ExecutorConfig;
 use tonic::{Code, Status};
 
 use super::check::Check;
+use super::store_sizes;
 use crate::config::Config;
 use crate::connection::{Coordination, call, coordination_at, request, worker_host_at};
 use crate::error::CliError;
@@ -49,7 +51,9 @@ pub(super) async fn coordination(
         Ok(workers) => {
             let workers = count(workers.len() as u64, "worker");
             let detail = format!("{endpoint} answers with its Redis; {workers}");
-            vec![Check::ok(name, detail), queues(&mut service).await]
+            let mut checks = vec![Check::ok(name, detail)];
+            checks.extend(queues(&mut service).await);
+            checks
         }
         Err(status) => vec![refused(name, endpoint, status, redis)],
     }
@@ -80,7 +84,8 @@ fn refused(name: &'static str, endpoint: &Endpoint, status: Status, redis: Redis
     }
 }
 
-async fn queues(service: &mut Coordination) -> Check {
+/// The queues, and what the store takes.
+async fn queues(service: &mut Coordination) -> Vec<Check> {
     let name = "tasks";
     let queues = match health::read(service).await {
         Ok(queues) => queues,
@@ -90,12 +95,21 @@ async fn queues(service: &mut Coordination) -> Check {
             } else {
                 "look at the service's log"
             };
-            return Check::fail(name, CliError::from(status).to_string(), remedy);
+            return vec![Check::fail(
+                name,
+                CliError::from(status).to_string(),
+                remedy,
+            )];
         }
     };
-    let warnings = health::warnings(&queues);
+    vec![tasks(&queues), store_sizes::check(&queues)]
+}
+
+fn tasks(queues: &QueueHealthResponse) -> Check {
+    let name = "tasks";
+    let warnings = health::warnings(queues);
     if warnings.is_empty() {
-        return Check::ok(name, health::summary(&queues));
+        return Check::ok(name, health::summary(queues));
     }
     let remedy = if queues.queues.iter().any(|queue| queue.paused) {
         "`shim tasks resume` lets paused queues go on; `shim tasks health` shows what waits"
