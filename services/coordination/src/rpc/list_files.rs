@@ -23,8 +23,8 @@ pub(super) async fn handle(
         with_linked(&request.workspace, asked).await
     };
     let paths = paths(&mut fields, &asked);
-    fields.text("holder", &request.holder, MAX_ACTOR_BYTES);
-    fields.text("except_holder", &request.except_holder, MAX_ACTOR_BYTES);
+    fields.line("holder", &request.holder, MAX_ACTOR_BYTES);
+    fields.line("except_holder", &request.except_holder, MAX_ACTOR_BYTES);
     fields.finish()?;
 
     let (only, except) = (request.holder, request.except_holder);
