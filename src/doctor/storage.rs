@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use nix::sys::statvfs::statvfs;
 use nix::unistd::{AccessFlags, access};
 use shim_checkpoint::{
-    Fault, Integrity, VerifyScope, database_path, inspect, set_aside, verify, was_opened,
+    Fault, Integrity, VerifyReport, VerifyScope, database_path, inspect, set_aside, verify,
+    was_opened,
 };
 use shim_render::figures::{bytes, count};
 use shim_render::text::{one_line, short_id};
@@ -171,27 +172,30 @@ fn history(config: &Config) -> Option<Check> {
         deadline: Some(Instant::now() + MAX_READING),
     };
     let report = verify(folder, &scope).ok()?;
-    let Some(first) = report.faults.first() else {
-        return (!report.is_complete).then(|| {
+    match report.faults.first() {
+        Some(first) => Some(faults(&report, first)),
+        None if report.is_complete => None,
+        None => {
             let read = count(report.checkpoints, "checkpoint");
             let detail = format!("{read} read and intact; there are more");
-            Check::ok(
-                "history",
-                format!("{detail}, which `shim sessions verify` reads"),
-            )
-        });
-    };
+            let more = "which `shim sessions verify` reads";
+            Some(Check::ok("history", format!("{detail}, {more}")))
+        }
+    }
+}
+
+fn faults(report: &VerifyReport, first: &Fault) -> Check {
     let whose = match first.session.as_str() {
         "" => String::new(),
         id => format!("session {}: ", short_id(id)),
     };
-    let faults = count(report.fault_count, "fault");
-    let detail = format!("{faults}: {whose}{}", one_line(&first.what, 200));
+    let number = count(report.fault_count, "fault");
+    let detail = format!("{number}: {whose}{}", one_line(&first.what, 200));
     let remedy = "`shim sessions verify` names them all; a backup may have what is missing";
     let is_missing = |fault: &Fault| fault.what.ends_with("missing");
-    Some(if report.faults.iter().all(is_missing) {
+    if report.faults.iter().all(is_missing) {
         Check::warn("history", detail, remedy)
     } else {
         Check::fail("history", detail, remedy)
-    })
+    }
 }

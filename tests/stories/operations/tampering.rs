@@ -82,7 +82,7 @@ async fn an_archive_that_was_cut_or_changed_is_refused_with_its_line() {
     doubled.insert(3, lines[3]);
     for (archive, why) in [
         (joined(&lines[..4]), "cut off"),
-        (joined(&doubled), "line 4"),
+        (joined(&doubled), "line 5: is checkpoint 2 a second time"),
         (whole.replace("step 2", "step 9"), "line"),
         (
             joined(&lines[..2]) + "{}\n" + &joined(&lines[2..]),

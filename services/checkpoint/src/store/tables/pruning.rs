@@ -41,11 +41,7 @@ pub(crate) fn thin(
     now: UnixMicros,
 ) -> Result<PruneStats, Error> {
     let mut dropped = PruneStats::default();
-    // It may have changed since the caller looked. The tally of a damaged session cannot be kept.
-    let mut session = sessions::by_row(db, stored.row_id).ok();
-    if let Some(session) = &mut session {
-        tally::begin(db, session)?;
-    }
+    let mut session = begin_tally(db, stored);
     for number in numbers {
         let row: Result<(i64, i64), _> = db
             .prepare_cached(
@@ -66,14 +62,31 @@ pub(crate) fn thin(
     }
     if dropped.checkpoints > 0 {
         if let Some(session) = &mut session {
-            tally::add_thinned(session, dropped.checkpoints);
-            let unchanged = to_unix_micros(session.session.updated_at.as_ref());
-            sessions::update(db, session, unchanged.unwrap_or(now))?;
+            count_thinned(db, session, dropped.checkpoints, now)?;
         }
         metrics::after_commit(move || metrics::record_pruned(dropped.checkpoints));
         record_deletion(db, stored, reason, dropped, now)?;
     }
     Ok(dropped)
+}
+
+/// The session as it is now, with its tally: it may have changed since the caller looked. That of a damaged one cannot be kept.
+fn begin_tally(db: &Connection, stored: &StoredSession) -> Option<StoredSession> {
+    let mut session = sessions::by_row(db, stored.row_id).ok()?;
+    tally::begin(db, &mut session).ok()?;
+    Some(session)
+}
+
+/// Counts dropped contents; the time of the session's last change stays.
+fn count_thinned(
+    db: &Connection,
+    session: &mut StoredSession,
+    contents: u64,
+    now: UnixMicros,
+) -> Result<(), Error> {
+    tally::add_thinned(session, contents);
+    let unchanged = to_unix_micros(session.session.updated_at.as_ref());
+    sessions::update(db, session, unchanged.unwrap_or(now))
 }
 
 /// Deletes a session with all it holds.

@@ -69,24 +69,28 @@ fn look_at_signal(row: &Row<'_>, found: &mut Findings) -> Result<(), Error> {
         );
         return Ok(());
     };
-    if !owner.is_empty() && signal.session_id != owner {
-        let other = signal.session_id;
+    let at = column::integer(row, 2)?;
+    for fault in faults_of_signal(&signal, &owner, at) {
         found.row(
             session,
-            format!("the signal snapshot in row {row_id} is one of session {other}"),
+            format!("the signal snapshot in row {row_id}{fault}"),
         );
-    }
-    let assessed = signal
-        .assessment
-        .and_then(|assessment| assessment.assessed_at);
-    let at = to_unix_micros(assessed.as_ref()).map_or(0, |at| at.0);
-    if column::integer(row, 2)? != Some(at) {
-        let what = format!(
-            "the signal snapshot in row {row_id}: its column created_at is not what its record says"
-        );
-        found.row(session, what);
     }
     Ok(())
+}
+
+/// What is wrong with a whole snapshot that is stored for the session `owner`, at the time `at`.
+fn faults_of_signal(signal: &SignalRecord, owner: &str, at: Option<i64>) -> Vec<String> {
+    let mut faults = Vec::new();
+    if !owner.is_empty() && signal.session_id != owner {
+        faults.push(format!(" is one of session {}", signal.session_id));
+    }
+    let assessment = signal.assessment.as_ref();
+    let assessed = assessment.and_then(|assessment| assessment.assessed_at.as_ref());
+    if at != Some(to_unix_micros(assessed).map_or(0, |at| at.0)) {
+        faults.push(": its column created_at is not what its record says".to_owned());
+    }
+    faults
 }
 
 /// Whether each session has the snapshots that its record counted, in their order, and no more restores than it had.
