@@ -59,6 +59,14 @@ fn parse() -> cli::Cli {
 }
 
 fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments
+        .next()
+        .is_some_and(|first| first == shim_exec::SUPERVISE)
+    {
+        // A process between a worker and the program of a task, which people do not start.
+        return shim_exec::supervise(arguments);
+    }
     // Not locked for good: the gateway writes to stdout from another thread when it is not a pipe.
     match parse().run(&mut Lines::new(std::io::stdout())) {
         Ok(code) => code,

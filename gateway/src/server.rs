@@ -21,7 +21,7 @@ use shim_runtime::trace;
 
 use crate::arguments::GivenArguments;
 use crate::call_metrics::{self, RequestTimer};
-use crate::frames::InexactNumbers;
+use crate::frames::Losses;
 use crate::gateway::Gateway;
 use crate::tools::ToolSpec;
 use crate::{prompts, resources, spans, tools};
@@ -158,8 +158,8 @@ impl ServerHandler for McpServer {
             drop(RequestTimer::start(CALL_TOOL));
             return Err(unknown_tool(&request.name));
         };
-        let inexact = InexactNumbers::of_request(&context.extensions);
-        let given = GivenArguments::of(request.arguments.unwrap_or_default(), inexact);
+        let losses = Losses::of_request(&context.extensions);
+        let given = GivenArguments::of(request.arguments.unwrap_or_default(), losses);
         Ok(self.run_tool(spec, given, &context).await.into())
     }
 

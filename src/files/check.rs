@@ -117,10 +117,17 @@ async fn files(args: &Args, current: &CurrentWorkspace) -> Result<Vec<CheckedPat
     if args.staged {
         let index = git::index_of_hook();
         let staged = staged::paths(&current.workspace.root, index.as_deref()).await?;
-        paths.extend(staged.into_iter().map(|name| CheckedPath {
-            pattern: current.literal_pattern(&name),
-            name,
-        }));
+        for name in staged {
+            // A link is committed itself; what it leads to may be leased under its own name.
+            let patterns = [
+                Some(current.literal_pattern(&name)),
+                current.linked_pattern(&name),
+            ];
+            paths.extend(patterns.into_iter().flatten().map(|pattern| CheckedPath {
+                name: name.clone(),
+                pattern,
+            }));
+        }
     }
     Ok(paths)
 }

@@ -53,7 +53,10 @@ pub(super) async fn run(
         request_id: request_id(),
         namespace: client.namespace,
         key: args.key.clone(),
-        set: args.set.as_deref().map(parse_object).transpose()?,
+        set: {
+            let set = args.set.as_deref().map(|set| parse_object("--set", set));
+            set.transpose()?
+        },
         remove: args.remove.clone(),
         expected_version: args.expect,
         create_if_missing: args.create,

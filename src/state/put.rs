@@ -46,7 +46,7 @@ pub(super) async fn run(
         request_id: request_id(),
         namespace: client.namespace,
         key: args.key.clone(),
-        value: Some(parse_object(&args.value)?),
+        value: Some(parse_object("value", &args.value)?),
         expected_version: args.expect,
         ttl: args.ttl.map(proto_duration).transpose()?,
         writer: workspace_args::user_at_host(),

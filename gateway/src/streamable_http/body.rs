@@ -14,7 +14,7 @@ use tonic::body::Body;
 use tonic::codegen::Body as HttpBody;
 
 use super::refusal::{plain, respond};
-use crate::frames::{EnvelopeScan, InexactNumbers, Refusal, Verdict, judge, judge_too_large};
+use crate::frames::{EnvelopeScan, Losses, Refusal, Verdict, judge, judge_too_large};
 
 /// Larger messages are refused; over HTTP anyone may connect.
 pub(super) const MAX_BODY_BYTES: usize = 4 << 20;
@@ -46,8 +46,8 @@ where
 }
 
 fn with_message(mut parts: Parts, text: String) -> Request<Body> {
-    if let Some(numbers) = InexactNumbers::of(text.as_bytes()) {
-        parts.extensions.insert(numbers);
+    if let Some(losses) = Losses::of(text.as_bytes()) {
+        parts.extensions.insert(losses);
     }
     // A mended message has another length.
     parts.headers.remove(header::CONTENT_LENGTH);

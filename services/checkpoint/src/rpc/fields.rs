@@ -10,7 +10,7 @@ use shim_proto::checkpoint::v1::{
 use shim_proto::limits::checkpoint::{
     MAX_BOOT_ID_BYTES, MAX_BRANCH_BYTES, MAX_CHANGED_PATHS, MAX_CLIENT_BYTES, MAX_COMMIT_BYTES,
     MAX_COUNT, MAX_FILE_NOTE_BYTES, MAX_FINGERPRINT_BYTES, MAX_HOSTNAME_BYTES, MAX_ITEM_BYTES,
-    MAX_LATENCY_MS, MAX_STATE_BYTES, MAX_SUMMARY_BYTES, MAX_TASK_KEY_BYTES,
+    MAX_LATENCY_MS, MAX_REPOSITORY_BYTES, MAX_STATE_BYTES, MAX_SUMMARY_BYTES, MAX_TASK_KEY_BYTES,
 };
 use shim_proto::limits::{MAX_LIST, MAX_PATH_BYTES};
 use shim_runtime::fields::Fields as BaseFields;
@@ -170,6 +170,8 @@ impl Fields {
             &git.branch,
             MAX_BRANCH_BYTES,
         );
+        let repository = format!("{field}.repository");
+        self.text(repository, &git.repository, MAX_REPOSITORY_BYTES);
         if let Some(tree) = &git.work_tree {
             self.work_tree(&format!("{field}.work_tree"), tree);
         }

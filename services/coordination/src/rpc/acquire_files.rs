@@ -28,7 +28,9 @@ pub(super) async fn handle(
     mut request: AcquireFilesRequest,
 ) -> Result<AcquireFilesResponse, Status> {
     let idempotency_key = IdempotencyKey::for_request(&request.request_id, &request);
-    keep_names(&request.workspace, request.patterns.iter_mut()).await;
+    let patterns = request.patterns.iter_mut().enumerate();
+    let named = patterns.map(|(i, pattern)| (format!("patterns[{i}]"), pattern));
+    keep_names(&request.workspace, named.collect()).await?;
     let (lease_request, wait) = decode(request)?;
     let acquisition = Acquisition {
         api,

@@ -34,7 +34,7 @@ pub(super) async fn handle(
 ) -> Result<SubmitTaskResponse, Status> {
     // The key does not cover generated ids, so a repeated request gets the job of the first one.
     let idempotency_key = IdempotencyKey::for_request(&request.request_id, &request);
-    name_files(&mut request).await;
+    name_files(&mut request).await?;
     let schedule = schedule_fields::of_submission(&request).await;
     let (graph, times) = check(&mut request, &schedule)?;
     let JobPlan {
@@ -69,12 +69,17 @@ pub(super) async fn handle(
 }
 
 /// Gives the workspace its one name, and lets files that are there mean themselves.
-async fn name_files(job: &mut SubmitTaskRequest) {
+async fn name_files(job: &mut SubmitTaskRequest) -> Result<(), Status> {
     job.workspace = identity(&job.workspace);
-    let subtasks = job.subtasks.iter_mut();
-    let of_subtasks = subtasks.flat_map(|subtask| subtask.files.iter_mut());
-    let of_job = job.files.iter_mut().map(|file| &mut file.path);
-    keep_names(&job.workspace, of_job.chain(of_subtasks)).await;
+    let subtasks = job.subtasks.iter_mut().enumerate();
+    let of_subtasks = subtasks.flat_map(|(i, subtask)| {
+        let files = subtask.files.iter_mut().enumerate();
+        files.map(move |(j, file)| (format!("subtasks[{i}].files[{j}]"), file))
+    });
+    let of_job = job.files.iter_mut().enumerate();
+    let of_job = of_job.map(|(i, file)| (format!("files[{i}].path"), &mut file.path));
+    let named = of_job.chain(of_subtasks).collect();
+    keep_names(&job.workspace, named).await
 }
 
 /// When a job runs.
