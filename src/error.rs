@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use shim_render::text;
 use shim_runtime::config::{ConfigErrors, EXIT_CONFIG};
+use shim_runtime::data_dir::Untrusted;
 use shim_runtime::service_error;
 use shim_runtime::stack::StackError;
 use shim_runtime::telemetry;
@@ -136,12 +137,22 @@ impl From<std::io::Error> for CliError {
     }
 }
 
+/// The text of the error has the step that mends the folder.
+const UNTRUSTED: &str = "--data-dir takes another folder; SECURITY.md says what is asked of it, and data_dir_shared lifts that in a container";
+
+impl From<Untrusted> for CliError {
+    fn from(error: Untrusted) -> Self {
+        StackError::Untrusted(error).into()
+    }
+}
+
 impl From<StackError> for CliError {
     fn from(error: StackError) -> Self {
         let failure = Self::new(error.to_string());
         match error {
             StackError::AlreadyRunning => failure.hint("stop it with `shim down`"),
             StackError::Held(_) => failure.hint("wait until it ends, then try again"),
+            StackError::Untrusted(_) => failure.hint(UNTRUSTED),
             StackError::DataDir(..) => {
                 failure.hint("choose another folder with --data-dir, or run `shim doctor`")
             }

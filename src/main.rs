@@ -30,9 +30,11 @@ mod remedies;
 #[cfg(test)]
 mod samples;
 mod service;
+mod serving_process;
 mod sessions;
 mod state;
 mod status;
+mod store_line;
 mod surroundings;
 mod tasks;
 mod up;
@@ -45,6 +47,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use output::lines::Lines;
+use shim_runtime::process;
 
 /// Reads the arguments. A fault is printed with nothing hidden in what it repeats of them.
 fn parse() -> cli::Cli {
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
         // A process between a worker and the program of a task, which people do not start.
         return shim_exec::supervise(arguments);
     }
+    process::keep_owner_rights();
     // Not locked for good: the gateway writes to stdout from another thread when it is not a pipe.
     match parse().run(&mut Lines::new(std::io::stdout())) {
         Ok(code) => code,

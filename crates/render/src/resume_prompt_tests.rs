@@ -279,6 +279,7 @@ proptest! {
             git: Some(shim_proto::checkpoint::v1::GitState {
                 head: hostile.clone(),
                 branch: hostile.clone(),
+                repository: hostile.clone(),
                 work_tree: Some(shim_proto::checkpoint::v1::WorkTree {
                     changed_files: 1,
                     fingerprint: hostile.clone(),

@@ -4,8 +4,8 @@ use prost::Message;
 use rusqlite::{Connection, OptionalExtension, params};
 use shim_proto::checkpoint::v1::archive_record::Record;
 use shim_proto::checkpoint::v1::{
-    ArchivedCheckpoint, Checkpoint, ImportResponse, Interruption, Session, SessionStatus,
-    SessionTask, SignalRecord,
+    ArchivedCheckpoint, ImportResponse, Interruption, Session, SessionStatus, SessionTask,
+    SignalRecord,
 };
 use shim_runtime::ids::SessionId;
 use shim_sqlite::{SqliteError, UnixMicros, in_savepoint, to_unix_micros};
