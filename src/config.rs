@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use shim_runtime::config::{ConfigErrors, Settings};
+use shim_runtime::process::own_program;
 use shim_runtime::stack::Stack;
 
 use crate::global_flags::{GlobalFlags, absolute};
@@ -53,11 +54,18 @@ impl Config {
         for file in secrets {
             *file = absolute(file);
         }
+        let mut checkpoint = shim_checkpoint::Config::read(&mut settings);
+        if let Some(file) = &mut checkpoint.seal_key_file {
+            *file = absolute(file);
+        }
         let config = Self {
             runtime,
-            checkpoint: shim_checkpoint::Config::read(&mut settings),
+            checkpoint,
             coordination: shim_coordination::Config::read(&mut settings),
-            worker: shim_worker::Config::read(&mut settings),
+            worker: shim_worker::Config {
+                supervisor: own_program().ok(),
+                ..shim_worker::Config::read(&mut settings)
+            },
             appendfsync: settings.get_or("redis.appendfsync", AppendFsync::Always),
             gateway: shim_gateway::Config::read(&mut settings),
             setting_digests: BTreeMap::new(),

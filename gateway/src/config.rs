@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use shim_proto::checkpoint::v1::{ClientInfo, ProcessIdentity};
+use shim_render::text::line;
 use shim_runtime::config::Settings;
 use shim_runtime::process;
 use shim_runtime::workspace::identity;
@@ -130,9 +131,10 @@ impl ClientContext {
     }
 }
 
-/// The text cut to at most `max` bytes at a character's edge.
+/// The text as one line of at most `max` bytes, cut at a character's edge: services take no name with a line break.
 pub(crate) fn clipped(text: &str, max: usize) -> String {
-    text[..text.floor_char_boundary(max)].to_owned()
+    let line = line(text);
+    line[..line.floor_char_boundary(max)].to_owned()
 }
 
 #[cfg(test)]

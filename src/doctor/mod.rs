@@ -19,6 +19,7 @@ use self::check::{Check, Verdict};
 use crate::config::{self, Config};
 use crate::error::CliError;
 use crate::global_flags::GlobalFlags;
+use crate::output::json;
 
 /// How to print the findings.
 #[derive(Debug, clap::Args)]
@@ -60,8 +61,7 @@ pub(crate) async fn run(
     }
     checks.extend(clients::check());
     if args.json {
-        serde_json::to_writer(&mut *out, &checks).map_err(io::Error::from)?;
-        writeln!(out)?;
+        json::write_value(out, &checks)?;
     } else {
         print(&checks, out)?;
     }
@@ -115,9 +115,10 @@ fn print(checks: &[Check], out: &mut dyn Write) -> io::Result<()> {
             .filter(|check| check.verdict == verdict)
             .count()
     };
+    writeln!(out)?;
     writeln!(
         out,
-        "\n{} ok, {} warnings, {} failed",
+        "{} ok, {} warnings, {} failed",
         number(Verdict::Ok),
         number(Verdict::Warn),
         number(Verdict::Fail)

@@ -16,6 +16,8 @@ use shim_runtime::stack::{StackInfo, StackState};
 use crate::config::Config;
 use crate::connection;
 use crate::error::CliError;
+use crate::output::lines::Lines;
+use crate::output::{json, screen};
 use crate::program_path::program_path;
 use crate::sessions::{self, SessionFilter};
 use crate::surroundings::{self, Difference};
@@ -85,8 +87,7 @@ pub(crate) async fn run(
     }
     if args.json {
         let report = gather(config).await;
-        serde_json::to_writer(&mut *out, &report).map_err(std::io::Error::from)?;
-        writeln!(out)?;
+        json::write_value(out, &report)?;
         return Ok(report.exit_code());
     }
     print(config, out).await
@@ -103,28 +104,29 @@ async fn watch(config: &Config, out: &mut dyn Write) -> Result<ExitCode, CliErro
     loop {
         let report = gather(config).await;
         // Written at once, so that the screen does not flicker.
-        let mut screen = CLEAR.as_bytes().to_vec();
+        let mut frame = CLEAR.as_bytes().to_vec();
+        let mut screen = Lines::new(&mut frame);
         report.print(&mut screen)?;
         if !report.recent.is_empty() {
             writeln!(screen)?;
             sessions::table(&report.recent).print(&mut screen)?;
         }
         next_steps(&report, &mut screen)?;
-        out.write_all(&screen)?;
-        out.flush()?;
+        screen::show(&frame, out)?;
         tokio::time::sleep(REFRESH).await;
     }
 }
 
 /// The next steps for a person at a new stack.
-fn next_steps(report: &Report, screen: &mut Vec<u8>) -> std::io::Result<()> {
+fn next_steps(report: &Report, screen: &mut dyn Write) -> std::io::Result<()> {
     let shim = program_path().map_or_else(
         |_| "shim".to_owned(),
         |program| program.display().to_string(),
     );
+    writeln!(screen)?;
     writeln!(
         screen,
-        "\nConnect Claude:  {shim} install claude-code   (or claude-desktop)"
+        "Connect Claude:  {shim} install claude-code   (or claude-desktop)"
     )?;
     if let Some(stack) = &report.stack {
         let socket = stack.socket.display();

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use shim_proto::coordination::v1::{QueueHealthRequest, QueueHealthResponse, QueueReport};
 use shim_render::figures::count;
 use shim_render::tasks::requirements;
-use shim_render::text::one_line;
+use shim_render::text::{one_line, title};
 use shim_render::time::{duration, span};
 use shim_render::workers::unfit;
 use tonic::Status;
@@ -159,9 +159,10 @@ pub(super) fn print(health: &QueueHealthResponse, out: &mut dyn Write) -> io::Re
     } else {
         table(&health.queues).print(out)?;
     }
+    writeln!(out)?;
     writeln!(
         out,
-        "\nlast minute        {} completed, {} failed for good",
+        "last minute        {} completed, {} failed for good",
         health.completed_last_minute, health.failed_last_minute
     )?;
     writeln!(out, "awaiting approval  {}", health.awaiting_approval)?;
@@ -187,7 +188,7 @@ fn table(queues: &[QueueReport]) -> Table {
     ]);
     for queue in queues {
         table.row([
-            one_line(&requirements(queue.requirements.as_ref()), WIDTH),
+            title(&requirements(queue.requirements.as_ref()), WIDTH),
             queue.waiting.to_string(),
             queue.delayed.to_string(),
             queue.active.to_string(),

@@ -223,7 +223,7 @@ mod tests {
         let LeaseState::Lost(loss) = lease.wait_settled().await else {
             panic!("still held")
         };
-        let text = loss.to_error("s").text();
+        let text = loss.to_error("s").text().to_string();
         assert!(
             text.contains("claude-code") && text.contains("action=restore session_id=s"),
             "{text}"

@@ -27,9 +27,10 @@ use tonic::server::NamedService;
 
 pub use config::{Config, Retention};
 pub use domain::risk::RiskLimits;
+pub use domain::seal::SealKey;
 pub use error::StartError;
 pub use shim_sqlite::{BackupError, Integrity, RestoreError, backup, check_integrity};
-pub use store::MissingNumbers;
+pub use store::{Fault, MissingNumbers, SealVerdict, VerifyReport, VerifyScope};
 
 use shim_sqlite::OpenError;
 
@@ -72,6 +73,14 @@ pub fn missing_numbers(data_dir: &Path) -> Result<Vec<MissingNumbers>, String> {
     store::missing_numbers(&database_path(data_dir)).map_err(|error| error.to_string())
 }
 
+/// Reads every row of the database of `data_dir` and checks it, beside a service that uses it. Changes nothing.
+///
+/// # Errors
+/// In words, if the database cannot be opened.
+pub fn verify(data_dir: &Path, scope: &VerifyScope) -> Result<VerifyReport, String> {
+    store::verify(&database_path(data_dir), scope).map_err(|error| error.to_string())
+}
+
 /// The running service, ready to be added to a server.
 pub struct Service {
     api: Api,
@@ -88,8 +97,11 @@ pub async fn build(
 ) -> Result<Service, StartError> {
     let (folder, level) = (data_dir.to_path_buf(), config.zstd_level);
     let unusable = |reason: String| OpenError::database(&database_path(data_dir), &reason);
-    let opened = tokio::task::spawn_blocking(move || Store::open(&folder, level)).await;
+    let seal_key = config.seal_key(data_dir).map_err(&unusable)?;
+    let opened = tokio::task::spawn_blocking(move || Store::open(&folder, level, seal_key)).await;
     let store = opened.map_err(|defect| unusable(defect.to_string()))??;
+    let sealed = store.begin_seals().await;
+    sealed.map_err(|error| unusable(error.to_string()))?;
     let leases = Arc::new(Leases::new(config.lease));
     expiry::inherit_active(&store, &leases)
         .await

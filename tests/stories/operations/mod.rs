@@ -5,6 +5,7 @@ mod damaged_redis;
 mod permissions;
 mod short_ids;
 mod surroundings;
+mod tampering;
 
 use std::process::{Output, Stdio};
 use std::time::Duration;

@@ -2,6 +2,8 @@
 
 mod answer;
 
+use std::path::PathBuf;
+
 use shim_proto::checkpoint::v1::{
     Checkpoint, CheckpointState, CheckpointTrigger, FileState, SaveCheckpointRequest,
     SaveCheckpointResponse, StateField,
@@ -209,7 +211,7 @@ async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
             .acquire(arguments.text("session_id"), &project.name, &call.client);
     let (owned, files, git, memory) = tokio::join!(
         acquire,
-        evidence::inspect_files(project.folder.clone(), arguments.texts("active_files")),
+        inspect_active_files(project.folder.clone(), arguments.texts("active_files")),
         evidence::inspect_git(project.folder.as_deref()),
         call.gateway.memory.read(),
     );
@@ -234,6 +236,12 @@ async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     let task_id = report_checkpoint(call, &checkpoint).await;
     let answer = answer::of(&checkpoint, &state, saved.report.as_ref(), task_id);
     Ok(answer.with_session(owned.session_id))
+}
+
+/// Each file once, under its own name.
+async fn inspect_active_files(folder: Option<PathBuf>, written: Vec<String>) -> Vec<FileState> {
+    let names = evidence::own_names(folder.clone(), written).await;
+    evidence::inspect_files(folder, names).await
 }
 
 /// Another gateway of this client may have taken the session a moment ago; then it is taken back.

@@ -62,7 +62,7 @@ fn check(request: &SendMessageRequest) -> Result<Target, Status> {
             Target::Workers(Recipients::Capability(String::new()))
         }
     };
-    fields.text("sender", &request.sender, MAX_ACTOR_BYTES);
+    fields.line("sender", &request.sender, MAX_ACTOR_BYTES);
     fields.required("text", &request.text, MAX_MESSAGE_TEXT_BYTES);
     if let Some(data) = &request.data {
         fields.free_form("data", data, MAX_MESSAGE_DATA_BYTES);
