@@ -11,7 +11,7 @@ use shim_runtime::process::own_program;
 use shim_runtime::stack::Stack;
 
 use crate::global_flags::{GlobalFlags, absolute};
-use crate::up::redis::AppendFsync;
+use crate::up::redis::{AppendFsync, MaxMemory};
 
 /// Everything configured.
 #[derive(Debug, Clone)]
@@ -26,6 +26,8 @@ pub(crate) struct Config {
     pub(crate) worker: shim_worker::Config,
     /// When the private Redis writes through to the disk (`redis.appendfsync`).
     pub(crate) appendfsync: AppendFsync,
+    /// How much memory the private Redis may take (`redis.maxmemory`).
+    pub(crate) max_memory: MaxMemory,
     /// The gateway's own keys.
     pub(crate) gateway: shim_gateway::Config,
     /// A digest of each setting, to compare with those of another process.
@@ -67,6 +69,7 @@ impl Config {
                 ..shim_worker::Config::read(&mut settings)
             },
             appendfsync: settings.get_or("redis.appendfsync", AppendFsync::Always),
+            max_memory: settings.get_or("redis.maxmemory", MaxMemory::DEFAULT),
             gateway: shim_gateway::Config::read(&mut settings),
             setting_digests: BTreeMap::new(),
             flags: global.flags(),

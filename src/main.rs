@@ -34,6 +34,7 @@ mod serving_process;
 mod sessions;
 mod state;
 mod status;
+mod store_line;
 mod surroundings;
 mod tasks;
 mod up;

@@ -1,14 +1,17 @@
 //! `shim doctor`: everything that can be wrong on a machine, each finding with its remedy. A check changes nothing;
-//! `--fix` mends first.
+//! `--fix` mends first,
+//! `--new-redis` sets aside.
 
 mod access;
 mod check;
 mod clients;
 mod fix;
 mod machine;
+mod redis_trial;
 mod services;
 mod stack;
 mod storage;
+mod store_sizes;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -28,9 +31,12 @@ pub(crate) struct Args {
     /// Print one JSON object
     #[arg(long, conflicts_with = "fix")]
     json: bool,
-    /// First mend an append-only file of the stack's Redis that keeps it from starting; a copy is kept
+    /// First mend files of the stack's Redis that keep it from starting; they are kept as they were, too
     #[arg(long)]
     fix: bool,
+    /// First set the files of a Redis that cannot start aside, and begin without their data
+    #[arg(long, conflicts_with_all = ["fix", "json"])]
+    new_redis: bool,
 }
 
 /// Checks everything. A configuration that does not load is the first finding and ends only the checks that need it.
@@ -45,14 +51,20 @@ pub(crate) async fn run(
         fix::run(config, out).await?;
         writeln!(out)?;
     }
+    if let (true, Ok(config)) = (args.new_redis, &loaded) {
+        fix::begin_anew(config, out).await?;
+        writeln!(out)?;
+    }
     let mut checks = vec![configuration(global, &loaded)];
     checks.extend(machine::check());
     if let Ok(config) = &loaded {
         checks.extend(access::check(config));
         match config.runtime.admit_data_dir() {
             Ok(()) => {
-                checks.extend(storage::check(config));
-                checks.extend(stack::check(config).await);
+                let of_stack = stack::check(config).await;
+                let is_replaced = of_stack.iter().any(stack::says_replaced);
+                checks.extend(storage::check(config, is_replaced));
+                checks.extend(of_stack);
             }
             // What somebody else put there is not looked at.
             Err(why) => checks.push(storage::untrusted(&why)),

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use nix::sys::statvfs::statvfs;
 use nix::unistd::{AccessFlags, access};
-use shim_checkpoint::{Fault, Integrity, VerifyScope, database_path, inspect, set_aside, verify};
+use shim_checkpoint::{
+    Fault, Integrity, VerifyScope, database_path, inspect, set_aside, verify, was_opened,
+};
 use shim_render::figures::{bytes, count};
 use shim_render::text::{one_line, short_id};
 use shim_runtime::data_dir::Untrusted;
@@ -20,7 +22,8 @@ const WARN_BELOW_BYTES: u64 = 500 * 1024 * 1024;
 /// Reading all rows of a large database takes longer than a person waits for a check.
 const MAX_READING: Duration = Duration::from_secs(2);
 
-pub(super) fn check(config: &Config) -> Vec<Check> {
+/// `is_replaced`: the stack has another database open than the one in the folder, and says so itself.
+pub(super) fn check(config: &Config, is_replaced: bool) -> Vec<Check> {
     let folder = config.data_dir();
     if !folder.exists() {
         let detail = format!("{} is not there yet", folder.display());
@@ -29,7 +32,11 @@ pub(super) fn check(config: &Config) -> Vec<Check> {
             space(folder),
         ];
     }
-    let mut checks = vec![permissions(folder), space(folder), database(folder)];
+    let mut checks = vec![
+        permissions(folder),
+        space(folder),
+        database(folder, is_replaced),
+    ];
     checks.extend(history(config));
     checks.extend(set_aside(folder).iter().map(|file| {
         Check::warn(
@@ -102,9 +109,22 @@ fn space(folder: &Path) -> Check {
     }
 }
 
-fn database(folder: &Path) -> Check {
+fn database(folder: &Path, is_replaced: bool) -> Check {
     let path = database_path(folder);
     match inspect(folder) {
+        verdict if is_replaced => Check::warn(
+            "database",
+            format!(
+                "the file there now, which the stack does not use, is {}",
+                in_words(&verdict)
+            ),
+            "see the check `service`",
+        ),
+        Integrity::Absent if was_opened(folder) && !path.exists() => Check::warn(
+            "database",
+            "the one that was here is gone; the next start begins with an empty one",
+            "put it back, or go back to a backup with `shim sessions restore-backup FILE`",
+        ),
         Integrity::Absent => Check::ok("database", "none yet; the first start makes it"),
         Integrity::Intact => {
             let size = std::fs::metadata(&path).map_or(0, |meta| meta.len());
@@ -120,6 +140,15 @@ fn database(folder: &Path) -> Check {
             format!("the stack refuses {}: {why}", path.display()),
             "mend that, update SHIM if a newer one wrote it, or go back with `shim sessions restore-backup FILE`",
         ),
+    }
+}
+
+fn in_words(verdict: &Integrity) -> String {
+    match verdict {
+        Integrity::Absent => "none or an empty one".to_owned(),
+        Integrity::Intact => "whole".to_owned(),
+        Integrity::Damaged(what) => format!("damaged: {what}"),
+        Integrity::Refused(why) => format!("of no use: {why}"),
     }
 }
 

@@ -71,7 +71,7 @@ pub(super) async fn run(
 }
 
 /// A whole id is taken as it is; part of one names a worker, or else a session.
-async fn inbox(
+pub(super) async fn inbox(
     config: &Config,
     service: &mut Coordination,
     typed: &str,

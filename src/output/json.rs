@@ -43,7 +43,7 @@ named! {
 
 named! {
     coordination, "shim.coordination.v1":
-    AcquireFilesResponse, AggregateResultsResponse, ApproveTaskResponse, CancelTaskResponse, DeleteStateResponse,
+    AckMessagesResponse, AcquireFilesResponse, AggregateResultsResponse, ApproveTaskResponse, CancelTaskResponse, DeleteStateResponse,
     GetLockResponse, GetStateResponse, GetTaskResponse, GetWorkerResponse, ListFilesResponse, ListLocksResponse,
     ListStateResponse, ListTasksResponse, ListWorkersResponse, PatchStateResponse, PauseQueuesResponse,
     PutStateResponse,

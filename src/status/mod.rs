@@ -190,11 +190,7 @@ async fn redis_trouble(config: &Config, info: &StackInfo) -> Option<String> {
         return None;
     }
     let trouble = redis_log::last_trouble(config.data_dir())?;
-    Some(format!(
-        "it ends at each start: {}; {}",
-        trouble.said,
-        trouble.kind.step()
-    ))
+    Some(format!("{}; {}", trouble.headline(), trouble.kind.step()))
 }
 
 fn uptime(info: &StackInfo) -> Duration {

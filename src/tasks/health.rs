@@ -81,6 +81,13 @@ pub(crate) fn warnings(health: &QueueHealthResponse) -> Vec<String> {
             health.outbox
         ));
     }
+    said.extend(scarce_queues(health));
+    if health.owed_messages > 0 {
+        said.push(format!(
+            "{} to submitters of jobs wait for room in full inboxes: let them be read, or `shim messages clear SESSION`",
+            count(health.owed_messages, "message")
+        ));
+    }
     if health.dead_letters_forgotten > 0 {
         said.push(format!(
             "{} forgotten within the last 7 days, the last {}: retry them sooner, or raise tasks.keep_dead_letters",
@@ -89,6 +96,30 @@ pub(crate) fn warnings(health: &QueueHealthResponse) -> Vec<String> {
         ));
     }
     said
+}
+
+/// Above this share of the places in use, they may run out.
+const SCARCE_ABOVE: f64 = 0.8;
+
+/// That the places for queues run out, of all callers or of the one with the most.
+fn scarce_queues(health: &QueueHealthResponse) -> Option<String> {
+    let bounds = [
+        (health.queues_in_use, health.max_queues, ""),
+        (
+            health.caller_queues,
+            health.max_caller_queues,
+            " by one caller",
+        ),
+    ];
+    let is_scarce =
+        |in_use: u32, max: u32| max > 0 && f64::from(in_use) >= f64::from(max) * SCARCE_ABOVE;
+    let (in_use, max, whose) = bounds
+        .into_iter()
+        .find(|(in_use, max, _)| is_scarce(*in_use, *max))?;
+    Some(format!(
+        "{in_use} of at most {max} queues are in use{whose}, one for each different set of requirements: let jobs end or \
+         `shim tasks cancel` them, and submit with requirements that other tasks have"
+    ))
 }
 
 /// What holds a queue back though workers may be free: another program's pause or limit, or our own pause.

@@ -8,6 +8,7 @@ pub(crate) mod background;
 mod detach;
 mod idle;
 pub(crate) mod redis;
+pub(crate) mod redis_files;
 pub(crate) mod redis_log;
 mod services;
 
@@ -77,7 +78,7 @@ async fn serve(
     bind_probes(&mut listeners, &config).await?;
     let redis = match &config.runtime.redis_url {
         Some(_) => None,
-        None => PrivateRedis::start(config.data_dir(), config.appendfsync).await,
+        None => PrivateRedis::start(config.data_dir(), config.appendfsync, config.max_memory).await,
     };
     let info = StackInfo {
         pid: std::process::id(),

@@ -18,7 +18,7 @@ use crate::telemetry::ExportConfig;
 use crate::tls::Tls;
 use crate::workspace::namespace;
 
-pub use crate::settings::digests::BY_FLAG;
+pub use crate::settings::digests::{BY_FLAG, digest};
 pub use crate::settings::{ConfigErrors, Setting, Settings};
 pub use log::{LogConfig, LogFormat};
 

@@ -105,6 +105,11 @@ impl SessionLease {
         self.state.send_replace(LeaseState::Held { epoch });
     }
 
+    /// The next attach adopts the session, at whatever epoch it has.
+    pub(crate) fn adopt_anew(&self) {
+        self.state.send_replace(LeaseState::Attaching { epoch: 0 });
+    }
+
     pub(crate) fn mark_lost(&self, loss: LeaseLoss) {
         self.state.send_replace(LeaseState::Lost(loss));
     }

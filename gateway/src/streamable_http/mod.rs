@@ -8,6 +8,7 @@
 mod body;
 mod listener;
 mod refusal;
+mod sessions;
 mod web_access;
 
 use std::convert::Infallible;
@@ -22,7 +23,6 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use shim_runtime::auth::{Auth, AuthGrant, Caller, Peer, Role};
 use shim_runtime::background::BackgroundTasks;
@@ -41,6 +41,7 @@ use crate::web_names::WebNames;
 use body::MAX_BODY_BYTES;
 use listener::HttpListener;
 use refusal::{plain, refusal_response};
+use sessions::SessionTable;
 use web_access::WebAccess;
 
 const PATH: &str = "/mcp";
@@ -54,13 +55,14 @@ const MAX_HEADER_BYTES: usize = 16 * 1024;
 /// An HTTP/2 client that is silent for this long is asked for a sign of life; hyper waits 20 s for the answer.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
-type McpService = StreamableHttpService<McpServer, LocalSessionManager>;
+type McpService = StreamableHttpService<McpServer, SessionTable>;
 
 /// The callers that are let in, and how often each may call.
 pub(crate) struct Admission {
     auth: Auth,
     limiter: Limiter,
     connections: usize,
+    sessions: Arc<SessionTable>,
 }
 
 impl Admission {
@@ -68,6 +70,7 @@ impl Admission {
         Self {
             auth,
             connections: limits.connections,
+            sessions: Arc::new(SessionTable::new(&limits)),
             limiter: Limiter::new(limits),
         }
     }
@@ -102,7 +105,7 @@ pub(crate) async fn serve(
 ) {
     let bound = listener.local_addr().ok().map(|address| address.ip());
     let streams = CancellationToken::new();
-    let mcp = mcp_service(gateway, &streams);
+    let mcp = mcp_service(gateway, &admission, &streams);
     let tasks = BackgroundTasks::new("http", &shutdown);
     let listener = HttpListener::new(listener, admission.connections, tasks.clone());
     let auth = admission.auth.clone();
@@ -130,14 +133,18 @@ pub(crate) async fn serve(
 }
 
 /// The MCP server of all connections; `streams` ends their open streams.
-fn mcp_service(gateway: Arc<Gateway>, streams: &CancellationToken) -> McpService {
+fn mcp_service(
+    gateway: Arc<Gateway>,
+    admission: &Admission,
+    streams: &CancellationToken,
+) -> McpService {
     // rmcp looks at Host alone; both were judged before.
     let config = StreamableHttpServerConfig::default()
         .with_cancellation_token(streams.clone())
         .with_max_request_body_bytes(MAX_BODY_BYTES)
         .disable_allowed_hosts();
     let factory = move || Ok(McpServer::new(gateway.clone()));
-    StreamableHttpService::new(factory, Arc::new(LocalSessionManager::default()), config)
+    StreamableHttpService::new(factory, admission.sessions.clone(), config)
 }
 
 /// Without a timer hyper has no limits of time.
@@ -239,13 +246,19 @@ impl Endpoint {
         };
         let grant = caller.grant(Role::Read);
         // The tools look it up among the request's parts.
-        request.extensions_mut().insert(caller);
+        request.extensions_mut().insert(caller.clone());
         if request.uri().path() != PATH {
             return plain(StatusCode::NOT_FOUND, "the MCP endpoint is /mcp\n");
         }
         let answered = async {
             match body::read(request).await {
-                Ok(request) => self.mcp.handle(request).await.map(Body::new),
+                Ok(request) => {
+                    let sessions = &self.admission.sessions;
+                    sessions::answer(sessions, &caller, request, |request| {
+                        self.mcp.handle(request)
+                    })
+                    .await
+                }
                 Err(refusal) => refusal,
             }
         };

@@ -30,7 +30,7 @@ impl ToolCall {
     /// The session a call that only looks is about; none is opened for it.
     pub(super) fn context_session_id(&self) -> Option<String> {
         match self.arguments.text("session_id") {
-            Some(session_id) => Some(session_id.to_owned()),
+            Some(session_id) => Some(self.gateway.sessions.current_id(session_id)),
             None => self.gateway.sessions.default_id(),
         }
     }

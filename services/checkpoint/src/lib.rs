@@ -29,7 +29,7 @@ pub use config::{Config, Retention};
 pub use domain::risk::RiskLimits;
 pub use domain::seal::SealKey;
 pub use error::StartError;
-pub use shim_sqlite::{BackupError, Integrity, RestoreError, backup, check_integrity};
+pub use shim_sqlite::{BackupError, Incoming, Integrity, RestoreError, backup, check_integrity};
 pub use store::{Fault, MissingNumbers, SealVerdict, VerifyReport, VerifyScope};
 
 use shim_sqlite::OpenError;
@@ -56,13 +56,25 @@ pub fn set_aside(data_dir: &Path) -> Vec<PathBuf> {
     shim_sqlite::set_aside(&store::SCHEMA, data_dir)
 }
 
-/// Puts a backup in the place of the database of `data_dir`, which no service uses meanwhile. Answers with the name that the
-/// database from before has now.
+/// Copies a backup into `data_dir` and checks it, beside a service that may run. [`Incoming::put_in_place`] then makes it the
+/// database, while no service uses the folder.
 ///
 /// # Errors
-/// If the backup cannot be used, or the folder. The database is as it was then.
-pub fn restore_backup(data_dir: &Path, backup: &Path) -> Result<Option<PathBuf>, RestoreError> {
-    shim_sqlite::restore(&store::SCHEMA, data_dir, backup)
+/// If the backup cannot be used, or the folder. Nothing has changed then.
+pub fn take_in_backup(data_dir: &Path, backup: &Path) -> Result<Incoming, RestoreError> {
+    Incoming::take_in(&store::SCHEMA, data_dir, backup)
+}
+
+/// The newest file with what the database held when it was removed or replaced under its service.
+#[must_use]
+pub fn newest_rescued(data_dir: &Path) -> Option<PathBuf> {
+    shim_sqlite::newest_rescued(&store::SCHEMA, data_dir)
+}
+
+/// Whether a service had a database in `data_dir` before, so that none there is a loss.
+#[must_use]
+pub fn was_opened(data_dir: &Path) -> bool {
+    shim_sqlite::was_opened(&database_path(data_dir))
 }
 
 /// What is missing of each session's checkpoints in the database of `data_dir`, read beside a service that uses it.

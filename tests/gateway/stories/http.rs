@@ -16,7 +16,7 @@ use shim_gateway::EmbeddedGateway;
 use shim_gateway_stories::{TestEnv, gateway_without_services};
 
 /// Sends one request on its own connection and returns the whole answer.
-async fn post(port: u16, path: &str, host: &str, extra: &str, body: &Value) -> String {
+pub(super) async fn post(port: u16, path: &str, host: &str, extra: &str, body: &Value) -> String {
     post_text(port, path, host, extra, &body.to_string()).await
 }
 
@@ -49,19 +49,19 @@ async fn call(port: u16, tool: &str, arguments: Value, extra: &str) -> String {
     post(port, "/mcp", "localhost", &headers, &call).await
 }
 
-fn hello() -> Value {
+pub(super) fn hello() -> Value {
     json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
         "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "story", "version": "1"},
     }})
 }
 
-type Serving = (u16, Shutdown, JoinHandle<()>);
+pub(super) type Serving = (u16, Shutdown, JoinHandle<()>);
 
 async fn serve(env: &TestEnv, auth: Auth) -> Serving {
     serve_within(env, auth, Limits::default()).await
 }
 
-async fn serve_within(env: &TestEnv, auth: Auth, limits: Limits) -> Serving {
+pub(super) async fn serve_within(env: &TestEnv, auth: Auth, limits: Limits) -> Serving {
     let shutdown = Shutdown::new();
     let gateway = env.gateway_for(Some(process::own()), shutdown.clone());
     listen(gateway, auth, limits, shutdown).await
@@ -199,7 +199,7 @@ async fn a_caller_too_fast_is_told_when_to_come_back() {
 }
 
 /// Asks on a connection that stays open, until the answer says `wanted`.
-async fn ask(stream: &mut TcpStream, request: &str, wanted: &str) -> String {
+pub(super) async fn ask(stream: &mut TcpStream, request: &str, wanted: &str) -> String {
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
     loop {

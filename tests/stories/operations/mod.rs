@@ -3,6 +3,7 @@
 mod backups;
 mod damaged_redis;
 mod permissions;
+mod replaced_database;
 mod short_ids;
 mod surroundings;
 mod tampering;

@@ -40,6 +40,9 @@ pub struct Surroundings {
     pub config_file: Option<PathBuf>,
     /// Its settings from the file and the environment: a digest of the value by its key, so that no secret is told.
     pub settings: BTreeMap<String, String>,
+    /// The variables that its executors pass on: a digest of the value by the name, empty for one that is not set.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub variables: BTreeMap<String, String>,
     /// After how many milliseconds without a call it stops; unset, it stays.
     pub idle_exit_ms: Option<u64>,
 }

@@ -32,6 +32,7 @@ pub(super) async fn handle(
     let named = patterns.map(|(i, pattern)| (format!("patterns[{i}]"), pattern));
     keep_names(&request.workspace, named.collect()).await?;
     let (lease_request, wait) = decode(request)?;
+    let place = api.namespace(&lease_request.workspace).await?;
     let acquisition = Acquisition {
         api,
         idempotency_key,
@@ -44,6 +45,7 @@ pub(super) async fn handle(
             acquisition.wait(Instant::now() + wait).await?
         }
     };
+    place.note().await;
     Ok(AcquireFilesResponse { lease: Some(lease) })
 }
 

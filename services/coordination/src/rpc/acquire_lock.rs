@@ -32,6 +32,7 @@ pub(super) async fn handle(
     let wait = fields.wait(request.wait.as_ref());
     fields.finish()?;
 
+    let place = api.namespace(&namespace).await?;
     let acquire_request = AcquireRequest {
         idempotency_key: IdempotencyKey::for_request(&request.request_id, &request),
         lock_ref: api.store.locks.lock_ref(namespace, request.name),
@@ -51,6 +52,7 @@ pub(super) async fn handle(
             acquisition.wait(Instant::now() + wait).await?
         }
     };
+    place.note().await;
     Ok(AcquireLockResponse { lock: Some(lock) })
 }
 

@@ -24,6 +24,7 @@ pub(super) async fn handle(
     let ttl = ttl.map(|ttl| fields.state_ttl(Some(ttl)));
     fields.finish()?;
 
+    let place = api.namespace(&namespace).await?;
     let write = WriteRequest {
         idempotency_key: IdempotencyKey::for_request(&request.request_id, &request),
         state_ref: StateRef {
@@ -41,6 +42,7 @@ pub(super) async fn handle(
         default_ttl: DEFAULT_STATE_TTL,
     };
     let written = api.store.state.patch(&write, &patch).await?;
+    place.note().await;
     Ok(PatchStateResponse {
         version: written.version,
         expires_at: Some(timestamp(written.expires_ms)),

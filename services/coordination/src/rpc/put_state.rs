@@ -30,6 +30,7 @@ pub(super) async fn handle(
     let fence = fields.fence(request.fence.as_ref());
     fields.finish()?;
 
+    let place = api.namespace(&namespace).await?;
     let write = WriteRequest {
         idempotency_key: IdempotencyKey::for_request(&request.request_id, &request),
         state_ref: StateRef {
@@ -44,6 +45,7 @@ pub(super) async fn handle(
     };
     let value = request.value.unwrap_or_default();
     let written = api.store.state.put(&write, &value, ttl).await?;
+    place.note().await;
     Ok(PutStateResponse {
         version: written.version,
         expires_at: Some(timestamp(written.expires_ms)),

@@ -9,10 +9,12 @@ use shim_proto::coordination::v1::{
 };
 use shim_proto::limits::task::{
     DEFAULT_BACKOFF, MAX_ALL_STEPS_BYTES, MAX_ATTEMPTS, MAX_BACKOFF, MAX_DELAY, MAX_DEPENDENCIES,
-    MAX_FILES, MAX_GOAL_BYTES, MAX_KEY_BYTES, MAX_KIND_BYTES, MAX_PAYLOAD_BYTES, MAX_PLAN_BYTES,
-    MAX_STEP_BYTES, MAX_STEPS, MAX_SUBTASK_FILES, MAX_SUBTASKS, MAX_WORKSPACE_BYTES,
+    MAX_FILES, MAX_GOAL_BYTES, MAX_JOB_QUEUES, MAX_KEY_BYTES, MAX_KIND_BYTES, MAX_PAYLOAD_BYTES,
+    MAX_PLAN_BYTES, MAX_STEP_BYTES, MAX_STEPS, MAX_SUBTASK_FILES, MAX_SUBTASKS,
+    MAX_WORKSPACE_BYTES,
 };
 use shim_runtime::ids::{SessionId, TaskId};
+use shim_runtime::server::current_caller;
 use shim_runtime::workspace::identity;
 use shim_store::IdempotencyKey;
 use shim_store::tasks::Submission;
@@ -49,8 +51,10 @@ pub(super) async fn handle(
         backoff: times.backoff,
         schedule_next: times.first_run,
         lineage: api.lineage,
+        caller: current_caller(),
     };
     check_size(&submission)?;
+    check_queues(&submission)?;
     let schedule = schedule.unwrap_or_default();
     let notes = schedule.notes(submission.root.overlap());
 
@@ -260,6 +264,22 @@ impl Fields {
         self.weight(within("weight"), subtask.weight);
         self.attempt_timeout(&within("timeout"), subtask.timeout.as_ref());
     }
+}
+
+/// Refuses a job whose tasks require too many different things, each of which is a queue.
+fn check_queues(job: &Submission) -> Result<(), Status> {
+    let different = job.classes().len();
+    let mut fields = Fields::default();
+    if different > MAX_JOB_QUEUES {
+        fields.refuse(
+            "subtasks",
+            format!(
+                "have {different} different sets of requirements, at most {MAX_JOB_QUEUES} are allowed in one job; give those \
+                 that the same workers can do the same requirements"
+            ),
+        );
+    }
+    fields.finish()
 }
 
 /// Refuses a job that is too large with what its subtasks take over from it.
