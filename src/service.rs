@@ -75,8 +75,9 @@ async fn bind(args: &Args, config: &Config, address: SocketAddr) -> Result<Bound
         .listen
         .or(args.socket.is_none().then_some(address));
     if let Some(address) = address {
+        // First: whoever finds the port finds the token.
+        auth = config.runtime.protect(auth, address)?;
         let bound = listeners.bind_tcp(address, &auth).await?;
-        auth = config.runtime.protect(auth, bound)?;
         tracing::info!(%bound, "listening");
     }
     bind_probes(&mut listeners, config).await?;

@@ -88,8 +88,9 @@ pub fn run_http(
     run(async move |shutdown| {
         let auth = Auth::by_token(runtime.token_file.as_deref())?;
         let mut listeners = Listeners::default();
+        // First: whoever finds the port finds the token.
+        let auth = runtime.protect(auth, address)?;
         let bound = listeners.bind_tcp(address, &auth).await?;
-        let auth = runtime.protect(auth, bound)?;
         let web = config.web.clone();
         // The parent of this process is not the client of the connections.
         let client_context = ClientContext::read(config, environment, None);

@@ -64,6 +64,7 @@ fn private_key(file: &Path) -> Check {
     let (name, shown) = ("private key", file.display());
     match std::fs::metadata(file) {
         Err(why) => Check::fail(name, format!("{shown}: {why}"), "correct the keys tls.*"),
+        Ok(meta) if !meta.is_file() => no_file(name, file),
         Ok(meta) if meta.permissions().mode() & 0o077 != 0 => Check::warn(
             name,
             format!("others can read or write {shown}"),
@@ -73,8 +74,19 @@ fn private_key(file: &Path) -> Check {
     }
 }
 
+/// A pipe would be waited for.
+fn no_file(name: &'static str, file: &Path) -> Check {
+    let detail = format!("{} is not a regular file", file.display());
+    Check::fail(name, detail, "correct the keys tls.*")
+}
+
 fn certificates(config: &Config) -> Check {
     let name = "certificates";
+    let mut tls = config.runtime.tls.clone();
+    let is_none = |file: &Path| std::fs::metadata(file).is_ok_and(|meta| !meta.is_file());
+    if let Some(file) = tls.files_mut().into_iter().find(|file| is_none(file)) {
+        return no_file(name, file);
+    }
     let own = config.runtime.tls.server().map(drop);
     let read = own.map_err(|wrong| wrong.to_string()).and_then(|()| {
         match Credentials::of(config.runtime.token_file.as_deref(), &config.runtime.tls) {
@@ -95,6 +107,19 @@ mod tests {
 
     use super::super::check::Verdict;
     use super::*;
+
+    #[test]
+    fn what_is_no_file_is_named_and_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        for other in [&*pipe, folder.path(), Path::new("/dev/zero")] {
+            for check in [tokens(other, SystemTime::now()), private_key(other)] {
+                assert_eq!(check.verdict, Verdict::Fail, "{}", check.detail);
+                assert!(check.detail.contains("regular file"), "{}", check.detail);
+            }
+        }
+    }
 
     #[test]
     fn a_token_file_is_judged_by_its_mode_and_by_when_its_tokens_end() {

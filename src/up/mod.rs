@@ -147,8 +147,10 @@ async fn bind_tcp(
     let Some(address) = config.runtime.listen else {
         return Ok((None, auth));
     };
+    // First: whoever finds the port finds the token.
+    let auth = config.runtime.protect(auth, address)?;
     let bound = listeners.bind_tcp(address, &auth).await?;
-    Ok((Some(bound), config.runtime.protect(auth, bound)?))
+    Ok((Some(bound), auth))
 }
 
 fn now_unix_ms() -> u64 {

@@ -119,11 +119,7 @@ impl Config {
                 worker: settings.get("endpoints.worker"),
                 evolution: settings.get("endpoints.evolution"),
             },
-            // An empty variable of the environment is one that is not set.
-            workspace: settings
-                .get::<String>("workspace")
-                .filter(|name| !name.trim().is_empty())
-                .map(|name| namespace(&name)),
+            workspace: workspace(settings),
             token_file: settings.get("auth.token_file"),
             auth_open: settings.get_or("auth.open", false),
             tls: Tls::read(settings),
@@ -186,6 +182,12 @@ impl Config {
             is_open: self.auth_open,
         }
     }
+}
+
+/// An empty variable of the environment is one that is not set.
+fn workspace(settings: &mut Settings) -> Option<String> {
+    let name = settings.get::<String>("workspace")?;
+    (!name.trim().is_empty()).then(|| namespace(&name))
 }
 
 /// The platform's data folder plus `shim`: `$XDG_DATA_HOME` or `~/.local/share` on Linux,

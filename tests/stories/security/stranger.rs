@@ -121,5 +121,5 @@ impl Drop for Victim {
 
 /// The system's Python, which every user can run.
 pub(super) fn python() -> PathBuf {
-    PathBuf::from("python3")
+    PathBuf::from("/usr/bin/python3")
 }

@@ -67,6 +67,9 @@ fn whoever_says_so_gets_an_open_port_and_configured_rules_stay() {
     let auth = Auth::default().or_local(&open, address).unwrap();
     let caller = auth.authenticate(None, peer("127.0.0.1"), SystemTime::now());
     assert_eq!(caller.unwrap().role, Role::Admin);
+    let all = ([0, 0, 0, 0], 50_051).into();
+    let auth = Auth::default().or_local(&access(folder.path(), false), all);
+    assert!(!auth.unwrap().is_required(), "it is refused, not protected");
     let tokens = folder.path().join("tokens");
     std::fs::write(&tokens, "0123456789abcdef role=read\n").unwrap();
     let configured = Auth::new(Some(TokenFile::open(&tokens).unwrap()));

@@ -63,7 +63,8 @@ impl Auth {
         access: &LoopbackAccess,
         address: SocketAddr,
     ) -> Result<Self, TokenError> {
-        if self.is_required() || access.is_open {
+        // Another address is refused without configured rules.
+        if self.is_required() || access.is_open || !address.ip().is_loopback() {
             return Ok(self);
         }
         Ok(Self {
