@@ -64,6 +64,8 @@ pub mod checkpoint {
     pub const MAX_COMMIT_BYTES: usize = 64;
     /// A branch's name.
     pub const MAX_BRANCH_BYTES: usize = 500;
+    /// Bytes of what tells one folder of a repository from another.
+    pub const MAX_REPOSITORY_BYTES: usize = 64;
     /// A remark on how a file was seen.
     pub const MAX_FILE_NOTE_BYTES: usize = 500;
     /// A search.

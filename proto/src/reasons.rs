@@ -50,6 +50,8 @@ reasons! {
     NOT_INTERRUPTED,
     /// FAILED_PRECONDITION: retention dropped the checkpoint's content.
     CHECKPOINT_THINNED,
+    /// FAILED_PRECONDITION: the database's files were removed or replaced under the service; nothing is kept.
+    DATABASE_REPLACED,
     /// FAILED_PRECONDITION: the fencing token is older than the lock's.
     STALE_FENCE,
     /// FAILED_PRECONDITION: the lock is not the caller's any more.

@@ -21,8 +21,21 @@ use crate::workers::pages;
 
 const RESTART: &str = "restart it: `shim down && shim up --detach`";
 
+/// Whose Redis a service uses, as far as its failure is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RedisOwner {
+    /// The stack's own, for whose trouble the check `redis` has the reason.
+    StackInTrouble,
+    /// Another one, or one without trouble.
+    Other,
+}
+
 /// The coordination service at `endpoint` and its queues. The service itself reports whether its Redis can be used.
-pub(super) async fn coordination(config: &Config, endpoint: &Endpoint) -> Vec<Check> {
+pub(super) async fn coordination(
+    config: &Config,
+    endpoint: &Endpoint,
+    redis: RedisOwner,
+) -> Vec<Check> {
     let name = "coordination";
     let mut service = match coordination_at(config, endpoint) {
         Ok(service) => service,
@@ -42,23 +55,27 @@ pub(super) async fn coordination(config: &Config, endpoint: &Endpoint) -> Vec<Ch
             checks.extend(queues(&mut service).await);
             checks
         }
-        Err(status) => vec![refused(name, endpoint, status)],
+        Err(status) => vec![refused(name, endpoint, status, redis)],
     }
 }
 
-fn refused(name: &'static str, endpoint: &Endpoint, status: Status) -> Check {
+fn refused(name: &'static str, endpoint: &Endpoint, status: Status, redis: RedisOwner) -> Check {
     let reason = decode(&status).reason;
     let outdated = status.code() == Code::Unimplemented;
     let detail = format!("{endpoint}: {}", CliError::from(status));
     match reason.as_str() {
         reasons::NO_REDIS => Check::warn(name, detail, INSTALL_REDIS),
+        reasons::STORE_UNAVAILABLE if redis == RedisOwner::StackInTrouble => {
+            let remedy =
+                "the stack's own Redis does not run: the check `redis` says why, and what to do";
+            Check::fail(name, detail, remedy)
+        }
         reasons::STORE_UNAVAILABLE => {
             let remedy = if detail.contains("Sentinel ") {
                 "see that the server named runs, and that redis_url, redis.sentinel_username, redis.sentinel_password and \
                  redis.ca_file are right"
             } else {
-                "see the check `redis` for the stack's own; for another one, that it runs and redis_url, redis.ca_file and the \
-                 password are right"
+                "see that the Redis runs, and that redis_url, redis.ca_file and the password are right"
             };
             Check::fail(name, detail, remedy)
         }
@@ -103,7 +120,7 @@ fn tasks(queues: &QueueHealthResponse) -> Check {
 }
 
 /// The worker service at `endpoint`.
-pub(super) async fn worker_host(config: &Config, endpoint: &Endpoint) -> Check {
+pub(super) async fn worker_host(config: &Config, endpoint: &Endpoint, redis: RedisOwner) -> Check {
     let name = "worker";
     let mut host = match worker_host_at(config, endpoint) {
         Ok(host) => host,
@@ -115,7 +132,7 @@ pub(super) async fn worker_host(config: &Config, endpoint: &Endpoint) -> Check {
             let workers = count(response.workers.len() as u64, "worker");
             Check::ok(name, format!("{endpoint} answers; {workers} of its own"))
         }
-        Err(status) => refused(name, endpoint, status),
+        Err(status) => refused(name, endpoint, status, redis),
     }
 }
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use shim_proto::coordination::v1::{QueueHealthRequest, QueueHealthResponse, QueueReport};
 use shim_render::figures::count;
 use shim_render::tasks::requirements;
-use shim_render::text::one_line;
+use shim_render::text::{one_line, title};
 use shim_render::time::{duration, span};
 use shim_render::workers::unfit;
 use tonic::Status;
@@ -118,7 +118,7 @@ fn scarce_queues(health: &QueueHealthResponse) -> Option<String> {
         .find(|(in_use, max, _)| is_scarce(*in_use, *max))?;
     Some(format!(
         "{in_use} of at most {max} queues are in use{whose}, one for each different set of requirements: let jobs end or \
-         `shim tasks cancel` them, and submit with requirements that other tasks have"
+         `shim tasks cancel TASK` them, and submit with requirements that other tasks have"
     ))
 }
 
@@ -190,9 +190,10 @@ pub(super) fn print(health: &QueueHealthResponse, out: &mut dyn Write) -> io::Re
     } else {
         table(&health.queues).print(out)?;
     }
+    writeln!(out)?;
     writeln!(
         out,
-        "\nlast minute        {} completed, {} failed for good",
+        "last minute        {} completed, {} failed for good",
         health.completed_last_minute, health.failed_last_minute
     )?;
     writeln!(out, "awaiting approval  {}", health.awaiting_approval)?;
@@ -218,7 +219,7 @@ fn table(queues: &[QueueReport]) -> Table {
     ]);
     for queue in queues {
         table.row([
-            one_line(&requirements(queue.requirements.as_ref()), WIDTH),
+            title(&requirements(queue.requirements.as_ref()), WIDTH),
             queue.waiting.to_string(),
             queue.delayed.to_string(),
             queue.active.to_string(),

@@ -19,8 +19,9 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 
-use super::redis_log;
+use super::{redis_files, redis_log};
 use crate::remedies::INSTALL_REDIS;
+use crate::serving_process::ServingProcess;
 
 const FIRST_RESTART: Duration = Duration::from_millis(100);
 const LONGEST_RESTART: Duration = Duration::from_secs(5);
@@ -236,7 +237,9 @@ async fn supervise(line: Vec<OsString>, data_dir: PathBuf, stop: Shutdown) {
     while !stop.is_begun() {
         let started = Instant::now();
         // A disk without room has none for the folder either; it is made when there is.
-        let spawned = make_private_dir(&redis_log::folder(&data_dir)).and_then(|()| spawn(&line));
+        let spawned = make_private_dir(&redis_log::folder(&data_dir))
+            .and_then(|()| refuse_silent_loss(&data_dir))
+            .and_then(|()| spawn(&line));
         let ended = match spawned {
             Ok(mut child) => tokio::select! {
                 ended = child.wait() => ended,
@@ -252,6 +255,9 @@ async fn supervise(line: Vec<OsString>, data_dir: PathBuf, stop: Shutdown) {
         let delay = backoff.next_delay();
         match ended {
             Ok(status) => tell_end(&data_dir, status, delay, ends_in_a_row),
+            Err(error) if ends_in_a_row == LOOP_AFTER => {
+                tracing::error!(%error, "Redis cannot be started; it is tried again every few seconds");
+            }
             Err(error) => {
                 tracing::warn!(%error, backoff = ?delay, "Redis does not start; trying again");
             }
@@ -260,6 +266,18 @@ async fn supervise(line: Vec<OsString>, data_dir: PathBuf, stop: Shutdown) {
             () = tokio::time::sleep(delay) => {}
             () = stop.wait() => {}
         }
+    }
+}
+
+/// Redis would start without the data, and say nothing.
+fn refuse_silent_loss(data_dir: &Path) -> std::io::Result<()> {
+    match redis_files::silent_loss(&redis_files::append_only(data_dir)) {
+        None => Ok(()),
+        Some(trouble) => Err(std::io::Error::other(format!(
+            "{}; {}",
+            trouble.said,
+            trouble.kind.step()
+        ))),
     }
 }
 
@@ -305,25 +323,28 @@ async fn terminate(mut child: Child) {
 }
 
 /// Stops a Redis that outlived its stack. Call it only under the stack's lock or when no stack runs. The kernel
-/// names the process behind the socket, so no other one can be hit.
+/// names the process behind the socket, so no other one can be hit, and none of another user is spoken to.
 pub(crate) async fn stop_orphan(socket: &Path) {
-    let Ok(mut stream) = UnixStream::connect(socket).await else {
-        return;
+    let process = match ServingProcess::behind(socket).await {
+        Ok(Some(process)) => process,
+        Ok(None) => return,
+        Err(error) => {
+            tracing::warn!(%error, "what listens where Redis should is left alone");
+            return;
+        }
     };
-    let pid = stream
-        .peer_cred()
-        .ok()
-        .and_then(|peer| peer.pid())
-        .map(Pid::from_raw);
-    tracing::warn!(?pid, "stopping a Redis that outlived its stack");
-    let _ = stream.write_all(b"SHUTDOWN\r\n").await;
+    tracing::warn!(
+        pid = process.pid(),
+        "stopping a Redis that outlived its stack"
+    );
+    if let Ok(mut stream) = UnixStream::connect(socket).await {
+        let _ = stream.write_all(b"SHUTDOWN\r\n").await;
+    }
     if wait_until_gone(socket).await {
         return;
     }
-    if let Some(pid) = pid {
-        let _ = kill(pid, Signal::SIGKILL);
-        wait_until_gone(socket).await;
-    }
+    let _ = process.signal(Signal::SIGKILL);
+    wait_until_gone(socket).await;
 }
 
 /// Whether a Redis listens on the socket.

@@ -1,13 +1,15 @@
 //! Streamable HTTP: the same server at `/mcp` for clients that are not started with it.
 //!
-//! rmcp checks Host and Origin against DNS rebinding. A bearer token is required if one is configured; without one, only
-//! a loopback address is served. The caller travels with the request, so that a tool can check the caller's role. The
-//! [`listener`] bounds the connections, [`body`] reads the messages.
+//! [`web_access`] refuses pages of unknown origins and unknown names of this server, before anything else. A bearer token
+//! is required: a configured one, else, on loopback, the data folder's, unless the port is declared open. The caller travels
+//! with the request, so that a tool can check the caller's role. The [`listener`] bounds the connections, [`body`] reads the
+//! messages.
 
 mod body;
 mod listener;
 mod refusal;
 mod sessions;
+mod web_access;
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -34,11 +36,13 @@ use tonic::body::Body;
 
 use crate::gateway::Gateway;
 use crate::server::McpServer;
+use crate::web_names::WebNames;
 
 use body::MAX_BODY_BYTES;
 use listener::HttpListener;
 use refusal::{plain, refusal_response};
 use sessions::SessionTable;
+use web_access::WebAccess;
 
 const PATH: &str = "/mcp";
 /// Requests in flight get this long to finish once the shutdown began.
@@ -88,6 +92,7 @@ impl Admission {
 struct Endpoint {
     mcp: McpService,
     admission: Arc<Admission>,
+    web: Arc<WebAccess>,
     peer: Peer,
 }
 
@@ -95,17 +100,19 @@ struct Endpoint {
 pub(crate) async fn serve(
     gateway: Arc<Gateway>,
     listener: TcpListener,
-    admission: Admission,
+    (admission, names): (Admission, WebNames),
     shutdown: Shutdown,
 ) {
+    let bound = listener.local_addr().ok().map(|address| address.ip());
     let streams = CancellationToken::new();
-    let mcp = mcp_service(gateway, &admission, &listener, &streams);
+    let mcp = mcp_service(gateway, &admission, &streams);
     let tasks = BackgroundTasks::new("http", &shutdown);
     let listener = HttpListener::new(listener, admission.connections, tasks.clone());
     let auth = admission.auth.clone();
     let endpoint = Endpoint {
         mcp,
         admission: Arc::new(admission),
+        web: Arc::new(WebAccess::new(names, bound)),
         peer: Peer::Address(None),
     };
     let connections = GracefulShutdown::new();
@@ -129,15 +136,13 @@ pub(crate) async fn serve(
 fn mcp_service(
     gateway: Arc<Gateway>,
     admission: &Admission,
-    listener: &TcpListener,
     streams: &CancellationToken,
 ) -> McpService {
-    let mut config = StreamableHttpServerConfig::default()
+    // rmcp looks at Host alone; both were judged before.
+    let config = StreamableHttpServerConfig::default()
         .with_cancellation_token(streams.clone())
-        .with_max_request_body_bytes(MAX_BODY_BYTES);
-    if let Ok(address) = listener.local_addr().map(|address| address.ip()) {
-        config.allowed_hosts.push(address.to_string());
-    }
+        .with_max_request_body_bytes(MAX_BODY_BYTES)
+        .disable_allowed_hosts();
     let factory = move || Ok(McpServer::new(gateway.clone()));
     StreamableHttpService::new(factory, admission.sessions.clone(), config)
 }
@@ -209,7 +214,27 @@ impl Endpoint {
         }
     }
 
-    async fn answer<B>(self, mut request: Request<B>) -> Response<Body>
+    /// A page of a known origin may read the answer; one of an unknown origin gets no further.
+    async fn answer<B>(self, request: Request<B>) -> Response<Body>
+    where
+        B: tonic::codegen::Body + Send + 'static,
+        B::Data: Send + 'static,
+        B::Error: std::fmt::Display,
+    {
+        let page = match self.web.admit(&request) {
+            Ok(None) => return self.answer_admitted(request).await,
+            Ok(Some(page)) => page,
+            Err(refused) => return refused,
+        };
+        if let Some(preflight) = page.preflight(&request) {
+            return preflight;
+        }
+        let mut answer = self.answer_admitted(request).await;
+        page.mark(answer.headers_mut());
+        answer
+    }
+
+    async fn answer_admitted<B>(self, mut request: Request<B>) -> Response<Body>
     where
         B: tonic::codegen::Body + Send + 'static,
         B::Data: Send + 'static,

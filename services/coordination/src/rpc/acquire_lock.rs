@@ -26,7 +26,7 @@ pub(super) async fn handle(
     fields.request_id(&request.request_id);
     let namespace = fields.namespace("namespace", &request.namespace);
     fields.key("name", &request.name);
-    fields.required("owner", &request.owner, MAX_ACTOR_BYTES);
+    fields.required_line("owner", &request.owner, MAX_ACTOR_BYTES);
     fields.text("purpose", &request.purpose, MAX_PURPOSE_BYTES);
     let ttl = fields.lock_ttl(request.ttl.as_ref());
     let wait = fields.wait(request.wait.as_ref());

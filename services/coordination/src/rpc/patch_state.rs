@@ -71,7 +71,7 @@ fn check(fields: &mut Fields, request: &PatchStateRequest) -> (String, Condition
         }
     }
     fields.version("expected_version", request.expected_version.unwrap_or(0));
-    fields.text("writer", &request.writer, MAX_ACTOR_BYTES);
+    fields.line("writer", &request.writer, MAX_ACTOR_BYTES);
     let conditions = Conditions {
         expected_version: request.expected_version,
         fence: fields.fence(request.fence.as_ref()),

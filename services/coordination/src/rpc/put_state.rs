@@ -26,7 +26,7 @@ pub(super) async fn handle(
     }
     fields.version("expected_version", request.expected_version.unwrap_or(0));
     let ttl = fields.state_ttl(request.ttl.as_ref());
-    fields.text("writer", &request.writer, MAX_ACTOR_BYTES);
+    fields.line("writer", &request.writer, MAX_ACTOR_BYTES);
     let fence = fields.fence(request.fence.as_ref());
     fields.finish()?;
 

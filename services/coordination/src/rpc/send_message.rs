@@ -63,7 +63,7 @@ fn check(request: &SendMessageRequest) -> Result<Target, Status> {
             Target::Workers(Recipients::Capability(String::new()))
         }
     };
-    fields.text("sender", &request.sender, MAX_ACTOR_BYTES);
+    fields.line("sender", &request.sender, MAX_ACTOR_BYTES);
     if request.sender.trim().eq_ignore_ascii_case(OWN_SENDER) {
         fields.refuse(
             "sender",

@@ -36,7 +36,7 @@ pub(super) async fn handle(
 ) -> Result<SubmitTaskResponse, Status> {
     // The key does not cover generated ids, so a repeated request gets the job of the first one.
     let idempotency_key = IdempotencyKey::for_request(&request.request_id, &request);
-    name_files(&mut request).await;
+    name_files(&mut request).await?;
     let schedule = schedule_fields::of_submission(&request).await;
     let (graph, times) = check(&mut request, &schedule)?;
     let JobPlan {
@@ -73,12 +73,17 @@ pub(super) async fn handle(
 }
 
 /// Gives the workspace its one name, and lets files that are there mean themselves.
-async fn name_files(job: &mut SubmitTaskRequest) {
+async fn name_files(job: &mut SubmitTaskRequest) -> Result<(), Status> {
     job.workspace = identity(&job.workspace);
-    let subtasks = job.subtasks.iter_mut();
-    let of_subtasks = subtasks.flat_map(|subtask| subtask.files.iter_mut());
-    let of_job = job.files.iter_mut().map(|file| &mut file.path);
-    keep_names(&job.workspace, of_job.chain(of_subtasks)).await;
+    let subtasks = job.subtasks.iter_mut().enumerate();
+    let of_subtasks = subtasks.flat_map(|(i, subtask)| {
+        let files = subtask.files.iter_mut().enumerate();
+        files.map(move |(j, file)| (format!("subtasks[{i}].files[{j}]"), file))
+    });
+    let of_job = job.files.iter_mut().enumerate();
+    let of_job = of_job.map(|(i, file)| (format!("files[{i}].path"), &mut file.path));
+    let named = of_job.chain(of_subtasks).collect();
+    keep_names(&job.workspace, named).await
 }
 
 /// When a job runs.
@@ -97,7 +102,7 @@ fn check(
     let mut fields = Fields::default();
     fields.request_id(&job.request_id);
     fields.required("goal", &job.goal, MAX_GOAL_BYTES);
-    fields.text("kind", &job.kind, MAX_KIND_BYTES);
+    fields.line("kind", &job.kind, MAX_KIND_BYTES);
     fields.files_of_job(job);
     fields.steps(&job.steps);
     fields.choices(job);
@@ -238,7 +243,7 @@ impl Fields {
         self.required(within("key"), &subtask.key, MAX_KEY_BYTES);
         self.no_controls(within("key"), &subtask.key);
         self.required(within("goal"), &subtask.goal, MAX_GOAL_BYTES);
-        self.text(within("kind"), &subtask.kind, MAX_KIND_BYTES);
+        self.line(within("kind"), &subtask.kind, MAX_KIND_BYTES);
         self.list(
             &within("depends_on"),
             subtask.depends_on.len(),
