@@ -125,7 +125,7 @@ const REMEDIES: &[(&str, &str)] = &[
     ),
     (
         reasons::TOO_MANY_TASKS,
-        "let jobs end, or `shim tasks cancel` some; `shim tasks health` shows the queues, one for each different set of requirements",
+        "let jobs end, or `shim tasks cancel TASK` some; `shim tasks health` shows the queues, one for each different set of requirements",
     ),
     (
         reasons::LINEAGE_LIMIT,
@@ -145,16 +145,16 @@ const REMEDIES: &[(&str, &str)] = &[
     ),
     (
         reasons::INBOX_FULL,
-        "let its reader acknowledge some, or clear it with `shim messages clear`",
+        "let its reader acknowledge some, or clear it with `shim messages clear INBOX`",
     ),
     (
         reasons::QUOTA_EXCEEDED,
-        "let something go first: `shim state clear`, `shim locks release`, `shim messages clear`; `shim doctor` tells what takes room",
+        "let something go first: `shim state clear`, `shim locks release LOCK --force`, `shim messages clear INBOX`; `shim doctor` tells what takes room",
     ),
     (reasons::NO_REDIS, INSTALL_REDIS),
     (
         reasons::STORE_FULL,
-        "raise redis.maxmemory (of another Redis, its maxmemory), or make room: `shim doctor` tells what takes it; `shim state clear` and `shim messages clear` work on a full Redis too",
+        "raise redis.maxmemory (of another Redis, its maxmemory), or make room: `shim doctor` tells what takes it; `shim state clear` and `shim messages clear INBOX` work on a full Redis too",
     ),
     (reasons::STORE_UNAVAILABLE, "run `shim doctor`"),
     (

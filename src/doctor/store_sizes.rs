@@ -31,12 +31,12 @@ fn largest(health: &QueueHealthResponse) -> Option<&StoreSize> {
 fn way_to_clear(kind: &str) -> &'static str {
     match kind {
         "tasks" | "queues" => {
-            "`shim tasks cancel` what is not needed, and keep fewer ended jobs (tasks.keep, tasks.keep_jobs)"
+            "`shim tasks cancel TASK` what is not needed, and keep fewer ended jobs (tasks.keep, tasks.keep_jobs)"
         }
         "state" => "`shim state clear`, for each namespace that needs its entries no more",
         "messages" => "`shim messages clear SESSION`, for each inbox that nobody reads",
-        "locks" => "`shim locks release`",
-        "files" => "`shim files release`",
+        "locks" => "`shim locks release LOCK --force`",
+        "files" => "`shim files list`",
         _ => "wait two minutes: what requests did is forgotten by then",
     }
 }
@@ -63,7 +63,7 @@ mod tests {
         assert_eq!(found.verdict, Verdict::Ok);
         assert_eq!(
             found.detail,
-            "700 MB of at most 1.0 GB in Redis: state 600 MB, tasks 1.0 MB"
+            "700.0 MB of at most 1.0 GB in Redis: state 600.0 MB, tasks 1.0 MB"
         );
         health.store_bytes = 900 << 20;
         let found = check(&health);

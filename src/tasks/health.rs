@@ -118,7 +118,7 @@ fn scarce_queues(health: &QueueHealthResponse) -> Option<String> {
         .find(|(in_use, max, _)| is_scarce(*in_use, *max))?;
     Some(format!(
         "{in_use} of at most {max} queues are in use{whose}, one for each different set of requirements: let jobs end or \
-         `shim tasks cancel` them, and submit with requirements that other tasks have"
+         `shim tasks cancel TASK` them, and submit with requirements that other tasks have"
     ))
 }
 

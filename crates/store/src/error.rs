@@ -320,7 +320,7 @@ error_table! { Error,
     Unavailable => Unavailable STORE_UNAVAILABLE,
         "send the same request again after the delay given", retry 500;
     Full => ResourceExhausted STORE_FULL,
-        "raise redis.maxmemory (of another Redis, its maxmemory), or make room, which works on a full Redis too: `shim doctor` tells what takes it; `shim state clear`, `shim messages clear`, `shim tasks cancel`", retry 5_000;
+        "raise redis.maxmemory (of another Redis, its maxmemory), or make room, which works on a full Redis too: `shim doctor` tells what takes it; `shim state clear`, `shim messages clear INBOX`, `shim tasks cancel TASK`", retry 5_000;
     Overloaded => ResourceExhausted OVERLOADED,
         "try again after the delay given", retry 100;
     RequestIdReused => InvalidArgument REQUEST_ID_REUSED,
@@ -348,13 +348,13 @@ error_table! { Error,
     StaleWorker => FailedPrecondition STALE_WORKER,
         "register it again for a new epoch";
     InboxFull => ResourceExhausted INBOX_FULL,
-        "let its reader acknowledge messages first; those that nobody reads go with AckMessages, or `shim messages clear`", retry 5_000;
+        "let its reader acknowledge messages first; those that nobody reads go with AckMessages, or `shim messages clear INBOX`", retry 5_000;
     StateFull => ResourceExhausted QUOTA_EXCEEDED,
         "delete entries (DeleteState, `shim state clear`), or give them a shorter ttl", retry 5_000;
     TooManyLocks => ResourceExhausted QUOTA_EXCEEDED,
-        "release locks (ReleaseLock, `shim locks release`), or give them a shorter ttl", retry 5_000;
+        "release locks (ReleaseLock, `shim locks release LOCK --force`), or give them a shorter ttl", retry 5_000;
     TooManyPlaces => ResourceExhausted QUOTA_EXCEEDED,
-        "use those that there are; one that holds nothing gives way to another: `shim state clear`, `shim messages clear`", retry 5_000;
+        "use those that there are; one that holds nothing gives way to another: `shim state clear`, `shim messages clear INBOX`", retry 5_000;
     TooManyWorkers => ResourceExhausted QUOTA_EXCEEDED,
         "deregister workers that are not needed, or let them fall silent", retry 5_000;
     NoRecipients => FailedPrecondition NO_RECIPIENTS,

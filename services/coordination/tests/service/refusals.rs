@@ -15,7 +15,7 @@ use super::state::put;
 use super::test_service::{TestService, id, object};
 
 /// What loops of the service write by themselves: clocks, who leads, when it looked last, what was measured.
-const BY_ITSELF: [&str; 8] = [
+const BY_ITSELF: [&str; 9] = [
     "clock",
     "lock:supervisor",
     "lock:reaper",
@@ -24,13 +24,16 @@ const BY_ITSELF: [&str; 8] = [
     "sweep",
     "queues-counted",
     "sizes",
+    // Tasks that wait, by when they were looked for in BullMQ.
+    "ready",
 ];
 
 fn contents(redis: &Redis) -> BTreeMap<String, Reply> {
     let is_by_itself = |key: &str| {
         let in_own_slot = key.contains("{shim.tasks}:") || key.contains("{registry}:");
         let name = key.rsplit("}:").next().unwrap_or_default();
-        in_own_slot && (BY_ITSELF.contains(&name) || name.starts_with("did:"))
+        let is_theirs = BY_ITSELF.contains(&name);
+        in_own_slot && (is_theirs || name.starts_with("did:") || name.starts_with("seen:"))
     };
     let mut contents = redis.contents();
     contents.retain(|key, _| !is_by_itself(key));
