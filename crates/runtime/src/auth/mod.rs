@@ -5,6 +5,8 @@
 
 mod caller;
 mod credentials;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod grant;
 mod refusals;
 pub mod roles;

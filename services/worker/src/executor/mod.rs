@@ -7,6 +7,8 @@ mod agent;
 mod api_trouble;
 mod command;
 mod context;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod json_line;
 mod program;
 mod program_executor;
