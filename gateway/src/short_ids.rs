@@ -4,11 +4,11 @@
 use shim_proto::checkpoint::v1::ListSessionsRequest;
 use shim_proto::coordination::v1::{ListTasksRequest, ListWorkersRequest};
 use shim_proto::reasons::BAD_REQUEST;
+use shim_render::text::one_line;
 use uuid::Uuid;
 
 use crate::arguments::{Arguments, NEW_SESSION, part_of_id};
 use crate::gateway::Gateway;
-use crate::render::phrases;
 use crate::tool_error::ToolError;
 
 /// As many as a page holds.
@@ -124,7 +124,7 @@ async fn find(gateway: &Gateway, kind: Kind, typed: &str) -> Result<Option<Strin
     if found.is_empty() && kind == Kind::Task {
         found = parts(gateway, &digits).await?;
     }
-    let shown = phrases::quoted(typed, MAX_SHOWN);
+    let shown = one_line(typed, MAX_SHOWN);
     match found.as_slice() {
         [id] => Ok(Some(id.clone())),
         [] => Err(Trouble::Rule(format!(
@@ -177,7 +177,7 @@ async fn part_of(gateway: &Gateway, job: &str, key: &str) -> Result<Option<Strin
             break;
         }
     }
-    let shown = phrases::quoted(key, MAX_SHOWN);
+    let shown = one_line(key, MAX_SHOWN);
     Err(Trouble::Rule(format!("job {job} has no part {shown}")))
 }
 

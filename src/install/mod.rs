@@ -18,6 +18,7 @@ use serde_json::{Map, Value, json};
 
 use crate::config::Config;
 use crate::error::CliError;
+use crate::output::lines::block;
 use crate::program_path::program_path;
 
 pub(crate) use client::Client;
@@ -69,7 +70,8 @@ pub(crate) fn run(args: &Args, config: &Config, out: &mut dyn Write) -> Result<E
     if args.print {
         let whole = json!({ SERVERS: { ENTRY: entry } });
         let whole = serde_json::to_string_pretty(&whole).map_err(std::io::Error::from)?;
-        writeln!(out, "{}\n{whole}", path.display())?;
+        writeln!(out, "{}", path.display())?;
+        block(out, whole)?;
     } else {
         connect(args.client, &path, &entry, out)?;
         if args.client == Client::ClaudeCode {
@@ -142,7 +144,7 @@ fn edit_file(
     }
     let kept = replace(path, &before, &after)?;
     writeln!(out, "{}", path.display())?;
-    write!(out, "{}", merge::difference(&before, &after))?;
+    block(out, merge::difference(&before, &after))?;
     if let Some(backup) = kept {
         writeln!(out, "the file as it was: {}", backup.display())?;
     }
@@ -181,7 +183,7 @@ fn connect(
     }
     let kept = replace(path, &before, &after)?;
     writeln!(out, "{}", path.display())?;
-    write!(out, "{}", merge::difference(&before, &after))?;
+    block(out, merge::difference(&before, &after))?;
     if let Some(backup) = kept {
         writeln!(out, "the file as it was: {}", backup.display())?;
     }

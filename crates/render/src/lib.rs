@@ -6,6 +6,9 @@
 
 pub mod figures;
 mod git_claims;
+pub mod hidden;
+pub mod page;
+mod prompt_sections;
 pub mod resume_prompt;
 pub mod session_tasks;
 pub mod tasks;

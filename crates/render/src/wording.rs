@@ -12,14 +12,25 @@ const FILLERS: [&str; 24] = [
 /// What two spellings of one item have in common: small letters, single blanks, no closing punctuation.
 #[must_use]
 pub fn normalised(text: &str) -> String {
-    let words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
-    let joined = words.join(" ");
-    let trimmed = joined.trim_end_matches(['.', ';', ',', '!', ' ']);
-    // A text of punctuation alone stays what it is.
-    match trimmed {
-        "" => joined,
-        trimmed => trimmed.to_owned(),
+    let mut joined = String::with_capacity(text.len());
+    for word in text.split_whitespace() {
+        if !joined.is_empty() {
+            joined.push(' ');
+        }
+        let start = joined.len();
+        if word.is_ascii() {
+            joined.push_str(word);
+            joined[start..].make_ascii_lowercase();
+        } else {
+            joined.push_str(&word.to_lowercase());
+        }
     }
+    let trimmed = joined.trim_end_matches(['.', ';', ',', '!', ' ']).len();
+    // A text of punctuation alone stays what it is.
+    if trimmed > 0 {
+        joined.truncate(trimmed);
+    }
+    joined
 }
 
 /// Whether two texts are spellings of one item.

@@ -71,7 +71,12 @@ impl Sessions {
         if let Ok(answer) = self.services.get_session(request).await
             && let Some(session) = answer.session
         {
-            lease.name_owner(session.client);
+            if self.seen.is_behind(session_id, session.epoch) {
+                // Nobody took it: a backup was restored. It is asked for anew.
+                self.forget(&lease);
+            } else {
+                lease.name_owner(session.client);
+            }
         }
     }
 }

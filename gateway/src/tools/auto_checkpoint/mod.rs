@@ -2,13 +2,15 @@
 
 mod answer;
 
+use std::path::PathBuf;
+
 use shim_proto::checkpoint::v1::{
     Checkpoint, CheckpointState, CheckpointTrigger, FileState, SaveCheckpointRequest,
     SaveCheckpointResponse, StateField,
 };
 use shim_proto::limits::MAX_LIST;
 use shim_proto::limits::checkpoint::{MAX_ITEM_BYTES, MAX_SUMMARY_BYTES, MAX_TASK_KEY_BYTES};
-use shim_proto::reasons::STALE_OWNER;
+use shim_proto::reasons::{SESSION_NOT_FOUND, STALE_OWNER};
 use tonic::Status;
 
 use crate::arguments::{Arguments, ParameterType, optional, required};
@@ -209,7 +211,7 @@ async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
             .acquire(arguments.text("session_id"), &project.name, &call.client);
     let (owned, files, git, memory) = tokio::join!(
         acquire,
-        evidence::inspect_files(project.folder.clone(), arguments.texts("active_files")),
+        inspect_active_files(project.folder.clone(), arguments.texts("active_files")),
         evidence::inspect_git(project.folder.as_deref()),
         call.gateway.memory.read(),
     );
@@ -233,17 +235,24 @@ async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
         checkpoint.ok_or_else(|| Status::internal("the service saved no checkpoint"))?;
     let task_id = report_checkpoint(call, &checkpoint).await;
     let answer = answer::of(&checkpoint, &state, saved.report.as_ref(), task_id);
-    Ok(answer.with_session(owned.session_id))
+    Ok(answer.with_session(checkpoint.session_id))
 }
 
-/// Another gateway of this client may have taken the session a moment ago; then it is taken back.
+/// Each file once, under its own name.
+async fn inspect_active_files(folder: Option<PathBuf>, written: Vec<String>) -> Vec<FileState> {
+    let names = evidence::own_names(folder.clone(), written).await;
+    evidence::inspect_files(folder, names).await
+}
+
+/// Another gateway of this client may have taken the session a moment ago; then it is taken back. A session that the database
+/// has no more, since it went back to a backup, goes on in a new one.
 async fn save_or_take_back(
     call: &ToolCall,
     owned: &OwnedSession,
     state: &CheckpointState,
 ) -> Result<SaveCheckpointResponse, ToolError> {
     match save(call, owned, state.clone()).await {
-        Err(error) if &*error.reason == STALE_OWNER => {
+        Err(error) if matches!(&*error.reason, STALE_OWNER | SESSION_NOT_FOUND) => {
             let project = &call.gateway.client_context.project.name;
             let sessions = &call.gateway.sessions;
             let owned = sessions.acquire(Some(&owned.session_id), project, &call.client);
@@ -275,8 +284,13 @@ async fn save(
         dropped_steps: arguments.texts("dropped_steps"),
         closed_tasks,
     };
+    let sessions = &call.gateway.sessions;
+    let known = sessions.newest_checkpoint(&owned.session_id);
     let saved = call.gateway.services.save_checkpoint(request).await;
-    let saved = saved.map_err(|status| call.gateway.sessions.record_refusal(owned, status))?;
+    let saved = saved.map_err(|status| sessions.record_refusal(owned, status))?;
+    if let Some(checkpoint) = &saved.checkpoint {
+        sessions.note_saved(&owned.session_id, known, checkpoint.number);
+    }
     claims.forget_ended(&owned.session_id, &ended);
     Ok(saved)
 }

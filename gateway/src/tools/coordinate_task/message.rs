@@ -5,6 +5,7 @@ use shim_proto::checkpoint::v1::{GetSessionRequest, SessionStatus};
 use shim_proto::coordination::v1::SendMessageRequest;
 use shim_proto::coordination::v1::send_message_request::Recipient;
 use shim_proto::reasons::{INBOX_FULL, NO_RECIPIENTS, SESSION_NOT_FOUND, WORKER_NOT_FOUND};
+use shim_render::page::Page;
 use tonic::{Code, Status};
 
 use crate::arguments::Arguments;
@@ -118,18 +119,18 @@ fn to_error(status: Status, recipient: &Recipient) -> ToolError {
         )
 }
 
-fn render(recipient: &Recipient, inboxes: u32, has_ended: bool) -> String {
+fn render(recipient: &Recipient, inboxes: u32, has_ended: bool) -> Page {
     let to = match recipient {
         Recipient::SessionId(id) => format!("session {id}"),
         Recipient::WorkerId(id) => format!("worker {id}"),
         Recipient::Capability(name) => format!("every living worker with {name}"),
     };
-    let mut text = format!(
+    let mut text = Page::of(format!(
         "Message to {to} put into {inboxes} inbox(es). It is kept until it is read; a Claude session reads it with \
          its next tool call."
-    );
+    ));
     if has_ended {
-        text.push_str("\nThat session has ended: nobody reads the message unless it is restored.");
+        text.line("That session has ended: nobody reads the message unless it is restored.");
     }
     text
 }

@@ -8,5 +8,6 @@ pub fn agent_output(output: &[u8]) {
     for line in output.split(|byte| *byte == b'\n') {
         transcript.push(line);
     }
+    transcript.finish();
     transcript.unknown_rest();
 }

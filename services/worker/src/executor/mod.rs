@@ -9,7 +9,10 @@ mod command;
 mod context;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod joined_lines;
 mod json_line;
+mod limit_words;
+mod not_executed;
 mod program;
 mod program_executor;
 mod prompt;
