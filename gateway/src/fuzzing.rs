@@ -14,6 +14,9 @@ pub fn frames(input: &[u8]) {
     };
     let mut transport = StdioTransport::new(Cursor::new(input.to_vec()), tokio::io::sink());
     runtime.block_on(async {
-        while Transport::<RoleServer>::receive(&mut transport).await.is_some() {}
+        while Transport::<RoleServer>::receive(&mut transport)
+            .await
+            .is_some()
+        {}
     });
 }
