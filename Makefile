@@ -1,7 +1,7 @@
 # `make run` shows everything; `make test` proves it. Both install what is missing and can be repeated at will.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick bench chaos compose-test deny install
+.PHONY: help run test quick bench chaos fuzz secrets-report compose-test deny install
 
 # Cargo's folder, wherever the person has it.
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
@@ -12,6 +12,9 @@ AREA   ?=
 PANEL  ?= checkpoint
 ROUNDS ?=
 SEED   ?= 1
+# What is fuzzed, and for how long each.
+FUZZ   ?= frames stream_json token_file plans archives globs schedules redactor
+FUZZ_SECONDS ?= 1200
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 22
@@ -50,6 +53,18 @@ chaos: ## Kill, freeze and race what is promised: PANEL=checkpoint|races|locks|o
 	@cargo build --release --quiet --package shim --package shim-tests
 	@SHIM_BIN=$(TARGET)/release/shim $(TARGET)/release/chaos $(PANEL) \
 		$(if $(ROUNDS),--rounds $(ROUNDS)) --seed $(SEED)
+
+fuzz: ## Feed damaged and hostile input to all that reads it, 20 minutes each: FUZZ="frames redactor" FUZZ_SECONDS=60
+	@command -v cargo-fuzz > /dev/null || cargo install --locked cargo-fuzz
+	@for target in $(FUZZ); do \
+		mkdir -p $(TARGET)/fuzz/corpus/$$target $(TARGET)/fuzz/found/$$target && \
+		RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir fuzz --target-dir $(TARGET)/fuzz --sanitizer none $$target \
+			$(TARGET)/fuzz/corpus/$$target fuzz/seeds/$$target -- -max_total_time=$(FUZZ_SECONDS) -timeout=1 \
+			-rss_limit_mb=256 -max_len=65536 -artifact_prefix=$(TARGET)/fuzz/found/$$target/ || exit 1; \
+	done
+
+secrets-report: ## Print how many secrets the redaction finds, and how much harmless text it destroys
+	@cargo test --quiet --package shim-runtime --test secrets_report -- --nocapture --test-threads 1
 
 compose-test: ## Bring up docker-compose.yml with a Docker engine of its own, kill each container, and check: BIN=target/debug/shim
 	@[ -n "$(BIN)" ] || cargo build --release --quiet --package shim

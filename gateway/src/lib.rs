@@ -16,6 +16,8 @@ mod embedded;
 mod error;
 pub mod evidence;
 mod frames;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod gateway;
 mod inbox;
 mod inboxes;

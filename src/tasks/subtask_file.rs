@@ -35,7 +35,7 @@ pub(super) fn read(file: &str) -> Result<Vec<Subtask>, CliError> {
 }
 
 /// Unknown fields are refused, so that a misspelt one is not silently left out.
-fn parse(text: &str) -> Result<Vec<Subtask>, CliError> {
+pub(crate) fn parse(text: &str) -> Result<Vec<Subtask>, CliError> {
     check_losses("", text)?;
     let wrong = |e: serde_json::Error| CliError::new(e.to_string());
     let mut parts: Vec<Value> = serde_json::from_str(text).map_err(wrong)?;

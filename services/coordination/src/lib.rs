@@ -9,6 +9,8 @@
 mod config;
 mod domain;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod gauges;
 mod leader;
 mod living_workers;

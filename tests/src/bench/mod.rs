@@ -8,6 +8,7 @@ mod latency;
 mod machine;
 mod raw_commits;
 mod recovery;
+mod redaction;
 mod saves;
 mod tasks;
 mod telemetry;
@@ -15,6 +16,7 @@ mod telemetry;
 pub use coordination::measure as measure_coordination;
 pub use figure::{Figure, print_table, write_json};
 pub use gateway::measure as measure_gateway;
+pub use redaction::measure as measure_redaction;
 pub use tasks::measure as measure_tasks;
 pub use telemetry::measure as measure_telemetry;
 

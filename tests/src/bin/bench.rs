@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use shim_tests::bench::{
-    Figure, measure_checkpoint, measure_coordination, measure_gateway, measure_tasks,
-    measure_telemetry, print_table, write_json,
+    Figure, measure_checkpoint, measure_coordination, measure_gateway, measure_redaction,
+    measure_tasks, measure_telemetry, print_table, write_json,
 };
 use shim_tests::binary::target_dir;
 
@@ -24,6 +24,7 @@ enum Area {
     Coordination,
     Tasks,
     Telemetry,
+    Redaction,
 }
 
 #[tokio::main]
@@ -40,6 +41,7 @@ async fn main() -> ExitCode {
             Area::Coordination => ("coordination", measure_coordination(progress).await),
             Area::Tasks => ("tasks", measure_tasks(progress).await),
             Area::Telemetry => ("telemetry", measure_telemetry(progress).await),
+            Area::Redaction => ("redaction", measure_redaction(progress).await),
         };
         missed |= figures.iter().any(|figure| figure.met == Some(false));
         if let Err(e) = publish(name, &figures) {

@@ -6,6 +6,8 @@
 
 mod caller;
 mod credentials;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod grant;
 mod local_token;
 mod refusals;

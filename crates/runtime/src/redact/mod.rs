@@ -6,10 +6,12 @@
 
 mod log_writer;
 mod marks;
+mod named;
 mod names;
 mod protobuf;
 mod requests;
 mod rules;
+mod secret_match;
 mod spans;
 mod stream;
 mod text;

@@ -1,45 +1,30 @@
-//! Names whose values are secrets whatever they look like: `{"password": "correct horse"}`.
+//! Free-form data: what stands under a name such as `password`, in the member that holds its value, or in the pair of `name`
+//! and `value`.
 
 use super::marks;
+use super::named::{self, Strength, Style};
 
 pub(super) const RULE: &str = "named-field";
 
-/// The endings of such names, in lower case and without separators.
-const ENDINGS: [&str; 16] = [
-    "password",
-    "passwd",
-    "passphrase",
-    "pwd",
-    "secret",
-    "token",
-    "apikey",
-    "accesskey",
-    "secretkey",
-    "privatekey",
-    "encryptionkey",
-    "signingkey",
-    "authkey",
-    "authorization",
-    "credential",
-    "credentials",
-];
-
-/// SHIM's own tokens: they prove an order of events and give no access.
-const HARMLESS: [&str; 3] = ["pagetoken", "fencingtoken", "nextpagetoken"];
-
-/// Whether the value of this name is a secret.
-pub(super) fn is_secret(name: &str) -> bool {
-    let plain: String = name
-        .chars()
-        .filter(|c| !matches!(c, '-' | '_' | '.' | ' '))
-        .map(|c| c.to_ascii_lowercase())
-        .collect();
-    ENDINGS.iter().any(|ending| plain.ends_with(ending)) && !HARMLESS.contains(&plain.as_str())
+/// How sure a member's name is that its value is a secret. `outer` is how sure the object around it is, by its own name or by
+/// the member that names what it holds.
+pub(super) fn strength(name: &str, outer: Option<Strength>) -> Option<Strength> {
+    let by_object = outer.filter(|_| named::is_value_name(name));
+    named::strength(name).max(by_object)
 }
 
-/// The mark in the place of such a value; `None` if it is empty or a mark already.
-pub(super) fn mark(value: &str) -> Option<String> {
-    if value.is_empty() || marks::is_mark(value) {
+/// How sure the value of a member makes its object, as `DB_PASSWORD` does in `{"name": "DB_PASSWORD", "value": ...}`.
+pub(super) fn named_by(member: &str, value: &str) -> Option<Strength> {
+    if named::is_namer(member) {
+        named::strength(value)
+    } else {
+        None
+    }
+}
+
+/// The mark in the place of such a value; `None` if it is no secret, or a mark already.
+pub(super) fn mark(value: &str, strength: Strength) -> Option<String> {
+    if marks::is_mark(value) || !named::is_secret(value, strength, Style::Quoted, 0) {
         return None;
     }
     marks::count(RULE);

@@ -14,6 +14,7 @@ use prost::encoding::{
 use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 use tonic::Status;
 
+use super::named::Strength;
 use super::{names, text};
 use crate::service_error::Violations;
 
@@ -104,8 +105,8 @@ struct FieldPath<'a> {
     parent: Option<&'a FieldPath<'a>>,
     name: &'a str,
     depth: usize,
-    /// It stands under a name whose values are secrets.
-    is_secret: bool,
+    /// How sure the names around it are that its texts are secrets.
+    strength: Option<Strength>,
 }
 
 impl<'a> FieldPath<'a> {
@@ -114,16 +115,16 @@ impl<'a> FieldPath<'a> {
             parent: None,
             name: "",
             depth: 0,
-            is_secret: false,
+            strength: None,
         }
     }
 
-    fn inside(&'a self, name: &'a str, is_secret: bool) -> Self {
+    fn inside(&'a self, name: &'a str, strength: Option<Strength>) -> Self {
         Self {
             parent: Some(self),
             name,
             depth: self.depth + 1,
-            is_secret,
+            strength,
         }
     }
 }
@@ -153,7 +154,7 @@ impl MessageRedactor {
         if path.depth > MAX_DEPTH {
             return Ok(None);
         }
-        let is_secret = is_secret(bytes, descriptor, path)?;
+        let strength = strength(bytes, descriptor, path)?;
         let mut clean: Option<Vec<u8>> = None;
         let mut rest = bytes;
         while rest.has_remaining() {
@@ -163,7 +164,7 @@ impl MessageRedactor {
             let replaced = match field {
                 Some(field) if wire == WireType::LengthDelimited => {
                     let content = content(&mut rest)?;
-                    self.field(content, &field, &path.inside(field.name(), is_secret))?
+                    self.field(content, &field, &path.inside(field.name(), strength))?
                 }
                 _ => {
                     skip_field(wire, number, &mut rest, DecodeContext::default())?;
@@ -207,13 +208,13 @@ impl MessageRedactor {
         path: &FieldPath<'_>,
     ) -> Option<Vec<u8>> {
         let parent = field.parent_message();
-        let redacted = if path.is_secret && parent.full_name() == VALUE {
-            names::mark(text)?
-        } else {
-            match text::text(text) {
+        let by_name = path.strength.filter(|_| parent.full_name() == VALUE);
+        let redacted = match by_name.and_then(|strength| names::mark(text, strength)) {
+            Some(mark) => mark,
+            None => match text::text(text) {
                 Cow::Owned(redacted) => redacted,
                 Cow::Borrowed(_) => return None,
-            }
+            },
         };
         let name = field.name();
         let is_free_form = parent.package_name() == "google.protobuf";
@@ -232,32 +233,62 @@ impl MessageRedactor {
 
 const VALUE: &str = "google.protobuf.Value";
 
-/// Whether the texts of this message are secrets because of the name they stand under.
-fn is_secret(
+/// How sure the names above the texts of this message are, and its own ones.
+fn strength(
     bytes: &[u8],
     descriptor: &MessageDescriptor,
     path: &FieldPath<'_>,
-) -> Result<bool, MalformedMessage> {
+) -> Result<Option<Strength>, MalformedMessage> {
     match descriptor.full_name() {
-        "google.protobuf.Struct" => Ok(false),
-        "google.protobuf.Struct.FieldsEntry" => is_entry_secret(bytes),
-        _ => Ok(path.is_secret),
+        "google.protobuf.Struct" => Ok(named_by(bytes)?.or(path.strength)),
+        "google.protobuf.Struct.FieldsEntry" => {
+            let name = text_of(bytes, NAME)?.unwrap_or_default();
+            Ok(names::strength(name, path.strength))
+        }
+        _ => Ok(path.strength),
     }
 }
 
-/// Looks for the name first: it may stand behind the value.
-fn is_entry_secret(mut entry: &[u8]) -> Result<bool, MalformedMessage> {
-    let mut is_secret = false;
-    while entry.has_remaining() {
-        let (number, wire) = decode_key(&mut entry)?;
-        if (number, wire) == (1, WireType::LengthDelimited) {
-            let name = content(&mut entry)?;
-            is_secret |= std::str::from_utf8(name).is_ok_and(names::is_secret);
-        } else {
-            skip_field(wire, number, &mut entry, DecodeContext::default())?;
+/// Numbers of fields: of an entry of an object, and of a value that is a text.
+const NAME: u32 = 1;
+const ENTRY_VALUE: u32 = 2;
+const STRING_VALUE: u32 = 3;
+
+/// How sure the member of an object is that names what another one holds.
+fn named_by(mut object: &[u8]) -> Result<Option<Strength>, MalformedMessage> {
+    let mut strength = None;
+    while object.has_remaining() {
+        let (number, wire) = decode_key(&mut object)?;
+        if wire != WireType::LengthDelimited {
+            skip_field(wire, number, &mut object, DecodeContext::default())?;
+            continue;
+        }
+        let entry = content(&mut object)?;
+        let value = bytes_of(entry, ENTRY_VALUE)?.unwrap_or_default();
+        if let (Some(name), Some(text)) = (text_of(entry, NAME)?, text_of(value, STRING_VALUE)?) {
+            strength = strength.max(names::named_by(name, text));
         }
     }
-    Ok(is_secret)
+    Ok(strength)
+}
+
+/// The text of a field, wherever it stands; `None` if there is none.
+fn text_of(message: &[u8], field: u32) -> Result<Option<&str>, MalformedMessage> {
+    let bytes = bytes_of(message, field)?;
+    Ok(bytes.and_then(|bytes| std::str::from_utf8(bytes).ok()))
+}
+
+fn bytes_of(mut message: &[u8], field: u32) -> Result<Option<&[u8]>, MalformedMessage> {
+    let mut found = None;
+    while message.has_remaining() {
+        let (number, wire) = decode_key(&mut message)?;
+        if (number, wire) == (field, WireType::LengthDelimited) {
+            found = Some(content(&mut message)?);
+        } else {
+            skip_field(wire, number, &mut message, DecodeContext::default())?;
+        }
+    }
+    Ok(found)
 }
 
 /// The content of a length-delimited field.

@@ -1,27 +1,38 @@
 //! What a secret looks like. The keys and tokens of vendors are in [`vendors`], a maintained rule set; secrets without a
-//! vendor or without a prefix of their own, and looser forms of common ones, are in [`table`].
+//! vendor or without a prefix of their own, and looser forms of common ones, are in [`table`]; [`surroundings`] reveal the
+//! rest, and the names that [`named`] reads.
 //!
 //! A rule is tried only on texts that hold one of its words; one pass over the text finds the words of all rules. A
 //! pattern's first group is the secret; the text around it stays readable.
 
+mod cookies;
 mod index;
 mod rule;
+mod surroundings;
 mod table;
 mod vendors;
 
 use std::sync::LazyLock;
 
-use super::{marks, names};
+use super::{marks, named, names};
 use index::WordIndex;
 use rule::Rule;
 pub(super) use rule::VENDOR;
 
-const COUNT: usize = vendors::RULES.len() + table::RULES.len();
+/// What is found by other means than a pattern.
+static FOUND: [Rule; 2] = [
+    Rule::found_by(cookies::RULE, cookies::WORDS, cookies::find),
+    Rule::found_by("named", named::WORDS, named::find),
+];
+
+const COUNT: usize =
+    vendors::RULES.len() + table::RULES.len() + surroundings::RULES.len() + FOUND.len();
 
 /// All rules in the order they are applied. Ours are first: the set knows the length of a key, and may end inside one that
 /// has become longer.
 fn all() -> impl Iterator<Item = &'static Rule> {
-    table::RULES.iter().chain(&vendors::RULES)
+    let ours = table::RULES.iter().chain(&surroundings::RULES);
+    ours.chain(&FOUND).chain(&vendors::RULES)
 }
 
 static INDEX: LazyLock<Option<WordIndex>> = LazyLock::new(|| WordIndex::new(all()));
@@ -84,6 +95,7 @@ pub(crate) fn init_series() {
 
 /// Every name that secrets are counted by.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    let ours = table::RULES.iter().map(|rule| rule.name);
-    ours.chain([VENDOR, names::RULE])
+    let ours = table::RULES.iter().chain(&surroundings::RULES);
+    let ours = ours.map(|rule| rule.name).chain([cookies::RULE]);
+    ours.chain(named::NAMES).chain([VENDOR, names::RULE])
 }

@@ -37,6 +37,8 @@ fn secrets() -> Vec<(String, String, &'static str)> {
         let lines = [word(64), word(64), word(20)].join("\n");
         format!("-----BEGIN {kind}-----\n{lines}\n-----END {kind}-----")
     };
+    let edge = |edge: &str| format!("-----{edge} OpenVPN Static key V1-----");
+    let static_key = [edge("BEGIN"), hex(32), edge("END")].join("\n");
     let jwt = format!("eyJ{}.eyJ{}.{}", word(20), word(30), word(40));
     vec![
         (
@@ -119,6 +121,28 @@ fn secrets() -> Vec<(String, String, &'static str)> {
         ("got ".to_owned() + &jwt, jwt, "jwt"),
         within("redis://user:", word(12), "@host:6379/0", "url-password"),
         within("Authorization: Bearer ", word(24), "\n", "authorization"),
+        within("https://", word(40), "@host/repo.git", "url-token"),
+        within(
+            "curl -u ada:",
+            word(14),
+            " https://host",
+            "command-password",
+        ),
+        within("app:", word(14), "@tcp(db:3306)/shop", "dsn-password"),
+        within("db:5432:shop:app:", word(14), "\n", "pgpass"),
+        bare("$2b$12$", word(53), "password-hash"),
+        within(r#"{"kty":"OKP","d":""#, word(43), r#""}"#, "private-jwk"),
+        within("?X-Amz-Signature=", hex(64), "&a=b", "signature"),
+        within(
+            "mnemonic: ",
+            "velvet canyon ".repeat(6).trim_end().to_owned(),
+            "\n",
+            "recovery-phrase",
+        ),
+        within("Private-Lines: 1\n", word(64), "\n", "putty-key"),
+        within("", static_key, "\n", "static-key"),
+        bare("squ_", hex(40), "vendor-token"),
+        within("Cookie: theme=dark; sid=", word(32), "; lang=en", "cookie"),
         within(
             r#"{"client_secret": ""#,
             "correct horse".to_owned(),
@@ -266,7 +290,7 @@ fn what_stands_under_a_secret_name_is_taken_out_whole() {
     let mut free = Struct {
         fields: [
             ("apiKey", "abc"),
-            ("Access-Token", "d e f"),
+            ("Access-Token", "horse battery"),
             ("tokens", "150"),
             ("author", "me"),
         ]
@@ -287,6 +311,60 @@ fn what_stands_under_a_secret_name_is_taken_out_whole() {
     let once = free.clone();
     data(&mut free);
     assert_eq!(free, once);
+}
+
+#[test]
+fn data_is_read_by_its_names_and_pairs() {
+    let string = |text: &str| Value {
+        kind: Some(Kind::StringValue(text.to_owned())),
+    };
+    let object = |fields: &[(&str, Value)]| Struct {
+        fields: fields
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect(),
+    };
+    let random = noise(WORD, 32);
+    let table = [
+        (object(&[("token", string(&random))]), true),
+        (object(&[("token", string("IDENT"))]), false),
+        (object(&[("password", string("required"))]), false),
+        (object(&[("credentials", string("same-origin"))]), false),
+        (
+            object(&[("name", string("DB_PASS")), ("value", string(&random))]),
+            true,
+        ),
+        (
+            object(&[("name", string("THEME")), ("value", string("dark mode"))]),
+            false,
+        ),
+    ];
+    for (mut free, is_secret) in table {
+        let before = free.clone();
+        let mut nested = object(&[(
+            "outer",
+            Value {
+                kind: Some(Kind::StructValue(free.clone())),
+            },
+        )]);
+        data(&mut free);
+        data(&mut nested);
+        assert_eq!(free != before, is_secret, "{free:?}");
+        assert_eq!(format!("{nested:?}").contains("[redacted:"), is_secret);
+    }
+    let inner = object(&[("value", string(&random)), ("type", string("string"))]);
+    let mut outer = object(&[(
+        "token",
+        Value {
+            kind: Some(Kind::StructValue(inner)),
+        },
+    )]);
+    data(&mut outer);
+    let shown = format!("{outer:?}");
+    assert!(
+        !shown.contains(&random) && shown.contains("string"),
+        "{shown}"
+    );
 }
 
 proptest! {

@@ -5,10 +5,11 @@ use std::borrow::Cow;
 use prost_types::value::Kind;
 use prost_types::{Struct, Value};
 
+use super::named::Strength;
 use super::{names, rules};
 
-/// Taking one secret out may uncover another; two rounds were enough for all that was seen.
-const MAX_ROUNDS: usize = 4;
+/// Taking one secret out may uncover another; three rounds were enough for all that was seen.
+const MAX_ROUNDS: usize = 8;
 
 /// The text with `[redacted:RULE]` in the place of each secret, each counted in `shim_redactions_total`. A text that was
 /// redacted stays as it is.
@@ -41,33 +42,42 @@ pub fn string(owned: &mut String) {
     }
 }
 
-/// Redacts every text of free-form data, and all of it that stands under a name such as `password`.
+/// Redacts every text of free-form data, and whole each one that stands under a name such as `password` and is set.
 pub fn data(data: &mut Struct) {
+    object(data, None);
+}
+
+fn object(data: &mut Struct, outer: Option<Strength>) {
     let fields = std::mem::take(&mut data.fields);
+    let named_by = fields.iter().filter_map(|(name, field)| match &field.kind {
+        Some(Kind::StringValue(text)) => names::named_by(name, text),
+        _ => None,
+    });
+    let outer = named_by.max().or(outer);
     data.fields = fields
         .into_iter()
         .map(|(mut name, mut field)| {
-            value(&mut field, names::is_secret(&name));
+            value(&mut field, names::strength(&name, outer));
             string(&mut name);
             (name, field)
         })
         .collect();
 }
 
-fn value(value: &mut Value, is_secret: bool) {
+fn value(value: &mut Value, strength: Option<Strength>) {
     match &mut value.kind {
-        Some(Kind::StringValue(text)) if is_secret => {
-            if let Some(mark) = names::mark(text) {
-                *text = mark;
+        Some(Kind::StringValue(text)) => {
+            match strength.and_then(|strength| names::mark(text, strength)) {
+                Some(mark) => *text = mark,
+                None => string(text),
             }
         }
-        Some(Kind::StringValue(text)) => string(text),
         Some(Kind::ListValue(list)) => {
             for item in &mut list.values {
-                self::value(item, is_secret);
+                self::value(item, strength);
             }
         }
-        Some(Kind::StructValue(inner)) => data(inner),
+        Some(Kind::StructValue(inner)) => object(inner, strength),
         Some(Kind::NullValue(_) | Kind::NumberValue(_) | Kind::BoolValue(_)) | None => {}
     }
 }

@@ -7,6 +7,8 @@ mod agent;
 mod api_trouble;
 mod command;
 mod context;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod joined_lines;
 mod json_line;
 mod limit_words;

@@ -1,11 +1,11 @@
 //! One kind of secret: the words that hint at it, its pattern, and what a pattern cannot say.
 
-use std::ops::Range;
 use std::sync::OnceLock;
 
 use regex::Regex;
 
 use crate::redact::marks::{count, is_mark, mark};
+use crate::redact::secret_match::SecretMatch;
 
 /// The name that all rules of the vendors' set are counted by: the set has hundreds and grows. The mark in the text names
 /// the rule.
@@ -24,8 +24,13 @@ pub(crate) struct Rule {
     pub(super) pattern: &'static str,
     /// What a pattern cannot say about the secret.
     pub(super) accepts: fn(&str) -> bool,
+    /// What finds secrets in the pattern's stead.
+    finder: Option<Finder>,
     compiled: OnceLock<Option<Regex>>,
 }
+
+/// Finds secrets that no pattern describes, in their order.
+pub(super) type Finder = fn(&str) -> Vec<SecretMatch>;
 
 impl Rule {
     pub(super) const fn new(
@@ -40,8 +45,20 @@ impl Rule {
             words,
             pattern,
             accepts,
+            finder: None,
             compiled: OnceLock::new(),
         }
+    }
+
+    /// Each secret it finds says by which rule.
+    pub(super) const fn found_by(
+        name: &'static str,
+        words: &'static [&'static str],
+        finder: Finder,
+    ) -> Self {
+        let mut rule = Self::new(name, words, "", |_| true);
+        rule.finder = Some(finder);
+        rule
     }
 
     pub(super) const fn of_vendor(
@@ -63,17 +80,25 @@ impl Rule {
     pub(crate) fn apply(&self, text: &str) -> Option<String> {
         let mut clean = String::new();
         let mut kept_to = 0;
-        for SecretMatch { secret, .. } in self.find(text) {
+        for SecretMatch { secret, rule, .. } in self.find(text) {
             clean.push_str(&text[kept_to..secret.start]);
-            clean.push_str(&mark(self.name));
+            clean.push_str(&mark(rule));
             kept_to = secret.end;
-            count(self.counted_as);
+            let is_own = self.finder.is_none();
+            count(if is_own { self.counted_as } else { rule });
         }
         (kept_to > 0).then(|| clean + &text[kept_to..])
     }
 
     /// The secrets of this kind that were not taken out before.
-    pub(super) fn find<'a>(&'a self, text: &'a str) -> impl Iterator<Item = SecretMatch> + 'a {
+    pub(super) fn find(&self, text: &str) -> Vec<SecretMatch> {
+        match self.finder {
+            Some(find) => find(text),
+            None => self.find_pattern(text).collect(),
+        }
+    }
+
+    fn find_pattern<'a>(&'a self, text: &'a str) -> impl Iterator<Item = SecretMatch> + 'a {
         // A test compiles every pattern.
         let pattern = self.compiled.get_or_init(|| Regex::new(self.pattern).ok());
         let mut from = 0;
@@ -91,7 +116,11 @@ impl Rule {
                 let is_secret = (self.accepts)(secret.as_str());
                 let secret = secret.range();
                 if is_secret {
-                    return Some(SecretMatch { whole, secret });
+                    return Some(SecretMatch {
+                        whole,
+                        secret,
+                        rule: self.name,
+                    });
                 }
                 // A match that is no secret may hold one: `token: /path?token=...`.
                 if secret.start > whole.start && secret.len() <= MAX_SECOND_LOOK {
@@ -100,13 +129,6 @@ impl Rule {
             }
         })
     }
-}
-
-/// Where a secret is.
-pub(super) struct SecretMatch {
-    /// With what shows that it is one.
-    pub(super) whole: Range<usize>,
-    pub(super) secret: Range<usize>,
 }
 
 /// Whether a beginning says little by itself, as `tss_`.

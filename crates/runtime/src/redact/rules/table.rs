@@ -6,6 +6,7 @@
 //! letter of `\n` may be right before it. Other letters, as of a sentence without spaces, are no part of a secret's word.
 
 use super::rule::Rule;
+use crate::redact::named::Chance;
 
 macro_rules! B {
     ($pattern:literal) => {
@@ -20,15 +21,8 @@ macro_rules! gap {
     };
 }
 
-/// A name that says that a secret comes.
-macro_rules! named {
-    () => {
-        r"(?i)(?:password|passwd|passphrase|pwd|secret|token|credentials?|(?:api|access|secret|private|encryption|signing|auth)[_-]?key)"
-    };
-}
-
 /// All rules, in the order they are applied.
-pub(super) static RULES: [Rule; 41] = [
+pub(super) static RULES: [Rule; 36] = [
     // RFC 7468, OpenSSH, PGP (RFC 9580), headers (RFC 1421); with its end, or cut off somewhere inside.
     Rule::new(
         "private-key",
@@ -113,7 +107,7 @@ pub(super) static RULES: [Rule; 41] = [
             "gloas-", "glsoat-",
         ],
         B!("gl(?:pat|ptt|dt|rt|cbt|ft|imt|agent|oas|soat)-[A-Za-z0-9_.-]{20,}"),
-        any,
+        is_chance,
     ),
     Rule::new(
         "atlassian-token",
@@ -122,7 +116,12 @@ pub(super) static RULES: [Rule; 41] = [
         any,
     ),
     Rule::new("npm-token", &["npm_"], B!("npm_[A-Za-z0-9]{36,}"), any),
-    Rule::new("pypi-token", &["pypi-"], B!("pypi-[A-Za-z0-9_-]{50,}"), any),
+    Rule::new(
+        "pypi-token",
+        &["pypi-"],
+        B!("pypi-[A-Za-z0-9_-]{50,}"),
+        is_chance,
+    ),
     Rule::new("crates-token", &["cio"], B!("cio[A-Za-z0-9]{32}"), is_mixed),
     Rule::new(
         "rubygems-key",
@@ -141,13 +140,13 @@ pub(super) static RULES: [Rule; 41] = [
         "anthropic-key",
         &["sk-ant-"],
         B!("sk-ant-[A-Za-z0-9_-]{20,}"),
-        any,
+        is_chance,
     ),
     Rule::new(
         "openai-key",
         &["sk-"],
         B!("sk-[A-Za-z0-9_-]{20,}"),
-        is_mixed,
+        is_chance,
     ),
     Rule::new(
         "huggingface-token",
@@ -177,7 +176,7 @@ pub(super) static RULES: [Rule; 41] = [
     Rule::new(
         "telegram-token",
         &[":aa"],
-        B!("[0-9]{8,10}:AA[A-Za-z0-9_-]{33}"),
+        r"(?:(?-u:\b)|_|\\[nrt]|bot)([0-9]{8,10}:AA[A-Za-z0-9_-]{33})",
         any,
     ),
     Rule::new(
@@ -254,80 +253,6 @@ pub(super) static RULES: [Rule; 41] = [
         B!(r"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{10,}"),
         any,
     ),
-    Rule::new(
-        "url-password",
-        &["://"],
-        r#"(?i)(?-u:\b)[a-z][a-z0-9+.-]*://[^\s/?#:@"'<>\[\]]*:([^\s/?#@"'<>]+)@"#,
-        is_no_placeholder,
-    ),
-    Rule::new(
-        "authorization",
-        &["authorization", "bearer", "basic"],
-        concat!(
-            r#"(?i)(?-u:\b)authorization["'\\]*\s*[:=]\s*["'\\]*(?:[a-z][a-z0-9-]*\s+)?([^\s"',;\\]{8,})"#,
-            r"|(?-u:\b)(?:bearer|basic)\s+([a-z0-9+/_.~=-]{12,})",
-        ),
-        is_credential,
-    ),
-    // A value in quotes behind a name that says what it is.
-    Rule::new(
-        "quoted-secret",
-        &NAMES,
-        concat!(
-            named!(),
-            r#"\\*["']?\s*(?:=>|:=|=|:)"#,
-            gap!(),
-            r#"(?:(?:Some|String)\()*(?:b?"((?:[^"\\\r\n]|\\[^\r\n])+)"|\\+"([^"\\\r\n]+)|b?'([^'\r\n]+)')"#,
-        ),
-        is_no_placeholder,
-    ),
-    // As a line of a shell, an .env file or a query has it.
-    Rule::new(
-        "assigned-password",
-        &["password", "passwd", "passphrase", "pwd"],
-        r#"(?i)(?:password|passwd|passphrase|pwd)[=:]([^\s"'`,;&<>(){}\[\]\\|]{4,})(?:[\s"'`,;&<\])}\\|]|$)"#,
-        is_password,
-    ),
-    Rule::new(
-        "assigned-secret",
-        &NAMES,
-        concat!(
-            named!(),
-            r"\s*(?:=>|:=|=|:)",
-            gap!(),
-            r#"([^\s"'`,;&<>(){}\[\]\\|]{6,})(?:[\s"'`,;&<\])}\\|]|$)"#,
-        ),
-        is_random,
-    ),
-];
-
-/// Names whose values are secrets, as `named!` reads them.
-const NAMES: [&str; 25] = [
-    "password",
-    "passwd",
-    "passphrase",
-    "pwd",
-    "secret",
-    "token",
-    "credential",
-    "apikey",
-    "api_key",
-    "api-key",
-    "accesskey",
-    "access_key",
-    "access-key",
-    "privatekey",
-    "private_key",
-    "private-key",
-    "encryptionkey",
-    "encryption_key",
-    "encryption-key",
-    "signingkey",
-    "signing_key",
-    "signing-key",
-    "authkey",
-    "auth_key",
-    "auth-key",
 ];
 
 fn any(_: &str) -> bool {
@@ -340,54 +265,7 @@ fn is_mixed(secret: &str) -> bool {
     has(char::is_ascii_uppercase) && has(char::is_ascii_lowercase) && has(char::is_ascii_digit)
 }
 
-/// Letters and digits, and no path, file or variable.
-fn is_random(secret: &str) -> bool {
-    let has = |is: fn(&char) -> bool| secret.chars().any(|c| is(&c));
-    has(char::is_ascii_alphabetic)
-        && has(char::is_ascii_digit)
-        && !secret.starts_with(['/', '.', '~', '$', '%', '*', '#', '@'])
-        && !secret.contains("::")
-        && !secret.contains("://")
-}
-
-/// As in a header: random, or base64 to its end.
-fn is_credential(secret: &str) -> bool {
-    is_random(secret) || secret.ends_with('=')
-}
-
-/// What documents and templates write where the secret will be.
-fn is_no_placeholder(secret: &str) -> bool {
-    let word = secret.trim();
-    !word.is_empty()
-        && !word.starts_with(['$', '{', '<', '%'])
-        && !word
-            .chars()
-            .all(|c| matches!(c, '*' | '.' | 'x' | 'X' | '…'))
-}
-
-/// A value that is set: no template, and no part of a program, unless it looks like chance.
-fn is_password(secret: &str) -> bool {
-    const IN_PROGRAMS: [&str; 14] = [
-        "none",
-        "null",
-        "nil",
-        "true",
-        "false",
-        "undefined",
-        "string",
-        "bytes",
-        "password",
-        "passwd",
-        "required",
-        "optional",
-        "prompt",
-        "stdin",
-    ];
-    let is_word = secret
-        .chars()
-        .all(|c| c.is_ascii_alphabetic() || matches!(c, '_' | '.'));
-    let is_name = is_word && secret.contains(['.', '_']);
-    let is_path = secret.starts_with(['/', '.', '~', '@']);
-    let is_of_programs = IN_PROGRAMS.contains(&secret.to_ascii_lowercase().as_str());
-    is_no_placeholder(secret) && !is_of_programs && !is_name && !is_path
+/// As chance makes it, and no name of many words: `sk-spinner-large-with-shadow2` is a class of a page.
+fn is_chance(secret: &str) -> bool {
+    Chance::of(secret).is_random_with_digits()
 }
