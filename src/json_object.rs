@@ -77,6 +77,8 @@ mod tests {
                 "{lines}"
             );
         }
+        let cut = parse_object(r#"{"s": "\ud83d"}"#).unwrap();
+        assert_eq!(json::free_form(&cut).to_string(), "{\"s\":\"\u{FFFD}\"}");
         let kept = r#"{"a":"1234567890123456789","b":9007199254740991,"c":-0.0,"d":5e-324,"e":1,"f":1e+300}"#;
         assert_eq!(
             json::free_form(&parse_object(kept).unwrap()).to_string(),

@@ -6,11 +6,14 @@
 
 pub mod figures;
 mod git_claims;
+pub mod id_part;
+pub mod likeness;
 pub mod resume_prompt;
 pub mod session_tasks;
 pub mod tasks;
 pub mod text;
 pub mod time;
+mod verbs;
 pub mod verification;
 pub mod wording;
 pub mod words;

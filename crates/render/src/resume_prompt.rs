@@ -69,6 +69,11 @@ pub fn build_prompt(input: &PromptInput<'_>) -> String {
         &state.completed_steps,
     );
     write_section(&mut text, "Open steps, in order", &open_steps(input.claims));
+    write_section(
+        &mut text,
+        "Left open when the task was saved as finished (nobody said that they were done)",
+        &state.left_open_steps,
+    );
     write_taken_back(&mut text, state);
     write_section(&mut text, "Blockers", &state.blockers);
     write_section(

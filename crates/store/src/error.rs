@@ -120,6 +120,9 @@ pub enum Error {
     /// No living worker has the capability.
     #[error("no living worker has the capability {0}")]
     NoRecipients(String),
+    /// The worker left, and has no session that could read its messages later.
+    #[error("worker {0} is gone, so nobody reads its messages; nothing was sent")]
+    WorkerGone(String),
     /// There is no such task.
     #[error("there is no task {0}")]
     TaskNotFound(String),
@@ -262,7 +265,7 @@ error_table! { Error,
         "register it again for a new epoch";
     InboxFull => ResourceExhausted INBOX_FULL,
         "its reader must acknowledge messages first", retry 5_000;
-    NoRecipients => FailedPrecondition NO_RECIPIENTS,
+    NoRecipients | WorkerGone => FailedPrecondition NO_RECIPIENTS,
         "see who can do what with ListWorkers";
     TaskNotFound => NotFound TASK_NOT_FOUND,
         "list what is there with ListTasks; finished jobs are forgotten after a while";

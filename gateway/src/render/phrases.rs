@@ -3,22 +3,24 @@
 use std::time::SystemTime;
 
 use prost_types::Timestamp;
-use shim_proto::checkpoint::v1::ClientInfo;
+use shim_proto::checkpoint::v1::{ClientInfo, ProcessIdentity};
 use shim_render::text::indented;
 use shim_render::time;
 use shim_runtime::service_error::decode;
 use tonic::Status;
 
-/// A client's name and process, as far as they are known.
+/// A client's name and processes, as far as they are known. Two gateways may serve one client, so its gateway is named, too.
 pub(crate) fn client(client: Option<&ClientInfo>) -> String {
-    match client {
-        Some(client) if !client.name.is_empty() => match &client.client_process {
-            Some(process) if process.pid > 0 => {
-                format!("{} (process {})", client.name, process.pid)
-            }
-            _ => client.name.clone(),
-        },
-        _ => "another client".to_owned(),
+    let Some(client) = client.filter(|client| !client.name.is_empty()) else {
+        return "another client".to_owned();
+    };
+    let pid = |process: Option<ProcessIdentity>| process.map_or(0, |process| process.pid);
+    let name = &client.name;
+    match (pid(client.client_process), pid(client.gateway_process)) {
+        (0, 0) => name.clone(),
+        (0, gateway) => format!("{name} (gateway process {gateway})"),
+        (client, 0) => format!("{name} (process {client})"),
+        (client, gateway) => format!("{name} (process {client}, gateway process {gateway})"),
     }
 }
 

@@ -155,7 +155,7 @@ impl Sessions {
         session_id: &str,
         client: &ClientInfo,
     ) -> Result<OwnedSession, ToolError> {
-        self.learn_owner(session_id).await;
+        self.learn_fate(session_id).await;
         let (lease, is_new) = self.find_or_adopt(session_id, client);
         if is_new {
             self.services.warm_up().await?;
@@ -245,13 +245,16 @@ impl Sessions {
         }
     }
 
-    /// Turns a refused write into an error; a stale epoch shows that the session is lost.
+    /// Turns a refused write into an error; a stale epoch shows that the session is lost, and so does that there is none.
     pub(crate) fn record_refusal(&self, owned: &OwnedSession, status: Status) -> ToolError {
         let error = ToolError::from(status).about(owned.session_id.as_str());
-        if &*error.reason != STALE_OWNER {
+        let loss = if &*error.reason == STALE_OWNER {
+            LeaseLoss::TakenOver { owner: None }
+        } else if is_over(&error) {
+            LeaseLoss::Refused(error)
+        } else {
             return error;
-        }
-        let loss = LeaseLoss::TakenOver { owner: None };
+        };
         if let Some(lease) = self
             .find(&owned.session_id)
             .filter(|lease| lease.epoch() == owned.epoch)
@@ -333,6 +336,6 @@ fn owned(lease: &SessionLease, epoch: u64) -> OwnedSession {
 }
 
 /// Whether the session is gone, rather than owned by another process.
-fn is_over(error: &ToolError) -> bool {
+pub(crate) fn is_over(error: &ToolError) -> bool {
     matches!(&*error.reason, SESSION_ENDED | SESSION_NOT_FOUND)
 }

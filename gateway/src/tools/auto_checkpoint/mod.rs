@@ -11,13 +11,13 @@ use shim_proto::limits::checkpoint::{MAX_ITEM_BYTES, MAX_SUMMARY_BYTES, MAX_TASK
 use shim_proto::reasons::STALE_OWNER;
 use tonic::Status;
 
-use crate::arguments::{Arguments, ParameterType, optional, required};
+use crate::arguments::{Arguments, NEW_SESSION, Named, ParameterType, optional, required};
 use crate::claims;
 use crate::config::Project;
 use crate::evidence;
 use crate::render::phrases;
 use crate::services::request_id;
-use crate::sessions::OwnedSession;
+use crate::sessions::{self, OwnedSession};
 use crate::tool_error::ToolError;
 use crate::tools::call::{ToolCall, ToolOutput};
 use crate::tools::spec::{Hints, ToolSpec, output};
@@ -128,7 +128,7 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
         ),
         optional(
             "session_id",
-            ParameterType::IdOrNew,
+            ParameterType::id_or(Named::Session, NEW_SESSION),
             "The session to save to, from an earlier answer; \"new\" starts another one; left out, this process's own session is used.",
         ),
     ],
@@ -163,7 +163,7 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
         output(
             "changed",
             "object",
-            "Steps and decisions that this save changed: reopened_steps, dropped_steps, retracted_decisions, unknown_decisions, finished_and_next, finished_with_task.",
+            "Steps and decisions that this save changed: reopened_steps, dropped_steps, retracted_decisions, unknown_decisions, unknown_steps, unknown_tasks, finished_and_next, left_open_steps.",
         ),
         output(
             "left_task",
@@ -227,7 +227,7 @@ async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
         task_key,
         ..state(arguments)
     };
-    let saved = save_or_take_back(call, &owned, &state).await?;
+    let (owned, saved) = save_where_it_can_be(call, owned, &state).await?;
     let checkpoint = saved.checkpoint.clone();
     let checkpoint =
         checkpoint.ok_or_else(|| Status::internal("the service saved no checkpoint"))?;
@@ -236,21 +236,36 @@ async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     Ok(answer.with_session(owned.session_id))
 }
 
-/// Another gateway of this client may have taken the session a moment ago; then it is taken back.
-async fn save_or_take_back(
+/// Another gateway of this client may have taken the session a moment ago; then it is taken back. The process's own session
+/// may have been ended or deleted; then another one begins.
+async fn save_where_it_can_be(
     call: &ToolCall,
-    owned: &OwnedSession,
+    owned: OwnedSession,
     state: &CheckpointState,
-) -> Result<SaveCheckpointResponse, ToolError> {
-    match save(call, owned, state.clone()).await {
-        Err(error) if &*error.reason == STALE_OWNER => {
-            let project = &call.gateway.client_context.project.name;
-            let sessions = &call.gateway.sessions;
-            let owned = sessions.acquire(Some(&owned.session_id), project, &call.client);
-            save(call, &owned.await?, state.clone()).await
-        }
-        saved => saved,
+) -> Result<(OwnedSession, SaveCheckpointResponse), ToolError> {
+    let error = match save(call, &owned, state.clone()).await {
+        Ok(saved) => return Ok((owned, saved)),
+        Err(error) => error,
+    };
+    let named = call.arguments.text("session_id");
+    let is_own = named.is_none_or(|named| named == NEW_SESSION);
+    let wanted = match &*error.reason {
+        STALE_OWNER => Some(owned.session_id.as_str()),
+        _ if sessions::is_over(&error) && is_own => named,
+        _ => return Err(error),
+    };
+    let project = &call.gateway.client_context.project.name;
+    let sessions = &call.gateway.sessions;
+    let now = sessions.acquire(wanted, project, &call.client).await?;
+    let saved = save(call, &now, state.clone()).await?;
+    if now.session_id != owned.session_id {
+        let text = format!(
+            "session {} is gone ({}), so this save began session {}; nothing was carried over",
+            owned.session_id, error.message, now.session_id
+        );
+        sessions.notify(&now.session_id, "session_replaced", text);
     }
+    Ok((now, saved))
 }
 
 async fn save(
@@ -276,8 +291,15 @@ async fn save(
         closed_tasks,
     };
     let saved = call.gateway.services.save_checkpoint(request).await;
-    let saved = saved.map_err(|status| call.gateway.sessions.record_refusal(owned, status))?;
+    let mut saved = saved.map_err(|status| call.gateway.sessions.record_refusal(owned, status))?;
     claims.forget_ended(&owned.session_id, &ended);
+    if let Some(report) = &mut saved.report {
+        // What the gateway closes by itself may never have been saved; the caller named none of it.
+        let own = |key: &String| {
+            claims::task_id_of(key).is_some_and(|id| ended.iter().any(|ended| ended == id))
+        };
+        report.unknown_tasks.retain(|key| !own(key));
+    }
     Ok(saved)
 }
 
