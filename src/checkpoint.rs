@@ -8,7 +8,7 @@ use crate::error::CliError;
 use crate::service::{self, Args, BoundServer, loopback};
 
 /// The default address of the service.
-pub(crate) const ADDRESS: SocketAddr = loopback(50_051);
+const ADDRESS: SocketAddr = loopback(50_051);
 
 /// Runs until SIGINT or SIGTERM.
 pub(crate) fn run(args: &Args, config: Config) -> Result<ExitCode, CliError> {

@@ -94,6 +94,19 @@ enum Command {
 }
 
 impl Command {
+    /// Whether the data folder is looked at before anything else. A gateway and the coordination service may do without
+    /// one and look when they need it, and the doctor tells what it finds there.
+    fn uses_data_dir(&self) -> bool {
+        !matches!(
+            self,
+            Self::Gateway(_)
+                | Self::Coordination(_)
+                | Self::Install(_)
+                | Self::Uninstall(_)
+                | Self::Doctor(_)
+        )
+    }
+
     /// The subcommand's flags that are settings.
     fn settings(&self) -> Vec<(String, String)> {
         let (listen, start) = match self {
@@ -112,6 +125,9 @@ impl Cli {
     /// Runs the subcommand.
     pub(crate) fn run(self, out: &mut dyn Write) -> Result<ExitCode, CliError> {
         let loaded = Config::load(&self.global, self.command.settings());
+        if let (true, Ok(config)) = (self.command.uses_data_dir(), &loaded) {
+            config.runtime.admit_data_dir()?;
+        }
         match self.command {
             Command::Up(args) => up::run(&args, loaded?, out),
             Command::Down => block_on(down::run(&loaded?, out)),

@@ -7,9 +7,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use shim_runtime::config::{ConfigErrors, Settings};
+use shim_runtime::process::own_program;
+use shim_runtime::stack::Stack;
 
 use crate::global_flags::{GlobalFlags, absolute};
-use crate::up::redis::AppendFsync;
+use crate::up::redis::{AppendFsync, MaxMemory};
 
 /// Everything configured.
 #[derive(Debug, Clone)]
@@ -24,6 +26,8 @@ pub(crate) struct Config {
     pub(crate) worker: shim_worker::Config,
     /// When the private Redis writes through to the disk (`redis.appendfsync`).
     pub(crate) appendfsync: AppendFsync,
+    /// How much memory the private Redis may take (`redis.maxmemory`).
+    pub(crate) max_memory: MaxMemory,
     /// The gateway's own keys.
     pub(crate) gateway: shim_gateway::Config,
     /// A digest of each setting, to compare with those of another process.
@@ -52,12 +56,20 @@ impl Config {
         for file in secrets {
             *file = absolute(file);
         }
+        let mut checkpoint = shim_checkpoint::Config::read(&mut settings);
+        if let Some(file) = &mut checkpoint.seal_key_file {
+            *file = absolute(file);
+        }
         let config = Self {
             runtime,
-            checkpoint: shim_checkpoint::Config::read(&mut settings),
+            checkpoint,
             coordination: shim_coordination::Config::read(&mut settings),
-            worker: shim_worker::Config::read(&mut settings),
+            worker: shim_worker::Config {
+                supervisor: own_program().ok(),
+                ..shim_worker::Config::read(&mut settings)
+            },
             appendfsync: settings.get_or("redis.appendfsync", AppendFsync::Always),
+            max_memory: settings.get_or("redis.maxmemory", MaxMemory::DEFAULT),
             gateway: shim_gateway::Config::read(&mut settings),
             setting_digests: BTreeMap::new(),
             flags: global.flags(),
@@ -73,6 +85,11 @@ impl Config {
     /// The data folder.
     pub(crate) fn data_dir(&self) -> &Path {
         &self.runtime.data_dir
+    }
+
+    /// The local stack.
+    pub(crate) fn stack(&self) -> Stack {
+        self.runtime.stack()
     }
 }
 

@@ -14,7 +14,7 @@ use shim_proto::reasons::STORE_UNAVAILABLE;
 use shim_proto::worker::v1::worker_service_client::WorkerServiceClient;
 use shim_runtime::client::{self, Channel, Endpoint};
 use shim_runtime::service_error::decode;
-use shim_runtime::stack::{Stack, StackInfo};
+use shim_runtime::stack::StackInfo;
 use tonic::{Request, Response, Status};
 
 use crate::config::Config;
@@ -149,7 +149,7 @@ pub(crate) fn worker_host_at(config: &Config, endpoint: &Endpoint) -> Result<Wor
 
 async fn local_stack(config: &Config) -> Result<StackInfo, CliError> {
     let exe = std::env::current_exe()?;
-    let stack = Stack::at(config.data_dir()).with_config_file(config.runtime.file.clone());
+    let stack = config.stack();
     Ok(stack.ensure_running(&exe, STACK_READY_WITHIN).await?)
 }
 

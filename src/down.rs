@@ -4,12 +4,12 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use shim_runtime::stack::{Stack, StackInfo, StackState};
 
 use crate::config::Config;
 use crate::error::CliError;
+use crate::serving_process::ServingProcess;
 use crate::up::redis;
 
 /// Longer than the drain of five seconds and the end of Redis together.
@@ -20,7 +20,7 @@ const POLL: Duration = Duration::from_millis(10);
 
 /// Stops the stack; it is no failure if there is none.
 pub(crate) async fn run(config: &Config, out: &mut dyn Write) -> Result<ExitCode, CliError> {
-    let stack = Stack::at(config.data_dir());
+    let stack = config.stack();
     wait_while(&stack, STARTS_WITHIN, |state| {
         *state == StackState::Starting
     })
@@ -49,15 +49,19 @@ pub(crate) async fn run(config: &Config, out: &mut dyn Write) -> Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
-/// Stops a stack that runs. The process that published the pid still holds the lock, so the pid is no other process's.
+/// Stops a stack that runs: the process that serves its socket, whatever the lock file names.
 pub(crate) async fn stop(
     stack: &Stack,
     info: &StackInfo,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
-    let pid = Pid::from_raw(
-        i32::try_from(info.pid).map_err(|_| CliError::new("the stack published no valid pid"))?,
-    );
+    let process = match ServingProcess::of(stack, info).await {
+        Ok(process) => process,
+        // It left while it was looked for.
+        Err(_) if !matches!(stack.state(), StackState::Running(_)) => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let pid = process.pid();
     let runs =
         |state: &StackState| matches!(state, StackState::Running(now) if now.pid == info.pid);
     let escalation = [
@@ -74,7 +78,8 @@ pub(crate) async fn stop(
         (Signal::SIGKILL, KILL_WITHIN, ""),
     ];
     for (signal, timeout, next) in escalation {
-        kill(pid, signal)
+        process
+            .signal(signal)
             .map_err(|e| CliError::new(format!("cannot stop the stack (pid {pid}): {e}")))?;
         wait_while(stack, timeout, runs).await;
         if !runs(&stack.state()) {

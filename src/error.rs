@@ -6,13 +6,18 @@ use std::fmt::{self, Display};
 use std::io::ErrorKind;
 use std::process::ExitCode;
 
+use shim_render::text;
 use shim_runtime::config::{ConfigErrors, EXIT_CONFIG};
+use shim_runtime::data_dir::Untrusted;
 use shim_runtime::service_error;
 use shim_runtime::stack::StackError;
 use shim_runtime::telemetry;
 use tonic::{Code, Status};
 
 use crate::remedies::{Placeholder, remedy};
+
+/// Begins a line of a message that lists what is wrong.
+const ITEM: &str = "  - ";
 
 /// Why a command ends without success.
 #[derive(Debug)]
@@ -93,11 +98,19 @@ impl CliError {
     /// The lines that stderr gets; none for a failure without a message.
     pub(crate) fn lines(&self) -> String {
         let mut lines = String::new();
-        if !self.message.is_empty() {
-            lines += &format!("error: {}\n", self.message);
+        let mut message = self.message.lines();
+        if let Some(first) = message.next() {
+            lines += &format!("error: {}\n", text::line(first));
+        }
+        // Lists of what is wrong keep their form; whatever else has several lines is set off.
+        for more in message {
+            let (mark, more) = more
+                .strip_prefix(ITEM)
+                .map_or(("  > ", more), |item| (ITEM, item));
+            lines += &format!("{mark}{}\n", text::line(more));
         }
         if let Some(hint) = &self.hint {
-            lines += &format!("hint: {}\n", Placeholder::name_all(hint));
+            lines += &format!("hint: {}\n", text::line(&Placeholder::name_all(hint)));
         }
         lines
     }
@@ -130,12 +143,22 @@ impl From<std::io::Error> for CliError {
     }
 }
 
+/// The text of the error has the step that mends the folder.
+const UNTRUSTED: &str = "--data-dir takes another folder; SECURITY.md says what is asked of it, and data_dir_shared lifts that in a container";
+
+impl From<Untrusted> for CliError {
+    fn from(error: Untrusted) -> Self {
+        StackError::Untrusted(error).into()
+    }
+}
+
 impl From<StackError> for CliError {
     fn from(error: StackError) -> Self {
         let failure = Self::new(error.to_string());
         match error {
             StackError::AlreadyRunning => failure.hint("stop it with `shim down`"),
             StackError::Held(_) => failure.hint("wait until it ends, then try again"),
+            StackError::Untrusted(_) => failure.hint(UNTRUSTED),
             StackError::DataDir(..) => {
                 failure.hint("choose another folder with --data-dir, or run `shim doctor`")
             }
@@ -219,6 +242,16 @@ mod tests {
         let away = CliError::from(Status::unavailable("no connection"));
         let outdated = CliError::from(Status::unimplemented(""));
         insta::assert_snapshot!("services", away.lines() + &outdated.lines());
+    }
+
+    #[test]
+    fn no_text_of_others_adds_an_error_or_a_hint() {
+        let failure =
+            CliError::new("no x\nhint: run\n  - a\u{9b}2J\u{2028}error: b").hint("do\nerror: c");
+        assert_eq!(
+            failure.lines(),
+            "error: no x\n  > hint: run\n  - a\\u{9b}2J\\u{2028}error: b\nhint: do\\nerror: c\n"
+        );
     }
 
     #[test]

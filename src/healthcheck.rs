@@ -10,7 +10,7 @@ use std::time::Duration;
 use shim_runtime::auth::Credentials;
 use shim_runtime::client::{self, Endpoint};
 use shim_runtime::service_error::explanation;
-use shim_runtime::stack::{Stack, StackState};
+use shim_runtime::stack::StackState;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tonic_health::pb::HealthCheckRequest;
@@ -103,7 +103,7 @@ fn own_endpoint(config: &Config) -> Result<Endpoint, CliError> {
         let endpoint = format!("{scheme}://{}", reachable(address));
         return endpoint.parse().map_err(CliError::new);
     }
-    match Stack::at(config.data_dir()).state() {
+    match config.stack().state() {
         StackState::Running(stack) => Ok(Endpoint::Unix(stack.socket)),
         StackState::Starting => Err(CliError::new("the local stack is starting")),
         StackState::Stopped => Err(CliError::new("the local stack is not running")),

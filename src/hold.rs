@@ -6,7 +6,7 @@ use std::io::Write;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use shim_runtime::stack::{Hold, Stack, StackError, StackInfo, StackLock, StackState};
+use shim_runtime::stack::{Hold, StackError, StackInfo, StackLock, StackState};
 
 use crate::config::Config;
 use crate::down;
@@ -71,7 +71,7 @@ impl HeldFolder {
         why: &str,
         out: &mut dyn Write,
     ) -> Result<Self, CliError> {
-        let stack = Stack::at(config.data_dir());
+        let stack = config.stack();
         let hold = Hold::take(&stack, why)?;
         let mut before = None;
         let deadline = Instant::now() + TAKEN_WITHIN;

@@ -3,36 +3,39 @@
 use std::io::Read;
 
 use prost_types::Struct;
-use shim_runtime::free_form;
-use shim_runtime::json_text;
+use shim_runtime::json_text::{self, LossKind};
 
 use crate::error::CliError;
 use crate::output::json;
 
-/// Refuses a number that would come back changed.
+/// Refuses what would come back changed: a number that a double does not hold, and a name that is given twice. `field` is
+/// what the text was given as; empty for a file.
 ///
 /// # Errors
 /// With its place and the remedy.
-pub(crate) fn check_numbers(text: &str) -> Result<(), CliError> {
-    match json_text::inexact_number(text.as_bytes()) {
-        Some(wrong) => {
-            let rule = free_form::number_rule(&wrong.number);
-            Err(
-                CliError::new(format!("{}: {rule}", wrong.place)).hint(format!(
-                    "write \"{}\" instead of {}",
-                    wrong.number, wrong.number
-                )),
-            )
-        }
-        None => Ok(()),
-    }
+pub(crate) fn check_losses(field: &str, text: &str) -> Result<(), CliError> {
+    let Some(loss) = json_text::first_loss(text.as_bytes()) else {
+        return Ok(());
+    };
+    let place = match (field, loss.place.as_str()) {
+        ("", "") => "the value".to_owned(),
+        ("", place) => place.to_owned(),
+        (field, "") => field.to_owned(),
+        (field, place) if place.starts_with('[') => format!("{field}{place}"),
+        (field, place) => format!("{field}.{place}"),
+    };
+    let error = CliError::new(format!("{place}: {}", loss.rule()));
+    Err(match &loss.kind {
+        LossKind::Number(number) => error.hint(format!("write \"{number}\" instead of {number}")),
+        LossKind::Repeated => error.hint("leave one of them out, or give it another name"),
+    })
 }
 
-/// Reads an object from the argument, or from stdin if the argument is `-`.
+/// Reads an object from the argument `field`, or from stdin if the argument is `-`.
 ///
 /// # Errors
 /// If stdin cannot be read, or the text is no JSON object.
-pub(crate) fn parse_object(typed: &str) -> Result<Struct, CliError> {
+pub(crate) fn parse_object(field: &str, typed: &str) -> Result<Struct, CliError> {
     let mut piped = String::new();
     let text = if typed == "-" {
         std::io::stdin().read_to_string(&mut piped)?;
@@ -40,7 +43,7 @@ pub(crate) fn parse_object(typed: &str) -> Result<Struct, CliError> {
     } else {
         typed
     };
-    check_numbers(text)?;
+    check_losses(field, text)?;
     json::read(text).map_err(|failure| {
         failure
             .while_doing("the value is no JSON object")
@@ -64,6 +67,12 @@ mod tests {
                 r#"{"a": [1, {"b": -9007199254740993}]}"#,
                 "a[1].b: is -9007199254740993",
             ),
+            ("1234567890123456789", "value: is 1234567890123456789"),
+            ("[1e999]", "value[0]: is 1e999"),
+            (
+                r#"{"a": 0.1234567890123456789}"#,
+                "value.a: is 0.1234567890123456789",
+            ),
             (r#"{"a": 1e400}"#, "a: is 1e400"),
             (r#"{"a": 1e-400}"#, "a: is 1e-400"),
             (
@@ -71,17 +80,20 @@ mod tests {
                 "a: is 100000000000000000000000001",
             ),
         ] {
-            let lines = parse_object(text).unwrap_err().lines();
+            let lines = parse_object("value", text).unwrap_err().lines();
             assert!(
                 lines.contains(place) && lines.contains("as text"),
                 "{lines}"
             );
         }
-        let cut = parse_object(r#"{"s": "\ud83d"}"#).unwrap();
+        let cut = parse_object("value", r#"{"s": "\ud83d"}"#).unwrap();
         assert_eq!(json::free_form(&cut).to_string(), "{\"s\":\"\u{FFFD}\"}");
+        let twice = parse_object("value", r#"{"a":{"b":1,"b":2}}"#).unwrap_err();
+        let lines = twice.lines();
+        assert!(lines.contains("value.a.b: is given twice"), "{lines}");
         let kept = r#"{"a":"1234567890123456789","b":9007199254740991,"c":-0.0,"d":5e-324,"e":1,"f":1e+300}"#;
         assert_eq!(
-            json::free_form(&parse_object(kept).unwrap()).to_string(),
+            json::free_form(&parse_object("value", kept).unwrap()).to_string(),
             kept
         );
     }

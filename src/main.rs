@@ -30,9 +30,11 @@ mod remedies;
 #[cfg(test)]
 mod samples;
 mod service;
+mod serving_process;
 mod sessions;
 mod state;
 mod status;
+mod store_line;
 mod surroundings;
 mod tasks;
 mod up;
@@ -40,13 +42,37 @@ mod worker;
 mod workers;
 mod workspace_args;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser;
+use output::lines::Lines;
+use shim_runtime::process;
+
+/// Reads the arguments. A fault is printed with nothing hidden in what it repeats of them.
+fn parse() -> cli::Cli {
+    let shown = |argument: OsString| match argument.into_string() {
+        Ok(text) => shim_render::text::line(&text).into_owned().into(),
+        Err(bytes) => bytes,
+    };
+    cli::Cli::try_parse().unwrap_or_else(|fault| {
+        let repeated = cli::Cli::try_parse_from(std::env::args_os().map(shown));
+        repeated.err().unwrap_or(fault).exit()
+    })
+}
 
 fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments
+        .next()
+        .is_some_and(|first| first == shim_exec::SUPERVISE)
+    {
+        // A process between a worker and the program of a task, which people do not start.
+        return shim_exec::supervise(arguments);
+    }
+    process::keep_owner_rights();
     // Not locked for good: the gateway writes to stdout from another thread when it is not a pipe.
-    match cli::Cli::parse().run(&mut std::io::stdout()) {
+    match parse().run(&mut Lines::new(std::io::stdout())) {
         Ok(code) => code,
         Err(failure) => failure.report(),
     }

@@ -125,7 +125,7 @@ const REMEDIES: &[(&str, &str)] = &[
     ),
     (
         reasons::TOO_MANY_TASKS,
-        "let tasks end first; `shim tasks health` shows what waits",
+        "let jobs end, or `shim tasks cancel` some; `shim tasks health` shows the queues, one for each different set of requirements",
     ),
     (
         reasons::LINEAGE_LIMIT,
@@ -143,12 +143,24 @@ const REMEDIES: &[(&str, &str)] = &[
         reasons::NO_RECIPIENTS,
         "`shim workers list` shows the capabilities of those that live",
     ),
+    (
+        reasons::INBOX_FULL,
+        "let its reader acknowledge some, or clear it with `shim messages clear`",
+    ),
+    (
+        reasons::QUOTA_EXCEEDED,
+        "let something go first: `shim state clear`, `shim locks release`, `shim messages clear`; `shim doctor` tells what takes room",
+    ),
     (reasons::NO_REDIS, INSTALL_REDIS),
     (
         reasons::STORE_FULL,
-        "give Redis more memory (maxmemory), or let entries and messages go",
+        "raise redis.maxmemory (of another Redis, its maxmemory), or make room: `shim doctor` tells what takes it; `shim state clear` and `shim messages clear` work on a full Redis too",
     ),
     (reasons::STORE_UNAVAILABLE, "run `shim doctor`"),
+    (
+        reasons::DATABASE_REPLACED,
+        "run `shim doctor`: it names both ways on",
+    ),
     (
         reasons::DISK_FULL,
         "free space, or drop old contents with `shim sessions prune`",

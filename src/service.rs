@@ -65,7 +65,7 @@ where
 
 async fn bind(args: &Args, config: &Config, address: SocketAddr) -> Result<BoundServer, CliError> {
     let shutdown = Shutdown::on_signals()?;
-    let auth = auth(config)?;
+    let mut auth = auth(config)?;
     let mut listeners = Listeners::default();
     if let Some(path) = &args.socket {
         listeners.bind_unix(path)?;
@@ -76,6 +76,7 @@ async fn bind(args: &Args, config: &Config, address: SocketAddr) -> Result<Bound
         .or(args.socket.is_none().then_some(address));
     if let Some(address) = address {
         let bound = listeners.bind_tcp(address, &auth).await?;
+        auth = config.runtime.protect(auth, bound)?;
         tracing::info!(%bound, "listening");
     }
     bind_probes(&mut listeners, config).await?;
@@ -118,10 +119,7 @@ pub(crate) fn auth(config: &Config) -> Result<Auth, CliError> {
 
 /// The credentials of a client.
 pub(crate) fn credentials(config: &Config) -> Result<Credentials, CliError> {
-    Ok(Credentials::of(
-        config.runtime.token_file.as_deref(),
-        &config.runtime.tls,
-    )?)
+    Ok(config.runtime.credentials()?)
 }
 
 /// A server without services, with the configured access rules, TLS and limits.

@@ -1,15 +1,16 @@
 //! What the stack runs with, compared with what this shell would give it: its first starter's `PATH`, settings and Redis serve
 //! everybody.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Serialize;
-use shim_runtime::config::BY_FLAG;
+use shim_runtime::config::{BY_FLAG, digest};
 use shim_runtime::process;
-use shim_runtime::stack::{Stack, StackInfo, StackState, Surroundings};
+use shim_runtime::stack::{StackInfo, StackState, Surroundings};
 
 use crate::config::Config;
 use crate::output::say;
@@ -40,8 +41,22 @@ pub(crate) fn own(config: &Config, idle_exit: Option<Duration>) -> Surroundings 
             .into_owned(),
         config_file: config.runtime.file.clone(),
         settings: config.setting_digests.clone(),
+        variables: variables_passed_on(config),
         idle_exit_ms: idle_exit.and_then(|span| u64::try_from(span.as_millis()).ok()),
     }
+}
+
+/// The variables that executors name in `env`, as they are set here.
+fn variables_passed_on(config: &Config) -> BTreeMap<String, String> {
+    let executors = config.worker.executors.values();
+    let names = executors.flat_map(|executor| executor.env.iter());
+    names
+        .map(|name| {
+            let value = std::env::var_os(name);
+            let digest = value.map_or_else(String::new, |value| digest(value.as_bytes()));
+            (name.clone(), digest)
+        })
+        .collect()
 }
 
 /// In what the running stack differs from what this shell would give it; nothing for a stack that does not tell.
@@ -61,6 +76,7 @@ pub(crate) fn differences(config: &Config, stack: &StackInfo) -> Vec<Difference>
         redis_address(config, stack),
         settings(&here, theirs),
         search_path(&here, theirs, &programs),
+        variables(&here, theirs),
     ];
     found.into_iter().flatten().collect()
 }
@@ -70,7 +86,7 @@ pub(crate) fn warn(config: &Config) {
     if config.runtime.endpoints.coordination.is_some() {
         return;
     }
-    if let StackState::Running(info) = Stack::at(config.data_dir()).state() {
+    if let StackState::Running(info) = config.stack().state() {
         for difference in differences(config, &info) {
             say::line(format_args!(
                 "warning: {}; {}",
@@ -185,6 +201,29 @@ fn search_path(
     })
 }
 
+/// Variables that programs of executors get from the stack otherwise than this shell has them. One that only one side's settings
+/// name is told with the settings.
+fn variables(here: &Surroundings, theirs: &Surroundings) -> Option<Difference> {
+    let differing: Vec<String> = here
+        .variables
+        .iter()
+        .filter_map(|(name, digest)| {
+            let other = theirs.variables.get(name)?;
+            let how = match (digest.is_empty(), other.is_empty()) {
+                _ if digest == other => return None,
+                (false, true) => "set only here",
+                (true, false) => "set only for the stack",
+                _ => "another value",
+            };
+            Some(format!("{name} ({how})"))
+        })
+        .collect();
+    (!differing.is_empty()).then(|| Difference {
+        what: format!("variables that executors pass on: {}", named(&differing)),
+        step: RESTART.into(),
+    })
+}
+
 fn found_in(path: &str, name: &Path) -> Option<PathBuf> {
     std::env::split_paths(OsStr::new(path))
         .map(|folder| folder.join(name))
@@ -238,6 +277,42 @@ mod tests {
         let expected = "settings: tasks.keep (another value), worker.roots (set only for the stack); the stack was started with no configuration file";
         assert_eq!(found.as_deref(), Some(expected));
         assert_eq!(settings(&here, &here), None);
+    }
+
+    #[test]
+    fn variables_are_told_apart_by_name_and_never_by_value() {
+        let with = |variables: &[(&str, &str)]| Surroundings {
+            variables: variables
+                .iter()
+                .map(|(name, digest)| ((*name).to_owned(), (*digest).to_owned()))
+                .collect(),
+            ..Surroundings::default()
+        };
+        let here = with(&[
+            ("A", "1"),
+            ("B", ""),
+            ("C", "3"),
+            ("D", "4"),
+            ("ONLY_HERE", "5"),
+            ("E", ""),
+        ]);
+        let theirs = with(&[
+            ("A", "1"),
+            ("B", "2"),
+            ("C", ""),
+            ("D", "9"),
+            ("ONLY_THERE", "5"),
+            ("E", ""),
+        ]);
+        let found = variables(&here, &theirs).map(|it| it.what);
+        let expected = "variables that executors pass on: B (set only for the stack), C (set only here), D (another value)";
+        assert_eq!(found.as_deref(), Some(expected));
+        assert_eq!(variables(&here, &here), None);
+        assert_eq!(
+            variables(&here, &Surroundings::default()),
+            None,
+            "an older stack"
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::builder::NonEmptyStringValueParser;
 use shim_proto::limits::coordination::MAX_ACTOR_BYTES;
 use shim_render::text::one_line;
+use shim_runtime::files::LinkError;
 use shim_runtime::workspace::{OutsideWorkspace, PathError, Workspace, identity, namespace};
 use shim_runtime::{files, process};
 
@@ -69,6 +70,7 @@ impl CurrentWorkspace {
             .pattern(folder, typed)
             .map_err(|why| match why {
                 PathError::Outside(path) => outside(&path),
+                PathError::Link(why) => through_link(typed, &why),
                 PathError::Pattern(why) => {
                     CliError::usage(format!("the path or pattern {typed:?} {why}"))
                 }
@@ -108,8 +110,24 @@ impl CurrentWorkspace {
     /// A path as typed, relative to the workspace's root.
     pub(crate) fn relative(&self, typed: &str) -> Result<String, CliError> {
         let inside = self.workspace.relative(&self.folder, typed);
-        inside.map_err(|path| outside(&path))
+        inside.map_err(|why| match why {
+            PathError::Outside(path) => outside(&path),
+            PathError::Link(why) => through_link(typed, &why),
+            PathError::Pattern(why) => CliError::usage(format!("the path {typed:?} {why}")),
+        })
     }
+
+    /// What a path of the workspace leads to through links, as a pattern; `None` if that is the path itself.
+    pub(crate) fn linked_pattern(&self, inside: &str) -> Option<String> {
+        let literal = self.literal_pattern(inside);
+        let linked = files::as_sent_pattern(&self.workspace.root, &literal).ok()?;
+        (linked != literal).then_some(linked)
+    }
+}
+
+fn through_link(typed: &str, why: &LinkError) -> CliError {
+    CliError::usage(format!("{typed:?} {why}"))
+        .hint("only files of one workspace can be leased or checked together")
 }
 
 fn outside(path: &OutsideWorkspace) -> CliError {
@@ -157,6 +175,19 @@ mod tests {
             assert_eq!(current.patterns(&[typed.to_owned()]).unwrap(), [expected]);
         }
         assert!(current.patterns(&["../x".to_owned()]).is_err());
+        std::os::unix::fs::symlink("[id].ts", folder.path().join("link.ts")).unwrap();
+        assert_eq!(
+            current.patterns(&["link.ts".to_owned()]).unwrap(),
+            [r"\[id\].ts"]
+        );
+        assert_eq!(
+            current.linked_pattern("link.ts").as_deref(),
+            Some(r"\[id\].ts")
+        );
+        assert_eq!(current.linked_pattern("[id].ts"), None);
+        std::os::unix::fs::symlink("/etc", folder.path().join("out")).unwrap();
+        let refused = current.patterns(&["out/x".to_owned()]).unwrap_err();
+        assert!(refused.to_string().contains("through a link"), "{refused}");
     }
 
     #[test]

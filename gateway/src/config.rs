@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use shim_proto::checkpoint::v1::{ClientInfo, ProcessIdentity};
+use shim_render::text::line;
 use shim_runtime::config::Settings;
 use shim_runtime::process;
 use shim_runtime::workspace::identity;
 
 use crate::client_watch::ClientWatch;
+use crate::web_names::WebNames;
 
 /// Claude Code sets these for the stdio servers it starts.
 const PROJECT_DIR: &str = "CLAUDE_PROJECT_DIR";
@@ -27,6 +29,9 @@ const MAX_HOSTNAME_BYTES: usize = 255;
 pub struct Config {
     /// The project folder (`gateway.project`); unset means `CLAUDE_PROJECT_DIR`, else the working folder.
     pub project: Option<PathBuf>,
+    /// Who may speak to the HTTP endpoint from a browser, and under which names (`gateway.allowed_origins`,
+    /// `gateway.allowed_hosts`).
+    pub web: WebNames,
 }
 
 impl Config {
@@ -37,7 +42,8 @@ impl Config {
         if project.as_ref().is_some_and(|path| !path.is_absolute()) {
             settings.refuse("gateway.project: must be an absolute path");
         }
-        Self { project }
+        let web = WebNames::read(settings);
+        Self { project, web }
     }
 }
 
@@ -125,9 +131,10 @@ impl ClientContext {
     }
 }
 
-/// The text cut to at most `max` bytes at a character's edge.
+/// The text as one line of at most `max` bytes, cut at a character's edge: services take no name with a line break.
 pub(crate) fn clipped(text: &str, max: usize) -> String {
-    text[..text.floor_char_boundary(max)].to_owned()
+    let line = line(text);
+    line[..line.floor_char_boundary(max)].to_owned()
 }
 
 #[cfg(test)]
@@ -142,6 +149,7 @@ mod tests {
         assert_eq!(from_env.project.name, "/home/me/app");
         let configured = Config {
             project: Some("/srv/other".into()),
+            ..Config::default()
         };
         assert_eq!(
             ClientContext::read(configured, env, None)
@@ -162,6 +170,7 @@ mod tests {
             let spelled = format!("{}/{spelled}", home.path().display());
             let configured = Config {
                 project: Some(PathBuf::from(&spelled)),
+                ..Config::default()
             };
             let context = ClientContext::read(configured, |_| None, None);
             assert_eq!(context.project.folder.as_ref(), Some(&real), "{spelled}");

@@ -19,10 +19,12 @@ use crate::frames::StdioTransport;
 use crate::gateway::Gateway;
 use crate::streamable_http::{self, Admission};
 use crate::upstream_health;
+use crate::web_names::WebNames;
 
 /// A gateway that reads neither the environment nor the process's parent, streams or signals.
 pub struct EmbeddedGateway {
     gateway: Arc<Gateway>,
+    web: WebNames,
     shutdown: Shutdown,
 }
 
@@ -38,9 +40,14 @@ impl EmbeddedGateway {
         client: Option<ProcessIdentity>,
         shutdown: Shutdown,
     ) -> Result<Self, GatewayError> {
+        let web = config.web.clone();
         let client_context = ClientContext::read(config, |_| None, client);
         let gateway = Gateway::prepare(runtime, client_context, &shutdown)?;
-        Ok(Self { gateway, shutdown })
+        Ok(Self {
+            gateway,
+            web,
+            shutdown,
+        })
     }
 
     /// Serves one client over JSON lines until the stream ends or the shutdown begins.
@@ -59,7 +66,8 @@ impl EmbeddedGateway {
     /// Serves clients over Streamable HTTP at `/mcp` until the shutdown begins.
     pub async fn serve_http(self, listener: TcpListener, auth: Auth, limits: Limits) {
         let admission = Admission::new(auth, limits);
-        streamable_http::serve(self.gateway, listener, admission, self.shutdown).await;
+        let admitted = (admission, self.web);
+        streamable_http::serve(self.gateway, listener, admitted, self.shutdown).await;
     }
 
     /// Keeps `readiness` at what the services behind the gateway say of their health; never ends.

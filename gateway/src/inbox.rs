@@ -9,6 +9,8 @@ use std::collections::VecDeque;
 use serde_json::{Value, json};
 use shim_proto::coordination::v1::{Message, ReceiveMessagesRequest, ReceiveMessagesResponse};
 use shim_proto::limits::MAX_LIST;
+use shim_render::page::Page;
+use shim_render::text::{line, name};
 use shim_render::time;
 
 use crate::render::json;
@@ -19,6 +21,7 @@ const MAX_DELIVERED: usize = 10;
 const MAX_DELIVERED_BYTES: usize = 48 << 10;
 /// The sender of the services' own messages, which are notices of tasks. Sessions send under their ids.
 const SHIM: &str = "shim";
+const MAX_SENDER_CHARACTERS: usize = 200;
 
 /// A moment among the answers of this process: how many there were.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -130,12 +133,14 @@ fn notice(message: &Message) -> Value {
         return task_notice(message);
     }
     let sender = match message.sender.as_str() {
-        "" => "an unnamed sender",
-        sender => sender,
+        "" => "an unnamed sender".to_owned(),
+        sender => name(sender, MAX_SENDER_CHARACTERS),
     };
+    let mut text = Page::default();
+    text.field(&format!("message from {sender}"), &message.text);
     let mut notice = json!({
         "kind": "message",
-        "text": format!("message from {sender}: {}", message.text),
+        "text": text.as_str(),
         "at": time::rfc3339(message.sent_at.as_ref()),
         "message_id": message.message_id,
         "from": message.sender,
@@ -159,12 +164,10 @@ fn task_notice(message: &Message) -> Value {
         }
         _ => "action=results gathers the results",
     };
+    let said = line(&message.text);
     let text = match field("task_id") {
-        "" => message.text.clone(),
-        id => format!(
-            "{} (shim_coordinate_task {step}; task_id={id})",
-            message.text
-        ),
+        "" => said.into_owned(),
+        id => format!("{said} (shim_coordinate_task {step}; task_id={})", line(id)),
     };
     json!({
         "kind": "task",

@@ -34,6 +34,7 @@ mod streamable_http;
 mod tool_error;
 mod tools;
 mod upstream_health;
+mod web_names;
 mod workers;
 mod workspaces;
 
@@ -49,6 +50,7 @@ use shim_runtime::{client_process, metrics};
 pub use config::Config;
 pub use embedded::EmbeddedGateway;
 pub use error::GatewayError;
+pub use web_names::WebNames;
 
 use config::ClientContext;
 use frames::StdioTransport;
@@ -76,7 +78,8 @@ pub fn run_stdio(runtime: RuntimeConfig, config: Config) -> Result<(), GatewayEr
 /// Serves MCP clients over Streamable HTTP at `http://ADDRESS/mcp` until a signal comes.
 ///
 /// # Errors
-/// If the address cannot be bound, or is not a loopback address and no token is configured.
+/// If the address cannot be bound, or is not a loopback address and no token is configured; on a loopback address the
+/// data folder's token is asked for then.
 pub fn run_http(
     runtime: RuntimeConfig,
     config: Config,
@@ -86,14 +89,20 @@ pub fn run_http(
         let auth = Auth::by_token(runtime.token_file.as_deref())?;
         let mut listeners = Listeners::default();
         let bound = listeners.bind_tcp(address, &auth).await?;
+        let auth = runtime.protect(auth, bound)?;
+        let web = config.web.clone();
         // The parent of this process is not the client of the connections.
         let client_context = ClientContext::read(config, environment, None);
         let gateway = Gateway::prepare(&runtime, client_context, &shutdown)?;
         tracing::info!("MCP over HTTP at http://{bound}/mcp");
         if let Some(listener) = listeners.tcp {
             let admission = Admission::new(auth.clone(), runtime.limits.clone());
-            let served =
-                streamable_http::serve(gateway.clone(), listener, admission, shutdown.clone());
+            let served = streamable_http::serve(
+                gateway.clone(),
+                listener,
+                (admission, web),
+                shutdown.clone(),
+            );
             with_probes(&runtime, auth, &gateway.services, shutdown, served).await?;
         }
         gateway.close("the gateway was stopped").await;

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use shim_proto::checkpoint::v1::{
     Checkpoint, CheckpointState, FileState, GetCheckpointRequest, GetSessionRequest,
 };
+use shim_render::page::Page;
 use shim_render::resume_prompt::{PromptInput, Reader, build_prompt};
 use shim_render::time;
 use shim_render::verification::verify_claims;
@@ -22,7 +23,7 @@ const READ_TIMEOUT: Duration = Duration::from_millis(2_500);
 
 /// What was left.
 pub(crate) struct PriorWork {
-    pub(crate) prompt: String,
+    pub(crate) prompt: Page,
     /// Unset if it could not be read.
     pub(crate) checkpoint: Option<Checkpoint>,
 }
@@ -36,18 +37,23 @@ pub(crate) async fn of_task(gateway: &Gateway, checkpoint_id: &str) -> Option<Pr
     let read = read.unwrap_or_else(|_| Err(Status::deadline_exceeded("it came too late")));
     Some(match read {
         Ok((checkpoint, state, files)) => PriorWork {
-            prompt: prompt(&checkpoint, &state, &files),
+            prompt: Page::of_prompt(&prompt(&checkpoint, &state, &files)),
             checkpoint: Some(checkpoint),
         },
         Err(status) => PriorWork {
-            prompt: format!(
-                "An earlier worker saved checkpoint {checkpoint_id} for this task, which cannot be read now: {} \
-                 action=claim tries again.",
-                ToolError::from(status).text()
-            ),
+            prompt: unread(checkpoint_id, status),
             checkpoint: None,
         },
     })
+}
+
+fn unread(checkpoint_id: &str, status: Status) -> Page {
+    let mut page = Page::of(format_args!(
+        "An earlier worker saved checkpoint {checkpoint_id} for this task, which cannot be read now; action=claim tries \
+         again."
+    ));
+    page.append(&ToolError::from(status).text());
+    page
 }
 
 async fn read(

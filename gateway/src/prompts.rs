@@ -10,8 +10,9 @@ use serde_json::Value;
 use shim_proto::checkpoint::v1::{GetCheckpointRequest, GetCheckpointResponse, GetSessionRequest};
 use shim_proto::coordination::v1::ListWorkersRequest;
 use shim_render::figures::percent;
+use shim_render::page::Page;
 use shim_render::session_tasks;
-use shim_render::text::one_line;
+use shim_render::text::{self, one_line};
 use shim_render::verification::open_steps;
 use shim_runtime::workspace::identity;
 
@@ -28,6 +29,8 @@ const SUPERVISE: &str = "supervise";
 const WORK: &str = "work";
 
 const MAX_WORKERS: i32 = 20;
+/// Open steps that the prompt of one session names.
+const MAX_STEPS: usize = 5;
 const MAX_ARGUMENT_BYTES: usize = 4_096;
 
 /// The prompts there are.
@@ -109,7 +112,8 @@ pub(crate) async fn get(
         SUPERVISE => supervise(gateway, argument("goal")).await,
         _ => work(gateway, argument("capabilities")),
     };
-    let result = GetPromptResult::new(vec![PromptMessage::new_text(Role::User, text)]);
+    let message = PromptMessage::new_text(Role::User, text.to_string());
+    let result = GetPromptResult::new(vec![message]);
     Ok(result.with_description(known.description.unwrap_or_default()))
 }
 
@@ -126,60 +130,78 @@ fn check(given: &JsonObject, names: &[&str]) -> Result<(), ErrorData> {
             Some(_) => None,
         };
         if let Some(fault) = fault {
-            let name: String = name.chars().take(100).collect();
+            let name = text::name(name, 100);
             return Err(ErrorData::invalid_params(format!("{name}: {fault}"), None));
         }
     }
     Ok(())
 }
 
-async fn resume_any(gateway: &Gateway, project: Option<&str>) -> String {
+async fn resume_any(gateway: &Gateway, project: Option<&str>) -> Page {
     let present = || gateway.client_context.project.name.clone();
     let project = project.map_or_else(present, identity);
-    match recovery::find(&gateway.services, &project, false).await {
-        Ok(found) if found.is_empty() => format!(
-            "I want to go on with earlier work. SHIM was asked just now: {}\n\
-             shim_session_status with view=sessions shows every session, ended ones too, and view=search finds \
+    let found = match recovery::find(&gateway.services, &project, false).await {
+        Ok(found) => found,
+        Err(status) => return unavailable(status),
+    };
+    if found.is_empty() {
+        let mut text = Page::of("I want to go on with earlier work. SHIM was asked just now:");
+        text.append(&found.text(&project));
+        text.line(
+            "shim_session_status with view=sessions shows every session, ended ones too, and view=search finds \
              checkpoints by words. Tell me what you find before you begin anything.",
-            found.text(&project),
-        ),
-        Ok(found) => format!(
-            "I want to go on with interrupted work. SHIM was asked just now:\n\n{}\n\n\
-             shim_check_recovery with action=restore and the session_id brings one back; its answer says what was \
-             decided, what is finished, what is open, and which files changed since. If it is plain which one I mean, \
-             restore it, tell me in a few sentences where it stands, and go on with its first open step; otherwise \
-             ask me which.",
-            found.text(&project),
-        ),
-        Err(status) => unavailable(status),
+        );
+        return text;
     }
+    let mut text = Page::of("I want to go on with interrupted work. SHIM was asked just now:");
+    text.gap();
+    text.append(&found.text(&project));
+    text.gap();
+    text.line(
+        "shim_check_recovery with action=restore and the session_id brings one back; its answer says what was \
+         decided, what is finished, what is open, and which files changed since. If it is plain which one I mean, \
+         restore it, tell me in a few sentences where it stands, and go on with its first open step; otherwise \
+         ask me which.",
+    );
+    text
 }
 
-async fn resume_one(gateway: &Gateway, session_id: &str) -> String {
-    match newest_work(gateway, session_id).await {
-        Ok(found) => {
-            let checkpoint = found.checkpoint.unwrap_or_default();
-            let state = found.state.unwrap_or_default();
-            let open: Vec<_> = open_steps(&state).into_iter().take(5).cloned().collect();
-            let open = if open.is_empty() {
-                "none recorded".to_owned()
-            } else {
-                open.join("; ")
-            };
-            format!(
-                "I want to go on with session {session_id}. The newest checkpoint of its open work is number {} of {}: \"{}\", {} done; \
-                 open steps: {open}.\n\n\
-                 shim_check_recovery with action=restore and session_id={session_id} brings it back; its answer says \
-                 what was decided and which files changed since. Restore it, tell me in a few sentences where it \
-                 stands, and go on with its first open step.",
-                checkpoint.number,
-                phrases::ago(checkpoint.created_at.as_ref()),
-                one_line(&checkpoint.current_task, 200),
-                percent(checkpoint.progress),
-            )
-        }
-        Err(status) => unavailable(status),
-    }
+async fn resume_one(gateway: &Gateway, session_id: &str) -> Page {
+    let found = match newest_work(gateway, session_id).await {
+        Ok(found) => found,
+        Err(status) => return unavailable(status),
+    };
+    let checkpoint = found.checkpoint.unwrap_or_default();
+    let state = found.state.unwrap_or_default();
+    let open = open_steps(&state);
+    let shown: Vec<_> = open
+        .iter()
+        .take(MAX_STEPS)
+        .map(|step| one_line(step, 200))
+        .collect();
+    let more = match open.len().saturating_sub(shown.len()) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let open = match shown.as_slice() {
+        [] => "none recorded".to_owned(),
+        shown => shown.join("; "),
+    };
+    let mut text = Page::of(format_args!(
+        "I want to go on with session {session_id}. The newest checkpoint of its open work is number {} of {}: \"{}\", {} done; \
+         open steps: {open}{more}.",
+        checkpoint.number,
+        phrases::ago(checkpoint.created_at.as_ref()),
+        one_line(&checkpoint.current_task, 200),
+        percent(checkpoint.progress),
+    ));
+    text.gap();
+    text.line(format_args!(
+        "shim_check_recovery with action=restore and session_id={session_id} brings it back; its answer says \
+         what was decided and which files changed since. Restore it, tell me in a few sentences where it \
+         stands, and go on with its first open step."
+    ));
+    text
 }
 
 /// The newest checkpoint of the task that a restore goes on with, or of the session.
@@ -201,31 +223,47 @@ async fn newest_work(
     gateway.services.get_checkpoint(request).await
 }
 
-fn unavailable(status: tonic::Status) -> String {
-    format!(
-        "I want to go on with earlier work, but SHIM could not be asked: {}\n\
-         Tell me this, and what you can see of the work without it.",
-        ToolError::from(status).text(),
-    )
+fn unavailable(status: tonic::Status) -> Page {
+    let mut text = Page::of("I want to go on with earlier work, but SHIM could not be asked:");
+    text.append(&ToolError::from(status).text());
+    text.line("Tell me this, and what you can see of the work without it.");
+    text
 }
 
 const NOT_CONNECTED: &str = "No coordination service is connected here (endpoints.coordination is not set), so there \
     are no workers, messages or tasks; what this window does alone is saved and recovered all the same.";
 
-async fn supervise(gateway: &Gateway, goal: Option<&str>) -> String {
-    let goal = goal.map_or_else(
-        || "the job we are on".to_owned(),
-        |goal| format!("this job: {goal}"),
-    );
-    if !gateway.services.has_coordination() {
-        return format!(
-            "Supervise {goal}.\n\n{NOT_CONNECTED} Show me the parts of the job, then do them here one after the \
-             other, with a shim_auto_checkpoint after each."
-        );
+async fn supervise(gateway: &Gateway, goal: Option<&str>) -> Page {
+    let mut text = Page::default();
+    match goal {
+        Some(goal) => text.field("Supervise this job", goal),
+        None => text.line("Supervise the job we are on."),
     }
-    format!(
-        "Supervise {goal}.\n\n{}\n\n\
-         How it goes: shim_coordinate_task action=submit takes the goal and the parts in subtasks, each with an id, \
+    text.gap();
+    if !gateway.services.has_coordination() {
+        text.line(format_args!(
+            "{NOT_CONNECTED} Show me the parts of the job, then do them here one after the other, with a \
+             shim_auto_checkpoint after each."
+        ));
+        return text;
+    }
+    text.append(&workers(gateway).await);
+    text.gap();
+    write_lines(&mut text, SUPERVISING);
+    text
+}
+
+/// Paragraphs of ours, line by line.
+fn write_lines(text: &mut Page, lines: &str) {
+    for line in lines.lines() {
+        match line {
+            "" => text.gap(),
+            line => text.line(line),
+        }
+    }
+}
+
+const SUPERVISING: &str = "How it goes: shim_coordinate_task action=submit takes the goal and the parts in subtasks, each with an id, \
          a goal that can be understood without this conversation, the ids it comes after, and the files it changes; \
          workers have these files for themselves while they run, so parts that change the same files come one after \
          the other by themselves. Requirements name what a worker must be able to do. Left without subtasks, a large \
@@ -239,42 +277,47 @@ async fn supervise(gateway: &Gateway, goal: Option<&str>) -> String {
          Show me the parts before you submit them. Then wait, tell me in a sentence when something important \
          happens, answer what workers ask in their messages, and when the job has ended check the results against \
          the goal and tell me what came of it. If no worker is there, tell me: I can open another window with the \
-         prompt \"work\", or we do the parts here, one after the other.",
-        workers(gateway).await,
-    )
-}
+         prompt \"work\", or we do the parts here, one after the other.";
 
 /// The living workers, or why they are not known.
-async fn workers(gateway: &Gateway) -> String {
+async fn workers(gateway: &Gateway) -> Page {
     let request = ListWorkersRequest {
         page_size: MAX_WORKERS,
         ..ListWorkersRequest::default()
     };
     match gateway.services.list_workers(request).await {
-        Ok(page) => format!(
-            "SHIM was asked just now. {}",
-            workers::list(&page.workers, &[], !page.next_page_token.is_empty())
-        ),
-        Err(status) => format!(
-            "SHIM could not be asked who can work: {}",
-            ToolError::from(status).text()
-        ),
+        Ok(page) => {
+            let mut text = Page::of("SHIM was asked just now.");
+            let has_more = !page.next_page_token.is_empty();
+            text.append(&workers::list(&page.workers, &[], has_more));
+            text
+        }
+        Err(status) => {
+            let mut text = Page::of("SHIM could not be asked who can work:");
+            text.append(&ToolError::from(status).text());
+            text
+        }
     }
 }
 
-fn work(gateway: &Gateway, capabilities: Option<&str>) -> String {
+fn work(gateway: &Gateway, capabilities: Option<&str>) -> Page {
     let capabilities = capabilities.map_or_else(
         || "the capabilities you find in this project".to_owned(),
-        |list| format!("these capabilities: {list}"),
+        |list| format!("these capabilities: {}", one_line(list, MAX_ARGUMENT_BYTES)),
     );
-    if !gateway.services.has_coordination() {
-        return format!(
-            "Be a worker for other Claude windows, with {capabilities}.\n\n{NOT_CONNECTED} Tell me so."
-        );
+    let mut text = Page::of(format_args!(
+        "Be a worker for other Claude windows, with {capabilities}."
+    ));
+    text.gap();
+    if gateway.services.has_coordination() {
+        write_lines(&mut text, WORKING);
+    } else {
+        text.line(format_args!("{NOT_CONNECTED} Tell me so."));
     }
-    format!(
-        "Be a worker for other Claude windows, with {capabilities}.\n\n\
-         How it goes: shim_worker_task action=claim with capabilities makes this session a worker and waits up to \
+    text
+}
+
+const WORKING: &str = "How it goes: shim_worker_task action=claim with capabilities makes this session a worker and waits up to \
          20 s for a task; it answers with a goal, what is known about it, and the files it has for itself. If an \
          earlier worker had it, the answer says what was done, what was decided and what is open. When none came, \
          claiming again goes on waiting.\n\
@@ -288,6 +331,4 @@ fn work(gateway: &Gateway, capabilities: Option<&str>) -> String {
          shim_coordinate_task action=message with to_session answers.\n\n\
          Claim a task, tell me in a sentence what it is, do it within its files and as far as it fits what I want of \
          you, and ask me where it does not. Complete it, then claim the next one, until I say stop or nothing came \
-         for several claims in a row."
-    )
-}
+         for several claims in a row.";

@@ -11,6 +11,8 @@ use futures::future::join_all;
 use serde_json::{Map, Value, json};
 use shim_proto::checkpoint::v1::{DetectRecoveryRequest, OpenTask, RecoveryCandidate};
 use shim_proto::coordination::v1::{GetTaskRequest, Task, TaskState};
+use shim_render::page::Page;
+use shim_render::text::name;
 use tonic::Status;
 
 use crate::claims;
@@ -21,6 +23,7 @@ use lines::{closed_line, is_closed};
 pub(crate) use lines::line;
 
 const MAX_CANDIDATES: i32 = 10;
+const MAX_PROJECT_CHARACTERS: usize = 1_024;
 /// Windows that were closed in good order and have a line of their own; the others share one.
 const MAX_CLOSED_LISTED: usize = 3;
 
@@ -150,47 +153,50 @@ impl Offers {
     }
 
     /// The candidates as a list with the way to bring one back.
-    pub(crate) fn text(&self, project: &str) -> String {
+    pub(crate) fn text(&self, project: &str) -> Page {
+        let project = name(project, MAX_PROJECT_CHARACTERS);
         let mut text = match self.candidates.len() {
-            0 => format!("No interrupted work is waiting (project {project})."),
-            count => self.listed(count, project),
+            0 => Page::of(format!(
+                "No interrupted work is waiting (project {project})."
+            )),
+            count => self.listed(count, &project),
         };
         if self.elsewhere > 0 {
             let sessions = self.elsewhere;
-            text.push_str(&format!(
-                "\nLeft out: {sessions} session(s) of workers whose shared task another worker has or finished."
+            text.line(format!(
+                "Left out: {sessions} session(s) of workers whose shared task another worker has or finished."
             ));
         }
         if self.aged_out > 0 {
             let sessions = self.aged_out;
-            text.push_str(&format!(
-                "\nToo old to be offered: {sessions} session(s); shim_session_status view=sessions lists them, and \
+            text.line(format!(
+                "Too old to be offered: {sessions} session(s); shim_session_status view=sessions lists them, and \
                  action=restore brings each back by its session_id."
             ));
         }
         text
     }
 
-    fn listed(&self, count: usize, project: &str) -> String {
+    fn listed(&self, count: usize, project: &str) -> Page {
         let is_here = |candidate: &&RecoveryCandidate| candidate.same_project;
         let here = self.candidates.iter().filter(is_here).count();
-        let mut text = format!(
+        let mut text = Page::of(format!(
             "{count} interrupted session(s) with unfinished work, {here} of project {project}:"
-        );
+        ));
         for (index, candidate) in self.candidates.iter().enumerate() {
-            text.push_str(&format!("\n{}. {}", index + 1, line(candidate)));
+            text.line(format!("{}. {}", index + 1, line(candidate)));
         }
         if !self.closed.is_empty() {
-            text.push_str(&closed_line(&self.closed));
+            text.line(closed_line(&self.closed));
         }
         if self.more > 0 {
             let more = self.more;
-            text.push_str(&format!(
-                "\nAnd {more} more; shim_session_status view=sessions lists them."
+            text.line(format!(
+                "And {more} more; shim_session_status view=sessions lists them."
             ));
         }
-        text.push_str(
-            "\naction=restore with a session_id brings one back; action=dismiss takes it off this list.",
+        text.line(
+            "action=restore with a session_id brings one back; action=dismiss takes it off this list.",
         );
         text
     }
@@ -209,13 +215,13 @@ impl Offers {
             let value = json!({"count": self.closed.len(), "session_ids": ids});
             fields.insert("closed_windows".into(), value);
         }
-        for (name, count) in [
+        for (field, count) in [
             ("more", self.more as usize),
             ("aged_out", self.aged_out as usize),
             ("went_on_elsewhere", self.elsewhere),
         ] {
             if count > 0 {
-                fields.insert(name.into(), count.into());
+                fields.insert(field.into(), count.into());
             }
         }
         fields.into()
@@ -326,7 +332,7 @@ mod tests {
             aged_out: 2,
             elsewhere: 1,
         };
-        let text = offers.text("/p");
+        let text = offers.text("/p").to_string();
         assert_eq!(
             text.matches("were closed in good order").count(),
             1,

@@ -76,6 +76,10 @@ const REMEDIES: &[Remedy] = &[
         SESSIONS,
         "use an older checkpoint: shim_session_status view=session session_id={id} lists them",
     ),
+    always(
+        reasons::DATABASE_REPLACED,
+        "nothing was saved: tell the user, who can run `shim doctor`, which names both ways on; then call the tool again",
+    ),
     always(reasons::WORKER_NOT_FOUND, WORKERS),
     always(reasons::NO_RECIPIENTS, WORKERS),
     always(

@@ -8,6 +8,7 @@ use rmcp::model::{
 use serde_json::{Value, json};
 use shim_proto::checkpoint::v1::{GetCheckpointRequest, GetSessionRequest, ListCheckpointsRequest};
 use shim_proto::coordination::v1::{GetTaskRequest, ListWorkersRequest};
+use shim_render::text::{json as shown_json, line, name};
 use shim_runtime::service_error::decode;
 use tonic::{Code, Status};
 
@@ -90,7 +91,7 @@ pub(crate) async fn read(gateway: &Gateway, uri: &str) -> Result<ReadResourceRes
     };
     let value = value.map_err(|status| failure(uri, &status))?;
     let text = serde_json::to_string_pretty(&value).unwrap_or_default();
-    let contents = ResourceContents::text(text, uri).with_mime_type(JSON);
+    let contents = ResourceContents::text(shown_json(&text).into_owned(), uri).with_mime_type(JSON);
     Ok(ReadResourceResult::new(vec![contents])
         .with_ttl_ms(0)
         .with_cache_scope(CacheScope::Private))
@@ -157,9 +158,9 @@ async fn whole(gateway: &Gateway, of: Named, uri: &str, id: &str) -> Result<Stri
 }
 
 fn not_found(uri: &str, why: &str) -> ErrorData {
-    let shown: String = uri.chars().take(200).collect();
+    let shown = name(uri, 200);
     ErrorData::resource_not_found(
-        format!("no resource {shown}: {why}"),
+        format!("no resource {shown}: {}", line(why)),
         Some(json!({"uri": shown})),
     )
 }

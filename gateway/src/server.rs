@@ -14,13 +14,14 @@ use rmcp::model::{
 use rmcp::service::{NotificationContext, RequestContext};
 use serde_json::Value;
 use shim_proto::checkpoint::v1::ClientInfo;
+use shim_render::text::one_line;
 use shim_runtime::auth::Caller;
 use shim_runtime::service_error::ServiceError;
 use shim_runtime::trace;
 
 use crate::arguments::GivenArguments;
 use crate::call_metrics::{self, RequestTimer};
-use crate::frames::InexactNumbers;
+use crate::frames::Losses;
 use crate::gateway::Gateway;
 use crate::tools::ToolSpec;
 use crate::{prompts, resources, spans, tools};
@@ -157,8 +158,8 @@ impl ServerHandler for McpServer {
             drop(RequestTimer::start(CALL_TOOL));
             return Err(unknown_tool(&request.name));
         };
-        let inexact = InexactNumbers::of_request(&context.extensions);
-        let given = GivenArguments::of(request.arguments.unwrap_or_default(), inexact);
+        let losses = Losses::of_request(&context.extensions);
+        let given = GivenArguments::of(request.arguments.unwrap_or_default(), losses);
         Ok(self.run_tool(spec, given, &context).await.into())
     }
 
@@ -273,7 +274,7 @@ impl ServerHandler for McpServer {
 
 fn unknown_tool(name: &str) -> ErrorData {
     let names = tools::SPECS.map(ToolSpec::name);
-    let name: String = name.chars().take(100).collect();
+    let name = one_line(name, 100);
     ErrorData::invalid_params(
         format!("unknown tool \"{name}\"; there are {}", names.join(", ")),
         None,

@@ -12,7 +12,6 @@ use shim_render::text::one_line;
 
 use crate::arguments::{Arguments, Named, Parameter, ParameterType, whole_id};
 use crate::gateway::Gateway;
-use crate::render::phrases;
 use crate::tool_error::ToolError;
 use listing::Candidate;
 
@@ -171,7 +170,7 @@ async fn by_digits(gateway: &Gateway, of: Named, typed: &str) -> Result<String, 
 
 /// The one that was found.
 fn only(of: Named, typed: &str, found: Vec<Candidate>) -> Result<String, Trouble> {
-    let (noun, shown) = (noun(of), phrases::quoted(typed, MAX_SHOWN));
+    let (noun, shown) = (noun(of), one_line(typed, MAX_SHOWN));
     match found.as_slice() {
         [one] => Ok(one.id.clone()),
         [] => Err(Trouble::None(format!("no {noun} has an id with {shown}"))),
@@ -217,7 +216,7 @@ async fn part_of(gateway: &Gateway, job: &str, key: &str) -> Result<String, Trou
     let parts = listing::parts_of(gateway, &job).await?;
     let found = parts.into_iter().find(|part| part.key == key);
     found.map(|part| part.task_id).ok_or_else(|| {
-        let shown = phrases::quoted(key, MAX_SHOWN);
+        let shown = one_line(key, MAX_SHOWN);
         Trouble::None(format!("job {job} has no part {shown}"))
     })
 }

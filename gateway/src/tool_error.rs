@@ -3,10 +3,14 @@
 //! A problem is an answer for the model (`isError`), never a JSON-RPC error.
 
 use serde_json::{Value, json};
+use shim_render::page::Page;
+use shim_render::text::name;
 use shim_runtime::service_error::decode;
 use tonic::Status;
 
 use crate::remedies;
+
+const MAX_FIELD_CHARACTERS: usize = 200;
 
 /// Why a tool did nothing.
 #[derive(Debug, Clone)]
@@ -74,13 +78,13 @@ impl ToolError {
     }
 
     /// The problem as text, a line for each fact.
-    pub(crate) fn text(&self) -> String {
-        let mut text = format!("{} ({}).", capitalized(&self.message), self.reason);
+    pub(crate) fn text(&self) -> Page {
+        let mut text = Page::of(format!("{} ({}).", capitalized(&self.message), self.reason));
         for (field, rule) in &self.fields {
-            text.push_str(&format!("\n- {field}: {rule}"));
+            text.line(format!("- {}: {rule}", name(field, MAX_FIELD_CHARACTERS)));
         }
         if let Some(step) = &self.next_step {
-            text.push_str(&format!("\nNext step: {step}."));
+            text.line(format!("Next step: {step}."));
         }
         text
     }
@@ -169,7 +173,7 @@ mod tests {
         });
         let error = ToolError::from(status);
         assert_eq!(
-            error.text(),
+            error.text().as_str(),
             "The disk is full (DISK_FULL).\nNext step: free space."
         );
         assert_eq!(error.structured()["next_step"], "free space");
@@ -184,12 +188,16 @@ mod tests {
             remedy: Some("close that client, or restore with take_over".into()),
             retry_after: None,
         }));
-        let text = owned.clone().about("7").text();
+        let text = owned.clone().about("7").text().to_string();
         assert!(
             text.contains("`shim sessions restore 7 --take-over`"),
             "{text}"
         );
-        assert!(!owned.text().contains("take_over"), "{}", owned.text());
+        assert!(
+            !owned.text().as_str().contains("take_over"),
+            "{}",
+            owned.text()
+        );
         let own_step = owned.next_step("wait").about("7");
         assert_eq!(own_step.structured()["next_step"], "wait");
     }

@@ -52,6 +52,9 @@ impl ProjectWorkspace {
                     "must be inside the workspace {root}; name a file there, or say it in the goal"
                 )
             }
+            PathError::Link(why) => {
+                format!("{why}; name a file of the workspace, or say it in the goal")
+            }
             PathError::Pattern(why) => why.to_string(),
         })
     }
@@ -86,7 +89,14 @@ mod tests {
         ] {
             assert_eq!(base.locate(typed).as_deref(), Ok(expected));
         }
+        std::os::unix::fs::symlink("app", root.join("link")).unwrap();
+        assert_eq!(
+            base.locate("../link/[id].ts").as_deref(),
+            Ok(r"app/\[id\].ts")
+        );
+        std::os::unix::fs::symlink("/etc", root.join("app/out")).unwrap();
         for (typed, why) in [
+            ("out/x", "through a link"),
             ("!x/**", "!"),
             ("~/x", "~"),
             ("../../x", "inside the workspace"),

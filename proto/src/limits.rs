@@ -64,6 +64,8 @@ pub mod checkpoint {
     pub const MAX_COMMIT_BYTES: usize = 64;
     /// A branch's name.
     pub const MAX_BRANCH_BYTES: usize = 500;
+    /// Bytes of what tells one folder of a repository from another.
+    pub const MAX_REPOSITORY_BYTES: usize = 64;
     /// A remark on how a file was seen.
     pub const MAX_FILE_NOTE_BYTES: usize = 500;
     /// A search.
@@ -128,6 +130,32 @@ pub mod coordination {
     pub const MAX_MESSAGE_TEXT_BYTES: usize = 16 << 10;
     /// The data of a message, encoded.
     pub const MAX_MESSAGE_DATA_BYTES: usize = 64 << 10;
+    /// The sender of SHIM's own messages; nobody else may call itself so.
+    pub const OWN_SENDER: &str = "shim";
+    /// Entries of the shared state of one namespace.
+    pub const MAX_NAMESPACE_ENTRIES: usize = 10_000;
+    /// All entries of the shared state of one namespace, as they are stored.
+    pub const MAX_NAMESPACE_BYTES: usize = 64 << 20;
+    /// Locks that are held in one namespace.
+    pub const MAX_NAMESPACE_LOCKS: usize = 10_000;
+    /// Namespaces that hold something, or were used lately.
+    pub const MAX_NAMESPACES: usize = 10_000;
+    /// Those that one caller was the first to use.
+    pub const MAX_CALLER_NAMESPACES: usize = 2_500;
+    /// Inboxes that others than SHIM itself write to.
+    pub const MAX_INBOXES: usize = 20_000;
+    /// Those that one caller was the first to write to.
+    pub const MAX_CALLER_INBOXES: usize = 5_000;
+    /// Unread messages in one inbox.
+    pub const MAX_INBOX_MESSAGES: usize = 1_000;
+    /// How many of them only SHIM's own messages may be.
+    pub const OWN_INBOX_MESSAGES: usize = 100;
+    /// Unread messages of one sender in one inbox.
+    pub const MAX_SENDER_MESSAGES: usize = 200;
+    /// Unread messages of one caller in one inbox, under whatever names it sends.
+    pub const MAX_CALLER_MESSAGES: usize = 600;
+    /// All unread messages of one inbox but SHIM's own, encoded.
+    pub const MAX_INBOX_BYTES: usize = 16 << 20;
 }
 
 /// Jobs, tasks and what a worker reports of them.
@@ -210,12 +238,22 @@ pub mod task {
     pub const MAX_NAMED_QUEUES: usize = 1_000;
     /// A queue's name.
     pub const MAX_QUEUE_NAME_BYTES: usize = 200;
+    /// Jobs that have not ended.
+    pub const MAX_JOBS: usize = 1_000_000;
+    /// Queues in use, one for each different set of requirements of tasks that have not ended.
+    pub const MAX_QUEUES: usize = 512;
+    /// Queues in use that one caller opened.
+    pub const MAX_CALLER_QUEUES: usize = 256;
+    /// Different sets of requirements in one job.
+    pub const MAX_JOB_QUEUES: usize = 64;
 }
 
 /// Workers.
 pub mod worker {
     use super::{Duration, HOUR};
 
+    /// Workers that are registered and alive.
+    pub const MAX_WORKERS: usize = 10_000;
     /// A worker's or an executor's name.
     pub const MAX_NAME_BYTES: usize = 200;
     /// The machine it runs on.

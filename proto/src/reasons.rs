@@ -50,6 +50,8 @@ reasons! {
     NOT_INTERRUPTED,
     /// FAILED_PRECONDITION: retention dropped the checkpoint's content.
     CHECKPOINT_THINNED,
+    /// FAILED_PRECONDITION: the database's files were removed or replaced under the service; nothing is kept.
+    DATABASE_REPLACED,
     /// FAILED_PRECONDITION: the fencing token is older than the lock's.
     STALE_FENCE,
     /// FAILED_PRECONDITION: the lock is not the caller's any more.
@@ -100,6 +102,8 @@ reasons! {
     TOO_MANY_TASKS,
     /// RESOURCE_EXHAUSTED: the reader of the inbox acknowledged too little.
     INBOX_FULL,
+    /// RESOURCE_EXHAUSTED: there is as much of something as may be: state, locks, namespaces, inboxes, workers.
+    QUOTA_EXCEEDED,
 
     /// UNAUTHENTICATED: no valid token or certificate was shown.
     TOKEN_REFUSED,

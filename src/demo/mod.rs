@@ -54,9 +54,10 @@ pub(crate) async fn run(
     let cleared = sandbox.clean_up().await;
     played?;
     cleared?;
+    writeln!(out)?;
     writeln!(
         out,
-        "\nIt took {:.1} s; nothing of it is left behind.",
+        "It took {:.1} s; nothing of it is left behind.",
         started.elapsed().as_secs_f64()
     )?;
     Ok(ExitCode::SUCCESS)
@@ -68,6 +69,9 @@ async fn play(sandbox: &mut Sandbox, out: &mut dyn Write) -> Result<(), CliError
     session_demo::play(sandbox, &project, out).await?;
     match sandbox.why_no_team_demo() {
         None => team_demo::play(sandbox, &project, out).await,
-        Some(why) => Ok(writeln!(out, "\nThe team's half is left out: {why}.")?),
+        Some(why) => {
+            writeln!(out)?;
+            Ok(writeln!(out, "The team's half is left out: {why}.")?)
+        }
     }
 }

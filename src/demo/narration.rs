@@ -8,7 +8,8 @@ use crate::error::CliError;
 
 /// The title of the next part.
 pub(super) fn title(out: &mut dyn Write, number: u32, text: &str) -> Result<(), CliError> {
-    writeln!(out, "\n{number}. {text}")?;
+    writeln!(out)?;
+    writeln!(out, "{number}. {text}")?;
     Ok(out.flush()?)
 }
 

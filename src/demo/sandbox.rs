@@ -54,7 +54,7 @@ impl Sandbox {
         .to_vec();
         let stack = Stack::at(&data_dir);
         let mut child = shim(&flags, true)?
-            .args(["up", "--listen", "127.0.0.1:0", "--idle-exit", IDLE_EXIT])
+            .args(["up", "--idle-exit", IDLE_EXIT])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log(folder.path())?)
@@ -78,7 +78,7 @@ impl Sandbox {
     /// The configured stack, started if it does not run.
     pub(super) async fn on_stack(config: &Config) -> Result<Self, CliError> {
         let service = connection::checkpoints(config).await?;
-        let stack = match Stack::at(config.data_dir()).state() {
+        let stack = match config.stack().state() {
             StackState::Running(info) => Some(info),
             StackState::Starting | StackState::Stopped | StackState::Held(_) => None,
         };

@@ -1,14 +1,17 @@
 //! `shim doctor`: everything that can be wrong on a machine, each finding with its remedy. A check changes nothing;
-//! `--fix` mends first.
+//! `--fix` mends first,
+//! `--new-redis` sets aside.
 
 mod access;
 mod check;
 mod clients;
 mod fix;
 mod machine;
+mod redis_trial;
 mod services;
 mod stack;
 mod storage;
+mod store_sizes;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -19,6 +22,7 @@ use self::check::{Check, Verdict};
 use crate::config::{self, Config};
 use crate::error::CliError;
 use crate::global_flags::GlobalFlags;
+use crate::output::json;
 
 /// How to print the findings.
 #[derive(Debug, clap::Args)]
@@ -27,9 +31,12 @@ pub(crate) struct Args {
     /// Print one JSON object
     #[arg(long, conflicts_with = "fix")]
     json: bool,
-    /// First mend an append-only file of the stack's Redis that keeps it from starting; a copy is kept
+    /// First mend files of the stack's Redis that keep it from starting; they are kept as they were, too
     #[arg(long)]
     fix: bool,
+    /// First set the files of a Redis that cannot start aside, and begin without their data
+    #[arg(long, conflicts_with_all = ["fix", "json"])]
+    new_redis: bool,
 }
 
 /// Checks everything. A configuration that does not load is the first finding and ends only the checks that need it.
@@ -40,21 +47,33 @@ pub(crate) async fn run(
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
     if let (true, Ok(config)) = (args.fix, &loaded) {
+        config.runtime.admit_data_dir()?;
         fix::run(config, out).await?;
+        writeln!(out)?;
+    }
+    if let (true, Ok(config)) = (args.new_redis, &loaded) {
+        fix::begin_anew(config, out).await?;
         writeln!(out)?;
     }
     let mut checks = vec![configuration(global, &loaded)];
     checks.extend(machine::check());
     if let Ok(config) = &loaded {
-        checks.extend(storage::check(config));
         checks.extend(access::check(config));
-        checks.extend(stack::check(config).await);
+        match config.runtime.admit_data_dir() {
+            Ok(()) => {
+                let of_stack = stack::check(config).await;
+                let is_replaced = of_stack.iter().any(stack::says_replaced);
+                checks.extend(storage::check(config, is_replaced));
+                checks.extend(of_stack);
+            }
+            // What somebody else put there is not looked at.
+            Err(why) => checks.push(storage::untrusted(&why)),
+        }
         checks.extend(services::executors(config));
     }
     checks.extend(clients::check());
     if args.json {
-        serde_json::to_writer(&mut *out, &checks).map_err(io::Error::from)?;
-        writeln!(out)?;
+        json::write_value(out, &checks)?;
     } else {
         print(&checks, out)?;
     }
@@ -108,9 +127,10 @@ fn print(checks: &[Check], out: &mut dyn Write) -> io::Result<()> {
             .filter(|check| check.verdict == verdict)
             .count()
     };
+    writeln!(out)?;
     writeln!(
         out,
-        "\n{} ok, {} warnings, {} failed",
+        "{} ok, {} warnings, {} failed",
         number(Verdict::Ok),
         number(Verdict::Warn),
         number(Verdict::Fail)

@@ -1,6 +1,7 @@
 //! Coordination: the way to Redis, the queues, the worker service and the programs of its executors.
 
 use shim_exec::find_program;
+use shim_proto::coordination::v1::QueueHealthResponse;
 use shim_proto::reasons;
 use shim_proto::worker::v1::GetWorkerHealthRequest;
 use shim_render::figures::count;
@@ -10,6 +11,7 @@ use shim_worker::ExecutorConfig;
 use tonic::{Code, Status};
 
 use super::check::Check;
+use super::store_sizes;
 use crate::config::Config;
 use crate::connection::{Coordination, call, coordination_at, request, worker_host_at};
 use crate::error::CliError;
@@ -19,8 +21,21 @@ use crate::workers::pages;
 
 const RESTART: &str = "restart it: `shim down && shim up --detach`";
 
+/// Whose Redis a service uses, as far as its failure is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RedisOwner {
+    /// The stack's own, for whose trouble the check `redis` has the reason.
+    StackInTrouble,
+    /// Another one, or one without trouble.
+    Other,
+}
+
 /// The coordination service at `endpoint` and its queues. The service itself reports whether its Redis can be used.
-pub(super) async fn coordination(config: &Config, endpoint: &Endpoint) -> Vec<Check> {
+pub(super) async fn coordination(
+    config: &Config,
+    endpoint: &Endpoint,
+    redis: RedisOwner,
+) -> Vec<Check> {
     let name = "coordination";
     let mut service = match coordination_at(config, endpoint) {
         Ok(service) => service,
@@ -36,25 +51,31 @@ pub(super) async fn coordination(config: &Config, endpoint: &Endpoint) -> Vec<Ch
         Ok(workers) => {
             let workers = count(workers.len() as u64, "worker");
             let detail = format!("{endpoint} answers with its Redis; {workers}");
-            vec![Check::ok(name, detail), queues(&mut service).await]
+            let mut checks = vec![Check::ok(name, detail)];
+            checks.extend(queues(&mut service).await);
+            checks
         }
-        Err(status) => vec![refused(name, endpoint, status)],
+        Err(status) => vec![refused(name, endpoint, status, redis)],
     }
 }
 
-fn refused(name: &'static str, endpoint: &Endpoint, status: Status) -> Check {
+fn refused(name: &'static str, endpoint: &Endpoint, status: Status, redis: RedisOwner) -> Check {
     let reason = decode(&status).reason;
     let outdated = status.code() == Code::Unimplemented;
     let detail = format!("{endpoint}: {}", CliError::from(status));
     match reason.as_str() {
         reasons::NO_REDIS => Check::warn(name, detail, INSTALL_REDIS),
+        reasons::STORE_UNAVAILABLE if redis == RedisOwner::StackInTrouble => {
+            let remedy =
+                "the stack's own Redis does not run: the check `redis` says why, and what to do";
+            Check::fail(name, detail, remedy)
+        }
         reasons::STORE_UNAVAILABLE => {
             let remedy = if detail.contains("Sentinel ") {
                 "see that the server named runs, and that redis_url, redis.sentinel_username, redis.sentinel_password and \
                  redis.ca_file are right"
             } else {
-                "see the check `redis` for the stack's own; for another one, that it runs and redis_url, redis.ca_file and the \
-                 password are right"
+                "see that the Redis runs, and that redis_url, redis.ca_file and the password are right"
             };
             Check::fail(name, detail, remedy)
         }
@@ -63,7 +84,8 @@ fn refused(name: &'static str, endpoint: &Endpoint, status: Status) -> Check {
     }
 }
 
-async fn queues(service: &mut Coordination) -> Check {
+/// The queues, and what the store takes.
+async fn queues(service: &mut Coordination) -> Vec<Check> {
     let name = "tasks";
     let queues = match health::read(service).await {
         Ok(queues) => queues,
@@ -73,12 +95,21 @@ async fn queues(service: &mut Coordination) -> Check {
             } else {
                 "look at the service's log"
             };
-            return Check::fail(name, CliError::from(status).to_string(), remedy);
+            return vec![Check::fail(
+                name,
+                CliError::from(status).to_string(),
+                remedy,
+            )];
         }
     };
-    let warnings = health::warnings(&queues);
+    vec![tasks(&queues), store_sizes::check(&queues)]
+}
+
+fn tasks(queues: &QueueHealthResponse) -> Check {
+    let name = "tasks";
+    let warnings = health::warnings(queues);
     if warnings.is_empty() {
-        return Check::ok(name, health::summary(&queues));
+        return Check::ok(name, health::summary(queues));
     }
     let remedy = if queues.queues.iter().any(|queue| queue.paused) {
         "`shim tasks resume` lets paused queues go on; `shim tasks health` shows what waits"
@@ -89,7 +120,7 @@ async fn queues(service: &mut Coordination) -> Check {
 }
 
 /// The worker service at `endpoint`.
-pub(super) async fn worker_host(config: &Config, endpoint: &Endpoint) -> Check {
+pub(super) async fn worker_host(config: &Config, endpoint: &Endpoint, redis: RedisOwner) -> Check {
     let name = "worker";
     let mut host = match worker_host_at(config, endpoint) {
         Ok(host) => host,
@@ -101,7 +132,7 @@ pub(super) async fn worker_host(config: &Config, endpoint: &Endpoint) -> Check {
             let workers = count(response.workers.len() as u64, "worker");
             Check::ok(name, format!("{endpoint} answers; {workers} of its own"))
         }
-        Err(status) => refused(name, endpoint, status),
+        Err(status) => refused(name, endpoint, status, redis),
     }
 }
 

@@ -4,15 +4,16 @@ use std::net::TcpListener;
 use std::path::Path;
 
 use shim_proto::checkpoint::v1::ListSessionsRequest;
+use shim_proto::reasons;
 use shim_runtime::client::Endpoint;
 use shim_runtime::service_error::decode;
-use shim_runtime::stack::{Stack, StackInfo, StackState};
+use shim_runtime::stack::{StackInfo, StackState};
 
-use super::check::Check;
-use super::services;
-use crate::checkpoint::ADDRESS;
+use super::check::{Check, Verdict};
+use super::services::{self, RedisOwner};
 use crate::config::Config;
 use crate::connection::{checkpoints_at, request};
+use crate::remedies::shell_word;
 use crate::surroundings;
 use crate::up::{redis, redis_log};
 
@@ -21,15 +22,20 @@ const MAX_SOCKET_PATH: usize = if cfg!(target_os = "macos") { 103 } else { 107 }
 
 pub(super) async fn check(config: &Config) -> Vec<Check> {
     let mut checks = vec![socket_path(config.data_dir())];
-    match Stack::at(config.data_dir()).state() {
+    match config.stack().state() {
         StackState::Running(info) => {
             checks.push(version(&info));
             checks.extend(surroundings_of(config, &info));
             checks.push(service_check(config, Endpoint::Unix(info.socket.clone())).await);
-            checks.extend(private_redis(config, &info).await);
+            let redis = private_redis(config, &info).await;
+            let owner = match &redis {
+                Some(check) if check.verdict != Verdict::Ok => RedisOwner::StackInTrouble,
+                _ => RedisOwner::Other,
+            };
+            checks.extend(redis);
             let endpoint = Endpoint::Unix(info.socket);
-            checks.extend(services::coordination(config, &endpoint).await);
-            checks.push(services::worker_host(config, &endpoint).await);
+            checks.extend(services::coordination(config, &endpoint, owner).await);
+            checks.push(services::worker_host(config, &endpoint, owner).await);
         }
         StackState::Starting => checks.push(Check::ok("stack", "it is starting")),
         StackState::Held(why) => checks.push(Check::warn(
@@ -42,17 +48,17 @@ pub(super) async fn check(config: &Config) -> Vec<Check> {
                 "stack",
                 "it is not running; the gateway starts it when needed",
             ));
-            checks.push(port(config));
+            checks.extend(port(config));
         }
     }
     if let Some(endpoint) = &config.runtime.endpoints.checkpoint {
         checks.push(service_check(config, endpoint.clone()).await);
     }
     if let Some(endpoint) = &config.runtime.endpoints.coordination {
-        checks.extend(services::coordination(config, endpoint).await);
+        checks.extend(services::coordination(config, endpoint, RedisOwner::Other).await);
     }
     if let Some(endpoint) = &config.runtime.endpoints.worker {
-        checks.push(services::worker_host(config, endpoint).await);
+        checks.push(services::worker_host(config, endpoint, RedisOwner::Other).await);
     }
     checks
 }
@@ -124,11 +130,7 @@ async fn private_redis(config: &Config, info: &StackInfo) -> Option<Check> {
     Some(match redis_log::last_trouble(folder) {
         Some(trouble) => Check::fail(
             name,
-            format!(
-                "it ends at each start: {} ({})",
-                trouble.said,
-                log.display()
-            ),
+            format!("{} ({})", trouble.headline(), log.display()),
             trouble.kind.step(),
         ),
         None => Check::warn(
@@ -157,23 +159,44 @@ async fn service_check(config: &Config, endpoint: Endpoint) -> Check {
         .await
     {
         Ok(_) => Check::ok(name, format!("{endpoint} answers")),
-        Err(status) => Check::fail(name, format!("{endpoint}: {}", decode(&status)), remedy),
+        Err(status) => {
+            let decoded = decode(&status);
+            let detail = format!("{endpoint}: {decoded}");
+            if decoded.reason == reasons::DATABASE_REPLACED {
+                return Check::fail(name, detail, ways_on(config.data_dir()));
+            }
+            Check::fail(name, detail, remedy)
+        }
     }
 }
 
-fn port(config: &Config) -> Check {
-    let address = config.runtime.listen.unwrap_or(ADDRESS);
-    match TcpListener::bind(address) {
+/// Whether a check says that the stack has another database open than the one in the folder.
+pub(super) fn says_replaced(check: &Check) -> bool {
+    check.verdict == Verdict::Fail && check.detail.contains(reasons::DATABASE_REPLACED)
+}
+
+/// Both ways on from a database that was replaced under the stack.
+fn ways_on(data_dir: &Path) -> String {
+    let onwards = "`shim down && shim up --detach` goes on with the file that is there now";
+    match shim_checkpoint::newest_rescued(data_dir) {
+        Some(file) => format!(
+            "put the files back, or `shim sessions restore-backup {}` goes back to what it held; {onwards}",
+            shell_word(&file.display().to_string())
+        ),
+        None => format!(
+            "put the files back, or go back to a backup with `shim sessions restore-backup FILE`; {onwards}"
+        ),
+    }
+}
+
+fn port(config: &Config) -> Option<Check> {
+    let address = config.runtime.listen?;
+    Some(match TcpListener::bind(address) {
         Ok(_) => Check::ok("port", format!("{address} is free")),
-        Err(why) if config.runtime.listen.is_some() => Check::fail(
+        Err(why) => Check::fail(
             "port",
             format!("{address}: {why}"),
             "stop what holds it, or change `listen`",
         ),
-        Err(why) => Check::warn(
-            "port",
-            format!("{address}: {why}; the stack will use its socket only"),
-            "set `listen` to another address",
-        ),
-    }
+    })
 }

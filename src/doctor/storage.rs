@@ -2,21 +2,28 @@
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use nix::sys::statvfs::statvfs;
 use nix::unistd::{AccessFlags, access};
-use shim_checkpoint::{Integrity, database_path, inspect, missing_numbers, set_aside};
+use shim_checkpoint::{
+    Fault, Integrity, VerifyScope, database_path, inspect, set_aside, verify, was_opened,
+};
 use shim_render::figures::{bytes, count};
-use shim_render::text::short_id;
+use shim_render::text::{one_line, short_id};
+use shim_runtime::data_dir::Untrusted;
 
 use super::check::Check;
 use crate::config::Config;
-use crate::sessions::{ranges, set_aside_line};
+use crate::sessions::set_aside_line;
 
 const FAIL_BELOW_BYTES: u64 = 20 * 1024 * 1024;
 const WARN_BELOW_BYTES: u64 = 500 * 1024 * 1024;
+/// Reading all rows of a large database takes longer than a person waits for a check.
+const MAX_READING: Duration = Duration::from_secs(2);
 
-pub(super) fn check(config: &Config) -> Vec<Check> {
+/// `is_replaced`: the stack has another database open than the one in the folder, and says so itself.
+pub(super) fn check(config: &Config, is_replaced: bool) -> Vec<Check> {
     let folder = config.data_dir();
     if !folder.exists() {
         let detail = format!("{} is not there yet", folder.display());
@@ -25,8 +32,12 @@ pub(super) fn check(config: &Config) -> Vec<Check> {
             space(folder),
         ];
     }
-    let mut checks = vec![permissions(folder), space(folder), database(folder)];
-    checks.extend(history(folder));
+    let mut checks = vec![
+        permissions(folder),
+        space(folder),
+        database(folder, is_replaced),
+    ];
+    checks.extend(history(config));
     checks.extend(set_aside(folder).iter().map(|file| {
         Check::warn(
             "database",
@@ -35,6 +46,12 @@ pub(super) fn check(config: &Config) -> Vec<Check> {
         )
     }));
     checks
+}
+
+/// A folder in which somebody else has a hand.
+pub(super) fn untrusted(why: &Untrusted) -> Check {
+    let remedy = "do what it says, or choose another --data-dir";
+    Check::fail("data folder", format!("not safe to use: {why}"), remedy)
 }
 
 fn permissions(folder: &Path) -> Check {
@@ -92,9 +109,22 @@ fn space(folder: &Path) -> Check {
     }
 }
 
-fn database(folder: &Path) -> Check {
+fn database(folder: &Path, is_replaced: bool) -> Check {
     let path = database_path(folder);
     match inspect(folder) {
+        verdict if is_replaced => Check::warn(
+            "database",
+            format!(
+                "the file there now, which the stack does not use, is {}",
+                in_words(&verdict)
+            ),
+            "see the check `service`",
+        ),
+        Integrity::Absent if was_opened(folder) && !path.exists() => Check::warn(
+            "database",
+            "the one that was here is gone; the next start begins with an empty one",
+            "put it back, or go back to a backup with `shim sessions restore-backup FILE`",
+        ),
         Integrity::Absent => Check::ok("database", "none yet; the first start makes it"),
         Integrity::Intact => {
             let size = std::fs::metadata(&path).map_or(0, |meta| meta.len());
@@ -113,19 +143,55 @@ fn database(folder: &Path) -> Check {
     }
 }
 
-/// Numbers that sessions miss, in the database itself, whether or not the stack runs.
-fn history(folder: &Path) -> Option<Check> {
-    let missing = missing_numbers(folder).ok()?;
-    let first = missing.first()?;
-    let sessions = count(missing.len() as u64, "session");
-    let detail = format!(
-        "{sessions} with missing checkpoints: {} of session {}",
-        ranges(&first.first),
-        short_id(&first.session_id)
-    );
-    Some(Check::warn(
-        "history",
-        detail,
-        "`shim sessions verify` names them all; a backup may have them",
-    ))
+fn in_words(verdict: &Integrity) -> String {
+    match verdict {
+        Integrity::Absent => "none or an empty one".to_owned(),
+        Integrity::Intact => "whole".to_owned(),
+        Integrity::Damaged(what) => format!("damaged: {what}"),
+        Integrity::Refused(why) => format!("of no use: {why}"),
+    }
+}
+
+/// What is wrong with the rows, read in the database itself, whether or not the stack runs; as far as the time suffices.
+fn history(config: &Config) -> Option<Check> {
+    let folder = config.data_dir();
+    let seal_key = match config.checkpoint.seal_key(folder) {
+        Ok(seal_key) => seal_key,
+        Err(why) => {
+            return Some(Check::fail(
+                "seal key",
+                why,
+                "mend that, or no stack starts",
+            ));
+        }
+    };
+    let scope = VerifyScope {
+        session: None,
+        seal_key,
+        deadline: Some(Instant::now() + MAX_READING),
+    };
+    let report = verify(folder, &scope).ok()?;
+    let Some(first) = report.faults.first() else {
+        return (!report.is_complete).then(|| {
+            let read = count(report.checkpoints, "checkpoint");
+            let detail = format!("{read} read and intact; there are more");
+            Check::ok(
+                "history",
+                format!("{detail}, which `shim sessions verify` reads"),
+            )
+        });
+    };
+    let whose = match first.session.as_str() {
+        "" => String::new(),
+        id => format!("session {}: ", short_id(id)),
+    };
+    let faults = count(report.fault_count, "fault");
+    let detail = format!("{faults}: {whose}{}", one_line(&first.what, 200));
+    let remedy = "`shim sessions verify` names them all; a backup may have what is missing";
+    let is_missing = |fault: &Fault| fault.what.ends_with("missing");
+    Some(if report.faults.iter().all(is_missing) {
+        Check::warn("history", detail, remedy)
+    } else {
+        Check::fail("history", detail, remedy)
+    })
 }

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use shim_proto::coordination::v1::{FileLease, ListFilesRequest, ListFilesResponse};
 use shim_proto::limits::MAX_LIST;
 use shim_render::figures::count;
-use shim_render::text::one_line;
+use shim_render::text::{name, one_line};
 use shim_runtime::git;
 use tonic::{Code, Status};
 
@@ -117,10 +117,17 @@ async fn files(args: &Args, current: &CurrentWorkspace) -> Result<Vec<CheckedPat
     if args.staged {
         let index = git::index_of_hook();
         let staged = staged::paths(&current.workspace.root, index.as_deref()).await?;
-        paths.extend(staged.into_iter().map(|name| CheckedPath {
-            pattern: current.literal_pattern(&name),
-            name,
-        }));
+        for name in staged {
+            // A link is committed itself; what it leads to may be leased under its own name.
+            let patterns = [
+                Some(current.literal_pattern(&name)),
+                current.linked_pattern(&name),
+            ];
+            paths.extend(patterns.into_iter().flatten().map(|pattern| CheckedPath {
+                name: name.clone(),
+                pattern,
+            }));
+        }
     }
     Ok(paths)
 }
@@ -216,20 +223,21 @@ pub(super) fn print(leases: &[LeaseConflict], out: &mut dyn Write) -> std::io::R
         writeln!(
             out,
             "{} holds {}{purpose}; the lease goes {}",
-            one_line(&lease.holder, 200),
+            name(&lease.holder, 200),
             one_line(&lease.patterns.join(" "), 500),
             ago(lease.expires_at.as_ref())
         )?;
         for path in covered.iter().take(SHOWN) {
-            writeln!(out, "  {}", one_line(path, 4_096))?;
+            writeln!(out, "  {}", name(path, 4_096))?;
         }
         if covered.len() > SHOWN {
             writeln!(out, "  and {} more", covered.len() - SHOWN)?;
         }
     }
+    writeln!(out)?;
     writeln!(
         out,
-        "\nWait for them, or ask: shim messages send --session ID \"...\". Your own leases pass with --holder NAME."
+        "Wait for them, or ask: shim messages send --session ID \"...\". Your own leases pass with --holder NAME."
     )
 }
 
@@ -251,7 +259,7 @@ mod tests {
         print(&[(lease, covered)], &mut text).unwrap();
         let text = String::from_utf8(text).unwrap();
         let first =
-            r#"window 2 holds src/store/** Cargo.toml for "new[2J index"; the lease goes -"#;
+            r#"window 2 holds src/store/** Cargo.toml for "new\u{1b}[2J index"; the lease goes -"#;
         assert!(text.starts_with(first), "{text}");
         assert!(
             text.contains("\n  src/store/19.rs\n  and 2 more\n"),

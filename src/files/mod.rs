@@ -43,7 +43,8 @@ Examples:
   shim files release --holder window-2
 
 Patterns know *, ?, [a-z], {a,b} and **, and \\ before a character that means itself. A name that is there means itself,
-also app/[id]/page.tsx. A pattern covers what lies below what it matches; but a last name with an
+also app/[id]/page.tsx; before it is there it is both, the name and the pattern. Links mean the files that they lead to, and
+none may lead out of the workspace; * and ** do not follow them. A pattern covers what lies below what it matches; but a last name with an
 extension, such as *.rs or foo.d, is taken for a file, so it covers what lies below only where the other pattern spells
 that name out. foo.d/ always means the folder and everything below.
 --holder may be given by SHIM_HOLDER. The workspace is -w, else `workspace` of the configuration (SHIM_WORKSPACE), else

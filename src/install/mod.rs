@@ -18,6 +18,7 @@ use serde_json::{Map, Value, json};
 
 use crate::config::Config;
 use crate::error::CliError;
+use crate::output::lines::block;
 use crate::output::say;
 use crate::program_path::program_path;
 
@@ -70,7 +71,8 @@ pub(crate) fn run(args: &Args, config: &Config, out: &mut dyn Write) -> Result<E
     if args.print {
         let whole = json!({ SERVERS: { ENTRY: entry } });
         let whole = serde_json::to_string_pretty(&whole).map_err(std::io::Error::from)?;
-        writeln!(out, "{}\n{whole}", path.display())?;
+        writeln!(out, "{}", path.display())?;
+        block(out, whole)?;
         return Ok(ExitCode::SUCCESS);
     }
     // Everything is looked at before anything is written.

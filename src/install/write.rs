@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::merge::difference;
 use crate::error::CliError;
+use crate::output::lines::block;
 
 /// Links that one path may lead through, as the kernel has it.
 const MAX_LINKS: usize = 40;
@@ -52,7 +53,7 @@ impl Edit {
 
     fn print(&self, kept: Option<&Path>, out: &mut dyn Write) -> std::io::Result<()> {
         writeln!(out, "{}", self.path.display())?;
-        write!(out, "{}", difference(&self.before, &self.after))?;
+        block(out, difference(&self.before, &self.after))?;
         match kept {
             Some(backup) => writeln!(out, "the file as it was: {}", backup.display()),
             None => Ok(()),

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use shim_proto::coordination::v1::{ListLocksRequest, ListLocksResponse, Lock};
 use shim_proto::limits::MAX_PAGE_SIZE;
-use shim_render::text::one_line;
+use shim_render::text::{one_line, title};
 
 use crate::connection::{Coordination, call, request};
 use crate::error::CliError;
@@ -74,7 +74,7 @@ fn table(locks: &[Lock]) -> Table {
     ]);
     for lock in locks {
         table.row([
-            one_line(&lock.name, NAME_WIDTH),
+            title(&lock.name, NAME_WIDTH),
             one_line(&lock.owner, NAME_WIDTH),
             lock.fencing_token.to_string(),
             ago(lock.acquired_at.as_ref()),

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use shim_proto::coordination::v1::{Lock, ReleaseLockRequest};
-use shim_render::text::one_line;
+use shim_render::text::{one_line, title};
 
 use super::show;
 use crate::connection::{Coordination, call, request, request_id};
@@ -47,7 +47,7 @@ pub(super) async fn run(
     if !args.force {
         return Err(held(&lock, &args.namespace_args.flag()));
     }
-    let owner = one_line(&lock.owner, 200);
+    let (owner, lock_name) = (title(&lock.owner, 200), title(&lock.name, 512));
     let release = ReleaseLockRequest {
         request_id: request_id(),
         namespace,
@@ -61,9 +61,9 @@ pub(super) async fn run(
     })?;
     emit(args.json, &released, out, |out| {
         if released.was_held {
-            writeln!(out, "{} is free; {owner} held it", args.name)
+            writeln!(out, "{lock_name} is free; {owner} held it")
         } else {
-            writeln!(out, "{owner} let go of {} just now", args.name)
+            writeln!(out, "{owner} let go of {lock_name} just now")
         }
     })
 }

@@ -1,5 +1,6 @@
 //! `shim messages`: durable messages to sessions and workers.
 
+mod clear;
 #[cfg(test)]
 mod printed;
 mod read;
@@ -23,6 +24,8 @@ pub(crate) enum Command {
     Send(send::Args),
     /// Print the messages of an inbox
     Read(read::Args),
+    /// Take all messages out of an inbox, so that others find room
+    Clear(clear::Args),
 }
 
 const EXAMPLES: &str = "\
@@ -30,7 +33,8 @@ Examples:
   shim messages send --session 9a0b1c2d 'the schema is merged, go on with the index'
   shim messages send --capability rust 'please leave src/store alone until noon'
   shim messages read 9a0b1c2d
-  shim messages read 9a0b1c2d --ack";
+  shim messages read 9a0b1c2d --ack
+  shim messages clear 9a0b1c2d";
 
 /// Runs one of them.
 pub(crate) async fn run(
@@ -41,6 +45,7 @@ pub(crate) async fn run(
     let service = connection::coordination(config).await?;
     match command {
         Command::Send(args) => send::run(&args, config, service, out).await,
+        Command::Clear(args) => clear::run(&args, config, service, out).await,
         Command::Read(args) => read::run(&args, config, service, out).await,
     }
 }

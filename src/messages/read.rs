@@ -8,7 +8,7 @@ use shim_proto::coordination::v1::{
     AckMessagesRequest, Message, ReceiveMessagesRequest, ReceiveMessagesResponse,
 };
 use shim_proto::reasons::{SESSION_NOT_FOUND, WORKER_NOT_FOUND};
-use shim_render::text::{one_line, printable};
+use shim_render::text::{one_line, quoted, title};
 
 use super::recipients::{session_id, worker_id};
 use crate::config::Config;
@@ -16,6 +16,7 @@ use crate::connection::{Coordination, call, request};
 use crate::error::CliError;
 use crate::output::emit::emit;
 use crate::output::json;
+use crate::output::lines::block;
 use crate::output::time::{ago, proto_duration};
 
 /// What to read.
@@ -71,7 +72,7 @@ pub(super) async fn run(
 }
 
 /// A whole id is taken as it is; part of one names a worker or a session.
-async fn inbox(
+pub(super) async fn inbox(
     config: &Config,
     service: &mut Coordination,
     typed: &str,
@@ -118,7 +119,7 @@ pub(super) fn print(received: &ReceiveMessagesResponse, out: &mut dyn Write) -> 
 }
 
 fn print_one(message: &Message, out: &mut dyn Write) -> io::Result<()> {
-    let sender = match one_line(&message.sender, 200) {
+    let sender = match title(&message.sender, 200) {
         name if name.is_empty() => "someone".to_owned(),
         name => name,
     };
@@ -128,7 +129,7 @@ fn print_one(message: &Message, out: &mut dyn Write) -> io::Result<()> {
         "{sender}, {sent} ({})",
         one_line(&message.message_id, 100)
     )?;
-    writeln!(out, "  {}", printable(&message.text).replace('\n', "\n  "))?;
+    block(out, quoted(&message.text, "  "))?;
     if let Some(data) = &message.data {
         writeln!(out, "  {}", json::free_form(data))?;
     }

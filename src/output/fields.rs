@@ -3,7 +3,8 @@
 use std::fmt::Display;
 use std::io::{self, Write};
 
-use shim_render::text::{one_line, printable};
+use shim_render::hidden::ends_line;
+use shim_render::text::{one_line, quoted};
 
 /// Prints the fields of one thing.
 pub(crate) struct Fields<'a> {
@@ -36,9 +37,17 @@ impl<'a> Fields<'a> {
         self.text(name, text, max)
     }
 
-    /// Foreign text of several lines, the later ones below the first.
+    /// Foreign text; if it has several lines each is set off, the later ones below the first.
     pub(crate) fn paragraph(&mut self, name: &str, text: &str) -> io::Result<()> {
-        let indent = format!("\n{}", " ".repeat(self.width + 1));
-        self.line(name, printable(text).replace('\n', &indent))
+        let text = text.trim_end();
+        if !text.contains(ends_line) {
+            return self.line(name, text);
+        }
+        let mut name = name;
+        for line in quoted(text, "").lines() {
+            self.line(name, line)?;
+            name = "";
+        }
+        Ok(())
     }
 }

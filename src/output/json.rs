@@ -1,15 +1,17 @@
 //! Messages of the contract as canonical proto JSON, through the descriptors that servers also reflect.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::sync::LazyLock;
 
 use prost_reflect::prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
 use prost_types::Struct;
+use serde::Serialize;
 use serde_json::Value;
 use shim_proto::checkpoint::v1 as checkpoint;
 use shim_proto::coordination::v1 as coordination;
 use shim_proto::worker::v1 as worker;
+use shim_render::text;
 use shim_runtime::{free_form, json_text};
 
 use crate::error::CliError;
@@ -41,7 +43,7 @@ named! {
 
 named! {
     coordination, "shim.coordination.v1":
-    AcquireFilesResponse, AggregateResultsResponse, ApproveTaskResponse, CancelTaskResponse, DeleteStateResponse,
+    AckMessagesResponse, AcquireFilesResponse, AggregateResultsResponse, ApproveTaskResponse, CancelTaskResponse, DeleteStateResponse,
     GetLockResponse, GetStateResponse, GetTaskResponse, GetWorkerResponse, ListFilesResponse, ListLocksResponse,
     ListStateResponse, ListTasksResponse, ListWorkersResponse, PatchStateResponse, PauseQueuesResponse,
     PutStateResponse,
@@ -67,9 +69,23 @@ impl Named for Struct {
 pub(crate) fn write_line<M: Named>(out: &mut dyn Write, message: &M) -> Result<(), CliError> {
     let mut dynamic = DynamicMessage::new(descriptor::<M>()?);
     dynamic.transcode_from(message).map_err(contract_broken)?;
-    serde_json::to_writer(&mut *out, &dynamic).map_err(std::io::Error::from)?;
-    writeln!(out)?;
-    Ok(())
+    Ok(write_value(out, &dynamic)?)
+}
+
+/// Writes a value on one line.
+pub(crate) fn write_value(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
+    write_document(out, &serde_json::to_string(value)?)
+}
+
+/// Writes a value on lines for people.
+pub(crate) fn write_pretty(out: &mut dyn Write, value: &Value) -> io::Result<()> {
+    write_document(out, &serde_json::to_string_pretty(value)?)
+}
+
+/// A terminal acts on characters that JSON lets through, so they are written as escapes.
+fn write_document(out: &mut dyn Write, document: &str) -> io::Result<()> {
+    out.write_all(text::json(document).as_bytes())?;
+    out.write_all(b"\n")
 }
 
 /// Reads a message from JSON text.
@@ -140,6 +156,25 @@ mod tests {
             "{line}"
         );
         assert_eq!(read::<ArchiveRecord>(&line).unwrap(), record);
+    }
+
+    #[test]
+    fn json_keeps_what_a_terminal_would_act_on_as_escapes() {
+        let hostile = "a\u{9b}2J\u{202e}b\u{200b}\u{7f}\u{2028}\u{e0041}ü\n\u{1b}[m";
+        let session = checkpoint::Session {
+            project: hostile.into(),
+            ..checkpoint::Session::default()
+        };
+        let mut line = Vec::new();
+        write_line(&mut line, &session).unwrap();
+        let line = String::from_utf8(line).unwrap();
+        let body = line.strip_suffix('\n').unwrap();
+        assert!(
+            !body.chars().any(shim_render::hidden::is_hidden),
+            "{body:?}"
+        );
+        assert!(body.contains("\\u009b") && body.contains('ü'), "{body}");
+        assert_eq!(read::<checkpoint::Session>(&line).unwrap(), session);
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub(crate) mod bar;
 pub(crate) mod emit;
 pub(crate) mod fields;
 pub(crate) mod json;
+pub(crate) mod lines;
 pub(crate) mod say;
 pub(crate) mod screen;
 pub(crate) mod style;

@@ -17,6 +17,12 @@ const HEIGHT: usize = 24;
 const NO_WRAP: &str = "\x1b[?7l";
 const WRAP: &str = "\x1b[?7h";
 
+/// Shows a frame that was made elsewhere, whose texts went through [`super::lines::Lines`].
+pub(crate) fn show(frame: &[u8], out: &mut dyn Write) -> io::Result<()> {
+    out.write_all(frame)?;
+    out.flush()
+}
+
 /// The terminal behind the standard output.
 #[derive(Debug)]
 pub(crate) struct Screen {
@@ -44,8 +50,7 @@ impl Screen {
     /// Draws a frame over the one before, cut to the size of the terminal.
     pub(crate) fn draw(&mut self, lines: &[Line], out: &mut dyn Write) -> io::Result<()> {
         let frame = self.frame(lines, size());
-        out.write_all(frame.as_bytes())?;
-        out.flush()
+        show(frame.as_bytes(), out)
     }
 
     /// Written at once, so that the screen does not flicker.

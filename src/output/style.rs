@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use shim_render::text::line;
+
 /// How a piece of a line is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Style {
@@ -43,7 +45,7 @@ pub(crate) struct Line(Vec<(Style, String)>);
 impl Line {
     /// Adds a piece.
     pub(crate) fn push(&mut self, style: Style, text: impl Into<String>) {
-        self.0.push((style, text.into()));
+        self.0.push((style, line(&text.into()).into_owned()));
     }
 
     /// The same with one more piece.

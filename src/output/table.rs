@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use shim_render::text::line;
+
 /// How a column lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Align {
@@ -30,6 +32,7 @@ impl Table {
     /// Adds a row with a cell for each column.
     pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
         debug_assert_eq!(N, self.columns.len());
+        let cells = cells.map(|cell| line(&cell).into_owned());
         self.rows.push(cells.into());
     }
 

@@ -9,7 +9,7 @@ use shim_render::text::short_id;
 use crate::config::Config;
 
 /// Numbers as people write them: "#3, #5 to #9".
-pub(crate) fn ranges(numbers: &[u64]) -> String {
+pub(super) fn ranges(numbers: &[u64]) -> String {
     let mut runs: Vec<(u64, u64)> = Vec::new();
     for number in numbers {
         match runs.last_mut() {

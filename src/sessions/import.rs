@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use shim_proto::checkpoint::v1::{ArchiveRecord, ImportRequest};
 use shim_render::figures::count;
+use shim_render::text::one_line;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Request;
@@ -45,6 +46,9 @@ pub(super) async fn run(
     reader.await.map_err(|e| CliError::new(e.to_string()))??;
     let taken = answer?;
     emit(args.json, &taken, out, |out| {
+        for notice in &taken.notices {
+            writeln!(out, "notice: {}", one_line(notice, 400))?;
+        }
         writeln!(
             out,
             "imported {}, {} and {}; {} were there already",
@@ -71,15 +75,22 @@ fn read_all(
     records: &mpsc::Sender<ImportRequest>,
 ) -> Result<(), CliError> {
     for (index, line) in input.lines().enumerate() {
-        let line = line?;
+        let line = line.inspect_err(|_| {
+            let _ = records.blocking_send(ImportRequest::default());
+        })?;
         if line.trim().is_empty() {
             continue;
         }
-        let record: ArchiveRecord = json::read(&line).map_err(|failure| {
-            failure
-                .while_doing(format_args!("line {} is no archive record", index + 1))
-                .hint("import takes what `shim sessions export` wrote")
-        })?;
+        let record: ArchiveRecord = match json::read(&line) {
+            Ok(record) => record,
+            Err(failure) => {
+                // An archive that ends early may be taken for a whole one; an empty record never is.
+                let _ = records.blocking_send(ImportRequest::default());
+                return Err(failure
+                    .while_doing(format_args!("line {} is no archive record", index + 1))
+                    .hint("import takes what `shim sessions export` wrote; nothing was taken in"));
+            }
+        };
         if records
             .blocking_send(ImportRequest {
                 record: Some(record),

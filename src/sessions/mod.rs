@@ -24,6 +24,7 @@ mod restore_backup;
 mod search;
 mod show;
 mod verify;
+mod verify_remote;
 mod watch;
 
 use std::io::Write;
@@ -36,7 +37,7 @@ use crate::connection;
 use crate::error::CliError;
 
 pub(crate) use find::{reader as find_reader, session as find};
-pub(crate) use gaps::{ranges, set_aside_line};
+pub(crate) use gaps::set_aside_line;
 pub(crate) use list::table;
 pub(crate) use pages::{SessionFilter, list_all};
 
@@ -68,13 +69,13 @@ pub(crate) enum Command {
     Prune(prune::Args),
     /// Write sessions as JSON lines
     Export(export::Args),
-    /// Take in what export wrote; what is there already is skipped
+    /// Take in what export wrote, whole or not at all; what is there already is skipped
     Import(import::Args),
     /// Copy the database while it is in use
     Backup(backup::Args),
     /// Go back to a backup; the stack is stopped meanwhile, and the database from before is kept
     RestoreBackup(restore_backup::Args),
-    /// Read every checkpoint and check its hash and its place in the chain
+    /// Read every row and check it against its hash, its place in the chain and the other tables
     Verify(verify::Args),
 }
 
@@ -112,7 +113,7 @@ pub(crate) async fn run(
         Command::Import(args) => import::run(&args, service.await?, out).await,
         Command::Verify(args) => {
             let set_aside = gaps::set_aside(config);
-            verify::run(&args, service.await?, &set_aside, out).await
+            verify::run(&args, config, &set_aside, out).await
         }
         // The backup copies the database itself, whether or not the service runs.
         Command::Backup(args) => backup::run(&args, config, out),

@@ -28,6 +28,7 @@ use super::{find, open_work};
 use crate::connection::{Checkpoints, call, request, request_id};
 use crate::error::CliError;
 use crate::output::json;
+use crate::output::lines::block;
 use crate::output::say;
 use crate::remedies::shell_word;
 
@@ -153,7 +154,7 @@ fn print(
     if as_json {
         return json::write_line(out, restored);
     }
-    writeln!(out, "{}", printable(&restored.resume_prompt).trim_end())?;
+    block(out, printable(&restored.resume_prompt).trim_end())?;
     if let Some(session) = &restored.session {
         let what = if was_held { "is free" } else { "waits" };
         say::line(format_args!(

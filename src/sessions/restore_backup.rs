@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use shim_checkpoint::RestoreError;
 use shim_render::figures::{bytes, count};
 
 use crate::config::Config;
@@ -14,12 +15,22 @@ use crate::hold::HeldFolder;
 /// What to go back to.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The stack is stopped meanwhile, and gateways wait. The database from before is kept beside the new one; \
+    after_help = "The backup is checked first. Then the stack is stopped, and gateways wait. The database from before is kept beside the new one; \
 what was saved after the backup is only there."
 )]
 pub(crate) struct Args {
     /// The file that `shim sessions backup` wrote
     file: PathBuf,
+}
+
+fn refused(error: RestoreError) -> CliError {
+    let failure = CliError::new(format!("{error}; the database is as it was"));
+    match error {
+        RestoreError::Open(_) | RestoreError::Io(_) => failure,
+        RestoreError::NoBackup(_) | RestoreError::Unusable { .. } => {
+            failure.hint("choose a file that `shim sessions backup FILE` wrote")
+        }
+    }
 }
 
 pub(super) async fn run(
@@ -34,17 +45,14 @@ pub(super) async fn run(
         ))
         .hint("run this on that machine, with its --data-dir and without endpoints.checkpoint"));
     }
-    // The stack is not stopped for a file that is not there.
-    let size = std::fs::metadata(&file)
-        .map_err(|e| CliError::from(e).while_doing(format_args!("cannot read {}", file.display())))?
-        .len();
+    // The stack is not stopped for a file that cannot take the place of its database.
+    let incoming = shim_checkpoint::take_in_backup(config.data_dir(), &file).map_err(refused)?;
+    let size = std::fs::metadata(&file)?.len();
     let folder = HeldFolder::take(config, "a backup is being restored", out).await?;
-    let restored = shim_checkpoint::restore_backup(config.data_dir(), &file);
+    let restored = incoming.put_in_place();
     let missing = shim_checkpoint::missing_numbers(config.data_dir());
     folder.release(config, out).await?;
-    let kept = restored.map_err(|e| {
-        CliError::new(e.to_string()).hint("choose a file that `shim sessions backup FILE` wrote")
-    })?;
+    let kept = restored.map_err(refused)?;
     writeln!(out, "restored {} from {}", bytes(size), file.display())?;
     if let Some(kept) = kept {
         writeln!(out, "the database from before: {}", kept.display())?;

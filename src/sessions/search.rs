@@ -77,7 +77,7 @@ pub(super) fn print(hits: &[SearchHit], out: &mut dyn Write) -> io::Result<()> {
             ago(checkpoint.created_at.as_ref()),
             one_line(&hit.project, 60)
         )?;
-        writeln!(out, "    {}", one_line(&hit.snippet, 200))?;
+        writeln!(out, "  > {}", one_line(&hit.snippet, 200))?;
     }
     Ok(())
 }

@@ -5,13 +5,13 @@ use std::process::ExitCode;
 
 use shim_proto::checkpoint::v1::{
     Checkpoint, CheckpointState, ClientInfo, FilePresence, FileState, GetCheckpointRequest,
-    GetCheckpointResponse, GetSessionResponse, ListCheckpointsRequest, ListCheckpointsResponse,
-    Session,
+    GetCheckpointResponse, GetSessionResponse, GitState, ListCheckpointsRequest,
+    ListCheckpointsResponse, Session,
 };
 use shim_proto::limits::MAX_PAGE_SIZE;
 use shim_render::figures::{bytes, count, percent};
 use shim_render::session_tasks;
-use shim_render::text::{one_line, short_id};
+use shim_render::text::{name, one_line, short_id, title};
 use shim_render::words::{checkpoint_trigger, file_presence, interruption_cause, phrase};
 use tonic::Code;
 
@@ -83,7 +83,10 @@ pub(super) fn print(
     about(session, &mut Fields::new(NAME_WIDTH, out))?;
     match checkpoint {
         Some(checkpoint) => content(checkpoint, out)?,
-        None => writeln!(out, "\nno checkpoint yet")?,
+        None => {
+            writeln!(out)?;
+            writeln!(out, "no checkpoint yet")?;
+        }
     }
     other_tasks(session, checkpoint, &mut Fields::new(NAME_WIDTH, out))?;
     print_history(history, out)
@@ -154,9 +157,10 @@ pub(super) fn owner(client: Option<&ClientInfo>) -> String {
 
 fn content(found: &GetCheckpointResponse, out: &mut dyn Write) -> io::Result<()> {
     for damaged in &found.damaged_numbers {
+        writeln!(out)?;
         writeln!(
             out,
-            "\nwarning: checkpoint #{damaged} is damaged and was passed over"
+            "warning: checkpoint #{damaged} is damaged and was passed over"
         )?;
     }
     let (Some(checkpoint), Some(state)) = (&found.checkpoint, &found.state) else {
@@ -164,7 +168,8 @@ fn content(found: &GetCheckpointResponse, out: &mut dyn Write) -> io::Result<()>
     };
     let (trigger, size) = (trigger(checkpoint), bytes(checkpoint.state_bytes));
     let (number, saved) = (checkpoint.number, ago(checkpoint.created_at.as_ref()));
-    writeln!(out, "\ncheckpoint #{number} ({trigger}, {size}, {saved})")?;
+    writeln!(out)?;
+    writeln!(out, "checkpoint #{number} ({trigger}, {size}, {saved})")?;
     let mut fields = Fields::new(NAME_WIDTH, out);
     fields.line("", &checkpoint.id)?;
     fields.paragraph("task", &state.current_task)?;
@@ -174,9 +179,13 @@ fn content(found: &GetCheckpointResponse, out: &mut dyn Write) -> io::Result<()>
     if !state.summary.is_empty() {
         fields.paragraph("summary", &state.summary)?;
     }
-    let Some(git) = &state.git else {
-        return Ok(());
-    };
+    state
+        .git
+        .as_ref()
+        .map_or(Ok(()), |git| repository(git, &mut fields))
+}
+
+fn repository(git: &GitState, fields: &mut Fields<'_>) -> io::Result<()> {
     let branch = match git.branch.as_str() {
         "" => "(detached)".to_owned(),
         branch => one_line(branch, 200),
@@ -233,17 +242,17 @@ fn lists(state: &CheckpointState, fields: &mut Fields<'_>) -> io::Result<()> {
     for (name, items) in sections {
         for (index, item) in items.iter().enumerate() {
             let name = if index == 0 { name } else { "" };
-            fields.line(name, format_args!("- {}", one_line(item, 8_192)))?;
+            fields.line(name, format_args!("- {}", title(item, 8_192)))?;
         }
     }
     Ok(())
 }
 
 fn file(file: &FileState) -> String {
-    let path = &file.path;
+    let path = name(&file.path, 4_096);
     match file.presence() {
         FilePresence::Present => format!("{path} ({})", bytes(file.size_bytes)),
-        FilePresence::Unspecified => path.clone(),
+        FilePresence::Unspecified => path,
         other => format!("{path} ({})", phrase(file_presence(other))),
     }
 }

@@ -1,190 +1,225 @@
-//! `shim sessions verify`: has the service read every checkpoint, and checks that no number is missing and that each
-//! checkpoint names its predecessor's hash. Names the databases that were set aside. Exit code 1 if anything is wrong.
+//! `shim sessions verify`: every row of the local database is read and checked against the sealed records, the chain and
+//! the other tables; of a service elsewhere, the checkpoints as it answers them. Names the databases that were set aside.
+//! Exit code 1 if anything is wrong.
 
-use std::collections::BTreeSet;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use shim_proto::checkpoint::v1::{
-    Checkpoint, GetCheckpointRequest, ListCheckpointsRequest, Session,
-};
-use shim_proto::limits::MAX_PAGE_SIZE;
-use shim_proto::reasons::CHECKPOINT_DAMAGED;
+use serde_json::json;
+use shim_checkpoint::{SealVerdict, VerifyReport, VerifyScope, database_path};
 use shim_render::figures::count;
-use shim_render::text::short_id;
-use shim_runtime::service_error;
+use shim_render::text::{one_line, short_id};
 
-use super::find;
-use super::gaps::{ranges, set_aside_line};
+use super::gaps::set_aside_line;
 use super::pages::{SessionFilter, list_all};
-use crate::connection::{Checkpoints, call, request};
+use super::{find, verify_remote};
+use crate::config::Config;
+use crate::connection;
 use crate::error::CliError;
-use crate::pages::pages;
 
 /// What to verify.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Exit code: 0 if everything is intact, 1 if anything is not.")]
 pub(crate) struct Args {
-    /// Only this session [default: all]
+    /// Only this session [default: all, and what belongs to none]
     session: Option<String>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) async fn run(
     args: &Args,
-    mut service: Checkpoints,
+    config: &Config,
     set_aside: &[PathBuf],
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
+    let is_local =
+        config.runtime.endpoints.checkpoint.is_none() && database_path(config.data_dir()).exists();
+    let report = if is_local {
+        in_database(args, config).await?
+    } else {
+        through_service(args, config).await?
+    };
+    if args.json {
+        print_json(&report, set_aside, out)?;
+    } else {
+        print(&report, set_aside, out)?;
+    }
+    Ok(if report.fault_count == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Reads the database itself, whether or not the stack runs: a service does not answer what it cannot read.
+async fn in_database(args: &Args, config: &Config) -> Result<VerifyReport, CliError> {
+    let session = match &args.session {
+        Some(typed) => Some(
+            find::session(&mut connection::checkpoints(config).await?, typed)
+                .await?
+                .id,
+        ),
+        None => None,
+    };
+    let data_dir = config.data_dir().to_path_buf();
+    let seal_key = config
+        .checkpoint
+        .seal_key(&data_dir)
+        .map_err(CliError::new)?;
+    let scope = VerifyScope {
+        session,
+        seal_key,
+        deadline: None,
+    };
+    let reading = tokio::task::spawn_blocking(move || shim_checkpoint::verify(&data_dir, &scope));
+    let read = reading.await.map_err(|e| CliError::new(e.to_string()))?;
+    read.map_err(|why| {
+        CliError::new(format!("the database cannot be read: {why}")).hint("run `shim doctor`")
+    })
+}
+
+async fn through_service(args: &Args, config: &Config) -> Result<VerifyReport, CliError> {
+    let mut service = connection::checkpoints(config).await?;
     let sessions = match &args.session {
         Some(typed) => vec![find::session(&mut service, typed).await?],
         None => list_all(&mut service, &SessionFilter::default(), usize::MAX).await?,
     };
-    let (mut checked, mut wrong) = (0_u64, 0_u64);
-    for session in &sessions {
-        let (headers, faults) = faults_of(&mut service, session).await?;
-        checked += headers as u64;
-        wrong += faults.len() as u64;
-        for fault in faults {
-            writeln!(out, "{}  {fault}", short_id(&session.id))?;
-        }
+    verify_remote::verify(&mut service, &sessions).await
+}
+
+fn print(report: &VerifyReport, set_aside: &[PathBuf], out: &mut dyn Write) -> io::Result<()> {
+    for fault in &report.faults {
+        let whose = match fault.session.as_str() {
+            "" => "database",
+            id => short_id(id),
+        };
+        writeln!(out, "{whose}  {}", one_line(&fault.what, 300))?;
     }
-    let checkpoints = count(checked, "checkpoint");
-    let sessions = count(sessions.len() as u64, "session");
+    let named = report.faults.len() as u64;
+    if report.fault_count > named {
+        writeln!(
+            out,
+            "and {}",
+            count(report.fault_count - named, "more fault")
+        )?;
+    }
     for file in set_aside {
         writeln!(out, "{}", set_aside_line(file))?;
     }
-    let (found, exit) = verdict(wrong, set_aside.len());
-    writeln!(out, "checked {checkpoints} in {sessions}: {found}")?;
-    Ok(exit)
+    if let Some(line) = seal_line(report) {
+        writeln!(out, "{line}")?;
+    }
+    let checkpoints = count(report.checkpoints, "checkpoint");
+    let sessions = count(report.sessions, "session");
+    let found = verdict(report.fault_count, set_aside.len());
+    writeln!(out, "checked {checkpoints} in {sessions}: {found}")
+}
+
+fn seal_line(report: &VerifyReport) -> Option<String> {
+    let since = report
+        .sealed_since
+        .and_then(|since| u64::try_from(since).ok());
+    let since = since.map(|since| UNIX_EPOCH + Duration::from_secs(since));
+    let since = since.map(humantime::format_rfc3339_seconds);
+    match (report.seals, since) {
+        (SealVerdict::Checked, Some(since)) => Some(format!("seals checked; sealed since {since}")),
+        (SealVerdict::NotChecked, _) => Some(
+            "the seals were not checked: checkpoint.seal_key_file names the key they were made with".to_owned(),
+        ),
+        _ => None,
+    }
 }
 
 /// A database that was set aside is no fault of what is here, but what is here may not be all there was.
-fn verdict(faults: u64, set_aside: usize) -> (String, ExitCode) {
+fn verdict(faults: u64, set_aside: usize) -> String {
     match (faults, set_aside) {
-        (0, 0) => ("all intact".to_owned(), ExitCode::SUCCESS),
+        (0, 0) => "all intact".to_owned(),
         (0, files) => {
             let files = count(files as u64, "database");
-            let found = format!("what is here is intact; {files} set aside may hold more");
-            (found, ExitCode::SUCCESS)
+            format!("what is here is intact; {files} set aside may hold more")
         }
-        (faults, _) => (count(faults, "fault"), ExitCode::FAILURE),
+        (faults, _) => count(faults, "fault"),
     }
 }
 
-/// How many checkpoints a session has, and what is wrong with them.
-async fn faults_of(
-    service: &mut Checkpoints,
-    session: &Session,
-) -> Result<(usize, Vec<String>), CliError> {
-    let (headers, damaged) = history(service, session).await?;
-    let damaged_faults = damaged.iter().map(|number| format!("#{number} is damaged"));
-    let mut faults: Vec<String> = damaged_faults.collect();
-    faults.extend(missing_fault(&headers, &damaged, session.head_number));
-    faults.extend(chain_faults(&headers));
-    for header in headers.iter().filter(|header| header.thinned_at.is_none()) {
-        faults.extend(content_fault(service, header).await?);
-    }
-    Ok((headers.len(), faults))
-}
-
-/// All headers of a session, oldest first, and the numbers that the list left out as damaged.
-async fn history(
-    service: &mut Checkpoints,
-    session: &Session,
-) -> Result<(Vec<Checkpoint>, Vec<u64>), CliError> {
-    let mut damaged = Vec::new();
-    let mut headers = pages(usize::MAX, MAX_PAGE_SIZE, async |size, page_token| {
-        let page = ListCheckpointsRequest {
-            session_id: session.id.clone(),
-            page_size: size.cast_signed(),
-            page_token,
-        };
-        let page = call(service.list_checkpoints(request(page))).await?;
-        damaged.extend(page.damaged_numbers);
-        Ok((page.checkpoints, page.next_page_token))
-    })
-    .await?;
-    headers.reverse();
-    Ok((headers, damaged))
-}
-
-/// The numbers up to the session's newest that are neither there nor damaged: its first and its last ones, too.
-fn missing_fault(headers: &[Checkpoint], damaged: &[u64], head: u64) -> Option<String> {
-    let present: BTreeSet<u64> = headers
-        .iter()
-        .map(|header| header.number)
-        .chain(damaged.iter().copied())
-        .collect();
-    let last = head.max(present.last().copied().unwrap_or_default());
-    let missing: Vec<u64> = (1..=last)
-        .filter(|number| !present.contains(number))
-        .collect();
-    let verb = if missing.len() == 1 { "is" } else { "are" };
-    (!missing.is_empty()).then(|| format!("{} {verb} missing", ranges(&missing)))
-}
-
-/// Breaks of the chain between neighbours: a hash that does not follow.
-fn chain_faults(headers: &[Checkpoint]) -> Vec<String> {
-    headers
-        .windows(2)
-        .filter_map(|pair| {
-            let [older, newer] = pair else { return None };
-            let are_neighbours = newer.number == older.number + 1;
-            (are_neighbours && newer.previous_hash != older.hash)
-                .then(|| format!("#{} does not follow from #{}", newer.number, older.number))
-        })
-        .collect()
-}
-
-async fn content_fault(
-    service: &mut Checkpoints,
-    header: &Checkpoint,
-) -> Result<Option<String>, CliError> {
-    let asked = GetCheckpointRequest {
-        checkpoint_id: header.id.clone(),
-        ..GetCheckpointRequest::default()
+fn print_json(report: &VerifyReport, set_aside: &[PathBuf], out: &mut dyn Write) -> io::Result<()> {
+    let fault =
+        |fault: &shim_checkpoint::Fault| json!({"session": fault.session, "what": fault.what});
+    let seals = match report.seals {
+        SealVerdict::None => "none",
+        SealVerdict::NotChecked => "not_checked",
+        SealVerdict::Checked => "checked",
     };
-    match service.get_checkpoint(request(asked)).await {
-        Ok(_) => Ok(None),
-        Err(status) if service_error::decode(&status).reason == CHECKPOINT_DAMAGED => {
-            Ok(Some(format!("#{} is damaged", header.number)))
-        }
-        Err(status) => Err(status.into()),
-    }
+    let answer = json!({
+        "intact": report.fault_count == 0,
+        "sessions": report.sessions,
+        "checkpoints": report.checkpoints,
+        "signals": report.signals,
+        "other_rows": report.other_rows,
+        "fault_count": report.fault_count,
+        "faults": report.faults.iter().map(fault).collect::<Vec<_>>(),
+        "set_aside": set_aside,
+        "seals": seals,
+        "sealed_since": report.sealed_since,
+        "checked_at": SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+    });
+    writeln!(out, "{answer}")
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+    use shim_checkpoint::Fault;
+
     use super::*;
 
     #[test]
-    fn gaps_and_broken_links_are_found() {
-        let header = |number: u64, hash: &str, previous: &str| Checkpoint {
-            number,
-            hash: hash.into(),
-            previous_hash: previous.into(),
-            ..Checkpoint::default()
+    fn faults_are_told_one_a_line_and_counted() {
+        let fault = |session: &str, what: &str| Fault {
+            session: session.into(),
+            what: what.into(),
         };
-        assert!(chain_faults(&[header(1, "a", ""), header(2, "b", "a")]).is_empty());
+        let report = VerifyReport {
+            sessions: 2,
+            checkpoints: 7,
+            signals: 3,
+            other_rows: 1,
+            fault_count: 5,
+            faults: vec![
+                fault("0199a000-0000-7000-8000-00009a0b1c2d", "#3 is missing"),
+                fault("", "has the trigger \"x\", which no SHIM made\nchecked"),
+            ],
+            is_complete: true,
+            seals: SealVerdict::Checked,
+            sealed_since: Some(1_000_000_000),
+        };
+        let mut text = Vec::new();
+        print(&report, &[], &mut text).unwrap();
         assert_eq!(
-            chain_faults(&[header(1, "a", ""), header(2, "b", "x")]),
-            ["#2 does not follow from #1"]
+            String::from_utf8(text).unwrap(),
+            "9a0b1c2d  #3 is missing\n\
+             database  has the trigger \"x\", which no SHIM made checked\n\
+             and 3 more faults\n\
+             seals checked; sealed since 2001-09-09T01:46:40Z\n\
+             checked 7 checkpoints in 2 sessions: 5 faults\n"
         );
-        let headers = [
-            header(3, "c", "b"),
-            header(4, "d", "c"),
-            header(7, "g", "f"),
-        ];
-        assert!(
-            chain_faults(&headers).is_empty(),
-            "what is missing has no neighbour"
-        );
+        let mut line = Vec::new();
+        print_json(&report, &[], &mut line).unwrap();
+        let parsed: serde_json::Value = serde_json::from_slice(&line).unwrap();
         assert_eq!(
-            missing_fault(&headers, &[5], 9).as_deref(),
-            Some("#1, #2, #6, #8, #9 are missing")
+            (&parsed["intact"], &parsed["fault_count"], &parsed["seals"]),
+            (&json!(false), &json!(5), &json!("checked"))
         );
-        assert_eq!(missing_fault(&headers[..2], &[1, 2], 4), None);
-        assert_eq!(missing_fault(&[], &[], 1).as_deref(), Some("#1 is missing"));
-        assert_eq!(missing_fault(&[], &[], 0), None);
+    }
+
+    #[test]
+    fn what_was_set_aside_may_hold_more() {
+        assert_eq!(verdict(0, 0), "all intact");
+        assert_eq!(verdict(2, 1), "2 faults");
+        assert!(verdict(0, 1).contains("what is here is intact; 1 database set aside"));
     }
 }

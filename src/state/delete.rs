@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use shim_proto::coordination::v1::DeleteStateRequest;
+use shim_render::text::name;
 
 use super::client::{StateClient, refusal};
 use crate::config::Config;
@@ -44,7 +45,7 @@ pub(super) async fn run(
     let deleted = deleted.map_err(|status| refusal(status, &args.key, &args.namespace_args))?;
     emit(args.json, &deleted, out, |out| {
         if deleted.existed {
-            writeln!(out, "{} is deleted", args.key)
+            writeln!(out, "{} is deleted", name(&args.key, 512))
         } else {
             writeln!(out, "there was no {} in {}", args.key, client.namespace)
         }

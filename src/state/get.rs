@@ -68,6 +68,5 @@ pub(super) fn about(entry: &StateEntry) -> String {
 pub(super) fn print(entry: &StateEntry, out: &mut dyn Write) -> io::Result<()> {
     let value = entry.value.as_ref().map(json::free_form);
     let value = value.unwrap_or_else(|| serde_json::json!({}));
-    serde_json::to_writer_pretty(&mut *out, &value)?;
-    writeln!(out)
+    json::write_pretty(out, &value)
 }

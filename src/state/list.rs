@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use shim_proto::coordination::v1::{ListStateRequest, ListStateResponse, StateEntry};
 use shim_proto::limits::MAX_PAGE_SIZE;
-use shim_render::text::one_line;
+use shim_render::text::{one_line, title};
 
 use super::client::StateClient;
 use crate::config::Config;
@@ -95,7 +95,7 @@ pub(super) fn table(entries: &[StateEntry]) -> Table {
     ]);
     for entry in entries {
         table.row([
-            one_line(&entry.key, KEY_WIDTH),
+            title(&entry.key, KEY_WIDTH),
             entry.version.to_string(),
             ago(entry.updated_at.as_ref()),
             ago(entry.expires_at.as_ref()),

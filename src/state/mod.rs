@@ -1,5 +1,6 @@
 //! `shim state`: the shared state of a project, a file for each subcommand.
 
+mod clear;
 mod client;
 mod delete;
 mod get;
@@ -32,6 +33,8 @@ pub(crate) enum Command {
     Patch(patch::Args),
     /// Delete an entry
     Delete(delete::Args),
+    /// Delete the entries of a namespace, or those whose keys begin alike
+    Clear(clear::Args),
     /// Print the entries, then a line for every change as it happens
     Watch(watch::Args),
 }
@@ -60,6 +63,7 @@ pub(crate) async fn run(
         Command::Put(args) => put::run(&args, config, out).await,
         Command::Patch(args) => patch::run(&args, config, out).await,
         Command::Delete(args) => delete::run(&args, config, out).await,
+        Command::Clear(args) => clear::run(&args, config, out).await,
         Command::Watch(args) => watch::run(&args, config, out).await,
     }
 }

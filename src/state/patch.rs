@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use shim_proto::coordination::v1::PatchStateRequest;
+use shim_render::text::name;
 
 use super::client::{StateClient, refusal};
 use crate::config::Config;
@@ -52,7 +53,10 @@ pub(super) async fn run(
         request_id: request_id(),
         namespace: client.namespace,
         key: args.key.clone(),
-        set: args.set.as_deref().map(parse_object).transpose()?,
+        set: {
+            let set = args.set.as_deref().map(|set| parse_object("--set", set));
+            set.transpose()?
+        },
         remove: args.remove.clone(),
         expected_version: args.expect,
         create_if_missing: args.create,
@@ -65,6 +69,7 @@ pub(super) async fn run(
     emit(args.json, &patched, out, |out| {
         let goes = ago(patched.expires_at.as_ref());
         let version = patched.version;
-        writeln!(out, "{} is version {version}, goes {goes}", args.key)
+        let key = name(&args.key, 512);
+        writeln!(out, "{key} is version {version}, goes {goes}")
     })
 }

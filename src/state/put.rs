@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use shim_proto::coordination::v1::PutStateRequest;
+use shim_render::text::name;
 
 use super::client::{StateClient, refusal};
 use crate::config::Config;
@@ -45,7 +46,7 @@ pub(super) async fn run(
         request_id: request_id(),
         namespace: client.namespace,
         key: args.key.clone(),
-        value: Some(parse_object(&args.value)?),
+        value: Some(parse_object("value", &args.value)?),
         expected_version: args.expect,
         ttl: args.ttl.map(proto_duration).transpose()?,
         writer: workspace_args::user_at_host(),
@@ -55,6 +56,7 @@ pub(super) async fn run(
     let put = put.map_err(|status| refusal(status, &args.key, &args.namespace_args))?;
     emit(args.json, &put, out, |out| {
         let goes = ago(put.expires_at.as_ref());
-        writeln!(out, "{} is version {}, goes {goes}", args.key, put.version)
+        let key = name(&args.key, 512);
+        writeln!(out, "{key} is version {}, goes {goes}", put.version)
     })
 }

@@ -1,9 +1,10 @@
 //! The coordination of the local stack in a few figures: workers and queues.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use serde::Serialize;
-use shim_proto::coordination::v1::{QueueHealthResponse, WorkerState};
+use shim_proto::coordination::v1::{QueueHealthResponse, StoreSize, WorkerState};
 use shim_proto::fitness::is_unfit;
 use shim_proto::worker::v1::GetWorkerHealthRequest;
 use shim_render::figures::count;
@@ -14,6 +15,7 @@ use crate::config::Config;
 use crate::connection::{self, Coordination, call, request};
 use crate::error::CliError;
 use crate::output::time::now;
+use crate::store_line;
 use crate::tasks::health;
 use crate::workers::pages;
 
@@ -59,8 +61,33 @@ struct QueueStatus {
     paused: Vec<String>,
     /// What a person should do something about.
     warnings: Vec<String>,
+    /// Queues in use, one for each different set of requirements.
+    queues_in_use: u32,
+    max_queues: u32,
+    /// Messages to submitters that wait for room in full inboxes.
+    owed_messages: u64,
+    /// What the store takes of Redis's memory.
+    store: StoreStatus,
     #[serde(skip)]
     summary: String,
+    #[serde(skip)]
+    store_line: String,
+}
+
+/// What the store takes of Redis's memory.
+#[derive(Debug, Serialize)]
+struct StoreStatus {
+    bytes: u64,
+    /// 0 if there is no bound.
+    max_bytes: u64,
+    kinds: BTreeMap<String, KindStatus>,
+}
+
+/// What one kind takes.
+#[derive(Debug, Serialize)]
+struct KindStatus {
+    keys: u64,
+    bytes: u64,
 }
 
 impl CoordinationStatus {
@@ -118,6 +145,7 @@ impl CoordinationStatus {
             return Ok(());
         };
         writeln!(out, "tasks     {}", queues.summary)?;
+        writeln!(out, "store     {}", queues.store_line)?;
         for warning in &queues.warnings {
             writeln!(out, "          warning: {warning}")?;
         }
@@ -138,6 +166,21 @@ async fn queues(service: &mut Coordination) -> Option<QueueStatus> {
     Some(QueueStatus::of(&queues))
 }
 
+impl StoreStatus {
+    fn of(response: &QueueHealthResponse) -> Self {
+        let sizes = response.store_sizes.iter();
+        let kind = |size: &StoreSize| {
+            let (keys, bytes) = (size.keys, size.bytes);
+            (size.kind.clone(), KindStatus { keys, bytes })
+        };
+        Self {
+            bytes: response.store_bytes,
+            max_bytes: response.max_store_bytes,
+            kinds: sizes.map(kind).collect(),
+        }
+    }
+}
+
 impl QueueStatus {
     pub(super) fn of(response: &QueueHealthResponse) -> Self {
         let queues = || response.queues.iter();
@@ -152,7 +195,12 @@ impl QueueStatus {
                 .map(|queue| queue.name.clone())
                 .collect(),
             warnings: health::warnings(response),
+            queues_in_use: response.queues_in_use,
+            max_queues: response.max_queues,
+            owed_messages: response.owed_messages,
+            store: StoreStatus::of(response),
             summary: health::summary(response),
+            store_line: store_line::line(response),
         }
     }
 }

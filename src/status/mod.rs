@@ -11,11 +11,13 @@ use shim_proto::checkpoint::v1::{Session, SessionStatus};
 use shim_render::figures::count;
 use shim_render::time::span;
 use shim_runtime::client::Endpoint;
-use shim_runtime::stack::{Stack, StackInfo, StackState};
+use shim_runtime::stack::{StackInfo, StackState};
 
 use crate::config::Config;
 use crate::connection;
 use crate::error::CliError;
+use crate::output::lines::Lines;
+use crate::output::{json, screen};
 use crate::program_path::program_path;
 use crate::sessions::{self, SessionFilter};
 use crate::surroundings::{self, Difference};
@@ -85,8 +87,7 @@ pub(crate) async fn run(
     }
     if args.json {
         let report = gather(config).await;
-        serde_json::to_writer(&mut *out, &report).map_err(std::io::Error::from)?;
-        writeln!(out)?;
+        json::write_value(out, &report)?;
         return Ok(report.exit_code());
     }
     print(config, out).await
@@ -103,33 +104,35 @@ async fn watch(config: &Config, out: &mut dyn Write) -> Result<ExitCode, CliErro
     loop {
         let report = gather(config).await;
         // Written at once, so that the screen does not flicker.
-        let mut screen = CLEAR.as_bytes().to_vec();
+        let mut frame = CLEAR.as_bytes().to_vec();
+        let mut screen = Lines::new(&mut frame);
         report.print(&mut screen)?;
         if !report.recent.is_empty() {
             writeln!(screen)?;
             sessions::table(&report.recent).print(&mut screen)?;
         }
         next_steps(&report, &mut screen)?;
-        out.write_all(&screen)?;
-        out.flush()?;
+        screen::show(&frame, out)?;
         tokio::time::sleep(REFRESH).await;
     }
 }
 
 /// The next steps for a person at a new stack.
-fn next_steps(report: &Report, screen: &mut Vec<u8>) -> std::io::Result<()> {
+fn next_steps(report: &Report, screen: &mut dyn Write) -> std::io::Result<()> {
     let shim = program_path().map_or_else(
         |_| "shim".to_owned(),
         |program| program.display().to_string(),
     );
+    writeln!(screen)?;
     writeln!(
         screen,
-        "\nConnect Claude:  {shim} install claude-code   (or claude-desktop)"
+        "Connect Claude:  {shim} install claude-code   (or claude-desktop)"
     )?;
-    if let Some(address) = report.stack.as_ref().and_then(|stack| stack.tcp) {
+    if let Some(stack) = &report.stack {
+        let socket = stack.socket.display();
         writeln!(
             screen,
-            "Call it:         grpcurl -plaintext {address} list shim.checkpoint.v1.CheckpointService"
+            "Call it:         grpcurl -plaintext -unix -authority localhost {socket} list shim.checkpoint.v1.CheckpointService"
         )?;
     }
     writeln!(screen, "Look around:     {shim} sessions --help")?;
@@ -139,7 +142,7 @@ fn next_steps(report: &Report, screen: &mut Vec<u8>) -> std::io::Result<()> {
 async fn gather(config: &Config) -> Report {
     let data_dir = config.data_dir().display().to_string();
     let mut report = Report::stopped(data_dir);
-    match Stack::at(config.data_dir()).state() {
+    match config.stack().state() {
         StackState::Stopped => return report,
         StackState::Starting => report.state = "starting",
         StackState::Held(why) => {
@@ -187,11 +190,7 @@ async fn redis_trouble(config: &Config, info: &StackInfo) -> Option<String> {
         return None;
     }
     let trouble = redis_log::last_trouble(config.data_dir())?;
-    Some(format!(
-        "it ends at each start: {}; {}",
-        trouble.said,
-        trouble.kind.step()
-    ))
+    Some(format!("{}; {}", trouble.headline(), trouble.kind.step()))
 }
 
 fn uptime(info: &StackInfo) -> Duration {
@@ -281,6 +280,9 @@ fn print_process(info: &StackInfo, out: &mut dyn Write) -> std::io::Result<()> {
         .tcp
         .map_or("none".to_owned(), |address| address.to_string());
     writeln!(out, "tcp       {tcp}")?;
+    if let Some(file) = &info.token_file {
+        writeln!(out, "token     {}, for callers over TCP", file.display())?;
+    }
     writeln!(out, "redis     {}", info.redis.as_deref().unwrap_or("none"))
 }
 
@@ -322,6 +324,7 @@ mod tests {
                 started_unix_ms: 1_767_319_445_000,
                 socket: "/data/shim.sock".into(),
                 tcp: Some(([127, 0, 0, 1], 50_051).into()),
+                token_file: Some("/data/token".into()),
                 redis: Some("redis+unix:///data/redis.sock".into()),
                 surroundings: None,
             }),

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use shim_proto::coordination::v1::{QueueHealthRequest, QueueHealthResponse, QueueReport};
 use shim_render::figures::count;
 use shim_render::tasks::requirements;
-use shim_render::text::one_line;
+use shim_render::text::{one_line, title};
 use shim_render::time::{duration, span};
 use shim_render::workers::unfit;
 use tonic::Status;
@@ -81,6 +81,13 @@ pub(crate) fn warnings(health: &QueueHealthResponse) -> Vec<String> {
             health.outbox
         ));
     }
+    said.extend(scarce_queues(health));
+    if health.owed_messages > 0 {
+        said.push(format!(
+            "{} to submitters of jobs wait for room in full inboxes: let them be read, or `shim messages clear SESSION`",
+            count(health.owed_messages, "message")
+        ));
+    }
     if health.dead_letters_forgotten > 0 {
         said.push(format!(
             "{} forgotten within the last 7 days, the last {}: retry them sooner, or raise tasks.keep_dead_letters",
@@ -89,6 +96,30 @@ pub(crate) fn warnings(health: &QueueHealthResponse) -> Vec<String> {
         ));
     }
     said
+}
+
+/// Above this share of the places in use, they may run out.
+const SCARCE_ABOVE: f64 = 0.8;
+
+/// That the places for queues run out, of all callers or of the one with the most.
+fn scarce_queues(health: &QueueHealthResponse) -> Option<String> {
+    let bounds = [
+        (health.queues_in_use, health.max_queues, ""),
+        (
+            health.caller_queues,
+            health.max_caller_queues,
+            " by one caller",
+        ),
+    ];
+    let is_scarce =
+        |in_use: u32, max: u32| max > 0 && f64::from(in_use) >= f64::from(max) * SCARCE_ABOVE;
+    let (in_use, max, whose) = bounds
+        .into_iter()
+        .find(|(in_use, max, _)| is_scarce(*in_use, *max))?;
+    Some(format!(
+        "{in_use} of at most {max} queues are in use{whose}, one for each different set of requirements: let jobs end or \
+         `shim tasks cancel` them, and submit with requirements that other tasks have"
+    ))
 }
 
 /// What holds a queue back though workers may be free: another program's pause or limit, or our own pause.
@@ -159,9 +190,10 @@ pub(super) fn print(health: &QueueHealthResponse, out: &mut dyn Write) -> io::Re
     } else {
         table(&health.queues).print(out)?;
     }
+    writeln!(out)?;
     writeln!(
         out,
-        "\nlast minute        {} completed, {} failed for good",
+        "last minute        {} completed, {} failed for good",
         health.completed_last_minute, health.failed_last_minute
     )?;
     writeln!(out, "awaiting approval  {}", health.awaiting_approval)?;
@@ -187,7 +219,7 @@ fn table(queues: &[QueueReport]) -> Table {
     ]);
     for queue in queues {
         table.row([
-            one_line(&requirements(queue.requirements.as_ref()), WIDTH),
+            title(&requirements(queue.requirements.as_ref()), WIDTH),
             queue.waiting.to_string(),
             queue.delayed.to_string(),
             queue.active.to_string(),

@@ -124,7 +124,8 @@ fn results() {
         }],
     };
     let print = |out: &mut dyn std::io::Write| {
-        results::print(&merged, false, out).map_err(|e| std::io::Error::other(e.to_string()))
+        results::print(&merged, results::Face::Lines, out)
+            .map_err(|e| std::io::Error::other(e.to_string()))
     };
     assert_snapshot!(both_faces(&merged, print));
 }

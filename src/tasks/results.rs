@@ -1,25 +1,28 @@
 //! `shim tasks results`: the merged result of a job; before its end, of the parts that have completed.
 
+use std::fs::File;
 use std::io::Write;
+use std::os::fd::AsFd;
 use std::process::ExitCode;
 
 use shim_proto::coordination::v1::{
     AggregateResultsRequest, AggregateResultsResponse, MergeStrategy, MissingResult,
 };
-use shim_render::text::one_line;
+use shim_render::text::{name, one_line};
 
 use super::find::find;
 use super::labels::{Merging, label, state};
-use super::show::result_text;
+use super::show::print_result;
 use crate::connection::{Coordination, call, request};
 use crate::error::CliError;
-use crate::output::json;
-use crate::output::say;
+use crate::output::{json, lines, say};
 
 /// Whose results.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "The result goes to stdout; what is missing, cut or kept in files is told on stderr.\n\
+    Each line of a longer text stands behind \"> \", so that none can pass for one of SHIM's; in a file it is as it was \
+    given.\n\
     Exit code: 0 if every part is in it, 1 if some are missing."
 )]
 pub(crate) struct Args {
@@ -28,6 +31,9 @@ pub(crate) struct Args {
     /// How the parts become one [default: as submitted]
     #[arg(long, value_enum)]
     merge: Option<Merging>,
+    /// Print the text as it was given, unless it goes to a file anyhow
+    #[arg(long, conflicts_with = "json")]
+    raw: bool,
     /// Print canonical proto JSON (an AggregateResultsResponse)
     #[arg(long)]
     json: bool,
@@ -41,7 +47,13 @@ pub(super) async fn run(
     let task_id = find(&mut service, &args.task).await?.task_id;
     let merge = args.merge.map_or(MergeStrategy::Unspecified, Into::into);
     let merged = merged(&mut service, task_id, merge).await?;
-    print(&merged, args.json, out)?;
+    let face = match args {
+        Args { json: true, .. } => Face::Json,
+        Args { raw: true, .. } => Face::Raw,
+        _ if stdout_is_file() => Face::Raw,
+        _ => Face::Lines,
+    };
+    print(&merged, face, out)?;
     Ok(if merged.complete {
         ExitCode::SUCCESS
     } else {
@@ -62,32 +74,50 @@ pub(super) async fn merged(
     Ok(call(service.tasks.aggregate_results(request(asked))).await?)
 }
 
+/// How a result is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Face {
+    /// For people: each line of a longer text is set off.
+    Lines,
+    /// The text as it is, for a file or a program.
+    Raw,
+    /// As canonical proto JSON.
+    Json,
+}
+
+/// Whether the standard output goes to a file, in which no line of ours stands.
+fn stdout_is_file() -> bool {
+    let stdout = std::io::stdout().as_fd().try_clone_to_owned();
+    let metadata = stdout.and_then(|stdout| File::from(stdout).metadata());
+    metadata.is_ok_and(|metadata| metadata.is_file())
+}
+
 /// Prints the result, and on stderr what belongs to it and is not in it.
 pub(super) fn print(
     merged: &AggregateResultsResponse,
-    as_json: bool,
+    face: Face,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
-    if as_json {
+    if face == Face::Json {
         return json::write_line(out, merged);
     }
     if let Some(result) = &merged.result {
-        let text = result_text(result);
-        if !text.is_empty() {
-            writeln!(out, "{}", text.trim_end())?;
+        match face {
+            Face::Raw if !result.text.is_empty() => lines::raw(out, result.text.trim_end())?,
+            _ => print_result(result, out)?,
         }
         out.flush()?;
         if result.truncated {
             say::line(format_args!("note: the result was longer and is cut here"));
         }
         for denial in &result.denials {
-            eprintln!("denied: {}", one_line(denial, 500));
+            say::line(format_args!("denied: {}", one_line(denial, 500)));
         }
         for remark in &result.remarks {
-            eprintln!("note: {}", one_line(remark, 1_024));
+            say::line(format_args!("note: {}", one_line(remark, 1_024)));
         }
         for artifact in &result.artifacts {
-            say::line(format_args!("artifact: {}", one_line(artifact, 4_096)));
+            say::line(format_args!("artifact: {}", name(artifact, 4_096)));
         }
     }
     for part in &merged.missing {
@@ -104,7 +134,7 @@ pub(super) fn print(
 }
 
 fn missing(part: &MissingResult) -> String {
-    let name = label(&part.key, &part.task_id);
+    let name = one_line(&label(&part.key, &part.task_id), 200);
     let why = match &part.error {
         Some(error) => format!(
             ": {} ({})",

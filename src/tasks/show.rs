@@ -6,8 +6,9 @@ use std::process::ExitCode;
 
 use shim_proto::coordination::v1::{GetTaskResponse, Task, TaskResult, TaskState};
 use shim_render::figures::{count, percent};
+use shim_render::page::Page;
 use shim_render::tasks::{cost, held_up, requirements, schedule_runs};
-use shim_render::text::{one_line, printable, short_id};
+use shim_render::text::{one_line, short_id};
 use shim_render::time::{duration, span};
 
 use super::find::find;
@@ -19,6 +20,7 @@ use crate::connection::Coordination;
 use crate::error::CliError;
 use crate::output::fields::Fields;
 use crate::output::json;
+use crate::output::lines::block;
 use crate::output::time::{at, now};
 
 /// Wider than any terminal: output that is printed once is not cut to the terminal.
@@ -193,24 +195,31 @@ fn outcome(task: &Task, out: &mut dyn Write) -> io::Result<()> {
         TaskState::Failed => writeln!(out, "next        shim tasks retry {id}"),
         TaskState::AwaitingApproval => {
             if let Some(result) = &task.result {
-                writeln!(out, "\n{}", result_text(result).trim_end())?;
+                writeln!(out)?;
+                print_result(result, out)?;
             }
             writeln!(out, "next        shim tasks approve {id}   (or --reject)")
         }
         TaskState::Completed => match &task.result {
-            Some(result) => writeln!(out, "\n{}", result_text(result).trim_end()),
+            Some(result) => {
+                writeln!(out)?;
+                print_result(result, out)
+            }
             None => writeln!(out, "next        shim tasks results {id}"),
         },
         _ => Ok(()),
     }
 }
 
-/// The text of a result, or its data as JSON if it has no text.
-pub(super) fn result_text(result: &TaskResult) -> String {
-    match (&result.text, &result.data) {
-        (text, Some(data)) if text.is_empty() => {
-            serde_json::to_string_pretty(&json::free_form(data)).unwrap_or_default()
+/// Prints the text of a result, or its data as JSON if it has no text.
+pub(super) fn print_result(result: &TaskResult, out: &mut dyn Write) -> io::Result<()> {
+    match (result.text.as_str(), &result.data) {
+        ("", Some(data)) => json::write_pretty(out, &json::free_form(data)),
+        ("", None) => Ok(()),
+        (text, _) => {
+            let mut page = Page::default();
+            page.paragraph(text);
+            block(out, page)
         }
-        (text, _) => printable(text),
     }
 }

@@ -9,7 +9,7 @@ use shim_proto::coordination::v1::{
 use shim_proto::reasons;
 use shim_render::figures::count;
 use shim_render::tasks::next_runs;
-use shim_render::text::{one_line, short_id};
+use shim_render::text::{one_line, short_id, title};
 use shim_runtime::service_error::decode;
 use tonic::Status;
 
@@ -22,6 +22,7 @@ use crate::config::Config;
 use crate::connection::{self, Coordination, call, request, request_id};
 use crate::error::CliError;
 use crate::output::emit::emit;
+use crate::output::say;
 use crate::sessions;
 
 const LISTED: usize = 20;
@@ -94,10 +95,10 @@ async fn submit_of_program(
             answer => return Ok(answer?),
         }
     }
-    eprintln!(
+    say::line(format_args!(
         "note: SHIM_TASK_ID names no task of this stack ({}); submitted on nobody's behalf",
         one_line(typed, 100)
-    );
+    ));
     Ok(call(service.tasks.submit_task(request(submit))).await?)
 }
 
@@ -130,7 +131,11 @@ async fn wait(
     }
     let id = ended.task_id.clone();
     let merged = results::merged(service, id, MergeStrategy::Unspecified).await?;
-    results::print(&merged, as_json, out)?;
+    let face = match as_json {
+        true => results::Face::Json,
+        false => results::Face::Lines,
+    };
+    results::print(&merged, face, out)?;
     Ok(watch::exit_code(&ended))
 }
 
@@ -144,13 +149,13 @@ pub(super) fn print(submitted: &SubmitTaskResponse, out: &mut dyn Write) -> io::
     };
     writeln!(out, "job {id} submitted: {}{parts}", state(job.state()))?;
     if !submitted.reasoning.is_empty() {
-        writeln!(out, "  {}", one_line(&submitted.reasoning, 1_000))?;
+        writeln!(out, "  {}", title(&submitted.reasoning, 1_000))?;
     }
     if !submitted.next_runs.is_empty() {
         writeln!(out, "  next runs: {}", next_runs(&submitted.next_runs))?;
     }
     for note in &submitted.notes {
-        writeln!(out, "  {}", one_line(note, 1_000))?;
+        writeln!(out, "  {}", title(note, 1_000))?;
     }
     if !job.parent_id.is_empty() {
         let parent = short_id(&job.parent_id);
@@ -164,7 +169,8 @@ pub(super) fn print_parts(submitted: &SubmitTaskResponse, out: &mut dyn Write) -
     let subtasks = &submitted.subtasks;
     for task in subtasks.iter().take(LISTED) {
         let goal = one_line(&task.goal, GOAL_WIDTH);
-        writeln!(out, "  {}  {}  {goal}", name(task), state(task.state()))?;
+        let name = title(&name(task), GOAL_WIDTH);
+        writeln!(out, "  {name}  {}  {goal}", state(task.state()))?;
     }
     if subtasks.len() > LISTED {
         writeln!(out, "  and {} more", subtasks.len() - LISTED)?;

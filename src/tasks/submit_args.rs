@@ -222,7 +222,11 @@ impl Args {
             steps: work.step.clone(),
             split: work.split().into(),
             requirements: assignment.requirements(),
-            payload: work.payload.as_deref().map(parse_object).transpose()?,
+            payload: {
+                let payload = work.payload.as_deref();
+                let payload = payload.map(|payload| parse_object("--payload", payload));
+                payload.transpose()?
+            },
             priority: timing.priority.unwrap_or_default(),
             delay: timing.delay.map(proto_duration).transpose()?,
             schedule: timing.schedule.clone().unwrap_or_default(),

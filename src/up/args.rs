@@ -6,7 +6,7 @@ use std::time::Duration;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// TCP address [default: 127.0.0.1:50051 if it is free]
+    /// TCP address, beside the Unix socket; callers there show the token of the data folder [default: none]
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Option<String>,
     /// Start in the background and return when it serves
@@ -24,4 +24,4 @@ const EXAMPLES: &str = "\
 Examples:
   shim up                      in the foreground; Ctrl-C stops it
   shim up --detach             in the background; `shim down` stops it
-  shim --data-dir /tmp/try up  another stack beside the usual one";
+  shim --data-dir ~/try up     another stack beside the usual one";

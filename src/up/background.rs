@@ -6,8 +6,10 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, setsid};
+use shim_runtime::config::BY_FLAG;
+use shim_runtime::data_dir::open_own;
 use shim_runtime::process;
-use shim_runtime::stack::{Stack, StackInfo, StackState, make_private_dir};
+use shim_runtime::stack::{Stack, StackInfo, StackState};
 
 use super::args::Args;
 use crate::config::Config;
@@ -22,15 +24,21 @@ const MAX_LOG_BYTES: u64 = 10 * 1024 * 1024;
 /// Starts the stack in the background as it was started before, and waits until it serves.
 pub(crate) async fn start_again(before: &StackInfo, config: &Config) -> Result<(), CliError> {
     let surroundings = before.surroundings.as_deref();
+    // What a flag said is known to nobody else.
+    let by_flag =
+        surroundings.is_some_and(|it| it.settings.get("listen").is_some_and(|it| it == BY_FLAG));
     let args = Args {
-        listen: None,
+        listen: before
+            .tcp
+            .filter(|_| by_flag)
+            .map(|address| address.to_string()),
         detach: true,
         idle_exit: surroundings
             .and_then(|it| it.idle_exit_ms)
             .map(Duration::from_millis),
         detached: false,
     };
-    start_and_wait(&Stack::at(config.data_dir()), &args, config).await
+    start_and_wait(&config.stack(), &args, config).await
 }
 
 /// Starts the stack in the background and waits until it serves.
@@ -39,7 +47,7 @@ pub(super) async fn start_and_wait(
     args: &Args,
     config: &Config,
 ) -> Result<(), CliError> {
-    make_private_dir(config.data_dir())?;
+    stack.prepare_folder()?;
     let log = open_log(stack);
     let log = log.map_or_else(|_| Stdio::null(), Stdio::from);
     let mut child = command(args, config)?.stderr(log).spawn()?;
@@ -107,14 +115,15 @@ pub(super) fn leave_terminal(stack: &Stack) -> Result<(), CliError> {
 
 fn open_log(stack: &Stack) -> Result<File, CliError> {
     let path = stack.log_path();
-    if std::fs::metadata(&path).is_ok_and(|meta| meta.len() > MAX_LOG_BYTES) {
+    if path
+        .symlink_metadata()
+        .is_ok_and(|meta| meta.len() > MAX_LOG_BYTES)
+    {
         std::fs::rename(&path, path.with_extension("log.1"))?;
     }
-    Ok(OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .open(path)?)
+    let mut options = OpenOptions::new();
+    options.append(true).create(true).mode(0o600);
+    Ok(open_own(&path, &mut options)?)
 }
 
 /// The last line of the log; the last `error:` line if there is one.

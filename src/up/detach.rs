@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use shim_runtime::stack::{Stack, StackError, StackState};
+use shim_runtime::stack::{StackError, StackState};
 
 use super::args::Args;
 use super::background::start_and_wait;
@@ -17,7 +17,7 @@ pub(super) async fn start(
     config: &Config,
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
-    let stack = Stack::at(config.data_dir());
+    let stack = config.stack();
     match stack.state() {
         StackState::Stopped => start_and_wait(&stack, args, config).await?,
         StackState::Held(why) => return Err(StackError::Held(why).into()),

@@ -1,4 +1,4 @@
-//! `shim up`: the local stack, all services in one process on a Unix socket and loopback TCP, with a private Redis.
+//! `shim up`: the local stack, all services in one process on a Unix socket, and on TCP if asked for, with a private Redis.
 //!
 //! Order: lock, leave the terminal if detached, logs, bind, Redis, build, publish the socket, wait, drain, flush the
 //! store, stop Redis. A background task that broke makes the exit code 1.
@@ -8,6 +8,7 @@ pub(crate) mod background;
 mod detach;
 mod idle;
 pub(crate) mod redis;
+pub(crate) mod redis_files;
 pub(crate) mod redis_log;
 mod services;
 
@@ -17,14 +18,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use shim_runtime::auth::Auth;
+use shim_runtime::auth::{Auth, token_file};
 use shim_runtime::lifecycle::Shutdown;
-use shim_runtime::server::{ListenError, Listeners};
+use shim_runtime::server::Listeners;
 use shim_runtime::stack::{Stack, StackError, StackInfo, StackLock, StackState};
 use shim_runtime::{process, service, telemetry};
 
 use crate::block_on::block_on;
-use crate::checkpoint::ADDRESS;
 use crate::config::Config;
 use crate::error::CliError;
 use crate::service::{BoundServer, auth, bind_probes, server};
@@ -37,7 +37,7 @@ pub(crate) fn run(args: &Args, config: Config, out: &mut dyn Write) -> Result<Ex
     if args.detach {
         return block_on(detach::start(args, &config, out));
     }
-    let stack = Stack::at(config.data_dir());
+    let stack = config.stack();
     // Many gateways may start a stack at once, and one stack is enough. The others leave right away: one that waited
     // could outlive a `shim down` and take over.
     if args.detached && stack.state() != StackState::Stopped {
@@ -72,14 +72,13 @@ async fn serve(
     idle_exit: Option<Duration>,
 ) -> Result<(), CliError> {
     let shutdown = Shutdown::on_signals()?;
-    let auth = auth(&config)?;
     let mut listeners = Listeners::default();
     listeners.bind_unix(&stack.socket())?;
-    let tcp = bind_tcp(&mut listeners, config.runtime.listen, &auth).await?;
+    let (tcp, auth) = bind_tcp(&mut listeners, &config).await?;
     bind_probes(&mut listeners, &config).await?;
     let redis = match &config.runtime.redis_url {
         Some(_) => None,
-        None => PrivateRedis::start(config.data_dir(), config.appendfsync).await,
+        None => PrivateRedis::start(config.data_dir(), config.appendfsync, config.max_memory).await,
     };
     let info = StackInfo {
         pid: std::process::id(),
@@ -87,6 +86,7 @@ async fn serve(
         started_unix_ms: now_unix_ms(),
         socket: stack.socket(),
         tcp,
+        token_file: auth.is_local().then(|| token_file(config.data_dir())),
         redis: redis_url(&config, redis.as_ref()),
         surroundings: Some(Box::new(surroundings::own(&config, idle_exit))),
     };
@@ -137,24 +137,18 @@ fn redis_url(config: &Config, private: Option<&PrivateRedis>) -> Option<String> 
         .or_else(|| private.map(PrivateRedis::url))
 }
 
-/// The default port may be taken by another stack or service, and the socket is enough. A configured address that
-/// cannot be bound is an error.
+/// TCP is for whoever asks for it (`listen`): every user of the machine reaches it. Then callers there show a token, the
+/// data folder's if no other rule is configured.
 async fn bind_tcp(
     listeners: &mut Listeners,
-    asked: Option<SocketAddr>,
-    auth: &Auth,
-) -> Result<Option<SocketAddr>, CliError> {
-    match (
-        listeners.bind_tcp(asked.unwrap_or(ADDRESS), auth).await,
-        asked,
-    ) {
-        (Ok(bound), _) => Ok(Some(bound)),
-        (Err(ListenError::Bind(address, why)), None) => {
-            tracing::warn!(%address, %why, "no TCP: the port is taken; clients on this machine use the socket, others need --listen");
-            Ok(None)
-        }
-        (Err(error), _) => Err(error.into()),
-    }
+    config: &Config,
+) -> Result<(Option<SocketAddr>, Auth), CliError> {
+    let auth = auth(config)?;
+    let Some(address) = config.runtime.listen else {
+        return Ok((None, auth));
+    };
+    let bound = listeners.bind_tcp(address, &auth).await?;
+    Ok((Some(bound), config.runtime.protect(auth, bound)?))
 }
 
 fn now_unix_ms() -> u64 {

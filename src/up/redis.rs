@@ -19,8 +19,9 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 
-use super::redis_log;
+use super::{redis_files, redis_log};
 use crate::remedies::INSTALL_REDIS;
+use crate::serving_process::ServingProcess;
 
 const FIRST_RESTART: Duration = Duration::from_millis(100);
 const LONGEST_RESTART: Duration = Duration::from_secs(5);
@@ -76,6 +77,37 @@ impl Setting for AppendFsync {
     }
 }
 
+/// How much memory the private Redis may take for what it holds (`redis.maxmemory`), in bytes; 0 sets no bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct MaxMemory(u64);
+
+impl MaxMemory {
+    /// Some two million queued tasks, or half a million finished ones with longer results.
+    pub(crate) const DEFAULT: Self = Self(1 << 30);
+    /// A Redis without data takes less than 2 MB.
+    const LEAST: u64 = 8 << 20;
+}
+
+impl Setting for MaxMemory {
+    /// A number of bytes, or of `kb`, `mb` or `gb`, as Redis itself reads it.
+    fn parse(text: &str) -> Result<Self, String> {
+        let expected = || "0, or 8mb and more, such as 512mb or 2gb".to_owned();
+        let lower = text.trim().to_ascii_lowercase();
+        let units = [("kb", 1_u64 << 10), ("mb", 1 << 20), ("gb", 1 << 30)];
+        let unit = units.iter().find(|(unit, _)| lower.ends_with(unit));
+        let (digits, factor) = match unit {
+            Some((unit, factor)) => (lower[..lower.len() - unit.len()].trim_end(), *factor),
+            None => (lower.as_str(), 1),
+        };
+        let number = digits.parse::<u64>().map_err(|_| expected())?;
+        let bytes = number.checked_mul(factor).ok_or_else(expected)?;
+        match bytes {
+            1..Self::LEAST => Err(expected()),
+            bytes => Ok(Self(bytes)),
+        }
+    }
+}
+
 /// A supervised Redis.
 #[derive(Debug)]
 pub(super) struct PrivateRedis {
@@ -85,7 +117,11 @@ pub(super) struct PrivateRedis {
 
 impl PrivateRedis {
     /// Starts a Redis with its files below `data_dir`; `None`, with a warning, if the machine has none.
-    pub(super) async fn start(data_dir: &Path, appendfsync: AppendFsync) -> Option<Self> {
+    pub(super) async fn start(
+        data_dir: &Path,
+        appendfsync: AppendFsync,
+        max_memory: MaxMemory,
+    ) -> Option<Self> {
         let Some(program) = find_program("redis-server") else {
             tracing::warn!(
                 "no redis-server found: checkpoints and recovery work in full, coordination will not; {INSTALL_REDIS}"
@@ -96,7 +132,8 @@ impl PrivateRedis {
         stop_orphan(&socket).await;
         let stop = Shutdown::new();
         let supervisor = BackgroundTasks::new("stack", &stop);
-        let line = command_line(&program, &socket, &redis_log::folder(data_dir), appendfsync);
+        let folder = redis_log::folder(data_dir);
+        let line = command_line(&program, &socket, &folder, appendfsync, max_memory);
         let data_dir = data_dir.to_path_buf();
         supervisor.spawn_restarting("redis", move || {
             supervise(line.clone(), data_dir.clone(), stop.clone())
@@ -174,6 +211,7 @@ fn command_line(
     socket: &Path,
     folder: &Path,
     appendfsync: AppendFsync,
+    max_memory: MaxMemory,
 ) -> Vec<OsString> {
     let mut line: Vec<OsString> = PRIVATE_UMASK.map(Into::into).into();
     if let Some(setpriv) = find_program("setpriv").filter(|_| cfg!(target_os = "linux")) {
@@ -187,6 +225,8 @@ fn command_line(
     line.push(folder.into());
     line.extend(OPTIONS.map(Into::into));
     line.extend(["--appendfsync", appendfsync.word()].map(Into::into));
+    line.push("--maxmemory".into());
+    line.push(max_memory.0.to_string().into());
     line
 }
 
@@ -197,7 +237,9 @@ async fn supervise(line: Vec<OsString>, data_dir: PathBuf, stop: Shutdown) {
     while !stop.is_begun() {
         let started = Instant::now();
         // A disk without room has none for the folder either; it is made when there is.
-        let spawned = make_private_dir(&redis_log::folder(&data_dir)).and_then(|()| spawn(&line));
+        let spawned = make_private_dir(&redis_log::folder(&data_dir))
+            .and_then(|()| refuse_silent_loss(&data_dir))
+            .and_then(|()| spawn(&line));
         let ended = match spawned {
             Ok(mut child) => tokio::select! {
                 ended = child.wait() => ended,
@@ -213,6 +255,9 @@ async fn supervise(line: Vec<OsString>, data_dir: PathBuf, stop: Shutdown) {
         let delay = backoff.next_delay();
         match ended {
             Ok(status) => tell_end(&data_dir, status, delay, ends_in_a_row),
+            Err(error) if ends_in_a_row == LOOP_AFTER => {
+                tracing::error!(%error, "Redis cannot be started; it is tried again every few seconds");
+            }
             Err(error) => {
                 tracing::warn!(%error, backoff = ?delay, "Redis does not start; trying again");
             }
@@ -221,6 +266,18 @@ async fn supervise(line: Vec<OsString>, data_dir: PathBuf, stop: Shutdown) {
             () = tokio::time::sleep(delay) => {}
             () = stop.wait() => {}
         }
+    }
+}
+
+/// Redis would start without the data, and say nothing.
+fn refuse_silent_loss(data_dir: &Path) -> std::io::Result<()> {
+    match redis_files::silent_loss(&redis_files::append_only(data_dir)) {
+        None => Ok(()),
+        Some(trouble) => Err(std::io::Error::other(format!(
+            "{}; {}",
+            trouble.said,
+            trouble.kind.step()
+        ))),
     }
 }
 
@@ -266,25 +323,28 @@ async fn terminate(mut child: Child) {
 }
 
 /// Stops a Redis that outlived its stack. Call it only under the stack's lock or when no stack runs. The kernel
-/// names the process behind the socket, so no other one can be hit.
+/// names the process behind the socket, so no other one can be hit, and none of another user is spoken to.
 pub(crate) async fn stop_orphan(socket: &Path) {
-    let Ok(mut stream) = UnixStream::connect(socket).await else {
-        return;
+    let process = match ServingProcess::behind(socket).await {
+        Ok(Some(process)) => process,
+        Ok(None) => return,
+        Err(error) => {
+            tracing::warn!(%error, "what listens where Redis should is left alone");
+            return;
+        }
     };
-    let pid = stream
-        .peer_cred()
-        .ok()
-        .and_then(|peer| peer.pid())
-        .map(Pid::from_raw);
-    tracing::warn!(?pid, "stopping a Redis that outlived its stack");
-    let _ = stream.write_all(b"SHUTDOWN\r\n").await;
+    tracing::warn!(
+        pid = process.pid(),
+        "stopping a Redis that outlived its stack"
+    );
+    if let Ok(mut stream) = UnixStream::connect(socket).await {
+        let _ = stream.write_all(b"SHUTDOWN\r\n").await;
+    }
     if wait_until_gone(socket).await {
         return;
     }
-    if let Some(pid) = pid {
-        let _ = kill(pid, Signal::SIGKILL);
-        wait_until_gone(socket).await;
-    }
+    let _ = process.signal(Signal::SIGKILL);
+    wait_until_gone(socket).await;
 }
 
 /// Whether a Redis listens on the socket.
@@ -306,6 +366,32 @@ async fn wait_until_gone(socket: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bound_of_memory_is_read_as_redis_reads_it() {
+        let bytes = |text| MaxMemory::parse(text).map(|bound| bound.0);
+        for (text, expected) in [
+            ("0", 0),
+            ("16777216", 16 << 20),
+            ("512mb", 512 << 20),
+            ("2GB", 2 << 30),
+            ("9000 kb", 9_000 << 10),
+        ] {
+            assert_eq!(bytes(text), Ok(expected), "{text}");
+        }
+        for wrong in [
+            "",
+            "1mb",
+            "-1",
+            "1.5gb",
+            "8 MiB",
+            "lots",
+            "99999999999gb",
+            "mb",
+        ] {
+            assert!(bytes(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn a_shown_url_has_no_password() {

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use super::redis_files;
+
 /// The end of the log that is read: some starts of Redis.
 const TAIL_BYTES: u64 = 16 * 1024;
 
@@ -16,15 +18,35 @@ pub(crate) struct RedisTrouble {
     pub(crate) kind: TroubleKind,
 }
 
+impl RedisTrouble {
+    /// What Redis does, and why.
+    pub(crate) fn headline(&self) -> String {
+        let does = if redis_files::is_silent_loss(self) {
+            "it is not started"
+        } else {
+            "it ends at each start"
+        };
+        format!("{does}: {}", self.said)
+    }
+}
+
 /// Kinds of trouble that have a step of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TroubleKind {
-    /// The end of the append-only file is no command, as a loss of power leaves it.
+    /// The append-only file holds something that is no command, at its end as a loss of power leaves it, or before.
     DamagedAppendOnlyFile,
-    /// The snapshot at the head of the append-only file, or another file of it, is damaged or missing.
+    /// The manifest, which names the parts of the append-only file, is damaged or missing.
+    DamagedManifest,
+    /// The snapshot at the head of the append-only file is damaged.
     DamagedSnapshot,
+    /// A part that the manifest names is not there.
+    MissingPart,
+    /// A folder stands in the place of a file.
+    NotAFile,
     /// A newer Redis wrote the files.
     NewerRedis,
+    /// The append-only file has a command that this Redis does not know.
+    UnknownCommand,
     /// The disk has no room.
     DiskFull,
     /// A file may not be read or written.
@@ -33,15 +55,42 @@ pub(crate) enum TroubleKind {
     Other,
 }
 
-/// Parts of Redis's messages, and what they mean. The first that fits decides.
-const KNOWN: [(&str, TroubleKind); 17] = [
+/// Parts of Redis's messages, and what they mean. The first that one of the lines has decides: Redis says one trouble in
+/// several lines, and the later ones are vaguer.
+const KNOWN: [(&str, TroubleKind); 27] = [
     ("No space left on device", TroubleKind::DiskFull),
     ("Disk quota exceeded", TroubleKind::DiskFull),
     ("Permission denied", TroubleKind::Permission),
     ("Read-only file system", TroubleKind::Permission),
     ("Operation not permitted", TroubleKind::Permission),
+    ("Is a directory", TroubleKind::NotAFile),
+    // Letters in the place of the number are read as 0.
+    (
+        "Can't handle RDB format version 0",
+        TroubleKind::DamagedSnapshot,
+    ),
     ("Can't handle RDB format version", TroubleKind::NewerRedis),
-    ("Unknown RDB", TroubleKind::NewerRedis),
+    // The number of the format is checked before, so what is unknown behind it is no news but damage.
+    (
+        "Internal error in RDB reading",
+        TroubleKind::DamagedSnapshot,
+    ),
+    ("Unknown RDB", TroubleKind::DamagedSnapshot),
+    ("Wrong RDB checksum", TroubleKind::DamagedSnapshot),
+    ("Short read or OOM loading DB", TroubleKind::DamagedSnapshot),
+    (
+        "Wrong signature trying to load DB",
+        TroubleKind::DamagedSnapshot,
+    ),
+    ("Error reading the RDB", TroubleKind::DamagedSnapshot),
+    ("Fatal error loading the DB", TroubleKind::DamagedSnapshot),
+    (".base.rdb: make a backup", TroubleKind::DamagedSnapshot),
+    ("Unable to obtain the AOF file", TroubleKind::MissingPart),
+    ("AOF MANIFEST", TroubleKind::DamagedManifest),
+    ("AOF manifest", TroubleKind::DamagedManifest),
+    ("Unknown AOF file type", TroubleKind::DamagedManifest),
+    ("Found duplicate", TroubleKind::DamagedManifest),
+    ("Unknown command", TroubleKind::UnknownCommand),
     (
         "Bad file format reading the append only file",
         TroubleKind::DamagedAppendOnlyFile,
@@ -50,44 +99,44 @@ const KNOWN: [(&str, TroubleKind); 17] = [
         "Unexpected end of file reading the append only file",
         TroubleKind::DamagedAppendOnlyFile,
     ),
+    ("No such file or directory", TroubleKind::MissingPart),
     (
         "Unrecoverable error reading the append only file",
         TroubleKind::DamagedAppendOnlyFile,
     ),
     ("truncated", TroubleKind::DamagedAppendOnlyFile),
-    (
-        "Error reading the RDB preamble",
-        TroubleKind::DamagedSnapshot,
-    ),
-    ("Short read or OOM loading DB", TroubleKind::DamagedSnapshot),
-    (
-        "Wrong signature trying to load DB",
-        TroubleKind::DamagedSnapshot,
-    ),
-    (
-        "Internal error in RDB reading",
-        TroubleKind::DamagedSnapshot,
-    ),
-    ("Invalid AOF manifest", TroubleKind::DamagedSnapshot),
-    ("Fatal error loading the DB", TroubleKind::DamagedSnapshot),
 ];
+
+const ONLY_A_BACKUP: &str = "only a backup helps: put its appendonlydir in the place of this one under `shim hold -- COMMAND`; \
+                             or begin without the data by `shim doctor --new-redis`, which sets the files aside";
 
 impl TroubleKind {
     /// The one step, in words for a terminal.
     pub(crate) fn step(self) -> &'static str {
         match self {
             Self::DamagedAppendOnlyFile => {
-                "run `shim doctor --fix`: it keeps a copy and cuts off what is no command"
+                "run `shim doctor --fix`: it keeps a copy, cuts off what is no command, and tries a Redis on the rest"
             }
-            Self::DamagedSnapshot => {
-                "put a copy of appendonlydir from your backup in its place under `shim hold -- COMMAND`, or move it away to begin with an empty Redis"
+            Self::DamagedManifest => {
+                "run `shim doctor --fix`: it keeps a copy, names the parts that are there anew, and tries a Redis on them"
             }
-            Self::NewerRedis => "install the Redis that wrote it, or a newer one",
+            Self::DamagedSnapshot | Self::MissingPart => ONLY_A_BACKUP,
+            Self::NotAFile => {
+                "move that folder away, out of appendonlydir, then run `shim doctor --fix`"
+            }
+            Self::NewerRedis => {
+                "install the Redis that wrote it, or a newer one; without it, `shim doctor --new-redis` sets the files aside and begins without the data"
+            }
+            Self::UnknownCommand => {
+                "install the Redis that wrote it, or a newer one; if this one did, the file is damaged: put appendonlydir of a backup in its place under `shim hold -- COMMAND`, or begin without the data by `shim doctor --new-redis`"
+            }
             Self::DiskFull => "free space; it starts again by itself",
             Self::Permission => {
-                "give the files in that folder back to yourself with chown and chmod"
+                "give the folder `redis` of the data folder and all in it back to yourself (`chown -R`, `chmod -R u+rwX`); it starts again by itself"
             }
-            Self::Other => "its log says more",
+            Self::Other => {
+                "look into that log; if it does not help, `shim doctor --new-redis` sets the files aside and begins without the data"
+            }
         }
     }
 }
@@ -102,9 +151,15 @@ pub(crate) fn path(data_dir: &Path) -> PathBuf {
     folder(data_dir).join("redis.log")
 }
 
-/// Why the private Redis of a data folder ended the last time, if its log tells. Only right while no Redis answers.
+/// Why the private Redis of a data folder does not run, if its files or its log tell. Only right while no Redis answers.
 pub(crate) fn last_trouble(data_dir: &Path) -> Option<RedisTrouble> {
-    let mut file = File::open(path(data_dir)).ok()?;
+    redis_files::silent_loss(&redis_files::append_only(data_dir))
+        .or_else(|| said_in(&path(data_dir)))
+}
+
+/// Why a Redis with this log ended the last time.
+pub(crate) fn said_in(log: &Path) -> Option<RedisTrouble> {
+    let mut file = File::open(log).ok()?;
     let length = file.metadata().ok()?.len();
     file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))
         .ok()?;
@@ -123,16 +178,18 @@ fn judge(log: &str) -> Option<RedisTrouble> {
         .rposition(|line| line.starts_with("Server initialized") || line.contains("is starting"))
         .map_or(0, |start| start + 1);
     let of_last_start = &messages[since_start.min(messages.len() - 1)..];
-    let known = of_last_start.iter().rev().find_map(|line| {
-        let found = KNOWN.iter().find(|(part, _)| line.contains(part));
-        found.map(|(_, kind)| (*line, *kind))
+    let known = KNOWN.iter().find_map(|(part, kind)| {
+        let line = of_last_start.iter().rev().find(|line| line.contains(part));
+        line.map(|line| (*line, *kind))
     });
     let (said, kind) = known.unwrap_or((*said, TroubleKind::Other));
+    let said = closing_line(of_last_start, said);
     let is_setup = kind == TroubleKind::Other
         && [
             "Configuration loaded",
             "Server initialized",
             "WARNING",
+            "Memory overcommit",
             "Redis version=",
         ]
         .iter()
@@ -141,6 +198,13 @@ fn judge(log: &str) -> Option<RedisTrouble> {
         said: said.to_owned(),
         kind,
     })
+}
+
+/// Redis puts a headline above what is wrong with its manifest.
+fn closing_line<'a>(lines: &[&'a str], said: &'a str) -> &'a str {
+    let is_headline = said.is_empty() || said.starts_with("***");
+    let last = lines.iter().rev().find(|line| !line.is_empty());
+    last.filter(|_| is_headline).map_or(said, |last| *last)
 }
 
 /// The message of a line: what stands behind its level.
@@ -154,49 +218,4 @@ fn message(line: &str) -> Option<&str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_reason_and_its_kind_are_read_from_the_last_start() {
-        let start = "7:C 30 Nov 2026 15:00:00.001 # Configuration loaded\n7:M 30 Nov 2026 15:00:00.002 # Server initialized\n";
-        for (line, kind) in [
-            (
-                "# Bad file format reading the append only file appendonly.aof.1.incr.aof: make a backup of your AOF file, then use ./redis-check-aof --fix <filename.manifest>",
-                TroubleKind::DamagedAppendOnlyFile,
-            ),
-            (
-                "# Can't open the append-only file: Permission denied",
-                TroubleKind::Permission,
-            ),
-            (
-                "# Error writing to the AOF file: No space left on device",
-                TroubleKind::DiskFull,
-            ),
-            (
-                "# Can't handle RDB format version 12",
-                TroubleKind::NewerRedis,
-            ),
-            (
-                "# Wrong signature trying to load DB from file",
-                TroubleKind::DamagedSnapshot,
-            ),
-            ("# Something new", TroubleKind::Other),
-        ] {
-            let log = format!("{start}7:M 30 Nov 2026 15:00:00.003 {line}\n");
-            let trouble = judge(&log);
-            assert_eq!(trouble.as_ref().map(|it| it.kind), Some(kind), "{line}");
-            assert_eq!(trouble.map(|it| it.said), Some(line[2..].to_owned()));
-            assert_eq!(judge(&(log + start)), None, "it starts again");
-        }
-        assert_eq!(judge(""), None);
-        assert_eq!(judge("no line of Redis"), None);
-    }
-
-    #[test]
-    fn what_redis_says_when_it_leaves_does_not_hide_the_reason() {
-        let log = "1:M 30 Nov 2026 15:00:00.001 # Error writing to the AOF file: No space left on device\n\
-                   1:M 30 Nov 2026 15:00:00.002 # Can't recover from AOF write error when the AOF fsync policy is 'always'. Exiting...\n";
-        assert_eq!(judge(log).map(|it| it.kind), Some(TroubleKind::DiskFull));
-    }
-}
+mod tests;

@@ -7,6 +7,7 @@ mod coordination;
 mod crash_suite;
 mod deploy;
 mod faults;
+mod hostile_text;
 mod live;
 mod local_stack;
 mod manual;

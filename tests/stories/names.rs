@@ -4,12 +4,15 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::json;
+use shim_proto::checkpoint::v1::SessionStatus;
 use shim_proto::coordination::v1::{FileLease, ListFilesRequest};
 use shim_redis_harness::Redis;
 use shim_tests::binary;
 use shim_tests::mcp::{GatewayLaunch, tool_output};
 use shim_tests::service::{Launch, Service};
 use shim_tests::temp_env::TempEnv;
+
+use super::live::until;
 
 /// A stack, and a repository with names as frameworks have them.
 struct World {
@@ -152,6 +155,77 @@ async fn a_name_that_is_there_means_itself_on_every_way_in() {
     gateway.close().await;
 }
 
+/// Whoever leased a name first has it, also if it is made later, and by whatever links others come to it.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_file_has_one_holder_made_later_or_behind_links() {
+    let world = World::new().await;
+    let project = world.temp.project();
+    let acquire =
+        |name: &str, holder: &str| world.run(&["files", "acquire", name, "--holder", holder]);
+    for name in [
+        "new/[id]/page.tsx",
+        "new/[...slug]/page.tsx",
+        "new/[[...lang]]/page.tsx",
+        "new/(group)/[user-id].tsx",
+        "new/{x}/page.tsx",
+        "new/{a,b}.tsx",
+    ] {
+        let first = acquire(name, "ann");
+        assert!(first.status.success(), "{name}: {}", text(&first));
+        let whole = project.join(name);
+        std::fs::create_dir_all(whole.parent().unwrap()).unwrap();
+        std::fs::write(whole, "").unwrap();
+        let second = acquire(name, "ben");
+        assert!(
+            !second.status.success() && text(&second).contains("ann"),
+            "{name}: {}",
+            text(&second)
+        );
+        assert_eq!(
+            world.run(&["files", "check", name]).status.code(),
+            Some(1),
+            "{name}"
+        );
+        assert_eq!(world.leases(name).await.len(), 1, "{name}");
+    }
+    for (link, target) in [
+        ("link", "app"),
+        ("app/again.tsx", "i/page.tsx"),
+        ("out", "/etc"),
+        ("round", "round"),
+    ] {
+        std::os::unix::fs::symlink(target, project.join(link)).unwrap();
+    }
+    let first = acquire("link/i/page.tsx", "ann");
+    assert!(first.status.success(), "{}", text(&first));
+    for name in [
+        "app/i/page.tsx",
+        "app/again.tsx",
+        "link/again.tsx",
+        "link/i/*.tsx",
+    ] {
+        let second = acquire(name, "ben");
+        assert!(
+            !second.status.success() && text(&second).contains("ann"),
+            "{name}: {}",
+            text(&second)
+        );
+        assert_eq!(world.leases(name).await.len(), 1, "{name}");
+    }
+    for name in ["out/passwd", "round/x"] {
+        let refused = acquire(name, "ben");
+        assert!(
+            !refused.status.success() && text(&refused).contains("link"),
+            "{name}: {}",
+            text(&refused)
+        );
+    }
+    // A link that is staged is changed itself, beside what it leads to.
+    git(&project, &["add", "app/again.tsx"]);
+    let staged = ["files", "check", "--staged", "--strict"];
+    assert_eq!(world.run(&staged).status.code(), Some(1));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_means_nothing_here_is_refused_or_told() {
     let world = World::new().await;
@@ -249,6 +323,7 @@ async fn the_files_of_a_renamed_project_are_not_missing() {
     let saved = tool_output(gateway.call("shim_auto_checkpoint", state).await);
     let session_id = saved["session_id"].as_str().unwrap();
     gateway.kill().await;
+    until(&world.temp, session_id, SessionStatus::Interrupted).await;
     let renamed = world.temp.root().join("renamed");
     std::fs::rename(&project, &renamed).unwrap();
 
@@ -263,18 +338,26 @@ async fn the_files_of_a_renamed_project_are_not_missing() {
     );
     assert!(!shown.contains("MISSING"), "{shown}");
 
+    // Somebody makes another folder at the old path.
+    std::fs::create_dir_all(project.join("app/i")).unwrap();
+    std::fs::write(project.join("app/i/page.tsx"), "of somebody else").unwrap();
+    let shown = world
+        .shim(world.temp.root(), &["sessions", "restore", session_id])
+        .output()
+        .unwrap();
+    let shown = text(&shown);
+    assert!(shown.contains("another folder now"), "{shown}");
+    assert!(
+        !shown.contains("MISSING") && !shown.contains("CHANGED"),
+        "{shown}"
+    );
+    std::fs::remove_dir_all(&project).unwrap();
+
     let mut gateway = GatewayLaunch::new(&world.temp.data_dir(), &renamed)
         .open()
         .await;
-    let mut restored = json!({});
-    for _ in 0..200 {
-        let restore = json!({"action": "restore", "session_id": session_id});
-        restored = gateway.call("shim_check_recovery", restore).await;
-        if restored["isError"] != json!(true) {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    }
+    let restore = json!({"action": "restore", "session_id": session_id});
+    let restored = gateway.call("shim_check_recovery", restore).await;
     let claims = tool_output(restored)["claims"].clone();
     let claims = claims.as_array().unwrap();
     let file = claims.iter().find(|claim| claim["kind"] == "file").unwrap();

@@ -93,3 +93,63 @@ fn a_gateway_writes_its_answers_into_a_file() {
     drop(asks);
     assert!(child.wait().unwrap().success());
 }
+
+#[test]
+fn every_damaged_line_is_answered_under_its_id() {
+    let temp = TempEnv::new();
+    let (mut asks, stdin) = UnixStream::pair().unwrap();
+    let (hears, stdout) = UnixStream::pair().unwrap();
+    let mut child = gateway(
+        &temp,
+        OwnedFd::from(stdin).into(),
+        OwnedFd::from(stdout).into(),
+    );
+    hears.set_read_timeout(Some(TIMEOUT)).unwrap();
+    let mut answers = BufReader::new(hears).lines();
+    let mut ask = |line: &str, expected: usize| -> Vec<Value> {
+        writeln!(asks, "{line}").unwrap();
+        let answers = answers.by_ref().take(expected);
+        let mut ids: Vec<Value> = answers
+            .map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap()["id"].clone())
+            .collect();
+        ids.sort_by_key(Value::to_string);
+        ids
+    };
+    assert_eq!(ask(&conversation()[0].to_string(), 1), [json!(1)]);
+    let ping = |id: u64| json!({ "jsonrpc": "2.0", "id": id, "method": "ping" }).to_string();
+    for (line, ids) in [
+        (format!("{}{}", ping(2), ping(3)), vec![2, 3]),
+        (format!("{}\r{}", ping(4), ping(5)), vec![4, 5]),
+        (
+            format!(
+                "[{},{{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":NaN}}]",
+                ping(6)
+            ),
+            vec![6, 7],
+        ),
+        (
+            r#"{"jsonrpc":"2.0" "id":8,"method":"ping"}"#.to_owned(),
+            vec![8],
+        ),
+        (
+            r#"{"jsonrpc":"2.0","method":"ping","params":{"a":{"b":[1,2}},"id":9}"#.to_owned(),
+            vec![9],
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":0016,"method":"ping"}"#.to_owned(),
+            vec![16],
+        ),
+    ] {
+        let expected: Vec<_> = ids.into_iter().map(Value::from).collect();
+        assert_eq!(ask(&line, expected.len()), expected, "{line}");
+    }
+    for depth in [32, 120, 126, 127, 128, 129, 10_000] {
+        let deep = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        let call = format!(
+            r#"{{"jsonrpc":"2.0","id":{depth},"method":"tools/call","params":{{"name":"shim_coordinate_task","arguments":{{"action":"submit","goal":"x","payload":{{"a":{deep}}}}}}}}}"#
+        );
+        assert_eq!(ask(&call, 1), [json!(depth)]);
+    }
+    drop(asks);
+    assert!(child.wait().unwrap().success());
+}

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use nix::fcntl::OFlag;
 use shim_runtime::stack::make_private_dir;
 use tokio::fs::{File, OpenOptions};
 
@@ -67,6 +68,8 @@ impl Artifacts {
             .create(true)
             .truncate(true)
             .mode(0o600)
+            // The folder may be configured to be one in which others have a hand.
+            .custom_flags(OFlag::O_NOFOLLOW.bits())
             .open(path)
             .await
     }
@@ -105,6 +108,20 @@ mod tests {
         let artifacts = Artifacts::open(folder.path(), Duration::from_secs(60)).unwrap();
         let path = artifacts.path("../../etc/passwd", 7, "stdout");
         assert_eq!(path, folder.path().join("______etc_passwd-7.stdout"));
+    }
+
+    #[tokio::test]
+    async fn no_link_is_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let artifacts = Artifacts::open(folder.path(), Duration::from_secs(60)).unwrap();
+        let (path, other) = (
+            artifacts.path("work", 1, "stdout"),
+            folder.path().join("other"),
+        );
+        std::fs::write(&other, "precious").unwrap();
+        std::os::unix::fs::symlink(&other, &path).unwrap();
+        assert!(artifacts.create(&path).await.is_err());
+        assert_eq!(std::fs::read_to_string(&other).unwrap(), "precious");
     }
 
     #[test]

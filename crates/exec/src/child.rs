@@ -1,24 +1,28 @@
 //! A child process that leads a process group of its own.
 //!
 //! The program of a child begins only after its group is guarded, and the whole group is killed when the handle is dropped.
+//! Under a [`crate::supervisor`], so is what left the group: the supervisor is then the child, and the program its child.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
 use crate::groups::{Group, Groups};
+use crate::supervisor::{PID_LINE_BYTES, SUPERVISE, read_pid};
 
 /// A program begins when the first line of its input arrives, which is sent once its group is guarded: if this process were
 /// killed before, the input would end and the program would not begin. (A shell reads a line from a pipe byte by byte, so the
 /// program gets all that follows.)
 const GATE: [&str; 4] = ["/bin/sh", "-c", r#"read -r go && exec "$@""#, "sh"];
 const GO: &[u8] = b"go\n";
+/// A supervisor that is silent for longer is none.
+const SUPERVISED_WITHIN: Duration = Duration::from_secs(10);
 
 /// What to start.
 #[derive(Debug, Clone, Default)]
@@ -46,7 +50,8 @@ pub struct GroupChild {
     pub stdin: Option<ChildStdin>,
     /// The program's output; `None` once taken.
     pub stdout: Option<ChildStdout>,
-    /// The program's error output; `None` once taken.
+    /// The program's error output; `None` once taken. Once it is dropped, a supervisor takes its owner for gone, and kills the
+    /// program.
     pub stderr: Option<ChildStderr>,
 }
 
@@ -56,22 +61,50 @@ impl GroupChild {
     /// # Errors
     /// If the system cannot start it.
     pub async fn spawn(launch: &Launch, groups: &Arc<Groups>) -> std::io::Result<Self> {
+        if let Some(supervisor) = groups.supervisor() {
+            match Self::spawn_supervised(supervisor, launch, groups).await {
+                Ok(child) => return Ok(child),
+                Err(why) => {
+                    tracing::warn!(%why, supervisor = %supervisor.display(),
+                        "a program runs without a supervisor: what leaves its process group outlives it");
+                }
+            }
+        }
         let [shell, gate @ ..] = GATE;
-        let mut child = Command::new(shell)
-            .args(gate)
-            .arg(&launch.file)
-            .args(&launch.args)
-            .current_dir(&launch.folder)
-            .env_clear()
-            .envs(launch.env.iter().map(|(name, value)| (name, value)))
-            .env(groups.work_variable(), &launch.work_id)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .kill_on_drop(true)
-            .spawn()?;
+        let mut command = Command::new(shell);
+        command.args(gate).kill_on_drop(true);
+        let child = start(command, launch, groups)?;
         let pid = child.id().ok_or(std::io::ErrorKind::NotFound)?;
+        Self::begin(child, pid, launch, groups).await
+    }
+
+    async fn spawn_supervised(
+        supervisor: &Path,
+        launch: &Launch,
+        groups: &Arc<Groups>,
+    ) -> std::io::Result<Self> {
+        let mut command = Command::new(supervisor);
+        // It ends by itself, after it killed what is its to kill.
+        command.arg(SUPERVISE).args(GATE).kill_on_drop(false);
+        let mut child = start(command, launch, groups)?;
+        let pid = timeout(SUPERVISED_WITHIN, program_of(&mut child));
+        match pid.await.unwrap_or_else(|late| Err(late.into())) {
+            Ok(pid) => Self::begin(child, pid, launch, groups).await,
+            Err(why) => {
+                // The program's gate closes with its input.
+                let _ = child.start_kill();
+                Err(why)
+            }
+        }
+    }
+
+    /// Guards the group of a program that waits before its gate, and lets it begin.
+    async fn begin(
+        mut child: Child,
+        pid: u32,
+        launch: &Launch,
+        groups: &Arc<Groups>,
+    ) -> std::io::Result<Self> {
         let group = groups.adopt(pid, &launch.work_id)?;
         let mut stdin = child.stdin.take();
         if let Some(stdin) = &mut stdin {
@@ -120,4 +153,29 @@ impl GroupChild {
         self.group.kill();
         self.child.wait().await
     }
+}
+
+/// Starts a program behind its gate.
+fn start(mut command: Command, launch: &Launch, groups: &Groups) -> std::io::Result<Child> {
+    command
+        .arg(&launch.file)
+        .args(&launch.args)
+        .current_dir(&launch.folder)
+        .env_clear()
+        .envs(launch.env.iter().map(|(name, value)| (name, value)))
+        .env(groups.work_variable(), &launch.work_id)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn()
+}
+
+/// The pid of a supervisor's program, which the supervisor tells before the program can write anything.
+async fn program_of(supervisor: &mut Child) -> std::io::Result<u32> {
+    let mut line = [0; PID_LINE_BYTES];
+    let stdout = supervisor.stdout.as_mut();
+    let stdout = stdout.ok_or(std::io::ErrorKind::BrokenPipe)?;
+    stdout.read_exact(&mut line).await?;
+    read_pid(line).ok_or_else(|| std::io::Error::other("it does not tell its program's pid"))
 }

@@ -15,12 +15,15 @@ use shim_runtime::stack::make_private_dir;
 
 use crate::orphan_guard::OrphanGuard;
 use crate::orphans::{self, Identity, Record};
+use crate::supervisor;
 
 /// The groups that this process started.
 #[derive(Debug)]
 pub struct Groups {
     folder: PathBuf,
     work_variable: &'static str,
+    /// The program that is the supervisor of each child.
+    supervisor: Option<PathBuf>,
     orphan_guard: Mutex<OrphanGuard>,
 }
 
@@ -43,8 +46,25 @@ impl Groups {
         Ok(Self {
             folder: folder.to_path_buf(),
             work_variable,
+            supervisor: None,
             orphan_guard: Mutex::default(),
         })
+    }
+
+    /// Lets `program`, which calls [`crate::supervise`] for its first argument [`crate::SUPERVISE`], stand between this process
+    /// and each child, so that what leaves a child's group dies with it, too. Where the platform has no subreapers, or the
+    /// program is none, children run without.
+    #[must_use]
+    pub fn supervised_by(self, program: PathBuf) -> Self {
+        Self {
+            supervisor: supervisor::is_supported().then_some(program),
+            ..self
+        }
+    }
+
+    /// The program that supervises children, if there is one.
+    pub(crate) fn supervisor(&self) -> Option<&Path> {
+        self.supervisor.as_deref()
     }
 
     /// The environment variable that names a program's work to it.

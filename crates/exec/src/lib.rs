@@ -14,10 +14,13 @@ mod lines;
 mod orphan_guard;
 mod orphans;
 mod output;
+#[cfg_attr(not(target_os = "linux"), allow(dead_code))]
+mod procfs;
 mod program;
 mod progress_lines;
 mod run;
 mod spans;
+mod supervisor;
 mod text;
 
 pub use artifacts::Artifacts;
@@ -29,4 +32,5 @@ pub use output::Output;
 pub use program::{find_program, inherited_env};
 pub use progress_lines::{MAX_NOTE_BYTES, ProgressLines};
 pub use run::{ExitCause, Run, RunEvent, RunLimits, RunOutput};
+pub use supervisor::{SUPERVISE, supervise};
 pub use text::{clipped, first_line};

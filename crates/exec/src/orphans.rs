@@ -12,6 +12,8 @@ use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 use shim_runtime::process;
 
+use crate::procfs::processes;
+
 /// An unreadable record that is younger may still be in the middle of its write.
 const WRITTEN_WITHIN: Duration = Duration::from_secs(60);
 
@@ -112,21 +114,9 @@ fn kill_group(record: &Record, work_variable: &str) {
     }
 }
 
-/// The processes of a group, from procfs (proc(5)); none where there is no procfs.
 fn members(group: i32) -> impl Iterator<Item = i32> {
-    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    processes
-        .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
-        .filter(move |pid| {
-            std::fs::read_to_string(format!("/proc/{pid}/stat"))
-                .is_ok_and(|stat| group_in(&stat) == Some(group))
-        })
-}
-
-/// Field 5 of `/proc/PID/stat`, counted after the name, which may hold anything.
-fn group_in(stat: &str) -> Option<i32> {
-    let after_name = stat.rsplit_once(')')?.1;
-    after_name.split_ascii_whitespace().nth(2)?.parse().ok()
+    let members = processes().filter(move |process| process.group == group);
+    members.map(|process| process.pid)
 }
 
 fn has_variable(pid: i32, wanted: &str) -> bool {
@@ -135,15 +125,4 @@ fn has_variable(pid: i32, wanted: &str) -> bool {
             .split(|byte| *byte == 0)
             .any(|variable| variable == wanted.as_bytes())
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_group_is_read_after_any_name() {
-        assert_eq!(group_in("7 (a) S 9) S 1 42 7 0 -1"), Some(42));
-        assert_eq!(group_in("7 (sh"), None);
-    }
 }

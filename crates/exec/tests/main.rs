@@ -2,6 +2,8 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 mod children;
+mod escapes;
 mod orphans;
+mod owner;
 mod runs;
 mod test_env;

@@ -2,56 +2,21 @@
 
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::process::{Child, Command};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
 use shim_checks::Lifeline;
-use shim_exec::{GroupChild, Groups};
 use shim_runtime::process;
 use tempfile::TempDir;
 
-use crate::test_env::{WORK, shell};
-
-/// Names the folder to an owner process of these stories.
-const FOLDER: &str = "OWNER_FOLDER";
-
-/// Not a story: the process that stories kill. It runs a program that holds the lifeline in `FOLDER`.
-#[tokio::test]
-#[ignore = "a process of other tests"]
-async fn owner_process() {
-    let Some(folder) = std::env::var_os(FOLDER) else {
-        return;
-    };
-    let folder = Path::new(&folder);
-    let script = format!("{} (sleep 1000 & sleep 1000) & sleep 1000", Lifeline::HOLD);
-    let launch = shell(&script, &folder.join("lifeline"), folder);
-    let groups = Arc::new(open(folder));
-    let mut child = GroupChild::spawn(&launch, &groups).await.unwrap();
-    child.wait().await.unwrap();
-}
-
-/// A process that owns a group; killed when it is dropped.
-struct OwnerProcess(Child);
-
-impl Drop for OwnerProcess {
-    fn drop(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-}
+use crate::owner::{OwnerProcess, open};
+use crate::test_env::WORK;
 
 fn spawn_owner(folder: &Path) -> OwnerProcess {
-    let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "orphans::owner_process", "--ignored"])
-        .env(FOLDER, folder)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    OwnerProcess(child)
+    let script = format!("{} (sleep 1000 & sleep 1000) & sleep 1000", Lifeline::HOLD);
+    OwnerProcess::spawn(folder, &script, false)
 }
 
 /// The process group that is recorded.
@@ -73,10 +38,6 @@ fn children(parent: u32) -> Vec<i32> {
             parent_of == Some(parent)
         })
         .collect()
-}
-
-fn open(folder: &Path) -> Groups {
-    Groups::open(&folder.join("groups"), WORK).unwrap()
 }
 
 #[tokio::test]

@@ -24,10 +24,14 @@ pub(crate) struct TestEnv {
 
 impl TestEnv {
     pub(crate) fn new() -> Self {
+        Self::with(|groups| groups)
+    }
+
+    pub(crate) fn with(change: impl FnOnce(Groups) -> Groups) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let groups = Groups::open(&folder.path().join("groups"), WORK).unwrap();
         Self {
-            groups: Arc::new(groups),
+            groups: Arc::new(change(groups)),
             limits: RunLimits {
                 timeout: TIMEOUT * 2,
                 grace: Duration::from_secs(10),

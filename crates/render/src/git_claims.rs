@@ -2,15 +2,19 @@
 
 use shim_proto::checkpoint::v1::{Claim, ClaimKind, ClaimVerdict as Verdict, GitState, WorkTree};
 
+use crate::text::name;
+
 /// Names of changed files that a claim quotes.
 const MAX_PATHS: usize = 5;
+/// Characters of a path or a branch.
+const MAX_PATH: usize = 300;
 
 pub(crate) fn check_git(then: Option<&GitState>, now: Option<&GitState>) -> Vec<Claim> {
     let Some(then) = then else { return Vec::new() };
     let compare = |subject: &str, then: &str, now: Option<&str>| {
         let (verdict, detail) = match now {
             None => (Verdict::Unchecked, format!("was {}", or_none(then))),
-            Some(now) if now == then => (Verdict::Unchanged, or_none(then).to_owned()),
+            Some(now) if now == then => (Verdict::Unchanged, or_none(then)),
             Some(now) => (
                 Verdict::Changed,
                 format!("was {}, is {}", or_none(then), or_none(now)),
@@ -80,12 +84,8 @@ fn count(tree: &WorkTree) -> String {
 
 /// How many changes there are, and the first files by name.
 fn changes(tree: &WorkTree) -> String {
-    let shown: Vec<&str> = tree
-        .paths
-        .iter()
-        .take(MAX_PATHS)
-        .map(String::as_str)
-        .collect();
+    let paths = tree.paths.iter().take(MAX_PATHS);
+    let shown: Vec<String> = paths.map(|path| name(path, MAX_PATH)).collect();
     let more = match usize::try_from(tree.changed_files) {
         Ok(files) if files > shown.len() => ", ...",
         _ => "",
@@ -96,8 +96,11 @@ fn changes(tree: &WorkTree) -> String {
     }
 }
 
-fn or_none(text: &str) -> &str {
-    if text.is_empty() { "none" } else { text }
+fn or_none(text: &str) -> String {
+    match text {
+        "" => "none".to_owned(),
+        text => name(text, MAX_PATH),
+    }
 }
 
 #[cfg(test)]

@@ -6,8 +6,11 @@
 
 pub mod figures;
 mod git_claims;
+pub mod hidden;
 pub mod id_part;
 pub mod likeness;
+pub mod page;
+mod prompt_sections;
 pub mod resume_prompt;
 pub mod session_tasks;
 pub mod tasks;

@@ -1,10 +1,12 @@
 //! The prompt that work goes on from: what was known, what checking it showed, what is left to do.
 //!
-//! The prompt states facts, not orders, and proposes only open steps. It stays within [`MAX_PROMPT_BYTES`] for every
-//! checkpoint: of a long list it drops the middle and says how much. No line of a checkpoint's text can pass for a
-//! line of the prompt.
+//! The prompt states facts, not orders, and proposes only open steps.
+//!
+//! (A) What the checks showed stands first, before any text of the checkpoint, and has room of its own.
+//! (B) It stays within [`MAX_PROMPT_BYTES`] for every checkpoint: of a long list it drops the middle. What is left out is
+//! said at the beginning, with the place where all of it is.
+//! (C) No text of a checkpoint can pass for a line of the prompt: [`Page`] sets off what has several lines.
 
-use std::fmt::Write;
 use std::time::Duration;
 
 use shim_proto::checkpoint::v1::{
@@ -13,17 +15,25 @@ use shim_proto::checkpoint::v1::{
 };
 
 use crate::figures::percent;
+use crate::page::Page;
+use crate::prompt_sections::{Section, shares};
 use crate::session_tasks;
-use crate::text::{cut_bytes, indented};
+use crate::text::{self, cut_bytes};
 use crate::time::span;
 
 /// The longest prompt.
 pub const MAX_PROMPT_BYTES: usize = 32 * 1024;
 
-const MAX_ITEMS: usize = 40;
-const MAX_ITEM_BYTES: usize = 400;
-const MAX_TASK_BYTES: usize = 4 * MAX_ITEM_BYTES;
+/// Room that files and repository have for themselves.
+const CHECKS_BYTES: usize = 12 * 1024;
+/// Room for the line that says what was left out.
+const LEFT_OUT_BYTES: usize = 1_024;
+const MAX_NAME: usize = 400;
+const MAX_TASK_BYTES: usize = 1_600;
 const MAX_SUMMARY_BYTES: usize = 6_000;
+/// Steps of another task that its line names.
+const MAX_NEXT_STEPS: usize = 3;
+const MAX_NEXT_STEP_CHARACTERS: usize = 100;
 
 /// The reader of the prompt.
 #[derive(Debug, Clone, Copy)]
@@ -59,97 +69,165 @@ pub struct PromptInput<'a> {
 /// Writes the prompt.
 #[must_use]
 pub fn build_prompt(input: &PromptInput<'_>) -> String {
-    let mut text = String::new();
-    write_heading(&mut text, input);
-    let state = input.state;
-    write_section(&mut text, "Decisions taken", &state.decisions);
-    write_section(
-        &mut text,
-        "Finished (do not repeat)",
-        &state.completed_steps,
-    );
-    write_section(&mut text, "Open steps, in order", &open_steps(input.claims));
-    write_section(
-        &mut text,
-        "Left open when the task was saved as finished (nobody said that they were done)",
-        &state.left_open_steps,
-    );
-    write_taken_back(&mut text, state);
-    write_section(&mut text, "Blockers", &state.blockers);
-    write_section(
-        &mut text,
-        "Files and repository, checked just now",
-        &checked_items(input.claims),
-    );
-    if !state.summary.is_empty() {
-        let summary = quoted(&state.summary, MAX_SUMMARY_BYTES);
-        let _ = write!(text, "\n## Summary, as it was given last\n{summary}\n");
+    let mut checks = Page::default();
+    let lines = checked_items(input.claims);
+    let section = Section::of_lines("Files and repository, checked just now", "checks", &lines);
+    let mut left_out: Vec<String> = section
+        .write(&mut checks, CHECKS_BYTES)
+        .into_iter()
+        .collect();
+
+    let (task, is_whole) = task(&input.state.current_task);
+    if !is_whole {
+        left_out.push("the end of the task".to_owned());
     }
-    let others: Vec<String> = input.others.iter().map(other_task).collect();
-    write_section(&mut text, "Other unfinished tasks of this session", &others);
-    write_closing(&mut text, input.claims);
-    cut_bytes(&text, MAX_PROMPT_BYTES).into_owned()
+    let mut head = verdict(input);
+    let mut own = Page::default();
+    write_state(&mut own, input);
+    let taken = head.len() + own.len() + task.len() + checks.len() + LEFT_OUT_BYTES;
+    let mut body = Page::default();
+    let sections = sections(input);
+    let needs: Vec<usize> = sections.iter().map(Section::need).collect();
+    let shares = shares(&needs, MAX_PROMPT_BYTES.saturating_sub(taken));
+    for (section, share) in sections.into_iter().zip(shares) {
+        left_out.extend(section.write(&mut body, share));
+    }
+    if !left_out.is_empty() {
+        head.append(&left_out_line(&left_out, input.checkpoint));
+    }
+    head.append(&own);
+    head.gap();
+    head.append(&task);
+    for part in [&checks, &body].into_iter().filter(|part| !part.is_empty()) {
+        head.gap();
+        head.append(part);
+    }
+    let (page, _) = head.cut(MAX_PROMPT_BYTES - 1);
+    format!("{page}\n")
 }
 
-fn write_heading(text: &mut String, input: &PromptInput<'_>) {
-    let title = match input.reader {
-        Reader::SameSession { .. } => "Resumed session",
-        Reader::NextWorker => "What an earlier worker left of this task",
-    };
+/// The task, and whether all of it is there.
+fn task(current_task: &str) -> (Page, bool) {
+    let mut task = Page::default();
+    task.field("Task", &cut_bytes(current_task, MAX_TASK_BYTES));
+    let (task, is_whole) = task.cut(MAX_TASK_BYTES + MAX_NAME);
+    (task, is_whole && current_task.len() <= MAX_TASK_BYTES)
+}
+
+/// The title and what the checks showed. No stored text stands before or in it.
+fn verdict(input: &PromptInput<'_>) -> Page {
+    let mut page = Page::of(match input.reader {
+        Reader::SameSession { .. } => "# Resumed session",
+        Reader::NextWorker => "# What an earlier worker left of this task",
+    });
+    page.gap();
+    page.line(verdict_sentence(input.claims));
+    page
+}
+
+/// What is not in the prompt, and where all of it is.
+fn left_out_line(left_out: &[String], checkpoint: &Checkpoint) -> Page {
+    Page::of(format_args!(
+        "Left out here, since it is long: {}. All of it is in the resource shim://checkpoints/{}, and \
+         `shim sessions show {} --json` prints it.",
+        left_out.join("; "),
+        text::name(&checkpoint.id, MAX_NAME),
+        text::name(&checkpoint.session_id, MAX_NAME),
+    ))
+    .cut(LEFT_OUT_BYTES)
+    .0
+}
+
+/// The lists of the checkpoint in their order.
+fn sections(input: &PromptInput<'_>) -> Vec<Section> {
+    let state = input.state;
+    let others: Vec<String> = input.others.iter().map(other_task).collect();
+    vec![
+        Section::of_foreign("Decisions taken", "decisions", &state.decisions),
+        Section::of_foreign(
+            "Finished (do not repeat)",
+            "finished steps",
+            &state.completed_steps,
+        ),
+        Section::of_foreign(
+            "Open steps, in order",
+            "open steps",
+            &open_steps(input.claims),
+        ),
+        Section::of_foreign(
+            "Left open when the task was saved as finished (nobody said that they were done)",
+            "steps left open",
+            &state.left_open_steps,
+        ),
+        Section::of_foreign("Blockers", "blockers", &state.blockers),
+        Section::of_text(
+            "Summary, as it was given last",
+            "summary",
+            &state.summary,
+            MAX_SUMMARY_BYTES,
+        ),
+        Section::of_lines(
+            "Other unfinished tasks of this session",
+            "other tasks",
+            &others,
+        ),
+    ]
+}
+
+/// How far the work was, what the session lost, and what does not hold any more.
+fn write_state(page: &mut Page, input: &PromptInput<'_>) {
     let checkpoint = input.checkpoint;
-    let _ = writeln!(
-        text,
-        "# {title}\n\nTask: {}",
-        quoted(&input.state.current_task, MAX_TASK_BYTES)
-    );
     let saved = match input.age {
         Some(age) => format!("saved {} ago", span(age)),
         None => "saved".to_owned(),
     };
-    let _ = writeln!(
-        text,
+    page.line(format_args!(
         "Progress: {}, {saved} as checkpoint {} of session {}.",
         percent(input.state.progress),
         checkpoint.number,
-        checkpoint.session_id
-    );
+        text::one_line(&checkpoint.session_id, MAX_NAME)
+    ));
     if let Reader::SameSession {
         interruption,
         damaged,
     } = input.reader
     {
-        write_loss(text, interruption, damaged);
+        write_loss(page, interruption, damaged);
     }
+    write_taken_back(page, input.state);
 }
 
 /// What the session lost: its process, and newer checkpoints.
-fn write_loss(text: &mut String, interruption: Option<&Interruption>, damaged: &[u64]) {
+fn write_loss(page: &mut Page, interruption: Option<&Interruption>, damaged: &[u64]) {
     if let Some(interruption) = interruption {
-        let _ = writeln!(
-            text,
+        page.line(format_args!(
             "The session was interrupted: {} ({} sure; {}).",
             cause_phrase(interruption.cause()),
             percent(interruption.confidence),
-            interruption.evidence
-        );
+            text::one_line(&interruption.evidence, MAX_NAME)
+        ));
     }
     if !damaged.is_empty() {
-        let _ = writeln!(
-            text,
-            "Newer checkpoints {damaged:?} are damaged and were passed over."
-        );
+        let some: Vec<String> = damaged.iter().take(20).map(u64::to_string).collect();
+        let more = match damaged.len().saturating_sub(some.len()) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        page.line(format_args!(
+            "Newer checkpoints [{}]{more} are damaged and were passed over.",
+            some.join(", ")
+        ));
     }
 }
 
 /// How much was planned or decided once and does not hold any more. The words are left out: none of it is to be done.
-fn write_taken_back(text: &mut String, state: &CheckpointState) {
+fn write_taken_back(page: &mut Page, state: &CheckpointState) {
     let (decisions, steps) = (state.retracted_decisions.len(), state.dropped_steps.len());
     if decisions + steps > 0 {
-        let _ = writeln!(
-            text,
-            "\nNot listed, since they do not hold any more: {decisions} decision(s) taken back, {steps} step(s) not \
+        page.line(format_args!(
+            "Not listed, since they do not hold any more: {decisions} decision(s) taken back, {steps} step(s) not \
              planned any more; the checkpoint keeps them."
-        );
+        ));
     }
 }
 
@@ -158,7 +236,14 @@ fn other_task(other: &OpenTask) -> String {
     let task = other.task.clone().unwrap_or_default();
     let next = match other.next_steps.as_slice() {
         [] => String::new(),
-        steps => format!("; next: {}", steps.join("; ")),
+        steps => {
+            let steps: Vec<String> = steps
+                .iter()
+                .take(MAX_NEXT_STEPS)
+                .map(|step| text::one_line(step, MAX_NEXT_STEP_CHARACTERS))
+                .collect();
+            format!("; next: {}", steps.join("; "))
+        }
     };
     format!(
         "{}, checkpoint {}{next}",
@@ -168,7 +253,7 @@ fn other_task(other: &OpenTask) -> String {
 }
 
 /// What was compared and how it stands: no more than that is claimed.
-fn write_closing(text: &mut String, claims: &[Claim]) {
+fn verdict_sentence(claims: &[Claim]) -> String {
     let count = |wanted: fn(&Claim) -> bool| claims.iter().filter(|claim| wanted(claim)).count();
     let moved = count(has_moved);
     let unchanged = count(|claim| claim.verdict() == Verdict::Unchanged);
@@ -176,22 +261,19 @@ fn write_closing(text: &mut String, claims: &[Claim]) {
         0 => String::new(),
         unchecked => format!("; {unchecked} could not be checked"),
     };
-    let _ = match (moved, unchanged) {
-        (0, 0) if unchecked.is_empty() => writeln!(
-            text,
-            "\nNothing was checked: the checkpoint names no file and no commit to compare."
-        ),
-        (0, 0) => writeln!(text, "\nNothing was compared{unchecked}."),
-        (0, same) => writeln!(
-            text,
-            "\nOf what the checkpoint recorded, {same} thing(s) were compared and are as they were{unchecked}. Nothing \
+    match (moved, unchanged) {
+        (0, 0) if unchecked.is_empty() => {
+            "Nothing was checked: the checkpoint names no file and no commit to compare.".to_owned()
+        }
+        (0, 0) => format!("Nothing was compared{unchecked}."),
+        (0, same) => format!(
+            "Of what the checkpoint recorded, {same} thing(s) were compared and are as they were{unchecked}. Nothing \
              else was looked at."
         ),
-        (moved, _) => writeln!(
-            text,
-            "\n{moved} thing(s) moved since the checkpoint{unchecked}: read them again before relying on them."
+        (moved, _) => format!(
+            "{moved} thing(s) moved since the checkpoint{unchecked}: read them again before relying on them."
         ),
-    };
+    }
 }
 
 fn has_moved(claim: &Claim) -> bool {
@@ -238,7 +320,14 @@ fn checked_items(claims: &[Claim]) -> Vec<String> {
         .into_iter()
         .map(|(_, claim)| {
             let verdict = verdict_phrase(claim.verdict());
-            format!("{}: {verdict} ({})", claim.subject, claim.detail)
+            let subject = text::name(&claim.subject, MAX_NAME);
+            match claim.detail.as_str() {
+                "" => format!("{subject}: {verdict}"),
+                detail => format!(
+                    "{subject}: {verdict} ({})",
+                    text::one_line(detail, MAX_NAME)
+                ),
+            }
         })
         .collect()
 }
@@ -253,29 +342,6 @@ fn verdict_phrase(verdict: Verdict) -> &'static str {
         Verdict::Done => "done",
         Verdict::Open => "open",
     }
-}
-
-fn write_section(text: &mut String, title: &str, items: &[String]) {
-    if items.is_empty() {
-        return;
-    }
-    let _ = write!(text, "\n## {title}\n");
-    // Steps and checks matter from the front, decisions and finished steps from the back: both ends stay.
-    let left_out = items.len().saturating_sub(MAX_ITEMS);
-    let gap = MAX_ITEMS / 2..MAX_ITEMS / 2 + left_out;
-    for (index, item) in items.iter().enumerate() {
-        if left_out > 0 && index == gap.start {
-            let _ = writeln!(text, "- ... {left_out} more in the checkpoint ...");
-        }
-        if !gap.contains(&index) {
-            let _ = writeln!(text, "- {}", quoted(item, MAX_ITEM_BYTES));
-        }
-    }
-}
-
-/// A text of the checkpoint within `max` bytes, its later lines indented.
-fn quoted(text: &str, max: usize) -> String {
-    cut_bytes(&indented(&cut_bytes(text, max)), max).into_owned()
 }
 
 #[cfg(test)]

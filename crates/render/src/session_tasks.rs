@@ -1,5 +1,7 @@
 //! The tasks of one session: which are unfinished, and which of them a restore goes on with.
 
+use std::borrow::Cow;
+
 use shim_proto::checkpoint::v1::{OpenTask, Session, SessionTask};
 
 use crate::figures::percent;
@@ -9,11 +11,11 @@ const MAX_TASK_CHARACTERS: usize = 120;
 
 /// The tasks that a session lists. One of a version that listed none has the task of its newest checkpoint.
 #[must_use]
-pub fn listed(session: &Session) -> Vec<SessionTask> {
+pub fn listed(session: &Session) -> Cow<'_, [SessionTask]> {
     if !session.tasks.is_empty() || session.head_number == 0 {
-        return session.tasks.clone();
+        return Cow::Borrowed(&session.tasks);
     }
-    vec![SessionTask {
+    Cow::Owned(vec![SessionTask {
         task_key: "t1".into(),
         current_task: session.current_task.clone(),
         progress: session.progress,
@@ -22,7 +24,7 @@ pub fn listed(session: &Session) -> Vec<SessionTask> {
         checkpoint_id: session.head_checkpoint_id.clone(),
         saved_at: session.last_checkpoint_at,
         text_hash: String::new(),
-    }]
+    }])
 }
 
 /// A task is finished when its progress is complete and no step is left.
@@ -34,15 +36,31 @@ pub fn is_open(task: &SessionTask) -> bool {
 /// The unfinished tasks, the one worked on last first.
 #[must_use]
 pub fn open(session: &Session) -> Vec<SessionTask> {
-    let mut tasks = listed(session);
-    tasks.retain(is_open);
-    tasks
+    let listed = listed(session);
+    listed
+        .iter()
+        .filter(|task| is_open(task))
+        .cloned()
+        .collect()
+}
+
+/// Whether a task is unfinished.
+#[must_use]
+pub fn has_open(session: &Session) -> bool {
+    listed(session).iter().any(is_open)
+}
+
+/// Whether an unfinished task names a step.
+#[must_use]
+pub fn has_open_steps(session: &Session) -> bool {
+    let is_named = |task: &SessionTask| is_open(task) && task.open_steps > 0;
+    listed(session).iter().any(is_named)
 }
 
 /// The task that a restore of the session goes on with: the one worked on last that is unfinished.
 #[must_use]
 pub fn to_go_on(session: &Session) -> Option<SessionTask> {
-    listed(session).into_iter().find(is_open)
+    listed(session).iter().find(|task| is_open(task)).cloned()
 }
 
 /// The unfinished tasks but for the one of this checkpoint.

@@ -1,14 +1,31 @@
 //! Foreign text made fit for a line, a cell or a budget of bytes, and ids made short.
 //!
-//! What a model or a program wrote may be long, hold line breaks and carry terminal escapes.
+//! What a model or a program wrote may be long, hold line breaks, carry terminal escapes, and imitate what SHIM says.
+//! [`crate::page::Page`] puts such texts into answers; the functions here are what it, tables and logs are made of.
 
 use std::borrow::Cow;
+use std::fmt::Write;
+
+use crate::hidden::{ends_line, is_escaped_in_json, is_hidden_behind};
 
 /// Stands at the end of every text that was cut; 3 bytes, one column.
 const MARK: &str = "…";
 
+/// Stands before each line of a foreign text of several lines.
+pub const QUOTE: &str = "> ";
+
 /// The digits of an id that differ between neighbours: `UUIDv7` ids of one hour begin alike.
 const SHORT_ID: usize = 8;
+
+/// How the verdicts of prompts and answers begin, in small letters.
+const OWN_BEGINNINGS: [&str; 6] = [
+    "everything checked",
+    "nothing was",
+    "nothing else",
+    "of what the checkpoint",
+    "not listed, since",
+    "left out here",
+];
 
 /// At most `max` characters of a text, the mark of the cut among them.
 #[must_use]
@@ -31,27 +48,167 @@ pub fn cut_bytes(text: &str, max: usize) -> Cow<'_, str> {
     format!("{}{MARK}", &text[..end]).into()
 }
 
-/// One line of at most `max` characters: runs of white space become a blank, control characters are left out.
+/// The text as one line on which nothing is hidden: ends of lines, control characters, marks of direction and zero-width
+/// characters stand as escapes such as `\n` and `\u{202e}`, so that what they part does not join.
+#[must_use]
+pub fn line(text: &str) -> Cow<'_, str> {
+    escaped(text, |_| false)
+}
+
+/// One line of at most `max` characters: runs of white space become a blank, and nothing is hidden.
 #[must_use]
 pub fn one_line(text: &str, max: usize) -> String {
-    let mut line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    line.retain(|c| !c.is_control());
-    cut(&line, max).into_owned()
+    let joined = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    cut(&line(&joined), max).into_owned()
 }
 
-/// A text of several lines whose later lines are indented, so that none of them can pass for a line of the text
-/// around it.
+/// A name or path in one line: as it is if it cannot be taken for anything else, otherwise between quotation marks.
 #[must_use]
-pub fn indented(text: &str) -> String {
-    text.trim_end().replace('\n', "\n  ")
+pub fn name(text: &str, max: usize) -> String {
+    let shown = line(text);
+    let is_plain = !imitates(&shown)
+        && !shown.contains(['"', '|'])
+        && !shown.contains(": ")
+        && shown.trim() == shown
+        && matches!(shown, Cow::Borrowed(_));
+    if is_plain {
+        return cut(&shown, max).into_owned();
+    }
+    format!("\"{}\"", cut(&shown, max).replace('"', "\\\""))
 }
 
-/// A text of several lines without terminal escapes.
+/// One line of at most `max` characters where a line of ours begins: between quotation marks if it could be taken for ours.
+#[must_use]
+pub fn title(text: &str, max: usize) -> String {
+    match one_line(text, max) {
+        shown if imitates(&shown) => format!("\"{shown}\""),
+        shown => shown,
+    }
+}
+
+/// A text where a line of ours could begin, such as an item of a list: one line, between quotation marks if it could be
+/// taken for ours. `None` if it has several lines.
+#[must_use]
+pub fn item(text: &str) -> Option<String> {
+    let text = text.trim_end();
+    if text.contains(ends_line) {
+        return None;
+    }
+    let shown = line(text);
+    Some(match imitates(&shown) {
+        true => format!("\"{}\"", shown.trim_start()),
+        false => shown.into_owned(),
+    })
+}
+
+/// Whether a line could be taken for one of ours: a name with its colon, a heading, an item, a row of a table, a line of
+/// a log, or one of the sentences that answers begin with.
+#[must_use]
+pub fn imitates(line: &str) -> bool {
+    let text = line.trim_start();
+    let first = text.split_whitespace().next().unwrap_or_default();
+    let is_number = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
+    let is_log = first.len() >= 10
+        && first.bytes().take(4).all(|byte| byte.is_ascii_digit())
+        && first.as_bytes()[4] == b'-';
+    let is_listed = is_number(first.trim_end_matches(['.', ')'])) && first.ends_with(['.', ')']);
+    let small = text.get(..24).unwrap_or(text).to_lowercase();
+    text.starts_with(['#', '-', '>', '*', '+', '|', '•'])
+        || first.ends_with(':')
+        || text.contains(" | ")
+        || has_label(text)
+        || is_log
+        || is_listed
+        || OWN_BEGINNINGS.iter().any(|own| small.starts_with(own))
+        || small.contains("thing(s)")
+}
+
+/// Whether a text of few words before a colon begins it: `Next step: ...`, `src/a b.rs: unchanged`.
+fn has_label(text: &str) -> bool {
+    let label = text.split_once(": ").map(|(label, _)| label);
+    label.is_some_and(|label| label.len() <= 40 && label.split_whitespace().count() <= 3)
+}
+
+/// The lines of a text, whichever end of a line it uses, each without anything hidden but tabs.
+pub fn lines(text: &str) -> impl Iterator<Item = Cow<'_, str>> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let end = text.find(ends_line);
+        let (line, behind) = end.map_or((text, None), |end| {
+            let mut behind = &text[end..];
+            let length = behind.chars().next().map_or(0, char::len_utf8);
+            behind = behind.strip_prefix("\r\n").unwrap_or(&behind[length..]);
+            (&text[..end], Some(behind))
+        });
+        rest = behind;
+        Some(escaped(line, |c| c == '\t'))
+    })
+}
+
+/// A text of several lines without anything hidden but tabs: for readers that set it off by themselves.
 #[must_use]
 pub fn printable(text: &str) -> String {
-    text.chars()
-        .filter(|c| !c.is_control() || matches!(c, '\n' | '\t'))
-        .collect()
+    lines(text).collect::<Vec<_>>().join("\n")
+}
+
+/// A foreign text with [`QUOTE`] before each of its lines, behind `indent`.
+#[must_use]
+pub fn quoted(text: &str, indent: &str) -> String {
+    let lines = lines(text.trim_end()).map(|line| format!("{indent}{QUOTE}{line}"));
+    let lines: Vec<String> = lines.map(|line| line.trim_end().to_owned()).collect();
+    lines.join("\n")
+}
+
+/// A JSON document with the same values, in which nothing is hidden: such characters stand as `\u009b`.
+#[must_use]
+pub fn json(document: &str) -> Cow<'_, str> {
+    if document.is_ascii() && !document.contains('\u{7f}') {
+        return document.into();
+    }
+    if !document.contains(is_escaped_in_json) {
+        return document.into();
+    }
+    let mut escaped = String::with_capacity(document.len() + 64);
+    for c in document.chars() {
+        if is_escaped_in_json(c) {
+            let mut units = [0; 2];
+            for unit in c.encode_utf16(&mut units) {
+                let _ = write!(escaped, "\\u{unit:04x}");
+            }
+        } else {
+            escaped.push(c);
+        }
+    }
+    escaped.into()
+}
+
+/// The text with an escape in place of each hidden character that is not `kept`.
+fn escaped(text: &str, kept: impl Fn(char) -> bool) -> Cow<'_, str> {
+    let mut before = None;
+    let is_shown = |c: char, before: Option<char>| kept(c) || !is_hidden_behind(c, before);
+    let Some((first, _)) = text
+        .char_indices()
+        .find(|(_, c)| !is_shown(*c, before.replace(*c)))
+    else {
+        return text.into();
+    };
+    let mut escaped = String::with_capacity(text.len() + 16);
+    escaped.push_str(&text[..first]);
+    let mut before = text[..first].chars().next_back();
+    for c in text[first..].chars() {
+        match c {
+            c if is_shown(c, before) => escaped.push(c),
+            '\n' => escaped.push_str("\\n"),
+            '\r' => escaped.push_str("\\r"),
+            '\t' => escaped.push_str("\\t"),
+            c => {
+                let _ = write!(escaped, "\\u{{{:x}}}", u32::from(c));
+            }
+        }
+        before = Some(c);
+    }
+    escaped.into()
 }
 
 /// The last eight characters of an id, which every command takes in place of the whole id.
@@ -63,35 +220,5 @@ pub fn short_id(id: &str) -> &str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cut_text_is_never_longer_than_its_limit() {
-        assert_eq!(cut("äbc", 3), "äbc");
-        assert_eq!(cut("äbcd", 3), "äb…");
-        assert_eq!(cut("ab", 1), "…");
-        assert_eq!(cut_bytes("äbc", 4), "äbc");
-        assert_eq!(cut_bytes("ääää", 7), "ää…");
-        assert_eq!(cut_bytes("abcdef", 5), "ab…");
-        assert!(matches!(cut("", 0), Cow::Borrowed("")));
-    }
-
-    #[test]
-    fn foreign_text_cannot_move_the_cursor() {
-        assert_eq!(one_line("a\u{1b}[2J\nb\t c", 20), "a[2J b c");
-        assert_eq!(one_line("abcdef", 4), "abc…");
-        assert_eq!(printable("a\u{1b}[1m\nb\u{7}"), "a[1m\nb");
-    }
-
-    #[test]
-    fn foreign_text_cannot_begin_a_line() {
-        assert_eq!(indented("a\nNotice: b\n"), "a\n  Notice: b");
-    }
-
-    #[test]
-    fn an_id_is_known_by_its_end() {
-        assert_eq!(short_id("01890a5d-ac96-774b-bcce-b302099a8057"), "099a8057");
-        assert_eq!(short_id("abc"), "abc");
-    }
-}
+#[path = "text_tests.rs"]
+mod tests;

@@ -109,6 +109,9 @@ fn compare_content(then: &FileState, now: &FileState) -> (Verdict, String) {
 /// The steps of a state that are open: its next steps, but for those that it names as finished, too.
 #[must_use]
 pub fn open_steps(state: &CheckpointState) -> Vec<&String> {
+    if state.completed_steps.is_empty() || state.next_steps.is_empty() {
+        return state.next_steps.iter().collect();
+    }
     let done: HashSet<String> = state
         .completed_steps
         .iter()
@@ -239,7 +242,7 @@ mod tests {
             git: Some(GitState {
                 head: "abc".into(),
                 branch: "main".into(),
-                work_tree: None,
+                ..GitState::default()
             }),
             ..Default::default()
         };
@@ -249,7 +252,7 @@ mod tests {
             Some(&GitState {
                 head: "def".into(),
                 branch: "main".into(),
-                work_tree: None,
+                ..GitState::default()
             }),
         );
         let of = |subject: &str| {

@@ -12,17 +12,32 @@ const CLOSING: [char; 11] = ['.', ';', ',', '!', ' ', '…', '。', '！', '；'
 /// closing punctuation.
 #[must_use]
 pub fn normalised(text: &str) -> String {
+    let folded = if text.is_ascii() {
+        text.to_ascii_lowercase()
+    } else {
+        folded(text)
+    };
+    let mut joined = String::with_capacity(folded.len());
+    for word in folded.split_whitespace() {
+        if !joined.is_empty() {
+            joined.push(' ');
+        }
+        joined.push_str(word);
+    }
+    let trimmed = joined.trim_end_matches(CLOSING).len();
+    // A text of punctuation alone stays what it is.
+    if trimmed > 0 {
+        joined.truncate(trimmed);
+    }
+    joined
+}
+
+/// Composed small letters with plain quotation marks.
+fn folded(text: &str) -> String {
     let letters = text.nfc().filter(|c| !is_invisible(*c)).map(plain_mark);
     let folded: String = letters.flat_map(char::to_lowercase).collect();
     // Small letters of composed capitals may be decomposed again.
-    let folded: String = folded.nfc().collect();
-    let joined = folded.split_whitespace().collect::<Vec<_>>().join(" ");
-    let trimmed = joined.trim_end_matches(CLOSING);
-    // A text of punctuation alone stays what it is.
-    match trimmed {
-        "" => joined,
-        trimmed => trimmed.to_owned(),
-    }
+    folded.nfc().collect()
 }
 
 /// Whether two texts are spellings of one item.

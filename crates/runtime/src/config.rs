@@ -9,13 +9,16 @@ use std::path::PathBuf;
 
 use tonic::transport::Uri;
 
+use crate::auth::{Auth, Credentials, CredentialsError, LoopbackAccess, TokenError};
 use crate::client::Endpoint;
+use crate::data_dir::{self, Sharing, Untrusted};
 use crate::limits::Limits;
+use crate::stack::Stack;
 use crate::telemetry::ExportConfig;
 use crate::tls::Tls;
 use crate::workspace::namespace;
 
-pub use crate::settings::digests::BY_FLAG;
+pub use crate::settings::digests::{BY_FLAG, digest};
 pub use crate::settings::{ConfigErrors, Setting, Settings};
 pub use log::{LogConfig, LogFormat};
 
@@ -71,6 +74,8 @@ pub struct Config {
     pub file: Option<PathBuf>,
     /// Holds the database, the sockets and the private Redis (`data_dir`).
     pub data_dir: PathBuf,
+    /// Whether others than this user may have a hand in it (`data_dir_shared`).
+    pub sharing: Sharing,
     /// A Redis to use instead of the private one (`redis_url`).
     pub redis_url: Option<String>,
     /// The TCP address a server listens on (`listen`).
@@ -85,6 +90,8 @@ pub struct Config {
     pub workspace: Option<String>,
     /// The tokens a server accepts; a client shows the first (`auth.token_file`).
     pub token_file: Option<PathBuf>,
+    /// Whether every user of this machine may call over TCP on loopback without a token (`auth.open`).
+    pub auth_open: bool,
     /// TLS on TCP (`tls.*`).
     pub tls: Tls,
     /// How much one caller may ask for (`limits.*`).
@@ -101,6 +108,7 @@ impl Config {
         let config = Self {
             file: settings.file().map(PathBuf::from),
             data_dir: settings.get("data_dir").unwrap_or_else(default_data_dir),
+            sharing: settings.get_or("data_dir_shared", false).into(),
             redis_url: settings.get("redis_url"),
             listen: settings.get("listen"),
             metrics_listen: settings.get("metrics_listen"),
@@ -117,6 +125,7 @@ impl Config {
                 .filter(|name| !name.trim().is_empty())
                 .map(|name| namespace(&name)),
             token_file: settings.get("auth.token_file"),
+            auth_open: settings.get_or("auth.open", false),
             tls: Tls::read(settings),
             limits: Limits::read(settings),
             log: LogConfig::read(settings),
@@ -135,6 +144,47 @@ impl Config {
                 .refuse("an https:// endpoint needs tls.ca_file: no server is trusted without it");
         }
         config
+    }
+
+    /// The local stack of the data folder.
+    #[must_use]
+    pub fn stack(&self) -> Stack {
+        Stack::at(&self.data_dir)
+            .with_config_file(self.file.clone())
+            .in_folder(self.sharing)
+    }
+
+    /// Looks at the data folder before anything in it is used.
+    ///
+    /// # Errors
+    /// If somebody else has a hand in it.
+    pub fn admit_data_dir(&self) -> Result<(), Untrusted> {
+        data_dir::admit(&self.data_dir, self.sharing)
+    }
+
+    /// What a server that listens on `address` asks its callers for, beyond `auth`, which is what is configured.
+    ///
+    /// # Errors
+    /// If the data folder's token can be neither read nor made.
+    pub fn protect(&self, auth: Auth, address: SocketAddr) -> Result<Auth, TokenError> {
+        auth.or_local(&self.loopback_access(), address)
+    }
+
+    /// What a client shows: what is configured, and to services on this machine the data folder's token.
+    ///
+    /// # Errors
+    /// If a file cannot be used.
+    pub fn credentials(&self) -> Result<Credentials, CredentialsError> {
+        let configured = Credentials::of(self.token_file.as_deref(), &self.tls)?;
+        Ok(configured.or_local_token(self.loopback_access()))
+    }
+
+    fn loopback_access(&self) -> LoopbackAccess {
+        LoopbackAccess {
+            data_dir: self.data_dir.clone(),
+            sharing: self.sharing,
+            is_open: self.auth_open,
+        }
     }
 }
 

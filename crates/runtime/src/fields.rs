@@ -10,6 +10,7 @@ use prost::Message;
 use prost_types::value::Kind;
 use prost_types::{Duration as ProtoDuration, Struct, Value};
 use shim_proto::limits::{MAX_FREE_FORM_DEPTH, MAX_REQUEST_ID_BYTES};
+use shim_render::hidden::{breaks_names, ends_line};
 use tonic::Status;
 use uuid::Uuid;
 
@@ -108,6 +109,38 @@ impl Fields {
             self.refuse(
                 field.to_string(),
                 "holds a NUL character, which is not allowed",
+            );
+        }
+    }
+
+    /// A text of one line of at most `max` bytes: the name of something, a path, a purpose. It may be empty.
+    pub fn line(&mut self, field: impl Display, text: &str, max: usize) {
+        self.text(&field, text, max);
+        self.no_breaks(field, text);
+    }
+
+    /// A text of one line with at least one visible character and at most `max` bytes.
+    pub fn required_line(&mut self, field: impl Display, text: &str, max: usize) {
+        self.required(&field, text, max);
+        self.no_breaks(field, text);
+    }
+
+    /// A name or path has no end of a line, no other control character and nothing that turns the direction of writing: it
+    /// stands in lines of answers and logs. NUL is refused by [`Fields::text`].
+    pub fn no_breaks(&mut self, field: impl Display, text: &str) {
+        let found = text.chars().find(|c| *c != '\0' && breaks_names(*c));
+        if let Some(found) = found {
+            self.refuse(
+                field.to_string(),
+                format!(
+                    "holds U+{:04X}, which is {}; leave it out, or rename what it names",
+                    u32::from(found),
+                    if found.is_control() || ends_line(found) {
+                        "a line break or another control character"
+                    } else {
+                        "a mark that turns the direction of writing"
+                    }
+                ),
             );
         }
     }
@@ -251,4 +284,50 @@ fn excerpt(text: &str) -> &str {
         .find(|end| text.is_char_boundary(*end))
         .unwrap_or(0);
     &text[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service_error::decode;
+
+    #[test]
+    fn no_name_holds_what_ends_a_line_or_turns_it() {
+        for bad in [
+            "a\nb",
+            "a\rb",
+            "a\tb",
+            "a\u{b}b",
+            "a\u{c}b",
+            "a\u{85}b",
+            "a\u{2028}b",
+            "a\u{2029}b",
+            "a\u{1b}[2Jb",
+            "a\u{9b}b",
+            "a\u{7f}b",
+            "a\u{202e}b",
+            "a\u{2066}b",
+            "\u{1}",
+        ] {
+            let mut fields = Fields::default();
+            fields.line("project", bad, 100);
+            let refused = fields.finish().expect_err("it breaks a line");
+            let violations = decode(&refused).violations;
+            assert!(
+                matches!(&violations[..], [(field, rule)] if field == "project" && rule.contains("leave it out")),
+                "{bad:?}: {violations:?}"
+            );
+        }
+        let mut fields = Fields::default();
+        for good in [
+            "",
+            "src/ä 中.rs",
+            "Bildschirmfoto 9.41\u{202f}AM.png",
+            "👩\u{200d}💻.md",
+            "a|b: c",
+        ] {
+            fields.line("path", good, 100);
+        }
+        assert!(fields.finish().is_ok());
+    }
 }

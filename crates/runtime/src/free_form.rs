@@ -8,20 +8,12 @@ use prost_types::{ListValue, Struct, Value as Wire};
 use serde_json::{Map, Number, Value};
 use shim_proto::limits::MAX_FREE_FORM_DEPTH;
 
-use crate::json_text;
+use crate::json_text::{self, number_rule};
 
 pub use crate::doubles::is_exact;
 
 /// Names in the place of a fault are shown up to so many characters.
 const SHOWN_CHARACTERS: usize = 60;
-
-/// The rule that a number breaks which free-form data does not take.
-#[must_use]
-pub fn number_rule(number: &str) -> String {
-    format!(
-        "is {number}, and numbers from 2^53 (9007199254740992) on may come back changed; send it as text, in quotes"
-    )
-}
 
 /// A number that data must not hold, with its place and the rule it breaks.
 #[must_use]
@@ -39,7 +31,8 @@ fn wrong_value(value: &Wire) -> Option<(String, String)> {
             Some((String::new(), rule.to_owned()))
         }
         Kind::NumberValue(number) if !is_exact(*number) => {
-            Some((String::new(), number_rule(&number.to_string())))
+            let shown = Number::from_f64(*number).map(|number| number.to_string());
+            Some((String::new(), number_rule(&shown.unwrap_or_default())))
         }
         Kind::StructValue(data) => {
             let (place, rule) = wrong_number(data)?;

@@ -13,6 +13,7 @@ mod codes;
 pub mod config;
 mod contract;
 pub mod conversation;
+pub mod data_dir;
 mod doubles;
 pub mod error_table;
 pub mod fields;

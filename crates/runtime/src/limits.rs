@@ -20,6 +20,9 @@ use crate::sync;
 const REMOTE_CALLS_PER_SECOND: u32 = 1_000;
 const MAX_RATE: u32 = 10_000_000;
 const DEFAULT_CONNECTIONS: usize = 8_192;
+/// Some 80 KB each.
+const DEFAULT_MCP_SESSIONS: usize = 512;
+const DEFAULT_MCP_SESSION_IDLE: Duration = Duration::from_secs(30 * 60);
 const MAX_CALLERS: usize = 4_096;
 /// A sweep looks at every caller of a full table.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
@@ -37,6 +40,10 @@ pub struct Limits {
     pub bytes_per_second: u32,
     /// Open TCP connections (`limits.connections`).
     pub connections: usize,
+    /// MCP sessions over HTTP (`limits.mcp_sessions`); one caller may have a quarter of them.
+    pub mcp_sessions: usize,
+    /// After so long without a request an MCP session over HTTP ends (`limits.mcp_session_idle`).
+    pub mcp_session_idle: Duration,
 }
 
 impl Default for Limits {
@@ -46,6 +53,8 @@ impl Default for Limits {
             burst: None,
             bytes_per_second: 0,
             connections: DEFAULT_CONNECTIONS,
+            mcp_sessions: DEFAULT_MCP_SESSIONS,
+            mcp_session_idle: DEFAULT_MCP_SESSION_IDLE,
         }
     }
 }
@@ -68,6 +77,16 @@ impl Limits {
                 "limits.connections",
                 DEFAULT_CONNECTIONS,
                 1..=1_000_000,
+            ),
+            mcp_sessions: settings.get_within(
+                "limits.mcp_sessions",
+                DEFAULT_MCP_SESSIONS,
+                4..=100_000,
+            ),
+            mcp_session_idle: settings.get_within(
+                "limits.mcp_session_idle",
+                DEFAULT_MCP_SESSION_IDLE,
+                Duration::from_secs(1)..=Duration::from_secs(24 * 3_600),
             ),
         }
     }

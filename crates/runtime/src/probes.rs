@@ -19,6 +19,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
+use shim_render::text;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -174,7 +175,7 @@ async fn readyz(State(state): State<Arc<ProbeState>>) -> (StatusCode, String) {
     }
     let lines = unready
         .iter()
-        .map(|(service, reason)| format!("{service}: {reason}\n"));
+        .map(|(service, reason)| format!("{service}: {}\n", text::line(reason)));
     (StatusCode::SERVICE_UNAVAILABLE, lines.collect())
 }
 
@@ -206,7 +207,7 @@ impl ProbeState {
         let shown = headers.get(header::AUTHORIZATION);
         let error = authenticate(shown.map(HeaderValue::as_bytes)).err()?;
         let challenge = [(header::WWW_AUTHENTICATE, "Bearer")];
-        let message = format!("{}\n", error.message);
+        let message = format!("{}\n", text::line(&error.message));
         Some((StatusCode::UNAUTHORIZED, challenge, message).into_response())
     }
 }

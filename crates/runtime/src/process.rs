@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::kill;
+use nix::sys::stat::{Mode, umask};
 use nix::unistd::Pid;
 use shim_proto::checkpoint::v1::ProcessIdentity;
 
@@ -78,6 +79,13 @@ pub fn boot_id() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
         .map(|id| id.trim().to_owned())
         .unwrap_or_default()
+}
+
+/// Keeps a umask from taking the owner's own rights, as 0277 does: files that SHIM makes it must be able to open. Call it
+/// first, while there is one thread: for a moment the umask is 077.
+pub fn keep_owner_rights() {
+    let taken = umask(Mode::S_IRWXG | Mode::S_IRWXO);
+    umask(taken & (Mode::S_IRWXG | Mode::S_IRWXO));
 }
 
 /// The host's name; empty if it cannot be read.

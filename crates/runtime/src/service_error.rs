@@ -10,6 +10,7 @@ use std::fmt;
 use std::time::Duration;
 
 use shim_proto::reasons;
+use shim_render::text;
 use tonic::Code;
 use tonic_types::{ErrorDetails, StatusExt};
 
@@ -46,14 +47,16 @@ pub struct ServiceError {
 
 impl From<ServiceError> for Status {
     fn from(error: ServiceError) -> Self {
-        let remedy = error.remedy.map(|remedy| (REMEDY.to_owned(), remedy));
+        let remedy = error
+            .remedy
+            .map(|remedy| (REMEDY.to_owned(), in_one_line(&remedy)));
         let metadata = HashMap::from_iter(remedy);
         let mut details = ErrorDetails::new();
         details.set_error_info(error.reason, DOMAIN, metadata);
         if error.retry_after.is_some() {
             details.set_retry_info(error.retry_after);
         }
-        Self::with_error_details(error.code, error.message, details)
+        Self::with_error_details(error.code, in_one_line(&error.message), details)
     }
 }
 
@@ -68,7 +71,8 @@ pub struct Violations {
 impl Violations {
     /// Notes that `field` is wrong; `rule` says what it must be and what it was.
     pub fn add(&mut self, field: impl Into<String>, rule: impl Into<String>) {
-        let (field, rule) = (shortened(field.into()), shortened(rule.into()));
+        let shown = |text: String| shortened(in_one_line(&shortened(text)));
+        let (field, rule) = (shown(field.into()), shown(rule.into()));
         let bytes = self.listed_bytes + field.len() + rule.len();
         if self.listed.len() < MAX_LISTED_VIOLATIONS && bytes <= MAX_LISTED_BYTES {
             self.listed_bytes = bytes;
@@ -112,6 +116,11 @@ impl Violations {
             details,
         ))
     }
+}
+
+/// What is said of a failure is one line with nothing hidden, whatever it repeats of others' texts.
+fn in_one_line(text: &str) -> String {
+    text::line(text).into_owned()
 }
 
 /// The text, cut at the length that an answer can carry.
@@ -175,23 +184,24 @@ pub fn decode(status: &Status) -> DecodedStatus {
         }
         _ => status.message().to_owned(),
     };
+    let field_of = |text: &String| in_one_line(text);
     DecodedStatus {
         code: status.code(),
         reason: info.map_or_else(
             || format!("{:?}", status.code()),
-            |info| info.reason.clone(),
+            |info| field_of(&info.reason),
         ),
-        message,
+        message: in_one_line(&message),
         violations: details
             .bad_request()
             .map(|bad| {
                 bad.field_violations
                     .iter()
-                    .map(|v| (v.field.clone(), v.description.clone()))
+                    .map(|v| (field_of(&v.field), field_of(&v.description)))
                     .collect()
             })
             .unwrap_or_default(),
-        remedy: info.and_then(|info| info.metadata.get(REMEDY).cloned()),
+        remedy: info.and_then(|info| info.metadata.get(REMEDY).map(field_of)),
         retry_after: details.retry_info().and_then(|retry| retry.retry_delay),
     }
 }
@@ -232,6 +242,34 @@ mod tests {
             "too many calls; try again (OVERLOADED)"
         );
         assert_eq!(decoded.retry_after, Some(Duration::from_millis(250)));
+    }
+
+    #[test]
+    fn whatever_a_failure_repeats_stays_one_line() {
+        let hostile = "no x\nhint: run\u{2028}y\u{9b}2J\u{202e}";
+        let status = Status::from(ServiceError {
+            code: Code::NotFound,
+            reason: reasons::SESSION_NOT_FOUND,
+            message: hostile.into(),
+            remedy: Some(hostile.into()),
+            retry_after: None,
+        });
+        let mut violations = Violations::default();
+        violations.add(hostile, hostile);
+        let wrong = violations.finish().expect_err("a violation was noted");
+        for status in [status, wrong, Status::internal(hostile)] {
+            let decoded = decode(&status);
+            let fields = decoded
+                .violations
+                .iter()
+                .flat_map(|(field, rule)| [field, rule]);
+            for text in fields.chain([&decoded.message]).chain(&decoded.remedy) {
+                assert!(
+                    !text.chars().any(shim_render::hidden::is_hidden),
+                    "{text:?}"
+                );
+            }
+        }
     }
 
     #[test]

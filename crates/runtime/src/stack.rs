@@ -1,22 +1,27 @@
 //! The local stack as seen from outside: its files, whether it runs, and how to start its one instance.
 //!
 //! The invariant: the process that holds the lock file's flock(2) is the stack. The kernel drops the lock with the process, so
-//! a stack that was killed never looks alive, and however many start at once, one gets the lock.
+//! a stack that was killed never looks alive, and however many start at once, one gets the lock. What stands in the file is
+//! for people: the socket is the folder's, and who serves there the kernel says ([`Peer`]).
 
 mod hold;
 mod info;
 mod lock_file;
+mod peer;
 
 use std::fs::File;
-use std::io::{Read, Seek, Write};
-use std::os::unix::fs::DirBuilderExt;
+use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::Flock;
 
+use crate::data_dir::{self, Sharing, Untrusted};
+
+pub use crate::data_dir::make_private_dir;
 pub use info::{StackInfo, Surroundings};
+pub use peer::{Peer, lock_holder};
 
 /// A stack that a gateway started stops itself after this time without sessions and calls.
 const IDLE_EXIT: &str = "15m";
@@ -49,6 +54,9 @@ pub enum StackError {
     /// The folder is held.
     #[error("no stack may start now: {0}")]
     Held(String),
+    /// Somebody else has a hand in the data folder.
+    #[error("the data folder is not safe to use: {0}")]
+    Untrusted(#[from] Untrusted),
     /// The data folder cannot be used.
     #[error("the data folder {0} cannot be used: {1}")]
     DataDir(PathBuf, std::io::Error),
@@ -66,6 +74,7 @@ pub struct Stack {
     data_dir: PathBuf,
     /// The configuration file a stack is started with, beside its own environment.
     config_file: Option<PathBuf>,
+    sharing: Sharing,
 }
 
 impl Stack {
@@ -75,7 +84,14 @@ impl Stack {
         Self {
             data_dir: data_dir.to_path_buf(),
             config_file: None,
+            sharing: Sharing::Private,
         }
+    }
+
+    /// The same stack, in a folder in which others may have a hand.
+    #[must_use]
+    pub fn in_folder(self, sharing: Sharing) -> Self {
+        Self { sharing, ..self }
     }
 
     /// The same stack, started with this configuration file if it has to be started.
@@ -105,9 +121,12 @@ impl Stack {
         self.data_dir.join("shim.log")
     }
 
-    /// Whether it runs.
+    /// Whether it runs. A folder in which somebody else has a hand is held, whatever stands in it.
     #[must_use]
     pub fn state(&self) -> StackState {
+        if let Err(why) = data_dir::admit(&self.data_dir, self.sharing) {
+            return StackState::Held(why.to_string());
+        }
         let state = self.lock_state();
         match state {
             StackState::Running(_) => state,
@@ -117,22 +136,16 @@ impl Stack {
 
     /// What the lock file says.
     fn lock_state(&self) -> StackState {
-        let Ok(file) = File::open(self.lock_path()) else {
+        let Some(text) = lock_file::read_if_taken(&self.lock_path()) else {
             return StackState::Stopped;
         };
-        match Flock::lock(file, FlockArg::LockSharedNonblock) {
-            Ok(_probe) => StackState::Stopped,
-            Err((mut file, _)) => {
-                let mut text = String::new();
-                match file
-                    .read_to_string(&mut text)
-                    .ok()
-                    .and_then(|_| serde_json::from_str(&text).ok())
-                {
-                    Some(info) => StackState::Running(info),
-                    None => StackState::Starting,
-                }
-            }
+        match serde_json::from_str::<StackInfo>(&text) {
+            // Wherever the file says: a token is shown there.
+            Ok(info) => StackState::Running(StackInfo {
+                socket: self.socket(),
+                ..info
+            }),
+            Err(_) => StackState::Starting,
         }
     }
 
@@ -149,12 +162,22 @@ impl Stack {
     }
 
     fn lock(&self) -> Result<StackLock, StackError> {
+        self.prepare_folder()?;
         let fail = |e| StackError::DataDir(self.data_dir.clone(), e);
-        make_private_dir(&self.data_dir).map_err(fail)?;
         let lock = lock_file::take(&self.lock_path()).map_err(fail)?;
         let mut lock = StackLock(lock.ok_or(StackError::AlreadyRunning)?);
         lock.overwrite(&[]).map_err(fail)?;
         Ok(lock)
+    }
+
+    /// Makes the data folder where it is missing.
+    ///
+    /// # Errors
+    /// If it cannot be made, or somebody else has a hand in it.
+    pub fn prepare_folder(&self) -> Result<(), StackError> {
+        data_dir::admit(&self.data_dir, self.sharing)?;
+        data_dir::prepare(&self.data_dir, self.sharing)
+            .map_err(|e| StackError::DataDir(self.data_dir.clone(), e))
     }
 
     /// Returns the running stack, starting it with `exe` if there is none. Any number of callers end up on one stack. A
@@ -171,6 +194,7 @@ impl Stack {
         let held_until = Instant::now() + HELD_TIMEOUT;
         let mut spawned = false;
         loop {
+            data_dir::admit(&self.data_dir, self.sharing)?;
             match self.state() {
                 StackState::Running(info) => return Ok(info),
                 StackState::Held(why) => {
@@ -230,8 +254,8 @@ impl Hold {
     /// # Errors
     /// [`StackError::Held`] if another process has it; the folder cannot be used.
     pub fn take(stack: &Stack, why: &str) -> Result<Self, StackError> {
+        stack.prepare_folder()?;
         let fail = |e| StackError::DataDir(stack.data_dir.clone(), e);
-        make_private_dir(&stack.data_dir).map_err(fail)?;
         let lock = hold::take(&stack.data_dir, why).map_err(fail)?;
         Ok(Self {
             stack: stack.clone(),
@@ -246,17 +270,6 @@ impl Hold {
     pub fn lock_stack(&self) -> Result<StackLock, StackError> {
         self.stack.lock()
     }
-}
-
-/// Makes a folder only its owner may enter.
-///
-/// # Errors
-/// If it cannot be made.
-pub fn make_private_dir(path: &Path) -> std::io::Result<()> {
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
 }
 
 /// The lock of the stack; its holder is the stack.
@@ -288,67 +301,4 @@ impl StackLock {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[test]
-    fn one_of_many_gets_the_lock_and_death_frees_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let stack = Stack::at(&folder.path().join("new"));
-        assert_eq!(stack.state(), StackState::Stopped);
-        let mut lock = stack.acquire().unwrap();
-        assert_eq!(stack.state(), StackState::Starting);
-        assert!(matches!(stack.acquire(), Err(StackError::AlreadyRunning)));
-        let info = StackInfo {
-            pid: 1,
-            version: "0".into(),
-            started_unix_ms: 1,
-            socket: stack.socket(),
-            tcp: None,
-            redis: None,
-            surroundings: None,
-        };
-        let room = || std::fs::metadata(stack.lock_path()).unwrap().len();
-        let before = room();
-        lock.publish(&info).unwrap();
-        assert_eq!(stack.state(), StackState::Running(info));
-        assert_eq!(room(), before, "publishing needs no further room");
-        drop(lock);
-        assert_eq!(stack.state(), StackState::Stopped);
-        stack.acquire().unwrap();
-    }
-
-    #[test]
-    fn while_a_folder_is_held_no_stack_starts_there() {
-        let folder = tempfile::tempdir().unwrap();
-        let stack = Stack::at(folder.path());
-        let hold = Hold::take(&stack, "a backup is being restored").unwrap();
-        assert_eq!(
-            stack.state(),
-            StackState::Held("a backup is being restored".into())
-        );
-        assert!(matches!(stack.acquire(), Err(StackError::Held(why)) if why.contains("backup")));
-        assert!(matches!(
-            Hold::take(&stack, "another"),
-            Err(StackError::Held(_))
-        ));
-        let under = hold.lock_stack().unwrap();
-        assert!(matches!(stack.state(), StackState::Held(_)));
-        drop(under);
-        drop(hold);
-        assert_eq!(stack.state(), StackState::Stopped);
-        stack.acquire().unwrap();
-    }
-
-    #[test]
-    fn a_stack_that_runs_keeps_its_lock_and_is_seen_beside_a_hold() {
-        let folder = tempfile::tempdir().unwrap();
-        let stack = Stack::at(folder.path());
-        let lock = stack.acquire().unwrap();
-        let hold = Hold::take(&stack, "an upgrade").unwrap();
-        assert!(matches!(hold.lock_stack(), Err(StackError::AlreadyRunning)));
-        drop(lock);
-        hold.lock_stack().unwrap();
-    }
-}
+mod tests;

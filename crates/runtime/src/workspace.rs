@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 
 use shim_proto::limits::coordination::MAX_NAME_BYTES;
 
-use crate::files::{self, PatternError};
+use crate::files::{self, LinkError, PatternError, real};
 
 /// The namespace of all folders outside of a repository.
 const DEFAULT: &str = "default";
@@ -41,6 +41,9 @@ pub enum PathError {
     /// It is empty, or of a form that other programs know.
     #[error("{0}")]
     Pattern(#[from] PatternError),
+    /// A link in it leads out of the workspace, or nowhere.
+    #[error("{0}")]
+    Link(#[from] LinkError),
 }
 
 /// The one name of a project or namespace. A path is that of the kernel, as far as it is there: without links, dots and
@@ -51,9 +54,7 @@ pub fn identity(name: &str) -> String {
         return name.to_owned();
     }
     let path = Path::new(name);
-    let whole = path.canonicalize().ok();
-    let whole = whole.or_else(|| canonical(&resolved(path)));
-    let whole = whole.unwrap_or_else(|| resolved(path));
+    let whole = real(path).unwrap_or_else(|_| resolved(path));
     whole.to_str().unwrap_or(name).to_owned()
 }
 
@@ -85,10 +86,10 @@ impl Workspace {
     }
 
     /// What was typed in `folder` for files, as a pattern relative to the root. As far as its names are there they mean
-    /// themselves.
+    /// themselves, and links mean what they lead to.
     ///
     /// # Errors
-    /// If it is empty, leads out of the workspace, or has a form that only other programs know.
+    /// If it is empty, leads out of the workspace or in a circle, or has a form that only other programs know.
     pub fn pattern(&self, folder: &Path, typed: &str) -> Result<String, PathError> {
         let is_there = |path: &str| folder.join(path).symlink_metadata().is_ok();
         let first = typed.split('/').next().unwrap_or_default();
@@ -97,38 +98,41 @@ impl Workspace {
             files::check_form(typed)?;
         }
         let inside = self.relative(folder, typed)?;
-        Ok(files::as_pattern(&self.root, &inside))
+        Ok(files::as_pattern(&self.root, &inside)?)
     }
 
-    /// A path or pattern typed in `folder`, relative to the root and with its dots resolved; `.` for the root itself. A
-    /// slash at its end is kept, since it means a folder.
+    /// A path or pattern typed in `folder`, relative to the root, without links and dots; `.` for the root itself. A slash
+    /// at its end is kept, since it means a folder.
     ///
     /// # Errors
-    /// If it leads out of the workspace.
-    pub fn relative(&self, folder: &Path, typed: &str) -> Result<String, OutsideWorkspace> {
-        let whole = resolved(&folder.join(typed));
-        // A folder may have been typed by another name than the kernel's, such as /tmp on macOS.
-        let inside = [Some(whole.clone()), canonical(&whole)]
-            .into_iter()
-            .flatten()
-            .find_map(|path| path.strip_prefix(&self.root).ok().map(Path::to_path_buf))
-            .ok_or_else(|| OutsideWorkspace {
-                path: typed.to_owned(),
-                root: self.root.clone(),
-            })?;
+    /// If it leads out of the workspace, or in a circle.
+    pub fn relative(&self, folder: &Path, typed: &str) -> Result<String, PathError> {
+        let whole = real(&folder.join(typed))?;
+        let inside = whole.strip_prefix(&self.root);
+        let inside = inside.map_err(|_| self.outside(folder, typed, &whole))?;
         let names = inside.components().map(|part| part.as_os_str().to_str());
         // A name that is no UTF-8 came from a link; no pattern could name it.
         let names: Option<Vec<_>> = names.collect();
-        let names = names.ok_or_else(|| OutsideWorkspace {
-            path: typed.to_owned(),
-            root: self.root.clone(),
-        })?;
+        let names = names.ok_or_else(|| self.outside(folder, typed, &whole))?;
         let end = if typed.ends_with('/') { "/" } else { "" };
         Ok(if names.is_empty() {
             ".".to_owned()
         } else {
             names.join("/") + end
         })
+    }
+}
+
+impl Workspace {
+    /// Says whether a link leads outside, or the path itself.
+    fn outside(&self, folder: &Path, typed: &str, whole: &Path) -> PathError {
+        let root = self.root.clone();
+        if resolved(&folder.join(typed)).starts_with(&root) {
+            let target = whole.to_path_buf();
+            return LinkError::Outside { target, root }.into();
+        }
+        let path = typed.to_owned();
+        OutsideWorkspace { path, root }.into()
     }
 }
 
@@ -168,14 +172,6 @@ fn resolved(path: &Path) -> PathBuf {
         }
     }
     resolved
-}
-
-/// The path with its existing part as the kernel names it.
-fn canonical(path: &Path) -> Option<PathBuf> {
-    path.ancestors().find_map(|existing| {
-        let rest = path.strip_prefix(existing).ok()?;
-        Some(existing.canonicalize().ok()?.join(rest))
-    })
 }
 
 #[cfg(test)]
@@ -267,6 +263,13 @@ mod tests {
         ] {
             assert_eq!(pattern(typed).as_deref(), Ok(expected), "{typed}");
         }
+        std::os::unix::fs::symlink("app", root.join("link")).unwrap();
+        std::os::unix::fs::symlink("/etc", app.join("out")).unwrap();
+        std::os::unix::fs::symlink("round", app.join("round")).unwrap();
+        assert_eq!(
+            workspace.pattern(&root, "link/[id]/x").unwrap(),
+            r"app/\[id\]/x"
+        );
         let absolute = app.join("[id]").display().to_string();
         assert_eq!(pattern(&absolute).as_deref(), Ok(r"app/\[id\]/"));
         for (typed, why) in [
@@ -278,6 +281,8 @@ mod tests {
             ("@(a|b)", "{a,b}"),
             ("../..", "outside"),
             ("/etc/passwd", "outside"),
+            ("out/passwd", "through a link"),
+            ("round", "circle"),
         ] {
             let refused = pattern(typed).unwrap_err();
             assert!(refused.contains(why), "{typed}: {refused}");

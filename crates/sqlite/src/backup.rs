@@ -61,7 +61,7 @@ pub fn backup(
 }
 
 /// Writes the copy to a new file, and to the disk.
-fn copy_to(
+pub(crate) fn copy_to(
     source: &Connection,
     partial: &Path,
     progress: &mut impl FnMut(u64, u64),

@@ -5,11 +5,21 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
+use crate::guard::OpeningId;
+
 /// Only a backup or a person's sqlite3 can hold a lock for long; the writer waits that out.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Prepared statements kept for each connection; every statement of a service should fit.
 const STATEMENTS: usize = 64;
+
+/// Begins a database with this id of its opening, in the file itself and not in a log.
+pub(crate) fn begin(path: &Path, opened_as: OpeningId) -> rusqlite::Result<()> {
+    let db = Connection::open(path)?;
+    db.execute_batch(&format!(
+        "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA application_id = {opened_as};"
+    ))
+}
 
 /// The one connection that writes.
 pub(crate) fn open_writer(path: &Path) -> rusqlite::Result<Connection> {

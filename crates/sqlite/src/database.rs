@@ -1,6 +1,7 @@
 //! The open database: the writer, the readers, the clock and the lock of one data folder.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use prost::Message;
 use rusqlite::{Connection, params};
@@ -28,7 +29,7 @@ pub struct Database {
     pub(crate) name: &'static str,
     pub(crate) data_dir: PathBuf,
     /// Dropped last: another process may open the database from then on.
-    pub(crate) _lock: DatabaseLock,
+    pub(crate) _lock: Arc<DatabaseLock>,
 }
 
 impl Database {

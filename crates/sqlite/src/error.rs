@@ -23,6 +23,9 @@ pub enum SqliteError {
     /// The database cannot be used now.
     #[error("the database cannot be used: {0}")]
     Unavailable(String),
+    /// The files under the database's names are not those that were opened.
+    #[error("{0}; nothing is kept until that is mended")]
+    Replaced(String),
     /// The store is being closed.
     #[error("the service is stopping")]
     Stopping,
@@ -34,7 +37,7 @@ impl SqliteError {
     pub fn is_failure(&self) -> bool {
         matches!(
             self,
-            Self::DiskFull | Self::Unavailable(_) | Self::Damaged(_)
+            Self::DiskFull | Self::Unavailable(_) | Self::Damaged(_) | Self::Replaced(_)
         )
     }
 }

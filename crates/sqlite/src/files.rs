@@ -54,6 +54,17 @@ pub(crate) fn set_private_mode(path: &Path) {
     }
 }
 
+/// A name that no file has: that of the database with what it is and the time in it.
+pub(crate) fn unused_name(path: &Path, kind: &str) -> PathBuf {
+    let unix_seconds = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs());
+    (0..)
+        .map(|n| path.with_extension(format!("{kind}-{}.db", unix_seconds + n)))
+        .find(|candidate| !candidate.exists())
+        .unwrap_or_else(|| path.with_extension(format!("{kind}.db")))
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

@@ -1,4 +1,4 @@
-//! Going back to a backup: the copy is checked first, the present database is kept beside it, and one rename decides.
+//! Going back to a backup: the copy is checked first, beside a service that goes on, the present database is kept beside it, and one rename decides.
 //!
 //! (A) At every moment there is a whole database under its name: the one from before, or the backup.
 //! (B) No log of the one from before is ever replayed into the backup.
@@ -9,9 +9,11 @@ use rusqlite::Connection;
 
 use crate::error::OpenError;
 use crate::files::{self, database_files};
-use crate::lock::DatabaseLock;
-use crate::open::{Integrity, inspect, unused_name};
+use crate::inspect::{Integrity, inspect};
+use crate::lock::{DatabaseLock, Record};
+use crate::rescue;
 use crate::schema::Schema;
+use crate::set_aside::BEFORE_RESTORE;
 
 /// Why a backup was not restored. The database is as it was.
 #[derive(Debug, thiserror::Error)]
@@ -31,34 +33,78 @@ pub enum RestoreError {
     #[error(transparent)]
     Open(#[from] OpenError),
     /// A file could not be copied or moved.
-    #[error("the backup could not be put in place: {0}; the database is as it was")]
+    #[error("the backup could not be put in place: {0}")]
     Io(#[from] std::io::Error),
 }
 
-/// Puts the backup `from` in the place of the database in `data_dir`. Answers with the name that the database from before
-/// has now, if there was one.
-///
-/// # Errors
-/// If the backup is damaged, of a newer version or none at all, or another process has the database. Nothing has changed
-/// then.
-pub fn restore(
-    schema: &Schema,
-    data_dir: &Path,
-    from: &Path,
-) -> Result<Option<PathBuf>, RestoreError> {
-    if !from.is_file() {
-        return Err(RestoreError::NoBackup(from.to_path_buf()));
+/// A backup that was copied into a data folder and found usable; its copy is removed when it is dropped.
+#[derive(Debug)]
+pub struct Incoming {
+    schema: &'static Schema,
+    data_dir: PathBuf,
+    copy: PathBuf,
+}
+
+impl Incoming {
+    /// Copies the backup `from` into `data_dir` and checks the copy, beside a service that may use the database.
+    ///
+    /// # Errors
+    /// If the backup is damaged, of a newer version or none at all. Nothing has changed then.
+    pub fn take_in(
+        schema: &'static Schema,
+        data_dir: &Path,
+        from: &Path,
+    ) -> Result<Self, RestoreError> {
+        let unusable = |why: &str| RestoreError::Unusable {
+            file: from.to_path_buf(),
+            why: why.to_owned(),
+        };
+        match from.metadata() {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(RestoreError::NoBackup(from.to_path_buf()));
+            }
+            Err(error) => return Err(unusable(&format!("it cannot be reached: {error}"))),
+            Ok(meta) if meta.is_dir() => return Err(unusable("it is a folder")),
+            Ok(meta) if !meta.is_file() => return Err(unusable("it is no file")),
+            Ok(meta) if meta.len() == 0 => return Err(unusable("it is empty")),
+            Ok(_) => {}
+        }
+        std::fs::create_dir_all(data_dir)?;
+        let database = schema.database_path(data_dir);
+        let incoming = Self {
+            schema,
+            data_dir: data_dir.to_path_buf(),
+            copy: files::unused_name(&database, "restoring"),
+        };
+        take_in(schema, from, &incoming.copy)?;
+        Ok(incoming)
     }
-    std::fs::create_dir_all(data_dir)?;
-    let _lock = DatabaseLock::take(schema, data_dir)?;
-    let database = schema.database_path(data_dir);
-    let incoming = database.with_extension("restoring.db");
-    remove_all(&incoming)?;
-    let placed = take_in(schema, from, &incoming).and_then(|()| exchange(&database, &incoming));
-    if placed.is_err() {
-        let _ = remove_all(&incoming);
+
+    /// Puts the backup in the place of the database, which no service uses meanwhile. Answers with the name that the database
+    /// from before has now, if there was one.
+    ///
+    /// # Errors
+    /// If another process has the database, or a file cannot be moved. The database is as it was then.
+    pub fn put_in_place(self) -> Result<Option<PathBuf>, RestoreError> {
+        let lock = DatabaseLock::take(self.schema, &self.data_dir)?;
+        let database = self.schema.database_path(&self.data_dir);
+        let record = lock.record();
+        if record.was_replaced {
+            rescue::set_logs_aside(&database, &database_files(&database)[1..])?;
+        }
+        let kept = exchange(&database, &self.copy)?;
+        lock.note(Record {
+            was_opened: true,
+            was_replaced: false,
+        });
+        Ok(kept)
     }
-    placed
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        let _ = remove_all(&self.copy);
+    }
 }
 
 /// Copies the backup, with its log if it is one of a database in use, and checks the copy.
@@ -75,7 +121,7 @@ fn take_in(schema: &Schema, from: &Path, incoming: &Path) -> Result<(), RestoreE
     }
     match inspect(schema, incoming) {
         Integrity::Intact => {}
-        Integrity::Absent => return Err(unusable("it vanished".into())),
+        Integrity::Absent => return Err(unusable("it is empty".into())),
         Integrity::Damaged(why) | Integrity::Refused(why) => return Err(unusable(why)),
     }
     let version = single_file(incoming).map_err(|error| unusable(error.to_string()))?;
@@ -100,7 +146,7 @@ fn exchange(database: &Path, incoming: &Path) -> Result<Option<PathBuf>, Restore
     let [file, log, index] = database_files(database);
     let mut kept = None;
     if file.exists() {
-        let name = unused_name(database, "before-restore");
+        let name = files::unused_name(database, BEFORE_RESTORE);
         let names = database_files(&name);
         for (from, to) in [&file, &log, &index].into_iter().zip(&names) {
             if from.exists() {

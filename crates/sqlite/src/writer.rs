@@ -5,7 +5,6 @@
 //! (C) If the commit fails, every job of the group fails with it and nothing of the group is kept.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,7 +16,9 @@ use tokio::sync::{oneshot, watch};
 
 use crate::clock::ServiceClock;
 use crate::error::{JobError, SqliteError};
+use crate::rescue::OpenedFiles;
 use crate::reserve::Reserve;
+use crate::savepoint::run_job;
 use crate::schema::Schema;
 use crate::time::UnixMicros;
 use crate::{connection, deferred};
@@ -58,7 +59,7 @@ pub(crate) struct Writer {
 impl Writer {
     pub(crate) fn start(
         schema: &'static Schema,
-        path: PathBuf,
+        files: OpenedFiles,
         db: Connection,
         clock: ServiceClock,
         reserve: Reserve,
@@ -67,7 +68,8 @@ impl Writer {
         let (wants_room, failure) = (Arc::<AtomicBool>::default(), watch::Sender::default());
         let writer = WriterThread {
             schema,
-            path,
+            files,
+            known_difference: None,
             db,
             clock,
             jobs,
@@ -189,54 +191,11 @@ impl Drop for QueueReservation {
     }
 }
 
-/// Runs a job. A job refuses before it changes anything, or runs in a savepoint of its own ([`in_savepoint`]). After a
-/// refusal that left a change behind, the whole group is rolled back.
-fn run_job<R, E: JobError>(db: &Connection, job: impl FnOnce() -> Result<R, E>) -> Result<R, E> {
-    let before = db.total_changes();
-    let mark = deferred::pending_len();
-    let result = catch_unwind(AssertUnwindSafe(job)).unwrap_or_else(|_| {
-        Err(SqliteError::Unavailable("the change ended in a defect".into()).into())
-    });
-    if result.is_err() {
-        deferred::discard_after(mark);
-    }
-    if result.is_err() && db.total_changes() != before && !db.is_autocommit() {
-        // gather_and_commit sees that the transaction is gone, and fails the group.
-        db.execute_batch("ROLLBACK").map_err(SqliteError::from)?;
-    }
-    result
-}
-
-/// Runs `work` so that a refusal leaves nothing of it behind. It costs a copy of every page that `work` changes.
-///
-/// # Errors
-/// What `work` refuses; a failure of SQLite.
-pub fn in_savepoint<R, E: From<SqliteError>>(
-    db: &Connection,
-    work: impl FnOnce() -> Result<R, E>,
-) -> Result<R, E> {
-    db.execute_batch("SAVEPOINT job")
-        .map_err(SqliteError::from)?;
-    let mark = deferred::pending_len();
-    let result = work();
-    if result.is_err() {
-        deferred::discard_after(mark);
-    }
-    // After a full disk or an I/O error SQLite may have rolled everything back already.
-    if !db.is_autocommit() {
-        db.execute_batch(if result.is_ok() {
-            "RELEASE job"
-        } else {
-            "ROLLBACK TO job; RELEASE job"
-        })
-        .map_err(SqliteError::from)?;
-    }
-    result
-}
-
 struct WriterThread {
     schema: &'static Schema,
-    path: PathBuf,
+    files: OpenedFiles,
+    /// What is said of files that are not those that were opened, as long as they are not.
+    known_difference: Option<SqliteError>,
     db: Connection,
     clock: ServiceClock,
     jobs: Receiver<WriteJob>,
@@ -269,13 +228,24 @@ impl WriterThread {
             self.make_room();
         }
         let mut callbacks = Vec::new();
-        let synced = self.gather_and_commit(first, &mut callbacks);
+        let synced = match self.check_files() {
+            Ok(()) => self.gather_and_commit(first, &mut callbacks),
+            Err(error) => {
+                callbacks.push(first(Err(error.clone())).on_commit);
+                Err(error)
+            }
+        };
+        // What was written to a file that nobody finds any more is not kept, whatever SQLite says.
+        let synced = self.check_files().and(synced);
         (self.schema.on_commit)(callbacks.len(), synced.as_ref().ok().copied());
         match &synced {
             Ok(_) => deferred::run_all(),
             Err(error) => {
                 deferred::discard_after(0);
-                tracing::error!(%error, jobs = callbacks.len(), "a group of changes could not be committed");
+                // What was replaced is said once, when it is found.
+                if !matches!(error, SqliteError::Replaced(_)) {
+                    tracing::error!(%error, jobs = callbacks.len(), "a group of changes could not be committed");
+                }
             }
         }
         let committed = synced.map(drop);
@@ -330,9 +300,33 @@ impl WriterThread {
         }
     }
 
+    /// Whether the files are those that were opened. What they held is saved once they are not.
+    fn check_files(&mut self) -> Result<(), SqliteError> {
+        let difference = self.files.guard.difference();
+        match (difference, &self.known_difference) {
+            (None, None) => return Ok(()),
+            (None, Some(_)) => {
+                self.known_difference = None;
+                self.files.note_mended();
+                note(&self.failure, None);
+            }
+            (Some(_), Some(_)) => {}
+            (Some(difference), None) => {
+                let error = self.files.note_replaced(&self.db, &difference);
+                note(&self.failure, Some(error.clone()));
+                self.known_difference = Some(error);
+            }
+        }
+        self.known_difference.clone().map_or(Ok(()), Err)
+    }
+
     /// Starts over from the file: after a failed sync the kernel may have dropped pages that the connection still assumes.
     fn reopen(&mut self) {
-        match connection::open_writer(&self.path) {
+        // Another file under the name is not this database.
+        if self.check_files().is_err() {
+            return;
+        }
+        match connection::open_writer(&self.files.path) {
             Ok(db) => self.db = db,
             Err(error) => {
                 tracing::error!(%error, "the database cannot be reopened; trying again with the next change");
@@ -350,17 +344,27 @@ impl WriterThread {
     }
 
     fn run_idle_work(&mut self) {
+        if self.check_files().is_err() {
+            return;
+        }
         self.reserve.restore_in_time();
         if let Err(error) = (self.schema.when_idle)(&self.db) {
             tracing::warn!(%error, "the writer's idle work failed; it is tried again");
         }
     }
 
-    fn close(self) {
+    fn close(mut self) {
+        let difference = self.files.guard.difference();
+        if self.check_files().is_err() && difference.is_none_or(|it| it.is_database) {
+            return self.files.close_replaced(self.db);
+        }
         // An orderly end leaves one file; a failure leaves the WAL, which the next start replays.
         let _ = self.db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE);");
         if let Err((_, error)) = self.db.close() {
             tracing::warn!(%error, "the database did not close cleanly; its log is replayed at the next start");
+        } else if self.known_difference.is_some() {
+            // Its log, which was gone, is folded into it now.
+            self.files.note_mended();
         }
     }
 }

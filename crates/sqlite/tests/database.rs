@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -10,8 +10,8 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension};
 use shim_sqlite::idempotency::{self, IdempotencyKey, LEDGER_TABLE};
 use shim_sqlite::{
-    Database, Integrity, OpenError, RestoreError, Schema, SqliteError, UnixMicros, after_commit,
-    backup, check_integrity, in_savepoint, inspect, restore, set_aside,
+    Database, Incoming, Integrity, OpenError, RestoreError, Schema, SqliteError, UnixMicros,
+    after_commit, backup, check_integrity, in_savepoint, inspect, set_aside,
 };
 
 const NOTES: &str =
@@ -57,6 +57,10 @@ async fn texts(db: &Database) -> Vec<String> {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     };
     db.read(query).await.unwrap()
+}
+
+fn restore(folder: &Path, file: &Path) -> Result<Option<PathBuf>, RestoreError> {
+    Incoming::take_in(&SCHEMA, folder, file)?.put_in_place()
 }
 
 fn refusal() -> SqliteError {
@@ -285,7 +289,7 @@ async fn backed_up(folder: &Path) -> std::path::PathBuf {
 async fn a_restored_backup_is_what_is_there_and_the_database_from_before_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let file = backed_up(folder.path()).await;
-    let kept = restore(&SCHEMA, folder.path(), &file).unwrap().unwrap();
+    let kept = restore(folder.path(), &file).unwrap().unwrap();
     let db = open(folder.path());
     assert_eq!(texts(&db).await, ["first"]);
     assert_eq!(
@@ -298,7 +302,7 @@ async fn a_restored_backup_is_what_is_there_and_the_database_from_before_is_kept
         .unwrap();
     assert_eq!(notes, 2);
     assert!(matches!(
-        restore(&SCHEMA, folder.path(), &file),
+        restore(folder.path(), &file),
         Err(RestoreError::Open(OpenError::InUse(_)))
     ));
 }
@@ -314,25 +318,39 @@ async fn what_is_no_usable_backup_changes_nothing() {
     let newer = Connection::open(path("newer")).unwrap();
     newer.execute_batch("PRAGMA user_version = 99").unwrap();
     drop(newer);
-    let foreign = Connection::open(path("foreign")).unwrap();
-    foreign
-        .execute_batch("CREATE TABLE songs (title TEXT); PRAGMA user_version = 2")
-        .unwrap();
-    drop(foreign);
+    for (name, version) in [("foreign", 2), ("unversioned", 0)] {
+        let foreign = Connection::open(path(name)).unwrap();
+        let tables = format!("CREATE TABLE songs (title TEXT); PRAGMA user_version = {version}");
+        foreign.execute_batch(&tables).unwrap();
+    }
+    let whole = std::fs::read(&file).unwrap();
+    std::fs::write(path("truncated"), &whole[..whole.len() / 2]).unwrap();
+    let mut damaged = whole.clone();
+    damaged[4096..8192].fill(0xA5);
+    std::fs::write(path("damaged page"), damaged).unwrap();
+    std::fs::create_dir(path("folder")).unwrap();
     for (name, expected) in [
         ("missing", "there is no backup"),
         ("text", "not a readable database"),
-        ("empty", "none of SHIM's tables"),
+        ("empty", "it is empty"),
+        ("folder", "it is a folder"),
+        ("unversioned", "none of SHIM's"),
+        ("truncated", "no usable backup"),
+        ("damaged page", "no usable backup"),
         ("newer", "a newer version of SHIM wrote it"),
         ("foreign", "other tables"),
     ] {
-        let refused = restore(&SCHEMA, folder.path(), &path(name)).unwrap_err();
+        let refused = restore(folder.path(), &path(name)).unwrap_err();
         assert!(refused.to_string().contains(expected), "{name}: {refused}");
     }
     assert!(set_aside(&SCHEMA, folder.path()).is_empty());
     assert_eq!(texts(&open(folder.path())).await, ["first", "second"]);
-    let leftover = |name: &str| path(name).exists();
-    assert!(!leftover("notes.restoring.db"));
+    let names = std::fs::read_dir(folder.path()).unwrap();
+    let leftovers = names.filter(|entry| {
+        let name = entry.as_ref().unwrap().file_name();
+        name.to_string_lossy().contains("restoring")
+    });
+    assert_eq!(leftovers.count(), 0);
 }
 
 #[tokio::test]

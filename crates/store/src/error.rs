@@ -2,6 +2,8 @@
 
 use shim_runtime::error_table;
 
+use crate::inbox_ids::InboxBound;
+
 /// A failure of the store. "As the store fails" means `NoRedis`, `Unavailable`, `Full` or `Defect`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -114,9 +116,18 @@ pub enum Error {
         /// What became of it.
         what: String,
     },
-    /// The inbox holds as many unread messages as it may.
-    #[error("inbox {0} holds as many unread messages as it may")]
-    InboxFull(String),
+    /// The inbox holds as many unread messages as it may, in all or of one sender.
+    #[error("inbox {inbox} holds {held} {}, and at most {max} are allowed", .bound.what())]
+    InboxFull {
+        /// The inbox.
+        inbox: String,
+        /// How many it holds.
+        held: u64,
+        /// The limit.
+        max: u64,
+        /// Which limit it is.
+        bound: InboxBound,
+    },
     /// No living worker has the capability.
     #[error("no living worker has the capability {0}")]
     NoRecipients(String),
@@ -162,6 +173,51 @@ pub enum Error {
         /// These subtasks, by key and id.
         parts: String,
     },
+    /// The state of a namespace is as large as it may be.
+    #[error("the state of namespace {namespace} has {held} {what}, and at most {max} are allowed")]
+    StateFull {
+        /// The namespace.
+        namespace: String,
+        /// How much it holds.
+        held: u64,
+        /// The limit.
+        max: u64,
+        /// `entries` or `bytes`.
+        what: String,
+    },
+    /// As many locks of a namespace are held as may be.
+    #[error("{held} locks of namespace {namespace} are held, and at most {max} are allowed")]
+    TooManyLocks {
+        /// The namespace.
+        namespace: String,
+        /// How many are held.
+        held: u64,
+        /// The limit.
+        max: u64,
+    },
+    /// There are as many namespaces or inboxes as there may be.
+    #[error(
+        "there are {held} {what}{}, and at most {max} are allowed",
+        first_used_suffix(caller)
+    )]
+    TooManyPlaces {
+        /// `namespaces` or `inboxes`.
+        what: &'static str,
+        /// How many there are.
+        held: u64,
+        /// The limit.
+        max: u64,
+        /// The caller whose limit it is; empty for that of all.
+        caller: String,
+    },
+    /// As many workers live as may.
+    #[error("{held} workers are registered and alive, and at most {max} are allowed")]
+    TooManyWorkers {
+        /// How many live.
+        held: u64,
+        /// The limit.
+        max: u64,
+    },
     /// The task is completed.
     #[error("task {0} is completed; only what failed or was called off can be tried again")]
     TaskCompleted(String),
@@ -170,9 +226,24 @@ pub enum Error {
         "task {0} has no job in BullMQ any more: it was cancelled, or the program that made the job removed it"
     )]
     TaskJobGone(String),
-    /// There are as many unfinished jobs, or different requirements, as there may be.
-    #[error("there are as many unfinished jobs or different requirements as there may be")]
-    TooManyTasks,
+    /// There are as many unfinished jobs as there may be.
+    #[error("{0} jobs have not ended, and no more are taken")]
+    TooManyTasks(usize),
+    /// The tasks of a job require more different things than there may be.
+    #[error(
+        "the requirements of its tasks need {asked} more queues, one for each different set, and {in_use} of at most {max} are in use{}",
+        caller_suffix(caller)
+    )]
+    TooManyQueues {
+        /// How many queues the job needs beside those in use.
+        asked: u64,
+        /// How many are in use.
+        in_use: u64,
+        /// The limit.
+        max: u64,
+        /// The caller whose bound it is; empty for that of all callers.
+        caller: String,
+    },
     /// Too many jobs would stand above a job.
     #[error(
         "a job on behalf of task {parent} would stand {depth} jobs deep, and at most {max} are allowed (tasks.max_depth)"
@@ -222,6 +293,22 @@ fn holder_suffix(holder: &Option<String>) -> String {
     }
 }
 
+fn first_used_suffix(caller: &str) -> String {
+    if caller.is_empty() {
+        String::new()
+    } else {
+        format!(" that {caller} was the first to use")
+    }
+}
+
+fn caller_suffix(caller: &str) -> String {
+    if caller.is_empty() {
+        String::new()
+    } else {
+        format!(" by {caller}")
+    }
+}
+
 fn purpose_suffix(purpose: &str) -> String {
     if purpose.is_empty() {
         String::new()
@@ -236,7 +323,7 @@ error_table! { Error,
     Unavailable => Unavailable STORE_UNAVAILABLE,
         "send the same request again after the delay given", retry 500;
     Full => ResourceExhausted STORE_FULL,
-        "raise Redis's maxmemory or delete state, then try again", retry 5_000;
+        "raise redis.maxmemory (of another Redis, its maxmemory), or make room, which works on a full Redis too: `shim doctor` tells what takes it; `shim state clear`, `shim messages clear`, `shim tasks cancel`", retry 5_000;
     Overloaded => ResourceExhausted OVERLOADED,
         "try again after the delay given", retry 100;
     RequestIdReused => InvalidArgument REQUEST_ID_REUSED,
@@ -264,7 +351,15 @@ error_table! { Error,
     StaleWorker => FailedPrecondition STALE_WORKER,
         "register it again for a new epoch";
     InboxFull => ResourceExhausted INBOX_FULL,
-        "its reader must acknowledge messages first", retry 5_000;
+        "let its reader acknowledge messages first; those that nobody reads go with AckMessages, or `shim messages clear`", retry 5_000;
+    StateFull => ResourceExhausted QUOTA_EXCEEDED,
+        "delete entries (DeleteState, `shim state clear`), or give them a shorter ttl", retry 5_000;
+    TooManyLocks => ResourceExhausted QUOTA_EXCEEDED,
+        "release locks (ReleaseLock, `shim locks release`), or give them a shorter ttl", retry 5_000;
+    TooManyPlaces => ResourceExhausted QUOTA_EXCEEDED,
+        "use those that there are; one that holds nothing gives way to another: `shim state clear`, `shim messages clear`", retry 5_000;
+    TooManyWorkers => ResourceExhausted QUOTA_EXCEEDED,
+        "deregister workers that are not needed, or let them fall silent", retry 5_000;
     NoRecipients | WorkerGone => FailedPrecondition NO_RECIPIENTS,
         "see who can do what with ListWorkers";
     TaskNotFound => NotFound TASK_NOT_FOUND,
@@ -282,7 +377,9 @@ error_table! { Error,
     TaskJobGone => FailedPrecondition TASK_NOT_RETRYABLE,
         "add the job anew with the program that made it, or submit a task";
     TooManyTasks => ResourceExhausted TOO_MANY_TASKS,
-        "wait until jobs ended, or use fewer different requirements", retry 5_000;
+        "wait until jobs ended, or cancel some", retry 5_000;
+    TooManyQueues => ResourceExhausted TOO_MANY_TASKS,
+        "use requirements that other tasks have, or none, which always has a place; or let jobs end or cancel them: QueueHealth lists the queues", retry 5_000;
     TooDeep | TooManyDescendants => FailedPrecondition LINEAGE_LIMIT,
         "do the rest of the work in this task, or submit it as subtasks of one job";
     ParentCancelled => FailedPrecondition PARENT_CANCELLED,

@@ -1,10 +1,10 @@
 //! Inboxes: messages to a session or worker, kept until they are acknowledged.
 //!
+//! No sender and no caller can fill an inbox alone, and all together leave room for SHIM's own messages.
+//!
 //! An inbox is a stream with one consumer group, so an operator sees it with `XINFO` and `XPENDING`. Beside it, a sorted set
 //! holds when each message that is out is given out again: each read sets that time for its messages.
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use prost::Message as _;
@@ -12,14 +12,19 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use serde_json::Map;
 use shim_proto::coordination::v1::Message;
-use shim_runtime::ids::{SessionId, WorkerId};
-use uuid::Uuid;
+use shim_proto::limits::coordination::{
+    MAX_CALLER_MESSAGES, MAX_INBOX_BYTES, MAX_INBOX_MESSAGES, MAX_SENDER_MESSAGES,
+    OWN_INBOX_MESSAGES,
+};
+
+pub use super::inbox_ids::{InboxBound, InboxId, MessageId};
 
 use super::bus::envelope;
 use super::clock::{millis, timestamp};
 use super::connection::RedisConnection;
 use super::idempotency::{IdempotencyKey, REQUEST_ID_TTL, refusal};
 use super::keys::{Keys, Slot};
+use super::places::{PlaceKind, Places};
 use super::publication::Publication;
 use super::pubsub::{Subscriber, Topic, TopicSubscription};
 use super::reply::NoFields;
@@ -30,76 +35,12 @@ use crate::metrics;
 
 /// The bus channel of every message, published with its inbox and without its text.
 const SENT: &str = "message:sent";
-/// Messages in one inbox.
-const MAX_MESSAGES: usize = 1_000;
 /// How long an inbox is kept after its last message came.
 const INBOX_TTL: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// Bytes of the messages given out at once: below the 4 MiB that clients decode by default.
 const MAX_BATCH_BYTES: usize = 3 << 20;
 /// More bytes than the largest encoded message has: its text, its data, its sender.
 const MAX_STORED_MESSAGE_BYTES: usize = 84 << 10;
-
-/// Names an inbox: the id of the session or worker that reads it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct InboxId(Uuid);
-
-impl From<Uuid> for InboxId {
-    fn from(id: Uuid) -> Self {
-        Self(id)
-    }
-}
-
-impl From<SessionId> for InboxId {
-    fn from(session_id: SessionId) -> Self {
-        Self(session_id.uuid())
-    }
-}
-
-impl From<WorkerId> for InboxId {
-    fn from(worker_id: WorkerId) -> Self {
-        Self(worker_id.uuid())
-    }
-}
-
-impl FromStr for InboxId {
-    type Err = uuid::Error;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Uuid::try_parse(text).map(Self)
-    }
-}
-
-impl fmt::Display for InboxId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// Names a message within its inbox: the time of its arrival by the store's clock, and a number among the messages of that
-/// millisecond.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct MessageId {
-    unix_ms: u64,
-    number: u64,
-}
-
-impl FromStr for MessageId {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let (unix_ms, number) = text.split_once('-').ok_or(())?;
-        Ok(Self {
-            unix_ms: unix_ms.parse().map_err(drop)?,
-            number: number.parse().map_err(drop)?,
-        })
-    }
-}
-
-impl fmt::Display for MessageId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.unix_ms, self.number)
-    }
-}
 
 /// The messages that one read gave out.
 #[derive(Debug)]
@@ -117,6 +58,7 @@ pub struct Inboxes {
     connection: RedisConnection,
     pubsub: Subscriber,
     keys: Keys,
+    places: Places,
     send: Script,
     receive: Script,
     acknowledge: Script,
@@ -126,11 +68,25 @@ pub struct Inboxes {
 struct SendArgs<'a> {
     fingerprint: &'a str,
     keep_ms: u64,
+    is_own: bool,
+    sender: &'a str,
+    caller: &'a str,
     max_messages: usize,
+    max_foreign: usize,
+    max_foreign_bytes: usize,
+    max_of_sender: usize,
+    max_of_caller: usize,
     inbox_ttl_ms: u64,
     channel: String,
     envelope: String,
     message: ByteBuf,
+}
+
+#[derive(Deserialize)]
+struct FullFields {
+    held: u64,
+    max: u64,
+    bound: InboxBound,
 }
 
 #[derive(Serialize)]
@@ -171,7 +127,12 @@ struct AcknowledgedFields {
 }
 
 impl Inboxes {
-    pub(super) fn new(connection: RedisConnection, pubsub: Subscriber, keys: Keys) -> Self {
+    pub(super) fn new(
+        connection: RedisConnection,
+        pubsub: Subscriber,
+        keys: Keys,
+        places: Places,
+    ) -> Self {
         let script = |effect, body: &str| {
             let shared = include_str!("lua/inbox.lua");
             Script::named(effect, &format!("{shared}\n{body}"))
@@ -180,6 +141,7 @@ impl Inboxes {
             connection,
             pubsub,
             keys,
+            places,
             send: script(Effect::Writes, include_str!("lua/send_message.lua")),
             // A full Redis must let its readers empty it.
             receive: script(Effect::Frees, include_str!("lua/receive_messages.lua")),
@@ -187,15 +149,46 @@ impl Inboxes {
         }
     }
 
-    /// Puts a message into an inbox.
+    /// Puts a message into an inbox. `caller` is whose call it is.
     ///
     /// # Errors
-    /// `InboxFull`, `RequestIdReused`, or as the store fails.
+    /// `InboxFull`, `TooManyPlaces`, `RequestIdReused`, or as the store fails.
     pub async fn send(
         &self,
         idempotency_key: &IdempotencyKey,
         inbox: InboxId,
         message: &Message,
+        caller: &str,
+    ) -> Result<(), Error> {
+        let places = &self.places;
+        let place = places
+            .admit(PlaceKind::Inbox, &inbox.to_string(), caller)
+            .await?;
+        self.put(idempotency_key, inbox, message, Some(caller))
+            .await?;
+        place.note().await;
+        Ok(())
+    }
+
+    /// Puts a message of SHIM's own into an inbox, for which room is kept.
+    ///
+    /// # Errors
+    /// As [`Inboxes::send`].
+    pub(crate) async fn send_own(
+        &self,
+        idempotency_key: &IdempotencyKey,
+        inbox: InboxId,
+        message: &Message,
+    ) -> Result<(), Error> {
+        self.put(idempotency_key, inbox, message, None).await
+    }
+
+    async fn put(
+        &self,
+        idempotency_key: &IdempotencyKey,
+        inbox: InboxId,
+        message: &Message,
+        caller: Option<&str>,
     ) -> Result<(), Error> {
         let slot = self.keys.inbox(&inbox.to_string());
         let publication = Map::from_iter([("inbox".to_owned(), inbox.to_string().into())]);
@@ -204,7 +197,14 @@ impl Inboxes {
             .args(&SendArgs {
                 fingerprint: &idempotency_key.fingerprint,
                 keep_ms: millis(REQUEST_ID_TTL),
-                max_messages: MAX_MESSAGES,
+                is_own: caller.is_none(),
+                sender: &message.sender,
+                caller: caller.unwrap_or_default(),
+                max_messages: MAX_INBOX_MESSAGES,
+                max_foreign: MAX_INBOX_MESSAGES - OWN_INBOX_MESSAGES,
+                max_foreign_bytes: MAX_INBOX_BYTES,
+                max_of_sender: MAX_SENDER_MESSAGES,
+                max_of_caller: MAX_CALLER_MESSAGES,
                 inbox_ttl_ms: millis(INBOX_TTL),
                 channel: self.keys.channel(SENT),
                 envelope: envelope(&message.sender, publication),
@@ -212,7 +212,15 @@ impl Inboxes {
             });
         let mut reply = self.connection.call(&call).await?;
         let _: NoFields = reply.accept(|status, reply| match status {
-            "INBOX_FULL" => Ok(Error::InboxFull(inbox.to_string())),
+            "INBOX_FULL" => {
+                let full: FullFields = reply.fields()?;
+                Ok(Error::InboxFull {
+                    inbox: inbox.to_string(),
+                    held: full.held,
+                    max: full.max,
+                    bound: full.bound,
+                })
+            }
             other => refusal(other, reply, None),
         })?;
         if !reply.is_repeated() {
@@ -330,7 +338,9 @@ impl InboxSubscription {
 }
 
 fn keys_of<'a>(call: Call<'a>, slot: &Slot) -> Call<'a> {
-    call.key(slot.key("messages")).key(slot.key("deadlines"))
+    call.key(slot.key("messages"))
+        .key(slot.key("deadlines"))
+        .key(slot.key("senders"))
 }
 
 fn read(received: &MessageFields) -> Result<Message, Error> {

@@ -14,6 +14,10 @@ impl Keys {
         }
     }
 
+    pub(crate) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
     /// A namespace (or workspace): state, locks, file leases.
     pub(crate) fn namespace(&self, namespace: &str) -> Slot {
         Slot(format!("{}:{{ns:{namespace}}}:", self.prefix))
@@ -33,6 +37,11 @@ impl Keys {
     /// no colon.
     pub(crate) fn tasks(&self) -> Slot {
         Slot(format!("{{{}.tasks}}:", self.prefix.replace(':', ".")))
+    }
+
+    /// The list of namespaces and inboxes.
+    pub(crate) fn places(&self) -> Slot {
+        Slot(format!("{}:{{places}}:", self.prefix))
     }
 
     /// A channel of the bus, or a pattern of channels, by Redis's name.

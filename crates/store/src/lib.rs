@@ -17,11 +17,13 @@ pub mod files;
 pub mod health;
 mod idempotency;
 pub mod inbox;
+mod inbox_ids;
 mod json;
 mod keys;
 pub mod locks;
 mod metrics;
 mod msgpack;
+pub mod places;
 mod publication;
 mod pubsub;
 mod redis_config;
@@ -29,6 +31,7 @@ pub mod registry;
 mod reply;
 mod script;
 mod script_values;
+pub mod sizes;
 pub mod state;
 pub mod tasks;
 
@@ -69,8 +72,12 @@ pub struct Store {
     pub registry: Arc<registry::Registry>,
     /// Publications for the present subscribers.
     pub bus: Arc<bus::Bus>,
+    /// The namespaces and inboxes that there are.
+    pub places: places::Places,
     /// Messages kept until they are acknowledged.
     pub inboxes: Arc<inbox::Inboxes>,
+    /// What all this takes of Redis's memory.
+    pub sizes: Arc<sizes::Sizes>,
     /// Tasks, and their workers.
     pub tasks: Arc<tasks::Tasks>,
     registry_config: config::RegistryConfig,
@@ -98,10 +105,12 @@ impl Store {
         let keys = Keys::new(&config.key_prefix);
         let redlock = Redlock::connect(&config.lock_nodes, &background);
         let files = Arc::new(files::Files::new(connection.clone(), keys.clone()));
+        let places = places::Places::new(connection.clone(), keys.clone());
         let inboxes = Arc::new(inbox::Inboxes::new(
             connection.clone(),
             pubsub.clone(),
             keys.clone(),
+            places.clone(),
         ));
         let tasks = tasks::Tasks::new(
             connection.clone(),
@@ -120,7 +129,9 @@ impl Store {
                 pubsub.clone(),
                 keys.clone(),
             )),
+            places,
             inboxes,
+            sizes: Arc::new(sizes::Sizes::new(connection.clone(), &keys)),
             tasks: Arc::new(tasks),
             registry_config: config::RegistryConfig::default(),
             background,

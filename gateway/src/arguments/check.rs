@@ -3,6 +3,7 @@
 use rmcp::model::JsonObject;
 use serde_json::Value;
 use shim_proto::limits::{MAX_FREE_FORM_DEPTH, MAX_PATH_BYTES};
+use shim_render::hidden::breaks_names;
 use shim_render::id_part::IdPart;
 use shim_runtime::free_form;
 
@@ -240,6 +241,11 @@ fn check_path(value: &Value) -> Result<(), String> {
     let path = value.as_str().unwrap_or_default();
     if path.contains('\0') {
         Err("must not hold a NUL character".to_owned())
+    } else if path.contains(breaks_names) {
+        Err(format!(
+            "must hold no line break, no other control character and no mark of direction, as {} does; rename the file",
+            describe_value(value)
+        ))
     } else if path.split(['/', '\\']).any(|part| part == "..") {
         Err(format!(
             "must not hold \"..\", as {} does; give the path inside the project or an absolute one",

@@ -6,7 +6,7 @@
 
 use rmcp::model::JsonObject;
 use serde_json::{Number, Value};
-use shim_runtime::{free_form, json_text};
+use shim_runtime::json_text::{self, Loss};
 
 use super::check::describe_value;
 use super::parameter::{Parameter, ParameterType};
@@ -47,40 +47,74 @@ impl Readings {
     }
 }
 
-/// Puts what was meant in the place of what was typed; `at` is the place of the object, with its dot.
+/// Puts what was meant in the place of what was typed; `at` is the place of the object, with its dot. What reading a text
+/// lost is told.
 pub(super) fn take_as_meant(
     object: &mut JsonObject,
     parameters: &[Parameter],
     at: &str,
     readings: &mut Readings,
-) {
+) -> Vec<Loss> {
+    let mut losses = Vec::new();
     for parameter in parameters {
         let Some(value) = object.get_mut(parameter.name) else {
             continue;
         };
         let field = format!("{at}{}", parameter.name);
-        if let Some(meant) = value.as_str().and_then(|text| meaning(text, parameter)) {
+        if let Some(text) = value.as_str()
+            && let Some(meant) = meaning(text, parameter)
+        {
             readings.note(&field, &describe_value(value), &describe_meaning(&meant));
+            losses.extend(losses_within(&field, text));
             *value = meant;
         }
         if let (ParameterType::Records { fields, .. }, Value::Array(items)) =
             (&parameter.kind, value)
         {
             for (index, item) in items.iter_mut().enumerate() {
-                take_record(item, fields, &format!("{field}[{index}]"), readings);
+                let at = format!("{field}[{index}]");
+                losses.extend(take_record(item, fields, &at, readings));
             }
         }
     }
+    losses
 }
 
-fn take_record(item: &mut Value, fields: &[Parameter], at: &str, readings: &mut Readings) {
-    if let Some(meant) = item.as_str().and_then(object) {
+fn take_record(
+    item: &mut Value,
+    fields: &[Parameter],
+    at: &str,
+    readings: &mut Readings,
+) -> Vec<Loss> {
+    let mut losses = Vec::new();
+    if let Some(text) = item.as_str()
+        && let Some(meant) = object(text)
+    {
         readings.note(at, &describe_value(item), &describe_meaning(&meant));
+        losses = losses_within(at, text);
         *item = meant;
     }
     if let Value::Object(record) = item {
-        take_as_meant(record, fields, &format!("{at}."), readings);
+        losses.extend(take_as_meant(record, fields, &format!("{at}."), readings));
     }
+    losses
+}
+
+/// What reading the text of a field loses.
+fn losses_within(field: &str, text: &str) -> Vec<Loss> {
+    let found = json_text::losses(text.as_bytes()).into_iter();
+    let placed = found.map(|loss| {
+        let dot = if loss.place.is_empty() || loss.place.starts_with('[') {
+            ""
+        } else {
+            "."
+        };
+        Loss {
+            place: format!("{field}{dot}{}", loss.place),
+            ..loss
+        }
+    });
+    placed.collect()
 }
 
 /// The one value that a text can mean for a parameter.
@@ -105,6 +139,7 @@ fn meaning(text: &str, parameter: &Parameter) -> Option<Value> {
         return Some(Value::Null);
     }
     match &parameter.kind {
+        ParameterType::Integer { .. } if json_text::is_inexact(text.as_bytes()) => None,
         ParameterType::Number { .. } | ParameterType::Integer { .. } => {
             serde_json::from_str::<Number>(text).ok().map(Value::Number)
         }
@@ -119,16 +154,8 @@ fn meaning(text: &str, parameter: &Parameter) -> Option<Value> {
     }
 }
 
-/// An object whose numbers are those that were typed, or one that the check refuses for them.
 fn object(text: &str) -> Option<Value> {
-    let object = json(text).filter(Value::is_object)?;
-    let is_refused = || {
-        object
-            .as_object()
-            .is_some_and(|o| free_form::wrong_json_number(o).is_some())
-    };
-    let is_whole = json_text::inexact_number(text.as_bytes()).is_none() || is_refused();
-    is_whole.then_some(object)
+    json(text).filter(Value::is_object)
 }
 
 fn json(text: &str) -> Option<Value> {
@@ -300,6 +327,29 @@ mod tests {
         for (name, typed) in cases {
             assert_eq!(taken(name, typed.clone()), (typed, None), "{name}");
         }
+    }
+
+    #[test]
+    fn what_reading_a_text_loses_is_told_with_its_place() {
+        let mut object = JsonObject::from_iter([
+            ("payload".to_owned(), json!(r#"{"id":1234567890123456789}"#)),
+            (
+                "parts".to_owned(),
+                json!([r#"{"id":"a","id":"b","payload":{"n":12345678901234567890}}"#, {"id": "c", "payload": r#"{"n":1e-400}"#}]),
+            ),
+        ]);
+        let mut readings = Readings::default();
+        let losses = take_as_meant(&mut object, PARAMETERS, "", &mut readings);
+        let places: Vec<_> = losses.iter().map(|loss| loss.place.as_str()).collect();
+        assert_eq!(
+            places,
+            [
+                "payload.id",
+                "parts[0].id",
+                "parts[0].payload.n",
+                "parts[1].payload.n"
+            ]
+        );
     }
 
     #[test]

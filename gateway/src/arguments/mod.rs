@@ -8,11 +8,11 @@ mod meaning;
 mod parameter;
 
 use rmcp::model::JsonObject;
-use serde_json::Value;
+use serde_json::{Number, Value};
 use shim_proto::reasons::BAD_REQUEST;
-use shim_runtime::{free_form, json_text};
+use shim_runtime::json_text::{self, Loss, LossKind};
 
-use crate::frames::InexactNumbers;
+use crate::frames::Losses;
 use crate::tool_error::ToolError;
 use check::{check_object, digits, integer, is_free_form};
 use meaning::{Readings, take_as_meant};
@@ -41,23 +41,25 @@ pub(crate) fn read(
 ) -> Result<Arguments, ToolError> {
     let GivenArguments {
         mut object,
-        inexact,
+        losses: Losses(mut losses),
         is_text,
     } = given;
     let mut readings = Readings::default();
     if is_text {
         readings.note("arguments", "a text", "the object in it");
     }
-    take_as_meant(&mut object, parameters, "", &mut readings);
+    losses.extend(take_as_meant(&mut object, parameters, "", &mut readings));
     let mut errors = ArgumentErrors::default();
-    check_object(&object, parameters, &mut |path, rule| {
-        errors.add(path, rule);
-    });
-    for wrong in inexact.0 {
-        if is_free_form(parameters, &wrong.place) {
-            errors.add(wrong.place, free_form::number_rule(&wrong.number));
+    for loss in &losses {
+        // A number outside of free-form data is checked as what it is for.
+        if loss.kind == LossKind::Repeated || is_free_form(parameters, &loss.place) {
+            errors.add(loss.place.clone(), loss.rule());
         }
     }
+    check_object(&object, parameters, &mut |path, rule| {
+        let rule = as_given(rule, &path, &losses);
+        errors.add(path, rule);
+    });
     match errors.into_error(tool) {
         Some(error) => Err(error),
         None => Ok(Arguments {
@@ -67,21 +69,37 @@ pub(crate) fn read(
     }
 }
 
+/// A rule that ends in the number that was read, with the number that was given in its place.
+fn as_given(rule: String, path: &str, losses: &[Loss]) -> String {
+    let given = losses.iter().find_map(|loss| match &loss.kind {
+        LossKind::Number(number) if loss.place == path => Some(number),
+        _ => None,
+    });
+    let as_read = given.and_then(|given| serde_json::from_str::<Number>(given).ok());
+    match (given, as_read) {
+        (Some(given), Some(as_read)) => match rule.strip_suffix(&as_read.to_string()) {
+            Some(start) => format!("{start}{given}"),
+            None => rule,
+        },
+        _ => rule,
+    }
+}
+
 /// The arguments of a call as the client sent them.
 #[derive(Debug)]
 pub(crate) struct GivenArguments {
     object: JsonObject,
-    /// Numbers among them that a double changed.
-    inexact: InexactNumbers,
+    /// What of them was lost or changed when they were read.
+    losses: Losses,
     /// The client sent the object as a text.
     is_text: bool,
 }
 
 impl GivenArguments {
-    pub(crate) fn of(object: JsonObject, inexact: InexactNumbers) -> Self {
+    pub(crate) fn of(object: JsonObject, losses: Losses) -> Self {
         Self {
             object,
-            inexact,
+            losses,
             is_text: false,
         }
     }
@@ -92,7 +110,7 @@ impl GivenArguments {
         let object = json_text::read(text).ok()?;
         Some(Self {
             object,
-            inexact: InexactNumbers(json_text::inexact_numbers(text.as_bytes())),
+            losses: Losses(json_text::losses(text.as_bytes())),
             is_text: true,
         })
     }
@@ -261,7 +279,7 @@ mod tests {
         match read(
             "t",
             &PARAMETERS,
-            GivenArguments::of(given, InexactNumbers::default()),
+            GivenArguments::of(given, Losses::default()),
         ) {
             Ok(_) => Vec::new(),
             Err(error) => error.fields.into_iter().map(|(field, _)| field).collect(),
@@ -300,12 +318,31 @@ mod tests {
         let arguments = read(
             "t",
             &PARAMETERS,
-            GivenArguments::of(given, InexactNumbers::default()),
+            GivenArguments::of(given, Losses::default()),
         )
         .unwrap();
         assert_eq!(arguments.integer("count"), Some(3));
         assert_eq!(arguments.texts("files").len(), 2);
         assert!(!arguments.has("steps") && arguments.text("session_id") == Some("new"));
+    }
+
+    #[test]
+    fn a_number_is_shown_as_it_was_given() {
+        let given = r#"{"task":"x","progress":1,"count":12345678901234567890123}"#;
+        let arguments = GivenArguments::of_text(&json!(given)).unwrap();
+        let error = read("t", &PARAMETERS, arguments).unwrap_err();
+        let (field, rule) = &error.fields[0];
+        assert_eq!(field, "count");
+        assert!(rule.ends_with("not 12345678901234567890123"), "{rule}");
+    }
+
+    #[test]
+    fn a_name_that_is_given_twice_is_refused() {
+        let given = r#"{"task":"x","progress":1,"task":"y"}"#;
+        let arguments = GivenArguments::of_text(&json!(given)).unwrap();
+        let error = read("t", &PARAMETERS, arguments).unwrap_err();
+        assert_eq!(error.fields[0].0, "task");
+        assert!(error.fields[0].1.contains("given twice"));
     }
 
     #[test]
@@ -316,7 +353,7 @@ mod tests {
         let error = read(
             "t",
             &PARAMETERS,
-            GivenArguments::of(given, InexactNumbers::default()),
+            GivenArguments::of(given, Losses::default()),
         )
         .unwrap_err();
         assert_eq!(error.fields.len(), MAX_LISTED);

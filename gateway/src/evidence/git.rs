@@ -1,8 +1,9 @@
 //! The commit and the branch a project stands on, asked of the git command.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use shim_proto::checkpoint::v1::GitState;
 use shim_runtime::git;
@@ -19,8 +20,36 @@ const MAX_BRANCH_BYTES: usize = 500;
 /// git, or with nothing committed yet.
 pub async fn inspect(folder: Option<&Path>) -> Option<GitState> {
     let folder = folder?;
-    let (git, work_tree) = tokio::join!(inspect_head(folder), work_tree::inspect(folder));
-    Some(GitState { work_tree, ..git? })
+    let (git, work_tree, repository) = tokio::join!(
+        inspect_head(folder),
+        work_tree::inspect(folder),
+        repository(folder)
+    );
+    Some(GitState {
+        work_tree,
+        repository,
+        ..git?
+    })
+}
+
+/// What tells the repository's folder around `folder` from another at the same path: the number and the birth of its
+/// `.git`, which a rename leaves as they are. Empty without one, or if the disk does not answer in time.
+pub(super) async fn repository(folder: &Path) -> String {
+    let folder = folder.to_path_buf();
+    let look = tokio::task::spawn_blocking(move || {
+        let mut above = folder.ancestors();
+        let found = above.find_map(|above| above.join(".git").symlink_metadata().ok())?;
+        let born = found.created().ok();
+        let born = born.and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+        let born = born.map_or(0, |since| since.as_nanos());
+        Some(format!("{:x}-{born:x}", found.ino()))
+    });
+    let found = tokio::time::timeout(GIT_TIMEOUT, look).await;
+    found
+        .ok()
+        .and_then(Result::ok)
+        .flatten()
+        .unwrap_or_default()
 }
 
 async fn inspect_head(folder: &Path) -> Option<GitState> {
@@ -31,14 +60,16 @@ async fn inspect_head(folder: &Path) -> Option<GitState> {
     parse(&String::from_utf8_lossy(&output.stdout))
 }
 
-/// Whether the repository around `folder` has this commit: then it is that of the checkpoint, or a copy of it.
-pub(super) async fn has_commit(folder: &Path, head: &str) -> bool {
+/// Whether the repository around `folder` has this commit: then it is that of the checkpoint, or a copy of it. `None` if
+/// git cannot tell.
+pub(super) async fn has_commit(folder: &Path, head: &str) -> Option<bool> {
     let is_hex = head.len() >= 40 && head.bytes().all(|b| b.is_ascii_hexdigit());
+    if !is_hex {
+        return None;
+    }
     let commit = format!("{head}^{{commit}}");
-    is_hex
-        && ask(folder, &["cat-file", "-e", &commit])
-            .await
-            .is_some_and(|output| output.status.success())
+    let output = ask(folder, &["cat-file", "-e", &commit]).await?;
+    Some(output.status.success())
 }
 
 /// What git says about a folder; `None` without git, or if it takes too long.
@@ -68,7 +99,7 @@ fn parse(answer: &str) -> Option<GitState> {
     Some(GitState {
         head: head.to_owned(),
         branch: branch.to_owned(),
-        work_tree: None,
+        ..GitState::default()
     })
 }
 

@@ -4,6 +4,7 @@
 
 mod files;
 mod git;
+mod links;
 mod memory;
 mod project;
 mod sizes;
@@ -11,6 +12,7 @@ mod work_tree;
 
 pub use files::inspect as inspect_files;
 pub use git::inspect as inspect_git;
+pub(crate) use links::own_names;
 pub(crate) use memory::MemoryGauge;
 pub use project::inspect_project;
 pub(crate) use sizes::of_files as sizes_of_files;

@@ -16,6 +16,10 @@ pub(crate) struct EnvelopeScan {
     name: Option<Vec<u8>>,
     /// The name or the value being read, unless it is a list or an object.
     token: Vec<u8>,
+    /// The present field has a list or an object as its value, which ended.
+    is_nested_over: bool,
+    /// How the message writes its names: the first byte of the first one.
+    quote: Option<u8>,
     envelope: Envelope,
 }
 
@@ -67,6 +71,11 @@ impl EnvelopeScan {
         }
         match byte {
             b'"' => {
+                // A comma is missing.
+                let is_over = self.is_nested_over || !self.token.is_empty();
+                if self.depth == 1 && self.name.is_some() && is_over {
+                    self.end_field();
+                }
                 self.is_in_text = true;
                 self.collect(byte);
             }
@@ -77,10 +86,12 @@ impl EnvelopeScan {
                     self.envelope.is_closed = true;
                 }
                 self.depth = self.depth.saturating_sub(1);
+                self.is_nested_over = self.depth == 1;
             }
             b',' if self.depth == 1 => self.end_field(),
             b':' if self.depth == 1 && self.name.is_none() => {
                 let name = std::mem::take(&mut self.token);
+                self.quote = self.quote.or(name.first().copied());
                 let is_answer = name == b"\"result\"" || name == b"\"error\"";
                 self.envelope.is_answer |= is_answer;
                 self.name = Some(name);
@@ -106,15 +117,49 @@ impl EnvelopeScan {
 
     fn end_field(&mut self) {
         let token = std::mem::take(&mut self.token);
+        self.is_nested_over = false;
         let Some(name) = self.name.take() else { return };
+        let is_id = is_id_name(&name, self.quote);
         let envelope = &mut self.envelope;
         match name.as_slice() {
-            b"\"id\"" if envelope.ids.len() < 2 => envelope.ids.push(token),
+            _ if is_id && envelope.ids.len() < 2 => envelope.ids.push(token),
             b"\"method\"" => envelope.method = Some(token),
             b"\"jsonrpc\"" => envelope.jsonrpc = Some(token),
             _ => {}
         }
     }
+}
+
+/// Whether a name is that of the id, written as the message writes its names: in quotes, or as programs print what is no JSON.
+fn is_id_name(name: &[u8], quote: Option<u8>) -> bool {
+    match quote {
+        Some(b'\'') => name == b"'id'",
+        Some(b'"') | None => name == b"\"id\"",
+        Some(_) => name == b"id",
+    }
+}
+
+/// An id as JSON, if an answer can carry it: a text or a number. Zeros before a number, which JSON does not know, are left out.
+pub(super) fn read_id(written: &[u8]) -> Option<String> {
+    if written.len() > MAX_TOKEN_BYTES {
+        return None;
+    }
+    let id = json_text::repair(written).or_else(|| String::from_utf8(written.to_vec()).ok())?;
+    let id = without_zeros(&id).unwrap_or(id);
+    let is_id = |id: &Value| id.is_string() || id.is_number();
+    serde_json::from_str(&id).ok().filter(is_id).map(|_| id)
+}
+
+/// A whole number without the zeros before it; `None` if it is none.
+fn without_zeros(id: &str) -> Option<String> {
+    let (sign, digits) = match id.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", id),
+    };
+    let is_whole = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let kept = digits.trim_start_matches('0');
+    let kept = if kept.is_empty() { "0" } else { kept };
+    is_whole.then(|| format!("{sign}{kept}"))
 }
 
 impl Envelope {
@@ -133,10 +178,7 @@ impl Envelope {
         if matches!(self.ids.as_slice(), [first, second] if first != second) {
             return None;
         }
-        let id = self.ids.first().filter(|id| id.len() <= MAX_TOKEN_BYTES)?;
-        let id = json_text::repair(id).or_else(|| String::from_utf8(id.clone()).ok())?;
-        let is_id = |id: &Value| id.is_string() || id.is_number();
-        serde_json::from_str(&id).ok().filter(is_id).map(|_| id)
+        self.ids.first().and_then(|id| read_id(id))
     }
 
     /// Whether nobody waits for an answer: a notification, or an answer itself.
@@ -174,6 +216,14 @@ mod tests {
             (r#"{"id":"\ud83d","x":1}"#, r#""\ufffd""#),
             (r#"{"id":7,"params":{"text":"no end"#, "7"),
             (r#"{"id":7,"id":7}"#, "7"),
+            (r#"{"jsonrpc":"2.0" "id":8 "method":"ping"}"#, "8"),
+            (r#"{"jsonrpc":"2.0","params":{}"id":8}"#, "8"),
+            (r#"{"id":8"method":"ping"}"#, "8"),
+            (r#"{"id":0016}"#, "16"),
+            (r#"{"id":-007,"x":1}"#, "-7"),
+            (r#"{"id":000}"#, "0"),
+            ("{'jsonrpc': '2.0', 'id': 7, 'method': 'ping'}", "7"),
+            (r#"{jsonrpc:"2.0",id:7,method:"ping"}"#, "7"),
         ];
         for (message, expected) in cases {
             assert_eq!(id(message).as_deref(), Some(expected), "{message}");
@@ -189,6 +239,9 @@ mod tests {
             r#"{"id":1,"id":2}"#,
             r#"{"x":{"id":1}}"#,
             r#"{"text":"\"id\":1"}"#,
+            r#"{"text":"x",id:1}"#,
+            r#"{"x":"id":1}"#,
+            r#"{"id":1e}"#,
         ] {
             assert_eq!(id(message), None, "{message}");
         }

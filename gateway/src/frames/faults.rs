@@ -61,7 +61,7 @@ pub(super) fn syntax_fault(message: &[u8], error: &serde_json::Error) -> String 
 }
 
 /// The byte that the reader stumbled over, or the end.
-fn offset(message: &[u8], error: &serde_json::Error) -> usize {
+pub(super) fn offset(message: &[u8], error: &serde_json::Error) -> usize {
     let lines = message.split_inclusive(|byte| *byte == b'\n');
     let before: usize = lines
         .take(error.line().saturating_sub(1))

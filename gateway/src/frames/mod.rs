@@ -6,12 +6,14 @@
 
 mod envelope;
 mod faults;
-mod inexact;
+mod ids;
+mod losses;
 mod names;
+mod pieces;
 mod stdio;
 mod verdict;
 
 pub(crate) use envelope::EnvelopeScan;
-pub(crate) use inexact::InexactNumbers;
+pub(crate) use losses::Losses;
 pub(crate) use stdio::StdioTransport;
 pub(crate) use verdict::{Refusal, Verdict, judge, judge_too_large};

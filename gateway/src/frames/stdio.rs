@@ -11,18 +11,19 @@ use std::sync::Arc;
 use futures::SinkExt;
 use metrics::counter;
 use rmcp::RoleServer;
-use rmcp::model::{ClientJsonRpcMessage, GetExtensions};
+use rmcp::model::ClientJsonRpcMessage;
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
 use shim_proto::limits::MAX_MESSAGE_BYTES;
+use shim_render::text;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, BufReader};
 use tokio::sync::Mutex;
 use tokio_util::bytes::{BufMut, BytesMut};
 use tokio_util::codec::{Encoder, FramedWrite};
 
 use super::envelope::{Envelope, EnvelopeScan};
-use super::inexact::InexactNumbers;
-use super::verdict::{Verdict, judge, judge_too_large};
+use super::losses::with_losses;
+use super::verdict::{Verdict, judge_line, judge_too_large};
 
 /// A line's memory is given back if it is larger.
 const KEPT_BYTES: usize = 1 << 20;
@@ -33,6 +34,8 @@ type Output<W> = Arc<Mutex<Option<FramedWrite<W, LineEncoder>>>>;
 /// The two streams of a client.
 pub(crate) struct StdioTransport<R, W> {
     lines: LineReader<R>,
+    /// Messages that stood together on one line and are not served yet.
+    waiting: VecDeque<ClientJsonRpcMessage>,
     output: Output<W>,
     /// Answers to damaged lines that are not written yet.
     replies: VecDeque<String>,
@@ -43,6 +46,7 @@ impl<R: AsyncRead + Send + Unpin, W: AsyncWrite + Send + Unpin + 'static> StdioT
     pub(crate) fn new(input: R, output: W) -> Self {
         Self {
             lines: LineReader::new(input),
+            waiting: VecDeque::new(),
             output: Arc::new(Mutex::new(Some(FramedWrite::new(output, LineEncoder)))),
             replies: VecDeque::new(),
             is_flushed: true,
@@ -68,52 +72,51 @@ impl<R: AsyncRead + Send + Unpin, W: AsyncWrite + Send + Unpin + 'static> StdioT
         Ok(())
     }
 
-    /// The message of a line, if it is one.
-    fn read(&mut self, line: &Line) -> Option<ClientJsonRpcMessage> {
-        let verdict = match line {
-            Line::TooLong(envelope) => judge_too_large(envelope, MAX_MESSAGE_BYTES),
-            Line::Whole => {
-                let text = trimmed(&self.lines.line);
-                if text.is_empty() {
-                    return None;
-                }
-                match serde_json::from_slice(text) {
-                    Ok(message) => return Some(with_inexact_numbers(message, text)),
-                    Err(error) => judge(text, &error),
+    /// Takes in the messages of a line: one, as a rule.
+    fn read(&mut self, line: &Line) {
+        let text = match line {
+            Line::TooLong(envelope) => {
+                return self.take(Err(judge_too_large(envelope, MAX_MESSAGE_BYTES)));
+            }
+            Line::Whole => trimmed(&self.lines.line),
+        };
+        if text.is_empty() {
+            return;
+        }
+        match serde_json::from_slice(text) {
+            Ok(message) => self.waiting.push_back(with_losses(message, text)),
+            Err(error) => {
+                for piece in judge_line(text, &error) {
+                    self.take(piece);
                 }
             }
-        };
-        match verdict {
-            Verdict::Repaired(text) => {
+        }
+    }
+
+    fn take(&mut self, piece: Result<ClientJsonRpcMessage, Verdict>) {
+        match piece {
+            Ok(message) => self.waiting.push_back(message),
+            Err(Verdict::Repaired(text)) => {
                 counter!("shim_mcp_damaged_frames_total", "outcome" => "repaired").increment(1);
                 tracing::warn!(
                     "a message with half characters was read with U+FFFD in their place"
                 );
-                let message = serde_json::from_str(&text).ok()?;
-                Some(with_inexact_numbers(message, text.as_bytes()))
+                if let Ok(message) = serde_json::from_str(&text) {
+                    let message = with_losses(message, text.as_bytes());
+                    self.waiting.push_back(message);
+                }
             }
-            Verdict::Ignored(fault) => {
+            Err(Verdict::Ignored(fault)) => {
                 counter!("shim_mcp_damaged_frames_total", "outcome" => "ignored").increment(1);
                 tracing::warn!("a message that wants no answer cannot be read: {fault}");
-                None
             }
-            Verdict::Refused(refusal) => {
+            Err(Verdict::Refused(refusal)) => {
                 counter!("shim_mcp_damaged_frames_total", "outcome" => "refused").increment(1);
                 tracing::warn!("a message was refused: {}", refusal.message);
                 self.replies.extend(refusal.answers());
-                None
             }
         }
     }
-}
-
-fn with_inexact_numbers(mut message: ClientJsonRpcMessage, text: &[u8]) -> ClientJsonRpcMessage {
-    if let ClientJsonRpcMessage::Request(call) = &mut message
-        && let Some(numbers) = InexactNumbers::of(text)
-    {
-        call.request.extensions_mut().insert(numbers);
-    }
-    message
 }
 
 /// A line without its end and the byte order mark that some programs begin with.
@@ -148,13 +151,13 @@ where
                 tracing::error!("stdout cannot be written: {error}");
                 return None;
             }
+            if let Some(message) = self.waiting.pop_front() {
+                return Some(message);
+            }
             match self.lines.next().await {
                 Ok(Some(line)) => {
-                    let message = self.read(&line);
+                    self.read(&line);
                     self.lines.clear();
-                    if message.is_some() {
-                        return message;
-                    }
                 }
                 Ok(None) => return None,
                 Err(error) => {
@@ -249,9 +252,7 @@ impl Encoder<TxJsonRpcMessage<RoleServer>> for LineEncoder {
         message: TxJsonRpcMessage<RoleServer>,
         line: &mut BytesMut,
     ) -> io::Result<()> {
-        serde_json::to_writer((&mut *line).writer(), &message)?;
-        line.put_u8(b'\n');
-        Ok(())
+        self.encode(serde_json::to_string(&message)?, line)
     }
 }
 
@@ -259,6 +260,8 @@ impl Encoder<String> for LineEncoder {
     type Error = io::Error;
 
     fn encode(&mut self, text: String, line: &mut BytesMut) -> io::Result<()> {
+        // Some client prints the line: a terminal acts on characters that JSON lets through.
+        let text = text::json(&text);
         line.reserve(text.len() + 1);
         line.put_slice(text.as_bytes());
         line.put_u8(b'\n');
@@ -317,6 +320,23 @@ mod tests {
         assert_eq!(ids, [json!(1), json!(1), json!("\u{FFFD}"), json!(1)]);
         let answered: Vec<_> = answered.iter().map(|answer| answer["id"].clone()).collect();
         assert_eq!(answered, [json!("long"), json!(2), Value::Null]);
+    }
+
+    #[tokio::test]
+    async fn messages_that_stand_together_on_a_line_are_each_served_or_answered() {
+        let two = PING.replace('1', "2");
+        for between in ["", " ", "\r"] {
+            let (ids, answered) = heard(format!("{PING}{between}{two}\n{PING}").into_bytes()).await;
+            assert_eq!(
+                (ids, answered.len()),
+                (vec![json!(1), json!(2), json!(1)], 0)
+            );
+        }
+        let damaged = r#"{"jsonrpc":"2.0","id":3,"method":NaN}"#;
+        let (ids, answered) = heard(format!("{PING}{damaged}{two}\r{PING}").into_bytes()).await;
+        assert_eq!(ids, [json!(1), json!(1)]);
+        let answered: Vec<_> = answered.iter().map(|answer| answer["id"].clone()).collect();
+        assert_eq!(answered, [json!(3), json!(2)]);
     }
 
     #[tokio::test]

@@ -1,12 +1,16 @@
 //! What becomes of a message that cannot be read as it came. Pure.
 
 use rmcp::model::{ClientJsonRpcMessage, ErrorCode};
-use serde_json::{Value, json};
+use serde::de::IgnoredAny;
+use serde_json::json;
 use shim_runtime::json_text;
 
 use super::envelope::{Envelope, EnvelopeScan};
 use super::faults::{shape_fault, syntax_fault};
+use super::ids::{holds, told_id};
+use super::losses::with_losses;
 use super::names::has_shared_name;
+use super::pieces::split;
 
 /// A batch is answered for so many of its requests.
 const MAX_BATCH: usize = 100;
@@ -49,6 +53,37 @@ impl Refusal {
 
 /// Judges a message that could not be read because of `error`.
 pub(crate) fn judge(message: &[u8], error: &serde_json::Error) -> Verdict {
+    if split(message).len() > 1 {
+        let fault = "several messages stand together; send each by itself";
+        return refuse_all(message, fault);
+    }
+    judge_piece(message, error)
+}
+
+/// What becomes of a line that could not be read because of `error`: each message on it is read, or judged.
+pub(crate) fn judge_line(
+    line: &[u8],
+    error: &serde_json::Error,
+) -> Vec<Result<ClientJsonRpcMessage, Verdict>> {
+    let pieces = split(line);
+    if pieces.len() < 2 {
+        return vec![Err(judge_piece(line, error))];
+    }
+    let each = pieces.into_iter().map(|piece| {
+        let read = serde_json::from_slice(piece.text);
+        match read {
+            Ok(_) if piece.is_doubtful => {
+                let fault = "it stands together with something damaged; send each message on a line of its own";
+                Err(refuse(piece.text, ErrorCode::PARSE_ERROR, fault.to_owned()))
+            }
+            Ok(message) => Ok(with_losses(message, piece.text)),
+            Err(error) => Err(judge_piece(piece.text, &error)),
+        }
+    });
+    each.collect()
+}
+
+fn judge_piece(message: &[u8], error: &serde_json::Error) -> Verdict {
     let Some(repaired) = json_text::repair(message) else {
         return judge_whole(message, error);
     };
@@ -56,11 +91,7 @@ pub(crate) fn judge(message: &[u8], error: &serde_json::Error) -> Verdict {
         Ok(_) if has_shared_name(&repaired) => {
             let fault = "two fields have the same name once their half characters (parts of surrogate pairs) are \
                          replaced; send whole characters";
-            refuse(
-                &EnvelopeScan::of(message),
-                ErrorCode::PARSE_ERROR,
-                fault.to_owned(),
-            )
+            refuse(message, ErrorCode::PARSE_ERROR, fault.to_owned())
         }
         Ok(_) => Verdict::Repaired(repaired),
         Err(error) => judge_whole(repaired.as_bytes(), &error),
@@ -70,253 +101,112 @@ pub(crate) fn judge(message: &[u8], error: &serde_json::Error) -> Verdict {
 /// Judges a message of more than `limit` bytes.
 pub(crate) fn judge_too_large(envelope: &Envelope, limit: usize) -> Verdict {
     let mebibytes = limit >> 20;
-    let message = format!(
+    let fault = format!(
         "the message is larger than {limit} bytes ({mebibytes} MiB); send less in one call, and large texts as files"
     );
-    refuse(envelope, ErrorCode::INVALID_REQUEST, message)
-}
-
-fn judge_whole(message: &[u8], error: &serde_json::Error) -> Verdict {
-    let envelope = EnvelopeScan::of(message);
-    if error.is_data() {
-        let fault = shape_fault(&envelope);
-        if envelope.is_list
-            && let Some(refusal) = refuse_batch(message, &fault)
-        {
-            return Verdict::Refused(refusal);
-        }
-        return refuse(&envelope, ErrorCode::INVALID_REQUEST, fault);
-    }
-    refuse(
-        &envelope,
-        ErrorCode::PARSE_ERROR,
-        syntax_fault(message, error),
-    )
-}
-
-fn refuse(envelope: &Envelope, code: ErrorCode, fault: String) -> Verdict {
     if envelope.wants_no_answer() {
         return Verdict::Ignored(fault);
     }
-    Verdict::Refused(Refusal {
-        code,
-        message: format!("{fault}. Nothing was done."),
-        ids: envelope.id().into_iter().collect(),
-    })
+    let ids = envelope.id().into_iter().collect();
+    Verdict::Refused(refusal(ErrorCode::INVALID_REQUEST, &fault, ids))
 }
 
-/// Every request of a batch is answered.
-fn refuse_batch(message: &[u8], fault: &str) -> Option<Refusal> {
-    let batch: Vec<Value> = serde_json::from_slice(message).ok()?;
-    let requests = batch
-        .iter()
-        .filter(|message| message.get("method").is_some());
-    let ids = requests.filter_map(|request| request.get("id"));
-    let ids = ids.filter(|id| id.is_string() || id.is_number());
-    Some(Refusal {
-        code: ErrorCode::INVALID_REQUEST,
+fn judge_whole(message: &[u8], error: &serde_json::Error) -> Verdict {
+    if error.is_data() {
+        let envelope = EnvelopeScan::of(message);
+        let fault = shape_fault(&envelope);
+        if envelope.is_list {
+            return refuse_all(message, &fault);
+        }
+        return refuse(message, ErrorCode::INVALID_REQUEST, fault);
+    }
+    let fault = syntax_fault(message, error);
+    if message.trim_ascii_start().starts_with(b"[") {
+        let ids = ids_of_all(message);
+        return Verdict::Refused(refusal(ErrorCode::PARSE_ERROR, &fault, ids));
+    }
+    refuse(message, ErrorCode::PARSE_ERROR, fault)
+}
+
+fn refuse(message: &[u8], code: ErrorCode, fault: String) -> Verdict {
+    let id = told_id(message);
+    if wants_no_answer(message, id.is_some()) {
+        return Verdict::Ignored(fault);
+    }
+    Verdict::Refused(refusal(code, &fault, id.into_iter().collect()))
+}
+
+/// Whether a message is a notification, or an answer, beyond doubt: of a damaged one, no other thing may be left.
+fn wants_no_answer(message: &[u8], has_id: bool) -> bool {
+    let envelope = EnvelopeScan::of(message);
+    if !envelope.wants_no_answer() {
+        return false;
+    }
+    if envelope.is_answer && envelope.method.is_none() {
+        return !holds(message, b"\"method\"");
+    }
+    !has_id && !holds(message, b"\"id\"")
+}
+
+fn refusal(code: ErrorCode, fault: &str, ids: Vec<String>) -> Refusal {
+    Refusal {
+        code,
         message: format!("{fault}. Nothing was done."),
-        ids: ids.take(MAX_BATCH).map(Value::to_string).collect(),
+        ids,
+    }
+}
+
+/// Every request among several messages is answered.
+fn refuse_all(messages: &[u8], fault: &str) -> Verdict {
+    let ids = ids_of_all(messages);
+    Verdict::Refused(refusal(ErrorCode::INVALID_REQUEST, fault, ids))
+}
+
+/// The ids of the requests among several messages, in a batch or one behind the other.
+fn ids_of_all(messages: &[u8]) -> Vec<String> {
+    let items = match messages.trim_ascii_start().strip_prefix(b"[") {
+        Some(items) => items.strip_suffix(b"]").unwrap_or(items),
+        None => messages,
+    };
+    let pieces = split(items).into_iter().map(|piece| piece.text);
+    let requests = pieces
+        .flat_map(damaged_items)
+        .filter(|item| is_request(item));
+    requests.filter_map(told_id).take(MAX_BATCH).collect()
+}
+
+/// Whether somebody waits for an answer to an item, as far as it can be told.
+fn is_request(item: &[u8]) -> bool {
+    let is_valid = serde_json::from_slice::<IgnoredAny>(item).is_ok();
+    if is_valid {
+        return EnvelopeScan::of(item).method.is_some();
+    }
+    !wants_no_answer(item, true)
+}
+
+/// The items in a part of a batch: one if it can be read, else each begins as messages do.
+fn damaged_items(part: &[u8]) -> Vec<&[u8]> {
+    let mut items = Vec::new();
+    let mut rest = part;
+    if serde_json::from_slice::<IgnoredAny>(part).is_err() {
+        while items.len() < MAX_BATCH
+            && let Some(next) = next_item(rest)
+        {
+            let (item, behind) = rest.split_at(next);
+            items.push(item);
+            rest = behind;
+        }
+    }
+    items.push(rest);
+    items
+}
+
+/// Where the next item begins behind the first one.
+fn next_item(part: &[u8]) -> Option<usize> {
+    (1..part.len()).find(|at| {
+        part[*at..].starts_with(b"{\"jsonrpc\"") && part[..*at].trim_ascii_end().ends_with(b",")
     })
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn verdict(message: &[u8]) -> Verdict {
-        let error = serde_json::from_slice::<ClientJsonRpcMessage>(message).unwrap_err();
-        judge(message, &error)
-    }
-
-    fn answers(message: &[u8]) -> Vec<Value> {
-        match verdict(message) {
-            Verdict::Refused(refusal) => {
-                let answers = refusal.answers();
-                answers
-                    .iter()
-                    .map(|answer| serde_json::from_str(answer).unwrap())
-                    .collect()
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn call(id: &str, arguments: &str) -> String {
-        format!(
-            r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"t","arguments":{arguments}}}}}"#
-        )
-    }
-
-    #[test]
-    fn half_characters_are_replaced_wherever_they_stand() {
-        for arguments in [
-            r#"{"a":"fix \ud82d"}"#,
-            r#"{"\udc00":1}"#,
-            r#"{"a":["\ud800\ud800",{"b":"\udfff"}]}"#,
-        ] {
-            match verdict(call("1", arguments).as_bytes()) {
-                Verdict::Repaired(text) => assert!(text.contains("\\ufffd"), "{text}"),
-                other => panic!("{other:?}"),
-            }
-        }
-        let mut cut = call("1", r#"{"a":"caf?"}"#).into_bytes();
-        let at = cut.iter().position(|byte| *byte == b'?').unwrap();
-        cut[at] = 0xC3;
-        assert!(matches!(verdict(&cut), Verdict::Repaired(_)));
-        let twins = answers(call("1", r#"{"\ud800":1,"\ud801":2}"#).as_bytes());
-        assert!(
-            twins[0]["error"]["message"]
-                .as_str()
-                .unwrap()
-                .contains("same name")
-        );
-    }
-
-    #[test]
-    fn what_cannot_be_read_is_answered_with_its_id_its_place_and_the_remedy() {
-        let deep = format!("{{\"a\":{}{}}}", "[".repeat(200), "]".repeat(200));
-        let cases = [
-            (
-                r#"{"progress":NaN}"#,
-                "in params.arguments.progress: NaN is no JSON value",
-                -32700,
-            ),
-            (
-                r#"{"progress":-Infinity}"#,
-                "-Infinity is no JSON value",
-                -32700,
-            ),
-            (
-                r#"{"a":[1,undefined]}"#,
-                "in params.arguments.a[1]: undefined is no JSON value",
-                -32700,
-            ),
-            (r#"{"a":1,}"#, "a comma stands before the end", -32700),
-            (r#"{"a":[1,]}"#, "a comma stands before the end", -32700),
-            (
-                r#"{"a":1e400}"#,
-                "1e400 is beyond what a number can hold",
-                -32700,
-            ),
-            (
-                "{\"a\":\"x\ty\"}",
-                "a control character stands in a text",
-                -32700,
-            ),
-            (r#"{"a":'x'}"#, "send JSON as RFC 8259 has it", -32700),
-            (r#"{"a":"\x41"}"#, "invalid escape", -32700),
-            (deep.as_str(), "nested deeper than 128 levels", -32700),
-        ];
-        for (arguments, says, code) in cases {
-            for id in ["7", r#""a-1""#] {
-                let answers = answers(call(id, arguments).as_bytes());
-                let error = &answers[0]["error"];
-                let said = error["message"].as_str().unwrap();
-                assert!(
-                    said.contains(says) && error["code"] == code,
-                    "{arguments}: {said}"
-                );
-                assert_eq!(answers[0]["id"].to_string(), id, "{arguments}");
-                assert!(
-                    said.contains(';') && said.ends_with("Nothing was done."),
-                    "{said}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn json_that_is_no_message_is_told_what_it_lacks() {
-        let cases = [
-            (r#"{"id":1,"method":"ping"}"#, "1", "jsonrpc: must be"),
-            (
-                r#"{"jsonrpc":"1.0","id":1,"method":"ping"}"#,
-                "1",
-                "jsonrpc: must be",
-            ),
-            (r#"{"jsonrpc":"2.0","id":1}"#, "1", "method: is required"),
-            (
-                r#"{"jsonrpc":"2.0","id":1,"method":7}"#,
-                "1",
-                "method: must be text",
-            ),
-            (
-                r#"{"jsonrpc":"2.0","id":1.5,"method":"ping"}"#,
-                "1.5",
-                "id: must be",
-            ),
-            (
-                r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#,
-                "null",
-                "id: must be",
-            ),
-            (
-                r#"{"jsonrpc":"2.0","id":[1],"method":"ping"}"#,
-                "null",
-                "id: must be",
-            ),
-            (
-                r#"{"jsonrpc":"2.0","id":18446744073709551615,"method":"ping"}"#,
-                "18446744073709551615",
-                "id: must be",
-            ),
-            (r#""text""#, "null", "a message is a JSON object"),
-            ("not json", "null", "does not begin with {"),
-            ("[]", "null", "batches are not served"),
-            (r#"{"jsonrpc":"2.0""#, "null", "ends in the middle"),
-        ];
-        for (message, id, says) in cases {
-            let answers = answers(message.as_bytes());
-            let said = answers[0]["error"]["message"].as_str().unwrap();
-            assert!(said.contains(says), "{message}: {said}");
-            assert_eq!(answers[0]["id"].to_string(), id, "{message}");
-        }
-        let batch = format!(
-            r#"[{},{{"jsonrpc":"2.0","method":"x"}},{}]"#,
-            call("1", "{}"),
-            call(r#""b""#, "{}")
-        );
-        let ids: Vec<_> = answers(batch.as_bytes())
-            .iter()
-            .map(|answer| answer["id"].clone())
-            .collect();
-        assert_eq!(ids, [json!(1), json!("b")]);
-    }
-
-    #[test]
-    fn what_wants_no_answer_gets_none() {
-        for message in [
-            r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progress":NaN}}"#,
-            r#"{"jsonrpc":"2.0","id":4,"result":{"x":Infinity}}"#,
-        ] {
-            assert!(
-                matches!(verdict(message.as_bytes()), Verdict::Ignored(_)),
-                "{message}"
-            );
-        }
-    }
-
-    proptest! {
-        /// Any damage to a call: it is read, mended, or answered under its id or under none.
-        #[test]
-        fn every_damaged_call_has_a_verdict(at in 0usize..200, bytes in prop::collection::vec(any::<u8>(), 0..6)) {
-            let mut message = call("77", r#"{"current_task":"a \ud83d\ude00","progress":0.5,"steps":["x"]}"#).into_bytes();
-            let at = at.min(message.len());
-            let end = (at + bytes.len()).min(message.len());
-            message.splice(at..end, bytes);
-            if let Err(error) = serde_json::from_slice::<ClientJsonRpcMessage>(&message)
-                && let Verdict::Refused(refusal) = judge(&message, &error)
-            {
-                for answer in refusal.answers() {
-                    let answer: Value = serde_json::from_str(&answer).unwrap();
-                    prop_assert!(answer["error"]["message"].is_string());
-                    prop_assert!(answer["id"].is_null() || answer["id"].is_number() || answer["id"].is_string());
-                }
-            }
-        }
-    }
-}
+mod tests;

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use shim_proto::checkpoint::v1::{Interruption, InterruptionCause, OpenTask, RecoveryCandidate};
 use shim_render::figures::percent;
-use shim_render::text::one_line;
+use shim_render::text::{name, one_line, title};
 use shim_render::{time, words};
 
 /// Tasks named in a line for many.
 const MAX_NAMED: usize = 5;
 const MAX_TASK_CHARACTERS: usize = 120;
 const MAX_STEP_CHARACTERS: usize = 100;
+const MAX_PROJECT_CHARACTERS: usize = 1_024;
 /// Less than this between the last save and the end is not worth a word.
 const UNSAVED_WORTH_SAYING: Duration = Duration::from_secs(60);
 
@@ -33,7 +34,7 @@ pub(super) fn closed_line(closed: &[RecoveryCandidate]) -> String {
     };
     let newest = closed.iter().filter_map(age).min().unwrap_or_default();
     format!(
-        "\n- {} more window(s) were closed in good order with work left, the last one {} ago: {}{more}. Nothing of them \
+        "- {} more window(s) were closed in good order with work left, the last one {} ago: {}{more}. Nothing of them \
          was lost; shim_session_status view=sessions lists them.",
         closed.len(),
         time::span(newest),
@@ -72,7 +73,7 @@ pub(crate) fn line(candidate: &RecoveryCandidate) -> String {
     };
     let mut line = format!(
         "{} ({} done; {}, {} ago{}; confidence {}; checkpoint {number}) session_id={}",
-        one_line(text, MAX_TASK_CHARACTERS),
+        title(text, MAX_TASK_CHARACTERS),
         percent(progress),
         words::interruption_cause(cause(candidate)).replace('_', " "),
         time::span(age(candidate).unwrap_or_default()),
@@ -81,7 +82,10 @@ pub(crate) fn line(candidate: &RecoveryCandidate) -> String {
         session.id,
     );
     if !candidate.same_project {
-        line.push_str(&format!(" project={}", session.project));
+        line.push_str(&format!(
+            " project={}",
+            name(&session.project, MAX_PROJECT_CHARACTERS)
+        ));
     }
     if let Some(next) = candidate.next_steps.first() {
         line.push_str(&format!(" next: {}", one_line(next, MAX_STEP_CHARACTERS)));

@@ -4,10 +4,13 @@ use std::time::SystemTime;
 
 use prost_types::Timestamp;
 use shim_proto::checkpoint::v1::{ClientInfo, ProcessIdentity};
-use shim_render::text::indented;
+use shim_render::page::Page;
+use shim_render::text::{self, QUOTE};
 use shim_render::time;
 use shim_runtime::service_error::decode;
 use tonic::Status;
+
+const MAX_CLIENT_CHARACTERS: usize = 200;
 
 /// A client's name and processes, as far as they are known. Two gateways may serve one client, so its gateway is named, too.
 pub(crate) fn client(client: Option<&ClientInfo>) -> String {
@@ -15,9 +18,9 @@ pub(crate) fn client(client: Option<&ClientInfo>) -> String {
         return "another client".to_owned();
     };
     let pid = |process: Option<ProcessIdentity>| process.map_or(0, |process| process.pid);
-    let name = &client.name;
+    let name = text::one_line(&client.name, MAX_CLIENT_CHARACTERS);
     match (pid(client.client_process), pid(client.gateway_process)) {
-        (0, 0) => name.clone(),
+        (0, 0) => name,
         (0, gateway) => format!("{name} (gateway process {gateway})"),
         (client, 0) => format!("{name} (process {client})"),
         (client, gateway) => format!("{name} (process {client}, gateway process {gateway})"),
@@ -36,13 +39,31 @@ pub(crate) fn time_left(until: Option<&Timestamp>) -> String {
     time::time_left(time::moment(until).unwrap_or(now), now)
 }
 
-/// A text of several lines within a line of an answer: at most `max` characters of it, its later lines indented.
-pub(crate) fn quoted(text: &str, max: usize) -> String {
-    let cut = text.char_indices().nth(max).map(|(end, _)| &text[..end]);
-    let quoted = indented(cut.unwrap_or(text));
-    match cut {
-        Some(_) => format!("{quoted}... (cut; the whole text is in structuredContent.notices)"),
-        None => quoted,
+/// A foreign text under a name of ours: at most `max` characters of it, and said if that is not all.
+pub(crate) fn write_field(page: &mut Page, name: &str, foreign: &str, max: usize) {
+    match foreign.char_indices().nth(max) {
+        None => page.field(name, foreign),
+        Some((end, _)) => {
+            page.field(name, &foreign[..end]);
+            let all = foreign.chars().count();
+            page.line(format_args!("(cut: {max} of {all} characters)"));
+        }
+    }
+}
+
+/// A notice of an answer. Its first line is ours; what follows is set off, if it is not already.
+pub(crate) fn write_notice(page: &mut Page, notice: &str, max: usize) {
+    let cut = notice
+        .char_indices()
+        .nth(max)
+        .map(|(end, _)| &notice[..end]);
+    let mut lines = cut.unwrap_or(notice).split('\n');
+    page.line(format_args!("Notice: {}", lines.next().unwrap_or_default()));
+    for line in lines {
+        page.quote(line.strip_prefix(QUOTE).unwrap_or(line));
+    }
+    if cut.is_some() {
+        page.line("(cut; the whole text is in structuredContent.notices)");
     }
 }
 
@@ -60,10 +81,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quoted_texts_cannot_pass_for_the_answer_s_own_lines() {
-        assert_eq!(quoted("a\nNotice: b\n", 50), "a\n  Notice: b");
-        assert_eq!(quoted("äbc", 3), "äbc");
-        assert!(quoted("äbcd", 3).starts_with("äbc... (cut;"));
+    fn notices_cannot_pass_for_the_answer_s_own_lines() {
+        let written = |notice: &str, max| {
+            let mut page = Page::default();
+            write_notice(&mut page, notice, max);
+            page.to_string()
+        };
+        assert_eq!(
+            written("a\nNotice: b\n> c", 50),
+            "Notice: a\n> Notice: b\n> c"
+        );
+        assert_eq!(
+            written("a\u{2028}Notice: b", 50),
+            "Notice: a\\u{2028}Notice: b"
+        );
+        assert_eq!(written("äbc", 3), "Notice: äbc");
+        assert!(written("äbcd", 3).starts_with("Notice: äbc\n(cut;"));
+    }
+
+    #[test]
+    fn a_long_text_says_how_much_of_it_is_there() {
+        let mut page = Page::default();
+        write_field(&mut page, "Goal", "abcdef", 4);
+        assert_eq!(page.as_str(), "Goal: abcd\n(cut: 4 of 6 characters)");
     }
 
     #[test]

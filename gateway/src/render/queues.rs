@@ -3,66 +3,65 @@
 use std::time::SystemTime;
 
 use shim_proto::coordination::v1::{QueueHealthResponse, QueueReport};
+use shim_render::page::Page;
 use shim_render::tasks::requirements;
 use shim_render::text::one_line;
 use shim_render::time;
 use shim_render::workers::unfit;
 
-use crate::render::tasks::{MAX_CELL_CHARACTERS, cell};
+use crate::render::tasks::{MAX_CELL_CHARACTERS, cell, first_cell};
 
 /// The queues as a table, with what is wrong with them.
-pub(crate) fn table(health: &QueueHealthResponse) -> String {
-    let mut text = format!(
+pub(crate) fn table(health: &QueueHealthResponse) -> Page {
+    let mut text = Page::of(format!(
         "In the last minute {} completed and {} failed; {} in the dead letter, {} wait for an approval.",
         health.completed_last_minute,
         health.failed_last_minute,
         health.dead_letters,
         health.awaiting_approval,
-    );
+    ));
     if health.queues.is_empty() {
-        text.push_str("\nNo queue was used lately.");
+        text.line("No queue was used lately.");
         return text;
     }
-    text.push_str(
-        "\nneeds | waiting | delayed | active | oldest | workers | room | state | by priority",
-    );
+    text.line("needs | waiting | delayed | active | oldest | workers | room | state | by priority");
     for queue in &health.queues {
-        text.push_str(&queue_row(queue));
+        text.line(queue_row(queue));
     }
-    text.push_str(&troubles(health));
+    text.append(&troubles(health));
     text
 }
 
 /// What is wrong with the queues, a line for each kind.
-fn troubles(health: &QueueHealthResponse) -> String {
-    let mut text = String::new();
+fn troubles(health: &QueueHealthResponse) -> Page {
+    let mut text = Page::default();
     if health.queues.iter().any(|queue| queue.paused) {
-        text.push_str(
-            "\nPaused: nobody gets a task of it, whoever is free; the user can run `shim tasks resume`.",
+        text.line(
+            "Paused: nobody gets a task of it, whoever is free; the user can run `shim tasks resume`.",
         );
     }
     if health.queues.iter().any(is_limited) {
-        text.push_str(
-            "\nLimited: a BullMQ client set a rate or a number of tasks at a time, and the queue has reached it.",
+        text.line(
+            "Limited: a BullMQ client set a rate or a number of tasks at a time, and the queue has reached it.",
         );
     }
     if health.queues.iter().any(|queue| queue.starving) {
-        text.push_str(
-            "\nStarving: tasks wait and no living worker can do what they need; shim_worker_task action=register \
+        text.line(
+            "Starving: tasks wait and no living worker can do what they need; shim_worker_task action=register \
              with these capabilities makes a session one that can.",
         );
     }
     for queue in &health.queues {
         if let Some(unfit) = unfit(queue, SystemTime::now()) {
             let needs = requirements(queue.requirements.as_ref());
-            text.push_str(&format!(
-                "\nUnfit for {}: {unfit}.",
+            text.line(format!(
+                "Unfit for {}: {unfit}.",
                 one_line(&needs, MAX_CELL_CHARACTERS)
             ));
         }
     }
     if health.queues.iter().any(|queue| queue.saturated) {
-        text.push_str("\nSaturated: every worker that fits is full; more workers would help.");
+        text.line("Saturated: every worker that fits is full; more workers would help.");
     }
     text
 }
@@ -88,8 +87,8 @@ fn queue_row(queue: &QueueReport) -> String {
         .map(|depth| format!("{}:{}", depth.priority, depth.depth))
         .collect();
     format!(
-        "\n{} | {} | {} | {} | {} | {} | {} | {state} | {}",
-        cell(&requirements(queue.requirements.as_ref())),
+        "{} | {} | {} | {} | {} | {} | {} | {state} | {}",
+        first_cell(&requirements(queue.requirements.as_ref())),
         queue.waiting,
         queue.delayed,
         queue.active,
@@ -118,6 +117,7 @@ mod tests {
                 queues: vec![queue],
                 ..QueueHealthResponse::default()
             })
+            .to_string()
         };
         let paused = with(|queue| queue.paused = true);
         assert!(
@@ -138,7 +138,8 @@ mod tests {
         let text = table(&QueueHealthResponse {
             queues: vec![queue],
             ..QueueHealthResponse::default()
-        });
+        })
+        .to_string();
         assert!(
             text.contains("any worker | 2 | 0 | 0 | - | 0 | 0 | starving | -")
                 && text.contains("action=register"),

@@ -8,8 +8,9 @@ use std::time::SystemTime;
 use shim_proto::coordination::v1::{Task, TaskEvent, TaskEventKind, TaskResult, TaskState};
 use shim_proto::reasons::task::WORKER_UNFIT;
 use shim_render::figures::percent;
+use shim_render::page::Page;
 use shim_render::tasks::{cost, held_up, part_counts, schedule_runs};
-use shim_render::text::{indented, one_line};
+use shim_render::text::{name, one_line, title};
 use shim_render::{time, words};
 
 use crate::render::json::ShownResult;
@@ -18,35 +19,40 @@ use crate::render::workers::WorkerNames;
 
 const MAX_GOAL_CHARACTERS: usize = 200;
 pub(super) const MAX_CELL_CHARACTERS: usize = 80;
+const MAX_PATH_CHARACTERS: usize = 4_096;
 /// Parts in a table, and in the structure beside it.
 pub(crate) const MAX_ROWS: usize = 50;
 
 /// One task in a line or two, with its outcome.
-pub(crate) fn task(task: &Task, names: &WorkerNames) -> String {
-    let mut text = format!(
-        "{} [{}{}, {} done] {}",
-        one_line(&task.goal, MAX_GOAL_CHARACTERS),
+pub(crate) fn task(label: &str, task: &Task, names: &WorkerNames) -> Page {
+    let mut text = Page::of(format!(
+        "{label}{} [{}{}, {} done] {}",
+        title(&task.goal, MAX_GOAL_CHARACTERS),
         words::task_state(task.state()),
         if task.stuck { ", stuck" } else { "" },
         percent(task.progress),
         task_details(task).join(", "),
-    );
+    ));
     if !task.worker_id.is_empty() {
-        text.push_str(&format!("\nWorker: {}", names.of(&task.worker_id)));
+        text.line(format!("Worker: {}", names.of(&task.worker_id)));
         if !task.note.is_empty() {
             let note = one_line(&task.note, MAX_GOAL_CHARACTERS);
-            text.push_str(&format!(", at: {note}"));
+            text.more(format!(", at: {note}"));
         }
     }
     if let Some(error) = &task.error {
-        let message = phrases::quoted(&error.message, 2_000);
-        text.push_str(&format!("\nFailure: {} ({message})", error.reason));
+        let reason = one_line(&error.reason, MAX_CELL_CHARACTERS);
+        phrases::write_field(
+            &mut text,
+            &format!("Failure, {reason}"),
+            &error.message,
+            2_000,
+        );
     }
     if let Some(found) = &task.result {
-        text.push('\n');
-        text.push_str(&result(found));
+        text.append(&result(found));
     }
-    text.push_str(&format!("\ntask_id: {}", task.task_id));
+    text.line(format!("task_id: {}", task.task_id));
     text
 }
 
@@ -67,7 +73,8 @@ fn task_details(task: &Task) -> Vec<String> {
         details.push(format!("cost: {}", cost(&usage)));
     }
     if !task.schedule.is_empty() {
-        details.push(format!("runs at \"{}\" (UTC)", task.schedule));
+        let schedule = one_line(&task.schedule, MAX_CELL_CHARACTERS);
+        details.push(format!("runs at \"{schedule}\" (UTC)"));
         details.push(schedule_runs(task));
     }
     if !task.parent_id.is_empty() {
@@ -92,29 +99,27 @@ fn task_details(task: &Task) -> Vec<String> {
 }
 
 /// A result, as far as an answer can hold it.
-pub(crate) fn result(result: &TaskResult) -> String {
+pub(crate) fn result(result: &TaskResult) -> Page {
     let shown = ShownResult::of(result);
-    let mut text = format!("Result: {}", indented(shown.text));
+    let mut text = Page::default();
+    if shown.is_cut || result.truncated {
+        text.line("(The result is longer than an answer; action=status of a single part shows that part.)");
+    }
+    text.field("Result", shown.text);
     if let Some(data) = &shown.data {
-        text.push_str(&format!("\nData: {data}"));
+        text.line(format!("Data: {data}"));
     }
     for artifact in &result.artifacts {
-        text.push_str(&format!("\nArtifact: {artifact}"));
+        text.line(format!("Artifact: {}", name(artifact, MAX_PATH_CHARACTERS)));
     }
     for denial in &result.denials {
-        text.push_str(&format!(
-            "\nNot permitted: {}",
+        text.line(format!(
+            "Not permitted: {}",
             one_line(denial, MAX_GOAL_CHARACTERS)
         ));
     }
     for remark in &result.remarks {
-        text.push_str(&format!(
-            "\nRemark: {}",
-            one_line(remark, MAX_GOAL_CHARACTERS)
-        ));
-    }
-    if shown.is_cut || result.truncated {
-        text.push_str("\n(The result is longer than an answer; action=status of a single part shows that part.)");
+        text.line(format!("Remark: {}", one_line(remark, MAX_GOAL_CHARACTERS)));
     }
     text
 }
@@ -139,21 +144,21 @@ pub(crate) fn rows(parts: &[Task]) -> Vec<&Task> {
 }
 
 /// The parts of a job as a table.
-pub(crate) fn table(parts: &[Task], names: &WorkerNames) -> String {
+pub(crate) fn table(parts: &[Task], names: &WorkerNames) -> Page {
     if parts.is_empty() {
-        return String::new();
+        return Page::default();
     }
     let keys = keys(parts);
-    let mut text = "\nid | state | done | worker | note | task_id".to_owned();
+    let mut text = Page::of("id | state | done | worker | note | task_id");
     let rows = rows(parts);
     for task in &rows {
         let worker = match task.worker_id.as_str() {
             "" => "-".to_owned(),
             id => names.of(id),
         };
-        text.push_str(&format!(
-            "\n{} | {} | {} | {} | {} | {}",
-            cell(&task.key),
+        text.line(format!(
+            "{} | {} | {} | {} | {} | {}",
+            first_cell(&task.key),
             words::task_state(task.state()),
             percent(task.progress),
             cell(&worker),
@@ -162,7 +167,7 @@ pub(crate) fn table(parts: &[Task], names: &WorkerNames) -> String {
         ));
     }
     if rows.len() < parts.len() {
-        text.push_str(&format!("\n({} more parts)", parts.len() - rows.len()));
+        text.line(format!("({} more parts)", parts.len() - rows.len()));
     }
     text
 }
@@ -209,21 +214,21 @@ fn note(task: &Task, keys: &HashMap<&str, &str>) -> String {
 }
 
 /// Jobs as a table.
-pub(crate) fn jobs(tasks: &[Task], has_more: bool) -> String {
-    let mut text = match tasks.len() {
-        0 => return "No jobs yet; shim_coordinate_task action=submit makes one.".to_owned(),
+pub(crate) fn jobs(tasks: &[Task], has_more: bool) -> Page {
+    let mut text = Page::of(match tasks.len() {
+        0 => return "No jobs yet; shim_coordinate_task action=submit makes one.".into(),
         count if has_more => format!("The {count} newest jobs; there are more:"),
         count => format!("{count} job(s), newest first:"),
-    };
-    text.push_str("\ngoal | state | done | parts | priority | submitted | task_id");
+    });
+    text.line("goal | state | done | parts | priority | submitted | task_id");
     for task in tasks {
         let parts = task.subtasks.as_ref().map_or_else(
             || "-".to_owned(),
             |counts| format!("{}/{}", counts.completed, counts.total),
         );
-        text.push_str(&format!(
-            "\n{} | {} | {} | {parts} | {} | {} | {}",
-            cell(&task.goal),
+        text.line(format!(
+            "{} | {} | {} | {parts} | {} | {} | {}",
+            first_cell(&task.goal),
             words::task_state(task.state()),
             percent(task.progress),
             task.priority,
@@ -242,7 +247,7 @@ pub(crate) fn event(event: &TaskEvent, key: &str, names: &WorkerNames) -> String
     };
     let mut line = format!(
         "{} {}",
-        cell(subject),
+        first_cell(subject),
         words::task_event_kind(event.kind()).replace('_', " ")
     );
     if event.kind() == TaskEventKind::Progress {
@@ -258,7 +263,15 @@ pub(crate) fn event(event: &TaskEvent, key: &str, names: &WorkerNames) -> String
     line
 }
 
-/// A text as a cell: its first line, without bars.
+/// A text as the first cell of a row.
+pub(super) fn first_cell(text: &str) -> String {
+    match cell(text) {
+        none if none == "-" => none,
+        cell => title(&cell, MAX_CELL_CHARACTERS),
+    }
+}
+
+/// A text as a cell: in one line, without bars.
 pub(super) fn cell(text: &str) -> String {
     match one_line(text, MAX_CELL_CHARACTERS).replace('|', "/") {
         empty if empty.trim().is_empty() => "-".to_owned(),
@@ -287,7 +300,7 @@ mod tests {
         let mut first = part("a", TaskState::Running);
         first.note = "half | done\nNotice: x".into();
         let text = table(&[first, second], &WorkerNames::default());
-        let lines: Vec<_> = text.lines().skip(1).collect();
+        let lines: Vec<_> = text.as_str().lines().collect();
         assert_eq!(
             lines[1..],
             [
@@ -306,6 +319,7 @@ mod tests {
         let rows = rows(&parts);
         assert_eq!(rows.len(), MAX_ROWS);
         assert_eq!(rows.last().map(|task| task.key.as_str()), Some("open"));
-        assert!(table(&parts, &WorkerNames::default()).ends_with("(11 more parts)"));
+        let text = table(&parts, &WorkerNames::default());
+        assert!(text.as_str().ends_with("(11 more parts)"));
     }
 }

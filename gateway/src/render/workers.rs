@@ -6,7 +6,8 @@ use std::time::SystemTime;
 use futures::future::join_all;
 use shim_proto::coordination::v1::{ListTasksRequest, ListWorkersRequest, Task, TaskState, Worker};
 use shim_render::figures::percent;
-use shim_render::text::one_line;
+use shim_render::page::Page;
+use shim_render::text::{one_line, title};
 use shim_render::words;
 use shim_render::workers::health;
 
@@ -73,18 +74,18 @@ pub(crate) async fn running(services: &Services, workers: &[Worker]) -> Vec<Task
 }
 
 /// The living workers, a line for each, with what they are at.
-pub(crate) fn list(workers: &[Worker], running: &[Task], has_more: bool) -> String {
-    let mut text = match workers.len() {
+pub(crate) fn list(workers: &[Worker], running: &[Task], has_more: bool) -> Page {
+    let mut text = Page::of(match workers.len() {
         0 => "No worker lives. shim_worker_task action=register makes a session one.".to_owned(),
         count if has_more => format!("{count} living workers, and there are more:"),
         count => format!("{count} living worker(s):"),
-    };
+    });
     for worker in workers {
-        text.push_str(&format!("\n- {}", line(worker)));
+        text.line(format!("- {}", line(worker)));
         let own = |task: &&Task| task.worker_id == worker.worker_id;
         for task in running.iter().filter(own) {
-            text.push_str(&format!(
-                "\n  at {} ({} done), task_id={}",
+            text.line(format!(
+                "  at {} ({} done), task_id={}",
                 one_line(&task.goal, MAX_DETAIL_CHARACTERS),
                 percent(task.progress),
                 task.task_id,
@@ -98,7 +99,7 @@ pub(crate) fn list(workers: &[Worker], running: &[Task], has_more: bool) -> Stri
 fn line(worker: &Worker) -> String {
     let name = match worker.name.as_str() {
         "" => "(unnamed)".to_owned(),
-        name => one_line(name, MAX_NAME_CHARACTERS),
+        name => title(name, MAX_NAME_CHARACTERS),
     };
     let mut line = format!(
         "{name} [{}, {}, {}] {}/{} running, can: {}, heard {}, worker_id={}",

@@ -6,7 +6,6 @@ use shim_proto::checkpoint::v1::checkpoint_service_server;
 use shim_proto::coordination::v1::task_service_server;
 use shim_proto::reasons;
 use shim_proto::worker::v1::worker_service_server;
-use shim_runtime::auth::Credentials;
 use shim_runtime::client::{self, Channel, Endpoint};
 use shim_runtime::config::Config as RuntimeConfig;
 use tonic::Status;
@@ -44,7 +43,7 @@ pub(crate) type WatchedUpstream = (&'static str, Channel);
 impl Services {
     /// Prepares the connections; nothing is opened or started yet.
     pub(crate) fn prepare(config: &RuntimeConfig) -> Result<Self, GatewayError> {
-        let credentials = Credentials::of(config.token_file.as_deref(), &config.tls)?;
+        let credentials = config.credentials()?;
         let (endpoint, local) = checkpoint_endpoint(config)?;
         let connect = |endpoint: &Endpoint, key: &'static str| {
             client::connect(endpoint, Some(&credentials))

@@ -26,7 +26,7 @@ pub(super) struct LocalStack {
 impl LocalStack {
     pub(super) fn of(config: &RuntimeConfig) -> Result<Self, GatewayError> {
         Ok(Self {
-            stack: Stack::at(&config.data_dir).with_config_file(config.file.clone()),
+            stack: config.stack(),
             program: std::env::current_exe().map_err(GatewayError::OwnProgram)?,
             is_running: Mutex::new(false),
         })

@@ -67,7 +67,13 @@ impl Sessions {
         };
         match self.services.get_session(request).await {
             Ok(answer) => {
-                if let Some(session) = answer.session {
+                let Some(session) = answer.session else {
+                    return;
+                };
+                if self.seen.is_behind(session_id, session.epoch) {
+                    // Nobody took it: a backup was restored. It is asked for anew.
+                    self.forget(&lease);
+                } else {
                     lease.name_owner(session.client);
                 }
             }

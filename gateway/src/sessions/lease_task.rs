@@ -9,10 +9,12 @@ use std::time::Duration;
 use shim_proto::checkpoint::v1::attach_session_request::Message;
 use shim_proto::checkpoint::v1::attach_session_response::Event;
 use shim_proto::checkpoint::v1::{
-    Attach, AttachSessionRequest, AttachSessionResponse, ClientInfo, Detach, Heartbeat,
-    LeaseGranted,
+    Attach, AttachSessionRequest, AttachSessionResponse, ClientInfo, Detach, GetSessionRequest,
+    Heartbeat, LeaseGranted,
 };
-use shim_proto::reasons::{SESSION_ENDED, SESSION_NOT_FOUND, SESSION_OWNED, STALE_OWNER};
+use shim_proto::reasons::{
+    DATABASE_REPLACED, SESSION_ENDED, SESSION_NOT_FOUND, SESSION_OWNED, STALE_OWNER,
+};
 use shim_runtime::backoff::Backoff;
 use shim_runtime::service_error::{decode, explanation};
 use tokio::sync::mpsc;
@@ -22,6 +24,7 @@ use tonic::{Code, Status, Streaming};
 
 use crate::evidence::MemoryGauge;
 use crate::services::Services;
+use crate::sessions::seen_checkpoints::SeenCheckpoints;
 use crate::sessions::session_lease::{LeaseLoss, SessionLease};
 use crate::tool_error::ToolError;
 
@@ -39,6 +42,7 @@ const DETACH_TIMEOUT: Duration = Duration::from_millis(800);
 pub(super) struct LeaseTask {
     pub(super) lease: Arc<SessionLease>,
     pub(super) services: Arc<Services>,
+    pub(super) seen: Arc<SeenCheckpoints>,
     pub(super) memory: Arc<MemoryGauge>,
     pub(super) client: ClientInfo,
 }
@@ -63,6 +67,7 @@ impl LeaseTask {
                     backoff.reset();
                     is_warned = false;
                 }
+                Err(status) if self.went_back(&status).await => self.lease.adopt_anew(),
                 Err(status) => {
                     if let Some(loss) = self.final_loss(&status) {
                         return self.lease.mark_lost(loss);
@@ -93,6 +98,7 @@ impl LeaseTask {
             epoch: self.lease.epoch(),
             client: Some(self.client.clone()),
         };
+        let known = self.seen.newest(&self.lease.session_id);
         // The channel was made one line above and has room.
         let _ = requests.try_send(request(Message::Attach(attach)));
         let mut checkpoints = self.services.checkpoint_client();
@@ -100,11 +106,12 @@ impl LeaseTask {
             .attach_session(ReceiverStream::new(outgoing))
             .await?
             .into_inner();
-        self.read_events(events, requests).await
+        self.read_events(known, events, requests).await
     }
 
     async fn read_events(
         &self,
+        known: u64,
         mut events: Streaming<AttachSessionResponse>,
         requests: mpsc::Sender<AttachSessionRequest>,
     ) -> Result<StreamEnd, Status> {
@@ -116,6 +123,7 @@ impl LeaseTask {
                     Ok(Some(event)) => {
                         if let Some(Event::Lease(lease)) = &event.event {
                             is_attached = true;
+                            self.note_lease(lease, known);
                             let interval = interval_within(lease);
                             if interval != heartbeat.period() {
                                 heartbeat = heartbeat_every(interval);
@@ -142,6 +150,32 @@ impl LeaseTask {
         }
     }
 
+    /// The session may be further than this process knew, or behind it, after a backup was restored.
+    fn note_lease(&self, lease: &LeaseGranted, known: u64) {
+        let session_id = &self.lease.session_id;
+        self.seen.note_owned(session_id, lease.epoch);
+        let notice = lease
+            .head_number
+            .and_then(|head| self.seen.note_head(session_id, known, head));
+        if let Some(notice) = notice {
+            self.lease.notify(notice);
+        }
+    }
+
+    /// Whether the service knows an earlier epoch of the session than this process had: then no other client took it, but a
+    /// backup was restored.
+    async fn went_back(&self, status: &Status) -> bool {
+        if decode(status).reason != STALE_OWNER || self.lease.epoch() == 0 {
+            return false;
+        }
+        let request = GetSessionRequest {
+            session_id: self.lease.session_id.clone(),
+        };
+        let answer = self.services.get_session(request).await;
+        let session = answer.ok().and_then(|answer| answer.session);
+        session.is_some_and(|session| self.seen.is_behind(&session.id, session.epoch))
+    }
+
     /// Whether the event ends the lease.
     fn handle_event(&self, event: AttachSessionResponse) -> bool {
         match event.event {
@@ -160,6 +194,8 @@ impl LeaseTask {
     fn final_loss(&self, status: &Status) -> Option<LeaseLoss> {
         let refused = || Some(LeaseLoss::Refused(ToolError::from(status.clone())));
         match decode(status).reason.as_str() {
+            // It may be mended, and the session is there again.
+            DATABASE_REPLACED => None,
             STALE_OWNER => Some(LeaseLoss::TakenOver { owner: None }),
             SESSION_ENDED | SESSION_NOT_FOUND => refused(),
             // An owner that reconnects may still meet its own old stream; only an adoption is refused by it.
@@ -236,7 +272,11 @@ mod tests {
     fn a_short_lease_gets_heartbeats_more_often() {
         let interval = |ttl: Option<i64>| {
             let ttl = ttl.map(|seconds| prost_types::Duration { seconds, nanos: 0 });
-            interval_within(&LeaseGranted { epoch: 1, ttl })
+            interval_within(&LeaseGranted {
+                epoch: 1,
+                ttl,
+                head_number: None,
+            })
         };
         for (ttl, expected) in [
             (None, 5_000),

@@ -7,6 +7,8 @@
 
 mod conversation_session;
 mod lease_task;
+mod missing_session;
+mod seen_checkpoints;
 mod session_lease;
 
 use std::collections::HashMap;
@@ -25,6 +27,7 @@ use crate::evidence::MemoryGauge;
 use crate::services::{Services, request_id};
 use crate::tool_error::ToolError;
 use lease_task::LeaseTask;
+use seen_checkpoints::SeenCheckpoints;
 use session_lease::{LeaseLoss, LeaseState, SessionLease};
 
 /// How long a call waits for the lease of a session that it owns anyway: an attached session shows its loss at once.
@@ -46,6 +49,7 @@ pub(crate) struct Sessions {
     services: Arc<Services>,
     memory: Arc<MemoryGauge>,
     leases: Mutex<HashMap<String, Arc<SessionLease>>>,
+    seen: Arc<SeenCheckpoints>,
     tasks: BackgroundTasks,
     /// The session of calls that name none. Never locked over an RPC: calls that only look read it at any time.
     default: Mutex<Option<String>>,
@@ -63,6 +67,7 @@ impl Sessions {
             services,
             memory,
             leases: Mutex::default(),
+            seen: Arc::default(),
             tasks,
             default: Mutex::default(),
             opening: tokio::sync::Mutex::default(),
@@ -81,7 +86,7 @@ impl Sessions {
                 let _opening = self.opening.lock().await;
                 self.open_new_default(project, client).await
             }
-            Some(session_id) => self.acquire_existing(session_id, client).await,
+            Some(session_id) => self.acquire_named(session_id, project, client).await,
             None => {
                 if let Some(outcome) = self.acquire_default(client).await {
                     return outcome;
@@ -103,7 +108,10 @@ impl Sessions {
     ) -> Option<Result<OwnedSession, ToolError>> {
         let session_id = self.default_id()?;
         match self.acquire_existing(&session_id, client).await {
-            Err(error) if is_over(&error) => None,
+            Err(error) if is_over(&error) => {
+                self.note_refusal(&session_id, &error);
+                None
+            }
             outcome => Some(outcome),
         }
     }
@@ -130,8 +138,12 @@ impl Sessions {
         project: &str,
         client: &ClientInfo,
     ) -> Result<OwnedSession, ToolError> {
+        let before = self.default_id();
         let owned = self.open(project, client).await?;
         self.set_default(&owned.session_id);
+        if let Some(before) = before.filter(|before| self.seen.is_missing(before)) {
+            self.note_moved(&before, &owned.session_id);
+        }
         Ok(owned)
     }
 
@@ -202,6 +214,8 @@ impl Sessions {
     /// Starts the lease of a session this process owns. An older lease of it is replaced; its stream ends by itself.
     async fn start_lease(&self, session: &Session, client: &ClientInfo) -> OwnedSession {
         let project = Some(session.project.clone());
+        self.seen.note_owned(&session.id, session.epoch);
+        self.seen.note_head(&session.id, 0, session.head_number);
         let lease = Arc::new(SessionLease::new(&session.id, session.epoch, project));
         self.leases().insert(session.id.clone(), lease.clone());
         self.start_lease_task(&lease, client);
@@ -228,6 +242,7 @@ impl Sessions {
         let lease_task = LeaseTask {
             lease: lease.clone(),
             services: self.services.clone(),
+            seen: self.seen.clone(),
             memory: self.memory.clone(),
             client: client.clone(),
         };
@@ -245,16 +260,19 @@ impl Sessions {
         }
     }
 
-    /// Turns a refused write into an error; a stale epoch shows that the session is lost, and so does that there is none.
+    /// Turns a refused write into an error; a stale epoch shows that the session is lost.
     pub(crate) fn record_refusal(&self, owned: &OwnedSession, status: Status) -> ToolError {
         let error = ToolError::from(status).about(owned.session_id.as_str());
-        let loss = if &*error.reason == STALE_OWNER {
-            LeaseLoss::TakenOver { owner: None }
-        } else if is_over(&error) {
-            LeaseLoss::Refused(error)
-        } else {
+        if &*error.reason == SESSION_NOT_FOUND && self.note_refusal(&owned.session_id, &error) {
+            // Its lease does not know yet; the next call asks anew.
+            if let Some(lease) = self.find(&owned.session_id) {
+                lease.mark_lost(LeaseLoss::Refused(error.clone()));
+            }
+        }
+        if &*error.reason != STALE_OWNER {
             return error;
-        };
+        }
+        let loss = LeaseLoss::TakenOver { owner: None };
         if let Some(lease) = self
             .find(&owned.session_id)
             .filter(|lease| lease.epoch() == owned.epoch)
@@ -336,6 +354,6 @@ fn owned(lease: &SessionLease, epoch: u64) -> OwnedSession {
 }
 
 /// Whether the session is gone, rather than owned by another process.
-pub(crate) fn is_over(error: &ToolError) -> bool {
+fn is_over(error: &ToolError) -> bool {
     matches!(&*error.reason, SESSION_ENDED | SESSION_NOT_FOUND)
 }

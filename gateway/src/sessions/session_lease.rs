@@ -113,6 +113,11 @@ impl SessionLease {
         self.state.send_replace(LeaseState::Held { epoch });
     }
 
+    /// The next attach adopts the session, at whatever epoch it has.
+    pub(crate) fn adopt_anew(&self) {
+        self.state.send_replace(LeaseState::Attaching { epoch: 0 });
+    }
+
     pub(crate) fn mark_lost(&self, loss: LeaseLoss) {
         self.state.send_replace(LeaseState::Lost(loss));
     }
@@ -231,7 +236,7 @@ mod tests {
         let LeaseState::Lost(loss) = lease.wait_settled().await else {
             panic!("still held")
         };
-        let text = loss.to_error("s").text();
+        let text = loss.to_error("s").text().to_string();
         assert!(
             text.contains("claude-code") && text.contains("action=restore session_id=s"),
             "{text}"

@@ -8,12 +8,13 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use metrics::counter;
 use rmcp::model::ClientJsonRpcMessage;
+use shim_render::text::{json, line};
 use tokio_util::bytes::Buf;
 use tonic::body::Body;
 use tonic::codegen::Body as HttpBody;
 
-use super::refusal::plain;
-use crate::frames::{EnvelopeScan, InexactNumbers, Refusal, Verdict, judge, judge_too_large};
+use super::refusal::{plain, respond};
+use crate::frames::{EnvelopeScan, Losses, Refusal, Verdict, judge, judge_too_large};
 
 /// Larger messages are refused; over HTTP anyone may connect.
 pub(super) const MAX_BODY_BYTES: usize = 4 << 20;
@@ -45,8 +46,8 @@ where
 }
 
 fn with_message(mut parts: Parts, text: String) -> Request<Body> {
-    if let Some(numbers) = InexactNumbers::of(text.as_bytes()) {
-        parts.extensions.insert(numbers);
+    if let Some(losses) = Losses::of(text.as_bytes()) {
+        parts.extensions.insert(losses);
     }
     // A mended message has another length.
     parts.headers.remove(header::CONTENT_LENGTH);
@@ -127,12 +128,12 @@ fn readable(bytes: Vec<u8>) -> Result<String, Verdict> {
 /// The answer to a message that cannot be read. HTTP answers what MCP itself would leave unanswered, too.
 fn answer(status: StatusCode, verdict: &Verdict) -> Response<Body> {
     let text = match verdict {
-        Verdict::Refused(refusal) => one_answer(refusal),
-        Verdict::Ignored(fault) | Verdict::Repaired(fault) => format!("{fault}\n"),
+        Verdict::Refused(refusal) => json(&one_answer(refusal)).into_owned(),
+        Verdict::Ignored(fault) | Verdict::Repaired(fault) => format!("{}\n", line(fault)),
     };
     counter!("shim_mcp_damaged_frames_total", "outcome" => "refused").increment(1);
     tracing::warn!("a message was refused: {}", text.trim_end());
-    let mut response = plain(status, text);
+    let mut response = respond(status, text);
     if matches!(verdict, Verdict::Refused(_)) {
         let kind = HeaderValue::from_static("application/json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);

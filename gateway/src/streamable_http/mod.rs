@@ -1,12 +1,15 @@
 //! Streamable HTTP: the same server at `/mcp` for clients that are not started with it.
 //!
-//! rmcp checks Host and Origin against DNS rebinding. A bearer token is required if one is configured; without one, only
-//! a loopback address is served. The caller travels with the request, so that a tool can check the caller's role. The
-//! [`listener`] bounds the connections, [`body`] reads the messages.
+//! [`web_access`] refuses pages of unknown origins and unknown names of this server, before anything else. A bearer token
+//! is required: a configured one, else, on loopback, the data folder's, unless the port is declared open. The caller travels
+//! with the request, so that a tool can check the caller's role. The [`listener`] bounds the connections, [`body`] reads the
+//! messages.
 
 mod body;
 mod listener;
 mod refusal;
+mod sessions;
+mod web_access;
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -20,7 +23,6 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use shim_runtime::auth::{Auth, AuthGrant, Caller, Peer, Role};
 use shim_runtime::background::BackgroundTasks;
@@ -34,10 +36,13 @@ use tonic::body::Body;
 
 use crate::gateway::Gateway;
 use crate::server::McpServer;
+use crate::web_names::WebNames;
 
 use body::MAX_BODY_BYTES;
 use listener::HttpListener;
 use refusal::{plain, refusal_response};
+use sessions::SessionTable;
+use web_access::WebAccess;
 
 const PATH: &str = "/mcp";
 /// Requests in flight get this long to finish once the shutdown began.
@@ -50,13 +55,14 @@ const MAX_HEADER_BYTES: usize = 16 * 1024;
 /// An HTTP/2 client that is silent for this long is asked for a sign of life; hyper waits 20 s for the answer.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
-type McpService = StreamableHttpService<McpServer, LocalSessionManager>;
+type McpService = StreamableHttpService<McpServer, SessionTable>;
 
 /// The callers that are let in, and how often each may call.
 pub(crate) struct Admission {
     auth: Auth,
     limiter: Limiter,
     connections: usize,
+    sessions: Arc<SessionTable>,
 }
 
 impl Admission {
@@ -64,6 +70,7 @@ impl Admission {
         Self {
             auth,
             connections: limits.connections,
+            sessions: Arc::new(SessionTable::new(&limits)),
             limiter: Limiter::new(limits),
         }
     }
@@ -85,6 +92,7 @@ impl Admission {
 struct Endpoint {
     mcp: McpService,
     admission: Arc<Admission>,
+    web: Arc<WebAccess>,
     peer: Peer,
 }
 
@@ -92,17 +100,19 @@ struct Endpoint {
 pub(crate) async fn serve(
     gateway: Arc<Gateway>,
     listener: TcpListener,
-    admission: Admission,
+    (admission, names): (Admission, WebNames),
     shutdown: Shutdown,
 ) {
+    let bound = listener.local_addr().ok().map(|address| address.ip());
     let streams = CancellationToken::new();
-    let mcp = mcp_service(gateway, &listener, &streams);
+    let mcp = mcp_service(gateway, &admission, &streams);
     let tasks = BackgroundTasks::new("http", &shutdown);
     let listener = HttpListener::new(listener, admission.connections, tasks.clone());
     let auth = admission.auth.clone();
     let endpoint = Endpoint {
         mcp,
         admission: Arc::new(admission),
+        web: Arc::new(WebAccess::new(names, bound)),
         peer: Peer::Address(None),
     };
     let connections = GracefulShutdown::new();
@@ -125,17 +135,16 @@ pub(crate) async fn serve(
 /// The MCP server of all connections; `streams` ends their open streams.
 fn mcp_service(
     gateway: Arc<Gateway>,
-    listener: &TcpListener,
+    admission: &Admission,
     streams: &CancellationToken,
 ) -> McpService {
-    let mut config = StreamableHttpServerConfig::default()
+    // rmcp looks at Host alone; both were judged before.
+    let config = StreamableHttpServerConfig::default()
         .with_cancellation_token(streams.clone())
-        .with_max_request_body_bytes(MAX_BODY_BYTES);
-    if let Ok(address) = listener.local_addr().map(|address| address.ip()) {
-        config.allowed_hosts.push(address.to_string());
-    }
+        .with_max_request_body_bytes(MAX_BODY_BYTES)
+        .disable_allowed_hosts();
     let factory = move || Ok(McpServer::new(gateway.clone()));
-    StreamableHttpService::new(factory, Arc::new(LocalSessionManager::default()), config)
+    StreamableHttpService::new(factory, admission.sessions.clone(), config)
 }
 
 /// Without a timer hyper has no limits of time.
@@ -205,7 +214,27 @@ impl Endpoint {
         }
     }
 
-    async fn answer<B>(self, mut request: Request<B>) -> Response<Body>
+    /// A page of a known origin may read the answer; one of an unknown origin gets no further.
+    async fn answer<B>(self, request: Request<B>) -> Response<Body>
+    where
+        B: tonic::codegen::Body + Send + 'static,
+        B::Data: Send + 'static,
+        B::Error: std::fmt::Display,
+    {
+        let page = match self.web.admit(&request) {
+            Ok(None) => return self.answer_admitted(request).await,
+            Ok(Some(page)) => page,
+            Err(refused) => return refused,
+        };
+        if let Some(preflight) = page.preflight(&request) {
+            return preflight;
+        }
+        let mut answer = self.answer_admitted(request).await;
+        page.mark(answer.headers_mut());
+        answer
+    }
+
+    async fn answer_admitted<B>(self, mut request: Request<B>) -> Response<Body>
     where
         B: tonic::codegen::Body + Send + 'static,
         B::Data: Send + 'static,
@@ -217,13 +246,19 @@ impl Endpoint {
         };
         let grant = caller.grant(Role::Read);
         // The tools look it up among the request's parts.
-        request.extensions_mut().insert(caller);
+        request.extensions_mut().insert(caller.clone());
         if request.uri().path() != PATH {
             return plain(StatusCode::NOT_FOUND, "the MCP endpoint is /mcp\n");
         }
         let answered = async {
             match body::read(request).await {
-                Ok(request) => self.mcp.handle(request).await.map(Body::new),
+                Ok(request) => {
+                    let sessions = &self.admission.sessions;
+                    sessions::answer(sessions, &caller, request, |request| {
+                        self.mcp.handle(request)
+                    })
+                    .await
+                }
                 Err(refusal) => refusal,
             }
         };

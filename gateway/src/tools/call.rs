@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rmcp::model::{CallToolResult, ContentBlock};
 use serde_json::{Map, Value, json};
 use shim_proto::checkpoint::v1::ClientInfo;
+use shim_render::page::Page;
 use tokio_util::sync::CancellationToken;
 
 use crate::arguments::Arguments;
@@ -29,7 +30,7 @@ impl ToolCall {
     /// The session a call that only looks is about; none is opened for it.
     pub(super) fn context_session_id(&self) -> Option<String> {
         match self.arguments.text("session_id") {
-            Some(session_id) => Some(session_id.to_owned()),
+            Some(session_id) => Some(self.gateway.sessions.current_id(session_id)),
             None => self.gateway.sessions.default_id(),
         }
     }
@@ -39,12 +40,12 @@ impl ToolCall {
 #[derive(Default)]
 pub(super) struct ToolOutput {
     pub(super) session_id: Option<String>,
-    pub(super) text: String,
+    pub(super) text: Page,
     pub(super) structured: Map<String, Value>,
 }
 
 impl ToolOutput {
-    pub(super) fn new(text: impl Into<String>, structured: Value) -> Self {
+    pub(super) fn new(text: impl Into<Page>, structured: Value) -> Self {
         let structured = if let Value::Object(structured) = structured {
             structured
         } else {
@@ -79,21 +80,21 @@ impl ToolOutput {
             mut structured,
         } = self;
         if let Some(id) = &session_id {
-            text.push_str(&format!("\nsession_id: {id}"));
+            text.line(format!("session_id: {id}"));
         }
         for notice in &notices {
-            let line = notice["text"].as_str().unwrap_or_default();
-            text.push_str(&format!(
-                "\nNotice: {}",
-                phrases::quoted(line, MAX_NOTICE_CHARACTERS)
-            ));
+            phrases::write_notice(
+                &mut text,
+                notice["text"].as_str().unwrap_or_default(),
+                MAX_NOTICE_CHARACTERS,
+            );
             if let Some(data) = notice.get("data") {
-                text.push_str(&format!("\n  data: {data}"));
+                text.line(format!("  data: {data}"));
             }
         }
         structured.insert("session_id".to_owned(), session_id.into());
         structured.insert("notices".to_owned(), notices.into());
-        let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
+        let mut result = CallToolResult::success(vec![ContentBlock::text(text.to_string())]);
         result.structured_content = Some(Value::Object(structured));
         result.is_error = Some(is_error);
         result

@@ -6,7 +6,9 @@ use shim_proto::checkpoint::v1::{
     RestoreCheckpointRequest, RestoreCheckpointResponse, Session,
 };
 use shim_proto::reasons::{BAD_REQUEST, NOTHING_TO_RESTORE};
+use shim_render::page::Page;
 use shim_render::session_tasks;
+use shim_render::text::{name, one_line};
 use tonic::Status;
 
 use crate::arguments::{Named, ParameterType, optional};
@@ -18,6 +20,8 @@ use crate::services::request_id;
 use crate::tool_error::ToolError;
 use crate::tools::call::{ToolCall, ToolOutput};
 use crate::tools::spec::{Hints, ToolSpec, output};
+
+const MAX_TASK_CHARACTERS: usize = 400;
 
 pub(super) const SPEC: ToolSpec = ToolSpec {
     name: "shim_check_recovery",
@@ -149,10 +153,13 @@ async fn detect(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     let mut text = offers.text(&project.name);
     let mut structured = offers.structured();
     if let Some(own) = own_session(call).await {
-        text.push_str(&format!(
-            "\nThis process's own session {} has {} checkpoint(s), the last one on: {}. If another chat of this client \
+        text.line(format!(
+            "This process's own session {} has {} checkpoint(s), the last one on: \"{}\". If another chat of this client \
              wrote them, action=restore session_id={} shows where it stood.",
-            own.id, own.head_number, own.current_task, own.id,
+            own.id,
+            own.head_number,
+            one_line(&own.current_task, MAX_TASK_CHARACTERS),
+            own.id,
         ));
         structured["own_session"] = json::session(&own);
     }
@@ -254,7 +261,10 @@ async fn chosen(call: &ToolCall) -> Result<(String, String), ToolError> {
         return Ok((session.id, checkpoint_id));
     }
     let others = recovery::find(services, &project.name, false).await?;
-    let message = format!("no session of {} waits to be restored", project.name);
+    let message = format!(
+        "no session of {} waits to be restored",
+        name(&project.name, MAX_TASK_CHARACTERS)
+    );
     let fields = others
         .candidates
         .iter()
@@ -305,7 +315,7 @@ fn render(restored: &RestoreCheckpointResponse) -> ToolOutput {
     if let Some(interruption) = &restored.interruption {
         structured["interruption"] = json::interruption(interruption);
     }
-    ToolOutput::new(restored.resume_prompt.clone(), structured)
+    ToolOutput::new(Page::of_prompt(&restored.resume_prompt), structured)
 }
 
 async fn dismiss(call: &ToolCall) -> Result<ToolOutput, ToolError> {

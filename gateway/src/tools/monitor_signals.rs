@@ -4,6 +4,7 @@ use serde_json::json;
 use shim_proto::checkpoint::v1::{
     RecordSignalsRequest, RiskAssessment, RiskFactor, RiskLevel, Signals,
 };
+use shim_render::page::Page;
 use shim_render::words;
 use tonic::Status;
 
@@ -127,8 +128,8 @@ async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     let mut text = render(&assessment, &advice);
     if let Some(checkpoint) = &answer.danger_checkpoint {
         structured["danger_checkpoint"] = json::checkpoint(checkpoint);
-        text.push_str(&format!(
-            "\nThe service saved checkpoint {} by itself.",
+        text.line(format!(
+            "The service saved checkpoint {} by itself.",
             checkpoint.number
         ));
     }
@@ -155,15 +156,15 @@ fn raised(assessment: &RiskAssessment) -> impl Iterator<Item = &RiskFactor> {
         .filter(|factor| factor.zone() > RiskLevel::Safe)
 }
 
-fn render(assessment: &RiskAssessment, advice: &[String]) -> String {
-    let mut text = format!(
+fn render(assessment: &RiskAssessment, advice: &[String]) -> Page {
+    let mut text = Page::of(format!(
         "Level {}, risk {:.2}.",
         words::risk_level(assessment.level()),
         assessment.risk
-    );
+    ));
     for factor in raised(assessment) {
-        text.push_str(&format!(
-            "\n- {}: {} {} (limit {}, {})",
+        text.line(format!(
+            "- {}: {} {} (limit {}, {})",
             factor.name,
             rounded(factor.value),
             factor.unit,
@@ -172,8 +173,7 @@ fn render(assessment: &RiskAssessment, advice: &[String]) -> String {
         ));
     }
     for line in advice {
-        text.push('\n');
-        text.push_str(line);
+        text.line(line);
     }
     text
 }

@@ -108,7 +108,7 @@ impl Error {
 
 #[rustfmt::skip]
 fn store_status_parts(error: &SqliteError) -> StatusParts {
-    use Code::{DataLoss, InvalidArgument, ResourceExhausted, Unavailable};
+    use Code::{DataLoss, FailedPrecondition, InvalidArgument, ResourceExhausted, Unavailable};
     match error {
         SqliteError::Damaged(_) => (DataLoss, reasons::CHECKPOINT_DAMAGED, Some("use an older checkpoint of the session"), None),
         SqliteError::RequestIdReused(_) => (InvalidArgument, reasons::REQUEST_ID_REUSED, Some("make a new id for every request"), None),
@@ -116,6 +116,7 @@ fn store_status_parts(error: &SqliteError) -> StatusParts {
         SqliteError::GroupLost => (Unavailable, reasons::GROUP_LOST, Some("send the same request again"), Some(50)),
         SqliteError::Overloaded => (ResourceExhausted, reasons::OVERLOADED, Some("try again after the delay given"), Some(100)),
         SqliteError::Unavailable(_) => (Unavailable, reasons::STORE_UNAVAILABLE, Some("run `shim doctor`"), Some(1_000)),
+        SqliteError::Replaced(_) => (FailedPrecondition, reasons::DATABASE_REPLACED, Some("run `shim doctor` where the service runs: it names both ways on"), None),
         SqliteError::Stopping => (Unavailable, reasons::STOPPING, Some("try again when it is back"), Some(1_000)),
     }
 }

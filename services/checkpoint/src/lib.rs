@@ -27,9 +27,10 @@ use tonic::server::NamedService;
 
 pub use config::{Config, Retention};
 pub use domain::risk::RiskLimits;
+pub use domain::seal::SealKey;
 pub use error::StartError;
-pub use shim_sqlite::{BackupError, Integrity, RestoreError, backup, check_integrity};
-pub use store::MissingNumbers;
+pub use shim_sqlite::{BackupError, Incoming, Integrity, RestoreError, backup, check_integrity};
+pub use store::{Fault, MissingNumbers, SealVerdict, VerifyReport, VerifyScope};
 
 use shim_sqlite::OpenError;
 
@@ -55,13 +56,25 @@ pub fn set_aside(data_dir: &Path) -> Vec<PathBuf> {
     shim_sqlite::set_aside(&store::SCHEMA, data_dir)
 }
 
-/// Puts a backup in the place of the database of `data_dir`, which no service uses meanwhile. Answers with the name that the
-/// database from before has now.
+/// Copies a backup into `data_dir` and checks it, beside a service that may run. [`Incoming::put_in_place`] then makes it the
+/// database, while no service uses the folder.
 ///
 /// # Errors
-/// If the backup cannot be used, or the folder. The database is as it was then.
-pub fn restore_backup(data_dir: &Path, backup: &Path) -> Result<Option<PathBuf>, RestoreError> {
-    shim_sqlite::restore(&store::SCHEMA, data_dir, backup)
+/// If the backup cannot be used, or the folder. Nothing has changed then.
+pub fn take_in_backup(data_dir: &Path, backup: &Path) -> Result<Incoming, RestoreError> {
+    Incoming::take_in(&store::SCHEMA, data_dir, backup)
+}
+
+/// The newest file with what the database held when it was removed or replaced under its service.
+#[must_use]
+pub fn newest_rescued(data_dir: &Path) -> Option<PathBuf> {
+    shim_sqlite::newest_rescued(&store::SCHEMA, data_dir)
+}
+
+/// Whether a service had a database in `data_dir` before, so that none there is a loss.
+#[must_use]
+pub fn was_opened(data_dir: &Path) -> bool {
+    shim_sqlite::was_opened(&database_path(data_dir))
 }
 
 /// What is missing of each session's checkpoints in the database of `data_dir`, read beside a service that uses it.
@@ -70,6 +83,14 @@ pub fn restore_backup(data_dir: &Path, backup: &Path) -> Result<Option<PathBuf>,
 /// In words, if the database cannot be read.
 pub fn missing_numbers(data_dir: &Path) -> Result<Vec<MissingNumbers>, String> {
     store::missing_numbers(&database_path(data_dir)).map_err(|error| error.to_string())
+}
+
+/// Reads every row of the database of `data_dir` and checks it, beside a service that uses it. Changes nothing.
+///
+/// # Errors
+/// In words, if the database cannot be opened.
+pub fn verify(data_dir: &Path, scope: &VerifyScope) -> Result<VerifyReport, String> {
+    store::verify(&database_path(data_dir), scope).map_err(|error| error.to_string())
 }
 
 /// The running service, ready to be added to a server.
@@ -88,8 +109,11 @@ pub async fn build(
 ) -> Result<Service, StartError> {
     let (folder, level) = (data_dir.to_path_buf(), config.zstd_level);
     let unusable = |reason: String| OpenError::database(&database_path(data_dir), &reason);
-    let opened = tokio::task::spawn_blocking(move || Store::open(&folder, level)).await;
+    let seal_key = config.seal_key(data_dir).map_err(&unusable)?;
+    let opened = tokio::task::spawn_blocking(move || Store::open(&folder, level, seal_key)).await;
     let store = opened.map_err(|defect| unusable(defect.to_string()))??;
+    let sealed = store.begin_seals().await;
+    sealed.map_err(|error| unusable(error.to_string()))?;
     let leases = Arc::new(Leases::new(config.lease));
     expiry::inherit_active(&store, &leases)
         .await

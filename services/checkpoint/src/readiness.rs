@@ -50,6 +50,9 @@ pub(crate) async fn run(
 fn reason(error: &SqliteError) -> String {
     match error {
         SqliteError::DiskFull => "the disk of the data folder is full; nothing can be saved".into(),
+        SqliteError::Replaced(_) => {
+            "the database was removed or replaced under the service; nothing can be saved".into()
+        }
         _ => "the database cannot be written; the log says why".into(),
     }
 }

@@ -10,6 +10,7 @@ use shim_proto::coordination::v1::{Worker, WorkerKind, WorkerState};
 use shim_proto::fitness::is_unfit;
 use shim_runtime::lifecycle::Shutdown;
 use shim_store::Store;
+use shim_store::sizes;
 use shim_store::tasks::{Depth, QueueCounts, QueuesHealth, executor};
 use tokio::time::sleep;
 
@@ -79,6 +80,9 @@ async fn sample(store: &Store) {
             unset_queue_gauges();
         }
     }
+    if let Ok(memory) = store.sizes.memory().await {
+        set_memory_gauges(number(memory.used), number(memory.max));
+    }
     match living_workers(store).await {
         Ok(workers) => set_worker_gauges(&workers),
         Err(error) => {
@@ -105,6 +109,34 @@ fn set_queue_gauges(health: &QueuesHealth) {
     let running = health.queues.iter().map(|queue| queue.active).sum();
     set_total_gauges(number(running), number(health.outbox));
     set_hold_gauges(health);
+    set_bound_gauges(health);
+}
+
+/// How many queues are in use and messages owed, and what the store takes, by kind.
+fn set_bound_gauges(health: &QueuesHealth) {
+    gauge!("shim_queues_in_use").set(number(health.queues_in_use));
+    gauge!("shim_messages_owed").set(number(health.owed));
+    for kind in sizes::KINDS {
+        let size = health.sizes.iter().find(|size| size.kind == kind);
+        let (keys, bytes) = size.map_or((0, 0), |size| (size.keys, size.bytes));
+        gauge!("shim_store_keys", "kind" => kind).set(number(keys));
+        gauge!("shim_store_bytes", "kind" => kind).set(number(bytes));
+    }
+}
+
+fn unset_bound_gauges() {
+    gauge!("shim_queues_in_use").set(f64::NAN);
+    gauge!("shim_messages_owed").set(f64::NAN);
+    for kind in sizes::KINDS {
+        gauge!("shim_store_keys", "kind" => kind).set(f64::NAN);
+        gauge!("shim_store_bytes", "kind" => kind).set(f64::NAN);
+    }
+    set_memory_gauges(f64::NAN, f64::NAN);
+}
+
+fn set_memory_gauges(used: f64, max: f64) {
+    gauge!("shim_redis_memory_bytes").set(used);
+    gauge!("shim_redis_max_memory_bytes").set(max);
 }
 
 /// What holds queues back, though workers may be free: how many queues it holds, and how many tasks wait there.
@@ -122,6 +154,7 @@ fn unset_queue_gauges() {
         set_band_gauges(band, f64::NAN, f64::NAN);
     }
     set_total_gauges(f64::NAN, f64::NAN);
+    unset_bound_gauges();
     for (hold, _) in HOLDS {
         gauge!("shim_queues_held", "hold" => hold).set(f64::NAN);
         gauge!("shim_queue_held_tasks", "hold" => hold).set(f64::NAN);
@@ -216,6 +249,11 @@ mod tests {
             outbox: 7,
             buried: 0,
             buried_at_ms: None,
+            owed: 0,
+            queues_in_use: 0,
+            own_queues: 0,
+            live_jobs: 0,
+            sizes: Vec::new(),
         }
     }
 

@@ -33,6 +33,8 @@ pub struct Config {
     pub stuck_after: Duration,
     /// The records of running process groups: `worker/groups` in the data folder.
     pub groups: PathBuf,
+    /// The program that supervises programs: what leaves a program's process group dies with it ([`shim_exec::supervise`]).
+    pub supervisor: Option<PathBuf>,
     /// The executors by name (`worker.executors.NAME.*`).
     pub executors: BTreeMap<String, ExecutorConfig>,
     /// The executors of which a worker starts at once (`worker.start`): one worker for each name in the list.
@@ -64,6 +66,7 @@ impl Config {
             ),
             stuck_after: settings.get_within("worker.stuck_after", seconds(120), seconds(1)..=day),
             groups: absolute(data_dir.join("worker").join("groups")),
+            supervisor: None,
             start: executor::start(settings, &executors),
             executors,
             roots,

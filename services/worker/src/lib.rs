@@ -10,6 +10,7 @@ mod distributor;
 mod domain;
 mod error;
 pub mod executor;
+mod executor_queues;
 mod pool;
 mod rpc;
 mod spans;
@@ -86,6 +87,7 @@ pub fn build(
         Checkpointer::new(checkpoints, background.clone()),
         background.clone(),
     );
+    executor_queues::keep(&config.executors, &store, &background);
     for executor in config.start.clone() {
         start_when_possible(&pool, &store.connection, executor, &background);
     }

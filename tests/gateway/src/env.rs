@@ -197,6 +197,7 @@ fn gateway(
 ) -> EmbeddedGateway {
     let config = Config {
         project: Some(project.to_path_buf()),
+        ..Config::default()
     };
     EmbeddedGateway::prepare(runtime, config, client, shutdown).unwrap()
 }

@@ -16,9 +16,12 @@ use shim_gateway::EmbeddedGateway;
 use shim_gateway_stories::{TestEnv, gateway_without_services};
 
 /// Sends one request on its own connection and returns the whole answer.
-async fn post(port: u16, path: &str, host: &str, extra: &str, body: &Value) -> String {
+pub(super) async fn post(port: u16, path: &str, host: &str, extra: &str, body: &Value) -> String {
+    post_text(port, path, host, extra, &body.to_string()).await
+}
+
+async fn post_text(port: u16, path: &str, host: &str, extra: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-    let body = body.to_string();
     let request = format!(
         "POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n\
          Accept: application/json, text/event-stream\r\nConnection: close\r\n{extra}Content-Length: {}\r\n\r\n{body}",
@@ -46,19 +49,19 @@ async fn call(port: u16, tool: &str, arguments: Value, extra: &str) -> String {
     post(port, "/mcp", "localhost", &headers, &call).await
 }
 
-fn hello() -> Value {
+pub(super) fn hello() -> Value {
     json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
         "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "story", "version": "1"},
     }})
 }
 
-type Serving = (u16, Shutdown, JoinHandle<()>);
+pub(super) type Serving = (u16, Shutdown, JoinHandle<()>);
 
 async fn serve(env: &TestEnv, auth: Auth) -> Serving {
     serve_within(env, auth, Limits::default()).await
 }
 
-async fn serve_within(env: &TestEnv, auth: Auth, limits: Limits) -> Serving {
+pub(super) async fn serve_within(env: &TestEnv, auth: Auth, limits: Limits) -> Serving {
     let shutdown = Shutdown::new();
     let gateway = env.gateway_for(Some(process::own()), shutdown.clone());
     listen(gateway, auth, limits, shutdown).await
@@ -196,7 +199,7 @@ async fn a_caller_too_fast_is_told_when_to_come_back() {
 }
 
 /// Asks on a connection that stays open, until the answer says `wanted`.
-async fn ask(stream: &mut TcpStream, request: &str, wanted: &str) -> String {
+pub(super) async fn ask(stream: &mut TcpStream, request: &str, wanted: &str) -> String {
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
     loop {
@@ -305,6 +308,33 @@ async fn headers_have_a_bound_and_bodies_may_be_larger() {
     body["params"]["clientInfo"]["name"] = large.into();
     let answer = post(port, "/mcp", "localhost", "", &body).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    shutdown.begin();
+    serving.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_damaged_or_deep_message_is_answered_under_its_id() {
+    let env = TestEnv::new().await;
+    let (port, shutdown, serving) = serve(&env, Auth::default()).await;
+    let call = |id: usize, arguments: &str| {
+        format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"shim_session_status","arguments":{arguments}}}}}"#
+        )
+    };
+    let mut bodies = vec![
+        (call(7, "{}").replace("\"2.0\",", "\"2.0\" "), 7),
+        (call(8, r#"{"a":[1,2}"#), 8),
+        (call(9, "{}") + &call(9, "{}"), 9),
+    ];
+    for depth in [127, 128, 129, 10_000] {
+        let deep = format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
+        bodies.push((call(depth, &deep), depth));
+    }
+    for (body, id) in bodies {
+        let answer = post_text(port, "/mcp", "localhost", "", &body).await;
+        assert!(answer.starts_with("HTTP/1.1 400"), "{id}: {answer}");
+        assert!(answer.contains(&format!("\"id\":{id},")), "{id}: {answer}");
+    }
     shutdown.begin();
     serving.await.unwrap();
 }

@@ -3,6 +3,7 @@
 
 mod bad_arguments;
 mod http;
+mod http_sessions;
 mod messages;
 mod ownership;
 mod protocol_versions;

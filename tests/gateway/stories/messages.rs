@@ -139,9 +139,10 @@ async fn a_long_message_is_whole_in_the_text_and_in_the_structure() {
     env.stack.put(&session, "lead", &long).await;
     let result = client.call("shim_session_status", json!({})).await;
     let text = result["content"][0]["text"].as_str().unwrap();
-    assert!(text.contains(&long.replace('\n', "\n  ")), "{text}");
+    let quoted = format!("message from lead:\n> {}", long.replace('\n', "\n> "));
+    assert!(text.contains(&format!("Notice: {quoted}")), "{text}");
     let received = messages(&result["structuredContent"])[0];
-    assert_eq!(received, format!("message from lead: {long}"));
+    assert_eq!(received, quoted);
     client.close().await;
 }
 

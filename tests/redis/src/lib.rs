@@ -23,6 +23,7 @@
 
 mod certificates;
 mod cluster;
+mod contents;
 mod launch;
 mod nodes;
 mod port;

@@ -163,6 +163,7 @@ fn state_cases(cases: &mut Cases) {
     cases.text(save, "/state/summary", 262_144, "262144");
     cases.text(save, "/state/git/head", 64, "64");
     cases.text(save, "/state/git/branch", 500, "500");
+    cases.text(save, "/state/git/repository", 64, "64");
     cases.fraction(save, "/state/memory/pressure");
     cases.add(save, "/trigger", [(json!(99), ""), (json!(-1), "")]);
     let mut too_large = state();

@@ -124,6 +124,7 @@ async fn a_damaged_message_over_http_is_answered_or_mended() {
     let mut child = tokio::process::Command::new(&words[0])
         .args(&words[1..])
         .envs(launch.environment().iter().cloned())
+        .env("SHIM_AUTH_OPEN", "true")
         .current_dir(temp.project())
         .kill_on_drop(true)
         .spawn()

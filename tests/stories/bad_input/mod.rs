@@ -2,7 +2,7 @@
 //! nothing that was saved suffers.
 
 mod cases;
-mod coordination;
+pub(crate) mod coordination;
 mod encodings;
 mod fields;
 mod frames;
@@ -10,11 +10,11 @@ mod fuzz;
 mod half_typed;
 mod nesting;
 mod requests;
-mod secrets;
+pub(crate) mod secrets;
 mod streams;
 mod task_tools;
-mod tasks;
+pub(crate) mod tasks;
 mod tools;
 mod unknown_ids;
-mod valid;
-mod wire;
+pub(crate) mod valid;
+pub(crate) mod wire;

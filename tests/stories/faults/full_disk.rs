@@ -157,7 +157,7 @@ async fn a_stack_in_the_background_goes_on_after_a_full_disk() {
     };
     let _stack = StackUntilUnmount(&temp);
     let probes = format!("127.0.0.1:{}", port.number());
-    let up = ["up", "--detach", "--listen", "127.0.0.1:0"];
+    let up = ["up", "--detach"];
     shim(&temp, &up, &probes).await;
     wait_until_ready_says(&probes, "\r\n\r\nready").await;
     let mut client = client_of(&temp);

@@ -49,7 +49,7 @@ async fn session(temp: &TempEnv, id: &str) -> Session {
 }
 
 /// Waits until the session has this status.
-async fn until(temp: &TempEnv, id: &str, status: SessionStatus) -> Session {
+pub(super) async fn until(temp: &TempEnv, id: &str, status: SessionStatus) -> Session {
     for _ in 0..MAX_POLLS {
         let session = session(temp, id).await;
         if session.status() == status {

@@ -1,5 +1,5 @@
-//! Each command of the book, run by bash with the real grpcurl against a stack: over TCP, over its Unix socket, with a
-//! token and with TLS. And a backup that is really restored.
+//! Each command of the book, run by bash with the real grpcurl against a stack: over its Unix socket, over TCP with the
+//! token that it made, with a token of one's own and with TLS. And a backup that is really restored.
 
 use std::path::Path;
 use std::time::Duration;
@@ -96,7 +96,7 @@ async fn bash(
     said
 }
 
-/// The plain commands up to the two words they all use, with one of the other ways to be let in.
+/// The plain commands up to the two words they all use, with one of the other ways to be let in, if it has a name.
 fn let_in_by(way: &str) -> String {
     let by_hand = chapter(BY_HAND);
     let plain = commands(&by_hand, "");
@@ -104,18 +104,19 @@ fn let_in_by(way: &str) -> String {
     let end = plain
         .find("grpcurl \"${FLAGS[@]}\" \"$ADDRESS\" list")
         .unwrap();
-    let prelude = [
-        &plain[..words],
-        &commands(&by_hand, way),
-        &plain[words..end],
-    ]
-    .concat();
+    let other = match way {
+        "" => String::new(),
+        way => commands(&by_hand, way),
+    };
+    let prelude = [&plain[..words], &other, &plain[words..end]].concat();
     prelude + "call shim.checkpoint.v1.CheckpointService/ListSessions | jq -c .\n"
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_command_of_the_manual_works() {
-    let env = ManualEnv::new(&[]).await;
+    let mut env = ManualEnv::new(&[]).await;
+    // As on a machine where nothing but the stack was started.
+    env.environment.retain(|(name, _)| name != "ADDRESS");
     let said = env.run(&commands(&chapter(BY_HAND), "")).await;
     for part in [
         "shim.worker.v1.WorkerService",
@@ -124,6 +125,12 @@ async fn every_command_of_the_manual_works() {
     ] {
         assert!(said.contains(part), "{part} is missing: {said}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_is_reached_with_the_token_that_was_made_as_the_manual_says() {
+    let env = ManualEnv::new(&[]).await;
+    assert_eq!(env.run(&let_in_by("")).await, "{}\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -161,17 +168,16 @@ async fn tls_is_spoken_as_the_manual_says() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_brings_back_what_was_lost() {
-    let (temp, redis, port) = (TempEnv::new(), Redis::start(), Port::reserve());
+    let (temp, redis) = (TempEnv::new(), Redis::start());
     let environment = || {
         [
-            ("SHIM_LISTEN", format!("127.0.0.1:{}", port.number())),
             ("SHIM_DATA_DIR", temp.data_dir().display().to_string()),
             ("SHIM_REDIS_URL", redis.url()),
         ]
         .map(|(name, value)| (name.to_owned(), value))
     };
     let backup = chapter("Backup and restore");
-    let save = let_in_by("unix").replace(
+    let save = let_in_by("").replace(
         "call shim.checkpoint.v1.CheckpointService/ListSessions | jq -c .",
         r#"call shim.checkpoint.v1.CheckpointService/OpenSession '{"request_id": "'$(id)'", "project": "/srv/limiter", "title": "'$TITLE'"}'"#,
     );

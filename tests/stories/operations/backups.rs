@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
+use shim_runtime::stack::StackState;
 use shim_tests::mcp::{Gateway, GatewayLaunch, tool_output};
 use shim_tests::temp_env::TempEnv;
 
@@ -52,24 +53,126 @@ async fn a_backup_is_restored_beside_an_open_window() {
     saves(&mut window, "on it goes").await;
 }
 
+/// The notices of an answer of this kind.
+fn notices(answer: &Value, kind: &str) -> Vec<String> {
+    let notices = answer["notices"].as_array().unwrap();
+    let of_kind = notices.iter().filter(|notice| notice["kind"] == kind);
+    of_kind
+        .map(|notice| notice["text"].as_str().unwrap().to_owned())
+        .collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_backup_is_refused_and_the_stack_goes_on() {
+async fn a_window_is_told_from_where_to_where_its_session_went_back() {
     let temp = TempEnv::new();
     up(&temp).await;
-    let missing = run(&temp, &["sessions", "restore-backup", "no-such-file"]).await;
-    assert!(
-        !missing.is_success && missing.text.contains("no-such-file"),
-        "{}",
-        missing.text
+    let mut window = GatewayLaunch::new(&temp.data_dir(), &temp.project())
+        .open()
+        .await;
+    saves(&mut window, "one").await;
+    shim(&temp, &["sessions", "backup", "backup.db"]).await;
+    saves(&mut window, "two").await;
+    saves(&mut window, "three").await;
+    shim(&temp, &["sessions", "restore-backup", "backup.db"]).await;
+
+    let saved = tool_output(
+        window
+            .call("shim_auto_checkpoint", save("on it goes"))
+            .await,
     );
-    std::fs::write(temp.project().join("text"), "no database".repeat(500)).unwrap();
-    let text = run(&temp, &["sessions", "restore-backup", "text"]).await;
+    assert_eq!(saved["checkpoint"]["number"], 2, "{saved}");
+    let [told] = notices(&saved, "rolled_back").try_into().unwrap();
+    assert!(told.contains("from checkpoint 3 to 1"), "{told}");
+    let saved = tool_output(window.call("shim_auto_checkpoint", save("and on")).await);
     assert!(
-        !text.is_success && text.text.contains("no usable backup"),
-        "{}",
-        text.text
+        notices(&saved, "rolled_back").is_empty(),
+        "it is told once: {saved}"
     );
-    assert!(text.text.contains("the stack runs again"), "{}", text.text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_window_that_the_backup_does_not_know_goes_on_in_a_new_session() {
+    let temp = TempEnv::new();
+    up(&temp).await;
+    shim(&temp, &["sessions", "backup", "backup.db"]).await;
+    let mut window = GatewayLaunch::new(&temp.data_dir(), &temp.project())
+        .open()
+        .await;
+    let first = tool_output(
+        window
+            .call("shim_auto_checkpoint", save("after the backup"))
+            .await,
+    );
+    let own = first["session_id"].clone();
+    shim(&temp, &["sessions", "restore-backup", "backup.db"]).await;
+
+    // By name, as a client that heeds the answer before does.
+    let by_name = |task: &str| {
+        let mut arguments = save(task);
+        arguments["session_id"] = own.clone();
+        arguments
+    };
+    let saved = tool_output(
+        window
+            .call("shim_auto_checkpoint", by_name("on it goes"))
+            .await,
+    );
+    assert_ne!(saved["session_id"], own, "{saved}");
+    assert_eq!(saved["checkpoint"]["number"], 1, "{saved}");
+    let [told] = notices(&saved, "session_missing").try_into().unwrap();
+    assert!(told.contains(own.as_str().unwrap()), "{told}");
+    let again = tool_output(window.call("shim_auto_checkpoint", by_name("and on")).await);
+    assert_eq!(again["session_id"], saved["session_id"], "{again}");
+    assert_eq!(again["checkpoint"]["number"], 2, "{again}");
+}
+
+fn stack_pid(temp: &TempEnv) -> u32 {
+    match temp.stack().state() {
+        StackState::Running(info) => info.pid,
+        other => panic!("no stack runs: {other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_backup_is_refused_before_the_stack_is_touched() {
+    let temp = TempEnv::new();
+    up(&temp).await;
+    shim(&temp, &["sessions", "backup", "whole.db"]).await;
+    let pid = stack_pid(&temp);
+    let project = temp.project();
+    let whole = std::fs::read(project.join("whole.db")).unwrap();
+    std::fs::write(project.join("text"), "no database".repeat(500)).unwrap();
+    std::fs::write(project.join("empty"), "").unwrap();
+    std::fs::write(project.join("truncated"), &whole[..whole.len() / 2]).unwrap();
+    let mut damaged = whole.clone();
+    damaged[3 * 4096..8 * 4096].fill(0xA5);
+    std::fs::write(project.join("damaged"), damaged).unwrap();
+    std::fs::create_dir(project.join("folder")).unwrap();
+    for (name, sql) in [
+        ("foreign", "CREATE TABLE songs (title TEXT)"),
+        ("newer", "PRAGMA user_version = 99"),
+    ] {
+        let db = rusqlite::Connection::open(project.join(name)).unwrap();
+        db.execute_batch(sql).unwrap();
+    }
+    for name in [
+        "no-such-file",
+        "text",
+        "empty",
+        "truncated",
+        "damaged",
+        "folder",
+        "foreign",
+        "newer",
+    ] {
+        let refused = run(&temp, &["sessions", "restore-backup", name]).await;
+        let text = &refused.text;
+        assert!(!refused.is_success && text.contains(name), "{name}: {text}");
+        assert!(text.contains("the database is as it was"), "{name}: {text}");
+        assert!(text.contains("shim sessions backup FILE"), "{name}: {text}");
+        assert!(!text.contains("stopped"), "{name}: {text}");
+        assert_eq!(stack_pid(&temp), pid, "{name}");
+    }
     assert!(run(&temp, &["status"]).await.is_success);
 }
 

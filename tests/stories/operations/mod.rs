@@ -3,8 +3,10 @@
 mod backups;
 mod damaged_redis;
 mod permissions;
+mod replaced_database;
 mod short_ids;
 mod surroundings;
+mod tampering;
 
 use std::process::{Output, Stdio};
 use std::time::Duration;
@@ -67,7 +69,7 @@ async fn shim(temp: &TempEnv, words: &[&str]) -> String {
 
 /// Starts the stack in the background, on no port, with a Redis of its own.
 async fn up(temp: &TempEnv) {
-    shim(temp, &["up", "--detach", "--listen", "127.0.0.1:0"]).await;
+    shim(temp, &["up", "--detach"]).await;
 }
 
 /// Runs a command again and again until its output has `part`.

@@ -12,7 +12,7 @@ async fn a_poor_first_starter_is_told_from_a_full_shell() {
     std::os::unix::fs::symlink("/bin/true", tools.join("build-it")).unwrap();
     let config = temp.root().join("shim.toml");
     let settings = format!(
-        "worker.roots = ['{}']\n[worker.executors.build]\nkind = 'command'\nprogram = 'build-it'\n",
+        "worker.roots = ['{}']\n[worker.executors.build]\nkind = 'command'\nprogram = 'build-it'\nenv = ['BUILD_KEY', 'BUILD_HOME']\n",
         temp.project().display()
     );
     std::fs::write(&config, settings).unwrap();
@@ -20,6 +20,7 @@ async fn a_poor_first_starter_is_told_from_a_full_shell() {
     start
         .env("PATH", "/usr/bin:/bin")
         .env("SHIM_CONFIG", &config)
+        .env("BUILD_KEY", "the first key")
         .env("SHIM_TASKS_KEEP", "2h");
     let started = ended(&mut start).await;
     assert!(started.is_success, "{}", started.text);
@@ -30,6 +31,8 @@ async fn a_poor_first_starter_is_told_from_a_full_shell() {
         command
             .env("PATH", &path)
             .env("SHIM_CONFIG", &config)
+            .env("BUILD_KEY", "another key")
+            .env("BUILD_HOME", "/home/build")
             .env("SHIM_REDIS_URL", "redis://:secret@127.0.0.1:1");
         command
     };
@@ -39,16 +42,20 @@ async fn a_poor_first_starter_is_told_from_a_full_shell() {
             "build-it is not found there",
             "redis://127.0.0.1:1",
             "tasks.keep (set only for the stack)",
+            "variables that executors pass on: BUILD_HOME (set only here), BUILD_KEY (another value)",
             "shim down && shim up --detach",
         ] {
             assert!(said.contains(part), "{words:?} lacks {part}: {said}");
         }
-        assert!(!said.contains("secret"), "{said}");
+        for value in ["secret", "first key", "another key", "/home/build"] {
+            assert!(!said.contains(value), "{said}");
+        }
     }
     // From the shell that started it nothing differs.
     let mut same = command(&temp, &["doctor"]);
     same.env("PATH", "/usr/bin:/bin")
         .env("SHIM_CONFIG", &config)
+        .env("BUILD_KEY", "the first key")
         .env("SHIM_TASKS_KEEP", "2h");
     let said = ended(&mut same).await.text;
     assert!(

@@ -1,6 +1,9 @@
 //! A window supervises programs: an agent without a window and an allow-listed command, which the stack runs itself.
 
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use shim_tests::temp_env::TempEnv;
@@ -149,6 +152,58 @@ async fn a_program_that_fails_lets_the_window_decide() {
     let results = supervisor.get(COORDINATE, results).await;
     assert_eq!(results["complete"], json!(true), "{results}");
     supervisor.close().await;
+}
+
+/// Leaves a daemon in a session of its own, without its environment, that holds a pipe open; then it stays or ends.
+const DAEMON: &str = r#"#!/bin/sh
+cat > /dev/null
+exec 9> lifeline
+setsid sh -c '(env -i setsid sleep 1000 &) &' &
+[ -e stays ] && sleep 1000
+echo '{"type":"result","subtype":"success","is_error":false,"result":"left"}'
+"#;
+
+/// Longer than a daemon may outlive what started it.
+const GONE_WITHIN: Duration = Duration::from_secs(30);
+
+/// A pipe that a daemon holds open, from its first writer on.
+async fn opened(path: &Path) -> std::fs::File {
+    let path = path.to_owned();
+    let opening = tokio::task::spawn_blocking(move || std::fs::File::open(path).unwrap());
+    tokio::time::timeout(GONE_WITHIN, opening)
+        .await
+        .unwrap()
+        .unwrap()
+}
+
+/// Waits until nobody holds the pipe.
+async fn closed(mut pipe: std::fs::File) {
+    let reading = tokio::task::spawn_blocking(move || pipe.read_to_end(&mut Vec::new()).unwrap());
+    tokio::time::timeout(GONE_WITHIN, reading)
+        .await
+        .unwrap()
+        .unwrap();
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn what_leaves_its_session_dies_with_its_task_and_with_the_stack() {
+    let mut stack = TestStack::new(|temp| settings_with(temp, DAEMON)).await;
+    let path = stack.temp.project().join("lifeline");
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let mut supervisor = stack.window().await;
+    let job = json!({"action": "submit", "goal": "start a daemon", "requirements": ["write"]});
+    let submitted = supervisor.get(COORDINATE, job.clone()).await;
+    let pipe = opened(&path).await;
+    let id = submitted["task"]["task_id"].as_str().unwrap();
+    supervisor.wait_for_end(id).await;
+    closed(pipe).await;
+
+    std::fs::write(stack.temp.project().join("stays"), "").unwrap();
+    supervisor.get(COORDINATE, job).await;
+    let pipe = opened(&path).await;
+    stack.service.kill();
+    closed(pipe).await;
 }
 
 #[tokio::test]

@@ -160,6 +160,7 @@ impl LaunchPlan<'_> {
     fn serving(&self, launch: Launch, port: &Port) -> Launch {
         launch
             .env("SHIM_LISTEN", &address(port))
+            .env("SHIM_AUTH_OPEN", "true")
             .env("SHIM_REGISTRY_HEARTBEAT", "250ms")
             .env("SHIM_REGISTRY_DEAD_AFTER", "1500ms")
     }
@@ -200,7 +201,10 @@ impl LaunchPlan<'_> {
             let name = format!("SHIM_ENDPOINTS_{service}");
             (name, format!("http://{}", address(port)))
         });
-        named.to_vec()
+        let mut environment = named.to_vec();
+        // The web's clients show no token.
+        environment.push(("SHIM_AUTH_OPEN".to_owned(), "true".to_owned()));
+        environment
     }
 
     fn web(&self) -> WebGateway {

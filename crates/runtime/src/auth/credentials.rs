@@ -4,6 +4,7 @@ use std::path::Path;
 
 use tonic::transport::ClientTlsConfig;
 
+use super::local_token::{LocalToken, LoopbackAccess};
 use super::token_file::{TokenError, TokenFile};
 use crate::tls::{Tls, TlsError};
 
@@ -11,6 +12,8 @@ use crate::tls::{Tls, TlsError};
 #[derive(Debug, Clone, Default)]
 pub struct Credentials {
     pub(crate) token: Option<TokenFile>,
+    /// Of the data folder, for services on this machine's loopback addresses.
+    pub(crate) local_token: Option<LocalToken>,
     pub(crate) tls: Option<ClientTlsConfig>,
 }
 
@@ -38,6 +41,15 @@ impl Credentials {
         })
     }
 
+    /// The same, and the data folder's token for services on this machine's loopback addresses, if no other is shown.
+    #[must_use]
+    pub fn or_local_token(self, access: LoopbackAccess) -> Self {
+        Self {
+            local_token: Some(LocalToken::of(access)),
+            ..self
+        }
+    }
+
     /// The certificates alone, for a call that needs no token.
     ///
     /// # Errors
@@ -45,6 +57,7 @@ impl Credentials {
     pub fn certificates(tls: &Tls) -> Result<Self, TlsError> {
         Ok(Self {
             token: None,
+            local_token: None,
             tls: tls.client()?,
         })
     }

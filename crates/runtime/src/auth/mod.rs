@@ -1,11 +1,13 @@
 //! Authentication and roles: tokens, certificates, and the credentials of a client.
 //!
 //! [`Auth`] turns what a call shows into a [`Caller`]; [`roles`] says which role a method needs. Without tokens and
-//! certificates every caller that reaches the listener may do everything, so only loopback and the Unix socket are served.
+//! certificates every caller that reaches the listener may do everything, so a port on loopback asks for a token of the data
+//! folder ([`LoopbackAccess`]) unless it is declared open. A credential that is shown and wrong is refused everywhere.
 
 mod caller;
 mod credentials;
 mod grant;
+mod local_token;
 mod refusals;
 pub mod roles;
 mod token_file;
@@ -13,17 +15,20 @@ mod tokens;
 
 use std::convert::Infallible;
 use std::future::pending;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::service_error::ServiceError;
 use crate::tls::Tls;
-use refusals::{token_expired, token_refused};
+use refusals::{local_token_refused, token_expired, token_refused, token_unknown};
 
 pub use caller::{Caller, Identity, Peer};
 pub use credentials::{Credentials, CredentialsError};
 pub use grant::AuthGrant;
+pub(crate) use local_token::LocalToken;
+pub use local_token::{LoopbackAccess, token_file};
 pub use roles::Role;
 pub use token_file::{TokenError, TokenFile, TokenSummary};
 
@@ -33,6 +38,8 @@ pub struct Auth {
     tokens: Option<TokenFile>,
     /// The role of a certificate without a token; `None` if no certificates are required.
     certificates: Option<Role>,
+    /// The tokens are the data folder's own: they count on this machine alone, and the Unix socket needs none.
+    is_local: bool,
 }
 
 impl Auth {
@@ -42,7 +49,27 @@ impl Auth {
         Self {
             tokens,
             certificates: None,
+            is_local: false,
         }
+    }
+
+    /// Asks callers over TCP, from this machine alone, for the data folder's token if nothing is asked for yet. The Unix
+    /// socket stays its owner's alone, who needs none there.
+    ///
+    /// # Errors
+    /// If the token can be neither read nor made.
+    pub fn or_local(
+        self,
+        access: &LoopbackAccess,
+        address: SocketAddr,
+    ) -> Result<Self, TokenError> {
+        if self.is_required() || access.is_open {
+            return Ok(self);
+        }
+        Ok(Self {
+            is_local: true,
+            ..Self::new(Some(access.ensure(address)?))
+        })
     }
 
     /// Asks for a token of the file, if there is one, or for a certificate, if `tls` requires them. The connection
@@ -65,13 +92,20 @@ impl Auth {
         Ok(Self::new(token_file.map(TokenFile::open).transpose()?))
     }
 
+    /// Whether callers over TCP are asked for the data folder's own token.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        self.is_local
+    }
+
     /// Whether a call without a token or a certificate is refused.
     #[must_use]
     pub fn is_required(&self) -> bool {
         self.tokens.is_some() || self.certificates.is_some()
     }
 
-    /// The caller. A token that is shown is decisive: a wrong one is refused even beside a valid certificate.
+    /// The caller. A token that is shown is decisive: a wrong one is refused even beside a valid certificate, over the Unix
+    /// socket, and where no token is known.
     ///
     /// # Errors
     /// UNAUTHENTICATED: TOKEN_REFUSED or TOKEN_EXPIRED.
@@ -81,25 +115,22 @@ impl Auth {
         peer: Peer,
         now: SystemTime,
     ) -> Result<Caller, ServiceError> {
-        let by_connection = match (self.certificates, peer) {
-            (Some(role), Peer::Certificate(..)) => Some(role),
-            // No handshake ends without a certificate; should one, it opens nothing.
-            (Some(_), Peer::Address(_)) => None,
-            _ if self.tokens.is_none() => Some(Role::Admin),
-            _ => None,
+        let refused = || match self.is_local {
+            true => local_token_refused(),
+            false => token_refused(),
         };
-        let by_connection = by_connection.map(|role| Caller::from_peer(peer, role));
-        let Some(file) = &self.tokens else {
-            return by_connection.ok_or_else(token_refused);
+        let Some(shown) = authorization else {
+            let role = self.role_of_connection(peer).ok_or_else(refused)?;
+            return Ok(Caller::from_peer(peer, role));
         };
-        if let (None, Some(caller)) = (authorization, by_connection) {
-            return Ok(caller);
+        let file = self.tokens.as_ref().ok_or_else(token_unknown)?;
+        if self.is_local && !peer.is_local() {
+            return Err(refused());
         }
         let tokens = file.tokens();
-        let entry = authorization
-            .and_then(bearer)
+        let entry = bearer(shown)
             .and_then(|shown| tokens.find(shown))
-            .ok_or_else(token_refused)?;
+            .ok_or_else(refused)?;
         if entry.is_expired(now) {
             return Err(token_expired());
         }
@@ -109,6 +140,18 @@ impl Auth {
             is_local: peer.is_local(),
             token: Some(entry.digest),
         })
+    }
+
+    /// What a caller may do that shows nothing but its connection.
+    fn role_of_connection(&self, peer: Peer) -> Option<Role> {
+        match (self.certificates, peer) {
+            (Some(role), Peer::Certificate(..)) => Some(role),
+            // No handshake ends without a certificate; should one, it opens nothing.
+            (Some(_), Peer::Address(_)) => None,
+            (_, Peer::User(_)) if self.is_local => Some(Role::Admin),
+            _ if self.tokens.is_none() => Some(Role::Admin),
+            _ => None,
+        }
     }
 
     /// Polls the token file once a second, on which [`Auth::revoked`] depends.
@@ -148,6 +191,8 @@ fn bearer(authorization: &[u8]) -> Option<&[u8]> {
 
 #[cfg(test)]
 mod grant_tests;
+#[cfg(test)]
+mod local_token_tests;
 
 #[cfg(test)]
 mod tests {
@@ -224,6 +269,12 @@ mod tests {
         assert_eq!(by_socket.role, Role::Admin);
         let by_neither = only_certificates.authenticate(None, Peer::Address(None), now);
         assert_eq!(reason(by_neither), "TOKEN_REFUSED");
+        for peer in [peer, UNIX, Peer::Address(None)] {
+            for shown in ["Bearer 0123456789abcdef", "Bearer ", "Basic eA==", ""] {
+                let wrong = only_certificates.authenticate(Some(shown.as_bytes()), peer, now);
+                assert_eq!(reason(wrong), "TOKEN_REFUSED", "{shown} of {peer:?}");
+            }
+        }
     }
 
     #[test]
@@ -234,11 +285,11 @@ mod tests {
         assert_eq!(refused.code, Code::PermissionDenied);
         assert_eq!(refused.reason, "ROLE_REFUSED");
         assert!(refused.message.contains("/s/Put needs the role write"));
-        assert!(
-            Auth::default()
-                .authenticate(None, UNIX, SystemTime::now())
-                .is_ok()
-        );
+        let open = Auth::default();
+        let now = SystemTime::now();
+        assert!(open.authenticate(None, UNIX, now).is_ok());
+        let shown = open.authenticate(Some(b"Bearer 0123456789abcdef"), UNIX, now);
+        assert_eq!(reason(shown), "TOKEN_REFUSED");
     }
 
     #[test]

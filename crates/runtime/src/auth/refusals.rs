@@ -18,6 +18,30 @@ pub(super) fn token_refused() -> ServiceError {
     }
 }
 
+/// Where the token of the data folder is asked for. The folder itself is nobody's business.
+pub(super) fn local_token_refused() -> ServiceError {
+    ServiceError {
+        remedy: Some(
+            "send the header `authorization: Bearer TOKEN` with what the file `token` of the server's data folder holds, which \
+             `shim status` names; from another machine only tokens of auth.token_file count"
+                .into(),
+        ),
+        ..token_refused()
+    }
+}
+
+/// A token where none is known.
+pub(super) fn token_unknown() -> ServiceError {
+    ServiceError {
+        message: "the call shows a token, and the server knows none to compare it with".into(),
+        remedy: Some(
+            "call without a token, as a client with auth.open does, or start the server with the auth.token_file it is from"
+                .into(),
+        ),
+        ..token_refused()
+    }
+}
+
 pub(super) fn role_refused(what: &str, needed: Role, role: Role) -> ServiceError {
     ServiceError {
         code: Code::PermissionDenied,

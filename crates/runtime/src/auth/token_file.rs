@@ -6,6 +6,7 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, TryLockError};
@@ -18,10 +19,14 @@ use tonic::metadata::{Ascii, MetadataValue};
 
 use super::roles::Role;
 use super::tokens::Tokens;
+use crate::data_dir::{OpenError, Untrusted, check_parents, read_config_file};
 use crate::file_fingerprint::FileFingerprint;
 
 /// A change is seen by the first call after this time.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// More than the largest number of tokens takes with their names.
+const MAX_BYTES: u64 = 1 << 20;
 
 /// Write access for others than the owner.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
@@ -33,6 +38,17 @@ pub enum TokenError {
     /// It cannot be read.
     #[error("auth.token_file {0}: {1}")]
     Unreadable(PathBuf, std::io::Error),
+    /// It is no file, too large, or another user's.
+    #[error("auth.token_file {0}: {1}")]
+    Unusable(PathBuf, OpenError),
+    /// Somebody else could put another file in its place.
+    #[error("auth.token_file: {0}")]
+    Untrusted(#[from] Untrusted),
+    /// The data folder's own cannot be made.
+    #[error(
+        "{0}, the token for callers over TCP, cannot be made: {1}; mend that, set auth.token_file, or listen on the Unix socket alone"
+    )]
+    NotMade(PathBuf, std::io::Error),
     /// Others could give themselves a token.
     #[error("auth.token_file {0}: others than its owner can write it; run `chmod 600 {0}`")]
     Writable(PathBuf),
@@ -81,7 +97,7 @@ impl TokenFile {
     pub fn open(path: &Path) -> Result<Self, TokenError> {
         let fingerprint =
             FileFingerprint::of(path).map_err(|e| TokenError::Unreadable(path.to_path_buf(), e))?;
-        let tokens = Arc::new(read(path, fingerprint)?);
+        let tokens = Arc::new(read(path)?);
         if !fingerprint.denies(READABLE_BY_OTHERS) {
             tracing::warn!(
                 file = %path.display(),
@@ -196,7 +212,7 @@ impl TokenFile {
         *seen = fingerprint.as_ref().ok().copied();
         let fresh = fingerprint
             .map_err(|e| TokenError::Unreadable(path.clone(), e))
-            .and_then(|fingerprint| read(path, fingerprint));
+            .and_then(|_| read(path));
         match fresh {
             Ok(tokens) => {
                 tracing::info!(file = %path.display(), tokens = tokens.entries().len(), "the token file was read again");
@@ -209,12 +225,19 @@ impl TokenFile {
     }
 }
 
-fn read(path: &Path, fingerprint: FileFingerprint) -> Result<Tokens, TokenError> {
+/// Judges and reads the same file, whatever its name leads to meanwhile.
+fn read(path: &Path) -> Result<Tokens, TokenError> {
     let name = || path.to_path_buf();
-    if !fingerprint.denies(WRITABLE_BY_OTHERS) {
+    let (content, meta) = read_config_file(path, MAX_BYTES).map_err(|error| match error {
+        OpenError::Io(error) => TokenError::Unreadable(name(), error),
+        other => TokenError::Unusable(name(), other),
+    })?;
+    if meta.mode() & WRITABLE_BY_OTHERS != 0 {
         return Err(TokenError::Writable(name()));
     }
-    let text = std::fs::read_to_string(path).map_err(|e| TokenError::Unreadable(name(), e))?;
+    check_parents(path)?;
+    let text = String::from_utf8(content)
+        .map_err(|_| TokenError::Malformed(name(), "it is not UTF-8".to_owned()))?;
     Tokens::parse(&text).map_err(|what| TokenError::Malformed(name(), what))
 }
 
@@ -322,5 +345,45 @@ mod tests {
         }
         let missing = TokenFile::open(&path);
         assert!(matches!(missing, Err(TokenError::Unreadable(..))));
+    }
+
+    #[test]
+    fn what_is_no_file_of_ones_own_is_refused_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokens");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        for other in [&*path, folder.path(), Path::new("/dev/zero")] {
+            let opened = TokenFile::open(other);
+            assert!(matches!(opened, Err(TokenError::Unusable(..))), "{other:?}");
+        }
+        std::fs::remove_file(&path).unwrap();
+        write(&path, &vec![b'#'; 2 << 20], 0o600);
+        let large = TokenFile::open(&path);
+        assert!(matches!(large, Err(TokenError::Unusable(..))));
+        write(&path, OLD, 0o600);
+        // Only root can give a file away.
+        if std::os::unix::fs::chown(&path, Some(65_534), None).is_ok() {
+            let foreign = TokenFile::open(&path).unwrap_err().to_string();
+            assert!(foreign.contains("uid 65534"), "{foreign}");
+        }
+    }
+
+    #[test]
+    fn a_folder_in_which_others_can_put_another_file_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = folder.path().join("open");
+        std::fs::create_dir(&open).unwrap();
+        let path = open.join("tokens");
+        write(&path, OLD, 0o600);
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        for (mode, is_refused) in [(0o777, true), (0o1777, false), (0o755, false)] {
+            std::fs::set_permissions(&open, std::fs::Permissions::from_mode(mode)).unwrap();
+            for way in [&path, &link] {
+                let opened = TokenFile::open(way);
+                let refused = matches!(opened, Err(TokenError::Untrusted(_)));
+                assert_eq!(refused, is_refused, "{way:?} below {mode:o}");
+            }
+        }
     }
 }

@@ -39,6 +39,7 @@ impl fmt::Debug for Digest {
 
 /// One token.
 pub(super) struct TokenEntry {
+    line: usize,
     pub(super) digest: Digest,
     pub(super) role: Role,
     pub(super) name: Arc<str>,
@@ -60,10 +61,13 @@ impl Tokens {
         let mut wrong = Vec::new();
         for (number, line) in lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
             match parse_entry(number, line) {
-                Ok(entry) if entries.iter().any(|other| other.digest == entry.digest) => {
-                    wrong.push(format!("line {number}: the same token stands above"));
-                }
                 Ok(entry) => {
+                    if let Some(above) = entries.iter().find(|it| it.digest == entry.digest) {
+                        let above = above.line;
+                        wrong.push(format!(
+                            "line {number}: the same token stands in line {above}; keep one of them"
+                        ));
+                    }
                     header = header.or_else(|| bearer_header(line));
                     entries.push(entry);
                 }
@@ -123,12 +127,19 @@ fn parse_entry(number: usize, line: &str) -> Result<TokenEntry, String> {
         ));
     }
     let mut entry = TokenEntry {
+        line: number,
         digest: Digest(blake3::hash(token.as_bytes())),
         role: Role::Admin,
         name: format!("line {number}").into(),
         until: None,
     };
+    let mut said: Vec<&str> = Vec::new();
     for word in words {
+        let key = word.split_once('=').map_or(word, |(key, _)| key);
+        if said.contains(&key) && matches!(key, "role" | "name" | "until") {
+            return Err(format!("{key}= stands there twice; keep one of them"));
+        }
+        said.push(key);
         match word.split_once('=') {
             Some(("role", role)) => {
                 entry.role = role
@@ -196,8 +207,26 @@ mod tests {
             !error.contains("short") && !error.contains("0123456789"),
             "{error}"
         );
-        let twice = Tokens::parse("0123456789abcdef\n0123456789abcdef role=read\n");
-        assert!(twice.err().unwrap().contains("line 2"));
+        let twice =
+            Tokens::parse("# ours\n0123456789abcdef role=admin\n\n0123456789abcdef role=read\n");
+        let twice = twice.err().unwrap();
+        assert!(
+            twice.contains("line 4: ") && twice.contains("line 2"),
+            "{twice}"
+        );
+        for (words, key) in [
+            ("role=read role=admin", "role="),
+            ("role=read role=read", "role="),
+            ("name=a role=read name=b", "name="),
+            (
+                "until=2027-01-31T00:00:00Z until=2037-01-31T00:00:00Z",
+                "until=",
+            ),
+        ] {
+            let twice = Tokens::parse(&format!("0123456789abcdef {words}\n"));
+            let twice = twice.err().unwrap();
+            assert!(twice.contains("line 1: ") && twice.contains(key), "{twice}");
+        }
         assert!(
             Tokens::parse("# none\n")
                 .err()

@@ -3,27 +3,23 @@
 //! An ambiguous text is refused with the words to write instead, because a lease must not cover less than its holder
 //! believes.
 
+use super::brackets::{bracket, escaped};
 use super::char_class::CharClass;
-use super::glob_parts::{ESCAPABLE, Name, Piece, Route};
+use super::glob_parts::{GlobToken, Name, Piece, Readings, Route};
 use super::pattern_error::{MAX_ALTERNATIVES, PatternError};
 
-const DOT: GlobToken = GlobToken::Char(CharClass::One('.'));
+const DOT: GlobToken = GlobToken::Char('.');
 
-/// A token of a pattern's text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum GlobToken {
-    Char(CharClass),
-    Star,
-    Slash,
-    Open,
-    Comma,
-    Close,
-}
-
-/// Reads a pattern into a route for each alternative.
+/// Reads a pattern into a route for each alternative, and for each way to take its braces for letters: as far as the names
+/// in front may be there.
 pub(super) fn parse(text: &str) -> Result<Vec<Route>, PatternError> {
-    let alternatives = alternatives(tokens(text)?)?;
-    alternatives.iter().map(|tokens| route(tokens)).collect()
+    let tokens = tokens(text)?;
+    let spelled = with_spelled_braces(&tokens);
+    let alternatives = alternatives(tokens)?;
+    let routes: Result<Vec<_>, _> = alternatives.iter().map(|tokens| route(tokens)).collect();
+    let mut routes = routes?;
+    routes.extend(spelled.iter().filter_map(|tokens| route(tokens).ok()));
+    Ok(routes)
 }
 
 fn tokens(text: &str) -> Result<Vec<GlobToken>, PatternError> {
@@ -34,9 +30,9 @@ fn tokens(text: &str) -> Result<Vec<GlobToken>, PatternError> {
         tokens.push(match c {
             '*' => GlobToken::Star,
             '/' => GlobToken::Slash,
-            '?' => GlobToken::Char(CharClass::Any),
-            '[' => GlobToken::Char(class(&mut chars)?),
-            '\\' => GlobToken::Char(CharClass::One(escaped(&mut chars)?)),
+            '?' => GlobToken::Any,
+            '[' => bracket(&mut chars)?,
+            '\\' => GlobToken::Escaped(escaped(&mut chars)?),
             '{' => {
                 depth += 1;
                 GlobToken::Open
@@ -46,57 +42,13 @@ fn tokens(text: &str) -> Result<Vec<GlobToken>, PatternError> {
                 GlobToken::Close
             }
             ',' if depth > 0 => GlobToken::Comma,
-            c => GlobToken::Char(CharClass::One(c)),
+            c => GlobToken::Char(c),
         });
     }
     if depth > 0 {
         return Err(PatternError::Braces);
     }
     Ok(tokens)
-}
-
-fn escaped(chars: &mut std::str::Chars<'_>) -> Result<char, PatternError> {
-    match chars.next() {
-        Some(c) if ESCAPABLE.contains(c) => Ok(c),
-        Some(c) => Err(PatternError::Escape(c)),
-        None => Err(PatternError::LastEscape),
-    }
-}
-
-/// Reads a class, from after its `[` to its `]`. A `]` in the first place means itself, as in POSIX, and so does a `-` in
-/// the first or last place.
-fn class(chars: &mut std::str::Chars<'_>) -> Result<CharClass, PatternError> {
-    let negated = chars.as_str().starts_with(['!', '^']);
-    if negated {
-        chars.next();
-    }
-    let mut ranges = Vec::new();
-    loop {
-        let first = match chars.next().ok_or(PatternError::OpenClass)? {
-            ']' if !ranges.is_empty() => return Ok(CharClass::among(&ranges, negated)),
-            c => member(c, chars)?,
-        };
-        let rest = chars.as_str();
-        let last = if rest.starts_with('-') && !rest.starts_with("-]") {
-            chars.next();
-            let c = chars.next().ok_or(PatternError::OpenClass)?;
-            member(c, chars)?
-        } else {
-            first
-        };
-        if last < first {
-            return Err(PatternError::Backwards(first, last));
-        }
-        ranges.push((first, last));
-    }
-}
-
-fn member(c: char, chars: &mut std::str::Chars<'_>) -> Result<char, PatternError> {
-    match c {
-        '\\' => escaped(chars),
-        '/' => Err(PatternError::SlashInClass),
-        c => Ok(c),
-    }
 }
 
 /// Braces that are being read: the alternatives before the last comma, and the starts of those after it.
@@ -125,11 +77,12 @@ fn alternatives(tokens: Vec<GlobToken>) -> Result<Vec<Vec<GlobToken>>, PatternEr
                 now.last.push(Vec::new());
             }
             GlobToken::Close => {
-                if now.before.is_empty() {
-                    return Err(PatternError::OneAlternative);
-                }
+                let is_alone = now.before.is_empty();
                 let mut inner = now.before;
                 inner.append(&mut now.last);
+                if is_alone {
+                    inner.iter_mut().for_each(in_braces);
+                }
                 now = outer.pop().ok_or(PatternError::Braces)?;
                 now.last = product(&now.last, &inner)?;
             }
@@ -143,6 +96,45 @@ fn alternatives(tokens: Vec<GlobToken>) -> Result<Vec<Vec<GlobToken>>, PatternEr
         }
     }
     Ok(now.last)
+}
+
+/// Braces without a comma mean themselves, as in shells.
+fn in_braces(tokens: &mut Vec<GlobToken>) {
+    tokens.insert(0, GlobToken::Letters("{".to_owned()));
+    tokens.push(GlobToken::Letters("}".to_owned()));
+}
+
+/// The alternatives in which the braces of the first names, one name more each time, are letters.
+fn with_spelled_braces(tokens: &[GlobToken]) -> Vec<Vec<GlobToken>> {
+    let (mut all, mut depth, mut has_braces) = (Vec::new(), 0_usize, false);
+    for (at, token) in tokens.iter().enumerate() {
+        match token {
+            GlobToken::Open => (depth, has_braces) = (depth + 1, true),
+            GlobToken::Close => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        let is_end = at + 1 == tokens.len() || *token == GlobToken::Slash;
+        if is_end && depth == 0 && std::mem::take(&mut has_braces) {
+            let (front, rest) = tokens.split_at(at + 1);
+            let front: Vec<_> = front.iter().map(spelled_brace).collect();
+            let rest = alternatives(rest.to_vec()).unwrap_or_default();
+            all.extend(
+                rest.into_iter()
+                    .map(|rest| [front.as_slice(), &rest].concat()),
+            );
+        }
+    }
+    all
+}
+
+fn spelled_brace(token: &GlobToken) -> GlobToken {
+    let letter = match token {
+        GlobToken::Open => "{",
+        GlobToken::Comma => ",",
+        GlobToken::Close => "}",
+        other => return other.clone(),
+    };
+    GlobToken::Letters(letter.to_owned())
 }
 
 /// Every start followed by every end.
@@ -176,7 +168,7 @@ fn route(tokens: &[GlobToken]) -> Result<Route, PatternError> {
             [one, two] if *one == DOT && *two == DOT => return Err(PatternError::Parent),
             [GlobToken::Star, GlobToken::Star] => run(&mut route),
             tokens => {
-                route.push(Piece::One(name(tokens)?));
+                route.push(Piece::One(readings(tokens)?));
                 ends_with_file = tokens[1..].contains(&DOT);
             }
         }
@@ -194,25 +186,65 @@ fn run(route: &mut Route) {
     }
 }
 
-fn name(tokens: &[GlobToken]) -> Result<Name, PatternError> {
+/// The pattern, and its letters where they differ: first those of its classes, then those of its escapes too.
+fn readings(tokens: &[GlobToken]) -> Result<Readings, PatternError> {
     if tokens
         .windows(2)
         .any(|pair| *pair == [GlobToken::Star, GlobToken::Star])
     {
         return Err(PatternError::DoubleStar);
     }
-    let place = |token: &GlobToken| match token {
-        GlobToken::Char(class) => Piece::One(class.clone()),
-        // Only stars are left: slashes and braces were read before.
-        _ => Piece::Run,
-    };
-    Ok(tokens.iter().map(place).collect())
+    let is_class = |token: &GlobToken| matches!(token, GlobToken::Class(..));
+    let is_escaped = |token: &GlobToken| matches!(token, GlobToken::Escaped(_));
+    let mut readings = vec![name(tokens, Spelled::Nothing)];
+    if tokens.iter().any(is_class) {
+        readings.push(name(tokens, Spelled::Classes));
+    }
+    if tokens.iter().any(is_escaped) {
+        readings.push(name(tokens, Spelled::ClassesAndEscapes));
+    }
+    Ok(readings)
+}
+
+/// What of a name is taken for its letters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Spelled {
+    Nothing,
+    Classes,
+    ClassesAndEscapes,
+}
+
+fn name(tokens: &[GlobToken], spelled: Spelled) -> Name {
+    let itself = |c| Piece::One(CharClass::One(c));
+    let mut name = Name::with_capacity(tokens.len());
+    for token in tokens {
+        match token {
+            GlobToken::Char(c) => name.push(itself(*c)),
+            GlobToken::Escaped(c) => {
+                if spelled == Spelled::ClassesAndEscapes {
+                    name.push(itself('\\'));
+                }
+                name.push(itself(*c));
+            }
+            GlobToken::Any => name.push(Piece::One(CharClass::Any)),
+            GlobToken::Class(class, _) if spelled == Spelled::Nothing => {
+                name.push(Piece::One(class.clone()));
+            }
+            GlobToken::Class(_, letters) | GlobToken::Letters(letters) => {
+                name.extend(letters.chars().map(itself));
+            }
+            // Only stars are left: slashes and braces were read before.
+            _ => name.push(Piece::Run),
+        }
+    }
+    name
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::glob_parts::ESCAPABLE;
     use super::*;
 
     #[test]
@@ -233,8 +265,6 @@ mod tests {
             ("[z-a]", PatternError::Backwards('z', 'a')),
             ("{a,b", PatternError::Braces),
             ("a}", PatternError::Braces),
-            ("{a}", PatternError::OneAlternative),
-            ("{}", PatternError::OneAlternative),
             (
                 "{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}",
                 PatternError::TooManyAlternatives,
@@ -270,22 +300,66 @@ mod tests {
             ("[a-]", "[-a]"),
             ("[]a]", r"[a\]]"),
             ("a,b", r"a\,b"),
+            ("{a}", r"\{a\}"),
+            ("x{}", r"x\{\}"),
+            ("{a,{b}}", r"{a,\{b\}}"),
+            ("[...slug]", r"\[...slug\]/"),
+            ("[[...sign-in]]", r"\[\[...sign-in\]\]/"),
+            ("[user-id].ts", r"\[user-id\].ts"),
         ] {
-            assert_eq!(
-                parse(one).unwrap(),
-                parse(other).unwrap(),
-                "{one} and {other}"
-            );
+            assert_eq!(as_patterns(one), as_patterns(other), "{one} and {other}");
         }
         for (one, other) in [(r"\*", "*"), ("a.d", "a.d/")] {
-            assert_ne!(parse(one), parse(other), "{one} and {other}");
+            assert_ne!(as_patterns(one), as_patterns(other), "{one} and {other}");
         }
+    }
+
+    /// The first reading of each alternative, in which nothing but escapes is taken for letters.
+    fn as_patterns(text: &str) -> Vec<Vec<Option<Name>>> {
+        let alternatives = alternatives(tokens(text).unwrap()).unwrap();
+        let first = |piece: &Piece<Readings>| match piece {
+            Piece::One(readings) => Some(readings[0].clone()),
+            Piece::Run => None,
+        };
+        let routes = alternatives.iter().map(|tokens| route(tokens).unwrap());
+        routes
+            .map(|route| route.iter().map(first).collect())
+            .collect()
+    }
+
+    fn letters_of(name: &Name) -> Option<String> {
+        let letter = |place: &Piece<_>| match place {
+            Piece::One(CharClass::One(c)) => Some(*c),
+            _ => None,
+        };
+        name.iter().map(letter).collect()
+    }
+
+    #[test]
+    fn a_text_also_means_its_letters() {
+        let spelled = |text: &str| -> Vec<String> {
+            let routes = parse(text).unwrap();
+            let names = routes.iter().filter_map(|route| match route.first() {
+                Some(Piece::One(readings)) => Some(readings.clone()),
+                _ => None,
+            });
+            let names = names.flatten();
+            names.filter_map(|name| letters_of(&name)).collect()
+        };
+        assert_eq!(spelled("[id]"), ["[id]"]);
+        assert_eq!(spelled("{a,b}"), ["a", "b", "{a,b}"]);
+        assert_eq!(spelled(r"\[id\]"), ["[id]", r"\[id\]"]);
+        assert_eq!(spelled("[z]{a,b}"), ["[z]a", "[z]b", "[z]{a,b}"]);
+        assert_eq!(
+            spelled("{a,b}/{c,d}"),
+            ["a", "a", "b", "b", "{a,b}", "{a,b}", "{a,b}"]
+        );
     }
 
     #[test]
     fn braces_may_be_nested_deeply() {
         let deep = format!("{}b{}", "{a,".repeat(60), "}".repeat(60));
-        assert_eq!(parse(&deep).unwrap().len(), 61);
+        assert_eq!(parse(&deep).unwrap().len(), 62);
         let deeper = format!("{}b{}", "{a,".repeat(100), "}".repeat(100));
         assert_eq!(parse(&deeper), Err(PatternError::TooManyAlternatives));
     }
@@ -294,7 +368,7 @@ mod tests {
         #[test]
         fn any_text_is_read_or_refused(text in r"[a\-*?\[\]{},!^./\\ü]{0,40}") {
             if let Ok(routes) = parse(&text) {
-                prop_assert!((1..=MAX_ALTERNATIVES).contains(&routes.len()));
+                prop_assert!((1..=3 * MAX_ALTERNATIVES).contains(&routes.len()));
                 prop_assert!(routes.iter().all(|route| !route.is_empty()));
             }
         }
@@ -304,8 +378,10 @@ mod tests {
             let escape = |c: char| if ESCAPABLE.contains(c) { format!("\\{c}") } else { c.to_string() };
             let text: String = name.chars().map(escape).collect();
             let place = |c| Piece::One(CharClass::One(c));
-            let own = vec![Piece::One(name.chars().map(place).collect()), Piece::Run];
-            prop_assert_eq!(parse(&text), Ok(vec![own]));
+            let own: Name = name.chars().map(place).collect();
+            let routes = parse(&text).unwrap();
+            prop_assert_eq!(routes.len(), 1);
+            prop_assert!(matches!(&routes[0][..], [Piece::One(readings), Piece::Run] if readings[0] == own));
         }
     }
 }

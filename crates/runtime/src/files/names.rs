@@ -1,9 +1,10 @@
 //! Names of files as patterns. A name that is there means itself: `app/[id]/page.tsx` is a file in some frameworks.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::glob::{self, Pattern};
 use super::glob_parts::Piece;
+use super::links::{self, LinkError};
 
 /// Which reading of a name with `\` comes first, if both are there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,20 +24,37 @@ pub fn literal(path: &str) -> String {
 }
 
 /// What a person or model wrote for files below `root`, relative to it, as a pattern: as far as its names are there they
-/// mean themselves, and the rest is read as a pattern. A folder that is there ends with a slash, so that `foo.d` is not
-/// taken for a file.
-#[must_use]
-pub fn as_pattern(root: &Path, typed: &str) -> String {
-    resolved(root, typed, Backslash::Itself)
+/// mean themselves, links mean what they lead to, and the rest is read as a pattern. A folder that is there ends with a
+/// slash, so that `foo.d` is not taken for a file.
+///
+/// # Errors
+/// If a link leads out of `root`, or nowhere.
+pub fn as_pattern(root: &Path, typed: &str) -> Result<String, LinkError> {
+    resolved(root, typed, Backslash::Itself, links::moved)
 }
 
 /// The same for a pattern that came over the wire, whose sender may have made it with [`as_pattern`]: escapes come first.
-#[must_use]
-pub fn as_sent_pattern(root: &Path, sent: &str) -> String {
-    resolved(root, sent, Backslash::Escapes)
+///
+/// # Errors
+/// As of [`as_pattern`].
+pub fn as_sent_pattern(root: &Path, sent: &str) -> Result<String, LinkError> {
+    resolved(root, sent, Backslash::Escapes, links::moved)
 }
 
-fn resolved(root: &Path, typed: &str, backslash: Backslash) -> String {
+/// The same, but links mean themselves: a link can be changed and committed, too.
+#[must_use]
+pub fn as_sent_name(root: &Path, sent: &str) -> String {
+    let stays = |_: &Path, _: &str| Ok(None);
+    resolved(root, sent, Backslash::Escapes, stays).unwrap_or_else(|_| sent.to_owned())
+}
+
+/// `moved` says where an entry really is, if not there.
+fn resolved(
+    root: &Path,
+    typed: &str,
+    backslash: Backslash,
+    moved: impl Fn(&Path, &str) -> Result<Option<PathBuf>, LinkError>,
+) -> Result<String, LinkError> {
     let mut pattern = String::new();
     let mut place = root.to_path_buf();
     let mut rest = Some(typed);
@@ -47,10 +65,18 @@ fn resolved(root: &Path, typed: &str, backslash: Backslash) -> String {
         let Some((path_name, text_of_name)) =
             name_there(&place, name, pattern.is_empty(), backslash)
         else {
-            return pattern + text;
+            return Ok(pattern + text);
         };
-        place.push(path_name);
-        pattern.push_str(&text_of_name);
+        match moved(&place, &path_name)? {
+            Some(target) => {
+                pattern = literal(&inside(root, &target)?);
+                place = target;
+            }
+            None => {
+                place.push(path_name);
+                pattern.push_str(&text_of_name);
+            }
+        }
         if behind.is_some() {
             pattern.push('/');
         }
@@ -59,7 +85,17 @@ fn resolved(root: &Path, typed: &str, backslash: Backslash) -> String {
     if place.is_dir() && !pattern.ends_with('/') {
         pattern.push('/');
     }
-    pattern
+    Ok(pattern)
+}
+
+/// The path within the root; `.` for the root itself.
+fn inside(root: &Path, target: &Path) -> Result<String, LinkError> {
+    let inside = target.strip_prefix(root).ok().and_then(Path::to_str);
+    let inside = inside.ok_or_else(|| LinkError::Outside {
+        target: target.to_path_buf(),
+        root: root.to_path_buf(),
+    })?;
+    Ok(if inside.is_empty() { "." } else { inside }.to_owned())
 }
 
 /// A pattern as a worker reads it: the path itself if it spells one out, since a program opens files by their names.
@@ -114,7 +150,9 @@ fn unescaped(part: &str) -> Option<String> {
     let pattern = Pattern::parse(part).ok()?;
     match pattern.routes() {
         [route] => match route.as_slice() {
-            [Piece::One(name)] | [Piece::One(name), Piece::Run] => glob::spelled_out(name),
+            [Piece::One(readings)] | [Piece::One(readings), Piece::Run] => {
+                readings.first().and_then(glob::spelled_out)
+            }
             _ => None,
         },
         _ => None,

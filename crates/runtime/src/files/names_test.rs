@@ -7,7 +7,15 @@ use proptest::prelude::*;
 
 use super::glob::{self, Pattern};
 use super::glob_parts::Piece;
-use super::names::{as_pattern, as_sent_pattern, literal, shown};
+use super::names::{self, literal, shown};
+
+fn as_pattern(root: &Path, typed: &str) -> String {
+    names::as_pattern(&root.canonicalize().unwrap(), typed).unwrap()
+}
+
+fn as_sent_pattern(root: &Path, sent: &str) -> String {
+    names::as_sent_pattern(&root.canonicalize().unwrap(), sent).unwrap()
+}
 
 /// The one path that a pattern spells out.
 fn spelled_path(text: &str) -> String {
@@ -16,7 +24,9 @@ fn spelled_path(text: &str) -> String {
         panic!("{text:?} has alternatives");
     };
     let names = route.iter().filter_map(|piece| match piece {
-        Piece::One(name) => Some(glob::spelled_out(name).unwrap_or_else(|| panic!("{text:?}"))),
+        Piece::One(readings) => {
+            Some(glob::spelled_out(&readings[0]).unwrap_or_else(|| panic!("{text:?}")))
+        }
         Piece::Run => None,
     });
     names.collect::<Vec<_>>().join("/")
@@ -105,7 +115,71 @@ fn of_two_names_the_wire_means_the_escaped_one() {
     assert_eq!(as_sent_pattern(folder.path(), r"\[a\]"), r"\[a\]");
 }
 
+#[test]
+fn a_link_means_what_it_leads_to() {
+    use std::os::unix::fs::symlink;
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().canonicalize().unwrap().join("root");
+    assert!(make(&root, "src/[id]/a.rs") && make(&root, "src/b.rs"));
+    for (link, target) in [
+        ("link", "src"),
+        ("[to]", "src/[id]"),
+        ("b.rs", "src/b.rs"),
+        ("new.rs", "src/new.rs"),
+        ("all", "."),
+        ("out", ".."),
+        ("etc", "/etc"),
+        ("round", "round"),
+    ] {
+        symlink(target, root.join(link)).unwrap();
+    }
+    for (typed, expected) in [
+        ("link/b.rs", "src/b.rs"),
+        ("link", "src/"),
+        ("link/*.rs", "src/*.rs"),
+        ("link/[id]/a.rs", r"src/\[id\]/a.rs"),
+        ("[to]/a.rs", r"src/\[id\]/a.rs"),
+        (r"\[to\]/a.rs", r"src/\[id\]/a.rs"),
+        ("b.rs", "src/b.rs"),
+        ("new.rs", "src/new.rs"),
+        ("all/all/link/new.rs", "src/new.rs"),
+        ("l*/b.rs", "l*/b.rs"),
+    ] {
+        assert_eq!(as_pattern(&root, typed), expected, "{typed}");
+        assert_eq!(as_sent_pattern(&root, typed), expected, "{typed}");
+    }
+    assert_eq!(names::as_sent_name(&root, "[to]/a.rs"), r"\[to\]/a.rs");
+    for (typed, why) in [
+        ("out/x", "outside"),
+        ("etc/passwd", "outside"),
+        ("etc", "outside"),
+        ("round/x", "circle"),
+    ] {
+        let refused = names::as_pattern(&root, typed).unwrap_err();
+        assert!(refused.to_string().contains(why), "{typed}: {refused}");
+    }
+}
+
 proptest! {
+    /// Whichever of two lessees was first, and whether the file was there for both, one, or none of them.
+    #[test]
+    fn one_spelling_has_one_holder(
+        names in proptest::collection::vec(r"[a\[\]{}.\-!(),$]{1,7}", 1..4)
+    ) {
+        let is_name = |name: &String| name != "." && name != "..";
+        prop_assume!(names.iter().all(is_name));
+        let path = names.join("/");
+        let folder = tempfile::tempdir().unwrap();
+        let before = as_pattern(folder.path(), &path);
+        // What is refused before it is there has no holder.
+        let Ok(first) = Pattern::parse(&before) else { return Ok(()) };
+        prop_assume!(make(folder.path(), &path));
+        let second = Pattern::parse(&as_pattern(folder.path(), &path)).unwrap();
+        let mut budget = glob::Budget::per_decision();
+        prop_assert!(first.overlaps(&second, &mut budget), "{} and {}", first, second);
+        prop_assert!(second.overlaps(&first, &mut budget), "{} and {}", second, first);
+    }
+
     #[test]
     fn any_name_that_is_there_covers_exactly_itself(
         names in proptest::collection::vec(r"[a*?\[\]{},!^\-~$%@+()|:`\\. A=ü]{1,8}", 1..3)

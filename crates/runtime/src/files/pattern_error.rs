@@ -27,11 +27,6 @@ pub enum PatternError {
     /// The braces do not match.
     #[error("has {{ and }} that do not match; write \\{{ or \\}} for a brace")]
     Braces,
-    /// Braces have a single alternative.
-    #[error(
-        "has braces with one alternative only; write {{a,b}} for alternatives, or \\{{ and \\}} for braces"
-    )]
-    OneAlternative,
     /// There are too many alternatives.
     #[error("has more than {MAX_ALTERNATIVES} alternatives; use several patterns or *")]
     TooManyAlternatives,

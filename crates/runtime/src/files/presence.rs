@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::char_class::CharClass;
 use super::glob::{self, Budget, Pattern};
-use super::glob_parts::{Name, Piece};
+use super::glob_parts::{Name, Piece, Readings};
 
 /// Entries of folders that one look sees.
 const MAX_ENTRIES: usize = 20_000;
@@ -41,13 +41,21 @@ struct Look {
 
 impl Look {
     /// Whether something below `folder`, which is there, fits the names; `None` if the bounds were reached.
-    fn finds(&mut self, folder: &Path, names: &[Piece<Name>]) -> Option<bool> {
+    fn finds(&mut self, folder: &Path, names: &[Piece<Readings>]) -> Option<bool> {
         match names {
             [] | [Piece::Run] => Some(true),
-            [Piece::One(name), rest @ ..] => match glob::spelled_out(name) {
-                Some(name) => self.goes_on(&folder.join(name), rest),
-                None => self.finds_any(folder, Some(name), rest),
-            },
+            [Piece::One(readings), rest @ ..] => {
+                for name in readings {
+                    let found = match glob::spelled_out(name) {
+                        Some(name) => self.goes_on(&folder.join(name), rest),
+                        None => self.finds_any(folder, Some(name), rest),
+                    };
+                    if found != Some(false) {
+                        return found;
+                    }
+                }
+                Some(false)
+            }
             [Piece::Run, rest @ ..] => match self.finds(folder, rest) {
                 Some(false) => self.finds_any(folder, None, names),
                 found => found,
@@ -56,7 +64,7 @@ impl Look {
     }
 
     /// The same in a place that may be absent or a file.
-    fn goes_on(&mut self, place: &Path, rest: &[Piece<Name>]) -> Option<bool> {
+    fn goes_on(&mut self, place: &Path, rest: &[Piece<Readings>]) -> Option<bool> {
         match rest {
             [] | [Piece::Run] => Some(place.symlink_metadata().is_ok()),
             _ if place.is_dir() => self.finds(place, rest),
@@ -69,7 +77,7 @@ impl Look {
         &mut self,
         folder: &Path,
         name: Option<&Name>,
-        rest: &[Piece<Name>],
+        rest: &[Piece<Readings>],
     ) -> Option<bool> {
         let Ok(entries) = folder.read_dir() else {
             return Some(false);
@@ -131,6 +139,7 @@ mod tests {
             "empty/",
             "*.ts",
             "src/**/er/**",
+            "[id].ts",
         ] {
             assert_eq!(unmatched(root, &[there.to_owned()]), [""; 0], "{there}");
         }
@@ -140,7 +149,7 @@ mod tests {
             "src/*.rs",
             "**/*.py",
             "{x,y}",
-            "[id].ts",
+            "[di].ts",
             "src/deep/er/a.rs/x",
             "**/objects",
             "empty/*",

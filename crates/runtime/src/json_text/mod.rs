@@ -1,7 +1,9 @@
-//! JSON as text, where reading it would lose something: half characters, places of faults, numbers beyond a double.
+//! JSON as text, where reading it would lose something: half characters, places of faults, numbers beyond a double,
+//! names that are given twice.
 //!
 //! Nothing here decides what a message means. Each function looks at bytes alone, takes any bytes, and never fails.
 
+mod losses;
 mod numbers;
 mod repair;
 mod walk;
@@ -10,7 +12,8 @@ use std::borrow::Cow;
 
 use serde::de::DeserializeOwned;
 
-pub use numbers::{InexactNumber, inexact_number, inexact_numbers, quote_inexact};
+pub use losses::{Loss, LossKind, first_loss, losses, number_rule};
+pub use numbers::{is_inexact, quote_inexact};
 pub use repair::repair;
 pub use walk::place;
 

@@ -2,53 +2,21 @@
 
 use serde::de::IgnoredAny;
 
-use super::walk::Walker;
+use super::walk::{Element, Walker};
 use crate::doubles::{FIRST_INEXACT, is_exact};
 
-/// More than so many are not listed.
-const MAX_LISTED: usize = 16;
-/// A number is shown up to so many characters.
-const SHOWN_BYTES: usize = 60;
-
-/// A number that free-form data cannot hold.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InexactNumber {
-    /// Its place, for example `payload.ids[0]`.
-    pub place: String,
-    /// As it was written, cut after 60 bytes.
-    pub number: String,
-}
-
-/// The first number of a JSON text that free-form data cannot hold.
-#[must_use]
-pub fn inexact_number(text: &[u8]) -> Option<InexactNumber> {
-    inexact_numbers(text).into_iter().next()
-}
-
-/// The numbers of a JSON text that free-form data cannot hold, 16 at most.
-#[must_use]
-pub fn inexact_numbers(text: &[u8]) -> Vec<InexactNumber> {
-    let (mut walker, mut found) = (Walker::new(text), Vec::new());
-    while found.len() < MAX_LISTED
-        && let Some(bare) = walker.next_bare()
-    {
-        let bare = &text[bare];
-        if is_inexact(bare) {
-            found.push(InexactNumber {
-                place: walker.path(),
-                number: String::from_utf8_lossy(&bare[..bare.len().min(SHOWN_BYTES)]).into_owned(),
-            });
-        }
-    }
-    found
-}
+/// A decimal of so many digits names one double, and is what that double is to so many digits.
+const DIGITS_OF_A_DOUBLE: usize = 17;
 
 /// A JSON text with each such number in quotes, which keeps its digits; `None` if there is none.
 #[must_use]
 pub fn quote_inexact(text: &str) -> Option<String> {
     let mut walker = Walker::new(text.as_bytes());
     let (mut quoted, mut kept) = (String::new(), 0);
-    while let Some(bare) = walker.next_bare() {
+    while let Some(element) = walker.next() {
+        let Element::Bare(bare) = element else {
+            continue;
+        };
         if is_inexact(&text.as_bytes()[bare.clone()]) {
             quoted.push_str(&text[kept..bare.start]);
             quoted.push_str(&format!("\"{}\"", &text[bare.clone()]));
@@ -58,9 +26,10 @@ pub fn quote_inexact(text: &str) -> Option<String> {
     (kept > 0).then(|| quoted + &text[kept..])
 }
 
-/// Whether it is a number whose value a double does not hold. Fractions are doubles for every reader of JSON, whatever
-/// their last digits; whole numbers are not.
-fn is_inexact(bare: &[u8]) -> bool {
+/// Whether it is a number that would come back as another one. A decimal of 17 digits or fewer may be written otherwise than
+/// its double is printed (`0.10000000000000001` is 0.1); with more digits than a double has, the last of them are lost.
+#[must_use]
+pub fn is_inexact(bare: &[u8]) -> bool {
     let is_number = |text: &&str| serde_json::from_str::<IgnoredAny>(text).is_ok();
     let begins_so = bare
         .first()
@@ -75,12 +44,19 @@ fn is_inexact(bare: &[u8]) -> bool {
     let Ok(double) = text.parse::<f64>() else {
         return false;
     };
-    let (digits, exponent) = decimal(text);
+    let written = decimal(text);
     if double == 0.0 {
-        return !digits.is_empty();
+        return !written.0.is_empty();
     }
-    let is_large = double.abs() >= FIRST_INEXACT;
-    !is_exact(double) || is_large && (digits, exponent) != decimal(&format!("{double:e}"))
+    if !is_exact(double) {
+        return true;
+    }
+    if written == decimal(&format!("{double:e}")) {
+        return false;
+    }
+    let digits = written.0.len();
+    let is_beyond = double.abs() >= FIRST_INEXACT || digits > DIGITS_OF_A_DOUBLE;
+    is_beyond || written != decimal(&format!("{double:.*e}", digits.saturating_sub(1)))
 }
 
 /// The significant digits, and the power of ten of the last of them.
@@ -118,6 +94,13 @@ mod tests {
             "12345678901234567890123456789012345678901234567890",
             "9007199254740993.0",
             "9.007199254740993e15",
+            "0.1234567890123456789",
+            "3.14159265358979323846",
+            "1.00000000000000000001",
+            "4503599627370497.53",
+            "0.12345678901234567",
+            "-1e-400",
+            "1e999",
         ];
         for number in inexact {
             assert!(is_inexact(number.as_bytes()), "{number}");
@@ -134,7 +117,9 @@ mod tests {
             "1E+300",
             "5e-324",
             "0.30000000000000004",
-            "3.14159265358979323846",
+            "3.141592653589793",
+            "0.10000000000000001",
+            "4.9406564584124654e-324",
             "0.50000000000000000000",
             "1e-7",
             "0e999",
@@ -149,11 +134,8 @@ mod tests {
     }
 
     #[test]
-    fn places_are_named_and_texts_are_left_alone() {
+    fn digits_are_kept_in_quotes_and_texts_are_left_alone() {
         let text = r#"{"a":"9007199254740993","b":[1,{"c":9007199254740993}],"d":1e999}"#;
-        let found = inexact_numbers(text.as_bytes());
-        let places: Vec<_> = found.iter().map(|found| found.place.as_str()).collect();
-        assert_eq!(places, ["b[1].c", "d"]);
         assert_eq!(
             quote_inexact(text).unwrap(),
             r#"{"a":"9007199254740993","b":[1,{"c":"9007199254740993"}],"d":"1e999"}"#

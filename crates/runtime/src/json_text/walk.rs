@@ -12,7 +12,7 @@ const SHOWN_PLACE_BYTES: usize = 300;
 #[must_use]
 pub fn place(text: &[u8], offset: usize) -> String {
     let mut walker = Walker::new(text);
-    while walker.at < offset && walker.advance().is_some() {}
+    while walker.at < offset && walker.next().is_some() {}
     walker.path()
 }
 
@@ -21,6 +21,21 @@ enum Step {
     Field(Option<Range<usize>>),
     /// In a list: the position of the present item.
     Item(usize),
+}
+
+/// What a walk passes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Element {
+    /// An object or a list begins.
+    Begin,
+    /// One ends.
+    End,
+    /// The name of a field, without its quotes.
+    Name(Range<usize>),
+    /// A value that is no text, list or object: a number, `true`, `null`, or what should be one.
+    Bare(Range<usize>),
+    /// A text, a separator or a space.
+    Other,
 }
 
 /// Goes from element to element.
@@ -39,30 +54,23 @@ impl<'a> Walker<'a> {
         }
     }
 
-    /// The next value that is no text, list or object: a number, `true`, `null`, or what should be one.
-    pub(super) fn next_bare(&mut self) -> Option<Range<usize>> {
-        loop {
-            let element = self.advance()?;
-            if let Some(bare) = element {
-                return Some(bare);
-            }
-        }
-    }
-
     /// Passes one element; `None` at the end.
-    fn advance(&mut self) -> Option<Option<Range<usize>>> {
+    pub(super) fn next(&mut self) -> Option<Element> {
         let start = self.at;
+        let mut element = Element::Other;
         match *self.text.get(start)? {
-            b'"' => {
-                self.at = string_end(self.text, start);
-                if let Some(Step::Field(name @ None)) = self.steps.last_mut() {
-                    *name = Some(start + 1..self.at.saturating_sub(1).max(start + 1));
-                }
-                return Some(None);
+            b'"' => return Some(self.pass_text(start)),
+            opening @ (b'{' | b'[') => {
+                element = Element::Begin;
+                self.enter(match opening {
+                    b'{' => Step::Field(None),
+                    _ => Step::Item(0),
+                })?;
             }
-            b'{' => self.enter(Step::Field(None))?,
-            b'[' => self.enter(Step::Item(0))?,
-            b'}' | b']' => drop(self.steps.pop()),
+            b'}' | b']' => {
+                element = Element::End;
+                self.steps.pop();
+            }
             b',' => match self.steps.last_mut() {
                 Some(Step::Item(index)) => *index += 1,
                 Some(Step::Field(name)) => *name = None,
@@ -74,11 +82,23 @@ impl<'a> Walker<'a> {
                 let rest = &self.text[start..];
                 let length = rest.iter().position(|byte| ends_bare(*byte));
                 self.at = length.map_or(self.text.len(), |length| start + length);
-                return Some(Some(start..self.at));
+                return Some(Element::Bare(start..self.at));
             }
         }
         self.at = start + 1;
-        Some(None)
+        Some(element)
+    }
+
+    fn pass_text(&mut self, start: usize) -> Element {
+        self.at = string_end(self.text, start);
+        match self.steps.last_mut() {
+            Some(Step::Field(name @ None)) => {
+                let range = start + 1..self.at.saturating_sub(1).max(start + 1);
+                *name = Some(range.clone());
+                Element::Name(range)
+            }
+            _ => Element::Other,
+        }
     }
 
     fn enter(&mut self, step: Step) -> Option<()> {

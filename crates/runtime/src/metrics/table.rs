@@ -91,6 +91,7 @@ pub const METRICS: &[Metric] = metrics! {
     "gateway" {
         "shim_mcp_operation_duration_seconds" Histogram Seconds ["method" = "tools/list" | "tools/call" | "prompts/list" | "prompts/get" | "resources/list" | "resources/templates/list" | "resources/read" | "other", "tool" = "" | "shim_auto_checkpoint" | "shim_check_recovery" | "shim_monitor_signals" | "shim_session_status" | "shim_coordinate_task" | "shim_worker_task"] "From an MCP request about tools, prompts or resources to its answer."
         "shim_mcp_operations_total" Counter Count ["method" = "tools/list" | "tools/call" | "prompts/list" | "prompts/get" | "resources/list" | "resources/templates/list" | "resources/read" | "other", "tool" = "" | "shim_auto_checkpoint" | "shim_check_recovery" | "shim_monitor_signals" | "shim_session_status" | "shim_coordinate_task" | "shim_worker_task", "outcome" = "ok" | "error" | "refused"] "MCP requests about tools, prompts or resources; the outcome is ok, error (the model reads why) or refused."
+        "shim_mcp_sessions" Gauge Count [] "MCP sessions over HTTP that are open; the longest idle one ends when there are too many."
         "shim_mcp_damaged_frames_total" Counter Count ["outcome" = "repaired" | "refused" | "ignored"] "Messages of MCP clients that could not be read as they came: repaired (half characters), refused with the reason, or ignored because they ask for no answer."
     }
     "checkpoint" {
@@ -112,6 +113,8 @@ pub const METRICS: &[Metric] = metrics! {
     }
     "coordination and worker" {
         "shim_redis_up" Gauge Count [] "1 while Redis answers."
+        "shim_redis_memory_bytes" Gauge Bytes [] "What Redis takes of memory, whoever uses it."
+        "shim_redis_max_memory_bytes" Gauge Bytes [] "What Redis may take (maxmemory); 0 if there is no bound."
         "shim_redis_call_duration_seconds" Histogram Seconds [] "One script, from sending it to its answer."
         "shim_redis_errors_total" Counter Count ["kind" = "unavailable" | "full" | "slow" | "other"] "Calls to Redis that failed: unavailable, full, slow, other."
         "shim_worker_deaths_total" Counter Count [] "Workers found dead."
@@ -136,6 +139,10 @@ pub const METRICS: &[Metric] = metrics! {
         "shim_queue_oldest_age_seconds" Gauge Seconds ["priority" = "high" | "normal" | "low"] "How long the first of them has waited."
         "shim_tasks_running" Gauge Count [] "Tasks that a worker has."
         "shim_outbox_depth" Gauge Count [] "Changes of tasks that BullMQ's queues do not show yet."
+        "shim_queues_in_use" Gauge Count [] "Queues whose tasks have not all ended, one for each different set of requirements; there may be 512, and 256 of one caller."
+        "shim_messages_owed" Gauge Count [] "Messages to submitters of jobs that wait for room in full inboxes."
+        "shim_store_keys" Gauge Count ["kind" = "tasks" | "queues" | "state" | "locks" | "files" | "messages" | "workers" | "requests" | "other"] "Keys in Redis, by what they are for, as measured within the last minute."
+        "shim_store_bytes" Gauge Bytes ["kind" = "tasks" | "queues" | "state" | "locks" | "files" | "messages" | "workers" | "requests" | "other"] "Bytes of Redis's memory, by what they are for, as measured within the last minute."
         "shim_queues_held" Gauge Count ["hold" = "paused" | "rate_limit" | "concurrency"] "Queues that BullMQ holds back, though workers may be free: paused, at their rate limit, at their limit of tasks at a time."
         "shim_queue_held_tasks" Gauge Count ["hold" = "paused" | "rate_limit" | "concurrency"] "Tasks that wait in these queues."
         "shim_workers" Gauge Count ["state" = "starting" | "idle" | "busy" | "draining"] "Workers that live, by state."

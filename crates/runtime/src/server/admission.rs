@@ -30,14 +30,16 @@ impl Admission {
         }
     }
 
-    /// Lets a call in; its bytes count for its caller.
+    /// Lets a call in; its bytes count for its caller, who goes along with it.
     pub(super) fn admit(
         &self,
-        request: Request<Body>,
+        mut request: Request<Body>,
     ) -> Result<(Request<Body>, RevocationWatch), Status> {
         let (caller, grant) = self.caller(&request)?;
         let revocation = RevocationWatch::new(&self.auth, grant);
-        let request = match self.limiter.admit(&caller, Instant::now())? {
+        let meter = self.limiter.admit(&caller, Instant::now())?;
+        request.extensions_mut().insert(caller);
+        let request = match meter {
             Some(meter) => request.map(|body| with_hook(body, MeteredBody(meter))),
             None => request,
         };

@@ -31,8 +31,10 @@ use tracing::Instrument;
 
 use super::admission::Admission;
 use super::call_metrics::{CallMeasurement, CallMetrics};
+use super::caller_scope;
 use super::concurrency::{self, ConcurrencyLimits, Permit};
 use super::revocation::RevocationWatch;
+use crate::auth::Caller;
 use crate::body_hook::{BodyHook, FinalFrame, data_bytes, with_hook};
 use crate::service_error::ServiceError;
 use crate::{redact, trace};
@@ -182,7 +184,11 @@ where
         // The clone must stay behind: only the original was polled ready.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
-        let answer = AssertUnwindSafe(async move { inner.call(request).await }).catch_unwind();
+        let caller = request.extensions().get::<Caller>().cloned();
+        let answer = AssertUnwindSafe(async move {
+            caller_scope::scope(caller.as_ref(), inner.call(request)).await
+        })
+        .catch_unwind();
         let answer = async move {
             let answer = match revocation
                 .run_unless_revoked(permit.scope(answer), &permit)

@@ -4,13 +4,16 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, UnixListener, UnixSocket};
 
 use crate::auth::Auth;
 use crate::probes::Probes;
 
 /// `sun_path` holds 108 bytes with its NUL on Linux (unix(7)), 104 on macOS.
 const MAX_SOCKET_PATH: usize = if cfg!(target_os = "macos") { 103 } else { 107 };
+
+/// Connections that wait to be accepted, as many as tokio's own listeners keep.
+const BACKLOG: u32 = 1_024;
 
 /// What a server listens on: TCP, a Unix socket or both, and the HTTP probes.
 #[derive(Debug, Default)]
@@ -100,9 +103,11 @@ impl Listeners {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(fail(e)),
             _ => {}
         }
-        let listener = UnixListener::bind(path).map_err(fail)?;
+        let socket = UnixSocket::new_stream().map_err(fail)?;
+        socket.bind(path).map_err(fail)?;
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(fail)?;
-        self.unix = Some(listener);
+        // Only now: whoever connected before would have come in whatever the umask let in.
+        self.unix = Some(socket.listen(BACKLOG).map_err(fail)?);
         Ok(())
     }
 }

@@ -5,6 +5,7 @@
 
 mod admission;
 mod call_metrics;
+mod caller_scope;
 mod concurrency;
 mod connections;
 mod handshakes;
@@ -36,6 +37,7 @@ use call_metrics::CallMetrics;
 
 use admission::Admission;
 
+pub use caller_scope::current_caller;
 pub use concurrency::{begin_streaming, begin_waiting};
 pub use connections::{AcceptOutcome, Connection, Connections};
 pub use layers::Activity;

@@ -10,6 +10,14 @@ pub const BY_FLAG: &str = "by flag";
 /// Half of a digest is enough to tell two values apart.
 const DIGITS: usize = 16;
 
+/// What tells a value apart from another one, and does not tell the value.
+#[must_use]
+pub fn digest(value: &[u8]) -> String {
+    let mut digest = blake3::hash(value).to_hex().to_string();
+    digest.truncate(DIGITS);
+    digest
+}
+
 impl Settings {
     /// A digest of each value by its key; [`BY_FLAG`] for a value that a flag gave. To be asked for after every crate has
     /// read its keys.
@@ -22,9 +30,7 @@ impl Settings {
                 // As the environment writes a list.
                 (Content::Many(items), _) => items.join(","),
             };
-            let mut digest = blake3::hash(text.as_bytes()).to_hex().to_string();
-            digest.truncate(DIGITS);
-            (key.clone(), digest)
+            (key.clone(), digest(text.as_bytes()))
         });
         digests.collect()
     }

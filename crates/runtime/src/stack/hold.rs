@@ -4,10 +4,10 @@
 //! first and then waits for the stack's lock. So one of the two always sees the other.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::Flock;
 
 use super::lock_file;
 
@@ -29,19 +29,12 @@ pub(super) fn take(data_dir: &Path, why: &str) -> std::io::Result<Result<HoldLoc
 
 /// What the folder is held for, if it is held.
 pub(super) fn reason(data_dir: &Path) -> Option<String> {
-    let file = File::open(path(data_dir)).ok()?;
-    match Flock::lock(file, FlockArg::LockSharedNonblock) {
-        Ok(_probe) => None,
-        Err((mut file, _)) => {
-            let mut why = String::new();
-            let _ = file.read_to_string(&mut why);
-            Some(if why.is_empty() {
-                "it is being worked on".to_owned()
-            } else {
-                why
-            })
-        }
-    }
+    let why = lock_file::read_if_taken(&path(data_dir))?;
+    Some(if why.is_empty() {
+        "it is being worked on".to_owned()
+    } else {
+        why
+    })
 }
 
 fn path(data_dir: &Path) -> PathBuf {

@@ -17,8 +17,11 @@ pub struct StackInfo {
     pub started_unix_ms: u64,
     /// Its Unix socket.
     pub socket: PathBuf,
-    /// Its TCP address, if the port was free.
+    /// Its TCP address, if it was asked to listen on one.
     pub tcp: Option<SocketAddr>,
+    /// Where the token is that callers over TCP show, if it is the data folder's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_file: Option<PathBuf>,
     /// The Redis it uses, if there is one.
     pub redis: Option<String>,
     /// What its first starter gave it; unset for a stack of an older version.
@@ -37,6 +40,9 @@ pub struct Surroundings {
     pub config_file: Option<PathBuf>,
     /// Its settings from the file and the environment: a digest of the value by its key, so that no secret is told.
     pub settings: BTreeMap<String, String>,
+    /// The variables that its executors pass on: a digest of the value by the name, empty for one that is not set.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub variables: BTreeMap<String, String>,
     /// After how many milliseconds without a call it stops; unset, it stays.
     pub idle_exit_ms: Option<u64>,
 }

@@ -5,12 +5,16 @@
 
 use std::fmt;
 
+use shim_render::text;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::trace;
+
+/// Begins a colour.
+const ESCAPE: char = '\u{1b}';
 
 /// The position of the ids in a line.
 #[derive(Debug, Clone, Copy)]
@@ -46,27 +50,52 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let Some(trace_context) = trace::current() else {
-            return self.format.format_event(context, writer, event);
-        };
         let mut line = String::new();
         self.format
             .format_event(context, Writer::new(&mut line), event)?;
+        let line = match self.style {
+            LineStyle::Pretty => one_line(line.trim_end()),
+            LineStyle::Json => text::json(line.trim_end()).into_owned(),
+        };
+        let Some(trace_context) = trace::current() else {
+            return writeln!(writer, "{line}");
+        };
         let (trace, span) = (trace_context.trace_id(), trace_context.span_id());
         match (self.style, line.strip_prefix('{')) {
-            (LineStyle::Json, Some(fields)) => {
-                write!(
-                    writer,
-                    r#"{{"trace_id":"{trace}","span_id":"{span}",{fields}"#
-                )
-            }
-            _ => writeln!(
+            (LineStyle::Json, Some(fields)) => writeln!(
                 writer,
-                "{} trace_id={trace} span_id={span}",
-                line.trim_end()
+                r#"{{"trace_id":"{trace}","span_id":"{span}",{fields}"#
             ),
+            _ => writeln!(writer, "{line} trace_id={trace} span_id={span}"),
         }
     }
+}
+
+/// An event on one line with nothing hidden: what a field holds cannot begin a line of the log. The colours of the format
+/// stay; an escape within a value was replaced by the format already.
+fn one_line(event: &str) -> String {
+    let mut parts = event.split(ESCAPE);
+    let mut line = parts
+        .next()
+        .map(text::line)
+        .unwrap_or_default()
+        .into_owned();
+    for part in parts {
+        let behind = part.strip_prefix('[').unwrap_or_default();
+        let colour = behind.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';');
+        match colour.strip_prefix('m') {
+            Some(words) => {
+                line.push(ESCAPE);
+                line.push_str(&part[..part.len() - words.len()]);
+                line.push_str(&text::line(words));
+            }
+            None => {
+                line.push_str(&text::line(&ESCAPE.to_string()));
+                line.push_str(&text::line(part));
+            }
+        }
+    }
+    line
 }
 
 #[cfg(test)]
@@ -135,6 +164,38 @@ mod tests {
         assert_eq!(lines.len(), 2, "{lines:?}");
         assert!(!lines[0].contains("trace_id"), "{lines:?}");
         assert!(lines[1].ends_with(&ids), "{lines:?}");
+    }
+
+    #[tokio::test]
+    async fn no_field_begins_a_line_or_hides_anything() {
+        let hostile =
+            "a\n2026-01-01T00:00:00Z  INFO x\r\u{2028}b\u{85}c\u{9b}2J\u{202e}\u{200b}\u{1b}[2Jd";
+        for style in [LineStyle::Pretty, LineStyle::Json] {
+            let log = Log::default();
+            let subscriber = tracing_subscriber::fmt().with_writer(log.maker());
+            let _logs = match style {
+                LineStyle::Pretty => {
+                    let format = WithTraceIds::new(format().with_ansi(false), style);
+                    tracing::subscriber::set_default(subscriber.event_format(format).finish())
+                }
+                LineStyle::Json => {
+                    let format = WithTraceIds::new(format().json().flatten_event(true), style);
+                    let subscriber = subscriber.fmt_fields(JsonFields::new());
+                    tracing::subscriber::set_default(subscriber.event_format(format).finish())
+                }
+            };
+            tracing::warn!(name = hostile, debug = ?hostile, "hostile: {hostile}");
+            let written = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+            let line = written.strip_suffix('\n').unwrap();
+            assert!(
+                !line.chars().any(shim_render::hidden::is_hidden),
+                "{line:?}"
+            );
+        }
+        assert_eq!(
+            one_line("\u{1b}[2mdim\u{1b}[0m\nx\u{1b}[2J"),
+            "\u{1b}[2mdim\u{1b}[0m\\nx\\u{1b}[2J"
+        );
     }
 
     #[tokio::test]

@@ -1,12 +1,15 @@
-//! One open queue, and the rules of every call to BullMQ: bounded in time, with errors of the store.
+//! One open queue, the worker half that takes jobs out of it, and the rules of every call to BullMQ: bounded in time, with
+//! errors of the store.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bullmq::options::RedisConnectionOptions;
+use bullmq::redis_connection::RedisConnection;
 use bullmq::{Job, JobOptions, Queue, QueueOptions, Worker, WorkerOptions};
 use futures::FutureExt;
 use shim_runtime::background::BackgroundTasks;
+use tokio::sync::watch;
 
 use crate::connection::{ANSWER_WITHIN, classify};
 use crate::error::Error;
@@ -23,23 +26,26 @@ const LOCK_DURATION: Duration = Duration::from_secs(24 * 3_600);
 /// How often the drain of the library's events looks whether its queue is still open.
 const DRAIN_EVERY: Duration = Duration::from_secs(1);
 
-/// A queue that is open: jobs are put in through one half and taken out through the other.
+/// A queue that is open: jobs are put in and moved about. It has no connection of its own.
 pub(super) struct OpenQueue {
     pub(super) queue: Queue,
-    worker: Arc<Worker>,
 }
 
-impl OpenQueue {
+/// The half of a queue that takes jobs out. It has two connections of its own, which the library opens for each.
+pub(super) struct JobTaker {
+    worker: Arc<Worker>,
+    /// Dropped with it, which ends the drain of its events, and so its connections.
+    _open: watch::Sender<()>,
+}
+
+impl JobTaker {
     pub(super) async fn open(
         name: &str,
         prefix: &str,
         connection: RedisConnectionOptions,
         background: &BackgroundTasks,
     ) -> Result<Self, Error> {
-        let queue = QueueOptions::new()
-            .connection(connection.clone())
-            .prefix(prefix);
-        let worker = WorkerOptions::new()
+        let options = WorkerOptions::new()
             .connection(connection)
             .prefix(prefix)
             .name(WORKER_NAME)
@@ -50,19 +56,32 @@ impl OpenQueue {
         let never = |_: Job, _: bullmq::worker::CancellationToken| async {
             Err(bullmq::Error::WorkerClosed)
         };
-        let (queue, worker) = with_timeout(async {
-            let queue = Queue::with_options(name, queue).await?;
-            Ok((queue, Worker::with_options(name, never, worker).await?))
-        })
-        .await?;
+        let worker = with_timeout(Worker::with_options(name, never, options)).await?;
         let worker = Arc::new(worker);
-        drain_events(&worker, background);
-        Ok(Self { queue, worker })
+        let (open, is_open) = watch::channel(());
+        drain_events(&worker, is_open, background);
+        Ok(Self {
+            worker,
+            _open: open,
+        })
     }
 
     /// Takes the next job, if one waits.
     pub(super) async fn take(&self) -> Result<Option<Job>, Error> {
         with_timeout(self.worker.get_next_job_nonblocking(LOCK_TOKEN)).await
+    }
+}
+
+impl OpenQueue {
+    /// Opens a queue over the connection that all queues share.
+    pub(super) async fn open(
+        name: &str,
+        prefix: &str,
+        connection: RedisConnection,
+    ) -> Result<Self, Error> {
+        let options = QueueOptions::new().prefix(prefix);
+        let queue = with_timeout(Queue::with_connection(name, connection, options)).await?;
+        Ok(Self { queue })
     }
 
     /// Adds a job, unless a job with its id is there.
@@ -81,15 +100,16 @@ impl OpenQueue {
 }
 
 /// The library sends an event for every job taken into a channel without bounds, which must be emptied.
-fn drain_events(worker: &Arc<Worker>, background: &BackgroundTasks) {
+fn drain_events(worker: &Arc<Worker>, is_open: watch::Receiver<()>, background: &BackgroundTasks) {
     let events = Arc::downgrade(worker);
     let shutdown = background.shutdown().clone();
     background.spawn_restarting("bullmq_events", move || {
-        let (events, shutdown) = (events.clone(), shutdown.clone());
+        let (events, shutdown, mut is_open) = (events.clone(), shutdown.clone(), is_open.clone());
         async move {
             while let Some(worker) = events.upgrade() {
                 tokio::select! {
                     _ = tokio::time::timeout(DRAIN_EVERY, worker.next_event()) => {}
+                    _ = is_open.changed() => return,
                     () = shutdown.wait() => return,
                 }
             }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use shim_proto::coordination::v1::Lock;
+use shim_proto::limits::coordination::MAX_NAMESPACE_LOCKS;
 
 use super::list::HolderStatus;
 use super::model::{AcquireRequest, LockRef};
@@ -31,6 +32,12 @@ struct GrantArgs<'a> {
     purpose: &'a str,
     redlock_value: &'a str,
     ttl_ms: u64,
+    max_locks: usize,
+}
+
+#[derive(Deserialize)]
+struct TooManyFields {
+    held: u64,
 }
 
 #[derive(Deserialize)]
@@ -44,8 +51,8 @@ impl Locks {
     /// Acquires a lock that is free now.
     ///
     /// # Errors
-    /// `LockHeld` if another request holds it, `LockUndecided` if too few lock nodes agree, `RequestIdReused`, or as the
-    /// store fails.
+    /// `LockHeld` if another request holds it, `LockUndecided` if too few lock nodes agree, `TooManyLocks`,
+    /// `RequestIdReused`, or as the store fails.
     pub async fn acquire(self: &Arc<Self>, request: &AcquireRequest) -> Result<Lock, Error> {
         if !self.redlock.is_used() {
             return self.grant(request, "").await;
@@ -125,6 +132,7 @@ impl Locks {
                 purpose: &request.purpose,
                 redlock_value: value,
                 ttl_ms: millis(request.ttl),
+                max_locks: MAX_NAMESPACE_LOCKS,
             });
         let mut reply = self.connection.call(&call).await?;
         let granted: GrantedFields =
@@ -137,6 +145,13 @@ impl Locks {
 }
 
 fn refusal(status: &str, reply: &mut Reply, lock_ref: &LockRef) -> Result<Error, Error> {
+    if status == "TOO_MANY" {
+        return Ok(Error::TooManyLocks {
+            namespace: lock_ref.namespace.clone(),
+            held: reply.fields::<TooManyFields>()?.held,
+            max: MAX_NAMESPACE_LOCKS as u64,
+        });
+    }
     if status != "HELD" {
         return idempotency::refusal(status, reply, None);
     }

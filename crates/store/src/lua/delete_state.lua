@@ -10,6 +10,7 @@ return once(request_key, args.fingerprint, args.keep_ms, function()
 
   local version = tick(clock_key)
   redis.call('DEL', entry_key)
+  note_size(args.name, 0)
   redis.call('ZREM', names_key, args.name)
   redis.call('ZREM', deadlines_key, args.name)
   publish_change('deleted', version, args.name, args.envelope)

@@ -3,7 +3,7 @@
 --       version), ttl_ms (nil: ends as before), default_ttl_ms, create_if_missing, max_bytes, max_fields,
 --       remove {name, ...}, fields {name, value, ...}
 -- OK: version, expires_ms. Refusals: REQUEST_ID_REUSED, STALE_FENCE, VERSION_MISMATCH {current}, NOT_FOUND,
--- TOO_LARGE {bytes}, TOO_MANY_FIELDS {count}.
+-- TOO_LARGE {bytes}, TOO_MANY_FIELDS {count}, STATE_FULL {held, max, what}.
 local entry_key, lock_key, request_key = KEYS[5], KEYS[6], KEYS[7]
 
 return once(request_key, args.fingerprint, args.keep_ms, function()
@@ -28,6 +28,8 @@ return once(request_key, args.fingerprint, args.keep_ms, function()
   end
   if bytes > args.max_bytes then return reply('TOO_LARGE', {bytes = bytes}) end
   if count > args.max_fields then return reply('TOO_MANY_FIELDS', {count = count}) end
+  refused = refuse_full(not current, bytes)
+  if refused then return refused end
 
   local version = tick(clock_key)
   local now = now_ms()
@@ -37,6 +39,7 @@ return once(request_key, args.fingerprint, args.keep_ms, function()
   for name in pairs(removed) do
     if not set[name] then redis.call('HDEL', entry_key, name) end
   end
+  note_size(args.name, bytes)
   keep_entry(entry_key, not current, expires)
   publish_change('patched', version, args.name, args.envelope)
   sweep(SWEPT_BY_A_WRITE)

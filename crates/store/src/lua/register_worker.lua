@@ -1,12 +1,14 @@
 -- Makes a worker known, in the place of an older incarnation of it.
 -- args: fingerprint, keep_ms, worker_id, dead_after_ms, capabilities (one text with spaces between), name, kind, capacity,
---       node, version, session
--- OK: worker_id, epoch, now_ms, due_ms. Refusal: REQUEST_ID_REUSED.
+--       node, version, session, max_workers
+-- OK: worker_id, epoch, now_ms, due_ms. Refusals: REQUEST_ID_REUSED, TOO_MANY {held}.
 local request_key = KEYS[7]
 
 return once(request_key, args.fingerprint, args.keep_ms, function()
   local id, capabilities = args.worker_id, args.capabilities
   local key = worker_key(id)
+  local living = redis.call('ZCARD', living_key)
+  if living >= args.max_workers and not redis.call('ZSCORE', living_key, id) then return reply('TOO_MANY', {held = living}) end
   for capability in string.gmatch(redis.call('HGET', key, 'capabilities') or '', '%S+') do
     redis.call('ZREM', capability_key(capability), id)
   end

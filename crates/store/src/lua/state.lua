@@ -1,6 +1,7 @@
 -- What the scripts that change state share.
 -- args of all of them: entry_prefix (the start of every entry's key), history_length, channel, expired_envelope (the
--- publication of an expired entry, up to its key).
+-- publication of an expired entry, up to its key), sizes_key (how many bytes each entry has, and all together), max_entries,
+-- max_all_bytes.
 local clock_key, names_key, deadlines_key, history_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 
 -- The version of an entry, false if there is none; and the refusal if the fence or the expected version does not hold.
@@ -28,6 +29,15 @@ local function publish_change(change, version, name, envelope)
   redis.call('PUBLISH', args.channel, envelope .. version .. '}}')
 end
 
+-- Notes how many bytes an entry has now; 0 if it is gone. Entries of older versions count nothing until they are written.
+local function note_size(name, bytes)
+  local was = tonumber(redis.call('HGET', args.sizes_key, ':' .. name) or 0)
+  if bytes == was then return end
+  if bytes == 0 then redis.call('HDEL', args.sizes_key, ':' .. name) else redis.call('HSET', args.sizes_key, ':' .. name, bytes) end
+  if redis.call('HINCRBY', args.sizes_key, 'all', bytes - was) <= 0 then redis.call('HDEL', args.sizes_key, 'all') end
+  linger(args.sizes_key)
+end
+
 -- Takes at most so many expired entries off the lists, and publishes each. Redis deletes an entry after its last
 -- millisecond, not during it.
 local function sweep(most)
@@ -35,10 +45,30 @@ local function sweep(most)
     redis.call('ZREM', deadlines_key, name)
     if redis.call('EXISTS', args.entry_prefix .. name) == 0 then
       redis.call('ZREM', names_key, name)
+      note_size(name, 0)
       local version = tick(clock_key)
       publish_change('expired', version, name, args.expired_envelope .. cjson.encode(name) .. ',"version":')
     end
   end
+end
+
+-- Nil if an entry of so many bytes has room; else the refusal. Expired entries make room first.
+local function refuse_full(is_new, bytes)
+  local function full()
+    local entries = redis.call('ZCARD', names_key)
+    if is_new and entries >= args.max_entries then
+      return reply('STATE_FULL', {held = entries, max = args.max_entries, what = 'entries'})
+    end
+    local sizes = redis.call('HMGET', args.sizes_key, 'all', ':' .. args.name)
+    local all, own = tonumber(sizes[1] or 0), tonumber(sizes[2] or 0)
+    if bytes > own and all - own + bytes > args.max_all_bytes then
+      return reply('STATE_FULL', {held = all, max = args.max_all_bytes, what = 'bytes'})
+    end
+    return nil
+  end
+  if not full() then return nil end
+  sweep(1000)
+  return full()
 end
 
 -- Every write takes off more than it puts on, so the lists stay as small as the set of living entries.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use shim_proto::coordination::v1::{Worker, WorkerState};
+use shim_proto::limits::worker::MAX_WORKERS;
 use shim_runtime::ids::{Epoch, WorkerId};
 
 use super::model::{Heartbeat, stall};
@@ -30,6 +31,7 @@ struct RegisterArgs<'a> {
     node: &'a str,
     version: &'a str,
     session: &'a str,
+    max_workers: usize,
     #[serde(flatten)]
     shared: SharedArgs<'a>,
 }
@@ -50,6 +52,11 @@ struct HeartbeatArgs<'a> {
     stall_ms: u64,
     #[serde(flatten)]
     shared: SharedArgs<'a>,
+}
+
+#[derive(Deserialize)]
+struct TooManyFields {
+    held: u64,
 }
 
 #[derive(Deserialize)]
@@ -80,7 +87,7 @@ impl Registry {
     /// Makes a worker known; returns it with its epoch, state and times.
     ///
     /// # Errors
-    /// `RequestIdReused`, or as the store fails.
+    /// `TooManyWorkers`, `RequestIdReused`, or as the store fails.
     pub async fn register(
         &self,
         idempotency_key: &IdempotencyKey,
@@ -102,11 +109,17 @@ impl Registry {
                 node: &worker.node,
                 version: &worker.version,
                 session: &worker.session_id,
+                max_workers: MAX_WORKERS,
                 shared: self.shared_args(),
             });
         let mut reply = self.connection.call(&call).await?;
-        let registered: RegisteredFields =
-            reply.accept(|status, reply| idempotency::refusal(status, reply, None))?;
+        let registered: RegisteredFields = reply.accept(|status, reply| match status {
+            "TOO_MANY" => Ok(Error::TooManyWorkers {
+                held: reply.fields::<TooManyFields>()?.held,
+                max: MAX_WORKERS as u64,
+            }),
+            other => idempotency::refusal(other, reply, None),
+        })?;
         Ok(registered.worker(worker))
     }
 

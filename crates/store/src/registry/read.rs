@@ -158,6 +158,16 @@ impl Registry {
         })
     }
 
+    /// Forgets which inboxes a request was for, all of which refused it.
+    ///
+    /// # Errors
+    /// As the store fails.
+    pub async fn forget_recipients(&self, idempotency_key: &IdempotencyKey) -> Result<(), Error> {
+        let key = self.slot.request_key(&idempotency_key.request_id);
+        let forget = cmd("DEL").arg(key).to_owned();
+        self.connection.query::<u64>(&forget).await.map(drop)
+    }
+
     /// The present end of the history.
     ///
     /// # Errors

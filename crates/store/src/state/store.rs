@@ -1,6 +1,7 @@
 //! The states of all namespaces: their scripts, and the keys that these have in common.
 
 use serde::Serialize;
+use shim_proto::limits::coordination::{MAX_NAMESPACE_BYTES, MAX_NAMESPACE_ENTRIES};
 
 use super::model::UPDATED;
 use crate::change_log::ChangeLog;
@@ -35,6 +36,9 @@ pub(super) struct HistoryArgs {
     history_length: usize,
     channel: String,
     expired_envelope: String,
+    sizes_key: String,
+    max_entries: usize,
+    max_all_bytes: usize,
 }
 
 impl States {
@@ -74,6 +78,9 @@ impl States {
             history_length: HISTORY,
             channel: self.keys.channel(UPDATED),
             expired_envelope: open_envelope("", &expired, "key"),
+            sizes_key: slot.key("state-sizes"),
+            max_entries: MAX_NAMESPACE_ENTRIES,
+            max_all_bytes: MAX_NAMESPACE_BYTES,
         }
     }
 }

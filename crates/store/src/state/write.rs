@@ -82,6 +82,13 @@ struct TooLargeFields {
 }
 
 #[derive(Deserialize)]
+struct FullFields {
+    held: u64,
+    max: u64,
+    what: String,
+}
+
+#[derive(Deserialize)]
 struct TooWideFields {
     count: u64,
 }
@@ -90,7 +97,7 @@ impl States {
     /// Writes an entry whole, which lives for `ttl`. The caller checks the size of the value.
     ///
     /// # Errors
-    /// `VersionMismatch`, `StaleFence`, `RequestIdReused`, or as the store fails.
+    /// `VersionMismatch`, `StaleFence`, `StateFull`, `RequestIdReused`, or as the store fails.
     pub async fn put(
         &self,
         request: &WriteRequest,
@@ -109,8 +116,8 @@ impl States {
     /// Changes single fields of an entry.
     ///
     /// # Errors
-    /// `StateNotFound`, `VersionMismatch`, `StaleFence`, `StateTooLarge`, `StateTooWide`, `RequestIdReused`, or as the
-    /// store fails.
+    /// `StateNotFound`, `VersionMismatch`, `StaleFence`, `StateTooLarge`, `StateTooWide`, `StateFull`,
+    /// `RequestIdReused`, or as the store fails.
     pub async fn patch(&self, request: &WriteRequest, patch: &Patch) -> Result<Written, Error> {
         let slot = self.keys.namespace(&request.state_ref.namespace);
         let remove = patch.remove.iter();
@@ -215,6 +222,15 @@ fn refusal(
             expected: conditions.expected_version.unwrap_or(0),
             current: reply.fields::<MismatchFields>()?.current,
         },
+        "STATE_FULL" => {
+            let full: FullFields = reply.fields()?;
+            Error::StateFull {
+                namespace: state_ref.namespace.clone(),
+                held: full.held,
+                max: full.max,
+                what: full.what,
+            }
+        }
         "NOT_FOUND" => Error::StateNotFound {
             namespace: state_ref.namespace.clone(),
             key,

@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 use shim_proto::coordination::v1::{Task, TaskState};
+use shim_proto::limits::task::MAX_QUEUES;
 
 use super::outbox_entries::OutboxEntries;
 use super::outbox_relay::JobLocation;
@@ -30,6 +31,7 @@ struct CancelArgs<'a> {
 struct RetryArgs<'a> {
     id: &'a str,
     max_named: usize,
+    max_queues: usize,
     /// Of a schedule: when its next run is due.
     next_run_ms: Option<u64>,
 }
@@ -115,8 +117,8 @@ impl Tasks {
     /// Retries what failed or was cancelled; returns how many tasks are retried.
     ///
     /// # Errors
-    /// `TaskNotFound`, `TaskNotRetryable`, `PartsRetryable`, `TaskCompleted`, `TaskJobGone`, `RequestIdReused`, or as the
-    /// store fails.
+    /// `TaskNotFound`, `TaskNotRetryable`, `PartsRetryable`, `TaskCompleted`, `TaskJobGone`, `TooManyQueues`,
+    /// `RequestIdReused`, or as the store fails.
     pub async fn retry(
         &self,
         idempotency_key: &IdempotencyKey,
@@ -149,6 +151,7 @@ impl Tasks {
         let args = RetryArgs {
             id,
             max_named: MAX_NAMED_PARTS,
+            max_queues: MAX_QUEUES,
             next_run_ms,
         };
         let mut answer = self.runner.run_for(script, request, &args).await?;

@@ -1,48 +1,95 @@
-//! The queues that this process made known to the workers.
+//! The queues that workers look into: how they are made known, kept a place for, and closed when they are forgotten.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use crate::connection::RedisConnection;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 
-/// The queues made known over one connection of the store; a failover may have lost them.
-pub(super) struct DeclaredQueues {
-    connection: RedisConnection,
-    declared: Mutex<Declared>,
+use super::class::Class;
+use super::reader::TextSelection;
+use super::task_store::Tasks;
+use crate::clock::millis;
+use crate::error::Error;
+
+/// A queue with what its tasks require.
+#[derive(Serialize)]
+pub(super) struct ClassArgs {
+    queue: String,
+    requirements: ByteBuf,
 }
 
-#[derive(Default)]
-struct Declared {
-    generation: u64,
-    queues: HashSet<String>,
-}
-
-impl DeclaredQueues {
-    pub(super) fn new(connection: RedisConnection) -> Self {
+impl ClassArgs {
+    pub(super) fn of(class: &Class) -> Self {
         Self {
-            connection,
-            declared: Mutex::default(),
+            queue: class.name.clone(),
+            requirements: ByteBuf::from(class.stored()),
         }
     }
+}
 
-    pub(super) fn contains(&self, queue: &str) -> bool {
-        self.current().queues.contains(queue)
+#[derive(Serialize)]
+struct KeepQueuesArgs<'a> {
+    queues: Vec<&'a str>,
+    keep_ms: u64,
+}
+
+#[derive(Serialize)]
+struct UnreadArgs<'a> {
+    queues: &'a [&'a str],
+}
+
+#[derive(Deserialize)]
+struct UnreadAnswer {
+    unread: Vec<usize>,
+}
+
+impl Tasks {
+    /// Lets some queues have a place for a time, however many others are in use: those of configured executors.
+    ///
+    /// # Errors
+    /// As the store fails.
+    pub async fn keep_queues(&self, classes: &[Class], keep: Duration) -> Result<(), Error> {
+        let args = KeepQueuesArgs {
+            queues: classes.iter().map(|class| class.name.as_str()).collect(),
+            keep_ms: millis(keep),
+        };
+        let answer = self.runner.run(&self.scripts.keep_queues, &args).await?;
+        answer.unrefused::<IgnoredAny>().map(drop)
     }
 
-    pub(super) fn insert(&self, queue: &str) {
-        self.current().queues.insert(queue.to_owned());
+    /// Those of some queues whose events in BullMQ were not all read: one call for all, since most have none.
+    ///
+    /// # Errors
+    /// As the store fails.
+    pub async fn with_unread_events<'a>(&self, queues: &[&'a str]) -> Result<Vec<&'a str>, Error> {
+        let args = UnreadArgs { queues };
+        let answer = self.runner.run(&self.scripts.unread, &args).await?;
+        let (_, UnreadAnswer { unread }) = answer.unrefused()?;
+        let unread = unread.iter().filter_map(|at| queues.get(*at).copied());
+        Ok(unread.collect())
     }
 
-    /// The queues of the connection that there is now.
-    fn current(&self) -> MutexGuard<'_, Declared> {
-        let generation = self.connection.generation();
-        let mut declared = self.declared.lock().unwrap_or_else(PoisonError::into_inner);
-        if declared.generation != generation {
-            *declared = Declared {
-                generation,
-                queues: HashSet::new(),
-            };
+    /// Makes the queues of tasks known anew that were forgotten before the tasks were taken up again.
+    pub(super) async fn declare_unlisted(&self, ids: &[String]) -> Result<(), Error> {
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        for row in self.reader.rows(TextSelection::None, &ids).await? {
+            let task = row.task()?;
+            let args = ClassArgs::of(&Class {
+                // The job of another program lies in the queue that the program chose.
+                name: row.record.queue.clone(),
+                ..Class::of(task.requirements.as_ref())
+            });
+            let answer = self.runner.run(&self.scripts.declare, &args).await?;
+            answer.unrefused::<IgnoredAny>()?;
         }
-        declared
+        Ok(())
+    }
+
+    /// Closes the queues that are known no more.
+    pub(super) fn close_forgotten(&self, classes: &[Class]) {
+        let known: HashSet<&str> = classes.iter().map(|class| class.name.as_str()).collect();
+        self.queues.retain(|queue| known.contains(queue));
     }
 }

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use redis::cmd;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use shim_proto::coordination::v1::AssignmentStrategy;
 
 use super::class::Class;
 use super::task_store::Tasks;
 use crate::error::Error;
+use crate::sizes::KindSize;
 
 /// What waits first in a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,6 +149,21 @@ pub struct QueuesHealth {
     pub buried: u64,
     /// When the last of them was, in milliseconds of Unix time.
     pub buried_at_ms: Option<i64>,
+    /// Messages to submitters that wait for room in their inboxes.
+    pub owed: u64,
+    /// Queues whose tasks have not all ended.
+    pub queues_in_use: u64,
+    /// How many of them the caller with most of them opened.
+    pub own_queues: u64,
+    /// Jobs that have not ended, schedules among them.
+    pub live_jobs: u64,
+    /// What the store takes of Redis's memory, as it was measured last; empty if it never was.
+    pub sizes: Vec<KindSize>,
+}
+
+#[derive(Serialize)]
+struct NoteSizesArgs<'a> {
+    sizes: &'a [KindSize],
 }
 
 #[derive(Serialize)]
@@ -163,6 +180,11 @@ struct HealthAnswer {
     outbox: u64,
     buried: u64,
     buried_at_ms: i64,
+    owed: u64,
+    queues_in_use: u64,
+    own_queues: u64,
+    live_jobs: u64,
+    sizes: Vec<KindSize>,
     queues: Vec<StoredCounts>,
 }
 
@@ -195,7 +217,7 @@ impl From<&StoredDepth> for Depth {
 }
 
 impl Tasks {
-    /// The queues that were ever used.
+    /// The queues that are in use, or were lately.
     ///
     /// # Errors
     /// As the store fails.
@@ -212,6 +234,7 @@ impl Tasks {
         let mut classes: Vec<_> = classes.collect();
         classes.sort_by(|a, b| a.name.cmp(&b.name));
         classes.dedup_by(|a, b| a.name == b.name);
+        self.close_forgotten(&classes);
         Ok(classes)
     }
 
@@ -255,6 +278,16 @@ impl Tasks {
         self.runner.connection.query(&count).await
     }
 
+    /// Notes what the store takes of Redis's memory.
+    ///
+    /// # Errors
+    /// As the store fails.
+    pub async fn note_sizes(&self, sizes: &[KindSize]) -> Result<(), Error> {
+        let args = NoteSizesArgs { sizes };
+        let answer = self.runner.run(&self.scripts.note_sizes, &args).await?;
+        answer.unrefused::<IgnoredAny>().map(drop)
+    }
+
     /// What all queues hold.
     ///
     /// # Errors
@@ -275,6 +308,11 @@ impl Tasks {
             outbox: read.outbox,
             buried: read.buried,
             buried_at_ms: Some(read.buried_at_ms).filter(|at| *at > 0),
+            owed: read.owed,
+            queues_in_use: read.queues_in_use,
+            own_queues: read.own_queues,
+            live_jobs: read.live_jobs,
+            sizes: read.sizes,
             queues: queues
                 .map(|(stored, class)| QueueCounts {
                     class,

@@ -7,10 +7,12 @@ use std::time::Duration;
 use prost_types::Timestamp;
 use redis::cmd;
 use serde::{Deserialize, Serialize};
+use shim_proto::limits::task::MAX_QUEUES;
 use shim_runtime::ids::{Epoch, WorkerId};
 
 use super::file_waiters::FILES_TTL;
 use super::metrics;
+use super::notifier::OWED_RETRY;
 use super::outbox_entries::OutboxEntries;
 use super::outbox_relay::JobLocation;
 use super::reader::TextSelection;
@@ -102,6 +104,8 @@ struct SweepArgs {
     audit_after_ms: u64,
     overdue_after_us: u64,
     renew_files_after_ms: u64,
+    max_queues: usize,
+    owed_again_after_ms: u64,
 }
 
 #[derive(Deserialize)]
@@ -111,6 +115,8 @@ struct SweepAnswer {
     overdue: Vec<String>,
     misplaced: Vec<String>,
     leased: Vec<String>,
+    unlisted: Vec<String>,
+    owed: Vec<String>,
     forgotten: u64,
     buried: Vec<String>,
 }
@@ -208,13 +214,22 @@ impl Tasks {
             audit_after_ms: millis(AUDIT_AFTER),
             overdue_after_us: millis(OVERDUE_AFTER) * 1_000,
             renew_files_after_ms: millis(FILES_TTL / 3),
+            max_queues: MAX_QUEUES,
+            owed_again_after_ms: millis(OWED_RETRY),
         };
         let answer = self.runner.run(&self.scripts.sweep, &args).await?;
         let (fresh, swept) = answer.unrefused::<SweepAnswer>()?;
         let decided_us = fresh.decided_us;
+        self.declare_unlisted(&swept.unlisted).await?;
         self.relay.relay(fresh).await;
         self.relay_overdue(decided_us, swept.overdue, swept.misplaced)
             .await?;
+        self.relay
+            .relay(OutboxEntries {
+                decided_us,
+                items: swept.owed,
+            })
+            .await;
         self.renew_files(&swept.leased).await?;
         let due = swept.schedules.into_iter();
         Ok(SweepResult {

@@ -3,9 +3,8 @@
 use prost_types::value::Kind;
 use prost_types::{Struct, Value};
 use shim_proto::coordination::v1::{Message, Task, TaskState};
+use shim_proto::limits::coordination::OWN_SENDER;
 
-/// The sender of the messages.
-const SENDER: &str = "shim";
 /// Bytes of a goal in a message; the task has all of it.
 const MAX_GOAL_BYTES: usize = 200;
 
@@ -26,7 +25,7 @@ pub(super) fn message(why: &str, task: &Task) -> Message {
         _ => format!("job {id} {}: {goal}", ending(task)),
     };
     Message {
-        sender: SENDER.to_owned(),
+        sender: OWN_SENDER.to_owned(),
         text,
         data: Some(details(why, task)),
         ..Message::default()

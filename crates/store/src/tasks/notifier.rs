@@ -1,27 +1,70 @@
-//! Messages to the submitters of jobs, each sent once.
+//! Messages to the submitters of jobs, each sent once. What finds a full inbox is owed until there is room.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use serde::Serialize;
 use shim_proto::coordination::v1::Task;
 
 use super::notice;
 use super::reader::{TaskReader, TextSelection};
 use super::rows::Row;
+use super::scripts::{ScriptRunner, script};
+use crate::clock::millis;
 use crate::error::Error;
 use crate::idempotency::IdempotencyKey;
 use crate::inbox::Inboxes;
+use crate::script::{Effect, Script};
+
+/// How soon a message is sent again whose inbox was full.
+pub(super) const OWED_RETRY: Duration = Duration::from_secs(2);
 
 /// Sends the messages that decisions added to the outbox.
 pub(super) struct Notifier {
-    pub(super) reader: Arc<TaskReader>,
-    pub(super) inboxes: Arc<Inboxes>,
+    runner: ScriptRunner,
+    owe: Script,
+    reader: Arc<TaskReader>,
+    inboxes: Arc<Inboxes>,
+}
+
+#[derive(Serialize)]
+struct OweArgs<'a> {
+    entries: &'a [String],
+    retry_ms: u64,
 }
 
 impl Notifier {
+    pub(super) fn new(
+        runner: ScriptRunner,
+        reader: Arc<TaskReader>,
+        inboxes: Arc<Inboxes>,
+    ) -> Self {
+        Self {
+            owe: script(Effect::Frees, include_str!("../lua/tasks/owe.lua")),
+            runner,
+            reader,
+            inboxes,
+        }
+    }
+
+    /// Notes entries whose inboxes were full, which the supervisor sends again. If that fails they stay in the outbox.
+    pub(super) async fn owe(&self, entries: &[String]) {
+        if entries.is_empty() {
+            return;
+        }
+        let args = OweArgs {
+            entries,
+            retry_ms: millis(OWED_RETRY),
+        };
+        if let Err(error) = self.runner.run(&self.owe, &args).await {
+            tracing::debug!(%error, "owed messages stay in the outbox");
+        }
+    }
+
     /// Sends the message of an entry `why id`. A task that was forgotten, or has no submitter, gets none.
     ///
     /// # Errors
-    /// As the store fails.
+    /// `InboxFull`, or as the store fails.
     pub(super) async fn send(&self, entry: &str) -> Result<(), Error> {
         let Some((why, id)) = entry.split_once(' ') else {
             return Ok(());
@@ -39,12 +82,8 @@ impl Notifier {
             fingerprint: String::new(),
         };
         let message = notice::message(why, &task);
-        let sent = self.inboxes.send(&idempotency_key, submitter, &message);
-        match sent.await {
-            // A full inbox is not read: the job's own record says the same.
-            Ok(()) | Err(Error::InboxFull(_)) => Ok(()),
-            Err(error) => Err(error),
-        }
+        let sent = self.inboxes.send_own(&idempotency_key, submitter, &message);
+        sent.await
     }
 
     /// The submitter of a task's job; empty if it has none.

@@ -73,10 +73,7 @@ impl OutboxRelay {
                 files,
                 wakeup.clone(),
             ),
-            notifier: Notifier {
-                reader: reader.clone(),
-                inboxes,
-            },
+            notifier: Notifier::new(runner.clone(), reader.clone(), inboxes),
             done_entries: DoneEntries::new(runner),
             background_permits: Arc::new(Semaphore::new(IN_BACKGROUND)),
             reader,
@@ -132,12 +129,15 @@ impl OutboxRelay {
         for row in self.reconcile_all(&rows, job_location).await {
             done_entries.push(done(row.id.clone(), i32::from(row.state()).to_string()));
         }
+        let mut owed = Vec::new();
         for what in notices {
             match self.notifier.send(&what).await {
                 Ok(()) => done_entries.push(done(what, String::new())),
+                Err(Error::InboxFull { .. }) => owed.push(what),
                 Err(error) => tracing::debug!(%error, what, "left in the outbox"),
             }
         }
+        self.notifier.owe(&owed).await;
         self.done_entries.remove(done_entries).await;
     }
 

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use shim_proto::coordination::v1::TaskState;
+use shim_proto::limits::task::MAX_JOBS;
 
 use super::scripts::ScriptAnswer;
 use crate::error::Error;
@@ -12,6 +13,15 @@ use crate::metrics::{StaleWriteKind, count_stale_write};
 struct StaleFields {
     state: String,
     worker: String,
+}
+
+/// Which bound of queues a job is above.
+#[derive(Deserialize)]
+struct QueuesFields {
+    asked: u64,
+    in_use: u64,
+    max: u64,
+    caller: String,
 }
 
 /// Why a task cannot be decided on.
@@ -40,7 +50,16 @@ pub(super) fn refusal(answer: &mut ScriptAnswer, id: &str) -> Result<Error, Erro
             task: id.to_owned(),
             state: state_name(&answer.fields::<StateFields>()?.state),
         },
-        "TOO_MANY" => Error::TooManyTasks,
+        "TOO_MANY" => Error::TooManyTasks(MAX_JOBS),
+        "TOO_MANY_QUEUES" => {
+            let queues: QueuesFields = answer.fields()?;
+            Error::TooManyQueues {
+                asked: queues.asked,
+                in_use: queues.in_use,
+                max: queues.max,
+                caller: queues.caller,
+            }
+        }
         "REQUEST_ID_REUSED" => Error::RequestIdReused,
         status => {
             tracing::error!(status, "a script refused in an unknown way");

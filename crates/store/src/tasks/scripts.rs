@@ -19,9 +19,10 @@ const CHANNELS: &str = "task:";
 /// A script of tasks, with what they all share.
 pub(super) fn script(effect: Effect, body: &str) -> Script {
     let shared = include_str!("../lua/tasks/shared.lua");
+    let queues = include_str!("../lua/tasks/queues.lua");
     let lineage = include_str!("../lua/tasks/lineage.lua");
     let body = format!(
-        "{shared}\n{lineage}\nlocal function decide()\n{body}\nend\nreturn respond(decide())"
+        "{shared}\n{queues}\n{lineage}\nlocal function decide()\n{body}\nend\nreturn respond(decide())"
     );
     Script::named(effect, &body)
 }

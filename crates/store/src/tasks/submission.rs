@@ -23,6 +23,8 @@ pub struct Submission {
     pub schedule_next: Option<SystemTime>,
     /// How deep and how many jobs that jobs submit may be; for a job with a parent.
     pub lineage: LineageLimits,
+    /// Who submits it, whose queues are bounded; empty for SHIM itself.
+    pub caller: String,
 }
 
 /// The bounds of jobs that are submitted on behalf of tasks.
@@ -61,7 +63,9 @@ impl Submission {
         std::iter::once(&self.root).chain(&self.subtasks)
     }
 
-    pub(super) fn classes(&self) -> Vec<Class> {
+    /// What its tasks require, each once; every one is a queue.
+    #[must_use]
+    pub fn classes(&self) -> Vec<Class> {
         // No worker runs the root of a job with subtasks.
         let skipped = usize::from(!self.subtasks.is_empty());
         let mut classes: Vec<_> = self

@@ -6,9 +6,11 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use shim_proto::coordination::v1::{FailurePolicy, Task};
+use shim_proto::limits::task::{MAX_CALLER_QUEUES, MAX_JOBS, MAX_QUEUES};
 use shim_runtime::trace::{self, TraceContext};
 
 use super::class::Class;
+use super::declared_queues::ClassArgs;
 use super::job::Job;
 use super::outbox_relay::JobLocation;
 use super::refusal::refusal;
@@ -21,13 +23,12 @@ use crate::clock::{millis, moment_ms};
 use crate::error::Error;
 use crate::idempotency::IdempotencyKey;
 
-/// Jobs that have not ended, however many are submitted.
-const MAX_JOBS: usize = 1_000_000;
-/// Queues, one for each kind of requirements that tasks ever had; a queue stays known for good.
-const MAX_QUEUES: usize = 256;
-
 #[derive(Serialize)]
 struct SubmitArgs<'a> {
+    classes: Vec<ClassArgs>,
+    caller: Option<&'a str>,
+    max_queues: usize,
+    max_caller_queues: usize,
     max_jobs: usize,
     deadline_ms: Option<u64>,
     first_run_ms: Option<u64>,
@@ -69,18 +70,11 @@ struct SubmitAnswer {
     rows: Vec<Row>,
 }
 
-#[derive(Serialize)]
-struct DeclareArgs<'a> {
-    queue: &'a str,
-    requirements: ByteBuf,
-    max_queues: usize,
-}
-
 impl Tasks {
     /// Takes a job. What can start is in its queue when this returns, or follows as soon as BullMQ can be reached.
     ///
     /// # Errors
-    /// `TooManyTasks`, `RequestIdReused`, or as the store fails.
+    /// `TooManyTasks`, `TooManyQueues`, `RequestIdReused`, or as the store fails; a refused job leaves nothing behind.
     pub async fn submit(
         &self,
         idempotency_key: &IdempotencyKey,
@@ -129,9 +123,6 @@ impl Tasks {
         due: Option<&DueRun>,
         trace_context: TraceContext,
     ) -> Result<Option<Job>, Error> {
-        for class in plan.classes() {
-            self.declare(&class).await?;
-        }
         let after = plan.successors();
         let args = submit_args(plan, due, trace_context, &after);
         let (script, request) = (&self.scripts.submit, Some(idempotency_key));
@@ -148,24 +139,6 @@ impl Tasks {
             .relay_loaded(entries, rows, JobLocation::Expected)
             .await;
         Ok(job)
-    }
-
-    /// Makes a queue known, so that workers look into it.
-    async fn declare(&self, class: &Class) -> Result<(), Error> {
-        if self.declared.contains(&class.name) {
-            return Ok(());
-        }
-        let args = DeclareArgs {
-            queue: &class.name,
-            requirements: ByteBuf::from(class.stored()),
-            max_queues: MAX_QUEUES,
-        };
-        let mut answer = self.runner.run(&self.scripts.declare, &args).await?;
-        if answer.status() != "OK" {
-            return Err(refusal(&mut answer, "")?);
-        }
-        self.declared.insert(&class.name);
-        Ok(())
     }
 }
 
@@ -216,6 +189,10 @@ fn submit_args<'a>(
     // A run stands where its schedule stands.
     let parent = Some(plan.root.parent_id.as_str()).filter(|id| due.is_none() && !id.is_empty());
     SubmitArgs {
+        classes: plan.classes().iter().map(ClassArgs::of).collect(),
+        caller: Some(plan.caller.as_str()).filter(|caller| !caller.is_empty()),
+        max_queues: MAX_QUEUES,
+        max_caller_queues: MAX_CALLER_QUEUES,
         max_jobs: MAX_JOBS,
         deadline_ms: deadline_ms(&plan.root),
         first_run_ms: plan.schedule_next.map(moment_ms),

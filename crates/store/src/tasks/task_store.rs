@@ -6,7 +6,6 @@ use serde::Deserialize;
 use shim_proto::coordination::v1::Task;
 use shim_runtime::background::BackgroundTasks;
 
-use super::declared_queues::DeclaredQueues;
 use super::job::Job;
 use super::lost_claims::LostClaims;
 use super::metrics::KindLabels;
@@ -30,7 +29,6 @@ pub struct Tasks {
     pub(super) reader: Arc<TaskReader>,
     pub(super) queues: Arc<Queues>,
     pub(super) relay: Arc<OutboxRelay>,
-    pub(super) declared: DeclaredQueues,
     pub(super) lost_claims: LostClaims,
     pub(super) wakeup: Wakeup,
     pub(super) kinds: KindLabels,
@@ -68,6 +66,9 @@ pub(super) struct Scripts {
     pub(super) follow: Script,
     pub(super) heads: Script,
     pub(super) declare: Script,
+    pub(super) keep_queues: Script,
+    pub(super) unread: Script,
+    pub(super) note_sizes: Script,
     pub(super) events: Script,
     pub(super) stranded: Script,
     pub(super) health: Script,
@@ -97,7 +98,10 @@ impl Scripts {
             sweep: script(Frees, SWEEP),
             follow: script(Frees, FOLLOW),
             heads: script(Reads, include_str!("../lua/tasks/heads.lua")),
-            declare: script(Writes, include_str!("../lua/tasks/declare.lua")),
+            declare: script(Frees, include_str!("../lua/tasks/declare.lua")),
+            keep_queues: script(Frees, include_str!("../lua/tasks/keep_queues.lua")),
+            note_sizes: script(Frees, include_str!("../lua/tasks/note_sizes.lua")),
+            unread: script(Reads, include_str!("../lua/tasks/unread.lua")),
             events: script(Reads, include_str!("../lua/tasks/events.lua")),
             stranded: script(Frees, include_str!("../lua/tasks/stranded.lua")),
             health: script(Reads, include_str!("../lua/tasks/health.lua")),
@@ -138,7 +142,6 @@ impl Tasks {
         Self {
             scripts: Scripts::new(),
             relay: Arc::new(relay),
-            declared: DeclaredQueues::new(connection),
             lost_claims: LostClaims::default(),
             kinds: KindLabels::default(),
             runner,

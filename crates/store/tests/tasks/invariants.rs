@@ -70,6 +70,8 @@ pub(crate) async fn assert_quiet(store: &Store, workspaces: &[&str]) {
         let left = (queue.waiting, queue.delayed, queue.active);
         assert_eq!(left, (0, 0, 0), "{queue:#?}");
     }
+    // The plain queue is never idle.
+    assert!(health.queues_in_use <= 1, "{health:#?}");
     assert!(store.tasks.holders().await.unwrap().is_empty());
     for workspace in workspaces {
         let leases = store

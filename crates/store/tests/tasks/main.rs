@@ -14,6 +14,7 @@ mod matrix;
 mod notices;
 mod order;
 mod process;
+mod queues;
 mod race;
 mod random_walk;
 mod redis_cost;

@@ -269,7 +269,7 @@ async fn files_and_messages_count_once_for_a_request() {
         let message = Message::default();
         env.store
             .inboxes
-            .send(&send, inbox, &message)
+            .send(&send, inbox, &message, "me")
             .await
             .unwrap();
     }

@@ -294,6 +294,7 @@ pub(crate) fn plan(root: Task, subtasks: Vec<Task>) -> Submission {
         backoff: Duration::from_millis(10),
         schedule_next: None,
         lineage: LineageLimits::default(),
+        caller: String::new(),
     }
 }
 

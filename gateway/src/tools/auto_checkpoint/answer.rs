@@ -7,8 +7,9 @@ use shim_proto::checkpoint::v1::{
     TaskRelation,
 };
 use shim_render::figures::percent;
+use shim_render::page::Page;
 use shim_render::session_tasks;
-use shim_render::text::one_line;
+use shim_render::text::{name, one_line};
 use shim_render::verification::open_steps;
 use shim_render::words;
 
@@ -18,6 +19,9 @@ use crate::tools::call::ToolOutput;
 /// Items that a line quotes; the structure has more.
 const MAX_QUOTED: usize = 5;
 const MAX_ITEM_CHARACTERS: usize = 120;
+/// Files that are not there, in the text.
+const MAX_ABSENT: usize = 10;
+const MAX_PATH_CHARACTERS: usize = 1_024;
 const BEGIN_ANEW: &str = "session_id \"new\" begins a session without anything of this one; a task_key of one's own \
     begins another task in it";
 
@@ -39,51 +43,55 @@ pub(super) fn of(
         structured["git"] = json::git(git);
     }
     if let Some(report) = report {
-        text.push_str(&report_lines(report));
+        let lines = report_lines(report);
+        lines.iter().for_each(|line| text.line(line));
         if let Value::Object(structured) = &mut structured {
             structured.extend(report_fields(report));
         }
     }
     if let Some(task_id) = task_id {
-        text.push_str(&format!(
-            "\nKept with task {task_id}: another worker would go on from here."
+        text.line(format!(
+            "Kept with task {task_id}: another worker would go on from here."
         ));
         structured["task_id"] = task_id.into();
     }
     ToolOutput::new(text, structured)
 }
 
-fn render(checkpoint: &Checkpoint, files: &[FileState], open_steps: usize) -> String {
-    let mut text = format!(
-        "Checkpoint {} saved ({}, {} done, {open_steps} next step(s)).\ncheckpoint_id: {}",
+fn render(checkpoint: &Checkpoint, files: &[FileState], open_steps: usize) -> Page {
+    let mut text = Page::of(format!(
+        "Checkpoint {} saved ({}, {} done, {open_steps} next step(s)).",
         checkpoint.number,
         words::checkpoint_trigger(checkpoint.trigger()),
         percent(checkpoint.progress),
-        checkpoint.id,
-    );
+    ));
+    text.line(format!("checkpoint_id: {}", checkpoint.id));
     if !files.is_empty() {
         let hashed = files.iter().filter(|file| !file.blake3.is_empty()).count();
-        text.push_str(&format!(
-            "\nFiles: {} recorded, {hashed} with a hash.",
+        text.line(format!(
+            "Files: {} recorded, {hashed} with a hash.",
             files.len()
         ));
     }
-    for file in files
-        .iter()
-        .filter(|file| file.presence() != FilePresence::Present)
-        .take(10)
-    {
-        text.push_str(&format!(
-            "\n- {} is {}",
-            file.path,
+    let absent = files.iter();
+    let absent = absent.filter(|file| file.presence() != FilePresence::Present);
+    for file in absent.clone().take(MAX_ABSENT) {
+        text.line(format!(
+            "- {} is {}",
+            name(&file.path, MAX_PATH_CHARACTERS),
             words::file_presence(file.presence()).replace('_', " ")
         ));
+    }
+    let more = absent.count().saturating_sub(MAX_ABSENT);
+    if more > 0 {
+        let all = "structuredContent.active_files has all";
+        text.line(format!("- and {more} more; {all}"));
     }
     text
 }
 
 /// What a reader must know beside the counts, a line each.
-fn report_lines(report: &SaveReport) -> String {
+fn report_lines(report: &SaveReport) -> Vec<String> {
     let mut lines: Vec<String> = [task_line(report), carried_line(report)]
         .into_iter()
         .flatten()
@@ -98,7 +106,7 @@ fn report_lines(report: &SaveReport) -> String {
     lines.extend(
         unlisted.map(|task| format!("Not listed any more, since there are too many: {task}.")),
     );
-    lines.iter().map(|line| format!("\n{line}")).collect()
+    lines
 }
 
 /// The steps, decisions and tasks that the save changed, by name.
@@ -245,7 +253,7 @@ fn counts(counts: Option<ItemCounts>) -> Map<String, Value> {
     let counts = counts.unwrap_or_default();
     let named = count_names(&counts).into_iter();
     named
-        .map(|(name, count)| (name.to_owned(), count.into()))
+        .map(|(item, count)| (item.to_owned(), count.into()))
         .collect()
 }
 
@@ -330,7 +338,7 @@ mod tests {
             open_tasks: vec![left.clone(), task("t0", "older", 0.2)],
             ..SaveReport::default()
         };
-        let lines = report_lines(&report);
+        let lines = report_lines(&report).join("\n");
         for part in [
             "A new task (t2)",
             "nothing was carried over from the task before, \"release 1.2\" (t1, 60 % done",
@@ -353,7 +361,8 @@ mod tests {
             open_tasks: Vec::new(),
             ..report
         };
-        assert!(report_lines(&finished).contains("That one is finished."));
+        let lines = report_lines(&finished).join("\n");
+        assert!(lines.contains("That one is finished."));
     }
 
     #[test]
@@ -374,14 +383,14 @@ mod tests {
             unknown_tasks: vec!["t9".into()],
             ..SaveReport::default()
         };
-        let expected = "\nCarried over from checkpoint 3 of this task: 2 decision(s), 1 finished step(s).\
+        let expected = "Carried over from checkpoint 3 of this task: 2 decision(s), 1 finished step(s).\
             \nOpen again: \"run the tests\".\
             \nLeft open at the end, since no save named them as finished (completed_steps does): \"ship\".\
             \nNot planned any more (next_steps brings it back): \"step 0\", \"step 1\", \"step 2\", \"step 3\", \"step 4\", ....\
             \nNo such decision, nothing taken back: \"tabs\".\
             \nNo such step was planned, noted as dropped: \"knit\".\
             \nNo other task of this session to close, nothing closed (the answer's task and open_tasks have the keys): \"t9\".";
-        assert_eq!(report_lines(&report), expected);
-        assert_eq!(report_lines(&SaveReport::default()), "", "nothing to say");
+        assert_eq!(report_lines(&report).join("\n"), expected);
+        assert!(report_lines(&SaveReport::default()).is_empty());
     }
 }

@@ -2,13 +2,15 @@
 
 mod answer;
 
+use std::path::PathBuf;
+
 use shim_proto::checkpoint::v1::{
     Checkpoint, CheckpointState, CheckpointTrigger, FileState, SaveCheckpointRequest,
     SaveCheckpointResponse, StateField,
 };
 use shim_proto::limits::MAX_LIST;
 use shim_proto::limits::checkpoint::{MAX_ITEM_BYTES, MAX_SUMMARY_BYTES, MAX_TASK_KEY_BYTES};
-use shim_proto::reasons::STALE_OWNER;
+use shim_proto::reasons::{SESSION_NOT_FOUND, STALE_OWNER};
 use tonic::Status;
 
 use crate::arguments::{Arguments, NEW_SESSION, Named, ParameterType, optional, required};
@@ -17,7 +19,7 @@ use crate::config::Project;
 use crate::evidence;
 use crate::render::phrases;
 use crate::services::request_id;
-use crate::sessions::{self, OwnedSession};
+use crate::sessions::OwnedSession;
 use crate::tool_error::ToolError;
 use crate::tools::call::{ToolCall, ToolOutput};
 use crate::tools::spec::{Hints, ToolSpec, output};
@@ -209,7 +211,7 @@ async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
             .acquire(arguments.text("session_id"), &project.name, &call.client);
     let (owned, files, git, memory) = tokio::join!(
         acquire,
-        evidence::inspect_files(project.folder.clone(), arguments.texts("active_files")),
+        inspect_active_files(project.folder.clone(), arguments.texts("active_files")),
         evidence::inspect_git(project.folder.as_deref()),
         call.gateway.memory.read(),
     );
@@ -227,45 +229,37 @@ async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
         task_key,
         ..state(arguments)
     };
-    let (owned, saved) = save_where_it_can_be(call, owned, &state).await?;
+    let saved = save_or_take_back(call, &owned, &state).await?;
     let checkpoint = saved.checkpoint.clone();
     let checkpoint =
         checkpoint.ok_or_else(|| Status::internal("the service saved no checkpoint"))?;
     let task_id = report_checkpoint(call, &checkpoint).await;
     let answer = answer::of(&checkpoint, &state, saved.report.as_ref(), task_id);
-    Ok(answer.with_session(owned.session_id))
+    Ok(answer.with_session(checkpoint.session_id))
 }
 
-/// Another gateway of this client may have taken the session a moment ago; then it is taken back. The process's own session
-/// may have been ended or deleted; then another one begins.
-async fn save_where_it_can_be(
+/// Each file once, under its own name.
+async fn inspect_active_files(folder: Option<PathBuf>, written: Vec<String>) -> Vec<FileState> {
+    let names = evidence::own_names(folder.clone(), written).await;
+    evidence::inspect_files(folder, names).await
+}
+
+/// Another gateway of this client may have taken the session a moment ago; then it is taken back. A session that the database
+/// has no more, since it went back to a backup, goes on in a new one.
+async fn save_or_take_back(
     call: &ToolCall,
-    owned: OwnedSession,
+    owned: &OwnedSession,
     state: &CheckpointState,
-) -> Result<(OwnedSession, SaveCheckpointResponse), ToolError> {
-    let error = match save(call, &owned, state.clone()).await {
-        Ok(saved) => return Ok((owned, saved)),
-        Err(error) => error,
-    };
-    let named = call.arguments.text("session_id");
-    let is_own = named.is_none_or(|named| named == NEW_SESSION);
-    let wanted = match &*error.reason {
-        STALE_OWNER => Some(owned.session_id.as_str()),
-        _ if sessions::is_over(&error) && is_own => named,
-        _ => return Err(error),
-    };
-    let project = &call.gateway.client_context.project.name;
-    let sessions = &call.gateway.sessions;
-    let now = sessions.acquire(wanted, project, &call.client).await?;
-    let saved = save(call, &now, state.clone()).await?;
-    if now.session_id != owned.session_id {
-        let text = format!(
-            "session {} is gone ({}), so this save began session {}; nothing was carried over",
-            owned.session_id, error.message, now.session_id
-        );
-        sessions.notify(&now.session_id, "session_replaced", text);
+) -> Result<SaveCheckpointResponse, ToolError> {
+    match save(call, owned, state.clone()).await {
+        Err(error) if matches!(&*error.reason, STALE_OWNER | SESSION_NOT_FOUND) => {
+            let project = &call.gateway.client_context.project.name;
+            let sessions = &call.gateway.sessions;
+            let owned = sessions.acquire(Some(&owned.session_id), project, &call.client);
+            save(call, &owned.await?, state.clone()).await
+        }
+        saved => saved,
     }
-    Ok((now, saved))
 }
 
 async fn save(
@@ -290,8 +284,13 @@ async fn save(
         dropped_steps: arguments.texts("dropped_steps"),
         closed_tasks,
     };
+    let sessions = &call.gateway.sessions;
+    let known = sessions.newest_checkpoint(&owned.session_id);
     let saved = call.gateway.services.save_checkpoint(request).await;
-    let mut saved = saved.map_err(|status| call.gateway.sessions.record_refusal(owned, status))?;
+    let mut saved = saved.map_err(|status| sessions.record_refusal(owned, status))?;
+    if let Some(checkpoint) = &saved.checkpoint {
+        sessions.note_saved(&owned.session_id, known, checkpoint.number);
+    }
     claims.forget_ended(&owned.session_id, &ended);
     if let Some(report) = &mut saved.report {
         // What the gateway closes by itself may never have been saved; the caller named none of it.

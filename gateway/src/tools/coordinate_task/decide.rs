@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use shim_proto::coordination::v1::{ApproveTaskRequest, CancelTaskRequest, RetryTaskRequest, Task};
+use shim_render::page::Page;
 use shim_render::words;
 
 use super::refusals::{missing_task, to_error};
@@ -92,7 +93,8 @@ async fn render(call: &ToolCall, text: String, task: &Task, changed: Option<u32>
     if let Some(changed) = changed {
         structured["changed"] = changed.into();
     }
-    let text = format!("{text}\ntask_id: {}", task.task_id);
+    let mut text = Page::of(text);
+    text.line(format!("task_id: {}", task.task_id));
     ToolOutput {
         session_id: call.context_session_id(),
         ..ToolOutput::new(text, structured)

@@ -1,7 +1,7 @@
 //! The files of a submitted job: where they belong, and which of them are not there.
 
 use shim_proto::coordination::v1::FileHint;
-use shim_render::text::one_line;
+use shim_render::text::name;
 use shim_runtime::files::unmatched;
 use tonic::Status;
 
@@ -118,14 +118,14 @@ pub(super) fn tell_unmatched(answer: &mut ToolOutput, unmatched: Vec<String>) {
     let some: Vec<_> = unmatched
         .iter()
         .take(MAX_UNMATCHED)
-        .map(|text| one_line(text, 200))
+        .map(|text| name(text, 200))
         .collect();
     let more = match unmatched.len().saturating_sub(MAX_UNMATCHED) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    answer.text.push_str(&format!(
-        "\nNo file there is matches {}{more}: leased all the same, for files still to be made; if a name was misspelt, \
+    answer.text.line(format!(
+        "No file there is matches {}{more}: leased all the same, for files still to be made; if a name was misspelt, \
          cancel the job and submit it anew.",
         some.join(", ")
     ));

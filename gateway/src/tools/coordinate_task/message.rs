@@ -8,6 +8,7 @@ use shim_proto::coordination::v1::send_message_request::Recipient;
 use shim_proto::reasons::{
     INBOX_FULL, NO_RECIPIENTS, SESSION_ENDED, SESSION_NOT_FOUND, WORKER_NOT_FOUND,
 };
+use shim_render::page::Page;
 use tonic::{Code, Status};
 
 use crate::arguments::Arguments;
@@ -159,14 +160,14 @@ fn name(recipient: &Recipient) -> String {
     }
 }
 
-fn render(recipient: &Recipient, inboxes: u32, note: Option<&str>) -> String {
+fn render(recipient: &Recipient, inboxes: u32, note: Option<&str>) -> Page {
     let to = name(recipient);
-    let mut text = format!(
+    let mut text = Page::of(format!(
         "Message to {to} put into {inboxes} inbox(es). It is kept until it is read; a Claude session reads it with \
          its next tool call."
-    );
+    ));
     if let Some(note) = note {
-        text.push_str(&format!("\n{note}"));
+        text.line(note);
     }
     text
 }

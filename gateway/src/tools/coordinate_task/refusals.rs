@@ -30,7 +30,8 @@ pub(super) fn to_error(status: Status) -> ToolError {
         )
         .next_step_for(
             TOO_MANY_TASKS,
-            "wait until some have ended, or cancel what is not needed (shim_session_status view=tasks)",
+            "wait until some have ended, cancel what is not needed (shim_session_status view=tasks), or use requirements that \
+             other tasks have",
         )
 }
 

@@ -5,7 +5,8 @@ use shim_proto::coordination::v1::{
     AggregateResultsRequest, AggregateResultsResponse, MissingResult, Task, TaskState,
 };
 use shim_render::figures::percent;
-use shim_render::text::one_line;
+use shim_render::page::Page;
+use shim_render::text::{name, one_line, title};
 use shim_render::words;
 
 use super::choices;
@@ -33,12 +34,14 @@ pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
 
 fn render(merged: &AggregateResultsResponse) -> Result<ToolOutput, ToolError> {
     let task = merged.task.as_ref().ok_or_else(missing_task)?;
-    let mut text = format!(
+    let mut text = Page::of(format!(
         "{} [{}, {} done]",
-        one_line(&task.goal, 200),
+        title(&task.goal, 200),
         words::task_state(task.state()),
         percent(task.progress),
-    );
+    ));
+    text.append(&what_is_missing(&merged.missing));
+    text.optional(next_step(task, merged.complete));
     let mut structured = json!({
         "task": json::subtask(task),
         "complete": merged.complete,
@@ -47,32 +50,31 @@ fn render(merged: &AggregateResultsResponse) -> Result<ToolOutput, ToolError> {
     match &merged.result {
         Some(result) => {
             structured["result"] = json::result(result);
-            text.push_str(&format!("\n{}", tasks::result(result)));
+            text.append(&tasks::result(result));
         }
-        None => text.push_str("\nThere is no result yet."),
+        None => text.line("There is no result yet."),
     }
-    text.push_str(&what_is_missing(&merged.missing));
-    text.push_str(next_step(task, merged.complete));
     Ok(ToolOutput::new(text, structured))
 }
 
-fn what_is_missing(missing: &[MissingResult]) -> String {
-    let mut text = String::new();
+/// It stands before the result: what there is of it is long, and from others.
+fn what_is_missing(missing: &[MissingResult]) -> Page {
+    let mut text = Page::default();
     for part in missing.iter().take(MAX_MISSING) {
         let why = part.error.as_ref().map_or_else(String::new, |error| {
             let message = one_line(&error.message, 200);
             format!(": {} ({message})", error.reason)
         });
-        text.push_str(&format!(
-            "\nMissing: {} [{}]{why}, task_id={}",
-            part.key,
+        text.line(format!(
+            "Missing: {} [{}]{why}, task_id={}",
+            name(&part.key, 200),
             words::task_state(part.state()),
             part.task_id,
         ));
     }
     if missing.len() > MAX_MISSING {
-        text.push_str(&format!(
-            "\n({} more are missing)",
+        text.line(format!(
+            "({} more are missing)",
             missing.len() - MAX_MISSING
         ));
     }
@@ -83,10 +85,10 @@ fn next_step(task: &Task, complete: bool) -> &'static str {
     match task.state() {
         TaskState::Completed => "",
         TaskState::Failed | TaskState::Cancelled => {
-            "\nNext: action=retry with the job's task_id takes up what is missing."
+            "Next: action=retry with the job's task_id takes up what is missing."
         }
-        TaskState::AwaitingApproval => "\nNext: it waits for an approval (action=approve).",
+        TaskState::AwaitingApproval => "Next: it waits for an approval (action=approve).",
         _ if complete => "",
-        _ => "\nNext: the job has not ended; action=wait with the task_id tells when it has.",
+        _ => "Next: the job has not ended; action=wait with the task_id tells when it has.",
     }
 }

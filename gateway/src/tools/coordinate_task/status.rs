@@ -31,9 +31,9 @@ pub(crate) async fn show(call: &ToolCall, task_id: &str) -> Result<ToolOutput, T
 
 fn render(found: &GetTaskResponse, names: &WorkerNames) -> Result<ToolOutput, ToolError> {
     let task = found.task.as_ref().ok_or_else(missing_task)?;
-    let mut text = tasks::task(task, names);
-    text.push_str(&tasks::table(&found.subtasks, names));
-    text.push_str(next_step(task));
+    let mut text = tasks::task("", task, names);
+    text.append(&tasks::table(&found.subtasks, names));
+    text.optional(next_step(task));
     let rows = tasks::rows(&found.subtasks);
     let structured = json!({
         "task": json::task(task),
@@ -46,15 +46,15 @@ fn render(found: &GetTaskResponse, names: &WorkerNames) -> Result<ToolOutput, To
 fn next_step(task: &Task) -> &'static str {
     match task.state() {
         TaskState::AwaitingApproval => {
-            "\nNext: it waits for an approval; action=approve decides when the user has said so."
+            "Next: it waits for an approval; action=approve decides when the user has said so."
         }
         TaskState::Failed | TaskState::Cancelled => {
-            "\nNext: action=retry takes up what failed or was called off; action=results shows what there is."
+            "Next: action=retry takes up what failed or was called off; action=results shows what there is."
         }
         TaskState::Completed if task.result.is_none() => {
-            "\nNext: action=results gathers the results."
+            "Next: action=results gathers the results."
         }
         TaskState::Completed => "",
-        _ => "\nNext: action=wait with the task_id tells what happens.",
+        _ => "Next: action=wait with the task_id tells what happens.",
     }
 }

@@ -10,6 +10,7 @@ use shim_proto::coordination::v1::{
 };
 use shim_proto::reasons::BAD_REQUEST;
 use shim_render::tasks::next_runs;
+use shim_render::text::cut;
 use shim_render::time::rfc3339;
 use shim_runtime::free_form;
 
@@ -166,38 +167,35 @@ fn rename_fields(mut error: ToolError) -> ToolError {
 fn answer(submitted: &SubmitTaskResponse, workers: Option<bool>) -> Result<ToolOutput, ToolError> {
     let task = submitted.task.as_ref().ok_or_else(missing_task)?;
     let names = WorkerNames::default();
-    let mut text = format!("Submitted: {}", tasks::task(task, &names));
+    let mut text = tasks::task("Submitted: ", task, &names);
     if !submitted.reasoning.is_empty() {
-        text.push_str(&format!(
-            "\n{}",
-            phrases::quoted(&submitted.reasoning, 2_000)
-        ));
+        text.paragraph(&cut(&submitted.reasoning, 2_000));
     }
     if !submitted.next_runs.is_empty() {
-        text.push_str(&format!("\nNext runs: {}", next_runs(&submitted.next_runs)));
+        text.line(format!("Next runs: {}", next_runs(&submitted.next_runs)));
     }
     for note in &submitted.notes {
-        text.push_str(&format!("\nNote: {}", phrases::quoted(note, 2_000)));
+        phrases::write_field(&mut text, "Note", note, 2_000);
     }
-    text.push_str(&tasks::table(&submitted.subtasks, &names));
+    text.append(&tasks::table(&submitted.subtasks, &names));
     let waits = |task: &Task| task.state() == TaskState::AwaitingApproval;
     let is_gated = waits(task) || submitted.subtasks.iter().any(waits);
-    text.push_str(next_step(is_gated, workers));
+    text.line(next_step(is_gated, workers));
     Ok(ToolOutput::new(text, structured(task, submitted)))
 }
 
 fn next_step(is_gated: bool, workers: Option<bool>) -> &'static str {
     match (is_gated, workers) {
         (true, _) => {
-            "\nNext: what is awaiting_approval waits for the user; action=approve with its task_id lets it start."
+            "Next: what is awaiting_approval waits for the user; action=approve with its task_id lets it start."
         }
         (_, Some(false)) => {
-            "\nNext: no worker lives now, so it waits: other windows become workers with shim_worker_task \
+            "Next: no worker lives now, so it waits: other windows become workers with shim_worker_task \
              action=claim, and the user can start headless ones (`shim workers start --help` tells how). \
              action=wait with the task_id tells what happens."
         }
         _ => {
-            "\nNext: action=wait with the task_id tells what happens; action=results gathers the results when it has \
+            "Next: action=wait with the task_id tells what happens; action=results gathers the results when it has \
              ended."
         }
     }

@@ -8,6 +8,7 @@ use shim_proto::coordination::v1::{
     GetTaskRequest, GetTaskResponse, Task, TaskEvent, TaskEventKind as Kind, TaskState,
     WatchTaskRequest, WatchTaskResponse,
 };
+use shim_render::page::Page;
 use tokio::time::{Instant, timeout_at};
 use tonic::{Status, Streaming};
 
@@ -184,13 +185,13 @@ fn render(log: &EventLog, now: Option<GetTaskResponse>, names: &WorkerNames) -> 
         .and_then(|now| now.task)
         .or_else(|| log.own_task.clone());
     let ended = task.as_ref().is_some_and(has_ended);
-    let mut text = match log.events.len() {
+    let mut text = Page::of(match log.events.len() {
         0 if ended => "Nothing more happened: it has ended.".to_owned(),
         0 => "Still waiting: nothing happened so far.".to_owned(),
         count => format!("{count} event(s):"),
-    };
+    });
     for (event, key) in &log.events {
-        text.push_str(&format!("\n- {}", tasks::event(event, key, names)));
+        text.line(format!("- {}", tasks::event(event, key, names)));
     }
     let mut structured = json!({
         "events": log.events.iter().map(|(event, key)| json::event(event, key)).collect::<Vec<_>>(),
@@ -198,11 +199,11 @@ fn render(log: &EventLog, now: Option<GetTaskResponse>, names: &WorkerNames) -> 
         "cursor": log.cursor,
     });
     if let Some(task) = &task {
-        text.push_str(&format!("\nNow: {}", tasks::task(task, names)));
+        text.append(&tasks::task("Now: ", task, names));
         structured["task"] = json::task(task);
     }
-    text.push_str(&format!("\ncursor: {}", log.cursor));
-    text.push_str(&next_step(log, task.as_ref()));
+    text.line(format!("cursor: {}", log.cursor));
+    text.line(next_step(log, task.as_ref()));
     ToolOutput::new(text, structured)
 }
 
@@ -212,19 +213,19 @@ fn next_step(log: &EventLog, task: Option<&Task>) -> String {
         .filter(|event| event.kind() == Kind::AwaitingApproval)
         .collect();
     match (task.map(Task::state), gated.as_slice()) {
-        (Some(TaskState::Completed), _) => "\nNext: action=results gathers the results.".to_owned(),
+        (Some(TaskState::Completed), _) => "Next: action=results gathers the results.".to_owned(),
         (Some(TaskState::Failed | TaskState::Cancelled), _) => {
-            "\nNext: action=results shows what there is and what is missing; action=retry takes it up again.".to_owned()
+            "Next: action=results shows what there is and what is missing; action=retry takes it up again.".to_owned()
         }
         (_, [event]) => format!(
-            "\nNext: task {} waits for an approval; when the user has decided, action=approve with its task_id.",
+            "Next: task {} waits for an approval; when the user has decided, action=approve with its task_id.",
             event.task_id
         ),
-        (_, [_, ..]) => "\nNext: several parts wait for an approval, each by its own task_id, which action=status \
+        (_, [_, ..]) => "Next: several parts wait for an approval, each by its own task_id, which action=status \
             lists; when the user has decided, action=approve for each."
             .to_owned(),
-        _ if log.is_full => "\nNext: there is more; action=wait with this cursor goes on.".to_owned(),
-        _ => "\nNext: action=wait with this cursor goes on waiting.".to_owned(),
+        _ if log.is_full => "Next: there is more; action=wait with this cursor goes on.".to_owned(),
+        _ => "Next: action=wait with this cursor goes on waiting.".to_owned(),
     }
 }
 

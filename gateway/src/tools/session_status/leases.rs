@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use shim_proto::checkpoint::v1::Session;
 use shim_proto::coordination::v1::{FileLease, ListFilesRequest};
+use shim_render::page::Page;
 use shim_render::text::one_line;
 use shim_render::words;
 
@@ -39,10 +40,11 @@ async fn workspace(call: &ToolCall, session: &Session) -> String {
 }
 
 /// A line for each lease.
-pub(super) fn text(leases: &[FileLease]) -> String {
-    let lines = leases.iter().take(MAX_LINES).map(|lease| {
+pub(super) fn text(leases: &[FileLease]) -> Page {
+    let mut text = Page::default();
+    for lease in leases.iter().take(MAX_LINES) {
         let mut line = format!(
-            "\n- holds files {} ({}, {})",
+            "- holds files {} ({}, {})",
             one_line(&lease.patterns.join(" "), MAX_PATTERN_CHARACTERS),
             words::file_lease_mode(lease.mode()),
             phrases::time_left(lease.expires_at.as_ref()),
@@ -51,11 +53,10 @@ pub(super) fn text(leases: &[FileLease]) -> String {
             let purpose = one_line(&lease.purpose, MAX_PATTERN_CHARACTERS);
             line.push_str(&format!(": {purpose}"));
         }
-        line
-    });
-    let mut text: String = lines.collect();
+        text.line(line);
+    }
     if leases.len() > MAX_LINES {
-        text.push_str(&format!("\n- and {} more leases", leases.len() - MAX_LINES));
+        text.line(format!("- and {} more leases", leases.len() - MAX_LINES));
     }
     text
 }

@@ -13,7 +13,8 @@ use shim_proto::checkpoint::v1::{
 };
 use shim_proto::reasons::BAD_REQUEST;
 use shim_render::figures::percent;
-use shim_render::text::one_line;
+use shim_render::page::Page;
+use shim_render::text::{name, one_line, title};
 use shim_render::words;
 use tonic::Status;
 
@@ -27,6 +28,8 @@ use paging::limit;
 
 const MAX_LIMIT: u64 = 50;
 const MAX_TASK_CHARACTERS: usize = 100;
+const MAX_PROJECT_CHARACTERS: usize = 1_024;
+const MAX_SNIPPET_CHARACTERS: usize = 1_000;
 
 pub(super) const SPEC: ToolSpec = ToolSpec {
     name: "shim_session_status",
@@ -172,13 +175,13 @@ async fn session(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     let mut text = history_text(&found, &history);
     if let Some(file_leases) = leases::of(call, &found).await {
         structured["files"] = file_leases.iter().map(json::file_lease).collect();
-        text.push_str(&leases::text(&file_leases));
+        text.append(&leases::text(&file_leases));
     }
     if let Some(current) = call.gateway.claims.current_task(&session_id) {
         structured["claim"] =
             json!({"task_id": current.task_id, "lease": current.lease.to_string()});
-        text.push_str(&format!(
-            "\n- has the task {} (lease {})",
+        text.line(format!(
+            "- has the task {} (lease {})",
             current.task_id, current.lease
         ));
     }
@@ -211,17 +214,16 @@ async fn read_session(
     Ok((found, history, risk))
 }
 
-fn history_text(session: &Session, history: &ListCheckpointsResponse) -> String {
-    let mut text = line(session);
+fn history_text(session: &Session, history: &ListCheckpointsResponse) -> Page {
+    let mut text = Page::of(line(session));
     if !history.damaged_numbers.is_empty() {
-        text.push_str(&format!(
-            "\nDamaged checkpoints left out: {:?}",
+        text.line(format!(
+            "Damaged checkpoints left out: {:?}",
             history.damaged_numbers
         ));
     }
     for checkpoint in &history.checkpoints {
-        text.push('\n');
-        text.push_str(&checkpoint_line(checkpoint));
+        text.line(checkpoint_line(checkpoint));
     }
     text
 }
@@ -235,14 +237,14 @@ fn line(session: &Session) -> String {
         "{} [{}{attached}, risk {}] {} done, {} checkpoint(s), last saved {}, project {}, session_id={}",
         match session.current_task.as_str() {
             "" => "(nothing saved yet)".to_owned(),
-            task => one_line(task, MAX_TASK_CHARACTERS),
+            task => title(task, MAX_TASK_CHARACTERS),
         },
         words::session_status(session.status()),
         words::risk_level(session.risk_level()),
         percent(session.progress),
         session.head_number,
         phrases::ago(session.last_checkpoint_at.as_ref()),
-        session.project,
+        name(&session.project, MAX_PROJECT_CHARACTERS),
         session.id,
     )
 }
@@ -266,13 +268,13 @@ async fn sessions(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     };
     let page = call.gateway.services.list_sessions(request).await?;
     let has_more = !page.next_page_token.is_empty();
-    let mut text = match page.sessions.len() {
+    let mut text = Page::of(match page.sessions.len() {
         0 => "There are no sessions yet.".to_owned(),
         count if has_more => format!("The {count} sessions changed last; there are more:"),
         count => format!("{count} session(s):"),
-    };
+    });
     for session in &page.sessions {
-        text.push_str(&format!("\n- {}", line(session)));
+        text.line(format!("- {}", line(session)));
     }
     let structured = json!({
         "sessions": page.sessions.iter().map(json::session).collect::<Vec<_>>(),
@@ -286,23 +288,23 @@ async fn sessions(call: &ToolCall) -> Result<ToolOutput, ToolError> {
 }
 
 /// A line for each hit, with its snippet.
-fn found_text(found: &SearchCheckpointsResponse) -> String {
-    let mut text = format!("{} checkpoint(s) found.", found.hits.len());
+fn found_text(found: &SearchCheckpointsResponse) -> Page {
+    let mut text = Page::of(format!("{} checkpoint(s) found.", found.hits.len()));
     for hit in &found.hits {
         let Some(checkpoint) = &hit.checkpoint else {
             continue;
         };
-        text.push_str(&format!(
-            "\n{}\n  {} (project {}, session_id={})",
-            checkpoint_line(checkpoint),
-            hit.snippet.replace('\n', " "),
-            hit.project,
+        text.line(checkpoint_line(checkpoint));
+        text.line(format!(
+            "  > {} (project {}, session_id={})",
+            one_line(&hit.snippet, MAX_SNIPPET_CHARACTERS),
+            name(&hit.project, MAX_PROJECT_CHARACTERS),
             checkpoint.session_id,
         ));
     }
     if found.incomplete {
-        text.push_str(
-            "\nThe search took too long to look through older checkpoints; with a session_id it is shorter.",
+        text.line(
+            "The search took too long to look through older checkpoints; with a session_id it is shorter.",
         );
     }
     text

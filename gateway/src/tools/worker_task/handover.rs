@@ -4,7 +4,8 @@
 use futures::future::join_all;
 use serde_json::{Value, json};
 use shim_proto::coordination::v1::{GetTaskRequest, Task};
-use shim_render::text::one_line;
+use shim_render::page::Page;
+use shim_render::text::{name, one_line};
 use shim_render::time;
 use shim_runtime::files::shown;
 
@@ -24,33 +25,34 @@ pub(super) async fn render(call: &ToolCall, task: &Task, lease: u64, opening: &s
         before(call, task),
         prior_work::of_task(&call.gateway, &task.checkpoint_id)
     );
-    let mut text = format!("{opening}\nGoal: {}", phrases::quoted(&task.goal, 8_192));
+    let mut text = Page::of(opening);
+    text.line(format!("task_id: {}", task.task_id));
+    text.line(format!("lease: {lease}"));
+    text.line(NEXT);
+    phrases::write_field(&mut text, "Goal", &task.goal, 8_192);
     let mut structured = json!({"task": json::task(task), "lease": lease.to_string()});
     if let Some(job) = &job {
-        text.push_str(&format!("\nPart of: {}", one_line(&job.goal, 400)));
+        text.line(format!("Part of: {}", one_line(&job.goal, 400)));
         structured["job"] = json!({"task_id": job.task_id, "goal": job.goal});
     }
-    text.push_str(&details(task));
+    text.append(&details(task));
     for earlier in &before {
         if let Some(result) = &earlier.result {
-            let result = phrases::quoted(&result.text, MAX_BEFORE_CHARACTERS);
-            text.push_str(&format!("\nResult of {}: {result}", earlier.key));
+            let label = format!("Result of {}", name(&earlier.key, 200));
+            phrases::write_field(&mut text, &label, &result.text, MAX_BEFORE_CHARACTERS);
         }
     }
     if !before.is_empty() {
         structured["results_before"] = before.iter().map(result_before).collect();
     }
     if let Some(prior) = prior {
-        text.push_str(&format!("\n\n{}\n", prior.prompt));
-        structured["resume_prompt"] = prior.prompt.into();
+        text.gap();
+        text.append(&prior.prompt);
+        structured["resume_prompt"] = prior.prompt.to_string().into();
         if let Some(checkpoint) = prior.checkpoint {
             structured["checkpoint"] = json::checkpoint(&checkpoint);
         }
     }
-    text.push_str(&format!(
-        "\ntask_id: {}\nlease: {lease}\n{NEXT}",
-        task.task_id
-    ));
     ToolOutput::new(text, structured)
 }
 
@@ -58,35 +60,36 @@ const NEXT: &str = "Next: do the work within its files; shim_auto_checkpoint aft
     have to go on; action=progress tells how far it is; action=complete with result ends it, action=fail with error \
     if it cannot be done, action=release gives it back.";
 
-fn details(task: &Task) -> String {
-    let mut text = String::new();
+fn details(task: &Task) -> Page {
+    let mut text = Page::default();
     if !task.kind.is_empty() {
-        text.push_str(&format!("\nKind: {}", task.kind));
+        text.line(format!("Kind: {}", one_line(&task.kind, 400)));
     }
     if let Some(payload) = &task.payload {
-        text.push_str(&format!("\nPayload: {}", json::object(payload)));
+        text.line(format!("Payload: {}", json::object(payload)));
     }
     if !task.files.is_empty() {
-        let files: Vec<_> = task.files.iter().map(|file| shown(file)).collect();
-        text.push_str(&format!("\nFiles leased to it: {}", files.join(" ")));
-        text.push_str(&format!(" (workspace {})", task.workspace));
+        let files = task.files.iter().map(|file| name(&shown(file), 4_096));
+        let files: Vec<_> = files.collect();
+        text.line(format!("Files leased to it: {}", files.join(" ")));
+        text.more(format!(" (workspace {})", name(&task.workspace, 4_096)));
     }
-    text.push_str(&format!(
-        "\nAttempt {} of {}",
+    text.line(format!(
+        "Attempt {} of {}",
         task.attempts, task.max_attempts
     ));
     if task.worker_deaths > 0 {
-        text.push_str(&format!(", {} worker(s) died with it", task.worker_deaths));
+        text.more(format!(", {} worker(s) died with it", task.worker_deaths));
     }
     if let Some(error) = &task.error {
         let message = one_line(&error.message, 400);
-        text.push_str(&format!(
-            "\nThe attempt before failed: {} ({message})",
+        text.line(format!(
+            "The attempt before failed: {} ({message})",
             error.reason
         ));
     }
     if task.deadline.is_some() {
-        text.push_str(&format!("\nDue: {}", time::rfc3339(task.deadline.as_ref())));
+        text.line(format!("Due: {}", time::rfc3339(task.deadline.as_ref())));
     }
     text
 }
@@ -146,8 +149,8 @@ mod tests {
         };
         let text = details(&task);
         assert_eq!(
-            text,
-            "\nAttempt 2 of 3, 1 worker(s) died with it\nThe attempt before failed: TIMED_OUT (too slow by far)"
+            text.as_str(),
+            "Attempt 2 of 3, 1 worker(s) died with it\nThe attempt before failed: TIMED_OUT (too slow by far)"
         );
     }
 }

@@ -6,6 +6,9 @@ use shim_proto::coordination::v1::{RegisterWorkerRequest, Worker, WorkerKind};
 
 use shim_proto::limits::worker::{MAX_NAME_BYTES, MAX_VERSION_BYTES};
 
+use shim_render::page::Page;
+use shim_render::text::name as name_of;
+
 use crate::config::clipped;
 use crate::render::json;
 use crate::services::request_id;
@@ -63,15 +66,17 @@ fn name(client: &ClientInfo, project: &str) -> String {
     clipped(&format!("{client} in {folder}"), MAX_NAME_BYTES)
 }
 
-fn render(worker: &Worker) -> String {
+fn render(worker: &Worker) -> Page {
     let capabilities = match worker.capabilities.as_slice() {
         [] => "no capabilities".to_owned(),
         some => some.join(", "),
     };
-    format!(
+    let mut text = Page::of(format!(
         "Registered as worker {} with {capabilities}. It counts as alive while this process runs and holds the \
-         session. Messages to it or to its capabilities come as notices of the next calls.\n\
-         Next: action=claim waits for a task.\nworker_id: {}",
-        worker.name, worker.worker_id,
-    )
+         session. Messages to it or to its capabilities come as notices of the next calls.",
+        name_of(&worker.name, MAX_NAME_BYTES),
+    ));
+    text.line("Next: action=claim waits for a task.");
+    text.line(format!("worker_id: {}", worker.worker_id));
+    text
 }

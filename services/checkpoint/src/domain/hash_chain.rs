@@ -22,6 +22,14 @@ pub(crate) fn checkpoint_hash(header: &[u8], state_hash: &Hash) -> Hash {
     *hasher.finalize().as_bytes()
 }
 
+/// The hash of a list from that of its entries before and the hash of its last one.
+pub(crate) fn next_hash(before: &[u8], last: &[u8]) -> Hash {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(before);
+    hasher.update(last);
+    *hasher.finalize().as_bytes()
+}
+
 /// Lower-case hex.
 pub(crate) fn hex(hash: &Hash) -> String {
     blake3::Hash::from_bytes(*hash).to_hex().to_string()

@@ -2,6 +2,7 @@
 //!
 //! No database, no transport and no clock may be imported here; a test of the crate scans for that.
 
+pub(crate) mod archive;
 pub(crate) mod carry_over;
 pub(crate) mod cause;
 pub(crate) mod diff;
@@ -11,6 +12,7 @@ pub(crate) mod retention;
 pub(crate) mod rewording;
 pub(crate) mod risk;
 pub(crate) mod save_report;
+pub(crate) mod seal;
 pub(crate) mod session_tasks;
 pub(crate) mod snippet;
 pub(crate) mod text_match;

@@ -25,7 +25,7 @@ pub(crate) fn is_recoverable(session: &Session) -> bool {
     session.status() == SessionStatus::Interrupted
         && session.dismissed_at.is_none()
         && session.head_number > 0
-        && session_tasks::to_go_on(session).is_some()
+        && session_tasks::has_open(session)
 }
 
 fn cause(session: &Session) -> InterruptionCause {
@@ -58,18 +58,30 @@ pub(crate) fn unsaved(session: &Session) -> Duration {
     }
 }
 
-/// Best first: those of the project asked for, then by confidence, then the most recent.
-pub(crate) fn rank(
-    is_other_project: impl Fn(&Session) -> bool,
-    now: UnixMicros,
-    one: &Session,
-    other: &Session,
-) -> Ordering {
-    let sure = |session: &Session| confidence(session, now);
-    is_other_project(one)
-        .cmp(&is_other_project(other))
-        .then_with(|| sure(other).total_cmp(&sure(one)))
-        .then_with(|| noticed_at(other).cmp(&noticed_at(one)))
+/// What a candidate is ranked by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rank {
+    is_other_project: bool,
+    confidence: f64,
+    noticed_at: Option<UnixMicros>,
+}
+
+impl Rank {
+    pub(crate) fn of(session: &Session, is_other_project: bool, now: UnixMicros) -> Self {
+        Self {
+            is_other_project,
+            confidence: confidence(session, now),
+            noticed_at: noticed_at(session),
+        }
+    }
+
+    /// Best first: those of the project asked for, then by confidence, then the most recent.
+    pub(crate) fn best_first(&self, other: &Self) -> Ordering {
+        self.is_other_project
+            .cmp(&other.is_other_project)
+            .then_with(|| other.confidence.total_cmp(&self.confidence))
+            .then_with(|| other.noticed_at.cmp(&self.noticed_at))
+    }
 }
 
 /// How sure it is that there is work to bring back, 0..1.
@@ -84,8 +96,7 @@ pub(crate) fn confidence(session: &Session, now: UnixMicros) -> f64 {
             0.87
         }
     };
-    let open = session_tasks::open(session);
-    let by_steps = match open.iter().any(|task| task.open_steps > 0) {
+    let by_steps = match session_tasks::has_open_steps(session) {
         true => 0.08,
         false => 0.0,
     };
@@ -187,7 +198,8 @@ mod tests {
         }
         sessions[5].project = "/here".into();
         let elsewhere = |session: &Session| session.project != "/here";
-        sessions.sort_by(|one, other| rank(elsewhere, now, one, other));
+        let rank = |session: &Session| Rank::of(session, elsewhere(session), now);
+        sessions.sort_by(|one, other| rank(one).best_first(&rank(other)));
         let order: Vec<_> = sessions
             .iter()
             .map(|session| (cause(session), noticed_at(session)))

@@ -8,7 +8,6 @@ use super::session_tasks::TaskChange;
 
 const MAX_TEXT_BYTES: usize = 200;
 const MAX_ITEMS: usize = 20;
-const MAX_TASKS: usize = 5;
 
 /// The report of a save that goes on from nothing.
 pub(crate) fn of_whole(counts: ItemCounts) -> SaveReport {
@@ -43,8 +42,8 @@ pub(crate) fn complete(report: SaveReport, change: TaskChange) -> SaveReport {
         relation: change.relation.into(),
         task: Some(unhashed(change.task)),
         left_task: change.left.map(unhashed),
-        open_task_count: u32::try_from(change.open.len()).unwrap_or(u32::MAX),
-        open_tasks: all(change.open.into_iter().take(MAX_TASKS).collect()),
+        open_task_count: u32::try_from(change.open_count).unwrap_or(u32::MAX),
+        open_tasks: all(change.open),
         unlisted_tasks: all(change.unlisted),
         unknown_tasks: short(change.unknown),
         ..report

@@ -14,6 +14,10 @@ use super::hash_chain;
 /// Begins the key of a task that is shared with other workers. Such a task is known by its key alone: another one with
 /// the same text is another one.
 const SHARED_TASK: &str = "task:";
+/// So many of the other unfinished tasks are told; the rest is counted.
+const MAX_TOLD: usize = 5;
+/// Digits of a text's hash that are kept: they tell the few tasks of one session apart.
+const TEXT_HASH_DIGITS: usize = 16;
 /// A finished task whose progress is below this begins anew; above, it was not quite finished.
 const BEGUN_ANEW: f64 = 0.5;
 
@@ -47,8 +51,10 @@ pub(crate) struct TaskChange {
     pub(crate) relation: TaskRelation,
     /// The task that the session was at before, if it was another one.
     pub(crate) left: Option<SessionTask>,
-    /// The other unfinished tasks.
+    /// The first of the other unfinished tasks.
     pub(crate) open: Vec<SessionTask>,
+    /// How many other tasks are unfinished.
+    pub(crate) open_count: usize,
     /// Unfinished tasks that fell off the list.
     pub(crate) unlisted: Vec<SessionTask>,
     /// Keys to be closed that no other task has.
@@ -57,16 +63,26 @@ pub(crate) struct TaskChange {
 
 /// What the spellings of a task's text have in common.
 pub(crate) fn text_hash(text: &str) -> String {
-    hash_chain::hex(&hash_chain::hash(normalised(text).as_bytes()))
+    let mut hash = hash_chain::hex(&hash_chain::hash(normalised(text).as_bytes()));
+    hash.truncate(TEXT_HASH_DIGITS);
+    hash
 }
 
 /// The session's tasks but for those that the save closes. It cannot close its own.
 pub(crate) fn known(session: &Session, closed: &[String], own_key: &str) -> Vec<SessionTask> {
     let is_closed =
         |task: &SessionTask| task.task_key != own_key && closed.contains(&task.task_key);
-    let mut tasks = listed(session);
-    tasks.retain(|task| !is_closed(task));
-    tasks
+    let listed = listed(session);
+    let known = listed.iter().filter(|task| !is_closed(task));
+    known.cloned().collect()
+}
+
+/// The same, taken out of the session.
+fn take_known(session: &mut Session, closed: &[String], own_key: &str) -> Vec<SessionTask> {
+    if session.tasks.is_empty() || !closed.is_empty() {
+        return known(session, closed, own_key);
+    }
+    std::mem::take(&mut session.tasks)
 }
 
 /// The task of this name among those that are known.
@@ -74,7 +90,8 @@ pub(crate) fn find<'a>(known: &'a [SessionTask], name: &TaskName) -> Option<&'a 
     let has_text = |task: &&SessionTask| {
         let same = match task.text_hash.as_str() {
             "" => is_same(&task.current_task, &name.preview),
-            hash => hash == name.text_hash,
+            // Older versions kept all digits.
+            hash => hash.starts_with(&name.text_hash),
         };
         same && (is_open(task) || name.progress >= BEGUN_ANEW)
     };
@@ -113,7 +130,7 @@ pub(crate) fn advance(
     open_steps: u32,
 ) -> TaskChange {
     let mut unknown = unknown_keys(session, closed);
-    let mut others = known(session, closed, &name.key);
+    let mut others = take_known(session, closed, &name.key);
     let earlier_key = match found {
         TaskMatch::ByName => find(&others, name).map(|task| task.task_key.clone()),
         TaskMatch::Known(key) => Some(key.clone()),
@@ -137,12 +154,16 @@ pub(crate) fn advance(
     let task = saved_task(task_key, name, saved, open_steps);
     others.retain(is_open);
     let unlisted = others.split_off(others.len().min(MAX_SESSION_TASKS - 1));
-    session.tasks = std::iter::once(&task).chain(&others).cloned().collect();
+    let open = others.iter().take(MAX_TOLD).cloned().collect();
+    let open_count = others.len();
+    others.insert(0, task.clone());
+    session.tasks = others;
     TaskChange {
         task,
         relation,
         left,
-        open: others,
+        open,
+        open_count,
         unlisted,
         unknown,
     }

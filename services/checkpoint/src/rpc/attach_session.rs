@@ -49,7 +49,8 @@ pub(super) async fn handle(
     fields.finish()?;
 
     let client = attach.client.clone().unwrap_or_default();
-    let epoch = api.store.attach_session(session, attach).await?;
+    let attached = api.store.attach_session(session, attach).await?;
+    let epoch = attached.epoch;
     let (responses, stream) = mpsc::channel(QUEUE);
     let (events, owner_events) = mpsc::channel(QUEUE);
     let stream_loop = StreamLoop {
@@ -62,7 +63,9 @@ pub(super) async fn handle(
     };
     stream_loop.take_lease();
     let span = tracing::debug_span!("attached", %session, epoch = epoch.0);
-    let work = stream_loop.run(requests, owner_events).instrument(span);
+    let work = stream_loop
+        .run(attached.head_number, requests, owner_events)
+        .instrument(span);
     api.tasks.spawn_stream("attached_session", responses, work);
     Ok(ReceiverStream::new(stream))
 }
@@ -115,10 +118,11 @@ struct StreamLoop {
 impl StreamLoop {
     async fn run(
         self,
+        head_number: u64,
         mut requests: Streaming<AttachSessionRequest>,
         mut owner_events: mpsc::Receiver<OwnerEvent>,
     ) {
-        self.send_lease().await;
+        self.send_lease(Some(head_number)).await;
         let stream_end = loop {
             tokio::select! {
                 // The service stops: the session stays active and its owner comes back to the next start.
@@ -182,7 +186,7 @@ impl StreamLoop {
                 }
             }
         }
-        self.send_lease().await;
+        self.send_lease(None).await;
         ControlFlow::Continue(())
     }
 
@@ -204,11 +208,13 @@ impl StreamLoop {
         self.api.leases.attach(self.owner, client, self.id, events);
     }
 
-    async fn send_lease(&self) {
+    /// Only the answer to the attach knows the session's newest checkpoint.
+    async fn send_lease(&self, head_number: Option<u64>) {
         let ttl = ProtoDuration::try_from(self.api.leases.ttl()).ok();
         self.send(ResponseEvent::Lease(LeaseGranted {
             epoch: self.owner.epoch.0,
             ttl,
+            head_number,
         }))
         .await;
     }

@@ -11,7 +11,7 @@ pub(super) async fn handle(
     request: DetectRecoveryRequest,
 ) -> Result<DetectRecoveryResponse, Status> {
     let mut fields = Fields::default();
-    fields.text("project", &request.project, 4_096);
+    fields.line("project", &request.project, 4_096);
     let limit = fields.page_size("limit", request.limit, 10, 100);
     fields.finish()?;
 

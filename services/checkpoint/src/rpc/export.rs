@@ -9,8 +9,9 @@ use tonic::Status;
 
 use super::api::Api;
 use super::fields::Fields;
+use crate::domain::archive::{ARCHIVE_FORMAT, ArchiveSum};
 use crate::error::Error;
-use crate::store::{ARCHIVE_FORMAT, Store, StoredSession};
+use crate::store::{Store, StoredSession};
 
 const MAX_SESSIONS: usize = 1_000;
 /// Records read at once; at most 1 MiB each.
@@ -33,16 +34,25 @@ pub(super) fn handle(
         );
     }
     let wanted = request.session_ids.iter().take(MAX_SESSIONS).enumerate();
-    let ids = wanted
-        .map(|(i, id)| fields.id(&format!("session_ids[{i}]"), id))
-        .collect();
+    let mut ids: Vec<SessionId> = Vec::new();
+    for (i, id) in wanted {
+        let id = fields.id(&format!("session_ids[{i}]"), id);
+        // Each session once, however often it is asked for.
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
     fields.finish()?;
 
     let (records, stream) = mpsc::channel(BATCH as usize);
     let (store, stream_end) = (api.store.clone(), records.clone());
+    let mut archive = ArchiveSender {
+        records: records.clone(),
+        sum: ArchiveSum::default(),
+    };
     // Ends with the export, or when the receiver is gone and sending fails.
     api.tasks.spawn_stream("export", stream_end, async move {
-        if let Err(ExportError::Failed(error)) = export(&store, ids, &records).await {
+        if let Err(ExportError::Failed(error)) = export(&store, ids, &mut archive).await {
             let _ = records.send(Err(error.into())).await;
         }
     });
@@ -61,32 +71,62 @@ impl From<Error> for ExportError {
     }
 }
 
+/// Sends the records, and sums up what went out.
+struct ArchiveSender {
+    records: RecordSender,
+    sum: ArchiveSum,
+}
+
+impl ArchiveSender {
+    async fn send(&mut self, record: Record) -> Result<(), ExportError> {
+        let record = ArchiveRecord {
+            record: Some(record),
+        };
+        self.sum.add(&record);
+        let response = ExportResponse {
+            record: Some(record),
+        };
+        let sent = self.records.send(Ok(response)).await;
+        sent.map_err(|_| ExportError::ReceiverGone)
+    }
+}
+
 async fn export(
     store: &Store,
     ids: Vec<SessionId>,
-    records: &RecordSender,
+    archive: &mut ArchiveSender,
+) -> Result<(), ExportError> {
+    export_sessions(store, ids, archive).await?;
+    let trailer = archive.sum.trailer();
+    archive.send(Record::Trailer(trailer)).await
+}
+
+async fn export_sessions(
+    store: &Store,
+    ids: Vec<SessionId>,
+    archive: &mut ArchiveSender,
 ) -> Result<(), ExportError> {
     let header = ArchiveHeader {
         format: ARCHIVE_FORMAT,
         created_at: Some(store.now().into()),
         service_version: env!("CARGO_PKG_VERSION").into(),
     };
-    send(records, Record::Header(header)).await?;
+    archive.send(Record::Header(header)).await?;
     if !ids.is_empty() {
         for id in ids {
-            export_session(store, store.stored_session(id).await?, records).await?;
+            export_session(store, store.stored_session(id).await?, archive).await?;
         }
         return Ok(());
     }
     let mut after = 0;
     loop {
-        let sessions = store.sessions_after(after, BATCH).await?;
+        let sessions = store.intact_sessions_after(after, BATCH).await?;
         let Some(last) = sessions.last() else {
             return Ok(());
         };
         after = last.row_id;
         for stored in sessions {
-            export_session(store, stored, records).await?;
+            export_session(store, stored, archive).await?;
         }
     }
 }
@@ -94,40 +134,31 @@ async fn export(
 async fn export_session(
     store: &Store,
     stored: StoredSession,
-    records: &RecordSender,
+    archive: &mut ArchiveSender,
 ) -> Result<(), ExportError> {
     let row_id = stored.row_id;
-    send(records, Record::Session(stored.session)).await?;
+    archive.send(Record::Session(stored.session)).await?;
     let mut after = 0;
     loop {
         let page = store.archived_checkpoints(row_id, after, BATCH).await?;
         let Some((last, _)) = page.last() else { break };
         after = *last;
         for (_, archived) in page {
-            send(records, Record::Checkpoint(archived?)).await?;
+            archive.send(Record::Checkpoint(archived?)).await?;
         }
     }
-    let mut before = i64::MAX;
+    let mut after = 0;
     loop {
-        let snapshots = store.archived_signals(row_id, before, BATCH).await?;
+        let snapshots = store.archived_signals(row_id, after, BATCH).await?;
         let Some((last, _)) = snapshots.last() else {
             return Ok(());
         };
-        before = *last;
-        for record in snapshots.into_iter().filter_map(|(_, record)| record) {
-            send(records, Record::Signal(record)).await?;
+        after = *last;
+        for (row_id, record) in snapshots {
+            let damaged = || Error::damaged(format!("the signal snapshot in row {row_id}"));
+            archive
+                .send(Record::Signal(record.ok_or_else(damaged)?))
+                .await?;
         }
     }
-}
-
-async fn send(records: &RecordSender, record: Record) -> Result<(), ExportError> {
-    let response = ExportResponse {
-        record: Some(ArchiveRecord {
-            record: Some(record),
-        }),
-    };
-    records
-        .send(Ok(response))
-        .await
-        .map_err(|_| ExportError::ReceiverGone)
 }

@@ -10,7 +10,7 @@ use shim_proto::checkpoint::v1::{
 use shim_proto::limits::checkpoint::{
     MAX_BOOT_ID_BYTES, MAX_BRANCH_BYTES, MAX_CHANGED_PATHS, MAX_CLIENT_BYTES, MAX_COMMIT_BYTES,
     MAX_COUNT, MAX_FILE_NOTE_BYTES, MAX_FINGERPRINT_BYTES, MAX_HOSTNAME_BYTES, MAX_ITEM_BYTES,
-    MAX_LATENCY_MS, MAX_STATE_BYTES, MAX_SUMMARY_BYTES, MAX_TASK_KEY_BYTES,
+    MAX_LATENCY_MS, MAX_REPOSITORY_BYTES, MAX_STATE_BYTES, MAX_SUMMARY_BYTES, MAX_TASK_KEY_BYTES,
 };
 use shim_proto::limits::{MAX_LIST, MAX_PATH_BYTES};
 use shim_runtime::fields::Fields as BaseFields;
@@ -84,11 +84,11 @@ impl Fields {
 
     pub(super) fn client(&mut self, client: Option<&ClientInfo>) {
         let Some(client) = client else { return };
-        self.text("client.name", &client.name, MAX_CLIENT_BYTES);
-        self.text("client.version", &client.version, MAX_CLIENT_BYTES);
-        self.text("client.hostname", &client.hostname, MAX_HOSTNAME_BYTES);
-        self.text("client.boot_id", &client.boot_id, MAX_BOOT_ID_BYTES);
-        self.text(
+        self.line("client.name", &client.name, MAX_CLIENT_BYTES);
+        self.line("client.version", &client.version, MAX_CLIENT_BYTES);
+        self.line("client.hostname", &client.hostname, MAX_HOSTNAME_BYTES);
+        self.line("client.boot_id", &client.boot_id, MAX_BOOT_ID_BYTES);
+        self.line(
             "client.conversation",
             &client.conversation,
             MAX_CLIENT_BYTES,
@@ -170,6 +170,8 @@ impl Fields {
             &git.branch,
             MAX_BRANCH_BYTES,
         );
+        let repository = format!("{field}.repository");
+        self.text(repository, &git.repository, MAX_REPOSITORY_BYTES);
         if let Some(tree) = &git.work_tree {
             self.work_tree(&format!("{field}.work_tree"), tree);
         }
@@ -200,12 +202,18 @@ impl Fields {
 
     pub(super) fn state(&mut self, state: Option<&CheckpointState>) {
         self.archived_state(state);
-        if let Some(custom) = state.and_then(|state| state.custom.as_ref()) {
+        let Some(state) = state else { return };
+        if let Some(custom) = &state.custom {
             self.exact_numbers("state.custom", custom);
+        }
+        self.no_breaks("state.task_key", &state.task_key);
+        // What git names is evidence, and shown as such; these are names that the caller chose.
+        for (i, file) in state.active_files.iter().enumerate().take(MAX_LIST) {
+            self.no_breaks(format_args!("state.active_files[{i}].path"), &file.path);
         }
     }
 
-    /// A state that was taken once; earlier versions took numbers that a client may have rounded.
+    /// A state that was taken once; earlier versions took numbers that a client may have rounded, and names with line breaks.
     pub(super) fn archived_state(&mut self, state: Option<&CheckpointState>) {
         let Some(state) = state else {
             return self.refuse("state", "is required");

@@ -13,7 +13,7 @@ pub(super) async fn handle(
     let mut fields = Fields::default();
     fields.request_id(&request.request_id);
     let id = fields.id("checkpoint_id", &request.checkpoint_id);
-    fields.text("title", &request.title, 500);
+    fields.line("title", &request.title, 500);
     fields.client(request.client.as_ref());
     fields.finish()?;
 

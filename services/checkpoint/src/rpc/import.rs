@@ -1,24 +1,27 @@
-//! Import: taking in an archive in group commits; what is there already is skipped, so a cut-off import is repeated.
+//! Import: taking in an archive whole, or nothing of it. All records are checked before the first is written; what is there
+//! already is skipped.
 
 use prost::Message;
 use shim_proto::checkpoint::v1::archive_record::Record;
-use shim_proto::checkpoint::v1::{ArchiveHeader, ImportRequest, ImportResponse, Session};
+use shim_proto::checkpoint::v1::{ImportRequest, ImportResponse, Session};
+use shim_runtime::service_error;
 use shim_sqlite::to_unix_micros;
 use tonic::{Status, Streaming};
 
 use super::api::Api;
 use super::fields::Fields;
+use crate::domain::archive::ArchiveReader;
 use crate::error::Error;
-use crate::store::{ARCHIVE_FORMAT, archive_error};
+use crate::store::{ImportSpool, archive_error, at_line};
 
-/// Records, and their bytes, committed together.
+/// Records, and their bytes, packed together.
 const BATCH: usize = 256;
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
 /// An archive from a clock further ahead than this would drag this service's clock along.
 const MAX_AHEAD_MICROS: i64 = 24 * 3_600_000_000;
 
-/// Records that wait for their commit.
+/// Records that wait to be packed.
 #[derive(Default)]
 struct Batch {
     records: Vec<Record>,
@@ -35,49 +38,42 @@ pub(super) async fn handle(
     api: &Api,
     mut requests: Streaming<ImportRequest>,
 ) -> Result<ImportResponse, Status> {
-    let (mut total, mut batch, mut opened) = (ImportResponse::default(), Batch::default(), false);
+    let (mut reader, mut batch) = (ArchiveReader::default(), Batch::default());
+    let (mut spool, mut line) = (api.store.begin_import().await?, 0);
     while let Some(request) = requests.message().await? {
-        let Some(record) = request.record.and_then(|record| record.record) else {
-            return Err(archive_error("a record is empty".into()).into());
-        };
-        if !opened {
-            check_header(&record)?;
-            opened = true;
+        line += 1;
+        let record = request.record.unwrap_or_default();
+        let accepted = reader.accept(&record).map_err(archive_error);
+        accepted.map_err(|error| at_line(line, error))?;
+        let Some(record) = record.record else {
             continue;
-        }
-        check_record(api, &record)?;
+        };
+        check_record(api, &record).map_err(|refused| at_line(line, in_words(&refused)))?;
         batch.bytes += size(&record);
         batch.records.push(record);
         if batch.is_full() {
-            commit(api, &mut batch, &mut total).await?;
+            spool = put_away(api, spool, &mut batch).await?;
         }
     }
-    if !opened {
-        return Err(archive_error("it is empty; an archive begins with a header".into()).into());
-    }
-    commit(api, &mut batch, &mut total).await?;
-    Ok(total)
+    let notices = reader.finish().map_err(archive_error)?;
+    spool = put_away(api, spool, &mut batch).await?;
+    let imported = api.store.import(spool).await?;
+    Ok(ImportResponse {
+        notices,
+        ..imported
+    })
 }
 
-fn check_header(record: &Record) -> Result<(), Error> {
-    match record {
-        Record::Header(ArchiveHeader {
-            format: ARCHIVE_FORMAT,
-            ..
-        }) => Ok(()),
-        Record::Header(header) => Err(archive_error(format!(
-            "format {} is unknown here; this SHIM reads format {ARCHIVE_FORMAT}",
-            header.format
-        ))),
-        _ => Err(archive_error("it must begin with a header".into())),
-    }
+/// A refusal of fields as one of the archive.
+fn in_words(refused: &Status) -> Error {
+    archive_error(service_error::decode(refused).message)
 }
 
 /// The same rules as for what clients send: an archive may come from anywhere.
 fn check_record(api: &Api, record: &Record) -> Result<(), Status> {
     let mut fields = Fields::default();
     let time = match record {
-        Record::Header(_) => return Err(archive_error("it holds a second header".into()).into()),
+        Record::Header(_) | Record::Trailer(_) => return Ok(()),
         Record::Session(session) => {
             check_session(&mut fields, session);
             session.updated_at
@@ -118,19 +114,15 @@ fn check_session(fields: &mut Fields, session: &Session) {
 fn size(record: &Record) -> usize {
     match record {
         Record::Header(header) => header.encoded_len(),
+        Record::Trailer(trailer) => trailer.encoded_len(),
         Record::Session(session) => session.encoded_len(),
         Record::Checkpoint(checkpoint) => checkpoint.encoded_len(),
         Record::Signal(signal) => signal.encoded_len(),
     }
 }
 
-/// Commits the batch and empties it.
-async fn commit(api: &Api, batch: &mut Batch, total: &mut ImportResponse) -> Result<(), Error> {
-    let Batch { records, bytes } = std::mem::take(batch);
-    let imported = api.store.import(records, bytes).await?;
-    total.imported_sessions += imported.imported_sessions;
-    total.imported_checkpoints += imported.imported_checkpoints;
-    total.imported_signals += imported.imported_signals;
-    total.skipped += imported.skipped;
-    Ok(())
+/// Packs the batch and empties it.
+async fn put_away(api: &Api, spool: ImportSpool, batch: &mut Batch) -> Result<ImportSpool, Error> {
+    let Batch { records, .. } = std::mem::take(batch);
+    api.store.spool(spool, records).await
 }

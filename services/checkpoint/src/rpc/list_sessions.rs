@@ -15,7 +15,7 @@ pub(super) async fn handle(
     request: ListSessionsRequest,
 ) -> Result<ListSessionsResponse, Status> {
     let mut fields = Fields::default();
-    fields.text("project", &request.project, 4_096);
+    fields.line("project", &request.project, 4_096);
     if SessionStatus::try_from(request.status).is_err() {
         fields.refuse("status", format!("{} is no SessionStatus", request.status));
     }

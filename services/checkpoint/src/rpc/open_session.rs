@@ -12,8 +12,8 @@ pub(super) async fn handle(
 ) -> Result<OpenSessionResponse, Status> {
     let mut fields = Fields::default();
     fields.request_id(&request.request_id);
-    fields.required("project", &request.project, 4_096);
-    fields.text("title", &request.title, 500);
+    fields.required_line("project", &request.project, 4_096);
+    fields.line("title", &request.title, 500);
     fields.client(request.client.as_ref());
     fields.finish()?;
 

@@ -13,7 +13,7 @@ pub(super) async fn handle(
 ) -> Result<SearchCheckpointsResponse, Status> {
     let mut fields = Fields::default();
     fields.required("query", &request.query, 1_000);
-    fields.text("project", &request.project, 4_096);
+    fields.line("project", &request.project, 4_096);
     let session = fields.optional_id("session_id", &request.session_id);
     let limit = fields.page_size("limit", request.limit, 10, 100);
     let terms = terms(&request.query);

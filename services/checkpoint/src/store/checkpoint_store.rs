@@ -11,6 +11,8 @@ use tokio::sync::watch;
 
 use super::retry_turns::RetryTurns;
 use super::schema::SCHEMA;
+use super::tables::seals;
+use crate::domain::seal::SealKey;
 use crate::error::Error;
 
 /// The database of one data folder. Clones share it.
@@ -20,6 +22,10 @@ pub(crate) struct Store {
     /// zstd level of stored states.
     pub(super) zstd_level: u32,
     pub(super) retry_turns: Arc<RetryTurns>,
+    /// Where the database lies.
+    pub(super) data_dir: Arc<Path>,
+    /// Seals what is written, if there is one.
+    seal_key: Option<SealKey>,
 }
 
 /// What preparing a mutation beside the writer came to.
@@ -35,14 +41,40 @@ impl Store {
     ///
     /// # Errors
     /// If the folder cannot be written, another process has the database, or a newer SHIM wrote it.
-    pub(crate) fn open(data_dir: &Path, zstd_level: u32) -> Result<Self, OpenError> {
+    pub(crate) fn open(
+        data_dir: &Path,
+        zstd_level: u32,
+        seal_key: Option<SealKey>,
+    ) -> Result<Self, OpenError> {
         shim_runtime::stack::make_private_dir(data_dir)
             .map_err(|source| OpenError::data_dir(data_dir, source))?;
         Ok(Self {
             db: Arc::new(Database::open(&SCHEMA, data_dir)?),
             zstd_level,
             retry_turns: Arc::default(),
+            data_dir: Arc::from(data_dir),
+            seal_key,
         })
+    }
+
+    /// Seals a database that never was. Without a key, one that was sealed is told of.
+    ///
+    /// # Errors
+    /// The store's failures.
+    pub(crate) async fn begin_seals(&self) -> Result<(), Error> {
+        if self.seal_key.is_none() {
+            if self.read(|db| Ok(seals::read_root(db)?.is_some())).await? {
+                tracing::warn!(
+                    "the database was sealed with a key, and `checkpoint.seal_key_file` is not set: what changes from now on \
+                     does not match its seals"
+                );
+            }
+            return Ok(());
+        }
+        if self.write(0, seals::begin).await? {
+            tracing::warn!("the database had no seals; all sessions were sealed as they are now");
+        }
+        Ok(())
     }
 
     /// The service's time.
@@ -84,6 +116,8 @@ impl Store {
         R: Message + Default + Send + 'static,
         F: FnOnce(&Connection, UnixMicros) -> Result<R, Error> + Send + 'static,
     {
+        let seal_key = self.seal_key.clone();
+        let job = move |db: &Connection, now| seals::sealing(seal_key.as_ref(), || job(db, now));
         self.db.mutate(key, bytes, job).await
     }
 
@@ -93,6 +127,8 @@ impl Store {
         R: Send + 'static,
         F: FnOnce(&Connection, UnixMicros) -> Result<R, Error> + Send + 'static,
     {
+        let seal_key = self.seal_key.clone();
+        let job = move |db: &Connection, now| seals::sealing(seal_key.as_ref(), || job(db, now));
         self.db.write(bytes, job).await
     }
 

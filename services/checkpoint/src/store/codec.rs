@@ -20,6 +20,7 @@ const MAX_PREVIEW_BYTES: usize = 200;
 thread_local! {
     /// A zstd context costs more to make than a small state to compress.
     static COMPRESSOR: RefCell<Option<(i32, zstd::bulk::Compressor<'static>)>> = const { RefCell::new(None) };
+    static DECOMPRESSOR: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
 }
 
 /// A state encoded and hashed, not yet compressed.
@@ -129,11 +130,20 @@ pub(super) fn preview(text: &str) -> String {
 
 /// Decompresses, verifies and decodes; `None` if anything does not fit.
 pub(super) fn decode_state(bytes: &[u8], hash: &Hash) -> Option<CheckpointState> {
-    let encoded = zstd::bulk::decompress(bytes, MAX_STATE_BYTES.min(claimed_size(bytes)?)).ok()?;
+    let encoded = decompress(bytes, MAX_STATE_BYTES.min(claimed_size(bytes)?)).ok()?;
     if hash_chain::hash(&encoded) != *hash {
         return None;
     }
     CheckpointState::decode(encoded.as_slice()).ok()
+}
+
+fn decompress(bytes: &[u8], size: usize) -> std::io::Result<Vec<u8>> {
+    DECOMPRESSOR.with_borrow_mut(|slot| match slot {
+        Some(decompressor) => decompressor.decompress(bytes, size),
+        None => slot
+            .insert(zstd::bulk::Decompressor::new()?)
+            .decompress(bytes, size),
+    })
 }
 
 /// The size a frame claims, so that a small state does not cost a large buffer.

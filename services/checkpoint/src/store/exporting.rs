@@ -33,6 +33,19 @@ impl Store {
             .await
     }
 
+    /// The same for an archive, which must not look whole when it is not.
+    ///
+    /// # Errors
+    /// CHECKPOINT_DAMAGED if the row of a session cannot be read; the store's failures.
+    pub(crate) async fn intact_sessions_after(
+        &self,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<StoredSession>, Error> {
+        self.read(move |db| sessions::intact_after_row(db, after, limit))
+            .await
+    }
+
     /// Up to `limit` checkpoints of the session in row `session` with numbers above `after`, ascending, with their numbers.
     ///
     /// # Errors
@@ -53,17 +66,17 @@ impl Store {
         .await
     }
 
-    /// Up to `limit` snapshots of the session in row `session` in rows below `before`, newest first.
+    /// Up to `limit` snapshots of the session in row `session` in rows above `after`, ascending.
     ///
     /// # Errors
     /// The store's failures.
     pub(crate) async fn archived_signals(
         &self,
         session: i64,
-        before: i64,
+        after: i64,
         limit: u32,
     ) -> Result<SignalPage, Error> {
-        self.read(move |db| signals::list(db, session, before, limit))
+        self.read(move |db| signals::after_row(db, session, after, limit))
             .await
     }
 }

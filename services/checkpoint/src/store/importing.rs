@@ -4,23 +4,22 @@ use prost::Message;
 use rusqlite::{Connection, OptionalExtension, params};
 use shim_proto::checkpoint::v1::archive_record::Record;
 use shim_proto::checkpoint::v1::{
-    ArchivedCheckpoint, Checkpoint, ImportResponse, Interruption, Session, SessionStatus,
-    SessionTask, SignalRecord,
+    ArchivedCheckpoint, ImportResponse, Interruption, Session, SessionStatus, SessionTask,
+    SignalRecord,
 };
 use shim_runtime::ids::SessionId;
 use shim_sqlite::{SqliteError, UnixMicros, in_savepoint, to_unix_micros};
 
 use super::checkpoint_store::Store;
-use super::codec::{PackedState, PlainState};
+use super::codec::PlainState;
+use super::import_spool::{ImportSpool, SpooledRecords};
+use super::packed_record::{PackedCheckpoint, PackedRecord};
 use super::tables::checkpoints::{self, to_column};
 use super::tables::sessions::{self, StoredSession};
-use super::tables::signals;
+use super::tables::{signals, tally};
 use crate::domain::hash_chain::{self, Hash};
 use crate::domain::session_tasks::{self, TaskMatch};
 use crate::error::Error;
-
-/// The archive format that this service writes and reads.
-pub(crate) const ARCHIVE_FORMAT: u32 = 1;
 
 /// Whether a record was new.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,37 +28,44 @@ enum ImportOutcome {
     Duplicate,
 }
 
-/// A record whose state is packed.
-enum PackedRecord {
-    Session(Session),
-    Checkpoint(PackedCheckpoint),
-    Signal(SignalRecord),
-}
-
-/// An archived checkpoint, ready to be inserted.
-struct PackedCheckpoint {
-    header: Checkpoint,
-    state_hash: String,
-    /// `None` if retention had dropped the content.
-    state: Option<PackedState>,
-}
-
 impl Store {
-    /// Takes in records in one transaction, all or none. `bytes` is their size.
+    /// Where the records of one import wait until all of them were checked.
+    ///
+    /// # Errors
+    /// The store's failures.
+    pub(crate) async fn begin_import(&self) -> Result<ImportSpool, Error> {
+        let folder = self.data_dir.clone();
+        off_thread(move || ImportSpool::create(&folder)).await
+    }
+
+    /// Packs records and puts them behind those before.
+    ///
+    /// # Errors
+    /// ARCHIVE_REFUSED; the store's failures.
+    pub(crate) async fn spool(
+        &self,
+        mut spool: ImportSpool,
+        records: Vec<Record>,
+    ) -> Result<ImportSpool, Error> {
+        let level = self.zstd_level;
+        off_thread(move || {
+            for record in records {
+                if let Some(packed) = pack_record(record, level)? {
+                    spool.add(packed)?;
+                }
+            }
+            Ok(spool)
+        })
+        .await
+    }
+
+    /// Takes in all records in one transaction, all or none.
     ///
     /// # Errors
     /// ARCHIVE_REFUSED, SESSION_NOT_FOUND; the store's failures.
-    pub(crate) async fn import(
-        &self,
-        records: Vec<Record>,
-        bytes: usize,
-    ) -> Result<ImportResponse, Error> {
-        let level = self.zstd_level;
-        let packing = tokio::task::spawn_blocking(move || pack_all(records, level));
-        let records = packing
-            .await
-            .map_err(|_| SqliteError::Unavailable("packing ended in a defect".into()))??;
-        self.write(bytes, move |db, now| {
+    pub(crate) async fn import(&self, spool: ImportSpool) -> Result<ImportResponse, Error> {
+        let records = off_thread(move || spool.into_records()).await?;
+        self.write(0, move |db, now| {
             // A record in the middle may be refused; the records before it must not stay alone.
             in_savepoint(db, || insert_all(db, records, now))
         })
@@ -67,18 +73,20 @@ impl Store {
     }
 }
 
-fn pack_all(records: Vec<Record>, level: u32) -> Result<Vec<PackedRecord>, Error> {
-    records
-        .into_iter()
-        .filter_map(|record| match record {
-            Record::Header(_) => None,
-            Record::Session(session) => Some(Ok(PackedRecord::Session(session))),
-            Record::Checkpoint(archived) => {
-                Some(pack(archived, level).map(PackedRecord::Checkpoint))
-            }
-            Record::Signal(signal) => Some(Ok(PackedRecord::Signal(signal))),
-        })
-        .collect()
+async fn off_thread<R: Send + 'static>(
+    work: impl FnOnce() -> Result<R, Error> + Send + 'static,
+) -> Result<R, Error> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|_| SqliteError::Unavailable("packing ended in a defect".into()))?
+}
+
+fn pack_record(record: Record, level: u32) -> Result<Option<PackedRecord>, Error> {
+    Ok(match record {
+        Record::Header(_) | Record::Trailer(_) => None,
+        Record::Session(session) => Some(PackedRecord::Session(session)),
+        Record::Checkpoint(archived) => Some(PackedRecord::Checkpoint(pack(archived, level)?)),
+        Record::Signal(signal) => Some(PackedRecord::Signal(signal)),
+    })
 }
 
 fn pack(archived: ArchivedCheckpoint, level: u32) -> Result<PackedCheckpoint, Error> {
@@ -96,30 +104,39 @@ fn pack(archived: ArchivedCheckpoint, level: u32) -> Result<PackedCheckpoint, Er
 
 fn insert_all(
     db: &Connection,
-    records: Vec<PackedRecord>,
+    records: SpooledRecords,
     now: UnixMicros,
 ) -> Result<ImportResponse, Error> {
     let mut imported = ImportResponse::default();
-    for record in records {
-        let (outcome, counter) = match record {
+    for (index, record) in records.enumerate() {
+        let (outcome, counter) = match record? {
             PackedRecord::Session(session) => (
-                insert_session(db, session, now)?,
+                insert_session(db, session, now),
                 &mut imported.imported_sessions,
             ),
             PackedRecord::Checkpoint(checkpoint) => (
-                insert_checkpoint(db, &checkpoint)?,
+                insert_checkpoint(db, &checkpoint),
                 &mut imported.imported_checkpoints,
             ),
             PackedRecord::Signal(signal) => {
-                (insert_signal(db, &signal)?, &mut imported.imported_signals)
+                (insert_signal(db, &signal), &mut imported.imported_signals)
             }
         };
-        match outcome {
+        // The header stands in the first line.
+        match outcome.map_err(|error| at_line(index as u64 + 2, error))? {
             ImportOutcome::New => *counter += 1,
             ImportOutcome::Duplicate => imported.skipped += 1,
         }
     }
     Ok(imported)
+}
+
+/// Says where a refused record stands.
+pub(crate) fn at_line(line: u64, error: Error) -> Error {
+    match error {
+        Error::ArchiveRefused(what) => Error::ArchiveRefused(format!("line {line}: {what}")),
+        other => other,
+    }
 }
 
 /// Adds a session without checkpoints; they follow and move its head. An imported session has no owner here.
@@ -140,6 +157,8 @@ fn insert_session(
     let mut session = Session {
         head_number: 0,
         head_checkpoint_id: String::new(),
+        // What comes is counted here.
+        tally: None,
         ..session
     };
     if session.status() != SessionStatus::Ended {
@@ -180,11 +199,20 @@ fn insert_checkpoint(db: &Connection, imported: &PackedCheckpoint) -> Result<Imp
         return Err(refuse(format!("does not follow number {head}")));
     }
     let differs = || refuse("does not match its hash".into());
+    if header.thinned_at.is_some() {
+        tally::begin(db, &mut stored)?;
+        tally::add_thinned(&mut stored, 1);
+    }
     insert_verified(db, stored.row_id, imported)?.ok_or_else(differs)?;
     move_head(&mut stored.session, imported);
-    let unchanged = to_unix_micros(stored.session.updated_at.as_ref()).unwrap_or(UnixMicros(0));
-    sessions::update(db, &mut stored, unchanged)?;
+    write_back(db, &mut stored)?;
     Ok(ImportOutcome::New)
+}
+
+/// An import leaves the time of the last change as it is.
+fn write_back(db: &Connection, stored: &mut StoredSession) -> Result<(), Error> {
+    let unchanged = to_unix_micros(stored.session.updated_at.as_ref()).unwrap_or(UnixMicros(0));
+    sessions::update(db, stored, unchanged)
 }
 
 /// The hash of the checkpoint with this number, if there is one; `Some(None)` if the stored hash is damaged.
@@ -254,7 +282,7 @@ fn insert_signal(db: &Connection, record: &SignalRecord) -> Result<ImportOutcome
         .session_id
         .parse::<SessionId>()
         .map_err(|_| archive_error("a signal names no session".into()))?;
-    let StoredSession { row_id, .. } = sessions::find(db, id)?;
+    let mut stored = sessions::find(db, id)?;
     let at = record
         .assessment
         .as_ref()
@@ -263,11 +291,12 @@ fn insert_signal(db: &Connection, record: &SignalRecord) -> Result<ImportOutcome
     let hash = hash_chain::hash(&record.encode_to_vec());
     let known: bool = db
         .prepare_cached("SELECT EXISTS (SELECT 1 FROM signals WHERE session = ?1 AND hash = ?2)")?
-        .query_row(params![row_id, hash], |row| row.get(0))?;
+        .query_row(params![stored.row_id, hash], |row| row.get(0))?;
     if known {
         return Ok(ImportOutcome::Duplicate);
     }
-    signals::insert(db, row_id, record, at)?;
+    signals::insert(db, &mut stored, record, at)?;
+    write_back(db, &mut stored)?;
     Ok(ImportOutcome::New)
 }
 

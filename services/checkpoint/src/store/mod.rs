@@ -10,8 +10,10 @@ mod codec;
 mod exporting;
 mod forking;
 mod head;
+mod import_spool;
 mod importing;
 mod ownership;
+mod packed_record;
 #[cfg(test)]
 mod packing_test;
 mod reading;
@@ -24,12 +26,16 @@ mod schema;
 mod searching;
 mod signalling;
 mod tables;
+mod verifying;
 
 pub(crate) use checkpoint_store::Store;
-pub(crate) use importing::{ARCHIVE_FORMAT, archive_error};
+pub(crate) use import_spool::ImportSpool;
+pub(crate) use importing::{archive_error, at_line};
 pub(crate) use reading::{CheckpointRef, missing_numbers};
 pub(crate) use retention::PruneRule;
 pub(crate) use saving::SaveOptions;
 pub(crate) use schema::SCHEMA;
 pub use tables::gaps::MissingNumbers;
 pub(crate) use tables::sessions::{Owner, SessionFilter, StoredSession};
+pub(crate) use verifying::verify;
+pub use verifying::{Fault, SealVerdict, VerifyReport, VerifyScope};

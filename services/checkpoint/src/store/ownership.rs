@@ -17,6 +17,14 @@ use crate::error::Error;
 
 const FIRST_EPOCH: Epoch = Epoch(1);
 
+/// What an owner that attached has.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Attached {
+    pub(crate) epoch: Epoch,
+    /// The number of the session's newest checkpoint: less than the owner saved, if the database went back.
+    pub(crate) head_number: u64,
+}
+
 /// An active session of an owner at the first epoch.
 pub(super) fn new_session(
     project: String,
@@ -100,7 +108,7 @@ impl Store {
         &self,
         session: SessionId,
         attach: Attach,
-    ) -> Result<Epoch, Error> {
+    ) -> Result<Attached, Error> {
         self.write(0, move |db, now| {
             let mut stored = match attach.epoch {
                 0 => adopt(sessions::find(db, session)?, attach.client.as_ref())?,
@@ -109,7 +117,10 @@ impl Store {
             sessions::reactivate(&mut stored.session);
             stored.session.client = attach.client;
             sessions::update(db, &mut stored, now)?;
-            Ok(Epoch(stored.session.epoch))
+            Ok(Attached {
+                epoch: Epoch(stored.session.epoch),
+                head_number: stored.session.head_number,
+            })
         })
         .await
     }

@@ -49,7 +49,7 @@ async fn open(store: &Store) -> Owner {
 #[tokio::test]
 async fn no_state_is_packed_on_the_writer_thread() {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(folder.path(), 1).unwrap();
+    let store = Store::open(folder.path(), 1, None).unwrap();
     let owner = open(&store).await;
     for (task, carry_over) in [("alone", false), ("merged", true)] {
         let request = request(owner, task, carry_over);
@@ -98,12 +98,14 @@ async fn no_state_is_packed_on_the_writer_thread() {
 /// Takes the session of `store` into a new database.
 async fn import_elsewhere(store: &Store, session: SessionId) {
     let folder = tempfile::tempdir().unwrap();
-    let other = Store::open(folder.path(), 1).unwrap();
+    let other = Store::open(folder.path(), 1, None).unwrap();
     let stored = store.stored_session(session).await.unwrap();
     let page = store.archived_checkpoints(stored.row_id, 0, 10).await;
     let checkpoints = page.unwrap().into_iter();
     let mut records = vec![Record::Session(stored.session)];
     records.extend(checkpoints.map(|(_, archived)| Record::Checkpoint(archived.unwrap())));
-    let imported = other.import(records, 0).await.unwrap();
+    let spool = other.begin_import().await.unwrap();
+    let spool = other.spool(spool, records).await.unwrap();
+    let imported = other.import(spool).await.unwrap();
     assert_eq!(imported.imported_checkpoints, 3);
 }

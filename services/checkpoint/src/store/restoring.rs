@@ -19,14 +19,14 @@ use super::tables::checkpoints::{self, IntactCheckpoint};
 use super::tables::projects::ProjectNames;
 use super::tables::sessions::{self, StoredSession};
 use super::tables::{restores, task_checkpoints};
-use crate::domain::recovery::{confidence, is_aged_out, noticed_at, rank, unsaved};
+use crate::domain::recovery::{Rank, confidence, is_aged_out, noticed_at, unsaved};
 use crate::domain::session_tasks::go_on_with;
 use crate::error::Error;
 use crate::metrics;
 
 const STEPS_SHOWN: usize = 20;
 /// So many sessions that changed last are ranked, of the project and of the others.
-const MAX_RANKED: u32 = 500;
+const MAX_RANKED: u32 = 100;
 
 impl Store {
     /// Up to `limit` sessions that can be brought back, best first; unless `only_project`, those of other projects, too.
@@ -49,8 +49,7 @@ impl Store {
             let all = found.len();
             found.retain(|stored| !is_aged_out(&stored.session, now));
             let aged_out = all - found.len();
-            let elsewhere = |session: &Session| !project.contains(&session.project);
-            found.sort_by(|one, other| rank(elsewhere, now, &one.session, &other.session));
+            let found = ranked(found, &project, now);
             offer(db, found, &project, limit, aged_out, now)
         })
         .await
@@ -95,6 +94,21 @@ impl Store {
         })
         .await
     }
+}
+
+/// The sessions, best first.
+fn ranked(
+    found: Vec<StoredSession>,
+    project: &ProjectNames,
+    now: UnixMicros,
+) -> Vec<StoredSession> {
+    let rank = |session: &Session| Rank::of(session, !project.contains(&session.project), now);
+    let mut ranked: Vec<(Rank, StoredSession)> = found
+        .into_iter()
+        .map(|stored| (rank(&stored.session), stored))
+        .collect();
+    ranked.sort_by(|(one, _), (other, _)| one.best_first(other));
+    ranked.into_iter().map(|(_, stored)| stored).collect()
 }
 
 /// The first `limit` of the ranked sessions, with what they hold.

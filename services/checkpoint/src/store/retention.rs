@@ -178,7 +178,7 @@ fn prune_session(
         let dropped = if rule.dry_run {
             PruneStats::default()
         } else {
-            pruning::delete_session(db, &stored, "prune", now)?
+            pruning::delete_session(db, &stored, "prune_session", now)?
         };
         return Ok(PruneResponse {
             deleted_sessions: 1,

@@ -12,7 +12,7 @@ use shim_sqlite::{UnixMicros, to_unix_micros};
 use uuid::Uuid;
 
 use super::tables::checkpoints::CheckpointRow;
-use super::tables::sessions;
+use super::tables::{sessions, tally};
 use crate::domain::hash_chain;
 use crate::error::Error;
 
@@ -38,6 +38,8 @@ pub(super) fn copy_intact(damaged: &Path, db: &mut Connection) -> Result<Salvage
     let sessions = copy_sessions(&source, &target, &mut report)?;
     copy_checkpoints(&source, &target, &sessions, &mut report)?;
     copy_signals(&source, &target, &mut report)?;
+    copy_deletions(&source, &target)?;
+    begin_tallies_anew(&target)?;
     target.commit()?;
     Ok(report)
 }
@@ -47,7 +49,7 @@ const MAX_SKIPPED: u32 = 5_000;
 
 /// Visits every row of a table that can be reached from either end, or by its id behind a damaged page; damage hides only
 /// itself.
-fn for_each_row(
+pub(super) fn for_each_row(
     source: &Connection,
     columns: &str,
     table: &str,
@@ -271,4 +273,38 @@ fn copy_signals(
             Ok(())
         },
     )
+}
+
+/// What was deleted on purpose is no loss, which verifying would take it for.
+fn copy_deletions(source: &Connection, target: &Connection) -> Result<(), Error> {
+    let columns = "row_id, created_at, reason, session, checkpoints, bytes";
+    for_each_row(source, columns, "deletions", |row| {
+        let values: Vec<_> = (0..6).map(|at| value(row, at)).collect::<Result<_, _>>()?;
+        target.execute(
+            "INSERT OR IGNORE INTO deletions (row_id, created_at, reason, session, checkpoints, bytes)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            rusqlite::params_from_iter(values),
+        )?;
+        Ok(())
+    })
+}
+
+/// The tallies count what came over.
+fn begin_tallies_anew(target: &Connection) -> Result<(), Error> {
+    let mut after = 0;
+    loop {
+        let page = sessions::after_row(target, after, 500)?;
+        let Some(last) = page.last() else {
+            return Ok(());
+        };
+        after = last.row_id;
+        for mut stored in page {
+            if stored.session.tally.take().is_none() {
+                continue;
+            }
+            tally::begin(target, &mut stored)?;
+            let unchanged = to_unix_micros(stored.session.updated_at.as_ref());
+            sessions::update(target, &mut stored, unchanged.unwrap_or(UnixMicros(0)))?;
+        }
+    }
 }

@@ -13,7 +13,10 @@ use crate::metrics;
 /// The database `checkpoints.db`.
 pub(crate) static SCHEMA: Schema = Schema {
     name: "checkpoints",
-    migrations: &[include_str!("schema_001.sql")],
+    migrations: &[
+        include_str!("schema_001.sql"),
+        include_str!("schema_002.sql"),
+    ],
     newest_time,
     salvage: salvage_damaged,
     when_idle: |db| search::catch_up_when_idle(db).map_err(to_sqlite_error),

@@ -139,7 +139,7 @@ fn insert_judged(
     }
     metrics::after_commit(move || metrics::record_assessment(level));
     stored.session.risk_level = assessment.level;
-    insert_record(db, &stored, &snapshot.measured, &assessment, now)?;
+    insert_record(db, &mut stored, &snapshot.measured, &assessment, now)?;
     let packed = danger.and_then(|danger| danger.packed.as_ref());
     let danger_checkpoint = match packed.filter(|_| reached_danger) {
         Some(packed) => Some(append_danger_checkpoint(db, &mut stored, packed, now)?),
@@ -166,7 +166,7 @@ fn append_danger_checkpoint(
 
 fn insert_record(
     db: &Connection,
-    stored: &StoredSession,
+    stored: &mut StoredSession,
     measured: &Signals,
     assessment: &RiskAssessment,
     now: UnixMicros,
@@ -177,7 +177,7 @@ fn insert_record(
         signals: Some(*measured),
         assessment: Some(assessment.clone()),
     };
-    signals::insert(db, stored.row_id, &record, now)
+    signals::insert(db, stored, &record, now)
 }
 
 fn pack_danger_state(

@@ -107,6 +107,98 @@ async fn a_tampered_archive_is_refused() {
     assert_eq!(refused.1, "ARCHIVE_REFUSED");
 }
 
+/// Whatever is wrong with it, and wherever: nothing of it is taken in, and the refusal says where.
+#[tokio::test]
+async fn an_archive_is_taken_in_whole_or_not_at_all() {
+    let (mut origin, session) = filled_service().await;
+    let whole = export(&mut origin).await;
+    let mut copy = TestService::start().await;
+    let last = whole.len() - 1;
+    let mut cases: Vec<(String, Vec<ImportRequest>)> = Vec::new();
+    for at in [1, 2, 10, last - 1, last] {
+        cases.push((format!("cut before {at}"), whole[..at].to_vec()));
+        let mut gone = whole.clone();
+        gone.remove(at);
+        cases.push((format!("without {at}"), gone));
+        let mut doubled = whole.clone();
+        doubled.insert(at, whole[at].clone());
+        cases.push((format!("{at} doubled"), doubled));
+        let mut turned = whole.clone();
+        turned.swap(at, at - 1);
+        cases.push((format!("{at} turned"), turned));
+    }
+    let mut edited = whole.clone();
+    match edited[1].record.as_mut().and_then(|it| it.record.as_mut()) {
+        Some(Record::Session(session)) => session.project = "/elsewhere".into(),
+        other => panic!("{other:?}"),
+    }
+    cases.push(("another project".into(), edited));
+    let mut newer = whole.clone();
+    match newer[0].record.as_mut().and_then(|it| it.record.as_mut()) {
+        Some(Record::Header(header)) => header.format += 1,
+        other => panic!("{other:?}"),
+    }
+    cases.push(("a newer format".into(), newer));
+    cases.push(("twice".into(), [whole.clone(), whole.clone()].concat()));
+    for (name, archive) in cases {
+        let refused = copy.api.import(tokio_stream::iter(archive)).await;
+        let status = refused.expect_err(&name);
+        assert!(
+            status.message().contains("line") || name.contains("cut") || name.contains("without"),
+            "{name}: {status}"
+        );
+        assert_eq!(
+            status.code(),
+            tonic::Code::InvalidArgument,
+            "{name}: {status}"
+        );
+        let listed = copy.api.list_sessions(ListSessionsRequest::default()).await;
+        assert!(listed.unwrap().into_inner().sessions.is_empty(), "{name}");
+    }
+    let taken = copy
+        .api
+        .import(tokio_stream::iter(whole))
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!((taken.imported_checkpoints, taken.notices.len()), (20, 0));
+    assert_eq!(copy.session(&session.id).await.head_number, 20);
+}
+
+#[tokio::test]
+async fn an_archive_of_the_format_without_a_trailer_is_read_with_a_notice() {
+    let (mut origin, _) = filled_service().await;
+    let mut old = export(&mut origin).await;
+    old.pop();
+    if let Some(Record::Header(header)) = old[0].record.as_mut().and_then(|it| it.record.as_mut()) {
+        header.format = 1;
+    }
+    let mut copy = TestService::start().await;
+    let taken = copy
+        .api
+        .import(tokio_stream::iter(old.clone()))
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(taken.imported_checkpoints, 20);
+    assert!(
+        taken.notices[0].contains("no trailer"),
+        "{:?}",
+        taken.notices
+    );
+    // A record in the middle that differs from what is here is refused, and those before it stay out.
+    let mut copy = TestService::start().await;
+    if let Some(Record::Checkpoint(archived)) =
+        old[15].record.as_mut().and_then(|it| it.record.as_mut())
+    {
+        archived.checkpoint.as_mut().unwrap().current_task.push('!');
+    }
+    let refused = copy.api.import(tokio_stream::iter(old)).await.unwrap_err();
+    assert!(refused.message().contains("line 16"), "{refused}");
+    let listed = copy.api.list_sessions(ListSessionsRequest::default()).await;
+    assert!(listed.unwrap().into_inner().sessions.is_empty());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_taken_while_saving_goes_on_is_a_working_database() {
     let (mut service, session) = filled_service().await;

@@ -77,6 +77,15 @@ impl TestService {
         Self::start_in(self.folder, self.settings).await
     }
 
+    /// Stops the service and starts it again with other settings.
+    pub(crate) async fn restart_with(mut self, settings: &[(&str, &str)]) -> Self {
+        let settings = settings.iter();
+        self.settings = settings
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect();
+        self.restart(|_| {}).await
+    }
+
     pub(crate) async fn open_session(&mut self, project: &str) -> Session {
         let request = OpenSessionRequest {
             request_id: id(),

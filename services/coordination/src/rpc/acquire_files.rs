@@ -28,8 +28,11 @@ pub(super) async fn handle(
     mut request: AcquireFilesRequest,
 ) -> Result<AcquireFilesResponse, Status> {
     let idempotency_key = IdempotencyKey::for_request(&request.request_id, &request);
-    keep_names(&request.workspace, request.patterns.iter_mut()).await;
+    let patterns = request.patterns.iter_mut().enumerate();
+    let named = patterns.map(|(i, pattern)| (format!("patterns[{i}]"), pattern));
+    keep_names(&request.workspace, named.collect()).await?;
     let (lease_request, wait) = decode(request)?;
+    let place = api.namespace(&lease_request.workspace).await?;
     let acquisition = Acquisition {
         api,
         idempotency_key,
@@ -42,6 +45,7 @@ pub(super) async fn handle(
             acquisition.wait(Instant::now() + wait).await?
         }
     };
+    place.note().await;
     Ok(AcquireFilesResponse { lease: Some(lease) })
 }
 
@@ -49,7 +53,7 @@ fn decode(request: AcquireFilesRequest) -> Result<(LeaseRequest, Duration), Stat
     let mut fields = Fields::default();
     fields.request_id(&request.request_id);
     let workspace = fields.namespace("workspace", &request.workspace);
-    fields.required("holder", &request.holder, MAX_ACTOR_BYTES);
+    fields.required_line("holder", &request.holder, MAX_ACTOR_BYTES);
     fields.text("purpose", &request.purpose, MAX_PURPOSE_BYTES);
     let patterns = patterns(&mut fields, &request.patterns);
     let mode = mode(&mut fields, request.mode);

@@ -26,12 +26,13 @@ pub(super) async fn handle(
     fields.request_id(&request.request_id);
     let namespace = fields.namespace("namespace", &request.namespace);
     fields.key("name", &request.name);
-    fields.required("owner", &request.owner, MAX_ACTOR_BYTES);
+    fields.required_line("owner", &request.owner, MAX_ACTOR_BYTES);
     fields.text("purpose", &request.purpose, MAX_PURPOSE_BYTES);
     let ttl = fields.lock_ttl(request.ttl.as_ref());
     let wait = fields.wait(request.wait.as_ref());
     fields.finish()?;
 
+    let place = api.namespace(&namespace).await?;
     let acquire_request = AcquireRequest {
         idempotency_key: IdempotencyKey::for_request(&request.request_id, &request),
         lock_ref: api.store.locks.lock_ref(namespace, request.name),
@@ -51,6 +52,7 @@ pub(super) async fn handle(
             acquisition.wait(Instant::now() + wait).await?
         }
     };
+    place.note().await;
     Ok(AcquireLockResponse { lock: Some(lock) })
 }
 

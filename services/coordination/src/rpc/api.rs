@@ -1,9 +1,11 @@
 //! The state that every handler uses.
 
 use shim_runtime::background::BackgroundTasks;
-use shim_store::Store;
+use shim_runtime::server::current_caller;
 use shim_store::config::RegistryConfig;
+use shim_store::places::{Place, PlaceKind};
 use shim_store::tasks::LineageLimits;
+use shim_store::{Error, Store};
 
 /// The service behind its RPCs. Clones share one service.
 #[derive(Clone)]
@@ -15,4 +17,17 @@ pub(crate) struct Api {
     pub(crate) registry_config: RegistryConfig,
     /// How deep and how many jobs that jobs submit may be.
     pub(crate) lineage: LineageLimits,
+}
+
+impl Api {
+    /// Lets the caller write to a namespace; [`Place::note`] follows the write.
+    ///
+    /// # Errors
+    /// `TooManyPlaces`, or as the store fails.
+    pub(super) async fn namespace(&self, name: &str) -> Result<Place, Error> {
+        let places = &self.store.places;
+        places
+            .admit(PlaceKind::Namespace, name, &current_caller())
+            .await
+    }
 }

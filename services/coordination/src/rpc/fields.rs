@@ -70,11 +70,10 @@ impl Fields {
         self.no_controls(field, prefix);
     }
 
-    /// A text without control characters; NUL is refused by [`SharedFields::text`].
+    /// A text without line breaks and control characters; NUL is refused by [`SharedFields::text`].
     pub(super) fn no_controls(&mut self, field: impl Into<String>, text: &str) {
-        if text.chars().any(|c| c.is_control() && c != '\0') {
-            self.refuse(field, "holds a control character, which is not allowed");
-        }
+        let field: String = field.into();
+        self.no_breaks(field, text);
     }
 
     /// A version, epoch or token.

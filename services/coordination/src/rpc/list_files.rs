@@ -1,23 +1,30 @@
 //! ListFiles: the file leases of a workspace, or those that cover given paths.
 
 use shim_proto::coordination::v1::{FileLease, ListFilesRequest, ListFilesResponse};
+use shim_proto::limits::MAX_LIST;
 use shim_proto::limits::coordination::MAX_ACTOR_BYTES;
 use tonic::Status;
 
 use super::api::Api;
 use super::fields::Fields;
-use super::patterns::{keep_names, paths};
+use super::patterns::{paths, with_linked};
 
 pub(super) async fn handle(
     api: &Api,
     mut request: ListFilesRequest,
 ) -> Result<ListFilesResponse, Status> {
-    keep_names(&request.workspace, request.paths.iter_mut()).await;
     let mut fields = Fields::default();
     let workspace = fields.namespace("workspace", &request.workspace);
-    let paths = paths(&mut fields, &request.paths);
-    fields.text("holder", &request.holder, MAX_ACTOR_BYTES);
-    fields.text("except_holder", &request.except_holder, MAX_ACTOR_BYTES);
+    let asked = std::mem::take(&mut request.paths);
+    fields.list("paths", asked.len(), MAX_LIST);
+    let asked = if asked.len() > MAX_LIST {
+        Vec::new()
+    } else {
+        with_linked(&request.workspace, asked).await
+    };
+    let paths = paths(&mut fields, &asked);
+    fields.line("holder", &request.holder, MAX_ACTOR_BYTES);
+    fields.line("except_holder", &request.except_holder, MAX_ACTOR_BYTES);
     fields.finish()?;
 
     let (only, except) = (request.holder, request.except_holder);

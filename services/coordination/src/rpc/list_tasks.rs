@@ -18,7 +18,7 @@ pub(super) async fn handle(
     let mut fields = Fields::default();
     let root_id = fields.optional_id::<TaskId>("root_id", &request.root_id);
     let states = fields.task_states(&request.states);
-    fields.text("worker_id", &request.worker_id, MAX_ACTOR_BYTES);
+    fields.line("worker_id", &request.worker_id, MAX_ACTOR_BYTES);
     let size = i32::try_from(request.page_size).unwrap_or(i32::MAX);
     let count = fields.page_size("page_size", size, DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE);
     let after = fields.number_token(&request.page_token);

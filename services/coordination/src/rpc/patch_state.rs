@@ -24,6 +24,7 @@ pub(super) async fn handle(
     let ttl = ttl.map(|ttl| fields.state_ttl(Some(ttl)));
     fields.finish()?;
 
+    let place = api.namespace(&namespace).await?;
     let write = WriteRequest {
         idempotency_key: IdempotencyKey::for_request(&request.request_id, &request),
         state_ref: StateRef {
@@ -41,6 +42,7 @@ pub(super) async fn handle(
         default_ttl: DEFAULT_STATE_TTL,
     };
     let written = api.store.state.patch(&write, &patch).await?;
+    place.note().await;
     Ok(PatchStateResponse {
         version: written.version,
         expires_at: Some(timestamp(written.expires_ms)),
@@ -69,7 +71,7 @@ fn check(fields: &mut Fields, request: &PatchStateRequest) -> (String, Condition
         }
     }
     fields.version("expected_version", request.expected_version.unwrap_or(0));
-    fields.text("writer", &request.writer, MAX_ACTOR_BYTES);
+    fields.line("writer", &request.writer, MAX_ACTOR_BYTES);
     let conditions = Conditions {
         expected_version: request.expected_version,
         fence: fields.fence(request.fence.as_ref()),

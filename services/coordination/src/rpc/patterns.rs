@@ -1,45 +1,75 @@
 //! The rules of file patterns and paths in requests.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use shim_proto::limits::MAX_PATH_BYTES;
 use shim_proto::limits::coordination::{MAX_PATTERN_BYTES, MAX_PATTERNS};
-use shim_proto::limits::{MAX_LIST, MAX_PATH_BYTES};
-use shim_runtime::files::as_sent_pattern;
+use shim_runtime::files::{LinkError, as_sent_name, as_sent_pattern};
 use shim_runtime::workspace::identity;
 use shim_store::domain::Pattern;
+use tonic::Status;
 
 use super::fields::Fields;
 
-/// Lets names that are there mean themselves, where the workspace is a folder that this process sees: a client that knows
-/// no patterns sends the name of a file. Elsewhere the texts stay what they are.
-pub(super) async fn keep_names<'a>(workspace: &str, texts: impl Iterator<Item = &'a mut String>) {
-    let texts: Vec<_> = texts.filter(|text| may_differ(text)).collect();
-    if texts.is_empty() || !workspace.starts_with('/') {
-        return;
+/// Lets names that are there mean themselves, and links what they lead to, where the workspace is a folder that this process
+/// sees: a client that knows no patterns sends the name of a file. Elsewhere the texts stay what they are.
+///
+/// # Errors
+/// INVALID_ARGUMENT naming each field whose links lead out of the workspace, or in a circle.
+pub(super) async fn keep_names(
+    workspace: &str,
+    texts: Vec<(String, &mut String)>,
+) -> Result<(), Status> {
+    let (names, texts): (Vec<_>, Vec<_>) = texts.into_iter().unzip();
+    let sent = texts.iter().map(|text| (*text).clone()).collect();
+    let mut fields = Fields::default();
+    let read = read_names(workspace, sent, as_sent_pattern).await;
+    for ((name, text), read) in names.into_iter().zip(texts).zip(read) {
+        match read {
+            Ok(read) => *text = read,
+            Err(why) => fields.refuse(name, format!("{why}; name the file by its own path")),
+        }
     }
-    let (root, sent) = (
-        workspace.to_owned(),
-        texts.iter().map(|text| (*text).clone()),
-    );
-    let sent: Vec<String> = sent.collect();
-    let read = tokio::task::spawn_blocking(move || {
-        let root = PathBuf::from(identity(&root));
-        sent.iter()
-            .map(|text| as_sent_pattern(&root, text))
-            .collect::<Vec<_>>()
-    });
-    match read.await {
-        Ok(read) => texts
-            .into_iter()
-            .zip(read)
-            .for_each(|(text, read)| *text = read),
-        Err(error) => tracing::error!(%error, "looking for the names of files failed"),
-    }
+    fields.finish()
 }
 
-/// Whether a name may be written otherwise as a pattern.
-fn may_differ(text: &str) -> bool {
-    text.contains(|c| r"*?[]{}\|`$(".contains(c)) || text.starts_with(['!', '~', '^', ':', '%'])
+/// The paths of a query, in which names that are there mean themselves, with those that links in them lead to.
+pub(super) async fn with_linked(workspace: &str, sent: Vec<String>) -> Vec<String> {
+    let names = read_names(workspace, sent.clone(), |root, text| {
+        Ok(as_sent_name(root, text))
+    });
+    let mut paths: Vec<String> = names.await.into_iter().flatten().collect();
+    let linked = read_names(workspace, sent, as_sent_pattern).await;
+    for path in linked.into_iter().flatten() {
+        if !paths.contains(&path) {
+            paths.push(path);
+        }
+    }
+    paths
+}
+
+/// A way to read a text below a root.
+type ReadName = fn(&Path, &str) -> Result<String, LinkError>;
+
+/// The texts as patterns; as they are where this process does not see the workspace.
+async fn read_names(
+    workspace: &str,
+    sent: Vec<String>,
+    read: ReadName,
+) -> Vec<Result<String, LinkError>> {
+    if sent.is_empty() || !workspace.starts_with('/') {
+        return sent.into_iter().map(Ok).collect();
+    }
+    let (root, unread) = (workspace.to_owned(), sent.clone());
+    let read = tokio::task::spawn_blocking(move || {
+        let root = PathBuf::from(identity(&root));
+        let read = sent.iter().map(|text| read(&root, text));
+        read.collect::<Vec<_>>()
+    });
+    read.await.unwrap_or_else(|error| {
+        tracing::error!(%error, "looking for the names of files failed");
+        unread.into_iter().map(Ok).collect()
+    })
 }
 
 /// The patterns of a lease: at least one.
@@ -56,11 +86,8 @@ pub(super) fn patterns(fields: &mut Fields, texts: &[String]) -> Vec<Pattern> {
     read(fields, "patterns", texts, MAX_PATTERN_BYTES)
 }
 
-/// The paths or globs of a query; none means all. Control characters are allowed: an existing file may have any name.
+/// The paths or globs of a query, whose number was checked; none means all. Control characters are allowed: an existing file may have any name.
 pub(super) fn paths(fields: &mut Fields, texts: &[String]) -> Vec<Pattern> {
-    if !fields.list("paths", texts.len(), MAX_LIST) {
-        return Vec::new();
-    }
     read(fields, "paths", texts, MAX_PATH_BYTES)
 }
 

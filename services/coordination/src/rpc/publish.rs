@@ -27,7 +27,7 @@ pub(super) async fn handle(api: &Api, request: PublishRequest) -> Result<Publish
     if let Some(payload) = &request.payload {
         fields.free_form("payload", payload, MAX_EVENT_BYTES);
     }
-    fields.text("publisher", &request.publisher, MAX_ACTOR_BYTES);
+    fields.line("publisher", &request.publisher, MAX_ACTOR_BYTES);
     fields.finish()?;
 
     let idempotency_key = IdempotencyKey::for_request(&request.request_id, &request);

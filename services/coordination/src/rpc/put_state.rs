@@ -26,10 +26,11 @@ pub(super) async fn handle(
     }
     fields.version("expected_version", request.expected_version.unwrap_or(0));
     let ttl = fields.state_ttl(request.ttl.as_ref());
-    fields.text("writer", &request.writer, MAX_ACTOR_BYTES);
+    fields.line("writer", &request.writer, MAX_ACTOR_BYTES);
     let fence = fields.fence(request.fence.as_ref());
     fields.finish()?;
 
+    let place = api.namespace(&namespace).await?;
     let write = WriteRequest {
         idempotency_key: IdempotencyKey::for_request(&request.request_id, &request),
         state_ref: StateRef {
@@ -44,6 +45,7 @@ pub(super) async fn handle(
     };
     let value = request.value.unwrap_or_default();
     let written = api.store.state.put(&write, &value, ttl).await?;
+    place.note().await;
     Ok(PutStateResponse {
         version: written.version,
         expires_at: Some(timestamp(written.expires_ms)),

@@ -4,8 +4,10 @@ use std::time::SystemTime;
 
 use prost_types::Duration as ProtoDuration;
 use shim_proto::coordination::v1::{
-    PriorityDepth, QueueHealthRequest, QueueHealthResponse, QueueReport, Worker,
+    PriorityDepth, QueueHealthRequest, QueueHealthResponse, QueueReport, StoreSize, Worker,
 };
+use shim_proto::limits::task::{MAX_CALLER_QUEUES, MAX_QUEUES};
+use shim_store::sizes::KindSize;
 use shim_store::tasks::{Depth, QueueCounts, fits};
 use tonic::Status;
 
@@ -18,6 +20,7 @@ pub(super) async fn handle(
     _: QueueHealthRequest,
 ) -> Result<QueueHealthResponse, Status> {
     let health = api.store.tasks.health().await?;
+    let memory = api.store.sizes.memory().await?;
     let workers = living_workers(&api.store).await?;
     let queues = health.queues.into_iter();
     Ok(QueueHealthResponse {
@@ -29,7 +32,27 @@ pub(super) async fn handle(
         outbox: health.outbox,
         dead_letters_forgotten: health.buried,
         dead_letter_forgotten_at: health.buried_at_ms.map(shim_store::timestamp),
+        owed_messages: health.owed,
+        store_sizes: health.sizes.into_iter().map(store_size).collect(),
+        store_bytes: memory.used,
+        max_store_bytes: memory.max,
+        queues_in_use: saturated(health.queues_in_use),
+        max_queues: saturated(MAX_QUEUES as u64),
+        caller_queues: saturated(health.own_queues),
+        max_caller_queues: saturated(MAX_CALLER_QUEUES as u64),
     })
+}
+
+fn store_size(size: KindSize) -> StoreSize {
+    StoreSize {
+        kind: size.kind,
+        keys: size.keys,
+        bytes: size.bytes,
+    }
+}
+
+fn saturated(count: u64) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 fn report(queue: QueueCounts, workers: &[Worker]) -> QueueReport {

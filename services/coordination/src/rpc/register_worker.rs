@@ -34,12 +34,12 @@ fn decode(request: RegisterWorkerRequest) -> Result<Worker, Status> {
     let mut fields = Fields::default();
     fields.request_id(&request.request_id);
     let worker_id = fields.optional_id::<WorkerId>("worker_id", &request.worker_id);
-    fields.text("name", &request.name, MAX_NAME_BYTES);
+    fields.line("name", &request.name, MAX_NAME_BYTES);
     fields.worker_kind(request.kind);
     let capabilities = fields.capabilities(request.capabilities);
     fields.task_count("capacity", request.capacity);
-    fields.text("node", &request.node, MAX_NODE_BYTES);
-    fields.text("version", &request.version, MAX_VERSION_BYTES);
+    fields.line("node", &request.node, MAX_NODE_BYTES);
+    fields.line("version", &request.version, MAX_VERSION_BYTES);
     let session_id = fields.optional_id::<SessionId>("session_id", &request.session_id);
     fields.finish()?;
 

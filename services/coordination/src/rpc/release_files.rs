@@ -17,7 +17,7 @@ pub(super) async fn handle(
     let mut fields = Fields::default();
     fields.request_id(&request.request_id);
     let workspace = fields.namespace("workspace", &request.workspace);
-    fields.required("holder", &request.holder, MAX_ACTOR_BYTES);
+    fields.required_line("holder", &request.holder, MAX_ACTOR_BYTES);
     let mut lease_ids = Vec::new();
     if fields.list("lease_ids", request.lease_ids.len(), MAX_LIST) {
         for (i, lease_id) in request.lease_ids.iter().enumerate() {

@@ -17,7 +17,7 @@ pub(super) async fn handle(
     fields.request_id(&request.request_id);
     let namespace = fields.namespace("namespace", &request.namespace);
     fields.key("name", &request.name);
-    fields.required("owner", &request.owner, MAX_ACTOR_BYTES);
+    fields.required_line("owner", &request.owner, MAX_ACTOR_BYTES);
     let token = fields.token("fencing_token", request.fencing_token);
     fields.finish()?;
 

@@ -15,7 +15,7 @@ pub(super) async fn handle(
     let mut fields = Fields::default();
     let workspace = fields.namespace("workspace", &request.workspace);
     let lease_id = fields.id::<FileLeaseId>("lease_id", &request.lease_id);
-    fields.required("holder", &request.holder, MAX_ACTOR_BYTES);
+    fields.required_line("holder", &request.holder, MAX_ACTOR_BYTES);
     let ttl = fields.files_ttl(request.ttl.as_ref());
     fields.finish()?;
 

@@ -15,7 +15,7 @@ pub(super) async fn handle(
     let mut fields = Fields::default();
     let namespace = fields.namespace("namespace", &request.namespace);
     fields.key("name", &request.name);
-    fields.required("owner", &request.owner, MAX_ACTOR_BYTES);
+    fields.required_line("owner", &request.owner, MAX_ACTOR_BYTES);
     let token = fields.token("fencing_token", request.fencing_token);
     let ttl = fields.lock_ttl(request.ttl.as_ref());
     fields.finish()?;

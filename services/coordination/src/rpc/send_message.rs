@@ -6,9 +6,10 @@ use futures::{StreamExt, stream};
 use shim_proto::coordination::v1::send_message_request::Recipient;
 use shim_proto::coordination::v1::{Message, SendMessageRequest, SendMessageResponse};
 use shim_proto::limits::coordination::{
-    MAX_ACTOR_BYTES, MAX_MESSAGE_DATA_BYTES, MAX_MESSAGE_TEXT_BYTES,
+    MAX_ACTOR_BYTES, MAX_MESSAGE_DATA_BYTES, MAX_MESSAGE_TEXT_BYTES, OWN_SENDER,
 };
 use shim_runtime::ids::SessionId;
+use shim_runtime::server::current_caller;
 use shim_store::inbox::InboxId;
 use shim_store::registry::Recipients;
 use shim_store::{Error, IdempotencyKey};
@@ -62,7 +63,13 @@ fn check(request: &SendMessageRequest) -> Result<Target, Status> {
             Target::Workers(Recipients::Capability(String::new()))
         }
     };
-    fields.text("sender", &request.sender, MAX_ACTOR_BYTES);
+    fields.line("sender", &request.sender, MAX_ACTOR_BYTES);
+    if request.sender.trim().eq_ignore_ascii_case(OWN_SENDER) {
+        fields.refuse(
+            "sender",
+            format!("{OWN_SENDER} is the name of SHIM's own messages; use a session's or worker's id, or another name"),
+        );
+    }
     fields.required("text", &request.text, MAX_MESSAGE_TEXT_BYTES);
     if let Some(data) = &request.data {
         fields.free_form("data", data, MAX_MESSAGE_DATA_BYTES);
@@ -95,23 +102,32 @@ async fn deliver(
     inboxes: &BTreeSet<InboxId>,
     message: &Message,
 ) -> Result<u32, Error> {
-    let store = &api.store.inboxes;
+    let (store, caller) = (&api.store.inboxes, current_caller());
     let sends = inboxes
         .iter()
-        .map(|inbox| store.send(idempotency_key, *inbox, message))
+        .map(|inbox| store.send(idempotency_key, *inbox, message, &caller))
         .collect::<Vec<_>>();
     let mut outcomes = stream::iter(sends).buffer_unordered(MAX_CONCURRENT_SENDS);
     let (mut taken, mut full) = (0, None);
     while let Some(outcome) = outcomes.next().await {
         match outcome {
             Ok(()) => taken += 1,
-            Err(error @ Error::InboxFull(_)) => full = Some(error),
+            Err(error @ (Error::InboxFull { .. } | Error::TooManyPlaces { .. })) => {
+                full = Some(error)
+            }
             // The store is away: the other sends would fail too, each after its own timeout.
             Err(error) => return Err(error),
         }
     }
     match full {
-        Some(error) if taken == 0 => Err(error),
+        Some(error) if taken == 0 => {
+            // A refusal leaves nothing behind.
+            api.store
+                .registry
+                .forget_recipients(idempotency_key)
+                .await?;
+            Err(error)
+        }
         _ => Ok(taken),
     }
 }

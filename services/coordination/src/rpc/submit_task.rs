@@ -9,10 +9,12 @@ use shim_proto::coordination::v1::{
 };
 use shim_proto::limits::task::{
     DEFAULT_BACKOFF, MAX_ALL_STEPS_BYTES, MAX_ATTEMPTS, MAX_BACKOFF, MAX_DELAY, MAX_DEPENDENCIES,
-    MAX_FILES, MAX_GOAL_BYTES, MAX_KEY_BYTES, MAX_KIND_BYTES, MAX_PAYLOAD_BYTES, MAX_PLAN_BYTES,
-    MAX_STEP_BYTES, MAX_STEPS, MAX_SUBTASK_FILES, MAX_SUBTASKS, MAX_WORKSPACE_BYTES,
+    MAX_FILES, MAX_GOAL_BYTES, MAX_JOB_QUEUES, MAX_KEY_BYTES, MAX_KIND_BYTES, MAX_PAYLOAD_BYTES,
+    MAX_PLAN_BYTES, MAX_STEP_BYTES, MAX_STEPS, MAX_SUBTASK_FILES, MAX_SUBTASKS,
+    MAX_WORKSPACE_BYTES,
 };
 use shim_runtime::ids::{SessionId, TaskId};
+use shim_runtime::server::current_caller;
 use shim_runtime::workspace::identity;
 use shim_store::IdempotencyKey;
 use shim_store::tasks::Submission;
@@ -34,7 +36,7 @@ pub(super) async fn handle(
 ) -> Result<SubmitTaskResponse, Status> {
     // The key does not cover generated ids, so a repeated request gets the job of the first one.
     let idempotency_key = IdempotencyKey::for_request(&request.request_id, &request);
-    name_files(&mut request).await;
+    name_files(&mut request).await?;
     let schedule = schedule_fields::of_submission(&request).await;
     let (graph, times) = check(&mut request, &schedule)?;
     let JobPlan {
@@ -49,8 +51,10 @@ pub(super) async fn handle(
         backoff: times.backoff,
         schedule_next: times.first_run,
         lineage: api.lineage,
+        caller: current_caller(),
     };
     check_size(&submission)?;
+    check_queues(&submission)?;
     let schedule = schedule.unwrap_or_default();
     let notes = schedule.notes(submission.root.overlap());
 
@@ -69,12 +73,17 @@ pub(super) async fn handle(
 }
 
 /// Gives the workspace its one name, and lets files that are there mean themselves.
-async fn name_files(job: &mut SubmitTaskRequest) {
+async fn name_files(job: &mut SubmitTaskRequest) -> Result<(), Status> {
     job.workspace = identity(&job.workspace);
-    let subtasks = job.subtasks.iter_mut();
-    let of_subtasks = subtasks.flat_map(|subtask| subtask.files.iter_mut());
-    let of_job = job.files.iter_mut().map(|file| &mut file.path);
-    keep_names(&job.workspace, of_job.chain(of_subtasks)).await;
+    let subtasks = job.subtasks.iter_mut().enumerate();
+    let of_subtasks = subtasks.flat_map(|(i, subtask)| {
+        let files = subtask.files.iter_mut().enumerate();
+        files.map(move |(j, file)| (format!("subtasks[{i}].files[{j}]"), file))
+    });
+    let of_job = job.files.iter_mut().enumerate();
+    let of_job = of_job.map(|(i, file)| (format!("files[{i}].path"), &mut file.path));
+    let named = of_job.chain(of_subtasks).collect();
+    keep_names(&job.workspace, named).await
 }
 
 /// When a job runs.
@@ -93,7 +102,7 @@ fn check(
     let mut fields = Fields::default();
     fields.request_id(&job.request_id);
     fields.required("goal", &job.goal, MAX_GOAL_BYTES);
-    fields.text("kind", &job.kind, MAX_KIND_BYTES);
+    fields.line("kind", &job.kind, MAX_KIND_BYTES);
     fields.files_of_job(job);
     fields.steps(&job.steps);
     fields.choices(job);
@@ -234,7 +243,7 @@ impl Fields {
         self.required(within("key"), &subtask.key, MAX_KEY_BYTES);
         self.no_controls(within("key"), &subtask.key);
         self.required(within("goal"), &subtask.goal, MAX_GOAL_BYTES);
-        self.text(within("kind"), &subtask.kind, MAX_KIND_BYTES);
+        self.line(within("kind"), &subtask.kind, MAX_KIND_BYTES);
         self.list(
             &within("depends_on"),
             subtask.depends_on.len(),
@@ -255,6 +264,22 @@ impl Fields {
         self.weight(within("weight"), subtask.weight);
         self.attempt_timeout(&within("timeout"), subtask.timeout.as_ref());
     }
+}
+
+/// Refuses a job whose tasks require too many different things, each of which is a queue.
+fn check_queues(job: &Submission) -> Result<(), Status> {
+    let different = job.classes().len();
+    let mut fields = Fields::default();
+    if different > MAX_JOB_QUEUES {
+        fields.refuse(
+            "subtasks",
+            format!(
+                "have {different} different sets of requirements, at most {MAX_JOB_QUEUES} are allowed in one job; give those \
+                 that the same workers can do the same requirements"
+            ),
+        );
+    }
+    fields.finish()
 }
 
 /// Refuses a job that is too large with what its subtasks take over from it.

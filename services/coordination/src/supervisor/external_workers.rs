@@ -30,13 +30,17 @@ pub(super) async fn run(store: &Store) {
     }
 }
 
-/// Follows every queue even if some of them fail; returns the first failure.
+/// Follows every queue that has news, even if some of them fail; returns the first failure.
 async fn follow_queues(store: &Store, trims: bool) -> Result<(), Error> {
+    let classes = store.tasks.classes().await?;
+    let names: Vec<&str> = classes.iter().map(|class| class.name.as_str()).collect();
     let mut outcome = Ok(());
-    for class in store.tasks.classes().await? {
-        outcome = outcome.and(store.tasks.follow(&class.name).await);
-        if trims {
-            outcome = outcome.and(store.tasks.trim(&class.name).await);
+    for queue in store.tasks.with_unread_events(&names).await? {
+        outcome = outcome.and(store.tasks.follow(queue).await);
+    }
+    if trims {
+        for queue in names {
+            outcome = outcome.and(store.tasks.trim(queue).await);
         }
     }
     outcome

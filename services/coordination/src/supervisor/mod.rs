@@ -7,6 +7,7 @@
 mod external_workers;
 mod gone_workers;
 mod schedules;
+mod sizes;
 mod sweep_start;
 mod timers;
 
@@ -53,12 +54,13 @@ impl Supervisor {
         }
     }
 
-    /// Runs the three parts concurrently, so that a slow part does not delay the release of tasks.
+    /// Runs the parts concurrently, so that a slow part does not delay the release of tasks.
     async fn supervise(&self) {
         tokio::join!(
             gone_workers::run(&self.store),
             timers::run(&self.store, &self.sweep_config),
             external_workers::run(&self.store),
+            sizes::run(&self.store),
         );
     }
 }

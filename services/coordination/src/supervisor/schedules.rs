@@ -98,5 +98,6 @@ fn plan_run(template: Job) -> Submission {
         schedule_next: None,
         // A run stands where its schedule stands, which was within the limits.
         lineage: LineageLimits::default(),
+        caller: String::new(),
     }
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod bounds;
 mod bus;
 mod bus_faults;
 mod crowds;
@@ -14,6 +15,7 @@ mod queue_holds;
 mod readers;
 mod reaper;
 mod recipients;
+mod refusals;
 mod registry;
 mod schedules;
 mod state;

@@ -210,11 +210,11 @@ async fn a_full_inbox_does_not_keep_a_message_from_the_others() {
     let (full, other) = (id(), id());
     worker(&service, "rust", &full).await;
     worker(&service, "rust", &other).await;
-    fill(&service, &full, 1_000).await;
+    fill(&service, &full, 200).await;
     let request = message(Recipient::Capability("rust".into()));
     assert_eq!(send(&service, &request).await, 1);
     assert_eq!(count(&service, &other).await, 1);
-    fill(&service, &other, 999).await;
+    fill(&service, &other, 199).await;
     let request = message(Recipient::Capability("rust".into()));
     let refused = refusal(service.bus.send_message(request).await);
     assert_eq!(refused, (Code::ResourceExhausted, "INBOX_FULL".into()));

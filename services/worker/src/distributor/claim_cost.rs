@@ -77,6 +77,7 @@ fn job() -> Submission {
         backoff: Duration::from_millis(10),
         schedule_next: None,
         lineage: LineageLimits::default(),
+        caller: String::new(),
     }
 }
 

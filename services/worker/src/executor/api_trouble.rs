@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use prost_types::Timestamp;
 use serde_json::Value;
 
+use super::limit_words::{is_machine_form, mentions, states};
 use super::result_line::AgentResult;
 use super::values::{amount, status, text};
 
@@ -13,44 +14,6 @@ use super::values::{amount, status, text};
 const LONGEST_LIMIT: Duration = Duration::from_secs(8 * 86_400);
 /// A greater number counts milliseconds.
 const MILLIS_FROM: f64 = 1e11;
-/// Bytes of a complaint that are searched for the words of a limit.
-const MAX_COMPLAINT_BYTES: usize = 2_000;
-
-/// What providers and `claude` say when no task can be done, and no task says.
-const UNFIT_WORDS: [&str; 20] = [
-    "usage limit reached",
-    "hit your limit",
-    "hit your usage limit",
-    "hit your session limit",
-    "hit your weekly limit",
-    "hit your 5-hour limit",
-    "rate_limit_error",
-    "overloaded_error",
-    "credit balance is too low",
-    "billing_error",
-    "invalid api key",
-    "invalid x-api-key",
-    "invalid bearer token",
-    "please run /login",
-    "not logged in",
-    "authentication_error",
-    "failed to authenticate",
-    "oauth token has expired",
-    "oauth token revoked",
-    "api error: 529",
-];
-
-/// The same in words that a task may be about, too: they count only of an agent that did nothing yet.
-const UNFIT_WORDS_OF_THE_IDLE: [&str; 7] = [
-    "usage limit",
-    "limit reached",
-    "rate limit",
-    "too many requests",
-    "overloaded",
-    "token has expired",
-    "unauthorized",
-];
-
 /// A limit that the provider enforces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Limit {
@@ -104,6 +67,22 @@ impl RetriedCall {
             error: text(line, "error"),
         }
     }
+
+    /// A call that failed for good, by the name that an assistant line gives its error.
+    pub(super) fn named(error: &str) -> Self {
+        Self {
+            status: 0,
+            error: error.to_owned(),
+        }
+    }
+
+    /// Whether the call of any task would fail so.
+    fn is_for_all(&self) -> bool {
+        let named = ["billing", "authentication", "server_error", "overload"];
+        of_status(self.status) == Some(Trouble::Unfit(None))
+            || named.iter().any(|name| self.error.contains(name))
+            || mentions(&self.error)
+    }
 }
 
 /// What is known of a run beside its last words.
@@ -113,22 +92,52 @@ pub(super) struct Evidence<'a> {
     pub(super) limit: Option<Limit>,
     /// The call of the API that was tried again last.
     pub(super) retried: Option<&'a RetriedCall>,
-    /// Whether the agent used any tool.
+    /// Whether the model was heard or used any tool: what is said may then be its own words.
     pub(super) has_worked: bool,
+    /// What the program wrote last in the place of a model's answer, if the model said nothing after it.
+    pub(super) notice: Option<&'a str>,
     pub(super) now: SystemTime,
+}
+
+impl Evidence<'_> {
+    /// Whether words state that no task can be done. A model's own words count only if they state nothing else.
+    fn is_limit(&self, words: &str) -> bool {
+        states(words) || !self.has_worked && mentions(words)
+    }
+
+    /// When the limit ends, if words, the notice or the limit's event tell.
+    fn resets_at(&self, words: &str) -> Option<SystemTime> {
+        let said = [words, self.notice.unwrap_or_default()];
+        let mut moments = said
+            .iter()
+            .filter_map(|said| resets_at(self.limit, said, self.now));
+        moments.next()
+    }
+
+    fn has_notice_of_a_limit(&self) -> bool {
+        self.notice.is_some_and(mentions)
+    }
+}
+
+/// When an agent can work again whose success hands over the notice of a limit in the place of an answer; `None` if it is an
+/// answer. Only what no model says is a notice: the program's own words, a limit that was just enforced, or the form for programs.
+pub(super) fn of_success(text: &str, evidence: Evidence<'_>) -> Option<Option<SystemTime>> {
+    let is_own = evidence
+        .notice
+        .is_some_and(|notice| notice.trim() == text.trim());
+    let is_enforced = evidence.limit.is_some() && states(text);
+    let is_notice = is_own && mentions(text) || is_enforced || is_machine_form(text);
+    is_notice.then(|| evidence.resets_at(text))
 }
 
 /// What the failure that an agent states means.
 pub(super) fn of_result(result: &AgentResult, evidence: Evidence<'_>) -> Trouble {
     let complaint = result.complaint();
-    let Evidence {
-        limit,
-        retried,
-        has_worked,
-        now,
-    } = evidence;
-    let says_unfit = says_unfit(&complaint, has_worked);
-    let unfit = || Trouble::Unfit(resets_at(limit, &complaint, now));
+    let Evidence { limit, retried, .. } = evidence;
+    let words = || std::iter::once(&result.text).chain(&result.errors);
+    let says_unfit =
+        evidence.has_notice_of_a_limit() || words().any(|words| evidence.is_limit(words));
+    let unfit = || Trouble::Unfit(evidence.resets_at(&complaint));
     match result.subtype.as_str() {
         // It would spend the same money again.
         "error_max_budget_usd" => return Trouble::Final,
@@ -149,24 +158,18 @@ pub(super) fn of_result(result: &AgentResult, evidence: Evidence<'_>) -> Trouble
         return unfit();
     }
     match retried {
-        Some(call) if of_status(call.status) == Some(Trouble::Unfit(None)) => unfit(),
+        Some(call) if call.is_for_all() => unfit(),
         _ => Trouble::Passing,
     }
 }
 
 /// What is known of a run that ended without a result: when it can be tried again, if the reason lies with the provider.
 pub(super) fn of_silence(said: &str, evidence: Evidence<'_>) -> Option<Trouble> {
-    let Evidence {
-        limit,
-        retried,
-        has_worked,
-        now,
-    } = evidence;
-    let is_refused = retried.is_some_and(|call| {
-        of_status(call.status) == Some(Trouble::Unfit(None)) || says_unfit(&call.error, false)
-    });
-    let is_unfit = limit.is_some() || is_refused || says_unfit(said, has_worked);
-    is_unfit.then(|| Trouble::Unfit(resets_at(limit, said, now)))
+    let Evidence { limit, retried, .. } = evidence;
+    let is_refused = retried.is_some_and(RetriedCall::is_for_all);
+    let is_said = evidence.has_notice_of_a_limit() || evidence.is_limit(said);
+    let is_unfit = limit.is_some() || is_refused || is_said;
+    is_unfit.then(|| Trouble::Unfit(evidence.resets_at(said)))
 }
 
 /// What the status of an API call means; `None` if there is none.
@@ -197,14 +200,6 @@ fn of_error_type(name: &str) -> Option<Trouble> {
         "invalid_request_error" | "request_too_large" => Trouble::Final,
         _ => return None,
     })
-}
-
-/// Whether a complaint has the words of a limit, an overload or a key.
-fn says_unfit(complaint: &str, has_worked: bool) -> bool {
-    let end = complaint.floor_char_boundary(MAX_COMPLAINT_BYTES);
-    let said = complaint[..end].to_lowercase();
-    let is_said = |words: &&str| said.contains(*words);
-    UNFIT_WORDS.iter().any(is_said) || (!has_worked && UNFIT_WORDS_OF_THE_IDLE.iter().any(is_said))
 }
 
 /// When a limit ends: by its event, or by the seconds at the end of "limit reached|1764500000".
@@ -240,152 +235,4 @@ fn moment(value: &Value) -> Option<SystemTime> {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use serde_json::json;
-
-    use super::*;
-
-    const NOW: u64 = 1_764_500_000;
-
-    fn at(seconds: u64) -> SystemTime {
-        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
-    }
-
-    fn evidence(has_worked: bool) -> Evidence<'static> {
-        Evidence {
-            limit: None,
-            retried: None,
-            has_worked,
-            now: at(NOW),
-        }
-    }
-
-    fn trouble(line: &Value, event: Option<&Value>) -> Trouble {
-        let evidence = Evidence {
-            limit: event.and_then(Limit::of),
-            ..evidence(false)
-        };
-        of_result(&AgentResult::of(line), evidence)
-    }
-
-    #[test]
-    fn what_a_task_may_be_about_counts_only_before_any_work() {
-        let about = json!({"is_error": true, "result": "The rate limit tests fail"});
-        let result = AgentResult::of(&about);
-        assert_eq!(of_result(&result, evidence(true)), Trouble::Passing);
-        assert_eq!(of_result(&result, evidence(false)), Trouble::Unfit(None));
-        let limited = json!({"is_error": true, "result": "You've hit your limit"});
-        let result = AgentResult::of(&limited);
-        assert_eq!(of_result(&result, evidence(true)), Trouble::Unfit(None));
-    }
-
-    #[test]
-    fn the_status_of_the_call_tells_final_passing_and_unfit_apart() {
-        let (is_final, passing) = (Trouble::Final, Trouble::Passing);
-        let unfit = Trouble::Unfit(None);
-        for (fields, expected) in [
-            (json!({"api_error_status": 400}), is_final),
-            (json!({"api_error_status": 413}), is_final),
-            (json!({"api_error_status": 401}), unfit),
-            (json!({"api_error_status": "401"}), unfit),
-            (json!({"api_error_status": 402}), unfit),
-            (json!({"api_error_status": 403}), unfit),
-            (json!({"api_error_status": 404}), unfit),
-            (json!({"api_error_status": 429}), unfit),
-            (json!({"api_error_status": 500}), unfit),
-            (json!({"api_error_status": 503}), unfit),
-            (json!({"api_error_status": 529}), unfit),
-            (json!({"api_error_status": 409}), passing),
-            (json!({"api_error_status": 7}), passing),
-            (
-                json!({"api_error_status": 400, "result": "Your credit balance is too low"}),
-                unfit,
-            ),
-            (json!({"api_error_type": "overloaded_error"}), unfit),
-            (json!({"api_error_type": "invalid_request_error"}), is_final),
-            (
-                json!({"api_error_status": null, "terminal_reason": "api_error"}),
-                unfit,
-            ),
-            (json!({"terminal_reason": "prompt_too_long"}), is_final),
-            (json!({"terminal_reason": "aborted_tools"}), passing),
-            (json!({"subtype": "error_max_budget_usd"}), is_final),
-            (
-                json!({"subtype": "error_max_turns", "errors": ["rate limit of the turns"]}),
-                passing,
-            ),
-            (
-                json!({"result": "You've hit your limit · resets 3pm"}),
-                unfit,
-            ),
-            (
-                json!({"result": "Invalid API key · Please run /login"}),
-                unfit,
-            ),
-            (json!({"errors": ["Overloaded"]}), unfit),
-            (json!({"result": "The tests fail"}), passing),
-            (json!({}), passing),
-        ] {
-            let mut line = fields.clone();
-            line["is_error"] = true.into();
-            assert_eq!(trouble(&line, None), expected, "{fields}");
-        }
-    }
-
-    #[test]
-    fn a_limit_ends_when_the_provider_says() {
-        let later = NOW + 3_600;
-        let line =
-            json!({"is_error": true, "subtype": "success", "result": "You've hit your limit"});
-        let known = Trouble::Unfit(Some(at(later)));
-        for (event, expected) in [
-            (json!({"resetsAt": later}), known),
-            (
-                json!({"rate_limit_info": {"status": "rejected", "resetsAt": later}}),
-                known,
-            ),
-            (
-                json!({"rate_limit_info": {"resetsAt": later * 1_000}}),
-                known,
-            ),
-            (
-                json!({"rate_limit_info": {"resets_at": later.to_string()}}),
-                known,
-            ),
-            (
-                json!({"rate_limit_info": {"resetsAt": "2025-11-30T11:53:20Z"}}),
-                known,
-            ),
-            (
-                json!({"rate_limit_info": {"resetsAt": NOW - 1}}),
-                Trouble::Unfit(None),
-            ),
-            (
-                json!({"rate_limit_info": {"resetsAt": NOW + 30 * 86_400}}),
-                Trouble::Unfit(None),
-            ),
-            (
-                json!({"rate_limit_info": {"resetsAt": 1e300}}),
-                Trouble::Unfit(None),
-            ),
-            (
-                json!({"rate_limit_info": {"resetsAt": "soon"}}),
-                Trouble::Unfit(None),
-            ),
-            (
-                json!({"rate_limit_info": {"resetsAt": null}}),
-                Trouble::Unfit(None),
-            ),
-            (
-                json!({"rate_limit_info": {"status": "allowed_warning", "resetsAt": later}}),
-                Trouble::Unfit(None),
-            ),
-        ] {
-            assert_eq!(trouble(&line, Some(&event)), expected, "{event}");
-        }
-        let old =
-            json!({"is_error": true, "result": format!("Claude AI usage limit reached|{later}")});
-        assert_eq!(trouble(&old, None), known);
-    }
-}
+mod tests;

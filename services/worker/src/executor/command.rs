@@ -1,21 +1,24 @@
 //! `command`: an allow-listed program. It reads the task as JSON, and what it prints is the result.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use shim_exec::{ExitCause, ProgressLines, RunOutput};
 use shim_proto::coordination::v1::TaskResult;
 use shim_runtime::free_form;
+use shim_runtime::json_text::{LossKind, losses};
 use shim_work::{AttemptFailure, AttemptOutcome, ClaimedTask, ProgressUpdate};
 
+use super::not_executed::{End, is_executors_fault};
 use super::program::{Program, ProgramRun};
 use super::program_executor::ProgramKind;
 use super::prompt;
-use super::run_error::{RunError, failed, not_executable, timed_out};
-use super::verdict::NOT_EXECUTABLE;
+use super::run_error::{RunError, failed, last_output, not_executable, timed_out};
 
 const MAX_ARGS: usize = 100;
 const MAX_ARG_BYTES: usize = 8 * 1024;
+/// Names that a program's JSON gives twice, as far as they are told.
+const MAX_REPEATED: usize = 5;
 
 /// The kind `command`.
 pub(super) struct Command {
@@ -36,7 +39,7 @@ impl ProgramKind for Command {
     async fn attempt<'a>(&'a self, run: ProgramRun<'a>) -> Result<AttemptOutcome, RunError> {
         let config = &self.program.config;
         let extras = Extras::of(run.claim, config.allow_args)?;
-        let is_asked_for_more = extras.is_some();
+        let brought = extras.texts();
         let args = config.args.iter().cloned().chain(extras.args);
         let input = extras.stdin.unwrap_or_else(|| prompt::as_json(run.claim));
         let mut progress_lines = ProgressLines::default();
@@ -47,17 +50,19 @@ impl ProgramKind for Command {
             });
             false
         };
+        let started = Instant::now();
         let ended = run.execute(args, input.into_bytes(), on_line).await?;
         let limit = self.program.limits(&run.claim.task).timeout;
-        Ok(outcome_of(ended, limit, is_asked_for_more).await?)
+        Ok(outcome_of(ended, limit, started.elapsed(), &brought).await?)
     }
 }
 
-/// How a run ended within its limit. What a task brings with it may be what cannot be executed.
+/// How a run ended within its limit. What a task brought with it may be what cannot be executed.
 async fn outcome_of(
     mut ended: RunOutput,
     limit: Duration,
-    is_asked_for_more: bool,
+    ran_for: Duration,
+    brought: &[String],
 ) -> Result<AttemptOutcome, AttemptFailure> {
     let status = match ended.end {
         ExitCause::Stopped => return Ok(AttemptOutcome::Stopped),
@@ -66,8 +71,13 @@ async fn outcome_of(
         ExitCause::Lingered => None,
     };
     if let Some(status) = status.filter(|status| !status.success()) {
-        let code = status.code().unwrap_or_default();
-        if NOT_EXECUTABLE.contains(&code) && !is_asked_for_more {
+        let end = End {
+            code: status.code().unwrap_or_default(),
+            ran_for,
+            words: &last_output(&mut ended),
+            brought,
+        };
+        if is_executors_fault(end) {
             return Ok(not_executable(&mut ended, status));
         }
         return Err(failed(&mut ended, status));
@@ -75,14 +85,29 @@ async fn outcome_of(
     let (text, truncated) = ended.stdout.text();
     let artifact = ended.stdout.artifact().await;
     let artifacts = artifact.map(|path| path.display().to_string());
+    let data = free_form::from_foreign_text(&text);
     Ok(AttemptOutcome::Completed(TaskResult {
-        data: free_form::from_foreign_text(&text),
+        remarks: data.as_ref().map(|_| repeated(&text)).unwrap_or_default(),
+        data,
         text,
         artifacts: artifacts.into_iter().collect(),
         truncated,
         exit_code: status.and_then(|status| status.code()),
         ..TaskResult::default()
     }))
+}
+
+/// The names that a program's JSON object gives twice: its data has the last value of each.
+fn repeated(text: &str) -> Vec<String> {
+    let repeated = losses(text.as_bytes()).into_iter();
+    let repeated = repeated.filter(|loss| loss.kind == LossKind::Repeated);
+    let remarks = repeated.map(|loss| {
+        format!(
+            "{} is given twice in its JSON; the last one counts",
+            loss.place
+        )
+    });
+    remarks.take(MAX_REPEATED).collect()
 }
 
 /// What a payload may add if the configuration allows it.
@@ -93,8 +118,9 @@ struct Extras {
 }
 
 impl Extras {
-    fn is_some(&self) -> bool {
-        !self.args.is_empty() || self.stdin.is_some()
+    /// All that the task brought.
+    fn texts(&self) -> Vec<String> {
+        self.args.iter().chain(&self.stdin).cloned().collect()
     }
 
     fn of(claim: &ClaimedTask, is_allowed: bool) -> Result<Self, AttemptFailure> {

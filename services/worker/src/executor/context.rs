@@ -30,10 +30,15 @@ impl ExecutorContext {
     /// # Errors
     /// If a folder cannot be made.
     pub fn open(config: &Config) -> std::io::Result<Self> {
+        let groups = Groups::open(&config.groups, TASK_ID)?;
+        let groups = match &config.supervisor {
+            Some(program) => groups.supervised_by(program.clone()),
+            None => groups,
+        };
         Ok(Self {
             roots: config.roots.clone().into(),
             artifacts: Arc::new(Artifacts::open(&config.artifacts, config.keep_artifacts)?),
-            groups: Arc::new(Groups::open(&config.groups, TASK_ID)?),
+            groups: Arc::new(groups),
             grace: config.grace,
             max_output: config.max_output,
         })

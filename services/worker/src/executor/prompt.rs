@@ -3,9 +3,13 @@
 use std::fmt::Write;
 
 use serde_json::{Value, json};
+use shim_render::text::{name, one_line};
 use shim_runtime::files::shown;
 use shim_runtime::free_form;
 use shim_work::ClaimedTask;
+
+/// Characters of a path.
+const MAX_NAME: usize = 4_096;
 
 /// The task as one JSON object.
 pub(super) fn as_json(claim: &ClaimedTask) -> String {
@@ -26,7 +30,8 @@ pub(super) fn as_json(claim: &ClaimedTask) -> String {
     format!("{object}\n")
 }
 
-/// The task as facts for a model: the goal, its files and input, and where the worker before left off.
+/// The task as facts for a model: the goal as it was given, since it is what is to be done, its files and input, and where the
+/// worker before left off.
 pub(super) fn as_text(claim: &ClaimedTask) -> String {
     let task = &claim.task;
     let mut text = task.goal.clone();
@@ -35,12 +40,13 @@ pub(super) fn as_text(claim: &ClaimedTask) -> String {
         text.push_str(part.trim_end());
     };
     if !task.kind.is_empty() {
-        add(&format!("Kind of work: {}", task.kind));
+        add(&format!("Kind of work: {}", one_line(&task.kind, MAX_NAME)));
     }
     if !task.files.is_empty() {
-        let mut files = format!("Files you have for yourself in {}:\n", task.workspace);
+        let workspace = name(&task.workspace, MAX_NAME);
+        let mut files = format!("Files you have for yourself in {workspace}:\n");
         for pattern in &task.files {
-            let _ = writeln!(files, "- {}", shown(pattern));
+            let _ = writeln!(files, "- {}", name(&shown(pattern), MAX_NAME));
         }
         add(&files);
     }

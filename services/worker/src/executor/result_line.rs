@@ -1,11 +1,14 @@
 //! An agent's own verdict on its work: the `result` line of its stream-json. Pure.
 //!
-//! A line that says anywhere that the agent failed is a failure. What it says of cost, tokens and times never counts.
+//! `is_error` and `subtype` state how the agent ended. A success that both state stands, and what else in the line says
+//! otherwise is a remark on it. Where they state less, a line that says anywhere that the agent failed is a failure. What it
+//! says of cost, tokens and times never counts.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use shim_exec::{MAX_NOTE_BYTES, first_line};
 use shim_proto::limits::task::{MAX_COST_USD, MAX_DENIALS};
 
+use super::json_line::Begun;
 use super::tool_calls::describe_denied;
 use super::values::{Tokens, amount, status, text};
 
@@ -46,13 +49,17 @@ pub(super) struct AgentResult {
     pub(super) cost_usd: f64,
     /// The cost stands in the line and cannot be read.
     pub(super) is_cost_unreadable: bool,
+    /// What contradicts or limits the result in its own line.
+    pub(super) remarks: Vec<String>,
+    /// The end of the line is missing.
+    pub(super) is_cut: bool,
 }
 
 impl AgentResult {
     pub(super) fn of(line: &Value) -> Self {
         let (text, own_data) = handed_over(&line["result"]);
         let cost = &line["total_cost_usd"];
-        let structured = line["structured_output"].as_object().cloned();
+        let structured = structured(&line["structured_output"]);
         Self {
             is_success: !says_failure(line),
             subtype: self::text(line, "subtype"),
@@ -67,7 +74,33 @@ impl AgentResult {
             tokens: Tokens::of(&line["usage"]),
             cost_usd: amount(cost).unwrap_or_default().min(MAX_COST_USD),
             is_cost_unreadable: !cost.is_null() && amount(cost).is_none(),
+            remarks: contradictions(line),
+            is_cut: false,
         }
+    }
+
+    /// The result in a line whose end is missing, if the line is one and still states how the agent ended.
+    pub(super) fn of_begun(begun: Begun) -> Option<Self> {
+        let Begun { mut fields, cut } = begun;
+        let is_result = fields.get("type").is_some_and(|kind| kind == "result");
+        let subtype = fields.get("subtype").and_then(Value::as_str);
+        let states_failure = subtype.is_some_and(|subtype| !says_success(subtype));
+        let is_stated = fields.get("is_error").is_some_and(Value::is_boolean) || states_failure;
+        if !is_result || !is_stated {
+            return None;
+        }
+        if let Some((name, text)) = cut
+            && name == "result"
+        {
+            fields.insert(name, text.into());
+        }
+        // What it cost stands at the end, which is missing.
+        fields
+            .entry("total_cost_usd")
+            .or_insert_with(|| json!("missing"));
+        let mut result = Self::of(&Value::Object(fields));
+        result.is_cut = true;
+        Some(result)
     }
 
     /// Whether a line without a type that can be read is a result all the same.
@@ -77,7 +110,12 @@ impl AgentResult {
 
     /// Whether there is something to hand over.
     pub(super) fn is_empty(&self) -> bool {
-        self.text.trim().is_empty() && self.data.is_none()
+        self.text.trim().is_empty() && !self.has_data()
+    }
+
+    /// Whether there is data to hand over.
+    pub(super) fn has_data(&self) -> bool {
+        self.data.as_ref().is_some_and(|data| !data.is_empty())
     }
 
     /// Why the agent failed, in its own words.
@@ -96,34 +134,82 @@ impl AgentResult {
     }
 }
 
-/// What the field `result` hands over, as text and as data: models hand over texts, wrappers sometimes objects.
+/// What the field `result` hands over, as text and as data: models hand over texts, wrappers sometimes objects, or the blocks of
+/// a message. What is empty, 0 or false hands over nothing.
 fn handed_over(result: &Value) -> (String, Option<Map<String, Value>>) {
     match result {
-        Value::Null => (String::new(), None),
+        void if is_void(void) => (String::new(), None),
         Value::String(text) => (text.clone(), None),
         Value::Object(fields) => (result.to_string(), Some(fields.clone())),
+        Value::Array(items) => {
+            let texts: Option<Vec<&str>> = items.iter().map(|item| item["text"].as_str()).collect();
+            (
+                texts.map_or_else(|| result.to_string(), |texts| texts.join("\n")),
+                None,
+            )
+        }
         other => (other.to_string(), None),
     }
+}
+
+/// The data of a result. It is an object in the contract, so another value stands in one under its own name.
+fn structured(output: &Value) -> Option<Map<String, Value>> {
+    match output {
+        Value::Null => None,
+        Value::Object(fields) => Some(fields.clone()),
+        other => json!({ "structured_output": other }).as_object().cloned(),
+    }
+}
+
+fn says_success(subtype: &str) -> bool {
+    subtype.trim().starts_with("success")
 }
 
 /// Whether a line says of itself that the agent failed.
 fn says_failure(line: &Value) -> bool {
     let subtype = line["subtype"].as_str().unwrap_or_default().trim();
-    let is_subtype_good = subtype.is_empty() || subtype.starts_with("success");
-    let status = line["status"]
-        .as_str()
-        .unwrap_or_default()
-        .trim()
-        .to_lowercase();
-    let is_status_bad = FAILED_STATUS.iter().any(|word| status.starts_with(word));
-    let denies_success = |field: &str| line[field] == false || line[field] == "false";
+    let is_subtype_good = subtype.is_empty() || says_success(subtype);
+    let is_stated = states_success(line);
     !is_subtype_good
-        || is_status_bad
         || says_yes(&line["is_error"])
-        || !is_void(&line["error"])
-        || !is_void(&line["errors"])
-        || denies_success("success")
-        || denies_success("ok")
+        || !is_stated && !other_complaints(line).is_empty()
+}
+
+/// Whether a line states success in both fields that are there for it.
+fn states_success(line: &Value) -> bool {
+    let is_error = &line["is_error"];
+    let is_denied = !is_error.is_null() && !says_yes(is_error);
+    is_denied && says_success(line["subtype"].as_str().unwrap_or_default())
+}
+
+/// What contradicts the success that a line states.
+fn contradictions(line: &Value) -> Vec<String> {
+    if !states_success(line) {
+        return Vec::new();
+    }
+    let complaints = other_complaints(line).into_iter();
+    complaints
+        .map(|complaint| format!("its result line states success, and also: {complaint}"))
+        .collect()
+}
+
+/// What the fields beside `is_error` and `subtype` say of a failure.
+fn other_complaints(line: &Value) -> Vec<String> {
+    let mut complaints = Vec::new();
+    let status = line["status"].as_str().unwrap_or_default().trim();
+    let lower = status.to_lowercase();
+    if FAILED_STATUS.iter().any(|word| lower.starts_with(word)) {
+        complaints.push(format!("status {status}"));
+    }
+    if !is_void(&line["error"]) || !is_void(&line["errors"]) {
+        complaints.push(format!("errors: {}", errors(line).join("; ")));
+    }
+    for field in ["success", "ok"] {
+        if line[field] == false || line[field] == "false" {
+            complaints.push(format!("{field} is false"));
+        }
+    }
+    complaints
 }
 
 /// A truth value, also as a number or a text.

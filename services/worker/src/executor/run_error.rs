@@ -51,15 +51,19 @@ pub(super) fn not_executable(ended: &mut RunOutput, status: ExitStatus) -> Attem
     AttemptOutcome::Unfit(Unfit::new(&why, None))
 }
 
-/// The words with what the program wrote to stderr, or else to stdout.
+/// The words with what the program wrote last.
 fn with_output(what: &str, ended: &mut RunOutput) -> String {
-    let output = if ended.stderr.is_empty() {
+    match last_output(ended).trim() {
+        "" => what.to_owned(),
+        output => format!("{what}\n{output}"),
+    }
+}
+
+/// What the program wrote to stderr, or else to stdout.
+pub(super) fn last_output(ended: &mut RunOutput) -> String {
+    if ended.stderr.is_empty() {
         ended.stdout.text().0
     } else {
         ended.stderr.text().0
-    };
-    match output.trim() {
-        "" => what.to_owned(),
-        output => format!("{what}\n{output}"),
     }
 }

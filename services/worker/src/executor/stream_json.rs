@@ -37,6 +37,8 @@ pub(super) struct Turn {
     pub(super) is_synthetic: bool,
     /// The tool calls that were not permitted.
     pub(super) denied: Vec<String>,
+    /// What the call of the API failed by; empty if it did not.
+    pub(super) api_error: String,
 }
 
 /// A part of a turn.
@@ -87,6 +89,7 @@ fn turn(line: &Value) -> Option<Turn> {
         is_inner: line["parent_tool_use_id"].is_string(),
         is_synthetic: message["model"] == "<synthetic>" || line["isApiErrorMessage"] == true,
         denied: denied(&line["tool_result_meta"]),
+        api_error: text(line, "error"),
     })
 }
 

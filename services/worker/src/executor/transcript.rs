@@ -6,10 +6,13 @@ use serde_json::Value;
 use shim_exec::{MAX_NOTE_BYTES, ProgressLines, clipped, first_line};
 use shim_proto::coordination::v1::Usage;
 use shim_proto::limits::task::{MAX_COST_USD, MAX_TOKENS};
+use shim_runtime::json_text::{LossKind, losses};
 use shim_runtime::redact;
 use shim_work::ProgressUpdate;
 
 use super::api_trouble::{Limit, RetriedCall};
+use super::joined_lines::{Joined, JoinedLines};
+use super::json_line::begun;
 use super::result_line::AgentResult;
 use super::stream_json::{Block, Message, Turn, messages};
 use super::tool_calls::{checkpoint, describe_call, describe_denied, progress, saves_checkpoint};
@@ -23,6 +26,10 @@ const MAX_RESULTS: usize = 8;
 const MAX_PLAIN_LINES: usize = 5;
 /// Bytes kept of the last text: more than a result holds.
 const MAX_LAST_TEXT_BYTES: usize = 1024 * 1024;
+/// Bytes kept of what a program says in the place of a model.
+const MAX_NOTICE_BYTES: usize = 4 * 1024;
+/// Fields that a result line gives twice, as far as they are told.
+const MAX_REPEATED: usize = 5;
 /// What the agent wrote so far.
 #[derive(Debug, Default)]
 pub(super) struct Transcript {
@@ -38,6 +45,9 @@ pub(super) struct Transcript {
     pub(super) results: Vec<AgentResult>,
     /// The last thing that the agent itself said in words.
     pub(super) last_text: String,
+    /// What the program wrote last in the place of a model's answer, unless the model was heard after that.
+    pub(super) notice: Option<String>,
+    joined_lines: JoinedLines,
     /// The last lines that were no messages.
     pub(super) plain: VecDeque<String>,
     plain_lines: ProgressLines,
@@ -61,9 +71,31 @@ impl Transcript {
 
     /// The progress that a line brings. A line that is no message is a sign of life and nothing more.
     pub(super) fn push(&mut self, line: &[u8]) -> ProgressUpdate {
-        let messages = messages(line);
+        let mut update = ProgressUpdate::default();
+        for joined in self.joined_lines.push(line) {
+            update.merge(self.on_joined(&joined));
+        }
+        update
+    }
+
+    /// Nothing more comes: an object whose end is missing is taken for what it still states.
+    pub(super) fn finish(&mut self) {
+        for joined in self.joined_lines.finish() {
+            self.on_joined(&joined);
+        }
+    }
+
+    fn on_joined(&mut self, joined: &Joined) -> ProgressUpdate {
+        let line = match joined {
+            Joined::Line(line) => line,
+            Joined::Cut(cut) => return self.on_cut(cut),
+        };
+        let mut messages = messages(line);
         if messages.is_empty() {
             self.keep_plain(line);
+        }
+        if let [Message::Result(result)] = messages.as_mut_slice() {
+            result.remarks.extend(repeated(line));
         }
         self.has_messages |= !messages.is_empty();
         let mut update = ProgressUpdate::default();
@@ -71,6 +103,21 @@ impl Transcript {
             update.merge(self.on_message(message));
         }
         update
+    }
+
+    fn on_cut(&mut self, cut: &[u8]) -> ProgressUpdate {
+        match begun(cut).and_then(AgentResult::of_begun) {
+            Some(result) => {
+                self.has_messages = true;
+                self.on_result(result)
+            }
+            None => {
+                for line in cut.split(|byte| *byte == b'\n') {
+                    self.keep_plain(line);
+                }
+                ProgressUpdate::default()
+            }
+        }
     }
 
     /// What is to be reported when the program ended without telling what it cost: that more was spent than is known.
@@ -108,14 +155,24 @@ impl Transcript {
             usage: self.new_usage(&turn),
             ..ProgressUpdate::default()
         };
-        if !turn.is_synthetic {
+        if !turn.api_error.is_empty() {
+            self.retried = Some(RetriedCall::named(&turn.api_error));
+        } else if !turn.is_synthetic {
             self.retried = None;
+        }
+        if !turn.is_inner {
+            self.notice = None;
         }
         for block in turn.blocks {
             match block {
                 Block::Text(text) => {
                     set_note(&mut update, &text);
-                    if !turn.is_inner && !turn.is_synthetic && !text.trim().is_empty() {
+                    if turn.is_inner || text.trim().is_empty() {
+                        continue;
+                    }
+                    if turn.is_synthetic {
+                        self.notice = Some(clipped(&text, MAX_NOTICE_BYTES).0);
+                    } else {
                         self.keep_text(text);
                     }
                 }
@@ -231,6 +288,25 @@ impl Transcript {
             self.plain.push_back(line);
         }
     }
+}
+
+/// The fields of a result that a line gives twice, of which the last one counts.
+fn repeated(line: &[u8]) -> Vec<String> {
+    let handed_over = |place: &str| {
+        ["result", "structured_output", "is_error", "subtype"]
+            .iter()
+            .any(|field| place.starts_with(field))
+    };
+    let repeated = losses(line)
+        .into_iter()
+        .filter(|loss| loss.kind == LossKind::Repeated && handed_over(&loss.place));
+    let remarks = repeated.map(|loss| {
+        format!(
+            "{} is given twice in its result line; the last one counts",
+            loss.place
+        )
+    });
+    remarks.take(MAX_REPEATED).collect()
 }
 
 /// Adds to a sum that stays within what a task may report.

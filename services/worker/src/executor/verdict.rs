@@ -2,7 +2,7 @@
 //!
 //! One rule decides when these contradict:
 //!
-//! 1. **A success that was said stands.** Once a result line says success and hands something over, the task is completed,
+//! 1. **A success that was said stands.** A result line states it in `is_error` and `subtype`, whatever its other fields say. Once a result line says success and hands something over, the task is completed,
 //!    whatever comes before or after it: other result lines, an exit code, a signal, the time limit, a stop. Work that was
 //!    reported as done is not done again. What contradicts it stands in the result's remarks.
 //! 2. Of several successes the last counts that hands something over. A success without a text hands over the last text of
@@ -25,6 +25,7 @@ use shim_runtime::redact;
 use shim_work::{AttemptFailure, Unfit};
 
 use super::api_trouble::{self, Evidence, Trouble};
+use super::not_executed::NOT_EXECUTABLE;
 use super::result_line::AgentResult;
 use super::transcript::Transcript;
 
@@ -33,9 +34,6 @@ const MAX_QUOTED_BYTES: usize = 3_000;
 /// What is said of a program that printed no message.
 const NO_MESSAGES: &str = "it ended without a result, and nothing that it printed is stream-json \
                            (claude needs -p --output-format stream-json --verbose)";
-/// What shells exit with when they cannot execute a program (POSIX, "Exit Status for Commands").
-pub(super) const NOT_EXECUTABLE: [i32; 2] = [126, 127];
-
 /// How a program ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ProgramEnd {
@@ -81,7 +79,8 @@ pub(super) struct Completed {
 }
 
 /// The verdict on an attempt.
-pub(super) fn verdict(transcript: Transcript, ending: &Ending<'_>) -> Verdict {
+pub(super) fn verdict(mut transcript: Transcript, ending: &Ending<'_>) -> Verdict {
+    transcript.finish();
     let success = transcript
         .results
         .iter()
@@ -93,7 +92,12 @@ pub(super) fn verdict(transcript: Transcript, ending: &Ending<'_>) -> Verdict {
                 .rposition(|result| result.is_success)
         });
     if let Some(at) = success {
-        return of_success(transcript, at, ending);
+        let is_last = at + 1 == transcript.results.len();
+        let text = transcript.results[at].text.as_str();
+        return match api_trouble::of_success(text, evidence(&transcript, ending)) {
+            Some(until) if is_last => unfit(text, until),
+            _ => of_success(transcript, at, ending),
+        };
     }
     if ending.program == ProgramEnd::Stopped {
         return Verdict::Stopped;
@@ -107,24 +111,37 @@ pub(super) fn verdict(transcript: Transcript, ending: &Ending<'_>) -> Verdict {
 fn of_success(mut transcript: Transcript, at: usize, ending: &Ending<'_>) -> Verdict {
     let success = transcript.results.swap_remove(at);
     let contradiction = (transcript.results.iter().skip(at)).find(|result| !result.is_success);
-    let mut remarks: Vec<String> = contradiction
-        .map(|result| format!("a later result line said: {}", result.complaint()))
-        .into_iter()
-        .collect();
+    let contradiction =
+        contradiction.map(|result| format!("a later result line said: {}", result.complaint()));
+    let mut remarks = success.remarks.clone();
+    remarks.extend(contradiction);
     remarks.extend(remark_on(&ending.program));
     let said_nothing = success.text.trim().is_empty();
-    let text = if said_nothing {
+    let has_whole = success.is_cut && transcript.last_text.starts_with(&success.text);
+    if success.is_cut && !said_nothing {
+        remarks.push(match has_whole {
+            true => {
+                "the end of its result line is missing; this is the last text it wrote".to_owned()
+            }
+            false => "the end of its result line is missing, and of this text, too".to_owned(),
+        });
+    }
+    let has_data = success.has_data();
+    let text = if said_nothing || has_whole {
         std::mem::take(&mut transcript.last_text)
     } else {
         success.text
     };
-    if text.trim().is_empty() && success.data.is_none() {
+    if text.trim().is_empty() && !has_data {
         let message = "the agent reported success without a result, and wrote no text before it; \
                        the work may be done: look before you retry it";
         return final_failure(EXECUTOR_FAILED, message, &success.denials);
     }
     if said_nothing && !text.is_empty() {
-        remarks.push("its result was empty; this is the last text it wrote".to_owned());
+        remarks.push(match success.is_cut {
+            true => "its result line was cut off; this is the last text it wrote".to_owned(),
+            false => "its result was empty; this is the last text it wrote".to_owned(),
+        });
     }
     if ending.fail_on_denial && !success.denials.is_empty() {
         let quoted = quoted(&text);
@@ -163,7 +180,11 @@ fn of_failure(result: &AgentResult, transcript: &Transcript, ending: &Ending<'_>
     let complaint = result.complaint();
     let trouble = api_trouble::of_result(result, evidence(transcript, ending));
     if let Trouble::Unfit(until) = trouble {
-        return unfit(&complaint, until);
+        let notice = transcript.notice.as_deref().unwrap_or_default();
+        return match complaint.contains(notice) {
+            true => unfit(&complaint, until),
+            false => unfit(&format!("{complaint}: {notice}"), until),
+        };
     }
     let last_text = match transcript.last_text.trim() {
         said if complaint.contains(said) => String::new(),
@@ -210,7 +231,8 @@ fn evidence<'a>(transcript: &'a Transcript, ending: &Ending<'_>) -> Evidence<'a>
     Evidence {
         limit: transcript.limit,
         retried: transcript.retried.as_ref(),
-        has_worked: transcript.has_worked,
+        has_worked: transcript.has_worked || !transcript.last_text.is_empty(),
+        notice: transcript.notice.as_deref(),
         now: ending.now,
     }
 }
@@ -233,6 +255,10 @@ fn last_words(transcript: &Transcript, stderr: &str) -> String {
     if !outside.is_empty() {
         words.push('\n');
         words.push_str(&outside);
+    }
+    if let Some(notice) = &transcript.notice {
+        words.push('\n');
+        words.push_str(notice);
     }
     words + &quoted(&transcript.last_text)
 }

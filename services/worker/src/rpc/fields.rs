@@ -92,7 +92,7 @@ impl Fields {
         }
         if self.list("result.artifacts", result.artifacts.len(), MAX_ARTIFACTS) {
             for (i, path) in result.artifacts.iter().enumerate() {
-                self.required(format_args!("result.artifacts[{i}]"), path, MAX_PATH_BYTES);
+                self.required_line(format_args!("result.artifacts[{i}]"), path, MAX_PATH_BYTES);
             }
         }
         let lines = [
@@ -118,7 +118,7 @@ impl Fields {
             );
             return TaskError::default();
         };
-        self.text("error.reason", &error.reason, MAX_ERROR_REASON_BYTES);
+        self.line("error.reason", &error.reason, MAX_ERROR_REASON_BYTES);
         self.required("error.message", &error.message, MAX_ERROR_BYTES);
         if error.reason.is_empty() {
             error.reason = EXECUTOR_FAILED.to_owned();

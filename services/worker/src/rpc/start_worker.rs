@@ -18,8 +18,8 @@ pub(super) async fn handle(
     let idempotency_key = IdempotencyKey::for_request(&request.request_id, &request);
     let mut fields = Fields::default();
     fields.request_id(&request.request_id);
-    fields.required("executor", &request.executor, MAX_NAME_BYTES);
-    fields.text("name", &request.name, MAX_NAME_BYTES);
+    fields.required_line("executor", &request.executor, MAX_NAME_BYTES);
+    fields.line("name", &request.name, MAX_NAME_BYTES);
     if fields.list("capabilities", request.capabilities.len(), MAX_CAPABILITIES) {
         for (i, capability) in request.capabilities.iter().enumerate() {
             let field = format!("capabilities[{i}]");

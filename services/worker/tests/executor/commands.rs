@@ -303,4 +303,29 @@ async fn what_cannot_be_executed_is_no_fault_of_a_task_that_did_not_bring_it() {
         failed(run(&*open, &brought).await).error.reason,
         EXECUTOR_FAILED
     );
+    // What is missing is none of what the task brought.
+    let wrapper = env.executor(Command, "exec no-such-program-anywhere \"$@\"", |config| {
+        config.allow_args = true;
+    });
+    for payload in [
+        json!({"args": ["a.rs"]}),
+        json!({"stdin": "words"}),
+        json!({"args": ["a.rs"], "stdin": "words"}),
+    ] {
+        let AttemptOutcome::Unfit(unfit) = run(&*wrapper, &claim_with(&payload)).await else {
+            panic!("{payload}: it is unfit");
+        };
+        assert!(unfit.why.contains("no-such-program-anywhere"), "{unfit:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_is_given_twice_is_told() {
+    let env = TestEnv::new();
+    let result = completed(run(&*env.command("echo '{\"a\": 1, \"a\": 2}'"), &claim("t")).await);
+    assert_eq!(free_form::to_json(&result.data.unwrap())["a"], 2);
+    assert_eq!(
+        result.remarks,
+        ["a is given twice in its JSON; the last one counts"]
+    );
 }

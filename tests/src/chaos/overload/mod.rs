@@ -76,6 +76,7 @@ impl TestStack {
         let address = format!("127.0.0.1:{}", port.number());
         let service = Launch::stack(&temp.data_dir(), &redis.unix_url())
             .env("SHIM_LISTEN", &address)
+            .env("SHIM_AUTH_OPEN", "true")
             .start_or_panic()
             .await;
         Self {

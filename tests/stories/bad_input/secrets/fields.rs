@@ -9,10 +9,10 @@ const STRUCT: &str = "google.protobuf.Struct";
 const MAX_DEPTH: usize = 5;
 
 /// The way to a field, from the request down.
-pub(super) type FieldPath = Vec<FieldDescriptor>;
+pub(crate) type FieldPath = Vec<FieldDescriptor>;
 
 /// The ways to all fields that hold text.
-pub(super) fn field_paths(message: &MessageDescriptor) -> Vec<FieldPath> {
+pub(crate) fn field_paths(message: &MessageDescriptor) -> Vec<FieldPath> {
     let mut found = Vec::new();
     descend(message, &mut Vec::new(), &mut found);
     found
@@ -35,7 +35,7 @@ fn descend(message: &MessageDescriptor, field_path: &mut FieldPath, found: &mut 
 }
 
 /// As violations name it, but for the places in lists.
-pub(super) fn name(field_path: &FieldPath) -> String {
+pub(crate) fn name(field_path: &FieldPath) -> String {
     let names: Vec<_> = field_path
         .iter()
         .map(|field| field.name().to_owned())
@@ -44,7 +44,7 @@ pub(super) fn name(field_path: &FieldPath) -> String {
 }
 
 /// Puts a text there, and `under_a_name` under the name `password` where data is free-form.
-pub(super) fn put(
+pub(crate) fn put(
     message: &mut DynamicMessage,
     field_path: &[FieldDescriptor],
     text: &str,

@@ -3,7 +3,7 @@
 
 mod collector;
 mod corpus;
-mod fields;
+pub(crate) mod fields;
 mod requests;
 mod streams;
 mod test_stack;

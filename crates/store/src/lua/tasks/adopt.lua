@@ -20,6 +20,7 @@ redis.call('SET', job_key, id, 'PX', 7 * 24 * 3600 * 1000)
 redis.call('SET', key('spec:' .. id), args.spec)
 redis.call('HSET', task_key(id), 'state', READY, 'queue', args.queue, 'priority', args.priority, 'most', args.max_attempts,
   'pause', args.backoff_ms, 'created', now, 'ready', now, 'job', args.job, 'made', made)
+use_queue(id, args.queue)
 redis.call('ZADD', key('ready'), now, id)
 redis.call('ZADD', key('live'), now, id)
 redis.call('ZADD', key('jobs'), now, id)

@@ -1,7 +1,10 @@
 -- Counts what the queues hold.
 -- args: queues
 -- answer: completed, failed (in the last minute), dead_letters, awaiting_approval, outbox (how many entries), buried (dead
---         letters that were forgotten lately), buried_at_ms (the last of them), and of each queue in their order: waiting,
+--         letters that were forgotten lately), buried_at_ms (the last of them), owed (messages that wait for room in
+--         inboxes), queues_in_use, own_queues (in use, of the one
+--         who opened most), live_jobs, sizes (of what is
+--         kept, by kind: kind, keys, bytes), and of each queue in their order: waiting,
 --         delayed, active, paused, limited_ms (for how long its rate limit holds it), max_active (0: any number), and
 --         `depths` by priority: priority, tasks, oldest_ms.
 local function in_last_minute(state)
@@ -49,9 +52,20 @@ local function report(name)
     paused = paused and true or false, limited_ms = limited_ms, max_active = tonumber(max_active or 0), depths = depths}
 end
 
+local own_queues = 0
+for _, opened in ipairs(redis.call('HVALS', key('queue-owners'))) do own_queues = math.max(own_queues, tonumber(opened)) end
+
+local sizes, noted = {}, redis.call('HGETALL', key('sizes'))
+for i = 1, #noted, 2 do
+  local size = cmsgpack.unpack(noted[i + 1])
+  sizes[#sizes + 1] = {kind = noted[i], keys = size[1], bytes = size[2]}
+end
+
 local queues, buried = {}, redis.call('HMGET', key('buried'), 'letters', 'at')
 for i, name in ipairs(args.queues) do queues[i] = report(name) end
 return answer({completed = in_last_minute(COMPLETED), failed = in_last_minute(FAILED),
   dead_letters = redis.call('ZCARD', key('dead')), awaiting_approval = redis.call('ZCARD', key('approvals')),
   outbox = redis.call('ZCARD', key('outbox')), queues = queues, buried = tonumber(buried[1] or 0),
-  buried_at_ms = tonumber(buried[2] or 0)})
+  buried_at_ms = tonumber(buried[2] or 0), owed = redis.call('ZCARD', key('owed')),
+  queues_in_use = queues_in_use(), own_queues = own_queues,
+  sizes = sizes, live_jobs = redis.call('ZCARD', key('live'))})

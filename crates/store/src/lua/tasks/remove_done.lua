@@ -11,6 +11,7 @@ end
 for _, entry in ipairs(args.entries) do
   local what, seen = entry.what, entry.state
   local since = redis.call('ZSCORE', outbox_key, what)
+  if string.find(what, ' ', 1, true) then redis.call('ZREM', key('owed'), what) end
   local record = seen ~= '' and redis.call('HMGET', task_key(what), 'state', 'queue', 'job', 'started') or {}
   local state, queue, job, started = unpack(record, 1, 4)
   if started and state == seen and (state == READY or state == DELAYED) then

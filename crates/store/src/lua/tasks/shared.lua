@@ -97,8 +97,15 @@ end
 local function is_over(task) return task.state == COMPLETED or task.state == FAILED or task.state == CANCELLED end
 local function is_root(task) return task.root == task.id end
 
+-- A task begins to need its queue (id, queue), and needs it no more (id); see `queues.lua`.
+local use_queue, leave_queue
+
 -- Puts a task into a state. Nothing else writes a task's state. The job counts its subtasks by state.
 local function enter(task, state, ...)
+  local will_be_over = state == COMPLETED or state == FAILED or state == CANCELLED
+  if task.parts == '' and will_be_over ~= is_over(task) then
+    if will_be_over then leave_queue(task.id) else use_queue(task.id, redis.call('HGET', task_key(task.id), 'queue')) end
+  end
   if task.state == READY then redis.call('ZREM', key('ready'), task.id) end
   if task.state == AWAITING then redis.call('ZREM', key('approvals'), task.id) end
   if task.state == DELAYED then redis.call('ZREM', key('delayed'), task.id) end

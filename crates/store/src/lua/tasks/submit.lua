@@ -1,16 +1,18 @@
 -- Takes a job with its subtasks.
--- args: max_jobs, deadline_ms (nil for none), first_run_ms (of the template of a schedule; nil for another job), parent
+-- args: classes: queue, requirements (packed), of the queues of its tasks; caller (who opens those that are not in use; nil for
+--       nobody), max_queues, max_caller_queues, max_jobs, deadline_ms (nil for none), first_run_ms (of the template of a schedule; nil for another job), parent
 --       (the task on whose behalf it comes; nil for none), max_depth, max_descendants, due (of the run of a schedule:
 --       schedule_id, due_ms, next_ms, skips_overlap; nil for another job), and `tasks`, the root first, each with: id, spec (what its submitter said, packed), queue, priority, unmet (how many
 --       tasks it waits for), weight, gates ('s' before it starts, 'r' before its result counts), max_attempts,
 --       backoff_ms, delay_ms, policy, successors (ids of the tasks that wait for it), strategy, folder (a hash of where
 --       its files are, or ''), notifies (whether its submitter gets messages).
 -- answer: root_id, rows; neither if a run is left out. Refusals: REQUEST_ID_REUSED, TOO_MANY, NO_PARENT; TOO_DEEP: depth;
---         TOO_MANY_BELOW, PARENT_CANCELLED: ancestor.
+--         TOO_MANY_BELOW, PARENT_CANCELLED: ancestor; TOO_MANY_QUEUES: asked (queues not in use), in_use, max, caller (whose
+--         bound it is; '' for that of all). A refusal leaves nothing behind.
 local root_id = args.tasks[1].id
 
 -- Stores a task that waits. Values that most tasks have are not stored.
-local function store(task, state)
+local function store(task, state, is_done_by_worker)
   redis.call('SET', key('spec:' .. task.id), task.spec)
   local record = {'state', state, 'queue', task.queue, 'priority', task.priority, 'most', task.max_attempts,
     'pause', task.backoff_ms, 'created', now}
@@ -29,12 +31,16 @@ local function store(task, state)
   add('place', task.folder, task.folder == '')
   add('told', '1', not task.notifies)
   redis.call('HSET', task_key(task.id), unpack(record))
+  if is_done_by_worker then use_queue(task.id, task.queue) end
   for _, next_id in ipairs(task.successors) do redis.call('RPUSH', key('after:' .. task.id), next_id) end
 end
 
 local decision = once_per_request(function()
   if redis.call('ZCARD', key('live')) >= args.max_jobs then return {'TOO_MANY'} end
-  local place, refused
+  local names = {}
+  for i, class in ipairs(args.classes) do names[i] = class.queue end
+  local place, refused = nil, refuse_queues(names, args.caller, {all = args.max_queues, caller = args.max_caller_queues})
+  if refused then return refused end
   if args.parent then
     place, refused = place_below(args.parent, args.max_depth, args.max_descendants)
     if refused then return refused end
@@ -43,9 +49,12 @@ local decision = once_per_request(function()
     redis.call('HSET', task_key(args.due.schedule_id), 'last_run', root_id)
     place = place_of_run(args.due.schedule_id)
   end
+  for _, class in ipairs(args.classes) do declare_queue(class.queue, class.requirements, args.caller) end
   local subtasks, weight = #args.tasks - 1, 0
   for i, task in ipairs(args.tasks) do
-    store(task, i == 1 and subtasks > 0 and RUNNING or PENDING)
+    -- No worker does the root of a job with subtasks.
+    local is_split = i == 1 and subtasks > 0
+    store(task, is_split and RUNNING or PENDING, not is_split)
     if i > 1 then
       redis.call('RPUSH', key('parts:' .. root_id), task.id)
       weight = weight + task.weight

@@ -1,9 +1,10 @@
 -- Does what time brings: delayed tasks become ready, jobs near their deadlines go first, silent tasks are marked, old jobs
 -- are forgotten. What needs a decision outside of Redis is in the answer.
 -- args: stuck_after_ms, keep_ms, keep_jobs, keep_dead_letters, max (of each kind), audit_after_ms, overdue_after_us,
---       renew_files_after_ms
+--       renew_files_after_ms, max_queues, owed_again_after_ms
 -- answer: expired (jobs past their deadline), schedules: id, due_ms; overdue (entries of the outbox), misplaced (ready
---         tasks whose jobs are in no queue), leased (tasks whose files to renew), forgotten (how many jobs), buried (those
+--         tasks whose jobs are in no queue), leased (tasks whose files to renew), unlisted (tasks whose queues were forgotten
+--         before they were taken up again), owed (messages to send again, whose inboxes were full), forgotten (how many jobs), buried (those
 --         among them that held dead letters).
 local max = args.max
 
@@ -138,6 +139,12 @@ for _, id in ipairs(due('ready', now - args.audit_after_ms)) do
   end
 end
 
+rest_old_queues()
+forget_idle_queues(20, args.max_queues)
+
+local owed = redis.call('ZRANGEBYSCORE', key('owed'), '-inf', now, 'LIMIT', 0, 20)
+for _, what in ipairs(owed) do redis.call('ZADD', key('owed'), now + args.owed_again_after_ms, what) end
+
 local leased = due('leased', now - args.renew_files_after_ms)
 for _, id in ipairs(leased) do redis.call('ZADD', key('leased'), now, id) end
 
@@ -145,4 +152,4 @@ local schedules = {}
 local runs = redis.call('ZRANGEBYSCORE', key('schedules'), '-inf', now, 'LIMIT', 0, max, 'WITHSCORES')
 for i = 1, #runs, 2 do schedules[#schedules + 1] = {id = runs[i], due_ms = tonumber(runs[i + 1])} end
 return answer({expired = due('deadlines', now), schedules = schedules, overdue = overdue, misplaced = misplaced,
-  leased = leased, forgotten = forgotten, buried = buried})
+  leased = leased, owed = owed, unlisted = redis.call('HVALS', key('queues-unlisted')), forgotten = forgotten, buried = buried})

@@ -69,17 +69,31 @@ impl CheckpointRow {
 
     /// The header, if the row's hash holds.
     pub(crate) fn header(&self) -> Result<Checkpoint, Error> {
-        let state_hash = self.state_hash()?;
+        self.whole_header().ok_or_else(|| self.report_damage())
+    }
+
+    /// The header, if the row's hash holds; nothing is logged or counted.
+    pub(crate) fn whole_header(&self) -> Option<Checkpoint> {
+        let state_hash = Hash::try_from(self.state_hash.as_slice()).ok()?;
         let hash = hash_chain::checkpoint_hash(&self.header, &state_hash);
-        let header = Checkpoint::decode(self.header.as_slice()).ok();
-        match header {
-            Some(header) if self.hash == hash && header.number == self.number => Ok(Checkpoint {
-                hash: hash_chain::hex(&hash),
-                thinned_at: self.thinned_at.map(|at| UnixMicros(at).into()),
-                ..header
-            }),
-            _ => Err(self.report_damage()),
-        }
+        let header = Checkpoint::decode(self.header.as_slice()).ok()?;
+        (self.hash == hash && header.number == self.number).then(|| Checkpoint {
+            hash: hash_chain::hex(&hash),
+            thinned_at: self.thinned_at.map(|at| UnixMicros(at).into()),
+            ..header
+        })
+    }
+
+    /// Whether the content is there, and whether it is marked as dropped.
+    pub(crate) fn content(&self) -> (bool, bool) {
+        (self.state.is_some(), self.thinned_at.is_some())
+    }
+
+    /// Whether the content is there and its hash holds.
+    pub(crate) fn has_whole_content(&self) -> bool {
+        let hash = Hash::try_from(self.state_hash.as_slice());
+        let state = self.state.as_deref().zip(hash.ok());
+        state.is_some_and(|(bytes, hash)| decode_state(bytes, &hash).is_some())
     }
 
     /// The header, if it is one of this session. Flipped bits in an index lead to rows of other sessions, which are whole but not

@@ -1,12 +1,14 @@
 //! The rows of each table, and functions over one connection. The caller owns the transaction.
 
 pub(super) mod checkpoints;
-mod column;
+pub(super) mod column;
 pub(super) mod gaps;
 pub(super) mod projects;
 pub(super) mod pruning;
 pub(super) mod restores;
+pub(super) mod seals;
 pub(super) mod search;
 pub(crate) mod sessions;
 pub(super) mod signals;
+pub(super) mod tally;
 pub(super) mod task_checkpoints;

@@ -6,9 +6,10 @@ use rusqlite::{Connection, params};
 use super::checkpoints::to_column;
 use super::search;
 use super::sessions::{self, StoredSession};
+use super::tally;
 use crate::error::Error;
 use crate::metrics;
-use shim_sqlite::UnixMicros;
+use shim_sqlite::{UnixMicros, to_unix_micros};
 
 /// Checkpoints of a session that still have their content: (number, time), ascending.
 pub(crate) fn contents(db: &Connection, session: i64) -> Result<Vec<(u64, UnixMicros)>, Error> {
@@ -40,6 +41,11 @@ pub(crate) fn thin(
     now: UnixMicros,
 ) -> Result<PruneStats, Error> {
     let mut dropped = PruneStats::default();
+    // It may have changed since the caller looked. The tally of a damaged session cannot be kept.
+    let mut session = sessions::by_row(db, stored.row_id).ok();
+    if let Some(session) = &mut session {
+        tally::begin(db, session)?;
+    }
     for number in numbers {
         let row: Result<(i64, i64), _> = db
             .prepare_cached(
@@ -59,6 +65,11 @@ pub(crate) fn thin(
         dropped.bytes += bytes.unsigned_abs();
     }
     if dropped.checkpoints > 0 {
+        if let Some(session) = &mut session {
+            tally::add_thinned(session, dropped.checkpoints);
+            let unchanged = to_unix_micros(session.session.updated_at.as_ref());
+            sessions::update(db, session, unchanged.unwrap_or(now))?;
+        }
         metrics::after_commit(move || metrics::record_pruned(dropped.checkpoints));
         record_deletion(db, stored, reason, dropped, now)?;
     }
@@ -85,6 +96,7 @@ pub(crate) fn delete_session(
     };
     search::remove_session(db, stored.row_id)?;
     sessions::delete(db, stored.row_id)?;
+    search::forget_reusable_rows(db)?;
     metrics::after_commit(move || metrics::record_pruned(contents.unsigned_abs()));
     record_deletion(db, stored, reason, dropped, now)?;
     Ok(dropped)

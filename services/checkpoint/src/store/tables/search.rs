@@ -75,6 +75,15 @@ pub(crate) fn remove(db: &Connection, row_id: i64) -> Result<(), Error> {
     Ok(())
 }
 
+/// After the last rows were deleted: their places are taken again by rows that are not indexed yet.
+pub(crate) fn forget_reusable_rows(db: &Connection) -> Result<(), Error> {
+    db.prepare_cached(
+        "UPDATE search_progress SET done = min(done, (SELECT coalesce(max(row_id), 0) FROM checkpoints))",
+    )?
+    .execute([])?;
+    Ok(())
+}
+
 /// Rows of one step of a scan.
 const SCAN_STEP: u32 = 128;
 

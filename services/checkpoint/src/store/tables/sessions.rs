@@ -7,6 +7,7 @@ use shim_runtime::ids::{Epoch, SessionId};
 
 use super::column;
 use super::projects::ProjectNames;
+use super::seals::{self, Before};
 use crate::domain::hash_chain;
 use crate::domain::recovery::is_recoverable;
 use crate::error::Error;
@@ -109,13 +110,19 @@ fn columns(session: &Session) -> Result<(SessionId, i64, Vec<u8>), Error> {
         .parse()
         .map_err(|_| Error::SessionNotFound(session.id.clone()))?;
     let updated_at = to_unix_micros(session.updated_at.as_ref()).map_or(0, |m| m.0);
-    // `attached` is set when an answer is made and never stored.
-    let record = Session {
+    Ok((id, updated_at, record(session)))
+}
+
+/// `attached` is set when an answer is made and never stored.
+fn record(session: &Session) -> Vec<u8> {
+    if !session.attached {
+        return session.encode_to_vec();
+    }
+    let unattached = Session {
         attached: false,
         ..session.clone()
-    }
-    .encode_to_vec();
-    Ok((id, updated_at, record))
+    };
+    unattached.encode_to_vec()
 }
 
 /// Adds a session.
@@ -134,10 +141,9 @@ pub(crate) fn insert(db: &Connection, session: Session) -> Result<StoredSession,
         record,
         hash_chain::hash(&record)
     ])?;
-    Ok(StoredSession {
-        row_id: db.last_insert_rowid(),
-        session,
-    })
+    let row_id = db.last_insert_rowid();
+    seals::renew(db, row_id, &Before::New)?;
+    Ok(StoredSession { row_id, session })
 }
 
 /// Writes a changed session back; `now` becomes its time of change.
@@ -149,6 +155,7 @@ pub(crate) fn update(
     stored.session.updated_at = Some(now.into());
     let session = &stored.session;
     let (_, updated_at, record) = columns(session)?;
+    let before = seals::before(db, stored.row_id)?;
     db.prepare_cached(
         "UPDATE sessions SET project = ?2, status = ?3, recoverable = ?4, updated_at = ?5, record = ?6, hash = ?7
          WHERE row_id = ?1",
@@ -162,7 +169,7 @@ pub(crate) fn update(
         record,
         hash_chain::hash(&record)
     ])?;
-    Ok(())
+    seals::renew(db, stored.row_id, &before)
 }
 
 /// Marks the session as owned by a live client. Answers with what had interrupted it.
@@ -180,6 +187,7 @@ pub(crate) fn reactivate(session: &mut Session) -> Option<Interruption> {
 
 /// Deletes a session and, by the schema's cascade, all it holds but the search index.
 pub(crate) fn delete(db: &Connection, row_id: i64) -> Result<(), Error> {
+    seals::remove(db, row_id)?;
     db.prepare_cached("DELETE FROM sessions WHERE row_id = ?1")?
         .execute([row_id])?;
     Ok(())
@@ -248,6 +256,18 @@ pub(crate) fn after_row(
         params![after, limit],
     )
     .map(|(sessions, _)| sessions)
+}
+
+/// The same, but the first damaged row among them is told.
+pub(crate) fn intact_after_row(
+    db: &Connection,
+    after: i64,
+    limit: u32,
+) -> Result<Vec<StoredSession>, Error> {
+    let sql = select("WHERE row_id > ?1 ORDER BY row_id LIMIT ?2");
+    let mut statement = db.prepare_cached(&sql)?;
+    let rows = statement.query_map(params![after, limit], decode)?;
+    rows.map(|row| verified(row?)).collect()
 }
 
 /// Up to `limit` sessions of the recovery list, the most recent first; of one project, or of all others.

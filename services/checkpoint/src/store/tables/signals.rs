@@ -6,6 +6,7 @@ use shim_proto::checkpoint::v1::{SignalRecord, Signals};
 
 use super::column;
 use super::sessions::StoredSession;
+use super::tally;
 use crate::domain::hash_chain;
 use crate::domain::risk::RiskHistory;
 use crate::error::Error;
@@ -15,18 +16,20 @@ use shim_sqlite::{UnixMicros, to_unix_micros};
 const LATENCY_WINDOW: u32 = 10;
 const LATENCY_MINIMUM: usize = 3;
 
-/// Keeps a snapshot.
+/// Keeps a snapshot and counts it in its session, which the caller writes back.
 pub(crate) fn insert(
     db: &Connection,
-    session: i64,
+    stored: &mut StoredSession,
     record: &SignalRecord,
     at: UnixMicros,
 ) -> Result<(), Error> {
     let bytes = record.encode_to_vec();
+    let hash = hash_chain::hash(&bytes);
+    tally::add_signal(db, stored, &hash)?;
     db.prepare_cached(
         "INSERT INTO signals (session, created_at, record, hash) VALUES (?1, ?2, ?3, ?4)",
     )?
-    .execute(params![session, at.0, bytes, hash_chain::hash(&bytes)])?;
+    .execute(params![stored.row_id, at.0, bytes, hash])?;
     Ok(())
 }
 
@@ -55,6 +58,20 @@ pub(crate) fn list(
         "SELECT row_id, record, hash FROM signals WHERE session = ?1 AND row_id < ?2 ORDER BY row_id DESC LIMIT ?3",
     )?;
     let rows = statement.query_map(params![session, before, limit], decode)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Up to `limit` snapshots in rows above `after`, ascending, with their rows; a damaged one is `None`.
+pub(crate) fn after_row(
+    db: &Connection,
+    session: i64,
+    after: i64,
+    limit: u32,
+) -> Result<Vec<(i64, Option<SignalRecord>)>, Error> {
+    let mut statement = db.prepare_cached(
+        "SELECT row_id, record, hash FROM signals WHERE session = ?1 AND row_id > ?2 ORDER BY row_id LIMIT ?3",
+    )?;
+    let rows = statement.query_map(params![session, after, limit], decode)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 

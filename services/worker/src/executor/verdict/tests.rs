@@ -5,6 +5,7 @@ use shim_work::ProgressUpdate;
 
 use super::*;
 
+mod forms;
 mod properties;
 mod troubles;
 
@@ -84,7 +85,7 @@ fn nothing_but_a_statement_decides_over_a_success() {
         r#""stop_reason":null,"terminal_reason":"completed","api_error_status":null,"#,
         r#""permission_denials":null,"queued_turn_count":"none","#,
         r#""structured_output":"text","#,
-        r#""a":1,"a":2,"result":"first","#,
+        r#""a":1,"a":2,"#,
     ] {
         let line = success(more);
         let done = completed(read(&[&line]));
@@ -109,6 +110,10 @@ fn a_text_is_read_however_it_is_written() {
         ("[1,2]", "[1,2]"),
         ("42", "42"),
         ("true", "true"),
+        (
+            r#"[{"type":"text","text":"one"},{"type":"text","text":"two"}]"#,
+            "one\ntwo",
+        ),
     ] {
         let line = format!(r#"{{"type":"result","is_error":false,"result":{result}}}"#);
         assert_eq!(completed(read(&[&line])).text, expected, "{result}");
@@ -151,7 +156,18 @@ fn a_line_that_says_anywhere_that_the_agent_failed_is_a_failure() {
 #[test]
 fn a_success_without_a_text_hands_over_the_last_text_or_fails_for_good() {
     let inner = r#"{"type":"assistant","parent_tool_use_id":"t1","message":{"id":"m2","content":"inner words"}}"#;
-    for empty in [r#""""#, r#""  \n""#, "null"] {
+    for empty in [
+        r#""""#,
+        r#""  \n""#,
+        "null",
+        "[]",
+        "{}",
+        "false",
+        "0",
+        "0.0",
+        r#"[""]"#,
+        "[null]",
+    ] {
         let line = format!(r#"{{"type":"result","subtype":"success","result":{empty}}}"#);
         let done = completed(read(&[SAID, inner, &line]));
         assert_eq!(

@@ -75,6 +75,65 @@ fn a_limit_a_key_or_a_missing_program_makes_the_worker_unfit() {
 }
 
 #[test]
+fn a_limit_in_the_middle_of_the_work_makes_the_worker_unfit_and_a_text_about_one_does_not() {
+    let call = r#"{"type":"assistant","message":{"id":"m2","content":[{"type":"tool_use","id":"t","name":"Bash","input":{}}]}}"#;
+    let result = |is_error: bool, text: &str| {
+        json!({"type": "result", "subtype": "success", "is_error": is_error, "result": text})
+            .to_string()
+    };
+    let synthetic = |text: &str| {
+        json!({"type": "assistant", "message": {"id": "m3", "model": "<synthetic>",
+            "content": [{"type": "text", "text": text}]}})
+        .to_string()
+    };
+    let until = SystemTime::UNIX_EPOCH + Duration::from_secs(1_764_547_200);
+    for (said, until) in [
+        ("Claude AI usage limit reached|1764547200", Some(until)),
+        ("You've hit your session limit · resets 3pm", None),
+        ("5-hour limit reached ∙ resets 3pm", None),
+        ("You've hit your weekly limit · resets Oct 9, 9am", None),
+        ("Credit balance is too low", None),
+        (
+            "API Error: 529 {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\"}}",
+            None,
+        ),
+        ("Overloaded", None),
+    ] {
+        let (failure, notice) = (result(true, said), synthetic(said));
+        let answer = result(false, said);
+        for lines in [
+            vec![SAID, call, &failure],
+            vec![SAID, call, &notice, &failure],
+            vec![SAID, call, &notice, FAILED],
+            vec![SAID, call, &notice],
+            vec![SAID, call, &notice, &answer],
+            vec![SAID, call, said],
+        ] {
+            match read_as(&lines, ProgramEnd::Exited(1)) {
+                Verdict::Unfit(unfit) => assert_eq!(unfit.until, until, "{lines:?}"),
+                other => panic!("{lines:?}: {other:?}"),
+            }
+        }
+    }
+    for about in [
+        "The rate limit tests fail: 'usage limit reached' is never shown",
+        "I wrote the docs of \"5-hour limit reached\" and of overloaded_error",
+        "Rate limit reached in 3 of 40 tests, and credit balance is too low in one",
+    ] {
+        failed(read(&[SAID, call, &result(true, about)]));
+        assert_eq!(
+            completed(read(&[SAID, call, &result(false, about)])).text,
+            about
+        );
+    }
+    let answer = "You've hit your session limit · resets 3pm";
+    assert_eq!(
+        completed(read(&[SAID, call, &result(false, answer)])).text,
+        answer
+    );
+}
+
+#[test]
 fn a_denied_permission_is_told_and_fails_the_attempt_where_that_is_asked() {
     let denials = r#""permission_denials":[
         {"tool_name":"Bash","tool_input":{"command":"git push","description":"Publish it"}},

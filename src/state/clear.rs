@@ -1,0 +1,92 @@
+//! `shim state clear`: deletes the entries of a namespace, all of them or those whose keys begin alike.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use shim_proto::coordination::v1::{DeleteStateRequest, ListStateRequest};
+use shim_proto::limits::MAX_PAGE_SIZE;
+
+use super::client::{StateClient, refusal};
+use crate::config::Config;
+use crate::connection::{call, request, request_id};
+use crate::error::CliError;
+use crate::pages::pages;
+use crate::remedies::shell_word;
+use crate::workspace_args::NamespaceArgs;
+
+/// Which entries.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    namespace_args: NamespaceArgs,
+    /// Only keys that begin so
+    #[arg(
+        long,
+        value_name = "PREFIX",
+        default_value = "",
+        hide_default_value = true
+    )]
+    prefix: String,
+    /// Yes, delete them
+    #[arg(long)]
+    force: bool,
+}
+
+pub(super) async fn run(
+    args: &Args,
+    config: &Config,
+    out: &mut dyn Write,
+) -> Result<ExitCode, CliError> {
+    let mut client = StateClient::connect(&args.namespace_args, config).await?;
+    let keys = keys(&mut client, &args.prefix).await?;
+    let found = match keys.len() as u64 {
+        1 => "1 entry".to_owned(),
+        number => format!("{number} entries"),
+    };
+    if keys.is_empty() {
+        writeln!(out, "no state in {}", client.namespace)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if !args.force {
+        let flag = args.namespace_args.flag();
+        let prefix = match args.prefix.as_str() {
+            "" => String::new(),
+            prefix => format!(" --prefix {}", shell_word(prefix)),
+        };
+        let hint = format!("add --force to delete them: `shim state clear{prefix}{flag} --force`");
+        return Err(CliError::new(format!("{} holds {found}", client.namespace)).hint(hint));
+    }
+    let mut deleted = 0;
+    for key in keys {
+        let delete = DeleteStateRequest {
+            request_id: request_id(),
+            namespace: client.namespace.clone(),
+            key: key.clone(),
+            ..DeleteStateRequest::default()
+        };
+        let answer = call(client.service.state.delete_state(request(delete))).await;
+        let answer = answer.map_err(|status| refusal(status, &key, &args.namespace_args))?;
+        deleted += u64::from(answer.existed);
+    }
+    writeln!(
+        out,
+        "{} of {} are deleted in {}",
+        deleted, found, client.namespace
+    )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn keys(client: &mut StateClient, prefix: &str) -> Result<Vec<String>, CliError> {
+    pages(usize::MAX, MAX_PAGE_SIZE, async |size, page_token| {
+        let page = ListStateRequest {
+            namespace: client.namespace.clone(),
+            key_prefix: prefix.to_owned(),
+            page_size: size.cast_signed(),
+            page_token,
+        };
+        let page = call(client.service.state.list_state(request(page))).await?;
+        let keys = page.entries.into_iter().map(|entry| entry.key).collect();
+        Ok((keys, page.next_page_token))
+    })
+    .await
+}
