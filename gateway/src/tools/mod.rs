@@ -237,12 +237,13 @@ mod tests {
     }
 
     /// Names of arguments that have a word for what has an id, and name no such thing.
-    const NAMES_NOTHING: [&str; 6] = [
+    const NAMES_NOTHING: [&str; 7] = [
         // Texts and keys of the caller's own.
         "current_task",
         "task_key",
         "closed_tasks",
         "message",
+        "message_count",
         // A fencing token, and cron fields.
         "lease",
         "schedule",
