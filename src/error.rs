@@ -24,7 +24,7 @@ const ITEM: &str = "  - ";
 pub(crate) struct CliError {
     message: String,
     hint: Option<String>,
-    /// The stable reason of a service's refusal; empty for a failure of the command's own.
+    /// The stable reason of a service's refusal, or of the command's own that says the same; empty for another failure.
     reason: String,
     exit: u8,
 }
@@ -51,6 +51,12 @@ impl CliError {
     /// Adds the remedy.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Gives a failure that the command found by itself the reason that a service would give.
+    pub(crate) fn for_reason(mut self, reason: &str) -> Self {
+        reason.clone_into(&mut self.reason);
         self
     }
 

@@ -3,18 +3,20 @@
 
 use shim_proto::checkpoint::v1::Session;
 use shim_proto::coordination::v1::{FileLease, Task, Worker};
+use shim_proto::reasons;
+use shim_render::id_part::IdPart;
 use shim_render::text::{one_line, short_id};
 
 use crate::error::CliError;
 
-/// Fewer digits would match too many ids.
-const MIN_DIGITS: usize = 6;
 const MAX_LISTED: usize = 5;
 
 /// A thing with an id.
 pub(crate) trait Identified {
     /// What it is called.
     const NOUN: &'static str;
+    /// The reason of a refusal of an id that nothing has.
+    const UNKNOWN: &'static str;
     /// The command that lists all of the kind.
     const LIST: &'static str;
     /// Its id, a UUID.
@@ -25,6 +27,7 @@ pub(crate) trait Identified {
 
 impl Identified for Session {
     const NOUN: &'static str = "session";
+    const UNKNOWN: &'static str = reasons::SESSION_NOT_FOUND;
     const LIST: &'static str = "shim sessions list";
 
     fn id(&self) -> &str {
@@ -38,6 +41,7 @@ impl Identified for Session {
 
 impl Identified for Worker {
     const NOUN: &'static str = "worker";
+    const UNKNOWN: &'static str = reasons::WORKER_NOT_FOUND;
     const LIST: &'static str = "shim workers list --all";
 
     fn id(&self) -> &str {
@@ -51,6 +55,7 @@ impl Identified for Worker {
 
 impl Identified for Task {
     const NOUN: &'static str = "task";
+    const UNKNOWN: &'static str = reasons::TASK_NOT_FOUND;
     const LIST: &'static str = "shim tasks list";
 
     fn id(&self) -> &str {
@@ -64,6 +69,7 @@ impl Identified for Task {
 
 impl Identified for FileLease {
     const NOUN: &'static str = "lease";
+    const UNKNOWN: &'static str = reasons::LEASE_LOST;
     const LIST: &'static str = "shim files list{WORKSPACE}";
 
     fn id(&self) -> &str {
@@ -75,74 +81,69 @@ impl Identified for FileLease {
     }
 }
 
-/// Part of an id.
-#[derive(Debug)]
-pub(crate) struct IdPrefix(String);
+/// Reads an argument that is part of an id.
+///
+/// # Errors
+/// If it is too short or no part of an id.
+pub(crate) fn part_of_id<T: Identified>(typed: &str) -> Result<IdPart, CliError> {
+    IdPart::of(typed).ok_or_else(|| no_part(typed, T::NOUN).for_reason(T::UNKNOWN))
+}
 
-impl IdPrefix {
-    /// Reads an argument.
-    ///
-    /// # Errors
-    /// If it is too short or no part of an id.
-    pub(crate) fn of(typed: &str, noun: &str) -> Result<Self, CliError> {
-        let digits: String = typed
-            .chars()
-            .filter(|c| *c != '-')
-            .collect::<String>()
-            .to_lowercase();
-        if digits.len() < MIN_DIGITS || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return Err(
-                CliError::new(format!("\"{}\" names no {noun}", one_line(typed, 60))).hint(format!(
-                    "give a {noun}'s id, its last eight digits, or six or more from its beginning"
-                )),
-            );
-        }
-        Ok(Self(digits))
-    }
-
-    /// Whether these are digits of that id.
-    pub(crate) fn matches(&self, id: &str) -> bool {
-        let id = id.replace('-', "");
-        id.starts_with(&self.0) || id.ends_with(&self.0)
-    }
+/// The refusal of what is no part of an id.
+pub(crate) fn no_part(typed: &str, noun: &str) -> CliError {
+    CliError::new(format!("\"{}\" names no {noun}", one_line(typed, 60))).hint(format!(
+        "give a {noun}'s id, its last eight digits, or six or more from its beginning"
+    ))
 }
 
 /// The one thing whose id matches.
 ///
 /// # Errors
 /// If nothing or more than one thing matches.
-pub(crate) fn pick<T: Identified>(things: Vec<T>, digits: &IdPrefix) -> Result<T, CliError> {
-    let mut matching = things
+pub(crate) fn pick<T: Identified>(things: Vec<T>, digits: &IdPart) -> Result<T, CliError> {
+    let mut matching: Vec<T> = things
         .into_iter()
-        .filter(|thing| digits.matches(thing.id()));
-    let Some(first) = matching.next() else {
-        return Err(
-            CliError::new(format!("there is no {} {}", T::NOUN, digits.0))
-                .hint(format!("`{}` shows those there are", T::LIST)),
-        );
-    };
-    let others: Vec<T> = matching.collect();
-    if others.is_empty() {
-        return Ok(first);
-    }
-    let listed: Vec<String> = std::iter::once(&first)
-        .chain(&others)
-        .take(MAX_LISTED)
-        .map(|thing| {
-            format!(
-                "{} ({})",
-                short_id(thing.id()),
-                one_line(thing.description(), 40)
-            )
-        })
+        .filter(|thing| digits.matches(thing.id()))
         .collect();
-    Err(CliError::new(format!(
-        "{} {}s are meant by {}",
-        others.len() + 1,
-        T::NOUN,
-        digits.0
+    match (matching.pop(), matching.is_empty()) {
+        (Some(only), true) => Ok(only),
+        (None, _) => Err(
+            CliError::new(format!("there is no {} {}", T::NOUN, digits.digits()))
+                .for_reason(T::UNKNOWN)
+                .hint(format!("`{}` shows those there are", T::LIST)),
+        ),
+        (Some(last), false) => {
+            matching.push(last);
+            let told = matching
+                .iter()
+                .map(|thing| (thing.id(), thing.description()));
+            Err(several(T::NOUN, digits, told.collect()))
+        }
+    }
+}
+
+/// The refusal of digits that several things have; of each, its id and what distinguishes it.
+pub(crate) fn several(noun: &str, digits: &IdPart, found: Vec<(&str, &str)>) -> CliError {
+    // What ends alike is told apart by its whole id.
+    let mut ends: Vec<&str> = found.iter().map(|(id, _)| short_id(id)).collect();
+    ends.sort_unstable();
+    ends.dedup();
+    let ends_differ = ends.len() == found.len();
+    let listed = found.iter().take(MAX_LISTED).map(|(id, about)| {
+        let id = if ends_differ { short_id(id) } else { id };
+        format!("{id} ({})", one_line(about, 40))
+    });
+    let listed: Vec<String> = listed.collect();
+    let more = match found.len() {
+        all if all > MAX_LISTED => ", ...",
+        _ => "",
+    };
+    CliError::new(format!(
+        "{} {noun}s are meant by {}",
+        found.len(),
+        digits.digits()
     ))
-    .hint(format!("name one of them: {}", listed.join(", "))))
+    .hint(format!("name one of them: {}{more}", listed.join(", ")))
 }
 
 #[cfg(test)]
@@ -166,7 +167,7 @@ mod tests {
     #[test]
     fn beginnings_and_ends_name_a_session() {
         let picked = |typed: &str| {
-            let digits = IdPrefix::of(typed, "session").unwrap();
+            let digits = part_of_id::<Session>(typed).unwrap();
             pick(sessions(), &digits).map(|session| session.id)
         };
         assert!(picked("099a8058").unwrap().ends_with("8058"));
@@ -176,14 +177,17 @@ mod tests {
                 .unwrap()
                 .ends_with("8057")
         );
-        assert!(picked("01890a5d").is_err(), "two begin alike");
+        let several = picked("01890a5d").unwrap_err().lines();
+        for told in ["2 sessions are meant", "099a8057", "099a8058"] {
+            assert!(several.contains(told), "two begin alike: {several}");
+        }
         assert!(picked("ffffff").is_err(), "none ends so");
     }
 
     #[test]
     fn too_few_or_strange_digits_are_refused() {
         for typed in ["", "12345", "xyzxyz", "../../etc"] {
-            assert!(IdPrefix::of(typed, "worker").is_err(), "{typed}");
+            assert!(part_of_id::<Worker>(typed).is_err(), "{typed}");
         }
     }
 }

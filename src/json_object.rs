@@ -86,6 +86,8 @@ mod tests {
                 "{lines}"
             );
         }
+        let cut = parse_object("value", r#"{"s": "\ud83d"}"#).unwrap();
+        assert_eq!(json::free_form(&cut).to_string(), "{\"s\":\"\u{FFFD}\"}");
         let twice = parse_object("value", r#"{"a":{"b":1,"b":2}}"#).unwrap_err();
         let lines = twice.lines();
         assert!(lines.contains("value.a.b: is given twice"), "{lines}");

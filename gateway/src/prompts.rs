@@ -15,12 +15,13 @@ use shim_render::session_tasks;
 use shim_render::text::{self, one_line};
 use shim_render::verification::open_steps;
 use shim_runtime::workspace::identity;
-use uuid::Uuid;
 
+use crate::arguments::Named;
 use crate::gateway::Gateway;
 use crate::recovery;
 use crate::render::phrases;
 use crate::render::workers;
+use crate::short_ids;
 use crate::tool_error::ToolError;
 
 const RESUME: &str = "resume";
@@ -46,7 +47,7 @@ pub(crate) fn list() -> Vec<Prompt> {
             Some(vec![
                 argument(
                     "session_id",
-                    "A session to resume; left out, all interrupted ones are listed.",
+                    "A session to resume, by its id or the last eight digits; left out, all interrupted ones are listed.",
                 ),
                 argument(
                     "project",
@@ -101,7 +102,11 @@ pub(crate) async fn get(
     };
     let text = match name {
         RESUME => match argument("session_id") {
-            Some(session_id) => resume_one(gateway, session_id).await,
+            Some(session_id) => {
+                let found = short_ids::in_words(gateway, Named::Session, session_id).await;
+                let fault = |why| ErrorData::invalid_params(format!("session_id: {why}"), None);
+                resume_one(gateway, &found.map_err(fault)?).await
+            }
             None => resume_any(gateway, argument("project")).await,
         },
         SUPERVISE => supervise(gateway, argument("goal")).await,
@@ -121,13 +126,6 @@ fn check(given: &JsonObject, names: &[&str]) -> Result<(), ErrorData> {
             None => Some("must be text".to_owned()),
             Some(text) if text.len() > MAX_ARGUMENT_BYTES => {
                 Some(format!("must be at most {MAX_ARGUMENT_BYTES} bytes"))
-            }
-            Some(text)
-                if name == "session_id"
-                    && !text.trim().is_empty()
-                    && Uuid::try_parse(text).is_err() =>
-            {
-                Some("must be the id of a session".to_owned())
             }
             Some(_) => None,
         };

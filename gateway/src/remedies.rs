@@ -48,7 +48,7 @@ const REMEDIES: &[Remedy] = &[
     of_session(
         reasons::SESSION_OWNED,
         SESSIONS,
-        "close the client that holds it, or the user can free it with `shim sessions restore {id} --take-over`; then \
+        "end what holds it, or the user can free it with `shim sessions restore {id} --take-over`; then \
          shim_check_recovery action=restore session_id={id} brings it here. shim_auto_checkpoint session_id=new starts \
          another session instead",
     ),

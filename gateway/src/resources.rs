@@ -11,8 +11,8 @@ use shim_proto::coordination::v1::{GetTaskRequest, ListWorkersRequest};
 use shim_render::text::{json as shown_json, line, name};
 use shim_runtime::service_error::decode;
 use tonic::{Code, Status};
-use uuid::Uuid;
 
+use crate::arguments::Named;
 use crate::gateway::Gateway;
 use crate::render::json;
 use crate::short_ids;
@@ -75,14 +75,12 @@ pub(crate) async fn read(gateway: &Gateway, uri: &str) -> Result<ReadResourceRes
     let path = uri.strip_prefix(SCHEME).unwrap_or_default();
     let value = match path.split_once('/') {
         Some(("sessions", id)) => {
-            let id = short_ids::session(gateway, id).await;
-            session(gateway, id.map_err(|why| not_found(uri, &why))?).await
+            session(gateway, whole(gateway, Named::Session, uri, id).await?).await
         }
-        Some(("checkpoints", id)) => checkpoint(gateway, check_id(uri, id)?).await,
-        Some(("tasks", id)) => {
-            let id = short_ids::task(gateway, id).await;
-            task(gateway, id.map_err(|why| not_found(uri, &why))?).await
+        Some(("checkpoints", id)) => {
+            checkpoint(gateway, whole(gateway, Named::Checkpoint, uri, id).await?).await
         }
+        Some(("tasks", id)) => task(gateway, whole(gateway, Named::Task, uri, id).await?).await,
         None if uri == WORKERS => workers(gateway).await,
         _ => {
             return Err(not_found(
@@ -153,11 +151,10 @@ async fn workers(gateway: &Gateway) -> Result<Value, Status> {
     }))
 }
 
-fn check_id(uri: &str, id: &str) -> Result<String, ErrorData> {
-    match Uuid::try_parse(id) {
-        Ok(_) => Ok(id.to_owned()),
-        Err(_) => Err(not_found(uri, "the id in it is no UUID")),
-    }
+/// The whole id of what the end of an address names.
+async fn whole(gateway: &Gateway, of: Named, uri: &str, id: &str) -> Result<String, ErrorData> {
+    let found = short_ids::in_words(gateway, of, id).await;
+    found.map_err(|why| not_found(uri, &why))
 }
 
 fn not_found(uri: &str, why: &str) -> ErrorData {

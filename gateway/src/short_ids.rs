@@ -1,104 +1,119 @@
-//! Ids as people see them at the command line: the last eight digits, a beginning, or JOB/PART. They are found out before a
-//! tool runs, so a tool works with whole ids alone.
+//! Ids as people see them at the command line: the last eight digits, a beginning, JOB/PART, SESSION:NUMBER. They are found
+//! out before a tool runs, so a tool works with whole ids alone.
+//!
+//! All there is of a kind is looked through. What has the same digits as another one is not guessed: the candidates are told.
 
-use shim_proto::checkpoint::v1::ListSessionsRequest;
-use shim_proto::coordination::v1::{ListTasksRequest, ListWorkersRequest};
+mod listing;
+
+use shim_proto::checkpoint::v1::GetCheckpointRequest;
 use shim_proto::reasons::BAD_REQUEST;
+use shim_render::id_part::IdPart;
 use shim_render::text::one_line;
-use uuid::Uuid;
 
-use crate::arguments::{Arguments, NEW_SESSION, part_of_id};
+use crate::arguments::{Arguments, Named, Parameter, ParameterType, whole_id};
 use crate::gateway::Gateway;
 use crate::tool_error::ToolError;
+use listing::Candidate;
 
-/// As many as a page holds.
-const PAGE: u32 = 500;
-/// Pages that are searched.
-const MAX_PAGES: usize = 40;
-/// The newest jobs whose parts are searched: each costs a call.
-const JOBS_WITH_PARTS: usize = 100;
 const MAX_SHOWN: usize = 60;
-
-/// What an argument names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Session,
-    Worker,
-    Task,
-}
-
-const NAMED: [(&str, Kind); 4] = [
-    ("session_id", Kind::Session),
-    ("to_session", Kind::Session),
-    ("to_worker", Kind::Worker),
-    ("task_id", Kind::Task),
-];
+/// Candidates that a refusal tells.
+const MAX_TOLD: usize = 5;
 
 /// Puts whole ids in the place of short ones.
 ///
 /// # Errors
 /// If nothing or more than one thing has such an id; the services' refusals.
-pub(crate) async fn expand(gateway: &Gateway, arguments: &mut Arguments) -> Result<(), ToolError> {
-    for (name, kind) in NAMED {
-        let Some(typed) = arguments.text(name).map(str::to_owned) else {
+pub(crate) async fn expand(
+    gateway: &Gateway,
+    parameters: &[Parameter],
+    arguments: &mut Arguments,
+) -> Result<(), ToolError> {
+    for parameter in parameters {
+        let ParameterType::Id { of, word } = parameter.kind else {
             continue;
         };
-        if typed == NEW_SESSION || Uuid::try_parse(&typed).is_ok() {
+        let Some(typed) = arguments.text(parameter.name).map(str::trim) else {
             continue;
-        }
-        if let Some(id) = find(gateway, kind, &typed)
-            .await
-            .map_err(|rule| rule.named(name))?
-        {
-            arguments.set_text(name, id);
-        }
+        };
+        let id = match word {
+            Some(word) if typed == word => word.to_owned(),
+            _ => named(gateway, of, parameter.name, typed).await?,
+        };
+        arguments.set_text(parameter.name, id);
     }
     Ok(())
 }
 
-/// The whole id of a task that is named by part of its id, or as JOB/PART.
+/// The whole id of what an argument names. What is no id in any form comes back as it is.
+///
+/// # Errors
+/// As [`expand`].
+pub(crate) async fn named(
+    gateway: &Gateway,
+    of: Named,
+    argument: &str,
+    typed: &str,
+) -> Result<String, ToolError> {
+    match find(gateway, of, typed).await {
+        Ok(id) => Ok(id),
+        Err(Trouble::NoId) => Ok(typed.to_owned()),
+        Err(trouble) => Err(trouble.named(argument)),
+    }
+}
+
+/// The whole id of a task whose name comes from the surroundings; `None` if it names none.
+///
+/// # Errors
+/// If it names more than one task; the service's refusals.
+pub(crate) async fn task_if_any(
+    gateway: &Gateway,
+    argument: &str,
+    typed: &str,
+) -> Result<Option<String>, ToolError> {
+    match find(gateway, Named::Task, typed.trim()).await {
+        Ok(id) => Ok(Some(id)),
+        Err(Trouble::NoId | Trouble::None(_)) => Ok(None),
+        Err(trouble) => Err(trouble.named(argument)),
+    }
+}
+
+/// The whole id of what a text names that is no argument of a tool.
 ///
 /// # Errors
 /// In words, if there is none or more than one.
-pub(crate) async fn task(gateway: &Gateway, typed: &str) -> Result<String, String> {
-    whole(gateway, Kind::Task, typed).await
-}
-
-/// The whole id of a session that is named by part of its id.
-///
-/// # Errors
-/// In words, if there is none or more than one.
-pub(crate) async fn session(gateway: &Gateway, typed: &str) -> Result<String, String> {
-    whole(gateway, Kind::Session, typed).await
-}
-
-async fn whole(gateway: &Gateway, kind: Kind, typed: &str) -> Result<String, String> {
-    if Uuid::try_parse(typed).is_ok() {
-        return Ok(typed.to_owned());
-    }
-    match find(gateway, kind, typed).await {
-        Ok(Some(id)) => Ok(id),
-        Ok(None) => Err("the id in it is no UUID and no part of one".to_owned()),
-        Err(Trouble::Rule(rule)) => Err(rule),
-        Err(Trouble::Refused(error)) => Err(error.message),
-    }
+pub(crate) async fn in_words(gateway: &Gateway, of: Named, typed: &str) -> Result<String, String> {
+    find(gateway, of, typed)
+        .await
+        .map_err(|trouble| match trouble {
+            Trouble::NoId => "the id in it is no UUID and no part of one".to_owned(),
+            Trouble::None(rule) | Trouble::Several(rule) => rule,
+            Trouble::Refused(error) => error.message,
+        })
 }
 
 /// Why a short id was not found out.
 enum Trouble {
-    /// What is wrong with it, to stand behind the argument's name.
-    Rule(String),
+    /// It has no form of an id.
+    NoId,
+    /// Nothing has it, in words that stand behind the argument's name.
+    None(String),
+    /// Several have it, likewise.
+    Several(String),
     Refused(ToolError),
 }
 
 impl Trouble {
     fn named(self, argument: &str) -> ToolError {
-        match self {
-            Self::Refused(error) => error,
-            Self::Rule(rule) => ToolError::new(BAD_REQUEST, format!("{argument} is not clear"))
-                .with_fields(vec![(argument.to_owned(), rule)])
-                .next_step("give the whole id, from an answer or from shim_session_status; nothing was done"),
-        }
+        let rule = match self {
+            Self::Refused(error) => return error,
+            Self::None(rule) | Self::Several(rule) => rule,
+            Self::NoId => "is no id and no part of one".to_owned(),
+        };
+        ToolError::new(BAD_REQUEST, format!("{argument} is not clear"))
+            .with_fields(vec![(argument.to_owned(), rule)])
+            .next_step(
+                "give the whole id, from an answer or from shim_session_status; nothing was done",
+            )
     }
 }
 
@@ -108,157 +123,128 @@ impl From<tonic::Status> for Trouble {
     }
 }
 
-/// `None` for what is no part of an id: the tool or the service refuses it in its own words.
-async fn find(gateway: &Gateway, kind: Kind, typed: &str) -> Result<Option<String>, Trouble> {
-    if let (Kind::Task, Some((job, part))) = (kind, typed.split_once('/')) {
-        return part_of(gateway, job, part).await;
+/// A whole id is taken without a look at the service.
+async fn find(gateway: &Gateway, of: Named, typed: &str) -> Result<String, Trouble> {
+    if let Some(id) = whole_id(typed) {
+        return Ok(id);
     }
-    let Some(digits) = part_of_id(typed) else {
-        return Ok(None);
-    };
-    let mut found = match kind {
-        Kind::Session => sessions(gateway, &digits).await?,
-        Kind::Worker => workers(gateway, &digits).await?,
-        Kind::Task => tasks(gateway, "", &digits).await?,
-    };
-    if found.is_empty() && kind == Kind::Task {
-        found = parts(gateway, &digits).await?;
-    }
-    let shown = one_line(typed, MAX_SHOWN);
-    match found.as_slice() {
-        [id] => Ok(Some(id.clone())),
-        [] => Err(Trouble::Rule(format!(
-            "no {} has an id with {shown}",
-            kind.noun()
-        ))),
-        several => Err(Trouble::Rule(format!(
-            "{} {}s have an id with {shown}, for example {}",
-            several.len(),
-            kind.noun(),
-            several[..2].join(" and ")
-        ))),
+    match (of, typed.split_once('/'), typed.rsplit_once(':')) {
+        (Named::Task, Some((job, key)), _) => part_of(gateway, job, key).await,
+        (Named::Checkpoint, _, Some((session, number))) => {
+            let number = number.parse().map_err(|_| Trouble::NoId)?;
+            numbered(gateway, session, number).await
+        }
+        _ => by_digits(gateway, of, typed).await,
     }
 }
 
-impl Kind {
-    fn noun(self) -> &'static str {
-        match self {
-            Self::Session => "session",
-            Self::Worker => "worker",
-            Self::Task => "task",
+async fn by_digits(gateway: &Gateway, of: Named, typed: &str) -> Result<String, Trouble> {
+    let digits = IdPart::of(typed).ok_or(Trouble::NoId)?;
+    match of {
+        Named::Session => only(of, typed, listing::sessions(gateway, &digits).await?),
+        Named::Worker => only(of, typed, listing::workers(gateway, &digits).await?),
+        Named::SessionOrWorker => {
+            let mut found = listing::sessions(gateway, &digits).await?;
+            if found.is_empty() {
+                found = listing::workers(gateway, &digits).await?;
+            }
+            only(of, typed, found)
         }
+        Named::Task => {
+            let mut found = listing::jobs(gateway, &digits).await?;
+            if found.is_empty() {
+                found = listing::parts(gateway, &digits).await?;
+            }
+            only(of, typed, found)
+        }
+        Named::Checkpoint => {
+            let sessions = listing::sessions(gateway, &digits).await?;
+            match sessions.as_slice() {
+                [] => only(of, typed, listing::checkpoints(gateway, &digits).await?),
+                [session] => get_checkpoint(gateway, session.id.clone(), 0).await,
+                _ => only(of, typed, sessions),
+            }
+        }
+    }
+}
+
+/// The one that was found.
+fn only(of: Named, typed: &str, found: Vec<Candidate>) -> Result<String, Trouble> {
+    let (noun, shown) = (noun(of), one_line(typed, MAX_SHOWN));
+    match found.as_slice() {
+        [one] => Ok(one.id.clone()),
+        [] => Err(Trouble::None(format!("no {noun} has an id with {shown}"))),
+        several => {
+            let told: Vec<String> = several
+                .iter()
+                .take(MAX_TOLD)
+                .map(|candidate| match one_line(&candidate.about, MAX_SHOWN) {
+                    about if about.is_empty() => candidate.id.clone(),
+                    about => format!("{} ({about})", candidate.id),
+                })
+                .collect();
+            Err(Trouble::Several(format!(
+                "{} {noun}s have an id with {shown}: {}{}",
+                several.len(),
+                told.join(", "),
+                if several.len() > MAX_TOLD {
+                    ", ..."
+                } else {
+                    ""
+                },
+            )))
+        }
+    }
+}
+
+fn noun(of: Named) -> &'static str {
+    match of {
+        Named::Session => "session",
+        Named::SessionOrWorker => "session or worker",
+        Named::Worker => "worker",
+        Named::Task => "task",
+        Named::Checkpoint => "checkpoint",
     }
 }
 
 /// The part of a job with this key.
-async fn part_of(gateway: &Gateway, job: &str, key: &str) -> Result<Option<String>, Trouble> {
-    let job = if Uuid::try_parse(job).is_ok() {
-        job.to_owned()
-    } else {
-        match Box::pin(find(gateway, Kind::Task, job)).await? {
-            Some(job) => job,
-            None => return Ok(None),
-        }
+async fn part_of(gateway: &Gateway, job: &str, key: &str) -> Result<String, Trouble> {
+    let job = match whole_id(job) {
+        Some(job) => job,
+        None => by_digits(gateway, Named::Task, job).await?,
     };
-    let mut page_token = String::new();
-    for _ in 0..MAX_PAGES {
-        let request = ListTasksRequest {
-            root_id: job.clone(),
-            page_size: PAGE,
-            page_token,
-            ..ListTasksRequest::default()
-        };
-        let page = gateway.services.list_tasks(request).await?;
-        if let Some(part) = page.tasks.into_iter().find(|part| part.key == key) {
-            return Ok(Some(part.task_id));
-        }
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            break;
-        }
-    }
-    let shown = one_line(key, MAX_SHOWN);
-    Err(Trouble::Rule(format!("job {job} has no part {shown}")))
+    let parts = listing::parts_of(gateway, &job).await?;
+    let found = parts.into_iter().find(|part| part.key == key);
+    found.map(|part| part.task_id).ok_or_else(|| {
+        let shown = one_line(key, MAX_SHOWN);
+        Trouble::None(format!("job {job} has no part {shown}"))
+    })
 }
 
-fn has(id: &str, digits: &str) -> bool {
-    let id = id.replace('-', "");
-    id.starts_with(digits) || id.ends_with(digits)
-}
-
-async fn sessions(gateway: &Gateway, digits: &str) -> Result<Vec<String>, Trouble> {
-    let (mut found, mut page_token) = (Vec::new(), String::new());
-    for _ in 0..MAX_PAGES {
-        let request = ListSessionsRequest {
-            page_size: PAGE.cast_signed(),
-            page_token,
-            ..ListSessionsRequest::default()
-        };
-        let page = gateway.services.list_sessions(request).await?;
-        let ids = page.sessions.into_iter().map(|session| session.id);
-        found.extend(ids.filter(|id| has(id, digits)));
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            break;
-        }
-    }
-    Ok(found)
-}
-
-async fn workers(gateway: &Gateway, digits: &str) -> Result<Vec<String>, Trouble> {
-    let (mut found, mut page_token) = (Vec::new(), String::new());
-    for _ in 0..MAX_PAGES {
-        let request = ListWorkersRequest {
-            include_gone: true,
-            page_size: PAGE.cast_signed(),
-            page_token,
-            ..ListWorkersRequest::default()
-        };
-        let page = gateway.services.list_workers(request).await?;
-        let ids = page.workers.into_iter().map(|worker| worker.worker_id);
-        found.extend(ids.filter(|id| has(id, digits)));
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            break;
-        }
-    }
-    Ok(found)
-}
-
-/// Jobs, or the parts of the job `root`, whose ids have these digits.
-async fn tasks(gateway: &Gateway, root: &str, digits: &str) -> Result<Vec<String>, Trouble> {
-    let (mut found, mut page_token) = (Vec::new(), String::new());
-    for _ in 0..MAX_PAGES {
-        let request = ListTasksRequest {
-            root_id: root.to_owned(),
-            page_size: PAGE,
-            page_token,
-            ..ListTasksRequest::default()
-        };
-        let page = gateway.services.list_tasks(request).await?;
-        let ids = page.tasks.into_iter().map(|task| task.task_id);
-        found.extend(ids.filter(|id| has(id, digits)));
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            break;
-        }
-    }
-    Ok(found)
-}
-
-/// Parts of the newest jobs.
-async fn parts(gateway: &Gateway, digits: &str) -> Result<Vec<String>, Trouble> {
-    let request = ListTasksRequest {
-        page_size: PAGE,
-        ..ListTasksRequest::default()
+/// The checkpoint of a session with this number.
+async fn numbered(gateway: &Gateway, session: &str, number: u64) -> Result<String, Trouble> {
+    let session_id = match whole_id(session) {
+        Some(session_id) => session_id,
+        None => by_digits(gateway, Named::Session, session).await?,
     };
-    let jobs = gateway.services.list_tasks(request).await?.tasks;
-    let mut found = Vec::new();
-    let split = jobs.iter().filter(|job| job.subtasks.is_some());
-    for job in split.take(JOBS_WITH_PARTS) {
-        found.extend(tasks(gateway, &job.task_id, digits).await?);
-    }
-    Ok(found)
+    get_checkpoint(gateway, session_id, number).await
+}
+
+/// The id of a session's checkpoint; of its newest intact one for number 0.
+async fn get_checkpoint(
+    gateway: &Gateway,
+    session_id: String,
+    number: u64,
+) -> Result<String, Trouble> {
+    let request = GetCheckpointRequest {
+        checkpoint_id: String::new(),
+        session_id: session_id.clone(),
+        number,
+    };
+    let found = gateway.services.get_checkpoint(request).await;
+    let found = found
+        .map_err(|status| Trouble::Refused(ToolError::from(status).about(session_id.as_str())))?;
+    Ok(found.checkpoint.unwrap_or_default().id)
 }
 
 #[cfg(test)]
@@ -266,8 +252,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn digits_match_at_either_end() {
-        let id = "01890a5d-ac96-774b-bcce-b302099a8057";
-        assert!(has(id, "099a8057") && has(id, "01890a5dac96") && !has(id, "774bbc"));
+    fn several_candidates_are_told_and_none_is_guessed() {
+        let candidate = |id: &str, about: &str| Candidate {
+            id: id.to_owned(),
+            about: about.to_owned(),
+        };
+        let told = |found: Vec<Candidate>| match only(Named::Task, "9a0b1c2d", found) {
+            Ok(id) => id,
+            Err(trouble) => trouble.named("task_id").text(),
+        };
+        assert_eq!(told(vec![candidate("1", "")]), "1");
+        assert!(told(vec![]).contains("no task has an id with 9a0b1c2d"));
+        let several = told(vec![candidate("1", "port\nit"), candidate("2", "")]);
+        assert!(
+            several.contains("2 tasks have an id with 9a0b1c2d: 1 (port it), 2"),
+            "{several}"
+        );
+        let many = (0..9).map(|n| candidate(&n.to_string(), "")).collect();
+        assert!(told(many).contains("0, 1, 2, 3, 4, ..."));
     }
 }

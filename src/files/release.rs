@@ -10,7 +10,7 @@ use super::client::{FilesClient, HolderArgs, WorkspaceArgs};
 use crate::config::Config;
 use crate::connection::{call, request, request_id};
 use crate::error::CliError;
-use crate::id_prefix::{IdPrefix, Identified, pick};
+use crate::id_prefix::{part_of_id, pick};
 use crate::output::emit::emit;
 
 /// What to give back.
@@ -65,7 +65,7 @@ async fn whole_ids(args: &Args, client: &mut FilesClient) -> Result<Vec<String>,
     args.leases
         .iter()
         .map(|typed| {
-            let digits = IdPrefix::of(typed, FileLease::NOUN)?;
+            let digits = part_of_id::<FileLease>(typed)?;
             Ok(pick(listed.clone(), &digits)?.lease_id)
         })
         .collect()

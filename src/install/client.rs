@@ -70,6 +70,27 @@ fn claude_code_file(home: &Path, config_dir: Option<OsString>) -> PathBuf {
     }
 }
 
+/// Why the folder of `CLAUDE_CONFIG_DIR` is surely not the one that is meant; `None` if it may be. Claude Code takes the value
+/// as it is, from the folder that it is started in.
+pub(super) fn unlikely_folder(config_dir: Option<OsString>) -> Option<String> {
+    let folder = config_dir.filter(|folder| !folder.is_empty())?;
+    let typed = folder.to_string_lossy();
+    let where_it_is = absolute(Path::new(&folder));
+    let why = if typed.starts_with('~') {
+        "no shell replaced its ~, and Claude Code does not: write $HOME in its place"
+    } else if typed.contains('$') {
+        "no shell replaced the variable in it, and Claude Code does not: write the folder in full"
+    } else if Path::new(&folder).is_relative() {
+        "it is another folder wherever Claude Code is started: write it in full"
+    } else {
+        return None;
+    };
+    Some(format!(
+        "CLAUDE_CONFIG_DIR is {typed}, which is {} here; {why}",
+        where_it_is.display()
+    ))
+}
+
 impl fmt::Display for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -83,6 +104,24 @@ impl fmt::Display for Client {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn a_folder_that_is_surely_not_meant_is_told() {
+        for (folder, told) in [
+            ("~/cc2", Some("$HOME")),
+            ("~ada/cc", Some("$HOME")),
+            ("$HOME/cc", Some("in full")),
+            ("cc", Some("in full")),
+            ("/srv/cc", None),
+            ("/srv/~cc", None),
+            ("", None),
+        ] {
+            let why = unlikely_folder(Some(folder.into()));
+            assert_eq!(why.is_some(), told.is_some(), "{folder}");
+            assert!(why.unwrap_or_default().contains(told.unwrap_or_default()));
+        }
+        assert_eq!(unlikely_folder(None), None);
+    }
 
     #[test]
     fn claude_codes_file_lies_where_claude_code_looks() {

@@ -3,8 +3,8 @@
 
 use std::ops::Range;
 
+use serde_json::json;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 
 use super::merge::{ENTRY, SERVERS, indent, insert, members, span};
 
@@ -54,11 +54,12 @@ pub(super) fn allow(text: &str, rule: &str) -> Result<String, String> {
 }
 
 /// Whether the text has `rule` in its list `permissions.allow`.
-pub(super) fn allows(text: &str, rule: &str) -> bool {
-    serde_json::from_str::<Value>(text).is_ok_and(|file| {
+#[cfg(test)]
+fn allows(text: &str, rule: &str) -> bool {
+    serde_json::from_str::<serde_json::Value>(text).is_ok_and(|file| {
         let rules = file.get(PERMISSIONS).and_then(|it| it.get(ALLOW));
         rules
-            .and_then(Value::as_array)
+            .and_then(serde_json::Value::as_array)
             .is_some_and(|rules| rules.iter().any(|item| item == rule))
     })
 }
@@ -156,6 +157,8 @@ fn without(text: &str, what: Range<usize>) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use serde_json::Value;
+
     use super::*;
 
     const RULE: &str = "mcp__shim";

@@ -3,10 +3,24 @@
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
+use super::edit;
+use super::write::{Edit, read};
 use crate::error::CliError;
 
 /// The rule that stands for all tools of the server `shim`.
 pub(super) const RULE: &str = "mcp__shim";
+
+/// The tools of the server.
+const TOOLS: [&str; 6] = [
+    "shim_auto_checkpoint",
+    "shim_check_recovery",
+    "shim_monitor_signals",
+    "shim_session_status",
+    "shim_coordinate_task",
+    "shim_worker_task",
+];
 
 /// What a person decided beforehand.
 #[derive(Debug, clap::Args)]
@@ -19,30 +33,186 @@ pub(super) struct PermissionArgs {
     no_allow_tools: bool,
 }
 
+/// The change of the settings that a person wants, if any, and what is said after it.
+#[derive(Debug)]
+pub(super) struct PlannedPermission {
+    pub(super) edit: Option<Edit>,
+    pub(super) said: Option<String>,
+}
+
 impl PermissionArgs {
-    /// The decision; at a terminal a person is asked, elsewhere nothing is allowed.
-    pub(super) fn decide(&self, file: &Path, out: &mut dyn Write) -> Result<bool, CliError> {
-        if self.allow_tools || self.no_allow_tools {
-            return Ok(self.allow_tools);
+    /// Looks at the settings, and asks a person who has not decided beforehand. Nothing is written yet.
+    ///
+    /// # Errors
+    /// If the settings cannot be read, or cannot be changed as they are.
+    pub(super) fn plan(
+        &self,
+        settings: &Path,
+        out: &mut dyn Write,
+    ) -> Result<PlannedPermission, CliError> {
+        let rules = Rules::of(&read(settings)?);
+        let only = |said| PlannedPermission { edit: None, said };
+        if self.no_allow_tools {
+            return Ok(only(None));
         }
-        if !(std::io::stdin().is_terminal() && std::io::stdout().is_terminal()) {
-            writeln!(
-                out,
-                "Claude Code asks before each use of SHIM's tools, and denies them where nobody can be asked; \
-                 `--allow-tools` writes \"{RULE}\" into {}",
-                file.display()
-            )?;
-            return Ok(false);
+        if !self.allow_tools && !rules.allows_all() {
+            if !(std::io::stdin().is_terminal() && std::io::stdout().is_terminal()) {
+                return Ok(only(Some(offer(settings))));
+            }
+            if !is_wanted(settings, out)? {
+                return Ok(only(None));
+            }
         }
-        write!(
-            out,
-            "allow SHIM's tools in {} without being asked for each call? [y/N] ",
-            file.display()
-        )?;
-        out.flush()?;
-        let mut answer = String::new();
-        std::io::stdin().lock().read_line(&mut answer)?;
-        Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+        let in_the_way = in_the_way(settings, &rules);
+        let whole = in_the_way.iter().any(|other| other.covers_all);
+        let is_written = !whole && !rules.allows_all();
+        let edit = is_written
+            .then(|| Edit::plan(settings, |text| edit::allow(text, RULE)))
+            .transpose()?;
+        let said = match in_the_way.as_slice() {
+            [] if rules.allows_all() => {
+                format!("SHIM's tools are allowed already: {}", settings.display())
+            }
+            [] => {
+                "SHIM's tools are allowed; `shim uninstall claude-code` takes that back".to_owned()
+            }
+            others if whole => format!(
+                "SHIM's tools are not allowed: {}, which goes before what is allowed; take it out, then run `shim \
+                 install claude-code --allow-tools`",
+                told(others)
+            ),
+            others => format!(
+                "SHIM's tools are allowed but for some: {}, which goes before what is allowed",
+                told(others)
+            ),
+        };
+        Ok(PlannedPermission {
+            edit,
+            said: Some(said),
+        })
+    }
+}
+
+/// What is said where nobody can be asked.
+fn offer(settings: &Path) -> String {
+    format!(
+        "Claude Code asks before each use of SHIM's tools, and denies them where nobody can be asked; `--allow-tools` \
+         writes \"{RULE}\" into {}",
+        settings.display()
+    )
+}
+
+/// Asks the person at the terminal.
+fn is_wanted(settings: &Path, out: &mut dyn Write) -> Result<bool, CliError> {
+    write!(
+        out,
+        "allow SHIM's tools in {} without being asked for each call? [y/N] ",
+        settings.display()
+    )?;
+    out.flush()?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+/// A rule that goes before what is allowed.
+#[derive(Debug, PartialEq, Eq)]
+struct Obstacle {
+    /// "permissions.deny" or "permissions.ask".
+    list: &'static str,
+    rule: String,
+    file: PathBuf,
+    /// It is about every tool of SHIM.
+    covers_all: bool,
+}
+
+/// The rules of a settings file, as far as they can be read.
+#[derive(Debug, Default)]
+struct Rules {
+    allow: Vec<String>,
+    ask: Vec<String>,
+    deny: Vec<String>,
+}
+
+impl Rules {
+    fn of(text: &str) -> Self {
+        let file: Value = serde_json::from_str(text).unwrap_or_default();
+        let list = |name: &str| -> Vec<String> {
+            let rules = file["permissions"][name].as_array();
+            let rules = rules.into_iter().flatten().filter_map(Value::as_str);
+            rules.map(str::to_owned).collect()
+        };
+        Self {
+            allow: list("allow"),
+            ask: list("ask"),
+            deny: list("deny"),
+        }
+    }
+
+    /// Whether a rule allows every tool, in either of the forms that Claude Code has for a server.
+    fn allows_all(&self) -> bool {
+        let is_of_server = |rule: &String| rule == RULE || *rule == format!("{RULE}__*");
+        self.allow.iter().any(is_of_server)
+    }
+
+    /// What denies tools of SHIM, or has every use of them asked for.
+    fn obstacles(&self, file: &Path) -> Vec<Obstacle> {
+        let of = |list: &'static str, rules: &[String]| -> Vec<Obstacle> {
+            let covered = |rule: &String| TOOLS.iter().filter(|tool| covers(rule, tool)).count();
+            let obstacles = rules.iter().filter_map(|rule| match covered(rule) {
+                0 => None,
+                tools => Some(Obstacle {
+                    list,
+                    rule: rule.clone(),
+                    file: file.to_path_buf(),
+                    covers_all: tools == TOOLS.len(),
+                }),
+            });
+            obstacles.collect()
+        };
+        let mut found = of("permissions.deny", &self.deny);
+        found.extend(of("permissions.ask", &self.ask));
+        found
+    }
+}
+
+/// What goes before the permission, in the settings it is written to and in those of the project around.
+fn in_the_way(settings: &Path, rules: &Rules) -> Vec<Obstacle> {
+    let mut found = rules.obstacles(settings);
+    let folder = std::env::current_dir().unwrap_or_default().join(".claude");
+    for name in ["settings.json", "settings.local.json"] {
+        let file = folder.join(name);
+        if file != settings {
+            // What cannot be read is not the file to be changed.
+            let text = std::fs::read_to_string(&file).unwrap_or_default();
+            found.extend(Rules::of(&text).obstacles(&file));
+        }
+    }
+    found
+}
+
+fn told(obstacles: &[Obstacle]) -> String {
+    let told = obstacles.iter().map(|other| {
+        let (list, rule, file) = (other.list, &other.rule, other.file.display());
+        format!("{list} of {file} has \"{rule}\"")
+    });
+    told.collect::<Vec<_>>().join(", ")
+}
+
+/// Whether a rule is about a tool of the server: by its name, by the server's, or with * for any letters.
+fn covers(rule: &str, tool: &str) -> bool {
+    rule == RULE || matches_pattern(rule, &format!("{RULE}__{tool}"))
+}
+
+/// Whether the text is the pattern, in which * stands for any letters.
+fn matches_pattern(pattern: &str, text: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == text,
+        Some((before, after)) => text.strip_prefix(before).is_some_and(|rest| {
+            let ends = rest.char_indices().map(|(at, _)| at).chain([rest.len()]);
+            let mut rests = ends.map(|at| &rest[at..]);
+            rests.any(|rest| matches_pattern(after, rest))
+        }),
     }
 }
 
@@ -57,4 +227,93 @@ pub(super) fn file(user_configuration: &Path, is_project: bool) -> Result<PathBu
         None => user_configuration.with_file_name(".claude"),
     };
     Ok(folder.join("settings.json"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const ALLOW: PermissionArgs = PermissionArgs {
+        allow_tools: true,
+        no_allow_tools: false,
+    };
+
+    /// What is said of settings with these permissions, and the rules that are allowed afterwards.
+    fn planned(permissions: &str) -> (String, Option<String>) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("settings.json");
+        std::fs::write(&file, format!("{{\"permissions\": {permissions}}}")).unwrap();
+        let planned = ALLOW.plan(&file, &mut Vec::new()).unwrap();
+        let edit = planned.edit.map(|edit| format!("{edit:?}"));
+        (planned.said.unwrap(), edit)
+    }
+
+    #[test]
+    fn what_is_denied_or_asked_for_is_not_said_to_be_allowed() {
+        for (permissions, said, is_written) in [
+            ("{}", "are allowed; `shim uninstall", true),
+            (r#"{"allow": ["mcp__shim"]}"#, "allowed already", false),
+            (r#"{"allow": ["mcp__shim__*"]}"#, "allowed already", false),
+            (
+                r#"{"allow": ["mcp__shim__shim_worker_task"]}"#,
+                "are allowed;",
+                true,
+            ),
+            (
+                r#"{"deny": ["mcp__shim"]}"#,
+                "not allowed: permissions.deny",
+                false,
+            ),
+            (
+                r#"{"deny": ["mcp__shim__*"]}"#,
+                "not allowed: permissions.deny",
+                false,
+            ),
+            (
+                r#"{"deny": ["mcp__*"]}"#,
+                "not allowed: permissions.deny",
+                false,
+            ),
+            (
+                r#"{"ask": ["mcp__shim"]}"#,
+                "not allowed: permissions.ask",
+                false,
+            ),
+            (
+                r#"{"allow": ["mcp__shim"], "deny": ["mcp__shim__*"]}"#,
+                "not allowed: permissions.deny",
+                false,
+            ),
+            (
+                r#"{"deny": ["mcp__shim__shim_worker_task"]}"#,
+                "allowed but for some: permissions.deny",
+                true,
+            ),
+            (
+                r#"{"deny": ["mcp__shimmer", "Bash(shim *)"]}"#,
+                "are allowed;",
+                true,
+            ),
+        ] {
+            let (told, edit) = planned(permissions);
+            assert!(told.contains(said), "{permissions}: {told}");
+            assert_eq!(edit.is_some(), is_written, "{permissions}");
+        }
+    }
+
+    #[test]
+    fn a_star_stands_for_any_letters() {
+        for (pattern, text, expected) in [
+            ("*", "", true),
+            ("a*", "abc", true),
+            ("*c", "abc", true),
+            ("a*b*c", "aXbYc", true),
+            ("a*b", "ac", false),
+            ("abc", "abc", true),
+            ("ab", "abc", false),
+        ] {
+            assert_eq!(matches_pattern(pattern, text), expected, "{pattern} {text}");
+        }
+    }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use shim_proto::coordination::v1::{
     AckMessagesRequest, Message, ReceiveMessagesRequest, ReceiveMessagesResponse,
 };
+use shim_proto::reasons::{SESSION_NOT_FOUND, WORKER_NOT_FOUND};
 use shim_render::text::{one_line, quoted, title};
 
 use super::recipients::{session_id, worker_id};
@@ -70,22 +71,36 @@ pub(super) async fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-/// A whole id is taken as it is; part of one names a worker, or else a session.
+/// A whole id is taken as it is; part of one names a worker or a session.
 pub(super) async fn inbox(
     config: &Config,
     service: &mut Coordination,
     typed: &str,
 ) -> Result<String, CliError> {
-    if let Ok(id) = worker_id(service, typed).await {
-        return Ok(id);
-    }
-    session_id(config, typed).await.map_err(|_| {
-        CliError::new(format!(
-            "\"{}\" is the inbox of no worker and no session",
-            one_line(typed, 60)
+    let worker = match worker_id(service, typed).await {
+        Err(none) if none.is_for(WORKER_NOT_FOUND) => None,
+        found => Some(found?),
+    };
+    let session = match session_id(config, typed).await {
+        Err(none) if none.is_for(SESSION_NOT_FOUND) => None,
+        // Where there are no sessions, a worker's inbox can be read all the same.
+        Err(_) if worker.is_some() => None,
+        found => Some(found?),
+    };
+    let shown = one_line(typed, 60);
+    match (worker, session) {
+        (Some(worker), Some(session)) if worker != session => Err(CliError::new(format!(
+            "a worker and a session are meant by {shown}"
         ))
-        .hint("give an id or its last eight digits; see `shim sessions list` and `shim workers list --all`")
-    })
+        .hint(format!(
+            "name one of them: the worker {worker}, or the session {session}"
+        ))),
+        (Some(id), _) | (None, Some(id)) => Ok(id),
+        (None, None) => Err(CliError::new(format!(
+            "\"{shown}\" is the inbox of no worker and no session"
+        ))
+        .hint("give an id or its last eight digits; see `shim sessions list` and `shim workers list --all`")),
+    }
 }
 
 pub(super) fn print(received: &ReceiveMessagesResponse, out: &mut dyn Write) -> io::Result<()> {

@@ -1,11 +1,11 @@
 //! Finding the session or worker whose inbox an argument names.
 
-use shim_proto::coordination::v1::GetWorkerRequest;
 use shim_proto::coordination::v1::send_message_request::Recipient;
+use shim_proto::reasons::{SESSION_NOT_FOUND, WORKER_NOT_FOUND};
 use uuid::Uuid;
 
 use crate::config::Config;
-use crate::connection::{self, Coordination, call, request};
+use crate::connection::{self, Coordination};
 use crate::error::CliError;
 use crate::sessions;
 use crate::workers::find::find as find_worker;
@@ -19,8 +19,11 @@ pub(super) async fn session_id(config: &Config, typed: &str) -> Result<String, C
     Ok(sessions::find(&mut service, typed).await?.id)
 }
 
-/// Where a message for a session goes. A whole id that this stack's sessions do not have may be that of a worker that
-/// another stack on the same Redis hosts.
+/// Where a message for a session goes. What this stack's sessions do not have may be a worker that another stack on the
+/// same Redis hosts.
+///
+/// # Errors
+/// If it names nothing, or a session that was ended: nobody reads its messages.
 pub(super) async fn session_recipient(
     config: &Config,
     coordination: &mut Coordination,
@@ -28,19 +31,19 @@ pub(super) async fn session_recipient(
 ) -> Result<Recipient, CliError> {
     let endpoints = &config.runtime.endpoints;
     let knows_sessions = endpoints.coordination.is_none() || endpoints.checkpoint.is_some();
-    if Uuid::try_parse(typed).is_err() || !knows_sessions {
+    if Uuid::try_parse(typed).is_ok() && !knows_sessions {
         return Ok(Recipient::SessionId(session_id(config, typed).await?));
     }
     let mut service = connection::checkpoints(config).await?;
-    let Err(unknown) = sessions::find(&mut service, typed).await else {
-        return Ok(Recipient::SessionId(typed.to_lowercase()));
+    let unknown = match sessions::find_reader(&mut service, typed).await {
+        Ok(session) => return Ok(Recipient::SessionId(session.id)),
+        Err(unknown) if unknown.is_for(SESSION_NOT_FOUND) => unknown,
+        Err(refused) => return Err(refused),
     };
-    let asked = GetWorkerRequest {
-        worker_id: typed.to_lowercase(),
-    };
-    match call(coordination.registry.get_worker(request(asked))).await {
-        Ok(_) => Ok(Recipient::WorkerId(typed.to_lowercase())),
-        Err(_) => Err(unknown),
+    match find_worker(coordination, typed).await {
+        Ok(worker) => Ok(Recipient::WorkerId(worker.worker_id)),
+        Err(none) if none.is_for(WORKER_NOT_FOUND) => Err(unknown),
+        Err(refused) => Err(refused),
     }
 }
 

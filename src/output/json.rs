@@ -12,7 +12,7 @@ use shim_proto::checkpoint::v1 as checkpoint;
 use shim_proto::coordination::v1 as coordination;
 use shim_proto::worker::v1 as worker;
 use shim_render::text;
-use shim_runtime::free_form;
+use shim_runtime::{free_form, json_text};
 
 use crate::error::CliError;
 
@@ -93,7 +93,9 @@ fn write_document(out: &mut dyn Write, document: &str) -> io::Result<()> {
 /// # Errors
 /// If the text is not the JSON of such a message; unknown fields are refused.
 pub(crate) fn read<M: Named>(text: &str) -> Result<M, CliError> {
-    let mut input = serde_json::Deserializer::from_str(text);
+    // A text that was cut in the middle of an emoji is read as every other client's.
+    let repaired = json_text::repair(text.as_bytes());
+    let mut input = serde_json::Deserializer::from_str(repaired.as_deref().unwrap_or(text));
     let dynamic = DynamicMessage::deserialize(descriptor::<M>()?, &mut input)
         .and_then(|message| input.end().map(|()| message))
         .map_err(|e| CliError::new(e.to_string()))?;

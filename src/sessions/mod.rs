@@ -36,7 +36,7 @@ use crate::config::Config;
 use crate::connection;
 use crate::error::CliError;
 
-pub(crate) use find::session as find;
+pub(crate) use find::{reader as find_reader, session as find};
 pub(crate) use gaps::set_aside_line;
 pub(crate) use list::table;
 pub(crate) use pages::{SessionFilter, list_all};

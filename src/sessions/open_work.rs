@@ -3,11 +3,11 @@
 use shim_proto::checkpoint::v1::{
     GetCheckpointRequest, GetCheckpointResponse, OpenTask, Session, SessionTask,
 };
+use shim_render::id_part::IdPart;
 use shim_render::session_tasks;
 use shim_render::verification::open_steps;
 
 use crate::connection::{Checkpoints, call, request};
-use crate::id_prefix::{IdPrefix, Identified};
 
 /// Steps of a task that are told.
 const MAX_STEPS: usize = 20;
@@ -20,7 +20,7 @@ pub(super) async fn to_go_on(
     session: &Session,
     newest: GetCheckpointResponse,
 ) -> GetCheckpointResponse {
-    let is_prefix = || IdPrefix::of(typed, Session::NOUN).is_ok_and(|id| id.matches(&session.id));
+    let is_prefix = || IdPart::of(typed).is_some_and(|id| id.matches(&session.id));
     let names_session = typed.eq_ignore_ascii_case(&session.id) || is_prefix();
     let number = newest.checkpoint.as_ref().map_or(0, |newest| newest.number);
     let task = session_tasks::to_go_on(session);

@@ -232,6 +232,7 @@ fn lists(state: &CheckpointState, fields: &mut Fields<'_>) -> io::Result<()> {
     let sections = [
         ("done", &state.completed_steps),
         ("next", &state.next_steps),
+        ("left open", &state.left_open_steps),
         ("blockers", &state.blockers),
         ("decisions", &state.decisions),
         ("dropped", &state.dropped_steps),

@@ -1,18 +1,14 @@
 //! Finding the task that an argument names: by an id, part of an id, or `JOB/KEY` for a subtask.
 
 use shim_proto::coordination::v1::{GetTaskRequest, Task};
+use shim_render::id_part::IdPart;
 use shim_render::text::{one_line, short_id};
 use uuid::Uuid;
 
 use super::pages::{TaskFilter, list_all};
 use crate::connection::{Coordination, call, request};
 use crate::error::CliError;
-use crate::id_prefix::{IdPrefix, Identified, pick};
-
-/// How many jobs are searched for part of an id.
-const JOBS: usize = 10_000;
-/// How many of the newest jobs are searched for part of a subtask's id: each costs a call.
-const JOBS_WITH_SUBTASKS: usize = 200;
+use crate::id_prefix::{Identified, part_of_id, pick};
 
 /// The task that the argument names.
 ///
@@ -33,7 +29,7 @@ pub(crate) async fn find(service: &mut Coordination, typed: &str) -> Result<Task
             .task
             .ok_or_else(|| CliError::new("the service answered without a task"));
     }
-    by_id_prefix(service, &IdPrefix::of(typed, Task::NOUN)?).await
+    by_part_of_id(service, &part_of_id::<Task>(typed)?).await
 }
 
 async fn by_key(service: &mut Coordination, job: &Task, key: &str) -> Result<Task, CliError> {
@@ -45,27 +41,41 @@ async fn by_key(service: &mut Coordination, job: &Task, key: &str) -> Result<Tas
             "job {id} has no subtask \"{}\"",
             one_line(key, 100)
         ))
+        .for_reason(Task::UNKNOWN)
         .hint(format!("`shim tasks list --root {id}` shows those it has"))
     })
 }
 
+/// The task that a text from the environment names; `None` if it names none.
+///
+/// # Errors
+/// If it names more than one, or the service fails.
+pub(super) async fn find_if_any(
+    service: &mut Coordination,
+    typed: &str,
+) -> Result<Option<Task>, CliError> {
+    match find(service, typed).await {
+        Err(unknown) if unknown.is_for(Task::UNKNOWN) => Ok(None),
+        found => found.map(Some),
+    }
+}
+
 /// Jobs come first; subtasks are read only if no job has such an id, since each job costs a call.
-async fn by_id_prefix(service: &mut Coordination, digits: &IdPrefix) -> Result<Task, CliError> {
-    let jobs = list_all(service, &TaskFilter::default(), JOBS).await?;
+async fn by_part_of_id(service: &mut Coordination, digits: &IdPart) -> Result<Task, CliError> {
+    let jobs = list_all(service, &TaskFilter::default(), usize::MAX).await?;
     if jobs.iter().any(|job| digits.matches(&job.task_id)) {
         return pick(jobs, digits);
     }
-    let split = jobs.iter().filter(|job| job.subtasks.is_some());
-    let mut matching = Vec::new();
-    for job in split.take(JOBS_WITH_SUBTASKS) {
+    let mut found = Vec::new();
+    for job in jobs.iter().filter(|job| job.subtasks.is_some()) {
         let subtasks = subtasks(service, job).await?;
-        matching.extend(
+        found.extend(
             subtasks
                 .into_iter()
                 .filter(|task| digits.matches(&task.task_id)),
         );
     }
-    pick(matching, digits)
+    pick(found, digits)
 }
 
 async fn subtasks(service: &mut Coordination, job: &Task) -> Result<Vec<Task>, CliError> {

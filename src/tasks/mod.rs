@@ -13,13 +13,11 @@ mod labels;
 mod list;
 mod live;
 pub(crate) mod pages;
-mod pause;
 mod plan_words;
 #[cfg(test)]
 mod printed;
 mod queue_changes;
 mod results;
-mod resume;
 mod retry;
 mod show;
 mod submit;
@@ -62,9 +60,9 @@ pub(crate) enum Command {
     /// See what waits, who can take it, and what needs a look
     Health(health::Args),
     /// Pause queues: nobody gets a task of them, and what runs goes on
-    Pause(pause::Args),
+    Pause(queue_changes::Args),
     /// Let paused queues go on, whichever program paused them
-    Resume(resume::Args),
+    Resume(queue_changes::Args),
 }
 
 const EXAMPLES: &str = "\
@@ -99,7 +97,7 @@ pub(crate) async fn run(
             surroundings::warn(config);
             Ok(code)
         }
-        Command::Pause(args) => pause::run(&args, service.await?, out).await,
-        Command::Resume(args) => resume::run(&args, service.await?, out).await,
+        Command::Pause(args) => queue_changes::pause(&args, service.await?, out).await,
+        Command::Resume(args) => queue_changes::resume(&args, service.await?, out).await,
     }
 }

@@ -1,14 +1,74 @@
-//! What became of queues that were paused or resumed.
+//! `shim tasks pause` and `shim tasks resume`: nobody gets a task of paused queues, whichever program paused them.
 
 use std::io::{self, Write};
+use std::process::ExitCode;
 
+use shim_proto::coordination::v1::{PauseQueuesRequest, ResumeQueuesRequest};
 use shim_render::text::one_line;
+
+use crate::connection::{Coordination, call, request, request_id};
+use crate::error::CliError;
+use crate::output::emit::emit;
 
 /// A name in BullMQ is shorter.
 const NAME_WIDTH: usize = 200;
 
+/// Which queues.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The queues, by their names in `shim tasks health` [default: all there are]
+    queues: Vec<String>,
+    /// Print canonical proto JSON (a PauseQueuesResponse or ResumeQueuesResponse)
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn pause(
+    args: &Args,
+    mut service: Coordination,
+    out: &mut dyn Write,
+) -> Result<ExitCode, CliError> {
+    let pause = PauseQueuesRequest {
+        request_id: request_id(),
+        queues: args.queues.clone(),
+    };
+    let answer = call(service.tasks.pause_queues(request(pause))).await?;
+    emit(args.json, &answer, out, |out| {
+        print(
+            &answer.queues,
+            &answer.changed,
+            ["paused", "paused before"],
+            out,
+        )?;
+        writeln!(
+            out,
+            "what runs goes on; `shim tasks resume` lets the queues go on"
+        )
+    })
+}
+
+pub(super) async fn resume(
+    args: &Args,
+    mut service: Coordination,
+    out: &mut dyn Write,
+) -> Result<ExitCode, CliError> {
+    let resume = ResumeQueuesRequest {
+        request_id: request_id(),
+        queues: args.queues.clone(),
+    };
+    let answer = call(service.tasks.resume_queues(request(resume))).await?;
+    emit(args.json, &answer, out, |out| {
+        print(
+            &answer.queues,
+            &answer.changed,
+            ["resumed", "not paused"],
+            out,
+        )
+    })
+}
+
 /// Prints the queues that changed and those that were so before, a line for each kind, with its words before it.
-pub(super) fn print(
+fn print(
     queues: &[String],
     changed: &[String],
     [now, before]: [&str; 2],

@@ -13,7 +13,7 @@ use shim_render::text::{one_line, short_id, title};
 use shim_runtime::service_error::decode;
 use tonic::Status;
 
-use super::find::find;
+use super::find::{find, find_if_any};
 use super::job::Job;
 use super::labels::{name, state};
 use super::submit_args::{Args, Parent};
@@ -37,7 +37,7 @@ pub(super) async fn run(
     let mut submit = args.request(config)?;
     if let Some(typed) = args.notify() {
         let mut checkpoints = connection::checkpoints(config).await?;
-        submit.submitted_by = sessions::find(&mut checkpoints, typed).await?.id;
+        submit.submitted_by = sessions::find_reader(&mut checkpoints, typed).await?.id;
     }
     let patterns = patterns(&submit);
     let mut service = connection::coordination(config).await?;
@@ -71,23 +71,34 @@ async fn submit_below(
     match parent {
         Parent::Nobody => {}
         Parent::Typed(typed) => submit.parent_id = find(service, &typed).await?.task_id,
-        Parent::OfProgram(task_id) => {
-            let below = SubmitTaskRequest {
-                parent_id: task_id.clone(),
-                ..submit.clone()
-            };
-            match call(service.tasks.submit_task(request(below))).await {
-                Err(status) if is_unknown_parent(&status) => {
-                    say::line(format_args!(
-                        "note: SHIM_TASK_ID names no task of this stack ({}); submitted on nobody's behalf",
-                        one_line(&task_id, 100)
-                    ));
-                    submit.request_id = request_id();
-                }
-                answer => return Ok(answer?),
-            }
+        Parent::OfProgram(typed) => return submit_of_program(service, submit, &typed).await,
+    }
+    Ok(call(service.tasks.submit_task(request(submit))).await?)
+}
+
+/// Submits a job on behalf of the task whose program this is, or on nobody's if it is none of this stack.
+async fn submit_of_program(
+    service: &mut Coordination,
+    mut submit: SubmitTaskRequest,
+    typed: &str,
+) -> Result<SubmitTaskResponse, CliError> {
+    let found = find_if_any(service, typed).await;
+    let found = found.map_err(|failure| failure.while_doing("SHIM_TASK_ID"))?;
+    if let Some(parent) = found {
+        let below = SubmitTaskRequest {
+            parent_id: parent.task_id,
+            ..submit.clone()
+        };
+        match call(service.tasks.submit_task(request(below))).await {
+            // It was forgotten in between.
+            Err(status) if is_unknown_parent(&status) => submit.request_id = request_id(),
+            answer => return Ok(answer?),
         }
     }
+    say::line(format_args!(
+        "note: SHIM_TASK_ID names no task of this stack ({}); submitted on nobody's behalf",
+        one_line(typed, 100)
+    ));
     Ok(call(service.tasks.submit_task(request(submit))).await?)
 }
 

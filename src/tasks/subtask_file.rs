@@ -6,6 +6,7 @@ use std::io::Read;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 use shim_proto::coordination::v1::{SubmitTaskRequest, Subtask, WorkerKind};
+use shim_runtime::json_text;
 
 use super::labels::Executor;
 use super::plan_words;
@@ -38,7 +39,7 @@ pub(super) fn read(file: &str) -> Result<Vec<Subtask>, CliError> {
 pub(crate) fn parse(text: &str) -> Result<Vec<Subtask>, CliError> {
     check_losses("", text)?;
     let wrong = |e: serde_json::Error| CliError::new(e.to_string());
-    let mut parts: Vec<Value> = serde_json::from_str(text).map_err(wrong)?;
+    let mut parts: Vec<Value> = json_text::read(text).map_err(wrong)?;
     for (index, part) in parts.iter_mut().enumerate() {
         if let Some(part) = part.as_object_mut() {
             plan_words::to_contract(part)

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::pages::{WorkerFilter, list_all};
 use crate::connection::{Coordination, call, request};
 use crate::error::CliError;
-use crate::id_prefix::{IdPrefix, Identified, pick};
+use crate::id_prefix::{part_of_id, pick};
 
 /// The worker with this id, or with an id that begins or ends so. Workers that are gone are found, too.
 ///
@@ -22,7 +22,7 @@ pub(crate) async fn find(service: &mut Coordination, typed: &str) -> Result<Work
             .worker
             .ok_or_else(|| CliError::new("the service answered without a worker"));
     }
-    let digits = IdPrefix::of(typed, Worker::NOUN)?;
+    let digits = part_of_id::<Worker>(typed)?;
     let filter = WorkerFilter {
         gone: true,
         ..WorkerFilter::default()

@@ -146,7 +146,7 @@ async fn work_that_a_subagent_saved_beside_comes_back_with_its_steps() {
 
     let done = json!({"current_task": "Release 1.2", "progress": 1.0});
     let (text, saved) = call(&mut gateway, SAVE, done).await;
-    assert!(text.contains("Finished with the task: 2 step(s)"), "{text}");
+    assert!(text.contains("Left open at the end"), "{text}");
     assert_eq!(saved["open_tasks"], json!([]), "{saved}");
     gateway.kill().await;
     let mut gateway = launch.open().await;

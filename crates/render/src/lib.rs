@@ -7,6 +7,8 @@
 pub mod figures;
 mod git_claims;
 pub mod hidden;
+pub mod id_part;
+pub mod likeness;
 pub mod page;
 mod prompt_sections;
 pub mod resume_prompt;
@@ -14,6 +16,7 @@ pub mod session_tasks;
 pub mod tasks;
 pub mod text;
 pub mod time;
+mod verbs;
 pub mod verification;
 pub mod wording;
 pub mod words;

@@ -154,6 +154,11 @@ fn sections(input: &PromptInput<'_>) -> Vec<Section> {
             "open steps",
             &open_steps(input.claims),
         ),
+        Section::of_foreign(
+            "Left open when the task was saved as finished (nobody said that they were done)",
+            "steps left open",
+            &state.left_open_steps,
+        ),
         Section::of_foreign("Blockers", "blockers", &state.blockers),
         Section::of_text(
             "Summary, as it was given last",

@@ -46,6 +46,24 @@ fn the_prompt_names_what_is_open_and_not_what_is_done() {
 }
 
 #[test]
+fn what_was_left_open_at_the_end_is_not_said_to_be_finished() {
+    let state = CheckpointState {
+        current_task: "port the parser".into(),
+        progress: 1.0,
+        completed_steps: vec!["lexer".into()],
+        left_open_steps: vec!["grammar".into()],
+        ..CheckpointState::default()
+    };
+    let text = prompt_for(&state, &[], RESTORED);
+    let (before, left_open) = text.split_once("Left open").unwrap_or_default();
+    assert!(left_open.contains("grammar"), "{text}");
+    assert!(
+        before.contains("lexer") && !before.contains("grammar"),
+        "{text}"
+    );
+}
+
+#[test]
 fn the_verdict_comes_first_and_claims_only_what_was_compared() {
     let file = |path: &str, blake3: &str, seen_at_number| FileState {
         path: path.into(),

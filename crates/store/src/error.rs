@@ -131,6 +131,9 @@ pub enum Error {
     /// No living worker has the capability.
     #[error("no living worker has the capability {0}")]
     NoRecipients(String),
+    /// The worker left, and has no session that could read its messages later.
+    #[error("worker {0} is gone, so nobody reads its messages; nothing was sent")]
+    WorkerGone(String),
     /// There is no such task.
     #[error("there is no task {0}")]
     TaskNotFound(String),
@@ -357,7 +360,7 @@ error_table! { Error,
         "use those that there are; one that holds nothing gives way to another: `shim state clear`, `shim messages clear INBOX`", retry 5_000;
     TooManyWorkers => ResourceExhausted QUOTA_EXCEEDED,
         "deregister workers that are not needed, or let them fall silent", retry 5_000;
-    NoRecipients => FailedPrecondition NO_RECIPIENTS,
+    NoRecipients | WorkerGone => FailedPrecondition NO_RECIPIENTS,
         "see who can do what with ListWorkers";
     TaskNotFound => NotFound TASK_NOT_FOUND,
         "list what is there with ListTasks; finished jobs are forgotten after a while";

@@ -4,14 +4,14 @@ use rmcp::model::JsonObject;
 use serde_json::Value;
 use shim_proto::limits::{MAX_FREE_FORM_DEPTH, MAX_PATH_BYTES};
 use shim_render::hidden::breaks_names;
+use shim_render::id_part::IdPart;
 use shim_runtime::free_form;
 
-use super::parameter::{MAX_NAME_BYTES, NEW_SESSION, Parameter, ParameterType};
+use super::parameter::{MAX_NAME_BYTES, Named, Parameter, ParameterType};
 
 /// A wrong value, and the name of an unknown argument, is shown up to this many characters.
 const SHOWN_CHARACTERS: usize = 40;
 
-const EXAMPLE_ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 const ID_FORM: &str =
     "an id such as 01890a5d-ac96-774b-bcce-b302099a8057, or its last eight digits";
 
@@ -98,11 +98,11 @@ impl ParameterType {
                 digits(value).is_some(),
                 "a whole number as it was told, for example \"17\"".to_owned(),
             ),
-            Self::Id => (names_id(value), ID_FORM.to_owned()),
-            Self::WholeId => (is_id(value), format!("a whole id such as {EXAMPLE_ID}")),
-            Self::IdOrNew => (
-                value == NEW_SESSION || names_id(value),
-                format!("a session id such as {EXAMPLE_ID}, or \"new\""),
+            Self::Id { of, word } => (
+                value
+                    .as_str()
+                    .is_some_and(|text| Some(text.trim()) == *word || names(*of, text.trim())),
+                id_form(*of, *word),
             ),
             Self::Flag => (
                 value.is_boolean(),
@@ -281,24 +281,32 @@ pub(super) fn digits(value: &Value) -> Option<u64> {
     }
 }
 
-fn is_id(value: &Value) -> bool {
-    value
-        .as_str()
-        .is_some_and(|text| text.len() == 36 && uuid::Uuid::try_parse(text).is_ok())
+/// The form of what has an id.
+fn id_form(of: Named, word: Option<&str>) -> String {
+    let also = match of {
+        Named::Task => ", or JOB/PART",
+        Named::Checkpoint => ", or SESSION:NUMBER such as 099a8057:3",
+        Named::Session | Named::SessionOrWorker | Named::Worker => "",
+    };
+    let word = word.map_or_else(String::new, |word| format!(", or \"{word}\""));
+    format!("{ID_FORM}{also}{word}")
 }
 
-/// A whole id, or a part of one, which is found out before the tool runs.
-fn names_id(value: &Value) -> bool {
-    is_id(value) || value.as_str().and_then(part_of_id).is_some()
+/// Whether a text has the form of what names it.
+fn names(of: Named, text: &str) -> bool {
+    let is_id = |text: &str| whole_id(text).is_some() || IdPart::of(text).is_some();
+    let is_number = |text: &str| text.parse::<u64>().is_ok_and(|number| number > 0);
+    match (of, text.split_once('/'), text.split_once(':')) {
+        (Named::Task, Some((job, key)), _) => is_id(job) && !key.is_empty(),
+        (Named::Checkpoint, _, Some((session, number))) => is_id(session) && is_number(number),
+        _ => is_id(text),
+    }
 }
 
-/// The digits of a part of an id, in lower case; `None` for a whole id and for what is no part of one. Fewer digits than six
-/// would match too many ids.
-pub(crate) fn part_of_id(text: &str) -> Option<String> {
-    let plain: String = text.chars().filter(|c| *c != '-').collect();
-    let is_part =
-        (6..32).contains(&plain.len()) && plain.bytes().all(|byte| byte.is_ascii_hexdigit());
-    is_part.then(|| plain.to_lowercase())
+/// A whole id as the services write it, however it was typed; `None` for what is none.
+pub(crate) fn whole_id(text: &str) -> Option<String> {
+    let id = uuid::Uuid::try_parse(text.trim()).ok()?;
+    Some(id.hyphenated().to_string())
 }
 
 /// The value with its kind, short enough for an error.
@@ -327,18 +335,42 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_part_of_an_id_is_short() {
-        for short in [
-            "9a0b1c2d",
-            "9A0B1C2D",
-            "01890a5d-ac96",
-            "01890a5dac96774bbcceb302099a805",
-        ] {
-            assert!(part_of_id(short).is_some(), "{short}");
-        }
+    fn an_id_is_taken_whole_and_short_and_in_the_forms_of_its_kind() {
+        use Named::{Checkpoint, Session, Task};
         let whole = "01890a5d-ac96-774b-bcce-b302099a8057";
-        for other in ["", "9a0b1", "new", "goal", "9a0b1c2g", whole] {
-            assert!(part_of_id(other).is_none(), "{other}");
+        for (of, text, expected) in [
+            (Session, whole, true),
+            (Session, "01890A5D-AC96-774B-BCCE-B302099A8057", true),
+            (Session, "01890a5dac96774bbcceb302099a8057", true),
+            (Session, "099a8057", true),
+            (Session, "01890a5d-ac96", true),
+            (Session, "099a8057:3", false),
+            (Session, "099a8057/b", false),
+            (Session, "9a0b1", false),
+            (Session, "goal", false),
+            (Session, "", false),
+            (Task, "099a8057", true),
+            (Task, "099a8057/b", true),
+            (Task, "01890a5d-ac96-774b-bcce-b302099a8057/src/a.rs", true),
+            (Task, "099a8057/", false),
+            (Task, "job/b", false),
+            (Checkpoint, whole, true),
+            (Checkpoint, "099a8057", true),
+            (Checkpoint, "099a8057:3", true),
+            (Checkpoint, "099a8057:0", false),
+            (Checkpoint, "099a8057:-1", false),
+            (Checkpoint, "099a8057:x", false),
+            (Checkpoint, ":3", false),
+        ] {
+            assert_eq!(names(of, text), expected, "{of:?} {text:?}");
         }
+        assert_eq!(
+            whole_id(" 01890A5DAC96774BBCCEB302099A8057 ").as_deref(),
+            Some(whole)
+        );
+        let form = ParameterType::id_or(Task, "none");
+        let wrong = form.check_single(&"x".into());
+        assert!(wrong.is_err_and(|wrong| wrong.contains("JOB/PART, or \"none\"")));
+        assert_eq!(form.check_single(&"none".into()), Ok(()));
     }
 }

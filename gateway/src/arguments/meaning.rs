@@ -128,9 +128,7 @@ fn meaning(text: &str, parameter: &Parameter) -> Option<Value> {
             ParameterType::Text { .. }
                 | ParameterType::Choice(_)
                 | ParameterType::Digits
-                | ParameterType::Id
-                | ParameterType::WholeId
-                | ParameterType::IdOrNew
+                | ParameterType::Id { .. }
         )
     };
     if is_text(&parameter.kind) {
@@ -162,7 +160,7 @@ fn object(text: &str) -> Option<Value> {
 
 fn json(text: &str) -> Option<Value> {
     let begins_so = text.trim_start().starts_with(['[', '{']);
-    begins_so.then(|| serde_json::from_str(text).ok()).flatten()
+    begins_so.then(|| json_text::read(text).ok()).flatten()
 }
 
 fn describe_meaning(meant: &Value) -> String {
@@ -180,7 +178,7 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    use super::super::parameter::{optional, required};
+    use super::super::parameter::{NEW_SESSION, Named, optional, required};
     use super::*;
 
     const PART: &[Parameter] = &[
@@ -227,7 +225,11 @@ mod tests {
         ),
         optional("view", ParameterType::Choice(&["all"]), "v"),
         optional("lease", ParameterType::Digits, "d"),
-        optional("session_id", ParameterType::IdOrNew, "i"),
+        optional(
+            "session_id",
+            ParameterType::id_or(Named::Session, NEW_SESSION),
+            "i",
+        ),
     ];
 
     fn taken(name: &str, typed: Value) -> (Value, Option<String>) {
@@ -254,6 +256,12 @@ mod tests {
             ("files", json!("[\"a/b\"]"), json!(["a/b"])),
             ("names", json!("[\"rust\"]"), json!(["rust"])),
             ("payload", json!("{\"a\": [1]}"), json!({"a": [1]})),
+            (
+                "payload",
+                json!("{\"s\":\"\\ud83d\"}"),
+                json!({"s": "\u{FFFD}"}),
+            ),
+            ("steps", json!("[\"cut \\ud83d\"]"), json!(["cut \u{FFFD}"])),
             ("payload", json!(""), json!(null)),
             ("view", json!(""), json!(null)),
             ("lease", json!(""), json!(null)),

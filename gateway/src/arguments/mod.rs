@@ -17,9 +17,10 @@ use crate::tool_error::ToolError;
 use check::{check_object, digits, integer, is_free_form};
 use meaning::{Readings, take_as_meant};
 
-pub(crate) use check::part_of_id;
-
-pub(crate) use parameter::{NEW_SESSION, Parameter, ParameterType, optional, required, schema};
+pub(crate) use check::whole_id;
+pub(crate) use parameter::{
+    NEW_SESSION, NO_TASK, Named, Parameter, ParameterType, optional, required, schema,
+};
 
 /// More wrong arguments than this are counted, not listed.
 const MAX_LISTED: usize = 16;
@@ -106,7 +107,7 @@ impl GivenArguments {
     /// Arguments that came as the text of a JSON object.
     pub(crate) fn of_text(arguments: &Value) -> Option<Self> {
         let text = arguments.as_str()?;
-        let object = serde_json::from_str(text).ok()?;
+        let object = json_text::read(text).ok()?;
         Some(Self {
             object,
             losses: Losses(json_text::losses(text.as_bytes())),
@@ -264,7 +265,11 @@ mod tests {
         ),
         optional("files", ParameterType::Paths { max_items: 9 }, "f"),
         optional("count", ParameterType::Integer { min: 1, max: 9 }, "c"),
-        optional("session_id", ParameterType::IdOrNew, "i"),
+        optional(
+            "session_id",
+            ParameterType::id_or(Named::Session, NEW_SESSION),
+            "i",
+        ),
     ];
 
     fn fields(given: Value) -> Vec<String> {

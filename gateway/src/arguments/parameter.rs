@@ -3,12 +3,44 @@
 use rmcp::model::JsonObject;
 use serde_json::{Map, Value, json};
 use shim_proto::limits::MAX_PATH_BYTES;
+use shim_proto::limits::task::MAX_KEY_BYTES;
 
 /// The longest name of a capability.
 pub(super) const MAX_NAME_BYTES: usize = shim_proto::limits::worker::MAX_CAPABILITY_BYTES;
 
-/// Instead of an id, asks for a session of its own.
+/// Instead of a session's id, asks for a session of its own.
 pub(crate) const NEW_SESSION: &str = "new";
+/// Instead of a task's id, stands for none.
+pub(crate) const NO_TASK: &str = "none";
+
+/// The characters of a whole id.
+const ID_LENGTH: usize = 36;
+/// The longest `:NUMBER`.
+const NUMBER_LENGTH: usize = 21;
+
+/// What an argument names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Named {
+    Session,
+    /// A session, or a worker that reads messages in an inbox of its own.
+    SessionOrWorker,
+    Worker,
+    /// A job, or a part of one, also as JOB/PART.
+    Task,
+    /// A checkpoint, also as SESSION:NUMBER, or as SESSION for its newest one.
+    Checkpoint,
+}
+
+impl Named {
+    /// The most characters or bytes a name of it has.
+    const fn max_length(self) -> usize {
+        match self {
+            Self::Session | Self::SessionOrWorker | Self::Worker => ID_LENGTH,
+            Self::Task => ID_LENGTH + 1 + MAX_KEY_BYTES,
+            Self::Checkpoint => ID_LENGTH + NUMBER_LENGTH,
+        }
+    }
+}
 
 /// The form an argument must have.
 pub(crate) enum ParameterType {
@@ -26,12 +58,12 @@ pub(crate) enum ParameterType {
     Texts { max_items: usize, max_bytes: usize },
     /// A list of paths that stay where they say they are.
     Paths { max_items: usize },
-    /// A UUID, or a part of one where `short_ids` finds the whole one.
-    Id,
-    /// A UUID in full.
-    WholeId,
-    /// A UUID or "new".
-    IdOrNew,
+    /// What has an id, by the whole id or by a short one, for which `short_ids` puts the whole id before the tool runs; or
+    /// `word` in its place.
+    Id {
+        of: Named,
+        word: Option<&'static str>,
+    },
     /// True or false.
     Flag,
     /// A list of names as capabilities have them.
@@ -46,6 +78,19 @@ pub(crate) enum ParameterType {
 }
 
 impl ParameterType {
+    /// An id, whole or short.
+    pub(crate) const fn id(of: Named) -> Self {
+        Self::Id { of, word: None }
+    }
+
+    /// An id, whole or short, or a word in its place.
+    pub(crate) const fn id_or(of: Named, word: &'static str) -> Self {
+        Self::Id {
+            of,
+            word: Some(word),
+        }
+    }
+
     /// The JSON Schema of the form.
     pub(super) fn schema(&self) -> Map<String, Value> {
         let kind = match self {
@@ -69,7 +114,7 @@ impl ParameterType {
                 "type": "array", "maxItems": max_items,
                 "items": {"type": "string", "minLength": 1, "maxLength": MAX_PATH_BYTES},
             }),
-            Self::Id | Self::WholeId | Self::IdOrNew => json!({"type": "string", "maxLength": 36}),
+            Self::Id { of, .. } => json!({"type": "string", "maxLength": of.max_length()}),
             Self::Flag => json!({"type": "boolean"}),
             Self::Names { max_items } => json!({
                 "type": "array", "maxItems": max_items,

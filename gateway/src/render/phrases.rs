@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use prost_types::Timestamp;
-use shim_proto::checkpoint::v1::ClientInfo;
+use shim_proto::checkpoint::v1::{ClientInfo, ProcessIdentity};
 use shim_render::page::Page;
 use shim_render::text::{self, QUOTE};
 use shim_render::time;
@@ -12,21 +12,19 @@ use tonic::Status;
 
 const MAX_CLIENT_CHARACTERS: usize = 200;
 
-/// A client's name and process, as far as they are known.
+/// A client's name and processes, as far as they are known. Two gateways may serve one client, so its gateway is named, too.
 pub(crate) fn client(client: Option<&ClientInfo>) -> String {
-    match client {
-        Some(client) if !client.name.is_empty() => match &client.client_process {
-            Some(process) if process.pid > 0 => {
-                format!("{} (process {})", client_name(client), process.pid)
-            }
-            _ => client_name(client),
-        },
-        _ => "another client".to_owned(),
+    let Some(client) = client.filter(|client| !client.name.is_empty()) else {
+        return "another client".to_owned();
+    };
+    let pid = |process: Option<ProcessIdentity>| process.map_or(0, |process| process.pid);
+    let name = text::one_line(&client.name, MAX_CLIENT_CHARACTERS);
+    match (pid(client.client_process), pid(client.gateway_process)) {
+        (0, 0) => name,
+        (0, gateway) => format!("{name} (gateway process {gateway})"),
+        (client, 0) => format!("{name} (process {client})"),
+        (client, gateway) => format!("{name} (process {client}, gateway process {gateway})"),
     }
-}
-
-fn client_name(client: &ClientInfo) -> String {
-    text::one_line(&client.name, MAX_CLIENT_CHARACTERS)
 }
 
 /// A moment beside the present: "3 min ago", or "never".

@@ -7,8 +7,9 @@ use shim_proto::checkpoint::v1::{
 use shim_proto::reasons::SESSION_OWNED;
 use shim_render::text::one_line;
 use shim_runtime::conversation;
-use tonic::Status;
+use tonic::{Code, Status};
 
+use super::session_lease::LeaseLoss;
 use super::{OwnedSession, Sessions, is_over};
 use crate::tool_error::ToolError;
 
@@ -56,27 +57,32 @@ impl Sessions {
             .find(|session| is_to_be_continued(session, client)))
     }
 
-    /// Asks who took a session that this process lost to an unknown client.
-    pub(super) async fn learn_owner(&self, session_id: &str) {
-        let Some(lease) = self
-            .find(session_id)
-            .filter(|lease| lease.is_lost_to_unknown())
-        else {
+    /// Asks what became of a session that this process lost to another client: who took it, and whether it is still there.
+    pub(super) async fn learn_fate(&self, session_id: &str) {
+        let Some(lease) = self.find(session_id).filter(|lease| lease.is_taken_over()) else {
             return;
         };
         let request = GetSessionRequest {
             session_id: session_id.to_owned(),
         };
-        // Without an answer it stays unknown, and the session lost.
-        if let Ok(answer) = self.services.get_session(request).await
-            && let Some(session) = answer.session
-        {
-            if self.seen.is_behind(session_id, session.epoch) {
-                // Nobody took it: a backup was restored. It is asked for anew.
-                self.forget(&lease);
-            } else {
-                lease.name_owner(session.client);
+        match self.services.get_session(request).await {
+            Ok(answer) => {
+                let Some(session) = answer.session else {
+                    return;
+                };
+                if self.seen.is_behind(session_id, session.epoch) {
+                    // Nobody took it: a backup was restored. It is asked for anew.
+                    self.forget(&lease);
+                } else {
+                    lease.name_owner(session.client);
+                }
             }
+            // It was deleted since: nobody can take it back.
+            Err(status) if status.code() == Code::NotFound => {
+                lease.mark_lost(LeaseLoss::Refused(ToolError::from(status)));
+            }
+            // Without an answer it stays lost as it was.
+            Err(_) => {}
         }
     }
 }

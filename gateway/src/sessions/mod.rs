@@ -167,7 +167,7 @@ impl Sessions {
         session_id: &str,
         client: &ClientInfo,
     ) -> Result<OwnedSession, ToolError> {
-        self.learn_owner(session_id).await;
+        self.learn_fate(session_id).await;
         let (lease, is_new) = self.find_or_adopt(session_id, client);
         if is_new {
             self.services.warm_up().await?;

@@ -86,10 +86,18 @@ impl SessionLease {
     }
 
     /// Whether another client took it, and it is not known which.
-    pub(crate) fn is_lost_to_unknown(&self) -> bool {
+    fn is_lost_to_unknown(&self) -> bool {
         matches!(
             *self.state.borrow(),
             LeaseState::Lost(LeaseLoss::TakenOver { owner: None })
+        )
+    }
+
+    /// Whether another client took it.
+    pub(crate) fn is_taken_over(&self) -> bool {
+        matches!(
+            *self.state.borrow(),
+            LeaseState::Lost(LeaseLoss::TakenOver { .. })
         )
     }
 

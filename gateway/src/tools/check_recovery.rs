@@ -11,7 +11,7 @@ use shim_render::session_tasks;
 use shim_render::text::{name, one_line};
 use tonic::Status;
 
-use crate::arguments::{ParameterType, optional};
+use crate::arguments::{Named, ParameterType, optional};
 use crate::config::Project;
 use crate::evidence;
 use crate::recovery;
@@ -49,12 +49,12 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
         ),
         optional(
             "checkpoint_id",
-            ParameterType::WholeId,
-            "For restore: the checkpoint to go back to; left out, the newest intact one of the session's unfinished work.",
+            ParameterType::id(Named::Checkpoint),
+            "For restore: the checkpoint to go back to, by its id or as SESSION:NUMBER; left out, the newest intact one of the session's unfinished work.",
         ),
         optional(
             "session_id",
-            ParameterType::Id,
+            ParameterType::id(Named::Session),
             "For restore and dismiss: the session, as the list shows it.",
         ),
     ],

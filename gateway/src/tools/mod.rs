@@ -25,6 +25,7 @@ use shim_proto::checkpoint::v1::ClientInfo;
 use shim_proto::reasons::{BAD_REQUEST, DEADLINE_EXCEEDED, INTERNAL};
 use shim_render::time;
 use shim_runtime::service_error::ServiceError;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::arguments::{self, Arguments, GivenArguments};
@@ -81,10 +82,11 @@ pub(crate) async fn call(
         Ok(arguments) => arguments,
         Err(error) => return ToolOutput::of_error(&error).into_result(Vec::new(), true),
     };
-    let mut arguments = arguments;
-    if let Err(error) = short_ids::expand(gateway, &mut arguments).await {
-        return ToolOutput::of_error(&error).into_result(Vec::new(), true);
-    }
+    let until = Instant::now() + CALL_TIMEOUT;
+    let arguments = match with_whole_ids(spec, gateway, arguments, until).await {
+        Ok(arguments) => arguments,
+        Err(error) => return ToolOutput::of_error(&error).into_result(Vec::new(), true),
+    };
     let fetch = fetch_messages(gateway, &arguments, began);
     let call = ToolCall {
         gateway: gateway.clone(),
@@ -92,7 +94,7 @@ pub(crate) async fn call(
         arguments,
         cancelled: cancelled.clone(),
     };
-    let (answer, is_error) = match run(spec, &call).await {
+    let (answer, is_error) = match run(spec, &call, until).await {
         Ok(answer) => (answer, false),
         Err(error) => (ToolOutput::of_error(&error), true),
     };
@@ -106,6 +108,24 @@ pub(crate) async fn call(
         }
     }
     answer.into_result(notices, is_error)
+}
+
+/// The arguments with whole ids in the place of short ones.
+async fn with_whole_ids(
+    spec: &ToolSpec,
+    gateway: &Gateway,
+    mut arguments: Arguments,
+    until: Instant,
+) -> Result<Arguments, ToolError> {
+    let expanded = short_ids::expand(gateway, spec.parameters, &mut arguments);
+    match tokio::time::timeout_at(until, expanded).await {
+        Ok(outcome) => outcome.map(|()| arguments),
+        Err(_) => Err(too_late().next_step("give the whole id; nothing was done")),
+    }
+}
+
+fn too_late() -> ToolError {
+    ToolError::new(DEADLINE_EXCEEDED, "the services did not answer within 28 s")
 }
 
 /// Tells that arguments were read otherwise than they were typed.
@@ -155,15 +175,15 @@ pub(crate) fn shape_error(spec: &ToolSpec) -> CallToolResult {
     ToolOutput::of_error(&error).into_result(Vec::new(), true)
 }
 
-async fn run(spec: &ToolSpec, call: &ToolCall) -> Result<ToolOutput, ToolError> {
+async fn run(spec: &ToolSpec, call: &ToolCall, until: Instant) -> Result<ToolOutput, ToolError> {
     let name = spec.name;
     // A panic would take its answer along, and the client would wait for it for minutes.
     let guarded = AssertUnwindSafe((spec.run)(call)).catch_unwind();
-    match tokio::time::timeout(CALL_TIMEOUT, guarded).await {
+    match tokio::time::timeout_at(until, guarded).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(_)) => Err(ToolError::new(INTERNAL, format!("{name} failed by a fault of the gateway"))
             .next_step("look with shim_session_status whether it took effect; the gateway's log names the fault")),
-        Err(_) => Err(ToolError::new(DEADLINE_EXCEEDED, "the services did not answer within 28 s")
+        Err(_) => Err(too_late()
             .next_step("look with shim_session_status whether it took effect, then try again")),
     }
 }
@@ -171,6 +191,7 @@ async fn run(spec: &ToolSpec, call: &ToolCall) -> Result<ToolOutput, ToolError> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::arguments::ParameterType;
 
     /// Claude Code cuts descriptions at 2 KB.
     const MAX_DESCRIPTION_BYTES: usize = 2_048;
@@ -213,6 +234,57 @@ mod tests {
             assert_eq!(output["required"], json!(["session_id", "notices"]));
             assert!(tool.title.is_some() && tool.annotations.is_some());
         }
+    }
+
+    /// Names of arguments that have a word for what has an id, and name no such thing.
+    const NAMES_NOTHING: [&str; 7] = [
+        // Texts and keys of the caller's own.
+        "current_task",
+        "task_key",
+        "closed_tasks",
+        "message",
+        "message_count",
+        // A fencing token, and cron fields.
+        "lease",
+        "schedule",
+    ];
+
+    #[test]
+    fn every_argument_that_names_something_takes_short_ids() {
+        let nouns = [
+            "id",
+            "session",
+            "checkpoint",
+            "task",
+            "tasks",
+            "worker",
+            "lease",
+            "message",
+            "schedule",
+            "job",
+        ];
+        let names_something = |parameter: &&arguments::Parameter| {
+            let has_noun = parameter.name.split('_').any(|word| nouns.contains(&word));
+            has_noun && !NAMES_NOTHING.contains(&parameter.name)
+        };
+        let mut found = 0;
+        for spec in SPECS {
+            for parameter in spec.parameters.iter().filter(names_something) {
+                let is_id = matches!(parameter.kind, ParameterType::Id { .. });
+                assert!(is_id, "{} of {}", parameter.name, spec.name);
+                found += 1;
+            }
+            // Only the arguments themselves are looked at before a tool runs.
+            for parameter in spec.parameters {
+                if let ParameterType::Records { fields, .. } = &parameter.kind {
+                    let nested = |field: &arguments::Parameter| {
+                        matches!(field.kind, ParameterType::Id { .. })
+                    };
+                    assert!(!fields.iter().any(nested), "{}", parameter.name);
+                }
+            }
+        }
+        assert!(found >= 12, "{found}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use shim_render::page::Page;
 use shim_render::words;
 use tonic::Status;
 
-use crate::arguments::{Arguments, ParameterType, optional};
+use crate::arguments::{Arguments, Named, ParameterType, optional};
 use crate::render::json;
 use crate::services::request_id;
 use crate::tool_error::ToolError;
@@ -63,7 +63,7 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
         ),
         optional(
             "session_id",
-            ParameterType::Id,
+            ParameterType::id(Named::Session),
             "The session, from an earlier answer; left out, this process's own session is used.",
         ),
     ],

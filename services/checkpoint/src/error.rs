@@ -94,7 +94,7 @@ impl Error {
             Self::CheckpointNotFound(_) => (NotFound, reasons::CHECKPOINT_NOT_FOUND, Some("list them with ListCheckpoints"), None),
             Self::RestoreNotFound(_) => (NotFound, reasons::RESTORE_NOT_FOUND, Some("use the restore_id of RestoreCheckpoint"), None),
             Self::StaleOwner { .. } => (FailedPrecondition, reasons::STALE_OWNER, Some("another client restored the session; restore it again to own it"), None),
-            Self::SessionOwned { .. } => (FailedPrecondition, reasons::SESSION_OWNED, Some("close that client, or restore with take_over"), None),
+            Self::SessionOwned { .. } => (FailedPrecondition, reasons::SESSION_OWNED, Some("end what holds it, or restore with take_over"), None),
             Self::SessionEnded(_) => (FailedPrecondition, reasons::SESSION_ENDED, Some("restore or fork one of its checkpoints to go on"), None),
             Self::NotInterrupted(_) => (FailedPrecondition, reasons::NOT_INTERRUPTED, Some("only interrupted sessions are dismissed"), None),
             Self::EpochChanged { .. } => (Aborted, reasons::EPOCH_CHANGED, Some("look again with DetectRecovery"), None),

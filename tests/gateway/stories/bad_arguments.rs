@@ -191,7 +191,7 @@ async fn without_a_worker_service_jobs_can_be_submitted_and_not_claimed() {
     let mut client = env.connected().await;
     for arguments in [
         json!({"action": "claim"}),
-        json!({"action": "complete", "result": "r", "task_id": "t", "lease": "1"}),
+        json!({"action": "complete", "result": "r", "task_id": "01890a5d-ac96-774b-bcce-b302099a8057", "lease": "1"}),
     ] {
         let (error, text) = client.call_refused(WORK, arguments).await;
         assert_eq!(error["reason"], "WORKER_SERVICE_NOT_CONNECTED");

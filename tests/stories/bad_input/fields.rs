@@ -130,6 +130,7 @@ fn state_cases(cases: &mut Cases) {
         "/state/blockers",
         "/state/dropped_steps",
         "/state/retracted_decisions",
+        "/state/left_open_steps",
         "/dropped_steps",
         "/retracted_decisions",
     ] {

@@ -153,6 +153,8 @@ async fn remedies_of_sessions_work_where_they_are_printed() {
             &["sessions", "dismiss", &ended.id],
             &["sessions", "end", &ended.id],
             &["sessions", "delete", &lost.id],
+            &["messages", "send", "--session", &ended.id, "hello"],
+            &["tasks", "submit", "a goal", "--notify", &ended.id],
         ],
     )
     .await;

@@ -182,11 +182,36 @@ async fn steps_about_sessions_can_be_taken() {
             json!({"action": "message", "to_capability": "none", "message": "hello"}),
             "NO_RECIPIENTS",
         ),
+        (
+            "shim_coordinate_task",
+            json!({"action": "message", "to_session": ended, "message": "hello"}),
+            "SESSION_ENDED",
+        ),
     ];
     for (tool, arguments, reason) in cases {
         let refused = gateway.call(tool, arguments).await;
         follow(&temp, &mut gateway, reason, &refused).await;
     }
+}
+
+#[tokio::test]
+async fn a_window_whose_session_was_deleted_goes_on_with_another_one() {
+    let temp = TempEnv::new();
+    let launch = GatewayLaunch::new(&temp.data_dir(), &temp.project());
+    let mut window = launch.open().await;
+    let first = session_id(&save(&mut window, "first").await);
+    shim(&temp, &["sessions", "delete", &first, "--yes", "--force"]).await;
+    let answer = save(&mut window, "second").await;
+    let second = session_id(&answer);
+    assert_ne!(first, second, "{answer}");
+
+    // Taken from the window first, then deleted: the window is not sent to what is not there any more.
+    shim(&temp, &["sessions", "restore", &second, "--take-over"]).await;
+    let taken = window.call(SAVE, save_arguments("third")).await;
+    assert_eq!(refusal(&taken), "STALE_OWNER", "{taken}");
+    shim(&temp, &["sessions", "delete", &second, "--yes"]).await;
+    let answer = save(&mut window, "third").await;
+    assert_ne!(session_id(&answer), second, "{answer}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use shim_tests::temp_env::TempEnv;
 
-use super::shim;
+use super::{command, ended, run, shim};
 
 const SETTINGS: &str = "{\n  \"model\": \"opus\",\n  \"permissions\": {\n    \"allow\": [\n      \"Bash(ls)\"\n    ]\n  }\n}\n";
 
@@ -43,4 +43,51 @@ async fn the_permission_is_offered_shown_and_taken_back() {
     assert_eq!(client["mcpServers"], json!({}));
     let twice = shim(&temp, &["uninstall", "claude-code"]).await;
     assert!(twice.contains("is not connected"), "{twice}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_denied_is_said_and_a_broken_file_keeps_all_files_as_they_are() {
+    let temp = TempEnv::new();
+    let (client, settings) = (
+        temp.root().join(".claude.json"),
+        temp.root().join(".claude/settings.json"),
+    );
+    std::fs::create_dir(temp.root().join(".claude")).unwrap();
+    let install = ["install", "claude-code", "--allow-tools"];
+    std::fs::write(&settings, "{\"permissions\": ").unwrap();
+    let refused = run(&temp, &install).await;
+    assert!(
+        !refused.is_success && refused.text.contains("settings.json"),
+        "{}",
+        refused.text
+    );
+    assert!(!client.exists(), "nothing is written before all is checked");
+
+    let denied = "{\"permissions\": {\"deny\": [\"mcp__shim__*\"]}}";
+    std::fs::write(&settings, denied).unwrap();
+    let said = shim(&temp, &install).await;
+    assert!(
+        said.contains("is connected") && said.contains("not allowed: permissions.deny"),
+        "{said}"
+    );
+    assert_eq!(std::fs::read_to_string(&settings).unwrap(), denied);
+
+    let allowed = "{\"permissions\": {\"allow\": [\"mcp__shim__*\"]}}";
+    std::fs::write(&settings, allowed).unwrap();
+    let said = shim(&temp, &install).await;
+    assert!(said.contains("allowed already"), "{said}");
+    assert_eq!(std::fs::read_to_string(&settings).unwrap(), allowed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_folder_with_a_tilde_is_the_clients_and_surely_not_meant() {
+    let temp = TempEnv::new();
+    let mut install = command(&temp, &["install", "claude-code", "--no-allow-tools"]);
+    let said = ended(install.env("CLAUDE_CONFIG_DIR", "~/cc2")).await;
+    assert!(
+        said.is_success && said.text.contains("write $HOME"),
+        "{}",
+        said.text
+    );
+    assert!(temp.project().join("~/cc2/.claude.json").is_file());
 }

@@ -10,10 +10,23 @@ mod walk;
 
 use std::borrow::Cow;
 
+use serde::de::DeserializeOwned;
+
 pub use losses::{Loss, LossKind, first_loss, losses, number_rule};
 pub use numbers::{is_inexact, quote_inexact};
 pub use repair::repair;
 pub use walk::place;
+
+/// Reads JSON in which half characters may stand, as where a text was cut in the middle of an emoji; each becomes U+FFFD.
+///
+/// # Errors
+/// If it is no JSON of that form.
+pub fn read<T: DeserializeOwned>(text: &str) -> serde_json::Result<T> {
+    match repair(text.as_bytes()) {
+        Some(repaired) => serde_json::from_str(&repaired),
+        None => serde_json::from_str(text),
+    }
+}
 
 /// What another program wrote as JSON, so that reading it loses nothing: half characters are replaced, and numbers that a
 /// double would change are texts of the same digits.
@@ -27,5 +40,20 @@ pub fn mend(text: &[u8]) -> Cow<'_, str> {
     match quote_inexact(&repaired) {
         Some(quoted) => Cow::Owned(quoted),
         None => repaired,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn half_characters_are_read_as_replacements_and_faults_are_faults() {
+        let value: Value = read(r#"{"s": "\ud83d", "t": "\ud83d\ude00"}"#).unwrap();
+        assert_eq!(value, json!({"s": "\u{FFFD}", "t": "\u{1F600}"}));
+        assert!(read::<Value>(r#"{"s": "\ud8"}"#).is_err());
     }
 }

@@ -147,6 +147,7 @@ impl Registry {
         let mut reply = self.connection.call(&call).await?;
         let found: RecipientsFields = reply.accept(|status, reply| match (status, of) {
             ("NOBODY", Recipients::Worker(id)) => Ok(Error::WorkerNotFound(id.to_string())),
+            ("GONE", Recipients::Worker(id)) => Ok(Error::WorkerGone(id.to_string())),
             ("NOBODY", Recipients::Capability(name)) => Ok(Error::NoRecipients(name.clone())),
             (other, _) => idempotency::refusal(other, reply, None),
         })?;

@@ -44,6 +44,11 @@ const FOLLOW: &str = concat!(
     include_str!("../lua/tasks/follow.lua")
 );
 
+const SWEEP: &str = concat!(
+    include_str!("../lua/tasks/retrying.lua"),
+    include_str!("../lua/tasks/sweep.lua")
+);
+
 /// Every transition, hashed once.
 pub(super) struct Scripts {
     pub(super) submit: Script,
@@ -90,7 +95,7 @@ impl Scripts {
             cancel: script(Frees, include_str!("../lua/tasks/cancel.lua")),
             retry: script(Writes, RETRY),
             approve: script(Frees, include_str!("../lua/tasks/approve.lua")),
-            sweep: script(Frees, include_str!("../lua/tasks/sweep.lua")),
+            sweep: script(Frees, SWEEP),
             follow: script(Frees, FOLLOW),
             heads: script(Reads, include_str!("../lua/tasks/heads.lua")),
             declare: script(Frees, include_str!("../lua/tasks/declare.lua")),

@@ -1,5 +1,7 @@
 //! Jobs that are submitted on behalf of tasks: their place, their bounds, and that a cancellation reaches them.
 
+use std::time::{Duration, SystemTime};
+
 use shim_store::Error;
 use shim_store::tasks::{LineageLimits, Submission, SweepConfig};
 
@@ -178,4 +180,168 @@ async fn very_many_are_called_off_by_the_sweep_and_all_is_forgotten() {
     let script = "return #redis.call('KEYS', '*kin:*') + #redis.call('KEYS', '*disowned*')";
     let left = env.redis.command(&["EVAL", script, "0"]).unwrap();
     assert_eq!(left.integer(), Some(0));
+}
+
+/// What stands below a job of two parts: jobs in a row, one that was called off by itself, one below a job that had ended,
+/// and a schedule.
+struct Family {
+    first: Vec<String>,
+    second: Vec<String>,
+    third: String,
+    by_hand: String,
+    ended: String,
+    below_ended: String,
+    schedule: String,
+    of_other_part: String,
+}
+
+impl Family {
+    async fn submit(env: &TestStore) -> Self {
+        let first = env.submit(graph(&[&[], &[]])).await;
+        let ended = env
+            .submit(below(&first[1], single("quick")))
+            .await
+            .swap_remove(0);
+        let mut claimed = env.claim_soon("w").await;
+        while claimed.task.task_id != ended {
+            claimed = env.claim_soon("w").await;
+        }
+        let below_ended = submit_below(env, &ended).await;
+        env.complete(&claimed, "done").await;
+        let second = env.submit(below(&first[1], graph(&[&[], &[0]]))).await;
+        let third = submit_below(env, &second[1]).await;
+        let by_hand = submit_below(env, &first[1]).await;
+        env.cancel(&by_hand).await;
+        let mut plan = below(&first[1], single("now and then"));
+        plan.root.schedule = "* * * * *".to_owned();
+        plan.schedule_next = Some(SystemTime::now() + Duration::from_secs(3_600));
+        Self {
+            schedule: env.submit(plan).await.swap_remove(0),
+            of_other_part: submit_below(env, &first[2]).await,
+            first,
+            second,
+            third,
+            by_hand,
+            ended,
+            below_ended,
+        }
+    }
+
+    /// What comes back with the first part, in the order of states that the tests name.
+    async fn states(&self, env: &TestStore) -> Vec<String> {
+        let mut states = Vec::new();
+        for id in [
+            &self.second[0],
+            &self.second[1],
+            &self.second[2],
+            &self.third,
+            &self.below_ended,
+            &self.schedule,
+            &self.ended,
+            &self.by_hand,
+            &self.of_other_part,
+        ] {
+            states.push(env.state(id).await);
+        }
+        states
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_takes_up_what_the_cancellation_reached_and_nothing_else() {
+    let env = TestStore::new().await;
+    let family = Family::submit(&env).await;
+    let called_off = [
+        "CANCELLED",
+        "CANCELLED",
+        "CANCELLED",
+        "CANCELLED",
+        "CANCELLED",
+        "CANCELLED",
+        "COMPLETED",
+        "CANCELLED",
+        "CANCELLED",
+    ];
+    let alive = [
+        "RUNNING",
+        "READY",
+        "PENDING",
+        "READY",
+        "READY",
+        "DELAYED",
+        "COMPLETED",
+        "CANCELLED",
+    ];
+    let due = env.task(&family.schedule).await.not_before;
+    env.cancel(&family.first[0]).await;
+    assert_eq!(family.states(&env).await, called_off);
+    // The parts, and below them: the two of the second job, the third, the one below the ended job, the schedule, and the
+    // one of the other part.
+    assert_eq!(env.retry(&family.first[0]).await, 2 + 2 + 1 + 1 + 1 + 1);
+    let all = [&alive[..], &["READY"]].concat();
+    assert_eq!(family.states(&env).await, all);
+    assert_eq!(env.task(&family.schedule).await.not_before, due);
+    // What is below is nobody's longer: it takes new jobs.
+    submit_below(&env, &family.ended).await;
+    submit_below(&env, &family.third).await;
+    invariants::assert_hold(&env.store).await;
+
+    // A part takes up what is below it, as long as nothing above is called off.
+    env.cancel(&family.first[0]).await;
+    env.retry(&family.first[1]).await;
+    let part_alone = [&alive[..], &["CANCELLED"]].concat();
+    assert_eq!(family.states(&env).await, part_alone);
+    env.cancel(&family.first[1]).await;
+    // What a person takes up below is theirs, and is called off with the rest the next time.
+    env.retry(&family.third).await;
+    env.retry(&family.first[1]).await;
+    assert_eq!(family.states(&env).await, part_alone);
+    env.cancel(&family.first[1]).await;
+    assert_eq!(family.states(&env).await, called_off);
+    // What is called off by itself while all is called off stays so.
+    env.cancel(&family.third).await;
+    env.retry(&family.first[1]).await;
+    assert_eq!(env.state(&family.third).await, "CANCELLED");
+    assert_eq!(env.state(&family.second[1]).await, "READY");
+    invariants::assert_hold(&env.store).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_of_a_job_that_had_ended_takes_up_what_it_submitted() {
+    let env = TestStore::new().await;
+    let first = env.submit(single("hands on")).await.swap_remove(0);
+    let claimed = env.claim_soon("w").await;
+    let second = submit_below(&env, &first).await;
+    env.complete(&claimed, "handed on").await;
+    env.cancel(&first).await;
+    assert_eq!(env.retry(&first).await, 1);
+    assert_eq!(env.state(&second).await, "READY");
+    submit_below(&env, &first).await;
+    // There is nothing to take up now, and what is completed is not run again.
+    let again = env.store.tasks.retry(&once(), &first).await;
+    assert_eq!(again.unwrap_err(), Error::TaskCompleted(first));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn very_many_are_taken_up_by_the_sweep() {
+    let env = TestStore::new().await;
+    let first = env.submit(single("first")).await.swap_remove(0);
+    let many: Vec<&[usize]> = vec![&[]; 999];
+    let mut jobs = Vec::new();
+    for _ in 0..4 {
+        jobs.push(env.submit(below(&first, graph(&many))).await.swap_remove(0));
+    }
+    env.cancel(&first).await;
+    for job in &jobs {
+        while env.state(job).await != "CANCELLED" {
+            env.sweep().await;
+        }
+    }
+    let retried = env.retry(&first).await;
+    assert!((1_999..3_997).contains(&retried), "{retried}");
+    for job in &jobs {
+        while env.state(job).await != "RUNNING" {
+            env.sweep().await;
+        }
+    }
 }

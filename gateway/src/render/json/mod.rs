@@ -125,6 +125,7 @@ pub(crate) fn state(state: &CheckpointState) -> Value {
     });
     set_if(&mut value, "summary", &state.summary);
     set_if(&mut value, "task_key", &state.task_key);
+    set_list(&mut value, "left_open_steps", &state.left_open_steps);
     set_list(&mut value, "dropped_steps", &state.dropped_steps);
     set_list(
         &mut value,

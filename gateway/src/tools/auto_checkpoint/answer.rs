@@ -13,7 +13,6 @@ use shim_render::text::{name, one_line};
 use shim_render::verification::open_steps;
 use shim_render::words;
 
-use crate::claims;
 use crate::render::json;
 use crate::tools::call::ToolOutput;
 
@@ -98,12 +97,6 @@ fn report_lines(report: &SaveReport) -> Vec<String> {
         .flatten()
         .collect();
     lines.extend(item_lines(report));
-    if report.finished_with_task > 0 {
-        let steps = report.finished_with_task;
-        lines.push(format!(
-            "Finished with the task: {steps} step(s) that were open."
-        ));
-    }
     if report.is_incomplete {
         let line = "Not all of the checkpoint before was carried over: the state would have become too large.";
         lines.push(line.to_owned());
@@ -118,9 +111,12 @@ fn report_lines(report: &SaveReport) -> Vec<String> {
 
 /// The steps, decisions and tasks that the save changed, by name.
 fn item_lines(report: &SaveReport) -> Vec<String> {
-    let unknown_tasks = unknown_tasks(report);
     [
         ("Open again", &report.reopened_steps),
+        (
+            "Left open at the end, since no save named them as finished (completed_steps does)",
+            &report.left_open_steps,
+        ),
         (
             "Not planned any more (next_steps brings it back)",
             &report.dropped_steps,
@@ -134,19 +130,19 @@ fn item_lines(report: &SaveReport) -> Vec<String> {
             "Named as finished and as next, taken as finished",
             &report.finished_and_next,
         ),
-        ("No such task to close", &unknown_tasks),
+        (
+            "No such step was planned, noted as dropped",
+            &report.unknown_steps,
+        ),
+        (
+            "No other task of this session to close, nothing closed (the answer's task and open_tasks have the keys)",
+            &report.unknown_tasks,
+        ),
     ]
     .into_iter()
     .filter(|(_, items)| !items.is_empty())
     .map(|(name, items)| format!("{name}: {}.", quoted(items)))
     .collect()
-}
-
-/// Keys to be closed that no task has. The gateway itself closes what it claimed, saved or not.
-fn unknown_tasks(report: &SaveReport) -> Vec<String> {
-    let unknown = report.unknown_tasks.iter();
-    let unknown = unknown.filter(|key| claims::task_id_of(key).is_none());
-    unknown.cloned().collect()
 }
 
 /// Which task was saved, unless it is plain.
@@ -304,17 +300,13 @@ fn changed(report: &SaveReport) -> Map<String, Value> {
         ("retracted_decisions", &report.retracted_decisions),
         ("unknown_decisions", &report.unknown_decisions),
         ("finished_and_next", &report.finished_and_next),
-        ("unknown_tasks", &unknown_tasks(report)),
+        ("left_open_steps", &report.left_open_steps),
+        ("unknown_steps", &report.unknown_steps),
+        ("unknown_tasks", &report.unknown_tasks),
     ] {
         if !items.is_empty() {
             changed.insert(name.into(), items.clone().into());
         }
-    }
-    if report.finished_with_task > 0 {
-        changed.insert(
-            "finished_with_task".into(),
-            report.finished_with_task.into(),
-        );
     }
     if report.is_incomplete {
         changed.insert("is_incomplete".into(), true.into());
@@ -386,14 +378,18 @@ mod tests {
             reopened_steps: vec!["run the tests".into()],
             dropped_steps: (0..7).map(|n| format!("step {n}")).collect(),
             unknown_decisions: vec!["tabs".into()],
-            finished_with_task: 2,
+            left_open_steps: vec!["ship".into()],
+            unknown_steps: vec!["knit".into()],
+            unknown_tasks: vec!["t9".into()],
             ..SaveReport::default()
         };
         let expected = "Carried over from checkpoint 3 of this task: 2 decision(s), 1 finished step(s).\
             \nOpen again: \"run the tests\".\
+            \nLeft open at the end, since no save named them as finished (completed_steps does): \"ship\".\
             \nNot planned any more (next_steps brings it back): \"step 0\", \"step 1\", \"step 2\", \"step 3\", \"step 4\", ....\
             \nNo such decision, nothing taken back: \"tabs\".\
-            \nFinished with the task: 2 step(s) that were open.";
+            \nNo such step was planned, noted as dropped: \"knit\".\
+            \nNo other task of this session to close, nothing closed (the answer's task and open_tasks have the keys): \"t9\".";
         assert_eq!(report_lines(&report).join("\n"), expected);
         assert!(report_lines(&SaveReport::default()).is_empty());
     }

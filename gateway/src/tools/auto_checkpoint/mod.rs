@@ -13,7 +13,7 @@ use shim_proto::limits::checkpoint::{MAX_ITEM_BYTES, MAX_SUMMARY_BYTES, MAX_TASK
 use shim_proto::reasons::{SESSION_NOT_FOUND, STALE_OWNER};
 use tonic::Status;
 
-use crate::arguments::{Arguments, ParameterType, optional, required};
+use crate::arguments::{Arguments, NEW_SESSION, Named, ParameterType, optional, required};
 use crate::claims;
 use crate::config::Project;
 use crate::evidence;
@@ -130,7 +130,7 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
         ),
         optional(
             "session_id",
-            ParameterType::IdOrNew,
+            ParameterType::id_or(Named::Session, NEW_SESSION),
             "The session to save to, from an earlier answer; \"new\" starts another one; left out, this process's own session is used.",
         ),
     ],
@@ -165,7 +165,7 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
         output(
             "changed",
             "object",
-            "Steps and decisions that this save changed: reopened_steps, dropped_steps, retracted_decisions, unknown_decisions, finished_and_next, finished_with_task.",
+            "Steps and decisions that this save changed: reopened_steps, dropped_steps, retracted_decisions, unknown_decisions, unknown_steps, unknown_tasks, finished_and_next, left_open_steps.",
         ),
         output(
             "left_task",
@@ -287,11 +287,18 @@ async fn save(
     let sessions = &call.gateway.sessions;
     let known = sessions.newest_checkpoint(&owned.session_id);
     let saved = call.gateway.services.save_checkpoint(request).await;
-    let saved = saved.map_err(|status| sessions.record_refusal(owned, status))?;
+    let mut saved = saved.map_err(|status| sessions.record_refusal(owned, status))?;
     if let Some(checkpoint) = &saved.checkpoint {
         sessions.note_saved(&owned.session_id, known, checkpoint.number);
     }
     claims.forget_ended(&owned.session_id, &ended);
+    if let Some(report) = &mut saved.report {
+        // What the gateway closes by itself may never have been saved; the caller named none of it.
+        let own = |key: &String| {
+            claims::task_id_of(key).is_some_and(|id| ended.iter().any(|ended| ended == id))
+        };
+        report.unknown_tasks.retain(|key| !own(key));
+    }
     Ok(saved)
 }
 

@@ -30,11 +30,20 @@ pub(super) async fn cancel(call: &ToolCall) -> Result<ToolOutput, ToolError> {
             words::task_state(task.state())
         ),
         count => format!(
-            "{count} task(s) called off. A worker that has one is refused from its next report on. action=retry \
-             takes them up again."
+            "{count} task(s) called off. A worker that has one is refused from its next report on. {}",
+            way_back(&task)
         ),
     };
     Ok(render(call, text, &task, Some(answer.cancelled)).await)
+}
+
+/// How what was called off is taken up again.
+fn way_back(task: &Task) -> &'static str {
+    if task.schedule.is_empty() {
+        "action=retry takes them up again."
+    } else {
+        "action=retry lets the schedule go on with its next run."
+    }
 }
 
 pub(super) async fn retry(call: &ToolCall) -> Result<ToolOutput, ToolError> {

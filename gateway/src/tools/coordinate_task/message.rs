@@ -1,14 +1,18 @@
 //! `action=message`: a durable message for one session, one worker, or every worker with a capability.
 
+use prost_types::Timestamp;
 use serde_json::json;
 use shim_proto::checkpoint::v1::{GetSessionRequest, SessionStatus};
 use shim_proto::coordination::v1::SendMessageRequest;
 use shim_proto::coordination::v1::send_message_request::Recipient;
-use shim_proto::reasons::{INBOX_FULL, NO_RECIPIENTS, SESSION_NOT_FOUND, WORKER_NOT_FOUND};
+use shim_proto::reasons::{
+    INBOX_FULL, NO_RECIPIENTS, SESSION_ENDED, SESSION_NOT_FOUND, WORKER_NOT_FOUND,
+};
 use shim_render::page::Page;
 use tonic::{Code, Status};
 
 use crate::arguments::Arguments;
+use crate::render::phrases;
 use crate::services::request_id;
 use crate::tool_error::ToolError;
 use crate::tools::action_arguments::{incomplete, missing_fields};
@@ -17,6 +21,8 @@ use crate::tools::call::{ToolCall, ToolOutput};
 /// The arguments that name the recipients; a message takes one of them.
 const RECIPIENTS: [&str; 3] = ["to_session", "to_worker", "to_capability"];
 
+const INTERRUPTED: &str =
+    "That session is interrupted: it reads the message once a client restores it.";
 const WORKERS: &str =
     "shim_session_status view=workers lists the living workers with their capabilities";
 
@@ -31,7 +37,10 @@ pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
             .acquire(arguments.text("session_id"), project, &call.client);
     let (sender, known) = tokio::join!(acquire, look_up(call, &recipient));
     let sender = sender?.session_id;
-    let inbox = match (&recipient, known) {
+    if let Known::Ended(at) = &known {
+        return Err(ended(&recipient, at.as_ref()).about(sender.as_str()));
+    }
+    let inbox = match (&recipient, &known) {
         // A session of another stack on the same Redis is known there if it is a worker.
         (Recipient::SessionId(id), Known::Nowhere) => Recipient::WorkerId(id.clone()),
         _ => recipient.clone(),
@@ -45,8 +54,13 @@ pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     };
     let sent = call.gateway.services.send_message(request).await;
     let sent = sent.map_err(|status| to_error(status, &recipient).about(sender.as_str()))?;
-    let text = render(&recipient, sent.recipients, known == Known::Ended);
-    Ok(ToolOutput::new(text, json!({"recipients": sent.recipients})).with_session(sender))
+    let mut structured = json!({"recipients": sent.recipients});
+    let note = (known == Known::Interrupted).then_some(INTERRUPTED);
+    if let Some(note) = note {
+        structured["note"] = note.into();
+    }
+    let text = render(&recipient, sent.recipients, note);
+    Ok(ToolOutput::new(text, structured).with_session(sender))
 }
 
 /// The recipients; every argument that is missing or too much is named at once.
@@ -77,12 +91,14 @@ fn recipient(arguments: &Arguments) -> Result<Recipient, ToolError> {
 }
 
 /// What the checkpoint service knows of the recipient.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq)]
 enum Known {
     /// It is no session, it lives, or nobody can say.
     AsItIs,
-    /// The session was ended for good.
-    Ended,
+    /// The session's client is gone.
+    Interrupted,
+    /// The session was ended for good, at this time.
+    Ended(Option<Timestamp>),
     /// There is no session with this id.
     Nowhere,
 }
@@ -94,13 +110,30 @@ async fn look_up(call: &ToolCall, recipient: &Recipient) -> Known {
     let request = GetSessionRequest {
         session_id: session_id.clone(),
     };
-    let found = call.gateway.services.get_session(request).await;
-    let status = found.map(|found| found.session.unwrap_or_default().status());
-    match status {
-        Ok(SessionStatus::Ended) => Known::Ended,
+    match call.gateway.services.get_session(request).await {
+        Ok(found) => {
+            let session = found.session.unwrap_or_default();
+            match session.status() {
+                SessionStatus::Ended => Known::Ended(session.ended_at),
+                SessionStatus::Interrupted => Known::Interrupted,
+                _ => Known::AsItIs,
+            }
+        }
         Err(status) if status.code() == Code::NotFound => Known::Nowhere,
-        _ => Known::AsItIs,
+        Err(_) => Known::AsItIs,
     }
+}
+
+/// The refusal of a message that nobody would read.
+fn ended(recipient: &Recipient, at: Option<&Timestamp>) -> ToolError {
+    let (to, when) = (name(recipient), phrases::ago(at));
+    ToolError::new(
+        SESSION_ENDED,
+        format!("{to} was ended {when}, so nobody reads its messages; nothing was sent"),
+    )
+    .next_step(
+        "shim_session_status view=sessions lists the sessions that go on; send it to one of those",
+    )
 }
 
 fn to_error(status: Status, recipient: &Recipient) -> ToolError {
@@ -119,18 +152,22 @@ fn to_error(status: Status, recipient: &Recipient) -> ToolError {
         )
 }
 
-fn render(recipient: &Recipient, inboxes: u32, has_ended: bool) -> Page {
-    let to = match recipient {
+fn name(recipient: &Recipient) -> String {
+    match recipient {
         Recipient::SessionId(id) => format!("session {id}"),
         Recipient::WorkerId(id) => format!("worker {id}"),
         Recipient::Capability(name) => format!("every living worker with {name}"),
-    };
+    }
+}
+
+fn render(recipient: &Recipient, inboxes: u32, note: Option<&str>) -> Page {
+    let to = name(recipient);
     let mut text = Page::of(format!(
         "Message to {to} put into {inboxes} inbox(es). It is kept until it is read; a Claude session reads it with \
          its next tool call."
     ));
-    if has_ended {
-        text.line("That session has ended: nobody reads the message unless it is restored.");
+    if let Some(note) = note {
+        text.line(note);
     }
     text
 }

@@ -114,6 +114,7 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
             "integer",
             "message: how many inboxes it was put into.",
         ),
+        output("note", "string", "message: why it is not read at once."),
     ],
     run: |call| Box::pin(run(call)),
 };

@@ -7,7 +7,7 @@ use shim_proto::limits::task::{
     MAX_SCHEDULE_BYTES, MAX_SUBTASK_FILES, MAX_SUBTASKS, MAX_TIMEOUT,
 };
 
-use crate::arguments::{Parameter, ParameterType, optional, required};
+use crate::arguments::{NO_TASK, Named, Parameter, ParameterType, optional, required};
 
 const MAX_TIMEOUT_S: u64 = MAX_TIMEOUT.as_secs();
 const MAX_DELAY_S: u64 = MAX_DELAY.as_secs();
@@ -198,7 +198,7 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     ),
     optional(
         "parent_task_id",
-        ParameterType::Text { max_bytes: 100 },
+        ParameterType::id_or(Named::Task, NO_TASK),
         "submit: the task on whose behalf it comes, and with which it is called off; left out, the task this session has claimed. \"none\" for none.",
     ),
     optional(
@@ -241,7 +241,7 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     ),
     optional(
         "task_id",
-        ParameterType::Text { max_bytes: 100 },
+        ParameterType::id(Named::Task),
         "All but submit and message: the job or one of its parts, from the answer to submit or view=tasks; the last eight digits or JOB/PART do, too.",
     ),
     optional(
@@ -274,12 +274,12 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     ),
     optional(
         "to_session",
-        ParameterType::Id,
+        ParameterType::id(Named::SessionOrWorker),
         "message: the session that is to read it, from view=sessions, or the \"from\" of a message.",
     ),
     optional(
         "to_worker",
-        ParameterType::Id,
+        ParameterType::id(Named::Worker),
         "message, instead of to_session: the worker that is to read it, from view=workers.",
     ),
     optional(
@@ -289,7 +289,7 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     ),
     optional(
         "session_id",
-        ParameterType::Id,
+        ParameterType::id(Named::Session),
         "The session that asks or sends, from an earlier answer; left out, this process's own.",
     ),
 ];

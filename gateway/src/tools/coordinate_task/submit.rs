@@ -40,7 +40,9 @@ pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     let unmatched = files.unmatched.clone();
     let mut request = request(&call.arguments, files);
     request.submitted_by.clone_from(&session_id);
-    let parent = ParentTask::of(call, &session_id);
+    let parent = ParentTask::of(call, &session_id)
+        .await
+        .map_err(|error| error.about(session_id.as_str()))?;
     let (submitted, workers) =
         tokio::join!(parent::submit(call, request, parent), has_workers(call));
     let submitted = submitted.map_err(|status| {

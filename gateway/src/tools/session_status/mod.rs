@@ -18,7 +18,7 @@ use shim_render::text::{name, one_line, title};
 use shim_render::words;
 use tonic::Status;
 
-use crate::arguments::{ParameterType, optional};
+use crate::arguments::{Named, ParameterType, optional};
 use crate::render::json;
 use crate::render::phrases;
 use crate::tool_error::ToolError;
@@ -51,11 +51,11 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
         optional(
             "query",
             ParameterType::Text { max_bytes: 1_000 },
-            "For search (required there): words that must all occur; \"...\" keeps a phrase together; at most 1,000 bytes. For tasks: the task_id of one to show with its parts.",
+            "For search (required there): words that must all occur; \"...\" keeps a phrase together; at most 1,000 bytes. For tasks: the task_id of one to show with its parts; the last eight digits or JOB/PART do, too.",
         ),
         optional(
             "session_id",
-            ParameterType::Id,
+            ParameterType::id(Named::Session),
             "The session to look at or to search in; left out, this process's own, or all in a search.",
         ),
         optional(

@@ -4,16 +4,20 @@ use serde_json::json;
 use shim_proto::coordination::v1::{ListTasksRequest, QueueHealthRequest};
 
 use super::paging::limit;
+use crate::arguments::Named;
 use crate::render::json;
 use crate::render::queues;
 use crate::render::tasks;
+use crate::short_ids;
 use crate::tool_error::ToolError;
 use crate::tools::call::{ToolCall, ToolOutput};
 use crate::tools::coordinate_task::status::show;
 
 pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     if let Some(task_id) = call.arguments.text("query") {
-        return show(call, task_id.trim()).await;
+        let gateway = &call.gateway;
+        let task_id = short_ids::named(gateway, Named::Task, "query", task_id.trim()).await?;
+        return show(call, &task_id).await;
     }
     let request = ListTasksRequest {
         page_size: u32::try_from(limit(call)).unwrap_or_default(),

@@ -10,7 +10,7 @@ mod report;
 
 use shim_proto::limits::{task, worker};
 
-use crate::arguments::{ParameterType, optional, required};
+use crate::arguments::{Named, ParameterType, optional, required};
 use crate::tool_error::ToolError;
 use crate::tools::action_arguments::check_required;
 use crate::tools::call::{ToolCall, ToolOutput};
@@ -58,7 +58,7 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
         ),
         optional(
             "task_id",
-            ParameterType::Text { max_bytes: 100 },
+            ParameterType::id(Named::Task),
             "progress, complete, fail, release: the task, from the answer to claim; left out, the one this session has.",
         ),
         optional(
@@ -116,7 +116,7 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
         ),
         optional(
             "session_id",
-            ParameterType::Id,
+            ParameterType::id(Named::Session),
             "The session that works, from an earlier answer; left out, this process's own.",
         ),
     ],

@@ -3,7 +3,7 @@
 //!
 //! (A) Each step that was ever named is open, finished or dropped, and the newest save that speaks of it decides which: a
 //! step it names as next is open, one it names as completed is finished, one it drops or leaves out of a new plan is
-//! dropped. (B) Decisions stay in the order in which they were taken, until they are taken back. (C) A field that is left
+//! dropped. A step that is open when its task is saved as finished is left open: nobody said that it was done. (B) Decisions stay in the order in which they were taken, until they are taken back. (C) A field that is left
 //! empty keeps what it had, unless the save clears it. (D) The report counts what the checkpoint holds.
 
 use std::collections::HashSet;
@@ -164,7 +164,10 @@ fn merge_steps(
     changes: &Changes,
     report: &mut SaveReport,
 ) {
-    let planned: Vec<String> = open_steps(earlier).into_iter().cloned().collect();
+    let open_before = open_steps(earlier)
+        .into_iter()
+        .chain(&earlier.left_open_steps);
+    let planned: Vec<String> = open_before.cloned().collect();
     let finished_before = keys(&earlier.completed_steps);
     let completed = once(std::mem::take(&mut state.completed_steps));
     let next = std::mem::take(&mut state.next_steps);
@@ -172,22 +175,24 @@ fn merge_steps(
     let is_ended = state.progress >= 1.0 && next.is_empty();
     let left = without_finished(planned.clone(), &completed);
     let left = without(left, &keys(&changes.dropped_steps));
-    let (plan, ended) = match (is_ended, is_new_plan) {
-        (true, _) => (Vec::new(), left),
+    report.unknown_steps = unknown_steps(earlier, &next, &completed, changes);
+    let (plan, left_open) = match (is_ended, is_new_plan) {
+        (true, _) => (Vec::new(), without(left, &keys(&completed))),
         (false, false) => (left, Vec::new()),
         (false, true) => {
             let plan = new_plan(next, &completed, &finished_before, report);
             (plan, Vec::new())
         }
     };
-    report.finished_with_task = u32::try_from(ended.len()).unwrap_or(u32::MAX);
+    report.left_open_steps = once(left_open.clone());
     report.reopened_steps = reopened(&plan, earlier);
 
-    let open = keys(&plan);
+    let mut open = keys(&plan);
+    open.extend(keys(&left_open));
     let dropped_by_name = once(changes.dropped_steps.clone());
     let dropped_by_name = without(without(dropped_by_name, &open), &keys(&completed));
     let finished = earlier.completed_steps.iter().cloned();
-    let finished = once(finished.chain(completed).chain(ended));
+    let finished = once(finished.chain(completed));
     let finished = without(without(finished, &open), &keys(&dropped_by_name));
     let done = keys(&finished);
     let left_out = without(without(planned, &open), &done);
@@ -196,12 +201,34 @@ fn merge_steps(
     let dropped = once(dropped.cloned());
     state.dropped_steps = bounded(without(without(dropped, &open), &done));
     state.completed_steps = bounded(finished);
+    state.left_open_steps = bounded(left_open);
     state.next_steps = plan;
 }
 
-/// The steps of a plan that were finished or dropped before.
+/// Steps to be dropped that neither the task nor the save has.
+fn unknown_steps(
+    earlier: &CheckpointState,
+    next: &[String],
+    completed: &[String],
+    changes: &Changes,
+) -> Vec<String> {
+    let lists = [
+        &earlier.next_steps,
+        &earlier.completed_steps,
+        &earlier.dropped_steps,
+        &earlier.left_open_steps,
+    ];
+    let known = lists.into_iter().flatten().chain(next).chain(completed);
+    let known: HashSet<String> = known.map(|step| normalised(step)).collect();
+    let unknown = changes.dropped_steps.iter();
+    let unknown = unknown.filter(|step| !known.contains(&normalised(step)));
+    once(unknown.cloned())
+}
+
+/// The steps of a plan that were finished, dropped or left open before.
 fn reopened(plan: &[String], earlier: &CheckpointState) -> Vec<String> {
     let before = earlier.completed_steps.iter().chain(&earlier.dropped_steps);
+    let before = before.chain(&earlier.left_open_steps);
     let before: HashSet<String> = before.map(|step| normalised(step)).collect();
     let is_reopened = |step: &&String| before.contains(&normalised(step));
     once(plan.iter().filter(is_reopened).cloned())

@@ -28,6 +28,7 @@ pub(crate) fn diff(from: &CheckpointState, to: &CheckpointState) -> Vec<FieldCha
         text_change("task_key", &from.task_key, &to.task_key),
         list("dropped_steps", |state| &state.dropped_steps),
         list("retracted_decisions", |state| &state.retracted_decisions),
+        list("left_open_steps", |state| &state.left_open_steps),
     ]
     .into_iter()
     .flatten()

@@ -1,10 +1,9 @@
 //! When a save speaks of a known task in other words.
 
-use std::collections::BTreeSet;
-
 use shim_proto::checkpoint::v1::CheckpointState;
+use shim_render::likeness::{is_alike, is_longer_or_shorter};
 use shim_render::verification::open_steps;
-use shim_render::wording::{is_alike, is_same};
+use shim_render::wording::is_same;
 
 /// Whether the save is the known task in other words, given what was known of it. What is taken for it wrongly would end or
 /// replace open work, so it must speak of every open step; its text is alike, or is itself one of the steps. Without
@@ -26,17 +25,6 @@ pub(crate) fn is_reworded(earlier: &CheckpointState, new: &CheckpointState) -> b
     }
     let is_ending = new.progress >= 1.0 && new.next_steps.is_empty();
     !is_ending && is_longer_or_shorter(&earlier.current_task, &new.current_task)
-}
-
-/// Whether one text has all words of the other.
-fn is_longer_or_shorter(one: &str, other: &str) -> bool {
-    let words = |text: &str| -> BTreeSet<String> {
-        let words = text.split(|c: char| !c.is_alphanumeric());
-        let words = words.filter(|word| !word.is_empty());
-        words.map(str::to_lowercase).collect()
-    };
-    let (one, other) = (words(one), words(other));
-    one.is_subset(&other) || other.is_subset(&one)
 }
 
 #[cfg(test)]
@@ -84,6 +72,21 @@ mod tests {
                 false,
             ),
             (state("Check the links", 1.0, &[], &["gather"]), false),
+            // Another deed on the same object is another task, whatever steps it names.
+            (
+                state("Remove the rate limiter", 0.4, &["write it"], &["gather"]),
+                false,
+            ),
+            (
+                state(
+                    "Undo: port the rate limiter",
+                    0.4,
+                    &["gather", "write it"],
+                    &[],
+                ),
+                false,
+            ),
+            (state("Do not port the rate limiter", 0.4, &[], &[]), false),
         ] {
             assert_eq!(
                 is_reworded(&earlier, &new),

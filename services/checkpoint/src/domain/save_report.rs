@@ -37,6 +37,8 @@ pub(crate) fn complete(report: SaveReport, change: TaskChange) -> SaveReport {
         retracted_decisions: short(report.retracted_decisions),
         unknown_decisions: short(report.unknown_decisions),
         finished_and_next: short(report.finished_and_next),
+        left_open_steps: short(report.left_open_steps),
+        unknown_steps: short(report.unknown_steps),
         relation: change.relation.into(),
         task: Some(unhashed(change.task)),
         left_task: change.left.map(unhashed),

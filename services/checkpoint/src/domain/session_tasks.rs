@@ -57,7 +57,7 @@ pub(crate) struct TaskChange {
     pub(crate) open_count: usize,
     /// Unfinished tasks that fell off the list.
     pub(crate) unlisted: Vec<SessionTask>,
-    /// Keys to be closed that no task has.
+    /// Keys to be closed that no other task has.
     pub(crate) unknown: Vec<String>,
 }
 
@@ -129,7 +129,7 @@ pub(crate) fn advance(
     saved: &Checkpoint,
     open_steps: u32,
 ) -> TaskChange {
-    let unknown = unknown_keys(session, closed);
+    let mut unknown = unknown_keys(session, closed);
     let mut others = take_known(session, closed, &name.key);
     let earlier_key = match found {
         TaskMatch::ByName => find(&others, name).map(|task| task.task_key.clone()),
@@ -148,6 +148,9 @@ pub(crate) fn advance(
         ("", None) => own_key(session, &others),
         (given, _) => given.to_owned(),
     };
+    if closed.contains(&task_key) && !unknown.contains(&task_key) {
+        unknown.push(task_key.clone());
+    }
     let task = saved_task(task_key, name, saved, open_steps);
     others.retain(is_open);
     let unlisted = others.split_off(others.len().min(MAX_SESSION_TASKS - 1));
@@ -339,6 +342,18 @@ mod tests {
         let (session, change) = saved(&many, &[]);
         assert_eq!(session.tasks.len(), MAX_SESSION_TASKS);
         assert_eq!(change.unlisted.len(), 1, "what falls off the list is told");
+    }
+
+    #[test]
+    fn keys_to_be_closed_that_no_other_task_has_are_told() {
+        let closed = ["t1", "t2", "nope"].map(str::to_owned);
+        let (_, change) = saved(&[("", "a job", 0.3), ("", "tea", 0.2)], &closed);
+        // The second save is a task of its own, after the first one is closed.
+        assert_eq!(change.unknown, ["t2", "nope"]);
+        let own = ["mine".to_owned()];
+        let (session, change) = saved(&[("mine", "a job", 0.3)], &own);
+        assert_eq!(change.unknown, ["mine"]);
+        assert_eq!(session.tasks.len(), 1, "a save does not close its own task");
     }
 
     #[test]

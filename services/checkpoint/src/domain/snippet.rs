@@ -60,6 +60,7 @@ pub(crate) fn searchable_texts(state: &CheckpointState) -> impl Iterator<Item = 
         .chain(&state.decisions)
         .chain(&state.next_steps)
         .chain(&state.completed_steps)
+        .chain(&state.left_open_steps)
         .chain(&state.blockers)
         .map(String::as_str)
 }

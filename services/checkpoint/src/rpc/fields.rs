@@ -236,6 +236,8 @@ impl Fields {
         self.texts("state.dropped_steps", &state.dropped_steps, MAX_ITEM_BYTES);
         let retracted = &state.retracted_decisions;
         self.texts("state.retracted_decisions", retracted, MAX_ITEM_BYTES);
+        let left_open = &state.left_open_steps;
+        self.texts("state.left_open_steps", left_open, MAX_ITEM_BYTES);
         if let Some(custom) = &state.custom {
             self.kept_free_form("state.custom", custom, MAX_STATE_BYTES);
         }

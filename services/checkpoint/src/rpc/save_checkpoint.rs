@@ -5,6 +5,7 @@ use shim_proto::checkpoint::v1::{
 };
 use shim_proto::limits::MAX_LIST;
 use shim_proto::limits::checkpoint::{MAX_ITEM_BYTES, MAX_TASK_KEY_BYTES};
+use shim_render::wording::name;
 use tonic::Status;
 
 use super::api::Api;
@@ -39,8 +40,10 @@ pub(super) async fn handle(
     };
     let owner = Owner::new(id, request.epoch);
     if let Some(state) = request.state.as_mut() {
-        let key = state.task_key.trim().to_owned();
-        state.task_key = key;
+        state.task_key = name(&state.task_key);
+    }
+    for key in &mut request.closed_tasks {
+        *key = name(key);
     }
     let options = SaveOptions {
         owner,

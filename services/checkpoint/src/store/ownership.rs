@@ -3,7 +3,7 @@
 use shim_proto::checkpoint::v1::{
     Attach, ClientInfo, DeleteSessionRequest, DeleteSessionResponse, DismissRecoveryRequest,
     DismissRecoveryResponse, EndSessionRequest, EndSessionResponse, Interruption,
-    OpenSessionRequest, OpenSessionResponse, Session, SessionStatus,
+    OpenSessionRequest, OpenSessionResponse, ProcessIdentity, Session, SessionStatus,
 };
 use shim_runtime::conversation;
 use shim_runtime::ids::{Epoch, SessionId};
@@ -45,23 +45,36 @@ pub(super) fn new_session(
     }
 }
 
-/// The refusal that names the live owner.
-pub(super) fn session_owned_error(session: &Session) -> Error {
-    let client = session.client.clone().unwrap_or_default();
-    let name = if client.name.is_empty() {
-        "a client".to_owned()
-    } else {
-        client.name
-    };
-    let owner = match client.client_process.or(client.gateway_process) {
-        Some(process) if process.pid > 0 => {
-            format!("{name} (pid {} on {})", process.pid, client.hostname)
-        }
-        _ => name,
-    };
+/// The refusal that names the live owner to the client that wanted the session.
+pub(super) fn session_owned_error(session: &Session, caller: Option<&ClientInfo>) -> Error {
+    let owner = session.client.clone().unwrap_or_default();
     Error::SessionOwned {
         session: session.id.clone(),
-        owner,
+        owner: owner_name(&owner, caller),
+    }
+}
+
+/// The owner's name and its processes: a caller whose own client has another gateway cannot tell it by the client alone.
+fn owner_name(owner: &ClientInfo, caller: Option<&ClientInfo>) -> String {
+    let pid = |process: Option<ProcessIdentity>| process.map_or(0, |process| process.pid);
+    let (client, gateway) = (pid(owner.client_process), pid(owner.gateway_process));
+    let name = match owner.name.as_str() {
+        "" => "a client",
+        name => name,
+    };
+    let host = &owner.hostname;
+    let is_callers = client != 0
+        && caller.is_some_and(|caller| {
+            caller.client_process == owner.client_process && caller.boot_id == owner.boot_id
+        });
+    match (client, gateway) {
+        (0, 0) => name.to_owned(),
+        (_, gateway @ 1..) if is_callers => format!(
+            "another gateway (pid {gateway} on {host}) of this very client, {name} (pid {client})"
+        ),
+        (0, gateway) => format!("{name} (pid {gateway} on {host})"),
+        (client, 0) => format!("{name} (pid {client} on {host})"),
+        (client, gateway) => format!("{name} (pid {client} on {host}, its gateway pid {gateway})"),
     }
 }
 
@@ -157,7 +170,7 @@ impl Store {
             match stored.session.status() {
                 SessionStatus::Ended => return Err(Error::SessionEnded(session.to_string())),
                 SessionStatus::Active if request.epoch == 0 => {
-                    return Err(session_owned_error(&stored.session));
+                    return Err(session_owned_error(&stored.session, None));
                 }
                 _ => {}
             }
@@ -211,7 +224,7 @@ impl Store {
         let deleted = self.mutate(key, 0, move |db, now| {
             let stored = sessions::find(db, session)?;
             if stored.session.status() == SessionStatus::Active && !request.force {
-                return Err(session_owned_error(&stored.session));
+                return Err(session_owned_error(&stored.session, None));
             }
             let dropped = pruning::delete_session(db, &stored, "request", now)?;
             Ok(DeleteSessionResponse {
@@ -239,8 +252,55 @@ fn adopt(mut stored: StoredSession, client: Option<&ClientInfo>) -> Result<Store
         SessionStatus::Ended => return Err(Error::SessionEnded(stored.session.id)),
         SessionStatus::Interrupted => {}
         _ if is_held_by_same_client(&stored.session, client) => {}
-        _ => return Err(session_owned_error(&stored.session)),
+        _ => return Err(session_owned_error(&stored.session, client)),
     }
     stored.session.epoch += 1;
     Ok(stored)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_holder_of_a_session_is_named_by_what_tells_it_from_the_caller() {
+        let client = |pid, gateway| ClientInfo {
+            name: "claude-code".into(),
+            hostname: "box".into(),
+            boot_id: "b".into(),
+            client_process: (pid != 0).then_some(ProcessIdentity {
+                pid,
+                start_ticks: 1,
+            }),
+            gateway_process: (gateway != 0).then_some(ProcessIdentity {
+                pid: gateway,
+                start_ticks: 2,
+            }),
+            ..ClientInfo::default()
+        };
+        let caller = client(10, 12);
+        for (owner, expected) in [
+            (
+                client(10, 11),
+                "another gateway (pid 11 on box) of this very client, claude-code (pid 10)",
+            ),
+            (
+                client(20, 21),
+                "claude-code (pid 20 on box, its gateway pid 21)",
+            ),
+            (client(20, 0), "claude-code (pid 20 on box)"),
+            (client(0, 21), "claude-code (pid 21 on box)"),
+            (client(0, 0), "claude-code"),
+            (ClientInfo::default(), "a client"),
+        ] {
+            assert_eq!(owner_name(&owner, Some(&caller)), expected);
+        }
+        let elsewhere = ClientInfo {
+            boot_id: "c".into(),
+            ..client(10, 11)
+        };
+        let expected = "claude-code (pid 10 on box, its gateway pid 11)";
+        assert_eq!(owner_name(&elsewhere, Some(&caller)), expected);
+        assert_eq!(owner_name(&client(10, 11), None), expected);
+    }
 }

@@ -211,7 +211,7 @@ fn check_owner(stored: &StoredSession, request: &RestoreCheckpointRequest) -> Re
     }
     let may_take = request.take_over || is_held_by_same_client(session, request.client.as_ref());
     if session.status() == SessionStatus::Active && !may_take {
-        return Err(session_owned_error(session));
+        return Err(session_owned_error(session, request.client.as_ref()));
     }
     Ok(())
 }

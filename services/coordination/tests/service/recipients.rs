@@ -113,7 +113,17 @@ async fn a_worker_that_left_gets_nothing_and_no_recipient_is_an_error() {
     let request = message(Recipient::Capability("rust".into()));
     let refused = refusal(service.bus.send_message(request).await);
     assert_eq!(refused, (Code::FailedPrecondition, "NO_RECIPIENTS".into()));
+    let request = message(Recipient::WorkerId(gone.worker_id.clone()));
+    let refused = refusal(service.bus.send_message(request).await);
+    assert_eq!(refused, (Code::FailedPrecondition, "NO_RECIPIENTS".into()));
     assert_eq!(count(&service, &gone.worker_id).await, 0);
+    // The session of a window may be restored, and then reads what came.
+    let session = id();
+    let window = worker(&service, "rust", &session).await;
+    leave(&service, &window).await;
+    let request = message(Recipient::WorkerId(window.worker_id.clone()));
+    assert_eq!(send(&service, &request).await, 1);
+    assert_eq!(count(&service, &session).await, 1);
 }
 
 #[tokio::test]

@@ -6,7 +6,8 @@ return change_once(function()
   local task, reason, message = load(args.id), args.reason, args.message
   if not task then return {'NOT_FOUND'} end
   if is_over(task) then
-    -- Jobs on its behalf may go on.
+    -- Jobs on its behalf may go on. Called off by itself, it stays so whatever is above it.
+    redis.call('HDEL', task_key(task.id), 'kin')
     disown(task.id)
     return answer({count = call_off_kin(MAX_KIN)})
   end

@@ -2,7 +2,9 @@
 --
 -- A job names its `parent`, the task, and what it stands `above`, which is the parent's job, or the schedule of a run. The
 -- set `kin:<id>` holds the jobs below a task or a job. A task that was called off is disowned: nothing is taken on its
--- behalf any more, and the sorted set `disowned` holds it until all below it is called off.
+-- behalf any more, and the sorted set `disowned` holds it until all below it is called off. What was called off that way is
+-- marked as `kin`: with '1', a schedule with its next run. A task that is taken up again is owned again, and the sorted set
+-- `reowned` holds it until the marked jobs below it are taken up, too; see `retrying.lua`.
 local KIN_MESSAGE = 'the task on whose behalf it was submitted was called off'
 
 -- Calls off what stands below disowned tasks, some `max` tasks at once; the sweep goes on with the rest. Returns how many.
@@ -15,10 +17,12 @@ local function call_off_kin(max)
       local job = load(job_id)
       if job and not is_over(job) then
         if count >= max then return count end
+        redis.call('HSET', task_key(job_id), 'kin', redis.call('ZSCORE', key('schedules'), job_id) or '1')
         redis.call('ZREM', key('schedules'), job_id)
         count = count + 1 + call_off(job_id, 'CANCELLED', KIN_MESSAGE)
         close(job, CANCELLED, 'CANCELLED', KIN_MESSAGE)
       elseif job and redis.call('HGET', task_key(job_id), 'disowned') ~= '1' then
+        redis.call('HSET', task_key(job_id), 'kin', '1')
         disown(job_id)
       end
     end
@@ -40,6 +44,22 @@ local function disowned_above(task)
     ancestor = redis.call('HGET', task_key(ancestor), 'above')
   end
   return nil
+end
+
+-- Whether a task above a job was called off.
+local function is_below_disowned(job_id)
+  for _, id in ipairs(redis.call('HMGET', task_key(job_id), 'parent', 'above')) do
+    local task = id and load(id)
+    if task and disowned_above(task) then return true end
+  end
+  return false
+end
+
+-- Unmarks a task that was called off.
+local function reown(id)
+  redis.call('HDEL', task_key(id), 'disowned', 'kin')
+  redis.call('ZREM', key('disowned'), id)
+  if redis.call('EXISTS', key('kin:' .. id)) == 1 then redis.call('ZADD', key('reowned'), now, id) end
 end
 
 -- The place of a new job below its parent; or nil and the refusal.
@@ -93,6 +113,7 @@ local function forget_lineage(id)
   end
   redis.call('DEL', key('kin:' .. id))
   redis.call('ZREM', key('disowned'), id)
+  redis.call('ZREM', key('reowned'), id)
 end
 
 -- Moves a schedule to its next run; whether the run that is due is to be submitted. It is not if another process took

@@ -1,8 +1,11 @@
--- Retries what failed or was cancelled: a job, or a subtask with the subtasks that ended because of it.
+-- Retries what failed or was cancelled: a job, or a subtask with the subtasks that ended because of it; and the jobs on its
+-- behalf that were called off with it.
 -- args: request, id, max_named, max_queues, next_run_ms (of a schedule, which goes on with that run; nil for another job)
--- answer: count (of the tasks retried), task. Refusals: NOT_FOUND; NOT_OVER: state, lost (ids of the subtasks that could be
---         retried), lost_count; GONE: another program made its job, which is no more; REQUEST_ID_REUSED;
---         TOO_MANY_QUEUES as for a new job.
+-- answer: count (of the tasks retried; of very many, the sweep takes up the rest), task. Refusals: NOT_FOUND; NOT_OVER:
+--         state, lost (ids of the subtasks that could be retried), lost_count; GONE: another program made its job, which is
+--         no more; REQUEST_ID_REUSED; TOO_MANY_QUEUES as for a new job.
+local MAX_KIN = 2000
+
 local function refuse(task)
   local lost, lost_count = {}, 0
   for _, id in ipairs(redis.call('LRANGE', key('parts:' .. task.id), 0, -1)) do
@@ -14,26 +17,11 @@ local function refuse(task)
   return {'NOT_OVER', {state = task.state, lost = lost, lost_count = lost_count}}
 end
 
--- Lets a schedule that was called off go on: its tasks only wait, as before.
-local function resume_schedule(root)
-  redis.call('ZREM', key('finished'), root.id)
-  redis.call('ZREM', key('dead-jobs'), root.id)
-  redis.call('ZADD', key('live'), now, root.id)
-  local order, count = redis.call('LRANGE', key('parts:' .. root.id), 0, -1), 1
-  local unmet = count_unmet(order)
-  for _, id in ipairs(order) do
-    local part = load(id)
-    if is_lost(part) then
-      take_up(part, unmet[id] or 0)
-      count = count + 1
-    end
-  end
-  take_up(root, 0)
-  root.from = args.next_run_ms
-  enter(root, DELAYED, 'from', args.next_run_ms)
-  redis.call('ZREM', key('delayed'), root.id)
-  redis.call('ZADD', key('schedules'), args.next_run_ms, root.id)
-  return answer({count = count})
+-- Owns a task again that had ended itself before what it submitted was called off. Returns how many tasks that takes up.
+local function own_again(task)
+  if not is_over(task) or redis.call('HGET', task_key(task.id), 'disowned') ~= '1' then return 0 end
+  reown(task.id)
+  return take_back_kin(MAX_KIN)
 end
 
 -- The refusal if the queues of what may be taken up again have no place; nil if they have.
@@ -53,10 +41,13 @@ end
 return change_once(function()
   local task = load(args.id)
   if not task then return {'NOT_FOUND'} end
-  if not is_lost(task) then return refuse(task) end
+  if not is_lost(task) then
+    local count = own_again(task)
+    return count > 0 and answer({count = count}) or refuse(task)
+  end
   if is_job_gone(task.id) then return {'GONE'} end
   local refused = refuse_its_queues(task)
   if refused then return refused end
-  if args.next_run_ms then return resume_schedule(task) end
-  return answer({count = retry_lost(task)})
+  local count = args.next_run_ms and resume_schedule(task, args.next_run_ms) or retry_lost(task)
+  return answer({count = count + take_back_kin(MAX_KIN)})
 end)

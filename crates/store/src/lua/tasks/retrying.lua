@@ -4,8 +4,7 @@ local function is_lost(task) return task and (task.state == FAILED or task.state
 
 local function take_up(task, unmet)
   redis.call('ZREM', key('dead'), task.id)
-  redis.call('ZREM', key('disowned'), task.id)
-  redis.call('HDEL', task_key(task.id), 'disowned')
+  reown(task.id)
   redis.call('HDEL', text_key(task.id), 'reason', 'message', 'result', 'json')
   redis.call('HDEL', task_key(task.id), 'holds')
   redis.call('HDEL', task_key(task.root), 'held')
@@ -23,8 +22,7 @@ local function reopen(root)
   if is_over(root) then
     redis.call('ZREM', key('finished'), root.id)
     redis.call('ZREM', key('dead-jobs'), root.id)
-    redis.call('ZREM', key('disowned'), root.id)
-    redis.call('HDEL', task_key(root.id), 'disowned')
+    reown(root.id)
     redis.call('ZADD', key('live'), now, root.id)
     local deadline = redis.call('HGET', task_key(root.id), 'deadline')
     if deadline and tonumber(deadline) > now then redis.call('ZADD', key('deadlines'), deadline, root.id) end
@@ -119,3 +117,56 @@ local function retry_lost(task)
   return retried
 end
 
+-- Lets a schedule that was called off go on: its tasks only wait, as before, and what was called off of its runs stays so.
+-- Returns how many tasks.
+local function resume_schedule(root, next_run_ms)
+  redis.call('ZREM', key('finished'), root.id)
+  redis.call('ZREM', key('dead-jobs'), root.id)
+  redis.call('ZADD', key('live'), now, root.id)
+  local order, count = redis.call('LRANGE', key('parts:' .. root.id), 0, -1), 1
+  local unmet = count_unmet(order)
+  for _, id in ipairs(order) do
+    local part = load(id)
+    if is_lost(part) then
+      take_up(part, unmet[id] or 0)
+      count = count + 1
+    end
+  end
+  take_up(root, 0)
+  redis.call('ZREM', key('reowned'), root.id)
+  root.from = next_run_ms
+  enter(root, DELAYED, 'from', next_run_ms)
+  redis.call('ZREM', key('delayed'), root.id)
+  redis.call('ZADD', key('schedules'), next_run_ms, root.id)
+  return count
+end
+
+-- Takes up a job that was called off with a task above it. Returns how many tasks.
+local function take_back(job)
+  local mark = redis.call('HGET', task_key(job.id), 'kin')
+  if not mark or is_below_disowned(job.id) then return 0 end
+  if not is_lost(job) then
+    -- It had ended itself, and what stands below it was called off.
+    if is_over(job) then reown(job.id) end
+    return 0
+  end
+  if mark ~= '1' then return resume_schedule(job, mark) end
+  return retry_lost(job)
+end
+
+-- Takes up what was called off below tasks that are owned again, some `max` tasks at once; the sweep goes on with the rest.
+-- What a person called off by itself stays so. Returns how many.
+local function take_back_kin(max)
+  local count = 0
+  while count < max do
+    local id = redis.call('ZRANGE', key('reowned'), 0, 0)[1]
+    if not id then break end
+    for _, job_id in ipairs(redis.call('SMEMBERS', key('kin:' .. id))) do
+      if count >= max then return count end
+      local job = load(job_id)
+      if job then count = count + take_back(job) end
+    end
+    redis.call('ZREM', key('reowned'), id)
+  end
+  return count
+end

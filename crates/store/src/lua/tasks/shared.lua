@@ -217,6 +217,7 @@ end
 -- Marks a task that was called off; see `lineage.lua`.
 local function disown(id)
   redis.call('HSET', task_key(id), 'disowned', '1')
+  redis.call('ZREM', key('reowned'), id)
   if redis.call('EXISTS', key('kin:' .. id)) == 1 then redis.call('ZADD', key('disowned'), now, id) end
 end
 

@@ -24,6 +24,7 @@ local function load_due(name, until_when)
 end
 
 call_off_kin(max * 5)
+take_back_kin(max * 5)
 
 for _, task in ipairs(load_due('delayed', now)) do
   enter(task, READY, 'ready', now)

@@ -47,6 +47,7 @@ enum Is {
     Open,
     Finished,
     Dropped,
+    LeftOpen,
 }
 
 /// What each step is after a save, said without lists: the newest save that speaks of a step decides.
@@ -56,7 +57,11 @@ fn model(known: &mut BTreeMap<usize, Is>, times: &mut BTreeMap<usize, usize>, sa
     let next = save.next.clone().unwrap_or_default();
     let is_ended = save.is_done && next.is_empty();
     for step in 0..POOL.len() {
-        let was = before.get(&step).copied();
+        // What was left open at the end of the task is planned if the task goes on.
+        let was = before.get(&step).copied().map(|was| match was {
+            Is::LeftOpen => Is::Open,
+            was => was,
+        });
         let completed = named(&save.completed, step);
         let is_open = if is_ended {
             false
@@ -75,16 +80,17 @@ fn model(known: &mut BTreeMap<usize, Is>, times: &mut BTreeMap<usize, usize>, sa
         } else if named(&save.dropped, step) {
             Some(Is::Dropped)
         } else if named(&next, step) || was == Some(Is::Open) {
-            Some(if is_ended { Is::Finished } else { Is::Dropped })
+            Some(if is_ended { Is::LeftOpen } else { Is::Dropped })
         } else {
             was
         };
-        let planned = if save.next.is_some() {
+        let planned = if save.next.is_some() && !is_ended {
             next.iter().filter(|named| **named == step).count()
         } else {
             times.get(&step).copied().unwrap_or(0) - usize::from(completed && was == Some(Is::Open))
         };
-        times.insert(step, if is_open { planned } else { 0 });
+        let is_planned = is_open || now == Some(Is::LeftOpen);
+        times.insert(step, if is_planned { planned } else { 0 });
         if let Some(now) = now {
             known.insert(step, now);
         }
@@ -101,7 +107,7 @@ fn texts(places: &[usize], spelling: usize) -> Vec<String> {
 }
 
 proptest! {
-    /// For any sequence of saves, each step that was ever named is open, finished or dropped, as the newest save that
+    /// For any sequence of saves, each step that was ever named is open, finished, dropped or left open, as the newest save that
     /// speaks of it says, and the counts of the answer are what a restore shows.
     #[test]
     fn every_step_is_what_the_newest_save_that_speaks_of_it_says(saves in proptest::collection::vec(save(), 1..8)) {
@@ -128,6 +134,7 @@ proptest! {
                     (Is::Open, is_in(&state.next_steps)),
                     (Is::Finished, is_in(&state.completed_steps)),
                     (Is::Dropped, is_in(&state.dropped_steps)),
+                    (Is::LeftOpen, is_in(&state.left_open_steps)),
                 ];
                 let found: Vec<Is> = found.iter().filter(|(_, is_in)| *is_in).map(|(is, _)| *is).collect();
                 let expected: Vec<Is> = known.get(&place).copied().into_iter().collect();

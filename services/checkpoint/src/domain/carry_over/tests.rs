@@ -95,25 +95,74 @@ fn the_newest_save_that_names_a_step_decides_whether_it_is_open() {
 }
 
 #[test]
-fn a_finished_task_leaves_no_step_open_unless_it_names_one() {
-    let earlier = steps(&["run", "fix"], &[]);
+fn what_is_open_at_the_end_of_a_task_is_left_open_and_not_finished() {
+    let earlier = steps(&["run", "fix", "ship"], &["read"]);
     let ending = |next: &[&str]| CheckpointState {
         progress: 1.0,
         ..steps(next, &["run"])
     };
     let merged = after(&earlier, ending(&[]));
-    assert_eq!(merged.state.completed_steps, ["run", "fix"]);
-    assert_eq!(merged.report.finished_with_task, 1);
+    assert_eq!(merged.state.completed_steps, ["read", "run"]);
+    assert_eq!(merged.state.left_open_steps, ["fix", "ship"]);
+    assert_eq!(merged.report.left_open_steps, ["fix", "ship"]);
+    assert!(merged.state.next_steps.is_empty() && merged.state.dropped_steps.is_empty());
     let cleared = Changes {
         cleared: vec![StateField::NextSteps],
+        dropped_steps: list(&["Ship."]),
         ..Changes::default()
     };
-    let cleared = carry_over(earlier.clone(), 1, ending(&[]), &cleared);
-    assert_eq!(cleared.state.completed_steps, ["run", "fix"]);
+    let cleared = carry_over(earlier.clone(), 1, ending(&[]), &cleared).state;
+    assert_eq!(cleared.left_open_steps, ["fix"]);
+    assert_eq!(cleared.dropped_steps, ["Ship."]);
+    let named = after(&earlier, ending(&["ship"])).state;
     assert_eq!(
-        after(&earlier, ending(&["ship"])).state.next_steps,
-        ["ship"]
+        (named.next_steps, named.left_open_steps.len()),
+        (list(&["ship"]), 0)
     );
+
+    // They can be named as finished later, and a task that goes on has them open again.
+    let end = merged.state;
+    let finished = CheckpointState {
+        progress: 1.0,
+        ..steps(&[], &["Fix"])
+    };
+    let finished = after(&end, finished).state;
+    assert_eq!(finished.completed_steps, ["read", "run", "Fix"]);
+    assert_eq!(finished.left_open_steps, ["ship"]);
+    let goes_on = after(&end, steps(&[], &[]));
+    assert_eq!(goes_on.state.next_steps, ["fix", "ship"]);
+    assert_eq!(goes_on.report.reopened_steps, ["fix", "ship"]);
+    assert!(goes_on.state.left_open_steps.is_empty());
+    let planned = after(&end, steps(&["ship"], &[])).state;
+    assert_eq!(
+        (planned.next_steps, planned.dropped_steps),
+        (list(&["ship"]), list(&["fix"]))
+    );
+}
+
+#[test]
+fn one_text_in_composed_and_decomposed_letters_is_one_item() {
+    let (composed, decomposed) = ("menu of the caf\u{e9}", "menu of the cafe\u{301}");
+    let earlier = CheckpointState {
+        decisions: list(&[composed]),
+        ..steps(&[composed, "other"], &[])
+    };
+    let finished = after(&earlier, steps(&[], &[decomposed])).state;
+    assert_eq!(finished.next_steps, ["other"]);
+    let again = CheckpointState {
+        decisions: list(&[decomposed]),
+        ..steps(&[], &[])
+    };
+    assert_eq!(after(&earlier, again).state.decisions, [composed]);
+    let taken_back = Changes {
+        retracted_decisions: list(&[decomposed]),
+        dropped_steps: list(&[decomposed, "never planned"]),
+        ..Changes::default()
+    };
+    let merged = carry_over(earlier, 1, steps(&[], &[]), &taken_back);
+    assert!(merged.state.decisions.is_empty() && merged.report.unknown_decisions.is_empty());
+    assert_eq!(merged.state.next_steps, ["other"]);
+    assert_eq!(merged.report.unknown_steps, ["never planned"]);
 }
 
 #[test]

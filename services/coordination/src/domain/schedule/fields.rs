@@ -198,17 +198,18 @@ impl Field {
             "?" => return Err("? stands alone, in one of the two fields of days".to_owned()),
             _ => {}
         }
-        if let Some((range, step)) = item.split_once('/') {
+        if let Some((range, typed)) = item.split_once('/') {
+            // First the step: what is proposed for the range has it.
+            let step = self.step(typed)?;
             let (first, last) = match range {
                 "*" => (self.bounds().0, self.bounds().0 + self.size() - 1),
-                _ => self.stepped_range(range, step)?,
+                _ => self.stepped_range(range, typed)?,
             };
-            let step = self.step(step)?;
             values.add((first..=last).step_by(step), self);
         } else if self.special(item, values)? {
             // Added already.
         } else if let Some((first, last)) = item.split_once('-') {
-            let (first, last) = self.range(first, last)?;
+            let (first, last) = self.range(first, last, "")?;
             values.add(first..=last, self);
         } else {
             let number = self.number(item)?;
@@ -223,13 +224,14 @@ impl Field {
             let from = if range.is_empty() {
                 format!("*/{step}")
             } else {
-                format!("{range}-{}/{step}", self.bounds().1)
+                let first = self.number(range)?;
+                format!("{first}-{}/{step}", self.bounds().1)
             };
             return Err(format!(
                 "a step follows * or a range: write {from} if you mean that"
             ));
         };
-        self.range(first, last)
+        self.range(first, last, &format!("/{step}"))
     }
 
     fn step(self, text: &str) -> Result<usize, String> {
@@ -244,7 +246,8 @@ impl Field {
         }
     }
 
-    fn range(self, first: &str, last: &str) -> Result<(u32, u32), String> {
+    /// A range; `step` is what follows it.
+    fn range(self, first: &str, last: &str, step: &str) -> Result<(u32, u32), String> {
         let (from, to) = (self.number(first)?, self.number(last)?);
         // Sunday ends a week as well as it begins one.
         let from = if self == Self::Weekday && from == 7 && to < 7 {
@@ -261,7 +264,7 @@ impl Field {
             let (lowest, highest) = self.bounds();
             let highest = highest.min(lowest + self.size() - 1);
             return Err(format!(
-                "the range {first}-{last} runs backwards: write {from}-{highest},{lowest}-{to} if you mean that"
+                "the range {first}-{last} runs backwards: write {from}-{highest}{step},{lowest}-{to}{step} if you mean that"
             ));
         }
         Ok((from, to))

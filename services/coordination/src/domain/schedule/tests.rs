@@ -199,6 +199,13 @@ fn a_wrong_item_is_refused_by_its_field() {
         ("*/9999999999 * * * *", "minute", "is no number"),
         ("/5 * * * *", "minute", "write */5"),
         ("5/15 * * * *", "minute", "write 5-59/15"),
+        ("5/ * * * *", "minute", "the step \"\" is no number"),
+        ("1/2/3 * * * *", "minute", "the step \"2/3\" is no number"),
+        ("/ * * * *", "minute", "is no number"),
+        ("60/5 * * * *", "minute", "60 is not within 0 to 59"),
+        ("L/2 * * * *", "minute", "\"L\" is none of"),
+        ("0 22-2/3 * * *", "hour", "write 22-23/3,0-2/3"),
+        ("0 0 * * SUN/2", "day of the week", "write 0-7/2"),
         ("0 0 L-3 * *", "day of the month", "\"L\""),
         ("0 0 W * *", "day of the month", "a number is missing"),
         ("0 0 32W * *", "day of the month", "1 to 31"),
@@ -214,6 +221,34 @@ fn a_wrong_item_is_refused_by_its_field() {
         let begin = format!("is no cron schedule: {field} \"");
         assert!(wrong.starts_with(&begin), "{text}: {wrong}");
         assert!(wrong.contains(why), "{text}: {wrong}");
+    }
+}
+
+/// What a refusal tells to write in place of the field.
+fn proposed(wrong: &str) -> Option<&str> {
+    let (_, after) = wrong.split_once(": write ")?;
+    let (proposed, _) = after.split_once(" if you mean that")?;
+    Some(proposed)
+}
+
+proptest! {
+    /// Whatever is wrong with a field: what is proposed in its place is taken.
+    #[test]
+    fn what_a_refusal_proposes_is_taken(
+        place in 0..5_usize,
+        item in "(\\*|[0-9]{0,2}|MON|SUN|JAN|L)(-([0-9]{0,2}|FRI|DEC))?(/[0-9]{0,2}){0,2}",
+    ) {
+        let mut fields = ["0", "0", "*", "*", "*"].map(str::to_owned);
+        fields[place] = item;
+        let refused = Schedule::parse(&fields.join(" ")).err();
+        if let Some(proposed) = refused.as_deref().and_then(proposed) {
+            fields[place] = proposed.to_owned();
+            let followed = Schedule::parse(&fields.join(" ")).map(drop);
+            prop_assert!(
+                followed.as_ref().err().is_none_or(|wrong| wrong == "names a day that never comes"),
+                "{} leads to {:?}", proposed, followed
+            );
+        }
     }
 }
 

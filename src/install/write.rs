@@ -1,0 +1,266 @@
+//! Changing files of other programs: all are read and every change is made in memory before the first file is written, and
+//! what was written is put back if a later one cannot be.
+
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::merge::difference;
+use crate::error::CliError;
+use crate::output::lines::block;
+
+/// Links that one path may lead through, as the kernel has it.
+const MAX_LINKS: usize = 40;
+
+/// A change of one file.
+#[derive(Debug)]
+pub(super) struct Edit {
+    path: PathBuf,
+    before: String,
+    after: String,
+}
+
+impl Edit {
+    /// What `change` makes of the file; nothing of a file that is not there and whose change is refused.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or cannot be changed as it is. Nothing was written.
+    pub(super) fn plan(
+        path: &Path,
+        change: impl Fn(&str) -> Result<String, String>,
+    ) -> Result<Self, CliError> {
+        let before = read(path)?;
+        let after = match change(&before) {
+            // A file that is not there holds nothing that could be taken out.
+            Err(_) if before.is_empty() => String::new(),
+            after => after.map_err(|what| {
+                CliError::new(format!("{}: {what}", path.display()))
+                    .hint("mend the file, or move it away; nothing was written")
+            })?,
+        };
+        Ok(Self {
+            path: path.to_path_buf(),
+            before,
+            after,
+        })
+    }
+
+    /// Whether anything is to be written.
+    pub(super) fn changes(&self) -> bool {
+        self.before != self.after
+    }
+
+    fn print(&self, kept: Option<&Path>, out: &mut dyn Write) -> std::io::Result<()> {
+        writeln!(out, "{}", self.path.display())?;
+        block(out, difference(&self.before, &self.after))?;
+        match kept {
+            Some(backup) => writeln!(out, "the file as it was: {}", backup.display()),
+            None => Ok(()),
+        }
+    }
+
+    /// Puts the file back as it was.
+    fn undo(&self) -> Result<(), CliError> {
+        if self.before.is_empty() && !self.after.is_empty() {
+            return Ok(std::fs::remove_file(link_target(&self.path)?)?);
+        }
+        replace(&self.path, &self.after, &self.before).map(drop)
+    }
+}
+
+/// Writes all files, or none: those that were written are put back if one cannot be. Prints how each changed.
+///
+/// # Errors
+/// If a file cannot be written, and what could not be put back.
+pub(super) fn write_all(edits: &[&Edit], out: &mut dyn Write) -> Result<(), CliError> {
+    let mut written: Vec<(&Edit, Option<PathBuf>)> = Vec::new();
+    for edit in edits.iter().filter(|edit| edit.changes()) {
+        match replace(&edit.path, &edit.before, &edit.after) {
+            Ok(kept) => written.push((edit, kept)),
+            Err(failure) => {
+                let left: Vec<String> = written
+                    .iter()
+                    .filter_map(|(edit, _)| Some((edit, edit.undo().err()?)))
+                    .map(|(edit, why)| format!("{} ({why})", edit.path.display()))
+                    .collect();
+                let failure =
+                    failure.while_doing(format_args!("cannot write {}", edit.path.display()));
+                return Err(match left.as_slice() {
+                    [] => failure.hint("mend that and try again; no file was changed"),
+                    left => failure.hint(format!(
+                        "these were written before and could not be put back: {}",
+                        left.join(", ")
+                    )),
+                });
+            }
+        }
+    }
+    for (edit, kept) in &written {
+        edit.print(kept.as_deref(), out)?;
+    }
+    Ok(())
+}
+
+/// A file that is not there reads as empty.
+pub(super) fn read(path: &Path) -> Result<String, CliError> {
+    match std::fs::read_to_string(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+        read => read.map_err(|e| {
+            CliError::from(e).while_doing(format_args!("cannot read {}", path.display()))
+        }),
+    }
+}
+
+/// Backs the file up and puts the new text in its place in one step. A symbolic link stays a link.
+fn replace(path: &Path, before: &str, after: &str) -> Result<Option<PathBuf>, CliError> {
+    let target = link_target(path)?;
+    let folder = target
+        .parent()
+        .ok_or_else(|| CliError::new("the configuration file has no folder"))?;
+    std::fs::create_dir_all(folder)?;
+    let mut unfinished = tempfile::NamedTempFile::new_in(folder)?;
+    unfinished.write_all(after.as_bytes())?;
+    let existed = target.exists();
+    let mode = if existed {
+        std::fs::metadata(&target)?.permissions().mode()
+    } else {
+        0o600
+    };
+    unfinished
+        .as_file()
+        .set_permissions(std::fs::Permissions::from_mode(mode))?;
+    unfinished.as_file().sync_all()?;
+    let backup = existed.then(|| backup_name(&target));
+    if let Some(backup) = &backup {
+        std::fs::copy(&target, backup)?;
+    }
+    // The client may have written meanwhile; what it wrote must not be lost.
+    if read(&target)? != before {
+        return Err(
+            CliError::new(format!("{} changed meanwhile", target.display()))
+                .hint("close the client and try again"),
+        );
+    }
+    unfinished.persist(&target).map_err(|e| e.error)?;
+    Ok(backup)
+}
+
+/// The file that a path means: behind all links, also if there is nothing yet.
+fn link_target(path: &Path) -> Result<PathBuf, CliError> {
+    let mut target = path.to_path_buf();
+    for _ in 0..MAX_LINKS {
+        match std::fs::read_link(&target) {
+            Ok(next) => target = target.parent().unwrap_or(Path::new("/")).join(next),
+            Err(_) => return Ok(target.canonicalize().unwrap_or(target)),
+        }
+    }
+    let why = format!("{} leads from link to link without an end", path.display());
+    Err(CliError::new(why).hint("mend the link, or remove it; nothing was written"))
+}
+
+fn backup_name(path: &Path) -> PathBuf {
+    let seconds = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs();
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".before-shim-{seconds}"));
+    PathBuf::from(name)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_old_file_is_kept_beside_the_new_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.json");
+        std::fs::write(&path, "old").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+        let backup = replace(&path, "old", "new").unwrap().unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "new");
+        assert_eq!(std::fs::read_to_string(backup).unwrap(), "old");
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o640
+        );
+    }
+
+    #[test]
+    fn a_file_that_changed_meanwhile_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.json");
+        std::fs::write(&path, "newer").unwrap();
+        assert!(replace(&path, "old", "new").is_err());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "newer");
+    }
+
+    #[test]
+    fn a_link_to_nothing_stays_a_link_and_its_file_is_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::os::unix::fs::symlink("second", path("first")).unwrap();
+        std::os::unix::fs::symlink("dotfiles/real.json", path("second")).unwrap();
+        assert_eq!(read(&path("first")).unwrap(), "");
+        assert_eq!(replace(&path("first"), "", "new").unwrap(), None);
+        for link in ["first", "second"] {
+            assert!(
+                path(link).symlink_metadata().unwrap().is_symlink(),
+                "{link}"
+            );
+        }
+        assert_eq!(
+            std::fs::read_to_string(path("dotfiles/real.json")).unwrap(),
+            "new"
+        );
+        std::os::unix::fs::symlink("round", path("round")).unwrap();
+        assert!(replace(&path("round"), "", "new").is_err());
+    }
+
+    #[test]
+    fn a_link_stays_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let (target, link) = (
+            folder.path().join("real.json"),
+            folder.path().join("link.json"),
+        );
+        std::fs::write(&target, "old").unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        replace(&link, "old", "new").unwrap();
+        assert!(link.symlink_metadata().unwrap().is_symlink());
+        assert_eq!(std::fs::read_to_string(&target).unwrap(), "new");
+    }
+
+    #[test]
+    fn all_files_are_written_or_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("first"), "old").unwrap();
+        // A file in the place of a folder cannot be written below.
+        std::fs::write(path("file"), "").unwrap();
+        let edit = |name: &str, before: &str| Edit {
+            path: path(name),
+            before: before.to_owned(),
+            after: "new".to_owned(),
+        };
+        let edits = [
+            edit("first", "old"),
+            edit("second", ""),
+            edit("file/third", ""),
+        ];
+        let mut out = Vec::new();
+        let refused = write_all(&edits.iter().collect::<Vec<_>>(), &mut out).unwrap_err();
+        assert!(
+            refused.lines().contains("no file was changed"),
+            "{}",
+            refused.lines()
+        );
+        assert_eq!(std::fs::read_to_string(path("first")).unwrap(), "old");
+        assert!(!path("second").exists() && out.is_empty());
+        write_all(&edits[..2].iter().collect::<Vec<_>>(), &mut out).unwrap();
+        assert_eq!(std::fs::read_to_string(path("second")).unwrap(), "new");
+    }
+}
