@@ -4,6 +4,7 @@ use std::io::Write;
 use std::time::{Duration, SystemTime};
 
 use clap::builder::NonEmptyStringValueParser;
+use prost_types::Struct;
 use shim_proto::coordination::v1::{
     ApprovalGates, AssignmentStrategy, FailurePolicy, FileHint, MergeStrategy, OverlapPolicy,
     Requirements, SplitPolicy, SubmitTaskRequest, Subtask, WorkerKind,
@@ -222,11 +223,7 @@ impl Args {
             steps: work.step.clone(),
             split: work.split().into(),
             requirements: assignment.requirements(),
-            payload: {
-                let payload = work.payload.as_deref();
-                let payload = payload.map(|payload| parse_object("--payload", payload));
-                payload.transpose()?
-            },
+            payload: work.payload()?,
             priority: timing.priority.unwrap_or_default(),
             delay: timing.delay.map(proto_duration).transpose()?,
             schedule: timing.schedule.clone().unwrap_or_default(),
@@ -252,6 +249,12 @@ fn chosen<T: Into<P>, P: Into<i32> + Default>(typed: Option<T>) -> i32 {
 }
 
 impl WorkArgs {
+    fn payload(&self) -> Result<Option<Struct>, CliError> {
+        let payload = self.payload.as_deref();
+        let payload = payload.map(|payload| parse_object("--payload", payload));
+        payload.transpose()
+    }
+
     fn check_stdin(&self) -> Result<(), CliError> {
         let is_stdin = |argument: &Option<String>| argument.as_deref() == Some("-");
         if is_stdin(&self.subtasks) && is_stdin(&self.payload) {

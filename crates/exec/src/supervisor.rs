@@ -12,6 +12,7 @@
 mod process;
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::process::ExitCode;
 
 /// The first argument of a supervisor; its program and the program's arguments follow.
@@ -32,7 +33,11 @@ pub fn supervise(command: impl Iterator<Item = OsString>) -> ExitCode {
     match run(command) {
         Ok(code) => code,
         Err(why) => {
-            eprintln!("error: a program cannot be supervised: {why}");
+            // Nobody may read it any more.
+            let _ = writeln!(
+                std::io::stderr(),
+                "error: a program cannot be supervised: {why}"
+            );
             ExitCode::from(CANNOT_START)
         }
     }

@@ -89,13 +89,7 @@ impl EnvelopeScan {
                 self.is_nested_over = self.depth == 1;
             }
             b',' if self.depth == 1 => self.end_field(),
-            b':' if self.depth == 1 && self.name.is_none() => {
-                let name = std::mem::take(&mut self.token);
-                self.quote = self.quote.or(name.first().copied());
-                let is_answer = name == b"\"result\"" || name == b"\"error\"";
-                self.envelope.is_answer |= is_answer;
-                self.name = Some(name);
-            }
+            b':' if self.depth == 1 && self.name.is_none() => self.end_name(),
             _ if byte.is_ascii_whitespace() => {}
             _ => self.collect(byte),
         }
@@ -113,6 +107,14 @@ impl EnvelopeScan {
         if self.depth == 1 && self.token.len() <= MAX_TOKEN_BYTES {
             self.token.push(byte);
         }
+    }
+
+    fn end_name(&mut self) {
+        let name = std::mem::take(&mut self.token);
+        self.quote = self.quote.or(name.first().copied());
+        let is_answer = name == b"\"result\"" || name == b"\"error\"";
+        self.envelope.is_answer |= is_answer;
+        self.name = Some(name);
     }
 
     fn end_field(&mut self) {

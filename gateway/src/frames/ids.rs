@@ -28,10 +28,10 @@ pub(super) fn told_id(message: &[u8]) -> Option<String> {
             continue;
         }
         match nesting.at(message, at) {
-            Place::Depth(1) => certain.push(id),
+            Position::Depth(1) => certain.push(id),
             // No whole text holds it: a quote before it is lost, or one too many.
-            Place::InText => possible.push(id),
-            Place::Depth(_) | Place::Escaped => {}
+            Position::InText => possible.push(id),
+            Position::Depth(_) | Position::Escaped => {}
         }
     }
     if !certain.is_empty() {
@@ -102,7 +102,7 @@ struct Nesting {
 }
 
 /// Where a place is.
-enum Place {
+enum Position {
     /// Outside of texts, in so many lists and objects.
     Depth(usize),
     InText,
@@ -112,7 +112,7 @@ enum Place {
 
 impl Nesting {
     /// Where a place is that is none before the last one.
-    fn at(&mut self, message: &[u8], place: usize) -> Place {
+    fn at(&mut self, message: &[u8], place: usize) -> Position {
         for byte in &message[self.at..place] {
             match byte {
                 _ if self.is_escaped => self.is_escaped = false,
@@ -125,9 +125,9 @@ impl Nesting {
         }
         self.at = place;
         match (self.is_in_text, self.is_escaped) {
-            (false, _) => Place::Depth(self.depth),
-            (true, false) => Place::InText,
-            (true, true) => Place::Escaped,
+            (false, _) => Position::Depth(self.depth),
+            (true, false) => Position::InText,
+            (true, true) => Position::Escaped,
         }
     }
 }

@@ -17,7 +17,6 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, dup2_stdin, dup2_stdout};
 
-use super::CANNOT_START;
 use crate::procfs::descendants;
 
 /// What cannot be killed within this time is left: a process in the middle of an operation of a device, or another user's.
@@ -37,7 +36,7 @@ pub(super) fn run(mut command: impl Iterator<Item = OsString>) -> Result<ExitCod
     let children = Children::watch(program)?;
     writeln!(std::io::stdout(), "{:010}", child.id())?;
     leave_streams()?;
-    Ok(children.until_all_are_gone())
+    children.until_all_are_gone()
 }
 
 /// Input and output are the program's alone, so that they end with it.
@@ -69,7 +68,7 @@ impl Children {
         })
     }
 
-    fn until_all_are_gone(mut self) -> ExitCode {
+    fn until_all_are_gone(mut self) -> Result<ExitCode> {
         let mut has_owner = true;
         while self.reap() && self.end.is_none() && has_owner {
             has_owner = self.wait();
@@ -129,15 +128,16 @@ impl Children {
 }
 
 /// Ends this process as the program ended.
-fn end_as(end: Option<WaitStatus>) -> ExitCode {
+fn end_as(end: Option<WaitStatus>) -> Result<ExitCode> {
     match end {
-        Some(WaitStatus::Exited(_, code)) => ExitCode::from(code.to_le_bytes()[0]),
+        Some(WaitStatus::Exited(_, code)) => Ok(ExitCode::from(code.to_le_bytes()[0])),
         Some(WaitStatus::Signaled(_, signal, _)) => {
             // The program left its own core, if any.
             let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
             let _ = raise(signal);
-            ExitCode::from(128_u8.saturating_add((signal as i32).to_le_bytes()[0]))
+            let code = (signal as i32).to_le_bytes()[0];
+            Ok(ExitCode::from(128_u8.saturating_add(code)))
         }
-        _ => ExitCode::from(CANNOT_START),
+        _ => Err(std::io::Error::other("its end is not known")),
     }
 }

@@ -76,10 +76,11 @@ fn begins_json(line: &[u8]) -> bool {
     }
 }
 
-/// Which brackets are open.
+/// Which brackets are open, up to the end of the first object or list.
 #[derive(Debug, Default)]
 struct Brackets {
     depth: usize,
+    is_whole: bool,
     is_in_text: bool,
     is_escaped: bool,
 }
@@ -92,14 +93,17 @@ impl Brackets {
                 b'\\' if self.is_in_text => self.is_escaped = true,
                 b'"' => self.is_in_text = !self.is_in_text,
                 b'{' | b'[' if !self.is_in_text => self.depth += 1,
-                b'}' | b']' if !self.is_in_text => self.depth = self.depth.saturating_sub(1),
+                b'}' | b']' if !self.is_in_text => {
+                    self.depth = self.depth.saturating_sub(1);
+                    self.is_whole |= self.depth == 0;
+                }
                 _ => {}
             }
         }
     }
 
     fn is_open(&self) -> bool {
-        self.is_in_text || self.depth > 0
+        !self.is_whole
     }
 }
 
@@ -147,6 +151,10 @@ mod tests {
                 vec!["[info", "{ not json", "x"],
             ),
             (vec!["{\"a\":"], vec!["cut: {\"a\":"]),
+            (
+                vec!["{\"a\":1} and \"more {", "x"],
+                vec!["{\"a\":1} and \"more {", "x"],
+            ),
         ] {
             assert_eq!(joined(&lines), expected);
         }

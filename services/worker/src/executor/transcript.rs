@@ -88,9 +88,20 @@ impl Transcript {
     fn on_joined(&mut self, joined: &Joined) -> ProgressUpdate {
         let line = match joined {
             Joined::Line(line) => line,
+            // The objects of a list that are whole stand for themselves.
+            Joined::Cut(list) if list.starts_with(b"[") => list,
             Joined::Cut(cut) => return self.on_cut(cut),
         };
         let mut messages = messages(line);
+        // A line of a log may quote JSON.
+        let is_quoted = !line.starts_with(b"{") && !line.starts_with(b"[");
+        if is_quoted
+            && messages
+                .iter()
+                .all(|message| matches!(message, Message::Other))
+        {
+            messages.clear();
+        }
         if messages.is_empty() {
             self.keep_plain(line);
         }
@@ -155,25 +166,13 @@ impl Transcript {
             usage: self.new_usage(&turn),
             ..ProgressUpdate::default()
         };
-        if !turn.api_error.is_empty() {
-            self.retried = Some(RetriedCall::named(&turn.api_error));
-        } else if !turn.is_synthetic {
-            self.retried = None;
-        }
-        if !turn.is_inner {
-            self.notice = None;
-        }
+        self.note_trouble(&turn);
         for block in turn.blocks {
             match block {
                 Block::Text(text) => {
                     set_note(&mut update, &text);
-                    if turn.is_inner || text.trim().is_empty() {
-                        continue;
-                    }
-                    if turn.is_synthetic {
-                        self.notice = Some(clipped(&text, MAX_NOTICE_BYTES).0);
-                    } else {
-                        self.keep_text(text);
+                    if !turn.is_inner && !text.trim().is_empty() {
+                        self.keep_text(text, turn.is_synthetic);
                     }
                 }
                 Block::ToolUse { id, name, input } => {
@@ -271,8 +270,24 @@ impl Transcript {
         usage
     }
 
+    /// A call of the API that failed, or one that succeeded.
+    fn note_trouble(&mut self, turn: &Turn) {
+        if !turn.api_error.is_empty() {
+            self.retried = Some(RetriedCall::named(&turn.api_error));
+        } else if !turn.is_synthetic {
+            self.retried = None;
+        }
+        if !turn.is_inner {
+            self.notice = None;
+        }
+    }
+
     /// Keeps the last text; only a long one is searched for secrets here, since it is cut.
-    fn keep_text(&mut self, text: String) {
+    fn keep_text(&mut self, text: String, is_notice: bool) {
+        if is_notice {
+            self.notice = Some(clipped(&redact::text(&text), MAX_NOTICE_BYTES).0);
+            return;
+        }
         self.last_text = if text.len() > MAX_LAST_TEXT_BYTES {
             clipped(&redact::text(&text), MAX_LAST_TEXT_BYTES).0
         } else {

@@ -116,32 +116,12 @@ fn of_success(mut transcript: Transcript, at: usize, ending: &Ending<'_>) -> Ver
     let mut remarks = success.remarks.clone();
     remarks.extend(contradiction);
     remarks.extend(remark_on(&ending.program));
-    let said_nothing = success.text.trim().is_empty();
-    let has_whole = success.is_cut && transcript.last_text.starts_with(&success.text);
-    if success.is_cut && !said_nothing {
-        remarks.push(match has_whole {
-            true => {
-                "the end of its result line is missing; this is the last text it wrote".to_owned()
-            }
-            false => "the end of its result line is missing, and of this text, too".to_owned(),
-        });
-    }
-    let has_data = success.has_data();
-    let text = if said_nothing || has_whole {
-        std::mem::take(&mut transcript.last_text)
-    } else {
-        success.text
-    };
-    if text.trim().is_empty() && !has_data {
+    let (text, remark) = handed_over(&success, std::mem::take(&mut transcript.last_text));
+    remarks.extend(remark.map(str::to_owned));
+    if text.trim().is_empty() && !success.has_data() {
         let message = "the agent reported success without a result, and wrote no text before it; \
                        the work may be done: look before you retry it";
         return final_failure(EXECUTOR_FAILED, message, &success.denials);
-    }
-    if said_nothing && !text.is_empty() {
-        remarks.push(match success.is_cut {
-            true => "its result line was cut off; this is the last text it wrote".to_owned(),
-            false => "its result was empty; this is the last text it wrote".to_owned(),
-        });
     }
     if ending.fail_on_denial && !success.denials.is_empty() {
         let quoted = quoted(&text);
@@ -154,6 +134,31 @@ fn of_success(mut transcript: Transcript, at: usize, ending: &Ending<'_>) -> Ver
         denials: success.denials,
         remarks,
     })
+}
+
+/// The text that a success hands over, and what is to be known of it: the last text of the agent where its own is missing.
+fn handed_over(success: &AgentResult, last_text: String) -> (String, Option<&'static str>) {
+    let is_empty = success.text.trim().is_empty();
+    match (is_empty, success.is_cut) {
+        (true, _) if last_text.is_empty() => (String::new(), None),
+        (true, false) => {
+            let remark = "its result was empty; this is the last text it wrote";
+            (last_text, Some(remark))
+        }
+        (true, true) => {
+            let remark = "its result line was cut off; this is the last text it wrote";
+            (last_text, Some(remark))
+        }
+        (false, true) if last_text.starts_with(&success.text) => {
+            let remark = "the end of its result line is missing; this is the last text it wrote";
+            (last_text, Some(remark))
+        }
+        (false, true) => {
+            let remark = "the end of its result line is missing, and maybe of this text, too";
+            (success.text.clone(), Some(remark))
+        }
+        (false, false) => (success.text.clone(), None),
+    }
 }
 
 /// What contradicts a success in how the program ended.

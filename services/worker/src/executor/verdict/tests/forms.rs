@@ -88,6 +88,11 @@ fn a_result_over_several_lines_is_a_result() {
         r#"two"}"#,
     ];
     assert_eq!(completed(read(&raw)).text, "one\ntwo");
+    let quoted = format!("{} said \"it", success(""));
+    assert_eq!(completed(read(&[&quoted, "x"])).text, "42");
+    let cut_list = format!("[{SAID},\n{},\n{{\"type\":\"sys", success(""));
+    let lines: Vec<_> = cut_list.lines().collect();
+    assert_eq!(completed(read(&lines)).text, "42");
     // What was cut off costs no message behind it.
     let half = r#"{"type":"assistant","message":{"id":"m9","#;
     assert_eq!(completed(read(&[half, "x", &success("")])).text, "42");
@@ -98,7 +103,11 @@ fn a_result_line_without_its_end_counts_if_it_still_states_how_it_ended() {
     let begin = r#"{"type":"result","subtype":"success","is_error":false,"#;
     for (rest, text, remark) in [
         (r#""result":"There are"#, "There are 42.", "the last text"),
-        (r#""result":"Other wo"#, "Other wo", "of this text, too"),
+        (
+            r#""result":"Other wo"#,
+            "Other wo",
+            "maybe of this text, too",
+        ),
         (
             r#""result":"42","usage":{"inp"#,
             "42",
