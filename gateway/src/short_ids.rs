@@ -259,7 +259,7 @@ mod tests {
         };
         let told = |found: Vec<Candidate>| match only(Named::Task, "9a0b1c2d", found) {
             Ok(id) => id,
-            Err(trouble) => trouble.named("task_id").text(),
+            Err(trouble) => trouble.named("task_id").text().to_string(),
         };
         assert_eq!(told(vec![candidate("1", "")]), "1");
         assert!(told(vec![]).contains("no task has an id with 9a0b1c2d"));

@@ -42,7 +42,6 @@ const HIDDEN: [&str; 10] = [
 /// Texts of one round.
 #[derive(Debug, Clone)]
 pub(super) struct Hostile {
-    pub(super) marker: &'static str,
     /// The marker behind ends of lines, with hidden characters.
     pub(super) lines: String,
     /// The marker alone: what a name may be.
@@ -65,7 +64,6 @@ pub(super) fn hostile() -> impl Strategy<Value = Hostile> {
             }
             lines.push_str(&hidden.concat());
             Hostile {
-                marker,
                 lines,
                 line: marker.to_owned(),
             }
