@@ -233,6 +233,13 @@ fn arguments(command: &str, known: &Known, world: &World) -> Vec<Vec<String>> {
             plain(&["-w", "ground", "--holder", marker]),
             plain(&["-w", "ground", "--holder", &hostile]),
         ],
+        // The inboxes that are read are the first ones.
+        "messages clear" => each(&known.workers[known.workers.len().saturating_sub(1)..], &[]),
+        "state clear" => vec![
+            plain(&["-n", NAMESPACE, "--prefix", marker]),
+            plain(&["-n", "cleared", "--force"]),
+            plain(&["-n", &hostile, "--force"]),
+        ],
         "messages read" => each(&known.workers, &[]),
         "messages send" => vec![
             plain(&["--session", &hostile, &hostile]),
