@@ -15,7 +15,7 @@ use shim_render::figures::count;
 use shim_render::text::{one_line, short_id};
 use shim_runtime::client::Endpoint;
 use shim_runtime::service_error::decode;
-use shim_runtime::stack::{Stack, StackState};
+use shim_runtime::stack::StackState;
 
 use super::gaps::set_aside_line;
 use super::pages::{SessionFilter, list_all};
@@ -111,7 +111,7 @@ async fn refuse_useless(config: &Config) -> Result<(), CliError> {
         // Other damage is named row by row.
         _ => {}
     }
-    let StackState::Running(info) = Stack::at(config.data_dir()).state() else {
+    let StackState::Running(info) = config.stack().state() else {
         return Ok(());
     };
     let mut service = connection::checkpoints_at(config, &Endpoint::Unix(info.socket))?;
