@@ -191,7 +191,9 @@ impl ServerHandler for McpServer {
             drop(RequestTimer::start(CALL_TOOL));
             return Err(unknown_tool(name));
         };
-        let result = match field("arguments").and_then(GivenArguments::of_text) {
+        let losses = Losses::of_request(&context.extensions);
+        let given = field("arguments").and_then(|given| GivenArguments::of_value(given, losses));
+        let result = match given {
             Some(given) => self.run_tool(spec, given, &context).await,
             None => {
                 let timer = RequestTimer::start_tool(CALL_TOOL, spec.name());

@@ -94,39 +94,71 @@ fn a_gateway_writes_its_answers_into_a_file() {
     assert!(child.wait().unwrap().success());
 }
 
+/// A gateway that is spoken to in lines of any kind.
+struct Spoken {
+    child: std::process::Child,
+    asks: UnixStream,
+    answers: std::io::Lines<BufReader<UnixStream>>,
+}
+
+impl Spoken {
+    fn open(temp: &TempEnv) -> Self {
+        let (asks, stdin) = UnixStream::pair().unwrap();
+        let (hears, stdout) = UnixStream::pair().unwrap();
+        let child = gateway(
+            temp,
+            OwnedFd::from(stdin).into(),
+            OwnedFd::from(stdout).into(),
+        );
+        hears.set_read_timeout(Some(TIMEOUT)).unwrap();
+        let answers = BufReader::new(hears).lines();
+        let mut spoken = Self {
+            child,
+            asks,
+            answers,
+        };
+        spoken.ask(&conversation()[0].to_string(), 1);
+        spoken
+    }
+
+    /// The answers to a line, by their ids.
+    fn ask(&mut self, line: &str, expected: usize) -> Vec<Value> {
+        writeln!(self.asks, "{line}").unwrap();
+        let answers = self.answers.by_ref().take(expected);
+        let mut answers: Vec<Value> = answers
+            .map(|line| serde_json::from_str(&line.unwrap()).unwrap())
+            .collect();
+        answers.sort_by_key(|answer| answer["id"].to_string());
+        answers
+    }
+
+    fn ids(&mut self, line: &str, expected: usize) -> Vec<Value> {
+        let answers = self.ask(line, expected).into_iter();
+        answers.map(|answer| answer["id"].clone()).collect()
+    }
+
+    fn close(mut self) {
+        drop(self.asks);
+        assert!(self.child.wait().unwrap().success());
+    }
+}
+
+fn call(id: usize, arguments: &str) -> String {
+    format!(
+        r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"shim_coordinate_task","arguments":{arguments}}}}}"#
+    )
+}
+
 #[test]
 fn every_damaged_line_is_answered_under_its_id() {
     let temp = TempEnv::new();
-    let (mut asks, stdin) = UnixStream::pair().unwrap();
-    let (hears, stdout) = UnixStream::pair().unwrap();
-    let mut child = gateway(
-        &temp,
-        OwnedFd::from(stdin).into(),
-        OwnedFd::from(stdout).into(),
-    );
-    hears.set_read_timeout(Some(TIMEOUT)).unwrap();
-    let mut answers = BufReader::new(hears).lines();
-    let mut ask = |line: &str, expected: usize| -> Vec<Value> {
-        writeln!(asks, "{line}").unwrap();
-        let answers = answers.by_ref().take(expected);
-        let mut ids: Vec<Value> = answers
-            .map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap()["id"].clone())
-            .collect();
-        ids.sort_by_key(Value::to_string);
-        ids
-    };
-    assert_eq!(ask(&conversation()[0].to_string(), 1), [json!(1)]);
+    let mut spoken = Spoken::open(&temp);
     let ping = |id: u64| json!({ "jsonrpc": "2.0", "id": id, "method": "ping" }).to_string();
+    let half = r#"{"jsonrpc":"2.0","id":7,"method":NaN}"#;
     for (line, ids) in [
         (format!("{}{}", ping(2), ping(3)), vec![2, 3]),
         (format!("{}\r{}", ping(4), ping(5)), vec![4, 5]),
-        (
-            format!(
-                "[{},{{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":NaN}}]",
-                ping(6)
-            ),
-            vec![6, 7],
-        ),
+        (format!("[{},{half}]", ping(6)), vec![6, 7]),
         (
             r#"{"jsonrpc":"2.0" "id":8,"method":"ping"}"#.to_owned(),
             vec![8],
@@ -141,15 +173,58 @@ fn every_damaged_line_is_answered_under_its_id() {
         ),
     ] {
         let expected: Vec<_> = ids.into_iter().map(Value::from).collect();
-        assert_eq!(ask(&line, expected.len()), expected, "{line}");
+        assert_eq!(spoken.ids(&line, expected.len()), expected, "{line}");
     }
     for depth in [32, 120, 126, 127, 128, 129, 10_000] {
         let deep = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-        let call = format!(
-            r#"{{"jsonrpc":"2.0","id":{depth},"method":"tools/call","params":{{"name":"shim_coordinate_task","arguments":{{"action":"submit","goal":"x","payload":{{"a":{deep}}}}}}}}}"#
-        );
-        assert_eq!(ask(&call, 1), [json!(depth)]);
+        let submit = format!(r#"{{"action":"submit","goal":"x","payload":{{"a":{deep}}}}}"#);
+        assert_eq!(spoken.ids(&call(depth, &submit), 1), [json!(depth)]);
     }
-    drop(asks);
-    assert!(child.wait().unwrap().success());
+    spoken.close();
+}
+
+#[test]
+fn what_reading_a_call_would_lose_is_refused_with_its_place() {
+    let temp = TempEnv::new();
+    let mut spoken = Spoken::open(&temp);
+    let submit = |payload: &str| format!(r#"{{"action":"submit","goal":"x","payload":{payload}}}"#);
+    let twice = r#"{"action":"submit","goal":"x"},"arguments":{"action":"submit","goal":"y"}"#;
+    for (arguments, said) in [
+        (submit(r#"{"a":1,"a":2}"#), "payload.a: is given twice"),
+        (
+            submit(r#"{"a":[{"b":1,"b":2}]}"#),
+            "payload.a[0].b: is given twice",
+        ),
+        (
+            submit(r#""{\"a\":1,\"a\":2}""#),
+            "payload.a: is given twice",
+        ),
+        (
+            submit(r#"{"id":12345678901234567890123}"#),
+            "payload.id: is 12345678901234567890123, and",
+        ),
+        (
+            submit(r#"{"id":0.1234567890123456789}"#),
+            "payload.id: is 0.1234567890123456789, which has more digits",
+        ),
+        (
+            submit(r#"{"id":1e-400}"#),
+            "payload.id: is 1e-400, which is so close to 0",
+        ),
+        (
+            r#"{"action":"status","action":"submit","goal":"x"}"#.to_owned(),
+            "action: is given twice",
+        ),
+        (twice.to_owned(), "arguments: is given twice"),
+    ] {
+        let answer = spoken.ask(&call(9, &arguments), 1)[0].clone();
+        let text = answer["result"]["content"][0]["text"]
+            .as_str()
+            .unwrap_or_default();
+        assert!(
+            answer["result"]["isError"] == true && text.contains(said),
+            "{arguments}: {answer}"
+        );
+    }
+    spoken.close();
 }

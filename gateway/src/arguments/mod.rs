@@ -104,8 +104,20 @@ impl GivenArguments {
         }
     }
 
+    /// Arguments of a call that is none as it is: those in a text, or those that are given twice.
+    pub(crate) fn of_value(arguments: &Value, losses: Losses) -> Option<Self> {
+        match arguments {
+            Value::Object(object) if !losses.0.is_empty() => Some(Self::of(object.clone(), losses)),
+            arguments => {
+                let mut given = Self::of_text(arguments)?;
+                given.losses.0.extend(losses.0);
+                Some(given)
+            }
+        }
+    }
+
     /// Arguments that came as the text of a JSON object.
-    pub(crate) fn of_text(arguments: &Value) -> Option<Self> {
+    fn of_text(arguments: &Value) -> Option<Self> {
         let text = arguments.as_str()?;
         let object = json_text::read(text).ok()?;
         Some(Self {

@@ -70,7 +70,8 @@ fn damaged_end(text: &[u8]) -> usize {
     let begins = (1..text.len()).filter(|at| text[*at] == b'{');
     for at in begins {
         let before = text[..at].trim_ascii_end();
-        let is_new_line = text[before.len()..at].contains(&b'\r');
+        let goes_on = before.ends_with(b"[") || before.ends_with(b",") || before.ends_with(b":");
+        let is_new_line = !goes_on && text[before.len()..at].contains(&b'\r');
         if is_new_line || before.ends_with(b"}") && text[at..].starts_with(BEGIN) {
             return at;
         }
@@ -111,6 +112,8 @@ mod tests {
         }
         let embedded = r#"{"jsonrpc":"2.0","x":NaN,"y":[{"jsonrpc":"2.0"},{"jsonrpc":"2.0"}]}"#;
         assert_eq!(texts(embedded), [(embedded.to_owned(), false)]);
+        let batch = "[\r\n{\"jsonrpc\":\"2.0\",\"x\":NaN},\r\n{\"jsonrpc\":\"2.0\"}]";
+        assert_eq!(texts(batch), [(batch.to_owned(), true)]);
         let early = format!(r#"{a},"x":1}}{b}"#);
         assert!(
             texts(&early).iter().all(|(_, is_doubtful)| *is_doubtful),

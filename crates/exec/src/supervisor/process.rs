@@ -21,6 +21,8 @@ use crate::procfs::descendants;
 
 /// What cannot be killed within this time is left: a process in the middle of an operation of a device, or another user's.
 const KILLED_WITHIN: Duration = Duration::from_secs(10);
+/// So many looks in a row that find nothing to kill show that what is left cannot be killed.
+const MAX_IDLE_LOOKS: u32 = 50;
 /// Between two looks at what is being killed, in milliseconds.
 const LOOK_AGAIN_MS: u16 = 20;
 
@@ -112,14 +114,17 @@ impl Children {
     /// Kills the descendants until there are none that can be killed.
     fn kill_all(&mut self) {
         let begun = Instant::now();
-        while self.reap() && begun.elapsed() < KILLED_WITHIN {
-            let killed = descendants(Pid::this().as_raw())
-                .into_iter()
-                .filter(|pid| kill(Pid::from_raw(*pid), Signal::SIGKILL) != Err(Errno::EPERM));
-            if killed.count() == 0 && self.reap() {
-                // Another user's: what is left is not for this process to kill.
-                return;
-            }
+        let mut idle_looks = 0;
+        while self.reap() && begun.elapsed() < KILLED_WITHIN && idle_looks < MAX_IDLE_LOOKS {
+            let found = descendants(Pid::this().as_raw());
+            let killed = found
+                .iter()
+                .filter(|pid| kill(Pid::from_raw(**pid), Signal::SIGKILL) != Err(Errno::EPERM));
+            // A process that began during a look may be missing in it; one of another user is in each.
+            idle_looks = match killed.count() {
+                0 => idle_looks + 1,
+                _ => 0,
+            };
             let mut watched = [PollFd::new(self.deaths.as_fd(), PollFlags::POLLIN)];
             let _ = poll(&mut watched, PollTimeout::from(LOOK_AGAIN_MS));
             self.forget_deaths();
