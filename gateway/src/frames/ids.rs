@@ -179,7 +179,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is damaged around it: an id that is whole, and the only one, is told.
+        /// Whatever is damaged around it: an id that is whole, and the only one, is told. Behind brackets or quotes that are
+        /// damaged it may be one of an argument; then it is told or none is, never another one.
         #[test]
         fn an_id_outside_of_the_damage_is_told(
             is_first in any::<bool>(),
@@ -197,9 +198,13 @@ mod tests {
             let at = at.min(message.len());
             let end = (at + removed).min(message.len());
             prop_assume!(end <= whole.start || at >= whole.end);
+            let is_structure = |byte: &u8| br#"{}[]"\"#.contains(byte);
+            let is_beyond_doubt = is_first || !message[at..end].iter().chain(&inserted).any(is_structure);
             message.splice(at..end, inserted);
             let told = told_id(&message);
-            prop_assert_eq!(told.as_deref(), Some("77"), "{}", String::from_utf8_lossy(&message));
+            if is_beyond_doubt || told.is_some() {
+                prop_assert_eq!(told.as_deref(), Some("77"), "{}", String::from_utf8_lossy(&message));
+            }
         }
 
         #[test]

@@ -142,7 +142,7 @@ async fn a_session_restored_elsewhere_is_refused_until_it_is_restored_here() {
         .await;
     assert_eq!(error["reason"], "SESSION_OWNED");
     assert!(
-        text.contains("close the client") && !text.contains("take_over"),
+        text.contains("end what holds it") && !text.contains("take_over"),
         "{text}"
     );
     thief.leave().await;

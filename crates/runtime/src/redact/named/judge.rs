@@ -34,6 +34,7 @@ pub(in crate::redact) fn is_secret(
                 is_set_text(value, chance, strength)
                     && is_no_word(value, chance, 6)
                     && chance.letters() > 0
+                    && (strength == Strength::Password || !is_short_hash(value))
             }
         },
     }
@@ -56,6 +57,11 @@ fn is_long_chance(value: &str, chance: Chance) -> bool {
         && !is_uuid(value)
         && dots < 3
         && (mixes || (is_hash && value.len() == 32) || (!is_hash && chance.noise() >= LONG))
+}
+
+/// The beginning of a hash, as people name commits and ids in a sentence.
+fn is_short_hash(value: &str) -> bool {
+    value.len() < 16 && value.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 /// Five groups of hexadecimal digits.

@@ -124,6 +124,7 @@ impl<'a> Site<'a> {
             at += 1;
         }
         let behind = skip_blanks(bytes, at);
+        let behind = sign_on_own_line(bytes, behind).unwrap_or(behind);
         let rest = bytes.get(behind..).unwrap_or_default();
         let (is_spaced, is_quoted) = (behind > at, closing.is_some());
         if let Some(len) = default_len(rest, is_spaced) {
@@ -145,6 +146,17 @@ impl<'a> Site<'a> {
         };
         (joint, behind + len, is_quoted)
     }
+}
+
+/// Where a sign stands that has the next line for itself.
+fn sign_on_own_line(bytes: &[u8], at: usize) -> Option<usize> {
+    const MAX_GAP: usize = 80;
+    let rest = bytes.get(at..)?;
+    let gap = rest.iter().take(MAX_GAP);
+    let gap = gap.take_while(|b| b.is_ascii_whitespace()).count();
+    let is_alone = matches!(byte(bytes, skip_blanks(bytes, at + gap + 1)), b'\n' | b'\r');
+    let is_sign = matches!(byte(bytes, at + gap), b'=' | b':');
+    (is_sign && is_alone && rest[..gap].contains(&b'\n')).then_some(at + gap)
 }
 
 /// The length of what comes before a default, or before what a program compares with.
