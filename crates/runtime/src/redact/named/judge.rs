@@ -93,7 +93,7 @@ fn is_set_text(value: &str, chance: Chance, strength: Strength) -> bool {
         return strength == Strength::Password && value.len() >= 4;
     }
     let is_title = value.chars().next().is_some_and(char::is_uppercase)
-        && value.chars().skip(1).all(|c| c.is_lowercase());
+        && value.chars().skip(1).all(char::is_lowercase);
     let is_text_of_others =
         value.chars().all(|c| c.is_alphabetic() || c == ' ') && !value.is_ascii();
     value.len() >= MIN

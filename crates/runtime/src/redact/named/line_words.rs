@@ -120,7 +120,7 @@ impl Site<'_> {
                         .get(self.name.clone())
                         .is_some_and(|name| name == *directive)
                 });
-        is_config || BEGINNINGS.iter().any(|it| starts(&it)) || line.contains(" login ")
+        is_config || BEGINNINGS.iter().any(starts) || line.contains(" login ")
     }
 }
 
