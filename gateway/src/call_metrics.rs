@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use metrics::{counter, histogram};
+use metrics::{counter, gauge, histogram};
 use rmcp::model::CallToolResult;
 
 use crate::tools;
@@ -60,8 +60,9 @@ impl Drop for RequestTimer {
     }
 }
 
-/// Shows the calls of each tool from the start, so that the first one is seen as an increase.
+/// Shows the calls of each tool from the start, so that the first one is seen as an increase, and that no session is open.
 pub(crate) fn register_at_zero() {
+    gauge!("shim_mcp_sessions").set(0.0);
     for tool in tools::SPECS {
         let tool = tool.name();
         for outcome in ["ok", "error"] {

@@ -26,6 +26,7 @@ pub(super) fn uses(code: &str) -> Vec<Use> {
 /// Every path in the code with at least two parts, those of `use` trees included.
 pub(super) fn paths(code: &str) -> Vec<Vec<String>> {
     let (uses, rest) = split(code);
+    let rest = without_scopes(&rest);
     let is_path = |letter: char| letter.is_alphanumeric() || letter == '_' || letter == ':';
     let mut found: Vec<_> = uses.into_iter().map(|it| it.path).collect();
     for run in rest.split(|letter| !is_path(letter)) {
@@ -38,6 +39,18 @@ pub(super) fn paths(code: &str) -> Vec<Vec<String>> {
         }
     }
     found
+}
+
+/// The code without `(in a::b)`, which says who may see an item and needs nothing of theirs.
+fn without_scopes(code: &str) -> String {
+    let mut pieces = code.split("pub(in ");
+    let mut left = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let (_, behind) = piece.split_once(')').unwrap_or(("", piece));
+        left.push_str("pub ");
+        left.push_str(behind);
+    }
+    left
 }
 
 /// The names of all `use` statements, and the code without those.
@@ -145,7 +158,7 @@ mod tests {
 
     #[test]
     fn paths_are_found_in_code_and_in_uses() {
-        let found = paths("use a::b; fn f() -> c::D { e::f::<G>() + h }");
+        let found = paths("use a::b; pub(in x::y) fn f() -> c::D { e::f::<G>() + h }");
         let found = found.iter().map(|path| path.join("::"));
         assert_eq!(found.collect::<Vec<_>>(), ["a::b", "c::D", "e::f"]);
     }

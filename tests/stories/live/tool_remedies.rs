@@ -166,6 +166,12 @@ async fn steps_about_sessions_can_be_taken() {
             "NOT_INTERRUPTED",
         ),
         (RECOVER, json!({"action": "restore"}), "NOTHING_TO_RESTORE"),
+        (
+            "shim_coordinate_task",
+            json!({"action": "message", "to_session": ended, "message": "hello"}),
+            "SESSION_ENDED",
+        ),
+        // Its step takes the session up again.
         (SAVE, with(&ended), "SESSION_ENDED"),
         (
             "shim_coordinate_task",
@@ -181,11 +187,6 @@ async fn steps_about_sessions_can_be_taken() {
             "shim_coordinate_task",
             json!({"action": "message", "to_capability": "none", "message": "hello"}),
             "NO_RECIPIENTS",
-        ),
-        (
-            "shim_coordinate_task",
-            json!({"action": "message", "to_session": ended, "message": "hello"}),
-            "SESSION_ENDED",
         ),
     ];
     for (tool, arguments, reason) in cases {

@@ -90,7 +90,11 @@ async fn the_next_worker_goes_on_from_the_checkpoint_of_the_killed_one() {
     assert_ne!(done.worker_id, saved.worker_id);
     assert_eq!(done.result.unwrap().text, "42 lines");
     let prompt = std::fs::read_to_string(stack.path("prompt")).unwrap();
-    for part in ["Count the lines of x", "- Bash: wc -l x", "(do not repeat)"] {
+    for part in [
+        "Count the lines of x",
+        "- \"Bash: wc -l x\"",
+        "(do not repeat)",
+    ] {
         assert!(prompt.contains(part), "{prompt}");
     }
     let dead = GetWorkerRequest {

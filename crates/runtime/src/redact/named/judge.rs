@@ -21,6 +21,9 @@ pub(in crate::redact) fn is_secret(
     if is_about_files(value, chance) || is_version(value) {
         return false;
     }
+    if style == Style::Prose && strength < Strength::Password && is_short_hash(value) {
+        return false;
+    }
     match strength {
         Strength::Faint => is_long_chance(value, chance),
         Strength::Likely => is_chance(value, chance, style),
@@ -34,7 +37,6 @@ pub(in crate::redact) fn is_secret(
                 is_set_text(value, chance, strength)
                     && is_no_word(value, chance, 6)
                     && chance.letters() > 0
-                    && (strength == Strength::Password || !is_short_hash(value))
             }
         },
     }
