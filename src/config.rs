@@ -11,7 +11,7 @@ use shim_runtime::process::own_program;
 use shim_runtime::stack::Stack;
 
 use crate::global_flags::{GlobalFlags, absolute};
-use crate::up::redis::{AppendFsync, MaxMemory};
+use crate::up::redis_settings::{AppendFsync, MaxMemory};
 
 /// Everything configured.
 #[derive(Debug, Clone)]

@@ -117,13 +117,13 @@ pub(crate) fn pick<T: Identified>(things: Vec<T>, digits: &IdPart) -> Result<T, 
             let told = matching
                 .iter()
                 .map(|thing| (thing.id(), thing.description()));
-            Err(several(T::NOUN, digits, told.collect()))
+            Err(several(T::NOUN, digits, &told.collect::<Vec<_>>()))
         }
     }
 }
 
 /// The refusal of digits that several things have; of each, its id and what distinguishes it.
-pub(crate) fn several(noun: &str, digits: &IdPart, found: Vec<(&str, &str)>) -> CliError {
+pub(crate) fn several(noun: &str, digits: &IdPart, found: &[(&str, &str)]) -> CliError {
     // What ends alike is told apart by its whole id.
     let mut ends: Vec<&str> = found.iter().map(|(id, _)| short_id(id)).collect();
     ends.sort_unstable();

@@ -94,13 +94,21 @@ pub(crate) async fn get(
         .map(|argument| argument.name.as_str())
         .collect();
     check(given, &names)?;
+    let text = write(gateway, name, given).await?;
+    let message = PromptMessage::new_text(Role::User, text.to_string());
+    let result = GetPromptResult::new(vec![message]);
+    Ok(result.with_description(known.description.unwrap_or_default()))
+}
+
+/// The text of a prompt that there is, whose arguments were checked.
+async fn write(gateway: &Gateway, name: &str, given: &JsonObject) -> Result<Page, ErrorData> {
     let argument = |name: &str| {
         given
             .get(name)
             .and_then(Value::as_str)
             .filter(|text| !text.trim().is_empty())
     };
-    let text = match name {
+    Ok(match name {
         RESUME => match argument("session_id") {
             Some(session_id) => {
                 let found = short_ids::in_words(gateway, Named::Session, session_id).await;
@@ -111,10 +119,7 @@ pub(crate) async fn get(
         },
         SUPERVISE => supervise(gateway, argument("goal")).await,
         _ => work(gateway, argument("capabilities")),
-    };
-    let message = PromptMessage::new_text(Role::User, text.to_string());
-    let result = GetPromptResult::new(vec![message]);
-    Ok(result.with_description(known.description.unwrap_or_default()))
+    })
 }
 
 fn check(given: &JsonObject, names: &[&str]) -> Result<(), ErrorData> {

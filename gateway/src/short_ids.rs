@@ -141,37 +141,37 @@ async fn find(gateway: &Gateway, of: Named, typed: &str) -> Result<String, Troub
 async fn by_digits(gateway: &Gateway, of: Named, typed: &str) -> Result<String, Trouble> {
     let digits = IdPart::of(typed).ok_or(Trouble::NoId)?;
     match of {
-        Named::Session => only(of, typed, listing::sessions(gateway, &digits).await?),
-        Named::Worker => only(of, typed, listing::workers(gateway, &digits).await?),
+        Named::Session => only(of, typed, &listing::sessions(gateway, &digits).await?),
+        Named::Worker => only(of, typed, &listing::workers(gateway, &digits).await?),
         Named::SessionOrWorker => {
             let mut found = listing::sessions(gateway, &digits).await?;
             if found.is_empty() {
                 found = listing::workers(gateway, &digits).await?;
             }
-            only(of, typed, found)
+            only(of, typed, &found)
         }
         Named::Task => {
             let mut found = listing::jobs(gateway, &digits).await?;
             if found.is_empty() {
                 found = listing::parts(gateway, &digits).await?;
             }
-            only(of, typed, found)
+            only(of, typed, &found)
         }
         Named::Checkpoint => {
             let sessions = listing::sessions(gateway, &digits).await?;
             match sessions.as_slice() {
-                [] => only(of, typed, listing::checkpoints(gateway, &digits).await?),
+                [] => only(of, typed, &listing::checkpoints(gateway, &digits).await?),
                 [session] => get_checkpoint(gateway, session.id.clone(), 0).await,
-                _ => only(of, typed, sessions),
+                _ => only(of, typed, &sessions),
             }
         }
     }
 }
 
 /// The one that was found.
-fn only(of: Named, typed: &str, found: Vec<Candidate>) -> Result<String, Trouble> {
+fn only(of: Named, typed: &str, found: &[Candidate]) -> Result<String, Trouble> {
     let (noun, shown) = (noun(of), one_line(typed, MAX_SHOWN));
-    match found.as_slice() {
+    match found {
         [one] => Ok(one.id.clone()),
         [] => Err(Trouble::None(format!("no {noun} has an id with {shown}"))),
         several => {
@@ -257,7 +257,7 @@ mod tests {
             id: id.to_owned(),
             about: about.to_owned(),
         };
-        let told = |found: Vec<Candidate>| match only(Named::Task, "9a0b1c2d", found) {
+        let told = |found: Vec<Candidate>| match only(Named::Task, "9a0b1c2d", &found) {
             Ok(id) => id,
             Err(trouble) => trouble.named("task_id").text().to_string(),
         };

@@ -20,7 +20,7 @@ use crate::hold::HeldFolder;
 use crate::remedies::INSTALL_REDIS;
 use crate::up::redis;
 use crate::up::redis_files::{self, APPEND_ONLY_FOLDER, MANIFEST};
-use crate::up::redis_log::{self, RedisTrouble, TroubleKind};
+use crate::up::redis_trouble::{RedisTrouble, TroubleKind};
 
 /// Redis's tool, and the one of its relative.
 const CHECKERS: [&str; 2] = ["redis-check-aof", "valkey-check-aof"];
@@ -36,7 +36,7 @@ pub(super) async fn run(config: &Config, out: &mut dyn Write) -> Result<(), CliE
         return Ok(());
     };
     let held = HeldFolder::take(config, "Redis's files are being mended", out).await?;
-    let redis = redis_log::folder(config.data_dir());
+    let redis = redis_files::folder(config.data_dir());
     let scratch = redis_trial::folder(&redis);
     let mended = mend(&program, &redis, &scratch, out);
     let _ = std::fs::remove_dir_all(&scratch);
@@ -99,20 +99,7 @@ fn mend(program: &Path, redis: &Path, scratch: &Path, out: &mut dyn Write) -> Re
     let files = redis.join(APPEND_ONLY_FOLDER);
     let copy = scratch.join(APPEND_ONLY_FOLDER);
     copied(&files, scratch, &copy).map_err(uncopied)?;
-    let mut done = Vec::new();
-    let keys = loop {
-        let trial = match redis_files::silent_loss(&copy) {
-            Some(trouble) => Trial::Refused(trouble),
-            None => redis_trial::run(program, scratch)?,
-        };
-        match trial {
-            Trial::Serves(keys) => break keys,
-            Trial::Refused(trouble) if done.len() < MAX_STEPS => {
-                done.push(mend_one(&trouble, &copy)?);
-            }
-            Trial::Refused(trouble) => return Err(unmended(&trouble, "")),
-        }
-    };
+    let (done, keys) = mend_copy(program, scratch, &copy)?;
     let keys = count(keys, "key");
     if done.is_empty() {
         return Ok(writeln!(
@@ -135,6 +122,24 @@ fn mend(program: &Path, redis: &Path, scratch: &Path, out: &mut dyn Write) -> Re
         out,
         "a Redis started on the mended files, and holds {keys}"
     )?)
+}
+
+/// Mends the copy until a Redis serves it. Answers what was done, and how many keys there are.
+fn mend_copy(program: &Path, scratch: &Path, copy: &Path) -> Result<(Vec<String>, u64), CliError> {
+    let mut done = Vec::new();
+    loop {
+        let trial = match redis_files::silent_loss(copy) {
+            Some(trouble) => Trial::Refused(trouble),
+            None => redis_trial::run(program, scratch)?,
+        };
+        match trial {
+            Trial::Serves(keys) => return Ok((done, keys)),
+            Trial::Refused(trouble) if done.len() < MAX_STEPS => {
+                done.push(mend_one(&trouble, copy)?);
+            }
+            Trial::Refused(trouble) => return Err(unmended(&trouble, "")),
+        }
+    }
 }
 
 fn uncopied(error: io::Error) -> CliError {

@@ -46,30 +46,13 @@ pub(crate) async fn run(
     loaded: Result<Config, ConfigErrors>,
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
-    if let (true, Ok(config)) = (args.fix, &loaded) {
-        config.runtime.admit_data_dir()?;
-        fix::run(config, out).await?;
-        writeln!(out)?;
-    }
-    if let (true, Ok(config)) = (args.new_redis, &loaded) {
-        fix::begin_anew(config, out).await?;
-        writeln!(out)?;
+    if let Ok(config) = &loaded {
+        mend(args, config, out).await?;
     }
     let mut checks = vec![configuration(global, &loaded)];
     checks.extend(machine::check());
     if let Ok(config) = &loaded {
-        checks.extend(access::check(config));
-        match config.runtime.admit_data_dir() {
-            Ok(()) => {
-                let of_stack = stack::check(config).await;
-                let is_replaced = of_stack.iter().any(stack::says_replaced);
-                checks.extend(storage::check(config, is_replaced));
-                checks.extend(of_stack);
-            }
-            // What somebody else put there is not looked at.
-            Err(why) => checks.push(storage::untrusted(&why)),
-        }
-        checks.extend(services::executors(config));
+        checks.extend(configured(config).await);
     }
     checks.extend(clients::check());
     if args.json {
@@ -83,6 +66,37 @@ pub(crate) async fn run(
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// What is asked for beside the checks, before they begin.
+async fn mend(args: &Args, config: &Config, out: &mut dyn Write) -> Result<(), CliError> {
+    if args.fix {
+        config.runtime.admit_data_dir()?;
+        fix::run(config, out).await?;
+        writeln!(out)?;
+    }
+    if args.new_redis {
+        fix::begin_anew(config, out).await?;
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+/// The checks that need a configuration.
+async fn configured(config: &Config) -> Vec<Check> {
+    let mut checks = access::check(config);
+    match config.runtime.admit_data_dir() {
+        Ok(()) => {
+            let of_stack = stack::check(config).await;
+            let is_replaced = of_stack.iter().any(stack::says_replaced);
+            checks.extend(storage::check(config, is_replaced));
+            checks.extend(of_stack);
+        }
+        // What somebody else put there is not looked at.
+        Err(why) => checks.push(storage::untrusted(&why)),
+    }
+    checks.extend(services::executors(config));
+    checks
 }
 
 fn configuration(global: &GlobalFlags, loaded: &Result<Config, ConfigErrors>) -> Check {

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::up::redis_log::{self, RedisTrouble, TroubleKind};
+use crate::up::redis_log;
+use crate::up::redis_trouble::{RedisTrouble, TroubleKind};
 
 /// A large file is read for minutes.
 const STARTS_WITHIN: Duration = Duration::from_secs(600);

@@ -23,20 +23,7 @@ const MAX_SOCKET_PATH: usize = if cfg!(target_os = "macos") { 103 } else { 107 }
 pub(super) async fn check(config: &Config) -> Vec<Check> {
     let mut checks = vec![socket_path(config.data_dir())];
     match config.stack().state() {
-        StackState::Running(info) => {
-            checks.push(version(&info));
-            checks.extend(surroundings_of(config, &info));
-            checks.push(service_check(config, Endpoint::Unix(info.socket.clone())).await);
-            let redis = private_redis(config, &info).await;
-            let owner = match &redis {
-                Some(check) if check.verdict != Verdict::Ok => RedisOwner::StackInTrouble,
-                _ => RedisOwner::Other,
-            };
-            checks.extend(redis);
-            let endpoint = Endpoint::Unix(info.socket);
-            checks.extend(services::coordination(config, &endpoint, owner).await);
-            checks.push(services::worker_host(config, &endpoint, owner).await);
-        }
+        StackState::Running(info) => checks.extend(running(config, info).await),
         StackState::Starting => checks.push(Check::ok("stack", "it is starting")),
         StackState::Held(why) => checks.push(Check::warn(
             "stack",
@@ -51,6 +38,30 @@ pub(super) async fn check(config: &Config) -> Vec<Check> {
             checks.extend(port(config));
         }
     }
+    checks.extend(services_elsewhere(config).await);
+    checks
+}
+
+/// A stack that runs: its version, its services and its Redis.
+async fn running(config: &Config, info: StackInfo) -> Vec<Check> {
+    let mut checks = vec![version(&info)];
+    checks.extend(surroundings_of(config, &info));
+    checks.push(service_check(config, Endpoint::Unix(info.socket.clone())).await);
+    let redis = private_redis(config, &info).await;
+    let owner = match &redis {
+        Some(check) if check.verdict != Verdict::Ok => RedisOwner::StackInTrouble,
+        _ => RedisOwner::Other,
+    };
+    checks.extend(redis);
+    let endpoint = Endpoint::Unix(info.socket);
+    checks.extend(services::coordination(config, &endpoint, owner).await);
+    checks.push(services::worker_host(config, &endpoint, owner).await);
+    checks
+}
+
+/// The services that are configured by an address.
+async fn services_elsewhere(config: &Config) -> Vec<Check> {
+    let mut checks = Vec::new();
     if let Some(endpoint) = &config.runtime.endpoints.checkpoint {
         checks.push(service_check(config, endpoint.clone()).await);
     }

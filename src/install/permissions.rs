@@ -64,33 +64,37 @@ impl PermissionArgs {
             }
         }
         let in_the_way = in_the_way(settings, &rules);
-        let whole = in_the_way.iter().any(|other| other.covers_all);
-        let is_written = !whole && !rules.allows_all();
+        let is_written = !covers_all(&in_the_way) && !rules.allows_all();
         let edit = is_written
             .then(|| Edit::plan(settings, |text| edit::allow(text, RULE)))
             .transpose()?;
-        let said = match in_the_way.as_slice() {
-            [] if rules.allows_all() => {
-                format!("SHIM's tools are allowed already: {}", settings.display())
-            }
-            [] => {
-                "SHIM's tools are allowed; `shim uninstall claude-code` takes that back".to_owned()
-            }
-            others if whole => format!(
-                "SHIM's tools are not allowed: {}, which goes before what is allowed; take it out, then run `shim \
-                 install claude-code --allow-tools`",
-                told(others)
-            ),
-            others => format!(
-                "SHIM's tools are allowed but for some: {}, which goes before what is allowed",
-                told(others)
-            ),
-        };
-        Ok(PlannedPermission {
-            edit,
-            said: Some(said),
-        })
+        let said = Some(outcome(settings, &rules, &in_the_way));
+        Ok(PlannedPermission { edit, said })
     }
+}
+
+/// What is allowed afterwards, and what stands in its way.
+fn outcome(settings: &Path, rules: &Rules, in_the_way: &[Obstacle]) -> String {
+    match in_the_way {
+        [] if rules.allows_all() => {
+            format!("SHIM's tools are allowed already: {}", settings.display())
+        }
+        [] => "SHIM's tools are allowed; `shim uninstall claude-code` takes that back".to_owned(),
+        others if covers_all(others) => format!(
+            "SHIM's tools are not allowed: {}, which goes before what is allowed; take it out, then run `shim install \
+             claude-code --allow-tools`",
+            told(others)
+        ),
+        others => format!(
+            "SHIM's tools are allowed but for some: {}, which goes before what is allowed",
+            told(others)
+        ),
+    }
+}
+
+/// Whether one of them is about every tool of SHIM.
+fn covers_all(obstacles: &[Obstacle]) -> bool {
+    obstacles.iter().any(|obstacle| obstacle.covers_all)
 }
 
 /// What is said where nobody can be asked.

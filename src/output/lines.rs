@@ -61,8 +61,9 @@ mod tests {
     fn a_value_cannot_begin_a_line() {
         let mut out = Lines::new(Vec::new());
         let behind: &mut dyn Write = &mut out;
-        writeln!(behind, "{} is free", "a\nerror: b\u{2028}c\u{9b}2J\u{202e}").unwrap();
-        write!(behind, "{}", "d\n").unwrap();
+        let (value, ended) = ("a\nerror: b\u{2028}c\u{9b}2J\u{202e}", "d\n");
+        writeln!(behind, "{value} is free").unwrap();
+        write!(behind, "{ended}").unwrap();
         writeln!(behind).unwrap();
         block(behind, "one\ntwo\n").unwrap();
         let expected = "a\\nerror: b\\u{2028}c\\u{9b}2J\\u{202e} is free\nd\n\none\ntwo\n";

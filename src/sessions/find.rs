@@ -176,7 +176,7 @@ async fn by_part_of_id(
         let told = found
             .iter()
             .map(|(id, about)| (id.as_str(), about.as_str()));
-        return Err(several("checkpoint", digits, told.collect()));
+        return Err(several("checkpoint", digits, &told.collect::<Vec<_>>()));
     }
     Ok(found.pop().map(|(id, _)| id))
 }

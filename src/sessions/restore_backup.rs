@@ -23,7 +23,7 @@ pub(crate) struct Args {
     file: PathBuf,
 }
 
-fn refused(error: RestoreError) -> CliError {
+fn refused(error: &RestoreError) -> CliError {
     let failure = CliError::new(format!("{error}; the database is as it was"));
     match error {
         RestoreError::Open(_) | RestoreError::Io(_) => failure,
@@ -46,13 +46,14 @@ pub(super) async fn run(
         .hint("run this on that machine, with its --data-dir and without endpoints.checkpoint"));
     }
     // The stack is not stopped for a file that cannot take the place of its database.
-    let incoming = shim_checkpoint::take_in_backup(config.data_dir(), &file).map_err(refused)?;
+    let incoming = shim_checkpoint::take_in_backup(config.data_dir(), &file)
+        .map_err(|error| refused(&error))?;
     let size = std::fs::metadata(&file)?.len();
     let folder = HeldFolder::take(config, "a backup is being restored", out).await?;
     let restored = incoming.put_in_place();
     let missing = shim_checkpoint::missing_numbers(config.data_dir());
     folder.release(config, out).await?;
-    let kept = restored.map_err(refused)?;
+    let kept = restored.map_err(|error| refused(&error))?;
     writeln!(out, "restored {} from {}", bytes(size), file.display())?;
     if let Some(kept) = kept {
         writeln!(out, "the database from before: {}", kept.display())?;

@@ -48,14 +48,30 @@ pub(super) async fn run(
         return Ok(ExitCode::SUCCESS);
     }
     if !args.force {
-        let flag = args.namespace_args.flag();
-        let prefix = match args.prefix.as_str() {
-            "" => String::new(),
-            prefix => format!(" --prefix {}", shell_word(prefix)),
-        };
-        let hint = format!("add --force to delete them: `shim state clear{prefix}{flag} --force`");
-        return Err(CliError::new(format!("{} holds {found}", client.namespace)).hint(hint));
+        return Err(unforced(args, &client.namespace, &found));
     }
+    let deleted = delete(&mut client, &keys, args).await?;
+    writeln!(
+        out,
+        "{} of {} are deleted in {}",
+        deleted, found, client.namespace
+    )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Says what would be deleted, and how.
+fn unforced(args: &Args, namespace: &str, found: &str) -> CliError {
+    let flag = args.namespace_args.flag();
+    let prefix = match args.prefix.as_str() {
+        "" => String::new(),
+        prefix => format!(" --prefix {}", shell_word(prefix)),
+    };
+    let hint = format!("add --force to delete them: `shim state clear{prefix}{flag} --force`");
+    CliError::new(format!("{namespace} holds {found}")).hint(hint)
+}
+
+/// Deletes the entries of these keys; returns how many were still there.
+async fn delete(client: &mut StateClient, keys: &[String], args: &Args) -> Result<u64, CliError> {
     let mut deleted = 0;
     for key in keys {
         let delete = DeleteStateRequest {
@@ -65,15 +81,10 @@ pub(super) async fn run(
             ..DeleteStateRequest::default()
         };
         let answer = call(client.service.state.delete_state(request(delete))).await;
-        let answer = answer.map_err(|status| refusal(status, &key, &args.namespace_args))?;
+        let answer = answer.map_err(|status| refusal(status, key, &args.namespace_args))?;
         deleted += u64::from(answer.existed);
     }
-    writeln!(
-        out,
-        "{} of {} are deleted in {}",
-        deleted, found, client.namespace
-    )?;
-    Ok(ExitCode::SUCCESS)
+    Ok(deleted)
 }
 
 async fn keys(client: &mut StateClient, prefix: &str) -> Result<Vec<String>, CliError> {

@@ -10,6 +10,8 @@ mod idle;
 pub(crate) mod redis;
 pub(crate) mod redis_files;
 pub(crate) mod redis_log;
+pub(crate) mod redis_settings;
+pub(crate) mod redis_trouble;
 mod services;
 
 use std::io::Write;

@@ -12,13 +12,13 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use shim_runtime::background::BackgroundTasks;
 use shim_runtime::backoff::Backoff;
-use shim_runtime::config::Setting;
 use shim_runtime::lifecycle::Shutdown;
 use shim_runtime::stack::make_private_dir;
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 
+use super::redis_settings::{AppendFsync, MaxMemory};
 use super::{redis_files, redis_log};
 use crate::remedies::INSTALL_REDIS;
 use crate::serving_process::ServingProcess;
@@ -46,68 +46,6 @@ const PROGRAM_FOLDERS: [&str; 4] = [
 /// Runs a program with a umask that leaves its files to their owner: Redis creates files by the umask.
 const PRIVATE_UMASK: [&str; 4] = ["/bin/sh", "-c", r#"umask 077; exec "$@""#, "sh"];
 
-/// When Redis writes what it acknowledged through to the disk.
-///
-/// With `everysec` Redis holds acknowledged writes back for up to two seconds while an earlier write is on its way to the
-/// disk (`flushAppendOnlyFile` of Redis). A crash of Redis then loses them, not only a loss of power.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum AppendFsync {
-    /// Before it answers.
-    Always,
-    /// Every second.
-    EverySec,
-}
-
-impl AppendFsync {
-    /// As Redis spells it.
-    fn word(self) -> &'static str {
-        match self {
-            Self::Always => "always",
-            Self::EverySec => "everysec",
-        }
-    }
-}
-
-impl Setting for AppendFsync {
-    fn parse(text: &str) -> Result<Self, String> {
-        [Self::Always, Self::EverySec]
-            .into_iter()
-            .find(|choice| choice.word() == text)
-            .ok_or_else(|| "always or everysec".to_owned())
-    }
-}
-
-/// How much memory the private Redis may take for what it holds (`redis.maxmemory`), in bytes; 0 sets no bound.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct MaxMemory(u64);
-
-impl MaxMemory {
-    /// Some two million queued tasks, or half a million finished ones with longer results.
-    pub(crate) const DEFAULT: Self = Self(1 << 30);
-    /// A Redis without data takes less than 2 MB.
-    const LEAST: u64 = 8 << 20;
-}
-
-impl Setting for MaxMemory {
-    /// A number of bytes, or of `kb`, `mb` or `gb`, as Redis itself reads it.
-    fn parse(text: &str) -> Result<Self, String> {
-        let expected = || "0, or 8mb and more, such as 512mb or 2gb".to_owned();
-        let lower = text.trim().to_ascii_lowercase();
-        let units = [("kb", 1_u64 << 10), ("mb", 1 << 20), ("gb", 1 << 30)];
-        let unit = units.iter().find(|(unit, _)| lower.ends_with(unit));
-        let (digits, factor) = match unit {
-            Some((unit, factor)) => (lower[..lower.len() - unit.len()].trim_end(), *factor),
-            None => (lower.as_str(), 1),
-        };
-        let number = digits.parse::<u64>().map_err(|_| expected())?;
-        let bytes = number.checked_mul(factor).ok_or_else(expected)?;
-        match bytes {
-            1..Self::LEAST => Err(expected()),
-            bytes => Ok(Self(bytes)),
-        }
-    }
-}
-
 /// A supervised Redis.
 #[derive(Debug)]
 pub(super) struct PrivateRedis {
@@ -132,7 +70,7 @@ impl PrivateRedis {
         stop_orphan(&socket).await;
         let stop = Shutdown::new();
         let supervisor = BackgroundTasks::new("stack", &stop);
-        let folder = redis_log::folder(data_dir);
+        let folder = redis_files::folder(data_dir);
         let line = command_line(&program, &socket, &folder, appendfsync, max_memory);
         let data_dir = data_dir.to_path_buf();
         supervisor.spawn_restarting("redis", move || {
@@ -226,7 +164,7 @@ fn command_line(
     line.extend(OPTIONS.map(Into::into));
     line.extend(["--appendfsync", appendfsync.word()].map(Into::into));
     line.push("--maxmemory".into());
-    line.push(max_memory.0.to_string().into());
+    line.push(max_memory.bytes().to_string().into());
     line
 }
 
@@ -237,7 +175,7 @@ async fn supervise(line: Vec<OsString>, data_dir: PathBuf, stop: Shutdown) {
     while !stop.is_begun() {
         let started = Instant::now();
         // A disk without room has none for the folder either; it is made when there is.
-        let spawned = make_private_dir(&redis_log::folder(&data_dir))
+        let spawned = make_private_dir(&redis_files::folder(&data_dir))
             .and_then(|()| refuse_silent_loss(&data_dir))
             .and_then(|()| spawn(&line));
         let ended = match spawned {
@@ -366,32 +304,6 @@ async fn wait_until_gone(socket: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_bound_of_memory_is_read_as_redis_reads_it() {
-        let bytes = |text| MaxMemory::parse(text).map(|bound| bound.0);
-        for (text, expected) in [
-            ("0", 0),
-            ("16777216", 16 << 20),
-            ("512mb", 512 << 20),
-            ("2GB", 2 << 30),
-            ("9000 kb", 9_000 << 10),
-        ] {
-            assert_eq!(bytes(text), Ok(expected), "{text}");
-        }
-        for wrong in [
-            "",
-            "1mb",
-            "-1",
-            "1.5gb",
-            "8 MiB",
-            "lots",
-            "99999999999gb",
-            "mb",
-        ] {
-            assert!(bytes(wrong).is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn a_shown_url_has_no_password() {

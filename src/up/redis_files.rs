@@ -3,18 +3,22 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::redis_log::{self, RedisTrouble, TroubleKind};
+use super::redis_trouble::{RedisTrouble, TroubleKind, WOULD_START};
 
 /// The folder of the parts.
 pub(crate) const APPEND_ONLY_FOLDER: &str = "appendonlydir";
 /// The file that names them.
 pub(crate) const MANIFEST: &str = "appendonly.aof.manifest";
 const PREFIX: &str = "appendonly.aof.";
-const WOULD_START: &str = "Redis would start without";
+
+/// Where the private Redis of a data folder keeps its files.
+pub(crate) fn folder(data_dir: &Path) -> PathBuf {
+    data_dir.join("redis")
+}
 
 /// The folder of the parts of a data folder's Redis.
 pub(crate) fn append_only(data_dir: &Path) -> PathBuf {
-    redis_log::folder(data_dir).join(APPEND_ONLY_FOLDER)
+    folder(data_dir).join(APPEND_ONLY_FOLDER)
 }
 
 /// One part, as its name tells it: `appendonly.aof.SEQUENCE.base.rdb`, `.base.aof` or `.incr.aof`.
@@ -58,11 +62,6 @@ pub(crate) fn silent_loss(folder: &Path) -> Option<RedisTrouble> {
             emptied.name
         ),
     )
-}
-
-/// Whether it is a trouble that Redis itself does not see.
-pub(crate) fn is_silent_loss(trouble: &RedisTrouble) -> bool {
-    trouble.said.contains(WOULD_START)
 }
 
 /// A manifest of the parts that are there.
@@ -122,7 +121,10 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    /// Names and contents.
+    type Files<'a> = &'a [(&'a str, &'a str)];
+
+    fn folder(files: Files<'_>) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         for (name, text) in files {
             std::fs::write(folder.path().join(name), text).unwrap();
@@ -153,9 +155,9 @@ mod tests {
 
     #[test]
     fn what_redis_passes_over_in_silence_is_told() {
-        let kind = |files: &[(&str, &str)]| silent_loss(folder(files).path()).map(|it| it.kind);
+        let kind = |files: Files<'_>| silent_loss(folder(files).path()).map(|it| it.kind);
         let comment = "#".repeat(3_000);
-        let cases: [(&[(&str, &str)], Option<TroubleKind>); 8] = [
+        let cases: [(Files<'_>, Option<TroubleKind>); 8] = [
             (&[(BASE, "x"), (INCR, ""), (MANIFEST, WHOLE)], None),
             (
                 &[(BASE, "x"), (INCR, "")],

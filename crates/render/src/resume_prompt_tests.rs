@@ -198,25 +198,50 @@ fn changed(path: &str) -> FileState {
     }
 }
 
+/// A state whose lists have so many items of so many bytes, and the prompt for it: one of its two files was changed since.
+fn prompt_of_long_lists(items: usize, bytes: usize) -> String {
+    let list = vec!["d".repeat(bytes); items];
+    let state = CheckpointState {
+        current_task: "t".repeat(8_000),
+        decisions: list.clone(),
+        completed_steps: list.clone(),
+        next_steps: vec!["n".repeat(bytes); items],
+        blockers: list,
+        summary: "s\n".repeat(100_000),
+        active_files: vec![changed("src/late.rs"), changed("src/same.rs")],
+        ..CheckpointState::default()
+    };
+    let now = FileState {
+        blake3: "2".into(),
+        ..changed("src/late.rs")
+    };
+    prompt_for(&state, &[now, changed("src/same.rs")], RESTORED)
+}
+
+/// The prompt's fourth line names what was cut: the summary always, the lists unless they may be short enough.
+fn assert_says_what_is_left_out(text: &str, may_lists_fit: bool) {
+    let said = text.lines().nth(3).unwrap_or_default();
+    assert!(
+        said.starts_with("Left out here, since it is long: the end of the task; "),
+        "{said}"
+    );
+    for list in [
+        "decisions",
+        "finished steps",
+        "open steps",
+        "blockers",
+        "the end of the summary",
+        "shim://checkpoints/",
+    ] {
+        let may_fit = list != "the end of the summary" && may_lists_fit;
+        assert!(said.contains(list) || may_fit, "{list}: {said}");
+    }
+}
+
 #[test]
 fn no_list_pushes_the_checks_out_and_what_is_left_out_is_said() {
-    for (lists, bytes) in [(40, 400), (1_000, 8_000), (41, 10), (3, 7_000)] {
-        let list = vec!["d".repeat(bytes); lists];
-        let state = CheckpointState {
-            current_task: "t".repeat(8_000),
-            decisions: list.clone(),
-            completed_steps: list.clone(),
-            next_steps: vec!["n".repeat(bytes); lists],
-            blockers: list,
-            summary: "s\n".repeat(100_000),
-            active_files: vec![changed("src/late.rs"), changed("src/same.rs")],
-            ..CheckpointState::default()
-        };
-        let now = FileState {
-            blake3: "2".into(),
-            ..changed("src/late.rs")
-        };
-        let text = prompt_for(&state, &[now, changed("src/same.rs")], RESTORED);
+    for (items, bytes) in [(40, 400), (1_000, 8_000), (41, 10), (3, 7_000)] {
+        let text = prompt_of_long_lists(items, bytes);
         assert!(text.len() <= MAX_PROMPT_BYTES, "{}", text.len());
         let third = text.lines().nth(2).unwrap_or_default();
         assert!(third.starts_with("1 thing(s) moved"), "{text}");
@@ -224,24 +249,7 @@ fn no_list_pushes_the_checks_out_and_what_is_left_out_is_said() {
             text.contains("\n- src/late.rs: CHANGED")
                 && text.contains("\n- src/same.rs: unchanged")
         );
-        let said = text.lines().nth(3).unwrap_or_default();
-        assert!(
-            said.starts_with("Left out here, since it is long: the end of the task; "),
-            "{said}"
-        );
-        for list in [
-            "decisions",
-            "finished steps",
-            "open steps",
-            "blockers",
-            "the end of the summary",
-            "shim://checkpoints/",
-        ] {
-            assert!(
-                said.contains(list) || (list != "the end of the summary" && lists * bytes < 500),
-                "{list}: {said}"
-            );
-        }
+        assert_says_what_is_left_out(&text, items * bytes < 500);
         for heading in [
             "## Decisions",
             "## Finished",

@@ -3,14 +3,13 @@
 //! Callers of this machine are counted only if a limit is configured; callers of other machines always are. The table of
 //! callers is bounded: when it is full of busy callers, all newcomers share one bucket.
 
+mod buckets;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use shim_proto::limits::MAX_MESSAGE_BYTES;
-use shim_proto::reasons;
-use tonic::Code;
-
+use self::buckets::{CallerBuckets, Rate};
 use crate::auth::{Caller, Identity};
 use crate::service_error::ServiceError;
 use crate::settings::Settings;
@@ -26,8 +25,6 @@ const DEFAULT_MCP_SESSION_IDLE: Duration = Duration::from_secs(30 * 60);
 const MAX_CALLERS: usize = 4_096;
 /// A sweep looks at every caller of a full table.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
-/// A debt of bytes beyond the largest message ends the call that makes it; smaller ones only delay the next.
-const MAX_DEBT_BYTES: f64 = MAX_MESSAGE_BYTES as f64;
 
 /// The keys `limits.*`.
 #[derive(Debug, Clone)]
@@ -102,109 +99,6 @@ impl Limits {
 
     fn bytes(&self) -> Option<Rate> {
         Rate::of(self.bytes_per_second, self.bytes_per_second)
-    }
-}
-
-/// How fast a bucket fills, and how much it holds.
-#[derive(Debug, Clone, Copy)]
-struct Rate {
-    per_second: f64,
-    burst: f64,
-}
-
-impl Rate {
-    /// `None` for 0, which limits nothing.
-    fn of(per_second: u32, burst: u32) -> Option<Self> {
-        (per_second > 0).then(|| Self {
-            per_second: f64::from(per_second),
-            burst: f64::from(burst),
-        })
-    }
-}
-
-/// What a caller may still take.
-#[derive(Debug, Clone, Copy)]
-struct Bucket {
-    level: f64,
-    filled: Instant,
-}
-
-impl Bucket {
-    fn full(rate: Rate, now: Instant) -> Self {
-        Self {
-            level: rate.burst,
-            filled: now,
-        }
-    }
-
-    fn fill(&mut self, rate: Rate, now: Instant) {
-        let passed = now.saturating_duration_since(self.filled).as_secs_f64();
-        self.level = (self.level + passed * rate.per_second).min(rate.burst);
-        self.filled = now;
-    }
-
-    /// How long until the bucket holds `wanted`.
-    fn wait_for(&self, wanted: f64, rate: Rate) -> Option<Duration> {
-        let missing = wanted - self.level;
-        (missing > 0.0).then(|| Duration::from_secs_f64(missing / rate.per_second))
-    }
-}
-
-/// The buckets of one caller.
-#[derive(Debug, Clone, Copy)]
-struct CallerBuckets {
-    calls: Option<(Rate, Bucket)>,
-    bytes: Option<(Rate, Bucket)>,
-}
-
-impl CallerBuckets {
-    fn open(calls: Option<Rate>, bytes: Option<Rate>, now: Instant) -> Self {
-        let with_bucket = |rate| (rate, Bucket::full(rate, now));
-        Self {
-            calls: calls.map(with_bucket),
-            bytes: bytes.map(with_bucket),
-        }
-    }
-
-    fn fill(&mut self, now: Instant) {
-        for (rate, bucket) in self.calls.iter_mut().chain(&mut self.bytes) {
-            bucket.fill(*rate, now);
-        }
-    }
-
-    /// Whether forgetting it changes nothing.
-    fn is_full(&self) -> bool {
-        let mut buckets = self.calls.iter().chain(&self.bytes);
-        buckets.all(|(rate, bucket)| bucket.level >= rate.burst)
-    }
-
-    fn take_call(&mut self) -> Result<(), ServiceError> {
-        if let Some((rate, bucket)) = &mut self.calls {
-            if let Some(wait) = bucket.wait_for(1.0, *rate) {
-                return Err(too_fast("calls", wait));
-            }
-            bucket.level -= 1.0;
-        }
-        if let Some((rate, bucket)) = &self.bytes
-            && let Some(wait) = bucket.wait_for(0.0, *rate)
-        {
-            return Err(too_fast("bytes", wait));
-        }
-        Ok(())
-    }
-
-    fn take_bytes(&mut self, bytes: usize) -> Result<(), ServiceError> {
-        let Some((rate, bucket)) = &mut self.bytes else {
-            return Ok(());
-        };
-        bucket.level -= bytes as f64;
-        match bucket.wait_for(-MAX_DEBT_BYTES, *rate) {
-            Some(_) => Err(too_fast(
-                "bytes",
-                bucket.wait_for(0.0, *rate).unwrap_or_default(),
-            )),
-            None => Ok(()),
-        }
     }
 }
 
@@ -305,21 +199,13 @@ impl CallerTable {
     }
 }
 
-fn too_fast(what: &str, wait: Duration) -> ServiceError {
-    ServiceError {
-        code: Code::ResourceExhausted,
-        reason: reasons::TOO_FAST,
-        message: format!("the caller sends more {what} a second than it may"),
-        remedy: Some("try again after the delay given".into()),
-        // Clients wait whole milliseconds.
-        retry_after: Some(wait.max(Duration::from_millis(1))),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use std::net::{IpAddr, Ipv4Addr};
+
+    use shim_proto::limits::MAX_MESSAGE_BYTES;
+    use tonic::Code;
 
     use super::*;
     use crate::auth::Peer;

@@ -37,12 +37,13 @@ static SCHEMA: Schema = Schema {
 /// Only a writer that is stuck takes longer.
 const NOTICED_WITHIN: Duration = Duration::from_secs(30);
 
-struct Place {
+/// A data folder, with room beside it.
+struct DataFolder {
     root: tempfile::TempDir,
     data: PathBuf,
 }
 
-impl Place {
+impl DataFolder {
     fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
         let data = root.path().join("data");
@@ -105,62 +106,62 @@ fn texts_of(path: &Path) -> Vec<String> {
 }
 
 /// What is done to the files of an open database.
-type Act = fn(&Place);
+type Act = fn(&DataFolder);
 
 /// The name of a case, what is done, and whether what the database held can be saved.
 const CASES: [(&str, Act, bool); 10] = [
     (
         "removed",
-        |place| std::fs::remove_file(place.database()).unwrap(),
+        |folder| std::fs::remove_file(folder.database()).unwrap(),
         true,
     ),
     (
         "moved away",
-        |place| std::fs::rename(place.database(), place.elsewhere()).unwrap(),
+        |folder| std::fs::rename(folder.database(), folder.elsewhere()).unwrap(),
         true,
     ),
     (
         "another moved over it",
-        |place| std::fs::rename(place.other(), place.database()).unwrap(),
+        |folder| std::fs::rename(folder.other(), folder.database()).unwrap(),
         true,
     ),
     (
         "another copied over it",
-        |place| _ = std::fs::copy(place.other(), place.database()).unwrap(),
+        |folder| _ = std::fs::copy(folder.other(), folder.database()).unwrap(),
         false,
     ),
     (
         "a backup of itself copied over it",
-        |place| {
-            let file = place.elsewhere();
-            backup(&place.database(), &file, |_, _| ()).unwrap();
-            std::fs::copy(file, place.database()).unwrap();
+        |folder| {
+            let file = folder.elsewhere();
+            backup(&folder.database(), &file, |_, _| ()).unwrap();
+            std::fs::copy(file, folder.database()).unwrap();
         },
         false,
     ),
     (
         "emptied",
-        |place| drop(std::fs::File::create(place.database()).unwrap()),
+        |folder| drop(std::fs::File::create(folder.database()).unwrap()),
         false,
     ),
     (
         "filled with text",
-        |place| std::fs::write(place.database(), "text ".repeat(4_000)).unwrap(),
+        |folder| std::fs::write(folder.database(), "text ".repeat(4_000)).unwrap(),
         false,
     ),
     (
         "its log removed",
-        |place| std::fs::remove_file(place.log()).unwrap(),
+        |folder| std::fs::remove_file(folder.log()).unwrap(),
         true,
     ),
     (
         "its folder moved away",
-        |place| std::fs::rename(&place.data, place.elsewhere()).unwrap(),
+        |folder| std::fs::rename(&folder.data, folder.elsewhere()).unwrap(),
         false,
     ),
     (
         "its folder removed",
-        |place| std::fs::remove_dir_all(&place.data).unwrap(),
+        |folder| std::fs::remove_dir_all(&folder.data).unwrap(),
         true,
     ),
 ];
@@ -168,10 +169,10 @@ const CASES: [(&str, Act, bool); 10] = [
 #[tokio::test]
 async fn nothing_is_acknowledged_once_the_files_are_not_those_that_were_opened() {
     for (name, act, is_saved) in CASES {
-        let place = Place::new();
-        let db = place.open();
+        let folder = DataFolder::new();
+        let db = folder.open();
         write(&db, "kept").await.unwrap();
-        act(&place);
+        act(&folder);
         let refused = write(&db, "lost").await;
         assert!(
             matches!(refused, Err(SqliteError::Replaced(_))),
@@ -186,14 +187,14 @@ async fn nothing_is_acknowledged_once_the_files_are_not_those_that_were_opened()
             matches!(&*db.failure().borrow(), Some(SqliteError::Replaced(_))),
             "{name}"
         );
-        let rescued = newest_rescued(&SCHEMA, &place.data);
+        let rescued = newest_rescued(&SCHEMA, &folder.data);
         assert_eq!(rescued.is_some(), is_saved, "{name}");
         drop(db);
         if let Some(rescued) = rescued {
             assert_eq!(texts_of(&rescued), ["kept"], "{name}");
-            let incoming = Incoming::take_in(&SCHEMA, &place.data, &rescued).unwrap();
+            let incoming = Incoming::take_in(&SCHEMA, &folder.data, &rescued).unwrap();
             incoming.put_in_place().unwrap();
-            let db = place.open();
+            let db = folder.open();
             assert_eq!(
                 texts(&db).await.unwrap(),
                 ["kept"],
@@ -206,13 +207,13 @@ async fn nothing_is_acknowledged_once_the_files_are_not_those_that_were_opened()
 
 #[tokio::test]
 async fn an_idle_service_notices_by_itself_and_what_comes_back_is_taken() {
-    let place = Place::new();
-    let db = place.open();
+    let folder = DataFolder::new();
+    let db = folder.open();
     write(&db, "before").await.unwrap();
     let mut failure = db.failure();
     for (there, away) in [
-        (place.database(), place.elsewhere()),
-        (place.data.clone(), place.elsewhere()),
+        (folder.database(), folder.elsewhere()),
+        (folder.data.clone(), folder.elsewhere()),
     ] {
         std::fs::rename(&there, &away).unwrap();
         let noticed = failure.wait_for(|it| matches!(it, Some(SqliteError::Replaced(_))));
@@ -241,43 +242,43 @@ async fn the_file_that_took_the_place_is_opened_as_it_is() {
         |from: &Path, to: &Path| std::fs::rename(from, to).unwrap(),
         |from: &Path, to: &Path| _ = std::fs::copy(from, to).unwrap(),
     ] {
-        let place = Place::new();
-        let db = place.open();
+        let folder = DataFolder::new();
+        let db = folder.open();
         write(&db, "of the first").await.unwrap();
-        over(&place.other(), &place.database());
+        over(&folder.other(), &folder.database());
         write(&db, "refused").await.unwrap_err();
         drop(db);
-        assert_eq!(inspect(&SCHEMA, &place.database()), Integrity::Intact);
+        assert_eq!(inspect(&SCHEMA, &folder.database()), Integrity::Intact);
         assert_eq!(
-            texts_of(&place.database()),
+            texts_of(&folder.database()),
             ["of another"],
             "no log was mixed in"
         );
-        assert_eq!(texts(&place.open()).await.unwrap(), ["of another"]);
+        assert_eq!(texts(&folder.open()).await.unwrap(), ["of another"]);
     }
 }
 
 #[tokio::test]
 async fn a_log_that_was_removed_costs_nothing_in_an_orderly_end() {
-    let place = Place::new();
-    let db = place.open();
+    let folder = DataFolder::new();
+    let db = folder.open();
     write(&db, "kept").await.unwrap();
-    std::fs::remove_file(place.log()).unwrap();
+    std::fs::remove_file(folder.log()).unwrap();
     write(&db, "refused").await.unwrap_err();
     drop(db);
-    assert_eq!(texts(&place.open()).await.unwrap(), ["kept"]);
+    assert_eq!(texts(&folder.open()).await.unwrap(), ["kept"]);
 }
 
 #[tokio::test]
 async fn others_that_look_on_are_no_reason_to_refuse() {
-    let place = Place::new();
-    let db = place.open();
+    let folder = DataFolder::new();
+    let db = folder.open();
     write(&db, "one").await.unwrap();
-    let looking = Connection::open(place.database()).unwrap();
+    let looking = Connection::open(folder.database()).unwrap();
     looking
         .execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
         .unwrap();
-    let touched = std::fs::File::open(place.database()).unwrap();
+    let touched = std::fs::File::open(folder.database()).unwrap();
     touched
         .set_modified(std::time::SystemTime::UNIX_EPOCH)
         .unwrap();
@@ -288,21 +289,21 @@ async fn others_that_look_on_are_no_reason_to_refuse() {
 #[tokio::test]
 async fn an_empty_file_is_damage_where_a_database_was() {
     // Nothing was ever written: the beginning of a database.
-    let place = Place::new();
-    std::fs::write(place.database(), "").unwrap();
-    assert_eq!(inspect(&SCHEMA, &place.database()), Integrity::Absent);
-    write(&place.open(), "kept").await.unwrap();
-    assert!(set_aside(&SCHEMA, &place.data).is_empty());
-    assert_eq!(inspect(&SCHEMA, &place.database()), Integrity::Intact);
+    let folder = DataFolder::new();
+    std::fs::write(folder.database(), "").unwrap();
+    assert_eq!(inspect(&SCHEMA, &folder.database()), Integrity::Absent);
+    write(&folder.open(), "kept").await.unwrap();
+    assert!(set_aside(&SCHEMA, &folder.data).is_empty());
+    assert_eq!(inspect(&SCHEMA, &folder.database()), Integrity::Intact);
 
-    std::fs::write(place.database(), "").unwrap();
+    std::fs::write(folder.database(), "").unwrap();
     assert!(matches!(
-        inspect(&SCHEMA, &place.database()),
+        inspect(&SCHEMA, &folder.database()),
         Integrity::Damaged(_)
     ));
-    assert_eq!(texts(&place.open()).await.unwrap(), [""; 0]);
+    assert_eq!(texts(&folder.open()).await.unwrap(), [""; 0]);
     assert_eq!(
-        set_aside(&SCHEMA, &place.data).len(),
+        set_aside(&SCHEMA, &folder.data).len(),
         1,
         "it is said, and the file kept"
     );
@@ -310,21 +311,21 @@ async fn an_empty_file_is_damage_where_a_database_was() {
 
 #[tokio::test]
 async fn the_log_beside_an_emptied_file_is_read_and_kept() {
-    let crashed = Place::new();
+    let crashed = DataFolder::new();
     let db = crashed.open();
     write(&db, "in the log").await.unwrap();
     // As a loss of power leaves a database that was never folded, with its file emptied.
-    let place = Place::new();
-    std::fs::copy(crashed.log(), place.log()).unwrap();
-    std::fs::write(place.database(), "").unwrap();
+    let folder = DataFolder::new();
+    std::fs::copy(crashed.log(), folder.log()).unwrap();
+    std::fs::write(folder.database(), "").unwrap();
     assert!(matches!(
-        inspect(&SCHEMA, &place.database()),
+        inspect(&SCHEMA, &folder.database()),
         Integrity::Damaged(_)
     ));
     let [aside] = {
-        let opened = place.open();
+        let opened = folder.open();
         assert_eq!(texts(&opened).await.unwrap(), ["in the log"]);
-        set_aside(&SCHEMA, &place.data).try_into().unwrap()
+        set_aside(&SCHEMA, &folder.data).try_into().unwrap()
     };
     let log = aside.with_extension("db-wal");
     assert!(log.metadata().unwrap().len() > 0, "{}", log.display());
@@ -356,10 +357,10 @@ async fn what_is_no_database_of_ours_is_judged_alike_by_looking_and_opening() {
         ),
     ];
     for (name, make, is_damage) in cases {
-        let place = Place::new();
-        make(&place.database());
-        let verdict = inspect(&SCHEMA, &place.database());
-        let opened = Database::open(&SCHEMA, &place.data);
+        let folder = DataFolder::new();
+        make(&folder.database());
+        let verdict = inspect(&SCHEMA, &folder.database());
+        let opened = Database::open(&SCHEMA, &folder.data);
         match verdict {
             Integrity::Damaged(_) => assert!(is_damage && opened.is_ok(), "{name}"),
             Integrity::Refused(why) => {

@@ -191,25 +191,9 @@ impl Inboxes {
         caller: Option<&str>,
     ) -> Result<(), Error> {
         let slot = self.keys.inbox(&inbox.to_string());
-        let publication = Map::from_iter([("inbox".to_owned(), inbox.to_string().into())]);
         let call = keys_of(self.send.call(), &slot)
             .key(slot.request_key(&idempotency_key.request_id))
-            .args(&SendArgs {
-                fingerprint: &idempotency_key.fingerprint,
-                keep_ms: millis(REQUEST_ID_TTL),
-                is_own: caller.is_none(),
-                sender: &message.sender,
-                caller: caller.unwrap_or_default(),
-                max_messages: MAX_INBOX_MESSAGES,
-                max_foreign: MAX_INBOX_MESSAGES - OWN_INBOX_MESSAGES,
-                max_foreign_bytes: MAX_INBOX_BYTES,
-                max_of_sender: MAX_SENDER_MESSAGES,
-                max_of_caller: MAX_CALLER_MESSAGES,
-                inbox_ttl_ms: millis(INBOX_TTL),
-                channel: self.keys.channel(SENT),
-                envelope: envelope(&message.sender, publication),
-                message: ByteBuf::from(message.encode_to_vec()),
-            });
+            .args(&self.send_args(idempotency_key, inbox, message, caller));
         let mut reply = self.connection.call(&call).await?;
         let _: NoFields = reply.accept(|status, reply| match status {
             "INBOX_FULL" => {
@@ -227,6 +211,33 @@ impl Inboxes {
             metrics::count_message();
         }
         Ok(())
+    }
+
+    /// What the script is told of a message and of the bounds of an inbox.
+    fn send_args<'a>(
+        &self,
+        idempotency_key: &'a IdempotencyKey,
+        inbox: InboxId,
+        message: &'a Message,
+        caller: Option<&'a str>,
+    ) -> SendArgs<'a> {
+        let publication = Map::from_iter([("inbox".to_owned(), inbox.to_string().into())]);
+        SendArgs {
+            fingerprint: &idempotency_key.fingerprint,
+            keep_ms: millis(REQUEST_ID_TTL),
+            is_own: caller.is_none(),
+            sender: &message.sender,
+            caller: caller.unwrap_or_default(),
+            max_messages: MAX_INBOX_MESSAGES,
+            max_foreign: MAX_INBOX_MESSAGES - OWN_INBOX_MESSAGES,
+            max_foreign_bytes: MAX_INBOX_BYTES,
+            max_of_sender: MAX_SENDER_MESSAGES,
+            max_of_caller: MAX_CALLER_MESSAGES,
+            inbox_ttl_ms: millis(INBOX_TTL),
+            channel: self.keys.channel(SENT),
+            envelope: envelope(&message.sender, publication),
+            message: ByteBuf::from(message.encode_to_vec()),
+        }
     }
 
     /// Acknowledges messages, then gives out at most `max` messages, none of which is given out again before `visibility`

@@ -106,12 +106,7 @@ impl Store {
         let redlock = Redlock::connect(&config.lock_nodes, &background);
         let files = Arc::new(files::Files::new(connection.clone(), keys.clone()));
         let places = places::Places::new(connection.clone(), keys.clone());
-        let inboxes = Arc::new(inbox::Inboxes::new(
-            connection.clone(),
-            pubsub.clone(),
-            keys.clone(),
-            places.clone(),
-        ));
+        let inboxes = open_inboxes(&connection, &pubsub, &keys, &places);
         let tasks = tasks::Tasks::new(
             connection.clone(),
             &keys,
@@ -151,4 +146,16 @@ impl Store {
     pub async fn finish(&self) {
         self.background.finish().await;
     }
+}
+
+/// The inboxes, whose number the list of places bounds.
+fn open_inboxes(
+    connection: &RedisConnection,
+    pubsub: &Subscriber,
+    keys: &Keys,
+    places: &places::Places,
+) -> Arc<inbox::Inboxes> {
+    let (connection, pubsub) = (connection.clone(), pubsub.clone());
+    let inboxes = inbox::Inboxes::new(connection, pubsub, keys.clone(), places.clone());
+    Arc::new(inboxes)
 }

@@ -76,8 +76,8 @@ struct Shared {
     noted: Mutex<HashMap<(PlaceKind, String), Instant>>,
 }
 
-/// A place that may be written to; [`Place::note`] follows the write.
-pub struct Place {
+/// A place that may be written to; [`AdmittedPlace::note`] follows the write.
+pub struct AdmittedPlace {
     places: Places,
     kind: PlaceKind,
     name: String,
@@ -129,8 +129,13 @@ impl Places {
     ///
     /// # Errors
     /// `TooManyPlaces`, or as the store fails.
-    pub async fn admit(&self, kind: PlaceKind, name: &str, caller: &str) -> Result<Place, Error> {
-        let place = Place {
+    pub async fn admit(
+        &self,
+        kind: PlaceKind,
+        name: &str,
+        caller: &str,
+    ) -> Result<AdmittedPlace, Error> {
+        let place = AdmittedPlace {
             places: self.clone(),
             kind,
             name: name.to_owned(),
@@ -159,7 +164,7 @@ impl Places {
         Ok(place)
     }
 
-    async fn check(&self, place: &Place) -> Result<Option<FullFields>, Error> {
+    async fn check(&self, place: &AdmittedPlace) -> Result<Option<FullFields>, Error> {
         let call = self.0.check.call().key(self.slot().clock());
         let call = call.args(&self.args(place));
         let mut reply = self.0.connection.call(&call).await?;
@@ -177,7 +182,7 @@ impl Places {
                 continue;
             }
             is_room = true;
-            let place = Place {
+            let place = AdmittedPlace {
                 places: self.clone(),
                 kind,
                 name: name.clone(),
@@ -212,7 +217,7 @@ impl Places {
         self.0.keys.places()
     }
 
-    fn args<'a>(&self, place: &'a Place) -> PlaceArgs<'a> {
+    fn args<'a>(&self, place: &'a AdmittedPlace) -> PlaceArgs<'a> {
         let (max, max_of_caller) = place.kind.limits();
         PlaceArgs {
             slot: self.slot().key(""),
@@ -237,7 +242,7 @@ impl Places {
     }
 }
 
-impl Place {
+impl AdmittedPlace {
     /// Notes that the place is used. If that fails, the next write notes it.
     pub async fn note(self) {
         if self.is_noted {

@@ -84,18 +84,23 @@ fn task_details(task: &Task) -> Vec<String> {
     if let Some(held_up) = held_up(task, SystemTime::now()) {
         details.push(held_up);
     }
+    details.extend(times(task));
+    details
+}
+
+/// When a task starts, must have ended, and was submitted.
+fn times(task: &Task) -> Vec<String> {
+    let mut times = Vec::new();
     if task.state() == TaskState::Delayed {
-        details.push(format!(
-            "starts at {}",
-            time::rfc3339(task.not_before.as_ref())
-        ));
+        let start = time::rfc3339(task.not_before.as_ref());
+        times.push(format!("starts at {start}"));
     }
     if task.deadline.is_some() {
-        details.push(format!("due at {}", time::rfc3339(task.deadline.as_ref())));
+        times.push(format!("due at {}", time::rfc3339(task.deadline.as_ref())));
     }
     let submitted = phrases::ago(task.created_at.as_ref());
-    details.push(format!("submitted {submitted}"));
-    details
+    times.push(format!("submitted {submitted}"));
+    times
 }
 
 /// A result, as far as an answer can hold it.

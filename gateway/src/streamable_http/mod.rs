@@ -224,7 +224,7 @@ impl Endpoint {
         let page = match self.web.admit(&request) {
             Ok(None) => return self.answer_admitted(request).await,
             Ok(Some(page)) => page,
-            Err(refused) => return refused,
+            Err(refused) => return *refused,
         };
         if let Some(preflight) = page.preflight(&request) {
             return preflight;

@@ -123,14 +123,14 @@ impl SessionTable {
         self: &Arc<Self>,
         id: &SessionId,
         caller: &Identity,
-    ) -> Result<Option<OpenRequest>, Response<Body>> {
+    ) -> Result<Option<OpenRequest>, Box<Response<Body>>> {
         let mut sessions = self.locked();
         let Some(session) = sessions.get_mut(id) else {
             return Ok(None);
         };
         if session.owner != *caller {
             let text = "there is no such MCP session of this caller; begin one with initialize\n";
-            return Err(plain(StatusCode::NOT_FOUND, text));
+            return Err(Box::new(plain(StatusCode::NOT_FOUND, text)));
         }
         session.open += 1;
         Ok(Some(OpenRequest {
@@ -178,7 +178,7 @@ where
 {
     let open = match session_id(request.headers()).map(|id| table.open(&id, &caller.identity)) {
         Some(Ok(open)) => open,
-        Some(Err(refused)) => return refused,
+        Some(Err(refused)) => return *refused,
         None => None,
     };
     let call = CurrentCall {

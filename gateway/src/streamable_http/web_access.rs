@@ -51,10 +51,10 @@ impl WebAccess {
     pub(super) fn admit<B>(
         &self,
         request: &Request<B>,
-    ) -> Result<Option<PageOrigin>, Response<Body>> {
+    ) -> Result<Option<PageOrigin>, Box<Response<Body>>> {
         if !self.names_host(request) {
             let text = "this endpoint is not known by the name in Host; names of other machines are configured in gateway.allowed_hosts\n";
-            return Err(plain(StatusCode::FORBIDDEN, text));
+            return Err(Box::new(plain(StatusCode::FORBIDDEN, text)));
         }
         let mut shown = request.headers().get_all(ORIGIN).iter();
         let Some(origin) = shown.next() else {
@@ -69,7 +69,7 @@ impl WebAccess {
             return Ok(Some(PageOrigin(origin.clone())));
         }
         let text = "pages of this Origin may not call; those that may are configured in gateway.allowed_origins\n";
-        Err(plain(StatusCode::FORBIDDEN, text))
+        Err(Box::new(plain(StatusCode::FORBIDDEN, text)))
     }
 
     /// Whether every name that the request gives this server is known, and there is one.

@@ -81,7 +81,7 @@ fn send_all(runtime: &Runtime, service: &Service, wire: &Wire, requests: &Reques
     let methods = wire.methods();
     let cases = REQUESTS.div_ceil(ROUNDS * u32::try_from(methods.len()).unwrap());
     let tally = Tally::default();
-    println!("seed {:?}", String::from_utf8_lossy(&SEED));
+    eprintln!("seed {:?}", String::from_utf8_lossy(&SEED));
     for round in 0..ROUNDS {
         for method in &methods {
             let messages = requests.message(&method.input(), 0);

@@ -64,7 +64,7 @@ impl Pattern {
 
     /// Without the readings as letters.
     #[cfg(test)]
-    pub(super) fn as_pattern_alone(mut self) -> Self {
+    pub(super) fn into_pattern_alone(mut self) -> Self {
         for piece in self.routes.iter_mut().flatten() {
             if let Piece::One(readings) = piece {
                 readings.truncate(1);

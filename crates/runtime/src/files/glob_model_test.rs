@@ -11,7 +11,7 @@ fn overlap(left: &str, right: &str) -> (bool, bool) {
         Pattern::parse(right).unwrap(),
     );
     let whole = one.overlaps(&other, &mut Budget::per_decision());
-    let (one, other) = (one.as_pattern_alone(), other.as_pattern_alone());
+    let (one, other) = (one.into_pattern_alone(), other.into_pattern_alone());
     let alone = one.overlaps(&other, &mut Budget::per_decision());
     (alone, whole)
 }

@@ -18,9 +18,7 @@ pub(super) async fn scope<F: Future>(caller: Option<&Caller>, call: F) -> F::Out
 /// Who makes the current call, in words that distinguish callers; empty outside of a server's call.
 #[must_use]
 pub fn current_caller() -> String {
-    CURRENT
-        .try_with(|caller| caller.to_string())
-        .unwrap_or_default()
+    CURRENT.try_with(ToString::to_string).unwrap_or_default()
 }
 
 impl std::fmt::Display for Identity {

@@ -190,13 +190,7 @@ where
         })
         .catch_unwind();
         let answer = async move {
-            let answer = match revocation
-                .run_unless_revoked(permit.scope(answer), &permit)
-                .await
-            {
-                Ok(answer) => answer.unwrap_or_else(|_| Ok(panicked().into_http())),
-                Err(revoked) => Ok(revoked.into_http()),
-            };
+            let answer = run_to_end(answer, &mut revocation, &permit).await;
             let permit = permit.into_stream_permit();
             answer.map(|answer| {
                 let answer =
@@ -212,6 +206,19 @@ where
             })
         };
         Box::pin(trace::scope(context, answer.instrument(logged)))
+    }
+}
+
+/// The answer of a call, which may panic, and lose its token while it waits for others.
+async fn run_to_end(
+    answer: impl Future<Output = std::thread::Result<Result<Response<Body>, Infallible>>>,
+    revocation: &mut RevocationWatch,
+    permit: &Permit,
+) -> Result<Response<Body>, Infallible> {
+    let answer = permit.scope(answer);
+    match revocation.run_unless_revoked(answer, permit).await {
+        Ok(answer) => answer.unwrap_or_else(|_| Ok(panicked().into_http())),
+        Err(revoked) => Ok(revoked.into_http()),
     }
 }
 

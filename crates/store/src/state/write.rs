@@ -210,11 +210,7 @@ fn refusal(
     state_ref: &StateRef,
     conditions: &Conditions,
 ) -> Result<Error, Error> {
-    match status {
-        "VERSION_MISMATCH" => metrics::count_state_conflict(),
-        "STALE_FENCE" => metrics::count_stale_write(StaleWriteKind::State),
-        _ => {}
-    }
+    count_refusal(status);
     let key = state_ref.key.clone();
     Ok(match status {
         "VERSION_MISMATCH" => Error::VersionMismatch {
@@ -222,15 +218,7 @@ fn refusal(
             expected: conditions.expected_version.unwrap_or(0),
             current: reply.fields::<MismatchFields>()?.current,
         },
-        "STATE_FULL" => {
-            let full: FullFields = reply.fields()?;
-            Error::StateFull {
-                namespace: state_ref.namespace.clone(),
-                held: full.held,
-                max: full.max,
-                what: full.what,
-            }
-        }
+        "STATE_FULL" => state_full(reply, state_ref)?,
         "NOT_FOUND" => Error::StateNotFound {
             namespace: state_ref.namespace.clone(),
             key,
@@ -246,5 +234,25 @@ fn refusal(
             max: MAX_FIELDS as u64,
         },
         other => idempotency::refusal(other, reply, conditions.fence.as_ref())?,
+    })
+}
+
+/// Counts the refusals that tell of writers in each other's way.
+fn count_refusal(status: &str) {
+    match status {
+        "VERSION_MISMATCH" => metrics::count_state_conflict(),
+        "STALE_FENCE" => metrics::count_stale_write(StaleWriteKind::State),
+        _ => {}
+    }
+}
+
+/// The error of a write that its namespace has no room for.
+fn state_full(reply: &mut Reply, state_ref: &StateRef) -> Result<Error, Error> {
+    let full: FullFields = reply.fields()?;
+    Ok(Error::StateFull {
+        namespace: state_ref.namespace.clone(),
+        held: full.held,
+        max: full.max,
+        what: full.what,
     })
 }

@@ -129,7 +129,7 @@ impl Tasks {
         let runner = ScriptRunner::new(connection.clone(), keys);
         let reader = Arc::new(TaskReader::new(runner.clone()));
         let prefix = runner.slot.tag();
-        let queues = Arc::new(Queues::new(connection.clone(), prefix, background.clone()));
+        let queues = Arc::new(Queues::new(connection, prefix, background.clone()));
         let relay = OutboxRelay::new(
             runner.clone(),
             reader.clone(),

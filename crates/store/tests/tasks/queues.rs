@@ -205,34 +205,27 @@ async fn places_are_free_again_when_jobs_ended_and_idle_queues_go_with_all_their
 async fn a_queue_with_ended_jobs_stays_a_while_and_one_in_use_or_paused_stays() {
     let env = TestStore::new().await;
     let class = Class::of(needs("c").as_ref());
+    let alone = std::slice::from_ref(&class.name);
     env.submit(asking_for("c")).await;
     forget_idle(&env).await;
-    assert_eq!(known(&env).await, [class.name.clone()]);
+    assert_eq!(known(&env).await, alone);
     let claimed = claim_in(&env.store, &class.name, "w").await.unwrap();
     env.complete(&claimed, "done").await;
     env.wait_until_relayed().await;
     env.store.tasks.follow(&class.name).await.unwrap();
     forget_idle(&env).await;
-    assert_eq!(
-        known(&env).await,
-        [class.name.clone()],
-        "people may look at its job"
-    );
+    assert_eq!(known(&env).await, alone, "people may look at its job");
     env.store
         .tasks
-        .set_paused(&once(), &[class.name.clone()], true)
+        .set_paused(&once(), alone, true)
         .await
         .unwrap();
     env.store.tasks.follow(&class.name).await.unwrap();
     forget_idle(&env).await;
-    assert_eq!(
-        known(&env).await,
-        [class.name.clone()],
-        "somebody paused it"
-    );
+    assert_eq!(known(&env).await, alone, "somebody paused it");
     env.store
         .tasks
-        .set_paused(&once(), &[class.name.clone()], false)
+        .set_paused(&once(), alone, false)
         .await
         .unwrap();
     env.store.tasks.follow(&class.name).await.unwrap();

@@ -164,11 +164,7 @@ fn merge_steps(
     changes: &Changes,
     report: &mut SaveReport,
 ) {
-    let open_before = open_steps(earlier)
-        .into_iter()
-        .chain(&earlier.left_open_steps);
-    let planned: Vec<String> = open_before.cloned().collect();
-    let finished_before = keys(&earlier.completed_steps);
+    let planned = open_before(earlier);
     let completed = once(std::mem::take(&mut state.completed_steps));
     let next = std::mem::take(&mut state.next_steps);
     let is_new_plan = !next.is_empty() || changes.clears(StateField::NextSteps);
@@ -179,21 +175,15 @@ fn merge_steps(
     let (plan, left_open) = match (is_ended, is_new_plan) {
         (true, _) => (Vec::new(), without(left, &keys(&completed))),
         (false, false) => (left, Vec::new()),
-        (false, true) => {
-            let plan = new_plan(next, &completed, &finished_before, report);
-            (plan, Vec::new())
-        }
+        (false, true) => (new_plan(next, &completed, earlier, report), Vec::new()),
     };
     report.left_open_steps = once(left_open.clone());
     report.reopened_steps = reopened(&plan, earlier);
 
     let mut open = keys(&plan);
     open.extend(keys(&left_open));
-    let dropped_by_name = once(changes.dropped_steps.clone());
-    let dropped_by_name = without(without(dropped_by_name, &open), &keys(&completed));
-    let finished = earlier.completed_steps.iter().cloned();
-    let finished = once(finished.chain(completed));
-    let finished = without(without(finished, &open), &keys(&dropped_by_name));
+    let dropped_by_name = dropped_by_name(changes, &open, &completed);
+    let finished = finished(earlier, completed, &open, &dropped_by_name);
     let done = keys(&finished);
     let left_out = without(without(planned, &open), &done);
     report.dropped_steps = once(dropped_by_name.into_iter().chain(left_out));
@@ -203,6 +193,33 @@ fn merge_steps(
     state.completed_steps = bounded(finished);
     state.left_open_steps = bounded(left_open);
     state.next_steps = plan;
+}
+
+/// The steps that were to be done before the save, those that an end left open among them.
+fn open_before(earlier: &CheckpointState) -> Vec<String> {
+    let open = open_steps(earlier);
+    open.into_iter()
+        .chain(&earlier.left_open_steps)
+        .cloned()
+        .collect()
+}
+
+/// The steps that the save drops and does not name as open or completed, too.
+fn dropped_by_name(changes: &Changes, open: &HashSet<String>, completed: &[String]) -> Vec<String> {
+    let dropped = once(changes.dropped_steps.clone());
+    without(without(dropped, open), &keys(completed))
+}
+
+/// The steps that are finished after the save: what is open again or dropped is not.
+fn finished(
+    earlier: &CheckpointState,
+    completed: Vec<String>,
+    open: &HashSet<String>,
+    dropped: &[String],
+) -> Vec<String> {
+    let finished = earlier.completed_steps.iter().cloned();
+    let finished = once(finished.chain(completed));
+    without(without(finished, open), &keys(dropped))
 }
 
 /// Steps to be dropped that neither the task nor the save has.
@@ -239,10 +256,11 @@ fn reopened(plan: &[String], earlier: &CheckpointState) -> Vec<String> {
 fn new_plan(
     next: Vec<String>,
     completed: &[String],
-    finished_before: &HashSet<String>,
+    earlier: &CheckpointState,
     report: &mut SaveReport,
 ) -> Vec<String> {
     let completed = keys(completed);
+    let finished_before = keys(&earlier.completed_steps);
     let is_copied = |step: &String| {
         let key = normalised(step);
         completed.contains(&key) && !finished_before.contains(&key)

@@ -131,23 +131,12 @@ pub(crate) fn advance(
 ) -> TaskChange {
     let mut unknown = unknown_keys(session, closed);
     let mut others = take_known(session, closed, &name.key);
-    let earlier_key = match found {
-        TaskMatch::ByName => find(&others, name).map(|task| task.task_key.clone()),
-        TaskMatch::Known(key) => Some(key.clone()),
-        TaskMatch::New => None,
-    };
+    let earlier_key = earlier_key(&others, found, name);
     let relation = relation(&others, found, earlier_key.as_deref(), name);
     let is_same_task = |task: &SessionTask| Some(&task.task_key) == earlier_key.as_ref();
     let left = others.first().filter(|task| !is_same_task(task)).cloned();
     others.retain(|task| !is_same_task(task));
-    if earlier_key.is_none() {
-        session.tasks_begun += 1;
-    }
-    let task_key = match (name.key.as_str(), earlier_key) {
-        ("", Some(key)) => key,
-        ("", None) => own_key(session, &others),
-        (given, _) => given.to_owned(),
-    };
+    let task_key = key_from_now_on(session, &others, name, earlier_key);
     if closed.contains(&task_key) && !unknown.contains(&task_key) {
         unknown.push(task_key.clone());
     }
@@ -166,6 +155,32 @@ pub(crate) fn advance(
         open_count,
         unlisted,
         unknown,
+    }
+}
+
+/// The key that the task of a save had among those that are known, if it is one of them.
+fn earlier_key(known: &[SessionTask], found: &TaskMatch, name: &TaskName) -> Option<String> {
+    match found {
+        TaskMatch::ByName => find(known, name).map(|task| task.task_key.clone()),
+        TaskMatch::Known(key) => Some(key.clone()),
+        TaskMatch::New => None,
+    }
+}
+
+/// The key of a saved task: the client's own, else the earlier one, else the next of the session. Counts a task that begins.
+fn key_from_now_on(
+    session: &mut Session,
+    others: &[SessionTask],
+    name: &TaskName,
+    earlier_key: Option<String>,
+) -> String {
+    if earlier_key.is_none() {
+        session.tasks_begun += 1;
+    }
+    match (name.key.as_str(), earlier_key) {
+        ("", Some(key)) => key,
+        ("", None) => own_key(session, others),
+        (given, _) => given.to_owned(),
     }
 }
 

@@ -32,17 +32,7 @@ pub(super) async fn handle(
     api: &Api,
     mut requests: Streaming<AttachSessionRequest>,
 ) -> Result<ReceiverStream<Result<AttachSessionResponse, Status>>, Status> {
-    let Some(AttachSessionRequest {
-        message: Some(RequestMessage::Attach(attach)),
-    }) = requests.message().await?
-    else {
-        let mut fields = Fields::default();
-        fields.refuse("attach", "must be the first message of the stream");
-        return Err(fields
-            .finish()
-            .err()
-            .unwrap_or_else(|| Status::invalid_argument("attach: missing")));
-    };
+    let attach = first_message(&mut requests).await?;
     let mut fields = Fields::default();
     let session = fields.id("attach.session_id", &attach.session_id);
     fields.client(attach.client.as_ref());
@@ -68,6 +58,22 @@ pub(super) async fn handle(
         .instrument(span);
     api.tasks.spawn_stream("attached_session", responses, work);
     Ok(ReceiverStream::new(stream))
+}
+
+/// The message that every stream begins with.
+async fn first_message(requests: &mut Streaming<AttachSessionRequest>) -> Result<Attach, Status> {
+    let Some(AttachSessionRequest {
+        message: Some(RequestMessage::Attach(attach)),
+    }) = requests.message().await?
+    else {
+        let mut fields = Fields::default();
+        fields.refuse("attach", "must be the first message of the stream");
+        return Err(fields
+            .finish()
+            .err()
+            .unwrap_or_else(|| Status::invalid_argument("attach: missing")));
+    };
+    Ok(attach)
 }
 
 /// A message of an attached owner.

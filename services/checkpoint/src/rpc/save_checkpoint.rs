@@ -22,22 +22,11 @@ pub(super) async fn handle(
     let id = fields.id("session_id", &request.session_id);
     fields.epoch(request.epoch);
     fields.state(request.state.as_ref());
-    let trigger = CheckpointTrigger::try_from(request.trigger).unwrap_or_else(|_| {
-        fields.refuse(
-            "trigger",
-            format!("{} is no CheckpointTrigger", request.trigger),
-        );
-        CheckpointTrigger::Manual
-    });
+    let trigger = trigger(&mut fields, request.trigger);
     let changes = changes(&mut fields, &request);
     fields.texts("closed_tasks", &request.closed_tasks, MAX_TASK_KEY_BYTES);
     fields.finish()?;
 
-    let trigger = if trigger == CheckpointTrigger::Unspecified {
-        CheckpointTrigger::Manual
-    } else {
-        trigger
-    };
     let owner = Owner::new(id, request.epoch);
     if let Some(state) = request.state.as_mut() {
         state.task_key = name(&state.task_key);
@@ -53,6 +42,18 @@ pub(super) async fn handle(
     let saved = api.store.save_checkpoint(options, request).await?;
     api.leases.renew_or_grant(owner);
     Ok(saved)
+}
+
+/// What led to the save: the caller itself, if it names nothing.
+fn trigger(fields: &mut Fields, number: i32) -> CheckpointTrigger {
+    match CheckpointTrigger::try_from(number) {
+        Ok(CheckpointTrigger::Unspecified) => CheckpointTrigger::Manual,
+        Ok(trigger) => trigger,
+        Err(_) => {
+            fields.refuse("trigger", format!("{number} is no CheckpointTrigger"));
+            CheckpointTrigger::Manual
+        }
+    }
 }
 
 /// What the save changes of what its task knew. Without a state that goes on from another one there is nothing to change.

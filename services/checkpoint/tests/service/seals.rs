@@ -97,6 +97,9 @@ fn take_newest(db: &Connection, row_id: i64) {
     .unwrap();
 }
 
+/// What is done to a database without its key.
+type Forgery = fn(&Connection);
+
 #[tokio::test]
 async fn with_a_key_what_only_looks_right_is_told_too() {
     let key = KeyFile::make();
@@ -109,7 +112,7 @@ async fn with_a_key_what_only_looks_right_is_told_too() {
     assert!(clean.sealed_since.is_some());
     assert_eq!(whole(&folder).seals, SealVerdict::NotChecked);
 
-    let forgeries: [(fn(&Connection), &str); 7] = [
+    let forgeries: [(Forgery, &str); 7] = [
         (
             |db| forge(db, 1, |session| session.title = "forged".into()),
             "does not match its seal",
@@ -118,28 +121,28 @@ async fn with_a_key_what_only_looks_right_is_told_too() {
         (
             |db| {
                 db.execute_batch("DELETE FROM seals WHERE session = 1")
-                    .unwrap()
+                    .unwrap();
             },
             "has no seal",
         ),
         (
             |db| {
                 db.execute_batch("UPDATE seals SET seal = randomblob(32) WHERE session = 1")
-                    .unwrap()
+                    .unwrap();
             },
             "does not match",
         ),
         (
             |db| {
                 db.execute_batch("DELETE FROM seals; DELETE FROM seal_root")
-                    .unwrap()
+                    .unwrap();
             },
             "nothing is sealed",
         ),
         (
             |db| {
                 db.execute_batch("UPDATE seal_root SET since = since + 1")
-                    .unwrap()
+                    .unwrap();
             },
             "not one of this key",
         ),

@@ -3,7 +3,7 @@
 use shim_runtime::background::BackgroundTasks;
 use shim_runtime::server::current_caller;
 use shim_store::config::RegistryConfig;
-use shim_store::places::{Place, PlaceKind};
+use shim_store::places::{AdmittedPlace, PlaceKind};
 use shim_store::tasks::LineageLimits;
 use shim_store::{Error, Store};
 
@@ -20,11 +20,11 @@ pub(crate) struct Api {
 }
 
 impl Api {
-    /// Lets the caller write to a namespace; [`Place::note`] follows the write.
+    /// Lets the caller write to a namespace; [`AdmittedPlace::note`] follows the write.
     ///
     /// # Errors
     /// `TooManyPlaces`, or as the store fails.
-    pub(super) async fn namespace(&self, name: &str) -> Result<Place, Error> {
+    pub(super) async fn namespace(&self, name: &str) -> Result<AdmittedPlace, Error> {
         let places = &self.store.places;
         places
             .admit(PlaceKind::Namespace, name, &current_caller())

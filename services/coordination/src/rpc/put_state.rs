@@ -1,5 +1,6 @@
 //! PutState: replaces an entry, if it has the expected version.
 
+use prost_types::Struct;
 use shim_proto::coordination::v1::{PutStateRequest, PutStateResponse};
 use shim_proto::limits::coordination::{MAX_ACTOR_BYTES, MAX_ENTRY_BYTES, MAX_FIELDS};
 use shim_store::state::{Conditions, StateRef, WriteRequest};
@@ -17,13 +18,7 @@ pub(super) async fn handle(
     fields.request_id(&request.request_id);
     let namespace = fields.namespace("namespace", &request.namespace);
     fields.key("key", &request.key);
-    match &request.value {
-        Some(value) => {
-            fields.list("value", value.fields.len(), MAX_FIELDS);
-            fields.free_form("value", value, MAX_ENTRY_BYTES);
-        }
-        None => fields.refuse("value", "is required; it may be an empty object"),
-    }
+    check_value(&mut fields, request.value.as_ref());
     fields.version("expected_version", request.expected_version.unwrap_or(0));
     let ttl = fields.state_ttl(request.ttl.as_ref());
     fields.line("writer", &request.writer, MAX_ACTOR_BYTES);
@@ -50,4 +45,15 @@ pub(super) async fn handle(
         version: written.version,
         expires_at: Some(timestamp(written.expires_ms)),
     })
+}
+
+/// Checks the size of the value, which must be there.
+fn check_value(fields: &mut Fields, value: Option<&Struct>) {
+    match value {
+        Some(value) => {
+            fields.list("value", value.fields.len(), MAX_FIELDS);
+            fields.free_form("value", value, MAX_ENTRY_BYTES);
+        }
+        None => fields.refuse("value", "is required; it may be an empty object"),
+    }
 }

@@ -113,7 +113,7 @@ async fn deliver(
         match outcome {
             Ok(()) => taken += 1,
             Err(error @ (Error::InboxFull { .. } | Error::TooManyPlaces { .. })) => {
-                full = Some(error)
+                full = Some(error);
             }
             // The store is away: the other sends would fail too, each after its own timeout.
             Err(error) => return Err(error),

@@ -39,20 +39,8 @@ pub(super) async fn handle(
     name_files(&mut request).await?;
     let schedule = schedule_fields::of_submission(&request).await;
     let (graph, times) = check(&mut request, &schedule)?;
-    let JobPlan {
-        root,
-        subtasks,
-        reasoning,
-    } = plan(request, &graph, || TaskId::new().to_string());
-    let submission = Submission {
-        root,
-        subtasks,
-        delay: times.delay,
-        backoff: times.backoff,
-        schedule_next: times.first_run,
-        lineage: api.lineage,
-        caller: current_caller(),
-    };
+    let plan = plan(request, &graph, || TaskId::new().to_string());
+    let (submission, reasoning) = submission(api, plan, &times);
     check_size(&submission)?;
     check_queues(&submission)?;
     let schedule = schedule.unwrap_or_default();
@@ -70,6 +58,20 @@ pub(super) async fn handle(
         next_runs: schedule.told_runs(),
         notes,
     })
+}
+
+/// The planned job as the store takes it, and the reasoning of its plan.
+fn submission(api: &Api, plan: JobPlan, times: &Times) -> (Submission, String) {
+    let submission = Submission {
+        root: plan.root,
+        subtasks: plan.subtasks,
+        delay: times.delay,
+        backoff: times.backoff,
+        schedule_next: times.first_run,
+        lineage: api.lineage,
+        caller: current_caller(),
+    };
+    (submission, plan.reasoning)
 }
 
 /// Gives the workspace its one name, and lets files that are there mean themselves.

@@ -32,9 +32,9 @@ fn names(count: usize) -> impl Iterator<Item = String> {
 }
 
 #[track_caller]
-fn assert_quota(refused: Status, words: &str, way_out: &str) {
+fn assert_quota(refused: &Status, words: &str, way_out: &str) {
     assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
-    let decoded = decode(&refused);
+    let decoded = decode(refused);
     assert_eq!(decoded.reason, "QUOTA_EXCEEDED");
     assert!(decoded.message.contains(words), "{}", decoded.message);
     assert!(decoded.remedy.unwrap().contains(way_out));
@@ -52,7 +52,7 @@ async fn the_state_of_a_namespace_has_a_bound_and_what_expired_makes_room() {
     fill(&redis, &key("state-deadlines"), &in_an_hour(), names(9_999));
     let refused = state().put_state(put("one more", &[])).await.unwrap_err();
     assert_quota(
-        refused,
+        &refused,
         "10000 entries, and at most 10000 are allowed",
         "shim state clear",
     );
@@ -69,7 +69,7 @@ async fn the_state_of_a_namespace_has_a_bound_and_what_expired_makes_room() {
         .await
         .unwrap_err();
     assert_quota(
-        refused,
+        &refused,
         "67108864 bytes, and at most 67108864 are allowed",
         "DeleteState",
     );
@@ -80,7 +80,7 @@ async fn the_state_of_a_namespace_has_a_bound_and_what_expired_makes_room() {
         ..PatchStateRequest::default()
     };
     let refused = state().patch_state(patch).await.unwrap_err();
-    assert_quota(refused, "bytes", "DeleteState");
+    assert_quota(&refused, "bytes", "DeleteState");
     state().put_state(put("mine", &[("a", "d")])).await.unwrap();
 }
 
@@ -149,7 +149,7 @@ async fn locks_and_workers_have_a_bound() {
         .await
         .unwrap_err();
     assert_quota(
-        refused,
+        &refused,
         "10000 locks of namespace default are held",
         "shim locks release",
     );
@@ -167,7 +167,7 @@ async fn locks_and_workers_have_a_bound() {
         .await
         .unwrap_err();
     assert_quota(
-        refused,
+        &refused,
         "10000 workers are registered and alive",
         "deregister",
     );
@@ -197,7 +197,7 @@ async fn namespaces_and_inboxes_have_a_bound_and_empty_ones_give_way() {
         .unwrap();
     let refused = state().put_state(in_namespace("new")).await.unwrap_err();
     assert_quota(
-        refused,
+        &refused,
         "there are 10000 namespaces, and at most 10000 are allowed",
         "shim state clear",
     );
@@ -230,7 +230,7 @@ async fn namespaces_and_inboxes_have_a_bound_and_empty_ones_give_way() {
         .await
         .unwrap_err();
     let words = format!("5000 inboxes that {caller} was the first to use, and at most 5000");
-    assert_quota(refused, &words, "shim messages clear");
+    assert_quota(&refused, &words, "shim messages clear");
     redis
         .command(&["HSET", "shim:{places}:inboxes-of", &caller, "4999"])
         .unwrap();

@@ -187,7 +187,6 @@ async fn refused_decisions_on_tasks_leave_nothing() {
     let retry = |task_id: String| RetryTaskRequest {
         request_id: id(),
         task_id,
-        ..RetryTaskRequest::default()
     };
     refusals
         .leaves_nothing("TASK_NOT_FOUND", tasks().retry_task(retry(id())))

@@ -21,6 +21,9 @@ pub use scope::VerifyScope;
 use self::report::Findings;
 use crate::error::Error;
 
+/// A look at some of the tables.
+type Look = fn(&Connection, &VerifyScope, &mut Findings) -> Result<(), Error>;
+
 /// Verifies the database in this file.
 ///
 /// # Errors
@@ -30,7 +33,7 @@ pub(crate) fn verify(database: &Path, scope: &VerifyScope) -> Result<VerifyRepor
     db.busy_timeout(std::time::Duration::from_secs(5))?;
     db.execute_batch("PRAGMA trusted_schema = OFF; BEGIN")?;
     let mut found = Findings::new(scope);
-    let looks: [fn(&Connection, &VerifyScope, &mut Findings) -> Result<(), Error>; 5] = [
+    let looks: [Look; 5] = [
         schema_objects::look,
         sessions::look,
         checkpoints::look,
