@@ -9,8 +9,8 @@ use shim_proto::checkpoint::v1::ArchiveRecord;
 mod error;
 #[path = "../../src/remedies.rs"]
 mod remedies;
+#[path = "../../src/output"]
 mod output {
-    #[path = "../../../src/output/json.rs"]
     pub(crate) mod json;
 }
 

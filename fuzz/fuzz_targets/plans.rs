@@ -10,18 +10,15 @@ mod error;
 mod json_object;
 #[path = "../../src/remedies.rs"]
 mod remedies;
+#[path = "../../src/output"]
 mod output {
-    #[path = "../../../src/output/json.rs"]
     pub(crate) mod json;
-    #[path = "../../../src/output/style.rs"]
     pub(crate) mod style;
 }
+#[path = "../../src/tasks"]
 mod tasks {
-    #[path = "../../../src/tasks/labels.rs"]
     mod labels;
-    #[path = "../../../src/tasks/plan_words.rs"]
     mod plan_words;
-    #[path = "../../../src/tasks/subtask_file.rs"]
     pub(crate) mod subtask_file;
 }
 
