@@ -110,47 +110,29 @@ fn is_name(value: &str, chance: Chance) -> bool {
     if ORDINARY.has(value) {
         return true;
     }
-    let is_plain = |b: u8| {
-        b.is_ascii_alphanumeric()
-            || matches!(
-                b,
-                b'_' | b'-'
-                    | b'.'
-                    | b':'
-                    | b'/'
-                    | b' '
-                    | b'['
-                    | b']'
-                    | b'('
-                    | b')'
-                    | b'?'
-                    | b'|'
-                    | b','
-            )
-    };
-    if !value.bytes().all(is_plain) {
+    if !value.bytes().all(is_of_names) {
         return false;
     }
-    let mut words = split_words(value).peekable();
-    if words.peek().is_none() {
-        return true;
-    }
-    let mut count = 0;
-    let mut ordinary = 0;
-    let mut cores = 0;
-    for word in words {
+    let (mut count, mut ordinary, mut cores) = (0, 0, 0);
+    for word in split_words(value) {
         count += 1;
         ordinary += usize::from(ORDINARY.has(word));
-        cores += usize::from(
-            PASSWORDS.has(word)
-                || ["token", "secret", "key", "credential", "credentials"]
-                    .iter()
-                    .any(|it| it.eq_ignore_ascii_case(word)),
-        );
+        cores += usize::from(is_core(word));
     }
     let is_all_ordinary = ordinary == count && (chance.digits() == 0 || value.contains('|'));
     let is_of_core = cores > 0 && count > 1 && chance.digits() == 0;
-    is_constant(value) || is_all_ordinary || is_of_core
+    count == 0 || is_constant(value) || is_all_ordinary || is_of_core
+}
+
+/// A byte of names, of lists of them, and of what joins them.
+fn is_of_names(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"_-.:/ []()?|,".contains(&byte)
+}
+
+/// A word that means a secret itself.
+fn is_core(word: &str) -> bool {
+    const CORES: [&str; 5] = ["token", "secret", "key", "credential", "credentials"];
+    PASSWORDS.has(word) || CORES.iter().any(|it| it.eq_ignore_ascii_case(word))
 }
 
 /// `SOME_NAME`, `some.name`: no digits, and joined words.
