@@ -14,3 +14,10 @@ CREATE TABLE seal_root (
     sum      BLOB    NOT NULL,             -- the exclusive or of a keyed BLAKE3 of each seal
     seal     BLOB    NOT NULL              -- keyed BLAKE3 of since and sum
 );
+
+-- The highest number of a row of a deleted session: no number is given twice, so that a gap between them is one deletion.
+CREATE TABLE deleted_rows (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+    highest  INTEGER NOT NULL
+);
+INSERT INTO deleted_rows VALUES (1, 0);

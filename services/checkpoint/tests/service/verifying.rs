@@ -382,6 +382,40 @@ async fn nothing_is_told_of_a_database_that_went_through_all_that_shim_does_with
     assert_eq!(whole(service.folder.path()).fault_count, 0);
 }
 
+/// A deletion explains the gap that it left, and no other one.
+#[tokio::test]
+async fn a_session_that_is_gone_is_told_after_the_newest_one_was_deleted() {
+    let mut service = TestService::start().await;
+    let [_, last] = fill(&mut service).await;
+    let delete = DeleteSessionRequest {
+        request_id: id(),
+        session_id: last.id,
+        force: true,
+    };
+    service.api.delete_session(delete).await.unwrap();
+    let session = service.open_session("/q").await;
+    service.save(&session, state("anew", 0.1)).await.unwrap();
+    let copy = copied(service.folder.path());
+    assert_eq!(whole(copy.path()).fault_count, 0);
+    let db = open(copy.path());
+    for table in ["checkpoints", "signals", "restores"] {
+        db.execute(&format!("DELETE FROM {table} WHERE session = 1"), [])
+            .unwrap();
+    }
+    db.execute_batch(
+        "DELETE FROM sessions WHERE row_id = 1;
+         DELETE FROM search_docsize WHERE id NOT IN (SELECT row_id FROM checkpoints)",
+    )
+    .unwrap();
+    drop(db);
+    let report = whole(copy.path());
+    assert!(
+        told(&report).contains("1 session is gone"),
+        "{}",
+        told(&report)
+    );
+}
+
 #[tokio::test]
 async fn a_time_limit_ends_the_reading_and_says_so() {
     let mut service = TestService::start().await;

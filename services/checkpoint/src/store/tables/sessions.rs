@@ -125,12 +125,13 @@ fn record(session: &Session) -> Vec<u8> {
     unattached.encode_to_vec()
 }
 
-/// Adds a session.
+/// Adds a session, in a row whose number no session had before.
 pub(crate) fn insert(db: &Connection, session: Session) -> Result<StoredSession, Error> {
     let (id, updated_at, record) = columns(&session)?;
     db.prepare_cached(
-        "INSERT INTO sessions (id, project, status, recoverable, updated_at, record, hash)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO sessions (row_id, id, project, status, recoverable, updated_at, record, hash)
+         VALUES (1 + max((SELECT coalesce(max(row_id), 0) FROM sessions), (SELECT highest FROM deleted_rows)),
+             ?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?
     .execute(params![
         id.uuid().as_bytes(),
@@ -189,6 +190,8 @@ pub(crate) fn reactivate(session: &mut Session) -> Option<Interruption> {
 pub(crate) fn delete(db: &Connection, row_id: i64) -> Result<(), Error> {
     seals::remove(db, row_id)?;
     db.prepare_cached("DELETE FROM sessions WHERE row_id = ?1")?
+        .execute([row_id])?;
+    db.prepare_cached("UPDATE deleted_rows SET highest = max(highest, ?1)")?
         .execute([row_id])?;
     Ok(())
 }

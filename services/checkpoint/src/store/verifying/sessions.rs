@@ -90,14 +90,20 @@ fn seen(session: Session) -> SeenSession {
     }
 }
 
-/// Rows are numbered in the order of opening. A number between others is free only where a session was deleted, which is on
-/// record; the last one is given anew, so its loss cannot be told.
+/// Rows are numbered in the order of opening, and no number is given twice. One is free only where a session was deleted,
+/// which is on record; the loss of the last one cannot be told.
 fn look_for_gone(db: &Connection, found: &mut Findings) -> Result<(), Error> {
     if !has_table(db, "seals")? {
         // The version before did not tell pruned sessions from pruned contents.
         return Ok(());
     }
+    let highest: i64 = db.query_row(
+        "SELECT coalesce(max(highest), 0) FROM deleted_rows",
+        [],
+        |row| row.get(0),
+    )?;
     let last = found.by_row.keys().next_back().copied().unwrap_or(0);
+    let last = last.max(highest);
     let free = last
         .unsigned_abs()
         .saturating_sub(found.by_row.len() as u64);
