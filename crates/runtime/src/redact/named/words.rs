@@ -1,35 +1,85 @@
 //! The vocabulary of names and values, in lower case.
 
 use std::collections::HashSet;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::OnceLock;
 
 /// Longer words are in no list.
 const LONGEST: usize = 24;
+/// A place for each first letter, and one for all other first signs.
+const FIRSTS: usize = 27;
 
 /// A list of words, found in whatever case they are written.
 pub(in crate::redact) struct Words {
     text: &'static str,
-    set: OnceLock<HashSet<&'static str>>,
+    index: OnceLock<Index>,
+}
+
+struct Index {
+    /// By its first letter: the lengths of words, as bits. Most words that are asked for fail here.
+    lengths: [u32; FIRSTS],
+    set: HashSet<&'static str, BuildHasherDefault<Fnv>>,
+}
+
+impl Index {
+    fn of(text: &'static str) -> Self {
+        let set: HashSet<_, _> = text.split_ascii_whitespace().collect();
+        let mut lengths = [0; FIRSTS];
+        for word in &set {
+            lengths[first(word)] |= 1 << word.len().min(LONGEST);
+        }
+        Self { lengths, set }
+    }
+}
+
+fn first(word: &str) -> usize {
+    let letter = word.bytes().next().unwrap_or(0).to_ascii_lowercase();
+    match letter {
+        b'a'..=b'z' => usize::from(letter - b'a'),
+        _ => FIRSTS - 1,
+    }
+}
+
+/// FNV-1a, <http://www.isthe.com/chongo/tech/comp/fnv/>: the lists are fixed, so nobody can make their words collide.
+struct Fnv(u64);
+
+impl Default for Fnv {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Hasher for Fnv {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
 }
 
 impl Words {
     const fn new(text: &'static str) -> Self {
-        let set = OnceLock::new();
-        Self { text, set }
+        let index = OnceLock::new();
+        Self { text, index }
     }
 
     /// Whether the list has it.
     pub(super) fn has(&self, word: &str) -> bool {
-        let set = self
-            .set
-            .get_or_init(|| self.text.split_ascii_whitespace().collect());
+        let index = self.index.get_or_init(|| Index::of(self.text));
+        if word.len() > LONGEST || index.lengths[first(word)] & 1 << word.len() == 0 {
+            return false;
+        }
         let mut lower = [0; LONGEST];
         let Some(lower) = lower.get_mut(..word.len()) else {
             return false;
         };
         lower.copy_from_slice(word.as_bytes());
         lower.make_ascii_lowercase();
-        std::str::from_utf8(lower).is_ok_and(|word| set.contains(word))
+        std::str::from_utf8(lower).is_ok_and(|word| index.set.contains(word))
     }
 
     /// All of them.
