@@ -80,7 +80,7 @@ fn value(message: &[u8], from: usize) -> Option<Range<usize>> {
         });
         end? + 2
     } else {
-        let is_end = |byte: &u8| byte.is_ascii_whitespace() || b",}]\"".contains(byte);
+        let is_end = |byte: &u8| byte.is_ascii_whitespace() || b",{}]\"".contains(byte);
         rest.iter().position(is_end)?
     };
     Some(start..start + length)
@@ -94,7 +94,7 @@ fn skip_spaces(message: &[u8], from: usize) -> usize {
 
 /// How many lists and objects are open, up to a place before which the text is valid.
 #[derive(Default)]
-struct Nesting {
+pub(super) struct Nesting {
     at: usize,
     depth: usize,
     is_in_text: bool,
@@ -102,7 +102,7 @@ struct Nesting {
 }
 
 /// Where a place is.
-enum Position {
+pub(super) enum Position {
     /// Outside of texts, in so many lists and objects.
     Depth(usize),
     InText,
@@ -112,7 +112,7 @@ enum Position {
 
 impl Nesting {
     /// Where a place is that is none before the last one.
-    fn at(&mut self, message: &[u8], place: usize) -> Position {
+    pub(super) fn at(&mut self, message: &[u8], place: usize) -> Position {
         for byte in &message[self.at..place] {
             match byte {
                 _ if self.is_escaped => self.is_escaped = false,

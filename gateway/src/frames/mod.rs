@@ -4,6 +4,7 @@
 //! told from it, the place and the remedy; only what asks for no answer is passed over. Half characters, as a text cut in
 //! the middle of an emoji has them, become U+FFFD, and the call goes on. Each damaged message makes one warning.
 
+mod cuts;
 mod envelope;
 mod faults;
 mod ids;

@@ -3,6 +3,8 @@
 use serde::de::IgnoredAny;
 use serde_json::Deserializer;
 
+use super::cuts::cut_at;
+
 /// More pieces than this stay together as the last one.
 const MAX_PIECES: usize = 100;
 /// What stands between messages, beside spaces: commas, and the separator of JSON text sequences (RFC 7464).
@@ -30,7 +32,14 @@ pub(super) fn split(line: &[u8]) -> Vec<Piece<'_>> {
             None => damaged_end(rest),
         };
         let (text, behind) = rest.split_at(end);
-        pieces.push(Piece { text, is_doubtful });
+        // The first byte of the message that cut it off shows that a number before it ends.
+        let is_apart = |byte: &u8| byte.is_ascii_whitespace() || *byte == b'}';
+        let is_cut = behind.starts_with(b"{") && !text.last().is_some_and(is_apart);
+        let shown = &rest[..end + usize::from(is_cut)];
+        pieces.push(Piece {
+            text: shown,
+            is_doubtful,
+        });
         is_doubtful |= whole.is_none();
         if !text.starts_with(b"{") {
             // What looked like a message before it may have lost its end.
@@ -64,10 +73,11 @@ fn whole_object(text: &[u8]) -> Option<usize> {
     Some(values.byte_offset())
 }
 
-/// The end of what is damaged: before a message on what many take for a new line, or before one that stands behind the end
-/// of an object, as in no valid JSON.
+/// The end of what is damaged: before a message on what many take for a new line, before one that stands behind the end
+/// of an object, as in no valid JSON, or where it was cut off and a message begins.
 fn damaged_end(text: &[u8]) -> usize {
-    let begins = (1..text.len()).filter(|at| text[*at] == b'{');
+    let cut = cut_at(text).unwrap_or(text.len());
+    let begins = (1..cut).filter(|at| text[*at] == b'{');
     for at in begins {
         let before = text[..at].trim_ascii_end();
         let goes_on = before.ends_with(b"[") || before.ends_with(b",") || before.ends_with(b":");
@@ -76,7 +86,7 @@ fn damaged_end(text: &[u8]) -> usize {
             return at;
         }
     }
-    text.len()
+    cut
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use serde::de::IgnoredAny;
 use serde_json::json;
 use shim_runtime::json_text;
 
+use super::cuts::objects_of;
 use super::envelope::{Envelope, EnvelopeScan};
 use super::faults::{shape_fault, syntax_fault};
 use super::ids::{holds, told_id};
@@ -164,6 +165,14 @@ fn refuse_all(messages: &[u8], fault: &str) -> Verdict {
 
 /// The ids of the requests among several messages, in a batch or one behind the other.
 fn ids_of_all(messages: &[u8]) -> Vec<String> {
+    if messages.trim_ascii_start().starts_with(b"[")
+        && serde_json::from_slice::<IgnoredAny>(messages).is_ok()
+    {
+        let requests = objects_of(messages)
+            .into_iter()
+            .filter(|item| is_request(item));
+        return requests.filter_map(told_id).take(MAX_BATCH).collect();
+    }
     let items = match messages.trim_ascii_start().strip_prefix(b"[") {
         Some(items) => items.strip_suffix(b"]").unwrap_or(items),
         None => messages,
@@ -171,6 +180,7 @@ fn ids_of_all(messages: &[u8]) -> Vec<String> {
     let pieces = split(items).into_iter().map(|piece| piece.text);
     let requests = pieces
         .flat_map(damaged_items)
+        .map(without_brackets)
         .filter(|item| is_request(item));
     requests.filter_map(told_id).take(MAX_BATCH).collect()
 }
@@ -199,6 +209,13 @@ fn damaged_items(part: &[u8]) -> Vec<&[u8]> {
     }
     items.push(rest);
     items
+}
+
+/// An item without the lists that begin with it.
+fn without_brackets(item: &[u8]) -> &[u8] {
+    let is_bracket = |byte: &u8| byte.is_ascii_whitespace() || *byte == b'[';
+    let start = item.iter().position(|byte| !is_bracket(byte));
+    start.map_or(item, |start| &item[start..])
 }
 
 /// Where the next item begins behind the first one.

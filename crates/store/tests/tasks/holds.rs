@@ -37,23 +37,25 @@ async fn a_held_task_keeps_its_attempts_and_says_why_it_waits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_task_that_is_held_again_and_again_for_no_known_time_pays_with_its_attempts() {
-    let env = TestStore::new().await;
-    let id = env.submit(single("one")).await.remove(0);
-    for _ in 0..10 {
-        hold(&env, &id, false).await;
+async fn a_task_that_is_held_again_and_again_pays_with_its_attempts() {
+    for (is_timed, free) in [(false, 10), (true, 100)] {
+        let env = TestStore::new().await;
+        let id = env.submit(single("one")).await.remove(0);
+        for _ in 0..free {
+            hold(&env, &id, is_timed).await;
+            assert_eq!(env.task(&id).await.attempts, 0);
+        }
+        for attempts in 1..=3 {
+            hold(&env, &id, is_timed).await;
+            assert_eq!(env.task(&id).await.attempts, attempts);
+        }
+        let task = env.task(&id).await;
+        assert_eq!(task.state(), TaskState::Failed);
+        assert_eq!(task.error.unwrap().reason, "WORKER_UNFIT");
+        env.store.tasks.retry(&once(), &id).await.unwrap();
+        hold(&env, &id, is_timed).await;
         assert_eq!(env.task(&id).await.attempts, 0);
     }
-    for attempts in 1..=3 {
-        hold(&env, &id, false).await;
-        assert_eq!(env.task(&id).await.attempts, attempts);
-    }
-    let task = env.task(&id).await;
-    assert_eq!(task.state(), TaskState::Failed);
-    assert_eq!(task.error.unwrap().reason, "WORKER_UNFIT");
-    env.store.tasks.retry(&once(), &id).await.unwrap();
-    hold(&env, &id, false).await;
-    assert_eq!(env.task(&id).await.attempts, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -202,6 +202,46 @@ fn whatever_is_damaged_around_it_the_id_comes_back() {
             r#"{'jsonrpc': '2.0', 'id': 7, 'method': 'ping'}"#,
             json!([7]),
         ),
+        (
+            r#"{"jsonrpc":"2.0","id":7,"method":"pi{"jsonrpc":"2.0","id":8,"method":"ping"}"#,
+            json!([7, 8]),
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":5,"meth{"jsonrpc":"2.0","id":6,"method":"ping"}"#,
+            json!([5, 6]),
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":7,"method":"x","params":{"_meta":{"progressToken":1{"jsonrpc":"2.0","id":8,"method":"ping"}"#,
+            json!([7, 8]),
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":11,"method":"ping"}{"jsonrpc":"2.0","id":12,"method":"pi{"jsonrpc":"2.0","id":13,"method":"ping"}"#,
+            json!([11, 12, 13]),
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":9{"jsonrpc":"2.0","id":10,"method":"ping"}"#,
+            json!([9, 10]),
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"method":"a{"jsonrpc":"2.0","id":2,"method":"b{"jsonrpc":"2.0","id":3,"method":"ping"}"#,
+            json!([1, 2, 3]),
+        ),
+        (
+            r#"[[{"jsonrpc":"2.0","id":18,"method":"ping"}],{"jsonrpc":"2.0","id":19,"method":"ping"}]"#,
+            json!([18, 19]),
+        ),
+        (
+            r#"[[{"jsonrpc":"2.0","id":18,"method":NaN}],{"jsonrpc":"2.0","id":19,"method":"ping"}]"#,
+            json!([18, 19]),
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":7,"params":{"text":"{\"jsonrpc\":\"2.0\",\"id\":8,\"method\":\"x\"}","x":NaN}}"#,
+            json!([7]),
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":7,"params":{"frame":{"jsonrpc":"2.0","id":8,"method":"x"},"x":NaN}}"#,
+            json!([7]),
+        ),
     ];
     for (message, ids) in cases {
         let answered: Vec<_> = answers(message.as_bytes())
@@ -252,6 +292,21 @@ fn what_wants_no_answer_gets_none() {
             "{message}"
         );
     }
+}
+
+/// On a line of its own transport, each message is judged by itself.
+#[test]
+fn each_message_of_a_line_is_answered_under_its_id() {
+    let line = br#"{"jsonrpc":"2.0","id":9{"jsonrpc":"2.0","id":10,"method":"ping"}"#;
+    let error = serde_json::from_slice::<ClientJsonRpcMessage>(line).unwrap_err();
+    let ids: Vec<_> = judge_line(line, &error)
+        .into_iter()
+        .map(|judged| match judged {
+            Err(Verdict::Refused(refusal)) => refusal.ids,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(ids, [["9"], ["10"]]);
 }
 
 proptest! {

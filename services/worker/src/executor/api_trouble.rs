@@ -1,4 +1,4 @@
-//! Failures that lie with the provider and not with the task: a limit, an overload, a key. Told by the status of the API
+//! Failures that lie with the provider and not with the task: a limit, an overload, a key, a network. Told by the status of the API
 //! call, by what the agent reported of its limits, and last by its words. Pure.
 
 use std::time::{Duration, SystemTime};
@@ -6,9 +6,10 @@ use std::time::{Duration, SystemTime};
 use prost_types::Timestamp;
 use serde_json::Value;
 
-use super::limit_words::{is_machine_form, mentions, states};
+use super::limit_words::{is_machine_form, is_own_statement, mentions, states};
 use super::result_line::AgentResult;
-use super::values::{amount, status, text};
+use super::unreached;
+use super::values::{amount, is_blank, status, text};
 
 /// The longest window of a limit is a week; a later reset is none.
 const LONGEST_LIMIT: Duration = Duration::from_secs(8 * 86_400);
@@ -26,6 +27,8 @@ pub(super) struct Limit {
 pub(super) struct RetriedCall {
     status: u16,
     error: String,
+    /// It got no answer at all.
+    is_unreached: bool,
 }
 
 /// What a failure means for the next attempt.
@@ -65,6 +68,7 @@ impl RetriedCall {
         Self {
             status: status(&line["error_status"]),
             error: text(line, "error"),
+            is_unreached: line.get("error_status").is_some_and(Value::is_null),
         }
     }
 
@@ -73,13 +77,15 @@ impl RetriedCall {
         Self {
             status: 0,
             error: error.to_owned(),
+            is_unreached: false,
         }
     }
 
     /// Whether the call of any task would fail so.
     fn is_for_all(&self) -> bool {
         let named = ["billing", "authentication", "server_error", "overload"];
-        of_status(self.status) == Some(Trouble::Unfit(None))
+        self.is_unreached
+            || of_status(self.status) == Some(Trouble::Unfit(None))
             || named.iter().any(|name| self.error.contains(name))
             || mentions(&self.error)
     }
@@ -96,18 +102,34 @@ pub(super) struct Evidence<'a> {
     pub(super) has_worked: bool,
     /// What the program wrote last in the place of a model's answer, if the model said nothing after it.
     pub(super) notice: Option<&'a str>,
+    /// What the agent said last; empty if it said nothing.
+    pub(super) last_text: &'a str,
+    /// Whether it used a tool after that.
+    pub(super) has_gone_on: bool,
     pub(super) now: SystemTime,
 }
 
-impl Evidence<'_> {
-    /// Whether words state that no task can be done. A model's own words count only if they state nothing else.
-    fn is_limit(&self, words: &str) -> bool {
-        states(words) || !self.has_worked && mentions(words)
+impl<'a> Evidence<'a> {
+    /// Whether what no model wrote says that no task can be done. What a task may be about counts only before any work.
+    fn is_said(&self, outside: &str) -> bool {
+        states(outside) || unreached::is_stated_in(outside) || !self.has_worked && mentions(outside)
+    }
+
+    /// The last text, if it states that no task can be done, and nothing was done after it.
+    pub(super) fn stated_last(&self) -> Option<&'a str> {
+        (!self.has_gone_on && states(self.last_text)).then_some(self.last_text)
+    }
+
+    /// What stands in the place of the answer of a success that hands nothing over.
+    fn in_place_of_answer(&self) -> Option<&'a str> {
+        let said = || self.stated_last().filter(|said| is_own_statement(said));
+        self.notice.filter(|notice| mentions(notice)).or_else(said)
     }
 
     /// When the limit ends, if words, the notice or the limit's event tell.
     fn resets_at(&self, words: &str) -> Option<SystemTime> {
-        let said = [words, self.notice.unwrap_or_default()];
+        let stated = self.stated_last().unwrap_or_default();
+        let said = [words, self.notice.unwrap_or_default(), stated];
         let mut moments = said
             .iter()
             .filter_map(|said| resets_at(self.limit, said, self.now));
@@ -119,15 +141,29 @@ impl Evidence<'_> {
     }
 }
 
-/// When an agent can work again whose success hands over the notice of a limit in the place of an answer; `None` if it is an
-/// answer. Only what no model says is a notice: the program's own words, a limit that was just enforced, or the form for programs.
-pub(super) fn of_success(text: &str, evidence: Evidence<'_>) -> Option<Option<SystemTime>> {
-    let is_own = evidence
-        .notice
-        .is_some_and(|notice| notice.trim() == text.trim());
+/// The notice that a success hands over in the place of an answer, and when an agent can work again; `None` if it is an
+/// answer. A notice is what no model says: the program's own words, what nobody but the program says and stands alone, a limit
+/// that was just enforced, or the form for programs.
+pub(super) fn of_success<'a>(
+    result: &'a AgentResult,
+    evidence: Evidence<'a>,
+) -> Option<(&'a str, Option<SystemTime>)> {
+    let text = result.text.as_str();
+    if result.has_data() {
+        return None;
+    }
+    if is_blank(text) {
+        let said = evidence.in_place_of_answer()?;
+        return Some((said, evidence.resets_at(said)));
+    }
+    let is = |said: &str| said.trim() == text.trim();
+    let is_own = evidence.notice.is_some_and(is) && mentions(text);
     let is_enforced = evidence.limit.is_some() && states(text);
-    let is_notice = is_own && mentions(text) || is_enforced || is_machine_form(text);
-    is_notice.then(|| evidence.resets_at(text))
+    // A text that the agent went on after was no end of its work.
+    let is_early = evidence.has_gone_on && is(evidence.last_text);
+    let is_alone = !is_early && is_own_statement(text);
+    let is_notice = is_own || is_enforced || is_alone || is_machine_form(text);
+    is_notice.then(|| (text, evidence.resets_at(text)))
 }
 
 /// What the failure that an agent states means.
@@ -135,8 +171,10 @@ pub(super) fn of_result(result: &AgentResult, evidence: Evidence<'_>) -> Trouble
     let complaint = result.complaint();
     let Evidence { limit, retried, .. } = evidence;
     let words = || std::iter::once(&result.text).chain(&result.errors);
-    let says_unfit =
-        evidence.has_notice_of_a_limit() || words().any(|words| evidence.is_limit(words));
+    let is_silent = words().all(|words| is_blank(words));
+    let says_unfit = evidence.has_notice_of_a_limit()
+        || words().any(|words| states(words))
+        || is_silent && evidence.stated_last().is_some();
     let unfit = || Trouble::Unfit(evidence.resets_at(&complaint));
     match result.subtype.as_str() {
         // It would spend the same money again.
@@ -167,7 +205,9 @@ pub(super) fn of_result(result: &AgentResult, evidence: Evidence<'_>) -> Trouble
 pub(super) fn of_silence(said: &str, evidence: Evidence<'_>) -> Option<Trouble> {
     let Evidence { limit, retried, .. } = evidence;
     let is_refused = retried.is_some_and(RetriedCall::is_for_all);
-    let is_said = evidence.has_notice_of_a_limit() || evidence.is_limit(said);
+    let is_said = evidence.has_notice_of_a_limit()
+        || evidence.stated_last().is_some()
+        || evidence.is_said(said);
     let is_unfit = limit.is_some() || is_refused || is_said;
     is_unfit.then(|| Trouble::Unfit(evidence.resets_at(said)))
 }

@@ -1,8 +1,14 @@
-//! What providers and `claude` say when no task can be done: a limit, an overload, a key. Pure.
+//! What providers and `claude` say when no task can be done: a limit, an overload, a key, a network. Pure.
 //!
 //! Agents also work on programs that have limits, and speak about them. So a text that may be a model's counts only if one of
 //! its lines states a limit and nothing else: "5-hour limit reached ∙ resets 3pm" does, "the limit reached its end" does not.
 //! A text that no model wrote counts if it holds one of the known words.
+
+use super::unreached;
+
+mod whole;
+
+pub(super) use whole::is_own_statement;
 
 /// Bytes of a text that are looked at, from its begin or its end.
 const MAX_TEXT_BYTES: usize = 2_000;
@@ -187,7 +193,7 @@ const MACHINE: [&str; 6] = [
 pub(super) fn mentions(text: &str) -> bool {
     let said = beginning(text).to_lowercase();
     let is_said = |words: &&str| said.contains(*words);
-    WORDS.iter().chain(&LOOSE_WORDS).any(is_said) || states(text)
+    WORDS.iter().chain(&LOOSE_WORDS).any(is_said) || unreached::is_mentioned(&said) || states(text)
 }
 
 /// Whether a text states a limit, an overload or a key on a line of its own.
@@ -219,12 +225,16 @@ fn beginning(text: &str) -> &str {
 fn is_statement(line: &str) -> bool {
     if line.len() > MAX_STATEMENT_BYTES {
         let line = beginning(line).to_lowercase();
-        return is_machine_line(&line) && says_words(&line);
+        let is_failed_call = || line.starts_with("api error") && status(&line);
+        return is_machine_line(&line) && (says_words(&line) || is_failed_call());
     }
     let line = line.to_lowercase().replace('\u{2019}', "'");
     // A quoted text is one that somebody else said.
     let line = line.trim_start_matches(|c: char| !c.is_alphanumeric() && !"\"'`{(".contains(c));
     if is_machine_line(line) && (says_words(line) || status(line)) {
+        return true;
+    }
+    if unreached::is_statement(line) {
         return true;
     }
     let line = without_prefixes(line);

@@ -21,6 +21,7 @@ mod run_error;
 mod stream_json;
 mod tool_calls;
 mod transcript;
+mod unreached;
 mod values;
 mod verdict;
 mod working_dir;

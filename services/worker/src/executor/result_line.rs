@@ -10,7 +10,7 @@ use shim_proto::limits::task::{MAX_COST_USD, MAX_DENIALS};
 
 use super::json_line::Begun;
 use super::tool_calls::describe_denied;
-use super::values::{Tokens, amount, status, text};
+use super::values::{Tokens, amount, is_blank, status, text};
 
 /// How a status begins that is no success.
 const FAILED_STATUS: [&str; 12] = [
@@ -110,7 +110,7 @@ impl AgentResult {
 
     /// Whether there is something to hand over.
     pub(super) fn is_empty(&self) -> bool {
-        self.text.trim().is_empty() && !self.has_data()
+        is_blank(&self.text) && !self.has_data()
     }
 
     /// Whether there is data to hand over.
@@ -125,7 +125,7 @@ impl AgentResult {
             .into_iter()
             .chain(&self.errors)
             .map(|part| part.trim())
-            .filter(|part| !part.is_empty() && *part != "success")
+            .filter(|part| !part.is_empty() && !part.eq_ignore_ascii_case("success"))
             .collect();
         if parts.is_empty() {
             return "the agent says that it failed".to_owned();
@@ -162,7 +162,7 @@ fn structured(output: &Value) -> Option<Map<String, Value>> {
 }
 
 fn says_success(subtype: &str) -> bool {
-    subtype.trim().starts_with("success")
+    subtype.trim().to_lowercase().starts_with("success")
 }
 
 /// Whether a line says of itself that the agent failed.
@@ -226,7 +226,7 @@ fn says_yes(value: &Value) -> bool {
 fn is_void(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => true,
-        Value::String(text) => text.trim().is_empty(),
+        Value::String(text) => is_blank(text),
         Value::Array(items) => items.iter().all(is_void),
         Value::Object(fields) => fields.is_empty(),
         Value::Number(number) => number.as_f64() == Some(0.0),

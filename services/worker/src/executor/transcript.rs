@@ -2,11 +2,12 @@
 
 use std::collections::VecDeque;
 
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use shim_exec::{MAX_NOTE_BYTES, ProgressLines, clipped, first_line};
 use shim_proto::coordination::v1::Usage;
 use shim_proto::limits::task::{MAX_COST_USD, MAX_TOKENS};
-use shim_runtime::json_text::{LossKind, losses};
+use shim_runtime::json_text::{LossKind, losses, mend, place};
 use shim_runtime::redact;
 use shim_work::ProgressUpdate;
 
@@ -16,7 +17,7 @@ use super::json_line::begun;
 use super::result_line::AgentResult;
 use super::stream_json::{Block, Message, Turn, messages};
 use super::tool_calls::{checkpoint, describe_call, describe_denied, progress, saves_checkpoint};
-use super::values::{Tokens, text};
+use super::values::{Tokens, is_blank, text};
 
 /// Agents within an agent write in turns; the tokens of more than so many at once are counted roughly until the result.
 const MAX_TRACKED_MESSAGES: usize = 32;
@@ -45,6 +46,8 @@ pub(super) struct Transcript {
     pub(super) results: Vec<AgentResult>,
     /// The last thing that the agent itself said in words.
     pub(super) last_text: String,
+    /// Whether it used a tool after that.
+    pub(super) has_gone_on: bool,
     /// What the program wrote last in the place of a model's answer, unless the model was heard after that.
     pub(super) notice: Option<String>,
     joined_lines: JoinedLines,
@@ -107,6 +110,7 @@ impl Transcript {
         }
         if let [Message::Result(result)] = messages.as_mut_slice() {
             result.remarks.extend(repeated(line));
+            result.remarks.extend(unreadable(line));
         }
         self.has_messages |= !messages.is_empty();
         let mut update = ProgressUpdate::default();
@@ -171,7 +175,7 @@ impl Transcript {
             match block {
                 Block::Text(text) => {
                     set_note(&mut update, &text);
-                    if !turn.is_inner && !text.trim().is_empty() {
+                    if !turn.is_inner && !is_blank(&text) {
                         self.keep_text(text, turn.is_synthetic);
                     }
                 }
@@ -179,6 +183,7 @@ impl Transcript {
                     // A limit that stops nothing is none.
                     self.limit = None;
                     self.has_worked = true;
+                    self.has_gone_on = true;
                     let call = describe_call(&name, &input);
                     set_note(&mut update, &call);
                     update.progress = progress(&name, &input).or(update.progress);
@@ -288,6 +293,7 @@ impl Transcript {
             self.notice = Some(clipped(&redact::text(&text), MAX_NOTICE_BYTES).0);
             return;
         }
+        self.has_gone_on = false;
         self.last_text = if text.len() > MAX_LAST_TEXT_BYTES {
             clipped(&redact::text(&text), MAX_LAST_TEXT_BYTES).0
         } else {
@@ -303,6 +309,18 @@ impl Transcript {
             self.plain.push_back(line);
         }
     }
+}
+
+/// The first value of a result's data that is no JSON, such as NaN.
+fn unreadable(line: &[u8]) -> Option<String> {
+    let mended = mend(line);
+    let error = serde_json::from_str::<IgnoredAny>(&mended).err()?;
+    if error.line() > 1 {
+        return None;
+    }
+    let place = place(mended.as_bytes(), error.column().saturating_sub(1));
+    let is_data = place.starts_with("structured_output.");
+    is_data.then(|| format!("{place} is no JSON value; it is read as null, or as its text"))
 }
 
 /// The fields of a result that a line gives twice, of which the last one counts.

@@ -16,6 +16,16 @@ pub(super) fn text(object: &Value, field: &str) -> String {
     object[field].as_str().unwrap_or_default().to_owned()
 }
 
+/// Whether nobody sees anything of a text: spaces, controls, and characters without a width.
+pub(super) fn is_blank(text: &str) -> bool {
+    text.chars().all(|c| {
+        let has_no_width = matches!(c, '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}'
+            | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{2800}' | '\u{3164}'
+            | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}');
+        c.is_whitespace() || c.is_control() || has_no_width
+    })
+}
+
 /// A number that is not negative, also as a text; `None` if the field holds none.
 pub(super) fn amount(value: &Value) -> Option<f64> {
     let number = match value {

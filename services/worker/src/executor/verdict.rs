@@ -7,7 +7,7 @@
 //!    reported as done is not done again. What contradicts it stands in the result's remarks.
 //! 2. Of several successes the last counts that hands something over. A success without a text hands over the last text of
 //!    the agent. If there is none either, it is a failure for good: nothing is there for those who wait for it, and the work
-//!    may be done.
+//!    may be done. What is nothing but the program's own statement of a limit is no answer in either place.
 //! 3. **Without a success, the last result line counts**, and how the program ended does not.
 //! 4. **Without a result line, the end of the program counts.**
 //!
@@ -28,6 +28,7 @@ use super::api_trouble::{self, Evidence, Trouble};
 use super::not_executed::NOT_EXECUTABLE;
 use super::result_line::AgentResult;
 use super::transcript::Transcript;
+use super::values::is_blank;
 
 /// Bytes of the last text in an error's message: the reason comes first and must fit, too.
 const MAX_QUOTED_BYTES: usize = 3_000;
@@ -93,9 +94,9 @@ pub(super) fn verdict(mut transcript: Transcript, ending: &Ending<'_>) -> Verdic
         });
     if let Some(at) = success {
         let is_last = at + 1 == transcript.results.len();
-        let text = transcript.results[at].text.as_str();
-        return match api_trouble::of_success(text, evidence(&transcript, ending)) {
-            Some(until) if is_last => unfit(text, until),
+        let result = &transcript.results[at];
+        return match api_trouble::of_success(result, evidence(&transcript, ending)) {
+            Some((notice, until)) if is_last => unfit(notice, until),
             _ => of_success(transcript, at, ending),
         };
     }
@@ -118,7 +119,7 @@ fn of_success(mut transcript: Transcript, at: usize, ending: &Ending<'_>) -> Ver
     remarks.extend(remark_on(&ending.program));
     let (text, remark) = handed_over(&success, std::mem::take(&mut transcript.last_text));
     remarks.extend(remark.map(str::to_owned));
-    if text.trim().is_empty() && !success.has_data() {
+    if is_blank(&text) && !success.has_data() {
         let message = "the agent reported success without a result, and wrote no text before it; \
                        the work may be done: look before you retry it";
         return final_failure(EXECUTOR_FAILED, message, &success.denials);
@@ -138,7 +139,7 @@ fn of_success(mut transcript: Transcript, at: usize, ending: &Ending<'_>) -> Ver
 
 /// The text that a success hands over, and what is to be known of it: the last text of the agent where its own is missing.
 fn handed_over(success: &AgentResult, last_text: String) -> (String, Option<&'static str>) {
-    let is_empty = success.text.trim().is_empty();
+    let is_empty = is_blank(&success.text);
     match (is_empty, success.is_cut) {
         (true, _) if last_text.is_empty() => (String::new(), None),
         (true, false) => {
@@ -183,9 +184,11 @@ fn final_failure(reason: &str, message: &str, denials: &[String]) -> Verdict {
 
 fn of_failure(result: &AgentResult, transcript: &Transcript, ending: &Ending<'_>) -> Verdict {
     let complaint = result.complaint();
-    let trouble = api_trouble::of_result(result, evidence(transcript, ending));
+    let evidence = evidence(transcript, ending);
+    let trouble = api_trouble::of_result(result, evidence);
     if let Trouble::Unfit(until) = trouble {
-        let notice = transcript.notice.as_deref().unwrap_or_default();
+        let stated = || evidence.stated_last().unwrap_or_default();
+        let notice = evidence.notice.unwrap_or_else(stated);
         return match complaint.contains(notice) {
             true => unfit(&complaint, until),
             false => unfit(&format!("{complaint}: {notice}"), until),
@@ -238,6 +241,8 @@ fn evidence<'a>(transcript: &'a Transcript, ending: &Ending<'_>) -> Evidence<'a>
         retried: transcript.retried.as_ref(),
         has_worked: transcript.has_worked || !transcript.last_text.is_empty(),
         notice: transcript.notice.as_deref(),
+        last_text: &transcript.last_text,
+        has_gone_on: transcript.has_gone_on,
         now: ending.now,
     }
 }

@@ -2,12 +2,15 @@
 -- args: request, id, lease, why, held ('' if the worker just gives it back; 'timed' or 'untimed' if it can do no task now,
 --       until a time that it knows or not)
 -- answer: task. Refusals: NOT_FOUND; STALE: state, worker; REQUEST_ID_REUSED.
--- A task that is held so often for no known time may be what troubles its workers: from then on that costs attempts.
-local MAX_HOLDS = 10
+-- A task that is held so often may be what troubles its workers: from then on that costs attempts.
+local MAX_HOLDS = {untimed = 10, timed = 100}
+-- The fields that count how often it was held.
+local COUNTS = {untimed = 'holds', timed = 'timed_holds'}
 
 -- Whether the task keeps its attempt for later.
 local function is_free(task)
-  return args.held ~= 'untimed' or redis.call('HINCRBY', task_key(task.id), 'holds', 1) <= MAX_HOLDS
+  local most = MAX_HOLDS[args.held]
+  return not most or redis.call('HINCRBY', task_key(task.id), COUNTS[args.held], 1) <= most
 end
 
 -- Tells why the task waits, and the submitter of its job, once for each job.

@@ -17,6 +17,8 @@ fn evidence(has_worked: bool) -> Evidence<'static> {
         retried: None,
         has_worked,
         notice: None,
+        last_text: "",
+        has_gone_on: false,
         now: at(NOW),
     }
 }
@@ -30,11 +32,16 @@ fn trouble(line: &Value, event: Option<&Value>) -> Trouble {
 }
 
 #[test]
-fn what_a_task_may_be_about_counts_only_before_any_work() {
+fn words_count_if_they_state_a_limit_and_before_any_work_if_no_model_wrote_them() {
     let about = json!({"is_error": true, "result": "The rate limit tests fail"});
     let result = AgentResult::of(&about);
-    assert_eq!(of_result(&result, evidence(true)), Trouble::Passing);
-    assert_eq!(of_result(&result, evidence(false)), Trouble::Unfit(None));
+    for has_worked in [true, false] {
+        assert_eq!(of_result(&result, evidence(has_worked)), Trouble::Passing);
+    }
+    let outside = "npm warn\nserver: too many requests";
+    let unfit = Some(Trouble::Unfit(None));
+    assert_eq!(of_silence(outside, evidence(true)), None);
+    assert_eq!(of_silence(outside, evidence(false)), unfit);
     let later = NOW + 3_600;
     for (said, until) in [
         ("You've hit your limit".to_owned(), None),
@@ -70,12 +77,24 @@ fn a_notice_in_the_place_of_an_answer_is_no_answer() {
         notice,
         ..evidence(true)
     };
+    let of_success = |text: &str, evidence| {
+        let result = AgentResult::of(&json!({"result": text}));
+        super::of_success(&result, evidence).map(|(_, until)| until)
+    };
+    let gone_on = Evidence {
+        last_text: said,
+        has_gone_on: true,
+        ..with(None)
+    };
     assert_eq!(of_success(said, with(Some(said))), Some(None));
-    assert_eq!(of_success(said, with(None)), None);
-    assert_eq!(
-        of_success("The limit is 7", with(Some("The limit is 7"))),
-        None
-    );
+    assert_eq!(of_success(said, with(None)), Some(None));
+    assert_eq!(of_success(said, gone_on), None);
+    assert_eq!(of_success("", with(Some(said))), Some(None));
+    assert_eq!(of_success("\u{200B}", with(Some(said))), Some(None));
+    assert_eq!(of_success("", gone_on), None);
+    let seven = "The limit is 7";
+    assert_eq!(of_success(seven, with(Some(seven))), None);
+    assert_eq!(of_success("Rate limit exceeded", with(None)), None);
     let machine = format!("Claude AI usage limit reached|{}", NOW + 60);
     assert_eq!(of_success(&machine, with(None)), Some(Some(at(NOW + 60))));
     let limit = Limit::of(&json!({"status": "rejected", "resetsAt": NOW + 60}));
@@ -85,6 +104,18 @@ fn a_notice_in_the_place_of_an_answer_is_no_answer() {
     };
     assert_eq!(of_success(said, enforced), Some(Some(at(NOW + 60))));
     assert_eq!(of_success("All 40 tests pass", enforced), None);
+}
+
+#[test]
+fn a_call_without_an_answer_would_fail_for_any_task() {
+    for (line, is_for_all) in [
+        (json!({"error_status": null, "error": "unknown"}), true),
+        (json!({"error_status": 503, "error": "unknown"}), true),
+        (json!({"error_status": 400, "error": "unknown"}), false),
+        (json!({"error": "unknown"}), false),
+    ] {
+        assert_eq!(RetriedCall::of(&line).is_for_all(), is_for_all, "{line}");
+    }
 }
 
 #[test]
@@ -151,7 +182,16 @@ fn the_status_of_the_call_tells_final_passing_and_unfit_apart() {
             unfit,
         ),
         (json!({"errors": ["Overloaded"]}), unfit),
+        (json!({"result": "API Error: Connection error."}), unfit),
+        (
+            json!({"errors": ["Unable to connect to API (ConnectionRefused)"]}),
+            unfit,
+        ),
         (json!({"result": "The tests fail"}), passing),
+        (
+            json!({"result": "The tests hit the rate limit of GitHub: 429 Too Many Requests"}),
+            passing,
+        ),
         (json!({}), passing),
     ] {
         let mut line = fields.clone();

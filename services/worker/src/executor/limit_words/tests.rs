@@ -39,6 +39,8 @@ fn a_statement_of_a_limit_is_told_from_a_text_about_one() {
         "API Error: 500 Internal server error",
         "API Error: 401 {\"type\":\"error\",\"error\":{\"type\":\"authentication_error\"}}",
         "Invalid API key · Please run /login",
+        "API Error: Connection error.",
+        "Error: connect ECONNREFUSED api.anthropic.com",
         "Please run /login · API Error: 401",
         "OAuth token revoked · Please run /login",
         "This organization has been disabled.",

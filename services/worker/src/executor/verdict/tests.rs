@@ -167,6 +167,8 @@ fn a_success_without_a_text_hands_over_the_last_text_or_fails_for_good() {
         "0.0",
         r#"[""]"#,
         "[null]",
+        "\"\u{200B}\u{FEFF} \"",
+        r#""\u2060""#,
     ] {
         let line = format!(r#"{{"type":"result","subtype":"success","result":{empty}}}"#);
         let done = completed(read(&[SAID, inner, &line]));
@@ -179,7 +181,7 @@ fn a_success_without_a_text_hands_over_the_last_text_or_fails_for_good() {
         let failure = failed(read(&[inner, &line]));
         assert!(failure.is_final, "{failure:?}");
     }
-    let missing = r#"{"type":"result","subtype":"success"}"#;
+    let missing = r#"{"type":"result","subtype":"SUCCESS"}"#;
     assert_eq!(completed(read(&[SAID, missing])).text, "There are 42.");
     let data = r#"{"type":"result","result":"","structured_output":{"lines":42}}"#;
     let done = completed(read(&[data]));
@@ -189,6 +191,16 @@ fn a_success_without_a_text_hands_over_the_last_text_or_fails_for_good() {
     );
     // A later success that hands nothing over hides no earlier one.
     assert_eq!(completed(read(&[&success(""), missing])).text, "42");
+}
+
+#[test]
+fn data_that_is_no_json_is_remarked() {
+    let line = r#"{"type":"result","result":"42","structured_output":{"a":{"b":NaN}}}"#;
+    let done = completed(read(&[line]));
+    assert!(
+        done.remarks.len() == 1 && done.remarks[0].starts_with("structured_output.a.b is no JSON"),
+        "{done:?}"
+    );
 }
 
 #[test]

@@ -126,11 +126,90 @@ fn a_limit_in_the_middle_of_the_work_makes_the_worker_unfit_and_a_text_about_one
             about
         );
     }
-    let answer = "You've hit your session limit · resets 3pm";
-    assert_eq!(
-        completed(read(&[SAID, call, &result(false, answer)])).text,
-        answer
-    );
+}
+
+/// Lines whose last words are the program's, however it marks them, ends with them and hands them over.
+#[test]
+fn what_the_program_says_in_the_place_of_an_answer_is_none() {
+    let line = |text: &str, model: &str| {
+        json!({"type": "assistant", "message": {"id": "m3", "model": model,
+            "content": [{"type": "text", "text": text}]}})
+        .to_string()
+    };
+    let call = r#"{"type":"assistant","message":{"id":"m2","content":[{"type":"tool_use","id":"t","name":"Bash","input":{}}]}}"#;
+    let result = |fields: Value| {
+        let mut line = json!({"type": "result", "subtype": "success", "is_error": false});
+        for (name, value) in fields.as_object().unwrap() {
+            line[name] = value.clone();
+        }
+        line.to_string()
+    };
+    let empty = result(json!({"result": ""}));
+    let failed_empty = result(json!({"result": "", "is_error": true}));
+    let no_errors = result(json!({"subtype": "error_during_execution", "errors": []}));
+    for said in [
+        "5-hour limit reached ∙ resets 3pm",
+        "Credit balance is too low",
+        "Invalid API key · Please run /login",
+        "API Error: Connection error.",
+        "API Error: 500 {\"type\":\"error\",\"error\":{\"type\":\"api_error\"}}",
+    ] {
+        let (notice, unmarked) = (line(said, "<synthetic>"), line(said, "m"));
+        let whole = result(json!({"result": said}));
+        for lines in [
+            vec![&*notice, &empty],
+            vec![SAID, call, &notice, &empty],
+            vec![&unmarked],
+            vec![SAID, call, &unmarked],
+            vec![&unmarked, &no_errors],
+            vec![&unmarked, &failed_empty],
+            vec![&unmarked, &empty],
+            vec![&unmarked, &whole],
+            vec![&whole],
+            vec![SAID, call, &whole],
+        ] {
+            match read_as(&lines, ProgramEnd::Exited(1)) {
+                Verdict::Unfit(unfit) => assert!(unfit.why.contains(said), "{unfit:?}"),
+                other => panic!("{lines:?}: {other:?}"),
+            }
+        }
+        // The agent went on after it.
+        assert_eq!(completed(read(&[&unmarked, call, &whole])).text, said);
+        failed(read_as(&[&unmarked, call], ProgramEnd::Exited(1)));
+        let more = result(json!({"result": format!("The client now shows: {said}")}));
+        completed(read(&[&unmarked, &more]));
+    }
+    let others = "The tests hit the rate limit of GitHub: 429 Too Many Requests";
+    failed(read(&[&result(
+        json!({"result": others, "is_error": true}),
+    )]));
+}
+
+#[test]
+fn a_network_that_is_away_makes_the_worker_unfit() {
+    for stderr in [
+        "Error: connect ECONNREFUSED api.anthropic.com",
+        "Error: connect ECONNREFUSED 127.0.0.1:9999",
+        "Error: getaddrinfo ENOTFOUND api.anthropic.com\n    at node:dns\n  a\n  b\n  c",
+        "Error: ETIMEDOUT",
+        "Unable to connect to API (ConnectionRefused)",
+        "TypeError: fetch failed",
+    ] {
+        let ending = Ending {
+            stderr,
+            ..ending(ProgramEnd::Exited(1))
+        };
+        let (verdict, _) = read_all(&[], &ending);
+        assert!(
+            matches!(verdict, Verdict::Unfit(_)),
+            "{stderr}: {verdict:?}"
+        );
+    }
+    let others = Ending {
+        stderr: "Error: connect ECONNREFUSED 127.0.0.1:5432",
+        ..ending(ProgramEnd::Exited(1))
+    };
+    failed(read_all(&[SAID.as_bytes().to_vec()], &others).0);
 }
 
 #[test]
