@@ -1,8 +1,7 @@
 //! A JSON object as an argument, or from stdin.
 
-use std::io::Read;
-
 use prost_types::Struct;
+use shim_runtime::data_dir::{OpenError, read_bounded};
 use shim_runtime::json_text::{self, LossKind};
 
 use crate::error::CliError;
@@ -31,14 +30,40 @@ pub(crate) fn check_losses(field: &str, text: &str) -> Result<(), CliError> {
     })
 }
 
-/// Reads an object from the argument `field`, or from stdin if the argument is `-`.
+/// JSON writes a byte of a value in up to six (`\u0001`).
+const TEXT_BYTES_PER_BYTE: usize = 6;
+
+/// Reads the JSON of something that has at most `limit` bytes encoded, and no text that is too long for it.
+///
+/// # Errors
+/// If it cannot be read, or there is more.
+pub(crate) fn read_stdin(limit: usize) -> Result<String, CliError> {
+    let failed = |why: OpenError| match why {
+        OpenError::TooLarge(_) => too_large("what stdin gives", limit),
+        other => CliError::new(format!("cannot read stdin: {other}")),
+    };
+    let text = read_bounded(std::io::stdin(), text_limit(limit)).map_err(failed)?;
+    String::from_utf8(text).map_err(|_| failed(OpenError::Encoding))
+}
+
+/// As many bytes as the JSON of something with `limit` bytes may take.
+pub(crate) fn text_limit(limit: usize) -> u64 {
+    (limit * TEXT_BYTES_PER_BYTE) as u64
+}
+
+/// `what` has more than the JSON of something with `limit` bytes takes.
+pub(crate) fn too_large(what: &str, limit: usize) -> CliError {
+    CliError::new(format!("{what} is too large: the limit is {limit} bytes"))
+}
+
+/// Reads an object from the argument `field`, or from stdin if the argument is `-`; `limit` is that of its field.
 ///
 /// # Errors
 /// If stdin cannot be read, or the text is no JSON object.
-pub(crate) fn parse_object(field: &str, typed: &str) -> Result<Struct, CliError> {
-    let mut piped = String::new();
+pub(crate) fn parse_object(field: &str, typed: &str, limit: usize) -> Result<Struct, CliError> {
+    let piped;
     let text = if typed == "-" {
-        std::io::stdin().read_to_string(&mut piped)?;
+        piped = read_stdin(limit)?;
         piped.as_str()
     } else {
         typed
@@ -80,20 +105,20 @@ mod tests {
                 "a: is 100000000000000000000000001",
             ),
         ] {
-            let lines = parse_object("value", text).unwrap_err().lines();
+            let lines = parse_object("value", text, 1).unwrap_err().lines();
             assert!(
                 lines.contains(place) && lines.contains("as text"),
                 "{lines}"
             );
         }
-        let cut = parse_object("value", r#"{"s": "\ud83d"}"#).unwrap();
+        let cut = parse_object("value", r#"{"s": "\ud83d"}"#, 1).unwrap();
         assert_eq!(json::free_form(&cut).to_string(), "{\"s\":\"\u{FFFD}\"}");
-        let twice = parse_object("value", r#"{"a":{"b":1,"b":2}}"#).unwrap_err();
+        let twice = parse_object("value", r#"{"a":{"b":1,"b":2}}"#, 1).unwrap_err();
         let lines = twice.lines();
         assert!(lines.contains("value.a.b: is given twice"), "{lines}");
         let kept = r#"{"a":"1234567890123456789","b":9007199254740991,"c":-0.0,"d":5e-324,"e":1,"f":1e+300}"#;
         assert_eq!(
-            json::free_form(&parse_object("value", kept).unwrap()).to_string(),
+            json::free_form(&parse_object("value", kept, 1).unwrap()).to_string(),
             kept
         );
     }

@@ -70,8 +70,10 @@ pub(crate) async fn run(
 
 /// What is asked for beside the checks, before they begin.
 async fn mend(args: &Args, config: &Config, out: &mut dyn Write) -> Result<(), CliError> {
+    if args.fix || args.new_redis {
+        config.runtime.admit_whole_data_dir()?;
+    }
     if args.fix {
-        config.runtime.admit_data_dir()?;
         fix::run(config, out).await?;
         writeln!(out)?;
     }
@@ -85,8 +87,9 @@ async fn mend(args: &Args, config: &Config, out: &mut dyn Write) -> Result<(), C
 /// The checks that need a configuration.
 async fn configured(config: &Config) -> Vec<Check> {
     let mut checks = access::check(config);
-    match config.runtime.admit_data_dir() {
-        Ok(()) => {
+    match config.runtime.admit_whole_data_dir() {
+        Ok(coverage) => {
+            checks.extend(storage::not_looked_at(&coverage));
             let of_stack = stack::check(config).await;
             let is_replaced = of_stack.iter().any(stack::says_replaced);
             checks.extend(storage::check(config, is_replaced));

@@ -12,7 +12,7 @@ use shim_checkpoint::{
 };
 use shim_render::figures::{bytes, count};
 use shim_render::text::{one_line, short_id};
-use shim_runtime::data_dir::Untrusted;
+use shim_runtime::data_dir::{Coverage, Untrusted};
 
 use super::check::Check;
 use crate::config::Config;
@@ -53,6 +53,19 @@ pub(super) fn check(config: &Config, is_replaced: bool) -> Vec<Check> {
 pub(super) fn untrusted(why: &Untrusted) -> Check {
     let remedy = "do what it says, or choose another --data-dir";
     Check::fail("data folder", format!("not safe to use: {why}"), remedy)
+}
+
+/// What a start does not look at either.
+pub(super) fn not_looked_at(coverage: &Coverage) -> Option<Check> {
+    let folder = coverage.ended_in.as_ref()?.display();
+    let number = count(coverage.entries as u64, "file");
+    Some(Check::warn(
+        "data folder",
+        format!("{number} were looked at; whose the rest in {folder} is, is not known"),
+        format!(
+            "`find {folder} ! -user $(id -u) -o -perm /022 -o -type l` lists what should not be there"
+        ),
+    ))
 }
 
 fn permissions(folder: &Path) -> Check {

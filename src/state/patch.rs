@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use shim_proto::coordination::v1::PatchStateRequest;
+use shim_proto::limits::coordination::MAX_ENTRY_BYTES;
 use shim_render::text::name;
 
 use super::client::{StateClient, refusal};
@@ -54,7 +55,10 @@ pub(super) async fn run(
         namespace: client.namespace,
         key: args.key.clone(),
         set: {
-            let set = args.set.as_deref().map(|set| parse_object("--set", set));
+            let set = args
+                .set
+                .as_deref()
+                .map(|set| parse_object("--set", set, MAX_ENTRY_BYTES));
             set.transpose()?
         },
         remove: args.remove.clone(),

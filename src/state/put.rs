@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use shim_proto::coordination::v1::PutStateRequest;
+use shim_proto::limits::coordination::MAX_ENTRY_BYTES;
 use shim_render::text::name;
 
 use super::client::{StateClient, refusal};
@@ -46,7 +47,7 @@ pub(super) async fn run(
         request_id: request_id(),
         namespace: client.namespace,
         key: args.key.clone(),
-        value: Some(parse_object("value", &args.value)?),
+        value: Some(parse_object("value", &args.value, MAX_ENTRY_BYTES)?),
         expected_version: args.expect,
         ttl: args.ttl.map(proto_duration).transpose()?,
         writer: workspace_args::user_at_host(),

@@ -9,7 +9,7 @@ use shim_proto::coordination::v1::{
     ApprovalGates, AssignmentStrategy, FailurePolicy, FileHint, MergeStrategy, OverlapPolicy,
     Requirements, SplitPolicy, SubmitTaskRequest, Subtask, WorkerKind,
 };
-use shim_proto::limits::task::{LAST_PRIORITY, MAX_ATTEMPTS};
+use shim_proto::limits::task::{LAST_PRIORITY, MAX_ATTEMPTS, MAX_PAYLOAD_BYTES};
 
 use super::labels::{Executor, Merging, OnFailure, Overlap, Strategy};
 use super::subtask_file;
@@ -251,7 +251,7 @@ fn chosen<T: Into<P>, P: Into<i32> + Default>(typed: Option<T>) -> i32 {
 impl WorkArgs {
     fn payload(&self) -> Result<Option<Struct>, CliError> {
         let payload = self.payload.as_deref();
-        let payload = payload.map(|payload| parse_object("--payload", payload));
+        let payload = payload.map(|payload| parse_object("--payload", payload, MAX_PAYLOAD_BYTES));
         payload.transpose()
     }
 

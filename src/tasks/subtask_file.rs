@@ -1,17 +1,19 @@
 //! A file with the parts of a job: a JSON list of subtasks, in the words of the contract or of the tool
 //! `shim_coordinate_task`, so that a plan that one takes the other takes, too.
 
-use std::io::Read;
+use std::path::Path;
 
 use clap::ValueEnum;
 use serde_json::{Value, json};
 use shim_proto::coordination::v1::{SubmitTaskRequest, Subtask, WorkerKind};
+use shim_proto::limits::task::MAX_PLAN_BYTES;
+use shim_runtime::data_dir::{OpenError, read_named};
 use shim_runtime::json_text;
 
 use super::labels::Executor;
 use super::plan_words;
 use crate::error::CliError;
-use crate::json_object::check_losses;
+use crate::json_object::{check_losses, read_stdin, text_limit, too_large};
 use crate::output::json;
 
 const FORM: &str = r#"write a list: [{"id": "parse", "goal": "...", "files": ["src/parse/**"]}, {"id": "test", "goal": "...", "after": ["parse"]}]"#;
@@ -22,12 +24,16 @@ const FORM: &str = r#"write a list: [{"id": "parse", "goal": "...", "files": ["s
 /// If it cannot be read, or is no such list.
 pub(super) fn read(file: &str) -> Result<Vec<Subtask>, CliError> {
     let text = if file == "-" {
-        let mut piped = String::new();
-        std::io::stdin().read_to_string(&mut piped).map(|_| piped)
+        read_stdin(MAX_PLAN_BYTES)?
     } else {
-        std::fs::read_to_string(file)
+        read_named(Path::new(file), text_limit(MAX_PLAN_BYTES)).map_err(|why| match why {
+            OpenError::TooLarge(_) => too_large(file, MAX_PLAN_BYTES),
+            OpenError::Io(error) => {
+                CliError::from(error).while_doing(format!("cannot read {file}"))
+            }
+            other => CliError::new(format!("cannot read {file}: {other}")),
+        })?
     };
-    let text = text.map_err(|e| CliError::from(e).while_doing(format!("cannot read {file}")))?;
     parse(&text).map_err(|failure| {
         failure
             .while_doing(format!("{file} is no list of subtasks"))

@@ -1,6 +1,7 @@
 //! A process in the background: starting the stack as one, and leaving the terminal from within.
 
 use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -49,6 +50,8 @@ pub(super) async fn start_and_wait(
 ) -> Result<(), CliError> {
     stack.prepare_folder()?;
     let log = open_log(stack);
+    let before = log.as_ref().ok().and_then(|log| log.metadata().ok());
+    let log_start = before.map_or(0, |meta| meta.len());
     let log = log.map_or_else(|_| Stdio::null(), Stdio::from);
     let mut child = command(args, config)?.stderr(log).spawn()?;
     let deadline = Instant::now() + READY_WITHIN;
@@ -64,10 +67,11 @@ pub(super) async fn start_and_wait(
             } else {
                 "is not ready yet"
             };
-            return Err(
-                CliError::new(format!("the stack {what}: {}", last_line(stack)))
-                    .hint(format!("its log is {}", stack.log_path().display())),
-            );
+            return Err(CliError::new(format!(
+                "the stack {what}: {}",
+                last_line(stack, log_start)
+            ))
+            .hint(format!("its log is {}", stack.log_path().display())));
         }
         tokio::time::sleep(POLL).await;
     }
@@ -126,9 +130,14 @@ fn open_log(stack: &Stack) -> Result<File, CliError> {
     Ok(open_own(&path, &mut options)?)
 }
 
-/// The last line of the log; the last `error:` line if there is one.
-fn last_line(stack: &Stack) -> String {
-    let log = std::fs::read(stack.log_path()).unwrap_or_default();
+/// The last line of what the log has from `start` on; the last `error:` line if there is one. Before are earlier runs.
+fn last_line(stack: &Stack, start: u64) -> String {
+    let mut log = Vec::new();
+    if let Ok(mut file) = open_own(&stack.log_path(), OpenOptions::new().read(true)) {
+        let _ = file
+            .seek(SeekFrom::Start(start))
+            .and_then(|_| file.take(MAX_LOG_BYTES).read_to_end(&mut log));
+    }
     let log = String::from_utf8_lossy(&log);
     let error = log
         .lines()
@@ -136,6 +145,6 @@ fn last_line(stack: &Stack) -> String {
         .find_map(|line| line.strip_prefix("error: "));
     error
         .or(log.lines().last())
-        .unwrap_or("its log is empty")
+        .unwrap_or("it wrote nothing to its log")
         .to_owned()
 }

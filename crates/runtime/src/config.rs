@@ -11,7 +11,7 @@ use tonic::transport::Uri;
 
 use crate::auth::{Auth, Credentials, CredentialsError, LoopbackAccess, TokenError};
 use crate::client::Endpoint;
-use crate::data_dir::{self, Sharing, Untrusted};
+use crate::data_dir::{self, Coverage, Sharing, Untrusted};
 use crate::limits::Limits;
 use crate::stack::Stack;
 use crate::telemetry::ExportConfig;
@@ -156,6 +156,15 @@ impl Config {
     /// If somebody else has a hand in it.
     pub fn admit_data_dir(&self) -> Result<(), Untrusted> {
         data_dir::admit(&self.data_dir, self.sharing)
+    }
+
+    /// Looks also at what lies deeper in the data folder, as a start of the stack does.
+    ///
+    /// # Errors
+    /// If somebody else has a hand in it.
+    pub fn admit_whole_data_dir(&self) -> Result<Coverage, Untrusted> {
+        self.admit_data_dir()?;
+        data_dir::admit_contents(&self.data_dir, self.sharing)
     }
 
     /// What a server that listens on `address` asks its callers for, beyond `auth`, which is what is configured.

@@ -23,7 +23,7 @@ use shim_render::text;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::auth::{Auth, Peer};
+use crate::auth::{Auth, Peer, shown};
 use crate::background::BackgroundTasks;
 use crate::lifecycle::Shutdown;
 use crate::metrics::{self, Exposition};
@@ -204,8 +204,7 @@ impl ProbeState {
             let message = "metrics are shown to other machines only with auth.token_file or metrics.open = true\n";
             return Some((StatusCode::FORBIDDEN, message).into_response());
         }
-        let shown = headers.get(header::AUTHORIZATION);
-        let error = authenticate(shown.map(HeaderValue::as_bytes)).err()?;
+        let error = authenticate(shown(headers)).err()?;
         let challenge = [(header::WWW_AUTHENTICATE, "Bearer")];
         let message = format!("{}\n", text::line(&error.message));
         Some((StatusCode::UNAUTHORIZED, challenge, message).into_response())

@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::data_dir;
+
 const ENV_PREFIX: &str = "SHIM_";
 
 /// Environment names with our prefix that are no configuration; workers pass the task to their programs by them.
@@ -114,10 +116,8 @@ impl Settings {
 
     fn read_file(&mut self, path: &Path) -> Result<(), ConfigErrors> {
         let wrong = |what: String| ConfigErrors(vec![format!("{}: {what}", path.display())]);
-        let text = std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
-        let table: toml::Table = text
-            .parse()
-            .map_err(|e: toml::de::Error| wrong(e.to_string()))?;
+        let text = data_dir::read_named(path, 1 << 20).map_err(|e| wrong(e.to_string()))?;
+        let table = toml::from_str(&text).map_err(|e| wrong(e.to_string()))?;
         self.flatten("", table);
         Ok(())
     }

@@ -177,7 +177,10 @@ impl Stack {
     pub fn prepare_folder(&self) -> Result<(), StackError> {
         data_dir::admit(&self.data_dir, self.sharing)?;
         data_dir::prepare(&self.data_dir, self.sharing)
-            .map_err(|e| StackError::DataDir(self.data_dir.clone(), e))
+            .map_err(|e| StackError::DataDir(self.data_dir.clone(), e))?;
+        // Before a Redis or a worker believes what lies there.
+        data_dir::admit_contents(&self.data_dir, self.sharing)?;
+        Ok(())
     }
 
     /// Returns the running stack, starting it with `exe` if there is none. Any number of callers end up on one stack. A
@@ -219,6 +222,8 @@ impl Stack {
 
     /// Starts a detached stack. Losing the race for the lock is fine: the child leaves and the winner serves.
     fn spawn(&self, exe: &Path) -> Result<(), StackError> {
+        // The child would refuse it where nobody reads why.
+        data_dir::admit_contents(&self.data_dir, self.sharing)?;
         let config = self
             .config_file
             .iter()

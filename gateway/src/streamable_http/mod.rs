@@ -18,13 +18,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime};
 
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
-use shim_runtime::auth::{Auth, AuthGrant, Caller, Peer, Role};
+use shim_runtime::auth::{self, Auth, AuthGrant, Caller, Peer, Role};
 use shim_runtime::background::BackgroundTasks;
 use shim_runtime::lifecycle::Shutdown;
 use shim_runtime::limits::{Limiter, Limits};
@@ -77,10 +77,7 @@ impl Admission {
 
     /// Bodies are bounded where they are read, so only calls are counted here.
     fn admit<B>(&self, request: &Request<B>, peer: Peer) -> Result<Caller, ServiceError> {
-        let shown = request
-            .headers()
-            .get(header::AUTHORIZATION)
-            .map(HeaderValue::as_bytes);
+        let shown = auth::shown(request.headers());
         let caller = self.auth.authenticate(shown, peer, SystemTime::now())?;
         self.limiter.admit(&caller, Instant::now())?;
         Ok(caller)

@@ -169,10 +169,10 @@ fn what_others_can_write_is_refused_until_the_printed_step_is_done() {
     let above = temp.root().join("above");
     let folder = above.join("data");
     std::fs::create_dir_all(&folder).unwrap();
-    for open in [&above, &folder] {
+    for (open, command) in [(&above, "chmod"), (&folder, "chmod -R")] {
         std::fs::set_permissions(open, PermissionsExt::from_mode(0o777)).unwrap();
         let refused = said(&shim(&folder, &token, &["status"]));
-        let step = format!("chmod go-w {}", open.display());
+        let step = format!("{command} go-w {}", open.display());
         assert!(refused.contains(&step), "{refused}");
         let done = Command::new("sh").args(["-c", &step]).status().unwrap();
         assert!(done.success());

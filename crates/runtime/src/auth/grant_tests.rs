@@ -60,3 +60,13 @@ async fn only_a_token_can_be_revoked() {
     assert!(caller.grant(Role::Admin).is_none());
     assert!(Caller::anonymous(peer).grant(Role::Read).is_none());
 }
+
+#[test]
+fn several_headers_show_nothing_that_counts() {
+    let mut headers = HeaderMap::new();
+    assert_eq!(shown(&headers), None);
+    headers.append(AUTHORIZATION, "Bearer right".parse().unwrap());
+    assert_eq!(shown(&headers), Some(&b"Bearer right"[..]));
+    headers.append(AUTHORIZATION, "Bearer wrong".parse().unwrap());
+    assert_eq!(shown(&headers), Some(&b""[..]));
+}

@@ -3,10 +3,10 @@
 //! Every user of a machine reaches its loopback addresses, and only the folder's owner can read the file. A client that
 //! uses the same folder finds it there. It counts for callers from this machine alone.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::{Error, ErrorKind, Read, Write};
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -17,6 +17,9 @@ use crate::data_dir::{self, Sharing};
 const NAME: &str = "token";
 /// As many as `openssl rand -hex 32` takes.
 const TOKEN_BYTES: usize = 32;
+const OF_OTHERS: u32 = 0o077;
+/// Others get to what lies in the folder.
+const PASSABLE: u32 = 0o011;
 
 /// What a process knows of the callers from its own machine.
 #[derive(Debug, Clone)]
@@ -41,6 +44,9 @@ impl LoopbackAccess {
         let file = self.token_file();
         let fail = |why| TokenError::NotMade(file.clone(), why);
         data_dir::prepare(&self.data_dir, self.sharing).map_err(fail)?;
+        if self.sharing == Sharing::Private {
+            close(&file, &self.data_dir).map_err(fail)?;
+        }
         if !file.exists() {
             make(&file).map_err(fail)?;
             tracing::info!(%address, file = %file.display(), "callers over TCP show the token in this file, which was made now");
@@ -92,6 +98,24 @@ impl LocalToken {
 #[must_use]
 pub fn token_file(data_dir: &Path) -> PathBuf {
     data_dir.join(NAME)
+}
+
+/// Takes a token from the other users of the machine that its mode gives it to. Where they get into the folder, too, one of
+/// them may know it, and it is removed for a new one to be made.
+fn close(file: &Path, data_dir: &Path) -> std::io::Result<()> {
+    let opened = match data_dir::open_own(file, OpenOptions::new().read(true)) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        opened => opened?,
+    };
+    if opened.metadata()?.mode() & OF_OTHERS == 0 {
+        return Ok(());
+    }
+    if data_dir.metadata()?.mode() & PASSABLE != 0 {
+        tracing::warn!(file = %file.display(), "others could read this token; it counts no more, and a new one is made");
+        return std::fs::remove_file(file);
+    }
+    tracing::warn!(file = %file.display(), "the mode of this token let others read it; it is 0600 now");
+    opened.set_permissions(Permissions::from_mode(0o600))
 }
 
 /// Makes the file whole: several processes may start at once, and the first one's token is everyone's.

@@ -93,3 +93,29 @@ fn a_client_of_the_same_folder_finds_the_token() {
     let header = shown.current().unwrap().header();
     assert_eq!(header, format!("Bearer {}", token.trim()).as_str());
 }
+
+#[test]
+fn a_token_that_others_could_read_counts_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let access = access(folder.path(), false);
+    let address = ([127, 0, 0, 1], 50_051).into();
+    let file = access.token_file();
+    let set_mode = |path: &Path, mode: u32| {
+        std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+    };
+    Auth::default().or_local(&access, address).unwrap();
+    for (of_folder, of_file, is_kept) in [
+        (0o755, 0o600, true),
+        (0o700, 0o644, true),
+        (0o755, 0o644, false),
+    ] {
+        let before = std::fs::read_to_string(&file).unwrap();
+        set_mode(&access.data_dir, of_folder);
+        set_mode(&file, of_file);
+        Auth::default().or_local(&access, address).unwrap();
+        let mode = file.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{of_folder:o} {of_file:o}");
+        let is_same = std::fs::read_to_string(&file).unwrap() == before;
+        assert_eq!(is_same, is_kept, "{of_folder:o} {of_file:o}");
+    }
+}

@@ -22,6 +22,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+
 use crate::service_error::ServiceError;
 use crate::tls::Tls;
 use refusals::{local_token_refused, token_expired, token_refused, token_unknown};
@@ -184,6 +187,15 @@ impl Auth {
             }
         }
     }
+}
+
+/// What a request shows in its `authorization` header. Several show nothing that counts: a proxy may have looked at another
+/// one than the server, so they are refused as a wrong one is.
+#[must_use]
+pub fn shown(headers: &HeaderMap) -> Option<&[u8]> {
+    let mut all = headers.get_all(AUTHORIZATION).iter();
+    let first = all.next()?.as_bytes();
+    Some(if all.next().is_none() { first } else { &[] })
 }
 
 /// The token in an `authorization` header; the scheme's case does not matter (RFC 9110, 11.1).

@@ -5,6 +5,7 @@
 //! above it belong to this user or root and nobody else may write there, as ssh(1) demands of `~/.ssh`. Once that is so,
 //! nobody else can change it between the look and the use.
 
+mod contents;
 mod open;
 mod trust;
 mod untrusted;
@@ -13,7 +14,8 @@ mod walk;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
-pub use open::{OpenError, open_own, read_config_file};
+pub use contents::{Coverage, admit_contents};
+pub use open::{OpenError, open_named, open_own, read_bounded, read_config_file, read_named};
 pub use trust::is_own_user;
 pub use untrusted::Untrusted;
 pub(crate) use walk::check_parents;
@@ -64,11 +66,18 @@ pub fn admit(folder: &Path, sharing: Sharing) -> Result<(), Untrusted> {
 }
 
 fn judge_content(path: &Path, entry: &Entry, sharing: Sharing, me: &Me) -> Result<(), Untrusted> {
-    match (entry.kind, sharing) {
-        (Kind::Link, _) => Err(Untrusted::Link(path.to_path_buf())),
-        (Kind::Other, _) => Err(Untrusted::Kind(path.to_path_buf())),
-        (_, Sharing::Shared) => Ok(()),
-        _ => trust::judge(path, entry, Reach::Content, me),
+    judge_kind(path, entry)?;
+    match sharing {
+        Sharing::Shared => Ok(()),
+        Sharing::Private => trust::judge(path, entry, Reach::Content, me),
+    }
+}
+
+fn judge_kind(path: &Path, entry: &Entry) -> Result<(), Untrusted> {
+    match entry.kind {
+        Kind::Link => Err(Untrusted::Link(path.to_path_buf())),
+        Kind::Other => Err(Untrusted::Kind(path.to_path_buf())),
+        Kind::Folder | Kind::File | Kind::Socket => Ok(()),
     }
 }
 

@@ -12,6 +12,7 @@ use nix::sys::statvfs::{FsFlags, fstatvfs};
 
 use super::trust::is_own_user;
 
+const DEV_NULL: &str = "/dev/null";
 const WRITABLE_BY_OTHERS: u32 = 0o022;
 
 /// Why a file that the configuration names is not read.
@@ -26,6 +27,9 @@ pub enum OpenError {
     /// No file of its kind is that large.
     #[error("it has more than {0} bytes")]
     TooLarge(u64),
+    /// It is no text.
+    #[error("it is not UTF-8")]
+    Encoding,
     /// Its owner could change it at any time.
     #[error(
         "it belongs to the user with uid {0}, neither to you nor to root; run `chown` or copy it"
@@ -62,9 +66,10 @@ pub fn open_own(path: &Path, options: &mut OpenOptions) -> Result<File> {
         )));
     }
     if meta.mode() & WRITABLE_BY_OTHERS != 0 {
-        return Err(refuse(
-            "can be written by others: run `chmod go-w` on it".into(),
-        ));
+        let folder = path.parent().unwrap_or(path).display();
+        return Err(refuse(format!(
+            "can be written by others: run `chmod -R go-w {folder}`"
+        )));
     }
     Ok(file)
 }
@@ -95,10 +100,45 @@ pub fn read_config_file(
     if !is_own_user(meta.uid()) && !is_read_only() {
         return Err(OpenError::Owner(meta.uid()));
     }
+    Ok((read_bounded(&file, max_bytes)?, meta))
+}
+
+/// Opens a file that somebody named, whoever's it is. A pipe is not waited for and a device not read, but what this process
+/// was started with is: `/dev/stdin`, `/dev/fd/63` of a shell's `<(...)`, and `/dev/null`.
+///
+/// # Errors
+/// If it cannot be opened, or is no file.
+pub fn open_named(path: &Path) -> std::result::Result<File, OpenError> {
+    if [DEV_NULL, "/dev/stdin"].map(Path::new).contains(&path) || path.starts_with("/dev/fd") {
+        return Ok(File::open(path)?);
+    }
+    let flags = OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let mut options = OpenOptions::new();
+    let file = options.read(true).custom_flags(flags.bits()).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(OpenError::NoFile);
+    }
+    Ok(file)
+}
+
+/// Reads the text of a file that somebody named, as [`open_named`] opens it.
+///
+/// # Errors
+/// If it cannot be read, is no file, is larger than `max_bytes`, or is no text.
+pub fn read_named(path: &Path, max_bytes: u64) -> std::result::Result<String, OpenError> {
+    let content = read_bounded(open_named(path)?, max_bytes)?;
+    String::from_utf8(content).map_err(|_| OpenError::Encoding)
+}
+
+/// Reads to the end, and no more than a byte beyond `max_bytes`.
+///
+/// # Errors
+/// If reading fails, or there is more.
+pub fn read_bounded(from: impl Read, max_bytes: u64) -> std::result::Result<Vec<u8>, OpenError> {
     let mut content = Vec::new();
-    (&file).take(max_bytes + 1).read_to_end(&mut content)?;
+    from.take(max_bytes + 1).read_to_end(&mut content)?;
     if content.len() as u64 > max_bytes {
         return Err(OpenError::TooLarge(max_bytes));
     }
-    Ok((content, meta))
+    Ok(content)
 }

@@ -179,7 +179,7 @@ fn an_own_file_is_opened_and_nothing_else_is_waited_for() {
     assert!(!at("made").exists(), "a link was followed");
     assert!(open("link", true).unwrap_err().contains("is a link"));
     set_mode(&at("file"), 0o606);
-    assert!(open("file", false).unwrap_err().contains("chmod go-w"));
+    assert!(open("file", false).unwrap_err().contains("chmod -R go-w"));
 }
 
 #[test]
@@ -202,4 +202,22 @@ fn a_file_of_the_configuration_is_read_within_its_bounds() {
         let read = read_config_file(&at("file"), 8);
         assert!(matches!(read, Err(OpenError::Owner(65_534))));
     }
+}
+
+#[test]
+fn what_somebody_named_is_read_within_its_bounds_and_no_pipe_is_waited_for() {
+    let home = tempfile::tempdir().unwrap();
+    let at = |name: &str| home.path().join(name);
+    std::fs::write(at("file"), "12345678").unwrap();
+    mkfifo(&at("pipe"), Mode::S_IRWXU).unwrap();
+    assert_eq!(read_named(&at("file"), 8).unwrap(), "12345678");
+    let larger = read_named(&at("file"), 7);
+    assert!(matches!(larger, Err(OpenError::TooLarge(7))));
+    assert!(read_named(&at("/dev/null"), 7).unwrap().is_empty());
+    for name in ["pipe", ".", "/dev/zero"] {
+        let read = read_named(&at(name), 8);
+        assert!(matches!(read, Err(OpenError::NoFile)), "{name}");
+    }
+    let endless = read_bounded(std::io::repeat(0), 8);
+    assert!(matches!(endless, Err(OpenError::TooLarge(8))));
 }

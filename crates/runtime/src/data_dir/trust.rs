@@ -10,7 +10,7 @@ use super::untrusted::Untrusted;
 
 const ROOT: u32 = 0;
 const WRITABLE_BY_GROUP: u32 = 0o020;
-const WRITABLE_BY_OTHERS: u32 = 0o022;
+pub(super) const WRITABLE_BY_OTHERS: u32 = 0o022;
 const STICKY: u32 = 0o1000;
 const OF_OWNER: u32 = 0o700;
 
@@ -120,8 +120,10 @@ pub(super) fn judge(path: &Path, entry: &Entry, reach: Reach, me: &Me) -> Result
         return Ok(());
     }
     if is_writable_by_others(entry, reach, me) {
-        let mode = entry.mode;
-        return Err(Untrusted::Writable { path: path(), mode });
+        return Err(match reach {
+            Reach::Parent => Untrusted::writable(&path(), entry.mode),
+            _ => Untrusted::writable_below(&path(), entry.mode, &path()),
+        });
     }
     let is_closed = me.uid != ROOT && entry.owner == me.uid && entry.mode & OF_OWNER != OF_OWNER;
     if reach == Reach::DataFolder && is_closed {

@@ -1,6 +1,6 @@
 //! Why a folder is not entered, and what ends that.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why a folder is not entered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -17,13 +17,15 @@ pub enum Untrusted {
     },
     /// Others could put files there, or replace some.
     #[error(
-        "others than its owner can write {path} (mode {mode:o}): run `chmod go-w {path}`, or take another folder"
+        "others than its owner can write {path} (mode {mode:o}): run `{remedy}`, or take another folder"
     )]
     Writable {
         /// What was looked at.
         path: PathBuf,
         /// Its permissions.
         mode: u32,
+        /// The command that mends it.
+        remedy: String,
     },
     /// The owner's own rights are gone, as under a umask that takes them.
     #[error("its owner cannot use {path} (mode {mode:o}): run `chmod u+rwx {path}`")]
@@ -47,4 +49,24 @@ pub enum Untrusted {
     /// Links that lead to each other.
     #[error("{0} leads through more than 40 links: name the folder itself")]
     Loop(PathBuf),
+}
+
+impl Untrusted {
+    /// A folder above the data folder: what else lies in it is not SHIM's.
+    pub(super) fn writable(path: &Path, mode: u32) -> Self {
+        Self::Writable {
+            path: path.to_path_buf(),
+            mode,
+            remedy: format!("chmod go-w {}", path.display()),
+        }
+    }
+
+    /// The data folder or something in it. Where one thing is open the others often are, and one command mends them all.
+    pub(super) fn writable_below(path: &Path, mode: u32, data_dir: &Path) -> Self {
+        Self::Writable {
+            path: path.to_path_buf(),
+            mode,
+            remedy: format!("chmod -R go-w {}", data_dir.display()),
+        }
+    }
 }

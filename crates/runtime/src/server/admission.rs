@@ -11,7 +11,7 @@ use tonic::body::Body;
 
 use super::peer;
 use super::revocation::RevocationWatch;
-use crate::auth::{Auth, AuthGrant, Caller, roles};
+use crate::auth::{self, Auth, AuthGrant, Caller, roles};
 use crate::body_hook::{BodyHook, data_bytes, with_hook};
 use crate::limits::{ByteMeter, Limiter, Limits};
 use crate::service_error::ServiceError;
@@ -53,10 +53,7 @@ impl Admission {
         if path.starts_with("/grpc.health.v1.Health/") {
             return Ok((Caller::anonymous(peer), None));
         }
-        let shown = request
-            .headers()
-            .get(http::header::AUTHORIZATION)
-            .map(http::HeaderValue::as_bytes);
+        let shown = auth::shown(request.headers());
         let caller = self.auth.authenticate(shown, peer, SystemTime::now())?;
         let needed = roles::needed(path);
         caller.authorize(needed, path)?;

@@ -70,7 +70,7 @@ fn a_folder_in_which_another_has_a_hand_is_held_and_nothing_in_it_is_believed() 
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
     std::fs::set_permissions(&folder, open).unwrap();
     let stack = Stack::at(&folder);
-    assert!(matches!(stack.state(), StackState::Held(why) if why.contains("chmod go-w")));
+    assert!(matches!(stack.state(), StackState::Held(why) if why.contains("chmod -R go-w")));
     assert!(matches!(stack.acquire(), Err(StackError::Untrusted(_))));
     assert!(matches!(
         Hold::take(&stack, "work"),
