@@ -41,7 +41,7 @@ fn check_one(client: Client, here: &Here, scopes: &Scopes) -> Option<Check> {
     let is_elsewhere = client == Client::ClaudeCode
         && (scopes.of_folder().is_some() || scopes.of_project().is_some());
     match file.get(SERVERS).and_then(|servers| servers.get(ENTRY)) {
-        Some(entry) => Some(judged(client, "", entry, here)),
+        Some(entry) => Some(judged(client, ("", install), entry, here)),
         None if is_elsewhere => None,
         None => {
             let said = format!("{} does not name shim", path.display());
@@ -57,9 +57,10 @@ fn named(client: Client) -> (&'static str, &'static str) {
     }
 }
 
-/// The finding about one entry, of which `whose` tells the place.
-fn judged(client: Client, whose: &str, entry: &Value, here: &Here) -> Check {
-    let (name, install) = named(client);
+/// The finding about one entry, of which the place is told and what writes it anew.
+fn judged(client: Client, place: (&str, &str), entry: &Value, here: &Here) -> Check {
+    let (name, _) = named(client);
+    let (whose, install) = place;
     match here.judge(entry) {
         Ok(detail) => Check::ok(name, format!("{whose}{detail}")),
         Err(wrong) => {
@@ -77,8 +78,13 @@ fn of_folder(here: &Here, scopes: &Scopes) -> Vec<Check> {
     let client = Client::ClaudeCode;
     let (project, folder) = (scopes.of_project(), scopes.of_folder());
     let mut found = Vec::new();
-    found.extend(project.map(|entry| judged(client, "./.mcp.json: ", entry, here)));
-    found.extend(folder.map(|entry| judged(client, "of this folder alone: ", entry, here)));
+    let of_project = ("./.mcp.json: ", "run `shim install claude-code --project`");
+    found.extend(project.map(|entry| judged(client, of_project, entry, here)));
+    let of_folder = (
+        "of this folder alone: ",
+        "`claude mcp remove shim --scope local` removes it",
+    );
+    found.extend(folder.map(|entry| judged(client, of_folder, entry, here)));
     let hindrances = scopes.hindrances(project.is_some() && folder.is_none());
     let hindrances = hindrances.into_iter().chain(scopes.denials());
     found.extend(hindrances.map(
