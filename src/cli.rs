@@ -1,12 +1,14 @@
 //! The command line: the global flags, the subcommands, and the file that runs each.
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::block_on::block_on;
 use crate::config::Config;
+use crate::empty_options;
 use crate::error::CliError;
 use crate::global_flags::GlobalFlags;
 use crate::{
@@ -122,6 +124,16 @@ impl Command {
 }
 
 impl Cli {
+    /// Reads the words of a command line.
+    ///
+    /// # Errors
+    /// If they are no command, or one of its options has an empty text.
+    pub(crate) fn read(words: impl Iterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let mut command = empty_options::refused_in(Self::command());
+        let mut found = command.try_get_matches_from_mut(words)?;
+        Self::from_arg_matches_mut(&mut found).map_err(|fault| fault.format(&mut command))
+    }
+
     /// Runs the subcommand.
     pub(crate) fn run(self, out: &mut dyn Write) -> Result<ExitCode, CliError> {
         let loaded = Config::load(&self.global, self.command.settings());
@@ -157,12 +169,31 @@ impl Cli {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use clap::CommandFactory;
     use clap::error::ErrorKind;
 
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn an_option_with_an_empty_text_is_not_taken_as_left_out() {
+        let read = |line: &[&str]| Cli::read(line.iter().map(OsString::from)).map(drop);
+        for line in [
+            &["shim", "tasks", "submit", "x", "--schedule", ""][..],
+            &["shim", "tasks", "submit", "x", "--kind="],
+            &["shim", "files", "list", "--holder", ""],
+            &["shim", "state", "clear", "--prefix", "", "--force"],
+            &["shim", "sessions", "list", "--project", ""],
+        ] {
+            let refused = read(line).unwrap_err().to_string();
+            assert!(
+                refused.contains("is empty: give one, or leave"),
+                "{refused}"
+            );
+        }
+        read(&["shim", "tasks", "submit", "x"]).unwrap();
+        read(&["shim", "tasks", "submit", "x", "--schedule", "0 3 * * *"]).unwrap();
     }
 
     #[test]

@@ -19,7 +19,9 @@ use tonic::{Request, Response, Status};
 
 use crate::config::Config;
 use crate::error::CliError;
+use crate::output::say;
 use crate::service::credentials;
+use crate::up::{redis, redis_log};
 
 /// A typed client of the checkpoint service.
 pub(crate) type Checkpoints = CheckpointServiceClient<Channel>;
@@ -46,6 +48,10 @@ const STACK_READY_WITHIN: Duration = Duration::from_secs(10);
 const CALL_WITHIN: Duration = Duration::from_secs(30);
 /// A younger stack may not have connected to its Redis yet.
 const REDIS_READY_WITHIN: Duration = Duration::from_secs(5);
+/// A large file is loaded for seconds.
+const OWN_REDIS_READY_WITHIN: Duration = Duration::from_secs(10);
+/// Before, what the log of Redis tells may be of an earlier one.
+const TROUBLE_AFTER: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(20);
 
 /// The checkpoint service that is configured, or the local stack's.
@@ -160,18 +166,46 @@ async fn await_redis(service: &mut Coordination, stack: &StackInfo) {
         .duration_since(started)
         .unwrap_or_default();
     let deadline = Instant::now() + REDIS_READY_WITHIN.saturating_sub(age);
-    while Instant::now() < deadline {
-        let asked = ListWorkersRequest {
-            page_size: 1,
-            ..ListWorkersRequest::default()
-        };
-        match service.registry.list_workers(request(asked)).await {
-            Err(status) if decode(&status).reason == STORE_UNAVAILABLE => {
-                tokio::time::sleep(POLL).await;
-            }
-            _ => return,
-        }
+    while Instant::now() < deadline && is_without_redis(service).await {
+        tokio::time::sleep(POLL).await;
     }
+}
+
+/// Waits until the stack that was just started in the background has its own Redis, and says so if it has not in time. What
+/// keeps a Redis from starting is not waited for.
+pub(crate) async fn await_own_redis(config: &Config, stack: &StackInfo) {
+    if config.runtime.redis_url.is_some() {
+        return;
+    }
+    let endpoint = Endpoint::Unix(stack.socket.clone());
+    let Ok(mut service) = coordination_at(config, &endpoint) else {
+        return;
+    };
+    let own = redis::socket(config.data_dir());
+    let begun = Instant::now();
+    while is_without_redis(&mut service).await {
+        let waited = begun.elapsed();
+        let is_troubled = waited >= TROUBLE_AFTER && !redis::answers(&own).await;
+        if is_troubled && redis_log::last_trouble(config.data_dir()).is_some() {
+            return;
+        }
+        if waited >= OWN_REDIS_READY_WITHIN {
+            return say::line(
+                "note: Redis is still starting; `shim status` tells when it is ready",
+            );
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+/// Whether the coordination service has no connection to its Redis, of which it has the address.
+async fn is_without_redis(service: &mut Coordination) -> bool {
+    let asked = ListWorkersRequest {
+        page_size: 1,
+        ..ListWorkersRequest::default()
+    };
+    let asked = service.registry.list_workers(request(asked)).await;
+    asked.is_err_and(|status| decode(&status).reason == STORE_UNAVAILABLE)
 }
 
 /// The message that a call answers with.

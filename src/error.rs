@@ -162,6 +162,7 @@ impl From<StackError> for CliError {
             StackError::DataDir(..) => {
                 failure.hint("choose another folder with --data-dir, or run `shim doctor`")
             }
+            StackError::Failed(_, log) => failure.hint(format!("its log is {}", log.display())),
             StackError::Spawn(..) | StackError::NotReady(..) => {
                 failure.hint("`shim doctor` finds the usual causes")
             }

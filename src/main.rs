@@ -11,6 +11,7 @@ mod coordination;
 mod demo;
 mod doctor;
 mod down;
+mod empty_options;
 mod error;
 mod event_stream;
 mod files;
@@ -45,7 +46,6 @@ mod workspace_args;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser;
 use output::lines::Lines;
 use shim_runtime::process;
 
@@ -55,8 +55,8 @@ fn parse() -> cli::Cli {
         Ok(text) => shim_render::text::line(&text).into_owned().into(),
         Err(bytes) => bytes,
     };
-    cli::Cli::try_parse().unwrap_or_else(|fault| {
-        let repeated = cli::Cli::try_parse_from(std::env::args_os().map(shown));
+    cli::Cli::read(std::env::args_os()).unwrap_or_else(|fault| {
+        let repeated = cli::Cli::read(std::env::args_os().map(shown));
         repeated.err().unwrap_or(fault).exit()
     })
 }

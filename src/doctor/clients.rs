@@ -1,14 +1,19 @@
-//! Whether the Claude clients on this machine start this very program.
+//! Whether the Claude clients on this machine start this very program, and may use it in this folder.
 
 use std::path::Path;
 
 use serde_json::Value;
 
 use super::check::Check;
-use crate::install::{Client, ENTRY, SERVERS};
+use crate::install::{Client, ENTRY, Here, Hindrance, SERVERS, Scopes, without_mark};
 
-pub(super) fn check() -> Vec<Check> {
-    let found: Vec<Check> = Client::ALL.into_iter().filter_map(check_one).collect();
+/// `data_dir` is that of the configuration, if it loads.
+pub(super) fn check(data_dir: Option<&Path>) -> Vec<Check> {
+    let here = Here::of_process(data_dir);
+    let scopes = Scopes::of_working_folder().unwrap_or_default();
+    let of_client = |client| check_one(client, &here, &scopes);
+    let mut found: Vec<Check> = Client::ALL.into_iter().filter_map(of_client).collect();
+    found.extend(of_folder(&here, &scopes));
     if found.is_empty() {
         let remedy = "run `shim install claude-code` or `shim install claude-desktop`";
         return vec![Check::warn(
@@ -20,105 +25,80 @@ pub(super) fn check() -> Vec<Check> {
     found
 }
 
-/// `None` if the client has no configuration here.
-fn check_one(client: Client) -> Option<Check> {
+/// `None` if the client has no configuration here, or Claude Code has an entry of this folder instead.
+fn check_one(client: Client, here: &Here, scopes: &Scopes) -> Option<Check> {
     let path = client.file().ok()?;
     let text = std::fs::read_to_string(&path).ok()?;
-    let (name, install) = match client {
+    let (name, install) = named(client);
+    let file: Value = match serde_json::from_str(without_mark(&text)) {
+        Ok(file) => file,
+        Err(why) => {
+            let said = format!("{} is not valid JSON: {why}", path.display());
+            let remedy = "mend the file; the client ignores it as it is";
+            return Some(Check::fail(name, said, remedy));
+        }
+    };
+    let is_elsewhere = client == Client::ClaudeCode
+        && (scopes.of_folder().is_some() || scopes.of_project().is_some());
+    match file.get(SERVERS).and_then(|servers| servers.get(ENTRY)) {
+        Some(entry) => Some(judged(client, ("", install), entry, here)),
+        None if is_elsewhere => None,
+        None => {
+            let said = format!("{} does not name shim", path.display());
+            Some(Check::warn(name, said, install))
+        }
+    }
+}
+
+fn named(client: Client) -> (&'static str, &'static str) {
+    match client {
         Client::ClaudeDesktop => ("claude-desktop", "run `shim install claude-desktop`"),
         Client::ClaudeCode => ("claude-code", "run `shim install claude-code`"),
-    };
-    let own = std::env::current_exe().unwrap_or_default();
-    Some(match judge(&text, &own) {
-        Ok(detail) => Check::ok(name, detail),
-        Err(EntryError::Broken(why)) => {
-            let remedy = "mend the file; the client ignores it as it is";
-            Check::fail(
-                name,
-                format!("{} is not valid JSON: {why}", path.display()),
-                remedy,
-            )
-        }
-        Err(EntryError::NotConnected) => Check::warn(
-            name,
-            format!("{} does not name shim", path.display()),
-            install,
-        ),
-        Err(EntryError::NoCommand) => {
-            Check::fail(name, "its entry for shim has no command", install)
-        }
-        Err(EntryError::Gone(command)) => Check::fail(
-            name,
-            format!("it starts {command}, which is not there"),
-            install,
-        ),
-        Err(EntryError::OtherProgram(command)) => Check::warn(
-            name,
-            format!("it starts {command}, not this program"),
-            install,
-        ),
-    })
+    }
 }
 
-/// What can be wrong with a client's entry.
-#[derive(Debug, PartialEq, Eq)]
-enum EntryError {
-    Broken(String),
-    NotConnected,
-    NoCommand,
-    Gone(String),
-    OtherProgram(String),
-}
-
-fn judge(text: &str, own: &Path) -> Result<String, EntryError> {
-    let file: Value = serde_json::from_str(text).map_err(|e| EntryError::Broken(e.to_string()))?;
-    let entry = file
-        .get(SERVERS)
-        .and_then(|servers| servers.get(ENTRY))
-        .ok_or(EntryError::NotConnected)?;
-    let command = entry
-        .get("command")
-        .and_then(Value::as_str)
-        .ok_or(EntryError::NoCommand)?;
-    // The client looks a bare name up in its own PATH, which is unknown here.
-    if Path::new(command).is_absolute() {
-        let found = Path::new(command)
-            .canonicalize()
-            .map_err(|_| EntryError::Gone(command.to_owned()))?;
-        if own.canonicalize().is_ok_and(|own| own != found) {
-            return Err(EntryError::OtherProgram(command.to_owned()));
+/// The finding about one entry, of which the place is told and what writes it anew.
+fn judged(client: Client, place: (&str, &str), entry: &Value, here: &Here) -> Check {
+    let (name, _) = named(client);
+    let (whose, install) = place;
+    match here.judge(entry) {
+        Ok(detail) => Check::ok(name, format!("{whose}{detail}")),
+        Err(wrong) => {
+            let (said, remedy) = (format!("{whose}{}", wrong.said()), wrong.remedy(install));
+            match wrong.is_fatal() {
+                true => Check::fail(name, said, remedy),
+                false => Check::warn(name, said, remedy),
+            }
         }
     }
-    Ok(format!("it starts {command}"))
 }
 
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[test]
-    fn every_trouble_is_told_apart() {
-        let own = std::env::current_exe().unwrap();
-        let with =
-            |command: &str| format!(r#"{{"mcpServers":{{"shim":{{"command":"{command}"}}}}}}"#);
-        assert!(judge(&with(own.to_str().unwrap()), &own).is_ok());
-        assert_eq!(
-            judge(&with("/no/such/shim"), &own),
-            Err(EntryError::Gone("/no/such/shim".into()))
-        );
-        assert_eq!(
-            judge(&with("/bin/sh"), &own),
-            Err(EntryError::OtherProgram("/bin/sh".into()))
-        );
-        assert_eq!(
-            judge(r#"{"mcpServers":{}}"#, &own),
-            Err(EntryError::NotConnected)
-        );
-        assert_eq!(
-            judge(r#"{"mcpServers":{"shim":{}}}"#, &own),
-            Err(EntryError::NoCommand)
-        );
-        assert!(matches!(judge("{", &own), Err(EntryError::Broken(_))));
-    }
+/// The entries of Claude Code for this folder, and what keeps those there are from being used in it.
+fn of_folder(here: &Here, scopes: &Scopes) -> Vec<Check> {
+    let client = Client::ClaudeCode;
+    let (project, folder) = (scopes.of_project(), scopes.of_folder());
+    let mut found = Vec::new();
+    let of_project = ("./.mcp.json: ", "run `shim install claude-code --project`");
+    found.extend(project.map(|entry| judged(client, of_project, entry, here)));
+    let of_folder = (
+        "of this folder alone: ",
+        "`claude mcp remove shim --scope local` removes it",
+    );
+    found.extend(folder.map(|entry| judged(client, of_folder, entry, here)));
+    let hindrances = scopes.hindrances(project.is_some() && folder.is_none());
+    let hindrances = hindrances.into_iter().chain(scopes.denials());
+    found.extend(hindrances.map(
+        |Hindrance {
+             said,
+             remedy,
+             is_fatal,
+         }| {
+            let name = named(client).0;
+            match is_fatal {
+                true => Check::fail(name, said, remedy),
+                false => Check::warn(name, said, remedy),
+            }
+        },
+    ));
+    found
 }

@@ -54,7 +54,8 @@ pub(crate) async fn run(
     if let Ok(config) = &loaded {
         checks.extend(configured(config).await);
     }
-    checks.extend(clients::check());
+    let data_dir = loaded.as_ref().ok().map(Config::data_dir);
+    checks.extend(clients::check(data_dir));
     if args.json {
         json::write_value(out, &checks)?;
     } else {

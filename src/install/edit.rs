@@ -26,6 +26,14 @@ pub(super) fn allow(text: &str, rule: &str) -> Result<String, String> {
         return insert(text, root, 1, PERMISSIONS, &json!({ ALLOW: [rule] }));
     };
     let listed = members(permissions).ok_or("\"permissions\" is not an object")?;
+    for other in ["deny", "ask"] {
+        if listed
+            .get(other)
+            .is_some_and(|rules| items(rules).is_none())
+        {
+            return Err(format!("\"permissions.{other}\" is not a list"));
+        }
+    }
     let Some(rules) = listed.get(ALLOW) else {
         return insert(text, permissions, 2, ALLOW, &json!([rule]));
     };
@@ -233,6 +241,8 @@ mod tests {
             "[]",
             "{\"permissions\": 3}",
             "{\"permissions\": {\"allow\": 3}}",
+            "{\"permissions\": {\"deny\": \"mcp__shim\"}}",
+            "{\"permissions\": {\"allow\": [], \"ask\": {}}}",
         ] {
             assert!(allow(broken, RULE).is_err(), "{broken}");
         }

@@ -14,6 +14,9 @@ pub(crate) const SERVERS: &str = "mcpServers";
 /// The key of SHIM's entry in the list.
 pub(crate) const ENTRY: &str = "shim";
 
+/// What only the entry of a server at an address has.
+const REMOTE: [&str; 5] = ["url", "serverUrl", "headers", "headersHelper", "oauth"];
+
 const DEFAULT_INDENT: &str = "  ";
 /// Unchanged lines shown around a difference.
 const CONTEXT: usize = 3;
@@ -37,12 +40,18 @@ pub(super) fn merge(text: &str, entry: &Map<String, Value>) -> Result<String, St
     // Additions to the entry by hand (environment, time limits) stay.
     let before: Map<String, Value> = serde_json::from_str(ours.get()).unwrap_or_default();
     let mut after = before.clone();
+    after.retain(|key, value| !is_of_remote(key, value));
     after.extend(entry.clone());
     let mut merged = text.to_owned();
     if after != before {
         merged.replace_range(span(text, ours), &pretty(&json!(after), &indent(text), 2)?);
     }
     Ok(merged)
+}
+
+/// Whether a member of an entry is about a server that is reached by an address instead of started.
+fn is_of_remote(key: &str, value: &Value) -> bool {
+    REMOTE.contains(&key) || (key == "type" && value != "stdio")
 }
 
 /// The members of an object with their text; `None` if it is none.
@@ -197,6 +206,21 @@ mod tests {
             "debug"
         );
         assert_eq!(merged["mcpServers"]["shim"]["command"], "/opt/shim");
+    }
+
+    #[test]
+    fn an_entry_of_another_kind_becomes_one_that_is_started() {
+        for (kind, left) in [("http", None), ("sse", None), ("stdio", Some("stdio"))] {
+            let before = json!({"mcpServers": {"shim": {
+                "type": kind, "url": "http://x/mcp", "headers": {"A": "b"}, "env": {"C": "d"},
+            }}});
+            let merged = merge(&before.to_string(), &entry()).unwrap();
+            let merged: Value = serde_json::from_str(&merged).unwrap();
+            let mut expected = entry();
+            expected.insert("env".to_owned(), json!({"C": "d"}));
+            expected.extend(left.map(|kind| ("type".to_owned(), json!(kind))));
+            assert_eq!(merged["mcpServers"]["shim"], json!(expected), "{kind}");
+        }
     }
 
     #[test]

@@ -6,12 +6,14 @@
 
 mod client;
 mod edit;
+mod judge;
 mod merge;
 mod permissions;
+mod scopes;
 mod write;
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde_json::{Map, Value, json};
@@ -25,7 +27,10 @@ use crate::program_path::program_path;
 use write::Edit;
 
 pub(crate) use client::Client;
+pub(crate) use judge::Here;
 pub(crate) use merge::{ENTRY, SERVERS};
+pub(crate) use scopes::{Hindrance, Scopes};
+pub(crate) use write::without_mark;
 
 /// Which client.
 #[derive(Debug, clap::Args)]
@@ -77,13 +82,7 @@ pub(crate) fn run(args: &Args, config: &Config, out: &mut dyn Write) -> Result<E
     }
     // Everything is looked at before anything is written.
     let connection = Edit::plan(&path, |text| merge::merge(text, &entry))?;
-    let permission = match args.client {
-        Client::ClaudeCode => {
-            let settings = permissions::file(&args.client.file()?, args.project)?;
-            Some(args.permissions.plan(&settings, out)?)
-        }
-        Client::ClaudeDesktop => None,
-    };
+    let permission = plan_permission(args, out)?;
     let edit = permission
         .as_ref()
         .and_then(|planned| planned.edit.as_ref());
@@ -98,7 +97,50 @@ pub(crate) fn run(args: &Args, config: &Config, out: &mut dyn Write) -> Result<E
     if let Some(said) = permission.and_then(|planned| planned.said) {
         writeln!(out, "{said}")?;
     }
+    tell_hindrances(args, &path, config, out)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is to be allowed. Claude Desktop has no such file: it asks in its window.
+fn plan_permission(
+    args: &Args,
+    out: &mut dyn Write,
+) -> Result<Option<permissions::PlannedPermission>, CliError> {
+    if args.client == Client::ClaudeDesktop {
+        return match args.permissions.allow_tools {
+            true => Err(
+                CliError::usage("only Claude Code has a file of permissions")
+                    .hint("leave out --allow-tools; Claude Desktop asks in its window"),
+            ),
+            false => Ok(None),
+        };
+    }
+    let settings = permissions::file(&args.client.file()?, args.project)?;
+    args.permissions.plan(&settings, out).map(Some)
+}
+
+/// Tells what keeps the entry, as it stands now, from being used here as it is meant.
+fn tell_hindrances(
+    args: &Args,
+    path: &Path,
+    config: &Config,
+    out: &mut dyn Write,
+) -> std::io::Result<()> {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let file: Value = serde_json::from_str(without_mark(&text)).unwrap_or_default();
+    let here = Here::of_process(Some(config.data_dir()));
+    if let Err(wrong) = here.judge(&file[SERVERS][ENTRY]) {
+        let remedy = wrong.remedy("look at the entry");
+        writeln!(out, "warning: {}; {remedy}", wrong.said())?;
+    }
+    if args.client == Client::ClaudeCode
+        && let Some(scopes) = Scopes::of_working_folder()
+    {
+        for Hindrance { said, remedy, .. } in scopes.hindrances(args.project) {
+            writeln!(out, "warning: {said}; {remedy}")?;
+        }
+    }
+    Ok(())
 }
 
 /// Takes out of the client's file what `install` wrote, and the permission.

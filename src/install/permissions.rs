@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::edit;
-use super::write::{Edit, read};
+use super::write::{Edit, read, without_mark};
 use crate::error::CliError;
 
 /// The rule that stands for all tools of the server `shim`.
 pub(super) const RULE: &str = "mcp__shim";
+
+const DENY: &str = "permissions.deny";
 
 /// The tools of the server.
 const TOOLS: [&str; 6] = [
@@ -27,7 +29,7 @@ const TOOLS: [&str; 6] = [
 pub(super) struct PermissionArgs {
     /// Claude Code: allow SHIM's tools without being asked for each call
     #[arg(long, conflicts_with = "no_allow_tools")]
-    allow_tools: bool,
+    pub(super) allow_tools: bool,
     /// Claude Code: leave the permissions as they are, and do not ask
     #[arg(long)]
     no_allow_tools: bool,
@@ -50,8 +52,13 @@ impl PermissionArgs {
         settings: &Path,
         out: &mut dyn Write,
     ) -> Result<PlannedPermission, CliError> {
-        let rules = Rules::of(&read(settings)?);
+        let text = read(settings)?;
+        let rules = Rules::of(without_mark(&text));
         let only = |said| PlannedPermission { edit: None, said };
+        let in_the_way = in_the_way(settings, &rules);
+        if in_the_way.iter().any(Obstacle::denies_all) {
+            return Ok(only(Some(outcome(settings, &rules, &in_the_way))));
+        }
         if self.no_allow_tools {
             return Ok(only(None));
         }
@@ -63,7 +70,6 @@ impl PermissionArgs {
                 return Ok(only(None));
             }
         }
-        let in_the_way = in_the_way(settings, &rules);
         let is_written = !covers_all(&in_the_way) && !rules.allows_all();
         let edit = is_written
             .then(|| Edit::plan(settings, |text| edit::allow(text, RULE)))
@@ -138,6 +144,27 @@ struct Rules {
     deny: Vec<String>,
 }
 
+impl Obstacle {
+    /// Whether no tool of SHIM can be used, whatever a person answers.
+    fn denies_all(&self) -> bool {
+        self.covers_all && self.list == DENY
+    }
+}
+
+/// What keeps every tool of SHIM from being used by these settings, or the settings from being read.
+pub(super) fn denial(file: &Path, text: &str) -> Option<String> {
+    let settings: Value = serde_json::from_str(text).unwrap_or_default();
+    let is_list = settings["permissions"]
+        .get("deny")
+        .is_none_or(Value::is_array);
+    if !is_list {
+        return Some(format!("{DENY} of {} is not a list", file.display()));
+    }
+    let mut obstacles = Rules::of(text).obstacles(file);
+    obstacles.retain(Obstacle::denies_all);
+    (!obstacles.is_empty()).then(|| told(&obstacles))
+}
+
 impl Rules {
     fn of(text: &str) -> Self {
         let file: Value = serde_json::from_str(text).unwrap_or_default();
@@ -174,7 +201,7 @@ impl Rules {
             });
             obstacles.collect()
         };
-        let mut found = of("permissions.deny", &self.deny);
+        let mut found = of(DENY, &self.deny);
         found.extend(of("permissions.ask", &self.ask));
         found
     }
@@ -189,7 +216,7 @@ fn in_the_way(settings: &Path, rules: &Rules) -> Vec<Obstacle> {
         if file != settings {
             // What cannot be read is not the file to be changed.
             let text = std::fs::read_to_string(&file).unwrap_or_default();
-            found.extend(Rules::of(&text).obstacles(&file));
+            found.extend(Rules::of(without_mark(&text)).obstacles(&file));
         }
     }
     found

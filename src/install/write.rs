@@ -31,13 +31,17 @@ impl Edit {
         change: impl Fn(&str) -> Result<String, String>,
     ) -> Result<Self, CliError> {
         let before = read(path)?;
-        let after = match change(&before) {
+        let text = without_mark(&before);
+        let mark = &before[..before.len() - text.len()];
+        let after = match change(text) {
             // A file that is not there holds nothing that could be taken out.
             Err(_) if before.is_empty() => String::new(),
-            after => after.map_err(|what| {
-                CliError::new(format!("{}: {what}", path.display()))
-                    .hint("mend the file, or move it away; nothing was written")
-            })?,
+            after => after
+                .map(|after| format!("{mark}{after}"))
+                .map_err(|what| {
+                    CliError::new(format!("{}: {what}", path.display()))
+                        .hint("mend the file, or move it away; nothing was written")
+                })?,
         };
         Ok(Self {
             path: path.to_path_buf(),
@@ -100,6 +104,11 @@ pub(super) fn write_all(edits: &[&Edit], out: &mut dyn Write) -> Result<(), CliE
         edit.print(kept.as_deref(), out)?;
     }
     Ok(())
+}
+
+/// The text behind the byte order mark that some editors put at its beginning.
+pub(crate) fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 /// A file that is not there reads as empty.
@@ -196,6 +205,15 @@ mod tests {
         std::fs::write(&path, "newer").unwrap();
         assert!(replace(&path, "old", "new").is_err());
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "newer");
+    }
+
+    #[test]
+    fn a_byte_order_mark_stays_and_is_no_part_of_the_text() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.json");
+        std::fs::write(&path, "\u{feff}old").unwrap();
+        let edit = Edit::plan(&path, |text| Ok(format!("{text}er"))).unwrap();
+        assert_eq!(edit.after, "\u{feff}older");
     }
 
     #[test]

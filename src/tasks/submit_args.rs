@@ -270,6 +270,10 @@ impl WorkArgs {
             return Ok(Vec::new());
         };
         let mut parts = subtask_file::read(plan)?;
+        if parts.is_empty() {
+            let why = format!("--subtasks: the list of {plan} is empty");
+            return Err(CliError::usage(why).hint("write the parts there, or leave out --subtasks"));
+        }
         for (i, part) in parts.iter_mut().enumerate() {
             for (j, file) in part.files.iter_mut().enumerate() {
                 let pattern = current.pattern(&current.workspace.root, file);

@@ -8,6 +8,8 @@ mod hold;
 mod info;
 mod lock_file;
 mod peer;
+mod start;
+mod start_log;
 
 use std::fs::File;
 use std::io::{Seek, Write};
@@ -22,6 +24,9 @@ use crate::data_dir::{self, Sharing, Untrusted};
 pub use crate::data_dir::make_private_dir;
 pub use info::{StackInfo, Surroundings};
 pub use peer::{Peer, lock_holder};
+pub use start_log::StartLog;
+
+use start::{Start, StartEnd};
 
 /// A stack that a gateway started stops itself after this time without sessions and calls.
 const IDLE_EXIT: &str = "15m";
@@ -63,6 +68,9 @@ pub enum StackError {
     /// The stack's program could not be started.
     #[error("cannot start the local stack with {0}: {1}")]
     Spawn(PathBuf, std::io::Error),
+    /// Its program ended before it served, for this reason; its log is the file.
+    #[error("the stack ended at once: {0}")]
+    Failed(String, PathBuf),
     /// It did not become ready.
     #[error("the local stack was not ready after {0:?}; its log is {1}")]
     NotReady(Duration, PathBuf),
@@ -195,23 +203,22 @@ impl Stack {
     ) -> Result<StackInfo, StackError> {
         let mut deadline = Instant::now() + wait;
         let held_until = Instant::now() + HELD_TIMEOUT;
-        let mut spawned = false;
+        let mut start: Option<Start> = None;
         loop {
             data_dir::admit(&self.data_dir, self.sharing)?;
+            // Before the state: a program that ended has left its lock.
+            let ended = start.as_ref().and_then(Start::end);
             match self.state() {
                 StackState::Running(info) => return Ok(info),
-                StackState::Held(why) => {
-                    if Instant::now() >= held_until {
-                        return Err(StackError::Held(why));
-                    }
-                    // What was started before the hold has left; the start comes after the hold.
-                    (spawned, deadline) = (false, Instant::now() + wait);
+                StackState::Held(why) if Instant::now() >= held_until => {
+                    return Err(StackError::Held(why));
                 }
-                StackState::Stopped if !spawned => {
-                    self.spawn(exe)?;
-                    spawned = true;
-                }
-                StackState::Stopped | StackState::Starting => {}
+                // What was started before the hold has left; the start comes after the hold.
+                StackState::Held(_) => (start, deadline) = (None, Instant::now() + wait),
+                StackState::Stopped => start = Some(self.next_start(exe, start, ended)?),
+                // It gave way to the one that starts.
+                StackState::Starting if ended.is_some() => start = None,
+                StackState::Starting => {}
             }
             if Instant::now() >= deadline {
                 return Err(StackError::NotReady(wait, self.log_path()));
@@ -220,27 +227,39 @@ impl Stack {
         }
     }
 
+    /// The start to wait for while no stack runs: another one where the last gave way to a stack that is gone.
+    fn next_start(
+        &self,
+        exe: &Path,
+        start: Option<Start>,
+        ended: Option<StartEnd>,
+    ) -> Result<Start, StackError> {
+        match (start, ended) {
+            (_, Some(StartEnd::Failed(why))) => Err(StackError::Failed(why, self.log_path())),
+            (Some(start), None) => Ok(start),
+            (None, _) | (_, Some(StartEnd::GaveWay)) => self.spawn(exe),
+        }
+    }
+
     /// Starts a detached stack. Losing the race for the lock is fine: the child leaves and the winner serves.
-    fn spawn(&self, exe: &Path) -> Result<(), StackError> {
-        // The child would refuse it where nobody reads why.
-        data_dir::admit_contents(&self.data_dir, self.sharing)?;
+    fn spawn(&self, exe: &Path) -> Result<Start, StackError> {
+        self.prepare_folder()?;
+        let log = self.open_log();
         let config = self
             .config_file
             .iter()
             .flat_map(|file| ["--config".as_ref(), file.as_os_str()]);
-        let mut child = Command::new(exe)
+        let mut command = Command::new(exe);
+        command
             .args(config)
             .arg("--data-dir")
             .arg(&self.data_dir)
             .args(["up", "--detached", "--idle-exit", IDLE_EXIT])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(|e| StackError::Spawn(exe.to_path_buf(), e))?;
-        // A thread reaps the child, which may leave at once or outlive this process.
-        std::thread::spawn(move || child.wait());
-        Ok(())
+            .stderr(log.map_or_else(|_| Stdio::null(), Stdio::from));
+        Start::of(command, self.log_from_here())
+            .map_err(|e| StackError::Spawn(exe.to_path_buf(), e))
     }
 }
 

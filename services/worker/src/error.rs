@@ -8,6 +8,12 @@ pub(crate) enum WorkerError {
     /// The store refuses or fails.
     #[error(transparent)]
     Store(#[from] shim_store::Error),
+    /// The configuration has no executor at all.
+    #[error("executor: there is no {name}: no executor is configured")]
+    NoExecutors {
+        /// The name in the request.
+        name: String,
+    },
     /// The configuration has no executor of this name.
     #[error("executor: there is no {name} in the configuration, which has: {known}")]
     ExecutorUnknown {
@@ -19,6 +25,8 @@ pub(crate) enum WorkerError {
 }
 
 error_table! { WorkerError (transparent: Store),
+    NoExecutors => InvalidArgument EXECUTOR_UNKNOWN,
+        "add one to shim.toml: kind and program below [worker.executors.NAME], then restart the stack";
     ExecutorUnknown => InvalidArgument EXECUTOR_UNKNOWN,
         "name one of those, or add worker.executors.NAME to the configuration";
 }

@@ -125,3 +125,48 @@ fn the_socket_is_the_folders_whatever_the_lock_file_says() {
     drop(lock);
     assert_eq!(lock_holder(&stack.lock_path()), None);
 }
+
+/// A program in the place of a stack's, with this shell script.
+fn program(folder: &Path, script: &str) -> PathBuf {
+    let path = folder.join("program");
+    std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+    let runs = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    std::fs::set_permissions(&path, runs).unwrap();
+    path
+}
+
+#[tokio::test]
+async fn a_start_that_fails_is_told_at_once_with_its_own_reason() {
+    let home = tempfile::tempdir().unwrap();
+    let stack = Stack::at(&home.path().join("data"));
+    stack.prepare_folder().unwrap();
+    std::fs::write(stack.log_path(), "error: of an earlier start\n").unwrap();
+    let wait = Duration::from_secs(60);
+    for (script, expected) in [
+        (
+            "echo 'error: the disk is full' >&2; echo 'hint: x' >&2; exit 1",
+            "the disk is full",
+        ),
+        ("echo 'dyld: no library' >&2; exit 2", "dyld: no library"),
+        ("exit 1", "it said nothing"),
+    ] {
+        let exe = program(home.path(), script);
+        let failed = stack.ensure_running(&exe, wait).await.unwrap_err();
+        assert!(
+            matches!(&failed, StackError::Failed(why, _) if why == expected),
+            "{failed}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_start_that_gave_way_to_one_that_failed_is_made_again() {
+    let home = tempfile::tempdir().unwrap();
+    let stack = Stack::at(&home.path().join("data"));
+    let exe = program(
+        home.path(),
+        "test -e \"$0.second\" && { echo 'error: why' >&2; exit 1; }; touch \"$0.second\"",
+    );
+    let failed = stack.ensure_running(&exe, Duration::from_secs(60)).await;
+    assert!(matches!(failed, Err(StackError::Failed(why, _)) if why == "why"));
+}

@@ -66,6 +66,9 @@ pub(super) fn message_of(error: &RedisError) -> String {
         (ErrorKind::MasterNameNotFoundBySentinel, _) => error
             .detail()
             .map_or_else(|| error.to_string(), str::to_owned),
+        (ErrorKind::Server(ServerErrorKind::BusyLoading), _) => {
+            "Redis is loading its data".to_owned()
+        }
         (_, Refusal::NoPassword) => "Redis wants a password: give it in redis_url".to_owned(),
         (_, Refusal::WrongPassword) => "Redis refuses the password".to_owned(),
         (_, Refusal::Other) => error.to_string(),

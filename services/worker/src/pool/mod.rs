@@ -98,9 +98,10 @@ impl WorkerPool {
     ) -> Result<Registered, WorkerError> {
         let executor = self.config.executors.get(&start.executor).ok_or_else(|| {
             let known: Vec<_> = self.executor_names().collect();
-            WorkerError::ExecutorUnknown {
-                name: start.executor.clone(),
-                known: known.join(", "),
+            let name = start.executor.clone();
+            match known.join(", ") {
+                known if known.is_empty() => WorkerError::NoExecutors { name },
+                known => WorkerError::ExecutorUnknown { name, known },
             }
         })?;
         let is_closed = self.is_closed.lock().await;
