@@ -4,17 +4,20 @@
 //! is acknowledged the names are compared with what was opened.
 //!
 //! Seen is another file under a name, none at all, and contents that another database or none is behind: each opening
-//! writes a number into the head of the file, which no other database has and no older copy. Not seen is what is
-//! overwritten behind the head; the hash of a row and the integrity check of the next opening find that.
+//! writes a number into the head of the file, which no other database has and no older copy. Seen is also what is cut in
+//! place, and another log in place of the own one. Not seen is what is overwritten within; the hash of a row, the checksum
+//! of a frame and the integrity check of the next opening find that.
 
 use std::fs::{File, Metadata};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use rusqlite::Connection;
 
+use crate::extent::{Extent, Fault};
 use crate::files::database_files;
 
 /// The head of a database file: <https://www.sqlite.org/fileformat.html#the_database_header>.
@@ -22,6 +25,7 @@ const HEAD_BYTES: usize = 100;
 const MAGIC: &[u8] = b"SQLite format 3\0";
 /// Both versions of the format: 2 in a database that is written through a log, 1 in a backup.
 const FORMATS: std::ops::Range<usize> = 18..20;
+const PAGES: std::ops::Range<usize> = 28..32;
 const APPLICATION_ID: std::ops::Range<usize> = 68..72;
 
 /// A number that tells one opening of a database from all others: it stands in the head as the application's id.
@@ -50,6 +54,21 @@ pub(crate) struct FileGuard {
     /// The number of this opening, and that of the one before as long as the file still has it.
     opened_as: [OpeningId; 2],
     formats: [u8; 2],
+    /// Unset on a file system without shared memory.
+    extent: Option<Extent>,
+    /// What was cut is not whole again when it has its length again.
+    lasting: OnceLock<Difference>,
+}
+
+/// What becomes of the log when a database with a difference is closed, or opened after a crash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogFate {
+    /// The connection has all of it and folds it into the database; after a crash it is moved out of the way.
+    Folded,
+    /// It stays beside the database, to which it fits.
+    Kept,
+    /// It is moved out of the database's way.
+    SetAside,
 }
 
 /// How the files differ from those that were opened.
@@ -57,9 +76,8 @@ pub(crate) struct FileGuard {
 pub(crate) struct Difference {
     /// In one clause.
     pub(crate) what: String,
-    /// Whether it is the database itself, not its log alone.
-    pub(crate) is_database: bool,
-    /// Whether what was opened can still be read in full.
+    pub(crate) log: LogFate,
+    /// Whether what was opened may still be read in full.
     pub(crate) is_readable: bool,
 }
 
@@ -80,11 +98,13 @@ impl FileGuard {
             }
         }
         let head = read_head(&database)?;
+        let [_, log, index] = database_files(&real);
+        let extent = Extent::of(&log, &index).ok();
         let mut files = vec![(path.to_path_buf(), file_id(&database.metadata()?))];
-        for log in &database_files(&real)[1..] {
-            // A file system without shared memory has no index of the log.
-            if let Ok(meta) = log.metadata() {
-                files.push((log.clone(), file_id(&meta)));
+        // A file system without shared memory has no index of the log.
+        for file in [log, index] {
+            if let Ok(meta) = file.metadata() {
+                files.push((file, file_id(&meta)));
             }
         }
         Ok(Self {
@@ -92,11 +112,20 @@ impl FileGuard {
             database,
             opened_as: [opened_as, head.opening_id()],
             formats: head.formats(),
+            extent,
+            lasting: OnceLock::new(),
         })
     }
 
     /// What is different; `None` while all is as it was opened.
     pub(crate) fn difference(&self) -> Option<Difference> {
+        self.under_names()
+            .or_else(|| self.lasting.get().cloned())
+            .or_else(|| self.in_head())
+            .or_else(|| self.in_extent())
+    }
+
+    fn under_names(&self) -> Option<Difference> {
         for (number, (path, id)) in self.files.iter().enumerate() {
             let what = match path.metadata() {
                 Ok(meta) if file_id(&meta) == *id => continue,
@@ -109,18 +138,48 @@ impl FileGuard {
                 }
                 Err(error) => format!("{} cannot be reached: {error}", name(path)),
             };
+            let is_log_whole = number > 0 && self.lasting.get().is_none();
             return Some(Difference {
                 what,
-                is_database: number == 0,
+                log: if is_log_whole {
+                    LogFate::Folded
+                } else {
+                    LogFate::SetAside
+                },
                 is_readable: true,
             });
         }
+        None
+    }
+
+    fn in_head(&self) -> Option<Difference> {
         let is_ours = read_head(&self.database).is_ok_and(|head| self.wrote(&head));
         (!is_ours).then(|| Difference {
             what: format!("{} was overwritten by another program", self.name()),
-            is_database: true,
+            log: LogFate::SetAside,
             is_readable: false,
         })
+    }
+
+    fn in_extent(&self) -> Option<Difference> {
+        let pages = || read_head(&self.database).map_or(0, |head| head.pages());
+        let fault = self.extent.as_ref()?.fault(&self.database, pages)?;
+        let (database, log) = (self.name(), format!("{}-wal", self.name()));
+        let (what, log) = match fault {
+            Fault::DatabaseCut => (format!("{database} was cut short"), LogFate::Kept),
+            Fault::LogCut { has_folded: true } => (format!("{log} was cut short"), LogFate::Kept),
+            Fault::LogCut { has_folded: false } => {
+                (format!("{log} was cut short"), LogFate::SetAside)
+            }
+            Fault::LogOverwritten => (format!("{log} was overwritten"), LogFate::SetAside),
+        };
+        let difference = Difference {
+            what: format!("{what} by another program"),
+            log,
+            // From another log SQLite would read other pages than it wrote, and not know it.
+            is_readable: fault != Fault::LogOverwritten,
+        };
+        Some(self.lasting.get_or_init(|| difference).clone())
     }
 
     fn wrote(&self, head: &Head) -> bool {
@@ -172,6 +231,12 @@ fn read_head(file: &File) -> io::Result<Head> {
 impl Head {
     fn formats(&self) -> [u8; 2] {
         [self.0[FORMATS.start], self.0[FORMATS.start + 1]]
+    }
+
+    /// The pages that the file has.
+    fn pages(&self) -> u32 {
+        let pages = &self.0[PAGES];
+        u32::from_be_bytes([pages[0], pages[1], pages[2], pages[3]])
     }
 
     fn opening_id(&self) -> OpeningId {

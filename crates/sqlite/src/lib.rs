@@ -10,6 +10,7 @@ mod connection;
 mod database;
 mod deferred;
 mod error;
+mod extent;
 mod files;
 mod guard;
 mod health;

@@ -13,7 +13,8 @@ use rusqlite::config::DbConfig;
 use crate::backup::copy_to;
 use crate::error::SqliteError;
 use crate::files::{self, database_files};
-use crate::guard::{Difference, FileGuard};
+use crate::guard::{Difference, FileGuard, LogFate};
+use crate::inspect::{Integrity, check_integrity};
 use crate::lock::{DatabaseLock, Record};
 use crate::set_aside::RESCUED;
 
@@ -27,7 +28,7 @@ pub(crate) struct OpenedFiles {
 impl OpenedFiles {
     /// Saves what the database held, leaves word for the next opening, and says it loudly. Answers how changes are refused.
     pub(crate) fn note_replaced(&self, db: &Connection, difference: &Difference) -> SqliteError {
-        self.note(true);
+        self.note_log(difference.log);
         let rescued = if difference.is_readable {
             self.rescue(db)
         } else {
@@ -42,8 +43,8 @@ impl OpenedFiles {
                 SqliteError::Replaced(format!("{what}; what it held is in {name} beside it"))
             }
             None => {
-                tracing::error!(%database, "THE DATABASE WAS REPLACED UNDER THE SERVICE: {what}; nothing is kept until that is mended");
-                SqliteError::Replaced(what.clone())
+                tracing::error!(%database, "THE DATABASE WAS REPLACED UNDER THE SERVICE: {what}; nothing is kept until that is mended; what it held could not be saved");
+                SqliteError::Replaced(format!("{what}; what it held could not be saved"))
             }
         }
     }
@@ -52,6 +53,11 @@ impl OpenedFiles {
     pub(crate) fn note_mended(&self) {
         self.note(false);
         tracing::warn!(database = %self.path.display(), "the database's files are those that were opened again; changes are kept");
+    }
+
+    /// Leaves word of what the next opening has to do with the log, should this process not come to it.
+    pub(crate) fn note_log(&self, log: LogFate) {
+        self.note(log != LogFate::Kept);
     }
 
     fn note(&self, was_replaced: bool) {
@@ -70,8 +76,14 @@ impl OpenedFiles {
         }
         let target = files::unused_name(&self.path, RESCUED);
         let partial = target.with_extension("partial");
+        // Of a file that was cut SQLite reads zeros where there is nothing.
         let copied = copy_to(db, &partial, &mut |_, _| ())
-            .and_then(|()| Ok(std::fs::rename(&partial, &target)?));
+            .map_err(|error| error.to_string())
+            .and_then(|()| match check_integrity(&partial) {
+                Integrity::Intact => Ok(()),
+                _ => Err("a part of it is gone".to_owned()),
+            })
+            .and_then(|()| std::fs::rename(&partial, &target).map_err(|error| error.to_string()));
         match copied {
             Ok(()) => Some(target),
             Err(error) => {
@@ -82,14 +94,19 @@ impl OpenedFiles {
         }
     }
 
-    /// Closes the database without folding its log into a file that is not its own, and moves the log out of that file's way.
-    pub(crate) fn close_replaced(&self, db: Connection) {
+    /// Closes the database without folding its log into a file that is not its own or not whole, and moves the log out of
+    /// that file's way unless it is to be kept.
+    pub(crate) fn close_replaced(&self, db: Connection, log: LogFate) {
         let kept = db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
         if let Err(error) = kept {
             tracing::warn!(%error, "the database's log may be folded into another file");
         }
         if let Err((_, error)) = db.close() {
             tracing::warn!(%error, "the database did not close cleanly");
+        }
+        self.note_log(log);
+        if log == LogFate::Kept {
+            return;
         }
         let logs: Vec<PathBuf> = self.guard.own_logs().map(Path::to_path_buf).collect();
         match set_logs_aside(&self.path, &logs) {

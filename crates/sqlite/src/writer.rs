@@ -16,6 +16,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::clock::ServiceClock;
 use crate::error::{JobError, SqliteError};
+use crate::guard::LogFate;
 use crate::rescue::OpenedFiles;
 use crate::reserve::Reserve;
 use crate::savepoint::run_job;
@@ -195,7 +196,7 @@ struct WriterThread {
     schema: &'static Schema,
     files: OpenedFiles,
     /// What is said of files that are not those that were opened, as long as they are not.
-    known_difference: Option<SqliteError>,
+    known_difference: Option<(SqliteError, LogFate)>,
     db: Connection,
     clock: ServiceClock,
     jobs: Receiver<WriteJob>,
@@ -224,7 +225,8 @@ impl WriterThread {
     }
 
     fn commit_group(&mut self, first: WriteJob) {
-        if self.wants_room.swap(false, Ordering::Relaxed) {
+        // A log that was cut is not folded.
+        if self.wants_room.swap(false, Ordering::Relaxed) && self.check_files().is_ok() {
             self.make_room();
         }
         let mut callbacks = Vec::new();
@@ -299,21 +301,28 @@ impl WriterThread {
     /// Whether the files are those that were opened. What they held is saved once they are not.
     fn check_files(&mut self) -> Result<(), SqliteError> {
         let difference = self.files.guard.difference();
-        match (difference, &self.known_difference) {
+        match (difference, &mut self.known_difference) {
             (None, None) => return Ok(()),
-            (None, Some(_)) => {
-                self.known_difference = None;
+            (None, known) => {
+                *known = None;
                 self.files.note_mended();
                 note(&self.failure, None);
             }
-            (Some(_), Some(_)) => {}
-            (Some(difference), None) => {
+            // One file is cut, then another is put in its place.
+            (Some(difference), Some((_, log))) => {
+                if *log != difference.log {
+                    *log = difference.log;
+                    self.files.note_log(*log);
+                }
+            }
+            (Some(difference), known) => {
                 let error = self.files.note_replaced(&self.db, &difference);
                 note(&self.failure, Some(error.clone()));
-                self.known_difference = Some(error);
+                *known = Some((error, difference.log));
             }
         }
-        self.known_difference.clone().map_or(Ok(()), Err)
+        let known = self.known_difference.as_ref();
+        known.map_or(Ok(()), |(error, _)| Err(error.clone()))
     }
 
     /// Starts over from the file: after a failed sync the kernel may have dropped pages that the connection still assumes.
@@ -350,9 +359,11 @@ impl WriterThread {
     }
 
     fn close(mut self) {
-        let difference = self.files.guard.difference();
-        if self.check_files().is_err() && difference.is_none_or(|it| it.is_database) {
-            return self.files.close_replaced(self.db);
+        let _ = self.check_files();
+        if let Some((_, log)) = &self.known_difference
+            && *log != LogFate::Folded
+        {
+            return self.files.close_replaced(self.db, *log);
         }
         // An orderly end leaves one file; a failure leaves the WAL, which the next start replays.
         let _ = self.db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE);");
