@@ -23,7 +23,7 @@ pub fn listed(session: &Session) -> Cow<'_, [SessionTask]> {
         checkpoint_number: session.head_number,
         checkpoint_id: session.head_checkpoint_id.clone(),
         saved_at: session.last_checkpoint_at,
-        text_hash: String::new(),
+        ..SessionTask::default()
     }])
 }
 

@@ -107,7 +107,7 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
             ParameterType::Text {
                 max_bytes: MAX_TASK_KEY_BYTES,
             },
-            "A name of one's own for the task, under which it is known however current_task is worded, or the task_key of an earlier answer; left out, the text decides. At most 200 bytes.",
+            "A name of one's own for the task, under which it is known however current_task is worded: one that no unfinished task has begins another task. Or the task_key of an earlier answer; left out, the text decides. At most 200 bytes.",
         ),
         optional(
             "closed_tasks",

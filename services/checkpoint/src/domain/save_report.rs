@@ -28,6 +28,7 @@ pub(crate) fn complete(report: SaveReport, change: TaskChange) -> SaveReport {
     };
     let unhashed = |task: SessionTask| SessionTask {
         text_hash: String::new(),
+        before_rewording: None,
         ..task
     };
     let all = |tasks: Vec<SessionTask>| tasks.into_iter().map(unhashed).collect();
@@ -46,6 +47,7 @@ pub(crate) fn complete(report: SaveReport, change: TaskChange) -> SaveReport {
         open_tasks: all(change.open),
         unlisted_tasks: all(change.unlisted),
         unknown_tasks: short(change.unknown),
+        gone_back_number: change.gone_back_number,
         ..report
     }
 }

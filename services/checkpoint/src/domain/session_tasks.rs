@@ -1,10 +1,11 @@
 //! The tasks of one session: which of them a save is about, and what it makes of the list.
 //!
-//! (A) A client's own key decides. Else the same text is the same task, and a text that is alike is only if its progress
-//! did not fall and its steps go on. Anything else is a new task. (B) An unfinished task is listed until it is saved as
+//! (A) A client's own key decides: one that no task has begins another task, whatever its text. Without a key the same text
+//! is the same task, and a text that is alike is only if its progress did not fall and its steps go on. Anything else is a
+//! new task. (B) An unfinished task is listed until it is saved as
 //! finished or closed; a save of another task does not end it. (C) A finished task is not listed beside another one.
 
-use shim_proto::checkpoint::v1::{Checkpoint, Session, SessionTask, TaskRelation};
+use shim_proto::checkpoint::v1::{Checkpoint, EarlierWording, Session, SessionTask, TaskRelation};
 use shim_proto::limits::checkpoint::MAX_SESSION_TASKS;
 use shim_render::session_tasks::{is_open, listed};
 use shim_render::wording::{is_same, normalised};
@@ -38,10 +39,25 @@ pub(crate) struct TaskName {
 pub(crate) enum TaskMatch {
     /// To be found by its key and its text alone.
     ByName,
-    /// The task with this key.
-    Known(String),
+    Known(KnownTask),
     /// One that the session does not know.
     New,
+}
+
+/// A listed task that a save is about.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct KnownTask {
+    pub(crate) task_key: String,
+    pub(crate) known_by: KnownBy,
+}
+
+/// What tells that a save is about a listed task.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum KnownBy {
+    Key,
+    Text,
+    /// Its text is another one that is alike.
+    Likeness,
 }
 
 /// What a save made of the list.
@@ -59,6 +75,8 @@ pub(crate) struct TaskChange {
     pub(crate) unlisted: Vec<SessionTask>,
     /// Keys to be closed that no other task has.
     pub(crate) unknown: Vec<String>,
+    /// The checkpoint that another task went back to; 0 for none.
+    pub(crate) gone_back_number: u64,
 }
 
 /// What the spellings of a task's text have in common.
@@ -85,39 +103,36 @@ fn take_known(session: &mut Session, closed: &[String], own_key: &str) -> Vec<Se
     std::mem::take(&mut session.tasks)
 }
 
-/// The task of this name among those that are known.
-pub(crate) fn find<'a>(known: &'a [SessionTask], name: &TaskName) -> Option<&'a SessionTask> {
-    let has_text = |task: &&SessionTask| {
-        let same = match task.text_hash.as_str() {
-            "" => is_same(&task.current_task, &name.preview),
-            // Older versions kept all digits.
-            hash => hash.starts_with(&name.text_hash),
-        };
-        same && (is_open(task) || name.progress >= BEGUN_ANEW)
-    };
-    if name.key.is_empty() {
-        let named = |task: &&SessionTask| !task.task_key.starts_with(SHARED_TASK) && has_text(task);
-        return known.iter().find(named);
+/// The task of this name among those that are known. A key is never given to a task that has another one.
+pub(crate) fn find<'a>(
+    known: &'a [SessionTask],
+    name: &TaskName,
+) -> Option<(&'a SessionTask, KnownBy)> {
+    if !name.key.is_empty() {
+        let by_key = known.iter().find(|task| task.task_key == name.key);
+        return by_key.map(|task| (task, KnownBy::Key));
     }
-    let by_key = known.iter().find(|task| task.task_key == name.key);
-    // A task that had no key of its own takes the one that it is given now.
-    by_key.or_else(|| {
-        let unkeyed = |task: &&SessionTask| is_own_key(&task.task_key) && has_text(task);
-        let shared = name.key.starts_with(SHARED_TASK);
-        known.iter().find(unkeyed).filter(|_| !shared)
-    })
+    let named = |task: &&SessionTask| {
+        let goes_on = is_open(task) || name.progress >= BEGUN_ANEW;
+        goes_on && !task.task_key.starts_with(SHARED_TASK) && has_text(task, name)
+    };
+    let by_text = known.iter().find(named);
+    by_text.map(|task| (task, KnownBy::Text))
+}
+
+/// Whether the task has the text of the save.
+fn has_text(task: &SessionTask, name: &TaskName) -> bool {
+    match task.text_hash.as_str() {
+        "" => is_same(&task.current_task, &name.preview),
+        // Older versions kept all digits.
+        hash => hash.starts_with(&name.text_hash),
+    }
 }
 
 /// Whether a save of an unknown text may be this known task in other words, as far as the texts say.
 pub(crate) fn may_be_reworded(known: &SessionTask, name: &TaskName) -> bool {
     let by_text = name.key.is_empty() && !known.task_key.starts_with(SHARED_TASK);
     by_text && is_open(known) && name.progress >= known.progress
-}
-
-/// Whether the key was made here.
-fn is_own_key(key: &str) -> bool {
-    let number = key.strip_prefix('t');
-    number.is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// Puts the task that was saved first, keeps the unfinished ones behind it, and lets the others go.
@@ -131,68 +146,125 @@ pub(crate) fn advance(
 ) -> TaskChange {
     let mut unknown = unknown_keys(session, closed);
     let mut others = take_known(session, closed, &name.key);
-    let earlier_key = earlier_key(&others, found, name);
-    let relation = relation(&others, found, earlier_key.as_deref(), name);
-    let is_same_task = |task: &SessionTask| Some(&task.task_key) == earlier_key.as_ref();
-    let left = others.first().filter(|task| !is_same_task(task)).cloned();
-    others.retain(|task| !is_same_task(task));
-    let task_key = key_from_now_on(session, &others, name, earlier_key);
-    if closed.contains(&task_key) && !unknown.contains(&task_key) {
-        unknown.push(task_key.clone());
+    let found = resolved(&others, found, name);
+    let relation = relation(&others, found.as_ref());
+    let gone_back_number = match found {
+        None => go_back(&mut others, name),
+        Some(_) => 0,
+    };
+    let (left, earlier) = take_earlier(&mut others, found.as_ref());
+    let task = SessionTask {
+        task_key: key_from_now_on(session, &others, name, found.as_ref()),
+        before_rewording: before_rewording(earlier, found.as_ref()),
+        ..saved_task(name, saved, open_steps)
+    };
+    if closed.contains(&task.task_key) && !unknown.contains(&task.task_key) {
+        unknown.push(task.task_key.clone());
     }
-    let task = saved_task(task_key, name, saved, open_steps);
     others.retain(is_open);
     let unlisted = others.split_off(others.len().min(MAX_SESSION_TASKS - 1));
-    let open = others.iter().take(MAX_TOLD).cloned().collect();
-    let open_count = others.len();
-    others.insert(0, task.clone());
-    session.tasks = others;
-    TaskChange {
-        task,
+    let change = TaskChange {
+        task: task.clone(),
         relation,
         left,
-        open,
-        open_count,
+        open: others.iter().take(MAX_TOLD).cloned().collect(),
+        open_count: others.len(),
         unlisted,
         unknown,
-    }
+        gone_back_number,
+    };
+    others.insert(0, task);
+    session.tasks = others;
+    change
 }
 
-/// The key that the task of a save had among those that are known, if it is one of them.
-fn earlier_key(known: &[SessionTask], found: &TaskMatch, name: &TaskName) -> Option<String> {
+/// The task worked on last if it is another one, and the task of the save as it was, which is taken out.
+fn take_earlier(
+    others: &mut Vec<SessionTask>,
+    found: Option<&KnownTask>,
+) -> (Option<SessionTask>, Option<SessionTask>) {
+    let is_found = |task: &SessionTask| found.is_some_and(|it| it.task_key == task.task_key);
+    let left = others.first().filter(|task| !is_found(task)).cloned();
+    let earlier = others.iter().position(is_found);
+    (left, earlier.map(|place| others.remove(place)))
+}
+
+/// The task that a save is about, if it is one of those that are known.
+fn resolved(known: &[SessionTask], found: &TaskMatch, name: &TaskName) -> Option<KnownTask> {
     match found {
-        TaskMatch::ByName => find(known, name).map(|task| task.task_key.clone()),
-        TaskMatch::Known(key) => Some(key.clone()),
+        TaskMatch::ByName => find(known, name).map(|(task, known_by)| KnownTask {
+            task_key: task.task_key.clone(),
+            known_by,
+        }),
+        TaskMatch::Known(found) => Some(found.clone()),
         TaskMatch::New => None,
     }
 }
 
-/// The key of a saved task: the client's own, else the earlier one, else the next of the session. Counts a task that begins.
+/// A text that was taken for a known task and comes again under a new key is another task: the known one goes back to the
+/// checkpoint before. Returns that checkpoint's number, 0 for none.
+fn go_back(known: &mut [SessionTask], name: &TaskName) -> u64 {
+    if name.key.is_empty() {
+        return 0;
+    }
+    let taken = known.iter_mut().filter(|task| has_text(task, name));
+    for task in taken {
+        if let Some(before) = task.before_rewording.take() {
+            task.current_task = before.current_task;
+            task.progress = before.progress;
+            task.open_steps = before.open_steps;
+            task.checkpoint_number = before.checkpoint_number;
+            task.checkpoint_id = before.checkpoint_id;
+            task.saved_at = before.saved_at;
+            task.text_hash = before.text_hash;
+            return task.checkpoint_number;
+        }
+    }
+    0
+}
+
+/// What the task goes back to if its text turns out to be another task's. A save by its key says that it is this one.
+fn before_rewording(
+    earlier: Option<SessionTask>,
+    found: Option<&KnownTask>,
+) -> Option<EarlierWording> {
+    let earlier = earlier?;
+    match found?.known_by {
+        KnownBy::Key => None,
+        KnownBy::Text => earlier.before_rewording,
+        KnownBy::Likeness => Some(EarlierWording {
+            current_task: earlier.current_task,
+            progress: earlier.progress,
+            open_steps: earlier.open_steps,
+            checkpoint_number: earlier.checkpoint_number,
+            checkpoint_id: earlier.checkpoint_id,
+            saved_at: earlier.saved_at,
+            text_hash: earlier.text_hash,
+        }),
+    }
+}
+
+/// The key of a saved task: the one that it has, else the client's own, else the next of the session. Counts a task that
+/// begins.
 fn key_from_now_on(
     session: &mut Session,
     others: &[SessionTask],
     name: &TaskName,
-    earlier_key: Option<String>,
+    found: Option<&KnownTask>,
 ) -> String {
-    if earlier_key.is_none() {
-        session.tasks_begun += 1;
+    if let Some(found) = found {
+        return found.task_key.clone();
     }
-    match (name.key.as_str(), earlier_key) {
-        ("", Some(key)) => key,
-        ("", None) => own_key(session, others),
-        (given, _) => given.to_owned(),
+    session.tasks_begun += 1;
+    match name.key.as_str() {
+        "" => own_key(session, others),
+        given => given.to_owned(),
     }
 }
 
-/// The task as the checkpoint leaves it.
-fn saved_task(
-    task_key: String,
-    name: &TaskName,
-    saved: &Checkpoint,
-    open_steps: u32,
-) -> SessionTask {
+/// The task as the checkpoint leaves it, without its key.
+fn saved_task(name: &TaskName, saved: &Checkpoint, open_steps: u32) -> SessionTask {
     SessionTask {
-        task_key,
         current_task: name.preview.clone(),
         progress: saved.progress,
         open_steps,
@@ -200,6 +272,7 @@ fn saved_task(
         checkpoint_id: saved.id.clone(),
         saved_at: saved.created_at,
         text_hash: name.text_hash.clone(),
+        ..SessionTask::default()
     }
 }
 
@@ -210,26 +283,14 @@ fn unknown_keys(session: &Session, closed: &[String]) -> Vec<String> {
     closed.iter().filter(is_unknown).cloned().collect()
 }
 
-fn relation(
-    known: &[SessionTask],
-    found: &TaskMatch,
-    earlier_key: Option<&str>,
-    name: &TaskName,
-) -> TaskRelation {
-    let Some(key) = earlier_key else {
-        return if known.is_empty() {
-            TaskRelation::First
-        } else {
-            TaskRelation::New
-        };
-    };
-    let by_name = || find(known, name).is_some_and(|task| task.task_key == key);
-    if *found != TaskMatch::ByName && !by_name() {
-        TaskRelation::Reworded
-    } else if known.first().is_some_and(|task| task.task_key == key) {
-        TaskRelation::Same
-    } else {
-        TaskRelation::Resumed
+fn relation(known: &[SessionTask], found: Option<&KnownTask>) -> TaskRelation {
+    let first = known.first().map(|task| task.task_key.as_str());
+    match (found, first) {
+        (None, None) => TaskRelation::First,
+        (None, Some(_)) => TaskRelation::New,
+        (Some(found), _) if found.known_by == KnownBy::Likeness => TaskRelation::Reworded,
+        (Some(found), Some(first)) if found.task_key == first => TaskRelation::Same,
+        (Some(_), _) => TaskRelation::Resumed,
     }
 }
 
@@ -252,137 +313,19 @@ pub(crate) fn go_on_with(session: &mut Session, checkpoint_id: &str) {
     }
 }
 
-/// The numbers of the checkpoints that hold unfinished tasks: retention keeps their contents.
+/// The numbers of the checkpoints that hold unfinished tasks, and of those that a task may go back to: retention keeps their
+/// contents.
 pub(crate) fn held_numbers(session: &Session) -> Vec<u64> {
     let open = session.tasks.iter().filter(|task| is_open(task));
-    open.map(|task| task.checkpoint_number).collect()
+    let before = session
+        .tasks
+        .iter()
+        .filter_map(|task| task.before_rewording.as_ref());
+    let before = before.map(|before| before.checkpoint_number);
+    open.map(|task| task.checkpoint_number)
+        .chain(before)
+        .collect()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn name(key: &str, text: &str, progress: f64) -> TaskName {
-        TaskName {
-            key: key.into(),
-            text_hash: text_hash(text),
-            preview: text.into(),
-            progress,
-        }
-    }
-
-    /// Saves these (key, text, progress) one after the other, by their names alone.
-    fn saved(saves: &[(&str, &str, f64)], closed: &[String]) -> (Session, TaskChange) {
-        let mut session = Session::default();
-        let mut change = TaskChange::default();
-        for (number, (key, text, progress)) in (1..).zip(saves) {
-            let checkpoint = Checkpoint {
-                id: format!("c{number}"),
-                number,
-                progress: *progress,
-                ..Checkpoint::default()
-            };
-            let name = name(key, text, *progress);
-            let found = TaskMatch::ByName;
-            change = advance(&mut session, &found, &name, closed, &checkpoint, 0);
-            session.head_number = number;
-        }
-        (session, change)
-    }
-
-    #[test]
-    fn a_save_is_about_the_task_of_its_key_or_of_its_text() {
-        use TaskRelation::{First, New, Resumed, Same};
-        for (saves, relation, keys) in [
-            (&[("", "a job", 0.1)][..], First, &["t1"][..]),
-            (&[("", "a job", 0.3), ("", "A  job.", 0.2)], Same, &["t1"]),
-            (&[("", "a job", 0.3), ("", "tea", 1.0)], New, &["t2", "t1"]),
-            (
-                &[("", "a job", 0.3), ("", "tea", 1.0), ("", "a job", 0.4)],
-                Resumed,
-                &["t1"],
-            ),
-            (
-                &[("", "a job", 0.3), ("", "tea", 0.2), ("", "a job", 1.0)],
-                Resumed,
-                &["t1", "t2"],
-            ),
-            (&[("", "a job", 1.0), ("", "tea", 0.2)], New, &["t2"]),
-            (&[("", "a job", 1.0), ("", "a job", 0.1)], New, &["t2"]),
-            (&[("", "a job", 1.0), ("", "a job", 0.9)], Same, &["t1"]),
-            (&[("k", "a job", 0.3), ("k", "tea", 0.1)], Same, &["k"]),
-            (
-                &[("k", "a job", 0.3), ("l", "a job", 0.4)],
-                New,
-                &["l", "k"],
-            ),
-            (&[("", "a job", 0.3), ("k", "a job", 0.4)], Same, &["k"]),
-            (
-                &[("", "a job", 0.3), ("task:1", "a job", 0.4)],
-                New,
-                &["task:1", "t1"],
-            ),
-            (
-                &[("task:1", "a job", 0.3), ("", "a job", 0.4)],
-                New,
-                &["t2", "task:1"],
-            ),
-        ] {
-            let (session, change) = saved(saves, &[]);
-            let found: Vec<&str> = session
-                .tasks
-                .iter()
-                .map(|task| task.task_key.as_str())
-                .collect();
-            assert_eq!(
-                (change.relation, found.as_slice()),
-                (relation, keys),
-                "{saves:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_task_that_was_left_stays_until_it_is_closed() {
-        let saves = [("", "a job", 0.3), ("", "tea", 1.0)];
-        let (session, change) = saved(&saves, &[]);
-        assert_eq!(change.left.map(|task| task.task_key), Some("t1".into()));
-        assert_eq!(held_numbers(&session), [1]);
-        let (session, change) = saved(&saves, &["t1".into()]);
-        assert_eq!((session.tasks.len(), change.left), (1, None));
-        let many: Vec<String> = (0..MAX_SESSION_TASKS + 1)
-            .map(|n| format!("job number {n}"))
-            .collect();
-        let many: Vec<_> = many.iter().map(|text| ("", text.as_str(), 0.5)).collect();
-        let (session, change) = saved(&many, &[]);
-        assert_eq!(session.tasks.len(), MAX_SESSION_TASKS);
-        assert_eq!(change.unlisted.len(), 1, "what falls off the list is told");
-    }
-
-    #[test]
-    fn keys_to_be_closed_that_no_other_task_has_are_told() {
-        let closed = ["t1", "t2", "nope"].map(str::to_owned);
-        let (_, change) = saved(&[("", "a job", 0.3), ("", "tea", 0.2)], &closed);
-        // The second save is a task of its own, after the first one is closed.
-        assert_eq!(change.unknown, ["t2", "nope"]);
-        let own = ["mine".to_owned()];
-        let (session, change) = saved(&[("mine", "a job", 0.3)], &own);
-        assert_eq!(change.unknown, ["mine"]);
-        assert_eq!(session.tasks.len(), 1, "a save does not close its own task");
-    }
-
-    #[test]
-    fn a_restored_task_is_the_one_worked_on_last() {
-        let (mut session, _) = saved(
-            &[("", "a job", 0.3), ("", "tea", 0.1), ("", "jam", 0.1)],
-            &[],
-        );
-        go_on_with(&mut session, "c1");
-        let order: Vec<&str> = session
-            .tasks
-            .iter()
-            .map(|task| task.task_key.as_str())
-            .collect();
-        assert_eq!(order, ["t1", "t3", "t2"]);
-    }
-}
+mod tests;

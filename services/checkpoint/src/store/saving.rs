@@ -18,7 +18,7 @@ use super::tables::sessions::{self, Owner, StoredSession};
 use crate::domain::carry_over::{Changes, carry_over};
 use crate::domain::rewording::is_reworded;
 use crate::domain::save_report;
-use crate::domain::session_tasks::{self, TaskMatch, TaskName};
+use crate::domain::session_tasks::{self, KnownBy, KnownTask, TaskMatch, TaskName};
 use crate::error::Error;
 
 /// What a client saves beside the state.
@@ -138,7 +138,7 @@ fn merge(
     let known = session_tasks::known(&stored.session, &closed, &state.task_key);
     let earlier = find_earlier(db, &stored, &known, state)?;
     let found = earlier.as_ref().map_or(TaskMatch::New, |earlier| {
-        TaskMatch::Known(earlier.task_key.clone())
+        TaskMatch::Known(earlier.task.clone())
     });
     let (before, number) = match earlier {
         Some(Earlier {
@@ -159,7 +159,7 @@ fn merge(
 
 /// A task that a save goes on with, and what its newest checkpoint holds if it can be read.
 struct Earlier {
-    task_key: String,
+    task: KnownTask,
     readable: Option<(CheckpointState, u64)>,
 }
 
@@ -171,11 +171,14 @@ fn find_earlier(
     state: &CheckpointState,
 ) -> Result<Option<Earlier>, Error> {
     let name = task_name(state);
-    if let Some(task) = session_tasks::find(known, &name) {
-        let readable = read_task(db, stored, task, &name)?;
+    let known_as = |task: &SessionTask, known_by| KnownTask {
+        task_key: task.task_key.clone(),
+        known_by,
+    };
+    if let Some((task, known_by)) = session_tasks::find(known, &name) {
         return Ok(Some(Earlier {
-            task_key: task.task_key.clone(),
-            readable,
+            task: known_as(task, known_by),
+            readable: read_task(db, stored, task, &name)?,
         }));
     }
     for task in known {
@@ -187,7 +190,7 @@ fn find_earlier(
             && is_reworded(&readable.0, state)
         {
             return Ok(Some(Earlier {
-                task_key: task.task_key.clone(),
+                task: known_as(task, KnownBy::Likeness),
                 readable: Some(readable),
             }));
         }

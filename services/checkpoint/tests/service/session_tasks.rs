@@ -210,6 +210,54 @@ async fn the_key_of_a_task_decides_under_any_text() {
 }
 
 #[tokio::test]
+async fn a_new_key_takes_nothing_from_a_task_that_its_text_was_taken_for() {
+    let mut service = TestService::start().await;
+    let session = service.open_session("/p").await;
+    let mut first = work("port the lexer", 0.4, &["gather"], &["read"]);
+    first.decisions = list(&["one file"]);
+    save(&mut service, going_on(&session, first)).await;
+    let again = work("port the lexer: once more", 0.5, &[], &[]);
+    let (report, _) = save(&mut service, going_on(&session, again.clone())).await;
+    assert_eq!(report.relation(), TaskRelation::Reworded);
+    let keyed = CheckpointState {
+        task_key: "mine".into(),
+        ..again
+    };
+    let (report, state) = save(&mut service, going_on(&session, keyed)).await;
+    assert_eq!(
+        (report.relation(), report.gone_back_number),
+        (TaskRelation::New, 1)
+    );
+    assert!(state.decisions.is_empty() && state.completed_steps.is_empty());
+    let left = report.left_task.unwrap();
+    assert_eq!(
+        (left.task_key.as_str(), left.current_task.as_str()),
+        ("t1", "port the lexer")
+    );
+    let further = CheckpointState {
+        task_key: "t1".into(),
+        ..work("lexing", 0.5, &[], &[])
+    };
+    let (report, state) = save(&mut service, going_on(&session, further)).await;
+    assert_eq!(
+        (report.relation(), report.carried_from_number),
+        (TaskRelation::Resumed, 1)
+    );
+    assert_eq!(
+        (state.decisions, state.next_steps),
+        (list(&["one file"]), list(&["gather"]))
+    );
+    // A key that is new to the session begins a task, though another one has its text.
+    let named = CheckpointState {
+        task_key: "other".into(),
+        ..work("lexing", 0.6, &[], &[])
+    };
+    let (report, state) = save(&mut service, going_on(&session, named)).await;
+    assert_eq!(report.relation(), TaskRelation::New);
+    assert!(state.decisions.is_empty() && report.open_task_count == 2);
+}
+
+#[tokio::test]
 async fn files_left_out_are_kept_and_compared_with_what_was_seen_of_them() {
     let mut service = TestService::start().await;
     let session = service.open_session("/p").await;
