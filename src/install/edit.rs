@@ -26,13 +26,9 @@ pub(super) fn allow(text: &str, rule: &str) -> Result<String, String> {
         return insert(text, root, 1, PERMISSIONS, &json!({ ALLOW: [rule] }));
     };
     let listed = members(permissions).ok_or("\"permissions\" is not an object")?;
-    for other in ["deny", "ask"] {
-        if listed
-            .get(other)
-            .is_some_and(|rules| items(rules).is_none())
-        {
-            return Err(format!("\"permissions.{other}\" is not a list"));
-        }
+    let is_no_list = |other: &&str| listed.get(*other).is_some_and(|it| items(it).is_none());
+    if let Some(other) = ["deny", "ask"].into_iter().find(is_no_list) {
+        return Err(format!("\"permissions.{other}\" is not a list"));
     }
     let Some(rules) = listed.get(ALLOW) else {
         return insert(text, permissions, 2, ALLOW, &json!([rule]));
@@ -41,7 +37,7 @@ pub(super) fn allow(text: &str, rule: &str) -> Result<String, String> {
     if items.iter().any(|item| is_text(item, rule)) {
         return Ok(text.to_owned());
     }
-    let (Range { end, .. }, indent) = (span(text, rules), indent(text));
+    let (list, indent) = (span(text, rules), indent(text));
     let quoted = json!(rule).to_string();
     let mut added = text.to_owned();
     match items.last() {
@@ -54,7 +50,7 @@ pub(super) fn allow(text: &str, rule: &str) -> Result<String, String> {
             added.insert_str(at.end, &format!(",{blanks}{quoted}"));
         }
         None => added.replace_range(
-            span(text, rules).start..end,
+            list,
             &format!("[\n{}{quoted}\n{}]", indent.repeat(3), indent.repeat(2)),
         ),
     }

@@ -144,7 +144,7 @@ mod tests {
 
     use super::*;
 
-    fn scopes(kept: Value) -> Scopes {
+    fn scopes(kept: &Value) -> Scopes {
         let ours = json!({"shim": {"command": "shim", "args": ["gateway"]}});
         Scopes {
             user_file: "/home/.claude.json".into(),
@@ -156,14 +156,14 @@ mod tests {
 
     #[test]
     fn what_switches_the_entry_off_is_found() {
-        let off = scopes(json!({"disabledMcpServers": ["other", "shim"]}));
+        let off = scopes(&json!({"disabledMcpServers": ["other", "shim"]}));
         let found = off.hindrances(false);
         assert!(found[0].is_fatal && found[0].said.contains("of /project in /home"));
         assert_eq!(off.hindrances(true).len(), 1);
-        let off = scopes(json!({"disabledMcpjsonServers": ["shim"]}));
+        let off = scopes(&json!({"disabledMcpjsonServers": ["shim"]}));
         assert_eq!(off.hindrances(false), []);
         assert_eq!(off.hindrances(true).len(), 1);
-        let mut off = scopes(json!({}));
+        let mut off = scopes(&json!({}));
         let text = json!({"disabledMcpjsonServers": ["shim"]}).to_string();
         off.settings.push(("/s.json".into(), text));
         assert!(off.hindrances(true)[0].said.contains("/s.json"));
@@ -172,11 +172,11 @@ mod tests {
     #[test]
     fn what_hides_the_entry_is_found_unless_it_is_the_same() {
         let other = json!({"mcpServers": {"shim": {"command": "other"}}});
-        let hidden = scopes(other.clone());
+        let hidden = scopes(&other);
         assert!(hidden.of_folder().is_some());
         let found = hidden.hindrances(false);
         assert!(!found[0].is_fatal && found[0].remedy.contains("--scope local"));
-        let mut hidden = scopes(json!({}));
+        let mut hidden = scopes(&json!({}));
         assert_eq!(hidden.hindrances(false), []);
         hidden.project = other;
         assert!(
@@ -185,7 +185,7 @@ mod tests {
                 .contains("--scope project")
         );
         assert_eq!(hidden.hindrances(true), []);
-        let mut same = scopes(json!({}));
+        let mut same = scopes(&json!({}));
         same.project = json!({"mcpServers": same.user["mcpServers"]});
         assert_eq!(same.hindrances(false), []);
     }
@@ -199,7 +199,7 @@ mod tests {
             (json!({"ask": ["mcp__shim"]}), 0),
             (json!({"deny": ["Read"]}), 0),
         ] {
-            let mut with = scopes(json!({}));
+            let mut with = scopes(&json!({}));
             let text = json!({ "permissions": permissions }).to_string();
             with.settings.push(("/s.json".into(), text));
             assert_eq!(with.denials().len(), denials, "{permissions}");

@@ -129,6 +129,20 @@ impl Stack {
         self.data_dir.join("shim.log")
     }
 
+    /// Opens the log of a stack that runs detached, for more at its end.
+    ///
+    /// # Errors
+    /// If it cannot be made or opened, or is not this user's own.
+    pub fn open_log(&self) -> std::io::Result<File> {
+        start_log::open(&self.log_path())
+    }
+
+    /// The log from here on, for a start that is about to be made.
+    #[must_use]
+    pub fn log_from_here(&self) -> StartLog {
+        StartLog::from_here(self.log_path())
+    }
+
     /// Whether it runs. A folder in which somebody else has a hand is held, whatever stands in it.
     #[must_use]
     pub fn state(&self) -> StackState {

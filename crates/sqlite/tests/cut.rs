@@ -151,6 +151,19 @@ async fn an_idle_service_notices_a_cut_which_is_not_mended_by_its_length() {
     assert!(matches!(write(&db).await, Err(SqliteError::Replaced(_))));
 }
 
+/// As many saves at once, with a read behind each.
+async fn save_and_read(db: &Arc<Database>, saves: usize) {
+    let mut running = JoinSet::new();
+    for _ in 0..saves {
+        let db = Arc::clone(db);
+        running.spawn(async move {
+            write(&db).await.unwrap();
+            db.read(count_in).await.unwrap();
+        });
+    }
+    running.join_all().await;
+}
+
 #[tokio::test]
 async fn ordinary_changes_are_no_cut() {
     const WAVES: usize = 100;
@@ -161,15 +174,7 @@ async fn ordinary_changes_are_no_cut() {
     // Folded and begun anew all the time.
     change(&db, "PRAGMA wal_autocheckpoint = 30").await.unwrap();
     for wave in 0..WAVES {
-        let mut saves = JoinSet::new();
-        for _ in 0..SAVES {
-            let db = Arc::clone(&db);
-            saves.spawn(async move {
-                write(&db).await.unwrap();
-                db.read(count_in).await.unwrap();
-            });
-        }
-        saves.join_all().await;
+        save_and_read(&db, SAVES).await;
         let other = Connection::open(&path).unwrap();
         match wave % 10 {
             2 => other

@@ -4,8 +4,9 @@
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
+use super::sharing::Sharing;
 use super::trust::{self, Entry, Kind, Me, Reach, WRITABLE_BY_OTHERS};
-use super::{Sharing, Untrusted, judge_kind};
+use super::untrusted::Untrusted;
 
 /// A start looks at no more. The folders of Redis and of groups hold some dozens.
 const MAX_ENTRIES: usize = 10_000;
@@ -95,7 +96,7 @@ impl Look<'_> {
     }
 
     fn judge(&self, path: &Path, entry: &Entry, within: &Folder) -> Result<(), Untrusted> {
-        judge_kind(path, entry)?;
+        trust::judge_kind(path, entry)?;
         if self.sharing == Sharing::Shared {
             return Ok(());
         }

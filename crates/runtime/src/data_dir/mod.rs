@@ -7,6 +7,7 @@
 
 mod contents;
 mod open;
+mod sharing;
 mod trust;
 mod untrusted;
 mod walk;
@@ -16,31 +17,12 @@ use std::path::Path;
 
 pub use contents::{Coverage, admit_contents};
 pub use open::{OpenError, open_named, open_own, read_bounded, read_config_file, read_named};
+pub use sharing::Sharing;
 pub use trust::is_own_user;
 pub use untrusted::Untrusted;
 pub(crate) use walk::check_parents;
 
-use trust::{Entry, Kind, Me, Reach};
-
-/// Who else may have a hand in the folder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Sharing {
-    /// Nobody.
-    #[default]
-    Private,
-    /// Whoever else there is, is trusted (`data_dir_shared`): a volume of a container belongs to whoever mounted it.
-    Shared,
-}
-
-impl From<bool> for Sharing {
-    fn from(is_shared: bool) -> Self {
-        if is_shared {
-            Self::Shared
-        } else {
-            Self::Private
-        }
-    }
-}
+use trust::{Entry, Me, Reach};
 
 /// Looks at the data folder, the folders above it and what lies in it. A folder that is not there yet, or that this user
 /// cannot look at, holds nothing to be led astray by.
@@ -66,18 +48,10 @@ pub fn admit(folder: &Path, sharing: Sharing) -> Result<(), Untrusted> {
 }
 
 fn judge_content(path: &Path, entry: &Entry, sharing: Sharing, me: &Me) -> Result<(), Untrusted> {
-    judge_kind(path, entry)?;
+    trust::judge_kind(path, entry)?;
     match sharing {
         Sharing::Shared => Ok(()),
         Sharing::Private => trust::judge(path, entry, Reach::Content, me),
-    }
-}
-
-fn judge_kind(path: &Path, entry: &Entry) -> Result<(), Untrusted> {
-    match entry.kind {
-        Kind::Link => Err(Untrusted::Link(path.to_path_buf())),
-        Kind::Other => Err(Untrusted::Kind(path.to_path_buf())),
-        Kind::Folder | Kind::File | Kind::Socket => Ok(()),
     }
 }
 

@@ -6,6 +6,7 @@ use std::os::unix::net::UnixListener;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
+use super::trust::Kind;
 use super::*;
 
 const ME: Me = Me {

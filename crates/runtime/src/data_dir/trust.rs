@@ -142,3 +142,12 @@ fn is_writable_by_others(entry: &Entry, reach: Reach, me: &Me) -> bool {
         _ => by_others != 0,
     }
 }
+
+/// Whether something of this kind may lie in the folder at all.
+pub(super) fn judge_kind(path: &Path, entry: &Entry) -> Result<(), Untrusted> {
+    match entry.kind {
+        Kind::Link => Err(Untrusted::Link(path.to_path_buf())),
+        Kind::Other => Err(Untrusted::Kind(path.to_path_buf())),
+        Kind::Folder | Kind::File | Kind::Socket => Ok(()),
+    }
+}

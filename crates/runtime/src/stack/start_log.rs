@@ -3,9 +3,8 @@
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::Stack;
 use crate::data_dir::open_own;
 
 /// A log larger than this is set aside at the next start; one old log is kept.
@@ -21,34 +20,26 @@ pub struct StartLog {
     from: u64,
 }
 
-impl Stack {
-    /// Opens the log of a stack that runs detached, for more at its end.
-    ///
-    /// # Errors
-    /// If it cannot be made or opened, or is not this user's own.
-    pub fn open_log(&self) -> std::io::Result<File> {
-        let path = self.log_path();
-        if path
-            .symlink_metadata()
-            .is_ok_and(|meta| meta.len() > MAX_LOG_BYTES)
-        {
-            std::fs::rename(&path, path.with_extension("log.1"))?;
-        }
-        let mut options = OpenOptions::new();
-        options.append(true).create(true).mode(0o600);
-        open_own(&path, &mut options)
+/// Opens the log at this path, for more at its end.
+pub(super) fn open(path: &Path) -> std::io::Result<File> {
+    if path
+        .symlink_metadata()
+        .is_ok_and(|meta| meta.len() > MAX_LOG_BYTES)
+    {
+        std::fs::rename(path, path.with_extension("log.1"))?;
     }
-
-    /// The log from here on, for a start that is about to be made.
-    #[must_use]
-    pub fn log_from_here(&self) -> StartLog {
-        let path = self.log_path();
-        let from = path.symlink_metadata().map_or(0, |meta| meta.len());
-        StartLog { path, from }
-    }
+    let mut options = OpenOptions::new();
+    options.append(true).create(true).mode(0o600);
+    open_own(path, &mut options)
 }
 
 impl StartLog {
+    /// What is added to the log at this path from now on.
+    pub(super) fn from_here(path: PathBuf) -> Self {
+        let from = path.symlink_metadata().map_or(0, |meta| meta.len());
+        Self { path, from }
+    }
+
     /// Why the start failed: its last `error:` line, else its last line.
     #[must_use]
     pub fn last_line(&self) -> String {

@@ -148,10 +148,7 @@ pub(crate) fn advance(
     let mut others = take_known(session, closed, &name.key);
     let found = resolved(&others, found, name);
     let relation = relation(&others, found.as_ref());
-    let gone_back_number = match found {
-        None => go_back(&mut others, name),
-        Some(_) => 0,
-    };
+    let gone_back_number = go_back(&mut others, name, found.is_none());
     let (left, earlier) = take_earlier(&mut others, found.as_ref());
     let task = SessionTask {
         task_key: key_from_now_on(session, &others, name, found.as_ref()),
@@ -203,8 +200,8 @@ fn resolved(known: &[SessionTask], found: &TaskMatch, name: &TaskName) -> Option
 
 /// A text that was taken for a known task and comes again under a new key is another task: the known one goes back to the
 /// checkpoint before. Returns that checkpoint's number, 0 for none.
-fn go_back(known: &mut [SessionTask], name: &TaskName) -> u64 {
-    if name.key.is_empty() {
+fn go_back(known: &mut [SessionTask], name: &TaskName, is_new: bool) -> u64 {
+    if name.key.is_empty() || !is_new {
         return 0;
     }
     let taken = known.iter_mut().filter(|task| has_text(task, name));

@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 use prost_types::Timestamp;
 use serde_json::Value;
 
-use super::limit_words::{is_machine_form, is_own_statement, mentions, states};
+use super::limit_words::whole::is_own_statement;
+use super::limit_words::{is_machine_form, mentions, states};
 use super::result_line::AgentResult;
 use super::unreached;
 use super::values::{amount, is_blank, status, text};

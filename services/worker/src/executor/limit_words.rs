@@ -6,9 +6,7 @@
 
 use super::unreached;
 
-mod whole;
-
-pub(super) use whole::is_own_statement;
+pub(super) mod whole;
 
 /// Bytes of a text that are looked at, from its begin or its end.
 const MAX_TEXT_BYTES: usize = 2_000;

@@ -113,7 +113,7 @@ impl Site<'_> {
                 .is_some_and(|it| it.eq_ignore_ascii_case(beginning))
         };
         let is_config = line.is_empty()
-            && ["requirepass", "masterauth", "password", "pass", "secret"]
+            && ["requirepass", "masterauth", "password", "pass"]
                 .iter()
                 .any(|directive| {
                     self.text
