@@ -1,7 +1,8 @@
 //! The local stack: whether it runs, answers, is of this version, and can be reached where clients look.
 
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use shim_proto::checkpoint::v1::ListSessionsRequest;
 use shim_proto::reasons;
@@ -174,7 +175,7 @@ async fn service_check(config: &Config, endpoint: Endpoint) -> Check {
             let decoded = decode(&status);
             let detail = format!("{endpoint}: {decoded}");
             if decoded.reason == reasons::DATABASE_REPLACED {
-                return Check::fail(name, detail, ways_on(config.data_dir()));
+                return Check::fail(name, detail, ways_on(config.data_dir()).await);
             }
             Check::fail(name, detail, remedy)
         }
@@ -186,10 +187,22 @@ pub(super) fn says_replaced(check: &Check) -> bool {
     check.verdict == Verdict::Fail && check.detail.contains(reasons::DATABASE_REPLACED)
 }
 
+/// What a replaced database held is saved within moments of the first refusal.
+async fn rescued(data_dir: &Path) -> Option<PathBuf> {
+    const LOOKS: u32 = 20;
+    for _ in 1..LOOKS {
+        if let Some(file) = shim_checkpoint::newest_rescued(data_dir) {
+            return Some(file);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    shim_checkpoint::newest_rescued(data_dir)
+}
+
 /// Both ways on from a database that was replaced under the stack.
-fn ways_on(data_dir: &Path) -> String {
+async fn ways_on(data_dir: &Path) -> String {
     let onwards = "`shim down && shim up --detach` goes on with the file that is there now";
-    match shim_checkpoint::newest_rescued(data_dir) {
+    match rescued(data_dir).await {
         Some(file) => format!(
             "put the files back, or `shim sessions restore-backup {}` goes back to what it held; {onwards}",
             shell_word(&file.display().to_string())
