@@ -3,7 +3,7 @@
 use shim_runtime::process;
 
 /// Patterns, applied one after the other.
-const PATTERNS: [(&str, &str); 22] = [
+const PATTERNS: [(&str, &str); 25] = [
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[time]"),
     (
         r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
@@ -38,6 +38,13 @@ const PATTERNS: [(&str, &str); 22] = [
     // Versions of entries and fencing tokens follow the time in microseconds.
     (r"\b\d{5,}\b", "[number]"),
     (r"\b\d+(\.\d+)?(K|M|G)\b", "[size]"),
+    // What takes Redis's room is measured now and then: a command may come before the first look.
+    (
+        r"(\(maxmemory\)|at most \[size\] in Redis): \w+ \[size\](, \w+ \[size\])*",
+        "$1",
+    ),
+    (r#""kinds":\{("\w+":\{[^}]*\},?)*\}"#, r#""kinds":{}"#),
+    (r#""storeSizes":\[[^\]]*\]+,?"#, ""),
     (r"(load|CPU|cpu|memory) \d+(\.\d+)?", "$1 [number]"),
     // Columns are as wide as what was in them.
     (r"(\S) {3,}", "$1  "),
