@@ -44,7 +44,10 @@ const PATTERNS: [(&str, &str); 25] = [
         "$1",
     ),
     (r#""kinds":\{("\w+":\{[^}]*\},?)*\}"#, r#""kinds":{}"#),
-    (r#""storeSizes":\[[^\]]*\]+,?"#, ""),
+    (
+        r#",?"storeSizes":\[.*?\}\]|,?"storeBytes":"\[number\]""#,
+        "",
+    ),
     (r"(load|CPU|cpu|memory) \d+(\.\d+)?", "$1 [number]"),
     // Columns are as wide as what was in them.
     (r"(\S) {3,}", "$1  "),
