@@ -3,14 +3,12 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use shim_proto::coordination::v1::{DeleteStateRequest, ListStateRequest};
-use shim_proto::limits::MAX_PAGE_SIZE;
+use shim_proto::coordination::v1::{DeleteStateRequest, StateEntry};
 
-use super::client::{StateClient, refusal};
+use super::client::{KeyArgs, StateClient, refusal};
 use crate::config::Config;
 use crate::connection::{call, request, request_id};
 use crate::error::CliError;
-use crate::pages::pages;
 use crate::remedies::shell_word;
 use crate::workspace_args::NamespaceArgs;
 
@@ -19,14 +17,8 @@ use crate::workspace_args::NamespaceArgs;
 pub(crate) struct Args {
     #[command(flatten)]
     namespace_args: NamespaceArgs,
-    /// Only keys that begin so
-    #[arg(
-        long,
-        value_name = "PREFIX",
-        default_value = "",
-        hide_default_value = true
-    )]
-    prefix: String,
+    #[command(flatten)]
+    keys: KeyArgs,
     /// Yes, delete them
     #[arg(long)]
     force: bool,
@@ -38,19 +30,19 @@ pub(super) async fn run(
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
     let mut client = StateClient::connect(&args.namespace_args, config).await?;
-    let keys = keys(&mut client, &args.prefix).await?;
-    let found = match keys.len() as u64 {
+    let entries = client.entries(&args.keys, usize::MAX).await?;
+    let found = match entries.len() as u64 {
         1 => "1 entry".to_owned(),
         number => format!("{number} entries"),
     };
-    if keys.is_empty() {
+    if entries.is_empty() {
         writeln!(out, "no state in {}", client.namespace)?;
         return Ok(ExitCode::SUCCESS);
     }
     if !args.force {
         return Err(unforced(args, &client.namespace, &found));
     }
-    let deleted = delete(&mut client, &keys, args).await?;
+    let deleted = delete(&mut client, &entries, args).await?;
     writeln!(
         out,
         "{} of {} are deleted in {}",
@@ -62,7 +54,7 @@ pub(super) async fn run(
 /// Says what would be deleted, and how.
 fn unforced(args: &Args, namespace: &str, found: &str) -> CliError {
     let flag = args.namespace_args.flag();
-    let prefix = match args.prefix.as_str() {
+    let prefix = match args.keys.prefix.as_str() {
         "" => String::new(),
         prefix => format!(" --prefix {}", shell_word(prefix)),
     };
@@ -70,10 +62,14 @@ fn unforced(args: &Args, namespace: &str, found: &str) -> CliError {
     CliError::new(format!("{namespace} holds {found}")).hint(hint)
 }
 
-/// Deletes the entries of these keys; returns how many were still there.
-async fn delete(client: &mut StateClient, keys: &[String], args: &Args) -> Result<u64, CliError> {
+/// Deletes the entries, whatever their versions are now; returns how many were still there.
+async fn delete(
+    client: &mut StateClient,
+    entries: &[StateEntry],
+    args: &Args,
+) -> Result<u64, CliError> {
     let mut deleted = 0;
-    for key in keys {
+    for StateEntry { key, .. } in entries {
         let delete = DeleteStateRequest {
             request_id: request_id(),
             namespace: client.namespace.clone(),
@@ -85,19 +81,4 @@ async fn delete(client: &mut StateClient, keys: &[String], args: &Args) -> Resul
         deleted += u64::from(answer.existed);
     }
     Ok(deleted)
-}
-
-async fn keys(client: &mut StateClient, prefix: &str) -> Result<Vec<String>, CliError> {
-    pages(usize::MAX, MAX_PAGE_SIZE, async |size, page_token| {
-        let page = ListStateRequest {
-            namespace: client.namespace.clone(),
-            key_prefix: prefix.to_owned(),
-            page_size: size.cast_signed(),
-            page_token,
-        };
-        let page = call(client.service.state.list_state(request(page))).await?;
-        let keys = page.entries.into_iter().map(|entry| entry.key).collect();
-        Ok((keys, page.next_page_token))
-    })
-    .await
 }

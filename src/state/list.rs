@@ -3,19 +3,16 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use shim_proto::coordination::v1::{ListStateRequest, ListStateResponse, StateEntry};
-use shim_proto::limits::MAX_PAGE_SIZE;
+use shim_proto::coordination::v1::{ListStateResponse, StateEntry};
 use shim_render::text::{one_line, title};
 
-use super::client::StateClient;
+use super::client::{KeyArgs, StateClient};
 use crate::config::Config;
-use crate::connection::{call, request};
 use crate::error::CliError;
 use crate::output::emit::emit;
 use crate::output::json;
 use crate::output::table::{Align, Table};
 use crate::output::time::ago;
-use crate::pages::pages;
 use crate::workspace_args::NamespaceArgs;
 
 const KEY_WIDTH: usize = 60;
@@ -26,14 +23,8 @@ const VALUE_WIDTH: usize = 60;
 pub(crate) struct Args {
     #[command(flatten)]
     namespace_args: NamespaceArgs,
-    /// Only keys that begin so
-    #[arg(
-        long,
-        value_name = "PREFIX",
-        default_value = "",
-        hide_default_value = true
-    )]
-    prefix: String,
+    #[command(flatten)]
+    keys: KeyArgs,
     /// How many at most
     #[arg(long, default_value_t = 200, value_name = "N")]
     limit: usize,
@@ -48,7 +39,7 @@ pub(super) async fn run(
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
     let mut client = StateClient::connect(&args.namespace_args, config).await?;
-    let entries = list_all(&mut client, args).await?;
+    let entries = client.entries(&args.keys, args.limit).await?;
     let listed = ListStateResponse {
         entries,
         ..ListStateResponse::default()
@@ -67,20 +58,6 @@ pub(super) fn print(
         return writeln!(out, "no state in {namespace}");
     }
     table(entries).print(out)
-}
-
-async fn list_all(client: &mut StateClient, args: &Args) -> Result<Vec<StateEntry>, CliError> {
-    pages(args.limit, MAX_PAGE_SIZE, async |size, page_token| {
-        let page = ListStateRequest {
-            namespace: client.namespace.clone(),
-            key_prefix: args.prefix.clone(),
-            page_size: size.cast_signed(),
-            page_token,
-        };
-        let page = call(client.service.state.list_state(request(page))).await?;
-        Ok((page.entries, page.next_page_token))
-    })
-    .await
 }
 
 /// Entries as a table.

@@ -11,7 +11,7 @@ use shim_render::text::one_line;
 use shim_render::words::state_change_kind;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::client::StateClient;
+use super::client::{KeyArgs, StateClient};
 use super::list::{table, value};
 use crate::config::Config;
 use crate::error::CliError;
@@ -25,14 +25,8 @@ use crate::workspace_args::NamespaceArgs;
 pub(crate) struct Args {
     #[command(flatten)]
     namespace_args: NamespaceArgs,
-    /// Only keys that begin so
-    #[arg(
-        long,
-        value_name = "PREFIX",
-        default_value = "",
-        hide_default_value = true
-    )]
-    prefix: String,
+    #[command(flatten)]
+    keys: KeyArgs,
     /// Go on after this version instead of beginning with the entries there are
     #[arg(
         long,
@@ -80,7 +74,7 @@ impl EventStream for StatePrinter<'_> {
     ) -> Result<Response<Streaming<WatchStateResponse>>, Status> {
         let asked = WatchStateRequest {
             namespace: self.client.namespace.clone(),
-            key_prefix: self.args.prefix.clone(),
+            key_prefix: self.args.keys.prefix.clone(),
             after_version,
         };
         let mut state = self.client.service.state.clone();

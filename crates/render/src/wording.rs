@@ -3,6 +3,8 @@
 //!
 //! Whether two tasks that are spelled otherwise may be one is in [`crate::likeness`].
 
+use std::borrow::Cow;
+
 use unicode_normalization::UnicodeNormalization;
 
 /// What ends a text without meaning anything.
@@ -13,9 +15,9 @@ const CLOSING: [char; 11] = ['.', ';', ',', '!', ' ', '…', '。', '！', '；'
 #[must_use]
 pub fn normalised(text: &str) -> String {
     let folded = if text.is_ascii() {
-        text.to_ascii_lowercase()
+        Cow::Borrowed(text)
     } else {
-        folded(text)
+        Cow::Owned(folded(text))
     };
     let mut joined = String::with_capacity(folded.len());
     for word in folded.split_whitespace() {
@@ -24,6 +26,7 @@ pub fn normalised(text: &str) -> String {
         }
         joined.push_str(word);
     }
+    joined.make_ascii_lowercase();
     let trimmed = joined.trim_end_matches(CLOSING).len();
     // A text of punctuation alone stays what it is.
     if trimmed > 0 {

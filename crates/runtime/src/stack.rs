@@ -198,8 +198,10 @@ impl Stack {
     /// If it cannot be made, or somebody else has a hand in it.
     pub fn prepare_folder(&self) -> Result<(), StackError> {
         data_dir::admit(&self.data_dir, self.sharing)?;
-        data_dir::prepare(&self.data_dir, self.sharing)
+        data_dir::make_private_dir(&self.data_dir)
             .map_err(|e| StackError::DataDir(self.data_dir.clone(), e))?;
+        // Somebody else may have made it meanwhile.
+        data_dir::admit(&self.data_dir, self.sharing)?;
         // Before a Redis or a worker believes what lies there.
         data_dir::admit_contents(&self.data_dir, self.sharing)?;
         Ok(())

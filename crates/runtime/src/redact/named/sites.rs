@@ -151,7 +151,10 @@ impl<'a> Site<'a> {
 /// Where a sign stands that has the next line for itself.
 fn sign_on_own_line(bytes: &[u8], at: usize) -> Option<usize> {
     const MAX_GAP: usize = 80;
-    let rest = bytes.get(at..)?;
+    // Hardly any name ends its line.
+    let rest = bytes
+        .get(at..)
+        .filter(|rest| rest.first().is_some_and(u8::is_ascii_whitespace))?;
     let gap = rest.iter().take(MAX_GAP);
     let gap = gap.take_while(|b| b.is_ascii_whitespace()).count();
     let is_alone = matches!(byte(bytes, skip_blanks(bytes, at + gap + 1)), b'\n' | b'\r');
