@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-const PACKAGES: [&str; 3] = ["checkpoint", "coordination", "worker"];
+const PACKAGES: [&str; 4] = ["checkpoint", "coordination", "worker", "evolution"];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut files = Vec::new();

@@ -34,6 +34,15 @@ pub mod worker {
     }
 }
 
+/// Analyzing code, evolving it, and writing tests for it.
+pub mod evolution {
+    /// Package `shim.evolution.v1`.
+    #[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)]
+    pub mod v1 {
+        tonic::include_proto!("shim.evolution.v1");
+    }
+}
+
 /// Every file of the contract with its imports and comments, encoded as a `google.protobuf.FileDescriptorSet`.
 ///
 /// Servers offer it through reflection; the command line prints messages as JSON with it.

@@ -1,0 +1,1 @@
+//! What a project is like: linters, figures, history, imports, duplicates, ranked by what would help most.

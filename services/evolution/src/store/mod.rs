@@ -1,0 +1,1 @@
+//! The database of evolutions, outcomes, trust and cached answers.

@@ -1,0 +1,1 @@
+//! Tests for exported functions: made, run, and kept if they hold.

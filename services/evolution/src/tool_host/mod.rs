@@ -1,0 +1,1 @@
+//! The Node process that runs the tools: installed, started, called, stopped.

@@ -1,0 +1,1 @@
+//! The evolution service over real tools and real projects.
