@@ -1,0 +1,37 @@
+'use strict';
+const fn = (body) => `async function f() {\n${body}\n}\n`;
+module.exports = {
+  rule: 'then-to-await',
+  path: 'a.mjs',
+  changed: [
+    [fn('  return p.then((x) => x.y);'), fn('  const x = await p;\n  return x.y;')],
+    [fn('  return g().then(x => h(x)).then(y => y + 1);'), fn('  const x = await g();\n  const y = await h(x);\n  return y + 1;')],
+    [fn('  return g().then((x) => {\n    k(x);\n    return x;\n  });'), fn('  const x = await g();\n  k(x);\n  return x;')],
+    [fn('  await g().then((x) => {\n    k(x);\n  });'), fn('  const x = await g();\n  k(x);')],
+    [fn('  return g().then(function (x) {\n    // why\n    return x;\n  });'), fn('  const x = await g();\n  // why\n  return x;')],
+    [fn('  return g().then(() => 1);'), fn('  await g();\n  return 1;')],
+    [fn('  return g()\n    .then(({ a }) => a)\n    .then((b) => b.c);'), fn('  const { a } = await g();\n  const b = await a;\n  return b.c;')],
+    [fn('  return await g().then((x) => x);'), fn('  const x = await g();\n  return x;')],
+    [fn('  if (q) {\n    return g().then((x) => x);\n  }\n  return 1;').replace('x => x', 'x => x'), fn('  if (q) {\n    const x = await g();\n    return x;\n  }\n  return 1;')],
+    ['const f = async () => {\n\treturn g().then(async (x) => {\n\t\tawait x;\n\t});\n};\n', 'const f = async () => {\n\tconst x = await g();\n\tawait x;\n};\n'],
+    [fn('  return g().then((x) => {\n    if (x) {\n      k();\n    }\n  });'), fn('  const x = await g();\n  if (x) {\n    k();\n  }')],
+  ],
+  refused: [
+    'function f() {\n  return p.then((x) => x);\n}\n',
+    fn('  return p.then(g);'),
+    fn('  return p.then((x) => x, (e) => e);'),
+    fn('  return p.then((x) => x).catch((e) => e);'),
+    fn('  try {\n    return p.then((x) => x);\n  } catch (e) {}'),
+    fn('  return p.then((x) => {\n    if (x) return 1;\n    return 2;\n  });'),
+    fn('  const x = 1;\n  return p.then((x) => x);'),
+    fn('  return p.then(function () {\n    return this;\n  });'),
+    fn('  await p.then((x) => k(x));\n  k();'),
+    fn('  return p /* why */.then((x) => x);'),
+    fn('  return p.then((x) => `a\n${x}`);'),
+    fn('  return p.then(([a], b) => a);'),
+    fn('  return p.then(function named(x) {\n    return x;\n  });'),
+    'async function* f() {\n  return p.then((x) => x);\n}\n',
+    fn('  return p.then((x) => {\n    x = 1;\n    return x;\n  });'),
+  ],
+  untouched: [fn('  p.then((x) => x);'), fn('  return p.finally(g);'), fn('  return p;')],
+};
