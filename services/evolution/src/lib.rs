@@ -5,6 +5,7 @@
 
 mod analyzer;
 mod domain;
+mod error;
 mod evolver;
 mod patterns;
 mod project;
