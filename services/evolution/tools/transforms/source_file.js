@@ -124,6 +124,17 @@ class SourceFile {
     return !variable || variable.defs.length === 0;
   }
 
+  /** Every reference that is written with a name, whatever it resolves to. */
+  referencesTo(name) {
+    return [...this.referenceOf.values()].filter((each) => each.identifier.name === name);
+  }
+
+  /** Whether a node stands in parentheses of its own. */
+  isParenthesized(node) {
+    const [before, after] = [this.code.getTokenBefore(node), this.code.getTokenAfter(node)];
+    return Boolean(before && after) && before.value === '(' && after.value === ')';
+  }
+
   variablesDeclaredBy(node) {
     return this.scopes.getDeclaredVariables(node);
   }

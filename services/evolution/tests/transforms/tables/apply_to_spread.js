@@ -3,6 +3,7 @@ module.exports = {
   rule: 'apply-to-spread',
   path: 'a.cjs',
   changed: [
+    ['function f() { return this; }\nf.apply(undefined, [1]);', 'function f() { return this; }\nf(...[1]);'],
     ['function f() {}\nf.apply(undefined, [1, 2]);', 'function f() {}\nf(...[1, 2]);'],
     ['function f() {}\nf.apply(null, [a].concat ? [1] : [2]);'.replace('[a].concat ? [1] : [2]', '[a]'), 'function f() {}\nf(...[a]);'],
     ['function g() { return o.m.apply(o, arguments); }', 'function g() { return o.m(...arguments); }'],
@@ -17,6 +18,7 @@ module.exports = {
     ['a.b.c.apply(a.b, [1]);', 'a.b.c(...[1]);'],
   ],
   refused: [
+    'function f() { return this; }\nf.apply(null, [1]);',
     'function f() {}\nf.apply(this, [1]);',
     'function f() {}\nf.apply(null, xs);',
     'a.b.apply(c, [1]);',

@@ -16,6 +16,7 @@ module.exports = {
     ['function f(a) { if (a === undefined) a = 1; return a; }\nf();', 'function f(a = 1) {  return a; }\nf();'],
   ],
   refused: [
+    'function f(a, b = a) { if (a === undefined) a = 1; return [a, b]; }\nf();',
     'function f(a) { a = a || 1; return a; }\nf();',
     'function f(a) { if (a == null) a = 1; return a; }\nf();',
     'function f(a) { if (a === null) a = 1; return a; }\nf();',

@@ -31,5 +31,5 @@ module.exports = {
     'const x = a && a.b();',
     'if (a == null && a.b) f();',
   ],
-  untouched: ['f(a ? a.b : undefined);', 'f(g() == null ? undefined : g().b);', 'f(a == null ? undefined : b.c);', 'f(a?.b);', 'if (a != null && b) f();', 'f(a == null ? undefined : a);'],
+  untouched: ['f(x == null ? undefined : (x.y).z);', 'f(a ? a.b : undefined);', 'f(g() == null ? undefined : g().b);', 'f(a == null ? undefined : b.c);', 'f(a?.b);', 'if (a != null && b) f();', 'f(a == null ? undefined : a);'],
 };

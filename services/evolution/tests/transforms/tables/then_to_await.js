@@ -4,6 +4,8 @@ module.exports = {
   rule: 'then-to-await',
   path: 'a.mjs',
   changed: [
+    ['async function f(a) {\n  if (a) {\n    return p().then((x) => {\n      g(x);\n    });\n  }\n  h();\n}', 'async function f(a) {\n  if (a) {\n    const x = await p();\n    g(x);\n    return;\n  }\n  h();\n}'],
+    ['async function f() {\n  return p().then((r) => r.data).then((data) => data.x);\n}', 'async function f() {\n  const r = await p();\n  const data = await r.data;\n  return data.x;\n}'],
     [fn('  return p.then((x) => x.y);'), fn('  const x = await p;\n  return x.y;')],
     [fn('  return g().then(x => h(x)).then(y => y + 1);'), fn('  const x = await g();\n  const y = await h(x);\n  return y + 1;')],
     [fn('  return g().then((x) => {\n    k(x);\n    return x;\n  });'), fn('  const x = await g();\n  k(x);\n  return x;')],
@@ -17,6 +19,8 @@ module.exports = {
     [fn('  return g().then((x) => {\n    if (x) {\n      k();\n    }\n  });'), fn('  const x = await g();\n  if (x) {\n    k();\n  }')],
   ],
   refused: [
+    'async function f() {\n  return P.then((P) => P + 1);\n}',
+    'async function f() {\n  return p().then((r) => {\n    const data = r.x;\n    return 1;\n  }).then(() => data);\n}',
     'function f() {\n  return p.then((x) => x);\n}\n',
     fn('  return p.then(g);'),
     fn('  return p.then((x) => x, (e) => e);'),

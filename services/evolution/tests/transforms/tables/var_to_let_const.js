@@ -19,6 +19,7 @@ module.exports = {
     ['(function () { var a = 1; return a; })();', '(function () { const a = 1; return a; })();'],
   ],
   refused: [
+    { path: 'a.mjs', text: "import './b.mjs';\nvar cache = 1;\nexport function f() { return cache; }" },
     'f(a);\nvar a = 1;',
     'if (x) { var a = 1; }\nf(a);',
     'var a = 1;\nvar a = 2;',

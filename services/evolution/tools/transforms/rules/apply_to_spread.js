@@ -1,7 +1,7 @@
 'use strict';
 // `f.apply(undefined, args)` becomes `f(...args)`.
 
-const { isNeverReassigned, isNullish, isSame, isStable } = require('../syntax');
+const { isFunction, isNeverReassigned, isNullish, isSame, isStable, isUndefined, usesOwnContext } = require('../syntax');
 const { kindOf } = require('../values');
 
 /** Why the call must stay; empty if it may be written with a spread. */
@@ -19,7 +19,9 @@ function ofReceiver(file, target, receiver) {
   const { type } = target;
   if (type === 'Identifier') {
     if (!isNullish(file, receiver)) return 'it sets this';
-    return isFunctionName(file, target) ? '' : `${target.name} may be an object with an apply of its own`;
+    const called = functionOf(file, target);
+    if (!called) return `${target.name} may be an object with an apply of its own`;
+    return isUndefined(file, receiver) || !usesOwnContext(file, called) ? '' : 'it sets this to null';
   }
   if (type !== 'MemberExpression') return 'what is called is neither a name nor a method';
   const { object } = target;
@@ -34,13 +36,14 @@ function isMath(file, { object, property, computed }) {
   return !computed && (file.isGlobal(object, 'Math') || (file.isGlobal(object, 'String') && property.name === 'fromCharCode'));
 }
 
-function isFunctionName(file, identifier) {
+/** The function that a name stands for; null if it may stand for something else. */
+function functionOf(file, identifier) {
   const variable = file.variableOf(identifier);
-  if (!variable || variable.defs.length !== 1) return false;
+  if (!variable || variable.defs.length !== 1 || !isNeverReassigned(variable)) return null;
   const [{ type, node }] = variable.defs;
-  if (type === 'FunctionName') return isNeverReassigned(variable);
-  const init = type === 'Variable' && isNeverReassigned(variable) && node.id.type === 'Identifier' && node.init;
-  return Boolean(init) && /Function/.test(init.type);
+  if (type === 'FunctionName') return node;
+  const isConstant = type === 'Variable' && node.id.type === 'Identifier' && node.init;
+  return isConstant && isFunction(node.init) ? node.init : null;
 }
 
 function isIterable(file, list) {

@@ -64,6 +64,7 @@ function isOuterConstant(file, node, home) {
 function obstacle(file, home, parameter, variable, found, statement) {
   if (found.why) return found.why;
   if (variable.defs.length > 1) return 'the parameter is declared more than once';
+  if (variable.references.some((each) => each.identifier.range[0] < home.body.range[0])) return 'another parameter reads it';
   if (!isPlain(file, found.value, home)) return 'its value may see what the body declares or does';
   if (file.hasCommentIn(statement.range[0], statement.range[1])) return 'a comment stands in it';
   if (hasCommentBeside(file, statement)) return 'a comment belongs to it';

@@ -68,8 +68,8 @@ function isNameUsedOutside(file, home, block, name) {
 
 function negated(file, test) {
   if (test.type === 'UnaryExpression' && test.operator === '!') {
-    const text = file.text.slice(test.range[0] + 1, test.range[1]);
-    return /^\s*\(.*\)$/s.test(text) && test.argument.type !== 'CallExpression' ? text.trim().slice(1, -1) : text.trim();
+    const isWrapped = file.isParenthesized(test.argument) && file.code.getTokenAfter(test.argument).range[1] <= test.range[1];
+    return isWrapped ? file.text.slice(...inParentheses(file, test.argument)) : file.textOf(test.argument);
   }
   const isEquality = test.type === 'BinaryExpression' && OPPOSITE[test.operator];
   if (isEquality) {
@@ -78,6 +78,11 @@ function negated(file, test) {
   }
   const isUnit = ['Identifier', 'MemberExpression', 'CallExpression', 'ThisExpression', 'Literal'].includes(test.type);
   return isUnit ? `!${file.textOf(test)}` : `!(${file.textOf(test)})`;
+}
+
+/** What stands between the parentheses of a node. */
+function inParentheses(file, node) {
+  return [file.code.getTokenBefore(node).range[1], file.code.getTokenAfter(node).range[0]];
 }
 
 function edits(file, node) {

@@ -6,9 +6,13 @@ const { nullishTest } = require('./nullish');
 
 const CHAIN = { MemberExpression: 'object', CallExpression: 'callee', TSNonNullExpression: 'expression' };
 
-/** The link of a chain of members and calls that reads or calls `value`; null if the chain does not begin with it. */
+/**
+ * The link of a chain of members and calls that reads or calls `value`; null if the chain does not begin with it. Parentheses
+ * end a chain: what stands after them would be read of undefined.
+ */
 function firstLink(file, node, value) {
   for (let each = node; CHAIN[each.type]; each = each[CHAIN[each.type]]) {
+    if (each !== node && file.isParenthesized(each)) return null;
     const inner = each[CHAIN[each.type]];
     if (isSame(file, inner, value)) return each.optional || each.type === 'TSNonNullExpression' ? null : each;
   }

@@ -1,7 +1,7 @@
 'use strict';
 // `return p.then((x) => f(x))` in an async function becomes `const x = await p; return f(x);`.
 
-const { enclosingFunction, isFunction, siblings, some, usesOwnContext } = require('../syntax');
+const { enclosingFunction, isFunction, isInside, siblings, some, usesOwnContext } = require('../syntax');
 
 const OWN_LOW = new Set(['SequenceExpression', 'AssignmentExpression', 'ArrowFunctionExpression', 'ConditionalExpression', 'YieldExpression']);
 
@@ -71,7 +71,7 @@ function ofCallback(file, callback, isLast, names, home, statement) {
   const declared = file.scopes.acquire(callback);
   for (const variable of declared ? [...declared.variables] : []) {
     if (variable.name === 'arguments') continue;
-    if (names.has(variable.name) || isNamedOutside(file, home, statement, variable.name)) return `${variable.name} is the name of something else in the function`;
+    if (names.has(variable.name) || isNamedOutside(file, home, statement, variable.name) || isNamedBeside(file, statement, variable)) return `${variable.name} is the name of something else in the function`;
     if (variable.defs.some((each) => each.type === 'FunctionName')) return 'a callback declares a function';
     if (variable.references.some((each) => each.isWrite() && !each.init) && variable.defs.some((each) => each.type === 'Parameter')) return `${variable.name} is written again`;
     names.add(variable.name);
@@ -88,6 +88,12 @@ function returnsAtEnd(file, callback) {
 function isNamedOutside(file, home, statement, name) {
   return some(file, home, (each) => (each.type === 'Identifier' || each.type === 'JSXIdentifier') && each.name === name
     && !(each.range[0] >= statement.range[0] && each.range[1] <= statement.range[1]), { intoFunctions: true });
+}
+
+/** Whether the rest of the statement means something else by the name of a callback's variable: it would see that variable afterwards. */
+function isNamedBeside(file, statement, variable) {
+  return file.referencesTo(variable.name).some((each) => isInside(each.identifier, statement) && each.resolved !== variable
+    && !isInside(each.identifier, variable.scope.block));
 }
 
 /** What a callback gives on; null for nothing. */
@@ -115,7 +121,8 @@ function moved(text, indent) {
   return lines.map((line) => (line.startsWith(old) ? (line.trim() ? indent + line.slice(old.length) : line) : line)).join('\n') + '\n';
 }
 
-function written(file, { base, links }, indent, isReturn) {
+/** `atEnd` says that the function ends with the statement: a return without a value may be left out. */
+function written(file, { base, links }, indent, { isReturn, atEnd }) {
   let text = '';
   let value = file.textOf(base);
   let node = base;
@@ -128,7 +135,7 @@ function written(file, { base, links }, indent, isReturn) {
     value = node ? file.textOf(node) : '';
     if (!node) node = { type: 'none' };
   }
-  if (isReturn) return `${text}${value ? `${indent}return ${value};` : ''}`.replace(/\n$/, '');
+  if (isReturn) return `${text}${value ? `${indent}return ${value};` : atEnd ? '' : `${indent}return;`}`.replace(/\n$/, '');
   return `${text}${value ? `${indent}await ${OWN_LOW.has(node.type) ? `(${value})` : value};` : ''}`.replace(/\n$/, '');
 }
 
@@ -148,7 +155,7 @@ module.exports = {
       const why = isText ? 'a text in it goes over several lines' : obstacle(file, chain, where, home);
       const indent = file.indentOf(where.statement.range[0]);
       if (why) out.refuse(node, why);
-      else out.change(node, [[file.lineStart(where.statement.range[0]), where.statement.range[1], written(file, chain, indent, where.isReturn)]]);
+      else out.change(node, [[file.lineStart(where.statement.range[0]), where.statement.range[1], written(file, chain, indent, { isReturn: where.isReturn, atEnd: where.statement.parent === home.body })]]);
     }
   },
 };

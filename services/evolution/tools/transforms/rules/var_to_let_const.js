@@ -98,8 +98,21 @@ function readEarly(file, variable, node, block) {
       grew = true;
     }
   }
+  const circle = block.type === 'Program' && mayBeInCircle(file) && [...hoisted.keys()].filter((each) => isExported(file, each));
+  for (const each of circle || []) hoisted.set(each, true);
   const found = variable.references.find((each) => !each.init && isEarly(each.identifier));
   return found && found.identifier;
+}
+
+/** Whether modules that this one imports may import it: their code then runs before its own, and may call what it exports. */
+function mayBeInCircle(file) {
+  return file.all('ImportDeclaration', 'ExportNamedDeclaration', 'ExportAllDeclaration').some(({ source }) => source && /^[./#]/.test(source.value));
+}
+
+function isExported(file, declaration) {
+  const [variable] = file.variablesDeclaredBy(declaration);
+  return /^Export/.test(declaration.parent.type)
+    || Boolean(variable) && variable.references.some(({ identifier: { parent } }) => /^Export/.test(parent.type));
 }
 
 /** The outermost of some nodes that holds a node. */
