@@ -14,6 +14,8 @@ mod recover;
 mod repository;
 mod revert;
 mod sources;
+#[cfg(test)]
+mod suite;
 mod types;
 mod worktree;
 #[cfg(test)]

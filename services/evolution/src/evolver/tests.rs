@@ -28,16 +28,23 @@ const CHANGED: &str = "\u{feff}'use strict';\r\nconst a = 1;\r\n\r\n// keep\texa
 const TEST: &str = "const test = require('node:test');\nconst assert = require('node:assert');\ntest('f', () => assert.equal(require('../lib/a.js').f(), 2));\n";
 
 /// A repository with one project, and an evolver with a data folder of its own.
-struct Fixture {
+pub(super) struct Fixture {
     host: TestHost,
-    root: PathBuf,
-    evolver: Evolver,
+    pub(super) root: PathBuf,
+    pub(super) evolver: Evolver,
     checks: Mutex<Vec<Check>>,
     cancel: CancellationToken,
 }
 
 impl Fixture {
     fn new(files: &[(&str, &str)]) -> Self {
+        let fixture = Self::empty();
+        fixture.commit(files);
+        fixture
+    }
+
+    /// A repository without a commit.
+    pub(super) fn empty() -> Self {
         let host = TestHost::installed();
         let root = host.path("project");
         std::fs::create_dir_all(&root).unwrap();
@@ -62,7 +69,6 @@ impl Fixture {
         };
         fixture.git(&["init", "-q", "-b", "main"]);
         fixture.git(&["config", "core.autocrlf", "false"]);
-        fixture.commit(files);
         fixture
     }
 
@@ -71,7 +77,7 @@ impl Fixture {
         Self::new(&[("package.json", MANIFEST), ("lib/a.js", SOURCE), ("test/a.test.js", TEST)])
     }
 
-    fn git(&self, args: &[&str]) -> String {
+    pub(super) fn git(&self, args: &[&str]) -> String {
         let identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"];
         let mut command = Command::new("git");
         let output = command.arg("-C").arg(&self.root).args(identity).args(args).output().unwrap();
@@ -79,13 +85,13 @@ impl Fixture {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    fn write(&self, path: &str, text: &str) {
+    pub(super) fn write(&self, path: &str, text: &str) {
         let path = self.root.join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
     }
 
-    fn commit(&self, files: &[(&str, &str)]) {
+    pub(super) fn commit(&self, files: &[(&str, &str)]) {
         files.iter().for_each(|(path, text)| self.write(path, text));
         self.git(&["add", "-A"]);
         self.git(&["commit", "-q", "-m", "files"]);
@@ -95,7 +101,7 @@ impl Fixture {
         Project::open(&self.root, &[], &Trust(is_trusted)).await.unwrap()
     }
 
-    async fn propose(&self, transforms: &[&str]) -> Result<Proposals, EvolutionError> {
+    pub(super) async fn propose(&self, transforms: &[&str]) -> Result<Proposals, EvolutionError> {
         let options = EvolveOptions {
             transforms: transforms.iter().map(|&name| name.to_owned()).collect(),
             limit: 20,
@@ -111,7 +117,7 @@ impl Fixture {
         made.evolutions.remove(0)
     }
 
-    async fn approve(&self, evolution: &Evolution, is_trusted: bool) -> Result<Evolution, EvolutionError> {
+    pub(super) async fn approve(&self, evolution: &Evolution, is_trusted: bool) -> Result<Evolution, EvolutionError> {
         self.approve_some(evolution, &[], is_trusted).await
     }
 
@@ -144,13 +150,13 @@ impl Fixture {
     }
 
     /// Everything below the project but git's own files, and what git lists of branches and worktrees.
-    fn tree(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+    pub(super) fn tree(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut found = BTreeMap::new();
         collect(&self.root, &mut found);
         found
     }
 
-    fn nothing_is_left(&self) {
+    pub(super) fn nothing_is_left(&self) {
         let left: Vec<_> = std::fs::read_dir(self.host.path("worktrees")).into_iter().flatten().collect();
         assert!(left.is_empty(), "{left:?}");
         assert_eq!(self.git(&["worktree", "list"]).lines().count(), 1);
@@ -415,4 +421,20 @@ async fn a_transform_of_the_user_that_goes_wrong_is_told_and_changes_nothing() {
         assert!(matches!(refused, Err(EvolutionError::CustomTransform { .. })), "{refused:?}");
     }
     fixture.nothing_is_left();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_rule_and_method_holds_its_table() {
+    let fixture = Fixture::empty();
+    let tools = fixture.evolver.host.tools_dir(&ProgressSink::none(), &fixture.cancel).await.unwrap();
+    let node = fixture.evolver.host.node().await.unwrap();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transforms");
+    let mut command = Command::new(node);
+    command.args(["--test", "--test-reporter=tap"]).arg(&folder).env("SHIM_TOOLS_DIR", tools);
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let failed: Vec<&str> = said.lines().filter(|line| line.trim_start().starts_with("not ok")).collect();
+    assert!(output.status.success() && failed.is_empty(), "{failed:#?}");
+    let passed = said.lines().find_map(|line| line.strip_prefix("# pass ")).unwrap();
+    assert!(passed.parse::<usize>().unwrap() > 400, "{passed}");
 }
