@@ -1,1 +1,3 @@
 //! Pure decisions: no clock, no file, no process, no transport.
+
+pub(crate) mod analysis;
