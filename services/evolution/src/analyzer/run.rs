@@ -46,6 +46,19 @@ pub(super) struct Keys {
     pub(super) history: String,
     /// Of the whole answer.
     answer: blake3::Hash,
+    /// Files of TypeScript.
+    pub(super) typescript_files: usize,
+}
+
+impl Keys {
+    /// Of where imports lead.
+    pub(super) fn graph(&self, sources: &Sources) -> blake3::Hash {
+        let mut hasher = blake3::Hasher::new();
+        for hash in [sources.names_hash(), self.configuration.files, self.configuration.dependencies] {
+            hasher.update(hash.as_bytes());
+        }
+        hasher.finalize()
+    }
 }
 
 impl<'a> Run<'a> {
@@ -142,6 +155,7 @@ impl<'a> Run<'a> {
         let mut answer = blake3::Hasher::new();
         answer.update(lint.as_bytes());
         answer.update(world.as_bytes());
+        answer.update(sources.choice_hash().as_bytes());
         for text in [history.clone(), coverage::key(self.project.root()), self.options.limit.to_string()] {
             answer.update(text.as_bytes());
             answer.update(&[0]);
@@ -154,6 +168,7 @@ impl<'a> Run<'a> {
             world,
             history,
             answer: answer.finalize(),
+            typescript_files: sources.files.iter().filter(|file| is_typescript(&file.path)).count(),
         })
     }
 
@@ -276,6 +291,11 @@ impl<'a> Run<'a> {
         let sent = self.events.send(event).await;
         sent.map_err(|_| HostError::Cancelled.into())
     }
+}
+
+fn is_typescript(path: &str) -> bool {
+    let extension = path.rsplit_once('.').map_or("", |(_, extension)| extension);
+    matches!(extension, "ts" | "tsx" | "mts" | "cts")
 }
 
 /// The key of a file's answer: its content, its path, and what else the answers hang on.

@@ -47,19 +47,28 @@ impl Sources {
         self.files.iter().filter(|file| file.is_chosen)
     }
 
-    /// Names and contents of all files, and which are chosen.
+    /// Names and contents of all files.
     pub(super) fn hash(&self) -> blake3::Hash {
         let mut hasher = blake3::Hasher::new();
         for file in &self.files {
             hasher.update(&(file.path.len() as u64).to_le_bytes());
             hasher.update(file.path.as_bytes());
             hasher.update(file.hash.as_bytes());
+        }
+        hasher.finalize()
+    }
+
+    /// Which files are chosen, and which are left out.
+    pub(super) fn choice_hash(&self) -> blake3::Hash {
+        let mut hasher = blake3::Hasher::new();
+        for file in &self.files {
             hasher.update(&[u8::from(file.is_chosen)]);
         }
         for file in &self.unread {
             hasher.update(file.path.as_bytes());
             hasher.update(&[0]);
             hasher.update(file.reason.as_bytes());
+            hasher.update(&[0]);
         }
         hasher.finalize()
     }
