@@ -22,9 +22,27 @@ const STYLE: [&str; 10] = [
     "no-require-imports",
 ];
 
+/// The transforms that do what a rule asks for.
+const TRANSFORMS: [(&str, &str); 10] = [
+    ("no-var", "var-to-let-const"),
+    ("prefer-const", "var-to-let-const"),
+    ("prefer-template", "concat-to-template"),
+    ("object-shorthand", "object-shorthand"),
+    ("prefer-arrow-callback", "function-to-arrow"),
+    ("prefer-spread", "apply-to-spread"),
+    ("prefer-optional-chain", "optional-chaining"),
+    ("prefer-nullish-coalescing", "nullish-coalescing"),
+    ("no-require-imports", "require-to-import"),
+    ("no-unreachable", "dead-code"),
+];
+
 pub(super) fn add(picture: &Picture<'_>, into: &mut Vec<Opportunity>) {
-    let counted = picture.findings.iter().filter(|finding| finding.suppression.is_empty());
-    let (types, lint): (Vec<&Finding>, Vec<&Finding>) = counted.partition(|finding| finding.tool.starts_with("tsc "));
+    let counted = picture
+        .findings
+        .iter()
+        .filter(|finding| finding.suppression.is_empty());
+    let (types, lint): (Vec<&Finding>, Vec<&Finding>) =
+        counted.partition(|finding| finding.tool.starts_with("tsc "));
     add_types(&types, into);
     let heat = picture.heat();
     let mut rules: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
@@ -32,16 +50,25 @@ pub(super) fn add(picture: &Picture<'_>, into: &mut Vec<Opportunity>) {
         rules.entry(&finding.rule).or_default().push(finding);
     }
     for (rule, findings) in rules {
-        let hottest = findings.iter().filter_map(|finding| heat.get(path(finding)).copied());
+        let hottest = findings
+            .iter()
+            .filter_map(|finding| heat.get(path(finding)).copied());
         let hottest = hottest.fold(0.0, f64::max);
         into.extend(broken_rule(rule, &findings, hottest));
     }
 }
 
 fn add_types(findings: &[&Finding], into: &mut Vec<Opportunity>) {
-    let missing = findings.iter().filter(|finding| NOT_INSTALLED.contains(&finding.rule.as_str())).count();
+    let missing = findings
+        .iter()
+        .filter(|finding| NOT_INSTALLED.contains(&finding.rule.as_str()))
+        .count();
     // Of modules without declarations, most other errors follow.
-    let confidence = if missing * 4 > findings.len() { 0.3 } else { 0.9 };
+    let confidence = if missing * 4 > findings.len() {
+        0.3
+    } else {
+        0.9
+    };
     let mut files: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
     for finding in findings {
         files.entry(path(finding)).or_default().push(finding);
@@ -67,7 +94,9 @@ fn broken_rule(rule: &str, findings: &[&Finding], heat: f64) -> Option<Opportuni
     let first = findings.first()?;
     let name = rule.rsplit('/').next().unwrap_or(rule);
     let is_style = STYLE.contains(&name);
-    let is_error = findings.iter().any(|finding| finding.severity() == Severity::Error);
+    let is_error = findings
+        .iter()
+        .any(|finding| finding.severity() == Severity::Error);
     let fixable = findings.iter().filter(|finding| finding.is_fixable).count();
     let weight = match (is_style, is_error) {
         (true, _) => 0.25,
@@ -83,20 +112,37 @@ fn broken_rule(rule: &str, findings: &[&Finding], heat: f64) -> Option<Opportuni
         confidence: if is_style { 0.6 } else { 0.75 },
         effort: 0.1 + float(findings.len() - fixable) / 100.0,
         evidence: first_places(findings),
-        transform: "",
+        transform: TRANSFORMS
+            .iter()
+            .find(|(of, _)| *of == name)
+            .map_or("", |(_, transform)| transform),
     };
     Some(draft.finish())
 }
 
 fn first_places(findings: &[&Finding]) -> Vec<shim_proto::evolution::v1::Evidence> {
     let places = findings.iter().take(MAX_EVIDENCE);
-    places.map(|finding| evidence(&finding.tool, finding.message.clone(), finding.location.clone())).collect()
+    places
+        .map(|finding| {
+            evidence(
+                &finding.tool,
+                finding.message.clone(),
+                finding.location.clone(),
+            )
+        })
+        .collect()
 }
 
 fn location(findings: &[&Finding]) -> Location {
-    findings.first().and_then(|finding| finding.location.clone()).unwrap_or_default()
+    findings
+        .first()
+        .and_then(|finding| finding.location.clone())
+        .unwrap_or_default()
 }
 
 fn path(finding: &Finding) -> &str {
-    finding.location.as_ref().map_or("", |location| location.path.as_str())
+    finding
+        .location
+        .as_ref()
+        .map_or("", |location| location.path.as_str())
 }
