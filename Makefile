@@ -53,7 +53,7 @@ evolution-suite: ## Evolve real packages from npm and run their own tests; figur
 	ONLY=$(ONLY) cargo nextest run --package shim-evolution --run-ignored ignored-only --no-capture evolution_suite
 	@cat $(TARGET)/evolution-suite/figures.md
 
-chaos: ## Kill, freeze and race what is promised: PANEL=checkpoint|races|locks|outages|coordination|tasks|claims|overload ROUNDS=200 SEED=1
+chaos: ## Kill, freeze and race what is promised: PANEL=checkpoint|races|locks|outages|coordination|tasks|claims|evolution|overload ROUNDS=200 SEED=1
 	@deploy/local/setup.sh run
 	@cargo build --release --quiet --package shim --package shim-tests
 	@SHIM_BIN=$(TARGET)/release/shim $(TARGET)/release/chaos $(PANEL) \

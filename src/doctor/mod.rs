@@ -7,6 +7,7 @@ mod check;
 mod clients;
 mod fix;
 mod machine;
+mod node;
 mod redis_trial;
 mod services;
 mod stack;
@@ -100,6 +101,7 @@ async fn configured(config: &Config) -> Vec<Check> {
         Err(why) => checks.push(storage::untrusted(&why)),
     }
     checks.extend(services::executors(config));
+    checks.push(node::check(config));
     checks
 }
 
