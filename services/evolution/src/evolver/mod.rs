@@ -9,6 +9,7 @@ mod approve;
 mod checks;
 mod commands;
 mod custom;
+mod offer;
 mod propose;
 mod recover;
 mod repository;
@@ -26,7 +27,8 @@ use std::time::Duration;
 
 use shim_proto::evolution::v1::Transform;
 
-pub(crate) use approve::Approval;
+pub(crate) use approve::{Approval, Watch};
+pub(crate) use offer::Offer;
 pub(crate) use propose::{CustomTransform, EvolveOptions, Proposals};
 
 use crate::domain::evolution::catalog;
