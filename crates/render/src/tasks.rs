@@ -72,11 +72,12 @@ pub fn requirements(requirements: Option<&Requirements>) -> String {
     names.join(" ")
 }
 
-/// The same as the first cell of a row, in at most `max` characters.
+/// The same as the first cell of a row, in at most `max` characters. The kind of a worker is a word of ours, capabilities are not.
 #[must_use]
 pub fn requirements_cell(needed: Option<&Requirements>, max: usize) -> String {
+    let begins_with_kind = needed.is_some_and(|it| it.executor() != WorkerKind::Unspecified);
     match requirements(needed) {
-        any if any == ANY_WORKER => any,
+        ours if begins_with_kind || ours == ANY_WORKER => one_line(&ours, max),
         names => title(&names, max),
     }
 }
