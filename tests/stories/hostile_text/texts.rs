@@ -106,7 +106,8 @@ fn words(line: &str) -> String {
 pub(super) fn faults(what: &str, text: &str) -> Vec<String> {
     let mut faults = Vec::new();
     for line in split(text) {
-        let begun = words(line.trim_start_matches(|c: char| c.is_whitespace() || "-+*".contains(c)));
+        let begun =
+            words(line.trim_start_matches(|c: char| c.is_whitespace() || "-+*".contains(c)));
         let is_item = line.trim_start().starts_with(['-', '+', '*']);
         let forged = MARKERS.iter().find(|marker| {
             begun.starts_with(&words(marker)) && !(is_item && SENTENCES.contains(marker))
