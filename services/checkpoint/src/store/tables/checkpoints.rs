@@ -7,6 +7,7 @@ use shim_runtime::ids::CheckpointId;
 
 use super::super::codec::{PackedState, decode_state};
 use super::column;
+use super::gaps;
 use super::sessions::{self, StoredSession};
 use crate::domain::hash_chain::{self, Hash};
 use crate::domain::session_tasks::{self, TaskChange, TaskMatch};
@@ -302,7 +303,7 @@ pub(crate) fn by_number(
 /// A checkpoint with its content, and the numbers of newer ones that are damaged.
 pub(crate) type IntactCheckpoint = (Checkpoint, CheckpointState, Vec<u64>);
 
-/// The newest checkpoint that can be read whole.
+/// The newest checkpoint that can be read whole, with the numbers of newer ones that cannot, or that are not there.
 pub(crate) fn newest_intact(
     db: &Connection,
     stored: &StoredSession,
@@ -316,6 +317,8 @@ pub(crate) fn newest_intact(
         let row = CheckpointRow::from_row(row)?;
         match row.decode() {
             Ok((checkpoint, state)) if checkpoint.session_id == stored.session.id => {
+                damaged.extend(gaps::above(db, stored, checkpoint.number)?);
+                damaged.sort_unstable_by(|a, b| b.cmp(a));
                 return Ok((checkpoint, state, damaged));
             }
             _ => damaged.push(row.number),
