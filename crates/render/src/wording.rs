@@ -3,8 +3,6 @@
 //!
 //! Whether two tasks that are spelled otherwise may be one is in [`crate::likeness`].
 
-use std::borrow::Cow;
-
 use unicode_normalization::UnicodeNormalization;
 
 /// What ends a text without meaning anything.
@@ -14,23 +12,44 @@ const CLOSING: [char; 11] = ['.', ';', ',', '!', ' ', '…', '。', '！', '；'
 /// closing punctuation.
 #[must_use]
 pub fn normalised(text: &str) -> String {
-    let folded = if text.is_ascii() {
-        Cow::Borrowed(text)
+    let mut joined = if text.is_ascii() {
+        joined_ascii(text)
     } else {
-        Cow::Owned(folded(text))
+        joined(&folded(text))
     };
-    let mut joined = String::with_capacity(folded.len());
-    for word in folded.split_whitespace() {
+    let trimmed = joined.trim_end_matches(CLOSING).len();
+    // A text of punctuation alone stays what it is.
+    if trimmed > 0 {
+        joined.truncate(trimmed);
+    }
+    joined
+}
+
+/// Small letters with single blanks.
+fn joined(text: &str) -> String {
+    let mut joined = String::with_capacity(text.len());
+    for word in text.split_whitespace() {
         if !joined.is_empty() {
             joined.push(' ');
         }
         joined.push_str(word);
     }
     joined.make_ascii_lowercase();
-    let trimmed = joined.trim_end_matches(CLOSING).len();
-    // A text of punctuation alone stays what it is.
-    if trimmed > 0 {
-        joined.truncate(trimmed);
+    joined
+}
+
+/// The same of a text of ASCII, whose characters need not be decoded.
+fn joined_ascii(text: &str) -> String {
+    let is_blank = |b: u8| matches!(b, b' ' | b'\t'..=b'\r');
+    let mut joined = String::with_capacity(text.len());
+    for word in text.as_bytes().split(|b| is_blank(*b)) {
+        if word.is_empty() {
+            continue;
+        }
+        if !joined.is_empty() {
+            joined.push(' ');
+        }
+        joined.extend(word.iter().map(|b| char::from(b.to_ascii_lowercase())));
     }
     joined
 }
