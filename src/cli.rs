@@ -12,8 +12,8 @@ use crate::empty_options;
 use crate::error::CliError;
 use crate::global_flags::GlobalFlags;
 use crate::{
-    checkpoint, coordination, demo, doctor, down, files, gateway, healthcheck, hold, install,
-    locks, messages, service, sessions, state, status, tasks, up, worker, workers,
+    checkpoint, coordination, demo, doctor, down, evolution, files, gateway, healthcheck, hold,
+    install, locks, messages, service, sessions, state, status, tasks, up, worker, workers,
 };
 
 /// Keeps Claude sessions alive, and lets many of them work as one team: saves what a session knows, brings it back when
@@ -62,6 +62,11 @@ enum Command {
     Coordination(service::Args),
     /// Run the worker service alone: workers of this machine, and tasks for Claude windows
     Worker(worker::Args),
+    /// Run the evolution service alone: analyses, evolutions and generated tests
+    #[command(
+        after_help = "The service's port is 50054. `shim up` runs it with the other services."
+    )]
+    Evolution(service::Args),
     /// Look after sessions and their checkpoints
     #[command(subcommand)]
     Sessions(sessions::Command),
@@ -113,7 +118,9 @@ impl Command {
     fn settings(&self) -> Vec<(String, String)> {
         let (listen, start) = match self {
             Self::Up(args) => (args.listen.clone(), Vec::new()),
-            Self::Checkpoint(args) | Self::Coordination(args) => (args.listen.clone(), Vec::new()),
+            Self::Checkpoint(args) | Self::Coordination(args) | Self::Evolution(args) => {
+                (args.listen.clone(), Vec::new())
+            }
             Self::Worker(args) => (args.service.listen.clone(), args.start()),
             _ => (None, Vec::new()),
         };
@@ -149,6 +156,7 @@ impl Cli {
             Command::Checkpoint(args) => checkpoint::run(&args, loaded?),
             Command::Coordination(args) => coordination::run(&args, loaded?),
             Command::Worker(args) => worker::run(&args, loaded?),
+            Command::Evolution(args) => evolution::run(&args, loaded?),
             Command::Sessions(command) => block_on(sessions::run(command, &loaded?, out)),
             Command::Tasks(command) => block_on(tasks::run(command, &loaded?, out)),
             Command::Workers(command) => block_on(workers::run(command, &loaded?, out)),

@@ -24,6 +24,8 @@ pub(crate) struct Config {
     pub(crate) coordination: shim_coordination::Config,
     /// The worker service's own keys.
     pub(crate) worker: shim_worker::Config,
+    /// The evolution service's own keys.
+    pub(crate) evolution: shim_evolution::Config,
     /// When the private Redis writes through to the disk (`redis.appendfsync`).
     pub(crate) appendfsync: AppendFsync,
     /// How much memory the private Redis may take (`redis.maxmemory`).
@@ -67,6 +69,10 @@ impl Config {
             worker: shim_worker::Config {
                 supervisor: own_program().ok(),
                 ..shim_worker::Config::read(&mut settings)
+            },
+            evolution: shim_evolution::Config {
+                supervisor: own_program().ok(),
+                ..shim_evolution::Config::read(&mut settings)
             },
             appendfsync: settings.get_or("redis.appendfsync", AppendFsync::Always),
             max_memory: settings.get_or("redis.maxmemory", MaxMemory::DEFAULT),

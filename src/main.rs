@@ -14,6 +14,7 @@ mod down;
 mod empty_options;
 mod error;
 mod event_stream;
+mod evolution;
 mod files;
 mod gateway;
 mod global_flags;

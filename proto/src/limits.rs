@@ -277,3 +277,37 @@ pub mod worker {
     /// How long a drain may take.
     pub const MAX_DRAIN: Duration = HOUR.saturating_mul(12);
 }
+
+/// Analyses, evolutions and generated tests.
+pub mod evolution {
+    /// Files and folders that a call is limited to.
+    pub const MAX_INCLUDE: usize = 1_000;
+    /// Transforms that one call names.
+    pub const MAX_TRANSFORMS: usize = 64;
+    /// A transform's name.
+    pub const MAX_TRANSFORM_BYTES: usize = 64;
+    /// Options of a transform, encoded.
+    pub const MAX_OPTIONS_BYTES: usize = 64 << 10;
+    /// Why an evolution is rejected or taken back.
+    pub const MAX_REASON_BYTES: usize = 2_000;
+    /// Opportunities, hotspots and figures of a report when the request names no number.
+    pub const DEFAULT_ITEMS: u32 = 20;
+    /// Opportunities, hotspots and figures of a report.
+    pub const MAX_ITEMS: u32 = 1_000;
+    /// Proposals of one call when the request names no number.
+    pub const DEFAULT_PROPOSALS: u32 = 20;
+    /// Proposals of one call.
+    pub const MAX_PROPOSALS: u32 = 100;
+    /// Functions that get tests when the request names no number.
+    pub const DEFAULT_FUNCTIONS: u32 = 20;
+    /// Functions that get tests.
+    pub const MAX_FUNCTIONS: u32 = 200;
+    /// The shortest beginning of an id that names an evolution.
+    pub const MIN_ID_BYTES: usize = 4;
+    /// An id, or the beginning of one.
+    pub const MAX_ID_BYTES: usize = 36;
+    /// Evolutions that are kept: the oldest that are decided make room.
+    pub const MAX_EVOLUTIONS: u32 = 5_000;
+    /// An evolution with its diffs, encoded.
+    pub const MAX_EVOLUTION_BYTES: usize = 8 << 20;
+}

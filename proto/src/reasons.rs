@@ -26,6 +26,10 @@ reasons! {
     STATE_TOO_LARGE,
     /// INVALID_ARGUMENT: no executor of this name is configured.
     EXECUTOR_UNKNOWN,
+    /// INVALID_ARGUMENT: the path names no project that can be read.
+    PROJECT_UNUSABLE,
+    /// INVALID_ARGUMENT: there is no transform of this name.
+    TRANSFORM_UNKNOWN,
 
     /// NOT_FOUND: there is no session of this id.
     SESSION_NOT_FOUND,
@@ -39,6 +43,8 @@ reasons! {
     WORKER_NOT_FOUND,
     /// NOT_FOUND: there is no job or task of this id.
     TASK_NOT_FOUND,
+    /// NOT_FOUND: there is no evolution of this id, or several whose ids begin so.
+    EVOLUTION_NOT_FOUND,
 
     /// FAILED_PRECONDITION: another client restored the session; the caller's epoch is old.
     STALE_OWNER,
@@ -76,6 +82,16 @@ reasons! {
     NO_RECIPIENTS,
     /// FAILED_PRECONDITION, of a tool: no interrupted session has unfinished work.
     NOTHING_TO_RESTORE,
+    /// FAILED_PRECONDITION: there is no Node, or one that is too old.
+    NODE_MISSING,
+    /// FAILED_PRECONDITION: the project's own code would have to run, and nobody allowed that.
+    PROJECT_NOT_TRUSTED,
+    /// FAILED_PRECONDITION: the project has no git repository, or none with a commit.
+    NO_REPOSITORY,
+    /// FAILED_PRECONDITION: the evolution is in another state than the call is for.
+    EVOLUTION_STATE,
+    /// FAILED_PRECONDITION: the files that an evolution was made from have changed.
+    EVOLUTION_OUTDATED,
 
     /// ABORTED: the session was restored since the caller looked.
     EPOCH_CHANGED,
@@ -111,6 +127,8 @@ reasons! {
     TOKEN_EXPIRED,
     /// PERMISSION_DENIED: the caller's role is too weak.
     ROLE_REFUSED,
+    /// PERMISSION_DENIED: the project lies outside of the folders that may be worked on.
+    OUTSIDE_ROOTS,
 
     /// UNAVAILABLE: the database or Redis does not answer.
     STORE_UNAVAILABLE,
@@ -124,13 +142,23 @@ reasons! {
     GROUP_LOST,
     /// UNAVAILABLE: the service is being stopped.
     STOPPING,
+    /// UNAVAILABLE: the tools of the evolution service could not be installed.
+    TOOLS_UNAVAILABLE,
 
     /// DATA_LOSS: the disk changed a stored checkpoint.
     CHECKPOINT_DAMAGED,
+    /// DATA_LOSS: the disk changed a stored evolution.
+    EVOLUTION_DAMAGED,
     /// INTERNAL: a defect of the service.
     INTERNAL,
     /// INTERNAL: the call ended in a panic; other calls are not affected.
     PANIC,
+    /// FAILED_PRECONDITION: the project's tests cannot be run: their runner is missing, or is none that is known.
+    TESTS_UNAVAILABLE,
+    /// INTERNAL: a tool of the evolution service failed.
+    TOOL_FAILED,
+    /// DEADLINE_EXCEEDED: a tool of the evolution service took longer than it may.
+    TOOL_TIMED_OUT,
 
     /// UNAVAILABLE, of a tool: the gateway could not start the local stack.
     STACK_NOT_RUNNING,

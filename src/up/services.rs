@@ -32,6 +32,13 @@ pub(super) async fn build(
     );
     let settings = config.coordination.or_redis(redis.map(PrivateRedis::url));
     let store = open_store(&settings.store, shutdown)?;
+    // All of them are this process.
+    let peers = shim_evolution::Peers {
+        checkpoint: Some(checkpoints.clone()),
+        coordination: Some(checkpoints.clone()),
+        worker: Some(checkpoints.clone()),
+    };
+    let evolution = shim_evolution::build(config.evolution, peers, shutdown).await?;
     let services: Vec<Box<dyn Service>> = vec![
         Box::new(checkpoint?),
         Box::new(shim_coordination::build(&settings, store.clone(), shutdown)),
@@ -41,6 +48,7 @@ pub(super) async fn build(
             Some(checkpoints),
             shutdown,
         )?),
+        Box::new(evolution),
     ];
     Ok((services, store))
 }

@@ -3,14 +3,116 @@
 //! Parsing, linting, transforming and running belong to tools: ESLint, jscodeshift, the TypeScript compiler, oxlint and the
 //! users' own test runners. What is worth doing, whether it may be done and whether it held is decided here.
 
+#![allow(dead_code, unused_imports, reason = "rooms are being furnished")]
+
 mod analyzer;
+mod config;
 mod domain;
+mod error;
 mod evolver;
+mod janitor;
 mod patterns;
 mod project;
 mod rpc;
 mod store;
 mod test_generator;
-#[allow(dead_code, unused_imports)]
 mod test_runs;
 mod tool_host;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use shim_proto::evolution::v1::evolution_service_server::EvolutionServiceServer;
+use shim_proto::limits::MAX_MESSAGE_BYTES;
+use shim_runtime::background::BackgroundTasks;
+use shim_runtime::client::Channel;
+use shim_runtime::lifecycle::Shutdown;
+use shim_runtime::server::{Listeners, Server};
+use shim_runtime::service::{self, BoxFuture};
+use shim_sqlite::OpenError;
+
+pub use config::Config;
+pub use error::StartError;
+pub use shim_sqlite::Integrity;
+
+use rpc::Api;
+use store::Store;
+
+/// The other services, as clients reach them; a service that is not configured is `None`.
+#[derive(Debug, Clone, Default)]
+pub struct Peers {
+    /// Sessions and their checkpoints.
+    pub checkpoint: Option<Channel>,
+    /// Tasks and workers.
+    pub coordination: Option<Channel>,
+    /// Claims of tasks.
+    pub worker: Option<Channel>,
+}
+
+/// Where the database of a data folder is.
+#[must_use]
+pub fn database_path(data_dir: &Path) -> PathBuf {
+    store::SCHEMA.database_path(data_dir)
+}
+
+/// Checks the database of a data folder as the service would, which refuses what is not intact. Nothing is changed.
+#[must_use]
+pub fn inspect(data_dir: &Path) -> Integrity {
+    shim_sqlite::inspect(&store::SCHEMA, &database_path(data_dir))
+}
+
+/// The running service, ready to be added to a server.
+pub struct Service {
+    api: Api,
+}
+
+/// Opens the database and starts the background tasks, which end with the shutdown.
+///
+/// # Errors
+/// If the data folder or the database cannot be used.
+pub async fn build(
+    config: Config,
+    peers: Peers,
+    shutdown: &Shutdown,
+) -> Result<Service, StartError> {
+    let folder = config.data_dir.clone();
+    let unusable = |reason: String| OpenError::database(&database_path(&config.data_dir), &reason);
+    let opened = tokio::task::spawn_blocking(move || Store::open(&folder)).await;
+    let store = opened.map_err(|defect| unusable(defect.to_string()))??;
+    let tasks = BackgroundTasks::new("evolution", shutdown);
+    let (kept, stop) = (store.clone(), shutdown.clone());
+    tasks.spawn_restarting("evolution_janitor", move || {
+        janitor::run(kept.clone(), stop.clone())
+    });
+    let api = Api::new(Arc::new(config), store, peers, tasks);
+    Ok(Service { api })
+}
+
+impl service::Service for Service {
+    fn register(&self, server: Server) -> Server {
+        let evolution = EvolutionServiceServer::new(self.api.clone())
+            .max_decoding_message_size(MAX_MESSAGE_BYTES);
+        server.with(evolution)
+    }
+
+    /// Waits for the background tasks and the streams, whose work ends with the shutdown.
+    fn drain(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.api.tasks.finish())
+    }
+}
+
+/// Runs the service alone until the shutdown begins, then drains.
+///
+/// # Errors
+/// If it cannot start or its server fails.
+pub async fn run(
+    config: Config,
+    peers: Peers,
+    server: Server,
+    listeners: Listeners,
+    shutdown: Shutdown,
+) -> Result<(), StartError> {
+    let service = build(config, peers, &shutdown).await?;
+    service::serve(&[Box::new(service)], server, listeners, shutdown).await?;
+    Ok(())
+}

@@ -199,6 +199,33 @@ const SERVICES: &[ServiceRoles] = &[
         ],
     },
     ServiceRoles {
+        name: "shim.evolution.v1.EvolutionService",
+        methods: &[
+            (
+                Role::Read,
+                &[
+                    "GetEvolution",
+                    "ListEvolutions",
+                    "ListPatterns",
+                    "ListTransforms",
+                ],
+            ),
+            // An analysis runs programs, and the configuration of a trusted project.
+            (
+                Role::Write,
+                &[
+                    "AnalyzeWorkflow",
+                    "EvolveCode",
+                    "ApproveEvolution",
+                    "RevertEvolution",
+                    "GenerateTests",
+                ],
+            ),
+            // It decides whose code runs with the rights of the service.
+            (Role::Admin, &["TrustProject"]),
+        ],
+    },
+    ServiceRoles {
         name: "grpc.reflection.v1.ServerReflection",
         methods: &[(Role::Read, &["ServerReflectionInfo"])],
     },

@@ -1,4 +1,4 @@
 //! Pure decisions: no clock, no file, no process, no transport.
 
-#[allow(dead_code, unused_imports)]
+pub(crate) mod patterns;
 pub(crate) mod testing;

@@ -1,0 +1,115 @@
+//! The rules of this service's messages, on top of the shared rules of single fields.
+
+use std::ops::{Deref, DerefMut};
+use std::path::{Component, Path, PathBuf};
+
+use shim_proto::limits::MAX_PATH_BYTES;
+use shim_proto::limits::evolution::{
+    MAX_ID_BYTES, MAX_INCLUDE, MAX_REASON_BYTES, MAX_TRANSFORM_BYTES, MAX_TRANSFORMS, MIN_ID_BYTES,
+};
+use shim_runtime::fields::Fields as Shared;
+use tonic::Status;
+
+/// The shared rules and those of this service's messages.
+#[derive(Debug, Default)]
+pub(super) struct Fields(Shared);
+
+impl Deref for Fields {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl DerefMut for Fields {
+    fn deref_mut(&mut self) -> &mut Shared {
+        &mut self.0
+    }
+}
+
+impl Fields {
+    /// # Errors
+    /// INVALID_ARGUMENT naming every wrong field.
+    pub(super) fn finish(self) -> Result<(), Status> {
+        self.0.finish()
+    }
+
+    /// A required absolute path.
+    pub(super) fn path(&mut self, field: &str, path: &str) -> PathBuf {
+        self.required_line(field, path, MAX_PATH_BYTES);
+        self.absolute(field, path);
+        PathBuf::from(path)
+    }
+
+    /// An absolute path, or nothing.
+    pub(super) fn optional_path(&mut self, field: &str, path: &str) -> Option<PathBuf> {
+        if path.is_empty() {
+            return None;
+        }
+        Some(self.path(field, path))
+    }
+
+    fn absolute(&mut self, field: &str, path: &str) {
+        if !path.trim().is_empty() && !Path::new(path).is_absolute() {
+            self.refuse(field, "must be an absolute path; it begins without /");
+        }
+    }
+
+    /// Files and folders below the path of the request.
+    pub(super) fn include(&mut self, include: &[String]) {
+        if !self.list("include", include.len(), MAX_INCLUDE) {
+            return;
+        }
+        for (i, path) in include.iter().enumerate() {
+            let field = format!("include[{i}]");
+            self.required_line(&field, path, MAX_PATH_BYTES);
+            let is_below = |part| matches!(part, Component::Normal(_) | Component::CurDir);
+            if !path.trim().is_empty() && !Path::new(path).components().all(is_below) {
+                self.refuse(
+                    field,
+                    "must be relative to path and stay below it: without / at its beginning and without ..",
+                );
+            }
+        }
+    }
+
+    /// Names of transforms.
+    pub(super) fn transforms(&mut self, transforms: &[String]) {
+        if self.list("transforms", transforms.len(), MAX_TRANSFORMS) {
+            for (i, transform) in transforms.iter().enumerate() {
+                self.name(format!("transforms[{i}]"), transform, MAX_TRANSFORM_BYTES);
+            }
+        }
+    }
+
+    /// A number of 1..=`max`; 0 means `default`.
+    pub(super) fn count(&mut self, field: &str, count: u32, default: u32, max: u32) -> u32 {
+        if count > max {
+            self.refuse(
+                field,
+                format!("must be 1..{max}, or 0 for {default}; it is {count}"),
+            );
+        }
+        if count == 0 { default } else { count }
+    }
+
+    /// An evolution's id, or its beginning.
+    pub(super) fn evolution_id(&mut self, id: &str) {
+        let is_part = |byte: u8| byte.is_ascii_hexdigit() || byte == b'-';
+        if !(MIN_ID_BYTES..=MAX_ID_BYTES).contains(&id.len()) || !id.bytes().all(is_part) {
+            self.refuse(
+                "evolution_id",
+                format!(
+                    "must be an id such as 01890a5d-ac96-774b-bcce-b302099a8057, or the first {MIN_ID_BYTES} of its characters and more; it has {} bytes",
+                    id.len()
+                ),
+            );
+        }
+    }
+
+    /// Why something is rejected or taken back.
+    pub(super) fn reason(&mut self, reason: &str) {
+        self.text("reason", reason, MAX_REASON_BYTES);
+    }
+}

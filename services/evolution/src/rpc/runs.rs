@@ -1,0 +1,319 @@
+//! Streaming mutations: a request that comes twice is one run with two readers, and once it is over, one answer.
+//!
+//! (A) A run goes on while it has a reader; the last that leaves cancels it.
+//! (B) A reader that joins sees every message but old progress.
+//! (C) What a run that succeeded answered is in the database before the run is forgotten; what failed may be tried again
+//!     with the same request id.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use shim_runtime::rpc::ResponseStream;
+use shim_sqlite::SqliteError;
+use shim_sqlite::idempotency::IdempotencyKey;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+
+use super::api::Api;
+use super::streamed::{Streamed, bounded};
+use crate::error::EvolutionError;
+
+/// Messages that wait for a slow reader.
+const WAITING: usize = 16;
+
+/// A streaming mutation.
+pub(super) struct Mutation {
+    /// Its method.
+    pub(super) method: &'static str,
+    /// Its request's id.
+    pub(super) request_id: String,
+    /// What the id stands for.
+    pub(super) key: IdempotencyKey,
+    /// The whole request, encoded.
+    pub(super) request: Vec<u8>,
+}
+
+impl Mutation {
+    /// `message` is the whole request, whose id is `request_id`.
+    pub(super) fn new(
+        method: &'static str,
+        request_id: &str,
+        message: &impl prost::Message,
+    ) -> Self {
+        Self {
+            method,
+            request_id: request_id.to_owned(),
+            key: IdempotencyKey::new(method, request_id, message),
+            request: message.encode_to_vec(),
+        }
+    }
+}
+
+/// The runs of one method, by request id. Clones share them.
+#[derive(Clone)]
+pub(super) struct Runs<T>(Arc<Mutex<HashMap<String, Arc<Run<T>>>>>);
+
+impl<T> Default for Runs<T> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+struct Run<T> {
+    request: Vec<u8>,
+    log: watch::Sender<Log<T>>,
+    readers: Mutex<usize>,
+    cancel: CancellationToken,
+}
+
+/// What a run said so far.
+struct Log<T> {
+    /// Everything but progress.
+    messages: Vec<T>,
+    /// The newest progress with its number.
+    progress: Option<(u64, T)>,
+    /// How it ended.
+    end: Option<Result<(), Status>>,
+}
+
+/// A reader of a run, counted while it reads.
+struct Reader<T> {
+    run: Arc<Run<T>>,
+    log: watch::Receiver<Log<T>>,
+}
+
+impl<T> Drop for Reader<T> {
+    fn drop(&mut self) {
+        let mut readers = lock(&self.run.readers);
+        *readers -= 1;
+        if *readers == 0 {
+            self.run.cancel.cancel();
+        }
+    }
+}
+
+/// Answers a mutation: as before if it was answered, with the messages of its run if it runs, with a new run of `work`
+/// otherwise. `work` says its messages to the sender, and ends soon after its token is cancelled.
+///
+/// # Errors
+/// If the request id was used for another request; the store's failures.
+pub(super) async fn answer<T, F>(
+    api: &Api,
+    runs: &Runs<T>,
+    mutation: Mutation,
+    work: impl FnOnce(mpsc::Sender<T>, CancellationToken) -> F + Send + 'static,
+) -> Result<ResponseStream<T>, EvolutionError>
+where
+    T: Streamed + Sync,
+    F: Future<Output = Result<(), EvolutionError>> + Send + 'static,
+{
+    let (sender, stream) = mpsc::channel(WAITING);
+    let reader = match runs.join(&mutation)? {
+        Some(reader) => reader,
+        None => {
+            if let Some(messages) = api.store.recorded_stream(&mutation.key).await? {
+                let told = sender.clone();
+                let replay = async move {
+                    for message in messages {
+                        if sender.send(Ok(message)).await.is_err() {
+                            return;
+                        }
+                    }
+                };
+                api.tasks.spawn_stream("evolution_replay", told, replay);
+                return Ok(ResponseStream::new(stream));
+            }
+            let (reader, is_new) = runs.begin(&mutation)?;
+            if is_new {
+                start(api, runs, mutation, Arc::clone(&reader.run), work);
+            }
+            reader
+        }
+    };
+    let told = sender.clone();
+    api.tasks
+        .spawn_stream("evolution_reader", told, follow(reader, sender));
+    Ok(ResponseStream::new(stream))
+}
+
+/// Runs `work` with a log.
+fn start<T, F>(
+    api: &Api,
+    runs: &Runs<T>,
+    mutation: Mutation,
+    run: Arc<Run<T>>,
+    work: impl FnOnce(mpsc::Sender<T>, CancellationToken) -> F + Send + 'static,
+) where
+    T: Streamed + Sync,
+    F: Future<Output = Result<(), EvolutionError>> + Send + 'static,
+{
+    let (api, runs) = (api.clone(), runs.clone());
+    let tasks = api.tasks.clone();
+    tasks.spawn_contained("evolution_run", async move {
+        // Whatever ends this, a panic too, readers see an end and the id is free again.
+        let forget = Forget {
+            runs,
+            request_id: mutation.request_id.clone(),
+            run: Arc::clone(&run),
+        };
+        let (events, mut told) = mpsc::channel(WAITING);
+        let working = async {
+            let work = work(events.clone(), run.cancel.clone());
+            let done = bounded(&api, &events, &run.cancel, work).await;
+            drop(events);
+            done
+        };
+        let logging = async {
+            while let Some(message) = told.recv().await {
+                run.log.send_modify(|log| log.add(message));
+            }
+        };
+        let (done, ()) = tokio::join!(working, logging);
+        let end = match done {
+            Ok(()) => {
+                let messages = run.log.borrow().messages.clone();
+                let kept = api.store.record_stream(mutation.key, &messages).await;
+                kept.map_err(Status::from)
+            }
+            Err(error) => Err(error.into()),
+        };
+        tracing::debug!(method = mutation.method, is_ok = end.is_ok(), "a run ended");
+        forget.with(end);
+    });
+}
+
+/// Sends the messages of a run to one reader, until the run's end or the reader's.
+async fn follow<T: Streamed + Sync>(
+    mut reader: Reader<T>,
+    sender: mpsc::Sender<Result<T, Status>>,
+) {
+    let (mut sent, mut seen) = (0, 0);
+    loop {
+        let (messages, end) = reader.log.borrow_and_update().since(&mut sent, &mut seen);
+        for message in messages {
+            if sender.send(Ok(message)).await.is_err() {
+                return;
+            }
+        }
+        match end {
+            Some(Ok(())) => return,
+            Some(Err(status)) => {
+                let _ = sender.send(Err(status)).await;
+                return;
+            }
+            None => {}
+        }
+        tokio::select! {
+            changed = reader.log.changed() => if changed.is_err() { return },
+            () = sender.closed() => return,
+        }
+    }
+}
+
+impl<T: Streamed> Log<T> {
+    fn add(&mut self, message: T) {
+        if message.is_progress() {
+            let number = self.progress.as_ref().map_or(0, |(number, _)| *number);
+            self.progress = Some((number + 1, message));
+        } else {
+            self.messages.push(message);
+        }
+    }
+
+    /// What a reader that saw `sent` messages and the progress `seen` has not seen yet.
+    fn since(&self, sent: &mut usize, seen: &mut u64) -> (Vec<T>, Option<Result<(), Status>>) {
+        let mut new: Vec<T> = self.messages.get(*sent..).unwrap_or_default().to_vec();
+        *sent = self.messages.len();
+        if let Some((number, progress)) = &self.progress
+            && *number > *seen
+            && self.end.is_none()
+        {
+            *seen = *number;
+            new.push(progress.clone());
+        }
+        (new, self.end.clone())
+    }
+}
+
+impl<T> Runs<T> {
+    /// A reader of the run of this mutation, if it runs.
+    fn join(&self, mutation: &Mutation) -> Result<Option<Reader<T>>, EvolutionError> {
+        let running = lock(&self.0);
+        running
+            .get(&mutation.request_id)
+            .map(|run| run.reader(mutation))
+            .transpose()
+    }
+
+    /// A reader of the run of this mutation, which may begin with it.
+    fn begin(&self, mutation: &Mutation) -> Result<(Reader<T>, bool), EvolutionError> {
+        let mut running = lock(&self.0);
+        if let Some(run) = running.get(&mutation.request_id) {
+            return Ok((run.reader(mutation)?, false));
+        }
+        let (log, _) = watch::channel(Log {
+            messages: Vec::new(),
+            progress: None,
+            end: None,
+        });
+        let run = Arc::new(Run {
+            request: mutation.request.clone(),
+            log,
+            readers: Mutex::new(0),
+            cancel: CancellationToken::new(),
+        });
+        let reader = run.reader(mutation)?;
+        running.insert(mutation.request_id.clone(), run);
+        Ok((reader, true))
+    }
+}
+
+impl<T> Run<T> {
+    fn reader(self: &Arc<Self>, mutation: &Mutation) -> Result<Reader<T>, EvolutionError> {
+        if self.request != mutation.request {
+            let reused = SqliteError::RequestIdReused(mutation.request_id.clone());
+            return Err(reused.into());
+        }
+        *lock(&self.readers) += 1;
+        Ok(Reader {
+            run: Arc::clone(self),
+            log: self.log.subscribe(),
+        })
+    }
+}
+
+/// Ends a run for its readers and frees its request id.
+struct Forget<T> {
+    runs: Runs<T>,
+    request_id: String,
+    run: Arc<Run<T>>,
+}
+
+impl<T> Forget<T> {
+    fn with(self, end: Result<(), Status>) {
+        self.run.log.send_modify(|log| log.end = Some(end));
+    }
+}
+
+impl<T> Drop for Forget<T> {
+    fn drop(&mut self) {
+        self.run.log.send_modify(|log| {
+            let defect = || {
+                Err(Status::internal(
+                    "the call ended in a defect of the service",
+                ))
+            };
+            log.end.get_or_insert_with(defect);
+        });
+        let mut running = lock(&self.runs.0);
+        let is_own = |run: &Arc<Run<T>>| Arc::ptr_eq(run, &self.run);
+        if running.get(&self.request_id).is_some_and(is_own) {
+            running.remove(&self.request_id);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,58 @@
+//! Whether a project's own code may run, as somebody decided.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use prost::Message;
+use rusqlite::{Connection, OpenFlags, params};
+use shim_sqlite::SqliteError;
+use shim_sqlite::idempotency::IdempotencyKey;
+
+use super::evolution_store::Store;
+use crate::error::EvolutionError;
+
+/// All decisions, read before the store is used.
+pub(super) fn load(database: &Path) -> Result<HashMap<String, bool>, SqliteError> {
+    let db = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let mut statement = db.prepare("SELECT root, is_trusted FROM trust")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+impl Store {
+    /// What was decided about the project with this root; `None` if nobody was asked yet.
+    pub(crate) fn trust_of(&self, root: &str) -> Option<bool> {
+        let known = self
+            .trust
+            .read()
+            .unwrap_or_else(|broken| broken.into_inner());
+        known.get(root).copied()
+    }
+
+    /// Keeps a decision, and answers `response`.
+    ///
+    /// # Errors
+    /// If the request id was used for another request; the store's failures.
+    pub(crate) async fn decide_trust<R: Message + Default + 'static>(
+        &self,
+        key: IdempotencyKey,
+        root: String,
+        is_trusted: bool,
+        response: R,
+    ) -> Result<R, EvolutionError> {
+        let known = self.trust.clone();
+        self.mutate(key, 0, move |db, now| {
+            db.execute(
+                "INSERT INTO trust (root, is_trusted, decided_at) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (root) DO UPDATE SET is_trusted = ?2, decided_at = ?3",
+                params![root, is_trusted, now.0],
+            )?;
+            shim_sqlite::after_commit(move || {
+                let mut known = known.write().unwrap_or_else(|broken| broken.into_inner());
+                known.insert(root, is_trusted);
+            });
+            Ok(response)
+        })
+        .await
+    }
+}
