@@ -8,7 +8,7 @@ use shim_runtime::ids::CheckpointId;
 use super::super::codec::{PackedState, decode_state};
 use super::column;
 use super::gaps;
-use super::sessions::{self, StoredSession};
+use super::sessions::StoredSession;
 use crate::domain::hash_chain::{self, Hash};
 use crate::error::Error;
 use crate::metrics;
