@@ -7,6 +7,7 @@ use shim_sqlite::OpenError;
 
 use crate::project::ProjectError;
 use crate::store::StoreError;
+use crate::test_runs::TestRunError;
 use crate::tool_host::HostError;
 
 /// A call that the evolution service refuses, or that failed.
@@ -121,6 +122,10 @@ pub(crate) enum EvolutionError {
         /// What git said.
         why: String,
     },
+    // Tests.
+    /// The project's tests cannot be run.
+    #[error(transparent)]
+    TestRun(#[from] TestRunError),
 
     // Calls.
     /// The client went away, or called the work off.
@@ -140,7 +145,7 @@ pub(crate) enum EvolutionError {
     NotBuilt(&'static str),
 }
 
-error_table! { EvolutionError (transparent: Store, Project, Host),
+error_table! { EvolutionError (transparent: Store, Project, Host, TestRun),
     EvolutionUnknown => NotFound EVOLUTION_NOT_FOUND, "list them with ListEvolutions";
     EvolutionAmbiguous => NotFound EVOLUTION_NOT_FOUND, "give more characters of its id";
     WrongState => FailedPrecondition EVOLUTION_STATE, "look at it with GetEvolution; EvolveCode proposes anew";

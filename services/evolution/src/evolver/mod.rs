@@ -17,10 +17,10 @@ mod revert;
 mod sources;
 #[cfg(test)]
 mod suite;
-mod types;
-mod worktree;
 #[cfg(test)]
 mod tests;
+mod types;
+mod worktree;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -29,10 +29,19 @@ impl Evolver {
     ///
     /// # Errors
     /// If nothing would change, a file differs from what is committed, or git or the store fails.
-    pub(crate) async fn offer(&self, project: &Project, offer: Offer) -> Result<Evolution, EvolutionError> {
+    pub(crate) async fn offer(
+        &self,
+        project: &Project,
+        offer: Offer,
+    ) -> Result<Evolution, EvolutionError> {
         let repository = Repository::of(project)?;
         let root = project.root().to_path_buf();
-        let Offer { transform, why, risk, files } = offer;
+        let Offer {
+            transform,
+            why,
+            risk,
+            files,
+        } = offer;
         let changes = blocking(move || {
             let tree = repository.tree(&repository.head)?;
             let mut changes = Vec::new();
@@ -44,11 +53,19 @@ impl Evolver {
                     return Err(EvolutionError::NotCommitted(path));
                 }
                 let before = match object {
-                    Some(object) => repository.contents(std::slice::from_ref(object))?.pop().flatten(),
+                    Some(object) => repository
+                        .contents(std::slice::from_ref(object))?
+                        .pop()
+                        .flatten(),
                     None => None,
                 };
                 if before.as_deref() != Some(after.as_str()) {
-                    changes.push(change(path, object.cloned().unwrap_or_default(), before.as_deref(), &after));
+                    changes.push(change(
+                        path,
+                        object.cloned().unwrap_or_default(),
+                        before.as_deref(),
+                        &after,
+                    ));
                 }
             }
             Ok(changes)
@@ -65,7 +82,9 @@ impl Evolver {
             files: changes,
             ..Evolution::default()
         }];
-        PatternEngine::load(&self.store, None).await?.rank(&mut proposal);
+        PatternEngine::load(&self.store, None)
+            .await?
+            .rank(&mut proposal);
         let [proposal] = proposal;
         self.store.insert_proposal(proposal).await
     }
@@ -73,10 +92,17 @@ impl Evolver {
 
 fn change(path: String, base: String, before: Option<&str>, after: &str) -> FileChange {
     let diff = unified(&path, before, after);
-    let meant = if before.is_some() { changed_lines(&diff.text) } else { Vec::new() };
+    let meant = if before.is_some() {
+        changed_lines(&diff.text)
+    } else {
+        Vec::new()
+    };
     FileChange {
         changes: u32::try_from(meant.len().max(1)).unwrap_or(u32::MAX),
-        meant: meant.into_iter().map(|(first, last)| LineRange { first, last }).collect(),
+        meant: meant
+            .into_iter()
+            .map(|(first, last)| LineRange { first, last })
+            .collect(),
         path,
         diff: diff.text,
         functions: Vec::new(),

@@ -42,7 +42,9 @@ fn packages() -> Vec<Package> {
     let text = include_str!("../../tests/suite/packages.json");
     let all: Vec<Package> = serde_json::from_str(text).unwrap();
     let only = std::env::var("ONLY").unwrap_or_default();
-    all.into_iter().filter(|package| only.is_empty() || only.split(',').any(|name| name == package.name)).collect()
+    all.into_iter()
+        .filter(|package| only.is_empty() || only.split(',').any(|name| name == package.name))
+        .collect()
 }
 
 fn home() -> PathBuf {
@@ -50,8 +52,16 @@ fn home() -> PathBuf {
 }
 
 fn run(folder: &Path, program: &str, args: &[&str]) -> String {
-    let output = Command::new(program).current_dir(folder).args(args).output().unwrap();
-    assert!(output.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    let output = Command::new(program)
+        .current_dir(folder)
+        .args(args)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{program} {args:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
@@ -69,11 +79,22 @@ fn downloaded(package: &Package) -> PathBuf {
     run(&folder, "tar", &["xzf", archive, "--strip-components=1"]);
     std::fs::remove_file(folder.join(archive)).unwrap();
     let manifest = folder.join("package.json");
-    let mut facts: Value = serde_json::from_str(&std::fs::read_to_string(&manifest).unwrap()).unwrap();
+    let mut facts: Value =
+        serde_json::from_str(&std::fs::read_to_string(&manifest).unwrap()).unwrap();
     facts["scripts"] = json!({"test": package.test});
     facts["devDependencies"] = package.install.clone();
     std::fs::write(&manifest, serde_json::to_string_pretty(&facts).unwrap()).unwrap();
-    run(&folder, "npm", &["install", "--ignore-scripts", "--no-audit", "--no-fund", "--legacy-peer-deps"]);
+    run(
+        &folder,
+        "npm",
+        &[
+            "install",
+            "--ignore-scripts",
+            "--no-audit",
+            "--no-fund",
+            "--legacy-peer-deps",
+        ],
+    );
     std::fs::write(folder.join(".ready"), "").unwrap();
     folder
 }
@@ -81,7 +102,11 @@ fn downloaded(package: &Package) -> PathBuf {
 /// A fixture whose project is a copy of the package, with its packages linked.
 fn fixture(source: &Path) -> Fixture {
     let fixture = Fixture::empty();
-    run(&fixture.root, "cp", &["-r", &format!("{}/.", source.display()), "."]);
+    run(
+        &fixture.root,
+        "cp",
+        &["-r", &format!("{}/.", source.display()), "."],
+    );
     fixture.write(".gitignore", "node_modules\n.ready\n");
     fixture.commit(&[]);
     fixture
@@ -100,19 +125,36 @@ async fn measured(package: &Package) -> Figures {
         ..Figures::default()
     };
     for evolution in &made.evolutions {
-        figures.places += evolution.files.iter().map(|file| u64::from(file.changes)).sum::<u64>();
+        figures.places += evolution
+            .files
+            .iter()
+            .map(|file| u64::from(file.changes))
+            .sum::<u64>();
         match fixture.approve(evolution, true).await {
             Ok(done) if done.state() == EvolutionState::Committed => {
                 figures.committed += 1;
                 figures.beyond += beyond(&fixture, &done);
-                figures.tests = done.checks.last().map(|check| format!("{}{}", check.after, check.skipped)).unwrap_or_default();
+                figures.tests = done
+                    .checks
+                    .last()
+                    .map(|check| format!("{}{}", check.after, check.skipped))
+                    .unwrap_or_default();
             }
-            Ok(done) => figures.discarded.push(format!("{}: {}", done.transform, done.reason)),
-            Err(error) => figures.discarded.push(format!("{}: {error}", evolution.transform)),
+            Ok(done) => figures
+                .discarded
+                .push(format!("{}: {}", done.transform, done.reason)),
+            Err(error) => figures
+                .discarded
+                .push(format!("{}: {error}", evolution.transform)),
         }
     }
     figures.seconds = began.elapsed().as_secs_f64();
-    assert_eq!(fixture.tree(), before, "{}: the user's tree changed", package.name);
+    assert_eq!(
+        fixture.tree(),
+        before,
+        "{}: the user's tree changed",
+        package.name
+    );
     fixture.nothing_is_left();
     figures
 }
@@ -131,19 +173,43 @@ fn beyond(fixture: &Fixture, done: &Evolution) -> usize {
 #[ignore = "downloads packages and runs their tests; `make evolution-suite` runs it"]
 async fn evolution_suite() {
     std::fs::create_dir_all(home()).unwrap();
-    let mut table = String::from("| package | style | files | proposals | places | committed | their tests after each | lines beyond meaning | seconds |\n|---|---|---|---|---|---|---|---|---|\n");
+    let mut table = String::from(
+        "| package | style | files | proposals | places | committed | their tests after each | lines beyond meaning | seconds |\n|---|---|---|---|---|---|---|---|---|\n",
+    );
     let mut beyond = 0;
     let mut notes = String::new();
     for package in packages() {
         let figures = measured(&package).await;
         beyond += figures.beyond;
-        let Package { name, version, style, .. } = &package;
-        let Figures { files, proposals, places, committed, tests, seconds, .. } = &figures;
+        let Package {
+            name,
+            version,
+            style,
+            ..
+        } = &package;
+        let Figures {
+            files,
+            proposals,
+            places,
+            committed,
+            tests,
+            seconds,
+            ..
+        } = &figures;
         writeln!(table, "| {name} {version} | {style} | {files} | {proposals} | {places} | {committed} | {tests} | {} | {seconds:.0} |", figures.beyond).unwrap();
         for discarded in &figures.discarded {
-            writeln!(notes, "- {name}: {}", discarded.lines().next().unwrap_or_default()).unwrap();
+            writeln!(
+                notes,
+                "- {name}: {}",
+                discarded.lines().next().unwrap_or_default()
+            )
+            .unwrap();
         }
-        std::fs::write(home().join("figures.md"), format!("{table}\nNot committed:\n\n{notes}")).unwrap();
+        std::fs::write(
+            home().join("figures.md"),
+            format!("{table}\nNot committed:\n\n{notes}"),
+        )
+        .unwrap();
     }
     assert_eq!(beyond, 0, "{table}");
 }
