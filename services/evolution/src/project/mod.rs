@@ -153,7 +153,7 @@ impl Project {
         include: &[String],
     ) -> Result<SourceFiles, EvolutionError> {
         let (project, include) = (self.clone(), include.to_vec());
-        Ok(blocking(move || project.search(&include)).await?)
+        blocking(move || project.search(&include)).await
     }
 
     fn search(&self, include: &[String]) -> Result<SourceFiles, ProjectError> {
