@@ -16,6 +16,8 @@ mod project;
 mod rpc;
 mod store;
 mod test_generator;
+#[allow(dead_code, unused_imports)]
+mod test_runs;
 mod tool_host;
 
 use std::path::{Path, PathBuf};
