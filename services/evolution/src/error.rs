@@ -125,7 +125,7 @@ pub(crate) enum EvolutionError {
     // Tests.
     /// The project's tests cannot be run.
     #[error(transparent)]
-    TestRun(#[from] TestRunError),
+    TestRun(TestRunError),
 
     // Calls.
     /// The client went away, or called the work off.
@@ -184,11 +184,11 @@ impl EvolutionError {
     }
 }
 
-impl From<crate::test_runs::TestRunError> for EvolutionError {
-    fn from(error: crate::test_runs::TestRunError) -> Self {
+impl From<TestRunError> for EvolutionError {
+    fn from(error: TestRunError) -> Self {
         match error {
-            crate::test_runs::TestRunError::Cancelled => Self::Cancelled,
-            other => Self::TestsUnusable(other.to_string()),
+            TestRunError::Cancelled => Self::Cancelled,
+            other => Self::TestRun(other),
         }
     }
 }
