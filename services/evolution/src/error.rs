@@ -17,8 +17,8 @@ pub(crate) enum EvolutionError {
     /// There is no evolution of this id.
     #[error("there is no evolution {0}")]
     EvolutionUnknown(String),
-    /// Several ids begin like this.
-    #[error("{count} evolutions have an id that begins with {given}")]
+    /// Several ids begin or end like this.
+    #[error("{count} evolutions have an id that begins or ends with {given}")]
     EvolutionAmbiguous {
         /// What the request named.
         given: String,

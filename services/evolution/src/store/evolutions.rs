@@ -60,7 +60,7 @@ impl Store {
         .await
     }
 
-    /// The evolution whose id is `given` or begins with it, with its diffs.
+    /// The evolution whose id is `given`, or begins or ends with it, with its diffs.
     ///
     /// # Errors
     /// If there is none or several; damage; the store's failures.
@@ -208,11 +208,13 @@ fn record_outcome(
     )
 }
 
-/// Finds by the beginning of an id.
+/// Finds by the beginning or the end of an id: those of one hour begin alike.
 fn find(db: &Connection, given: &str) -> Result<Found, EvolutionError> {
-    // Ids are hexadecimal digits and hyphens, all before this character.
-    let sql =
-        format!("SELECT {COLUMNS} FROM evolutions WHERE id >= ?1 AND id < ?1 || 'z' LIMIT 100");
+    let sql = format!(
+        "SELECT {COLUMNS} FROM evolutions WHERE row_id IN (
+             SELECT row_id FROM evolutions
+             WHERE substr(id, 1, length(?1)) = ?1 OR substr(id, -length(?1)) = ?1) LIMIT 100"
+    );
     let mut statement = db.prepare_cached(&sql)?;
     let rows = statement.query_map([given], StoredRow::read)?;
     let mut rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
