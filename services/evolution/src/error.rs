@@ -5,7 +5,9 @@
 use shim_runtime::error_table;
 use shim_sqlite::OpenError;
 
+use crate::project::ProjectError;
 use crate::store::StoreError;
+use crate::tool_host::HostError;
 
 /// A call that the evolution service refuses, or that failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,6 +46,14 @@ pub(crate) enum EvolutionError {
         bytes: usize,
     },
 
+    // Projects and tools.
+    /// The path names no project that can be worked on.
+    #[error(transparent)]
+    Project(#[from] ProjectError),
+    /// A tool refuses or fails, or cannot be had.
+    #[error(transparent)]
+    Host(#[from] HostError),
+
     // Calls.
     /// The client went away, or called the work off.
     #[error("the call was cancelled; nothing was changed by it")]
@@ -62,7 +72,7 @@ pub(crate) enum EvolutionError {
     NotBuilt(&'static str),
 }
 
-error_table! { EvolutionError (transparent: Store),
+error_table! { EvolutionError (transparent: Store, Project, Host),
     EvolutionUnknown => NotFound EVOLUTION_NOT_FOUND, "list them with ListEvolutions";
     EvolutionAmbiguous => NotFound EVOLUTION_NOT_FOUND, "give more characters of its id";
     WrongState => FailedPrecondition EVOLUTION_STATE, "look at it with GetEvolution; EvolveCode proposes anew";

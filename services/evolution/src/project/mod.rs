@@ -1,1 +1,282 @@
 //! A JavaScript or TypeScript project: its root, its files, its habits, whether its code may run.
+
+mod content;
+mod error;
+mod git;
+mod language;
+mod package;
+mod source_files;
+#[cfg(test)]
+mod tests;
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+
+use shim_proto::evolution::v1::Project as ProjectMessage;
+use shim_runtime::data_dir::is_own_user;
+use shim_runtime::service::BoxFuture;
+
+pub(crate) use content::{MAX_SOURCE_BYTES, ModuleSyntax};
+pub(crate) use error::ProjectError;
+pub(crate) use git::GitFacts;
+pub(crate) use language::{Language, ModuleKind};
+pub(crate) use package::PackageJson;
+pub(crate) use source_files::{SourceFile, SourceFiles};
+
+use crate::error::EvolutionError;
+use source_files::Search;
+
+/// Who knows whether a project's code may run.
+pub(crate) trait TrustStore: Send + Sync {
+    /// Whether the code of the project with this canonical root may run.
+    fn is_trusted<'a>(&'a self, root: &'a Path) -> BoxFuture<'a, Result<bool, EvolutionError>>;
+}
+
+/// A project, as it was when it was opened.
+#[derive(Debug, Clone)]
+pub(crate) struct Project {
+    root: PathBuf,
+    /// What was asked for: the root, or a folder or file below it.
+    asked: PathBuf,
+    package: PackageJson,
+    has_manifest: bool,
+    package_manager: &'static str,
+    git: Option<GitFacts>,
+    git_refusal: Option<String>,
+    is_trusted: bool,
+}
+
+impl Project {
+    /// The project around an absolute path of a folder or file: the nearest folder with a package.json, not above its git
+    /// repository; else the folder itself. `roots` are canonical; without any, every folder of this user's may be worked on.
+    ///
+    /// # Errors
+    /// If there is no such path, it may not be worked on, or its package.json is broken.
+    pub(crate) async fn open(
+        path: &Path,
+        roots: &[PathBuf],
+        trust: &dyn TrustStore,
+    ) -> Result<Self, EvolutionError> {
+        let (path, roots) = (path.to_path_buf(), roots.to_vec());
+        let mut project = blocking(move || Self::find(&path, &roots)).await?;
+        project.is_trusted = trust.is_trusted(&project.root).await?;
+        Ok(project)
+    }
+
+    fn find(path: &Path, roots: &[PathBuf]) -> Result<Self, ProjectError> {
+        let asked = admitted(path, roots)?;
+        let folder = if asked.is_dir() {
+            asked.clone()
+        } else {
+            asked.parent().unwrap_or(&asked).to_path_buf()
+        };
+        let (git, git_refusal) = match GitFacts::read(&folder) {
+            Ok(git) => (git, None),
+            Err(why) => (None, Some(why)),
+        };
+        let top = top_of(&folder, git.as_ref(), roots);
+        let is_root = |it: &&Path| it.join("package.json").symlink_metadata().is_ok();
+        let within_top = || folder.ancestors().take_while(|it| it.starts_with(&top));
+        let root = within_top().find(is_root).unwrap_or(&folder).to_path_buf();
+        let manifest = PackageJson::read(&root)?;
+        let has_manifest = manifest.is_some();
+        let package = manifest.unwrap_or_default();
+        Ok(Self {
+            package_manager: package::package_manager(&package, &root, &top),
+            root,
+            asked,
+            package,
+            has_manifest,
+            git,
+            git_refusal,
+            is_trusted: false,
+        })
+    }
+
+    /// The canonical root folder.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// What was asked for, relative to the root; empty for the root itself.
+    pub(crate) fn asked(&self) -> &Path {
+        self.asked.strip_prefix(&self.root).unwrap_or(Path::new(""))
+    }
+
+    /// Its package.json; an empty one if it has none.
+    pub(crate) fn package(&self) -> &PackageJson {
+        &self.package
+    }
+
+    /// Whether it has a package.json.
+    pub(crate) fn has_manifest(&self) -> bool {
+        self.has_manifest
+    }
+
+    /// Its git repository, if it lies in one that git lets us use.
+    pub(crate) fn git(&self) -> Option<&GitFacts> {
+        self.git.as_ref()
+    }
+
+    /// Why git does not let us use a repository that is there; `None` also where there is none.
+    pub(crate) fn git_refusal(&self) -> Option<&str> {
+        self.git_refusal.as_deref()
+    }
+
+    /// Whether its own code may run.
+    pub(crate) fn is_trusted(&self) -> bool {
+        self.is_trusted
+    }
+
+    /// The project on the wire, without what its files say: [`SourceFiles::describe`] adds that.
+    pub(crate) fn to_message(&self) -> ProjectMessage {
+        let git = self.git.as_ref();
+        ProjectMessage {
+            root: self.root.display().to_string(),
+            name: self.package.name().to_owned(),
+            git_head: git.and_then(|it| it.head.clone()).unwrap_or_default(),
+            git_branch: git.and_then(|it| it.branch.clone()).unwrap_or_default(),
+            is_dirty: git.is_some_and(GitFacts::is_dirty),
+            test_runner: self.package.test_runner().to_owned(),
+            package_manager: self.package_manager.to_owned(),
+            is_trusted: self.is_trusted,
+            ..ProjectMessage::default()
+        }
+    }
+
+    /// The source files, or those of the files and folders in `include`, which are relative to the folder that was asked for.
+    /// Without `include`, a project that was asked for by one of its files or folders has the files of that alone.
+    ///
+    /// # Errors
+    /// If an entry of `include` is not there or leads out of the project, or there are too many files.
+    pub(crate) async fn source_files(
+        &self,
+        include: &[String],
+    ) -> Result<SourceFiles, EvolutionError> {
+        let (project, include) = (self.clone(), include.to_vec());
+        Ok(blocking(move || project.search(&include)).await?)
+    }
+
+    fn search(&self, include: &[String]) -> Result<SourceFiles, ProjectError> {
+        let within = if include.is_empty() {
+            vec![self.asked.clone()]
+        } else {
+            let included = include.iter().map(|entry| self.included(entry));
+            included.collect::<Result<Vec<_>, _>>()?
+        };
+        let search = Search {
+            root: &self.root,
+            within: &within,
+            has_git: self.git.is_some(),
+            package: &self.package,
+        };
+        search.run()
+    }
+
+    /// An entry of `include`, as the kernel names it.
+    fn included(&self, entry: &str) -> Result<PathBuf, ProjectError> {
+        let refused = |why: &str| ProjectError::Include {
+            path: entry.to_owned(),
+            why: why.to_owned(),
+        };
+        let folder = if self.asked.is_dir() {
+            self.asked.as_path()
+        } else {
+            &self.root
+        };
+        let path = Path::new(entry);
+        if entry.is_empty() || path.is_absolute() || entry.contains('\0') {
+            return Err(refused("is not a path relative to the project"));
+        }
+        if path.components().any(|part| part == Component::ParentDir) {
+            return Err(refused("leads out of the project"));
+        }
+        let whole = folder.join(path).canonicalize();
+        let whole = whole.map_err(|why| refused(&format!("cannot be read: {why}")))?;
+        if !whole.starts_with(&self.root) {
+            return Err(refused("leads out of the project"));
+        }
+        Ok(whole)
+    }
+}
+
+/// The path as the kernel names it, if it may be worked on.
+fn admitted(path: &Path, roots: &[PathBuf]) -> Result<PathBuf, ProjectError> {
+    let shown = path.display().to_string();
+    let not_found = |why: &str| ProjectError::NotFound {
+        path: shown.clone(),
+        why: why.to_owned(),
+    };
+    if !path.is_absolute() {
+        return Err(not_found("is not an absolute path"));
+    }
+    let whole = path.canonicalize();
+    if roots.is_empty() {
+        let whole = whole.map_err(|why| not_found(&format!("cannot be used: {why}")))?;
+        let meta = whole.metadata();
+        let meta = meta.map_err(|why| not_found(&format!("cannot be used: {why}")))?;
+        if !meta.is_dir() && !meta.is_file() {
+            return Err(not_found("is neither a folder nor a regular file"));
+        }
+        if !is_own_user(meta.uid()) {
+            return Err(ProjectError::ForeignOwner { path: shown });
+        }
+        return Ok(whole);
+    }
+    // Outside of the roots nothing is said about what is there.
+    let outside = ProjectError::OutsideRoots {
+        path: shown.clone(),
+    };
+    let whole = match whole {
+        Ok(whole) if roots.iter().any(|root| whole.starts_with(root)) => whole,
+        Ok(_) => return Err(outside),
+        Err(why) => {
+            let is_inside = roots.iter().any(|root| path.starts_with(root));
+            let why = format!("cannot be used: {why}");
+            return Err(if is_inside { not_found(&why) } else { outside });
+        }
+    };
+    if !whole.is_dir() && !whole.is_file() {
+        return Err(not_found("is neither a folder nor a regular file"));
+    }
+    Ok(whole)
+}
+
+/// The highest folder that may be the project's root: the top of its working tree; without git, the highest folder above that
+/// lies below a configured root, if there is one, and is no place where projects stand side by side.
+fn top_of(folder: &Path, git: Option<&GitFacts>, roots: &[PathBuf]) -> PathBuf {
+    let root = roots
+        .iter()
+        .filter(|root| folder.starts_with(root))
+        .min_by_key(|root| root.as_os_str().len());
+    let is_within = |it: &Path| root.is_none_or(|root| it.starts_with(root));
+    let above = folder.ancestors().skip(1);
+    let above = above.take_while(|it| match git {
+        Some(git) => is_within(it) && it.starts_with(&git.work_tree),
+        None => is_within(it) && !is_shared_place(it, root),
+    });
+    above.last().unwrap_or(folder).to_path_buf()
+}
+
+/// Whether a folder is one of many projects: a stray package.json there makes no project of them.
+fn is_shared_place(folder: &Path, root: Option<&PathBuf>) -> bool {
+    const WRITABLE_BY_ALL: u32 = 0o002;
+    let is_home = std::env::var_os("HOME").is_some_and(|home| folder == Path::new(&home));
+    let is_open = || {
+        folder
+            .metadata()
+            .is_ok_and(|it| it.mode() & WRITABLE_BY_ALL != 0)
+    };
+    is_home || root.is_some_and(|root| folder == root) || folder.parent().is_none() || is_open()
+}
+
+/// Runs work that waits for the disk, off the threads of the runtime.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ProjectError> + Send + 'static,
+) -> Result<T, EvolutionError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => Ok(done?),
+        Err(panic) if panic.is_panic() => std::panic::resume_unwind(panic.into_panic()),
+        Err(_) => Err(crate::tool_host::HostError::Stopping.into()),
+    }
+}

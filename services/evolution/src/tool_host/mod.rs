@@ -1,1 +1,434 @@
 //! The Node process that runs the tools: installed, started, called, stopped.
+//!
+//! (A) A call ends within its limit, or two seconds after it is cancelled, and leaves no process behind. (B) A host runs one call at
+//! a time, so a call that is killed takes no other with it. (C) A host that is confined loads no code of a project, writes nothing
+//! and starts nothing; a host that runs a project's code serves no other project. (D) A host that died is started anew, and the
+//! call is made once more: methods change nothing, so they can be repeated.
+
+mod error;
+mod install;
+mod messages;
+mod node;
+mod npm;
+mod pool;
+mod process;
+mod programs;
+mod progress;
+mod scripts;
+#[cfg(test)]
+pub(crate) mod test_host;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::de::{DeserializeOwned, IgnoredAny};
+use shim_exec::Groups;
+use shim_runtime::background::BackgroundTasks;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use error::HostError;
+pub(crate) use progress::ProgressSink;
+
+use crate::error::EvolutionError;
+use crate::project::Project;
+use install::{Installed, Installer, tools_dir};
+use messages::{Answer, Failure, Notification, PartParams, ProgressParams, code};
+use node::Node;
+use pool::{Lease, Pool};
+use process::{Confinement, Exchange, HostLimits, HostProcess, Listener, Request};
+use programs::Programs;
+
+/// The largest message: an answer, a piece of one, or a call's parameters.
+const MAX_MESSAGE_BYTES: usize = 64 << 20;
+/// How often a call is made: a host may have died before the call reached it.
+const MAX_ATTEMPTS: usize = 2;
+
+/// Settings of the tool host.
+#[derive(Debug, Clone)]
+pub(crate) struct HostConfig {
+    /// The folder that the tools are installed in.
+    pub(crate) tools: PathBuf,
+    /// The Node to use: a path, or a name to be found on `PATH`.
+    pub(crate) node: PathBuf,
+    /// A host without calls for longer is stopped.
+    pub(crate) idle: Duration,
+    /// Bytes of memory: of one host's heap, and of all hosts between calls.
+    pub(crate) memory: u64,
+}
+
+impl HostConfig {
+    /// The usual settings for a data folder.
+    pub(crate) fn new(data_dir: &Path) -> Self {
+        Self {
+            tools: tools_dir(data_dir),
+            node: "node".into(),
+            idle: Duration::from_secs(60),
+            memory: 700 << 20,
+        }
+    }
+}
+
+/// One call of a method, which must change nothing: it may be made twice.
+#[derive(Debug)]
+pub(crate) struct HostCall<'a> {
+    /// The name of its file in `tools/methods`, without the extension.
+    pub(crate) method: &'a str,
+    /// What it gets.
+    pub(crate) params: serde_json::Value,
+    /// How long it may take, without the installation of the tools and the wait for a free host.
+    pub(crate) limit: Duration,
+    /// Whether code of the project runs in it: configurations, plugins, transforms. The project must be trusted then.
+    pub(crate) runs_project_code: bool,
+}
+
+/// The tools of the service. Clones share them.
+#[derive(Debug, Clone)]
+pub(crate) struct ToolHost {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    config: HostConfig,
+    programs: Programs,
+    installer: Installer,
+    ready: Mutex<Option<Arc<Ready>>>,
+    pool: Pool,
+}
+
+/// What a host is started from.
+#[derive(Debug)]
+struct Ready {
+    node: Node,
+    installed: Installed,
+}
+
+impl ToolHost {
+    /// Starts nothing yet. `groups` are the process groups of the service.
+    ///
+    /// # Errors
+    /// If the folder for the output of programs cannot be made.
+    pub(crate) fn new(
+        config: HostConfig,
+        groups: Arc<Groups>,
+        background: &BackgroundTasks,
+    ) -> std::io::Result<Self> {
+        let programs = Programs::open(groups, &config.tools.join("output"))?;
+        let pool = Pool::new(config.idle, config.memory);
+        pool.stop_idle_hosts(background);
+        let installer = Installer::new(config.tools.clone(), programs.clone());
+        Ok(Self {
+            shared: Arc::new(Shared {
+                config,
+                programs,
+                installer,
+                ready: Mutex::default(),
+                pool,
+            }),
+        })
+    }
+
+    /// Calls a method for a project. The tools are installed at first use, and a host is started if none is there.
+    ///
+    /// # Errors
+    /// If the project is not trusted and the call needs it, the tools cannot be installed, or the method fails.
+    pub(crate) async fn call<T: DeserializeOwned>(
+        &self,
+        project: &Project,
+        call: HostCall<'_>,
+        progress: &ProgressSink,
+        cancel: &CancellationToken,
+    ) -> Result<T, EvolutionError> {
+        self.call_in_parts(project, call, |_: IgnoredAny| {}, progress, cancel)
+            .await
+    }
+
+    /// Calls a method whose answer is large: it hands over pieces by `context.part`, each of which goes to `on_part`. If the
+    /// host dies the call is made once more, and `on_part` gets the pieces again from the first.
+    ///
+    /// # Errors
+    /// As [`ToolHost::call`].
+    pub(crate) async fn call_in_parts<P, T>(
+        &self,
+        project: &Project,
+        call: HostCall<'_>,
+        on_part: impl FnMut(P) + Send,
+        progress: &ProgressSink,
+        cancel: &CancellationToken,
+    ) -> Result<T, EvolutionError>
+    where
+        P: DeserializeOwned + Send,
+        T: DeserializeOwned,
+    {
+        let confinement = confinement(project.root(), project.is_trusted(), &call)?;
+        let mut listener = CallListener {
+            progress,
+            on_part,
+            piece: std::marker::PhantomData,
+        };
+        let mut is_renewed = false;
+        loop {
+            let ready = self.ready(progress, cancel).await?;
+            let line = self
+                .exchange(&ready, &confinement, &call, &mut listener, cancel)
+                .await?;
+            match read_answer(call.method, &line) {
+                Err(AnswerFailure::PackageMissing(why)) if !is_renewed => {
+                    tracing::warn!(%why, "the installed tools are not whole; they are installed anew");
+                    is_renewed = true;
+                    self.renew().await?;
+                }
+                answer => return Ok(answer.map_err(|failure| failure.of(call.method))?),
+            }
+        }
+    }
+
+    /// The folder with the installed `node_modules`, for native programs that run without the host.
+    ///
+    /// # Errors
+    /// If there is no Node, or the tools cannot be installed.
+    pub(crate) async fn tools_dir(
+        &self,
+        progress: &ProgressSink,
+        cancel: &CancellationToken,
+    ) -> Result<PathBuf, EvolutionError> {
+        let ready = self.ready(progress, cancel).await?;
+        Ok(ready.installed.folder.clone())
+    }
+
+    /// The Node that runs the tools; for programs of the project that run beside the host.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub(crate) async fn node(&self) -> Result<PathBuf, EvolutionError> {
+        if let Some(ready) = &*self.shared.ready.lock().await {
+            return Ok(ready.node.program.clone());
+        }
+        let node = Node::find(&self.shared.config.node, &self.shared.programs).await?;
+        Ok(node.program)
+    }
+
+    /// Stops all hosts and takes no further call.
+    pub(crate) fn finish(&self) {
+        self.shared.pool.close();
+    }
+
+    /// Finds Node and installs the tools, once. Callers at the same time wait for the first.
+    async fn ready(
+        &self,
+        progress: &ProgressSink,
+        cancel: &CancellationToken,
+    ) -> Result<Arc<Ready>, HostError> {
+        let prepared = async {
+            let mut ready = self.shared.ready.lock().await;
+            if let Some(ready) = &*ready {
+                return Ok(Arc::clone(ready));
+            }
+            let Shared {
+                config,
+                programs,
+                installer,
+                ..
+            } = &*self.shared;
+            let node = Node::find(&config.node, programs).await?;
+            let installed = match installer.installed()? {
+                Some(installed) => installed,
+                None => installer.install(&node, progress, cancel).await?,
+            };
+            Ok(Arc::clone(
+                ready.insert(Arc::new(Ready { node, installed })),
+            ))
+        };
+        tokio::select! {
+            ready = prepared => ready,
+            () = cancel.cancelled() => Err(HostError::Cancelled),
+        }
+    }
+
+    /// Lets the next call install the tools anew.
+    async fn renew(&self) -> Result<(), HostError> {
+        let mut ready = self.shared.ready.lock().await;
+        *ready = None;
+        self.shared.pool.stop_idle();
+        self.shared.installer.discard()
+    }
+
+    /// Passes the call to a host, and once more to another if the host died.
+    async fn exchange(
+        &self,
+        ready: &Ready,
+        confinement: &Confinement,
+        call: &HostCall<'_>,
+        listener: &mut (dyn Listener + Send),
+        cancel: &CancellationToken,
+    ) -> Result<Vec<u8>, HostError> {
+        let lease = tokio::select! {
+            lease = self.shared.pool.lease() => lease?,
+            () = cancel.cancelled() => return Err(HostError::Cancelled),
+        };
+        let deadline = Instant::now() + call.limit;
+        let mut attempt = 1;
+        loop {
+            let mut host = self.host(&lease, ready, confinement).await?;
+            let request = Request {
+                method: call.method,
+                params: &call.params,
+                deadline,
+                cancel,
+            };
+            let exchange = host.exchange(request, listener).await;
+            if let Exchange::Died { how } = &exchange
+                && attempt < MAX_ATTEMPTS
+            {
+                tracing::warn!(
+                    how,
+                    method = call.method,
+                    "the tool host died; the call is made once more"
+                );
+                attempt += 1;
+                continue;
+            }
+            return self.ended(&lease, host, call, exchange);
+        }
+    }
+
+    /// A host that waits for a call, else a new one.
+    async fn host(
+        &self,
+        lease: &Lease<'_>,
+        ready: &Ready,
+        confinement: &Confinement,
+    ) -> Result<HostProcess, HostError> {
+        if let Some(host) = lease.take(confinement) {
+            return Ok(host);
+        }
+        let limits = HostLimits {
+            memory: self.shared.config.memory,
+            message: MAX_MESSAGE_BYTES,
+        };
+        let scripts = &ready.installed.scripts;
+        let groups = self.shared.programs.groups();
+        HostProcess::start(&ready.node, scripts, confinement.clone(), limits, groups)
+            .await
+            .map_err(|why| HostError::of_io(ready.node.program.display().to_string(), &why))
+    }
+
+    fn ended(
+        &self,
+        lease: &Lease<'_>,
+        host: HostProcess,
+        call: &HostCall<'_>,
+        exchange: Exchange,
+    ) -> Result<Vec<u8>, HostError> {
+        let method = call.method.to_owned();
+        match exchange {
+            Exchange::Answered(line) => {
+                lease.give_back(host);
+                Ok(line)
+            }
+            Exchange::Cancelled { is_reusable } => {
+                if is_reusable {
+                    lease.give_back(host);
+                }
+                Err(HostError::Cancelled)
+            }
+            Exchange::TimedOut => Err(HostError::TimedOut {
+                method,
+                limit: call.limit,
+            }),
+            Exchange::OutOfMemory => Err(HostError::OutOfMemory {
+                method,
+                limit_mib: self.shared.config.memory >> 20,
+            }),
+            Exchange::Died { how } => Err(HostError::Died { method, how }),
+            Exchange::Refused { why } => Err(HostError::BadAnswer { method, why }),
+        }
+    }
+}
+
+/// Whose code a call runs, if it may.
+fn confinement(
+    root: &Path,
+    is_trusted: bool,
+    call: &HostCall<'_>,
+) -> Result<Confinement, HostError> {
+    if !call.runs_project_code {
+        return Ok(Confinement::OwnCode);
+    }
+    if !is_trusted {
+        return Err(HostError::NotTrusted {
+            root: root.display().to_string(),
+        });
+    }
+    Ok(Confinement::ProjectCode(root.to_path_buf()))
+}
+
+/// Why an answer has no result.
+enum AnswerFailure {
+    PackageMissing(String),
+    TooLarge(String),
+    Tool(String),
+    Unreadable(String),
+}
+
+impl AnswerFailure {
+    fn of(self, method: &str) -> HostError {
+        let method = method.to_owned();
+        match self {
+            Self::PackageMissing(message) | Self::Tool(message) => {
+                HostError::ToolFailed { method, message }
+            }
+            Self::TooLarge(why) => HostError::AnswerTooLarge { method, why },
+            Self::Unreadable(why) => HostError::BadAnswer { method, why },
+        }
+    }
+}
+
+fn read_answer<T: DeserializeOwned>(method: &str, line: &[u8]) -> Result<T, AnswerFailure> {
+    let unreadable = |why: serde_json::Error| AnswerFailure::Unreadable(why.to_string());
+    let answer: Answer<T> = serde_json::from_slice(line).map_err(unreadable)?;
+    match answer.error {
+        None => match answer.result {
+            Some(result) => Ok(result),
+            // `null` is a result as well, for whoever asks for none.
+            None => serde_json::from_value(serde_json::Value::Null).map_err(unreadable),
+        },
+        Some(Failure { code, message }) => {
+            tracing::debug!(method, code, message, "a tool failed");
+            Err(match code {
+                code::PACKAGE_MISSING => AnswerFailure::PackageMissing(message),
+                code::TOO_LARGE => AnswerFailure::TooLarge(message),
+                _ => AnswerFailure::Tool(message),
+            })
+        }
+    }
+}
+
+/// Hands on what comes before the answer.
+struct CallListener<'a, P, F> {
+    progress: &'a ProgressSink,
+    on_part: F,
+    piece: std::marker::PhantomData<fn(P)>,
+}
+
+impl<P: DeserializeOwned, F: FnMut(P)> Listener for CallListener<'_, P, F> {
+    fn progress(&mut self, message: &[u8]) {
+        let read: Result<Notification<ProgressParams>, _> = serde_json::from_slice(message);
+        if let Ok(Notification { params }) = read {
+            self.progress
+                .tell(&params.stage, params.text, params.done, params.total);
+        }
+    }
+
+    fn part(&mut self, message: &[u8]) -> Result<(), String> {
+        let read: Result<Notification<PartParams<P>>, _> = serde_json::from_slice(message);
+        let Notification { params } = read.map_err(|why| why.to_string())?;
+        (self.on_part)(params.value);
+        Ok(())
+    }
+}
