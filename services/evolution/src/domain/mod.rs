@@ -1,3 +1,4 @@
 //! Pure decisions: no clock, no file, no process, no transport.
 
+pub(crate) mod analysis;
 pub(crate) mod patterns;

@@ -157,6 +157,16 @@ impl Project {
         Ok(blocking(move || project.search(&include)).await?)
     }
 
+    /// All source files of the project, whatever part of it was asked for.
+    ///
+    /// # Errors
+    /// If there are too many files.
+    pub(crate) async fn every_source_file(&self) -> Result<SourceFiles, EvolutionError> {
+        let mut project = self.clone();
+        project.asked.clone_from(&project.root);
+        Ok(blocking(move || project.search(&[])).await?)
+    }
+
     fn search(&self, include: &[String]) -> Result<SourceFiles, ProjectError> {
         let within = if include.is_empty() {
             vec![self.asked.clone()]
