@@ -280,6 +280,8 @@ pub mod worker {
 
 /// Analyses, evolutions and generated tests.
 pub mod evolution {
+    /// The kinds of tasks that the evolution service does.
+    pub const TASK_KINDS: [&str; 3] = ["analyze", "evolve", "generate_tests"];
     /// Files and folders that a call is limited to.
     pub const MAX_INCLUDE: usize = 1_000;
     /// Transforms that one call names.

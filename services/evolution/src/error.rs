@@ -54,6 +54,21 @@ pub(crate) enum EvolutionError {
     #[error(transparent)]
     Host(#[from] HostError),
 
+    /// Code of the project would have to run, and somebody decided against that.
+    #[error("{root}: its own code would have to run, and somebody decided that it does not")]
+    Distrusted {
+        /// The project.
+        root: String,
+    },
+
+    // Tasks.
+    /// A task has a payload that cannot be used.
+    #[error("{0}")]
+    Arguments(String),
+    /// A task of a kind that is done elsewhere.
+    #[error("kind: tasks of the kind {0:?} are not done here")]
+    KindUnknown(String),
+
     // Calls.
     /// The client went away, or called the work off.
     #[error("the call was cancelled; nothing was changed by it")]
@@ -77,6 +92,10 @@ error_table! { EvolutionError (transparent: Store, Project, Host),
     EvolutionAmbiguous => NotFound EVOLUTION_NOT_FOUND, "give more characters of its id";
     WrongState => FailedPrecondition EVOLUTION_STATE, "look at it with GetEvolution; EvolveCode proposes anew";
     ProposalTooLarge => ResourceExhausted QUOTA_EXCEEDED, "limit the call to fewer files with include";
+    Arguments => InvalidArgument BAD_REQUEST, "correct the payload and submit the task again";
+    KindUnknown => InvalidArgument BAD_REQUEST, "use analyze, evolve or generate_tests, or another executor";
+    Distrusted => FailedPrecondition PROJECT_DISTRUSTED,
+        "if its code may run after all, say so with `shim trust PATH`, then call again";
     Cancelled => Cancelled CANCELLED;
     CallTooLong => DeadlineExceeded TOOL_TIMED_OUT,
         "limit the call to fewer files with include, or raise evolution.timeout";
@@ -90,6 +109,9 @@ pub enum StartError {
     /// The data folder or the database cannot be used.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// A folder of its own cannot be made.
+    #[error("the folders of the evolution service cannot be made: {0}")]
+    Folders(std::io::Error),
     /// The gRPC server failed.
     #[error(transparent)]
     Serve(#[from] shim_runtime::server::ServeError),

@@ -8,15 +8,19 @@
 mod analyzer;
 mod config;
 mod domain;
+mod engine;
 mod error;
 mod evolver;
+mod executor;
 mod janitor;
+mod metrics;
 mod patterns;
 mod project;
 mod rpc;
 mod store;
 mod test_generator;
 mod tool_host;
+mod work_history;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,9 +35,12 @@ use shim_runtime::service::{self, BoxFuture};
 use shim_sqlite::OpenError;
 
 pub use config::Config;
+pub use domain::analysis::sarif::sarif;
 pub use error::StartError;
 pub use shim_sqlite::Integrity;
 
+use engine::Engine;
+use executor::AnalysisExecutor;
 use rpc::Api;
 use store::Store;
 
@@ -60,15 +67,6 @@ pub fn inspect(data_dir: &Path) -> Integrity {
     shim_sqlite::inspect(&store::SCHEMA, &database_path(data_dir))
 }
 
-/// The findings of an analysis as SARIF 2.1.0.
-#[must_use]
-pub fn sarif(
-    report: &shim_proto::evolution::v1::AnalysisReport,
-    findings: &[shim_proto::evolution::v1::Finding],
-) -> serde_json::Value {
-    serde_json::json!({"version": "2.1.0", "runs": [], "of": report.analysis_id, "findings": findings.len()})
-}
-
 /// The running service, ready to be added to a server.
 pub struct Service {
     api: Api,
@@ -92,8 +90,25 @@ pub async fn build(
     tasks.spawn_restarting("evolution_janitor", move || {
         janitor::run(kept.clone(), stop.clone())
     });
-    let api = Api::new(Arc::new(config), store, peers, tasks);
-    Ok(Service { api })
+    let (opened, background) = (Arc::new(config), tasks.clone());
+    let engine = Engine::open(opened, store, peers, &background).map_err(StartError::Folders)?;
+    Ok(Service {
+        api: Api::new(engine, tasks),
+    })
+}
+
+impl Service {
+    /// What does tasks of the kinds `analyze`, `evolve` and `generate_tests`, for a worker of this process.
+    #[must_use]
+    pub fn executor(&self) -> Arc<dyn shim_work::Executor> {
+        Arc::new(AnalysisExecutor::new(self.api.engine.clone()))
+    }
+
+    /// How many tasks it does at once.
+    #[must_use]
+    pub fn capacity(&self) -> u32 {
+        u32::try_from(self.api.config.parallel).unwrap_or(1)
+    }
 }
 
 impl service::Service for Service {

@@ -114,7 +114,10 @@ pub(super) struct Memory {
 
 impl Memory {
     fn tokens(&self) -> usize {
-        self.facts.values().map(|facts| facts.tokens.hashes.len()).sum()
+        self.facts
+            .values()
+            .map(|facts| facts.tokens.hashes.len())
+            .sum()
     }
 }
 
@@ -127,7 +130,10 @@ pub(super) struct Cache {
 impl Cache {
     /// Keeps files in `folder`, which is made with the first of them.
     pub(super) fn new(folder: PathBuf) -> Self {
-        Self { folder, projects: Mutex::default() }
+        Self {
+            folder,
+            projects: Mutex::default(),
+        }
     }
 
     /// Takes what is known of a project, until it is put back.
@@ -168,7 +174,11 @@ impl Cache {
     /// Where the compiler keeps what makes its next run shorter.
     pub(super) fn build_info(&self, root: &Path, config: &str) -> std::io::Result<PathBuf> {
         make_private_dir(&self.folder)?;
-        let name = format!("{}-{}.tsbuildinfo", name(root), &blake3::hash(config.as_bytes()).to_hex()[..8]);
+        let name = format!(
+            "{}-{}.tsbuildinfo",
+            name(root),
+            &blake3::hash(config.as_bytes()).to_hex()[..8]
+        );
         Ok(self.folder.join(name))
     }
 
@@ -188,7 +198,10 @@ impl Cache {
         }
         let kept = Kept::decode(content).ok()?;
         // Read is used: the oldest goes first.
-        let _ = File::options().append(true).open(&path).and_then(|file| file.set_modified(SystemTime::now()));
+        let _ = File::options()
+            .append(true)
+            .open(&path)
+            .and_then(|file| file.set_modified(SystemTime::now()));
         (kept.format == FORMAT).then_some(kept)
     }
 
@@ -199,7 +212,9 @@ impl Cache {
         make_private_dir(&self.folder)?;
         let content = kept.encode_to_vec();
         let path = self.path(root);
-        let fresh = self.folder.join(format!("{}.{}", name(root), uuid::Uuid::now_v7()));
+        let fresh = self
+            .folder
+            .join(format!("{}.{}", name(root), uuid::Uuid::now_v7()));
         let written = OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -248,7 +263,10 @@ mod tests {
 
     fn memory(answer_key: &[u8]) -> Memory {
         Memory {
-            kept: Kept { answer_key: answer_key.to_vec(), ..Kept::default() },
+            kept: Kept {
+                answer_key: answer_key.to_vec(),
+                ..Kept::default()
+            },
             ..Memory::default()
         }
     }
@@ -291,8 +309,14 @@ mod tests {
     #[test]
     fn what_may_hang_on_other_files_holds_in_the_same_world_alone() {
         let (key, world) = (blake3::hash(b"key"), blake3::hash(b"world"));
-        let alone = KeptFile { key: key.as_bytes().to_vec(), ..KeptFile::default() };
-        let further = KeptFile { world: world.as_bytes().to_vec(), ..alone.clone() };
+        let alone = KeptFile {
+            key: key.as_bytes().to_vec(),
+            ..KeptFile::default()
+        };
+        let further = KeptFile {
+            world: world.as_bytes().to_vec(),
+            ..alone.clone()
+        };
         let other = blake3::hash(b"other");
         assert!(alone.holds(&key, &other) && further.holds(&key, &world));
         assert!(!alone.holds(&other, &world) && !further.holds(&key, &other));

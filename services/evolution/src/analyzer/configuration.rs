@@ -38,7 +38,11 @@ pub(super) fn read<'a>(root: &Path, sources: impl Iterator<Item = &'a str>) -> C
     let (mut flat, mut old, mut typescript) = (Vec::new(), Vec::new(), Vec::new());
     for folder in folders(sources) {
         for name in names(&root.join(folder)) {
-            let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
+            let path = if folder.is_empty() {
+                name.clone()
+            } else {
+                format!("{folder}/{name}")
+            };
             add_file(&mut hasher, root, &path);
             match kind(&name) {
                 Kind::Flat => flat.push(path),
@@ -78,7 +82,9 @@ fn folders<'a>(sources: impl Iterator<Item = &'a str>) -> BTreeSet<&'a str> {
 fn names(folder: &Path) -> Vec<String> {
     let entries = folder.read_dir().into_iter().flatten().flatten();
     let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-    let mut names: Vec<String> = names.filter(|name| !matches!(kind(name), Kind::None)).collect();
+    let mut names: Vec<String> = names
+        .filter(|name| !matches!(kind(name), Kind::None))
+        .collect();
     names.sort_unstable();
     names
 }
@@ -106,15 +112,29 @@ fn kind(name: &str) -> Kind {
         "bun.lock",
         "eslint-suppressions.json",
     ];
-    const BEGINNINGS: [&str; 4] = [".prettierrc", "prettier.config.", ".babelrc", "babel.config."];
-    let is_json = Path::new(name).extension().is_some_and(|extension| extension == "json");
-    if ["js", "mjs", "cjs", "ts", "mts", "cts"].iter().any(|extension| name.strip_prefix("eslint.config.") == Some(extension)) {
+    const BEGINNINGS: [&str; 4] = [
+        ".prettierrc",
+        "prettier.config.",
+        ".babelrc",
+        "babel.config.",
+    ];
+    let is_json = Path::new(name)
+        .extension()
+        .is_some_and(|extension| extension == "json");
+    if ["js", "mjs", "cjs", "ts", "mts", "cts"]
+        .iter()
+        .any(|extension| name.strip_prefix("eslint.config.") == Some(extension))
+    {
         Kind::Flat
     } else if name == ".eslintrc" || name.starts_with(".eslintrc.") {
         Kind::Old
     } else if is_json && (name.starts_with("tsconfig") || name.starts_with("jsconfig")) {
         Kind::TypeScript
-    } else if OTHERS.contains(&name) || BEGINNINGS.iter().any(|beginning| name.starts_with(beginning)) {
+    } else if OTHERS.contains(&name)
+        || BEGINNINGS
+            .iter()
+            .any(|beginning| name.starts_with(beginning))
+    {
         Kind::Other
     } else {
         Kind::None
@@ -129,8 +149,14 @@ fn add_file(hasher: &mut blake3::Hasher, root: &Path, path: &str) {
 
 /// A hash of a file's bytes; of its size and times if it is too large, and of nothing if it is not there.
 fn content(path: &Path) -> blake3::Hash {
-    let is_small = path.metadata().is_ok_and(|meta| meta.is_file() && meta.len() <= MAX_BYTES);
-    let bytes = if is_small { std::fs::read(path).ok() } else { None };
+    let is_small = path
+        .metadata()
+        .is_ok_and(|meta| meta.is_file() && meta.len() <= MAX_BYTES);
+    let bytes = if is_small {
+        std::fs::read(path).ok()
+    } else {
+        None
+    };
     match bytes {
         Some(bytes) => blake3::hash(&bytes),
         None => packages::stat(path),
@@ -164,7 +190,10 @@ fn dependencies(root: &Path) -> blake3::Hash {
     }
     let types: PathBuf = root.join("node_modules/@types");
     for entry in types.read_dir().into_iter().flatten().flatten() {
-        packages.add(root, &format!("@types/{}", entry.file_name().to_string_lossy()));
+        packages.add(
+            root,
+            &format!("@types/{}", entry.file_name().to_string_lossy()),
+        );
     }
     packages.hash()
 }

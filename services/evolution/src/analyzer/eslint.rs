@@ -115,8 +115,11 @@ pub(super) async fn lint(
         runs_project_code: use_project,
     };
     let mut parts: BTreeMap<String, Part> = BTreeMap::new();
-    let on_part = |some: Vec<Part>| parts.extend(some.into_iter().map(|part| (part.path.clone(), part)));
-    let answer: Answer = host.call_in_parts(project, call, on_part, progress, cancel).await?;
+    let on_part =
+        |some: Vec<Part>| parts.extend(some.into_iter().map(|part| (part.path.clone(), part)));
+    let answer: Answer = host
+        .call_in_parts(project, call, on_part, progress, cancel)
+        .await?;
     let tool = format!("eslint {}", answer.version);
     let mut linted = LintAnswer {
         notes: notes(project, configuration, &answer, asked),
@@ -124,7 +127,10 @@ pub(super) async fn lint(
     };
     for file in request.files {
         let part = parts.remove(file);
-        linted.files.insert(file.to_owned(), part.map_or_else(gone, |part| read(part, &tool)));
+        linted.files.insert(
+            file.to_owned(),
+            part.map_or_else(gone, |part| read(part, &tool)),
+        );
     }
     linted.tool = tool;
     Ok(linted)
@@ -135,19 +141,33 @@ pub(super) fn uses_project(project: &Project, configuration: &Configuration) -> 
     project.is_trusted() && !configuration.flat.is_empty()
 }
 
-fn notes(project: &Project, configuration: &Configuration, answer: &Answer, asked: usize) -> Vec<String> {
+fn notes(
+    project: &Project,
+    configuration: &Configuration,
+    answer: &Answer,
+    asked: usize,
+) -> Vec<String> {
     let mut notes = Vec::new();
     let ours = "ESLint's and typescript-eslint's recommended rules were used";
     if let Some(first) = configuration.flat.first().filter(|_| !project.is_trusted()) {
-        notes.push(format!("{ours} instead of {first}: it is code, and the project is not trusted"));
+        notes.push(format!(
+            "{ours} instead of {first}: it is code, and the project is not trusted"
+        ));
     } else if let (Some(old), true) = (configuration.old.first(), configuration.flat.is_empty()) {
-        notes.push(format!("{ours} instead of {old}: ESLint 9 and newer do not read it"));
+        notes.push(format!(
+            "{ours} instead of {old}: ESLint 9 and newer do not read it"
+        ));
     } else if configuration.flat.is_empty() {
-        notes.push(format!("{ours}: the project has no configuration of ESLint"));
+        notes.push(format!(
+            "{ours}: the project has no configuration of ESLint"
+        ));
     } else if !answer.configuration.is_empty() {
         notes.push(format!("{ours}: {}", answer.configuration));
     } else if answer.ours > 0 {
-        notes.push(format!("{ours} for {} of {asked} files, which no configuration of the project is for", answer.ours));
+        notes.push(format!(
+            "{ours} for {} of {asked} files, which no configuration of the project is for",
+            answer.ours
+        ));
     }
     if answer.unused_suppressions > 0 {
         notes.push(format!(
@@ -166,11 +186,19 @@ fn gone() -> LintedFile {
 }
 
 fn read(part: Part, tool: &str) -> LintedFile {
-    let fatal = part.messages.iter().find(|message| message.fatal).map(|message| message.text.clone());
-    let refusals = [part.ignored, part.failed].into_iter().find(|text| !text.is_empty());
+    let fatal = part
+        .messages
+        .iter()
+        .find(|message| message.fatal)
+        .map(|message| message.text.clone());
+    let refusals = [part.ignored, part.failed]
+        .into_iter()
+        .find(|text| !text.is_empty());
     let messages = part.messages.into_iter().chain(part.suppressed);
     LintedFile {
-        findings: messages.map(|message| finding(message, &part.path, tool)).collect(),
+        findings: messages
+            .map(|message| finding(message, &part.path, tool))
+            .collect(),
         unread: refusals.or(fatal),
         looks_further: part.looks_further,
     }
@@ -180,7 +208,12 @@ fn finding(message: Message, path: &str, tool: &str) -> Finding {
     Finding {
         tool: tool.to_owned(),
         rule: message.rule,
-        severity: if message.severity == 2 { Severity::Error } else { Severity::Warning }.into(),
+        severity: if message.severity == 2 {
+            Severity::Error
+        } else {
+            Severity::Warning
+        }
+        .into(),
         message: message.text,
         location: Some(Location {
             path: path.to_owned(),

@@ -45,20 +45,42 @@ pub(super) async fn history(
 fn arguments() -> Vec<String> {
     let fixed = [
         "--no-pager",
-        "-c", "core.fsmonitor=false",
-        "-c", "core.hooksPath=/dev/null",
-        "-c", "core.attributesFile=/dev/null",
-        "-c", "log.showSignature=false",
-        "-c", "log.follow=false",
-        "-c", "diff.external=",
-        "-c", "diff.orderFile=/dev/null",
+        "-c",
+        "core.fsmonitor=false",
+        "-c",
+        "core.hooksPath=/dev/null",
+        "-c",
+        "core.attributesFile=/dev/null",
+        "-c",
+        "log.showSignature=false",
+        "-c",
+        "log.follow=false",
+        "-c",
+        "diff.external=",
+        "-c",
+        "diff.orderFile=/dev/null",
         "log",
-        "-z", "--numstat", "--find-renames", "--relative", "--no-merges", "--no-color",
-        "--no-ext-diff", "--no-textconv", "--no-show-signature", "--ignore-submodules=all",
+        "-z",
+        "--numstat",
+        "--find-renames",
+        "--relative",
+        "--no-merges",
+        "--no-color",
+        "--no-ext-diff",
+        "--no-textconv",
+        "--no-show-signature",
+        "--ignore-submodules=all",
         MAX_COMMITS,
     ];
     let fixed = fixed.into_iter().map(str::to_owned);
-    fixed.chain([format!("--since={WINDOW}"), FORMAT.to_owned(), "--".to_owned(), ".".to_owned()]).collect()
+    fixed
+        .chain([
+            format!("--since={WINDOW}"),
+            FORMAT.to_owned(),
+            "--".to_owned(),
+            ".".to_owned(),
+        ])
+        .collect()
 }
 
 fn environment() -> Vec<(std::ffi::OsString, std::ffi::OsString)> {
@@ -70,5 +92,7 @@ fn environment() -> Vec<(std::ffi::OsString, std::ffi::OsString)> {
         ("GIT_CONFIG_NOSYSTEM", "1"),
         ("LC_ALL", "C"),
     ];
-    variables.map(|(name, value)| (name.into(), value.into())).into()
+    variables
+        .map(|(name, value)| (name.into(), value.into()))
+        .into()
 }

@@ -25,14 +25,19 @@ pub(super) fn graph<'a>(
     resolved: &mut Resolved,
 ) -> Imports {
     if resolved.key != Some(key) {
-        *resolved = Resolved { key: Some(key), ..Resolved::default() };
+        *resolved = Resolved {
+            key: Some(key),
+            ..Resolved::default()
+        };
     }
     let mut new: BTreeSet<(&str, &str, bool)> = BTreeSet::new();
     let mut asked = Vec::new();
     for (path, imports) in files {
         let folder = folder(path);
         for import in *imports {
-            let is_known = resolved.targets.contains_key(&(folder.to_owned(), import.clone()));
+            let is_known = resolved
+                .targets
+                .contains_key(&(folder.to_owned(), import.clone()));
             if !is_known && new.insert((folder, &import.specifier, import.is_require)) {
                 asked.push((*path, import));
             }
@@ -43,7 +48,9 @@ pub(super) fn graph<'a>(
     let targets: Vec<_> = asked
         .par_iter()
         .map(|(path, import)| {
-            let target = resolvers.target(path, import).filter(|target| known.contains(target.as_str()));
+            let target = resolvers
+                .target(path, import)
+                .filter(|target| known.contains(target.as_str()));
             ((folder(path).to_owned(), (*import).clone()), target)
         })
         .collect();
@@ -51,7 +58,12 @@ pub(super) fn graph<'a>(
     let mut graph = Imports::new();
     for (path, imports) in files {
         let folder = folder(path);
-        let targets = imports.iter().filter_map(|import| resolved.targets.get(&(folder.to_owned(), import.clone()))?.clone());
+        let targets = imports.iter().filter_map(|import| {
+            resolved
+                .targets
+                .get(&(folder.to_owned(), import.clone()))?
+                .clone()
+        });
         graph.insert((*path).to_owned(), targets.collect());
     }
     graph
@@ -75,12 +87,21 @@ impl Resolvers {
         let import = Resolver::new(options("import", true));
         let require = import.clone_with_options(options("require", true));
         let plain = import.clone_with_options(options("import", false));
-        Self { root, import, require, plain }
+        Self {
+            root,
+            import,
+            require,
+            plain,
+        }
     }
 
     fn target(&self, path: &str, import: &Import) -> Option<String> {
         // A package of the registry has no import of ours; one that is linked from this project leads back into it.
-        let resolver = if import.is_require { &self.require } else { &self.import };
+        let resolver = if import.is_require {
+            &self.require
+        } else {
+            &self.import
+        };
         let file = self.root.join(path);
         let resolution = resolver
             .resolve_file(&file, &import.specifier)
@@ -92,11 +113,18 @@ impl Resolvers {
 }
 
 fn options(condition: &str, with_tsconfig: bool) -> ResolveOptions {
-    let list = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let list = |names: &[&str]| {
+        names
+            .iter()
+            .map(|name| (*name).to_owned())
+            .collect::<Vec<_>>()
+    };
     ResolveOptions {
         tsconfig: with_tsconfig.then_some(TsconfigDiscovery::Auto),
         condition_names: list(&["node", condition]),
-        extensions: list(&[".ts", ".tsx", ".mts", ".cts", ".js", ".jsx", ".mjs", ".cjs", ".json"]),
+        extensions: list(&[
+            ".ts", ".tsx", ".mts", ".cts", ".js", ".jsx", ".mjs", ".cjs", ".json",
+        ]),
         // TypeScript names the file that it will write.
         extension_alias: vec![
             (".js".to_owned(), list(&[".ts", ".tsx", ".js", ".jsx"])),
@@ -121,24 +149,69 @@ mod tests {
             std::fs::create_dir_all(file.parent().unwrap()).unwrap();
             std::fs::write(file, text).unwrap();
         };
-        write("tsconfig.json", r#"{"compilerOptions": {"baseUrl": ".", "paths": {"@app/*": ["src/*"]}}}"#);
-        write("package.json", r##"{"name": "p", "imports": {"#own": "./src/b.ts"}}"##);
-        for path in ["src/a.ts", "src/b.ts", "src/dir/index.ts", "src/c.js", "packages/q/main.js"] {
+        write(
+            "tsconfig.json",
+            r#"{"compilerOptions": {"baseUrl": ".", "paths": {"@app/*": ["src/*"]}}}"#,
+        );
+        write(
+            "package.json",
+            r##"{"name": "p", "imports": {"#own": "./src/b.ts"}}"##,
+        );
+        for path in [
+            "src/a.ts",
+            "src/b.ts",
+            "src/dir/index.ts",
+            "src/c.js",
+            "packages/q/main.js",
+        ] {
             write(path, "");
         }
-        write("packages/q/package.json", r#"{"name": "q", "main": "main.js"}"#);
+        write(
+            "packages/q/package.json",
+            r#"{"name": "q", "main": "main.js"}"#,
+        );
         std::fs::create_dir_all(root.path().join("node_modules")).unwrap();
         std::os::unix::fs::symlink("../packages/q", root.path().join("node_modules/q")).unwrap();
         write("node_modules/lodash/index.js", "");
-        let import = |specifier: &str| Import { specifier: specifier.to_owned(), is_require: false };
-        let specifiers = ["./b.js", "./dir", "@app/c", "#own", "q", "lodash", "node:fs", "./missing", "../../out"];
-        let imports: Vec<Import> = specifiers.iter().map(|specifier| import(specifier)).collect();
+        let import = |specifier: &str| Import {
+            specifier: specifier.to_owned(),
+            is_require: false,
+        };
+        let specifiers = [
+            "./b.js",
+            "./dir",
+            "@app/c",
+            "#own",
+            "q",
+            "lodash",
+            "node:fs",
+            "./missing",
+            "../../out",
+        ];
+        let imports: Vec<Import> = specifiers
+            .iter()
+            .map(|specifier| import(specifier))
+            .collect();
         let none: &[Import] = &[];
-        let files = [("src/a.ts", &imports[..]), ("src/b.ts", none), ("src/dir/index.ts", none), ("src/c.js", none), ("packages/q/main.js", none)];
+        let files = [
+            ("src/a.ts", &imports[..]),
+            ("src/b.ts", none),
+            ("src/dir/index.ts", none),
+            ("src/c.js", none),
+            ("packages/q/main.js", none),
+        ];
         let mut resolved = Resolved::default();
         let graph = graph(root.path(), &files, blake3::hash(b"1"), &mut resolved);
         let targets: Vec<&str> = graph["src/a.ts"].iter().map(String::as_str).collect();
-        assert_eq!(targets, ["packages/q/main.js", "src/b.ts", "src/c.js", "src/dir/index.ts"]);
+        assert_eq!(
+            targets,
+            [
+                "packages/q/main.js",
+                "src/b.ts",
+                "src/c.js",
+                "src/dir/index.ts"
+            ]
+        );
     }
 
     #[test]
@@ -147,9 +220,17 @@ mod tests {
         for (path, text) in [("tsconfig.json", "{ nonsense"), ("a.ts", ""), ("b.ts", "")] {
             std::fs::write(root.path().join(path), text).unwrap();
         }
-        let imports = [Import { specifier: "./b".to_owned(), is_require: false }];
+        let imports = [Import {
+            specifier: "./b".to_owned(),
+            is_require: false,
+        }];
         let files: [(&str, &[Import]); 2] = [("a.ts", &imports), ("b.ts", &[])];
-        let graph = graph(root.path(), &files, blake3::hash(b"1"), &mut Resolved::default());
+        let graph = graph(
+            root.path(),
+            &files,
+            blake3::hash(b"1"),
+            &mut Resolved::default(),
+        );
         assert_eq!(graph["a.ts"].len(), 1);
     }
 }

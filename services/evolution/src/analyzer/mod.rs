@@ -51,7 +51,11 @@ impl AnalyzerContext {
     ///
     /// # Errors
     /// If the folder cannot be made.
-    pub(crate) fn open(host: ToolHost, groups: Arc<Groups>, data_dir: &Path) -> std::io::Result<Self> {
+    pub(crate) fn open(
+        host: ToolHost,
+        groups: Arc<Groups>,
+        data_dir: &Path,
+    ) -> std::io::Result<Self> {
         let folder = data_dir.join("evolution");
         make_private_dir(&folder)?;
         let oxlint_config = folder.join("oxlint.json");
@@ -74,7 +78,11 @@ fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     }
     let fresh = path.with_extension(uuid::Uuid::now_v7().to_string());
     let mut options = std::fs::OpenOptions::new();
-    let mut file = options.write(true).create_new(true).mode(0o600).open(&fresh)?;
+    let mut file = options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&fresh)?;
     file.write_all(text.as_bytes())?;
     std::fs::rename(&fresh, path)
 }
@@ -104,5 +112,7 @@ pub(crate) async fn analyze(
     events: mpsc::Sender<Event>,
     cancel: &CancellationToken,
 ) -> Result<AnalysisReport, EvolutionError> {
-    run::Run::new(context, project, options, events, cancel).execute().await
+    run::Run::new(context, project, options, events, cancel)
+        .execute()
+        .await
 }

@@ -43,7 +43,10 @@ impl Oxlint {
     ) -> Result<OxlintAnswer, ProgramError> {
         let mut answer = OxlintAnswer::default();
         for names in commands(texts.keys().copied()) {
-            let mut args = vec![self.script.display().to_string(), "--format=json".to_owned()];
+            let mut args = vec![
+                self.script.display().to_string(),
+                "--format=json".to_owned(),
+            ];
             args.push(format!("--config={}", self.config.display()));
             args.extend(["--disable-nested-config", "--no-ignore"].map(str::to_owned));
             args.extend(names);
@@ -58,9 +61,16 @@ impl Oxlint {
             // It exits with 1 for findings as well as for failures: its JSON tells them apart.
             let read = oxlint::read(&finished.stdout, &self.tool, texts);
             let read = read.map_err(|why| {
-                let said = [finished.stderr.as_str(), &String::from_utf8_lossy(&finished.stdout)].concat();
+                let said = [
+                    finished.stderr.as_str(),
+                    &String::from_utf8_lossy(&finished.stdout),
+                ]
+                .concat();
                 let said = said.lines().next().unwrap_or_default().to_owned();
-                ProgramError::Start("oxlint".to_owned(), std::io::Error::other(format!("{said} ({why})")))
+                ProgramError::Start(
+                    "oxlint".to_owned(),
+                    std::io::Error::other(format!("{said} ({why})")),
+                )
             })?;
             answer.findings.extend(read.findings);
             answer.unparsed.extend(read.unparsed);
@@ -93,7 +103,9 @@ mod tests {
     #[test]
     fn every_name_is_in_one_command() {
         assert!(commands(std::iter::empty()).is_empty());
-        let names: Vec<String> = (0..20_000).map(|at| format!("{}{at}.js", "x".repeat(60))).collect();
+        let names: Vec<String> = (0..20_000)
+            .map(|at| format!("{}{at}.js", "x".repeat(60)))
+            .collect();
         let commands = commands(names.iter().map(String::as_str));
         assert!(commands.len() > 1);
         assert_eq!(commands.iter().map(Vec::len).sum::<usize>(), names.len());

@@ -54,7 +54,11 @@ pub(super) enum ProgramError {
 
 impl Program {
     /// Runs the program to its end.
-    pub(super) async fn run(self, groups: &Arc<Groups>, cancel: &CancellationToken) -> Result<Finished, ProgramError> {
+    pub(super) async fn run(
+        self,
+        groups: &Arc<Groups>,
+        cancel: &CancellationToken,
+    ) -> Result<Finished, ProgramError> {
         let name = shown(&self.file);
         let limit = self.limit;
         let failed = |why| ProgramError::Start(name.clone(), why);
@@ -107,5 +111,8 @@ async fn read(pipe: Option<impl AsyncRead + Unpin>, limit: u64) -> Vec<u8> {
 }
 
 fn shown(file: &Path) -> String {
-    file.file_name().unwrap_or(file.as_os_str()).to_string_lossy().into_owned()
+    file.file_name()
+        .unwrap_or(file.as_os_str())
+        .to_string_lossy()
+        .into_owned()
 }

@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use prost_types::Duration;
-use shim_proto::evolution::v1::{AnalysisReport, DebtMarker, Duplicate, Figures, Finding, ImportCycle, Location, Project, Severity, ToolRun, UnreadFile};
+use shim_proto::evolution::v1::{
+    AnalysisReport, DebtMarker, Duplicate, Figures, Finding, ImportCycle, Location, Project,
+    Severity, ToolRun, UnreadFile,
+};
 
 use crate::domain::analysis::coverage::CoverageFacts;
 use crate::domain::analysis::cycles::{self, Imports};
@@ -49,9 +52,14 @@ pub(super) struct Told {
 }
 
 /// A report with its findings, sorted.
-pub(super) fn report(code: &CodeFacts, mut told: Told, analysis_id: &str) -> (AnalysisReport, Vec<Finding>) {
+pub(super) fn report(
+    code: &CodeFacts,
+    mut told: Told,
+    analysis_id: &str,
+) -> (AnalysisReport, Vec<Finding>) {
     told.findings.sort_by(by_place);
-    told.unread.sort_by(|one, other| (&one.path, &one.tool).cmp(&(&other.path, &other.tool)));
+    told.unread
+        .sort_by(|one, other| (&one.path, &one.tool).cmp(&(&other.path, &other.tool)));
     told.unread.dedup();
     let files = file_figures(code);
     let mut functions = function_figures(code);
@@ -62,7 +70,9 @@ pub(super) fn report(code: &CodeFacts, mut told: Told, analysis_id: &str) -> (An
     let picture = Picture {
         files: files.iter().collect(),
         functions: functions.clone(),
-        old_forms: chosen(code).map(|fact| (fact.path.as_str(), &fact.facts.old_forms[..])).collect(),
+        old_forms: chosen(code)
+            .map(|fact| (fact.path.as_str(), &fact.facts.old_forms[..]))
+            .collect(),
         markers: &markers,
         hotspots: &hotspots,
         findings: &told.findings,
@@ -73,10 +83,16 @@ pub(super) fn report(code: &CodeFacts, mut told: Told, analysis_id: &str) -> (An
     let mut opportunities = opportunities(&picture);
     let lists = [duplicates.len(), markers.len()].map(|length| length > MAX_LISTED);
     if lists[0] {
-        told.notes.push(format!("of {} duplicates the {MAX_LISTED} largest are listed", duplicates.len()));
+        told.notes.push(format!(
+            "of {} duplicates the {MAX_LISTED} largest are listed",
+            duplicates.len()
+        ));
     }
     if lists[1] {
-        told.notes.push(format!("of {} markers of debt the first {MAX_LISTED} are listed", markers.len()));
+        told.notes.push(format!(
+            "of {} markers of debt the first {MAX_LISTED} are listed",
+            markers.len()
+        ));
     }
     opportunities.truncate(code.limit);
     hotspots.truncate(code.limit);
@@ -93,7 +109,10 @@ pub(super) fn report(code: &CodeFacts, mut told: Told, analysis_id: &str) -> (An
         cycles: code.cycles.clone(),
         duplicates,
         debt_markers: markers,
-        coverage: code.coverage.as_ref().map(|coverage| coverage.total.clone()),
+        coverage: code
+            .coverage
+            .as_ref()
+            .map(|coverage| coverage.total.clone()),
         unread_files: told.unread,
         tools: told.tools,
         notes: told.notes,
@@ -120,14 +139,20 @@ fn chosen(code: &CodeFacts) -> impl Iterator<Item = &Fact> {
 }
 
 fn file_figures(code: &CodeFacts) -> Vec<Figures> {
-    let files = chosen(code).map(|fact| Figures { path: fact.path.clone(), ..fact.facts.file.clone() });
+    let files = chosen(code).map(|fact| Figures {
+        path: fact.path.clone(),
+        ..fact.facts.file.clone()
+    });
     files.collect()
 }
 
 fn function_figures(code: &CodeFacts) -> Vec<Figures> {
     let functions = chosen(code).flat_map(|fact| {
         let functions = fact.facts.functions.iter();
-        functions.map(|figures| Figures { path: fact.path.clone(), ..figures.clone() })
+        functions.map(|figures| Figures {
+            path: fact.path.clone(),
+            ..figures.clone()
+        })
     });
     functions.collect()
 }
@@ -136,16 +161,32 @@ fn function_figures(code: &CodeFacts) -> Vec<Figures> {
 pub(super) fn chosen_cycles(files: &[Fact], graph: &Imports) -> Vec<ImportCycle> {
     let chosen = chosen_paths(files);
     let mut cycles = cycles::cycles(graph);
-    cycles.retain(|cycle| cycle.paths.iter().any(|path| chosen.contains(path.as_str())));
+    cycles.retain(|cycle| {
+        cycle
+            .paths
+            .iter()
+            .any(|path| chosen.contains(path.as_str()))
+    });
     cycles
 }
 
 /// Duplicates that a chosen file is in.
 pub(super) fn chosen_duplicates(files: &[Fact]) -> Vec<Duplicate> {
-    let sources: Vec<Source<'_>> = files.iter().map(|fact| Source { path: &fact.path, tokens: &fact.facts.tokens }).collect();
+    let sources: Vec<Source<'_>> = files
+        .iter()
+        .map(|fact| Source {
+            path: &fact.path,
+            tokens: &fact.facts.tokens,
+        })
+        .collect();
     let chosen = chosen_paths(files);
     let mut duplicates = duplicates::duplicates(&sources);
-    duplicates.retain(|duplicate| duplicate.locations.iter().any(|place| chosen.contains(place.path.as_str())));
+    duplicates.retain(|duplicate| {
+        duplicate
+            .locations
+            .iter()
+            .any(|place| chosen.contains(place.path.as_str()))
+    });
     duplicates
 }
 

@@ -54,7 +54,11 @@ impl Keys {
     /// Of where imports lead.
     pub(super) fn graph(&self, sources: &Sources) -> blake3::Hash {
         let mut hasher = blake3::Hasher::new();
-        for hash in [sources.names_hash(), self.configuration.files, self.configuration.dependencies] {
+        for hash in [
+            sources.names_hash(),
+            self.configuration.files,
+            self.configuration.dependencies,
+        ] {
             hasher.update(hash.as_bytes());
         }
         hasher.finalize()
@@ -71,7 +75,8 @@ impl<'a> Run<'a> {
     ) -> Self {
         let sender = events.clone();
         // A line of progress that finds no room is worth no wait.
-        let progress = ProgressSink::new(move |progress| _ = sender.try_send(Event::Progress(progress)));
+        let progress =
+            ProgressSink::new(move |progress| _ = sender.try_send(Event::Progress(progress)));
         Self {
             context,
             project,
@@ -96,7 +101,11 @@ impl<'a> Run<'a> {
 
     async fn work(&self) -> Result<AnalysisReport, EvolutionError> {
         self.progress.tell("files", "looking for sources", 0, 0);
-        let tools = self.context.host.tools_dir(&self.progress, self.cancel).await?;
+        let tools = self
+            .context
+            .host
+            .tools_dir(&self.progress, self.cancel)
+            .await?;
         let (sources, project) = self.sources().await?;
         let sources = Arc::new(sources);
         let keys = self.keys(&sources, &tools).await?;
@@ -110,16 +119,21 @@ impl<'a> Run<'a> {
             self.context.cache.put(&root, memory, false);
             return answer;
         }
-        let (report, is_new) = self.analyze(project, sources, &keys, &tools, &mut memory).await?;
+        let (report, is_new) = self
+            .analyze(project, sources, &keys, &tools, &mut memory)
+            .await?;
         let cache = Arc::clone(&self.context.cache);
         blocking(move || cache.put(&root, memory, is_new)).await?;
         Ok(report)
     }
 
     /// The files, and the project's message with what they show.
-    async fn sources(&self) -> Result<(Sources, shim_proto::evolution::v1::Project), EvolutionError> {
+    async fn sources(
+        &self,
+    ) -> Result<(Sources, shim_proto::evolution::v1::Project), EvolutionError> {
         let chosen = self.project.source_files(&self.options.include).await?;
-        let is_part = !self.options.include.is_empty() || !self.project.asked().as_os_str().is_empty();
+        let is_part =
+            !self.options.include.is_empty() || !self.project.asked().as_os_str().is_empty();
         let mut message = self.project.to_message();
         chosen.describe(&mut message);
         if !is_part {
@@ -131,9 +145,16 @@ impl<'a> Run<'a> {
         Ok((Sources::of(all, Some(&paths)), message))
     }
 
-    async fn keys(&self, sources: &Arc<Sources>, tools: &std::path::Path) -> Result<Keys, EvolutionError> {
+    async fn keys(
+        &self,
+        sources: &Arc<Sources>,
+        tools: &std::path::Path,
+    ) -> Result<Keys, EvolutionError> {
         let (root, files) = (self.project.root().to_path_buf(), Arc::clone(sources));
-        let configuration = blocking(move || configuration::read(&root, files.files.iter().map(|file| file.path.as_str()))).await?;
+        let configuration = blocking(move || {
+            configuration::read(&root, files.files.iter().map(|file| file.path.as_str()))
+        })
+        .await?;
         let mut lint = blake3::Hasher::new();
         lint.update(tools.as_os_str().as_encoded_bytes());
         lint.update(eslint::METHOD.as_bytes());
@@ -144,19 +165,31 @@ impl<'a> Run<'a> {
         }
         let lint = lint.finalize();
         let mut world = blake3::Hasher::new();
-        for hash in [sources.hash(), configuration.files, configuration.dependencies] {
+        for hash in [
+            sources.hash(),
+            configuration.files,
+            configuration.dependencies,
+        ] {
             world.update(hash.as_bytes());
         }
         let world = world.finalize();
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let day = now.map_or(0, |now| now.as_secs() / DAY_SECONDS);
-        let head = self.project.git().and_then(|git| git.head.clone()).unwrap_or_default();
+        let head = self
+            .project
+            .git()
+            .and_then(|git| git.head.clone())
+            .unwrap_or_default();
         let history = format!("{head} {day}");
         let mut answer = blake3::Hasher::new();
         answer.update(lint.as_bytes());
         answer.update(world.as_bytes());
         answer.update(sources.choice_hash().as_bytes());
-        for text in [history.clone(), coverage::key(self.project.root()), self.options.limit.to_string()] {
+        for text in [
+            history.clone(),
+            coverage::key(self.project.root()),
+            self.options.limit.to_string(),
+        ] {
             answer.update(text.as_bytes());
             answer.update(&[0]);
         }
@@ -168,7 +201,11 @@ impl<'a> Run<'a> {
             world,
             history,
             answer: answer.finalize(),
-            typescript_files: sources.files.iter().filter(|file| is_typescript(&file.path)).count(),
+            typescript_files: sources
+                .files
+                .iter()
+                .filter(|file| is_typescript(&file.path))
+                .count(),
         })
     }
 
@@ -192,7 +229,11 @@ impl<'a> Run<'a> {
             let is_chosen = |file: &&KeptFile| chosen.contains(file.path.as_str());
             let lint: Vec<&KeptFile> = memory.kept.lint.iter().filter(is_chosen).collect();
             let fast: Vec<&KeptFile> = memory.kept.fast_lint.iter().filter(is_chosen).collect();
-            let types = memory.kept.types.as_ref().map_or(&[][..], |types| &types.findings);
+            let types = memory
+                .kept
+                .types
+                .as_ref()
+                .map_or(&[][..], |types| &types.findings);
             let mut findings = stages::findings(&lint, &fast, types, &chosen);
             findings.sort_by(crate::domain::analysis::places::by_place);
             self.send_findings(findings).await?;
@@ -216,7 +257,9 @@ impl<'a> Run<'a> {
             }
         };
         let quick = async {
-            let (code, fast) = self.quick(project, &sources, keys, tools, memory, &known).await?;
+            let (code, fast) = self
+                .quick(project, &sources, keys, tools, memory, &known)
+                .await?;
             self.send_first_picture(&code, &fast, &sources).await?;
             let types = match self.options.first_picture_only {
                 true => Types::default(),
@@ -245,7 +288,12 @@ impl<'a> Run<'a> {
         report
     }
 
-    async fn send_first_picture(&self, code: &Arc<CodeFacts>, fast: &Fast, sources: &Sources) -> Result<(), EvolutionError> {
+    async fn send_first_picture(
+        &self,
+        code: &Arc<CodeFacts>,
+        fast: &Fast,
+        sources: &Sources,
+    ) -> Result<(), EvolutionError> {
         let mut told = self.told(&Lint::default(), fast, None, sources);
         told.is_first_picture = true;
         let (code, id) = (Arc::clone(code), self.id.clone());
@@ -256,10 +304,23 @@ impl<'a> Run<'a> {
     /// All that the tools said until now.
     fn told(&self, lint: &Lint, fast: &Fast, types: Option<&Types>, sources: &Sources) -> Told {
         let chosen: BTreeSet<&str> = sources.chosen().map(|file| file.path.as_str()).collect();
-        let lint_files: Vec<&KeptFile> = lint.files.iter().filter(|file| chosen.contains(file.path.as_str())).collect();
-        let fast_files: Vec<&KeptFile> = fast.lint.iter().filter(|file| chosen.contains(file.path.as_str())).collect();
+        let lint_files: Vec<&KeptFile> = lint
+            .files
+            .iter()
+            .filter(|file| chosen.contains(file.path.as_str()))
+            .collect();
+        let fast_files: Vec<&KeptFile> = fast
+            .lint
+            .iter()
+            .filter(|file| chosen.contains(file.path.as_str()))
+            .collect();
         let type_findings = types.map_or(&[][..], |types| &types.findings);
-        let unread_of = |files: &[&KeptFile]| files.iter().filter_map(|file| file.unread.clone()).collect::<Vec<UnreadFile>>();
+        let unread_of = |files: &[&KeptFile]| {
+            files
+                .iter()
+                .filter_map(|file| file.unread.clone())
+                .collect::<Vec<UnreadFile>>()
+        };
         let mut told = Told {
             findings: stages::findings(&lint_files, &fast_files, type_findings, &chosen),
             unread: sources.unread.clone(),
@@ -269,7 +330,12 @@ impl<'a> Run<'a> {
         };
         told.unread.extend(unread_of(&lint_files));
         told.unread.extend(unread_of(&fast_files));
-        told.unread.extend(fast.unread.iter().filter(|file| chosen.contains(file.path.as_str())).cloned());
+        told.unread.extend(
+            fast.unread
+                .iter()
+                .filter(|file| chosen.contains(file.path.as_str()))
+                .cloned(),
+        );
         told.notes.extend(lint.notes.iter().cloned());
         told.tools.extend(lint.run.clone());
         if let Some(types) = types {
@@ -282,7 +348,10 @@ impl<'a> Run<'a> {
 
     async fn send_findings(&self, findings: Vec<Finding>) -> Result<(), EvolutionError> {
         for page in findings.chunks(PAGE) {
-            self.send(Event::Findings(FindingPage { findings: page.to_vec() })).await?;
+            self.send(Event::Findings(FindingPage {
+                findings: page.to_vec(),
+            }))
+            .await?;
         }
         Ok(())
     }
@@ -308,7 +377,9 @@ pub(super) fn file_key(file: &Source, others: &blake3::Hash) -> blake3::Hash {
 }
 
 /// Runs work that uses the processor or waits for the disk, off the threads of the runtime.
-pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, EvolutionError> {
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, EvolutionError> {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => Ok(done),
         Err(panic) if panic.is_panic() => std::panic::resume_unwind(panic.into_panic()),

@@ -28,7 +28,10 @@ fn divided<'s, 'k>(
     others: &blake3::Hash,
     world: &blake3::Hash,
 ) -> (Vec<&'k KeptFile>, Vec<&'s Source>) {
-    let known: HashMap<&str, &KeptFile> = known.iter().map(|file| (file.path.as_str(), file)).collect();
+    let known: HashMap<&str, &KeptFile> = known
+        .iter()
+        .map(|file| (file.path.as_str(), file))
+        .collect();
     let (mut held, mut asked) = (Vec::new(), Vec::new());
     for file in files {
         match known.get(file.path.as_str()) {
@@ -52,13 +55,28 @@ fn tool_run(tool: &str, started: Instant, files: usize, cached: usize) -> ToolRu
 }
 
 /// All findings. Where ESLint has an answer, its rules are not told twice: the project's configuration decides about them.
-pub(super) fn findings(lint: &[&KeptFile], fast: &[&KeptFile], types: &[Finding], chosen: &BTreeSet<&str>) -> Vec<Finding> {
-    let linted: BTreeSet<&str> = lint.iter().filter(|file| file.unread.is_none()).map(|file| file.path.as_str()).collect();
-    let mut findings: Vec<Finding> = lint.iter().flat_map(|file| file.findings.iter().cloned()).collect();
+pub(super) fn findings(
+    lint: &[&KeptFile],
+    fast: &[&KeptFile],
+    types: &[Finding],
+    chosen: &BTreeSet<&str>,
+) -> Vec<Finding> {
+    let linted: BTreeSet<&str> = lint
+        .iter()
+        .filter(|file| file.unread.is_none())
+        .map(|file| file.path.as_str())
+        .collect();
+    let mut findings: Vec<Finding> = lint
+        .iter()
+        .flat_map(|file| file.findings.iter().cloned())
+        .collect();
     for file in fast {
         let is_linted = linted.contains(file.path.as_str());
         let of_eslint = |rule: &str| rule.starts_with("eslint/") || rule.starts_with("typescript/");
-        let told = file.findings.iter().filter(|finding| !is_linted || !of_eslint(&finding.rule));
+        let told = file
+            .findings
+            .iter()
+            .filter(|finding| !is_linted || !of_eslint(&finding.rule));
         findings.extend(told.cloned());
     }
     let is_asked = |finding: &&Finding| path(finding).is_empty() || chosen.contains(path(finding));
@@ -67,16 +85,30 @@ pub(super) fn findings(lint: &[&KeptFile], fast: &[&KeptFile], types: &[Finding]
 }
 
 fn path(finding: &Finding) -> &str {
-    finding.location.as_ref().map_or("", |location| &location.path)
+    finding
+        .location
+        .as_ref()
+        .map_or("", |location| &location.path)
 }
 
 /// What is kept for the next analysis. Answers about files that this one was not about stay: their keys tell whether they hold.
-pub(super) fn kept(answer: blake3::Hash, report: &AnalysisReport, known: Kept, lint: Lint, fast: Fast, types: Types) -> Kept {
+pub(super) fn kept(
+    answer: blake3::Hash,
+    report: &AnalysisReport,
+    known: Kept,
+    lint: Lint,
+    fast: Fast,
+    types: Types,
+) -> Kept {
     let is_whole = report.tools.iter().all(|run| run.failure.is_empty());
     Kept {
         format: String::new(),
         // What a tool could not say is asked again.
-        answer_key: if is_whole { answer.as_bytes().to_vec() } else { Vec::new() },
+        answer_key: if is_whole {
+            answer.as_bytes().to_vec()
+        } else {
+            Vec::new()
+        },
         report: is_whole.then(|| report.clone()),
         lint: merged(known.lint, lint.files),
         fast_lint: merged(known.fast_lint, fast.lint),
@@ -96,7 +128,10 @@ impl Types {
     /// Files whose syntax the compiler does not understand.
     pub(super) fn unread(&self, chosen: &BTreeSet<&str>) -> Vec<UnreadFile> {
         let mut unread: BTreeMap<&str, UnreadFile> = BTreeMap::new();
-        let of_syntax = self.findings.iter().filter(|finding| tsc::is_syntax(finding) && chosen.contains(path(finding)));
+        let of_syntax = self
+            .findings
+            .iter()
+            .filter(|finding| tsc::is_syntax(finding) && chosen.contains(path(finding)));
         for finding in of_syntax {
             let file = || eslint::unread(path(finding), &finding.tool, &finding.message);
             unread.entry(path(finding)).or_insert_with(file);

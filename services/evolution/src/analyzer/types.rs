@@ -38,14 +38,21 @@ pub(super) struct TypesAnswer {
 
 /// The native compiler of this machine below the tools' folder.
 pub(super) fn program(tools: &Path) -> PathBuf {
-    let system = if std::env::consts::OS == "macos" { "darwin" } else { std::env::consts::OS };
+    let system = if std::env::consts::OS == "macos" {
+        "darwin"
+    } else {
+        std::env::consts::OS
+    };
     let machine = match std::env::consts::ARCH {
         "x86_64" => "x64",
         "aarch64" => "arm64",
         other => other,
     };
     let package = format!("typescript-{system}-{machine}");
-    tools.join("node_modules/@typescript").join(package).join("lib/tsc")
+    tools
+        .join("node_modules/@typescript")
+        .join(package)
+        .join("lib/tsc")
 }
 
 /// Where the compiler works.
@@ -61,7 +68,11 @@ impl Compiler {
     ///
     /// # Errors
     /// If the compiler does not run.
-    pub(super) async fn check(&self, place: &Place<'_>, configuration: &Configuration) -> Result<TypesAnswer, ProgramError> {
+    pub(super) async fn check(
+        &self,
+        place: &Place<'_>,
+        configuration: &Configuration,
+    ) -> Result<TypesAnswer, ProgramError> {
         let mut answer = TypesAnswer::default();
         let mut open = first_configs(configuration);
         let mut seen = BTreeSet::new();
@@ -70,13 +81,19 @@ impl Compiler {
                 continue;
             }
             if seen.len() > MAX_CONFIGS {
-                answer.notes.push(format!("types: only the first {MAX_CONFIGS} configurations of TypeScript were checked"));
+                answer.notes.push(format!(
+                    "types: only the first {MAX_CONFIGS} configurations of TypeScript were checked"
+                ));
                 break;
             }
             let shown = self.shown(place, &config).await?;
             open.extend(referred(place.root, &config, &shown));
             // A configuration that only refers to others has no files of its own.
-            if shown["files"].as_array().is_none_or(|files| !files.is_empty()) || !shown["references"].is_array() {
+            if shown["files"]
+                .as_array()
+                .is_none_or(|files| !files.is_empty())
+                || !shown["references"].is_array()
+            {
                 self.check_one(place, &config, &mut answer).await?;
             }
         }
@@ -85,25 +102,49 @@ impl Compiler {
     }
 
     async fn shown(&self, place: &Place<'_>, config: &str) -> Result<Value, ProgramError> {
-        let finished = self.run(place, ["--showConfig", "-p", config].map(str::to_owned).into()).await?;
+        let finished = self
+            .run(
+                place,
+                ["--showConfig", "-p", config].map(str::to_owned).into(),
+            )
+            .await?;
         Ok(serde_json::from_slice(&finished.stdout).unwrap_or_default())
     }
 
-    async fn check_one(&self, place: &Place<'_>, config: &str, answer: &mut TypesAnswer) -> Result<(), ProgramError> {
-        let mut args = ["--noEmit", "--pretty", "false", "-p", config].map(str::to_owned).to_vec();
+    async fn check_one(
+        &self,
+        place: &Place<'_>,
+        config: &str,
+        answer: &mut TypesAnswer,
+    ) -> Result<(), ProgramError> {
+        let mut args = ["--noEmit", "--pretty", "false", "-p", config]
+            .map(str::to_owned)
+            .to_vec();
         if let Ok(kept) = place.cache.build_info(place.root, config) {
-            args.extend(["--incremental".to_owned(), "--tsBuildInfoFile".to_owned(), kept.display().to_string()]);
+            args.extend([
+                "--incremental".to_owned(),
+                "--tsBuildInfoFile".to_owned(),
+                kept.display().to_string(),
+            ]);
         }
         let finished = self.run(place, args).await?;
         let output = String::from_utf8_lossy(&finished.stdout);
         let findings = tsc::read(&output, &self.tool, |path| relative(place.root, path));
         // Whatever its exit code: a failure without a finding is told as what it said.
         if findings.is_empty() && !finished.status.success() {
-            let said = output.lines().chain(finished.stderr.lines()).find(|line| !line.trim().is_empty());
-            answer.notes.push(format!("types of {config} were not checked: {}", said.unwrap_or("the compiler failed")));
+            let said = output
+                .lines()
+                .chain(finished.stderr.lines())
+                .find(|line| !line.trim().is_empty());
+            answer.notes.push(format!(
+                "types of {config} were not checked: {}",
+                said.unwrap_or("the compiler failed")
+            ));
         }
         if findings.iter().any(tsc::is_syntax) {
-            answer.notes.push(format!("{config}: errors of syntax hide all errors of types; mend them first"));
+            answer.notes.push(format!(
+                "{config}: errors of syntax hide all errors of types; mend them first"
+            ));
         }
         answer.findings.extend(findings);
         Ok(())
@@ -124,21 +165,38 @@ impl Compiler {
 /// The configuration at the root, else those of its folders.
 fn first_configs(configuration: &Configuration) -> Vec<String> {
     let named = |path: &&String| path.rsplit('/').next() == Some("tsconfig.json");
-    let root = configuration.typescript.iter().find(|path| *path == "tsconfig.json");
+    let root = configuration
+        .typescript
+        .iter()
+        .find(|path| *path == "tsconfig.json");
     match root {
         Some(root) => vec![root.clone()],
-        None => configuration.typescript.iter().filter(named).rev().cloned().collect(),
+        None => configuration
+            .typescript
+            .iter()
+            .filter(named)
+            .rev()
+            .cloned()
+            .collect(),
     }
 }
 
 /// The configurations that one refers to, as far as they lie in the project.
 fn referred(root: &Path, config: &str, shown: &Value) -> Vec<String> {
-    let folder = root.join(config).parent().map(Path::to_path_buf).unwrap_or_default();
+    let folder = root
+        .join(config)
+        .parent()
+        .map(Path::to_path_buf)
+        .unwrap_or_default();
     let references = shown["references"].as_array().into_iter().flatten();
     let paths = references.filter_map(|reference| reference["path"].as_str());
     let configs = paths.filter_map(|path| {
         let path = folder.join(path);
-        let file = if path.is_dir() { path.join("tsconfig.json") } else { path };
+        let file = if path.is_dir() {
+            path.join("tsconfig.json")
+        } else {
+            path
+        };
         let file = file.canonicalize().ok()?;
         Some(file.strip_prefix(root).ok()?.to_str()?.to_owned())
     });
@@ -162,7 +220,10 @@ fn finish(answer: &mut TypesAnswer) {
     let mut seen: BTreeMap<String, ()> = BTreeMap::new();
     answer.findings.retain(|finding| {
         let place = finding.location.clone().unwrap_or_default();
-        let key = format!("{} {} {} {} {}", place.path, place.line, place.column, finding.rule, finding.message);
+        let key = format!(
+            "{} {} {} {} {}",
+            place.path, place.line, place.column, finding.rule, finding.message
+        );
         seen.insert(key, ()).is_none()
     });
 }

@@ -2,3 +2,4 @@
 
 pub(crate) mod analysis;
 pub(crate) mod patterns;
+pub(crate) mod work_history;

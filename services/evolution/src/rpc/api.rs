@@ -6,11 +6,10 @@ use shim_proto::evolution::v1::{
     ApproveEvolutionResponse, EvolveCodeResponse, GenerateTestsResponse,
 };
 use shim_runtime::background::BackgroundTasks;
-use tokio::sync::Semaphore;
 
 use super::runs::Runs;
-use crate::Peers;
 use crate::config::Config;
+use crate::engine::Engine;
 use crate::store::Store;
 
 /// The parts of the service behind its RPCs. Clones share one service.
@@ -18,27 +17,19 @@ use crate::store::Store;
 pub(crate) struct Api {
     pub(crate) config: Arc<Config>,
     pub(crate) store: Store,
-    pub(crate) peers: Peers,
+    pub(crate) engine: Engine,
     pub(crate) tasks: BackgroundTasks,
-    /// Calls that work at once.
-    pub(super) room: Arc<Semaphore>,
     pub(super) evolving: Runs<EvolveCodeResponse>,
     pub(super) approving: Runs<ApproveEvolutionResponse>,
     pub(super) generating: Runs<GenerateTestsResponse>,
 }
 
 impl Api {
-    pub(crate) fn new(
-        config: Arc<Config>,
-        store: Store,
-        peers: Peers,
-        tasks: BackgroundTasks,
-    ) -> Self {
+    pub(crate) fn new(engine: Engine, tasks: BackgroundTasks) -> Self {
         Self {
-            room: Arc::new(Semaphore::new(config.parallel)),
-            config,
-            store,
-            peers,
+            config: Arc::clone(&engine.config),
+            store: engine.store.clone(),
+            engine,
             tasks,
             evolving: Runs::default(),
             approving: Runs::default(),

@@ -88,7 +88,7 @@ async fn wait_for_room<'a, T: Streamed>(
     events: &mpsc::Sender<T>,
     cancel: &CancellationToken,
 ) -> Result<tokio::sync::SemaphorePermit<'a>, EvolutionError> {
-    if let Ok(room) = api.room.try_acquire() {
+    if let Ok(room) = api.engine.room.try_acquire() {
         return Ok(room);
     }
     let told = Progress {
@@ -98,7 +98,7 @@ async fn wait_for_room<'a, T: Streamed>(
     };
     let _ = events.try_send(T::progress(told));
     tokio::select! {
-        room = api.room.acquire() => room.map_err(|_| EvolutionError::Stopping),
+        room = api.engine.room.acquire() => room.map_err(|_| EvolutionError::Stopping),
         () = cancel.cancelled() => Err(EvolutionError::Cancelled),
         () = api.tasks.shutdown().wait() => Err(EvolutionError::Stopping),
     }

@@ -11,6 +11,7 @@ use super::evolution_store::Store;
 use super::outcomes;
 use crate::domain::patterns::{Outcome, outcome_of, state_word};
 use crate::error::EvolutionError;
+use crate::metrics;
 
 pub(super) const COLUMNS: &str = "id, request_id, record, diffs, hash";
 
@@ -198,6 +199,7 @@ fn record_outcome(
         .project
         .as_ref()
         .map_or("", |project| &project.root);
+    shim_sqlite::after_commit(move || metrics::record_outcome(outcome));
     outcomes::record(
         db,
         &evolution.evolution_id,

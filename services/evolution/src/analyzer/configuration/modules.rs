@@ -26,7 +26,9 @@ impl Modules {
     pub(super) fn new(root: &Path) -> Self {
         let options = ResolveOptions {
             condition_names: ["node", "import", "require"].map(str::to_owned).into(),
-            extensions: [".js", ".mjs", ".cjs", ".ts", ".json"].map(str::to_owned).into(),
+            extensions: [".js", ".mjs", ".cjs", ".ts", ".json"]
+                .map(str::to_owned)
+                .into(),
             ..ResolveOptions::default()
         };
         Self {
@@ -44,7 +46,8 @@ impl Modules {
             if self.contents.len() >= MAX_MODULES || self.contents.contains_key(&module) {
                 continue;
             }
-            self.contents.insert(module.clone(), super::content(&module));
+            self.contents
+                .insert(module.clone(), super::content(&module));
             let Some(folder) = module.parent().map(Path::to_path_buf) else {
                 continue;
             };
@@ -80,8 +83,17 @@ impl Modules {
 }
 
 fn imports(module: &Path) -> Vec<String> {
-    let is_code = module.extension().is_some_and(|extension| extension != "json");
-    let text = is_code.then(|| std::fs::read_to_string(module).ok()).flatten();
-    let facts = text.and_then(|text| facts::read(facts::language(&module.to_string_lossy()), &text).ok());
-    facts.into_iter().flat_map(|facts| facts.imports).map(|import| import.specifier).collect()
+    let is_code = module
+        .extension()
+        .is_some_and(|extension| extension != "json");
+    let text = is_code
+        .then(|| std::fs::read_to_string(module).ok())
+        .flatten();
+    let facts =
+        text.and_then(|text| facts::read(facts::language(&module.to_string_lossy()), &text).ok());
+    facts
+        .into_iter()
+        .flat_map(|facts| facts.imports)
+        .map(|import| import.specifier)
+        .collect()
 }

@@ -72,26 +72,38 @@ pub(super) fn named_in(package: &Path, with_development: bool) -> BTreeSet<Strin
     if with_development {
         fields.push("devDependencies");
     }
-    let names = fields.into_iter().filter_map(|field| manifest[field].as_object());
+    let names = fields
+        .into_iter()
+        .filter_map(|field| manifest[field].as_object());
     names.flat_map(|field| field.keys().cloned()).collect()
 }
 
 /// `@a/b/c` is in `@a/b`, and `a/b` in `a`.
 fn package_name(specifier: &str) -> &str {
     let parts = if specifier.starts_with('@') { 2 } else { 1 };
-    let end = specifier.match_indices('/').nth(parts - 1).map(|(at, _)| at);
+    let end = specifier
+        .match_indices('/')
+        .nth(parts - 1)
+        .map(|(at, _)| at);
     &specifier[..end.unwrap_or(specifier.len())]
 }
 
 fn find(folder: &Path, name: &str) -> Option<PathBuf> {
-    let places = folder.ancestors().filter(|folder| !folder.ends_with("node_modules"));
+    let places = folder
+        .ancestors()
+        .filter(|folder| !folder.ends_with("node_modules"));
     let mut packages = places.map(|folder| folder.join("node_modules").join(name));
-    packages.find(|package| package.join("package.json").is_file())?.canonicalize().ok()
+    packages
+        .find(|package| package.join("package.json").is_file())?
+        .canonicalize()
+        .ok()
 }
 
 /// Whether a folder lies in an installed package.
 pub(super) fn is_installed(folder: &Path) -> bool {
-    folder.components().any(|part| part.as_os_str() == "node_modules")
+    folder
+        .components()
+        .any(|part| part.as_os_str() == "node_modules")
 }
 
 /// All files below a folder, without packages that are installed in it.
@@ -151,7 +163,12 @@ pub(super) fn stat(path: &Path) -> blake3::Hash {
     let Ok(meta) = path.metadata() else {
         return blake3::hash(&[]);
     };
-    let times = [meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec()];
+    let times = [
+        meta.mtime(),
+        meta.mtime_nsec(),
+        meta.ctime(),
+        meta.ctime_nsec(),
+    ];
     let mut hasher = blake3::Hasher::new();
     hasher.update(&meta.len().to_le_bytes());
     hasher.update(&meta.ino().to_le_bytes());

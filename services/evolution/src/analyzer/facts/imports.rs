@@ -32,14 +32,19 @@ impl<'a> Imports<'a> {
     /// Adds `import ... from`, `import "..."`, `export ... from` and `import a = require("...")`.
     pub(super) fn add_statement(&mut self, node: Node<'_>) {
         let clause = child_of_kind(node, "import_require_clause");
-        let source = node.child_by_field_name("source").or_else(|| clause?.child_by_field_name("source"));
+        let source = node
+            .child_by_field_name("source")
+            .or_else(|| clause?.child_by_field_name("source"));
         let Some(specifier) = source.and_then(|source| self.string(source)) else {
             return;
         };
         if has_child(node, "type") || has_child(node, "typeof") {
             return;
         }
-        let import = Import { specifier, is_require: clause.is_some() };
+        let import = Import {
+            specifier,
+            is_require: clause.is_some(),
+        };
         let named = clause.or_else(|| child_of_kind(node, "import_clause"));
         let exported = child_of_kind(node, "export_clause");
         match (named, exported) {
@@ -68,7 +73,10 @@ impl<'a> Imports<'a> {
         let arguments = node.child_by_field_name("arguments");
         let first = arguments.and_then(|arguments| arguments.named_child(0));
         if let Some(specifier) = first.and_then(|first| self.string(first)) {
-            self.found.push(Import { specifier, is_require });
+            self.found.push(Import {
+                specifier,
+                is_require,
+            });
         }
     }
 
@@ -80,10 +88,17 @@ impl<'a> Imports<'a> {
     }
 
     pub(super) fn finish(self) -> Vec<Import> {
-        let Self { mut found, waiting, values, .. } = self;
+        let Self {
+            mut found,
+            waiting,
+            values,
+            ..
+        } = self;
         let is_used = |names: &[&str]| names.iter().any(|name| values.contains(name));
         // `import {} from "a"` names nothing and stays.
-        let used = waiting.into_iter().filter(|(_, names)| names.is_empty() || is_used(names));
+        let used = waiting
+            .into_iter()
+            .filter(|(_, names)| names.is_empty() || is_used(names));
         found.extend(used.map(|(import, _)| import));
         let mut seen = BTreeSet::new();
         found.retain(|import| seen.insert((import.specifier.clone(), import.is_require)));
@@ -98,7 +113,9 @@ impl<'a> Imports<'a> {
             match node.kind() {
                 "import_specifier" if has_child(node, "type") => has_marked = true,
                 "import_specifier" => {
-                    let name = node.child_by_field_name("alias").or_else(|| node.child_by_field_name("name"));
+                    let name = node
+                        .child_by_field_name("alias")
+                        .or_else(|| node.child_by_field_name("name"));
                     names.extend(name.map(|name| self.of(name)));
                 }
                 "identifier" => names.push(self.of(node)),
@@ -114,10 +131,12 @@ impl<'a> Imports<'a> {
     }
 
     fn string(&self, node: Node<'_>) -> Option<String> {
-        let is_plain = node.kind() == "string" || node.kind() == "template_string" && node.named_child_count() < 2;
+        let is_plain = node.kind() == "string"
+            || node.kind() == "template_string" && node.named_child_count() < 2;
         let text = self.of(node);
         let inner = text.get(1..text.len().checked_sub(1)?)?;
-        let has_escape = inner.contains(['\\', '$']) && node.kind() == "template_string" || inner.contains('\\');
+        let has_escape =
+            inner.contains(['\\', '$']) && node.kind() == "template_string" || inner.contains('\\');
         (is_plain && !has_escape && !inner.is_empty()).then(|| inner.to_owned())
     }
 
@@ -127,7 +146,9 @@ impl<'a> Imports<'a> {
 }
 
 fn all_are_types(clause: Node<'_>) -> bool {
-    let mut specifiers = children(clause).filter(|node| node.kind() == "export_specifier").peekable();
+    let mut specifiers = children(clause)
+        .filter(|node| node.kind() == "export_specifier")
+        .peekable();
     specifiers.peek().is_some() && specifiers.all(|specifier| has_child(specifier, "type"))
 }
 

@@ -14,7 +14,9 @@ pub(crate) use figures::TOOL as FIGURES_TOOL;
 
 /// The grammar of a file, by its name. TypeScript without JSX has casts in angle brackets, so it has a grammar of its own.
 pub(crate) fn language(path: &str) -> LANG {
-    let extension = Path::new(path).extension().and_then(|extension| extension.to_str());
+    let extension = Path::new(path)
+        .extension()
+        .and_then(|extension| extension.to_str());
     match extension.unwrap_or_default() {
         "ts" | "mts" | "cts" => LANG::Typescript,
         "tsx" => LANG::Tsx,
@@ -28,7 +30,9 @@ pub(crate) fn language(path: &str) -> LANG {
 /// If the file cannot be measured. Broken syntax is no error here: the parser goes on behind it.
 pub(crate) fn read(language: LANG, text: &str) -> Result<FileFacts, String> {
     let ast = Ast::parse(Source::new(language, text.as_bytes())).map_err(|why| why.to_string())?;
-    let metrics = ast.metrics(MetricsOptions::default()).map_err(|why| why.to_string())?;
+    let metrics = ast
+        .metrics(MetricsOptions::default())
+        .map_err(|why| why.to_string())?;
     let mut facts = walk::walk(&ast, language, text);
     figures::add(&metrics, &mut facts);
     Ok(facts)

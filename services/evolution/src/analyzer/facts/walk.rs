@@ -53,7 +53,13 @@ impl Walk<'_> {
     fn enter(&mut self, node: Node<'_>) -> bool {
         match node.kind() {
             "comment" | "html_comment" => {
-                debt::find(self.text, self.lines, node.start_byte(), node.end_byte(), &mut self.facts.markers);
+                debt::find(
+                    self.text,
+                    self.lines,
+                    node.start_byte(),
+                    node.end_byte(),
+                    &mut self.facts.markers,
+                );
                 return false;
             }
             // They are alike everywhere and no duplicates that anybody could say once.
@@ -70,11 +76,17 @@ impl Walk<'_> {
         }
         if let Some(form) = self.old_form(node) {
             let line = number(node.start_position().row + 1);
-            let forms = self.forms.entry(form).or_insert(OldForms { form, count: 0, first_line: line });
+            let forms = self.forms.entry(form).or_insert(OldForms {
+                form,
+                count: 0,
+                first_line: line,
+            });
             forms.count += 1;
         }
         if is_one_token(node) {
-            if matches!(node.kind(), "identifier" | "shorthand_property_identifier") && !self.is_within_type() {
+            if matches!(node.kind(), "identifier" | "shorthand_property_identifier")
+                && !self.is_within_type()
+            {
                 self.imports.see(node);
             }
             self.add_token(node);
@@ -86,7 +98,11 @@ impl Walk<'_> {
     /// Whether a name here, or the chain of names that it begins, is of a type.
     fn is_within_type(&self) -> bool {
         let chain = ["nested_identifier", "member_expression"];
-        let end = self.above.iter().rev().find(|(kind, _)| !chain.contains(kind));
+        let end = self
+            .above
+            .iter()
+            .rev()
+            .find(|(kind, _)| !chain.contains(kind));
         end.is_some_and(|(kind, _)| matches!(*kind, "type_query" | "nested_type_identifier"))
     }
 
@@ -128,14 +144,18 @@ fn is_one_token(node: Node<'_>) -> bool {
 }
 
 fn long_property(node: Node<'_>, text: &str) -> Option<OldForm> {
-    let (key, value) = (node.child_by_field_name("key")?, node.child_by_field_name("value")?);
+    let (key, value) = (
+        node.child_by_field_name("key")?,
+        node.child_by_field_name("value")?,
+    );
     let is_name = key.kind() == "property_identifier" && value.kind() == "identifier";
     (is_name && of(key, text) == of(value, text)).then_some(OldForm::LongProperty)
 }
 
 fn is_sum(node: Node<'_>, text: &str) -> bool {
     let operator = || node.child_by_field_name("operator");
-    node.kind() == "binary_expression" && operator().is_some_and(|operator| of(operator, text) == "+")
+    node.kind() == "binary_expression"
+        && operator().is_some_and(|operator| of(operator, text) == "+")
 }
 
 /// The outermost sum, with a string and with something that is none.
@@ -143,9 +163,16 @@ fn concatenation(node: Node<'_>, text: &str) -> Option<OldForm> {
     let (mut has_string, mut has_other) = (false, false);
     let mut at = Some(node).filter(|node| is_sum(*node, text));
     while let Some(sum) = at {
-        let sides = [sum.child_by_field_name("left"), sum.child_by_field_name("right")];
+        let sides = [
+            sum.child_by_field_name("left"),
+            sum.child_by_field_name("right"),
+        ];
         at = sides[0].filter(|left| is_sum(*left, text));
-        for side in sides.into_iter().flatten().filter(|side| !is_sum(*side, text)) {
+        for side in sides
+            .into_iter()
+            .flatten()
+            .filter(|side| !is_sum(*side, text))
+        {
             has_string |= side.kind() == "string";
             has_other |= side.kind() != "string";
         }
@@ -154,7 +181,9 @@ fn concatenation(node: Node<'_>, text: &str) -> Option<OldForm> {
 }
 
 fn method(node: Node<'_>, text: &str) -> Option<OldForm> {
-    let callee = node.child_by_field_name("function").filter(|callee| callee.kind() == "member_expression")?;
+    let callee = node
+        .child_by_field_name("function")
+        .filter(|callee| callee.kind() == "member_expression")?;
     let arguments = node.child_by_field_name("arguments")?.named_child_count();
     match (of(callee.child_by_field_name("property")?, text), arguments) {
         ("then", 1..) => Some(OldForm::Then),

@@ -42,21 +42,37 @@ pub(super) struct Found {
 impl Code {
     pub(super) fn find(mut self) -> Found {
         let started = Instant::now();
-        let read: Vec<(blake3::Hash, Result<Arc<FileFacts>, String>)> =
-            self.sources.files.par_iter().map(|file| (facts_key(file), self.of(file))).collect();
+        let read: Vec<(blake3::Hash, Result<Arc<FileFacts>, String>)> = self
+            .sources
+            .files
+            .par_iter()
+            .map(|file| (facts_key(file), self.of(file)))
+            .collect();
         let (mut files, mut missing, mut kept) = (Vec::new(), Vec::new(), HashMap::new());
         for (file, (key, facts)) in self.sources.files.iter().zip(read) {
             match facts {
                 Ok(facts) => {
                     kept.insert(key, Arc::clone(&facts));
-                    files.push(Fact { path: file.path.clone(), is_chosen: file.is_chosen, facts });
+                    files.push(Fact {
+                        path: file.path.clone(),
+                        is_chosen: file.is_chosen,
+                        facts,
+                    });
                 }
                 Err(why) => missing.push(unread(&file.path, FIGURES_TOOL, &why)),
             }
         }
-        let cached = self.sources.files.iter().filter(|file| self.facts.contains_key(&facts_key(file))).count();
+        let cached = self
+            .sources
+            .files
+            .iter()
+            .filter(|file| self.facts.contains_key(&facts_key(file)))
+            .count();
         let run = tool_run(FIGURES_TOOL, started, files.len(), cached);
-        let imports: Vec<(&str, &[Import])> = files.iter().map(|fact| (fact.path.as_str(), &fact.facts.imports[..])).collect();
+        let imports: Vec<(&str, &[Import])> = files
+            .iter()
+            .map(|fact| (fact.path.as_str(), &fact.facts.imports[..]))
+            .collect();
         let (resolved, root, key) = (&mut self.resolved, &self.root, self.graph_key);
         let cycles = || chosen_cycles(&files, &graph::graph(root, &imports, key, resolved));
         let (cycles, duplicates) = rayon::join(cycles, || chosen_duplicates(&files));

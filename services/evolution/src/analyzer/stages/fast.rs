@@ -59,7 +59,10 @@ impl Run<'_> {
             facts: std::mem::take(&mut memory.facts),
             resolved: std::mem::take(&mut memory.resolved),
         };
-        let known_history = memory.history.clone().filter(|(key, _)| *key == keys.history);
+        let known_history = memory
+            .history
+            .clone()
+            .filter(|(key, _)| *key == keys.history);
         let (root, paths) = (self.project.root().to_path_buf(), Arc::clone(sources));
         let find = move || coverage::find(&root, paths.chosen().map(|file| file.path.clone()));
         let (found, linted, history, coverage) = tokio::join!(
@@ -80,7 +83,11 @@ impl Run<'_> {
         memory.facts = found.facts;
         memory.resolved = found.resolved;
         memory.history = Some((keys.history.clone(), Arc::clone(&history)));
-        fast.notes.extend(coverage_failures.into_iter().map(|(report, why)| format!("{report} cannot be read: {why}")));
+        fast.notes.extend(
+            coverage_failures
+                .into_iter()
+                .map(|(report, why)| format!("{report} cannot be read: {why}")),
+        );
         let code = CodeFacts {
             files: found.files,
             cycles: found.cycles,
@@ -94,17 +101,31 @@ impl Run<'_> {
     }
 
     /// The texts of files that oxlint is asked about, and of those whose facts are not known.
-    async fn texts(&self, sources: &Sources, asked: &[&Source], memory: &Memory) -> Result<Texts, EvolutionError> {
-        let unknown = sources.files.iter().filter(|file| !memory.facts.contains_key(&facts_key(file)));
+    async fn texts(
+        &self,
+        sources: &Sources,
+        asked: &[&Source],
+        memory: &Memory,
+    ) -> Result<Texts, EvolutionError> {
+        let unknown = sources
+            .files
+            .iter()
+            .filter(|file| !memory.facts.contains_key(&facts_key(file)));
         let wanted = asked.iter().copied().chain(unknown);
-        let wanted: BTreeMap<&str, &Source> = wanted.map(|file| (file.path.as_str(), file)).collect();
+        let wanted: BTreeMap<&str, &Source> =
+            wanted.map(|file| (file.path.as_str(), file)).collect();
         let wanted: Vec<Source> = wanted.into_values().cloned().collect();
         let root = self.project.root().to_path_buf();
         let texts = blocking(move || texts(&root, &wanted.iter().collect::<Vec<_>>())).await?;
         Ok(Arc::new(texts))
     }
 
-    async fn oxlint(&self, asked: &[&Source], texts: &Texts, tools: &Path) -> Result<(OxlintAnswer, ToolRun), EvolutionError> {
+    async fn oxlint(
+        &self,
+        asked: &[&Source],
+        texts: &Texts,
+        tools: &Path,
+    ) -> Result<(OxlintAnswer, ToolRun), EvolutionError> {
         let started = Instant::now();
         let mut run = tool_run(TOOL, started, asked.len(), 0);
         let files: BTreeMap<&str, &str> = asked
@@ -114,14 +135,26 @@ impl Run<'_> {
         if files.is_empty() {
             return Ok((OxlintAnswer::default(), run));
         }
-        self.progress.tell("lint", format!("oxlint: {} files", files.len()), 0, files.len() as u64);
+        self.progress.tell(
+            "lint",
+            format!("oxlint: {} files", files.len()),
+            0,
+            files.len() as u64,
+        );
         let oxlint = Oxlint {
             node: self.context.host.node().await?,
             script: tools.join("node_modules/oxlint/bin/oxlint"),
             config: self.context.oxlint_config.clone(),
             tool: TOOL.to_owned(),
         };
-        let answer = oxlint.lint(self.project.root(), &files, &self.context.groups, self.cancel).await;
+        let answer = oxlint
+            .lint(
+                self.project.root(),
+                &files,
+                &self.context.groups,
+                self.cancel,
+            )
+            .await;
         run.duration = tool_run(TOOL, started, 0, 0).duration;
         match answer {
             Ok(answer) => Ok((answer, run)),
@@ -133,7 +166,10 @@ impl Run<'_> {
         }
     }
 
-    async fn history(&self, known: Option<Arc<History>>) -> Result<(Arc<History>, Option<ToolRun>), EvolutionError> {
+    async fn history(
+        &self,
+        known: Option<Arc<History>>,
+    ) -> Result<(Arc<History>, Option<ToolRun>), EvolutionError> {
         let started = Instant::now();
         if let Some(known) = known {
             return Ok((known, None));
@@ -142,7 +178,8 @@ impl Run<'_> {
         if self.project.git().is_none_or(|git| git.head.is_none()) {
             return Ok((none, None));
         }
-        self.progress.tell("history", "reading the history of a year", 0, 0);
+        self.progress
+            .tell("history", "reading the history of a year", 0, 0);
         let read = git::history(self.project.root(), &self.context.groups, self.cancel).await;
         let mut run = tool_run("git ", started, 0, 0);
         match read {
@@ -167,7 +204,13 @@ fn fast_key(tools: &Path) -> blake3::Hash {
     hasher.finalize()
 }
 
-fn add_linted(fast: &mut Fast, (answer, mut run): (OxlintAnswer, ToolRun), asked: &[&Source], texts: &Texts, others: &blake3::Hash) {
+fn add_linted(
+    fast: &mut Fast,
+    (answer, mut run): (OxlintAnswer, ToolRun),
+    asked: &[&Source],
+    texts: &Texts,
+    others: &blake3::Hash,
+) {
     run.cached_files = fast.lint.len() as u64;
     run.files += run.cached_files;
     let has_failed = !run.failure.is_empty();
@@ -178,7 +221,11 @@ fn add_linted(fast: &mut Fast, (answer, mut run): (OxlintAnswer, ToolRun), asked
     let mut files: BTreeMap<String, KeptFile> = BTreeMap::new();
     for file in asked.iter().filter(|file| texts.contains_key(&file.path)) {
         let key = file_key(file, others).as_bytes().to_vec();
-        let kept = KeptFile { path: file.path.clone(), key, ..KeptFile::default() };
+        let kept = KeptFile {
+            path: file.path.clone(),
+            key,
+            ..KeptFile::default()
+        };
         files.insert(file.path.clone(), kept);
     }
     for finding in answer.findings {
@@ -193,10 +240,15 @@ fn add_linted(fast: &mut Fast, (answer, mut run): (OxlintAnswer, ToolRun), asked
     }
     fast.lint.extend(files.into_values());
     let gone = asked.iter().filter(|file| !texts.contains_key(&file.path));
-    fast.unread.extend(gone.map(|file| crate::analyzer::eslint::unread(&file.path, TOOL, CHANGED)));
+    fast.unread
+        .extend(gone.map(|file| crate::analyzer::eslint::unread(&file.path, TOOL, CHANGED)));
 }
 
-fn add_history(fast: &mut Fast, (history, run): (Arc<History>, Option<ToolRun>), refusal: Option<&str>) -> Arc<History> {
+fn add_history(
+    fast: &mut Fast,
+    (history, run): (Arc<History>, Option<ToolRun>),
+    refusal: Option<&str>,
+) -> Arc<History> {
     let has_run = run.is_some();
     fast.runs.extend(run);
     if let Some(refusal) = refusal {
@@ -204,7 +256,10 @@ fn add_history(fast: &mut Fast, (history, run): (Arc<History>, Option<ToolRun>),
     } else if history.commits == 0 && !has_run {
         fast.notes.push("there is no history, so no hotspots: the project is in no git repository, or has no commit".to_owned());
     } else if history.commits == 0 {
-        fast.notes.push("there are no hotspots: no commit of the last twelve months touched the project".to_owned());
+        fast.notes.push(
+            "there are no hotspots: no commit of the last twelve months touched the project"
+                .to_owned(),
+        );
     }
     history
 }

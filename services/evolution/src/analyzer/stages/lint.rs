@@ -24,7 +24,12 @@ pub(in crate::analyzer) struct Lint {
 
 impl Run<'_> {
     /// ESLint over the chosen files.
-    pub(in crate::analyzer) async fn lint(&self, sources: &Sources, keys: &Keys, known: &Kept) -> Result<Lint, EvolutionError> {
+    pub(in crate::analyzer) async fn lint(
+        &self,
+        sources: &Sources,
+        keys: &Keys,
+        known: &Kept,
+    ) -> Result<Lint, EvolutionError> {
         let started = Instant::now();
         let chosen: Vec<&Source> = sources.chosen().collect();
         let (held, asked) = divided(&chosen, &known.lint, &keys.lint, &keys.world);
@@ -59,16 +64,30 @@ impl Run<'_> {
         Ok(lint)
     }
 
-    async fn ask(&self, asked: &[&Source], keys: &Keys, known: &Kept) -> Result<eslint::LintAnswer, EvolutionError> {
+    async fn ask(
+        &self,
+        asked: &[&Source],
+        keys: &Keys,
+        known: &Kept,
+    ) -> Result<eslint::LintAnswer, EvolutionError> {
         let total = asked.len() as u64;
-        self.progress.tell("lint", format!("ESLint: {total} files"), 0, total);
+        self.progress
+            .tell("lint", format!("ESLint: {total} files"), 0, total);
         let request = LintRequest {
             files: asked.iter().map(|file| file.path.as_str()).collect(),
             fingerprint: keys.lint.to_hex().to_string(),
             refresh: known.lint.iter().any(|file| !file.world.is_empty()),
         };
         let configuration = &keys.configuration;
-        eslint::lint(&self.context.host, self.project, configuration, request, &self.progress, self.cancel).await
+        eslint::lint(
+            &self.context.host,
+            self.project,
+            configuration,
+            request,
+            &self.progress,
+            self.cancel,
+        )
+        .await
     }
 }
 
@@ -79,7 +98,9 @@ fn kept(file: &Source, linted: LintedFile, keys: &Keys, tool: &str) -> KeptFile 
         key: file_key(file, &keys.lint).as_bytes().to_vec(),
         world: world.unwrap_or_default(),
         findings: linted.findings,
-        unread: linted.unread.map(|reason| eslint::unread(&file.path, tool, &reason)),
+        unread: linted
+            .unread
+            .map(|reason| eslint::unread(&file.path, tool, &reason)),
     }
 }
 

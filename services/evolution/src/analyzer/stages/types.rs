@@ -28,7 +28,12 @@ pub(in crate::analyzer) struct Types {
 
 impl Run<'_> {
     /// The types of the whole project, if it has a configuration of TypeScript.
-    pub(in crate::analyzer) async fn types(&self, keys: &Keys, tools: &Path, known: &Kept) -> Result<Types, EvolutionError> {
+    pub(in crate::analyzer) async fn types(
+        &self,
+        keys: &Keys,
+        tools: &Path,
+        known: &Kept,
+    ) -> Result<Types, EvolutionError> {
         let started = Instant::now();
         let mut types = Types::default();
         if keys.configuration.typescript.is_empty() {
@@ -38,15 +43,28 @@ impl Run<'_> {
         hasher.update(keys.world.as_bytes());
         hasher.update(tools.as_os_str().as_encoded_bytes());
         let key = hasher.finalize();
-        if let Some(kept) = known.types.as_ref().filter(|kept| kept.key == key.as_bytes()) {
+        if let Some(kept) = known
+            .types
+            .as_ref()
+            .filter(|kept| kept.key == key.as_bytes())
+        {
             types.findings.clone_from(&kept.findings);
             types.notes.clone_from(&kept.notes);
             types.key = Some(key);
-            types.run = Some(tool_run(TOOL, started, keys.typescript_files, keys.typescript_files));
+            types.run = Some(tool_run(
+                TOOL,
+                started,
+                keys.typescript_files,
+                keys.typescript_files,
+            ));
             return Ok(types);
         }
-        self.progress.tell("types", "the TypeScript compiler checks", 0, 0);
-        let compiler = Compiler { program: program(tools), tool: TOOL.to_owned() };
+        self.progress
+            .tell("types", "the TypeScript compiler checks", 0, 0);
+        let compiler = Compiler {
+            program: program(tools),
+            tool: TOOL.to_owned(),
+        };
         let place = Place {
             root: self.project.root(),
             groups: &self.context.groups,

@@ -6,7 +6,11 @@ use serde_json::Value;
 use shim_proto::evolution::v1::Coverage;
 
 /// Where reports stand by the habit of nyc, c8, jest and vitest, the most detailed first.
-pub(crate) const REPORTS: [&str; 3] = ["coverage/coverage-final.json", "coverage/lcov.info", "coverage/coverage-summary.json"];
+pub(crate) const REPORTS: [&str; 3] = [
+    "coverage/coverage-final.json",
+    "coverage/lcov.info",
+    "coverage/coverage-summary.json",
+];
 
 /// What a report says.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -33,11 +37,18 @@ impl Ratio {
     /// The share, or `without` if there is nothing to cover.
     #[allow(clippy::cast_precision_loss)] // Counts of lines are far below 2^52.
     fn share(self, without: f64) -> f64 {
-        if self.all == 0 { without } else { (self.covered as f64 / self.all as f64).clamp(0.0, 1.0) }
+        if self.all == 0 {
+            without
+        } else {
+            (self.covered as f64 / self.all as f64).clamp(0.0, 1.0)
+        }
     }
 
     fn one(is_covered: bool) -> Self {
-        Self { covered: is_covered.into(), all: 1 }
+        Self {
+            covered: is_covered.into(),
+            all: 1,
+        }
     }
 }
 
@@ -58,7 +69,11 @@ pub(crate) fn read(report: &str, text: &str) -> Result<CoverageFacts, String> {
     } else {
         let json: Value = serde_json::from_str(text).map_err(|why| why.to_string())?;
         let json = json.as_object().ok_or("is no object")?;
-        if report.ends_with("summary.json") { summary(json) } else { istanbul(json) }
+        if report.ends_with("summary.json") {
+            summary(json)
+        } else {
+            istanbul(json)
+        }
     };
     if totals.lines.all == 0 {
         return Err("names no line".to_owned());
@@ -88,7 +103,10 @@ fn lcov(text: &str) -> Read {
                 for is_called in std::mem::take(&mut functions).into_values() {
                     totals.functions.add(Ratio::one(is_called));
                 }
-                files.insert(std::mem::take(&mut path), std::mem::take(&mut lines).share(1.0));
+                files.insert(
+                    std::mem::take(&mut path),
+                    std::mem::take(&mut lines).share(1.0),
+                );
             }
             continue;
         };
@@ -109,7 +127,9 @@ fn lcov(text: &str) -> Read {
 }
 
 fn hits(count: Option<&str>) -> bool {
-    count.and_then(|count| count.trim().parse::<f64>().ok()).is_some_and(|count| count > 0.0)
+    count
+        .and_then(|count| count.trim().parse::<f64>().ok())
+        .is_some_and(|count| count > 0.0)
 }
 
 fn istanbul(json: &serde_json::Map<String, Value>) -> Read {
@@ -117,21 +137,30 @@ fn istanbul(json: &serde_json::Map<String, Value>) -> Read {
     for (path, file) in json {
         let (mut all, mut covered) = (BTreeSet::new(), BTreeSet::new());
         for (id, place) in entries(&file["statementMap"]) {
-            let Some(line) = place["start"]["line"].as_u64() else { continue };
+            let Some(line) = place["start"]["line"].as_u64() else {
+                continue;
+            };
             all.insert(line);
             if file["s"][id].as_f64().is_some_and(|count| count > 0.0) {
                 covered.insert(line);
             }
         }
-        let lines = Ratio { covered: covered.len() as u64, all: all.len() as u64 };
+        let lines = Ratio {
+            covered: covered.len() as u64,
+            all: all.len() as u64,
+        };
         totals.lines.add(lines);
         files.insert(path.clone(), lines.share(1.0));
         for (_, count) in entries(&file["f"]) {
-            totals.functions.add(Ratio::one(count.as_f64().is_some_and(|count| count > 0.0)));
+            totals
+                .functions
+                .add(Ratio::one(count.as_f64().is_some_and(|count| count > 0.0)));
         }
         for (_, counts) in entries(&file["b"]) {
             for count in counts.as_array().into_iter().flatten() {
-                totals.branches.add(Ratio::one(count.as_f64().is_some_and(|count| count > 0.0)));
+                totals
+                    .branches
+                    .add(Ratio::one(count.as_f64().is_some_and(|count| count > 0.0)));
             }
         }
     }
@@ -167,7 +196,11 @@ mod tests {
     use super::*;
 
     fn shares(facts: &CoverageFacts) -> (f64, f64, f64) {
-        (facts.total.lines, facts.total.branches, facts.total.functions)
+        (
+            facts.total.lines,
+            facts.total.branches,
+            facts.total.functions,
+        )
     }
 
     #[test]
@@ -197,7 +230,12 @@ mod tests {
 
     #[test]
     fn an_empty_report_is_none() {
-        for (report, text) in [("lcov.info", ""), ("coverage-final.json", "{}"), ("coverage-final.json", "[]"), ("coverage-final.json", "{")] {
+        for (report, text) in [
+            ("lcov.info", ""),
+            ("coverage-final.json", "{}"),
+            ("coverage-final.json", "[]"),
+            ("coverage-final.json", "{"),
+        ] {
             assert!(read(report, text).is_err(), "{report} {text}");
         }
     }

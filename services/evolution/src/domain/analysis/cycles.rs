@@ -35,17 +35,27 @@ pub(crate) fn cycles(imports: &Imports) -> Vec<ImportCycle> {
 /// The strongly connected parts with two modules or more, by Tarjan's algorithm without recursion.
 fn tangles(imports: &Imports) -> Vec<BTreeSet<String>> {
     let names: Vec<&String> = imports.keys().collect();
-    let index_of: BTreeMap<&str, usize> = names.iter().enumerate().map(|(at, name)| (name.as_str(), at)).collect();
+    let index_of: BTreeMap<&str, usize> = names
+        .iter()
+        .enumerate()
+        .map(|(at, name)| (name.as_str(), at))
+        .collect();
     let edges: Vec<Vec<usize>> = names
         .iter()
         .map(|name| {
             let targets = imports[*name].iter();
-            targets.filter_map(|target| index_of.get(target.as_str()).copied()).collect()
+            targets
+                .filter_map(|target| index_of.get(target.as_str()).copied())
+                .collect()
         })
         .collect();
     let parts = Tarjan::new(&edges).parts();
     let named = |part: Vec<usize>| part.into_iter().map(|at| names[at].clone()).collect();
-    parts.into_iter().filter(|part| part.len() > 1).map(named).collect()
+    parts
+        .into_iter()
+        .filter(|part| part.len() > 1)
+        .map(named)
+        .collect()
 }
 
 struct Tarjan<'a> {
@@ -131,11 +141,19 @@ impl<'a> Tarjan<'a> {
     }
 }
 
-fn shortest_through(imports: &Imports, tangle: &BTreeSet<String>, start: &String) -> Option<Vec<String>> {
+fn shortest_through(
+    imports: &Imports,
+    tangle: &BTreeSet<String>,
+    start: &String,
+) -> Option<Vec<String>> {
     let mut came_from: BTreeMap<&String, &String> = BTreeMap::new();
     let mut queue = VecDeque::from([start]);
     while let Some(module) = queue.pop_front() {
-        for target in imports.get(module)?.iter().filter(|target| tangle.contains(*target)) {
+        for target in imports
+            .get(module)?
+            .iter()
+            .filter(|target| tangle.contains(*target))
+        {
             if target == start && module != start {
                 let mut circle = vec![module.clone()];
                 let mut at = module;
@@ -169,19 +187,33 @@ mod tests {
     fn graph(edges: &[(&str, &str)]) -> Imports {
         let mut imports = Imports::new();
         for (from, to) in edges {
-            imports.entry((*from).to_owned()).or_default().insert((*to).to_owned());
+            imports
+                .entry((*from).to_owned())
+                .or_default()
+                .insert((*to).to_owned());
             imports.entry((*to).to_owned()).or_default();
         }
         imports
     }
 
     fn paths(edges: &[(&str, &str)]) -> Vec<Vec<String>> {
-        cycles(&graph(edges)).into_iter().map(|cycle| cycle.paths).collect()
+        cycles(&graph(edges))
+            .into_iter()
+            .map(|cycle| cycle.paths)
+            .collect()
     }
 
     #[test]
     fn circles_are_told_once_shortest_first() {
-        let edges = [("c", "a"), ("a", "b"), ("b", "c"), ("x", "y"), ("y", "x"), ("q", "a"), ("s", "s")];
+        let edges = [
+            ("c", "a"),
+            ("a", "b"),
+            ("b", "c"),
+            ("x", "y"),
+            ("y", "x"),
+            ("q", "a"),
+            ("s", "s"),
+        ];
         assert_eq!(paths(&edges), [vec!["x", "y"], vec!["a", "b", "c"]]);
     }
 

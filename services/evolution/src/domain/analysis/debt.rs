@@ -29,13 +29,16 @@ pub(crate) fn find(text: &str, lines: &Lines<'_>, from: usize, to: usize, into: 
 }
 
 fn first_word(line: &str) -> Option<(usize, &'static str)> {
-    let found = WORDS.iter().filter_map(|word| Some((position(line, word)?, *word)));
+    let found = WORDS
+        .iter()
+        .filter_map(|word| Some((position(line, word)?, *word)));
     found.min()
 }
 
 fn position(line: &str, word: &str) -> Option<usize> {
     let bytes = line.as_bytes();
-    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$' || byte >= 128;
+    let is_part =
+        |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$' || byte >= 128;
     (0..(bytes.len() + 1).saturating_sub(word.len())).find(|start| {
         let end = start + word.len();
         let before = start.checked_sub(1).map(|before| bytes[before]);
@@ -44,8 +47,7 @@ fn position(line: &str, word: &str) -> Option<usize> {
         let here = &bytes[*start..end];
         let is_marked = after == Some(b':') || before == Some(b'@');
         stands_alone
-            && (here == word.as_bytes()
-                || is_marked && here.eq_ignore_ascii_case(word.as_bytes()))
+            && (here == word.as_bytes() || is_marked && here.eq_ignore_ascii_case(word.as_bytes()))
     })
 }
 
@@ -61,7 +63,13 @@ mod tests {
 
     fn found(comment: &str) -> Vec<(String, String, u32, u32)> {
         let mut markers = Vec::new();
-        find(comment, &Lines::new(comment), 0, comment.len(), &mut markers);
+        find(
+            comment,
+            &Lines::new(comment),
+            0,
+            comment.len(),
+            &mut markers,
+        );
         let parts = |marker: Marker| (marker.word, marker.text, marker.line, marker.column);
         markers.into_iter().map(parts).collect()
     }
@@ -80,7 +88,13 @@ mod tests {
 
     #[test]
     fn words_within_words_are_none() {
-        for comment in ["// TODOs", "// mastodon todo list", "// _HACK", "// debugging", "// éXXX"] {
+        for comment in [
+            "// TODOs",
+            "// mastodon todo list",
+            "// _HACK",
+            "// debugging",
+            "// éXXX",
+        ] {
             assert_eq!(found(comment), [], "{comment}");
         }
         for comment in ["// todo: x", "// @todo x", "// HACK", "//XXX"] {

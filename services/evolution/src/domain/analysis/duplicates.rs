@@ -40,7 +40,9 @@ struct Range {
 
 impl Range {
     fn holds(&self, other: &Self) -> bool {
-        self.file == other.file && self.from <= other.from && other.from + other.length <= self.from + self.length
+        self.file == other.file
+            && self.from <= other.from
+            && other.from + other.length <= self.from + self.length
     }
 }
 
@@ -53,9 +55,17 @@ pub(crate) fn duplicates(sources: &[Source<'_>]) -> Vec<Duplicate> {
     }
     let mut duplicates: Vec<Duplicate> = found.groups(sources).collect();
     duplicates.sort_by(|one, other| {
-        let weight = |duplicate: &Duplicate| u64::from(duplicate.tokens) * duplicate.locations.len() as u64;
-        let place = |duplicate: &Duplicate| duplicate.locations.first().map(|first| (first.path.clone(), first.line));
-        weight(other).cmp(&weight(one)).then_with(|| place(one).cmp(&place(other)))
+        let weight =
+            |duplicate: &Duplicate| u64::from(duplicate.tokens) * duplicate.locations.len() as u64;
+        let place = |duplicate: &Duplicate| {
+            duplicate
+                .locations
+                .first()
+                .map(|first| (first.path.clone(), first.line))
+        };
+        weight(other)
+            .cmp(&weight(one))
+            .then_with(|| place(one).cmp(&place(other)))
     });
     duplicates.truncate(MAX_DUPLICATES);
     duplicates
@@ -65,12 +75,22 @@ pub(crate) fn duplicates(sources: &[Source<'_>]) -> Vec<Duplicate> {
 fn buckets(sources: &[Source<'_>]) -> Vec<Vec<(usize, usize)>> {
     let mut marks: Vec<(u64, usize, usize)> = Vec::new();
     for (file, source) in sources.iter().enumerate() {
-        fingerprints(&source.tokens.hashes, |hash, at| marks.push((hash, file, at)));
+        fingerprints(&source.tokens.hashes, |hash, at| {
+            marks.push((hash, file, at))
+        });
     }
     marks.sort_unstable();
-    let same = marks.chunk_by(|one, other| one.0 == other.0).filter(|bucket| bucket.len() > 1);
+    let same = marks
+        .chunk_by(|one, other| one.0 == other.0)
+        .filter(|bucket| bucket.len() > 1);
     let mut buckets: Vec<Vec<(usize, usize)>> = same
-        .map(|bucket| bucket.iter().take(MAX_PLACES).map(|(_, file, at)| (*file, *at)).collect())
+        .map(|bucket| {
+            bucket
+                .iter()
+                .take(MAX_PLACES)
+                .map(|(_, file, at)| (*file, *at))
+                .collect()
+        })
         .collect();
     buckets.sort_unstable();
     buckets
@@ -83,7 +103,11 @@ fn fingerprints(tokens: &[u32], mut each: impl FnMut(u64, usize)) {
     for start in 0..(grams.len() + 1).saturating_sub(WINDOW) {
         let window = &grams[start..start + WINDOW];
         // The rightmost smallest: neighbouring windows then choose the same one.
-        let smallest = window.iter().enumerate().rev().min_by_key(|(_, hash)| **hash);
+        let smallest = window
+            .iter()
+            .enumerate()
+            .rev()
+            .min_by_key(|(_, hash)| **hash);
         if let Some((at, hash)) = smallest
             && last != Some(start + at)
         {
@@ -100,7 +124,9 @@ fn gram_hashes(tokens: &[u32]) -> Vec<u64> {
     }
     let value = |token: u32| u64::from(token) + 1;
     let highest = (1..GRAM).fold(1_u64, |power, _| power.wrapping_mul(BASE));
-    let mut hash = tokens[..GRAM].iter().fold(0_u64, |hash, token| hash.wrapping_mul(BASE).wrapping_add(value(*token)));
+    let mut hash = tokens[..GRAM].iter().fold(0_u64, |hash, token| {
+        hash.wrapping_mul(BASE).wrapping_add(value(*token))
+    });
     let mut hashes = vec![mixed(hash)];
     for end in GRAM..tokens.len() {
         hash = hash.wrapping_sub(value(tokens[end - GRAM]).wrapping_mul(highest));
@@ -144,9 +170,19 @@ fn compare(sources: &[Source<'_>], bucket: &[(usize, usize)], found: &mut Found)
     }
 }
 
-fn extended(sources: &[Source<'_>], one: (usize, usize), other: (usize, usize)) -> Option<(Range, Range)> {
-    let (left, right) = (&sources[one.0].tokens.hashes, &sources[other.0].tokens.hashes);
-    let before = left[..one.1].iter().rev().zip(right[..other.1].iter().rev());
+fn extended(
+    sources: &[Source<'_>],
+    one: (usize, usize),
+    other: (usize, usize),
+) -> Option<(Range, Range)> {
+    let (left, right) = (
+        &sources[one.0].tokens.hashes,
+        &sources[other.0].tokens.hashes,
+    );
+    let before = left[..one.1]
+        .iter()
+        .rev()
+        .zip(right[..other.1].iter().rev());
     let before = before.take_while(|(a, b)| a == b).count();
     let after = left[one.1..].iter().zip(&right[other.1..]);
     let after = after.take_while(|(a, b)| a == b).count();
@@ -155,27 +191,40 @@ fn extended(sources: &[Source<'_>], one: (usize, usize), other: (usize, usize)) 
         // Within one file the second place begins after the first.
         length = length.min(one.1.abs_diff(other.1));
     }
-    let range = |(file, at): (usize, usize)| Range { file, from: at - before, length };
+    let range = |(file, at): (usize, usize)| Range {
+        file,
+        from: at - before,
+        length,
+    };
     (after >= GRAM).then(|| (range(one), range(other)))
 }
 
 impl Found {
     /// Pairs with the same first place are one duplicate; what lies within another one is none.
     fn groups(mut self, sources: &[Source<'_>]) -> impl Iterator<Item = Duplicate> {
-        self.pairs.sort_unstable_by(|one, other| other.0.length.cmp(&one.0.length).then_with(|| one.cmp(other)));
+        self.pairs.sort_unstable_by(|one, other| {
+            other
+                .0
+                .length
+                .cmp(&one.0.length)
+                .then_with(|| one.cmp(other))
+        });
         self.pairs.dedup();
         let mut kept: BTreeMap<Range, Vec<Range>> = BTreeMap::new();
         let mut holders: HashMap<(usize, usize), Vec<(Range, Range)>> = HashMap::new();
         for (one, other) in self.pairs {
             let key = (one.file.min(other.file), one.file.max(other.file));
             let holders = holders.entry(key).or_default();
-            let is_within = |(a, b): &(Range, Range)| a.holds(&one) && b.holds(&other) || a.holds(&other) && b.holds(&one);
+            let is_within = |(a, b): &(Range, Range)| {
+                a.holds(&one) && b.holds(&other) || a.holds(&other) && b.holds(&one)
+            };
             if !holders.iter().any(is_within) {
                 holders.push((one, other));
                 kept.entry(one).or_default().push(other);
             }
         }
-        kept.into_iter().map(|(first, others)| told(sources, first, others))
+        kept.into_iter()
+            .map(|(first, others)| told(sources, first, others))
     }
 }
 
@@ -204,7 +253,10 @@ fn lines(sources: &[Source<'_>], range: &Range) -> u32 {
 fn ends(sources: &[Source<'_>], range: &Range) -> (u32, u32) {
     let lines = &sources[range.file].tokens.lines;
     let line = |at: usize| lines.get(at).copied().unwrap_or(1);
-    (line(range.from), line((range.from + range.length).saturating_sub(1)))
+    (
+        line(range.from),
+        line((range.from + range.length).saturating_sub(1)),
+    )
 }
 
 #[cfg(test)]
@@ -222,9 +274,15 @@ mod tests {
     }
 
     fn found(files: &[(&str, &Tokens)]) -> Vec<(u32, Vec<(String, u32, u32)>)> {
-        let sources: Vec<Source<'_>> = files.iter().map(|(path, tokens)| Source { path, tokens }).collect();
+        let sources: Vec<Source<'_>> = files
+            .iter()
+            .map(|(path, tokens)| Source { path, tokens })
+            .collect();
         let parts = |duplicate: Duplicate| {
-            let places = duplicate.locations.into_iter().map(|place| (place.path, place.line, place.end_line));
+            let places = duplicate
+                .locations
+                .into_iter()
+                .map(|place| (place.path, place.line, place.end_line));
             (duplicate.tokens, places.collect())
         };
         duplicates(&sources).into_iter().map(parts).collect()
@@ -233,7 +291,16 @@ mod tests {
     #[test]
     fn one_duplicate_names_all_of_its_places() {
         let shared: Vec<u32> = (1_000..1_060).collect();
-        let file = |seed: u32| tokens(&[&(seed..seed + 30).collect::<Vec<_>>()[..], &shared, &[seed + 500]].concat());
+        let file = |seed: u32| {
+            tokens(
+                &[
+                    &(seed..seed + 30).collect::<Vec<_>>()[..],
+                    &shared,
+                    &[seed + 500],
+                ]
+                .concat(),
+            )
+        };
         let (a, b, c) = (file(1), file(100), file(200));
         let duplicates = found(&[("a", &a), ("b", &b), ("c", &c)]);
         let place = |path: &str| (path.to_owned(), 4, 9);

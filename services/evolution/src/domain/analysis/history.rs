@@ -44,29 +44,41 @@ pub(crate) fn read(log: &[u8]) -> History {
         let record = String::from_utf8_lossy(record);
         let record = record.trim_start_matches('\n');
         if let Some(head) = record.strip_prefix('\u{1}') {
-            author = head.split('\u{2}').nth(1).unwrap_or_default().to_lowercase();
+            author = head
+                .split('\u{2}')
+                .nth(1)
+                .unwrap_or_default()
+                .to_lowercase();
             history.commits += 1;
             continue;
         }
         let mut parts = record.splitn(3, '\t');
-        let (Some(added), Some(deleted), Some(path)) = (parts.next(), parts.next(), parts.next()) else {
+        let (Some(added), Some(deleted), Some(path)) = (parts.next(), parts.next(), parts.next())
+        else {
             continue;
         };
         let path = if path.is_empty() {
             let (Some(old), Some(new)) = (records.next(), records.next()) else {
                 break;
             };
-            let (old, new) = (String::from_utf8_lossy(old).into_owned(), String::from_utf8_lossy(new).into_owned());
+            let (old, new) = (
+                String::from_utf8_lossy(old).into_owned(),
+                String::from_utf8_lossy(new).into_owned(),
+            );
             let today = renamed.get(&new).cloned().unwrap_or(new);
             renamed.insert(old, today.clone());
             today
         } else {
-            renamed.get(path).cloned().unwrap_or_else(|| path.to_owned())
+            renamed
+                .get(path)
+                .cloned()
+                .unwrap_or_else(|| path.to_owned())
         };
         let file = history.files.entry(path).or_default();
         file.commits += 1;
         // A binary file has `-` for both.
-        file.churned_lines += added.parse::<u64>().unwrap_or(0) + deleted.parse::<u64>().unwrap_or(0);
+        file.churned_lines +=
+            added.parse::<u64>().unwrap_or(0) + deleted.parse::<u64>().unwrap_or(0);
         *file.authors.entry(author.clone()).or_default() += 1;
     }
     history

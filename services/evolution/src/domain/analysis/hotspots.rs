@@ -6,7 +6,10 @@ use super::history::History;
 
 /// Every file with a history and some complexity, worst first. The score is the product of two ranks, 0..1: of its commits
 /// among the files, and of its complexity.
-pub(crate) fn hotspots<'a>(files: impl IntoIterator<Item = &'a Figures>, history: &History) -> Vec<Hotspot> {
+pub(crate) fn hotspots<'a>(
+    files: impl IntoIterator<Item = &'a Figures>,
+    history: &History,
+) -> Vec<Hotspot> {
     let mut hotspots: Vec<Hotspot> = files
         .into_iter()
         .filter_map(|file| {
@@ -36,7 +39,9 @@ pub(crate) fn hotspots<'a>(files: impl IntoIterator<Item = &'a Figures>, history
 pub(crate) fn sort(hotspots: &mut [Hotspot]) {
     hotspots.sort_by(|one, other| {
         let worst = other.score.total_cmp(&one.score);
-        worst.then_with(|| other.churned_lines.cmp(&one.churned_lines)).then_with(|| one.path.cmp(&other.path))
+        worst
+            .then_with(|| other.churned_lines.cmp(&one.churned_lines))
+            .then_with(|| one.path.cmp(&other.path))
     });
 }
 
@@ -51,8 +56,14 @@ impl Ranks {
     }
 
     fn of(&self, value: f64) -> f64 {
-        let less = self.0.partition_point(|other| other.total_cmp(&value).is_lt());
-        if self.0.len() < 2 { 1.0 } else { share(less, self.0.len() - 1) }
+        let less = self
+            .0
+            .partition_point(|other| other.total_cmp(&value).is_lt());
+        if self.0.len() < 2 {
+            1.0
+        } else {
+            share(less, self.0.len() - 1)
+        }
     }
 }
 
@@ -79,12 +90,27 @@ mod tests {
         let mut history = History::default();
         for (path, commits) in [("calm.js", 1), ("hot.js", 9), ("simple.js", 20)] {
             let authors = [("a@x".to_owned(), commits)].into();
-            let changes = FileHistory { commits, churned_lines: 5, authors };
+            let changes = FileHistory {
+                commits,
+                churned_lines: 5,
+                authors,
+            };
             history.files.insert(path.to_owned(), changes);
         }
-        let files = [file("hot.js", 50.0), file("calm.js", 40.0), file("simple.js", 1.0), file("new.js", 99.0)];
+        let files = [
+            file("hot.js", 50.0),
+            file("calm.js", 40.0),
+            file("simple.js", 1.0),
+            file("new.js", 99.0),
+        ];
         let hotspots = hotspots(&files, &history);
-        assert_eq!(hotspots.iter().map(|hotspot| hotspot.path.as_str()).collect::<Vec<_>>(), ["hot.js"]);
+        assert_eq!(
+            hotspots
+                .iter()
+                .map(|hotspot| hotspot.path.as_str())
+                .collect::<Vec<_>>(),
+            ["hot.js"]
+        );
         assert!((hotspots[0].score - 0.5).abs() < 1e-9);
     }
 }

@@ -47,18 +47,29 @@ pub(crate) struct OxlintAnswer {
 ///
 /// # Errors
 /// If it is not what oxlint writes.
-pub(crate) fn read(json: &[u8], tool: &str, texts: &BTreeMap<&str, &str>) -> Result<OxlintAnswer, String> {
+pub(crate) fn read(
+    json: &[u8],
+    tool: &str,
+    texts: &BTreeMap<&str, &str>,
+) -> Result<OxlintAnswer, String> {
     let output: Output = serde_json::from_slice(json).map_err(|why| why.to_string())?;
     let mut lines: BTreeMap<&str, Lines<'_>> = BTreeMap::new();
     let mut answer = OxlintAnswer::default();
     for diagnostic in output.diagnostics {
-        let path = diagnostic.filename.trim_start_matches("./").replace('\\', "/");
+        let path = diagnostic
+            .filename
+            .trim_start_matches("./")
+            .replace('\\', "/");
         let location = texts.get_key_value(path.as_str()).and_then(|(path, text)| {
             let span = &diagnostic.labels.first()?.span;
             let lines = lines.entry(path).or_insert_with(|| Lines::new(text));
             Some(lines.location(path, span.offset, span.offset + span.length))
         });
-        let rule = diagnostic.code.as_deref().map(rule_name).unwrap_or_default();
+        let rule = diagnostic
+            .code
+            .as_deref()
+            .map(rule_name)
+            .unwrap_or_default();
         if rule.is_empty() && !answer.unparsed.iter().any(|unread| unread.path == path) {
             answer.unparsed.push(UnreadFile {
                 path: path.clone(),
@@ -71,7 +82,14 @@ pub(crate) fn read(json: &[u8], tool: &str, texts: &BTreeMap<&str, &str>) -> Res
             rule,
             severity: severity(diagnostic.severity.as_deref()).into(),
             message: diagnostic.message,
-            location: Some(location.unwrap_or_else(|| shim_proto::evolution::v1::Location { path, line: 1, column: 1, ..Default::default() })),
+            location: Some(
+                location.unwrap_or_else(|| shim_proto::evolution::v1::Location {
+                    path,
+                    line: 1,
+                    column: 1,
+                    ..Default::default()
+                }),
+            ),
             is_fixable: false,
             suppression: String::new(),
         });
@@ -110,11 +128,24 @@ mod tests {
         assert_eq!((place.line, place.column, place.end_column), (1, 17, 26));
         assert_eq!(answer.findings[0].rule, "eslint/no-debugger");
         assert_eq!(answer.unparsed.len(), 1);
-        assert_eq!((answer.unparsed[0].path.as_str(), answer.unparsed[0].reason.as_str()), ("bad.js", "Unexpected token"));
+        assert_eq!(
+            (
+                answer.unparsed[0].path.as_str(),
+                answer.unparsed[0].reason.as_str()
+            ),
+            ("bad.js", "Unexpected token")
+        );
     }
 
     #[test]
     fn plain_text_is_an_error() {
-        assert!(read(b"Failed to find tsgolint executable", "oxlint 1", &BTreeMap::new()).is_err());
+        assert!(
+            read(
+                b"Failed to find tsgolint executable",
+                "oxlint 1",
+                &BTreeMap::new()
+            )
+            .is_err()
+        );
     }
 }

@@ -40,7 +40,11 @@ impl<'a> Lines<'a> {
         let start = self.starts[line.saturating_sub(1)];
         // ESLint and editors do not count the mark at the beginning of a file.
         let before = self.text[start..offset].trim_start_matches('\u{feff}');
-        let before = if start == 0 { before } else { &self.text[start..offset] };
+        let before = if start == 0 {
+            before
+        } else {
+            &self.text[start..offset]
+        };
         let column = before.chars().map(char::len_utf16).sum::<usize>() + 1;
         (number(line), number(column))
     }

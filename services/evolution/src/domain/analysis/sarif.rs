@@ -15,7 +15,9 @@ pub(crate) fn sarif(report: &AnalysisReport, findings: &[Finding]) -> Value {
         let name = name_and_version(&finding.tool).0;
         by_tool.entry(name).or_default().push(finding);
     }
-    let runs = by_tool.iter().map(|(tool, findings)| run(report, tool, findings));
+    let runs = by_tool
+        .iter()
+        .map(|(tool, findings)| run(report, tool, findings));
     json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
@@ -31,11 +33,18 @@ fn run(report: &AnalysisReport, tool: &str, findings: &[&Finding]) -> Value {
     let mut driver = json!({ "name": tool, "rules": described.collect::<Vec<_>>() });
     let tool_run = report.tools.iter().find(|run| run.tool == tool);
     let version = tool_run.map(|run| run.version.as_str());
-    let version = version.or_else(|| findings.first().map(|finding| name_and_version(&finding.tool).1));
+    let version = version.or_else(|| {
+        findings
+            .first()
+            .map(|finding| name_and_version(&finding.tool).1)
+    });
     if let Some(version) = version.filter(|version| !version.is_empty()) {
         driver["version"] = json!(version);
     }
-    let unread = report.unread_files.iter().filter(|file| name_and_version(&file.tool).0 == tool);
+    let unread = report
+        .unread_files
+        .iter()
+        .filter(|file| name_and_version(&file.tool).0 == tool);
     let notes = unread.map(|file| {
         json!({
             "level": "error",
@@ -65,11 +74,19 @@ fn result(finding: &Finding, rules: &[&str]) -> Value {
         "level": level(finding.severity()),
         "message": { "text": finding.message },
     });
-    if let Some(location) = finding.location.as_ref().filter(|location| !location.path.is_empty()) {
+    if let Some(location) = finding
+        .location
+        .as_ref()
+        .filter(|location| !location.path.is_empty())
+    {
         result["locations"] = json!([{ "physicalLocation": physical(location) }]);
     }
     if !finding.suppression.is_empty() {
-        let kind = if finding.suppression == "file" { "external" } else { "inSource" };
+        let kind = if finding.suppression == "file" {
+            "external"
+        } else {
+            "inSource"
+        };
         result["suppressions"] = json!([{ "kind": kind, "justification": finding.suppression }]);
     }
     result
@@ -87,7 +104,9 @@ fn physical(location: &Location) -> Value {
         ("endColumn", location.end_column),
     ];
     let region = numbers.into_iter().filter(|(_, number)| *number > 0);
-    physical["region"] = region.map(|(name, number)| (name.to_owned(), json!(number))).collect();
+    physical["region"] = region
+        .map(|(name, number)| (name.to_owned(), json!(number)))
+        .collect();
     physical
 }
 
@@ -96,7 +115,10 @@ fn artifact(path: &str) -> Value {
 }
 
 fn folder_uri(report: &AnalysisReport) -> String {
-    let root = report.project.as_ref().map_or("/", |project| project.root.as_str());
+    let root = report
+        .project
+        .as_ref()
+        .map_or("/", |project| project.root.as_str());
     format!("file://{}/", uri_path(root.trim_end_matches('/')))
 }
 
@@ -115,7 +137,11 @@ fn uri_path(path: &str) -> String {
 
 /// A parse error has no rule of its own.
 fn rule(finding: &Finding) -> &str {
-    if finding.rule.is_empty() { "parse-error" } else { &finding.rule }
+    if finding.rule.is_empty() {
+        "parse-error"
+    } else {
+        &finding.rule
+    }
 }
 
 fn name_and_version(tool: &str) -> (&str, &str) {
@@ -139,9 +165,20 @@ mod tests {
     #[test]
     fn every_tool_is_a_run_and_what_was_not_read_is_said() {
         let report = AnalysisReport {
-            project: Some(Project { root: "/work space/ä".to_owned(), ..Project::default() }),
-            tools: vec![ToolRun { tool: "eslint".to_owned(), version: "10.15.0".to_owned(), ..ToolRun::default() }],
-            unread_files: vec![UnreadFile { path: "bad.js".to_owned(), tool: "eslint 10.15.0".to_owned(), reason: "no".to_owned() }],
+            project: Some(Project {
+                root: "/work space/ä".to_owned(),
+                ..Project::default()
+            }),
+            tools: vec![ToolRun {
+                tool: "eslint".to_owned(),
+                version: "10.15.0".to_owned(),
+                ..ToolRun::default()
+            }],
+            unread_files: vec![UnreadFile {
+                path: "bad.js".to_owned(),
+                tool: "eslint 10.15.0".to_owned(),
+                reason: "no".to_owned(),
+            }],
             ..AnalysisReport::default()
         };
         let finding = Finding {
@@ -149,18 +186,36 @@ mod tests {
             rule: "no-var".to_owned(),
             severity: Severity::Error.into(),
             message: "m".to_owned(),
-            location: Some(Location { path: "a b.js".to_owned(), line: 1, column: 2, end_line: 1, end_column: 5 }),
+            location: Some(Location {
+                path: "a b.js".to_owned(),
+                line: 1,
+                column: 2,
+                end_line: 1,
+                end_column: 5,
+            }),
             suppression: "because".to_owned(),
             ..Finding::default()
         };
         let sarif = sarif(&report, &[finding]);
         let run = &sarif["runs"][0];
         assert_eq!(run["tool"]["driver"]["version"], "10.15.0");
-        assert_eq!(run["originalUriBaseIds"]["ROOT"]["uri"], "file:///work%20space/%C3%A4/");
+        assert_eq!(
+            run["originalUriBaseIds"]["ROOT"]["uri"],
+            "file:///work%20space/%C3%A4/"
+        );
         let place = &run["results"][0]["locations"][0]["physicalLocation"];
         assert_eq!(place["artifactLocation"]["uri"], "a%20b.js");
-        assert_eq!(place["region"], json!({"startLine": 1, "startColumn": 2, "endLine": 1, "endColumn": 5}));
+        assert_eq!(
+            place["region"],
+            json!({"startLine": 1, "startColumn": 2, "endLine": 1, "endColumn": 5})
+        );
         assert_eq!(run["results"][0]["suppressions"][0]["kind"], "inSource");
-        assert_eq!(run["invocations"][0]["toolExecutionNotifications"].as_array().unwrap().len(), 1);
+        assert_eq!(
+            run["invocations"][0]["toolExecutionNotifications"]
+                .as_array()
+                .unwrap()
+                .len(),
+            1
+        );
     }
 }

@@ -15,7 +15,8 @@ pub(crate) fn split(files: &[(String, u64)], parts: usize) -> Vec<Vec<String>> {
     let mut largest: Vec<&(String, u64)> = files.iter().collect();
     largest.sort_by(|one, other| other.1.cmp(&one.1).then_with(|| one.0.cmp(&other.0)));
     let mut split = vec![Vec::new(); parts];
-    let mut sizes: BinaryHeap<Reverse<(u64, usize)>> = (0..parts).map(|part| Reverse((0, part))).collect();
+    let mut sizes: BinaryHeap<Reverse<(u64, usize)>> =
+        (0..parts).map(|part| Reverse((0, part))).collect();
     for (path, size) in largest {
         if let Some(Reverse((so_far, part))) = sizes.pop() {
             split[part].push(path.clone());
@@ -54,9 +55,15 @@ pub(crate) fn merge(reports: Vec<AnalysisReport>, limit: usize) -> AnalysisRepor
             merged.analysis_id = report.analysis_id;
         }
         merged.project = sum_of(merged.project.take(), report.project);
-        report.tools.into_iter().for_each(|run| add_run(&mut merged.tools, run));
+        report
+            .tools
+            .into_iter()
+            .for_each(|run| add_run(&mut merged.tools, run));
     }
-    merged.cycles = cycles.into_iter().map(|paths| shim_proto::evolution::v1::ImportCycle { paths }).collect();
+    merged.cycles = cycles
+        .into_iter()
+        .map(|paths| shim_proto::evolution::v1::ImportCycle { paths })
+        .collect();
     merged.opportunities = ratings.into_values().collect();
     order(&mut merged, limit);
     merged.summary = summary::summary(&merged);
@@ -90,11 +97,21 @@ fn order(merged: &mut AnalysisReport, limit: usize) {
     merged.hotspots.dedup();
     merged.figures.dedup();
     merged.duplicates.sort_by(|one, other| {
-        let first = |duplicate: &shim_proto::evolution::v1::Duplicate| duplicate.locations.first().map(|place| (place.path.clone(), place.line));
-        other.tokens.cmp(&one.tokens).then_with(|| first(one).cmp(&first(other)))
+        let first = |duplicate: &shim_proto::evolution::v1::Duplicate| {
+            duplicate
+                .locations
+                .first()
+                .map(|place| (place.path.clone(), place.line))
+        };
+        other
+            .tokens
+            .cmp(&one.tokens)
+            .then_with(|| first(one).cmp(&first(other)))
     });
     merged.duplicates.dedup();
-    merged.unread_files.sort_by(|one, other| (&one.path, &one.tool, &one.reason).cmp(&(&other.path, &other.tool, &other.reason)));
+    merged.unread_files.sort_by(|one, other| {
+        (&one.path, &one.tool, &one.reason).cmp(&(&other.path, &other.tool, &other.reason))
+    });
     merged.unread_files.dedup();
     merged.notes.sort_unstable();
     merged.notes.dedup();
@@ -106,13 +123,25 @@ fn order(merged: &mut AnalysisReport, limit: usize) {
 /// The most complex function first; equal ones by place.
 pub(crate) fn sort_figures(figures: &mut [Figures]) {
     figures.sort_by(|one, other| {
-        let complex = other.cyclomatic.total_cmp(&one.cyclomatic).then_with(|| other.cognitive.total_cmp(&one.cognitive));
-        complex.then_with(|| (&one.path, one.start_line, &one.function).cmp(&(&other.path, other.start_line, &other.function)))
+        let complex = other
+            .cyclomatic
+            .total_cmp(&one.cyclomatic)
+            .then_with(|| other.cognitive.total_cmp(&one.cognitive));
+        complex.then_with(|| {
+            (&one.path, one.start_line, &one.function).cmp(&(
+                &other.path,
+                other.start_line,
+                &other.function,
+            ))
+        })
     });
 }
 
 fn add_run(tools: &mut Vec<ToolRun>, run: ToolRun) {
-    let Some(known) = tools.iter_mut().find(|known| known.tool == run.tool && known.version == run.version) else {
+    let Some(known) = tools
+        .iter_mut()
+        .find(|known| known.tool == run.tool && known.version == run.version)
+    else {
         tools.push(run);
         return;
     };
@@ -125,7 +154,9 @@ fn add_run(tools: &mut Vec<ToolRun>, run: ToolRun) {
 }
 
 fn longer(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
-    one.into_iter().chain(other).max_by_key(|duration| (duration.seconds, duration.nanos))
+    one.into_iter()
+        .chain(other)
+        .max_by_key(|duration| (duration.seconds, duration.nanos))
 }
 
 /// Each part counts its own files; all else is the same.
@@ -169,17 +200,44 @@ mod tests {
             opportunities: vec![Opportunity {
                 opportunity_id: "x".to_owned(),
                 score,
-                evidence: vec![shim_proto::evolution::v1::Evidence { text: text.to_owned(), ..Default::default() }],
+                evidence: vec![shim_proto::evolution::v1::Evidence {
+                    text: text.to_owned(),
+                    ..Default::default()
+                }],
                 ..Opportunity::default()
             }],
-            figures: vec![Figures { path: file.to_owned(), cyclomatic: score, ..Figures::default() }],
-            tools: vec![ToolRun { tool: "eslint".to_owned(), files: 2, ..ToolRun::default() }],
-            project: Some(Project { source_files: 2, ..Project::default() }),
+            figures: vec![Figures {
+                path: file.to_owned(),
+                cyclomatic: score,
+                ..Figures::default()
+            }],
+            tools: vec![ToolRun {
+                tool: "eslint".to_owned(),
+                files: 2,
+                ..ToolRun::default()
+            }],
+            project: Some(Project {
+                source_files: 2,
+                ..Project::default()
+            }),
             ..AnalysisReport::default()
         };
         let merged = merge(vec![report(1.0, "one", "a"), report(2.0, "two", "b")], 1);
-        assert_eq!((merged.errors, merged.opportunities.len(), merged.figures.len()), (2, 1, 1));
-        assert_eq!((merged.opportunities[0].score, merged.opportunities[0].evidence.len()), (2.0, 2));
+        assert_eq!(
+            (
+                merged.errors,
+                merged.opportunities.len(),
+                merged.figures.len()
+            ),
+            (2, 1, 1)
+        );
+        assert_eq!(
+            (
+                merged.opportunities[0].score,
+                merged.opportunities[0].evidence.len()
+            ),
+            (2.0, 2)
+        );
         assert_eq!((merged.tools.len(), merged.tools[0].files), (1, 4));
         assert_eq!(merged.project.unwrap().source_files, 4);
         assert_eq!(merged.figures[0].path, "b");

@@ -22,9 +22,21 @@ pub(crate) fn summary(report: &AnalysisReport) -> String {
 fn head(report: &AnalysisReport, text: &mut String) {
     let nothing = Project::default();
     let project = report.project.as_ref().unwrap_or(&nothing);
-    let name = if project.name.is_empty() { &project.root } else { &project.name };
-    let early = if report.is_first_picture { "; a first picture, slower tools still run" } else { "" };
-    let _ = writeln!(text, "{name}: {} files, {} lines{early}.", project.source_files, project.source_lines);
+    let name = if project.name.is_empty() {
+        &project.root
+    } else {
+        &project.name
+    };
+    let early = if report.is_first_picture {
+        "; a first picture, slower tools still run"
+    } else {
+        ""
+    };
+    let _ = writeln!(
+        text,
+        "{name}: {} files, {} lines{early}.",
+        project.source_files, project.source_lines
+    );
     let _ = writeln!(
         text,
         "{} errors, {} warnings, {} suppressed.",
@@ -33,7 +45,11 @@ fn head(report: &AnalysisReport, text: &mut String) {
 }
 
 fn figures(report: &AnalysisReport, text: &mut String) {
-    let duplicated: u64 = report.duplicates.iter().map(|one| u64::from(one.lines) * one.locations.len().saturating_sub(1) as u64).sum();
+    let duplicated: u64 = report
+        .duplicates
+        .iter()
+        .map(|one| u64::from(one.lines) * one.locations.len().saturating_sub(1) as u64)
+        .sum();
     let _ = writeln!(
         text,
         "{} import cycles, {} duplicates ({duplicated} lines too many), {} markers of debt.",
@@ -43,8 +59,17 @@ fn figures(report: &AnalysisReport, text: &mut String) {
     );
     match &report.coverage {
         Some(coverage) => {
-            let stale = if coverage.is_stale { ", older than the sources" } else { "" };
-            let _ = writeln!(text, "Coverage by {}: {:.0} % of the lines{stale}.", coverage.report, coverage.lines * 100.0);
+            let stale = if coverage.is_stale {
+                ", older than the sources"
+            } else {
+                ""
+            };
+            let _ = writeln!(
+                text,
+                "Coverage by {}: {:.0} % of the lines{stale}.",
+                coverage.report,
+                coverage.lines * 100.0
+            );
         }
         None => text.push_str("No coverage report was found.\n"),
     }
@@ -55,7 +80,11 @@ fn worst(report: &AnalysisReport, text: &mut String) {
         let _ = writeln!(
             text,
             "Most complex: {} in {}:{}, cyclomatic complexity {} by {}.",
-            function.function, function.path, function.start_line, function.cyclomatic, function.tool
+            function.function,
+            function.path,
+            function.start_line,
+            function.cyclomatic,
+            function.tool
         );
     }
     if !report.hotspots.is_empty() {
@@ -76,7 +105,14 @@ fn best(report: &AnalysisReport, text: &mut String) {
     }
     for (at, opportunity) in report.opportunities.iter().take(NAMED).enumerate() {
         let place = opportunity.location.clone().unwrap_or_default();
-        let _ = writeln!(text, "  {}. {} ({}:{})", at + 1, opportunity.title, place.path, place.line);
+        let _ = writeln!(
+            text,
+            "  {}. {} ({}:{})",
+            at + 1,
+            opportunity.title,
+            place.path,
+            place.line
+        );
     }
 }
 
@@ -89,10 +125,18 @@ fn missing(report: &AnalysisReport, text: &mut String) {
         let _ = writeln!(text, "Note: {note}.");
     }
     if !report.unread_files.is_empty() {
-        let _ = writeln!(text, "{} files without a full answer, for example:", report.unread_files.len());
+        let _ = writeln!(
+            text,
+            "{} files without a full answer, for example:",
+            report.unread_files.len()
+        );
     }
     for file in report.unread_files.iter().take(NAMED) {
-        let tool = if file.tool.is_empty() { String::new() } else { format!("{}: ", file.tool) };
+        let tool = if file.tool.is_empty() {
+            String::new()
+        } else {
+            format!("{}: ", file.tool)
+        };
         let reason = file.reason.lines().next().unwrap_or_default();
         let _ = writeln!(text, "  {}: {tool}{reason}", file.path);
     }
@@ -106,12 +150,23 @@ mod tests {
     #[test]
     fn what_failed_and_what_was_not_read_is_said() {
         let report = AnalysisReport {
-            tools: vec![ToolRun { tool: "eslint".to_owned(), failure: "no packages\nmore".to_owned(), ..ToolRun::default() }],
-            unread_files: vec![UnreadFile { path: "bad.js".to_owned(), tool: "oxlint 1".to_owned(), reason: "Unexpected token".to_owned() }],
+            tools: vec![ToolRun {
+                tool: "eslint".to_owned(),
+                failure: "no packages\nmore".to_owned(),
+                ..ToolRun::default()
+            }],
+            unread_files: vec![UnreadFile {
+                path: "bad.js".to_owned(),
+                tool: "oxlint 1".to_owned(),
+                reason: "Unexpected token".to_owned(),
+            }],
             ..AnalysisReport::default()
         };
         let text = summary(&report);
         assert!(text.contains("eslint: no packages\n"), "{text}");
-        assert!(text.ends_with("bad.js: oxlint 1: Unexpected token"), "{text}");
+        assert!(
+            text.ends_with("bad.js: oxlint 1: Unexpected token"),
+            "{text}"
+        );
     }
 }

@@ -41,7 +41,12 @@ fn diagnostic(line: &str, tool: &str, path_of: &impl Fn(&str) -> String) -> Opti
     Some(Finding {
         tool: tool.to_owned(),
         rule: format!("TS{code}"),
-        severity: if category == "error" { Severity::Error } else { Severity::Warning }.into(),
+        severity: if category == "error" {
+            Severity::Error
+        } else {
+            Severity::Warning
+        }
+        .into(),
         message: message.to_owned(),
         location: Some(location.unwrap_or_default()),
         ..Finding::default()
@@ -49,7 +54,9 @@ fn diagnostic(line: &str, tool: &str, path_of: &impl Fn(&str) -> String) -> Opti
 }
 
 fn is_category(text: &str) -> bool {
-    ["error TS", "warning TS", "message TS", "suggestion TS"].iter().any(|start| text.starts_with(start))
+    ["error TS", "warning TS", "message TS", "suggestion TS"]
+        .iter()
+        .any(|start| text.starts_with(start))
 }
 
 /// Whether an error is of syntax: any of them hides all errors of types.
@@ -69,8 +76,14 @@ mod tests {
         let findings = read(output, "tsc 7", str::to_owned);
         assert_eq!(findings.len(), 3);
         let place = findings[0].location.clone().unwrap();
-        assert_eq!((place.path.as_str(), place.line, place.column), ("src/a (1).ts", 2, 26));
-        assert_eq!(findings[0].message, "Type 'A' is not assignable.\nProperty 'x' is missing.\nDeeper.");
+        assert_eq!(
+            (place.path.as_str(), place.line, place.column),
+            ("src/a (1).ts", 2, 26)
+        );
+        assert_eq!(
+            findings[0].message,
+            "Type 'A' is not assignable.\nProperty 'x' is missing.\nDeeper."
+        );
         assert_eq!(findings[1].location.clone().unwrap().path, "");
         assert!(is_syntax(&findings[2]) && !is_syntax(&findings[0]) && !is_syntax(&findings[1]));
     }

@@ -15,15 +15,24 @@ const MARKERS: &str = "comments";
 
 pub(super) fn add(picture: &Picture<'_>, into: &mut Vec<Opportunity>) {
     let heat = picture.heat();
-    let complex = picture.functions.iter().filter(|function| function.cyclomatic > COMPLEX || function.cognitive > COGNITIVE);
-    into.extend(complex.map(|function| complexity(function, heat.get(function.path.as_str()).copied())));
+    let complex = picture
+        .functions
+        .iter()
+        .filter(|function| function.cyclomatic > COMPLEX || function.cognitive > COGNITIVE);
+    into.extend(
+        complex.map(|function| complexity(function, heat.get(function.path.as_str()).copied())),
+    );
     into.extend(picture.duplicates.iter().filter_map(duplicate));
     add_old_forms(picture, into);
     add_debt(picture.markers, into);
 }
 
 fn complexity(function: &Figures, heat: Option<f64>) -> Opportunity {
-    let name = if function.function.is_empty() { "a function" } else { &function.function };
+    let name = if function.function.is_empty() {
+        "a function"
+    } else {
+        &function.function
+    };
     let location = whole_line(&function.path, function.start_line, function.end_line);
     let measured = format!(
         "cyclomatic complexity {}, cognitive complexity {}, {} lines, {} parameters",
@@ -31,14 +40,21 @@ fn complexity(function: &Figures, heat: Option<f64>) -> Opportunity {
     );
     let mut facts = vec![evidence(&function.tool, measured, Some(location.clone()))];
     if let Some(heat) = heat {
-        let text = format!("the file's place among those that change often and are complex: {:.0} of 100", heat * 100.0);
+        let text = format!(
+            "the file's place among those that change often and are complex: {:.0} of 100",
+            heat * 100.0
+        );
         facts.push(evidence("git", text, None));
     }
     let draft = Draft {
         kind: "complexity",
         identity: &[&function.path, &function.function],
-        title: format!("split {name}: cyclomatic complexity {}", function.cyclomatic),
-        impact: saturating(function.cognitive.max(function.cyclomatic), 40.0) * (0.5 + 0.5 * heat.unwrap_or(0.0)),
+        title: format!(
+            "split {name}: cyclomatic complexity {}",
+            function.cyclomatic
+        ),
+        impact: saturating(function.cognitive.max(function.cyclomatic), 40.0)
+            * (0.5 + 0.5 * heat.unwrap_or(0.0)),
         // Without a history it is not known whether anybody has to read it again.
         confidence: if heat.is_some() { 0.8 } else { 0.6 },
         effort: function.lines / 300.0,
@@ -74,12 +90,42 @@ fn duplicate(duplicate: &Duplicate) -> Option<Opportunity> {
 
 /// What an older form is called, how many of them weigh one half, how sure it is that it can be changed, and what does it.
 const FORMS: [(OldForm, &str, f64, f64, &str); 6] = [
-    (OldForm::Var, "`var` declaration", 60.0, 0.95, "var-to-let-const"),
-    (OldForm::Concatenation, "string concatenation", 80.0, 0.8, "concat-to-template"),
-    (OldForm::FunctionArgument, "function expression as an argument", 80.0, 0.6, "arrow-functions"),
-    (OldForm::LongProperty, "property that repeats its name", 60.0, 0.95, "object-shorthand"),
+    (
+        OldForm::Var,
+        "`var` declaration",
+        60.0,
+        0.95,
+        "var-to-let-const",
+    ),
+    (
+        OldForm::Concatenation,
+        "string concatenation",
+        80.0,
+        0.8,
+        "concat-to-template",
+    ),
+    (
+        OldForm::FunctionArgument,
+        "function expression as an argument",
+        80.0,
+        0.6,
+        "arrow-functions",
+    ),
+    (
+        OldForm::LongProperty,
+        "property that repeats its name",
+        60.0,
+        0.95,
+        "object-shorthand",
+    ),
     (OldForm::Then, "`.then` call", 30.0, 0.5, "then-to-async"),
-    (OldForm::Apply, "`.apply` call with a list", 30.0, 0.6, "apply-to-spread"),
+    (
+        OldForm::Apply,
+        "`.apply` call with a list",
+        30.0,
+        0.6,
+        "apply-to-spread",
+    ),
 ];
 
 fn add_old_forms(picture: &Picture<'_>, into: &mut Vec<Opportunity>) {
@@ -95,12 +141,20 @@ fn add_old_forms(picture: &Picture<'_>, into: &mut Vec<Opportunity>) {
             continue;
         };
         let places = files.iter().take(MAX_EVIDENCE).map(|(count, path, line)| {
-            evidence("shim", format!("{count} in this file"), Some(whole_line(path, *line, 0)))
+            evidence(
+                "shim",
+                format!("{count} in this file"),
+                Some(whole_line(path, *line, 0)),
+            )
         });
         let draft = Draft {
             kind: "modernize",
             identity: &[transform],
-            title: format!("{} in {}", plural(total as usize, name), plural(files.len(), "file")),
+            title: format!(
+                "{} in {}",
+                plural(total as usize, name),
+                plural(files.len(), "file")
+            ),
             location: whole_line(path, line, 0),
             impact: 0.3 * saturating(f64::from(total), half),
             confidence,
@@ -116,15 +170,27 @@ fn add_debt(markers: &[DebtMarker], into: &mut Vec<Opportunity>) {
     let mut files: BTreeMap<&str, Vec<(&DebtMarker, &Location)>> = BTreeMap::new();
     for marker in markers {
         if let Some(location) = &marker.location {
-            files.entry(&location.path).or_default().push((marker, location));
+            files
+                .entry(&location.path)
+                .or_default()
+                .push((marker, location));
         }
     }
     for (path, markers) in files {
         let is_grave = |marker: &DebtMarker| marker.marker != "TODO";
-        let grave = markers.iter().filter(|(marker, _)| is_grave(marker)).count();
-        let Some((_, first)) = markers.first() else { continue };
+        let grave = markers
+            .iter()
+            .filter(|(marker, _)| is_grave(marker))
+            .count();
+        let Some((_, first)) = markers.first() else {
+            continue;
+        };
         let places = markers.iter().take(MAX_EVIDENCE).map(|(marker, place)| {
-            evidence(MARKERS, format!("{}: {}", marker.marker, marker.text), Some((*place).clone()))
+            evidence(
+                MARKERS,
+                format!("{}: {}", marker.marker, marker.text),
+                Some((*place).clone()),
+            )
         });
         let draft = Draft {
             kind: "debt",

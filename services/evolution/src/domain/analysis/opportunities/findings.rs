@@ -23,8 +23,12 @@ const STYLE: [&str; 10] = [
 ];
 
 pub(super) fn add(picture: &Picture<'_>, into: &mut Vec<Opportunity>) {
-    let counted = picture.findings.iter().filter(|finding| finding.suppression.is_empty());
-    let (types, lint): (Vec<&Finding>, Vec<&Finding>) = counted.partition(|finding| finding.tool.starts_with("tsc "));
+    let counted = picture
+        .findings
+        .iter()
+        .filter(|finding| finding.suppression.is_empty());
+    let (types, lint): (Vec<&Finding>, Vec<&Finding>) =
+        counted.partition(|finding| finding.tool.starts_with("tsc "));
     add_types(&types, into);
     let heat = picture.heat();
     let mut rules: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
@@ -32,16 +36,25 @@ pub(super) fn add(picture: &Picture<'_>, into: &mut Vec<Opportunity>) {
         rules.entry(&finding.rule).or_default().push(finding);
     }
     for (rule, findings) in rules {
-        let hottest = findings.iter().filter_map(|finding| heat.get(path(finding)).copied());
+        let hottest = findings
+            .iter()
+            .filter_map(|finding| heat.get(path(finding)).copied());
         let hottest = hottest.fold(0.0, f64::max);
         into.extend(broken_rule(rule, &findings, hottest));
     }
 }
 
 fn add_types(findings: &[&Finding], into: &mut Vec<Opportunity>) {
-    let missing = findings.iter().filter(|finding| NOT_INSTALLED.contains(&finding.rule.as_str())).count();
+    let missing = findings
+        .iter()
+        .filter(|finding| NOT_INSTALLED.contains(&finding.rule.as_str()))
+        .count();
     // Of modules without declarations, most other errors follow.
-    let confidence = if missing * 4 > findings.len() { 0.3 } else { 0.9 };
+    let confidence = if missing * 4 > findings.len() {
+        0.3
+    } else {
+        0.9
+    };
     let mut files: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
     for finding in findings {
         files.entry(path(finding)).or_default().push(finding);
@@ -67,7 +80,9 @@ fn broken_rule(rule: &str, findings: &[&Finding], heat: f64) -> Option<Opportuni
     let first = findings.first()?;
     let name = rule.rsplit('/').next().unwrap_or(rule);
     let is_style = STYLE.contains(&name);
-    let is_error = findings.iter().any(|finding| finding.severity() == Severity::Error);
+    let is_error = findings
+        .iter()
+        .any(|finding| finding.severity() == Severity::Error);
     let fixable = findings.iter().filter(|finding| finding.is_fixable).count();
     let weight = match (is_style, is_error) {
         (true, _) => 0.25,
@@ -90,13 +105,27 @@ fn broken_rule(rule: &str, findings: &[&Finding], heat: f64) -> Option<Opportuni
 
 fn first_places(findings: &[&Finding]) -> Vec<shim_proto::evolution::v1::Evidence> {
     let places = findings.iter().take(MAX_EVIDENCE);
-    places.map(|finding| evidence(&finding.tool, finding.message.clone(), finding.location.clone())).collect()
+    places
+        .map(|finding| {
+            evidence(
+                &finding.tool,
+                finding.message.clone(),
+                finding.location.clone(),
+            )
+        })
+        .collect()
 }
 
 fn location(findings: &[&Finding]) -> Location {
-    findings.first().and_then(|finding| finding.location.clone()).unwrap_or_default()
+    findings
+        .first()
+        .and_then(|finding| finding.location.clone())
+        .unwrap_or_default()
 }
 
 fn path(finding: &Finding) -> &str {
-    finding.location.as_ref().map_or("", |location| location.path.as_str())
+    finding
+        .location
+        .as_ref()
+        .map_or("", |location| location.path.as_str())
 }

@@ -44,7 +44,10 @@ pub(crate) struct Picture<'a> {
 impl Picture<'_> {
     /// How hot each file is, 0..1.
     fn heat(&self) -> BTreeMap<&str, f64> {
-        let scores = self.hotspots.iter().map(|hotspot| (hotspot.path.as_str(), hotspot.score));
+        let scores = self
+            .hotspots
+            .iter()
+            .map(|hotspot| (hotspot.path.as_str(), hotspot.score));
         scores.collect()
     }
 }
@@ -64,10 +67,16 @@ pub(crate) fn rank(opportunities: &mut [Opportunity]) {
     opportunities.sort_by(|one, other| {
         let place = |opportunity: &Opportunity| {
             let place = opportunity.location.clone().unwrap_or_default();
-            (opportunity.kind.clone(), place.path, place.line, opportunity.title.clone())
+            (
+                opportunity.kind.clone(),
+                place.path,
+                place.line,
+                opportunity.title.clone(),
+            )
         };
         let best = other.score.total_cmp(&one.score);
-        best.then_with(|| place(one).cmp(&place(other))).then_with(|| one.opportunity_id.cmp(&other.opportunity_id))
+        best.then_with(|| place(one).cmp(&place(other)))
+            .then_with(|| one.opportunity_id.cmp(&other.opportunity_id))
     });
     let mut taken = BTreeSet::new();
     for opportunity in opportunities {
@@ -126,7 +135,11 @@ fn id(kind: &str, identity: &[&str]) -> String {
 
 /// 0..1; what is no number is 0.
 fn unit(value: f64) -> f64 {
-    if value.is_nan() { 0.0 } else { value.clamp(0.0, 1.0) }
+    if value.is_nan() {
+        0.0
+    } else {
+        value.clamp(0.0, 1.0)
+    }
 }
 
 /// Grows towards 1 and is one half at `half`.
@@ -148,7 +161,11 @@ fn evidence(tool: &str, text: String, location: Option<Location>) -> Evidence {
 }
 
 fn plural(count: usize, one: &str) -> String {
-    if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") }
+    if count == 1 {
+        format!("1 {one}")
+    } else {
+        format!("{count} {one}s")
+    }
 }
 
 #[cfg(test)]
@@ -157,21 +174,31 @@ mod tests {
     use proptest::prelude::*;
 
     fn any_opportunity() -> impl Strategy<Value = Opportunity> {
-        (0_usize..4, 0_u32..3, -1.0_f64..2.0, 0.0_f64..2.0, any::<f64>()).prop_map(|(kind, line, impact, confidence, effort)| {
-            let kind = ["bug", "types", "debt", "cycle"][kind];
-            let draft = Draft {
-                kind,
-                identity: &["a.js"],
-                title: "t".to_owned(),
-                location: Location { line, ..Location::default() },
-                impact,
-                confidence,
-                effort,
-                evidence: Vec::new(),
-                transform: "",
-            };
-            draft.finish()
-        })
+        (
+            0_usize..4,
+            0_u32..3,
+            -1.0_f64..2.0,
+            0.0_f64..2.0,
+            any::<f64>(),
+        )
+            .prop_map(|(kind, line, impact, confidence, effort)| {
+                let kind = ["bug", "types", "debt", "cycle"][kind];
+                let draft = Draft {
+                    kind,
+                    identity: &["a.js"],
+                    title: "t".to_owned(),
+                    location: Location {
+                        line,
+                        ..Location::default()
+                    },
+                    impact,
+                    confidence,
+                    effort,
+                    evidence: Vec::new(),
+                    transform: "",
+                };
+                draft.finish()
+            })
     }
 
     proptest! {
@@ -203,7 +230,10 @@ mod tests {
             ..Figures::default()
         };
         let ids = [3, 90].map(|line| {
-            let picture = Picture { functions: vec![figures(line)], ..Picture::default() };
+            let picture = Picture {
+                functions: vec![figures(line)],
+                ..Picture::default()
+            };
             opportunities(&picture)[0].opportunity_id.clone()
         });
         assert_eq!(ids[0], ids[1]);

@@ -14,11 +14,17 @@ const HOT: f64 = 0.3;
 pub(super) fn add(picture: &Picture<'_>, into: &mut Vec<Opportunity>) {
     let heat = picture.heat();
     for cycle in picture.cycles {
-        let hottest = cycle.paths.iter().filter_map(|path| heat.get(path.as_str()).copied());
+        let hottest = cycle
+            .paths
+            .iter()
+            .filter_map(|path| heat.get(path.as_str()).copied());
         into.extend(circle(cycle, hottest.fold(0.0, f64::max)));
     }
     if let Some(coverage) = picture.coverage {
-        let hot = picture.hotspots.iter().filter(|hotspot| hotspot.score >= HOT);
+        let hot = picture
+            .hotspots
+            .iter()
+            .filter(|hotspot| hotspot.score >= HOT);
         into.extend(hot.filter_map(|hotspot| untested(hotspot, coverage)));
     }
 }
@@ -26,10 +32,19 @@ pub(super) fn add(picture: &Picture<'_>, into: &mut Vec<Opportunity>) {
 fn circle(cycle: &ImportCycle, heat: f64) -> Option<Opportunity> {
     let first = cycle.paths.first()?;
     let length = cycle.paths.len();
-    let places = cycle.paths.iter().enumerate().take(MAX_EVIDENCE).map(|(at, path)| {
-        let next = &cycle.paths[(at + 1) % length];
-        evidence("imports", format!("imports {next}"), Some(whole_line(path, 1, 0)))
-    });
+    let places = cycle
+        .paths
+        .iter()
+        .enumerate()
+        .take(MAX_EVIDENCE)
+        .map(|(at, path)| {
+            let next = &cycle.paths[(at + 1) % length];
+            evidence(
+                "imports",
+                format!("imports {next}"),
+                Some(whole_line(path, 1, 0)),
+            )
+        });
     let identity: Vec<&str> = cycle.paths.iter().map(String::as_str).collect();
     let draft = Draft {
         kind: "cycle",
@@ -50,7 +65,10 @@ fn untested(hotspot: &Hotspot, coverage: &CoverageFacts) -> Option<Opportunity> 
     if lines >= LITTLE_COVERAGE {
         return None;
     }
-    let changes = format!("{} commits, cyclomatic complexity {}", hotspot.commits, hotspot.cyclomatic);
+    let changes = format!(
+        "{} commits, cyclomatic complexity {}",
+        hotspot.commits, hotspot.cyclomatic
+    );
     let covered = format!("{:.0} % of its lines are covered", lines * 100.0);
     let place = whole_line(&hotspot.path, 1, 0);
     let draft = Draft {
@@ -88,10 +106,17 @@ mod tests {
             total: Coverage::default(),
             files: [("hot.js".to_owned(), 0.1), ("tested.js".to_owned(), 0.9)].into(),
         };
-        let picture = Picture { hotspots: &hotspots, coverage: Some(&coverage), ..Picture::default() };
+        let picture = Picture {
+            hotspots: &hotspots,
+            coverage: Some(&coverage),
+            ..Picture::default()
+        };
         let found = super::super::opportunities(&picture);
         assert_eq!(found.len(), 1);
-        assert_eq!((found[0].kind.as_str(), found[0].evidence.len()), ("coverage", 2));
+        assert_eq!(
+            (found[0].kind.as_str(), found[0].evidence.len()),
+            ("coverage", 2)
+        );
         assert!(found[0].title.contains("hot.js"));
     }
 }
