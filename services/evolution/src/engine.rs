@@ -2,10 +2,11 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use shim_exec::Groups;
-use shim_proto::evolution::v1::AnalysisReport;
+use shim_exec::{Artifacts, Groups};
 use shim_proto::evolution::v1::analyze_workflow_response::Event;
+use shim_proto::evolution::v1::{AnalysisReport, Evolution, EvolutionState};
 use shim_runtime::background::BackgroundTasks;
 use shim_runtime::service::BoxFuture;
 use tokio::sync::{Semaphore, mpsc};
@@ -15,13 +16,19 @@ use crate::Peers;
 use crate::analyzer::{self, AnalysisOptions, AnalyzerContext};
 use crate::config::Config;
 use crate::error::EvolutionError;
+use crate::evolver::{Approval, Evolver, EvolverLimits, Watch};
 use crate::project::{Project, TrustStore};
 use crate::store::Store;
+use crate::test_runs::TestRuns;
 use crate::tool_host::{HostConfig, HostError, ToolHost};
 use crate::work_history;
 
 /// Names the work of a program to it, and to who looks for what an earlier process left behind.
 const WORK: &str = "SHIM_EVOLUTION";
+/// How long longer output of tests is kept.
+const KEEP_OUTPUT: Duration = Duration::from_secs(24 * 3_600);
+/// How long one call of a tool may take.
+const TOOL_LIMIT: Duration = Duration::from_secs(300);
 
 /// What calls and tasks work with. Clones share it.
 #[derive(Clone)]
@@ -32,8 +39,24 @@ pub(crate) struct Engine {
     pub(crate) host: ToolHost,
     pub(crate) groups: Arc<Groups>,
     analyzer: AnalyzerContext,
+    pub(crate) evolver: Evolver,
     /// Calls and tasks that work at once.
     pub(crate) room: Arc<Semaphore>,
+}
+
+/// A decision about an evolution.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Decision {
+    /// Its id, or the beginning or end of it.
+    pub(crate) evolution_id: String,
+    /// False to turn it down.
+    pub(crate) approve: bool,
+    /// Why it is turned down.
+    pub(crate) reason: String,
+    /// Only these of its files; all if empty.
+    pub(crate) paths: Vec<String>,
+    /// The request that decides; empty for the service's own.
+    pub(crate) request_id: String,
 }
 
 impl Engine {
@@ -59,6 +82,7 @@ impl Engine {
         (host.idle, host.memory) = (config.idle, config.host_memory_mib << 20);
         let host = ToolHost::new(host, Arc::clone(&groups), background)?;
         let analyzer = AnalyzerContext::open(host.clone(), Arc::clone(&groups), &config.data_dir)?;
+        let evolver = evolver(&config, &store, &host, &groups)?;
         Ok(Self {
             room: Arc::new(Semaphore::new(config.parallel)),
             config,
@@ -67,6 +91,7 @@ impl Engine {
             host,
             groups,
             analyzer,
+            evolver,
         })
     }
 
@@ -100,6 +125,66 @@ impl Engine {
         Ok(report)
     }
 
+    /// Turns an evolution down, or applies and verifies it. A request that decided before gets the evolution as it is.
+    ///
+    /// # Errors
+    /// If there is none of this id, it is in another state, or as the evolver fails.
+    pub(crate) async fn decide(
+        &self,
+        decision: Decision,
+        watch: Watch<'_>,
+    ) -> Result<Evolution, EvolutionError> {
+        let found = self.store.evolution(&decision.evolution_id).await?;
+        let evolution = found.evolution;
+        let is_decided = !matches!(
+            evolution.state(),
+            EvolutionState::Proposed | EvolutionState::Applying
+        );
+        if is_decided && !decision.request_id.is_empty() && found.request_id == decision.request_id
+        {
+            return Ok(evolution);
+        }
+        let approval = Approval {
+            evolution_id: evolution.evolution_id.clone(),
+            reason: decision.reason,
+            paths: decision.paths,
+            request_id: decision.request_id,
+        };
+        if !decision.approve {
+            return self.evolver.reject(&approval).await;
+        }
+        let project = self.project_of(&evolution).await?;
+        self.evolver.approve(&project, &approval, watch).await
+    }
+
+    /// Takes a committed evolution back. A request that did so before gets the evolution as it is.
+    ///
+    /// # Errors
+    /// If there is none of this id, it is in another state, or as the evolver fails.
+    pub(crate) async fn revert(
+        &self,
+        evolution_id: &str,
+        request_id: &str,
+        reason: &str,
+        cancel: &CancellationToken,
+    ) -> Result<Evolution, EvolutionError> {
+        let found = self.store.evolution(evolution_id).await?;
+        let evolution = found.evolution;
+        if evolution.state() == EvolutionState::Reverted && found.request_id == request_id {
+            return Ok(evolution);
+        }
+        let project = self.project_of(&evolution).await?;
+        let id = &evolution.evolution_id;
+        self.evolver
+            .revert(&project, id, (request_id, reason), cancel)
+            .await
+    }
+
+    async fn project_of(&self, evolution: &Evolution) -> Result<Project, EvolutionError> {
+        let root = evolution.project.as_ref().map_or("", |it| it.root.as_str());
+        self.project(Path::new(root)).await
+    }
+
     /// The same refusal, which says so if somebody decided against the project's code: nobody is asked again then.
     pub(crate) fn explained(&self, error: EvolutionError) -> EvolutionError {
         match error {
@@ -111,6 +196,27 @@ impl Engine {
             other => other,
         }
     }
+}
+
+fn evolver(
+    config: &Config,
+    store: &Store,
+    host: &ToolHost,
+    groups: &Arc<Groups>,
+) -> std::io::Result<Evolver> {
+    let folder = config.data_dir.join("evolution");
+    let artifacts = Artifacts::open(&folder.join("output"), KEEP_OUTPUT)?;
+    let runs = TestRuns::new(Arc::clone(groups), Arc::new(artifacts), folder.join("runs"));
+    Ok(Evolver {
+        host: host.clone(),
+        runs: runs.map_err(std::io::Error::other)?,
+        store: store.clone(),
+        worktrees: folder.join("worktrees"),
+        limits: EvolverLimits {
+            tool: TOOL_LIMIT,
+            tests: config.test_timeout,
+        },
+    })
 }
 
 impl TrustStore for Engine {

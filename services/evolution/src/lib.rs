@@ -16,9 +16,11 @@ mod janitor;
 mod metrics;
 mod patterns;
 mod project;
+mod readiness;
 mod rpc;
 mod store;
 mod test_generator;
+mod test_runs;
 mod tool_host;
 mod work_history;
 
@@ -33,6 +35,7 @@ use shim_runtime::lifecycle::Shutdown;
 use shim_runtime::server::{Listeners, Server};
 use shim_runtime::service::{self, BoxFuture};
 use shim_sqlite::OpenError;
+use tonic::server::NamedService;
 
 pub use config::Config;
 pub use domain::analysis::sarif::sarif;
@@ -92,6 +95,10 @@ pub async fn build(
     });
     let (opened, background) = (Arc::new(config), tasks.clone());
     let engine = Engine::open(opened, store, peers, &background).map_err(StartError::Folders)?;
+    // What a crash left behind is ended before anything begins.
+    if let Err(error) = engine.evolver.recover().await {
+        tracing::warn!(%error, "evolutions that were being applied stay as they are until the next start");
+    }
     Ok(Service {
         api: Api::new(engine, tasks),
     })
@@ -115,6 +122,11 @@ impl service::Service for Service {
     fn register(&self, server: Server) -> Server {
         let evolution = EvolutionServiceServer::new(self.api.clone())
             .max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let Api { store, tasks, .. } = &self.api;
+        let (store, ready, stop) = (store.clone(), server.readiness(), tasks.shutdown().clone());
+        tasks.spawn_restarting("evolution_readiness", move || {
+            readiness::run(store.clone(), NAME, ready.clone(), stop.clone())
+        });
         server.with(evolution)
     }
 
@@ -123,6 +135,9 @@ impl service::Service for Service {
         Box::pin(self.api.tasks.finish())
     }
 }
+
+/// The gRPC service whose health is that of the database.
+const NAME: &str = EvolutionServiceServer::<Api>::NAME;
 
 /// Runs the service alone until the shutdown begins, then drains.
 ///

@@ -136,8 +136,8 @@ async fn death(session: &Session, signals: &mut SignalServiceClient<Channel>) ->
     let newest = signals.list_signal_history(request(asked)).await.ok();
     let newest = newest.and_then(|answer| answer.into_inner().records.pop());
     let tokens = newest
-        .and_then(|record| record.signals)
-        .map_or(0, |it| it.estimated_tokens);
+        .and_then(|record| record.signals?.estimated_tokens)
+        .unwrap_or(0);
     Some(Death {
         cause: words::interruption_cause(interruption.cause()).to_owned(),
         tokens,

@@ -60,10 +60,9 @@ async fn run(own: &OwnWorker, pool: &WorkerPool, store: &Store) {
         if store.connection.health().is_err() {
             continue;
         }
-        let heads = store
-            .tasks
-            .heads(&[&queue.name], 1, WaitingWorkers::default());
-        let is_waiting = heads.await.is_ok_and(|found| !found.heads.is_empty());
+        let queues = [queue.name.as_str()];
+        let looking = store.tasks.heads(&queues, 1, WaitingWorkers::default());
+        let is_waiting = looking.await.is_ok_and(|found| !found.heads.is_empty());
         present = match present {
             Some(there) => there.look(pool, is_waiting).await,
             None if is_waiting => start(own, pool).await,

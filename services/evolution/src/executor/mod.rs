@@ -5,6 +5,7 @@
 
 mod analyze;
 mod arguments;
+mod evolve;
 
 use std::sync::Arc;
 
@@ -135,6 +136,13 @@ impl Attempt<'_> {
     async fn of_kind(&self, arguments: &Arguments) -> Result<TaskResult, EvolutionError> {
         match self.claim.task.kind.as_str() {
             "analyze" => self.timed("analyze", self.analyze(arguments)).await,
+            "evolve" => match arguments
+                .text("evolution_id")
+                .map_err(EvolutionError::Arguments)?
+            {
+                Some(evolution_id) => self.timed("approve", self.apply(evolution_id)).await,
+                None => self.timed("evolve", self.evolve(arguments)).await,
+            },
             kind if TASK_KINDS.contains(&kind) => {
                 Err(EvolutionError::NotBuilt("do tasks of this kind"))
             }

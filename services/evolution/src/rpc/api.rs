@@ -1,5 +1,6 @@
 //! What every handler works with.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use shim_proto::evolution::v1::{
@@ -36,10 +37,12 @@ impl Api {
             generating: Runs::default(),
         }
     }
-    /// The root that a project at `path` is remembered by: as the kernel names it, if it is there.
-    pub(super) fn root_of(&self, path: &std::path::Path) -> String {
-        let canonical = path.canonicalize();
-        let root = canonical.as_deref().unwrap_or(path);
-        root.to_string_lossy().into_owned()
+    /// The root of the project at `path`, which evolutions are remembered by. What is gone or may not be worked on any more
+    /// is looked for by its path.
+    pub(super) async fn root_of(&self, path: &Path) -> String {
+        match self.engine.project(path).await {
+            Ok(project) => project.root().to_string_lossy().into_owned(),
+            Err(_) => path.to_string_lossy().into_owned(),
+        }
     }
 }

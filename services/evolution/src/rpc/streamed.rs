@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::api::Api;
 use crate::error::EvolutionError;
+use crate::tool_host::ProgressSink;
 
 /// How long work that was called off may take to clean up before it is dropped.
 const WIND_DOWN: Duration = Duration::from_secs(10);
@@ -58,6 +59,17 @@ streamed! {
     EvolveCodeResponse in evolve_code_response,
     ApproveEvolutionResponse in approve_evolution_response,
     GenerateTestsResponse in generate_tests_response,
+}
+
+/// Where rooms say how far they are: to the messages of a stream. What finds no room is worth no wait.
+pub(super) fn progress_to<T: Streamed>(messages: &mpsc::Sender<T>) -> ProgressSink {
+    // A run ends when nobody can say anything any more, and rooms may keep a sink.
+    let messages = messages.downgrade();
+    ProgressSink::new(move |progress| {
+        if let Some(messages) = messages.upgrade() {
+            let _ = messages.try_send(T::progress(progress));
+        }
+    })
 }
 
 /// Runs `work` once there is room for it. It ends by itself, after `evolution.timeout`, with the service, or when `cancel`

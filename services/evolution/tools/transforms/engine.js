@@ -1,7 +1,7 @@
 'use strict';
 // Applies a rule to a text: finds, edits as little as possible, parses again, until nothing is left to find.
 //
-// A rule is `{name, description, risk, why, needs, run(file, out)}`. It calls `out.change(node, edits)` for a place that it proved
+// A rule is `{name, needs, run(file, out)}`. It calls `out.change(node, edits)` for a place that it proved
 // and `out.refuse(node, reason)` for one that it recognised and could not prove. The edits of one change are applied together.
 
 const { SourceFile } = require('./source_file');
@@ -44,13 +44,18 @@ class Found {
   }
 }
 
-/** Applies a rule to a text and answers `{text, changes, functions, refusals, meant}`; `text` is the old one if nothing is changed. */
+/** Applies a rule to a text; see `applyTo`. */
 function apply(rule, path, text, tools, facts = {}) {
-  let file = new SourceFile(path, text, tools, facts);
-  const first = file;
+  return applyTo(rule, new SourceFile(path, text, tools, facts), tools);
+}
+
+/** Applies a rule to a file and answers `{text, changes, functions, refusals, meant}`; `text` is the old one if nothing is changed. */
+function applyTo(rule, first, tools) {
+  const { path, facts } = first;
+  let file = first;
   const pieces = new Pieces(file.text);
   const functions = new Set();
-  const result = { text, changes: 0, functions: [], refusals: [], meant: [] };
+  const result = { text: (first.hasMark ? '\uFEFF' : '') + first.text, changes: 0, functions: [], refusals: [], meant: [] };
   if (file.isDeclaration) return result;
   const tooOld = olderThan(rule, file, facts);
   for (let pass = 0; pass < MAX_PASSES; pass += 1) {
@@ -100,4 +105,4 @@ function compare(a, b) {
   return a[0] - b[0] || (a[1] || 0) - (b[1] || 0);
 }
 
-module.exports = { apply };
+module.exports = { apply, applyTo };

@@ -39,8 +39,9 @@ class SourceFile {
       errorOnUnknownASTType: false, ecmaFeatures: { jsx: !/\.(ts|mts|cts)$/.test(this.path), globalReturn: false },
       suppressDeprecatedPropertyWarnings: true, warnOnUnsupportedTypeScriptVersion: false,
     };
-    let parsed = parser.parseForESLint(this.text, options);
-    this.hasModuleSyntax = parsed.ast.body.some((each) => /^(Import|Export)|^TSExportAssignment$|^TSImportEquals/.test(each.type));
+    const mayBeModule = ES_MODULE.test(this.path) || /(^|[;}\s])(import|export)\b/.test(this.text);
+    let parsed = mayBeModule ? parser.parseForESLint(this.text, options) : null;
+    this.hasModuleSyntax = Boolean(parsed) && parsed.ast.body.some((each) => /^(Import|Export)|^TSExportAssignment$|^TSImportEquals/.test(each.type));
     if (!this.hasModuleSyntax && !ES_MODULE.test(this.path)) {
       options.sourceType = 'commonjs';
       options.ecmaFeatures.globalReturn = true;

@@ -77,10 +77,6 @@ function edits(file, node) {
 
 module.exports = {
   name: 'apply-to-spread',
-  description: 'Calls a function with a spread list instead of by apply.',
-  risk: 'medium',
-  needs: [6],
-  why: 'It shows the call as a call. It is changed only where this stays the same and the list is known to be an array, arguments or a rest parameter; a method named apply that is not that of functions would be called no more.',
   run(file, out) {
     for (const node of file.all('CallExpression')) {
       const { callee } = node;

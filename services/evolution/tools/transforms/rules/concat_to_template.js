@@ -57,10 +57,6 @@ function joined(pieces) {
 
 module.exports = {
   name: 'concat-to-template',
-  description: 'Writes concatenated strings as one template literal.',
-  risk: 'low',
-  needs: [6],
-  why: 'A template shows the text as it will be. It is changed only where each operand is known to be a string, a number or another primitive value.',
   run(file, out) {
     for (const node of file.all('BinaryExpression')) {
       if (node.operator !== '+') continue;

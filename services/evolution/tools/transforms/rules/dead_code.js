@@ -63,10 +63,7 @@ function removal(file, node) {
 
 module.exports = {
   name: 'dead-code',
-  description: 'Removes statements that are never reached.',
-  risk: 'low',
   mayDropKeys: true,
-  why: 'What stands after return, throw, break or continue never runs. Functions declared there stay, as does what declares a name that other code uses.',
   run(file, out) {
     for (const node of file.all('BlockStatement', 'StaticBlock', 'Program')) look(file, node.body, out);
     for (const node of file.all('SwitchCase')) look(file, node.consequent, out);

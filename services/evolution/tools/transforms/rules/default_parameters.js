@@ -129,10 +129,6 @@ function edits(file, home, parameter, found, statement) {
 
 module.exports = {
   name: 'default-parameters',
-  description: 'Gives a parameter its default where it is declared, instead of in the body.',
-  risk: 'low',
-  needs: [6],
-  why: 'A default shows in the head what a call may leave out. It is changed only where the body asks for undefined alone, before anything else, in a function whose length nobody sees.',
   run(file, out) {
     for (const home of file.all('FunctionDeclaration', 'FunctionExpression', 'ArrowFunctionExpression')) {
       if (home.body && home.body.type === 'BlockStatement') look(file, home, out);

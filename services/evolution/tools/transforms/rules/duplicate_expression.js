@@ -50,6 +50,7 @@ function obstacle(file, nodes, home) {
     const variable = file.variableOf(leaf);
     if (!variable || !isNeverReassigned(variable)) return `${leaf.name} is written again`;
   }
+  if (kindOf(file, first) !== 'number') return 'it is a text, which reads better where it stands';
   const at = insertion(file, nodes, home);
   if (!at) return 'its places have no statement list in common';
   const late = leaves(first).leaves.find((each) => each.type === 'Identifier' && !isReady(file, each, at));
@@ -87,10 +88,6 @@ const upper = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 module.exports = {
   name: 'duplicate-expression',
-  description: 'Gives an expression that a function computes three times or more a name.',
-  risk: 'low',
-  needs: [6],
-  why: 'It is computed and read once. It is changed only where its operands are primitive values that never change, so that computing it has no effect.',
   run(file, out) {
     for (const nodes of groups(file)) {
       const home = enclosingFunction(nodes[0]);

@@ -101,9 +101,6 @@ function edits(file, node) {
 
 module.exports = {
   name: 'early-return',
-  description: 'Returns early from a function instead of nesting its rest in an if.',
-  risk: 'low',
-  why: 'The rest of the function stands one step less deep. The condition is turned round, and nothing comes after the if that would run otherwise.',
   run(file, out) {
     for (const home of file.all('FunctionDeclaration', 'FunctionExpression', 'ArrowFunctionExpression')) {
       const node = isFunction(home) && lastIf(home);

@@ -62,10 +62,6 @@ function beforeBody(file, node) {
 
 module.exports = {
   name: 'function-to-arrow',
-  description: 'Writes function expressions that are only called as arrow functions.',
-  risk: 'medium',
-  needs: [6],
-  why: 'An arrow function has no this, arguments and prototype of its own. It is changed only where the function uses none of them and is given to somebody who calls it, or is a constant that is only called.',
   run(file, out) {
     for (const node of file.all('FunctionExpression')) {
       const { parent } = node;

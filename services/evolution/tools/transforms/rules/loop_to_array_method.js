@@ -123,10 +123,6 @@ function negation(file, node) {
 
 module.exports = {
   name: 'loop-to-array-method',
-  description: 'Writes a loop that fills a new array or looks for one item as map, filter, some or every.',
-  risk: 'low',
-  needs: [6],
-  why: 'The method says what the loop does. It is changed only where the loop goes over an array that was made for it and nobody sees the new array before the end.',
   run(file, out) {
     for (const node of file.all('ForOfStatement')) {
       const shape = shapeOf(node);

@@ -30,10 +30,6 @@ function written(file, { value, other }) {
 
 module.exports = {
   name: 'nullish-coalescing',
-  description: 'Writes a choice by null or undefined with ??.',
-  risk: 'low',
-  needs: [14],
-  why: 'It names the value once. It is changed only where the condition asks for null and undefined, both and nothing else; a getter would be read once instead of twice.',
   run(file, out) {
     for (const node of file.all('ConditionalExpression')) {
       const chosen = choice(file, node);

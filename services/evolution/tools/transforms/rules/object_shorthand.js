@@ -17,10 +17,6 @@ function identifierOf(node) {
 
 module.exports = {
   name: 'object-shorthand',
-  description: 'Writes {a: a} as {a}, in objects and in patterns.',
-  risk: 'low',
-  needs: [6],
-  why: 'A key that has the name of its value needs to be written once. The key itself stays.',
   run(file, out) {
     for (const node of file.all('Property')) {
       if (node.shorthand || node.computed || node.method || node.kind !== 'init' || node.key.type !== 'Identifier') continue;

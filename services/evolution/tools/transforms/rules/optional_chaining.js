@@ -85,10 +85,6 @@ function guarded(file, left) {
 
 module.exports = {
   name: 'optional-chaining',
-  description: 'Writes a guarded read or call with ?. instead of a test for null and undefined.',
-  risk: 'medium',
-  needs: [14],
-  why: 'It names the value once. It is changed only where the guard asks for null and undefined, and where nobody can tell undefined from what stood there; a getter would be read once instead of twice.',
   run(file, out) {
     file.all('ConditionalExpression').forEach((node) => ofConditional(file, node, out));
     file.all('LogicalExpression').forEach((node) => ofLogical(file, node, out));

@@ -94,10 +94,6 @@ function written(file, node, { source, member }) {
 
 module.exports = {
   name: 'require-to-import',
-  description: 'Writes require at the top of an ES module as import.',
-  risk: 'medium',
-  needs: [12, 20],
-  why: 'Imports are seen by compilers and bundlers. It is changed only in ES modules, for what import and require give alike: modules of Node, and CommonJS packages in a package of type module. Files of CommonJS stay: those who require them would break.',
   run(file, out) {
     for (const node of file.all('VariableDeclaration')) {
       const [declarator] = node.declarations;

@@ -145,10 +145,6 @@ function isVerbatim(file, node) {
 
 module.exports = {
   name: 'then-to-await',
-  description: 'Writes chains of then at the end of an async function with await.',
-  risk: 'medium',
-  needs: [8],
-  why: 'The steps read from top to bottom. It is changed only in functions that are async already, at the end of a block, where no try would catch more than before; the promise may settle a few turns of the queue earlier or later.',
   run(file, out) {
     for (const node of file.all('CallExpression')) {
       const where = place(node);

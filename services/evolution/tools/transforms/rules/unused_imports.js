@@ -101,9 +101,6 @@ function ofRequire(file, node, out) {
 
 module.exports = {
   name: 'unused-imports',
-  description: 'Removes imported names that nothing uses.',
-  risk: 'low',
-  why: 'A name that nothing uses misleads. Importing the module stays where it would run: its effects are the same.',
   run(file, out) {
     file.all('ImportDeclaration').forEach((node) => look(file, node, out));
     file.all('VariableDeclaration').forEach((node) => ofRequire(file, node, out));

@@ -136,10 +136,6 @@ function keywordFor(file, node) {
 
 module.exports = {
   name: 'var-to-let-const',
-  description: 'Declares by const, or by let where a variable is written again, instead of var.',
-  risk: 'low',
-  needs: [6],
-  why: 'const and let are scoped to their block and cannot be used before they have a value. It is changed only where no code reads it outside of its block, before its declaration, or across rounds of a loop.',
   run(file, out) {
     for (const node of file.all('VariableDeclaration')) {
       if (node.kind !== 'var' || node.declare) continue;

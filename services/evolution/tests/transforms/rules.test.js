@@ -4,15 +4,12 @@
 
 const assert = require('node:assert/strict');
 const { readdirSync } = require('node:fs');
-const { createRequire } = require('node:module');
 const path = require('node:path');
 const test = require('node:test');
 
-const { apply } = require('../engine');
-const rules = require('../rules');
-
-const packages = createRequire(path.join(process.env.SHIM_TOOLS_DIR || path.join(__dirname, '../..'), 'package.json'));
-const tools = { parser: packages('typescript-eslint').parser, SourceCode: packages('eslint').SourceCode };
+const { apply } = require('../../tools/transforms/engine');
+const rules = require('../../tools/transforms/rules');
+const { tools } = require('./packages');
 
 const withLineEnds = (text) => text.replace(/\n/g, '\r\n');
 

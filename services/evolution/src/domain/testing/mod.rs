@@ -1,0 +1,8 @@
+//! Decisions about tests: which runner a project has, what a run of it proves, which functions get tests, which tests stay.
+
+pub(crate) mod report;
+pub(crate) mod runner;
+pub(crate) mod script;
+pub(crate) mod tap;
+pub(crate) mod verdict;
+pub(crate) mod words;
