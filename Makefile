@@ -48,7 +48,7 @@ bench: ## Measure against the peers of each promise; results in target/bench: AR
 	@SHIM_BIN=$(TARGET)/release/shim SHIM_PYTHON=$(VENV)/bin/python SHIM_NODE=$(NODE) \
 		$(TARGET)/release/bench $(AREA)
 
-chaos: ## Kill, freeze and race what is promised: PANEL=checkpoint|races|locks|outages|coordination|tasks|claims|overload ROUNDS=200 SEED=1
+chaos: ## Kill, freeze and race what is promised: PANEL=checkpoint|races|locks|outages|coordination|tasks|claims|evolution|overload ROUNDS=200 SEED=1
 	@deploy/local/setup.sh run
 	@cargo build --release --quiet --package shim --package shim-tests
 	@SHIM_BIN=$(TARGET)/release/shim $(TARGET)/release/chaos $(PANEL) \

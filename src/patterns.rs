@@ -43,7 +43,7 @@ const EXAMPLES: &str = "\
 Examples:
   shim patterns
   shim patterns . --explain
-  shim patterns --transform no-var --json
+  shim patterns --transform dead-code --json
 
 KEPT is the mean of a Beta posterior, LIKELY its 90 % interval: before anything is known every share is as likely as any
 other. An outcome counts half after 90 days.";

@@ -155,6 +155,8 @@ reasons! {
     INTERNAL,
     /// INTERNAL: the call ended in a panic; other calls are not affected.
     PANIC,
+    /// FAILED_PRECONDITION: the project's tests cannot be run: their runner is missing, or is none that is known.
+    TESTS_UNAVAILABLE,
     /// INTERNAL: a tool of the evolution service failed.
     TOOL_FAILED,
     /// DEADLINE_EXCEEDED: a tool of the evolution service took longer than it may.

@@ -74,7 +74,7 @@ impl Launch {
             .env("SHIM_REDIS_URL", redis_url)
     }
 
-    /// The evolution service without a Redis: calls alone.
+    /// The evolution service on `data_dir`, where it installs its tools at the first call.
     #[must_use]
     pub fn evolution(data_dir: &Path) -> Self {
         Self::of("evolution", "shim.evolution.v1.EvolutionService", data_dir)

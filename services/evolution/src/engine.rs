@@ -4,9 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shim_exec::{Artifacts, Groups};
+use shim_exec::{Artifacts, Groups, Keeping};
 use shim_proto::evolution::v1::analyze_workflow_response::Event;
-use shim_proto::evolution::v1::{AnalysisReport, Evolution, EvolutionState};
+use shim_proto::evolution::v1::{
+    AnalysisReport, Evolution, EvolutionState, FunctionTests, TestGenerationReport,
+};
 use shim_runtime::background::BackgroundTasks;
 use shim_runtime::service::BoxFuture;
 use tokio::sync::{Semaphore, mpsc};
@@ -17,16 +19,21 @@ use crate::analyzer::{self, AnalysisOptions, AnalyzerContext};
 use crate::config::Config;
 use crate::error::EvolutionError;
 use crate::evolver::{Approval, Evolver, EvolverLimits, Watch};
+use crate::patterns::PatternEngine;
 use crate::project::{Project, TrustStore};
 use crate::store::Store;
+use crate::test_generator::{self, Options as GenerateOptions};
 use crate::test_runs::TestRuns;
-use crate::tool_host::{HostConfig, HostError, ToolHost};
+use crate::tool_host::{HostConfig, HostError, ProgressSink, ToolHost};
 use crate::work_history;
 
 /// Names the work of a program to it, and to who looks for what an earlier process left behind.
 const WORK: &str = "SHIM_EVOLUTION";
-/// How long longer output of tests is kept.
-const KEEP_OUTPUT: Duration = Duration::from_secs(24 * 3_600);
+/// How long longer output of tests is kept, and how many bytes of it.
+const KEEP_OUTPUT: Keeping = Keeping {
+    time: Duration::from_secs(24 * 3_600),
+    bytes: 256 << 20,
+};
 /// How long one call of a tool may take.
 const TOOL_LIMIT: Duration = Duration::from_secs(300);
 
@@ -178,6 +185,36 @@ impl Engine {
         self.evolver
             .revert(&project, id, (request_id, reason), cancel)
             .await
+    }
+
+    /// Makes tests for functions of the project at a path. The tests are kept as a proposal.
+    ///
+    /// # Errors
+    /// As the generator fails, or the proposal cannot be kept.
+    pub(crate) async fn generate_tests(
+        &self,
+        path: &Path,
+        options: &GenerateOptions,
+        progress: &ProgressSink,
+        on_function: &(dyn Fn(FunctionTests) + Send + Sync),
+        cancel: &CancellationToken,
+    ) -> Result<TestGenerationReport, EvolutionError> {
+        let project = self.project(path).await?;
+        let tools = test_generator::Tools {
+            host: &self.host,
+            runs: &self.evolver.runs,
+            progress,
+            cancel,
+        };
+        let mut report = test_generator::generate(tools, &project, options, on_function).await?;
+        if let Some(proposal) = report.evolution.take() {
+            let mut proposals = [proposal];
+            let patterns = PatternEngine::load(&self.store, None).await?;
+            patterns.rank(&mut proposals);
+            let [proposal] = proposals;
+            report.evolution = Some(self.store.insert_proposal(proposal).await?);
+        }
+        Ok(report)
     }
 
     async fn project_of(&self, evolution: &Evolution) -> Result<Project, EvolutionError> {

@@ -7,6 +7,7 @@ use shim_sqlite::OpenError;
 
 use crate::project::ProjectError;
 use crate::store::StoreError;
+use crate::test_runs::TestRunError;
 use crate::tool_host::HostError;
 
 /// A call that the evolution service refuses, or that failed.
@@ -148,6 +149,10 @@ pub(crate) enum EvolutionError {
         /// What git said.
         why: String,
     },
+    // Tests.
+    /// The project's tests cannot be run.
+    #[error(transparent)]
+    TestRun(#[from] TestRunError),
 
     // Calls.
     /// The client went away, or called the work off.
@@ -162,12 +167,9 @@ pub(crate) enum EvolutionError {
     /// The service is being stopped.
     #[error("the service is stopping")]
     Stopping,
-    /// The room that answers the call is not part of this version.
-    #[error("this version cannot {0} yet")]
-    NotBuilt(&'static str),
 }
 
-error_table! { EvolutionError (transparent: Store, Project, Host),
+error_table! { EvolutionError (transparent: Store, Project, Host, TestRun),
     EvolutionUnknown => NotFound EVOLUTION_NOT_FOUND, "list them with ListEvolutions";
     EvolutionAmbiguous => NotFound EVOLUTION_NOT_FOUND, "give more characters of its id";
     WrongState => FailedPrecondition EVOLUTION_STATE, "look at it with GetEvolution; EvolveCode proposes anew";
@@ -193,7 +195,6 @@ error_table! { EvolutionError (transparent: Store, Project, Host),
     CallTooLong => DeadlineExceeded TOOL_TIMED_OUT,
         "limit the call to fewer files with include, or raise evolution.timeout";
     Stopping => Unavailable STOPPING, "try again when it is back", retry 1_000;
-    NotBuilt => Unimplemented INTERNAL;
 }
 
 impl EvolutionError {
@@ -206,15 +207,6 @@ impl EvolutionError {
         Self::WorktreeFile {
             path,
             why: why.to_string(),
-        }
-    }
-}
-
-impl From<crate::test_runs::TestRunError> for EvolutionError {
-    fn from(error: crate::test_runs::TestRunError) -> Self {
-        match error {
-            crate::test_runs::TestRunError::Cancelled => Self::Cancelled,
-            other => Self::TestsUnusable(other.to_string()),
         }
     }
 }

@@ -41,6 +41,9 @@ pub use config::Config;
 pub use domain::analysis::sarif::sarif;
 pub use error::StartError;
 pub use shim_sqlite::Integrity;
+pub use tool_host::{
+    OLDEST_MAJOR as OLDEST_NODE, is_installed as tools_installed, parse_version as node_version,
+};
 
 use engine::Engine;
 use executor::AnalysisExecutor;

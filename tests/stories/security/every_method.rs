@@ -72,6 +72,7 @@ fn weakest_token_for(method: &str) -> &'static str {
         "DrainWorker",
         "StopWorker",
         "PauseQueues",
+        "PruneTasks",
         "ResumeQueues",
         "TrustProject",
     ];

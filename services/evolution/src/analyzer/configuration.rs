@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use modules::Modules;
-use packages::Packages;
+use packages::{Files, Packages};
 
 /// A larger configuration is data.
 const MAX_BYTES: u64 = 4 << 20;
@@ -32,8 +32,13 @@ pub(super) struct Configuration {
     pub(super) typescript: Vec<String>,
 }
 
-/// Reads the configurations in the folders of the sources and in those above them, up to the root.
-pub(super) fn read<'a>(root: &Path, sources: impl Iterator<Item = &'a str>) -> Configuration {
+/// Reads the configurations in the folders of the sources and in those above them, up to the root. What flat configurations
+/// load is looked at only if they may run.
+pub(super) fn read<'a>(
+    root: &Path,
+    sources: impl Iterator<Item = &'a str>,
+    may_run: bool,
+) -> Configuration {
     let mut hasher = blake3::Hasher::new();
     let (mut flat, mut old, mut typescript) = (Vec::new(), Vec::new(), Vec::new());
     for folder in folders(sources) {
@@ -52,7 +57,18 @@ pub(super) fn read<'a>(root: &Path, sources: impl Iterator<Item = &'a str>) -> C
             }
         }
     }
-    let (loaded, dependencies) = rayon::join(|| loaded(root, &flat), || dependencies(root));
+    let runs = may_run && !flat.is_empty();
+    let nothing = || blake3::hash(&[]);
+    let (loaded, dependencies) = rayon::join(
+        || if runs { loaded(root, &flat) } else { nothing() },
+        || {
+            if runs || !typescript.is_empty() {
+                dependencies(root)
+            } else {
+                nothing()
+            }
+        },
+    );
     Configuration {
         files: hasher.finalize(),
         loaded,
@@ -168,11 +184,9 @@ fn loaded(root: &Path, flat: &[String]) -> blake3::Hash {
     for path in flat {
         modules.add(&root.join(path));
     }
-    let mut packages = Packages::new(root);
-    if !flat.is_empty() {
-        packages.add(root, "eslint");
-        packages.add(root, "jiti");
-    }
+    let mut packages = Packages::new(root, Files::All);
+    packages.add(root, "eslint");
+    packages.add(root, "jiti");
     for (folder, name) in &modules.packages {
         packages.add(folder, name);
     }
@@ -184,7 +198,7 @@ fn loaded(root: &Path, flat: &[String]) -> blake3::Hash {
 
 /// Types and what plugins look for come from the packages that package.json names.
 fn dependencies(root: &Path) -> blake3::Hash {
-    let mut packages = Packages::new(root);
+    let mut packages = Packages::new(root, Files::Types);
     for name in packages::named_in(root, true) {
         packages.add(root, &name);
     }

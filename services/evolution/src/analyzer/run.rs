@@ -151,10 +151,15 @@ impl<'a> Run<'a> {
         tools: &std::path::Path,
     ) -> Result<Keys, EvolutionError> {
         let (root, files) = (self.project.root().to_path_buf(), Arc::clone(sources));
-        let configuration = blocking(move || {
-            configuration::read(&root, files.files.iter().map(|file| file.path.as_str()))
-        })
-        .await?;
+        let is_trusted = self.project.is_trusted();
+        let read = move || {
+            configuration::read(
+                &root,
+                files.files.iter().map(|file| file.path.as_str()),
+                is_trusted,
+            )
+        };
+        let configuration = blocking(read).await?;
         let mut lint = blake3::Hasher::new();
         lint.update(tools.as_os_str().as_encoded_bytes());
         lint.update(eslint::METHOD.as_bytes());

@@ -107,7 +107,10 @@ impl Attempt<'_> {
     }
 
     /// The task that applies a proposal; empty without a coordination service, where people approve by its id.
-    async fn submit_gated(&self, evolution: &Evolution) -> Result<String, EvolutionError> {
+    pub(super) async fn submit_gated(
+        &self,
+        evolution: &Evolution,
+    ) -> Result<String, EvolutionError> {
         let Some(channel) = self.engine.peers.coordination.clone() else {
             return Ok(String::new());
         };
@@ -168,7 +171,7 @@ fn line(evolution: &Evolution, task_id: &str) -> String {
     }
 }
 
-fn of(text: String, data: &Value) -> TaskResult {
+pub(super) fn of(text: String, data: &Value) -> TaskResult {
     TaskResult {
         text,
         data: data.as_object().and_then(free_form::from_json),

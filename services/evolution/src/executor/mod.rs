@@ -6,13 +6,13 @@
 mod analyze;
 mod arguments;
 mod evolve;
+mod generate_tests;
 
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use shim_proto::coordination::v1::TaskResult;
 use shim_proto::evolution::v1::Progress;
-use shim_proto::limits::evolution::TASK_KINDS;
 use shim_proto::reasons::task::{EXECUTOR_FAILED, NOT_ALLOWED, TIMED_OUT};
 use shim_runtime::service_error::{ErrorCode, ServiceError};
 use shim_work::{
@@ -143,8 +143,9 @@ impl Attempt<'_> {
                 Some(evolution_id) => self.timed("approve", self.apply(evolution_id)).await,
                 None => self.timed("evolve", self.evolve(arguments)).await,
             },
-            kind if TASK_KINDS.contains(&kind) => {
-                Err(EvolutionError::NotBuilt("do tasks of this kind"))
+            "generate_tests" => {
+                self.timed("generate_tests", self.generate_tests(arguments))
+                    .await
             }
             other => Err(EvolutionError::KindUnknown(other.to_owned())),
         }

@@ -165,8 +165,9 @@ impl Installer {
     }
 }
 
-/// Whether the packages are installed below the data folder; for `shim doctor`.
-pub(crate) fn is_installed(data_dir: &Path) -> bool {
+/// Whether the tools of this version are installed below the data folder.
+#[must_use]
+pub fn is_installed(data_dir: &Path) -> bool {
     let folder = tools_dir(data_dir).join(scripts::packages_name());
     folder.join(MARKER).is_file()
 }
@@ -214,8 +215,12 @@ fn finish(fresh: &Path, folder: &Path, node: &Node) -> std::io::Result<()> {
     let file = fresh.join(MARKER);
     std::fs::write(&file, format!("{marker}\n"))?;
     sync_all(&file)?;
-    set_aside(folder)?;
-    std::fs::rename(fresh, folder)
+    let half = set_aside(folder)?;
+    std::fs::rename(fresh, folder)?;
+    if let Some(half) = half {
+        discard_folder(&half);
+    }
+    Ok(())
 }
 
 /// Everything that was written to the file system of `file` is on the disk afterwards.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use oxc_resolver::{ResolveOptions, Resolver};
 
-use super::packages::{self, is_installed};
+use super::packages::{self, Files, is_installed};
 use crate::analyzer::facts;
 
 /// No configuration loads more of its own.
@@ -76,7 +76,7 @@ impl Modules {
             hasher.update(content.as_bytes());
         }
         for folder in &self.folders {
-            hasher.update(packages::folder(folder).as_bytes());
+            hasher.update(packages::folder(folder, Files::All).as_bytes());
         }
         hasher.finalize()
     }

@@ -14,18 +14,29 @@ const MAX_PACKAGES: usize = 5_000;
 /// No package nests deeper.
 const MAX_DEPTH: usize = 32;
 
+/// Which files of a package count.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Files {
+    /// All of them.
+    All,
+    /// Those that types are read from; of the others, that they are there.
+    Types,
+}
+
 /// Collects packages.
 pub(super) struct Packages {
     root: PathBuf,
+    files: Files,
     /// Packages that were looked for, with where they are.
     found: BTreeMap<PathBuf, BTreeSet<String>>,
     missing: BTreeSet<String>,
 }
 
 impl Packages {
-    pub(super) fn new(root: &Path) -> Self {
+    pub(super) fn new(root: &Path, files: Files) -> Self {
         Self {
             root: root.to_path_buf(),
+            files,
             found: BTreeMap::new(),
             missing: BTreeSet::new(),
         }
@@ -50,7 +61,10 @@ impl Packages {
 
     pub(super) fn hash(&self) -> blake3::Hash {
         let folders: Vec<&PathBuf> = self.found.keys().collect();
-        let hashes: Vec<blake3::Hash> = folders.par_iter().map(|path| folder(path)).collect();
+        let hashes: Vec<blake3::Hash> = folders
+            .par_iter()
+            .map(|path| folder(path, self.files))
+            .collect();
         let mut hasher = blake3::Hasher::new();
         for (path, hash) in folders.into_iter().zip(hashes) {
             hasher.update(path.as_os_str().as_encoded_bytes());
@@ -107,19 +121,19 @@ pub(super) fn is_installed(folder: &Path) -> bool {
 }
 
 /// All files below a folder, without packages that are installed in it.
-pub(super) fn folder(path: &Path) -> blake3::Hash {
+pub(super) fn folder(path: &Path, which: Files) -> blake3::Hash {
     let mut files = Vec::new();
-    collect(path, 0, &mut files);
+    collect(path, which, 0, &mut files);
     files.sort_unstable();
     let mut hasher = blake3::Hasher::new();
     for (path, stat) in files {
         hasher.update(path.as_os_str().as_encoded_bytes());
-        hasher.update(stat.as_bytes());
+        hasher.update(&stat);
     }
     hasher.finalize()
 }
 
-fn collect(folder: &Path, depth: usize, files: &mut Vec<(PathBuf, StatHash)>) {
+fn collect(folder: &Path, which: Files, depth: usize, files: &mut Vec<(PathBuf, [u8; 32])>) {
     if depth > MAX_DEPTH {
         return;
     }
@@ -130,32 +144,23 @@ fn collect(folder: &Path, depth: usize, files: &mut Vec<(PathBuf, StatHash)>) {
         }
         let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
         if is_folder {
-            collect(&entry.path(), depth + 1, files);
-        } else {
-            files.push((entry.path(), StatHash(stat(&entry.path()))));
+            collect(&entry.path(), which, depth + 1, files);
+            continue;
         }
+        let path = entry.path();
+        let is_read = which == Files::All || has_types(&path);
+        let stat = if is_read {
+            *stat(&path).as_bytes()
+        } else {
+            [0; 32]
+        };
+        files.push((path, stat));
     }
 }
 
-#[derive(PartialEq, Eq)]
-struct StatHash(blake3::Hash);
-
-impl StatHash {
-    fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
-}
-
-impl PartialOrd for StatHash {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for StatHash {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.as_bytes().cmp(other.as_bytes())
-    }
+fn has_types(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    matches!(extension, Some("ts" | "mts" | "cts" | "tsx" | "json"))
 }
 
 /// Size, times and number of a file, of the target where it is a link; of nothing if it is not there.

@@ -35,6 +35,7 @@ impl TestProject {
         read(
             self.0.path(),
             ["src/a.js", "rules/own.js", "rules/helper.js"].into_iter(),
+            true,
         )
     }
 }
@@ -124,6 +125,8 @@ fn packages_that_the_sources_use_count_for_types() {
     let project = TestProject::new();
     let before = project.read();
     project.write("node_modules/deep/index.js", "3");
+    assert_eq!(project.read().dependencies, before.dependencies);
+    project.write("node_modules/deep/index.d.ts", "3");
     assert_ne!(project.read().dependencies, before.dependencies);
     let before = project.read();
     project.write("node_modules/@types/node/package.json", "{}");

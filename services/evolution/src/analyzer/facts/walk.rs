@@ -132,6 +132,7 @@ impl Walk<'_> {
 
     fn finish(mut self) -> FileFacts {
         self.facts.imports = self.imports.finish();
+        self.facts.tokens.seal();
         self.facts.old_forms = self.forms.into_values().collect();
         self.facts.lines = number(self.text.lines().count());
         self.facts

@@ -1,26 +1,19 @@
 //! Code that stands at several places: the same tokens, whatever the white space and the comments between them.
-//!
-//! Fingerprints are chosen by winnowing (Schleimer, Wilkerson and Aiken, 2003): of each [`WINDOW`] neighbouring sequences of
-//! [`GRAM`] tokens the one with the smallest hash. Two places that share [`MIN_TOKENS`] tokens share a fingerprint.
 
 use std::collections::{BTreeMap, HashMap};
 
 use shim_proto::evolution::v1::{Duplicate, Location};
 
 use super::facts::Tokens;
+use super::fingerprints::{GRAM, MIN_TOKENS};
 use super::places::{number, whole_line};
 
-/// The fewest tokens of a duplicate.
-pub(crate) const MIN_TOKENS: usize = 50;
 /// The fewest lines of a duplicate.
 pub(crate) const MIN_LINES: u32 = 5;
 
-const GRAM: usize = 25;
-const WINDOW: usize = MIN_TOKENS - GRAM + 1;
 /// What stands at more places than these is told with these.
 const MAX_PLACES: usize = 50;
 const MAX_DUPLICATES: usize = 1_000;
-const BASE: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// A file and its tokens.
 pub(crate) struct Source<'a> {
@@ -75,9 +68,13 @@ pub(crate) fn duplicates(sources: &[Source<'_>]) -> Vec<Duplicate> {
 fn buckets(sources: &[Source<'_>]) -> Vec<Vec<(usize, usize)>> {
     let mut marks: Vec<(u64, usize, usize)> = Vec::new();
     for (file, source) in sources.iter().enumerate() {
-        fingerprints(&source.tokens.hashes, |hash, at| {
-            marks.push((hash, file, at))
-        });
+        marks.extend(
+            source
+                .tokens
+                .marks
+                .iter()
+                .map(|(hash, at)| (*hash, file, *at as usize)),
+        );
     }
     marks.sort_unstable();
     let same = marks
@@ -94,52 +91,6 @@ fn buckets(sources: &[Source<'_>]) -> Vec<Vec<(usize, usize)>> {
         .collect();
     buckets.sort_unstable();
     buckets
-}
-
-/// Gives the chosen sequences of a file: their hashes and where they begin.
-fn fingerprints(tokens: &[u32], mut each: impl FnMut(u64, usize)) {
-    let grams = gram_hashes(tokens);
-    let mut last = None;
-    for start in 0..(grams.len() + 1).saturating_sub(WINDOW) {
-        let window = &grams[start..start + WINDOW];
-        // The rightmost smallest: neighbouring windows then choose the same one.
-        let smallest = window
-            .iter()
-            .enumerate()
-            .rev()
-            .min_by_key(|(_, hash)| **hash);
-        if let Some((at, hash)) = smallest
-            && last != Some(start + at)
-        {
-            last = Some(start + at);
-            each(*hash, start + at);
-        }
-    }
-}
-
-/// The hash of each [`GRAM`] neighbouring tokens, rolled along (Rabin and Karp).
-fn gram_hashes(tokens: &[u32]) -> Vec<u64> {
-    if tokens.len() < GRAM {
-        return Vec::new();
-    }
-    let value = |token: u32| u64::from(token) + 1;
-    let highest = (1..GRAM).fold(1_u64, |power, _| power.wrapping_mul(BASE));
-    let mut hash = tokens[..GRAM].iter().fold(0_u64, |hash, token| {
-        hash.wrapping_mul(BASE).wrapping_add(value(*token))
-    });
-    let mut hashes = vec![mixed(hash)];
-    for end in GRAM..tokens.len() {
-        hash = hash.wrapping_sub(value(tokens[end - GRAM]).wrapping_mul(highest));
-        hash = hash.wrapping_mul(BASE).wrapping_add(value(tokens[end]));
-        hashes.push(mixed(hash));
-    }
-    hashes
-}
-
-/// Spreads a rolled hash, whose low bits hang on the last tokens alone.
-fn mixed(hash: u64) -> u64 {
-    let hash = (hash ^ (hash >> 32)).wrapping_mul(0xD6E8_FEB8_6659_FD93);
-    hash ^ (hash >> 29)
 }
 
 #[derive(Default)]
@@ -270,6 +221,7 @@ mod tests {
         for (at, hash) in hashes.iter().enumerate() {
             tokens.push(*hash, number(at / 10 + 1));
         }
+        tokens.seal();
         tokens
     }
 

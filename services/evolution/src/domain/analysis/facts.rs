@@ -2,6 +2,8 @@
 
 use shim_proto::evolution::v1::Figures;
 
+use super::fingerprints::fingerprints;
+
 /// What one file tells. Paths in it are empty: equal files share their facts.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct FileFacts {
@@ -80,6 +82,8 @@ pub(crate) struct Tokens {
     pub(crate) hashes: Vec<u32>,
     /// The line that each begins in.
     pub(crate) lines: Vec<u32>,
+    /// Fingerprints of chosen sequences, each with the token it begins at.
+    pub(crate) marks: Vec<(u64, u32)>,
 }
 
 impl Tokens {
@@ -87,5 +91,10 @@ impl Tokens {
     pub(crate) fn push(&mut self, hash: u32, line: u32) {
         self.hashes.push(hash);
         self.lines.push(line);
+    }
+
+    /// Chooses the fingerprints; no token may follow.
+    pub(crate) fn seal(&mut self) {
+        self.marks = fingerprints(&self.hashes);
     }
 }

@@ -5,6 +5,7 @@ pub(crate) mod cycles;
 pub(crate) mod debt;
 pub(crate) mod duplicates;
 pub(crate) mod facts;
+pub(crate) mod fingerprints;
 pub(crate) mod history;
 pub(crate) mod hotspots;
 pub(crate) mod opportunities;

@@ -109,7 +109,7 @@ const FORMS: [(OldForm, &str, f64, f64, &str); 6] = [
         "function expression as an argument",
         80.0,
         0.6,
-        "arrow-functions",
+        "function-to-arrow",
     ),
     (
         OldForm::LongProperty,
@@ -118,7 +118,7 @@ const FORMS: [(OldForm, &str, f64, f64, &str); 6] = [
         0.95,
         "object-shorthand",
     ),
-    (OldForm::Then, "`.then` call", 30.0, 0.5, "then-to-async"),
+    (OldForm::Then, "`.then` call", 30.0, 0.5, "then-to-await"),
     (
         OldForm::Apply,
         "`.apply` call with a list",

@@ -22,6 +22,20 @@ const STYLE: [&str; 10] = [
     "no-require-imports",
 ];
 
+/// The transforms that do what a rule asks for.
+const TRANSFORMS: [(&str, &str); 10] = [
+    ("no-var", "var-to-let-const"),
+    ("prefer-const", "var-to-let-const"),
+    ("prefer-template", "concat-to-template"),
+    ("object-shorthand", "object-shorthand"),
+    ("prefer-arrow-callback", "function-to-arrow"),
+    ("prefer-spread", "apply-to-spread"),
+    ("prefer-optional-chain", "optional-chaining"),
+    ("prefer-nullish-coalescing", "nullish-coalescing"),
+    ("no-require-imports", "require-to-import"),
+    ("no-unreachable", "dead-code"),
+];
+
 pub(super) fn add(picture: &Picture<'_>, into: &mut Vec<Opportunity>) {
     let counted = picture
         .findings
@@ -98,7 +112,10 @@ fn broken_rule(rule: &str, findings: &[&Finding], heat: f64) -> Option<Opportuni
         confidence: if is_style { 0.6 } else { 0.75 },
         effort: 0.1 + float(findings.len() - fixable) / 100.0,
         evidence: first_places(findings),
-        transform: "",
+        transform: TRANSFORMS
+            .iter()
+            .find(|(of, _)| *of == name)
+            .map_or("", |(_, transform)| transform),
     };
     Some(draft.finish())
 }
