@@ -111,6 +111,12 @@ pub(crate) enum EvolutionError {
     /// The evolution has no such file.
     #[error("paths: the evolution does not change {0}")]
     PathUnknown(String),
+    /// A file that a change is offered for is not as it is committed.
+    #[error("{0} differs from what is committed, or is not committed")]
+    NotCommitted(String),
+    /// A change that was offered changes nothing.
+    #[error("the change leaves all files as they are")]
+    NothingOffered,
     /// git refuses or fails.
     #[error("{doing}: {why}")]
     Git {
@@ -184,6 +190,8 @@ error_table! { EvolutionError (transparent: Store, Project, Host, TestRun),
     TransformUnknown => InvalidArgument TRANSFORM_UNKNOWN, "ListTransforms names them";
     CustomTransform => InvalidArgument BAD_REQUEST, "name a file that exports a function for jscodeshift, and correct what it says";
     PathUnknown => InvalidArgument BAD_REQUEST, "GetEvolution names the files of an evolution";
+    NotCommitted => FailedPrecondition EVOLUTION_OUTDATED, "commit or stash it, then call again";
+    NothingOffered => InvalidArgument BAD_REQUEST;
     Git => Internal TOOL_FAILED, "correct what git says, then call again";
     DiffDoesNotFit => FailedPrecondition EVOLUTION_OUTDATED, "propose it anew with EvolveCode";
     WorktreeFile => Internal TOOL_FAILED, "correct what the system says, then call again";

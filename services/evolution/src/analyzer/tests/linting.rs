@@ -135,7 +135,6 @@ async fn findings_are_those_of_the_command_file_by_file() {
         .collect();
     let expected = [
         "ignored/old.js",
-        "legacy.cjs",
         "src/broken.js",
         "src/untyped.ts",
     ];
