@@ -11,10 +11,10 @@ use tokio_util::sync::CancellationToken;
 const MAX_OUTPUT: usize = 64 * 1024;
 /// Between SIGTERM and SIGKILL: a cancelled call leaves nothing behind after two seconds.
 const GRACE: Duration = Duration::from_secs(1);
-/// How long files with longer output are kept, and how large they may be together.
+/// How long files with longer output are kept, and how many bytes of them.
 const KEEP_OUTPUT: Keeping = Keeping {
     time: Duration::from_secs(24 * 3_600),
-    bytes: 64 << 20,
+    bytes: 256 << 20,
 };
 
 /// Runs programs to their end.
