@@ -29,6 +29,7 @@ fn evolution() -> Evolution {
             added_lines: 1,
             changes: 1,
             is_new: false,
+            ..FileChange::default()
         }],
         risk: Risk::Low.into(),
         why: "var is seen before it is set".into(),
