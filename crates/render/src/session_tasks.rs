@@ -44,6 +44,17 @@ pub fn open(session: &Session) -> Vec<SessionTask> {
         .collect()
 }
 
+/// The same, taken out of the session.
+#[must_use]
+pub fn take_open(session: &mut Session) -> Vec<SessionTask> {
+    if session.tasks.is_empty() {
+        return open(session);
+    }
+    let mut open = std::mem::take(&mut session.tasks);
+    open.retain(is_open);
+    open
+}
+
 /// Begins the key of a task that is shared with other workers.
 pub const SHARED_TASK: &str = "task:";
 

@@ -110,7 +110,7 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
         output(
             "open_tasks",
             "array",
-            "restore: the session's unfinished tasks: task_key, current_task, progress, next_steps, checkpoint_id.",
+            "restore: the session's unfinished tasks: task_key, current_task, progress, checkpoint_id, next_steps (of more than 4, the first's).",
         ),
         output("restore_id", "string", "restore: names this restore."),
         output(

@@ -69,10 +69,13 @@ pub(crate) fn session_task(task: &SessionTask) -> Value {
     })
 }
 
-/// An unfinished task with its steps.
+/// An unfinished task with its steps; of many tasks most are told with the number of their steps alone.
 pub(crate) fn open_task(open: &OpenTask) -> Value {
-    let mut value = session_task(&open.task.clone().unwrap_or_default());
-    value["next_steps"] = open.next_steps.clone().into();
+    let task = open.task.clone().unwrap_or_default();
+    let mut value = session_task(&task);
+    if !open.next_steps.is_empty() || task.open_steps == 0 {
+        value["next_steps"] = open.next_steps.clone().into();
+    }
     value
 }
 

@@ -76,8 +76,9 @@ impl Store {
         self.mutate_keeping(key, 0, restore_answer::rebuild, move |db, now| {
             let (stored, intact) = find_checkpoint(db, session, checkpoint)?;
             check_owner(&stored, &request)?;
+            let row_id = stored.row_id;
             let answer = restore(db, stored, intact, request, now)?;
-            let kept = restore_answer::kept(&answer);
+            let kept = restore_answer::kept(db, row_id, &answer)?;
             Ok((answer, kept))
         })
         .await
@@ -154,7 +155,7 @@ fn listed_now(db: &Connection, listed: &Listed) -> Result<Option<StoredSession>,
 /// A session without any intact checkpoint is no candidate; the damage was logged where it was found.
 fn candidate(
     db: &Connection,
-    stored: StoredSession,
+    mut stored: StoredSession,
     project: &ProjectNames,
     now: UnixMicros,
 ) -> Result<Option<RecoveryCandidate>, Error> {
@@ -162,12 +163,12 @@ fn candidate(
         Err(error) if error.is_nothing_readable() => return Ok(None),
         other => other?,
     };
-    let tasks = open_tasks(db, &stored, (checkpoint.number, &state));
-    let mut session = stored.session;
-    let noticed = noticed_at(&session).unwrap_or(now);
-    let facts = RankFacts::of(&session);
+    let facts = RankFacts::of(&stored.session);
     // They are told once.
-    session.tasks.clear();
+    let open = session_tasks::take_open(&mut stored.session);
+    let tasks = with_steps(db, &stored, open, (checkpoint.number, &state));
+    let session = stored.session;
+    let noticed = noticed_at(&session).unwrap_or(now);
     Ok(Some(RecoveryCandidate {
         confidence: confidence(&facts, now),
         same_project: project.contains(&session.project),
@@ -190,9 +191,17 @@ fn steps_shown(state: &CheckpointState) -> Vec<String> {
 fn open_tasks(
     db: &Connection,
     stored: &StoredSession,
+    known: (u64, &CheckpointState),
+) -> Vec<OpenTask> {
+    with_steps(db, stored, session_tasks::open(&stored.session), known)
+}
+
+fn with_steps(
+    db: &Connection,
+    stored: &StoredSession,
+    open: Vec<SessionTask>,
     (known, state): (u64, &CheckpointState),
 ) -> Vec<OpenTask> {
-    let open = session_tasks::open(&stored.session);
     let with_steps = session_tasks::told_with_steps(&open);
     let steps = |task: &SessionTask| {
         if task.checkpoint_number == known {

@@ -160,6 +160,17 @@ fn fill_task(db: &Connection, stored: &StoredSession, task: &mut SessionTask) ->
     Ok(())
 }
 
+/// Leaves out of a task what the header of its checkpoint says.
+pub(crate) fn shorten(db: &Connection, session: i64, task: &mut SessionTask) -> Result<(), Error> {
+    let text = of(db, session, task.checkpoint_number)?;
+    if text.is_some_and(|text| text.is_of(task)) {
+        task.current_task.clear();
+        task.checkpoint_id.clear();
+        (task.progress, task.saved_at) = (0.0, None);
+    }
+    Ok(())
+}
+
 /// Runs `encode` on the session without what the headers of its checkpoints say of its tasks.
 pub(crate) fn shortened<R>(
     db: &Connection,
