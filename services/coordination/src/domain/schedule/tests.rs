@@ -279,6 +279,9 @@ fn what_an_older_version_took_goes_on() {
         2
     );
     assert!(Schedule::stored("nonsense").is_err());
+    for never in [", * 1, * 4", "0 ,, * * *", "0 0 , 1 *"] {
+        assert!(Schedule::stored(never).is_err(), "{never}");
+    }
 }
 
 /// A field of numbers, steps and ranges, and the numbers it allows.
