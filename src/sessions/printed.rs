@@ -62,6 +62,7 @@ fn show() {
         checkpoints: vec![checkpoint(), first],
         next_page_token: "more".into(),
         damaged_numbers: vec![3],
+        missing_numbers: vec![6],
     };
     let print = |out: &mut dyn std::io::Write| show::print(&session(), Some(&found), &history, out);
     assert_snapshot!(both_faces(&found, print));

@@ -160,7 +160,7 @@ fn content(found: &GetCheckpointResponse, out: &mut dyn Write) -> io::Result<()>
         writeln!(out)?;
         writeln!(
             out,
-            "warning: checkpoint #{damaged} is damaged and was passed over"
+            "warning: checkpoint #{damaged} is damaged or missing and was passed over"
         )?;
     }
     let (Some(checkpoint), Some(state)) = (&found.checkpoint, &found.state) else {
@@ -276,6 +276,9 @@ fn print_history(history: &ListCheckpointsResponse, out: &mut dyn Write) -> io::
     table.print(out)?;
     if !history.damaged_numbers.is_empty() {
         writeln!(out, "damaged: {:?}", history.damaged_numbers)?;
+    }
+    if !history.missing_numbers.is_empty() {
+        writeln!(out, "missing: {:?}", history.missing_numbers)?;
     }
     if !history.next_page_token.is_empty() {
         writeln!(out, "older ones: repeat with --history N")?;

@@ -8,6 +8,9 @@ use super::{names, text};
 /// Flags that take a name and a password, `bob:...`.
 const OF_USERS: [&str; 5] = ["-u", "--user", "--proxy-user", "-a", "--auth"];
 
+/// Flags whose value is a password as often as a port, a path or a name.
+const SHORT: [&str; 3] = ["-p", "-P", "-pw"];
+
 /// Stands in a line of words for an item that is none.
 const NO_WORD: &str = "_";
 
@@ -37,6 +40,9 @@ fn behind_flag(flag: &str, value: &str) -> Option<String> {
         let (user, password) = value.split_once(':')?;
         let mark = names::mark(password, Strength::Likely)?;
         return Some(format!("{user}:{mark}"));
+    }
+    if SHORT.contains(&flag) {
+        return names::mark(value, Strength::Likely);
     }
     names::mark(value, named::strength(name)?)
 }
@@ -97,6 +103,9 @@ mod tests {
             (list(&["--password", &random]), true),
             (list(&["curl", "-u", &user, "https://x"]), true),
             (list(&["-u", &user]), true),
+            (list(&["tool", "-p", &random]), true),
+            (list(&["-P", &random, "--verbose"]), true),
+            (list(&["-e", &format!("DB_PASS={random}")]), true),
             (list(&["mysql", "-u", "root", &flag]), true),
             (object("passwords", object("bob", one.clone())), true),
             (object("credentials", object("secret", two)), true),
@@ -116,6 +125,21 @@ mod tests {
             let once = free.clone();
             data(&mut free);
             assert_eq!(free, once);
+        }
+        for harmless in [
+            ["-p", "8080:80"],
+            ["-p", "5432"],
+            ["-p", "/srv/data/2024-11"],
+            ["-p", "my-project"],
+            ["-P", "release"],
+            ["--token", "--verbose"],
+        ] {
+            let mut free = Struct {
+                fields: [("args".to_owned(), list(&harmless))].into(),
+            };
+            let before = free.clone();
+            data(&mut free);
+            assert_eq!(free, before, "{harmless:?}");
         }
     }
 }

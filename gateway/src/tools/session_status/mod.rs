@@ -222,6 +222,12 @@ fn history_text(session: &Session, history: &ListCheckpointsResponse) -> Page {
             history.damaged_numbers
         ));
     }
+    if !history.missing_numbers.is_empty() {
+        text.line(format!(
+            "Missing checkpoints: {:?}",
+            history.missing_numbers
+        ));
+    }
     for checkpoint in &history.checkpoints {
         text.line(checkpoint_line(checkpoint));
     }

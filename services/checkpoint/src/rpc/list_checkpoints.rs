@@ -19,19 +19,21 @@ pub(super) async fn handle(
     fields.finish()?;
 
     let store = &api.store;
-    let (checkpoints, damaged_numbers) = store
+    let page = store
         .list_checkpoints(id, before.unsigned_abs(), limit)
         .await?;
-    let seen = checkpoints
+    let seen = page
+        .headers
         .iter()
         .map(|c| c.number)
-        .chain(damaged_numbers.iter().copied());
-    let lowest = seen.min().filter(|lowest| {
-        *lowest > 1 && checkpoints.len() + damaged_numbers.len() == limit as usize
-    });
+        .chain(page.damaged.iter().copied());
+    let lowest = seen
+        .min()
+        .filter(|lowest| *lowest > 1 && page.headers.len() + page.damaged.len() == limit as usize);
     Ok(ListCheckpointsResponse {
-        checkpoints,
         next_page_token: lowest.map(|number| number.to_string()).unwrap_or_default(),
-        damaged_numbers,
+        checkpoints: page.headers,
+        damaged_numbers: page.damaged,
+        missing_numbers: page.missing,
     })
 }

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
-use shim_proto::checkpoint::v1::{Checkpoint, FieldChange, Session, SessionStatus};
+use shim_proto::checkpoint::v1::{FieldChange, Session, SessionStatus};
 use shim_runtime::ids::{CheckpointId, SessionId};
 
 use super::checkpoint_store::Store;
-use super::tables::checkpoints::{self, IntactCheckpoint};
+use super::tables::checkpoints::{self, HistoryPage, IntactCheckpoint};
 use super::tables::gaps::{self, MissingNumbers};
 use super::tables::sessions::{self, Cursor, SessionFilter, StoredSession};
 use crate::domain::diff::diff;
@@ -114,7 +114,7 @@ impl Store {
         session: SessionId,
         before: u64,
         limit: u32,
-    ) -> Result<(Vec<Checkpoint>, Vec<u64>), Error> {
+    ) -> Result<HistoryPage, Error> {
         self.read(move |db| checkpoints::list(db, &sessions::find(db, session)?, before, limit))
             .await
     }

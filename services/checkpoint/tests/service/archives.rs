@@ -3,7 +3,7 @@
 use shim_proto::checkpoint::v1::archive_record::Record;
 use shim_proto::checkpoint::v1::*;
 
-use crate::test_service::{TestService, id, refusal, state};
+use crate::test_service::{TestService, refusal, state};
 
 async fn export(service: &mut TestService) -> Vec<ImportRequest> {
     let mut stream = service

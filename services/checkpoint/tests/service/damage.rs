@@ -296,6 +296,28 @@ async fn numbers_without_a_checkpoint_are_named_by_the_list_and_in_the_file() {
     let unasked = service.api.list_sessions(list(false)).await.unwrap();
     assert!(missing(unasked.into_inner()).is_empty());
 
+    let history = ListCheckpointsRequest {
+        session_id: torn.id.clone(),
+        page_size: 3,
+        ..Default::default()
+    };
+    let page = service.api.list_checkpoints(history.clone()).await;
+    let page = page.unwrap().into_inner();
+    assert_eq!(page.missing_numbers, [30]);
+    let older = ListCheckpointsRequest {
+        page_token: page.next_page_token,
+        ..history
+    };
+    let older = service
+        .api
+        .list_checkpoints(older)
+        .await
+        .unwrap()
+        .into_inner();
+    let mut between: Vec<u64> = (3..=26).rev().collect();
+    between.push(1);
+    assert_eq!(older.missing_numbers, between);
+
     let restored = take_over(&mut service, &torn).await;
     assert_eq!(
         restored.damaged_numbers,

@@ -6,10 +6,10 @@ use shim_proto::coordination::v1::*;
 use shim_redis_harness::Redis;
 use tonic::Code;
 
-use super::files::{acquire, acquire_request, files_held, release};
-use super::test_service::{TestService, id, refusal, span};
+use super::files::{acquire, acquire_request, files_held, list, release};
+use super::test_service::{TestService, id, refusal, span, within};
 
-use FileLeaseMode::{Exclusive, Shared};
+use FileLeaseMode::Exclusive;
 
 #[tokio::test]
 async fn a_waiter_gets_the_files_soon_after_their_release() {

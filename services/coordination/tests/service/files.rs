@@ -7,7 +7,7 @@ use shim_redis_harness::Redis;
 use shim_runtime::service_error;
 use tonic::{Code, Status};
 
-use super::test_service::{TestService, id, refusal, span, within};
+use super::test_service::{TestService, id, refusal, span};
 
 use FileLeaseMode::{Exclusive, Shared};
 

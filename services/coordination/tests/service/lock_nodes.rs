@@ -6,7 +6,7 @@ use shim_proto::coordination::v1::*;
 use shim_redis_harness::{Nodes, Redis};
 use tonic::Code;
 
-use super::locks::{acquire, acquire_request, release};
+use super::locks::{acquire, acquire_request, release, renew, write_under};
 use super::test_service::{TestService, refusal};
 
 #[tokio::test]

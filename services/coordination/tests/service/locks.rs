@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use shim_proto::coordination::v1::*;
-use shim_redis_harness::{Nodes, Redis};
+use shim_redis_harness::Redis;
 use tonic::{Code, Status};
 
 use super::test_service::{TestService, id, object, refusal, span};
@@ -51,7 +51,7 @@ pub(super) async fn renew(service: &TestService, lock: &Lock, ttl_ms: u64) -> Re
     Ok(answer.into_inner().lock.unwrap())
 }
 
-async fn write_under(service: &TestService, lock: &Lock) -> Result<u64, Status> {
+pub(super) async fn write_under(service: &TestService, lock: &Lock) -> Result<u64, Status> {
     let request = PutStateRequest {
         request_id: id(),
         key: "guarded".into(),

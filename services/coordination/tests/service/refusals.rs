@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::future::Future;
 
 use shim_proto::coordination::v1::*;
-use shim_proto::limits::task::{MAX_CALLER_QUEUES, MAX_JOB_QUEUES};
 use shim_redis_harness::{Redis, Reply};
 use shim_runtime::service_error::decode;
 use tonic::{Code, Response, Status};

@@ -3,6 +3,7 @@
 use shim_proto::coordination::v1::*;
 use shim_proto::limits::task::{MAX_CALLER_QUEUES, MAX_JOB_QUEUES};
 use shim_redis_harness::Redis;
+use shim_runtime::service_error::decode;
 
 use super::refusals::{Refusals, job, needs};
 use super::test_service::{TestService, id};

@@ -1,12 +1,10 @@
 //! Stories of lists of workers, and of what the registry refuses.
 
-use std::collections::BTreeSet;
-
 use shim_proto::coordination::v1::*;
 use shim_redis_harness::Redis;
 use tonic::Code;
 
-use super::registry::{get, heartbeat, list, register, registration};
+use super::registry::{get, heartbeat, heartbeat_as, ids, leaving, list, register, registration};
 use super::test_service::{TestService, id, refusal};
 
 #[tokio::test]

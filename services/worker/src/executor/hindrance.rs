@@ -3,7 +3,7 @@
 
 use shim_work::Hindrance;
 
-use super::api_trouble::Evidence;
+use super::api_trouble::{Evidence, RetriedCall};
 use super::unreached;
 
 /// Statuses by which a provider asks to come back.
@@ -59,7 +59,7 @@ pub(super) fn hindrance(
         return Hindrance::Throttled;
     }
     let is_unreached = is_unanswered
-        || retried.is_some_and(|call| call.is_unreached())
+        || retried.is_some_and(RetriedCall::is_unreached)
         || unreached::is_stated_in(said)
         || !evidence.has_worked && unreached::is_mentioned(&small);
     match status == 0 && is_unreached {

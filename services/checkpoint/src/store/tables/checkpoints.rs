@@ -1,5 +1,7 @@
 //! Checkpoint rows, read only if their hashes hold.
 
+use std::collections::BTreeSet;
+
 use prost::Message;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use shim_proto::checkpoint::v1::{Checkpoint, CheckpointState};
@@ -259,13 +261,23 @@ pub(crate) fn newest_intact(
     )))
 }
 
-/// Up to `limit` headers with numbers below `before`, newest first, and the numbers of damaged ones.
+/// A part of a session's history, newest first.
+#[derive(Debug, Default)]
+pub(crate) struct HistoryPage {
+    pub(crate) headers: Vec<Checkpoint>,
+    /// Numbers of damaged ones.
+    pub(crate) damaged: Vec<u64>,
+    /// Numbers that have no row.
+    pub(crate) missing: Vec<u64>,
+}
+
+/// Up to `limit` rows with numbers below `before`, and what is missing between and above them.
 pub(crate) fn list(
     db: &Connection,
     stored: &StoredSession,
     before: u64,
     limit: u32,
-) -> Result<(Vec<Checkpoint>, Vec<u64>), Error> {
+) -> Result<HistoryPage, Error> {
     let mut statement = db.prepare_cached(&format!(
         "SELECT {COLUMNS_WITHOUT_STATE} FROM checkpoints WHERE session = ?1 AND number < ?2 ORDER BY number DESC LIMIT ?3"
     ))?;
@@ -273,15 +285,20 @@ pub(crate) fn list(
         params![stored.row_id, to_column(before), limit],
         CheckpointRow::from_row,
     )?;
-    let (mut headers, mut damaged) = (Vec::new(), Vec::new());
+    let (mut page, mut present) = (HistoryPage::default(), BTreeSet::new());
     for row in rows {
         let row = row?;
+        present.insert(row.number);
         match row.header_of(&stored.session.id) {
-            Ok(header) => headers.push(header),
-            Err(_) => damaged.push(row.number),
+            Ok(header) => page.headers.push(header),
+            Err(_) => page.damaged.push(row.number),
         }
     }
-    Ok((headers, damaged))
+    let is_last = present.len() < limit as usize;
+    let lowest = present.first().filter(|_| !is_last).map_or(1, |it| *it);
+    let newest = stored.session.head_number.min(before.saturating_sub(1));
+    page.missing = gaps::within(&present, lowest, newest);
+    Ok(page)
 }
 
 /// Rows after `after` in the order of saving, with content; for the search index and archives.

@@ -10,8 +10,8 @@ use crate::error::Error;
 
 /// So many are named; the rest is counted.
 const MAX_NAMED: usize = 20;
-/// So many above a checkpoint are told.
-const MAX_ABOVE: usize = 1_000;
+/// So many of one session are told at a time.
+const MAX_TOLD: usize = 1_000;
 /// Sessions looked at in one query.
 const BATCH: u32 = 500;
 
@@ -84,11 +84,14 @@ pub(crate) fn above(
     let present: BTreeSet<u64> = rows
         .map(|row| row.map(i64::unsigned_abs))
         .collect::<Result<_, _>>()?;
-    let newer = (number.saturating_add(1)..=head).rev();
-    Ok(newer
-        .filter(|newer| !present.contains(newer))
-        .take(MAX_ABOVE)
-        .collect())
+    Ok(within(&present, number.saturating_add(1), head))
+}
+
+/// The numbers from `lowest` to `newest` that are not present, the newest first.
+pub(crate) fn within(present: &BTreeSet<u64>, lowest: u64, newest: u64) -> Vec<u64> {
+    let numbers = (lowest..=newest).rev();
+    let missing = numbers.filter(|number| !present.contains(number));
+    missing.take(MAX_TOLD).collect()
 }
 
 /// What is missing of each session of the database.
